@@ -1,0 +1,94 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+)
+
+// Errors that cross the bus. A renderer answers with one of them when there is no page to send; a page that says "not found" is a page.
+var (
+	ErrBusy        = errors.New("too many requests wait already")
+	ErrExpired     = errors.New("the deadline has passed")
+	ErrBadRequest  = errors.New("the request cannot be understood")
+	ErrNotFound    = errors.New("there is no such file")
+	ErrTooLarge    = errors.New("the answer is larger than a message may be")
+	ErrUnavailable = errors.New("the database or the store does not answer")
+	ErrInternal    = errors.New("something broke")
+)
+
+// codes is the one table between header, sentinel and HTTP status. The first row that matches counts.
+var codes = [...]struct {
+	code   string
+	err    error
+	status int
+}{
+	{"busy", ErrBusy, http.StatusServiceUnavailable},
+	{"expired", ErrExpired, http.StatusServiceUnavailable},
+	{"bad_request", ErrBadRequest, http.StatusBadRequest},
+	{"not_found", ErrNotFound, http.StatusNotFound},
+	{"too_large", ErrTooLarge, http.StatusInternalServerError},
+	{"unavailable", ErrUnavailable, http.StatusServiceUnavailable},
+	{"no_responders", nats.ErrNoResponders, http.StatusServiceUnavailable},
+	{"timeout", context.DeadlineExceeded, http.StatusServiceUnavailable},
+	{"timeout", nats.ErrTimeout, http.StatusServiceUnavailable},
+	{"disconnected", nats.ErrConnectionClosed, http.StatusServiceUnavailable},
+	{"disconnected", nats.ErrConnectionReconnecting, http.StatusServiceUnavailable},
+	{"internal", ErrInternal, http.StatusInternalServerError},
+}
+
+// Code names err for headers, logs and metrics; "internal" for what is not in the table.
+func Code(err error) string {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return "internal"
+}
+
+// Status gives the HTTP status that err deserves.
+func Status(err error) int {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.status
+		}
+	}
+	return http.StatusInternalServerError
+}
+
+// ErrorMsg makes the reply that says err: the code in HeaderCode, and status and text in the headers that NATS services use, so that any
+// client of the bus sees it. The text is the table's, never the cause's: causes stay in the renderer's log.
+func ErrorMsg(subject string, err error) *nats.Msg {
+	msg := nats.NewMsg(subject)
+	text := ErrInternal
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			text = c.err
+			break
+		}
+	}
+	msg.Header.Set(HeaderCode, Code(err))
+	msg.Header.Set(micro.ErrorHeader, text.Error())
+	msg.Header.Set(micro.ErrorCodeHeader, strconv.Itoa(Status(err)))
+	return msg
+}
+
+// ErrorOf gives the error that a reply says, nil for one that carries an envelope. It wraps one of this package's errors.
+func ErrorOf(msg *nats.Msg) error {
+	code := msg.Header.Get(HeaderCode)
+	if code == "" {
+		return nil
+	}
+	for _, c := range codes {
+		if c.code == code {
+			return fmt.Errorf("renderer %s: %w", msg.Header.Get(HeaderWorker), c.err)
+		}
+	}
+	return fmt.Errorf("renderer %s says %q: %w", msg.Header.Get(HeaderWorker), code, ErrInternal)
+}

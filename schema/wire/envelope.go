@@ -1,0 +1,182 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Reply is a page, asset or picture with what is needed to decide whether a copy of it may still be shown. Its encoding is the envelope:
+// what a renderer replies with, what memcached holds, byte for byte the same.
+type Reply struct {
+	Status      int           // HTTP status that the page deserves: 200, 404, 410, ...
+	ContentType string        // MIME type
+	Encoding    string        // Content-Encoding of Body: "", "br", "gzip"
+	ETag        string        // hash of the body, without quotes
+	CSP         string        // what the page adds to the site's Content-Security-Policy, such as the hash of a style block; often ""
+	MaxAge      time.Duration // age from which a copy is stale, in whole seconds; 0: never keep a copy
+	ReadAt      time.Time     // when its rows were read, in cluster time
+	Depends     []Dep         // the versions that its rows had
+	Immutable   bool          // the body never changes under this name
+	Body        []byte
+}
+
+// Dep is a scope, such as "user.ansel", and the version its rows had when they were read.
+type Dep struct {
+	Scope   string
+	Version int64
+}
+
+// ErrEnvelope: the bytes are no envelope of this version. A reader treats it as a miss.
+var ErrEnvelope = errors.New("not an envelope")
+
+const (
+	magic      = "killr/1 "
+	maxDepends = 1000 // no page shows the rows of more users
+)
+
+// Encode writes the envelope: a line with the format's version and the status, header lines, a blank line, the body.
+//
+//	killr/1 200
+//	Content-Type: text/html; charset=utf-8
+//	Max-Age: 600
+//	Read-At: 1795463000123456
+//	Depends: all=1 user.ansel=18
+//	ETag: 3jx0c8v1k2m4
+//	Length: 18211
+//
+//	<!doctype html>...
+func (r *Reply) Encode() []byte {
+	b := make([]byte, 0, 320+32*len(r.Depends)+len(r.CSP)+len(r.Body))
+	b = append(b, magic...)
+	b = strconv.AppendInt(b, int64(r.Status), 10)
+	b = appendHeader(b, "Content-Type", r.ContentType)
+	b = appendHeader(b, "Content-Encoding", r.Encoding)
+	b = appendHeader(b, "Content-Security-Policy", r.CSP)
+	b = append(b, "\nMax-Age: "...)
+	b = strconv.AppendInt(b, int64(r.MaxAge/time.Second), 10)
+	b = append(b, "\nRead-At: "...)
+	b = strconv.AppendInt(b, r.ReadAt.UnixMicro(), 10)
+	if len(r.Depends) > 0 {
+		b = append(b, "\nDepends:"...)
+		for _, d := range r.Depends {
+			b = append(append(append(b, ' '), d.Scope...), '=')
+			b = strconv.AppendInt(b, d.Version, 10)
+		}
+	}
+	b = appendHeader(b, "ETag", r.ETag)
+	if r.Immutable {
+		b = append(b, "\nImmutable: true"...)
+	}
+	b = append(b, "\nLength: "...)
+	b = strconv.AppendInt(b, int64(len(r.Body)), 10)
+	b = append(b, "\n\n"...)
+	return append(b, r.Body...)
+}
+
+func appendHeader(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	b = append(append(b, '\n'), name...)
+	b = append(b, ": "...)
+	for i := range len(value) { // a line break in a value would begin another header
+		if c := value[i]; c >= ' ' {
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// DecodeReply is the one decoder of envelopes. The reply's Body aliases data. Unknown headers are passed over, so that a newer renderer may
+// add some; anything else unexpected, such as a body that is shorter than its Length, is an error that wraps ErrEnvelope.
+func DecodeReply(data []byte) (*Reply, error) {
+	end := bytes.Index(data, []byte("\n\n"))
+	if end < 0 || !bytes.HasPrefix(data, []byte(magic)) {
+		return nil, fmt.Errorf("%w: it does not begin with %q and a header block", ErrEnvelope, magic)
+	}
+	head := string(data[len(magic):end]) // one allocation: all header values are parts of it
+	r := &Reply{Body: data[end+2:]}
+	status, head, _ := strings.Cut(head, "\n")
+	length := -1
+	var err error
+	if r.Status, err = strconv.Atoi(status); err != nil || r.Status < 100 || r.Status > 999 {
+		return nil, fmt.Errorf("%w: status %q", ErrEnvelope, status)
+	}
+	for head != "" {
+		var line string
+		line, head, _ = strings.Cut(head, "\n")
+		name, value, ok := strings.Cut(line, ": ")
+		if !ok {
+			return nil, fmt.Errorf("%w: header line %q", ErrEnvelope, line)
+		}
+		if name == "Length" {
+			length, err = strconv.Atoi(value)
+		} else {
+			err = r.setHeader(name, value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: header %s: %w", ErrEnvelope, name, err)
+		}
+	}
+	if length != len(r.Body) {
+		return nil, fmt.Errorf("%w: the body has %d bytes, not its length %d", ErrEnvelope, len(r.Body), length)
+	}
+	return r, nil
+}
+
+func (r *Reply) setHeader(name, value string) (err error) {
+	switch name {
+	case "Content-Type":
+		r.ContentType = value
+	case "Content-Encoding":
+		r.Encoding = value
+	case "Content-Security-Policy":
+		r.CSP = value
+	case "ETag":
+		r.ETag = value
+	case "Immutable":
+		r.Immutable = value == "true"
+	case "Max-Age":
+		var seconds int64
+		seconds, err = strconv.ParseInt(value, 10, 32)
+		r.MaxAge = time.Duration(seconds) * time.Second
+	case "Read-At":
+		var us int64
+		us, err = strconv.ParseInt(value, 10, 64)
+		r.ReadAt = time.UnixMicro(us)
+	case "Depends":
+		r.Depends, err = parseDepends(value)
+	}
+	return err
+}
+
+func parseDepends(value string) ([]Dep, error) {
+	n := strings.Count(value, " ") + 1
+	if n > maxDepends {
+		return nil, fmt.Errorf("more than %d scopes", maxDepends)
+	}
+	deps := make([]Dep, 0, n)
+	for part := range strings.SplitSeq(value, " ") {
+		scope, digits, ok := strings.Cut(part, "=")
+		version, err := strconv.ParseInt(digits, 10, 64)
+		if !ok || err != nil || !validScope(scope) {
+			return nil, fmt.Errorf("dependency %q", part)
+		}
+		deps = append(deps, Dep{scope, version})
+	}
+	return deps, nil
+}
+
+// validScope: a scope is printable ASCII without space or "=", so that it can stand in envelopes and notices as it is.
+func validScope(scope string) bool {
+	for i := range len(scope) {
+		if c := scope[i]; c <= ' ' || c >= 0x7f || c == '=' {
+			return false
+		}
+	}
+	return scope != ""
+}

@@ -1,0 +1,135 @@
+// Package wire is the contract of the bus: subjects, queue groups, headers, the envelope of a page, the notices of change, error codes
+// and the one clock that all roles go by.
+//
+// Every role speaks through it and none of its texts is spelled anywhere else. In flow and out flow bytes of messages and of cached
+// items; it opens no connection and holds no state but a [Clock]'s. It may import schema/page, and no role.
+package wire
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"flickrkillr/schema/page"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Queue groups. Whoever joins one shares its work; nothing else is configured.
+const (
+	QueueRenderer  = "renderer"
+	QueueCachefill = "cachefill"
+)
+
+// Subjects that are not a page's, see [page.Ref.Subject] for those.
+const (
+	SubjectAssets  = "asset.index"   // request: the names of a renderer's assets, one a line
+	SubjectFills   = "fill.>"        // what every cachefill listens to
+	SubjectChanged = "changed.>"     // what the stream CHANGES holds
+	SubjectBatch   = "changed.batch" // scopes with their new versions, see EncodeChanges
+	SubjectTick    = "changed.tick"  // once a second from the relay, see Tick
+	StreamChanges  = "CHANGES"
+)
+
+// FillSubject is what an edge publishes to say "make memcached hold this".
+func FillSubject(r page.Ref) string { return "fill." + r.Subject() }
+
+// ParseFill is the inverse of [FillSubject].
+func ParseFill(subject string) (page.Ref, error) {
+	return page.ParseSubject(strings.TrimPrefix(subject, "fill."))
+}
+
+// Headers of messages on the bus. NATS header names are case-sensitive: take them from here.
+const (
+	HeaderDeadline = "Killr-Deadline" // request: when its answer is worthless, see FormatTime
+	HeaderRequest  = "Killr-Request"  // request: the id that the visitor, the logs and the reply share
+	HeaderTiming   = "Killr-Timing"   // reply: where the time went, see Timing
+	HeaderWorker   = "Killr-Worker"   // reply: which renderer answered
+	HeaderCode     = "Killr-Code"     // reply: set when there is no envelope, see Code
+)
+
+// Deadlines of a request, from the edge's first step to the answer's worthlessness.
+const (
+	PageDeadline  = 5 * time.Second
+	ImageDeadline = 10 * time.Second
+)
+
+// Deadline says how long an answer for r is worth waiting for.
+func Deadline(r page.Ref) time.Duration {
+	if r.Kind() == page.KindImage {
+		return ImageDeadline
+	}
+	return PageDeadline
+}
+
+// Ages of copies. A page's own age travels in its envelope; these are the values that renderers give and bounds that edges keep.
+const (
+	PageAge    = 10 * time.Minute // a user's own pages
+	ListingAge = 5 * time.Second  // pages that depend on everybody: home, tag, search
+	FixedAge   = 365 * 24 * time.Hour
+	StaleAge   = 10 * time.Minute // past its age, a copy may be shown when nothing else can be
+	ChangesAge = 2 * PageAge      // how long changes are remembered, in the stream and at edges
+)
+
+// ChangesConfig is the stream of changes, the same whoever makes it first. Everything in it can be made again by rendering afresh, but a
+// stream lost with a crash would cost every edge its cache, hence the disk.
+func ChangesConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        StreamChanges,
+		Description: "which scopes changed, and to what version; see schema/wire",
+		Subjects:    []string{SubjectChanged},
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardOld,
+		MaxAge:      ChangesAge,
+		MaxBytes:    256 << 20,
+		Storage:     jetstream.FileStorage,
+		AllowDirect: true,
+	}
+}
+
+// FormatTime writes a moment as microseconds since 1970, the form of all times on the bus.
+func FormatTime(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
+
+// ParseTime is the inverse of [FormatTime]; false for what is no time.
+func ParseTime(s string) (time.Time, bool) {
+	us, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || us <= 0 {
+		return time.Time{}, false
+	}
+	return time.UnixMicro(us), true
+}
+
+// Timing says where a renderer's time went, for the header HeaderTiming and the visitor's Server-Timing.
+type Timing struct {
+	Queue, SQL, Render time.Duration
+}
+
+// String is the header's form, in microseconds: "queue=12 sql=340 render=80".
+func (t Timing) String() string {
+	b := make([]byte, 0, 48)
+	b = strconv.AppendInt(append(b, "queue="...), t.Queue.Microseconds(), 10)
+	b = strconv.AppendInt(append(b, " sql="...), t.SQL.Microseconds(), 10)
+	b = strconv.AppendInt(append(b, " render="...), t.Render.Microseconds(), 10)
+	return string(b)
+}
+
+// ParseTiming is the inverse of [Timing.String]; what it cannot read is left 0.
+func ParseTiming(s string) (t Timing) {
+	for field := range strings.FieldsSeq(s) {
+		name, digits, _ := strings.Cut(field, "=")
+		us, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil {
+			continue
+		}
+		d := time.Duration(us) * time.Microsecond
+		switch name {
+		case "queue":
+			t.Queue = d
+		case "sql":
+			t.SQL = d
+		case "render":
+			t.Render = d
+		}
+	}
+	return t
+}

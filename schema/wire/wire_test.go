@@ -1,0 +1,206 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"flickrkillr/schema/page"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+)
+
+func sample() *Reply {
+	return &Reply{
+		Status: 200, ContentType: "text/html; charset=utf-8", ETag: "3jx0c8v1k2m4", MaxAge: PageAge,
+		ReadAt: time.UnixMicro(1795463000123456), Depends: []Dep{{"all", 1}, {"user.ansel", 18}},
+		CSP: "style-src 'sha256-x'", Body: []byte("<!doctype html>\n\nbody"),
+	}
+}
+
+func TestEnvelopeIsReadable(t *testing.T) {
+	t.Parallel()
+	want := "killr/1 200\nContent-Type: text/html; charset=utf-8\nContent-Security-Policy: style-src 'sha256-x'\nMax-Age: 600\n" +
+		"Read-At: 1795463000123456\nDepends: all=1 user.ansel=18\nETag: 3jx0c8v1k2m4\nLength: 21\n\n<!doctype html>\n\nbody"
+	if diff := cmp.Diff(want, string(sample().Encode())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEnvelopeRoundTrip(t *testing.T) {
+	t.Parallel()
+	for _, r := range []*Reply{
+		sample(),
+		{Status: 404, ReadAt: time.UnixMicro(1), Body: []byte{}},
+		{Status: 200, Encoding: "br", Immutable: true, ReadAt: time.UnixMicro(0), Body: []byte{0, 1, 2, '\n', '\n'}},
+	} {
+		got, err := DecodeReply(r.Encode())
+		if diff := cmp.Diff(r, got); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+	}
+}
+
+func TestEnvelopeValuesCannotAddHeaders(t *testing.T) {
+	t.Parallel()
+	r := &Reply{Status: 200, ContentType: "text/html\nDepends: all=99\n\nbody"}
+	got, err := DecodeReply(r.Encode())
+	if err != nil || len(got.Depends) != 0 || len(got.Body) != 0 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestEnvelopeRefuses(t *testing.T) {
+	t.Parallel()
+	whole := string(sample().Encode())
+	for name, data := range map[string]string{
+		"empty":          "",
+		"html":           "<!doctype html>\n\n",
+		"no end":         "killr/1 200\nLength: 0\n",
+		"newer":          strings.Replace(whole, "killr/1", "killr/2", 1),
+		"truncated":      whole[:len(whole)-1],
+		"longer":         whole + "x",
+		"no length":      "killr/1 200\n\n",
+		"status":         "killr/1 ok\nLength: 0\n\n",
+		"age":            "killr/1 200\nMax-Age: long\nLength: 0\n\n",
+		"depends":        "killr/1 200\nDepends: all\nLength: 0\n\n",
+		"depends spaces": "killr/1 200\nDepends: all=1  x=2\nLength: 0\n\n",
+		"line":           "killr/1 200\nnonsense\nLength: 0\n\n",
+	} {
+		if r, err := DecodeReply([]byte(data)); !errors.Is(err, ErrEnvelope) {
+			t.Errorf("%s: got %+v, %v", name, r, err)
+		}
+	}
+}
+
+func FuzzEnvelope(f *testing.F) {
+	f.Add(sample().Encode())
+	f.Add([]byte("killr/1 404\nMax-Age: 5\nFuture: yes\nLength: 2\n\nhi"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := DecodeReply(data)
+		if err != nil {
+			return
+		}
+		again, err := DecodeReply(r.Encode())
+		if err != nil {
+			t.Fatalf("%q decodes to %+v, whose envelope does not: %v", data, r, err)
+		}
+		if !bytes.Equal(r.Body, again.Body) || !cmp.Equal(r.Depends, again.Depends) || r.Status != again.Status || r.MaxAge != again.MaxAge {
+			t.Fatalf("%+v became %+v", r, again)
+		}
+	})
+}
+
+func TestChangesRoundTrip(t *testing.T) {
+	t.Parallel()
+	changes := []Change{{"user.ansel", 18, false}, {"photo.12", 19, true}, {ScopeAll, 20, false}}
+	got, err := DecodeChanges(EncodeChanges(changes))
+	if diff := cmp.Diff(changes, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	for _, bad := range []string{"user.ansel\n", "user.ansel x\n", " 3\n", "a 1 lost\n", "a 1 gone \n", "\n"} {
+		if got, err := DecodeChanges([]byte(bad)); err == nil {
+			t.Errorf("%q gives %v", bad, got)
+		}
+	}
+}
+
+func FuzzChanges(f *testing.F) {
+	f.Add([]byte("user.ansel 18\nphoto.1 19 gone\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		changes, err := DecodeChanges(data)
+		if err != nil {
+			return
+		}
+		again, err := DecodeChanges(EncodeChanges(changes))
+		if err != nil || !cmp.Equal(changes, again) {
+			t.Fatalf("%v became %v, %v", changes, again, err)
+		}
+	})
+}
+
+func TestTickAndTimes(t *testing.T) {
+	t.Parallel()
+	tick := Tick{Time: time.UnixMicro(1795463000123456), Lag: 3 * time.Millisecond}
+	if got, err := DecodeTick(tick.Encode()); err != nil || got != tick {
+		t.Errorf("got %v, %v", got, err)
+	}
+	for _, bad := range []string{"", "{}", `{"time_us":1,"lag_us":-1}`} {
+		if got, err := DecodeTick([]byte(bad)); err == nil {
+			t.Errorf("%q gives %v", bad, got)
+		}
+	}
+	if got, ok := ParseTime(FormatTime(tick.Time)); !ok || !got.Equal(tick.Time) {
+		t.Errorf("got %v, %v", got, ok)
+	}
+	timing := Timing{Queue: 12 * time.Microsecond, SQL: 340 * time.Microsecond, Render: time.Millisecond}
+	if got := ParseTiming(timing.String()); got != timing {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestClockIgnoresLateTicks(t *testing.T) {
+	t.Parallel()
+	var c Clock
+	now := time.Now()
+	hour := now.Add(time.Hour) // this machine's clock is an hour behind
+	c.Observe(Tick{Time: hour}, now.Add(2*time.Millisecond))
+	c.Observe(Tick{Time: hour.Add(time.Second)}, now.Add(9*time.Second)) // found queued after a freeze of 8 s
+	if got := c.Offset(); got != time.Hour-2*time.Millisecond {
+		t.Errorf("offset %v", got)
+	}
+	for i := range clockWindow { // the clock was set right meanwhile
+		c.Observe(Tick{Time: now.Add(time.Duration(i) * time.Second)}, now.Add(time.Duration(i)*time.Second+time.Millisecond))
+	}
+	if got := c.Offset(); got != -time.Millisecond {
+		t.Errorf("offset %v", got)
+	}
+}
+
+func TestErrorsCrossTheBus(t *testing.T) {
+	t.Parallel()
+	for _, c := range codes {
+		msg := ErrorMsg("inbox", fmt.Errorf("page.user.ansel: secret cause: %w", c.err))
+		if strings.Contains(fmt.Sprint(msg.Header), "secret") {
+			t.Errorf("%s: the cause crossed the bus: %v", c.code, msg.Header)
+		}
+		if err := ErrorOf(msg); Code(err) != c.code || Status(err) != c.status {
+			t.Errorf("%s became %v", c.code, err)
+		}
+	}
+	if err := ErrorOf(ErrorMsg("inbox", errors.New("unforeseen"))); !errors.Is(err, ErrInternal) {
+		t.Errorf("got %v", err)
+	}
+	if err := ErrorOf(&nats.Msg{Header: nats.Header{HeaderCode: {"from the future"}}}); !errors.Is(err, ErrInternal) {
+		t.Errorf("got %v", err)
+	}
+	if err := ErrorOf(&nats.Msg{}); err != nil {
+		t.Errorf("got %v", err)
+	}
+	if got := Status(fmt.Errorf("waiting: %w", context.DeadlineExceeded)); got != 503 {
+		t.Errorf("got %d", got)
+	}
+}
+
+func TestFillSubject(t *testing.T) {
+	t.Parallel()
+	r := page.User("ansel").Before(3)
+	if got, err := ParseFill(FillSubject(r)); err != nil || got != r {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func BenchmarkDecodeReply(b *testing.B) {
+	data := sample().Encode()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := DecodeReply(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
