@@ -1,0 +1,83 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// child is a process that this one started and must outlive.
+type child struct {
+	name    string
+	process *os.Process
+	done    chan struct{} // closed once the process has ended and been reaped
+	err     error         // why it ended; to be read after done is closed
+}
+
+// startChild starts cmd in a process group of its own, so that a Ctrl-C in the terminal reaches only us and services end
+// in the order we choose. onParentDeath is what Linux sends it should this process vanish without saying so.
+//
+// The parent-death signal belongs to the OS *thread* that forked, so the goroutine that starts the child keeps its
+// thread until the child has been reaped.
+func startChild(cmd *exec.Cmd, onParentDeath syscall.Signal) (*child, error) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
+	dieWithParent(cmd.SysProcAttr, onParentDeath)
+
+	c := &child{name: cmd.Path, done: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := cmd.Start(); err != nil {
+			started <- err
+			return
+		}
+		c.process = cmd.Process
+		started <- nil
+		c.err = cmd.Wait()
+		close(c.done)
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	return c, nil
+}
+
+// stop sends first and waits; whoever has not ended after grace is killed. Safe to call twice and on a frozen child.
+func (c *child) stop(first syscall.Signal, grace time.Duration) error {
+	c.signal(first)
+	c.signal(syscall.SIGCONT) // a stopped process would keep the first signal pending for ever
+	select {
+	case <-c.done:
+		return nil
+	case <-time.After(grace):
+	}
+	c.signal(syscall.SIGKILL)
+	<-c.done
+	return fmt.Errorf("%s did not end within %s and was killed", c.name, grace)
+}
+
+// signal ignores a child that has already ended: that is what every caller wants in the end.
+func (c *child) signal(s syscall.Signal) { _ = c.process.Signal(s) }
+
+func (c *child) running() bool {
+	select {
+	case <-c.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// alive says whether a process with this id exists, whoever owns it.
+func alive(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
+}

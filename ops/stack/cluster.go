@@ -1,0 +1,210 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// prepare leaves p with a cluster that can be started: made, readable by its user, of a version that is installed, and
+// with a password that we know.
+func (p *Postgres) prepare(ctx context.Context) error {
+	if p.cfg.Dir == "" {
+		return errors.New("no folder given")
+	}
+	dir, err := filepath.Abs(p.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	p.cfg.Dir = dir
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if p.cluster, err = p.clusterPath(); err != nil {
+		return err
+	}
+	major, err := clusterMajor(p.cluster)
+	if err != nil {
+		return err
+	}
+	if p.programs, err = FindPostgres(major); err != nil {
+		if missing := (*MissingError)(nil); major != 0 && !errors.As(err, &missing) {
+			return fmt.Errorf("%w: install PostgreSQL %d, or move %s away to begin with empty data", err, major, dir)
+		}
+		return err
+	}
+	if major == 0 {
+		if err := p.initCluster(ctx); err != nil {
+			return err
+		}
+	}
+	if p.password, err = readPassword(p.passwordPath()); err != nil {
+		return err
+	}
+	if p.password == "" {
+		return p.resetPassword(ctx)
+	}
+	return nil
+}
+
+// clusterPath is <Dir>/cluster, unless PostgreSQL's user may not walk there (a checkout in /root, say): then it lies in
+// /var/lib/killr under a name made from Dir, with a link from <Dir>/cluster to show where.
+func (p *Postgres) clusterPath() (string, error) {
+	inside := filepath.Join(p.cfg.Dir, "cluster")
+	ok, err := reachable(p.cfg.Dir, p.cred)
+	if err != nil || ok {
+		return inside, err
+	}
+	sum := sha256.Sum256([]byte(p.cfg.Dir))
+	outside := filepath.Join("/var/lib/killr", hex.EncodeToString(sum[:8]))
+	target, err := os.Readlink(inside)
+	if err == nil && target == outside {
+		return outside, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("%s cannot be reached by PostgreSQL's user: move the data directory, or make its parent folders passable (chmod o+x)", inside)
+	}
+	// No link: the data directory is new, and whatever has this name belonged to one that was deleted.
+	if err := os.RemoveAll(outside); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(outside), 0o755); err != nil {
+		return "", err
+	}
+	return outside, os.Symlink(outside, inside)
+}
+
+// clusterMajor reads which major version wrote a cluster; 0 when there is none.
+func clusterMajor(cluster string) (int, error) {
+	data, err := os.ReadFile(filepath.Join(cluster, "PG_VERSION"))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	major, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return 0, fmt.Errorf("%s/PG_VERSION: %w", cluster, err)
+	}
+	return major, nil
+}
+
+// initCluster makes the cluster under another name and renames it, so that one cut short is never taken for a whole one.
+func (p *Postgres) initCluster(ctx context.Context) error {
+	making := p.cluster + ".making"
+	if err := os.RemoveAll(making); err != nil {
+		return err
+	}
+	if err := os.Mkdir(making, 0o700); err != nil {
+		return err
+	}
+	if err := give(making, p.cred); err != nil {
+		return err
+	}
+	// Sorting by bytes keeps indexes small, quick and independent of the system's library; letters and their cases are
+	// Unicode's, or full text search would know no capital É.
+	ctype := "C.UTF-8"
+	if runtime.GOOS == "darwin" {
+		ctype = "en_US.UTF-8"
+	}
+	args := []string{"-D", making, "-U", superuser, "-E", "UTF8", "--locale=C", "--lc-ctype=" + ctype, "--auth=reject", "--no-instructions"}
+	if p.cfg.Throwaway {
+		args = append(args, "--no-sync")
+	}
+	cmd := p.command("initdb", args...)
+	cmd.Dir = making
+	if out, err := runToEnd(ctx, cmd); err != nil {
+		return errors.Join(fmt.Errorf("initdb: %w: %s", err, strings.TrimSpace(string(out))), os.RemoveAll(making))
+	}
+	// Passwords over loopback and nothing else: trust would let every user of this machine in.
+	const hba = "host all all 127.0.0.1/32 scram-sha-256\n"
+	if err := os.WriteFile(filepath.Join(making, "pg_hba.conf"), []byte(hba), 0o600); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(p.cluster); err != nil { // a folder without PG_VERSION; empty, as a rule
+		return err
+	}
+	if err := os.Rename(making, p.cluster); err != nil {
+		return err
+	}
+	if err := os.Remove(p.passwordPath()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err // it belonged to an earlier cluster
+	}
+	return nil
+}
+
+// resetPassword gives the superuser a new password with no server running, which needs none: for a new cluster, and for
+// one whose password file has been lost.
+func (p *Postgres) resetPassword(ctx context.Context) error {
+	if err := settlePIDFile(ctx, p.cluster); err != nil {
+		return err
+	}
+	password := rand.Text()
+	cmd := p.command("postgres", "--single", "-D", p.cluster, "postgres")
+	cmd.Stdin = strings.NewReader("alter role " + superuser + " password '" + password + "'\n")
+	if p.cfg.Throwaway {
+		cmd.Args = append(cmd.Args[:2:2], append([]string{"-F"}, cmd.Args[2:]...)...) // -F: fsync off
+	}
+	out, err := runToEnd(ctx, cmd)
+	if err == nil && strings.Contains(string(out), "ERROR:") { // single-user mode exits 0 all the same
+		err = errors.New("refused")
+	}
+	if err != nil {
+		return fmt.Errorf("set the superuser's password: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	if err := os.WriteFile(p.passwordPath(), []byte(password+"\n"), 0o600); err != nil {
+		return err
+	}
+	p.password = password
+	return nil
+}
+
+// sitePassword is derived from the superuser's, so that one file holds both; it does not lead back.
+func (p *Postgres) sitePassword() string {
+	mac := hmac.New(sha256.New, []byte(p.password))
+	mac.Write([]byte(siteUser))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+func (p *Postgres) passwordPath() string { return filepath.Join(p.cfg.Dir, "password") }
+func (p *Postgres) logPath() string      { return filepath.Join(p.cfg.Dir, "postgres.log") }
+
+// readPassword returns "" when there is no such file, or an empty one.
+func readPassword(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(data)), err
+}
+
+// runToEnd runs a command to its end, or kills it when ctx ends; it returns what was said on both outputs.
+func runToEnd(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	c, err := startChild(cmd, syscall.SIGKILL)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-c.done:
+		return out.Bytes(), c.err
+	case <-ctx.Done():
+		_ = c.stop(syscall.SIGKILL, time.Second) // it ends either way
+		return out.Bytes(), ctx.Err()
+	}
+}

@@ -1,0 +1,107 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// NATSConfig says how the embedded nats-server runs.
+type NATSConfig struct {
+	Host   string       // "": 127.0.0.1
+	Port   int          // 0: any free one
+	Dir    string       // where JetStream keeps its streams; needed
+	Logger *slog.Logger // nil: silent
+}
+
+// NATS is an embedded nats-server, the same code as production runs.
+type NATS struct {
+	cfg    NATSConfig
+	server *server.Server
+}
+
+// StartNATS starts the server and returns once it takes connections and JetStream answers. Errors: *PortTakenError.
+//
+// Every JetStream write is synced before it is acknowledged (`sync_interval: always`), so an acknowledged change survives
+// a kill -9. max_payload stays at its default of 1 MiB: it is also memcached's limit, so what fits the bus fits the cache.
+func StartNATS(cfg NATSConfig) (*NATS, error) {
+	if cfg.Dir == "" {
+		return nil, errors.New("start NATS: no folder for JetStream")
+	}
+	if cfg.Host == "" {
+		cfg.Host = "127.0.0.1"
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("start NATS: %w", err)
+	}
+	n := &NATS{cfg: cfg}
+	if err := n.start(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *NATS) start() error {
+	opts := &server.Options{
+		ServerName:         "killr",
+		Host:               n.cfg.Host,
+		Port:               n.cfg.Port,
+		NoSigs:             true, // whoever embeds it owns the signals
+		JetStream:          true,
+		StoreDir:           n.cfg.Dir,
+		SyncAlways:         true,
+		JetStreamMaxMemory: 64 << 20,
+		JetStreamMaxStore:  1 << 30,
+		PingInterval:       2 * time.Second, // a frozen role is noticed, and its connection dropped, in seconds
+		MaxPingsOut:        2,
+		WriteDeadline:      5 * time.Second,
+	}
+	if n.cfg.Port == 0 {
+		opts.Port = server.RANDOM_PORT
+	} else if err := CheckPort("NATS", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port))); err != nil {
+		return err
+	}
+	s, err := server.NewServer(opts)
+	if err != nil {
+		return fmt.Errorf("start NATS: %w", err)
+	}
+	log := &natsLog{logger: n.cfg.Logger}
+	s.SetLogger(log, false, false)
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return fmt.Errorf("start NATS on %s: not ready in 10 s%s", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port)), log.lastError())
+	}
+	if !s.JetStreamEnabled() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return fmt.Errorf("start NATS: JetStream cannot use %s%s", n.cfg.Dir, log.lastError())
+	}
+	n.server = s
+	n.cfg.Port = s.Addr().(*net.TCPAddr).Port // kept over a Restart
+	return nil
+}
+
+// URL is where clients connect: nats://127.0.0.1:4222.
+func (n *NATS) URL() string {
+	return "nats://" + net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port))
+}
+
+// Stop ends the server and waits for it. Safe to call twice.
+func (n *NATS) Stop() {
+	n.server.Shutdown()
+	n.server.WaitForShutdown()
+}
+
+// Restart starts the server again on the same port with the same streams, after stopping it if it still runs.
+func (n *NATS) Restart() error {
+	n.Stop()
+	return n.start()
+}

@@ -1,0 +1,102 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// pidFile is what a PostgreSQL server keeps in its cluster's postmaster.pid while it runs.
+type pidFile struct {
+	pid    int    // 0: no file, or one without a number
+	status string // "starting", "ready", "stopping"
+}
+
+func readPIDFile(cluster string) pidFile {
+	data, err := os.ReadFile(pidPath(cluster))
+	if err != nil {
+		return pidFile{}
+	}
+	lines := strings.Split(string(data), "\n")
+	f := pidFile{}
+	f.pid, _ = strconv.Atoi(strings.TrimSpace(lines[0])) // no number: no process
+	if len(lines) > 7 {
+		f.status = strings.TrimSpace(lines[7])
+	}
+	return f
+}
+
+func pidPath(cluster string) string { return filepath.Join(cluster, "postmaster.pid") }
+
+// noProcess is a number greater than any kernel gives out (Linux: at most 2^22).
+const noProcess = 1<<22 + 1
+
+// settlePIDFile deals with what an earlier server left behind. PostgreSQL sees by itself that a process is dead; but it
+// refuses to start when the number now belongs to another program, as after a reboot or in a new container. And a server
+// that outlived its parent still has the data: it is asked to end, then told to.
+//
+// The caller must hold the data directory's lock, so that a server found running is nobody's.
+func settlePIDFile(ctx context.Context, cluster string) error {
+	f := readPIDFile(cluster)
+	if f.pid <= 0 || f.pid == os.Getpid() || !alive(f.pid) {
+		return nil
+	}
+	if !isPostmasterOf(f.pid, cluster) {
+		// The number is replaced rather than the file removed: PostgreSQL then still looks for surviving sessions of that
+		// server by the shared memory that the file names.
+		data, err := os.ReadFile(pidPath(cluster))
+		if err != nil {
+			return err
+		}
+		_, rest, _ := bytes.Cut(data, []byte("\n"))
+		if err := os.WriteFile(pidPath(cluster), append([]byte(strconv.Itoa(noProcess)+"\n"), rest...), 0o600); err != nil {
+			return fmt.Errorf("repair a stale pid file: %w", err)
+		}
+		return nil
+	}
+	for _, step := range []struct {
+		signal syscall.Signal
+		wait   time.Duration
+	}{{syscall.SIGINT, 20 * time.Second}, {syscall.SIGQUIT, 10 * time.Second}} {
+		if err := syscall.Kill(f.pid, step.signal); err != nil && alive(f.pid) {
+			return fmt.Errorf("a PostgreSQL server (pid %d) left over from an earlier run cannot be stopped: %w", f.pid, err)
+		}
+		if gone, err := waitGone(ctx, f.pid, step.wait); err != nil || gone {
+			return err
+		}
+	}
+	return fmt.Errorf("a PostgreSQL server (pid %d) left over from an earlier run does not end", f.pid)
+}
+
+func waitGone(ctx context.Context, pid int, limit time.Duration) (bool, error) {
+	deadline := time.Now().Add(limit)
+	for alive(pid) {
+		if time.Now().After(deadline) {
+			return false, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return true, nil
+}
+
+// isPostmasterOf says whether a process is the server of this very cluster: a postmaster's working directory is its cluster.
+func isPostmasterOf(pid int, cluster string) bool {
+	if runtime.GOOS == "linux" {
+		cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+		return err == nil && cwd == cluster
+	}
+	out, err := exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+	return err == nil && strings.Contains(string(out), "postgres") && strings.Contains(string(out), cluster)
+}

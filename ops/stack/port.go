@@ -1,0 +1,119 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// freePort returns a TCP port of 127.0.0.1 that nobody listened on a moment ago. Somebody may take it in between:
+// whoever starts a server on it tries again.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// PortTakenError says that somebody already listens on an address, and who, where that can be found out.
+type PortTakenError struct {
+	What  string // who wanted it: "NATS"
+	Addr  string // host:port
+	Owner string // "nginx (pid 123)", or empty
+}
+
+func (e *PortTakenError) Error() string {
+	if e.Owner == "" {
+		return fmt.Sprintf("%s cannot listen on %s: another program does", e.What, e.Addr)
+	}
+	return fmt.Sprintf("%s cannot listen on %s: %s does", e.What, e.Addr, e.Owner)
+}
+
+// CheckPort returns a *PortTakenError if addr (host:port) cannot be listened on because somebody else does.
+func CheckPort(what, addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err == nil {
+		return l.Close()
+	}
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s cannot listen on %s: %w", what, addr, err)
+	}
+	_, port, splitErr := net.SplitHostPort(addr)
+	if splitErr != nil {
+		return fmt.Errorf("%s: %w", what, splitErr)
+	}
+	return &PortTakenError{What: what, Addr: addr, Owner: portOwner(port)}
+}
+
+// portOwner finds who listens on a port; empty when it belongs to another user and we may not know.
+func portOwner(port string) string {
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return ""
+	}
+	if runtime.GOOS == "linux" {
+		return portOwnerLinux(number)
+	}
+	out, err := exec.Command("lsof", "-nP", "-iTCP:"+port, "-sTCP:LISTEN", "-Fpc").Output()
+	if err != nil {
+		return ""
+	}
+	var pid, name string
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		if rest, ok := strings.CutPrefix(line, "p"); ok && pid == "" {
+			pid = rest
+		}
+		if rest, ok := strings.CutPrefix(line, "c"); ok && name == "" {
+			name = rest
+		}
+	}
+	if pid == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s (pid %s)", name, pid)
+}
+
+// portOwnerLinux looks the listening socket's inode up in /proc/net/tcp, then the process that holds it.
+func portOwnerLinux(port int) string {
+	inodes := map[string]bool{}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		data, err := os.ReadFile(table)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(data)) {
+			f := strings.Fields(line) // sl local_address rem_address st ... inode is the 10th
+			if len(f) < 10 || f[3] != "0A" || !strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+				continue
+			}
+			inodes["socket:["+f[9]+"]"] = true
+		}
+	}
+	if len(inodes) == 0 {
+		return ""
+	}
+	fds, _ := filepath.Glob("/proc/[0-9]*/fd/*") // the only possible error is a bad pattern
+	for _, fd := range fds {
+		target, err := os.Readlink(fd)
+		if err != nil || !inodes[target] {
+			continue
+		}
+		pid := strings.Split(fd, "/")[2]
+		name, err := os.ReadFile(filepath.Join("/proc", pid, "comm"))
+		if err != nil {
+			continue
+		}
+		return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(name)), pid)
+	}
+	return ""
+}
