@@ -81,10 +81,10 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 
 // start runs the server on a prepared cluster and waits until it takes connections.
 func (p *Postgres) start(ctx context.Context) error {
-	if err := CheckPort("PostgreSQL", p.Addr()); err != nil {
+	if err := settlePIDFile(ctx, p.cluster); err != nil { // first: what it ends may hold the port
 		return err
 	}
-	if err := settlePIDFile(ctx, p.cluster); err != nil {
+	if err := CheckPort("PostgreSQL", p.Addr()); err != nil {
 		return err
 	}
 	log, err := openLog(p.logPath())
