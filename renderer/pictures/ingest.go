@@ -1,0 +1,104 @@
+package pictures
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+)
+
+// Limits bound what Ingest takes. The zero value means the defaults.
+//
+// What one Ingest may need in memory: the file, plus the decoded picture. At the default 40 megapixels that is 60 MB
+// for a usual JPEG, 160 MB for a PNG, 320 MB for a PNG of 16 bits a channel and up to 480 MB for a progressive JPEG
+// without chroma subsampling. Callers bound how many run at once.
+type Limits struct {
+	Bytes  int64 // Of the file. Default 50 MiB.
+	Pixels int   // Width times height. Default 40,000,000.
+}
+
+const (
+	defaultBytes  = 50 << 20
+	defaultPixels = 40_000_000
+)
+
+func (l Limits) withDefaults() Limits {
+	if l.Bytes <= 0 {
+		l.Bytes = defaultBytes
+	}
+	if l.Pixels <= 0 {
+		l.Pixels = defaultPixels
+	}
+	return l
+}
+
+// Image is what is known about an original once it is in the store.
+type Image struct {
+	ID     string
+	Format string // "jpeg", "png", "gif" or "webp".
+	Width  int    // Pixels, as seen: with the camera's orientation applied.
+	Height int
+	Bytes  int64  // Of the original.
+	Color  uint32 // 0xRRGGBB, the colour that fills its place until it arrives.
+	Camera Camera
+}
+
+// Ingest is the one way into the store: it reads a file, refuses what is no picture or too much of one, learns what
+// is to be known about it, and puts it into the store as it came. The header is judged before anything is decoded.
+//
+// A file that is not taken gives a *RefusedError that says what to do about it; any other error is ours or ctx's.
+// The same file sent twice has the same id and is stored once.
+func Ingest(ctx context.Context, store Store, r io.Reader, limits Limits) (Image, error) {
+	limits = limits.withDefaults()
+	data, err := readAll(ctx, r, limits.Bytes)
+	if err != nil {
+		return Image{}, err
+	}
+	f, err := sniff(data)
+	if err != nil {
+		return Image{}, err
+	}
+	if _, err := f.measure(data, limits.Pixels); err != nil {
+		return Image{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Image{}, fmt.Errorf("pictures: ingest: %w", err)
+	}
+	img, err := f.pixels(data)
+	if err != nil {
+		return Image{}, err
+	}
+	camera := readCamera(ctx, f, data)
+	size := camera.orientation.apply(img.Bounds().Size())
+	result := Image{
+		ID:     ID(data),
+		Format: f.name,
+		Width:  size.X,
+		Height: size.Y,
+		Bytes:  int64(len(data)),
+		Color:  dominant(img),
+		Camera: camera,
+	}
+	if err := store.Put(ctx, result.ID, bytes.NewReader(data)); err != nil {
+		return Image{}, err
+	}
+	return result, nil
+}
+
+// readAll reads r to its end, or refuses it once it proves longer than limit.
+func readAll(ctx context.Context, r io.Reader, limit int64) ([]byte, error) {
+	var buf bytes.Buffer
+	if sized, ok := r.(interface{ Len() int }); ok {
+		buf.Grow(int(min(int64(sized.Len()), limit)) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(&contextReader{ctx: ctx, r: r}, limit+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("pictures: read the file: %w", err)
+	case n == 0:
+		return nil, refuseEmpty()
+	case n > limit:
+		return nil, refuseBytes(limit)
+	}
+	return buf.Bytes(), nil
+}
