@@ -1,0 +1,115 @@
+package migrations
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Tables lists the tables that hold the site's content, in an order in which rows can be inserted with the foreign keys in place.
+func Tables() []string {
+	return []string{"users", "images", "photos", "tags", "photo_tags", "albums", "album_photos"}
+}
+
+// WithoutIndexes replaces all content in bulk. It empties the [Tables], takes off their keys, indexes, foreign keys and triggers, calls
+// load, puts everything back (which checks the rows against the keys), sets the identity sequences past the largest ids, analyzes, and
+// raises the version of "all", so that no page cached before is served again. What is taken off is read from the catalogue, so it cannot
+// differ from the migrations.
+//
+// All of it happens in tx: readers see the old content until the commit, and an error or a crash leaves the old content in place. Inside
+// load, COPY ... WITH (FREEZE) is allowed, since the tables were truncated in the same transaction. Load itself fills the columns that
+// triggers keep otherwise: photos.posted_at (not decreasing with the id) and users.photo_count (public photos); users.version is best left
+// out. Tx needs to own the tables, and no statement_timeout.
+func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
+	tables := Tables()
+	names := strings.Join(tables, ", ")
+	off, on, err := dressing(ctx, tx, tables)
+	if err != nil {
+		return fmt.Errorf("read the catalogue: %w", err)
+	}
+	if err := run(ctx, tx, off...); err != nil {
+		return fmt.Errorf("take off keys and triggers: %w", err)
+	}
+	if err := run(ctx, tx, "SET LOCAL maintenance_work_mem = '256MB'", "TRUNCATE "+names, "TRUNCATE album_counts"); err != nil {
+		return fmt.Errorf("empty the tables: %w", err)
+	}
+	if err := load(); err != nil {
+		return err
+	}
+	if err := run(ctx, tx, on...); err != nil {
+		return fmt.Errorf("put back keys and triggers: %w", err)
+	}
+	if err := run(ctx, tx,
+		`INSERT INTO album_counts (album_id, photo_count)
+			SELECT ap.album_id, count(*) FROM album_photos ap JOIN photos p ON p.id = ap.photo_id WHERE NOT p.private GROUP BY ap.album_id`,
+		"ANALYZE "+names+", album_counts",
+		"SELECT announce_all()",
+	); err != nil {
+		return fmt.Errorf("finish the load: %w", err)
+	}
+	return nil
+}
+
+func run(ctx context.Context, tx pgx.Tx, statements ...string) error {
+	for _, sql := range statements {
+		if _, err := tx.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	return nil
+}
+
+// dressing gives the statements that take everything off the tables that slows a load down, and those that put it back, each in an order
+// that works: foreign keys rest on unique keys.
+func dressing(ctx context.Context, tx pgx.Tx, tables []string) (off, on []string, err error) {
+	rows, err := tx.Query(ctx, `
+		WITH tables AS (SELECT oid, oid::regclass AS name FROM unnest($1::regclass[]) AS oid),
+		things AS (
+			SELECT 1 AS off_order, 3 AS on_order, c.conname::text AS name,
+				format('ALTER TABLE %s DROP CONSTRAINT %I', t.name, c.conname) AS off,
+				format('ALTER TABLE %s ADD CONSTRAINT %I %s', t.name, c.conname, pg_get_constraintdef(c.oid)) AS on
+			FROM pg_constraint c JOIN tables t ON t.oid = c.conrelid WHERE c.contype = 'f'
+			UNION ALL
+			SELECT 2, 1, c.conname::text,
+				format('ALTER TABLE %s DROP CONSTRAINT %I', t.name, c.conname),
+				format('ALTER TABLE %s ADD CONSTRAINT %I %s', t.name, c.conname, pg_get_constraintdef(c.oid))
+			FROM pg_constraint c JOIN tables t ON t.oid = c.conrelid WHERE c.contype IN ('p', 'u')
+			UNION ALL
+			SELECT 2, 2, i.indexrelid::regclass::text,
+				format('DROP INDEX %s', i.indexrelid::regclass),
+				pg_get_indexdef(i.indexrelid)
+			FROM pg_index i JOIN tables t ON t.oid = i.indrelid
+			WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x'))
+			UNION ALL
+			SELECT 3, 4, g.tgname::text,
+				format('ALTER TABLE %s DISABLE TRIGGER %I', t.name, g.tgname),
+				format('ALTER TABLE %s ENABLE %s TRIGGER %I', t.name,
+					CASE g.tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' ELSE '' END, g.tgname)
+			FROM pg_trigger g JOIN tables t ON t.oid = g.tgrelid WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
+			UNION ALL
+			SELECT 9, 5, a.attname::text, '',
+				format('SELECT setval(%L, (SELECT coalesce(max(%I), 0) + 1 FROM %s), false)',
+					pg_get_serial_sequence(t.name::text, a.attname), a.attname, t.name)
+			FROM pg_attribute a JOIN tables t ON t.oid = a.attrelid WHERE a.attidentity <> '' AND NOT a.attisdropped
+		)
+		SELECT off, "on", off_order, on_order FROM things ORDER BY on_order, name`, tables)
+	if err != nil {
+		return nil, nil, err
+	}
+	var byOrder [10][]string
+	var offSQL, onSQL string
+	var offOrder, onOrder int
+	_, err = pgx.ForEachRow(rows, []any{&offSQL, &onSQL, &offOrder, &onOrder}, func() error {
+		if offSQL != "" {
+			byOrder[offOrder] = append(byOrder[offOrder], offSQL)
+		}
+		on = append(on, onSQL)
+		return nil
+	})
+	for _, statements := range byOrder {
+		off = append(off, statements...)
+	}
+	return off, on, err
+}
