@@ -1,0 +1,55 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// dataDir is a data directory that this process alone uses, until close or its death.
+type dataDir struct {
+	path string
+	lock *os.File
+}
+
+// openDataDir makes and locks a data directory. The kernel lets go of the lock when the process dies, however it dies.
+func openDataDir(path string) (*dataDir, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil { // PostgreSQL's user walks through it
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder, _ := io.ReadAll(lock) // only to say more
+		err := fmt.Errorf("data directory %s: %w", path, err)
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("the data directory %s is in use by another `up` (pid %s): stop that one, or give this one its own with --data",
+				path, strings.TrimSpace(string(holder)))
+		}
+		return nil, errors.Join(err, lock.Close())
+	}
+	if err := errors.Join(lock.Truncate(0), writeAt(lock, fmt.Sprintf("%d\n", os.Getpid()))); err != nil {
+		return nil, errors.Join(fmt.Errorf("data directory: %w", err), lock.Close())
+	}
+	return &dataDir{path: path, lock: lock}, nil
+}
+
+func writeAt(f *os.File, s string) error {
+	_, err := f.WriteAt([]byte(s), 0)
+	return err
+}
+
+func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) }
+
+// close lets others in. The file stays: removing it would let two processes hold locks on two files of one name.
+func (d *dataDir) close() error { return d.lock.Close() }

@@ -1,0 +1,84 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Env is where the services of a running stack are.
+type Env struct {
+	NATS      string   // nats://127.0.0.1:4222
+	Postgres  string   // postgres://user:password@127.0.0.1:port/database?sslmode=disable
+	Memcached []string // host:port of each server
+}
+
+// EnvFile is the file in a data directory that holds the addresses of the stack last started there.
+const EnvFile = "stack.env"
+
+// writeEnv leaves addresses where the roles' defaults, and a shell, find them. Besides what our own roles read it names what
+// psql goes by, and puts bin, where setup leaves the NATS CLI, on the path. The file holds a password: only its owner may read it.
+func writeEnv(dir, bin string, env Env) error {
+	db, err := url.Parse(env.Postgres)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", EnvFile, err)
+	}
+	password, _ := db.User.Password()
+	var b strings.Builder
+	b.WriteString("# Where the services started by `up` are. Use: . " + EnvFile + "\n")
+	for _, v := range [][2]string{
+		{"NATS_URL", env.NATS},
+		{"DATABASE_URL", env.Postgres},
+		{"MEMCACHED_SERVERS", strings.Join(env.Memcached, ",")},
+		{"PGHOST", db.Hostname()},
+		{"PGPORT", db.Port()},
+		{"PGUSER", db.User.Username()},
+		{"PGPASSWORD", password},
+		{"PGDATABASE", strings.TrimPrefix(db.Path, "/")},
+	} {
+		b.WriteString("export " + v[0] + "=" + quote(v[1]) + "\n")
+	}
+	if bin != "" {
+		b.WriteString("export PATH=\"$PATH\":" + quote(bin) + "\n")
+	}
+	path := filepath.Join(dir, EnvFile)
+	making := path + ".making"
+	if err := os.Remove(making); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("write %s: %w", EnvFile, err)
+	}
+	if err := os.WriteFile(making, []byte(b.String()), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", EnvFile, err)
+	}
+	return os.Rename(making, path) // whole, whenever it is read
+}
+
+// quote makes one word of a POSIX shell out of anything.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// ReadEnv reads what the last start in a data directory left. An error that is os.ErrNotExist means that there was none.
+func ReadEnv(dir string) (Env, error) {
+	data, err := os.ReadFile(filepath.Join(dir, EnvFile))
+	if err != nil {
+		return Env{}, err
+	}
+	var env Env
+	for line := range strings.Lines(string(data)) {
+		name, value, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
+		if !ok {
+			continue
+		}
+		value = strings.ReplaceAll(strings.Trim(value, "'"), `'\''`, "'")
+		switch name {
+		case "NATS_URL":
+			env.NATS = value
+		case "DATABASE_URL":
+			env.Postgres = value
+		case "MEMCACHED_SERVERS":
+			env.Memcached = strings.Split(value, ",")
+		}
+	}
+	return env, nil
+}

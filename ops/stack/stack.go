@@ -1,0 +1,173 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Config says what a whole stack is made of.
+type Config struct {
+	Dir           string       // the data directory; needed
+	Bin           string       // a folder to put on the path in stack.env; may be empty
+	NATSPort      int          // 0: any free one
+	PostgresPort  int          // 0: last time's if it is free, or any free one
+	MemcachedPort int          // 0: likewise
+	MemcachedMiB  int          // memcached's memory; 0: 256
+	Connections   int          // PostgreSQL's max_connections; 0: 100
+	Logger        *slog.Logger // nil: silent
+}
+
+// Stack is NATS, PostgreSQL and memcached, running, in a data directory that is theirs alone.
+type Stack struct {
+	data      *dataDir
+	log       *slog.Logger
+	nats      *NATS
+	postgres  *Postgres
+	memcached *Memcached
+
+	stopWatching context.CancelFunc
+	watchers     sync.WaitGroup
+}
+
+// Start starts the three services and returns once all of them answer and stack.env says where. From then on a PostgreSQL
+// or memcached that ends by itself is started again, on the same port. What was started is stopped again when one fails.
+func Start(ctx context.Context, cfg Config) (*Stack, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MemcachedMiB == 0 {
+		cfg.MemcachedMiB = 256
+	}
+	data, err := openDataDir(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{data: data, log: cfg.Logger}
+	s.reusePorts(&cfg)
+	// When one fails, the others need not go on starting.
+	starting, ctx := errgroup.WithContext(ctx)
+	starting.Go(func() (err error) {
+		s.nats, err = StartNATS(NATSConfig{Port: cfg.NATSPort, Dir: data.join("jetstream"), Logger: cfg.Logger})
+		return err
+	})
+	starting.Go(func() (err error) {
+		s.postgres, err = StartPostgres(ctx, PostgresConfig{Dir: data.join("postgres"), Port: cfg.PostgresPort, Connections: cfg.Connections})
+		return err
+	})
+	starting.Go(func() (err error) {
+		s.memcached, err = StartMemcached(ctx, MemcachedConfig{Port: cfg.MemcachedPort, MemoryMiB: cfg.MemcachedMiB, Connections: 4096})
+		return err
+	})
+	err = starting.Wait()
+	if err == nil {
+		err = writeEnv(data.path, cfg.Bin, s.Env())
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	watching, cancel := context.WithCancel(context.Background()) // ends in Stop, not with the start
+	s.stopWatching = cancel
+	s.watchers.Go(func() { s.keepRunning(watching, "PostgreSQL", s.postgres.Done, s.postgres.Restart) })
+	s.watchers.Go(func() { s.keepRunning(watching, "memcached", s.memcached.Done, s.memcached.Restart) })
+	return s, nil
+}
+
+// reusePorts chooses last time's ports, so that roles in other terminals find the services again after a restart.
+func (s *Stack) reusePorts(cfg *Config) {
+	last, err := ReadEnv(s.data.path)
+	if err != nil {
+		return // the first start
+	}
+	if u, err := url.Parse(last.Postgres); err == nil && cfg.PostgresPort == 0 {
+		cfg.PostgresPort = portIfFree(u.Host)
+	}
+	if len(last.Memcached) == 1 && cfg.MemcachedPort == 0 {
+		cfg.MemcachedPort = portIfFree(last.Memcached[0])
+	}
+}
+
+// portIfFree returns the port of host:port, or 0 if it cannot be listened on.
+func portIfFree(addr string) int {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil || CheckPort("", addr) != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// keepRunning starts a service again whenever it ends, at once at first and ever more slowly if it will not stay.
+func (s *Stack) keepRunning(ctx context.Context, name string, done func() <-chan struct{}, restart func(context.Context) error) {
+	const least, most = 50 * time.Millisecond, 10 * time.Second
+	wait := least
+	for {
+		began := time.Now()
+		select {
+		case <-ctx.Done():
+			return
+		case <-done():
+		}
+		if time.Since(began) > time.Minute {
+			wait = least
+		}
+		s.log.Error(name+" ended by itself and is started again", "in", wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, most)
+		if err := restart(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error(name+" does not start", "error", err)
+		} else if err == nil {
+			s.log.Info(name + " is back")
+		}
+	}
+}
+
+// Env is where the services are.
+func (s *Stack) Env() Env {
+	return Env{NATS: s.nats.URL(), Postgres: s.postgres.URL(), Memcached: []string{s.memcached.Addr()}}
+}
+
+// Dir is the data directory, absolute.
+func (s *Stack) Dir() string { return s.data.path }
+
+// Stop ends NATS, then memcached, then PostgreSQL, and lets go of the data directory. It waits for each, works on a stack
+// that only half started, and is safe to call twice.
+func (s *Stack) Stop() error {
+	if s.stopWatching != nil {
+		s.stopWatching()
+		s.watchers.Wait()
+	}
+	var errs []error
+	if s.nats != nil {
+		s.nats.Stop()
+	}
+	if s.memcached != nil {
+		errs = append(errs, s.memcached.Stop())
+	}
+	if s.postgres != nil {
+		errs = append(errs, s.postgres.Stop())
+	}
+	if s.data != nil {
+		errs = append(errs, s.data.close())
+		s.data = nil
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("stop the stack: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package stack
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestStack(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Dir: filepath.Join(postgresHome(t), "it's data"), Bin: "/opt/some bin"}
+	began := time.Now()
+	s, err := Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("first start %s", time.Since(began).Round(time.Millisecond))
+
+	t.Run("stack.env reads back, in Go and in a shell", func(t *testing.T) {
+		env, err := ReadEnv(cfg.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if env.NATS != s.Env().NATS || env.Postgres != s.Env().Postgres || strings.Join(env.Memcached, " ") != s.memcached.Addr() {
+			t.Errorf("read %+v, want %+v", env, s.Env())
+		}
+		cmd := exec.Command("sh", "-euc", `. "$0"; echo "$NATS_URL $DATABASE_URL $MEMCACHED_SERVERS"; echo "$PATH"`, filepath.Join(cfg.Dir, EnvFile))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatal(err, string(out))
+		}
+		if want := env.NATS + " " + env.Postgres + " " + env.Memcached[0] + "\n"; !strings.HasPrefix(string(out), want) {
+			t.Errorf("the shell read %q, want %q", out, want)
+		}
+		if !strings.HasSuffix(string(out), ":/opt/some bin\n") {
+			t.Errorf("PATH is %q", out)
+		}
+		info, err := os.Stat(filepath.Join(cfg.Dir, EnvFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("a file with a password has mode %v", info.Mode())
+		}
+	})
+
+	t.Run("a second stack on the same data is refused", func(t *testing.T) {
+		_, err := Start(t.Context(), cfg)
+		if err == nil || !strings.Contains(err.Error(), "another `up`") {
+			t.Errorf("err = %v, want one about another `up`", err)
+		}
+	})
+
+	t.Run("children run as somebody unprivileged", func(t *testing.T) {
+		cache, err := memcachedPID(s.memcached.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, pid := range map[string]int{"memcached": cache, "PostgreSQL": readPIDFile(s.postgres.cluster).pid} {
+			out, err := exec.Command("ps", "-o", "uid=", "-p", strconv.Itoa(pid)).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.TrimSpace(string(out)) == "0" {
+				t.Errorf("%s runs as root", name)
+			}
+		}
+	})
+
+	t.Run("a service that ends is started again", func(t *testing.T) {
+		addr := s.memcached.Addr()
+		old, err := memcachedPID(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		for { // until another process answers on the same port
+			if pid, err := memcachedPID(addr); err == nil && pid != old {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+
+	before := s.Env()
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Errorf("stopping twice: %v", err)
+	}
+	began = time.Now()
+	if s, err = Start(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("second start %s", time.Since(began).Round(time.Millisecond))
+	defer func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if s.Env().Postgres != before.Postgres || s.Env().Memcached[0] != before.Memcached[0] {
+		t.Errorf("the services moved from %+v to %+v", before, s.Env())
+	}
+}
