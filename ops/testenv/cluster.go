@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"flickrkillr/ops/stack"
+	"flickrkillr/schema/migrations"
 )
 
 // template is the migrated database that each test's own is copied from.
@@ -82,7 +83,7 @@ func migrate(ctx context.Context, url string) error {
 		return err
 	}
 	defer pool.Close() // a template may have no connection
-	return pool.Ping(ctx)
+	return migrations.Up(ctx, pool)
 }
 
 // home is a temporary folder for a cluster, one that PostgreSQL's user can walk to, which is not so of t.TempDir when the
