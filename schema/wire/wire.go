@@ -46,6 +46,7 @@ const (
 	HeaderTiming   = "Killr-Timing"   // reply: where the time went, see Timing
 	HeaderWorker   = "Killr-Worker"   // reply: which renderer answered
 	HeaderCode     = "Killr-Code"     // reply: set when there is no envelope, see Code
+	HeaderReadAt   = "Killr-Read-At"  // fill: memcached should hold a copy read at this time or later, see FormatTime
 )
 
 // Deadlines of a request, from the edge's first step to the answer's worthlessness.

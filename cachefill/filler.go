@@ -1,0 +1,222 @@
+// Package cachefill is the one room that writes memcached.
+//
+// In flow notes on "fill.<subject>" from edges, each meaning "make memcached hold this", shared among the cachefills by their queue group,
+// and the replies of renderers, which a cachefill gets as an edge does: by a request on the bus. Out flow items in memcached: a page's key
+// and the envelope just as it came. A cachefill may not touch Postgres, HTTP or templates, and need not: it never looks into a page.
+//
+// Nothing here is needed for a right answer. Without a cachefill the site is slower; a lost note is made up for by the next one.
+package cachefill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/ring"
+	"flickrkillr/schema/wire"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config is what a cachefill is told. NATS and Memcached are required.
+type Config struct {
+	NATS      *nats.Conn
+	Memcached []string // host:port of each server, in any order
+	Workers   int      // fills at once, 0 is 4
+	ItemLimit int      // bytes that memcached takes for one item (its -I), 0 is 1 MiB
+	Version   string   // semantic version for `nats micro ls`, "" is 0.0.0
+	Logger    *slog.Logger
+	Registry  prometheus.Registerer // nil: metrics are kept but nowhere shown
+}
+
+const (
+	cacheTimeout = 100 * time.Millisecond // one operation; nobody waits for it
+	queuePerJob  = 64                     // notes that wait, for each worker; more are dropped, and asked for again if still wanted
+	itemOverhead = 1024                   // bytes that memcached adds to key and value, generously
+	lockSeconds  = 3                      // how long a filler that died keeps others from the same page
+	lockPrefix   = "fill:"
+	maxTTL       = 30*24*time.Hour - time.Second // beyond 30 days memcached takes a TTL for a date
+)
+
+// Filler is a cachefill.
+type Filler struct {
+	cfg    Config
+	log    *slog.Logger
+	cache  *memcache.Client
+	jobs   chan job
+	meters *meters
+	warmed atomic.Bool
+}
+
+// job is one page to be filled.
+type job struct {
+	ref    page.Ref
+	readAt time.Time // a copy that was read then or later will do
+}
+
+// New makes a Filler. It opens no connection to memcached yet.
+func New(cfg Config) (*Filler, error) {
+	if cfg.NATS == nil {
+		return nil, errors.New("cachefill: a NATS connection is needed")
+	}
+	servers, err := ring.New(cfg.Memcached)
+	if err != nil {
+		return nil, fmt.Errorf("cachefill: %w", err)
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = 4
+	}
+	if cfg.ItemLimit == 0 {
+		cfg.ItemLimit = 1 << 20
+	}
+	if cfg.Version == "" {
+		cfg.Version = "0.0.0"
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	f := &Filler{cfg: cfg, log: cfg.Logger.With("role", "cachefill"), cache: memcache.NewFromSelector(servers), meters: newMeters(cfg.Registry)}
+	f.cache.Timeout = cacheTimeout
+	f.cache.MaxIdleConns = cfg.Workers
+	f.jobs = make(chan job, queuePerJob*cfg.Workers)
+	return f, nil
+}
+
+// Run serves until ctx ends: it joins the queue group, warms the assets and fills what is asked for. Then it leaves the queue group,
+// finishes what it holds and returns nil.
+func (f *Filler) Run(ctx context.Context) error {
+	service, err := micro.AddService(f.cfg.NATS, micro.Config{
+		Name: "cachefill", Version: f.cfg.Version, Description: "keeps what many people want in memcached",
+		QueueGroup:   wire.QueueCachefill,
+		StatsHandler: func(*micro.Endpoint) any { return f.meters.snapshot(len(f.jobs)) },
+	})
+	if err != nil {
+		return fmt.Errorf("cachefill: joining the bus: %w", err)
+	}
+	if err := service.AddEndpoint("fill", micro.HandlerFunc(f.take), micro.WithEndpointSubject(wire.SubjectFills)); err != nil {
+		return errors.Join(fmt.Errorf("cachefill: joining the queue group: %w", err), service.Stop())
+	}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx)) // what is held is finished when ctx ends
+	defer stop()
+	stopping := make(chan struct{})
+	var wg sync.WaitGroup
+	for range f.cfg.Workers {
+		wg.Go(func() { f.work(work, stopping) })
+	}
+	wg.Go(func() { f.warm(ctx) })
+
+	<-ctx.Done()
+	err = service.Stop()
+	close(stopping)
+	wg.Wait()
+	_ = f.cache.Close()
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		return fmt.Errorf("cachefill: leaving the bus: %w", err)
+	}
+	return nil
+}
+
+// Ready is nil once the assets are in memcached.
+func (f *Filler) Ready() error {
+	switch {
+	case !f.cfg.NATS.IsConnected():
+		return fmt.Errorf("cachefill: NATS is %s", f.cfg.NATS.Status())
+	case !f.warmed.Load():
+		return errors.New("cachefill: the assets are not warm yet")
+	}
+	return nil
+}
+
+// take accepts a note. The service calls it one note at a time, so it only hands on.
+func (f *Filler) take(r micro.Request) {
+	ref, err := wire.ParseFill(r.Subject())
+	if err != nil {
+		f.meters.count(resultRefused)
+		f.log.Warn("fill: refused", "subject", r.Subject(), "err", err)
+		return
+	}
+	readAt, _ := wire.ParseTime(r.Headers().Get(wire.HeaderReadAt)) // none, as from a person's `nats pub`: whatever there is will do
+	select {
+	case f.jobs <- job{ref, readAt}:
+	default:
+		f.meters.count(resultDropped)
+	}
+}
+
+// work fills until there is nothing left to do and stopping is closed.
+func (f *Filler) work(ctx context.Context, stopping <-chan struct{}) {
+	for {
+		select {
+		case j := <-f.jobs:
+			f.fill(ctx, j)
+			continue
+		default:
+		}
+		select {
+		case j := <-f.jobs:
+			f.fill(ctx, j)
+		case <-stopping:
+			return
+		}
+	}
+}
+
+// fill does one job and counts how it ended.
+func (f *Filler) fill(ctx context.Context, j job) {
+	start := time.Now()
+	result, err := f.try(ctx, j)
+	f.meters.count(result)
+	if result == resultFilled {
+		f.meters.took(time.Since(start))
+	}
+	if err != nil {
+		f.log.Warn("fill: failed", "page", j.ref, "result", result.String(), "err", err)
+	}
+}
+
+// warm puts the assets of whichever renderer answers into memcached, before anybody asks for them.
+func (f *Filler) warm(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := f.warmOnce(ctx)
+		if err == nil {
+			f.warmed.Store(true)
+			return
+		}
+		f.log.Debug("warming: not yet", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func (f *Filler) warmOnce(ctx context.Context) error {
+	ask, cancel := context.WithTimeout(ctx, wire.PageDeadline)
+	defer cancel()
+	reply, err := f.cfg.NATS.RequestWithContext(ask, wire.SubjectAssets, nil)
+	if err != nil {
+		return fmt.Errorf("asking for the list of assets: %w", err)
+	}
+	names := strings.Fields(string(reply.Data))
+	for _, subject := range names {
+		ref, err := page.ParseSubject(subject)
+		if err != nil {
+			return fmt.Errorf("list of assets: %w", err)
+		}
+		if result, err := f.try(ctx, job{ref: ref}); err != nil {
+			f.meters.count(result)
+			return err
+		}
+	}
+	f.log.Info("assets warm", "files", len(names))
+	return nil
+}

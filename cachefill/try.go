@@ -1,0 +1,87 @@
+package cachefill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"flickrkillr/schema/wire"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/nats-io/nats.go"
+)
+
+// try makes memcached hold the job's page, if it does not already. One cachefill at a time does so for a page: whoever adds the lock. The
+// others come back when it is done, and then mostly find that nothing is left to do.
+func (f *Filler) try(ctx context.Context, j job) (result, error) {
+	const rounds, pause = 10, 50 * time.Millisecond
+	key := j.ref.Key()
+	for round := range rounds {
+		held, err := f.holds(key, j.readAt)
+		if err != nil {
+			return resultCacheError, err
+		}
+		if held {
+			return resultHeld, nil
+		}
+		err = f.cache.Add(&memcache.Item{Key: lockPrefix + key, Value: []byte{}, Expiration: lockSeconds})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, memcache.ErrNotStored) {
+			return resultCacheError, fmt.Errorf("locking %s: %w", key, err)
+		}
+		if round == rounds-1 {
+			return resultHeld, nil // somebody is at it, or died at it; the next who wants the page says so again
+		}
+		select {
+		case <-ctx.Done():
+			return resultFailed, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+	defer func() { _ = f.cache.Delete(lockPrefix + key) }() // else it ends by itself
+	return f.store(ctx, j, key)
+}
+
+// holds reports whether memcached has a copy that was read at a time or later. One that cannot be decoded does not count.
+func (f *Filler) holds(key string, readAt time.Time) (bool, error) {
+	item, err := f.cache.Get(key)
+	if errors.Is(err, memcache.ErrCacheMiss) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking up %s: %w", key, err)
+	}
+	reply, err := wire.DecodeReply(item.Value)
+	return err == nil && !reply.ReadAt.Before(readAt), nil
+}
+
+// store asks for the page and puts the reply into memcached as it came.
+func (f *Filler) store(ctx context.Context, j job, key string) (result, error) {
+	ask, cancel := context.WithTimeout(ctx, wire.Deadline(j.ref))
+	defer cancel()
+	msg, err := f.cfg.NATS.RequestMsgWithContext(ask, nats.NewMsg(j.ref.Subject()))
+	if err == nil {
+		err = wire.ErrorOf(msg)
+	}
+	if err != nil {
+		return resultFailed, fmt.Errorf("asking for %s: %w", j.ref, err)
+	}
+	reply, err := wire.DecodeReply(msg.Data)
+	if err != nil {
+		return resultFailed, fmt.Errorf("the reply to %s: %w", j.ref, err)
+	}
+	if reply.MaxAge <= 0 {
+		return resultPrivate, nil
+	}
+	if len(key)+len(msg.Data)+itemOverhead > f.cfg.ItemLimit {
+		return resultTooLarge, nil // memcached would refuse it and drop the old value, which somebody may still be glad of
+	}
+	ttl := min(reply.MaxAge+wire.StaleAge, maxTTL)
+	if err := f.cache.Set(&memcache.Item{Key: key, Value: msg.Data, Expiration: int32(ttl / time.Second)}); err != nil {
+		return resultCacheError, fmt.Errorf("storing %s: %w", key, err)
+	}
+	return resultFilled, nil
+}

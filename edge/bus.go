@@ -1,0 +1,158 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/budget"
+	"github.com/failsafe-go/failsafe-go/hedgepolicy"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+	"github.com/nats-io/nats.go"
+)
+
+// Bounds of asking.
+const (
+	patience      = 400 * time.Millisecond // nobody listens: a stale page or an apology comes within 500 ms
+	restartWindow = 3 * time.Second        // NATS is away or just back: its listeners take a moment to be back too
+	backoffFirst  = 5 * time.Millisecond   // between tries while nobody listens
+	backoffMax    = 80 * time.Millisecond
+	hedgeFloor    = 3 * time.Millisecond
+	hedgeFirst    = 100 * time.Millisecond // before any answer has been timed
+	hedgeMax      = 8                      // further requests for one answer
+	busyRetries   = 2
+)
+
+// bus asks renderers.
+type bus struct {
+	nc     *nats.Conn
+	clock  *wire.Clock
+	meters *meters
+	delays [page.KindImage + 1]quantile
+	ask    [page.KindImage + 1]failsafe.Executor[*nats.Msg]
+
+	lostAt atomic.Int64 // unix nanoseconds when the connection was lost, 0 while there is one
+	backAt atomic.Int64 // when it last came back
+}
+
+// newBus makes, for each kind, the ways of waiting well: further requests after the recent 99th percentile of that kind, and retries when
+// a renderer was busy, on one budget, so that trouble is not made worse by asking more.
+func newBus(nc *nats.Conn, clock *wire.Clock, m *meters) *bus {
+	b := &bus{nc: nc, clock: clock, meters: m}
+	extra := budget.NewBuilder().WithMaxRate(.2).WithMinConcurrency(3).Build()
+	busy := retrypolicy.NewBuilder[*nats.Msg]().HandleErrors(wire.ErrBusy).
+		WithBackoff(backoffFirst, backoffMax).WithJitterFactor(.2).WithMaxRetries(busyRetries).WithBudget(extra).ReturnLastFailure().
+		OnRetry(func(failsafe.ExecutionEvent[*nats.Msg]) { m.retries.Inc() }).Build()
+	for _, k := range page.Kinds() {
+		b.delays[k].set(hedgeFirst)
+		hedge := hedgepolicy.NewBuilderWithDelayFunc(func(failsafe.ExecutionAttempt[*nats.Msg]) time.Duration {
+			return max(hedgeFloor, b.delays[k].value())
+		}).WithMaxHedges(hedgeMax).WithBudget(extra).OnHedge(func(failsafe.ExecutionEvent[*nats.Msg]) { m.hedges.Inc() }).Build()
+		b.ask[k] = failsafe.With(busy, hedge)
+	}
+	return b
+}
+
+// watch notes when the connection is lost and comes back, until ctx ends.
+func (b *bus) watch(ctx context.Context) {
+	changes := b.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED)
+	defer b.nc.RemoveStatusListener(changes)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case status, ok := <-changes:
+			switch now := time.Now().UnixNano(); {
+			case !ok:
+				return
+			case status == nats.CONNECTED:
+				b.lostAt.Store(0)
+				b.backAt.Store(now)
+			default:
+				b.lostAt.CompareAndSwap(0, now)
+			}
+		}
+	}
+}
+
+// restarting reports that NATS is away for no longer than a restart takes, or is just back.
+func (b *bus) restarting() bool {
+	at := b.lostAt.Load()
+	if b.nc.IsConnected() {
+		at = b.backAt.Load()
+		return at != 0 && time.Since(time.Unix(0, at)) < restartWindow
+	}
+	return at == 0 || time.Since(time.Unix(0, at)) < restartWindow
+}
+
+// get requests ref and gives the reply message with its envelope. While nobody listens it asks again, for as long as its patience lasts.
+// Errors wrap those of package wire.
+func (b *bus) get(ctx context.Context, ref page.Ref, id string) (*nats.Msg, error) {
+	msg := nats.NewMsg(ref.Subject())
+	msg.Header.Set(wire.HeaderRequest, id)
+	if until, ok := ctx.Deadline(); ok {
+		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(until.Add(b.clock.Offset())))
+	}
+	start, pause := time.Now(), backoffFirst
+	for {
+		reply, err := b.attempt(ctx, ref, msg)
+		if err == nil {
+			return reply, nil
+		}
+		waited := time.Since(start)
+		again := errors.Is(err, nats.ErrNoResponders) && (waited < patience || waited < restartWindow && b.restarting())
+		if !again || !sleep(ctx, pause) {
+			b.meters.busErrors.WithLabelValues(wire.Code(err)).Inc()
+			return nil, fmt.Errorf("%s: %w", ref, err)
+		}
+		b.meters.retries.Inc()
+		pause = min(2*pause, backoffMax)
+	}
+}
+
+// attempt is one request with its hedges.
+func (b *bus) attempt(ctx context.Context, ref page.Ref, msg *nats.Msg) (*nats.Msg, error) {
+	if !b.nc.IsConnected() {
+		if !b.restarting() {
+			return nil, nats.ErrConnectionReconnecting
+		}
+		var cancel context.CancelFunc // the client holds the request back and sends it when the connection is there again
+		ctx, cancel = context.WithTimeout(ctx, restartWindow)
+		defer cancel()
+	}
+	return b.ask[ref.Kind()].WithContext(ctx).GetWithExecution(func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
+		start := time.Now()
+		reply, err := b.nc.RequestMsgWithContext(e.Context(), msg)
+		if err != nil {
+			return nil, err
+		}
+		b.delays[ref.Kind()].add(time.Since(start))
+		return reply, wire.ErrorOf(reply)
+	})
+}
+
+// quantile estimates the recent 99th percentile of a stream of durations: up by 99 steps for each that is longer, down by one for each
+// that is shorter, in steps proportional to the estimate (stochastic approximation, Robbins and Monro 1951). Memory: one number; a lost
+// update between two writers does no harm.
+type quantile struct{ ns atomic.Int64 }
+
+func (q *quantile) value() time.Duration { return time.Duration(q.ns.Load()) }
+
+func (q *quantile) set(d time.Duration) { q.ns.Store(int64(d)) }
+
+func (q *quantile) add(d time.Duration) {
+	const p, step = .99, .01
+	v := float64(q.ns.Load())
+	if float64(d) > v {
+		v = min(v+v*step*p/(1-p), float64(d))
+	} else {
+		v -= v * step
+	}
+	q.ns.Store(int64(max(v, float64(hedgeFloor)/10)))
+}

@@ -1,0 +1,59 @@
+package edge
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// exchange is one request on its way through the edge: who it is, where its answer came from, what it cost.
+type exchange struct {
+	start  time.Time
+	id     string
+	kind   page.Kind
+	tier   tier
+	status int
+	bytes  int
+	timing timing
+	cause  error // of an error page or a stale one
+	cut    error // the visitor left, or stalled, within the body
+}
+
+// timing is where the time of a fetch went.
+type timing struct {
+	cache, bus time.Duration
+	worker     wire.Timing
+}
+
+// nextID makes a request id: unique across edges, short enough to read out. It stands in the answer, the logs and the bus message.
+func (s *Server) nextID() string {
+	return s.idBase + strconv.FormatUint(s.idNext.Add(1), 36)
+}
+
+// writeHeaders adds what every answer says about itself: X-Request-Id, X-Cache and Server-Timing (W3C; milliseconds).
+func (x *exchange) writeHeaders(h http.Header) {
+	b := make([]byte, 0, 160)
+	b = append(b, "cache;desc="...)
+	b = append(b, x.tier.String()...)
+	b = appendTiming(b, "cache-look-up", x.timing.cache)
+	b = appendTiming(b, "bus", x.timing.bus)
+	b = appendTiming(b, "queue", x.timing.worker.Queue)
+	b = appendTiming(b, "sql", x.timing.worker.SQL)
+	b = appendTiming(b, "render", x.timing.worker.Render)
+	b = appendTiming(b, "edge", time.Since(x.start))
+	values := [...]string{x.id, string(b)} // one allocation for both
+	h["X-Request-Id"] = values[0:1:1]
+	h["Server-Timing"] = values[1:2:2]
+	h["X-Cache"] = xCache[x.tier]
+}
+
+func appendTiming(b []byte, name string, d time.Duration) []byte {
+	if d <= 0 {
+		return b
+	}
+	b = append(append(append(b, ", "...), name...), ";dur="...)
+	return strconv.AppendFloat(b, float64(d.Nanoseconds()/1000)/1000, 'f', -1, 64)
+}

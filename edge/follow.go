@@ -1,0 +1,161 @@
+package edge
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"flickrkillr/schema/wire"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// follower reads the stream of changes, from its beginning, for as long as the edge runs, and tells freshness what it says and when not
+// to believe.
+type follower struct {
+	nc       *nats.Conn
+	fresh    *freshness
+	log      *slog.Logger
+	caughtUp atomic.Bool
+
+	last atomic.Uint64 // sequence of the last message
+}
+
+func newFollower(nc *nats.Conn, fresh *freshness, log *slog.Logger) *follower {
+	return &follower{nc: nc, fresh: fresh, log: log}
+}
+
+// followPoll is how often the follower looks whether ticks still come, and retries what failed.
+const followPoll = 250 * time.Millisecond
+
+// run follows until ctx ends. Each round follows one stream; a round ends when that stream is found to be another or to have a gap.
+func (f *follower) run(ctx context.Context) {
+	first := true
+	for ctx.Err() == nil {
+		if err := f.round(ctx, first); err != nil && ctx.Err() == nil {
+			f.log.Debug("changes: not followed", "err", err)
+			sleep(ctx, followPoll)
+			continue
+		}
+		first = false
+	}
+}
+
+func (f *follower) round(ctx context.Context, first bool) error {
+	js, err := jetstream.New(f.nc)
+	if err != nil {
+		return err
+	}
+	setup, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	stream, err := js.Stream(setup, wire.StreamChanges)
+	if err != nil {
+		return err
+	}
+	info := stream.CachedInfo()
+	// The stream's age is a difference of the server's own times, so that it means the same on any clock.
+	f.fresh.distrust(f.fresh.clock.Now().Add(-info.TimeStamp.Sub(info.Created)))
+	if !first {
+		f.fresh.distrust(f.fresh.clock.Now())
+	}
+	consumer, err := stream.OrderedConsumer(setup, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	if err != nil {
+		return err
+	}
+	f.last.Store(0)
+	until := info.State.LastSeq // what was there before: not live
+	f.caughtUp.Store(info.State.Msgs == 0)
+	consuming, err := consumer.Consume(func(m jetstream.Msg) { f.take(m, until) },
+		jetstream.PullHeartbeat(time.Second), jetstream.PullExpiry(5*time.Second),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { f.log.Debug("changes: consumer", "err", err) }))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		consuming.Stop()
+		<-consuming.Closed()
+	}()
+	f.log.Info("changes: following", "sequence", until, "created", info.Created)
+	f.watch(ctx, js, info.Created)
+	return nil
+}
+
+// take handles one message; the consumer calls it in order, one at a time.
+func (f *follower) take(m jetstream.Msg, until uint64) {
+	meta, err := m.Metadata()
+	if err != nil {
+		f.doubt("a message without metadata", err)
+		return
+	}
+	seq := meta.Sequence.Stream
+	if last := f.last.Swap(seq); last != 0 && seq != last+1 {
+		f.doubt("a gap in the stream", nil, "after", last, "next", seq)
+	}
+	live := seq > until
+	switch m.Subject() {
+	case wire.SubjectBatch:
+		changes, err := wire.DecodeChanges(m.Data())
+		if err != nil {
+			f.doubt("a batch that cannot be read", err)
+		}
+		for _, c := range changes {
+			f.fresh.learn(c)
+		}
+	case wire.SubjectTick:
+		t, err := wire.DecodeTick(m.Data())
+		switch {
+		case err != nil:
+			f.log.Warn("changes: tick", "err", err)
+		case live:
+			f.fresh.tick(t)
+		}
+	}
+	if seq >= until {
+		f.caughtUp.Store(true)
+	}
+}
+
+func (f *follower) doubt(what string, err error, args ...any) {
+	f.log.Warn("changes: "+what+"; no older copy is trusted", append(args, "err", err)...)
+	f.fresh.distrust(f.fresh.clock.Now())
+}
+
+// watch returns when the stream must be looked at anew: it was deleted or made again. A stream made again under the same name is followed
+// by its consumer from the old sequence without any error, so that silence is the only sign.
+func (f *follower) watch(ctx context.Context, js jetstream.JetStream, created time.Time) {
+	blindSince := time.Time{}
+	for sleep(ctx, followPoll) {
+		if !f.fresh.blind() || !f.nc.IsConnected() {
+			blindSince = time.Time{}
+			continue
+		}
+		if blindSince.IsZero() {
+			blindSince = time.Now()
+			f.log.Warn("changes: no tick from the relay; no copy is trusted until one comes")
+		}
+		look, cancel := context.WithTimeout(ctx, time.Second)
+		stream, err := js.Stream(look, wire.StreamChanges)
+		cancel()
+		if err != nil {
+			continue
+		}
+		if info := stream.CachedInfo(); !info.Created.Equal(created) || info.State.LastSeq < f.last.Load() {
+			f.log.Warn("changes: the stream was made anew", "created", info.Created)
+			return
+		}
+	}
+}
+
+// sleep waits; false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,154 @@
+package edge
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"flickrkillr/schema/wire"
+)
+
+// Bounds on what an edge believes about its copies.
+const (
+	tickGrace = 3 * time.Second // without a good tick for this long, no copy is known to be true any more
+	lagGrace  = time.Second     // a relay that is further behind than this gives no good tick
+	blindAge  = time.Second     // the age up to which a copy may be shown all the same, so that a crowd still shares one render
+)
+
+// freshness decides whether a copy is still true. It keeps the newest known version of each scope and compares, at every serve; nothing
+// is ever deleted to be correct. It is safe for concurrent use and costs a hit a few atomic reads.
+type freshness struct {
+	clock     *wire.Clock
+	trustFrom atomic.Int64 // cluster time in µs: what was read before it may miss changes that were never told
+	goodUntil atomic.Int64 // nanoseconds since start: when ticks stop, copies are trusted until then
+	start     time.Time
+
+	mu         sync.RWMutex
+	young, old map[string]*scope // two generations: a scope that nobody used for one to two ChangesAge is forgotten
+	rotated    time.Time
+}
+
+// scope is what is known of one user, photo or album. Copies hold pointers to the scopes they depend on, so that comparing looks nothing
+// up. A forgotten scope is never one that a usable copy points to: copies are usable for less than the time it takes to be forgotten.
+type scope struct {
+	version atomic.Int64 // newest known
+	gone    atomic.Int64 // newest version with which something ceased to exist: no copy older than it is shown, not even as stale
+}
+
+// dep is a scope that a copy depends on, and the version the copy shows.
+type dep struct {
+	scope   *scope
+	version int64
+}
+
+func newFreshness(clock *wire.Clock) *freshness {
+	now := time.Now()
+	return &freshness{clock: clock, start: now, rotated: now, young: map[string]*scope{}, old: map[string]*scope{}}
+}
+
+// intern gives the scope of this name, made if need be.
+func (f *freshness) intern(name string) *scope {
+	f.mu.RLock()
+	s := f.young[name]
+	f.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now := time.Now(); now.Sub(f.rotated) > wire.ChangesAge {
+		f.old, f.young, f.rotated = f.young, map[string]*scope{}, now
+	}
+	if s = f.young[name]; s != nil {
+		return s
+	}
+	if s = f.old[name]; s == nil {
+		s = &scope{}
+	}
+	f.young[name] = s
+	return s
+}
+
+// scopes counts what is remembered.
+func (f *freshness) scopes() int {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return len(f.young) + len(f.old)
+}
+
+// learn takes in a change. Versions only rise, so that a notice twice told, or told late, does no harm.
+func (f *freshness) learn(c wire.Change) {
+	s := f.intern(c.Scope)
+	raise(&s.version, c.Version)
+	if c.Gone {
+		raise(&s.gone, c.Version)
+	}
+}
+
+func raise(v *atomic.Int64, to int64) {
+	for {
+		old := v.Load()
+		if old >= to || v.CompareAndSwap(old, to) {
+			return
+		}
+	}
+}
+
+// depend interns what a reply depends on. The versions it shows are news too: what a renderer read is so.
+func (f *freshness) depend(deps []wire.Dep) []dep {
+	out := make([]dep, len(deps))
+	for i, d := range deps {
+		s := f.intern(d.Scope)
+		raise(&s.version, d.Version)
+		out[i] = dep{s, d.Version}
+	}
+	return out
+}
+
+// tick takes in a live tick.
+func (f *freshness) tick(t wire.Tick) {
+	now := time.Now()
+	f.clock.Observe(t, now)
+	if t.Lag <= lagGrace {
+		f.goodUntil.Store(int64(now.Sub(f.start) + tickGrace))
+	}
+}
+
+// distrust makes every copy read before a moment of cluster time unusable as a fresh one.
+func (f *freshness) distrust(before time.Time) { raise(&f.trustFrom, before.UnixMicro()) }
+
+// blind reports that ticks have stopped, or say that the relay is behind.
+func (f *freshness) blind() bool { return int64(time.Since(f.start)) > f.goodUntil.Load() }
+
+// check decides about a copy. It is the comparison that everything else rests on.
+func (f *freshness) check(c *held) (fresh bool) {
+	if c.reply.Immutable {
+		return true
+	}
+	age := f.age(c)
+	if age >= c.reply.MaxAge || c.reply.ReadAt.UnixMicro() < f.trustFrom.Load() || f.blind() && age > blindAge {
+		return false
+	}
+	for _, d := range c.deps {
+		if d.version < d.scope.version.Load() {
+			return false
+		}
+	}
+	return true
+}
+
+// presentable reports whether a copy that is not fresh may be shown, labelled as stale, when nothing else can be.
+func (f *freshness) presentable(c *held) bool {
+	if c == nil || c.reply.MaxAge == 0 || f.age(c) >= c.reply.MaxAge+wire.StaleAge {
+		return false
+	}
+	for _, d := range c.deps {
+		if d.version < d.scope.gone.Load() {
+			return false
+		}
+	}
+	return true
+}
+
+// age is how long ago the copy's rows were read. A clock that has just been set may make it negative: then it is 0.
+func (f *freshness) age(c *held) time.Duration { return max(0, f.clock.Now().Sub(c.reply.ReadAt)) }

@@ -1,0 +1,110 @@
+package edge
+
+import (
+	"strconv"
+	"time"
+
+	"flickrkillr/schema/page"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// tier is where an answer came from, as in the header X-Cache.
+type tier uint8
+
+const (
+	tierNone tier = iota // nothing to do with caches: redirects, refusals, the apology
+	tierNear
+	tierMemcached
+	tierRender
+	tierStale
+	tiers
+)
+
+var tierNames = [tiers]string{"none", "near", "memcached", "render", "stale"}
+
+func (t tier) String() string { return tierNames[t] }
+
+// meters are the edge's metrics. Those of the hot path are looked up once, here.
+type meters struct {
+	answers   [tiers][page.KindImage + 1]prometheus.Counter
+	durations [tiers]prometheus.Observer
+	status    map[int]prometheus.Counter // of the statuses that an edge gives
+	bytes     prometheus.Counter
+	hedges    prometheus.Counter
+	retries   prometheus.Counter
+	shared    prometheus.Counter
+	fills     prometheus.Counter
+	busErrors *prometheus.CounterVec
+	cache     *prometheus.CounterVec
+	batch     prometheus.Histogram
+	inFlight  prometheus.Gauge
+
+	registry prometheus.Registerer
+}
+
+func newMeters(registry prometheus.Registerer) *meters {
+	if registry == nil {
+		registry = prometheus.NewRegistry()
+	}
+	answers := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_answers_total", Help: "Answers by kind of page and by where they came from."}, []string{"tier", "kind"})
+	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "killr_edge_answer_seconds", Help: "Time from a request's header to the end of its answer.",
+		Buckets: prometheus.ExponentialBuckets(25e-6, 2, 18)}, []string{"tier"})
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "killr_edge_" + name, Help: help})
+	}
+	m := &meters{
+		registry:  registry,
+		status:    map[int]prometheus.Counter{},
+		bytes:     counter("body_bytes_total", "Bytes of bodies sent."),
+		hedges:    counter("hedges_total", "Second requests sent because the first took longer than usual."),
+		retries:   counter("retries_total", "Requests sent again because nobody answered or the renderer was busy."),
+		shared:    counter("shared_total", "Requests that waited for a fetch that another one had begun."),
+		fills:     counter("fills_total", "Notes to the cachefills."),
+		busErrors: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_bus_errors_total", Help: "Requests on the bus that failed, by code."}, []string{"code"}),
+		cache:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_memcached_total", Help: "Look-ups in memcached by server and result: hit, miss, error, slow, open (circuit breaker)."}, []string{"server", "result"}),
+		batch:     prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_edge_memcached_batch", Help: "Keys in one look-up in memcached.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64}}),
+		inFlight:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "killr_edge_in_flight", Help: "Requests being answered."}),
+	}
+	status := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_status_total", Help: "Answers by HTTP status; 0 for visitors who left first."}, []string{"status"})
+	for _, code := range []int{0, 200, 301, 304, 400, 404, 405, 410, 414, 500, 503} {
+		m.status[code] = status.WithLabelValues(strconv.Itoa(code))
+	}
+	registry.MustRegister(answers, durations, status, m.bytes, m.hedges, m.retries, m.shared, m.fills, m.busErrors, m.cache, m.batch, m.inFlight)
+	for t := range tiers {
+		m.durations[t] = durations.WithLabelValues(t.String())
+		m.answers[t][page.KindNone] = answers.WithLabelValues(t.String(), "none")
+		for _, k := range page.Kinds() {
+			m.answers[t][k] = answers.WithLabelValues(t.String(), k.String())
+		}
+	}
+	return m
+}
+
+// watch adds the gauges that are read from the server when asked for.
+func (m *meters) watch(s *Server) {
+	gauge := func(name, help string, read func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "killr_edge_" + name, Help: help}, read))
+	}
+	gauge("near_bytes", "Size of the near cache.", s.near.bytes)
+	gauge("scopes", "Scopes whose versions are remembered.", func() float64 { return float64(s.fresh.scopes()) })
+	gauge("blind", "1 while no tick of the relay comes, so that no copy is trusted.", func() float64 {
+		if s.fresh.blind() {
+			return 1
+		}
+		return 0
+	})
+	gauge("clock_offset_seconds", "Cluster time minus this machine's.", func() float64 { return s.clock.Offset().Seconds() })
+}
+
+func (m *meters) countStatus(status int) {
+	if c := m.status[status]; c != nil {
+		c.Inc()
+	}
+}
+
+func (m *meters) answered(t tier, k page.Kind, since time.Time, bytes int) {
+	m.answers[t][k].Inc()
+	m.durations[t].Observe(time.Since(since).Seconds())
+	m.bytes.Add(float64(bytes))
+}

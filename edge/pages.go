@@ -1,0 +1,157 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+
+	"github.com/nats-io/nats.go"
+)
+
+// refillAt is the part of a copy's maximum age at which it is refilled, so that nobody waits when it ends.
+const refillAt = .75
+
+// maxRounds bounds how often a request asks again because what it was handed had been overtaken by a change meanwhile.
+const maxRounds = 3
+
+// fetched is what a fetch brought: a copy and where it came from, or none and the best stale one.
+type fetched struct {
+	copy   *held
+	tier   tier
+	stale  *held // when copy is nil: the newest copy that is no longer known to be true
+	timing timing
+}
+
+// page answers a GET or HEAD of whatever the path names.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error {
+	ref, err := page.ParsePath(r.URL.RequestURI())
+	if err != nil {
+		return err
+	}
+	x.kind = ref.Kind()
+	if to, moved := canonical(r, ref); moved {
+		w.Header().Set("Location", to)
+		x.status = http.StatusMovedPermanently
+		w.WriteHeader(x.status)
+		return nil
+	}
+	if ref.Kind() == page.KindAsset {
+		ref = ref.Encoded(assetEncoding(r))
+	}
+	c := s.near.get(ref)
+	if c != nil && s.fresh.check(c) {
+		x.tier = tierNear
+		s.ahead(c)
+		return s.answer(w, r, x, c)
+	}
+	got, err := s.obtain(r.Context(), ref, x)
+	x.timing = got.timing
+	switch {
+	case err == nil:
+		x.tier = got.tier
+		return s.answer(w, r, x, got.copy)
+	case r.Context().Err() != nil:
+		return r.Context().Err() // the visitor has left
+	}
+	if best := newer(c, got.stale); s.fresh.presentable(best) {
+		x.tier, x.cause = tierStale, err
+		return s.answer(w, r, x, best)
+	}
+	return err
+}
+
+// canonical gives the path to redirect to when the one asked for is another spelling of it.
+func canonical(r *http.Request, ref page.Ref) (string, bool) {
+	path := ref.Path()
+	plain, _, _ := strings.Cut(path, "?")
+	return path, r.URL.EscapedPath() != plain
+}
+
+// obtain gets a copy that is true, by memcached or by the bus, together with all who want it now. A copy that somebody else's fetch
+// brought may have been overtaken by a change since: then this request asks for itself.
+func (s *Server) obtain(ctx context.Context, ref page.Ref, x *exchange) (fetched, error) {
+	for round := 1; ; round++ {
+		got, leader, err := s.calls.do(ctx, ref, wire.Deadline(ref), func(ctx context.Context) (fetched, error) {
+			return s.fetch(ctx, ref, x.id)
+		})
+		if !leader {
+			s.meters.shared.Inc()
+		}
+		if err != nil || leader || round == maxRounds || s.fresh.check(got.copy) {
+			return got, err
+		}
+	}
+}
+
+// fetch looks in memcached, then asks a renderer.
+func (s *Server) fetch(ctx context.Context, ref page.Ref, id string) (fetched, error) {
+	var got fetched
+	start := time.Now()
+	if envelope := s.cache.get(ctx, ref.Key()); envelope != nil {
+		c, err := s.decode(ref, envelope)
+		switch {
+		case err != nil:
+			s.log.Warn("memcached: an item that cannot be read counts as a miss", "key", ref.Key(), "err", err)
+		case s.fresh.check(c):
+			got.copy, got.tier, got.timing.cache = c, tierMemcached, time.Since(start)
+			s.near.put(c)
+			s.ahead(c)
+			return got, nil
+		default:
+			got.stale = c
+		}
+	}
+	asked := time.Now()
+	got.timing.cache = asked.Sub(start)
+	reply, err := s.bus.get(ctx, ref, id)
+	got.timing.bus = time.Since(asked)
+	if err != nil {
+		return got, err
+	}
+	got.timing.worker = wire.ParseTiming(reply.Header.Get(wire.HeaderTiming))
+	c, err := s.decode(ref, reply.Data)
+	if err != nil {
+		return got, errors.Join(wire.ErrInternal, err)
+	}
+	got.copy, got.tier = c, tierRender
+	s.near.put(c)
+	if c.reply.MaxAge > 0 && (ref.Kind() == page.KindAsset || s.heat.again(ref)) {
+		s.fill(c, c.reply.ReadAt)
+	}
+	return got, nil
+}
+
+// ahead has a copy that nears its age limit refilled, once, with a newer one.
+func (s *Server) ahead(c *held) {
+	if c.reply.Immutable || c.announced.Load() || float64(s.fresh.age(c)) < refillAt*float64(c.reply.MaxAge) {
+		return
+	}
+	s.fill(c, c.reply.ReadAt.Add(time.Microsecond))
+}
+
+// fill tells the cachefills, once for each copy, that memcached should hold the page as it was read at a time or later.
+func (s *Server) fill(c *held, readAt time.Time) {
+	if s.cache.ring == nil || c.announced.Swap(true) {
+		return
+	}
+	msg := nats.NewMsg(wire.FillSubject(c.ref))
+	msg.Header.Set(wire.HeaderReadAt, wire.FormatTime(readAt))
+	if err := s.cfg.NATS.PublishMsg(msg); err != nil {
+		s.log.Debug("fill: not published", "page", c.ref, "err", err)
+		return
+	}
+	s.meters.fills.Inc()
+}
+
+// newer gives the copy whose rows were read later; either may be nil.
+func newer(a, b *held) *held {
+	if a == nil || b != nil && b.reply.ReadAt.After(a.reply.ReadAt) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,196 @@
+package edge
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"flickrkillr/schema/wire"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/netutil"
+)
+
+// Config is what an edge is told. Only NATS is required.
+type Config struct {
+	Addr        string // where to listen, host:port; "" is 127.0.0.1:8080, port 0 any free one
+	NATS        *nats.Conn
+	Memcached   []string              // host:port of each server; none: every miss goes to the bus
+	TLSCert     string                // files; both or neither. Without them HTTP/1.1 and HTTP/2 without TLS (h2c) are spoken
+	TLSKey      string                //
+	NearBytes   int                   // near cache, 0 is 64 MiB, negative none
+	MaxConns    int                   // connections at once, 0 is 10,000
+	StopTimeout time.Duration         // how long requests may take to finish when stopping, 0 is 15 s
+	Logger      *slog.Logger          // nil is slog.Default
+	AccessLog   *slog.Logger          // a line for each answer; nil is none
+	Registry    prometheus.Registerer // nil: metrics are kept but nowhere shown
+}
+
+// Server is an edge.
+type Server struct {
+	cfg    Config
+	log    *slog.Logger
+	lis    net.Listener
+	http   *http.Server
+	near   *nearCache
+	cache  *sharedCache
+	bus    *bus
+	fresh  *freshness
+	follow *follower
+	calls  *calls
+	heat   *heat
+	errs   *errorPages
+	meters *meters
+	clock  *wire.Clock
+	idBase string // random, so that request ids of two edges differ
+	idNext atomic.Uint64
+}
+
+// New makes an edge and begins to listen, so that a taken port is known at once. Run must follow, or Close.
+func New(cfg Config) (*Server, error) {
+	if cfg.NATS == nil {
+		return nil, errors.New("edge: a NATS connection is needed")
+	}
+	if (cfg.TLSCert == "") != (cfg.TLSKey == "") {
+		return nil, errors.New("edge: a TLS certificate and its key are needed together")
+	}
+	s := &Server{cfg: cfg, log: cfg.Logger, clock: &wire.Clock{}, idBase: randomID()}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	s.log = s.log.With("role", "edge")
+	s.meters = newMeters(cfg.Registry)
+	s.fresh = newFreshness(s.clock)
+	s.follow = newFollower(cfg.NATS, s.fresh, s.log)
+	s.near = newNearCache(cfg.NearBytes)
+	s.bus = newBus(cfg.NATS, s.clock, s.meters)
+	s.calls = newCalls()
+	s.heat = newHeat()
+	s.errs = newErrorPages(s)
+	var err error
+	if s.cache, err = newSharedCache(cfg.Memcached, s.meters, s.log); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
+	if s.lis, err = listen(cfg); err != nil {
+		return nil, err
+	}
+	s.http = s.newHTTP()
+	return s, nil
+}
+
+func listen(cfg Config) (net.Listener, error) {
+	addr, conns := cfg.Addr, cfg.MaxConns
+	if addr == "" {
+		addr = "127.0.0.1:8080"
+	}
+	if conns == 0 {
+		conns = 10_000
+	}
+	lis, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("edge: cannot listen on %s: %w", addr, err)
+	}
+	return netutil.LimitListener(lis, conns), nil
+}
+
+func (s *Server) newHTTP() *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(s.cfg.TLSCert != "")
+	protocols.SetUnencryptedHTTP2(s.cfg.TLSCert == "")
+	return &http.Server{
+		Handler:           s.routes(),
+		Protocols:         protocols,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      30 * time.Second, // large bodies move it forward as they progress, see writeBody
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    16<<10 - 4096, // net/http allows 4096 bytes more than it is told
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what broken clients do is no error of ours
+	}
+}
+
+// Addr is where the edge listens, host:port.
+func (s *Server) Addr() string { return s.lis.Addr().String() }
+
+// Close gives up the listener of a server that will not Run.
+func (s *Server) Close() error { return s.lis.Close() }
+
+// Run serves until ctx ends, then finishes the requests it holds, at most StopTimeout, and waits for all it started. It returns nil after
+// an orderly stop.
+func (s *Server) Run(ctx context.Context) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	var wg sync.WaitGroup
+	wg.Go(func() { s.follow.run(work) })
+	wg.Go(func() { s.bus.watch(work) })
+	wg.Go(func() { s.cache.run(work) })
+	wg.Go(func() { s.errs.run(work) })
+	s.calls.start(work)
+
+	served := make(chan error, 1)
+	go func() {
+		if s.cfg.TLSCert != "" {
+			served <- s.http.ServeTLS(s.lis, s.cfg.TLSCert, s.cfg.TLSKey)
+		} else {
+			served <- s.http.Serve(s.lis)
+		}
+	}()
+	var err error
+	select {
+	case err = <-served:
+		err = fmt.Errorf("edge: serving: %w", err)
+	case <-ctx.Done():
+		err = s.shutdown(work)
+		<-served
+	}
+	stopWork()
+	s.calls.wait()
+	wg.Wait()
+	s.near.close()
+	return err
+}
+
+func (s *Server) shutdown(ctx context.Context) error {
+	timeout := s.cfg.StopTimeout
+	if timeout == 0 {
+		timeout = 15 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		_ = s.http.Close() // whoever is left was slower than the bound
+		return fmt.Errorf("edge: requests cut after %v: %w", timeout, err)
+	}
+	return nil
+}
+
+// Ready is nil when the edge can answer and knows what changed; otherwise it says what is missing.
+func (s *Server) Ready() error {
+	switch {
+	case !s.cfg.NATS.IsConnected():
+		return fmt.Errorf("edge: NATS is %s", s.cfg.NATS.Status())
+	case !s.follow.caughtUp.Load():
+		return errors.New("edge: not caught up with the stream of changes")
+	case !s.errs.complete():
+		return errors.New("edge: no renderer has answered yet")
+	}
+	return nil
+}
+
+func randomID() string {
+	var b [5]byte
+	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
