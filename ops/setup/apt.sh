@@ -1,0 +1,28 @@
+# Installs the packages named as arguments on Debian or Ubuntu. Runs as root.
+#
+# Debian starts a service as soon as it is installed. We run our own, privately, so while we install, policy-rc.d says no;
+# it is removed again, whatever happens. Services that systemd would start at the next boot are switched off, too.
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
+# Another apt, such as the nightly upgrade, is waited for, but not for ever.
+options="-o DPkg::Lock::Timeout=180 -o Acquire::Retries=3 -o Acquire::http::Timeout=30"
+
+if [ ! -e "$policy" ]; then
+	trap 'rm -f "$policy"' EXIT
+	trap 'exit 130' HUP INT TERM
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+fi
+
+# Old lists may still do, so a failed update is not the end.
+apt-get $options -q update || echo "setup: apt-get update failed; going on with the package lists that are there" >&2
+apt-get $options -q -y --no-install-recommends install "$@"
+
+if [ -d /run/systemd/system ]; then
+	for package in "$@"; do
+		case $package in
+		memcached | postgresql) systemctl disable --now "$package" || true ;;
+		esac
+	done
+fi

@@ -1,0 +1,98 @@
+// Package setup puts on this machine what the stack and the tests need and what `go build` does not bring: memcached, a
+// PostgreSQL server, and for the tests a Chromium and the NATS CLI.
+//
+// What flows in: nothing but the machine. What flows out: installed programs, and one line for each. It does nothing when all
+// is there, which takes it some milliseconds to see. Only main and tests may import it.
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"flickrkillr/ops/stack"
+)
+
+// Config says what is wanted.
+type Config struct {
+	Tests bool      // also what only tests need: Chromium and the NATS CLI
+	Out   io.Writer // hears what is there, and what is being installed
+}
+
+// need is one thing that must be on the machine.
+type need struct {
+	name string
+	find func() (string, error) // where it is; any error means that it is not there
+	apt  string                 // Debian and Ubuntu package
+	brew []string               // Homebrew arguments
+}
+
+func needs(tests bool) []need {
+	all := []need{
+		{name: "memcached", find: stack.FindMemcached, apt: "memcached", brew: []string{"memcached"}},
+		{name: "PostgreSQL server", find: findPostgres, apt: "postgresql", brew: []string{"postgresql@17"}},
+	}
+	if tests {
+		all = append(all, need{name: "Chromium", find: FindChromium, apt: "chromium", brew: []string{"--cask", "google-chrome"}})
+	}
+	return all
+}
+
+func findPostgres() (string, error) {
+	p, err := stack.FindPostgres(0)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s (version %d)", p.Dir, p.Major), nil
+}
+
+// Run installs what is missing and reports everything it found. An error names what is still missing, and how to get it.
+func Run(ctx context.Context, cfg Config) error {
+	missing := report(cfg)
+	if len(missing) > 0 {
+		if err := install(ctx, cfg.Out, missing); err != nil {
+			return err
+		}
+		if missing = report(cfg); len(missing) > 0 {
+			return fmt.Errorf("still missing after installing: %s", names(missing))
+		}
+	}
+	if !cfg.Tests {
+		return nil
+	}
+	path, err := NATSCLI(ctx, cfg.Out)
+	if err != nil {
+		return err
+	}
+	say(cfg.Out, "NATS CLI", path)
+	return nil
+}
+
+// report says what is there and returns what is not.
+func report(cfg Config) []need {
+	var missing []need
+	for _, n := range needs(cfg.Tests) {
+		path, err := n.find()
+		if err != nil {
+			missing = append(missing, n)
+			continue
+		}
+		say(cfg.Out, n.name, path)
+	}
+	return missing
+}
+
+func say(out io.Writer, name, path string) { fmt.Fprintf(out, "%-18s %s\n", name, path) }
+
+func names(ns []need) string {
+	var s []string
+	for _, n := range ns {
+		s = append(s, n.name)
+	}
+	return strings.Join(s, ", ")
+}
+
+// errNoInstaller says that this machine has no package manager that we know.
+var errNoInstaller = errors.New("no apt-get and no brew here")
