@@ -1,0 +1,133 @@
+package templates
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/andybalholm/brotli"
+
+	"flickrkillr/schema/page"
+)
+
+//go:embed static
+var static embed.FS
+
+// Asset is a static file under its content-hashed name, such as "app.3f2a1b0c.css".
+type Asset struct {
+	Name string
+	Type string // for the Content-Type header
+	Body []byte
+	Br   []byte // brotli at level 11; nil when it is no smaller than Body
+	Gzip []byte // gzip at level 9; nil when it is no smaller than Body
+}
+
+// Assets are the static files of this version of the site. They do not change once loaded.
+type Assets struct {
+	byName map[string]Asset
+	paths  map[string]string // "app.css" -> "/static/app.3f2a1b0c.css"
+}
+
+// contentTypes of all that may lie in static; a file of another kind is refused at load.
+func contentType(extension string) (string, bool) {
+	switch extension {
+	case ".css":
+		return "text/css; charset=utf-8", true
+	case ".js":
+		return "text/javascript; charset=utf-8", true
+	case ".svg":
+		return "image/svg+xml", true
+	}
+	return "", false
+}
+
+// LoadAssets reads the embedded files, names each after the first 8 hex digits of its SHA-256, and compresses it.
+func LoadAssets() (*Assets, error) {
+	entries, err := fs.ReadDir(static, "static")
+	if err != nil {
+		return nil, fmt.Errorf("list static files: %w", err)
+	}
+	a := &Assets{byName: map[string]Asset{}, paths: map[string]string{}}
+	for _, e := range entries {
+		asset, err := loadAsset(e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("load static/%s: %w", e.Name(), err)
+		}
+		a.byName[asset.Name] = asset
+		a.paths[e.Name()] = page.Asset(asset.Name).Path()
+	}
+	return a, nil
+}
+
+func loadAsset(file string) (Asset, error) {
+	body, err := static.ReadFile(path.Join("static", file))
+	if err != nil {
+		return Asset{}, err
+	}
+	extension := path.Ext(file)
+	kind, ok := contentType(extension)
+	if !ok {
+		return Asset{}, fmt.Errorf("no content type for %q", extension)
+	}
+	sum := sha256.Sum256(body)
+	asset := Asset{
+		Name: file[:len(file)-len(extension)] + "." + hex.EncodeToString(sum[:4]) + extension,
+		Type: kind,
+		Body: body,
+	}
+	var br, gz bytes.Buffer
+	if err := compress(brotli.NewWriterLevel(&br, brotli.BestCompression), body); err != nil {
+		return Asset{}, fmt.Errorf("brotli: %w", err)
+	}
+	zip, err := gzip.NewWriterLevel(&gz, gzip.BestCompression)
+	if err != nil {
+		return Asset{}, fmt.Errorf("gzip: %w", err)
+	}
+	if err := compress(zip, body); err != nil {
+		return Asset{}, fmt.Errorf("gzip: %w", err)
+	}
+	asset.Br, asset.Gzip = ifSmaller(br.Bytes(), body), ifSmaller(gz.Bytes(), body)
+	return asset, nil
+}
+
+func compress(w interface {
+	Write([]byte) (int, error)
+	Close() error
+}, body []byte) error {
+	if _, err := w.Write(body); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+func ifSmaller(compressed, body []byte) []byte {
+	if len(compressed) < len(body) {
+		return compressed
+	}
+	return nil
+}
+
+// Path gives the address of a file by its plain name: "app.css" is at "/static/app.3f2a1b0c.css". It is "" for a file that is not there.
+func (a *Assets) Path(file string) string { return a.paths[file] }
+
+// Get finds an asset by its hashed name. The caller may not change its bytes.
+func (a *Assets) Get(name string) (Asset, bool) {
+	asset, ok := a.byName[name]
+	return asset, ok
+}
+
+// Names lists the hashed names, sorted.
+func (a *Assets) Names() []string {
+	names := make([]string, 0, len(a.byName))
+	for name := range a.byName {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

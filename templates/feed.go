@@ -1,0 +1,161 @@
+package templates
+
+import (
+	"encoding/xml"
+	"fmt"
+	"html"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"flickrkillr/schema/page"
+)
+
+// Feed is a user's newest photos as an Atom feed (RFC 4287).
+type Feed struct {
+	Site    Site
+	User    Person
+	Joined  time.Time // the feed's date while it has no entries
+	Entries []FeedEntry
+}
+
+// FeedEntry is a photo in a feed; its Card's Posted is its date of publication.
+type FeedEntry struct {
+	Card
+	Description string
+	Updated     time.Time // zero is Posted
+}
+
+func (e FeedEntry) updated() time.Time {
+	if e.Updated.IsZero() {
+		return e.Posted
+	}
+	return e.Updated
+}
+
+type atomFeed struct {
+	XMLName xml.Name    `xml:"http://www.w3.org/2005/Atom feed"`
+	Title   string      `xml:"title"`
+	ID      string      `xml:"id"`
+	Updated string      `xml:"updated"`
+	Author  atomPerson  `xml:"author"`
+	Links   []atomLink  `xml:"link"`
+	Icon    string      `xml:"icon,omitempty"`
+	Entries []atomEntry `xml:"entry"`
+}
+
+type atomEntry struct {
+	Title     string     `xml:"title"`
+	ID        string     `xml:"id"`
+	Published string     `xml:"published"`
+	Updated   string     `xml:"updated"`
+	Links     []atomLink `xml:"link"`
+	Content   atomText   `xml:"content"`
+}
+
+type atomPerson struct {
+	Name string `xml:"name"`
+	URI  string `xml:"uri"`
+}
+
+type atomLink struct {
+	Rel  string `xml:"rel,attr"`
+	Type string `xml:"type,attr"`
+	Href string `xml:"href,attr"`
+}
+
+type atomText struct {
+	Type string `xml:"type,attr"`
+	Text string `xml:",chardata"`
+}
+
+// WriteFeed writes f as XML. Addresses are absolute when the site knows its own and else begin with a slash, which a reader resolves
+// against the address it fetched the feed from. Ids are tag URIs (RFC 4151), which stay what they are when a photo's address changes.
+func WriteFeed(w io.Writer, f Feed) error {
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return fmt.Errorf("write feed of %s: %w", f.User.Name, err)
+	}
+	encoder := xml.NewEncoder(w)
+	if err := encoder.Encode(f.atom()); err != nil {
+		return fmt.Errorf("write feed of %s: %w", f.User.Name, err)
+	}
+	return nil
+}
+
+func (f Feed) atom() atomFeed {
+	user, self := page.User(f.User.Name), page.Feed(f.User.Name)
+	updated := f.Joined
+	for _, e := range f.Entries {
+		if e.updated().After(updated) {
+			updated = e.updated()
+		}
+	}
+	feed := atomFeed{
+		Title:   f.User.label() + " · " + Name,
+		ID:      f.Site.tagURI(user),
+		Updated: rfc3339(updated),
+		Author:  atomPerson{f.User.label(), f.Site.Base + user.Path()},
+		Links: []atomLink{
+			{"self", "application/atom+xml", f.Site.Base + self.Path()},
+			{"alternate", "text/html", f.Site.Base + user.Path()},
+		},
+		Entries: make([]atomEntry, len(f.Entries)),
+	}
+	if f.Site.Assets != nil {
+		feed.Icon = f.Site.Base + f.Site.Assets.Path("icon.svg")
+	}
+	for i, e := range f.Entries {
+		feed.Entries[i] = atomEntry{
+			Title:     titleOr(e.Title),
+			ID:        f.Site.tagURI(e.Photo),
+			Published: rfc3339(e.Posted),
+			Updated:   rfc3339(e.updated()),
+			Links:     []atomLink{{"alternate", "text/html", f.Site.Base + e.Photo.Path()}},
+			Content:   atomText{"html", f.Site.content(e)},
+		}
+	}
+	return feed
+}
+
+// content is the entry as HTML: the picture, linked to its page, and the description.
+func (s Site) content(e FeedEntry) string {
+	var b strings.Builder
+	w, h := e.Image.scaled(640)
+	fmt.Fprintf(&b, `<p><a href="%s"><img src="%s" width="%d" height="%d" alt="%s"></a></p>`,
+		html.EscapeString(s.Base+e.Photo.Path()), html.EscapeString(s.Base+e.Image.src(640)), w, h, html.EscapeString(titleOr(e.Title)))
+	for _, lines := range paragraphs(e.Description) {
+		b.WriteString("<p>")
+		for i, line := range lines {
+			if i > 0 {
+				b.WriteString("<br>")
+			}
+			for _, part := range line {
+				text := html.EscapeString(part.text)
+				if part.href != "" {
+					text = `<a href="` + html.EscapeString(part.href) + `" rel="nofollow ugc noopener">` + text + "</a>"
+				}
+				b.WriteString(text)
+			}
+		}
+		b.WriteString("</p>")
+	}
+	return b.String()
+}
+
+// tagURI is a name for r that outlives its address.
+func (s Site) tagURI(r page.Ref) string {
+	host := "flickrkillr.invalid" // a name nobody can own, for a site that does not know its own
+	if u, err := url.Parse(s.Base); err == nil && u.Hostname() != "" {
+		host = u.Hostname()
+	}
+	return "tag:" + host + ",2007:" + r.Path()
+}
+
+// rfc3339 is a date as Atom wants it; never the year 1, which some readers refuse.
+func rfc3339(t time.Time) string {
+	if t.IsZero() {
+		t = time.Unix(0, 0)
+	}
+	return t.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,166 @@
+package templates
+
+import (
+	"time"
+
+	"flickrkillr/schema/page"
+)
+
+// Name is what the site is called.
+const Name = "Flickr Killr"
+
+// Site is what every page has to know about the place where it will be shown.
+type Site struct {
+	Assets *Assets // the static files that the page links to
+	Base   string  // where the site is reached, such as "https://photos.example", without a slash at its end; "" when not known
+}
+
+// url gives the absolute address of r, or "" when the site does not know its own.
+func (s Site) url(r page.Ref) string {
+	path := r.Path()
+	if s.Base == "" || path == "" {
+		return ""
+	}
+	return s.Base + path
+}
+
+// Person is somebody who has photos here.
+type Person struct {
+	Name    string // as in the address of their page, see [page.ValidUser]
+	Display string // as they want to be called, in any script; "" is their Name
+}
+
+func (p Person) label() string {
+	if p.Display == "" {
+		return p.Name
+	}
+	return p.Display
+}
+
+// Image is a picture of which the widths of [page.Widths] can be had.
+type Image struct {
+	ID            string // 26 characters of base32; "" is no picture
+	Width, Height int    // of the original, in pixels
+	Color         uint32 // the dominant colour, 0xRRGGBB; fills the picture's place until it arrives
+}
+
+// Card is a photo in a grid.
+type Card struct {
+	Photo  page.Ref
+	Title  string // "" when its owner gave none
+	Author Person // left out of the page of the author themselves
+	Image  Image
+	Posted time.Time // its month, in UTC, is the heading it stands under on its owner's page
+}
+
+// AlbumCard is an album in the strip of covers on its owner's page.
+type AlbumCard struct {
+	Album page.Ref
+	Title string
+	Count int
+	Cover Image // the zero Image when the album is empty
+}
+
+// HomePage shows everybody's newest photos and, on its first page, the ones most liked.
+type HomePage struct {
+	Site         Site
+	Self         page.Ref
+	Popular      []Card
+	Recent       []Card
+	Newer, Older page.Ref // the zero Ref where there is no such page; so in all listings
+}
+
+// UserPage shows one person's photos, newest first, month by month.
+type UserPage struct {
+	Site         Site
+	Self         page.Ref
+	User         Person
+	Bio          string
+	Joined       time.Time
+	PhotoCount   int
+	Albums       []AlbumCard // on the first page only
+	Photos       []Card
+	Newer, Older page.Ref
+}
+
+// PhotoPage shows one photo. Previous and Next follow the order of its owner's page: the previous photo is the next newer one.
+type PhotoPage struct {
+	Site           Site
+	Photo          page.Ref
+	Title          string
+	Description    string // plain text; line breaks are kept and http(s) addresses become links
+	Author         Person
+	Image          Image
+	Posted         time.Time
+	Taken          time.Time // zero when not known; in the camera's own time, shown as it is
+	Faves          int
+	Tags           []string
+	Camera         Camera
+	Albums         []AlbumCard // that it is in; only Album and Title are shown
+	Previous, Next page.Ref
+}
+
+// Camera is what the camera wrote about a photo; each field is zero when it did not.
+type Camera struct {
+	Model    string
+	Lens     string
+	Aperture float64 // the f-number, such as 2.8
+	Exposure string  // in seconds, as the camera gave it, such as "1/250"
+	ISO      int
+	Focal    float64 // focal length in millimetres
+}
+
+// TagPage shows the photos that carry a tag, newest first. The tag is Self's name.
+type TagPage struct {
+	Site         Site
+	Self         page.Ref
+	Photos       []Card
+	Newer, Older page.Ref
+}
+
+// SearchPage shows the search form and what the query, Self's name, has found.
+type SearchPage struct {
+	Site    Site
+	Self    page.Ref
+	Problem string // a sentence about a query that cannot be answered, shown beside its field; "" when it can
+	People  []PersonCount
+	Tags    []TagCount
+	Photos  []Card
+	Newer   page.Ref
+	Older   page.Ref
+}
+
+// PersonCount is a person who was found, with the number of their photos.
+type PersonCount struct {
+	Person Person
+	Photos int
+}
+
+// TagCount is a tag that was found, with the number of its photos; 0 when nobody counted.
+type TagCount struct {
+	Tag    string
+	Photos int
+}
+
+// AlbumPage shows an album's photos in the order its owner gave them. Earlier and Later are its neighbouring pages in that order.
+type AlbumPage struct {
+	Site           Site
+	Self           page.Ref
+	Title          string
+	Description    string
+	Owner          Person
+	Count          int
+	Photos         []Card
+	Earlier, Later page.Ref
+}
+
+// AboutPage says what this is and how it works.
+type AboutPage struct {
+	Site Site
+}
+
+// ErrorPage is what is shown instead of a page. It knows its HTTP status and nothing of the request, so it can echo nothing.
+type ErrorPage struct {
+	Site   Site
+	Status int
+}
