@@ -1,0 +1,107 @@
+// Package debug is the listener for those who run the site: is a role alive, is it ready, what has it counted, where does
+// its time go.
+//
+// What flows in: each role's metrics and its word on whether it is ready. What flows out, over HTTP, on an address of its own that
+// no visitor reaches: /healthz, /readyz, /metrics (Prometheus) and /debug/pprof/. The package knows no role by itself.
+package debug
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Role is one instance of a role in this process.
+type Role struct {
+	Name     string               // "renderer-2": becomes the label `instance` of its metrics
+	Registry *prometheus.Registry // its metrics; nil: none
+	Ready    func() error         // nil once it can serve; says what is missing
+}
+
+// Server answers for the roles of one process.
+type Server struct {
+	listener net.Listener
+	http     *http.Server
+}
+
+// Listen opens addr (host:port; port 0: any free one) at once, so that a taken port is known before anything else starts.
+// roles is called at each request: they may come later than the listener. Run must follow.
+func Listen(addr string, roles func() []Role, logger *slog.Logger) (*Server, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("debug listener: %w", err)
+	}
+	return &Server{listener: l, http: &http.Server{
+		Handler:           Handler(roles),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}}, nil
+}
+
+// Addr is where it listens, host:port.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Run serves until ctx ends, then lets running answers finish for a second; a profile being taken is cut short.
+func (s *Server) Run(ctx context.Context) error {
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if err := s.http.Shutdown(grace); err != nil {
+			stopped <- s.http.Close()
+			return
+		}
+		stopped <- nil
+	})
+	err := s.http.Serve(s.listener)
+	if stop() || !errors.Is(err, http.ErrServerClosed) { // it ended by itself
+		return fmt.Errorf("debug listener: %w", err)
+	}
+	return <-stopped
+}
+
+// Handler is what Server serves.
+func Handler(roles func() []Role) http.Handler {
+	process := prometheus.NewRegistry() // of all roles together
+	process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready(w, roles()) })
+	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer{process: process, roles: roles}, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// ready writes 200 if every role is, and otherwise 503 and a line for each that is not.
+func ready(w http.ResponseWriter, roles []Role) {
+	var missing []string
+	for _, r := range roles {
+		if err := r.Ready(); err != nil {
+			missing = append(missing, r.Name+": "+err.Error())
+		}
+	}
+	if len(roles) == 0 {
+		missing = append(missing, "starting")
+	}
+	if len(missing) > 0 {
+		http.Error(w, strings.Join(missing, "\n"), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}

@@ -1,0 +1,90 @@
+package debug
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func counted(t *testing.T, n float64) *prometheus.Registry {
+	t.Helper()
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pages_total", Help: "Pages."}, []string{"kind"})
+	c.WithLabelValues("user").Add(n)
+	r := prometheus.NewRegistry()
+	r.MustRegister(c)
+	return r
+}
+
+func TestListener(t *testing.T) {
+	t.Parallel()
+	missing := errors.New("no bus")
+	roles := []Role{
+		{Name: "edge-1", Registry: counted(t, 3), Ready: func() error { return nil }},
+		{Name: "edge-2", Registry: counted(t, 4), Ready: func() error { return missing }},
+	}
+	s, err := Listen("127.0.0.1:0", func() []Role { return roles }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+
+	transport := &http.Transport{}
+	get := func(path string) (int, string) {
+		t.Helper()
+		resp, err := (&http.Client{Transport: transport}).Get("http://" + s.Addr() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+
+	if code, _ := get("/healthz"); code != http.StatusOK {
+		t.Errorf("/healthz is %d", code)
+	}
+	if code, body := get("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "edge-2: no bus") || strings.Contains(body, "edge-1") {
+		t.Errorf("/readyz is %d, %q", code, body)
+	}
+	missing = nil
+	if code, body := get("/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz is %d, %q", code, body)
+	}
+	_, metrics := get("/metrics")
+	for _, want := range []string{
+		`pages_total{instance="edge-1",kind="user"} 3`, `pages_total{instance="edge-2",kind="user"} 4`, "go_goroutines ", "process_resident_memory_bytes ",
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("/metrics has no %q", want)
+		}
+	}
+	if n := strings.Count(metrics, "# TYPE pages_total"); n != 1 {
+		t.Errorf("/metrics announces pages_total %d times", n)
+	}
+	if code, body := get("/debug/pprof/goroutine?debug=1"); code != http.StatusOK || !strings.Contains(body, "goroutine profile") {
+		t.Errorf("pprof is %d", code)
+	}
+
+	transport.CloseIdleConnections()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+	if _, err := Listen(s.Addr()+"x", nil, slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("a bad address was taken")
+	}
+}
