@@ -30,6 +30,7 @@ func writeEnv(dir, bin string, env Env) error {
 	var b strings.Builder
 	b.WriteString("# Where the services started by `up` are. Use: . " + EnvFile + "\n")
 	for _, v := range [][2]string{
+		{"KILLR_DATA", dir},
 		{"NATS_URL", env.NATS},
 		{"DATABASE_URL", env.Postgres},
 		{"MEMCACHED_SERVERS", strings.Join(env.Memcached, ",")},

@@ -1,0 +1,46 @@
+package stack
+
+import (
+	"context"
+	"log/slog"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestKeptProcess(t *testing.T) {
+	t.Parallel()
+	k := Keep("sleeper", 5*time.Second, slog.New(slog.DiscardHandler), func() *exec.Cmd { return exec.Command("sleep", "3600") })
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- k.Run(ctx) }()
+	pidOther := func(than int) int {
+		for { // until it runs
+			if pid := k.PID(); pid != 0 && pid != than {
+				return pid
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	first := pidOther(0)
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	second := pidOther(first)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if alive(second) {
+		t.Error("the process outlived Run")
+	}
+}
+
+func TestKeptProcessThatCannotStart(t *testing.T) {
+	t.Parallel()
+	k := Keep("nobody", time.Second, slog.New(slog.DiscardHandler), func() *exec.Cmd { return exec.Command("/no/such/program") })
+	if err := k.Run(t.Context()); err == nil {
+		t.Error("no error")
+	}
+}
