@@ -26,7 +26,7 @@ const (
 	hedgeFloor    = 3 * time.Millisecond
 	hedgeFirst    = 100 * time.Millisecond // before any answer has been timed
 	hedgeMax      = 8                      // further requests for one answer
-	busyRetries   = 2
+	retries       = 2                      // further attempts after one that found a renderer busy, or no answer in its time
 )
 
 // bus asks renderers.
@@ -42,19 +42,19 @@ type bus struct {
 }
 
 // newBus makes, for each kind, the ways of waiting well: further requests after the recent 99th percentile of that kind, and retries when
-// a renderer was busy, on one budget, so that trouble is not made worse by asking more.
+// a renderer was busy or silent, on one budget, so that trouble is not made worse by asking more.
 func newBus(nc *nats.Conn, clock *wire.Clock, m *meters) *bus {
 	b := &bus{nc: nc, clock: clock, meters: m}
 	extra := budget.NewBuilder().WithMaxRate(.2).WithMinConcurrency(3).Build()
-	busy := retrypolicy.NewBuilder[*nats.Msg]().HandleErrors(wire.ErrBusy).
-		WithBackoff(backoffFirst, backoffMax).WithJitterFactor(.2).WithMaxRetries(busyRetries).WithBudget(extra).ReturnLastFailure().
+	retry := retrypolicy.NewBuilder[*nats.Msg]().HandleErrors(wire.ErrBusy, wire.ErrNoAnswer).
+		WithBackoff(backoffFirst, backoffMax).WithJitterFactor(.2).WithMaxRetries(retries).WithBudget(extra).ReturnLastFailure().
 		OnRetry(func(failsafe.ExecutionEvent[*nats.Msg]) { m.retries.Inc() }).Build()
 	for _, k := range page.Kinds() {
 		b.delays[k].set(hedgeFirst)
 		hedge := hedgepolicy.NewBuilderWithDelayFunc(func(failsafe.ExecutionAttempt[*nats.Msg]) time.Duration {
 			return max(hedgeFloor, b.delays[k].value())
 		}).WithMaxHedges(hedgeMax).WithBudget(extra).OnHedge(func(failsafe.ExecutionEvent[*nats.Msg]) { m.hedges.Inc() }).Build()
-		b.ask[k] = failsafe.With(busy, hedge)
+		b.ask[k] = failsafe.With(retry, hedge)
 	}
 	return b
 }
@@ -116,7 +116,7 @@ func (b *bus) get(ctx context.Context, ref page.Ref, id string) (*nats.Msg, erro
 	}
 }
 
-// attempt is one request with its hedges.
+// attempt is one request with its hedges and retries.
 func (b *bus) attempt(ctx context.Context, ref page.Ref, msg *nats.Msg) (*nats.Msg, error) {
 	if !b.nc.IsConnected() {
 		if !b.restarting() {
@@ -128,8 +128,13 @@ func (b *bus) attempt(ctx context.Context, ref page.Ref, msg *nats.Msg) (*nats.M
 	}
 	return b.ask[ref.Kind()].WithContext(ctx).GetWithExecution(func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
 		start := time.Now()
-		reply, err := b.nc.RequestMsgWithContext(e.Context(), msg)
-		if err != nil {
+		once, cancel := context.WithTimeout(e.Context(), wire.Deadline(ref)/(retries+1))
+		defer cancel()
+		reply, err := b.nc.RequestMsgWithContext(once, msg)
+		switch {
+		case err != nil && once.Err() != nil && e.Context().Err() == nil:
+			return nil, wire.ErrNoAnswer
+		case err != nil:
 			return nil, err
 		}
 		b.delays[ref.Kind()].add(time.Since(start))

@@ -27,8 +27,8 @@ func newFollower(nc *nats.Conn, fresh *freshness, log *slog.Logger) *follower {
 	return &follower{nc: nc, fresh: fresh, log: log}
 }
 
-// followPoll is how often the follower looks whether ticks still come, and retries what failed.
-const followPoll = 250 * time.Millisecond
+// followPoll is how often the follower looks whether the stream is still the same, and retries what failed.
+const followPoll = 500 * time.Millisecond
 
 // run follows until ctx ends. Each round follows one stream; a round ends when that stream is found to be another or to have a gap.
 func (f *follower) run(ctx context.Context) {
@@ -122,27 +122,22 @@ func (f *follower) doubt(what string, err error, args ...any) {
 	f.fresh.distrust(f.fresh.clock.Now())
 }
 
-// watch returns when the stream must be looked at anew: it was deleted or made again. A stream made again under the same name is followed
-// by its consumer from the old sequence without any error, so that silence is the only sign.
+// watch returns when the stream must be followed anew: it was deleted and made again. Under the same name that happens without any error,
+// and its consumer goes on from the old sequence, so the only sign is the stream's own time of creation.
 func (f *follower) watch(ctx context.Context, js jetstream.JetStream, created time.Time) {
-	blindSince := time.Time{}
-	for sleep(ctx, followPoll) {
-		if !f.fresh.blind() || !f.nc.IsConnected() {
-			blindSince = time.Time{}
-			continue
+	for wasBlind := false; sleep(ctx, followPoll); {
+		if blind := f.fresh.blind(); blind != wasBlind {
+			wasBlind = blind
+			f.log.Warn("changes: whether the relay's ticks come", "blind", blind)
 		}
-		if blindSince.IsZero() {
-			blindSince = time.Now()
-			f.log.Warn("changes: no tick from the relay; no copy is trusted until one comes")
+		if !f.nc.IsConnected() {
+			continue
 		}
 		look, cancel := context.WithTimeout(ctx, time.Second)
 		stream, err := js.Stream(look, wire.StreamChanges)
 		cancel()
-		if err != nil {
-			continue
-		}
-		if info := stream.CachedInfo(); !info.Created.Equal(created) || info.State.LastSeq < f.last.Load() {
-			f.log.Warn("changes: the stream was made anew", "created", info.Created)
+		if err == nil && !stream.CachedInfo().Created.Equal(created) {
+			f.log.Warn("changes: the stream was made anew", "created", stream.CachedInfo().Created)
 			return
 		}
 	}

@@ -132,12 +132,12 @@ func (s *Server) Close() error { return s.lis.Close() }
 func (s *Server) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
+	s.calls.start(work)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.follow.run(work) })
 	wg.Go(func() { s.bus.watch(work) })
 	wg.Go(func() { s.cache.run(work) })
 	wg.Go(func() { s.errs.run(work) })
-	s.calls.start(work)
 
 	served := make(chan error, 1)
 	go func() {

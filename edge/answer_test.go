@@ -1,0 +1,237 @@
+package edge
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+
+	"github.com/andybalholm/brotli"
+)
+
+func TestEncodings(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	want := string(s.standard(page.User("ansel")).Body)
+	for i, c := range []struct{ accept, encoding string }{
+		{"gzip, deflate, br, zstd", "gzip"}, // just rendered: fast
+		{"gzip, deflate, br, zstd", "br"},   // asked for again: well
+		{"gzip", "gzip"},
+		{"br;q=0, gzip;q=0.5", "gzip"},
+		{"identity", ""},
+		{"*", "br"},
+		{"gzip;q=0", ""},
+		{"", ""},
+	} {
+		got := get(t, e, "/photos/ansel", "Accept-Encoding", c.accept)
+		if got.header.Get("Content-Encoding") != c.encoding || got.header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%d: %q gives %q, want %q", i, c.accept, got.header.Get("Content-Encoding"), c.encoding)
+		}
+		if plain := expand(t, got); plain != want {
+			t.Errorf("%d: %q: %d bytes became %d", i, c.accept, len(want), len(plain))
+		}
+		if c.encoding != "" && len(got.body) >= len(want) {
+			t.Errorf("%d: compressed to %d of %d bytes", i, len(got.body), len(want))
+		}
+	}
+}
+
+func expand(t *testing.T, a answer) string {
+	t.Helper()
+	var r io.Reader = strings.NewReader(a.body)
+	switch a.header.Get("Content-Encoding") {
+	case "br":
+		r = brotli.NewReader(r)
+	case "gzip":
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r = z
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestAssetsAreCompressedWhereTheyAreMade(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	for accept, want := range map[string][2]string{"gzip, br": {"br", "br"}, "gzip": {"gzip", "gz"}, "identity": {"", ""}} {
+		got := get(t, e, "/static/app.0123abcd.css", "Accept-Encoding", accept)
+		if got.header.Get("Content-Encoding") != want[0] || got.body != "body{} /* "+want[1]+" */" {
+			t.Errorf("%s: %q %q", accept, got.header.Get("Content-Encoding"), got.body)
+		}
+		if got.header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
+			t.Errorf("Cache-Control %q", got.header.Get("Cache-Control"))
+		}
+	}
+}
+
+func TestConditionalAndHead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	first := get(t, e, "/photos/ansel", "Accept-Encoding", "gzip")
+	etag := first.header.Get("Etag")
+	if first.header.Get("Cache-Control") != "max-age=0, must-revalidate" || etag == "" {
+		t.Fatalf("headers %v", first.header)
+	}
+	for _, match := range []string{etag, "W/" + etag, `"other", ` + etag, "*"} {
+		if got := get(t, e, "/photos/ansel", "If-None-Match", match); got.status != http.StatusNotModified || got.body != "" || got.header.Get("Etag") == "" {
+			t.Errorf("If-None-Match %s: %d, %d bytes", match, got.status, len(got.body))
+		}
+	}
+	if got := get(t, e, "/photos/ansel", "If-None-Match", `"other"`); got.status != 200 {
+		t.Errorf("status %d", got.status)
+	}
+	s.change("user.ansel", 2, false)
+	eventually(t, "the edge knows", func() bool { return e.fresh.intern("user.ansel").version.Load() == 2 })
+	if got := get(t, e, "/photos/ansel", "If-None-Match", etag); got.status != 200 {
+		t.Errorf("a changed page: %d", got.status)
+	}
+	head := do(t, http.MethodHead, e, "/photos/ansel")
+	if head.status != 200 || head.body != "" || head.header.Get("Content-Length") != itoa(int64(len(s.standard(page.User("ansel")).Body))) {
+		t.Errorf("HEAD: %d, %d bytes, %v", head.status, len(head.body), head.header)
+	}
+}
+
+func TestLargeBodies(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	ref := page.Image("abcdefghijklmnopqrstuvwxyz", 1280)
+	if got := get(t, e, ref.Path(), "Accept-Encoding", "gzip, br"); got.body != string(s.standard(ref).Body) || got.header.Get("Content-Encoding") != "" {
+		t.Errorf("%d bytes, want %d", len(got.body), len(s.standard(ref).Body))
+	}
+}
+
+func TestSecurityHeaders(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	for _, path := range []string{"/photos/ansel", "/nowhere"} {
+		h := get(t, e, path).header
+		for name, part := range map[string]string{"Content-Security-Policy": "frame-ancestors 'none'", "X-Content-Type-Options": "nosniff"} {
+			if !strings.Contains(h.Get(name), part) {
+				t.Errorf("%s: %s is %q", path, name, h.Get(name))
+			}
+		}
+		if strings.Contains(h.Get("Content-Security-Policy"), "unsafe") {
+			t.Errorf("%s: %s", path, h.Get("Content-Security-Policy"))
+		}
+	}
+}
+
+func TestHTTP2WithoutTLS(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Get("http://" + e.Addr() + "/photos/ansel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.ProtoMajor != 2 || resp.StatusCode != 200 {
+		t.Errorf("%s %d", resp.Proto, resp.StatusCode)
+	}
+}
+
+func TestTakenAddress(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	lis, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	if _, err := New(Config{Addr: lis.Addr().String(), NATS: s.nc}); err == nil || !strings.Contains(err.Error(), lis.Addr().String()) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// discard is a ResponseWriter that keeps only headers.
+type discard struct {
+	header http.Header
+	n      int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(b []byte) (int, error) { d.n += len(b); return len(b), nil }
+func (d *discard) WriteHeader(int)             { clear(d.header) }
+
+// BenchmarkNearHit is the hot path without net/http's own work.
+func BenchmarkNearHit(b *testing.B) {
+	s := newSite(b)
+	s.renderer()
+	e := s.edge()
+	for range 3 {
+		get(b, e, "/photos/ansel", "Accept-Encoding", "gzip, br")
+	}
+	r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "/photos/ansel", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.Header.Set("Accept-Encoding", "gzip, deflate, br, zstd")
+	w := &discard{header: http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		e.http.Handler.ServeHTTP(w, r)
+	}
+	if w.n == 0 {
+		b.Fatal("nothing was answered")
+	}
+}
+
+func BenchmarkFreshnessOfTenScopes(b *testing.B) {
+	f := newFreshness(&wire.Clock{})
+	f.tick(wire.Tick{Time: time.Now()})
+	c := &held{reply: &wire.Reply{ReadAt: time.Now(), MaxAge: time.Hour}}
+	for i := range int64(10) {
+		c.deps = append(c.deps, f.depend([]wire.Dep{{Scope: "user.u" + itoa(i+1), Version: i}})...)
+	}
+	f.goodUntil.Store(int64(time.Hour))
+	b.ReportAllocs()
+	for b.Loop() {
+		if !f.check(c) {
+			b.Fatal("not fresh")
+		}
+	}
+}
+
+func BenchmarkCompress(b *testing.B) {
+	body := bytes.Repeat([]byte(`<a class="r150" href="/photo/123"><img src="/img/abc/320.jpg" alt="Low tide"></a>`), 400)
+	b.Run("gzip", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			compressGzip(body)
+		}
+	})
+	b.Run("brotli", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			compressBrotli(body)
+		}
+	})
+}

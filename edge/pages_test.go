@@ -1,0 +1,313 @@
+package edge
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/nats-io/nats.go"
+)
+
+func TestTiers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	cache := testenv.Memcached(t)
+	s.cachefill(cache)
+	a, b := s.edge(withMemcached(cache)), s.edge(withMemcached(cache))
+	for i, want := range []string{"render", "near", "near"} {
+		if got := get(t, a, "/photos/ansel"); got.status != 200 || got.tier() != want || !strings.Contains(got.body, "<h1>ansel</h1>") {
+			t.Errorf("request %d: %d from %s, want %s", i, got.status, got.tier(), want)
+		}
+	}
+	if got := s.renders.Load(); got != 1 {
+		t.Errorf("%d renders, want 1", got)
+	}
+
+	// A page that is rendered twice within a while is wanted in memcached; from there the other edge has it.
+	s.change("user.ansel", 2, false)
+	eventually(t, "the edge knows of the change", func() bool { return a.fresh.intern("user.ansel").version.Load() == 2 })
+	if got := get(t, a, "/photos/ansel"); got.tier() != "render" || !strings.Contains(got.body, "version 2") {
+		t.Errorf("after the change: from %s: %.60s", got.tier(), got.body)
+	}
+	client := memcache.New(cache)
+	defer client.Close()
+	eventually(t, "memcached holds the page", func() bool { _, err := client.Get("page.user.ansel"); return err == nil })
+	if got := get(t, b, "/photos/ansel"); got.tier() != "memcached" || !strings.Contains(got.body, "version 2") {
+		t.Errorf("the other edge: from %s", got.tier())
+	}
+	if _, err := client.Get("asset.app.0123abcd.css"); err != nil {
+		t.Errorf("the assets are not warm: %v", err)
+	}
+}
+
+func TestAnswerSaysWhereItCameFrom(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	var seen atomic.Value
+	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
+		if ref.Kind() == page.KindUser {
+			seen.Store(m.Header)
+		}
+		return s.standard(ref)
+	})
+	got := get(t, s.edge(), "/photos/ansel")
+	timing := got.header.Get("Server-Timing")
+	for _, part := range []string{"cache;desc=render", "bus;dur=", "sql;dur=1,", "edge;dur="} {
+		if !strings.Contains(timing, part) {
+			t.Errorf("Server-Timing %q lacks %q", timing, part)
+		}
+	}
+	header := seen.Load().(nats.Header)
+	if id := got.header.Get("X-Request-Id"); id == "" || header.Get(wire.HeaderRequest) != id {
+		t.Errorf("request id %q in the answer, %v on the bus", id, header)
+	}
+	if until, ok := wire.ParseTime(header.Get(wire.HeaderDeadline)); !ok || time.Until(until) > wire.PageDeadline || time.Until(until) < 0 {
+		t.Errorf("deadline %v on the bus", until)
+	}
+}
+
+func TestChangeShowsOnEveryEdge(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	cache := testenv.Memcached(t)
+	s.cachefill(cache)
+	edges := []*Server{s.edge(withMemcached(cache)), s.edge(withMemcached(cache))}
+	for version := int64(1); version <= 20; version++ {
+		s.change("user.ansel", version, false)
+		for _, e := range edges {
+			eventually(t, "the edge knows of the change", func() bool { return e.fresh.intern("user.ansel").version.Load() == version })
+			if got := get(t, e, "/photos/ansel"); !strings.Contains(got.body, "version "+itoa(version)+"<") {
+				t.Fatalf("version %d: from %s: %.60s", version, got.tier(), got.body)
+			}
+		}
+	}
+}
+
+func TestEverybodyWaitsForOneRender(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	release := make(chan struct{})
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		if ref.Kind() == page.KindUser {
+			<-release
+		}
+		return s.standard(ref)
+	})
+	e := s.edge()
+	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
+	const visitors = 200
+	var wg sync.WaitGroup
+	for range visitors {
+		wg.Go(func() {
+			if got := get(t, e, "/photos/ansel"); got.status != 200 {
+				t.Errorf("status %d", got.status)
+			}
+		})
+	}
+	eventually(t, "everybody waits", func() bool {
+		e.calls.mu.Lock()
+		defer e.calls.mu.Unlock()
+		k := e.calls.current[page.User("ansel")]
+		return k != nil && k.waiting == visitors
+	})
+	close(release)
+	wg.Wait()
+	if got := s.renders.Load(); got != 1 {
+		t.Errorf("%d renders for %d visitors", got, visitors)
+	}
+}
+
+func TestAbandonedRequestIsCancelled(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	asked := make(chan struct{}, 1)
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		if ref.Kind() == page.KindUser {
+			asked <- struct{}{}
+			return nil
+		}
+		return s.standard(ref)
+	})
+	e := s.edge()
+	e.bus.delays[page.KindUser].set(time.Minute)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.Addr()+"/photos/ansel", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	go func() {
+		<-asked
+		transport.CloseIdleConnections()
+		e.http.SetKeepAlivesEnabled(false)
+	}()
+	client := &http.Client{Transport: transport, Timeout: 300 * time.Millisecond}
+	if resp, err := client.Do(r); err == nil {
+		resp.Body.Close()
+		t.Errorf("status %d from a renderer that says nothing", resp.StatusCode)
+	}
+	eventually(t, "the fetch is cancelled", func() bool {
+		e.calls.mu.Lock()
+		defer e.calls.mu.Unlock()
+		return len(e.calls.current) == 0
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	before := s.renders.Load()
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/nowhere", 404},
+		{"GET", "//photos/ansel", 404},
+		{"GET", "/photos/ansel/", 404},
+		{"GET", "/photos/../photos/ansel", 404},
+		{"GET", "/photos/ansel/x.css", 404},
+		{"GET", "/photos/ansel;x.js", 404},
+		{"GET", "/photos/ansel%00", 404},
+		{"GET", "/photos/%2e%2e", 404},
+		{"GET", "/photo/0", 404},
+		{"GET", "/search?q=%ff", 400},
+		{"GET", "/search?q=" + strings.Repeat("x", 200), 414},
+		{"GET", "/" + strings.Repeat("x", 3000), 414},
+		{"HEAD", "/nowhere", 404},
+		{"POST", "/photos/ansel", 405},
+		{"DELETE", "/", 405},
+		{"BREW", "/", 405},
+	} {
+		got := do(t, c.method, e, c.path)
+		if got.status != c.status {
+			t.Errorf("%s %.60s: %d, want %d", c.method, c.path, got.status, c.status)
+		}
+		if c.method == "GET" && !strings.Contains(got.body, "<h1>error "+itoa(int64(c.status))) {
+			t.Errorf("%s %.60s: %q is not the rendered error page", c.method, c.path, got.body)
+		}
+		if c.status == 405 && got.header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("405 without Allow: %v", got.header)
+		}
+	}
+	if got := s.renders.Load(); got != before {
+		t.Errorf("%d requests reached the bus", got-before)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.Addr()+"/photos/ansel", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Big", strings.Repeat("x", 20<<10))
+	if resp, err := (&http.Transport{}).RoundTrip(r); err == nil { // the server may close while we still write: that is a refusal too
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("20 KiB of headers: %d", resp.StatusCode)
+		}
+	}
+}
+
+func TestOneSpelling(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	for path, want := range map[string]string{
+		"/photos/Ansel":        "/photos/ansel",
+		"/tag/Blue%20Hour?x=1": "/tag/blue%20hour",
+		"/photos/%61nsel":      "/photos/ansel",
+	} {
+		if got := get(t, e, path); got.status != http.StatusMovedPermanently || got.header.Get("Location") != want {
+			t.Errorf("%s: %d to %q, want %q", path, got.status, got.header.Get("Location"), want)
+		}
+	}
+	get(t, e, "/photos/ansel")
+	if got := get(t, e, "/photos/ansel?utm_source=mail&utm_source=x"); got.tier() != "near" {
+		t.Errorf("a tracking parameter made a page of its own: from %s", got.tier())
+	}
+}
+
+func TestRefillBeforeTheAgeLimit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	cache := testenv.Memcached(t)
+	e := s.edge(withMemcached(cache))
+	notes := make(chan *nats.Msg, 16)
+	sub, err := s.nc.ChanSubscribe(wire.SubjectFills, notes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Unsubscribe()
+	if err := s.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-wire.PageAge * 4 / 5)
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		r := s.standard(ref)
+		r.ReadAt = old
+		return r
+	})
+	e.fresh.trustFrom.Store(0) // the stream is younger than the copy; this test is not about that
+	get(t, e, "/photos/ansel")
+	for range 3 {
+		if got := get(t, e, "/photos/ansel"); got.tier() != "near" {
+			t.Errorf("from %s", got.tier())
+		}
+	}
+	note := <-notes
+	readAt, ok := wire.ParseTime(note.Header.Get(wire.HeaderReadAt))
+	if note.Subject != "fill.page.user.ansel" || !ok || !readAt.After(old.Truncate(time.Microsecond)) {
+		t.Errorf("note %s %v", note.Subject, note.Header)
+	}
+	if len(notes) != 0 {
+		t.Errorf("%d notes more than one", len(notes))
+	}
+}
+
+func TestNearCacheIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	const limit = 1 << 20
+	e := s.edge(func(c *Config) { c.NearBytes = limit })
+	for i := range 500 {
+		get(t, e, "/photos/user"+itoa(int64(i)))
+	}
+	e.near.cache.CleanUp()
+	if got := e.near.bytes(); got > limit || got < limit/2 {
+		t.Errorf("%v bytes in a near cache of %d", got, limit)
+	}
+	big := page.Image("abcdefghijklmnopqrstuvwxyz", 1280)
+	if got := get(t, e, big.Path()); got.status != 200 || e.near.get(big) != nil {
+		t.Errorf("status %d; a picture of %d bytes is kept near: %v", got.status, len(got.body), e.near.get(big) != nil)
+	}
+}
+
+func TestHeatIsBounded(t *testing.T) {
+	t.Parallel()
+	h := newHeat()
+	if h.again(page.Photo(1)) || !h.again(page.Photo(1)) {
+		t.Error("the second time is the first that counts")
+	}
+	for i := range int64(3 * heatEntries) {
+		h.again(page.Photo(i + 2))
+	}
+	if n := len(h.young) + len(h.old); n > 2*heatEntries {
+		t.Errorf("%d entries", n)
+	}
+}
+
+func itoa(n int64) string { return strings.TrimPrefix(page.Photo(n).Path(), "/photo/") }

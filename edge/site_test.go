@@ -1,0 +1,260 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"flickrkillr/cachefill"
+	"flickrkillr/ops/stack"
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+const tickEvery = 100 * time.Millisecond
+
+// site is a bus with a stream of changes, a relay that ticks and renderers that answer from versions kept here, so that a test decides
+// what is true and when. Bus, memcached, cachefill and edges are the real ones.
+type site struct {
+	t       testing.TB
+	server  *stack.NATS
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	renders atomic.Int64 // pages rendered; error pages and assets do not count
+	mute    atomic.Bool  // no tick is published
+
+	mu       sync.Mutex
+	versions map[string]int64
+	reply    func(*nats.Msg, page.Ref) *wire.Reply // nil: the default
+}
+
+func newSite(t testing.TB) *site {
+	s := &site{t: t, server: testenv.NATSServer(t), versions: map[string]int64{}}
+	s.nc = testenv.Connect(t, s.server.URL())
+	var err error
+	if s.js, err = jetstream.New(s.nc); err != nil {
+		t.Fatal(err)
+	}
+	s.makeStream()
+	s.background(func(ctx context.Context) {
+		for sleep(ctx, tickEvery) {
+			if !s.mute.Load() {
+				_ = s.nc.Publish(wire.SubjectTick, wire.Tick{Time: time.Now()}.Encode())
+			}
+		}
+	})
+	return s
+}
+
+// log goes where the test's own output goes.
+func (s *site) log() *slog.Logger { return slog.New(slog.NewTextHandler(s.t.Output(), nil)) }
+
+func (s *site) makeStream() {
+	s.t.Helper()
+	if _, err := s.js.CreateStream(s.t.Context(), wire.ChangesConfig()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// background runs f until the test ends and waits for its end.
+func (s *site) background(f func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { f(ctx) })
+	s.t.Cleanup(func() { cancel(); wg.Wait() })
+}
+
+// renderer adds one to the pool; stop takes it out again.
+func (s *site) renderer() (stop func()) {
+	s.t.Helper()
+	nc := testenv.Connect(s.t, s.server.URL())
+	var subs []*nats.Subscription
+	for _, subject := range []string{"page.>", "image.>", "asset.>"} {
+		sub, err := nc.QueueSubscribe(subject, wire.QueueRenderer, func(m *nats.Msg) { go s.render(nc, m) })
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		subs = append(subs, sub)
+	}
+	if err := nc.Flush(); err != nil {
+		s.t.Fatal(err)
+	}
+	return func() {
+		for _, sub := range subs {
+			_ = sub.Unsubscribe()
+		}
+		_ = nc.Flush()
+	}
+}
+
+func (s *site) render(nc *nats.Conn, m *nats.Msg) {
+	if m.Subject == wire.SubjectAssets {
+		_ = m.Respond([]byte("asset.app.0123abcd.css\n"))
+		return
+	}
+	ref, err := page.ParseSubject(m.Subject)
+	if err != nil {
+		_ = nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrBadRequest))
+		return
+	}
+	if ref.Kind() != page.KindError && ref.Kind() != page.KindAsset {
+		s.renders.Add(1)
+	}
+	s.mu.Lock()
+	custom := s.reply
+	s.mu.Unlock()
+	reply := s.standard(ref)
+	if custom != nil {
+		if reply = custom(m, ref); reply == nil {
+			return
+		}
+	}
+	msg := nats.NewMsg(m.Reply)
+	msg.Data = reply.Encode()
+	msg.Header.Set(wire.HeaderTiming, wire.Timing{SQL: time.Millisecond}.String())
+	_ = nc.PublishMsg(msg)
+}
+
+// standard is the page of a ref as of now.
+func (s *site) standard(ref page.Ref) *wire.Reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := &wire.Reply{Status: 200, ContentType: "text/html; charset=utf-8", ReadAt: time.Now(), MaxAge: wire.PageAge, Depends: []wire.Dep{{Scope: wire.ScopeAll, Version: s.versions[wire.ScopeAll]}}}
+	switch ref.Kind() {
+	case page.KindUser:
+		scope := "user." + ref.Name()
+		r.Depends = append(r.Depends, wire.Dep{Scope: scope, Version: s.versions[scope]})
+		r.Body = fmt.Appendf(nil, "<h1>%s</h1><p>version %d</p>%s", ref.Name(), s.versions[scope], strings.Repeat("<p>a photo</p>", 200))
+	case page.KindError:
+		r.Status = ref.Status()
+		r.Body = fmt.Appendf(nil, "<h1>error %d</h1>", ref.Status())
+	case page.KindAsset:
+		r.ContentType, r.Immutable, r.MaxAge = "text/css", true, wire.FixedAge
+		r.Body = []byte("body{} /* " + ref.Encoding() + " */")
+		r.Encoding = map[string]string{"br": "br", "gz": "gzip"}[ref.Encoding()]
+	case page.KindImage:
+		r.ContentType, r.Immutable, r.MaxAge = "image/jpeg", true, wire.FixedAge
+		r.Body = []byte(strings.Repeat("\xff\xd8", ref.Width()*200))
+	default:
+		r.Body = []byte("<h1>" + ref.Subject() + "</h1>")
+	}
+	r.ETag = fmt.Sprintf("%x", len(r.Body)*31+int(s.versions["user."+ref.Name()]))
+	return r
+}
+
+// answerWith replaces what renderers answer; f's nil is no answer at all.
+func (s *site) answerWith(f func(*nats.Msg, page.Ref) *wire.Reply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reply = f
+}
+
+// change commits a new version of a scope and tells the stream.
+func (s *site) change(scope string, version int64, gone bool) {
+	s.t.Helper()
+	s.mu.Lock()
+	s.versions[scope] = version
+	s.mu.Unlock()
+	if _, err := s.js.Publish(s.t.Context(), wire.SubjectBatch, wire.EncodeChanges([]wire.Change{{Scope: scope, Version: version, Gone: gone}})); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// edge starts one and returns when it is ready.
+func (s *site) edge(change ...func(*Config)) *Server {
+	s.t.Helper()
+	cfg := Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(s.t, s.server.URL()), Logger: s.log()}
+	for _, f := range change {
+		f(&cfg)
+	}
+	e, err := New(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.background(func(ctx context.Context) {
+		if err := e.Run(ctx); err != nil {
+			s.t.Error(err)
+		}
+	})
+	eventually(s.t, "the edge is ready", func() bool { return e.Ready() == nil && !e.fresh.blind() })
+	return e
+}
+
+// cachefill starts one and returns when it is ready.
+func (s *site) cachefill(memcached ...string) {
+	s.t.Helper()
+	f, err := cachefill.New(cachefill.Config{NATS: testenv.Connect(s.t, s.server.URL()), Memcached: memcached, Logger: s.log()})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.background(func(ctx context.Context) {
+		if err := f.Run(ctx); err != nil {
+			s.t.Error(err)
+		}
+	})
+	eventually(s.t, "the cachefill is ready", func() bool { return f.Ready() == nil })
+}
+
+func withMemcached(addrs ...string) func(*Config) { return func(c *Config) { c.Memcached = addrs } }
+
+// answer is what a browser got.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (a answer) tier() string { return a.header.Get("X-Cache") }
+
+// get fetches without following redirects and without asking for compression. Headers are name, value, ...
+func get(t testing.TB, e *Server, path string, headers ...string) answer {
+	t.Helper()
+	return do(t, http.MethodGet, e, path, headers...)
+}
+
+func do(t testing.TB, method string, e *Server, path string, headers ...string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+e.Addr()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	transport := &http.Transport{DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(body)}
+}
+
+// eventually waits for a condition that no channel tells of.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("after 20 s it is still not so that %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
