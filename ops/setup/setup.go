@@ -18,6 +18,7 @@ import (
 // Config says what is wanted.
 type Config struct {
 	Tests bool      // also what only tests need: Chromium and the NATS CLI
+	Quiet bool      // speak only of what is being installed
 	Out   io.Writer // hears what is there, and what is being installed
 }
 
@@ -66,7 +67,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	say(cfg.Out, "NATS CLI", path)
+	cfg.say("NATS CLI", path)
 	return nil
 }
 
@@ -79,12 +80,16 @@ func report(cfg Config) []need {
 			missing = append(missing, n)
 			continue
 		}
-		say(cfg.Out, n.name, path)
+		cfg.say(n.name, path)
 	}
 	return missing
 }
 
-func say(out io.Writer, name, path string) { fmt.Fprintf(out, "%-18s %s\n", name, path) }
+func (cfg Config) say(name, path string) {
+	if !cfg.Quiet {
+		fmt.Fprintf(cfg.Out, "%-18s %s\n", name, path)
+	}
+}
 
 func names(ns []need) string {
 	var s []string

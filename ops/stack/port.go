@@ -24,6 +24,16 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
+// ResolvePort replaces port 0 of host:port by a port of 127.0.0.1 that is free now; any other address it returns as it is.
+func ResolvePort(addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port != "0" {
+		return addr, err
+	}
+	n, err := freePort()
+	return net.JoinHostPort(host, strconv.Itoa(n)), err
+}
+
 // PortTakenError says that somebody already listens on an address, and who, where that can be found out.
 type PortTakenError struct {
 	What  string // who wanted it: "NATS"
