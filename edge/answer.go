@@ -1,13 +1,9 @@
 package edge
 
 import (
-	"bytes"
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/gzip"
 )
 
 // Header values, made once: each is the slice that goes into the header map as it is.
@@ -24,18 +20,15 @@ var (
 	xCache = [tiers][]string{{"none"}, {"near"}, {"memcached"}, {"render"}, {"stale"}}
 )
 
-// Compression. A page that was just rendered is compressed fast; one that is asked for again, once and well.
+// Bounds of writing.
 const (
-	gzipLevel   = 5
-	brotliLevel = 5
-	wellFrom    = 2        // the answer from which a copy is compressed well
-	chunk       = 64 << 10 // bytes written before the deadline moves
-	stall       = 30 * time.Second
+	chunk = 64 << 10         // bytes written before the deadline moves
+	stall = 30 * time.Second // how long no byte may leave
 )
 
 // answer writes a copy as the answer to a GET or HEAD.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *held) error {
-	v := c.variantFor(r)
+	v := s.compressor.variant(c, r.Header["Accept-Encoding"])
 	h := w.Header()
 	h["Content-Type"] = c.contentType
 	h["X-Content-Type-Options"] = nosniff
@@ -92,87 +85,6 @@ func writeBody(w http.ResponseWriter, body []byte) (n int, err error) {
 		n, body = n+m, body[m:]
 	}
 	return n, err
-}
-
-// variantFor chooses among the encodings the visitor takes. Each is made at most a few times, by whoever needs it first, and kept.
-func (c *held) variantFor(r *http.Request) *variant {
-	if !c.compressible() {
-		return c.plain
-	}
-	accept := r.Header["Accept-Encoding"]
-	well := c.served.Load() >= wellFrom-1
-	if !well {
-		c.served.Add(1)
-	}
-	if br := c.brotli.Load(); accepts(accept, "br") && (br != nil || well) {
-		if br == nil {
-			br = newVariant(compressBrotli(c.plain.body), "br", c.reply.ETag)
-			c.brotli.Store(br)
-		}
-		return br
-	}
-	if !accepts(accept, "gzip") {
-		return c.plain
-	}
-	gz := c.gzip.Load()
-	if gz == nil {
-		gz = newVariant(compressGzip(c.plain.body), "gzip", c.reply.ETag)
-		c.gzip.Store(gz)
-	}
-	return gz
-}
-
-func compressGzip(body []byte) []byte {
-	b := bytes.NewBuffer(make([]byte, 0, len(body)/3))
-	z, err := gzip.NewWriterLevel(b, gzipLevel)
-	if err == nil {
-		_, _ = z.Write(body) // a buffer takes everything
-		_ = z.Close()
-	}
-	return b.Bytes()
-}
-
-func compressBrotli(body []byte) []byte {
-	b := bytes.NewBuffer(make([]byte, 0, len(body)/3))
-	z := brotli.NewWriterLevel(b, brotliLevel)
-	_, _ = z.Write(body)
-	_ = z.Close()
-	return b.Bytes()
-}
-
-// assetEncoding names the compressed file to ask for: assets are compressed where they are made.
-func assetEncoding(r *http.Request) string {
-	accept := r.Header["Accept-Encoding"]
-	switch {
-	case accepts(accept, "br"):
-		return "br"
-	case accepts(accept, "gzip"):
-		return "gz"
-	}
-	return ""
-}
-
-// accepts reads Accept-Encoding (RFC 9110, 12.5.3) for one coding, named by itself or by "*", and not with a weight of 0.
-func accepts(headers []string, coding string) bool {
-	any := false
-	for _, header := range headers {
-		for header != "" {
-			var item string
-			item, header, _ = strings.Cut(header, ",")
-			name, params, _ := strings.Cut(item, ";")
-			name = strings.TrimSpace(name)
-			if !strings.EqualFold(name, coding) && name != "*" {
-				continue
-			}
-			weight := strings.TrimSpace(params)
-			refused := strings.HasPrefix(weight, "q=0") && strings.Trim(weight[3:], ".0") == ""
-			if name != "*" {
-				return !refused
-			}
-			any = !refused
-		}
-	}
-	return any
 }
 
 // matches reads If-None-Match (RFC 9110, 13.1.2): weak comparison, and the encoding behind an ETag does not count, since what changed is

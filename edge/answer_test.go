@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -222,16 +223,13 @@ func BenchmarkFreshnessOfTenScopes(b *testing.B) {
 
 func BenchmarkCompress(b *testing.B) {
 	body := bytes.Repeat([]byte(`<a class="r150" href="/photo/123"><img src="/img/abc/320.jpg" alt="Low tide"></a>`), 400)
-	b.Run("gzip", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			compressGzip(body)
-		}
-	})
-	b.Run("brotli", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			compressBrotli(body)
-		}
-	})
+	z := newCompressor()
+	for name, pool := range map[string]*sync.Pool{"gzip": &z.gzip, "brotli": &z.brotli} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				compress(pool, body)
+			}
+		})
+	}
 }

@@ -38,22 +38,23 @@ type Config struct {
 
 // Server is an edge.
 type Server struct {
-	cfg    Config
-	log    *slog.Logger
-	lis    net.Listener
-	http   *http.Server
-	near   *nearCache
-	cache  *sharedCache
-	bus    *bus
-	fresh  *freshness
-	follow *follower
-	calls  *calls
-	heat   *heat
-	errs   *errorPages
-	meters *meters
-	clock  *wire.Clock
-	idBase string // random, so that request ids of two edges differ
-	idNext atomic.Uint64
+	cfg        Config
+	log        *slog.Logger
+	lis        net.Listener
+	http       *http.Server
+	near       *nearCache
+	cache      *sharedCache
+	bus        *bus
+	fresh      *freshness
+	follow     *follower
+	calls      *calls
+	heat       *heat
+	errs       *errorPages
+	meters     *meters
+	compressor *compressor
+	clock      *wire.Clock
+	idBase     string // random, so that request ids of two edges differ
+	idNext     atomic.Uint64
 }
 
 // New makes an edge and begins to listen, so that a taken port is known at once. Run must follow, or Close.
@@ -76,6 +77,7 @@ func New(cfg Config) (*Server, error) {
 	s.bus = newBus(cfg.NATS, s.clock, s.meters)
 	s.calls = newCalls()
 	s.heat = newHeat()
+	s.compressor = newCompressor()
 	s.errs = newErrorPages(s)
 	var err error
 	if s.cache, err = newSharedCache(cfg.Memcached, s.meters, s.log); err != nil {

@@ -1,0 +1,117 @@
+package edge
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+)
+
+// A copy is compressed fast when it is first answered with, and well, once, when it is asked for again.
+const (
+	gzipLevel   = 5
+	brotliLevel = 5
+	wellFrom    = 1 // answers before the copy is worth compressing well
+)
+
+// compressor makes a copy's compressed variants. Its encoders are pooled: one takes about a megabyte.
+type compressor struct {
+	gzip, brotli sync.Pool
+}
+
+// encoder is what both libraries' writers can do.
+type encoder interface {
+	io.WriteCloser
+	Reset(io.Writer)
+}
+
+func newCompressor() *compressor {
+	return &compressor{
+		gzip: sync.Pool{New: func() any {
+			z, err := gzip.NewWriterLevel(io.Discard, gzipLevel)
+			if err != nil {
+				panic(err) // the level is a constant
+			}
+			return z
+		}},
+		brotli: sync.Pool{New: func() any { return brotli.NewWriterLevel(io.Discard, brotliLevel) }},
+	}
+}
+
+// variant chooses among the encodings that an Accept-Encoding header takes. Each is made by whoever needs it first and kept with the copy;
+// two who need it at the same moment may both make it.
+func (z *compressor) variant(c *held, accept []string) *variant {
+	if !c.compressible() {
+		return c.plain
+	}
+	again := c.served.Load() >= wellFrom
+	if !again {
+		c.served.Add(1)
+	}
+	br := c.brotli.Load()
+	if (br != nil || again) && accepts(accept, "br") {
+		if br == nil {
+			br = newVariant(compress(&z.brotli, c.plain.body), "br", c.reply.ETag)
+			c.brotli.Store(br)
+		}
+		return br
+	}
+	if !accepts(accept, "gzip") {
+		return c.plain
+	}
+	gz := c.gzip.Load()
+	if gz == nil {
+		gz = newVariant(compress(&z.gzip, c.plain.body), "gzip", c.reply.ETag)
+		c.gzip.Store(gz)
+	}
+	return gz
+}
+
+func compress(pool *sync.Pool, body []byte) []byte {
+	b := bytes.NewBuffer(make([]byte, 0, len(body)/4))
+	z := pool.Get().(encoder)
+	defer pool.Put(z)
+	z.Reset(b)
+	_, _ = z.Write(body) // a buffer takes everything
+	_ = z.Close()
+	return b.Bytes()
+}
+
+// assetEncoding names the compressed file to ask for: assets are compressed where they are made.
+func assetEncoding(r *http.Request) string {
+	accept := r.Header["Accept-Encoding"]
+	switch {
+	case accepts(accept, "br"):
+		return "br"
+	case accepts(accept, "gzip"):
+		return "gz"
+	}
+	return ""
+}
+
+// accepts reads Accept-Encoding (RFC 9110, 12.5.3) for one coding, named by itself or by "*", and not with a weight of 0.
+func accepts(headers []string, coding string) bool {
+	any := false
+	for _, header := range headers {
+		for header != "" {
+			var item string
+			item, header, _ = strings.Cut(header, ",")
+			name, params, _ := strings.Cut(item, ";")
+			name = strings.TrimSpace(name)
+			if !strings.EqualFold(name, coding) && name != "*" {
+				continue
+			}
+			weight := strings.TrimSpace(params)
+			refused := strings.HasPrefix(weight, "q=0") && strings.Trim(weight[3:], ".0") == ""
+			if name != "*" {
+				return !refused
+			}
+			any = !refused
+		}
+	}
+	return any
+}
