@@ -1,0 +1,138 @@
+// Package landscape paints the demonstration's photographs: landscapes that nobody took, in the light of places that
+// do not exist. In flows a seed number and how many are wanted; out flow images, each with what it shows and in what
+// light, so that titles and tags can tell the truth about them.
+//
+// The same seed gives the same pixels each time on the same kind of processor (Go may fuse multiplications and additions
+// on others). Nothing is read and nothing is written: no files, no network, no state but the seed's.
+package landscape
+
+import (
+	"image"
+	"math/rand/v2"
+)
+
+// Scene is a family of pictures.
+type Scene string
+
+// Picture is one painted landscape.
+type Picture struct {
+	Scene    Scene
+	Light    Light
+	Mono     bool     // Black and white.
+	Subjects []string // Further things in it, in the words of a tag: "fog", "snow", "sailboat".
+	Image    *image.RGBA
+}
+
+// family is how a scene is painted and framed.
+type family struct {
+	scene  Scene
+	share  int // How many of a hundred pictures.
+	paint  func(*painter)
+	frames []frame
+}
+
+// frame is the shape of a picture, width by height.
+type frame struct{ w, h int }
+
+// families lists every scene. A function and not a variable, since nothing here changes.
+func families() []family {
+	wide := []frame{{3, 2}, {3, 2}, {3, 2}, {4, 3}, {16, 9}, {2, 1}, {5, 4}}
+	return []family{
+		{"mountains", 12, peaks, append(wide, frame{2, 3}, frame{4, 5}, frame{3, 1})},
+		{"lake", 9, lake, append(wide, frame{2, 3}, frame{4, 5})},
+		{"dunes", 6, dune, append(wide, frame{2, 3}, frame{1, 1})},
+		{"canyon", 6, canyon, append(wide, frame{2, 3}, frame{4, 5})},
+		{"hills", 8, ridges, append(wide, frame{2, 3}, frame{4, 5}, frame{3, 1})},
+		{"forest", 7, conifers, append(wide, frame{2, 3}, frame{4, 5}, frame{1, 1})},
+		{"sea", 11, sea, append(wide, frame{2, 3}, frame{1, 1}, frame{5, 2})},
+		{"night", 7, night, append(wide, frame{2, 3}, frame{2, 3}, frame{4, 5})},
+		{"aurora", 4, aurora, append(wide, frame{2, 3}, frame{4, 5})},
+		{"city", 7, city, append(wide, frame{2, 3}, frame{5, 2})},
+		{"storm", 4, storm, append(wide, frame{2, 3})},
+		{"blossom", 5, blossom, append(wide, frame{2, 3}, frame{1, 1}, frame{4, 5})},
+		{"underwater", 3, underwater, append(wide, frame{2, 3})},
+		{"clouds", 5, aloft, append(wide, frame{2, 3}, frame{1, 1})},
+		{"fields", 8, fields, append(wide, frame{4, 5}, frame{1, 1})},
+	}
+}
+
+// Album paints the pictures of one seed number. Its methods may be called from several goroutines.
+type Album struct {
+	seed  uint64
+	long  int
+	order []family
+	land  *land
+	noise *noise
+}
+
+// NewAlbum prepares count pictures of long pixels on the long side.
+func NewAlbum(seed uint64, count, long int) *Album {
+	rng := rand.New(rand.NewPCG(seed, 0xa1b))
+	a := &Album{seed: seed, long: long, land: newLand(seed, 1024), noise: newNoise(rng)}
+	all := families()
+	total := 0
+	for _, f := range all {
+		total += f.share
+	}
+	// Scenes are dealt like cards from a shuffled pack, so that any dozen in a row is a mixture.
+	for len(a.order) < count {
+		var pack []family
+		for _, f := range all {
+			for range max(1, f.share*24/total) {
+				pack = append(pack, f)
+			}
+		}
+		rng.Shuffle(len(pack), func(i, j int) { pack[i], pack[j] = pack[j], pack[i] })
+		a.order = append(a.order, pack...)
+	}
+	a.order = a.order[:count]
+	return a
+}
+
+// Len is how many pictures there are.
+func (a *Album) Len() int { return len(a.order) }
+
+// Paint paints picture i.
+func (a *Album) Paint(i int) Picture {
+	f := a.order[i]
+	ch := chance{rand.New(rand.NewPCG(a.seed, uint64(i)+1))}
+	shape := pick(ch, f.frames...)
+	w, h := a.long, a.long
+	if shape.w >= shape.h {
+		h = a.long * shape.h / shape.w
+	} else {
+		w = a.long * shape.w / shape.h
+	}
+	p := &painter{canvas: newCanvas(w, h), chance: ch, noise: a.noise, land: a.land}
+	p.film = film{bloom: 0.25, vignette: ch.between(0.12, 0.3), grain: ch.between(0.8, 1.6), seed: uint32(i) * 7919}
+	p.picture.Scene = f.scene
+	if shape.w >= 2*shape.h {
+		p.subject("panorama")
+	}
+	f.paint(p)
+	if ch.oneIn(14) {
+		p.film.mono, p.picture.Mono = true, true
+		p.film.contrast, p.film.grain = 0.35, 2.6
+	}
+	p.picture.Image = p.film.develop(p.canvas)
+	return p.picture
+}
+
+// painter is what a scene works with: a canvas, chance, noise, land, and the film it will be developed with.
+type painter struct {
+	canvas  *canvas
+	chance  chance
+	noise   *noise
+	land    *land
+	film    film
+	picture Picture
+}
+
+// weather chooses one of the lights and remembers it.
+func (p *painter) weather(of ...Light) weather {
+	l := pick(p.chance, of...)
+	p.picture.Light = l
+	return weatherFor(p.chance, l)
+}
+
+func (p *painter) subject(words ...string) { p.picture.Subjects = append(p.picture.Subjects, words...) }
