@@ -17,49 +17,42 @@ import (
 func (f *Filler) try(ctx context.Context, j job) (result, error) {
 	const rounds, pause = 10, 50 * time.Millisecond
 	key := j.ref.Key()
-	for round := range rounds {
-		held, err := f.holds(key, j.readAt)
-		if err != nil {
-			return resultCacheError, err
-		}
-		if held {
-			return resultHeld, nil
-		}
-		err = f.cache.Add(&memcache.Item{Key: lockPrefix + key, Value: []byte{}, Expiration: lockSeconds})
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, memcache.ErrNotStored) {
+	for range rounds {
+		err := f.cache.Add(&memcache.Item{Key: lockPrefix + key, Value: []byte{}, Expiration: lockSeconds})
+		switch {
+		case err == nil:
+			defer func() { _ = f.cache.Delete(lockPrefix + key) }() // else it ends by itself
+			return f.store(ctx, j, key)
+		case !errors.Is(err, memcache.ErrNotStored):
 			return resultCacheError, fmt.Errorf("locking %s: %w", key, err)
-		}
-		if round == rounds-1 {
-			return resultHeld, nil // somebody is at it, or died at it; the next who wants the page says so again
 		}
 		select {
 		case <-ctx.Done():
 			return resultFailed, ctx.Err()
 		case <-time.After(pause):
 		}
+		if f.holds(key, j.readAt) {
+			return resultHeld, nil
+		}
 	}
-	defer func() { _ = f.cache.Delete(lockPrefix + key) }() // else it ends by itself
-	return f.store(ctx, j, key)
+	return resultHeld, nil // somebody is at it, or died at it; the next who wants the page says so again
 }
 
-// holds reports whether memcached has a copy that was read at a time or later. One that cannot be decoded does not count.
-func (f *Filler) holds(key string, readAt time.Time) (bool, error) {
+// holds reports whether memcached has a copy that was read at a time or later. One that cannot be had or decoded does not count.
+func (f *Filler) holds(key string, readAt time.Time) bool {
 	item, err := f.cache.Get(key)
-	if errors.Is(err, memcache.ErrCacheMiss) {
-		return false, nil
-	}
 	if err != nil {
-		return false, fmt.Errorf("looking up %s: %w", key, err)
+		return false
 	}
 	reply, err := wire.DecodeReply(item.Value)
-	return err == nil && !reply.ReadAt.Before(readAt), nil
+	return err == nil && !reply.ReadAt.Before(readAt)
 }
 
-// store asks for the page and puts the reply into memcached as it came.
+// store asks for the page and puts the reply into memcached as it came, unless that has been done since the note was sent.
 func (f *Filler) store(ctx context.Context, j job, key string) (result, error) {
+	if f.holds(key, j.readAt) {
+		return resultHeld, nil
+	}
 	ask, cancel := context.WithTimeout(ctx, wire.Deadline(j.ref))
 	defer cancel()
 	msg, err := f.cfg.NATS.RequestMsgWithContext(ask, nats.NewMsg(j.ref.Subject()))
