@@ -1,0 +1,152 @@
+package lint
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "flickrkillr"
+
+// rules are the design's, as `package may not import X: why`. A name ends at a slash or at its end: "ops" is ops and all below it, and a
+// rule for a package is a rule for everything below it. They hold for what is imported through others, too, but not for tests.
+var rules = []struct{ from, may, why string }{
+	{"edge", "github.com/jackc/pgx", "the renderer is the only one that knows rows"},
+	{"edge", "github.com/a-h/templ", "new templates roll out without restarting an edge"},
+	{"edge", "flickrkillr/templates", "new templates roll out without restarting an edge"},
+	{"edge", "flickrkillr/renderer", "roles meet on the bus, not in code"},
+	{"edge", "flickrkillr/cachefill", "roles meet on the bus, not in code"},
+	{"cachefill", "github.com/jackc/pgx", "the renderer is the only one that knows rows"},
+	{"cachefill", "github.com/a-h/templ", "it stores replies as they come and never looks into a page"},
+	{"cachefill", "flickrkillr/templates", "it stores replies as they come and never looks into a page"},
+	{"cachefill", "flickrkillr/renderer", "roles meet on the bus, not in code"},
+	{"cachefill", "flickrkillr/edge", "roles meet on the bus, not in code"},
+	{"renderer", "github.com/bradfitz/gomemcache", "cachefill is the only one that writes the cache, the edge the only one that reads it"},
+	{"renderer", "flickrkillr/schema/ring", "which memcached holds what is no business of a renderer"},
+	{"renderer", "flickrkillr/edge", "roles meet on the bus, not in code"},
+	{"renderer", "flickrkillr/cachefill", "roles meet on the bus, not in code"},
+	{"renderer/store", "github.com/nats-io", "it knows rows and nothing else"},
+	{"renderer/store", "flickrkillr/templates", "it returns rows, the renderer makes views of them"},
+	{"renderer/pictures", "github.com/jackc/pgx", "it knows picture files and nothing else"},
+	{"renderer/pictures", "github.com/nats-io", "it knows picture files and nothing else"},
+	{"templates", "github.com/jackc/pgx", "a view fetches nothing"},
+	{"templates", "github.com/nats-io", "a view fetches nothing"},
+	{"schema/page", "github.com", "the identity of a page needs the standard library alone"},
+	{"schema/page", "golang.org", "the identity of a page needs the standard library alone"},
+	{"schema/page", "flickrkillr/schema/wire", "wire speaks of pages, not pages of the wire"},
+	{"schema/wire", "github.com/jackc/pgx", "what crosses the bus does not know where it came from"},
+	{"schema/wire", "flickrkillr/schema/migrations", "what crosses the bus does not know where it came from"},
+}
+
+// ours says which of our own packages a room may import; what is not here may be imported by nobody but tests.
+var ours = map[string][]string{
+	"":                  {""}, // main wires every room; testenv is refused below
+	"edge":              {"edge", "schema/page", "schema/wire", "schema/ring"},
+	"cachefill":         {"cachefill", "schema/page", "schema/wire", "schema/ring"},
+	"renderer":          {"renderer", "schema/page", "schema/wire", "templates"},
+	"renderer/store":    {"schema/page", "schema/wire"},
+	"renderer/pictures": {},
+	"templates":         {"schema/page"},
+	"schema/page":       {},
+	"schema/wire":       {"schema/page"},
+	"schema/ring":       {},
+	"schema/migrations": {},
+	"ops":               {"ops", "schema", "renderer/pictures", "renderer/store"},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string // all, through others too
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Deps", "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// within says whether a path is a package or lies below it.
+func within(path, pkg string) bool {
+	return pkg == "" || path == pkg || strings.HasPrefix(path, pkg+"/")
+}
+
+// room is a package of ours without the module's name: "" is main.
+func room(path string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+}
+
+func TestImportRules(t *testing.T) {
+	t.Parallel()
+	met := map[string]bool{}
+	for _, p := range packages(t) {
+		name := room(p.ImportPath)
+		for _, r := range rules {
+			if name == "" || !within(name, r.from) {
+				continue
+			}
+			met[r.from] = true
+			for _, d := range p.Deps {
+				if within(d, r.may) {
+					t.Errorf("%s may not import %s: %s", name, d, r.why)
+				}
+			}
+		}
+	}
+	for _, r := range rules {
+		if !met[r.from] {
+			t.Errorf("the rule for %s is about no package", r.from)
+		}
+	}
+}
+
+func TestRoomsImportOnlyTheirOwn(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		name := room(p.ImportPath)
+		for _, d := range p.Imports {
+			if !within(d, module) {
+				continue
+			}
+			target := room(d)
+			if within(target, "ops/testenv") || within(target, "ops/lint") || within(target, "ops/e2e") {
+				t.Errorf("%s imports %s, which is for tests alone", p.ImportPath, target)
+			}
+			if !slices.ContainsFunc(allowed(name), func(a string) bool { return within(target, a) }) {
+				t.Errorf("%s may not import %s: the layout in ARCHITECTURE.md says who may", p.ImportPath, target)
+			}
+		}
+	}
+}
+
+// allowed is the list of the closest room above a package.
+func allowed(name string) []string {
+	for at := name; ; {
+		if list, ok := ours[at]; ok && (at != "" || name == "") {
+			return list
+		}
+		i := strings.LastIndex(at, "/")
+		if i < 0 {
+			return nil
+		}
+		at = at[:i]
+	}
+}
