@@ -36,6 +36,9 @@ func (p *Postgres) prepare(ctx context.Context) error {
 	if p.cluster, err = p.clusterPath(); err != nil {
 		return err
 	}
+	if err := p.adoptOwner(); err != nil {
+		return err
+	}
 	major, err := clusterMajor(p.cluster)
 	if err != nil {
 		return err
@@ -85,6 +88,21 @@ func (p *Postgres) clusterPath() (string, error) {
 		return "", err
 	}
 	return outside, os.Symlink(outside, inside)
+}
+
+// adoptOwner has root run an existing cluster as whoever owns it, which may be the user who made it before without being root.
+func (p *Postgres) adoptOwner() error {
+	info, err := os.Stat(p.cluster)
+	if errors.Is(err, os.ErrNotExist) || p.cred == nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+		p.cred = &syscall.Credential{Uid: st.Uid, Gid: st.Gid}
+	}
+	return nil
 }
 
 // clusterMajor reads which major version wrote a cluster; 0 when there is none.

@@ -14,10 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // postgresHome is a folder that PostgreSQL's user can walk to; t.TempDir's parents are closed to others.
 func postgresHome(t *testing.T) string {
