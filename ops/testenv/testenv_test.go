@@ -1,6 +1,7 @@
 package testenv_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -56,7 +57,7 @@ func TestMemcachedPerTest(t *testing.T) {
 	if err := one.Set(&memcache.Item{Key: "k", Value: []byte("v")}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Get("k"); err != memcache.ErrCacheMiss {
+	if _, err := other.Get("k"); !errors.Is(err, memcache.ErrCacheMiss) {
 		t.Errorf("another test's memcached answered %v", err)
 	}
 }
