@@ -210,10 +210,10 @@ func readPassword(path string) (string, error) {
 	return strings.TrimSpace(string(data)), err
 }
 
-// runToEnd runs a command to its end, or kills it when ctx ends; it returns what was said on both outputs.
+// runToEnd runs a command to its end, or kills it when ctx ends; it returns what was said on standard error.
 func runToEnd(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stderr = &out
 	c, err := startChild(cmd, syscall.SIGKILL)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,9 @@ func openDataDir(path string) (*dataDir, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil { // PostgreSQL's user walks through it
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
+	if err := checkSpace(path); err != nil {
+		return nil, err
+	}
 	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
@@ -42,6 +45,37 @@ func openDataDir(path string) (*dataDir, error) {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), lock.Close())
 	}
 	return &dataDir{path: path, lock: lock}, nil
+}
+
+// What must be free on the disk: an empty cluster and JetStream's first files; later, room for some of PostgreSQL's log.
+const (
+	spaceToBegin = 128 << 20 // bytes
+	spaceToGoOn  = 48 << 20
+)
+
+// checkSpace says early and plainly what PostgreSQL would say late and at length.
+func checkSpace(dir string) error {
+	free, err := FreeSpace(dir)
+	if err != nil {
+		return err
+	}
+	need := int64(spaceToGoOn)
+	if _, err := os.Stat(filepath.Join(dir, EnvFile)); errors.Is(err, os.ErrNotExist) {
+		need = spaceToBegin
+	}
+	if free < need {
+		return fmt.Errorf("the disk of %s is full: %d MiB are free, at least %d are needed", dir, free>>20, need>>20)
+	}
+	return nil
+}
+
+// FreeSpace is how many bytes an ordinary user can still write to the disk that dir is on.
+func FreeSpace(dir string) (int64, error) {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return 0, fmt.Errorf("free space of %s: %w", dir, err)
+	}
+	return int64(fs.Bavail) * int64(fs.Bsize), nil
 }
 
 func writeAt(f *os.File, s string) error {
