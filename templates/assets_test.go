@@ -1,0 +1,82 @@
+package templates
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/andybalholm/brotli"
+
+	"flickrkillr/schema/page"
+)
+
+func TestAssets(t *testing.T) {
+	t.Parallel()
+	a := testSite(t).Assets
+	if len(a.Names()) != 3 {
+		t.Errorf("names %v", a.Names())
+	}
+	for _, name := range a.Names() {
+		asset, ok := a.Get(name)
+		if !ok || asset.Name != name || asset.Type == "" || len(asset.Body) == 0 {
+			t.Fatalf("%s: %v %+v", name, ok, asset)
+		}
+		parts := strings.Split(name, ".")
+		sum := sha256.Sum256(asset.Body)
+		if len(parts) != 3 || parts[1] != hex.EncodeToString(sum[:4]) {
+			t.Errorf("%s does not name its contents", name)
+		}
+		path := a.Path(parts[0] + "." + parts[2])
+		if ref, err := page.ParsePath(path); err != nil || ref != page.Asset(name) {
+			t.Errorf("%s: %v, %v", path, ref, err)
+		}
+		unpacks(t, name, asset.Br, asset.Body, func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil })
+		unpacks(t, name, asset.Gzip, asset.Body, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) })
+	}
+	if _, ok := a.Get("app.00000000.css"); ok {
+		t.Error("an asset that is not there")
+	}
+	if a.Path("nothing.css") != "" {
+		t.Error("a path to nothing")
+	}
+}
+
+// unpacks: a variant is smaller than the file and becomes the file again.
+func unpacks(t *testing.T, name string, packed, body []byte, open func(io.Reader) (io.Reader, error)) {
+	t.Helper()
+	if packed == nil {
+		if len(body) > 1000 {
+			t.Errorf("%s is not compressed", name)
+		}
+		return
+	}
+	r, err := open(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	if err != nil || !bytes.Equal(got, body) || len(packed) >= len(body) {
+		t.Errorf("%s unpacks to %d bytes of %d: %v", name, len(got), len(body), err)
+	}
+}
+
+// The style sheet and the script fetch nothing and need no permission beyond the site's Content-Security-Policy.
+func TestAssetsStayAtHome(t *testing.T) {
+	t.Parallel()
+	site := testSite(t)
+	for file, banned := range map[string][]string{
+		"app.css": {"url(", "@import", "http:", "https:", "!important"},
+		"app.js":  {"http:", "https:", "innerHTML", "eval(", "document.write", "setAttribute('style'", "insertAdjacentHTML"},
+	} {
+		body := site.asset(t, file).Body
+		for _, word := range banned {
+			if bytes.Contains(body, []byte(word)) {
+				t.Errorf("%s has %q", file, word)
+			}
+		}
+	}
+}

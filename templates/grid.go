@@ -1,0 +1,74 @@
+package templates
+
+import (
+	"context"
+	"io"
+
+	"github.com/a-h/templ"
+)
+
+// eager is how many pictures at the head of a page are fetched at once; the first of them before everything else. The rest wait until
+// they are near the window.
+const eager = 6
+
+// grid is a justified grid of photos. Before is how many pictures the page has already shown; byline puts the author under each title.
+//
+// It is the one view written by hand. A listing is 48 of these cards, and as templ's generated code they made a user's page cost 280 us
+// and 2,001 allocations instead of 140 us and 1,000. Whatever is not a number or a constant goes through templ's escaping, here as there.
+func grid(cards []Card, before int, byline bool) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		b := append(make([]byte, 0, 1024), `<ul class="grid">`...)
+		for i := range cards {
+			b = cards[i].append(b, before+i, byline)
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
+		_, err := io.WriteString(w, "</ul>")
+		return err
+	})
+}
+
+// append writes one photo of a grid. The link is named by its caption, so the picture itself has nothing to add.
+func (c *Card) append(b []byte, at int, byline bool) []byte {
+	b = appendAttr(b, `<li class="`, c.Image.shape())
+	b = appendAttr(b, `><a href="`, c.Photo.Path())
+	b = append(b, '>')
+	b = c.Image.append(b, at)
+	b = append(b, `<span class="cap"><bdi>`...)
+	b = append(b, templ.EscapeString(titleOr(shorten(c.Title, maxCardTitle)))...)
+	b = append(b, `</bdi>`...)
+	if byline {
+		b = append(b, ` <small>by <bdi>`...)
+		b = append(b, templ.EscapeString(shorten(c.Author.label(), maxCardTitle/2))...)
+		b = append(b, `</bdi></small>`...)
+	}
+	return append(b, `</span></a></li>`...)
+}
+
+// append writes the picture that is the at-th of its page.
+func (im Image) append(b []byte, at int) []byte {
+	lazy := at >= eager
+	w, h := im.scaled(640)
+	b = appendAttr(b, `<img src="`, im.src(640))
+	b = appendAttr(b, ` srcset="`, im.srcset())
+	b = appendAttr(b, ` sizes="`, im.gridSizes(lazy))
+	b = append(appendInt(append(b, ` width="`...), w), '"')
+	b = append(appendInt(append(b, ` height="`...), h), '"')
+	b = append(b, ` alt="" decoding="async"`...)
+	if lazy {
+		b = append(b, ` loading="lazy"`...)
+	}
+	if at == 0 {
+		b = append(b, ` fetchpriority="high"`...)
+	}
+	return append(b, '>')
+}
+
+// appendAttr writes an attribute, whose beginning is given up to its quotation mark, with its value escaped.
+func appendAttr(b []byte, begin, value string) []byte {
+	b = append(b, begin...)
+	b = append(b, templ.EscapeString(value)...)
+	return append(b, '"')
+}

@@ -1,0 +1,187 @@
+package templates
+
+import (
+	"bytes"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/a-h/templ"
+	"golang.org/x/net/html"
+
+	"flickrkillr/schema/page"
+)
+
+// payloads are 100 texts that would run, load, close or turn something around where escaping fails.
+func payloads() []string {
+	attacks := []string{
+		`<script>alert(1)</script>`, `<ScRiPt src=//evil.example/x.js></sCrIpT>`, `<img src=x onerror=alert(1)>`, `<svg/onload=alert(1)>`,
+		`<svg><script>alert&#40;1)</script></svg>`, `<iframe srcdoc="<script>alert(1)</script>">`, `<math><mi xlink:href="javascript:alert(1)">`,
+		`<style>*{background:url(//evil.example)}</style>`, `<base href=//evil.example>`, `<meta http-equiv=refresh content="0;url=//evil.example">`,
+		`<a href="javascript:alert(1)">x</a>`, `javascript:alert(1)`, `JaVaScRiPt&colon;alert(1)`, `data:text/html,<script>alert(1)</script>`,
+		`//evil.example/x`, `https://evil.example/"onmouseover="alert(1)`, `http://a@evil.example/`, `<!--`, `]]><x>`, `&lt;script&gt;alert(1)&lt;/script&gt;`,
+		`{{7*7}}${7*7}<%= 7*7 %>`, "\x00<\x00script>alert(1)</script>", "\u202e<script>\u2066", "\r\nSet-Cookie: a=b\r\n\r\n<b>", `../../../etc/passwd`,
+	}
+	breakouts := []string{"", `">`, `'>`, `</title></textarea></script></style></noscript></template></select></option></a></bdi></p>-->`}
+	var all []string
+	for _, b := range breakouts {
+		for _, a := range attacks {
+			all = append(all, b+a)
+		}
+	}
+	return all
+}
+
+// pagesOf builds every page that shows what people wrote, with s in each field but those shown as prose, and prose in those.
+func pagesOf(site Site, s, prose string) []templ.Component {
+	who := Person{Name: s, Display: s}
+	im := testImage(1)
+	im.ID = s
+	cards := []Card{{Photo: page.Photo(1), Title: s, Author: who, Image: im, Posted: testDate}}
+	albums := []AlbumCard{{Album: page.Album(1), Title: s, Count: 1, Cover: im}}
+	camera := Camera{Model: s, Lens: s, Exposure: s}
+	return []templ.Component{
+		Home(HomePage{Site: site, Self: page.Home(), Popular: cards, Recent: cards}),
+		User(UserPage{Site: site, Self: page.User(s), User: who, Bio: prose, Joined: testDate, Albums: albums, Photos: cards, Older: page.User(s).Before(1)}),
+		Photo(PhotoPage{Site: site, Photo: page.Photo(1), Title: s, Description: prose, Author: who, Image: im, Posted: testDate, Tags: []string{s, s},
+			Camera: camera, Albums: albums}),
+		Tag(TagPage{Site: site, Self: page.Tag(s), Photos: cards, Older: page.Tag(s).Before(1)}),
+		Search(SearchPage{Site: site, Self: page.Search(s), Problem: s, People: []PersonCount{{who, 1}}, Tags: []TagCount{{s, 1}}, Photos: cards,
+			Older: page.Search(s).Before(1)}),
+		Album(AlbumPage{Site: site, Self: page.Album(1), Title: s, Description: prose, Owner: who, Photos: cards}),
+	}
+}
+
+// shapeOf lists a page's elements with the names of their attributes, in order.
+func shapeOf(d document) []string {
+	var all []string
+	for n := range d.root.Descendants() {
+		switch n.Type {
+		case html.ElementNode:
+			element := n.Data
+			for _, a := range n.Attr {
+				element += " " + a.Key
+			}
+			all = append(all, element)
+		case html.CommentNode:
+			all = append(all, "comment")
+		}
+	}
+	return all
+}
+
+// Whatever people write, it makes no element and no attribute: the page has the same ones as with a plain word.
+func TestHostileText(t *testing.T) {
+	t.Parallel()
+	site := testSite(t)
+	if n := len(payloads()); n != 100 {
+		t.Fatalf("%d payloads, want 100", n)
+	}
+	plain := pagesOf(site, "word", "word")
+	for i := range plain {
+		want := shapeOf(render(t, plain[i]))
+		for _, s := range payloads() {
+			d := render(t, pagesOf(site, s, "word")[i])
+			if got := shapeOf(d); !slices.Equal(got, want) {
+				t.Fatalf("page %d with %q has other elements:\n%q\nwant\n%q", i, s, got, want)
+			}
+			d.noScriptAddress(s)
+		}
+	}
+}
+
+// In prose a payload may become text, line breaks and links, and nothing else.
+func TestHostileProse(t *testing.T) {
+	t.Parallel()
+	site := testSite(t)
+	for _, s := range payloads() {
+		for _, component := range pagesOf(site, "word", s+"\n"+s) {
+			d := render(t, component)
+			d.count("script", 1)
+			d.count("p[dir=auto] :not(a):not(br)", 0)
+			d.noScriptAddress(s)
+			for _, n := range d.all("p[dir=auto] a") {
+				if len(n.Attr) != 2 || attr(n, "rel") != "nofollow ugc noopener" || attr(n, "href") != text(n) {
+					t.Errorf("%q makes the link %v", s, n.Attr)
+				}
+			}
+		}
+	}
+}
+
+func (d document) noScriptAddress(payload string) {
+	d.t.Helper()
+	for _, n := range d.all("[href], [src], [action]") {
+		for _, name := range []string{"href", "src", "action"} {
+			address := strings.ToLower(strings.TrimSpace(attr(n, name)))
+			if address == "" || strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "//") || address == "#main" ||
+				strings.HasPrefix(address, "https://photos.example/") {
+				continue
+			}
+			if attr(n, "rel") != "nofollow ugc noopener" || !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
+				d.t.Errorf("%q reaches <%s %s=%q>", payload, n.Data, name, address)
+			}
+		}
+	}
+}
+
+// Everything people wrote can be in a script that runs the other way, so it stands in a bdi or under dir=auto.
+func TestDirections(t *testing.T) {
+	t.Parallel()
+	site := testSite(t)
+	const marker = "\u202eqqq"
+	for i, component := range pagesOf(site, marker, marker) {
+		for n := range render(t, component).root.Descendants() {
+			if n.Type != html.TextNode || !strings.Contains(n.Data, marker) {
+				continue
+			}
+			isolated := false
+			for p := n.Parent; p != nil && !isolated; p = p.Parent {
+				isolated = p.Data == "bdi" || attr(p, "dir") == "auto" || p.Data == "title" || p.Data == "p" && attr(p, "id") == "problem"
+			}
+			if !isolated {
+				t.Errorf("page %d shows a text in <%s> without isolation", i, n.Parent.Data)
+			}
+		}
+	}
+}
+
+func TestErrorPagesAreAlwaysTheSame(t *testing.T) {
+	t.Parallel()
+	site := testSite(t)
+	first := render(t, Error(ErrorPage{Site: site, Status: 404})).body
+	time.Sleep(time.Millisecond)
+	if !bytes.Equal(first, render(t, Error(ErrorPage{Site: site, Status: 404})).body) {
+		t.Error("two error pages differ: something of the request or the clock is in them")
+	}
+}
+
+// What would let a text past templ's escaping is not used in this package.
+func TestNothingIsDeclaredSafe(t *testing.T) {
+	t.Parallel()
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		name := f.Name()
+		if strings.HasSuffix(name, "_test.go") || !strings.HasSuffix(name, ".templ") && !strings.HasSuffix(name, ".go") {
+			continue
+		}
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		banned := []string{"templ.Raw", "templ.ComponentScript", "templ.JSFuncCall", "templ.JSUnsafeFuncCall", "templ.SafeCSS", "templ.FromGoHTML"}
+		if !strings.HasSuffix(name, "_templ.go") { // the generator declares the type for what it has itself sanitised
+			banned = append(banned, "SafeURL", "style={", "onclick={")
+		}
+		for _, word := range banned {
+			if bytes.Contains(source, []byte(word)) {
+				t.Errorf("%s uses %s, which goes past templ's escaping", name, word)
+			}
+		}
+	}
+}

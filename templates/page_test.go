@@ -1,0 +1,237 @@
+package templates
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"flickrkillr/schema/page"
+)
+
+// What holds for every page.
+func TestEveryPage(t *testing.T) {
+	t.Parallel()
+	site := testSite(t)
+	for name, component := range everyPage(site) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := render(t, component)
+			d.attribute("html", "lang", "en")
+			d.count("h1", 1)
+			d.count("main#main", 1)
+			d.attribute("body > a.skip", "href", "#main")
+			d.count("header a.name[href='/']", 1)
+			d.count("form[role=search][action='/search'] input[name=q]", 1)
+			d.count("label[for=q]", 1)
+			d.count(".stale[role=status][hidden]", 1)
+			d.attribute("link[rel=stylesheet]", "href", site.Assets.Path("app.css"))
+			d.attribute("script", "src", site.Assets.Path("app.js"))
+			for _, property := range []string{"og:title", "og:type", "og:site_name", "og:description"} {
+				d.count("head > meta[property='"+property+"']:not([content=''])", 1)
+			}
+			d.count("meta[name=description]:not([content=''])", 1)
+			d.count("[style], style, script:not([src]), [onclick], base, iframe, object", 0)
+			d.noOtherHost(site)
+			d.namesItsControls()
+			d.idsAreUnique()
+		})
+	}
+}
+
+// noOtherHost: everything the browser fetches comes from this site, and links elsewhere are ugc links.
+func (d document) noOtherHost(site Site) {
+	d.t.Helper()
+	for _, n := range d.all("[src], link[href]:not([rel=canonical])") {
+		for _, address := range []string{attr(n, "src"), attr(n, "href")} {
+			if address != "" && (!strings.HasPrefix(address, "/") || strings.HasPrefix(address, "//")) {
+				d.t.Errorf("<%s> fetches %q", n.Data, address)
+			}
+		}
+	}
+	for _, n := range d.all("[srcset]") {
+		for part := range strings.SplitSeq(attr(n, "srcset"), ",") {
+			if !strings.HasPrefix(part, "/img/") {
+				d.t.Errorf("srcset has %q", part)
+			}
+		}
+	}
+	for _, n := range d.all("a[href]") {
+		u, err := url.Parse(attr(n, "href"))
+		if err != nil {
+			d.t.Errorf("link to %q: %v", attr(n, "href"), err)
+			continue
+		}
+		if (u.Host != "" || u.Scheme != "") && attr(n, "rel") != "nofollow ugc noopener" {
+			d.t.Errorf("link to %q has rel=%q", u, attr(n, "rel"))
+		}
+		if u.Host == "" && u.Path != "" {
+			if _, err := page.ParsePath(u.RequestURI()); err != nil {
+				d.t.Errorf("link to a page that is none: %v", err)
+			}
+		}
+	}
+}
+
+func (d document) namesItsControls() {
+	d.t.Helper()
+	for _, n := range d.all("a, button") {
+		if text(n) == "" && attr(n, "aria-label") == "" {
+			d.t.Errorf("<%s href=%q> has no name", n.Data, attr(n, "href"))
+		}
+	}
+	for _, n := range d.all("img") {
+		if attr(n, "width") == "" || attr(n, "height") == "" {
+			d.t.Errorf("picture %q has no size", attr(n, "src"))
+		}
+	}
+	d.count("img:not([alt])", 0)
+}
+
+func (d document) idsAreUnique() {
+	d.t.Helper()
+	seen := map[string]bool{}
+	for _, n := range d.all("[id]") {
+		if id := attr(n, "id"); seen[id] {
+			d.t.Errorf("id %q twice", id)
+		} else {
+			seen[id] = true
+		}
+	}
+}
+
+func TestHome(t *testing.T) {
+	t.Parallel()
+	site := testSite(t)
+	cards := testCards(20)
+	d := render(t, Home(HomePage{Site: site, Self: page.Home(), Popular: cards[:5], Recent: cards[5:], Older: page.Home().Before(4)}))
+	d.text("title", Name)
+	d.count(".band", 2)
+	d.count(".grid > li > a", 20)
+	d.count(".grid .cap small", 20)
+	d.count("img[fetchpriority=high]", 1)
+	d.count("img:not([loading])", eager)
+	d.count("img[loading=lazy]", 20-eager)
+	d.attribute(".pager a[rel=next]", "href", "/before/4")
+	d.attribute("meta[property='og:url']", "content", "https://photos.example/")
+	d.attribute("meta[property='og:image']", "content", "https://photos.example"+cards[0].Image.src(1280))
+
+	d = render(t, Home(HomePage{Site: site, Self: page.Home().Before(9), Recent: cards, Newer: page.Home()}))
+	d.text("title", "Newest photos · "+Name)
+	d.count(".band", 1)
+	d.attribute(".pager a[rel=prev]", "href", "/")
+
+	d = render(t, Home(HomePage{Site: site, Self: page.Home()}))
+	d.count(".grid, .pager", 0)
+	d.text(".empty p:first-child", "There are no photos here yet.")
+	d.count(".empty a", 1)
+}
+
+func TestUser(t *testing.T) {
+	t.Parallel()
+	p := testUser(testSite(t))
+	d := render(t, User(p))
+	d.text("h1", "Ansel Okafor")
+	d.text(".intro .facts > span:first-child", "12,345 photos")
+	d.count(".intro p br", 1)
+	d.attribute(".intro p a[rel~=ugc]", "href", "https://prints.example/")
+	d.count(".albums li a[href^='/album/']", 10)
+	d.count(".months section > h2 > time", len(months(p.Photos)))
+	d.count(".months .grid > li", 48)
+	d.count(".months .cap small", 0)
+	d.attribute("link[type='application/atom+xml']", "href", "/photos/ansel/feed")
+	d.attribute("link[rel=next]", "href", p.Older.Path())
+
+	p.Self, p.Albums, p.Newer = p.Older, nil, page.User("ansel")
+	d = render(t, User(p))
+	d.attribute("h1 a", "href", "/photos/ansel")
+	d.count(".intro p[dir]", 0)
+	d.count(".pager a", 2)
+
+	d = render(t, User(UserPage{Site: p.Site, Self: page.User("bo"), User: Person{Name: "bo"}}))
+	d.text("h1", "bo")
+	d.text(".intro .facts > span:first-child", "0 photos")
+	d.count(".grid, .albums, .pager", 0)
+	d.text(".empty p:first-child", "There are no photos here yet.")
+}
+
+func TestPhoto(t *testing.T) {
+	t.Parallel()
+	p := testPhoto(testSite(t))
+	d := render(t, Photo(p))
+	d.text("title", "Morning over the fjord · "+Name)
+	d.attribute(".stage img", "alt", "Morning over the fjord")
+	d.attribute(".stage img", "class", p.Image.shape())
+	d.attribute(".stage img", "fetchpriority", "high")
+	d.attribute(".stage a[rel=prev]", "href", "/photo/8")
+	d.attribute(".stage a[rel=next]", "href", "/photo/6")
+	d.attribute(".story a[rel=author]", "href", "/photos/ansel")
+	d.attribute(".story .facts time", "datetime", "2026-11-20")
+	d.count(".story > p[dir=auto]", 2)
+	d.attribute(".story > p[dir=auto] a", "href", "http://fjord.example/?a=1&b=2")
+	d.count(".tags a[rel=tag]", 3)
+	d.attribute(".tags li:nth-child(2) a", "href", "/tag/blue%20hour")
+	d.count(".camera dt", 7)
+	d.text(".camera > div:nth-child(5) dd", "ƒ/2.8")
+	d.attribute("meta[property='og:image:height']", "content", "853")
+	d.attribute("meta[property='og:type']", "content", "article")
+
+	d = render(t, Photo(PhotoPage{Site: p.Site, Photo: page.Photo(7), Author: Person{Name: "bo"}, Image: testImage(1), Posted: testDate}))
+	d.text("h1", "Untitled")
+	d.attribute(".stage img", "alt", "Untitled photo by bo")
+	d.count(".turn, .tags, .camera, .story > p[dir=auto]", 0)
+}
+
+func TestTagSearchAlbum(t *testing.T) {
+	t.Parallel()
+	site := testSite(t)
+	d := render(t, Tag(TagPage{Site: site, Self: page.Tag("青い"), Photos: testCards(3), Newer: page.Tag("青い")}))
+	d.text("h1 bdi", "青い")
+	d.count(".grid li", 3)
+	d = render(t, Tag(TagPage{Site: site, Self: page.Tag("青い")}))
+	d.attribute(".empty a", "href", page.Search("青い").Path())
+
+	d = render(t, Search(SearchPage{Site: site, Self: page.Search("")}))
+	d.count(".empty, .grid, header form", 0)
+	d.count("main form label[for=q] ~ div input[autofocus]", 1)
+	d = render(t, Search(SearchPage{Site: site, Self: page.Search("zzz")}))
+	d.attribute("#q", "value", "zzz")
+	d.count(".empty a", 1)
+	d.count("meta[name=robots][content=noindex]", 1)
+	d = render(t, Search(SearchPage{Site: site, Self: page.Search("a"), Problem: "Two letters at least."}))
+	d.count("#q[aria-invalid=true][aria-describedby=problem]", 1)
+	d.text("#problem", "Two letters at least.")
+	d.count(".empty", 0)
+	d = render(t, Search(SearchPage{Site: site, Self: page.Search("b"), People: []PersonCount{{ansel, 3}}, Tags: []TagCount{{"b", 0}}}))
+	d.text("#people + ul a", "Ansel Okafor 3")
+	d.count("#tags + ul a small", 0)
+
+	d = render(t, Album(AlbumPage{Site: site, Self: page.Album(3), Owner: ansel}))
+	d.text("h1", "Untitled")
+	d.attribute(".empty a", "href", "/photos/ansel")
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	site := testSite(t)
+	for _, status := range []int{400, 404, 410, 414, 418, 451, 500, 501, 503, 504, 507} {
+		d := render(t, Error(ErrorPage{Site: site, Status: status}))
+		d.count("main h1", 1)
+		d.count("main a.way", 1)
+		d.count("link[rel=canonical], meta[property='og:url']", 0)
+		retries := 0
+		if status == 503 || status == 504 {
+			retries = 1
+		}
+		d.count("[data-retry]", retries)
+	}
+}
+
+// A site that does not know its own address leaves out what must be absolute.
+func TestNoBase(t *testing.T) {
+	t.Parallel()
+	site := testSite(t)
+	site.Base = ""
+	d := render(t, User(testUser(site)))
+	d.count("link[rel=canonical], meta[property='og:url'], meta[property='og:image']", 0)
+	d.count("meta[property='og:title']", 1)
+}

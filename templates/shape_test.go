@@ -1,0 +1,157 @@
+package templates
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+)
+
+func TestShape(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		im   Image
+		want string
+	}{
+		{Image{Width: 6000, Height: 4000, Color: 0xff8800}, "x1 y5 rf g8"},
+		{Image{Width: 4000, Height: 6000, Color: 0x3a5f8b}, "y6 z7 r3 g5 b8"},
+		{Image{Width: 1000, Height: 1000}, "x1"},
+		{Image{Width: 10, Height: 10_000}, "z5"},
+		{Image{Width: 100_000, Height: 10}, "x9 y9 z9"},
+		{Image{}, "x1"},
+		{Image{Width: -1, Height: 3}, "x1"},
+	} {
+		if got := c.im.shape(); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.im, got, c.want)
+		}
+	}
+}
+
+// The digits add up to the ratio, and each has its rule in the style sheet.
+func TestShapeHasRules(t *testing.T) {
+	t.Parallel()
+	style := testSite(t).asset(t, "app.css").Body
+	rapid.Check(t, func(t *rapid.T) {
+		im := Image{
+			Width: rapid.IntRange(1, 20_000).Draw(t, "width"), Height: rapid.IntRange(1, 20_000).Draw(t, "height"),
+			Color: rapid.Uint32Range(0, 0xffffff).Draw(t, "color"),
+		}
+		values := map[byte]float64{}
+		for _, class := range strings.Fields(im.shape()) {
+			var digit int
+			if _, err := fmt.Sscanf(class[1:], "%x", &digit); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Contains(style, fmt.Appendf(nil, ".%s{--%c:%d}", class, class[0], digit)) {
+				t.Fatalf("the style sheet has no rule for .%s", class)
+			}
+			values[class[0]] = float64(digit)
+		}
+		got := values['x'] + values['y']/10 + values['z']/100
+		if want := min(max(float64(im.Width)/float64(im.Height), .05), 9.99); math.Abs(got-want) > .00501 {
+			t.Fatalf("%d x %d is %v, not %v", im.Width, im.Height, want, got)
+		}
+		if c := uint32(values['r'])<<20 | uint32(values['g'])<<12 | uint32(values['b'])<<4; c != im.Color&0xf0f0f0 {
+			t.Fatalf("%06x became %06x", im.Color, c)
+		}
+	})
+}
+
+func TestSources(t *testing.T) {
+	t.Parallel()
+	im := testImage(0)
+	at := "/img/" + im.ID + "/"
+	if got, want := im.srcset(), at+"320.jpg 320w,"+at+"640.jpg 640w,"+at+"1280.jpg 1280w"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	im.Width, im.Height = 500, 400 // smaller than the second derivative, which is then the original's size
+	if got, want := im.srcset(), at+"320.jpg 320w,"+at+"640.jpg 500w"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if w, h := im.scaled(640); w != 500 || h != 400 {
+		t.Errorf("scaled to %d x %d", w, h)
+	}
+	if w, h := (Image{}).scaled(320); w != 320 || h != 320 {
+		t.Errorf("unknown scaled to %d x %d", w, h)
+	}
+	sizes := regexp.MustCompile(`^(auto,)?\(max-width:50em\) \d{1,3}vw,\d{2,3}px$`)
+	for i := range 6 {
+		for _, lazy := range []bool{true, false} {
+			if got := testImage(i).gridSizes(lazy); !sizes.MatchString(got) || strings.HasPrefix(got, "auto") != lazy {
+				t.Errorf("sizes %q", got)
+			}
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1: "-1", -1000: "-1,000", -123: "-123"} {
+		if got := count(n); got != want {
+			t.Errorf("count(%d) is %q", n, got)
+		}
+	}
+	if counted(1, "photo") != "1 photo" || counted(0, "photo") != "0 photos" || counted(2000, "photo") != "2,000 photos" {
+		t.Error("counted")
+	}
+	if got := (Camera{Aperture: 8, Focal: 23.5, ISO: 100}).facts(); len(got) != 3 || got[0].value != "23.5 mm" || got[1].value != "ƒ/8" {
+		t.Errorf("facts %v", got)
+	}
+	if got := summary(" a\n\n b ", "none"); got != "a b" {
+		t.Errorf("summary %q", got)
+	}
+	if got := summary("\n", "none"); got != "none" {
+		t.Errorf("summary %q", got)
+	}
+}
+
+func TestShorten(t *testing.T) {
+	t.Parallel()
+	if got := shorten("one two three, four", 17); got != "one two three…" {
+		t.Errorf("%q", got)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s, limit := rapid.String().Draw(t, "s"), rapid.IntRange(4, 40).Draw(t, "limit")
+		got := shorten(s, limit)
+		if len(got) > limit || !utf8.ValidString(got) || len(s) <= limit && got != s {
+			t.Fatalf("%q became %q", s, got)
+		}
+	})
+}
+
+// Every card stands under its month, in order, and the count of those before it is right.
+func TestMonths(t *testing.T) {
+	t.Parallel()
+	if months(nil) != nil {
+		t.Error("months of nothing")
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		at := time.Date(2026, 3, 31, 23, 30, 0, 0, time.FixedZone("", -7200))
+		var cards []Card
+		for _, hours := range rapid.SliceOf(rapid.IntRange(0, 2000)).Draw(t, "gaps") {
+			at = at.Add(-time.Duration(hours) * time.Hour)
+			cards = append(cards, Card{Posted: at})
+		}
+		seen, last := 0, ""
+		for _, m := range months(cards) {
+			if m.first != seen || len(m.cards) == 0 || m.stamp == last {
+				t.Fatalf("month %q: first %d of %d, after %q", m.stamp, m.first, seen, last)
+			}
+			for _, c := range m.cards {
+				if c.Posted.UTC().Format("2006-01") != m.stamp {
+					t.Fatalf("%v under %s", c.Posted, m.stamp)
+				}
+			}
+			seen, last = seen+len(m.cards), m.stamp
+		}
+		if seen != len(cards) {
+			t.Fatalf("%d of %d cards", seen, len(cards))
+		}
+	})
+}

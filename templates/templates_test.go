@@ -1,0 +1,175 @@
+package templates
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/andybalholm/cascadia"
+	"go.uber.org/goleak"
+	"golang.org/x/net/html"
+
+	"flickrkillr/schema/page"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// document is a rendered page, asked by CSS selectors.
+type document struct {
+	t    *testing.T
+	body []byte
+	root *html.Node
+}
+
+func render(t *testing.T, c templ.Component) document {
+	t.Helper()
+	var b bytes.Buffer
+	if err := c.Render(context.Background(), &b); err != nil {
+		t.Fatal(err)
+	}
+	root, err := html.Parse(bytes.NewReader(b.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document{t, b.Bytes(), root}
+}
+
+func (d document) all(selector string) []*html.Node {
+	d.t.Helper()
+	return cascadia.QueryAll(d.root, cascadia.MustCompile(selector))
+}
+
+// one gives the only element that the selector finds.
+func (d document) one(selector string) *html.Node {
+	d.t.Helper()
+	found := d.all(selector)
+	if len(found) != 1 {
+		d.t.Fatalf("%s finds %d elements, want 1", selector, len(found))
+	}
+	return found[0]
+}
+
+func (d document) count(selector string, want int) {
+	d.t.Helper()
+	if got := len(d.all(selector)); got != want {
+		d.t.Errorf("%s finds %d elements, want %d", selector, got, want)
+	}
+}
+
+func (d document) text(selector, want string) {
+	d.t.Helper()
+	if got := text(d.one(selector)); got != want {
+		d.t.Errorf("%s says %q, want %q", selector, got, want)
+	}
+}
+
+func (d document) attribute(selector, name, want string) {
+	d.t.Helper()
+	if got := attr(d.one(selector), name); got != want {
+		d.t.Errorf("%s has %s=%q, want %q", selector, name, got, want)
+	}
+}
+
+// text is what an element says, with single spaces.
+func text(n *html.Node) string {
+	var b strings.Builder
+	for d := range n.Descendants() {
+		if d.Type == html.TextNode {
+			b.WriteString(d.Data)
+		}
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func attr(n *html.Node, name string) string {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+func testSite(t testing.TB) Site {
+	t.Helper()
+	a, err := LoadAssets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Site{Assets: a, Base: "https://photos.example"}
+}
+
+var (
+	ansel    = Person{Name: "ansel", Display: "Ansel Okafor"}
+	testDate = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+)
+
+func testImage(i int) Image {
+	shapes := [...][2]int{{6000, 4000}, {4000, 6000}, {4032, 3024}, {3840, 2160}, {5000, 5000}, {9000, 3000}}
+	shape := shapes[i%len(shapes)]
+	id := strings.Map(func(c rune) rune { return c - '0' + 'a' }, fmt.Sprintf("%026d", i*7919))
+	return Image{ID: id, Width: shape[0], Height: shape[1], Color: uint32(i*0x13579b) & 0xffffff}
+}
+
+// testCards are as real ones: seven-digit ids, titles in several scripts, some empty, some long; about eight a month.
+func testCards(n int) []Card {
+	titles := [...]string{"Morning over the fjord", "Low tide at Kettleness", "", "Three chairs", "海辺の朝、もう一度", "غروب الشمس فوق النهر", "Щит и вода",
+		"The last bus home, before the snow came down on all of us and the road was closed until April", "DSC_0042", "Juniper after rain"}
+	people := [...]Person{ansel, {"mira", "Mira Lindqvist"}, {"yuki_t", "高橋 ゆき"}, {"dalia", "داليا منصور"}, {"bo", ""}}
+	cards := make([]Card, n)
+	for i := range cards {
+		cards[i] = Card{
+			Photo: page.Photo(int64(1_000_000 - i)), Title: titles[i%len(titles)], Author: people[i%len(people)],
+			Image: testImage(i), Posted: testDate.AddDate(0, 0, -4*i),
+		}
+	}
+	return cards
+}
+
+func testAlbums(n int) []AlbumCard {
+	albums := make([]AlbumCard, n)
+	for i := range albums {
+		albums[i] = AlbumCard{Album: page.Album(int64(i + 1)), Title: "Iceland, winter", Count: 212 * i, Cover: testImage(i)}
+	}
+	return albums
+}
+
+func testUser(site Site) UserPage {
+	return UserPage{
+		Site: site, Self: page.User("ansel"), User: ansel, Bio: "Mountains before breakfast.\nPrints at https://prints.example/.",
+		Joined: time.Date(2009, 3, 1, 0, 0, 0, 0, time.UTC), PhotoCount: 12345, Albums: testAlbums(10), Photos: testCards(48),
+		Older: page.User("ansel").Before(999_953),
+	}
+}
+
+func testPhoto(site Site) PhotoPage {
+	return PhotoPage{
+		Site: site, Photo: page.Photo(7), Title: "Morning over the fjord", Description: "Four o’clock.\nDark.\n\nMore: http://fjord.example/?a=1&b=2.",
+		Author: ansel, Image: testImage(0), Posted: testDate, Taken: testDate.AddDate(0, -1, 0), Faves: 1204, Tags: []string{"fjord", "blue hour", "夜明け"},
+		Camera: Camera{Model: "X-T5", Lens: "XF 23mm", Aperture: 2.8, Exposure: "1/250", ISO: 12800, Focal: 23.5},
+		Albums: testAlbums(2), Previous: page.Photo(8), Next: page.Photo(6),
+	}
+}
+
+// everyPage is one of each kind of page, filled, by a name for it.
+func everyPage(site Site) map[string]templ.Component {
+	cards := testCards(48)
+	pages := map[string]templ.Component{
+		"home":  Home(HomePage{Site: site, Self: page.Home(), Popular: cards[:8], Recent: cards, Older: page.Home().Before(9)}),
+		"user":  User(testUser(site)),
+		"photo": Photo(testPhoto(site)),
+		"tag":   Tag(TagPage{Site: site, Self: page.Tag("blue hour"), Photos: cards, Older: page.Tag("blue hour").Before(9)}),
+		"search": Search(SearchPage{Site: site, Self: page.Search("blue"), People: []PersonCount{{ansel, 3}}, Tags: []TagCount{{"blue", 1200}},
+			Photos: cards, Older: page.Search("blue").Before(9)}),
+		"album": Album(AlbumPage{Site: site, Self: page.Album(1), Title: "Iceland", Owner: ansel, Count: 212, Photos: cards, Later: page.Album(1).After(48)}),
+		"about": About(AboutPage{Site: site}),
+	}
+	for _, status := range []int{400, 404, 410, 414, 418, 500, 501, 503} {
+		pages[fmt.Sprint("error ", status)] = Error(ErrorPage{Site: site, Status: status})
+	}
+	return pages
+}
