@@ -1,0 +1,244 @@
+// Package seed fills an empty site with people who do not exist: users, photos, albums and tags as real sites have
+// them, over pictures painted for it by package landscape.
+//
+// In flows a seed number and how many users and photos are wanted; out flow originals in the image store and rows in
+// Postgres. The same numbers give the same rows each time, but for what the database makes itself (versions). All rows
+// are copied in one transaction: a seeding that was cut short leaves an empty database, which the next one fills.
+//
+// The data is meant to be hard on the site as well as pretty. Most users have a few photos and a handful thousands;
+// titles, tags and descriptions are missing, enormous, in nine other scripts, or hostile. Three users are always there:
+// "ansel" with a fine full page, "mallory" whose every text is an attack, and "quiet" who has posted nothing.
+package seed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/migrations"
+)
+
+// Config says what to seed and where. Pool and Pictures are required, everything else has a working zero value.
+type Config struct {
+	Pool     *pgxpool.Pool  // A migrated, empty database.
+	Pictures pictures.Store // Where originals go.
+	Users    int            // Default 100,000.
+	Photos   int            // Default 1,000,000.
+	Seed     uint64         // Default 1.
+	// Originals is how many pictures are painted, Long how many pixels their long side has. The defaults go by Photos: 12 of
+	// 480 below 5,000, 60 of 1,280 below 50,000, and 288 of 1,600 from there.
+	Originals int
+	Long      int
+	// Disk is a directory on the disk that the database and the pictures are on; its free space is checked first.
+	// Empty means no check.
+	Disk string
+	// Progress, if set, is called often, never twice at once.
+	Progress func(Progress)
+}
+
+// Progress says how far a seeding is. Stages follow one another in the order of the constants.
+type Progress struct {
+	Stage Stage
+	Done  int64 // In pictures, rows, or whatever the stage counts.
+	Total int64 // An estimate while rows are being made.
+}
+
+// Stage is a part of the work.
+type Stage string
+
+// The stages of a seeding.
+const (
+	Painting Stage = "painting pictures"
+	Copying  Stage = "copying rows"
+	Indexing Stage = "building indexes" // Counts no parts: 0 of 1, then 1 of 1.
+)
+
+// ErrNotEmpty is returned when the database has users already: seeding never adds to what people put there.
+var ErrNotEmpty = errors.New("seed: the database has users in it already; seeding is for an empty one")
+
+// ErrBusy is returned when another process is seeding the same database.
+var ErrBusy = errors.New("seed: another process is seeding this database")
+
+// seedingLock is the key of the advisory lock that keeps two seedings apart: "seed" in ASCII.
+const seedingLock = 0x73656564
+
+func (c Config) withDefaults() Config {
+	if c.Users <= 0 {
+		c.Users = 100_000
+	}
+	if c.Photos <= 0 {
+		c.Photos = 1_000_000
+	}
+	if c.Seed == 0 {
+		c.Seed = 1
+	}
+	originals, long := 288, 1600
+	switch {
+	case c.Photos < 5_000:
+		originals, long = 12, 480
+	case c.Photos < 50_000:
+		originals, long = 60, 1280
+	}
+	if c.Originals <= 0 {
+		c.Originals = originals
+	}
+	if c.Long <= 0 {
+		c.Long = long
+	}
+	return c
+}
+
+// Empty says whether the database holds no users, and so may be seeded.
+func Empty(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
+	var has bool
+	if err := pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM users)").Scan(&has); err != nil {
+		return false, fmt.Errorf("seed: look for users: %w", err)
+	}
+	return !has, nil
+}
+
+// Run paints the pictures and fills the database. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has done
+// anything, and leaves an empty database behind any other error, so that it can be run again. The pool's connections
+// must have no statement_timeout: building the indexes of a million photos takes a while.
+func Run(ctx context.Context, c Config) error {
+	c = c.withDefaults()
+	empty, err := Empty(ctx, c.Pool)
+	if err != nil {
+		return err
+	}
+	if !empty {
+		return ErrNotEmpty
+	}
+	if err := checkSpace(c); err != nil {
+		return err
+	}
+	w, err := loadWords()
+	if err != nil {
+		return err
+	}
+	report := c.reporter()
+	painted := int64(0)
+	report(Painting, 0, int64(c.Originals))
+	var mu sync.Mutex
+	g, err := drawPictures(ctx, c.Pictures, c.Seed, c.Originals, c.Long, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		painted++
+		report(Painting, painted, int64(c.Originals))
+	})
+	if err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	if err := fill(ctx, c.Pool, newWorld(newPlan(c.Seed, c.Users, c.Photos), g, w), report); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	return nil
+}
+
+// reporter makes a Progress callback that may be nil safe to call from anywhere.
+func (c Config) reporter() func(Stage, int64, int64) {
+	if c.Progress == nil {
+		return func(Stage, int64, int64) {}
+	}
+	var mu sync.Mutex
+	return func(s Stage, done, total int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		c.Progress(Progress{Stage: s, Done: done, Total: max(done, total)})
+	}
+}
+
+// fill copies all rows in one transaction.
+func fill(ctx context.Context, pool *pgxpool.Pool, w *world, report func(Stage, int64, int64)) error {
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		var mine bool
+		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", seedingLock).Scan(&mine); err != nil {
+			return fmt.Errorf("take the seeding lock: %w", err)
+		}
+		if !mine {
+			return ErrBusy
+		}
+		// Looked at again, under the lock: painting took a while.
+		var has bool
+		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM users)").Scan(&has); err != nil {
+			return fmt.Errorf("look for users: %w", err)
+		}
+		if has {
+			return ErrNotEmpty
+		}
+		return migrations.WithoutIndexes(ctx, tx, func() error {
+			if err := copyAll(ctx, tx, w, report); err != nil {
+				return err
+			}
+			report(Indexing, 0, 1)
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	report(Indexing, 1, 1)
+	return nil
+}
+
+// copyAll copies the tables one after the other.
+func copyAll(ctx context.Context, tx pgx.Tx, w *world, report func(Stage, int64, int64)) error {
+	users := (w.plan.users + chunkUsers - 1) / chunkUsers
+	photos := len(w.chunks)
+	contents := make([]rows, users) // What is in the albums: made with them, copied after.
+	firstAlbum := w.numberAlbums(users)
+	done, total := int64(0), int64(w.plan.users+len(w.tags.names))+int64(w.plan.photos)*4
+	report(Copying, 0, total)
+	made := func(n int64) {
+		done += n
+		report(Copying, done, total)
+	}
+	userRange := func(i int) (int, int) { return i * chunkUsers, min((i+1)*chunkUsers, w.plan.users) }
+	for _, t := range []struct {
+		table   string
+		columns []string
+		pieces  int
+		piece   func(m *maker, out *rows, i int)
+	}{
+		{"users", userColumns(), users, func(m *maker, out *rows, i int) {
+			from, to := userRange(i)
+			m.users(out, from, to)
+		}},
+		{"images", imageColumns(), 1, func(m *maker, out *rows, _ int) { m.images(out) }},
+		{"photos", photoColumns(), photos, func(m *maker, out *rows, i int) { m.photos(out, &w.chunks[i]) }},
+		{"tags", tagColumns(), 1, func(m *maker, out *rows, _ int) { m.tagRows(out) }},
+		{"photo_tags", photoTagColumns(), photos, func(m *maker, out *rows, i int) { m.photoTags(out, &w.chunks[i]) }},
+		{"albums", albumColumns(), users, func(m *maker, out *rows, i int) {
+			from, to := userRange(i)
+			m.albums(out, &contents[i], from, to, firstAlbum[i])
+		}},
+		{"album_photos", albumPhotoColumns(), users, func(_ *maker, out *rows, i int) { *out = contents[i] }},
+	} {
+		if err := copyTable(ctx, tx, t.table, t.columns, t.pieces, t.piece, w, made); err != nil {
+			return err
+		}
+	}
+	report(Copying, done, done)
+	return nil
+}
+
+const chunkUsers = 2000
+
+// numberAlbums gives the id of the first album of each piece of the users.
+func (w *world) numberAlbums(pieces int) []int64 {
+	m := w.maker()
+	first := make([]int64, pieces)
+	id := int64(1)
+	for user := range w.plan.users {
+		if user%chunkUsers == 0 {
+			first[user/chunkUsers] = id
+		}
+		id += int64(m.albumsOf(user))
+	}
+	return first
+}
