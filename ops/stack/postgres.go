@@ -222,6 +222,9 @@ func (p *Postgres) url(user, password, database string) string {
 	return u.String()
 }
 
+// Major is the server's major version.
+func (p *Postgres) Major() int { return p.programs.Major }
+
 // Done is closed when the child has ended, whoever ended it.
 func (p *Postgres) Done() <-chan struct{} { return p.child.done }
 

@@ -95,6 +95,21 @@ type home struct {
 
 const homePattern = "killr-test-"
 
+// DataDir is t.TempDir for a data directory with a PostgreSQL cluster in it: its parents are open to PostgreSQL's user.
+func DataDir(t testing.TB) string {
+	t.Helper()
+	h, err := newHome()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	return filepath.Join(h.dir, "data")
+}
+
 func newHome() (*home, error) {
 	sweep()
 	dir, err := os.MkdirTemp("", homePattern)

@@ -81,7 +81,11 @@ func newDatabase(t testing.TB, from string) string {
 	t.Helper()
 	p := cluster(t)
 	name := fmt.Sprintf("test_%d", sharedCluster.number.Add(1))
-	if err := adminExec(t.Context(), p, "create database "+name+" owner killr template "+from); err != nil {
+	sql := "create database " + name + " owner killr template " + from
+	if p.Major() >= 15 { // before, it was the only way; here it takes 60% of the time, as nothing is synced
+		sql += " strategy file_copy"
+	}
+	if err := adminExec(t.Context(), p, sql); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { // t's context has ended by now
