@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Album is a series of photos in the order their owner gave them.
+type Album struct {
+	ID          int64
+	Title       string
+	Description string
+	PhotoCount  int32 // public photos
+	CreatedAt   time.Time
+	Owner
+}
+
+// AlbumPage is one page of an album.
+type AlbumPage struct {
+	Snapshot
+	Album  *Album // nil: there is no such album
+	Photos []Card // in the album's order, at most PageSize
+	// Positions of the neighbouring pages: Ref.Before(Previous) and Ref.After(Next); 0 where there is none. They are places in the
+	// album, not photo ids.
+	Previous, Next int64
+}
+
+// Album reads the first page of an album, or the one after or before a position in it; at most one of the two is not 0.
+func (s *Store) Album(ctx context.Context, id, after, before int64) (AlbumPage, error) {
+	collect := func(rows pgx.Rows) (AlbumPage, error) { return collectAlbum(rows, id, before > 0) }
+	return read(ctx, s, "read album", collect, `
+		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		UNION ALL
+		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '' FROM tombstones WHERE scope = 'album.' || $1::bigint
+		UNION ALL
+		SELECT 2, 0, a.id, u.version, a.created_at, a.title, a.description, coalesce(c.photo_count, 0), CASE
+				WHEN $3::bigint > 0 THEN EXISTS (
+					SELECT FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private WHERE m.album_id = $1 AND m.position >= $3)
+				WHEN $2::bigint > 0 THEN EXISTS (
+					SELECT FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private WHERE m.album_id = $1 AND m.position <= $2)
+				ELSE false END::integer,
+			0, u.name, u.display_name
+		FROM albums a JOIN users u ON u.id = a.user_id LEFT JOIN album_counts c ON c.album_id = a.id WHERE a.id = $1
+		UNION ALL
+		(SELECT 3, m.position, p.id, 0, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, '', ''
+			FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
+			WHERE $3 = 0 AND m.album_id = $1 AND m.position > $2 ORDER BY m.position LIMIT 49)
+		UNION ALL
+		(SELECT 3, m.position, p.id, 0, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, '', ''
+			FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
+			WHERE $3 > 0 AND m.album_id = $1 AND m.position < $3 ORDER BY m.position DESC LIMIT 49)`,
+		id, after, before)
+}
+
+func collectAlbum(rows pgx.Rows, id int64, backwards bool) (AlbumPage, error) {
+	page := AlbumPage{Photos: make([]Card, 0, PageSize+1)}
+	positions := make([]int32, 0, PageSize+1)
+	var tombstone int64
+	var behind bool
+	err := eachRow(rows, func(r *row) {
+		switch r.kind {
+		case rowHead:
+			page.begin(r)
+		case rowTombstone:
+			tombstone = r.version
+		case rowSubject:
+			page.Album = &Album{r.id, r.title, r.text, r.width, r.at, Owner{r.name, r.display}}
+			page.on(r.name, r.version)
+			behind = r.height == 1
+		case rowPhoto:
+			card := r.card()
+			card.Owner = page.Album.Owner
+			page.Photos = append(page.Photos, card)
+			positions = append(positions, r.nr)
+		}
+	})
+	if err != nil {
+		return page, err
+	}
+	if page.Album == nil {
+		page.absent("album."+strconv.FormatInt(id, 10), tombstone)
+		return page, nil
+	}
+	page.setNeighbours(positions, backwards, behind)
+	return page, nil
+}
+
+func (p *AlbumPage) setNeighbours(positions []int32, backwards, behind bool) {
+	more := len(p.Photos) > PageSize
+	if more {
+		p.Photos, positions = p.Photos[:PageSize], positions[:PageSize]
+	}
+	previous, next := behind, more
+	if backwards {
+		slices.Reverse(p.Photos)
+		slices.Reverse(positions)
+		previous, next = more, behind
+	}
+	if len(positions) == 0 {
+		return
+	}
+	if previous {
+		p.Previous = int64(positions[0])
+	}
+	if next {
+		p.Next = int64(positions[len(positions)-1])
+	}
+}

@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Photo is one photo with all that is known of it.
+type Photo struct {
+	Card
+	Description string
+	TakenAt     *time.Time // nil: unknown
+	Faves       int32
+	Camera      Camera
+	Tags        []string // in alphabetical order
+	Albums      []AlbumName
+	// The neighbours in the owner's stream; nil at its ends.
+	Newer, Older *Neighbour
+}
+
+// Camera is what the picture's EXIF data told; empty and 0 are unknown.
+type Camera struct {
+	Model, Lens string
+	Exposure    string  // seconds, as in "1/250"
+	Aperture    float32 // f-number
+	FocalMM     float32
+	ISO         int32
+}
+
+// AlbumName names an album a photo is in.
+type AlbumName struct {
+	ID    int64
+	Title string
+}
+
+// Neighbour is the next photo on one side, with enough to fetch its picture ahead.
+type Neighbour struct {
+	ID    int64
+	Title string
+	Picture
+}
+
+// PhotoPage is the page of one photo.
+type PhotoPage struct {
+	Snapshot
+	Photo *Photo // nil: there is no such photo, or it is private
+}
+
+// Photo reads one photo with its surroundings, in one row.
+func (s *Store) Photo(ctx context.Context, id int64) (PhotoPage, error) {
+	collect := func(rows pgx.Rows) (PhotoPage, error) { return collectPhoto(rows, id) }
+	return read(ctx, s, "read photo", collect, `
+		SELECT now(), e.version, coalesce(t.version, 0), p.id IS NOT NULL,
+			coalesce(p.title, ''), coalesce(p.posted_at, now()), coalesce(p.image_id, ''), coalesce(p.width, 0), coalesce(p.height, 0), coalesce(p.color, 0),
+			coalesce(u.name, ''), coalesce(u.display_name, ''), coalesce(u.version, 0),
+			coalesce(p.description, ''), p.taken_at, coalesce(p.faves, 0),
+			coalesce(p.camera, ''), coalesce(p.lens, ''), coalesce(p.exposure, ''), coalesce(p.aperture, 0), coalesce(p.focal_mm, 0), coalesce(p.iso, 0),
+			(SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags m JOIN tags g ON g.id = m.tag_id WHERE m.photo_id = p.id),
+			a.ids, a.titles,
+			coalesce(n.id, 0), coalesce(n.title, ''), coalesce(n.image_id, ''), coalesce(n.width, 0), coalesce(n.height, 0), coalesce(n.color, 0),
+			coalesce(o.id, 0), coalesce(o.title, ''), coalesce(o.image_id, ''), coalesce(o.width, 0), coalesce(o.height, 0), coalesce(o.color, 0)
+		FROM epoch e
+			LEFT JOIN tombstones t ON t.scope = 'photo.' || $1::bigint
+			LEFT JOIN (photos p JOIN users u ON u.id = p.user_id) ON p.id = $1 AND NOT p.private
+			LEFT JOIN LATERAL (
+				SELECT array_agg(b.id ORDER BY b.id) AS ids, array_agg(b.title ORDER BY b.id) AS titles
+				FROM album_photos m JOIN albums b ON b.id = m.album_id WHERE m.photo_id = p.id
+			) AS a ON true
+			LEFT JOIN LATERAL (SELECT * FROM photos x WHERE x.user_id = p.user_id AND NOT x.private AND x.id > p.id ORDER BY x.id LIMIT 1) AS n ON true
+			LEFT JOIN LATERAL (SELECT * FROM photos y WHERE y.user_id = p.user_id AND NOT y.private AND y.id < p.id ORDER BY y.id DESC LIMIT 1) AS o ON true`,
+		id)
+}
+
+func collectPhoto(rows pgx.Rows, id int64) (PhotoPage, error) {
+	var (
+		page               PhotoPage
+		all, tombstone     int64
+		version            int64
+		found              bool
+		p                  = &Photo{Card: Card{ID: id}}
+		albums             []int64
+		titles             []string
+		newerOne, olderOne Neighbour
+	)
+	_, err := pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (struct{}, error) {
+		return struct{}{}, r.Scan(&page.ReadAt, &all, &tombstone, &found,
+			&p.Title, &p.PostedAt, &p.ImageID, &p.Width, &p.Height, &p.Color,
+			&p.Name, &p.DisplayName, &version,
+			&p.Description, &p.TakenAt, &p.Faves,
+			&p.Camera.Model, &p.Camera.Lens, &p.Camera.Exposure, &p.Camera.Aperture, &p.Camera.FocalMM, &p.Camera.ISO,
+			&p.Tags, &albums, &titles,
+			&newerOne.ID, &newerOne.Title, &newerOne.ImageID, &newerOne.Width, &newerOne.Height, &newerOne.Color,
+			&olderOne.ID, &olderOne.Title, &olderOne.ImageID, &olderOne.Width, &olderOne.Height, &olderOne.Color)
+	})
+	if err != nil {
+		return page, err
+	}
+	page.Depends = append(page.Depends, Dep{scopeAll, all})
+	if !found {
+		page.absent("photo."+strconv.FormatInt(id, 10), tombstone)
+		return page, nil
+	}
+	page.on(p.Name, version)
+	for i, album := range albums {
+		p.Albums = append(p.Albums, AlbumName{album, titles[i]})
+	}
+	if newerOne.ID != 0 {
+		p.Newer = &newerOne
+	}
+	if olderOne.ID != 0 {
+		p.Older = &olderOne
+	}
+	page.Photo = p
+	return page, nil
+}

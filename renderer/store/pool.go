@@ -1,0 +1,47 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// OpenPool makes a pool of at most maxConns connections for [New]. It does not connect yet: Postgres may come later than the renderer.
+//
+// Each statement ends after 2 s, and so does a transaction that waits for its client, since a frozen relay would hold the outbox.
+// Settings in the URL win over these.
+//
+// All statements of this package are planned once a connection, without a look at their arguments or much trust in statistics: making a
+// plan costs more than most of them take, and the average user has ten photos where the greatest has 100,000. There is an index in the
+// order of every listing; a plan that sorts instead is quick for the average and reads all of the greatest's, so the planner may sort, or
+// scan a whole table, only where it has no other way. JIT would take longer than any statement.
+func OpenPool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("open the pool: %w", err)
+	}
+	config.MaxConns = maxConns
+	config.PingTimeout = time.Second
+	config.ConnConfig.ConnectTimeout = 2 * time.Second
+	config.MaxConnLifetimeJitter = 10 * time.Minute
+	for name, value := range map[string]string{
+		"application_name":                    "killr",
+		"statement_timeout":                   "2s",
+		"idle_in_transaction_session_timeout": "2s",
+		"plan_cache_mode":                     "force_generic_plan",
+		"enable_sort":                         "off",
+		"enable_seqscan":                      "off",
+		"jit":                                 "off",
+	} {
+		if _, set := config.ConnConfig.RuntimeParams[name]; !set {
+			config.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the pool: %w", err)
+	}
+	return pool, nil
+}

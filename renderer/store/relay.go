@@ -1,0 +1,146 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Change says that what a scope covers is different from Version on. Gone: something it covered is no longer public, so a copy of an
+// earlier version must not be shown, not even as a stale one.
+type Change struct {
+	Scope   string
+	Version int64
+	Gone    bool
+}
+
+const (
+	relayBatch = 500          // outbox rows taken at once
+	relayLock  = 0x6b696c6c72 // advisory lock of the active relay: "killr"
+
+	// Rows of the outbox that were deleted and not yet vacuumed are slow to step over while a long transaction elsewhere keeps them, so
+	// a look begins where the last one ended. Ids are given before they are committed, so now and then it begins at the beginning.
+	fullLookEvery = 250 * time.Millisecond
+)
+
+// outboxFloor remembers up to which id the outbox was empty.
+type outboxFloor struct {
+	mu       sync.Mutex
+	id       int64
+	fullLook time.Time
+}
+
+func (f *outboxFloor) next(now time.Time) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now.Sub(f.fullLook) >= fullLookEvery {
+		f.id, f.fullLook = 0, now
+	}
+	return f.id
+}
+
+func (f *outboxFloor) raise(id int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.id = max(f.id, id)
+}
+
+// RelayOnce takes the oldest changes out of the outbox, at most 500, and gives them to publish, the newest version of each scope alone.
+// They are deleted only once publish has returned nil, which must therefore mean that they are safe; otherwise, or if this process or
+// Postgres dies, they stay and are published again. Publish has less than 2 s: then Postgres ends a transaction that waits.
+//
+// Among all processes one relay works at a time. leader is false, and nothing was done, when it is another one. n counts the outbox rows
+// that were taken: 500 mean that more are likely waiting. Publish is not called when there is nothing.
+func (s *Store) RelayOnce(ctx context.Context, publish func([]Change) error) (n int, leader bool, err error) {
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		var changes []Change
+		var last int64
+		changes, last, leader, err = takeChanges(ctx, tx, s.floor.next(time.Now()))
+		if err != nil || len(changes) == 0 {
+			return err
+		}
+		if err := publish(coalesce(changes)); err != nil {
+			return fmt.Errorf("publish: %w", err)
+		}
+		n = len(changes)
+		s.floor.raise(last)
+		return nil
+	})
+	if err != nil {
+		return 0, leader, fmt.Errorf("relay: %w", err)
+	}
+	return n, leader, nil
+}
+
+func takeChanges(ctx context.Context, tx pgx.Tx, floor int64) (changes []Change, last int64, leader bool, err error) {
+	rows, err := tx.Query(ctx, `
+		WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS yes),
+		taken AS (
+			DELETE FROM outbox WHERE id = ANY (ARRAY(
+				SELECT o.id FROM outbox o WHERE (SELECT yes FROM leader) AND o.id > $2 ORDER BY o.id LIMIT $3
+			)) RETURNING id, scope, version, gone
+		)
+		SELECT l.yes, coalesce(t.id, 0), coalesce(t.scope, ''), coalesce(t.version, 0), coalesce(t.gone, false) FROM leader l LEFT JOIN taken t ON true`,
+		relayLock, floor, relayBatch)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	var id int64
+	var c Change
+	_, err = pgx.ForEachRow(rows, []any{&leader, &id, &c.Scope, &c.Version, &c.Gone}, func() error {
+		if id != 0 {
+			changes = append(changes, c)
+			last = max(last, id)
+		}
+		return nil
+	})
+	return changes, last, leader, err
+}
+
+// coalesce leaves one change a scope: the newest version, gone if any of them was.
+func coalesce(changes []Change) []Change {
+	slices.SortFunc(changes, func(a, b Change) int {
+		return cmp.Or(cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Version, b.Version))
+	})
+	out := make([]Change, 0, len(changes))
+	for _, c := range changes {
+		if last := len(out) - 1; last >= 0 && out[last].Scope == c.Scope {
+			out[last] = Change{c.Scope, c.Version, c.Gone || out[last].Gone}
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// Tick is how the outbox stands.
+type Tick struct {
+	Now     time.Time     // Postgres' clock
+	Waiting int           // changes not yet relayed; counting ends at 10,000
+	Lag     time.Duration // age of the oldest of them, 0 when none waits
+}
+
+// Tick reads how the outbox stands.
+func (s *Store) Tick(ctx context.Context) (Tick, error) {
+	return read(ctx, s, "read the outbox's state", func(rows pgx.Rows) (Tick, error) {
+		return pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (t Tick, err error) {
+			var oldest time.Time
+			err = r.Scan(&t.Now, &oldest, &t.Waiting)
+			t.Lag = max(0, t.Now.Sub(oldest))
+			return t, err
+		})
+	}, `SELECT clock_timestamp(), coalesce((SELECT at FROM outbox ORDER BY id LIMIT 1), clock_timestamp()),
+			(SELECT count(*) FROM (SELECT FROM outbox ORDER BY id LIMIT 10000) AS waiting)`)
+}
+
+// Now reads Postgres' clock.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	return read(ctx, s, "read the clock", func(rows pgx.Rows) (time.Time, error) {
+		return pgx.CollectExactlyOneRow(rows, pgx.RowTo[time.Time])
+	}, "SELECT clock_timestamp()")
+}

@@ -1,0 +1,146 @@
+package store
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Picture is what is needed to lay out and show an image: its key in the image store, its size in pixels, its dominant colour 0xRRGGBB.
+type Picture struct {
+	ImageID       string
+	Width, Height int32
+	Color         int32
+}
+
+// Owner names a user whose photo is shown.
+type Owner struct {
+	Name, DisplayName string
+}
+
+// Card is a photo in a listing.
+type Card struct {
+	ID       int64
+	Title    string // may be empty
+	PostedAt time.Time
+	Picture
+	Owner
+}
+
+// Listing is one page of photos, newest first.
+type Listing struct {
+	Photos []Card // at most PageSize
+	// Positions of the neighbouring pages: Ref.After(Newer) and Ref.Before(Older); 0 where there is none.
+	Newer, Older int64
+}
+
+// row is the shape that all statements of several rows share, so that one statement can answer with rows of several kinds: the versions,
+// the user, the albums, the photos. A kind uses the columns that it needs, the others are ” or 0.
+type row struct {
+	kind          int32
+	nr            int32 // which question of a batch, or the position in an album
+	id            int64
+	version       int64 // of the row's user, of "all", of a tombstone; an album's number of photos
+	at            time.Time
+	title, text   string // text: image id, biography, description
+	width, height int32
+	color         int32
+	name, display string
+}
+
+// The kinds of rows.
+const (
+	rowHead      = iota // version of "all", the time; width is 1 if there is something on the other side of the position
+	rowTombstone        // version of what is not there
+	rowSubject          // the user, tag or album the page is about
+	rowPhoto
+	rowAlbum   // album cover
+	rowPopular // photo
+	rowPerson
+	rowTagIdea
+)
+
+func (r *row) card() Card {
+	return Card{ID: r.id, Title: r.title, PostedAt: r.at, Picture: r.picture(), Owner: Owner{r.name, r.display}}
+}
+
+func (r *row) picture() Picture { return Picture{r.text, r.width, r.height, r.color} }
+
+// eachRow calls f with every row of a result in the shape of [row], in one struct used again and again.
+func eachRow(rows pgx.Rows, f func(*row)) error {
+	defer rows.Close()
+	var r row
+	into := []any{&r.kind, &r.nr, &r.id, &r.version, &r.at, &r.title, &r.text, &r.width, &r.height, &r.color, &r.name, &r.display}
+	head := false
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		head = head || r.kind == rowHead
+		f(&r)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if !head {
+		return errors.New("the table epoch is empty")
+	}
+	return nil
+}
+
+// newest stands for "before the first page".
+const newest = int64(1)<<62 - 1
+
+// from is a position with the first page made explicit: either before or after is 0.
+func from(before, after int64) (int64, int64) {
+	if before <= 0 && after <= 0 {
+		return newest, 0
+	}
+	if after > 0 {
+		return 0, after
+	}
+	return before, 0
+}
+
+// listing makes a page of up to PageSize+1 cards that were read from a position in either direction. Behind says whether there is
+// anything on the other side of the position.
+func listing(cards []Card, before, after int64, behind bool) Listing {
+	slices.SortFunc(cards, func(a, b Card) int { return int(min(1, max(-1, b.ID-a.ID))) })
+	before, after = from(before, after)
+	more := len(cards) > PageSize
+	if len(cards) == 0 {
+		switch {
+		case behind && after > 0:
+			return Listing{Older: after + 1}
+		case behind:
+			return Listing{Newer: before - 1}
+		}
+		return Listing{}
+	}
+	var l Listing
+	if after > 0 {
+		if more {
+			cards = cards[1:]
+		}
+		l = Listing{Photos: cards}
+		l.setNeighbours(more, behind)
+		return l
+	}
+	if more {
+		cards = cards[:PageSize]
+	}
+	l = Listing{Photos: cards}
+	l.setNeighbours(behind, more)
+	return l
+}
+
+func (l *Listing) setNeighbours(newer, older bool) {
+	if newer {
+		l.Newer = l.Photos[0].ID
+	}
+	if older {
+		l.Older = l.Photos[len(l.Photos)-1].ID
+	}
+}

@@ -1,0 +1,73 @@
+// Package store reads the site's rows from Postgres: one method a page, one statement a page.
+//
+// In flow page identities in plain values (a name, an id, a position); out flow rows as plain structs, and with them a [Snapshot]: which
+// version each user's rows had, and when they were read by Postgres' clock. Rows and versions come from the same statement and so from the
+// same snapshot of the database: new versions with old rows, the one mistake that would make a cache lie for good, cannot occur. What is
+// not found is a value, with the version of its absence, not an error. Private photos are in no answer; they count as not found.
+//
+// Listings go by photo id, newest first, in keyset order: a page is found by the id it begins after, so the last page costs what the first
+// one does. The package also hands the outbox to whoever publishes it ([Relay]). It makes no view models, knows no HTTP and no NATS, and
+// changes nothing but the outbox.
+package store
+
+import (
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// What a page holds at most. The statements say so in figures, not parameters: a plan for any limit would not be one for a small limit.
+const (
+	PageSize     = 48 // photos of a listing; one more is fetched, to know whether there is more
+	PopularSize  = 12 // popular photos on the first home page
+	CoversSize   = 12 // albums on the first page of a user
+	FeedSize     = 30 // entries of a feed
+	PeopleSize   = 6  // people found by a search
+	TagIdeasSize = 8  // tags suggested by a search
+)
+
+// Store reads pages. It is safe for concurrent use; the pool bounds how much it asks of Postgres at once.
+type Store struct {
+	pool  *pgxpool.Pool
+	floor outboxFloor
+}
+
+// New makes a Store on a pool, best one of [OpenPool]. Closing the pool remains the caller's.
+func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+
+// Dep is one thing an answer depends on: a scope ("all", "user.ansel", "photo.7", "album.3") and the version it had.
+type Dep struct {
+	Scope   string
+	Version int64
+}
+
+// Depends lists what an answer depends on, each scope once, "all" first.
+type Depends []Dep
+
+// Snapshot says of which state of the database an answer tells.
+type Snapshot struct {
+	Depends Depends
+	ReadAt  time.Time // Postgres' clock, just before the snapshot was taken
+}
+
+const scopeAll = "all"
+
+func (s *Snapshot) begin(r *row) {
+	s.ReadAt = r.at
+	s.Depends = append(s.Depends, Dep{scopeAll, r.version})
+}
+
+// on notes a dependency on a user; the same one many times is noted once.
+func (s *Snapshot) on(user string, version int64) {
+	scope := "user." + user
+	if !slices.ContainsFunc(s.Depends, func(d Dep) bool { return d.Scope == scope }) {
+		s.Depends = append(s.Depends, Dep{scope, version})
+	}
+}
+
+// absent notes a dependency on something that is not there. Its version is its tombstone's, or that of "all" where that is higher:
+// announce_all writes no tombstones for what it makes unknown.
+func (s *Snapshot) absent(scope string, tombstone int64) {
+	s.Depends = append(s.Depends, Dep{scope, max(tombstone, s.Depends[0].Version)})
+}

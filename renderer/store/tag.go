@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// TagPage is the photos that carry a tag.
+type TagPage struct {
+	Snapshot
+	Found bool // false: no photo ever had this tag. Such an answer depends on "all" alone, so it deserves a short age
+	Listing
+}
+
+// Tag reads the first page of a tag's photos, or the one before or after a photo id; at most one of the two is not 0. The tag is in the
+// form that page.CleanTag gives it.
+func (s *Store) Tag(ctx context.Context, tag string, before, after int64) (TagPage, error) {
+	lower, upper := from(before, after)
+	collect := func(rows pgx.Rows) (TagPage, error) { return collectTag(rows, before, after) }
+	return read(ctx, s, "read tag", collect, `
+		WITH tag AS MATERIALIZED (SELECT id FROM tags WHERE name = $1)
+		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		UNION ALL
+		SELECT 2, 0, 0, 0, now(), '', '', 0, CASE
+				WHEN $3::bigint > 0 THEN EXISTS (
+					SELECT FROM photo_tags m JOIN photos p ON p.id = m.photo_id AND NOT p.private WHERE m.tag_id = tag.id AND m.photo_id <= $3)
+				WHEN $2::bigint < $4::bigint THEN EXISTS (
+					SELECT FROM photo_tags m JOIN photos p ON p.id = m.photo_id AND NOT p.private WHERE m.tag_id = tag.id AND m.photo_id >= $2)
+				ELSE false END::integer,
+			0, '', '' FROM tag
+		UNION ALL
+		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name
+		FROM tag, LATERAL (
+			(SELECT o.* FROM photo_tags m JOIN photos o ON o.id = m.photo_id AND NOT o.private
+				WHERE $3 = 0 AND m.tag_id = tag.id AND m.photo_id < $2 ORDER BY m.photo_id DESC LIMIT 49)
+			UNION ALL
+			(SELECT n.* FROM photo_tags m JOIN photos n ON n.id = m.photo_id AND NOT n.private
+				WHERE $3 > 0 AND m.tag_id = tag.id AND m.photo_id > $3 ORDER BY m.photo_id LIMIT 49)
+		) AS p JOIN users u ON u.id = p.user_id`,
+		tag, lower, upper, newest)
+}
+
+func collectTag(rows pgx.Rows, before, after int64) (TagPage, error) {
+	page := TagPage{Listing: Listing{Photos: make([]Card, 0, PageSize+1)}}
+	var behind bool
+	err := eachRow(rows, func(r *row) {
+		switch r.kind {
+		case rowHead:
+			page.begin(r)
+		case rowSubject:
+			page.Found = true
+			behind = r.height == 1
+		case rowPhoto:
+			page.Photos = append(page.Photos, r.card())
+			page.on(r.name, r.version)
+		}
+	})
+	page.Listing = listing(page.Photos, before, after, behind)
+	return page, err
+}
