@@ -91,9 +91,9 @@ func (b *bus) restarting() bool {
 	return at == 0 || time.Since(time.Unix(0, at)) < restartWindow
 }
 
-// get requests ref and gives the reply message with its envelope. While nobody listens it asks again, for as long as its patience lasts.
-// Errors wrap those of package wire.
-func (b *bus) get(ctx context.Context, ref page.Ref, id string) (*nats.Msg, error) {
+// get requests ref and gives the reply message with its envelope. While nobody listens it asks again, for as long as wait, or as a restart
+// of NATS takes. Errors wrap those of package wire.
+func (b *bus) get(ctx context.Context, ref page.Ref, id string, wait time.Duration) (*nats.Msg, error) {
 	msg := nats.NewMsg(ref.Subject())
 	msg.Header.Set(wire.HeaderRequest, id)
 	if until, ok := ctx.Deadline(); ok {
@@ -106,7 +106,7 @@ func (b *bus) get(ctx context.Context, ref page.Ref, id string) (*nats.Msg, erro
 			return reply, nil
 		}
 		waited := time.Since(start)
-		again := errors.Is(err, nats.ErrNoResponders) && (waited < patience || waited < restartWindow && b.restarting())
+		again := errors.Is(err, nats.ErrNoResponders) && (waited < wait || waited < restartWindow && b.restarting())
 		if !again || !sleep(ctx, pause) {
 			b.meters.busErrors.WithLabelValues(wire.Code(err)).Inc()
 			return nil, fmt.Errorf("%s: %w", ref, err)

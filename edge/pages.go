@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -108,7 +109,7 @@ func (s *Server) fetch(ctx context.Context, ref page.Ref, id string) (fetched, e
 	}
 	asked := time.Now()
 	got.timing.cache = asked.Sub(start)
-	reply, err := s.bus.get(ctx, ref, id)
+	reply, err := s.ask(ctx, ref, id)
 	got.timing.bus = time.Since(asked)
 	if err != nil {
 		return got, err
@@ -124,6 +125,19 @@ func (s *Server) fetch(ctx context.Context, ref page.Ref, id string) (fetched, e
 		s.fill(c, c.reply.ReadAt)
 	}
 	return got, nil
+}
+
+// ask requests ref on the bus. Only renderers that have an asset listen for it: when none does, and the relay's ticks show that renderers
+// there are, then there is no such asset.
+func (s *Server) ask(ctx context.Context, ref page.Ref, id string) (*nats.Msg, error) {
+	if ref.Kind() != page.KindAsset || s.fresh.blind() {
+		return s.bus.get(ctx, ref, id, patience)
+	}
+	reply, err := s.bus.get(ctx, ref, id, 0)
+	if errors.Is(err, nats.ErrNoResponders) {
+		err = fmt.Errorf("%s: %w", ref, wire.ErrNotFound)
+	}
+	return reply, err
 }
 
 // ahead has a copy that nears its age limit refilled, once, with a newer one.

@@ -219,6 +219,15 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestAssetThatNobodyHas(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	e := s.edgeWithoutRenderers()
+	if got := get(t, e, "/static/app.99999999.css"); got.status != 404 {
+		t.Errorf("status %d", got.status)
+	}
+}
+
 func TestOneSpelling(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

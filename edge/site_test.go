@@ -176,6 +176,21 @@ func (s *site) change(scope string, version int64, gone bool) {
 // edge starts one and returns when it is ready.
 func (s *site) edge(change ...func(*Config)) *Server {
 	s.t.Helper()
+	e := s.start(change...)
+	eventually(s.t, "the edge is ready", func() bool { return e.Ready() == nil && !e.fresh.blind() })
+	return e
+}
+
+// edgeWithoutRenderers starts one and returns when it hears ticks.
+func (s *site) edgeWithoutRenderers() *Server {
+	s.t.Helper()
+	e := s.start()
+	eventually(s.t, "the edge hears ticks", func() bool { return !e.fresh.blind() })
+	return e
+}
+
+func (s *site) start(change ...func(*Config)) *Server {
+	s.t.Helper()
 	cfg := Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(s.t, s.server.URL()), Logger: s.log()}
 	for _, f := range change {
 		f(&cfg)
@@ -189,7 +204,6 @@ func (s *site) edge(change ...func(*Config)) *Server {
 			s.t.Error(err)
 		}
 	})
-	eventually(s.t, "the edge is ready", func() bool { return e.Ready() == nil && !e.fresh.blind() })
 	return e
 }
 
