@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestScaleUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2, 1)
+	l := s.visitors(8)
+	l.more(t, 200)
+	for _, n := range []int{4, 1, 3, 1} {
+		s.scale(n)
+		l.more(t, 200)
+	}
+	l.mustBeClean(t)
+}
+
+func TestRendererKilledUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2, 3)
+	l := s.visitors(8)
+	for range 3 {
+		l.more(t, 200)
+		s.renderers[0].kill()
+		s.renderers = s.renderers[1:]
+		l.more(t, 100)
+		s.scale(3)
+	}
+	l.mustBeClean(t)
+}
+
+func TestRendererFrozenUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, 4)
+	l := s.visitors(8)
+	l.more(t, 400)
+	if err := s.renderers[0].cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	l.more(t, 400)
+	if err := s.renderers[0].cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	l.more(t, 200)
+	l.mustBeClean(t)
+}
+
+func TestEdgeStopsWithoutCuttingAnybody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, 1)
+	client := newClient(t, 1)
+	for i := range 20 {
+		status, _, _, err := get(t.Context(), client, s.urls[0]+"/photos/"+s.names[i%len(s.names)])
+		if err != nil || status != http.StatusOK {
+			t.Fatalf("%d %v", status, err)
+		}
+	}
+	for name, p := range map[string]*process{"edge": s.edges[0], "renderer": s.renderers[0]} {
+		if err := p.stop(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestMemcachedStoppedAndStarted(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, 1)
+	l := s.visitors(4)
+	l.more(t, 100)
+	if err := s.cache.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	l.more(t, 200)
+	if err := s.cache.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.more(t, 200)
+	s.cache.Freeze()
+	l.more(t, 100)
+	s.cache.Thaw()
+	l.more(t, 100)
+	l.mustBeClean(t)
+}
+
+func TestNATSRestarted(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2, 2)
+	l := s.visitors(4)
+	l.more(t, 200)
+	if err := s.bus.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	l.more(t, 400)
+	l.mustBeClean(t)
+	s.retitle(t, "after the restart")
+}
+
+// TestNoRendererLeft: pages that are cached are shown, others get an apology that says when to come back.
+func TestNoRendererLeft(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, 1)
+	client := newClient(t, 1)
+	warm := s.urls[0] + "/photos/" + s.names[0]
+	if status, _, _, err := get(t.Context(), client, warm); err != nil || status != http.StatusOK {
+		t.Fatalf("%d %v", status, err)
+	}
+	s.scale(0)
+	// Without word from the relay an edge soon trusts its copies no more, and says so of what it shows.
+	eventually(t, "the cached page is shown as stale", func() bool {
+		status, header, _, err := get(t.Context(), client, warm)
+		if err != nil || status != http.StatusOK {
+			t.Fatalf("cached: %d %v", status, err)
+		}
+		return header.Get("X-Cache") == "stale"
+	})
+	status, header, body, err := get(t.Context(), client, s.urls[0]+"/photos/"+s.names[1])
+	if err != nil || status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(body, "<html") {
+		t.Errorf("not cached: %d %v %v", status, err, header)
+	}
+	s.scale(1)
+	eventually(t, "pages are made again", func() bool {
+		status, _, _, err := get(t.Context(), client, s.urls[0]+"/photos/"+s.names[1])
+		return err == nil && status == http.StatusOK
+	})
+}

@@ -1,0 +1,104 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"flickrkillr/ops/setup"
+
+	"encoding/json"
+)
+
+// TestNATSCommandLine looks at the site as an operator does.
+func TestNATSCommandLine(t *testing.T) {
+	t.Parallel()
+	cli, err := setup.NATSCLI(t.Context(), t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, 1, 2)
+	env := []string{"NATS_URL=" + s.bus.URL(), "NO_COLOR=1"}
+	name := s.names[0]
+
+	watching, watch := context.WithTimeout(t.Context(), time.Minute)
+	defer watch()
+	traffic := exec.CommandContext(watching, cli, "sub", "page.>")
+	traffic.Env = append(traffic.Environ(), env...)
+	out, err := traffic.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := traffic.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan bool, 1)
+	go func() { seen <- sees(out, "page.user."+name) }()
+
+	client := newClient(t, 1)
+	eventually(t, "`nats sub 'page.>'` shows the request of a visitor", func() bool {
+		select {
+		case ok := <-seen:
+			return ok
+		default:
+			// Each position is a page of its own, so that each request reaches the bus.
+			_, _, _, _ = get(t.Context(), client, s.urls[0]+"/photos/"+name+"/before/"+time.Now().Format("150405000000"))
+			return false
+		}
+	})
+	watch()
+	_ = traffic.Wait() // it was told to end
+
+	if got := run(t, time.Minute, env, cli, "req", "page.user."+name, ""); !strings.Contains(got, "killr/1 200") || !strings.Contains(got, "</html>") {
+		t.Errorf("nats req page.user.%s '': %.600s", name, got)
+	}
+	list := run(t, time.Minute, env, cli, "micro", "ls")
+	if strings.Count(list, "renderer") != 2 || strings.Count(list, "cachefill") != 1 {
+		t.Errorf("nats micro ls:\n%s", list)
+	}
+	if got := run(t, time.Minute, env, cli, "micro", "stats", "renderer"); !strings.Contains(got, "user") || !strings.Contains(got, "Requests") {
+		t.Errorf("nats micro stats renderer:\n%s", got)
+	}
+	if got := run(t, time.Minute, env, cli, "micro", "info", "renderer"); !strings.Contains(got, "page.user.>") {
+		t.Errorf("nats micro info renderer:\n%s", got)
+	}
+	stats := run(t, time.Minute, env, cli, "req", "$SRV.STATS.renderer", "", "--raw")
+	var decoded struct {
+		Endpoints []struct {
+			Name string          `json:"name"`
+			Data json.RawMessage `json:"data"`
+		} `json:"endpoints"`
+	}
+	if err := json.NewDecoder(strings.NewReader(stats)).Decode(&decoded); err != nil {
+		t.Fatalf("statistics: %v\n%s", err, stats)
+	}
+	for _, want := range []string{`"requests"`, `"p50_ms"`, `"p95_ms"`, `"p99_ms"`, `"in_flight"`} {
+		found := false
+		for _, e := range decoded.Endpoints {
+			found = found || bytes.Contains(e.Data, []byte(want))
+		}
+		if !found {
+			t.Errorf("no endpoint's statistics have %s:\n%s", want, stats)
+		}
+	}
+}
+
+// sees reads until a text has come by.
+func sees(r io.Reader, text string) bool {
+	var all []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := r.Read(buf)
+		all = append(all, buf[:n]...)
+		if bytes.Contains(all, []byte(text)) {
+			return true
+		}
+		if err != nil {
+			return false
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"flickrkillr/ops/stack"
+	"flickrkillr/ops/testenv"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+)
+
+// Sizes of the data set: small enough to be seeded in a moment, large enough for every kind of page and for several pages of listings.
+const (
+	users  = 60
+	photos = 3000
+)
+
+// site is a whole Flickr Killr whose roles are processes and whose services are the test's own, so that a test can stop any of them.
+type site struct {
+	t         testing.TB
+	bus       *stack.NATS
+	cache     *stack.Memcached
+	postgres  string
+	pool      *pgxpool.Pool
+	nc        *nats.Conn
+	flags     []string // by which a role finds the services
+	pictures  string
+	edges     []*process
+	urls      []string // of the edges, without a slash at the end
+	renderers []*process
+	names     []string // of users with public photos, most photos first
+}
+
+// newSite seeds a database and starts edges, renderers and one cachefill.
+func newSite(t testing.TB, edges, renderers int) *site {
+	t.Helper()
+	s := &site{t: t, bus: testenv.NATSServer(t), cache: testenv.MemcachedServer(t), postgres: testenv.DatabaseURL(t), pictures: filepath.Join(t.TempDir(), "pictures")}
+	s.pool = testenv.Pool(t, s.postgres)
+	s.nc = testenv.Connect(t, s.bus.URL())
+	s.flags = []string{"--nats", s.bus.URL(), "--postgres", s.postgres, "--memcached", s.cache.Addr()}
+	seeding := killr(t, "seed", "--postgres", s.postgres, "--pictures", s.pictures, "--users", fmt.Sprint(users), "--photos", fmt.Sprint(photos))
+	<-seeding.done
+	if seeding.err != nil {
+		t.Fatalf("seeding: %v\n%s", seeding.err, strings.Join(seeding.tail(20), "\n"))
+	}
+	s.names = column[string](s, "SELECT name FROM users WHERE photo_count > 0 ORDER BY photo_count DESC, name")
+	s.scale(renderers)
+	for range edges {
+		s.addEdge()
+	}
+	killr(t, append([]string{"cachefill"}, s.flags...)...).waitFor("assets warm", time.Minute)
+	return s
+}
+
+func (s *site) addEdge(flags ...string) {
+	s.t.Helper()
+	p := killr(s.t, append(append([]string{"edge", "--addr", "127.0.0.1:0", "--no-access-log"}, s.flags...), flags...)...)
+	url := "http://" + p.field(`"listening"`, "addr")
+	client := newClient(s.t, 1)
+	eventually(s.t, "the edge serves the front page", func() bool {
+		status, _, _, err := get(s.t.Context(), client, url+"/")
+		return err == nil && status == http.StatusOK
+	})
+	s.edges, s.urls = append(s.edges, p), append(s.urls, url)
+}
+
+// scale starts or stops renderers, in an orderly way, until there are n, and returns when the bus knows.
+func (s *site) scale(n int) {
+	s.t.Helper()
+	for len(s.renderers) < n {
+		s.renderers = append(s.renderers, killr(s.t, append([]string{"renderer", "--pictures", s.pictures}, s.flags...)...))
+	}
+	for len(s.renderers) > n {
+		last := s.renderers[len(s.renderers)-1]
+		s.renderers = s.renderers[:len(s.renderers)-1]
+		if err := last.stop(); err != nil {
+			s.t.Errorf("a renderer told to stop: %v", err)
+		}
+	}
+	eventually(s.t, fmt.Sprintf("%d renderers are on the bus", n), func() bool { return s.countRenderers() == n })
+}
+
+// countRenderers asks the bus who is there, as `nats micro ls` does.
+func (s *site) countRenderers() int {
+	inbox := s.nc.NewRespInbox()
+	sub, err := s.nc.SubscribeSync(inbox)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := s.nc.PublishRequest("$SRV.PING.renderer", inbox, nil); err != nil {
+		return 0
+	}
+	n := 0
+	for {
+		msg, err := sub.NextMsg(200 * time.Millisecond)
+		if err != nil || msg.Header.Get("Status") != "" {
+			return n
+		}
+		n++
+	}
+}
+
+// column reads one column of a query.
+func column[T any](s *site, sql string, args ...any) []T {
+	s.t.Helper()
+	rows, err := s.pool.Query(s.t.Context(), sql, args...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		var v T
+		if err := rows.Scan(&v); err != nil {
+			s.t.Fatal(err)
+		}
+		out = append(out, v)
+	}
+	if err := rows.Err(); err != nil {
+		s.t.Fatal(err)
+	}
+	if len(out) == 0 {
+		s.t.Fatalf("no rows: %s", sql)
+	}
+	return out
+}
+
+func (s *site) exec(sql string, args ...any) {
+	s.t.Helper()
+	if _, err := s.pool.Exec(s.t.Context(), sql, args...); err != nil {
+		s.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// load is visitors who look at users' pages, one after another, until it is ended. Every answer must be the right page.
+type load struct {
+	stop     context.CancelFunc
+	wg       sync.WaitGroup
+	requests atomic.Int64
+	mu       sync.Mutex
+	failures []string
+}
+
+// visitors starts n of them, spread over the edges, each with a fresh path (a position that need not exist) for every other request, so
+// that renderers have something to do however warm the caches are.
+func (s *site) visitors(n int) *load {
+	l := &load{}
+	client := newClient(s.t, n)
+	var ctx context.Context
+	ctx, l.stop = context.WithCancel(context.Background())
+	for v := range n {
+		l.wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				name := s.names[(v+i)%len(s.names)]
+				path := "/photos/" + name
+				if i%2 == 0 {
+					path += fmt.Sprintf("/before/%d", 1_000_000+v*100_000+i)
+				}
+				l.visit(client, s.urls[(v+i)%len(s.urls)]+path, name)
+			}
+		})
+	}
+	s.t.Cleanup(func() { l.end() })
+	return l
+}
+
+func (l *load) visit(client *http.Client, url, name string) {
+	// Not the load's own context: the last requests are finished, not cut.
+	status, header, body, err := get(context.Background(), client, url)
+	l.requests.Add(1)
+	if err == nil && status == http.StatusOK && strings.Contains(body, `/photos/`+name) && strings.HasSuffix(strings.TrimSpace(body), "</html>") {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures = append(l.failures, fmt.Sprintf("%s: %d %v (%d bytes, request %s, cache %s)", url, status, err, len(body), header.Get("X-Request-Id"), header.Get("X-Cache")))
+}
+
+// more waits until n further requests have been answered.
+func (l *load) more(t testing.TB, n int64) {
+	t.Helper()
+	want := l.requests.Load() + n
+	eventually(t, fmt.Sprintf("%d more requests are answered", n), func() bool { return l.requests.Load() >= want })
+}
+
+// end ends the load and returns how many requests there were and which failed.
+func (l *load) end() (requests int64, failures []string) {
+	l.stop()
+	l.wg.Wait()
+	return l.requests.Load(), l.failures
+}
+
+// mustBeClean ends the load and fails the test for each failed request.
+func (l *load) mustBeClean(t testing.TB) {
+	t.Helper()
+	requests, failures := l.end()
+	for i, f := range failures {
+		if i == 10 {
+			break
+		}
+		t.Error(f)
+	}
+	t.Logf("%d of %d requests failed", len(failures), requests)
+	if requests == 0 {
+		t.Error("nothing was asked")
+	}
+}
