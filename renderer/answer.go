@@ -1,0 +1,189 @@
+package renderer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/cespare/xxhash/v2"
+
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+const htmlType = "text/html; charset=utf-8"
+
+// draft is a page that has been read and not yet rendered.
+type draft struct {
+	status      int    // 0 is 200
+	contentType string // "" is HTML
+	maxAge      time.Duration
+	depends     []wire.Dep
+	readAt      time.Time // by Postgres' clock
+	view        templ.Component
+}
+
+// shown is a draft of what was found.
+func shown(rows *store.Snapshot, maxAge time.Duration, view templ.Component) *draft {
+	return &draft{maxAge: maxAge, depends: depends(rows.Depends), readAt: rows.ReadAt, view: view}
+}
+
+// draft reads what the pages of refs show, in the order of refs. They are either one, or all of a kind that is read several at once.
+// A page that is not there is a draft that says so; an error means that nothing is known.
+func (s *Service) draft(ctx context.Context, refs []page.Ref) ([]*draft, error) {
+	if refs[0].Kind() == page.KindUser {
+		return s.users(ctx, refs)
+	}
+	d, err := s.draftOne(ctx, refs[0])
+	return []*draft{d}, err
+}
+
+func (s *Service) draftOne(ctx context.Context, ref page.Ref) (*draft, error) {
+	switch ref.Kind() {
+	case page.KindHome:
+		return s.home(ctx, ref)
+	case page.KindPhoto:
+		return s.photo(ctx, ref)
+	case page.KindTag:
+		return s.tag(ctx, ref)
+	case page.KindSearch:
+		return s.search(ctx, ref)
+	case page.KindAlbum:
+		return s.album(ctx, ref)
+	case page.KindFeed:
+		return s.feed(ctx, ref)
+	case page.KindAbout:
+		return s.about(), nil
+	case page.KindError:
+		return s.errorPage(ref), nil
+	}
+	return nil, fmt.Errorf("%w: %s is no page", wire.ErrBadRequest, ref.Kind())
+}
+
+// answerPages is a turn of a page worker.
+func (s *Service) answerPages(jobs []*job) {
+	groups := s.begin(jobs)
+	if len(groups) == 0 {
+		return
+	}
+	ctx, cancel := s.context(groups)
+	defer cancel()
+	refs := make([]page.Ref, len(groups))
+	for i, g := range groups {
+		refs[i] = g[0].ref
+	}
+	begun := time.Now()
+	drafts, err := s.read(ctx, refs)
+	sql := time.Since(begun)
+	if err != nil && len(groups) > 1 && !isUnavailable(err) {
+		// One of them may be what the query breaks on: the others need not suffer for it.
+		for _, g := range groups {
+			s.answerAlone(ctx, g)
+		}
+		return
+	}
+	for i, g := range groups {
+		if err != nil {
+			s.fail(g, err)
+			continue
+		}
+		s.render(ctx, g, drafts[i], sql)
+	}
+}
+
+// answerAlone answers the requests for one page of a batch that failed.
+func (s *Service) answerAlone(ctx context.Context, g []*job) {
+	begun := time.Now()
+	drafts, err := s.read(ctx, []page.Ref{g[0].ref})
+	if err != nil {
+		s.fail(g, err)
+		return
+	}
+	s.render(ctx, g, drafts[0], time.Since(begun))
+}
+
+// begin notes that a worker took the jobs, turns away those that expired while they waited, and groups the others by page.
+func (s *Service) begin(jobs []*job) [][]*job {
+	now := time.Now()
+	turns := make(map[*endpoint]int, 1)
+	var groups [][]*job
+	for _, j := range jobs {
+		j.taken = now
+		j.timing.Queue = now.Sub(j.arrived)
+		turns[j.endpoint]++
+	}
+	for e, n := range turns {
+		e.stats.taken(n)
+	}
+	s.metrics.batch.WithLabelValues(jobs[0].endpoint.pool.name).Observe(float64(len(jobs)))
+	for _, j := range jobs {
+		if !j.deadline.After(now) {
+			s.fail([]*job{j}, wire.ErrExpired)
+			continue
+		}
+		at := slices.IndexFunc(groups, func(g []*job) bool { return g[0].ref == j.ref })
+		if at < 0 {
+			groups = append(groups, []*job{j})
+		} else {
+			groups[at] = append(groups[at], j)
+		}
+	}
+	return groups
+}
+
+// context ends when the last of the answers is worthless, or when the service gives up stopping in order.
+func (s *Service) context(groups [][]*job) (context.Context, context.CancelFunc) {
+	last := groups[0][0].deadline
+	for _, g := range groups {
+		for _, j := range g {
+			if j.deadline.After(last) {
+				last = j.deadline
+			}
+		}
+	}
+	return context.WithDeadline(s.held, last)
+}
+
+// render turns a draft into the reply to the requests of g, all for the same page.
+func (s *Service) render(ctx context.Context, g []*job, d *draft, sql time.Duration) {
+	begun := time.Now()
+	buf := s.buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if buf.Cap() <= maxPooledBuffer {
+			buf.Reset()
+			s.buffers.Put(buf)
+		}
+	}()
+	if err := contained(func() error { return d.view.Render(ctx, buf) }); err != nil {
+		s.fail(g, fmt.Errorf("render: %w", err))
+		return
+	}
+	reply := wire.Reply{
+		Status:      d.status,
+		ContentType: d.contentType,
+		ETag:        etag(buf.Bytes()),
+		MaxAge:      d.maxAge,
+		ReadAt:      d.readAt,
+		Depends:     d.depends,
+		Body:        buf.Bytes(),
+	}
+	if reply.Status == 0 {
+		reply.Status = http.StatusOK
+	}
+	if reply.ContentType == "" {
+		reply.ContentType = htmlType
+	}
+	s.deliver(g, &reply, wire.Timing{SQL: sql, Render: time.Since(begun)})
+}
+
+// maxPooledBuffer keeps the memory of one huge page from being held for ever.
+const maxPooledBuffer = 256 << 10
+
+// etag names a body by its content: XXH64 in base 36. Whether two bodies of one page differ is all it has to tell, so 64 bits are plenty.
+func etag(body []byte) string { return strconv.FormatUint(xxhash.Sum64(body), 36) }

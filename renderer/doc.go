@@ -1,0 +1,17 @@
+// Package renderer is the queue group that turns requests on the bus into pages: the only role that knows rows.
+//
+// In flow requests on the subjects of schema/page, each shared out by NATS to one [Service] of the queue group "renderer"; out flow
+// replies with an envelope of schema/wire (a page, a picture, a static file), or with an error of wire/code.go. Rows come from
+// renderer/store, originals from renderer/pictures, views from templates. A Service also relays what changed in Postgres to the stream
+// CHANGES, one Service of all at a time.
+//
+// The way of a request through the files of this package:
+//
+//	discovery.go  its subscription, and what `nats micro` shows
+//	receive.go    parsed, judged by its deadline, admitted
+//	pool.go       waits for a worker, with others that one query can answer
+//	answer.go     rows are read, the view is rendered, the reply is sent
+//	home.go ...   one file for each kind of page: what is read for it, and what its view is told
+//
+// It may not touch HTTP or memcached, and holds no page: everything it says it has just read.
+package renderer

@@ -1,0 +1,90 @@
+package renderer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// read is draft with a limit on how long Postgres may take, within which the store asks again when Postgres is just coming back. Errors
+// wrap one of schema/wire's where it says more than "internal".
+func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ReadTimeout)
+	defer cancel()
+	err = contained(func() (err error) {
+		drafts, err = s.draft(ctx, refs)
+		return err
+	})
+	return drafts, judge(err)
+}
+
+// transient reports whether err is that of a server which is going, gone or coming back, so that another connection may soon do better.
+func transient(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "57P01", "57P02", "57P03", "53300": // admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections
+			return true
+		}
+		return strings.HasPrefix(pg.Code, "08") // connection_exception
+	}
+	var network *net.OpError
+	return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) &&
+		(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+			errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed) ||
+			errors.As(err, &network) || pgconn.SafeToRetry(err))
+}
+
+// judge says which of the errors that cross the bus err is.
+func judge(err error) error {
+	var pg *pgconn.PgError
+	switch {
+	case transient(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return fmt.Errorf("%w: %w", wire.ErrUnavailable, err)
+	case errors.As(err, &pg) && (pg.Code == "57014" || pg.Code == "55P03" || strings.HasPrefix(pg.Code, "53")):
+		// query_canceled by a statement timeout, lock_not_available, insufficient_resources
+		return fmt.Errorf("%w: %w", wire.ErrUnavailable, err)
+	}
+	return err
+}
+
+func isUnavailable(err error) bool { return errors.Is(err, wire.ErrUnavailable) }
+
+// panicError is a panic that was contained.
+type panicError struct {
+	value any
+	stack string
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// contained runs f and turns its panic into an error, so that one poisonous request costs one reply and no worker.
+func contained(f func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &panicError{value, string(debug.Stack())}
+		}
+	}()
+	return f()
+}
+
+func isPanic(err error) bool { return stackOf(err) != "" }
+
+// stackOf gives the stack of the panic that err says, "" when it says none.
+func stackOf(err error) string {
+	var p *panicError
+	if errors.As(err, &p) {
+		return p.stack
+	}
+	return ""
+}

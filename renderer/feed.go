@@ -1,0 +1,32 @@
+package renderer
+
+import (
+	"context"
+	"io"
+
+	"github.com/a-h/templ"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+	"flickrkillr/templates"
+)
+
+const atomType = "application/atom+xml; charset=utf-8"
+
+func (s *Service) feed(ctx context.Context, ref page.Ref) (*draft, error) {
+	rows, err := s.store.Feed(ctx, ref.Name())
+	if err != nil {
+		return nil, err
+	}
+	if rows.User == nil {
+		return s.missing(&rows.Snapshot, wire.PageAge), nil
+	}
+	feed := templates.Feed{Site: s.site, User: person(rows.User.Owner), Joined: rows.User.CreatedAt.UTC()}
+	for _, e := range rows.Entries {
+		feed.Entries = append(feed.Entries, templates.FeedEntry{Card: card(e.Card), Description: e.Description})
+	}
+	view := templ.ComponentFunc(func(_ context.Context, w io.Writer) error { return templates.WriteFeed(w, feed) })
+	d := shown(&rows.Snapshot, wire.PageAge, view)
+	d.contentType = atomType
+	return d, nil
+}

@@ -1,0 +1,89 @@
+package renderer
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"flickrkillr/schema/page"
+)
+
+// metrics are what /metrics shows. Services in one process that are given one registry share them: their numbers add up.
+type metrics struct {
+	requests     *prometheus.CounterVec   // by kind and code
+	duration     *prometheus.HistogramVec // by kind, from arrival to reply
+	queued       *prometheus.GaugeVec     // by pool
+	batch        *prometheus.HistogramVec // by pool
+	panics       prometheus.Counter
+	relayActive  prometheus.Gauge
+	relayLag     prometheus.Gauge
+	relayChanges prometheus.Counter
+	relayBatches prometheus.Counter
+	relayErrors  prometheus.Counter
+}
+
+func newMetrics(registry *prometheus.Registry) (*metrics, error) {
+	if registry == nil {
+		registry = prometheus.NewRegistry()
+	}
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "killr_renderer_requests_total", Help: "Requests answered, by kind and by code: ok, not_found (a page that says so), or that of an error.",
+		}, []string{"kind", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "killr_renderer_request_seconds", Help: "Time from a request's arrival to its reply.",
+			Buckets: prometheus.ExponentialBucketsRange(0.0005, 10, 16),
+		}, []string{"kind"}),
+		queued: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "killr_renderer_queued", Help: "Requests that wait for a worker.",
+		}, []string{"pool"}),
+		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "killr_renderer_batch_size", Help: "Requests that a worker answered in one turn.", Buckets: []float64{1, 2, 4, 8, 16, 32},
+		}, []string{"pool"}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "killr_renderer_panics_total", Help: "Requests answered with internal because of a panic.",
+		}),
+		relayActive: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "killr_relay_active", Help: "1 while this process relays changes for all.",
+		}),
+		relayLag: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "killr_relay_lag_seconds", Help: "Age of the oldest change that is not yet in the stream, as of the last tick sent.",
+		}),
+		relayChanges: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "killr_relay_changes_total", Help: "Changes published to the stream CHANGES.",
+		}),
+		relayBatches: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "killr_relay_batches_total", Help: "Messages that they were published in.",
+		}),
+		relayErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "killr_relay_errors_total", Help: "Rounds of the relay that failed and were tried again.",
+		}),
+	}
+	return m, errors.Join(
+		register(registry, &m.requests), register(registry, &m.duration), register(registry, &m.queued), register(registry, &m.batch),
+		register(registry, &m.panics), register(registry, &m.relayActive), register(registry, &m.relayLag),
+		register(registry, &m.relayChanges), register(registry, &m.relayBatches), register(registry, &m.relayErrors),
+	)
+}
+
+// register puts *c into the registry, or *c becomes the one that another Service put there.
+func register[C prometheus.Collector](registry *prometheus.Registry, c *C) error {
+	err := registry.Register(*c)
+	if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+		if existing, ok := already.ExistingCollector.(C); ok {
+			*c = existing
+			return nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("register a metric: %w", err)
+	}
+	return nil
+}
+
+func (m *metrics) observe(kind page.Kind, code string, took time.Duration) {
+	m.requests.WithLabelValues(kind.String(), code).Inc()
+	m.duration.WithLabelValues(kind.String()).Observe(took.Seconds())
+}

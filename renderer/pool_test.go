@@ -1,0 +1,120 @@
+package renderer
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"flickrkillr/schema/page"
+)
+
+// heldPool is a pool whose one worker waits in its turn until the test lets it go on.
+func heldPool(t *testing.T, limit, batch int) (p *pool, turns chan []page.Ref, goOn chan struct{}) {
+	t.Helper()
+	turns, goOn = make(chan []page.Ref, 100), make(chan struct{})
+	p = newPool("test", 1, limit, batch, func(int) {}, func(jobs []*job) {
+		turns <- refsOf(jobs)
+		<-goOn
+	})
+	p.start()
+	t.Cleanup(func() {
+		p.close()
+		close(goOn)
+		p.running.Wait()
+	})
+	return p, turns, goOn
+}
+
+func refsOf(jobs []*job) []page.Ref {
+	refs := make([]page.Ref, len(jobs))
+	for i, j := range jobs {
+		refs[i] = j.ref
+	}
+	return refs
+}
+
+func ask(p *pool, ref page.Ref) *job { return p.put(&job{ref: ref, arrived: time.Now()}) }
+
+func TestPoolTakesTogetherWhatOneQueryReads(t *testing.T) {
+	t.Parallel()
+	p, turns, goOn := heldPool(t, 100, 4)
+	ask(p, page.Home())
+	<-turns // the worker is busy: what comes now waits
+	for _, ref := range []page.Ref{
+		page.User("aa"), page.Photo(1), page.User("bb"), page.User("aa").Before(9), page.Photo(1), page.User("aa"), page.User("cc"), page.User("dd"),
+	} {
+		if excess := ask(p, ref); excess != nil {
+			t.Fatalf("no room for %s", excess.ref)
+		}
+	}
+	for _, want := range [][]page.Ref{
+		{page.User("aa"), page.User("bb"), page.User("aa").Before(9), page.User("aa")}, // no more than 4
+		{page.Photo(1), page.Photo(1)}, // the same page, whatever its kind
+		{page.User("cc"), page.User("dd")},
+	} {
+		goOn <- struct{}{}
+		if got := <-turns; !slices.Equal(got, want) {
+			t.Errorf("turn = %v, want %v", got, want)
+		}
+	}
+}
+
+func TestPoolTurnsAwayWhatItHasNoRoomFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, turns, goOn := heldPool(t, 2, 1)
+		ask(p, page.Photo(1))
+		<-turns
+		ask(p, page.Photo(2))
+		ask(p, page.Photo(3))
+		if excess := ask(p, page.Photo(4)); excess == nil || excess.ref != page.Photo(4) {
+			t.Errorf("a burst turned away %v, want the newcomer", excess)
+		}
+		time.Sleep(2 * overloadAfter) // in the bubble: no time passes
+		if excess := ask(p, page.Photo(5)); excess == nil || excess.ref != page.Photo(2) {
+			t.Errorf("lasting overload turned away %v, want whoever waited longest", excess)
+		}
+		goOn <- struct{}{}
+		if got := <-turns; got[0] != page.Photo(5) {
+			t.Errorf("lasting overload served %v, want the newest", got)
+		}
+		goOn <- struct{}{}
+		if got := <-turns; got[0] != page.Photo(3) {
+			t.Errorf("then served %v", got)
+		}
+		ask(p, page.Photo(6)) // the queue was empty: in order again
+		ask(p, page.Photo(7))
+		goOn <- struct{}{}
+		if got := <-turns; got[0] != page.Photo(6) {
+			t.Errorf("after the overload served %v, want the first", got)
+		}
+	})
+}
+
+func TestPoolFinishesItsQueueBeforeItEnds(t *testing.T) {
+	t.Parallel()
+	var served int
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	p := newPool("test", 1, 10, 1, func(int) {}, func([]*job) {
+		if served++; served == 1 {
+			close(begun)
+			<-goOn
+		}
+	})
+	p.start()
+	ask(p, page.Photo(1))
+	<-begun
+	ask(p, page.Photo(2))
+	ask(p, page.Photo(3))
+	p.close()
+	p.close()
+	if excess := ask(p, page.Photo(4)); excess == nil {
+		t.Error("a closed pool took a request")
+	}
+	close(goOn)
+	p.running.Wait()
+	if served != 3 {
+		t.Errorf("served %d requests, want the 3 that were held", served)
+	}
+}

@@ -1,0 +1,89 @@
+package renderer
+
+import (
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// job is a request on its way through the service. It is held by one goroutine at a time: the subscription's, the pool's, a worker's.
+type job struct {
+	ref      page.Ref
+	subject  string
+	reply    string // the subject that is waited on
+	request  string // the id that the visitor, the logs and the reply share
+	endpoint *endpoint
+	arrived  time.Time
+	deadline time.Time // when the answer is worthless, by this machine's clock
+	taken    time.Time // by a worker; zero before
+	timing   wire.Timing
+	queued   bool // given to the pool
+	answered bool
+}
+
+// joins reports whether a worker that takes j can answer other with it: when it is the same page, or when one query reads both.
+func (j *job) joins(other *job) bool {
+	return j.ref == other.ref || batched(j.ref.Kind()) && j.ref.Kind() == other.ref.Kind()
+}
+
+// batched reports whether several pages of a kind are read by one query, see [Service.draft]. It is so for the most asked for.
+func batched(kind page.Kind) bool { return kind == page.KindUser }
+
+// receive judges a request and hands it to the pool. It runs in its subscription's goroutine, one request at a time, and waits for
+// nothing.
+func (s *Service) receive(e *endpoint, msg *nats.Msg) {
+	if msg.Reply == "" {
+		return // published, not requested: nobody would read the answer
+	}
+	now := time.Now()
+	j := &job{
+		subject:  msg.Subject,
+		reply:    msg.Reply,
+		request:  msg.Header.Get(wire.HeaderRequest),
+		endpoint: e,
+		arrived:  now,
+	}
+	if j.request == "" {
+		j.request = rand.Text()[:12] // asked by hand: the reply and the log share an id all the same
+	}
+	var err error
+	if j.ref, err = page.ParseSubject(msg.Subject); err != nil {
+		s.refuse(j, fmt.Errorf("%w: %w", wire.ErrBadRequest, err))
+		return
+	}
+	if j.deadline, err = s.deadline(j.ref, msg.Header.Get(wire.HeaderDeadline), now); err != nil {
+		s.refuse(j, err)
+		return
+	}
+	if !j.deadline.After(now) {
+		s.refuse(j, wire.ErrExpired)
+		return
+	}
+	j.queued = true
+	e.stats.enqueued()
+	if excess := e.pool.put(j); excess != nil {
+		s.refuse(excess, wire.ErrBusy)
+	}
+}
+
+// deadline turns the header's moment, which is in cluster time, into one of this machine's clock: a page's usual time from now when there
+// is no header, and never later than that, so that no request can hold a worker longer than the design allows.
+func (s *Service) deadline(ref page.Ref, header string, now time.Time) (time.Time, error) {
+	latest := now.Add(wire.Deadline(ref))
+	if header == "" {
+		return latest, nil
+	}
+	at, ok := wire.ParseTime(header)
+	if !ok {
+		return latest, fmt.Errorf("%w: %s is no time: %.40q", wire.ErrBadRequest, wire.HeaderDeadline, header)
+	}
+	if left := at.Sub(now.Add(s.clock.Offset())); left < latest.Sub(now) {
+		return now.Add(left), nil
+	}
+	return latest, nil
+}

@@ -1,0 +1,228 @@
+package renderer
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// follow hears what the stream of changes is given, from now on.
+func follow(t testing.TB, st *site, subject string) <-chan *nats.Msg {
+	t.Helper()
+	heard := make(chan *nats.Msg, 1000)
+	if _, err := st.nc.ChanSubscribe(subject, heard); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return heard
+}
+
+// announced waits for a change of scope with a version above after, and returns it.
+func announced(t testing.TB, heard <-chan *nats.Msg, scope string, after int64, limit time.Duration) wire.Change {
+	t.Helper()
+	timeout := time.After(limit)
+	for {
+		select {
+		case m := <-heard:
+			changes, err := wire.DecodeChanges(m.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range changes {
+				if c.Scope == scope && c.Version > after {
+					return c
+				}
+			}
+		case <-timeout:
+			t.Fatalf("%s was not announced within %s", scope, limit)
+		}
+	}
+}
+
+func (st *site) retitle(t testing.TB, title string) {
+	t.Helper()
+	if _, err := st.pool.Exec(t.Context(), `UPDATE photos SET title = $1 WHERE id = 100`, title); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// quiet waits until the relay has nothing more to say, such as about the rows the site began with.
+func (st *site) quiet(t testing.TB) {
+	t.Helper()
+	eventually(t, 10*time.Second, func() error {
+		var waiting int
+		if err := st.pool.QueryRow(t.Context(), `SELECT count(*) FROM outbox`).Scan(&waiting); err != nil || waiting > 0 {
+			return fmt.Errorf("%d changes wait, %w", waiting, err)
+		}
+		return nil
+	})
+}
+
+func TestChangesReachTheStream(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	s := st.start(t, nil)
+	st.quiet(t)
+	heard := follow(t, st, wire.SubjectBatch)
+	before := scopesOf(st.get(t, page.User("ansel")))["user.ansel"]
+
+	st.retitle(t, "by hand, in psql")
+	c := announced(t, heard, "user.ansel", before, time.Second)
+	if now := scopesOf(st.get(t, page.User("ansel")))["user.ansel"]; now != c.Version || c.Gone {
+		t.Errorf("announced %+v, the page has version %d", c, now)
+	}
+	begun := time.Now()
+	st.retitle(t, "by this process, which says so")
+	s.Wake()
+	announced(t, heard, "user.ansel", c.Version, time.Second)
+	t.Logf("commit to subscriber after a wake: %s", time.Since(begun))
+
+	if _, err := st.pool.Exec(t.Context(), `UPDATE photos SET private = true WHERE id = 99`); err != nil {
+		t.Fatal(err)
+	}
+	if c := announced(t, heard, "photo.99", 0, time.Second); !c.Gone {
+		t.Errorf("a photo that became private was announced as %+v, want gone", c)
+	}
+	st.quiet(t) // acknowledged, hence deleted
+
+	js, err := jetstream.New(st.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), wire.StreamChanges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := stream.GetLastMsgForSubject(t.Context(), wire.SubjectBatch)
+	if err != nil || last.Header.Get(jetstream.MsgIDHeader) != "" {
+		t.Errorf("the stream's last batch: %v, %v; want no %s", last, err, jetstream.MsgIDHeader)
+	}
+}
+
+// TestOneRelayOfAll: of several services one relays and ticks, and another takes over when it goes.
+func TestOneRelayOfAll(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	services := []*Service{st.start(t, nil), st.start(t, nil), st.start(t, nil)}
+	st.quiet(t)
+	active := func() (is *Service, n int) {
+		for _, s := range services {
+			if s.relay.active.Load() {
+				is, n = s, n+1
+			}
+		}
+		return is, n
+	}
+	eventually(t, 5*time.Second, func() error {
+		if _, n := active(); n != 1 {
+			return fmt.Errorf("%d relays are active", n)
+		}
+		return nil
+	})
+	ticks := follow(t, st, wire.SubjectTick)
+	var heard []wire.Tick
+	for begun := time.Now(); time.Since(begun) < 2200*time.Millisecond; {
+		select {
+		case m := <-ticks:
+			tick, err := wire.DecodeTick(m.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			heard = append(heard, tick)
+		case <-time.After(2200*time.Millisecond - time.Since(begun)):
+		}
+	}
+	if len(heard) < 2 || len(heard) > 3 {
+		t.Errorf("%d ticks in 2.2 s, want one a second", len(heard))
+	}
+	for _, tick := range heard {
+		if tick.Lag != 0 || time.Since(tick.Time).Abs() > time.Minute {
+			t.Errorf("tick %+v", tick)
+		}
+	}
+	first, _ := active()
+	batches := follow(t, st, wire.SubjectBatch)
+	begun := time.Now()
+	first.Stop()
+	st.retitle(t, "after the active one has gone")
+	announced(t, batches, "user.ansel", 0, 2*time.Second)
+	t.Logf("from stop to the next relay's first batch: %s", time.Since(begun))
+	eventually(t, 3*time.Second, func() error {
+		if second, n := active(); n != 1 || second == first {
+			return fmt.Errorf("%d relays are active, or still the one that stopped", n)
+		}
+		return nil
+	})
+}
+
+func TestRelayOutlivesItsConnection(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	st.start(t, nil)
+	st.start(t, nil)
+	st.quiet(t)
+	heard := follow(t, st, wire.SubjectBatch)
+	for i := range 3 {
+		// Every connection but the one that says so: the relay's, wherever it is, and those that pages are read with.
+		st.persist(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		begun := time.Now()
+		st.persist(t, fmt.Sprintf(`UPDATE photos SET title = 'round %d' WHERE id = 100`, i))
+		announced(t, heard, "user.ansel", 0, 2*time.Second)
+		t.Logf("from the end of all connections to the next batch: %s", time.Since(begun))
+	}
+}
+
+// persist executes sql, again if the pool gave a connection that had just been ended.
+func (st *site) persist(t testing.TB, sql string) {
+	t.Helper()
+	eventually(t, 5*time.Second, func() error {
+		_, err := st.pool.Exec(t.Context(), sql)
+		return err
+	})
+}
+
+func TestRelayOutlivesNATS(t *testing.T) {
+	t.Parallel()
+	server := testenv.NATSServer(t)
+	st := newSiteOn(t, server.URL(), testenv.Database(t))
+	st.start(t, nil)
+	st.quiet(t)
+	server.Stop()
+	st.retitle(t, "while the bus is away")
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	st.quiet(t)
+	t.Logf("from the server's return to an empty outbox: %s", time.Since(begun))
+	js, err := jetstream.New(st.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last *jetstream.RawStreamMsg
+	eventually(t, 10*time.Second, func() error {
+		stream, err := js.Stream(t.Context(), wire.StreamChanges)
+		if err != nil {
+			return err
+		}
+		last, err = stream.GetLastMsgForSubject(t.Context(), wire.SubjectBatch)
+		return err
+	})
+	changes, err := wire.DecodeChanges(last.Data)
+	if err != nil || len(changes) != 1 || changes[0].Scope != "user.ansel" {
+		t.Errorf("the last batch after the restart says %v, %v", changes, err)
+	}
+	eventually(t, 10*time.Second, func() error { // pages too
+		_, err := st.nc.Request("page.user.ansel", nil, time.Second)
+		return err
+	})
+}

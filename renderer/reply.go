@@ -1,0 +1,113 @@
+package renderer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// deliver sends the envelope of reply to the requests of g, all for the same page.
+func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
+	envelope := reply.Encode()
+	for _, j := range g {
+		j.timing.SQL, j.timing.Render = timing.SQL, timing.Render
+		err := s.send(j, &nats.Msg{
+			Subject: j.reply,
+			Data:    envelope,
+			Header:  nats.Header{wire.HeaderTiming: {j.timing.String()}},
+		})
+		switch {
+		case errors.Is(err, nats.ErrMaxPayload):
+			s.fail([]*job{j}, fmt.Errorf("%w: an envelope of %d bytes, the bus takes %d", wire.ErrTooLarge, len(envelope), s.nc.MaxPayload()))
+		case err != nil:
+			s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
+		default:
+			s.finished(j, reply.Status)
+		}
+	}
+}
+
+// send publishes a reply to j. It is refused, with nats.ErrMaxPayload, before anything is sent when it is larger than the bus takes.
+func (s *Service) send(j *job, msg *nats.Msg) error {
+	msg.Header.Set(wire.HeaderWorker, s.id)
+	msg.Header.Set(wire.HeaderRequest, j.request)
+	return s.nc.PublishMsg(msg)
+}
+
+// finished accounts for a request that was answered with an envelope of this status.
+func (s *Service) finished(j *job, status int) {
+	j.answered = true
+	now := time.Now()
+	whole := now.Sub(j.arrived)
+	j.endpoint.stats.answered(now, whole, j.timing.Queue, "")
+	code := "ok"
+	if status >= 400 && j.ref.Kind() != page.KindError {
+		code = wire.Code(wire.ErrNotFound)
+	}
+	s.metrics.observe(j.endpoint.kind, code, whole)
+	level := slog.LevelDebug
+	if whole > s.cfg.SlowAfter {
+		level = slog.LevelWarn
+	}
+	if !s.log.Enabled(context.Background(), level) {
+		return
+	}
+	s.log.LogAttrs(context.Background(), level, "answered",
+		slog.String("request", j.request), slog.String("subject", j.subject), slog.Int("status", status), slog.Duration("took", whole),
+		slog.Duration("queue", j.timing.Queue), slog.Duration("sql", j.timing.SQL), slog.Duration("render", j.timing.Render))
+}
+
+// fail answers the requests of g, which a worker holds, with err.
+func (s *Service) fail(g []*job, err error) {
+	for _, j := range g {
+		now := time.Now()
+		code := wire.Code(err)
+		j.endpoint.stats.answered(now, now.Sub(j.arrived), j.timing.Queue, code)
+		s.sayNo(j, code, err)
+	}
+}
+
+// refuse answers a request that no worker took with err.
+func (s *Service) refuse(j *job, err error) {
+	code := wire.Code(err)
+	j.endpoint.stats.refused(code, j.queued)
+	s.sayNo(j, code, err)
+}
+
+func (s *Service) sayNo(j *job, code string, err error) {
+	j.answered = true
+	s.metrics.observe(j.endpoint.kind, code, time.Since(j.arrived))
+	if isPanic(err) {
+		s.metrics.panics.Inc()
+	}
+	attrs := []slog.Attr{
+		slog.String("request", j.request), slog.String("subject", j.subject), slog.String("code", code),
+		slog.Duration("took", time.Since(j.arrived)), slog.Any("error", err),
+	}
+	if stack := stackOf(err); stack != "" {
+		attrs = append(attrs, slog.String("stack", stack))
+	}
+	s.log.LogAttrs(context.Background(), s.level(code), "not answered", attrs...)
+	if err := s.send(j, wire.ErrorMsg(j.reply, err)); err != nil {
+		s.log.Warn("send an error", "request", j.request, "subject", j.subject, "error", err)
+	}
+}
+
+// level keeps an overload from drowning the log: of busy and expired requests one a second is a warning. All are in the statistics.
+func (s *Service) level(code string) slog.Level {
+	if code != wire.Code(wire.ErrBusy) && code != wire.Code(wire.ErrExpired) {
+		return slog.LevelWarn
+	}
+	now, last := time.Now().Unix(), s.warned.Load()
+	if now != last && s.warned.CompareAndSwap(last, now) {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}

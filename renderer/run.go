@@ -1,0 +1,138 @@
+package renderer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/wire"
+)
+
+// Run serves until ctx ends or Stop is called, and then returns nil once everything is finished in this order: it leaves the queue group,
+// answers what had reached it by then, ends the relay, and is deaf to questions about it. That takes no longer than Config.StopTimeout;
+// work that is not done by then is cut off, and an error says so. Before anything it waits, as long as it takes, for the bus and for
+// Postgres' first answer: a renderer that cannot read takes no requests away from those that can. It may be called once.
+func (s *Service) Run(ctx context.Context) error {
+	if !s.begun.CompareAndSwap(false, true) {
+		return errors.New("renderer: Run was called before")
+	}
+	defer close(s.ended)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.stopped, cancel)()
+
+	held, drop := context.WithCancel(context.WithoutCancel(ctx))
+	defer drop()
+	s.held = held
+	if !s.waitForBus(ctx) || !s.setClock(ctx) {
+		return nil
+	}
+	s.pages.start()
+	s.images.start()
+	var relay sync.WaitGroup
+	relay.Go(func() { s.relay.run(ctx, held) })
+
+	err := s.open()
+	if err == nil {
+		s.serving.Store(true)
+		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "picture_workers", s.cfg.PictureWorkers)
+		<-ctx.Done()
+	}
+	cancel()
+	return errors.Join(err, s.shut(drop, &relay))
+}
+
+// Stop ends Run and waits until it has returned. It is safe to call twice, from several goroutines, and before Run.
+func (s *Service) Stop() {
+	s.stop()
+	if s.begun.Load() {
+		<-s.ended
+	}
+}
+
+// waitForBus waits for the server, which says how large a message may be; false when ctx ended before.
+func (s *Service) waitForBus(ctx context.Context) bool {
+	for !s.nc.IsConnected() {
+		if s.nc.IsClosed() || !sleep(ctx, 20*time.Millisecond) {
+			return ctx.Err() == nil // what is closed fails in open, and says so
+		}
+	}
+	return true
+}
+
+// setClock waits for Postgres and takes its time over; false when ctx ended before.
+func (s *Service) setClock(ctx context.Context) bool {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		ask, cancel := context.WithTimeout(ctx, s.cfg.ReadTimeout)
+		now, err := s.store.Now(ask)
+		cancel()
+		if err == nil {
+			s.clock.Observe(wire.Tick{Time: now}, time.Now())
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		s.log.Warn("waiting for Postgres", "error", err)
+		if !sleep(ctx, pause) {
+			return false
+		}
+	}
+}
+
+// open subscribes to everything, and returns when the server knows.
+func (s *Service) open() error {
+	if err := s.talk.add(s.nc.Subscribe(wire.SubjectTick, s.hearTick)); err != nil {
+		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectTick, err)
+	}
+	for _, subscribe := range [...]func() error{s.join, s.offerAssets, s.announce, s.nc.Flush} {
+		if err := subscribe(); err != nil {
+			return fmt.Errorf("renderer: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *Service) hearTick(m *nats.Msg) {
+	tick, err := wire.DecodeTick(m.Data)
+	if err != nil {
+		s.log.Warn("tick", "error", err)
+		return
+	}
+	s.clock.Observe(tick, time.Now())
+	s.relay.hearTick(m.Header.Get(wire.HeaderWorker))
+}
+
+// shut ends what open and Run began, in Run's order.
+func (s *Service) shut(drop context.CancelFunc, relay *sync.WaitGroup) error {
+	s.serving.Store(false)
+	s.log.Info("leaving the queue group")
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.StopTimeout)
+	defer cancel()
+	var errs []error
+	note := func(step string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("renderer: stop: %s: %w", step, err))
+		}
+	}
+	note("leave the queue group", s.work.drain(ctx))
+	s.pages.close()
+	s.images.close()
+	note("finish pages", waitFor(ctx, &s.pages.running))
+	note("finish pictures", waitFor(ctx, &s.images.running))
+	note("end the relay", waitFor(ctx, relay))
+	drop() // whoever is still at it is cut off now
+	s.pages.running.Wait()
+	s.images.running.Wait()
+	relay.Wait()
+	note("end questions", s.talk.drain(ctx))
+	if err := s.nc.FlushWithContext(ctx); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		note("send the last replies", err)
+	}
+	s.log.Info("stopped")
+	return errors.Join(errs...)
+}

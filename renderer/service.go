@@ -1,0 +1,205 @@
+package renderer
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/wire"
+	"flickrkillr/templates"
+)
+
+// Config says what a Service works with. NATS, Pool and Pictures are needed; the zero values of the rest work.
+type Config struct {
+	NATS     *nats.Conn
+	Pool     *pgxpool.Pool // of PageWorkers + 2 connections: the relay has its own
+	Pictures pictures.Store
+	Assets   *templates.Assets    // nil: those embedded in the program
+	Logger   *slog.Logger         // nil: silent
+	Registry *prometheus.Registry // nil: the metrics go nowhere
+	Version  string               // of the micro service, as semver; "": 0.0.0
+	BaseURL  string               // where the site is reached, such as "https://photos.example"; "" when not known
+
+	PageWorkers    int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
+	PictureWorkers int // pictures made at once, each holding a decoded original; 0: one for every two processors
+	QueueFactor    int // requests that wait, for each worker; 0: 8
+
+	ReadTimeout time.Duration // after which the database counts as unreachable, with all second tries; 0: 1.5 s
+	StopTimeout time.Duration // in which the work that is held must be finished; 0: 15 s
+	SlowAfter   time.Duration // from which an answer is logged as a warning; 0: 1 s
+	RelayPoll   time.Duration // how often the relay looks for changes that nobody announced; 0: 50 ms
+}
+
+// Defaults of Config.
+const (
+	defaultQueueFactor = 8
+	defaultReadTimeout = 1500 * time.Millisecond
+	defaultStopTimeout = 15 * time.Second
+	defaultSlowAfter   = time.Second
+	defaultRelayPoll   = 50 * time.Millisecond
+)
+
+const (
+	// maxBatch bounds what one query reads and one turn of a worker renders.
+	maxBatch = 32
+	// minPictureQueue lets four visitors open a page of 48 pictures at the same moment, however few workers there are: browsers ask for
+	// all of them at once, and a picture may take 10 s.
+	minPictureQueue = 4 * 48
+)
+
+// Service is one renderer. Make it with New.
+type Service struct {
+	cfg      Config
+	nc       *nats.Conn
+	store    *store.Store
+	pictures pictures.Store
+	site     templates.Site
+	log      *slog.Logger
+	metrics  *metrics
+
+	id       string // among all services, as `nats micro ls` shows it
+	metadata map[string]string
+	started  time.Time
+	clock    wire.Clock
+
+	pages, images *pool
+	endpoints     []*endpoint
+	relay         *relay
+	work          subscriptions // in the queue group
+	talk          subscriptions // about the service
+	buffers       sync.Pool     // of *bytes.Buffer
+	warned        atomic.Int64  // the second of the last warning about busy or expired requests
+
+	held    context.Context // that of the work at hand; it outlives Run's, so that stopping finishes what is held
+	serving atomic.Bool
+	stop    context.CancelFunc
+	stopped context.Context
+	begun   atomic.Bool
+	ended   chan struct{} // closed when Run returns
+}
+
+// New makes a Service. It opens nothing and asks nobody: that is Run's.
+func New(cfg Config) (*Service, error) {
+	if cfg.NATS == nil || cfg.Pool == nil || cfg.Pictures == nil {
+		return nil, errors.New("renderer: Config needs NATS, Pool and Pictures")
+	}
+	if cfg.Assets == nil {
+		var err error
+		if cfg.Assets, err = templates.LoadAssets(); err != nil {
+			return nil, fmt.Errorf("renderer: %w", err)
+		}
+	}
+	cfg.fillDefaults()
+	metrics, err := newMetrics(cfg.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("renderer: %w", err)
+	}
+	s := &Service{
+		cfg:      cfg,
+		nc:       cfg.NATS,
+		store:    store.New(cfg.Pool),
+		pictures: cfg.Pictures,
+		site:     templates.Site{Assets: cfg.Assets, Base: cfg.BaseURL},
+		metrics:  metrics,
+		id:       nuid.Next(),
+		started:  time.Now(),
+		buffers:  sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
+		ended:    make(chan struct{}),
+	}
+	s.log = cfg.Logger.With("renderer", s.id)
+	s.metadata = cfg.metadata()
+	s.stopped, s.stop = context.WithCancel(context.Background())
+	queued := func(name string) func(int) {
+		gauge := metrics.queued.WithLabelValues(name)
+		return func(delta int) { gauge.Add(float64(delta)) }
+	}
+	s.pages = newPool("pages", cfg.PageWorkers, cfg.QueueFactor*cfg.PageWorkers, maxBatch, queued("pages"), s.guarded(s.answerPages))
+	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue), maxBatch,
+		queued("pictures"), s.guarded(s.answerImages))
+	s.endpoints = endpoints(s.pages, s.images)
+	if s.relay, err = newRelay(s); err != nil {
+		return nil, fmt.Errorf("renderer: %w", err)
+	}
+	return s, nil
+}
+
+func (c *Config) fillDefaults() {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	processors := runtime.GOMAXPROCS(0)
+	spare := int(c.Pool.Config().MaxConns) - 2
+	c.PageWorkers = cmp.Or(c.PageWorkers, max(1, min(max(4, 2*processors), spare)))
+	c.PictureWorkers = cmp.Or(c.PictureWorkers, max(1, processors/2))
+	c.QueueFactor = cmp.Or(c.QueueFactor, defaultQueueFactor)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, defaultReadTimeout)
+	c.StopTimeout = cmp.Or(c.StopTimeout, defaultStopTimeout)
+	c.SlowAfter = cmp.Or(c.SlowAfter, defaultSlowAfter)
+	c.RelayPoll = cmp.Or(c.RelayPoll, defaultRelayPoll)
+	c.Version = cmp.Or(c.Version, "0.0.0")
+}
+
+// metadata tells the instances in `nats micro info renderer` apart.
+func (c *Config) metadata() map[string]string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return map[string]string{
+		"host":            host,
+		"pid":             strconv.Itoa(os.Getpid()),
+		"page_workers":    strconv.Itoa(c.PageWorkers),
+		"picture_workers": strconv.Itoa(c.PictureWorkers),
+	}
+}
+
+// guarded makes sure that a worker survives its turn and that every request has its reply.
+func (s *Service) guarded(turn func([]*job)) func([]*job) {
+	return func(jobs []*job) {
+		err := contained(func() error {
+			turn(jobs)
+			return nil
+		})
+		for _, j := range jobs {
+			if !j.answered {
+				s.fail([]*job{j}, cmp.Or(err, wire.ErrInternal))
+			}
+		}
+	}
+}
+
+// ID names the service among all, in replies (wire.HeaderWorker), logs and `nats micro ls`.
+func (s *Service) ID() string { return s.id }
+
+// Ready is nil while the service is in the queue group, the bus is there and Postgres has answered lately.
+func (s *Service) Ready() error {
+	switch {
+	case !s.serving.Load():
+		return errors.New("renderer: not in the queue group")
+	case !s.nc.IsConnected():
+		return errors.New("renderer: the bus is away")
+	}
+	if silent := time.Since(s.relay.heard()); silent > 3*time.Second {
+		return fmt.Errorf("renderer: Postgres has not answered for %s", silent.Round(time.Second))
+	}
+	return nil
+}
+
+// Wake makes the relay look at once for what this process has just committed.
+func (s *Service) Wake() { s.relay.wake() }

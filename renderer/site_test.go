@@ -1,0 +1,211 @@
+package renderer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/andybalholm/cascadia"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"golang.org/x/net/html"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// site is a bus, a database with a few rows, a picture and an asker. Services are started by the tests.
+type site struct {
+	url      string
+	nc       *nats.Conn // the asker's
+	pool     *pgxpool.Pool
+	pictures pictures.Store
+	image    pictures.Image
+}
+
+// Photos 1 to 100 are ansel's, of which 50 is private, and 101 to 103 are dorothea's; newcomer has none. Ansel's photos 1 to 60 but 50
+// are in album 1, at ten times their id; the odd ones have the tag "blue hour".
+const rows = `
+	INSERT INTO users (id, name, display_name, bio) OVERRIDING SYSTEM VALUE VALUES
+		(1, 'ansel', 'Ansel <Adams>', 'Mountains & moons'), (2, 'dorothea', 'Dorothea', ''), (3, 'newcomer', 'New Comer', '');
+	INSERT INTO images (id, width, height, color, bytes) VALUES ('%[1]s', %[2]d, %[3]d, %[4]d, %[5]d);
+	INSERT INTO photos (id, user_id, image_id, width, height, color, title, description, faves, private, camera, posted_at)
+		OVERRIDING SYSTEM VALUE
+		SELECT n, CASE WHEN n <= 100 THEN 1 ELSE 2 END, '%[1]s', %[2]d, %[3]d, %[4]d, 'Moonrise ' || n, 'Seen from the road <b>' || n, n %% 7,
+			n = 50, 'Graflex', timestamptz '2026-01-01 12:00Z' + n * interval '1 day'
+		FROM generate_series(1, 103) AS n;
+	INSERT INTO tags (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'blue hour'), (2, 'unused');
+	INSERT INTO photo_tags (photo_id, tag_id) SELECT n, 1 FROM generate_series(1, 103, 2) AS n;
+	INSERT INTO albums (id, user_id, title, description) OVERRIDING SYSTEM VALUE VALUES (1, 1, 'Yosemite', 'The valley');
+	INSERT INTO album_photos (album_id, photo_id, user_id, position) SELECT 1, n, 1, n * 10 FROM generate_series(1, 60) AS n;`
+
+func newSite(t testing.TB) *site {
+	t.Helper()
+	return newSiteOn(t, testenv.NATS(t), testenv.Database(t))
+}
+
+func newSiteOn(t testing.TB, url string, pool *pgxpool.Pool) *site {
+	t.Helper()
+	dir, err := pictures.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dir.Close() })
+	im, err := pictures.Ingest(t.Context(), dir, bytes.NewReader(landscape(t, 900, 600)), pictures.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Exec(t.Context(), fmt.Sprintf(rows, im.ID, im.Width, im.Height, im.Color, im.Bytes)); err != nil {
+		t.Fatal(err)
+	}
+	return &site{url: url, nc: testenv.Connect(t, url), pool: pool, pictures: dir, image: im}
+}
+
+func landscape(t testing.TB, width, height int) []byte {
+	t.Helper()
+	im := image.NewRGBA(image.Rect(0, 0, width, height))
+	for y := range height {
+		for x := range width {
+			im.Set(x, y, color.RGBA{byte(x), byte(y), 120, 255})
+		}
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, im, nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// start runs a service on a connection of its own until the test ends; change may be nil. It returns once the service is ready.
+func (st *site) start(t testing.TB, change func(*Config)) *Service {
+	t.Helper()
+	s := st.service(t, change)
+	run(t, s)
+	return s
+}
+
+// service makes a service that is not running yet.
+func (st *site) service(t testing.TB, change func(*Config)) *Service {
+	t.Helper()
+	cfg := Config{NATS: testenv.Connect(t, st.url), Pool: st.pool, Pictures: st.pictures, Version: "1.2.3", Logger: slog.New(logged{t})}
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// run runs s until the test ends, and returns once it is ready.
+func run(t testing.TB, s *Service) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- s.Run(context.WithoutCancel(t.Context())) }()
+	t.Cleanup(func() {
+		s.Stop()
+		if err := <-done; err != nil {
+			t.Error("Run:", err)
+		}
+	})
+	eventually(t, 10*time.Second, func() error { return s.Ready() })
+}
+
+// eventually asks again until check is content, for at most limit.
+func eventually(t testing.TB, limit time.Duration, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %v", limit, err)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// request asks as `nats req` does: no header, no data.
+func (st *site) request(t testing.TB, subject string) *nats.Msg {
+	t.Helper()
+	msg, err := st.nc.Request(subject, nil, 10*time.Second)
+	if err != nil {
+		t.Fatalf("request %s: %v", subject, err)
+	}
+	return msg
+}
+
+// get asks for an envelope.
+func (st *site) get(t testing.TB, ref page.Ref) *wire.Reply {
+	t.Helper()
+	msg := st.request(t, ref.Subject())
+	if err := wire.ErrorOf(msg); err != nil {
+		t.Fatalf("%s: %v", ref, err)
+	}
+	reply, err := wire.DecodeReply(msg.Data)
+	if err != nil {
+		t.Fatalf("%s: %v", ref, err)
+	}
+	return reply
+}
+
+// scopesOf gives the version of each scope that a reply depends on.
+func scopesOf(r *wire.Reply) map[string]int64 {
+	all := map[string]int64{}
+	for _, d := range r.Depends {
+		all[d.Scope] = d.Version
+	}
+	return all
+}
+
+// texts gives the text of each element that selector finds in a reply's body.
+func texts(t testing.TB, r *wire.Reply, selector string) []string {
+	t.Helper()
+	root, err := html.Parse(bytes.NewReader(r.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, n := range cascadia.QueryAll(root, cascadia.MustCompile(selector)) {
+		var b strings.Builder
+		for d := range n.Descendants() {
+			if d.Type == html.TextNode {
+				b.WriteString(d.Data)
+			}
+		}
+		all = append(all, strings.Join(strings.Fields(b.String()), " "))
+	}
+	return all
+}
+
+// logged writes the log of a service to its test's.
+type logged struct{ t testing.TB }
+
+func (l logged) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (l logged) WithAttrs([]slog.Attr) slog.Handler               { return l }
+func (l logged) WithGroup(string) slog.Handler                    { return l }
+func (l logged) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key != "stack" {
+			fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
+		}
+		return true
+	})
+	l.t.Logf("%s %s%s", r.Level, r.Message, b.String())
+	return nil
+}

@@ -1,0 +1,75 @@
+package renderer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// subscriptions are ended together, without losing what they have received.
+type subscriptions struct {
+	all []*nats.Subscription
+}
+
+// add takes over a subscription that has just been made, with the error of making it.
+func (s *subscriptions) add(sub *nats.Subscription, err error) error {
+	if err != nil {
+		return err
+	}
+	s.all = append(s.all, sub)
+	return sub.SetPendingLimits(pendingMessages, pendingBytes)
+}
+
+// drain tells the server to send no more, and returns when the handlers of all that was sent have run. (nats.go's Drain returns before,
+// and a subscription's end is heard of by its closed handler alone.) An error means that ctx ended first, or the connection is closed.
+func (s *subscriptions) drain(ctx context.Context) error {
+	var open sync.WaitGroup
+	var errs []error
+	for _, sub := range s.all {
+		open.Add(1)
+		closed := sync.OnceFunc(open.Done) // a connection that is lost just now may close it while Drain fails
+		sub.SetClosedHandler(func(string) { closed() })
+		if err := sub.Drain(); err != nil {
+			closed()
+			if !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+				errs = append(errs, fmt.Errorf("drain %s: %w", sub.Subject, err))
+			}
+		}
+	}
+	s.all = nil
+	if err := waitFor(ctx, &open); err != nil {
+		errs = append(errs, fmt.Errorf("drain: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// waitFor waits for group, though not longer than ctx. What it then leaves behind ends with the group.
+func waitFor(ctx context.Context, group *sync.WaitGroup) error {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// sleep waits for d; false when ctx ended before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,55 @@
+package renderer
+
+import (
+	"context"
+	"net/http"
+
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+	"flickrkillr/templates"
+)
+
+// users reads pages of users, however many, with one query.
+func (s *Service) users(ctx context.Context, refs []page.Ref) ([]*draft, error) {
+	queries := make([]store.UserQuery, len(refs))
+	for i, ref := range refs {
+		queries[i].Name = ref.Name()
+		queries[i].Before, queries[i].After = ref.Position()
+	}
+	pages, err := s.store.Users(ctx, queries)
+	if err != nil {
+		return nil, err
+	}
+	drafts := make([]*draft, len(refs))
+	for i, ref := range refs {
+		drafts[i] = s.user(ref, &pages[i])
+	}
+	return drafts, nil
+}
+
+func (s *Service) user(ref page.Ref, rows *store.UserPage) *draft {
+	if rows.User == nil {
+		return s.missing(&rows.Snapshot, wire.PageAge)
+	}
+	view := templates.UserPage{
+		Site:       s.site,
+		Self:       ref,
+		User:       person(rows.User.Owner),
+		Bio:        rows.User.Bio,
+		Joined:     rows.User.CreatedAt.UTC(),
+		PhotoCount: int(rows.User.PhotoCount),
+		Photos:     cards(rows.Photos),
+	}
+	for _, c := range rows.Covers {
+		view.Albums = append(view.Albums, templates.AlbumCard{
+			Album: page.Album(c.ID), Title: c.Title, Count: int(c.PhotoCount), Cover: picture(c.Picture),
+		})
+	}
+	view.Newer, view.Older = neighbours(ref, rows.Listing)
+	d := shown(&rows.Snapshot, wire.PageAge, templates.User(view))
+	if beyond(ref, len(view.Photos)) {
+		d.status = http.StatusNotFound
+	}
+	return d
+}
