@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/seed"
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/migrations"
+)
+
+// databaseFlag is for commands that need the database and nothing else.
+type databaseFlag struct {
+	Postgres string `env:"DATABASE_URL" placeholder:"URL" help:"The database. Default: what 'up' wrote into stack.env."`
+}
+
+func (f *databaseFlag) findDatabase(data string) error {
+	at := services{Postgres: f.Postgres}
+	if err := at.fill(data); err != nil {
+		return err
+	}
+	f.Postgres = at.Postgres
+	return nil
+}
+
+type migrateCommand struct {
+	databaseFlag
+}
+
+func (c *migrateCommand) Run(s *session) error {
+	if err := c.findDatabase(s.data); err != nil {
+		return err
+	}
+	return withPool(s.ctx, c.Postgres, func(pool *pgxpool.Pool) error { return migrations.Up(s.ctx, pool) })
+}
+
+// seedSize says how much demonstration data there is to be.
+type seedSize struct {
+	Users  int    `default:"100000" placeholder:"N" help:"Users of the demonstration data; 0: none, and no photos."`
+	Photos int    `default:"1000000" placeholder:"N" help:"Photos of the demonstration data."`
+	Seed   uint64 `default:"1" placeholder:"N" help:"Number that the demonstration data is drawn from: the same number gives the same data."`
+}
+
+type seedCommand struct {
+	databaseFlag
+	seedSize
+	Pictures string `type:"path" placeholder:"DIR" help:"Where to put the originals of the pictures. Default: 'pictures' in the data directory."`
+}
+
+func (c *seedCommand) Run(s *session) error {
+	if err := c.findDatabase(s.data); err != nil {
+		return err
+	}
+	return withPool(s.ctx, c.Postgres, func(pool *pgxpool.Pool) error {
+		if err := migrations.Up(s.ctx, pool); err != nil {
+			return err
+		}
+		return s.seed(pool, c.Pictures, c.seedSize)
+	})
+}
+
+// prepareDatabase migrates, and seeds a database that nobody has signed up to yet.
+func (s *session) prepareDatabase(url, dir string, size seedSize) error {
+	return withPool(s.ctx, url, func(pool *pgxpool.Pool) error {
+		if err := migrations.Up(s.ctx, pool); err != nil {
+			return err
+		}
+		empty, err := seed.Empty(s.ctx, pool)
+		if err != nil || !empty || size.Users == 0 {
+			return err
+		}
+		return s.seed(pool, dir, size)
+	})
+}
+
+// seed fills an empty database, and the image store, in dir or in the data directory.
+func (s *session) seed(pool *pgxpool.Pool, dir string, size seedSize) (err error) {
+	if size.Users < 1 || size.Photos < 1 {
+		return errors.New("seed: at least one user and one photo are needed")
+	}
+	images, err := pictures.OpenDir(s.pictures(dir))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, images.Close()) }()
+	began := time.Now()
+	shown := newProgress(s.stderr, s.log)
+	err = seed.Run(s.ctx, seed.Config{Pool: pool, Pictures: images, Users: size.Users, Photos: size.Photos, Seed: size.Seed, Disk: s.pictures(dir), Progress: shown.report})
+	shown.end(err)
+	if err == nil {
+		s.log.Info("seeded", "users", size.Users, "photos", size.Photos, "took", time.Since(began).Round(time.Millisecond))
+	}
+	return err
+}
+
+// pictures is where the originals are: the folder that was named, or the one in the data directory.
+func (s *session) pictures(named string) string {
+	if named != "" {
+		return named
+	}
+	return filepath.Join(s.data, "pictures")
+}
+
+// withPool gives f a pool without the roles' time limits: migrations and seeding take as long as they take.
+func withPool(ctx context.Context, url string, f func(*pgxpool.Pool) error) error {
+	pool, err := pgxpool.New(ctx, url)
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	defer pool.Close()
+	return f(pool)
+}

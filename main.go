@@ -1,0 +1,130 @@
+// Command killr is Flickr Killr: a photo site whose edges ask a bus, and whichever renderer is free answers.
+//
+// This package is the command line and the wiring: it fills the roles' Configs, starts what it is asked to start, and stops it in
+// order. In flow flags, environment variables and signals; out flow an exit status, one line with the address, and logs. It is
+// the only place that knows every room; it holds no logic of the site itself.
+//
+//	main.go     the command tree, signals, the exit status
+//	up.go       the whole site on this machine
+//	roles.go    one role, in this process
+//	spawn.go    one role, as a process of its own
+//	database.go migrate and seed; progress.go shows how far it is
+//	group.go    things that run side by side and stop together
+//	log.go      logs for people and for machines
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"flickrkillr/ops/setup"
+)
+
+// version is what `nats micro ls` and `killr version` show; CHANGELOG.md says what it means.
+const version = "1.0.0"
+
+// commands is the whole command line. Every flag is an environment variable too: KILLR_ and its name, unless it says otherwise.
+type commands struct {
+	Data      string `default:".killr" type:"path" placeholder:"DIR" help:"Data directory: the database, the pictures, and stack.env, by which roles find what 'up' started."`
+	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged: debug, info, warn or error."`
+	LogFormat string `default:"auto" enum:"auto,pretty,text,json" help:"Form of the logs: pretty, text, json, or auto, which is pretty on a terminal and text elsewhere."`
+
+	Up        upCommand        `cmd:"" help:"Run the whole site on this machine: services, migrations, demonstration data, every role."`
+	Edge      edgeCommand      `cmd:"" help:"Run one edge: HTTP on one side, the bus on the other."`
+	Renderer  rendererCommand  `cmd:"" help:"Run one renderer: it joins the pool that makes pages from the database."`
+	Cachefill cachefillCommand `cmd:"" help:"Run one cachefill: it keeps what many people want in memcached."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version's schema."`
+	Seed      seedCommand      `cmd:"" help:"Fill an empty database with the demonstration data."`
+	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing when all is there."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
+}
+
+// session is what every command is given besides its own flags.
+type session struct {
+	ctx    context.Context // ends at the first Ctrl-C or SIGTERM
+	data   string          // the data directory
+	log    *slog.Logger
+	stdout io.Writer
+	stderr io.Writer
+	flags  []*kong.Flag // all, as parsed: roles started as processes are given the same
+}
+
+func main() {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		<-signals
+		cancel()
+		<-signals // whoever asks twice does not want to wait; our children end with us
+		os.Exit(130)
+	}()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main for tests: it parses, does what is asked and returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var cli commands
+	status := -1
+	parser, err := kong.New(&cli, kong.Name("killr"), kong.UsageOnError(), kong.DefaultEnvars("KILLR"),
+		kong.Description("A photo site: edges ask a bus, and whichever renderer is free answers. `killr up` runs all of it on this machine."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = code }))
+	if err != nil {
+		fmt.Fprintln(stderr, "killr:", err)
+		return 2
+	}
+	chosen, err := parser.Parse(args)
+	if status >= 0 { // --help
+		return status
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "killr: %v (killr --help tells more)\n", err)
+		return 2
+	}
+	log, err := newLogger(stderr, cli.LogLevel, cli.LogFormat)
+	if err != nil {
+		fmt.Fprintln(stderr, "killr:", err)
+		return 2
+	}
+	slog.SetDefault(log)
+	err = chosen.Run(&session{ctx: ctx, data: cli.Data, log: log, stdout: stdout, stderr: stderr, flags: chosen.Flags()})
+	if err == nil || (ctx.Err() != nil && errors.Is(err, context.Canceled)) { // told to stop, and stopped
+		return 0
+	}
+	fmt.Fprintln(stderr, "killr:", err)
+	return 1
+}
+
+type setupCommand struct {
+	Tests bool `default:"true" negatable:"" help:"Also install what only the tests need: Chromium and the NATS CLI."`
+}
+
+func (c *setupCommand) Run(s *session) error {
+	return setup.Run(s.ctx, setup.Config{Tests: c.Tests, Out: s.stdout})
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(s *session) error {
+	revision := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, v := range info.Settings {
+			if v.Key == "vcs.revision" {
+				revision = " " + v.Value
+			}
+		}
+	}
+	_, err := fmt.Fprintf(s.stdout, "killr %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}

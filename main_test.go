@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"flickrkillr/ops/testenv"
+)
+
+// asProgram is the environment variable that turns this test program into killr itself, for roles that are processes.
+const asProgram = "KILLR_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	if err := os.Setenv(asProgram, "1"); err != nil { // for what the tests start
+		panic(err)
+	}
+	testenv.Main(m)
+}
+
+// killr runs the program in this process.
+func killr(ctx context.Context, args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(ctx, args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
+	t.Parallel()
+	var cli commands
+	parser, err := kong.New(&cli, kong.Name("killr"), kong.DefaultEnvars("KILLR"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range append(parser.Model.Leaves(false), parser.Model.Node) {
+		for _, flag := range command.Flags {
+			if flag.Name == "help" {
+				continue
+			}
+			if flag.Help == "" {
+				t.Errorf("%s --%s has no help", command.Name, flag.Name)
+			}
+			if len(flag.Envs) == 0 {
+				t.Errorf("%s --%s is no environment variable", command.Name, flag.Name)
+			}
+		}
+		if command.Type == kong.CommandNode {
+			status, help, _ := killr(t.Context(), command.Name, "--help")
+			if status != 0 || !strings.Contains(help, command.Help[:20]) {
+				t.Errorf("%s --help: status %d\n%s", command.Name, status, help)
+			}
+		}
+	}
+}
+
+func TestMistakesOnTheCommandLine(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	nobody := t.TempDir()
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"--nonsense"}, 2, "unknown flag --nonsense"},
+		{[]string{"up", "--renderers", "many"}, 2, "--renderers"},
+		{[]string{"--log-level", "loud", "version"}, 2, "--log-level"},
+		{[]string{"up", "--edges", "0"}, 1, "at least one edge"},
+		{[]string{"up", "--addr", taken.Addr().String()}, 1, "choose another port with --addr"},
+		{[]string{"--data", nobody, "edge"}, 1, "run `killr up` first"},
+		{[]string{"--data", nobody, "renderer"}, 1, "run `killr up` first"},
+		{[]string{"--data", nobody, "renderer", "--nats", "nats://127.0.0.1:1"}, 1, "--postgres"},
+		{[]string{"--data", nobody, "cachefill", "--nats", "nats://127.0.0.1:1"}, 1, "--memcached"},
+		{[]string{"--data", nobody, "migrate"}, 1, "run `killr up` first"},
+		{[]string{"--data", nobody, "edge", "--nats", "nats://127.0.0.1:1", "--addr", "127.0.0.1:0", "--tls-cert", "x"}, 1, "needed together"},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			status, _, stderr := killr(ctx, c.args...)
+			if status != c.status || !strings.Contains(stderr, c.says) {
+				t.Errorf("status %d, said %q; want %d, and something with %q", status, stderr, c.status, c.says)
+			}
+		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	status, stdout, _ := killr(t.Context(), "version")
+	if status != 0 || !strings.HasPrefix(stdout, "killr "+version) {
+		t.Errorf("status %d, said %q", status, stdout)
+	}
+}
+
+func TestLogFormats(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[string]string{"json": `{"time":`, "text": "time=", "auto": "time=", "pretty": "INF hello"} {
+		var out bytes.Buffer
+		log, err := newLogger(&out, "info", format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Debug("not this")
+		log.Info("hello", "who", "you")
+		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "not this") {
+			t.Errorf("%s: %q", format, out.String())
+		}
+	}
+}
+
+func TestFlagsReachRolesInOtherProcesses(t *testing.T) {
+	t.Parallel()
+	var cli commands
+	parser, err := kong.New(&cli, kong.DefaultEnvars("KILLR"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := parser.Parse([]string{"--log-level", "debug", "up", "--page-workers", "7", "--edge-stop", "3s", "--processes"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(flagEnv(parsed.Flags()), " ")
+	for _, want := range []string{"KILLR_LOG_LEVEL=debug", "KILLR_PAGE_WORKERS=7", "KILLR_EDGE_STOP=3s", "KILLR_PROCESSES=true"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q has no %s", got, want)
+		}
+	}
+	if strings.Contains(got, "KILLR_PICTURE_WORKERS") {
+		t.Errorf("%q has a flag that was not given", got)
+	}
+}
+
+func TestGroup(t *testing.T) {
+	t.Parallel()
+	until := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+
+	t.Run("stops all, without an error", func(t *testing.T) {
+		t.Parallel()
+		var g group
+		g.add("one", until)
+		g.add("other", until)
+		if err := errors.Join(g.stop(), g.stop()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("says who ended by itself", func(t *testing.T) {
+		t.Parallel()
+		var g group
+		g.add("one", until)
+		g.add("other", func(context.Context) error { return nil })
+		<-g.failed()
+		if err := g.stop(); err == nil || !strings.Contains(err.Error(), "other ended by itself") {
+			t.Error(err)
+		}
+	})
+	t.Run("keeps errors of the stop", func(t *testing.T) {
+		t.Parallel()
+		var g group
+		cut := errors.New("requests cut")
+		g.add("one", func(ctx context.Context) error { <-ctx.Done(); return cut })
+		if err := g.stop(); !errors.Is(err, cut) {
+			t.Error(err)
+		}
+	})
+	t.Run("is ready when empty", func(t *testing.T) {
+		t.Parallel()
+		var g group
+		if err := g.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestNthAddr(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		addr string
+		n    int
+		want string
+	}{{"127.0.0.1:8080", 0, "127.0.0.1:8080"}, {"127.0.0.1:8080", 2, "127.0.0.1:8082"}, {":0", 3, ":0"}, {"[::1]:80", 1, "[::1]:81"}} {
+		if got, err := nthAddr(c.addr, c.n); err != nil || got != c.want {
+			t.Errorf("nthAddr(%q, %d) = %q, %v; want %q", c.addr, c.n, got, err, c.want)
+		}
+	}
+	if _, err := nthAddr("nonsense", 1); err == nil {
+		t.Error("nonsense is no address")
+	}
+}

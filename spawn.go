@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"flickrkillr/ops/stack"
+)
+
+// spawn prepares a role as a process of its own: this program, with the flags that it was given itself and those in args.
+func (s *session) spawn(name, command string, grace time.Duration, args ...string) (*stack.Kept, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	args = append([]string{command, "--data", s.data}, args...)
+	env := append(os.Environ(), flagEnv(s.flags)...)
+	return stack.Keep(name, grace, s.log, func() *exec.Cmd {
+		cmd := exec.Command(self, args...)
+		cmd.Env = env
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		return cmd
+	}), nil
+}
+
+// flagEnv puts flags that were given into environment variables, which every command takes its flags from too. So a role's flag
+// given to `up` reaches the role's process, and those that the role does not know do no harm.
+func flagEnv(flags []*kong.Flag) []string {
+	var env []string
+	for _, f := range flags {
+		if !f.Set || len(f.Envs) == 0 {
+			continue
+		}
+		value := fmt.Sprint(f.Target.Interface())
+		if list, ok := f.Target.Interface().([]string); ok {
+			value = strings.Join(list, ",")
+		}
+		env = append(env, f.Envs[0]+"="+value)
+	}
+	return env
+}
+
+// nthAddr is the address n ports above addr; port 0 stays 0, any free one.
+func nthAddr(addr string, n int) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return "", fmt.Errorf("port of %s: %w", addr, err)
+	}
+	if number != 0 {
+		number += n
+	}
+	return net.JoinHostPort(host, strconv.Itoa(number)), nil
+}
