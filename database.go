@@ -41,9 +41,9 @@ func (c *migrateCommand) Run(s *session) error {
 
 // seedSize says how much demonstration data there is to be.
 type seedSize struct {
-	Users  int    `default:"100000" placeholder:"N" help:"Users of the demonstration data; 0: none, and no photos."`
-	Photos int    `default:"1000000" placeholder:"N" help:"Photos of the demonstration data."`
-	Seed   uint64 `default:"1" placeholder:"N" help:"Number that the demonstration data is drawn from: the same number gives the same data."`
+	Users  int    `default:"100000" placeholder:"N" help:"Users of the demonstration data; 0: none, and no photos (default ${default})."`
+	Photos int    `default:"1000000" placeholder:"N" help:"Photos of the demonstration data (default ${default})."`
+	Seed   uint64 `default:"1" placeholder:"N" help:"Number that the demonstration data is drawn from: the same number gives the same data (default ${default})."`
 }
 
 type seedCommand struct {

@@ -35,7 +35,7 @@ const version = "1.0.0"
 
 // commands is the whole command line. Every flag is an environment variable too: KILLR_ and its name, unless it says otherwise.
 type commands struct {
-	Data      string `default:".killr" type:"path" placeholder:"DIR" help:"Data directory: the database, the pictures, and stack.env, by which roles find what 'up' started."`
+	Data      string `default:".killr" type:"path" placeholder:"DIR" help:"Data directory: the database, the pictures, and stack.env, by which roles find what 'up' started (default ${default})."`
 	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged: debug, info, warn or error."`
 	LogFormat string `default:"auto" enum:"auto,pretty,text,json" help:"Form of the logs: pretty, text, json, or auto, which is pretty on a terminal and text elsewhere."`
 

@@ -56,7 +56,7 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 		}
 		if command.Type == kong.CommandNode {
 			status, help, _ := killr(t.Context(), command.Name, "--help")
-			if status != 0 || !strings.Contains(help, command.Help[:20]) {
+			if status != 0 || !strings.Contains(strings.Join(strings.Fields(help), " "), command.Help) {
 				t.Errorf("%s --help: status %d\n%s", command.Name, status, help)
 			}
 		}
@@ -69,7 +69,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	t.Cleanup(func() { _ = taken.Close() }) // after the parallel cases
 	nobody := t.TempDir()
 	for _, c := range []struct {
 		args   []string
@@ -79,8 +79,8 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{[]string{"--nonsense"}, 2, "unknown flag --nonsense"},
 		{[]string{"up", "--renderers", "many"}, 2, "--renderers"},
 		{[]string{"--log-level", "loud", "version"}, 2, "--log-level"},
-		{[]string{"up", "--edges", "0"}, 1, "at least one edge"},
-		{[]string{"up", "--addr", taken.Addr().String()}, 1, "choose another port with --addr"},
+		{[]string{"--data", nobody, "up", "--edges", "0"}, 1, "at least one edge"},
+		{[]string{"--data", nobody, "up", "--addr", taken.Addr().String()}, 1, "choose another port with --addr"},
 		{[]string{"--data", nobody, "edge"}, 1, "run `killr up` first"},
 		{[]string{"--data", nobody, "renderer"}, 1, "run `killr up` first"},
 		{[]string{"--data", nobody, "renderer", "--nats", "nats://127.0.0.1:1"}, 1, "--postgres"},
@@ -140,9 +140,6 @@ func TestFlagsReachRolesInOtherProcesses(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q has no %s", got, want)
 		}
-	}
-	if strings.Contains(got, "KILLR_PICTURE_WORKERS") {
-		t.Errorf("%q has a flag that was not given", got)
 	}
 }
 

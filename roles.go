@@ -58,8 +58,8 @@ func (v *services) fill(data string) error {
 // The flags of each role, which `up` takes as well.
 type (
 	edgeFlags struct {
-		NearCache int           `default:"64" placeholder:"MIB" help:"Memory for the edge's near cache, in MiB; 0: none."`
-		MaxConns  int           `default:"10000" placeholder:"N" help:"Connections an edge holds at once."`
+		NearCache int           `default:"64" placeholder:"MIB" help:"Memory for the edge's near cache, in MiB; 0: none (default ${default})."`
+		MaxConns  int           `default:"10000" placeholder:"N" help:"Connections an edge holds at once (default ${default})."`
 		TLSCert   string        `type:"path" placeholder:"FILE" help:"Certificate, PEM: speak HTTPS. Needs --tls-key."`
 		TLSKey    string        `type:"path" placeholder:"FILE" help:"The certificate's key, PEM."`
 		EdgeStop  time.Duration `default:"15s" help:"How long an edge that stops waits for the requests it holds."`
@@ -72,7 +72,7 @@ type (
 		RendererStop   time.Duration `default:"15s" help:"How long a renderer that stops finishes the requests it holds."`
 	}
 	cachefillFlags struct {
-		FillWorkers int `default:"4" placeholder:"N" help:"Pages a cachefill fetches at once."`
+		FillWorkers int `default:"4" placeholder:"N" help:"Pages a cachefill fetches at once (default ${default})."`
 	}
 )
 
@@ -86,7 +86,7 @@ func (f rendererFlags) poolSize() int32 {
 }
 
 type edgeCommand struct {
-	Addr      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen for browsers."`
+	Addr      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen for browsers (default ${default})."`
 	DebugAddr string `placeholder:"HOST:PORT" help:"Where to answer /healthz, /readyz, /metrics and /debug/pprof/; none if not given."`
 	AccessLog bool   `negatable:"" default:"true" help:"Log a line for each answer."`
 	services

@@ -30,8 +30,8 @@ func (s *session) spawn(name, command string, grace time.Duration, args ...strin
 	}), nil
 }
 
-// flagEnv puts flags that were given into environment variables, which every command takes its flags from too. So a role's flag
-// given to `up` reaches the role's process, and those that the role does not know do no harm.
+// flagEnv puts flags into environment variables, which every command takes its flags from too. So a role's flag given to `up` reaches the
+// role's process, and those that the role does not know do no harm.
 func flagEnv(flags []*kong.Flag) []string {
 	var env []string
 	for _, f := range flags {

@@ -17,15 +17,15 @@ import (
 )
 
 type upCommand struct {
-	Addr          string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the first edge listens for browsers; the second listens on the next port, and so on."`
+	Addr          string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the first edge listens for browsers; the second listens on the next port, and so on (default ${default})."`
 	DebugAddr     string `placeholder:"HOST:PORT" help:"Where to answer /healthz, /readyz, /metrics and /debug/pprof/ for all roles; none if not given. With --processes each role has a listener of its own, on the ports from here."`
-	NATSPort      int    `default:"4222" placeholder:"PORT" help:"Port of the bus on 127.0.0.1; 0: any free one."`
+	NATSPort      int    `default:"4222" placeholder:"PORT" help:"Port of the bus on 127.0.0.1; 0: any free one (default ${default})."`
 	PostgresPort  int    `default:"0" placeholder:"PORT" help:"Port of the database on 127.0.0.1; 0: last time's, or any free one."`
 	MemcachedPort int    `default:"0" placeholder:"PORT" help:"Port of memcached on 127.0.0.1; 0: last time's, or any free one."`
-	MemcachedMiB  int    `name:"memcached-memory" default:"256" placeholder:"MIB" help:"Memory for memcached, in MiB."`
-	Edges         int    `default:"1" placeholder:"N" help:"How many edges."`
-	Renderers     int    `default:"2" placeholder:"N" help:"How many renderers."`
-	Cachefills    int    `default:"1" placeholder:"N" help:"How many cachefills."`
+	MemcachedMiB  int    `name:"memcached-memory" default:"256" placeholder:"MIB" help:"Memory for memcached, in MiB (default ${default})."`
+	Edges         int    `default:"1" placeholder:"N" help:"How many edges (default ${default})."`
+	Renderers     int    `default:"2" placeholder:"N" help:"How many renderers (default ${default})."`
+	Cachefills    int    `default:"1" placeholder:"N" help:"How many cachefills (default ${default})."`
 	AccessLog     bool   `negatable:"" default:"false" help:"Log a line for each answer of the edges."`
 	Processes     bool   `help:"Run each role as a process of its own; one that dies is started again."`
 	seedSize
@@ -188,7 +188,7 @@ func (t *site) startProcess(g *group, kind string, i, n int) error {
 		if addr, err = stack.ResolvePort(addr); err != nil { // a port of its choice would be its secret
 			return err
 		}
-		args = append(args, "--addr", addr, fmt.Sprintf("--access-log=%t", t.up.AccessLog))
+		args = append(args, "--addr", addr)
 		t.addrs = append(t.addrs, addr)
 		grace = t.up.EdgeStop
 	}
