@@ -26,6 +26,8 @@ const (
 	hedgeFloor    = 3 * time.Millisecond
 	hedgeFirst    = 100 * time.Millisecond // before any answer has been timed
 	hedgeMax      = 8                      // further requests for one answer
+	extraRate     = .2                     // further requests, as a part of all that are under way
+	extraFloor    = 20                     // but this many at least: of few requests, many wait for a frozen renderer, and each holds its place
 	retries       = 2                      // further attempts after one that found a renderer busy, or no answer in its time
 )
 
@@ -45,7 +47,7 @@ type bus struct {
 // a renderer was busy or silent, on one budget, so that trouble is not made worse by asking more.
 func newBus(nc *nats.Conn, clock *wire.Clock, m *meters) *bus {
 	b := &bus{nc: nc, clock: clock, meters: m}
-	extra := budget.NewBuilder().WithMaxRate(.2).WithMinConcurrency(3).Build()
+	extra := budget.NewBuilder().WithMaxRate(extraRate).WithMinConcurrency(extraFloor).Build()
 	retry := retrypolicy.NewBuilder[*nats.Msg]().HandleErrors(wire.ErrBusy, wire.ErrNoAnswer).
 		WithBackoff(backoffFirst, backoffMax).WithJitterFactor(.2).WithMaxRetries(retries).WithBudget(extra).ReturnLastFailure().
 		OnRetry(func(failsafe.ExecutionEvent[*nats.Msg]) { m.retries.Inc() }).Build()
@@ -126,7 +128,7 @@ func (b *bus) attempt(ctx context.Context, ref page.Ref, msg *nats.Msg) (*nats.M
 		ctx, cancel = context.WithTimeout(ctx, restartWindow)
 		defer cancel()
 	}
-	return b.ask[ref.Kind()].WithContext(ctx).GetWithExecution(func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
+	reply, err := b.ask[ref.Kind()].WithContext(ctx).GetWithExecution(func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
 		start := time.Now()
 		once, cancel := context.WithTimeout(e.Context(), wire.Deadline(ref)/(retries+1))
 		defer cancel()
@@ -140,6 +142,10 @@ func (b *bus) attempt(ctx context.Context, ref page.Ref, msg *nats.Msg) (*nats.M
 		b.delays[ref.Kind()].add(time.Since(start))
 		return reply, wire.ErrorOf(reply)
 	})
+	if errors.Is(err, budget.ErrExceeded) {
+		err = wire.ErrNoAnswer // why it would have been asked again
+	}
+	return reply, err
 }
 
 // quantile estimates the recent 99th percentile of a stream of durations: up by 99 steps for each that is longer, down by one for each

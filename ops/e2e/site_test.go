@@ -66,9 +66,9 @@ func (s *site) addEdge(flags ...string) {
 	p := killr(s.t, append(append([]string{"edge", "--addr", "127.0.0.1:0", "--no-access-log"}, s.flags...), flags...)...)
 	url := "http://" + p.field(`"listening"`, "addr")
 	client := newClient(s.t, 1)
-	eventually(s.t, "the edge serves the front page", func() bool {
-		status, _, _, err := get(s.t.Context(), client, url+"/")
-		return err == nil && status == http.StatusOK
+	eventually(s.t, "the edge serves pages and trusts its copies", func() bool {
+		status, header, _, err := get(s.t.Context(), client, url+"/about")
+		return err == nil && status == http.StatusOK && header.Get("X-Cache") == "near"
 	})
 	s.edges, s.urls = append(s.edges, p), append(s.urls, url)
 }
