@@ -31,7 +31,7 @@ type Config struct {
 	Photos   int            // Default 1,000,000.
 	Seed     uint64         // Default 1.
 	// Originals is how many pictures are painted, Long how many pixels their long side has. The defaults go by Photos: 12 of
-	// 480 below 5,000, 60 of 1,280 below 50,000, and 288 of 1,600 from there.
+	// 480 below 5,000, 60 of 1,280 below 50,000, and 240 of 1,600 from there.
 	Originals int
 	Long      int
 	// Disk is a directory on the disk that the database and the pictures are on; its free space is checked first.
@@ -77,7 +77,7 @@ func (c Config) withDefaults() Config {
 	if c.Seed == 0 {
 		c.Seed = 1
 	}
-	originals, long := 288, 1600
+	originals, long := 240, 1600
 	switch {
 	case c.Photos < 5_000:
 		originals, long = 12, 480

@@ -1,29 +1,315 @@
 package seed_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/migrations"
 )
 
-func TestTmp(t *testing.T) {
-	pool := testenv.Database(t)
+func store(t testing.TB) *pictures.Dir {
+	t.Helper()
 	dir, err := pictures.OpenDir(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dir.Close()
-	if err := seed.Run(t.Context(), seed.Config{Pool: pool, Pictures: dir, Users: 2000, Photos: 20000, Originals: 24, Long: 320}); err != nil {
+	t.Cleanup(func() {
+		if err := dir.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// small is a seeding that takes a second, most of it to paint.
+func small(t testing.TB, pool *pgxpool.Pool) seed.Config {
+	return seed.Config{Pool: pool, Pictures: store(t), Users: 400, Photos: 6000, Originals: 16, Long: 160}
+}
+
+// ask gives the one value that a query results in, as text.
+func ask(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) string {
+	t.Helper()
+	var answer *string
+	if err := pool.QueryRow(t.Context(), "SELECT ("+sql+")::text", args...).Scan(&answer); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	if answer == nil {
+		return "null"
+	}
+	return *answer
+}
+
+func TestSameSeedSameRows(t *testing.T) {
+	t.Parallel()
+	digest := func(number uint64) (digests string) {
+		pool := testenv.Database(t)
+		c := small(t, pool)
+		c.Seed = number
+		if err := seed.Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range migrations.Tables() {
+			// Versions are the database's own.
+			digests += table + " " + ask(t, pool, "SELECT md5(string_agg(r, E'\n' ORDER BY r COLLATE \"C\")) FROM (SELECT (to_jsonb(x) - 'version')::text AS r FROM "+table+" x) y") + "\n"
+		}
+		return digests
+	}
+	first := digest(7)
+	if again := digest(7); again != first {
+		t.Errorf("the same seed gave other rows:\n%s\n%s", first, again)
+	}
+	if other := digest(8); other == first {
+		t.Error("another seed gave the same rows")
+	}
+}
+
+// One seeding, looked at from all sides.
+func TestSeededSite(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Database(t)
+	c := small(t, pool)
+	if err := seed.Run(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	rows, _ := pool.Query(t.Context(), `select u.name, u.display_name, title, left(description,60), (select string_agg(tags.name, ',') from photo_tags join tags on tags.id=tag_id where photo_id=photos.id), camera, exposure, faves, taken_at::text from photos join users u on u.id=user_id where photos.id % 400 = 7 `)
-	for rows.Next() {
-		v, _ := rows.Values()
-		t.Log(v...)
+	for _, want := range []struct{ what, sql, want string }{
+		{"users", "SELECT count(*) FROM users", "400"},
+		{"photos", "SELECT count(*) FROM photos", "6000"},
+		{"ids without gaps", "SELECT min(id) || '-' || max(id) FROM photos", "1-6000"},
+		{"posted in the order of ids", "SELECT count(*) FROM photos a JOIN photos b ON b.id = a.id + 1 WHERE b.posted_at < a.posted_at", "0"},
+		{"taken before it was posted", "SELECT count(*) FROM photos WHERE taken_at >= posted_at", "0"},
+		{"nothing posted before its user came", "SELECT count(*) FROM photos p JOIN users u ON u.id = user_id WHERE p.posted_at < u.created_at", "0"},
+		{"nothing from the future", "SELECT count(*) FROM photos WHERE posted_at > now()", "0"},
+		{"counts of public photos", "SELECT count(*) FROM users u WHERE photo_count <> (SELECT count(*) FROM photos WHERE user_id = u.id AND NOT private)", "0"},
+		{"about two of a hundred private", "SELECT avg(private::int) BETWEEN 0.01 AND 0.03 FROM photos", "true"},
+		{"no album empty", "SELECT count(*) FROM albums a WHERE NOT EXISTS (SELECT FROM album_photos WHERE album_id = a.id)", "0"},
+		{"positions from 1 without gaps", "SELECT count(*) FROM (SELECT max(position) <> count(*) AS gap FROM album_photos GROUP BY album_id) x WHERE gap", "0"},
+		{"at most 12 tags", "SELECT max(n) <= 12 FROM (SELECT count(*) AS n FROM photo_tags GROUP BY photo_id) x", "true"},
+		{"two to three tags on average", "SELECT count(*) / 6000.0 BETWEEN 2 AND 3 FROM photo_tags", "true"},
+		{"photos without tags", "SELECT count(*) > 1000 FROM photos p WHERE NOT EXISTS (SELECT FROM photo_tags WHERE photo_id = p.id)", "true"},
+		{"a vocabulary of thousands", "SELECT count(*) > 2000 FROM tags", "true"},
+		{"empty titles", "SELECT count(*) > 300 FROM photos WHERE title = ''", "true"},
+		{"empty descriptions", "SELECT count(*) > 2500 FROM photos WHERE description = ''", "true"},
+		{"long descriptions", "SELECT max(length(description)) > 2500 FROM photos", "true"},
+		{"photos without camera data", "SELECT count(*) > 500 FROM photos WHERE camera IS NULL AND exposure IS NULL AND iso IS NULL", "true"},
+		{"believable exposures", "SELECT count(*) FROM photos WHERE exposure !~ '^(1/[0-9]+|[0-9]+(\\.[0-9])?)$'", "0"},
+		{"ansel's page", "SELECT photo_count > 300 AND length(bio) > 100 FROM users WHERE name = 'ansel'", "true"},
+		{"ansel's albums", "SELECT count(*) FROM albums JOIN users u ON u.id = user_id WHERE name = 'ansel'", "8"},
+		{"nothing hostile on ansel's page", "SELECT count(*) FROM photos WHERE user_id = 1 AND title ~ '[<{]'", "0"},
+		{"quiet has posted nothing", "SELECT photo_count FROM users WHERE name = 'quiet'", "0"},
+		{"triggers are on", "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'photos'::regclass AND tgenabled = 'D'", "0"},
+		{"foreign keys are checked", "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated", "0"},
+		{"statistics are there", "SELECT count(*) > 0 FROM pg_stats WHERE tablename = 'photos'", "true"},
+		{"announced once, as all", "SELECT string_agg(scope, ' ') FROM outbox", "all"},
+	} {
+		if got := ask(t, pool, want.sql); got != want.want {
+			t.Errorf("%s: %s, want %s (%s)", want.what, got, want.want, want.sql)
+		}
 	}
-	if err := rows.Err(); err != nil {
+
+	t.Run("scripts", func(t *testing.T) {
+		for name, letters := range map[string]string{
+			"Japanese": "[ぁ-ん]", "Arabic": "[ء-ي]", "Cyrillic": "[а-я]", "Devanagari": "[अ-ह]", "Greek": "[α-ω]", "Korean": "[가-힣]",
+			"Hebrew": "[א-ת]", "Chinese": "[一-龥]", "emoji": "[🌀-🗿]",
+		} {
+			for table, column := range map[string]string{"photos": "title", "users": "display_name", "tags": "name"} {
+				if name == "emoji" && table == "tags" {
+					letters = "[☀📷🌲]"
+				}
+				if ask(t, pool, fmt.Sprintf("SELECT count(*) > 0 FROM %s WHERE %s ~ $1", table, column), letters) != "true" {
+					t.Errorf("no %s in %s", name, table)
+				}
+			}
+		}
+	})
+
+	t.Run("hostile", func(t *testing.T) {
+		for _, text := range []string{"<script>", "'; DROP TABLE", "../", "{{", "\u202e", "\u200f", "\"><img"} {
+			for _, column := range []string{"title", "description"} {
+				if ask(t, pool, fmt.Sprintf("SELECT count(*) > 0 FROM photos WHERE strpos(%s, $1) > 0", column), text) != "true" {
+					t.Errorf("no %s with %q", column, text)
+				}
+			}
+			if ask(t, pool, "SELECT count(*) > 0 FROM tags WHERE strpos(name, lower($1)) > 0", text) != "true" {
+				t.Errorf("no tag with %q", text)
+			}
+		}
+		if ask(t, pool, "SELECT count(*) > 0 FROM users WHERE strpos(display_name, '<script>') > 0") != "true" {
+			t.Error("no hostile display name")
+		}
+	})
+
+	t.Run("pictures", func(t *testing.T) {
+		rows, err := pool.Query(t.Context(), "SELECT DISTINCT image_id, width, height FROM photos")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		n := 0
+		for rows.Next() {
+			var id string
+			var width, height int
+			if err := rows.Scan(&id, &width, &height); err != nil {
+				t.Fatal(err)
+			}
+			n++
+			if out, err := pictures.Derive(t.Context(), c.Pictures, id, 320); err != nil || len(out) == 0 {
+				t.Errorf("picture %s: %v", id, err)
+			}
+			if max(width, height) != 160 {
+				t.Errorf("picture %s is %d x %d", id, width, height)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if n < 10 {
+			t.Errorf("only %d pictures are used", n)
+		}
+	})
+
+	t.Run("goes on working", func(t *testing.T) {
+		const insert = "WITH i AS (SELECT id, width, height, color FROM images LIMIT 1) INSERT INTO photos (user_id, image_id, width, height, color, title) SELECT 3, id, width, height, color, 'new' FROM i RETURNING id"
+		var id int
+		if err := pool.QueryRow(t.Context(), insert).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		if id != 6001 {
+			t.Errorf("the next photo has id %d, want 6001", id)
+		}
+		if got := ask(t, pool, "SELECT photo_count FROM users WHERE name = 'quiet'"); got != "1" {
+			t.Errorf("quiet has %s photos after one was added; are the triggers on?", got)
+		}
+	})
+
+	t.Run("refuses to add", func(t *testing.T) {
+		if err := seed.Run(t.Context(), c); !errors.Is(err, seed.ErrNotEmpty) {
+			t.Errorf("Run = %v, want ErrNotEmpty", err)
+		}
+		if got := ask(t, pool, "SELECT count(*) FROM users"); got != "400" {
+			t.Errorf("%s users after a refused seeding", got)
+		}
+	})
+}
+
+// A seeding that is cut short, at several places, leaves an empty database; the next one fills it.
+func TestNeverHalf(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Database(t)
+	c := small(t, pool)
+	for name, when := range map[string]func(seed.Progress) bool{
+		"while painting": func(p seed.Progress) bool { return p.Stage == seed.Painting && p.Done > 3 },
+		"while copying":  func(p seed.Progress) bool { return p.Stage == seed.Copying && p.Done > 5000 },
+		"at the indexes": func(p seed.Progress) bool { return p.Stage == seed.Indexing && p.Done == 0 },
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		c.Progress = func(p seed.Progress) {
+			if when(p) {
+				cancel()
+			}
+		}
+		err := seed.Run(ctx, c)
+		cancel()
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: Run = %v, want context.Canceled", name, err)
+		}
+		for _, table := range migrations.Tables() {
+			if got := ask(t, pool, "SELECT count(*) FROM "+table); got != "0" {
+				t.Errorf("%s: %s rows in %s", name, got, table)
+			}
+		}
+		if empty, err := seed.Empty(t.Context(), pool); err != nil || !empty {
+			t.Errorf("%s: Empty = %v, %v", name, empty, err)
+		}
+	}
+	c.Progress = nil
+	if err := seed.Run(t.Context(), c); err != nil {
 		t.Fatal(err)
+	}
+	if got := ask(t, pool, "SELECT count(*) FROM photos"); got != "6000" {
+		t.Errorf("%s photos after the whole seeding", got)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	c := small(t, testenv.Database(t))
+	var stages []seed.Stage
+	var last seed.Progress
+	c.Progress = func(p seed.Progress) {
+		if p.Stage != last.Stage {
+			stages = append(stages, p.Stage)
+			last = seed.Progress{Stage: p.Stage}
+		}
+		if p.Done < last.Done || p.Done > p.Total {
+			t.Errorf("%+v after %+v", p, last)
+		}
+		last = p
+	}
+	if err := seed.Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprint([]seed.Stage{seed.Painting, seed.Copying, seed.Indexing}); fmt.Sprint(stages) != want {
+		t.Errorf("stages %v, want %v", stages, want)
+	}
+	if last.Done != last.Total {
+		t.Errorf("ended with %+v", last)
+	}
+}
+
+func TestTinySites(t *testing.T) {
+	t.Parallel()
+	for _, size := range [][2]int{{1, 1}, {1, 20}, {2, 3}, {3, 2}, {4, 1}, {50, 7}} {
+		pool := testenv.Database(t)
+		c := seed.Config{Pool: pool, Pictures: store(t), Users: size[0], Photos: size[1], Originals: 2, Long: 64}
+		if err := seed.Run(t.Context(), c); err != nil {
+			t.Errorf("%v: %v", size, err)
+			continue
+		}
+		if got, want := ask(t, pool, "SELECT (SELECT count(*) FROM users) || ' ' || (SELECT count(*) FROM photos)"), fmt.Sprint(c.Users, " ", c.Photos); got != want {
+			t.Errorf("%v: %s, want %s", size, got, want)
+		}
+	}
+}
+
+func TestOneAtATime(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Database(t)
+	c := small(t, pool)
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "SELECT pg_advisory_xact_lock(x'73656564'::int)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := seed.Run(t.Context(), c); !errors.Is(err, seed.ErrBusy) {
+		t.Errorf("Run = %v, want ErrBusy", err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDiskTooFull(t *testing.T) {
+	t.Parallel()
+	c := small(t, testenv.Database(t))
+	c.Disk, c.Photos = t.TempDir(), 1_000_000_000_000
+	err := seed.Run(t.Context(), c)
+	var space *seed.SpaceError
+	if !errors.As(err, &space) {
+		t.Fatalf("Run = %v, want a SpaceError", err)
+	}
+	for _, part := range []string{c.Disk, fmt.Sprint(space.Needed), fmt.Sprint(space.Available)} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not name %s", err, part)
+		}
 	}
 }

@@ -1,11 +1,15 @@
 package seed
 
-import "fmt"
+import (
+	"fmt"
+
+	"flickrkillr/ops/stack"
+)
 
 // SpaceError says that the disk is too full to seed. Needed and Available are bytes.
 type SpaceError struct {
 	Dir               string
-	Needed, Available uint64
+	Needed, Available int64
 }
 
 func (e *SpaceError) Error() string {
@@ -22,18 +26,18 @@ const (
 	bytesAnyway   = 64 << 20
 )
 
-func needed(c Config) uint64 {
+func needed(c Config) int64 {
 	pixels := float64(c.Originals) * float64(c.Long) * float64(c.Long) * 0.65
-	return uint64(c.Photos)*bytesPerPhoto + uint64(c.Users)*bytesPerUser + uint64(pixels*bytesPerPixel) + bytesAnyway
+	return int64(c.Photos)*bytesPerPhoto + int64(c.Users)*bytesPerUser + int64(pixels*bytesPerPixel) + bytesAnyway
 }
 
 func checkSpace(c Config) error {
 	if c.Disk == "" {
 		return nil
 	}
-	available, err := available(c.Disk)
+	available, err := stack.FreeSpace(c.Disk)
 	if err != nil {
-		return fmt.Errorf("seed: free space of %s: %w", c.Disk, err)
+		return fmt.Errorf("seed: %w", err)
 	}
 	if need := needed(c); available < need {
 		return &SpaceError{Dir: c.Disk, Needed: need, Available: available}

@@ -54,7 +54,7 @@ func aloft(p *painter) {
 // blurRows lays the small clouds smoothly over all rows below first: nearest pixels would show their edges.
 func blurRows(c, small *canvas, first int) {
 	keep := append([]rgb(nil), c.pix[:min(first, c.h)*c.w]...)
-	sample(c, small, func(p *rgb, v rgb) { *p = v })
+	enlarge(c, small, 1, false)
 	copy(c.pix, keep)
 }
 

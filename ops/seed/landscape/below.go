@@ -29,7 +29,7 @@ func underwater(p *painter) {
 			small.pix[y*small.w+x] = color
 		}
 	}
-	sample(c, small, func(p *rgb, v rgb) { *p = v })
+	enlarge(c, small, 1, false)
 	for i := range 3 { // Reefs.
 		k := float32(i) / 2
 		line := p.skyline(float32(c.h)*lerp(0.92, 1.06, k), float32(c.h)*lerp(0.14, 0.3, k), lerp(5, 3, k), false)

@@ -40,7 +40,7 @@ func canyon(p *painter) {
 	w := p.weather(Golden, Golden, Sunset, Noon, Noon, Dawn)
 	horizon := float32(c.h) * ch.between(0.3, 0.48)
 	s := newSky(c, ch, p.noise, w, horizon)
-	side := float32(p.land.mesas.side)
+	side := float32(extent)
 	v := &view{
 		land: p.land.mesas, noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.7, 1.5),
 		near: 20, far: 900, step: 0.0045, haze: ch.between(0.0003, 0.0009), rough: 0.35,

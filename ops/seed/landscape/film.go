@@ -22,8 +22,8 @@ type film struct {
 const toneSteps = 4096
 
 // tone is the curve from linear light to sRGB's 0 to 255: film's exponential shoulder, then contrast about the middle.
-func tone(contrast float32) []float32 {
-	t := make([]float32, toneSteps+1)
+func tone(contrast float32) *[toneSteps + 1]float32 {
+	t := new([toneSteps + 1]float32)
 	for i := range t {
 		// The table is spaced by the square root, to be fine in the shadows.
 		x := float64(i) / toneSteps
@@ -72,24 +72,24 @@ func (f film) develop(c *canvas) *image.RGBA {
 	img := image.NewRGBA(image.Rect(0, 0, c.w, c.h))
 	corner := 1 / (float32(c.w)*float32(c.w) + float32(c.h)*float32(c.h)) * 4
 	scale := toneSteps * toneSteps / float32(toneMax)
+	plain := f.saturation == 1 && f.shadows == f.highlights
 	for y := range c.h {
-		row := c.row(y)
 		out := img.Pix[y*img.Stride:][:c.w*4]
 		dy := float32(y) - float32(c.h)/2
-		for x, p := range row {
+		for x, p := range c.row(y) {
 			dx := float32(x) - float32(c.w)/2
 			d := (dx*dx + dy*dy) * corner
-			e := f.exposure * (1 - f.vignette*d*d)
-			l := p.luma()
-			tint := mix(f.shadows, f.highlights, min(1, l*2))
-			r := (l + (p.r-l)*f.saturation) * tint.r * e
-			g := (l + (p.g-l)*f.saturation) * tint.g * e
-			b := (l + (p.b-l)*f.saturation) * tint.b * e
-			n := grain(x, y, f.seed) * level
+			e := f.exposure * (1 - f.vignette*d*d) * scale
+			if !plain {
+				l := p.luma()
+				tint := mix(f.shadows, f.highlights, min(1, l*2))
+				p = rgb{l + (p.r-l)*f.saturation, l + (p.g-l)*f.saturation, l + (p.b-l)*f.saturation}.filter(tint)
+			}
+			n := grain(x, y, f.seed)*level + 0.5
 			o := out[x*4 : x*4+4 : x*4+4]
-			o[0] = look(curve, r*scale, n)
-			o[1] = look(curve, g*scale, n)
-			o[2] = look(curve, b*scale, n)
+			o[0] = look(curve, p.r*e, n)
+			o[1] = look(curve, p.g*e, n)
+			o[2] = look(curve, p.b*e, n)
 			o[3] = 255
 		}
 	}
@@ -97,12 +97,12 @@ func (f film) develop(c *canvas) *image.RGBA {
 }
 
 // look finds light (times toneSteps squared over toneMax) on the curve and adds grain.
-func look(curve []float32, light, n float32) byte {
-	if light <= 0 {
-		return byte(max(0, n))
+func look(curve *[toneSteps + 1]float32, light, n float32) byte {
+	i := 0
+	if light > 0 {
+		i = min(int(sqrt(light)), toneSteps)
 	}
-	i := min(int(sqrt(light)), toneSteps)
-	return byte(min(max(curve[i]+n+0.5, 0), 255))
+	return byte(min(max(curve[i]+n, 0), 255))
 }
 
 // bloom spreads the brightest light, as lenses do: an eighth of the size, blurred, added back.
@@ -110,42 +110,55 @@ func bloom(c *canvas, strength float32) {
 	const f = 8
 	w, h := (c.w+f-1)/f, (c.h+f-1)/f
 	small := newCanvas(w, h)
+	bright := false
 	for y := range c.h {
 		out := small.row(y / f)
 		for x, p := range c.row(y) {
 			if l := p.luma(); l > 0.6 {
+				bright = true
 				over := min(l-0.6, 6) / l / (f * f)
 				out[x/f] = out[x/f].plus(p.times(over))
 			}
 		}
 	}
 	radius := max(1, int(float32(max(w, h))*0.02))
+	if !bright {
+		return
+	}
 	for range 3 { // Three boxes make nearly a bell.
 		blur(small, radius)
 	}
-	addSoft(c, small, strength)
+	enlarge(c, small, strength, true)
 }
 
-// addSoft adds a small canvas, enlarged smoothly, to a large one.
-func addSoft(c, small *canvas, strength float32) {
-	sample(c, small, func(p *rgb, v rgb) { *p = p.plus(v.times(strength)) })
-}
-
-// sample enlarges small over c by bilinear mixing.
-func sample(c, small *canvas, put func(p *rgb, v rgb)) {
+// enlarge lays a small canvas, smoothly enlarged and times strength, over a large one, or adds it.
+func enlarge(c, small *canvas, strength float32, add bool) {
 	fx, fy := float32(small.w)/float32(c.w), float32(small.h)/float32(c.h)
+	left, share := make([]int32, c.w), make([]float32, c.w)
+	for x := range left {
+		sx := min(max((float32(x)+0.5)*fx-0.5, 0), float32(small.w)-1.001)
+		left[x] = int32(max(sx, 0))
+		share[x] = sx - float32(left[x])
+	}
+	line := make([]rgb, small.w+1) // Two rows of the small canvas mixed.
 	for y := range c.h {
 		sy := min(max((float32(y)+0.5)*fy-0.5, 0), float32(small.h-1))
 		y0 := int(sy)
 		ty := sy - float32(y0)
 		r0, r1 := small.row(y0), small.row(min(y0+1, small.h-1))
+		for x := range r0 {
+			line[x] = mix(r0[x], r1[x], ty).times(strength)
+		}
+		line[small.w] = line[small.w-1]
 		row := c.row(y)
 		for x := range row {
-			sx := min(max((float32(x)+0.5)*fx-0.5, 0), float32(small.w-1))
-			x0 := int(sx)
-			x1 := min(x0+1, small.w-1)
-			tx := sx - float32(x0)
-			put(&row[x], mix(mix(r0[x0], r0[x1], tx), mix(r1[x0], r1[x1], tx), ty))
+			i, t := left[x], share[x]
+			a, b := line[i], line[i+1]
+			v := rgb{a.r + (b.r-a.r)*t, a.g + (b.g-a.g)*t, a.b + (b.b-a.b)*t}
+			if add {
+				v.r, v.g, v.b = v.r+row[x].r, v.g+row[x].g, v.b+row[x].b
+			}
+			row[x] = v
 		}
 	}
 }

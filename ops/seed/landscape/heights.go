@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 )
 
 // heights is a square of land that repeats in both directions, side cells wide, heights in cells.
@@ -18,22 +19,34 @@ type land struct {
 	alps, hills, dunes, mesas *heights
 }
 
+// newLand makes the land, all pieces at once. Side is a power of two.
 func newLand(seed uint64, side int) *land {
-	rng := rand.New(rand.NewPCG(seed, 0x1a4d))
-	return &land{
-		alps:  alps(chance{rng}, side),
-		hills: hills(chance{rng}, side),
-		dunes: dunes(chance{rng}, side),
-		mesas: mesas(chance{rng}, side),
+	l := &land{}
+	var wg sync.WaitGroup
+	for _, work := range []func(){
+		func() { l.alps = alps(landChance(seed, 1), side) },
+		func() { l.hills = hills(landChance(seed, 2), side) },
+		func() { l.dunes = dunes(landChance(seed, 3), side) },
+		func() { l.mesas = mesas(landChance(seed, 4), side) },
+	} {
+		wg.Go(work)
 	}
+	wg.Wait()
+	return l
 }
 
-// build fills a square from a function of coordinates that go once around the noise's period of 256 in units of scale.
+func landChance(seed, piece uint64) chance { return chance{rand.New(rand.NewPCG(seed, 0x1a4d+piece))} }
+
+// extent is the unit of large shapes, in cells: mountains stand and valleys lie about a quarter of it apart, and heights are
+// given as parts of it. A square may be smaller; it then repeats sooner.
+const extent = 1024
+
+// build fills a square from a function of coordinates in extents.
 func build(side int, f func(x, y float32) float32) *heights {
 	m := &heights{side: side, h: make([]float32, side*side)}
 	for y := range side {
 		for x := range side {
-			m.h[y*side+x] = f(float32(x)/float32(side), float32(y)/float32(side))
+			m.h[y*side+x] = f(float32(x)/extent, float32(y)/extent)
 		}
 	}
 	return m
@@ -51,11 +64,11 @@ func (m *heights) stretch(top float32) *heights {
 // periodic sums octaves whose lattices fit the square a whole number of times, so that its edges meet. The steeper
 // the sum already is the less finer octaves add (after Inigo Quilez, "Value noise derivatives"): valleys stay smooth, ridges
 // get rough, as erosion does it.
-func periodic(n *noise, x, y float32, first, octaves int, fold bool) float32 {
+func periodic(n *noise, side int, x, y float32, first, octaves int, fold bool) float32 {
 	sum, amp, freq := float32(0), float32(1), first
 	var gx, gy, total float32
 	for o := range octaves {
-		v, dx, dy := n.wrapped(x*float32(freq), y*float32(freq), freq, o*37)
+		v, dx, dy := n.wrapped(x*float32(freq), y*float32(freq), max(1, freq*side/extent), o*37)
 		if fold {
 			s := float32(1)
 			if v > 0.5 {
@@ -92,19 +105,20 @@ func (n *noise) wrapped(x, y float32, period, offset int) (v, dx, dy float32) {
 func alps(c chance, side int) *heights {
 	n := newNoise(c.Rand)
 	m := build(side, func(x, y float32) float32 {
-		base := periodic(n, x, y, 4, 8, false)
-		crest := periodic(n, x+0.37, y+0.11, 4, 8, true)
+		base := periodic(n, side, x, y, 4, 8, false)
+		crest := periodic(n, side, x+0.37, y+0.11, 4, 8, true)
 		return pow(base*0.75+crest*0.5, 1.5)
-	}).stretch(float32(side) * 0.2)
+	}).stretch(extent * 0.2)
 	m.erode(c.Rand, side*side/8)
-	return m.stretch(float32(side) * 0.19)
+	m.soften()
+	return m.stretch(extent * 0.16)
 }
 
 func hills(c chance, side int) *heights {
 	n := newNoise(c.Rand)
 	return build(side, func(x, y float32) float32 {
-		return periodic(n, x, y, 4, 3, false) + 0.08*periodic(n, x, y, 16, 3, false)
-	}).stretch(float32(side) * 0.07)
+		return periodic(n, side, x, y, 4, 3, false) + 0.08*periodic(n, side, x, y, 16, 3, false)
+	}).stretch(extent * 0.07)
 }
 
 // dunes lean: each has a long windward and a short lee side, with a sharp crest between that wanders.
@@ -113,7 +127,7 @@ func dunes(c chance, side int) *heights {
 	return build(side, func(x, y float32) float32 {
 		h := float32(0)
 		for i, f := range []int{4, 8} {
-			wander := 2.2*periodic(n, x+0.2*float32(i), y, 4, 3, false) + 0.25*periodic(n, x, y, 16, 2, false)
+			wander := 2.2*periodic(n, side, x+0.2*float32(i), y, 4, 3, false) + 0.25*periodic(n, side, x, y, 16, 2, false)
 			phase := y*float32(f) + wander
 			t := phase - floor(phase)
 			profile := t / 0.72
@@ -122,24 +136,24 @@ func dunes(c chance, side int) *heights {
 			}
 			// The foot is smooth, the crest sharp.
 			profile = profile * profile * (1.6 - 0.6*profile)
-			h += profile * (0.35 + 0.9*periodic(n, x, y+0.4*float32(i), 4, 2, false)) / float32(f) * 4
+			h += profile * (0.35 + 0.9*periodic(n, side, x, y+0.4*float32(i), 4, 2, false)) / float32(f) * 4
 		}
 		return h
-	}).stretch(float32(side) * 0.06)
+	}).stretch(extent * 0.06)
 }
 
 // mesas is tableland: noise pressed into a plain and a few plateaus, whose walls go down in steps.
 func mesas(c chance, side int) *heights {
 	n := newNoise(c.Rand)
 	return build(side, func(x, y float32) float32 {
-		v := periodic(n, x, y, 8, 7, false)*1.1 + 0.12*periodic(n, x, y, 32, 4, true)
+		v := periodic(n, side, x, y, 8, 7, false)*1.1 + 0.12*periodic(n, side, x, y, 32, 4, true)
 		plateau := smoothstep(0.40, 0.47, v)*0.62 + smoothstep(0.52, 0.56, v)*0.38
 		steps := float32(6)
 		s := plateau * steps
 		f := floor(s)
 		plateau = lerp(plateau, (f+smoothstep(0.35, 0.75, s-f))/steps, 0.75)
 		return plateau*0.16 + 0.03*v
-	}).stretch(float32(side) * 0.12)
+	}).stretch(extent * 0.12)
 }
 
 // at gives the height between cells.
@@ -203,6 +217,20 @@ func (m *heights) erode(rng *rand.Rand, drops int) {
 			water *= 1 - evaporate
 		}
 	}
+}
+
+// soften takes off the spikes that single drops leave: half of each height comes from its neighbours.
+func (m *heights) soften() {
+	mask := m.side - 1
+	out := make([]float32, len(m.h))
+	for y := range m.side {
+		up, here, down := m.h[(y-1)&mask*m.side:], m.h[y*m.side:], m.h[(y+1)&mask*m.side:]
+		for x := range m.side {
+			l, r := (x-1)&mask, (x+1)&mask
+			out[y*m.side+x] = here[x]*0.4 + (here[l]+here[r]+up[x]+down[x])*0.1 + (up[l]+up[r]+down[l]+down[r])*0.05
+		}
+	}
+	m.h = out
 }
 
 func wrap(v float32, side int) float32 {

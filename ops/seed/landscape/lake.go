@@ -6,7 +6,7 @@ func lake(p *painter) {
 	w := p.weather(Dawn, Dawn, Golden, Noon, Overcast, Sunset, BlueHour)
 	horizon := float32(c.h) * ch.between(0.4, 0.52)
 	s := newSky(c, ch, p.noise, w, horizon)
-	side := float32(p.land.alps.side)
+	side := float32(extent)
 	v := &view{
 		land: p.land.alps, noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.7, 1.3),
 		near: 14, far: 900, step: 0.0052, haze: ch.between(0.0004, 0.0011), rough: 0.6, water: side * ch.between(0.028, 0.045),

@@ -9,6 +9,7 @@ package landscape
 import (
 	"image"
 	"math/rand/v2"
+	"sync"
 )
 
 // Scene is a family of pictures.
@@ -63,12 +64,17 @@ type Album struct {
 	order []family
 	land  *land
 	noise *noise
+	spare sync.Pool // Canvases: 20 MB each, and the system is slow to give memory out.
 }
 
 // NewAlbum prepares count pictures of long pixels on the long side.
 func NewAlbum(seed uint64, count, long int) *Album {
 	rng := rand.New(rand.NewPCG(seed, 0xa1b))
-	a := &Album{seed: seed, long: long, land: newLand(seed, 1024), noise: newNoise(rng)}
+	side := extent
+	if long < 800 { // Nobody will see that the land repeats.
+		side = extent / 2
+	}
+	a := &Album{seed: seed, long: long, land: newLand(seed, side), noise: newNoise(rng)}
 	all := families()
 	total := 0
 	for _, f := range all {
@@ -103,7 +109,7 @@ func (a *Album) Paint(i int) Picture {
 	} else {
 		w = a.long * shape.w / shape.h
 	}
-	p := &painter{canvas: newCanvas(w, h), chance: ch, noise: a.noise, land: a.land}
+	p := &painter{canvas: a.canvas(w, h), chance: ch, noise: a.noise, land: a.land}
 	p.film = film{bloom: 0.25, vignette: ch.between(0.12, 0.3), grain: ch.between(0.8, 1.6), seed: uint32(i) * 7919}
 	p.picture.Scene = f.scene
 	if shape.w >= 2*shape.h {
@@ -115,7 +121,19 @@ func (a *Album) Paint(i int) Picture {
 		p.film.contrast, p.film.grain = 0.35, 2.6
 	}
 	p.picture.Image = p.film.develop(p.canvas)
+	a.spare.Put(p.canvas)
 	return p.picture
+}
+
+// canvas gives a black canvas.
+func (a *Album) canvas(w, h int) *canvas {
+	c, ok := a.spare.Get().(*canvas)
+	if !ok || cap(c.pix) < w*h {
+		return newCanvas(w, h)
+	}
+	c.w, c.h, c.pix = w, h, c.pix[:w*h]
+	clear(c.pix)
+	return c
 }
 
 // painter is what a scene works with: a canvas, chance, noise, land, and the film it will be developed with.

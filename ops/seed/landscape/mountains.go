@@ -25,7 +25,7 @@ func peaks(p *painter) {
 		land: p.land.alps, noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.8, 2.1),
 		near: 40, far: 1150, step: 0.0052, haze: ch.between(0.0004, 0.0011), rough: 1,
 	}
-	side := float32(p.land.alps.side)
+	side := float32(extent)
 	v.place(ch, side*ch.between(0.015, 0.05), 0.24*float32(c.h)/v.focal)
 	v.backlight(&s, c, ch)
 	autumn, winter := ch.oneIn(5), ch.oneIn(5)

@@ -57,7 +57,7 @@ func (p *painter) milkyWay(midX, midY, angle, band float32) {
 			row[x] = mix(cold, warm, clamp01(core*1.2)).times(v * (0.10 + 0.26*core))
 		}
 	}
-	addSoft(c, small, 1)
+	enlarge(c, small, 1, true)
 }
 
 // moon hangs a full or gibbous moon with its seas.
@@ -151,7 +151,7 @@ func aurora(p *painter) {
 			}
 		}
 	}
-	addSoft(c, small, 1)
+	enlarge(c, small, 1, true)
 	s.ambient = s.ambient.plus(green.times(0.12))
 	p.film.bloom = 0.4
 	p.nightLand(&s, horizon)

@@ -124,7 +124,7 @@ func (s sky) paint(c *canvas) {
 			row[x] = s.at(c, float32(x*f)+f/2, float32(y*f)+f/2)
 		}
 	}
-	sample(c, small, func(p *rgb, v rgb) { *p = v })
+	enlarge(c, small, 1, false)
 	if s.disc && s.sunY < s.horizon+10 {
 		u := c.unit()
 		c.disc(s.sunX, s.sunY, 11*u, 5*u, s.sun.times(4), 0.95)

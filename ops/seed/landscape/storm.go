@@ -37,7 +37,7 @@ func storm(p *painter) {
 			small.pix[y*small.w+x] = color
 		}
 	}
-	sample(c, small, func(p *rgb, v rgb) { *p = v })
+	enlarge(c, small, 1, false)
 	s := sky{weather: weatherFor(ch, Overcast), horizon: horizon}
 	s.sky = grad
 	s.sun = rgb{0.4, 0.4, 0.5}
