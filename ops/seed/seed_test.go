@@ -117,7 +117,7 @@ func TestSeededSite(t *testing.T) {
 	t.Run("scripts", func(t *testing.T) {
 		for name, letters := range map[string]string{
 			"Japanese": "[ぁ-ん]", "Arabic": "[ء-ي]", "Cyrillic": "[а-я]", "Devanagari": "[अ-ह]", "Greek": "[α-ω]", "Korean": "[가-힣]",
-			"Hebrew": "[א-ת]", "Chinese": "[一-龥]", "emoji": "[🌀-🗿]",
+			"Hebrew": "[א-ת]", "Chinese": "[一-龥]", "emoji": "[✨🌀-🧿]",
 		} {
 			for table, column := range map[string]string{"photos": "title", "users": "display_name", "tags": "name"} {
 				if name == "emoji" && table == "tags" {

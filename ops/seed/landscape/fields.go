@@ -7,7 +7,7 @@ func fields(p *painter) {
 	horizon := float32(c.h) * ch.between(0.28, 0.45)
 	s := newSky(c, ch, p.noise, w, horizon)
 	v := &view{
-		land: p.land.hills, noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.8, 1.8),
+		land: p.land.hills(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.8, 1.8),
 		near: 8, far: 800, step: 0.0055, haze: ch.between(0.0008, 0.0018),
 	}
 	v.place(ch, ch.between(5, 14), 0.05*float32(c.h)/v.focal)

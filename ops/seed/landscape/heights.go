@@ -16,26 +16,16 @@ type heights struct {
 // land holds the few pieces of land that all terrain pictures are taken in, from other places and in other light.
 // Making them takes about as long as five pictures, so they are made once.
 type land struct {
-	alps, hills, dunes, mesas *heights
+	alps, hills, dunes, mesas func() *heights
 }
 
-// newLand makes the land, all pieces at once. Side is a power of two.
+// newLand lays out squares of land, side cells wide, a power of two. Each is made when it is first asked for.
 func newLand(seed uint64, side int) *land {
-	l := &land{}
-	var wg sync.WaitGroup
-	for _, work := range []func(){
-		func() { l.alps = alps(landChance(seed, 1), side) },
-		func() { l.hills = hills(landChance(seed, 2), side) },
-		func() { l.dunes = dunes(landChance(seed, 3), side) },
-		func() { l.mesas = mesas(landChance(seed, 4), side) },
-	} {
-		wg.Go(work)
+	piece := func(n uint64, make func(chance, int) *heights) func() *heights {
+		return sync.OnceValue(func() *heights { return make(chance{rand.New(rand.NewPCG(seed, 0x1a4d+n))}, side) })
 	}
-	wg.Wait()
-	return l
+	return &land{alps: piece(1, alps), hills: piece(2, hills), dunes: piece(3, dunes), mesas: piece(4, mesas)}
 }
-
-func landChance(seed, piece uint64) chance { return chance{rand.New(rand.NewPCG(seed, 0x1a4d+piece))} }
 
 // extent is the unit of large shapes, in cells: mountains stand and valleys lie about a quarter of it apart, and heights are
 // given as parts of it. A square may be smaller; it then repeats sooner.

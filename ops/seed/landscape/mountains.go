@@ -22,7 +22,7 @@ func peaks(p *painter) {
 	horizon := float32(c.h) * ch.between(0.42, 0.58)
 	s := newSky(c, ch, p.noise, w, horizon)
 	v := &view{
-		land: p.land.alps, noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.8, 2.1),
+		land: p.land.alps(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.8, 2.1),
 		near: 40, far: 1150, step: 0.0052, haze: ch.between(0.0004, 0.0011), rough: 1,
 	}
 	side := float32(extent)
