@@ -146,10 +146,10 @@ DECLARE
     albums bigint[];
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        -- Transactions that overlap may take their ids and their times in different orders: a second is forgiven.
+        -- Transactions that overlap may take their ids and their times in different orders: 10 seconds are forgiven.
         IF EXISTS (SELECT FROM new_rows n WHERE n.posted_at > clock_timestamp() + interval '1 minute'
-            OR n.posted_at < (SELECT p.posted_at FROM photos p WHERE p.id < n.id ORDER BY p.id DESC LIMIT 1) - interval '1 second'
-            OR n.posted_at > (SELECT p.posted_at FROM photos p WHERE p.id > n.id ORDER BY p.id LIMIT 1) + interval '1 second')
+            OR n.posted_at < (SELECT p.posted_at FROM photos p WHERE p.id < n.id ORDER BY p.id DESC LIMIT 1) - interval '10 seconds'
+            OR n.posted_at > (SELECT p.posted_at FROM photos p WHERE p.id > n.id ORDER BY p.id LIMIT 1) + interval '10 seconds')
         THEN
             RAISE EXCEPTION 'posted_at of photos does not follow the order of ids, or lies ahead' USING ERRCODE = 'check_violation';
         END IF;

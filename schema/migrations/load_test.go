@@ -1,0 +1,124 @@
+package migrations_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/migrations"
+)
+
+// catalogue describes every table with its columns' defaults, keys, indexes and triggers.
+const catalogue = `
+	SELECT string_agg(line, E'\n' ORDER BY line) FROM (
+		SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) || convalidated AS line FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+		UNION ALL SELECT indrelid::regclass || ' ' || pg_get_indexdef(indexrelid) || indisvalid FROM pg_index i JOIN pg_class c ON c.oid = indrelid WHERE relnamespace = 'public'::regnamespace
+		UNION ALL SELECT tgrelid::regclass || ' ' || pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
+		UNION ALL SELECT attrelid::regclass || ' ' || attname || attnotnull || attidentity::text FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
+			WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0
+	) AS lines`
+
+// load copies one user with a public and a private photo in an album.
+func load(t *testing.T, tx pgx.Tx) error {
+	for _, c := range []struct{ into, rows string }{
+		{"users (id, name, display_name, photo_count)", "7\tberenice\tBerenice\t1\n"},
+		{"images (id, bytes, width, height, color)", imageID + "\t9\t40\t30\t255\n"},
+		{"photos (id, user_id, posted_at, width, height, color, private, image_id)",
+			"100\t7\t2020-01-01\t40\t30\t255\tf\t" + imageID + "\n200\t7\t2021-01-01\t40\t30\t255\tt\t" + imageID + "\n"},
+		{"albums (id, user_id, title)", "50\t7\tNew York\n"},
+		{"album_photos (album_id, photo_id, user_id, position)", "50\t100\t7\t1\n50\t200\t7\t2\n"},
+	} {
+		if _, err := tx.Conn().PgConn().CopyFrom(t.Context(), strings.NewReader(c.rows), "COPY "+c.into+" FROM STDIN WITH (FREEZE)"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestWithoutIndexes(t *testing.T) {
+	t.Parallel()
+	pool := site(t)
+	ctx := t.Context()
+	before := one[string](t, pool, catalogue)
+	user := one[int64](t, pool, "SELECT max(version) FROM users")
+	all := one[int64](t, pool, "SELECT version FROM epoch")
+
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		return migrations.WithoutIndexes(ctx, tx, func() error { return load(t, tx) })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, one[string](t, pool, catalogue)); diff != "" {
+		t.Errorf("the shape changed: %s", diff)
+	}
+	changes := drain(t, pool)
+	if told(changes) != "all!" || changes[0].Version <= all || changes[0].Version <= user {
+		t.Errorf("announced %v, want one change of all above %d", changes, max(all, user))
+	}
+	if v := one[int64](t, pool, "SELECT version FROM users"); v <= user {
+		t.Errorf("the loaded user has version %d, users before had up to %d", v, user)
+	}
+	checkCounts(t, pool)
+	if n := one[int](t, pool, "SELECT photo_count FROM album_counts WHERE album_id = 50"); n != 1 {
+		t.Errorf("the album counts %d public photos, want 1", n)
+	}
+	exec(t, pool, "UPDATE photos SET private = false WHERE id = 200", photoSQL(7, false))
+	if got := told(drain(t, pool)); got != "user.berenice photo.200 user.berenice photo.201" {
+		t.Errorf("after the load the triggers told %s", got)
+	}
+	checkCounts(t, pool)
+}
+
+func TestWithoutIndexesAllOrNothing(t *testing.T) {
+	t.Parallel()
+	pool := site(t)
+	ctx := t.Context()
+	refused := errors.New("no more rows")
+	for what, fill := range map[string]func(pgx.Tx) error{
+		"load fails": func(pgx.Tx) error { return refused },
+		"rows break a key": func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "INSERT INTO albums (id, user_id, title) VALUES (1, 99, 'of nobody')")
+			return err
+		},
+	} {
+		err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+			return migrations.WithoutIndexes(ctx, tx, func() error { return fill(tx) })
+		})
+		if err == nil {
+			t.Errorf("%s: no error", what)
+		}
+	}
+	if n := one[int](t, pool, "SELECT count(*)::integer FROM photos"); n != 4 {
+		t.Errorf("%d photos are left, want all 4", n)
+	}
+	if got := told(drain(t, pool)); got != "" {
+		t.Errorf("failed loads told %s", got)
+	}
+}
+
+// Every table of content is known to the load, in an order that foreign keys allow.
+func TestTables(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Database(t)
+	kept := map[string]bool{"goose_db_version": true, "outbox": true, "tombstones": true, "epoch": true, "album_counts": true}
+	place := map[string]int{}
+	for i, name := range migrations.Tables() {
+		place[name] = i
+	}
+	for _, name := range strings.Fields(one[string](t, pool, "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'")) {
+		if _, listed := place[name]; listed == kept[name] {
+			t.Errorf("table %s: listed %t", name, listed)
+		}
+	}
+	for _, key := range strings.Fields(one[string](t, pool, "SELECT string_agg(conrelid::regclass || '>' || confrelid::regclass, ' ') FROM pg_constraint WHERE contype = 'f'")) {
+		child, parent, _ := strings.Cut(key, ">")
+		if place[child] < place[parent] {
+			t.Errorf("%s comes before %s, which it refers to", child, parent)
+		}
+	}
+}
