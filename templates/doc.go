@@ -7,5 +7,5 @@
 // name with a right-to-left mark in it turns around nothing but itself.
 //
 // The site's Content-Security-Policy allows no inline style and no inline script, so a photo tells the style sheet its shape and its
-// colour by classes, see [Image].
+// colour by classes; shape.go says how.
 package templates

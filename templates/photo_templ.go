@@ -16,7 +16,7 @@ import (
 func (p PhotoPage) frame() frame {
 	return frame{
 		site: p.Site, kind: "photo", title: shorten(titleOr(p.Title), 2*maxCardTitle), self: p.Photo, image: p.Image, ogType: "article",
-		description: summary(p.Description, "A photo by "+shorten(p.Author.label(), maxCardTitle)+", "+day(p.Posted)+"."),
+		description: summary(p.Description, "A photo by "+shorten(p.Author.label(), maxCardTitle)+", "+day(p.Posted.UTC())+"."),
 		newer:       p.Previous, older: p.Next,
 	}
 }
@@ -169,9 +169,9 @@ func Photo(p PhotoPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var8 string
-			templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(dayStamp(p.Posted))
+			templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(dayStamp(p.Posted.UTC()))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `photo.templ`, Line: 44, Col: 45}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `photo.templ`, Line: 44, Col: 51}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var8))
 			if templ_7745c5c3_Err != nil {
@@ -182,9 +182,9 @@ func Photo(p PhotoPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var9 string
-			templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(day(p.Posted))
+			templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(day(p.Posted.UTC()))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `photo.templ`, Line: 44, Col: 63}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `photo.templ`, Line: 44, Col: 75}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 			if templ_7745c5c3_Err != nil {
