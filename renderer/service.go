@@ -40,7 +40,7 @@ type Config struct {
 	PictureWorkers int // pictures made at once, each holding a decoded original; 0: one for every two processors
 	QueueFactor    int // requests that wait, for each worker; 0: 8
 
-	ReadTimeout time.Duration // after which the database counts as unreachable, with all second tries; 0: 1.5 s
+	ReadTimeout time.Duration // after which a Postgres that says nothing is given up; 0: 1.5 s
 	StopTimeout time.Duration // in which the work that is held must be finished; 0: 15 s
 	SlowAfter   time.Duration // from which an answer is logged as a warning; 0: 1 s
 	RelayPoll   time.Duration // how often the relay looks for changes that nobody announced; 0: 50 ms
@@ -85,6 +85,7 @@ type Service struct {
 	talk          subscriptions // about the service
 	buffers       sync.Pool     // of *bytes.Buffer
 	warned        atomic.Int64  // the second of the last warning about busy or expired requests
+	awaySince     atomic.Int64  // when Postgres was first missed, in nanoseconds since 1970; 0 while it is there
 
 	held    context.Context // that of the work at hand; it outlives Run's, so that stopping finishes what is held
 	serving atomic.Bool

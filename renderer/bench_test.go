@@ -1,0 +1,76 @@
+package renderer
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// BenchmarkUserPage renders users' first pages of 48 photos, no page twice in a row, asked for over the bus by so many at once. The asker,
+// nats-server and the service are one process, as with `up`; Postgres is another and is not counted in B/op.
+func BenchmarkUserPage(b *testing.B) {
+	for _, askers := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("askers=%d", askers), func(b *testing.B) { benchmarkUserPage(b, askers) })
+	}
+}
+
+func benchmarkUserPage(b *testing.B, askers int) {
+	url := testenv.DatabaseURL(b)
+	served, err := store.OpenPool(b.Context(), url, 8)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(served.Close)
+	pool := testenv.Pool(b, url)
+	st := newSiteOn(b, testenv.NATS(b), pool)
+	const users = 100
+	_, err = pool.Exec(b.Context(), `INSERT INTO users (id, name, display_name) SELECT 1000 + n, 'bench-' || n, 'Bench ' || n FROM generate_series(1, $1) AS n`, users)
+	if err == nil {
+		_, err = pool.Exec(b.Context(), `INSERT INTO photos (id, user_id, image_id, width, height, color, title)
+			SELECT 1000 + n, 1001 + n % $1::integer, image_id, width, height, color, 'A photograph of nothing much, number ' || n
+			FROM photos, generate_series(1, 60 * $1::integer) AS n WHERE photos.id = 1`, users)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := st.start(b, func(c *Config) { c.Pool, c.Logger, c.QueueFactor = served, slog.New(slog.DiscardHandler), 32 })
+	st.quiet(b)
+
+	var next atomic.Int64
+	b.ReportAllocs()
+	b.ResetTimer()
+	var asking sync.WaitGroup
+	for range askers {
+		asking.Go(func() {
+			for {
+				n := next.Add(1)
+				if n > int64(b.N) {
+					return
+				}
+				ref := page.User(fmt.Sprintf("bench-%d", 1+n%users))
+				msg, err := st.nc.Request(ref.Subject(), nil, 10*time.Second)
+				if err == nil {
+					err = wire.ErrorOf(msg)
+				}
+				if err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	asking.Wait()
+	b.StopTimer()
+	r := total(s, page.KindUser)
+	b.ReportMetric(r.MeanBatch, "pages/query")
+	b.ReportMetric(r.P50, "p50-ms")
+	b.ReportMetric(r.P99, "p99-ms")
+}
