@@ -3,7 +3,70 @@ package store_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer/store"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
+
+// open gives a fresh database the way a renderer sees it.
+func open(t testing.TB) (*store.Store, *pgxpool.Pool) {
+	t.Helper()
+	return openURL(t, testenv.DatabaseURL(t))
+}
+
+func openURL(t testing.TB, url string) (*store.Store, *pgxpool.Pool) {
+	t.Helper()
+	pool, err := store.OpenPool(t.Context(), url, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return store.New(pool), pool
+}
+
+func exec(t testing.TB, pool *pgxpool.Pool, statements ...string) {
+	t.Helper()
+	for _, sql := range statements {
+		if _, err := pool.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
+func one[T any](t testing.TB, pool *pgxpool.Pool, sql string, args ...any) T {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), sql, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[T])
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+// people adds users ansel (1) and vivian (2) without photos, and an image.
+func people(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	exec(t, pool,
+		"INSERT INTO users (name, display_name, bio) VALUES ('ansel', 'Ansel Adams', 'Mountains'), ('vivian', 'Vivian Maier', '')",
+		"INSERT INTO images (id, bytes, width, height, color) VALUES ('"+imageID(1)+"', 9, 40, 30, 255)")
+}
+
+func photoSQL(owner, title string) string {
+	return "INSERT INTO photos (user_id, image_id, width, height, color, title) VALUES (" + owner + ", '" + imageID(1) + "', 40, 30, 255, '" + title + "')"
+}
+
+func version(d store.Depends, scope string) int64 {
+	for _, dep := range d {
+		if dep.Scope == scope {
+			return dep.Version
+		}
+	}
+	return -1
+}

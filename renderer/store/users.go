@@ -40,6 +40,9 @@ type UserPage struct {
 // Users answers several queries with one statement: pages[i] answers queries[i]. A batch of 16 costs Postgres less than half of what
 // 16 single ones do.
 func (s *Store) Users(ctx context.Context, queries []UserQuery) ([]UserPage, error) {
+	if len(queries) == 0 {
+		return nil, nil
+	}
 	names, befores, afters := make([]string, len(queries)), make([]int64, len(queries)), make([]int64, len(queries))
 	for i, q := range queries {
 		names[i] = q.Name
