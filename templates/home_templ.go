@@ -10,6 +10,11 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "flickrkillr/schema/page"
 
+// maxPopular is how many of the most liked photos are shown: with 48 new ones, they keep the page under 30 kB.
+const maxPopular = 10
+
+func (p HomePage) popular() []Card { return p.Popular[:min(len(p.Popular), maxPopular)] }
+
 func (p HomePage) frame() frame {
 	f := frame{
 		site: p.Site, kind: "listing", self: p.Self, newer: p.Newer, older: p.Older,
@@ -70,7 +75,7 @@ func Home(p HomePage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = grid(p.Popular, 0, true).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = grid(p.popular(), 0, true).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -88,7 +93,7 @@ func Home(p HomePage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = grid(p.Recent, len(p.Popular), true).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = grid(p.Recent, len(p.popular()), true).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

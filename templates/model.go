@@ -61,11 +61,11 @@ type AlbumCard struct {
 	Cover Image // the zero Image when the album is empty
 }
 
-// HomePage shows everybody's newest photos and, on its first page, the ones most liked. With 48 new ones, 8 of those keep it under 30 kB.
+// HomePage shows everybody's newest photos and, on its first page, the ones most liked.
 type HomePage struct {
 	Site         Site
 	Self         page.Ref
-	Popular      []Card
+	Popular      []Card // the first ten of them are shown
 	Recent       []Card
 	Newer, Older page.Ref // the zero Ref where there is no such page; so in all listings
 }

@@ -106,6 +106,7 @@ func TestHome(t *testing.T) {
 	d := render(t, Home(HomePage{Site: site, Self: page.Home(), Popular: cards[:5], Recent: cards[5:], Older: page.Home().Before(4)}))
 	d.text("title", Name)
 	d.count(".band", 2)
+	d.count(".strip .grid > li", 5)
 	d.count(".grid > li > a", 20)
 	d.count(".grid .cap small", 20)
 	d.count("img[fetchpriority=high]", 1)

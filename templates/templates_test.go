@@ -159,7 +159,7 @@ func testPhoto(site Site) PhotoPage {
 func everyPage(site Site) map[string]templ.Component {
 	cards := testCards(48)
 	pages := map[string]templ.Component{
-		"home":  Home(HomePage{Site: site, Self: page.Home(), Popular: cards[:8], Recent: cards, Older: page.Home().Before(9)}),
+		"home":  Home(HomePage{Site: site, Self: page.Home(), Popular: cards[:12], Recent: cards, Older: page.Home().Before(9)}),
 		"user":  User(testUser(site)),
 		"photo": Photo(testPhoto(site)),
 		"tag":   Tag(TagPage{Site: site, Self: page.Tag("blue hour"), Photos: cards, Older: page.Tag("blue hour").Before(9)}),
