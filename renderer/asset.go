@@ -72,8 +72,8 @@ func (s *Service) assets() []assetSubject {
 			token, encoding string
 			body            []byte
 		}{{"", "", a.Body}, {"br", "br", a.Br}, {"gz", "gzip", a.Gzip}} {
-			if form.body == nil {
-				continue // it would be no smaller
+			if form.body == nil { // it would be no smaller, and whoever asks for it takes it as it is too
+				form.encoding, form.body = "", a.Body
 			}
 			reply := wire.Reply{
 				Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding, ETag: etag(form.body), MaxAge: wire.FixedAge,

@@ -98,7 +98,7 @@ func look(t *testing.T, parent context.Context, url string, width int64, dark bo
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent)
 	defer cancel()
-	ctx, stop := context.WithTimeout(ctx, time.Minute)
+	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
 	v, err := listen(ctx, allow...)
 	if err != nil {
@@ -113,7 +113,7 @@ func look(t *testing.T, parent context.Context, url string, width int64, dark bo
 	const scroll = `(async () => {
 		for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) { scrollTo({top: y, behavior: "instant"}); await new Promise(r => setTimeout(r, 30)) }
 		const pictures = [...document.images];
-		await Promise.race([Promise.all(pictures.map(i => i.complete ? 0 : new Promise(r => { i.onload = i.onerror = r }))), new Promise(r => setTimeout(r, 20000))]);
+		await Promise.race([Promise.all(pictures.map(i => i.complete ? 0 : new Promise(r => { i.onload = i.onerror = r }))), new Promise(r => setTimeout(r, 40000))]);
 		scrollTo({top: 0, behavior: "instant"});
 		return pictures.filter(i => !i.complete || !i.naturalWidth).map(i => i.currentSrc).join(" ");
 	})()`
@@ -283,7 +283,16 @@ func TestBadRequests(t *testing.T) {
 		"/static/..%2f..%2fmain.go":               404,
 		"/.git/config":                            404,
 	} {
-		status, header, body, err := get(t.Context(), client, s.urls[0]+path)
+		var status int
+		var header http.Header
+		var body string
+		var err error
+		for range 10 { // a machine that is short of breath may say 503, but never another wrong thing
+			status, header, body, err = get(t.Context(), client, s.urls[0]+path)
+			if status != http.StatusServiceUnavailable {
+				break
+			}
+		}
 		if err != nil || status != want {
 			t.Errorf("%.60s: %d, %v; want %d", path, status, err, want)
 			continue

@@ -25,19 +25,25 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// program is the built killr. Tests share it.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "killr-e2e-")
-	if err != nil {
-		return "", err
+var build struct {
+	sync.Once
+	err error
+}
+
+// program builds killr, once for all tests, and returns its path.
+func program(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(testenv.SharedDir(t), "killr")
+	build.Do(func() {
+		if out, err := exec.Command("go", "build", "-o", path, "flickrkillr").CombinedOutput(); err != nil {
+			build.err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	})
+	if build.err != nil {
+		t.Fatal(build.err)
 	}
-	path := filepath.Join(dir, "killr")
-	out, err := exec.Command("go", "build", "-o", path, "flickrkillr").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
+	return path
+}
 
 // process is a running killr.
 type process struct {
@@ -55,10 +61,7 @@ type process struct {
 // killr starts the program. When the test ends, it is stopped if it has not been.
 func killr(t testing.TB, args ...string) *process {
 	t.Helper()
-	path, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := program(t)
 	p := &process{t: t, name: "killr " + args[0], done: make(chan struct{})}
 	p.heard = sync.NewCond(&p.mu)
 	p.cmd = exec.Command(path, append(args, "--log-format", "json")...)

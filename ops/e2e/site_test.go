@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -40,18 +41,23 @@ type site struct {
 	names     []string // of users with public photos, most photos first
 }
 
-// newSite seeds a database and starts edges, renderers and one cachefill.
+// seeded is the data set, drawn once.
+var seeded testenv.Prepared
+
+// newSite starts edges, renderers and one cachefill on a seeded database.
 func newSite(t testing.TB, edges, renderers int) *site {
 	t.Helper()
-	s := &site{t: t, bus: testenv.NATSServer(t), cache: testenv.MemcachedServer(t), postgres: testenv.DatabaseURL(t), pictures: filepath.Join(t.TempDir(), "pictures")}
+	s := &site{t: t, bus: testenv.NATSServer(t), cache: testenv.MemcachedServer(t), pictures: filepath.Join(testenv.SharedDir(t), "pictures")}
+	s.postgres = seeded.URL(t, func(ctx context.Context, url string) error {
+		out, err := exec.CommandContext(ctx, program(t), "seed", "--postgres", url, "--pictures", s.pictures, "--users", fmt.Sprint(users), "--photos", fmt.Sprint(photos)).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("killr seed: %w\n%s", err, out)
+		}
+		return nil
+	})
 	s.pool = testenv.Pool(t, s.postgres)
 	s.nc = testenv.Connect(t, s.bus.URL())
 	s.flags = []string{"--nats", s.bus.URL(), "--postgres", s.postgres, "--memcached", s.cache.Addr()}
-	seeding := killr(t, "seed", "--postgres", s.postgres, "--pictures", s.pictures, "--users", fmt.Sprint(users), "--photos", fmt.Sprint(photos))
-	<-seeding.done
-	if seeding.err != nil {
-		t.Fatalf("seeding: %v\n%s", seeding.err, strings.Join(seeding.tail(20), "\n"))
-	}
 	s.names = column[string](s, "SELECT name FROM users WHERE photo_count > 0 ORDER BY photo_count DESC, name")
 	s.scale(renderers)
 	for range edges {

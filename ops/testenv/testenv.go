@@ -22,7 +22,7 @@ import (
 func Main(m *testing.M, ignore ...goleak.Option) {
 	wrapped.Store(true)
 	code := m.Run()
-	if err := errors.Join(sharedCluster.end(), findLeaks(code, ignore)); err != nil {
+	if err := errors.Join(sharedCluster.end(), removeSharedDir(), findLeaks(code, ignore)); err != nil {
 		fmt.Fprintln(os.Stderr, "testenv:", err)
 		code = max(code, 1)
 	}
