@@ -3,6 +3,8 @@ package seed
 import (
 	"slices"
 	"testing"
+
+	"flickrkillr/ops/seed/landscape"
 )
 
 // The shape of the whole site: most users have a few photos, a handful thousands.
@@ -76,9 +78,9 @@ func TestWords(t *testing.T) {
 			t.Errorf("tag %q would be refused", name)
 		}
 	}
-	for scene := range w.tags {
-		if scene != "any" && len(w.titles[scene]) == 0 {
-			t.Errorf("no titles for %s", scene)
+	for _, s := range landscape.Scenes() {
+		if scene := string(s); len(w.titles[scene]) < 5 || len(w.places[scene]) < 5 || len(w.tags[scene]) < 5 {
+			t.Errorf("too few words for %s", scene)
 		}
 	}
 	for _, s := range w.scripts {

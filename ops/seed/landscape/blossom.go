@@ -36,8 +36,8 @@ func blossom(p *painter) {
 	light := ch.between(-0.6, 0.6)
 	flower := func(blur float32) func(x, y float32) {
 		return func(x, y float32) {
-			for range 2 + ch.IntN(3) {
-				fx, fy := x+ch.between(-22, 22)*u, y+ch.between(-16, 16)*u
+			for range 1 + ch.IntN(2) {
+				fx, fy := x+ch.between(-20, 20)*u, y+ch.between(-15, 15)*u
 				color := pick(ch, petals...).times(ch.between(0.72, 1.12))
 				if autumn {
 					p.leaf(fx, fy, ch.between(7, 15)*u, ch.between(0, 6.28), color, blur)

@@ -29,11 +29,7 @@ func city(p *painter) {
 		p.bridge(ground, s)
 		p.subject("bridge")
 	}
-	water := make([]bool, len(c.pix))
-	for i := int(ground) * c.w; i < len(water); i++ {
-		water[i] = true
-	}
-	reflect(c, ch, p.noise, water, ground, hex(0x0a1420), ch.between(0.35, 0.75))
+	reflect(c, c, ch, p.noise, level(c, int(ground)), ground, hex(0x0a1420), ch.between(0.35, 0.75))
 	p.film.bloom = 0.4
 	p.subject("city", "skyline", "architecture", "lights", "reflection")
 }

@@ -4,8 +4,8 @@ package landscape
 func alpine(snowLine, treeLine float32, grass, rock rgb, snowAll bool) func(spot) rgb {
 	snow := rgb{0.86, 0.9, 0.96}
 	return func(s spot) rgb {
-		green := mix(grass, grass.times(0.55), s.noise)
-		color := mix(rock.times(0.7+0.6*s.noise), green, smoothstep(0.72, 0.86, s.flat)*(1-smoothstep(treeLine*0.9, treeLine*1.25, s.h+(s.noise-0.5)*14)))
+		green := mix(grass, grass.times(0.45), s.noise)
+		color := mix(rock.times(0.7+0.6*s.noise), green, smoothstep(0.6, 0.78, s.flat+(s.noise-0.5)*0.15)*(1-smoothstep(treeLine*0.9, treeLine*1.25, s.h+(s.noise-0.5)*14)))
 		line := snowLine + (s.noise-0.5)*34
 		if snowAll {
 			line = 0
@@ -23,23 +23,25 @@ func peaks(p *painter) {
 	s := newSky(c, ch, p.noise, w, horizon)
 	v := &view{
 		land: p.land.alps(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.8, 2.1),
-		near: 40, far: 1150, step: 0.0052, haze: ch.between(0.0004, 0.0011), rough: 1,
+		near: 16, far: 1150, step: 0.0052, haze: ch.between(0.0004, 0.0011), rough: 1,
 	}
 	side := float32(extent)
 	v.place(ch, side*ch.between(0.015, 0.05), 0.24*float32(c.h)/v.focal)
 	v.backlight(&s, c, ch)
 	autumn, winter := ch.oneIn(5), ch.oneIn(5)
-	grass := pick(ch, hex(0x566a34), hex(0x45602e), hex(0x667040))
+	grass := pick(ch, hex(0x46592c), hex(0x3a5028), hex(0x5c6438))
 	if autumn {
 		grass = pick(ch, hex(0xa8803c), hex(0x9c6a30))
 	}
-	v.ground = alpine(side*ch.between(0.09, 0.15), side*0.085, grass, pick(ch, hex(0x6d6760), hex(0x766c68), hex(0x605c5a), hex(0x7c6a58)), winter)
+	v.ground = alpine(side*ch.between(0.09, 0.15), side*0.085, grass, pick(ch, hex(0x5e5a56), hex(0x6a6260), hex(0x545454), hex(0x70604e)), winter)
 	if !winter {
 		v.trees = forest(p.noise, side*0.08, 3)
 	}
 	if ch.oneIn(5) {
 		v.fogTop, v.fog = side*ch.between(0.03, 0.05), 0.006
 	}
+	s.ambient = s.ambient.times(0.8)
+	p.film.contrast = 0.5
 	s.paint(c)
 	v.paint(c)
 	p.subject("mountain", "peak")

@@ -167,12 +167,8 @@ func (p *painter) nightLand(s *sky, horizon float32) {
 	line := p.skyline(horizon+float32(c.h)*0.02, float32(c.h)*ch.between(0.06, 0.16), 3, ch.oneIn(2))
 	p.fill(line, far, mix(far, dark, 0.6), float32(c.h)*0.15)
 	if ch.oneIn(2) { // A lake.
-		water := make([]bool, len(c.pix))
 		shore := horizon + float32(c.h)*0.03
-		for i := int(shore) * c.w; i < len(water); i++ {
-			water[i] = true
-		}
-		reflect(c, ch, p.noise, water, shore, hex(0x04080e), ch.between(0.75, 0.97))
+		reflect(c, c, ch, p.noise, level(c, int(shore)), shore, hex(0x04080e), ch.between(0.75, 0.97))
 		p.subject("lake", "reflection")
 	} else {
 		near := p.skyline(float32(c.h)*1.02, float32(c.h)*ch.between(0.1, 0.2), 2, false)

@@ -103,7 +103,7 @@ type sky struct {
 
 // newSky chooses a sky over a horizon.
 func newSky(c *canvas, ch chance, n *noise, w weather, horizon float32) sky {
-	s := sky{weather: w, horizon: horizon, noise: n, shift: ch.between(0, 200), size: ch.between(0.7, 1.3), wispy: ch.oneIn(3)}
+	s := sky{weather: w, horizon: horizon, noise: n, shift: ch.between(0, 200), size: ch.between(0.7, 1.3), wispy: ch.oneIn(4)}
 	s.sunX = float32(c.w) * ch.between(0.12, 0.88)
 	s.sunY = horizon * (1 - ch.between(w.sunHigh[0], w.sunHigh[1]))
 	s.cover = pick[float32](ch, 0, 0.25, 0.4, 0.5, 0.6)
@@ -150,8 +150,10 @@ func (s sky) at(c *canvas, x, y float32) rgb {
 // looking at the noise a step nearer to the sun.
 func (s sky) cloud(color rgb, x, y, high, d, dx, dy, long float32) rgb {
 	e := high + 0.09
-	nx := (x/long - 0.5) * 1.1 / e / s.size
-	ny := 0.75 / e / s.size
+	// Real clouds have height: seen low down they are not as flat as paper would be.
+	e = 0.25 + 0.75*e
+	nx := (x/long - 0.5) * 1.5 / e / s.size
+	ny := 1.5 / e / s.size
 	if s.wispy {
 		nx *= 0.45
 		ny *= 1.6

@@ -85,7 +85,7 @@ func (v *view) light(side, high float32) {
 // walked from near to far, drawing what rises over what is already drawn (the "voxel space" of NovaLogic's Comanche, 1992), with
 // every row's cover summed up so that edges are smooth.
 func (v *view) paint(c *canvas) (water []bool) {
-	if v.water > 0 {
+	if v.water > 0 && v.up > v.water {
 		water = make([]bool, len(c.pix))
 	}
 	for x := range c.w {
@@ -97,10 +97,10 @@ func (v *view) paint(c *canvas) (water []bool) {
 func (v *view) paintColumn(c *canvas, x int, water []bool) {
 	across := (float32(x) - float32(c.w)/2) / v.focal
 	rx, ry := v.dirX-v.dirY*across, v.dirY+v.dirX*across
-	hazeColor := mix(v.sky.haze, v.sky.at(c, float32(x), v.horizon-6*c.unit()), 0.5)
+	hazeColor := mix(v.sky.haze, v.sky.sky.at(0.03), 0.5)
 	if v.sky.disc { // Air before the sun shines.
 		near := (float32(x) - v.sky.sunX) / float32(c.w)
-		hazeColor = hazeColor.plus(v.sky.weather.sun.times(0.12 / (1 + near*near*30)))
+		hazeColor = hazeColor.plus(v.sky.weather.sun.times(0.05 / (1 + near*near*7)))
 	}
 	bottom := float32(c.h) // What is below is drawn.
 	var sum, last rgb      // Light gathered for the row in work, and the colour drawn last.
@@ -110,6 +110,9 @@ func (v *view) paintColumn(c *canvas, x int, water []bool) {
 		s := spot{x: v.x + rx*t, y: v.y + ry*t, t: t}
 		s.h = v.height(&s)
 		isWater := v.water > 0 && s.h < v.water
+		if isWater && v.up < v.water {
+			continue // Seen from below, for reflections: only what stands out of the water.
+		}
 		if isWater {
 			s.h = v.water
 		}
@@ -136,7 +139,7 @@ func (v *view) paintColumn(c *canvas, x int, water []bool) {
 			if high == float32(y) { // The row is full.
 				if y < c.h {
 					c.pix[y*c.w+x] = sum.times(1 / cover)
-					if isWater {
+					if isWater && water != nil {
 						water[y*c.w+x] = true
 					}
 				}
@@ -156,7 +159,7 @@ func (v *view) height(s *spot) float32 {
 	if v.rough > 0 && s.t < 260 {
 		h += (v.land.at(s.x*6.7+31, s.y*6.7+11)*0.05 - 2) * v.rough * (1 - s.t/260)
 	}
-	if v.trees != nil {
+	if v.trees != nil && s.t > 70 && h > v.water+0.3 {
 		s.h = h
 		h += v.trees(*s)
 	}
@@ -215,42 +218,4 @@ func (v *view) shadow(s *spot) float32 {
 		}
 	}
 	return open
-}
-
-// reflect paints water: what stands above the shore, mirrored, broken by ripples and darkened the steeper one looks in.
-// Deep is the colour of the water itself; calm is 1 for a mirror, 0 for a breeze.
-func reflect(c *canvas, ch chance, n *noise, water []bool, horizon float32, deep rgb, calm float32) {
-	shore := make([]float32, c.w)
-	for x := range shore {
-		shore[x] = -1
-	}
-	u := c.unit()
-	shift := ch.between(0, 200)
-	for y := range c.h {
-		row := c.row(y)
-		depth := max(1, float32(y)-horizon) / (u * 100)
-		for x := range row {
-			if !water[y*c.w+x] {
-				shore[x] = -1
-				continue
-			}
-			if shore[x] < 0 {
-				shore[x] = float32(y)
-			}
-			fx := float32(x) / u
-			// Ripples look longer and lower the nearer they are to the horizon.
-			k := 14 / (depth + 0.15)
-			r := n.at(fx*0.012*(0.4+1/(depth+0.3))+shift, k+shift) + 0.5*n.at(fx*0.05+shift, k*2.7) - 0.75
-			amp := (1 - calm) * (4 + 34*depth) * u
-			from := 2*shore[x] - float32(y) + r*amp
-			side := int(r * amp * 0.25)
-			sx, sy := min(max(x+side, 0), c.w-1), min(max(int(from), 0), int(shore[x]))
-			seen := c.pix[sy*c.w+sx]
-			if water[sy*c.w+sx] { // A far shore's water: take the sky over the horizon instead.
-				seen = c.pix[max(0, int(2*horizon)-y)*c.w+sx]
-			}
-			mirror := lerp(0.92, 0.5, smoothstep(0, 4, depth))
-			row[x] = mix(deep, seen, mirror).times(1 + r*0.12*(1-calm))
-		}
-	}
 }

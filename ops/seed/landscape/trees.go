@@ -82,8 +82,8 @@ func (p *painter) branch(x, y, angle, length, width float32, depth int, color rg
 		p.canvas.line(x, y, nx, ny, width, color, 1)
 		x, y = nx, ny
 		width *= 0.94
-		if depth <= 2 {
-			leaf(x+ch.between(-6, 6), y+ch.between(-6, 6))
+		if depth <= 3 && !ch.oneIn(3) {
+			leaf(x+ch.between(-9, 9), y+ch.between(-9, 9))
 		}
 	}
 	if depth == 0 {
@@ -92,7 +92,7 @@ func (p *painter) branch(x, y, angle, length, width float32, depth int, color rg
 	}
 	for range 2 + ch.IntN(2) {
 		turn := ch.sign() * ch.between(0.2, 0.75)
-		p.branch(x, y, angle+turn, length*ch.between(0.62, 0.85), width*0.66, depth-1, color, leaf)
+		p.branch(x, y, angle+turn, length*ch.between(0.66, 0.92), width*0.66, depth-1, color, leaf)
 	}
 }
 
