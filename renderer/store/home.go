@@ -18,10 +18,10 @@ func (s *Store) Home(ctx context.Context, before, after int64) (HomePage, error)
 	lower, upper := from(before, after)
 	collect := func(rows pgx.Rows) (HomePage, error) { return collectHome(rows, before, after) }
 	return read(ctx, s, "read home", collect, `
-		SELECT 0, 0, 0::bigint, version, now(), '', '', CASE
-				WHEN $2::bigint > 0 THEN EXISTS (SELECT FROM photos WHERE NOT private AND id <= $2)
-				WHEN $1::bigint < $3::bigint THEN EXISTS (SELECT FROM photos WHERE NOT private AND id >= $1)
-				ELSE false END::integer,
+		SELECT 0, 0, 0::bigint, version, now(), '', '', coalesce(CASE
+				WHEN $2::bigint > 0 THEN (SELECT min(id) FROM photos WHERE NOT private) <= $2
+				WHEN $1::bigint < $3::bigint THEN (SELECT max(id) FROM photos WHERE NOT private) >= $1
+				END, false)::integer,
 			0, 0, '', '' FROM epoch
 		UNION ALL
 		SELECT p.kind, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name

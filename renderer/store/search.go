@@ -64,8 +64,7 @@ func (s *Store) Search(ctx context.Context, query string, before int64) (SearchP
 				(SELECT name, word_similarity($1, name) FROM tags WHERE $3 AND char_length($1) > 2 AND name %> $1 LIMIT 500)
 			) AS g GROUP BY name ORDER BY max(likeness) DESC, name LIMIT 8
 		)
-		SELECT 0, 0, 0::bigint, version, now(), '', '',
-			(NOT $3 AND EXISTS (SELECT FROM photos WHERE NOT private AND id >= $2))::integer, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name
 		FROM (SELECT id FROM matches ORDER BY id DESC LIMIT 49) AS m JOIN photos p ON p.id = m.id JOIN users u ON u.id = p.user_id
@@ -77,11 +76,11 @@ func (s *Store) Search(ctx context.Context, query string, before int64) (SearchP
 	if err != nil || !first || len(page.Photos) > 0 || len([]rune(query)) < 3 || strings.HasPrefix(query, "-") {
 		return page, err
 	}
-	similar, err := s.similar(ctx, query)
+	near, err := s.similar(ctx, query)
 	if err != nil {
 		return page, err
 	}
-	page.addSimilar(similar)
+	page.addSimilar(near)
 	return page, nil
 }
 
@@ -109,12 +108,10 @@ func (s *Store) similar(ctx context.Context, query string) (SearchPage, error) {
 
 func collectSearch(rows pgx.Rows, before int64) (SearchPage, error) {
 	var page SearchPage
-	var behind bool
 	err := eachRow(rows, func(r *row) {
 		switch r.kind {
 		case rowHead:
 			page.begin(r)
-			behind = r.width == 1
 		case rowPhoto:
 			page.Photos = append(page.Photos, r.card())
 			page.on(r.name, r.version)
@@ -125,7 +122,7 @@ func collectSearch(rows pgx.Rows, before int64) (SearchPage, error) {
 			page.Tags = append(page.Tags, r.title)
 		}
 	})
-	page.Listing = listing(page.Photos, before, 0, behind)
+	page.Listing = listing(page.Photos, before, 0, false)
 	return page, err
 }
 

@@ -36,9 +36,6 @@ func listings(s *store.Store) map[string]struct {
 			return p.Listing, err
 		}, "SELECT array_agg(id ORDER BY id DESC) FROM photos JOIN photo_tags ON photo_id = id WHERE NOT private AND tag_id = 1"},
 		"search": {func(ctx context.Context, before, after int64) (store.Listing, error) {
-			if after > 0 { // searches lead on only
-				before = 0
-			}
 			p, err := s.Search(ctx, "sunset", before)
 			return p.Listing, err
 		}, "SELECT array_agg(id ORDER BY id DESC) FROM photos WHERE NOT private AND title ILIKE '%sunset%'"},

@@ -21,7 +21,7 @@ func Tables() []string {
 // All of it happens in tx: readers see the old content until the commit, and an error or a crash leaves the old content in place. Inside
 // load, COPY ... WITH (FREEZE) is allowed, since the tables were truncated in the same transaction. Load itself fills the columns that
 // triggers keep otherwise: photos.posted_at (not decreasing with the id) and users.photo_count (public photos); users.version is best left
-// out. Tx needs to own the tables, and no statement_timeout.
+// out. Tx's user must own the tables; timeouts of statements and of idling are off until tx ends.
 func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
 	tables := Tables()
 	names := strings.Join(tables, ", ")
@@ -29,6 +29,7 @@ func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
 	if err != nil {
 		return fmt.Errorf("read the catalogue: %w", err)
 	}
+	off = append([]string{"SET LOCAL statement_timeout = 0", "SET LOCAL idle_in_transaction_session_timeout = 0"}, off...)
 	if err := run(ctx, tx, off...); err != nil {
 		return fmt.Errorf("take off keys and triggers: %w", err)
 	}

@@ -1,0 +1,158 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer/store"
+)
+
+// No statement of this package may scan all photos, and no listing may fetch what it does not show in order to sort it. Every exported
+// method is called, a new one too or this test fails, and every statement that reaches Postgres is explained.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	url := testenv.DatabaseURL(t)
+	_, pool := openURL(t, url)
+	fillDataset(t, pool, 4000, 40_000)
+	exec(t, pool,
+		"INSERT INTO tombstones SELECT 'photo.' || g, g FROM generate_series(100001, 120000) g",
+		"INSERT INTO outbox (scope, version, gone) SELECT 'user.u' || g, g, false FROM generate_series(1, 5000) g",
+		"VACUUM ANALYZE")
+
+	traced := &statements{}
+	config := pool.Config()
+	config.ConnConfig.Tracer = traced
+	tracedPool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tracedPool.Close()
+	s := store.New(tracedPool)
+
+	calls := everyMethod(t.Context(), s)
+	for i := range reflect.TypeOf(s).NumMethod() {
+		method := reflect.TypeOf(s).Method(i).Name
+		if len(calls[method]) == 0 {
+			t.Errorf("no call of Store.%s is explained: add it to everyMethod", method)
+		}
+		for _, call := range calls[method] {
+			traced.forget()
+			if err := call(); err != nil {
+				t.Fatalf("%s: %v", method, err)
+			}
+			for _, sql := range traced.seen {
+				checkPlan(t, pool, method, sql)
+			}
+			if len(traced.seen) == 0 {
+				t.Errorf("%s ran no statement", method)
+			}
+		}
+	}
+}
+
+func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error {
+	search := func(q string) func() error {
+		return func() error { _, err := s.Search(ctx, q, 0); return err }
+	}
+	return map[string][]func() error{
+		"Users": {func() error {
+			_, err := s.Users(ctx, []store.UserQuery{{Name: "u1"}, {Name: "u2", Before: 900}, {Name: "none"}})
+			return err
+		}},
+		"Feed":      {func() error { _, err := s.Feed(ctx, "u1"); return err }},
+		"Photo":     {func() error { _, err := s.Photo(ctx, 1); return err }},
+		"Home":      {func() error { _, err := s.Home(ctx, 0, 0); return err }},
+		"Tag":       {func() error { _, err := s.Tag(ctx, "x", 0, 0); return err }},
+		"Album":     {func() error { _, err := s.Album(ctx, 1, 0, 0); return err }},
+		"Search":    {search("sunset"), search("xylograp")},
+		"RelayOnce": {func() error { _, _, err := s.RelayOnce(ctx, func([]store.Change) error { return nil }); return err }},
+		"Tick":      {func() error { _, err := s.Tick(ctx); return err }},
+		"Now":       {func() error { _, err := s.Now(ctx); return err }},
+	}
+}
+
+// statements is a tracer that collects what is run.
+type statements struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if word := strings.ToUpper(strings.Fields(data.SQL)[0]); word != "BEGIN" && word != "COMMIT" && word != "ROLLBACK" && word != "--" && word != ";" {
+		s.seen = append(s.seen, data.SQL)
+	}
+	return ctx
+}
+
+func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (s *statements) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = nil
+}
+
+// planNode is the part of EXPLAIN (FORMAT JSON) that is looked at.
+type planNode struct {
+	Type     string     `json:"Node Type"`
+	Relation string     `json:"Relation Name"`
+	Plans    []planNode `json:"Plans"`
+}
+
+// checkPlan explains the plan that a pool of OpenPool uses for any arguments, and so explains it without.
+func checkPlan(t *testing.T, pool *pgxpool.Pool, method, sql string) {
+	t.Helper()
+	ctx := t.Context()
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	prepared, err := conn.Conn().Prepare(ctx, "explained", sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arguments := ""
+	if n := len(prepared.ParamOIDs); n > 0 {
+		arguments = "(" + strings.Repeat("NULL, ", n-1) + "NULL)"
+	}
+	var plans []struct{ Plan planNode }
+	if err := conn.QueryRow(ctx, "EXPLAIN (FORMAT JSON) EXECUTE explained "+arguments, pgx.QueryExecModeSimpleProtocol).Scan(&plans); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	if err := conn.Conn().Deallocate(ctx, "explained"); err != nil {
+		t.Fatal(err)
+	}
+	sortsAllowed := method == "Search" // it sorts at most what its stages let through
+	var walk func(planNode, int)
+	walk = func(n planNode, depth int) {
+		switch {
+		case n.Type == "Seq Scan" && n.Relation != "epoch" && n.Relation != "outbox":
+			t.Errorf("%s scans all of %s:\n%s", method, n.Relation, outline(plans[0].Plan, 0))
+		case n.Type == "Sort" && !sortsAllowed:
+			t.Errorf("%s sorts:\n%s", method, outline(plans[0].Plan, 0))
+		}
+		for _, child := range n.Plans {
+			walk(child, depth+1)
+		}
+	}
+	walk(plans[0].Plan, 0)
+}
+
+func outline(n planNode, depth int) string {
+	text := fmt.Sprintln(strings.Repeat("  ", depth), n.Type, n.Relation)
+	for _, child := range n.Plans {
+		text += outline(child, depth+1)
+	}
+	return text
+}

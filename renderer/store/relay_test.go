@@ -1,0 +1,179 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer/store"
+)
+
+func TestRelayCoalescesAndKeepsWhatWasNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	s, pool := open(t)
+	people(t, pool)
+	exec(t, pool, "DELETE FROM outbox", photoSQL("1", "a"), "UPDATE photos SET private = true", "UPDATE users SET bio = 'x'")
+	ctx := t.Context()
+	want := []store.Change{
+		{Scope: "photo.1", Version: one[int64](t, pool, "SELECT version FROM tombstones"), Gone: true},
+		{Scope: "user.ansel", Version: one[int64](t, pool, "SELECT version FROM users WHERE id = 1"), Gone: true}, // once gone, gone
+		{Scope: "user.vivian", Version: one[int64](t, pool, "SELECT version FROM users WHERE id = 2")},
+	}
+	down := errors.New("the bus is down")
+	for _, answer := range []error{down, down, nil} {
+		var got []store.Change
+		n, leader, err := s.RelayOnce(ctx, func(c []store.Change) error { got = c; return answer })
+		if diff := cmp.Diff(want, got); diff != "" || !leader || !errors.Is(err, answer) {
+			t.Errorf("leader %t, error %v: %s", leader, err, diff)
+		}
+		if answer == nil && n != 6 {
+			t.Errorf("%d rows were taken, want 6", n)
+		}
+	}
+	n, leader, err := s.RelayOnce(ctx, func(c []store.Change) error { t.Errorf("published twice: %v", c); return nil })
+	if n != 0 || !leader || err != nil {
+		t.Errorf("nothing left: %d %t %v", n, leader, err)
+	}
+}
+
+func TestRelayHasOneLeader(t *testing.T) {
+	t.Parallel()
+	s, pool := open(t)
+	people(t, pool)
+	ctx := t.Context()
+	_, leader, err := s.RelayOnce(ctx, func([]store.Change) error {
+		_, leader, err := s.RelayOnce(ctx, func([]store.Change) error { return nil })
+		if leader || err != nil {
+			t.Errorf("a second leader: %t %v", leader, err)
+		}
+		return nil
+	})
+	if !leader || err != nil {
+		t.Errorf("no leader: %t %v", leader, err)
+	}
+}
+
+// A relay whose connection is ended while it publishes has published for nothing: the changes are still there for the next one.
+func TestRelaySurvivesItsTransaction(t *testing.T) {
+	t.Parallel()
+	url := testenv.DatabaseURL(t)
+	s, pool := openURL(t, url)
+	people(t, pool)
+	admin := testenv.Pool(t, testenv.AdminURL(t, url))
+	ctx := t.Context()
+	var first, second []store.Change
+	_, _, err := s.RelayOnce(ctx, func(c []store.Change) error {
+		first = c
+		exec(t, admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		return nil
+	})
+	if err == nil {
+		t.Error("the relay believes that it committed")
+	}
+	if _, leader, err := s.RelayOnce(ctx, func(c []store.Change) error { second = c; return nil }); err != nil || !leader {
+		t.Errorf("the next one: leader %t, %v", leader, err)
+	}
+	if diff := cmp.Diff(first, second); diff != "" || len(first) == 0 {
+		t.Errorf("published first %v, then %v", first, second)
+	}
+}
+
+// Writers write, relays of several processes relay, some publishes fail: every user's last version is told, and none is told that does
+// not exist. Ids of the outbox are committed out of order here.
+func TestRelaysTellEveryLastVersion(t *testing.T) {
+	t.Parallel()
+	const writers, writes, relays = 6, 100, 3
+	url := testenv.DatabaseURL(t)
+	_, pool := openURL(t, url)
+	exec(t, pool, fmt.Sprintf("INSERT INTO users (id, name, display_name) SELECT g, 'w' || g, 'W' FROM generate_series(1, %d) g", writers))
+	var mu sync.Mutex
+	told := map[string]int64{}
+
+	writing, ctx := errgroup.WithContext(t.Context())
+	for w := range writers {
+		writing.Go(func() error {
+			for i := range writes {
+				if _, err := pool.Exec(ctx, "UPDATE users SET bio = $1 WHERE id = $2", fmt.Sprint(w, i), (w+i)%writers+1); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	relaying, stop := context.WithCancel(t.Context())
+	defer stop()
+	var all errgroup.Group
+	for range relays {
+		s, _ := openURL(t, url)
+		all.Go(func() error {
+			for round := 0; ; round++ {
+				n, leader, err := s.RelayOnce(t.Context(), func(changes []store.Change) error {
+					if round%5 == 4 {
+						return errDown
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					for _, c := range changes {
+						told[c.Scope] = max(told[c.Scope], c.Version)
+					}
+					return nil
+				})
+				if err != nil && !errors.Is(err, errDown) {
+					return err
+				}
+				if relaying.Err() != nil && leader && n == 0 && err == nil {
+					return nil
+				}
+			}
+		})
+	}
+	if err := writing.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for one[int](t, pool, "SELECT count(*)::integer FROM outbox") > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int64{"all": told["all"]}
+	for w := range writers {
+		want[fmt.Sprint("user.w", w+1)] = one[int64](t, pool, "SELECT version FROM users WHERE id = $1", w+1)
+	}
+	if told["all"] == 0 {
+		delete(want, "all")
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("stored and told: %s", diff)
+	}
+}
+
+var errDown = errors.New("the bus is down")
+
+func TestTick(t *testing.T) {
+	t.Parallel()
+	s, pool := open(t)
+	exec(t, pool, "DELETE FROM outbox")
+	ctx := t.Context()
+	tick, err := s.Tick(ctx)
+	if err != nil || tick.Waiting != 0 || tick.Lag != 0 || tick.Now.IsZero() {
+		t.Errorf("empty: %+v %v", tick, err)
+	}
+	people(t, pool)
+	exec(t, pool, "UPDATE outbox SET at = at - interval '1 minute'")
+	tick, err = s.Tick(ctx)
+	if err != nil || tick.Waiting != 2 || tick.Lag.Seconds() < 60 || tick.Lag.Seconds() > 90 {
+		t.Errorf("two wait for a minute: %+v %v", tick, err)
+	}
+	if now, err := s.Now(ctx); err != nil || now.Before(tick.Now) {
+		t.Errorf("the clock: %v after %v, %v", now, tick.Now, err)
+	}
+}
