@@ -1,0 +1,176 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// BenchmarkCPU reports what a request costs all server processes together (program, Postgres, memcached, and NATS within the program), user
+// and system time, as µs-cpu/request. The client's own time is not in it.
+//
+//	go test ./ops/e2e -run '^$' -bench CPU -benchtime 20000x
+//
+// It seeds a data set of its own; KILLR_BENCH_DATA names a data directory of `killr up` to use instead.
+func BenchmarkCPU(b *testing.B) {
+	data := os.Getenv("KILLR_BENCH_DATA")
+	if data == "" {
+		data = filepath.Join(b.TempDir(), "data")
+	}
+	for _, how := range []struct {
+		name  string
+		flags []string
+	}{{"one-process", nil}, {"separate-processes", []string{"--processes"}}} {
+		b.Run(how.name, func(b *testing.B) {
+			for _, c := range []struct {
+				name  string
+				near  string
+				paths func(context.Context, *testing.B, string) []string
+			}{{"near", "64", sameUser}, {"memcached", "0", sameUser}, {"cold", "0", everyUser}} {
+				b.Run(c.name, func(b *testing.B) {
+					flags := append([]string{"up", "--data", data, "--addr", "127.0.0.1:0", "--nats-port", "0", "--users", "20000", "--photos", "200000",
+						"--no-access-log", "--near-cache", c.near, "--log-level", "warn"}, how.flags...)
+					up := killr(b, flags...)
+					url := strings.TrimSuffix(regexp.MustCompile(`http://[^ ]+`).FindString(up.waitFor("Flickr Killr is at", 5*time.Minute)), "/")
+					time.Sleep(3 * time.Second) // what starting set going has come to rest
+					measure(b, up.cmd.Process.Pid, url, c.paths(b.Context(), b, data))
+					if err := up.stop(); err != nil {
+						b.Error(err)
+					}
+				})
+			}
+		})
+	}
+}
+
+func sameUser(context.Context, *testing.B, string) []string { return []string{"/photos/ansel"} }
+
+// everyUser lists each user's page once, in no order that a cache could profit from.
+func everyUser(ctx context.Context, b *testing.B, data string) []string {
+	env, err := os.ReadFile(filepath.Join(data, "stack.env"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	url := regexp.MustCompile(`postgres://[^']+`).FindString(string(env))
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	rows, err := conn.Query(ctx, "SELECT '/photos/' || name FROM users ORDER BY hashtext(name || clock_timestamp()::date::text) LIMIT $1", b.N)
+	if err != nil {
+		b.Fatal(err)
+	}
+	paths, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(paths) < b.N {
+		b.Fatalf("%d users for %d cold pages: %v", len(paths), b.N, err)
+	}
+	return paths
+}
+
+// measure asks for b.N pages, 16 at a time, and reports the server's processor time.
+func measure(b *testing.B, pid int, url string, paths []string) {
+	const visitors = 16
+	client := newClient(b, visitors)
+	if len(paths) == 1 { // warm
+		for range 200 {
+			fetch(b, client, url+paths[0])
+		}
+		time.Sleep(time.Second)
+	}
+	var next, bytes atomic.Int64
+	tiers := sync.Map{}
+	before := cpu(b, pid)
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for range visitors {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= b.N {
+					return
+				}
+				n, tier := fetch(b, client, url+paths[i%len(paths)])
+				bytes.Add(int64(n))
+				count, _ := tiers.LoadOrStore(tier, &atomic.Int64{})
+				count.(*atomic.Int64).Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	spent := cpu(b, pid) - before
+	b.ReportMetric(float64(spent.Microseconds())/float64(b.N), "µs-cpu/request")
+	b.ReportMetric(float64(bytes.Load())/float64(b.N), "bytes/request")
+	b.ReportMetric(0, "ns/op")
+	tiers.Range(func(tier, count any) bool {
+		b.ReportMetric(float64(count.(*atomic.Int64).Load())/float64(b.N), fmt.Sprint(tier, "/request"))
+		return true
+	})
+}
+
+func fetch(b *testing.B, client *http.Client, url string) (bytes int, tier string) {
+	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		b.Error(err)
+		return 0, ""
+	}
+	req.Header.Set("Accept-Encoding", "gzip, deflate, br")
+	resp, err := client.Do(req)
+	if err != nil {
+		b.Error(err)
+		return 0, ""
+	}
+	defer resp.Body.Close()
+	n, err := io.Copy(io.Discard, resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		b.Errorf("%s: %d, %v", url, resp.StatusCode, err)
+	}
+	return int(n), resp.Header.Get("X-Cache")
+}
+
+// cpu sums user and system time of a process and all its descendants, those that have ended and were waited for included.
+func cpu(b *testing.B, root int) time.Duration {
+	b.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(files) == 0 {
+		b.Fatal("processor time is read from /proc, which this system does not have")
+	}
+	children, ticks := map[int][]int{}, map[int]int64{}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			continue // it has ended
+		}
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:])) // proc(5): from the third field on
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		parent, _ := strconv.Atoi(fields[1])
+		children[parent] = append(children[parent], pid)
+		for _, field := range fields[11:15] { // utime, stime, cutime, cstime
+			n, _ := strconv.ParseInt(field, 10, 64)
+			ticks[pid] += n
+		}
+	}
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on Linux
+	var sum func(pid int) int64
+	sum = func(pid int) (n int64) {
+		n = ticks[pid]
+		for _, child := range children[pid] {
+			n += sum(child)
+		}
+		return n
+	}
+	return time.Duration(sum(root)) * tick
+}
