@@ -17,7 +17,6 @@ import (
 func (s *Server) routes() http.Handler {
 	get := s.handle(s.page)
 	refuse := s.handle(func(w http.ResponseWriter, r *http.Request, x *exchange) error { return errMethod })
-	s.meters.watch(s)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method { // not a ServeMux: it would redirect "//" and "/./", which are nobody's path here
 		case http.MethodGet, http.MethodHead:

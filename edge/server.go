@@ -87,6 +87,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.http = s.newHTTP()
+	s.meters.watch(s)
 	return s, nil
 }
 
