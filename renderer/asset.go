@@ -58,6 +58,7 @@ func (s *Service) sendAsset(m *nats.Msg, a assetSubject) {
 		s.log.Warn("send an asset", "subject", a.subject, "error", err)
 	}
 	s.metrics.observe(page.KindAsset, code, time.Since(begun))
+	s.log.Debug("answered", "request", m.Header.Get(wire.HeaderRequest), "subject", a.subject, "code", code)
 }
 
 // assets encodes every form of every asset, once.

@@ -5,8 +5,11 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/store"
@@ -46,6 +49,7 @@ func benchmarkUserPage(b *testing.B, askers int) {
 
 	var next atomic.Int64
 	b.ReportAllocs()
+	before := cpu(b)
 	b.ResetTimer()
 	var asking sync.WaitGroup
 	for range askers {
@@ -69,8 +73,47 @@ func benchmarkUserPage(b *testing.B, askers int) {
 	}
 	asking.Wait()
 	b.StopTimer()
+	b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-us/op")
 	r := total(s, page.KindUser)
 	b.ReportMetric(r.MeanBatch, "pages/query")
 	b.ReportMetric(r.P50, "p50-ms")
 	b.ReportMetric(r.P99, "p99-ms")
+}
+
+// BenchmarkChange measures from before a commit until a subscriber has the notice, one change at a time: woken by this process, which
+// wrote, and found by the relay's poll, as for what others write.
+func BenchmarkChange(b *testing.B) {
+	for _, woken := range []bool{true, false} {
+		b.Run(fmt.Sprintf("woken=%t", woken), func(b *testing.B) {
+			st := newSite(b)
+			s := st.start(b, func(c *Config) { c.Logger = slog.New(slog.DiscardHandler) })
+			st.quiet(b)
+			heard := follow(b, st, wire.SubjectBatch)
+			took := hdrhistogram.New(1, 10_000_000, 2)
+			var last int64
+			for b.Loop() {
+				begun := time.Now()
+				st.retitle(b, begun.String())
+				if woken {
+					s.Wake()
+				}
+				last = announced(b, heard, "user.ansel", last, 10*time.Second).Version
+				if err := took.RecordValue(time.Since(begun).Microseconds()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(took.ValueAtPercentile(50))/1000, "p50-ms")
+			b.ReportMetric(float64(took.ValueAtPercentile(99))/1000, "p99-ms")
+		})
+	}
+}
+
+// cpu is what this process has used so far, user plus system.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -7,11 +7,14 @@
 //
 // The way of a request through the files of this package:
 //
-//	discovery.go  its subscription, and what `nats micro` shows
-//	receive.go    parsed, judged by its deadline, admitted
-//	pool.go       waits for a worker, with others that one query can answer
-//	answer.go     rows are read, the view is rendered, the reply is sent
-//	home.go ...   one file for each kind of page: what is read for it, and what its view is told
+//	discovery.go  the subjects that are answered, and what `nats micro` shows
+//	receive.go    a request is parsed, judged by its deadline, admitted
+//	pool.go       it waits for a worker, with others that one query can answer
+//	answer.go     rows are read, the view is rendered
+//	home.go ...   one file for each kind: what is read for it, and what its view is told
+//	reply.go      the reply is sent, counted and logged; failure.go says what becomes of errors and panics
+//
+// Beside it stand run.go (starting, and stopping without losing a request), stats.go and metrics.go (what was done), relay.go (changes).
 //
 // It may not touch HTTP or memcached, and holds no page: everything it says it has just read.
 package renderer

@@ -94,7 +94,10 @@ func askUntilSomebodyIsThere(nc *nats.Conn, subject string) error {
 func TestStopFinishesWhatIsHeld(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
-	s := st.start(t, small)
+	s := st.start(t, func(c *Config) {
+		small(c)
+		c.QueueFactor = 1000 // room for those that ask whether it is still there
+	})
 	release := st.stall(t)
 	defer release()
 	held := []<-chan *nats.Msg{st.ask(t, "page.user.ansel", nil)}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -20,9 +21,9 @@ const (
 	wakeApart = 3 * time.Millisecond
 	// standbyPolls is how many times less often a relay looks for changes while another is active.
 	standbyPolls = 3
-	// tickEvery is how often the active relay says that it lives; silence is how much longer the others wait for it.
+	// tickEvery is how often the active relay says that it lives; silence is how much longer, at least, the others wait for it.
 	tickEvery = time.Second
-	silence   = 250 * time.Millisecond
+	silence   = 150 * time.Millisecond
 	// publishLimit bounds the wait for the stream's acknowledgement. Postgres ends a transaction that idles for 2 s.
 	publishLimit = 1500 * time.Millisecond
 	// roundLimit bounds a round as a whole, maxPause the wait after one that failed.
@@ -43,6 +44,7 @@ type relay struct {
 	log     *slog.Logger
 	metrics *metrics
 	poll    time.Duration
+	silence time.Duration // of its own, so that seldom two take over at once
 
 	woken    chan struct{} // holds one: somebody asks for a round
 	answered atomic.Int64  // when Postgres last did, in nanoseconds since 1970
@@ -57,7 +59,8 @@ func newRelay(s *Service) (*relay, error) {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
 	return &relay{
-		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, poll: s.cfg.RelayPoll, woken: make(chan struct{}, 1),
+		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, poll: s.cfg.RelayPoll,
+		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -93,7 +96,6 @@ func (r *relay) setActive(active bool) {
 // run relays until ctx ends, and finishes the round it is in, for which held is the context. Rounds that fail, because Postgres or the bus
 // is away, are repeated for ever.
 func (r *relay) run(ctx, held context.Context) {
-	defer r.setActive(false)
 	pause, failing := time.Duration(0), false
 	for r.wait(ctx, pause) {
 		n, err := r.round(held)
@@ -175,7 +177,7 @@ func (r *relay) publish(ctx context.Context, changes []store.Change) error {
 func (r *relay) tick(ctx context.Context) error {
 	due := tickEvery
 	if !r.active.Load() {
-		due += silence
+		due += r.silence
 	}
 	if last := r.ticked.Load(); last != 0 && time.Since(time.Unix(0, last)) < due {
 		return nil

@@ -34,10 +34,9 @@ func (s *Service) Run(ctx context.Context) error {
 	s.pages.start()
 	s.images.start()
 	var relay sync.WaitGroup
-	relay.Go(func() { s.relay.run(ctx, held) })
-
 	err := s.open()
 	if err == nil {
+		relay.Go(func() { s.relay.run(ctx, held) })
 		s.serving.Store(true)
 		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "picture_workers", s.cfg.PictureWorkers)
 		<-ctx.Done()
@@ -130,6 +129,7 @@ func (s *Service) shut(drop context.CancelFunc, relay *sync.WaitGroup) error {
 	s.images.running.Wait()
 	relay.Wait()
 	note("end questions", s.talk.drain(ctx))
+	s.relay.setActive(false) // it hears of no tick any more, its own last one included
 	if err := s.nc.FlushWithContext(ctx); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		note("send the last replies", err)
 	}
