@@ -28,10 +28,27 @@ func counted(n int, noun string) string {
 
 // titleOr gives the title, or what a photo without one is called.
 func titleOr(title string) string {
-	if title == "" {
+	if title = clean(title); title == "" {
 		return "Untitled"
 	}
 	return title
+}
+
+// clean leaves out what a valid page may not hold even as text: control characters but for white space, and Unicode's noncharacters.
+func clean(s string) string {
+	if strings.IndexFunc(s, forbidden) < 0 {
+		return s
+	}
+	return strings.Map(func(c rune) rune {
+		if forbidden(c) {
+			return -1
+		}
+		return c
+	}, s)
+}
+
+func forbidden(c rune) bool {
+	return c < ' ' && c != '\n' && c != '\r' && c != '\t' || c >= 0x7f && c <= 0x9f || c >= 0xfdd0 && c <= 0xfdef || c&0xfffe == 0xfffe
 }
 
 // maxCardTitle bounds a title in a grid, in bytes: it is one line on the page, and 48 cards have to fit in 30 KB in any script.
@@ -56,7 +73,7 @@ func shorten(s string, limit int) string {
 
 // summary is a description fit for a search engine or a link's preview: one line of at most 160 bytes.
 func summary(description, otherwise string) string {
-	if line := strings.Join(strings.Fields(description), " "); line != "" {
+	if line := strings.Join(strings.Fields(clean(description)), " "); line != "" {
 		return shorten(line, 160)
 	}
 	return otherwise
@@ -100,7 +117,7 @@ type fact struct{ term, value string }
 func (c Camera) facts() []fact {
 	var all []fact
 	add := func(term, value string) {
-		if value != "" {
+		if value = clean(value); value != "" {
 			all = append(all, fact{term, value})
 		}
 	}

@@ -148,6 +148,30 @@ func TestDirections(t *testing.T) {
 	}
 }
 
+// Some characters may not stand in HTML at all, not even escaped; browsers forgive them, validators do not.
+func TestForbiddenCharacters(t *testing.T) {
+	t.Parallel()
+	site := testSite(t)
+	const bad = "\x00\x01\x0b\x1b\x7f\u0085\ufdd0\ufffe\uffff\U0001ffff"
+	for i, component := range pagesOf(site, "a"+bad+"b", bad) {
+		for n := range render(t, component).root.Descendants() {
+			words := []string{attr(n, "alt"), attr(n, "value"), attr(n, "title")}
+			if n.Type == html.TextNode {
+				words = append(words, n.Data)
+			}
+			if !strings.HasPrefix(attr(n, "content"), "http") { // addresses are made of names and ids, which the database keeps plain
+				words = append(words, attr(n, "content"))
+			}
+			if at := slices.IndexFunc(words, func(s string) bool { return strings.ContainsFunc(s, forbidden) }); at >= 0 {
+				t.Errorf("page %d holds %q", i, words[at])
+			}
+		}
+	}
+	if titleOr(bad) != "Untitled" || (Person{Name: "bo", Display: bad}).label() != "bo" {
+		t.Error("what is nothing but forbidden is not nothing")
+	}
+}
+
 func TestErrorPagesAreAlwaysTheSame(t *testing.T) {
 	t.Parallel()
 	site := testSite(t)

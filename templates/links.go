@@ -17,7 +17,7 @@ const maxLink = 2000
 func paragraphs(text string) [][][]span {
 	var all [][][]span
 	var lines [][]span
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+	text = strings.ReplaceAll(strings.ReplaceAll(clean(text), "\r\n", "\n"), "\r", "\n")
 	for line := range strings.SplitSeq(text, "\n") {
 		if line = strings.TrimSpace(line); line != "" {
 			lines = append(lines, links(line))

@@ -31,10 +31,10 @@ type Person struct {
 }
 
 func (p Person) label() string {
-	if p.Display == "" {
-		return p.Name
+	if display := clean(p.Display); display != "" {
+		return display
 	}
-	return p.Display
+	return p.Name
 }
 
 // Image is a picture of which the widths of [page.Widths] can be had.

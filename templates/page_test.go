@@ -23,6 +23,7 @@ func TestEveryPage(t *testing.T) {
 			d.count("header a.name[href='/']", 1)
 			d.count("form[role=search][action='/search'] input[name=q]", 1)
 			d.count("label[for=q]", 1)
+			d.count("head > script[defer][blocking=render]", 1)
 			d.count(".stale[role=status][hidden]", 1)
 			d.attribute("link[rel=stylesheet]", "href", site.Assets.Path("app.css"))
 			d.attribute("script", "src", site.Assets.Path("app.js"))

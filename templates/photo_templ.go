@@ -26,7 +26,7 @@ func (p PhotoPage) alt() string {
 	if p.Title == "" {
 		return "Untitled photo by " + p.Author.label()
 	}
-	return p.Title
+	return titleOr(p.Title)
 }
 
 // Photo is the page of one photo: on a stage as large as the window, with what is known about it below.
@@ -418,9 +418,9 @@ func photoTags(tags []string) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var22 string
-				templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs(tag)
+				templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs(clean(tag))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `photo.templ`, Line: 77, Col: 61}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `photo.templ`, Line: 77, Col: 68}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var22))
 				if templ_7745c5c3_Err != nil {

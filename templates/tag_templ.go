@@ -12,8 +12,8 @@ import "flickrkillr/schema/page"
 
 func (p TagPage) frame() frame {
 	f := frame{
-		site: p.Site, kind: "listing", title: p.Self.Name(), self: p.Self, newer: p.Newer, older: p.Older,
-		description: "Photos tagged " + p.Self.Name() + ", newest first.",
+		site: p.Site, kind: "listing", title: clean(p.Self.Name()), self: p.Self, newer: p.Newer, older: p.Older,
+		description: "Photos tagged " + clean(p.Self.Name()) + ", newest first.",
 	}
 	if len(p.Photos) > 0 {
 		f.image = p.Photos[0].Image
@@ -60,9 +60,9 @@ func Tag(p TagPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var3 string
-			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(p.Self.Name())
+			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(clean(p.Self.Name()))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `tag.templ`, Line: 20, Col: 69}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `tag.templ`, Line: 20, Col: 76}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 			if templ_7745c5c3_Err != nil {

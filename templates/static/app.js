@@ -1,5 +1,5 @@
-// What the pages do with script; all of them work without it. It runs while the page is still arriving, before the first paint, so
-// that it hears "pagereveal"; what needs the whole page waits for it.
+// What the pages do with script; all of them work without it. It runs when the page has arrived and before the first paint, so that it
+// hears "pagereveal".
 (() => {
 	'use strict';
 
@@ -153,11 +153,7 @@
 		place.hidden = false;
 	};
 
-	const whole = () => {
-		tellStale();
-		retry();
-		tellTrace();
-	};
-	if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', whole);
-	else whole();
+	tellStale();
+	retry();
+	tellTrace();
 })();
