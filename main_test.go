@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"flickrkillr/ops/seed"
 	"flickrkillr/ops/testenv"
 )
 
@@ -182,6 +184,29 @@ func TestGroup(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A seeding may make fewer rows than it thought, and may fail half-way; the terminal must be given back all the same.
+func TestProgressEnds(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{"done": nil, "failed": errors.New("disk full")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shown := listen()
+			p := newProgress(shown, slog.New(slog.DiscardHandler))
+			p.draw(shown)
+			for _, at := range []seed.Progress{
+				{Stage: seed.Painting, Total: 12}, {Stage: seed.Painting, Done: 12, Total: 12},
+				{Stage: seed.Copying, Total: 100}, {Stage: seed.Copying, Done: 91, Total: 100}, {Stage: seed.Indexing, Total: 1},
+			} {
+				p.report(at)
+			}
+			p.end(err)
+			if said := shown.String(); !strings.Contains(said, string(seed.Copying)) {
+				t.Errorf("it showed %q", said)
+			}
+		})
+	}
 }
 
 func TestNthAddr(t *testing.T) {

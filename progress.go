@@ -22,12 +22,17 @@ type progress struct {
 
 const progressEvery = 5 * time.Second
 
+// newProgress shows bars on w if it is a terminal with a known width, and otherwise writes to log.
 func newProgress(w io.Writer, log *slog.Logger) *progress {
 	p := &progress{log: log}
 	if terminal(w) {
-		p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond))
+		p.draw(w)
 	}
 	return p
+}
+
+func (p *progress) draw(w io.Writer) {
+	p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond), mpb.WithAutoRefresh())
 }
 
 // report takes one word from the seeding. Calls do not overlap.
@@ -43,7 +48,7 @@ func (p *progress) report(at seed.Progress) {
 	if at.Stage != p.stage {
 		p.finishBar()
 		p.stage = at.Stage
-		p.bar = p.bars.AddBar(at.Total,
+		p.bar = p.bars.AddBar(0, // a total given here could not be corrected: it is an estimate
 			mpb.PrependDecorators(decor.Name(string(at.Stage), decor.WC{W: 20, C: decor.DindentRight})),
 			mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5}), decor.Elapsed(decor.ET_STYLE_GO, decor.WC{W: 6})))
 	}
@@ -62,10 +67,8 @@ func (p *progress) end(err error) {
 	if p.bars == nil {
 		return
 	}
-	if err != nil && p.bar != nil {
-		p.bar.Abort(false)
-	} else {
+	if err == nil {
 		p.finishBar()
 	}
-	p.bars.Wait()
+	p.bars.Shutdown() // unlike Wait it does not wait for a bar that was left half-way
 }

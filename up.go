@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -50,6 +51,7 @@ func (c *upCommand) Run(s *session) (err error) {
 	}
 	defer func() { err = errors.Join(err, services.Stop()) }()
 	s.data = services.Dir()
+	s.log.Info("services are up", "data", s.data, "nats", services.Env().NATS, "addresses", filepath.Join(s.data, stack.EnvFile))
 	if err := s.prepareDatabase(services.Env().Postgres, c.Pictures, c.seedSize); err != nil {
 		return err
 	}
