@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// open gives a fresh database the way a renderer sees it.
+// open gives a fresh database, to read the way a renderer does, and to prepare through a pool without a renderer's timeouts.
 func open(t testing.TB) (*store.Store, *pgxpool.Pool) {
 	t.Helper()
 	return openURL(t, testenv.DatabaseURL(t))
@@ -20,12 +20,17 @@ func open(t testing.TB) (*store.Store, *pgxpool.Pool) {
 
 func openURL(t testing.TB, url string) (*store.Store, *pgxpool.Pool) {
 	t.Helper()
+	return store.New(openPool(t, url)), testenv.Pool(t, url)
+}
+
+func openPool(t testing.TB, url string) *pgxpool.Pool {
+	t.Helper()
 	pool, err := store.OpenPool(t.Context(), url, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return store.New(pool), pool
+	return pool
 }
 
 func exec(t testing.TB, pool *pgxpool.Pool, statements ...string) {

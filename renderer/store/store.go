@@ -11,7 +11,6 @@
 package store
 
 import (
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -60,10 +59,13 @@ func (s *Snapshot) begin(r *row) {
 
 // on notes a dependency on a user; the same one many times is noted once.
 func (s *Snapshot) on(user string, version int64) {
-	scope := "user." + user
-	if !slices.ContainsFunc(s.Depends, func(d Dep) bool { return d.Scope == scope }) {
-		s.Depends = append(s.Depends, Dep{scope, version})
+	const prefix = "user."
+	for _, d := range s.Depends {
+		if len(d.Scope) == len(prefix)+len(user) && d.Scope[len(prefix):] == user {
+			return
+		}
 	}
+	s.Depends = append(s.Depends, Dep{prefix + user, version})
 }
 
 // absent notes a dependency on something that is not there. Its version is its tombstone's, or that of "all" where that is higher:

@@ -37,8 +37,8 @@ type UserPage struct {
 	Listing
 }
 
-// Users answers several queries with one statement: pages[i] answers queries[i]. A batch of 16 costs Postgres less than half of what
-// 16 single ones do.
+// Users answers several queries with one statement: pages[i] answers queries[i]. A page costs two thirds in a batch of 16
+// of what it costs alone, to Postgres as to us. A pipelined batch of one statement each for users, albums and photos measured the same.
 func (s *Store) Users(ctx context.Context, queries []UserQuery) ([]UserPage, error) {
 	if len(queries) == 0 {
 		return nil, nil

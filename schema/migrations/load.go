@@ -18,10 +18,10 @@ func Tables() []string {
 // raises the version of "all", so that no page cached before is served again. What is taken off is read from the catalogue, so it cannot
 // differ from the migrations.
 //
-// All of it happens in tx: readers see the old content until the commit, and an error or a crash leaves the old content in place. Inside
-// load, COPY ... WITH (FREEZE) is allowed, since the tables were truncated in the same transaction. Load itself fills the columns that
-// triggers keep otherwise: photos.posted_at (not decreasing with the id) and users.photo_count (public photos); users.version is best left
-// out. Tx's user must own the tables; timeouts of statements and of idling are off until tx ends.
+// All of it happens in tx: readers wait for its end, and an error or a crash leaves the old content in place. Inside load, COPY ... WITH
+// (FREEZE) is allowed, since the tables were truncated in the same transaction. Load itself fills the columns that triggers keep
+// otherwise: photos.posted_at (not decreasing with the id) and users.photo_count (public photos); users.version is best left out. Tx's
+// user must own the tables; timeouts of statements and of idling are off until tx ends.
 func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
 	tables := Tables()
 	names := strings.Join(tables, ", ")
