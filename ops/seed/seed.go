@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -55,7 +56,7 @@ type Stage string
 const (
 	Painting Stage = "painting pictures"
 	Copying  Stage = "copying rows"
-	Indexing Stage = "building indexes" // Counts no parts: 0 of 1, then 1 of 1.
+	Indexing Stage = "building indexes" // Counts statements, and reports at least once a second.
 )
 
 // ErrNotEmpty is returned when the database has users already: seeding never adds to what people put there.
@@ -155,6 +156,8 @@ func (c Config) reporter() func(Stage, int64, int64) {
 
 // fill copies all rows in one transaction.
 func fill(ctx context.Context, pool *pgxpool.Pool, w *world, report func(Stage, int64, int64)) error {
+	var ran atomic.Int64 // Statements, and how many of them before the indexes.
+	var before int64
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var mine bool
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", seedingLock).Scan(&mine); err != nil {
@@ -171,18 +174,21 @@ func fill(ctx context.Context, pool *pgxpool.Pool, w *world, report func(Stage, 
 		if has {
 			return ErrNotEmpty
 		}
-		return migrations.WithoutIndexes(ctx, tx, func() error {
+		stop := func() {}
+		defer func() { stop() }()
+		return migrations.WithoutIndexes(ctx, watchedTx{tx, &ran}, func() error {
 			if err := copyAll(ctx, tx, w, report); err != nil {
 				return err
 			}
-			report(Indexing, 0, 1)
+			before = ran.Load()
+			stop = indexing(&ran, before, report)
 			return nil
 		})
 	})
 	if err != nil {
 		return err
 	}
-	report(Indexing, 1, 1)
+	report(Indexing, ran.Load()-before, ran.Load()-before)
 	return nil
 }
 
