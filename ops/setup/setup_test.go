@@ -21,13 +21,17 @@ func TestNothingToDoIsQuick(t *testing.T) {
 	if err := Run(t.Context(), Config{Tests: true, Out: &out}); err != nil {
 		t.Fatal(err) // the first time it may build the NATS CLI, and install
 	}
-	out.Reset()
-	began := time.Now()
-	if err := Run(t.Context(), Config{Tests: true, Out: &out}); err != nil {
-		t.Fatal(err)
+	best := time.Hour
+	for range 5 { // the machine may be busy with other tests
+		out.Reset()
+		began := time.Now()
+		if err := Run(t.Context(), Config{Tests: true, Out: &out}); err != nil {
+			t.Fatal(err)
+		}
+		best = min(best, time.Since(began))
 	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("with everything there it took %s, want less than a second", took)
+	if best > time.Second {
+		t.Errorf("with everything there it took %s, want less than a second", best)
 	}
 	for _, want := range []string{"memcached", "PostgreSQL server", "Chromium", "NATS CLI"} {
 		if !strings.Contains(out.String(), want) {
