@@ -24,7 +24,9 @@ const (
 	relayLock  = 0x6b696c6c72 // advisory lock of the active relay: "killr"
 
 	// Rows of the outbox that were deleted and not yet vacuumed are slow to step over while a long transaction elsewhere keeps them, so
-	// a look begins where the last one ended. Ids are given before they are committed, so now and then it begins at the beginning.
+	// a look begins where the last one ended. Ids are given before they are committed: it begins a little before that, for transactions
+	// that overlapped, and now and then at the beginning, for those that took long.
+	overlap       = 1000
 	fullLookEvery = 250 * time.Millisecond
 )
 
@@ -41,7 +43,7 @@ func (f *outboxFloor) next(now time.Time) int64 {
 	if now.Sub(f.fullLook) >= fullLookEvery {
 		f.id, f.fullLook = 0, now
 	}
-	return f.id
+	return max(0, f.id-overlap)
 }
 
 func (f *outboxFloor) raise(id int64) {

@@ -19,7 +19,7 @@ import (
 // What a page holds at most. The statements say so in figures, not parameters: a plan for any limit would not be one for a small limit.
 const (
 	PageSize     = 48 // photos of a listing; one more is fetched, to know whether there is more
-	PopularSize  = 12 // popular photos on the first home page
+	PopularSize  = 10 // popular photos on the first home page
 	CoversSize   = 12 // albums on the first page of a user
 	FeedSize     = 30 // entries of a feed
 	PeopleSize   = 6  // people found by a search
