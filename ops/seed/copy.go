@@ -2,6 +2,7 @@ package seed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -64,7 +65,8 @@ func copyTable(ctx context.Context, tx pgx.Tx, table string, columns []string, n
 		defer cancel() // However the copy ended, nothing more needs to be made.
 		r := &pieceReader{ctx: ctx, order: order, free: free, made: made, rest: []byte(copyHeader)}
 		if _, err := tx.Conn().PgConn().CopyFrom(ctx, r, sql); err != nil {
-			return fmt.Errorf("copy into %s: %w", table, err)
+			// When the context ended while it waited for a piece, the server's word on it is all it returns.
+			return fmt.Errorf("copy into %s: %w", table, errors.Join(ctx.Err(), err))
 		}
 		return nil
 	})
