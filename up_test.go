@@ -105,6 +105,17 @@ func (r *running) address(t *testing.T) string {
 	}
 }
 
+var debugAt = regexp.MustCompile(`debug listener" addr=(\S+)`)
+
+func debugAddr(t *testing.T, r *running) string {
+	t.Helper()
+	m := debugAt.FindStringSubmatch(r.logs.String())
+	if m == nil {
+		t.Fatalf("no debug listener: %s", r.logs)
+	}
+	return m[1]
+}
+
 // end stops it and waits; safe to call twice.
 func (r *running) end(t *testing.T) int {
 	t.Helper()
@@ -136,11 +147,20 @@ func get(t *testing.T, url string) (int, string) {
 func TestUp(t *testing.T) {
 	t.Parallel()
 	data := testenv.DataDir(t)
-	first, cmd := start(t, small(data)...)
+	first, cmd := start(t, small(data, "--debug-addr", "127.0.0.1:0")...)
 	home := first.address(t)
 	if status, body := get(t, home+"photos/ansel"); status != http.StatusOK || !strings.Contains(body, "ansel") {
 		t.Errorf("ansel's page: status %d\n%s", status, body)
 	}
+
+	t.Run("one debug listener tells of every role", func(t *testing.T) {
+		_, metrics := get(t, "http://"+debugAddr(t, first)+"/metrics")
+		for _, instance := range []string{"edge-1", "renderer-1", "renderer-2", "cachefill-1"} {
+			if !strings.Contains(metrics, `instance="`+instance+`"`) {
+				t.Errorf("/metrics has nothing of %s", instance)
+			}
+		}
+	})
 
 	t.Run("another up is told that the data is in use", func(t *testing.T) {
 		other, _ := start(t, small(data)...)
@@ -159,12 +179,8 @@ func TestUp(t *testing.T) {
 				t.Fatalf("it ended with status %d: %s", role.status, role.logs)
 			}
 		}
-		debugAt := regexp.MustCompile(`debug listener" addr=(\S+)`).FindStringSubmatch(role.logs.String())
-		if debugAt == nil {
-			t.Fatalf("no debug listener: %s", role.logs)
-		}
 		for limit := time.Now().Add(10 * time.Second); ; {
-			status, body := get(t, "http://"+debugAt[1]+"/readyz")
+			status, body := get(t, "http://"+debugAddr(t, role)+"/readyz")
 			if status == http.StatusOK {
 				break
 			}
