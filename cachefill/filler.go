@@ -30,19 +30,19 @@ import (
 // Config is what a cachefill is told. NATS and Memcached are required.
 type Config struct {
 	NATS      *nats.Conn
-	Memcached []string // host:port of each server, in any order
-	Workers   int      // fills at once, 0 is 4
-	ItemLimit int      // bytes that memcached takes for one item (its -I), 0 is 1 MiB
-	Version   string   // semantic version for `nats micro ls`, "" is 0.0.0
+	Memcached []string      // host:port of each server, in any order
+	Workers   int           // fills at once, 0 is 4
+	ItemLimit int           // bytes that memcached takes for one item (its -I), 0 is 1 MiB
+	Version   string        // semantic version for `nats micro ls`, "" is 0.0.0
+	Timeout   time.Duration // of one operation on memcached, for which nobody waits; 0 is 100 ms
 	Logger    *slog.Logger
 	Registry  prometheus.Registerer // nil: metrics are kept but nowhere shown
 }
 
 const (
-	cacheTimeout = 100 * time.Millisecond // one operation; nobody waits for it
-	queuePerJob  = 64                     // notes that wait, for each worker; more are dropped, and asked for again if still wanted
-	itemOverhead = 1024                   // bytes that memcached adds to key and value, generously
-	lockSeconds  = 3                      // how long a filler that died keeps others from the same page
+	queuePerJob  = 64   // notes that wait, for each worker; more are dropped, and asked for again if still wanted
+	itemOverhead = 1024 // bytes that memcached adds to key and value, generously
+	lockSeconds  = 3    // how long a filler that died keeps others from the same page
 	lockPrefix   = "fill:"
 	maxTTL       = 30*24*time.Hour - time.Second // beyond 30 days memcached takes a TTL for a date
 )
@@ -81,11 +81,14 @@ func New(cfg Config) (*Filler, error) {
 	if cfg.Version == "" {
 		cfg.Version = "0.0.0"
 	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 100 * time.Millisecond
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
 	f := &Filler{cfg: cfg, log: cfg.Logger.With("role", "cachefill"), cache: memcache.NewFromSelector(servers), meters: newMeters(cfg.Registry)}
-	f.cache.Timeout = cacheTimeout
+	f.cache.Timeout = cfg.Timeout
 	f.cache.MaxIdleConns = cfg.Workers
 	f.jobs = make(chan job, queuePerJob*cfg.Workers)
 	return f, nil

@@ -42,6 +42,7 @@ func newSite(t *testing.T) *site {
 	s := &site{t: t, url: testenv.NATS(t), addr: testenv.Memcached(t)}
 	s.nc = testenv.Connect(t, s.url)
 	s.cache = memcache.New(s.addr)
+	s.cache.Timeout = 10 * time.Second
 	t.Cleanup(func() { _ = s.cache.Close() })
 	s.answerWith(func(ref page.Ref) *wire.Reply {
 		return &wire.Reply{Status: 200, ContentType: "text/html", MaxAge: wire.PageAge, ReadAt: time.Now(), Body: []byte(ref.Subject())}
@@ -85,7 +86,7 @@ func (s *site) answerWith(f func(page.Ref) *wire.Reply) {
 // filler starts a cachefill and returns when it is ready.
 func (s *site) filler(change ...func(*Config)) *Filler {
 	s.t.Helper()
-	cfg := Config{NATS: testenv.Connect(s.t, s.url), Memcached: []string{s.addr}, Version: "1.2.3", Logger: slog.New(slog.NewTextHandler(s.t.Output(), nil))}
+	cfg := Config{NATS: testenv.Connect(s.t, s.url), Memcached: []string{s.addr}, Version: "1.2.3", Timeout: 10 * time.Second, Logger: slog.New(slog.NewTextHandler(s.t.Output(), nil))}
 	for _, f := range change {
 		f(&cfg)
 	}

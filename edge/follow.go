@@ -20,7 +20,8 @@ type follower struct {
 	log      *slog.Logger
 	caughtUp atomic.Bool
 
-	last atomic.Uint64 // sequence of the last message
+	last   atomic.Uint64 // sequence of the last message
+	ticked bool          // a live tick of this stream has come; the consumer alone uses it
 }
 
 func newFollower(nc *nats.Conn, fresh *freshness, log *slog.Logger) *follower {
@@ -30,20 +31,17 @@ func newFollower(nc *nats.Conn, fresh *freshness, log *slog.Logger) *follower {
 // followPoll is how often the follower looks whether the stream is still the same, and retries what failed.
 const followPoll = 500 * time.Millisecond
 
-// run follows until ctx ends. Each round follows one stream; a round ends when that stream is found to be another or to have a gap.
+// run follows until ctx ends. Each round follows one stream; a round ends when that stream is found to be another.
 func (f *follower) run(ctx context.Context) {
-	first := true
 	for ctx.Err() == nil {
-		if err := f.round(ctx, first); err != nil && ctx.Err() == nil {
+		if err := f.round(ctx); err != nil && ctx.Err() == nil {
 			f.log.Debug("changes: not followed", "err", err)
 			sleep(ctx, followPoll)
-			continue
 		}
-		first = false
 	}
 }
 
-func (f *follower) round(ctx context.Context, first bool) error {
+func (f *follower) round(ctx context.Context) error {
 	js, err := jetstream.New(f.nc)
 	if err != nil {
 		return err
@@ -55,19 +53,20 @@ func (f *follower) round(ctx context.Context, first bool) error {
 		return err
 	}
 	info := stream.CachedInfo()
-	// The stream's age is a difference of the server's own times, so that it means the same on any clock.
-	f.fresh.distrust(f.fresh.clock.Now().Add(-info.TimeStamp.Sub(info.Created)))
-	if !first {
-		f.fresh.distrust(f.fresh.clock.Now())
-	}
+	looked := time.Now()
 	consumer, err := stream.OrderedConsumer(setup, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
 	if err != nil {
 		return err
 	}
+	// What changed before the stream was made was never told. How long ago that was is a difference of the server's own times, so that it
+	// means the same on any clock; but when that was in cluster time is known only with the first tick. No copy is trusted before.
+	f.fresh.forgetTicks()
+	age := func() time.Duration { return info.TimeStamp.Sub(info.Created) + time.Since(looked) }
 	f.last.Store(0)
+	f.ticked = false
 	until := info.State.LastSeq // what was there before: not live
 	f.caughtUp.Store(info.State.Msgs == 0)
-	consuming, err := consumer.Consume(func(m jetstream.Msg) { f.take(m, until) },
+	consuming, err := consumer.Consume(func(m jetstream.Msg) { f.take(m, until, age) },
 		jetstream.PullHeartbeat(time.Second), jetstream.PullExpiry(5*time.Second),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { f.log.Debug("changes: consumer", "err", err) }))
 	if err != nil {
@@ -82,8 +81,8 @@ func (f *follower) round(ctx context.Context, first bool) error {
 	return nil
 }
 
-// take handles one message; the consumer calls it in order, one at a time.
-func (f *follower) take(m jetstream.Msg, until uint64) {
+// take handles one message; the consumer calls it in order, one at a time. What is after until is live; age is the stream's.
+func (f *follower) take(m jetstream.Msg, until uint64, age func() time.Duration) {
 	meta, err := m.Metadata()
 	if err != nil {
 		f.doubt("a message without metadata", err)
@@ -109,6 +108,11 @@ func (f *follower) take(m jetstream.Msg, until uint64) {
 		case err != nil:
 			f.log.Warn("changes: tick", "err", err)
 		case live:
+			f.fresh.clock.Observe(t, time.Now())
+			if !f.ticked {
+				f.ticked = true
+				f.fresh.distrust(age())
+			}
 			f.fresh.tick(t)
 		}
 	}
@@ -119,7 +123,7 @@ func (f *follower) take(m jetstream.Msg, until uint64) {
 
 func (f *follower) doubt(what string, err error, args ...any) {
 	f.log.Warn("changes: "+what+"; no older copy is trusted", append(args, "err", err)...)
-	f.fresh.distrust(f.fresh.clock.Now())
+	f.fresh.distrust(0)
 }
 
 // watch returns when the stream must be followed anew: it was deleted and made again. Under the same name that happens without any error,

@@ -13,6 +13,7 @@ const (
 	tickGrace = 3 * time.Second // without a good tick for this long, no copy is known to be true any more
 	lagGrace  = time.Second     // a relay that is further behind than this gives no good tick
 	blindAge  = time.Second     // the age up to which a copy may be shown all the same, so that a crowd still shares one render
+	clockSlip = time.Second     // how far the cluster's clock, learned from ticks that take a while to arrive, may be behind the truth
 )
 
 // freshness decides whether a copy is still true. It keeps the newest known version of each scope and compares, at every serve; nothing
@@ -107,15 +108,18 @@ func (f *freshness) depend(deps []wire.Dep) []dep {
 
 // tick takes in a live tick.
 func (f *freshness) tick(t wire.Tick) {
-	now := time.Now()
-	f.clock.Observe(t, now)
 	if t.Lag <= lagGrace {
-		f.goodUntil.Store(int64(now.Sub(f.start) + tickGrace))
+		f.goodUntil.Store(int64(time.Since(f.start) + tickGrace))
 	}
 }
 
-// distrust makes every copy read before a moment of cluster time unusable as a fresh one.
-func (f *freshness) distrust(before time.Time) { raise(&f.trustFrom, before.UnixMicro()) }
+// distrust makes every copy that was read before some time ago unusable as a fresh one.
+func (f *freshness) distrust(ago time.Duration) {
+	raise(&f.trustFrom, f.clock.Now().Add(clockSlip-ago).UnixMicro())
+}
+
+// forgetTicks makes the edge blind until the next tick.
+func (f *freshness) forgetTicks() { f.goodUntil.Store(0) }
 
 // blind reports that ticks have stopped, or say that the relay is behind.
 func (f *freshness) blind() bool { return int64(time.Since(f.start)) > f.goodUntil.Load() }

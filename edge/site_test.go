@@ -177,7 +177,9 @@ func (s *site) change(scope string, version int64, gone bool) {
 func (s *site) edge(change ...func(*Config)) *Server {
 	s.t.Helper()
 	e := s.start(change...)
-	eventually(s.t, "the edge is ready", func() bool { return e.Ready() == nil && !e.fresh.blind() })
+	eventually(s.t, "the edge is ready and trusts its copies", func() bool {
+		return e.Ready() == nil && !e.fresh.blind() && e.fresh.clock.Now().UnixMicro() > e.fresh.trustFrom.Load()+clockSlip.Microseconds()
+	})
 	return e
 }
 
