@@ -31,7 +31,7 @@ func store(t testing.TB) *pictures.Dir {
 
 // small is a seeding that takes a second, most of it to paint.
 func small(t testing.TB, pool *pgxpool.Pool) seed.Config {
-	return seed.Config{Pool: pool, Pictures: store(t), Users: 400, Photos: 6000, Originals: 16, Long: 160}
+	return seed.Config{Pool: pool, Pictures: store(t), Users: 400, Photos: 6000, Originals: 16, Long: 128}
 }
 
 // ask gives the one value that a query results in, as text.
@@ -163,7 +163,7 @@ func TestSeededSite(t *testing.T) {
 			if out, err := pictures.Derive(t.Context(), c.Pictures, id, 320); err != nil || len(out) == 0 {
 				t.Errorf("picture %s: %v", id, err)
 			}
-			if max(width, height) != 160 {
+			if max(width, height) != 128 {
 				t.Errorf("picture %s is %d x %d", id, width, height)
 			}
 		}

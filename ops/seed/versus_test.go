@@ -15,7 +15,6 @@ import (
 
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
-	"flickrkillr/renderer/pictures"
 	"flickrkillr/schema/migrations"
 )
 
@@ -57,13 +56,8 @@ func BenchmarkSeedVersusCopy(b *testing.B) {
 func timeSeeding(b *testing.B, postgres *stack.Postgres, files string, users, photos int) time.Duration {
 	b.Helper()
 	name, pool := database(b, postgres, "seeded")
-	store, err := pictures.OpenDir(b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer store.Close()
 	var painted time.Time
-	config := seed.Config{Pool: pool, Pictures: store, Users: users, Photos: photos, Originals: 30, Long: 320}
+	config := seed.Config{Pool: pool, Pictures: store(b), Users: users, Photos: photos, Originals: 30, Long: 320}
 	config.Progress = func(p seed.Progress) {
 		if p.Stage == seed.Painting {
 			painted = time.Now()

@@ -81,9 +81,9 @@ func TestDirDoesNotFollowLinksOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dir.Close()
+	t.Cleanup(func() { check(t, dir.Close()) })
 	if r, err := dir.Open(t.Context(), id); err == nil {
-		r.Close()
+		check(t, r.Close())
 		t.Error("a link led out of the store")
 	}
 	if err := dir.Put(t.Context(), id, strings.NewReader("y")); err == nil {
@@ -99,7 +99,7 @@ func TestDirPutLeavesNothingWhenItFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dir.Close()
+	t.Cleanup(func() { check(t, dir.Close()) })
 	id := pictures.ID([]byte("x"))
 	broken := errors.New("cable pulled")
 	half := io.MultiReader(strings.NewReader("half a picture"), readerFunc(func([]byte) (int, error) { return 0, broken }))
@@ -142,7 +142,7 @@ func TestOpenDirSweepsOldTemporaries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dir.Close()
+	t.Cleanup(func() { check(t, dir.Close()) })
 	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the old temporary file is still there (%v)", err)
 	}
@@ -184,3 +184,10 @@ func TestDirIsNeverHalf(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}

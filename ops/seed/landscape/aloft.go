@@ -30,7 +30,7 @@ func aloft(p *painter) {
 			small.pix[y*small.w+x] = mix(s.sky.at(0.02), color, smoothstep(0.01, 0.12, down))
 		}
 	}
-	for y := int(max(0, horizon-14*u)); y < c.h; y++ { // The edge is a cloud's, not a line.
+	for y := int(max(0, horizon-14*u)); y < min(c.h, int(horizon)+22); y++ { // The edge is a cloud's, not a line.
 		for x := range c.w {
 			edge := horizon - 12*u*p.noise.fbm(float32(x)/u*0.012+shift, 1, 4)
 			if a := smoothstep(edge-3*u, edge+3*u, float32(y)); a > 0 {

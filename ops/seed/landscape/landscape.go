@@ -71,7 +71,10 @@ type Album struct {
 func NewAlbum(seed uint64, count, long int) *Album {
 	rng := rand.New(rand.NewPCG(seed, 0xa1b))
 	side := extent
-	if long < 800 { // Nobody will see that the land repeats.
+	switch { // In small pictures nobody will see that the land repeats.
+	case long < 400:
+		side = extent / 4
+	case long < 800:
 		side = extent / 2
 	}
 	a := &Album{seed: seed, long: long, land: newLand(seed, side), noise: newNoise(rng)}

@@ -60,12 +60,12 @@ func conifers(p *painter) {
 	p.subject("forest", "trees", "fog")
 	if snow {
 		p.subject("snow", "winter")
-		p.snowfall(deep, mist)
+		p.snowfall(mist)
 	}
 }
 
 // snowfall lets it snow, near flakes large and soft.
-func (p *painter) snowfall(_, light rgb) {
+func (p *painter) snowfall(light rgb) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()
 	wind := ch.between(-0.4, 0.4)

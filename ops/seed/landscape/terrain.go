@@ -16,7 +16,6 @@ type view struct {
 	step    float32 // Growth of the step with distance; finer is slower.
 	sun     [3]float32
 	haze    float32 // Part of the light lost per cell.
-	hazeLow float32 // Height over which haze thins to a third; 0 means even.
 	fogTop  float32 // Valleys are full of fog up to this height,
 	fog     float32 // of this density.
 	water   float32 // Level of the water; 0 means none.
@@ -192,9 +191,6 @@ func (v *view) shade(s *spot, isWater bool, haze rgb) rgb {
 		color = v.ground(*s).filter(light)
 	}
 	thick := v.haze * s.t
-	if v.hazeLow > 0 {
-		thick *= exp(-(s.h - v.fogTop) / v.hazeLow)
-	}
 	if v.fog > 0 {
 		edge := (v.noise.at(s.x*0.03, s.y*0.03) - 0.5) * 0.5 * v.fogTop
 		thick += v.fog * s.t * (1 - smoothstep(v.fogTop*0.7, v.fogTop*1.3, s.h+edge))
