@@ -44,6 +44,9 @@ func (x *exchange) writeHeaders(h http.Header) {
 	b = appendTiming(b, "sql", x.timing.worker.SQL)
 	b = appendTiming(b, "render", x.timing.worker.Render)
 	b = appendTiming(b, "edge", time.Since(x.start))
+	if x.status >= 400 { // for the error page's script, which can read this header and no other
+		b = append(append(b, ", id;desc="...), x.id...)
+	}
 	values := [...]string{x.id, string(b)} // one allocation for both
 	h["X-Request-Id"] = values[0:1:1]
 	h["Server-Timing"] = values[1:2:2]
