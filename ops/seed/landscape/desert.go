@@ -43,7 +43,7 @@ func canyon(p *painter) {
 	side := float32(extent)
 	v := &view{
 		land: p.land.mesas(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.7, 1.5),
-		near: 7, far: 900, step: 0.0045, haze: ch.between(0.0003, 0.0009), rough: 0.35,
+		near: 7, far: 900, step: 0.0045, haze: ch.between(0.0003, 0.0009), rough: 0.35, texture: 0.45, bands: 1.6,
 	}
 	v.place(ch, side*ch.between(0.012, 0.05), ch.between(0.06, 0.16)*float32(c.h)/v.focal)
 	v.backlight(&s, c, ch)

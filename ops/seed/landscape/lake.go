@@ -9,7 +9,7 @@ func lake(p *painter) {
 	side := float32(extent)
 	v := &view{
 		land: p.land.alps(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.7, 1.3),
-		near: 14, far: 900, step: 0.0052, haze: ch.between(0.0004, 0.0011), rough: 0.6, water: side * ch.between(0.028, 0.045),
+		near: 14, far: 900, step: 0.0052, haze: ch.between(0.0004, 0.0011), rough: 0.6, texture: 0.7, water: side * ch.between(0.028, 0.045),
 	}
 	v.place(ch, ch.between(3, 7), 0.26*float32(c.h)/v.focal)
 	v.backlight(&s, c, ch)

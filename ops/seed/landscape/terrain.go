@@ -20,6 +20,8 @@ type view struct {
 	fog     float32 // of this density.
 	water   float32 // Level of the water; 0 means none.
 	rough   float32 // Strength of detail finer than a cell.
+	texture float32 // Strength of mottling on faces,
+	bands   float32 // and in it of layers, as in sandstone.
 	ground  func(spot) rgb
 	trees   func(spot) float32 // Height of what grows, in cells; may be nil.
 }
@@ -104,7 +106,7 @@ func (v *view) paintColumn(c *canvas, x int, water []bool) {
 	bottom := float32(c.h) // What is below is drawn.
 	var sum, last rgb      // Light gathered for the row in work, and the colour drawn last.
 	var cover float32
-	drawn := false
+	drawn, wasWater := false, false
 	for t := v.near; t < v.far && bottom > 0; t += t * v.step {
 		s := spot{x: v.x + rx*t, y: v.y + ry*t, t: t}
 		s.h = v.height(&s)
@@ -120,12 +122,16 @@ func (v *view) paintColumn(c *canvas, x int, water []bool) {
 			drawn = false
 			continue
 		}
-		color := v.shade(&s, isWater, hazeColor)
-		if !drawn {
+		color, clear := v.shade(&s, isWater, hazeColor)
+		if !drawn || isWater != wasWater {
 			last = color
 		}
 		top = max(top, 0)
 		span := bottom - top
+		grainy := float32(0)
+		if v.texture > 0 && !isWater {
+			grainy = v.texture * clear * clear * exp(-t*0.001)
+		}
 		for y := int(bottom); y >= int(top); y-- {
 			low, high := min(bottom, float32(y+1)), max(top, float32(y))
 			part := low - high
@@ -133,7 +139,17 @@ func (v *view) paintColumn(c *canvas, x int, water []bool) {
 				continue
 			}
 			along := (bottom - (low+high)/2) / span
-			sum = sum.plus(mix(last, color, along).times(part))
+			light := mix(last, color, along)
+			if grainy > 0 { // A steep face is but one sample of the land: what is on it varies by height as well.
+				h := (v.horizon - float32(y)) * t / v.focal
+				n := v.noise.at(s.x*0.7+s.y*0.7, h*0.9) + 0.6*v.noise.at(s.x*1.9-s.y*1.9, h*2.3) - 0.8
+				if v.bands > 0 {
+					wobble := v.noise.at(s.x*0.08, s.y*0.08) * 3
+					n += v.bands * (v.noise.at(h*0.55+wobble, 7) + 0.7*v.noise.at(h*1.7+wobble, 9) - 0.85)
+				}
+				light = light.times(1 + n*grainy)
+			}
+			sum = sum.plus(light.times(part))
 			cover += part
 			if high == float32(y) { // The row is full.
 				if y < c.h {
@@ -145,7 +161,7 @@ func (v *view) paintColumn(c *canvas, x int, water []bool) {
 				sum, cover = rgb{}, 0
 			}
 		}
-		bottom, last, drawn = top, color, true
+		bottom, last, drawn, wasWater = top, color, true, isWater
 	}
 	if y := int(bottom); cover > 0 && y < c.h { // The last row, with the sky behind it.
 		p := &c.pix[y*c.w+x]
@@ -165,8 +181,8 @@ func (v *view) height(s *spot) float32 {
 	return h
 }
 
-// shade gives the light that comes from a spot to the camera.
-func (v *view) shade(s *spot, isWater bool, haze rgb) rgb {
+// shade gives the light that comes from a spot to the camera, and how much of it is the spot's own and not the air's.
+func (v *view) shade(s *spot, isWater bool, haze rgb) (light rgb, clear float32) {
 	var color rgb
 	if isWater {
 		color = v.sky.haze.times(0.3) // Water is painted by reflect.
@@ -187,7 +203,7 @@ func (v *view) shade(s *spot, isWater bool, haze rgb) rgb {
 		}
 		around := 0.55 + 0.45*s.flat
 		bounce := max(0, 0.3-direct) * 0.12
-		light := v.sky.weather.sun.times(direct).plus(v.sky.ambient.times(around)).plus(v.sky.weather.sun.times(bounce))
+		light = v.sky.weather.sun.times(direct).plus(v.sky.ambient.times(around)).plus(v.sky.weather.sun.times(bounce))
 		color = v.ground(*s).filter(light)
 	}
 	thick := v.haze * s.t
@@ -195,7 +211,8 @@ func (v *view) shade(s *spot, isWater bool, haze rgb) rgb {
 		edge := (v.noise.at(s.x*0.03, s.y*0.03) - 0.5) * 0.5 * v.fogTop
 		thick += v.fog * s.t * (1 - smoothstep(v.fogTop*0.7, v.fogTop*1.3, s.h+edge))
 	}
-	return mix(haze, color, exp(-thick))
+	clear = exp(-thick)
+	return mix(haze, color, clear), clear
 }
 
 // shadow says how much of the sun reaches a spot: 0 to 1, soft at the edges.
