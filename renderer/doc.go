@@ -14,7 +14,8 @@
 //	home.go ...   one file for each kind: what is read for it, and what its view is told
 //	reply.go      the reply is sent, counted and logged; failure.go says what becomes of errors and panics
 //
-// Beside it stand run.go (starting, and stopping without losing a request), stats.go and metrics.go (what was done), relay.go (changes).
+// Beside it stand run.go (starting, and stopping without losing a request), outage.go (patience with Postgres), stats.go and
+// metrics.go (what was done), relay.go (changes).
 //
 // It may not touch HTTP or memcached, and holds no page: everything it says it has just read.
 package renderer

@@ -9,55 +9,11 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
-
-// restartLimit is how long Postgres may be away before it counts as gone: a restart is waited for, an outage is not, since an edge that is
-// told soon can show a page of before.
-const restartLimit = 3 * time.Second
-
-// read is draft for as long as it makes sense. A Postgres that says nothing is given up after Config.ReadTimeout. One that is away is asked
-// again (the store does it) until restartLimit has passed since that was first seen, and from then on given up almost at once. Errors wrap
-// one of schema/wire's where it says more than "internal".
-func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, err error) {
-	for {
-		patience := s.cfg.ReadTimeout
-		if s.away() > restartLimit {
-			patience = restartLimit / 30
-		}
-		attempt, cancel := context.WithTimeout(ctx, patience)
-		err = contained(func() (err error) {
-			drafts, err = s.draft(attempt, refs)
-			return err
-		})
-		cancel()
-		if err == nil {
-			s.awaySince.Store(0)
-			return drafts, nil
-		}
-		if !transient(err) {
-			return nil, judge(err)
-		}
-		s.awaySince.CompareAndSwap(0, time.Now().Add(-patience).UnixNano())
-		if s.away() > restartLimit || ctx.Err() != nil {
-			return nil, judge(err)
-		}
-	}
-}
-
-// away is how long Postgres has been away, 0 while it is there.
-func (s *Service) away() time.Duration {
-	since := s.awaySince.Load()
-	if since == 0 {
-		return 0
-	}
-	return time.Since(time.Unix(0, since))
-}
 
 // transient reports whether err is that of a server which is going, gone or coming back, so that another connection may soon do better.
 func transient(err error) bool {

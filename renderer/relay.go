@@ -43,6 +43,7 @@ type relay struct {
 	js      jetstream.JetStream
 	log     *slog.Logger
 	metrics *metrics
+	outage  *outage
 	poll    time.Duration
 	silence time.Duration // of its own, so that seldom two take over at once
 
@@ -59,7 +60,7 @@ func newRelay(s *Service) (*relay, error) {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
 	return &relay{
-		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, poll: s.cfg.RelayPoll,
+		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: &s.outage, poll: s.cfg.RelayPoll,
 		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1),
 	}, nil
 }
@@ -149,6 +150,9 @@ func (r *relay) round(ctx context.Context) (int, error) {
 		refused = r.publish(ctx, changes)
 		return refused
 	})
+	if refused == nil { // else it was the bus
+		r.outage.note(err)
+	}
 	if err == nil || refused != nil {
 		r.answered.Store(time.Now().UnixNano())
 	}

@@ -85,7 +85,7 @@ type Service struct {
 	talk          subscriptions // about the service
 	buffers       sync.Pool     // of *bytes.Buffer
 	warned        atomic.Int64  // the second of the last warning about busy or expired requests
-	awaySince     atomic.Int64  // when Postgres was first missed, in nanoseconds since 1970; 0 while it is there
+	outage        outage        // of Postgres
 
 	held    context.Context // that of the work at hand; it outlives Run's, so that stopping finishes what is held
 	serving atomic.Bool

@@ -1,0 +1,62 @@
+package renderer
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"flickrkillr/schema/page"
+)
+
+// restartLimit is how long Postgres may be away before it counts as gone: a restart is waited for, an outage is not, since an edge that is
+// told soon can show a page of before.
+const restartLimit = 3 * time.Second
+
+// outage knows since when Postgres has been away: that is, refusing or ending connections. The zero outage is none. It is safe for
+// concurrent use.
+type outage struct {
+	since atomic.Int64 // nanoseconds since 1970; 0 while Postgres is there
+}
+
+// note takes in the outcome of having asked Postgres something.
+func (o *outage) note(err error) {
+	switch {
+	case err == nil:
+		o.since.Store(0)
+	case transient(err):
+		o.since.CompareAndSwap(0, time.Now().UnixNano())
+	}
+}
+
+// length is how long Postgres has been away, 0 while it is there.
+func (o *outage) length() time.Duration {
+	if since := o.since.Load(); since != 0 {
+		return max(1, time.Since(time.Unix(0, since)))
+	}
+	return 0
+}
+
+// read is draft for as long as it makes sense. A Postgres that says nothing is given up after Config.ReadTimeout. One that is away is asked
+// again (the store does it) until restartLimit has passed since that was first seen, and from then on given up almost at once. Errors wrap
+// one of schema/wire's where it says more than "internal".
+func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, err error) {
+	for {
+		patience := s.cfg.ReadTimeout
+		if s.outage.length() > restartLimit {
+			patience = restartLimit / 30
+		}
+		attempt, cancel := context.WithTimeout(ctx, patience)
+		err = contained(func() (err error) {
+			drafts, err = s.draft(attempt, refs)
+			return err
+		})
+		cancel()
+		s.outage.note(err)
+		away := s.outage.length()
+		again := transient(err) || away > 0 && errors.Is(err, context.DeadlineExceeded)
+		if err == nil || !again || away > restartLimit || ctx.Err() != nil {
+			return drafts, judge(err)
+		}
+	}
+}
