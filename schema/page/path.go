@@ -160,10 +160,8 @@ func parseSearch(query string) (Ref, error) {
 	if err := r.check(); err != nil || r.name == "" {
 		return r, err
 	}
-	for _, direction := range [...]string{"before", "after"} {
-		if at := values.Get(direction); at != "" {
-			return position(r, "/search", []string{direction, at})
-		}
+	if at := values.Get("before"); at != "" {
+		return position(r, "/search", []string{"before", at})
 	}
 	return r, nil
 }

@@ -109,7 +109,7 @@ func parsePageTokens(tokens []string) Ref {
 		return Ref{} // these are no listings
 	}
 	r, err := position(r, "", rest)
-	if err != nil {
+	if err != nil || r.kind == KindSearch && r.after { // what a search finds is leafed through in one direction only
 		return Ref{}
 	}
 	return r
