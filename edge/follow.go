@@ -129,10 +129,10 @@ func (f *follower) doubt(what string, err error, args ...any) {
 // watch returns when the stream must be followed anew: it was deleted and made again. Under the same name that happens without any error,
 // and its consumer goes on from the old sequence, so the only sign is the stream's own time of creation.
 func (f *follower) watch(ctx context.Context, js jetstream.JetStream, created time.Time) {
-	for wasBlind := false; sleep(ctx, followPoll); {
+	for wasBlind := true; sleep(ctx, followPoll); { // until the first tick
 		if blind := f.fresh.blind(); blind != wasBlind {
 			wasBlind = blind
-			f.log.Warn("changes: whether the relay's ticks come", "blind", blind)
+			f.log.Info("changes: copies are trusted while the relay's ticks come", "trusted", !blind)
 		}
 		if !f.nc.IsConnected() {
 			continue

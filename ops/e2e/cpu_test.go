@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"flickrkillr/ops/testenv"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -27,7 +29,7 @@ import (
 func BenchmarkCPU(b *testing.B) {
 	data := os.Getenv("KILLR_BENCH_DATA")
 	if data == "" {
-		data = filepath.Join(b.TempDir(), "data")
+		data = testenv.DataDir(b)
 	}
 	for _, how := range []struct {
 		name  string
