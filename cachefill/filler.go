@@ -44,6 +44,7 @@ const (
 	itemOverhead = 1024 // bytes that memcached adds to key and value, generously
 	lockSeconds  = 3    // how long a filler that died keeps others from the same page
 	lockPrefix   = "fill:"
+	stopTimeout  = 5 * time.Second
 	maxTTL       = 30*24*time.Hour - time.Second // beyond 30 days memcached takes a TTL for a date
 )
 
@@ -95,7 +96,7 @@ func New(cfg Config) (*Filler, error) {
 }
 
 // Run serves until ctx ends: it joins the queue group, warms the assets and fills what is asked for. Then it leaves the queue group,
-// finishes what it holds and returns nil.
+// finishes the fills under way, within 5 s, and returns nil.
 func (f *Filler) Run(ctx context.Context) error {
 	service, err := micro.AddService(f.cfg.NATS, micro.Config{
 		Name: "cachefill", Version: f.cfg.Version, Description: "keeps what many people want in memcached",
@@ -108,7 +109,7 @@ func (f *Filler) Run(ctx context.Context) error {
 	if err := service.AddEndpoint("fill", micro.HandlerFunc(f.take), micro.WithEndpointSubject(wire.SubjectFills)); err != nil {
 		return errors.Join(fmt.Errorf("cachefill: joining the queue group: %w", err), service.Stop())
 	}
-	work, stop := context.WithCancel(context.WithoutCancel(ctx)) // what is held is finished when ctx ends
+	work, stop := context.WithCancel(context.WithoutCancel(ctx)) // what is under way is finished when ctx ends
 	defer stop()
 	stopping := make(chan struct{})
 	var wg sync.WaitGroup
@@ -120,6 +121,7 @@ func (f *Filler) Run(ctx context.Context) error {
 	<-ctx.Done()
 	err = service.Stop()
 	close(stopping)
+	defer time.AfterFunc(stopTimeout, stop).Stop()
 	wg.Wait()
 	_ = f.cache.Close()
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
@@ -155,20 +157,19 @@ func (f *Filler) take(r micro.Request) {
 	}
 }
 
-// work fills until there is nothing left to do and stopping is closed.
+// work fills until stopping is closed. Notes that wait then are dropped: whoever still wants the page says so again.
 func (f *Filler) work(ctx context.Context, stopping <-chan struct{}) {
 	for {
 		select {
-		case j := <-f.jobs:
-			f.fill(ctx, j)
-			continue
+		case <-stopping:
+			return
 		default:
 		}
 		select {
-		case j := <-f.jobs:
-			f.fill(ctx, j)
 		case <-stopping:
 			return
+		case j := <-f.jobs:
+			f.fill(ctx, j)
 		}
 	}
 }

@@ -22,8 +22,8 @@ var (
 
 // Bounds of writing.
 const (
-	chunk = 64 << 10         // bytes written before the deadline moves
-	stall = 30 * time.Second // how long no byte may leave
+	chunk = 16 << 10         // bytes written before the deadline moves
+	stall = 30 * time.Second // for each chunk: slower than 550 bytes a second is stalled
 )
 
 // answer writes a copy as the answer to a GET or HEAD.

@@ -207,7 +207,7 @@ func BenchmarkNearHit(b *testing.B) {
 
 func BenchmarkFreshnessOfTenScopes(b *testing.B) {
 	f := newFreshness(&wire.Clock{})
-	f.tick(wire.Tick{Time: time.Now()})
+	f.tick(wire.Tick{Time: time.Now()}, 0)
 	c := &held{reply: &wire.Reply{ReadAt: time.Now(), MaxAge: time.Hour}}
 	for i := range int64(10) {
 		c.deps = append(c.deps, f.depend([]wire.Dep{{Scope: "user.u" + itoa(i+1), Version: i}})...)

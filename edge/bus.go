@@ -28,7 +28,7 @@ const (
 	hedgeMax      = 8                      // further requests for one answer
 	extraRate     = .2                     // further requests, as a part of all that are under way
 	extraFloor    = 20                     // but this many at least: of few requests, many wait for a frozen renderer, and each holds its place
-	retries       = 2                      // further attempts after one that found a renderer busy, or no answer in its time
+	retries       = 2                      // further attempts after one that was refused
 )
 
 // bus asks renderers.
@@ -44,27 +44,41 @@ type bus struct {
 }
 
 // newBus makes, for each kind, the ways of waiting well: further requests after the recent 99th percentile of that kind, and retries when
-// a renderer was busy or silent, on one budget, so that trouble is not made worse by asking more.
+// a renderer could not, each on a budget, so that trouble is not made worse by asking more.
 func newBus(nc *nats.Conn, clock *wire.Clock, m *meters) *bus {
 	b := &bus{nc: nc, clock: clock, meters: m}
-	extra := budget.NewBuilder().WithMaxRate(extraRate).WithMinConcurrency(extraFloor).Build()
-	retry := retrypolicy.NewBuilder[*nats.Msg]().HandleErrors(wire.ErrBusy, wire.ErrNoAnswer).
-		WithBackoff(backoffFirst, backoffMax).WithJitterFactor(.2).WithMaxRetries(retries).WithBudget(extra).ReturnLastFailure().
+	extra := budget.NewBuilder().WithMaxRate(extraRate).WithMinConcurrency(extraFloor)
+	hedges := extra.Build()
+	retry := retrypolicy.NewBuilder[*nats.Msg]().HandleIf(func(_ *nats.Msg, err error) bool { return refused(err) && !errors.Is(err, nats.ErrNoResponders) }).
+		WithBackoff(backoffFirst, backoffMax).WithJitterFactor(.2).WithMaxRetries(retries).WithBudget(extra.Build()).ReturnLastFailure().
 		OnRetry(func(failsafe.ExecutionEvent[*nats.Msg]) { m.retries.Inc() }).Build()
 	for _, k := range page.Kinds() {
 		b.delays[k].set(hedgeFirst)
 		hedge := hedgepolicy.NewBuilderWithDelayFunc(func(failsafe.ExecutionAttempt[*nats.Msg]) time.Duration {
 			return max(hedgeFloor, b.delays[k].value())
-		}).WithMaxHedges(hedgeMax).WithBudget(extra).OnHedge(func(failsafe.ExecutionEvent[*nats.Msg]) { m.hedges.Inc() }).Build()
+		}).WithMaxHedges(hedgeMax).WithBudget(hedges).
+			CancelIf(func(_ *nats.Msg, err error) bool { return !errors.Is(err, errOthersWork) }).
+			OnHedge(func(failsafe.ExecutionEvent[*nats.Msg]) { m.hedges.Inc() }).Build()
 		b.ask[k] = failsafe.With(retry, hedge)
 	}
 	return b
 }
 
+// refused: this renderer could not answer, and another one may.
+func refused(err error) bool {
+	return errors.Is(err, wire.ErrBusy) || errors.Is(err, wire.ErrUnavailable) || errors.Is(err, wire.ErrExpired) || errors.Is(err, nats.ErrNoResponders)
+}
+
+// errOthersWork: one of several requests for the same answer was refused while another is still being worked on.
+var errOthersWork = errors.New("refused, but asked elsewhere too")
+
 // watch notes when the connection is lost and comes back, until ctx ends.
 func (b *bus) watch(ctx context.Context) {
 	changes := b.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED)
 	defer b.nc.RemoveStatusListener(changes)
+	if !b.nc.IsConnected() {
+		b.lostAt.CompareAndSwap(0, time.Now().UnixNano())
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -128,22 +142,30 @@ func (b *bus) attempt(ctx context.Context, ref page.Ref, msg *nats.Msg) (*nats.M
 		ctx, cancel = context.WithTimeout(ctx, restartWindow)
 		defer cancel()
 	}
+	var working atomic.Int32
 	reply, err := b.ask[ref.Kind()].WithContext(ctx).GetWithExecution(func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
-		start := time.Now()
-		once, cancel := context.WithTimeout(e.Context(), wire.Deadline(ref)/(retries+1))
-		defer cancel()
-		reply, err := b.nc.RequestMsgWithContext(once, msg)
-		switch {
-		case err != nil && once.Err() != nil && e.Context().Err() == nil:
-			return nil, wire.ErrNoAnswer
-		case err != nil:
-			return nil, err
+		working.Add(1)
+		reply, err := b.once(e.Context(), ref.Kind(), msg)
+		if others := working.Add(-1); others > 0 && refused(err) {
+			err = fmt.Errorf("%w: %w", errOthersWork, err)
 		}
-		b.delays[ref.Kind()].add(time.Since(start))
-		return reply, wire.ErrorOf(reply)
+		return reply, err
 	})
 	if errors.Is(err, budget.ErrExceeded) {
-		err = wire.ErrNoAnswer // why it would have been asked again
+		err = wire.ErrBusy // there have been too many refusals to ask again
+	}
+	return reply, err
+}
+
+// once is one message and its answer.
+func (b *bus) once(ctx context.Context, kind page.Kind, msg *nats.Msg) (*nats.Msg, error) {
+	start := time.Now()
+	reply, err := b.nc.RequestMsgWithContext(ctx, msg)
+	if err != nil {
+		return nil, err
+	}
+	if err = wire.ErrorOf(reply); err == nil { // a refusal is quick and says nothing of how long an answer takes
+		b.delays[kind].add(time.Since(start))
 	}
 	return reply, err
 }

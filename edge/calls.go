@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 type calls struct {
 	mu      sync.Mutex
 	current map[page.Ref]*call
+	closed  bool
 	wg      sync.WaitGroup
 	ctx     context.Context // of the server's work; set by start
 }
@@ -31,14 +33,23 @@ func newCalls() *calls { return &calls{current: map[page.Ref]*call{}, ctx: conte
 
 func (c *calls) start(ctx context.Context) { c.ctx = ctx }
 
-// wait returns when no fetch is under way.
-func (c *calls) wait() { c.wg.Wait() }
+// stop lets no fetch begin any more and returns when none is under way.
+func (c *calls) stop() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.wg.Wait()
+}
 
 // do gives the result of the fetch of ref that is under way, or begins one with a deadline. Leader tells which. When ctx ends first, its
 // error is returned.
 func (c *calls) do(ctx context.Context, ref page.Ref, deadline time.Duration, fetch func(context.Context) (fetched, error)) (result fetched, leader bool, err error) {
 	c.mu.Lock()
 	k := c.current[ref]
+	if k == nil && c.closed {
+		c.mu.Unlock()
+		return fetched{}, false, context.Canceled
+	}
 	if leader = k == nil; leader {
 		k = &call{done: make(chan struct{})}
 		var fetchCtx context.Context
@@ -68,7 +79,7 @@ func (c *calls) run(ctx context.Context, ref page.Ref, k *call, fetch func(conte
 	defer close(k.done)
 	defer func() {
 		if p := recover(); p != nil {
-			k.err = fmt.Errorf("fetching %s: panic: %v", ref, p)
+			k.err = fmt.Errorf("fetching %s: panic: %v\n%s", ref, p, debug.Stack())
 		}
 		c.mu.Lock()
 		c.forget(ref, k)

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -281,5 +282,54 @@ func TestStopFinishesWhatIsHeld(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLateTicks: a process that was frozen, or cut off, finds old ticks queued up. They say nothing of now.
+func TestLateTicks(t *testing.T) {
+	t.Parallel()
+	f := newFreshness(&wire.Clock{})
+	follow := newFollower(nil, f, slog.New(slog.DiscardHandler))
+	now := time.Now()
+	follow.tick(wire.Tick{Time: now}, now, 0)
+	if f.blind() {
+		t.Fatal("a tick of now is not believed")
+	}
+	f.forgetTicks()
+	for ago := 300 * time.Second; ago > tickGrace; ago -= time.Second {
+		follow.tick(wire.Tick{Time: now.Add(-ago)}, now, 0)
+		if !f.blind() {
+			t.Fatalf("a tick of %v ago is believed", ago)
+		}
+	}
+	follow.tick(wire.Tick{Time: time.Now()}, time.Now(), 0)
+	if f.blind() {
+		t.Error("the tick of now that came behind them is not believed")
+	}
+}
+
+// TestBusyHedgeLeavesTheFirstAlone: one renderer is slow and would answer, the other one is busy and says so at once.
+func TestBusyHedgeLeavesTheFirstAlone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	e.bus.delays[page.KindUser].set(time.Millisecond) // hedge at once
+	release := make(chan struct{})
+	var asked atomic.Int64
+	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
+		if asked.Add(1) == 1 {
+			<-release
+			return s.standard(ref)
+		}
+		_ = s.nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrBusy))
+		return nil
+	})
+	got := make(chan answer, 1)
+	go func() { got <- get(t, e, "/photos/ansel") }()
+	eventually(t, "a hedge was refused", func() bool { return asked.Load() >= 3 })
+	close(release)
+	if a := <-got; a.status != 200 {
+		t.Errorf("status %d", a.status)
 	}
 }

@@ -20,13 +20,17 @@ type follower struct {
 	log      *slog.Logger
 	caughtUp atomic.Bool
 
-	last   atomic.Uint64 // sequence of the last message
-	ticked bool          // a live tick of this stream has come; the consumer alone uses it
+	last    atomic.Uint64 // sequence of the last message
+	ticked  bool          // a live tick of this stream has come; the consumer alone uses it
+	doubted bool          // of this stream, before or after; the consumer alone uses it
 }
 
 func newFollower(nc *nats.Conn, fresh *freshness, log *slog.Logger) *follower {
 	return &follower{nc: nc, fresh: fresh, log: log}
 }
+
+// liveBacklog is how many messages may wait behind a tick that still tells what time it is.
+const liveBacklog = 100
 
 // followPoll is how often the follower looks whether the stream is still the same, and retries what failed.
 const followPoll = 500 * time.Millisecond
@@ -63,7 +67,7 @@ func (f *follower) round(ctx context.Context) error {
 	f.fresh.forgetTicks()
 	age := func() time.Duration { return info.TimeStamp.Sub(info.Created) + time.Since(looked) }
 	f.last.Store(0)
-	f.ticked = false
+	f.ticked, f.doubted = false, false
 	until := info.State.LastSeq // what was there before: not live
 	f.caughtUp.Store(info.State.Msgs == 0)
 	consuming, err := consumer.Consume(func(m jetstream.Msg) { f.take(m, until, age) },
@@ -88,11 +92,11 @@ func (f *follower) take(m jetstream.Msg, until uint64, age func() time.Duration)
 		f.doubt("a message without metadata", err)
 		return
 	}
-	seq := meta.Sequence.Stream
+	seq, now := meta.Sequence.Stream, time.Now()
 	if last := f.last.Swap(seq); last != 0 && seq != last+1 {
 		f.doubt("a gap in the stream", nil, "after", last, "next", seq)
 	}
-	live := seq > until
+	live := seq > until && meta.NumPending < liveBacklog
 	switch m.Subject() {
 	case wire.SubjectBatch:
 		changes, err := wire.DecodeChanges(m.Data())
@@ -108,12 +112,7 @@ func (f *follower) take(m jetstream.Msg, until uint64, age func() time.Duration)
 		case err != nil:
 			f.log.Warn("changes: tick", "err", err)
 		case live:
-			f.fresh.clock.Observe(t, time.Now())
-			if !f.ticked {
-				f.ticked = true
-				f.fresh.distrust(age())
-			}
-			f.fresh.tick(t)
+			f.tick(t, now, age())
 		}
 	}
 	if seq >= until {
@@ -121,9 +120,26 @@ func (f *follower) take(m jetstream.Msg, until uint64, age func() time.Duration)
 	}
 }
 
+// tick takes in a live tick. One that comes late, because this process was frozen or cut off, is good for as much shorter.
+func (f *follower) tick(t wire.Tick, now time.Time, age time.Duration) {
+	late := f.fresh.clock.Now().Sub(t.Time)
+	f.fresh.clock.Observe(t, now)
+	if !f.ticked { // only now is it known what time it is
+		f.ticked, late = true, 0
+		f.fresh.distrust(age)
+		if f.doubted {
+			f.fresh.distrust(0)
+		}
+	}
+	f.fresh.tick(t, late)
+}
+
 func (f *follower) doubt(what string, err error, args ...any) {
 	f.log.Warn("changes: "+what+"; no older copy is trusted", append(args, "err", err)...)
-	f.fresh.distrust(0)
+	if f.ticked {
+		f.fresh.distrust(0)
+	}
+	f.doubted = true
 }
 
 // watch returns when the stream must be followed anew: it was deleted and made again. Under the same name that happens without any error,

@@ -106,10 +106,10 @@ func (f *freshness) depend(deps []wire.Dep) []dep {
 	return out
 }
 
-// tick takes in a live tick.
-func (f *freshness) tick(t wire.Tick) {
+// tick takes in a live tick that came late by so much.
+func (f *freshness) tick(t wire.Tick, late time.Duration) {
 	if t.Lag <= lagGrace {
-		f.goodUntil.Store(int64(time.Since(f.start) + tickGrace))
+		f.goodUntil.Store(int64(time.Since(f.start) + tickGrace - max(0, late)))
 	}
 }
 
@@ -130,7 +130,7 @@ func (f *freshness) check(c *held) (fresh bool) {
 		return true
 	}
 	age := f.age(c)
-	if age >= c.reply.MaxAge || c.reply.ReadAt.UnixMicro() < f.trustFrom.Load() || f.blind() && age > blindAge {
+	if age < -clockSlip || age >= c.reply.MaxAge || c.reply.ReadAt.UnixMicro() < f.trustFrom.Load() || f.blind() && age > blindAge {
 		return false
 	}
 	for _, d := range c.deps {
@@ -154,5 +154,5 @@ func (f *freshness) presentable(c *held) bool {
 	return true
 }
 
-// age is how long ago the copy's rows were read. A clock that has just been set may make it negative: then it is 0.
-func (f *freshness) age(c *held) time.Duration { return max(0, f.clock.Now().Sub(c.reply.ReadAt)) }
+// age is how long ago the copy's rows were read. It is negative for a copy from the future, that is, from before a clock was set back.
+func (f *freshness) age(c *held) time.Duration { return f.clock.Now().Sub(c.reply.ReadAt) }

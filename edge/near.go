@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"time"
+
 	"flickrkillr/schema/page"
 
 	"github.com/maypok86/otter/v2"
@@ -38,13 +40,13 @@ func (n *nearCache) get(ref page.Ref) *held {
 	return c
 }
 
-// put keeps a copy, unless it may not be kept or is not newer than the one there.
-func (n *nearCache) put(c *held) {
+// put keeps a copy, unless it may not be kept or the one there is newer, and not from the future.
+func (n *nearCache) put(c *held, now time.Time) {
 	if n.cache == nil || c.reply.MaxAge == 0 || c.ref.Kind() == page.KindImage && len(c.reply.Body) > nearMaxImage {
 		return
 	}
 	n.cache.Compute(c.ref, func(old *held, found bool) (*held, otter.ComputeOp) {
-		if found && old.reply.ReadAt.After(c.reply.ReadAt) {
+		if found && old.reply.ReadAt.After(c.reply.ReadAt) && old.reply.ReadAt.Before(now.Add(clockSlip)) {
 			return old, otter.CancelOp
 		}
 		return c, otter.WriteOp

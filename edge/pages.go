@@ -100,7 +100,7 @@ func (s *Server) fetch(ctx context.Context, ref page.Ref, id string) (fetched, e
 			s.log.Warn("memcached: an item that cannot be read counts as a miss", "key", ref.Key(), "err", err)
 		case s.fresh.check(c):
 			got.copy, got.tier, got.timing.cache = c, tierMemcached, time.Since(start)
-			s.near.put(c)
+			s.near.put(c, s.clock.Now())
 			s.ahead(c)
 			return got, nil
 		default:
@@ -120,24 +120,29 @@ func (s *Server) fetch(ctx context.Context, ref page.Ref, id string) (fetched, e
 		return got, errors.Join(wire.ErrInternal, err)
 	}
 	got.copy, got.tier = c, tierRender
-	s.near.put(c)
+	s.near.put(c, s.clock.Now())
 	if c.reply.MaxAge > 0 && (ref.Kind() == page.KindAsset || s.heat.again(ref)) {
 		s.fill(c, c.reply.ReadAt)
 	}
 	return got, nil
 }
 
-// ask requests ref on the bus. Only renderers that have an asset listen for it: when none does, and the relay's ticks show that renderers
-// there are, then there is no such asset.
+// ask requests ref on the bus. Only renderers that have an asset listen for it: when none does, although one tells what it has, then there
+// is no such asset.
 func (s *Server) ask(ctx context.Context, ref page.Ref, id string) (*nats.Msg, error) {
-	if ref.Kind() != page.KindAsset || s.fresh.blind() {
+	if ref.Kind() != page.KindAsset {
 		return s.bus.get(ctx, ref, id, patience)
 	}
 	reply, err := s.bus.get(ctx, ref, id, 0)
-	if errors.Is(err, nats.ErrNoResponders) {
-		err = fmt.Errorf("%s: %w", ref, wire.ErrNotFound)
+	if !errors.Is(err, nats.ErrNoResponders) {
+		return reply, err
 	}
-	return reply, err
+	look, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if _, err := s.cfg.NATS.RequestWithContext(look, wire.SubjectAssets, nil); err == nil {
+		return nil, fmt.Errorf("%s: %w", ref, wire.ErrNotFound)
+	}
+	return s.bus.get(ctx, ref, id, patience)
 }
 
 // ahead has a copy that nears its age limit refilled, once, with a newer one.

@@ -226,9 +226,18 @@ func TestRefusals(t *testing.T) {
 func TestAssetThatNobodyHas(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	e := s.edgeWithoutRenderers()
+	e := s.start()
+	if got := get(t, e, "/static/app.99999999.css"); got.status != 503 {
+		t.Errorf("without renderers: %d", got.status)
+	}
+	if _, err := s.nc.QueueSubscribe(wire.SubjectAssets, wire.QueueRenderer, func(m *nats.Msg) { _ = m.Respond(nil) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	if got := get(t, e, "/static/app.99999999.css"); got.status != 404 {
-		t.Errorf("status %d", got.status)
+		t.Errorf("with a renderer that does not have it: %d", got.status)
 	}
 }
 

@@ -52,6 +52,9 @@ func (s *Server) contain(h handler, w http.ResponseWriter, r *http.Request, x *e
 	defer func() {
 		if p := recover(); p != nil {
 			s.log.Error("panic", "request", x.id, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			if x.status != 0 { // part of an answer is on its way: all that can be done is to cut it short
+				panic(http.ErrAbortHandler)
+			}
 			err = wire.ErrInternal
 		}
 	}()

@@ -159,7 +159,7 @@ func (s *Server) Run(ctx context.Context) error {
 		<-served
 	}
 	stopWork()
-	s.calls.wait()
+	s.calls.stop()
 	wg.Wait()
 	s.near.close()
 	return err

@@ -183,14 +183,7 @@ func (s *site) edge(change ...func(*Config)) *Server {
 	return e
 }
 
-// edgeWithoutRenderers starts one and returns when it hears ticks.
-func (s *site) edgeWithoutRenderers() *Server {
-	s.t.Helper()
-	e := s.start()
-	eventually(s.t, "the edge hears ticks", func() bool { return !e.fresh.blind() })
-	return e
-}
-
+// start starts one.
 func (s *site) start(change ...func(*Config)) *Server {
 	s.t.Helper()
 	cfg := Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(s.t, s.server.URL()), Logger: s.log()}

@@ -33,6 +33,10 @@ func (p *Postgres) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	// A process's own folder is known without links: a server of before is recognised by it.
+	if p.cfg.Dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return err
+	}
 	if p.cluster, err = p.clusterPath(); err != nil {
 		return err
 	}

@@ -14,19 +14,37 @@ type Clock struct {
 
 	mu     sync.Mutex
 	recent [clockWindow]time.Duration // offsets of the last ticks, a ring
-	n      int                        // ticks seen
+	n      int                        // slots used
+	last   time.Time                  // when the last one came
+	slotAt time.Time                  // when the first of the current slot came
 }
 
-// clockWindow is how many ticks are looked back on: long enough to remember one that came without delay.
-const clockWindow = 64
+// clockWindow is how many slots are looked back on, and clockSlot how long each takes in ticks, of which it keeps the earliest come: long
+// enough to remember one without delay, however many late ones are found queued up.
+const (
+	clockWindow = 64
+	clockSlot   = 500 * time.Millisecond
+)
+
+// clockStep is how far wall clock and monotonic clock may part between two ticks before the machine's clock counts as set.
+const clockStep = 500 * time.Millisecond
 
 // Observe takes in a tick that has just arrived. A tick can only be late, never early, so the greatest of the recent differences is the
 // one nearest to the truth; a process that was frozen, and finds old ticks queued up, is not misled.
 func (c *Clock) Observe(t Tick, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.recent[c.n%clockWindow] = t.Time.Sub(now)
-	c.n++
+	if elapsed := now.Sub(c.last); c.n > 0 && (now.Round(0).Sub(c.last.Round(0))-elapsed).Abs() > clockStep {
+		c.n = 0 // the machine's clock was set: what was learned of it is void
+	}
+	d := t.Time.Sub(now)
+	if slot := (c.n - 1) % clockWindow; c.n > 0 && now.Sub(c.slotAt) < clockSlot {
+		c.recent[slot] = max(c.recent[slot], d)
+	} else {
+		c.recent[c.n%clockWindow] = d
+		c.n, c.slotAt = c.n+1, now
+	}
+	c.last = now
 	best := c.recent[0]
 	for _, d := range c.recent[1:min(c.n, clockWindow)] {
 		best = max(best, d)

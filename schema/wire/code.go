@@ -19,7 +19,6 @@ var (
 	ErrNotFound    = errors.New("there is no such file")
 	ErrTooLarge    = errors.New("the answer is larger than a message may be")
 	ErrUnavailable = errors.New("the database or the store does not answer")
-	ErrNoAnswer    = errors.New("no answer came in time") // never sent: what an edge says of a renderer
 	ErrInternal    = errors.New("something broke")
 )
 
@@ -36,11 +35,12 @@ var codes = [...]struct {
 	{"too_large", ErrTooLarge, http.StatusInternalServerError},
 	{"unavailable", ErrUnavailable, http.StatusServiceUnavailable},
 	{"no_responders", nats.ErrNoResponders, http.StatusServiceUnavailable},
-	{"timeout", ErrNoAnswer, http.StatusServiceUnavailable},
 	{"timeout", context.DeadlineExceeded, http.StatusServiceUnavailable},
 	{"timeout", nats.ErrTimeout, http.StatusServiceUnavailable},
 	{"disconnected", nats.ErrConnectionClosed, http.StatusServiceUnavailable},
 	{"disconnected", nats.ErrConnectionReconnecting, http.StatusServiceUnavailable},
+	{"disconnected", nats.ErrConnectionDraining, http.StatusServiceUnavailable},
+	{"disconnected", nats.ErrReconnectBufExceeded, http.StatusServiceUnavailable},
 	{"internal", ErrInternal, http.StatusInternalServerError},
 }
 
