@@ -132,6 +132,7 @@ func TestMemcachedIsNeverNeeded(t *testing.T) {
 	}
 	eventually(t, "memcached answers", func() bool { return ask("filled", "/photos/ansel") == "memcached" })
 	cache.Freeze()
+	eventually(t, "every thread of memcached has stopped", func() bool { return ask("freezing", "/photos/ansel") == "render" })
 	for range 2 * cacheFailures {
 		if tier := ask("frozen", "/photos/ansel"); tier != "render" {
 			t.Errorf("frozen: from %s", tier)

@@ -42,9 +42,6 @@ func (s *Server) hold(ref page.Ref, reply *wire.Reply) *held {
 	}
 	if strings.HasPrefix(reply.ContentType, "text/html") {
 		c.csp = contentPolicy
-		if reply.CSP != "" {
-			c.csp = []string{strings.Replace(contentPolicy[0], "style-src 'self'", "style-src 'self' "+reply.CSP, 1)}
-		}
 	}
 	c.plain = newVariant(reply.Body, reply.Encoding, reply.ETag)
 	return c

@@ -87,6 +87,6 @@ func (s *Server) done(r *http.Request, x *exchange) {
 	if s.cfg.AccessLog != nil {
 		s.cfg.AccessLog.LogAttrs(context.Background(), slog.LevelInfo, "access", slog.String("request", x.id), slog.String("method", r.Method),
 			slog.String("path", r.URL.RequestURI()), slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Int("bytes", x.bytes),
-			slog.Duration("took", time.Since(x.start)), slog.String("from", r.RemoteAddr), slog.String("protocol", r.Proto))
+			slog.Duration("took", time.Since(x.start)), slog.String("from", r.RemoteAddr), slog.String("protocol", r.Proto), slog.Bool("cut", x.cut != nil))
 	}
 }

@@ -168,9 +168,13 @@ func (s *site) change(scope string, version int64, gone bool) {
 	s.mu.Lock()
 	s.versions[scope] = version
 	s.mu.Unlock()
-	if _, err := s.js.Publish(s.t.Context(), wire.SubjectBatch, wire.EncodeChanges([]wire.Change{{Scope: scope, Version: version, Gone: gone}})); err != nil {
-		s.t.Fatal(err)
-	}
+	batch := wire.EncodeChanges([]wire.Change{{Scope: scope, Version: version, Gone: gone}})
+	eventually(s.t, "the stream has taken the change", func() bool { // a server that has just restarted may not; twice told does no harm
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+		defer cancel()
+		_, err := s.js.Publish(ctx, wire.SubjectBatch, batch)
+		return err == nil
+	})
 }
 
 // edge starts one and returns when it is ready.

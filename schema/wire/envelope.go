@@ -16,7 +16,6 @@ type Reply struct {
 	ContentType string        // MIME type
 	Encoding    string        // Content-Encoding of Body: "", "br", "gzip"
 	ETag        string        // hash of the body, without quotes
-	CSP         string        // what the page adds to the site's Content-Security-Policy, such as the hash of a style block; often ""
 	MaxAge      time.Duration // age from which a copy is stale, in whole seconds; 0: never keep a copy
 	ReadAt      time.Time     // when its rows were read, in cluster time
 	Depends     []Dep         // the versions that its rows had
@@ -50,12 +49,11 @@ const (
 //
 //	<!doctype html>...
 func (r *Reply) Encode() []byte {
-	b := make([]byte, 0, 320+32*len(r.Depends)+len(r.CSP)+len(r.Body))
+	b := make([]byte, 0, 320+32*len(r.Depends)+len(r.Body))
 	b = append(b, magic...)
 	b = strconv.AppendInt(b, int64(r.Status), 10)
 	b = appendHeader(b, "Content-Type", r.ContentType)
 	b = appendHeader(b, "Content-Encoding", r.Encoding)
-	b = appendHeader(b, "Content-Security-Policy", r.CSP)
 	b = append(b, "\nMax-Age: "...)
 	b = strconv.AppendInt(b, int64(r.MaxAge/time.Second), 10)
 	b = append(b, "\nRead-At: "...)
@@ -134,8 +132,6 @@ func (r *Reply) setHeader(name, value string) (err error) {
 		r.ContentType = value
 	case "Content-Encoding":
 		r.Encoding = value
-	case "Content-Security-Policy":
-		r.CSP = value
 	case "ETag":
 		r.ETag = value
 	case "Immutable":

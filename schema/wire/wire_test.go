@@ -19,13 +19,13 @@ func sample() *Reply {
 	return &Reply{
 		Status: 200, ContentType: "text/html; charset=utf-8", ETag: "3jx0c8v1k2m4", MaxAge: PageAge,
 		ReadAt: time.UnixMicro(1795463000123456), Depends: []Dep{{"all", 1}, {"user.ansel", 18}},
-		CSP: "style-src 'sha256-x'", Body: []byte("<!doctype html>\n\nbody"),
+		Body: []byte("<!doctype html>\n\nbody"),
 	}
 }
 
 func TestEnvelopeIsReadable(t *testing.T) {
 	t.Parallel()
-	want := "killr/1 200\nContent-Type: text/html; charset=utf-8\nContent-Security-Policy: style-src 'sha256-x'\nMax-Age: 600\n" +
+	want := "killr/1 200\nContent-Type: text/html; charset=utf-8\nMax-Age: 600\n" +
 		"Read-At: 1795463000123456\nDepends: all=1 user.ansel=18\nETag: 3jx0c8v1k2m4\nLength: 21\n\n<!doctype html>\n\nbody"
 	if diff := cmp.Diff(want, string(sample().Encode())); diff != "" {
 		t.Error(diff)
