@@ -120,6 +120,7 @@ func TestSeededSite(t *testing.T) {
 			"Hebrew": "[א-ת]", "Chinese": "[一-龥]", "emoji": "[✨🌀-🧿]",
 		} {
 			for table, column := range map[string]string{"photos": "title", "users": "display_name", "tags": "name"} {
+				letters := letters
 				if name == "emoji" && table == "tags" {
 					letters = "[☀📷🌲]"
 				}
