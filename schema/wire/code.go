@@ -16,7 +16,8 @@ var (
 	ErrBusy        = errors.New("too many requests wait already")
 	ErrExpired     = errors.New("the deadline has passed")
 	ErrBadRequest  = errors.New("the request cannot be understood")
-	ErrNotFound    = errors.New("there is no such file")
+	ErrNotFound    = errors.New("there is no such thing")
+	ErrConflict    = errors.New("the key was used for another request")
 	ErrTooLarge    = errors.New("the answer is larger than a message may be")
 	ErrUnavailable = errors.New("the database or the store does not answer")
 	ErrInternal    = errors.New("something broke")
@@ -32,6 +33,7 @@ var codes = [...]struct {
 	{"expired", ErrExpired, http.StatusServiceUnavailable},
 	{"bad_request", ErrBadRequest, http.StatusBadRequest},
 	{"not_found", ErrNotFound, http.StatusNotFound},
+	{"conflict", ErrConflict, http.StatusConflict},
 	{"too_large", ErrTooLarge, http.StatusInternalServerError},
 	{"unavailable", ErrUnavailable, http.StatusServiceUnavailable},
 	{"no_responders", nats.ErrNoResponders, http.StatusServiceUnavailable},
@@ -78,6 +80,9 @@ func ErrorMsg(subject string, err error) *nats.Msg {
 	msg.Header.Set(HeaderCode, Code(err))
 	msg.Header.Set(micro.ErrorHeader, text.Error())
 	msg.Header.Set(micro.ErrorCodeHeader, strconv.Itoa(Status(err)))
+	if input, ok := errors.AsType[*InputError](err); ok {
+		msg.Header.Set(HeaderDetail, input.Error())
+	}
 	return msg
 }
 
@@ -88,9 +93,13 @@ func ErrorOf(msg *nats.Msg) error {
 		return nil
 	}
 	for _, c := range codes {
-		if c.code == code {
-			return fmt.Errorf("renderer %s: %w", msg.Header.Get(HeaderWorker), c.err)
+		if c.code != code {
+			continue
 		}
+		if detail := msg.Header.Get(HeaderDetail); detail != "" {
+			return fmt.Errorf("renderer %s: %s: %w", msg.Header.Get(HeaderWorker), detail, c.err)
+		}
+		return fmt.Errorf("renderer %s: %w", msg.Header.Get(HeaderWorker), c.err)
 	}
 	return fmt.Errorf("renderer %s says %q: %w", msg.Header.Get(HeaderWorker), code, ErrInternal)
 }

@@ -59,11 +59,7 @@ func (r *Reply) Encode() []byte {
 	b = append(b, "\nRead-At: "...)
 	b = strconv.AppendInt(b, r.ReadAt.UnixMicro(), 10)
 	if len(r.Depends) > 0 {
-		b = append(b, "\nDepends:"...)
-		for _, d := range r.Depends {
-			b = append(append(append(b, ' '), d.Scope...), '=')
-			b = strconv.AppendInt(b, d.Version, 10)
-		}
+		b = appendDeps(append(b, "\nDepends:"...), r.Depends)
 	}
 	b = appendHeader(b, "ETag", r.ETag)
 	if r.Immutable {
@@ -145,12 +141,25 @@ func (r *Reply) setHeader(name, value string) (err error) {
 		us, err = strconv.ParseInt(value, 10, 64)
 		r.ReadAt = time.UnixMicro(us)
 	case "Depends":
-		r.Depends, err = parseDepends(value)
+		r.Depends, err = ParseDeps(value)
 	}
 	return err
 }
 
-func parseDepends(value string) ([]Dep, error) {
+// FormatDeps writes dependencies as envelopes, fill notes and fresh cookies carry them, each with a space before it: " all=1 user.ansel=18".
+func FormatDeps(deps []Dep) string { return string(appendDeps(nil, deps)) }
+
+func appendDeps(b []byte, deps []Dep) []byte {
+	for _, d := range deps {
+		b = append(append(append(b, ' '), d.Scope...), '=')
+		b = strconv.AppendInt(b, d.Version, 10)
+	}
+	return b
+}
+
+// ParseDeps is the inverse of [FormatDeps], whose first space may be missing.
+func ParseDeps(value string) ([]Dep, error) {
+	value = strings.TrimPrefix(value, " ")
 	n := strings.Count(value, " ") + 1
 	if n > maxDepends {
 		return nil, fmt.Errorf("more than %d scopes", maxDepends)

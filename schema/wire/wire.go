@@ -25,6 +25,7 @@ const (
 const (
 	SubjectAssets  = "asset.index"   // request: the names of a renderer's assets, one a line
 	SubjectFills   = "fill.>"        // what every cachefill listens to
+	SubjectCancels = "cancel.>"      // what every renderer listens to, see CancelSubject
 	SubjectChanged = "changed.>"     // what the stream CHANGES holds
 	SubjectBatch   = "changed.batch" // scopes with their new versions, see EncodeChanges
 	SubjectTick    = "changed.tick"  // once a second from the relay, see Tick
@@ -39,6 +40,9 @@ func ParseFill(subject string) (page.Ref, error) {
 	return page.ParseSubject(strings.TrimPrefix(subject, "fill."))
 }
 
+// CancelSubject is what an edge publishes to, with no data, to say that nobody waits for the answer to the request with this id any more.
+func CancelSubject(id string) string { return "cancel." + id }
+
 // Headers of messages on the bus. NATS header names are case-sensitive: take them from here.
 const (
 	HeaderDeadline = "Killr-Deadline" // request: when its answer is worthless, see FormatTime
@@ -47,6 +51,9 @@ const (
 	HeaderWorker   = "Killr-Worker"   // reply: which renderer answered
 	HeaderCode     = "Killr-Code"     // reply: set when there is no envelope, see Code
 	HeaderReadAt   = "Killr-Read-At"  // fill: memcached should hold a copy read at this time or later, see FormatTime
+	HeaderWants    = "Killr-Wants"    // fill: memcached should hold a copy with these versions or later ones, see FormatDeps
+	HeaderKey      = "Killr-Key"      // action: names this attempt and its repetitions, up to 64 printable characters
+	HeaderDetail   = "Killr-Detail"   // reply: what was wrong with the request, in words for a person, see InputError
 )
 
 // Deadlines of a request, from the edge's first step to the answer's worthlessness.

@@ -1,0 +1,86 @@
+package wire
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// FreshCookie is the name of the cookie that makes a writer see their own change through any edge, also one that the stream of changes
+// has not reached yet: it carries the scopes and versions of the action's reply, signed, for FreshAge.
+const (
+	FreshCookie = "fresh"
+	FreshAge    = 10 * time.Second // by then every edge has heard, or trusts no copy
+)
+
+// The key that signs fresh cookies lies in a JetStream KV bucket: the first edge makes it, all others find it there.
+const (
+	BucketKeys = "KEYS"
+	FreshKeyID = "fresh"
+)
+
+// KeysConfig is the bucket of the keys that edges share, the same whoever makes it first.
+func KeysConfig() jetstream.KeyValueConfig {
+	return jetstream.KeyValueConfig{Bucket: BucketKeys, Description: "keys that all edges share", Storage: jetstream.FileStorage, MaxBytes: 1 << 20}
+}
+
+// FreshKey signs fresh cookies: 32 random bytes.
+type FreshKey []byte
+
+// FreshKeySize is a FreshKey's length in bytes.
+const FreshKeySize = 32
+
+const (
+	maxFresh    = 1024 // bytes of a cookie's value
+	freshMAC    = 16   // bytes of the HMAC that are kept: 128 bits
+	freshScopes = 16   // scopes in one cookie: an action changes two or three
+)
+
+// ErrFresh: a cookie was not signed with this key, has expired, or cannot be read. It is as good as none.
+var ErrFresh = errors.New("not a valid fresh cookie")
+
+// Sign gives the value of a fresh cookie that is good until some cluster time: the base64url of "<until> <scope>=<version> ...", a dot,
+// and the base64url of the first 128 bits of its HMAC-SHA256. Of more than 16 dependencies the first 16 count.
+func (k FreshKey) Sign(deps []Dep, until time.Time) string {
+	payload := append([]byte(FormatTime(until)), FormatDeps(deps[:min(len(deps), freshScopes)])...)
+	return base64.RawURLEncoding.EncodeToString(payload) + "." + base64.RawURLEncoding.EncodeToString(k.mac(payload))
+}
+
+// Verify is the inverse of [FreshKey.Sign] at the cluster time now. Errors wrap ErrFresh.
+func (k FreshKey) Verify(value string, now time.Time) ([]Dep, error) {
+	if len(value) > maxFresh || len(k) == 0 {
+		return nil, ErrFresh
+	}
+	head, tail, _ := strings.Cut(value, ".")
+	payload, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFresh, err)
+	}
+	mac, err := base64.RawURLEncoding.DecodeString(tail)
+	if err != nil || !hmac.Equal(mac, k.mac(payload)) {
+		return nil, fmt.Errorf("%w: the signature is another", ErrFresh)
+	}
+	digits, list, ok := strings.Cut(string(payload), " ")
+	until, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || now.After(time.UnixMicro(until)) {
+		return nil, fmt.Errorf("%w: it has expired", ErrFresh)
+	}
+	deps, err := ParseDeps(list)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFresh, err)
+	}
+	return deps, nil
+}
+
+func (k FreshKey) mac(payload []byte) []byte {
+	h := hmac.New(sha256.New, k)
+	h.Write(payload)
+	return h.Sum(nil)[:freshMAC]
+}
