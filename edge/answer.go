@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"flickrkillr/schema/wire"
 )
 
 // Header values, made once: each is the slice that goes into the header map as it is.
@@ -19,6 +21,10 @@ var (
 		"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
 	xCache = [tiers][]string{{"none"}, {"near"}, {"memcached"}, {"render"}, {"stale"}}
 )
+
+// dependsHeader, in a request, asks for the versions that the answer was made from: "all=1 user.ansel=18". On the front page that is more
+// than a kilobyte, so nobody is told who does not ask.
+const dependsHeader = "X-Depends"
 
 // Bounds of writing.
 const (
@@ -48,6 +54,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *
 		h["Vary"] = varyEncoding
 	}
 	x.writeHeaders(h)
+	if _, asked := r.Header[dependsHeader]; asked {
+		h[dependsHeader] = []string{strings.TrimPrefix(wire.FormatDeps(c.reply.Depends), " ")}
+	}
 	if c.reply.Status == http.StatusOK && v.etag != nil && matches(r.Header["If-None-Match"], c.reply.ETag) {
 		x.status = http.StatusNotModified
 		w.WriteHeader(x.status)

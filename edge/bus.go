@@ -121,6 +121,9 @@ func (b *bus) get(ctx context.Context, ref page.Ref, id string, wait time.Durati
 		if err == nil {
 			return reply, nil
 		}
+		if errors.Is(context.Cause(ctx), errAbandoned) { // whoever is at it may stop; a note that is lost costs no more than the work
+			_ = b.nc.Publish(wire.CancelSubject(id), nil)
+		}
 		waited := time.Since(start)
 		again := errors.Is(err, nats.ErrNoResponders) && (waited < wait || waited < restartWindow && b.restarting())
 		if !again || !sleep(ctx, pause) {

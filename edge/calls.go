@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -10,9 +11,10 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// calls lets everybody who wants the same page at the same time wait for one fetch of it. A fetch goes on while anyone waits and is
-// cancelled when the last one leaves. It is gone from the map before its answer is given out, so that nobody who asks afterwards is
-// handed an answer older than the question; who asked while it was under way compares versions as with any other copy.
+// calls lets everybody who wants the same page at the same time wait for one fetch of it. A fetch goes on while anyone waits. When the last
+// one has left it lingers a moment, for whoever reloads, and is then cancelled. It is gone from the map before its answer is given out, so
+// that nobody who asks afterwards is handed an answer older than the question; who asked while it was under way compares versions as with
+// any other copy.
 type calls struct {
 	mu      sync.Mutex
 	current map[page.Ref]*call
@@ -23,11 +25,19 @@ type calls struct {
 
 type call struct {
 	done    chan struct{} // closed when result and err are set
-	cancel  context.CancelFunc
-	waiting int // guarded by calls.mu
+	cancel  context.CancelCauseFunc
+	waiting int         // guarded by calls.mu
+	leaving *time.Timer // cancels when it has lingered; nil while nobody has left; guarded by calls.mu
 	result  fetched
 	err     error
 }
+
+// linger is how long a fetch goes on that nobody waits for any more: longer than it takes a browser to reload, so that somebody who reloads
+// and reloads waits for one render, and has not begun a hundred.
+const linger = 500 * time.Millisecond
+
+// errAbandoned: everybody who waited for a fetch has left.
+var errAbandoned = errors.New("nobody waits any more")
 
 func newCalls() *calls { return &calls{current: map[page.Ref]*call{}, ctx: context.Background()} }
 
@@ -53,11 +63,13 @@ func (c *calls) do(ctx context.Context, ref page.Ref, deadline time.Duration, fe
 	if leader = k == nil; leader {
 		k = &call{done: make(chan struct{})}
 		var fetchCtx context.Context
-		fetchCtx, k.cancel = context.WithTimeout(c.ctx, deadline)
+		fetchCtx, k.cancel = context.WithCancelCause(c.ctx)
 		c.current[ref] = k
-		c.wg.Go(func() { c.run(fetchCtx, ref, k, fetch) })
+		c.wg.Go(func() { c.run(fetchCtx, ref, k, deadline, fetch) })
 	}
-	k.waiting++
+	if k.waiting++; k.leaving != nil {
+		k.leaving.Stop()
+	}
 	c.mu.Unlock()
 
 	select {
@@ -68,14 +80,25 @@ func (c *calls) do(ctx context.Context, ref page.Ref, deadline time.Duration, fe
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if k.waiting--; k.waiting == 0 {
-		k.cancel()
-		c.forget(ref, k)
+		k.leaving = time.AfterFunc(linger, func() { c.abandon(ref, k) })
 	}
 	return fetched{}, leader, ctx.Err()
 }
 
-func (c *calls) run(ctx context.Context, ref page.Ref, k *call, fetch func(context.Context) (fetched, error)) {
-	defer k.cancel()
+// abandon cancels a fetch that has lingered, unless somebody has joined it meanwhile.
+func (c *calls) abandon(ref page.Ref, k *call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k.waiting == 0 {
+		k.cancel(errAbandoned)
+		c.forget(ref, k)
+	}
+}
+
+func (c *calls) run(ctx context.Context, ref page.Ref, k *call, deadline time.Duration, fetch func(context.Context) (fetched, error)) {
+	defer k.cancel(nil)
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
 	defer close(k.done)
 	defer func() {
 		if p := recover(); p != nil {
@@ -83,6 +106,9 @@ func (c *calls) run(ctx context.Context, ref page.Ref, k *call, fetch func(conte
 		}
 		c.mu.Lock()
 		c.forget(ref, k)
+		if k.leaving != nil {
+			k.leaving.Stop()
+		}
 		c.mu.Unlock()
 	}()
 	k.result, k.err = fetch(ctx)

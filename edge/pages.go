@@ -44,6 +44,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 	if ref.Kind() == page.KindAsset {
 		ref = ref.Encoded(assetEncoding(r))
 	}
+	s.cookies.adopt(r)
 	c := s.near.get(ref)
 	if c != nil && s.fresh.check(c) {
 		x.tier = tierNear

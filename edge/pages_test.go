@@ -1,7 +1,9 @@
 package edge
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -133,40 +135,156 @@ func TestEverybodyWaitsForOneRender(t *testing.T) {
 	wg.Wait()
 }
 
+// TestAbandonedRequestIsCancelled: when everybody who waits has left, the fetch is given up, and renderers are told so.
 func TestAbandonedRequestIsCancelled(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	asked := make(chan struct{}, 1)
-	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+	asked := make(chan string, 1)
+	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
 		if ref.Kind() == page.KindUser {
-			asked <- struct{}{}
+			asked <- m.Header.Get(wire.HeaderRequest)
 			return nil
 		}
 		return s.standard(ref)
 	})
-	e := s.edge()
-	e.bus.delays[page.KindUser].set(time.Minute)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.Addr()+"/photos/ansel", nil)
+	cancels, err := s.nc.SubscribeSync(wire.SubjectCancels)
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{}
-	go func() {
-		<-asked
-		transport.CloseIdleConnections()
-		e.http.SetKeepAlivesEnabled(false)
-	}()
-	client := &http.Client{Transport: transport, Timeout: 300 * time.Millisecond}
-	if resp, err := client.Do(r); err == nil {
-		resp.Body.Close()
-		t.Errorf("status %d from a renderer that says nothing", resp.StatusCode)
+	e := s.edge()
+	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
+	ctx, leave := context.WithCancel(t.Context())
+	var id string
+	go func() { id = <-asked; leave() }()
+	if status := visit(ctx, t, e, "/photos/ansel"); status != 0 {
+		t.Errorf("status %d from a renderer that says nothing", status)
 	}
-	eventually(t, "the fetch is cancelled", func() bool {
+	note, err := cancels.NextMsg(10 * time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if note.Subject != wire.CancelSubject(id) {
+		t.Errorf("%s for the request %s", note.Subject, id)
+	}
+	eventually(t, "the fetch is forgotten", func() bool {
 		e.calls.mu.Lock()
 		defer e.calls.mu.Unlock()
 		return len(e.calls.current) == 0
 	})
+}
+
+// TestReloadingWaitsForOneRender: each reload leaves the request before it, and joins its fetch.
+func TestReloadingWaitsForOneRender(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	release := make(chan struct{})
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		if ref.Kind() == page.KindUser {
+			<-release
+		}
+		return s.standard(ref)
+	})
+	e := s.edge()
+	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
+	waiting := func() int {
+		e.calls.mu.Lock()
+		defer e.calls.mu.Unlock()
+		if k := e.calls.current[page.User("ansel")]; k != nil {
+			return k.waiting
+		}
+		return 0
+	}
+	var browser sync.WaitGroup
+	var leave context.CancelFunc
+	for range 100 {
+		var ctx context.Context
+		before := leave
+		ctx, leave = context.WithCancel(t.Context())
+		browser.Go(func() { visit(ctx, t, e, "/photos/ansel") })
+		if before != nil {
+			before()
+		}
+		eventually(t, "the newest request waits, and it alone", func() bool { return waiting() == 1 })
+	}
+	if n := s.renders.Load(); n != 1 {
+		t.Errorf("%d renders for 100 reloads", n)
+	}
+	close(release)
+	browser.Wait()
+	leave()
+	if got := get(t, e, "/photos/ansel"); got.status != 200 || s.renders.Load() != 1 {
+		t.Errorf("%d after %d renders", got.status, s.renders.Load())
+	}
+}
+
+// visit asks for a page for as long as ctx lasts, and gives the answer's status, 0 for none.
+func visit(ctx context.Context, t *testing.T, e *Server, path string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Addr()+path, nil)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		return 0
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+// TestTenThousandForOnePage: however many want a page that nobody has cached, each edge asks once.
+func TestTenThousandForOnePage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	const edges, visitors = 4, 2500
+	release := make(chan struct{})
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		if ref.Kind() == page.KindUser {
+			<-release
+		}
+		return s.standard(ref)
+	})
+	var all []*Server
+	for range edges {
+		e := s.edge()
+		e.bus.delays[page.KindUser].set(time.Minute) // no hedge: the render takes as long as 10,000 connections do
+		all = append(all, e)
+	}
+	var wg sync.WaitGroup
+	var answered atomic.Int64
+	for _, e := range all {
+		for range visitors {
+			wg.Go(func() { // past the sockets: a test has not the files for 20,000
+				got := httptest.NewRecorder()
+				e.http.Handler.ServeHTTP(got, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/photos/ansel", nil))
+				if got.Code == 200 {
+					answered.Add(1)
+				}
+			})
+		}
+	}
+	eventually(t, "all of them wait", func() bool {
+		n := 0
+		for _, e := range all {
+			e.calls.mu.Lock()
+			if k := e.calls.current[page.User("ansel")]; k != nil {
+				n += k.waiting
+			}
+			e.calls.mu.Unlock()
+		}
+		return n == edges*visitors
+	})
+	close(release)
+	wg.Wait()
+	if answered.Load() != edges*visitors || s.renders.Load() > edges {
+		t.Errorf("%d of %d answered, with %d renders", answered.Load(), edges*visitors, s.renders.Load())
+	}
 }
 
 func TestRefusals(t *testing.T) {

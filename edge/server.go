@@ -46,6 +46,7 @@ type Server struct {
 	cache      *sharedCache
 	bus        *bus
 	fresh      *freshness
+	cookies    *freshCookies
 	follow     *follower
 	calls      *calls
 	heat       *heat
@@ -72,6 +73,7 @@ func New(cfg Config) (*Server, error) {
 	s.log = s.log.With("role", "edge")
 	s.meters = newMeters(cfg.Registry)
 	s.fresh = newFreshness(s.clock)
+	s.cookies = &freshCookies{nc: cfg.NATS, fresh: s.fresh, log: s.log}
 	s.follow = newFollower(cfg.NATS, s.fresh, s.log)
 	s.near = newNearCache(cfg.NearBytes)
 	s.bus = newBus(cfg.NATS, s.clock, s.meters)
@@ -138,6 +140,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.calls.start(work)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.follow.run(work) })
+	wg.Go(func() { s.cookies.run(work) })
 	wg.Go(func() { s.bus.watch(work) })
 	wg.Go(func() { s.cache.run(work) })
 	wg.Go(func() { s.errs.run(work) })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -192,6 +193,73 @@ func TestFillSubject(t *testing.T) {
 	r := page.User("ansel").Before(3)
 	if got, err := ParseFill(FillSubject(r)); err != nil || got != r {
 		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestFreshCookies(t *testing.T) {
+	t.Parallel()
+	key, now := FreshKey(strings.Repeat("k", FreshKeySize)), time.UnixMicro(1795463000123456)
+	deps := []Dep{{"user.ansel", 19}, {"photo.7", 19}}
+	value := key.Sign(deps, now.Add(FreshAge))
+	if strings.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`",;\\`, c) }) {
+		t.Errorf("%q is no cookie value (RFC 6265, 4.1.1)", value)
+	}
+	got, err := key.Verify(value, now)
+	if err != nil || !slices.Equal(got, deps) {
+		t.Errorf("%v %v, want %v", got, err, deps)
+	}
+	many := make([]Dep, 40)
+	for i := range many {
+		many[i] = Dep{"photo.9223372036854775807", 1795463000123}
+	}
+	if got, err := key.Verify(key.Sign(many, now), now); err != nil || len(got) != freshScopes {
+		t.Errorf("of many scopes: %d, %v", len(got), err)
+	}
+	for what, err := range map[string]error{
+		"expired":     second(key.Verify(value, now.Add(FreshAge+time.Microsecond))),
+		"another key": second(FreshKey(strings.Repeat("l", FreshKeySize)).Verify(value, now)),
+		"no key":      second(FreshKey(nil).Verify(FreshKey(nil).Sign(deps, now.Add(FreshAge)), now)),
+		"cut":         second(key.Verify(value[:len(value)-1], now)),
+		"unsigned":    second(key.Verify(strings.SplitN(value, ".", 2)[0]+".", now)),
+		"empty":       second(key.Verify("", now)),
+		"no scopes":   second(key.Verify(key.Sign(nil, now.Add(FreshAge)), now)),
+	} {
+		if !errors.Is(err, ErrFresh) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestHotLists(t *testing.T) {
+	t.Parallel()
+	a := []Heat{{page.User("ansel"), 100}, {page.Tag("über alles"), 3}, {page.Image(strings.Repeat("a", 26), 640), 50}}
+	got, err := DecodeHot(EncodeHot(a))
+	if err != nil || !slices.Equal(got, a) {
+		t.Errorf("%v %v, want %v", got, err, a)
+	}
+	got, err = DecodeHot([]byte("page.user.ansel 1\npage.nothing.x 2\nnonsense\npage.home -1\npage.home 4\n"))
+	if err == nil || !slices.Equal(got, []Heat{{page.User("ansel"), 1}, {page.Home(), 4}}) {
+		t.Errorf("lines that name nothing: %v %v", got, err)
+	}
+	merged := MergeHot(a, []Heat{{page.User("ansel"), 1}, {page.Home(), 60}})
+	if want := []Heat{{page.User("ansel"), 101}, {page.Home(), 60}, a[2], a[1]}; !slices.Equal(merged, want) {
+		t.Errorf("merged: %v, want %v", merged, want)
+	}
+}
+
+func TestActionSubjects(t *testing.T) {
+	t.Parallel()
+	if name, ok := ParseAction(ActionSubject(ActionPhotoEdit)); !ok || name != ActionPhotoEdit {
+		t.Errorf("%q %v", name, ok)
+	}
+	if _, ok := ParseAction("page.home"); ok {
+		t.Error("a page is no action")
+	}
+	err := ErrorOf(ErrorMsg("_INBOX.1", fmt.Errorf("edit: %w", &InputError{"title", "is longer than 200 characters"})))
+	if !errors.Is(err, ErrBadRequest) || !strings.Contains(err.Error(), "title is longer than 200 characters") {
+		t.Errorf("bad input, as it arrives: %v", err)
 	}
 }
 

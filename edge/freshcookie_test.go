@@ -1,0 +1,133 @@
+package edge
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"flickrkillr/schema/wire"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A writer sees their own change through any edge, also through one that has not heard of it.
+func TestFreshCookie(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	edges := []*Server{s.edge(), s.edge()}
+	key := s.freshKey(edges...)
+	cookie := func(k wire.FreshKey, version int64, until time.Time) string {
+		return "theme=dark; " + wire.FreshCookie + "=" + k.Sign([]wire.Dep{{Scope: "user.ansel", Version: version}}, until) + "; last=1"
+	}
+	for _, e := range edges {
+		get(t, e, "/photos/ansel")
+	}
+	s.mu.Lock()
+	s.versions["user.ansel"] = 7 // committed, and told to nobody
+	s.mu.Unlock()
+	later := time.Now().Add(wire.FreshAge)
+	for name, value := range map[string]string{
+		"another key": cookie(make(wire.FreshKey, wire.FreshKeySize), 7, later),
+		"expired":     cookie(key, 7, time.Now().Add(-time.Second)),
+		"changed":     strings.Replace(cookie(key, 7, later), wire.FreshCookie+"=", wire.FreshCookie+"=M", 1),
+		"nonsense":    wire.FreshCookie + "=....",
+		"empty":       wire.FreshCookie + "=",
+		"huge":        wire.FreshCookie + "=" + strings.Repeat("x", 4000),
+	} {
+		if got := get(t, edges[0], "/photos/ansel", "Cookie", value); got.tier() != "near" {
+			t.Errorf("a cookie that is no good (%s) was believed: %s", name, got.tier())
+		}
+	}
+	for i, e := range edges {
+		got := get(t, e, "/photos/ansel", "Cookie", cookie(key, 7, later))
+		if got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
+			t.Errorf("edge %d, from %s: %.60s", i, got.tier(), got.body)
+		}
+		if got := get(t, e, "/photos/ansel"); got.tier() != "near" || !strings.Contains(got.body, "version 7<") {
+			t.Errorf("everybody else, edge %d, from %s: %.60s", i, got.tier(), got.body)
+		}
+	}
+}
+
+// freshKey gives the key that all of the edges have, which is one.
+func (s *site) freshKey(edges ...*Server) wire.FreshKey {
+	s.t.Helper()
+	bucket, err := s.js.KeyValue(s.t.Context(), wire.BucketKeys)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	entry, err := bucket.Get(s.t.Context(), wire.FreshKeyID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, e := range edges {
+		eventually(s.t, "the edge has the key", func() bool {
+			key := e.cookies.key.Load()
+			return key != nil && string(*key) == string(entry.Value())
+		})
+	}
+	return entry.Value()
+}
+
+// A key that an operator deletes is made anew, and all edges come to have it.
+func TestFreshKeyMadeAnew(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	edges := []*Server{s.edge(), s.edge()}
+	old := s.freshKey(edges...)
+	bucket, err := s.js.KeyValue(t.Context(), wire.BucketKeys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bucket.Delete(t.Context(), wire.FreshKeyID); err != nil {
+		t.Fatal(err)
+	}
+	if err := edges[0].cookies.renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := edges[1].cookies.renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if key := s.freshKey(edges...); string(key) == string(old) {
+		t.Error("the key is the old one")
+	}
+	if _, err := bucket.Put(t.Context(), wire.FreshKeyID, []byte("short")); err != nil {
+		t.Fatal(err)
+	}
+	if err := edges[0].cookies.renew(t.Context()); err == nil || !strings.Contains(err.Error(), "nats kv del KEYS fresh") {
+		t.Errorf("a key of 5 bytes: %v", err)
+	}
+	if err := s.js.DeleteKeyValue(t.Context(), wire.BucketKeys); err != nil {
+		t.Fatal(err)
+	}
+	if err := edges[0].cookies.renew(t.Context()); err != nil {
+		t.Errorf("the bucket deleted: %v", err)
+	}
+	if _, err := s.js.KeyValue(t.Context(), wire.BucketKeys); errors.Is(err, jetstream.ErrBucketNotFound) {
+		t.Error("the bucket was not made again")
+	}
+}
+
+func TestVersionsAreToldWhoAsks(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	s.change("user.ansel", 3, false)
+	eventually(t, "the edge knows of the change", func() bool { return e.fresh.intern("user.ansel").version.Load() == 3 })
+	first := get(t, e, "/photos/ansel", "X-Depends", "?")
+	if got := first.header.Get("X-Depends"); got != "all=0 user.ansel=3" {
+		t.Errorf("rendered: %q", got)
+	}
+	again := get(t, e, "/photos/ansel", "X-Depends", "?", "If-None-Match", first.header.Get("Etag"))
+	if got := again.header.Get("X-Depends"); again.status != http.StatusNotModified || got != "all=0 user.ansel=3" {
+		t.Errorf("not modified: %d %q", again.status, got)
+	}
+	if got := get(t, e, "/photos/ansel"); got.header.Get("X-Depends") != "" {
+		t.Errorf("not asked for: %q", got.header.Get("X-Depends"))
+	}
+}
