@@ -4,6 +4,9 @@
 // and the replies of renderers, which a cachefill gets as an edge does: by a request on the bus. Out flow items in memcached: a page's key
 // and the envelope just as it came. A cachefill may not touch Postgres, HTTP or templates, and need not: it never looks into a page.
 //
+// A cachefill that finds a memcached server empty, because it was flushed, restarted or added just now, has it filled with what the edges say
+// is in demand, see server.go and replay.go.
+//
 // Nothing here is needed for a right answer. Without a cachefill the site is slower; a lost note is made up for by the next one.
 package cachefill
 
@@ -21,7 +24,6 @@ import (
 	"flickrkillr/schema/ring"
 	"flickrkillr/schema/wire"
 
-	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,14 +31,15 @@ import (
 
 // Config is what a cachefill is told. NATS and Memcached are required.
 type Config struct {
-	NATS      *nats.Conn
-	Memcached []string      // host:port of each server, in any order
-	Workers   int           // fills at once, 0 is 4
-	ItemLimit int           // bytes that memcached takes for one item (its -I), 0 is 1 MiB
-	Version   string        // semantic version for `nats micro ls`, "" is 0.0.0
-	Timeout   time.Duration // of one operation on memcached, for which nobody waits; 0 is 100 ms
-	Logger    *slog.Logger
-	Registry  prometheus.Registerer // nil: metrics are kept but nowhere shown
+	NATS       *nats.Conn
+	Memcached  []string      // host:port of each server, in any order
+	Workers    int           // fills at once, 0 is 4
+	ItemLimit  int           // bytes that memcached takes for one item (its -I), 0 is 1 MiB
+	Version    string        // semantic version for `nats micro ls`, "" is 0.0.0
+	ReplayRate int           // pages a second that are asked for when a memcached server is found empty, 0 is 100
+	Timeout    time.Duration // of one operation on memcached, for which nobody waits; 0 is 100 ms
+	Logger     *slog.Logger
+	Registry   prometheus.Registerer // nil: metrics are kept but nowhere shown
 }
 
 const (
@@ -50,18 +53,13 @@ const (
 
 // Filler is a cachefill.
 type Filler struct {
-	cfg    Config
-	log    *slog.Logger
-	cache  *memcache.Client
-	jobs   chan job
-	meters *meters
-	warmed atomic.Bool
-}
-
-// job is one page to be filled.
-type job struct {
-	ref    page.Ref
-	readAt time.Time // a copy that was read then or later will do
+	cfg     Config
+	log     *slog.Logger
+	ring    *ring.Ring
+	servers map[string]*server // by address
+	jobs    *queue
+	meters  *meters
+	warmed  atomic.Bool
 }
 
 // New makes a Filler. It opens no connection to memcached yet.
@@ -69,7 +67,7 @@ func New(cfg Config) (*Filler, error) {
 	if cfg.NATS == nil {
 		return nil, errors.New("cachefill: a NATS connection is needed")
 	}
-	servers, err := ring.New(cfg.Memcached)
+	ring, err := ring.New(cfg.Memcached)
 	if err != nil {
 		return nil, fmt.Errorf("cachefill: %w", err)
 	}
@@ -78,6 +76,9 @@ func New(cfg Config) (*Filler, error) {
 	}
 	if cfg.ItemLimit == 0 {
 		cfg.ItemLimit = 1 << 20
+	}
+	if cfg.ReplayRate == 0 {
+		cfg.ReplayRate = replayRate
 	}
 	if cfg.Version == "" {
 		cfg.Version = "0.0.0"
@@ -88,10 +89,11 @@ func New(cfg Config) (*Filler, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	f := &Filler{cfg: cfg, log: cfg.Logger.With("role", "cachefill"), cache: memcache.NewFromSelector(servers), meters: newMeters(cfg.Registry)}
-	f.cache.Timeout = cfg.Timeout
-	f.cache.MaxIdleConns = cfg.Workers
-	f.jobs = make(chan job, queuePerJob*cfg.Workers)
+	f := &Filler{cfg: cfg, log: cfg.Logger.With("role", "cachefill"), ring: ring, servers: map[string]*server{},
+		jobs: newQueue(queuePerJob * cfg.Workers), meters: newMeters(cfg.Registry)}
+	for _, addr := range cfg.Memcached {
+		f.servers[addr] = newServer(addr, cfg.Workers+1, cfg.Timeout, f.log) // the one more is for the sentinel
+	}
 	return f, nil
 }
 
@@ -101,7 +103,7 @@ func (f *Filler) Run(ctx context.Context) error {
 	service, err := micro.AddService(f.cfg.NATS, micro.Config{
 		Name: "cachefill", Version: f.cfg.Version, Description: "keeps what many people want in memcached",
 		QueueGroup:   wire.QueueCachefill,
-		StatsHandler: func(*micro.Endpoint) any { return f.meters.snapshot(len(f.jobs)) },
+		StatsHandler: func(*micro.Endpoint) any { return f.meters.snapshot(f.jobs.len(), f.states()) },
 	})
 	if err != nil {
 		return fmt.Errorf("cachefill: joining the bus: %w", err)
@@ -117,13 +119,18 @@ func (f *Filler) Run(ctx context.Context) error {
 		wg.Go(func() { f.work(work, stopping) })
 	}
 	wg.Go(func() { f.warm(ctx) })
+	for _, s := range f.servers {
+		wg.Go(func() { s.watch(ctx, f.replay) })
+	}
 
 	<-ctx.Done()
 	err = service.Stop()
 	close(stopping)
 	defer time.AfterFunc(stopTimeout, stop).Stop()
 	wg.Wait()
-	_ = f.cache.Close()
+	for _, s := range f.servers {
+		_ = s.client.Close()
+	}
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		return fmt.Errorf("cachefill: leaving the bus: %w", err)
 	}
@@ -141,19 +148,44 @@ func (f *Filler) Ready() error {
 	return nil
 }
 
+// states says how each server is.
+func (f *Filler) states() map[string]string {
+	out := map[string]string{}
+	for addr, s := range f.servers {
+		out[addr] = *s.state.Load()
+	}
+	return out
+}
+
 // take accepts a note. The service calls it one note at a time, so it only hands on.
 func (f *Filler) take(r micro.Request) {
-	ref, err := wire.ParseFill(r.Subject())
+	j := &job{came: time.Now()}
+	if reply := r.Reply(); reply != "" {
+		j.reply = []string{reply}
+	}
+	note, err := wire.ParseFill(r.Subject(), nats.Header(r.Headers()))
 	if err != nil {
-		f.meters.count(resultRefused)
 		f.log.Warn("fill: refused", "subject", r.Subject(), "err", err)
+		f.ended(j, resultRefused)
 		return
 	}
-	readAt, _ := wire.ParseTime(r.Headers().Get(wire.HeaderReadAt)) // none, as from a person's `nats pub`: whatever there is will do
-	select {
-	case f.jobs <- job{ref, readAt}:
+	j.Fill = note
+	switch result, queued := f.jobs.put(j); {
+	case queued:
+	case result == resultJoined:
+		f.meters.count(result) // who waits for it hears of the other one's end
 	default:
-		f.meters.count(resultDropped)
+		f.ended(j, result)
+	}
+}
+
+// ended counts how a job ended and tells who waits to hear it.
+func (f *Filler) ended(j *job, r result) {
+	f.meters.count(r)
+	for _, subject := range j.reply {
+		if err := f.cfg.NATS.Publish(subject, []byte(r.String())); err != nil {
+			f.log.Debug("fill: not answered", "page", j.Ref, "err", err)
+		}
 	}
 }
 
@@ -168,22 +200,23 @@ func (f *Filler) work(ctx context.Context, stopping <-chan struct{}) {
 		select {
 		case <-stopping:
 			return
-		case j := <-f.jobs:
-			f.fill(ctx, j)
+		case ref := <-f.jobs.ready:
+			f.fill(ctx, f.jobs.take(ref))
+			f.jobs.done(ref)
 		}
 	}
 }
 
-// fill does one job and counts how it ended.
-func (f *Filler) fill(ctx context.Context, j job) {
+// fill does one job.
+func (f *Filler) fill(ctx context.Context, j *job) {
 	start := time.Now()
 	result, err := f.try(ctx, j)
-	f.meters.count(result)
 	if result == resultFilled {
-		f.meters.took(time.Since(start))
+		f.meters.filled(j, time.Since(start))
 	}
+	f.ended(j, result)
 	if err != nil {
-		f.log.Warn("fill: failed", "page", j.ref, "result", result.String(), "err", err)
+		f.log.Warn("fill: failed", "page", j.Ref, "result", result.String(), "err", err)
 	}
 }
 
@@ -216,7 +249,7 @@ func (f *Filler) warmOnce(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("list of assets: %w", err)
 		}
-		if result, err := f.try(ctx, job{ref: ref}); err != nil {
+		if result, err := f.try(ctx, &job{Fill: wire.Fill{Ref: ref}}); err != nil {
 			f.meters.count(result)
 			return err
 		}

@@ -15,6 +15,7 @@ type result uint8
 const (
 	resultFilled     result = iota
 	resultHeld              // memcached had a copy that is new enough, or another cachefill is making one
+	resultJoined            // another note for the page waited already, and its fill will do for both
 	resultPrivate           // the page may not be kept
 	resultTooLarge          // larger than memcached takes
 	resultFailed            // no renderer answered
@@ -24,7 +25,7 @@ const (
 	results
 )
 
-var resultNames = [results]string{"filled", "held", "private", "too_large", "failed", "cache_error", "refused", "dropped"}
+var resultNames = [results]string{"filled", "held", "joined", "private", "too_large", "failed", "cache_error", "refused", "dropped"}
 
 func (r result) String() string { return resultNames[r] }
 
@@ -33,9 +34,13 @@ type meters struct {
 	counts   [results]atomic.Int64
 	counters [results]prometheus.Counter
 	seconds  prometheus.Histogram
+	refill   prometheus.Histogram
+	replayed prometheus.Counter
+	replays  atomic.Int64
 
-	mu    sync.Mutex
-	times *hdrhistogram.Histogram // microseconds
+	mu      sync.Mutex
+	times   *hdrhistogram.Histogram // of fills, in microseconds
+	refills *hdrhistogram.Histogram // of those that a change was the reason for, from when an edge heard of it
 }
 
 func newMeters(registry prometheus.Registerer) *meters {
@@ -46,9 +51,13 @@ func newMeters(registry prometheus.Registerer) *meters {
 	m := &meters{
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_fill_seconds", Help: "Time of a fill, from note to memcached.",
 			Buckets: prometheus.ExponentialBuckets(.0005, 2, 14)}),
-		times: hdrhistogram.New(1, 60_000_000, 2),
+		refill: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_refill_seconds", Help: "Time of a refill after a change, from when an edge heard of the change to memcached.",
+			Buckets: prometheus.ExponentialBuckets(.0005, 2, 14)}),
+		replayed: prometheus.NewCounter(prometheus.CounterOpts{Name: "killr_cachefill_replayed_total", Help: "Notes that this cachefill published because a memcached server was empty."}),
+		times:    hdrhistogram.New(1, slowest.Microseconds(), 2),
+		refills:  hdrhistogram.New(1, slowest.Microseconds(), 2),
 	}
-	registry.MustRegister(fills, m.seconds)
+	registry.MustRegister(fills, m.seconds, m.refill, m.replayed)
 	for r := range results {
 		m.counters[r] = fills.WithLabelValues(r.String())
 	}
@@ -60,23 +69,34 @@ func (m *meters) count(r result) {
 	m.counters[r].Inc()
 }
 
-func (m *meters) took(d time.Duration) {
-	m.seconds.Observe(d.Seconds())
+// slowest is the longest time that the histograms hold.
+const slowest = time.Minute
+
+// filled notes how long a job took; one that is about a change also counts from when that was heard of.
+func (m *meters) filled(j *job, took time.Duration) {
+	m.seconds.Observe(took.Seconds())
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_ = m.times.RecordValue(min(d.Microseconds(), 60_000_000)) // within the histogram's range
+	_ = m.times.RecordValue(min(took, slowest).Microseconds()) // within the histogram's range, as below
+	if j.Waited > 0 {
+		whole := time.Since(j.came) + j.Waited
+		m.refill.Observe(whole.Seconds())
+		_ = m.refills.RecordValue(min(whole, slowest).Microseconds())
+	}
 }
 
 // snapshot is what `nats micro stats cachefill` shows beside the library's own numbers, which count notes taken, not pages filled.
-func (m *meters) snapshot(queued int) any {
-	out := map[string]any{"queued": queued}
+func (m *meters) snapshot(queued int, servers map[string]string) any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[string]any{"queued": queued, "servers": servers, "replays": m.replays.Load(), "refills": m.refills.TotalCount()}
 	for r := range results {
 		out[r.String()] = m.counts[r].Load()
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for name, q := range map[string]float64{"p50_ms": 50, "p95_ms": 95, "p99_ms": 99} {
-		out[name] = float64(m.times.ValueAtQuantile(q)) / 1000
+	for prefix, h := range map[string]*hdrhistogram.Histogram{"": m.times, "refill_": m.refills} {
+		for name, q := range map[string]float64{"p50_ms": 50, "p95_ms": 95, "p99_ms": 99} {
+			out[prefix+name] = float64(h.ValueAtQuantile(q)) / 1000
+		}
 	}
 	return out
 }

@@ -23,6 +23,7 @@ type freshness struct {
 	trustFrom atomic.Int64 // cluster time in µs: what was read before it may miss changes that were never told
 	goodUntil atomic.Int64 // nanoseconds since start: when ticks stop, copies are trusted until then
 	start     time.Time
+	changed   chan struct{} // holds one: something has happened that may have overtaken a hot page
 
 	mu         sync.RWMutex
 	young, old map[string]*scope // two generations: a scope that nobody used for one to two ChangesAge is forgotten
@@ -34,6 +35,7 @@ type freshness struct {
 type scope struct {
 	version atomic.Int64 // newest known
 	gone    atomic.Int64 // newest version with which something ceased to exist: no copy older than it is shown, not even as stale
+	hot     atomic.Bool  // a hot page depends on it, or did
 }
 
 // dep is a scope that a copy depends on, and the version the copy shows.
@@ -44,7 +46,7 @@ type dep struct {
 
 func newFreshness(clock *wire.Clock) *freshness {
 	now := time.Now()
-	return &freshness{clock: clock, start: now, rotated: now, young: map[string]*scope{}, old: map[string]*scope{}}
+	return &freshness{clock: clock, start: now, changed: make(chan struct{}, 1), rotated: now, young: map[string]*scope{}, old: map[string]*scope{}}
 }
 
 // intern gives the scope of this name, made if need be.
@@ -84,6 +86,17 @@ func (f *freshness) learn(c wire.Change) {
 	if c.Gone {
 		raise(&s.gone, c.Version)
 	}
+	if s.hot.Load() {
+		f.wake()
+	}
+}
+
+// wake has the refiller look. It never waits.
+func (f *freshness) wake() {
+	select {
+	case f.changed <- struct{}{}:
+	default: // it will look anyway
+	}
 }
 
 func raise(v *atomic.Int64, to int64) {
@@ -116,6 +129,7 @@ func (f *freshness) tick(t wire.Tick, late time.Duration) {
 // distrust makes every copy that was read before some time ago unusable as a fresh one.
 func (f *freshness) distrust(ago time.Duration) {
 	raise(&f.trustFrom, f.clock.Now().Add(clockSlip-ago).UnixMicro())
+	f.wake()
 }
 
 // forgetTicks makes the edge blind until the next tick.

@@ -21,6 +21,7 @@ type held struct {
 	plain                          *variant
 	gzip, brotli                   atomic.Pointer[variant] // made when first wanted
 	served                         atomic.Uint32           // how often, up to a few
+	asked                          atomic.Uint32           // near hits that hot has not gathered yet
 	announced                      atomic.Bool             // its refill has been asked for
 }
 

@@ -35,6 +35,7 @@ type meters struct {
 	retries   prometheus.Counter
 	shared    prometheus.Counter
 	fills     prometheus.Counter
+	refills   prometheus.Counter
 	busErrors *prometheus.CounterVec
 	cache     *prometheus.CounterVec
 	batch     prometheus.Histogram
@@ -61,6 +62,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 		retries:   counter("retries_total", "Requests sent again because nobody answered or the renderer was busy."),
 		shared:    counter("shared_total", "Requests that waited for a fetch that another one had begun."),
 		fills:     counter("fills_total", "Notes to the cachefills."),
+		refills:   counter("refills_total", "Of those, notes for hot pages that a change had overtaken."),
 		busErrors: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_bus_errors_total", Help: "Requests on the bus that failed, by code."}, []string{"code"}),
 		cache:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_memcached_total", Help: "Look-ups in memcached by server and result: hit, miss, error, slow, open (circuit breaker)."}, []string{"server", "result"}),
 		batch:     prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_edge_memcached_batch", Help: "Keys in one look-up in memcached.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64}}),
@@ -70,7 +72,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 	for _, code := range []int{0, 200, 301, 304, 400, 404, 405, 410, 414, 500, 503} {
 		m.status[code] = status.WithLabelValues(strconv.Itoa(code))
 	}
-	registry.MustRegister(answers, durations, status, m.bytes, m.hedges, m.retries, m.shared, m.fills, m.busErrors, m.cache, m.batch, m.inFlight)
+	registry.MustRegister(answers, durations, status, m.bytes, m.hedges, m.retries, m.shared, m.fills, m.refills, m.busErrors, m.cache, m.batch, m.inFlight)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())
 		m.answers[t][page.KindNone] = answers.WithLabelValues(t.String(), "none")
@@ -88,6 +90,7 @@ func (m *meters) watch(s *Server) {
 	}
 	gauge("near_bytes", "Size of the near cache.", s.near.bytes)
 	gauge("scopes", "Scopes whose versions are remembered.", func() float64 { return float64(s.fresh.scopes()) })
+	gauge("hot_pages", "Pages whose demand is counted.", func() float64 { return float64(s.hot.size()) })
 	gauge("blind", "1 while no tick of the relay comes, so that no copy is trusted.", func() float64 {
 		if s.fresh.blind() {
 			return 1

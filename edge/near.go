@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"iter"
 	"time"
 
 	"flickrkillr/schema/page"
@@ -49,8 +50,19 @@ func (n *nearCache) put(c *held, now time.Time) {
 		if found && old.reply.ReadAt.After(c.reply.ReadAt) && old.reply.ReadAt.Before(now.Add(clockSlip)) {
 			return old, otter.CancelOp
 		}
+		if found && old != c {
+			c.asked.Add(old.asked.Swap(0))
+		}
 		return c, otter.WriteOp
 	})
+}
+
+// all gives every copy, in any order. To look at them is not to ask for them: the policy does not hear of it.
+func (n *nearCache) all() iter.Seq[*held] {
+	if n.cache == nil {
+		return func(func(*held) bool) {}
+	}
+	return n.cache.Values()
 }
 
 func (n *nearCache) bytes() float64 {

@@ -48,6 +48,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 	c := s.near.get(ref)
 	if c != nil && s.fresh.check(c) {
 		x.tier = tierNear
+		c.asked.Add(1)
 		s.ahead(c)
 		return s.answer(w, r, x, c)
 	}
@@ -102,6 +103,7 @@ func (s *Server) fetch(ctx context.Context, ref page.Ref, id string) (fetched, e
 		case s.fresh.check(c):
 			got.copy, got.tier, got.timing.cache = c, tierMemcached, time.Since(start)
 			s.near.put(c, s.clock.Now())
+			s.hot.got(c, true)
 			s.ahead(c)
 			return got, nil
 		default:
@@ -122,8 +124,10 @@ func (s *Server) fetch(ctx context.Context, ref page.Ref, id string) (fetched, e
 	}
 	got.copy, got.tier = c, tierRender
 	s.near.put(c, s.clock.Now())
-	if c.reply.MaxAge > 0 && (ref.Kind() == page.KindAsset || s.heat.again(ref)) {
-		s.fill(c, c.reply.ReadAt)
+	again := c.reply.MaxAge > 0 && (ref.Kind() == page.KindAsset || s.heat.again(ref))
+	s.hot.got(c, again)
+	if again {
+		s.fill(c)
 	}
 	return got, nil
 }
@@ -151,18 +155,31 @@ func (s *Server) ahead(c *held) {
 	if c.reply.Immutable || c.announced.Load() || float64(s.fresh.age(c)) < refillAt*float64(c.reply.MaxAge) {
 		return
 	}
-	s.fill(c, c.reply.ReadAt.Add(time.Microsecond))
+	s.announce(c, wire.Fill{Ref: c.ref, ReadAt: c.reply.ReadAt.Add(time.Microsecond)})
 }
 
-// fill tells the cachefills, once for each copy, that memcached should hold the page as it was read at a time or later.
-func (s *Server) fill(c *held, readAt time.Time) {
-	if s.cache.ring == nil || c.announced.Swap(true) {
-		return
+// fill has memcached hold a copy as good as one that was just rendered: with its versions, trusted, and not much older. It need not be
+// newer: whoever else renders the page at the same time says the same, and one fill will do for all.
+func (s *Server) fill(c *held) {
+	age := time.Duration((1 - refillAt) * float64(c.reply.MaxAge))
+	readAt := later(c.reply.ReadAt.Add(-age), time.UnixMicro(s.fresh.trustFrom.Load()))
+	if readAt.After(c.reply.ReadAt) {
+		readAt = c.reply.ReadAt
 	}
-	msg := nats.NewMsg(wire.FillSubject(c.ref))
-	msg.Header.Set(wire.HeaderReadAt, wire.FormatTime(readAt))
-	if err := s.cfg.NATS.PublishMsg(msg); err != nil {
-		s.log.Debug("fill: not published", "page", c.ref, "err", err)
+	s.announce(c, wire.Fill{Ref: c.ref, ReadAt: readAt, Wants: c.reply.Depends})
+}
+
+// announce sends a note to the cachefills, one at most for each copy.
+func (s *Server) announce(c *held, note wire.Fill) {
+	if s.cache.ring != nil && !c.announced.Swap(true) {
+		s.send(note)
+	}
+}
+
+// send publishes a note.
+func (s *Server) send(note wire.Fill) {
+	if err := s.cfg.NATS.PublishMsg(note.Msg()); err != nil {
+		s.log.Debug("fill: not published", "page", note.Ref, "err", err)
 		return
 	}
 	s.meters.fills.Inc()

@@ -30,6 +30,7 @@ type Config struct {
 	TLSKey      string                //
 	NearBytes   int                   // near cache, 0 is 64 MiB, negative none
 	MaxConns    int                   // connections at once, 0 is 10,000
+	HotEvery    time.Duration         // how often the list of hot pages is kept, 0 is 10 s
 	StopTimeout time.Duration         // how long requests may take to finish when stopping, 0 is 15 s
 	Logger      *slog.Logger          // nil is slog.Default
 	AccessLog   *slog.Logger          // a line for each answer; nil is none
@@ -50,6 +51,7 @@ type Server struct {
 	follow     *follower
 	calls      *calls
 	heat       *heat
+	hot        *hot
 	errs       *errorPages
 	meters     *meters
 	compressor *compressor
@@ -79,6 +81,7 @@ func New(cfg Config) (*Server, error) {
 	s.bus = newBus(cfg.NATS, s.clock, s.meters)
 	s.calls = newCalls()
 	s.heat = newHeat()
+	s.hot = newHot()
 	s.compressor = newCompressor()
 	s.errs = newErrorPages(s)
 	var err error
@@ -144,6 +147,8 @@ func (s *Server) Run(ctx context.Context) error {
 	wg.Go(func() { s.bus.watch(work) })
 	wg.Go(func() { s.cache.run(work) })
 	wg.Go(func() { s.errs.run(work) })
+	wg.Go(func() { newRefiller(s).run(work) })
+	wg.Go(func() { newKeeper(s).run(work) })
 
 	served := make(chan error, 1)
 	go func() {

@@ -32,14 +32,6 @@ const (
 	StreamChanges  = "CHANGES"
 )
 
-// FillSubject is what an edge publishes to say "make memcached hold this".
-func FillSubject(r page.Ref) string { return "fill." + r.Subject() }
-
-// ParseFill is the inverse of [FillSubject].
-func ParseFill(subject string) (page.Ref, error) {
-	return page.ParseSubject(strings.TrimPrefix(subject, "fill."))
-}
-
 // CancelSubject is what an edge publishes to, with no data, to say that nobody waits for the answer to the request with this id any more.
 func CancelSubject(id string) string { return "cancel." + id }
 
@@ -52,6 +44,7 @@ const (
 	HeaderCode     = "Killr-Code"     // reply: set when there is no envelope, see Code
 	HeaderReadAt   = "Killr-Read-At"  // fill: memcached should hold a copy read at this time or later, see FormatTime
 	HeaderWants    = "Killr-Wants"    // fill: memcached should hold a copy with these versions or later ones, see FormatDeps
+	HeaderWaited   = "Killr-Waited"   // fill: microseconds since the sender heard of the change that it is about
 	HeaderKey      = "Killr-Key"      // action: names this attempt and its repetitions, up to 64 printable characters
 	HeaderDetail   = "Killr-Detail"   // reply: what was wrong with the request, in words for a person, see InputError
 )

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -188,11 +189,51 @@ func TestErrorsCrossTheBus(t *testing.T) {
 	}
 }
 
-func TestFillSubject(t *testing.T) {
+func TestFillNotes(t *testing.T) {
 	t.Parallel()
-	r := page.User("ansel").Before(3)
-	if got, err := ParseFill(FillSubject(r)); err != nil || got != r {
-		t.Errorf("got %v, %v", got, err)
+	for _, note := range []Fill{
+		{Ref: page.Tag("blue hour").Before(7)},
+		{Ref: page.User("ansel"), ReadAt: time.UnixMicro(1795463000123456)},
+		{Ref: page.Home(), Wants: []Dep{{"all", 1}, {"user.ansel", 19}}, Waited: 3 * time.Millisecond},
+	} {
+		msg := note.Msg()
+		if got, err := ParseFill(msg.Subject, msg.Header); err != nil || !reflect.DeepEqual(got, note) {
+			t.Errorf("%+v became %+v, %v", note, got, err)
+		}
+	}
+	for name, value := range map[string]string{HeaderReadAt: "yesterday", HeaderWants: "user.ansel"} {
+		if got, err := ParseFill("fill.page.home", nats.Header{name: {value}}); err == nil {
+			t.Errorf("%s: %s is taken for %+v", name, value, got)
+		}
+	}
+	if _, err := ParseFill("fill.fill.page.home", nil); err == nil {
+		t.Error("a fill of a fill is taken")
+	}
+}
+
+func TestFillIsMetByWhatIsAsGood(t *testing.T) {
+	t.Parallel()
+	at := time.UnixMicro(1000)
+	have := &Reply{ReadAt: at, Depends: []Dep{{"all", 1}, {"user.ansel", 19}}}
+	for _, c := range []struct {
+		note Fill
+		met  bool
+	}{
+		{Fill{}, true},
+		{Fill{ReadAt: at}, true},
+		{Fill{ReadAt: at.Add(time.Microsecond)}, false},
+		{Fill{Wants: []Dep{{"user.ansel", 19}}}, true},
+		{Fill{Wants: []Dep{{"user.ansel", 18}, {"user.edward", 7}}}, true},
+		{Fill{Wants: []Dep{{"user.ansel", 20}}}, false},
+		{Fill{ReadAt: at, Wants: []Dep{{"all", 2}}}, false},
+		{Fill{ReadAt: at.Add(1), Wants: []Dep{{"all", 1}}}.And(Fill{ReadAt: at.Add(time.Second)}), false},
+		{Fill{Wants: []Dep{{"user.ansel", 18}}}.And(Fill{Wants: []Dep{{"all", 1}, {"user.ansel", 19}}}), true},
+		{Fill{Wants: []Dep{{"user.ansel", 18}}}.And(Fill{Wants: []Dep{{"user.ansel", 20}}}), false},
+		{Fill{Wants: []Dep{{"user.ansel", 20}}}.And(Fill{Wants: []Dep{{"user.ansel", 18}}}), false},
+	} {
+		if got := c.note.Met(have); got != c.met {
+			t.Errorf("%+v: met %v, want %v", c.note, got, c.met)
+		}
 	}
 }
 

@@ -1,0 +1,80 @@
+package cachefill
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// queue holds the jobs that wait. There is one at most for each page: further notes for it join the one that waits, and one that comes
+// while the page is being filled waits until that is done, so that no two workers wait for each other.
+type queue struct {
+	ready chan page.Ref // pages whose job may be taken
+
+	mu      sync.Mutex
+	waiting map[page.Ref]*job // at most cap(ready)
+	working map[page.Ref]struct{}
+}
+
+// job is one page to be filled.
+type job struct {
+	wire.Fill
+	came  time.Time // the first of its notes
+	reply []string  // subjects where somebody waits to hear how it ended
+}
+
+// maxReplies bounds how many wait for the answer of one job.
+const maxReplies = 64
+
+func newQueue(size int) *queue {
+	return &queue{ready: make(chan page.Ref, size), waiting: map[page.Ref]*job{}, working: map[page.Ref]struct{}{}}
+}
+
+// put adds a job. When none of its own is to be worked, it says how the note ended: it joined another one, or there was no room.
+func (q *queue) put(j *job) (ended result, queued bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if other := q.waiting[j.Ref]; other != nil {
+		if len(other.reply)+len(j.reply) > maxReplies {
+			return resultDropped, false
+		}
+		other.Fill, other.reply = other.And(j.Fill), slices.Concat(other.reply, j.reply)
+		return resultJoined, false
+	}
+	if len(q.waiting) == cap(q.ready) {
+		return resultDropped, false
+	}
+	q.waiting[j.Ref] = j
+	if _, busy := q.working[j.Ref]; !busy {
+		q.ready <- j.Ref // there is room: each page in ready is one that waits
+	}
+	return 0, true
+}
+
+// take gives the job of a page that was ready. The worker says done when it is.
+func (q *queue) take(ref page.Ref) *job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	j := q.waiting[ref]
+	delete(q.waiting, ref)
+	q.working[ref] = struct{}{}
+	return j
+}
+
+func (q *queue) done(ref page.Ref) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.working, ref)
+	if q.waiting[ref] != nil {
+		q.ready <- ref
+	}
+}
+
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}

@@ -1,0 +1,53 @@
+package cachefill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"flickrkillr/schema/hotlist"
+	"flickrkillr/schema/wire"
+
+	"golang.org/x/time/rate"
+)
+
+// Bounds of a replay.
+const (
+	replayRate  = 100              // notes a second, unless said otherwise
+	replayMost  = 4 * wire.HotSize // pages, the hottest; what is less in demand than these comes when somebody asks
+	replayBound = 2 * time.Second  // for reading the hot lists
+)
+
+// replay has a server that was found empty filled with what is in demand: the assets, then the pages of the hot lists that live there,
+// hottest first. It publishes notes, so that all cachefills share the work, and no faster than the rate: each note is a page that Postgres
+// is asked for, beside those that visitors miss meanwhile.
+func (f *Filler) replay(ctx context.Context, s *server) error {
+	began := time.Now()
+	if err := f.warmOnce(ctx); err != nil {
+		return err // without a renderer, nothing can be filled
+	}
+	read, cancel := context.WithTimeout(ctx, replayBound)
+	defer cancel()
+	list, err := hotlist.All(read, f.cfg.NATS)
+	if err != nil && !errors.Is(err, hotlist.ErrNone) {
+		return err
+	}
+	limit, sent := rate.NewLimiter(rate.Limit(f.cfg.ReplayRate), 1), 0
+	for _, hot := range list[:min(len(list), replayMost)] {
+		if addr, err := f.ring.PickServer(hot.Ref.Key()); err != nil || addr.String() != s.addr {
+			continue
+		}
+		if err := limit.Wait(ctx); err != nil {
+			return err
+		}
+		if err := f.cfg.NATS.PublishMsg(wire.Fill{Ref: hot.Ref}.Msg()); err != nil {
+			return fmt.Errorf("replaying: %w", err)
+		}
+		sent++
+		f.meters.replayed.Inc()
+	}
+	f.meters.replays.Add(1)
+	s.log.Info("replayed", "pages", sent, "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}

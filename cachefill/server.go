@@ -1,0 +1,124 @@
+package cachefill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
+
+// The sentinel is an item that lies in every server for as long as that has not been emptied: flushed, restarted, or added just now. Each
+// cachefill adds it once a second. That fails when it is there, which moves it to the end of the queue of what memcached drops next, so that
+// a full server keeps it. Where it succeeds the server is empty, and whoever succeeded is the one that replays.
+const (
+	sentinelKey   = "killr.warm"
+	sentinelEvery = time.Second
+	sentinelHold  = 10 // seconds that the sentinel of a replay under way lives: if its cachefill dies, another one begins anew
+)
+
+// server is one memcached server. A page, its lock and the server's sentinel lie together, so that a dead server costs its own pages only.
+type server struct {
+	addr   string
+	client *memcache.Client
+	log    *slog.Logger
+	state  atomic.Pointer[string] // for people, and for away
+	failed int                    // looks in a row; watch alone uses it
+}
+
+// States of a server.
+var (
+	stateUnknown   = "unknown"
+	stateWarm      = "warm"
+	stateReplaying = "replaying"
+	stateAway      = "away"
+)
+
+// awayAfter is how many looks in a row must fail.
+const awayAfter = 3
+
+func newServer(addr string, conns int, timeout time.Duration, log *slog.Logger) *server {
+	s := &server{addr: addr, client: memcache.New(addr), log: log.With("server", addr)}
+	s.client.Timeout, s.client.MaxIdleConns = timeout, conns
+	s.state.Store(&stateUnknown)
+	return s
+}
+
+// do runs an operation, and again while it falls on idle connections of before a restart of the server.
+func (s *server) do(op func() error) error {
+	err := op()
+	for range s.client.MaxIdleConns {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			break
+		}
+		err = op()
+	}
+	return err
+}
+
+// away reports that the server has not answered for a while. Its pages are left alone until it does: each would cost a worker a timeout,
+// for which those of the other servers would wait.
+func (s *server) away() bool { return s.state.Load() == &stateAway }
+
+func (s *server) become(state *string) {
+	if old := s.state.Swap(state); old != state && (old == &stateAway || state == &stateAway) {
+		s.log.Warn("memcached", "was", *old, "is", *state)
+	}
+}
+
+// watch has replay called whenever the server is found empty, until ctx ends.
+func (s *server) watch(ctx context.Context, replay func(context.Context, *server) error) {
+	for ctx.Err() == nil {
+		err := s.do(func() error { return s.client.Add(s.sentinel(sentinelHold)) })
+		if err != nil && !errors.Is(err, memcache.ErrNotStored) {
+			if s.failed++; s.failed >= awayAfter {
+				s.become(&stateAway)
+			}
+		} else {
+			s.failed = 0
+			if err == nil {
+				s.replay(ctx, replay)
+			} else {
+				s.become(&stateWarm) // or another cachefill is at it
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(sentinelEvery):
+		}
+	}
+}
+
+// replay runs one, and keeps the sentinel alive meanwhile. After one that failed the sentinel is taken away: whoever looks next tries again.
+func (s *server) replay(ctx context.Context, replay func(context.Context, *server) error) {
+	s.become(&stateReplaying)
+	ended := make(chan error, 1)
+	go func() { ended <- replay(ctx, s) }()
+	beat := time.NewTicker(sentinelEvery)
+	defer beat.Stop()
+	for {
+		select {
+		case <-beat.C:
+			// What it fails with shows when it is added next. Not set: a server that is flushed meanwhile is empty again.
+			_ = s.client.Touch(sentinelKey, sentinelHold)
+		case err := <-ended:
+			if err != nil {
+				s.log.Info("replay: ended early", "err", err)
+				_ = s.client.Delete(sentinelKey) // else it ends by itself
+				return
+			}
+			_ = s.client.Touch(sentinelKey, 0) // for good
+			s.become(&stateWarm)
+			return
+		}
+	}
+}
+
+func (s *server) sentinel(seconds int32) *memcache.Item {
+	return &memcache.Item{Key: sentinelKey, Value: fmt.Appendf(nil, "since %s", time.Now().UTC().Format(time.RFC3339)), Expiration: seconds}
+}

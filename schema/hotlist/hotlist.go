@@ -1,0 +1,116 @@
+// Package hotlist keeps the lists of what is in demand: one for each edge, in the JetStream KV bucket HOT, so that they outlive the edges,
+// the cachefills and memcached.
+//
+// In flow lists from edges, out flow one edge's list to that edge when it starts again, and all lists, added up, to whoever has an empty
+// cache to fill. It speaks to the bus alone, through a connection of its caller's, and every call ends with its context.
+package hotlist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"flickrkillr/schema/wire"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrNone: there is no list yet.
+var ErrNone = errors.New("no list of hot pages has been kept yet")
+
+// Key gives the key for the edge that listens on a port of a host: legal whatever the host's name, and the same after a restart.
+func Key(host, port string) string {
+	clean := func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' {
+			return c
+		}
+		return '_' // a dot too: it would part the key into tokens
+	}
+	return "edge." + strings.Map(clean, host) + "." + strings.Map(clean, port)
+}
+
+// Put keeps a list under a key. It makes the bucket if there is none.
+func Put(ctx context.Context, nc *nats.Conn, key string, list []wire.Heat) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("keeping the hot list: %w", err)
+	}
+	kv, err := js.KeyValue(ctx, wire.BucketHot)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = js.CreateKeyValue(ctx, wire.HotConfig())
+	}
+	if err == nil {
+		_, err = kv.Put(ctx, key, wire.EncodeHot(list))
+	}
+	if err != nil {
+		return fmt.Errorf("keeping the hot list %s: %w", key, err)
+	}
+	return nil
+}
+
+// Get reads the list under a key. The error wraps ErrNone when there is none.
+func Get(ctx context.Context, nc *nats.Conn, key string) ([]wire.Heat, error) {
+	kv, err := open(ctx, nc)
+	if err != nil {
+		return nil, err
+	}
+	entry, err := kv.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		err = ErrNone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the hot list %s: %w", key, err)
+	}
+	list, _ := wire.DecodeHot(entry.Value()) // lines of another version are left out
+	return list, nil
+}
+
+// All reads all lists and adds them up, hottest first. The error wraps ErrNone when there is none.
+func All(ctx context.Context, nc *nats.Conn) ([]wire.Heat, error) {
+	kv, err := open(ctx, nc)
+	if err != nil {
+		return nil, err
+	}
+	watcher, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, fmt.Errorf("reading the hot lists: %w", err)
+	}
+	defer func() { _ = watcher.Stop() }() // its context ends too
+	var lists [][]wire.Heat
+	for { // each key's list, then nil
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("reading the hot lists: %w", ctx.Err())
+		case entry, ok := <-watcher.Updates():
+			if !ok {
+				return nil, errors.New("reading the hot lists: the bus was lost")
+			}
+			if entry != nil {
+				list, _ := wire.DecodeHot(entry.Value()) // likewise
+				lists = append(lists, list)
+				continue
+			}
+			if all := wire.MergeHot(lists...); len(all) > 0 {
+				return all, nil
+			}
+			return nil, ErrNone
+		}
+	}
+}
+
+func open(ctx context.Context, nc *nats.Conn) (jetstream.KeyValue, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("opening the hot lists: %w", err)
+	}
+	kv, err := js.KeyValue(ctx, wire.BucketHot)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		err = ErrNone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the hot lists: %w", err)
+	}
+	return kv, nil
+}

@@ -1,0 +1,97 @@
+package wire
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"flickrkillr/schema/page"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Fill is a note to the cachefills: make memcached hold a copy of the page that is at least this good. Without any condition whatever copy
+// is there will do, which is what a person's `nats pub fill.page.home ""` says. A note that has a reply subject is answered when it has been
+// dealt with, by one word that says how it ended, such as "filled" or "held".
+type Fill struct {
+	Ref    page.Ref
+	ReadAt time.Time     // the copy's rows were read then or later, in cluster time; zero: whenever
+	Wants  []Dep         // it shows these versions or later ones
+	Waited time.Duration // how long ago the sender heard of the change that is the reason for the note; 0: there was none
+}
+
+// FillSubject is the subject of the notes for a page.
+func FillSubject(r page.Ref) string { return "fill." + r.Subject() }
+
+// Msg gives the note as a message.
+func (f Fill) Msg() *nats.Msg {
+	msg := nats.NewMsg(FillSubject(f.Ref))
+	if !f.ReadAt.IsZero() {
+		msg.Header.Set(HeaderReadAt, FormatTime(f.ReadAt))
+	}
+	if len(f.Wants) > 0 {
+		msg.Header.Set(HeaderWants, strings.TrimPrefix(FormatDeps(f.Wants), " "))
+	}
+	if f.Waited > 0 {
+		msg.Header.Set(HeaderWaited, strconv.FormatInt(f.Waited.Microseconds(), 10))
+	}
+	return msg
+}
+
+// ParseFill is the inverse of [Fill.Msg]. Conditions that cannot be read are an error: to pass over one would leave an old copy there.
+func ParseFill(subject string, header nats.Header) (f Fill, err error) {
+	if f.Ref, err = page.ParseSubject(strings.TrimPrefix(subject, "fill.")); err != nil {
+		return Fill{}, err
+	}
+	if text := header.Get(HeaderReadAt); text != "" {
+		var ok bool
+		if f.ReadAt, ok = ParseTime(text); !ok {
+			return Fill{}, fmt.Errorf("header %s: %.40q is no time", HeaderReadAt, text)
+		}
+	}
+	if text := header.Get(HeaderWants); text != "" {
+		if f.Wants, err = ParseDeps(text); err != nil {
+			return Fill{}, fmt.Errorf("header %s: %w", HeaderWants, err)
+		}
+	}
+	if us, err := strconv.ParseInt(header.Get(HeaderWaited), 10, 64); err == nil && us > 0 {
+		f.Waited = time.Duration(us) * time.Microsecond
+	}
+	return f, nil
+}
+
+// Met reports whether a copy is as good as the note wants it. A scope that the copy does not depend on cannot make it stale.
+func (f Fill) Met(r *Reply) bool {
+	if r.ReadAt.Before(f.ReadAt) {
+		return false
+	}
+	for _, want := range f.Wants {
+		for _, have := range r.Depends {
+			if have.Scope == want.Scope && have.Version < want.Version {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// And gives the note that is met by a copy that meets both, of which the other is for the same page.
+func (f Fill) And(other Fill) Fill {
+	if other.ReadAt.After(f.ReadAt) {
+		f.ReadAt = other.ReadAt
+	}
+	f.Waited = max(f.Waited, other.Waited)
+	f.Wants = slices.Clone(f.Wants)
+	for _, want := range other.Wants {
+		i := slices.IndexFunc(f.Wants, func(d Dep) bool { return d.Scope == want.Scope })
+		switch {
+		case i < 0:
+			f.Wants = append(f.Wants, want)
+		case f.Wants[i].Version < want.Version:
+			f.Wants[i] = want
+		}
+	}
+	return f
+}
