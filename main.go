@@ -8,6 +8,7 @@
 //	up.go       the whole site on this machine
 //	roles.go    one role, in this process
 //	spawn.go    one role, as a process of its own
+//	warm.go     fill memcached by hand
 //	database.go migrate and seed; progress.go shows how far it is
 //	group.go    things that run side by side and stop together
 //	log.go      logs for people and for machines
@@ -43,6 +44,7 @@ type commands struct {
 	Edge      edgeCommand      `cmd:"" help:"Run one edge: HTTP on one side, the bus on the other."`
 	Renderer  rendererCommand  `cmd:"" help:"Run one renderer: it joins the pool that makes pages from the database."`
 	Cachefill cachefillCommand `cmd:"" help:"Run one cachefill: it keeps what many people want in memcached."`
+	Warm      warmCommand      `cmd:"" help:"Have memcached filled with what is in demand, by the lists that the edges keep."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version's schema."`
 	Seed      seedCommand      `cmd:"" help:"Fill an empty database with the demonstration data."`
 	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing when all is there."`

@@ -73,6 +73,7 @@ type (
 	}
 	cachefillFlags struct {
 		FillWorkers int `default:"4" placeholder:"N" help:"Pages a cachefill fetches at once (default ${default})."`
+		ReplayRate  int `default:"100" placeholder:"N" help:"Pages a second that are filled when a memcached server is found empty (default ${default})."`
 	}
 )
 
@@ -226,7 +227,7 @@ func (s *session) newCachefill(name string, at services, f cachefillFlags) (*rol
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	c, err := cachefill.New(cachefill.Config{NATS: nc, Memcached: at.Memcached, Workers: f.FillWorkers, Version: version, Logger: s.log, Registry: registry})
+	c, err := cachefill.New(cachefill.Config{NATS: nc, Memcached: at.Memcached, Workers: f.FillWorkers, ReplayRate: f.ReplayRate, Version: version, Logger: s.log, Registry: registry})
 	if err != nil {
 		closeBus()
 		return nil, err

@@ -128,7 +128,10 @@ func (f *Filler) Run(ctx context.Context) error {
 	close(stopping)
 	defer time.AfterFunc(stopTimeout, stop).Stop()
 	wg.Wait()
-	for _, s := range f.servers {
+	for _, j := range f.jobs.rest() {
+		f.ended(j, resultDropped)
+	}
+	for _, s := range f.servers { // only idle connections are left
 		_ = s.client.Close()
 	}
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {

@@ -47,15 +47,21 @@ func newSite(t *testing.T) *site {
 	s.answerWith(func(ref page.Ref) *wire.Reply {
 		return &wire.Reply{Status: 200, ContentType: "text/html", MaxAge: wire.PageAge, ReadAt: time.Now(), Body: []byte(ref.Subject())}
 	})
+	s.join()
+	return s
+}
+
+// join has the site's renderer begin to answer.
+func (s *site) join() {
+	s.t.Helper()
 	for _, subject := range []string{"page.>", "asset.>"} {
 		if _, err := s.nc.QueueSubscribe(subject, wire.QueueRenderer, s.render); err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
 	}
 	if err := s.nc.Flush(); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	return s
 }
 
 func (s *site) render(m *nats.Msg) {
@@ -83,8 +89,17 @@ func (s *site) answerWith(f func(page.Ref) *wire.Reply) {
 	s.reply = f
 }
 
-// filler starts a cachefill and returns when it is ready.
+// filler starts a cachefill, stopped when the test ends, and returns when it is ready.
 func (s *site) filler(change ...func(*Config)) *Filler {
+	s.t.Helper()
+	f, stop := s.begin(change...)
+	s.t.Cleanup(stop)
+	eventually(s.t, "the cachefill is ready", func() bool { return f.Ready() == nil })
+	return f
+}
+
+// begin starts a cachefill.
+func (s *site) begin(change ...func(*Config)) (f *Filler, stop func()) {
 	s.t.Helper()
 	cfg := Config{NATS: testenv.Connect(s.t, s.url), Memcached: []string{s.addr}, Version: "1.2.3", Timeout: 10 * time.Second, Logger: slog.New(slog.NewTextHandler(s.t.Output(), nil))}
 	for _, f := range change {
@@ -94,16 +109,14 @@ func (s *site) filler(change ...func(*Config)) *Filler {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := f.Run(ctx); err != nil {
 			s.t.Error(err)
 		}
 	})
-	s.t.Cleanup(func() { stop(); wg.Wait() })
-	eventually(s.t, "the cachefill is ready", func() bool { return f.Ready() == nil })
-	return f
+	return f, func() { cancel(); wg.Wait() }
 }
 
 // want publishes a note as an edge does.

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"flickrkillr/schema/wire"
+
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -25,7 +27,7 @@ const (
 	results
 )
 
-var resultNames = [results]string{"filled", "held", "joined", "private", "too_large", "failed", "cache_error", "refused", "dropped"}
+var resultNames = [results]string{wire.FillFilled, wire.FillHeld, "joined", wire.FillPrivate, wire.FillTooLarge, "failed", "cache_error", "refused", "dropped"}
 
 func (r result) String() string { return resultNames[r] }
 

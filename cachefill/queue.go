@@ -1,6 +1,7 @@
 package cachefill
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -71,6 +72,13 @@ func (q *queue) done(ref page.Ref) {
 	if q.waiting[ref] != nil {
 		q.ready <- ref
 	}
+}
+
+// rest gives the jobs that nobody will take any more.
+func (q *queue) rest() []*job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Collect(maps.Values(q.waiting))
 }
 
 func (q *queue) len() int {

@@ -108,7 +108,9 @@ func (s *server) replay(ctx context.Context, replay func(context.Context, *serve
 			_ = s.client.Touch(sentinelKey, sentinelHold)
 		case err := <-ended:
 			if err != nil {
-				s.log.Info("replay: ended early", "err", err)
+				if ctx.Err() == nil {
+					s.log.Info("replay: ended early", "err", err)
+				}
 				_ = s.client.Delete(sentinelKey) // else it ends by itself
 				return
 			}

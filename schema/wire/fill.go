@@ -14,13 +14,21 @@ import (
 
 // Fill is a note to the cachefills: make memcached hold a copy of the page that is at least this good. Without any condition whatever copy
 // is there will do, which is what a person's `nats pub fill.page.home ""` says. A note that has a reply subject is answered when it has been
-// dealt with, by one word that says how it ended, such as "filled" or "held".
+// dealt with, by one word that says how it ended.
 type Fill struct {
 	Ref    page.Ref
 	ReadAt time.Time     // the copy's rows were read then or later, in cluster time; zero: whenever
 	Wants  []Dep         // it shows these versions or later ones
 	Waited time.Duration // how long ago the sender heard of the change that is the reason for the note; 0: there was none
 }
+
+// Answers to a note, for those who wait for one. Any other word says what went wrong.
+const (
+	FillFilled   = "filled"    // memcached holds a new copy
+	FillHeld     = "held"      // it had one that is as good as the note wanted
+	FillPrivate  = "private"   // the page may not be kept
+	FillTooLarge = "too_large" // it is larger than memcached takes
+)
 
 // FillSubject is the subject of the notes for a page.
 func FillSubject(r page.Ref) string { return "fill." + r.Subject() }
