@@ -13,6 +13,7 @@ const (
 	tickGrace = 3 * time.Second // without a good tick for this long, no copy is known to be true any more
 	lagGrace  = time.Second     // a relay that is further behind than this gives no good tick
 	blindAge  = time.Second     // the age up to which a copy may be shown all the same, so that a crowd still shares one render
+	maxScopes = 500_000         // scopes in one generation, some 50 MB; beyond, the older generation is forgotten early
 	clockSlip = time.Second     // how far the cluster's clock, learned from ticks that take a while to arrive, may be behind the truth
 )
 
@@ -21,6 +22,7 @@ const (
 type freshness struct {
 	clock     *wire.Clock
 	trustFrom atomic.Int64 // cluster time in µs: what was read before it may miss changes that were never told
+	forgotten atomic.Int64 // likewise: what was read before it may depend on scopes that were forgotten, so that nobody knows whether it is gone
 	goodUntil atomic.Int64 // nanoseconds since start: when ticks stop, copies are trusted until then
 	start     time.Time
 	changed   chan struct{} // holds one: something has happened that may have overtaken a hot page
@@ -31,7 +33,8 @@ type freshness struct {
 }
 
 // scope is what is known of one user, photo or album. Copies hold pointers to the scopes they depend on, so that comparing looks nothing
-// up. A forgotten scope is never one that a usable copy points to: copies are usable for less than the time it takes to be forgotten.
+// up. A forgotten scope is never one that a usable copy points to: copies are usable for less than the time it takes to be forgotten,
+// and when so many scopes are asked for that it takes less, older copies are not usable any more.
 type scope struct {
 	version atomic.Int64 // newest known
 	gone    atomic.Int64 // newest version with which something ceased to exist: no copy older than it is shown, not even as stale
@@ -59,7 +62,10 @@ func (f *freshness) intern(name string) *scope {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now := time.Now(); now.Sub(f.rotated) > wire.ChangesAge {
+	if now := time.Now(); now.Sub(f.rotated) > wire.ChangesAge || len(f.young) >= maxScopes {
+		// Whatever was decoded since the last time points to young scopes. An older copy may point to one that is forgotten now.
+		f.distrust(now.Sub(f.rotated))
+		f.forgotten.Store(f.trustFrom.Load())
 		f.old, f.young, f.rotated = f.young, map[string]*scope{}, now
 	}
 	if s = f.young[name]; s != nil {
@@ -157,7 +163,7 @@ func (f *freshness) check(c *held) (fresh bool) {
 
 // presentable reports whether a copy that is not fresh may be shown, labelled as stale, when nothing else can be.
 func (f *freshness) presentable(c *held) bool {
-	if c == nil || c.reply.MaxAge == 0 || f.age(c) >= c.reply.MaxAge+wire.StaleAge {
+	if c == nil || c.reply.MaxAge == 0 || f.age(c) >= c.reply.MaxAge+wire.StaleAge || c.reply.ReadAt.UnixMicro() < f.forgotten.Load() {
 		return false
 	}
 	for _, d := range c.deps {

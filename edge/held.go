@@ -22,7 +22,8 @@ type held struct {
 	gzip, brotli                   atomic.Pointer[variant] // made when first wanted
 	served                         atomic.Uint32           // how often, up to a few
 	asked                          atomic.Uint32           // near hits that hot has not gathered yet
-	announced                      atomic.Bool             // its refill has been asked for
+	stored                         atomic.Bool             // memcached has it, or has been asked to have one as good
+	renewed                        atomic.Bool             // memcached has been asked for a newer one
 }
 
 // variant is a body in one encoding with the headers that differ by encoding.

@@ -8,12 +8,15 @@ import (
 
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
+
+	"golang.org/x/time/rate"
 )
 
 // Bounds of what counts as hot.
 const (
 	hotPages  = 4 * wire.HotSize  // pages whose demand is counted
 	hotEnough = 2                 // asked for less than that lately, a page is nobody's concern
+	hotFill   = 8                 // from so much on it is worth a place in memcached, even while it is near
 	hotHalf   = time.Minute       // counts are halved that often,
 	hotSample = 16 * wire.HotSize // but not before so much has been asked for: a quiet night does not wipe the day out
 )
@@ -97,27 +100,30 @@ func (p *hotPage) learn(c *held) {
 }
 
 // gather takes in what was counted with the copies of the near cache, halves the counts when it is time, and lets go of the coldest pages
-// when there are too many.
-func (h *hot) gather(near *nearCache, now time.Time) {
-	type counted struct {
-		copy *held
-		n    int64
-	}
-	var all []counted
+// when there are too many. It gives those copies that are hot and that memcached has not been asked to hold, as many as the limit lets
+// through: pages that this edge rendered once, and has had near ever since.
+func (h *hot) gather(near *nearCache, limit *rate.Limiter, now time.Time) (unstored []*held) {
+	var all []*held
 	for c := range near.all() {
-		if n := c.asked.Swap(0); n > 0 && countable(c) {
-			all = append(all, counted{c, int64(n)})
+		if (c.asked.Load() > 0 || !c.stored.Load()) && countable(c) {
+			all = append(all, c)
 		}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, a := range all {
-		p := h.pages[a.copy.ref]
-		if p == nil {
-			p = h.begin(a.copy.ref)
+	for _, c := range all {
+		p, n := h.pages[c.ref], int64(c.asked.Swap(0))
+		if p == nil && n == 0 {
+			continue
 		}
-		h.count(p, a.n)
-		p.learn(a.copy)
+		if p == nil {
+			p = h.begin(c.ref)
+		}
+		h.count(p, n)
+		p.learn(c)
+		if p.count >= hotFill && !c.stored.Load() && limit.AllowN(now, 1) {
+			unstored = append(unstored, c)
+		}
 	}
 	if now.Sub(h.halved) >= hotHalf && h.asked >= hotSample {
 		h.halved, h.asked = now, 0
@@ -128,6 +134,7 @@ func (h *hot) gather(near *nearCache, now time.Time) {
 		}
 	}
 	h.trim()
+	return unstored
 }
 
 // trim lets the coldest go when the pages are too many, a quarter at once so that newcomers find room.

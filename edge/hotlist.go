@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/wire"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/time/rate"
 )
 
 // Bounds of keeping the list.
@@ -33,7 +35,8 @@ type keeper struct {
 	every time.Duration
 	log   *slog.Logger
 
-	kept   []byte // what was written last
+	ready  atomic.Bool // what was there has been read
+	kept   []byte      // what was written last
 	keptAt time.Time
 }
 
@@ -64,7 +67,7 @@ func (k *keeper) run(ctx context.Context) {
 	for sleep(ctx, k.every) {
 		k.keep(ctx, keepBound)
 	}
-	k.hot.gather(k.near, time.Now())
+	k.hot.gather(k.near, rate.NewLimiter(0, 0), time.Now()) // what is not in memcached now is too late
 	k.keep(context.WithoutCancel(ctx), keepAtStop)
 }
 
@@ -80,6 +83,7 @@ func (k *keeper) restore(ctx context.Context) (done bool) {
 		return false
 	}
 	k.hot.restore(list)
+	k.ready.Store(true)
 	return true
 }
 

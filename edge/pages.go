@@ -101,6 +101,7 @@ func (s *Server) fetch(ctx context.Context, ref page.Ref, id string) (fetched, e
 		case err != nil:
 			s.log.Warn("memcached: an item that cannot be read counts as a miss", "key", ref.Key(), "err", err)
 		case s.fresh.check(c):
+			c.stored.Store(true)
 			got.copy, got.tier, got.timing.cache = c, tierMemcached, time.Since(start)
 			s.near.put(c, s.clock.Now())
 			s.hot.got(c, true)
@@ -152,32 +153,31 @@ func (s *Server) ask(ctx context.Context, ref page.Ref, id string) (*nats.Msg, e
 
 // ahead has a copy that nears its age limit refilled, once, with a newer one.
 func (s *Server) ahead(c *held) {
-	if c.reply.Immutable || c.announced.Load() || float64(s.fresh.age(c)) < refillAt*float64(c.reply.MaxAge) {
+	if c.reply.Immutable || c.renewed.Load() || float64(s.fresh.age(c)) < refillAt*float64(c.reply.MaxAge) || c.renewed.Swap(true) {
 		return
 	}
-	s.announce(c, wire.Fill{Ref: c.ref, ReadAt: c.reply.ReadAt.Add(time.Microsecond)})
+	s.send(wire.Fill{Ref: c.ref, ReadAt: c.reply.ReadAt.Add(time.Microsecond)})
 }
 
-// fill has memcached hold a copy as good as one that was just rendered: with its versions, trusted, and not much older. It need not be
+// fill has memcached hold a copy as good as one that was rendered, once: with its versions, trusted, and not much older. It need not be
 // newer: whoever else renders the page at the same time says the same, and one fill will do for all.
 func (s *Server) fill(c *held) {
+	if c.stored.Swap(true) {
+		return
+	}
 	age := time.Duration((1 - refillAt) * float64(c.reply.MaxAge))
 	readAt := later(c.reply.ReadAt.Add(-age), time.UnixMicro(s.fresh.trustFrom.Load()))
 	if readAt.After(c.reply.ReadAt) {
 		readAt = c.reply.ReadAt
 	}
-	s.announce(c, wire.Fill{Ref: c.ref, ReadAt: readAt, Wants: c.reply.Depends})
+	s.send(wire.Fill{Ref: c.ref, ReadAt: readAt, Wants: c.reply.Depends})
 }
 
-// announce sends a note to the cachefills, one at most for each copy.
-func (s *Server) announce(c *held, note wire.Fill) {
-	if s.cache.ring != nil && !c.announced.Swap(true) {
-		s.send(note)
-	}
-}
-
-// send publishes a note.
+// send publishes a note to the cachefills, if there is anything to fill.
 func (s *Server) send(note wire.Fill) {
+	if s.cache.ring == nil {
+		return
+	}
 	if err := s.cfg.NATS.PublishMsg(note.Msg()); err != nil {
 		s.log.Debug("fill: not published", "page", note.Ref, "err", err)
 		return

@@ -26,19 +26,12 @@ const (
 // memcached should hold a copy with that version. All edges ask for the same version, so that one fill does for all of them. What has been
 // asked for stands with the page as if it were there: a note that got lost is made up for by the next visitor, who misses and asks again.
 type refiller struct {
-	hot   *hot
-	near  *nearCache
-	fresh *freshness
-	send  func(wire.Fill)
+	*Server
 	limit *rate.Limiter
 }
 
 func newRefiller(s *Server) *refiller {
-	r := &refiller{hot: s.hot, near: s.near, fresh: s.fresh, send: func(note wire.Fill) { s.meters.refills.Inc(); s.send(note) }, limit: rate.NewLimiter(refillRate, refillBurst)}
-	if s.cache.ring == nil { // nowhere to fill
-		r.send = func(wire.Fill) {}
-	}
-	return r
+	return &refiller{s, rate.NewLimiter(refillRate, refillBurst)}
 }
 
 // run works until ctx ends. It sleeps while nothing changes that a hot page depends on.
@@ -52,12 +45,17 @@ func (r *refiller) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-gather.C:
-			r.hot.gather(r.near, now)
+			for _, c := range r.hot.gather(r.near, r.limit, now) {
+				if r.fresh.check(c) { // else there is a newer one to ask for
+					r.fill(c)
+				}
+			}
 		case <-r.fresh.changed:
 		case <-again.C:
 		}
 		notes, next := r.hot.due(r.fresh, r.limit, time.Now())
 		for _, note := range notes {
+			r.meters.refills.Inc()
 			r.send(note)
 		}
 		again.Reset(next)

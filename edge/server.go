@@ -52,6 +52,7 @@ type Server struct {
 	calls      *calls
 	heat       *heat
 	hot        *hot
+	keep       *keeper
 	errs       *errorPages
 	meters     *meters
 	compressor *compressor
@@ -91,6 +92,7 @@ func New(cfg Config) (*Server, error) {
 	if s.lis, err = listen(cfg); err != nil {
 		return nil, err
 	}
+	s.keep = newKeeper(s)
 	s.http = s.newHTTP()
 	s.meters.watch(s)
 	return s, nil
@@ -148,7 +150,7 @@ func (s *Server) Run(ctx context.Context) error {
 	wg.Go(func() { s.cache.run(work) })
 	wg.Go(func() { s.errs.run(work) })
 	wg.Go(func() { newRefiller(s).run(work) })
-	wg.Go(func() { newKeeper(s).run(work) })
+	wg.Go(func() { s.keep.run(work) })
 
 	served := make(chan error, 1)
 	go func() {

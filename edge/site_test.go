@@ -209,7 +209,20 @@ func (s *site) start(change ...func(*Config)) *Server {
 // cachefill starts one and returns when it is ready.
 func (s *site) cachefill(memcached ...string) {
 	s.t.Helper()
-	f, err := cachefill.New(cachefill.Config{NATS: testenv.Connect(s.t, s.server.URL()), Memcached: memcached, Logger: s.log()})
+	s.startCachefill(cachefill.Config{Memcached: memcached})
+}
+
+// fill starts a cachefill that waits for memcached as long as a busy machine may take, so that no note is lost.
+func (s *site) fill(cfg cachefill.Config) {
+	s.t.Helper()
+	cfg.Timeout = 10 * time.Second
+	s.startCachefill(cfg)
+}
+
+func (s *site) startCachefill(cfg cachefill.Config) {
+	s.t.Helper()
+	cfg.NATS, cfg.Logger = testenv.Connect(s.t, s.server.URL()), s.log()
+	f, err := cachefill.New(cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -1,0 +1,268 @@
+package edge
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"flickrkillr/cachefill"
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"golang.org/x/time/rate"
+)
+
+// hotSite is a site whose memcached is looked into, and whose notes are counted from edge to cachefill.
+type hotSite struct {
+	*site
+	addr    string
+	cache   *memcache.Client
+	edges   []*Server
+	fillers []*prometheus.Registry
+}
+
+// newHotSite starts a renderer and so many edges and cachefills.
+func newHotSite(t testing.TB, edges, fillers int, change ...func(*Config)) *hotSite {
+	h := &hotSite{site: newSite(t), addr: testenv.Memcached(t)}
+	h.renderer()
+	h.cache = memcache.New(h.addr)
+	h.cache.Timeout = 10 * time.Second
+	t.Cleanup(func() { _ = h.cache.Close() })
+	for range fillers {
+		registry := prometheus.NewRegistry()
+		h.fill(cachefill.Config{Memcached: []string{h.addr}, Registry: registry})
+		h.fillers = append(h.fillers, registry)
+	}
+	for range edges {
+		h.edges = append(h.edges, h.edge(append([]func(*Config){withMemcached(h.addr)}, change...)...))
+	}
+	return h
+}
+
+// heat has every edge asked for a path often enough, and returns when what they wanted to be filled is.
+func (h *hotSite) heat(paths ...string) {
+	h.t.Helper()
+	for _, path := range paths {
+		for _, e := range h.edges {
+			for range hotFill + 1 {
+				get(h.t, e, path)
+			}
+		}
+	}
+	for _, e := range h.edges {
+		for _, c := range e.hot.gather(e.near, rate.NewLimiter(rate.Inf, 0), time.Now()) {
+			e.fill(c)
+		}
+	}
+	h.settle()
+}
+
+// settle waits until the cachefills have dealt with every note that the edges sent.
+func (h *hotSite) settle() {
+	h.t.Helper()
+	eventually(h.t, "every note is dealt with", func() bool {
+		sent, dealt := 0.0, 0.0
+		for _, e := range h.edges {
+			sent += count(h.t, e.meters.fills)
+		}
+		for _, r := range h.fillers {
+			dealt += sum(h.t, r, "killr_cachefill_fills_total")
+		}
+		return dealt >= sent
+	})
+}
+
+// refills counts the notes of all edges about changes.
+func (h *hotSite) refills() (n int) {
+	for _, e := range h.edges {
+		n += int(count(h.t, e.meters.refills))
+	}
+	return n
+}
+
+// stored gives the copy that memcached holds, nil for none.
+func (h *hotSite) stored(ref page.Ref) *wire.Reply {
+	h.t.Helper()
+	item, err := h.cache.Get(ref.Key())
+	if err != nil {
+		return nil
+	}
+	reply, err := wire.DecodeReply(item.Value)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return reply
+}
+
+// shows waits until memcached's copy has a text in it.
+func (h *hotSite) shows(ref page.Ref, text string) {
+	h.t.Helper()
+	eventually(h.t, ref.String()+" in memcached shows "+text, func() bool {
+		r := h.stored(ref)
+		return r != nil && strings.Contains(string(r.Body), text)
+	})
+}
+
+func count(t testing.TB, c prometheus.Metric) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
+}
+
+func sum(t testing.TB, r *prometheus.Registry, name string) (total float64) {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				total += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return total
+}
+
+// TestChangeIsFilledOnce: however many edges hear of it and however many cachefills there are, and without a visitor.
+func TestChangeIsFilledOnce(t *testing.T) {
+	t.Parallel()
+	h := newHotSite(t, 4, 3)
+	h.heat("/photos/ansel")
+	ansel := page.User("ansel")
+	renders, before := h.renders.Load(), h.refills()
+	for version := int64(1); version <= 10; version++ {
+		h.change("user.ansel", version, false)
+		eventually(t, "every edge has sent its note", func() bool { return h.refills() == before+4*int(version) })
+		h.settle()
+		h.shows(ansel, "version "+itoa(version)+"<")
+		if got := h.renders.Load() - renders; got != version {
+			t.Fatalf("%d renders for %d changes", got, version)
+		}
+	}
+	// Whoever comes now finds it there. A memcached that takes its time is a miss, hence another try.
+	looker := h.edge(withMemcached(h.addr), func(c *Config) { c.NearBytes = -1 })
+	eventually(t, "a visitor finds the new page in memcached", func() bool {
+		got := get(t, looker, "/photos/ansel")
+		return got.tier() == "memcached" && strings.Contains(got.body, "version 10<")
+	})
+}
+
+func TestWhatNobodyAsksForIsNotRefilled(t *testing.T) {
+	t.Parallel()
+	h := newHotSite(t, 1, 1)
+	h.heat("/photos/ansel")
+	get(t, h.edges[0], "/photos/edward")
+	renders := h.renders.Load()
+	h.change("user.edward", 1, false)
+	h.change("user.nobody", 1, false)
+	h.change("user.ansel", 1, false) // heard of after the others
+	h.shows(page.User("ansel"), "version 1<")
+	h.settle()
+	if got := h.renders.Load() - renders; got != 1 {
+		t.Errorf("%d renders, want 1", got)
+	}
+}
+
+// TestGoneIsFilledToo: the page that says so is there before anybody asks.
+func TestGoneIsFilledToo(t *testing.T) {
+	t.Parallel()
+	h := newHotSite(t, 2, 1)
+	h.heat("/photos/ansel")
+	h.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		r := h.standard(ref)
+		r.Status, r.Body = http.StatusNotFound, []byte("<h1>gone</h1>")
+		return r
+	})
+	h.change("user.ansel", 7, true)
+	h.shows(page.User("ansel"), "gone")
+	if r := h.stored(page.User("ansel")); r.Status != http.StatusNotFound {
+		t.Errorf("status %d", r.Status)
+	}
+	eventually(t, "a page that is not there leaves the list", func() bool {
+		get(t, h.edges[0], "/photos/ansel")
+		return len(h.edges[0].hot.list()) == 0
+	})
+}
+
+// TestListingIsRefilledNowAndThen: what depends on everybody follows, but not at the pace at which everybody changes something.
+func TestListingIsRefilledNowAndThen(t *testing.T) {
+	t.Parallel()
+	h := newHotSite(t, 1, 1)
+	h.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		r := h.standard(ref)
+		if ref.Kind() == page.KindHome {
+			r.MaxAge = wire.ListingAge
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			r.Depends = append(r.Depends, wire.Dep{Scope: "user.ansel", Version: h.versions["user.ansel"]})
+			r.Body = []byte("<p>version " + itoa(h.versions["user.ansel"]) + "<")
+		}
+		return r
+	})
+	const changes = 40
+	began := time.Now()
+	h.heat("/")
+	before := h.refills()
+	for version := int64(1); version <= changes; version++ {
+		h.change("user.ansel", version, false)
+		time.Sleep(5 * time.Millisecond) // the pace of the changes, not a wait for something
+	}
+	if time.Since(began) > wire.ListingAge/2 {
+		h.heat("/") // a slow machine: the copy must be one that somebody has seen lately
+	}
+	h.shows(page.Home(), "version "+itoa(changes)+"<")
+	sent, most := h.refills()-before, int(time.Since(began)/refillListing)+2
+	if sent < 1 || sent > most {
+		t.Errorf("%d refills in %v, want 1 to %d", sent, time.Since(began), most)
+	}
+}
+
+// TestChangeOfEverythingIsPaced: the hottest first, no more at once than the burst, and at the rate from there.
+func TestChangeOfEverythingIsPaced(t *testing.T) {
+	t.Parallel()
+	f := newFreshness(&wire.Clock{})
+	h := newHot()
+	s := &Server{fresh: f}
+	const pages = 3 * refillBurst
+	for i := range int64(pages) {
+		ref := page.Photo(i + 1)
+		c := s.hold(ref, &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(), Depends: []wire.Dep{{Scope: wire.ScopeAll, Version: 1}}})
+		h.got(c, true)
+		h.pages[ref].count = hotEnough + i
+	}
+	limit := rate.NewLimiter(refillRate, refillBurst)
+	now := time.Now()
+	if notes, _ := h.due(f, limit, now); len(notes) != 0 {
+		t.Fatalf("%d notes before any change", len(notes))
+	}
+	f.learn(wire.Change{Scope: wire.ScopeAll, Version: 2})
+	notes, next := h.due(f, limit, now)
+	if len(notes) != refillBurst || next > refillPause {
+		t.Fatalf("%d notes at once, and a look again in %v", len(notes), next)
+	}
+	for i, note := range notes {
+		if want := page.Photo(int64(pages - i)); note.Ref != want || len(note.Wants) != 1 || note.Wants[0] != (wire.Dep{Scope: wire.ScopeAll, Version: 2}) {
+			t.Fatalf("note %d is %+v, want %s", i, note, want)
+		}
+	}
+	if notes, _ := h.due(f, limit, now); len(notes) != 0 {
+		t.Errorf("%d more at the same moment", len(notes))
+	}
+	if notes, _ := h.due(f, limit, now.Add(time.Second)); len(notes) != refillRate {
+		t.Errorf("%d in the next second, want %d", len(notes), refillRate)
+	}
+	if notes, next := h.due(f, limit, now.Add(time.Minute)); len(notes) != pages-refillBurst-refillRate || next != gatherEvery {
+		t.Errorf("%d after a minute, and a look again in %v", len(notes), next)
+	}
+}

@@ -1,0 +1,205 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"flickrkillr/cachefill"
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/hotlist"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+func keepOften(c *Config) { c.HotEvery = 50 * time.Millisecond }
+
+// kept reads the lists of all edges; nil when there is none, or no bus.
+func (s *site) kept() []wire.Heat {
+	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
+	defer cancel()
+	list, err := hotlist.All(ctx, s.nc)
+	if err != nil && !errors.Is(err, hotlist.ErrNone) {
+		s.t.Log(err)
+	}
+	return list
+}
+
+func names(list []wire.Heat, ref page.Ref) bool {
+	return slices.ContainsFunc(list, func(h wire.Heat) bool { return h.Ref == ref })
+}
+
+func TestListSurvivesRestarts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e, stop := s.stoppable()
+	ansel, edward := page.User("ansel"), page.User("edward")
+	for range 5 {
+		get(t, e, "/photos/ansel")
+		get(t, e, "/static/app.0123abcd.css")
+		get(t, e, "/nowhere")
+	}
+	eventually(t, "the list is kept", func() bool { return names(s.kept(), ansel) })
+	if list := s.kept(); len(list) != 1 {
+		t.Errorf("besides pages that visitors look at, the list has %v", list)
+	}
+
+	// While NATS is away the list waits; what was there is there when NATS is back.
+	s.server.Stop()
+	for range 5 {
+		get(t, e, "/photos/ansel")
+	}
+	if err := s.server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the list is there after a restart of NATS", func() bool { return names(s.kept(), ansel) })
+	eventually(t, "and kept on", func() bool {
+		get(t, e, "/photos/edward")
+		return names(s.kept(), edward)
+	})
+
+	// An edge that starts again at the same address goes on with its list, so that nobody's demand is lost with it.
+	addr := e.Addr()
+	stop()
+	e, stop = s.stoppable(func(c *Config) { c.Addr = addr })
+	defer stop()
+	eventually(t, "the edge has its list again", func() bool { return names(e.hot.list(), ansel) && names(e.hot.list(), edward) })
+	eventually(t, "what it adds stands beside", func() bool {
+		get(t, e, "/photos/paul")
+		list := s.kept()
+		return names(list, page.User("paul")) && names(list, ansel)
+	})
+}
+
+// TestListIsKeptAtStop: an edge that is told to stop leaves its list, however long ago it wrote one.
+func TestListIsKeptAtStop(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e, stop := s.stoppable(func(c *Config) { c.HotEvery = time.Hour })
+	eventually(t, "the edge knows that it has no list yet", func() bool { return e.keep.ready.Load() })
+	for range 5 {
+		get(t, e, "/photos/ansel")
+	}
+	stop()
+	if list := s.kept(); !names(list, page.User("ansel")) {
+		t.Errorf("the list is %v", list)
+	}
+}
+
+// stoppable starts an edge that keeps its list often, and returns when it is ready.
+func (s *site) stoppable(change ...func(*Config)) (e *Server, stop func()) {
+	s.t.Helper()
+	cfg := Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(s.t, s.server.URL()), Logger: slog.New(slog.DiscardHandler)}
+	keepOften(&cfg)
+	for _, f := range change {
+		f(&cfg)
+	}
+	e, err := New(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := e.Run(ctx); err != nil {
+			s.t.Error(err)
+		}
+	})
+	stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	s.t.Cleanup(stop)
+	eventually(s.t, "the edge is ready", func() bool { return e.Ready() == nil })
+	return e, stop
+}
+
+// TestFlushIsRefilledWithoutAVisitor: from what visitors asked for, over the list, to memcached again.
+func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
+	t.Parallel()
+	h := newHotSite(t, 2, 2, keepOften)
+	var paths []string
+	var refs []page.Ref
+	for i := range int64(20) {
+		ref := page.User("user" + itoa(i+1))
+		refs, paths = append(refs, ref), append(paths, ref.Path())
+	}
+	h.heat(paths...)
+	eventually(t, "the lists name all", func() bool { return len(h.kept()) == len(refs) })
+	all := func() bool {
+		for _, ref := range refs {
+			if h.stored(ref) == nil {
+				return false
+			}
+		}
+		return true
+	}
+	eventually(t, "memcached holds all", all)
+	renders := h.renders.Load()
+	if err := h.cache.FlushAll(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "memcached holds all again", all)
+	if got := h.renders.Load() - renders; got != int64(len(refs)) {
+		t.Errorf("%d renders for %d pages", got, len(refs))
+	}
+	// A memcached that is new, as in a cluster that starts cold, is filled likewise.
+	fresh := testenv.Memcached(t)
+	h.fill(cachefill.Config{Memcached: []string{fresh}})
+	e := h.edge(withMemcached(fresh), func(c *Config) { c.NearBytes = -1 })
+	eventually(t, "a new memcached is filled", func() bool {
+		for _, path := range paths {
+			if ask(t, e, path) != "memcached" {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// TestDeadServerOfThree costs its own pages and no other.
+func TestDeadServerOfThree(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	dead := testenv.MemcachedServer(t)
+	servers := []string{testenv.Memcached(t), testenv.Memcached(t), dead.Addr()}
+	s.fill(cachefill.Config{Memcached: servers})
+	e := s.edge(withMemcached(servers...), func(c *Config) { c.NearBytes = -1 })
+	var lost, kept []string
+	for i := range int64(60) {
+		ref := page.User("user" + itoa(i+1))
+		addr, err := e.cache.ring.PickServer(ref.Key())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if addr.String() == dead.Addr() {
+			lost = append(lost, ref.Path())
+		} else {
+			kept = append(kept, ref.Path())
+		}
+	}
+	if len(lost) < 10 || len(kept) < 30 {
+		t.Fatalf("%d and %d pages: the ring does not spread them", len(lost), len(kept))
+	}
+	for _, path := range append(lost, kept...) {
+		eventually(t, path+" is in memcached", func() bool { return ask(t, e, path) == "memcached" })
+	}
+	if err := dead.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range lost {
+		if tier := ask(t, e, path); tier != "render" {
+			t.Errorf("%s: from %s, and its server is dead", path, tier)
+		}
+	}
+	for _, path := range kept { // at once, but for a memcached that takes its time
+		eventually(t, path+" is still in memcached", func() bool { return ask(t, e, path) == "memcached" })
+	}
+	if count(t, e.cache.servers[dead.Addr()].results["open"]) == 0 {
+		t.Error("the dead server's circuit breaker never opened")
+	}
+}
