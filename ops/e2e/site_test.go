@@ -47,14 +47,24 @@ var seeded testenv.Prepared
 // newSite starts edges, renderers and one cachefill on a seeded database.
 func newSite(t testing.TB, edges, renderers int) *site {
 	t.Helper()
-	s := &site{t: t, bus: testenv.NATSServer(t), cache: testenv.MemcachedServer(t), pictures: filepath.Join(testenv.SharedDir(t), "pictures")}
-	s.postgres = seeded.URL(t, func(ctx context.Context, url string) error {
-		out, err := exec.CommandContext(ctx, program(t), "seed", "--postgres", url, "--pictures", s.pictures, "--users", fmt.Sprint(users), "--photos", fmt.Sprint(photos)).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("killr seed: %w\n%s", err, out)
-		}
-		return nil
-	})
+	pictures := filepath.Join(testenv.SharedDir(t), "pictures")
+	postgres := seeded.URL(t, func(ctx context.Context, url string) error { return seed(ctx, t, url, pictures, users, photos) })
+	return newSiteOn(t, postgres, pictures, edges, renderers)
+}
+
+// seed draws a data set.
+func seed(ctx context.Context, t testing.TB, postgres, pictures string, users, photos int) error {
+	out, err := exec.CommandContext(ctx, program(t), "seed", "--postgres", postgres, "--pictures", pictures, "--users", fmt.Sprint(users), "--photos", fmt.Sprint(photos)).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("killr seed: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// newSiteOn is newSite with a database of the caller's.
+func newSiteOn(t testing.TB, postgres, pictures string, edges, renderers int) *site {
+	t.Helper()
+	s := &site{t: t, bus: testenv.NATSServer(t), cache: testenv.MemcachedServer(t), postgres: postgres, pictures: pictures}
 	s.pool = testenv.Pool(t, s.postgres)
 	s.nc = testenv.Connect(t, s.bus.URL())
 	s.flags = []string{"--nats", s.bus.URL(), "--postgres", s.postgres, "--memcached", s.cache.Addr()}

@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"flickrkillr/schema/hotlist"
+	"flickrkillr/schema/page"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
+
+// heat has every edge asked for a path until it counts as hot there.
+func (s *site) heat(client *http.Client, path string) {
+	s.t.Helper()
+	for _, url := range s.urls {
+		for range 12 {
+			if status, _, _, err := get(s.t.Context(), client, url+path); err != nil || status != http.StatusOK {
+				s.t.Fatalf("%s%s: %d %v", url, path, status, err)
+			}
+		}
+	}
+}
+
+// memcached gives a client that looks into memcached.
+func (s *site) memcached() *memcache.Client {
+	c := memcache.New(s.cache.Addr())
+	c.Timeout = 10 * time.Second
+	s.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// titled changes the title of a user's newest public photo, which their page shows.
+func (s *site) titled(name string, title string) {
+	s.t.Helper()
+	s.exec(`UPDATE photos SET title = $1 WHERE id = (SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $2 AND NOT private)`, title, name)
+}
+
+// TestHotPagesAreThereBeforeAnybodyAsks: after a change, after a flush, and by hand.
+func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2, 1)
+	client, cache := newClient(t, 2), s.memcached()
+	key := page.User(s.names[0]).Key()
+	holds := func(text string) func() bool {
+		return func() bool {
+			item, err := cache.Get(key)
+			return err == nil && bytes.Contains(item.Value, []byte(text))
+		}
+	}
+	s.heat(client, "/photos/"+s.names[0])
+	eventually(t, "memcached holds the hot page", holds("</html>"))
+	s.titled(s.names[0], "Told by nobody")
+	eventually(t, "memcached holds the changed page, for which nobody has asked", holds("Told by nobody"))
+
+	eventually(t, "the edges have kept their lists", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		list, err := hotlist.All(ctx, s.nc)
+		return err == nil && list[0].Ref == page.User(s.names[0])
+	})
+	if err := cache.FlushAll(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a flushed memcached holds the page again", holds("Told by nobody"))
+	out, err := exec.CommandContext(t.Context(), program(t), "warm", "--nats", s.bus.URL(), "--data", t.TempDir()).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "most of all page.user."+s.names[0]) {
+		t.Errorf("killr warm: %v\n%s", err, out)
+	}
+}
+
+// BenchmarkCommitToRefilled is how long after a commit memcached holds the new page of a hot user, without any visitor.
+//
+//	go test ./ops/e2e -run '^$' -bench CommitToRefilled -benchtime 500x
+func BenchmarkCommitToRefilled(b *testing.B) {
+	s := newSite(b, 2, 2)
+	client, cache := newClient(b, 2), s.memcached()
+	key := page.User(s.names[0]).Key()
+	s.heat(client, "/photos/"+s.names[0])
+	eventually(b, "memcached holds the hot page", func() bool { _, err := cache.Get(key); return err == nil })
+	var times []time.Duration
+	for i := range b.N {
+		title := fmt.Sprintf("Title %d of many", i)
+		s.titled(s.names[0], title)
+		committed := time.Now()
+		for {
+			item, err := cache.Get(key)
+			if err == nil && bytes.Contains(item.Value, []byte(title)) {
+				break
+			}
+			if time.Since(committed) > 10*time.Second {
+				b.Fatalf("change %d is not there after 10 s", i)
+			}
+			time.Sleep(200 * time.Microsecond)
+		}
+		times = append(times, time.Since(committed))
+		time.Sleep(20 * time.Millisecond) // changes come one by one
+	}
+	slices.Sort(times)
+	at := func(q float64) float64 { return float64(times[int(q*float64(len(times)-1))].Microseconds()) / 1000 }
+	b.ReportMetric(at(.5), "p50-ms")
+	b.ReportMetric(at(.99), "p99-ms")
+	b.ReportMetric(at(1), "max-ms")
+	b.ReportMetric(0, "ns/op")
+}
