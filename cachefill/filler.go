@@ -36,7 +36,7 @@ type Config struct {
 	Workers    int           // fills at once, 0 is 4
 	ItemLimit  int           // bytes that memcached takes for one item (its -I), 0 is 1 MiB
 	Version    string        // semantic version for `nats micro ls`, "" is 0.0.0
-	ReplayRate int           // pages a second that are asked for when a memcached server is found empty, 0 is 100
+	ReplayRate int           // pages a second, at most, that are asked for when a memcached server is found empty, 0 is 100
 	Timeout    time.Duration // of one operation on memcached, for which nobody waits; 0 is 100 ms
 	Logger     *slog.Logger
 	Registry   prometheus.Registerer // nil: metrics are kept but nowhere shown
@@ -58,6 +58,7 @@ type Filler struct {
 	ring    *ring.Ring
 	servers map[string]*server // by address
 	jobs    *queue
+	load    *load
 	meters  *meters
 	warmed  atomic.Bool
 }
@@ -90,7 +91,7 @@ func New(cfg Config) (*Filler, error) {
 		cfg.Logger = slog.Default()
 	}
 	f := &Filler{cfg: cfg, log: cfg.Logger.With("role", "cachefill"), ring: ring, servers: map[string]*server{},
-		jobs: newQueue(queuePerJob * cfg.Workers), meters: newMeters(cfg.Registry)}
+		jobs: newQueue(queuePerJob * cfg.Workers), load: &load{nc: cfg.NATS}, meters: newMeters(cfg.Registry)}
 	for _, addr := range cfg.Memcached {
 		f.servers[addr] = newServer(addr, cfg.Workers+1, cfg.Timeout, f.log) // the one more is for the sentinel
 	}
@@ -119,6 +120,7 @@ func (f *Filler) Run(ctx context.Context) error {
 		wg.Go(func() { f.work(work, stopping) })
 	}
 	wg.Go(func() { f.warm(ctx) })
+	wg.Go(func() { f.load.run(ctx, f.replaying) })
 	for _, s := range f.servers {
 		wg.Go(func() { s.watch(ctx, f.replay) })
 	}
@@ -158,6 +160,16 @@ func (f *Filler) states() map[string]string {
 		out[addr] = *s.state.Load()
 	}
 	return out
+}
+
+// replaying reports that this cachefill is at it for some server.
+func (f *Filler) replaying() bool {
+	for _, s := range f.servers {
+		if s.state.Load() == &stateReplaying {
+			return true
+		}
+	}
+	return false
 }
 
 // take accepts a note. The service calls it one note at a time, so it only hands on.

@@ -14,14 +14,14 @@ import (
 
 // Bounds of a replay.
 const (
-	replayRate  = 100              // notes a second, unless said otherwise
+	replayRate  = 100              // notes a second at most, unless said otherwise; see load
 	replayMost  = 4 * wire.HotSize // pages, the hottest; what is less in demand than these comes when somebody asks
 	replayBound = 2 * time.Second  // for reading the hot lists
 )
 
 // replay has a server that was found empty filled with what is in demand: the assets, then the pages of the hot lists that live there,
-// hottest first. It publishes notes, so that all cachefills share the work, and no faster than the rate: each note is a page that Postgres
-// is asked for, beside those that visitors miss meanwhile.
+// hottest first. It publishes notes, so that all cachefills share the work, and no faster than load allows: each note is a page that
+// Postgres is asked for, beside those that visitors miss meanwhile.
 func (f *Filler) replay(ctx context.Context, s *server) error {
 	began := time.Now()
 	if err := f.warmOnce(ctx); err != nil {
@@ -33,7 +33,7 @@ func (f *Filler) replay(ctx context.Context, s *server) error {
 	if err != nil && !errors.Is(err, hotlist.ErrNone) {
 		return err
 	}
-	limit, sent := rate.NewLimiter(rate.Limit(f.cfg.ReplayRate), 1), 0
+	limit, sent := rate.NewLimiter(f.load.pace(f.cfg.ReplayRate), 1), 0
 	for _, hot := range list[:min(len(list), replayMost)] {
 		if addr, err := f.ring.PickServer(hot.Ref.Key()); err != nil || addr.String() != s.addr {
 			continue
@@ -48,6 +48,6 @@ func (f *Filler) replay(ctx context.Context, s *server) error {
 		f.meters.replayed.Inc()
 	}
 	f.meters.replays.Add(1)
-	s.log.Info("replayed", "pages", sent, "took", time.Since(began).Round(time.Millisecond))
+	s.log.Info("replayed", "pages", sent, "perSecond", float64(limit.Limit()), "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }

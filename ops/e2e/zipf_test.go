@@ -173,10 +173,10 @@ func larger(b *testing.B, edges, renderers int) *site {
 //
 //	go test ./ops/e2e -run '^$' -bench 'Flush' -benchtime 1x -timeout 20m
 func BenchmarkFlush(b *testing.B) {
-	const perSecond, before, after = 500, 30 * time.Second, 10 * time.Second
+	const perSecond, before, after = 500, 60 * time.Second, 10 * time.Second
 	for _, cold := range []bool{false, true} {
 		b.Run(map[bool]string{false: "memcached", true: "memcachedAndEdges"}[cold], func(b *testing.B) {
-			s := larger(b, 2, 2)
+			s := newSite(b, 2, 2)
 			var into atomic.Pointer[tally]
 			next := func() *tally { return into.Swap(&tally{tiers: map[string]int{}}) }
 			next()

@@ -1,0 +1,102 @@
+package cachefill
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"golang.org/x/time/rate"
+)
+
+// Bounds of looking at what renderers have to do.
+const (
+	loadEvery  = 5 * time.Second
+	loadAnswer = 300 * time.Millisecond // how long renderers have to say it
+	loadWeight = .2                     // of a new sample: what is steady is what lasted half a minute
+	replayLow  = 20                     // notes a second, on however quiet a site
+)
+
+// load knows how many pages a second the renderers make when nothing is amiss, by asking them as `nats micro stats renderer` does.
+type load struct {
+	nc     *nats.Conn
+	steady atomic.Uint64 // bits of a float64, pages a second; 0: not known
+
+	made int // pages that all renderers had made, and when; run alone uses them
+	at   time.Time
+}
+
+// run looks until ctx ends, but not while skip says that there is more to do than usual.
+func (l *load) run(ctx context.Context, skip func() bool) {
+	tick := time.NewTicker(loadEvery)
+	defer tick.Stop()
+	for {
+		if skip() {
+			l.at = time.Time{}
+		} else if made, ok := l.look(ctx); ok {
+			l.sample(made, time.Now())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// sample takes in how many pages had been made by now. Fewer than before means that a renderer has left, and says nothing.
+func (l *load) sample(made int, now time.Time) {
+	if !l.at.IsZero() && made >= l.made {
+		rate := float64(made-l.made) / now.Sub(l.at).Seconds()
+		if before := math.Float64frombits(l.steady.Load()); before > 0 {
+			rate = before + loadWeight*(rate-before)
+		}
+		l.steady.Store(math.Float64bits(rate))
+	}
+	l.made, l.at = made, now
+}
+
+// look adds up what the renderers that answer in time have made.
+func (l *load) look(ctx context.Context) (made int, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, loadAnswer)
+	defer cancel()
+	inbox := l.nc.NewRespInbox()
+	sub, err := l.nc.SubscribeSync(inbox)
+	if err != nil {
+		return 0, false
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := l.nc.PublishRequest("$SRV.STATS.renderer", inbox, nil); err != nil {
+		return 0, false
+	}
+	for {
+		msg, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return made, ok // nobody else
+		}
+		var stats micro.Stats
+		if json.Unmarshal(msg.Data, &stats) != nil {
+			continue
+		}
+		ok = true
+		for _, e := range stats.Endpoints {
+			if strings.HasPrefix(e.Subject, "page.") {
+				made += e.NumRequests
+			}
+		}
+	}
+}
+
+// pace is how many notes a second a replay may send: as many pages as the renderers make anyway, so that they and Postgres have twice as
+// much to do at most. While that is not known, as in a cluster that starts cold, and on a site that is busy, it is most.
+func (l *load) pace(most int) rate.Limit {
+	steady := math.Float64frombits(l.steady.Load())
+	if steady == 0 {
+		return rate.Limit(most)
+	}
+	return rate.Limit(min(float64(most), max(steady, replayLow)))
+}
