@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -69,6 +70,13 @@ func TestRefused(t *testing.T) {
 		{"INSERT INTO album_photos VALUES (1, 2, 1, 1)", unique},  // the place is taken
 		{"INSERT INTO album_photos VALUES (1, 2, 1, 0)", check},
 		{"INSERT INTO epoch VALUES (true, 1)", unique},
+		{keySQL("", 32, "'{user.a}'", "'{1}'"), check},
+		{keySQL("a b", 32, "'{user.a}'", "'{1}'"), check},
+		{keySQL("é", 32, "'{user.a}'", "'{1}'"), check},
+		{keySQL(strings.Repeat("k", 65), 32, "'{user.a}'", "'{1}'"), check},
+		{keySQL("k", 31, "'{user.a}'", "'{1}'"), check},
+		{keySQL("k", 32, "'{user.a,photo.1}'", "'{1}'"), check},
+		{keySQL("k", 32, "'{}'", "'{}'"), check}, // committed without a result
 	} {
 		_, err := pool.Exec(t.Context(), c.sql, pgx.QueryExecModeSimpleProtocol)
 		var refused *pgconn.PgError
@@ -83,9 +91,16 @@ func TestRefused(t *testing.T) {
 		"INSERT INTO tags (name) VALUES ('münchen 1972'), ('海'), ('c++')",
 		"INSERT INTO users (name, display_name) VALUES ('0-_', 'أنسل')",
 		"UPDATE photos SET title = '<script>' || repeat('é', 192) WHERE id = 1",
+		keySQL(strings.Repeat("~", 64), 32, "'{user.a}'", "'{1}'"),
 	} {
 		exec(t, pool, sql)
 	}
+}
+
+// keySQL remembers an action that changed these scopes; its fingerprint has so many bytes.
+func keySQL(key string, bytes int, scopes, versions string) string {
+	return fmt.Sprintf(`INSERT INTO action_keys (key, request, scopes, versions, gone)
+		SELECT '%s', decode(repeat('00', %d), 'hex'), %s, v, array_fill(false, ARRAY[cardinality(v)]) FROM (SELECT %s::bigint[] AS v) AS given`, key, bytes, scopes, versions)
 }
 
 func TestPostedAtIsStampedInTheOrderOfIDs(t *testing.T) {

@@ -6,9 +6,12 @@ import (
 )
 
 // Actions are requests that change something. An action's subject is "action." and its name, its data a form
-// (application/x-www-form-urlencoded), its reply's data the scopes that changed with their new versions, in the form of
-// [EncodeChanges]. The header HeaderKey is required: who gets no answer asks again with the same key, and what was done once is not
-// done twice.
+// (application/x-www-form-urlencoded, at most MaxForm), its reply's data the scopes that changed with their new versions, in the form of
+// [EncodeChanges]. What changed nothing that anybody sees is answered with the versions there are.
+//
+// The header HeaderKey is required. Who gets no answer, or an error of HTTP status 500 and above, does not know whether it was done: they
+// ask again with the same key and the same form, and get the first attempt's reply if it was. A key that comes with another form is an
+// [ErrConflict].
 //
 //	nats req action.photo.edit 'id=7&title=At the lake' -H 'Killr-Key:4f1c2a'
 const (
@@ -24,6 +27,23 @@ const (
 	KeyAge         = time.Hour
 )
 
+// MaxForm is how long a form may be, in bytes: a title and a description of the greatest length, in any script, fit in with every byte of
+// them escaped. MaxKey is how long a key may be.
+const (
+	MaxForm = 64 << 10
+	MaxKey  = 64
+)
+
+// ValidKey reports whether a key is 1 to MaxKey printable ASCII characters without a space.
+func ValidKey(key string) bool {
+	for i := range len(key) {
+		if c := key[i]; c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return key != "" && len(key) <= MaxKey
+}
+
 const actionPrefix = "action."
 
 // ActionSubject is what the action of this name is requested on.
@@ -34,10 +54,11 @@ func ParseAction(subject string) (name string, ok bool) {
 	return strings.CutPrefix(subject, actionPrefix)
 }
 
-// InputError says what is wrong with one field of a form, in words for the person who filled it in. It is an [ErrBadRequest].
+// InputError says what is wrong with one field of a form, in words for the person who filled it in. It is an [ErrBadRequest], and
+// [ErrorOf] gives it back as it was.
 type InputError struct {
-	Field   string
-	Problem string // such as "is longer than 200 characters"
+	Field   string // printable ASCII without a space; "form" where the form as a whole is meant, HeaderKey where that header is
+	Problem string // such as "has 201 characters: shorten it to 200", printable ASCII too
 }
 
 func (e *InputError) Error() string { return e.Field + " " + e.Problem }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -67,7 +68,7 @@ func Status(err error) int {
 }
 
 // ErrorMsg makes the reply that says err: the code in HeaderCode, and status and text in the headers that NATS services use, so that any
-// client of the bus sees it. The text is the table's, never the cause's: causes stay in the renderer's log.
+// client of the bus sees it. The text is the table's or an [InputError]'s, never the cause's: causes stay in the renderer's log.
 func ErrorMsg(subject string, err error) *nats.Msg {
 	msg := nats.NewMsg(subject)
 	text := ErrInternal
@@ -82,11 +83,13 @@ func ErrorMsg(subject string, err error) *nats.Msg {
 	msg.Header.Set(micro.ErrorCodeHeader, strconv.Itoa(Status(err)))
 	if input, ok := errors.AsType[*InputError](err); ok {
 		msg.Header.Set(HeaderDetail, input.Error())
+		msg.Header.Set(micro.ErrorHeader, input.Error())
 	}
 	return msg
 }
 
-// ErrorOf gives the error that a reply says, nil for one that carries an envelope. It wraps one of this package's errors.
+// ErrorOf gives the error that a reply says, nil for one that carries an envelope or an action's changes. It wraps one of this package's
+// errors, and an [InputError] if that is what was wrong.
 func ErrorOf(msg *nats.Msg) error {
 	code := msg.Header.Get(HeaderCode)
 	if code == "" {
@@ -96,8 +99,8 @@ func ErrorOf(msg *nats.Msg) error {
 		if c.code != code {
 			continue
 		}
-		if detail := msg.Header.Get(HeaderDetail); detail != "" {
-			return fmt.Errorf("renderer %s: %s: %w", msg.Header.Get(HeaderWorker), detail, c.err)
+		if field, problem, ok := strings.Cut(msg.Header.Get(HeaderDetail), " "); ok && errors.Is(c.err, ErrBadRequest) {
+			return fmt.Errorf("renderer %s: %w", msg.Header.Get(HeaderWorker), &InputError{field, problem})
 		}
 		return fmt.Errorf("renderer %s: %w", msg.Header.Get(HeaderWorker), c.err)
 	}

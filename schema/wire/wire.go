@@ -45,7 +45,7 @@ const (
 	HeaderReadAt   = "Killr-Read-At"  // fill: memcached should hold a copy read at this time or later, see FormatTime
 	HeaderWants    = "Killr-Wants"    // fill: memcached should hold a copy with these versions or later ones, see FormatDeps
 	HeaderWaited   = "Killr-Waited"   // fill: microseconds since the sender heard of the change that it is about
-	HeaderKey      = "Killr-Key"      // action: names this attempt and its repetitions, up to 64 printable characters
+	HeaderKey      = "Killr-Key"      // action: names this attempt and its repetitions, see ValidKey
 	HeaderDetail   = "Killr-Detail"   // reply: what was wrong with the request, in words for a person, see InputError
 )
 

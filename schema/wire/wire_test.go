@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 )
 
 func sample() *Reply {
@@ -189,6 +190,47 @@ func TestErrorsCrossTheBus(t *testing.T) {
 	}
 }
 
+func TestInputErrorsCrossTheBus(t *testing.T) {
+	t.Parallel()
+	want := InputError{Field: "title", Problem: "has 201 characters: shorten it to 200"}
+	msg := ErrorMsg("inbox", fmt.Errorf("photo.edit: %w", &want))
+	for _, header := range []string{HeaderDetail, micro.ErrorHeader} {
+		if got := msg.Header.Get(header); got != "title has 201 characters: shorten it to 200" {
+			t.Errorf("%s: %q", header, got)
+		}
+	}
+	err := ErrorOf(msg)
+	if got, ok := errors.AsType[*InputError](err); !ok || *got != want || Code(err) != "bad_request" || Status(err) != 400 {
+		t.Errorf("got %v", err)
+	}
+	msg.Header.Set(HeaderCode, "busy") // whatever is said beside it, another error is no InputError
+	if _, ok := errors.AsType[*InputError](ErrorOf(msg)); ok {
+		t.Errorf("got %v", ErrorOf(msg))
+	}
+}
+
+func TestActionSubject(t *testing.T) {
+	t.Parallel()
+	if name, ok := ParseAction(ActionSubject(ActionPhotoEdit)); !ok || name != ActionPhotoEdit {
+		t.Errorf("got %q, %t", name, ok)
+	}
+	if name, ok := ParseAction("page.home"); ok {
+		t.Errorf("page.home is the action %q", name)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]bool{
+		"x": true, "4f1c-2a/~!": true, strings.Repeat("k", MaxKey): true,
+		"": false, strings.Repeat("k", MaxKey+1): false, "a b": false, "a\n": false, "\x7f": false, "é": false,
+	} {
+		if ValidKey(key) != want {
+			t.Errorf("%q: want %t", key, want)
+		}
+	}
+}
+
 func TestFillNotes(t *testing.T) {
 	t.Parallel()
 	for _, note := range []Fill{
@@ -287,20 +329,6 @@ func TestHotLists(t *testing.T) {
 	merged := MergeHot(a, []Heat{{page.User("ansel"), 1}, {page.Home(), 60}})
 	if want := []Heat{{page.User("ansel"), 101}, {page.Home(), 60}, a[2], a[1]}; !slices.Equal(merged, want) {
 		t.Errorf("merged: %v, want %v", merged, want)
-	}
-}
-
-func TestActionSubjects(t *testing.T) {
-	t.Parallel()
-	if name, ok := ParseAction(ActionSubject(ActionPhotoEdit)); !ok || name != ActionPhotoEdit {
-		t.Errorf("%q %v", name, ok)
-	}
-	if _, ok := ParseAction("page.home"); ok {
-		t.Error("a page is no action")
-	}
-	err := ErrorOf(ErrorMsg("_INBOX.1", fmt.Errorf("edit: %w", &InputError{"title", "is longer than 200 characters"})))
-	if !errors.Is(err, ErrBadRequest) || !strings.Contains(err.Error(), "title is longer than 200 characters") {
-		t.Errorf("bad input, as it arrives: %v", err)
 	}
 }
 
