@@ -13,24 +13,31 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// How long a read goes on asking a Postgres that is not there, where the context has no earlier deadline, and the waits between.
+// How long a read and an action go on asking a Postgres that is not there, where the context has no earlier deadline, and the waits between.
 const (
-	patience  = 5 * time.Second
-	firstWait = 5 * time.Millisecond
-	longWait  = 100 * time.Millisecond
+	readPatience   = 5 * time.Second
+	actionPatience = 15 * time.Second
+	firstWait      = 5 * time.Millisecond
+	longWait       = 100 * time.Millisecond
 )
 
 // read runs one statement and collects its rows. A read can be repeated without harm, so it is, until the context's deadline, when
 // Postgres went away while it ran or is just coming back. Op names the operation in errors.
 func read[T any](ctx context.Context, s *Store, op string, collect func(pgx.Rows) (T, error), sql string, args ...any) (T, error) {
+	return again(ctx, readPatience, op, comesBack, func(ctx context.Context) (T, error) { return readOnce(ctx, s, collect, sql, args) })
+}
+
+// again makes attempts until one succeeds or fails for a reason that is not transient, for at most patience and until ctx's deadline. The
+// error is the last attempt's.
+func again[T any](ctx context.Context, patience time.Duration, op string, transient func(error) bool, attempt func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for wait := firstWait; ; wait = min(2*wait, longWait) {
-		result, err := readOnce(ctx, s, collect, sql, args)
+		result, err := attempt(ctx)
 		if err == nil {
 			return result, nil
 		}
-		if !comesBack(err) {
+		if !transient(err) {
 			return result, fmt.Errorf("%s: %w", op, err)
 		}
 		select {

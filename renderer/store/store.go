@@ -1,4 +1,5 @@
-// Package store reads the site's rows from Postgres: one method a page, one statement a page.
+// Package store reads the site's rows from Postgres, one method a page and one statement a page, and changes them, one method an action and
+// one transaction an action.
 //
 // In flow page identities in plain values (a name, an id, a position); out flow rows as plain structs, and with them a [Snapshot]: which
 // version each user's rows had, and when they were read by Postgres' clock. Rows and versions come from the same statement and so from the
@@ -6,8 +7,13 @@
 // not found is a value, with the version of its absence, not an error. Private photos are in no answer; they count as not found.
 //
 // Listings go by photo id, newest first, in keyset order: a page is found by the id it begins after, so the last page costs what the first
-// one does. The package also hands the outbox to whoever publishes it ([Relay]). It makes no view models, knows no HTTP and no NATS, and
-// changes nothing but the outbox.
+// one does. The package also hands the outbox to whoever publishes it ([Store.RelayOnce]). It makes no view models and knows no HTTP and no
+// NATS.
+//
+// Actions ([Store.EditPhoto], [Store.DeletePhoto], [Store.SetPhotoPrivate]) are given a key and done once for each, however often and by
+// however many they are asked for, and whatever connection breaks in between. They return the scopes that changed with the versions that
+// exactly this change gave them, read before its locks are let go; versions and outbox are the triggers' work, here as for changes made by
+// hand. Besides them, the outbox and the keys that have grown old ([Store.ForgetKeys]) the package changes nothing.
 package store
 
 import (
@@ -26,7 +32,7 @@ const (
 	TagIdeasSize = 8  // tags suggested by a search
 )
 
-// Store reads pages. It is safe for concurrent use; the pool bounds how much it asks of Postgres at once.
+// Store reads pages and does actions. It is safe for concurrent use; the pool bounds how much it asks of Postgres at once.
 type Store struct {
 	pool  *pgxpool.Pool
 	floor outboxFloor
