@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -43,7 +44,12 @@ func exec(t testing.TB, pool *pgxpool.Pool, statements ...string) {
 	}
 }
 
-func one[T any](t testing.TB, pool *pgxpool.Pool, sql string, args ...any) T {
+// queryer is a pool or a transaction.
+type queryer interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func one[T any](t testing.TB, pool queryer, sql string, args ...any) T {
 	t.Helper()
 	rows, err := pool.Query(t.Context(), sql, args...)
 	if err != nil {

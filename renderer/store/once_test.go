@@ -1,0 +1,267 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer/store"
+)
+
+// raised counts the versions that were given out since it was called.
+func raised(t testing.TB, q queryer) (since func() int64) {
+	t.Helper()
+	const last = "SELECT last_value FROM versions"
+	before := one[int64](t, q, last)
+	return func() int64 { t.Helper(); return one[int64](t, q, last) - before }
+}
+
+func TestOnceForEachKey(t *testing.T) {
+	t.Parallel()
+	s, pool := open(t)
+	album(t, pool)
+	for _, c := range []struct {
+		key       string
+		do, other action
+		raises    int64
+	}{
+		{"a", edit(1, "New", "-"), edit(1, "Newer", "-"), 1},
+		{"b", edit(1, "-", ""), edit(1, "", "-"), 0},
+		{"c", privacy(3, false), privacy(3, true), 1},
+		{"d", remove(1), remove(2), 2}, // it is in an album
+		{"e", privacy(2, true), remove(2), 1},
+	} {
+		versions := raised(t, pool)
+		first, err := c.do(t.Context(), s, c.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exec(t, pool, "UPDATE users SET bio = bio || 'x' WHERE id = 1") // the version goes on, the answer does not
+		if second, err := c.do(t.Context(), s, c.key); err != nil || gocmp.Diff(first, second) != "" {
+			t.Errorf("key %s: first %v, then %v, %v", c.key, first, second, err)
+		}
+		if changes, err := c.other(t.Context(), s, c.key); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("key %s with something else: %v, %v", c.key, changes, err)
+		}
+		if n := versions(); n != c.raises+1 {
+			t.Errorf("key %s: %d versions were raised, want %d", c.key, n-1, c.raises)
+		}
+	}
+}
+
+func TestOneKeyAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	s, pool := open(t)
+	album(t, pool)
+	versions := raised(t, pool)
+	answers := make([][]store.Change, 16)
+	var group errgroup.Group
+	for i := range answers {
+		group.Go(func() (err error) {
+			answers[i], err = remove(1)(t.Context(), s, "key")
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, answer := range answers {
+		if diff := gocmp.Diff(answers[0], answer); diff != "" {
+			t.Errorf("two answers: %s", diff)
+		}
+	}
+	if n := versions(); n != 2 {
+		t.Errorf("%d versions were raised, want 2", n)
+	}
+}
+
+// waiting waits until a connection of the store waits for a lock, and returns its backend.
+func waiting(t testing.TB, q queryer) (pid int32) {
+	t.Helper()
+	eventually(t, func() bool {
+		pid = one[int32](t, q, `SELECT coalesce((SELECT pid FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name = 'killr' AND wait_event_type = 'Lock'), 0)`)
+		return pid != 0
+	})
+	return pid
+}
+
+// held begins a transaction of the superuser's that has locked ansel's row.
+func held(t testing.TB, url string) pgx.Tx {
+	t.Helper()
+	tx, err := testenv.Pool(t, testenv.AdminURL(t, url)).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) }) // after a commit: nothing
+	if _, err := tx.Exec(t.Context(), "SET LOCAL deadlock_timeout = '1h'; SELECT FROM users WHERE id = 1 FOR UPDATE", pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	return tx
+}
+
+// begin does an action in a goroutine; done gives its answer.
+func begin(ctx context.Context, s *store.Store, do action) (done func(testing.TB) []store.Change) {
+	var changes []store.Change
+	failed := make(chan error, 1)
+	go func() {
+		var err error
+		changes, err = do(ctx, s, "key")
+		failed <- err
+	}()
+	return func(t testing.TB) []store.Change {
+		t.Helper()
+		if err := <-failed; err != nil {
+			t.Fatal(err)
+		}
+		return changes
+	}
+}
+
+// checkDone holds what an action of photo 1 that met with trouble answered against what there is.
+func checkDone(t testing.TB, pool queryer, got []store.Change, title string) {
+	t.Helper()
+	if is := one[string](t, pool, "SELECT title FROM photos WHERE id = 1"); is != title {
+		t.Errorf("the title is %q, want %q", is, title)
+	}
+	want := []store.Change{{Scope: "user.ansel", Version: one[int64](t, pool, "SELECT version FROM users WHERE id = 1")}}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	// Of what was rolled back no trace is left but numbers that nobody has.
+	if n := one[int](t, pool, "SELECT count(*)::integer FROM outbox WHERE scope = 'user.ansel'"); n != 1 {
+		t.Errorf("%d changes were announced, want 1", n)
+	}
+}
+
+func TestActionOutlivesADeadlock(t *testing.T) {
+	t.Parallel()
+	url := testenv.DatabaseURL(t)
+	s, pool := openURL(t, url)
+	album(t, pool)
+	other := held(t, url)
+	done := begin(t.Context(), s, edit(1, "New", "-"))
+	waiting(t, pool) // it has the photo and wants the owner; the other has the owner and wants the photo
+	if _, err := other.Exec(t.Context(), "UPDATE photos SET description = 'theirs' WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec(t.Context(), "DELETE FROM outbox"); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkDone(t, pool, done(t), "New")
+	if is := one[string](t, pool, "SELECT description FROM photos WHERE id = 1"); is != "theirs" {
+		t.Errorf("the description is %q", is)
+	}
+}
+
+func TestActionOutlivesItsConnection(t *testing.T) {
+	t.Parallel()
+	url := testenv.DatabaseURL(t)
+	s, pool := openURL(t, url)
+	album(t, pool)
+	other := held(t, url)
+	done := begin(t.Context(), s, edit(1, "New", "-"))
+	ended := waiting(t, pool)
+	if _, err := other.Exec(t.Context(), "SELECT pg_terminate_backend($1)", ended); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return waiting(t, pool) != ended }) // the next attempt
+	if err := other.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkDone(t, pool, done(t), "New")
+}
+
+// A lock that is held for longer than a statement may take.
+func TestActionOutlivesAStatementTimeout(t *testing.T) {
+	t.Parallel()
+	url := testenv.DatabaseURL(t)
+	s, pool := openURL(t, url+"&statement_timeout=50ms")
+	album(t, pool)
+	other := held(t, url)
+	done := begin(t.Context(), s, edit(1, "New", "-"))
+	waiting(t, pool)
+	first := one[time.Time](t, pool, "SELECT clock_timestamp()")
+	eventually(t, func() bool { // an attempt that began after the first one's time was over
+		return one[bool](t, pool, `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name = 'killr' AND wait_event_type = 'Lock' AND xact_start > $1::timestamptz + interval '50 ms')`, first)
+	})
+	if err := other.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkDone(t, pool, done(t), "New")
+}
+
+func TestActionGivesUpAtItsDeadline(t *testing.T) {
+	t.Parallel()
+	url := testenv.DatabaseURL(t)
+	s, pool := openURL(t, url)
+	album(t, pool)
+	held(t, url)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if changes, err := edit(1, "New", "-")(ctx, s, "key"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, %v", changes, err)
+	}
+}
+
+// The connection is lost just before COMMIT reaches Postgres, or just before its answer reaches us: from here that looks the same.
+func TestActionOutlivesALostCommit(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []bool{false, true} {
+		t.Run(fmt.Sprintf("answer=%t", answer), func(t *testing.T) {
+			t.Parallel()
+			url := testenv.DatabaseURL(t)
+			pool := testenv.Pool(t, url)
+			album(t, pool)
+			between := newProxy(t, pool.Config().ConnConfig.Host, pool.Config().ConnConfig.Port)
+			s := store.New(openPool(t, strings.Replace(url, between.target, between.addr, 1)))
+			between.lose(answer)
+			got, err := edit(1, "New", "-")(t.Context(), s, "key")
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkDone(t, pool, got, "New")
+			if lost, commits := between.lost.Load(), between.commits.Load(); lost != 1 || commits != 2 {
+				t.Errorf("%d of %d commits were lost, want 1 of 2", lost, commits)
+			}
+		})
+	}
+}
+
+func TestOldKeysAreForgotten(t *testing.T) {
+	t.Parallel()
+	s, pool := open(t)
+	album(t, pool)
+	exec(t, pool, `INSERT INTO action_keys (key, request, at, scopes, versions, gone)
+		SELECT 'old' || n, decode(repeat('00', 32), 'hex'), now() - interval '1 hour' - n * interval '1 s', '{photo.1}', '{1}', '{f}' FROM generate_series(1, 1001) AS n`)
+	if _, err := edit(1, "New", "-")(t.Context(), s, "young"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct {
+		n    int
+		left string
+	}{{1000, "old1 young"}, {1, "young"}, {0, "young"}} {
+		n, err := s.ForgetKeys(t.Context(), time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := one[string](t, pool, "SELECT string_agg(key, ' ' ORDER BY key) FROM action_keys"); n != want.n || left != want.left {
+			t.Errorf("%d forgotten, %.80s left; want %d and %s", n, left, want.n, want.left)
+		}
+	}
+	if changes, err := edit(1, "Other", "-")(t.Context(), s, "old1"); err != nil {
+		t.Errorf("a key that was forgotten: %v, %v", changes, err)
+	}
+}
