@@ -68,6 +68,7 @@ type (
 		Pictures       string        `type:"path" placeholder:"DIR" help:"Where the originals of the pictures are. Default: 'pictures' in the data directory."`
 		PageWorkers    int           `default:"0" placeholder:"N" help:"Pages a renderer makes at once; 0: two for each processor, at least 4."`
 		PictureWorkers int           `default:"0" placeholder:"N" help:"Pictures a renderer makes at once; 0: one for every two processors."`
+		ActionWorkers  int           `default:"4" placeholder:"N" help:"Changes a renderer makes at once (default ${default})."`
 		BaseURL        string        `placeholder:"URL" help:"Where visitors reach the site, for links that must be absolute (feeds, OpenGraph)."`
 		RendererStop   time.Duration `default:"15s" help:"How long a renderer that stops finishes the requests it holds."`
 	}
@@ -77,13 +78,14 @@ type (
 	}
 )
 
-// poolSize is how many connections a renderer's pool may hold: one for each page worker, one for the relay and one for what comes between.
+// poolSize is how many connections a renderer's pool may hold: one for each page worker and each action worker, one for the relay and one
+// for what comes between.
 func (f rendererFlags) poolSize() int32 {
 	workers := f.PageWorkers
 	if workers == 0 {
 		workers = max(4, 2*runtime.GOMAXPROCS(0))
 	}
-	return int32(workers + 2)
+	return int32(workers + f.ActionWorkers + 2)
 }
 
 type edgeCommand struct {
@@ -210,7 +212,7 @@ func (s *session) newRenderer(name string, at services, f rendererFlags) (*role,
 	}
 	registry := prometheus.NewRegistry()
 	r, err := renderer.New(renderer.Config{NATS: nc, Pool: pool, Pictures: images, Logger: s.log, Registry: registry, Version: version, BaseURL: f.BaseURL,
-		PageWorkers: f.PageWorkers, PictureWorkers: f.PictureWorkers, StopTimeout: f.RendererStop})
+		PageWorkers: f.PageWorkers, PictureWorkers: f.PictureWorkers, ActionWorkers: f.ActionWorkers, StopTimeout: f.RendererStop})
 	if err != nil {
 		shut()
 		return nil, err

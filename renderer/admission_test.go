@@ -69,19 +69,26 @@ func (st *site) stall(t testing.TB) (release func()) {
 // load waits until an endpoint has so many requests in flight and queued.
 func load(t testing.TB, s *Service, kind page.Kind, inFlight, queued int) {
 	t.Helper()
+	loadOf(t, s, kind.String(), inFlight, queued)
+}
+
+func loadOf(t testing.TB, s *Service, name string, inFlight, queued int) {
+	t.Helper()
 	eventually(t, 10*time.Second, func() error {
-		r := total(s, kind)
+		r := totalOf(s, name)
 		if r.InFlight != inFlight || r.Queued != queued {
-			return fmt.Errorf("%s has %d in flight and %d queued, want %d and %d", kind, r.InFlight, r.Queued, inFlight, queued)
+			return fmt.Errorf("%s has %d in flight and %d queued, want %d and %d", name, r.InFlight, r.Queued, inFlight, queued)
 		}
 		return nil
 	})
 }
 
 // total gives the report of a kind's first endpoint.
-func total(s *Service, kind page.Kind) report {
+func total(s *Service, kind page.Kind) report { return totalOf(s, kind.String()) }
+
+func totalOf(s *Service, name string) report {
 	for _, e := range s.endpoints {
-		if e.kind == kind {
+		if e.name == name {
 			return e.stats.report(time.Now())
 		}
 	}

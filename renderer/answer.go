@@ -108,7 +108,7 @@ func (s *Service) answerAlone(ctx context.Context, g []*job) {
 	s.render(ctx, g, drafts[0], time.Since(begun))
 }
 
-// begin notes that a worker took the jobs, turns away those that expired while they waited, and groups the others by page.
+// begin notes that a worker took the jobs, turns away those that expired while they waited, and groups the others by what is asked for.
 func (s *Service) begin(jobs []*job) [][]*job {
 	now := time.Now()
 	turns := make(map[*endpoint]int, 1)
@@ -127,7 +127,7 @@ func (s *Service) begin(jobs []*job) [][]*job {
 			s.fail([]*job{j}, wire.ErrExpired)
 			continue
 		}
-		at := slices.IndexFunc(groups, func(g []*job) bool { return g[0].ref == j.ref })
+		at := slices.IndexFunc(groups, func(g []*job) bool { return g[0].same(j) })
 		if at < 0 {
 			groups = append(groups, []*job{j})
 		} else {

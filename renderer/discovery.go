@@ -22,31 +22,40 @@ const (
 	pendingBytes    = 4 << 20
 )
 
-// endpoint is one subject of a page kind, with what was done for it.
+// endpoint is one subject of a page kind, or of an action, with what was done for it.
 type endpoint struct {
-	kind    page.Kind
+	name    string // among statistics and metrics
 	subject string
 	pool    *pool
+	parse   func(*job, *nats.Msg) error // fills in the job what is asked for, and its limit
 	stats   stats
 }
 
-// endpoints lists what is answered. The names, those of the page kinds, and the subjects are part of the product: they are what
-// `nats micro info renderer` shows. A listing without a key needs two subjects, one for its first page and one for the others.
-func endpoints(pages, pictures *pool) []*endpoint {
-	return []*endpoint{
-		{kind: page.KindHome, subject: "page.home", pool: pages},
-		{kind: page.KindHome, subject: "page.home.>", pool: pages},
-		{kind: page.KindUser, subject: "page.user.>", pool: pages},
-		{kind: page.KindPhoto, subject: "page.photo.>", pool: pages},
-		{kind: page.KindTag, subject: "page.tag.>", pool: pages},
-		{kind: page.KindSearch, subject: "page.search", pool: pages},
-		{kind: page.KindSearch, subject: "page.search.>", pool: pages},
-		{kind: page.KindAlbum, subject: "page.album.>", pool: pages},
-		{kind: page.KindAbout, subject: "page.about", pool: pages},
-		{kind: page.KindFeed, subject: "page.feed.>", pool: pages},
-		{kind: page.KindError, subject: "page.error.>", pool: pages},
-		{kind: page.KindImage, subject: "image.>", pool: pictures},
+// endpoints lists what is answered. The names, those of the page kinds and of actions, and the subjects are part of the product: they are
+// what `nats micro info renderer` shows. A listing without a key needs two subjects, one for its first page and one for the others.
+func endpoints(pages, pictures, changes *pool) []*endpoint {
+	var all []*endpoint
+	for _, e := range [...]struct {
+		kind    page.Kind
+		subject string
+		pool    *pool
+	}{
+		{page.KindHome, "page.home", pages},
+		{page.KindHome, "page.home.>", pages},
+		{page.KindUser, "page.user.>", pages},
+		{page.KindPhoto, "page.photo.>", pages},
+		{page.KindTag, "page.tag.>", pages},
+		{page.KindSearch, "page.search", pages},
+		{page.KindSearch, "page.search.>", pages},
+		{page.KindAlbum, "page.album.>", pages},
+		{page.KindAbout, "page.about", pages},
+		{page.KindFeed, "page.feed.>", pages},
+		{page.KindError, "page.error.>", pages},
+		{page.KindImage, "image.>", pictures},
+	} {
+		all = append(all, &endpoint{name: e.kind.String(), subject: e.subject, pool: e.pool, parse: parsePage})
 	}
+	return append(all, actionEndpoints(changes)...)
 }
 
 // join subscribes to the endpoints in the queue group.
@@ -103,10 +112,10 @@ func (s *Service) info() micro.Info {
 	info := micro.Info{
 		ServiceIdentity: s.identity(),
 		Type:            micro.InfoResponseType,
-		Description:     "turns requests into pages and pictures",
+		Description:     "turns requests into pages and pictures, and makes changes",
 	}
 	for _, e := range s.endpoints {
-		info.Endpoints = append(info.Endpoints, micro.EndpointInfo{Name: e.kind.String(), Subject: e.subject, QueueGroup: wire.QueueRenderer})
+		info.Endpoints = append(info.Endpoints, micro.EndpointInfo{Name: e.name, Subject: e.subject, QueueGroup: wire.QueueRenderer})
 	}
 	return info
 }
@@ -116,7 +125,7 @@ func (s *Service) statistics(now time.Time) micro.Stats {
 	for _, e := range s.endpoints {
 		requests, failed, lastError, processing := e.stats.totals()
 		row := &micro.EndpointStats{
-			Name:           e.kind.String(),
+			Name:           e.name,
 			Subject:        e.subject,
 			QueueGroup:     wire.QueueRenderer,
 			NumRequests:    requests,

@@ -38,8 +38,10 @@ func judge(err error) error {
 	switch {
 	case transient(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fmt.Errorf("%w: %w", wire.ErrUnavailable, err)
-	case errors.As(err, &pg) && (pg.Code == "57014" || pg.Code == "55P03" || strings.HasPrefix(pg.Code, "53")):
-		// query_canceled by a statement timeout, lock_not_available, insufficient_resources
+	case errors.As(err, &pg) && (pg.Code == "57014" || pg.Code == "55P03" || pg.Code == "25P03" || strings.HasPrefix(pg.Code, "53") ||
+		strings.HasPrefix(pg.Code, "40")):
+		// query_canceled by a statement timeout, lock_not_available, idle_in_transaction_session_timeout, insufficient_resources,
+		// transaction_rollback: a deadlock or a serialization failure
 		return fmt.Errorf("%w: %w", wire.ErrUnavailable, err)
 	}
 	return err

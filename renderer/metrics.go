@@ -6,13 +6,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"flickrkillr/schema/page"
 )
 
 // metrics are what /metrics shows. Services in one process that are given one registry share them: their numbers add up.
 type metrics struct {
-	requests     *prometheus.CounterVec   // by kind and code
+	requests     *prometheus.CounterVec   // by kind (an endpoint's name) and code
 	duration     *prometheus.HistogramVec // by kind, from arrival to reply
 	queued       *prometheus.GaugeVec     // by pool
 	batch        *prometheus.HistogramVec // by pool
@@ -30,7 +28,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	}
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "killr_renderer_requests_total", Help: "Requests answered, by kind and by code: ok, not_found (a page that says so), or that of an error.",
+			Name: "killr_renderer_requests_total", Help: "Requests answered, by kind of page or action and by code: ok, not_found (a page that says so), or that of an error.",
 		}, []string{"kind", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "killr_renderer_request_seconds", Help: "Time from a request's arrival to its reply.",
@@ -83,7 +81,7 @@ func register[C prometheus.Collector](registry *prometheus.Registry, c *C) error
 	return nil
 }
 
-func (m *metrics) observe(kind page.Kind, code string, took time.Duration) {
-	m.requests.WithLabelValues(kind.String(), code).Inc()
-	m.duration.WithLabelValues(kind.String()).Observe(took.Seconds())
+func (m *metrics) observe(kind, code string, took time.Duration) {
+	m.requests.WithLabelValues(kind, code).Inc()
+	m.duration.WithLabelValues(kind).Observe(took.Seconds())
 }

@@ -37,26 +37,32 @@ func (o *outage) length() time.Duration {
 	return 0
 }
 
-// read is draft for as long as it makes sense. A Postgres that says nothing is given up after Config.ReadTimeout. One that is away is asked
-// again (the store does it) until restartLimit has passed since that was first seen, and from then on given up almost at once. Errors wrap
-// one of schema/wire's where it says more than "internal".
+// read is draft for as long as it makes sense.
 func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, err error) {
+	err = s.patiently(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
+		drafts, err = s.draft(ctx, refs)
+		return err
+	})
+	return drafts, err
+}
+
+// patiently asks Postgres for as long as it makes sense. One that says nothing is given up after patience. One that is away is asked again
+// (the store does it) until restartLimit has passed since that was first seen, and from then on given up almost at once. Errors wrap one of
+// schema/wire's where it says more than "internal".
+func (s *Service) patiently(ctx context.Context, patience time.Duration, ask func(context.Context) error) error {
 	for {
-		patience := s.cfg.ReadTimeout
+		limit := patience
 		if s.outage.length() > restartLimit {
-			patience = restartLimit / 30
+			limit = restartLimit / 30
 		}
-		attempt, cancel := context.WithTimeout(ctx, patience)
-		err = contained(func() (err error) {
-			drafts, err = s.draft(attempt, refs)
-			return err
-		})
+		attempt, cancel := context.WithTimeout(ctx, limit)
+		err := contained(func() error { return ask(attempt) })
 		cancel()
 		s.outage.note(err)
 		away := s.outage.length()
 		again := transient(err) || away > 0 && errors.Is(err, context.DeadlineExceeded)
 		if err == nil || !again || away > restartLimit || ctx.Err() != nil {
-			return drafts, judge(err)
+			return judge(err)
 		}
 	}
 }

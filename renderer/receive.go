@@ -13,22 +13,29 @@ import (
 
 // job is a request on its way through the service. It is held by one goroutine at a time: the subscription's, the pool's, a worker's.
 type job struct {
-	ref      page.Ref
+	ref      page.Ref // what is asked for; the zero Ref for an action
+	action   *action  // what is to be changed; nil for all else
 	subject  string
 	reply    string // the subject that is waited on
 	request  string // the id that the visitor, the logs and the reply share
 	endpoint *endpoint
 	arrived  time.Time
-	deadline time.Time // when the answer is worthless, by this machine's clock
-	taken    time.Time // by a worker; zero before
+	limit    time.Duration // how long after its arrival an answer is worth waiting for, at most
+	deadline time.Time     // when the answer is worthless, by this machine's clock
+	taken    time.Time     // by a worker; zero before
 	timing   wire.Timing
 	queued   bool // given to the pool
 	answered bool
 }
 
+// same reports whether one answer does for both. It never does for actions: the same form twice may mean the same change twice.
+func (j *job) same(other *job) bool {
+	return j == other || j.action == nil && other.action == nil && j.ref == other.ref
+}
+
 // joins reports whether a worker that takes j can answer other with it: when it is the same page, or when one query reads both.
 func (j *job) joins(other *job) bool {
-	return j.ref == other.ref || batched(j.ref.Kind()) && j.ref.Kind() == other.ref.Kind()
+	return j.same(other) || batched(j.ref.Kind()) && j.ref.Kind() == other.ref.Kind()
 }
 
 // batched reports whether several pages of a kind are read by one query, see [Service.draft]. It is so for the most asked for.
@@ -51,12 +58,12 @@ func (s *Service) receive(e *endpoint, msg *nats.Msg) {
 	if j.request == "" {
 		j.request = rand.Text()[:12] // asked by hand: the reply and the log share an id all the same
 	}
-	var err error
-	if j.ref, err = page.ParseSubject(msg.Subject); err != nil {
-		s.refuse(j, fmt.Errorf("%w: %w", wire.ErrBadRequest, err))
+	err := e.parse(j, msg)
+	if err != nil {
+		s.refuse(j, err)
 		return
 	}
-	if j.deadline, err = s.deadline(j.ref, msg.Header.Get(wire.HeaderDeadline), now); err != nil {
+	if j.deadline, err = s.deadline(j.limit, msg.Header.Get(wire.HeaderDeadline), now); err != nil {
 		s.refuse(j, err)
 		return
 	}
@@ -71,10 +78,19 @@ func (s *Service) receive(e *endpoint, msg *nats.Msg) {
 	}
 }
 
-// deadline turns the header's moment, which is in cluster time, into one of this machine's clock: a page's usual time from now when there
-// is no header, and never later than that, so that no request can hold a worker longer than the design allows.
-func (s *Service) deadline(ref page.Ref, header string, now time.Time) (time.Time, error) {
-	latest := now.Add(wire.Deadline(ref))
+// parsePage reads what is asked for from a request's subject.
+func parsePage(j *job, msg *nats.Msg) (err error) {
+	if j.ref, err = page.ParseSubject(msg.Subject); err != nil {
+		return fmt.Errorf("%w: %w", wire.ErrBadRequest, err)
+	}
+	j.limit = wire.Deadline(j.ref)
+	return nil
+}
+
+// deadline turns the header's moment, which is in cluster time, into one of this machine's clock: limit from now when there is no header,
+// and never later than that, so that no request can hold a worker longer than the design allows.
+func (s *Service) deadline(limit time.Duration, header string, now time.Time) (time.Time, error) {
+	latest := now.Add(limit)
 	if header == "" {
 		return latest, nil
 	}

@@ -162,6 +162,14 @@ func (r *relay) round(ctx context.Context) (int, error) {
 	return n, err
 }
 
+// forgetKeys deletes what is remembered of actions that nobody may repeat any more: at each tick of the active relay, so that one process
+// of all does it, and so many at a time that it keeps up with 1,000 actions a second. It can wait: if it fails, changes go on.
+func (r *relay) forgetKeys(ctx context.Context) {
+	if _, err := r.store.ForgetKeys(ctx, wire.KeyAge); err != nil {
+		r.log.Warn("relay", "error", err)
+	}
+}
+
 // publish sends a batch as one message and returns once the stream has it on disk. No Nats-Msg-Id: an id of the outbox may be used again,
 // after a restore, and the stream would drop what it took for a repetition. Repetitions do no harm, since the newest version wins.
 func (r *relay) publish(ctx context.Context, changes []store.Change) error {
@@ -178,6 +186,7 @@ func (r *relay) publish(ctx context.Context, changes []store.Change) error {
 }
 
 // tick says that changes are relayed and how far behind, once a second for the active relay and, when that has fallen silent, for others.
+// Who ticks does what one of all has to do now and then.
 func (r *relay) tick(ctx context.Context) error {
 	due := tickEvery
 	if !r.active.Load() {
@@ -191,11 +200,15 @@ func (r *relay) tick(ctx context.Context) error {
 		return err
 	}
 	r.metrics.relayLag.Set(now.Lag.Seconds())
-	return r.send(ctx, &nats.Msg{
+	err = r.send(ctx, &nats.Msg{
 		Subject: wire.SubjectTick,
 		Data:    wire.Tick{Time: now.Now, Lag: now.Lag}.Encode(),
 		Header:  nats.Header{wire.HeaderWorker: {r.id}},
 	})
+	if err == nil {
+		r.forgetKeys(ctx)
+	}
+	return err
 }
 
 func (r *relay) send(ctx context.Context, msg *nats.Msg) error {

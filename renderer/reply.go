@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -34,6 +36,20 @@ func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
 	}
 }
 
+// confirm replies to an action that is done with what it changed.
+func (s *Service) confirm(j *job, changes []store.Change) {
+	all := make([]wire.Change, len(changes))
+	for i, c := range changes {
+		all[i] = wire.Change(c)
+	}
+	err := s.send(j, &nats.Msg{Subject: j.reply, Data: wire.EncodeChanges(all), Header: nats.Header{wire.HeaderTiming: {j.timing.String()}}})
+	if err != nil {
+		s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
+		return
+	}
+	s.finished(j, http.StatusOK)
+}
+
 // send publishes a reply to j. It is refused, with nats.ErrMaxPayload, before anything is sent when it is larger than the bus takes.
 func (s *Service) send(j *job, msg *nats.Msg) error {
 	msg.Header.Set(wire.HeaderWorker, s.id)
@@ -41,7 +57,7 @@ func (s *Service) send(j *job, msg *nats.Msg) error {
 	return s.nc.PublishMsg(msg)
 }
 
-// finished accounts for a request that was answered with an envelope of this status.
+// finished accounts for a request that was answered with an envelope of this status, or with an action's changes.
 func (s *Service) finished(j *job, status int) {
 	j.answered = true
 	now := time.Now()
@@ -51,7 +67,7 @@ func (s *Service) finished(j *job, status int) {
 	if status >= 400 && j.ref.Kind() != page.KindError {
 		code = wire.Code(wire.ErrNotFound)
 	}
-	s.metrics.observe(j.endpoint.kind, code, whole)
+	s.metrics.observe(j.endpoint.name, code, whole)
 	level := slog.LevelDebug
 	if whole > s.cfg.SlowAfter {
 		level = slog.LevelWarn
@@ -83,7 +99,7 @@ func (s *Service) refuse(j *job, err error) {
 
 func (s *Service) sayNo(j *job, code string, err error) {
 	j.answered = true
-	s.metrics.observe(j.endpoint.kind, code, time.Since(j.arrived))
+	s.metrics.observe(j.endpoint.name, code, time.Since(j.arrived))
 	if isPanic(err) {
 		s.metrics.panics.Inc()
 	}
@@ -94,14 +110,19 @@ func (s *Service) sayNo(j *job, code string, err error) {
 	if stack := stackOf(err); stack != "" {
 		attrs = append(attrs, slog.String("stack", stack))
 	}
-	s.log.LogAttrs(context.Background(), s.level(code), "not answered", attrs...)
+	s.log.LogAttrs(context.Background(), s.level(code, err), "not answered", attrs...)
 	if err := s.send(j, wire.ErrorMsg(j.reply, err)); err != nil {
 		s.log.Warn("send an error", "request", j.request, "subject", j.subject, "error", err)
 	}
 }
 
-// level keeps an overload from drowning the log: of busy and expired requests one a second is a warning. All are in the statistics.
-func (s *Service) level(code string) slog.Level {
+// level keeps the log for those who can do something about it. A form that was filled in wrongly is its requester's business, and so are a
+// photo that is gone and a key used twice. An overload must not drown the rest: of busy and expired requests one a second is a warning. All
+// are in the statistics.
+func (s *Service) level(code string, err error) slog.Level {
+	if _, ok := errors.AsType[*wire.InputError](err); ok || errors.Is(err, wire.ErrNotFound) || errors.Is(err, wire.ErrConflict) {
+		return slog.LevelInfo
+	}
 	if code != wire.Code(wire.ErrBusy) && code != wire.Code(wire.ErrExpired) {
 		return slog.LevelWarn
 	}

@@ -31,14 +31,16 @@ func (s *Service) Run(ctx context.Context) error {
 	if !s.waitForBus(ctx) || !s.setClock(ctx) {
 		return nil
 	}
-	s.pages.start()
-	s.images.start()
+	for _, p := range s.pools() {
+		p.start()
+	}
 	var relay sync.WaitGroup
 	err := s.open()
 	if err == nil {
 		relay.Go(func() { s.relay.run(ctx, held) })
 		s.serving.Store(true)
-		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "picture_workers", s.cfg.PictureWorkers)
+		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "picture_workers", s.cfg.PictureWorkers,
+			"action_workers", s.cfg.ActionWorkers)
 		<-ctx.Done()
 	}
 	cancel()
@@ -52,6 +54,8 @@ func (s *Service) Stop() {
 		<-s.ended
 	}
 }
+
+func (s *Service) pools() [3]*pool { return [...]*pool{s.pages, s.images, s.actions} }
 
 // waitForBus waits for the server, which says how large a message may be; false when ctx ended before.
 func (s *Service) waitForBus(ctx context.Context) bool {
@@ -119,14 +123,17 @@ func (s *Service) shut(drop context.CancelFunc, relay *sync.WaitGroup) error {
 		}
 	}
 	note("leave the queue group", s.work.drain(ctx))
-	s.pages.close()
-	s.images.close()
-	note("finish pages", waitFor(ctx, &s.pages.running))
-	note("finish pictures", waitFor(ctx, &s.images.running))
+	for _, p := range s.pools() {
+		p.close()
+	}
+	for _, p := range s.pools() {
+		note("finish "+p.name, waitFor(ctx, &p.running))
+	}
 	note("end the relay", waitFor(ctx, relay))
 	drop() // whoever is still at it is cut off now
-	s.pages.running.Wait()
-	s.images.running.Wait()
+	for _, p := range s.pools() {
+		p.running.Wait()
+	}
 	relay.Wait()
 	note("end questions", s.talk.drain(ctx))
 	s.relay.setActive(false) // it hears of no tick any more, its own last one included

@@ -28,7 +28,7 @@ import (
 // Config says what a Service works with. NATS, Pool and Pictures are needed; the zero values of the rest work.
 type Config struct {
 	NATS     *nats.Conn
-	Pool     *pgxpool.Pool // of PageWorkers + 2 connections: the relay has its own
+	Pool     *pgxpool.Pool // of PageWorkers + ActionWorkers + 2 connections: the relay has its own
 	Pictures pictures.Store
 	Assets   *templates.Assets    // nil: those embedded in the program
 	Logger   *slog.Logger         // nil: silent
@@ -38,6 +38,7 @@ type Config struct {
 
 	PageWorkers    int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
 	PictureWorkers int // pictures made at once, each holding a decoded original; 0: one for every two processors
+	ActionWorkers  int // changes made at once; 0: 4, and no more than a third of what Pool has connections for
 	QueueFactor    int // requests that wait, for each worker; 0: 8
 
 	ReadTimeout time.Duration // after which a Postgres that says nothing is given up; 0: 1.5 s
@@ -48,11 +49,12 @@ type Config struct {
 
 // Defaults of Config.
 const (
-	defaultQueueFactor = 8
-	defaultReadTimeout = 1500 * time.Millisecond
-	defaultStopTimeout = 15 * time.Second
-	defaultSlowAfter   = time.Second
-	defaultRelayPoll   = 50 * time.Millisecond
+	defaultActionWorkers = 4 // each waits for the disk most of the time
+	defaultQueueFactor   = 8
+	defaultReadTimeout   = 1500 * time.Millisecond
+	defaultStopTimeout   = 15 * time.Second
+	defaultSlowAfter     = time.Second
+	defaultRelayPoll     = 50 * time.Millisecond
 )
 
 const (
@@ -78,14 +80,15 @@ type Service struct {
 	started  time.Time
 	clock    wire.Clock
 
-	pages, images *pool
-	endpoints     []*endpoint
-	relay         *relay
-	work          subscriptions // in the queue group
-	talk          subscriptions // about the service
-	buffers       sync.Pool     // of *bytes.Buffer
-	warned        atomic.Int64  // the second of the last warning about busy or expired requests
-	outage        outage        // of Postgres
+	pages, images, actions *pool
+
+	endpoints []*endpoint
+	relay     *relay
+	work      subscriptions // in the queue group
+	talk      subscriptions // about the service
+	buffers   sync.Pool     // of *bytes.Buffer
+	warned    atomic.Int64  // the second of the last warning about busy or expired requests
+	outage    outage        // of Postgres
 
 	held    context.Context // that of the work at hand; it outlives Run's, so that stopping finishes what is held
 	serving atomic.Bool
@@ -133,7 +136,8 @@ func New(cfg Config) (*Service, error) {
 	s.pages = newPool("pages", cfg.PageWorkers, cfg.QueueFactor*cfg.PageWorkers, maxBatch, queued("pages"), s.guarded(s.answerPages))
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue), maxBatch,
 		queued("pictures"), s.guarded(s.answerImages))
-	s.endpoints = endpoints(s.pages, s.images)
+	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"), s.guarded(s.answerActions))
+	s.endpoints = endpoints(s.pages, s.images, s.actions)
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
 	}
@@ -146,7 +150,8 @@ func (c *Config) fillDefaults() {
 	}
 	processors := runtime.GOMAXPROCS(0)
 	spare := int(c.Pool.Config().MaxConns) - 2
-	c.PageWorkers = cmp.Or(c.PageWorkers, max(1, min(max(4, 2*processors), spare)))
+	c.ActionWorkers = cmp.Or(c.ActionWorkers, max(1, min(defaultActionWorkers, spare/3)))
+	c.PageWorkers = cmp.Or(c.PageWorkers, max(1, min(max(4, 2*processors), spare-c.ActionWorkers)))
 	c.PictureWorkers = cmp.Or(c.PictureWorkers, max(1, processors/2))
 	c.QueueFactor = cmp.Or(c.QueueFactor, defaultQueueFactor)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, defaultReadTimeout)
@@ -167,6 +172,7 @@ func (c *Config) metadata() map[string]string {
 		"pid":             strconv.Itoa(os.Getpid()),
 		"page_workers":    strconv.Itoa(c.PageWorkers),
 		"picture_workers": strconv.Itoa(c.PictureWorkers),
+		"action_workers":  strconv.Itoa(c.ActionWorkers),
 	}
 }
 

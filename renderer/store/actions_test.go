@@ -42,11 +42,15 @@ func edit(id int64, title, description string) action {
 	if description != "-" {
 		e.Description = &description
 	}
-	return func(ctx context.Context, s *store.Store, key string) ([]store.Change, error) { return s.EditPhoto(ctx, key, id, e) }
+	return func(ctx context.Context, s *store.Store, key string) ([]store.Change, error) {
+		return s.EditPhoto(ctx, key, id, e)
+	}
 }
 
 func remove(id int64) action {
-	return func(ctx context.Context, s *store.Store, key string) ([]store.Change, error) { return s.DeletePhoto(ctx, key, id) }
+	return func(ctx context.Context, s *store.Store, key string) ([]store.Change, error) {
+		return s.DeletePhoto(ctx, key, id)
+	}
 }
 
 func privacy(id int64, private bool) action {
@@ -224,7 +228,9 @@ func TestActionsLockInOrder(t *testing.T) {
 		t.Errorf("ansel's photos are miscounted by %d", n)
 	}
 	own.Close() // a connection counts when it idles for a second, or ends
-	eventually(t, func() bool { return one[int](t, pool, "SELECT count(*)::integer FROM pg_stat_activity WHERE application_name = 'killr' AND datname = current_database()") == 0 })
+	eventually(t, func() bool {
+		return one[int](t, pool, "SELECT count(*)::integer FROM pg_stat_activity WHERE application_name = 'killr' AND datname = current_database()") == 0
+	})
 	if n := one[int](t, pool, "SELECT deadlocks::integer FROM pg_stat_database WHERE datname = current_database()"); n != 0 {
 		t.Errorf("%d deadlocks", n)
 	}

@@ -1,0 +1,150 @@
+package renderer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/wire"
+)
+
+// actionPatience is how long Postgres is given for an action: longer than a restart takes, and than two statements that wait for a lock
+// until their time is over. Who is told that it was in vain asks again with the same key, perhaps another renderer.
+const actionPatience = 5 * time.Second
+
+// action is a request to change something.
+type action struct {
+	key    string
+	change change
+}
+
+// change makes a change once for its key and returns the scopes that it changed. It knows how to, from a form that has been checked.
+type change func(ctx context.Context, rows *store.Store, key string) ([]store.Change, error)
+
+// actions lists the actions, and how each reads its form.
+var actions = [...]struct {
+	name  string
+	parse func(name string, data []byte) (change, error)
+}{
+	{wire.ActionPhotoEdit, parsePhotoEdit},
+	{wire.ActionPhotoDelete, parsePhotoDelete},
+	{wire.ActionPhotoPrivacy, parsePhotoPrivacy},
+}
+
+// actionEndpoints lists the subjects of actions. A dot cannot stand in an endpoint's name: "photo.edit" is "photo-edit" there.
+func actionEndpoints(workers *pool) []*endpoint {
+	var all []*endpoint
+	for _, a := range actions {
+		all = append(all, &endpoint{
+			name: strings.ReplaceAll(a.name, ".", "-"), subject: wire.ActionSubject(a.name), pool: workers,
+			parse: func(j *job, m *nats.Msg) error {
+				key, err := keyOf(m)
+				if err != nil {
+					return err
+				}
+				change, err := a.parse(a.name, m.Data)
+				if err != nil {
+					return err
+				}
+				j.action, j.limit = &action{key, change}, wire.ActionDeadline
+				return nil
+			},
+		})
+	}
+	return all
+}
+
+func parsePhotoEdit(name string, data []byte) (change, error) {
+	f, err := parseForm(name, data, "id", "title", "description")
+	if err != nil {
+		return nil, err
+	}
+	id, err := f.id()
+	if err != nil {
+		return nil, err
+	}
+	var edit store.Edit
+	if edit.Title, err = f.line("title", maxTitle); err != nil {
+		return nil, err
+	}
+	if edit.Description, err = f.prose("description", maxDescription); err != nil {
+		return nil, err
+	}
+	if edit == (store.Edit{}) {
+		return nil, wrong(formField, "changes nothing: give a title, a description or both")
+	}
+	return func(ctx context.Context, rows *store.Store, key string) ([]store.Change, error) {
+		return rows.EditPhoto(ctx, key, id, edit)
+	}, nil
+}
+
+func parsePhotoDelete(name string, data []byte) (change, error) {
+	f, err := parseForm(name, data, "id")
+	if err != nil {
+		return nil, err
+	}
+	id, err := f.id()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, rows *store.Store, key string) ([]store.Change, error) {
+		return rows.DeletePhoto(ctx, key, id)
+	}, nil
+}
+
+func parsePhotoPrivacy(name string, data []byte) (change, error) {
+	f, err := parseForm(name, data, "id", "private")
+	if err != nil {
+		return nil, err
+	}
+	id, err := f.id()
+	if err != nil {
+		return nil, err
+	}
+	private, err := f.flag("private")
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, rows *store.Store, key string) ([]store.Change, error) {
+		return rows.SetPhotoPrivate(ctx, key, id, private)
+	}, nil
+}
+
+// answerActions is a turn of an action worker. It works one action at a time, since no two are the same request.
+func (s *Service) answerActions(jobs []*job) {
+	for _, g := range s.begin(jobs) {
+		s.answerAction(g[0])
+	}
+}
+
+// answerAction makes the change, and says so once it is committed. If the reply is lost all the same, the requester asks again and finds
+// what was done under the key.
+func (s *Service) answerAction(j *job) {
+	ctx, cancel := s.context([][]*job{{j}})
+	defer cancel()
+	begun := time.Now()
+	var changes []store.Change
+	err := s.patiently(ctx, actionPatience, func(ctx context.Context) (err error) {
+		changes, err = j.action.change(ctx, s.store, j.action.key)
+		return err
+	})
+	j.timing.SQL = time.Since(begun)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		s.fail([]*job{j}, fmt.Errorf("%w: %w", wire.ErrNotFound, err))
+		return
+	case errors.Is(err, store.ErrConflict):
+		s.fail([]*job{j}, fmt.Errorf("%w: %w", wire.ErrConflict, err))
+		return
+	case err != nil:
+		s.fail([]*job{j}, err)
+		return
+	}
+	s.relay.wake()
+	s.confirm(j, changes)
+}
