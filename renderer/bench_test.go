@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/nats-io/nats.go"
 
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/store"
@@ -116,4 +117,55 @@ func cpu(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkPhotoEdit edits photos of many owners over the bus, so many at once. The test cluster does not wait for its disk: what a disk
+// takes comes on top.
+func BenchmarkPhotoEdit(b *testing.B) {
+	for _, askers := range []int{1, 16} {
+		b.Run(fmt.Sprintf("askers=%d", askers), func(b *testing.B) { benchmarkPhotoEdit(b, askers) })
+	}
+}
+
+func benchmarkPhotoEdit(b *testing.B, askers int) {
+	url := testenv.DatabaseURL(b)
+	served, err := store.OpenPool(b.Context(), url, 10)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(served.Close)
+	st := newSiteOn(b, testenv.NATS(b), testenv.Pool(b, url))
+	if _, err := st.pool.Exec(b.Context(), `
+		INSERT INTO users (id, name, display_name) SELECT 1000 + n, 'bench-' || n, 'Bench ' || n FROM generate_series(0, 99) AS n;
+		INSERT INTO photos (id, user_id, image_id, width, height, color)
+			SELECT 1000 + n, 1000 + n % 100, image_id, width, height, color FROM photos, generate_series(0, 999) AS n WHERE photos.id = 1`); err != nil {
+		b.Fatal(err)
+	}
+	s := st.start(b, func(c *Config) { c.Pool, c.Logger, c.ActionWorkers = served, slog.New(slog.DiscardHandler), 4 })
+	st.quiet(b)
+	var next atomic.Int64
+	before := cpu(b)
+	b.ResetTimer()
+	var asking sync.WaitGroup
+	for range askers {
+		asking.Go(func() {
+			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+				form := fmt.Sprintf("id=%d&title=Title+%d", 1000+n%1000, n)
+				reply, err := st.nc.RequestMsg(&nats.Msg{Subject: "action.photo.edit", Header: key(int(n)), Data: []byte(form)}, 20*time.Second)
+				if err == nil {
+					err = wire.ErrorOf(reply)
+				}
+				if err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	asking.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-us/op")
+	r := totalOf(s, "photo-edit")
+	b.ReportMetric(r.P50, "p50-ms")
+	b.ReportMetric(r.P99, "p99-ms")
 }

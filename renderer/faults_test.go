@@ -42,7 +42,8 @@ func TestOneBadRowHurtsNobodyElse(t *testing.T) {
 func ownPostgres(t *testing.T) (*site, *stack.Postgres) {
 	t.Helper()
 	server := testenv.Postgres(t)
-	pool, err := store.OpenPool(t.Context(), server.URL(), 8)
+	// A throwaway cluster does not wait for its log, and would lose what was confirmed just before it is killed.
+	pool, err := store.OpenPool(t.Context(), server.URL()+"&synchronous_commit=on", 8)
 	if err != nil {
 		t.Fatal(err)
 	}
