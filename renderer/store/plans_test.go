@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -25,6 +26,8 @@ func TestPlans(t *testing.T) {
 	exec(t, pool,
 		"INSERT INTO tombstones SELECT 'photo.' || g, g FROM generate_series(100001, 120000) g",
 		"INSERT INTO outbox (scope, version, gone) SELECT 'user.u' || g, g, false FROM generate_series(1, 5000) g",
+		`INSERT INTO action_keys (key, request, scopes, versions, gone)
+			SELECT g, decode(repeat('00', 32), 'hex'), '{photo.1}', '{1}', '{f}' FROM generate_series(1, 20000) g`,
 		"VACUUM ANALYZE")
 
 	traced := &statements{}
@@ -63,20 +66,29 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 	search := func(q string) func() error {
 		return func() error { _, err := s.Search(ctx, q, 0); return err }
 	}
+	title := "Title"
+	edited := func() error { _, err := s.EditPhoto(ctx, "edit", 1, store.Edit{Title: &title}); return err }
 	return map[string][]func() error{
 		"Users": {func() error {
 			_, err := s.Users(ctx, []store.UserQuery{{Name: "u1"}, {Name: "u2", Before: 900}, {Name: "none"}})
 			return err
 		}},
-		"Feed":      {func() error { _, err := s.Feed(ctx, "u1"); return err }},
-		"Photo":     {func() error { _, err := s.Photo(ctx, 1); return err }},
-		"Home":      {func() error { _, err := s.Home(ctx, 0, 0); return err }},
-		"Tag":       {func() error { _, err := s.Tag(ctx, "x", 0, 0); return err }},
-		"Album":     {func() error { _, err := s.Album(ctx, 1, 0, 0); return err }},
-		"Search":    {search("sunset"), search("xylograp")},
-		"RelayOnce": {func() error { _, _, err := s.RelayOnce(ctx, func([]store.Change) error { return nil }); return err }},
-		"Tick":      {func() error { _, err := s.Tick(ctx); return err }},
-		"Now":       {func() error { _, err := s.Now(ctx); return err }},
+		"Feed":        {func() error { _, err := s.Feed(ctx, "u1"); return err }},
+		"Photo":       {func() error { _, err := s.Photo(ctx, 1); return err }},
+		"Home":        {func() error { _, err := s.Home(ctx, 0, 0); return err }},
+		"Tag":         {func() error { _, err := s.Tag(ctx, "x", 0, 0); return err }},
+		"Album":       {func() error { _, err := s.Album(ctx, 1, 0, 0); return err }},
+		"Search":      {search("sunset"), search("xylograp")},
+		"RelayOnce":   {func() error { _, _, err := s.RelayOnce(ctx, func([]store.Change) error { return nil }); return err }},
+		"Tick":        {func() error { _, err := s.Tick(ctx); return err }},
+		"EditPhoto":   {edited, edited}, // and asked for again
+		"DeletePhoto": {func() error { _, err := s.DeletePhoto(ctx, "delete", 2); return err }},
+		"SetPhotoPrivate": {
+			func() error { _, err := s.SetPhotoPrivate(ctx, "hide", 3, true); return err },
+			func() error { _, err := s.SetPhotoPrivate(ctx, "show", 3, false); return err },
+		},
+		"ForgetKeys": {func() error { _, err := s.ForgetKeys(ctx, time.Hour); return err }},
+		"Now":        {func() error { _, err := s.Now(ctx); return err }},
 	}
 }
 
