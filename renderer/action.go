@@ -2,8 +2,6 @@ package renderer
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -26,20 +24,17 @@ type action struct {
 // change makes a change once for its key and returns the scopes that it changed. It knows how to, from a form that has been checked.
 type change func(ctx context.Context, rows *store.Store, key string) ([]store.Change, error)
 
-// actions lists the actions, and how each reads its form.
-var actions = [...]struct {
-	name  string
-	parse func(name string, data []byte) (change, error)
-}{
-	{wire.ActionPhotoEdit, parsePhotoEdit},
-	{wire.ActionPhotoDelete, parsePhotoDelete},
-	{wire.ActionPhotoPrivacy, parsePhotoPrivacy},
-}
-
-// actionEndpoints lists the subjects of actions. A dot cannot stand in an endpoint's name: "photo.edit" is "photo-edit" there.
+// actionEndpoints lists the actions, and how each reads its form. A dot cannot stand in an endpoint's name: "photo.edit" is "photo-edit".
 func actionEndpoints(workers *pool) []*endpoint {
 	var all []*endpoint
-	for _, a := range actions {
+	for _, a := range [...]struct {
+		name  string
+		parse func(name string, data []byte) (change, error)
+	}{
+		{wire.ActionPhotoEdit, parsePhotoEdit},
+		{wire.ActionPhotoDelete, parsePhotoDelete},
+		{wire.ActionPhotoPrivacy, parsePhotoPrivacy},
+	} {
 		all = append(all, &endpoint{
 			name: strings.ReplaceAll(a.name, ".", "-"), subject: wire.ActionSubject(a.name), pool: workers,
 			parse: func(j *job, m *nats.Msg) error {
@@ -134,14 +129,7 @@ func (s *Service) answerAction(j *job) {
 		return err
 	})
 	j.timing.SQL = time.Since(begun)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		s.fail([]*job{j}, fmt.Errorf("%w: %w", wire.ErrNotFound, err))
-		return
-	case errors.Is(err, store.ErrConflict):
-		s.fail([]*job{j}, fmt.Errorf("%w: %w", wire.ErrConflict, err))
-		return
-	case err != nil:
+	if err != nil {
 		s.fail([]*job{j}, err)
 		return
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/wire"
 )
 
@@ -36,6 +37,10 @@ func transient(err error) bool {
 func judge(err error) error {
 	var pg *pgconn.PgError
 	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%w: %w", wire.ErrNotFound, err)
+	case errors.Is(err, store.ErrConflict):
+		return fmt.Errorf("%w: %w", wire.ErrConflict, err)
 	case transient(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fmt.Errorf("%w: %w", wire.ErrUnavailable, err)
 	case errors.As(err, &pg) && (pg.Code == "57014" || pg.Code == "55P03" || pg.Code == "25P03" || strings.HasPrefix(pg.Code, "53") ||

@@ -2,6 +2,7 @@ package renderer
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -37,7 +38,8 @@ func parseForm(action string, data []byte, known ...string) (form, error) {
 		return nil, wrong(formField, "cannot be read: encode it as application/x-www-form-urlencoded")
 	}
 	f := make(form, len(values))
-	for name, all := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) { // of two mistakes it is always the same that is told
+		all := values[name]
 		switch {
 		case !slices.Contains(known, name):
 			return nil, wrong(strayName(name), "is no field of %s: leave it out, it takes %s", action, strings.Join(known, ", "))

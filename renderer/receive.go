@@ -28,7 +28,7 @@ type job struct {
 	answered bool
 }
 
-// same reports whether one answer does for both. It never does for actions: the same form twice may mean the same change twice.
+// same reports whether one answer does for both. It never does for actions: each has a key of its own.
 func (j *job) same(other *job) bool {
 	return j == other || j.action == nil && other.action == nil && j.ref == other.ref
 }

@@ -9,13 +9,22 @@ import (
 	"testing"
 )
 
+// What a proxy may do to a COMMIT.
+type loss int
+
+const (
+	loseCommit loss = iota // the connection ends before Postgres hears of it
+	loseAnswer             // the connection ends before the answer arrives
+	freeze                 // Postgres waits for it in vain, as if this process were frozen
+)
+
 // proxy stands between a pool and Postgres, and loses a connection at the worst moment.
 type proxy struct {
 	addr, target string
 	listener     net.Listener
-	answers      bool         // lose the answer, not the COMMIT itself
-	losing       atomic.Bool  // at the next COMMIT
-	lost         atomic.Int32 // connections
+	how          loss
+	losing       atomic.Bool  // the next COMMIT
+	lost         atomic.Int32 // COMMITs
 	commits      atomic.Int32 // that came by
 	running      sync.WaitGroup
 
@@ -43,9 +52,9 @@ func newProxy(t testing.TB, host string, port uint16) *proxy {
 	return p
 }
 
-// lose makes the proxy cut the next connection that commits, once: before Postgres hears of it, or before its answer arrives.
-func (p *proxy) lose(answer bool) {
-	p.answers = answer
+// lose makes the proxy lose the next COMMIT.
+func (p *proxy) lose(how loss) {
+	p.how = how
 	p.losing.Store(true)
 }
 
@@ -65,37 +74,43 @@ func (p *proxy) accept() {
 		p.mu.Unlock()
 		var swallow atomic.Bool // what the server says next
 		p.running.Go(func() {
-			pass(client, server, func(data []byte) bool {
+			pass(client, server, func(data []byte) ([]byte, bool) {
 				if !bytes.Contains(data, []byte("commit\x00")) {
-					return true
+					return data, true
 				}
 				p.commits.Add(1)
 				if !p.losing.Swap(false) {
-					return true
+					return data, true
 				}
 				p.lost.Add(1)
-				swallow.Store(p.answers)
-				return p.answers
+				swallow.Store(p.how == loseAnswer)
+				switch p.how {
+				case freeze:
+					return nil, true
+				case loseAnswer:
+					return data, true
+				}
+				return nil, false
 			})
 		})
-		p.running.Go(func() { pass(server, client, func([]byte) bool { return !swallow.Load() }) })
+		p.running.Go(func() { pass(server, client, func(data []byte) ([]byte, bool) { return data, !swallow.Load() }) })
 	}
 }
 
-// pass hands on what is read until a connection ends or look refuses, and closes both.
-func pass(from, to net.Conn, look func([]byte) bool) {
+// pass hands on what look makes of what is read, until a connection ends or look says that it should, and closes both.
+func pass(from, to net.Conn, look func([]byte) (pass []byte, goOn bool)) {
 	defer func() { _ = from.Close(); _ = to.Close() }()
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 && look(buf[:n]) {
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
-			}
-		} else if n > 0 || err != nil {
+		if err != nil {
 			return
 		}
-		if err != nil {
+		data, goOn := look(buf[:n])
+		if !goOn {
+			return
+		}
+		if _, err := to.Write(data); err != nil {
 			return
 		}
 	}
