@@ -3,6 +3,7 @@ package renderer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -80,8 +81,9 @@ func (s *Service) answerPages(jobs []*job) {
 	}
 	begun := time.Now()
 	drafts, err := s.read(ctx, refs)
+	err = unlessAbandoned(ctx, err)
 	sql := time.Since(begun)
-	if err != nil && len(groups) > 1 && !isUnavailable(err) {
+	if err != nil && len(groups) > 1 && !isUnavailable(err) && !errors.Is(err, wire.ErrAbandoned) {
 		// One of them may be what the query breaks on: the others need not suffer for it.
 		for _, g := range groups {
 			s.answerAlone(ctx, g)
@@ -102,13 +104,13 @@ func (s *Service) answerAlone(ctx context.Context, g []*job) {
 	begun := time.Now()
 	drafts, err := s.read(ctx, []page.Ref{g[0].ref})
 	if err != nil {
-		s.fail(g, err)
+		s.fail(g, unlessAbandoned(ctx, err))
 		return
 	}
 	s.render(ctx, g, drafts[0], time.Since(begun))
 }
 
-// begin notes that a worker took the jobs, turns away those that expired while they waited, and groups the others by what is asked for.
+// begin notes that a worker took the jobs, turns away those that expired or were abandoned while they waited, and groups the others by what is asked for.
 func (s *Service) begin(jobs []*job) [][]*job {
 	now := time.Now()
 	turns := make(map[*endpoint]int, 1)
@@ -123,8 +125,12 @@ func (s *Service) begin(jobs []*job) [][]*job {
 	}
 	s.metrics.batch.WithLabelValues(jobs[0].endpoint.pool.name).Observe(float64(len(jobs)))
 	for _, j := range jobs {
-		if !j.deadline.After(now) {
+		switch {
+		case !j.deadline.After(now):
 			s.fail([]*job{j}, wire.ErrExpired)
+			continue
+		case s.abandoned.is(j):
+			s.fail([]*job{j}, wire.ErrAbandoned)
 			continue
 		}
 		at := slices.IndexFunc(groups, func(g []*job) bool { return g[0].same(j) })
@@ -137,7 +143,7 @@ func (s *Service) begin(jobs []*job) [][]*job {
 	return groups
 }
 
-// context ends when the last of the answers is worthless, or when the service gives up stopping in order.
+// context ends when the last of the answers is worthless, when nobody waits for any of them, or when the service gives up stopping in order.
 func (s *Service) context(groups [][]*job) (context.Context, context.CancelFunc) {
 	last := groups[0][0].deadline
 	for _, g := range groups {
@@ -147,7 +153,10 @@ func (s *Service) context(groups [][]*job) (context.Context, context.CancelFunc)
 			}
 		}
 	}
-	return context.WithDeadline(s.held, last)
+	ctx, abandon := context.WithCancelCause(s.held)
+	s.abandoned.begin(groups, abandon)
+	ctx, cancel := context.WithDeadline(ctx, last)
+	return ctx, func() { cancel(); abandon(nil) }
 }
 
 // render turns a draft into the reply to the requests of g, all for the same page.

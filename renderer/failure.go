@@ -52,6 +52,14 @@ func judge(err error) error {
 	return err
 }
 
+// unlessAbandoned is err, or says that the work was cut short because nobody waited for it.
+func unlessAbandoned(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), wire.ErrAbandoned) {
+		return wire.ErrAbandoned
+	}
+	return err
+}
+
 func isUnavailable(err error) bool { return errors.Is(err, wire.ErrUnavailable) }
 
 // panicError is a panic that was contained.

@@ -46,6 +46,6 @@ func (s *Service) answerImage(g []*job) {
 			ReadAt: s.clock.Now(), Body: body,
 		}, timing)
 	default:
-		s.fail(g, fmt.Errorf("make the picture: %w", judge(err)))
+		s.fail(g, unlessAbandoned(ctx, fmt.Errorf("make the picture: %w", judge(err))))
 	}
 }

@@ -26,6 +26,9 @@ type job struct {
 	timing   wire.Timing
 	queued   bool // given to the pool
 	answered bool
+
+	abandoned bool  // nobody waits any more; this and turn belong to Service.abandoned
+	turn      *turn // of the worker that took it
 }
 
 // same reports whether one answer does for both. It never does for actions: each has a key of its own.
@@ -73,6 +76,9 @@ func (s *Service) receive(e *endpoint, msg *nats.Msg) {
 	}
 	j.queued = true
 	e.stats.enqueued()
+	if j.action == nil {
+		s.abandoned.held(j)
+	}
 	if excess := e.pool.put(j); excess != nil {
 		s.refuse(excess, wire.ErrBusy)
 	}

@@ -59,7 +59,7 @@ func (s *Service) send(j *job, msg *nats.Msg) error {
 
 // finished accounts for a request that was answered with an envelope of this status, or with an action's changes.
 func (s *Service) finished(j *job, status int) {
-	j.answered = true
+	s.settle(j)
 	now := time.Now()
 	whole := now.Sub(j.arrived)
 	j.endpoint.stats.answered(now, whole, j.timing.Queue, "")
@@ -98,7 +98,7 @@ func (s *Service) refuse(j *job, err error) {
 }
 
 func (s *Service) sayNo(j *job, code string, err error) {
-	j.answered = true
+	s.settle(j)
 	s.metrics.observe(j.endpoint.name, code, time.Since(j.arrived))
 	if isPanic(err) {
 		s.metrics.panics.Inc()
@@ -116,12 +116,23 @@ func (s *Service) sayNo(j *job, code string, err error) {
 	}
 }
 
+// settle notes that a request has its answer.
+func (s *Service) settle(j *job) {
+	j.answered = true
+	if j.queued && j.action == nil {
+		s.abandoned.letGo(j)
+	}
+}
+
 // level keeps the log for those who can do something about it. A form that was filled in wrongly is its requester's business, and so are a
-// photo that is gone and a key used twice. An overload must not drown the rest: of busy and expired requests one a second is a warning. All
-// are in the statistics.
+// photo that is gone and a key used twice. An overload must not drown the rest: of busy and expired requests one a second is a warning, and
+// one that was abandoned had its visitor leave. All are in the statistics.
 func (s *Service) level(code string, err error) slog.Level {
 	if _, ok := errors.AsType[*wire.InputError](err); ok || errors.Is(err, wire.ErrNotFound) || errors.Is(err, wire.ErrConflict) {
 		return slog.LevelInfo
+	}
+	if errors.Is(err, wire.ErrAbandoned) {
+		return slog.LevelDebug
 	}
 	if code != wire.Code(wire.ErrBusy) && code != wire.Code(wire.ErrExpired) {
 		return slog.LevelWarn

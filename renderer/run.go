@@ -92,6 +92,9 @@ func (s *Service) open() error {
 	if err := s.talk.add(s.nc.Subscribe(wire.SubjectTick, s.hearTick)); err != nil {
 		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectTick, err)
 	}
+	if err := s.talk.add(s.nc.Subscribe(wire.SubjectCancels, s.abandoned.hear)); err != nil {
+		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectCancels, err)
+	}
 	for _, subscribe := range [...]func() error{s.join, s.offerAssets, s.announce, s.nc.Flush} {
 		if err := subscribe(); err != nil {
 			return fmt.Errorf("renderer: %w", err)

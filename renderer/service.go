@@ -89,6 +89,7 @@ type Service struct {
 	buffers   sync.Pool     // of *bytes.Buffer
 	warned    atomic.Int64  // the second of the last warning about busy or expired requests
 	outage    outage        // of Postgres
+	abandoned abandoned     // requests that nobody waits for
 
 	held    context.Context // that of the work at hand; it outlives Run's, so that stopping finishes what is held
 	serving atomic.Bool

@@ -16,6 +16,7 @@ import (
 var (
 	ErrBusy        = errors.New("too many requests wait already")
 	ErrExpired     = errors.New("the deadline has passed")
+	ErrAbandoned   = errors.New("nobody waits for the answer any more")
 	ErrBadRequest  = errors.New("the request cannot be understood")
 	ErrNotFound    = errors.New("there is no such thing")
 	ErrConflict    = errors.New("the key was used for another request")
@@ -32,6 +33,7 @@ var codes = [...]struct {
 }{
 	{"busy", ErrBusy, http.StatusServiceUnavailable},
 	{"expired", ErrExpired, http.StatusServiceUnavailable},
+	{"abandoned", ErrAbandoned, http.StatusServiceUnavailable},
 	{"bad_request", ErrBadRequest, http.StatusBadRequest},
 	{"not_found", ErrNotFound, http.StatusNotFound},
 	{"conflict", ErrConflict, http.StatusConflict},

@@ -33,7 +33,12 @@ const (
 )
 
 // CancelSubject is what an edge publishes to, with no data, to say that nobody waits for the answer to the request with this id any more.
-func CancelSubject(id string) string { return "cancel." + id }
+func CancelSubject(id string) string { return cancelPrefix + id }
+
+// ParseCancel is the inverse of [CancelSubject]; false for another subject.
+func ParseCancel(subject string) (id string, ok bool) { return strings.CutPrefix(subject, cancelPrefix) }
+
+const cancelPrefix = "cancel."
 
 // Headers of messages on the bus. NATS header names are case-sensitive: take them from here.
 const (
