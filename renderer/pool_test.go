@@ -118,3 +118,18 @@ func TestPoolFinishesItsQueueBeforeItEnds(t *testing.T) {
 		t.Errorf("served %d requests, want the 3 that were held", served)
 	}
 }
+
+func TestActionsAreNeverTakenTogether(t *testing.T) {
+	t.Parallel()
+	p, turns, goOn := heldPool(t, 100, 4)
+	p.put(&job{action: &action{key: "a"}, arrived: time.Now()})
+	<-turns
+	p.put(&job{action: &action{key: "b"}, arrived: time.Now()})
+	p.put(&job{action: &action{key: "b"}, arrived: time.Now()})
+	for range 2 {
+		goOn <- struct{}{}
+		if got := <-turns; len(got) != 1 {
+			t.Errorf("a turn of %d actions", len(got))
+		}
+	}
+}
