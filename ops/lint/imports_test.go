@@ -48,7 +48,7 @@ var ours = map[string][]string{
 	"edge":              {"edge", "schema/page", "schema/wire", "schema/ring", "schema/hotlist"},
 	"cachefill":         {"cachefill", "schema/page", "schema/wire", "schema/ring", "schema/hotlist"},
 	"renderer":          {"renderer", "schema/page", "schema/wire", "templates"},
-	"renderer/store":    {"schema/page", "schema/wire"},
+	"renderer/store":    {"schema/page"},
 	"renderer/pictures": {},
 	"templates":         {"schema/page"},
 	"schema/page":       {},
