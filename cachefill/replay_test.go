@@ -2,9 +2,11 @@ package cachefill
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
@@ -234,5 +236,41 @@ func TestVersionsThatAreWanted(t *testing.T) {
 	}
 	if n := f.meters.refills.TotalCount(); n != 3 {
 		t.Errorf("%d refills are timed, want 3", n)
+	}
+}
+
+// TestSentinelOutlivesWhatMemcachedDrops: items of its own size, many times what the server holds, do not push it out.
+func TestSentinelOutlivesWhatMemcachedDrops(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	small, err := stack.StartMemcached(t.Context(), stack.MemcachedConfig{MemoryMiB: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := small.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	f := s.filler(func(c *Config) { c.Memcached = []string{small.Addr()} })
+	eventually(t, "the empty server was noticed", func() bool { return f.meters.replays.Load() == 1 })
+	cache := memcache.New(small.Addr())
+	cache.Timeout = 10 * time.Second
+	defer cache.Close()
+	item, err := cache.Get(sentinelKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked, n := f.servers[small.Addr()].looks.Load(), 0
+	for ; f.servers[small.Addr()].looks.Load() < looked+3 || n < 100_000; n++ {
+		if err := cache.Set(&memcache.Item{Key: fmt.Sprintf("x%08d", n), Value: item.Value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := cache.Get("x00000000"); !errors.Is(err, memcache.ErrCacheMiss) {
+		t.Fatalf("after %d items the first is still there (%v): nothing was tested", n, err)
+	}
+	if kept, err := cache.Get(sentinelKey); err != nil || string(kept.Value) != string(item.Value) || f.meters.replays.Load() != 1 {
+		t.Errorf("after %d items: %v, %d replays", n, err, f.meters.replays.Load())
 	}
 }

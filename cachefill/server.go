@@ -14,8 +14,9 @@ import (
 )
 
 // The sentinel is an item that lies in every server for as long as that has not been emptied: flushed, restarted, or added just now. Each
-// cachefill adds it once a second. That fails when it is there, which moves it to the end of the queue of what memcached drops next, so that
-// a full server keeps it. Where it succeeds the server is empty, and whoever succeeded is the one that replays.
+// cachefill adds it once a second. That fails while it is there, and keeps it there: a test turns a server's memory over several times a
+// second, under which an item that is only read once a second gets lost and this one does not. Where adding succeeds the server was empty,
+// and whoever succeeded is the one that replays.
 const (
 	sentinelKey   = "killr.warm"
 	sentinelEvery = time.Second
@@ -28,7 +29,8 @@ type server struct {
 	client *memcache.Client
 	log    *slog.Logger
 	state  atomic.Pointer[string] // for people, and for away
-	failed int                    // looks in a row; watch alone uses it
+	looks  atomic.Int64           // for the sentinel
+	failed int                    // of those, the last ones in a row; watch alone uses it
 }
 
 // States of a server.
@@ -74,24 +76,33 @@ func (s *server) become(state *string) {
 // watch has replay called whenever the server is found empty, until ctx ends.
 func (s *server) watch(ctx context.Context, replay func(context.Context, *server) error) {
 	for ctx.Err() == nil {
-		err := s.do(func() error { return s.client.Add(s.sentinel(sentinelHold)) })
-		if err != nil && !errors.Is(err, memcache.ErrNotStored) {
+		switch won, err := s.look(); {
+		case err != nil:
 			if s.failed++; s.failed >= awayAfter {
 				s.become(&stateAway)
 			}
-		} else {
+		case won:
 			s.failed = 0
-			if err == nil {
-				s.replay(ctx, replay)
-			} else {
-				s.become(&stateWarm) // or another cachefill is at it
-			}
+			s.replay(ctx, replay)
+		default:
+			s.failed = 0
+			s.become(&stateWarm) // or another cachefill is at it
 		}
+		s.looks.Add(1)
 		select {
 		case <-ctx.Done():
 		case <-time.After(sentinelEvery):
 		}
 	}
+}
+
+// look reports whether the server is empty and it is for this cachefill to replay.
+func (s *server) look() (won bool, err error) {
+	err = s.do(func() error { return s.client.Add(sentinel()) })
+	if errors.Is(err, memcache.ErrNotStored) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // replay runs one, and keeps the sentinel alive meanwhile. After one that failed the sentinel is taken away: whoever looks next tries again.
@@ -121,6 +132,6 @@ func (s *server) replay(ctx context.Context, replay func(context.Context, *serve
 	}
 }
 
-func (s *server) sentinel(seconds int32) *memcache.Item {
-	return &memcache.Item{Key: sentinelKey, Value: fmt.Appendf(nil, "since %s", time.Now().UTC().Format(time.RFC3339)), Expiration: seconds}
+func sentinel() *memcache.Item {
+	return &memcache.Item{Key: sentinelKey, Value: fmt.Appendf(nil, "since %s", time.Now().UTC().Format(time.RFC3339)), Expiration: sentinelHold}
 }

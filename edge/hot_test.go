@@ -3,6 +3,7 @@ package edge
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -265,4 +266,26 @@ func TestChangeOfEverythingIsPaced(t *testing.T) {
 	if notes, next := h.due(f, limit, now.Add(time.Minute)); len(notes) != pages-refillBurst-refillRate || next != gatherEvery {
 		t.Errorf("%d after a minute, and a look again in %v", len(notes), next)
 	}
+}
+
+// TestStoredCopyIsRenewed: that memcached has a copy does not keep its successor from being asked for.
+func TestStoredCopyIsRenewed(t *testing.T) {
+	t.Parallel()
+	h := newHotSite(t, 1, 1)
+	e := h.edges[0]
+	old := time.Now().Add(-wire.PageAge * 4 / 5).Truncate(time.Microsecond)
+	var once sync.Once
+	h.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		r := h.standard(ref)
+		once.Do(func() { r.ReadAt = old })
+		return r
+	})
+	e.fresh.trustFrom.Store(0) // the stream is younger than the copy; this test is not about that
+	get(t, e, "/photos/ansel")
+	e.near.get(page.User("ansel")).stored.Store(true)
+	get(t, e, "/photos/ansel")
+	eventually(t, "a newer one is in memcached", func() bool {
+		r := h.stored(page.User("ansel"))
+		return r != nil && r.ReadAt.After(old)
+	})
 }
