@@ -208,6 +208,7 @@ func TestReloadingWaitsForOneRender(t *testing.T) {
 		}
 		eventually(t, "the newest request waits, and it alone", func() bool { return waiting() == 1 })
 	}
+	eventually(t, "the renderer has the request", func() bool { return s.renders.Load() > 0 })
 	if n := s.renders.Load(); n != 1 {
 		t.Errorf("%d renders for 100 reloads", n)
 	}
