@@ -1,0 +1,285 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Via is the way a write goes.
+type Via string
+
+// The ways.
+const (
+	Bus  Via = "bus"  // an action, by request on NATS
+	Psql Via = "psql" // a statement, as by hand
+)
+
+// Violation is an answer that broke a rule, with what is needed to understand it.
+type Violation struct {
+	Rule    string        `json:"rule"`
+	What    string        `json:"what"`
+	URL     string        `json:"url"`
+	Request string        `json:"request"` // its X-Request-Id, by which the logs know it
+	Status  int           `json:"status"`
+	Cache   string        `json:"x_cache"`
+	Depends string        `json:"x_depends"`
+	Begun   time.Duration `json:"begun_ns"` // after the start of the audit
+	Ended   time.Duration `json:"ended_ns"`
+	Write   string        `json:"write,omitempty"` // the one it contradicts
+}
+
+func violation(o *observation, rule string, e *event, what string) Violation {
+	v := Violation{Rule: rule, What: what, URL: o.target.path, Request: o.id, Status: o.status, Cache: o.cache, Depends: o.depends, Begun: o.begin, Ended: o.end}
+	if e != nil {
+		v.Write = e.String()
+	}
+	return v
+}
+
+func (e *event) String() string {
+	return fmt.Sprintf("%s of photo %d of %s by %s at version %d, begun %.6f, acknowledged %.6f s: now %v",
+		e.what, e.photo.id, e.photo.owner.name, e.via, e.version, e.begun.Seconds(), e.acked.Seconds(), e.state)
+}
+
+func (s state) String() string {
+	if !s.public {
+		return "not public"
+	}
+	return fmt.Sprintf("public, title %d, tags %b, albums %b", s.write, s.tags, s.albums)
+}
+
+func (v Violation) String() string {
+	s := fmt.Sprintf("%s: %s\n    %s: %d from %s, request %s, from %.6f to %.6f s\n    depends on %s",
+		v.Rule, v.What, v.URL, v.Status, v.Cache, v.Request, v.Begun.Seconds(), v.Ended.Seconds(), v.Depends)
+	if v.Write != "" {
+		s += "\n    against the write: " + v.Write
+	}
+	return s
+}
+
+// Spread is a distribution of times.
+type Spread struct {
+	N   int64         `json:"n"`
+	P50 time.Duration `json:"p50_ns"`
+	P99 time.Duration `json:"p99_ns"`
+	Max time.Duration `json:"max_ns"`
+}
+
+func (s Spread) String() string {
+	return fmt.Sprintf("p50 %.1f ms, p99 %.1f ms, max %.1f ms (of %d)", ms(s.P50), ms(s.P99), ms(s.Max), s.N)
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// Report is what an audit found.
+type Report struct {
+	Seed         uint64           `json:"seed"`
+	Edges        int              `json:"edges"`
+	Owners       int              `json:"owners"` // audited users
+	Photos       int              `json:"photos"`
+	Took         time.Duration    `json:"took_ns"`
+	Writes       map[Via]int64    `json:"writes"`
+	Unknown      int64            `json:"writes_looked_up"` // got no answer, and were looked up in Postgres
+	Observations int64            `json:"observations"`
+	Caches       map[string]int64 `json:"x_cache"`      // answers by where they came from
+	NotModified  int64            `json:"not_modified"` // 304s
+	Failed       map[string]int64 `json:"failed"`       // no page: by status, or "no answer"
+	Own          int64            `json:"own"`          // looks with the cookie of a write
+
+	Violations int64            `json:"violations"`
+	Rules      map[string]int64 `json:"violations_by_rule"`
+	First      []Violation      `json:"first_violations"` // the first of each rule, and the first 20
+
+	QuietBound time.Duration `json:"quiet_bound_ns"`
+	FaultBound time.Duration `json:"fault_bound_ns"`
+	Oldest     time.Duration `json:"oldest_ns"` // the most by which an answer not marked as stale was behind an acknowledged write
+
+	// From a write's acknowledgement to the beginning of the first answer that shows it, at every edge: the last edge counts. While nothing
+	// was broken, and while something was.
+	Fresh, FreshInTrouble map[Via]Spread `json:",omitempty"`
+	Unseen                int64          `json:"unseen"` // not shown by every edge within 10 s
+
+	Faults []Happening `json:"faults"`
+}
+
+// tally gathers the report.
+type tally struct {
+	mu        sync.Mutex
+	report    Report
+	quiet     map[Via]*hdrhistogram.Histogram
+	troubled  map[Via]*hdrhistogram.Histogram
+	onProblem func(Violation)
+}
+
+const keptViolations = 20
+
+func newTally(onProblem func(Violation)) *tally {
+	t := &tally{onProblem: onProblem, quiet: map[Via]*hdrhistogram.Histogram{}, troubled: map[Via]*hdrhistogram.Histogram{}}
+	t.report = Report{Writes: map[Via]int64{}, Caches: map[string]int64{}, Failed: map[string]int64{}, Rules: map[string]int64{},
+		Fresh: map[Via]Spread{}, FreshInTrouble: map[Via]Spread{}, QuietBound: QuietBound, FaultBound: FaultBound}
+	return t
+}
+
+func (t *tally) broke(v Violation) {
+	t.mu.Lock()
+	t.report.Violations++
+	t.report.Rules[v.Rule]++
+	keep := t.report.Rules[v.Rule] == 1 || len(t.report.First) < keptViolations
+	if keep {
+		t.report.First = append(t.report.First, v)
+	}
+	t.mu.Unlock()
+	if keep && t.onProblem != nil {
+		t.onProblem(v)
+	}
+}
+
+func (t *tally) late(d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.Oldest = max(t.report.Oldest, d)
+}
+
+func (t *tally) wrote(via Via, lookedUp bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.Writes[via]++
+	if lookedUp {
+		t.report.Unknown++
+	}
+}
+
+func (t *tally) observed(o *observation) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := &t.report
+	r.Observations++
+	r.Caches[o.cache]++
+	if o.same {
+		r.NotModified++
+	}
+	if o.own != nil {
+		r.Own++
+	}
+}
+
+func (t *tally) failed(why string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.Failed[why]++
+}
+
+// arrived notes how long a write took to show at every edge.
+func (t *tally) arrived(via Via, took time.Duration, troubled bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := t.quiet
+	if troubled {
+		at = t.troubled
+	}
+	if at[via] == nil {
+		at[via] = hdrhistogram.New(1, time.Minute.Microseconds(), 3)
+	}
+	_ = at[via].RecordValue(min(max(1, took.Microseconds()), time.Minute.Microseconds())) // within its bounds
+}
+
+func (t *tally) unseen() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.Unseen++
+}
+
+// counts gives writes, observations and violations so far.
+func (t *tally) counts() (writes, observations, violations int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, n := range t.report.Writes {
+		writes += n
+	}
+	return writes, t.report.Observations, t.report.Violations
+}
+
+// sum finishes the report.
+func (t *tally) sum() *Report {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for via, h := range t.quiet {
+		t.report.Fresh[via] = spread(h)
+	}
+	for via, h := range t.troubled {
+		t.report.FreshInTrouble[via] = spread(h)
+	}
+	return &t.report
+}
+
+func spread(h *hdrhistogram.Histogram) Spread {
+	at := func(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
+	return Spread{N: h.TotalCount(), P50: at(h.ValueAtQuantile(50)), P99: at(h.ValueAtQuantile(99)), Max: at(h.Max())}
+}
+
+// Write prints the report for a person.
+func (r *Report) Write(w io.Writer) error {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-16s "+format+"\n", append([]any{name}, args...)...)
+	}
+	line("audited", "%d users with %d photos, through %d edges, for %.1f s, seed %d", r.Owners, r.Photos, r.Edges, r.Took.Seconds(), r.Seed)
+	line("writes", "%d by bus, %d by psql; %d had no answer and were looked up", r.Writes[Bus], r.Writes[Psql], r.Unknown)
+	line("observations", "%d: %s; %d of them 304, %d with the cookie of a write", r.Observations, list(r.Caches), r.NotModified, r.Own)
+	if len(r.Failed) > 0 {
+		line("no page", "%s", list(r.Failed))
+	}
+	for _, via := range slices.Sorted(maps.Keys(r.Fresh)) {
+		line("commit to fresh", "by %s, to every edge: %v", via, r.Fresh[via])
+	}
+	for _, via := range slices.Sorted(maps.Keys(r.FreshInTrouble)) {
+		line("", "by %s, with something broken: %v", via, r.FreshInTrouble[via])
+	}
+	if r.Unseen > 0 {
+		line("", "%d writes were not seen at every edge within 10 s", r.Unseen)
+	}
+	line("oldest look", "%.1f ms behind an acknowledged write; the bound is %v, and %v while something is broken", ms(r.Oldest), r.QuietBound, r.FaultBound)
+	faults := map[string]int64{}
+	for _, f := range r.Faults {
+		faults[f.Name]++
+		if f.Err != "" {
+			line("fault", "%s failed: %s", f.Name, f.Err)
+		}
+	}
+	if len(faults) > 0 {
+		line("faults", "%s", list(faults))
+	}
+	if r.Violations == 0 {
+		line("violations", "0")
+	} else {
+		line("violations", "%d: %s", r.Violations, list(r.Rules))
+		for _, v := range r.First {
+			fmt.Fprintf(&b, "  %v\n", v)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// WriteJSON prints the report for a program.
+func (r *Report) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+func list(counts map[string]int64) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", k, counts[k]))
+	}
+	return strings.Join(parts, ", ")
+}

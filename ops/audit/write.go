@@ -1,0 +1,115 @@
+package audit
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nuid"
+)
+
+// decision is what the seed says about the n-th write. What comes of it depends on how the photo then is: one that is gone is posted again.
+type decision struct {
+	owner *owner
+	photo int // index among the owner's
+	what  uint32
+	bit   int // which tag or album
+	bus   bool
+}
+
+// decide draws the n-th decision, the same one for the same seed whoever works it.
+func (a *audit) decide(n int64) decision {
+	draw := rand.New(rand.NewPCG(a.cfg.Seed, uint64(n)<<8|drawWrite))
+	o := a.world.owners[a.popular(draw)]
+	return decision{owner: o, photo: draw.IntN(len(o.photos)), what: draw.Uint32N(100), bit: draw.IntN(tagCount * maxAlbums), bus: draw.Float64() < a.cfg.BusShare}
+}
+
+// What a seed is used for, so that no two draws are the same ones.
+const (
+	drawWrite = iota
+	drawVisitor
+	drawFault
+	drawProbe
+)
+
+// change is a decision about a photo as it is: what it is called, and what comes of it.
+type change struct {
+	what   string
+	photo  *photo
+	next   state
+	exists bool
+	bit    int // the tag or album that changes
+	bus    bool
+	key    string
+}
+
+// plan makes a change of a decision about a photo that this writer holds.
+func (d *decision) plan(p *photo) change {
+	c := change{photo: p, next: p.now, exists: true, bus: d.bus, key: nuid.Next()}
+	switch {
+	case !p.exists:
+		c.what, c.next = "posting", state{public: true, write: p.number + 1}
+	case !p.now.public:
+		c.what, c.next.public = "publishing", true
+	case d.what < 50:
+		c.what, c.next.write = "titling", p.number+1
+	case d.what < 62:
+		c.what, c.next.public = "hiding", false
+	case d.what < 68:
+		c.what, c.next, c.exists = "deleting", state{}, false
+	case d.what < 84:
+		c.what, c.bit = "filing", d.bit%len(p.owner.albums)
+		c.next.albums ^= 1 << c.bit
+	default:
+		c.what, c.bit = "tagging", d.bit%tagCount
+		c.next.tags ^= 1 << c.bit
+	}
+	return c
+}
+
+// outcome is what became of a write.
+type outcome struct {
+	version, scope int64
+	after          int64
+	none           bool // it was not done
+}
+
+// write carries out one decision and records what became of it. It comes back only when that is known, or when it will never be, with an
+// error: then the audit must end.
+func (a *audit) write(ctx context.Context, d decision) error {
+	p := d.owner.photos[d.photo]
+	p.busy.Lock()
+	defer p.busy.Unlock()
+	c := d.plan(p)
+	before := d.owner.newest()
+	begun := d.owner.begin(a.now)
+	via, do := Psql, a.byPsql
+	if c.bus && c.action() != "" {
+		via, do = Bus, a.byBus
+	}
+	done, err := do(ctx, &c)
+	lookedUp := err != nil
+	if err != nil {
+		a.log.Debug("write: no answer", "what", c.what, "photo", p.id, "via", string(via), "err", err)
+		if done, err = a.lookUp(&c, before); err != nil {
+			d.owner.settle(begun, nil)
+			return err
+		}
+	}
+	a.tally.wrote(via, lookedUp)
+	if done.none {
+		d.owner.settle(begun, nil)
+		return nil
+	}
+	e := &event{photo: p, state: c.next, via: via, what: c.what, version: done.version, after: done.after, begun: *begun, acked: a.now()}
+	if c.next.public != p.now.public {
+		e.scope = done.scope
+	}
+	p.now, p.exists, p.number = c.next, c.exists, max(p.number, c.next.write)
+	d.owner.settle(begun, e)
+	a.follow(e, !lookedUp)
+	return nil
+}
+
+// patience is how long a write's outcome is asked for.
+const patience = time.Minute
