@@ -9,6 +9,7 @@
 //	roles.go    one role, in this process
 //	spawn.go    one role, as a process of its own
 //	warm.go     fill memcached by hand
+//	audit.go    an audit, of a running site or of one of its own (auditsite.go)
 //	database.go migrate and seed; progress.go shows how far it is
 //	group.go    things that run side by side and stop together
 //	log.go      logs for people and for machines
@@ -47,6 +48,7 @@ type commands struct {
 	Warm      warmCommand      `cmd:"" help:"Have memcached filled with what is in demand, by the lists that the edges keep."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version's schema."`
 	Seed      seedCommand      `cmd:"" help:"Fill an empty database with the demonstration data."`
+	Audit     auditCommand     `cmd:"" help:"Prove the caches: change photos, look at them through every edge, break things, and compare with the database."`
 	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing when all is there."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -309,32 +310,27 @@ func TestUnknownOutcome(t *testing.T) {
 // An answer is judged once the writes that were begun before it ended have their outcomes, however late they come.
 func TestWaitsForOutcomes(t *testing.T) {
 	t.Parallel()
-	s := tell(t)
-	begun := s.owner.begin(func() moment { return 10 * second })
-	done := make(chan struct{})
-	go func() {
-		s.verdict("", s.answer(userPage, 10*second+milli, 105, "9.0 8.1 7.0"))
-		close(done)
-	}()
-	s.verdictEarly()
-	p := s.judge.photos[8]
-	s.owner.settle(begun, &event{photo: p, state: state{public: true, write: 1, albums: 1}, version: 105, after: 104, begun: 10 * second, acked: 12 * second})
-	<-done
-	// One that begins later is not waited for.
-	s.owner.begin(func() moment { return 20 * second })
-	s.verdict("", s.answer(userPage, 15*second, 105, "9.0 8.1 7.0"))
-}
-
-// verdictEarly judges an answer that ended before the open write began, which therefore does not wait.
-func (s *story) verdictEarly() {
-	early := *s
-	o := s.answer(userPage, 9*second, 100, "9.0 8.0 7.0")
-	j := *s.judge
-	j.broken = func(v Violation) { early.found = append(early.found, v) }
-	j.judge(o)
-	if len(early.found) != 0 {
-		s.t.Error(early.found)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := tell(t)
+		begun := s.owner.begin(func() moment { return 10 * second })
+		s.verdict("", s.answer(userPage, 9*second, 100, "9.0 8.0 7.0")) // it ended before, so it does not wait
+		judged := false
+		go func() {
+			s.verdict("", s.answer(userPage, 10*second+milli, 105, "9.0 8.1 7.0"))
+			judged = true
+		}()
+		synctest.Wait()
+		if judged {
+			t.Error("judged while a write had no outcome")
+		}
+		e := &event{photo: s.judge.photos[8], version: 105, after: 104, begun: 10 * second, acked: 12 * second}
+		e.state = state{public: true, write: 1, albums: 1}
+		s.owner.settle(begun, e)
+		synctest.Wait()
+		if !judged {
+			t.Error("not judged when the write has its outcome")
+		}
+	})
 }
 
 func TestForget(t *testing.T) {

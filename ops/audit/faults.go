@@ -1,0 +1,79 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"flickrkillr/schema/wire"
+)
+
+// Faults that need nothing of the site but its services' addresses.
+
+// FlushMemcached has a memcached forget everything.
+func FlushMemcached(ctx context.Context, addr string) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("flush memcached: %w", err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return fmt.Errorf("flush memcached: %w", err)
+	}
+	if _, err := conn.Write([]byte("flush_all\r\n")); err != nil {
+		return fmt.Errorf("flush memcached: %w", err)
+	}
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || strings.TrimSpace(line) != "OK" {
+		return errors.Join(fmt.Errorf("flush memcached: it says %q", line), err)
+	}
+	return nil
+}
+
+// relayLock is the advisory lock that the one active relay holds for a round: "killr".
+const relayLock = 0x6b696c6c72
+
+// HoldRelay keeps every relay from working for some time, by the lock that they agree on: changes are committed, and told to nobody.
+func HoldRelay(ctx context.Context, url string, d time.Duration) (err error) {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return fmt.Errorf("hold the relay: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }() // which lets go of the lock
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", relayLock); err != nil {
+		return fmt.Errorf("hold the relay: %w", err)
+	}
+	sleep(ctx, d)
+	return nil
+}
+
+// WipeChanges deletes the stream of changes and makes it anew at once, as a careless operator might: whoever follows it sees no error.
+func WipeChanges(ctx context.Context, url string) error {
+	nc, err := nats.Connect(url)
+	if err != nil {
+		return fmt.Errorf("wipe the stream: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("wipe the stream: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := js.DeleteStream(ctx, wire.StreamChanges); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("wipe the stream: %w", err)
+	}
+	_, err = js.CreateStream(ctx, wire.ChangesConfig())
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // a relay was quicker
+		return fmt.Errorf("wipe the stream: %w", err)
+	}
+	return nil
+}
