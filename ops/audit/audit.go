@@ -34,7 +34,8 @@ type Config struct {
 	Rate      float64 // writes a second; 0: as many as there can be
 	BusShare  float64 // of the writes that have an action, from 0 to 1
 
-	// The audit ends when both numbers are reached, or after the duration, whichever is first; without any of them, with its context.
+	// The audit ends when both numbers are reached and each fault has been, or after the duration, whichever is first; without any of
+	// them, with its context.
 	Writes, Observations int64
 	Duration             time.Duration
 	StopAtViolation      bool
@@ -89,9 +90,9 @@ type audit struct {
 	tally      *tally
 	trouble    *trouble
 	queue      chan *observation
-	timed      chan *event
+	watches    chan *stopwatch // that are free
 	owned      chan *event
-	watched    []atomic.Bool // by owner: a write of theirs is being timed
+	watched    []atomic.Int32 // by owner: how many of their writes are being timed
 	decided    atomic.Int64
 }
 
@@ -106,7 +107,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, errors.New("audit: at least one edge and the database are needed")
 	}
 	a := &audit{cfg: cfg, log: cfg.Logger, start: time.Now(), tally: newTally(cfg.OnProblem), queue: make(chan *observation, queued),
-		timed: make(chan *event), owned: make(chan *event)}
+		watches: make(chan *stopwatch, stopwatches), owned: make(chan *event)}
 	a.trouble = &trouble{now: a.now}
 	// No compression: what is compared are bodies, not encodings.
 	transport := &http.Transport{MaxIdleConnsPerHost: 2*cfg.Observers + 32, DisableCompression: true}
@@ -117,12 +118,18 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	a.popularity = popularity(len(a.world.owners))
-	a.watched = make([]atomic.Bool, len(a.world.owners))
+	a.watched = make([]atomic.Int32, len(a.world.owners))
 	if err := a.readKey(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.tellsVersions(ctx); err != nil {
 		return nil, err
+	}
+	if err := a.takesActions(ctx); err != nil {
+		return nil, err
+	}
+	for range stopwatches {
+		a.watches <- a.newStopwatch()
 	}
 	began := a.now()
 	err = a.run(ctx)
@@ -189,9 +196,6 @@ func (a *audit) run(ctx context.Context) error {
 	for n := range a.cfg.Observers {
 		others.Go(func() { a.observe(ctx, n) })
 	}
-	for range 2 {
-		others.Go(func() { a.clock(ctx) })
-	}
 	others.Go(func() { a.writers(ctx) })
 	if len(a.cfg.Faults) > 0 {
 		others.Go(func() {
@@ -227,7 +231,7 @@ func (a *audit) writeOn(ctx context.Context, limit *rate.Limiter) error {
 		if a.cfg.Writes > 0 && n >= a.cfg.Writes {
 			return nil
 		}
-		if err := a.write(ctx, a.decide(n)); err != nil {
+		if err := a.carryOut(ctx, a.decide(n)); err != nil {
 			return err
 		}
 	}
@@ -246,7 +250,8 @@ func (a *audit) watch(ctx context.Context, stop func()) {
 			a.cfg.Progress(p)
 		}
 		counted := a.cfg.Writes > 0 || a.cfg.Observations > 0
-		if a.cfg.Duration > 0 && p.Took >= a.cfg.Duration || counted && p.Writes >= a.cfg.Writes && p.Observations >= a.cfg.Observations ||
+		if a.cfg.Duration > 0 && p.Took >= a.cfg.Duration ||
+			counted && p.Writes >= a.cfg.Writes && p.Observations >= a.cfg.Observations && a.trouble.over() >= len(a.cfg.Faults) ||
 			a.cfg.StopAtViolation && p.Violations > 0 {
 			stop()
 		}

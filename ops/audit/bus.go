@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
 
 	"flickrkillr/schema/wire"
 )
@@ -35,6 +36,21 @@ func (c *change) form() url.Values {
 		form.Set("private", strconv.FormatBool(!c.next.public))
 	}
 	return form
+}
+
+// takesActions checks that somebody listens to actions, by one that is refused: it says no photo.
+func (a *audit) takesActions(ctx context.Context) error {
+	if a.cfg.BusShare <= 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	msg := nats.NewMsg(wire.ActionSubject(wire.ActionPhotoEdit))
+	msg.Header.Set(wire.HeaderKey, nuid.Next())
+	if _, err := a.cfg.NATS.RequestMsgWithContext(ctx, msg); err != nil {
+		return fmt.Errorf("audit: no renderer takes actions, so all writes must go by psql: %w", err)
+	}
+	return nil
 }
 
 // attempt is how long one request of an action waits; the next one has the same key, so that what was done is not done twice.

@@ -70,17 +70,8 @@ func (a *audit) cookie(e *event) string {
 	return a.key.Sign(deps, time.Now().Add(a.world.ahead+wire.FreshAge))
 }
 
-// follow has some of the writes looked at closely: by their writer, or for how long they take to every edge. Whoever does that takes one
-// when it has time; no write waits.
-func (a *audit) follow(e *event, exact bool) {
-	if !exact {
-		return
-	}
-	select {
-	case a.timed <- e:
-		return
-	default:
-	}
+// follow has some of the writes looked at by who made them, when a writer has time for that; no write waits.
+func (a *audit) follow(e *event) {
 	if a.key == nil {
 		return
 	}
@@ -100,78 +91,18 @@ func (a *audit) writers(ctx context.Context) {
 		case e = <-a.owned:
 		}
 		o, p := e.photo.owner, e.photo
-		if a.watched[o.index].Load() { // a cookie would tell the edges what they are timed to find out
+		if a.watched[o.index].Load() > 0 { // a cookie would tell the edges what they are timed to find out
 			continue
 		}
 		for i := range a.cfg.Edges {
-			edge := (n + i) % len(a.cfg.Edges)
-			v := a.newVisitor(edge, false)
+			v := a.newVisitor((n+i)%len(a.cfg.Edges), false)
 			v.look(ctx, http.MethodGet, target{kind: photoPage, owner: o, photo: p, path: schema.Photo(p.id).Path()}, e)
-			v.look(ctx, http.MethodGet, target{kind: userPage, owner: o, path: schema.User(o.name).Path()}, e)
+			v.look(ctx, http.MethodGet, ownPage(o), e)
 		}
 	}
 }
 
-// Timing of writes.
-const (
-	timedRest  = 20 * time.Millisecond // between two writes that are timed
-	timedPoll  = 500 * time.Microsecond
-	timedLimit = 10 * time.Second
-)
-
-// clock times writes: from the acknowledgement on it asks every edge until that shows the version. What counts is when the first answer
-// that does was asked for.
-func (a *audit) clock(ctx context.Context) {
-	visitors := make([]*visitor, len(a.cfg.Edges))
-	for i := range visitors {
-		visitors[i] = a.newVisitor(i, false)
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case e := <-a.timed:
-			watched := &a.watched[e.photo.owner.index]
-			watched.Store(true)
-			last := make(chan moment, len(visitors))
-			for _, v := range visitors {
-				go func() { last <- v.wait(ctx, e) }()
-			}
-			worst := moment(0)
-			for range visitors {
-				worst = max(worst, <-last)
-			}
-			watched.Store(false)
-			switch {
-			case ctx.Err() != nil:
-				return
-			case worst == never:
-				a.tally.unseen()
-			default:
-				a.tally.arrived(e.via, worst-e.acked, a.trouble.between(e.acked-FaultBound, worst))
-			}
-			sleep(ctx, timedRest)
-		}
-	}
-}
-
-const never = moment(math.MaxInt64)
-
-// wait asks until the owner's page shows a write, and returns when the answer that did was asked for.
-func (v *visitor) wait(ctx context.Context, e *event) moment {
-	o := e.photo.owner
-	t := target{kind: userPage, owner: o, path: schema.User(o.name).Path()}
-	for end := e.acked + timedLimit; v.a.now() < end && ctx.Err() == nil; sleep(ctx, timedPoll) {
-		if saw := v.look(ctx, http.MethodHead, t, nil); saw != nil {
-			for _, n := range saw.named {
-				if n.owner == o && n.version >= e.version {
-					return saw.begin
-				}
-			}
-		}
-	}
-	return never
-}
+func ownPage(o *owner) target { return target{kind: userPage, owner: o, path: schema.User(o.name).Path()} }
 
 func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)

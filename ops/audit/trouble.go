@@ -90,6 +90,17 @@ func (t *trouble) quiet(from, to moment) (longest time.Duration) {
 	return max(longest, to-from)
 }
 
+// over counts what was broken and is no more.
+func (t *trouble) over() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(t.list)
+	if n > 0 && t.list[n-1].Ended == 0 {
+		n--
+	}
+	return n
+}
+
 // happened gives what was broken so far.
 func (t *trouble) happened() []Happening {
 	t.mu.Lock()

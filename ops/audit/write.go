@@ -74,9 +74,27 @@ type outcome struct {
 	none           bool // it was not done
 }
 
-// write carries out one decision and records what became of it. It comes back only when that is known, or when it will never be, with an
-// error: then the audit must end.
-func (a *audit) write(ctx context.Context, d decision) error {
+// carryOut makes the write that was decided, and has some of the writes looked at closely.
+func (a *audit) carryOut(ctx context.Context, d decision) error {
+	watch := a.stopwatch()
+	if watch != nil {
+		defer watch.free(d.owner)
+		watch.arm(ctx, d.owner)
+	}
+	e, err := a.write(ctx, d)
+	switch {
+	case err != nil || e == nil || !e.exact():
+	case watch != nil:
+		watch.time(ctx, e)
+	default:
+		a.follow(e)
+	}
+	return err
+}
+
+// write makes a write and records what became of it; nil if it was not done. It comes back only when that is known, or when it will never
+// be, with an error: then the audit must end.
+func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 	p := d.owner.photos[d.photo]
 	p.busy.Lock()
 	defer p.busy.Unlock()
@@ -89,17 +107,17 @@ func (a *audit) write(ctx context.Context, d decision) error {
 	}
 	done, err := do(ctx, &c)
 	lookedUp := err != nil
-	if err != nil {
+	if lookedUp {
 		a.log.Debug("write: no answer", "what", c.what, "photo", p.id, "via", string(via), "err", err)
 		if done, err = a.lookUp(&c, before); err != nil {
 			d.owner.settle(begun, nil)
-			return err
+			return nil, err
 		}
 	}
 	a.tally.wrote(via, lookedUp)
 	if done.none {
 		d.owner.settle(begun, nil)
-		return nil
+		return nil, nil
 	}
 	e := &event{photo: p, state: c.next, via: via, what: c.what, version: done.version, after: done.after, begun: *begun, acked: a.now()}
 	if c.next.public != p.now.public {
@@ -107,8 +125,7 @@ func (a *audit) write(ctx context.Context, d decision) error {
 	}
 	p.now, p.exists, p.number = c.next, c.exists, max(p.number, c.next.write)
 	d.owner.settle(begun, e)
-	a.follow(e, !lookedUp)
-	return nil
+	return e, nil
 }
 
 // patience is how long a write's outcome is asked for.

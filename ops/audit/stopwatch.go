@@ -1,0 +1,102 @@
+package audit
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// stopwatch times writes, one after the other: it sees to it that every edge has the owner's page before, and from the acknowledgement on
+// asks each until that shows the write. What counts is when the first answer that does was asked for.
+type stopwatch struct {
+	a        *audit
+	visitors []*visitor // one for each edge
+	rested   moment     // when the next write may be timed
+}
+
+const (
+	stopwatches  = 2
+	stopwatchGap = 40 * time.Millisecond // from one write to the next
+	pollEvery    = 500 * time.Microsecond
+	pollLimit    = 10 * time.Second
+)
+
+func (a *audit) newStopwatch() *stopwatch {
+	s := &stopwatch{a: a}
+	for i := range a.cfg.Edges {
+		s.visitors = append(s.visitors, a.newVisitor(i, false))
+	}
+	return s
+}
+
+// stopwatch gives one that is free, or nil.
+func (a *audit) stopwatch() *stopwatch {
+	select {
+	case s := <-a.watches:
+		if a.now() >= s.rested {
+			return s
+		}
+		a.watches <- s // there is room for all
+	default:
+	}
+	return nil
+}
+
+// arm has every edge get the owner's page.
+func (s *stopwatch) arm(ctx context.Context, o *owner) {
+	s.a.watched[o.index].Add(1)
+	s.each(func(v *visitor) { v.look(ctx, http.MethodHead, ownPage(o), nil) })
+}
+
+// time waits until every edge has shown a write.
+func (s *stopwatch) time(ctx context.Context, e *event) {
+	var mu sync.Mutex
+	worst := moment(0)
+	s.each(func(v *visitor) {
+		at := v.wait(ctx, e)
+		mu.Lock()
+		defer mu.Unlock()
+		worst = max(worst, at)
+	})
+	switch {
+	case ctx.Err() != nil:
+	case worst == never:
+		s.a.tally.unseen()
+	default:
+		s.a.tally.arrived(e.via, worst-e.acked, s.a.trouble.between(e.acked-FaultBound, worst))
+	}
+}
+
+// free lets others have it.
+func (s *stopwatch) free(o *owner) {
+	s.a.watched[o.index].Add(-1)
+	s.rested = s.a.now() + stopwatchGap
+	s.a.watches <- s
+}
+
+func (s *stopwatch) each(f func(*visitor)) {
+	var wg sync.WaitGroup
+	for _, v := range s.visitors {
+		wg.Go(func() { f(v) })
+	}
+	wg.Wait()
+}
+
+const never = moment(math.MaxInt64)
+
+// wait asks until the owner's page shows a write, and returns when the answer that did was asked for.
+func (v *visitor) wait(ctx context.Context, e *event) moment {
+	o := e.photo.owner
+	for end := e.acked + pollLimit; v.a.now() < end && ctx.Err() == nil; sleep(ctx, pollEvery) {
+		if saw := v.look(ctx, http.MethodHead, ownPage(o), nil); saw != nil {
+			for _, n := range saw.named {
+				if n.owner == o && n.version >= e.version {
+					return saw.begin
+				}
+			}
+		}
+	}
+	return never
+}

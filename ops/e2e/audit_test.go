@@ -1,0 +1,201 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"flickrkillr/ops/audit"
+	"flickrkillr/ops/testenv"
+)
+
+// audited runs `killr audit`, of this build or of another, on a site of its own, and returns its report and exit status.
+func audited(t *testing.T, path string, args ...string) (*audit.Report, int) {
+	t.Helper()
+	temp := testenv.DataDir(t) // which is removed also if the program does not come to do so
+	if err := os.MkdirAll(temp, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, append([]string{"audit", "--json", "--edges", "2", "--bus-share", "0"}, args...)...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp, "KILLR_DATA="+filepath.Join(temp, "unused"))
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = time.Minute
+	var out, logs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &logs
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatalf("killr audit: %v\n%s", err, logs.String())
+	}
+	var report audit.Report
+	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
+		t.Fatalf("killr audit: %v, %v\n%s\n%s", cmd.ProcessState, err, out.String(), logs.String())
+	}
+	if left, err := filepath.Glob(filepath.Join(temp, "*")); err != nil || len(left) > 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+	return &report, cmd.ProcessState.ExitCode()
+}
+
+// TestAudit breaks each thing that can be broken, and nobody sees what is not true.
+func TestAudit(t *testing.T) {
+	t.Parallel()
+	r, status := audited(t, program(t), "--seed", "7", "--writes", "1000", "--observations", "5000", "--fault-every", "1s")
+	for _, v := range r.First {
+		t.Error(v)
+	}
+	if status != 0 || r.Violations != 0 {
+		t.Errorf("exit status %d, %d violations", status, r.Violations)
+	}
+	broken := map[string]int{}
+	for _, f := range r.Faults {
+		broken[f.Name]++
+		if f.Err != "" {
+			t.Errorf("%s: %s", f.Name, f.Err)
+		}
+	}
+	if len(broken) != 8 {
+		t.Errorf("broken were %v, want all 8 things", broken)
+	}
+	if r.Own == 0 || r.NotModified == 0 || r.Fresh[audit.Psql].N+r.FreshInTrouble[audit.Psql].N == 0 || r.Writes[audit.Bus] == 0 || r.Writes[audit.Psql] == 0 ||
+		r.Caches["near"] == 0 || r.Caches["memcached"] == 0 || r.Caches["render"] == 0 {
+		t.Errorf("not all that an audit looks at was there: %+v", r)
+	}
+}
+
+// mutant is the program with a mistake in it.
+type mutant struct {
+	name  string
+	edits []edit
+	rules []string // one of them must be found broken
+	flags []string
+}
+
+// edit replaces one piece of a source file.
+type edit struct{ file, from, to string }
+
+// build builds the mutant. It fails if the source is not what the mistake was made for.
+func (m *mutant) build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := map[string]string{}
+	for _, e := range m.edits {
+		path := filepath.Join(root, e.file)
+		if sources[path] == "" {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources[path] = string(b)
+		}
+		if n := strings.Count(sources[path], e.from); n != 1 {
+			t.Fatalf("%s has %q %d times: this test must follow the code", e.file, e.from, n)
+		}
+		sources[path] = strings.Replace(sources[path], e.from, e.to, 1)
+	}
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	for path, source := range sources {
+		overlay.Replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(overlay.Replace)))
+		if err := os.WriteFile(overlay.Replace[path], []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "killr")
+	cmd := exec.Command("go", "build", "-overlay", file, "-o", program, "flickrkillr")
+	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build of a mutant: %v\n%s", err, out)
+	}
+	return program
+}
+
+// wiping has the stream wiped under way, early enough for the new one to grow beyond the old one.
+func wiping() []string { return []string{"--fault", "wipe the stream", "--fault-every", "6s"} }
+
+// TestAuditFindsMistakes proves that the audit can fail: each of the mistakes that a cache like this one can have is found.
+func TestAuditFindsMistakes(t *testing.T) {
+	t.Parallel()
+	for _, m := range []mutant{
+		{
+			name:  "versions are not compared",
+			edits: []edit{{"edge/freshness.go", "if d.version < d.scope.version.Load() {", "if d.version < 0 {"}},
+			rules: []string{"back", "own", "fresh"},
+			flags: []string{"--no-faults"},
+		}, {
+			name: "the relay drops what it took",
+			edits: []edit{{
+				"renderer/relay.go", "	batch := make([]wire.Change, len(changes))\n",
+				"	if len(changes) > 0 {\n		return nil\n	}\n	batch := make([]wire.Change, len(changes))\n",
+			}},
+			rules: []string{"fresh"},
+			flags: []string{"--no-faults"},
+		}, {
+			name: "rows are read before versions",
+			edits: []edit{
+				{"renderer/store/users.go", `return read(ctx, s, "read users", func`, `pages, err := read(ctx, s, "read users", func`},
+				{"renderer/store/users.go", "		names, befores, afters, newest)\n}", `		names, befores, afters, newest)
+	for i := range pages {
+		if pages[i].User != nil && err == nil {
+			err = s.pool.QueryRow(ctx, "SELECT version FROM users WHERE name = $1", pages[i].User.Name).Scan(&pages[i].Depends[1].Version)
+		}
+	}
+	return pages, err
+}`},
+			},
+			rules: []string{"label"},
+			flags: []string{"--no-faults"},
+		}, {
+			name: "a stream made anew is not noticed",
+			edits: []edit{
+				{"edge/follow.go", "!stream.CachedInfo().Created.Equal(created) {", "stream.CachedInfo().Created.Equal(created.Add(1)) {"},
+				{"edge/follow.go", "last != 0 && seq != last+1 {", "last != 0 && seq == last {"},
+			},
+			rules: []string{"fresh"},
+			flags: wiping(),
+		},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			r, status := audited(t, m.build(t), append([]string{"--duration", "60s", "--stop-at-violation"}, m.flags...)...)
+			if status != 1 || !slices.ContainsFunc(m.rules, func(rule string) bool { return r.Rules[rule] > 0 }) {
+				t.Errorf("exit status %d, broken were %v after %v, want one of %v", status, r.Rules, r.Took, m.rules)
+			}
+			t.Logf("found after %v: %v", r.Took.Round(time.Millisecond), r.Rules)
+		})
+	}
+	t.Run("but not where there is none", func(t *testing.T) {
+		t.Parallel()
+		r, status := audited(t, program(t), append([]string{"--duration", "25s", "--stop-at-violation"}, wiping()...)...)
+		if status != 0 || r.Violations != 0 || len(r.Faults) == 0 {
+			t.Errorf("exit status %d: %v", status, r.First)
+		}
+		for _, f := range r.Faults {
+			if f.Err != "" {
+				t.Errorf("%s: %s", f.Name, f.Err)
+			}
+		}
+	})
+}
