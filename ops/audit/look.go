@@ -81,9 +81,13 @@ func (a *audit) follow(e *event) {
 	}
 }
 
+// ownGap is the rest between two writes that are looked at by who made them, so that there are other looks, too.
+const ownGap = 50 * time.Millisecond
+
 // writers looks at own writes: through every edge, with the write's cookie, at once.
 func (a *audit) writers(ctx context.Context) {
 	for n := 0; ; n++ {
+		sleep(ctx, ownGap)
 		var e *event
 		select {
 		case <-ctx.Done():
@@ -102,7 +106,9 @@ func (a *audit) writers(ctx context.Context) {
 	}
 }
 
-func ownPage(o *owner) target { return target{kind: userPage, owner: o, path: schema.User(o.name).Path()} }
+func ownPage(o *owner) target {
+	return target{kind: userPage, owner: o, path: schema.User(o.name).Path()}
+}
 
 func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)

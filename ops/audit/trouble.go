@@ -37,7 +37,7 @@ func (t *trouble) run(ctx context.Context, faults []Fault, every time.Duration, 
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(every/2 + rand.N(every)/2):
+		case <-time.After(every/2 + time.Duration(draw.Int64N(int64(every)))/2):
 		}
 		f := faults[order[n%len(order)]]
 		if n >= len(order) {
