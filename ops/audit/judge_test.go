@@ -301,6 +301,8 @@ func TestUnknownOutcome(t *testing.T) {
 	s.write(12*second, 9, 105, title(2)) // meanwhile
 	s.verdict("", s.answer(userPage, 10*second, 102, "9.1 8.0 7.0"), s.answer(userPage, 12*second, 105, "9.2 8.0 7.0"), s.answer(userPage, 12*second, 105, "9.2 8.1 7.0"),
 		s.answer(userPage, 12*second, 104, "9.1 8.1 7.0"), s.answer(userPage, 20*second, 110, "9.2 8.1 7.0"))
+	s.verdict("fresh", s.answer(userPage, 14*second, 103, "9.1 8.1 7.0")) // it may be this write's version, but then misses the next
+	s.verdict("", s.answer(userPage, 60*second, 106, "9.2 8.1 7.0"))
 	s.verdict("label", s.answer(userPage, 10*second, 102, "9.1 8.1 7.0"))
 	s.verdict("label", s.answer(userPage, 20*second, 110, "9.2 8.0 7.0"))
 	s.verdict("label", s.answer(userPage, 20*second, 111, "9.2 8.1 7.0"))

@@ -74,6 +74,20 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestAuditOfARunningSite leaves the site as it is but for the photos.
+func TestAuditOfARunningSite(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2, 1)
+	args := append([]string{"--writes", "200", "--observations", "2000"}, s.flags...)
+	for _, url := range s.urls {
+		args = append(args, "--edge", url)
+	}
+	r, status := audited(t, program(t), args...)
+	if status != 0 || r.Violations != 0 || r.Edges != 2 || len(r.Faults) != 0 || r.Observations < 2000 {
+		t.Errorf("exit status %d: %+v", status, r)
+	}
+}
+
 // mutant is the program with a mistake in it.
 type mutant struct {
 	name  string
