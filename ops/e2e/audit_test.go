@@ -28,7 +28,7 @@ func audited(t *testing.T, path string, args ...string) (*audit.Report, int) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, append([]string{"audit", "--json", "--edges", "2", "--bus-share", "0"}, args...)...)
+	cmd := exec.CommandContext(ctx, path, append([]string{"audit", "--json", "--edges", "2"}, args...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp, "KILLR_DATA="+filepath.Join(temp, "unused"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
@@ -157,6 +157,11 @@ func TestAuditFindsMistakes(t *testing.T) {
 			name:  "versions are not compared",
 			edits: []edit{{"edge/freshness.go", "if d.version < d.scope.version.Load() {", "if d.version < 0 {"}},
 			rules: []string{"back", "own", "fresh"},
+			flags: []string{"--no-faults"},
+		}, {
+			name:  "cookies of writers are ignored",
+			edits: []edit{{"edge/pages.go", "	s.cookies.adopt(r)\n", ""}},
+			rules: []string{"own"},
 			flags: []string{"--no-faults"},
 		}, {
 			name: "the relay drops what it took",
