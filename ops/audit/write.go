@@ -26,10 +26,9 @@ func (a *audit) decide(n int64) decision {
 
 // What a seed is used for, so that no two draws are the same ones.
 const (
-	drawWrite = iota
+	drawWrite = iota + 1
 	drawVisitor
 	drawFault
-	drawProbe
 )
 
 // change is a decision about a photo as it is: what it is called, and what comes of it.

@@ -222,7 +222,7 @@ func TestByBus(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := s.judge.photos[8]
-	do := func(c *change, answers ...func(*nats.Msg) *nats.Msg) (outcome, error, []*nats.Msg) {
+	do := func(c *change, answers ...func(*nats.Msg) *nats.Msg) (outcome, []*nats.Msg, error) {
 		f.mu.Lock()
 		f.answers, f.seen = answers, nil
 		f.mu.Unlock()
@@ -231,10 +231,10 @@ func TestByBus(t *testing.T) {
 		done, err := a.byBus(ctx, c)
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return done, err, f.seen
+		return done, f.seen, err
 	}
 	hide := &change{what: "hiding", photo: p, key: "k1"}
-	done, err, seen := do(hide, refused(wire.ErrBusy), refused(wire.ErrUnavailable), changed("user.ansel 105\nphoto.8 104 gone\n"))
+	done, seen, err := do(hide, refused(wire.ErrBusy), refused(wire.ErrUnavailable), changed("user.ansel 105\nphoto.8 104 gone\n"))
 	if err != nil || done != (outcome{version: 105, after: 104, scope: 104}) || len(seen) != 3 {
 		t.Fatalf("%+v, %v after %d requests", done, err, len(seen))
 	}
@@ -250,15 +250,15 @@ func TestByBus(t *testing.T) {
 		"no version of ours": changed("user.other 105\n"),
 		"nothing changed":    changed(""),
 	} {
-		if done, err, seen := do(hide, answer); err == nil || len(seen) != 1 {
+		if done, seen, err := do(hide, answer); err == nil || len(seen) != 1 {
 			t.Errorf("%s: %+v after %d requests", name, done, len(seen))
 		}
 	}
-	_, _, seen = do(&change{what: "titling", photo: p, key: "k2", next: state{write: 3}}, changed("user.ansel 106\n"))
+	_, seen, _ = do(&change{what: "titling", photo: p, key: "k2", next: state{write: 3}}, changed("user.ansel 106\n"))
 	if got := fmt.Sprint(seen[0].Subject, " ", string(seen[0].Data)); got != "action.photo.edit id=8&title=audit+8.3" {
 		t.Errorf("%s", got)
 	}
-	_, _, seen = do(&change{what: "deleting", photo: p, key: "k3"}, changed("user.ansel 107\nphoto.8 107 gone\n"))
+	_, seen, _ = do(&change{what: "deleting", photo: p, key: "k3"}, changed("user.ansel 107\nphoto.8 107 gone\n"))
 	if got := fmt.Sprint(seen[0].Subject, " ", string(seen[0].Data)); got != "action.photo.delete id=8" {
 		t.Errorf("%s", got)
 	}
