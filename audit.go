@@ -27,6 +27,8 @@ type auditCommand struct {
 	Writers      int           `default:"8" placeholder:"N" help:"Writes at once (default ${default})."`
 	Observers    int           `default:"8" placeholder:"N" help:"Visitors at once (default ${default})."`
 
+	Bound time.Duration `default:"1s" placeholder:"TIME" help:"By when every change must show at every edge while nothing is broken (default ${default})."`
+
 	Edges      int           `default:"4" placeholder:"N" help:"Edges of the site of its own (default ${default})."`
 	Renderers  int           `default:"2" placeholder:"N" help:"Renderers of the site of its own (default ${default})."`
 	Faults     bool          `default:"true" negatable:"" help:"Break things of the site of its own while the audit goes on."`
@@ -141,7 +143,7 @@ func (c *auditCommand) chosen(all []audit.Fault) ([]audit.Fault, error) {
 func (c *auditCommand) run(s *session, edges []string, pool *pgxpool.Pool, nc *nats.Conn, faults []audit.Fault) error {
 	report, err := audit.Run(s.ctx, audit.Config{
 		Edges: edges, Pool: pool, NATS: nc, Seed: c.Seed, Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, BusShare: c.BusShare,
-		Writes: c.Writes, Observations: c.Observations, Duration: c.Duration, StopAtViolation: c.StopAtViolation,
+		Writes: c.Writes, Observations: c.Observations, Duration: c.Duration, StopAtViolation: c.StopAtViolation, Bound: c.Bound,
 		Faults: faults, FaultEvery: c.FaultEvery, Logger: s.log,
 		Progress: func(p audit.Progress) {
 			s.log.Info("auditing", "took", p.Took.Round(time.Second), "writes", p.Writes, "observations", p.Observations, "violations", p.Violations)

@@ -40,6 +40,7 @@ type Config struct {
 	Duration             time.Duration
 	StopAtViolation      bool
 
+	Bound      time.Duration // by which every change must show while nothing is broken; 0: QuietBound
 	Faults     []Fault
 	FaultEvery time.Duration // from the end of one to the beginning of the next, half of it at least; 0: 5 s
 
@@ -68,6 +69,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.NATS == nil {
 		c.BusShare = 0
+	}
+	if c.Bound <= 0 {
+		c.Bound = QuietBound
 	}
 	if c.FaultEvery <= 0 {
 		c.FaultEvery = 5 * time.Second
@@ -134,6 +138,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	began := a.now()
 	err = a.run(ctx)
 	r := a.tally.sum()
+	r.QuietBound = cfg.Bound
 	r.Seed, r.Edges, r.Owners, r.Photos, r.Took, r.Faults = cfg.Seed, len(cfg.Edges), len(a.world.owners), len(a.world.photos), a.now()-began, a.trouble.happened()
 	return r, err
 }
@@ -184,7 +189,7 @@ func (a *audit) tellsVersions(ctx context.Context) error {
 func (a *audit) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	j := &judge{photos: a.world.photos, trouble: a.trouble, broken: a.tally.broke, stale: a.tally.late}
+	j := &judge{photos: a.world.photos, quiet: a.cfg.Bound, trouble: a.trouble, broken: a.tally.broke, stale: a.tally.late}
 	var judges, others sync.WaitGroup
 	for range 2 {
 		judges.Go(func() {

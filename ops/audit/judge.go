@@ -9,7 +9,7 @@ import (
 // Bounds that answers are held to. With nothing broken a change shows within a second; the stated bound while something is, and a moment
 // after, is the edge's: the relay's last good tick is believed for 3 s, and a tick is good while the relay is at most 1 s behind.
 const (
-	QuietBound = time.Second
+	QuietBound = time.Second // unless the Config says another
 	FaultBound = 4 * time.Second
 )
 
@@ -22,7 +22,7 @@ const (
 	photoPage             // one photo, its tags and albums
 	albumPage             // all public photos of an album, in its order
 	tagPage               // some photos, all with the tag
-	homePage              // some photos
+	homePage              // some photos; also what a search finds
 	kinds
 )
 
@@ -67,6 +67,7 @@ func (o *observation) stale() bool { return o.cache == "stale" }
 type judge struct {
 	photos  map[int64]*photo
 	trouble *trouble
+	quiet   time.Duration // bound while nothing is broken
 	broken  func(Violation)
 	stale   func(age time.Duration) // an answer showed what had been overtaken so long before
 }
@@ -98,7 +99,7 @@ func (j *judge) bound(acked, begin moment) time.Duration {
 	if j.trouble.between(acked-FaultBound, begin) {
 		return FaultBound
 	}
-	return QuietBound
+	return j.quiet
 }
 
 // fresh checks that nothing named was overtaken too long ago.

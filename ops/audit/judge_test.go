@@ -26,7 +26,7 @@ type story struct {
 func tell(t *testing.T) *story {
 	s := &story{t: t, owner: newOwner(0, 1, "ansel")}
 	s.owner.albums = []album{{id: 3, position: map[int64]int32{8: 1, 9: 2, 7: 3}}}
-	s.judge = &judge{photos: map[int64]*photo{}, trouble: &trouble{now: func() moment { return 0 }},
+	s.judge = &judge{photos: map[int64]*photo{}, quiet: QuietBound, trouble: &trouble{now: func() moment { return 0 }},
 		broken: func(v Violation) { s.found = append(s.found, v) }, stale: func(d time.Duration) { s.late = max(s.late, d) }}
 	for _, id := range []int64{9, 8, 7} {
 		p := &photo{id: id, owner: s.owner, exists: true, now: state{public: true}}

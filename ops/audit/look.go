@@ -27,6 +27,9 @@ func (a *audit) popular(draw *rand.Rand) int {
 	return sort.SearchFloat64s(a.popularity, draw.Float64()*a.popularity[len(a.popularity)-1])
 }
 
+// searchWord is in every title that the auditor gives.
+const searchWord = "audit"
+
 // choose draws what to look at next.
 func (a *audit) choose(draw *rand.Rand) target {
 	o := a.world.owners[a.popular(draw)]
@@ -42,8 +45,10 @@ func (a *audit) choose(draw *rand.Rand) target {
 	case n < 88:
 		i := draw.IntN(tagCount)
 		return target{kind: tagPage, tag: i, path: schema.Tag(tagName(i)).Path()}
-	case n < 94:
+	case n < 93:
 		return target{kind: homePage, path: schema.Home().Path()}
+	case n < 95:
+		return target{kind: homePage, path: schema.Search(searchWord).Path()}
 	default:
 		return target{kind: feedPage, owner: o, path: schema.Feed(o.name).Path()}
 	}

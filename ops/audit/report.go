@@ -124,7 +124,7 @@ const keptViolations = 20
 func newTally(onProblem func(Violation)) *tally {
 	t := &tally{onProblem: onProblem, quiet: map[Via]*hdrhistogram.Histogram{}, troubled: map[Via]*hdrhistogram.Histogram{}}
 	t.report = Report{Writes: map[Via]int64{}, Caches: map[string]int64{}, Failed: map[string]int64{}, Rules: map[string]int64{},
-		Fresh: map[Via]Spread{}, FreshInTrouble: map[Via]Spread{}, QuietBound: QuietBound, FaultBound: FaultBound}
+		Fresh: map[Via]Spread{}, FreshInTrouble: map[Via]Spread{}, FaultBound: FaultBound}
 	return t
 }
 

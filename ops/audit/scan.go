@@ -7,7 +7,7 @@ import (
 
 // Markers and tags, as they stand in titles and in paths.
 const (
-	markerWord = "audit "
+	markerWord = searchWord + " "
 	tagWord    = "audit-"
 	tagCount   = 8
 )
