@@ -138,7 +138,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	began := a.now()
 	err = a.run(ctx)
 	r := a.tally.sum()
-	r.QuietBound = cfg.Bound
+	r.Started, r.QuietBound = a.start, cfg.Bound
 	r.Seed, r.Edges, r.Owners, r.Photos, r.Took, r.Faults = cfg.Seed, len(cfg.Edges), len(a.world.owners), len(a.world.photos), a.now()-began, a.trouble.happened()
 	return r, err
 }
@@ -201,7 +201,7 @@ func (a *audit) run(ctx context.Context) error {
 	for n := range a.cfg.Observers {
 		others.Go(func() { a.observe(ctx, n) })
 	}
-	others.Go(func() { a.writers(ctx) })
+	others.Go(func() { a.lookAsWriter(ctx) })
 	if len(a.cfg.Faults) > 0 {
 		others.Go(func() {
 			a.trouble.run(ctx, a.cfg.Faults, a.cfg.FaultEvery, rand.New(rand.NewPCG(a.cfg.Seed, drawFault)))

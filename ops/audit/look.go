@@ -30,8 +30,8 @@ func (a *audit) popular(draw *rand.Rand) int {
 // searchWord is in every title that the auditor gives.
 const searchWord = "audit"
 
-// choose draws what to look at next.
-func (a *audit) choose(draw *rand.Rand) target {
+// pick draws what to look at next.
+func (a *audit) pick(draw *rand.Rand) target {
 	o := a.world.owners[a.popular(draw)]
 	switch n := draw.IntN(100); {
 	case n < 35:
@@ -59,7 +59,7 @@ func (a *audit) observe(ctx context.Context, n int) {
 	draw := rand.New(rand.NewPCG(a.cfg.Seed, uint64(n)<<8|drawVisitor))
 	v := a.newVisitor(n%len(a.cfg.Edges), n/len(a.cfg.Edges)%2 == 1)
 	for ctx.Err() == nil {
-		if v.look(ctx, http.MethodGet, a.choose(draw), nil) == nil {
+		if v.look(ctx, http.MethodGet, a.pick(draw), nil) == nil {
 			sleep(ctx, 10*time.Millisecond) // whoever gets no page does not hammer
 		}
 	}
@@ -89,8 +89,8 @@ func (a *audit) follow(e *event) {
 // ownGap is the rest between two writes that are looked at by who made them, so that there are other looks, too.
 const ownGap = 50 * time.Millisecond
 
-// writers looks at own writes: through every edge, with the write's cookie, at once.
-func (a *audit) writers(ctx context.Context) {
+// lookAsWriter looks at own writes: through every edge, with the write's cookie, at once.
+func (a *audit) lookAsWriter(ctx context.Context) {
 	for n := 0; ; n++ {
 		sleep(ctx, ownGap)
 		var e *event

@@ -81,6 +81,7 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // Report is what an audit found.
 type Report struct {
+	Started      time.Time        `json:"started"` // times below are counted from here
 	Seed         uint64           `json:"seed"`
 	Edges        int              `json:"edges"`
 	Owners       int              `json:"owners"` // audited users
@@ -104,8 +105,9 @@ type Report struct {
 
 	// From a write's acknowledgement to the beginning of the first answer that shows it, at every edge: the last edge counts. While nothing
 	// was broken, and while something was.
-	Fresh, FreshInTrouble map[Via]Spread `json:",omitempty"`
-	Unseen                int64          `json:"unseen"` // not shown by every edge within 10 s
+	Fresh          map[Via]Spread `json:"commit_to_fresh"`
+	FreshInTrouble map[Via]Spread `json:"commit_to_fresh_in_trouble"`
+	Unseen         int64          `json:"unseen"` // not shown by every edge within 10 s
 
 	Faults []Happening `json:"faults"`
 }

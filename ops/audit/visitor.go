@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -108,7 +107,7 @@ func (v *visitor) ask(ctx context.Context, method string, t target, own *event) 
 		o.sight = &s
 		if etag := resp.Header.Get("Etag"); v.pages != nil && etag != "" && !o.stale() {
 			if len(v.pages) >= keptPages {
-				maps.DeleteFunc(v.pages, func(string, page304) bool { return true })
+				clear(v.pages)
 			}
 			v.pages[t.path] = page304{etag, o.sight}
 		}
