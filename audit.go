@@ -58,7 +58,7 @@ func (c *auditCommand) auditRunning(s *session) error {
 	if err := c.fill(s.data); err != nil {
 		return err
 	}
-	return withPool(s.ctx, c.Postgres, func(pool *pgxpool.Pool) error {
+	return c.withPool(s.ctx, c.Postgres, func(pool *pgxpool.Pool) error {
 		if err := c.mayWrite(s.ctx, pool); err != nil {
 			return err
 		}
@@ -110,7 +110,22 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 		return err
 	}
 	defer closeBus()
-	return withPool(s.ctx, site.postgres.URL(), func(pool *pgxpool.Pool) error { return c.run(s, site.urls, pool, nc, faults) })
+	return c.withPool(s.ctx, site.postgres.URL(), func(pool *pgxpool.Pool) error { return c.run(s, site.urls, pool, nc, faults) })
+}
+
+// withPool gives f a pool with a connection for each writer.
+func (c *auditCommand) withPool(ctx context.Context, url string, f func(*pgxpool.Pool) error) error {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	config.MaxConns = int32(max(1, c.Writers)) + 2
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	defer pool.Close()
+	return f(pool)
 }
 
 // chosen picks the faults that were asked for.
