@@ -8,13 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"flickrkillr/ops/cputime"
 	"flickrkillr/ops/testenv"
 
 	"github.com/jackc/pgx/v5"
@@ -143,36 +143,12 @@ func fetch(b *testing.B, client *http.Client, url string) (bytes int, tier strin
 	return int(n), resp.Header.Get("X-Cache")
 }
 
-// cpu sums user and system time of a process and all its descendants, those that have ended and were waited for included.
+// cpu is the processor time of a process and all its descendants, those that have ended and were waited for included.
 func cpu(b *testing.B, root int) time.Duration {
 	b.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil || len(files) == 0 {
-		b.Fatal("processor time is read from /proc, which this system does not have")
+	used, err := cputime.Of(root)
+	if err != nil {
+		b.Fatal(err)
 	}
-	children, ticks := map[int][]int{}, map[int]int64{}
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			continue // it has ended
-		}
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:])) // proc(5): from the third field on
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
-		parent, _ := strconv.Atoi(fields[1])
-		children[parent] = append(children[parent], pid)
-		for _, field := range fields[11:15] { // utime, stime, cutime, cstime
-			n, _ := strconv.ParseInt(field, 10, 64)
-			ticks[pid] += n
-		}
-	}
-	const tick = 10 * time.Millisecond // USER_HZ is 100 on Linux
-	var sum func(pid int) int64
-	sum = func(pid int) (n int64) {
-		n = ticks[pid]
-		for _, child := range children[pid] {
-			n += sum(child)
-		}
-		return n
-	}
-	return time.Duration(sum(root)) * tick
+	return used
 }
