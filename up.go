@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,6 +63,9 @@ func (c *upCommand) Run(s *session) (err error) {
 		return err
 	}
 	if err := site.waitForPages(); err != nil {
+		return err
+	}
+	if err := services.Announce(site.urls()); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.stdout, "Flickr Killr is at %s (ready after %.1f s; Ctrl-C stops it)\n", site.url(0), time.Since(began).Seconds())
@@ -223,6 +227,15 @@ func (t *site) url(i int) string {
 		scheme = "https"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port) + "/"
+}
+
+// urls is where all edges are, without a slash at the end.
+func (t *site) urls() []string {
+	urls := make([]string, len(t.addrs))
+	for i := range urls {
+		urls[i] = strings.TrimSuffix(t.url(i), "/")
+	}
+	return urls
 }
 
 // waitForPages waits until each edge serves the first page. Edges in other processes can only be asked, so all are.

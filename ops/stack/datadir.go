@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -15,6 +16,9 @@ type dataDir struct {
 	path string
 	lock *os.File
 }
+
+// lockFile is locked by whoever uses the data directory, and holds the number of their process.
+const lockFile = "lock"
 
 // openDataDir makes and locks a data directory. The kernel lets go of the lock when the process dies, however it dies.
 func openDataDir(path string) (*dataDir, error) {
@@ -28,7 +32,7 @@ func openDataDir(path string) (*dataDir, error) {
 	if err := checkSpace(path); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
@@ -45,6 +49,33 @@ func openDataDir(path string) (*dataDir, error) {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), lock.Close())
 	}
 	return &dataDir{path: path, lock: lock}, nil
+}
+
+// Holder is the process that uses a data directory. It is found only on Linux, by the lock being among the process's open files, and only
+// when we may look at them: otherwise ok is false. The lock is not tried, which would be in the way of a start.
+func Holder(dir string) (pid int, ok bool) {
+	path, err := filepath.Abs(filepath.Join(dir, lockFile))
+	if err != nil {
+		return 0, false
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	lock, err := os.Stat(path)
+	if err != nil {
+		return 0, false
+	}
+	if pid, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
+		return 0, false
+	}
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid)) // the only possible error is a bad pattern
+	for _, f := range files {
+		if open, err := os.Stat(f); err == nil && os.SameFile(open, lock) {
+			return pid, true
+		}
+	}
+	return 0, false
 }
 
 // What must be free on the disk: an empty cluster and JetStream's first files; later, room for some of PostgreSQL's log.

@@ -14,6 +14,7 @@ type Env struct {
 	NATS      string   // nats://127.0.0.1:4222
 	Postgres  string   // postgres://user:password@127.0.0.1:port/database?sslmode=disable
 	Memcached []string // host:port of each server
+	Edges     []string // http://127.0.0.1:8080, once they have been announced
 }
 
 // EnvFile is the file in a data directory that holds the addresses of the stack last started there.
@@ -34,13 +35,16 @@ func writeEnv(dir, bin string, env Env) error {
 		{"NATS_URL", env.NATS},
 		{"DATABASE_URL", env.Postgres},
 		{"MEMCACHED_SERVERS", strings.Join(env.Memcached, ",")},
+		{"KILLR_EDGE", strings.Join(env.Edges, ",")},
 		{"PGHOST", db.Hostname()},
 		{"PGPORT", db.Port()},
 		{"PGUSER", db.User.Username()},
 		{"PGPASSWORD", password},
 		{"PGDATABASE", strings.TrimPrefix(db.Path, "/")},
 	} {
-		b.WriteString("export " + v[0] + "=" + quote(v[1]) + "\n")
+		if v[1] != "" {
+			b.WriteString("export " + v[0] + "=" + quote(v[1]) + "\n")
+		}
 	}
 	if bin != "" {
 		b.WriteString("export PATH=\"$PATH\":" + quote(bin) + "\n")
@@ -79,6 +83,8 @@ func ReadEnv(dir string) (Env, error) {
 			env.Postgres = value
 		case "MEMCACHED_SERVERS":
 			env.Memcached = strings.Split(value, ",")
+		case "KILLR_EDGE":
+			env.Edges = strings.Split(value, ",")
 		}
 	}
 	return env, nil

@@ -29,6 +29,7 @@ type Config struct {
 // Stack is NATS, PostgreSQL and memcached, running, in a data directory that is theirs alone.
 type Stack struct {
 	data      *dataDir
+	bin       string
 	log       *slog.Logger
 	nats      *NATS
 	postgres  *Postgres
@@ -51,7 +52,7 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{data: data, log: cfg.Logger}
+	s := &Stack{data: data, bin: cfg.Bin, log: cfg.Logger}
 	s.reusePorts(&cfg)
 	// When one fails, the others need not go on starting.
 	starting, ctx := errgroup.WithContext(ctx)
@@ -140,6 +141,13 @@ func (s *Stack) keepRunning(ctx context.Context, name string, done func() <-chan
 // Env is where the services are.
 func (s *Stack) Env() Env {
 	return Env{NATS: s.nats.URL(), Postgres: s.postgres.URL(), Memcached: []string{s.memcached.Addr()}}
+}
+
+// Announce adds to stack.env where the edges are, for those who come to look at the site.
+func (s *Stack) Announce(edges []string) error {
+	env := s.Env()
+	env.Edges = edges
+	return writeEnv(s.data.path, s.bin, env)
 }
 
 // Dir is the data directory, absolute.

@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -46,6 +48,30 @@ func TestStack(t *testing.T) {
 		}
 		if info.Mode().Perm() != 0o600 {
 			t.Errorf("a file with a password has mode %v", info.Mode())
+		}
+	})
+
+	t.Run("edges are announced, and nothing else changes", func(t *testing.T) {
+		before, err := ReadEnv(cfg.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(before.Edges) != 0 {
+			t.Errorf("edges %q before there are any", before.Edges)
+		}
+		before.Edges = []string{"http://127.0.0.1:1", "http://127.0.0.1:2"}
+		if err := s.Announce(before.Edges); err != nil {
+			t.Fatal(err)
+		}
+		if after, err := ReadEnv(cfg.Dir); err != nil || !reflect.DeepEqual(after, before) {
+			t.Errorf("read %+v, %v; want %+v", after, err, before)
+		}
+	})
+
+	t.Run("the holder of the data is known, where there is /proc", func(t *testing.T) {
+		pid, ok := Holder(cfg.Dir)
+		if ok != (runtime.GOOS == "linux") || ok && pid != os.Getpid() {
+			t.Errorf("holder %d, %v; we are %d", pid, ok, os.Getpid())
 		}
 	})
 
@@ -95,6 +121,9 @@ func TestStack(t *testing.T) {
 	}
 	if err := s.Stop(); err != nil {
 		t.Errorf("stopping twice: %v", err)
+	}
+	if pid, ok := Holder(cfg.Dir); ok {
+		t.Errorf("process %d holds data that nobody uses", pid)
 	}
 	began = time.Now()
 	if s, err = Start(t.Context(), cfg); err != nil {
