@@ -11,6 +11,7 @@
 //	warm.go     fill memcached by hand
 //	audit.go    an audit, of a running site or of one of its own (auditsite.go)
 //	database.go migrate and seed; progress.go shows how far it is
+//	bench.go    the benchmark; benchprogress.go shows how it goes on
 //	group.go    things that run side by side and stop together
 //	log.go      logs for people and for machines
 package main
@@ -49,6 +50,7 @@ type commands struct {
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version's schema."`
 	Seed      seedCommand      `cmd:"" help:"Fill an empty database with the demonstration data."`
 	Audit     auditCommand     `cmd:"" help:"Prove the caches: change photos, look at them through every edge, break things, and compare with the database."`
+	Bench     benchCommand     `cmd:"" help:"Visit a running site as browsers do, many at once, and say how it bore that."`
 	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing when all is there."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }

@@ -1,0 +1,156 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/klauspost/compress/gzip"
+)
+
+// The kinds of failure, besides "status 404" and the like.
+const (
+	kindConnect   = "cannot connect"
+	kindTimeout   = "timeout"
+	kindLost      = "connection lost" // before or within an answer's head
+	kindCut       = "cut short"       // shorter than announced, or a page without its end
+	kindMalformed = "malformed answer"
+	kindType      = "wrong type"
+	kindWrong     = "wrong page"
+	kindPicture   = "not a picture"
+)
+
+// failure is an answer that a visitor would not be content with.
+type failure struct {
+	kind string
+	err  error
+}
+
+func (f *failure) Error() string { return f.kind + ": " + f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func failed(kind, format string, args ...any) error {
+	return &failure{kind, fmt.Errorf(format, args...)}
+}
+
+// kindOf gives the kind of a failed exchange.
+func kindOf(err error) string {
+	var network net.Error
+	var silent *silentError
+	switch f := (*failure)(nil); {
+	case errors.As(err, &network) && network.Timeout(), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return kindTimeout
+	case errors.As(err, &f):
+		return f.kind
+	case errors.As(err, &silent):
+		return kindLost
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return kindCut
+	case errors.As(err, &network), errors.Is(err, io.EOF):
+		return kindLost
+	}
+	return kindMalformed
+}
+
+// keeps reads Cache-Control: whether a browser keeps the answer without asking again, for as long as a visit takes.
+func keeps(cacheControl string) bool {
+	for item := range strings.SplitSeq(cacheControl, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
+		switch strings.ToLower(name) {
+		case "no-store", "no-cache":
+			return false
+		case "immutable":
+			return true
+		case "max-age":
+			seconds, err := strconv.Atoi(value)
+			return err == nil && seconds > 0
+		}
+	}
+	return false
+}
+
+// unpackers are gzip readers that wait for the next body.
+var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+func unpack(a answer) ([]byte, error) {
+	switch a.encoding {
+	case "", "identity":
+		return a.body, nil
+	case "gzip":
+	default:
+		return nil, failed(kindMalformed, "content encoding %q, which was not asked for", a.encoding)
+	}
+	z := unpackers.Get().(*gzip.Reader)
+	defer unpackers.Put(z)
+	if err := z.Reset(bytes.NewReader(a.body)); err != nil {
+		return nil, failed(kindMalformed, "gzip: %w", err)
+	}
+	body, err := readBody(make([]byte, 0, 8*len(a.body)), z, -1)
+	if err != nil {
+		return nil, failed(kindMalformed, "gzip: %w", err)
+	}
+	return body, nil
+}
+
+// checkPage says whether the answer is the page, whole, and what a browser takes from it. The same bytes are unpacked and read once.
+func (r *run) checkPage(p Page, a answer) (*view, error) {
+	if a.status != http.StatusOK {
+		return nil, failed(fmt.Sprintf("status %d", a.status), "%d bytes", len(a.body))
+	}
+	hash := xxhash.Sum64(a.body)
+	if v, ok := r.views.GetIfPresent(p.Path); ok && v.hash == hash && v.user == p.User {
+		return v, nil
+	}
+	if !strings.HasPrefix(a.mediaType, "text/html") {
+		return nil, failed(kindType, "a page of the type %q", a.mediaType)
+	}
+	body, err := unpack(a)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.HasSuffix(bytes.TrimSpace(body), []byte("</html>")) {
+		return nil, failed(kindCut, "%d bytes without </html> at their end", len(body))
+	}
+	if link := `"/photos/` + p.User; p.User != "" && !bytes.Contains(body, []byte(link+`"`)) && !bytes.Contains(body, []byte(link+`/`)) {
+		return nil, failed(kindWrong, "%d bytes without a link to a page of %s", len(body), p.User)
+	}
+	v := &view{}
+	if r.reads {
+		v = r.read(p.Path, body)
+	}
+	v.hash, v.user = hash, p.User
+	r.views.Set(p.Path, v)
+	return v, nil
+}
+
+// mediaTypes is what the types of static files begin with.
+var mediaTypes = map[string]string{".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".png": "image/png"}
+
+// checkFile says whether the answer is what the need's name promises.
+func checkFile(n need, a answer) error {
+	if a.status != http.StatusOK {
+		return failed(fmt.Sprintf("status %d", a.status), "%d bytes", len(a.body))
+	}
+	name, _, _ := strings.Cut(n.path, "?")
+	extension := path.Ext(name)
+	if want := mediaTypes[extension]; !strings.HasPrefix(a.mediaType, want) {
+		return failed(kindType, "%q, want %q", a.mediaType, want)
+	}
+	if len(a.body) == 0 {
+		return failed(kindCut, "no bytes at all")
+	}
+	if extension == ".jpg" && !(bytes.HasPrefix(a.body, []byte("\xff\xd8\xff")) && bytes.HasSuffix(a.body, []byte("\xff\xd9"))) {
+		return failed(kindPicture, "%d bytes that do not begin and end as a JPEG does", len(a.body))
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+)
+
+// Config says what is asked of whom. Edges and Pages are needed.
+type Config struct {
+	Edges    []string // http://host:port of each, or https; visitors take turns
+	Pages    []Page   // where visits begin, the most popular first
+	Exponent float64  // of the Zipf law by which they are drawn: the n-th is 1/n^Exponent as likely as the first; 0: all alike
+	Seed     uint64   // the same seed draws the same visits
+
+	Visitors int           // closed loop: how many, 0 is 16. Open loop: pages under way at once, at most; 0 is 256
+	Rate     float64       // open loop: pages begun a second, whatever the server does; 0: closed loop, each visitor waits for their page
+	Even     bool          // open loop: at even distances; otherwise as a Poisson process, which is how independent visitors arrive
+	Think    time.Duration // closed loop: between a visitor's pages
+
+	Warmup   time.Duration // before anything is counted
+	Duration time.Duration // of what is counted, 0 is 10 s
+	Timeout  time.Duration // of one request, 0 is 30 s
+
+	PagesOnly       bool // fetch pages and nothing that they need
+	VisitPages      int  // pages a visit has, at most; 0 is 4
+	KeepConnections bool // a visit goes on with the connections of the visitor's last; otherwise each is another browser
+	HTTP2           bool // one connection of HTTP/2, without TLS (h2c) or with it
+	Viewport        Viewport
+	Screens         float64 // lazy pictures are fetched in the first so many screens of a page, 0 is 2.5
+
+	Servers  []Server       // whose processor time is counted
+	Progress func(Progress) // called about once a second, and never twice at once
+
+	dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil is net.Dialer's
+}
+
+// Page is a page to look at.
+type Page struct {
+	Path string // with its query, if any
+	User string // whose page it is: it must link to a page of theirs. "": anybody's
+}
+
+// Viewport is the inside of a browser's window. The zero value is 1280 by 800 at one device pixel a CSS pixel.
+type Viewport struct {
+	Width   int     `json:"width"` // CSS pixels
+	Height  int     `json:"height"`
+	Density float64 `json:"density"` // device pixels for each
+}
+
+// Server is a process on this machine that answers, or that others which do descend from.
+type Server struct {
+	Name string
+	PID  int
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	Warming  bool
+	Elapsed  time.Duration // of Total; both without the warm-up, or of the warm-up
+	Total    time.Duration
+	Pages    float64 // a second, since the last word
+	Requests float64 // likewise
+	P99      time.Duration
+	Failures int64 // so far
+}
+
+// The defaults that Config names.
+const (
+	defaultDuration = 10 * time.Second
+	defaultTimeout  = 30 * time.Second
+	defaultClosed   = 16
+	defaultOpen     = 256
+	defaultVisit    = 4
+	defaultScreens  = 2.5 // the one that is seen, and the 1,250 px below it that Chrome fetches ahead on a good connection
+)
+
+// complete checks cfg and puts its defaults in.
+func (cfg Config) complete() (Config, error) {
+	switch {
+	case len(cfg.Edges) == 0:
+		return cfg, errors.New("bench: no edge to ask")
+	case len(cfg.Pages) == 0:
+		return cfg, errors.New("bench: no page to ask for")
+	case cfg.Rate < 0 || cfg.Exponent < 0 || cfg.Visitors < 0 || cfg.VisitPages < 0 || cfg.Screens < 0:
+		return cfg, errors.New("bench: a rate, exponent or number is negative")
+	case cfg.Rate > 0 && cfg.Think > 0:
+		return cfg, errors.New("bench: with a rate of pages, visitors do not think: the rate says when they come")
+	}
+	for _, e := range cfg.Edges {
+		if _, err := parseEdge(e); err != nil {
+			return cfg, err
+		}
+	}
+	if cfg.Visitors == 0 {
+		cfg.Visitors = defaultClosed
+		if cfg.Rate > 0 {
+			cfg.Visitors = defaultOpen
+		}
+	}
+	setZero(&cfg.Duration, defaultDuration)
+	setZero(&cfg.Timeout, defaultTimeout)
+	setZero(&cfg.VisitPages, defaultVisit)
+	setZero(&cfg.Screens, defaultScreens)
+	if cfg.Viewport.Width == 0 || cfg.Viewport.Height == 0 {
+		cfg.Viewport.Width, cfg.Viewport.Height = 1280, 800
+	}
+	setZero(&cfg.Viewport.Density, 1)
+	if cfg.dial == nil {
+		cfg.dial = (&net.Dialer{Timeout: cfg.Timeout}).DialContext
+	}
+	return cfg, nil
+}
+
+func setZero[T comparable](at *T, value T) {
+	var zero T
+	if *at == zero {
+		*at = value
+	}
+}
+
+// edge is an edge's address, taken apart.
+type edge struct {
+	url    string // without a slash at its end
+	secure bool
+	addr   string // host:port
+	host   string // as in the Host header
+}
+
+func parseEdge(text string) (edge, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return edge{}, fmt.Errorf("bench: edge: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" {
+		return edge{}, fmt.Errorf("bench: edge %q is not of the form http://host:port", text)
+	}
+	e := edge{url: u.Scheme + "://" + u.Host, secure: u.Scheme == "https", addr: u.Host, host: u.Host}
+	if u.Port() == "" {
+		e.addr = net.JoinHostPort(u.Hostname(), map[bool]string{false: "80", true: "443"}[e.secure])
+	}
+	return e, nil
+}

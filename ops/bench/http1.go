@@ -1,0 +1,192 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// browserConns is how many connections browsers open to a site that speaks HTTP/1.1.
+const browserConns = 6
+
+// client fetches for one visitor. Its slots may be used at the same time, each by one goroutine.
+type client interface {
+	slots() int
+	// get fetches a path. The answer's body is in buf, or in what buf had to grow to, which is returned whatever happens.
+	get(ctx context.Context, slot int, path string, buf []byte) (answer, []byte, error)
+	close()
+}
+
+// answer is what came back, before anybody has looked at it.
+type answer struct {
+	status    int
+	tier      string // X-Cache
+	encoding  string // Content-Encoding
+	mediaType string // Content-Type
+	immutable bool   // by Cache-Control: browsers will not ask again
+	body      []byte // as it travelled
+}
+
+func newAnswer(status int, h http.Header, body []byte) answer {
+	return answer{status: status, tier: h.Get("X-Cache"), encoding: h.Get("Content-Encoding"), mediaType: h.Get("Content-Type"),
+		immutable: keeps(h.Get("Cache-Control")), body: body}
+}
+
+// http1 speaks HTTP/1.1 over connections that are opened when first needed and kept. net/http's Transport would do as well, and would hand
+// every request to two other goroutines and back; the parsing is net/http's.
+type http1 struct {
+	cfg    *Config
+	edge   edge
+	conns  [browserConns]*http1Conn
+	opened *atomic.Int64 // connections, of all visitors
+	again  *atomic.Int64 // requests repeated because the server had closed a kept connection
+}
+
+type http1Conn struct {
+	net.Conn
+	read    *bufio.Reader
+	request []byte
+	forget  func() bool // ends the watch on the context
+}
+
+// getRequest is what http.ReadResponse has to know: a GET's answer has a body.
+var getRequest = &http.Request{Method: http.MethodGet}
+
+func (c *http1) slots() int { return browserConns }
+
+func (c *http1) get(ctx context.Context, slot int, path string, buf []byte) (answer, []byte, error) {
+	for {
+		conn := c.conns[slot]
+		kept := conn != nil
+		if !kept {
+			var err error
+			if conn, err = c.open(ctx); err != nil {
+				return answer{}, buf, err
+			}
+			c.conns[slot] = conn
+		}
+		a, reuse, grown, err := conn.get(ctx, c.edge.host, path, buf, c.cfg.Timeout)
+		buf = grown
+		if err != nil || !reuse {
+			c.drop(slot)
+		}
+		if silent := (*silentError)(nil); kept && errors.As(err, &silent) && kindOf(err) == kindLost && ctx.Err() == nil {
+			c.again.Add(1) // as browsers do: the server closed it between two requests (RFC 9112, 9.3.1)
+			continue
+		}
+		return a, buf, err
+	}
+}
+
+func (c *http1) open(ctx context.Context) (*http1Conn, error) {
+	c.opened.Add(1)
+	within, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	nc, err := c.cfg.dial(within, "tcp", c.edge.addr)
+	if err != nil {
+		return nil, &failure{kindConnect, err}
+	}
+	if c.edge.secure {
+		secure := tls.Client(nc, tlsConfig(c.edge))
+		if err := secure.HandshakeContext(within); err != nil {
+			_ = nc.Close() // the handshake's failure is the one to tell
+			return nil, &failure{kindConnect, err}
+		}
+		nc = secure
+	}
+	conn := &http1Conn{Conn: nc, read: bufio.NewReaderSize(nc, 4096)}
+	conn.forget = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends what waits
+	return conn, nil
+}
+
+// tlsConfig does not check certificates: what is measured is how fast somebody answers, not who it is.
+func tlsConfig(e edge) *tls.Config {
+	host, _, _ := net.SplitHostPort(e.addr) // parseEdge made it
+	return &tls.Config{ServerName: host, InsecureSkipVerify: true}
+}
+
+func (c *http1) drop(slot int) {
+	if conn := c.conns[slot]; conn != nil {
+		conn.forget()
+		_ = conn.Close() // nothing more is wanted of it
+		c.conns[slot] = nil
+	}
+}
+
+func (c *http1) close() {
+	for slot := range c.conns {
+		c.drop(slot)
+	}
+}
+
+// silentError means that a connection ended before the first byte of an answer.
+type silentError struct{ err error }
+
+func (e *silentError) Error() string { return e.err.Error() }
+func (e *silentError) Unwrap() error { return e.err }
+
+// get makes one exchange. reuse says that the connection is good for another.
+func (c *http1Conn) get(ctx context.Context, host, path string, buf []byte, timeout time.Duration) (a answer, reuse bool, grown []byte, err error) {
+	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return a, false, buf, &silentError{err}
+	}
+	if ctx.Err() != nil { // asked after the deadline was set, which its end sets too
+		return a, false, buf, ctx.Err()
+	}
+	c.request = append(c.request[:0], "GET "...)
+	c.request = append(c.request, path...)
+	c.request = append(c.request, " HTTP/1.1\r\nHost: "...)
+	c.request = append(c.request, host...)
+	c.request = append(c.request, "\r\nUser-Agent: killr-bench\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\r\n"...)
+	if _, err := c.Write(c.request); err != nil {
+		return a, false, buf, &silentError{err}
+	}
+	if _, err := c.read.Peek(1); err != nil {
+		return a, false, buf, &silentError{err}
+	}
+	resp, err := http.ReadResponse(c.read, getRequest)
+	if err != nil {
+		return a, false, buf, fmt.Errorf("read the answer's head: %w", err)
+	}
+	body, err := readBody(buf, resp.Body, resp.ContentLength)
+	if err != nil {
+		return a, false, body, fmt.Errorf("read the answer's body, %d bytes so far: %w", len(body), err)
+	}
+	return newAnswer(resp.StatusCode, resp.Header, body), !resp.Close && c.read.Buffered() == 0, body, nil
+}
+
+// maxBody bounds an answer, in bytes: nothing here is a tenth as large.
+const maxBody = 64 << 20
+
+// readBody reads all of r into buf, or into a larger one. length is what was announced, or -1.
+func readBody(buf []byte, r io.Reader, length int64) ([]byte, error) {
+	buf = buf[:0]
+	if length > maxBody {
+		return buf, fmt.Errorf("%d bytes announced, more than %d", length, maxBody)
+	}
+	if int64(cap(buf)) <= length { // one more, to see the end without growing
+		buf = make([]byte, 0, length+1)
+	}
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return buf, nil
+		case err != nil:
+			return buf, err
+		case len(buf) > maxBody:
+			return buf, fmt.Errorf("more than %d bytes", maxBody)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package bench
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// class is what kind of thing was asked for.
+type class int
+
+const (
+	classPage class = iota
+	classStatic
+	classPicture
+	classes
+)
+
+var classNames = [classes]string{"page", "static file", "picture"}
+
+// A load is a page with all that it needed: one more kind of time, behind those of single requests.
+const (
+	timeLoad  = int(classes)
+	timeKinds = int(classes) + 1
+)
+
+// maxTime is the longest time that a histogram tells apart from longer ones.
+const maxTime = 10 * time.Minute
+
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, maxTime.Microseconds(), 3) // microseconds, to 0.1%
+}
+
+// tally is what has been counted.
+type tally struct {
+	times    [timeKinds]*hdrhistogram.Histogram // of what came right, and of what ran into the time limit
+	answered [classes]int64                     // right or wrong
+	bytes    [classes]int64                     // of bodies as they travelled
+	tiers    [classes]map[string]int64          // answers by X-Cache
+	failures map[string]Failure                 // by kind
+	late     int64                              // pages that the generator began too late
+	waited   int64                              // pages that no visitor was free to begin
+	worst    time.Duration                      // from when a page should have begun to when it did
+	cut      int64                              // requests under way when everything ended
+
+	donePages, doneRequests int64 // counted by when they ended and whenever they began, for rates and costs
+}
+
+func newTally() *tally {
+	t := &tally{failures: map[string]Failure{}}
+	for i := range t.times {
+		t.times[i] = newHistogram()
+	}
+	for i := range t.tiers {
+		t.tiers[i] = map[string]int64{}
+	}
+	return t
+}
+
+// add adds what another has counted, and leaves that one empty.
+func (t *tally) add(other *tally) {
+	for i, h := range other.times {
+		if h.TotalCount() > 0 {
+			t.times[i].Merge(h)
+			h.Reset()
+		}
+	}
+	for c := range classes {
+		t.answered[c] += other.answered[c]
+		t.bytes[c] += other.bytes[c]
+		for tier, n := range other.tiers[c] {
+			t.tiers[c][tier] += n
+		}
+		clear(other.tiers[c])
+	}
+	for kind, f := range other.failures {
+		f.Count += t.failures[kind].Count
+		if first, ok := t.failures[kind]; ok {
+			f.Example = first.Example
+		}
+		t.failures[kind] = f
+	}
+	clear(other.failures)
+	t.late += other.late
+	t.waited += other.waited
+	t.worst = max(t.worst, other.worst)
+	t.cut += other.cut
+	t.donePages += other.donePages
+	t.doneRequests += other.doneRequests
+	*other = tally{times: other.times, tiers: other.tiers, failures: other.failures}
+}
+
+func (t *tally) failed() (n int64) {
+	for _, f := range t.failures {
+		n += f.Count
+	}
+	return n
+}
+
+// recorder is a tally that a few visitors write and one goroutine empties. Each core has some, so that visitors seldom wait for one another.
+type recorder struct {
+	mu sync.Mutex
+	t  *tally
+}
+
+// takeInto moves what has been counted.
+func (r *recorder) takeInto(t *tally) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.add(r.t)
+}
+
+// request counts an answer, or why there was none. counted is whether it began in the time that counts; over, that it was cut off because
+// everything ended.
+func (r *recorder) request(c class, counted, over bool, took time.Duration, a answer, url string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if over {
+		r.t.cut++
+		return
+	}
+	r.t.doneRequests++
+	if c == classPage {
+		r.t.donePages++
+	}
+	if !counted {
+		return
+	}
+	r.t.answered[c]++
+	r.t.bytes[c] += int64(len(a.body))
+	if a.tier != "" {
+		r.t.tiers[c][a.tier]++
+	}
+	kind := ""
+	if err != nil {
+		kind = r.fail(c, url, err)
+	}
+	if err == nil || kind == kindTimeout {
+		r.time(int(c), took)
+	}
+}
+
+func (r *recorder) fail(c class, url string, err error) string {
+	kind := kindOf(err)
+	f, known := r.t.failures[kind]
+	if !known {
+		if own := (*failure)(nil); errors.As(err, &own) {
+			err = own.err // the kind stands beside it
+		}
+		f = Failure{Kind: kind, Example: classNames[c] + " " + url + ": " + err.Error()}
+	}
+	f.Count++
+	r.t.failures[kind] = f
+	return kind
+}
+
+// load counts the time that a page took with all that it needed.
+func (r *recorder) load(took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.time(timeLoad, took)
+}
+
+func (r *recorder) time(kind int, took time.Duration) {
+	took = min(max(took, time.Microsecond), maxTime)
+	_ = r.t.times[kind].RecordValue(took.Microseconds()) // within its bounds, it has no error
+}
+
+// began counts how late a page began, and who was late.
+func (r *recorder) began(a arrival, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.t.worst = max(r.t.worst, now.Sub(a.at))
+	switch {
+	case a.sent.Sub(a.at) > lateAfter:
+		r.t.late++
+	case now.Sub(a.at) > lateAfter:
+		r.t.waited++
+	}
+}

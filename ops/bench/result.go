@@ -1,0 +1,214 @@
+package bench
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Result is what a run found. Times are in milliseconds; percentiles and the like are of what came right, and of what ran into the time
+// limit, which would otherwise be missing just where it is slowest.
+type Result struct {
+	Setup       Setup     `json:"setup"`
+	Began       time.Time `json:"began"`
+	Seconds     float64   `json:"seconds"` // that counted
+	Interrupted bool      `json:"interrupted"`
+
+	PagesPerSecond    float64 `json:"pages_per_second"` // done within those seconds, right or wrong; so for requests
+	RequestsPerSecond float64 `json:"requests_per_second"`
+	Pages             int64   `json:"pages"`    // that began within them; so for all that follows
+	Requests          int64   `json:"requests"` // of any kind
+	Bytes             int64   `json:"bytes"`    // of bodies as they travelled
+	Visits            int64   `json:"visits"`   // begun, also while warming up
+	Connections       int64   `json:"connections"`
+	Repeated          int64   `json:"repeated"` // requests on a kept connection that the server had closed, made again on another
+
+	Kinds    []Kind    `json:"kinds"`
+	Failed   int64     `json:"failed"`
+	Failures []Failure `json:"failures"`
+	Cut      int64     `json:"cut"` // requests under way when everything ended; nothing is known about them
+	Arrivals *Arrivals `json:"arrivals,omitempty"`
+
+	Servers    []CPU   `json:"servers"`
+	Generator  CPU     `json:"generator"`
+	CPUUnknown string  `json:"cpu_unknown,omitempty"` // why processor time, or some of it, is not known
+	Series     []Point `json:"series"`
+}
+
+// Setup is how it was asked for, in words and numbers that stand in every form of the result.
+type Setup struct {
+	Edges      []string `json:"edges"`
+	Loop       string   `json:"loop"` // "closed" or "open"
+	Visitors   int      `json:"visitors"`
+	Rate       float64  `json:"rate,omitempty"`
+	Even       bool     `json:"even,omitempty"`
+	Think      float64  `json:"think,omitempty"` // seconds
+	Warmup     float64  `json:"warmup"`          // seconds
+	Protocol   string   `json:"protocol"`
+	PagesOnly  bool     `json:"pages_only"`
+	VisitPages int      `json:"visit_pages"`
+	KeepConns  bool     `json:"keep_connections"`
+	Pages      int      `json:"pages"` // to begin with
+	Exponent   float64  `json:"exponent"`
+	Seed       uint64   `json:"seed"`
+	Viewport   Viewport `json:"viewport"`
+	Screens    float64  `json:"screens"`
+	TimeLimit  float64  `json:"time_limit"` // seconds
+}
+
+// Kind is what is known about pages, static files, pictures, or pages with all that they needed.
+type Kind struct {
+	Name         string           `json:"name"`
+	Answers      int64            `json:"answers"`
+	Bytes        int64            `json:"bytes"`
+	Tiers        map[string]int64 `json:"tiers,omitempty"` // answers by X-Cache
+	Times        Times            `json:"times"`
+	Distribution []Quantile       `json:"distribution"`
+}
+
+// Times are latencies in milliseconds.
+type Times struct {
+	Count   int64   `json:"count"`
+	Average float64 `json:"average"`
+	P50     float64 `json:"p50"`
+	P95     float64 `json:"p95"`
+	P99     float64 `json:"p99"`
+	P999    float64 `json:"p99_9"`
+	Max     float64 `json:"max"`
+}
+
+// Quantile says that all but one in OneIn were not slower.
+type Quantile struct {
+	OneIn  float64 `json:"one_in"`
+	Millis float64 `json:"millis"`
+}
+
+// Failure is a kind of failure, how often it came, and the first of them.
+type Failure struct {
+	Kind    string `json:"kind"`
+	Count   int64  `json:"count"`
+	Example string `json:"example"`
+}
+
+// Arrivals is how well the generator kept to the times of an open loop.
+type Arrivals struct {
+	Late    int64   `json:"late"`    // pages that began more than 10 ms late because the generator was
+	Waited  int64   `json:"waited"`  // because no visitor was free: the server, or --visitors, was the limit
+	Dropped int64   `json:"dropped"` // that never began, since 10 s of the rate were waiting
+	Worst   float64 `json:"worst"`   // milliseconds
+}
+
+// Point is a part of the time that counted.
+type Point struct {
+	At       float64 `json:"at"` // its end, in seconds
+	Pages    float64 `json:"pages_per_second"`
+	Requests float64 `json:"requests_per_second"`
+	Failed   int64   `json:"failed"`
+	P50      float64 `json:"p50"` // of pages that were done then; 0 if none was
+	P99      float64 `json:"p99"`
+}
+
+func newPoint(part *tally, at, took time.Duration) Point {
+	times := part.times[classPage]
+	return Point{At: at.Seconds(), Pages: float64(part.donePages) / took.Seconds(), Requests: float64(part.doneRequests) / took.Seconds(),
+		Failed: part.failed(), P50: millis(times.ValueAtQuantile(50)), P99: millis(times.ValueAtQuantile(99))}
+}
+
+func millis(micros int64) float64 { return float64(micros) / 1000 }
+
+func newTimes(h *hdrhistogram.Histogram) Times {
+	return Times{Count: h.TotalCount(), Average: h.Mean() / 1000, P50: millis(h.ValueAtQuantile(50)), P95: millis(h.ValueAtQuantile(95)),
+		P99: millis(h.ValueAtQuantile(99)), P999: millis(h.ValueAtQuantile(99.9)), Max: millis(h.Max())}
+}
+
+// distribution has twenty points for every power of ten, up to where a single answer stands.
+func distribution(h *hdrhistogram.Histogram) []Quantile {
+	var all []Quantile
+	for i := 0; ; i++ {
+		oneIn := math.Pow(10, float64(i)/20)
+		if oneIn > float64(h.TotalCount()) {
+			return all
+		}
+		all = append(all, Quantile{oneIn, millis(h.ValueAtQuantile(100 - 100/oneIn))})
+	}
+}
+
+// result makes the run's result of what was watched.
+func (r *run) result(w *watched) *Result {
+	t := w.total
+	res := &Result{Setup: r.setup(), Began: r.from, Seconds: w.took.Seconds(), Interrupted: w.interrupted, Visits: int64(r.visits.Load()),
+		Connections: r.opened.Load(), Repeated: r.again.Load(), Failed: t.failed(), Cut: t.cut, Series: w.series}
+	if res.Seconds > 0 {
+		res.PagesPerSecond = float64(w.inTime.donePages) / res.Seconds
+		res.RequestsPerSecond = float64(w.inTime.doneRequests) / res.Seconds
+	}
+	for c := range classes {
+		res.Requests += t.answered[c]
+		res.Bytes += t.bytes[c]
+		if t.answered[c] > 0 {
+			res.Kinds = append(res.Kinds, Kind{Name: classNames[c], Answers: t.answered[c], Bytes: t.bytes[c], Tiers: t.tiers[c],
+				Times: newTimes(t.times[c]), Distribution: distribution(t.times[c])})
+		}
+	}
+	res.Pages = t.answered[classPage]
+	if loads := t.times[timeLoad]; loads.TotalCount() > 0 {
+		res.Kinds = append(res.Kinds, Kind{Name: KindLoad, Answers: loads.TotalCount(), Times: newTimes(loads), Distribution: distribution(loads)})
+	}
+	for _, f := range t.failures {
+		res.Failures = append(res.Failures, f)
+	}
+	slices.SortFunc(res.Failures, func(a, b Failure) int {
+		if a.Count != b.Count {
+			return int(b.Count - a.Count)
+		}
+		return strings.Compare(a.Kind, b.Kind)
+	})
+	if r.cfg.Rate > 0 {
+		res.Arrivals = &Arrivals{Late: t.late, Waited: t.waited, Dropped: r.dropped.Load(), Worst: millis(t.worst.Microseconds())}
+	}
+	res.Servers = spent(w.before, w.after, w.inTime.doneRequests, w.inTime.donePages)
+	res.Generator = newCPU("generator", 1, w.after.self-w.before.self, w.inTime.doneRequests, w.inTime.donePages)
+	if res.CPUUnknown = w.after.unknown; res.CPUUnknown == "" {
+		res.CPUUnknown = w.before.unknown
+	}
+	return res
+}
+
+// KindLoad is the name of the kind that is a page with all that it needed.
+const KindLoad = "page, complete"
+
+// ServersPerRequest is what all server processes together paid for a request, in microseconds of processor time.
+func (res *Result) ServersPerRequest() float64 {
+	sum := 0.0
+	for _, c := range res.Servers {
+		sum += c.PerRequest
+	}
+	return sum
+}
+
+// Kind returns a kind by its name, or an empty one.
+func (res *Result) Kind(name string) Kind {
+	for _, k := range res.Kinds {
+		if k.Name == name {
+			return k
+		}
+	}
+	return Kind{Name: name}
+}
+
+func (r *run) setup() Setup {
+	cfg := &r.cfg
+	s := Setup{Edges: cfg.Edges, Loop: "closed", Visitors: cfg.Visitors, Rate: cfg.Rate, Even: cfg.Even, Think: cfg.Think.Seconds(),
+		Warmup: cfg.Warmup.Seconds(), Protocol: "HTTP/1.1", PagesOnly: cfg.PagesOnly, VisitPages: cfg.VisitPages, KeepConns: cfg.KeepConnections,
+		Pages: len(cfg.Pages), Exponent: cfg.Exponent, Seed: cfg.Seed, Viewport: cfg.Viewport, Screens: cfg.Screens, TimeLimit: cfg.Timeout.Seconds()}
+	if cfg.Rate > 0 {
+		s.Loop = "open"
+	}
+	if cfg.HTTP2 {
+		s.Protocol = "HTTP/2"
+	}
+	return s
+}

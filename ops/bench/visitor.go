@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// visitor is a browser and who sits before it. One goroutine calls its methods.
+type visitor struct {
+	run     *run
+	rec     *recorder
+	edge    edge
+	client  client
+	visit   *visit // nil: none has begun
+	missing []need // of the page at hand
+	keep    []bool // which of them the browser keeps
+}
+
+func (r *run) newVisitor(number int) *visitor {
+	v := &visitor{run: r, rec: r.recorders[number%len(r.recorders)], edge: r.edges[number%len(r.edges)]}
+	if r.cfg.HTTP2 {
+		v.client = newHTTP2(&r.cfg, v.edge, &r.opened)
+	} else {
+		v.client = &http1{cfg: &r.cfg, edge: v.edge, opened: &r.opened, again: &r.again}
+	}
+	return v
+}
+
+// look looks at one page and at what it needs. intended is when it should have begun: its latency counts from then.
+func (v *visitor) look(ctx context.Context, intended time.Time) {
+	if v.visit == nil {
+		v.visit = v.run.newVisit()
+	}
+	counted := v.run.measured(intended)
+	seen := v.fetchPage(ctx, v.visit.next, intended, counted)
+	whole := seen != nil
+	if whole && !v.run.cfg.PagesOnly {
+		whole = v.fetchNeeds(ctx, seen.needs, counted)
+		if whole && counted {
+			v.rec.load(time.Since(intended))
+		}
+	}
+	if !v.visit.follow(seen) {
+		v.visit = nil
+		if !v.run.cfg.KeepConnections {
+			v.client.close()
+		}
+	}
+}
+
+// fetchPage returns nil for a page that could not be had or was not right.
+func (v *visitor) fetchPage(ctx context.Context, p Page, intended time.Time, counted bool) *view {
+	buf := v.run.buffer()
+	a, grown, err := v.client.get(ctx, 0, p.Path, *buf)
+	*buf = grown
+	defer v.run.buffers.Put(buf)
+	took := time.Since(intended) // checking is the visitor's own affair
+	var seen *view
+	if err == nil {
+		seen, err = v.run.checkPage(p, a)
+	}
+	v.rec.request(classPage, counted, err != nil && ctx.Err() != nil, took, a, v.edge.url+p.Path, err)
+	if err != nil {
+		return nil
+	}
+	return seen
+}
+
+// fetchNeeds fetches what the browser does not have, over as many connections as it may use, and says whether all of it came right.
+func (v *visitor) fetchNeeds(ctx context.Context, needs []need, counted bool) bool {
+	v.missing, v.keep = v.missing[:0], v.keep[:0]
+	for _, n := range needs {
+		if _, held := v.visit.held[n.path]; !held {
+			v.missing, v.keep = append(v.missing, n), append(v.keep, false)
+		}
+	}
+	if len(v.missing) == 0 {
+		return true
+	}
+	var next, wrong atomic.Int32
+	work := func(slot int) {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= len(v.missing) {
+				return
+			}
+			keep, ok := v.fetchFile(ctx, slot, v.missing[i], counted)
+			if v.keep[i] = keep; !ok {
+				wrong.Add(1)
+			}
+		}
+	}
+	var others sync.WaitGroup
+	for slot := 1; slot < min(v.client.slots(), len(v.missing)); slot++ {
+		others.Go(func() { work(slot) })
+	}
+	work(0)
+	others.Wait()
+	for i, n := range v.missing {
+		if v.keep[i] {
+			v.visit.held[n.path] = struct{}{}
+		}
+	}
+	return wrong.Load() == 0
+}
+
+func (v *visitor) fetchFile(ctx context.Context, slot int, n need, counted bool) (keep, ok bool) {
+	if ctx.Err() != nil {
+		return false, false
+	}
+	buf := v.run.buffer()
+	defer v.run.buffers.Put(buf)
+	began := time.Now()
+	a, grown, err := v.client.get(ctx, slot, n.path, *buf)
+	*buf = grown
+	took := time.Since(began)
+	if err == nil {
+		err = checkFile(n, a)
+	}
+	v.rec.request(n.class, counted, err != nil && ctx.Err() != nil, took, a, v.edge.url+n.path, err)
+	return err == nil && a.immutable, err == nil
+}

@@ -1,0 +1,66 @@
+package bench
+
+import (
+	"context"
+	"time"
+)
+
+// watched is what is known about the time that counts.
+type watched struct {
+	total       *tally
+	series      []Point
+	took        time.Duration // less than asked for when interrupted
+	interrupted bool
+	inTime      tally // how total stood when the time was over; only its counts of what was done
+	before      costs
+	after       costs
+}
+
+// watch empties the recorders again and again while visitors visit, until the time is over or ctx ends.
+func (r *run) watch(ctx context.Context) *watched {
+	w := &watched{total: newTally()}
+	step, part := interval(r.cfg.Duration), newTally()
+	for at := r.began; at.Before(r.from) && ctx.Err() == nil; {
+		next := at.Add(min(step, r.from.Sub(at)))
+		sleep(ctx, time.Until(next))
+		r.take(part)
+		r.progress(part, next.Sub(at), Progress{Warming: true, Elapsed: next.Sub(r.began), Total: r.cfg.Warmup})
+		at, part = next, newTally() // what was counted before the time that counts is forgotten
+	}
+	w.before = r.costs()
+	began := time.Now() // the costs took a moment to read
+	for at := began; at.Before(r.end) && ctx.Err() == nil; {
+		sleep(ctx, min(step, r.end.Sub(at)))
+		now := time.Now()
+		if now.Equal(at) {
+			break // interrupted at once
+		}
+		r.take(part)
+		w.series = append(w.series, newPoint(part, now.Sub(began), now.Sub(at)))
+		r.progress(part, now.Sub(at), Progress{Elapsed: now.Sub(began), Total: r.cfg.Duration, Failures: w.total.failed() + part.failed()})
+		w.total.add(part)
+		at = now
+	}
+	w.after = r.costs()
+	w.took = time.Since(began)
+	w.inTime = tally{donePages: w.total.donePages, doneRequests: w.total.doneRequests}
+	w.interrupted = ctx.Err() != nil
+	return w
+}
+
+// interval is how long a point of the plots stands for: half a second, or more so that there are at most about 300.
+func interval(whole time.Duration) time.Duration {
+	const least = 500 * time.Millisecond
+	return max(least, (whole / 300).Round(least))
+}
+
+// progress tells what a part of the time, took long, has brought.
+func (r *run) progress(part *tally, took time.Duration, p Progress) {
+	if r.cfg.Progress == nil {
+		return
+	}
+	p.Pages = float64(part.donePages) / took.Seconds()
+	p.Requests = float64(part.doneRequests) / took.Seconds()
+	p.P99 = time.Duration(part.times[classPage].ValueAtQuantile(99)) * time.Microsecond
+	r.cfg.Progress(p)
+}
