@@ -22,8 +22,8 @@ import (
 const (
 	kindConnect   = "cannot connect"
 	kindTimeout   = "timeout"
-	kindLost      = "connection lost" // before or within an answer's head
-	kindCut       = "cut short"       // shorter than announced, or a page without its end
+	kindLost      = "connection lost" // before the first byte of an answer
+	kindCut       = "cut short"       // within its head or body, or a page without its end
 	kindMalformed = "malformed answer"
 	kindType      = "wrong type"
 	kindWrong     = "wrong page"

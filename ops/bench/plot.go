@@ -113,17 +113,19 @@ func (p plot) SVG() template.HTML {
 
 func (p plot) path(l line) string {
 	var b strings.Builder
-	pen := byte('M')
+	down := false // the pen
 	for i := range l.x {
 		if math.IsNaN(l.y[i]) {
-			pen = 'M'
+			down = false
 			continue
 		}
-		b.WriteByte(pen)
-		b.WriteString(strconv.FormatFloat(1000*p.x.place(l.x[i]), 'f', 1, 64))
-		b.WriteByte(' ')
-		b.WriteString(strconv.FormatFloat(1000*(1-p.y.place(l.y[i])), 'f', 1, 64))
-		pen = 'L'
+		x, y := 1000*p.x.place(l.x[i]), 1000*(1-p.y.place(l.y[i]))
+		if down {
+			fmt.Fprintf(&b, "L%.1f %.1f", x, y)
+		} else {
+			fmt.Fprintf(&b, "M%.1f %.1fh0", x, y) // by itself a dot
+		}
+		down = true
 	}
 	return b.String()
 }

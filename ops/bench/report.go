@@ -81,8 +81,8 @@ func (res *Result) plots() []plot {
 		p50, p99 = append(p50, positive(p.P50)), append(p99, positive(p.P99))
 	}
 	time := linearAxis(res.Series[len(res.Series)-1].At, func(s float64) string { return plain(s) + " s" })
-	time.to = res.Series[len(res.Series)-1].At // the time ends where it ends
-	for len(time.ticks) > 0 && time.ticks[len(time.ticks)-1].at > time.to {
+	time.to = res.Series[len(res.Series)-1].At // the time ends where it ends, give or take a moment
+	for len(time.ticks) > 0 && time.ticks[len(time.ticks)-1].at > 1.01*time.to {
 		time.ticks = time.ticks[:len(time.ticks)-1]
 	}
 	all := []plot{{Title: "Pages a second", Note: "done in each part of the time", x: time, y: linearAxis(most(pages), plain), Lines: []line{{"pages", "c1", at, pages}}}}

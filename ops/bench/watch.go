@@ -28,21 +28,19 @@ func (r *run) watch(ctx context.Context) *watched {
 		at, part = next, newTally() // what was counted before the time that counts is forgotten
 	}
 	w.before = r.costs()
-	began := time.Now() // the costs took a moment to read
-	for at := began; at.Before(r.end) && ctx.Err() == nil; {
+	for at := r.from; ctx.Err() == nil && at.Before(r.end); {
 		sleep(ctx, min(step, r.end.Sub(at)))
 		now := time.Now()
-		if now.Equal(at) {
-			break // interrupted at once
-		}
 		r.take(part)
-		w.series = append(w.series, newPoint(part, now.Sub(began), now.Sub(at)))
-		r.progress(part, now.Sub(at), Progress{Elapsed: now.Sub(began), Total: r.cfg.Duration, Failures: w.total.failed() + part.failed()})
+		if now.After(at) { // not if interrupted before it began
+			w.series = append(w.series, newPoint(part, now.Sub(r.from), now.Sub(at)))
+			r.progress(part, now.Sub(at), Progress{Elapsed: now.Sub(r.from), Total: r.cfg.Duration, Failures: w.total.failed() + part.failed()})
+		}
 		w.total.add(part)
 		at = now
 	}
 	w.after = r.costs()
-	w.took = time.Since(began)
+	w.took = max(0, time.Since(r.from))
 	w.inTime = tally{donePages: w.total.donePages, doneRequests: w.total.doneRequests}
 	w.interrupted = ctx.Err() != nil
 	return w

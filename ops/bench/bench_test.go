@@ -1,0 +1,378 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"flickrkillr/ops/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// jpeg begins and ends as a JPEG does.
+var jpeg = []byte("\xff\xd8\xff\xe0 a picture \xff\xd9")
+
+// site is a small site of one user, with the shape of the real one: a page of photos, older ones, and a page for each photo.
+type site struct {
+	mu    sync.Mutex
+	asked []string // paths, in the order of their answers
+	conns map[string]int
+}
+
+// pages of the site: what each needs and links to.
+var pages = map[string]string{
+	"/photos/ansel":          head + photo(1, "a") + photo(2, "b") + `<a rel="next" href="/photos/ansel/before/2">Older photos</a>`,
+	"/photos/ansel/before/2": head + photo(3, "c") + `<a rel="prev" href="/photos/ansel">Newer photos</a>`,
+	"/photo/1":               head + stage("a") + `<a rel="next" href="/photo/2">Next</a>`,
+	"/photo/2":               head + stage("b"),
+	"/photo/3":               head + stage("c"),
+}
+
+const head = `<link rel="stylesheet" href="/static/app.0.css"><script src="/static/app.0.js" defer></script><link rel="alternate" href="/photos/ansel/feed">` +
+	`<link rel="canonical" href="/photos/ansel"><link rel="next" href="/not-asked">`
+
+func photo(id int, image string) string {
+	return fmt.Sprintf(`<a href="/photo/%d"><img src="/img/%s/640.jpg" srcset="/img/%s/320.jpg 320w,/img/%s/640.jpg 640w" sizes="auto,300px" width="640" height="427" loading="lazy"></a>`, id, image, image, image)
+}
+
+func stage(image string) string {
+	return `<a rel="author" href="/photos/ansel">Ansel</a>` + fmt.Sprintf(`<img src="/img/%s/1280.jpg" srcset="/img/%s/640.jpg 640w,/img/%s/1280.jpg 1280w" sizes="100vw">`, image, image, image)
+}
+
+func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.asked = append(s.asked, r.URL.Path)
+	if s.conns == nil {
+		s.conns = map[string]int{}
+	}
+	s.conns[r.RemoteAddr]++
+	s.mu.Unlock()
+	serve(w, r)
+}
+
+// serve answers as an edge would.
+func serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Cache", "near")
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	switch body := []byte("{}"); {
+	case pages[r.URL.Path] != "":
+		h.Set("Cache-Control", "max-age=0, must-revalidate")
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		writePacked(w, r, "<!DOCTYPE html><html><body>"+pages[r.URL.Path]+"</body></html>\n")
+	case strings.HasPrefix(r.URL.Path, "/img/"):
+		h.Set("Content-Type", "image/jpeg")
+		w.Write(jpeg)
+	case r.URL.Path == "/static/app.0.css":
+		h.Set("Content-Type", "text/css")
+		w.Write(body)
+	case r.URL.Path == "/static/app.0.js":
+		h.Set("Content-Type", "text/javascript; charset=utf-8")
+		w.Write(body)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// writePacked writes a body with gzip to who takes it.
+func writePacked(w http.ResponseWriter, r *http.Request, body string) {
+	if r.Header.Get("Accept-Encoding") != "gzip" {
+		fmt.Fprint(w, body)
+		return
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	fmt.Fprint(z, body)
+	z.Close()
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Write(b.Bytes())
+}
+
+// listen serves a handler on loopback, with HTTP/1.1 and HTTP/2, and returns its URL.
+func listen(t *testing.T, h http.Handler) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// some is a run of an exact number of pages by one visitor, however slow the machine is.
+func some(url string, pages int) Config {
+	return Config{Edges: []string{url}, Pages: []Page{PageAt("/photos/ansel")}, Visitors: 1, Rate: 50, Even: true,
+		Duration: time.Duration(pages) * 20 * time.Millisecond, VisitPages: pages, Timeout: time.Minute}
+}
+
+func mustRun(t *testing.T, cfg Config) *Result {
+	t.Helper()
+	res, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func mustBeClean(t *testing.T, res *Result) {
+	t.Helper()
+	for _, f := range res.Failures {
+		t.Errorf("%d x %s: %s", f.Count, f.Kind, f.Example)
+	}
+	if res.Cut != 0 {
+		t.Errorf("%d requests were cut", res.Cut)
+	}
+}
+
+// A page with k files and m pictures makes exactly 1+k+m requests, and what the browser has is not asked for again.
+func TestAVisitAsksForExactlyWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Config){"HTTP/1.1": func(*Config) {}, "HTTP/2": func(cfg *Config) { cfg.HTTP2 = true }} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &site{}
+			cfg := some(listen(t, s), 4)
+			change(&cfg)
+			res := mustRun(t, cfg)
+			mustBeClean(t, res)
+			first := []string{"/photos/ansel", "/static/app.0.css", "/static/app.0.js", "/img/a/320.jpg", "/img/b/320.jpg"}
+			shown := s.asked[5] // one of the two photos, which needs its large picture and nothing else
+			if shown != "/photo/1" && shown != "/photo/2" {
+				t.Fatalf("after the first page, of %v, came %s", first, shown)
+			}
+			image := map[string]string{"/photo/1": "a", "/photo/2": "b"}[shown]
+			want := slices.Concat(sorted(first), []string{shown, "/img/" + image + "/1280.jpg"}, sorted([]string{"/photos/ansel/before/2", "/img/c/320.jpg"}), []string{"/photo/3", "/img/c/1280.jpg"})
+			if got := slices.Concat(sorted(s.asked[:5]), s.asked[5:7], sorted(s.asked[7:9]), s.asked[9:]); !slices.Equal(got, want) {
+				t.Errorf("asked for\n%v, want\n%v", got, want)
+			}
+			if res.Pages != 4 || res.Requests != int64(len(want)) || res.Visits != 1 {
+				t.Errorf("%d pages, %d requests, %d visits; want 4, %d, 1", res.Pages, res.Requests, res.Visits, len(want))
+			}
+			for kind, count := range map[string]int64{"page": 4, "static file": 2, "picture": 5} {
+				k := res.Kind(kind)
+				if k.Answers != count || k.Times.Count != count || k.Tiers["near"] != count {
+					t.Errorf("%s: %d answers, %d times, tiers %v; want %d of each", kind, k.Answers, k.Times.Count, k.Tiers, count)
+				}
+			}
+			if k := res.Kind(KindLoad); k.Times.Count != 4 {
+				t.Errorf("%d pages were complete, want 4", k.Times.Count)
+			}
+			if want := int64(5 * len(jpeg)); res.Kind("picture").Bytes != want {
+				t.Errorf("%d bytes of pictures, want %d", res.Kind("picture").Bytes, want)
+			}
+			if cfg.HTTP2 && len(s.conns) != 1 {
+				t.Errorf("%d connections of HTTP/2, want 1", len(s.conns))
+			}
+			if res.Connections != int64(len(s.conns)) {
+				t.Errorf("%d connections counted, the server saw %d", res.Connections, len(s.conns))
+			}
+		})
+	}
+}
+
+func sorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return list
+}
+
+func TestPagesOnly(t *testing.T) {
+	t.Parallel()
+	s := &site{}
+	cfg := some(listen(t, s), 4)
+	cfg.PagesOnly = true
+	res := mustRun(t, cfg)
+	mustBeClean(t, res)
+	if res.Requests != 4 || len(s.asked) != 4 || s.asked[2] != "/photos/ansel/before/2" {
+		t.Errorf("%d requests, asked for %v; want 4 pages of one visit", res.Requests, s.asked)
+	}
+}
+
+// The next visit is another browser: it has nothing, and connections of its own unless told otherwise.
+func TestTheNextVisitIsAnotherBrowser(t *testing.T) {
+	t.Parallel()
+	for _, keep := range []bool{false, true} {
+		t.Run(fmt.Sprint("keep=", keep), func(t *testing.T) {
+			t.Parallel()
+			s := &site{}
+			cfg := some(listen(t, s), 3)
+			cfg.VisitPages, cfg.KeepConnections = 1, keep
+			res := mustRun(t, cfg)
+			mustBeClean(t, res)
+			if res.Visits != 3 || len(s.asked) != 3*5 {
+				t.Errorf("%d visits asked %d times, want 3 with 5 each", res.Visits, len(s.asked))
+			}
+			if least := map[bool]int64{false: 3, true: 1}[keep]; res.Connections < least || keep && res.Connections > browserConns {
+				t.Errorf("%d connections", res.Connections)
+			}
+		})
+	}
+}
+
+// A visitor uses six connections at once and no more, and edges in turn.
+func TestSixConnections(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var here, most int
+	all := make(chan struct{})
+	many := head
+	for i := range 15 {
+		many += fmt.Sprintf(`<img src="/img/%d/1.jpg">`, i)
+	}
+	url := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			w.Header().Set("Content-Type", "text/html")
+			writePacked(w, r, "<html>"+many+"</html>")
+			return
+		}
+		mu.Lock()
+		here++
+		if most = max(most, here); here == browserConns && most == here {
+			select {
+			case <-all:
+			default:
+				close(all)
+			}
+		}
+		mu.Unlock()
+		<-all // nobody is answered before six have asked
+		serve(w, r)
+		mu.Lock()
+		here--
+		mu.Unlock()
+	}))
+	cfg := some(url, 1)
+	cfg.Pages = []Page{PageAt("/")}
+	res := mustRun(t, cfg)
+	mustBeClean(t, res)
+	if most != browserConns || res.Connections != browserConns || res.Requests != 1+2+15 {
+		t.Errorf("%d requests at once, %d connections, %d requests; want 6, 6, 18", most, res.Connections, res.Requests)
+	}
+}
+
+func TestVisitorsTakeEdgesInTurn(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	asked := map[string]int64{}
+	cfg := Config{Edges: []string{"http://a.test", "http://b.test", "http://c.test"}, Visitors: 6, Think: time.Second, PagesOnly: true, Duration: time.Minute}
+	within(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[r.Host]++
+		answerPage(w)
+	}, cfg, func(t *testing.T, res *Result) {
+		mustBeClean(t, res)
+		if a, b, c := asked["a.test"], asked["b.test"], asked["c.test"]; a != 120 || b != 120 || c != 120 || res.Requests != 360 {
+			t.Errorf("%v of %d requests; want 120 for each edge, one a second by each of two visitors", asked, res.Requests)
+		}
+	})
+}
+
+// The warm-up is asked and not counted.
+func TestWarmup(t *testing.T) {
+	t.Parallel()
+	s := &site{}
+	cfg := some(listen(t, s), 3)
+	cfg.Warmup, cfg.PagesOnly, cfg.VisitPages = 100*time.Millisecond, true, 1
+	res := mustRun(t, cfg)
+	mustBeClean(t, res)
+	if len(s.asked) != 5+3 || res.Pages != 3 || res.Kind("page").Times.Count != 3 {
+		t.Errorf("%d pages asked for, %d counted; want 8 and 3", len(s.asked), res.Pages)
+	}
+}
+
+// Ctrl-C ends a run with what it has.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var mu sync.Mutex
+	answered := 0
+	url := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		answered++
+		last := answered > 10
+		mu.Unlock()
+		if last {
+			cancel()
+			<-r.Context().Done() // the visitor leaves
+			return
+		}
+		serve(w, r)
+	}))
+	res, err := Run(ctx, Config{Edges: []string{url}, Pages: []Page{PageAt("/photos/ansel")}, Visitors: 1, PagesOnly: true, Duration: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !res.Interrupted || res.Pages != 10 || res.Failed != 0 || res.Cut != 1 || res.Seconds <= 0 {
+		t.Errorf("interrupted %v, %d pages, %d failed, %d cut in %v s; want 10 pages and one cut", res.Interrupted, res.Pages, res.Failed, res.Cut, res.Seconds)
+	}
+	if !slices.ContainsFunc(res.Warnings(), func(w string) bool { return strings.HasPrefix(w, "Interrupted") }) {
+		t.Errorf("nothing is said of it: %q", res.Warnings())
+	}
+}
+
+func TestProgressIsTold(t *testing.T) {
+	t.Parallel()
+	var told []Progress
+	cfg := Config{Rate: 10, Even: true, PagesOnly: true, Warmup: 2 * time.Second, Duration: 3 * time.Second, Progress: func(p Progress) { told = append(told, p) }}
+	within(t, func(w http.ResponseWriter, _ *http.Request) { answerPage(w) }, cfg, func(t *testing.T, res *Result) {
+		if len(told) != 4+6 || len(res.Series) != 6 {
+			t.Fatalf("told %+v, series %+v; want something every half second, and a point for each that counts", told, res.Series)
+		}
+		for i, p := range told {
+			want := Progress{Warming: i < 4, Elapsed: time.Duration(i+1) * 500 * time.Millisecond, Total: cfg.Warmup, Pages: 10, Requests: 10, P99: p.P99}
+			if i >= 4 {
+				want.Elapsed, want.Total = want.Elapsed-cfg.Warmup, cfg.Duration
+			}
+			if math.Abs(p.Pages-10) <= 2 { // a page at the very moment may be on either side of it
+				p.Pages, p.Requests = 10, 10
+			}
+			if p != want {
+				t.Errorf("told %+v, want %+v", p, want)
+			}
+		}
+	})
+}
+
+func TestWhatCannotBeRun(t *testing.T) {
+	t.Parallel()
+	good := Config{Edges: []string{"http://127.0.0.1:1"}, Pages: []Page{{Path: "/"}}}
+	for says, change := range map[string]func(*Config){
+		"no edge to ask":      func(c *Config) { c.Edges = nil },
+		"no page":             func(c *Config) { c.Pages = nil },
+		"http://host:port":    func(c *Config) { c.Edges = []string{"ftp://127.0.0.1"} },
+		"negative":            func(c *Config) { c.Rate = -1 },
+		"do not think":        func(c *Config) { c.Rate, c.Think = 1, time.Second },
+		"no edge answers at ": func(*Config) {},
+	} {
+		cfg := good
+		change(&cfg)
+		if _, err := Run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("error %v, want one with %q", err, says)
+		}
+	}
+}
+
+// refuse is a dial that reaches the first time and never again.
+func refuse() func(context.Context, string, string) (net.Conn, error) {
+	var once sync.Once
+	return func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+		err = fmt.Errorf("dial %s: %w", addr, errRefused)
+		once.Do(func() { conn, err = new(net.Dialer).DialContext(ctx, network, addr) })
+		return conn, err
+	}
+}
