@@ -36,7 +36,9 @@ const (
 func CancelSubject(id string) string { return cancelPrefix + id }
 
 // ParseCancel is the inverse of [CancelSubject]; false for another subject.
-func ParseCancel(subject string) (id string, ok bool) { return strings.CutPrefix(subject, cancelPrefix) }
+func ParseCancel(subject string) (id string, ok bool) {
+	return strings.CutPrefix(subject, cancelPrefix)
+}
 
 const cancelPrefix = "cancel."
 
