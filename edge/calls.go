@@ -27,6 +27,7 @@ type call struct {
 	done    chan struct{} // closed when result and err are set
 	cancel  context.CancelCauseFunc
 	waiting int         // guarded by calls.mu
+	kept    bool        // goes on though nobody waits; guarded by calls.mu
 	leaving *time.Timer // cancels when it has lingered; nil while nobody has left; guarded by calls.mu
 	result  fetched
 	err     error
@@ -79,17 +80,19 @@ func (c *calls) do(ctx context.Context, ref page.Ref, deadline time.Duration, fe
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if k.waiting--; k.waiting == 0 {
+	err = context.Cause(ctx)
+	k.kept = k.kept || errors.Is(err, errShownOlder)
+	if k.waiting--; k.waiting == 0 && !k.kept {
 		k.leaving = time.AfterFunc(linger, func() { c.abandon(ref, k) })
 	}
-	return fetched{}, leader, ctx.Err()
+	return fetched{}, leader, err
 }
 
 // abandon cancels a fetch that has lingered, unless somebody has joined it meanwhile.
 func (c *calls) abandon(ref page.Ref, k *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if k.waiting == 0 {
+	if k.waiting == 0 && !k.kept {
 		k.cancel(errAbandoned)
 		c.forget(ref, k)
 	}

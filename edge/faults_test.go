@@ -334,3 +334,37 @@ func TestBusyHedgeLeavesTheFirstAlone(t *testing.T) {
 		t.Errorf("status %d", a.status)
 	}
 }
+
+// TestSlowAnswer: who asks for a page that takes long, and of which there is an older copy, is shown that one, marked. The fetch goes on for
+// whoever comes next.
+func TestSlowAnswer(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
+	get(t, e, "/photos/ansel")
+	s.change("user.ansel", 2, false)
+	eventually(t, "the edge knows of the change", func() bool { return e.fresh.intern("user.ansel").version.Load() == 2 })
+	release := make(chan struct{})
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		if ref.Kind() == page.KindUser {
+			<-release
+		}
+		return s.standard(ref)
+	})
+	before := s.renders.Load()
+	for range 2 {
+		if got := get(t, e, "/photos/ansel"); got.status != 200 || got.tier() != "stale" || !strings.Contains(got.body, "version 0<") {
+			t.Errorf("%d from %s: %.60s", got.status, got.tier(), got.body)
+		}
+	}
+	close(release)
+	eventually(t, "the newer copy is there, though nobody waited for it", func() bool {
+		c := e.near.get(page.User("ansel"))
+		return c != nil && e.fresh.check(c)
+	})
+	if n := s.renders.Load() - before; n != 1 {
+		t.Errorf("%d renders", n)
+	}
+}

@@ -52,7 +52,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 		s.ahead(c)
 		return s.answer(w, r, x, c)
 	}
-	got, err := s.obtain(r.Context(), ref, x)
+	got, err := s.obtainOr(r.Context(), c, ref, x)
 	x.timing = got.timing
 	switch {
 	case err == nil:
@@ -66,6 +66,22 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 		return s.answer(w, r, x, best)
 	}
 	return err
+}
+
+// staleAfter is how long a visitor waits for a true copy when there is an older one to be shown.
+const staleAfter = time.Second
+
+// errShownOlder: a visitor did not wait for the end of a fetch, and was shown an older copy. Whoever comes next wants it to go on.
+var errShownOlder = fmt.Errorf("no answer within %v: %w", staleAfter, wire.ErrUnavailable)
+
+// obtainOr is obtain for at most a second if an older copy could be shown instead.
+func (s *Server) obtainOr(ctx context.Context, older *held, ref page.Ref, x *exchange) (fetched, error) {
+	if !s.fresh.presentable(older) {
+		return s.obtain(ctx, ref, x)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, staleAfter, errShownOlder)
+	defer cancel()
+	return s.obtain(ctx, ref, x)
 }
 
 // canonical gives the path to redirect to when the one asked for is another spelling of it.

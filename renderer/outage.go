@@ -13,19 +13,30 @@ import (
 // told soon can show a page of before.
 const restartLimit = 3 * time.Second
 
-// outage knows since when Postgres has been away: that is, refusing or ending connections. The zero outage is none. It is safe for
-// concurrent use.
+// outage knows since when Postgres has been away: that is, refusing or ending connections, or saying nothing to anybody. The zero outage is
+// none. It is safe for concurrent use.
 type outage struct {
-	since atomic.Int64 // nanoseconds since 1970; 0 while Postgres is there
+	since    atomic.Int64 // nanoseconds since 1970; 0 while Postgres is there
+	answered atomic.Int64 // when it last did, likewise
 }
 
 // note takes in the outcome of having asked Postgres something.
 func (o *outage) note(err error) {
 	switch {
 	case err == nil:
+		o.answered.Store(time.Now().UnixNano())
 		o.since.Store(0)
 	case transient(err):
 		o.since.CompareAndSwap(0, time.Now().UnixNano())
+	}
+}
+
+// silent takes in that an answer has been waited for in vain for patience. When Postgres has said nothing to anybody else meanwhile, not to
+// the relay either, which asks ten times a second, it is frozen or cut off: as long an outage as one that was waited for. Otherwise it was
+// that question.
+func (o *outage) silent(patience time.Duration) {
+	if now := time.Now(); now.UnixNano()-o.answered.Load() > int64(patience) {
+		o.since.CompareAndSwap(0, now.Add(-restartLimit-1).UnixNano())
 	}
 }
 
@@ -57,8 +68,12 @@ func (s *Service) patiently(ctx context.Context, patience time.Duration, ask fun
 		}
 		attempt, cancel := context.WithTimeout(ctx, limit)
 		err := contained(func() error { return ask(attempt) })
+		waited := errors.Is(attempt.Err(), context.DeadlineExceeded)
 		cancel()
 		s.outage.note(err)
+		if err != nil && waited && ctx.Err() == nil {
+			s.outage.silent(limit)
+		}
 		away := s.outage.length()
 		again := transient(err) || away > 0 && errors.Is(err, context.DeadlineExceeded)
 		if err == nil || !again || away > restartLimit || ctx.Err() != nil {

@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"flickrkillr/ops/stack"
+	"flickrkillr/ops/testenv"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestStaleRatherThanNothing takes away what pages are made of, one part at a time. Pages that an edge has had are shown, marked; what is
+// known to be gone is not; what is in no cache gets a 503 that says when to come back.
+func TestStaleRatherThanNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		what         string
+		break_, mend func(*testing.T, *site, *stack.Postgres)
+	}{
+		{"renderers",
+			func(_ *testing.T, s *site, _ *stack.Postgres) { s.scale(0) },
+			func(_ *testing.T, s *site, _ *stack.Postgres) { s.scale(1) }},
+		{"Postgres",
+			func(t *testing.T, _ *site, p *stack.Postgres) { p.Kill() },
+			func(t *testing.T, _ *site, p *stack.Postgres) { must(t, p.Restart(t.Context())) }},
+		{"frozen Postgres",
+			func(t *testing.T, _ *site, p *stack.Postgres) { must(t, p.Freeze()) },
+			func(t *testing.T, _ *site, p *stack.Postgres) { must(t, p.Thaw()) }},
+		{"NATS",
+			func(_ *testing.T, s *site, _ *stack.Postgres) { s.bus.Stop() },
+			func(t *testing.T, s *site, _ *stack.Postgres) { must(t, s.bus.Restart()) }},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			postgres := testenv.Postgres(t)
+			pictures := filepath.Join(t.TempDir(), "pictures")
+			must(t, seed(t.Context(), t, postgres.URL(), pictures, users, photos))
+			s := newSiteOn(t, postgres.URL(), pictures, 1, 1)
+			s.staleRatherThanNothing(t, func() { c.break_(t, s, postgres) }, func() { c.mend(t, s, postgres) })
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
+	client := newClient(t, 4)
+	at := func(path string) (status int, header http.Header, took time.Duration) {
+		t.Helper()
+		begun := time.Now()
+		status, header, _, err := get(t.Context(), client, s.urls[0]+path)
+		must(t, err)
+		return status, header, time.Since(begun)
+	}
+	warm := []string{"/photos/" + s.names[0], "/photos/" + s.names[1], "/photos/" + s.names[2]}
+	photo := func(owner string) string {
+		return fmt.Sprintf("/photo/%d", column[int64](s, "SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private", owner)[0])
+	}
+	gone := photo(s.names[3])
+	for range 3 {
+		for _, path := range append(slices.Clone(warm), gone) {
+			if status, _, _ := at(path); status != http.StatusOK {
+				t.Fatalf("%s: %d", path, status)
+			}
+		}
+	}
+	s.exec("UPDATE photos SET private = true WHERE '/photo/' || id = $1", gone)
+	eventually(t, "the edge knows that it is gone", func() bool { status, _, _ := at(gone); return status == http.StatusNotFound })
+
+	breakIt()
+	// An edge trusts what it has until the relay has been silent for a while; from then on it says that it may be old.
+	for _, path := range warm {
+		eventually(t, path+" is shown as stale", func() bool {
+			status, header, _ := at(path)
+			if status != http.StatusOK {
+				t.Fatalf("%s: %d, %v", path, status, header)
+			}
+			return header.Get("X-Cache") == "stale" && header.Get("Cache-Control") == "no-store"
+		})
+	}
+	if status, header, _ := at(gone); status == http.StatusOK {
+		t.Errorf("what is gone is shown, from %s", header.Get("X-Cache"))
+	}
+	var slowest time.Duration
+	for _, name := range s.names[4:14] {
+		status, header, took := at("/photos/" + name)
+		if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
+			t.Errorf("in no cache: %d %v", status, header)
+		}
+		slowest = max(slowest, took)
+	}
+	t.Logf("the slowest 503 of 10 took %v", slowest)
+	s.readsStale(t, warm[0])
+
+	mend()
+	eventually(t, "pages are made again, and trusted", func() bool {
+		status, header, _ := at("/photos/" + s.names[5])
+		return status == http.StatusOK && header.Get("X-Cache") == "near"
+	})
+}
+
+// readsStale sees what a visitor reads on a page that may be old.
+func (s *site) readsStale(t *testing.T, path string) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(browser(t), time.Minute)
+	defer stop()
+	must(t, chromedp.Do(ctx, chromedp.Navigate(s.urls[0]+path)))
+	eventually(t, "a line on the page says so", func() bool {
+		text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`(() => { const l = document.querySelector(".stale"); return l.checkVisibility() ? l.textContent : "" })()`))
+		return err == nil && text == "Shown from a moment ago; reconnecting…"
+	})
+}
