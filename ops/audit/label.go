@@ -12,8 +12,10 @@ func (j *judge) label(o *observation) {
 	}
 	for _, m := range o.sight.photos {
 		p := j.photos[m.photo]
-		if p == nil {
-			j.report(o, "label", nil, "photo %d is nobody's", m.photo)
+		if p == nil { // of a user whom an earlier audit had taken over
+			if o.target.owner != nil {
+				j.report(o, "label", nil, "photo %d is not of %s", m.photo, o.target.owner.name)
+			}
 			continue
 		}
 		if !slices.ContainsFunc(o.named, func(n named) bool { return n.owner == p.owner && n.photo == nil }) {
@@ -30,6 +32,7 @@ func (j *judge) label(o *observation) {
 	}
 }
 
+// compare holds what is shown of one user against a version that is named.
 func (j *judge) compare(o *observation, n named) {
 	n.owner.mu.Lock()
 	defer n.owner.mu.Unlock()
