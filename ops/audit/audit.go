@@ -32,6 +32,7 @@ type Config struct {
 	Writers   int     // at once; 0: 8
 	Observers int     // at once; 0: 8
 	Rate      float64 // writes a second; 0: as many as there can be
+	LookRate  float64 // looks of the observers a second; 0: likewise
 	BusShare  float64 // of the writes that have an action, from 0 to 1
 
 	// The audit ends when both numbers are reached and each fault has been, or after the duration, whichever is first; without any of
@@ -190,6 +191,7 @@ func (a *audit) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	j := &judge{photos: a.world.photos, quiet: a.cfg.Bound, trouble: a.trouble, broken: a.tally.broke, stale: a.tally.late}
+	writes, looks := pace(a.cfg.Rate), pace(a.cfg.LookRate)
 	var judges, others sync.WaitGroup
 	for range 2 {
 		judges.Go(func() {
@@ -199,7 +201,7 @@ func (a *audit) run(ctx context.Context) error {
 		})
 	}
 	for n := range a.cfg.Observers {
-		others.Go(func() { a.observe(ctx, n) })
+		others.Go(func() { a.observe(ctx, n, looks) })
 	}
 	others.Go(func() { a.lookAsWriter(ctx) })
 	if len(a.cfg.Faults) > 0 {
@@ -209,13 +211,9 @@ func (a *audit) run(ctx context.Context) error {
 	}
 	others.Go(func() { a.watch(ctx, stop) })
 	var writers errgroup.Group
-	limit := rate.NewLimiter(rate.Inf, 1)
-	if a.cfg.Rate > 0 {
-		limit = rate.NewLimiter(rate.Limit(a.cfg.Rate), 10)
-	}
 	for range a.cfg.Writers {
 		writers.Go(func() error {
-			err := a.writeOn(ctx, limit)
+			err := a.writeOn(ctx, writes)
 			if err != nil {
 				stop()
 			}
@@ -227,6 +225,14 @@ func (a *audit) run(ctx context.Context) error {
 	close(a.queue)
 	judges.Wait()
 	return err
+}
+
+// pace lets so many through a second, all if it is 0.
+func pace(perSecond float64) *rate.Limiter {
+	if perSecond <= 0 {
+		return rate.NewLimiter(rate.Inf, 1)
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), 10)
 }
 
 // writeOn carries out decisions until there are enough, or ctx ends. A write that was begun is seen through.

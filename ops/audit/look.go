@@ -8,6 +8,8 @@ import (
 	"sort"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	schema "flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -55,10 +57,10 @@ func (a *audit) pick(draw *rand.Rand) target {
 }
 
 // observe is one visitor who looks at one page after the other until ctx ends.
-func (a *audit) observe(ctx context.Context, n int) {
+func (a *audit) observe(ctx context.Context, n int, limit *rate.Limiter) {
 	draw := rand.New(rand.NewPCG(a.cfg.Seed, uint64(n)<<8|drawVisitor))
 	v := a.newVisitor(n%len(a.cfg.Edges), n/len(a.cfg.Edges)%2 == 1)
-	for ctx.Err() == nil {
+	for limit.Wait(ctx) == nil {
 		if v.look(ctx, http.MethodGet, a.pick(draw), nil) == nil {
 			sleep(ctx, 10*time.Millisecond) // whoever gets no page does not hammer
 		}
