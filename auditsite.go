@@ -73,7 +73,7 @@ func newAuditSite(s *session, edges, renderers int) (_ *auditSite, err error) {
 		return err
 	})
 	starting.Go(func() (err error) {
-		t.postgres, err = stack.StartPostgres(ctx, stack.PostgresConfig{Dir: filepath.Join(t.dir, "postgres"), Throwaway: true, Connections: 200})
+		t.postgres, err = stack.StartPostgres(ctx, stack.PostgresConfig{Dir: filepath.Join(t.dir, "postgres"), Connections: 200})
 		return err
 	})
 	if err := starting.Wait(); err != nil {
@@ -195,6 +195,13 @@ func (t *auditSite) kill(role string) func(context.Context) error {
 	}
 }
 
+// crashPostgres ends the database as a crash does, and starts it again: it replays its log. What was acknowledged must be there, which
+// is why this one syncs.
+func (t *auditSite) crashPostgres(ctx context.Context) error {
+	t.postgres.Kill()
+	return t.postgres.Restart(context.WithoutCancel(ctx))
+}
+
 // faults are what can be broken here.
 func (t *auditSite) faults() []audit.Fault {
 	return []audit.Fault{
@@ -205,6 +212,7 @@ func (t *auditSite) faults() []audit.Fault {
 		{Name: "flush memcached", Do: func(ctx context.Context) error { return audit.FlushMemcached(ctx, t.memcached.Addr()) }},
 		{Name: "restart NATS", Do: func(context.Context) error { return t.nats.Restart() }},
 		{Name: "hold the relay back", Do: func(ctx context.Context) error { return audit.HoldRelay(ctx, t.postgres.URL(), 6*time.Second) }},
+		{Name: "crash PostgreSQL", Do: t.crashPostgres},
 		{Name: "wipe the stream", Do: func(ctx context.Context) error { return audit.WipeChanges(ctx, t.nats.URL()) }},
 	}
 }

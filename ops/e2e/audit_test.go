@@ -89,8 +89,8 @@ func TestAudit(t *testing.T) {
 			t.Errorf("%s: %s", f.Name, f.Err)
 		}
 	}
-	if len(broken) != 8 {
-		t.Errorf("broken were %v, want all 8 things", broken)
+	if len(broken) != 9 {
+		t.Errorf("broken were %v, want all 9 things", broken)
 	}
 	if r.Own == 0 || r.NotModified == 0 || r.Fresh[audit.Psql].N+r.FreshInTrouble[audit.Psql].N == 0 || r.Writes[audit.Bus] == 0 || r.Writes[audit.Psql] == 0 ||
 		r.Caches["near"] == 0 || r.Caches["memcached"] == 0 || r.Caches["render"] == 0 {
@@ -227,6 +227,13 @@ func TestAuditFindsMistakes(t *testing.T) {
 			},
 			rules: []string{"fresh"},
 			flags: wiping(),
+		}, {
+			name: "the database loses what it acknowledged",
+			edits: []edit{{
+				"auditsite.go", `Dir: filepath.Join(t.dir, "postgres"), Connections: 200}`, `Dir: filepath.Join(t.dir, "postgres"), Connections: 200, Throwaway: true}`,
+			}},
+			rules: []string{"back", "fresh", "label", "gone", "own"},
+			flags: []string{"--fault", "crash PostgreSQL", "--fault-every", "1s"},
 		},
 	} {
 		t.Run(m.name, func(t *testing.T) {
