@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"flickrkillr/ops/bench"
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/testenv"
 )
@@ -88,6 +89,10 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{[]string{"--data", nobody, "renderer", "--nats", "nats://127.0.0.1:1"}, 1, "--postgres"},
 		{[]string{"--data", nobody, "cachefill", "--nats", "nats://127.0.0.1:1"}, 1, "--memcached"},
 		{[]string{"--data", nobody, "migrate"}, 1, "run `killr up` first"},
+		{[]string{"--data", nobody, "bench"}, 1, "run `killr up` first"},
+		{[]string{"--data", nobody, "bench", "--edge", "http://127.0.0.1:1"}, 1, "--postgres"},
+		{[]string{"--data", nobody, "bench", "--edge", "http://127.0.0.1:1", "--urls", os.DevNull, "--viewport", "wide"}, 1, "--viewport"},
+		{[]string{"--data", nobody, "bench", "--edge", "http://127.0.0.1:1", "--urls", os.DevNull}, 1, "no page"},
 		{[]string{"--data", nobody, "edge", "--nats", "nats://127.0.0.1:1", "--addr", "127.0.0.1:0", "--tls-cert", "x"}, 1, "needed together"},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
@@ -206,6 +211,29 @@ func TestProgressEnds(t *testing.T) {
 				t.Errorf("it showed %q", said)
 			}
 		})
+	}
+}
+
+func TestBenchProgress(t *testing.T) {
+	t.Parallel()
+	shown := listen()
+	p := newBenchProgress(shown, slog.New(slog.DiscardHandler))
+	p.draw(shown)
+	p.report(bench.Progress{Warming: true, Elapsed: time.Second, Total: 2 * time.Second})
+	p.report(bench.Progress{Elapsed: time.Second, Total: 30 * time.Second, Pages: 1234, P99: 5678 * time.Microsecond, Failures: 3})
+	p.end()
+	if said := shown.String(); !strings.Contains(said, "1234 pages/s") || !strings.Contains(said, "p99 5.68ms, 3 failed") {
+		t.Errorf("it showed %q", said)
+	}
+
+	logged := listen()
+	p = newBenchProgress(logged, slog.New(slog.NewTextHandler(logged, nil)))
+	p.report(bench.Progress{Elapsed: time.Second, Total: 30 * time.Second}) // too soon
+	p.logged = p.logged.Add(-time.Minute)
+	p.report(bench.Progress{Elapsed: 6 * time.Second, Total: 30 * time.Second, Pages: 1234})
+	p.end()
+	if said := logged.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "elapsed=6s of=30s pages/s=1234") {
+		t.Errorf("it logged %q", said)
 	}
 }
 

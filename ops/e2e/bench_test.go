@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"flickrkillr/ops/bench"
+	"flickrkillr/ops/testenv"
+)
+
+// The benchmark finds the running site by its data directory alone, browses it, and says what each process paid.
+func TestBench(t *testing.T) {
+	t.Parallel()
+	data := testenv.DataDir(t)
+	up := killr(t, "up", "--data", data, "--addr", "127.0.0.1:0", "--nats-port", "0", "--memcached-memory", "64", "--users", "40", "--photos", "300", "--processes", "--edges", "2")
+	up.waitFor("Flickr Killr is at", 5*time.Minute)
+	report := filepath.Join(t.TempDir(), "report.html")
+	out := run(t, 5*time.Minute, nil, program(t), "--data", data, "--log-level", "error", "bench", "--visitors", "2", "--warmup", "500ms", "--duration", "2s", "--json", "--report", report)
+	var res bench.Result
+	if err := json.Unmarshal([]byte(out), &res); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	for _, f := range res.Failures {
+		if f.Kind != "status 503" || !strings.HasPrefix(f.Example, "picture") { // pictures are made when first asked for, which a busy machine may not do in time
+			t.Errorf("%d x %s: %s", f.Count, f.Kind, f.Example)
+		}
+	}
+	if len(res.Setup.Edges) != 2 || res.Setup.Pages < 10 || res.Visits == 0 || res.Connections == 0 {
+		t.Errorf("edges %q, %d pages to begin with, %d visits over %d connections", res.Setup.Edges, res.Setup.Pages, res.Visits, res.Connections)
+	}
+	known := map[string]bool{"near": true, "memcached": true, "render": true, "stale": true, "none": true}
+	for _, k := range res.Kinds {
+		for tier := range k.Tiers {
+			if !known[tier] {
+				t.Errorf("%s from %q", k.Name, tier)
+			}
+		}
+	}
+	paid := map[string]int{}
+	for _, c := range res.Servers {
+		paid[c.Name] = c.Processes
+	}
+	if runtime.GOOS == "linux" && (paid["up"] != 1 || paid["edge"] != 2 || paid["renderer"] != 2 || paid["cachefill"] != 1 || paid["memcached"] != 1 || paid["postgres"] < 2) {
+		t.Errorf("processes %v", paid)
+	}
+	if page, err := os.ReadFile(report); err != nil || !strings.Contains(string(page), "</html>") {
+		t.Errorf("the report has %d bytes: %v", len(page), err)
+	}
+	if err := up.stop(); err != nil {
+		t.Error(err)
+	}
+}
