@@ -61,48 +61,67 @@ func (r *run) read(path string, body []byte) *view {
 			if !more {
 				continue
 			}
-			switch string(name) {
+			switch name := string(name); name {
 			case "link", "script", "img", "a":
-				d.element(string(name), attributes(tokens))
+				d.element(name, readAttributes(tokens))
 			}
 		}
 	}
 }
 
-func attributes(tokens *html.Tokenizer) map[string]string {
-	all := map[string]string{}
+// attributes are those of an element that matter here.
+type attributes struct{ rel, href, src, srcset, sizes, width, height, loading string }
+
+func readAttributes(tokens *html.Tokenizer) (a attributes) {
 	for more := true; more; {
 		var name, value []byte
 		name, value, more = tokens.TagAttr()
-		all[string(name)] = string(value)
+		switch string(name) {
+		case "rel":
+			a.rel = strings.ToLower(string(value))
+		case "href":
+			a.href = string(value)
+		case "src":
+			a.src = string(value)
+		case "srcset":
+			a.srcset = string(value)
+		case "sizes":
+			a.sizes = string(value)
+		case "width":
+			a.width = string(value)
+		case "height":
+			a.height = string(value)
+		case "loading":
+			a.loading = strings.ToLower(string(value))
+		}
 	}
-	return all
+	return a
 }
 
-func (d *reader) element(name string, attrs map[string]string) {
+func (d *reader) element(name string, a attributes) {
 	switch name {
 	case "link":
-		for _, rel := range strings.Fields(strings.ToLower(attrs["rel"])) {
+		for rel := range strings.FieldsSeq(a.rel) {
 			switch rel {
 			case "stylesheet", "icon", "manifest", "preload", "modulepreload":
-				d.need(attrs["href"], classStatic)
+				d.need(a.href, classStatic)
 			}
 		}
 	case "script":
-		d.need(attrs["src"], classStatic)
+		d.need(a.src, classStatic)
 	case "img":
-		d.picture(attrs)
+		d.picture(a)
 	case "a":
-		d.link(attrs["rel"], attrs["href"])
+		d.link(a.rel, a.href)
 	}
 }
 
 // picture puts a picture on the page. There is no layout, so where it lies is estimated: pictures are packed in their order, without gaps.
-func (d *reader) picture(attrs map[string]string) {
+func (d *reader) picture(a attributes) {
 	window := d.run.cfg.Viewport
-	address, shown := window.choose(attrs["src"], attrs["srcset"], attrs["sizes"])
-	width, errW := strconv.ParseFloat(attrs["width"], 64)
-	height, errH := strconv.ParseFloat(attrs["height"], 64)
+	address, shown := window.choose(a.src, a.srcset, a.sizes)
+	width, errW := strconv.ParseFloat(a.width, 64)
+	height, errH := strconv.ParseFloat(a.height, 64)
 	if errW != nil || errH != nil || width <= 0 || height <= 0 {
 		width, height = 300, 150 // as CSS has it for what has no size
 	}
@@ -112,7 +131,7 @@ func (d *reader) picture(attrs map[string]string) {
 	shown = min(shown, float64(window.Width))
 	lies := d.filled
 	d.filled += shown * shown * height / width / float64(window.Width)
-	if strings.EqualFold(attrs["loading"], "lazy") && lies >= d.run.cfg.Screens*float64(window.Height) {
+	if a.loading == "lazy" && lies >= d.run.cfg.Screens*float64(window.Height) {
 		return
 	}
 	d.need(address, classPicture)

@@ -96,8 +96,11 @@ func (v Viewport) holds(condition string) bool {
 
 // length evaluates a CSS length, or the least or greatest of several, in CSS pixels.
 func (v Viewport) length(text string) (px float64, ok bool) {
-	for name, better := range map[string]func(a, b float64) float64{"min(": math.Min, "max(": math.Max} {
-		inner, found := strings.CutPrefix(text, name)
+	for _, function := range [...]struct {
+		name   string
+		better func(a, b float64) float64
+	}{{"min(", math.Min}, {"max(", math.Max}} {
+		inner, found := strings.CutPrefix(text, function.name)
 		if !found || !strings.HasSuffix(inner, ")") {
 			continue
 		}
@@ -109,7 +112,7 @@ func (v Viewport) length(text string) (px float64, ok bool) {
 			if !ok {
 				px, ok = one, true
 			}
-			px = better(px, one)
+			px = function.better(px, one)
 		}
 		return px, ok
 	}

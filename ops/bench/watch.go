@@ -25,11 +25,13 @@ func (r *run) watch(ctx context.Context) *watched {
 		sleep(ctx, time.Until(next))
 		r.take(part)
 		r.progress(part, next.Sub(at), Progress{Warming: true, Elapsed: next.Sub(r.began), Total: r.cfg.Warmup})
-		at, part = next, newTally() // what was counted before the time that counts is forgotten
+		part.donePages, part.doneRequests = 0, 0 // what else is there began when it counts: we are late
+		w.total.add(part)
+		at = next
 	}
 	w.before = r.costs()
 	for at := r.from; ctx.Err() == nil && at.Before(r.end); {
-		sleep(ctx, min(step, r.end.Sub(at)))
+		sleep(ctx, time.Until(at.Add(min(step, r.end.Sub(at)))))
 		now := time.Now()
 		r.take(part)
 		if now.After(at) { // not if interrupted before it began
