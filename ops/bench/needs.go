@@ -62,7 +62,11 @@ func (r *run) read(path string, body []byte) *view {
 				continue
 			}
 			switch name := string(name); name {
-			case "link", "script", "img", "a":
+			case "link", "script", "img":
+				if !r.cfg.PagesOnly {
+					d.element(name, readAttributes(tokens))
+				}
+			case "a":
 				d.element(name, readAttributes(tokens))
 			}
 		}
