@@ -113,7 +113,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	a := &audit{cfg: cfg, log: cfg.Logger, start: time.Now(), tally: newTally(cfg.OnProblem), queue: make(chan *observation, queued),
 		watches: make(chan *stopwatch, stopwatches), owned: make(chan *event)}
-	a.trouble = &trouble{now: a.now}
+	a.trouble = &trouble{now: a.now, log: a.log}
 	// No compression: what is compared are bodies, not encodings.
 	transport := &http.Transport{MaxIdleConnsPerHost: 2*cfg.Observers + 32, DisableCompression: true}
 	defer transport.CloseIdleConnections()

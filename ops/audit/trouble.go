@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ type Happening struct {
 // trouble remembers when something was broken.
 type trouble struct {
 	now func() moment
+	log *slog.Logger
 
 	mu   sync.Mutex
 	list []Happening // one that goes on has not ended: Ended is 0
@@ -49,6 +51,7 @@ func (t *trouble) run(ctx context.Context, faults []Fault, every time.Duration, 
 
 func (t *trouble) happen(ctx context.Context, f Fault) {
 	t.mu.Lock()
+	t.log.Info("breaking something", "fault", f.Name)
 	n := len(t.list)
 	t.list = append(t.list, Happening{Name: f.Name, Began: t.now()})
 	t.mu.Unlock()

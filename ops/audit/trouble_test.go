@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -50,7 +51,7 @@ func TestEachFaultHasItsTurn(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			start := time.Now()
-			tr := &trouble{now: func() moment { return time.Since(start) }}
+			tr := &trouble{now: func() moment { return time.Since(start) }, log: slog.New(slog.DiscardHandler)}
 			var n atomic.Int32
 			var faults []Fault
 			for _, name := range []string{"a", "b", "c"} {

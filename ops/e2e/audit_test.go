@@ -247,7 +247,7 @@ func TestAuditFindsMistakes(t *testing.T) {
 	}
 	t.Run("but not where there is none", func(t *testing.T) {
 		t.Parallel()
-		r, status := audited(t, program(t), append([]string{"--duration", "25s", "--stop-at-violation", bound}, wiping()...)...)
+		r, status := audited(t, program(t), append([]string{"--duration", "16s", "--stop-at-violation", bound}, wiping()...)...)
 		if status != 0 || r.Violations != 0 || len(r.Faults) == 0 {
 			t.Errorf("exit status %d: %v", status, r.First)
 		}
