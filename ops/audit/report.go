@@ -94,6 +94,7 @@ type Report struct {
 	NotModified  int64            `json:"not_modified"` // 304s
 	Failed       map[string]int64 `json:"failed"`       // no page: by status, or "no answer"
 	Own          int64            `json:"own"`          // looks with the cookie of a write
+	OwnStale     int64            `json:"own_stale"`    // of these, shown a copy marked as stale
 
 	Violations int64            `json:"violations"`
 	Rules      map[string]int64 `json:"violations_by_rule"`
@@ -170,6 +171,9 @@ func (t *tally) observed(o *observation) {
 	}
 	if o.own != nil {
 		r.Own++
+		if o.stale() {
+			r.OwnStale++
+		}
 	}
 }
 
@@ -235,7 +239,7 @@ func (r *Report) Write(w io.Writer) error {
 	}
 	line("audited", "%d users with %d photos, through %d edges, for %.1f s, seed %d", r.Owners, r.Photos, r.Edges, r.Took.Seconds(), r.Seed)
 	line("writes", "%d by bus, %d by psql; %d had no answer and were looked up", r.Writes[Bus], r.Writes[Psql], r.Unknown)
-	line("observations", "%d: %s; %d of them 304, %d with the cookie of a write", r.Observations, list(r.Caches), r.NotModified, r.Own)
+	line("observations", "%d: %s; %d of them 304, %d with the cookie of a write (%d of these stale)", r.Observations, list(r.Caches), r.NotModified, r.Own, r.OwnStale)
 	if len(r.Failed) > 0 {
 		line("no page", "%s", list(r.Failed))
 	}
