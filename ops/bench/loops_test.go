@@ -140,7 +140,7 @@ func TestWhatNeverBeganIsTold(t *testing.T) {
 		time.Sleep(100 * time.Second)
 		answerPage(w)
 	}, cfg, func(t *testing.T, res *Result) {
-		// One is asked for, 100 wait, 199 find no room. At 430 s all ends: four have been answered, the fifth is under way.
+		// One is asked for, 100 wait, 199 find no room. At 435 s all ends: four have been answered, the fifth is under way.
 		if res.Arrivals.Dropped != 199 || res.Pages != 4 || res.Cut != 1 || res.Arrivals.Waited != 4 {
 			t.Errorf("arrivals %+v, %d pages, %d cut; want 199 dropped, 4 pages, 1 cut, 4 that waited", *res.Arrivals, res.Pages, res.Cut)
 		}

@@ -18,15 +18,17 @@ import (
 )
 
 // someResult is of a short run in which one picture is hostile.
-func someResult(t *testing.T) *Result {
+func someResult(t *testing.T) (res *Result) {
 	t.Helper()
-	return mustRun(t, some(listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	cfg := some("http://site.test", 4)
+	within(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/img/b/320.jpg" {
 			typed("<script>alert(1)</script>", "")(w, r)
 			return
 		}
 		serve(w, r)
-	})), 4))
+	}, cfg, func(_ *testing.T, made *Result) { res = made })
+	return res
 }
 
 // The report is well-formed, asks nobody for anything, and its policy allows its style sheet and nothing else.
@@ -105,7 +107,7 @@ func TestTable(t *testing.T) {
 	if err := res.WriteTable(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"4 pages, ", "p99.9", "\npage, complete ", "\nAnswered by ", "\ngenerator ", "\nFailures  1\n  1  wrong type, such as: picture http://127.0.0.1:", "Note: 1 of "} {
+	for _, want := range []string{"4 pages, ", "p99.9", "\npage, complete ", "\nAnswered by ", "\ngenerator ", "\nFailures  1\n  1  wrong type, such as: picture http://site.test/", "Note: 1 of "} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

@@ -15,6 +15,9 @@ import (
 // viewsBytes bounds the memory for pages that have been read.
 const viewsBytes = 64 << 20
 
+// grace is what the last requests get beyond their time limit, so that they run into that and are not cut.
+const grace = 5 * time.Second
+
 // run is one run of the benchmark: what all its visitors share.
 type run struct {
 	cfg       Config
@@ -34,7 +37,7 @@ type run struct {
 }
 
 // Run visits until the time is over or ctx ends, and says what there was to see. What is under way at the end of the time is finished, or
-// given up after the time limit of a request; at the end of ctx it is cut. An interrupted run is no error.
+// given up a little after the time limit of a request; at the end of ctx it is cut. An interrupted run is no error.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
@@ -53,7 +56,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	var visitors sync.WaitGroup
 	r.start(work, &visitors)
 	w := r.watch(ctx)
-	overtime := time.AfterFunc(cfg.Timeout, cut)
+	overtime := time.AfterFunc(cfg.Timeout+grace, cut)
 	defer overtime.Stop()
 	visitors.Wait()
 	r.take(w.total)
