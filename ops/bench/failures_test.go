@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,8 +8,6 @@ import (
 	"testing"
 	"time"
 )
-
-var errRefused = errors.New("refused")
 
 // raw answers with bytes of one's own and closes the connection.
 func raw(text string) http.HandlerFunc {
