@@ -35,12 +35,14 @@ type trouble struct {
 // audit has had each; then they are drawn.
 func (t *trouble) run(ctx context.Context, faults []Fault, every time.Duration, draw *rand.Rand) {
 	order := draw.Perm(len(faults))
+	rest := every / 8 // the first comes soon
 	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(every/2 + time.Duration(draw.Int64N(int64(every)))/2):
+		case <-time.After(rest):
 		}
+		rest = every/2 + time.Duration(draw.Int64N(int64(every)))/2
 		f := faults[order[n%len(order)]]
 		if n >= len(order) {
 			f = faults[draw.IntN(len(faults))]

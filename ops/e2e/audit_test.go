@@ -179,8 +179,9 @@ func (m *mutant) build(t *testing.T) string {
 	return program
 }
 
-// wiping has the stream wiped under way, early enough for the new one to grow beyond the old one.
-func wiping() []string { return []string{"--fault", "wipe the stream", "--fault-every", "6s"} }
+// wiping has the stream wiped under way: after 2 s, and again after four times as long at least, so that the new one has grown beyond the
+// old one by then. Only then does a follower that has noticed nothing get going again.
+func wiping() []string { return []string{"--fault", "wipe the stream", "--fault-every", "16s"} }
 
 // TestAuditFindsMistakes proves that the audit can fail: each of the mistakes that a cache like this one can have is found.
 func TestAuditFindsMistakes(t *testing.T) {
