@@ -196,6 +196,8 @@ func (s *Server) Ready() error {
 		return fmt.Errorf("edge: NATS is %s", s.cfg.NATS.Status())
 	case !s.follow.caughtUp.Load():
 		return errors.New("edge: not caught up with the stream of changes")
+	case s.cookies.key.Load() == nil:
+		return errors.New("edge: no key for the cookies of writers")
 	case !s.errs.complete():
 		return errors.New("edge: no renderer has answered yet")
 	}
