@@ -6,6 +6,6 @@ import (
 )
 
 // about needs no rows.
-func (s *Service) about() *draft {
-	return &draft{maxAge: wire.PageAge, readAt: s.clock.Now(), view: templates.About(templates.AboutPage{Site: s.site})}
+func (p *Pages) about() *draft {
+	return &draft{maxAge: wire.PageAge, readAt: p.now(), view: templates.About(templates.AboutPage{Site: p.site})}
 }

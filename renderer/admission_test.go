@@ -199,7 +199,7 @@ func TestPanicsAreContained(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	s := st.service(t, nil)
-	s.site.Assets = nil // every HTML view panics on it, and the feed does not need it
+	s.maker.site.Assets = nil // every HTML view panics on it, and the feed does not need it
 	run(t, s)
 	for range 3 * s.cfg.PageWorkers {
 		if err := wire.ErrorOf(st.request(t, "page.user.ansel")); wire.Code(err) != "internal" {

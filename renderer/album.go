@@ -10,17 +10,17 @@ import (
 )
 
 // album shows photos in their owner's order; its positions are places in that order, not photo ids.
-func (s *Service) album(ctx context.Context, ref page.Ref) (*draft, error) {
+func (p *Pages) album(ctx context.Context, ref page.Ref) (*draft, error) {
 	before, after := ref.Position()
-	rows, err := s.store.Album(ctx, ref.ID(), after, before)
+	rows, err := p.store.Album(ctx, ref.ID(), after, before)
 	if err != nil {
 		return nil, err
 	}
 	if rows.Album == nil {
-		return s.missing(&rows.Snapshot, wire.PageAge), nil
+		return p.missing(&rows.Snapshot, wire.PageAge), nil
 	}
 	view := templates.AlbumPage{
-		Site:        s.site,
+		Site:        p.site,
 		Self:        ref,
 		Title:       rows.Album.Title,
 		Description: rows.Album.Description,

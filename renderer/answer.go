@@ -4,68 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
-	"github.com/a-h/templ"
-	"github.com/cespare/xxhash/v2"
-
-	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
-
-const htmlType = "text/html; charset=utf-8"
-
-// draft is a page that has been read and not yet rendered.
-type draft struct {
-	status      int    // 0 is 200
-	contentType string // "" is HTML
-	maxAge      time.Duration
-	depends     []wire.Dep
-	readAt      time.Time // by Postgres' clock
-	view        templ.Component
-}
-
-// shown is a draft of what was found.
-func shown(rows *store.Snapshot, maxAge time.Duration, view templ.Component) *draft {
-	return &draft{maxAge: maxAge, depends: depends(rows.Depends), readAt: rows.ReadAt, view: view}
-}
-
-// draft reads what the pages of refs show, in the order of refs. They are either one, or all of a kind that is read several at once.
-// A page that is not there is a draft that says so; an error means that nothing is known.
-func (s *Service) draft(ctx context.Context, refs []page.Ref) ([]*draft, error) {
-	if refs[0].Kind() == page.KindUser {
-		return s.users(ctx, refs)
-	}
-	d, err := s.draftOne(ctx, refs[0])
-	return []*draft{d}, err
-}
-
-func (s *Service) draftOne(ctx context.Context, ref page.Ref) (*draft, error) {
-	switch ref.Kind() {
-	case page.KindHome:
-		return s.home(ctx, ref)
-	case page.KindPhoto:
-		return s.photo(ctx, ref)
-	case page.KindTag:
-		return s.tag(ctx, ref)
-	case page.KindSearch:
-		return s.search(ctx, ref)
-	case page.KindAlbum:
-		return s.album(ctx, ref)
-	case page.KindFeed:
-		return s.feed(ctx, ref)
-	case page.KindAbout:
-		return s.about(), nil
-	case page.KindError:
-		return s.errorPage(ref), nil
-	}
-	return nil, fmt.Errorf("%w: %s is no page", wire.ErrBadRequest, ref.Kind())
-}
 
 // answerPages is a turn of a page worker.
 func (s *Service) answerPages(jobs []*job) {
@@ -169,30 +113,13 @@ func (s *Service) render(ctx context.Context, g []*job, d *draft, sql time.Durat
 			s.buffers.Put(buf)
 		}
 	}()
-	if err := contained(func() error { return d.view.Render(ctx, buf) }); err != nil {
-		s.fail(g, fmt.Errorf("render: %w", err))
+	reply, err := d.reply(ctx, buf)
+	if err != nil {
+		s.fail(g, err)
 		return
 	}
-	reply := wire.Reply{
-		Status:      d.status,
-		ContentType: d.contentType,
-		ETag:        etag(buf.Bytes()),
-		MaxAge:      d.maxAge,
-		ReadAt:      d.readAt,
-		Depends:     d.depends,
-		Body:        buf.Bytes(),
-	}
-	if reply.Status == 0 {
-		reply.Status = http.StatusOK
-	}
-	if reply.ContentType == "" {
-		reply.ContentType = htmlType
-	}
-	s.deliver(g, &reply, wire.Timing{SQL: sql, Render: time.Since(begun)})
+	s.deliver(g, reply, wire.Timing{SQL: sql, Render: time.Since(begun)})
 }
 
 // maxPooledBuffer keeps the memory of one huge page from being held for ever.
 const maxPooledBuffer = 256 << 10
-
-// etag names a body by its content: XXH64 in base 36. Whether two bodies of one page differ is all it has to tell, so 64 bits are plenty.
-func etag(body []byte) string { return strconv.FormatUint(xxhash.Sum64(body), 36) }

@@ -10,7 +10,7 @@
 //	discovery.go  the subjects that are answered, and what `nats micro` shows
 //	receive.go    a request is parsed, judged by its deadline, admitted
 //	pool.go       it waits for a worker, with others that one query can answer
-//	answer.go     rows are read, the view is rendered
+//	answer.go     rows are read, the view is rendered; pages.go is how, with or without a bus
 //	home.go ...   one file for each kind: what is read for it, and what its view is told
 //	action.go     or a change is made, once for its key; form.go says what is wrong with what was filled in
 //	reply.go      the reply is sent, counted and logged; failure.go says what becomes of errors and panics

@@ -13,15 +13,15 @@ import (
 
 const atomType = "application/atom+xml; charset=utf-8"
 
-func (s *Service) feed(ctx context.Context, ref page.Ref) (*draft, error) {
-	rows, err := s.store.Feed(ctx, ref.Name())
+func (p *Pages) feed(ctx context.Context, ref page.Ref) (*draft, error) {
+	rows, err := p.store.Feed(ctx, ref.Name())
 	if err != nil {
 		return nil, err
 	}
 	if rows.User == nil {
-		return s.missing(&rows.Snapshot, wire.PageAge), nil
+		return p.missing(&rows.Snapshot, wire.PageAge), nil
 	}
-	feed := templates.Feed{Site: s.site, User: person(rows.User.Owner), Joined: rows.User.CreatedAt.UTC()}
+	feed := templates.Feed{Site: p.site, User: person(rows.User.Owner), Joined: rows.User.CreatedAt.UTC()}
 	for _, e := range rows.Entries {
 		feed.Entries = append(feed.Entries, templates.FeedEntry{Card: card(e.Card), Description: e.Description})
 	}

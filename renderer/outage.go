@@ -48,10 +48,10 @@ func (o *outage) length() time.Duration {
 	return 0
 }
 
-// read is draft for as long as it makes sense.
+// read drafts pages for as long as it makes sense.
 func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, err error) {
 	err = s.patiently(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
-		drafts, err = s.draft(ctx, refs)
+		drafts, err = s.maker.draft(ctx, refs)
 		return err
 	})
 	return drafts, err

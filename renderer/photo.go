@@ -9,36 +9,36 @@ import (
 	"flickrkillr/templates"
 )
 
-func (s *Service) photo(ctx context.Context, ref page.Ref) (*draft, error) {
-	rows, err := s.store.Photo(ctx, ref.ID())
+func (p *Pages) photo(ctx context.Context, ref page.Ref) (*draft, error) {
+	rows, err := p.store.Photo(ctx, ref.ID())
 	if err != nil {
 		return nil, err
 	}
-	p := rows.Photo
-	if p == nil {
-		return s.missing(&rows.Snapshot, wire.PageAge), nil
+	row := rows.Photo
+	if row == nil {
+		return p.missing(&rows.Snapshot, wire.PageAge), nil
 	}
 	view := templates.PhotoPage{
-		Site:        s.site,
+		Site:        p.site,
 		Photo:       ref,
-		Title:       p.Title,
-		Description: p.Description,
-		Author:      person(p.Owner),
-		Image:       picture(p.Picture),
-		Posted:      p.PostedAt.UTC(),
-		Faves:       int(p.Faves),
-		Tags:        p.Tags,
+		Title:       row.Title,
+		Description: row.Description,
+		Author:      person(row.Owner),
+		Image:       picture(row.Picture),
+		Posted:      row.PostedAt.UTC(),
+		Faves:       int(row.Faves),
+		Tags:        row.Tags,
 		Camera: templates.Camera{
-			Model: p.Camera.Model, Lens: p.Camera.Lens, Exposure: p.Camera.Exposure,
-			Aperture: float64(p.Camera.Aperture), ISO: int(p.Camera.ISO), Focal: float64(p.Camera.FocalMM),
+			Model: row.Camera.Model, Lens: row.Camera.Lens, Exposure: row.Camera.Exposure,
+			Aperture: float64(row.Camera.Aperture), ISO: int(row.Camera.ISO), Focal: float64(row.Camera.FocalMM),
 		},
-		Previous: neighbour(p.Newer), // in reading order: the owner's page shows the newest first
-		Next:     neighbour(p.Older),
+		Previous: neighbour(row.Newer), // in reading order: the owner's page shows the newest first
+		Next:     neighbour(row.Older),
 	}
-	if p.TakenAt != nil {
-		view.Taken = p.TakenAt.UTC()
+	if row.TakenAt != nil {
+		view.Taken = row.TakenAt.UTC()
 	}
-	for _, a := range p.Albums {
+	for _, a := range row.Albums {
 		view.Albums = append(view.Albums, templates.AlbumCard{Album: page.Album(a.ID), Title: a.Title})
 	}
 	return shown(&rows.Snapshot, wire.PageAge, templates.Photo(view)), nil

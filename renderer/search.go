@@ -11,16 +11,16 @@ import (
 
 // search shows what a query finds; having found nothing is an answer, not a missing page. Results are only ever read on towards older
 // ones: the way back is the first page.
-func (s *Service) search(ctx context.Context, ref page.Ref) (*draft, error) {
+func (p *Pages) search(ctx context.Context, ref page.Ref) (*draft, error) {
 	before, after := ref.Position()
 	if after != 0 {
 		return nil, fmt.Errorf("%w: searches have no page after a photo", wire.ErrBadRequest)
 	}
-	rows, err := s.store.Search(ctx, ref.Name(), before)
+	rows, err := p.store.Search(ctx, ref.Name(), before)
 	if err != nil {
 		return nil, err
 	}
-	view := templates.SearchPage{Site: s.site, Self: ref, Photos: cards(rows.Photos)}
+	view := templates.SearchPage{Site: p.site, Self: ref, Photos: cards(rows.Photos)}
 	for _, u := range rows.People {
 		view.People = append(view.People, templates.PersonCount{Person: person(u.Owner), Photos: int(u.PhotoCount)})
 	}

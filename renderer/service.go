@@ -71,7 +71,7 @@ type Service struct {
 	nc       *nats.Conn
 	store    *store.Store
 	pictures pictures.Store
-	site     templates.Site
+	maker    *Pages
 	log      *slog.Logger
 	metrics  *metrics
 
@@ -120,13 +120,13 @@ func New(cfg Config) (*Service, error) {
 		nc:       cfg.NATS,
 		store:    store.New(cfg.Pool),
 		pictures: cfg.Pictures,
-		site:     templates.Site{Assets: cfg.Assets, Base: cfg.BaseURL},
 		metrics:  metrics,
 		id:       nuid.Next(),
 		started:  time.Now(),
 		buffers:  sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
 		ended:    make(chan struct{}),
 	}
+	s.maker = NewPages(s.store, templates.Site{Assets: cfg.Assets, Base: cfg.BaseURL}, s.clock.Now)
 	s.log = cfg.Logger.With("renderer", s.id)
 	s.metadata = cfg.metadata()
 	s.stopped, s.stop = context.WithCancel(context.Background())

@@ -9,13 +9,13 @@ import (
 	"flickrkillr/templates"
 )
 
-func (s *Service) tag(ctx context.Context, ref page.Ref) (*draft, error) {
+func (p *Pages) tag(ctx context.Context, ref page.Ref) (*draft, error) {
 	before, after := ref.Position()
-	rows, err := s.store.Tag(ctx, ref.Name(), before, after)
+	rows, err := p.store.Tag(ctx, ref.Name(), before, after)
 	if err != nil {
 		return nil, err
 	}
-	view := templates.TagPage{Site: s.site, Self: ref, Photos: cards(rows.Photos)}
+	view := templates.TagPage{Site: p.site, Self: ref, Photos: cards(rows.Photos)}
 	view.Newer, view.Older = neighbours(ref, rows.Listing)
 	d := shown(&rows.Snapshot, wire.ListingAge, templates.Tag(view))
 	if len(view.Photos) == 0 { // a tag is there while a photo carries it

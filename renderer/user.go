@@ -11,29 +11,29 @@ import (
 )
 
 // users reads pages of users, however many, with one query.
-func (s *Service) users(ctx context.Context, refs []page.Ref) ([]*draft, error) {
+func (p *Pages) users(ctx context.Context, refs []page.Ref) ([]*draft, error) {
 	queries := make([]store.UserQuery, len(refs))
 	for i, ref := range refs {
 		queries[i].Name = ref.Name()
 		queries[i].Before, queries[i].After = ref.Position()
 	}
-	pages, err := s.store.Users(ctx, queries)
+	pages, err := p.store.Users(ctx, queries)
 	if err != nil {
 		return nil, err
 	}
 	drafts := make([]*draft, len(refs))
 	for i, ref := range refs {
-		drafts[i] = s.user(ref, &pages[i])
+		drafts[i] = p.user(ref, &pages[i])
 	}
 	return drafts, nil
 }
 
-func (s *Service) user(ref page.Ref, rows *store.UserPage) *draft {
+func (p *Pages) user(ref page.Ref, rows *store.UserPage) *draft {
 	if rows.User == nil {
-		return s.missing(&rows.Snapshot, wire.PageAge)
+		return p.missing(&rows.Snapshot, wire.PageAge)
 	}
 	view := templates.UserPage{
-		Site:       s.site,
+		Site:       p.site,
 		Self:       ref,
 		User:       person(rows.User.Owner),
 		Bio:        rows.User.Bio,

@@ -48,7 +48,12 @@ func contentType(extension string) (string, bool) {
 }
 
 // LoadAssets reads the embedded files, names each after the first 8 hex digits of its SHA-256, and compresses it.
-func LoadAssets() (*Assets, error) {
+func LoadAssets() (*Assets, error) { return loadAssets((*Asset).compress) }
+
+// NameAssets is LoadAssets without the compressed forms, for a process that makes one page and ends: compressing takes longer than that.
+func NameAssets() (*Assets, error) { return loadAssets(func(*Asset) error { return nil }) }
+
+func loadAssets(finish func(*Asset) error) (*Assets, error) {
 	entries, err := fs.ReadDir(static, "static")
 	if err != nil {
 		return nil, fmt.Errorf("list static files: %w", err)
@@ -56,6 +61,9 @@ func LoadAssets() (*Assets, error) {
 	a := &Assets{byName: map[string]Asset{}, paths: map[string]string{}}
 	for _, e := range entries {
 		asset, err := loadAsset(e.Name())
+		if err == nil {
+			err = finish(&asset)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("load static/%s: %w", e.Name(), err)
 		}
@@ -76,28 +84,32 @@ func loadAsset(file string) (Asset, error) {
 		return Asset{}, fmt.Errorf("no content type for %q", extension)
 	}
 	sum := sha256.Sum256(body)
-	asset := Asset{
+	return Asset{
 		Name: file[:len(file)-len(extension)] + "." + hex.EncodeToString(sum[:4]) + extension,
 		Type: kind,
 		Body: body,
-	}
+	}, nil
+}
+
+// compress adds the compressed forms of the body.
+func (a *Asset) compress() error {
 	var br, gz bytes.Buffer
 	// A window of 64 KiB holds any of these files; the default of 4 MiB has the encoder clear 100 MB for the three of them.
-	if err := compress(brotli.NewWriterOptions(&br, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: 16}), body); err != nil {
-		return Asset{}, fmt.Errorf("brotli: %w", err)
+	if err := pack(brotli.NewWriterOptions(&br, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: 16}), a.Body); err != nil {
+		return fmt.Errorf("brotli: %w", err)
 	}
 	zip, err := gzip.NewWriterLevel(&gz, gzip.BestCompression)
 	if err != nil {
-		return Asset{}, fmt.Errorf("gzip: %w", err)
+		return fmt.Errorf("gzip: %w", err)
 	}
-	if err := compress(zip, body); err != nil {
-		return Asset{}, fmt.Errorf("gzip: %w", err)
+	if err := pack(zip, a.Body); err != nil {
+		return fmt.Errorf("gzip: %w", err)
 	}
-	asset.Br, asset.Gzip = ifSmaller(br.Bytes(), body), ifSmaller(gz.Bytes(), body)
-	return asset, nil
+	a.Br, a.Gzip = ifSmaller(br.Bytes(), a.Body), ifSmaller(gz.Bytes(), a.Body)
+	return nil
 }
 
-func compress(w interface {
+func pack(w interface {
 	Write([]byte) (int, error)
 	Close() error
 }, body []byte) error {

@@ -1,0 +1,111 @@
+package renderer
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/cespare/xxhash/v2"
+
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+	"flickrkillr/templates"
+)
+
+// Pages makes pages from rows, one at a time and for nobody in particular: a Service gives them to whoever asks on the bus, and a benchmark
+// compares that with a program that has no bus. It is safe for concurrent use.
+type Pages struct {
+	store *store.Store
+	site  templates.Site
+	now   func() time.Time // Postgres' clock, as near as it is known
+}
+
+// NewPages makes pages of site from what is in rows. now is what a page that needs no rows says about its age.
+func NewPages(rows *store.Store, site templates.Site, now func() time.Time) *Pages {
+	return &Pages{store: rows, site: site, now: now}
+}
+
+// Make makes one page. The reply's body lies in buf, which is emptied before. What is not there is a reply that says so; an error means that
+// nothing is known.
+func (p *Pages) Make(ctx context.Context, ref page.Ref, buf *bytes.Buffer) (*wire.Reply, error) {
+	drafts, err := p.draft(ctx, []page.Ref{ref})
+	if err != nil {
+		return nil, err
+	}
+	buf.Reset()
+	return drafts[0].reply(ctx, buf)
+}
+
+const htmlType = "text/html; charset=utf-8"
+
+// draft is a page that has been read and not yet rendered.
+type draft struct {
+	status      int    // 0 is 200
+	contentType string // "" is HTML
+	maxAge      time.Duration
+	depends     []wire.Dep
+	readAt      time.Time // by Postgres' clock
+	view        templ.Component
+}
+
+// shown is a draft of what was found.
+func shown(rows *store.Snapshot, maxAge time.Duration, view templ.Component) *draft {
+	return &draft{maxAge: maxAge, depends: depends(rows.Depends), readAt: rows.ReadAt, view: view}
+}
+
+// draft reads what the pages of refs show, in the order of refs. They are either one, or all of a kind that is read several at once.
+// A page that is not there is a draft that says so; an error means that nothing is known.
+func (p *Pages) draft(ctx context.Context, refs []page.Ref) ([]*draft, error) {
+	if refs[0].Kind() == page.KindUser {
+		return p.users(ctx, refs)
+	}
+	d, err := p.draftOne(ctx, refs[0])
+	return []*draft{d}, err
+}
+
+func (p *Pages) draftOne(ctx context.Context, ref page.Ref) (*draft, error) {
+	switch ref.Kind() {
+	case page.KindHome:
+		return p.home(ctx, ref)
+	case page.KindPhoto:
+		return p.photo(ctx, ref)
+	case page.KindTag:
+		return p.tag(ctx, ref)
+	case page.KindSearch:
+		return p.search(ctx, ref)
+	case page.KindAlbum:
+		return p.album(ctx, ref)
+	case page.KindFeed:
+		return p.feed(ctx, ref)
+	case page.KindAbout:
+		return p.about(), nil
+	case page.KindError:
+		return p.errorPage(ref), nil
+	}
+	return nil, fmt.Errorf("%w: %s is no page", wire.ErrBadRequest, ref.Kind())
+}
+
+// reply renders a draft into buf, which must be empty and keeps the body.
+func (d *draft) reply(ctx context.Context, buf *bytes.Buffer) (*wire.Reply, error) {
+	if err := contained(func() error { return d.view.Render(ctx, buf) }); err != nil {
+		return nil, fmt.Errorf("render: %w", err)
+	}
+	return &wire.Reply{
+		Status:      cmp.Or(d.status, http.StatusOK),
+		ContentType: cmp.Or(d.contentType, htmlType),
+		ETag:        etag(buf.Bytes()),
+		MaxAge:      d.maxAge,
+		ReadAt:      d.readAt,
+		Depends:     d.depends,
+		Body:        buf.Bytes(),
+	}, nil
+}
+
+// etag names a body by its content: XXH64 in base 36. Whether two bodies of one page differ is all it has to tell, so 64 bits are plenty.
+func etag(body []byte) string { return strconv.FormatUint(xxhash.Sum64(body), 36) }
