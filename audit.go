@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/ops/audit"
+	"flickrkillr/ops/seed"
 )
 
 type auditCommand struct {
@@ -77,14 +78,11 @@ func (c *auditCommand) auditRunning(s *session) error {
 	})
 }
 
-// mayWrite refuses a database with people's own photos in it. The demonstration data is known by its first user and by pictures that are
-// shared by many photos, as nobody's uploads are.
+// mayWrite refuses a database with people's own photos in it.
 func (c *auditCommand) mayWrite(ctx context.Context, pool *pgxpool.Pool) error {
-	var demonstration bool
-	err := pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM users WHERE id = 1 AND name = 'ansel')
-		AND (SELECT count(*) FROM images) * 2 < (SELECT count(*) FROM photos)`).Scan(&demonstration)
+	demonstration, err := seed.Demonstration(ctx, pool)
 	if err != nil {
-		return fmt.Errorf("look whose data it is: %w", err)
+		return err
 	}
 	if !demonstration && !c.Yes {
 		return errors.New("this database does not hold the demonstration data: an audit overwrites titles and deletes photos. Say --yes if that is wanted")

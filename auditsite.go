@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"flickrkillr/ops/audit"
-	"flickrkillr/ops/setup"
 	"flickrkillr/ops/stack"
 )
 
@@ -22,12 +18,10 @@ import (
 // program.
 type auditSite struct {
 	*session
-	dir              string
+	*throwaway
 	edges, renderers int
 
-	nats      *stack.NATS
-	postgres  *stack.Postgres
-	memcached *stack.Memcached
+	nats *stack.NATS
 
 	visitors, workers group // edges; renderers and cachefills
 	kept              map[string][]*stack.Kept
@@ -47,42 +41,16 @@ func newAuditSite(s *session, edges, renderers int) (_ *auditSite, err error) {
 	if edges < 1 || renderers < 1 {
 		return nil, errors.New("an audit needs at least one edge and one renderer")
 	}
-	if err := setup.Run(s.ctx, setup.Config{Out: s.stderr, Quiet: true}); err != nil {
-		return nil, err
-	}
 	t := &auditSite{session: s, edges: edges, renderers: renderers, kept: map[string][]*stack.Kept{}, debug: map[*stack.Kept]string{},
 		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, t.stop())
-		}
-	}()
-	if t.dir, err = os.MkdirTemp("", "killr-audit-"); err != nil {
+	if t.throwaway, err = newThrowaway(s, "audit", seedSize{Users: auditUsers, Photos: auditPhotos, Seed: 1}); err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(t.dir, 0o755); err != nil { // PostgreSQL's user walks through it
-		return nil, err
+	if t.nats, err = stack.StartNATS(stack.NATSConfig{Dir: filepath.Join(t.dir, "jetstream")}); err != nil {
+		return nil, errors.Join(err, t.stop())
 	}
-	starting, ctx := errgroup.WithContext(s.ctx)
-	starting.Go(func() (err error) {
-		t.nats, err = stack.StartNATS(stack.NATSConfig{Dir: filepath.Join(t.dir, "jetstream")})
-		return err
-	})
-	starting.Go(func() (err error) {
-		t.memcached, err = stack.StartMemcached(ctx, stack.MemcachedConfig{})
-		return err
-	})
-	starting.Go(func() (err error) {
-		t.postgres, err = stack.StartPostgres(ctx, stack.PostgresConfig{Dir: filepath.Join(t.dir, "postgres"), Connections: 200})
-		return err
-	})
-	if err := starting.Wait(); err != nil {
-		return nil, err
-	}
-	return t, s.prepareDatabase(t.postgres.URL(), t.pictures(), seedSize{Users: auditUsers, Photos: auditPhotos, Seed: 1})
+	return t, nil
 }
-
-func (t *auditSite) pictures() string { return filepath.Join(t.dir, "pictures") }
 
 // start starts the roles, and returns when each is ready.
 func (t *auditSite) start() error {
@@ -124,7 +92,7 @@ func (t *auditSite) startRole(g *group, role string, i int) error {
 		args = append(args, "--addr", addr, "--no-access-log")
 		t.urls = append(t.urls, "http://"+addr)
 	case "renderer":
-		args = append(args, "--postgres", t.postgres.URL(), "--pictures", t.pictures())
+		args = append(args, "--postgres", t.postgres.URL(), "--pictures", t.originals())
 	}
 	name := role + "-" + strconv.Itoa(i+1)
 	k, err := t.spawn(name, role, 17*time.Second, args...)
@@ -158,16 +126,7 @@ func (t *auditSite) stop() error {
 	if t.nats != nil {
 		t.nats.Stop()
 	}
-	if t.memcached != nil {
-		err = errors.Join(err, t.memcached.Stop())
-	}
-	if t.postgres != nil {
-		err = errors.Join(err, t.postgres.Stop())
-	}
-	if t.dir != "" {
-		err = errors.Join(err, os.RemoveAll(t.dir))
-	}
-	return err
+	return errors.Join(err, t.throwaway.stop())
 }
 
 // kill has one process of a role end as in a crash, each in its turn, and returns when it is ready again.

@@ -9,9 +9,10 @@
 //	roles.go    one role, in this process
 //	spawn.go    one role, as a process of its own
 //	warm.go     fill memcached by hand
-//	audit.go    an audit, of a running site or of one of its own (auditsite.go)
+//	audit.go    an audit, of a running site or of one of its own (auditsite.go); throwaway.go is the database for such
 //	database.go migrate and seed; progress.go shows how far it is
 //	bench.go    the benchmark; benchprogress.go shows how it goes on
+//	ladder.go   the talk of 2007, climbed again; roleprocesses.go puts its last rung up
 //	group.go    things that run side by side and stop together
 //	log.go      logs for people and for machines
 package main
@@ -51,8 +52,12 @@ type commands struct {
 	Seed      seedCommand      `cmd:"" help:"Fill an empty database with the demonstration data."`
 	Audit     auditCommand     `cmd:"" help:"Prove the caches: change photos, look at them through every edge, break things, and compare with the database."`
 	Bench     benchCommand     `cmd:"" help:"Visit a running site as browsers do, many at once, and say how it bore that."`
+	Ladder    ladderCommand    `cmd:"" help:"Climb from a CGI process for each page to this site, rung by rung, on the same page of the same database."`
 	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing when all is there."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
+
+	Rung rungCommand `cmd:"" hidden:"" help:"Serve one of the older versions of the site, for the ladder and the benchmark."`
+	Bus  busCommand  `cmd:"" hidden:"" help:"Run the bus alone, for the ladder and the benchmark."`
 }
 
 // session is what every command is given besides its own flags.

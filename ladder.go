@@ -1,0 +1,150 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/bench"
+	"flickrkillr/ops/bench/ladder"
+	"flickrkillr/ops/bench/rig"
+	"flickrkillr/ops/cputime"
+	"flickrkillr/ops/stack"
+	"flickrkillr/renderer/pictures"
+)
+
+type ladderCommand struct {
+	User     string  `default:"ansel" placeholder:"NAME" help:"Whose page is visited (default ${default})."`
+	Visitors int     `default:"16" placeholder:"N" help:"Visitors at once, each waiting for their page (default ${default})."`
+	Seconds  float64 `default:"10" placeholder:"N" help:"How long to measure each rung (default ${default})."`
+	Nginx    bool    `default:"true" negatable:"" help:"Use nginx as the proxy of 0.3 and 0.4, if it is installed; otherwise, one in Go."`
+	Own      bool    `help:"Climb on a small database of its own even while 'up' runs. Without a running 'up' that is what happens anyway."`
+	JSON     bool    `name:"json" help:"Print the result as JSON instead of a table."`
+}
+
+func (c *ladderCommand) Run(s *session) error {
+	if pid, ok := stack.Holder(s.data); ok && !c.Own {
+		return c.climbRunning(s, pid)
+	}
+	return c.climbOwn(s)
+}
+
+// climbRunning uses the database of the running `up`; its edges are the last rung.
+func (c *ladderCommand) climbRunning(s *session, pid int) (err error) {
+	env, err := stack.ReadEnv(s.data)
+	if err != nil {
+		return err
+	}
+	if len(env.Edges) == 0 {
+		return fmt.Errorf("`killr up` in %s is still starting", s.data)
+	}
+	memcached, err := stack.StartMemcached(s.ctx, stack.MemcachedConfig{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, memcached.Stop()) }()
+	return c.climb(s, s.pictures(""), ladder.Config{Postgres: env.Postgres, PostgresPID: childNamed(pid, "postgres"), Memcached: memcached.Addr(),
+		Running: env.Edges[0], RunningPID: pid})
+}
+
+// climbOwn uses a database that is removed afterwards.
+func (c *ladderCommand) climbOwn(s *session) (err error) {
+	own, err := newThrowaway(s, "ladder", seedSize{Users: auditUsers, Photos: auditPhotos, Seed: 1})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, own.stop()) }()
+	return c.climb(s, own.originals(), ladder.Config{Postgres: own.postgres.URL(), PostgresPID: childNamed(os.Getpid(), "postgres"),
+		Memcached: own.memcached.Addr(), Roles: func() (string, []rig.Process, error) {
+			return s.roleProcesses(own, roleCounts{edges: 1, renderers: 2, cachefills: 1})
+		}})
+}
+
+func (c *ladderCommand) climb(s *session, originals string, cfg ladder.Config) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	images, err := pictures.OpenDir(originals)
+	if err != nil {
+		return err
+	}
+	cfg.Pictures, cfg.Program, cfg.MemcachedPID = images, []string{self, "rung"}, childNamed(os.Getpid(), "memcached")
+	cfg.User, cfg.Visitors, cfg.Seconds = c.User, c.Visitors, time.Duration(c.Seconds*float64(time.Second))
+	cfg.NoNginx, cfg.Logger = !c.Nginx, s.log
+	shown := newBenchProgress(s.stderr, s.log)
+	cfg.Progress = func(_ string, at bench.Progress) { shown.report(at) }
+	var result *ladder.Result
+	err = withPool(s.ctx, cfg.Postgres, func(pool *pgxpool.Pool) (err error) {
+		cfg.Pool = pool
+		result, err = ladder.Run(s.ctx, cfg)
+		return err
+	})
+	shown.end()
+	err = errors.Join(err, images.Close())
+	if result == nil {
+		return err
+	}
+	if c.JSON {
+		e := json.NewEncoder(s.stdout)
+		e.SetIndent("", "  ")
+		return errors.Join(err, e.Encode(result))
+	}
+	return errors.Join(err, result.WriteTable(s.stdout))
+}
+
+// childNamed is the process that root has started of a program's name, the first; 0 if none is known.
+func childNamed(root int, name string) int {
+	tree, err := cputime.Tree(root)
+	if err != nil {
+		return 0 // what it pays is then not shown
+	}
+	for _, p := range tree {
+		if p.Parent == root && p.Command == name {
+			return p.PID
+		}
+	}
+	return 0
+}
+
+// rungCommand is a process of the ladder: the program starts itself with it.
+type rungCommand struct {
+	Version  string   `arg:"" help:"What to serve: 0.1, 0.2, proxy, or page, which is a CGI program."`
+	Addr     string   `placeholder:"HOST:PORT" help:"Where to listen."`
+	Files    string   `type:"path" placeholder:"DIR" help:"Files and thumbnails, under the paths by which they are asked for."`
+	Backend  []string `placeholder:"HOST:PORT" help:"A process behind the proxy; repeat it for each."`
+	Cache    string   `placeholder:"HOST:PORT" help:"A memcached that the proxy takes files from."`
+	Postgres string   `env:"DATABASE_URL" placeholder:"URL" help:"The database."`
+}
+
+func (c *rungCommand) Run(s *session) error {
+	if c.Version == "page" {
+		return ladder.ServePage(s.ctx, c.Postgres)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return ladder.Serve(s.ctx, ladder.Serving{Version: c.Version, Addr: c.Addr, Postgres: c.Postgres, Files: c.Files, Backends: c.Backend,
+		Memcached: c.Cache, Page: []string{self, "rung", "page"}})
+}
+
+// busCommand is the bus alone, as a process whose processor time can be told from others'.
+type busCommand struct {
+	Port int    `placeholder:"PORT" help:"Port on 127.0.0.1."`
+	Dir  string `type:"path" placeholder:"DIR" help:"Where its streams are kept."`
+}
+
+func (c *busCommand) Run(s *session) error {
+	bus, err := stack.StartNATS(stack.NATSConfig{Port: c.Port, Dir: c.Dir})
+	if err != nil {
+		return err
+	}
+	<-s.ctx.Done()
+	bus.Stop()
+	return nil
+}

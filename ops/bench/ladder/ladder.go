@@ -1,0 +1,210 @@
+package ladder
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/bench"
+	"flickrkillr/ops/bench/rig"
+	"flickrkillr/ops/stack"
+	"flickrkillr/renderer"
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
+	"flickrkillr/templates"
+)
+
+// Config says what is climbed. Postgres, Pool, Pictures, Memcached, Program and one of Running and Roles are needed.
+type Config struct {
+	Postgres string        // URL of the database
+	Pool     *pgxpool.Pool // on it, without time limits for statements
+	Pictures pictures.Store
+	Program  []string // this program and its command that calls Serve or ServePage, with a version or "page" behind it
+
+	Memcached                 string // host:port of one that nobody else uses
+	PostgresPID, MemcachedPID int    // 0: what they pay is not known
+
+	Running    string // an edge of a site on the same database, http://host:port, that is the last rung; or
+	RunningPID int
+	Roles      func() (url string, roles []rig.Process, err error) // what makes one
+
+	User     string        // whose page is visited; "" is ansel
+	Visitors int           // at once; 0 is 16
+	Seconds  time.Duration // for each measurement; 0 is 10 s
+	NoNginx  bool          // use a proxy in Go even where there is nginx
+	Logger   *slog.Logger  // nil: silent
+	Progress func(what string, at bench.Progress)
+}
+
+// rung is one version of the site.
+type rung struct {
+	Version string
+	What    string
+	Then    float64 // requests a second in 2007; 0: it was not there
+	Wrong   string  // what is wrong with this picture
+	start   func(context.Context, *climb) (*rig.Server, error)
+}
+
+var rungs = []*rung{&rungCGI, &rungProcess, &rungProxy, &rungMemcached, &rungBus}
+
+// climb is one run.
+type climb struct {
+	cfg    Config
+	dir    string // removed at the end
+	files  string // in it
+	page   string // its path
+	result *Result
+}
+
+// Run climbs. When ctx ends it returns what it has with an error that wraps ctx's.
+func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
+	cfg.User, cfg.Visitors, cfg.Seconds = cmp.Or(cfg.User, "ansel"), cmp.Or(cfg.Visitors, 16), cmp.Or(cfg.Seconds, 10*time.Second)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	c := &climb{cfg: cfg, page: page.User(cfg.User).Path(), result: &Result{User: cfg.User, Visitors: cfg.Visitors, Seconds: cfg.Seconds.Seconds()}}
+	if c.dir, err = os.MkdirTemp("", "killr-ladder-"); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
+	if err := os.Chmod(c.dir, 0o755); err != nil { // nginx's user walks through it
+		return nil, err
+	}
+	if err := restoreIndex(ctx, cfg.Pool); err != nil {
+		return nil, err
+	}
+	if err := c.prepare(ctx); err != nil {
+		return nil, err
+	}
+	for _, r := range rungs {
+		cfg.Logger.Info("rung", "version", r.Version, "what", r.What)
+		m, err := c.measureRung(ctx, r)
+		if err != nil {
+			return c.result, fmt.Errorf("rung %s: %w", r.Version, err)
+		}
+		c.result.Rungs = append(c.result.Rungs, Rung{Version: r.Version, What: r.What, Wrong: r.Wrong, Then: r.Then, Today: m})
+	}
+	if c.result.Index, err = c.lesson(ctx); err != nil {
+		return c.result, fmt.Errorf("the index lesson: %w", err)
+	}
+	c.result.Versus, err = versus(ctx, c.files, cfg.Memcached)
+	return c.result, err
+}
+
+// prepare makes the page once, to know what it needs, and then that.
+func (c *climb) prepare(ctx context.Context) error {
+	assets, err := templates.NameAssets()
+	if err != nil {
+		return err
+	}
+	var body bytes.Buffer
+	reply, err := renderer.NewPages(store.New(c.cfg.Pool), templates.Site{Assets: assets}, time.Now).Make(ctx, page.User(c.cfg.User), &body)
+	if err != nil {
+		return err
+	}
+	if reply.Status != 200 {
+		return fmt.Errorf("there is no user %q", c.cfg.User)
+	}
+	c.result.PageBytes = len(reply.Body)
+	c.cfg.Logger.Info("making files and thumbnails", "for", c.page)
+	c.files = filepath.Join(c.dir, "files")
+	return prepare(ctx, c.files, reply.Body, c.cfg.Pictures)
+}
+
+// measureRung puts a rung up, visits it, and takes it away.
+func (c *climb) measureRung(ctx context.Context, r *rung) (m Measure, err error) {
+	server, err := r.start(ctx, c)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	processes := server.Processes()
+	if r == &rungBus && c.cfg.Running != "" {
+		processes = []bench.Server{{Name: "up", PID: c.cfg.RunningPID}} // which includes its Postgres and memcached
+	} else {
+		processes = c.withServices(processes, r == &rungMemcached || r == &rungBus)
+	}
+	return c.visit(ctx, r.Version, server.URL(), processes, false)
+}
+
+// withServices adds Postgres, and memcached where it is used.
+func (c *climb) withServices(processes []bench.Server, memcached bool) []bench.Server {
+	if c.cfg.PostgresPID != 0 {
+		processes = append(processes, bench.Server{Name: postgres, PID: c.cfg.PostgresPID})
+	}
+	if memcached && c.cfg.MemcachedPID != 0 {
+		processes = append(processes, bench.Server{Name: "memcached", PID: c.cfg.MemcachedPID})
+	}
+	return processes
+}
+
+// visit has visitors look at the page again and again.
+func (c *climb) visit(ctx context.Context, what, url string, processes []bench.Server, pagesOnly bool) (Measure, error) {
+	cfg := bench.Config{Edges: []string{url}, Pages: []bench.Page{{Path: c.page, User: c.cfg.User}}, Visitors: c.cfg.Visitors, VisitPages: 1,
+		KeepConnections: true, Warmup: c.cfg.Seconds / 5, Duration: c.cfg.Seconds, PagesOnly: pagesOnly, Servers: processes}
+	if c.cfg.Progress != nil {
+		cfg.Progress = func(at bench.Progress) { c.cfg.Progress(what, at) }
+	}
+	res, err := bench.Run(ctx, cfg)
+	if err != nil {
+		return Measure{}, err
+	}
+	if res.Interrupted {
+		return Measure{}, context.Cause(ctx)
+	}
+	return measured(res), nil
+}
+
+// self is this program serving one version, on a port of its own.
+func (c *climb) self(s Serving) (p rig.Process, addr string, err error) {
+	if addr, err = freeAddr(); err != nil {
+		return p, "", err
+	}
+	args := append([]string{}, c.cfg.Program[1:]...)
+	args = append(args, s.Version, "--addr", addr, "--files", c.files)
+	if len(s.Backends) > 0 {
+		args = append(args, "--backend", strings.Join(s.Backends, ","))
+	}
+	if s.Memcached != "" {
+		args = append(args, "--cache", s.Memcached)
+	}
+	database := "DATABASE_URL=" + cmp.Or(s.Postgres, c.cfg.Postgres) // not among the arguments, which everybody may read
+	return rig.Process{Name: "killr " + s.Version, Command: func() *exec.Cmd {
+		cmd := exec.Command(c.cfg.Program[0], args...)
+		cmd.Env = append(os.Environ(), database)
+		cmd.Stderr = os.Stderr
+		return cmd
+	}}, addr, nil
+}
+
+func (c *climb) startSelf(ctx context.Context, s Serving) (*rig.Server, error) {
+	p, addr, err := c.self(s)
+	if err != nil {
+		return nil, err
+	}
+	return c.start(ctx, addr, []rig.Process{p})
+}
+
+func (c *climb) start(ctx context.Context, addr string, processes []rig.Process) (*rig.Server, error) {
+	return rig.Start(ctx, rig.Config{URL: "http://" + addr, Probe: c.page, Processes: processes, Logger: c.cfg.Logger})
+}
+
+// folder makes an empty folder with a name that begins with name.
+func (c *climb) folder(name string) (string, error) {
+	dir, err := os.MkdirTemp(c.dir, name+"-")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755)
+}
+
+func freeAddr() (string, error) { return stack.ResolvePort("127.0.0.1:0") }

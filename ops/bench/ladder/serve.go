@@ -1,0 +1,139 @@
+package ladder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"flickrkillr/renderer"
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
+	"flickrkillr/templates"
+)
+
+// Versions of the site that Serve serves.
+const (
+	versionCGI     = "0.1"
+	versionProcess = "0.2"
+	versionProxy   = "proxy" // in place of nginx, from 0.3 on
+)
+
+// Serving is what one process of a rung is told.
+type Serving struct {
+	Version   string // "0.1", "0.2" or "proxy"
+	Addr      string // host:port to listen on
+	Postgres  string
+	Files     string   // the folder that Prepare made
+	Backends  []string // host:port of each process behind a proxy
+	Memcached string   // host:port, for a proxy that takes files from there; "": it does not
+
+	Page []string // the command that makes one page as a CGI program
+}
+
+// Serve serves until ctx ends.
+func Serve(ctx context.Context, s Serving) error {
+	var handler http.Handler
+	switch s.Version {
+	case versionCGI:
+		handler = s.withFiles(s.cgi())
+	case versionProcess:
+		pages, closePages, err := openPages(ctx, s.Postgres, poolSize, templates.LoadAssets)
+		if err != nil {
+			return err
+		}
+		defer closePages()
+		handler = s.withFiles(pages)
+	case versionProxy:
+		proxy, closeProxy := s.proxy()
+		defer closeProxy()
+		handler = proxy
+	default:
+		return fmt.Errorf("there is no version %q", s.Version)
+	}
+	return listenAndServe(ctx, s.Addr, handler)
+}
+
+// poolSize is how many connections a process holds that stays: as many as a renderer's page workers on two processors, and a few to spare.
+const poolSize = 8
+
+// withFiles serves files and pictures from the folder, and pages by asking pages.
+func (s Serving) withFiles(pages http.Handler) http.Handler {
+	files := http.FileServer(http.Dir(s.Files))
+	mux := http.NewServeMux()
+	mux.Handle("/static/", files)
+	mux.Handle("/img/", files)
+	mux.Handle("/", pages)
+	return mux
+}
+
+// pages makes pages as a program does that nobody has divided: it reads the rows and renders the view itself, each time.
+type pages struct {
+	pages   *renderer.Pages
+	buffers sync.Pool // of *bytes.Buffer
+}
+
+func openPages(ctx context.Context, postgres string, connections int32, load func() (*templates.Assets, error)) (*pages, func(), error) {
+	assets, err := load()
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := store.OpenPool(ctx, postgres, connections)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &pages{pages: renderer.NewPages(store.New(pool), templates.Site{Assets: assets}, time.Now)}
+	p.buffers.New = func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }
+	return p, pool.Close, nil
+}
+
+func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ref, err := page.ParsePath(r.URL.RequestURI())
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	buf := p.buffers.Get().(*bytes.Buffer)
+	defer p.buffers.Put(buf)
+	reply, err := p.pages.Make(r.Context(), ref, buf)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", reply.ContentType)
+	h.Set("Content-Length", strconv.Itoa(len(reply.Body)))
+	w.WriteHeader(reply.Status)
+	_, _ = w.Write(reply.Body) // a visitor who left has left
+}
+
+// listenAndServe serves until ctx ends, and then finishes what it has begun.
+func listenAndServe(ctx context.Context, addr string, handler http.Handler) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err = server.Shutdown(grace)
+	if err != nil {
+		err = errors.Join(err, server.Close())
+	}
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
+	return err
+}

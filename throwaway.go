@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"flickrkillr/ops/setup"
+	"flickrkillr/ops/stack"
+)
+
+// throwaway is a database with demonstration data and a memcached, in a temporary directory, for a command that breaks or measures things.
+type throwaway struct {
+	dir       string
+	postgres  *stack.Postgres
+	memcached *stack.Memcached
+}
+
+// newThrowaway starts both and fills the database. purpose is part of the directory's name.
+func newThrowaway(s *session, purpose string, size seedSize) (_ *throwaway, err error) {
+	if err := setup.Run(s.ctx, setup.Config{Out: s.stderr, Quiet: true}); err != nil {
+		return nil, err
+	}
+	t := &throwaway{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.stop())
+		}
+	}()
+	if t.dir, err = os.MkdirTemp("", "killr-"+purpose+"-"); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(t.dir, 0o755); err != nil { // PostgreSQL's user walks through it
+		return nil, err
+	}
+	starting, ctx := errgroup.WithContext(s.ctx)
+	starting.Go(func() (err error) {
+		t.memcached, err = stack.StartMemcached(ctx, stack.MemcachedConfig{})
+		return err
+	})
+	starting.Go(func() (err error) {
+		t.postgres, err = stack.StartPostgres(ctx, stack.PostgresConfig{Dir: filepath.Join(t.dir, "postgres"), Connections: 200})
+		return err
+	})
+	if err := starting.Wait(); err != nil {
+		return nil, err
+	}
+	return t, s.prepareDatabase(t.postgres.URL(), t.originals(), size)
+}
+
+func (t *throwaway) originals() string { return filepath.Join(t.dir, "pictures") }
+
+// stop ends both and removes every trace.
+func (t *throwaway) stop() error {
+	var errs []error
+	if t.memcached != nil {
+		errs = append(errs, t.memcached.Stop())
+	}
+	if t.postgres != nil {
+		errs = append(errs, t.postgres.Stop())
+	}
+	if t.dir != "" {
+		errs = append(errs, os.RemoveAll(t.dir))
+	}
+	return errors.Join(errs...)
+}
