@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/audit"
+	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
 )
 
@@ -43,7 +44,7 @@ func newAuditSite(s *session, edges, renderers int) (_ *auditSite, err error) {
 	}
 	t := &auditSite{session: s, edges: edges, renderers: renderers, kept: map[string][]*stack.Kept{}, debug: map[*stack.Kept]string{},
 		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}}
-	if t.throwaway, err = newThrowaway(s, "audit", seedSize{Users: auditUsers, Photos: auditPhotos, Seed: 1}); err != nil {
+	if t.throwaway, err = newThrowaway(s, "audit", seed.Config{Users: auditUsers, Photos: auditPhotos}); err != nil {
 		return nil, err
 	}
 	if t.nats, err = stack.StartNATS(stack.NATSConfig{Dir: filepath.Join(t.dir, "jetstream")}); err != nil {

@@ -46,6 +46,13 @@ type seedSize struct {
 	Seed   uint64 `default:"1" placeholder:"N" help:"Number that the demonstration data is drawn from: the same number gives the same data (default ${default})."`
 }
 
+func (n seedSize) config() (seed.Config, error) {
+	if n.Users < 1 || n.Photos < 1 {
+		return seed.Config{}, errors.New("seed: at least one user and one photo are needed")
+	}
+	return seed.Config{Users: n.Users, Photos: n.Photos, Seed: n.Seed}, nil
+}
+
 type seedCommand struct {
 	databaseFlag
 	seedSize
@@ -60,7 +67,11 @@ func (c *seedCommand) Run(s *session) error {
 		if err := migrations.Up(s.ctx, pool); err != nil {
 			return err
 		}
-		return s.seed(pool, c.Pictures, c.seedSize)
+		cfg, err := c.config()
+		if err != nil {
+			return err
+		}
+		return s.seed(pool, c.Pictures, cfg)
 	})
 }
 
@@ -74,15 +85,16 @@ func (s *session) prepareDatabase(url, dir string, size seedSize) error {
 		if err != nil || !empty || size.Users == 0 {
 			return err
 		}
-		return s.seed(pool, dir, size)
+		cfg, err := size.config()
+		if err != nil {
+			return err
+		}
+		return s.seed(pool, dir, cfg)
 	})
 }
 
-// seed fills an empty database, and the image store, in dir or in the data directory.
-func (s *session) seed(pool *pgxpool.Pool, dir string, size seedSize) (err error) {
-	if size.Users < 1 || size.Photos < 1 {
-		return errors.New("seed: at least one user and one photo are needed")
-	}
+// seed fills an empty database as cfg says, and the image store, in dir or in the data directory.
+func (s *session) seed(pool *pgxpool.Pool, dir string, cfg seed.Config) (err error) {
 	images, err := pictures.OpenDir(s.pictures(dir))
 	if err != nil {
 		return err
@@ -90,10 +102,11 @@ func (s *session) seed(pool *pgxpool.Pool, dir string, size seedSize) (err error
 	defer func() { err = errors.Join(err, images.Close()) }()
 	began := time.Now()
 	shown := newProgress(s.stderr, s.log)
-	err = seed.Run(s.ctx, seed.Config{Pool: pool, Pictures: images, Users: size.Users, Photos: size.Photos, Seed: size.Seed, Disk: s.pictures(dir), Progress: shown.report})
+	cfg.Pool, cfg.Pictures, cfg.Disk, cfg.Progress = pool, images, s.pictures(dir), shown.report
+	err = seed.Run(s.ctx, cfg)
 	shown.end(err)
 	if err == nil {
-		s.log.Info("seeded", "users", size.Users, "photos", size.Photos, "took", time.Since(began).Round(time.Millisecond))
+		s.log.Info("seeded", "users", cfg.Users, "photos", cfg.Photos, "took", time.Since(began).Round(time.Millisecond))
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"flickrkillr/ops/bench/ladder"
 	"flickrkillr/ops/bench/rig"
 	"flickrkillr/ops/cputime"
+	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
 	"flickrkillr/renderer/pictures"
 )
@@ -23,8 +24,15 @@ type ladderCommand struct {
 	Seconds  float64 `default:"10" placeholder:"N" help:"How long to measure each rung (default ${default})."`
 	Nginx    bool    `default:"true" negatable:"" help:"Use nginx as the proxy of 0.3 and 0.4, if it is installed; otherwise, one in Go."`
 	Own      bool    `help:"Climb on a small database of its own even while 'up' runs. Without a running 'up' that is what happens anyway."`
+	Photos   int     `default:"100000" placeholder:"N" help:"Photos in the database of its own (default ${default})."`
 	JSON     bool    `name:"json" help:"Print the result as JSON instead of a table."`
 }
+
+// Sizes of the pictures in a database of its own: few and small, since one page is all that is looked at.
+const (
+	ladderOriginals = 12
+	ladderLong      = 480
+)
 
 func (c *ladderCommand) Run(s *session) error {
 	if pid, ok := stack.Holder(s.data); ok && !c.Own {
@@ -53,7 +61,7 @@ func (c *ladderCommand) climbRunning(s *session, pid int) (err error) {
 
 // climbOwn uses a database that is removed afterwards.
 func (c *ladderCommand) climbOwn(s *session) (err error) {
-	own, err := newThrowaway(s, "ladder", seedSize{Users: auditUsers, Photos: auditPhotos, Seed: 1})
+	own, err := newThrowaway(s, "ladder", seed.Config{Users: c.Photos / 10, Photos: c.Photos, Originals: ladderOriginals, Long: ladderLong})
 	if err != nil {
 		return err
 	}

@@ -5,10 +5,13 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"flickrkillr/ops/seed"
 	"flickrkillr/ops/setup"
 	"flickrkillr/ops/stack"
+	"flickrkillr/schema/migrations"
 )
 
 // throwaway is a database with demonstration data and a memcached, in a temporary directory, for a command that breaks or measures things.
@@ -19,7 +22,7 @@ type throwaway struct {
 }
 
 // newThrowaway starts both and fills the database. purpose is part of the directory's name.
-func newThrowaway(s *session, purpose string, size seedSize) (_ *throwaway, err error) {
+func newThrowaway(s *session, purpose string, data seed.Config) (_ *throwaway, err error) {
 	if err := setup.Run(s.ctx, setup.Config{Out: s.stderr, Quiet: true}); err != nil {
 		return nil, err
 	}
@@ -47,7 +50,12 @@ func newThrowaway(s *session, purpose string, size seedSize) (_ *throwaway, err 
 	if err := starting.Wait(); err != nil {
 		return nil, err
 	}
-	return t, s.prepareDatabase(t.postgres.URL(), t.originals(), size)
+	return t, withPool(s.ctx, t.postgres.URL(), func(pool *pgxpool.Pool) error {
+		if err := migrations.Up(s.ctx, pool); err != nil {
+			return err
+		}
+		return s.seed(pool, t.originals(), data)
+	})
 }
 
 func (t *throwaway) originals() string { return filepath.Join(t.dir, "pictures") }

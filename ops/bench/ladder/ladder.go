@@ -178,7 +178,7 @@ func (c *climb) self(s Serving) (p rig.Process, addr string, err error) {
 		args = append(args, "--cache", s.Memcached)
 	}
 	database := "DATABASE_URL=" + cmp.Or(s.Postgres, c.cfg.Postgres) // not among the arguments, which everybody may read
-	return rig.Process{Name: "killr " + s.Version, Command: func() *exec.Cmd {
+	return rig.Process{Name: "killr " + s.Version, Ready: "http://" + addr + c.page, Command: func() *exec.Cmd {
 		cmd := exec.Command(c.cfg.Program[0], args...)
 		cmd.Env = append(os.Environ(), database)
 		cmd.Stderr = os.Stderr

@@ -22,7 +22,7 @@ func FindNginx() (string, bool) {
 const nginxConfig = `daemon off;
 worker_processes auto;
 pid %[1]s/nginx.pid;
-error_log stderr warn;
+error_log stderr crit;
 events { worker_connections 4096; }
 http {
 	types { text/html html; text/css css; text/javascript js; image/svg+xml svg; image/jpeg jpg; }
@@ -46,7 +46,7 @@ func Nginx(program, dir, blocks string) (Process, error) {
 	if err := os.WriteFile(path, fmt.Appendf(nil, nginxConfig, dir, blocks), 0o644); err != nil {
 		return Process{}, fmt.Errorf("configure nginx: %w", err)
 	}
-	return Process{"nginx", func() *exec.Cmd {
+	return Process{Name: "nginx", Command: func() *exec.Cmd {
 		cmd := exec.Command(program, "-e", "stderr", "-p", dir, "-c", path)
 		cmd.Stderr = os.Stderr
 		return cmd

@@ -19,6 +19,7 @@ import (
 // Process is a program to start. Command returns a fresh command each time it is asked.
 type Process struct {
 	Name    string
+	Ready   string // an address that must answer with 200 before the next process is started; "": nothing is waited for
 	Command func() *exec.Cmd
 }
 
@@ -48,7 +49,7 @@ const (
 	stopGrace = 17 * time.Second // a role finishes what it holds for 15 s
 )
 
-// Start starts all processes and returns when they answer. What was started is stopped again when they do not.
+// Start starts all processes, in their order, and returns when they answer. What was started is stopped again when they do not.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx)) // ends in Stop, in its order
@@ -57,6 +58,12 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		k := stack.Keep(p.Name, stopGrace, log, p.Command)
 		s.names, s.kept = append(s.names, p.Name), append(s.kept, k)
 		s.running.Go(func() { s.note(k.Run(running)) })
+		if p.Ready == "" {
+			continue
+		}
+		if err := s.wait(ctx, p.Ready); err != nil {
+			return nil, errors.Join(err, s.Stop())
+		}
 	}
 	if err := s.wait(ctx, cfg.URL+cmp.Or(cfg.Probe, "/")); err != nil {
 		return nil, errors.Join(err, s.Stop())
