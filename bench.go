@@ -36,11 +36,17 @@ type benchCommand struct {
 	Density         float64 `default:"1" placeholder:"N" help:"Device pixels for each CSS pixel (default ${default})."`
 	Screens         float64 `default:"2.5" placeholder:"N" help:"Lazy pictures are fetched in the first so many windows' height of a page (default ${default})."`
 
+	Peers  bool `help:"Compare this site with nginx, Varnish and a plain Go program, on a small database of its own, --duration of each in --rounds. Of the other flags it knows --visitors and --json."`
+	Rounds int  `default:"9" placeholder:"N" help:"Rounds of --peers (default ${default})."`
+
 	JSON   bool   `name:"json" help:"Print the result as JSON instead of a table."`
 	Report string `type:"path" placeholder:"FILE" help:"Also write the result as a page with plots, FILE.html."`
 }
 
 func (c *benchCommand) Run(s *session) error {
+	if c.Peers {
+		return c.comparePeers(s)
+	}
 	cfg := bench.Config{Edges: c.Edge, Exponent: c.Zipf, Seed: c.Seed, Visitors: c.Visitors, Rate: c.Rate, Even: c.Even, Think: c.Think,
 		Warmup: c.Warmup, Duration: c.Duration, Timeout: c.Timeout, PagesOnly: c.PagesOnly, VisitPages: c.VisitPages, KeepConnections: c.KeepConnections,
 		HTTP2: c.H2C, Viewport: bench.Viewport{Density: c.Density}, Screens: c.Screens}

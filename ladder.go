@@ -140,19 +140,3 @@ func (c *rungCommand) Run(s *session) error {
 	return ladder.Serve(s.ctx, ladder.Serving{Version: c.Version, Addr: c.Addr, Postgres: c.Postgres, Files: c.Files, Backends: c.Backend,
 		Memcached: c.Cache, Page: []string{self, "rung", "page"}})
 }
-
-// busCommand is the bus alone, as a process whose processor time can be told from others'.
-type busCommand struct {
-	Port int    `placeholder:"PORT" help:"Port on 127.0.0.1."`
-	Dir  string `type:"path" placeholder:"DIR" help:"Where its streams are kept."`
-}
-
-func (c *busCommand) Run(s *session) error {
-	bus, err := stack.StartNATS(stack.NATSConfig{Port: c.Port, Dir: c.Dir})
-	if err != nil {
-		return err
-	}
-	<-s.ctx.Done()
-	bus.Stop()
-	return nil
-}

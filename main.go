@@ -11,8 +11,8 @@
 //	warm.go     fill memcached by hand
 //	audit.go    an audit, of a running site or of one of its own (auditsite.go); throwaway.go is the database for such
 //	database.go migrate and seed; progress.go shows how far it is
-//	bench.go    the benchmark; benchprogress.go shows how it goes on
-//	ladder.go   the talk of 2007, climbed again; roleprocesses.go puts its last rung up
+//	bench.go    the benchmark; benchprogress.go shows how it goes on; benchpeers.go sets others beside it
+//	ladder.go   the talk of 2007, climbed again; roleprocesses.go has the sites of both
 //	group.go    things that run side by side and stop together
 //	log.go      logs for people and for machines
 package main
@@ -56,8 +56,9 @@ type commands struct {
 	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing when all is there."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 
-	Rung rungCommand `cmd:"" hidden:"" help:"Serve one of the older versions of the site, for the ladder and the benchmark."`
-	Bus  busCommand  `cmd:"" hidden:"" help:"Run the bus alone, for the ladder and the benchmark."`
+	Rung     rungCommand     `cmd:"" hidden:"" help:"Serve one of the older versions of the site, for the ladder and the benchmark."`
+	Bus      busCommand      `cmd:"" hidden:"" help:"Run the bus alone, for the ladder and the benchmark."`
+	Together togetherCommand `cmd:"" hidden:"" help:"Run a bus, a renderer and an edge in one process, for the benchmark."`
 }
 
 // session is what every command is given besides its own flags.

@@ -16,6 +16,7 @@ import (
 
 // throwaway is a database with demonstration data and a memcached, in a temporary directory, for a command that breaks or measures things.
 type throwaway struct {
+	program   string // this one
 	dir       string
 	postgres  *stack.Postgres
 	memcached *stack.Memcached
@@ -27,6 +28,9 @@ func newThrowaway(s *session, purpose string, data seed.Config) (_ *throwaway, e
 		return nil, err
 	}
 	t := &throwaway{}
+	if t.program, err = os.Executable(); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.stop())

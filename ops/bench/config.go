@@ -28,6 +28,7 @@ type Config struct {
 	PagesOnly       bool // fetch pages and nothing that they need
 	VisitPages      int  // pages a visit has, at most; 0 is 4
 	KeepConnections bool // a visit goes on with the connections of the visitor's last; otherwise each is another browser
+	Identity        bool // ask for bodies as they are; otherwise as browsers do, compressed by gzip
 	HTTP2           bool // one connection of HTTP/2, without TLS (h2c) or with it
 	Viewport        Viewport
 	Screens         float64 // lazy pictures are fetched in the first so many screens of a page, 0 is 2.5
@@ -113,6 +114,14 @@ func (cfg Config) complete() (Config, error) {
 		cfg.dial = (&net.Dialer{Timeout: cfg.Timeout}).DialContext
 	}
 	return cfg, nil
+}
+
+// accepted is the Accept-Encoding of every request. It is never empty: net/http's client would then add its own.
+func (cfg *Config) accepted() string {
+	if cfg.Identity {
+		return "identity"
+	}
+	return "gzip"
 }
 
 func setZero[T comparable](at *T, value T) {

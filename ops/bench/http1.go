@@ -52,6 +52,7 @@ type http1 struct {
 type http1Conn struct {
 	net.Conn
 	read    *bufio.Reader
+	accept  string // encodings of bodies
 	request []byte
 	forget  func() bool // ends the watch on the context
 }
@@ -101,7 +102,7 @@ func (c *http1) open(ctx context.Context) (*http1Conn, error) {
 		}
 		nc = secure
 	}
-	conn := &http1Conn{Conn: nc, read: bufio.NewReaderSize(nc, 4096)}
+	conn := &http1Conn{Conn: nc, read: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted()}
 	conn.forget = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends what waits
 	return conn, nil
 }
@@ -144,7 +145,9 @@ func (c *http1Conn) get(ctx context.Context, host, path string, buf []byte, time
 	c.request = append(c.request, path...)
 	c.request = append(c.request, " HTTP/1.1\r\nHost: "...)
 	c.request = append(c.request, host...)
-	c.request = append(c.request, "\r\nUser-Agent: killr-bench\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\r\n"...)
+	c.request = append(c.request, "\r\nUser-Agent: killr-bench\r\nAccept: */*\r\nAccept-Encoding: "...)
+	c.request = append(c.request, c.accept...)
+	c.request = append(c.request, "\r\n\r\n"...)
 	if _, err := c.Write(c.request); err != nil {
 		return a, false, buf, &silentError{err}
 	}

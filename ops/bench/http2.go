@@ -44,7 +44,7 @@ func (c *http2) get(ctx context.Context, _ int, path string, buf []byte) (answer
 	if err != nil {
 		return answer{}, buf, err
 	}
-	req.Header = http.Header{"User-Agent": {"killr-bench"}, "Accept": {"*/*"}, "Accept-Encoding": {"gzip"}}
+	req.Header = http.Header{"User-Agent": {"killr-bench"}, "Accept": {"*/*"}, "Accept-Encoding": {c.cfg.accepted()}}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return answer{}, buf, err

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/bench"
+	"flickrkillr/ops/bench/peers"
+	"flickrkillr/ops/bench/rig"
+	"flickrkillr/ops/seed"
+	"flickrkillr/ops/stack"
+	"flickrkillr/renderer"
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
+	"flickrkillr/templates"
+)
+
+// The data of a comparison: the users whose pages are made anew are those with the most photos, so that pages are of about the same size.
+const (
+	peersUsers  = 10_000
+	peersPhotos = 100_000
+	peersCold   = 2000
+)
+
+// comparePeers sets the site beside others. It never uses a running one: the roles that it starts would take that one's changes away.
+func (c *benchCommand) comparePeers(s *session) (err error) {
+	if c.Rounds < 1 {
+		return errors.New("--rounds: at least one is needed")
+	}
+	own, err := newThrowaway(s, "peers", seed.Config{Users: peersUsers, Photos: peersPhotos, Originals: ladderOriginals, Long: ladderLong})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, own.stop()) }()
+	cfg := peers.Config{Page: bench.PageAt(page.User("ansel").Path()), Memcached: own.memcached.Addr(), Visitors: c.Visitors, Rounds: c.Rounds,
+		Round: c.Duration / time.Duration(c.Rounds), Logger: s.log,
+		PostgresPID: childNamed(os.Getpid(), "postgres"), MemcachedPID: childNamed(os.Getpid(), "memcached")}
+	if cfg.Body, err = onePage(s, own.postgres.URL(), page.User("ansel")); err != nil {
+		return err
+	}
+	if cfg.Users, err = bench.Users(s.ctx, own.postgres.URL()); err != nil {
+		return err
+	}
+	cfg.Users = cfg.Users[:min(peersCold, len(cfg.Users))]
+	cfg.Program = func() (string, rig.Process, error) { return own.plain(cfg.Page.Path) }
+	site := func(n roleCounts) peers.Starter {
+		n.edges, n.renderers = 1, 1
+		return func() (string, []rig.Process, error) { return s.roleProcesses(own, n) }
+	}
+	cfg.Ours = peers.Ours{
+		Near:      site(roleCounts{cachefills: 1}),
+		Memcached: site(roleCounts{cachefills: 1, noNear: true}),
+		Apart:     site(roleCounts{noNear: true, noMemcached: true}),
+		Together:  func() (string, []rig.Process, error) { return s.together(own) },
+	}
+	shown := newBenchProgress(s.stderr, s.log)
+	cfg.Progress = shown.report
+	result, err := peers.Run(s.ctx, cfg)
+	shown.end()
+	if result == nil {
+		return err
+	}
+	if c.JSON {
+		e := json.NewEncoder(s.stdout)
+		e.SetIndent("", "  ")
+		return errors.Join(err, e.Encode(result))
+	}
+	return errors.Join(err, result.WriteTable(s.stdout))
+}
+
+// plain is the ladder's 0.2: a program that makes each page from the database.
+func (t *throwaway) plain(probe string) (string, rig.Process, error) {
+	addr, err := stack.ResolvePort("127.0.0.1:0")
+	return addr, rig.Process{Name: "plain", Ready: "http://" + addr + probe, Command: func() *exec.Cmd {
+		cmd := exec.Command(t.program, "rung", "0.2", "--addr", addr, "--files", t.dir)
+		cmd.Env = append(os.Environ(), "DATABASE_URL="+t.postgres.URL())
+		cmd.Stderr = os.Stderr
+		return cmd
+	}}, err
+}
+
+// onePage makes a page here.
+func onePage(s *session, postgres string, ref page.Ref) (body []byte, err error) {
+	assets, err := templates.NameAssets()
+	if err != nil {
+		return nil, err
+	}
+	err = withPool(s.ctx, postgres, func(pool *pgxpool.Pool) error {
+		var buf bytes.Buffer
+		reply, err := renderer.NewPages(store.New(pool), templates.Site{Assets: assets}, time.Now).Make(s.ctx, ref, &buf)
+		if err == nil {
+			body = reply.Body
+		}
+		return err
+	})
+	return body, err
+}

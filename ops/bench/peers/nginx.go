@@ -1,0 +1,58 @@
+package peers
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// The blocks that stand inside http {} of nginx's configuration, each for one way to answer.
+
+// fileConfig answers with files below dir.
+func fileConfig(addr, dir string) string {
+	return fmt.Sprintf(`	server {
+		listen %s;
+		root %s;
+		default_type text/html;
+	}`, addr, dir)
+}
+
+// memcachedConfig answers with what memcached has under the path.
+func memcachedConfig(addr, memcached string) string {
+	return fmt.Sprintf(`	upstream cache { server %s; keepalive 32; }
+	server {
+		listen %s;
+		default_type text/html;
+		location / { set $memcached_key $uri; memcached_pass cache; }
+	}`, memcached, addr)
+}
+
+// cacheConfig keeps what a program answers, in files in dir.
+func cacheConfig(addr, origin, dir string) string {
+	return fmt.Sprintf(`	proxy_cache_path %s keys_zone=pages:10m;
+	upstream site { server %s; keepalive 32; }
+	server {
+		listen %s;
+		proxy_cache pages;
+		proxy_cache_valid 200 1h;
+		location / { proxy_pass http://site; proxy_http_version 1.1; proxy_set_header Connection ""; }
+	}`, filepath.Join(dir, "cache"), origin, addr)
+}
+
+// frontConfig hands every request on to a program.
+func frontConfig(addr, origin string) string {
+	return fmt.Sprintf(`	upstream site { server %s; keepalive 32; }
+	server {
+		listen %s;
+		location / { proxy_pass http://site; proxy_http_version 1.1; proxy_set_header Connection ""; }
+	}`, origin, addr)
+}
+
+// putFile writes the page where fileConfig finds it.
+func putFile(dir, path string, body []byte) error {
+	name := filepath.Join(dir, filepath.FromSlash(path))
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, body, 0o644)
+}
