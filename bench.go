@@ -36,7 +36,8 @@ type benchCommand struct {
 	Density         float64 `default:"1" placeholder:"N" help:"Device pixels for each CSS pixel (default ${default})."`
 	Screens         float64 `default:"2.5" placeholder:"N" help:"Lazy pictures are fetched in the first so many windows' height of a page (default ${default})."`
 
-	Peers  bool `help:"Compare this site with nginx, Varnish and a plain Go program, on a small database of its own, --duration of each in --rounds. Of the other flags it knows --visitors and --json."`
+	Peers  bool `help:"Compare this site with nginx, Varnish and a plain Go program, on a small database of its own, --duration of each in --rounds. Of the other flags it knows --gzip, --visitors and --json."`
+	Gzip   bool `help:"Have the page that is kept compressed in --peers, as browsers ask for it; not given: nothing is compressed."`
 	Rounds int  `default:"9" placeholder:"N" help:"Rounds of --peers (default ${default})."`
 
 	JSON   bool   `name:"json" help:"Print the result as JSON instead of a table."`

@@ -23,8 +23,8 @@ import (
 
 // The data of a comparison: the users whose pages are made anew are those with the most photos, so that pages are of about the same size.
 const (
-	peersUsers  = 10_000
-	peersPhotos = 100_000
+	peersUsers  = 4000
+	peersPhotos = 60_000
 	peersCold   = 2000
 )
 
@@ -38,7 +38,7 @@ func (c *benchCommand) comparePeers(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, own.stop()) }()
-	cfg := peers.Config{Page: bench.PageAt(page.User("ansel").Path()), Memcached: own.memcached.Addr(), Visitors: c.Visitors, Rounds: c.Rounds,
+	cfg := peers.Config{Page: bench.PageAt(page.User("ansel").Path()), Memcached: own.memcached.Addr(), Gzip: c.Gzip, Visitors: c.Visitors, Rounds: c.Rounds,
 		Round: c.Duration / time.Duration(c.Rounds), Logger: s.log,
 		PostgresPID: childNamed(os.Getpid(), "postgres"), MemcachedPID: childNamed(os.Getpid(), "memcached")}
 	if cfg.Body, err = onePage(s, own.postgres.URL(), page.User("ansel")); err != nil {

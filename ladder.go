@@ -82,7 +82,7 @@ func (c *ladderCommand) climb(s *session, originals string, cfg ladder.Config) e
 		return err
 	}
 	cfg.Pictures, cfg.Program, cfg.MemcachedPID = images, []string{self, "rung"}, childNamed(os.Getpid(), "memcached")
-	cfg.User, cfg.Visitors, cfg.Seconds = c.User, c.Visitors, time.Duration(c.Seconds*float64(time.Second))
+	cfg.User, cfg.Visitors, cfg.Each = c.User, c.Visitors, time.Duration(c.Seconds*float64(time.Second))
 	cfg.NoNginx, cfg.Logger = !c.Nginx, s.log
 	shown := newBenchProgress(s.stderr, s.log)
 	cfg.Progress = func(_ string, at bench.Progress) { shown.report(at) }

@@ -41,7 +41,7 @@ type Config struct {
 
 	User     string        // whose page is visited; "" is ansel
 	Visitors int           // at once; 0 is 16
-	Seconds  time.Duration // for each measurement; 0 is 10 s
+	Each     time.Duration // for each measurement; 0 is 10 s
 	NoNginx  bool          // use a proxy in Go even where there is nginx
 	Logger   *slog.Logger  // nil: silent
 	Progress func(what string, at bench.Progress)
@@ -69,9 +69,9 @@ type climb struct {
 
 // Run climbs. When ctx ends it returns what it has with an error that wraps ctx's.
 func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
-	cfg.User, cfg.Visitors, cfg.Seconds = cmp.Or(cfg.User, "ansel"), cmp.Or(cfg.Visitors, 16), cmp.Or(cfg.Seconds, 10*time.Second)
+	cfg.User, cfg.Visitors, cfg.Each = cmp.Or(cfg.User, "ansel"), cmp.Or(cfg.Visitors, 16), cmp.Or(cfg.Each, 10*time.Second)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	c := &climb{cfg: cfg, page: page.User(cfg.User).Path(), result: &Result{User: cfg.User, Visitors: cfg.Visitors, Seconds: cfg.Seconds.Seconds()}}
+	c := &climb{cfg: cfg, page: page.User(cfg.User).Path(), result: &Result{User: cfg.User, Visitors: cfg.Visitors, Seconds: cfg.Each.Seconds()}}
 	if c.dir, err = os.MkdirTemp("", "killr-ladder-"); err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (c *climb) withServices(processes []bench.Server, memcached bool) []bench.S
 // visit has visitors look at the page again and again.
 func (c *climb) visit(ctx context.Context, what, url string, processes []bench.Server, pagesOnly bool) (Measure, error) {
 	cfg := bench.Config{Edges: []string{url}, Pages: []bench.Page{{Path: c.page, User: c.cfg.User}}, Visitors: c.cfg.Visitors, VisitPages: 1,
-		KeepConnections: true, Warmup: c.cfg.Seconds / 5, Duration: c.cfg.Seconds, PagesOnly: pagesOnly, Servers: processes}
+		KeepConnections: true, Warmup: c.cfg.Each / 5, Duration: c.cfg.Each, PagesOnly: pagesOnly, Servers: processes}
 	if c.cfg.Progress != nil {
 		cfg.Progress = func(at bench.Progress) { c.cfg.Progress(what, at) }
 	}

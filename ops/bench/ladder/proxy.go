@@ -44,8 +44,10 @@ func (c *climb) startProxied(ctx context.Context, memcached string) (*rig.Server
 		if err != nil {
 			return nil, err
 		}
+		c.result.Proxy = "nginx"
 		return c.start(ctx, addr, append(all, nginx))
 	}
+	c.result.Proxy = "this program"
 	proxy, addr, err := c.self(Serving{Version: versionProxy, Backends: backends, Memcached: memcached})
 	if err != nil {
 		return nil, err
@@ -59,11 +61,11 @@ func proxyConfig(addr string, backends []string, memcached string) string {
 	if memcached != "" {
 		files = fmt.Sprintf(memcachedConfig, memcached)
 	}
-	return fmt.Sprintf(`	upstream site { server %s; keepalive 32; }
+	return fmt.Sprintf(`	upstream site { server %s max_fails=0; keepalive 32; }
 	server {
 		listen %s;
 		location / { proxy_pass http://site; proxy_http_version 1.1; proxy_set_header Connection ""; }
-%s	}`, strings.Join(backends, "; server "), addr, files)
+%s	}`, strings.Join(backends, " max_fails=0; server "), addr, files)
 }
 
 // proxy does the same where there is no nginx.

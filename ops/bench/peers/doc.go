@@ -9,8 +9,9 @@
 //	peers.go      who is compared, and the rounds
 //	nginx.go      nginx with a file, with memcached, as a cache, in front of a program
 //	varnish.go    Varnish
+//	origin.go     where caches get the page from
 //	result.go     medians, targets, the table
 //
-// Everybody answers with the same bytes, not compressed, over connections that are kept. It writes to a temporary folder and to the memcached
+// Everybody answers with the same page in the same form, which is checked, over connections that are kept. It writes to a temporary folder and to the memcached
 // it is given, and knows nothing about the roles but how to visit them.
 package peers

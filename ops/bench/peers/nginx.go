@@ -8,23 +8,28 @@ import (
 
 // The blocks that stand inside http {} of nginx's configuration, each for one way to answer.
 
-// fileConfig answers with files below dir.
-func fileConfig(addr, dir string) string {
+// gzipped has nginx say that what it keeps is compressed.
+const gzipped = "add_header Content-Encoding gzip;"
+
+// fileConfig answers with files below dir; more stands inside server {}.
+func fileConfig(addr, dir, more string) string {
 	return fmt.Sprintf(`	server {
 		listen %s;
 		root %s;
 		default_type text/html;
-	}`, addr, dir)
+		%s
+	}`, addr, dir, more)
 }
 
-// memcachedConfig answers with what memcached has under the path.
-func memcachedConfig(addr, memcached string) string {
+// memcachedConfig answers with what memcached has under the path; more stands inside server {}.
+func memcachedConfig(addr, memcached, more string) string {
 	return fmt.Sprintf(`	upstream cache { server %s; keepalive 32; }
 	server {
 		listen %s;
 		default_type text/html;
 		location / { set $memcached_key $uri; memcached_pass cache; }
-	}`, memcached, addr)
+		%s
+	}`, memcached, addr, more)
 }
 
 // cacheConfig keeps what a program answers, in files in dir.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/klauspost/compress/gzip"
 
 	"flickrkillr/ops/bench"
 	"flickrkillr/ops/bench/rig"
@@ -24,6 +25,7 @@ import (
 type Config struct {
 	Page  bench.Page   // the one that all keep
 	Body  []byte       // its bytes
+	Gzip  bool         // keep it compressed, as browsers ask for it; pages that are made anew are never compressed
 	Users []bench.Page // pages that nobody keeps; a different one each time
 
 	Program   func() (addr string, p rig.Process, err error) // a plain Go program with the same rows and views, with nothing kept
@@ -69,8 +71,9 @@ type peer struct {
 	name      string
 	program   string // that it needs; "": nothing but us
 	found     bool
-	cold      bool // pages of many users, each made anew
-	memcached bool // pays for memcached, too
+	cold      bool   // pages of many users, each made anew
+	memcached bool   // pays for memcached, too
+	tier      string // what X-Cache is to say; "": it says nothing
 	start     func(context.Context, *run) (*rig.Server, error)
 	server    *rig.Server
 	rounds    []bench.Result
@@ -78,10 +81,13 @@ type peer struct {
 
 // run is one comparison.
 type run struct {
-	cfg   Config
-	dir   string
-	nginx string
-	peers []*peer
+	cfg    Config
+	dir    string
+	kept   []byte // the page as it is kept
+	origin string // host:port where caches get it from
+	more   string // of nginx's configuration, for what is kept
+	nginx  string
+	peers  []*peer
 }
 
 // Run compares. When ctx ends, it returns what was measured in full rounds.
@@ -96,6 +102,11 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if err := os.Chmod(r.dir, 0o755); err != nil { // nginx's user walks through it
 		return nil, err
 	}
+	closeOrigin, err := r.serveOrigin()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, closeOrigin()) }()
 	r.list()
 	defer func() { err = errors.Join(err, r.stop()) }()
 	if err := r.startAll(ctx); err != nil {
@@ -123,22 +134,22 @@ func (r *run) list() {
 	r.peers = []*peer{
 		{name: nginxFile, program: "nginx", found: nginx, start: func(ctx context.Context, r *run) (*rig.Server, error) {
 			return r.startNginx(ctx, nil, func(addr, dir string) (string, error) {
-				return fileConfig(addr, filepath.Join(dir, "files")), putFile(filepath.Join(dir, "files"), r.cfg.Page.Path, r.cfg.Body)
+				return fileConfig(addr, filepath.Join(dir, "files"), r.more), putFile(filepath.Join(dir, "files"), r.cfg.Page.Path, r.kept)
 			})
 		}},
 		{name: nginxMemcached, program: "nginx", found: nginx, memcached: true, start: func(ctx context.Context, r *run) (*rig.Server, error) {
 			return r.startNginx(ctx, nil, func(addr, _ string) (string, error) {
-				return memcachedConfig(addr, r.cfg.Memcached), r.putMemcached()
+				return memcachedConfig(addr, r.cfg.Memcached, r.more), r.putMemcached()
 			})
 		}},
 		{name: nginxCache, program: "nginx", found: nginx, start: func(ctx context.Context, r *run) (*rig.Server, error) {
-			return r.behind(ctx, func(addr, origin, dir string) string { return cacheConfig(addr, origin, dir) })
+			return r.startNginx(ctx, nil, func(addr, dir string) (string, error) { return cacheConfig(addr, r.origin, dir), nil })
 		}},
 		{name: varnishCache, program: "varnishd", found: varnishd, start: func(ctx context.Context, r *run) (*rig.Server, error) {
 			return r.startVarnish(ctx, varnishProgram)
 		}},
-		{name: oursNear, found: true, start: ours(func(o Ours) Starter { return o.Near })},
-		{name: oursMemcached, found: true, memcached: true, start: ours(func(o Ours) Starter { return o.Memcached })},
+		{name: oursNear, found: true, tier: "near", start: ours(func(o Ours) Starter { return o.Near })},
+		{name: oursMemcached, found: true, memcached: true, tier: "memcached", start: ours(func(o Ours) Starter { return o.Memcached })},
 		{name: plain, found: true, cold: true, start: func(ctx context.Context, r *run) (*rig.Server, error) {
 			addr, p, err := r.cfg.Program()
 			if err != nil {
@@ -147,10 +158,14 @@ func (r *run) list() {
 			return r.put(ctx, "http://"+addr, p)
 		}},
 		{name: plainNginx, program: "nginx", found: nginx, cold: true, start: func(ctx context.Context, r *run) (*rig.Server, error) {
-			return r.behind(ctx, func(addr, origin, _ string) string { return frontConfig(addr, origin) })
+			origin, p, err := r.cfg.Program()
+			if err != nil {
+				return nil, err
+			}
+			return r.startNginx(ctx, []rig.Process{p}, func(addr, _ string) (string, error) { return frontConfig(addr, origin), nil })
 		}},
-		{name: oursTogether, found: true, cold: true, start: ours(func(o Ours) Starter { return o.Together })},
-		{name: oursApart, found: true, cold: true, start: ours(func(o Ours) Starter { return o.Apart })},
+		{name: oursTogether, found: true, cold: true, tier: "render", start: ours(func(o Ours) Starter { return o.Together })},
+		{name: oursApart, found: true, cold: true, tier: "render", start: ours(func(o Ours) Starter { return o.Apart })},
 	}
 }
 
@@ -186,29 +201,16 @@ func (r *run) startNginx(ctx context.Context, before []rig.Process, configure fu
 	return r.put(ctx, "http://"+addr, append(before, p)...)
 }
 
-// behind starts a plain program, and nginx before it.
-func (r *run) behind(ctx context.Context, configure func(addr, origin, dir string) string) (*rig.Server, error) {
-	origin, p, err := r.cfg.Program()
-	if err != nil {
-		return nil, err
-	}
-	return r.startNginx(ctx, []rig.Process{p}, func(addr, dir string) (string, error) { return configure(addr, origin, dir), nil })
-}
-
 func (r *run) startVarnish(ctx context.Context, program string) (*rig.Server, error) {
-	origin, p, err := r.cfg.Program()
-	if err != nil {
-		return nil, err
-	}
 	dir, addr, err := r.place("varnish")
 	if err != nil {
 		return nil, err
 	}
-	v, err := varnish(program, dir, addr, origin)
+	v, err := varnish(program, dir, addr, r.origin)
 	if err != nil {
 		return nil, err
 	}
-	return r.put(ctx, "http://"+addr, p, v)
+	return r.put(ctx, "http://"+addr, v)
 }
 
 // place makes a folder, and finds a port that is free.
@@ -226,7 +228,7 @@ func (r *run) putMemcached() error {
 	client := memcache.New(r.cfg.Memcached)
 	client.Timeout = 5 * time.Second
 	defer client.Close()
-	return client.Set(&memcache.Item{Key: r.cfg.Page.Path, Value: r.cfg.Body})
+	return client.Set(&memcache.Item{Key: r.cfg.Page.Path, Value: r.kept})
 }
 
 func (r *run) startAll(ctx context.Context) (err error) {
@@ -251,19 +253,32 @@ func (r *run) compare(ctx context.Context, p *peer) error {
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Accept-Encoding", "identity")
+	accept := "identity"
+	if r.compressed(p) {
+		accept = "gzip"
+	}
+	req.Header.Set("Accept-Encoding", accept)
 	transport := &http.Transport{DisableKeepAlives: true}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && !bytes.Equal(body, r.cfg.Body) {
-		err = fmt.Errorf("another page than the others': %d bytes instead of %d", len(body), len(r.cfg.Body))
+	var body io.Reader = resp.Body
+	if r.compressed(p) {
+		if body, err = gzip.NewReader(resp.Body); err != nil {
+			return fmt.Errorf("an answer that is not compressed: %w", err)
+		}
+	}
+	page, err := io.ReadAll(body)
+	if err == nil && !bytes.Equal(page, r.cfg.Body) {
+		err = fmt.Errorf("another page than the others': %d bytes instead of %d", len(page), len(r.cfg.Body))
 	}
 	return err
 }
+
+// compressed says whether a server is asked for compressed pages.
+func (r *run) compressed(p *peer) bool { return r.cfg.Gzip && !p.cold }
 
 func (r *run) stop() error {
 	var errs []error
@@ -278,7 +293,7 @@ func (r *run) stop() error {
 // visit is one peer's part of a round.
 func (r *run) visit(ctx context.Context, p *peer) error {
 	cfg := bench.Config{Edges: []string{p.server.URL()}, Pages: []bench.Page{r.cfg.Page}, Seed: uint64(len(p.rounds)), Visitors: r.cfg.Visitors, VisitPages: 1,
-		PagesOnly: true, KeepConnections: true, Identity: true, Warmup: r.cfg.Round / 4, Duration: r.cfg.Round, Servers: p.server.Processes(), Progress: r.cfg.Progress}
+		PagesOnly: true, KeepConnections: true, Identity: !r.compressed(p), Warmup: r.cfg.Round / 4, Duration: r.cfg.Round, Servers: p.server.Processes(), Progress: r.cfg.Progress}
 	if p.cold {
 		cfg.Pages = r.cfg.Users
 	}

@@ -12,7 +12,8 @@ import (
 // Result is what a comparison found.
 type Result struct {
 	Page     string   `json:"page"`
-	Bytes    int      `json:"bytes"`
+	Bytes    int      `json:"bytes"` // as they are kept
+	Gzip     bool     `json:"gzip"`  // kept compressed
 	Visitors int      `json:"visitors"`
 	Rounds   int      `json:"rounds"`
 	Seconds  float64  `json:"seconds"` // of each server in each round
@@ -33,6 +34,7 @@ type Peer struct {
 	Pages    float64 `json:"pages_per_second"`
 	P50      float64 `json:"p50"`
 	P99      float64 `json:"p99"`
+	Stray    float64 `json:"stray"` // the part of the answers that came from another cache than was meant
 	Failed   int64   `json:"failed"`
 	Failure  string  `json:"failure,omitempty"` // the first
 }
@@ -62,7 +64,7 @@ const postgres = "postgres"
 
 // result takes the medians of so many rounds.
 func (r *run) result(rounds int) *Result {
-	res := &Result{Page: r.cfg.Page.Path, Bytes: len(r.cfg.Body), Visitors: r.cfg.Visitors, Rounds: rounds, Seconds: r.cfg.Round.Seconds(), Users: len(r.cfg.Users)}
+	res := &Result{Page: r.cfg.Page.Path, Bytes: len(r.kept), Gzip: r.cfg.Gzip, Visitors: r.cfg.Visitors, Rounds: rounds, Seconds: r.cfg.Round.Seconds(), Users: len(r.cfg.Users)}
 	for _, p := range r.peers {
 		if !p.found {
 			res.Peers = append(res.Peers, Peer{Name: p.name, Missing: p.program, Cold: p.cold})
@@ -80,7 +82,11 @@ func (p *peer) summary(rounds int) Peer {
 	for _, r := range p.rounds[:min(rounds, len(p.rounds))] {
 		servers, pages = append(servers, r.ServersPerRequest()), append(pages, r.PagesPerSecond)
 		ofPostgres = append(ofPostgres, costOf(r.Servers, postgres))
-		times := r.Kind("page").Times
+		kind := r.Kind("page")
+		if p.tier != "" && kind.Answers > 0 {
+			s.Stray = max(s.Stray, 1-float64(kind.Tiers[p.tier])/float64(kind.Answers))
+		}
+		times := kind.Times
 		p50, p99 = append(p50, times.P50), append(p99, times.P99)
 		if s.Failed += r.Failed; len(r.Failures) > 0 && s.Failure == "" {
 			s.Failure = r.Failures[0].Kind + ": " + r.Failures[0].Example
@@ -129,8 +135,9 @@ func (res *Result) judge() {
 // WriteTable writes the result for people at a terminal.
 func (res *Result) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s, %d bytes, as they are (no gzip), %d visitors on kept connections; medians of %d rounds of %g s each, in turn.\n",
-		res.Page, res.Bytes, res.Visitors, res.Rounds, res.Seconds)
+	form := map[bool]string{false: "not compressed", true: "compressed by gzip"}[res.Gzip]
+	fmt.Fprintf(&b, "%s, %d bytes, %s; %d visitors on kept connections; medians of %d rounds of %g s each, in turn.\n",
+		res.Page, res.Bytes, form, res.Visitors, res.Rounds, res.Seconds)
 	for _, part := range [...]struct {
 		cold  bool
 		title string
@@ -155,6 +162,9 @@ func (res *Result) WriteTable(w io.Writer) error {
 		fmt.Fprintf(&b, "%-36s %-30s %7.2f %7.2f %9.2f  %s\n", t.Of, t.Against, t.Most, t.Ratio, t.Alone, map[bool]string{true: "met", false: "missed"}[t.Met])
 	}
 	for _, p := range res.Peers {
+		if p.Stray > 0.01 {
+			fmt.Fprintf(&b, "Note: in a round of %s, %.1f%% of the answers did not come from where they should.\n", p.Name, 100*p.Stray)
+		}
 		if p.Failed > 0 {
 			fmt.Fprintf(&b, "Note: %s failed %d times, such as: %s\n", p.Name, p.Failed, p.Failure)
 		}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"flickrkillr/ops/bench/ladder"
+	"flickrkillr/ops/bench/peers"
+	"flickrkillr/ops/bench/rig"
+	"flickrkillr/ops/testenv"
+)
+
+// measures runs killr with a temporary directory of its own, reads what it prints as JSON, and looks whether it left anything behind: a file
+// there, or a process that was told of it.
+func measures(t *testing.T, result any, args ...string) {
+	t.Helper()
+	dir := testenv.DataDir(t)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"--data", filepath.Join(dir, "none"), "--log-level", "warn"}, args...)...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, errs.String())
+	}
+	if err := json.Unmarshal(out.Bytes(), result); err != nil {
+		t.Fatalf("%v: %s", err, out.String())
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range lines {
+		if text, err := os.ReadFile(name); err == nil && strings.Contains(string(text), dir) {
+			t.Errorf("still running: %s", strings.ReplaceAll(string(text), "\x00", " "))
+		}
+	}
+}
+
+func TestLadder(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ flag, proxy string }{{"--nginx", "nginx"}, {"--no-nginx", "this program"}} {
+		var result ladder.Result
+		measures(t, &result, "ladder", "--photos", "600", "--seconds", "0.2", "--visitors", "2", "--json", c.flag)
+		if _, ok := rig.FindNginx(); !ok {
+			c.proxy = "this program"
+		}
+		if result.Proxy != c.proxy {
+			t.Errorf("the proxy is %q, want %q", result.Proxy, c.proxy)
+		}
+		if len(result.Rungs) != 5 || result.Index == nil || result.Versus == nil || result.Versus.Bytes == 0 {
+			t.Fatalf("an incomplete climb: %+v", result)
+		}
+		for _, r := range result.Rungs {
+			if m := r.Today; m.Failed > 0 || m.Pages <= 0 || m.Requests <= m.Pages {
+				t.Errorf("%s: %+v, want pages with their files, and no failure", r.Version, m)
+			}
+		}
+		if l := result.Index; l.With.Failed+l.Without.Failed > 0 || l.With.Pages <= 0 || l.Without.Pages <= 0 {
+			t.Errorf("the lesson: %+v", l)
+		}
+	}
+}
+
+func TestPeers(t *testing.T) {
+	t.Parallel()
+	_, nginx := rig.FindNginx()
+	for _, form := range [][]string{{}, {"--gzip"}} {
+		var result peers.Result
+		measures(t, &result, append([]string{"bench", "--peers", "--rounds", "1", "--duration", "200ms", "--visitors", "2", "--json"}, form...)...)
+		compared := 0
+		for _, p := range result.Peers {
+			if p.Missing != "" {
+				t.Logf("not compared: %s, for want of %s", p.Name, p.Missing)
+				if nginx && p.Missing == "nginx" {
+					t.Errorf("%s: there is an nginx", p.Name)
+				}
+				continue
+			}
+			compared++
+			if p.Failed > 0 || p.Pages <= 0 {
+				t.Errorf("%+v, want pages and no failure", p)
+			}
+		}
+		if compared < 5 { // ours in four ways, and the plain program, need nothing that may be missing
+			t.Errorf("only %d were compared: %+v", compared, result.Peers)
+		}
+		if len(result.Targets) != 6 {
+			t.Errorf("%d targets", len(result.Targets))
+		}
+	}
+}
+
+func TestPeersNeedARound(t *testing.T) {
+	t.Parallel()
+	if status, _, logs := killr(t.Context(), "bench", "--peers", "--rounds", "0"); status != 1 || !strings.Contains(logs, "--rounds") {
+		t.Errorf("status %d: %s", status, logs)
+	}
+}
