@@ -71,7 +71,14 @@ type session struct {
 	flags  []*kong.Flag // all, as parsed: roles started as processes are given the same
 }
 
+// gcPercent is how much may be allocated between two collections, in hundredths of what is live; GOGC overrules it. Every role makes much that is
+// soon dropped and keeps little: of a page that is in no cache the default 100 costs a sixth of the processor time more, and saves 60 MB.
+const gcPercent = 300
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

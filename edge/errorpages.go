@@ -51,7 +51,7 @@ func (e *errorPages) renew(ctx context.Context) {
 	for status, slot := range e.pages {
 		ref := page.Error(status)
 		got, _, err := e.s.calls.do(ctx, ref, wire.Deadline(ref), func(ctx context.Context) (fetched, error) {
-			return e.s.fetch(ctx, ref, e.s.nextID())
+			return e.s.fetch(ctx, ref, e.s.nextID().String())
 		})
 		if err != nil {
 			e.s.log.Debug("error page: not renewed", "status", status, "err", err)

@@ -12,7 +12,7 @@ import (
 // exchange is one request on its way through the edge: who it is, where its answer came from, what it cost.
 type exchange struct {
 	start  time.Time
-	id     string
+	number requestID
 	kind   page.Kind
 	tier   tier
 	status int
@@ -28,14 +28,24 @@ type timing struct {
 	worker     wire.Timing
 }
 
-// nextID makes a request id: unique across edges, short enough to read out. It stands in the answer, the logs and the bus message.
-func (s *Server) nextID() string {
-	return s.idBase + strconv.FormatUint(s.idNext.Add(1), 36)
+// requestID is unique across edges, and as text short enough to read out. It stands in the answer, the logs and the bus message.
+type requestID struct {
+	edge string // random
+	n    uint64
 }
+
+func (s *Server) nextID() requestID { return requestID{s.idBase, s.idNext.Add(1)} }
+
+func (id requestID) append(b []byte) []byte {
+	return strconv.AppendUint(append(b, id.edge...), id.n, 36)
+}
+
+func (id requestID) String() string { return string(id.append(nil)) }
 
 // writeHeaders adds what every answer says about itself: X-Request-Id, X-Cache and Server-Timing (W3C; milliseconds).
 func (x *exchange) writeHeaders(h http.Header) {
-	b := make([]byte, 0, 160)
+	b := x.number.append(make([]byte, 0, 180)) // both values in one allocation
+	id := len(b)
 	b = append(b, "cache;desc="...)
 	b = append(b, x.tier.String()...)
 	b = appendTiming(b, "cache-look-up", x.timing.cache)
@@ -45,9 +55,10 @@ func (x *exchange) writeHeaders(h http.Header) {
 	b = appendTiming(b, "render", x.timing.worker.Render)
 	b = appendTiming(b, "edge", time.Since(x.start))
 	if x.status >= 400 { // for the error page's script, which can read this header and no other
-		b = append(append(b, ", id;desc="...), x.id...)
+		b = x.number.append(append(b, ", id;desc="...))
 	}
-	values := [...]string{x.id, string(b)} // one allocation for both
+	text := string(b)
+	values := [...]string{text[:id], text[id:]}
 	h["X-Request-Id"] = values[0:1:1]
 	h["Server-Timing"] = values[1:2:2]
 	h["X-Cache"] = xCache[x.tier]

@@ -1,11 +1,11 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"flickrkillr/schema/page"
@@ -86,9 +86,13 @@ func (s *Server) obtainOr(ctx context.Context, older *held, ref page.Ref, x *exc
 
 // canonical gives the path to redirect to when the one asked for is another spelling of it.
 func canonical(r *http.Request, ref page.Ref) (string, bool) {
-	path := ref.Path()
-	plain, _, _ := strings.Cut(path, "?")
-	return path, r.URL.EscapedPath() != plain
+	var buf [256]byte
+	path := ref.AppendPath(buf[:0])
+	plain, _, _ := bytes.Cut(path, []byte{'?'})
+	if string(plain) == r.URL.EscapedPath() {
+		return "", false
+	}
+	return string(path), true
 }
 
 // obtain gets a copy that is true, by memcached or by the bus, together with all who want it now. A copy that somebody else's fetch
@@ -96,7 +100,7 @@ func canonical(r *http.Request, ref page.Ref) (string, bool) {
 func (s *Server) obtain(ctx context.Context, ref page.Ref, x *exchange) (fetched, error) {
 	for round := 1; ; round++ {
 		got, leader, err := s.calls.do(ctx, ref, wire.Deadline(ref), func(ctx context.Context) (fetched, error) {
-			return s.fetch(ctx, ref, x.id)
+			return s.fetch(ctx, ref, x.number.String())
 		})
 		if !leader {
 			s.meters.shared.Inc()

@@ -36,7 +36,7 @@ type handler func(w http.ResponseWriter, r *http.Request, x *exchange) error
 // handle makes an http handler of h: it gives the request an id, writes the error page for an error, counts and logs.
 func (s *Server) handle(h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{start: time.Now(), id: s.nextID()}
+		x := &exchange{start: time.Now(), number: s.nextID()}
 		s.meters.inFlight.Inc()
 		defer s.meters.inFlight.Dec()
 		if err := s.contain(h, w, r, x); err != nil && r.Context().Err() == nil {
@@ -51,7 +51,7 @@ func (s *Server) handle(h handler) http.HandlerFunc {
 func (s *Server) contain(h handler, w http.ResponseWriter, r *http.Request, x *exchange) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.log.Error("panic", "request", x.id, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			s.log.Error("panic", "request", x.number.String(), "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 			if x.status != 0 { // part of an answer is on its way: all that can be done is to cut it short
 				panic(http.ErrAbortHandler)
 			}
@@ -81,11 +81,11 @@ func (s *Server) done(r *http.Request, x *exchange) {
 	s.meters.answered(x.tier, x.kind, x.start, x.bytes)
 	s.meters.countStatus(x.status)
 	if x.cause != nil && x.status >= 500 || x.tier == tierStale {
-		s.log.LogAttrs(context.Background(), slog.LevelWarn, "answer", slog.String("request", x.id), slog.String("path", r.URL.Path),
+		s.log.LogAttrs(context.Background(), slog.LevelWarn, "answer", slog.String("request", x.number.String()), slog.String("path", r.URL.Path),
 			slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Any("err", x.cause))
 	}
 	if s.cfg.AccessLog != nil {
-		s.cfg.AccessLog.LogAttrs(context.Background(), slog.LevelInfo, "access", slog.String("request", x.id), slog.String("method", r.Method),
+		s.cfg.AccessLog.LogAttrs(context.Background(), slog.LevelInfo, "access", slog.String("request", x.number.String()), slog.String("method", r.Method),
 			slog.String("path", r.URL.RequestURI()), slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Int("bytes", x.bytes),
 			slog.Duration("took", time.Since(x.start)), slog.String("from", r.RemoteAddr), slog.String("protocol", r.Proto), slog.Bool("cut", x.cut != nil))
 	}

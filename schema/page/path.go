@@ -9,33 +9,37 @@ import (
 )
 
 // Path gives the URL path, with a query for searches only. Error pages have none: "".
-func (r Ref) Path() string {
+func (r Ref) Path() string { return string(r.AppendPath(nil)) }
+
+// AppendPath appends Path to b: whoever only compares need not allocate it.
+func (r Ref) AppendPath(b []byte) []byte {
 	switch r.kind {
 	case KindHome:
 		if r.pos == 0 {
-			return "/"
+			return append(b, '/')
 		}
-		return r.withPosition("")
+		return r.appendPosition(b)
 	case KindUser:
-		return r.withPosition("/photos/" + r.name)
+		return r.appendPosition(append(append(b, "/photos/"...), r.name...))
 	case KindFeed:
-		return "/photos/" + r.name + "/feed"
+		return append(append(append(b, "/photos/"...), r.name...), "/feed"...)
 	case KindPhoto:
-		return "/photo/" + strconv.FormatInt(r.id, 10)
+		return strconv.AppendInt(append(b, "/photo/"...), r.id, 10)
 	case KindTag:
-		return r.withPosition("/tag/" + url.PathEscape(r.name))
+		return r.appendPosition(append(append(b, "/tag/"...), url.PathEscape(r.name)...))
 	case KindSearch:
-		return r.searchPath()
+		return r.appendSearch(b)
 	case KindAlbum:
-		return r.withPosition("/album/" + strconv.FormatInt(r.id, 10))
+		return r.appendPosition(strconv.AppendInt(append(b, "/album/"...), r.id, 10))
 	case KindAbout:
-		return "/about"
+		return append(b, "/about"...)
 	case KindAsset:
-		return "/static/" + r.name
+		return append(append(b, "/static/"...), r.name...)
 	case KindImage:
-		return "/img/" + r.name + "/" + strconv.FormatInt(r.id, 10) + ".jpg"
+		b = append(append(append(b, "/img/"...), r.name...), '/')
+		return append(strconv.AppendInt(b, r.id, 10), ".jpg"...)
 	}
-	return ""
+	return b
 }
 
 func (r Ref) direction() string {
@@ -45,22 +49,25 @@ func (r Ref) direction() string {
 	return "before"
 }
 
-func (r Ref) withPosition(path string) string {
+func (r Ref) appendPosition(b []byte) []byte {
 	if r.pos == 0 {
-		return path
+		return b
 	}
-	return path + "/" + r.direction() + "/" + strconv.FormatInt(r.pos, 10)
+	b = append(append(append(b, '/'), r.direction()...), '/')
+	return strconv.AppendInt(b, r.pos, 10)
 }
 
-func (r Ref) searchPath() string {
+func (r Ref) appendSearch(b []byte) []byte {
+	b = append(b, "/search"...)
 	if r.name == "" {
-		return "/search"
+		return b
 	}
-	path := "/search?q=" + url.QueryEscape(r.name)
+	b = append(append(b, "?q="...), url.QueryEscape(r.name)...)
 	if r.pos != 0 {
-		path += "&" + r.direction() + "=" + strconv.FormatInt(r.pos, 10)
+		b = append(append(append(b, '&'), r.direction()...), '=')
+		b = strconv.AppendInt(b, r.pos, 10)
 	}
-	return path
+	return b
 }
 
 // ParsePath reads a request target: the escaped path and, after a "?", the query. The Ref is canonical, so that a target that differs
