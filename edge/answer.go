@@ -108,7 +108,7 @@ func matches(headers []string, etag string) bool {
 				return true
 			}
 			item = strings.Trim(strings.TrimPrefix(item, "W/"), `"`)
-			if rest, ok := strings.CutPrefix(item, etag); ok && (rest == "" || rest == "-br" || rest == "-gzip") {
+			if rest, ok := strings.CutPrefix(item, etag); ok && (rest == "" || rest == "-br" || rest == "-gzip" || rest == "-zstd") {
 				return true
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"flickrkillr/schema/wire"
 
 	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
 )
 
 func TestEncodings(t *testing.T) {
@@ -25,8 +26,9 @@ func TestEncodings(t *testing.T) {
 	e := s.edge()
 	want := string(s.standard(page.User("ansel")).Body)
 	for i, c := range []struct{ accept, encoding string }{
-		{"gzip, deflate, br, zstd", "gzip"}, // just rendered: fast
+		{"gzip, deflate, br, zstd", "zstd"}, // just rendered: fast
 		{"gzip, deflate, br, zstd", "br"},   // asked for again: well
+		{"gzip, zstd", "zstd"},
 		{"gzip", "gzip"},
 		{"br;q=0, gzip;q=0.5", "gzip"},
 		{"identity", ""},
@@ -53,6 +55,13 @@ func expand(t *testing.T, a answer) string {
 	switch a.header.Get("Content-Encoding") {
 	case "br":
 		r = brotli.NewReader(r)
+	case "zstd":
+		z, err := zstd.NewReader(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer z.Close()
+		r = z
 	case "gzip":
 		z, err := gzip.NewReader(r)
 		if err != nil {

@@ -19,7 +19,7 @@ type held struct {
 
 	contentType, cacheControl, csp []string
 	plain                          *variant
-	gzip, brotli                   atomic.Pointer[variant] // made when first wanted
+	gzip, zstd, brotli             atomic.Pointer[variant] // made when first wanted
 	served                         atomic.Uint32           // how often, up to a few
 	asked                          atomic.Uint32           // near hits that hot has not gathered yet
 	stored                         atomic.Bool             // memcached has it, or has been asked to have one as good
@@ -74,7 +74,7 @@ func (s *Server) decode(ref page.Ref, envelope []byte) (*held, error) {
 
 // weight is how many bytes the copy takes in memory, about: with its compressed variants, which are made later, counted ahead.
 func (c *held) weight() uint32 {
-	const overhead = unsafe.Sizeof(held{}) + unsafe.Sizeof(wire.Reply{}) + 3*unsafe.Sizeof(variant{}) + 600 // headers and the cache's own
+	const overhead = unsafe.Sizeof(held{}) + unsafe.Sizeof(wire.Reply{}) + 4*unsafe.Sizeof(variant{}) + 600 // headers and the cache's own
 	n := int(overhead) + len(c.reply.Body) + len(c.ref.Name()) + 48*len(c.deps)
 	if c.compressible() {
 		n += len(c.reply.Body) / 2
