@@ -23,6 +23,7 @@ type ladderCommand struct {
 	Visitors int     `default:"16" placeholder:"N" help:"Visitors at once, each waiting for their page (default ${default})."`
 	Seconds  float64 `default:"10" placeholder:"N" help:"How long to measure each rung (default ${default})."`
 	Nginx    bool    `default:"true" negatable:"" help:"Use nginx as the proxy of 0.3 and 0.4, if it is installed; otherwise, one in Go."`
+	Scale    bool    `help:"Instead, see what 1, 2, 4 and 8 renderers do while each query takes 20 ms more."`
 	Own      bool    `help:"Climb on a small database of its own even while 'up' runs. Without a running 'up' that is what happens anyway."`
 	Photos   int     `default:"100000" placeholder:"N" help:"Photos in the database of its own (default ${default})."`
 	JSON     bool    `name:"json" help:"Print the result as JSON instead of a table."`
@@ -35,6 +36,9 @@ const (
 )
 
 func (c *ladderCommand) Run(s *session) error {
+	if c.Scale {
+		return c.scaleOwn(s)
+	}
 	if pid, ok := stack.Holder(s.data); ok && !c.Own {
 		return c.climbRunning(s, pid)
 	}

@@ -12,7 +12,8 @@
 //	audit.go    an audit, of a running site or of one of its own (auditsite.go); throwaway.go is the database for such
 //	database.go migrate and seed; progress.go shows how far it is
 //	bench.go    the benchmark; benchprogress.go shows how it goes on; benchpeers.go sets others beside it
-//	ladder.go   the talk of 2007, climbed again; roleprocesses.go has the sites of both
+//	ladder.go   the talk of 2007, climbed again; ladderscale.go adds renderers;
+//	            roleprocesses.go has the sites that are measured
 //	group.go    things that run side by side and stop together
 //	log.go      logs for people and for machines
 package main

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"os"
@@ -16,6 +17,7 @@ type roleCounts struct {
 	edges, renderers, cachefills int
 
 	noNear, noMemcached bool
+	database            string // a way to the throwaway's; "": straight
 }
 
 // roleProcesses are the bus and the roles of a site on a throwaway's services, each a process of this program, to be measured. It returns where
@@ -30,7 +32,7 @@ func (s *session) roleProcesses(on *throwaway, n roleCounts) (url string, all []
 		return "", nil, err
 	}
 	add := func(role string, args ...string) {
-		all = append(all, on.process(role, []string{"NATS_URL=nats://" + bus}, args...))
+		all = append(all, on.process(role, []string{"NATS_URL=nats://" + bus, "DATABASE_URL=" + cmp.Or(n.database, on.postgres.URL())}, args...))
 	}
 	add("bus", "--port", port, "--dir", filepath.Join(on.dir, "bus-"+port))
 	for range n.renderers {

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/bench"
+	"flickrkillr/ops/bench/rig"
+	"flickrkillr/ops/bench/scale"
+	"flickrkillr/ops/seed"
+	"flickrkillr/schema/page"
+)
+
+// queryDelay is what the measurement of scaling adds to each query.
+const queryDelay = 20 * time.Millisecond
+
+// scalePhotos is how many photos are looked at.
+const scalePhotos = 5000
+
+// scaleOwn adds renderers to a site of its own.
+func (c *ladderCommand) scaleOwn(s *session) (err error) {
+	own, err := newThrowaway(s, "scale", seed.Config{Users: c.Photos / 10, Photos: c.Photos, Originals: ladderOriginals, Long: ladderLong})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, own.stop()) }()
+	database, err := url.Parse(own.postgres.URL())
+	if err != nil {
+		return err
+	}
+	delay, err := scale.Listen(database.Host, queryDelay)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, delay.Close()) }()
+	database.Host = delay.Addr()
+
+	cfg := scale.Config{Logger: s.log, Step: time.Duration(c.Seconds * float64(time.Second))}
+	if cfg.Pages, err = photoPages(s, own.postgres.URL()); err != nil {
+		return err
+	}
+	edge, roles, err := s.roleProcesses(own, roleCounts{edges: 1, renderers: 1, noNear: true, noMemcached: true, database: database.String()})
+	if err != nil {
+		return err
+	}
+	site, err := rig.Start(s.ctx, rig.Config{URL: edge, Processes: roles, Logger: s.log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, site.Stop()) }()
+	cfg.URL = edge
+	for _, p := range roles {
+		if p.Name == "renderer" {
+			cfg.Renderer = p
+		}
+	}
+	shown := newBenchProgress(s.stderr, s.log)
+	cfg.Progress = func(at bench.Progress) { shown.report(at) }
+	result, err := scale.Run(s.ctx, cfg)
+	shown.end()
+	if result == nil {
+		return err
+	}
+	result.Delay = float64(queryDelay.Milliseconds())
+	if c.JSON {
+		e := json.NewEncoder(s.stdout)
+		e.SetIndent("", "  ")
+		return errors.Join(err, e.Encode(result))
+	}
+	return errors.Join(err, result.WriteTable(s.stdout))
+}
+
+// photoPages lists pages of photos.
+func photoPages(s *session, postgres string) (pages []bench.Page, err error) {
+	err = withPool(s.ctx, postgres, func(pool *pgxpool.Pool) error {
+		rows, err := pool.Query(s.ctx, "SELECT id FROM photos WHERE NOT private ORDER BY id LIMIT $1", scalePhotos)
+		if err != nil {
+			return err
+		}
+		pages, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (bench.Page, error) {
+			var id int64
+			err := row.Scan(&id)
+			return bench.PageAt(page.Photo(id).Path()), err
+		})
+		return err
+	})
+	return pages, err
+}
