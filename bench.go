@@ -112,6 +112,10 @@ func (c *benchCommand) print(w io.Writer, result *bench.Result) error {
 	if !c.JSON {
 		return result.WriteTable(w)
 	}
+	return writeJSON(w, result)
+}
+
+func writeJSON(w io.Writer, result any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(result)

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -11,14 +9,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"flickrkillr/ops/bench"
+	"flickrkillr/ops/bench/ladder"
 	"flickrkillr/ops/bench/peers"
 	"flickrkillr/ops/bench/rig"
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
-	"flickrkillr/renderer"
-	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
-	"flickrkillr/templates"
 )
 
 // The data of a comparison: the users whose pages are made anew are those with the most photos, so that pages are of about the same size.
@@ -41,7 +37,11 @@ func (c *benchCommand) comparePeers(s *session) (err error) {
 	cfg := peers.Config{Page: bench.PageAt(page.User("ansel").Path()), Memcached: own.memcached.Addr(), Gzip: c.Gzip, Visitors: c.Visitors, Rounds: c.Rounds,
 		Round: c.Duration / time.Duration(c.Rounds), Logger: s.log,
 		PostgresPID: childNamed(os.Getpid(), "postgres"), MemcachedPID: childNamed(os.Getpid(), "memcached")}
-	if cfg.Body, err = onePage(s, own.postgres.URL(), page.User("ansel")); err != nil {
+	err = withPool(s.ctx, own.postgres.URL(), func(pool *pgxpool.Pool) (err error) {
+		cfg.Body, err = ladder.MakePage(s.ctx, pool, page.User("ansel"))
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if cfg.Users, err = bench.Users(s.ctx, own.postgres.URL()); err != nil {
@@ -59,17 +59,13 @@ func (c *benchCommand) comparePeers(s *session) (err error) {
 		Apart:     site(roleCounts{noNear: true, noMemcached: true}),
 		Together:  func() (string, []rig.Process, error) { return s.together(own) },
 	}
-	shown := newBenchProgress(s.stderr, s.log)
-	cfg.Progress = shown.report
+	cfg.Progress = s.logProgress()
 	result, err := peers.Run(s.ctx, cfg)
-	shown.end()
 	if result == nil {
 		return err
 	}
 	if c.JSON {
-		e := json.NewEncoder(s.stdout)
-		e.SetIndent("", "  ")
-		return errors.Join(err, e.Encode(result))
+		return errors.Join(err, writeJSON(s.stdout, result))
 	}
 	return errors.Join(err, result.WriteTable(s.stdout))
 }
@@ -83,21 +79,4 @@ func (t *throwaway) plain(probe string) (string, rig.Process, error) {
 		cmd.Stderr = os.Stderr
 		return cmd
 	}}, err
-}
-
-// onePage makes a page here.
-func onePage(s *session, postgres string, ref page.Ref) (body []byte, err error) {
-	assets, err := templates.NameAssets()
-	if err != nil {
-		return nil, err
-	}
-	err = withPool(s.ctx, postgres, func(pool *pgxpool.Pool) error {
-		var buf bytes.Buffer
-		reply, err := renderer.NewPages(store.New(pool), templates.Site{Assets: assets}, time.Now).Make(s.ctx, ref, &buf)
-		if err == nil {
-			body = reply.Body
-		}
-		return err
-	})
-	return body, err
 }

@@ -30,6 +30,11 @@ func newBenchProgress(w io.Writer, log *slog.Logger) *benchProgress {
 	return p
 }
 
+// logProgress is for a command that runs several benchmarks and says in the log which: bars would lie across its lines.
+func (s *session) logProgress() func(bench.Progress) {
+	return (&benchProgress{log: s.log, logged: time.Now()}).report
+}
+
 func (p *benchProgress) draw(w io.Writer) {
 	p.now.Store(&bench.Progress{})
 	p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(100), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithAutoRefresh())

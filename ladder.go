@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"flickrkillr/ops/bench"
 	"flickrkillr/ops/bench/ladder"
 	"flickrkillr/ops/bench/rig"
 	"flickrkillr/ops/cputime"
@@ -36,6 +34,9 @@ const (
 )
 
 func (c *ladderCommand) Run(s *session) error {
+	if c.Photos < 100 || c.Visitors < 1 || c.Seconds <= 0 {
+		return errors.New("--photos must be at least 100, --visitors 1, and --seconds more than 0")
+	}
 	if c.Scale {
 		return c.scaleOwn(s)
 	}
@@ -87,24 +88,19 @@ func (c *ladderCommand) climb(s *session, originals string, cfg ladder.Config) e
 	}
 	cfg.Pictures, cfg.Program, cfg.MemcachedPID = images, []string{self, "rung"}, childNamed(os.Getpid(), "memcached")
 	cfg.User, cfg.Visitors, cfg.Each = c.User, c.Visitors, time.Duration(c.Seconds*float64(time.Second))
-	cfg.NoNginx, cfg.Logger = !c.Nginx, s.log
-	shown := newBenchProgress(s.stderr, s.log)
-	cfg.Progress = func(_ string, at bench.Progress) { shown.report(at) }
+	cfg.NoNginx, cfg.Logger, cfg.Progress = !c.Nginx, s.log, s.logProgress()
 	var result *ladder.Result
 	err = withPool(s.ctx, cfg.Postgres, func(pool *pgxpool.Pool) (err error) {
 		cfg.Pool = pool
 		result, err = ladder.Run(s.ctx, cfg)
 		return err
 	})
-	shown.end()
 	err = errors.Join(err, images.Close())
 	if result == nil {
 		return err
 	}
 	if c.JSON {
-		e := json.NewEncoder(s.stdout)
-		e.SetIndent("", "  ")
-		return errors.Join(err, e.Encode(result))
+		return errors.Join(err, writeJSON(s.stdout, result))
 	}
 	return errors.Join(err, result.WriteTable(s.stdout))
 }

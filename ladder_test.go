@@ -12,6 +12,7 @@ import (
 	"flickrkillr/ops/bench/ladder"
 	"flickrkillr/ops/bench/peers"
 	"flickrkillr/ops/bench/rig"
+	"flickrkillr/ops/bench/scale"
 	"flickrkillr/ops/testenv"
 )
 
@@ -97,6 +98,29 @@ func TestPeers(t *testing.T) {
 		}
 		if len(result.Targets) != 6 {
 			t.Errorf("%d targets", len(result.Targets))
+		}
+	}
+}
+
+func TestLadderRefusesNothingToMeasure(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []string{"--photos=9", "--visitors=0", "--seconds=0"} {
+		if status, _, logs := killr(t.Context(), "ladder", flag); status != 1 || !strings.Contains(logs, "at least") {
+			t.Errorf("%s: status %d: %s", flag, status, logs)
+		}
+	}
+}
+
+func TestScale(t *testing.T) {
+	t.Parallel()
+	var result scale.Result
+	measures(t, &result, "ladder", "--scale", "--photos", "600", "--seconds", "0.3", "--json")
+	if len(result.Steps) != 4 || result.Delay != 20 {
+		t.Fatalf("%+v", result)
+	}
+	for i, s := range result.Steps {
+		if s.Renderers != 1<<i || s.Pages <= 0 || s.P50 < result.Delay {
+			t.Errorf("%+v, want pages, none of them faster than the delay", s)
 		}
 	}
 }

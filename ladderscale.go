@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"net/url"
 	"time"
@@ -59,18 +58,14 @@ func (c *ladderCommand) scaleOwn(s *session) (err error) {
 			cfg.Renderer = p
 		}
 	}
-	shown := newBenchProgress(s.stderr, s.log)
-	cfg.Progress = func(at bench.Progress) { shown.report(at) }
+	cfg.Progress = s.logProgress()
 	result, err := scale.Run(s.ctx, cfg)
-	shown.end()
 	if result == nil {
 		return err
 	}
 	result.Delay = float64(queryDelay.Milliseconds())
 	if c.JSON {
-		e := json.NewEncoder(s.stdout)
-		e.SetIndent("", "  ")
-		return errors.Join(err, e.Encode(result))
+		return errors.Join(err, writeJSON(s.stdout, result))
 	}
 	return errors.Join(err, result.WriteTable(s.stdout))
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,7 +45,7 @@ type Config struct {
 	Each     time.Duration // for each measurement; 0 is 10 s
 	NoNginx  bool          // use a proxy in Go even where there is nginx
 	Logger   *slog.Logger  // nil: silent
-	Progress func(what string, at bench.Progress)
+	Progress func(bench.Progress)
 }
 
 // rung is one version of the site.
@@ -102,22 +103,28 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 
 // prepare makes the page once, to know what it needs, and then that.
 func (c *climb) prepare(ctx context.Context) error {
-	assets, err := templates.NameAssets()
+	body, err := MakePage(ctx, c.cfg.Pool, page.User(c.cfg.User))
 	if err != nil {
 		return err
 	}
-	var body bytes.Buffer
-	reply, err := renderer.NewPages(store.New(c.cfg.Pool), templates.Site{Assets: assets}, time.Now).Make(ctx, page.User(c.cfg.User), &body)
-	if err != nil {
-		return err
-	}
-	if reply.Status != 200 {
-		return fmt.Errorf("there is no user %q", c.cfg.User)
-	}
-	c.result.PageBytes = len(reply.Body)
+	c.result.PageBytes = len(body)
 	c.cfg.Logger.Info("making files and thumbnails", "for", c.page)
 	c.files = filepath.Join(c.dir, "files")
-	return prepare(ctx, c.files, reply.Body, c.cfg.Pictures)
+	return prepare(ctx, c.files, body, c.cfg.Pictures)
+}
+
+// MakePage makes one page that must be there, as all versions of the site make it.
+func MakePage(ctx context.Context, pool *pgxpool.Pool, ref page.Ref) ([]byte, error) {
+	assets, err := templates.NameAssets()
+	if err != nil {
+		return nil, err
+	}
+	var body bytes.Buffer
+	reply, err := renderer.NewPages(store.New(pool), templates.Site{Assets: assets}, time.Now).Make(ctx, ref, &body)
+	if err == nil && reply.Status != http.StatusOK {
+		err = fmt.Errorf("%s has the status %d", ref.Path(), reply.Status)
+	}
+	return body.Bytes(), err
 }
 
 // measureRung puts a rung up, visits it, and takes it away.
@@ -133,7 +140,7 @@ func (c *climb) measureRung(ctx context.Context, r *rung) (m Measure, err error)
 	} else {
 		processes = c.withServices(processes, r == &rungMemcached || r == &rungBus)
 	}
-	return c.visit(ctx, r.Version, server.URL(), processes, false)
+	return c.visit(ctx, server.URL(), processes, false)
 }
 
 // withServices adds Postgres, and memcached where it is used.
@@ -148,12 +155,9 @@ func (c *climb) withServices(processes []bench.Server, memcached bool) []bench.S
 }
 
 // visit has visitors look at the page again and again.
-func (c *climb) visit(ctx context.Context, what, url string, processes []bench.Server, pagesOnly bool) (Measure, error) {
+func (c *climb) visit(ctx context.Context, url string, processes []bench.Server, pagesOnly bool) (Measure, error) {
 	cfg := bench.Config{Edges: []string{url}, Pages: []bench.Page{{Path: c.page, User: c.cfg.User}}, Visitors: c.cfg.Visitors, VisitPages: 1,
-		KeepConnections: true, Warmup: c.cfg.Each / 5, Duration: c.cfg.Each, PagesOnly: pagesOnly, Servers: processes}
-	if c.cfg.Progress != nil {
-		cfg.Progress = func(at bench.Progress) { c.cfg.Progress(what, at) }
-	}
+		KeepConnections: true, Warmup: c.cfg.Each / 5, Duration: c.cfg.Each, PagesOnly: pagesOnly, Servers: processes, Progress: c.cfg.Progress}
 	res, err := bench.Run(ctx, cfg)
 	if err != nil {
 		return Measure{}, err

@@ -50,12 +50,12 @@ func (c *climb) lesson(ctx context.Context) (_ *Lesson, err error) {
 	defer func() { err = errors.Join(err, server.Stop()) }()
 	var l Lesson
 	processes := c.withServices(server.Processes(), false)
-	if l.With, err = c.visit(ctx, "with the index", server.URL(), processes, true); err != nil {
+	if l.With, err = c.visit(ctx, server.URL(), processes, true); err != nil {
 		return nil, err
 	}
 	err = withoutIndex(ctx, c.cfg.Pool, func() (err error) {
 		c.cfg.Logger.Info("the index on photos by user is gone for a while; should this be killed now, the next `killr ladder` makes it again")
-		l.Without, err = c.visit(ctx, "without the index", server.URL(), processes, true)
+		l.Without, err = c.visit(ctx, server.URL(), processes, true)
 		return err
 	})
 	return &l, err
