@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -50,6 +53,49 @@ func prepare(ctx context.Context, dir string, body []byte, originals pictures.St
 		})
 	}
 	return work.Wait()
+}
+
+// check asks a rung for the page and for every file once, and compares the files with those that were made beforehand. So every rung is known to
+// serve all of it before it is measured, and has made what it makes only once.
+func (c *climb) check(ctx context.Context, url string) error {
+	transport := &http.Transport{DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	if _, err := fetch(ctx, client, url+c.page); err != nil {
+		return err
+	}
+	root := os.DirFS(c.files)
+	return fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		want, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		got, err := fetch(ctx, client, url+"/"+name)
+		if err == nil && !bytes.Equal(got, want) {
+			err = fmt.Errorf("%s/%s: %d bytes that are not those of the file, which has %d", url, name, len(got), len(want))
+		}
+		return err
+	})
+}
+
+func fetch(ctx context.Context, client *http.Client, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: status %s", url, resp.Status)
+	}
+	return body, err
 }
 
 func writeFile(dir string, ref page.Ref, body []byte) error {

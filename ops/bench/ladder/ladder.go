@@ -134,6 +134,9 @@ func (c *climb) measureRung(ctx context.Context, r *rung) (m Measure, err error)
 		return m, err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
+	if err := c.check(ctx, server.URL()); err != nil {
+		return m, err
+	}
 	processes := server.Processes()
 	if r == &rungBus && c.cfg.Running != "" {
 		processes = []bench.Server{{Name: "up", PID: c.cfg.RunningPID}} // which includes its Postgres and memcached

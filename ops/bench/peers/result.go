@@ -124,7 +124,7 @@ func (res *Result) judge() {
 	}
 	for _, t := range targets {
 		a, b := costs[t.Of], costs[t.Against]
-		if a.Servers > 0 && b.Servers > 0 {
+		if a.Servers > 0 && b.Servers > b.Postgres {
 			t.Ratio, t.Alone = a.Servers/b.Servers, (a.Servers-a.Postgres)/(b.Servers-b.Postgres)
 			t.Met = t.Ratio <= t.Most
 		}

@@ -114,9 +114,12 @@ func (cfg *Config) visit(ctx context.Context, renderers int, d time.Duration) (*
 
 func (res *Result) add(renderers int, run *bench.Result, before int64) {
 	times := run.Kind("page").Times
-	s := Step{Renderers: renderers, Pages: run.PagesPerSecond, Linear: 1, P50: times.P50, P99: times.P99, Failed: before + run.Failed}
+	s := Step{Renderers: renderers, Pages: run.PagesPerSecond, P50: times.P50, P99: times.P99, Failed: before + run.Failed}
+	first := s
 	if len(res.Steps) > 0 {
-		first := res.Steps[0]
+		first = res.Steps[0]
+	}
+	if first.Pages > 0 {
 		s.Linear = s.Pages / first.Pages * float64(first.Renderers) / float64(renderers)
 	}
 	if len(run.Failures) > 0 {
