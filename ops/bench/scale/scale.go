@@ -65,8 +65,8 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	}()
 	for _, n := range cfg.Steps {
 		cfg.Logger.Info("scaling", "renderers", n)
-		joining, failed, err := cfg.join(ctx, n, len(added)+1)
-		added = append(added, joining...)
+		joined, before, err := cfg.join(ctx, n, len(added)+1)
+		added = append(added, joined...)
 		if err != nil {
 			return res, err
 		}
@@ -74,21 +74,20 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 		if err != nil {
 			return res, err
 		}
-		res.add(n, run, failed)
+		res.add(n, run, before.Failures)
 	}
 	return res, nil
 }
 
-// join adds renderers until there are n, while as many visitors look on as there were for those that are there, and returns how many of their
-// pages failed.
-func (cfg *Config) join(ctx context.Context, n, there int) (added []*rig.Server, failed int64, err error) {
+// join adds renderers until there are n, while as many visitors look on as there were for those that are there, and returns what these saw.
+func (cfg *Config) join(ctx context.Context, n, there int) (added []*rig.Server, run *bench.Result, err error) {
 	if n == there {
-		return nil, 0, nil
+		return nil, &bench.Result{}, nil
 	}
-	var run *bench.Result
+	visitors := there
 	var visiting errgroup.Group
 	visiting.Go(func() (err error) {
-		run, err = cfg.visit(ctx, there, max(cfg.Step/3, time.Second))
+		run, err = cfg.visit(ctx, visitors, max(cfg.Step/3, time.Second))
 		return err
 	})
 	for ; there < n && err == nil; there++ {
@@ -97,10 +96,8 @@ func (cfg *Config) join(ctx context.Context, n, there int) (added []*rig.Server,
 			added = append(added, s)
 		}
 	}
-	if err = errors.Join(err, visiting.Wait()); err != nil {
-		return added, 0, err
-	}
-	return added, run.Failed, nil
+	err = errors.Join(err, visiting.Wait())
+	return added, run, err
 }
 
 func (cfg *Config) visit(ctx context.Context, renderers int, d time.Duration) (*bench.Result, error) {
@@ -112,9 +109,9 @@ func (cfg *Config) visit(ctx context.Context, renderers int, d time.Duration) (*
 	return run, err
 }
 
-func (res *Result) add(renderers int, run *bench.Result, before int64) {
+func (res *Result) add(renderers int, run *bench.Result, before []bench.Failure) {
 	times := run.Kind("page").Times
-	s := Step{Renderers: renderers, Pages: run.PagesPerSecond, P50: times.P50, P99: times.P99, Failed: before + run.Failed}
+	s := Step{Renderers: renderers, Pages: run.PagesPerSecond, P50: times.P50, P99: times.P99}
 	first := s
 	if len(res.Steps) > 0 {
 		first = res.Steps[0]
@@ -122,8 +119,10 @@ func (res *Result) add(renderers int, run *bench.Result, before int64) {
 	if first.Pages > 0 {
 		s.Linear = s.Pages / first.Pages * float64(first.Renderers) / float64(renderers)
 	}
-	if len(run.Failures) > 0 {
-		s.Failure = run.Failures[0].Kind + ": " + run.Failures[0].Example
+	for _, f := range append(before, run.Failures...) {
+		if s.Failed += f.Count; s.Failure == "" {
+			s.Failure = f.Kind + ": " + f.Example
+		}
 	}
 	res.Steps = append(res.Steps, s)
 }
