@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/audit"
+	"flickrkillr/ops/bench/rig"
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
 )
@@ -109,7 +110,7 @@ func (t *auditSite) startRole(g *group, role string, i int) error {
 // waitReady returns when a role says that it is ready.
 func (t *auditSite) waitReady(ctx context.Context, k *stack.Kept) error {
 	for {
-		err := getPage(ctx, t.client, "http://"+t.debug[k]+"/readyz")
+		err := rig.Get(ctx, t.client, "http://"+t.debug[k]+"/readyz")
 		if err == nil {
 			return nil
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"flickrkillr/ops/bench/rig"
 	"flickrkillr/ops/debug"
 	"flickrkillr/ops/setup"
 	"flickrkillr/ops/stack"
@@ -251,7 +251,7 @@ func (t *site) waitForPages() error {
 	defer cancel()
 	for i := range t.addrs {
 		for {
-			err := getPage(ctx, client, t.url(i))
+			err := rig.Get(ctx, client, t.url(i))
 			if err == nil {
 				break
 			}
@@ -268,25 +268,6 @@ func (t *site) waitForPages() error {
 			case <-time.After(10 * time.Millisecond):
 			}
 		}
-	}
-	return nil
-}
-
-func getPage(ctx context.Context, client *http.Client, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, resp.Status)
 	}
 	return nil
 }

@@ -346,13 +346,7 @@ func TestSlowAnswer(t *testing.T) {
 	get(t, e, "/photos/ansel")
 	s.change("user.ansel", 2, false)
 	eventually(t, "the edge knows of the change", func() bool { return e.fresh.intern("user.ansel").version.Load() == 2 })
-	release := make(chan struct{})
-	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
-		if ref.Kind() == page.KindUser {
-			<-release
-		}
-		return s.standard(ref)
-	})
+	release := s.holdUsers()
 	before := s.renders.Load()
 	for range 2 {
 		if got := get(t, e, "/photos/ansel"); got.status != 200 || got.tier() != "stale" || !strings.Contains(got.body, "version 0<") {

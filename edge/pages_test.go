@@ -104,13 +104,7 @@ func TestEverybodyWaitsForOneRender(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	release := make(chan struct{})
-	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
-		if ref.Kind() == page.KindUser {
-			<-release
-		}
-		return s.standard(ref)
-	})
+	release := s.holdUsers()
 	e := s.edge()
 	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
 	const visitors = 200
@@ -179,13 +173,7 @@ func TestReloadingWaitsForOneRender(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	release := make(chan struct{})
-	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
-		if ref.Kind() == page.KindUser {
-			<-release
-		}
-		return s.standard(ref)
-	})
+	release := s.holdUsers()
 	e := s.edge()
 	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
 	waiting := func() int {
@@ -244,13 +232,7 @@ func TestTenThousandForOnePage(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	const edges, visitors = 4, 2500
-	release := make(chan struct{})
-	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
-		if ref.Kind() == page.KindUser {
-			<-release
-		}
-		return s.standard(ref)
-	})
+	release := s.holdUsers()
 	var all []*Server
 	for range edges {
 		e := s.edge()

@@ -162,6 +162,18 @@ func (s *site) answerWith(f func(*nats.Msg, page.Ref) *wire.Reply) {
 	s.reply = f
 }
 
+// holdUsers keeps the answers for users' pages back until release is closed.
+func (s *site) holdUsers() (release chan<- struct{}) {
+	held := make(chan struct{})
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		if ref.Kind() == page.KindUser {
+			<-held
+		}
+		return s.standard(ref)
+	})
+	return held
+}
+
 // change commits a new version of a scope and tells the stream.
 func (s *site) change(scope string, version int64, gone bool) {
 	s.t.Helper()

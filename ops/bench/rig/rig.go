@@ -92,7 +92,7 @@ func (s *Server) wait(ctx context.Context, url string) error {
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for {
-		err := get(ctx, client, url)
+		err := Get(ctx, client, url)
 		if err == nil {
 			return nil
 		}
@@ -107,7 +107,8 @@ func (s *Server) wait(ctx context.Context, url string) error {
 	}
 }
 
-func get(ctx context.Context, client *http.Client, url string) error {
+// Get asks for a page and reads it whole. Anything but a 200 is an error.
+func Get(ctx context.Context, client *http.Client, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -121,7 +122,7 @@ func get(ctx context.Context, client *http.Client, url string) error {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %s", resp.Status)
+		return fmt.Errorf("%s answers %s", url, resp.Status)
 	}
 	return nil
 }
