@@ -231,7 +231,7 @@ func TestAuditFindsMistakes(t *testing.T) {
 		}, {
 			name: "the database loses what it acknowledged",
 			edits: []edit{{
-				"auditsite.go", `Dir: filepath.Join(t.dir, "postgres"), Connections: 200}`, `Dir: filepath.Join(t.dir, "postgres"), Connections: 200, Throwaway: true}`,
+				"throwaway.go", `Dir: filepath.Join(t.dir, "postgres"), Connections: 200}`, `Dir: filepath.Join(t.dir, "postgres"), Connections: 200, Throwaway: true}`,
 			}},
 			rules: []string{"back", "fresh", "label", "gone", "own"},
 			flags: []string{"--fault", "crash PostgreSQL", "--fault-every", "1s"},
