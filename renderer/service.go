@@ -44,7 +44,7 @@ type Config struct {
 	ReadTimeout time.Duration // after which a Postgres that says nothing is given up; 0: 1.5 s
 	StopTimeout time.Duration // in which the work that is held must be finished; 0: 15 s
 	SlowAfter   time.Duration // from which an answer is logged as a warning; 0: 1 s
-	RelayPoll   time.Duration // how often the relay looks for changes that nobody announced; 0: 50 ms
+	RelayPoll   time.Duration // how often the relay looks for changes that nobody announced; 0: 40 ms
 }
 
 // Defaults of Config.
@@ -54,7 +54,7 @@ const (
 	defaultReadTimeout   = 1500 * time.Millisecond
 	defaultStopTimeout   = 15 * time.Second
 	defaultSlowAfter     = time.Second
-	defaultRelayPoll     = 50 * time.Millisecond
+	defaultRelayPoll     = 40 * time.Millisecond
 )
 
 const (
