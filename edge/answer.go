@@ -34,7 +34,7 @@ const (
 
 // answer writes a copy as the answer to a GET or HEAD.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *held) error {
-	v := s.compressor.variant(c, r.Header["Accept-Encoding"])
+	v := s.compressor.variant(c, r.Header["Accept-Encoding"], x.tier == tierNear)
 	h := w.Header()
 	h["Content-Type"] = c.contentType
 	h["X-Content-Type-Options"] = nosniff

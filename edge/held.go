@@ -20,7 +20,6 @@ type held struct {
 	contentType, cacheControl, csp []string
 	plain                          *variant
 	gzip, zstd, brotli             atomic.Pointer[variant] // made when first wanted
-	served                         atomic.Uint32           // how often, up to a few
 	asked                          atomic.Uint32           // near hits that hot has not gathered yet
 	stored                         atomic.Bool             // memcached has it, or has been asked to have one as good
 	renewed                        atomic.Bool             // memcached has been asked for a newer one
