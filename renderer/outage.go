@@ -64,7 +64,7 @@ func (s *Service) patiently(ctx context.Context, patience time.Duration, ask fun
 	for {
 		limit := patience
 		if s.outage.length() > restartLimit {
-			limit = restartLimit / 30
+			limit = restartLimit / 50
 		}
 		attempt, cancel := context.WithTimeout(ctx, limit)
 		err := contained(func() error { return ask(attempt) })
