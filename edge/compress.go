@@ -12,8 +12,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// A copy is compressed fast when it is first answered with, and well, once, when the near cache has it for somebody else. Of a user's page, 25,182 bytes, zstd makes
-// 4,097 in a third of the time in which gzip makes 4,455; brotli makes 3,738 and takes seven times as long.
+// A copy is compressed fast when it is first answered with, and well, once, when the near cache has it for somebody else. Of a user's page of
+// 25,182 bytes zstd makes 4,093 in 44 us, gzip 4,455 in 60, brotli 3,738 in 337.
 const (
 	gzipLevel   = 5
 	brotliLevel = 5
