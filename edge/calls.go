@@ -53,7 +53,7 @@ func (c *calls) stop() {
 }
 
 // do gives the result of the fetch of ref that is under way, or begins one with a deadline. Leader tells which. When ctx ends first, its
-// error is returned.
+// cause is returned.
 func (c *calls) do(ctx context.Context, ref page.Ref, deadline time.Duration, fetch func(context.Context) (fetched, error)) (result fetched, leader bool, err error) {
 	c.mu.Lock()
 	k := c.current[ref]
@@ -82,7 +82,7 @@ func (c *calls) do(ctx context.Context, ref page.Ref, deadline time.Duration, fe
 	defer c.mu.Unlock()
 	err = context.Cause(ctx)
 	k.kept = k.kept || errors.Is(err, errShownOlder)
-	if k.waiting--; k.waiting == 0 && !k.kept {
+	if k.waiting--; k.waiting == 0 && !k.kept && c.current[ref] == k { // else it has just ended
 		k.leaving = time.AfterFunc(linger, func() { c.abandon(ref, k) })
 	}
 	return fetched{}, leader, err

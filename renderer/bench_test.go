@@ -48,22 +48,27 @@ func benchmarkUserPage(b *testing.B, askers int) {
 	s := st.start(b, func(c *Config) { c.Pool, c.Logger, c.QueueFactor = served, slog.New(slog.DiscardHandler), 32 })
 	st.quiet(b)
 
-	var next atomic.Int64
 	b.ReportAllocs()
+	r := askTogether(b, s, page.KindUser.String(), askers, func(n int64) (*nats.Msg, error) {
+		return st.nc.Request(page.User(fmt.Sprintf("bench-%d", 1+n%users)).Subject(), nil, 10*time.Second)
+	})
+	b.ReportMetric(r.MeanBatch, "pages/query")
+}
+
+// askTogether makes b.N requests of so many askers, each waiting for its answer, and reports what they cost and how long they took. It
+// returns what an endpoint says of them.
+func askTogether(b *testing.B, s *Service, endpoint string, askers int, ask func(n int64) (*nats.Msg, error)) report {
+	b.Helper()
+	var next atomic.Int64
 	before := cpu(b)
 	b.ResetTimer()
 	var asking sync.WaitGroup
 	for range askers {
 		asking.Go(func() {
-			for {
-				n := next.Add(1)
-				if n > int64(b.N) {
-					return
-				}
-				ref := page.User(fmt.Sprintf("bench-%d", 1+n%users))
-				msg, err := st.nc.Request(ref.Subject(), nil, 10*time.Second)
+			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+				reply, err := ask(n)
 				if err == nil {
-					err = wire.ErrorOf(msg)
+					err = wire.ErrorOf(reply)
 				}
 				if err != nil {
 					b.Error(err)
@@ -75,10 +80,10 @@ func benchmarkUserPage(b *testing.B, askers int) {
 	asking.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-us/op")
-	r := total(s, page.KindUser)
-	b.ReportMetric(r.MeanBatch, "pages/query")
+	r := totalOf(s, endpoint)
 	b.ReportMetric(r.P50, "p50-ms")
 	b.ReportMetric(r.P99, "p99-ms")
+	return r
 }
 
 // BenchmarkChange measures from before a commit until a subscriber has the notice, one change at a time: woken by this process, which
@@ -143,29 +148,8 @@ func benchmarkPhotoEdit(b *testing.B, askers int) {
 	}
 	s := st.start(b, func(c *Config) { c.Pool, c.Logger, c.ActionWorkers = served, slog.New(slog.DiscardHandler), 4 })
 	st.quiet(b)
-	var next atomic.Int64
-	before := cpu(b)
-	b.ResetTimer()
-	var asking sync.WaitGroup
-	for range askers {
-		asking.Go(func() {
-			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
-				form := fmt.Sprintf("id=%d&title=Title+%d", 1000+n%1000, n)
-				reply, err := st.nc.RequestMsg(&nats.Msg{Subject: "action.photo.edit", Header: key(int(n)), Data: []byte(form)}, 20*time.Second)
-				if err == nil {
-					err = wire.ErrorOf(reply)
-				}
-				if err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	asking.Wait()
-	b.StopTimer()
-	b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-us/op")
-	r := totalOf(s, "photo-edit")
-	b.ReportMetric(r.P50, "p50-ms")
-	b.ReportMetric(r.P99, "p99-ms")
+	askTogether(b, s, "photo-edit", askers, func(n int64) (*nats.Msg, error) {
+		form := fmt.Sprintf("id=%d&title=Title+%d", 1000+n%1000, n)
+		return st.nc.RequestMsg(&nats.Msg{Subject: "action.photo.edit", Header: key(int(n)), Data: []byte(form)}, 20*time.Second)
+	})
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // BenchmarkHerd has 10,000 visitors ask at the same moment, over 4 edges, for a page that nobody has cached, and reports how many renders
-// that cost. It needs 10,000 open files.
+// that cost, the fill of memcached that follows among them. It needs 10,000 open files.
 //
 //	go test ./ops/e2e -run '^$' -bench Herd -benchtime 5x
 func BenchmarkHerd(b *testing.B) {
