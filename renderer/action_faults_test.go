@@ -76,6 +76,7 @@ func TestActionsAreBounded(t *testing.T) {
 	for range 3 {
 		changed(t, receive(t, answers))
 	}
+	settled(t, s)
 	if r := totalOf(s, "photo-edit"); r.Errors["busy"] != 1 || r.Requests != 4 || r.Queued != 0 || r.InFlight != 0 || r.MeanBatch != 1 {
 		t.Errorf("statistics: %+v", r)
 	}

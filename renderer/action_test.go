@@ -178,6 +178,7 @@ func TestOneKeyManyTimes(t *testing.T) {
 	}
 	answered := 0
 	for _, s := range services {
+		settled(t, s)
 		r := totalOf(s, "photo-privacy")
 		answered += r.Requests
 		if len(r.Errors) > 0 || r.MeanBatch > 1 {
@@ -238,6 +239,7 @@ func TestActionsInTheStatistics(t *testing.T) {
 	st.act(t, wire.ActionPhotoEdit, "b", "id=1")
 	changed(t, st.act(t, wire.ActionPhotoDelete, "c", "id=1"))
 	st.act(t, wire.ActionPhotoDelete, "d", "id=1")
+	settled(t, s)
 	var stats micro.Stats
 	if err := json.Unmarshal(st.request(t, "$SRV.STATS.renderer."+s.ID()).Data, &stats); err != nil {
 		t.Fatal(err)

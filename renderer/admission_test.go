@@ -83,6 +83,14 @@ func loadOf(t testing.TB, s *Service, name string, inFlight, queued int) {
 	})
 }
 
+// settled waits until all that was answered is in the statistics: a reply is sent before it is counted.
+func settled(t testing.TB, s *Service) {
+	t.Helper()
+	for _, e := range s.endpoints {
+		loadOf(t, s, e.name, 0, 0)
+	}
+}
+
 // total gives the report of a kind's first endpoint.
 func total(s *Service, kind page.Kind) report { return totalOf(s, kind.String()) }
 
@@ -133,6 +141,7 @@ func TestBusyWhenFull(t *testing.T) {
 			t.Errorf("a request that there was room for: %v", err)
 		}
 	}
+	settled(t, s)
 	if r := total(s, page.KindPhoto); r.Errors["busy"] != 1 || r.Requests != 4 || r.Queued != 0 || r.InFlight != 0 {
 		t.Errorf("statistics: %+v", r)
 	}

@@ -26,6 +26,7 @@ func TestStatisticsOverTheBus(t *testing.T) {
 	st.get(t, page.Home())
 	st.get(t, page.Home().Before(50))
 
+	settled(t, s)
 	var stats micro.Stats
 	if err := json.Unmarshal(st.request(t, "$SRV.STATS.renderer."+s.ID()).Data, &stats); err != nil {
 		t.Fatal(err)
