@@ -36,22 +36,9 @@ const (
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *held) error {
 	v := s.compressor.variant(c, r.Header["Accept-Encoding"], x.tier == tierNear)
 	h := w.Header()
-	h["Content-Type"] = c.contentType
-	h["X-Content-Type-Options"] = nosniff
-	h["Cache-Control"] = c.cacheControl
+	c.describe(h, v)
 	if x.tier == tierStale {
 		h["Cache-Control"] = cacheNever
-	}
-	if c.csp != nil {
-		h["Content-Security-Policy"] = c.csp
-		h["Referrer-Policy"] = referrer
-		h["Cross-Origin-Opener-Policy"] = sameOrigin
-	}
-	if v.etag != nil {
-		h["Etag"] = v.etag
-	}
-	if v.encoding != nil || c.compressible() {
-		h["Vary"] = varyEncoding
 	}
 	x.writeHeaders(h)
 	if _, asked := r.Header[dependsHeader]; asked {
@@ -62,10 +49,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *
 		w.WriteHeader(x.status)
 		return nil
 	}
-	if v.encoding != nil {
-		h["Content-Encoding"] = v.encoding
-	}
-	h["Content-Length"] = v.length
+	v.describe(h)
 	x.status = c.reply.Status
 	w.WriteHeader(x.status)
 	if r.Method == http.MethodHead {
@@ -77,6 +61,32 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *
 		x.cut = err // nothing more can be said to this visitor
 	}
 	return nil
+}
+
+// describe sets the headers that say what the copy is.
+func (c *held) describe(h http.Header, v *variant) {
+	h["Content-Type"] = c.contentType
+	h["X-Content-Type-Options"] = nosniff
+	h["Cache-Control"] = c.cacheControl
+	if c.csp != nil {
+		h["Content-Security-Policy"] = c.csp
+		h["Referrer-Policy"] = referrer
+		h["Cross-Origin-Opener-Policy"] = sameOrigin
+	}
+	if v.etag != nil {
+		h["Etag"] = v.etag
+	}
+	if v.encoding != nil || c.compressible() {
+		h["Vary"] = varyEncoding
+	}
+}
+
+// describe sets the headers that say what the body is.
+func (v *variant) describe(h http.Header) {
+	if v.encoding != nil {
+		h["Content-Encoding"] = v.encoding
+	}
+	h["Content-Length"] = v.length
 }
 
 // writeBody writes a body; a large one in parts, each of which gives the visitor 30 s more, so that slow is not cut and stalled is.

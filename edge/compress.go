@@ -3,7 +3,6 @@ package edge
 import (
 	"bytes"
 	"io"
-	"net/http"
 	"strings"
 	"sync"
 
@@ -98,8 +97,7 @@ func compress(pool *sync.Pool, body []byte) []byte {
 }
 
 // assetEncoding names the compressed file to ask for: assets are compressed where they are made.
-func assetEncoding(r *http.Request) string {
-	accept := r.Header["Accept-Encoding"]
+func assetEncoding(accept []string) string {
 	switch {
 	case accepts(accept, "br"):
 		return "br"

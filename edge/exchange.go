@@ -42,18 +42,11 @@ func (id requestID) append(b []byte) []byte {
 
 func (id requestID) String() string { return string(id.append(nil)) }
 
-// writeHeaders adds what every answer says about itself: X-Request-Id, X-Cache and Server-Timing (W3C; milliseconds).
+// writeHeaders adds what every answer says about itself: X-Request-Id, X-Cache and Server-Timing.
 func (x *exchange) writeHeaders(h http.Header) {
 	b := x.number.append(make([]byte, 0, 180)) // both values in one allocation
 	id := len(b)
-	b = append(b, "cache;desc="...)
-	b = append(b, x.tier.String()...)
-	b = appendTiming(b, "cache-look-up", x.timing.cache)
-	b = appendTiming(b, "bus", x.timing.bus)
-	b = appendTiming(b, "queue", x.timing.worker.Queue)
-	b = appendTiming(b, "sql", x.timing.worker.SQL)
-	b = appendTiming(b, "render", x.timing.worker.Render)
-	b = appendTiming(b, "edge", time.Since(x.start))
+	b = x.appendTiming(b)
 	if x.status >= 400 { // for the error page's script, which can read this header and no other
 		b = x.number.append(append(b, ", id;desc="...))
 	}
@@ -62,6 +55,17 @@ func (x *exchange) writeHeaders(h http.Header) {
 	h["X-Request-Id"] = values[0:1:1]
 	h["Server-Timing"] = values[1:2:2]
 	h["X-Cache"] = xCache[x.tier]
+}
+
+// appendTiming appends the value of Server-Timing (W3C; milliseconds).
+func (x *exchange) appendTiming(b []byte) []byte {
+	b = append(append(b, "cache;desc="...), x.tier.String()...)
+	b = appendTiming(b, "cache-look-up", x.timing.cache)
+	b = appendTiming(b, "bus", x.timing.bus)
+	b = appendTiming(b, "queue", x.timing.worker.Queue)
+	b = appendTiming(b, "sql", x.timing.worker.SQL)
+	b = appendTiming(b, "render", x.timing.worker.Render)
+	return appendTiming(b, "edge", time.Since(x.start))
 }
 
 func appendTiming(b []byte, name string, d time.Duration) []byte {

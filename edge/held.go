@@ -29,6 +29,7 @@ type held struct {
 type variant struct {
 	body                   []byte
 	encoding, length, etag []string
+	text                   atomic.Pointer[headerText] // made when first wanted, see express
 }
 
 // hold makes a copy of a reply. Its dependencies are learned: what a renderer read is so.

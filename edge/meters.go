@@ -31,6 +31,7 @@ type meters struct {
 	durations [tiers]prometheus.Observer
 	status    map[int]prometheus.Counter // of the statuses that an edge gives
 	bytes     prometheus.Counter
+	express   prometheus.Counter
 	hedges    prometheus.Counter
 	retries   prometheus.Counter
 	shared    prometheus.Counter
@@ -58,6 +59,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 		registry:  registry,
 		status:    map[int]prometheus.Counter{},
 		bytes:     counter("body_bytes_total", "Bytes of bodies sent."),
+		express:   counter("express_total", "Answers of the express, to plain requests for what was at hand."),
 		hedges:    counter("hedges_total", "Second requests sent because the first took longer than usual."),
 		retries:   counter("retries_total", "Requests sent again because nobody answered or the renderer was busy."),
 		shared:    counter("shared_total", "Requests that waited for a fetch that another one had begun."),
@@ -72,7 +74,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 	for _, code := range []int{0, 200, 301, 304, 400, 404, 405, 410, 414, 500, 503} {
 		m.status[code] = status.WithLabelValues(strconv.Itoa(code))
 	}
-	registry.MustRegister(answers, durations, status, m.bytes, m.hedges, m.retries, m.shared, m.fills, m.refills, m.busErrors, m.cache, m.batch, m.inFlight)
+	registry.MustRegister(answers, durations, status, m.bytes, m.express, m.hedges, m.retries, m.shared, m.fills, m.refills, m.busErrors, m.cache, m.batch, m.inFlight)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())
 		m.answers[t][page.KindNone] = answers.WithLabelValues(t.String(), "none")

@@ -42,14 +42,13 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 		return nil
 	}
 	if ref.Kind() == page.KindAsset {
-		ref = ref.Encoded(assetEncoding(r))
+		ref = ref.Encoded(assetEncoding(r.Header["Accept-Encoding"]))
 	}
 	s.cookies.adopt(r)
 	c := s.near.get(ref)
 	if c != nil && s.fresh.check(c) {
 		x.tier = tierNear
-		c.asked.Add(1)
-		s.ahead(c)
+		s.hit(c)
 		return s.answer(w, r, x, c)
 	}
 	got, err := s.obtainOr(r.Context(), c, ref, x)
@@ -66,6 +65,12 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 		return s.answer(w, r, x, best)
 	}
 	return err
+}
+
+// hit notes that the near cache's copy answers somebody.
+func (s *Server) hit(c *held) {
+	c.asked.Add(1)
+	s.ahead(c)
 }
 
 // staleAfter is how long a visitor waits for a true copy when there is an older one to be shown.

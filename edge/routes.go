@@ -78,15 +78,23 @@ func statusOf(err error) int {
 
 // done counts and logs an answer.
 func (s *Server) done(r *http.Request, x *exchange) {
-	s.meters.answered(x.tier, x.kind, x.start, x.bytes)
-	s.meters.countStatus(x.status)
+	s.count(x)
 	if x.cause != nil && x.status >= 500 || x.tier == tierStale {
 		s.log.LogAttrs(context.Background(), slog.LevelWarn, "answer", slog.String("request", x.number.String()), slog.String("path", r.URL.Path),
 			slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Any("err", x.cause))
 	}
 	if s.cfg.AccessLog != nil {
-		s.cfg.AccessLog.LogAttrs(context.Background(), slog.LevelInfo, "access", slog.String("request", x.number.String()), slog.String("method", r.Method),
-			slog.String("path", r.URL.RequestURI()), slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Int("bytes", x.bytes),
-			slog.Duration("took", time.Since(x.start)), slog.String("from", r.RemoteAddr), slog.String("protocol", r.Proto), slog.Bool("cut", x.cut != nil))
+		s.access(x, r.Method, r.URL.RequestURI(), r.RemoteAddr, r.Proto)
 	}
+}
+
+func (s *Server) count(x *exchange) {
+	s.meters.answered(x.tier, x.kind, x.start, x.bytes)
+	s.meters.countStatus(x.status)
+}
+
+func (s *Server) access(x *exchange, method, target, from, protocol string) {
+	s.cfg.AccessLog.LogAttrs(context.Background(), slog.LevelInfo, "access", slog.String("request", x.number.String()), slog.String("method", method),
+		slog.String("path", target), slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Int("bytes", x.bytes),
+		slog.Duration("took", time.Since(x.start)), slog.String("from", from), slog.String("protocol", protocol), slog.Bool("cut", x.cut != nil))
 }

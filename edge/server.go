@@ -37,12 +37,16 @@ type Config struct {
 	Registry    prometheus.Registerer // nil: metrics are kept but nowhere shown
 }
 
+// idleTimeout is how long a connection is kept open for the next request.
+const idleTimeout = 60 * time.Second
+
 // Server is an edge.
 type Server struct {
 	cfg        Config
 	log        *slog.Logger
 	lis        net.Listener
 	http       *http.Server
+	express    *express
 	near       *nearCache
 	cache      *sharedCache
 	bus        *bus
@@ -89,8 +93,12 @@ func New(cfg Config) (*Server, error) {
 	if s.cache, err = newSharedCache(cfg.Memcached, s.meters, s.log); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
+	s.express = newExpress(s)
 	if s.lis, err = listen(cfg); err != nil {
 		return nil, err
+	}
+	if cfg.TLSCert == "" { // what lies within TLS cannot be seen from below net/http
+		s.lis = expressListener{s.lis, s.express}
 	}
 	s.keep = newKeeper(s)
 	s.http = s.newHTTP()
@@ -120,11 +128,12 @@ func (s *Server) newHTTP() *http.Server {
 	protocols.SetUnencryptedHTTP2(s.cfg.TLSCert == "")
 	return &http.Server{
 		Handler:           s.routes(),
+		ConnState:         connState,
 		Protocols:         protocols,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second, // large bodies move it forward as they progress, see writeBody
-		IdleTimeout:       60 * time.Second,
+		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    16<<10 - 4096, // net/http allows 4096 bytes more than it is told
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what broken clients do is no error of ours
@@ -182,8 +191,14 @@ func (s *Server) shutdown(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
+	s.express.stop()
+	err := s.http.Shutdown(ctx)
+	if err == nil {
+		err = s.express.wait(ctx)
+	}
+	if err != nil {
 		_ = s.http.Close() // whoever is left was slower than the bound
+		s.express.cut()
 		return fmt.Errorf("edge: requests cut after %v: %w", timeout, err)
 	}
 	return nil

@@ -1,0 +1,370 @@
+package edge
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"flickrkillr/schema/page"
+)
+
+// The express is the way of a request that is plain (see readPlain) and whose answer is a copy at hand. It runs below net/http, in the Read
+// of a connection: while net/http waits for the next request, what comes is looked at, and what the express can answer never gets there.
+// All else is handed on as it came. So there is one server and one place that knows HTTP in full; the express may decline anything, and
+// what it answers is what the handler would have answered, to the byte. It costs less than half of net/http's way.
+//
+// Only whole requests are handed to net/http while the express keeps its eye on a connection, so that it always knows where the next one
+// begins. Bytes that are foreign to it, such as a form or HTTP/2, end that: the connection is net/http's from then on.
+type express struct {
+	server   *Server
+	stopping atomic.Bool
+	date     atomic.Pointer[httpDate]
+
+	mu    sync.Mutex
+	conns map[*expressConn]struct{}
+	gone  chan struct{} // holds one: conns has become empty
+}
+
+func newExpress(s *Server) *express {
+	return &express{server: s, conns: map[*expressConn]struct{}{}, gone: make(chan struct{}, 1)}
+}
+
+// expressListener gives net/http connections with the express within.
+type expressListener struct {
+	net.Listener
+	express *express
+}
+
+func (l expressListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &expressConn{Conn: conn, express: l.express, accepted: time.Now()}
+	l.express.mu.Lock()
+	l.express.conns[c] = struct{}{}
+	l.express.mu.Unlock()
+	return c, nil
+}
+
+func (e *express) forget(c *expressConn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if delete(e.conns, c); len(e.conns) == 0 {
+		select {
+		case e.gone <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// stop declines what comes from now on, and ends the connections that net/http believes have not asked for anything yet: it would wait for
+// their first request.
+func (e *express) stop() {
+	e.stopping.Store(true)
+	e.each(func(c *expressConn) {
+		if c.state.Load() == connWaiting {
+			_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+		}
+	})
+}
+
+// wait returns when every connection is closed, or ctx has ended. net/http closes them all; one that is being answered closes thereafter.
+func (e *express) wait(ctx context.Context) error {
+	for {
+		e.mu.Lock()
+		n := len(e.conns)
+		e.mu.Unlock()
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-e.gone:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// cut closes every connection at once.
+func (e *express) cut() { e.each(func(c *expressConn) { _ = c.Conn.Close() }) }
+
+func (e *express) each(f func(*expressConn)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c := range e.conns {
+		f(c)
+	}
+}
+
+// What an expressConn is at.
+const (
+	connNew       int32 = iota // nothing has come
+	connWaiting                // waits for a request; the express has answered at least one
+	connAnswering              // the express has one
+	connPassed                 // net/http has one
+	connForeign                // net/http has the connection
+	connClosed
+)
+
+// expressConn is a connection as net/http sees it. Read is called by one goroutine at a time: the one that serves the connection or, while
+// net/http has a request, the one with which it watches whether the visitor leaves.
+type expressConn struct {
+	net.Conn
+	express  *express
+	state    atomic.Int32
+	accepted time.Time
+	shift    time.Duration // by which net/http counts read deadlines from too early a moment, see SetReadDeadline
+	deadline time.Time     // when the express has set those for reading and writing
+	ahead    []byte        // what has been read and net/http has not been given
+	owed     int           // how much of it, at its beginning, belongs to the request that net/http has
+}
+
+const (
+	headRoom     = 4 << 10     // bytes read ahead, at most: a plain request has a few hundred
+	deadlineStep = time.Second // deadlines move once in this time, at most: to move one costs as much as to read a request
+)
+
+func (c *expressConn) Read(p []byte) (int, error) {
+	switch state := c.state.Load(); {
+	case state == connClosed:
+		return 0, net.ErrClosed
+	case c.owed > 0:
+		return c.give(p), nil
+	case state == connForeign:
+		return c.Conn.Read(p)
+	case state == connPassed:
+		return c.watch(p)
+	}
+	for {
+		if len(c.ahead) == 0 {
+			if err := c.readAhead(); err != nil {
+				return 0, err
+			}
+		}
+		q, form := readPlain(c.ahead)
+		if form == formForeign {
+			return c.pass(p, connForeign)
+		}
+		if form == formWhole || !c.enter() {
+			return c.pass(p, connPassed)
+		}
+		answered, err := c.express.answer(c, &q)
+		if !answered {
+			return c.pass(p, connPassed)
+		}
+		if err != nil || c.express.stopping.Load() || !c.state.CompareAndSwap(connAnswering, connWaiting) {
+			c.state.Store(connClosed) // to net/http, which may read again whatever it is told
+			return 0, net.ErrClosed
+		}
+		c.ahead = c.ahead[:0]
+	}
+}
+
+// readAhead waits for bytes and reads them, as many as there is room for.
+func (c *expressConn) readAhead() error {
+	if c.ahead == nil {
+		c.ahead = make([]byte, 0, headRoom)
+	}
+	n, err := c.Conn.Read(c.ahead[len(c.ahead):headRoom])
+	c.ahead = c.ahead[:len(c.ahead)+n]
+	return err
+}
+
+// give moves into p what net/http is owed.
+func (c *expressConn) give(p []byte) int {
+	n := copy(p, c.ahead[:c.owed])
+	c.owed -= n
+	c.ahead = c.ahead[:copy(c.ahead, c.ahead[n:])]
+	return n
+}
+
+// enter has the express begin with a request, unless the connection or the server is at its end.
+func (c *expressConn) enter() bool {
+	was := c.state.Load()
+	return was != connClosed && !c.express.stopping.Load() && c.state.CompareAndSwap(was, connAnswering)
+}
+
+// pass hands net/http what has been read.
+func (c *expressConn) pass(p []byte, to int32) (int, error) {
+	if was := c.state.Load(); was == connClosed || !c.state.CompareAndSwap(was, to) {
+		return 0, net.ErrClosed
+	}
+	if !c.accepted.IsZero() {
+		c.shift, c.accepted = time.Since(c.accepted), time.Time{}
+	}
+	c.owed = len(c.ahead)
+	return c.give(p), nil
+}
+
+// watch is net/http's look-out for a visitor who leaves before the answer: an error tells of that. What comes instead is kept for when it
+// is done; the connection of somebody who sends more than a request's head at once is net/http's.
+func (c *expressConn) watch(p []byte) (int, error) {
+	for len(c.ahead) < headRoom {
+		if err := c.readAhead(); err != nil {
+			return 0, err
+		}
+	}
+	c.state.CompareAndSwap(connPassed, connForeign)
+	c.owed = len(c.ahead)
+	return c.give(p), nil
+}
+
+// connState is told by net/http what it does with a connection: when it is done with a request, it is the express's turn again.
+func connState(conn net.Conn, state http.ConnState) {
+	if c, ok := conn.(*expressConn); ok && state == http.StateIdle {
+		c.shift, c.deadline = 0, time.Time{}
+		c.state.CompareAndSwap(connPassed, connWaiting)
+	}
+}
+
+// SetReadDeadline is for net/http, which counts the time that a connection's first request may take from when it began to wait for it.
+// The express may have answered others meanwhile.
+func (c *expressConn) SetReadDeadline(t time.Time) error {
+	if c.shift > 0 && t.Unix() > 1 {
+		t = t.Add(c.shift)
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// Close leaves a connection that is being answered open for as long as that takes: net/http, which believes that it is idle, closes it
+// again when Read has returned.
+func (c *expressConn) Close() error {
+	if c.state.Swap(connClosed) == connAnswering {
+		return nil
+	}
+	c.express.forget(c)
+	return c.Conn.Close()
+}
+
+// extend moves the deadlines on.
+func (c *expressConn) extend(now time.Time) error {
+	if now.Sub(c.deadline) < deadlineStep {
+		return nil
+	}
+	c.deadline = now
+	if err := c.Conn.SetReadDeadline(now.Add(idleTimeout + deadlineStep)); err != nil {
+		return err
+	}
+	return c.Conn.SetWriteDeadline(now.Add(stall + deadlineStep))
+}
+
+// answer answers a plain request if there is a copy at hand. The error is the connection's.
+func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
+	s := e.server
+	x := exchange{start: time.Now()}
+	ref, err := page.ParsePath(string(q.target))
+	if err != nil {
+		return false, nil
+	}
+	var buf [64]byte
+	if string(ref.AppendPath(buf[:0])) != string(q.target) {
+		return false, nil
+	}
+	accept := []string{string(q.accept)}
+	if ref.Kind() == page.KindAsset {
+		ref = ref.Encoded(assetEncoding(accept))
+	}
+	copied := s.near.get(ref)
+	if copied == nil || copied.reply.Status != http.StatusOK || !s.fresh.check(copied) {
+		return false, nil
+	}
+	s.meters.express.Inc()
+	s.meters.inFlight.Inc()
+	defer s.meters.inFlight.Dec()
+	x.number, x.kind, x.tier = s.nextID(), ref.Kind(), tierNear
+	s.hit(copied)
+	if err = c.extend(x.start); err == nil {
+		err = e.write(c, q, &x, copied, s.compressor.variant(copied, accept, true))
+	}
+	x.cut = err
+	s.count(&x)
+	if s.cfg.AccessLog != nil {
+		s.access(&x, http.MethodGet, string(q.target), c.RemoteAddr().String(), "HTTP/1.1")
+	}
+	return true, err
+}
+
+var answerBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// write writes the answer; what is more than a chunk of it in parts, each of which gives the visitor more time.
+func (e *express) write(c *expressConn, q *plainRequest, x *exchange, copied *held, v *variant) (err error) {
+	buf := answerBuffers.Get().(*[]byte)
+	defer answerBuffers.Put(buf)
+	b, body := (*buf)[:0], v.body
+	x.status = http.StatusOK
+	if v.etag != nil && q.ifNoneMatch != nil && matches([]string{string(q.ifNoneMatch)}, copied.reply.ETag) {
+		x.status, body = http.StatusNotModified, nil
+		b = append(append(b, "HTTP/1.1 304 Not Modified\r\n"...), v.fields(copied).unchanged...)
+	} else {
+		b = append(append(b, "HTTP/1.1 200 OK\r\n"...), v.fields(copied).full...)
+	}
+	b = append(append(append(b, "Date: "...), e.now(x.start)...), "\r\n"...)
+	b = append(x.number.append(append(b, "X-Request-Id: "...)), "\r\n"...)
+	b = append(append(append(b, "X-Cache: "...), x.tier.String()...), "\r\n"...)
+	b = append(x.appendTiming(append(b, "Server-Timing: "...)), "\r\n\r\n"...)
+	n := min(len(body), chunk)
+	b = append(b, body[:n]...)
+	*buf = b
+	if _, err = c.Conn.Write(b); err != nil {
+		return err
+	}
+	x.bytes = n
+	for body = body[n:]; len(body) > 0; body = body[n:] {
+		if err = c.Conn.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+			return err
+		}
+		n, err = c.Conn.Write(body[:min(chunk, len(body))])
+		if x.bytes += n; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// httpDate is a second as the header Date has it.
+type httpDate struct {
+	second int64
+	text   string
+}
+
+// now gives t for the header Date, formatted once a second.
+func (e *express) now(t time.Time) string {
+	d := e.date.Load()
+	if d == nil || d.second != t.Unix() {
+		d = &httpDate{t.Unix(), t.UTC().Format(http.TimeFormat)}
+		e.date.Store(d)
+	}
+	return d.text
+}
+
+// headerText is the part of an answer's header, each line with its end, that is the same whoever asks.
+type headerText struct {
+	full      string // of an answer with its body
+	unchanged string // of a 304
+}
+
+// fields gives the header that answers with this variant of the copy have, written once.
+func (v *variant) fields(c *held) *headerText {
+	if t := v.text.Load(); t != nil {
+		return t
+	}
+	h := http.Header{}
+	c.describe(h, v)
+	full := h.Clone()
+	v.describe(full)
+	h.Del("Content-Type") // as net/http has it: a 304 describes no body
+	t := &headerText{full: lines(full), unchanged: lines(h)}
+	v.text.Store(t)
+	return t
+}
+
+func lines(h http.Header) string {
+	var b strings.Builder
+	_ = h.Write(&b) // a Builder takes everything
+	return b.String()
+}

@@ -1,0 +1,483 @@
+package edge
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// speaker is a visitor who writes requests byte by byte, on one connection.
+type speaker struct {
+	t    testing.TB
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func dial(t testing.TB, e *Server) *speaker {
+	t.Helper()
+	conn, err := net.Dial("tcp", e.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return &speaker{t, conn, bufio.NewReader(conn)}
+}
+
+func (s *speaker) say(text string) {
+	s.t.Helper()
+	if _, err := io.WriteString(s.conn, text); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *speaker) hear(method string) answer {
+	s.t.Helper()
+	a, err := s.listen(method)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return a
+}
+
+func (s *speaker) listen(method string) (answer, error) {
+	resp, err := http.ReadResponse(s.r, &http.Request{Method: method})
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, string(body)}, err
+}
+
+// plainly asks for a path in the way that the express knows.
+func plainly(path string, more ...string) string {
+	return "GET " + path + " HTTP/1.1\r\nHost: killr\r\n" + strings.Join(append(more, ""), "\r\n") + "\r\n"
+}
+
+func expressed(t testing.TB, e *Server) int { t.Helper(); return int(count(t, e.meters.express)) }
+
+// asked counts the fetches under way.
+func asked(e *Server) int {
+	e.calls.mu.Lock()
+	defer e.calls.mu.Unlock()
+	return len(e.calls.current)
+}
+
+func TestExpressAnswersAsTheHandlerDoes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	etag := get(t, e, "/photos/ansel").header.Get("Etag")
+	for _, c := range []struct {
+		path    string
+		headers []string
+		status  int
+	}{
+		{"/photos/ansel", nil, 200},
+		{"/photos/ansel", []string{"Accept-Encoding: gzip, deflate, br, zstd"}, 200},
+		{"/photos/ansel", []string{"Accept-Encoding: gzip;q=0, *"}, 200},
+		{"/photos/ansel", []string{"If-None-Match: " + etag}, 304},
+		{"/photos/ansel", []string{"If-None-Match: W/" + etag, "Accept-Encoding: gzip"}, 304},
+		{"/photos/ansel", []string{`If-None-Match: "other"`, "Cookie: theme=dark"}, 200},
+		{"/photos/ansel/before/17", nil, 200},
+		{"/", []string{"Connection: Keep-Alive"}, 200},
+		{"/static/app.0123abcd.css", []string{"Accept-Encoding: br"}, 200},
+		{"/static/app.0123abcd.css", nil, 200},
+	} {
+		get(t, e, c.path, "Accept-Encoding", "br, gzip")
+		get(t, e, c.path) // assets: another copy
+		visitor := dial(t, e)
+		before := expressed(t, e)
+		visitor.say(plainly(c.path, c.headers...))
+		got := visitor.hear(http.MethodGet)
+		if n := expressed(t, e) - before; n != 1 {
+			t.Errorf("%s %q: %d answers of the express", c.path, c.headers, n)
+		}
+		visitor.say(plainly(c.path, append(c.headers, "X-Note: a\ttab")...)) // foreign to the express, nothing to a handler
+		want := visitor.hear(http.MethodGet)
+		if n := expressed(t, e) - before; n != 1 {
+			t.Errorf("%s %q: the express has answered what is for the handler", c.path, c.headers)
+		}
+		for _, h := range []http.Header{got.header, want.header} {
+			for _, changing := range []string{"Date", "X-Request-Id", "Server-Timing"} {
+				if h.Get(changing) == "" {
+					t.Errorf("%s: no %s", c.path, changing)
+				}
+				h.Del(changing)
+			}
+		}
+		if got.status != c.status || want.status != c.status || got.body != want.body {
+			t.Errorf("%s %q: status %d and %d bytes, the handler %d and %d", c.path, c.headers, got.status, len(got.body), want.status, len(want.body))
+		}
+		if diff := cmp.Diff(want.header, got.header); diff != "" {
+			t.Errorf("%s %q: headers of the handler (-) and the express (+):\n%s", c.path, c.headers, diff)
+		}
+	}
+}
+
+// TestExpressAmongOthers mixes what the express answers with what it does not, on one connection.
+func TestExpressAmongOthers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	get(t, e, "/photos/ansel")
+	visitor := dial(t, e)
+	near := plainly("/photos/ansel")
+	for i, c := range []struct {
+		say     string
+		status  int
+		express int // how many answers it has given by then
+	}{
+		{near, 200, 1},
+		{plainly("/photos/dora"), 200, 1},
+		{near, 200, 2},
+		{plainly("/photos/Ansel"), 301, 2},
+		{plainly("/nowhere"), 404, 2},
+		{plainly("/photos/ansel?from=mail"), 200, 2},
+		{plainly("/photos/ansel", "X-Depends: ?"), 200, 2},
+		{plainly("/photos/ansel", "Cookie: fresh=x"), 200, 2},
+		{near, 200, 3},
+		{"HEAD /photos/ansel HTTP/1.1\r\nHost: killr\r\n\r\n", 200, 3},
+		{near, 200, 4},
+		{"POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 4\r\n\r\nGET ", 405, 4},
+		{near, 200, 4}, // the connection is net/http's now
+	} {
+		visitor.say(c.say)
+		method, _, _ := strings.Cut(c.say, " ")
+		a := visitor.hear(method)
+		if n := expressed(t, e); a.status != c.status || n != c.express {
+			t.Errorf("%d: status %d, want %d; %d answers of the express, want %d", i, a.status, c.status, n, c.express)
+		}
+	}
+}
+
+func TestExpressPipelined(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	get(t, e, "/photos/ansel")
+	visitor := dial(t, e)
+	visitor.say(plainly("/photos/ansel") + plainly("/photos/dora") + plainly("/photos/ansel"))
+	for _, name := range []string{"ansel", "dora", "ansel"} {
+		if a := visitor.hear(http.MethodGet); !strings.Contains(a.body, "<h1>"+name) {
+			t.Errorf("want the page of %s, got %.40q", name, a.body)
+		}
+	}
+}
+
+// TestExpressAhead: what a visitor asks for before they have been answered is answered next, by the express if it can.
+func TestExpressAhead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	get(t, e, "/photos/ansel")
+	release := s.holdUsers()
+	visitor := dial(t, e)
+	visitor.say(plainly("/photos/dora"))
+	eventually(t, "the first is asked for", func() bool { return asked(e) == 1 })
+	visitor.say(plainly("/photos/ansel"))
+	close(release)
+	for _, name := range []string{"dora", "ansel"} {
+		if a := visitor.hear(http.MethodGet); !strings.Contains(a.body, "<h1>"+name) {
+			t.Errorf("want the page of %s, got %.40q", name, a.body)
+		}
+	}
+	if n := expressed(t, e); n != 1 {
+		t.Errorf("%d answers of the express", n)
+	}
+	// Much more than a head, ahead of time.
+	release = s.holdUsers()
+	visitor.say(plainly("/photos/edna"))
+	eventually(t, "that is asked for", func() bool { return asked(e) == 1 })
+	const many = 200
+	visitor.say(strings.Repeat(plainly("/photos/ansel"), many))
+	close(release)
+	visitor.hear(http.MethodGet)
+	for range many {
+		if a := visitor.hear(http.MethodGet); !strings.Contains(a.body, "<h1>ansel") {
+			t.Fatalf("got %.40q", a.body)
+		}
+	}
+}
+
+func TestExpressVisitorLeaves(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	get(t, e, "/photos/ansel")
+	release := s.holdUsers()
+	defer close(release)
+	visitor := dial(t, e)
+	visitor.say(plainly("/photos/ansel"))
+	visitor.hear(http.MethodGet)
+	visitor.say(plainly("/photos/dora"))
+	eventually(t, "the page is asked for", func() bool { return asked(e) == 1 })
+	_ = visitor.conn.Close()
+	eventually(t, "the edge has noticed", func() bool { return count(t, e.meters.status[0]) == 1 })
+}
+
+// pipes is a listener whose connections have no buffer: what is written has been read.
+type pipes struct {
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), done: make(chan struct{})} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (p *pipes) dial(t testing.TB) *speaker {
+	here, there := net.Pipe()
+	p.conns <- there
+	return &speaker{t, here, bufio.NewReader(here)}
+}
+
+const pipesBody = 50_000 // bytes of the page: some chunks
+
+// onPipes runs an edge's HTTP server alone, with one page near, in a bubble of fake time. All else is answered by the handler.
+func onPipes(t *testing.T, handler http.HandlerFunc, visit func(*Server, *pipes)) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := &wire.Clock{}
+		s := &Server{log: slog.New(slog.DiscardHandler), clock: clock, meters: newMeters(nil), fresh: newFreshness(clock), near: newNearCache(0), compressor: newCompressor(), hot: newHot()}
+		defer s.near.close()
+		s.cookies = &freshCookies{fresh: s.fresh}
+		s.express = newExpress(s)
+		s.http = s.newHTTP()
+		s.http.Handler = handler
+		s.fresh.goodUntil.Store(int64(time.Hour))
+		body := bytes.Repeat([]byte("x"), pipesBody)
+		s.near.put(s.hold(page.User("ansel"), &wire.Reply{Status: 200, ContentType: "text/html", ETag: "e", ReadAt: time.Now(), MaxAge: time.Hour, Body: body}), time.Now())
+		lis := newPipes()
+		served := make(chan error, 1)
+		go func() { served <- s.http.Serve(expressListener{lis, s.express}) }()
+		visit(s, lis)
+		_ = s.shutdown(context.Background())
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestExpressDeadlines(t *testing.T) {
+	t.Parallel()
+	slow := func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(14 * time.Second):
+			fmt.Fprint(w, "slowly")
+		case <-r.Context().Done():
+			fmt.Fprint(w, context.Cause(r.Context()))
+		}
+	}
+	t.Run("a connection serves as long as it is used", func(t *testing.T) {
+		t.Parallel()
+		onPipes(t, slow, func(e *Server, p *pipes) {
+			visitor := p.dial(t)
+			for range 10 {
+				visitor.say(plainly("/photos/ansel"))
+				if a := visitor.hear(http.MethodGet); a.status != 200 {
+					t.Errorf("status %d", a.status)
+				}
+				time.Sleep(idleTimeout - time.Second)
+			}
+			for range 2 { // net/http's first: it has waited for it for ten minutes
+				visitor.say(plainly("/slow"))
+				if a := visitor.hear(http.MethodGet); a.body != "slowly" {
+					t.Errorf("%q", a.body)
+				}
+			}
+			visitor.say(plainly("/photos/ansel"))
+			visitor.hear(http.MethodGet)
+			visitor.say("POST /slow HTTP/1.1\r\nHost: killr\r\nContent-Length: 3\r\n\r\n")
+			time.Sleep(time.Second)
+			visitor.say("a=b")
+			if a := visitor.hear(http.MethodGet); a.body != "slowly" {
+				t.Errorf("%q", a.body)
+			}
+			if n := expressed(t, e); n != 11 {
+				t.Errorf("%d answers of the express", n)
+			}
+		})
+	})
+	t.Run("a request in parts", func(t *testing.T) {
+		t.Parallel()
+		onPipes(t, http.NotFound, func(e *Server, p *pipes) {
+			visitor := p.dial(t)
+			for range 2 { // the connection is net/http's with the first
+				for _, part := range []string{"GE", "T /other HTT", "P/1.1\r\nHost: killr\r", "\n\r\n"} {
+					visitor.say(part)
+					time.Sleep(time.Second)
+				}
+				if a := visitor.hear(http.MethodGet); a.status != 404 {
+					t.Errorf("status %d", a.status)
+				}
+			}
+		})
+	})
+	t.Run("and no longer", func(t *testing.T) {
+		t.Parallel()
+		onPipes(t, slow, func(e *Server, p *pipes) {
+			visitor := p.dial(t)
+			visitor.say(plainly("/photos/ansel"))
+			visitor.hear(http.MethodGet)
+			begin := time.Now()
+			if _, err := visitor.r.ReadByte(); !errors.Is(err, io.EOF) {
+				t.Error(err)
+			}
+			if took := time.Since(begin); took < idleTimeout || took > idleTimeout+2*deadlineStep {
+				t.Errorf("an idle connection was closed after %v", took)
+			}
+		})
+	})
+	t.Run("a visitor who reads nothing is cut", func(t *testing.T) {
+		t.Parallel()
+		onPipes(t, slow, func(e *Server, p *pipes) {
+			visitor := p.dial(t)
+			begin := time.Now()
+			visitor.say(plainly("/photos/ansel"))
+			time.Sleep(2 * stall)
+			if _, err := io.Copy(io.Discard, visitor.r); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(begin); took > 2*stall {
+				t.Errorf("%v", took)
+			}
+		})
+	})
+}
+
+// TestExpressFinishes: what the express has begun when the edge is told to stop, it ends.
+func TestExpressFinishes(t *testing.T) {
+	t.Parallel()
+	onPipes(t, http.NotFound, func(e *Server, p *pipes) {
+		var begun []*speaker
+		for _, first := range []string{"", plainly("/other")} { // net/http believes that the connection is new, or that it is idle
+			visitor := p.dial(t)
+			if first != "" {
+				visitor.say(first)
+				visitor.hear(http.MethodGet)
+			}
+			visitor.say(plainly("/photos/ansel"))
+			if _, err := visitor.r.Peek(1); err != nil {
+				t.Error(err)
+			}
+			begun = append(begun, visitor)
+		}
+		waiting := p.dial(t)
+		waiting.say(plainly("/photos/ansel"))
+		waiting.hear(http.MethodGet)
+		stopped := make(chan error)
+		go func() { stopped <- e.shutdown(context.Background()) }()
+		synctest.Wait()
+		if _, err := waiting.r.ReadByte(); !errors.Is(err, io.EOF) {
+			t.Errorf("a connection on which nothing is asked for: %v", err)
+		}
+		select {
+		case err := <-stopped:
+			t.Errorf("stopped with answers begun: %v", err)
+		default:
+		}
+		for i, visitor := range begun {
+			a, err := visitor.listen(http.MethodGet)
+			if err != nil || len(a.body) != pipesBody {
+				t.Errorf("visitor %d: %d bytes, %v", i, len(a.body), err)
+			}
+		}
+		begin := time.Now()
+		if err := <-stopped; err != nil || time.Since(begin) > time.Second {
+			t.Errorf("stopped after %v: %v", time.Since(begin), err)
+		}
+	})
+}
+
+// TestExpressIsCut: it does so for a while.
+func TestExpressIsCut(t *testing.T) {
+	t.Parallel()
+	onPipes(t, http.NotFound, func(e *Server, p *pipes) {
+		e.cfg.StopTimeout = 3 * time.Second
+		visitor := p.dial(t)
+		visitor.say(plainly("/photos/ansel"))
+		if _, err := visitor.r.Peek(1); err != nil {
+			t.Error(err)
+		}
+		begin := time.Now()
+		if err := e.shutdown(context.Background()); err == nil || time.Since(begin) != e.cfg.StopTimeout {
+			t.Errorf("stopped after %v: %v", time.Since(begin), err)
+		}
+		if _, err := visitor.listen(http.MethodGet); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Error(err)
+		}
+	})
+}
+
+// endless is a connection over which the same request comes again and again.
+type endless struct {
+	net.Conn
+	request string
+	left    int
+}
+
+func (c *endless) Read(p []byte) (int, error) {
+	if c.left--; c.left < 0 {
+		return 0, io.EOF
+	}
+	return copy(p, c.request), nil
+}
+
+func (c *endless) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *endless) SetReadDeadline(time.Time) error  { return nil }
+func (c *endless) SetWriteDeadline(time.Time) error { return nil }
+
+// BenchmarkExpress is the hot path without the kernel's part.
+func BenchmarkExpress(b *testing.B) {
+	s := newSite(b)
+	s.renderer()
+	e := s.edge()
+	for range 3 {
+		get(b, e, "/photos/ansel", "Accept-Encoding", "gzip, br")
+	}
+	c := &expressConn{express: e.express, Conn: &endless{left: b.N, request: plainly("/photos/ansel", "Connection: keep-alive", "Accept-Encoding: gzip, deflate, br, zstd",
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36", "Accept-Language: en",
+		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate")}}
+	before := expressed(b, e)
+	b.ReportAllocs()
+	b.ResetTimer()
+	if _, err := c.Read(nil); !errors.Is(err, io.EOF) {
+		b.Error(err)
+	}
+	if n := expressed(b, e) - before; n != b.N {
+		b.Errorf("%d answers to %d requests", n, b.N)
+	}
+}

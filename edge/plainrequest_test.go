@@ -1,0 +1,149 @@
+package edge
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestReadPlain(t *testing.T) {
+	t.Parallel()
+	const chromium = "GET /photos/ansel HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: keep-alive\r\nsec-ch-ua: \"Chromium\";v=\"150\"\r\nUpgrade-Insecure-Requests: 1\r\n" +
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: text/html,*/*;q=0.8\r\nSec-Fetch-Site: none\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nIf-None-Match: \"3j3cn7anriklf-br\"\r\n\r\n"
+	q, f := readPlain([]byte(chromium))
+	if f != formPlain || string(q.target) != "/photos/ansel" || string(q.accept) != "gzip, deflate, br, zstd" || string(q.ifNoneMatch) != `"3j3cn7anriklf-br"` {
+		t.Errorf("a browser's request: form %d, %q, %q, %q", f, q.target, q.accept, q.ifNoneMatch)
+	}
+	for text, want := range map[string]form{
+		plainly("/"):                                                 formPlain,
+		plainly("/photos/ansel/before/17"):                           formPlain,
+		plainly("/", "accept-encoding:br"):                           formPlain,
+		plainly("/", "Cookie: theme=dark"):                           formPlain,
+		plainly("/", "Cookie: a=b; fresh=1"):                         formWhole,
+		plainly("/", "Connection: close"):                            formWhole,
+		plainly("/", "Accept-Encoding: br", "Accept-Encoding: gzip"): formWhole,
+		plainly("/", "If-None-Match: \"a\"", "If-None-Match: \"b\""): formWhole,
+		plainly("/", "x-depends: ?"):                                 formWhole,
+		plainly("/tag/d%C3%BCne"):                                    formWhole,
+		plainly("/search?q=a"):                                       formWhole,
+		plainly("http://killr/"):                                     formWhole,
+		"HEAD / HTTP/1.1\r\nHost: killr\r\n\r\n":                     formWhole,
+		plainly("/", "Content-Length: 0"):                            formForeign,
+		plainly("/", "transfer-encoding: chunked"):                   formForeign,
+		plainly("/", "Expect: 100-continue"):                         formForeign,
+		plainly("/", "Upgrade: websocket"):                           formForeign,
+		plainly("/", "Host: other"):                                  formForeign,
+		plainly("/", "X-A : b"):                                      formForeign,
+		plainly("/", " folded"):                                      formForeign,
+		plainly("/", "X-A: b\nX-B: c"):                               formForeign,
+		plainly("/", "X-A: b\x00"):                                   formForeign,
+		plainly("/", "\rX-A: b"):                                     formForeign,
+		plainly("/") + "G":                                           formForeign,
+		plainly("/") + plainly("/"):                                  formForeign,
+		plainly("/ "):                                                formForeign,
+		"GET / HTTP/1.1\r\n\r\n":                                     formForeign,
+		"GET / HTTP/1.1\r\nHost:\r\n\r\n":                            formForeign,
+		"GET / HTTP/1.0\r\nHost: killr\r\n\r\n":                      formForeign,
+		"GET / HTTP/1.1\nHost: killr\n\n":                            formForeign,
+		"get / HTTP/1.1\r\nHost: killr\r\n\r\n":                      formForeign,
+		"POST / HTTP/1.1\r\nHost: killr\r\n\r\n":                     formForeign,
+		"\r\nGET / HTTP/1.1\r\nHost: killr\r\n\r\n":                  formForeign,
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":                           formForeign,
+		"GET / HTTP/1.1\r\nHost: killr\r\n":                          formForeign,
+		"GET / HTTP/1.1\r\nHost: killr\r\n\r":                        formForeign,
+		"":                                                           formForeign,
+	} {
+		if _, f := readPlain([]byte(text)); f != want {
+			t.Errorf("%q: form %d, want %d", text, f, want)
+		}
+	}
+}
+
+// agrees holds readPlain to what net/http reads of the same bytes: what is plain or whole is one request, all of the bytes are its head, and
+// the fields are the same.
+func agrees(t testing.TB, b []byte) form {
+	t.Helper()
+	q, f := readPlain(b)
+	if f == formForeign {
+		return f
+	}
+	in := bufio.NewReader(bytes.NewReader(b))
+	r, err := http.ReadRequest(in)
+	if err != nil {
+		if f == formWhole { // net/http will say so to the visitor and close the connection
+			return f
+		}
+		t.Fatalf("%q is plain, net/http says: %v", b, err)
+	}
+	rest, _ := io.ReadAll(in)
+	if len(rest) > 0 || r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+		t.Fatalf("%q is a request and no more, net/http leaves %q", b, rest)
+	}
+	if f != formPlain {
+		return f
+	}
+	if r.Method != http.MethodGet || r.URL.RequestURI() != string(q.target) || r.URL.EscapedPath() != string(q.target) || r.Close || r.Host == "" {
+		t.Fatalf("%q: net/http reads %s %s, close %v", b, r.Method, r.URL, r.Close)
+	}
+	for name, got := range map[string][]byte{"Accept-Encoding": q.accept, "If-None-Match": q.ifNoneMatch} {
+		if values := r.Header.Values(name); len(values) > 1 || strings.Join(values, "") != string(got) {
+			t.Fatalf("%q: %s is %q, net/http reads %q", b, name, got, values)
+		}
+	}
+	if _, asked := r.Header[dependsHeader]; asked {
+		t.Fatalf("%q: plain, and asks for more", b)
+	}
+	return f
+}
+
+// TestReadPlainAgrees breaks requests in many ways.
+func TestReadPlainAgrees(t *testing.T) {
+	t.Parallel()
+	parts := []string{"GET", "HEAD", "POST", " ", "  ", "/", "//", "/photos/ansel", "/..", "?q=a", "%20", "*", "http://killr/", " HTTP/1.1", " HTTP/1.0", "\r\n", "\n", "\r", "\r\n\r\n", "\t", "\x00", "\x7f", "é", ":",
+		"Host: killr\r\n", "Host:killr\r\n", "Host: a b\r\n", "host: [::1]:8080\r\n", "Accept-Encoding: br\r\n", "accept-encoding: gzip \r\n", "If-None-Match: \"a\"\r\n", "Cookie: a=b\r\n", "Cookie: fresh=b\r\n",
+		"Connection: close\r\n", "Connection: keep-alive\r\n", "Content-Length: 0\r\n", "Content-Length: 3\r\n", "Content-Length : 3\r\n", "Transfer-Encoding: chunked\r\n", "X-Depends: ?\r\n", "Expect: 100-continue\r\n", " folded\r\n", "X_A: b\r\n", "X-A b\r\n", "abc"}
+	random := rand.New(rand.NewPCG(1, 2))
+	seen := map[form]int{}
+	for range 200_000 {
+		pieces := []string{"GET", " ", "/photos/ansel", " HTTP/1.1", "\r\n", "Host: killr\r\n", "Accept-Encoding: br\r\n", "\r\n"}
+		for range random.IntN(4) {
+			i, piece := random.IntN(len(pieces)), parts[random.IntN(len(parts))]
+			switch random.IntN(3) {
+			case 0:
+				pieces[i] = piece
+			case 1:
+				pieces = append(pieces[:i], append([]string{piece}, pieces[i:]...)...)
+			case 2:
+				at := random.IntN(len(pieces[i]) + 1)
+				pieces[i] = pieces[i][:at] + piece + pieces[i][at:]
+			}
+		}
+		seen[agrees(t, []byte(strings.Join(pieces, "")))]++
+	}
+	for f := formForeign; f <= formPlain; f++ {
+		if seen[f] < 1000 {
+			t.Errorf("form %d: %d requests of 200,000 are not enough to believe in", f, seen[f])
+		}
+	}
+}
+
+func FuzzReadPlain(f *testing.F) {
+	f.Add([]byte(plainly("/photos/ansel", "Accept-Encoding: gzip, br", "If-None-Match: \"a\"")))
+	f.Add([]byte("POST / HTTP/1.1\r\nHost: killr\r\nContent-Length: 3\r\n\r\na=b"))
+	f.Fuzz(func(t *testing.T, b []byte) { agrees(t, b) })
+}
+
+func BenchmarkReadPlain(b *testing.B) {
+	text := []byte(plainly("/photos/ansel", "Connection: keep-alive", "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
+		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Accept-Encoding: gzip, deflate, br, zstd", "Accept-Language: en"))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, f := readPlain(text); f != formPlain {
+			b.Fatal(f)
+		}
+	}
+}
