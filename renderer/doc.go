@@ -13,7 +13,7 @@
 //	answer.go     rows are read, the view is rendered; pages.go is how, with or without a bus
 //	home.go ...   one file for each kind: what is read for it, and what its view is told
 //	action.go     or a change is made, once for its key; form.go says what is wrong with what was filled in
-//	reply.go      the reply is sent, counted and logged; failure.go says what becomes of errors and panics
+//	reply.go      the reply is sent, counted and logged; compress.go packs it, failure.go says what becomes of errors and panics
 //
 // Beside it stand run.go (starting, and stopping without losing a request), outage.go (patience with Postgres), stats.go and
 // metrics.go (what was done), relay.go (changes).

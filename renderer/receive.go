@@ -18,6 +18,7 @@ type job struct {
 	subject  string
 	reply    string // the subject that is waited on
 	request  string // the id that the visitor, the logs and the reply share
+	gzip     bool   // its sender can use a packed body
 	endpoint *endpoint
 	arrived  time.Time
 	limit    time.Duration // how long after its arrival an answer is worth waiting for, at most
@@ -55,6 +56,7 @@ func (s *Service) receive(e *endpoint, msg *nats.Msg) {
 		subject:  msg.Subject,
 		reply:    msg.Reply,
 		request:  msg.Header.Get(wire.HeaderRequest),
+		gzip:     msg.Header.Get(wire.HeaderAccept) == wire.EncodingGzip,
 		endpoint: e,
 		arrived:  now,
 	}

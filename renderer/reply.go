@@ -15,10 +15,11 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// deliver sends the envelope of reply to the requests of g, all for the same page.
+// deliver sends the envelope of reply to the requests of g, all for the same page, in the form that each can use.
 func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
-	envelope := reply.Encode()
+	forms := forms{service: s, reply: reply}
 	for _, j := range g {
+		envelope := forms.of(j)
 		j.timing.SQL, j.timing.Render = timing.SQL, timing.Render
 		err := s.send(j, &nats.Msg{
 			Subject: j.reply,

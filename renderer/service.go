@@ -87,9 +87,10 @@ type Service struct {
 	work      subscriptions // in the queue group
 	talk      subscriptions // about the service
 	buffers   sync.Pool     // of *bytes.Buffer
-	warned    atomic.Int64  // the second of the last warning about busy or expired requests
-	outage    outage        // of Postgres
-	abandoned abandoned     // requests that nobody waits for
+	gzip      wire.Gzip
+	warned    atomic.Int64 // the second of the last warning about busy or expired requests
+	outage    outage       // of Postgres
+	abandoned abandoned    // requests that nobody waits for
 
 	held    context.Context // that of the work at hand; it outlives Run's, so that stopping finishes what is held
 	serving atomic.Bool

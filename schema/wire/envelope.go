@@ -15,7 +15,7 @@ type Reply struct {
 	Status      int           // HTTP status that the page deserves: 200, 404, 410, ...
 	ContentType string        // MIME type
 	Encoding    string        // Content-Encoding of Body: "", "br", "gzip"
-	ETag        string        // hash of the body, without quotes
+	ETag        string        // hash of the body before it was packed by who sends it, without quotes
 	MaxAge      time.Duration // age from which a copy is stale, in whole seconds; 0: never keep a copy
 	ReadAt      time.Time     // when its rows were read, in cluster time
 	Depends     []Dep         // the versions that its rows had
@@ -86,7 +86,9 @@ func appendHeader(b []byte, name, value string) []byte {
 }
 
 // DecodeReply is the one decoder of envelopes. The reply's Body aliases data. Unknown headers are passed over, so that a newer renderer may
-// add some; anything else unexpected, such as a body that is shorter than its Length, is an error that wraps ErrEnvelope.
+// add some; anything else unexpected, such as a body that is shorter than its Length, is an error that wraps ErrEnvelope. So is a packed body
+// that is none by its two ends, or says that it is larger than MaxUnpacked. Its inside, like that of a plain body, is not looked at: whoever
+// unpacks it compares the sum, be it an edge or a browser.
 func DecodeReply(data []byte) (*Reply, error) {
 	end := bytes.Index(data, []byte("\n\n"))
 	if end < 0 || !bytes.HasPrefix(data, []byte(magic)) {
@@ -118,6 +120,11 @@ func DecodeReply(data []byte) (*Reply, error) {
 	}
 	if length != len(r.Body) {
 		return nil, fmt.Errorf("%w: the body has %d bytes, not its length %d", ErrEnvelope, len(r.Body), length)
+	}
+	if r.Encoding == EncodingGzip {
+		if _, err := UnpackedSize(r.Body); err != nil {
+			return nil, err
+		}
 	}
 	return r, nil
 }

@@ -2,7 +2,7 @@
 // and the one clock that all roles go by.
 //
 // Every role speaks through it and none of its texts is spelled anywhere else. In flow and out flow bytes of messages and of cached
-// items; it opens no connection and holds no state but a [Clock]'s. It may import schema/page, and no role.
+// items; it opens no connection and holds no state but a [Clock]'s and a [Gzip]'s pools. It may import schema/page, and no role.
 package wire
 
 import (
@@ -45,6 +45,7 @@ const cancelPrefix = "cancel."
 // Headers of messages on the bus. NATS header names are case-sensitive: take them from here.
 const (
 	HeaderDeadline = "Killr-Deadline" // request: when its answer is worthless, see FormatTime
+	HeaderAccept   = "Killr-Accept"   // request: the coding that the body may have, EncodingGzip; without it a body of a page is plain
 	HeaderRequest  = "Killr-Request"  // request: the id that the visitor, the logs and the reply share
 	HeaderTiming   = "Killr-Timing"   // reply: where the time went, see Timing
 	HeaderWorker   = "Killr-Worker"   // reply: which renderer answered

@@ -74,6 +74,9 @@ func TestEnvelopeRefuses(t *testing.T) {
 		"depends":        "killr/1 200\nDepends: all\nLength: 0\n\n",
 		"depends spaces": "killr/1 200\nDepends: all=1  x=2\nLength: 0\n\n",
 		"line":           "killr/1 200\nnonsense\nLength: 0\n\n",
+		"no gzip":        "killr/1 200\nContent-Encoding: gzip\nLength: 20\n\n<!doctype html>12345",
+		"gzip cut short": "killr/1 200\nContent-Encoding: gzip\nLength: 3\n\n\x1f\x8b\x08",
+		"huge gzip":      "killr/1 200\nContent-Encoding: gzip\nLength: 18\n\n\x1f\x8b\x08456789a12345678",
 	} {
 		if r, err := DecodeReply([]byte(data)); !errors.Is(err, ErrEnvelope) {
 			t.Errorf("%s: got %+v, %v", name, r, err)
