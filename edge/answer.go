@@ -32,9 +32,12 @@ const (
 	stall = 30 * time.Second // for each chunk: slower than 550 bytes a second is stalled
 )
 
-// answer writes a copy as the answer to a GET or HEAD.
+// answer writes a copy as the answer to a GET or HEAD. With errBroken it has written nothing.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *held) error {
 	v := s.compressor.variant(c, r.Header["Accept-Encoding"], x.tier == tierNear)
+	if c.broken.Load() {
+		return errBroken
+	}
 	h := w.Header()
 	c.describe(h, v)
 	if x.tier == tierStale {
@@ -118,7 +121,7 @@ func matches(headers []string, etag string) bool {
 				return true
 			}
 			item = strings.Trim(strings.TrimPrefix(item, "W/"), `"`)
-			if rest, ok := strings.CutPrefix(item, etag); ok && (rest == "" || rest == "-br" || rest == "-gzip" || rest == "-zstd") {
+			if rest, ok := strings.CutPrefix(item, etag); ok && (rest == "" || rest == "-br" || rest == "-gzip") {
 				return true
 			}
 		}

@@ -51,8 +51,11 @@ func (e *errorPages) renew(ctx context.Context) {
 	for status, slot := range e.pages {
 		ref := page.Error(status)
 		got, _, err := e.s.calls.do(ctx, ref, wire.Deadline(ref), func(ctx context.Context) (fetched, error) {
-			return e.s.fetch(ctx, ref, e.s.nextID().String())
+			return e.s.fetch(ctx, want{ref: ref}, e.s.nextID().String())
 		})
+		if err == nil && !e.s.compressor.opens(got.copy) { // it is sent plain, to whoever
+			err = errBroken
+		}
 		if err != nil {
 			e.s.log.Debug("error page: not renewed", "status", status, "err", err)
 			return // whoever did not answer for one will not for the next
@@ -87,7 +90,7 @@ func (e *errorPages) answer(w http.ResponseWriter, r *http.Request, x *exchange,
 	body, contentType := apology(status), []string{"text/html; charset=utf-8"}
 	csp := contentPolicy
 	if c := slot.Load(); c != nil {
-		body, contentType, csp = c.plain.body, c.contentType, c.csp
+		body, contentType, csp = c.plain.Load().body, c.contentType, c.csp
 	}
 	x.status = status
 	x.writeHeaders(h)

@@ -146,6 +146,9 @@ func (f *freshness) blind() bool { return int64(time.Since(f.start)) > f.goodUnt
 
 // check decides about a copy. It is the comparison that everything else rests on.
 func (f *freshness) check(c *held) (fresh bool) {
+	if c.broken.Load() {
+		return false
+	}
 	if c.reply.Immutable {
 		return true
 	}
@@ -163,7 +166,7 @@ func (f *freshness) check(c *held) (fresh bool) {
 
 // presentable reports whether a copy that is not fresh may be shown, labelled as stale, when nothing else can be.
 func (f *freshness) presentable(c *held) bool {
-	if c == nil || c.reply.MaxAge == 0 || f.age(c) >= c.reply.MaxAge+wire.StaleAge || c.reply.ReadAt.UnixMicro() < f.forgotten.Load() {
+	if c == nil || c.broken.Load() || c.reply.MaxAge == 0 || f.age(c) >= c.reply.MaxAge+wire.StaleAge || c.reply.ReadAt.UnixMicro() < f.forgotten.Load() {
 		return false
 	}
 	for _, d := range c.deps {

@@ -18,8 +18,10 @@ type held struct {
 	deps  []dep
 
 	contentType, cacheControl, csp []string
-	plain                          *variant
-	gzip, zstd, brotli             atomic.Pointer[variant] // made when first wanted
+	size                           int // of the body when it is plain, bytes
+	inForms                        bool
+	plain, gzip, brotli            atomic.Pointer[variant] // the one it came as, and others made when first wanted
+	broken                         atomic.Bool             // its body, which came packed, cannot be unpacked: nobody is shown it
 	asked                          atomic.Uint32           // near hits that hot has not gathered yet
 	stored                         atomic.Bool             // memcached has it, or has been asked to have one as good
 	renewed                        atomic.Bool             // memcached has been asked for a newer one
@@ -45,7 +47,14 @@ func (s *Server) hold(ref page.Ref, reply *wire.Reply) *held {
 	if strings.HasPrefix(reply.ContentType, "text/html") {
 		c.csp = contentPolicy
 	}
-	c.plain = newVariant(reply.Body, reply.Encoding, reply.ETag)
+	as, slot := newVariant(reply.Body, reply.Encoding, reply.ETag), &c.plain
+	c.size, c.inForms = len(reply.Body), reply.Compressible()
+	if reply.Encoding == wire.EncodingGzip {
+		if n, err := wire.UnpackedSize(reply.Body); err == nil { // as it is of all that was decoded
+			c.size, c.inForms, slot = n, true, &c.gzip
+		}
+	}
+	slot.Store(as)
 	return c
 }
 
@@ -72,20 +81,19 @@ func (s *Server) decode(ref page.Ref, envelope []byte) (*held, error) {
 	return s.hold(ref, reply), nil
 }
 
-// weight is how many bytes the copy takes in memory, about: with its compressed variants, which are made later, counted ahead.
+// weight is how many bytes the copy takes in memory, about: with its other forms, which are made later, counted ahead. Of small pages gzip
+// and brotli make a third each, of large ones less; brotli is smaller than gzip.
 func (c *held) weight() uint32 {
-	const overhead = unsafe.Sizeof(held{}) + unsafe.Sizeof(wire.Reply{}) + 4*unsafe.Sizeof(variant{}) + 600 // headers and the cache's own
-	n := int(overhead) + len(c.reply.Body) + len(c.ref.Name()) + 48*len(c.deps)
-	if c.compressible() {
-		n += len(c.reply.Body) / 2
+	const overhead = unsafe.Sizeof(held{}) + unsafe.Sizeof(wire.Reply{}) + 3*unsafe.Sizeof(variant{}) + 600 // headers and the cache's own
+	n := int(overhead) + c.size + len(c.ref.Name()) + 48*len(c.deps)
+	switch {
+	case c.inForms && c.reply.Encoding != "":
+		n += 2 * len(c.reply.Body)
+	case c.inForms:
+		n += c.size * 2 / 3
 	}
 	return uint32(n)
 }
 
-// compressible: text that nobody has compressed yet, and enough of it.
-func (c *held) compressible() bool {
-	const worthwhile = 512 // bytes; below, an encoding's own overhead eats the gain
-	t := c.reply.ContentType
-	return c.reply.Encoding == "" && len(c.reply.Body) >= worthwhile &&
-		(strings.HasPrefix(t, "text/") || strings.HasPrefix(t, "application/") || strings.HasPrefix(t, "image/svg"))
-}
+// compressible: the body is one of those that have more than one form, whichever it came as.
+func (c *held) compressible() bool { return c.inForms }

@@ -87,7 +87,7 @@ func (h *hotSite) refills() (n int) {
 	return n
 }
 
-// stored gives the copy that memcached holds, nil for none.
+// stored gives the copy that memcached holds, unpacked, nil for none.
 func (h *hotSite) stored(ref page.Ref) *wire.Reply {
 	h.t.Helper()
 	item, err := h.cache.Get(ref.Key())
@@ -95,6 +95,10 @@ func (h *hotSite) stored(ref page.Ref) *wire.Reply {
 		return nil
 	}
 	reply, err := wire.DecodeReply(item.Value)
+	if err == nil && reply.Encoding == wire.EncodingGzip {
+		reply.Encoding = ""
+		reply.Body, err = h.gzip.Unpack(reply.Body)
+	}
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -20,6 +20,12 @@ const refillAt = .75
 // maxRounds bounds how often a request asks again because what it was handed had been overtaken by a change meanwhile.
 const maxRounds = 3
 
+// want is what a visitor asks for. Who leads a fetch decides which form it brings; for whoever joins in another one is made of that.
+type want struct {
+	ref  page.Ref
+	gzip bool // a body packed by gzip can be used
+}
+
 // fetched is what a fetch brought: a copy and where it came from, or none and the best stale one.
 type fetched struct {
 	copy   *held
@@ -45,13 +51,24 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 		ref = ref.Encoded(assetEncoding(r.Header["Accept-Encoding"]))
 	}
 	s.cookies.adopt(r)
+	err = s.show(w, r, x, ref, false)
+	for round := 1; errors.Is(err, errBroken) && round < maxRounds; round++ {
+		x.tier = tierNone
+		err = s.show(w, r, x, ref, true)
+	}
+	return err
+}
+
+// show answers with the page of ref. errBroken says that the copy at hand turned out to be none. It does not count any more, and whoever
+// asks again asks for a plain one.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, ref page.Ref, plain bool) error {
 	c := s.near.get(ref)
 	if c != nil && s.fresh.check(c) {
 		x.tier = tierNear
 		s.hit(c)
 		return s.answer(w, r, x, c)
 	}
-	got, err := s.obtainOr(r.Context(), c, ref, x)
+	got, err := s.obtainOr(r.Context(), c, want{ref, !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip)}, x)
 	x.timing = got.timing
 	switch {
 	case err == nil:
@@ -80,13 +97,13 @@ const staleAfter = time.Second
 var errShownOlder = fmt.Errorf("no answer within %v: %w", staleAfter, wire.ErrUnavailable)
 
 // obtainOr is obtain for at most a second if an older copy could be shown instead.
-func (s *Server) obtainOr(ctx context.Context, older *held, ref page.Ref, x *exchange) (fetched, error) {
+func (s *Server) obtainOr(ctx context.Context, older *held, what want, x *exchange) (fetched, error) {
 	if !s.fresh.presentable(older) {
-		return s.obtain(ctx, ref, x)
+		return s.obtain(ctx, what, x)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, staleAfter, errShownOlder)
 	defer cancel()
-	return s.obtain(ctx, ref, x)
+	return s.obtain(ctx, what, x)
 }
 
 // canonical gives the path to redirect to when the one asked for is another spelling of it.
@@ -102,10 +119,10 @@ func canonical(r *http.Request, ref page.Ref) (string, bool) {
 
 // obtain gets a copy that is true, by memcached or by the bus, together with all who want it now. A copy that somebody else's fetch
 // brought may have been overtaken by a change since: then this request asks for itself.
-func (s *Server) obtain(ctx context.Context, ref page.Ref, x *exchange) (fetched, error) {
+func (s *Server) obtain(ctx context.Context, what want, x *exchange) (fetched, error) {
 	for round := 1; ; round++ {
-		got, leader, err := s.calls.do(ctx, ref, wire.Deadline(ref), func(ctx context.Context) (fetched, error) {
-			return s.fetch(ctx, ref, x.number.String())
+		got, leader, err := s.calls.do(ctx, what.ref, wire.Deadline(what.ref), func(ctx context.Context) (fetched, error) {
+			return s.fetch(ctx, what, x.number.String())
 		})
 		if !leader {
 			s.meters.shared.Inc()
@@ -117,28 +134,32 @@ func (s *Server) obtain(ctx context.Context, ref page.Ref, x *exchange) (fetched
 }
 
 // fetch looks in memcached, then asks a renderer.
-func (s *Server) fetch(ctx context.Context, ref page.Ref, id string) (fetched, error) {
+func (s *Server) fetch(ctx context.Context, what want, id string) (fetched, error) {
 	var got fetched
+	ref := what.ref
 	start := time.Now()
 	if envelope := s.cache.get(ctx, ref.Key()); envelope != nil {
 		c, err := s.decode(ref, envelope)
 		switch {
 		case err != nil:
 			s.log.Warn("memcached: an item that cannot be read counts as a miss", "key", ref.Key(), "err", err)
-		case s.fresh.check(c):
+		case !s.fresh.check(c):
+			got.stale = c
+		case !what.gzip && !s.compressor.opens(c): // who takes the bytes as they are compares the sum in their browser
+			s.log.Warn("memcached: an item that cannot be unpacked counts as a miss", "key", ref.Key())
+			s.send(wire.Fill{Ref: ref, ReadAt: c.reply.ReadAt.Add(time.Microsecond)})
+		default:
 			c.stored.Store(true)
 			got.copy, got.tier, got.timing.cache = c, tierMemcached, time.Since(start)
 			s.near.put(c, s.clock.Now())
 			s.hot.got(c, true)
 			s.ahead(c)
 			return got, nil
-		default:
-			got.stale = c
 		}
 	}
 	asked := time.Now()
 	got.timing.cache = asked.Sub(start)
-	reply, err := s.ask(ctx, ref, id)
+	reply, err := s.ask(ctx, what, id)
 	got.timing.bus = time.Since(asked)
 	if err != nil {
 		return got, err
@@ -158,13 +179,14 @@ func (s *Server) fetch(ctx context.Context, ref page.Ref, id string) (fetched, e
 	return got, nil
 }
 
-// ask requests ref on the bus. Only renderers that have an asset listen for it: when none does, although one tells what it has, then there
+// ask requests a page on the bus. Only renderers that have an asset listen for it: when none does, although one tells what it has, then there
 // is no such asset.
-func (s *Server) ask(ctx context.Context, ref page.Ref, id string) (*nats.Msg, error) {
+func (s *Server) ask(ctx context.Context, what want, id string) (*nats.Msg, error) {
+	ref := what.ref
 	if ref.Kind() != page.KindAsset {
-		return s.bus.get(ctx, ref, id, patience)
+		return s.bus.get(ctx, ref, id, what.gzip, patience)
 	}
-	reply, err := s.bus.get(ctx, ref, id, 0)
+	reply, err := s.bus.get(ctx, ref, id, false, 0)
 	if !errors.Is(err, nats.ErrNoResponders) {
 		return reply, err
 	}
@@ -173,7 +195,7 @@ func (s *Server) ask(ctx context.Context, ref page.Ref, id string) (*nats.Msg, e
 	if _, err := s.cfg.NATS.RequestWithContext(look, wire.SubjectAssets, nil); err == nil {
 		return nil, fmt.Errorf("%s: %w", ref, wire.ErrNotFound)
 	}
-	return s.bus.get(ctx, ref, id, patience)
+	return s.bus.get(ctx, ref, id, false, patience)
 }
 
 // ahead has a copy that nears its age limit refilled, once, with a newer one.

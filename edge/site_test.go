@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -35,6 +36,8 @@ type site struct {
 	js      jetstream.JetStream
 	renders atomic.Int64 // pages rendered; error pages and assets do not count
 	mute    atomic.Bool  // no tick is published
+	old     atomic.Bool  // renderers are of a version that packs nothing
+	gzip    wire.Gzip
 
 	mu       sync.Mutex
 	versions map[string]int64
@@ -122,10 +125,22 @@ func (s *site) render(nc *nats.Conn, m *nats.Msg) {
 			return
 		}
 	}
+	if m.Header.Get(wire.HeaderAccept) == wire.EncodingGzip && !s.old.Load() {
+		s.pack(reply)
+	}
 	msg := nats.NewMsg(m.Reply)
 	msg.Data = reply.Encode()
 	msg.Header.Set(wire.HeaderTiming, wire.Timing{SQL: time.Millisecond}.String())
 	_ = nc.PublishMsg(msg)
+}
+
+// pack packs a reply's body, if that gains anything.
+func (s *site) pack(r *wire.Reply) {
+	if r.Compressible() {
+		var b bytes.Buffer
+		s.gzip.Pack(&b, r.Body)
+		r.Encoding, r.Body = wire.EncodingGzip, b.Bytes()
+	}
 }
 
 // standard is the page of a ref as of now.
@@ -144,7 +159,14 @@ func (s *site) standard(ref page.Ref) *wire.Reply {
 	case page.KindAsset:
 		r.ContentType, r.Immutable, r.MaxAge = "text/css", true, wire.FixedAge
 		r.Body = []byte("body{} /* " + ref.Encoding() + " */")
-		r.Encoding = map[string]string{"br": "br", "gz": "gzip"}[ref.Encoding()]
+		switch ref.Encoding() {
+		case "br": // only said to be, for who looks at it
+			r.Encoding = "br"
+		case "gz":
+			var b bytes.Buffer
+			s.gzip.Pack(&b, r.Body)
+			r.Encoding, r.Body = wire.EncodingGzip, b.Bytes()
+		}
 	case page.KindImage:
 		r.ContentType, r.Immutable, r.MaxAge = "image/jpeg", true, wire.FixedAge
 		r.Body = []byte(strings.Repeat("\xff\xd8", ref.Width()*200))
