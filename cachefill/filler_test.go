@@ -77,6 +77,9 @@ func (s *site) render(m *nats.Msg) {
 	if ref.Kind() != page.KindAsset {
 		s.renders.Add(1)
 	}
+	if accept := m.Header.Get(wire.HeaderAccept); accept != wire.EncodingGzip {
+		s.t.Errorf("%s is asked for in %q", ref, accept)
+	}
 	s.mu.Lock()
 	reply := s.reply
 	s.mu.Unlock()
@@ -158,7 +161,9 @@ func TestStoresTheReplyAsItCame(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	f := s.filler()
-	reply := &wire.Reply{Status: 200, ContentType: "text/html", MaxAge: wire.PageAge, ReadAt: time.UnixMicro(12345), Body: []byte("a page")}
+	var packed bytes.Buffer
+	(&wire.Gzip{}).Pack(&packed, []byte("a page"))
+	reply := &wire.Reply{Status: 200, ContentType: "text/html", Encoding: wire.EncodingGzip, MaxAge: wire.PageAge, ReadAt: time.UnixMicro(12345), Body: packed.Bytes()}
 	s.answerWith(func(page.Ref) *wire.Reply { return reply })
 	s.want(page.User("ansel"), time.UnixMicro(12345))
 	settled(t, 1, f)

@@ -59,14 +59,14 @@ func (s *server) holds(key string, j *job) bool {
 	return err == nil && j.Met(reply)
 }
 
-// store asks for the page and puts the reply into memcached as it came, unless that has been done since the note was sent.
+// store asks for the page, packed, and puts the reply into memcached as it came, unless that has been done since the note was sent.
 func (f *Filler) store(ctx context.Context, s *server, j *job, key string) (result, error) {
 	if s.holds(key, j) {
 		return resultHeld, nil
 	}
 	ask, cancel := context.WithTimeout(ctx, wire.Deadline(j.Ref))
 	defer cancel()
-	msg, err := f.cfg.NATS.RequestMsgWithContext(ask, nats.NewMsg(j.Ref.Subject()))
+	msg, err := f.cfg.NATS.RequestMsgWithContext(ask, &nats.Msg{Subject: j.Ref.Subject(), Header: nats.Header{wire.HeaderAccept: {wire.EncodingGzip}}})
 	if err == nil {
 		err = wire.ErrorOf(msg)
 	}
