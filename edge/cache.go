@@ -31,6 +31,7 @@ const (
 type sharedCache struct {
 	ring    *ring.Ring // nil: no memcached
 	servers map[string]*cacheServer
+	lookups sync.Pool // of *lookup
 }
 
 type cacheServer struct {
@@ -41,14 +42,22 @@ type cacheServer struct {
 	results map[string]prometheus.Counter
 }
 
-// lookup is one key that somebody waits for. The envelope, nil for a miss, is sent once on found, which has room for it.
+// lookup is one key that somebody waits for. The envelope, nil for a miss, is sent once on found, which has room for it. Whoever has
+// received it may use the lookup for another key; one that was left before that is never used again, for the answer may still come.
 type lookup struct {
 	key   string
 	found chan []byte
+	timer *time.Timer
+}
+
+func newLookup() any {
+	l := &lookup{found: make(chan []byte, 1), timer: time.NewTimer(cacheBudget)}
+	l.timer.Stop()
+	return l
 }
 
 func newSharedCache(addrs []string, m *meters, log *slog.Logger) (*sharedCache, error) {
-	c := &sharedCache{servers: map[string]*cacheServer{}}
+	c := &sharedCache{servers: map[string]*cacheServer{}, lookups: sync.Pool{New: newLookup}}
 	if len(addrs) == 0 {
 		return c, nil
 	}
@@ -100,21 +109,25 @@ func (c *sharedCache) get(ctx context.Context, key string) []byte {
 		s.results["open"].Inc()
 		return nil
 	}
-	l := &lookup{key: key, found: make(chan []byte, 1)}
+	l := c.lookups.Get().(*lookup)
+	l.key = key
 	select {
 	case s.queue <- l:
 	default:
+		c.lookups.Put(l)
 		s.results["slow"].Inc()
 		return nil
 	}
-	timer := time.NewTimer(cacheBudget)
-	defer timer.Stop()
+	l.timer.Reset(cacheBudget)
 	select {
 	case envelope := <-l.found:
+		l.timer.Stop()
+		c.lookups.Put(l)
 		return envelope
-	case <-timer.C:
+	case <-l.timer.C:
 		s.results["slow"].Inc()
 	case <-ctx.Done():
+		l.timer.Stop()
 	}
 	return nil
 }
@@ -148,7 +161,7 @@ func (s *cacheServer) look(batch []*lookup, keys []string) {
 	items, err := s.ask(keys)
 	for _, l := range batch {
 		result, envelope := "miss", []byte(nil)
-		if item := items[l.key]; item != nil {
+		if item := items.of(l.key); item != nil {
 			result, envelope = "hit", item.Value
 		} else if err != nil {
 			result = "error"
@@ -158,18 +171,44 @@ func (s *cacheServer) look(batch []*lookup, keys []string) {
 	}
 }
 
-func (s *cacheServer) ask(keys []string) (map[string]*memcache.Item, error) {
+func (s *cacheServer) ask(keys []string) (items, error) {
 	if !s.breaker.TryAcquirePermit() {
-		return nil, circuitbreaker.ErrOpen
+		return items{}, circuitbreaker.ErrOpen
 	}
-	items, err := s.client.GetMulti(keys)
+	got, err := s.items(keys)
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-		items, err = s.client.GetMulti(keys) // an idle connection of before a restart: the next one is new
+		got, err = s.items(keys) // an idle connection of before a restart: the next one is new
 	}
 	if err != nil {
 		s.breaker.RecordFailure()
 	} else {
 		s.breaker.RecordSuccess()
 	}
-	return items, err
+	return got, err
+}
+
+// items is what a server has of the keys it was asked for: the one, or some of many.
+type items struct {
+	one  *memcache.Item
+	many map[string]*memcache.Item
+}
+
+func (i items) of(key string) *memcache.Item {
+	if i.one != nil {
+		return i.one
+	}
+	return i.many[key]
+}
+
+// items asks for one key without what GetMulti makes for any number: two maps, a channel and a goroutine.
+func (s *cacheServer) items(keys []string) (got items, err error) {
+	if len(keys) > 1 {
+		got.many, err = s.client.GetMulti(keys)
+		return got, err
+	}
+	got.one, err = s.client.Get(keys[0])
+	if errors.Is(err, memcache.ErrCacheMiss) {
+		err = nil
+	}
+	return got, err
 }
