@@ -27,7 +27,7 @@ const asset = "asset.app.0123abcd.css"
 
 // site is a bus, a memcached and a renderer whose pages are as large and as old as a test wants.
 type site struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	nc      *nats.Conn
 	cache   *memcache.Client
@@ -38,7 +38,7 @@ type site struct {
 	reply func(page.Ref) *wire.Reply
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	s := &site{t: t, url: testenv.NATS(t), addr: testenv.Memcached(t)}
 	s.nc = testenv.Connect(t, s.url)
 	s.cache = memcache.New(s.addr)
@@ -131,7 +131,7 @@ func (s *site) want(ref page.Ref, readAt time.Time) {
 }
 
 // settled waits until the fillers have finished n notes between them.
-func settled(t *testing.T, n int64, fillers ...*Filler) (counts [results]int64) {
+func settled(t testing.TB, n int64, fillers ...*Filler) (counts [results]int64) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d notes are dealt with", n), func() bool {
 		sum := int64(0)
@@ -147,7 +147,7 @@ func settled(t *testing.T, n int64, fillers ...*Filler) (counts [results]int64) 
 	return counts
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !ok(); {
 		if time.Now().After(end) {

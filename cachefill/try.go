@@ -17,6 +17,7 @@ import (
 func (f *Filler) try(ctx context.Context, j *job) (result, error) {
 	const rounds, pause = 50, 10 * time.Millisecond
 	key := j.Ref.Key()
+	lock := lockPrefix + key
 	addr, err := f.ring.PickServer(key)
 	if err != nil {
 		return resultCacheError, err
@@ -26,12 +27,10 @@ func (f *Filler) try(ctx context.Context, j *job) (result, error) {
 		return resultCacheError, nil // said once, where it was found
 	}
 	for range rounds {
-		err := s.do(func() error {
-			return s.client.Add(&memcache.Item{Key: lockPrefix + key, Value: []byte{}, Expiration: lockSeconds})
-		})
+		err := s.do(func() error { return s.client.Add(&memcache.Item{Key: lock, Expiration: lockSeconds}) })
 		switch {
 		case err == nil:
-			defer func() { _ = s.client.Delete(lockPrefix + key) }() // else it ends by itself
+			defer func() { _ = s.client.Delete(lock) }() // else it ends by itself
 			return f.store(ctx, s, j, key)
 		case !errors.Is(err, memcache.ErrNotStored):
 			return resultCacheError, fmt.Errorf("locking %s: %w", key, err)
