@@ -39,7 +39,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *
 		return errBroken
 	}
 	h := w.Header()
-	c.describe(h, v)
+	set := func(name string, value []string) { h[name] = value }
+	c.describe(v, set)
 	if x.tier == tierStale {
 		h["Cache-Control"] = cacheNever
 	}
@@ -52,7 +53,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *
 		w.WriteHeader(x.status)
 		return nil
 	}
-	v.describe(h)
+	v.describe(set)
 	x.status = c.reply.Status
 	w.WriteHeader(x.status)
 	if r.Method == http.MethodHead {
@@ -66,30 +67,30 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *
 	return nil
 }
 
-// describe sets the headers that say what the copy is.
-func (c *held) describe(h http.Header, v *variant) {
-	h["Content-Type"] = c.contentType
-	h["X-Content-Type-Options"] = nosniff
-	h["Cache-Control"] = c.cacheControl
+// describe gives the headers that say what the copy is, by the names that net/http knows them by.
+func (c *held) describe(v *variant, header func(name string, value []string)) {
+	header("Content-Type", c.contentType)
+	header("X-Content-Type-Options", nosniff)
+	header("Cache-Control", c.cacheControl)
 	if c.csp != nil {
-		h["Content-Security-Policy"] = c.csp
-		h["Referrer-Policy"] = referrer
-		h["Cross-Origin-Opener-Policy"] = sameOrigin
+		header("Content-Security-Policy", c.csp)
+		header("Referrer-Policy", referrer)
+		header("Cross-Origin-Opener-Policy", sameOrigin)
 	}
 	if v.etag != nil {
-		h["Etag"] = v.etag
+		header("Etag", v.etag)
 	}
 	if v.encoding != nil || c.compressible() {
-		h["Vary"] = varyEncoding
+		header("Vary", varyEncoding)
 	}
 }
 
-// describe sets the headers that say what the body is.
-func (v *variant) describe(h http.Header) {
+// describe gives the headers that say what the body is.
+func (v *variant) describe(header func(name string, value []string)) {
 	if v.encoding != nil {
-		h["Content-Encoding"] = v.encoding
+		header("Content-Encoding", v.encoding)
 	}
-	h["Content-Length"] = v.length
+	header("Content-Length", v.length)
 }
 
 // writeBody writes a body; a large one in parts, each of which gives the visitor 30 s more, so that slow is not cut and stalled is.

@@ -4,18 +4,22 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// newCache gives a cache of one server that holds n items of so many bytes, working until the test ends.
+// newCache gives a cache of one server that holds n items of so many bytes. It does not work yet.
 func newCache(t testing.TB, n, bytes int) *sharedCache {
 	t.Helper()
 	addr := testenv.Memcached(t)
@@ -29,10 +33,15 @@ func newCache(t testing.TB, n, bytes int) *sharedCache {
 			t.Fatal(err)
 		}
 	}
-	c, err := newSharedCache([]string{addr}, newMeters(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	c, err := newSharedCache([]string{addr}, asIs, newMeters(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+// working has a cache work until the test ends.
+func working(t testing.TB, c *sharedCache) *sharedCache {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { c.run(ctx) })
@@ -40,7 +49,14 @@ func newCache(t testing.TB, n, bytes int) *sharedCache {
 	return c
 }
 
-func cacheKey(i int) string { return fmt.Sprintf("page.photo.%d", i) }
+func cacheRef(i int) page.Ref { return page.Photo(int64(i + 1)) }
+
+func cacheKey(i int) string { return cacheRef(i).Key() }
+
+// asIs makes a copy of what is no envelope.
+func asIs(ref page.Ref, item []byte) (*held, error) {
+	return &held{ref: ref, reply: &wire.Reply{Body: item}}, nil
+}
 
 // BenchmarkCacheLookup is one look-up of an item as large as a user's page when packed, by so many at once. memcached is another process and
 // not in B/op.
@@ -52,11 +68,7 @@ func BenchmarkCacheLookup(b *testing.B) {
 		}{{"hit", 0}, {"miss", 1000}} {
 			b.Run(fmt.Sprintf("%s/askers=%d", what.name, askers), func(b *testing.B) {
 				const items = 100
-				c := newCache(b, items, 5000)
-				keys := make([]string, items)
-				for i := range keys {
-					keys[i] = cacheKey(what.first + i)
-				}
+				c := working(b, newCache(b, items, 5000))
 				var next, found atomic.Int64
 				b.ReportAllocs()
 				b.ResetTimer()
@@ -64,7 +76,7 @@ func BenchmarkCacheLookup(b *testing.B) {
 				for range askers {
 					wg.Go(func() {
 						for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
-							if c.get(b.Context(), keys[n%items]) != nil {
+							if got, _ := c.get(b.Context(), cacheRef(what.first+int(n%items))); got != nil {
 								found.Add(1)
 							}
 						}
@@ -81,7 +93,7 @@ func BenchmarkCacheLookup(b *testing.B) {
 func TestLookupsKeepApart(t *testing.T) {
 	t.Parallel()
 	const items, missing, rounds = 50, 5, 20
-	c := newCache(t, items, 2000)
+	c := working(t, newCache(t, items, 2000))
 	for round := range rounds {
 		var wg sync.WaitGroup
 		for i := range items + missing {
@@ -91,16 +103,66 @@ func TestLookupsKeepApart(t *testing.T) {
 				if round%2 == 0 && i%2 == 0 {
 					leave() // whoever leaves may have an answer, and need not
 				}
-				got := c.get(ctx, cacheKey(i))
-				if got != nil && (i >= items || len(got) != 2000 || string(got[:len(cacheKey(i))+1]) != cacheKey(i)+"\x00") {
+				copied, _ := c.get(ctx, cacheRef(i))
+				if copied == nil {
+					return
+				}
+				if got := copied.reply.Body; i >= items || len(got) != 2000 || string(got[:len(cacheKey(i))+1]) != cacheKey(i)+"\x00" {
 					t.Errorf("for %s: %.20q, %d bytes", cacheKey(i), got, len(got))
 				}
 			})
 		}
 		wg.Wait()
 	}
-	eventually(t, "one alone is found", func() bool { return c.get(t.Context(), cacheKey(7)) != nil })
-	if c.get(t.Context(), cacheKey(items)) != nil {
+	eventually(t, "one alone is found", func() bool { got, _ := c.get(t.Context(), cacheRef(7)); return got != nil })
+	if got, _ := c.get(t.Context(), cacheRef(items)); got != nil {
 		t.Error("something is found where nothing is")
+	}
+}
+
+// TestLookupsForTheSameShare: memcached is asked once, and the answer decoded once, for all who look for a page at the same time.
+func TestLookupsForTheSameShare(t *testing.T) {
+	t.Parallel()
+	const pages, visitors = 3, 100
+	c := newCache(t, pages, 2000)
+	found := make([][visitors]*held, pages)
+	var wg sync.WaitGroup
+	for i := range pages {
+		for j := range visitors {
+			wg.Go(func() { found[i][j], _ = c.get(t.Context(), cacheRef(i)) })
+		}
+	}
+	var server *cacheServer
+	for _, server = range c.servers { // there is one
+	}
+	eventually(t, "all wait", func() bool {
+		server.mu.Lock()
+		defer server.mu.Unlock()
+		n := 0
+		for _, q := range server.current {
+			n += len(q.waiting)
+		}
+		return n == pages*visitors
+	})
+	if n := len(server.queue); n != pages {
+		t.Errorf("%d inquiries for %d pages", n, pages)
+	}
+	working(t, c)
+	wg.Wait()
+	for i := range pages { // who has waited longer than the budget has none
+		given := map[*held]bool{}
+		for _, c := range found[i] {
+			if c != nil {
+				given[c] = c.ref == cacheRef(i)
+			}
+		}
+		if len(given) > 1 || slices.Contains(slices.Collect(maps.Values(given)), false) {
+			t.Errorf("page %d: %v", i, given)
+		}
+	}
+	server.mu.Lock()
+	defer server.mu.Unlock()
+	if len(server.current) > 0 {
+		t.Errorf("%d inquiries are still current", len(server.current))
 	}
 }

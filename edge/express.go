@@ -4,12 +4,12 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 // The express is the way of a request that is plain (see readPlain) and whose answer is a copy at hand. It runs below net/http, in the Read
@@ -122,6 +122,7 @@ type expressConn struct {
 	deadline time.Time     // when the express has set those for reading and writing
 	ahead    []byte        // what has been read and net/http has not been given
 	owed     int           // how much of it, at its beginning, belongs to the request that net/http has
+	looked   *looked       // what the express knows of that request's page
 }
 
 const (
@@ -146,6 +147,7 @@ func (c *expressConn) Read(p []byte) (int, error) {
 				return 0, err
 			}
 		}
+		c.looked = nil
 		q, form := readPlain(c.ahead)
 		if form == formForeign {
 			return c.pass(p, connForeign)
@@ -270,16 +272,28 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 		ref = ref.Encoded(assetEncoding(accept))
 	}
 	copied := s.near.get(ref)
-	if copied == nil || copied.reply.Status != http.StatusOK || !s.fresh.check(copied) {
+	x.number, x.kind, x.tier = s.nextID(), ref.Kind(), tierNear
+	if copied != nil && s.fresh.check(copied) {
+		s.hit(copied)
+	} else {
+		got, told := s.look(context.Background(), want{ref: ref, gzip: accepts(accept, wire.EncodingGzip)}) // no longer than its own bound
+		if told {
+			c.looked = &looked{ref, got}
+		}
+		copied, x.tier, x.timing = got.copy, got.tier, got.timing
+	}
+	if copied == nil || copied.reply.Status != http.StatusOK {
+		return false, nil
+	}
+	v := s.compressor.variant(copied, accept, x.tier == tierNear)
+	if copied.broken.Load() {
 		return false, nil
 	}
 	s.meters.express.Inc()
 	s.meters.inFlight.Inc()
 	defer s.meters.inFlight.Dec()
-	x.number, x.kind, x.tier = s.nextID(), ref.Kind(), tierNear
-	s.hit(copied)
 	if err = c.extend(x.start); err == nil {
-		err = e.write(c, q, &x, copied, s.compressor.variant(copied, accept, true))
+		err = e.write(c, q, &x, copied, v)
 	}
 	x.cut = err
 	s.count(&x)
@@ -287,6 +301,27 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 		s.access(&x, http.MethodGet, string(q.target), c.RemoteAddr().String(), "HTTP/1.1")
 	}
 	return true, err
+}
+
+// looked is what the express has found in memcached and could not use, so that the handler need not look again.
+type looked struct {
+	ref page.Ref
+	got fetched
+}
+
+// connKey is the key of a connection in the contexts of its requests.
+type connKey struct{}
+
+func connContext(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// lookedFor gives what the express has found for a request that it has handed on, nil if it has not looked.
+func lookedFor(r *http.Request, ref page.Ref) *fetched {
+	if c, ok := r.Context().Value(connKey{}).(*expressConn); ok && c.looked != nil && c.looked.ref == ref && c.looked.got.copy == nil {
+		return &c.looked.got
+	}
+	return nil
 }
 
 var answerBuffers = sync.Pool{New: func() any { return new([]byte) }}
@@ -344,8 +379,8 @@ func (e *express) now(t time.Time) string {
 
 // headerText is the part of an answer's header, each line with its end, that is the same whoever asks.
 type headerText struct {
-	full      string // of an answer with its body
-	unchanged string // of a 304
+	full      []byte // of an answer with its body
+	unchanged []byte // of a 304
 }
 
 // fields gives the header that answers with this variant of the copy have, written once.
@@ -353,18 +388,19 @@ func (v *variant) fields(c *held) *headerText {
 	if t := v.text.Load(); t != nil {
 		return t
 	}
-	h := http.Header{}
-	c.describe(h, v)
-	full := h.Clone()
-	v.describe(full)
-	h.Del("Content-Type") // as net/http has it: a 304 describes no body
-	t := &headerText{full: lines(full), unchanged: lines(h)}
+	const room = 640 // a page's
+	t := &headerText{full: make([]byte, 0, room)}
+	line := func(name string, value []string) {
+		t.full = append(append(append(append(t.full, name...), ": "...), value[0]...), "\r\n"...)
+	}
+	c.describe(v, func(name string, value []string) {
+		if name != "Content-Type" { // a 304 has none, as net/http sees to for its own
+			line(name, value)
+		}
+	})
+	t.unchanged = t.full[:len(t.full):len(t.full)]
+	line("Content-Type", c.contentType)
+	v.describe(line)
 	v.text.Store(t)
 	return t
-}
-
-func lines(h http.Header) string {
-	var b strings.Builder
-	_ = h.Write(&b) // a Builder takes everything
-	return b.String()
 }

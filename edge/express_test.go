@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"flickrkillr/cachefill"
+	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 
@@ -167,6 +169,52 @@ func TestExpressAmongOthers(t *testing.T) {
 		if n := expressed(t, e); a.status != c.status || n != c.express {
 			t.Errorf("%d: status %d, want %d; %d answers of the express, want %d", i, a.status, c.status, n, c.express)
 		}
+	}
+}
+
+// TestExpressLooksInMemcached, and the handler does not look again.
+func TestExpressLooksInMemcached(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	addr := testenv.Memcached(t)
+	s.fill(cachefill.Config{Memcached: []string{addr}})
+	e := s.edge(withMemcached(addr), func(c *Config) { c.NearBytes = -1 })
+	visitor := dial(t, e)
+	ask := func(path string) answer {
+		visitor.say(plainly(path, "Accept-Encoding: gzip"))
+		return visitor.hear(http.MethodGet)
+	}
+	looks := func() (n int) { // one that takes too long counts when its answer comes
+		for _, result := range []string{"hit", "miss", "error"} {
+			n += int(count(t, e.meters.cache.WithLabelValues(addr, result)))
+		}
+		return n
+	}
+	before := looks() // for error pages
+	if a := ask("/photos/ansel"); a.tier() != "render" || looks() > before+1 {
+		t.Errorf("the first: %s after %d looks", a.tier(), looks()-before)
+	}
+	ask("/photos/ansel") // twice in a while
+	eventually(t, "the express answers from memcached", func() bool {
+		before, beforeLooks := expressed(t, e), looks()
+		a := ask("/photos/ansel")
+		if a.tier() != "memcached" || expressed(t, e) != before+1 {
+			return false
+		}
+		if looks() > beforeLooks+1 {
+			t.Errorf("%d looks", looks()-beforeLooks)
+		}
+		if a.header.Get("Content-Encoding") != "gzip" || !strings.Contains(a.header.Get("Server-Timing"), "cache-look-up;dur=") || expand(t, a) != string(s.standard(page.User("ansel")).Body) {
+			t.Errorf("%v", a.header)
+		}
+		return true
+	})
+	s.change("user.ansel", 2, false)
+	eventually(t, "the edge knows of the change", func() bool { return e.fresh.intern("user.ansel").version.Load() == 2 })
+	before = looks()
+	if a := ask("/photos/ansel"); !strings.Contains(expand(t, a), "version 2") || looks() > before+1 { // the copy there, overtaken, is looked at once
+		t.Errorf("%s, %d looks", a.tier(), looks()-before)
 	}
 }
 

@@ -24,6 +24,8 @@ const maxRounds = 3
 type want struct {
 	ref  page.Ref
 	gzip bool // a body packed by gzip can be used
+
+	looked *fetched // what a look in memcached has just brought, which was no copy; nil: nobody has looked
 }
 
 // fetched is what a fetch brought: a copy and where it came from, or none and the best stale one.
@@ -68,7 +70,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, ref p
 		s.hit(c)
 		return s.answer(w, r, x, c)
 	}
-	got, err := s.obtainOr(r.Context(), c, want{ref, !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip)}, x)
+	got, err := s.obtainOr(r.Context(), c, want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip), looked: lookedFor(r, ref)}, x)
 	x.timing = got.timing
 	switch {
 	case err == nil:
@@ -130,48 +132,53 @@ func (s *Server) obtain(ctx context.Context, what want, x *exchange) (fetched, e
 		if err != nil || leader || round == maxRounds || s.fresh.check(got.copy) {
 			return got, err
 		}
+		what.looked = nil
 	}
 }
 
-// fetch looks in memcached, then asks a renderer.
+// look looks for a copy in memcached. When there is none, it tells whether that is all there is to know: memcached was not too busy to be asked.
+func (s *Server) look(ctx context.Context, what want) (got fetched, told bool) {
+	start := time.Now()
+	c, told := s.cache.get(ctx, what.ref)
+	got.timing.cache = time.Since(start)
+	switch {
+	case c == nil:
+	case !s.fresh.check(c):
+		got.stale = c
+	case !what.gzip && !s.compressor.opens(c): // who takes the bytes as they are compares the sum in their browser
+		s.log.Warn("memcached: an item that cannot be unpacked counts as a miss", "key", what.ref.Key())
+		s.send(wire.Fill{Ref: what.ref, ReadAt: c.reply.ReadAt.Add(time.Microsecond)})
+	default:
+		got.copy, got.tier = c, tierMemcached
+		s.near.put(c, s.clock.Now())
+		s.hot.got(c, true)
+		s.ahead(c)
+	}
+	return got, told
+}
+
+// fetch looks in memcached, unless the express has just done so, then asks a renderer.
 func (s *Server) fetch(ctx context.Context, what want, id string) (fetched, error) {
 	var got fetched
-	ref := what.ref
-	start := time.Now()
-	if envelope := s.cache.get(ctx, ref.Key()); envelope != nil {
-		c, err := s.decode(ref, envelope)
-		switch {
-		case err != nil:
-			s.log.Warn("memcached: an item that cannot be read counts as a miss", "key", ref.Key(), "err", err)
-		case !s.fresh.check(c):
-			got.stale = c
-		case !what.gzip && !s.compressor.opens(c): // who takes the bytes as they are compares the sum in their browser
-			s.log.Warn("memcached: an item that cannot be unpacked counts as a miss", "key", ref.Key())
-			s.send(wire.Fill{Ref: ref, ReadAt: c.reply.ReadAt.Add(time.Microsecond)})
-		default:
-			c.stored.Store(true)
-			got.copy, got.tier, got.timing.cache = c, tierMemcached, time.Since(start)
-			s.near.put(c, s.clock.Now())
-			s.hot.got(c, true)
-			s.ahead(c)
-			return got, nil
-		}
+	if what.looked != nil {
+		got = *what.looked
+	} else if got, _ = s.look(ctx, what); got.copy != nil {
+		return got, nil
 	}
 	asked := time.Now()
-	got.timing.cache = asked.Sub(start)
 	reply, err := s.ask(ctx, what, id)
 	got.timing.bus = time.Since(asked)
 	if err != nil {
 		return got, err
 	}
 	got.timing.worker = wire.ParseTiming(reply.Header.Get(wire.HeaderTiming))
-	c, err := s.decode(ref, reply.Data)
+	c, err := s.decode(what.ref, reply.Data)
 	if err != nil {
 		return got, errors.Join(wire.ErrInternal, err)
 	}
 	got.copy, got.tier = c, tierRender
 	s.near.put(c, s.clock.Now())
-	again := c.reply.MaxAge > 0 && (ref.Kind() == page.KindAsset || s.heat.again(ref))
+	again := c.reply.MaxAge > 0 && (what.ref.Kind() == page.KindAsset || s.heat.again(what.ref))
 	s.hot.got(c, again)
 	if again {
 		s.fill(c)

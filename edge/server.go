@@ -90,7 +90,7 @@ func New(cfg Config) (*Server, error) {
 	s.compressor = newCompressor()
 	s.errs = newErrorPages(s)
 	var err error
-	if s.cache, err = newSharedCache(cfg.Memcached, s.meters, s.log); err != nil {
+	if s.cache, err = newSharedCache(cfg.Memcached, s.decode, s.meters, s.log); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
 	s.express = newExpress(s)
@@ -129,6 +129,7 @@ func (s *Server) newHTTP() *http.Server {
 	return &http.Server{
 		Handler:           s.routes(),
 		ConnState:         connState,
+		ConnContext:       connContext,
 		Protocols:         protocols,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
