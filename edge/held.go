@@ -31,6 +31,7 @@ type held struct {
 type variant struct {
 	body                   []byte
 	encoding, length, etag []string
+	values                 [3]string                  // what those hold: all is one piece of memory
 	text                   atomic.Pointer[headerText] // made when first wanted, see express
 }
 
@@ -59,15 +60,24 @@ func (s *Server) hold(ref page.Ref, reply *wire.Reply) *held {
 }
 
 func newVariant(body []byte, encoding, etag string) *variant {
-	v := &variant{body: body, length: []string{strconv.Itoa(len(body))}}
-	if encoding != "" {
-		v.encoding = []string{encoding}
-	}
+	v := &variant{body: body}
+	b := strconv.AppendInt(make([]byte, 0, 64), int64(len(body)), 10) // both texts in one allocation
+	n := len(b)
 	if etag != "" {
+		b = append(append(b, '"'), etag...)
 		if encoding != "" {
-			etag += "-" + encoding // a strong validator names bytes, and these are others
+			b = append(append(b, '-'), encoding...) // a strong validator names bytes, and these are others
 		}
-		v.etag = []string{`"` + etag + `"`}
+		b = append(b, '"')
+	}
+	text := string(b)
+	v.values = [...]string{encoding, text[:n], text[n:]}
+	if encoding != "" {
+		v.encoding = v.values[0:1:1]
+	}
+	v.length = v.values[1:2:2]
+	if etag != "" {
+		v.etag = v.values[2:3:3]
 	}
 	return v
 }
