@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func TestNATSCommandLine(t *testing.T) {
 			return ok
 		default:
 			// Each position is a page of its own, so that each request reaches the bus.
-			_, _, _, _ = get(t.Context(), client, s.urls[0]+"/photos/"+name+"/before/"+time.Now().Format("150405000000"))
+			_, _, _, _ = get(t.Context(), client, s.urls[0]+"/photos/"+name+"/before/"+strconv.FormatInt(time.Now().UnixMilli(), 10))
 			return false
 		}
 	})
