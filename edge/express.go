@@ -278,7 +278,7 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 	} else {
 		got, told := s.look(context.Background(), want{ref: ref, gzip: accepts(accept, wire.EncodingGzip)}) // no longer than its own bound
 		if told {
-			c.looked = &looked{ref, got}
+			c.looked = &looked{ref: ref, got: got}
 		}
 		copied, x.tier, x.timing = got.copy, got.tier, got.timing
 	}
@@ -286,7 +286,9 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 		return false, nil
 	}
 	v := s.compressor.variant(copied, accept, x.tier == tierNear)
-	if copied.broken.Load() {
+	if copied.broken.Load() { // and what memcached has is not better
+		c.looked = &looked{ref: ref, broken: true}
+		s.replace(copied)
 		return false, nil
 	}
 	s.meters.express.Inc()
@@ -303,10 +305,11 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 	return true, err
 }
 
-// looked is what the express has found in memcached and could not use, so that the handler need not look again.
+// looked is what the express has found and could not use, so that the handler need not look again.
 type looked struct {
-	ref page.Ref
-	got fetched
+	ref    page.Ref
+	got    fetched // in memcached
+	broken bool    // it could not be unpacked
 }
 
 // connKey is the key of a connection in the contexts of its requests.
@@ -317,9 +320,9 @@ func connContext(ctx context.Context, conn net.Conn) context.Context {
 }
 
 // lookedFor gives what the express has found for a request that it has handed on, nil if it has not looked.
-func lookedFor(r *http.Request, ref page.Ref) *fetched {
+func lookedFor(r *http.Request, ref page.Ref) *looked {
 	if c, ok := r.Context().Value(connKey{}).(*expressConn); ok && c.looked != nil && c.looked.ref == ref && c.looked.got.copy == nil {
-		return &c.looked.got
+		return c.looked
 	}
 	return nil
 }

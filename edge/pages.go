@@ -70,7 +70,11 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, ref p
 		s.hit(c)
 		return s.answer(w, r, x, c)
 	}
-	got, err := s.obtainOr(r.Context(), c, want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip), looked: lookedFor(r, ref)}, x)
+	what := want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip)}
+	if l := lookedFor(r, ref); l != nil {
+		what.looked, what.gzip = &l.got, what.gzip && !l.broken
+	}
+	got, err := s.obtainOr(r.Context(), c, what, x)
 	x.timing = got.timing
 	switch {
 	case err == nil:
@@ -146,8 +150,7 @@ func (s *Server) look(ctx context.Context, what want) (got fetched, told bool) {
 	case !s.fresh.check(c):
 		got.stale = c
 	case !what.gzip && !s.compressor.opens(c): // who takes the bytes as they are compares the sum in their browser
-		s.log.Warn("memcached: an item that cannot be unpacked counts as a miss", "key", what.ref.Key())
-		s.send(wire.Fill{Ref: what.ref, ReadAt: c.reply.ReadAt.Add(time.Microsecond)})
+		s.replace(c)
 	default:
 		got.copy, got.tier = c, tierMemcached
 		s.near.put(c, s.clock.Now())
@@ -155,6 +158,12 @@ func (s *Server) look(ctx context.Context, what want) (got fetched, told bool) {
 		s.ahead(c)
 	}
 	return got, told
+}
+
+// replace has memcached hold another copy instead of one that cannot be unpacked.
+func (s *Server) replace(c *held) {
+	s.log.Warn("memcached: an item that cannot be unpacked counts as a miss", "key", c.ref.Key())
+	s.send(wire.Fill{Ref: c.ref, ReadAt: c.reply.ReadAt.Add(time.Microsecond)})
 }
 
 // fetch looks in memcached, unless the express has just done so, then asks a renderer.
