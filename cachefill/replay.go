@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"flickrkillr/schema/hotlist"
@@ -16,12 +17,13 @@ import (
 const (
 	replayRate  = 100              // notes a second at most, unless said otherwise; see load
 	replayMost  = 4 * wire.HotSize // pages, the hottest; what is less in demand than these comes when somebody asks
+	replayBurst = 16               // notes at once: renderers answer what waits together by one query, which Postgres does for less
 	replayBound = 2 * time.Second  // for reading the hot lists
 )
 
 // replay has a server that was found empty filled with what is in demand: the assets, then the pages of the hot lists that live there,
-// hottest first. It publishes notes, so that all cachefills share the work, and no faster than load allows: each note is a page that
-// Postgres is asked for, beside those that visitors miss meanwhile.
+// hottest first. It publishes notes, so that all cachefills share the work, in bursts, and no faster than load allows: each note is a page
+// that Postgres is asked for, beside those that visitors miss meanwhile.
 func (f *Filler) replay(ctx context.Context, s *server) error {
 	began := time.Now()
 	if err := f.warmOnce(ctx); err != nil {
@@ -33,21 +35,23 @@ func (f *Filler) replay(ctx context.Context, s *server) error {
 	if err != nil && !errors.Is(err, hotlist.ErrNone) {
 		return err
 	}
-	limit, sent := rate.NewLimiter(f.load.pace(f.cfg.ReplayRate), 1), 0
-	for _, hot := range list[:min(len(list), replayMost)] {
-		if addr, err := f.ring.PickServer(hot.Ref.Key()); err != nil || addr.String() != s.addr {
-			continue
-		}
-		if err := limit.Wait(ctx); err != nil {
+	list = slices.DeleteFunc(list[:min(len(list), replayMost)], func(hot wire.Heat) bool {
+		addr, err := f.ring.PickServer(hot.Ref.Key())
+		return err != nil || addr.String() != s.addr
+	})
+	limit := rate.NewLimiter(f.load.pace(f.cfg.ReplayRate), replayBurst)
+	for burst := range slices.Chunk(list, replayBurst) {
+		if err := limit.WaitN(ctx, len(burst)); err != nil {
 			return err
 		}
-		if err := f.cfg.NATS.PublishMsg(wire.Fill{Ref: hot.Ref}.Msg()); err != nil {
-			return fmt.Errorf("replaying: %w", err)
+		for _, hot := range burst {
+			if err := f.cfg.NATS.PublishMsg(wire.Fill{Ref: hot.Ref}.Msg()); err != nil {
+				return fmt.Errorf("replaying: %w", err)
+			}
+			f.meters.replayed.Inc()
 		}
-		sent++
-		f.meters.replayed.Inc()
 	}
 	f.meters.replays.Add(1)
-	s.log.Info("replayed", "pages", sent, "perSecond", float64(limit.Limit()), "took", time.Since(began).Round(time.Millisecond))
+	s.log.Info("replayed", "pages", len(list), "perSecond", float64(limit.Limit()), "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"flickrkillr/ops/cputime"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 )
@@ -121,6 +122,25 @@ func (s *site) committed() int64 {
 	return column[int64](s, "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")[0]
 }
 
+// postgresUsed is the processor time that Postgres has used.
+func (s *site) postgresUsed() time.Duration {
+	s.t.Helper()
+	conn, err := s.pool.Acquire(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Release()
+	tree, err := cputime.Tree(int(conn.Conn().PgConn().PID())) // a backend's parent has started them all
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	used, err := cputime.Of(tree[0].Parent)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return used
+}
+
 // residentMiB is the memory of a process.
 func residentMiB(p *process) (float64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
@@ -160,9 +180,9 @@ func BenchmarkFlush(b *testing.B) {
 			stop := s.steady(s.newZipf(1), perSecond, &into)
 			time.Sleep(before) // to get warm
 			next()
-			rendered, committed := s.made(), s.committed()
+			rendered, committed, used := s.made(), s.committed(), s.postgresUsed()
 			time.Sleep(after)
-			steadyRendered, steadyCommitted := s.made()-rendered, s.committed()-committed
+			steadyRendered, steadyCommitted, steadyUsed := s.made()-rendered, s.committed()-committed, s.postgresUsed()-used
 			steadyRate, _ := next().hitRate()
 			if cold {
 				stop()
@@ -182,7 +202,7 @@ func BenchmarkFlush(b *testing.B) {
 				next()
 				stop = s.steady(s.newZipf(2), perSecond, &into)
 			}
-			rendered, committed = s.made(), s.committed()
+			rendered, committed, used = s.made(), s.committed(), s.postgresUsed()
 			for second := range 10 {
 				time.Sleep(time.Second)
 				rate, n := next().hitRate()
@@ -194,6 +214,7 @@ func BenchmarkFlush(b *testing.B) {
 			b.ReportMetric(100*steadyRate, "hit%steady")
 			b.ReportMetric(float64(s.made()-rendered)/float64(max(steadyRendered, 1)), "renders/steady")
 			b.ReportMetric(float64(s.committed()-committed)/float64(max(steadyCommitted, 1)), "commits/steady")
+			b.ReportMetric((s.postgresUsed()-used).Seconds()/max(steadyUsed.Seconds(), .01), "postgres-cpu/steady")
 			b.ReportMetric(float64(steadyRendered)/after.Seconds(), "renders/s")
 			b.ReportMetric(0, "ns/op")
 			stop()
