@@ -19,7 +19,9 @@ func (im Image) ratio() int {
 }
 
 // shape gives the classes of the picture's ratio and colour.
-func (im Image) shape() string {
+func (im Image) shape() string { return string(im.appendShape(nil)) }
+
+func (im Image) appendShape(b []byte) []byte {
 	const digits = "0123456789abcdef"
 	ratio := im.ratio()
 	all := [...]struct {
@@ -29,22 +31,23 @@ func (im Image) shape() string {
 		{'x', ratio / 100}, {'y', ratio / 10 % 10}, {'z', ratio % 10},
 		{'r', int(im.Color >> 20 & 15)}, {'g', int(im.Color >> 12 & 15)}, {'b', int(im.Color >> 4 & 15)},
 	}
-	var room [3 * len(all)]byte
-	classes := room[:0]
+	first := len(b)
 	for _, c := range all {
 		if c.digit == 0 {
 			continue
 		}
-		if len(classes) > 0 {
-			classes = append(classes, ' ')
+		if len(b) > first {
+			b = append(b, ' ')
 		}
-		classes = append(classes, c.letter, digits[c.digit])
+		b = append(b, c.letter, digits[c.digit])
 	}
-	return string(classes)
+	return b
 }
 
 // src is the address of the picture at one of page.Widths.
 func (im Image) src(width int) string { return page.Image(im.ID, width).Path() }
+
+func (im Image) appendSrc(b []byte, width int) []byte { return page.Image(im.ID, width).AppendPath(b) }
 
 // scaled gives the size in pixels of the derivative that is width wide. A picture is never enlarged beyond its original.
 func (im Image) scaled(width int) (w, h int) {
@@ -56,37 +59,35 @@ func (im Image) scaled(width int) (w, h int) {
 }
 
 // srcset lists the derivatives with their true widths, up to the first that holds the whole original.
-func (im Image) srcset() string {
-	room := make([]byte, 0, 3*len("/img/abcdefghijklmnopqrstuvwxyz/1280.jpg 1280w,"))
-	for _, width := range page.Widths() {
-		if len(room) > 0 {
-			room = append(room, ',')
+func (im Image) srcset() string { return string(im.appendSrcset(nil)) }
+
+func (im Image) appendSrcset(b []byte) []byte {
+	for i, width := range page.Widths() {
+		if i > 0 {
+			b = append(b, ',')
 		}
 		w, _ := im.scaled(width)
-		room = append(room, im.src(width)...)
-		room = append(room, ' ')
-		room = appendInt(room, w)
-		room = append(room, 'w')
+		b = append(im.appendSrc(b, width), ' ')
+		b = append(appendInt(b, w), 'w')
 		if im.Width > 0 && im.Width <= width {
 			break
 		}
 	}
-	return string(room)
+	return b
 }
 
-// gridSizes says how wide the picture will be shown in a justified grid: about 36% of a narrow window times its ratio, or 250 px times
+// appendGridSizes says how wide the picture will be shown in a justified grid: about 36% of a narrow window times its ratio, or 250 px times
 // its ratio (the style sheet's --row). A browser that knows "auto" waits for the layout of a lazy picture and uses its true width.
-func (im Image) gridSizes(lazy bool) string {
+func (im Image) appendGridSizes(b []byte, lazy bool) []byte {
 	ratio := min(max(im.ratio(), 40), 350) // as the grid crops it
-	room := make([]byte, 0, 48)
 	if lazy {
-		room = append(room, "auto,"...)
+		b = append(b, "auto,"...)
 	}
-	room = append(room, "(max-width:50em) "...)
-	room = appendInt(room, min(36*ratio/100, 100))
-	room = append(room, "vw,"...)
-	room = appendInt(room, 250*ratio/100)
-	return string(append(room, "px"...))
+	b = append(b, "(max-width:50em) "...)
+	b = appendInt(b, min(36*ratio/100, 100))
+	b = append(b, "vw,"...)
+	b = appendInt(b, 250*ratio/100)
+	return append(b, "px"...)
 }
 
 // stageSizes says how wide the picture will be on its own page: as wide as the window, or as its height allows.

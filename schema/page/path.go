@@ -9,7 +9,10 @@ import (
 )
 
 // Path gives the URL path, with a query for searches only. Error pages have none: "".
-func (r Ref) Path() string { return string(r.AppendPath(nil)) }
+func (r Ref) Path() string {
+	var buf [128]byte // all but long searches are built in one allocation
+	return string(r.AppendPath(buf[:0]))
+}
 
 // AppendPath appends Path to b: whoever only compares need not allocate it.
 func (r Ref) AppendPath(b []byte) []byte {
