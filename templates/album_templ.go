@@ -120,7 +120,7 @@ func Album(p AlbumPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if len(p.Photos) > 0 {
-				templ_7745c5c3_Err = grid(p.Photos, 0, false).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = grid(p.Photos, 0, false, cardRoom()).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -11,13 +11,18 @@ import (
 // they are near the window.
 const eager = 6
 
-// grid is a justified grid of photos. Before is how many pictures the page has already shown; byline puts the author under each title.
+// cardRoom makes the memory in which the cards of a page are written, one after the other.
+func cardRoom() []byte { return make([]byte, 0, 1024) }
+
+// grid is a justified grid of photos. Before is how many pictures the page has already shown; byline puts the author under each title; room
+// is a [cardRoom], which the grids of one page may share.
 //
-// It is the one view written by hand. A listing is 48 of these cards, and as templ's generated code they made a user's page cost 280 us
-// and 2,001 allocations instead of 140 us and 1,000. Whatever is not a number or a constant goes through templ's escaping, here as there.
-func grid(cards []Card, before int, byline bool) templ.Component {
+// It and covers are the views written by hand. A listing is 48 of these cards, and as templ's generated code they made a user's page cost
+// 280 us and 2,001 allocations instead of 140 us and 1,000. Whatever is not a number or a constant goes through templ's escaping, here as
+// there.
+func grid(cards []Card, before int, byline bool, room []byte) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
-		b := append(make([]byte, 0, 1024), `<ul class="grid">`...)
+		b := append(room[:0], `<ul class="grid">`...)
 		for i := range cards {
 			b = cards[i].append(b, before+i, byline)
 			if _, err := w.Write(b); err != nil {
@@ -78,4 +83,40 @@ func escaped(b []byte, from int) []byte {
 		}
 	}
 	return b
+}
+
+// covers is a strip of albums, each by its cover.
+func covers(albums []AlbumCard) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		b := append(cardRoom(), `<section class="strip albums" aria-label="Albums"><ul>`...)
+		for i := range albums {
+			b = albums[i].append(b)
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
+		_, err := io.WriteString(w, "</ul></section>")
+		return err
+	})
+}
+
+// append writes one album of a strip.
+func (a *AlbumCard) append(b []byte) []byte {
+	b = append(b, `<li><a href="`...)
+	b = escaped(a.Album.AppendPath(b), len(b))
+	b = a.Cover.appendShape(append(b, `"><span class="cover `...))
+	b = append(b, `">`...)
+	if a.Cover.ID != "" {
+		_, h := a.Cover.scaled(320)
+		b = append(b, `<img src="`...)
+		b = escaped(a.Cover.appendSrc(b, 320), len(b))
+		b = appendInt(append(b, `" width="320" height="`...), h)
+		b = append(b, `" alt="" loading="lazy" decoding="async">`...)
+	}
+	b = append(b, `</span> <bdi>`...)
+	b = escaped(append(b, titleOr(shorten(a.Title, maxCardTitle))...), len(b))
+	b = append(b, `</bdi> <small>`...)
+	b = append(b, counted(a.Count, "photo")...)
+	return append(b, `</small></a></li>`...)
 }

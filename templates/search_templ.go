@@ -216,7 +216,7 @@ func Search(p SearchPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = grid(p.Photos, 0, true).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = grid(p.Photos, 0, true, cardRoom()).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

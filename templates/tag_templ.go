@@ -73,7 +73,7 @@ func Tag(p TagPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if len(p.Photos) > 0 {
-				templ_7745c5c3_Err = grid(p.Photos, 0, true).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = grid(p.Photos, 0, true, cardRoom()).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
