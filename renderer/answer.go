@@ -106,19 +106,25 @@ func (s *Service) context(groups [][]*job) (context.Context, context.CancelFunc)
 // render turns a draft into the reply to the requests of g, all for the same page.
 func (s *Service) render(ctx context.Context, g []*job, d *draft, sql time.Duration) {
 	begun := time.Now()
-	buf := s.buffers.Get().(*bytes.Buffer)
-	defer func() {
-		if buf.Cap() <= maxPooledBuffer {
-			buf.Reset()
-			s.buffers.Put(buf)
-		}
-	}()
+	buf := s.buffer()
+	defer s.recycle(buf)
 	reply, err := d.reply(ctx, buf)
 	if err != nil {
 		s.fail(g, err)
 		return
 	}
 	s.deliver(g, reply, wire.Timing{SQL: sql, Render: time.Since(begun)})
+}
+
+// buffer gives an empty buffer, to be recycled.
+func (s *Service) buffer() *bytes.Buffer { return s.buffers.Get().(*bytes.Buffer) }
+
+// recycle takes back a buffer that nothing refers to any more.
+func (s *Service) recycle(buf *bytes.Buffer) {
+	if buf.Cap() <= maxPooledBuffer {
+		buf.Reset()
+		s.buffers.Put(buf)
+	}
 }
 
 // maxPooledBuffer keeps the memory of one huge page from being held for ever.

@@ -11,11 +11,11 @@ import (
 type forms struct {
 	service       *Service
 	reply         *wire.Reply
-	plain, packed []byte
+	plain, packed *bytes.Buffer // envelopes; nil until one is wanted
 }
 
 // of gives the envelope for one request: packed if it asked for that and there is something to gain.
-func (f *forms) of(j *job) []byte {
+func (f *forms) of(j *job) *bytes.Buffer {
 	if j.gzip && f.reply.Compressible() {
 		if f.packed == nil {
 			f.packed = f.service.packed(f.reply)
@@ -23,20 +23,28 @@ func (f *forms) of(j *job) []byte {
 		return f.packed
 	}
 	if f.plain == nil {
-		f.plain = f.reply.Encode()
+		f.plain = f.service.buffer()
+		f.reply.EncodeTo(f.plain)
 	}
 	return f.plain
 }
 
+// recycle gives the envelopes' memory back.
+func (f *forms) recycle() {
+	for _, buf := range []*bytes.Buffer{f.plain, f.packed} {
+		if buf != nil {
+			f.service.recycle(buf)
+		}
+	}
+}
+
 // packed gives the envelope of a reply with its body packed. The ETag stays that of the plain body.
-func (s *Service) packed(reply *wire.Reply) []byte {
-	buf := s.buffers.Get().(*bytes.Buffer)
-	defer func() {
-		buf.Reset()
-		s.buffers.Put(buf)
-	}()
-	s.gzip.Pack(buf, reply.Body)
+func (s *Service) packed(reply *wire.Reply) *bytes.Buffer {
+	body, envelope := s.buffer(), s.buffer()
+	defer s.recycle(body)
+	s.gzip.Pack(body, reply.Body)
 	small := *reply
-	small.Encoding, small.Body = wire.EncodingGzip, buf.Bytes()
-	return small.Encode()
+	small.Encoding, small.Body = wire.EncodingGzip, body.Bytes()
+	small.EncodeTo(envelope)
+	return envelope
 }

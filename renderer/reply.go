@@ -18,17 +18,18 @@ import (
 // deliver sends the envelope of reply to the requests of g, all for the same page, in the form that each can use.
 func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
 	forms := forms{service: s, reply: reply}
+	defer forms.recycle() // to publish an envelope is to copy it
 	for _, j := range g {
 		envelope := forms.of(j)
 		j.timing.SQL, j.timing.Render = timing.SQL, timing.Render
 		err := s.send(j, &nats.Msg{
 			Subject: j.reply,
-			Data:    envelope,
+			Data:    envelope.Bytes(),
 			Header:  nats.Header{wire.HeaderTiming: {j.timing.String()}},
 		})
 		switch {
 		case errors.Is(err, nats.ErrMaxPayload):
-			s.fail([]*job{j}, fmt.Errorf("%w: an envelope of %d bytes, the bus takes %d", wire.ErrTooLarge, len(envelope), s.nc.MaxPayload()))
+			s.fail([]*job{j}, fmt.Errorf("%w: an envelope of %d bytes, the bus takes %d", wire.ErrTooLarge, envelope.Len(), s.nc.MaxPayload()))
 		case err != nil:
 			s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
 		default:

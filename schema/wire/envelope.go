@@ -49,7 +49,18 @@ const (
 //
 //	<!doctype html>...
 func (r *Reply) Encode() []byte {
-	b := make([]byte, 0, 320+32*len(r.Depends)+len(r.Body))
+	b := r.appendHead(make([]byte, 0, 320+32*len(r.Depends)+len(r.Body)))
+	return append(b, r.Body...)
+}
+
+// EncodeTo is Encode into a buffer, which may be used again and again.
+func (r *Reply) EncodeTo(buf *bytes.Buffer) {
+	buf.Write(r.appendHead(buf.AvailableBuffer()))
+	buf.Write(r.Body)
+}
+
+// appendHead appends all that stands before the body.
+func (r *Reply) appendHead(b []byte) []byte {
 	b = append(b, magic...)
 	b = strconv.AppendInt(b, int64(r.Status), 10)
 	b = appendHeader(b, "Content-Type", r.ContentType)
@@ -67,8 +78,7 @@ func (r *Reply) Encode() []byte {
 	}
 	b = append(b, "\nLength: "...)
 	b = strconv.AppendInt(b, int64(len(r.Body)), 10)
-	b = append(b, "\n\n"...)
-	return append(b, r.Body...)
+	return append(b, "\n\n"...)
 }
 
 func appendHeader(b []byte, name, value string) []byte {
