@@ -25,6 +25,7 @@ func (s *Service) answerPages(jobs []*job) {
 	}
 	begun := time.Now()
 	drafts, err := s.read(ctx, refs)
+	s.pages.read(jobs)
 	err = unlessAbandoned(ctx, err)
 	sql := time.Since(begun)
 	if err != nil && len(groups) > 1 && !isUnavailable(err) && !errors.Is(err, wire.ErrAbandoned) {

@@ -12,8 +12,13 @@ import (
 // heldPool is a pool whose one worker waits in its turn until the test lets it go on.
 func heldPool(t *testing.T, limit, batch int) (p *pool, turns chan []page.Ref, goOn chan struct{}) {
 	t.Helper()
+	return heldPoolOf(t, 1, limit, batch)
+}
+
+func heldPoolOf(t *testing.T, workers, limit, batch int) (p *pool, turns chan []page.Ref, goOn chan struct{}) {
+	t.Helper()
 	turns, goOn = make(chan []page.Ref, 100), make(chan struct{})
-	p = newPool("test", 1, limit, batch, func(int) {}, func(jobs []*job) {
+	p = newPool("test", workers, limit, batch, func(int) {}, func(jobs []*job) {
 		turns <- refsOf(jobs)
 		<-goOn
 	})
@@ -57,6 +62,73 @@ func TestPoolTakesTogetherWhatOneQueryReads(t *testing.T) {
 		if got := <-turns; !slices.Equal(got, want) {
 			t.Errorf("turn = %v, want %v", got, want)
 		}
+	}
+}
+
+// TestPoolGathersWhileAQueryIsUnderWay: what can be joined waits for company only while somebody else's query runs, and not for long. Time
+// passes in the bubble only where the test sleeps.
+func TestPoolGathersWhileAQueryIsUnderWay(t *testing.T) {
+	t.Parallel()
+	users := make([]page.Ref, gatherEnough)
+	for i := range users {
+		users[i] = page.User("user-" + string(rune('a'+i)))
+	}
+	for name, test := range map[string]func(t *testing.T, p *pool, turns chan []page.Ref, goOn chan struct{}){
+		"for so long": func(t *testing.T, p *pool, turns chan []page.Ref, _ chan struct{}) {
+			ask(p, users[0])
+			time.Sleep(gatherTime - 1)
+			ask(p, users[1])
+			synctest.Wait()
+			if len(turns) > 0 {
+				t.Fatalf("%v did not wait for company", <-turns)
+			}
+			time.Sleep(1)
+			if got := <-turns; !slices.Equal(got, users[:2]) {
+				t.Errorf("turn = %v", got)
+			}
+		},
+		"until they are enough": func(t *testing.T, p *pool, turns chan []page.Ref, _ chan struct{}) {
+			for i, ref := range users {
+				if synctest.Wait(); len(turns) > 0 {
+					t.Fatalf("a turn of %d", i)
+				}
+				ask(p, ref)
+			}
+			synctest.Wait()
+			if len(turns) == 0 || !slices.Equal(<-turns, users) {
+				t.Error("no turn of all that wait")
+			}
+		},
+		"until the query is done": func(t *testing.T, p *pool, turns chan []page.Ref, goOn chan struct{}) {
+			ask(p, users[0])
+			goOn <- struct{}{}
+			synctest.Wait()
+			if len(turns) == 0 || !slices.Equal(<-turns, users[:1]) {
+				t.Error("no turn when the query was done")
+			}
+		},
+		"and holds up nothing else": func(t *testing.T, p *pool, turns chan []page.Ref, _ chan struct{}) {
+			ask(p, users[0])
+			ask(p, page.Home())
+			synctest.Wait()
+			if len(turns) != 2 {
+				t.Errorf("%d turns, want one with the front page", len(turns))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p, turns, goOn := heldPoolOf(t, 3, 100, 32)
+				ask(p, page.User("first"))
+				synctest.Wait()
+				if len(turns) == 0 {
+					t.Fatal("an idle pool waits")
+				}
+				<-turns
+				test(t, p, turns, goOn)
+			})
+		})
 	}
 }
 
