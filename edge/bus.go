@@ -107,8 +107,8 @@ func (b *bus) restarting() bool {
 	return at == 0 || time.Since(time.Unix(0, at)) < restartWindow
 }
 
-// get requests ref, its body packed by gzip if that can be used, and gives the reply message with its envelope. While nobody listens it asks again, for as long as wait, or as a restart
-// of NATS takes. Errors wrap those of package wire.
+// get requests ref, its body packed by gzip if that can be used, and gives the reply message with its envelope. While nobody listens it asks
+// again, for as long as wait, or as a restart of NATS takes. Errors wrap those of package wire.
 func (b *bus) get(ctx context.Context, ref page.Ref, id string, gzip bool, wait time.Duration) (*nats.Msg, error) {
 	msg := nats.NewMsg(ref.Subject())
 	msg.Header.Set(wire.HeaderRequest, id)
