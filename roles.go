@@ -74,7 +74,7 @@ type (
 	}
 	cachefillFlags struct {
 		FillWorkers int `default:"16" placeholder:"N" help:"Pages a cachefill fetches at once (default ${default})."`
-		ReplayRate  int `default:"100" placeholder:"N" help:"Pages a second that are filled, at most, when a memcached server is found empty (default ${default})."`
+		ReplayRate  int `default:"400" placeholder:"N" help:"Pages a second that are filled, at most, when a memcached server is found empty (default ${default})."`
 	}
 )
 

@@ -36,7 +36,7 @@ type Config struct {
 	Workers    int           // fills at once, 0 is 16
 	ItemLimit  int           // bytes that memcached takes for one item (its -I), 0 is 1 MiB
 	Version    string        // semantic version for `nats micro ls`, "" is 0.0.0
-	ReplayRate int           // pages a second, at most, that are asked for when a memcached server is found empty, 0 is 100
+	ReplayRate int           // pages a second, at most, that are asked for when a memcached server is found empty, 0 is 400
 	Timeout    time.Duration // of one operation on memcached, for which nobody waits; 0 is 100 ms
 	Logger     *slog.Logger
 	Registry   prometheus.Registerer // nil: metrics are kept but nowhere shown

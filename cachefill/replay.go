@@ -1,6 +1,7 @@
 package cachefill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +16,12 @@ import (
 
 // Bounds of a replay.
 const (
-	replayRate  = 100              // notes a second at most, unless said otherwise; see load
-	replayMost  = 4 * wire.HotSize // pages, the hottest; what is less in demand than these comes when somebody asks
-	replayBurst = 16               // notes at once: renderers answer what waits together by one query, which Postgres does for less
-	replayBound = 2 * time.Second  // for reading the hot lists
+	replayRate   = 400              // notes a second at most, unless said otherwise
+	replayAhead  = 20               // seconds of what renderers do anyway: as many notes are sent as fast as that allows, then one for one; see load
+	replayMost   = 4 * wire.HotSize // pages, the hottest; what is less in demand than these comes when somebody asks
+	replayBurst  = 16               // notes at once: renderers answer what waits together by one query, which Postgres does for less
+	replayWindow = 8 * replayBurst  // within so many notes, pages of a kind go together: only those share a query
+	replayBound  = 2 * time.Second  // for reading the hot lists
 )
 
 // replay has a server that was found empty filled with what is in demand: the assets, then the pages of the hot lists that live there,
@@ -39,10 +42,16 @@ func (f *Filler) replay(ctx context.Context, s *server) error {
 		addr, err := f.ring.PickServer(hot.Ref.Key())
 		return err != nil || addr.String() != s.addr
 	})
-	limit := rate.NewLimiter(f.load.pace(f.cfg.ReplayRate), replayBurst)
+	for window := range slices.Chunk(list, replayWindow) {
+		slices.SortStableFunc(window, func(a, b wire.Heat) int { return cmp.Compare(a.Ref.Kind(), b.Ref.Kind()) })
+	}
+	pace := f.load.pace(f.cfg.ReplayRate)
+	most, steady := rate.NewLimiter(rate.Limit(f.cfg.ReplayRate), replayBurst), rate.NewLimiter(pace, max(replayBurst, int(replayAhead*pace)))
 	for burst := range slices.Chunk(list, replayBurst) {
-		if err := limit.WaitN(ctx, len(burst)); err != nil {
-			return err
+		for _, limit := range []*rate.Limiter{most, steady} {
+			if err := limit.WaitN(ctx, len(burst)); err != nil {
+				return err
+			}
 		}
 		for _, hot := range burst {
 			if err := f.cfg.NATS.PublishMsg(wire.Fill{Ref: hot.Ref}.Msg()); err != nil {
@@ -52,6 +61,6 @@ func (f *Filler) replay(ctx context.Context, s *server) error {
 		}
 	}
 	f.meters.replays.Add(1)
-	s.log.Info("replayed", "pages", len(list), "perSecond", float64(limit.Limit()), "took", time.Since(began).Round(time.Millisecond))
+	s.log.Info("replayed", "pages", len(list), "perSecond", float64(pace), "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 // Bounds of what counts as hot.
 const (
 	hotPages  = 4 * wire.HotSize  // pages whose demand is counted
-	hotEnough = 2                 // asked for less than that lately, a page is nobody's concern
+	hotEnough = 1                 // asked for less than that lately, a page is nobody's concern
 	hotFill   = 8                 // from so much on it is worth a place in memcached, even while it is near
 	hotHalf   = time.Minute       // counts are halved that often,
 	hotSample = 16 * wire.HotSize // but not before so much has been asked for: a quiet night does not wipe the day out

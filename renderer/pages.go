@@ -62,8 +62,11 @@ func shown(rows *store.Snapshot, maxAge time.Duration, view templ.Component) *dr
 // draft reads what the pages of refs show, in the order of refs. They are either one, or all of a kind that is read several at once.
 // A page that is not there is a draft that says so; an error means that nothing is known.
 func (p *Pages) draft(ctx context.Context, refs []page.Ref) ([]*draft, error) {
-	if refs[0].Kind() == page.KindUser {
+	switch refs[0].Kind() {
+	case page.KindUser:
 		return p.users(ctx, refs)
+	case page.KindPhoto:
+		return p.photos(ctx, refs)
 	}
 	d, err := p.draftOne(ctx, refs[0])
 	return []*draft{d}, err
@@ -73,8 +76,6 @@ func (p *Pages) draftOne(ctx context.Context, ref page.Ref) (*draft, error) {
 	switch ref.Kind() {
 	case page.KindHome:
 		return p.home(ctx, ref)
-	case page.KindPhoto:
-		return p.photo(ctx, ref)
 	case page.KindTag:
 		return p.tag(ctx, ref)
 	case page.KindSearch:

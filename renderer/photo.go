@@ -9,14 +9,27 @@ import (
 	"flickrkillr/templates"
 )
 
-func (p *Pages) photo(ctx context.Context, ref page.Ref) (*draft, error) {
-	rows, err := p.store.Photo(ctx, ref.ID())
+// photos reads pages of photos, however many, with one query.
+func (p *Pages) photos(ctx context.Context, refs []page.Ref) ([]*draft, error) {
+	ids := make([]int64, len(refs))
+	for i, ref := range refs {
+		ids[i] = ref.ID()
+	}
+	pages, err := p.store.Photos(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
+	drafts := make([]*draft, len(refs))
+	for i, ref := range refs {
+		drafts[i] = p.photo(ref, &pages[i])
+	}
+	return drafts, nil
+}
+
+func (p *Pages) photo(ref page.Ref, rows *store.PhotoPage) *draft {
 	row := rows.Photo
 	if row == nil {
-		return p.missing(&rows.Snapshot, wire.PageAge), nil
+		return p.missing(&rows.Snapshot, wire.PageAge)
 	}
 	view := templates.PhotoPage{
 		Site:        p.site,
@@ -41,7 +54,7 @@ func (p *Pages) photo(ctx context.Context, ref page.Ref) (*draft, error) {
 	for _, a := range row.Albums {
 		view.Albums = append(view.Albums, templates.AlbumCard{Album: page.Album(a.ID), Title: a.Title})
 	}
-	return shown(&rows.Snapshot, wire.PageAge, templates.Photo(view)), nil
+	return shown(&rows.Snapshot, wire.PageAge, templates.Photo(view))
 }
 
 func neighbour(n *store.Neighbour) page.Ref {

@@ -44,7 +44,7 @@ func (j *job) joins(other *job) bool {
 }
 
 // batched reports whether several pages of a kind are read by one query, see [Service.draft]. It is so for the most asked for.
-func batched(kind page.Kind) bool { return kind == page.KindUser }
+func batched(kind page.Kind) bool { return kind == page.KindUser || kind == page.KindPhoto }
 
 // receive judges a request and hands it to the pool. It runs in its subscription's goroutine, one request at a time, and waits for
 // nothing.

@@ -27,7 +27,7 @@ func TestAbsent(t *testing.T) {
 		return page.User != nil, page.Depends
 	}
 	photo := func(string) (bool, store.Depends) {
-		page, err := s.Photo(ctx, 1)
+		page, err := onePhoto(ctx, s, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

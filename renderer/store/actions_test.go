@@ -124,7 +124,7 @@ func pages(t testing.TB, s *store.Store, photo int64) store.Depends {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := s.Photo(t.Context(), photo)
+	page, err := onePhoto(t.Context(), s, photo)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,15 +43,24 @@ func BenchmarkUsers(b *testing.B) {
 	}
 }
 
-func BenchmarkPhoto(b *testing.B) {
+func BenchmarkPhotos(b *testing.B) {
 	s := benchStore(b)
-	b.ReportAllocs()
-	var id int64
-	for b.Loop() {
-		id++
-		if _, err := s.Photo(b.Context(), 1+id*7%29_000); err != nil {
-			b.Fatal(err)
-		}
+	for _, size := range []int{1, 16} {
+		b.Run(fmt.Sprint("batch of ", size), func(b *testing.B) {
+			b.ReportAllocs()
+			ids := make([]int64, size)
+			var photo int64
+			for b.Loop() {
+				for i := range ids {
+					photo++
+					ids[i] = 1 + photo*7%29_000
+				}
+				if _, err := s.Photos(b.Context(), ids); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*size), "µs/page")
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/migrations"
 )
 
@@ -148,4 +150,13 @@ func (d *dataset) words(n int) string {
 func word(n int) string {
 	syllables := [...]string{"ka", "lo", "mi", "ren", "tas", "vor", "eth", "an", "sil", "du", "pra", "no", "gel", "ist", "ur", "bem", "ox", "hy", "cre", "fal"}
 	return syllables[n%20] + syllables[n/20%20] + syllables[n/400%20]
+}
+
+// onePhoto reads the page of one photo.
+func onePhoto(ctx context.Context, s *store.Store, id int64) (store.PhotoPage, error) {
+	pages, err := s.Photos(ctx, []int64{id})
+	if err != nil {
+		return store.PhotoPage{}, err
+	}
+	return pages[0], nil
 }

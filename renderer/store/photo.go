@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -49,70 +50,86 @@ type PhotoPage struct {
 	Photo *Photo // nil: there is no such photo, or it is private
 }
 
-// Photo reads one photo with its surroundings, in one row.
-func (s *Store) Photo(ctx context.Context, id int64) (PhotoPage, error) {
-	collect := func(rows pgx.Rows) (PhotoPage, error) { return collectPhoto(rows, id) }
-	return read(ctx, s, "read photo", collect, `
-		SELECT now(), e.version, coalesce(t.version, 0), p.id IS NOT NULL,
+// Photos reads photos with their surroundings, each in one row of one statement: pages[i] is that of ids[i]. A page costs a quarter in a batch of 16
+// of what it costs alone.
+func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return read(ctx, s, "read photos", func(rows pgx.Rows) ([]PhotoPage, error) { return collectPhotos(rows, ids) }, `
+		SELECT a.nr, now(), e.version, coalesce(t.version, 0), p.id IS NOT NULL,
 			coalesce(p.title, ''), coalesce(p.posted_at, now()), coalesce(p.image_id, ''), coalesce(p.width, 0), coalesce(p.height, 0), coalesce(p.color, 0),
 			coalesce(u.name, ''), coalesce(u.display_name, ''), coalesce(u.version, 0),
 			coalesce(p.description, ''), p.taken_at, coalesce(p.faves, 0),
 			coalesce(p.camera, ''), coalesce(p.lens, ''), coalesce(p.exposure, ''), coalesce(p.aperture, 0), coalesce(p.focal_mm, 0), coalesce(p.iso, 0),
 			(SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags m JOIN tags g ON g.id = m.tag_id WHERE m.photo_id = p.id),
-			a.ids, a.titles,
+			al.ids, al.titles,
 			coalesce(n.id, 0), coalesce(n.title, ''), coalesce(n.image_id, ''), coalesce(n.width, 0), coalesce(n.height, 0), coalesce(n.color, 0),
 			coalesce(o.id, 0), coalesce(o.title, ''), coalesce(o.image_id, ''), coalesce(o.width, 0), coalesce(o.height, 0), coalesce(o.color, 0)
-		FROM epoch e
-			LEFT JOIN tombstones t ON t.scope = 'photo.' || $1::bigint
-			LEFT JOIN (photos p JOIN users u ON u.id = p.user_id) ON p.id = $1 AND NOT p.private
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS a (id, nr) CROSS JOIN epoch e
+			LEFT JOIN tombstones t ON t.scope = 'photo.' || a.id
+			LEFT JOIN photos p ON p.id = a.id AND NOT p.private
+			LEFT JOIN users u ON u.id = p.user_id
 			LEFT JOIN LATERAL (
 				SELECT array_agg(b.id ORDER BY b.id) AS ids, array_agg(b.title ORDER BY b.id) AS titles
 				FROM album_photos m JOIN albums b ON b.id = m.album_id WHERE m.photo_id = p.id
-			) AS a ON true
+			) AS al ON true
 			LEFT JOIN LATERAL (SELECT * FROM photos x WHERE x.user_id = p.user_id AND NOT x.private AND x.id > p.id ORDER BY x.id LIMIT 1) AS n ON true
 			LEFT JOIN LATERAL (SELECT * FROM photos y WHERE y.user_id = p.user_id AND NOT y.private AND y.id < p.id ORDER BY y.id DESC LIMIT 1) AS o ON true`,
-		id)
+		ids)
 }
 
-func collectPhoto(rows pgx.Rows, id int64) (PhotoPage, error) {
-	var (
-		page               PhotoPage
-		all, tombstone     int64
-		version            int64
-		found              bool
-		p                  = &Photo{Card: Card{ID: id}}
-		albums             []int64
-		titles             []string
-		newerOne, olderOne Neighbour
-	)
-	_, err := pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (struct{}, error) {
-		return struct{}{}, r.Scan(&page.ReadAt, &all, &tombstone, &found,
+func collectPhotos(rows pgx.Rows, ids []int64) ([]PhotoPage, error) {
+	pages := make([]PhotoPage, len(ids))
+	n := 0
+	for rows.Next() {
+		var (
+			nr                      int64
+			readAt                  time.Time
+			all, tombstone, version int64
+			found                   bool
+			p                       Photo
+			albums                  []int64
+			titles                  []string
+			newer, older            Neighbour
+		)
+		err := rows.Scan(&nr, &readAt, &all, &tombstone, &found,
 			&p.Title, &p.PostedAt, &p.ImageID, &p.Width, &p.Height, &p.Color,
 			&p.Name, &p.DisplayName, &version,
 			&p.Description, &p.TakenAt, &p.Faves,
 			&p.Camera.Model, &p.Camera.Lens, &p.Camera.Exposure, &p.Camera.Aperture, &p.Camera.FocalMM, &p.Camera.ISO,
 			&p.Tags, &albums, &titles,
-			&newerOne.ID, &newerOne.Title, &newerOne.ImageID, &newerOne.Width, &newerOne.Height, &newerOne.Color,
-			&olderOne.ID, &olderOne.Title, &olderOne.ImageID, &olderOne.Width, &olderOne.Height, &olderOne.Color)
-	})
-	if err != nil {
-		return page, err
+			&newer.ID, &newer.Title, &newer.ImageID, &newer.Width, &newer.Height, &newer.Color,
+			&older.ID, &older.Title, &older.ImageID, &older.Width, &older.Height, &older.Color)
+		if err != nil {
+			return nil, err
+		}
+		n++
+		page := &pages[nr-1]
+		page.ReadAt = readAt
+		page.Depends = append(page.Depends, Dep{scopeAll, all})
+		p.ID = ids[nr-1]
+		if !found {
+			page.absent("photo."+strconv.FormatInt(p.ID, 10), tombstone)
+			continue
+		}
+		page.on(p.Name, version)
+		for i, album := range albums {
+			p.Albums = append(p.Albums, AlbumName{album, titles[i]})
+		}
+		if newer.ID != 0 {
+			p.Newer = &newer
+		}
+		if older.ID != 0 {
+			p.Older = &older
+		}
+		page.Photo = &p
 	}
-	page.Depends = append(page.Depends, Dep{scopeAll, all})
-	if !found {
-		page.absent("photo."+strconv.FormatInt(id, 10), tombstone)
-		return page, nil
+	if err := rows.Err(); err != nil {
+		return nil, err
 	}
-	page.on(p.Name, version)
-	for i, album := range albums {
-		p.Albums = append(p.Albums, AlbumName{album, titles[i]})
+	if n != len(ids) {
+		return nil, fmt.Errorf("%d rows for %d photos", n, len(ids))
 	}
-	if newerOne.ID != 0 {
-		p.Newer = &newerOne
-	}
-	if olderOne.ID != 0 {
-		p.Older = &olderOne
-	}
-	page.Photo = p
-	return page, nil
+	return pages, nil
 }

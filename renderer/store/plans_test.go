@@ -74,7 +74,7 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 			return err
 		}},
 		"Feed":        {func() error { _, err := s.Feed(ctx, "u1"); return err }},
-		"Photo":       {func() error { _, err := s.Photo(ctx, 1); return err }},
+		"Photos":      {func() error { _, err := s.Photos(ctx, []int64{1, 7, 1 << 40}); return err }},
 		"Home":        {func() error { _, err := s.Home(ctx, 0, 0); return err }},
 		"Tag":         {func() error { _, err := s.Tag(ctx, "x", 0, 0); return err }},
 		"Album":       {func() error { _, err := s.Album(ctx, 1, 0, 0); return err }},

@@ -59,14 +59,14 @@ func TestPrivatePhotosAreNowhere(t *testing.T) {
 		look("search "+query, page, err)
 	}
 	for _, id := range one[[]int64](t, pool, "SELECT array_agg(id) FROM photos WHERE private") {
-		page, err := s.Photo(ctx, id)
+		page, err := onePhoto(ctx, s, id)
 		look("photo", page, err)
 		if page.Photo != nil {
 			t.Errorf("private photo %d was found", id)
 		}
 	}
 	for id := int64(1); id < 400; id++ { // its neighbours may be private
-		page, err := s.Photo(ctx, id)
+		page, err := onePhoto(ctx, s, id)
 		look("photo", page, err)
 	}
 	if seen < 500 {

@@ -62,7 +62,7 @@ func TestReadsWaitForPostgres(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	_, err = s.Photo(ctx, 1)
+	_, err = onePhoto(ctx, s, 1)
 	if waited := time.Since(began); waited < 200*time.Millisecond || !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("after %v: %v", waited, err)
 	}
@@ -74,7 +74,7 @@ func TestReadsGiveUp(t *testing.T) {
 	s, pool := open(t)
 	exec(t, pool, "ALTER TABLE epoch RENAME TO gone")
 	began := time.Now()
-	_, err := s.Photo(t.Context(), 1)
+	_, err := onePhoto(t.Context(), s, 1)
 	if refused := (*pgconn.PgError)(nil); !errors.As(err, &refused) || refused.Code != "42P01" || time.Since(began) > 4*time.Second {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}

@@ -142,7 +142,7 @@ func snapshotReads(s *store.Store) map[string]func(context.Context) ([]store.Car
 			return cards, p.Depends, err
 		},
 		"Photo": func(ctx context.Context) ([]store.Card, store.Depends, error) {
-			p, err := s.Photo(ctx, 1)
+			p, err := onePhoto(ctx, s, 1)
 			if err != nil {
 				return nil, nil, err
 			}

@@ -25,7 +25,7 @@ func HotConfig() jetstream.KeyValueConfig {
 }
 
 // HotSize is how many pages an edge's list has at most.
-const HotSize = 1000
+const HotSize = 2000
 
 // Heat is how often something was asked for lately.
 type Heat struct {
