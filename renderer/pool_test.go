@@ -76,13 +76,13 @@ func TestPoolGathersWhileAQueryIsUnderWay(t *testing.T) {
 	for name, test := range map[string]func(t *testing.T, p *pool, turns chan []page.Ref, goOn chan struct{}){
 		"for so long": func(t *testing.T, p *pool, turns chan []page.Ref, _ chan struct{}) {
 			ask(p, users[0])
-			time.Sleep(gatherTime - 1)
+			time.Sleep(gatherTime - time.Nanosecond)
 			ask(p, users[1])
 			synctest.Wait()
 			if len(turns) > 0 {
 				t.Fatalf("%v did not wait for company", <-turns)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			if got := <-turns; !slices.Equal(got, users[:2]) {
 				t.Errorf("turn = %v", got)
 			}
