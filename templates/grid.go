@@ -17,9 +17,9 @@ func cardRoom() []byte { return make([]byte, 0, 1024) }
 // grid is a justified grid of photos. Before is how many pictures the page has already shown; byline puts the author under each title; room
 // is a [cardRoom], which the grids of one page may share.
 //
-// It and covers are the views written by hand. A listing is 48 of these cards, and as templ's generated code they made a user's page cost
-// 280 us and 2,001 allocations instead of 140 us and 1,000. Whatever is not a number or a constant goes through templ's escaping, here as
-// there.
+// It and covers are the views written by hand. A listing is 48 of these cards: as templ's generated code they took twice the time and the
+// allocations that they took written by hand, and written by way of strings twice again, 80 us and 1,479 allocations for a user's page that now
+// takes 33 us and 156. Whatever is not a number or a constant goes through templ's escaping, here as there.
 func grid(cards []Card, before int, byline bool, room []byte) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		b := append(room[:0], `<ul class="grid">`...)
