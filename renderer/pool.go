@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"flickrkillr/schema/page"
 )
 
 // overloadAfter is how long a queue may be without a pause before newest go first. Below that it is a burst, which is fairest served in
@@ -30,9 +32,9 @@ type pool struct {
 
 	mu      sync.Mutex
 	arrived sync.Cond
-	waiting []*job    // in the order of their arrival
-	since   time.Time // when the queue last ceased to be empty
-	reading int       // queries under way that others could have joined
+	waiting []*job            // in the order of their arrival
+	since   time.Time         // when the queue last ceased to be empty
+	reading map[page.Kind]int // queries under way that other pages of the kind could have joined
 	gather  *time.Timer
 	timed   bool // gather is running
 	closed  bool
@@ -40,7 +42,7 @@ type pool struct {
 }
 
 func newPool(name string, workers, limit, batch int, depth func(int), work func([]*job)) *pool {
-	p := &pool{name: name, workers: workers, limit: limit, batch: batch, depth: depth, work: work}
+	p := &pool{reading: map[page.Kind]int{}, name: name, workers: workers, limit: limit, batch: batch, depth: depth, work: work}
 	p.arrived.L = &p.mu
 	p.gather = time.AfterFunc(gatherTime, p.gathered)
 	p.gather.Stop()
@@ -110,8 +112,8 @@ func (p *pool) gathered() {
 
 // ready reports whether what waits, which is not nothing, need not wait for company. p.mu is held.
 func (p *pool) ready(now time.Time) bool {
-	return p.reading == 0 || p.closed || len(p.waiting) >= gatherEnough || now.Sub(p.waiting[0].arrived) >= gatherTime ||
-		slices.ContainsFunc(p.waiting, func(j *job) bool { return !batched(j.ref.Kind()) })
+	return p.closed || len(p.waiting) >= gatherEnough || now.Sub(p.waiting[0].arrived) >= gatherTime ||
+		slices.ContainsFunc(p.waiting, func(j *job) bool { return p.reading[j.ref.Kind()] == 0 })
 }
 
 // read notes that the query for a batch is done, whatever came of it. Safe to call twice.
@@ -120,7 +122,7 @@ func (p *pool) read(batch []*job) {
 	defer p.mu.Unlock()
 	if first := batch[0]; first.reading {
 		first.reading = false
-		p.reading--
+		p.reading[first.ref.Kind()]--
 		p.wake()
 	}
 }
@@ -151,7 +153,7 @@ func (p *pool) take(batch []*job) []*job {
 	p.depth(-len(batch))
 	if batched(batch[0].ref.Kind()) {
 		batch[0].reading = true
-		p.reading++
+		p.reading[batch[0].ref.Kind()]++
 	}
 	p.wake()
 	return batch

@@ -115,6 +115,13 @@ func TestPoolGathersWhileAQueryIsUnderWay(t *testing.T) {
 				t.Errorf("%d turns, want one with the front page", len(turns))
 			}
 		},
+		"of its own kind": func(t *testing.T, p *pool, turns chan []page.Ref, _ chan struct{}) {
+			ask(p, page.Photo(7))
+			synctest.Wait()
+			if len(turns) == 0 || !slices.Equal(<-turns, []page.Ref{page.Photo(7)}) {
+				t.Error("a photo's page waits while users are read")
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
