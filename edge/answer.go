@@ -28,9 +28,13 @@ const dependsHeader = "X-Depends"
 
 // Bounds of writing.
 const (
-	chunk = 16 << 10         // bytes written before the deadline moves
-	stall = 30 * time.Second // for each chunk: slower than 550 bytes a second is stalled
+	chunk = 64 << 10         // bytes written before the deadline moves
+	stall = 30 * time.Second // for a small body, which moves none, and for each 16 KiB of others
+	small = 16 << 10         // bytes
 )
+
+// patienceFor is how long so many bytes may take: slower than 550 a second is stalled.
+func patienceFor(bytes int) time.Duration { return stall * time.Duration(1+bytes/small) }
 
 // answer writes a copy as the answer to a GET or HEAD. With errBroken it has written nothing.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *held) error {
@@ -95,16 +99,17 @@ func (v *variant) describe(header func(name string, value []string)) {
 
 // writeBody writes a body; a large one in parts, each of which gives the visitor 30 s more, so that slow is not cut and stalled is.
 func writeBody(w http.ResponseWriter, body []byte) (n int, err error) {
-	if len(body) <= chunk {
+	if len(body) <= small {
 		return w.Write(body)
 	}
 	control := http.NewResponseController(w)
 	for len(body) > 0 && err == nil {
-		if err = control.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+		part := body[:min(chunk, len(body))]
+		if err = control.SetWriteDeadline(time.Now().Add(patienceFor(len(part)))); err != nil {
 			return n, err
 		}
 		var m int
-		m, err = w.Write(body[:min(chunk, len(body))])
+		m, err = w.Write(part)
 		n, body = n+m, body[m:]
 	}
 	return n, err

@@ -348,20 +348,22 @@ func (e *express) write(c *expressConn, q *plainRequest, x *exchange, copied *he
 	n := min(len(body), chunk)
 	b = append(b, body[:n]...)
 	*buf = b
-	if _, err = c.Conn.Write(b); err != nil {
-		return err
-	}
-	x.bytes = n
-	for body = body[n:]; len(body) > 0; body = body[n:] {
-		if err = c.Conn.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+	for {
+		if n > small {
+			if err = c.Conn.SetWriteDeadline(time.Now().Add(patienceFor(n))); err != nil {
+				return err
+			}
+		}
+		if _, err = c.Conn.Write(b); err != nil {
 			return err
 		}
-		n, err = c.Conn.Write(body[:min(chunk, len(body))])
-		if x.bytes += n; err != nil {
-			return err
+		x.bytes += n
+		if body = body[n:]; len(body) == 0 {
+			return nil
 		}
+		n = min(len(body), chunk)
+		b = body[:n]
 	}
-	return nil
 }
 
 // httpDate is a second as the header Date has it.

@@ -313,7 +313,7 @@ func (p *pipes) dial(t testing.TB) *speaker {
 	return &speaker{t, here, bufio.NewReader(here)}
 }
 
-const pipesBody = 50_000 // bytes of the page: some chunks
+const pipesBody = 150_000 // bytes of the page: some chunks
 
 // onPipes runs an edge's HTTP server alone, with one page near, in a bubble of fake time. All else is answered by the handler.
 func onPipes(t *testing.T, handler http.HandlerFunc, visit func(*Server, *pipes)) {
@@ -415,11 +415,11 @@ func TestExpressDeadlines(t *testing.T) {
 			visitor := p.dial(t)
 			begin := time.Now()
 			visitor.say(plainly("/photos/ansel"))
-			time.Sleep(2 * stall)
+			time.Sleep(2 * patienceFor(pipesBody))
 			if _, err := io.Copy(io.Discard, visitor.r); err != nil {
 				t.Error(err)
 			}
-			if took := time.Since(begin); took > 2*stall {
+			if took := time.Since(begin); took > 2*patienceFor(pipesBody) {
 				t.Errorf("%v", took)
 			}
 		})
