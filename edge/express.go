@@ -2,8 +2,10 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,7 +70,7 @@ func (e *express) stop() {
 	e.stopping.Store(true)
 	e.each(func(c *expressConn) {
 		if c.state.Load() == connWaiting {
-			_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+			_ = c.Conn.SetReadDeadline(longAgo)
 		}
 	})
 }
@@ -122,7 +124,7 @@ type expressConn struct {
 	deadline time.Time     // when the express has set those for reading and writing
 	ahead    []byte        // what has been read and net/http has not been given
 	owed     int           // how much of it, at its beginning, belongs to the request that net/http has
-	looked   *looked       // what the express knows of that request's page
+	found    *found        // what the express has found for that request
 }
 
 const (
@@ -147,23 +149,24 @@ func (c *expressConn) Read(p []byte) (int, error) {
 				return 0, err
 			}
 		}
-		c.looked = nil
+		c.found = nil
+		size := len(c.ahead)
 		q, form := readPlain(c.ahead)
 		if form == formForeign {
-			return c.pass(p, connForeign)
+			return c.pass(p, size, connForeign)
 		}
 		if form == formWhole || !c.enter() {
-			return c.pass(p, connPassed)
+			return c.pass(p, size, connPassed)
 		}
 		answered, err := c.express.answer(c, &q)
 		if !answered {
-			return c.pass(p, connPassed)
+			return c.pass(p, size, connPassed)
 		}
 		if err != nil || c.express.stopping.Load() || !c.state.CompareAndSwap(connAnswering, connWaiting) {
 			c.state.Store(connClosed) // to net/http, which may read again whatever it is told
 			return 0, net.ErrClosed
 		}
-		c.ahead = c.ahead[:0]
+		c.ahead = c.ahead[:copy(c.ahead, c.ahead[size:])]
 	}
 }
 
@@ -191,29 +194,37 @@ func (c *expressConn) enter() bool {
 	return was != connClosed && !c.express.stopping.Load() && c.state.CompareAndSwap(was, connAnswering)
 }
 
-// pass hands net/http what has been read.
-func (c *expressConn) pass(p []byte, to int32) (int, error) {
+// pass hands net/http a request, the first so many bytes of what has been read.
+func (c *expressConn) pass(p []byte, size int, to int32) (int, error) {
 	if was := c.state.Load(); was == connClosed || !c.state.CompareAndSwap(was, to) {
 		return 0, net.ErrClosed
 	}
 	if !c.accepted.IsZero() {
 		c.shift, c.accepted = time.Since(c.accepted), time.Time{}
 	}
-	c.owed = len(c.ahead)
+	c.owed = size
 	return c.give(p), nil
 }
 
 // watch is net/http's look-out for a visitor who leaves before the answer: an error tells of that. What comes instead is kept for when it
 // is done; the connection of somebody who sends more than a request's head at once is net/http's.
 func (c *expressConn) watch(p []byte) (int, error) {
-	for len(c.ahead) < headRoom {
-		if err := c.readAhead(); err != nil {
-			return 0, err
-		}
+	if err := c.lookOut(); err != nil {
+		return 0, err
 	}
 	c.state.CompareAndSwap(connPassed, connForeign)
 	c.owed = len(c.ahead)
 	return c.give(p), nil
+}
+
+// lookOut reads ahead until that fails, as when the visitor leaves, or there is no room.
+func (c *expressConn) lookOut() error {
+	for len(c.ahead) < headRoom {
+		if err := c.readAhead(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // connState is told by net/http what it does with a connection: when it is done with a request, it is the express's turn again.
@@ -255,7 +266,8 @@ func (c *expressConn) extend(now time.Time) error {
 	return c.Conn.SetWriteDeadline(now.Add(stall + deadlineStep))
 }
 
-// answer answers a plain request if there is a copy at hand. The error is the connection's.
+// answer answers a plain request with a copy of a page, wherever that comes from. What takes more than that, such as a page that is not there
+// or an older copy instead of none, is the handler's. The error is the connection's.
 func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 	s := e.server
 	x := exchange{start: time.Now()}
@@ -271,45 +283,87 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 	if ref.Kind() == page.KindAsset {
 		ref = ref.Encoded(assetEncoding(accept))
 	}
-	copied := s.near.get(ref)
-	x.number, x.kind, x.tier = s.nextID(), ref.Kind(), tierNear
-	if copied != nil && s.fresh.check(copied) {
-		s.hit(copied)
-	} else {
-		got, told := s.look(context.Background(), want{ref: ref, gzip: accepts(accept, wire.EncodingGzip)}) // no longer than its own bound
-		if told {
-			c.looked = &looked{ref: ref, got: got}
-		}
-		copied, x.tier, x.timing = got.copy, got.tier, got.timing
-	}
-	if copied == nil || copied.reply.Status != http.StatusOK {
-		return false, nil
-	}
-	v := s.compressor.variant(copied, accept, x.tier == tierNear)
-	if copied.broken.Load() { // and what memcached has is not better
-		c.looked = &looked{ref: ref, broken: true}
-		s.replace(copied)
-		return false, nil
-	}
-	s.meters.express.Inc()
+	x.number, x.kind = s.nextID(), ref.Kind()
 	s.meters.inFlight.Inc()
 	defer s.meters.inFlight.Dec()
+	got, err := e.get(c, want{ref: ref, gzip: accepts(accept, wire.EncodingGzip)}, &x)
+	switch {
+	case errors.Is(err, errLeft):
+		e.done(c, q, &x)
+		return true, err
+	case err != nil || got.copy.reply.Status != http.StatusOK:
+		c.found = &found{ref: ref, start: x.start, number: x.number, got: got, err: err}
+		return false, nil
+	}
+	v := s.compressor.variant(got.copy, accept, got.tier == tierNear)
+	if got.copy.broken.Load() {
+		s.replace(got.copy)
+		c.found = &found{ref: ref, broken: true}
+		return false, nil
+	}
+	x.tier, x.timing = got.tier, got.timing
+	s.meters.express.Inc()
 	if err = c.extend(x.start); err == nil {
-		err = e.write(c, q, &x, copied, v)
+		err = e.write(c, q, &x, got.copy, v)
 	}
 	x.cut = err
-	s.count(&x)
-	if s.cfg.AccessLog != nil {
-		s.access(&x, http.MethodGet, string(q.target), c.RemoteAddr().String(), "HTTP/1.1")
-	}
+	e.done(c, q, &x)
 	return true, err
 }
 
-// looked is what the express has found and could not use, so that the handler need not look again.
-type looked struct {
+func (e *express) done(c *expressConn, q *plainRequest, x *exchange) {
+	e.server.count(x)
+	if e.server.cfg.AccessLog != nil {
+		e.server.access(x, http.MethodGet, string(q.target), c.RemoteAddr().String(), "HTTP/1.1")
+	}
+}
+
+// get gets a copy from the near cache, from memcached or by the bus. Only the last takes so long that it looks out for a visitor who leaves.
+func (e *express) get(c *expressConn, what want, x *exchange) (fetched, error) {
+	s := e.server
+	near := s.near.get(what.ref)
+	if near != nil && s.fresh.check(near) {
+		s.hit(near)
+		return fetched{copy: near, tier: tierNear}, nil
+	}
+	looked, told := s.look(context.Background(), what) // no longer than its own bound
+	if looked.copy != nil {
+		return looked, nil
+	}
+	if told {
+		what.looked = &looked
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	watch := make(chan struct{})
+	go func() {
+		defer close(watch)
+		if err := c.lookOut(); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			cancel(errLeft)
+		}
+	}()
+	got, err := s.obtainOr(ctx, near, what, x)
+	_ = c.Conn.SetReadDeadline(longAgo)
+	<-watch
+	c.deadline = time.Time{}
+	_ = c.Conn.SetReadDeadline(c.deadline)
+	return got, err
+}
+
+// errLeft: the visitor has closed the connection before the answer.
+var errLeft = errors.New("the visitor has left")
+
+// longAgo ends a Read as a deadline.
+var longAgo = time.Unix(1, 0)
+
+// found is what the express has found for a request that it hands on, for the handler to go on from.
+type found struct {
 	ref    page.Ref
-	got    fetched // in memcached
-	broken bool    // it could not be unpacked
+	start  time.Time
+	number requestID
+	got    fetched
+	err    error
+	broken bool // nothing but a copy that could not be unpacked
 }
 
 // connKey is the key of a connection in the contexts of its requests.
@@ -319,10 +373,10 @@ func connContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// lookedFor gives what the express has found for a request that it has handed on, nil if it has not looked.
-func lookedFor(r *http.Request, ref page.Ref) *looked {
-	if c, ok := r.Context().Value(connKey{}).(*expressConn); ok && c.looked != nil && c.looked.ref == ref && c.looked.got.copy == nil {
-		return c.looked
+// foundFor gives what the express has found for a request, nil if it has not had it.
+func foundFor(r *http.Request, ref page.Ref) *found {
+	if c, ok := r.Context().Value(connKey{}).(*expressConn); ok && c.found != nil && c.found.ref == ref {
+		return c.found
 	}
 	return nil
 }

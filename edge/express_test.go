@@ -22,6 +22,7 @@ import (
 	"flickrkillr/schema/wire"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 )
 
 // speaker is a visitor who writes requests byte by byte, on one connection.
@@ -143,32 +144,69 @@ func TestExpressAmongOthers(t *testing.T) {
 	e := s.edge()
 	get(t, e, "/photos/ansel")
 	visitor := dial(t, e)
-	near := plainly("/photos/ansel")
+	near, before := plainly("/photos/ansel"), expressed(t, e)
 	for i, c := range []struct {
 		say     string
 		status  int
 		express int // how many answers it has given by then
 	}{
 		{near, 200, 1},
-		{plainly("/photos/dora"), 200, 1},
-		{near, 200, 2},
-		{plainly("/photos/Ansel"), 301, 2},
-		{plainly("/nowhere"), 404, 2},
-		{plainly("/photos/ansel?from=mail"), 200, 2},
-		{plainly("/photos/ansel", "X-Depends: ?"), 200, 2},
-		{plainly("/photos/ansel", "Cookie: fresh=x"), 200, 2},
+		{plainly("/photos/dora"), 200, 2},
 		{near, 200, 3},
-		{"HEAD /photos/ansel HTTP/1.1\r\nHost: killr\r\n\r\n", 200, 3},
+		{plainly("/photos/Ansel"), 301, 3},
+		{plainly("/nowhere"), 404, 3},
+		{plainly("/photos/ansel?from=mail"), 200, 3},
+		{plainly("/photos/ansel", "X-Depends: ?"), 200, 3},
+		{plainly("/photos/ansel", "Cookie: fresh=x"), 200, 3},
 		{near, 200, 4},
-		{"POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 4\r\n\r\nGET ", 405, 4},
-		{near, 200, 4}, // the connection is net/http's now
+		{"HEAD /photos/ansel HTTP/1.1\r\nHost: killr\r\n\r\n", 200, 4},
+		{near, 200, 5},
+		{"POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 4\r\n\r\nGET ", 405, 5},
+		{near, 200, 5}, // the connection is net/http's now
 	} {
 		visitor.say(c.say)
 		method, _, _ := strings.Cut(c.say, " ")
 		a := visitor.hear(method)
-		if n := expressed(t, e); a.status != c.status || n != c.express {
+		if n := expressed(t, e) - before; a.status != c.status || n != c.express {
 			t.Errorf("%d: status %d, want %d; %d answers of the express, want %d", i, a.status, c.status, n, c.express)
 		}
+	}
+}
+
+// TestExpressHandsOver: what it has found and cannot answer with is the handler's to answer, who does not look again.
+func TestExpressHandsOver(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		r := s.standard(ref)
+		if ref.Kind() == page.KindUser {
+			r.Status = http.StatusNotFound
+		}
+		return r
+	})
+	before, renders := expressed(t, e), s.renders.Load()
+	visitor := dial(t, e)
+	for _, tier := range []string{"render", "near"} {
+		visitor.say(plainly("/photos/nobody"))
+		if a := visitor.hear(http.MethodGet); a.status != 404 || a.tier() != tier || !strings.Contains(a.body, "<h1>nobody") {
+			t.Errorf("%d, from %s, want %s: %.40q", a.status, a.tier(), tier, a.body)
+		}
+	}
+	if n := s.renders.Load() - renders; n != 1 || expressed(t, e) != before {
+		t.Errorf("%d renders, %d answers of the express", n, expressed(t, e)-before)
+	}
+	ids := make(chan string, 16)
+	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
+		ids <- m.Header.Get(wire.HeaderRequest)
+		r := s.standard(ref)
+		r.Status = http.StatusGone
+		return r
+	})
+	visitor.say(plainly("/photos/gone"))
+	if a, id := visitor.hear(http.MethodGet), <-ids; a.status != 410 || a.header.Get("X-Request-Id") != id {
+		t.Errorf("status %d, id %s; asked by %s", a.status, a.header.Get("X-Request-Id"), id)
 	}
 }
 
@@ -233,38 +271,45 @@ func TestExpressPipelined(t *testing.T) {
 	}
 }
 
-// TestExpressAhead: what a visitor asks for before they have been answered is answered next, by the express if it can.
+// TestExpressAhead: what a visitor asks for before they have been answered, by the express or by the handler, is answered next, by the
+// express if it can.
 func TestExpressAhead(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
 	get(t, e, "/photos/ansel")
-	release := s.holdUsers()
-	visitor := dial(t, e)
-	visitor.say(plainly("/photos/dora"))
-	eventually(t, "the first is asked for", func() bool { return asked(e) == 1 })
-	visitor.say(plainly("/photos/ansel"))
-	close(release)
-	for _, name := range []string{"dora", "ansel"} {
-		if a := visitor.hear(http.MethodGet); !strings.Contains(a.body, "<h1>"+name) {
-			t.Errorf("want the page of %s, got %.40q", name, a.body)
+	for first, express := range map[string]int{"/photos/dora": 2, "/photos/edna?from=mail": 1} {
+		release := s.holdUsers()
+		visitor, before := dial(t, e), expressed(t, e)
+		visitor.say(plainly(first))
+		eventually(t, "the first is asked for", func() bool { return asked(e) == 1 })
+		visitor.say(plainly("/photos/ansel"))
+		close(release)
+		for _, name := range []string{first[len("/photos/"):][:4], "ansel"} {
+			if a := visitor.hear(http.MethodGet); !strings.Contains(a.body, "<h1>"+name) {
+				t.Errorf("want the page of %s, got %.40q", name, a.body)
+			}
+		}
+		if n := expressed(t, e) - before; n != express {
+			t.Errorf("after %s: %d answers of the express, want %d", first, n, express)
 		}
 	}
-	if n := expressed(t, e); n != 1 {
-		t.Errorf("%d answers of the express", n)
-	}
-	// Much more than a head, ahead of time.
-	release = s.holdUsers()
-	visitor.say(plainly("/photos/edna"))
-	eventually(t, "that is asked for", func() bool { return asked(e) == 1 })
-	const many = 200
-	visitor.say(strings.Repeat(plainly("/photos/ansel"), many))
-	close(release)
-	visitor.hear(http.MethodGet)
-	for range many {
-		if a := visitor.hear(http.MethodGet); !strings.Contains(a.body, "<h1>ansel") {
-			t.Fatalf("got %.40q", a.body)
+	for _, first := range []string{"/photos/fred", "/photos/gail?from=mail"} { // much more than a head
+		release := s.holdUsers()
+		visitor := dial(t, e)
+		visitor.say(plainly(first))
+		eventually(t, "that is asked for", func() bool { return asked(e) == 1 })
+		const many = 200
+		visitor.say(strings.Repeat(plainly("/photos/ansel"), many))
+		close(release)
+		if a := visitor.hear(http.MethodGet); a.status != 200 {
+			t.Errorf("status %d", a.status)
+		}
+		for range many {
+			if a := visitor.hear(http.MethodGet); !strings.Contains(a.body, "<h1>ansel") {
+				t.Fatalf("got %.40q", a.body)
+			}
 		}
 	}
 }
@@ -277,13 +322,16 @@ func TestExpressVisitorLeaves(t *testing.T) {
 	get(t, e, "/photos/ansel")
 	release := s.holdUsers()
 	defer close(release)
-	visitor := dial(t, e)
-	visitor.say(plainly("/photos/ansel"))
-	visitor.hear(http.MethodGet)
-	visitor.say(plainly("/photos/dora"))
-	eventually(t, "the page is asked for", func() bool { return asked(e) == 1 })
-	_ = visitor.conn.Close()
-	eventually(t, "the edge has noticed", func() bool { return count(t, e.meters.status[0]) == 1 })
+	for i, path := range []string{"/photos/dora", "/photos/edna?from=mail"} {
+		visitor := dial(t, e)
+		visitor.say(plainly("/photos/ansel"))
+		visitor.hear(http.MethodGet)
+		visitor.say(plainly(path))
+		eventually(t, "the page is asked for", func() bool { return asked(e) == 1 })
+		_ = visitor.conn.Close()
+		eventually(t, "the edge has noticed", func() bool { return int(count(t, e.meters.status[0])) == i+1 })
+		eventually(t, "the fetch has ended", func() bool { return asked(e) == 0 })
+	}
 }
 
 // pipes is a listener whose connections have no buffer: what is written has been read.

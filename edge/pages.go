@@ -64,17 +64,21 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 // show answers with the page of ref. errBroken says that the copy at hand turned out to be none. It does not count any more, and whoever
 // asks again asks for a plain one.
 func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, ref page.Ref, plain bool) error {
-	c := s.near.get(ref)
-	if c != nil && s.fresh.check(c) {
-		x.tier = tierNear
+	var (
+		got fetched
+		err error
+		c   = s.near.get(ref)
+	)
+	switch f := foundFor(r, ref); {
+	case f != nil && !f.broken && !plain:
+		x.start, x.number, got, err = f.start, f.number, f.got, f.err
+	case c != nil && s.fresh.check(c):
 		s.hit(c)
-		return s.answer(w, r, x, c)
+		got.copy, got.tier = c, tierNear
+	default:
+		plain = plain || f != nil
+		got, err = s.obtainOr(r.Context(), c, want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip)}, x)
 	}
-	what := want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip)}
-	if l := lookedFor(r, ref); l != nil {
-		what.looked, what.gzip = &l.got, what.gzip && !l.broken
-	}
-	got, err := s.obtainOr(r.Context(), c, what, x)
 	x.timing = got.timing
 	switch {
 	case err == nil:
