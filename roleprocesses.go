@@ -31,9 +31,8 @@ func (s *session) roleProcesses(on *throwaway, n roleCounts) (url string, all []
 	if err != nil {
 		return "", nil, err
 	}
-	add := func(role string, args ...string) {
-		all = append(all, on.process(role, []string{"NATS_URL=nats://" + bus, "DATABASE_URL=" + cmp.Or(n.database, on.postgres.URL())}, args...))
-	}
+	env := append(processorShare(1+n.renderers+n.cachefills+n.edges), "NATS_URL=nats://"+bus, "DATABASE_URL="+cmp.Or(n.database, on.postgres.URL()))
+	add := func(role string, args ...string) { all = append(all, on.process(role, env, args...)) }
 	add("bus", "--port", port, "--dir", filepath.Join(on.dir, "bus-"+port))
 	for range n.renderers {
 		add("renderer", "--pictures", on.originals())

@@ -199,7 +199,7 @@ func (t *site) startProcess(g *group, kind string, i, n int) error {
 		grace = t.up.EdgeStop
 	}
 	name := fmt.Sprintf("%s-%d", kind, i+1)
-	kept, err := t.spawn(name, kind, grace+2*time.Second, args...)
+	kept, err := t.spawn(name, kind, 1+t.up.Edges+t.up.Renderers+t.up.Cachefills, grace+2*time.Second, args...)
 	if err != nil {
 		return err
 	}
