@@ -18,8 +18,8 @@ import (
 // queryDelay is what the measurement of scaling adds to each query.
 const queryDelay = 20 * time.Millisecond
 
-// scalePhotos is how many photos are looked at.
-const scalePhotos = 5000
+// scaleAlbums is how many albums are looked at.
+const scaleAlbums = 5000
 
 // scaleOwn adds renderers to a site of its own.
 func (c *ladderCommand) scaleOwn(s *session) (err error) {
@@ -40,7 +40,7 @@ func (c *ladderCommand) scaleOwn(s *session) (err error) {
 	database.Host = delay.Addr()
 
 	cfg := scale.Config{Logger: s.log, Step: time.Duration(c.Seconds * float64(time.Second))}
-	if cfg.Pages, err = photoPages(s, own.postgres.URL()); err != nil {
+	if cfg.Pages, err = albumPages(s, own.postgres.URL()); err != nil {
 		return err
 	}
 	edge, roles, err := s.roleProcesses(own, roleCounts{edges: 1, renderers: 1, noNear: true, noMemcached: true, database: database.String()})
@@ -70,17 +70,18 @@ func (c *ladderCommand) scaleOwn(s *session) (err error) {
 	return errors.Join(err, result.WriteTable(s.stdout))
 }
 
-// photoPages lists pages of photos.
-func photoPages(s *session, postgres string) (pages []bench.Page, err error) {
+// albumPages lists pages of albums. A query reads one of them: those of users and photos are read together when many wait, so that one renderer
+// makes as many as the processors can, whatever a query takes.
+func albumPages(s *session, postgres string) (pages []bench.Page, err error) {
 	err = withPool(s.ctx, postgres, func(pool *pgxpool.Pool) error {
-		rows, err := pool.Query(s.ctx, "SELECT id FROM photos WHERE NOT private ORDER BY id LIMIT $1", scalePhotos)
+		rows, err := pool.Query(s.ctx, "SELECT album_id FROM album_counts WHERE photo_count > 0 ORDER BY album_id LIMIT $1", scaleAlbums)
 		if err != nil {
 			return err
 		}
 		pages, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (bench.Page, error) {
 			var id int64
 			err := row.Scan(&id)
-			return bench.PageAt(page.Photo(id).Path()), err
+			return bench.PageAt(page.Album(id).Path()), err
 		})
 		return err
 	})

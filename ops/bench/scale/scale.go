@@ -19,7 +19,7 @@ import (
 // Config says what is scaled. URL, Pages and Renderer are needed, and a first step of 1.
 type Config struct {
 	URL      string       // of an edge that keeps nothing, of a site with one renderer
-	Pages    []bench.Page // of photos, more of them than visitors
+	Pages    []bench.Page // of albums, more of them than visitors
 	Renderer rig.Process  // one more
 
 	Steps    []int         // numbers of renderers, rising; none: 1, 2, 4, 8
@@ -130,7 +130,7 @@ func (res *Result) add(renderers int, run *bench.Result, before []bench.Failure)
 // WriteTable writes the result for people at a terminal.
 func (res *Result) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "Photo pages from an edge that keeps nothing; each query takes %g ms more. No failure and %.1f of linear are wanted.\n\n", res.Delay, target)
+	fmt.Fprintf(&b, "Album pages from an edge that keeps nothing; each query takes %g ms more. No failure and %.1f of linear are wanted.\n\n", res.Delay, target)
 	fmt.Fprintf(&b, "%9s %9s %9s %8s %8s %8s\n", "renderers", "pages/s", "linear", "p50 ms", "p99 ms", "failed")
 	for _, s := range res.Steps {
 		verdict := "met"
