@@ -15,7 +15,7 @@ import (
 // Bounds of what counts as hot.
 const (
 	hotPages  = 4 * wire.HotSize  // pages whose demand is counted
-	hotEnough = 1                 // asked for less than that lately, a page is nobody's concern
+	hotEnough = 2                 // asked for less than that lately, a page that a change overtakes can wait for its next visitor
 	hotFill   = 8                 // from so much on it is worth a place in memcached, even while it is near
 	hotHalf   = time.Minute       // counts are halved that often,
 	hotSample = 16 * wire.HotSize // but not before so much has been asked for: a quiet night does not wipe the day out
@@ -156,13 +156,14 @@ func (h *hot) hottest() []*hotPage {
 	return all
 }
 
-// list gives the hottest pages there are, for the list that is kept. What is not found is left out: it is in demand by mistake.
+// list gives the hottest pages there are, for the list that is kept: also those asked for but twice lately (the first time is not counted), which together
+// are many. What is not found is left out: it is in demand by mistake.
 func (h *hot) list() []wire.Heat {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var list []wire.Heat
 	for _, p := range h.hottest() {
-		if len(list) == wire.HotSize || p.count < hotEnough {
+		if len(list) == wire.HotSize || p.count == 0 {
 			break
 		}
 		if p.status == 200 || p.status == 0 {
