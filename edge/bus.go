@@ -141,8 +141,11 @@ func (b *bus) get(ctx context.Context, ref page.Ref, id string, gzip bool, wait 
 // attempt is one request with its hedges and retries.
 func (b *bus) attempt(ctx context.Context, ref page.Ref, msg *nats.Msg) (*nats.Msg, error) {
 	if !b.nc.IsConnected() {
-		if !b.restarting() {
+		switch {
+		case !b.restarting():
 			return nil, nats.ErrConnectionReconnecting
+		case !b.nc.HeadersSupported(): // there has never been a connection, and the client does not know yet what a server can do
+			return nil, nats.ErrNoResponders
 		}
 		var cancel context.CancelFunc // the client holds the request back and sends it when the connection is there again
 		ctx, cancel = context.WithTimeout(ctx, restartWindow)

@@ -362,3 +362,26 @@ func TestSlowAnswer(t *testing.T) {
 		t.Errorf("%d renders", n)
 	}
 }
+
+// TestEdgeBeforeNATS: who asks an edge that has not reached NATS yet is answered when it has, and told to come back when that takes too long.
+func TestEdgeBeforeNATS(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	s.server.Stop()
+	e := s.start()
+	first := make(chan answer, 1)
+	go func() { first <- get(t, e, "/photos/ansel") }()
+	eventually(t, "the page is asked for", func() bool { return asked(e) > 0 })
+	if err := s.server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if a := <-first; a.status != 200 {
+		t.Errorf("status %d", a.status)
+	}
+	s.server.Stop()
+	late := s.start()
+	if a := get(t, late, "/photos/ansel"); a.status != 503 || a.header.Get("Retry-After") == "" {
+		t.Errorf("status %d, %v", a.status, a.header)
+	}
+}
