@@ -9,6 +9,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
 	"flickrkillr/ops/testenv"
@@ -215,28 +216,106 @@ func TestActionGivesUpAtItsDeadline(t *testing.T) {
 	}
 }
 
-// COMMIT is lost on its way, or its answer is, which looks the same from here; or this process is frozen before it sends it, until Postgres
-// gives its transaction up.
-func TestActionOutlivesALostCommit(t *testing.T) {
+// through gives a store that reaches the database of url through a proxy.
+func through(t testing.TB, url string) (*store.Store, *proxy) {
+	t.Helper()
+	to := testenv.Pool(t, url).Config().ConnConfig
+	between := newProxy(t, to.Host, to.Port)
+	return store.New(openPool(t, strings.Replace(url, between.target, between.addr, 1))), between
+}
+
+// An action is lost on its way, or its answer is, after its commit, which looks the same from here.
+func TestActionOutlivesALostConnection(t *testing.T) {
 	t.Parallel()
-	for name, how := range map[string]loss{"commit": loseCommit, "answer": loseAnswer, "frozen": freeze} {
+	for name, how := range map[string]loss{"request": loseRequest, "answer": loseAnswer} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := testenv.DatabaseURL(t)
 			pool := testenv.Pool(t, url)
 			album(t, pool)
-			between := newProxy(t, pool.Config().ConnConfig.Host, pool.Config().ConnConfig.Port)
-			s := store.New(openPool(t, strings.Replace(url, between.target, between.addr, 1)+"&idle_in_transaction_session_timeout=300ms"))
+			s, between := through(t, url)
 			between.lose(how)
-			got, err := edit(1, "New", "-")(t.Context(), s, "key")
+			got, err := edit(1, "New", "-")(t.Context(), s, lostKey)
 			if err != nil {
 				t.Fatal(err)
 			}
 			checkDone(t, pool, got, "New")
-			if lost, commits := between.lost.Load(), between.commits.Load(); lost != 1 || commits < 2 {
-				t.Errorf("%d of %d commits were lost, want 1 of 2", lost, commits)
+			if lost, actions := between.lost.Load(), between.actions.Load(); lost != 1 || actions != 2 {
+				t.Errorf("%d of %d requests were lost, want 1 of 2", lost, actions)
 			}
 		})
+	}
+}
+
+// A process that is frozen in the middle of an action keeps nobody waiting, and when it thaws it is told what it did then.
+func TestFrozenActionHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	url := testenv.DatabaseURL(t)
+	s, pool := openURL(t, url)
+	album(t, pool)
+	frozen, between := through(t, url)
+	between.lose(holdAnswer)
+	done := begin(t.Context(), frozen, func(ctx context.Context, s *store.Store, _ string) ([]store.Change, error) {
+		return edit(1, "New", "-")(ctx, s, lostKey)
+	})
+	eventually(t, func() bool { return one[string](t, pool, "SELECT title FROM photos WHERE id = 1") == "New" })
+	version := one[int64](t, pool, "SELECT version FROM users WHERE id = 1")
+	if _, err := edit(1, "Newer", "-")(t.Context(), s, "other"); err != nil {
+		t.Error(err)
+	}
+	again, err := edit(1, "New", "-")(t.Context(), s, lostKey) // another process, for whoever got no answer
+	if want := []store.Change{{Scope: "user.ansel", Version: version}}; err != nil || gocmp.Diff(want, again) != "" {
+		t.Errorf("asked for again: %v, %v; want %v", again, err, want)
+	}
+	close(between.thawed)
+	if diff := gocmp.Diff(again, done(t)); diff != "" {
+		t.Error(diff)
+	}
+	if title := one[string](t, pool, "SELECT title FROM photos WHERE id = 1"); title != "Newer" {
+		t.Errorf("the title is %q: what was changed since is lost", title)
+	}
+}
+
+// In a rolling deploy a renderer of the release before claims a key by writing its row first. Whoever is asked with the same key meanwhile
+// does not do it again, even where the row is written while this one is at it.
+func TestKeyIsSharedWithTheReleaseBefore(t *testing.T) {
+	t.Parallel()
+	url := testenv.DatabaseURL(t)
+	s, pool := openURL(t, url)
+	album(t, pool)
+	want, err := edit(1, "New", "-")(t.Context(), s, "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(t, pool, "UPDATE photos SET title = 'since' WHERE id = 1", "DELETE FROM outbox", "CREATE TABLE kept AS SELECT * FROM action_keys", "DELETE FROM action_keys")
+	before, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = before.Rollback(context.WithoutCancel(t.Context())) }() // after a commit: nothing
+	if _, err := before.Exec(t.Context(), "INSERT INTO action_keys (key, request) SELECT key, request FROM kept"); err != nil {
+		t.Fatal(err)
+	}
+	done := begin(t.Context(), s, edit(1, "New", "-")) // sees no row, makes the change, and waits to write the row
+	waiting(t, pool)
+	if _, err := before.Exec(t.Context(), "UPDATE action_keys a SET scopes = k.scopes, versions = k.versions, gone = k.gone FROM kept k"); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(want, done(t)); diff != "" {
+		t.Error(diff)
+	}
+	if title := one[string](t, pool, "SELECT title FROM photos WHERE id = 1"); title != "since" {
+		t.Errorf("the title is %q: it was done twice", title)
+	}
+	if n := one[int](t, pool, "SELECT count(*)::integer FROM outbox"); n != 0 {
+		t.Errorf("%d changes were announced, want none", n)
+	}
+	var refused *pgconn.PgError
+	if _, err := pool.Exec(t.Context(), "INSERT INTO action_keys (key, request) SELECT 'none', request FROM kept"); !errors.As(err, &refused) || refused.Code != "23514" {
+		t.Errorf("a key without a result: %v", err)
 	}
 }
 

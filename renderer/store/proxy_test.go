@@ -9,23 +9,27 @@ import (
 	"testing"
 )
 
-// What a proxy may do to a COMMIT.
+// What a proxy may do to an action.
 type loss int
 
 const (
-	loseCommit loss = iota // the connection ends before Postgres hears of it
-	loseAnswer             // the connection ends before the answer arrives
-	freeze                 // Postgres waits for it in vain, as if this process were frozen
+	loseRequest loss = iota // the connection ends before Postgres hears of it
+	loseAnswer              // the connection ends before the answer arrives
+	holdAnswer              // the answer arrives once thawed is closed, as if this process had been frozen
 )
+
+// lostKey is the key of the action that a proxy loses, by which it knows it.
+const lostKey = "the-key-of-the-action-that-is-lost"
 
 // proxy stands between a pool and Postgres, and loses a connection at the worst moment.
 type proxy struct {
 	addr, target string
 	listener     net.Listener
 	how          loss
-	losing       atomic.Bool  // the next COMMIT
-	lost         atomic.Int32 // COMMITs
-	commits      atomic.Int32 // that came by
+	losing       atomic.Bool  // the next action
+	lost         atomic.Int32 // actions
+	actions      atomic.Int32 // that came by
+	thawed       chan struct{}
 	running      sync.WaitGroup
 
 	mu   sync.Mutex
@@ -38,7 +42,7 @@ func newProxy(t testing.TB, host string, port uint16) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{addr: l.Addr().String(), target: net.JoinHostPort(host, strconv.Itoa(int(port))), listener: l}
+	p := &proxy{addr: l.Addr().String(), target: net.JoinHostPort(host, strconv.Itoa(int(port))), listener: l, thawed: make(chan struct{})}
 	p.running.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -52,7 +56,7 @@ func newProxy(t testing.TB, host string, port uint16) *proxy {
 	return p
 }
 
-// lose makes the proxy lose the next COMMIT.
+// lose makes the proxy lose the next action.
 func (p *proxy) lose(how loss) {
 	p.how = how
 	p.losing.Store(true)
@@ -72,33 +76,34 @@ func (p *proxy) accept() {
 		p.mu.Lock()
 		p.open = append(p.open, client, server)
 		p.mu.Unlock()
-		var swallow atomic.Bool // what the server says next
+		var late atomic.Bool // what the server says next
 		p.running.Go(func() {
-			pass(client, server, func(data []byte) ([]byte, bool) {
-				if !bytes.Contains(data, []byte("commit\x00")) {
-					return data, true
+			pass(client, server, func(data []byte) bool {
+				if !bytes.Contains(data, []byte(lostKey)) {
+					return true
 				}
-				p.commits.Add(1)
+				p.actions.Add(1)
 				if !p.losing.Swap(false) {
-					return data, true
+					return true
 				}
 				p.lost.Add(1)
-				swallow.Store(p.how == loseAnswer)
-				switch p.how {
-				case freeze:
-					return nil, true
-				case loseAnswer:
-					return data, true
-				}
-				return nil, false
+				late.Store(p.how != loseRequest)
+				return p.how != loseRequest
 			})
 		})
-		p.running.Go(func() { pass(server, client, func(data []byte) ([]byte, bool) { return data, !swallow.Load() }) })
+		p.running.Go(func() {
+			pass(server, client, func([]byte) bool {
+				if late.Load() && p.how == holdAnswer {
+					<-p.thawed
+				}
+				return !late.Load() || p.how == holdAnswer
+			})
+		})
 	}
 }
 
-// pass hands on what look makes of what is read, until a connection ends or look says that it should, and closes both.
-func pass(from, to net.Conn, look func([]byte) (pass []byte, goOn bool)) {
+// pass hands on what is read, until a connection ends or look says that it should, and closes both.
+func pass(from, to net.Conn, look func([]byte) (goOn bool)) {
 	defer func() { _ = from.Close(); _ = to.Close() }()
 	buf := make([]byte, 64<<10)
 	for {
@@ -106,11 +111,10 @@ func pass(from, to net.Conn, look func([]byte) (pass []byte, goOn bool)) {
 		if err != nil {
 			return
 		}
-		data, goOn := look(buf[:n])
-		if !goOn {
+		if !look(buf[:n]) {
 			return
 		}
-		if _, err := to.Write(data); err != nil {
+		if _, err := to.Write(buf[:n]); err != nil {
 			return
 		}
 	}
