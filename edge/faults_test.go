@@ -290,7 +290,7 @@ func TestStopFinishesWhatIsHeld(t *testing.T) {
 func TestLateTicks(t *testing.T) {
 	t.Parallel()
 	f := newFreshness(&wire.Clock{})
-	follow := newFollower(nil, f, slog.New(slog.DiscardHandler))
+	follow := newFollower(nil, f, newMeters(nil).changes, slog.New(slog.DiscardHandler))
 	now := time.Now()
 	follow.tick(wire.Tick{Time: now}, now, 0)
 	if f.blind() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // follower reads the stream of changes, from its beginning, for as long as the edge runs, and tells freshness what it says and when not
@@ -17,6 +18,7 @@ import (
 type follower struct {
 	nc       *nats.Conn
 	fresh    *freshness
+	changes  prometheus.Observer // seconds from a change to having learned it
 	log      *slog.Logger
 	caughtUp atomic.Bool
 
@@ -25,8 +27,8 @@ type follower struct {
 	doubted bool          // of this stream, before or after; the consumer alone uses it
 }
 
-func newFollower(nc *nats.Conn, fresh *freshness, log *slog.Logger) *follower {
-	return &follower{nc: nc, fresh: fresh, log: log}
+func newFollower(nc *nats.Conn, fresh *freshness, changes prometheus.Observer, log *slog.Logger) *follower {
+	return &follower{nc: nc, fresh: fresh, changes: changes, log: log}
 }
 
 // liveBacklog is how many messages may wait behind a tick that still tells what time it is.
@@ -105,6 +107,10 @@ func (f *follower) take(m jetstream.Msg, until uint64, age func() time.Duration)
 		}
 		for _, c := range changes {
 			f.fresh.learn(c)
+		}
+		// Relays of the release before do not say since when.
+		if since, ok := wire.ParseTime(m.Headers().Get(wire.HeaderSince)); ok && seq > until {
+			f.changes.Observe(f.fresh.clock.Now().Sub(since).Seconds())
 		}
 	case wire.SubjectTick:
 		t, err := wire.DecodeTick(m.Data())

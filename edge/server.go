@@ -81,7 +81,7 @@ func New(cfg Config) (*Server, error) {
 	s.meters = newMeters(cfg.Registry)
 	s.fresh = newFreshness(s.clock)
 	s.cookies = &freshCookies{nc: cfg.NATS, fresh: s.fresh, log: s.log}
-	s.follow = newFollower(cfg.NATS, s.fresh, s.log)
+	s.follow = newFollower(cfg.NATS, s.fresh, s.meters.changes, s.log)
 	s.near = newNearCache(cfg.NearBytes)
 	s.bus = newBus(cfg.NATS, s.clock, s.meters)
 	s.calls = newCalls()

@@ -202,11 +202,17 @@ func (s *site) change(scope string, version int64, gone bool) {
 	s.mu.Lock()
 	s.versions[scope] = version
 	s.mu.Unlock()
+	s.tell(scope, version, gone, nil)
+}
+
+// tell puts a change into the stream.
+func (s *site) tell(scope string, version int64, gone bool, header nats.Header) {
+	s.t.Helper()
 	batch := wire.EncodeChanges([]wire.Change{{Scope: scope, Version: version, Gone: gone}})
 	eventually(s.t, "the stream has taken the change", func() bool { // a server that has just restarted may not; twice told does no harm
 		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
 		defer cancel()
-		_, err := s.js.Publish(ctx, wire.SubjectBatch, batch)
+		_, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: wire.SubjectBatch, Data: batch, Header: header})
 		return err == nil
 	})
 }

@@ -146,8 +146,8 @@ func (r *relay) round(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	var refused error
-	n, leader, err := r.store.RelayOnce(ctx, func(changes []store.Change) error {
-		refused = r.publish(ctx, changes)
+	n, leader, err := r.store.RelayOnce(ctx, func(changes []store.Change, since time.Time) error {
+		refused = r.publish(ctx, changes, since)
 		return refused
 	})
 	if refused == nil { // else it was the bus
@@ -172,12 +172,16 @@ func (r *relay) forgetKeys(ctx context.Context) {
 
 // publish sends a batch as one message and returns once the stream has it on disk. No Nats-Msg-Id: an id of the outbox may be used again,
 // after a restore, and the stream would drop what it took for a repetition. Repetitions do no harm, since the newest version wins.
-func (r *relay) publish(ctx context.Context, changes []store.Change) error {
+func (r *relay) publish(ctx context.Context, changes []store.Change, since time.Time) error {
 	batch := make([]wire.Change, len(changes))
 	for i, c := range changes {
 		batch[i] = wire.Change(c)
 	}
-	if err := r.send(ctx, &nats.Msg{Subject: wire.SubjectBatch, Data: wire.EncodeChanges(batch)}); err != nil {
+	if err := r.send(ctx, &nats.Msg{
+		Subject: wire.SubjectBatch,
+		Data:    wire.EncodeChanges(batch),
+		Header:  nats.Header{wire.HeaderSince: {wire.FormatTime(since)}},
+	}); err != nil {
 		return err
 	}
 	r.metrics.relayBatches.Inc()

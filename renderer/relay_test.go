@@ -80,15 +80,17 @@ func TestChangesReachTheStream(t *testing.T) {
 	if now := scopesOf(st.get(t, page.User("ansel")))["user.ansel"]; now != c.Version || c.Gone {
 		t.Errorf("announced %+v, the page has version %d", c, now)
 	}
-	begun := time.Now()
+	begun := time.Now() // Postgres' clock is this machine's
 	st.retitle(t, "by this process, which says so")
 	s.Wake()
 	announced(t, heard, "user.ansel", c.Version, time.Second)
 	t.Logf("commit to subscriber after a wake: %s", time.Since(begun))
 
+	begun = time.Now()
 	if _, err := st.pool.Exec(t.Context(), `UPDATE photos SET private = true WHERE id = 99`); err != nil {
 		t.Fatal(err)
 	}
+	committed := time.Now()
 	if c := announced(t, heard, "photo.99", 0, time.Second); !c.Gone {
 		t.Errorf("a photo that became private was announced as %+v, want gone", c)
 	}
@@ -105,6 +107,9 @@ func TestChangesReachTheStream(t *testing.T) {
 	last, err := stream.GetLastMsgForSubject(t.Context(), wire.SubjectBatch)
 	if err != nil || last.Header.Get(jetstream.MsgIDHeader) != "" {
 		t.Errorf("the stream's last batch: %v, %v; want no %s", last, err, jetstream.MsgIDHeader)
+	}
+	if since, ok := wire.ParseTime(last.Header.Get(wire.HeaderSince)); !ok || since.Before(begun.Truncate(time.Microsecond)) || since.After(committed) {
+		t.Errorf("the stream's last batch is of %v, want from %s to %s", last.Header, begun, committed)
 	}
 }
 

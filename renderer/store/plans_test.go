@@ -60,6 +60,29 @@ func TestPlans(t *testing.T) {
 			}
 		}
 	}
+	for _, call := range []string{
+		"edit_photo('scans', $1, 11, 'Title', NULL)", "edit_photo('scans', $1, 11, 'Title', NULL)", // and asked for again
+		"delete_photo('scans', $1, 12)", "set_photo_private('scans', $1, 13, true)", "set_photo_private('scans', $1, 13, false)",
+	} {
+		checkScans(t, untraced, call)
+	}
+}
+
+// checkScans calls a function that does an action, and asks which tables its statements, and those of the triggers, have scanned.
+func checkScans(t *testing.T, pool *pgxpool.Pool, call string) {
+	t.Helper()
+	ctx := t.Context()
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // it has served
+	if outcome := one[string](t, tx, "SELECT outcome FROM "+call, make([]byte, 32)); outcome != "done" {
+		t.Errorf("%s: %s", call, outcome)
+	}
+	if scanned := one[string](t, tx, `SELECT coalesce(string_agg(relname, ', '), '') FROM pg_stat_xact_user_tables WHERE seq_scan > 0 AND relname <> 'epoch'`); scanned != "" {
+		t.Errorf("%s scans all of %s", call, scanned)
+	}
 }
 
 func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error {
@@ -68,6 +91,7 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 	}
 	title := "Title"
 	edited := func() error { _, err := s.EditPhoto(ctx, "edit", 1, store.Edit{Title: &title}); return err }
+	published := func([]store.Change, time.Time) error { return nil }
 	return map[string][]func() error{
 		"Users": {func() error {
 			_, err := s.Users(ctx, []store.UserQuery{{Name: "u1"}, {Name: "u2", Before: 900}, {Name: "none"}})
@@ -79,7 +103,7 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		"Tag":         {func() error { _, err := s.Tag(ctx, "x", 0, 0); return err }},
 		"Album":       {func() error { _, err := s.Album(ctx, 1, 0, 0); return err }},
 		"Search":      {search("sunset"), search("xylograp")},
-		"RelayOnce":   {func() error { _, _, err := s.RelayOnce(ctx, func([]store.Change) error { return nil }); return err }},
+		"RelayOnce":   {func() error { _, _, err := s.RelayOnce(ctx, published); return err }},
 		"Tick":        {func() error { _, err := s.Tick(ctx); return err }},
 		"EditPhoto":   {edited, edited}, // and asked for again
 		"DeletePhoto": {func() error { _, err := s.DeletePhoto(ctx, "delete", 2); return err }},
@@ -98,16 +122,30 @@ type statements struct {
 	seen []string
 }
 
-func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+func (s *statements) add(sql string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if word := strings.ToUpper(strings.Fields(data.SQL)[0]); word != "BEGIN" && word != "COMMIT" && word != "ROLLBACK" && word != "--" && word != ";" {
-		s.seen = append(s.seen, data.SQL)
+	if word := strings.ToUpper(strings.Fields(sql)[0]); word != "BEGIN" && word != "COMMIT" && word != "ROLLBACK" && word != "--" && word != ";" {
+		s.seen = append(s.seen, sql)
 	}
+}
+
+func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	s.add(data.SQL)
 	return ctx
 }
 
 func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (s *statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+func (s *statements) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
+	s.add(data.SQL)
+}
+
+func (s *statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 func (s *statements) forget() {
 	s.mu.Lock()

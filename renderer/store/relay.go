@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Change says that what a scope covers is different from Version on. Gone: something it covered is no longer public, so a copy of an
@@ -52,56 +53,77 @@ func (f *outboxFloor) raise(id int64) {
 	f.id = max(f.id, id)
 }
 
-// RelayOnce takes the oldest changes out of the outbox, at most 500, and gives them to publish, the newest version of each scope alone.
-// They are deleted only once publish has returned nil, which must therefore mean that they are safe; otherwise, or if this process or
+// RelayOnce takes the oldest changes out of the outbox, at most 500, and gives them to publish, the newest version of each scope alone, and
+// when the first of them was written. They are deleted only once publish has returned nil, which must therefore mean that they are safe; otherwise, or if this process or
 // Postgres dies, they stay and are published again. Publish has less than 2 s: then Postgres ends a transaction that waits.
 //
 // Among all processes one relay works at a time. leader is false, and nothing was done, when it is another one. n counts the outbox rows
 // that were taken: 500 mean that more are likely waiting. Publish is not called when there is nothing.
-func (s *Store) RelayOnce(ctx context.Context, publish func([]Change) error) (n int, leader bool, err error) {
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		var changes []Change
-		var last int64
-		changes, last, leader, err = takeChanges(ctx, tx, s.floor.next(time.Now()))
-		if err != nil || len(changes) == 0 {
-			return err
-		}
-		if err := publish(coalesce(changes)); err != nil {
-			return fmt.Errorf("publish: %w", err)
-		}
-		n = len(changes)
-		s.floor.raise(last)
-		return nil
-	})
+//
+// The deletion is not waited for on Postgres' disk: if a crash undoes it, the changes are published once more.
+func (s *Store) RelayOnce(ctx context.Context, publish func(changes []Change, since time.Time) error) (n int, leader bool, err error) {
+	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return 0, leader, fmt.Errorf("relay: %w", err)
+		return 0, false, fmt.Errorf("relay: %w", err)
 	}
-	return n, leader, nil
+	defer conn.Release() // a connection that is left within a transaction is closed
+	t, err := takeChanges(ctx, conn, s.floor.next(time.Now()))
+	if err == nil && len(t.changes) > 0 {
+		err = publish(coalesce(t.changes), t.since)
+	}
+	end := "commit"
+	if err != nil {
+		end = "rollback"
+	}
+	if _, failed := conn.Exec(ctx, end); err == nil {
+		err = failed
+	}
+	if err != nil {
+		return 0, t.leader, fmt.Errorf("relay: %w", err)
+	}
+	s.floor.raise(t.last)
+	return len(t.changes), t.leader, nil
 }
 
-func takeChanges(ctx context.Context, tx pgx.Tx, floor int64) (changes []Change, last int64, leader bool, err error) {
-	rows, err := tx.Query(ctx, `
-		WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS yes),
+// taken is what a transaction has taken out of the outbox.
+type taken struct {
+	leader  bool // else nothing
+	changes []Change
+	since   time.Time // when the first of them was written
+	last    int64     // the greatest id
+}
+
+// takeChanges begins a transaction and takes changes, in one round trip.
+func takeChanges(ctx context.Context, conn *pgxpool.Conn, floor int64) (t taken, err error) {
+	var b pgx.Batch
+	b.Queue("begin")
+	b.Queue(`
+		WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS yes, set_config('synchronous_commit', 'off', true)),
 		taken AS (
 			DELETE FROM outbox WHERE id = ANY (ARRAY(
 				SELECT o.id FROM outbox o WHERE (SELECT yes FROM leader) AND o.id > $2 ORDER BY o.id LIMIT $3
-			)) RETURNING id, scope, version, gone
+			)) RETURNING id, at, scope, version, gone
 		)
-		SELECT l.yes, coalesce(t.id, 0), coalesce(t.scope, ''), coalesce(t.version, 0), coalesce(t.gone, false) FROM leader l LEFT JOIN taken t ON true`,
-		relayLock, floor, relayBatch)
-	if err != nil {
-		return nil, 0, false, err
-	}
-	var id int64
-	var c Change
-	_, err = pgx.ForEachRow(rows, []any{&leader, &id, &c.Scope, &c.Version, &c.Gone}, func() error {
-		if id != 0 {
-			changes = append(changes, c)
-			last = max(last, id)
-		}
-		return nil
+		SELECT l.yes, coalesce(t.id, 0), coalesce(t.at, 'epoch'), coalesce(t.scope, ''), coalesce(t.version, 0), coalesce(t.gone, false)
+		FROM leader l LEFT JOIN taken t ON true`,
+		relayLock, floor, relayBatch,
+	).Query(func(rows pgx.Rows) error {
+		var id int64
+		var at time.Time
+		var c Change
+		_, err := pgx.ForEachRow(rows, []any{&t.leader, &id, &at, &c.Scope, &c.Version, &c.Gone}, func() error {
+			if id == 0 {
+				return nil
+			}
+			if len(t.changes) == 0 || at.Before(t.since) {
+				t.since = at
+			}
+			t.changes, t.last = append(t.changes, c), max(t.last, id)
+			return nil
+		})
+		return err
 	})
-	return changes, last, leader, err
+	return t, conn.SendBatch(ctx, &b).Close()
 }
 
 // coalesce leaves one change a scope: the newest version, gone if any of them was.

@@ -26,10 +26,15 @@ func TestRelayCoalescesAndKeepsWhatWasNotAcknowledged(t *testing.T) {
 		{Scope: "user.ansel", Version: one[int64](t, pool, "SELECT version FROM users WHERE id = 1"), Gone: true}, // once gone, gone
 		{Scope: "user.vivian", Version: one[int64](t, pool, "SELECT version FROM users WHERE id = 2")},
 	}
+	oldest := one[time.Time](t, pool, "UPDATE outbox SET at = at - interval '1 minute' WHERE id = (SELECT max(id) FROM outbox) RETURNING at")
 	down := errors.New("the bus is down")
 	for _, answer := range []error{down, down, nil} {
 		var got []store.Change
-		n, leader, err := s.RelayOnce(ctx, func(c []store.Change) error { got = c; return answer })
+		var since time.Time
+		n, leader, err := s.RelayOnce(ctx, func(c []store.Change, at time.Time) error { got, since = c, at; return answer })
+		if !since.Equal(oldest) {
+			t.Errorf("the first was written at %s, not at %s", oldest, since)
+		}
 		if diff := cmp.Diff(want, got); diff != "" || !leader || !errors.Is(err, answer) {
 			t.Errorf("leader %t, error %v: %s", leader, err, diff)
 		}
@@ -37,7 +42,7 @@ func TestRelayCoalescesAndKeepsWhatWasNotAcknowledged(t *testing.T) {
 			t.Errorf("%d rows were taken, want 6", n)
 		}
 	}
-	n, leader, err := s.RelayOnce(ctx, func(c []store.Change) error { t.Errorf("published twice: %v", c); return nil })
+	n, leader, err := s.RelayOnce(ctx, func(c []store.Change, _ time.Time) error { t.Errorf("published twice: %v", c); return nil })
 	if n != 0 || !leader || err != nil {
 		t.Errorf("nothing left: %d %t %v", n, leader, err)
 	}
@@ -48,8 +53,8 @@ func TestRelayHasOneLeader(t *testing.T) {
 	s, pool := open(t)
 	people(t, pool)
 	ctx := t.Context()
-	_, leader, err := s.RelayOnce(ctx, func([]store.Change) error {
-		_, leader, err := s.RelayOnce(ctx, func([]store.Change) error { return nil })
+	_, leader, err := s.RelayOnce(ctx, func([]store.Change, time.Time) error {
+		_, leader, err := s.RelayOnce(ctx, func([]store.Change, time.Time) error { return nil })
 		if leader || err != nil {
 			t.Errorf("a second leader: %t %v", leader, err)
 		}
@@ -69,7 +74,7 @@ func TestRelaySurvivesItsTransaction(t *testing.T) {
 	admin := testenv.Pool(t, testenv.AdminURL(t, url))
 	ctx := t.Context()
 	var first, second []store.Change
-	_, _, err := s.RelayOnce(ctx, func(c []store.Change) error {
+	_, _, err := s.RelayOnce(ctx, func(c []store.Change, _ time.Time) error {
 		first = c
 		exec(t, admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 		return nil
@@ -77,7 +82,7 @@ func TestRelaySurvivesItsTransaction(t *testing.T) {
 	if err == nil {
 		t.Error("the relay believes that it committed")
 	}
-	if _, leader, err := s.RelayOnce(ctx, func(c []store.Change) error { second = c; return nil }); err != nil || !leader {
+	if _, leader, err := s.RelayOnce(ctx, func(c []store.Change, _ time.Time) error { second = c; return nil }); err != nil || !leader {
 		t.Errorf("the next one: leader %t, %v", leader, err)
 	}
 	if diff := cmp.Diff(first, second); diff != "" || len(first) == 0 {
@@ -114,7 +119,7 @@ func TestRelaysTellEveryLastVersion(t *testing.T) {
 		s, _ := openURL(t, url)
 		all.Go(func() error {
 			for round := 0; ; round++ {
-				n, leader, err := s.RelayOnce(t.Context(), func(changes []store.Change) error {
+				n, leader, err := s.RelayOnce(t.Context(), func(changes []store.Change, _ time.Time) error {
 					if round%5 == 4 {
 						return errDown
 					}

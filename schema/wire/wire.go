@@ -54,6 +54,7 @@ const (
 	HeaderWants    = "Killr-Wants"    // fill: memcached should hold a copy with these versions or later ones, see FormatDeps
 	HeaderWaited   = "Killr-Waited"   // fill: microseconds since the sender heard of the change that it is about
 	HeaderKey      = "Killr-Key"      // action: names this attempt and its repetitions, see ValidKey
+	HeaderSince    = "Killr-Since"    // batch: when the oldest of its changes was written, shortly before its commit, see FormatTime
 	HeaderDetail   = "Killr-Detail"   // reply: what was wrong with the request, in words for a person, see InputError
 )
 

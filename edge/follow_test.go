@@ -1,0 +1,43 @@
+package edge
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	dto "github.com/prometheus/client_model/go"
+
+	"flickrkillr/schema/wire"
+)
+
+// TestChangesAreTimed: from when the relay says that the first of a batch was written. What was in the stream before, and what a relay of
+// the release before tells, is not counted.
+func TestChangesAreTimed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	since := func(ago time.Duration) nats.Header {
+		return nats.Header{wire.HeaderSince: {wire.FormatTime(time.Now().Add(-ago))}}
+	}
+	s.tell("user.ansel", 1, false, since(time.Hour))
+	e := s.edge()
+	for i, header := range []nats.Header{nil, {wire.HeaderSince: {"noon"}}, since(40 * time.Millisecond), since(3 * time.Second)} {
+		s.tell("user.ansel", int64(2+i), false, header)
+	}
+	var m dto.Metric
+	eventually(t, "the last change is timed", func() bool {
+		m.Reset()
+		if err := e.meters.changes.Write(&m); err != nil {
+			t.Fatal(err)
+		}
+		return m.GetHistogram().GetSampleSum() > 3
+	})
+	if h := m.GetHistogram(); h.GetSampleCount() != 2 || h.GetSampleSum() > 30 {
+		t.Errorf("%d changes were timed, %g s in all; want 2, and little more than 3.04 s", h.GetSampleCount(), h.GetSampleSum())
+	}
+	for _, b := range m.GetHistogram().GetBucket() {
+		if b.GetUpperBound() < 0.02 && b.GetCumulativeCount() > 0 { // their clock may be behind by what a tick takes
+			t.Errorf("%d of them within %g s", b.GetCumulativeCount(), b.GetUpperBound())
+		}
+	}
+}
