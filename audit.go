@@ -15,8 +15,9 @@ import (
 )
 
 type auditCommand struct {
-	Edge []string `placeholder:"URL" help:"Audit a running site through this edge; repeat it for each. Without any, a site of its own is started for the audit, and removed afterwards."`
-	Yes  bool     `help:"Audit a running site although its data is not the demonstration's: titles of some users' photos are overwritten, photos deleted."`
+	Edge    []string `placeholder:"URL" help:"Audit a running site through this edge; repeat it for each. Without any, a site of its own is started for the audit, and removed afterwards."`
+	Metrics []string `placeholder:"URL" help:"Where an edge shows its metrics, http://HOST:PORT/metrics; repeat it for each. They say how soon edges knew of changes."`
+	Yes     bool     `help:"Audit a running site although its data is not the demonstration's: titles of some users' photos are overwritten, photos deleted."`
 
 	Seed         uint64        `default:"1" placeholder:"N" help:"Number that all decisions are drawn from (default ${default})."`
 	Writes       int64         `placeholder:"N" help:"Go on until so many writes are done, and --observations made."`
@@ -104,6 +105,9 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 	if err != nil {
 		return err
 	}
+	for _, k := range site.kept["edge"] {
+		c.Metrics = append(c.Metrics, "http://"+site.debug[k]+"/metrics")
+	}
 	nc, closeBus, err := joinBus(site.nats.URL(), "audit", s.log)
 	if err != nil {
 		return err
@@ -156,7 +160,7 @@ func (c *auditCommand) chosen(all []audit.Fault) ([]audit.Fault, error) {
 
 func (c *auditCommand) run(s *session, edges []string, pool *pgxpool.Pool, nc *nats.Conn, faults []audit.Fault) error {
 	report, err := audit.Run(s.ctx, audit.Config{
-		Edges: edges, Pool: pool, NATS: nc, Seed: c.Seed, Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, LookRate: c.LookRate, BusShare: c.BusShare,
+		Edges: edges, Metrics: c.Metrics, OneMachine: len(c.Edge) == 0, Pool: pool, NATS: nc, Seed: c.Seed, Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, LookRate: c.LookRate, BusShare: c.BusShare,
 		Writes: c.Writes, Observations: c.Observations, Duration: c.Duration, StopAtViolation: c.StopAtViolation, Bound: c.Bound,
 		Faults: faults, FaultEvery: c.FaultEvery, Logger: s.log,
 		Progress: func(p audit.Progress) {

@@ -27,6 +27,9 @@ type Config struct {
 	Pool  *pgxpool.Pool // on the site's database; Writers connections at least
 	NATS  *nats.Conn    // nil: no writes by the bus and no cookies
 
+	Metrics    []string // http://host:port/metrics of each edge; none: how soon they knew of changes is not known
+	OneMachine bool     // edges and database go by one clock
+
 	Seed      uint64
 	Owners    int     // users to take over, at most; 0: 40
 	Writers   int     // at once; 0: 8
@@ -136,9 +139,12 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	for range stopwatches {
 		a.watches <- a.newStopwatch()
 	}
+	before, _ := a.readMetrics(ctx) // what is amiss is said at the end
 	began := a.now()
 	err = a.run(ctx)
 	r := a.tally.sum()
+	after, problem := a.readMetrics(context.WithoutCancel(ctx))
+	r.Notice = noticed(before, after, cfg.OneMachine, problem)
 	r.Started, r.QuietBound = a.start, cfg.Bound
 	r.Seed, r.Edges, r.Owners, r.Photos, r.Took, r.Faults = cfg.Seed, len(cfg.Edges), len(a.world.owners), len(a.world.photos), a.now()-began, a.trouble.happened()
 	return r, err

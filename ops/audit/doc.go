@@ -17,5 +17,6 @@
 // does not depend on which was heard of first. What waits for that is bounded: when the checkers fall behind, the observers wait.
 //
 // All draws come from one seed, so that the same decisions are made again, though not in the same instant. It knows nothing of how the
-// roles work: what it knows are paths, headers, subjects and tables. Only main and tests use it.
+// roles work: what it knows are paths, headers, subjects and tables, and of the edges' metrics the one that says how soon they knew of
+// changes. Only main and tests use it.
 package audit

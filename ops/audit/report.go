@@ -110,6 +110,8 @@ type Report struct {
 	FreshInTrouble map[Via]Spread `json:"commit_to_fresh_in_trouble"`
 	Unseen         int64          `json:"unseen"` // not shown by every edge within 10 s
 
+	Notice Notice `json:"commit_to_notice"` // without pages: when edges knew of the changes, whoever made them and whatever was broken
+
 	Faults []Happening `json:"faults"`
 }
 
@@ -235,7 +237,7 @@ func spread(h *hdrhistogram.Histogram) Spread {
 func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-16s "+format+"\n", append([]any{name}, args...)...)
+		fmt.Fprintf(&b, "%-17s"+format+"\n", append([]any{name}, args...)...)
 	}
 	line("audited", "%d users with %d photos, through %d edges, for %.1f s, seed %d", r.Owners, r.Photos, r.Edges, r.Took.Seconds(), r.Seed)
 	line("writes", "%d by bus, %d by psql; %d had no answer and were looked up", r.Writes[Bus], r.Writes[Psql], r.Unknown)
@@ -252,6 +254,7 @@ func (r *Report) Write(w io.Writer) error {
 	if r.Unseen > 0 {
 		line("", "%d writes were not seen at every edge within 10 s", r.Unseen)
 	}
+	line("commit to notice", "at %d edges: %v", r.Notice.Edges, r.Notice)
 	line("oldest look", "%.1f ms behind an acknowledged write; the bound is %v, and %v while something is broken", ms(r.Oldest), r.QuietBound, r.FaultBound)
 	faults := map[string]int64{}
 	for _, f := range r.Faults {
