@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// wakeApart is the least time between two rounds: changes that are made together travel together.
+	// wakeApart is the least time from the beginning of a round to that of the next: changes that are made together travel together.
 	wakeApart = 3 * time.Millisecond
 	// standbyPolls is how many times less often a relay looks for changes while another is active.
 	standbyPolls = 3
@@ -97,9 +97,16 @@ func (r *relay) setActive(active bool) {
 // run relays until ctx ends, and finishes the round it is in, for which held is the context. Rounds that fail, because Postgres or the bus
 // is away, are repeated for ever.
 func (r *relay) run(ctx, held context.Context) {
-	pause, failing := time.Duration(0), false
-	for r.wait(ctx, pause) {
-		n, err := r.round(held)
+	begun, pause := time.Now(), time.Duration(0)
+	failing, owed := false, false // owed: a round was asked for, and another relay had the lock, which may have looked too early
+	for {
+		woken, ended := r.wait(ctx, begun, pause)
+		if ended {
+			return
+		}
+		begun = time.Now()
+		n, leader, err := r.round(held)
+		owed = !leader && (owed || woken)
 		if failing != (err != nil) { // said when it begins and when it ends, not every time
 			failing = err != nil
 			r.log.Warn("relay", "failing", failing, "error", err)
@@ -108,8 +115,8 @@ func (r *relay) run(ctx, held context.Context) {
 		case err != nil:
 			r.metrics.relayErrors.Inc()
 			r.setActive(false)
-			pause = min(max(2*pause, r.poll), maxPause)
-		case n > 0: // there is more, or will soon be
+			begun, pause = time.Now(), min(max(2*pause, r.poll), maxPause)
+		case n > 0, owed: // there is more, or will soon be
 			pause = wakeApart
 		case r.active.Load():
 			pause = r.poll
@@ -119,34 +126,36 @@ func (r *relay) run(ctx, held context.Context) {
 	}
 }
 
-// wait returns after pause, or when a round is asked for, though not before wakeApart; false when ctx has ended.
-func (r *relay) wait(ctx context.Context, pause time.Duration) bool {
-	if !sleep(ctx, min(pause, wakeApart)) {
-		return false
+// wait returns pause after the last round began, or when another is asked for, though not before wakeApart, or when ctx has ended.
+func (r *relay) wait(ctx context.Context, begun time.Time, pause time.Duration) (woken, ended bool) {
+	if !sleep(ctx, time.Until(begun.Add(min(pause, wakeApart)))) {
+		return false, true
 	}
-	rest := time.NewTimer(pause - min(pause, wakeApart))
+	rest := time.NewTimer(time.Until(begun.Add(pause)))
 	defer rest.Stop()
 	select {
 	case <-ctx.Done():
-		return false
+		return false, true
 	case <-r.woken:
+		return true, false
 	case <-rest.C:
 	}
-	return true
+	return false, false
 }
 
-// round relays what waits in the outbox, at most one batch, and ticks if a tick is due. It returns how many changes it took.
-func (r *relay) round(ctx context.Context) (int, error) {
+// round relays what waits in the outbox, at most one batch, and ticks if a tick is due. It returns how many changes it took, or that another
+// relay had the lock.
+func (r *relay) round(ctx context.Context) (n int, leader bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, roundLimit)
 	defer cancel()
 	if !r.nc.IsConnected() {
-		return 0, errors.New("the bus is away")
+		return 0, false, errors.New("the bus is away")
 	}
 	if err := r.makeStream(ctx); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	var refused error
-	n, leader, err := r.store.RelayOnce(ctx, func(changes []store.Change, since time.Time) error {
+	n, leader, err = r.store.RelayOnce(ctx, func(changes []store.Change, since time.Time) error {
 		refused = r.publish(ctx, changes, since)
 		return refused
 	})
@@ -159,7 +168,7 @@ func (r *relay) round(ctx context.Context) (int, error) {
 	if err == nil && leader {
 		err = r.tick(ctx)
 	}
-	return n, err
+	return n, leader, err
 }
 
 // forgetKeys deletes what is remembered of actions that nobody may repeat any more: at each tick of the active relay, so that one process

@@ -1,6 +1,8 @@
 package renderer
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -111,6 +113,37 @@ func TestChangesReachTheStream(t *testing.T) {
 	if since, ok := wire.ParseTime(last.Header.Get(wire.HeaderSince)); !ok || since.Before(begun.Truncate(time.Microsecond)) || since.After(committed) {
 		t.Errorf("the stream's last batch is of %v, want from %s to %s", last.Header, begun, committed)
 	}
+}
+
+// TestWokenRelayComesBack: a relay that was asked for a round while another one had the lock asks again, since the other one may have looked
+// before the change was committed.
+func TestWokenRelayComesBack(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	s := st.start(t, func(c *Config) { c.RelayPoll = time.Hour })
+	st.quiet(t)
+	heard := follow(t, st, wire.SubjectBatch)
+	other, err := st.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Rollback(context.WithoutCancel(t.Context())) }() // a second time it does nothing
+	if _, err := other.Exec(t.Context(), `SELECT pg_advisory_xact_lock(x'6b696c6c72'::bigint)`); err != nil {
+		t.Fatal(err)
+	}
+	st.retitle(t, "while another one has the lock")
+	wakened := time.Now()
+	s.Wake()
+	eventually(t, 5*time.Second, func() error {
+		if s.relay.heard().Before(wakened) {
+			return errors.New("it has not looked yet")
+		}
+		return nil
+	})
+	if err := other.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	announced(t, heard, "user.ansel", 0, 5*time.Second)
 }
 
 // TestOneRelayOfAll: of several services one relays and ticks, and another takes over when it goes.
