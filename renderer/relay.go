@@ -19,6 +19,9 @@ import (
 const (
 	// wakeApart is the least time from the beginning of a round to that of the next: changes that are made together travel together.
 	wakeApart = 3 * time.Millisecond
+	// comeBack is when a relay that was woken looks again if another one had the lock: that one most likely takes the change with its next
+	// round, unless it looked before the commit and found nothing.
+	comeBack = 2 * wakeApart
 	// standbyPolls is how many times less often a relay looks for changes while another is active.
 	standbyPolls = 3
 	// tickEvery is how often the active relay says that it lives; silence is how much longer, at least, the others wait for it.
@@ -97,16 +100,16 @@ func (r *relay) setActive(active bool) {
 // run relays until ctx ends, and finishes the round it is in, for which held is the context. Rounds that fail, because Postgres or the bus
 // is away, are repeated for ever.
 func (r *relay) run(ctx, held context.Context) {
-	begun, pause := time.Now(), time.Duration(0)
-	failing, owed := false, false // owed: a round was asked for, and another relay had the lock, which may have looked too early
+	begun, apart, pause := time.Now(), wakeApart, time.Duration(0)
+	failing, owed := false, false // owed: a round was asked for while another relay had the lock
 	for {
-		woken, ended := r.wait(ctx, begun, pause)
+		woken, ended := r.wait(ctx, begun, apart, pause)
 		if ended {
 			return
 		}
 		begun = time.Now()
 		n, leader, err := r.round(held)
-		owed = !leader && (owed || woken)
+		owed, apart = !leader && (owed || woken), wakeApart
 		if failing != (err != nil) { // said when it begins and when it ends, not every time
 			failing = err != nil
 			r.log.Warn("relay", "failing", failing, "error", err)
@@ -116,7 +119,9 @@ func (r *relay) run(ctx, held context.Context) {
 			r.metrics.relayErrors.Inc()
 			r.setActive(false)
 			begun, pause = time.Now(), min(max(2*pause, r.poll), maxPause)
-		case n > 0, owed: // there is more, or will soon be
+		case owed:
+			apart, pause = comeBack, comeBack
+		case n > 0: // there is more, or will soon be
 			pause = wakeApart
 		case r.active.Load():
 			pause = r.poll
@@ -126,9 +131,9 @@ func (r *relay) run(ctx, held context.Context) {
 	}
 }
 
-// wait returns pause after the last round began, or when another is asked for, though not before wakeApart, or when ctx has ended.
-func (r *relay) wait(ctx context.Context, begun time.Time, pause time.Duration) (woken, ended bool) {
-	if !sleep(ctx, time.Until(begun.Add(min(pause, wakeApart)))) {
+// wait returns pause after the last round began, or when another is asked for, though not sooner than apart, or when ctx has ended.
+func (r *relay) wait(ctx context.Context, begun time.Time, apart, pause time.Duration) (woken, ended bool) {
+	if !sleep(ctx, time.Until(begun.Add(min(apart, pause)))) {
 		return false, true
 	}
 	rest := time.NewTimer(time.Until(begun.Add(pause)))
