@@ -92,7 +92,7 @@ func TestAudit(t *testing.T) {
 	if len(broken) != 9 {
 		t.Errorf("broken were %v, want all 9 things", broken)
 	}
-	if r.Own == 0 || r.NotModified == 0 || r.Fresh[audit.Psql].N+r.FreshInTrouble[audit.Psql].N == 0 || r.Writes[audit.Bus] == 0 || r.Writes[audit.Psql] == 0 ||
+	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 || r.Fresh[audit.Psql].N+r.FreshInTrouble[audit.Psql].N == 0 || r.Writes[audit.Bus] == 0 || r.Writes[audit.Psql] == 0 ||
 		r.Caches["near"] == 0 || r.Caches["memcached"] == 0 || r.Caches["render"] == 0 {
 		t.Errorf("not all that an audit looks at was there: %+v", r)
 	}
@@ -102,12 +102,12 @@ func TestAudit(t *testing.T) {
 func TestAuditOfARunningSite(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, 1)
-	args := append([]string{"--writes", "200", "--observations", "2000", bound}, s.flags...)
+	args := append([]string{"--writes", "200", "--observations", "2000", "--metrics", "http://127.0.0.1:1/metrics", bound}, s.flags...)
 	for _, url := range s.urls {
 		args = append(args, "--edge", url)
 	}
 	r, status := audited(t, program(t), args...)
-	if status != 0 || r.Violations != 0 || r.Edges != 2 || len(r.Faults) != 0 || r.Observations < 2000 {
+	if status != 0 || r.Violations != 0 || r.Edges != 2 || len(r.Faults) != 0 || r.Observations < 2000 || r.Notice.Err == "" {
 		t.Errorf("exit status %d: %+v", status, r)
 	}
 }

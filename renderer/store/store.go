@@ -1,5 +1,5 @@
 // Package store reads the site's rows from Postgres, one method a page and one statement a page, and changes them, one method an action and
-// one transaction an action.
+// one statement an action, which is a function of the database (schema/migrations/006_actions_at_once.sql).
 //
 // In flow page identities in plain values (a name, an id, a position); out flow rows as plain structs, and with them a [Snapshot]: which
 // version each user's rows had, and when they were read by Postgres' clock. Rows and versions come from the same statement and so from the
