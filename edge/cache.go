@@ -32,7 +32,6 @@ const (
 // breaker, so that a dead or frozen one costs its share of the keys and nothing more.
 type sharedCache struct {
 	ring    *ring.Ring // nil: no memcached
-	decode  decoder
 	servers map[string]*cacheServer
 	lookups sync.Pool // of *lookup
 }

@@ -101,14 +101,15 @@ func (r *relay) setActive(active bool) {
 // is away, are repeated for ever.
 func (r *relay) run(ctx, held context.Context) {
 	begun, apart, pause := time.Now(), wakeApart, time.Duration(0)
-	failing, owed := false, false // owed: a round was asked for while another relay had the lock
+	failing, owed, busy := false, false, false // owed: a round was asked for while another relay had the lock
 	for {
 		woken, ended := r.wait(ctx, begun, apart, pause)
 		if ended {
 			return
 		}
 		begun = time.Now()
-		n, leader, err := r.round(held)
+		n, leader, err := r.round(held, woken || owed || busy)
+		busy = n > 0
 		owed, apart = !leader && (owed || woken), wakeApart
 		if failing != (err != nil) { // said when it begins and when it ends, not every time
 			failing = err != nil
@@ -149,8 +150,8 @@ func (r *relay) wait(ctx context.Context, begun time.Time, apart, pause time.Dur
 }
 
 // round relays what waits in the outbox, at most one batch, and ticks if a tick is due. It returns how many changes it took, or that another
-// relay had the lock.
-func (r *relay) round(ctx context.Context) (n int, leader bool, err error) {
+// relay had the lock. Unless it was asked for it only looks first: mostly there is nothing, and then it does not matter who has the lock.
+func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, roundLimit)
 	defer cancel()
 	if !r.nc.IsConnected() {
@@ -160,10 +161,17 @@ func (r *relay) round(ctx context.Context) (n int, leader bool, err error) {
 		return 0, false, err
 	}
 	var refused error
-	n, leader, err = r.store.RelayOnce(ctx, func(changes []store.Change, since time.Time) error {
-		refused = r.publish(ctx, changes, since)
-		return refused
-	})
+	waiting := asked
+	if !asked {
+		leader = true
+		waiting, err = r.store.Waiting(ctx)
+	}
+	if waiting {
+		n, leader, err = r.store.RelayOnce(ctx, func(changes []store.Change, since time.Time) error {
+			refused = r.publish(ctx, changes, since)
+			return refused
+		})
+	}
 	if refused == nil { // else it was the bus
 		r.outage.note(err)
 	}

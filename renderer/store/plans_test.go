@@ -104,6 +104,7 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		"Album":       {func() error { _, err := s.Album(ctx, 1, 0, 0); return err }},
 		"Search":      {search("sunset"), search("xylograp")},
 		"RelayOnce":   {func() error { _, _, err := s.RelayOnce(ctx, published); return err }},
+		"Waiting":     {func() error { _, err := s.Waiting(ctx); return err }},
 		"Tick":        {func() error { _, err := s.Tick(ctx); return err }},
 		"EditPhoto":   {edited, edited}, // and asked for again
 		"DeletePhoto": {func() error { _, err := s.DeletePhoto(ctx, "delete", 2); return err }},

@@ -85,6 +85,14 @@ func (s *Store) RelayOnce(ctx context.Context, publish func(changes []Change, si
 	return len(t.changes), t.leader, nil
 }
 
+// Waiting reports whether the outbox holds something that [Store.RelayOnce] would take, for half of what that costs.
+func (s *Store) Waiting(ctx context.Context) (waiting bool, err error) {
+	if err = s.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM outbox WHERE id > $1)", s.floor.next(time.Now())).Scan(&waiting); err != nil {
+		err = fmt.Errorf("relay: look: %w", err)
+	}
+	return waiting, err
+}
+
 // taken is what a transaction has taken out of the outbox.
 type taken struct {
 	leader  bool // else nothing
