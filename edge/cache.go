@@ -28,8 +28,7 @@ const (
 )
 
 // sharedCache looks up copies in memcached, which an edge reads and never writes. Who looks for the same at the same time is given the same
-// copy. Each server has its own queue, workers and circuit
-// breaker, so that a dead or frozen one costs its share of the keys and nothing more.
+// copy. Each server has its own queue, workers and circuit breaker, so that a dead or frozen one costs its share of the keys and nothing more.
 type sharedCache struct {
 	ring    *ring.Ring // nil: no memcached
 	servers map[string]*cacheServer
