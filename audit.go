@@ -26,6 +26,7 @@ type auditCommand struct {
 	Rate         float64       `default:"100" placeholder:"N" help:"Writes a second; 0: as many as there can be (default ${default})."`
 	LookRate     float64       `placeholder:"N" help:"Looks of the visitors a second; 0, the default: as many as there can be, which leaves little of the machine to the site."`
 	BusShare     float64       `default:"0.5" placeholder:"SHARE" help:"Share of the writes that go through the bus, where there is an action for it; the others are made as in psql (default ${default})."`
+	ActionsOnly  bool          `help:"Make only writes that have an action, so that --bus-share 1 means all: new titles, hiding and showing."`
 	Owners       int           `default:"40" placeholder:"N" help:"Users that are taken over (default ${default})."`
 	Writers      int           `default:"8" placeholder:"N" help:"Writes at once (default ${default})."`
 	Observers    int           `default:"8" placeholder:"N" help:"Visitors at once (default ${default})."`
@@ -160,7 +161,7 @@ func (c *auditCommand) chosen(all []audit.Fault) ([]audit.Fault, error) {
 
 func (c *auditCommand) run(s *session, edges []string, pool *pgxpool.Pool, nc *nats.Conn, faults []audit.Fault) error {
 	report, err := audit.Run(s.ctx, audit.Config{
-		Edges: edges, Metrics: c.Metrics, OneMachine: len(c.Edge) == 0, Pool: pool, NATS: nc, Seed: c.Seed, Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, LookRate: c.LookRate, BusShare: c.BusShare,
+		Edges: edges, Metrics: c.Metrics, OneMachine: len(c.Edge) == 0, Pool: pool, NATS: nc, Seed: c.Seed, Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, LookRate: c.LookRate, BusShare: c.BusShare, Actions: c.ActionsOnly,
 		Writes: c.Writes, Observations: c.Observations, Duration: c.Duration, StopAtViolation: c.StopAtViolation, Bound: c.Bound,
 		Faults: faults, FaultEvery: c.FaultEvery, Logger: s.log,
 		Progress: func(p audit.Progress) {

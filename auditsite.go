@@ -97,7 +97,7 @@ func (t *auditSite) startRole(g *group, role string, i int) error {
 		args = append(args, "--postgres", t.postgres.URL(), "--pictures", t.originals())
 	}
 	name := role + "-" + strconv.Itoa(i+1)
-	k, err := t.spawn(name, role, t.edges+t.renderers+2, 17*time.Second, args...)
+	k, err := t.spawn(name, role, 1, 17*time.Second, args...)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ type Config struct {
 	Rate      float64 // writes a second; 0: as many as there can be
 	LookRate  float64 // looks of the observers a second; 0: likewise
 	BusShare  float64 // of the writes that have an action, from 0 to 1
+	Actions   bool    // no other writes, and none that only psql could undo: titles, hiding and showing
 
 	// The audit ends when both numbers are reached and each fault has been, or after the duration, whichever is first; without any of
 	// them, with its context.

@@ -21,7 +21,11 @@ type decision struct {
 func (a *audit) decide(n int64) decision {
 	draw := rand.New(rand.NewPCG(a.cfg.Seed, uint64(n)<<8|drawWrite))
 	o := a.world.owners[a.popular(draw)]
-	return decision{owner: o, photo: draw.IntN(len(o.photos)), what: draw.Uint32N(100), bit: draw.IntN(tagCount * maxAlbums), bus: draw.Float64() < a.cfg.BusShare}
+	d := decision{owner: o, photo: draw.IntN(len(o.photos)), what: draw.Uint32N(100), bit: draw.IntN(tagCount * maxAlbums), bus: draw.Float64() < a.cfg.BusShare}
+	if a.cfg.Actions {
+		d.what %= whatHiding
+	}
+	return d
 }
 
 // What a seed is used for, so that no two draws are the same ones.
@@ -29,6 +33,14 @@ const (
 	drawWrite = iota + 1
 	drawVisitor
 	drawFault
+)
+
+// Which draws of a hundred are which write: titling, hiding, deleting, filing, and from there on tagging.
+const (
+	whatTitling  = 50
+	whatHiding   = 62
+	whatDeleting = 68
+	whatFiling   = 84
 )
 
 // change is a decision about a photo as it is: what it is called, and what comes of it.
@@ -50,13 +62,13 @@ func (d *decision) plan(p *photo) change {
 		c.what, c.next = "posting", state{public: true, write: p.number + 1}
 	case !p.now.public:
 		c.what, c.next.public = "publishing", true
-	case d.what < 50:
+	case d.what < whatTitling:
 		c.what, c.next.write = "titling", p.number+1
-	case d.what < 62:
+	case d.what < whatHiding:
 		c.what, c.next.public = "hiding", false
-	case d.what < 68:
+	case d.what < whatDeleting:
 		c.what, c.next, c.exists = "deleting", state{}, false
-	case d.what < 84:
+	case d.what < whatFiling:
 		c.what, c.bit = "filing", d.bit%len(p.owner.albums)
 		c.next.albums ^= 1 << c.bit
 	default:

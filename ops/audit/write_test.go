@@ -146,6 +146,31 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
+func TestActionsAlone(t *testing.T) {
+	t.Parallel()
+	a := &audit{cfg: Config{Seed: 1, BusShare: 1, Actions: true}, world: &world{}, popularity: popularity(3)}
+	for i := range 3 {
+		o := &owner{index: i, albums: make([]album, 2)}
+		for range 5 {
+			o.photos = append(o.photos, &photo{owner: o, exists: true, now: state{public: true}})
+		}
+		a.world.owners = append(a.world.owners, o)
+	}
+	seen := map[string]int{}
+	for n := range int64(1000) {
+		d := a.decide(n)
+		p := d.owner.photos[d.photo]
+		c := d.plan(p)
+		p.now = c.next
+		if seen[c.what]++; c.action() == "" || !c.bus || !c.exists {
+			t.Fatalf("write %d is %+v", n, c)
+		}
+	}
+	if len(seen) != 3 || seen["titling"] < 500 {
+		t.Errorf("%v", seen)
+	}
+}
+
 func TestDecisionsAreRepeatable(t *testing.T) {
 	t.Parallel()
 	draw := func(seed uint64) []decision {
