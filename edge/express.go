@@ -3,9 +3,11 @@ package edge
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,10 +16,10 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// The express is the way of a request that is plain (see readPlain) and whose answer is a copy at hand. It runs below net/http, in the Read
-// of a connection: while net/http waits for the next request, what comes is looked at, and what the express can answer never gets there.
-// All else is handed on as it came. So there is one server and one place that knows HTTP in full; the express may decline anything, and
-// what it answers is what the handler would have answered, to the byte. It costs less than half of net/http's way.
+// The express is the way of a request that is plain (see readPlain) and whose answer is a page, file or picture that is there. It runs below
+// net/http, in the Read of a connection: while net/http waits for the next request, what comes is looked at, and what the express can
+// answer never gets there. All else is handed on as it came. So there is one server and one place that knows HTTP in full; the express may
+// decline anything, and what it answers is what the handler would have answered, to the byte. It costs half of net/http's way.
 //
 // Only whole requests are handed to net/http while the express keeps its eye on a connection, so that it always knows where the next one
 // begins. Bytes that are foreign to it, such as a form or HTTP/2, end that: the connection is net/http's from then on.
@@ -132,10 +134,11 @@ const (
 	deadlineStep = time.Second // deadlines move once in this time, at most: to move one costs as much as to read a request
 )
 
+// Read gives net/http what is for it. That a connection is at its end it is told by io.EOF, on which it says no more to the visitor.
 func (c *expressConn) Read(p []byte) (int, error) {
 	switch state := c.state.Load(); {
 	case state == connClosed:
-		return 0, net.ErrClosed
+		return 0, io.EOF
 	case c.owed > 0:
 		return c.give(p), nil
 	case state == connForeign:
@@ -158,13 +161,13 @@ func (c *expressConn) Read(p []byte) (int, error) {
 		if form == formWhole || !c.enter() {
 			return c.pass(p, size, connPassed)
 		}
-		answered, err := c.express.answer(c, &q)
+		answered, err := c.express.contain(c, &q)
 		if !answered {
 			return c.pass(p, size, connPassed)
 		}
-		if err != nil || c.express.stopping.Load() || !c.state.CompareAndSwap(connAnswering, connWaiting) {
+		if err != nil || !c.state.CompareAndSwap(connAnswering, connWaiting) || c.express.stopping.Load() { // in this order, see stop
 			c.state.Store(connClosed) // to net/http, which may read again whatever it is told
-			return 0, net.ErrClosed
+			return 0, io.EOF
 		}
 		c.ahead = c.ahead[:copy(c.ahead, c.ahead[size:])]
 	}
@@ -197,7 +200,7 @@ func (c *expressConn) enter() bool {
 // pass hands net/http a request, the first so many bytes of what has been read.
 func (c *expressConn) pass(p []byte, size int, to int32) (int, error) {
 	if was := c.state.Load(); was == connClosed || !c.state.CompareAndSwap(was, to) {
-		return 0, net.ErrClosed
+		return 0, io.EOF
 	}
 	if !c.accepted.IsZero() {
 		c.shift, c.accepted = time.Since(c.accepted), time.Time{}
@@ -259,12 +262,28 @@ func (c *expressConn) extend(now time.Time) error {
 	if now.Sub(c.deadline) < deadlineStep {
 		return nil
 	}
+	if c.deadline.IsZero() { // net/http or a fetch has had the connection, which can take a while
+		now = time.Now()
+	}
 	c.deadline = now
 	if err := c.Conn.SetReadDeadline(now.Add(idleTimeout + deadlineStep)); err != nil {
 		return err
 	}
 	return c.Conn.SetWriteDeadline(now.Add(stall + deadlineStep))
 }
+
+// contain makes a panic the end of its connection.
+func (e *express) contain(c *expressConn, q *plainRequest) (answered bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.server.log.Error("panic", "path", string(q.target), "panic", p, "stack", string(debug.Stack()))
+			answered, err = true, errPanic
+		}
+	}()
+	return e.answer(c, q)
+}
+
+var errPanic = errors.New("panic")
 
 // answer answers a plain request with a copy of a page, wherever that comes from. What takes more than that, such as a page that is not there
 // or an older copy instead of none, is the handler's. The error is the connection's.

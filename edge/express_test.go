@@ -510,6 +510,9 @@ func TestExpressFinishes(t *testing.T) {
 			if err != nil || len(a.body) != pipesBody {
 				t.Errorf("visitor %d: %d bytes, %v", i, len(a.body), err)
 			}
+			if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
+				t.Errorf("visitor %d: %q after the answer, %v", i, rest, err)
+			}
 		}
 		begin := time.Now()
 		if err := <-stopped; err != nil || time.Since(begin) > time.Second {
@@ -534,6 +537,31 @@ func TestExpressIsCut(t *testing.T) {
 		}
 		if _, err := visitor.listen(http.MethodGet); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Error(err)
+		}
+	})
+}
+
+// TestExpressPanics: that costs a connection and nothing more.
+func TestExpressPanics(t *testing.T) {
+	t.Parallel()
+	onPipes(t, http.NotFound, func(e *Server, p *pipes) {
+		visitor, other := p.dial(t), p.dial(t)
+		fresh := e.fresh
+		e.fresh = nil
+		visitor.say(plainly("/photos/ansel"))
+		if _, err := visitor.r.ReadByte(); !errors.Is(err, io.EOF) {
+			t.Error(err)
+		}
+		synctest.Wait()
+		e.express.mu.Lock()
+		if n := len(e.express.conns); n != 1 {
+			t.Errorf("%d connections are left", n)
+		}
+		e.express.mu.Unlock()
+		e.fresh = fresh
+		other.say(plainly("/photos/ansel"))
+		if a := other.hear(http.MethodGet); a.status != 200 {
+			t.Errorf("status %d", a.status)
 		}
 	})
 }
