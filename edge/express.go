@@ -341,8 +341,8 @@ func (e *express) done(c *expressConn, q *plainRequest, x *exchange) {
 func (e *express) get(c *expressConn, what want, x *exchange) (fetched, error) {
 	s := e.server
 	near := s.near.get(what.ref)
-	if near != nil && s.fresh.check(near) {
-		s.hit(near)
+	if near != nil && s.fresh.checkAt(near, x.start) {
+		s.hit(near, x.start)
 		return fetched{copy: near, tier: tierNear}, nil
 	}
 	looked, told := s.look(context.Background(), what) // no longer than its own bound

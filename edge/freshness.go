@@ -142,18 +142,23 @@ func (f *freshness) distrust(ago time.Duration) {
 func (f *freshness) forgetTicks() { f.goodUntil.Store(0) }
 
 // blind reports that ticks have stopped, or say that the relay is behind.
-func (f *freshness) blind() bool { return int64(time.Since(f.start)) > f.goodUntil.Load() }
+func (f *freshness) blind() bool { return f.blindAt(time.Now()) }
 
-// check decides about a copy. It is the comparison that everything else rests on.
-func (f *freshness) check(c *held) (fresh bool) {
+func (f *freshness) blindAt(now time.Time) bool { return int64(now.Sub(f.start)) > f.goodUntil.Load() }
+
+// check decides about a copy.
+func (f *freshness) check(c *held) (fresh bool) { return f.checkAt(c, time.Now()) }
+
+// checkAt decides about a copy that is to be shown now, by this machine's clock. It is the comparison that everything else rests on.
+func (f *freshness) checkAt(c *held, now time.Time) (fresh bool) {
 	if c.broken.Load() {
 		return false
 	}
 	if c.reply.Immutable {
 		return true
 	}
-	age := f.age(c)
-	if age < -clockSlip || age >= c.reply.MaxAge || c.reply.ReadAt.UnixMicro() < f.trustFrom.Load() || f.blind() && age > blindAge {
+	age := f.ageAt(c, now)
+	if age < -clockSlip || age >= c.reply.MaxAge || c.reply.ReadAt.UnixMicro() < f.trustFrom.Load() || f.blindAt(now) && age > blindAge {
 		return false
 	}
 	for _, d := range c.deps {
@@ -178,4 +183,8 @@ func (f *freshness) presentable(c *held) bool {
 }
 
 // age is how long ago the copy's rows were read. It is negative for a copy from the future, that is, from before a clock was set back.
-func (f *freshness) age(c *held) time.Duration { return f.clock.Now().Sub(c.reply.ReadAt) }
+func (f *freshness) age(c *held) time.Duration { return f.ageAt(c, time.Now()) }
+
+func (f *freshness) ageAt(c *held, now time.Time) time.Duration {
+	return f.clock.At(now).Sub(c.reply.ReadAt)
+}

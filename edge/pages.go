@@ -73,7 +73,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, ref p
 	case f != nil && !f.broken && !plain:
 		x.start, x.number, got, err = f.start, f.number, f.got, f.err
 	case c != nil && s.fresh.check(c):
-		s.hit(c)
+		s.hit(c, x.start)
 		got.copy, got.tier = c, tierNear
 	default:
 		plain = plain || f != nil
@@ -95,9 +95,9 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, ref p
 }
 
 // hit notes that the near cache's copy answers somebody.
-func (s *Server) hit(c *held) {
+func (s *Server) hit(c *held, now time.Time) {
 	c.asked.Add(1)
-	s.ahead(c)
+	s.ahead(c, now)
 }
 
 // staleAfter is how long a visitor waits for a true copy when there is an older one to be shown.
@@ -159,7 +159,7 @@ func (s *Server) look(ctx context.Context, what want) (got fetched, told bool) {
 		got.copy, got.tier = c, tierMemcached
 		s.near.put(c, s.clock.Now())
 		s.hot.got(c, true)
-		s.ahead(c)
+		s.ahead(c, start)
 	}
 	return got, told
 }
@@ -219,8 +219,8 @@ func (s *Server) ask(ctx context.Context, what want, id string) (*nats.Msg, erro
 }
 
 // ahead has a copy that nears its age limit refilled, once, with a newer one.
-func (s *Server) ahead(c *held) {
-	if c.reply.Immutable || c.renewed.Load() || float64(s.fresh.age(c)) < refillAt*float64(c.reply.MaxAge) || c.renewed.Swap(true) {
+func (s *Server) ahead(c *held, now time.Time) {
+	if c.reply.Immutable || c.renewed.Load() || float64(s.fresh.ageAt(c, now)) < refillAt*float64(c.reply.MaxAge) || c.renewed.Swap(true) {
 		return
 	}
 	s.send(wire.Fill{Ref: c.ref, ReadAt: c.reply.ReadAt.Add(time.Microsecond)})

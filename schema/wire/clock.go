@@ -53,7 +53,10 @@ func (c *Clock) Observe(t Tick, now time.Time) {
 }
 
 // Now is the cluster's time.
-func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
+func (c *Clock) Now() time.Time { return c.At(time.Now()) }
+
+// At is cluster time at a moment of the machine's.
+func (c *Clock) At(t time.Time) time.Time { return t.Add(time.Duration(c.offset.Load())) }
 
 // Offset is cluster time minus the machine's.
 func (c *Clock) Offset() time.Duration { return time.Duration(c.offset.Load()) }
