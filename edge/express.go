@@ -361,7 +361,7 @@ func (e *express) get(c *expressConn, what want, x *exchange) (fetched, error) {
 			cancel(errLeft)
 		}
 	}()
-	got, err := s.obtainOr(ctx, near, what, x)
+	got, err := s.obtainOr(ctx, near, what, x.number)
 	_ = c.Conn.SetReadDeadline(longAgo)
 	<-watch
 	c.deadline = time.Time{}

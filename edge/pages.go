@@ -77,7 +77,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, ref p
 		got.copy, got.tier = c, tierNear
 	default:
 		plain = plain || f != nil
-		got, err = s.obtainOr(r.Context(), c, want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip)}, x)
+		got, err = s.obtainOr(r.Context(), c, want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip)}, x.number)
 	}
 	x.timing = got.timing
 	switch {
@@ -107,13 +107,13 @@ const staleAfter = time.Second
 var errShownOlder = fmt.Errorf("no answer within %v: %w", staleAfter, wire.ErrUnavailable)
 
 // obtainOr is obtain for at most a second if an older copy could be shown instead.
-func (s *Server) obtainOr(ctx context.Context, older *held, what want, x *exchange) (fetched, error) {
+func (s *Server) obtainOr(ctx context.Context, older *held, what want, number requestID) (fetched, error) {
 	if !s.fresh.presentable(older) {
-		return s.obtain(ctx, what, x)
+		return s.obtain(ctx, what, number)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, staleAfter, errShownOlder)
 	defer cancel()
-	return s.obtain(ctx, what, x)
+	return s.obtain(ctx, what, number)
 }
 
 // canonical gives the path to redirect to when the one asked for is another spelling of it.
@@ -129,10 +129,10 @@ func canonical(r *http.Request, ref page.Ref) (string, bool) {
 
 // obtain gets a copy that is true, by memcached or by the bus, together with all who want it now. A copy that somebody else's fetch
 // brought may have been overtaken by a change since: then this request asks for itself.
-func (s *Server) obtain(ctx context.Context, what want, x *exchange) (fetched, error) {
+func (s *Server) obtain(ctx context.Context, what want, number requestID) (fetched, error) {
 	for round := 1; ; round++ {
 		got, leader, err := s.calls.do(ctx, what.ref, wire.Deadline(what.ref), func(ctx context.Context) (fetched, error) {
-			return s.fetch(ctx, what, x.number.String())
+			return s.fetch(ctx, what, number.String())
 		})
 		if !leader {
 			s.meters.shared.Inc()
