@@ -73,7 +73,7 @@ type (
 		RendererStop   time.Duration `default:"15s" help:"How long a renderer that stops finishes the requests it holds."`
 	}
 	cachefillFlags struct {
-		FillWorkers int `default:"16" placeholder:"N" help:"Pages a cachefill fetches at once (default ${default})."`
+		FillWorkers int `default:"32" placeholder:"N" help:"Pages a cachefill fetches at once (default ${default})."`
 		ReplayRate  int `default:"400" placeholder:"N" help:"Pages a second that are filled, at most, when a memcached server is found empty (default ${default})."`
 	}
 )

@@ -33,7 +33,7 @@ import (
 type Config struct {
 	NATS       *nats.Conn
 	Memcached  []string      // host:port of each server, in any order
-	Workers    int           // fills at once, 0 is 16
+	Workers    int           // fills at once, 0 is 32
 	ItemLimit  int           // bytes that memcached takes for one item (its -I), 0 is 1 MiB
 	Version    string        // semantic version for `nats micro ls`, "" is 0.0.0
 	ReplayRate int           // pages a second, at most, that are asked for when a memcached server is found empty, 0 is 400
@@ -73,7 +73,7 @@ func New(cfg Config) (*Filler, error) {
 		return nil, fmt.Errorf("cachefill: %w", err)
 	}
 	if cfg.Workers == 0 {
-		cfg.Workers = 16
+		cfg.Workers = 32
 	}
 	if cfg.ItemLimit == 0 {
 		cfg.ItemLimit = 1 << 20

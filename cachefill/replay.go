@@ -20,7 +20,7 @@ const (
 	replayAhead  = 20               // seconds of what renderers do anyway: as many notes are sent as fast as that allows, then one for one; see load
 	replayMost   = 4 * wire.HotSize // pages, the hottest; what is less in demand than these comes when somebody asks
 	replayBurst  = 16               // notes at once: renderers answer what waits together by one query, which Postgres does for less
-	replayWindow = 8 * replayBurst  // within so many notes, pages of a kind go together: only those share a query
+	replayWindow = 4 * replayBurst  // within so many notes, pages of a kind go together: only those share a query
 	replayBound  = 2 * time.Second  // for reading the hot lists
 )
 

@@ -25,7 +25,7 @@ func HotConfig() jetstream.KeyValueConfig {
 }
 
 // HotSize is how many pages an edge's list has at most.
-const HotSize = 2000
+const HotSize = 1500
 
 // Heat is how often something was asked for lately.
 type Heat struct {
