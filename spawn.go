@@ -40,7 +40,7 @@ func processorShare(processes int) []string {
 		return nil
 	}
 	all := runtime.GOMAXPROCS(0)
-	return []string{"GOMAXPROCS=" + strconv.Itoa(min(all, max(1, 2*all/max(1, processes))))}
+	return []string{"GOMAXPROCS=" + strconv.Itoa(min(all, max(1, (2*all+processes/2)/max(1, processes))))}
 }
 
 // flagEnv puts flags into environment variables, which every command takes its flags from too. So a role's flag given to `up` reaches the

@@ -19,7 +19,7 @@ import (
 // The express is the way of a request that is plain (see readPlain) and whose answer is a page, file or picture that is there. It runs below
 // net/http, in the Read of a connection: while net/http waits for the next request, what comes is looked at, and what the express can
 // answer never gets there. All else is handed on as it came. So there is one server and one place that knows HTTP in full; the express may
-// decline anything, and what it answers is what the handler would have answered, to the byte. It costs half of net/http's way.
+// decline anything, and what it answers is what the handler would have answered, in header fields and body. It costs half of net/http's way.
 //
 // Only whole requests are handed to net/http while the express keeps its eye on a connection, so that it always knows where the next one
 // begins. Bytes that are foreign to it, such as a form or HTTP/2, end that: the connection is net/http's from then on.
@@ -48,7 +48,7 @@ func (l expressListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &expressConn{Conn: conn, express: l.express, accepted: time.Now()}
+	c := &expressConn{Conn: conn, express: l.express}
 	l.express.mu.Lock()
 	l.express.conns[c] = struct{}{}
 	l.express.mu.Unlock()
@@ -71,7 +71,7 @@ func (e *express) forget(c *expressConn) {
 func (e *express) stop() {
 	e.stopping.Store(true)
 	e.each(func(c *expressConn) {
-		if c.state.Load() == connWaiting {
+		if c.state.CompareAndSwap(connWaiting, connClosed) {
 			_ = c.Conn.SetReadDeadline(longAgo)
 		}
 	})
@@ -121,12 +121,10 @@ type expressConn struct {
 	net.Conn
 	express  *express
 	state    atomic.Int32
-	accepted time.Time
-	shift    time.Duration // by which net/http counts read deadlines from too early a moment, see SetReadDeadline
-	deadline time.Time     // when the express has set those for reading and writing
-	ahead    []byte        // what has been read and net/http has not been given
-	owed     int           // how much of it, at its beginning, belongs to the request that net/http has
-	found    *found        // what the express has found for that request
+	deadline time.Time // when the express has set those for reading and writing
+	ahead    []byte    // what has been read and net/http has not been given
+	owed     int       // how much of it, at its beginning, belongs to the request that net/http has
+	found    *found    // what the express has found for that request
 }
 
 const (
@@ -188,6 +186,9 @@ func (c *expressConn) give(p []byte) int {
 	n := copy(p, c.ahead[:c.owed])
 	c.owed -= n
 	c.ahead = c.ahead[:copy(c.ahead, c.ahead[n:])]
+	if len(c.ahead) == 0 && c.state.Load() == connForeign {
+		c.ahead = nil // it will not be needed again
+	}
 	return n
 }
 
@@ -202,8 +203,9 @@ func (c *expressConn) pass(p []byte, size int, to int32) (int, error) {
 	if was := c.state.Load(); was == connClosed || !c.state.CompareAndSwap(was, to) {
 		return 0, io.EOF
 	}
-	if !c.accepted.IsZero() {
-		c.shift, c.accepted = time.Since(c.accepted), time.Time{}
+	// net/http has done so itself, but for its first request: that one it has waited for since the connection began.
+	if err := c.Conn.SetReadDeadline(time.Now().Add(headerTimeout)); err != nil {
+		return 0, err
 	}
 	c.owed = size
 	return c.give(p), nil
@@ -212,7 +214,7 @@ func (c *expressConn) pass(p []byte, size int, to int32) (int, error) {
 // watch is net/http's look-out for a visitor who leaves before the answer: an error tells of that. What comes instead is kept for when it
 // is done; the connection of somebody who sends more than a request's head at once is net/http's.
 func (c *expressConn) watch(p []byte) (int, error) {
-	if err := c.lookOut(); err != nil {
+	if err := c.lookOut(0); err != nil {
 		return 0, err
 	}
 	c.state.CompareAndSwap(connPassed, connForeign)
@@ -220,10 +222,14 @@ func (c *expressConn) watch(p []byte) (int, error) {
 	return c.give(p), nil
 }
 
-// lookOut reads ahead until that fails, as when the visitor leaves, or there is no room.
-func (c *expressConn) lookOut() error {
+// lookOut reads ahead, beyond the first so many bytes, until that fails, as when the visitor leaves, or there is no room. Who has sent more
+// requests and then said that these are all is still there.
+func (c *expressConn) lookOut(own int) error {
 	for len(c.ahead) < headRoom {
 		if err := c.readAhead(); err != nil {
+			if errors.Is(err, io.EOF) && len(c.ahead) > own {
+				return nil
+			}
 			return err
 		}
 	}
@@ -233,22 +239,13 @@ func (c *expressConn) lookOut() error {
 // connState is told by net/http what it does with a connection: when it is done with a request, it is the express's turn again.
 func connState(conn net.Conn, state http.ConnState) {
 	if c, ok := conn.(*expressConn); ok && state == http.StateIdle {
-		c.shift, c.deadline = 0, time.Time{}
+		c.deadline = time.Time{}
 		c.state.CompareAndSwap(connPassed, connWaiting)
 	}
 }
 
-// SetReadDeadline is for net/http, which counts the time that a connection's first request may take from when it began to wait for it.
-// The express may have answered others meanwhile.
-func (c *expressConn) SetReadDeadline(t time.Time) error {
-	if c.shift > 0 && t.Unix() > 1 {
-		t = t.Add(c.shift)
-	}
-	return c.Conn.SetReadDeadline(t)
-}
-
 // Close leaves a connection that is being answered open for as long as that takes: net/http, which believes that it is idle, closes it
-// again when Read has returned.
+// again when Read has returned. The second Close is one, whoever makes it.
 func (c *expressConn) Close() error {
 	if c.state.Swap(connClosed) == connAnswering {
 		return nil
@@ -354,10 +351,13 @@ func (e *express) get(c *expressConn, what want, x *exchange) (fetched, error) {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	if err := c.Conn.SetReadDeadline(time.Time{}); err != nil {
+		return fetched{}, errLeft
+	}
 	watch := make(chan struct{})
 	go func() {
 		defer close(watch)
-		if err := c.lookOut(); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := c.lookOut(len(c.ahead)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			cancel(errLeft)
 		}
 	}()
@@ -392,12 +392,17 @@ func connContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// foundFor gives what the express has found for a request, nil if it has not had it.
+// foundFor gives what the express has found for a request, once; nil if it has not had it.
 func foundFor(r *http.Request, ref page.Ref) *found {
-	if c, ok := r.Context().Value(connKey{}).(*expressConn); ok && c.found != nil && c.found.ref == ref {
-		return c.found
+	c, ok := r.Context().Value(connKey{}).(*expressConn)
+	if !ok || c.found == nil { // as on a connection of HTTP/2, whose requests come here at the same time
+		return nil
 	}
-	return nil
+	f := c.found
+	if c.found = nil; f.ref != ref {
+		return nil
+	}
+	return f
 }
 
 var answerBuffers = sync.Pool{New: func() any { return new([]byte) }}
@@ -455,6 +460,9 @@ func (e *express) now(t time.Time) string {
 	return d.text
 }
 
+// headerRoom is how many bytes a page's headerText takes, about.
+const headerRoom = 640
+
 // headerText is the part of an answer's header, each line with its end, that is the same whoever asks.
 type headerText struct {
 	full      []byte // of an answer with its body
@@ -466,8 +474,7 @@ func (v *variant) fields(c *held) *headerText {
 	if t := v.text.Load(); t != nil {
 		return t
 	}
-	const room = 640 // a page's
-	t := &headerText{full: make([]byte, 0, room)}
+	t := &headerText{full: make([]byte, 0, headerRoom)}
 	line := func(name string, value []string) {
 		t.full = append(append(append(append(t.full, name...), ": "...), value[0]...), "\r\n"...)
 	}

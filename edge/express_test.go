@@ -427,6 +427,28 @@ func TestExpressDeadlines(t *testing.T) {
 			}
 		})
 	})
+	t.Run("what net/http gets later has the time it would have had", func(t *testing.T) {
+		t.Parallel()
+		onPipes(t, slow, func(e *Server, p *pipes) {
+			for text, limit := range map[string]time.Duration{
+				"POST /slow HTTP/1.1\r\nHo":                                       headerTimeout,
+				"POST /slow HTTP/1.1\r\nHost: killr\r\nContent-Length: 3\r\n\r\n": 30 * time.Second,
+			} {
+				visitor := p.dial(t)
+				for range 3 {
+					visitor.say(plainly("/photos/ansel"))
+					visitor.hear(http.MethodGet)
+					time.Sleep(idleTimeout - time.Second)
+				}
+				visitor.say(text)
+				begin := time.Now()
+				_, err := io.Copy(io.Discard, visitor.r)
+				if took := time.Since(begin); took > limit+time.Second || err != nil {
+					t.Errorf("%q: cut after %v, %v", text, took, err)
+				}
+			}
+		})
+	})
 	t.Run("a request in parts", func(t *testing.T) {
 		t.Parallel()
 		onPipes(t, http.NotFound, func(e *Server, p *pipes) {
@@ -539,6 +561,68 @@ func TestExpressIsCut(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestExpressFoundOnce: what the express found is for one request, also on a connection that it has lost sight of.
+func TestExpressFoundOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	release := make(chan struct{})
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		r := s.standard(ref)
+		if ref.Name() == "nobody" {
+			<-release
+			r.Status = http.StatusNotFound
+		}
+		return r
+	})
+	visitor := dial(t, e)
+	visitor.say(plainly("/photos/nobody"))
+	eventually(t, "the page is asked for", func() bool { return asked(e) == 1 })
+	const many = 200
+	visitor.say(strings.Repeat(plainly("/about"), many)) // more than is read ahead
+	close(release)
+	for range 1 + many {
+		visitor.hear(http.MethodGet)
+	}
+	s.answerWith(nil)
+	s.change("user.nobody", 2, false)
+	eventually(t, "the edge knows of the change", func() bool { return e.fresh.intern("user.nobody").version.Load() == 2 })
+	visitor.say(plainly("/photos/nobody"))
+	if a := visitor.hear(http.MethodGet); a.status != 200 || !strings.Contains(a.body, "version 2") {
+		t.Errorf("%d, from %s: %.60q", a.status, a.tier(), a.body)
+	}
+}
+
+// TestExpressHalfClosed: who asks for several pages and then says that these are all gets all.
+func TestExpressHalfClosed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	get(t, e, "/about")
+	for i, first := range []string{"/photos/dora", "/photos/edna?from=mail"} {
+		release := s.holdUsers()
+		visitor := dial(t, e)
+		visitor.say(plainly(first))
+		eventually(t, "the first is asked for", func() bool { return asked(e) == 1 })
+		visitor.say(plainly("/about"))
+		if err := visitor.conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond) // for the edge to see it; what it must not do shows in no event
+		close(release)
+		for range 2 {
+			if a, err := visitor.listen(http.MethodGet); err != nil || a.status != 200 || a.body == "" {
+				t.Errorf("%d: status %d, %d bytes, %v", i, a.status, len(a.body), err)
+			}
+		}
+		if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
+			t.Errorf("%d: then %q, %v", i, rest, err)
+		}
+	}
 }
 
 // TestExpressPanics: that costs a connection and nothing more.

@@ -166,6 +166,9 @@ func (s *Server) look(ctx context.Context, what want) (got fetched, told bool) {
 
 // replace has memcached hold another copy instead of one that cannot be unpacked.
 func (s *Server) replace(c *held) {
+	if c.renewed.Swap(true) {
+		return
+	}
 	s.log.Warn("memcached: an item that cannot be unpacked counts as a miss", "key", c.ref.Key())
 	s.send(wire.Fill{Ref: c.ref, ReadAt: c.reply.ReadAt.Add(time.Microsecond)})
 }

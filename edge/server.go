@@ -40,6 +40,9 @@ type Config struct {
 // idleTimeout is how long a connection is kept open for the next request.
 const idleTimeout = 60 * time.Second
 
+// headerTimeout is how long a request's head may take.
+const headerTimeout = 5 * time.Second
+
 // Server is an edge.
 type Server struct {
 	cfg        Config
@@ -131,7 +134,7 @@ func (s *Server) newHTTP() *http.Server {
 		ConnState:         connState,
 		ConnContext:       connContext,
 		Protocols:         protocols,
-		ReadHeaderTimeout: 5 * time.Second,
+		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second, // large bodies move it forward as they progress, see writeBody
 		IdleTimeout:       idleTimeout,

@@ -171,7 +171,7 @@ func (m *mutant) build(t *testing.T) string {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "killr")
-	cmd := exec.Command("go", "build", "-overlay", file, "-o", program, "flickrkillr")
+	cmd := exec.Command("go", "build", "-pgo=off", "-overlay", file, "-o", program, "flickrkillr")
 	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build of a mutant: %v\n%s", err, out)
