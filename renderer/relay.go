@@ -150,7 +150,7 @@ func (r *relay) wait(ctx context.Context, begun time.Time, apart, pause time.Dur
 }
 
 // round relays what waits in the outbox, at most one batch, and ticks if a tick is due. It returns how many changes it took, or that another
-// relay had the lock. Unless it was asked for it only looks first: mostly there is nothing, and then it does not matter who has the lock.
+// relay had the lock: leader is true unless that is known. Unless it was asked for it only looks first: mostly there is nothing, and then it does not matter who has the lock.
 func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, roundLimit)
 	defer cancel()

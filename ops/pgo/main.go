@@ -1,7 +1,7 @@
 // Command pgo makes default.pgo, the profile that the compiler goes by when it builds this program.
 //
 // In flows a processor profile from the debug listener of a running site that is being visited; out flows, on standard output, the part of
-// it that the compiler reads: functions, lines and how often they were met, without the paths and addresses of the machine it was taken on.
+// it that the compiler reads: functions, lines and how often they were met, without the paths of the machine it was taken on.
 //
 //	go run . up --debug-addr 127.0.0.1:6060              # in one terminal
 //	go run . bench --pages-only --duration 60s           # in another
