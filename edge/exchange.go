@@ -14,6 +14,7 @@ type exchange struct {
 	start  time.Time
 	number requestID
 	kind   page.Kind
+	unsure bool // the visitor may have changed something, and whether that is so cannot be told yet
 	tier   tier
 	status int
 	bytes  int

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,7 @@ type freshCookies struct {
 	nc    *nats.Conn
 	fresh *freshness
 	log   *slog.Logger
-	key   atomic.Pointer[wire.FreshKey] // nil until it has been had: no cookie is believed
+	key   atomic.Pointer[wire.FreshKey] // nil until it has been had: whoever has a cookie is shown no copies
 }
 
 // keyPoll is how often the shared key is looked at: an operator may replace it, and a cluster made anew has another.
@@ -81,23 +82,27 @@ func (f *freshCookies) renew(ctx context.Context) error {
 	return nil
 }
 
-// adopt learns what a request's fresh cookie says, if it has one that is good.
-func (f *freshCookies) adopt(r *http.Request) {
-	cookies := r.Header["Cookie"]
-	if len(cookies) == 0 || !strings.Contains(cookies[0], wire.FreshCookie+"=") {
-		return
+// adopt learns what a request's fresh cookie says, if it has one that is good. It reports false when there is one and it cannot be told
+// whether it is: an edge that has just begun has no key yet.
+func (f *freshCookies) adopt(r *http.Request) (judged bool) {
+	if !slices.ContainsFunc(r.Header["Cookie"], func(line string) bool { return strings.Contains(line, wire.FreshCookie+"=") }) {
+		return true
+	}
+	cookie, err := r.Cookie(wire.FreshCookie)
+	if err != nil {
+		return true
 	}
 	key := f.key.Load()
-	cookie, err := r.Cookie(wire.FreshCookie)
-	if key == nil || err != nil {
-		return
+	if key == nil {
+		return false
 	}
 	deps, err := key.Verify(cookie.Value, f.fresh.clock.Now())
 	if err != nil {
 		f.log.Debug("fresh cookie", "err", err)
-		return
+		return true
 	}
 	for _, d := range deps {
 		f.fresh.learn(wire.Change{Scope: d.Scope, Version: d.Version})
 	}
+	return true
 }

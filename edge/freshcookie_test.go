@@ -52,6 +52,35 @@ func TestFreshCookie(t *testing.T) {
 	}
 }
 
+// An edge that has no key yet shows a writer no copy, however fresh that looks, but a page rendered for them, and never holds others up.
+func TestFreshCookieWithoutKey(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	bucket, err := s.js.CreateKeyValue(t.Context(), wire.KeysConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bucket.Put(t.Context(), wire.FreshKeyID, []byte("short")); err != nil {
+		t.Fatal(err)
+	}
+	e := s.start()
+	eventually(t, "the edge trusts its copies", func() bool { return get(t, e, "/photos/ansel").tier() == "near" })
+	s.mu.Lock()
+	s.versions["user.ansel"] = 7 // committed, and told to nobody
+	s.mu.Unlock()
+	key := make(wire.FreshKey, wire.FreshKeySize)
+	cookie := wire.FreshCookie + "=" + key.Sign([]wire.Dep{{Scope: "user.ansel", Version: 7}}, time.Now().Add(wire.FreshAge))
+	for range 2 {
+		if got := get(t, e, "/photos/ansel", "Cookie", cookie); got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
+			t.Errorf("the writer, from %s: %.60s", got.tier(), got.body)
+		}
+	}
+	if got := get(t, e, "/photos/ansel", "Cookie", "theme=dark"); got.tier() != "near" {
+		t.Errorf("somebody else, from %s", got.tier())
+	}
+}
+
 // freshKey gives the key that all of the edges have, which is one.
 func (s *site) freshKey(edges ...*Server) wire.FreshKey {
 	s.t.Helper()

@@ -52,7 +52,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 	if ref.Kind() == page.KindAsset {
 		ref = ref.Encoded(assetEncoding(r.Header["Accept-Encoding"]))
 	}
-	s.cookies.adopt(r)
+	x.unsure = !s.cookies.adopt(r)
 	err = s.show(w, r, x, ref, false)
 	for round := 1; errors.Is(err, errBroken) && round < maxRounds; round++ {
 		x.tier = tierNone
@@ -72,12 +72,17 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, ref p
 	switch f := foundFor(r, ref); {
 	case f != nil && !f.broken && !plain:
 		x.start, x.number, got, err = f.start, f.number, f.got, f.err
-	case c != nil && s.fresh.check(c):
+	case c != nil && !x.unsure && s.fresh.check(c):
 		s.hit(c, x.start)
 		got.copy, got.tier = c, tierNear
 	default:
 		plain = plain || f != nil
-		got, err = s.obtainOr(r.Context(), c, want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip)}, x.number)
+		what := want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip)}
+		if x.unsure {
+			got, err = s.anew(r.Context(), what, x.number)
+		} else {
+			got, err = s.obtainOr(r.Context(), c, what, x.number)
+		}
 	}
 	x.timing = got.timing
 	switch {
@@ -114,6 +119,14 @@ func (s *Server) obtainOr(ctx context.Context, older *held, what want, number re
 	ctx, cancel := context.WithTimeoutCause(ctx, staleAfter, errShownOlder)
 	defer cancel()
 	return s.obtain(ctx, what, number)
+}
+
+// anew has a page rendered for one visitor, as nobody knows which copies would do.
+func (s *Server) anew(ctx context.Context, what want, number requestID) (fetched, error) {
+	ctx, cancel := context.WithTimeout(ctx, wire.Deadline(what.ref))
+	defer cancel()
+	what.looked = &fetched{}
+	return s.fetch(ctx, what, number.String())
 }
 
 // canonical gives the path to redirect to when the one asked for is another spelling of it.
