@@ -39,6 +39,12 @@ const followPoll = 500 * time.Millisecond
 
 // run follows until ctx ends. Each round follows one stream; a round ends when that stream is found to be another.
 func (f *follower) run(ctx context.Context) {
+	hints, err := f.nc.Subscribe(wire.SubjectHint, f.hint)
+	if err != nil {
+		f.log.Warn("changes: no hints, so that those of actions are heard of a little later", "err", err)
+	} else {
+		defer func() { _ = hints.Unsubscribe() }()
+	}
 	for ctx.Err() == nil {
 		if err := f.round(ctx); err != nil && ctx.Err() == nil {
 			f.log.Debug("changes: not followed", "err", err)
@@ -85,6 +91,17 @@ func (f *follower) round(ctx context.Context) error {
 	f.log.Info("changes: following", "sequence", until, "created", info.Created)
 	f.watch(ctx, js, info.Created)
 	return nil
+}
+
+// hint takes in what an action has just changed. It comes some milliseconds before the stream says the same, for sure and in order.
+func (f *follower) hint(m *nats.Msg) {
+	changes, err := wire.DecodeChanges(m.Data)
+	if err != nil {
+		f.log.Warn("changes: hint", "err", err)
+	}
+	for _, c := range changes {
+		f.fresh.learn(c)
+	}
 }
 
 // take handles one message; the consumer calls it in order, one at a time. What is after until is live; age is the stream's.

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,32 @@ func TestChangesAreTimed(t *testing.T) {
 	for _, b := range m.GetHistogram().GetBucket() {
 		if b.GetUpperBound() < 0.02 && b.GetCumulativeCount() > 0 { // their clock may be behind by what a tick takes
 			t.Errorf("%d of them within %g s", b.GetCumulativeCount(), b.GetUpperBound())
+		}
+	}
+}
+
+// TestHintsAreHeard: what an action has changed an edge knows without the stream. What cannot be read does no harm.
+func TestHintsAreHeard(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	edges := []*Server{s.edge(), s.edge()}
+	for _, e := range edges {
+		get(t, e, "/photos/ansel")
+	}
+	s.mu.Lock()
+	s.versions["user.ansel"] = 7 // committed, and not in the stream
+	s.mu.Unlock()
+	for _, data := range []string{"nonsense", string(wire.EncodeChanges([]wire.Change{{Scope: "user.ansel", Version: 7, Gone: true}})), "user.ansel 3\n"} {
+		if err := s.nc.Publish(wire.SubjectHint, []byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, e := range edges {
+		scope := e.fresh.intern("user.ansel")
+		eventually(t, "the edge knows", func() bool { return scope.gone.Load() == 7 })
+		if got := get(t, e, "/photos/ansel"); got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
+			t.Errorf("from %s: %.60s", got.tier(), got.body)
 		}
 	}
 }

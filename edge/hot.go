@@ -33,7 +33,8 @@ type hot struct {
 // hotPage is one page in demand.
 type hotPage struct {
 	ref    page.Ref
-	count  int64
+	count  int64         // how often it was asked for
+	since  time.Time     // since then
 	status int           // of the newest copy seen; 0: none has been seen, only a list names the page
 	maxAge time.Duration // likewise
 	copied time.Time     // likewise, when it was read
@@ -63,7 +64,7 @@ func (h *hot) got(c *held, begin bool) {
 		if !begin || len(h.pages) >= hotPages {
 			return // the next gathering makes room
 		}
-		p = h.begin(c.ref)
+		p = h.begin(c.ref, time.Now())
 	}
 	h.count(p, 1)
 	p.learn(c)
@@ -75,8 +76,8 @@ func countable(c *held) bool {
 	return kind != page.KindError && kind != page.KindAsset && c.reply.MaxAge > 0
 }
 
-func (h *hot) begin(ref page.Ref) *hotPage {
-	p := &hotPage{ref: ref}
+func (h *hot) begin(ref page.Ref, since time.Time) *hotPage {
+	p := &hotPage{ref: ref, since: since}
 	h.pages[ref] = p
 	return p
 }
@@ -117,7 +118,7 @@ func (h *hot) gather(near *nearCache, limit *rate.Limiter, now time.Time) (unsto
 			continue
 		}
 		if p == nil {
-			p = h.begin(c.ref)
+			p = h.begin(c.ref, now.Add(-gatherEvery))
 		}
 		h.count(p, n)
 		p.learn(c)
@@ -128,6 +129,7 @@ func (h *hot) gather(near *nearCache, limit *rate.Limiter, now time.Time) (unsto
 	if now.Sub(h.halved) >= hotHalf && h.asked >= hotSample {
 		h.halved, h.asked = now, 0
 		for ref, p := range h.pages {
+			p.since = now.Add(-now.Sub(p.since) / 2)
 			if p.count /= 2; p.count == 0 {
 				delete(h.pages, ref)
 			}
@@ -180,7 +182,7 @@ func (h *hot) restore(list []wire.Heat) {
 	for _, kept := range list[:min(len(list), wire.HotSize)] {
 		p := h.pages[kept.Ref]
 		if p == nil {
-			p = h.begin(kept.Ref)
+			p = h.begin(kept.Ref, time.Now().Add(-hotHalf)) // or so
 		}
 		p.count += kept.Count // not asked for now, so not counted as such
 	}

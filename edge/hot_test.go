@@ -293,3 +293,38 @@ func TestStoredCopyIsRenewed(t *testing.T) {
 		return r != nil && r.ReadAt.After(old)
 	})
 }
+
+// TestRefillsAreNoMoreThanLooks: a page that changes more often than it is asked for is refilled as often as it is asked for.
+func TestRefillsAreNoMoreThanLooks(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		asked  int64 // in the minute before
+		maxAge time.Duration
+		want   int // refills in ten seconds in which it changes every ten milliseconds
+	}{
+		"often":             {60 * 100, wire.PageAge, 500},
+		"twice a second":    {60 * 2, wire.PageAge, 20},
+		"seldom":            {hotEnough, wire.PageAge, 2},
+		"a listing, often":  {60 * 100, wire.ListingAge, 50},
+		"a listing, seldom": {60, wire.ListingAge, 10},
+	} {
+		f := newFreshness(&wire.Clock{})
+		h := newHot()
+		s := &Server{fresh: f}
+		now := time.Now()
+		ref := page.User("ansel")
+		h.got(s.hold(ref, &wire.Reply{Status: 200, MaxAge: c.maxAge, ReadAt: now, Depends: []wire.Dep{{Scope: "user.ansel", Version: 1}}}), true)
+		p, refills := h.pages[ref], 0
+		p.count, p.since = c.asked, now.Add(-time.Minute)
+		for i := range 1000 {
+			f.learn(wire.Change{Scope: "user.ansel", Version: int64(2 + i)})
+			now = now.Add(10 * time.Millisecond)
+			p.count = c.asked * int64(now.Sub(p.since)) / int64(time.Minute)
+			notes, _ := h.due(f, rate.NewLimiter(rate.Inf, 0), now)
+			refills += len(notes)
+		}
+		if refills < c.want*9/10 || refills > c.want*11/10+1 {
+			t.Errorf("asked for %s: %d refills, want about %d", name, refills, c.want)
+		}
+	}
+}

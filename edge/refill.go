@@ -18,8 +18,9 @@ const (
 	refillBurst   = 200                    // at once: one user's pages and photos
 	refillPause   = 20 * time.Millisecond  // between looks while some wait for the rate,
 	refillRest    = 2 * time.Millisecond   // and between any two: a look at 4,000 pages takes 0.1 ms
-	refillGap     = 20 * time.Millisecond  // between refills of one page, however fast it changes
-	refillListing = 200 * time.Millisecond // between those of a page that depends on everybody
+	refillGap     = 20 * time.Millisecond  // between refills of one page at least, however fast it changes,
+	refillListing = 200 * time.Millisecond // between those of a page that depends on everybody,
+	refillSeldom  = 5 * time.Second        // and at most, however seldom it is asked for
 )
 
 // refiller has hot pages refilled right after a change: as soon as a scope rises above what a page's newest copy shows, it notes that
@@ -80,7 +81,7 @@ func (h *hot) due(f *freshness, limit *rate.Limiter, now time.Time) (notes []wir
 		if p.behind.IsZero() {
 			p.behind = now
 		}
-		if wait := p.gap() - now.Sub(p.refilled); wait > 0 {
+		if wait := p.gap(now) - now.Sub(p.refilled); wait > 0 {
 			next = min(next, wait)
 			continue
 		}
@@ -96,11 +97,14 @@ func (h *hot) due(f *freshness, limit *rate.Limiter, now time.Time) (notes []wir
 	return notes, next
 }
 
-func (p *hotPage) gap() time.Duration {
+// gap is how long after a refill another one may follow: as long as it takes on average until somebody asks for the page. One that changes
+// more often than that is not rendered for nobody.
+func (p *hotPage) gap(now time.Time) time.Duration {
+	least := refillGap
 	if p.maxAge <= wire.ListingAge {
-		return refillListing
+		least = refillListing
 	}
-	return refillGap
+	return min(max(least, now.Sub(p.since)/time.Duration(max(1, p.count))), refillSeldom)
 }
 
 // overtaken makes the comparison that every serve makes, see freshness.check. A page whose newest copy is past its age is none: nobody has

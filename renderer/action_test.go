@@ -69,7 +69,7 @@ func TestActionsChangeRowsAndSayWhatChanged(t *testing.T) {
 	st := newSite(t)
 	st.start(t, nil)
 	st.quiet(t)
-	heard := follow(t, st, wire.SubjectBatch)
+	heard, hints := follow(t, st, wire.SubjectBatch), follow(t, st, wire.SubjectHint)
 	for i, c := range []struct {
 		action, form string
 		row          string // of the photo: title and privacy
@@ -99,6 +99,14 @@ func TestActionsChangeRowsAndSayWhatChanged(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, changes); diff != "" {
 			t.Errorf("%s: %s", c.form, diff)
+		}
+		select { // one connection: what was sent before the reply is here
+		case hint := <-hints:
+			if string(hint.Data) != string(reply.Data) {
+				t.Errorf("%s: the hint is %q, the reply %q", c.form, hint.Data, reply.Data)
+			}
+		default:
+			t.Errorf("%s: no hint before the reply", c.form)
 		}
 		for told := map[wire.Change]bool{}; !all(told, changes); {
 			batch, err := wire.DecodeChanges(receive(t, heard).Data)

@@ -38,13 +38,17 @@ func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
 	}
 }
 
-// confirm replies to an action that is done with what it changed.
+// confirm replies to an action that is done with what it changed, and says so to the edges, which hear of it from the relay only later.
 func (s *Service) confirm(j *job, changes []store.Change) {
 	all := make([]wire.Change, len(changes))
 	for i, c := range changes {
 		all[i] = wire.Change(c)
 	}
-	err := s.send(j, &nats.Msg{Subject: j.reply, Data: wire.EncodeChanges(all), Header: nats.Header{wire.HeaderTiming: {j.timing.String()}}})
+	data := wire.EncodeChanges(all)
+	if err := s.nc.Publish(wire.SubjectHint, data); err != nil {
+		s.log.Debug("hint: not published", "err", err) // the relay will tell
+	}
+	err := s.send(j, &nats.Msg{Subject: j.reply, Data: data, Header: nats.Header{wire.HeaderTiming: {j.timing.String()}}})
 	if err != nil {
 		s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
 		return

@@ -35,7 +35,7 @@ type Config struct {
 	Writers   int     // at once; 0: 8
 	Observers int     // at once; 0: 8
 	Rate      float64 // writes a second; 0: as many as there can be
-	LookRate  float64 // looks of the observers a second; 0: likewise
+	LookRate  float64 // looks a second, those that time writes apart; 0: likewise
 	BusShare  float64 // of the writes that have an action, from 0 to 1
 	Actions   bool    // no other writes, and none that only psql could undo: titles, hiding and showing
 
@@ -210,7 +210,7 @@ func (a *audit) run(ctx context.Context) error {
 	for n := range a.cfg.Observers {
 		others.Go(func() { a.observe(ctx, n, looks) })
 	}
-	others.Go(func() { a.lookAsWriter(ctx) })
+	others.Go(func() { a.lookAsWriter(ctx, looks) })
 	if len(a.cfg.Faults) > 0 {
 		others.Go(func() {
 			a.trouble.run(ctx, a.cfg.Faults, a.cfg.FaultEvery, rand.New(rand.NewPCG(a.cfg.Seed, drawFault)))

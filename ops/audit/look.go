@@ -91,8 +91,8 @@ func (a *audit) follow(e *event) {
 // ownGap is the rest between two writes that are looked at by who made them, so that there are other looks, too.
 const ownGap = 50 * time.Millisecond
 
-// lookAsWriter looks at own writes: through every edge, with the write's cookie, at once.
-func (a *audit) lookAsWriter(ctx context.Context) {
+// lookAsWriter looks at own writes: through every edge, with the write's cookie, at once unless the limit is reached.
+func (a *audit) lookAsWriter(ctx context.Context, limit *rate.Limiter) {
 	for n := 0; ; n++ {
 		sleep(ctx, ownGap)
 		var e *event
@@ -107,8 +107,12 @@ func (a *audit) lookAsWriter(ctx context.Context) {
 		}
 		for i := range a.cfg.Edges {
 			v := a.newVisitor((n+i)%len(a.cfg.Edges), false)
-			v.look(ctx, http.MethodGet, target{kind: photoPage, owner: o, photo: p, path: schema.Photo(p.id).Path()}, e)
-			v.look(ctx, http.MethodGet, ownPage(o), e)
+			for _, t := range []target{{kind: photoPage, owner: o, photo: p, path: schema.Photo(p.id).Path()}, ownPage(o)} {
+				if limit.Wait(ctx) != nil {
+					return
+				}
+				v.look(ctx, http.MethodGet, t, e)
+			}
 		}
 	}
 }

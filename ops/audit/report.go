@@ -108,9 +108,10 @@ type Report struct {
 	// was broken, and while something was.
 	Fresh          map[Via]Spread `json:"commit_to_fresh"`
 	FreshInTrouble map[Via]Spread `json:"commit_to_fresh_in_trouble"`
-	Unseen         int64          `json:"unseen"` // not shown by every edge within 10 s
+	FreshFromSent  map[Via]Spread `json:"sent_to_fresh"` // as Fresh, from when the write was sent. The commit was after that and before the acknowledgement
+	Unseen         int64          `json:"unseen"`        // not shown by every edge within 10 s
 
-	Notice Notice `json:"commit_to_notice"` // without pages: when edges knew of the changes, whoever made them and whatever was broken
+	Notice Notice `json:"commit_to_notice"` // without pages: when edges had the changes from the stream, whoever made them and whatever was broken
 
 	Faults []Happening `json:"faults"`
 }
@@ -121,15 +122,16 @@ type tally struct {
 	report    Report
 	quiet     map[Via]*hdrhistogram.Histogram
 	troubled  map[Via]*hdrhistogram.Histogram
+	sent      map[Via]*hdrhistogram.Histogram
 	onProblem func(Violation)
 }
 
 const keptViolations = 20
 
 func newTally(onProblem func(Violation)) *tally {
-	t := &tally{onProblem: onProblem, quiet: map[Via]*hdrhistogram.Histogram{}, troubled: map[Via]*hdrhistogram.Histogram{}}
+	t := &tally{onProblem: onProblem, quiet: map[Via]*hdrhistogram.Histogram{}, troubled: map[Via]*hdrhistogram.Histogram{}, sent: map[Via]*hdrhistogram.Histogram{}}
 	t.report = Report{Writes: map[Via]int64{}, Caches: map[string]int64{}, Failed: map[string]int64{}, Rules: map[string]int64{},
-		Fresh: map[Via]Spread{}, FreshInTrouble: map[Via]Spread{}, FaultBound: FaultBound}
+		Fresh: map[Via]Spread{}, FreshInTrouble: map[Via]Spread{}, FreshFromSent: map[Via]Spread{}, FaultBound: FaultBound}
 	return t
 }
 
@@ -185,18 +187,22 @@ func (t *tally) failed(why string) {
 	t.report.Failed[why]++
 }
 
-// arrived notes how long a write took to show at every edge.
-func (t *tally) arrived(via Via, took time.Duration, troubled bool) {
+// arrived notes when a write showed at every edge.
+func (t *tally) arrived(e *event, shown moment, troubled bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at := t.quiet
+	note := func(in map[Via]*hdrhistogram.Histogram, took time.Duration) {
+		if in[e.via] == nil {
+			in[e.via] = hdrhistogram.New(1, time.Minute.Microseconds(), 3)
+		}
+		_ = in[e.via].RecordValue(min(max(1, took.Microseconds()), time.Minute.Microseconds())) // within its bounds
+	}
 	if troubled {
-		at = t.troubled
+		note(t.troubled, shown-e.acked)
+		return
 	}
-	if at[via] == nil {
-		at[via] = hdrhistogram.New(1, time.Minute.Microseconds(), 3)
-	}
-	_ = at[via].RecordValue(min(max(1, took.Microseconds()), time.Minute.Microseconds())) // within its bounds
+	note(t.quiet, shown-e.acked)
+	note(t.sent, shown-e.begun)
 }
 
 func (t *tally) unseen() {
@@ -225,6 +231,9 @@ func (t *tally) sum() *Report {
 	for via, h := range t.troubled {
 		t.report.FreshInTrouble[via] = spread(h)
 	}
+	for via, h := range t.sent {
+		t.report.FreshFromSent[via] = spread(h)
+	}
 	return &t.report
 }
 
@@ -247,6 +256,7 @@ func (r *Report) Write(w io.Writer) error {
 	}
 	for _, via := range slices.Sorted(maps.Keys(r.Fresh)) {
 		line("commit to fresh", "by %s, to every edge: %v", via, r.Fresh[via])
+		line("", "by %s, from when it was sent: %v", via, r.FreshFromSent[via])
 	}
 	for _, via := range slices.Sorted(maps.Keys(r.FreshInTrouble)) {
 		line("", "by %s, with something broken: %v", via, r.FreshInTrouble[via])

@@ -18,8 +18,8 @@ type stopwatch struct {
 
 const (
 	stopwatches  = 2
-	stopwatchGap = 40 * time.Millisecond // from one write to the next
-	pollEvery    = 500 * time.Microsecond
+	stopwatchGap = 200 * time.Millisecond // from one write to the next: timing is not to be what the site is busy with
+	pollEvery    = time.Millisecond
 	pollLimit    = 10 * time.Second
 )
 
@@ -65,7 +65,7 @@ func (s *stopwatch) time(ctx context.Context, e *event) {
 	case worst == never:
 		s.a.tally.unseen()
 	default:
-		s.a.tally.arrived(e.via, worst-e.acked, s.a.trouble.between(e.acked-FaultBound, worst))
+		s.a.tally.arrived(e, worst, s.a.trouble.between(e.acked-FaultBound, worst))
 	}
 }
 

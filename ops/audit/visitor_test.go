@@ -148,8 +148,8 @@ func TestReport(t *testing.T) {
 	tally.broke(violation(o, "label", nil, "it is wrong"))
 	tally.wrote(Psql, true)
 	tally.observed(o)
-	tally.arrived(Psql, 5*milli, false)
-	tally.arrived(Bus, time.Hour, true)
+	tally.arrived(&event{via: Psql, begun: second, acked: second + 2*milli}, second+7*milli, false)
+	tally.arrived(&event{via: Bus}, time.Hour, true)
 	tally.failed("503")
 	tally.late(2 * second)
 	r := tally.sum()
@@ -161,7 +161,7 @@ func TestReport(t *testing.T) {
 	if err := r.Write(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"1 by psql", "p50 5.0 ms", "2000.0 ms behind", "pull a plug 2", "stuck", "51: fresh 50, label 1", "it is wrong", "user.ansel=100", "aaaaaaaa1", "503 1", "at version 100"} {
+	for _, want := range []string{"1 by psql", "p50 5.0 ms", "by psql, from when it was sent: p50 7.0 ms", "2000.0 ms behind", "pull a plug 2", "stuck", "51: fresh 50, label 1", "it is wrong", "user.ansel=100", "aaaaaaaa1", "503 1", "at version 100"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}

@@ -29,6 +29,7 @@ const (
 	SubjectChanged = "changed.>"     // what the stream CHANGES holds
 	SubjectBatch   = "changed.batch" // scopes with their new versions, see EncodeChanges
 	SubjectTick    = "changed.tick"  // once a second from the relay, see Tick
+	SubjectHint    = "hint.changed"  // like SubjectBatch, in no stream: what an action has just changed, before the relay tells it for sure
 	StreamChanges  = "CHANGES"
 )
 
