@@ -91,9 +91,9 @@ func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
 	}
 }
 
-// BenchmarkCommitToRefilled is how long after a commit memcached holds the new page of a hot user, without any visitor: from the commit,
-// which a hand in psql makes and the relay finds at its next look, and from when the relay has told of it, which for what a renderer writes
-// is a few milliseconds after the commit.
+// BenchmarkCommitToRefilled is how long after a commit memcached holds the new page of a hot user, with no visitor in between: from the
+// commit, which a hand in psql makes and the relay finds at its next look, and from when the relay has told of it, which for what a renderer
+// writes is a few milliseconds after the commit. Visitors look before the next one: a page that is not asked for is not refilled each time.
 //
 //	go test ./ops/e2e -run '^$' -bench CommitToRefilled -benchtime 500x
 func BenchmarkCommitToRefilled(b *testing.B) {
@@ -109,7 +109,11 @@ func BenchmarkCommitToRefilled(b *testing.B) {
 	if err := s.nc.Flush(); err != nil {
 		b.Fatal(err)
 	}
+	for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(20 * time.Millisecond) { // edges count once a second
+		s.heat(client, "/photos/"+s.names[0])
+	}
 	var whole, since []time.Duration
+	b.ResetTimer()
 	for i := range b.N {
 		title := fmt.Sprintf("Title %d of many", i)
 		s.titled(s.names[0], title)
@@ -122,6 +126,7 @@ func BenchmarkCommitToRefilled(b *testing.B) {
 			time.Sleep(200 * time.Microsecond)
 		}
 		whole, since = append(whole, time.Since(committed)), append(since, time.Since(notice))
+		s.heat(client, "/photos/"+s.names[0])
 		time.Sleep(20 * time.Millisecond) // changes come one by one
 	}
 	for name, times := range map[string][]time.Duration{"commit": whole, "told": since} {
