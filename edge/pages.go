@@ -145,6 +145,10 @@ func canonical(r *http.Request, ref page.Ref) (string, bool) {
 func (s *Server) obtain(ctx context.Context, what want, number requestID) (fetched, error) {
 	for round := 1; ; round++ {
 		got, leader, err := s.calls.do(ctx, what.ref, wire.Deadline(what.ref), func(ctx context.Context) (fetched, error) {
+			if c := s.near.get(what.ref); c != nil && s.fresh.check(c) { // since this visitor looked for one, the fetch of others has ended
+				s.hit(c, time.Now())
+				return fetched{copy: c, tier: tierNear}, nil
+			}
 			return s.fetch(ctx, what, number.String())
 		})
 		if !leader {

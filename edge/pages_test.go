@@ -270,6 +270,20 @@ func TestTenThousandForOnePage(t *testing.T) {
 	}
 }
 
+// TestLateForAFetch: who looked for a copy in vain before others' fetch ended, and comes to ask for one afterwards, is given what that brought.
+func TestLateForAFetch(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	get(t, e, "/photos/ansel")
+	before := s.renders.Load()
+	got, err := e.obtain(t.Context(), want{ref: page.User("ansel"), looked: &fetched{}}, e.nextID())
+	if err != nil || got.tier != tierNear || got.copy != e.near.get(page.User("ansel")) || s.renders.Load() != before {
+		t.Errorf("from %v, %v, %d renders", got.tier, err, s.renders.Load()-before)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
