@@ -79,6 +79,10 @@ func TestFreshCookieWithoutKey(t *testing.T) {
 	if got := get(t, e, "/photos/ansel", "Cookie", "theme=dark"); got.tier() != "near" {
 		t.Errorf("somebody else, from %s", got.tier())
 	}
+	get(t, e, "/static/app.0123abcd.css")
+	if got := get(t, e, "/static/app.0123abcd.css", "Cookie", cookie); got.tier() != "near" {
+		t.Errorf("what never changes, from %s", got.tier())
+	}
 }
 
 // freshKey gives the key that all of the edges have, which is one.

@@ -52,7 +52,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 	if ref.Kind() == page.KindAsset {
 		ref = ref.Encoded(assetEncoding(r.Header["Accept-Encoding"]))
 	}
-	x.unsure = !s.cookies.adopt(r)
+	x.unsure = !s.cookies.adopt(r) && ref.Kind() != page.KindAsset && ref.Kind() != page.KindImage // which never change
 	err = s.show(w, r, x, ref, false)
 	for round := 1; errors.Is(err, errBroken) && round < maxRounds; round++ {
 		x.tier = tierNone

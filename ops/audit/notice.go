@@ -21,7 +21,8 @@ const (
 )
 
 // Notice is how long it took from the writing of a change, shortly before its commit, until an edge had read of it in the stream, as the
-// edges' own metrics tell. Of what an action has changed an edge mostly knew before that, by a hint. It is counted once for each batch of changes and edge, from the oldest change of the batch.
+// edges' own metrics tell. Of what an action has changed an edge mostly knew before that, by a hint. It is counted once for each batch of
+// changes and edge, from the oldest change of the batch.
 type Notice struct {
 	Spread               // upper bounds: those of the buckets that the values are in
 	Edges  int           `json:"edges"`           // that were asked
