@@ -40,6 +40,12 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
 	}
+	if cfg.Port == 0 {
+		var err error
+		if cfg.Port, err = freePort(); err != nil { // kept over a Restart
+			return nil, fmt.Errorf("start NATS: %w", err)
+		}
+	}
 	n := &NATS{cfg: cfg}
 	if err := n.start(); err != nil {
 		return nil, err
@@ -62,9 +68,7 @@ func (n *NATS) start() error {
 		MaxPingsOut:        2,
 		WriteDeadline:      5 * time.Second,
 	}
-	if n.cfg.Port == 0 {
-		opts.Port = server.RANDOM_PORT
-	} else if err := CheckPort("NATS", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port))); err != nil {
+	if err := CheckPort("NATS", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port))); err != nil {
 		return err
 	}
 	s, err := server.NewServer(opts)
@@ -85,7 +89,6 @@ func (n *NATS) start() error {
 		return fmt.Errorf("start NATS: JetStream cannot use %s%s", n.cfg.Dir, log.lastError())
 	}
 	n.server = s
-	n.cfg.Port = s.Addr().(*net.TCPAddr).Port // kept over a Restart
 	return nil
 }
 

@@ -3,6 +3,7 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -10,21 +11,93 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
-// freePort returns a TCP port of 127.0.0.1 that nobody listened on a moment ago. Somebody may take it in between:
-// whoever starts a server on it tries again.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+// Ports to choose from are below those that the kernel gives to outgoing connections: one of these is any moment's, also while whoever
+// listened on it is being started again.
+const (
+	lowestPort    = 20_000
+	ephemeralPort = 32_768 // where those begin, unless the machine says another
+	fewestPorts   = 1_000  // on a machine that leaves less than this below them, any port will do
+)
+
+// reserved keeps this process's reservations until it ends.
+var reserved struct {
+	sync.Mutex
+	ports []net.Listener
 }
 
-// ResolvePort replaces port 0 of host:port by a port of 127.0.0.1 that is free now; any other address it returns as it is.
+// freePort returns a TCP port of 127.0.0.1 that nobody listens on, and that no other process which asks this function is given before this
+// one has ended.
+func freePort() (int, error) {
+	end := portsEnd()
+	if end-lowestPort < fewestPorts {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return 0, fmt.Errorf("find a free port: %w", err)
+		}
+		defer l.Close()
+		return l.Addr().(*net.TCPAddr).Port, nil
+	}
+	for range end - lowestPort {
+		port := lowestPort + rand.IntN(end-lowestPort)
+		free, err := reserve(port)
+		if err != nil {
+			return 0, fmt.Errorf("find a free port: %w", err)
+		}
+		if free {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("find a free port: all from %d to %d seem to be taken", lowestPort, end-1)
+}
+
+// portsEnd is the end of the ports that freePort gives.
+func portsEnd() int {
+	text, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range") // "32768	60999"; on Linux only
+	if first, _, ok := strings.Cut(strings.TrimSpace(string(text)), "\t"); ok {
+		if n, err := strconv.Atoi(first); err == nil {
+			return n
+		}
+	}
+	return ephemeralPort
+}
+
+// reserve makes a port this process's, if it is free. The reservation is a socket of Linux's abstract namespace, which ends with the process;
+// elsewhere two processes may choose one port.
+func reserve(port int) (free bool, err error) {
+	if runtime.GOOS == "linux" {
+		hold, err := net.Listen("unix", "@killr-port-"+strconv.Itoa(port))
+		if err != nil {
+			return false, ignoreTaken(err)
+		}
+		defer func() {
+			if !free {
+				_ = hold.Close()
+				return
+			}
+			reserved.Lock()
+			defer reserved.Unlock()
+			reserved.ports = append(reserved.ports, hold)
+		}()
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return false, ignoreTaken(err)
+	}
+	return true, l.Close()
+}
+
+func ignoreTaken(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil
+	}
+	return err
+}
+
+// ResolvePort replaces port 0 of host:port by a port of 127.0.0.1 that is free, and stays so for this process; any other address it returns as it is.
 func ResolvePort(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || port != "0" {

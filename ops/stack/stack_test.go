@@ -286,3 +286,23 @@ func TestNATSRestartKeepsStreams(t *testing.T) {
 		}
 	}
 }
+
+// TestPortIsGivenOnce: not to another process either, for which the reservation stands, and none of those that the kernel gives away.
+func TestPortIsGivenOnce(t *testing.T) {
+	t.Parallel()
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if port < lowestPort || port >= portsEnd() {
+		t.Errorf("port %d is not within %d and %d", port, lowestPort, portsEnd())
+	}
+	if free, err := reserve(port); free || err != nil {
+		t.Errorf("port %d is given twice: %v", port, err)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		t.Fatalf("port %d is not free: %v", port, err)
+	}
+	_ = l.Close()
+}
