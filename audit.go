@@ -16,7 +16,7 @@ import (
 
 type auditCommand struct {
 	Edge    []string `placeholder:"URL" help:"Audit a running site through this edge; repeat it for each. Without any, a site of its own is started for the audit, and removed afterwards."`
-	Metrics []string `placeholder:"URL" help:"Where an edge shows its metrics, http://HOST:PORT/metrics; repeat it for each. They say how soon edges knew of changes."`
+	Metrics []string `placeholder:"URL" help:"Where an edge shows its metrics, http://HOST:PORT/metrics; repeat it for each. They say how soon edges had changes from the stream."`
 	Yes     bool     `help:"Audit a running site although its data is not the demonstration's: titles of some users' photos are overwritten, photos deleted."`
 
 	Seed         uint64        `default:"1" placeholder:"N" help:"Number that all decisions are drawn from (default ${default})."`
@@ -24,9 +24,9 @@ type auditCommand struct {
 	Observations int64         `placeholder:"N" help:"Go on until so many answers were looked at, and --writes are done."`
 	Duration     time.Duration `placeholder:"TIME" help:"End after so long in any case. Default: a minute, if neither number is given."`
 	Rate         float64       `default:"100" placeholder:"N" help:"Writes a second; 0: as many as there can be (default ${default})."`
-	LookRate     float64       `placeholder:"N" help:"Looks of the visitors a second; 0, the default: as many as there can be, which leaves little of the machine to the site."`
+	LookRate     float64       `placeholder:"N" help:"Looks of the visitors a second, writers among them, but not those that time a write; 0, the default: as many as there can be, which leaves little of the machine to the site."`
 	BusShare     float64       `default:"0.5" placeholder:"SHARE" help:"Share of the writes that go through the bus, where there is an action for it; the others are made as in psql (default ${default})."`
-	ActionsOnly  bool          `help:"Make only writes that have an action, so that --bus-share 1 means all: new titles, hiding and showing."`
+	ActionsOnly  bool          `help:"Make only writes that have an action, so that --bus-share 1 means all: new titles, hiding and showing. Of these the edges hear directly too, so that they do not show whether the relay works."`
 	Owners       int           `default:"40" placeholder:"N" help:"Users that are taken over (default ${default})."`
 	Writers      int           `default:"8" placeholder:"N" help:"Writes at once (default ${default})."`
 	Observers    int           `default:"8" placeholder:"N" help:"Visitors at once (default ${default})."`

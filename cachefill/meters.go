@@ -53,7 +53,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 	m := &meters{
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_fill_seconds", Help: "Time of a fill, from note to memcached.",
 			Buckets: prometheus.ExponentialBuckets(.0005, 2, 14)}),
-		refill: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_refill_seconds", Help: "Time of a refill after a change, from when an edge heard of the change to memcached.",
+		refill: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_refill_seconds", Help: "Time of a refill after a change, from when an edge had heard of the change, and the page was in demand again since its last refill, to memcached.",
 			Buckets: prometheus.ExponentialBuckets(.0005, 2, 14)}),
 		replayed: prometheus.NewCounter(prometheus.CounterOpts{Name: "killr_cachefill_replayed_total", Help: "Notes that this cachefill published because a memcached server was empty."}),
 		times:    hdrhistogram.New(1, slowest.Microseconds(), 2),

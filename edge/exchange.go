@@ -14,7 +14,7 @@ type exchange struct {
 	start  time.Time
 	number requestID
 	kind   page.Kind
-	unsure bool // the visitor may have changed something, and whether that is so cannot be told yet
+	claims []wire.Dep // what this visitor, if their cookie is right, has changed: they are shown no copy that is older
 	tier   tier
 	status int
 	bytes  int

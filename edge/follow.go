@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,11 +15,11 @@ import (
 )
 
 // follower reads the stream of changes, from its beginning, for as long as the edge runs, and tells freshness what it says and when not
-// to believe.
+// to believe. It also takes hints of changes that are not in the stream yet.
 type follower struct {
 	nc       *nats.Conn
 	fresh    *freshness
-	changes  prometheus.Observer // seconds from a change to having learned it
+	changes  prometheus.Observer // seconds from a change to having read it in the stream
 	log      *slog.Logger
 	caughtUp atomic.Bool
 
@@ -39,12 +40,9 @@ const followPoll = 500 * time.Millisecond
 
 // run follows until ctx ends. Each round follows one stream; a round ends when that stream is found to be another.
 func (f *follower) run(ctx context.Context) {
-	hints, err := f.nc.Subscribe(wire.SubjectHint, f.hint)
-	if err != nil {
-		f.log.Warn("changes: no hints, so that those of actions are heard of a little later", "err", err)
-	} else {
-		defer func() { _ = hints.Unsubscribe() }()
-	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { f.hear(ctx) })
 	for ctx.Err() == nil {
 		if err := f.round(ctx); err != nil && ctx.Err() == nil {
 			f.log.Debug("changes: not followed", "err", err)
@@ -93,14 +91,32 @@ func (f *follower) round(ctx context.Context) error {
 	return nil
 }
 
-// hint takes in what an action has just changed. It comes some milliseconds before the stream says the same, for sure and in order.
-func (f *follower) hint(m *nats.Msg) {
-	changes, err := wire.DecodeChanges(m.Data)
+// hintBacklog is how many hints may wait. More are dropped: the stream will tell.
+const hintBacklog = 1024
+
+// hear takes in, until ctx ends, what renderers say that actions have just changed. The stream tells the same some milliseconds later, and
+// nothing rests on hints.
+func (f *follower) hear(ctx context.Context) {
+	hints := make(chan *nats.Msg, hintBacklog)
+	sub, err := f.nc.ChanSubscribe(wire.SubjectHint, hints)
 	if err != nil {
-		f.log.Warn("changes: hint", "err", err)
+		f.log.Warn("changes: no hints, so that those of actions are heard of a little later", "err", err)
+		return
 	}
-	for _, c := range changes {
-		f.fresh.learn(c)
+	defer func() { _ = sub.Unsubscribe() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-hints:
+			changes, err := wire.DecodeChanges(m.Data)
+			if err != nil {
+				f.log.Warn("changes: hint", "err", err)
+			}
+			for _, c := range changes {
+				f.fresh.learn(c)
+			}
+		}
 	}
 }
 

@@ -55,14 +55,17 @@ func TestHintsAreHeard(t *testing.T) {
 	s.mu.Lock()
 	s.versions["user.ansel"] = 7 // committed, and not in the stream
 	s.mu.Unlock()
-	for _, data := range []string{"nonsense", string(wire.EncodeChanges([]wire.Change{{Scope: "user.ansel", Version: 7, Gone: true}})), "user.ansel 3\n"} {
+	for _, data := range []string{"nonsense", "user.ansel 9223372036854775808\n", "user.ansel 3\n", "user.ansel 7 gone\n", "user.ansel 4 gone\n", "user.last 1\n"} {
 		if err := s.nc.Publish(wire.SubjectHint, []byte(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, e := range edges {
-		scope := e.fresh.intern("user.ansel")
-		eventually(t, "the edge knows", func() bool { return scope.gone.Load() == 7 })
+		scope, last := e.fresh.intern("user.ansel"), e.fresh.intern("user.last")
+		eventually(t, "the edge has heard them all", func() bool { return last.version.Load() == 1 })
+		if v, gone := scope.version.Load(), scope.gone.Load(); v != 7 || gone != 7 {
+			t.Errorf("the edge knows of version %d, and %d with which something went", v, gone)
+		}
 		if got := get(t, e, "/photos/ansel"); got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
 			t.Errorf("from %s: %.60s", got.tier(), got.body)
 		}

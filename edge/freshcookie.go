@@ -24,10 +24,11 @@ type freshCookies struct {
 	nc    *nats.Conn
 	fresh *freshness
 	log   *slog.Logger
-	key   atomic.Pointer[wire.FreshKey] // nil until it has been had: whoever has a cookie is shown no copies
+	key   atomic.Pointer[wire.FreshKey] // nil until it has been had, see adopt
 }
 
-// keyPoll is how often the shared key is looked at: an operator may replace it, and a cluster made anew has another.
+// keyPoll is how often the shared key is looked at: an operator may replace it, and a cluster made anew has another. For so long cookies that
+// are signed with the new one are none.
 const keyPoll = 5 * time.Second
 
 // run keeps the key until ctx ends.
@@ -82,27 +83,28 @@ func (f *freshCookies) renew(ctx context.Context) error {
 	return nil
 }
 
-// adopt learns what a request's fresh cookie says, if it has one that is good. It reports false when there is one and it cannot be told
-// whether it is: an edge that has just begun has no key yet.
-func (f *freshCookies) adopt(r *http.Request) (judged bool) {
+// adopt learns what a request's fresh cookie says, if it has one that is good. An edge that has just begun and has no key yet cannot tell:
+// then it is the cookie's claims, which hold for this visitor alone.
+func (f *freshCookies) adopt(r *http.Request) (claims []wire.Dep) {
 	if !slices.ContainsFunc(r.Header["Cookie"], func(line string) bool { return strings.Contains(line, wire.FreshCookie+"=") }) {
-		return true
+		return nil
 	}
 	cookie, err := r.Cookie(wire.FreshCookie)
 	if err != nil {
-		return true
+		return nil
 	}
 	key := f.key.Load()
 	if key == nil {
-		return false
+		claims, err = wire.FreshClaims(cookie.Value)
+	} else {
+		var deps []wire.Dep
+		deps, err = key.Verify(cookie.Value, f.fresh.clock.Now())
+		for _, d := range deps {
+			f.fresh.learn(wire.Change{Scope: d.Scope, Version: d.Version})
+		}
 	}
-	deps, err := key.Verify(cookie.Value, f.fresh.clock.Now())
 	if err != nil {
 		f.log.Debug("fresh cookie", "err", err)
-		return true
 	}
-	for _, d := range deps {
-		f.fresh.learn(wire.Change{Scope: d.Scope, Version: d.Version})
-	}
-	return true
+	return claims
 }

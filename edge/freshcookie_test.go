@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -52,36 +53,76 @@ func TestFreshCookie(t *testing.T) {
 	}
 }
 
-// An edge that has no key yet shows a writer no copy, however fresh that looks, but a page rendered for them, and never holds others up.
+// keyless starts an edge that gets no key, and returns when it trusts its copies.
+func (s *site) keyless(change ...func(*Config)) *Server {
+	s.t.Helper()
+	bucket, err := s.js.CreateOrUpdateKeyValue(s.t.Context(), wire.KeysConfig())
+	if err == nil {
+		_, err = bucket.Put(s.t.Context(), wire.FreshKeyID, []byte("short"))
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	e := s.start(change...)
+	eventually(s.t, "the edge trusts its copies", func() bool { return trusts(e) })
+	return e
+}
+
+// claiming is a cookie that says of ansel's pages what nobody can verify.
+func claiming(version int64) string {
+	return wire.FreshCookie + "=" + wire.FreshKey("unknown").Sign([]wire.Dep{{Scope: "user.ansel", Version: version}}, time.Now().Add(wire.FreshAge))
+}
+
+// An edge that has no key yet shows a writer no copy that is older than their cookie says. Nobody else hears of that.
 func TestFreshCookieWithoutKey(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.renderer()
-	bucket, err := s.js.CreateKeyValue(t.Context(), wire.KeysConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := bucket.Put(t.Context(), wire.FreshKeyID, []byte("short")); err != nil {
-		t.Fatal(err)
-	}
-	e := s.start()
-	eventually(t, "the edge trusts its copies", func() bool { return get(t, e, "/photos/ansel").tier() == "near" })
+	stop := s.renderer()
+	e := s.keyless()
+	get(t, e, "/photos/ansel")
 	s.mu.Lock()
 	s.versions["user.ansel"] = 7 // committed, and told to nobody
 	s.mu.Unlock()
-	key := make(wire.FreshKey, wire.FreshKeySize)
-	cookie := wire.FreshCookie + "=" + key.Sign([]wire.Dep{{Scope: "user.ansel", Version: 7}}, time.Now().Add(wire.FreshAge))
-	for range 2 {
-		if got := get(t, e, "/photos/ansel", "Cookie", cookie); got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
-			t.Errorf("the writer, from %s: %.60s", got.tier(), got.body)
+	scope := e.fresh.intern("user.ansel")
+	for what, value := range map[string]string{"none": "theme=dark", "nonsense": wire.FreshCookie + "=x", "an old one": claiming(0)} {
+		if got := get(t, e, "/photos/ansel", "Cookie", value); got.tier() != "near" || scope.version.Load() != 0 {
+			t.Errorf("cookie %s: from %s, and the edge believes in %d", what, got.tier(), scope.version.Load())
 		}
 	}
-	if got := get(t, e, "/photos/ansel", "Cookie", "theme=dark"); got.tier() != "near" {
-		t.Errorf("somebody else, from %s", got.tier())
+	if got := get(t, e, "/photos/ansel", "Cookie", "theme=dark", "Cookie", claiming(7)); got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
+		t.Errorf("the writer, from %s: %.60s", got.tier(), got.body)
 	}
-	get(t, e, "/static/app.0123abcd.css")
-	if got := get(t, e, "/static/app.0123abcd.css", "Cookie", cookie); got.tier() != "near" {
-		t.Errorf("what never changes, from %s", got.tier())
+	if got := get(t, e, "/photos/ansel", "Cookie", claiming(7)); got.tier() != "near" || !strings.Contains(got.body, "version 7<") {
+		t.Errorf("the writer again, from %s: %.60s", got.tier(), got.body)
+	}
+	before := s.renders.Load()
+	if got := get(t, e, "/photos/ansel", "Cookie", claiming(1<<62)); got.tier() != "render" || s.renders.Load() != before+1 || scope.version.Load() != 7 {
+		t.Errorf("who claims what there is not: from %s, %d renders", got.tier(), s.renders.Load()-before)
+	}
+	stop()
+	if got := get(t, e, "/photos/ansel", "Cookie", claiming(8)); got.status != http.StatusOK || got.tier() != "stale" {
+		t.Errorf("with no renderer: %d from %s", got.status, got.tier())
+	}
+	if got := get(t, e, "/photos/ansel"); got.tier() != "near" {
+		t.Errorf("with no renderer, somebody else: from %s", got.tier())
+	}
+}
+
+// What lies in memcached is held against a visitor's claims like what lies near.
+func TestClaimsInMemcached(t *testing.T) {
+	t.Parallel()
+	h := newHotSite(t, 1, 1)
+	h.heat("/photos/ansel")
+	h.shows(page.User("ansel"), "version 0<")
+	e := h.keyless(withMemcached(h.addr), func(c *Config) { c.NearBytes = -1 })
+	look := func(version int64) fetched { // one that memcached does not answer in time brings neither
+		got, _ := e.look(t.Context(), want{ref: page.User("ansel"), claims: []wire.Dep{{Scope: "user.ansel", Version: version}}})
+		return got
+	}
+	eventually(t, "the copy is found", func() bool { return look(0).copy != nil })
+	eventually(t, "it is too old", func() bool { return look(7).stale != nil })
+	if got := look(7); got.copy != nil {
+		t.Errorf("version 0 is shown to who claims 7")
 	}
 }
 

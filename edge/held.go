@@ -27,6 +27,18 @@ type held struct {
 	renewed                        atomic.Bool             // memcached has been asked for a newer one
 }
 
+// shows reports that the copy is as new as some versions, of the scopes that it depends on.
+func (c *held) shows(versions []wire.Dep) bool {
+	for _, v := range versions {
+		for _, d := range c.reply.Depends {
+			if d.Scope == v.Scope && d.Version < v.Version {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // variant is a body in one encoding with the headers that differ by encoding.
 type variant struct {
 	body                   []byte

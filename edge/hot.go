@@ -2,6 +2,7 @@ package edge
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -33,8 +34,9 @@ type hot struct {
 // hotPage is one page in demand.
 type hotPage struct {
 	ref    page.Ref
-	count  int64         // how often it was asked for
-	since  time.Time     // since then
+	count  int64
+	looks  float64       // a second, lately, see demand
+	looked time.Time     // when that was reckoned up
 	status int           // of the newest copy seen; 0: none has been seen, only a list names the page
 	maxAge time.Duration // likewise
 	copied time.Time     // likewise, when it was read
@@ -42,7 +44,7 @@ type hotPage struct {
 	readAt   time.Time // when the newest copy seen, or asked for, was read at the earliest
 	deps     []hotDep  // and the versions it shows
 	refilled time.Time // when one was last asked for
-	behind   time.Time // since when it has been known that a newer one is needed; zero: it is not
+	behind   time.Time // since when a newer one is due; zero: none is
 }
 
 type hotDep struct {
@@ -64,9 +66,9 @@ func (h *hot) got(c *held, begin bool) {
 		if !begin || len(h.pages) >= hotPages {
 			return // the next gathering makes room
 		}
-		p = h.begin(c.ref, time.Now())
+		p = h.begin(c.ref)
 	}
-	h.count(p, 1)
+	h.count(p, 1, time.Now())
 	p.learn(c)
 }
 
@@ -76,15 +78,24 @@ func countable(c *held) bool {
 	return kind != page.KindError && kind != page.KindAsset && c.reply.MaxAge > 0
 }
 
-func (h *hot) begin(ref page.Ref, since time.Time) *hotPage {
-	p := &hotPage{ref: ref, since: since}
+func (h *hot) begin(ref page.Ref) *hotPage {
+	p := &hotPage{ref: ref}
 	h.pages[ref] = p
 	return p
 }
 
-func (h *hot) count(p *hotPage, n int64) {
+func (h *hot) count(p *hotPage, n int64, now time.Time) {
 	p.count += n
+	p.looks, p.looked = p.demand(now)+float64(n)/demandOver.Seconds(), now
 	h.asked += n
+}
+
+// demandOver is the time over which looks count for the demand: those of so long ago for a third of those of now.
+const demandOver = 10 * time.Second
+
+// demand is how often the page is asked for, a second.
+func (p *hotPage) demand(now time.Time) float64 {
+	return p.looks * math.Exp(-max(0, now.Sub(p.looked)).Seconds()/demandOver.Seconds())
 }
 
 // learn takes in a copy, if it is newer than what is known.
@@ -118,9 +129,9 @@ func (h *hot) gather(near *nearCache, limit *rate.Limiter, now time.Time) (unsto
 			continue
 		}
 		if p == nil {
-			p = h.begin(c.ref, now.Add(-gatherEvery))
+			p = h.begin(c.ref)
 		}
-		h.count(p, n)
+		h.count(p, n, now)
 		p.learn(c)
 		if p.count >= hotFill && !c.stored.Load() && limit.AllowN(now, 1) {
 			unstored = append(unstored, c)
@@ -129,7 +140,6 @@ func (h *hot) gather(near *nearCache, limit *rate.Limiter, now time.Time) (unsto
 	if now.Sub(h.halved) >= hotHalf && h.asked >= hotSample {
 		h.halved, h.asked = now, 0
 		for ref, p := range h.pages {
-			p.since = now.Add(-now.Sub(p.since) / 2)
 			if p.count /= 2; p.count == 0 {
 				delete(h.pages, ref)
 			}
@@ -182,7 +192,7 @@ func (h *hot) restore(list []wire.Heat) {
 	for _, kept := range list[:min(len(list), wire.HotSize)] {
 		p := h.pages[kept.Ref]
 		if p == nil {
-			p = h.begin(kept.Ref, time.Now().Add(-hotHalf)) // or so
+			p = h.begin(kept.Ref)
 		}
 		p.count += kept.Count // not asked for now, so not counted as such
 	}

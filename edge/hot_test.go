@@ -57,6 +57,11 @@ func (h *hotSite) heat(paths ...string) {
 		}
 	}
 	for _, e := range h.edges {
+		e.hot.mu.Lock()
+		for _, p := range e.hot.pages {
+			p.looks, p.looked = 1000, time.Now() // as if that had gone on for a while: what changes is refilled each time
+		}
+		e.hot.mu.Unlock()
 		for _, c := range e.hot.gather(e.near, rate.NewLimiter(rate.Inf, 0), time.Now()) {
 			e.fill(c)
 		}
@@ -294,37 +299,83 @@ func TestStoredCopyIsRenewed(t *testing.T) {
 	})
 }
 
-// TestRefillsAreNoMoreThanLooks: a page that changes more often than it is asked for is refilled as often as it is asked for.
+// TestRefillsAreNoMoreThanLooks: a page that changes more often than it is asked for is refilled about as often as it is asked for lately,
+// however often that was before.
 func TestRefillsAreNoMoreThanLooks(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		asked  int64 // in the minute before
-		maxAge time.Duration
-		want   int // refills in ten seconds in which it changes every ten milliseconds
+		before, lately float64 // looks a second, for an hour and then for half a minute
+		maxAge         time.Duration
+		least, most    int // refills in the ten seconds from then on, in which it changes every ten milliseconds
 	}{
-		"often":             {60 * 100, wire.PageAge, 500},
-		"twice a second":    {60 * 2, wire.PageAge, 20},
-		"seldom":            {hotEnough, wire.PageAge, 2},
-		"a listing, often":  {60 * 100, wire.ListingAge, 50},
-		"a listing, seldom": {60, wire.ListingAge, 10},
+		"ever often":        {100, 100, wire.PageAge, 450, 550},
+		"often of late":     {.01, 100, wire.PageAge, 400, 550},
+		"no more":           {100, 0, wire.PageAge, 1, 60},
+		"twice a second":    {2, 2, wire.PageAge, 15, 25},
+		"seldom":            {.01, .01, wire.PageAge, 2, 3},
+		"a listing, often":  {100, 100, 3 * time.Hour, 450, 550},
+		"a listing, though": {100, 100, wire.ListingAge, 45, 55},
 	} {
-		f := newFreshness(&wire.Clock{})
-		h := newHot()
-		s := &Server{fresh: f}
+		f, h := newFreshness(&wire.Clock{}), newHot()
 		now := time.Now()
 		ref := page.User("ansel")
-		h.got(s.hold(ref, &wire.Reply{Status: 200, MaxAge: c.maxAge, ReadAt: now, Depends: []wire.Dep{{Scope: "user.ansel", Version: 1}}}), true)
-		p, refills := h.pages[ref], 0
-		p.count, p.since = c.asked, now.Add(-time.Minute)
-		for i := range 1000 {
-			f.learn(wire.Change{Scope: "user.ansel", Version: int64(2 + i)})
-			now = now.Add(10 * time.Millisecond)
-			p.count = c.asked * int64(now.Sub(p.since)) / int64(time.Minute)
-			notes, _ := h.due(f, rate.NewLimiter(rate.Inf, 0), now)
-			refills += len(notes)
+		h.got((&Server{fresh: f}).hold(ref, &wire.Reply{Status: 200, MaxAge: c.maxAge, ReadAt: now, Depends: []wire.Dep{{Scope: "user.ansel", Version: 1}}}), true)
+		p, owed := h.pages[ref], 0.
+		look := func(perSecond float64) { // as edges count: once a second
+			owed += perSecond
+			if n := int64(owed); n > 0 {
+				h.count(p, n, now)
+				owed -= float64(n)
+			}
+			now = now.Add(time.Second)
 		}
-		if refills < c.want*9/10 || refills > c.want*11/10+1 {
-			t.Errorf("asked for %s: %d refills, want about %d", name, refills, c.want)
+		for range 3600 {
+			look(c.before)
+		}
+		for range 30 {
+			look(c.lately)
+		}
+		if list := h.list(); len(list) != 1 {
+			t.Fatalf("%s: the list is %v", name, list)
+		}
+		refills := 0
+		for second := range 10 {
+			for tenth := range 100 {
+				f.learn(wire.Change{Scope: "user.ansel", Version: int64(2 + second*100 + tenth)})
+				notes, _ := h.due(f, rate.NewLimiter(rate.Inf, 0), now.Add(time.Duration(tenth)*10*time.Millisecond))
+				refills += len(notes)
+			}
+			look(c.lately)
+		}
+		if refills < c.least || refills > c.most {
+			t.Errorf("asked for %s: %d refills, want %d to %d", name, refills, c.least, c.most)
+		}
+	}
+}
+
+// TestWaitingForDemandIsNoDelay: a refill that waits until the page is in demand again is timed from then on.
+func TestWaitingForDemandIsNoDelay(t *testing.T) {
+	t.Parallel()
+	f, h, now := newFreshness(&wire.Clock{}), newHot(), time.Now()
+	h.got((&Server{fresh: f}).hold(page.User("ansel"), &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: now, Depends: []wire.Dep{{Scope: "user.ansel", Version: 1}}}), true)
+	h.count(h.pages[page.User("ansel")], hotEnough, now.Add(-time.Hour))
+	limit := rate.NewLimiter(rate.Inf, 0)
+	for version, c := range []struct {
+		at    time.Duration
+		notes int
+	}{{0, 1}, {10 * time.Millisecond, 0}, {refillSeldom - time.Millisecond, 0}, {refillSeldom, 1}} {
+		f.learn(wire.Change{Scope: "user.ansel", Version: int64(2 + version)})
+		notes, next := h.due(f, limit, now.Add(c.at))
+		if len(notes) != c.notes {
+			t.Fatalf("after %v: %d notes, want %d", c.at, len(notes), c.notes)
+		}
+		for _, note := range notes {
+			if note.Waited > time.Millisecond {
+				t.Errorf("after %v: it has waited %v", c.at, note.Waited)
+			}
+		}
+		if at := c.at + next; c.notes == 0 && (at < refillSeldom || at > refillSeldom+time.Millisecond) && next != gatherEvery {
+			t.Errorf("after %v: a look again in %v", c.at, next)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 		inFlight:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "killr_edge_in_flight", Help: "Requests being answered."}),
 		changes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "killr_edge_change_seconds",
-			Help:    "Time from the writing of the oldest change of a batch, before its commit, to having learned the batch, by the cluster's clock. That runs behind by as long as the quickest of the last ticks took.",
+			Help:    "Time from the writing of the oldest change of a batch, before its commit, to having read the batch in the stream, by the cluster's clock. That runs behind by as long as the quickest of the last ticks took.",
 			Buckets: changeBuckets, NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160, NativeHistogramMinResetDuration: time.Hour,
 		}),
 	}

@@ -25,7 +25,8 @@ type want struct {
 	ref  page.Ref
 	gzip bool // a body packed by gzip can be used
 
-	looked *fetched // what a look in memcached has just brought, which was no copy; nil: nobody has looked
+	claims []wire.Dep // a copy that is older than this will not do
+	looked *fetched   // what a look in memcached has just brought, which was no copy; nil: nobody has looked
 }
 
 // fetched is what a fetch brought: a copy and where it came from, or none and the best stale one.
@@ -52,7 +53,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 	if ref.Kind() == page.KindAsset {
 		ref = ref.Encoded(assetEncoding(r.Header["Accept-Encoding"]))
 	}
-	x.unsure = !s.cookies.adopt(r) && ref.Kind() != page.KindAsset && ref.Kind() != page.KindImage // which never change
+	x.claims = s.cookies.adopt(r)
 	err = s.show(w, r, x, ref, false)
 	for round := 1; errors.Is(err, errBroken) && round < maxRounds; round++ {
 		x.tier = tierNone
@@ -72,17 +73,13 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, ref p
 	switch f := foundFor(r, ref); {
 	case f != nil && !f.broken && !plain:
 		x.start, x.number, got, err = f.start, f.number, f.got, f.err
-	case c != nil && !x.unsure && s.fresh.check(c):
+	case c != nil && s.fresh.check(c) && c.shows(x.claims):
 		s.hit(c, x.start)
 		got.copy, got.tier = c, tierNear
 	default:
 		plain = plain || f != nil
-		what := want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip)}
-		if x.unsure {
-			got, err = s.anew(r.Context(), what, x.number)
-		} else {
-			got, err = s.obtainOr(r.Context(), c, what, x.number)
-		}
+		what := want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip), claims: x.claims}
+		got, err = s.obtainOr(r.Context(), c, what, x.number)
 	}
 	x.timing = got.timing
 	switch {
@@ -121,14 +118,6 @@ func (s *Server) obtainOr(ctx context.Context, older *held, what want, number re
 	return s.obtain(ctx, what, number)
 }
 
-// anew has a page rendered for one visitor, as nobody knows which copies would do.
-func (s *Server) anew(ctx context.Context, what want, number requestID) (fetched, error) {
-	ctx, cancel := context.WithTimeout(ctx, wire.Deadline(what.ref))
-	defer cancel()
-	what.looked = &fetched{}
-	return s.fetch(ctx, what, number.String())
-}
-
 // canonical gives the path to redirect to when the one asked for is another spelling of it.
 func canonical(r *http.Request, ref page.Ref) (string, bool) {
 	var buf [256]byte
@@ -145,7 +134,7 @@ func canonical(r *http.Request, ref page.Ref) (string, bool) {
 func (s *Server) obtain(ctx context.Context, what want, number requestID) (fetched, error) {
 	for round := 1; ; round++ {
 		got, leader, err := s.calls.do(ctx, what.ref, wire.Deadline(what.ref), func(ctx context.Context) (fetched, error) {
-			if c := s.near.get(what.ref); c != nil && s.fresh.check(c) { // since this visitor looked for one, the fetch of others has ended
+			if c := s.near.get(what.ref); c != nil && s.fresh.check(c) && c.shows(what.claims) { // since this visitor looked for one, the fetch of others has ended
 				s.hit(c, time.Now())
 				return fetched{copy: c, tier: tierNear}, nil
 			}
@@ -154,7 +143,7 @@ func (s *Server) obtain(ctx context.Context, what want, number requestID) (fetch
 		if !leader {
 			s.meters.shared.Inc()
 		}
-		if err != nil || leader || round == maxRounds || s.fresh.check(got.copy) {
+		if err != nil || leader || round == maxRounds || s.fresh.check(got.copy) && got.copy.shows(what.claims) {
 			return got, err
 		}
 		what.looked = nil
@@ -168,7 +157,7 @@ func (s *Server) look(ctx context.Context, what want) (got fetched, told bool) {
 	got.timing.cache = time.Since(start)
 	switch {
 	case c == nil:
-	case !s.fresh.check(c):
+	case !s.fresh.check(c) || !c.shows(what.claims):
 		got.stale = c
 	case !what.gzip && !s.compressor.opens(c): // who takes the bytes as they are compares the sum in their browser
 		s.replace(c)

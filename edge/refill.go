@@ -78,12 +78,12 @@ func (h *hot) due(f *freshness, limit *rate.Limiter, now time.Time) (notes []wir
 		if p.count < hotEnough || !p.overtaken(f, cluster) {
 			continue
 		}
-		if p.behind.IsZero() {
-			p.behind = now
-		}
 		if wait := p.gap(now) - now.Sub(p.refilled); wait > 0 {
 			next = min(next, wait)
 			continue
+		}
+		if p.behind.IsZero() {
+			p.behind = now
 		}
 		due = append(due, p)
 	}
@@ -97,14 +97,15 @@ func (h *hot) due(f *freshness, limit *rate.Limiter, now time.Time) (notes []wir
 	return notes, next
 }
 
-// gap is how long after a refill another one may follow: as long as it takes on average until somebody asks for the page. One that changes
-// more often than that is not rendered for nobody.
+// gap is how long after a refill another one may follow: about as long as it takes until somebody asks for the page. What changes more often
+// than it is asked for is not rendered each time.
 func (p *hotPage) gap(now time.Time) time.Duration {
 	least := refillGap
 	if p.maxAge <= wire.ListingAge {
 		least = refillListing
 	}
-	return min(max(least, now.Sub(p.since)/time.Duration(max(1, p.count))), refillSeldom)
+	perSecond := max(p.demand(now), 1/refillSeldom.Seconds())
+	return max(least, time.Duration(float64(time.Second)/perSecond))
 }
 
 // overtaken makes the comparison that every serve makes, see freshness.check. A page whose newest copy is past its age is none: nobody has

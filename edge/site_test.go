@@ -222,9 +222,14 @@ func (s *site) edge(change ...func(*Config)) *Server {
 	s.t.Helper()
 	e := s.start(change...)
 	eventually(s.t, "the edge is ready and trusts its copies", func() bool {
-		return e.Ready() == nil && !e.fresh.blind() && e.fresh.clock.Now().UnixMicro() > e.fresh.trustFrom.Load()+clockSlip.Microseconds()
+		return e.Ready() == nil && trusts(e)
 	})
 	return e
+}
+
+// trusts reports that the edge trusts the copies that it gets from now on, and so will until something happens.
+func trusts(e *Server) bool {
+	return !e.fresh.blind() && e.fresh.clock.Now().UnixMicro() > e.fresh.trustFrom.Load()+clockSlip.Microseconds()
 }
 
 // start starts one.
@@ -298,7 +303,7 @@ func do(t testing.TB, method string, e *Server, path string, headers ...string) 
 		t.Fatal(err)
 	}
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		r.Header.Add(headers[i], headers[i+1])
 	}
 	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()

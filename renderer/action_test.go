@@ -85,6 +85,14 @@ func TestActionsChangeRowsAndSayWhatChanged(t *testing.T) {
 		{wire.ActionPhotoDelete, "id=80", "", 80, true, 2}, // neither
 	} {
 		reply := st.act(t, c.action, fmt.Sprint("key", i), c.form)
+		select { // one connection: what was sent before the reply is here
+		case hint := <-hints:
+			if string(hint.Data) != string(reply.Data) {
+				t.Errorf("%s: the hint is %q, the reply %q", c.form, hint.Data, reply.Data)
+			}
+		default:
+			t.Errorf("%s: no hint before the reply", c.form)
+		}
 		changes := changed(t, reply)
 		var row string
 		if err := st.pool.QueryRow(t.Context(),
@@ -99,14 +107,6 @@ func TestActionsChangeRowsAndSayWhatChanged(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, changes); diff != "" {
 			t.Errorf("%s: %s", c.form, diff)
-		}
-		select { // one connection: what was sent before the reply is here
-		case hint := <-hints:
-			if string(hint.Data) != string(reply.Data) {
-				t.Errorf("%s: the hint is %q, the reply %q", c.form, hint.Data, reply.Data)
-			}
-		default:
-			t.Errorf("%s: no hint before the reply", c.form)
 		}
 		for told := map[wire.Change]bool{}; !all(told, changes); {
 			batch, err := wire.DecodeChanges(receive(t, heard).Data)

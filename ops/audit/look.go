@@ -91,10 +91,16 @@ func (a *audit) follow(e *event) {
 // ownGap is the rest between two writes that are looked at by who made them, so that there are other looks, too.
 const ownGap = 50 * time.Millisecond
 
-// lookAsWriter looks at own writes: through every edge, with the write's cookie, at once unless the limit is reached.
+// lookAsWriter looks at own writes: through every edge, with the write's cookie, at once, for soon every edge knows of the write anyway. So
+// it waits before, until the limit lets so many looks through.
 func (a *audit) lookAsWriter(ctx context.Context, limit *rate.Limiter) {
 	for n := 0; ; n++ {
 		sleep(ctx, ownGap)
+		for range 2 * len(a.cfg.Edges) {
+			if limit.Wait(ctx) != nil {
+				return
+			}
+		}
 		var e *event
 		select {
 		case <-ctx.Done():
@@ -107,12 +113,8 @@ func (a *audit) lookAsWriter(ctx context.Context, limit *rate.Limiter) {
 		}
 		for i := range a.cfg.Edges {
 			v := a.newVisitor((n+i)%len(a.cfg.Edges), false)
-			for _, t := range []target{{kind: photoPage, owner: o, photo: p, path: schema.Photo(p.id).Path()}, ownPage(o)} {
-				if limit.Wait(ctx) != nil {
-					return
-				}
-				v.look(ctx, http.MethodGet, t, e)
-			}
+			v.look(ctx, http.MethodGet, target{kind: photoPage, owner: o, photo: p, path: schema.Photo(p.id).Path()}, e)
+			v.look(ctx, http.MethodGet, ownPage(o), e)
 		}
 	}
 }

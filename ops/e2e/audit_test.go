@@ -194,7 +194,7 @@ func TestAuditFindsMistakes(t *testing.T) {
 			flags: []string{"--no-faults"},
 		}, {
 			name:  "cookies of writers are ignored",
-			edits: []edit{{"edge/pages.go", "x.unsure = !s.cookies.adopt(r) && ", "x.unsure = false && "}},
+			edits: []edit{{"edge/pages.go", "	x.claims = s.cookies.adopt(r)\n", ""}},
 			rules: []string{"own"},
 			flags: []string{"--no-faults"},
 		}, {

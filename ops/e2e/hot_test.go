@@ -113,7 +113,6 @@ func BenchmarkCommitToRefilled(b *testing.B) {
 		s.heat(client, "/photos/"+s.names[0])
 	}
 	var whole, since []time.Duration
-	b.ResetTimer()
 	for i := range b.N {
 		title := fmt.Sprintf("Title %d of many", i)
 		s.titled(s.names[0], title)

@@ -55,28 +55,57 @@ func (k FreshKey) Sign(deps []Dep, until time.Time) string {
 
 // Verify is the inverse of [FreshKey.Sign] at the cluster time now. Errors wrap ErrFresh.
 func (k FreshKey) Verify(value string, now time.Time) ([]Dep, error) {
-	if len(value) > maxFresh || len(k) == 0 {
-		return nil, ErrFresh
-	}
-	head, tail, _ := strings.Cut(value, ".")
-	payload, err := base64.RawURLEncoding.DecodeString(head)
+	payload, mac, err := decodeFresh(value)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFresh, err)
+		return nil, err
 	}
-	mac, err := base64.RawURLEncoding.DecodeString(tail)
-	if err != nil || !hmac.Equal(mac, k.mac(payload)) {
+	if len(k) == 0 || !hmac.Equal(mac, k.mac(payload)) {
 		return nil, fmt.Errorf("%w: the signature is another", ErrFresh)
 	}
-	digits, list, ok := strings.Cut(string(payload), " ")
-	until, err := strconv.ParseInt(digits, 10, 64)
-	if !ok || err != nil || now.After(time.UnixMicro(until)) {
+	until, deps, err := parseFresh(payload)
+	if err == nil && now.After(until) {
 		return nil, fmt.Errorf("%w: it has expired", ErrFresh)
 	}
-	deps, err := ParseDeps(list)
+	return deps, err
+}
+
+// FreshClaims reads what a cookie says without a key: anybody may have written it, at any time. Errors wrap ErrFresh.
+func FreshClaims(value string) ([]Dep, error) {
+	payload, _, err := decodeFresh(value)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFresh, err)
+		return nil, err
 	}
-	return deps, nil
+	_, deps, err := parseFresh(payload)
+	return deps, err
+}
+
+func decodeFresh(value string) (payload, mac []byte, err error) {
+	if len(value) > maxFresh {
+		return nil, nil, ErrFresh
+	}
+	head, tail, _ := strings.Cut(value, ".")
+	if payload, err = base64.RawURLEncoding.DecodeString(head); err == nil {
+		mac, err = base64.RawURLEncoding.DecodeString(tail)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrFresh, err)
+	}
+	return payload, mac, err
+}
+
+func parseFresh(payload []byte) (until time.Time, deps []Dep, err error) {
+	digits, list, some := strings.Cut(string(payload), " ")
+	us, err := strconv.ParseInt(digits, 10, 64)
+	if err == nil && some {
+		deps, err = ParseDeps(list)
+	}
+	if err == nil && len(deps) == 0 {
+		err = errors.New("it names nothing")
+	}
+	if err != nil {
+		return time.Time{}, nil, fmt.Errorf("%w: %w", ErrFresh, err)
+	}
+	return time.UnixMicro(us), deps, nil
 }
 
 func (k FreshKey) mac(payload []byte) []byte {

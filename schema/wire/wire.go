@@ -53,7 +53,7 @@ const (
 	HeaderCode     = "Killr-Code"     // reply: set when there is no envelope, see Code
 	HeaderReadAt   = "Killr-Read-At"  // fill: memcached should hold a copy read at this time or later, see FormatTime
 	HeaderWants    = "Killr-Wants"    // fill: memcached should hold a copy with these versions or later ones, see FormatDeps
-	HeaderWaited   = "Killr-Waited"   // fill: microseconds since the sender heard of the change that it is about
+	HeaderWaited   = "Killr-Waited"   // fill: microseconds since it was due, as a rule since the sender heard of the change that it is about
 	HeaderKey      = "Killr-Key"      // action: names this attempt and its repetitions, see ValidKey
 	HeaderSince    = "Killr-Since"    // batch: when the oldest of its changes was written, shortly before its commit, see FormatTime
 	HeaderDetail   = "Killr-Detail"   // reply: what was wrong with the request, in words for a person, see InputError

@@ -298,6 +298,14 @@ func TestFreshCookies(t *testing.T) {
 	for i := range many {
 		many[i] = Dep{"photo.9223372036854775807", 1795463000123}
 	}
+	if claims, err := FreshClaims(value); err != nil || !slices.Equal(claims, deps) {
+		t.Errorf("without a key: %v, %v", claims, err)
+	}
+	for _, bad := range []string{"", ".", "x.y", "!", key.Sign(nil, now), strings.Repeat("a", maxFresh+1)} {
+		if claims, err := FreshClaims(bad); !errors.Is(err, ErrFresh) {
+			t.Errorf("%.20q claims %v, %v", bad, claims, err)
+		}
+	}
 	if got, err := key.Verify(key.Sign(many, now), now); err != nil || len(got) != freshScopes {
 		t.Errorf("of many scopes: %d, %v", len(got), err)
 	}
