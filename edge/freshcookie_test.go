@@ -4,12 +4,14 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -106,6 +108,48 @@ func TestFreshCookieWithoutKey(t *testing.T) {
 	if got := get(t, e, "/photos/ansel"); got.tier() != "near" {
 		t.Errorf("with no renderer, somebody else: from %s", got.tier())
 	}
+}
+
+// Nor is who shares a fetch that began before their write content with what it brings.
+func TestClaimsOfWhoJoins(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.keyless()
+	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
+	release := make(chan struct{})
+	var first sync.Once
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		reply := s.standard(ref)
+		first.Do(func() { <-release })
+		return reply
+	})
+	waiting := func() int {
+		e.calls.mu.Lock()
+		defer e.calls.mu.Unlock()
+		if k := e.calls.current[page.User("ansel")]; k != nil {
+			return k.waiting
+		}
+		return 0
+	}
+	var visitors sync.WaitGroup
+	visitors.Go(func() {
+		if got := get(t, e, "/photos/ansel"); !strings.Contains(got.body, "version 0<") {
+			t.Errorf("whoever came first: %.60s", got.body)
+		}
+	})
+	eventually(t, "the first waits", func() bool { return waiting() == 1 && s.renders.Load() == 1 })
+	s.mu.Lock()
+	s.versions["user.ansel"] = 7
+	s.mu.Unlock()
+	visitors.Go(func() {
+		if got := get(t, e, "/photos/ansel", "Cookie", claiming(7)); !strings.Contains(got.body, "version 7<") {
+			t.Errorf("the writer: %.60s", got.body)
+		}
+	})
+	eventually(t, "the writer waits, too", func() bool { return waiting() == 2 })
+	close(release)
+	visitors.Wait()
 }
 
 // What lies in memcached is held against a visitor's claims like what lies near.
