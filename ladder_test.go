@@ -118,7 +118,7 @@ func TestLadderRefusesNothingToMeasure(t *testing.T) {
 func TestScale(t *testing.T) {
 	t.Parallel()
 	var result scale.Result
-	measures(t, &result, "ladder", "--scale", "--photos", "600", "--seconds", "0.3", "--json")
+	measures(t, &result, "ladder", "--scale", "--photos", "6000", "--seconds", "0.3", "--json") // of fewer, visitors share most fetches
 	if len(result.Steps) != 4 || result.Delay != 20 {
 		t.Fatalf("%+v", result)
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Ports to choose from are below those that the kernel gives to outgoing connections: one of these is any moment's, also while whoever
@@ -83,11 +84,24 @@ func reserve(port int) (free bool, err error) {
 			reserved.ports = append(reserved.ports, hold)
 		}()
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
+	if err := probe(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
 		return false, ignoreTaken(err)
 	}
-	return true, l.Close()
+	return true, nil
+}
+
+// probe listens on an address for a moment. No program is started meanwhile: between fork and exec it would have the socket, too, and so
+// keep it open after the moment.
+func probe(addr string) error {
+	if runtime.GOOS == "linux" { // where net.Listen takes no such lock itself
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 func ignoreTaken(err error) error {
@@ -121,20 +135,28 @@ func (e *PortTakenError) Error() string {
 	return fmt.Sprintf("%s cannot listen on %s: %s does", e.What, e.Addr, e.Owner)
 }
 
+// lastHold is how long a port may be held by nobody who can be found: by a process that is ending, or one that has been forked and is not
+// yet another program.
+const lastHold = 500 * time.Millisecond
+
 // CheckPort returns a *PortTakenError if addr (host:port) cannot be listened on because somebody else does.
 func CheckPort(what, addr string) error {
-	l, err := net.Listen("tcp", addr)
-	if err == nil {
-		return l.Close()
+	for end := time.Now().Add(lastHold); ; time.Sleep(lastHold / 20) {
+		err := probe(addr)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%s cannot listen on %s: %w", what, addr, err)
+		}
+		_, port, splitErr := net.SplitHostPort(addr)
+		if splitErr != nil {
+			return fmt.Errorf("%s: %w", what, splitErr)
+		}
+		if owner := portOwner(port); owner != "" || time.Now().After(end) {
+			return &PortTakenError{What: what, Addr: addr, Owner: owner}
+		}
 	}
-	if !errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%s cannot listen on %s: %w", what, addr, err)
-	}
-	_, port, splitErr := net.SplitHostPort(addr)
-	if splitErr != nil {
-		return fmt.Errorf("%s: %w", what, splitErr)
-	}
-	return &PortTakenError{What: what, Addr: addr, Owner: portOwner(port)}
 }
 
 // portOwner finds who listens on a port; empty when it belongs to another user and we may not know.
