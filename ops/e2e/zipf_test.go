@@ -224,7 +224,7 @@ func BenchmarkFlush(b *testing.B) {
 
 // BenchmarkSoak asks for random pages of all users and shows how an edge's memory goes.
 //
-//	go test ./ops/e2e -run '^$' -bench Soak -benchtime 60000x
+//	go test ./ops/e2e -run '^$' -bench Soak -benchtime 300000x
 func BenchmarkSoak(b *testing.B) {
 	s := larger(b, 1, 2)
 	client := newClient(b, 16)
