@@ -14,7 +14,7 @@ type exchange struct {
 	start  time.Time
 	number requestID
 	kind   page.Kind
-	claims []wire.Dep // what this visitor, if their cookie is right, has changed: they are shown no copy that is older
+	claims []wire.Dep // what this visitor, if their cookie is right, has changed: they are shown no copy that is older, unless as a stale one
 	tier   tier
 	status int
 	bytes  int

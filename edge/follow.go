@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -91,32 +92,38 @@ func (f *follower) round(ctx context.Context) error {
 	return nil
 }
 
-// hintBacklog is how many hints may wait. More are dropped: the stream will tell.
-const hintBacklog = 1024
+// Hints that may wait, and how much they may be in bytes. More are dropped: the stream will tell.
+const (
+	hintBacklog = 1024
+	hintBytes   = 1 << 20
+)
 
 // hear takes in, until ctx ends, what renderers say that actions have just changed. The stream tells the same some milliseconds later, and
 // nothing rests on hints.
 func (f *follower) hear(ctx context.Context) {
-	hints := make(chan *nats.Msg, hintBacklog)
-	sub, err := f.nc.ChanSubscribe(wire.SubjectHint, hints)
-	if err != nil {
-		f.log.Warn("changes: no hints, so that those of actions are heard of a little later", "err", err)
-		return
+	sub, err := f.nc.SubscribeSync(wire.SubjectHint)
+	if err == nil {
+		defer func() { _ = sub.Unsubscribe() }()
+		err = sub.SetPendingLimits(hintBacklog, hintBytes)
 	}
-	defer func() { _ = sub.Unsubscribe() }()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case m := <-hints:
-			changes, err := wire.DecodeChanges(m.Data)
-			if err != nil {
-				f.log.Warn("changes: hint", "err", err)
-			}
-			for _, c := range changes {
-				f.fresh.learn(c)
-			}
+	for err == nil || errors.Is(err, nats.ErrSlowConsumer) { // some were dropped
+		var m *nats.Msg
+		if m, err = sub.NextMsgWithContext(ctx); err == nil {
+			f.hint(m.Data)
 		}
+	}
+	if ctx.Err() == nil {
+		f.log.Warn("changes: no hints any more, so that those of actions are heard of a little later", "err", err)
+	}
+}
+
+func (f *follower) hint(data []byte) {
+	changes, err := wire.DecodeChanges(data)
+	if err != nil {
+		f.log.Debug("changes: hint", "err", err)
+	}
+	for _, c := range changes {
+		f.fresh.learn(c)
 	}
 }
 

@@ -83,8 +83,8 @@ func (f *freshCookies) renew(ctx context.Context) error {
 	return nil
 }
 
-// adopt learns what a request's fresh cookie says, if it has one that is good. An edge that has just begun and has no key yet cannot tell:
-// then it is the cookie's claims, which hold for this visitor alone.
+// adopt learns what a request's fresh cookie says, if it has one that is good. An edge that has just begun and has no key yet cannot tell,
+// and returns what the cookie claims, which holds for this visitor alone.
 func (f *freshCookies) adopt(r *http.Request) (claims []wire.Dep) {
 	if !slices.ContainsFunc(r.Header["Cookie"], func(line string) bool { return strings.Contains(line, wire.FreshCookie+"=") }) {
 		return nil

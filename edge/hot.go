@@ -34,7 +34,7 @@ type hot struct {
 // hotPage is one page in demand.
 type hotPage struct {
 	ref    page.Ref
-	count  int64
+	count  int64         // how often it was asked for, halved by and by
 	looks  float64       // a second, lately, see demand
 	looked time.Time     // when that was reckoned up
 	status int           // of the newest copy seen; 0: none has been seen, only a list names the page
@@ -95,7 +95,7 @@ const demandOver = 10 * time.Second
 
 // demand is how often the page is asked for, a second.
 func (p *hotPage) demand(now time.Time) float64 {
-	return p.looks * math.Exp(-max(0, now.Sub(p.looked)).Seconds()/demandOver.Seconds())
+	return p.looks * math.Exp(-now.Sub(p.looked).Seconds()/demandOver.Seconds())
 }
 
 // learn takes in a copy, if it is newer than what is known.

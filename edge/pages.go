@@ -25,7 +25,7 @@ type want struct {
 	ref  page.Ref
 	gzip bool // a body packed by gzip can be used
 
-	claims []wire.Dep // a copy that is older than this will not do
+	claims []wire.Dep // a copy that is older than this will not do, unless as a stale one
 	looked *fetched   // what a look in memcached has just brought, which was no copy; nil: nobody has looked
 }
 
@@ -143,8 +143,17 @@ func (s *Server) obtain(ctx context.Context, what want, number requestID) (fetch
 		if !leader {
 			s.meters.shared.Inc()
 		}
-		if err != nil || leader || round == maxRounds || s.fresh.check(got.copy) && got.copy.shows(what.claims) {
+		if err != nil || leader || s.fresh.check(got.copy) && got.copy.shows(what.claims) {
 			return got, err
+		}
+		if round == maxRounds && got.copy.shows(what.claims) {
+			return got, nil
+		}
+		if round == maxRounds { // who knows no better is content with what this visitor must not be shown
+			ctx, cancel := context.WithTimeout(ctx, wire.Deadline(what.ref))
+			defer cancel()
+			what.looked = &fetched{stale: got.copy}
+			return s.fetch(ctx, what, number.String())
 		}
 		what.looked = nil
 	}

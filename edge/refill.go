@@ -17,7 +17,7 @@ const (
 	refillRate    = 200                    // notes a second: a change of everything refills the hottest first, and Postgres lives through it
 	refillBurst   = 200                    // at once: one user's pages and photos
 	refillPause   = 20 * time.Millisecond  // between looks while some wait for the rate,
-	refillRest    = 2 * time.Millisecond   // and between any two: a look at 4,000 pages takes 0.1 ms
+	refillRest    = 2 * time.Millisecond   // and between any two: a look at 4,000 pages takes some 0.2 ms
 	refillGap     = 20 * time.Millisecond  // between refills of one page at least, however fast it changes,
 	refillListing = 200 * time.Millisecond // between those of a page that depends on everybody,
 	refillSeldom  = 5 * time.Second        // and at most, however seldom it is asked for

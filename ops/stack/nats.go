@@ -40,17 +40,23 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
 	}
-	if cfg.Port == 0 {
-		var err error
-		if cfg.Port, err = freePort(); err != nil { // kept over a Restart
-			return nil, fmt.Errorf("start NATS: %w", err)
-		}
-	}
 	n := &NATS{cfg: cfg}
-	if err := n.start(); err != nil {
-		return nil, err
+	for attempt := 0; ; attempt++ { // a port found free may be taken before NATS has it
+		if cfg.Port == 0 {
+			var err error
+			if n.cfg.Port, err = freePort(); err != nil { // kept over a Restart
+				return nil, fmt.Errorf("start NATS: %w", err)
+			}
+		}
+		err := n.start()
+		if taken := (*PortTakenError)(nil); errors.As(err, &taken) && cfg.Port == 0 && attempt < 4 {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return n, nil
 	}
-	return n, nil
 }
 
 func (n *NATS) start() error {

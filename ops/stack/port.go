@@ -16,35 +16,34 @@ import (
 	"time"
 )
 
-// Ports to choose from are below those that the kernel gives to outgoing connections: one of these is any moment's, also while whoever
-// listened on it is being started again.
+// Ports to choose from are below those that the kernel gives to outgoing connections: one of these may be taken at any moment, also while
+// the program that listens on it is started again.
 const (
 	lowestPort    = 20_000
 	ephemeralPort = 32_768 // where those begin, unless the machine says another
 	fewestPorts   = 1_000  // on a machine that leaves less than this below them, any port will do
+	portTries     = 1_000
 )
 
-// reserved keeps this process's reservations until it ends.
-var reserved struct {
+// given holds the ports that freePort has given, with the reservations that keep other processes from them until this one ends.
+var given struct {
 	sync.Mutex
-	ports []net.Listener
+	ports map[int]net.Listener // nil: there is none
 }
 
-// freePort returns a TCP port of 127.0.0.1 that nobody listens on, and that no other process which asks this function is given before this
-// one has ended.
+// freePort returns a TCP port of 127.0.0.1 that nobody listens on and that it has not returned before. On Linux no other process that asks
+// it is given the same until this one has ended.
 func freePort() (int, error) {
 	end := portsEnd()
-	if end-lowestPort < fewestPorts {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, fmt.Errorf("find a free port: %w", err)
+	for range portTries {
+		port, err := lowestPort+rand.IntN(max(1, end-lowestPort)), error(nil)
+		if end-lowestPort < fewestPorts {
+			port, err = anyPort()
 		}
-		defer l.Close()
-		return l.Addr().(*net.TCPAddr).Port, nil
-	}
-	for range end - lowestPort {
-		port := lowestPort + rand.IntN(end-lowestPort)
-		free, err := reserve(port)
+		free := false
+		if err == nil {
+			free, err = reserve(port)
+		}
 		if err != nil {
 			return 0, fmt.Errorf("find a free port: %w", err)
 		}
@@ -52,10 +51,10 @@ func freePort() (int, error) {
 			return port, nil
 		}
 	}
-	return 0, fmt.Errorf("find a free port: all from %d to %d seem to be taken", lowestPort, end-1)
+	return 0, fmt.Errorf("find a free port: %d were taken, one after the other", portTries)
 }
 
-// portsEnd is the end of the ports that freePort gives.
+// portsEnd is the end of the ports to choose from.
 func portsEnd() int {
 	text, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range") // "32768	60999"; on Linux only
 	if first, _, ok := strings.Cut(strings.TrimSpace(string(text)), "\t"); ok {
@@ -66,38 +65,54 @@ func portsEnd() int {
 	return ephemeralPort
 }
 
+// anyPort returns one that the kernel chooses.
+func anyPort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
 // reserve makes a port this process's, if it is free. The reservation is a socket of Linux's abstract namespace, which ends with the process;
-// elsewhere two processes may choose one port.
+// elsewhere it holds in this process alone.
 func reserve(port int) (free bool, err error) {
+	given.Lock()
+	defer given.Unlock()
+	if _, is := given.ports[port]; is {
+		return false, nil
+	}
+	var hold net.Listener
 	if runtime.GOOS == "linux" {
-		hold, err := net.Listen("unix", "@killr-port-"+strconv.Itoa(port))
-		if err != nil {
+		if hold, err = net.Listen("unix", "@killr-port-"+strconv.Itoa(port)); err != nil {
 			return false, ignoreTaken(err)
 		}
-		defer func() {
-			if !free {
-				_ = hold.Close()
-				return
-			}
-			reserved.Lock()
-			defer reserved.Unlock()
-			reserved.ports = append(reserved.ports, hold)
-		}()
 	}
 	if err := probe(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
+		if hold != nil {
+			_ = hold.Close()
+		}
 		return false, ignoreTaken(err)
 	}
+	if given.ports == nil {
+		given.ports = map[int]net.Listener{}
+	}
+	given.ports[port] = hold
 	return true, nil
 }
 
-// probe listens on an address for a moment. No program is started meanwhile: between fork and exec it would have the socket, too, and so
+// probe listens on an address for a moment. No program is started meanwhile: between fork and exec that would have the socket, too, and so
 // keep it open after the moment.
 func probe(addr string) error {
-	if runtime.GOOS == "linux" { // where net.Listen takes no such lock itself
+	at, err := net.ResolveTCPAddr("tcp", addr) // which may take its time
+	if err != nil {
+		return err
+	}
+	if runtime.GOOS == "linux" { // elsewhere net.Listen takes the lock itself, and to take it twice can deadlock
 		syscall.ForkLock.RLock()
 		defer syscall.ForkLock.RUnlock()
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := net.ListenTCP("tcp", at)
 	if err != nil {
 		return err
 	}
@@ -111,7 +126,7 @@ func ignoreTaken(err error) error {
 	return err
 }
 
-// ResolvePort replaces port 0 of host:port by a port of 127.0.0.1 that is free, and stays so for this process; any other address it returns as it is.
+// ResolvePort replaces port 0 of host:port by a port of 127.0.0.1 that is free now; any other address it returns as it is.
 func ResolvePort(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || port != "0" {
@@ -141,22 +156,27 @@ const lastHold = 500 * time.Millisecond
 
 // CheckPort returns a *PortTakenError if addr (host:port) cannot be listened on because somebody else does.
 func CheckPort(what, addr string) error {
-	for end := time.Now().Add(lastHold); ; time.Sleep(lastHold / 20) {
-		err := probe(addr)
-		if err == nil {
+	err := probe(addr)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s cannot listen on %s: %w", what, addr, err)
+	}
+	_, port, splitErr := net.SplitHostPort(addr)
+	if splitErr != nil {
+		return fmt.Errorf("%s: %w", what, splitErr)
+	}
+	owner := portOwner(port)
+	for end := time.Now().Add(lastHold); owner == "" && time.Now().Before(end); time.Sleep(lastHold / 20) {
+		if probe(addr) == nil {
 			return nil
 		}
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("%s cannot listen on %s: %w", what, addr, err)
-		}
-		_, port, splitErr := net.SplitHostPort(addr)
-		if splitErr != nil {
-			return fmt.Errorf("%s: %w", what, splitErr)
-		}
-		if owner := portOwner(port); owner != "" || time.Now().After(end) {
-			return &PortTakenError{What: what, Addr: addr, Owner: owner}
-		}
 	}
+	if owner == "" {
+		owner = portOwner(port)
+	}
+	return &PortTakenError{What: what, Addr: addr, Owner: owner}
 }
 
 // portOwner finds who listens on a port; empty when it belongs to another user and we may not know.

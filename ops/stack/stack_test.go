@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -287,22 +289,55 @@ func TestNATSRestartKeepsStreams(t *testing.T) {
 	}
 }
 
-// TestPortIsGivenOnce: not to another process either, for which the reservation stands, and none of those that the kernel gives away.
+// TestPortIsGivenOnce: it is free, and none of those that the kernel gives away if there are enough others.
 func TestPortIsGivenOnce(t *testing.T) {
 	t.Parallel()
 	port, err := freePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if port < lowestPort || port >= portsEnd() {
-		t.Errorf("port %d is not within %d and %d", port, lowestPort, portsEnd())
+	if end := portsEnd(); end-lowestPort >= fewestPorts && (port < lowestPort || port >= end) {
+		t.Errorf("port %d is not within %d and %d", port, lowestPort, end)
 	}
 	if free, err := reserve(port); free || err != nil {
 		t.Errorf("port %d is given twice: %v", port, err)
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		t.Fatalf("port %d is not free: %v", port, err)
+	if err := probe(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
+		t.Errorf("port %d is not free: %v", port, err)
 	}
-	_ = l.Close()
+}
+
+// TestPortThatNobodyHolds: a listener that no process has any more, or not yet, as one on its way from one to another, is waited for.
+func TestPortThatNobodyHolds(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	file, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Sendmsg(ends[0], []byte("it"), syscall.UnixRights(int(file.Fd())), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = file.Close(), l.Close()
+	release := sync.OnceFunc(func() {
+		for _, end := range ends {
+			_ = syscall.Close(end)
+		}
+	})
+	defer release()
+	if err := probe(l.Addr().String()); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Fatalf("the port is not held: %v", err)
+	}
+	time.AfterFunc(lastHold/5, release)
+	if err := CheckPort("a test", l.Addr().String()); err != nil {
+		t.Error(err)
+	}
 }
