@@ -167,31 +167,36 @@ func TestOneRelayOfAll(t *testing.T) {
 		return nil
 	})
 	ticks := follow(t, st, wire.SubjectTick)
-	var heard []wire.Tick
-	begun := time.Now()
-	for len(heard) < 4 {
+	last := map[string]time.Time{} // by who ticked: on a machine that stalls, another one does for a moment
+	for n := range 4 {
 		select {
 		case m := <-ticks:
 			tick, err := wire.DecodeTick(m.Data)
 			if err != nil {
 				t.Fatal(err)
 			}
-			heard = append(heard, tick)
+			if tick.Lag != 0 || time.Since(tick.Time).Abs() > time.Minute {
+				t.Errorf("tick %+v", tick)
+			}
+			who := m.Header.Get(wire.HeaderWorker)
+			if before, is := last[who]; is && tick.Time.Sub(before) < tickEvery*99/100 { // by two clocks
+				t.Errorf("%s ticks after %s, want once a second", who, tick.Time.Sub(before))
+			}
+			last[who] = tick.Time
 		case <-time.After(3 * time.Second):
-			t.Fatalf("no tick for 3 s, after %d of them", len(heard))
+			t.Fatalf("no tick for 3 s, after %d of them", n)
 		}
 	}
-	if took := time.Since(begun); took < 2900*time.Millisecond {
-		t.Errorf("%d ticks in %s, want one a second", len(heard), took)
-	}
-	for _, tick := range heard {
-		if tick.Lag != 0 || time.Since(tick.Time).Abs() > time.Minute {
-			t.Errorf("tick %+v", tick)
+	var first *Service
+	eventually(t, 5*time.Second, func() error {
+		var n int
+		if first, n = active(); n != 1 {
+			return fmt.Errorf("%d relays are active", n)
 		}
-	}
-	first, _ := active()
+		return nil
+	})
 	batches := follow(t, st, wire.SubjectBatch)
-	begun = time.Now()
+	begun := time.Now()
 	first.Stop()
 	st.retitle(t, "after the active one has gone")
 	announced(t, batches, "user.ansel", 0, 2*time.Second)
