@@ -53,15 +53,6 @@ func TestSharedFetchServesEveryForm(t *testing.T) {
 			release := s.holdUsers()
 			e := s.edge()
 			e.bus.delays[page.KindUser].set(time.Minute) // no hedge
-			waiting := func(n int) {
-				t.Helper()
-				eventually(t, "so many wait", func() bool {
-					e.calls.mu.Lock()
-					defer e.calls.mu.Unlock()
-					k := e.calls.current[page.User("ansel")]
-					return k != nil && k.waiting == n
-				})
-			}
 			want := string(s.standard(page.User("ansel")).Body)
 			var all sync.WaitGroup
 			ask := func(accept, encoding string) {
@@ -73,12 +64,12 @@ func TestSharedFetchServesEveryForm(t *testing.T) {
 				})
 			}
 			ask(leader, map[string]string{"gzip": "gzip"}[leader])
-			waiting(1)
+			eventually(t, "the first waits", func() bool { return waiting(e) == 1 })
 			for range 4 {
 				ask("gzip, br", "gzip")
 				ask("identity", "")
 			}
-			waiting(9)
+			eventually(t, "all wait", func() bool { return waiting(e) == 9 })
 			close(release)
 			all.Wait()
 			if n := s.renders.Load(); n != 1 {

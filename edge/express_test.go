@@ -83,6 +83,16 @@ func asked(e *Server) int {
 	return len(e.calls.current)
 }
 
+// waiting counts those who wait for the fetch of ansel's page.
+func waiting(e *Server) int {
+	e.calls.mu.Lock()
+	defer e.calls.mu.Unlock()
+	if k := e.calls.current[page.User("ansel")]; k != nil {
+		return k.waiting
+	}
+	return 0
+}
+
 func TestExpressAnswersAsTheHandlerDoes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

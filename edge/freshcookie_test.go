@@ -126,21 +126,13 @@ func TestClaimsOfWhoJoins(t *testing.T) {
 		first.Do(func() { <-release })
 		return reply
 	})
-	waiting := func() int {
-		e.calls.mu.Lock()
-		defer e.calls.mu.Unlock()
-		if k := e.calls.current[page.User("ansel")]; k != nil {
-			return k.waiting
-		}
-		return 0
-	}
 	var visitors sync.WaitGroup
 	visitors.Go(func() {
 		if got := get(t, e, "/photos/ansel"); !strings.Contains(got.body, "version 0<") {
 			t.Errorf("whoever came first: %.60s", got.body)
 		}
 	})
-	eventually(t, "the first waits", func() bool { return waiting() == 1 && s.renders.Load() == 1 })
+	eventually(t, "the first waits", func() bool { return waiting(e) == 1 && s.renders.Load() == 1 })
 	s.mu.Lock()
 	s.versions["user.ansel"] = 7
 	s.mu.Unlock()
@@ -149,7 +141,7 @@ func TestClaimsOfWhoJoins(t *testing.T) {
 			t.Errorf("the writer: %.60s", got.body)
 		}
 	})
-	eventually(t, "the writer waits, too", func() bool { return waiting() == 2 })
+	eventually(t, "the writer waits, too", func() bool { return waiting(e) == 2 })
 	close(release)
 	visitors.Wait()
 }

@@ -116,12 +116,7 @@ func TestEverybodyWaitsForOneRender(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "everybody waits", func() bool {
-		e.calls.mu.Lock()
-		defer e.calls.mu.Unlock()
-		k := e.calls.current[page.User("ansel")]
-		return k != nil && k.waiting == visitors
-	})
+	eventually(t, "everybody waits", func() bool { return waiting(e) == visitors })
 	if got := s.renders.Load(); got != 1 {
 		t.Errorf("%d renders for %d visitors", got, visitors)
 	}
@@ -176,14 +171,6 @@ func TestReloadingWaitsForOneRender(t *testing.T) {
 	release := s.holdUsers()
 	e := s.edge()
 	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
-	waiting := func() int {
-		e.calls.mu.Lock()
-		defer e.calls.mu.Unlock()
-		if k := e.calls.current[page.User("ansel")]; k != nil {
-			return k.waiting
-		}
-		return 0
-	}
 	var browser sync.WaitGroup
 	var leave context.CancelFunc
 	for range 100 {
@@ -194,7 +181,7 @@ func TestReloadingWaitsForOneRender(t *testing.T) {
 		if before != nil {
 			before()
 		}
-		eventually(t, "the newest request waits, and it alone", func() bool { return waiting() == 1 })
+		eventually(t, "the newest request waits, and it alone", func() bool { return waiting(e) == 1 })
 	}
 	eventually(t, "the renderer has the request", func() bool { return s.renders.Load() > 0 })
 	if n := s.renders.Load(); n != 1 {
@@ -255,11 +242,7 @@ func TestTenThousandForOnePage(t *testing.T) {
 	eventually(t, "all of them wait", func() bool {
 		n := 0
 		for _, e := range all {
-			e.calls.mu.Lock()
-			if k := e.calls.current[page.User("ansel")]; k != nil {
-				n += k.waiting
-			}
-			e.calls.mu.Unlock()
+			n += waiting(e)
 		}
 		return n == edges*visitors
 	})
