@@ -117,11 +117,11 @@ func TestEverybodyWaitsForOneRender(t *testing.T) {
 		})
 	}
 	eventually(t, "everybody waits", func() bool { return waiting(e) == visitors })
+	close(release)
+	wg.Wait()
 	if got := s.renders.Load(); got != 1 {
 		t.Errorf("%d renders for %d visitors", got, visitors)
 	}
-	close(release)
-	wg.Wait()
 }
 
 // TestAbandonedRequestIsCancelled: when everybody who waits has left, the fetch is given up, and renderers are told so.
