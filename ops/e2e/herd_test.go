@@ -11,10 +11,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/wire"
 )
 
 // BenchmarkHerd has 10,000 visitors ask at the same moment, over 4 edges, for a page that nobody has cached, and reports how many renders
-// that cost, the fill of memcached that follows among them. It needs 10,000 open files.
+// that cost, the fill of memcached that follows among them, and how many requests came from edges. It needs 10,000 open files.
 //
 //	go test ./ops/e2e -run '^$' -bench Herd -benchtime 5x
 func BenchmarkHerd(b *testing.B) {
@@ -22,13 +26,25 @@ func BenchmarkHerd(b *testing.B) {
 	s := newSite(b, edges, 4)
 	var slowest time.Duration
 	before := s.rendered("user")
-	b.ResetTimer()
+	asked := make(chan *nats.Msg, 1000)
+	if _, err := s.nc.ChanSubscribe("page.user.>", asked); err != nil {
+		b.Fatal(err)
+	}
+	if err := s.nc.Flush(); err != nil {
+		b.Fatal(err)
+	}
 	for i := range b.N {
 		path := fmt.Sprintf("/photos/%s/before/%d", s.names[0], 2_000_000+i) // another page each time, and as expensive
 		slowest = max(slowest, s.herd(b, path, visitors))
 	}
-	b.StopTimer()
 	b.ReportMetric(float64(s.rendered("user")-before)/float64(b.N), "renders/herd")
+	byEdges := 0
+	for len(asked) > 0 {
+		if m := <-asked; m.Header.Get(wire.HeaderRequest) != "" { // a cachefill's have no id
+			byEdges++
+		}
+	}
+	b.ReportMetric(float64(byEdges)/float64(b.N), "asked-by-edges/herd")
 	b.ReportMetric(slowest.Seconds(), "s-slowest")
 	b.ReportMetric(0, "ns/op")
 }
