@@ -143,11 +143,8 @@ func (s *Server) obtain(ctx context.Context, what want, number requestID) (fetch
 		if !leader {
 			s.meters.shared.Inc()
 		}
-		if err != nil || leader || s.fresh.check(got.copy) && got.copy.shows(what.claims) {
+		if err != nil || leader || got.copy.shows(what.claims) && (round == maxRounds || s.fresh.check(got.copy)) {
 			return got, err
-		}
-		if round == maxRounds && got.copy.shows(what.claims) {
-			return got, nil
 		}
 		if round == maxRounds { // who knows no better is content with what this visitor must not be shown
 			ctx, cancel := context.WithTimeout(ctx, wire.Deadline(what.ref))

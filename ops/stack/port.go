@@ -34,12 +34,8 @@ var given struct {
 // freePort returns a TCP port of 127.0.0.1 that nobody listens on and that it has not returned before. On Linux no other process that asks
 // it is given the same until this one has ended.
 func freePort() (int, error) {
-	end := portsEnd()
 	for range portTries {
-		port, err := lowestPort+rand.IntN(max(1, end-lowestPort)), error(nil)
-		if end-lowestPort < fewestPorts {
-			port, err = anyPort()
-		}
+		port, err := candidate()
 		free := false
 		if err == nil {
 			free, err = reserve(port)
@@ -54,6 +50,18 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("find a free port: %d were taken, one after the other", portTries)
 }
 
+// candidate chooses a port, by lot or, where there are too few to choose from, by what the kernel gives.
+func candidate() (int, error) {
+	if end := portsEnd(); end-lowestPort >= fewestPorts {
+		return lowestPort + rand.IntN(end-lowestPort), nil
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
 // portsEnd is the end of the ports to choose from.
 func portsEnd() int {
 	text, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range") // "32768	60999"; on Linux only
@@ -63,15 +71,6 @@ func portsEnd() int {
 		}
 	}
 	return ephemeralPort
-}
-
-// anyPort returns one that the kernel chooses.
-func anyPort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // reserve makes a port this process's, if it is free. The reservation is a socket of Linux's abstract namespace, which ends with the process;
