@@ -239,10 +239,10 @@ func BenchmarkForms(b *testing.B) {
 		kept         bool
 	}{{"asItCame", "gzip", &packed, false}, {"gzip", "gzip", plain, false}, {"plain", "", &packed, false}, {"brotli", "br", plain, true}} {
 		b.Run(c.name, func(b *testing.B) {
-			accept := []string{c.accept}
+			accepted := readCodings([]string{c.accept})
 			b.ReportAllocs()
 			for b.Loop() {
-				if s.compressor.variant(s.hold(page.Home(), c.reply), accept, c.kept) == nil {
+				if s.compressor.variant(s.hold(page.Home(), c.reply), accepted, c.kept) == nil {
 					b.Fatal("none")
 				}
 			}

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,7 +28,7 @@ func (t tier) String() string { return tierNames[t] }
 
 // meters are the edge's metrics. Those of the hot path are looked up once, here.
 type meters struct {
-	answers   [tiers][page.KindImage + 1]prometheus.Counter
+	answers   [tiers][]prometheus.Counter // by kind
 	durations [tiers]prometheus.Observer
 	status    map[int]prometheus.Counter // of the statuses that an edge gives
 	bytes     prometheus.Counter
@@ -88,6 +89,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 	registry.MustRegister(answers, durations, status, m.bytes, m.express, m.hedges, m.retries, m.shared, m.fills, m.refills, m.busErrors, m.cache, m.batch, m.inFlight, m.changes)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())
+		m.answers[t] = make([]prometheus.Counter, kinds())
 		m.answers[t][page.KindNone] = answers.WithLabelValues(t.String(), "none")
 		for _, k := range page.Kinds() {
 			m.answers[t][k] = answers.WithLabelValues(t.String(), k.String())
@@ -95,6 +97,9 @@ func newMeters(registry prometheus.Registerer) *meters {
 	}
 	return m
 }
+
+// kinds is how many kinds there are, with KindNone: the length of what is indexed by kind.
+func kinds() int { return int(slices.Max(page.Kinds())) + 1 }
 
 // watch adds the gauges that are read from the server when asked for.
 func (m *meters) watch(s *Server) {
