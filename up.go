@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"flickrkillr/edge"
 	"flickrkillr/ops/bench/rig"
 	"flickrkillr/ops/debug"
 	"flickrkillr/ops/setup"
@@ -76,6 +77,9 @@ func (c *upCommand) Run(s *session) (err error) {
 func (c *upCommand) check() error {
 	if c.Edges < 1 || c.Renderers < 0 || c.Cachefills < 0 {
 		return errors.New("at least one edge is needed, and no number may be negative")
+	}
+	if err := edge.CheckOrigins(c.Origin); err != nil {
+		return fmt.Errorf("--origin: %w", err)
 	}
 	for i := range c.Edges {
 		addr, err := nthAddr(c.Addr, i)

@@ -98,7 +98,7 @@ func TestConditionalAndHead(t *testing.T) {
 	if first.header.Get("Cache-Control") != "max-age=0, must-revalidate" || etag == "" {
 		t.Fatalf("headers %v", first.header)
 	}
-	for _, match := range []string{etag, "W/" + etag, `"other", ` + etag, "*"} {
+	for _, match := range []string{etag, strings.TrimPrefix(etag, "W/"), `"other", ` + etag, "*"} {
 		if got := get(t, e, "/photos/ansel", "If-None-Match", match); got.status != http.StatusNotModified || got.body != "" || got.header.Get("Etag") == "" {
 			t.Errorf("If-None-Match %s: %d, %d bytes", match, got.status, len(got.body))
 		}

@@ -36,8 +36,8 @@ type bus struct {
 	nc     *nats.Conn
 	clock  *wire.Clock
 	meters *meters
-	delays []quantile                     // by kind
-	ask    []failsafe.Executor[*nats.Msg] // likewise
+	delays [page.KindCount]quantile
+	ask    [page.KindCount]failsafe.Executor[*nats.Msg]
 
 	lostAt atomic.Int64 // unix nanoseconds when the connection was lost, 0 while there is one
 	backAt atomic.Int64 // when it last came back
@@ -46,7 +46,7 @@ type bus struct {
 // newBus makes, for each kind, the ways of waiting well: further requests after the recent 99th percentile of that kind, and retries when
 // a renderer could not, each on a budget, so that trouble is not made worse by asking more.
 func newBus(nc *nats.Conn, clock *wire.Clock, m *meters) *bus {
-	b := &bus{nc: nc, clock: clock, meters: m, delays: make([]quantile, kinds()), ask: make([]failsafe.Executor[*nats.Msg], kinds())}
+	b := &bus{nc: nc, clock: clock, meters: m}
 	extra := budget.NewBuilder().WithMaxRate(extraRate).WithMinConcurrency(extraFloor)
 	hedges := extra.Build()
 	retry := retrypolicy.NewBuilder[*nats.Msg]().HandleIf(func(_ *nats.Msg, err error) bool { return refused(err) && !errors.Is(err, nats.ErrNoResponders) }).

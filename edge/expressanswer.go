@@ -43,6 +43,7 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 	if x.kind == page.KindAsset {
 		ref = ref.Encoded(assetEncoding(x.accepted))
 	}
+	ref = shown(s.origins, ref, q.host)
 	s.meters.inFlight.Inc()
 	defer s.meters.inFlight.Dec()
 	got, err := e.get(c, want{ref: ref, gzip: x.accepted.gzip > 0}, &x)

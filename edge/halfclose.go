@@ -14,6 +14,7 @@ const halfCloseGrace = 2 * time.Second
 // hold keeps the end of what a visitor sends from whoever reads, until the answer is there or the grace is over. It returns an error as
 // Read does: a deadline has passed, or io.EOF.
 func (c *expressConn) hold() error {
+	c.express.server.meters.halfClosed.Inc()
 	grace := time.NewTimer(halfCloseGrace)
 	defer grace.Stop()
 	for !c.interrupted.Load() {

@@ -52,6 +52,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 	if ref.Kind() == page.KindAsset {
 		ref = ref.Encoded(assetEncoding(x.accepted))
 	}
+	ref = shown(s.origins, ref, r.Host)
 	x.claims = s.cookies.adopt(r)
 	err = s.show(w, r, x, ref, false)
 	for round := 1; errors.Is(err, errBroken) && round < maxRounds; round++ {
