@@ -31,7 +31,7 @@ type expressConn struct {
 	found    *found    // what the express has found for that request
 
 	busy        atomic.Bool   // net/http has a request in hand
-	handled     atomic.Bool   // and the handler has it
+	handled     atomic.Bool   // and the handler has it, or has had it
 	interrupted atomic.Bool   // the deadline for reading has been put into the past
 	woken       chan struct{} // holds one: interrupted has become true
 }
@@ -157,10 +157,10 @@ func connState(conn net.Conn, state http.ConnState) {
 	c, ok := conn.(*expressConn)
 	switch {
 	case ok && state == http.StateActive:
-		c.handled.Store(false)
 		c.busy.Store(true)
 	case ok && state == http.StateIdle:
 		c.busy.Store(false)
+		c.handled.Store(false)
 		c.deadline = time.Time{}
 		c.state.CompareAndSwap(connPassed, connWaiting)
 	}
