@@ -99,7 +99,7 @@ func advise(err error) error {
 	if !errors.As(err, &taken) {
 		return err
 	}
-	flag := map[string]string{"edge": "--addr", "NATS": "--nats-port", "PostgreSQL": "--postgres-port", "memcached": "--memcached-port"}[taken.What]
+	flag := map[string]string{"edge": "--addr", "ladder": "--addr", "NATS": "--nats-port", "PostgreSQL": "--postgres-port", "memcached": "--memcached-port"}[taken.What]
 	return fmt.Errorf("%w: stop it, or choose another port with %s", err, flag)
 }
 
