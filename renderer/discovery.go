@@ -3,6 +3,7 @@ package renderer
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,48 +23,49 @@ const (
 	pendingBytes    = 4 << 20
 )
 
-// endpoint is one subject of a page kind, or of an action, with what was done for it.
+// endpoint is a page kind or an action: the subjects it is requested on, and what was done for it.
 type endpoint struct {
-	name    string // among statistics and metrics
-	subject string
-	pool    *pool
-	parse   func(*job, *nats.Msg) error // fills in the job what is asked for, and its limit
-	stats   stats
+	name     string   // among statistics and metrics
+	subjects []string // subscribed to; the statistics count them together and show the first
+	pool     *pool
+	parse    func(*job, *nats.Msg) error // fills in the job what is asked for, and its limit
+	stats    stats
 }
 
-// endpoints lists what is answered. The names, those of the page kinds and of actions, and the subjects are part of the product: they are
-// what `nats micro info renderer` shows. A listing without a key needs two subjects, one for its first page and one for the others.
+// endpoints lists what is answered: a page kind is one line. The names, those of the page kinds and of actions, and the subjects are part
+// of the product: they are what `nats micro info renderer` shows. A listing without a key needs two subjects: the bare one for its first
+// page, the wildcard for the others.
 func endpoints(pages, pictures, changes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
-		kind    page.Kind
-		subject string
-		pool    *pool
+		kind     page.Kind
+		pool     *pool
+		subjects []string
 	}{
-		{page.KindHome, "page.home", pages},
-		{page.KindHome, "page.home.>", pages},
-		{page.KindUser, "page.user.>", pages},
-		{page.KindPhoto, "page.photo.>", pages},
-		{page.KindTag, "page.tag.>", pages},
-		{page.KindSearch, "page.search", pages},
-		{page.KindSearch, "page.search.>", pages},
-		{page.KindAlbum, "page.album.>", pages},
-		{page.KindAbout, "page.about", pages},
-		{page.KindFeed, "page.feed.>", pages},
-		{page.KindError, "page.error.>", pages},
-		{page.KindImage, "image.>", pictures},
+		{page.KindHome, pages, []string{"page.home", "page.home.>"}},
+		{page.KindUser, pages, []string{"page.user.>"}},
+		{page.KindPhoto, pages, []string{"page.photo.>"}},
+		{page.KindTag, pages, []string{"page.tag.>"}},
+		{page.KindSearch, pages, []string{"page.search", "page.search.>"}},
+		{page.KindAlbum, pages, []string{"page.album.>"}},
+		{page.KindAbout, pages, []string{"page.about"}},
+		{page.KindFeed, pages, []string{"page.feed.>"}},
+		{page.KindError, pages, []string{"page.error.>"}},
+		{page.KindImage, pictures, []string{"image.>"}},
 	} {
-		all = append(all, &endpoint{name: e.kind.String(), subject: e.subject, pool: e.pool, parse: parsePage})
+		all = append(all, &endpoint{name: e.kind.String(), subjects: e.subjects, pool: e.pool, parse: parsePage})
 	}
 	return append(all, actionEndpoints(changes)...)
 }
 
-// join subscribes to the endpoints in the queue group.
+// join subscribes to the endpoints' subjects in the queue group.
 func (s *Service) join() error {
 	for _, e := range s.endpoints {
-		err := s.work.add(s.nc.QueueSubscribe(e.subject, wire.QueueRenderer, func(m *nats.Msg) { s.receive(e, m) }))
-		if err != nil {
-			return fmt.Errorf("subscribe to %s: %w", e.subject, err)
+		for _, subject := range e.subjects {
+			err := s.work.add(s.nc.QueueSubscribe(subject, wire.QueueRenderer, func(m *nats.Msg) { s.receive(e, m) }))
+			if err != nil {
+				return fmt.Errorf("subscribe to %s: %w", subject, err)
+			}
 		}
 	}
 	return nil
@@ -115,7 +117,8 @@ func (s *Service) info() micro.Info {
 		Description:     "turns requests into pages and pictures, and makes changes",
 	}
 	for _, e := range s.endpoints {
-		info.Endpoints = append(info.Endpoints, micro.EndpointInfo{Name: e.name, Subject: e.subject, QueueGroup: wire.QueueRenderer})
+		info.Endpoints = append(info.Endpoints, micro.EndpointInfo{Name: e.name, Subject: e.subjects[0], QueueGroup: wire.QueueRenderer,
+			Metadata: map[string]string{"subjects": strings.Join(e.subjects, " ")}})
 	}
 	return info
 }
@@ -126,7 +129,7 @@ func (s *Service) statistics(now time.Time) micro.Stats {
 		requests, failed, lastError, processing := e.stats.totals()
 		row := &micro.EndpointStats{
 			Name:           e.name,
-			Subject:        e.subject,
+			Subject:        e.subjects[0],
 			QueueGroup:     wire.QueueRenderer,
 			NumRequests:    requests,
 			NumErrors:      failed,
