@@ -172,7 +172,7 @@ func (s *session) newEdge(name, addr string, accessLog bool, at services, f edge
 		near = -1
 	}
 	cfg := edge.Config{Addr: addr, NATS: nc, Memcached: at.Memcached, TLSCert: f.TLSCert, TLSKey: f.TLSKey, NearBytes: near, MaxConns: f.MaxConns,
-		StopTimeout: f.EdgeStop, Logger: s.log}
+		StopTimeout: f.EdgeStop, Version: version, Logger: s.log}
 	if accessLog {
 		cfg.AccessLog = s.log.With("edge", name)
 	}

@@ -1,14 +1,14 @@
 package renderer
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 
+	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -72,77 +72,25 @@ func (s *Service) join() error {
 }
 
 // announce answers on $SRV, so that `nats micro ls`, `info`, `stats` and `ping` know this service.
-//
-// It speaks the protocol with the types of nats.go's micro package but without its Service, which times how long a handler runs: here that
-// is how long a request takes to be admitted. Measured: 800 requests that failed after 2 ms each showed as 0.5 µs on average, and no error.
 func (s *Service) announce() error {
-	for verb, answer := range map[micro.Verb]func() any{
-		micro.PingVerb:  func() any { return micro.Ping{ServiceIdentity: s.identity(), Type: micro.PingResponseType} },
-		micro.InfoVerb:  func() any { return s.info() },
-		micro.StatsVerb: func() any { return s.statistics(time.Now()) },
-	} {
-		for _, of := range [...]struct{ name, id string }{{"", ""}, {serviceName, ""}, {serviceName, s.id}} {
-			subject, err := micro.ControlSubject(verb, of.name, of.id)
-			if err != nil {
-				return fmt.Errorf("announce %s: %w", verb, err)
-			}
-			if err := s.talk.add(s.nc.Subscribe(subject, s.answerJSON(answer))); err != nil {
-				return fmt.Errorf("subscribe to %s: %w", subject, err)
-			}
-		}
+	service := &discovery.Service{Name: serviceName, ID: s.id, Version: s.cfg.Version, Metadata: s.metadata, Started: s.started, Logger: s.log,
+		Description: "turns requests into pages and pictures, and makes changes", Endpoints: s.statistics}
+	subscriptions, err := service.Subscribe(s.nc)
+	for _, sub := range subscriptions {
+		err = errors.Join(err, s.talk.add(sub, nil))
 	}
-	return nil
+	return err
 }
 
-func (s *Service) answerJSON(answer func() any) nats.MsgHandler {
-	return func(m *nats.Msg) {
-		data, err := json.Marshal(answer())
-		if err == nil && m.Reply != "" {
-			err = m.Respond(data)
-		}
-		if err != nil {
-			s.log.Warn("answer a question about the service", "subject", m.Subject, "error", err)
-		}
-	}
-}
-
-func (s *Service) identity() micro.ServiceIdentity {
-	return micro.ServiceIdentity{Name: serviceName, ID: s.id, Version: s.cfg.Version, Metadata: s.metadata}
-}
-
-func (s *Service) info() micro.Info {
-	info := micro.Info{
-		ServiceIdentity: s.identity(),
-		Type:            micro.InfoResponseType,
-		Description:     "turns requests into pages and pictures, and makes changes",
-	}
-	for _, e := range s.endpoints {
-		info.Endpoints = append(info.Endpoints, micro.EndpointInfo{Name: e.name, Subject: e.subjects[0], QueueGroup: wire.QueueRenderer,
-			Metadata: map[string]string{"subjects": strings.Join(e.subjects, " ")}})
-	}
-	return info
-}
-
-func (s *Service) statistics(now time.Time) micro.Stats {
-	all := micro.Stats{ServiceIdentity: s.identity(), Type: micro.StatsResponseType, Started: s.started.UTC()}
+// statistics lists the endpoints with what was done for each.
+func (s *Service) statistics() []discovery.Endpoint {
+	now := time.Now()
+	all := make([]discovery.Endpoint, 0, len(s.endpoints))
 	for _, e := range s.endpoints {
 		requests, failed, lastError, processing := e.stats.totals()
-		row := &micro.EndpointStats{
-			Name:           e.name,
-			Subject:        e.subjects[0],
-			QueueGroup:     wire.QueueRenderer,
-			NumRequests:    requests,
-			NumErrors:      failed,
-			LastError:      lastError,
-			ProcessingTime: processing,
-		}
-		if requests > 0 {
-			row.AverageProcessingTime = processing / time.Duration(requests)
-		}
-		if data, err := json.Marshal(e.stats.report(now)); err == nil { // numbers and strings always marshal
-			row.Data = data
-		}
-		all.Endpoints = append(all.Endpoints, row)
+		all = append(all, discovery.Endpoint{Name: e.name, Subject: e.subjects[0], Queue: wire.QueueRenderer,
+			Metadata: map[string]string{"subjects": strings.Join(e.subjects, " ")},
+			Requests: requests, Errors: failed, LastError: lastError, Processing: processing, Data: e.stats.report(now)})
 	}
 	return all
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"strconv"
 	"sync"
@@ -21,6 +20,7 @@ import (
 
 	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/wire"
 	"flickrkillr/templates"
 )
@@ -165,17 +165,11 @@ func (c *Config) fillDefaults() {
 
 // metadata tells the instances in `nats micro info renderer` apart.
 func (c *Config) metadata() map[string]string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return map[string]string{
-		"host":            host,
-		"pid":             strconv.Itoa(os.Getpid()),
-		"page_workers":    strconv.Itoa(c.PageWorkers),
-		"picture_workers": strconv.Itoa(c.PictureWorkers),
-		"action_workers":  strconv.Itoa(c.ActionWorkers),
-	}
+	m := discovery.Host()
+	m["page_workers"] = strconv.Itoa(c.PageWorkers)
+	m["picture_workers"] = strconv.Itoa(c.PictureWorkers)
+	m["action_workers"] = strconv.Itoa(c.ActionWorkers)
+	return m
 }
 
 // guarded makes sure that a worker survives its turn and that every request has its reply.
