@@ -17,13 +17,13 @@ import (
 )
 
 type ladderCommand struct {
-	User     string  `default:"ansel" placeholder:"NAME" help:"Whose page is visited (default ${default})."`
-	Visitors int     `default:"16" placeholder:"N" help:"Visitors at once, each waiting for their page (default ${default})."`
-	Seconds  float64 `default:"10" placeholder:"N" help:"How long to measure each rung (default ${default})."`
-	Nginx    bool    `default:"true" negatable:"" help:"Use nginx as the proxy of 0.3 and 0.4, if it is installed; otherwise, one in Go."`
-	Scale    bool    `help:"Instead, see what 1, 2, 4 and 8 renderers do while each query takes 20 ms more."`
-	Own      bool    `help:"Climb on a small database of its own even while 'up' runs. Without a running 'up' that is what happens anyway."`
-	Photos   int     `default:"100000" placeholder:"N" help:"Photos in the database of its own (default ${default})."`
+	User     string  `default:"ansel" placeholder:"NAME" help:"User whose page is fetched (default ${default})."`
+	Visitors int     `default:"16" min:"1" max:"100000" placeholder:"N" help:"Concurrent visitors, each of whom waits for a page before the next (default ${default})."`
+	Seconds  float64 `default:"10" min:"0.01" max:"86400" placeholder:"N" help:"Time to measure each design, in seconds (default ${default})."`
+	Nginx    bool    `default:"true" negatable:"" help:"Use nginx as the proxy of 0.3 and 0.4 if it is installed (default: yes); otherwise a proxy written in Go."`
+	Scale    bool    `help:"Instead: measure 1, 2, 4 and 8 renderers while each query takes 20 ms longer."`
+	Own      bool    `help:"Use a small database of its own even while 'up' runs (without a running 'up' it always does)."`
+	Photos   int     `default:"100000" min:"100" max:"100000000" placeholder:"N" help:"Photos in the database of its own (default ${default})."`
 	JSON     bool    `name:"json" help:"Print the result as JSON instead of a table."`
 }
 
@@ -34,9 +34,6 @@ const (
 )
 
 func (c *ladderCommand) Run(s *session) error {
-	if c.Photos < 100 || c.Visitors < 1 || c.Seconds <= 0 {
-		return errors.New("--photos must be at least 100, --visitors 1, and --seconds more than 0")
-	}
 	if c.Scale {
 		return c.scaleOwn(s)
 	}

@@ -63,6 +63,25 @@ func start(t *testing.T, args ...string) (*running, *exec.Cmd) {
 	t.Helper()
 	r := &running{out: listen(), logs: listen(), ended: make(chan struct{})}
 	cmd := exec.Command(os.Args[0], args...)
+	startCommand(t, r, cmd)
+	return r, cmd
+}
+
+// wait runs a prepared killr to its end.
+func wait(t *testing.T, cmd *exec.Cmd) *running {
+	t.Helper()
+	r := &running{out: listen(), logs: listen(), ended: make(chan struct{})}
+	startCommand(t, r, cmd)
+	select {
+	case <-r.ended:
+	case <-time.After(5 * time.Minute):
+		t.Errorf("it does not end: %s", r.logs)
+	}
+	return r
+}
+
+func startCommand(t *testing.T, r *running, cmd *exec.Cmd) {
+	t.Helper()
 	cmd.Stdout, cmd.Stderr = r.out, r.logs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -76,7 +95,6 @@ func start(t *testing.T, args ...string) (*running, *exec.Cmd) {
 	}()
 	r.stop = func() { _ = cmd.Process.Signal(syscall.SIGTERM) } // it may have ended
 	t.Cleanup(func() { r.end(t) })
-	return r, cmd
 }
 
 // small is an `up` that disturbs nobody.

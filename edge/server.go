@@ -222,9 +222,9 @@ func (s *Server) Ready() error {
 	case !s.cfg.NATS.IsConnected():
 		return fmt.Errorf("edge: NATS is %s", s.cfg.NATS.Status())
 	case !s.follow.caughtUp.Load():
-		return errors.New("edge: not caught up with the stream of changes")
+		return errors.New("edge: not caught up with the stream of changes, which a renderer makes")
 	case s.cookies.key.Load() == nil:
-		return errors.New("edge: no key for the cookies of writers")
+		return errors.New("edge: no key yet for the cookies of writers, which lies in the bucket KEYS")
 	case !s.errs.complete():
 		return errors.New("edge: no renderer has answered yet")
 	}
