@@ -42,7 +42,7 @@ func TestAuditLeavesTheShellsSiteAlone(t *testing.T) {
 	cmd := exec.Command(os.Args[0], "audit", "--edges", "1", "--renderers", "1", "--no-faults", "--writes", "5", "--observations", "5", "--duration", "1m", "--log-format", "text")
 	cmd.Env = append(os.Environ(), "KILLR_EDGE=http://"+other.addr, "KILLR_METRICS=http://"+other.addr+"/metrics", "KILLR_YES=true",
 		"NATS_URL=nats://"+other.addr, "DATABASE_URL=postgres://a:b@"+other.addr+"/c", "MEMCACHED_SERVERS="+other.addr,
-		"PGHOST=127.0.0.1", "PGPORT=1", "KILLR_DATA="+t.TempDir(), "TMPDIR="+testenv.DataDir(t))
+		"PGHOST=127.0.0.1", "PGPORT=1", "KILLR_DATA="+t.TempDir())
 	r := wait(t, cmd)
 	if r.status != 0 || !strings.Contains(r.out.String(), "through 1 edge,") || !strings.Contains(r.out.String(), "violations       0") {
 		t.Errorf("status %d: %s%s", r.status, r.out, r.logs)

@@ -133,13 +133,15 @@ func (s *Service) shut(drop context.CancelFunc, relay *sync.WaitGroup) error {
 	s.log.Info("leaving the queue group")
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.StopTimeout)
 	defer cancel()
+	bus, done := s.whileConnected(ctx)
+	defer done()
 	var errs []error
 	note := func(step string, err error) {
-		if err != nil {
+		if err != nil && !errors.Is(err, errBusAway) {
 			errs = append(errs, fmt.Errorf("renderer: stop: %s: %w", step, err))
 		}
 	}
-	note("leave the queue group", s.work.drain(ctx))
+	note("leave the queue group", s.work.drain(bus))
 	for _, p := range s.pools() {
 		p.close()
 	}
@@ -152,11 +154,37 @@ func (s *Service) shut(drop context.CancelFunc, relay *sync.WaitGroup) error {
 		p.running.Wait()
 	}
 	relay.Wait()
-	note("end questions", s.talk.drain(ctx))
+	note("end questions", s.talk.drain(bus))
 	s.relay.setActive(false) // it hears of no tick any more, its own last one included
-	if err := s.nc.FlushWithContext(ctx); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+	if err := s.nc.FlushWithContext(bus); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && context.Cause(bus) != errBusAway {
 		note("send the last replies", err)
 	}
-	s.log.Info("stopped")
+	if context.Cause(bus) == errBusAway {
+		s.log.Warn("stopped while NATS was away; requesters of unsent replies ask again")
+	} else {
+		s.log.Info("stopped")
+	}
 	return errors.Join(errs...)
+}
+
+// busPatience is how long a renderer that stops waits for NATS to come back.
+const busPatience = 500 * time.Millisecond
+
+// errBusAway ends what waits for NATS while the renderer stops. It is no failure: without NATS nobody can be told anything.
+var errBusAway = errors.New("NATS is away")
+
+// whileConnected is ctx until NATS has been away for busPatience. The caller calls done, which waits.
+func (s *Service) whileConnected(ctx context.Context) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for seen := time.Now(); sleep(ctx, busPatience/25); {
+			if s.nc.IsConnected() {
+				seen = time.Now()
+			} else if time.Since(seen) >= busPatience {
+				cancel(errBusAway)
+			}
+		}
+	})
+	return ctx, func() { cancel(nil); watching.Wait() }
 }
