@@ -106,7 +106,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&cli, kong.Name("killr"), kong.UsageOnError(), kong.DefaultEnvars("KILLR"),
 		kong.Description("A photo site: edges ask a bus, and whichever renderer is free answers. `killr up` runs all of it on this machine."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.Vars{"faults": strings.Join(faultNames(), ",")}, kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = code }))
+		commandVars(), kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = code }))
 	if err != nil {
 		fmt.Fprintln(stderr, "killr:", err)
 		return 2
@@ -134,6 +134,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, "killr:", err)
 	return 1
+}
+
+// commandVars are the variables in the flags' tags.
+func commandVars() kong.Vars {
+	names := faultNames()
+	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`}
 }
 
 // explain says what is wrong with the command line, and what could stand there instead. parsed is nil if kong refused it.

@@ -42,7 +42,7 @@ func killr(ctx context.Context, args ...string) (status int, stdout, stderr stri
 func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 	t.Parallel()
 	var cli commands
-	parser, err := kong.New(&cli, kong.Name("killr"), kong.DefaultEnvars("KILLR"), kong.Vars{"faults": strings.Join(faultNames(), ",")})
+	parser, err := kong.New(&cli, kong.Name("killr"), kong.DefaultEnvars("KILLR"), commandVars())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func port(t *testing.T, l net.Listener) string {
 func TestNumbersHaveLimits(t *testing.T) {
 	t.Parallel()
 	var cli commands
-	parser, err := kong.New(&cli, kong.Name("killr"), kong.DefaultEnvars("KILLR"), kong.Vars{"faults": strings.Join(faultNames(), ",")})
+	parser, err := kong.New(&cli, kong.Name("killr"), kong.DefaultEnvars("KILLR"), commandVars())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestLogFormats(t *testing.T) {
 func TestFlagsReachRolesInOtherProcesses(t *testing.T) {
 	t.Parallel()
 	var cli commands
-	parser, err := kong.New(&cli, kong.DefaultEnvars("KILLR"), kong.Vars{"faults": strings.Join(faultNames(), ",")})
+	parser, err := kong.New(&cli, kong.DefaultEnvars("KILLR"), commandVars())
 	if err != nil {
 		t.Fatal(err)
 	}

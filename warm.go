@@ -135,7 +135,7 @@ func (e warmEnds) report(out io.Writer, all int, took time.Duration) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d pages are not in memcached", failed, all)
+		return fmt.Errorf("not in memcached: %d of %s", failed, count(all, "page"))
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func TestWarmFillsWhatIsInDemand(t *testing.T) {
 	defer client.Close()
 
 	status, stdout, stderr := killr(t.Context(), "--data", t.TempDir(), "warm", "--nats", bus, "--rate", "5000")
-	if status != 1 || !strings.Contains(stderr, "1 of 20 pages are not in memcached") || !strings.Contains(stdout, "1 failed, such as page.photo.7") {
+	if status != 1 || !strings.Contains(stderr, "not in memcached: 1 of 20 pages") || !strings.Contains(stdout, "1 failed, such as page.photo.7") {
 		t.Errorf("one page fails: status %d\n%s%s", status, stdout, stderr)
 	}
 	if !strings.Contains(stdout, "20 pages to fill, the most popular first: page.photo.1 (20), page.photo.2 (19)") || !strings.Contains(stdout, "19 filled and 0 held already") {

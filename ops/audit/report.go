@@ -262,7 +262,7 @@ func (r *Report) Write(w io.Writer) error {
 		line("", "by %s, with something broken: %v", via, r.FreshInTrouble[via])
 	}
 	if r.Unseen > 0 {
-		line("", "%d writes were not seen at every edge within 10 s", r.Unseen)
+		line("", "%s not seen at every edge within 10 s", count(int(r.Unseen), "write"))
 	}
 	line("commit to notice", "at %s: %v", count(r.Notice.Edges, "edge"), r.Notice)
 	line("oldest look", "%.1f ms behind an acknowledged write; the bound is %v, and %v while something is broken", ms(r.Oldest), r.QuietBound, r.FaultBound)
