@@ -135,7 +135,7 @@ func (c *upCommand) listeners() (all []stack.Listener, err error) {
 
 // portFlags are the flags that choose where something listens.
 var portFlags = map[string]string{"edge": "--addr", "debug listener": "--debug-addr", "NATS": "--nats-port", "PostgreSQL": "--postgres-port",
-	"memcached": "--memcached-port"}
+	"memcached": "--memcached-port", "ladder": "--addr"}
 
 // advise adds which flag helps.
 func advise(err error) error {

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"cmp"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -20,7 +19,7 @@ type kindCounts struct {
 // counts holds one kindCounts for each kind. Index 0, [page.KindNone], is what names no page: redirects of old paths, most 404s.
 type counts []kindCounts
 
-func newCounts() counts { return make(counts, 1+int(slices.Max(page.Kinds()))) }
+func newCounts() counts { return make(counts, page.KindCount) }
 
 // add counts an answer. An error is an answer with status 500 or more.
 func (c counts) add(x *exchange) {
