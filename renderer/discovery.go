@@ -33,7 +33,7 @@ type endpoint struct {
 
 // endpoints lists what is answered. The names, those of the page kinds and of actions, and the subjects are part of the product: they are
 // what `nats micro info renderer` shows. A listing without a key needs two subjects, one for its first page and one for the others.
-func endpoints(pages, pictures, changes *pool) []*endpoint {
+func endpoints(pages, files, changes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
 		kind    page.Kind
@@ -51,7 +51,7 @@ func endpoints(pages, pictures, changes *pool) []*endpoint {
 		{page.KindAbout, "page.about", pages},
 		{page.KindFeed, "page.feed.>", pages},
 		{page.KindError, "page.error.>", pages},
-		{page.KindImage, "image.>", pictures},
+		{page.KindImage, "image.>", files},
 	} {
 		all = append(all, &endpoint{name: e.kind.String(), subject: e.subject, pool: e.pool, parse: parsePage})
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -67,8 +68,20 @@ func Kinds() []Kind {
 	return []Kind{KindHome, KindUser, KindPhoto, KindTag, KindSearch, KindAlbum, KindAbout, KindFeed, KindError, KindAsset, KindImage}
 }
 
-// Widths lists the widths, in pixels, in which a picture is served.
-func Widths() []int { return []int{320, 640, 1280} }
+// Widths lists the widths, in pixels, in which a picture is served, ascending. It is the only list of them.
+func Widths() []int { return []int{320, 640, 1280, 2560} }
+
+// StoredWidth gives the width under which a picture is stored that answers a request for width: width itself, or, where the original is
+// narrower, the first of [Widths] that holds all of it. A picture is never enlarged, so the wider ones would be the same file again. An
+// original of 0 or less is of unknown width.
+func StoredWidth(width, original int) int {
+	for _, w := range Widths() {
+		if original > 0 && w >= original {
+			return min(w, width)
+		}
+	}
+	return width
+}
 
 // Ref identifies one page, asset or picture. Refs are comparable with ==; the zero Ref names nothing.
 type Ref struct {
@@ -202,7 +215,7 @@ func validImage(id string) bool {
 	return len(id) == 26 && !strings.ContainsFunc(id, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '2' || c > '7') })
 }
 
-func validWidth(width int64) bool { return width == 320 || width == 640 || width == 1280 }
+func validWidth(width int64) bool { return slices.Contains(Widths(), int(width)) }
 
 func isLowerAlnum(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
