@@ -22,9 +22,15 @@ var (
 	ErrNotKept = errors.New("pictures: the derivative was made and could not be stored")
 )
 
-// smallWidths are what listings show. They are made together, because whoever asks for one of them is on a page of many
-// pictures, and visitors with other screens ask for the others.
-func smallWidths() []int { return page.Widths()[:2] }
+const (
+	// widestAtOnce is the widest derivative that is made when a photo is stored, in pixels: listings and all but the sharpest
+	// screens need no wider one. 2,560 px take more processor time and bytes than all the others, and are asked for one at a
+	// time: they are made, and kept, when somebody does.
+	widestAtOnce = 1280
+	// widestSmall is the widest that listings of many pictures show on usual screens. Where one derivative is missing these
+	// are made with it, because visitors with other screens will ask for them.
+	widestSmall = 640
+)
 
 // Stored reads the JPEG of an original at width, one of page.Widths, from the store. It decodes nothing. With
 // ErrNotStored Derive has an answer. An id that is not there gives an error for which errors.Is(err, fs.ErrNotExist) holds.
@@ -106,8 +112,8 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 	if err != nil {
 		return out, err
 	}
-	for _, w := range storedWidths(seen.X) {
-		if w == width || !slices.Contains(smallWidths(), w) || isStored(ctx, store, DerivativeName(id, w)) {
+	for _, w := range widthsOf(seen.X, widestSmall) {
+		if w == width || isStored(ctx, store, DerivativeName(id, w)) {
 			continue
 		}
 		if _, err := keep(ctx, store, id, img, o, w); err != nil {
@@ -117,15 +123,9 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 	return out, nil
 }
 
-// storedWidths lists the widths that an original so many pixels wide is stored in.
-func storedWidths(original int) []int {
-	widths := page.Widths()
-	for i, w := range widths {
-		if w >= original {
-			return widths[:i+1]
-		}
-	}
-	return widths
+// widthsOf lists the widths in which an original so many pixels wide is stored, up to widest.
+func widthsOf(original, widest int) []int {
+	return slices.DeleteFunc(page.Widths(), func(w int) bool { return w > widest || page.StoredWidth(w, original) != w })
 }
 
 func isStored(ctx context.Context, store Store, name string) bool {

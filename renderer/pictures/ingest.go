@@ -45,8 +45,8 @@ type Image struct {
 }
 
 // Ingest is the one way into the store: it reads a file, refuses what is no picture or too much of one, learns what
-// is to be known about it, and puts it into the store as it came, with its derivatives. The header is judged before
-// anything is decoded, and that is done once for all widths.
+// is to be known about it, and puts it into the store as it came, with its derivatives up to 1,280 px. The header is
+// judged before anything is decoded, and that is done once for all widths.
 //
 // A file that is not taken gives a *RefusedError that says what to do about it; any other error is ours or ctx's.
 // The same file sent twice has the same id and is stored once.
@@ -84,7 +84,7 @@ func Ingest(ctx context.Context, store Store, r io.Reader, limits Limits) (Image
 	if err := store.Put(ctx, result.ID, bytes.NewReader(data)); err != nil {
 		return Image{}, err
 	}
-	for _, width := range storedWidths(size.X) {
+	for _, width := range widthsOf(size.X, widestAtOnce) {
 		if _, err := keep(ctx, store, result.ID, img, camera.orientation, width); err != nil {
 			return Image{}, err
 		}

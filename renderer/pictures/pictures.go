@@ -4,7 +4,7 @@
 // Input: a file somebody sent (Ingest), or a picture's id and a width (Stored, Derive). Output: what is known about the
 // picture (its id, size as seen, dominant colour, camera data), or the bytes of a JPEG. Originals lie in a Store under
 // an id made of their own bytes, so an id never changes its meaning and a derivative can be cached for ever. Derivatives
-// lie beside them: Ingest makes them, Derive makes and keeps one that is missing, Stored only reads.
+// lie beside them: Ingest makes most, Derive makes and keeps one that is missing, Stored only reads.
 // An original is never handed out: whatever reaches a browser has been decoded and encoded anew, which is what makes
 // a file that is also a script, or that names the place it was taken, harmless.
 //
