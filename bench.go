@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"flickrkillr/ops/bench"
@@ -71,7 +70,11 @@ func (c *benchCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.print(s.stdout, result), c.report(result))
+	err = c.print(s.stdout, result)
+	if c.Report != "" {
+		err = errors.Join(err, result.Report().WriteFile(c.Report))
+	}
+	return err
 }
 
 // findEdges returns the edges that were named, or those that `up` announced.
@@ -119,23 +122,4 @@ func writeJSON(w io.Writer, result any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(result)
-}
-
-// report writes the page with plots, whole or not at all.
-func (c *benchCommand) report(result *bench.Result) error {
-	if c.Report == "" {
-		return nil
-	}
-	f, err := os.CreateTemp(filepath.Dir(c.Report), filepath.Base(c.Report)+".making-")
-	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	err = errors.Join(result.WriteReport(f), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), c.Report)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write the report: %w", err), os.Remove(f.Name()))
-	}
-	return nil
 }

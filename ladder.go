@@ -3,17 +3,20 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"flickrkillr/ops/bench/ladder"
+	"flickrkillr/ops/bench/report"
 	"flickrkillr/ops/bench/rig"
 	"flickrkillr/ops/cputime"
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/page"
 )
 
 type ladderCommand struct {
@@ -25,6 +28,9 @@ type ladderCommand struct {
 	Own      bool    `help:"Climb on a small database of its own even while 'up' runs. Without a running 'up' that is what happens anyway."`
 	Photos   int     `default:"100000" placeholder:"N" help:"Photos in the database of its own (default ${default})."`
 	JSON     bool    `name:"json" help:"Print the result as JSON instead of a table."`
+	Report   string  `type:"path" placeholder:"FILE" help:"Also write the result as a page with plots, FILE.html."`
+	Serve    string  `placeholder:"VERSION" help:"Measure nothing: keep one version up, 0.1 to 0.4 or 1.0, until Ctrl-C, to look at it in a browser."`
+	Addr     string  `default:"127.0.0.1:8087" placeholder:"HOST:PORT" help:"Where the version of --serve listens (default ${default}); 1.0 on a running 'up' is where its edge is."`
 }
 
 // Sizes of the pictures in a database of its own: few and small, since one page is all that is looked at.
@@ -36,6 +42,11 @@ const (
 func (c *ladderCommand) Run(s *session) error {
 	if c.Photos < 100 || c.Visitors < 1 || c.Seconds <= 0 {
 		return errors.New("--photos must be at least 100, --visitors 1, and --seconds more than 0")
+	}
+	if c.Serve != "" {
+		if err := errors.Join(ladder.CheckVersion(c.Serve), stack.CheckPort("ladder", c.Addr)); err != nil {
+			return advise(err)
+		}
 	}
 	if c.Scale {
 		return c.scaleOwn(s)
@@ -92,6 +103,12 @@ func (c *ladderCommand) climb(s *session, originals string, cfg ladder.Config) e
 	var result *ladder.Result
 	err = withPool(s.ctx, cfg.Postgres, func(pool *pgxpool.Pool) (err error) {
 		cfg.Pool = pool
+		if c.Serve != "" {
+			cfg.Addr = c.Addr
+			return ladder.ServeRung(s.ctx, cfg, c.Serve, func(url string) {
+				fmt.Fprintf(s.stdout, "%s is at %s%s (Ctrl-C stops it)\n", c.Serve, url, page.User(c.User).Path())
+			})
+		}
 		result, err = ladder.Run(s.ctx, cfg)
 		return err
 	})
@@ -99,10 +116,23 @@ func (c *ladderCommand) climb(s *session, originals string, cfg ladder.Config) e
 	if result == nil {
 		return err
 	}
+	return errors.Join(err, c.show(s, result))
+}
+
+// show prints a result and writes its report.
+func (c *ladderCommand) show(s *session, result interface {
+	WriteTable(io.Writer) error
+	Report() report.Page
+}) (err error) {
 	if c.JSON {
-		return errors.Join(err, writeJSON(s.stdout, result))
+		err = writeJSON(s.stdout, result)
+	} else {
+		err = result.WriteTable(s.stdout)
 	}
-	return errors.Join(err, result.WriteTable(s.stdout))
+	if c.Report != "" {
+		err = errors.Join(err, result.Report().WriteFile(c.Report))
+	}
+	return err
 }
 
 // childNamed is the process that root has started of a program's name, the first; 0 if none is known.

@@ -60,6 +60,7 @@ type (
 	edgeFlags struct {
 		NearCache int           `default:"64" placeholder:"MIB" help:"Memory for the edge's near cache, in MiB; 0: none (default ${default})."`
 		MaxConns  int           `default:"10000" placeholder:"N" help:"Connections an edge holds at once (default ${default})."`
+		Origin    []string      `placeholder:"URL" help:"Address at which visitors reach the site through this edge, such as https://photos.example; repeat it, or separate them by commas. A request whose Host is that of an origin gets pages whose absolute links begin with it."`
 		TLSCert   string        `type:"path" placeholder:"FILE" help:"Certificate, PEM: speak HTTPS. Needs --tls-key."`
 		TLSKey    string        `type:"path" placeholder:"FILE" help:"The certificate's key, PEM."`
 		EdgeStop  time.Duration `default:"15s" help:"How long an edge that stops waits for the requests it holds."`
@@ -171,7 +172,7 @@ func (s *session) newEdge(name, addr string, accessLog bool, at services, f edge
 	if near == 0 {
 		near = -1
 	}
-	cfg := edge.Config{Addr: addr, NATS: nc, Memcached: at.Memcached, TLSCert: f.TLSCert, TLSKey: f.TLSKey, NearBytes: near, MaxConns: f.MaxConns,
+	cfg := edge.Config{Addr: addr, NATS: nc, Memcached: at.Memcached, Origins: f.Origin, TLSCert: f.TLSCert, TLSKey: f.TLSKey, NearBytes: near, MaxConns: f.MaxConns,
 		StopTimeout: f.EdgeStop, Logger: s.log}
 	if accessLog {
 		cfg.AccessLog = s.log.With("edge", name)

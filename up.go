@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"flickrkillr/edge"
 	"flickrkillr/ops/bench/rig"
 	"flickrkillr/ops/debug"
 	"flickrkillr/ops/setup"
@@ -77,6 +78,9 @@ func (c *upCommand) check() error {
 	if c.Edges < 1 || c.Renderers < 0 || c.Cachefills < 0 {
 		return errors.New("at least one edge is needed, and no number may be negative")
 	}
+	if err := edge.CheckOrigins(c.Origin); err != nil {
+		return fmt.Errorf("--origin: %w", err)
+	}
 	for i := range c.Edges {
 		addr, err := nthAddr(c.Addr, i)
 		if err != nil {
@@ -95,7 +99,7 @@ func advise(err error) error {
 	if !errors.As(err, &taken) {
 		return err
 	}
-	flag := map[string]string{"edge": "--addr", "NATS": "--nats-port", "PostgreSQL": "--postgres-port", "memcached": "--memcached-port"}[taken.What]
+	flag := map[string]string{"edge": "--addr", "ladder": "--addr", "NATS": "--nats-port", "PostgreSQL": "--postgres-port", "memcached": "--memcached-port"}[taken.What]
 	return fmt.Errorf("%w: stop it, or choose another port with %s", err, flag)
 }
 

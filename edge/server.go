@@ -26,6 +26,7 @@ type Config struct {
 	Addr        string // where to listen, host:port; "" is 127.0.0.1:8080, port 0 any free one
 	NATS        *nats.Conn
 	Memcached   []string              // host:port of each server; none: every miss goes to the bus
+	Origins     []string              // where visitors reach the site through this edge, such as https://photos.example; see origins
 	TLSCert     string                // files; both or neither. Without them HTTP/1.1 and HTTP/2 without TLS (h2c) are spoken
 	TLSKey      string                //
 	NearBytes   int                   // near cache, 0 is 64 MiB, negative none
@@ -50,6 +51,7 @@ type Server struct {
 	lis        net.Listener
 	http       *http.Server
 	express    *express
+	origins    origins
 	near       *nearCache
 	cache      *sharedCache
 	bus        *bus
@@ -93,6 +95,9 @@ func New(cfg Config) (*Server, error) {
 	s.compressor = newCompressor()
 	s.errs = newErrorPages(s)
 	var err error
+	if s.origins, err = newOrigins(cfg.Origins); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
 	if s.cache, err = newSharedCache(cfg.Memcached, s.decode, s.meters, s.log); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
@@ -130,17 +135,19 @@ func (s *Server) newHTTP() *http.Server {
 	protocols.SetHTTP2(s.cfg.TLSCert != "")
 	protocols.SetUnencryptedHTTP2(s.cfg.TLSCert == "")
 	return &http.Server{
-		Handler:           s.routes(),
-		ConnState:         connState,
-		ConnContext:       connContext,
-		Protocols:         protocols,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      30 * time.Second, // large bodies move it forward as they progress, see writeBody
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    16<<10 - 4096, // net/http allows 4096 bytes more than it is told
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what broken clients do is no error of ours
+		Handler:     s.routes(),
+		ConnState:   connState,
+		ConnContext: connContext,
+		Protocols:   protocols,
+
+		DisableGeneralOptionsHandler: true, // it would answer "OPTIONS *" without the headers that all answers have
+		ReadHeaderTimeout:            headerTimeout,
+		ReadTimeout:                  30 * time.Second,
+		WriteTimeout:                 30 * time.Second, // large bodies move it forward as they progress, see writeBody
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               16<<10 - 4096, // net/http allows 4096 bytes more than it is told
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100},
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what broken clients do is no error of ours
 	}
 }
 

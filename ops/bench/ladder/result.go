@@ -6,20 +6,22 @@ import (
 	"io"
 	"math"
 	"strings"
+	"time"
 
 	"flickrkillr/ops/bench"
 )
 
 // Result is what a climb found.
 type Result struct {
-	User      string  `json:"user"`
-	PageBytes int     `json:"page_bytes"`
-	Proxy     string  `json:"proxy"` // of 0.3 and 0.4
-	Visitors  int     `json:"visitors"`
-	Seconds   float64 `json:"seconds"` // for each measurement
-	Rungs     []Rung  `json:"rungs"`
-	Index     *Lesson `json:"index,omitempty"`
-	Versus    *Versus `json:"versus,omitempty"`
+	Began     time.Time `json:"began"`
+	User      string    `json:"user"`
+	PageBytes int       `json:"page_bytes"`
+	Proxy     string    `json:"proxy"` // of 0.3 and 0.4
+	Visitors  int       `json:"visitors"`
+	Seconds   float64   `json:"seconds"` // for each measurement
+	Rungs     []Rung    `json:"rungs"`
+	Index     *Lesson   `json:"index,omitempty"`
+	Versus    *Versus   `json:"versus,omitempty"`
 }
 
 // Rung is one version of the site, then and today.
