@@ -56,7 +56,7 @@ func (n seedSize) config() (seed.Config, error) {
 type seedCommand struct {
 	databaseFlag
 	seedSize
-	Pictures string `type:"path" placeholder:"DIR" help:"Where to put the originals of the pictures. Default: 'pictures' in the data directory."`
+	Pictures string `type:"path" placeholder:"DIR" help:"Where to put the pictures. Default: 'pictures' in the data directory."`
 }
 
 func (c *seedCommand) Run(s *session) error {

@@ -68,7 +68,7 @@ type (
 	rendererFlags struct {
 		Pictures       string        `type:"path" placeholder:"DIR" help:"Where the originals of the pictures are. Default: 'pictures' in the data directory."`
 		PageWorkers    int           `default:"0" placeholder:"N" help:"Pages a renderer makes at once; 0: two for each processor, at least 4."`
-		PictureWorkers int           `default:"0" placeholder:"N" help:"Pictures a renderer makes at once; 0: one for every two processors."`
+		PictureWorkers int           `default:"0" placeholder:"N" help:"Pictures a renderer makes at once that are not stored yet; 0: one for every two processors."`
 		ActionWorkers  int           `default:"4" placeholder:"N" help:"Changes a renderer makes at once (default ${default})."`
 		BaseURL        string        `placeholder:"URL" help:"Where visitors reach the site, for links that must be absolute (feeds, OpenGraph)."`
 		RendererStop   time.Duration `default:"15s" help:"How long a renderer that stops finishes the requests it holds."`
