@@ -62,7 +62,8 @@ func (s *Service) Stop() {
 	}
 }
 
-func (s *Service) pools() [3]*pool { return [...]*pool{s.pages, s.images, s.actions} }
+// pools lists the pools so that each stands before the one that its workers pass requests on to.
+func (s *Service) pools() [4]*pool { return [...]*pool{s.pages, s.files, s.images, s.actions} }
 
 // waitForBus waits for the server, which says how large a message may be; false when ctx ended before.
 func (s *Service) waitForBus(ctx context.Context) bool {
@@ -144,8 +145,6 @@ func (s *Service) shut(drop context.CancelFunc, relay *sync.WaitGroup) error {
 	note("leave the queue group", s.work.drain(bus))
 	for _, p := range s.pools() {
 		p.close()
-	}
-	for _, p := range s.pools() {
 		note("finish "+p.name, waitFor(ctx, &p.running))
 	}
 	note("end the relay", waitFor(ctx, relay))

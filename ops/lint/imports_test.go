@@ -49,7 +49,7 @@ var ours = map[string][]string{
 	"cachefill":         {"cachefill", "schema/page", "schema/wire", "schema/ring", "schema/hotlist"},
 	"renderer":          {"renderer", "schema/page", "schema/wire", "schema/discovery", "templates"},
 	"renderer/store":    {"schema/page"},
-	"renderer/pictures": {},
+	"renderer/pictures": {"schema/page"},
 	"templates":         {"schema/page"},
 	"schema/page":       {},
 	"schema/wire":       {"schema/page"},
