@@ -66,7 +66,7 @@ type (
 		EdgeStop  time.Duration `default:"15s" help:"How long an edge that stops waits for the requests it holds."`
 	}
 	rendererFlags struct {
-		Pictures       string        `type:"path" placeholder:"DIR" help:"Where the originals of the pictures are. Default: 'pictures' in the data directory."`
+		Pictures       string        `type:"path" placeholder:"DIR" help:"Where the pictures are. Default: 'pictures' in the data directory."`
 		PageWorkers    int           `default:"0" placeholder:"N" help:"Pages a renderer makes at once; 0: two for each processor, at least 4."`
 		PictureWorkers int           `default:"0" placeholder:"N" help:"Pictures a renderer makes at once that are not stored yet; 0: one for every two processors."`
 		ActionWorkers  int           `default:"4" placeholder:"N" help:"Changes a renderer makes at once (default ${default})."`
