@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,16 +26,18 @@ import (
 type services struct {
 	NATS      string   `env:"NATS_URL" placeholder:"URL" help:"The bus. Default: what 'up' wrote into stack.env."`
 	Postgres  string   `env:"DATABASE_URL" placeholder:"URL" help:"The database. Default: likewise."`
+	edge      string   // where an edge of the site is that NATS and Postgres belong to; "" when not known
 	Memcached []string `env:"MEMCACHED_SERVERS" placeholder:"HOST:PORT" help:"A memcached server; repeat it, or separate them by commas. All roles must name the same ones. Default: likewise."`
 }
 
 // fill completes what was not given from the data directory's stack.env.
 func (v *services) fill(data string) error {
-	if v.NATS != "" && v.Postgres != "" && len(v.Memcached) > 0 {
-		return nil
-	}
+	complete := v.NATS != "" && v.Postgres != "" && len(v.Memcached) > 0
 	env, err := stack.ReadEnv(data)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || err != nil && complete {
+		if complete {
+			return nil
+		}
 		if v.NATS == "" && v.Postgres == "" {
 			return fmt.Errorf("nothing has been started in %s: run `killr up` first, or say --nats, --postgres and --memcached", data)
 		}
@@ -51,6 +54,9 @@ func (v *services) fill(data string) error {
 	}
 	if len(v.Memcached) == 0 {
 		v.Memcached = env.Memcached
+	}
+	if v.NATS == env.NATS && v.Postgres == env.Postgres && len(env.Edges) > 0 {
+		v.edge = env.Edges[0]
 	}
 	return nil
 }
@@ -69,7 +75,7 @@ type (
 		PageWorkers    int           `default:"0" placeholder:"N" help:"Pages a renderer makes at once; 0: two for each processor, at least 4."`
 		PictureWorkers int           `default:"0" placeholder:"N" help:"Pictures a renderer makes at once; 0: one for every two processors."`
 		ActionWorkers  int           `default:"4" placeholder:"N" help:"Changes a renderer makes at once (default ${default})."`
-		BaseURL        string        `placeholder:"URL" help:"Where visitors reach the site, for links that must be absolute (feeds, OpenGraph)."`
+		BaseURL        string        `placeholder:"URL" help:"Where visitors reach the site, for links that must be absolute (feeds, previews, sitemaps). Default: the first edge of 'up'."`
 		RendererStop   time.Duration `default:"15s" help:"How long a renderer that stops finishes the requests it holds."`
 	}
 	cachefillFlags struct {
@@ -110,7 +116,9 @@ type rendererCommand struct {
 
 func (c *rendererCommand) Run(s *session) error {
 	return s.runRole("renderer", &c.services, c.DebugAddr, func() (*role, error) {
-		return s.newRenderer("renderer", c.services, c.rendererFlags)
+		flags := c.rendererFlags
+		flags.BaseURL = cmp.Or(flags.BaseURL, c.edge)
+		return s.newRenderer("renderer", c.services, flags)
 	})
 }
 

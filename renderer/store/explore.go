@@ -22,7 +22,7 @@ type ExplorePage struct {
 // candidates are the most liked photos of their day, which the index photos_day gives: 60 of each day of late, 300 of one day.
 const exploreRanking = `
 		owners AS MATERIALIZED (
-			SELECT o.user_id, (SELECT avg(l.faves) FROM (
+			SELECT o.user_id, (SELECT avg(l.faves)::double precision FROM (
 				SELECT p.faves FROM photos p WHERE p.user_id = o.user_id AND NOT p.private ORDER BY p.id DESC LIMIT 12
 			) AS l) AS usual
 			FROM (SELECT DISTINCT user_id FROM best) AS o
