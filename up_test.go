@@ -149,7 +149,8 @@ func TestUp(t *testing.T) {
 	data := testenv.DataDir(t)
 	first, cmd := start(t, small(data, "--debug-addr", "127.0.0.1:0")...)
 	home := first.address(t)
-	if status, body := get(t, home+"photos/ansel"); status != http.StatusOK || !strings.Contains(body, "ansel") {
+	status, body := get(t, home+"photos/ansel")
+	if status != http.StatusOK || !strings.Contains(body, `<link rel="canonical" href="`+home+`photos/ansel">`) {
 		t.Errorf("ansel's page: status %d\n%s", status, body)
 	}
 

@@ -35,7 +35,7 @@ func (p *Pages) sitemap(ctx context.Context, ref page.Ref) (*draft, error) {
 	case "users":
 		part, err = p.store.SitemapUsers(ctx, ref.ID())
 		address = func(r store.SitemapRow) templates.SitemapEntry {
-			return templates.SitemapEntry{Ref: page.User(r.Name), Changed: r.Changed}
+			return templates.SitemapEntry{Ref: page.User(r.Name)}
 		}
 	case "albums":
 		part, err = p.store.SitemapAlbums(ctx, ref.ID())

@@ -21,15 +21,16 @@ type TagsPage struct {
 	Tags []TagCount
 }
 
-// cloud is the tags in alphabetical order with their sizes, 1 to 5 by the logarithm of their numbers of photos.
+// cloud is the tags in alphabetical order with their sizes, from 1 for the least used to 5, by the logarithm of their numbers of photos.
 func (p TagsPage) cloud() []sizedTag {
-	most := 2.0
+	least, most := math.Inf(1), 0.0
 	for _, t := range p.Tags {
-		most = max(most, float64(t.Photos))
+		least, most = min(least, math.Log(float64(max(t.Photos, 1)))), max(most, math.Log(float64(max(t.Photos, 1))))
 	}
 	all := make([]sizedTag, len(p.Tags))
 	for i, t := range p.Tags {
-		all[i] = sizedTag{t, 1 + int(math.Round(4*math.Log(float64(max(t.Photos, 1)))/math.Log(most)))}
+		above := math.Log(float64(max(t.Photos, 1))) - least
+		all[i] = sizedTag{t, 1 + int(math.Round(4*above/max(most-least, 1)))}
 	}
 	slices.SortFunc(all, func(a, b sizedTag) int { return cmp.Compare(a.Tag, b.Tag) })
 	return all
@@ -112,7 +113,7 @@ func Tags(p TagsPage) templ.Component {
 					var templ_7745c5c3_Var5 templ.SafeURL
 					templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinURLErrs(page.Tag(t.Tag).Path())
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `tags.templ`, Line: 51, Col: 72}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `tags.templ`, Line: 52, Col: 72}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 					if templ_7745c5c3_Err != nil {
@@ -125,7 +126,7 @@ func Tags(p TagsPage) templ.Component {
 					var templ_7745c5c3_Var6 string
 					templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(clean(t.Tag))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `tags.templ`, Line: 51, Col: 94}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `tags.templ`, Line: 52, Col: 94}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 					if templ_7745c5c3_Err != nil {
@@ -138,7 +139,7 @@ func Tags(p TagsPage) templ.Component {
 					var templ_7745c5c3_Var7 string
 					templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(count(t.Photos))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `tags.templ`, Line: 51, Col: 127}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `tags.templ`, Line: 52, Col: 127}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 					if templ_7745c5c3_Err != nil {

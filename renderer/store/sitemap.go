@@ -29,9 +29,8 @@ type SitemapPart struct {
 
 // SitemapRow is one photo, user or album.
 type SitemapRow struct {
-	ID      int64
-	Name    string    // photos: the image id; users: the name
-	Changed time.Time // users: when the newest photo was posted; else zero
+	ID   int64
+	Name string // photos: the image id; users: the name
 }
 
 // SitemapIndex reads which parts there are: those in which at least one photo is public, one user has a public photo, one album has one.
@@ -87,14 +86,13 @@ func (s *Store) SitemapPhotos(ctx context.Context, n int64) (SitemapPart, error)
 		(SELECT id, 0, 'epoch', image_id FROM photos WHERE NOT private AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
 }
 
-// SitemapUsers reads the users of the n-th part who have public photos.
+// SitemapUsers reads the users of the n-th part who have public photos. When each posted last is not told: with nothing in memory, 5,000
+// reads here and there took 1.1 s.
 func (s *Store) SitemapUsers(ctx context.Context, n int64) (SitemapPart, error) {
 	return s.sitemapPart(ctx, n, `
 		SELECT 0::bigint, version, now(), '' FROM epoch
 		UNION ALL
-		(SELECT u.id, 0, p.posted_at, u.name FROM users u, LATERAL (
-				SELECT posted_at FROM photos o WHERE o.user_id = u.id AND NOT o.private ORDER BY o.id DESC LIMIT 1) AS p
-			WHERE u.photo_count > 0 AND u.id > $1::bigint AND u.id <= $1 + 5000 ORDER BY u.id DESC LIMIT 5000)`)
+		(SELECT id, 0, 'epoch', name FROM users WHERE photo_count > 0 AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
 }
 
 // SitemapAlbums reads the albums of the n-th part that have public photos.
@@ -123,9 +121,6 @@ func collectSitemapPart(rows pgx.Rows) (part SitemapPart, err error) {
 		if r.ID == 0 { // ids are above 0
 			part.begin(&row{at: at, version: version})
 			return nil
-		}
-		if r.Changed = (time.Time{}); at.Unix() > 0 {
-			r.Changed = at.UTC()
 		}
 		part.Rows = append(part.Rows, r)
 		return nil
