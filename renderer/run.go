@@ -45,6 +45,7 @@ func (s *Service) Run(ctx context.Context) error {
 	err := s.open()
 	if err == nil {
 		relay.Go(func() { s.relay.run(ctx, held) })
+		relay.Go(func() { s.countTags(ctx) })
 		s.serving.Store(true)
 		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "picture_workers", s.cfg.PictureWorkers,
 			"action_workers", s.cfg.ActionWorkers)

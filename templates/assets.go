@@ -43,6 +43,8 @@ func contentType(extension string) (string, bool) {
 		return "text/javascript; charset=utf-8", true
 	case ".svg":
 		return "image/svg+xml", true
+	case ".png":
+		return "image/png", true
 	}
 	return "", false
 }
@@ -91,8 +93,11 @@ func loadAsset(file string) (Asset, error) {
 	}, nil
 }
 
-// compress adds the compressed forms of the body.
+// compress adds the compressed forms of the body. A PNG is compressed as it is.
 func (a *Asset) compress() error {
+	if a.Type == "image/png" {
+		return nil
+	}
 	var br, gz bytes.Buffer
 	// A window of 64 KiB holds any of these files; the default of 4 MiB has the encoder clear 100 MB for the three of them.
 	if err := pack(brotli.NewWriterOptions(&br, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: 16}), a.Body); err != nil {

@@ -17,7 +17,7 @@ import (
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	a := testSite(t).Assets
-	if len(a.Names()) != 3 {
+	if len(a.Names()) != 6 {
 		t.Errorf("names %v", a.Names())
 	}
 	for _, name := range a.Names() {
@@ -33,6 +33,12 @@ func TestAssets(t *testing.T) {
 		path := a.Path(parts[0] + "." + parts[2])
 		if ref, err := page.ParsePath(path); err != nil || ref != page.Asset(name) {
 			t.Errorf("%s: %v, %v", path, ref, err)
+		}
+		if asset.Type == "image/png" {
+			if asset.Br != nil || asset.Gzip != nil {
+				t.Errorf("%s is compressed twice", name)
+			}
+			continue
 		}
 		unpacks(t, name, asset.Br, asset.Body, func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil })
 		unpacks(t, name, asset.Gzip, asset.Body, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) })

@@ -57,7 +57,7 @@ func (c *Card) append(b []byte, in slot, at int, byline bool) []byte {
 	b = append(b, `</bdi>`...)
 	if byline {
 		b = append(b, ` <small>by <bdi>`...)
-		b = escaped(append(b, shorten(c.Author.label(), maxCardTitle/2)...), len(b))
+		b = escaped(append(b, shorten(c.Author.Label(), maxCardTitle/2)...), len(b))
 		b = append(b, `</bdi></small>`...)
 	}
 	return append(b, `</span></a></li>`...)
@@ -94,10 +94,10 @@ func escaped(b []byte, from int) []byte {
 	return b
 }
 
-// covers is a strip of albums, each by its cover.
-func covers(albums []AlbumCard) templ.Component {
+// covers is a section of albums, each by its cover; classes are the section's.
+func covers(albums []AlbumCard, classes string) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
-		b := append(cardRoom(), `<section class="strip albums" aria-label="Albums"><ul>`...)
+		b := append(append(append(cardRoom(), `<section class="`...), classes...), `" aria-label="Albums"><ul>`...)
 		for i := range albums {
 			b = albums[i].append(b)
 			if _, err := w.Write(b); err != nil {

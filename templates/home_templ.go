@@ -18,17 +18,16 @@ func (p HomePage) popular() []Card { return p.Popular[:min(len(p.Popular), maxPo
 func (p HomePage) frame() frame {
 	f := frame{
 		site: p.Site, kind: "listing", self: p.Self, newer: p.Newer, older: p.Older,
+		feed:        page.Feed(page.Home()),
 		description: "New photos from everybody here, and the ones people like most.",
 	}
-	if p.Self != page.Home() {
+	if p.Self.First() == p.Self {
+		f.about = p.Site.siteThing()
+	} else {
 		f.title = "Newest photos"
 	}
-	for _, cards := range [...][]Card{p.Popular, p.Recent} {
-		if len(cards) > 0 {
-			f.image = cards[0].Image
-			break
-		}
-	}
+	f.showing(p.Recent)
+	f.showing(p.Popular)
 	return f
 }
 

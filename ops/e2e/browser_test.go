@@ -192,6 +192,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 	album := column[int64](s, "SELECT album_id FROM album_photos GROUP BY album_id ORDER BY count(*) DESC, album_id LIMIT 1")[0]
 	photo := column[int64](s, "SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private", s.names[0])[0]
 	older := column[int64](s, "SELECT id FROM photos p WHERE NOT private AND user_id = (SELECT id FROM users WHERE name = $1) ORDER BY id DESC OFFSET 60 LIMIT 1", s.names[0])[0]
+	day := column[string](s, "SELECT to_char(max(posted_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM photos WHERE NOT private")[0]
 	tab := browser(t)
 	for _, page := range []struct {
 		path   string
@@ -207,6 +208,11 @@ func TestEveryPageInABrowser(t *testing.T) {
 		{"/search?q=light", 200},
 		{"/search?q=zxqvjk", 200},
 		{"/about", 200},
+		{"/explore", 200},
+		{"/explore/" + day, 200},
+		{"/explore/1999-12-31", 404},
+		{"/tags", 200},
+		{"/photos/" + s.names[0] + "/albums", 200},
 		{"/nowhere", 404},
 		{"/photos/nobody-here", 404},
 	} {
@@ -283,6 +289,11 @@ func TestBadRequests(t *testing.T) {
 		"/static/app.00000000.css":                404,
 		"/static/..%2f..%2fmain.go":               404,
 		"/.git/config":                            404,
+		"/explore/2026-13-01":                     404,
+		"/sitemap/photos/999.xml":                 404,
+		"/oembed?url=/photo/999999999":            404,
+		"/oembed?url=/photo/1&format=yaml":        400,
+		"/humans.txt":                             404,
 	} {
 		var status int
 		var header http.Header
