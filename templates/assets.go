@@ -79,6 +79,7 @@ func loadAsset(file string) (Asset, error) {
 		return Asset{}, err
 	}
 	extension := path.Ext(file)
+	body = compact(body, extension)
 	kind, ok := contentType(extension)
 	if !ok {
 		return Asset{}, fmt.Errorf("no content type for %q", extension)
@@ -89,6 +90,42 @@ func loadAsset(file string) (Asset, error) {
 		Type: kind,
 		Body: body,
 	}, nil
+}
+
+// compact leaves out what only readers of the source need: indentation, empty lines, comments, and spaces around a style sheet's
+// punctuation. A comment of a script is a line of its own that begins with two slashes. It takes some 50 us: a process that makes one page
+// and ends does it too.
+func compact(source []byte, extension string) []byte {
+	kept := make([]byte, 0, len(source))
+	for line := range bytes.Lines(source) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && !bytes.HasPrefix(line, []byte("//")) {
+			kept = append(append(kept, line...), '\n')
+		}
+	}
+	if extension == ".css" {
+		return compactStyle(kept)
+	}
+	return kept
+}
+
+// compactStyle knows nothing of strings: the style sheet has none with a comment, a brace or a semicolon in it.
+func compactStyle(source []byte) []byte {
+	kept := source[:0]
+	for i := 0; i < len(source); i++ {
+		switch c := source[i]; {
+		case bytes.HasPrefix(source[i:], []byte("/*")):
+			i += 2 + bytes.Index(source[i+2:], []byte("*/")) + 1
+		case c == ' ' || c == '\n':
+			if last := len(kept) - 1; last >= 0 && !bytes.ContainsRune([]byte(" {};:,"), rune(kept[last])) {
+				kept = append(kept, ' ')
+			}
+		case c == '{' || c == '}' || c == ';':
+			kept = append(bytes.TrimRight(kept, " "), c)
+		default:
+			kept = append(kept, c)
+		}
+	}
+	return kept
 }
 
 // compress adds the compressed forms of the body.
