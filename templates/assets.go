@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/andybalholm/brotli"
 
@@ -92,9 +93,9 @@ func loadAsset(file string) (Asset, error) {
 	}, nil
 }
 
-// compact leaves out what only readers of the source need: indentation, empty lines, comments, and spaces around a style sheet's
-// punctuation. A comment of a script is a line of its own that begins with two slashes. It takes some 50 us: a process that makes one page
-// and ends does it too.
+// compact leaves out what only readers of the source need: comments, indentation, empty lines, and spaces beside punctuation. It knows only
+// what these files have: a script's comment is a line of its own, and neither its templates nor its patterns hold one another's quotes. It
+// takes some 100 us, so a process that makes one page and ends can do it too.
 func compact(source []byte, extension string) []byte {
 	kept := make([]byte, 0, len(source))
 	for line := range bytes.Lines(source) {
@@ -102,28 +103,45 @@ func compact(source []byte, extension string) []byte {
 			kept = append(append(kept, line...), '\n')
 		}
 	}
-	if extension == ".css" {
-		return compactStyle(kept)
+	switch extension {
+	case ".css":
+		return squeeze(bytes.ReplaceAll(withoutComments(kept), []byte("\n"), []byte(" ")), "{};:, ", "{};")
+	case ".js":
+		return squeeze(withoutComments(kept), "{}()[];,=<>?:&|!", "{}()[];,=<>?:&|!")
 	}
 	return kept
 }
 
-// compactStyle knows nothing of strings: the style sheet has none with a comment, a brace or a semicolon in it.
-func compactStyle(source []byte) []byte {
-	kept := source[:0]
-	for i := 0; i < len(source); i++ {
-		switch c := source[i]; {
-		case bytes.HasPrefix(source[i:], []byte("/*")):
-			i += 2 + bytes.Index(source[i+2:], []byte("*/")) + 1
-		case c == ' ' || c == '\n':
-			if last := len(kept) - 1; last >= 0 && !bytes.ContainsRune([]byte(" {};:,"), rune(kept[last])) {
-				kept = append(kept, ' ')
-			}
-		case c == '{' || c == '}' || c == ';':
-			kept = append(bytes.TrimRight(kept, " "), c)
-		default:
-			kept = append(kept, c)
+// withoutComments leaves out what stands between /* and */.
+func withoutComments(source []byte) []byte {
+	kept := make([]byte, 0, len(source))
+	for {
+		before, after, found := bytes.Cut(source, []byte("/*"))
+		kept = append(kept, before...)
+		if !found {
+			return kept
 		}
+		_, source, _ = bytes.Cut(after, []byte("*/"))
+	}
+}
+
+// squeeze leaves out the spaces that stand right after or right before certain bytes, but for those within quotes.
+func squeeze(source []byte, after, before string) []byte {
+	kept := make([]byte, 0, len(source))
+	var quote byte
+	for i, c := range source {
+		switch {
+		case c == quote:
+			quote = 0
+		case quote == 0 && (c == '\'' || c == '"' || c == '`'):
+			quote = c
+		case quote == 0 && c == ' ':
+			last := len(kept) - 1
+			if last < 0 || strings.IndexByte(after, kept[last]) >= 0 || i+1 < len(source) && strings.IndexByte(before, source[i+1]) >= 0 {
+				continue
+			}
+		}
+		kept = append(kept, c)
 	}
 	return kept
 }
