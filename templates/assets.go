@@ -93,9 +93,10 @@ func loadAsset(file string) (Asset, error) {
 	}, nil
 }
 
-// compact leaves out what only readers of the source need: comments, indentation, empty lines, and spaces beside punctuation. It knows only
-// what these files have: a script's comment is a line of its own, and neither its templates nor its patterns hold one another's quotes. It
-// takes some 100 us, so a process that makes one page and ends can do it too.
+// compact leaves out what only readers of the source need: comments, indentation, empty lines, and spaces beside
+// punctuation. It knows only what these files have: a script's comment is a line of its own, and neither its templates
+// nor its patterns hold one another's quotes. It takes some 100 us, so a process that makes one page and ends can do it
+// too.
 func compact(source []byte, extension string) []byte {
 	kept := make([]byte, 0, len(source))
 	for line := range bytes.Lines(source) {

@@ -82,7 +82,8 @@ func summary(description, otherwise string) string {
 func day(t time.Time) string      { return t.Format("2 January 2006") }
 func dayStamp(t time.Time) string { return t.Format(time.DateOnly) }
 
-// appendMonth writes the month of a card, as a heading, when it is another than that of the card before. Cards stand newest first.
+// appendMonth writes the month of a card, as a heading, when it is another than that of the card before. Cards stand
+// newest first.
 func appendMonth(b []byte, cards []Card, at int) []byte {
 	posted := cards[at].Posted.UTC()
 	if at > 0 && sameMonth(cards[at-1].Posted, posted) {

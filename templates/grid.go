@@ -27,8 +27,8 @@ func grid(cards []Card, before int, byline bool, room []byte) templ.Component {
 	})
 }
 
-// monthly is a justified grid of a user's photos, newest first. The months flow on in one grid, so that a month of one photo leaves no
-// hole: the first photo of each carries the month as a heading.
+// monthly is a justified grid of a user's photos, newest first. The months flow on in one grid, so that a month of one
+// photo leaves no hole: the first photo of each carries the month as a heading.
 func monthly(cards []Card) templ.Component {
 	return gridOf(len(cards), cardRoom(), func(b []byte, i int) []byte {
 		b = append(cards[i].Image.appendShape(append(b, `<li class="`...)), `">`...)
@@ -52,8 +52,8 @@ func gridOf(n int, room []byte, item func(b []byte, i int) []byte) templ.Compone
 	})
 }
 
-// append writes the link of one photo of a grid, and the end of its item. The link is named by its caption, so the picture itself has
-// nothing to add.
+// append writes the link of one photo of a grid, and the end of its item. The link is named by its caption, so the
+// picture itself has nothing to add.
 func (c *Card) append(b []byte, at int, byline bool) []byte {
 	b = append(b, `<a href="`...)
 	b = escaped(c.Photo.AppendPath(b), len(b))

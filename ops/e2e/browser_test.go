@@ -65,7 +65,11 @@ func listen(ctx context.Context, allow ...int64) (*visit, error) {
 				note("console.%s: %v", e.Type, e.Args)
 			}
 		case *runtime.EventExceptionThrown:
-			note("exception: %v", e.ExceptionDetails)
+			said := ""
+			if thrown := e.ExceptionDetails.Exception; thrown != nil {
+				said = thrown.Description
+			}
+			note("exception: %v %s", e.ExceptionDetails, said)
 		case *cdplog.EventEntryAdded:
 			if len(allow) == 0 && e.Entry.Level == cdplog.EntryLevelError {
 				note("log: %s %s", e.Entry.Text, e.Entry.URL)

@@ -19,8 +19,8 @@ const (
 	upText    = `document.querySelector(".up span").textContent`
 )
 
-// TestPhotoFollowsTheList: previous, next and up are those of the list that a visitor came from, beyond its page, after a reload and in
-// another tab; a list that is none leaves those of the photo's owner.
+// TestPhotoFollowsTheList: previous, next and up are those of the list that a visitor came from, beyond its page, after
+// a reload and in another tab; a list that is none leaves those of the photo's owner.
 func TestPhotoFollowsTheList(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
@@ -86,7 +86,8 @@ func TestPhotoFollowsTheList(t *testing.T) {
 	other.becomes(`location.pathname + location.hash == "` + liked[1] + `"`)
 }
 
-// TestQuickKeys: each press goes on by one photo, however quick they are, and nothing is thrown; the same for quick clicks.
+// TestQuickKeys: each press goes on by one photo, however quick they are, and nothing is thrown; the same for quick
+// clicks.
 func TestQuickKeys(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
@@ -148,7 +149,8 @@ func TestKeysDialog(t *testing.T) {
 	b.noProblems()
 }
 
-// TestRetryOnce: a page that was too busy is asked for again once. Timers run at once here, so that a second time would be seen.
+// TestRetryOnce: a page that was too busy is asked for again once. Timers run at once here, so that a second time would
+// be seen.
 func TestRetryOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)

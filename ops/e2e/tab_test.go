@@ -78,7 +78,8 @@ func ask[T any](b *tab, expression string) T {
 	return v
 }
 
-// becomes waits until an expression of JavaScript is true. One that cannot be evaluated just now, between two documents, is not.
+// becomes waits until an expression of JavaScript is true. One that cannot be evaluated just now, between two
+// documents, is not.
 func (b *tab) becomes(expression string) {
 	b.t.Helper()
 	eventually(b.t, expression, func() bool {

@@ -23,10 +23,10 @@
 		return new DOMParser().parseFromString(await answer.text(), 'text/html');
 	};
 
-	// Lists. A photo's page is the same for everybody, so the list that a visitor came from stands in the fragment of the address, which no
-	// server sees: /photo/9#in=/tag/sunset is photo 9 in the grid of /tag/sunset, and #liked=/ is the strip with that id on the front page.
-	// It survives a reload, a new tab and a copied link. The lists seen last are kept, so that their links are there at the first paint;
-	// others are read from their page.
+	// Lists. A photo's page is the same for everybody, so the list that a visitor came from stands in the fragment of
+	// the address, which no server sees: /photo/9#in=/tag/sunset is photo 9 in the grid of /tag/sunset, and #liked=/ is
+	// the strip with that id on the front page. It survives a reload, a new tab and a copied link. The lists seen last
+	// are kept, so that their links are there at the first paint; others are read from their page.
 
 	const parse = (hash) => {
 		const [, id, path] = /^([a-z]+)=(\/.*)$/.exec(hash) ?? [];
@@ -67,7 +67,8 @@
 	const listAt = async (hash) => kept().find((list) => list.hash === hash)
 		?? keep(readList(await fetchPage(parse(hash).address), hash));
 
-	// The address of the photo before (-1) or after (1) the one at an index; at a list's end it is on the list's neighbouring page.
+	// The address of the photo before (-1) or after (1) the one at an index; at a list's end it is on the list's
+	// neighbouring page.
 	const neighbour = async (list, at, step) => {
 		const photo = list.photos[at + step];
 		if (photo) return `${photo}#${list.hash}`;
@@ -78,7 +79,8 @@
 
 	const turn = (rel, href) => Object.assign(find(`.turn[rel=${rel}]`), { href, hidden: !href });
 
-	// Has the page of a photo follow the list in its address. New photos push a photo on to later pages of a list, so these are tried too.
+	// Has the page of a photo follow the list in its address. New photos push a photo on to later pages of a list, so
+	// these are tried too.
 	const follow = async () => {
 		const photo = location.pathname;
 		let hash = location.hash.slice(1);
@@ -116,8 +118,8 @@
 		card?.focus({ preventScroll: true });
 	};
 
-	// From photo to photo by key. The page is fetched and put in place of the one that is shown: a key that is pressed while a document
-	// gives way to the next would be lost. Presses queue up, so that each goes on by one photo.
+	// From photo to photo by key. The page is fetched and put in place of the one that is shown: a key that is pressed
+	// while a document gives way to the next would be lost. Presses queue up, so that each goes on by one photo.
 
 	const itsOwn = 'title, meta[name=description], meta[property], script[type], link:not([rel=stylesheet])';
 	let shown = location.pathname;
@@ -155,8 +157,13 @@
 
 	// Keys. On a photo's page they are for its links of that rel, in a grid they move the focus.
 
-	const keys = { j: 'next', ArrowRight: 'next', k: 'prev', ArrowLeft: 'prev', u: 'up', Escape: 'up', ArrowUp: 'above', ArrowDown: 'below' };
-	const meanings = { 'j →': 'Next photo', 'k ←': 'Previous photo', '↑ ↓': 'Row above or below', 'u Esc': 'Up to the list', '/': 'Search', '?': 'These keys' };
+	const keys = {
+		j: 'next', ArrowRight: 'next', k: 'prev', ArrowLeft: 'prev', u: 'up', Escape: 'up', ArrowUp: 'above', ArrowDown: 'below'
+	};
+	const meanings = {
+		'j →': 'Next photo', 'k ←': 'Previous photo', '↑ ↓': 'Row above or below', 'u Esc': 'Up to the list', '/': 'Search',
+		'?': 'These keys'
+	};
 
 	const dialog = make('dialog', { ariaLabel: 'Keys' },
 		make('h2', {}, 'Keys'),
@@ -167,7 +174,8 @@
 	const toggleKeys = () => (dialog.open ? dialog.close() : dialog.showModal());
 
 	const offerKeys = (within) => {
-		for (const place of every('.bar, .foot p', within)) place.append(' ', action('Keys', toggleKeys, { className: 'keys' }));
+		const places = every('.bar, .foot p', within);
+		for (const place of places) place.append(' ', action('Keys', toggleKeys, { className: 'keys' }));
 	};
 
 	// The card above (-1) or below (1): of the closest other row, the one whose middle is closest.
@@ -264,13 +272,14 @@
 		return box?.bottom > 0 && box.top < innerHeight ? image : null;
 	};
 
-	// Whoever goes on before a transition has ended aborts it, which is no error.
+	// A transition is aborted when the visitor goes on before it has ended. That is not an error.
 	const carry = (transition, address) => {
 		if (!transition) return;
 		const image = pictureOf(address);
 		if (image) image.style.viewTransitionName = 'photo';
-		transition.ready.catch(() => {});
-		transition.finished.catch(() => {}).then(() => { if (image) image.style.viewTransitionName = ''; });
+		const over = () => { if (image) image.style.viewTransitionName = ''; };
+		for (const promise of ['ready', 'updateCallbackDone', 'finished']) transition[promise].catch(over);
+		transition.finished.then(over, over);
 	};
 
 	addEventListener('pageswap', (event) => carry(event.viewTransition, event.activation?.entry?.url));
@@ -307,8 +316,8 @@
 		line.textContent = 'Shown from a moment ago.';
 	};
 
-	// A page that was too busy asks again by itself, once: neither one that came by reloading does, nor one that was gone back to. Visitors
-	// who were refused at the same moment come back apart.
+	// A page that was too busy asks again by itself, once: neither one that came by reloading does, nor one that was
+	// gone back to. Visitors who were refused at the same moment come back apart.
 	const retry = () => {
 		const seconds = Number(find('[data-retry]')?.dataset.retry);
 		if (seconds && load?.type === 'navigate') wait(seconds * (1 + Math.random())).then(() => location.reload());
