@@ -183,6 +183,11 @@ func TestPhoto(t *testing.T) {
 	d.attribute("meta[property='og:image:height']", "content", "853")
 	d.attribute("meta[property='og:type']", "content", "article")
 
+	for title, long := range map[string]int{strings.Repeat("a", 70): 0, strings.Repeat("a", 71): 1, strings.Repeat("海", 36): 1} {
+		p.Title = title
+		render(t, Photo(p)).count("h1.long", long)
+	}
+
 	d = render(t, Photo(PhotoPage{Site: p.Site, Photo: page.Photo(7), Author: Person{Name: "bo"}, Image: testImage(1), Posted: testDate}))
 	d.text("h1", "Untitled")
 	d.attribute(".stage img", "alt", "Untitled photo by bo")
