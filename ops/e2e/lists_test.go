@@ -148,18 +148,3 @@ func TestKeysDialog(t *testing.T) {
 	b.becomes(`location.pathname.startsWith("/photos/") && document.readyState == "complete"`)
 	b.noProblems()
 }
-
-// TestRetryOnce: a page that was too busy is asked for again once. Timers run at once here, so that a second time would
-// be seen.
-func TestRetryOnce(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, 1)
-	s.scale(0)
-	b := newTab(t, browser(t), s.urls[0])
-	b.before(`setTimeout = (then, ms) => { sessionStorage.timers = (sessionStorage.timers ?? "") + "t"; queueMicrotask(then) }`)
-	b.open("/photos/" + s.names[0] + "/before/17")
-	b.becomes(`document.readyState == "complete" && performance.getEntriesByType("navigation")[0].type == "reload" && !!document.querySelector("[data-retry]")`)
-	if got := ask[string](b, `sessionStorage.timers`); got != "t" {
-		t.Errorf("the page set %d timers, want 1", len(got))
-	}
-}
