@@ -106,7 +106,8 @@ func compact(source []byte, extension string) []byte {
 	}
 	switch extension {
 	case ".css":
-		return squeeze(bytes.ReplaceAll(withoutComments(kept), []byte("\n"), []byte(" ")), "{};:, ", "{};")
+		kept = squeeze(bytes.ReplaceAll(withoutComments(kept), []byte("\n"), []byte(" ")), "{};:,>/ ", "{};>/")
+		return bytes.ReplaceAll(kept, []byte(";}"), []byte("}"))
 	case ".js":
 		return squeeze(withoutComments(kept), "{}()[];,=<>?:&|!", "{}()[];,=<>?:&|!")
 	}
