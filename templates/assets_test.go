@@ -51,6 +51,21 @@ func TestAssets(t *testing.T) {
 	}
 }
 
+func TestCompact(t *testing.T) {
+	t.Parallel()
+	for _, c := range [...]struct{ extension, source, want string }{
+		{".css", "/* a\n b */\n.x { y: z; } /* c */\n\n\t.d > e :is(f,\n g) {}", ".x{y:z}.d>e :is(f,g){}"},
+		{".css", "@media (a: b) {\n\t:root { --c: calc(1px + 2px); content: \"; b\"; }\n}\n", "@media (a:b){:root{--c:calc(1px + 2px);content:\"; b\"}}"},
+		{".js", "// a\n\tconst a = '/ = b';\n\n\tif (a < 2) { b(`${a} = c`, /* d */ e - 1); }\n\t// f\n", "const a='/ = b';\nif(a<2){b(`${a} = c`,e - 1);}\n"},
+		{".svg", "<svg/>", "<svg/>\n"},
+		{".css", "", ""},
+	} {
+		if got := string(compact([]byte(c.source), c.extension)); got != c.want {
+			t.Errorf("%q became %q, want %q", c.source, got, c.want)
+		}
+	}
+}
+
 // unpacks: a variant is smaller than the file and becomes the file again.
 func unpacks(t *testing.T, name string, packed, body []byte, open func(io.Reader) (io.Reader, error)) {
 	t.Helper()

@@ -22,7 +22,7 @@ import (
 )
 
 // browser is a headless Chromium of its own.
-func browser(t *testing.T) context.Context {
+func browser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, err := setup.FindChromium()
 	if err != nil {
@@ -33,7 +33,7 @@ func browser(t *testing.T) context.Context {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium's sandbox refuses to run as root
 	}
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
@@ -65,7 +65,11 @@ func listen(ctx context.Context, allow ...int64) (*visit, error) {
 				note("console.%s: %v", e.Type, e.Args)
 			}
 		case *runtime.EventExceptionThrown:
-			note("exception: %v", e.ExceptionDetails)
+			said := ""
+			if thrown := e.ExceptionDetails.Exception; thrown != nil {
+				said = thrown.Description
+			}
+			note("exception: %v %s", e.ExceptionDetails, said)
 		case *cdplog.EventEntryAdded:
 			if len(allow) == 0 && e.Entry.Level == cdplog.EntryLevelError {
 				note("log: %s %s", e.Entry.Text, e.Entry.URL)
@@ -112,8 +116,9 @@ func look(t *testing.T, parent context.Context, url string, width int64, dark bo
 	const watch = `window.__cls = 0; new PerformanceObserver(l => { for (const e of l.getEntries()) if (!e.hadRecentInput) window.__cls += e.value }).observe({type: "layout-shift", buffered: true}); 0`
 	const scroll = `(async () => {
 		for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) { scrollTo({top: y, behavior: "instant"}); await new Promise(r => setTimeout(r, 30)) }
-		// What a strip keeps outside the window, to its right, rightly waits until it is wanted.
-		const pictures = [...document.images].filter(i => i.getBoundingClientRect().left < innerWidth);
+		// What a strip keeps beyond its right edge rightly waits until it is wanted.
+		const end = i => (i.closest(".reel") ?? document.documentElement).getBoundingClientRect().right;
+		const pictures = [...document.images].filter(i => i.getBoundingClientRect().left < end(i));
 		await Promise.race([Promise.all(pictures.map(i => i.complete ? 0 : new Promise(r => { i.onload = i.onerror = r }))), new Promise(r => setTimeout(r, 40000))]);
 		scrollTo({top: 0, behavior: "instant"});
 		return pictures.filter(i => !i.complete || !i.naturalWidth).map(i => i.currentSrc).join(" ");
