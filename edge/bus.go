@@ -36,8 +36,8 @@ type bus struct {
 	nc     *nats.Conn
 	clock  *wire.Clock
 	meters *meters
-	delays [page.KindImage + 1]quantile
-	ask    [page.KindImage + 1]failsafe.Executor[*nats.Msg]
+	delays [page.KindCount]quantile
+	ask    [page.KindCount]failsafe.Executor[*nats.Msg]
 
 	lostAt atomic.Int64 // unix nanoseconds when the connection was lost, 0 while there is one
 	backAt atomic.Int64 // when it last came back

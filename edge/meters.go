@@ -27,7 +27,7 @@ func (t tier) String() string { return tierNames[t] }
 
 // meters are the edge's metrics. Those of the hot path are looked up once, here.
 type meters struct {
-	answers   [tiers][page.KindImage + 1]prometheus.Counter
+	answers   [tiers][page.KindCount]prometheus.Counter
 	durations [tiers]prometheus.Observer
 	status    map[int]prometheus.Counter // of the statuses that an edge gives
 	bytes     prometheus.Counter

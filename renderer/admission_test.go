@@ -215,7 +215,7 @@ func TestPanicsAreContained(t *testing.T) {
 			t.Fatalf("a page that panics: %v", err)
 		}
 	}
-	if reply := st.get(t, page.Feed("ansel")); reply.Status != 200 {
+	if reply := st.get(t, page.Feed(page.User("ansel"))); reply.Status != 200 {
 		t.Errorf("the next request: status %d", reply.Status)
 	}
 	if got := counted(t, s.metrics.panics); got != float64(3*s.cfg.PageWorkers) {

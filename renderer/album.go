@@ -20,7 +20,7 @@ func (p *Pages) album(ctx context.Context, ref page.Ref) (*draft, error) {
 		return p.missing(&rows.Snapshot, wire.PageAge), nil
 	}
 	view := templates.AlbumPage{
-		Site:        p.site,
+		Site:        p.siteFor(ref),
 		Self:        ref,
 		Title:       rows.Album.Title,
 		Description: rows.Album.Description,

@@ -36,7 +36,7 @@ func TestKinds(t *testing.T) {
 		{page.Home().After(100), wire.ListingAge, []string{all, "user.dorothea"}, ".grid li .cap > bdi",
 			[]string{"Moonrise 103", "Moonrise 102", "Moonrise 101"}, nil},
 		{page.User("ansel"), wire.PageAge, []string{all, ansel}, "h1", []string{"Ansel <Adams>"},
-			[]page.Ref{page.User("ansel").Before(53), page.Album(1), page.Feed("ansel")}},
+			[]page.Ref{page.User("ansel").Before(53), page.Album(1), page.Feed(page.User("ansel"))}},
 		{page.User("ansel").Before(52), wire.PageAge, []string{all, ansel}, ".grid li .cap > bdi",
 			[]string{"Moonrise 51", "Moonrise 49"}, []page.Ref{page.User("ansel").Before(3)}},
 		{page.User("ansel").After(98), wire.PageAge, []string{all, ansel}, ".grid li .cap > bdi",
@@ -95,7 +95,7 @@ func TestFeed(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	st.start(t, func(c *Config) { c.BaseURL = "https://photos.example" })
-	reply := st.get(t, page.Feed("ansel"))
+	reply := st.get(t, page.Feed(page.User("ansel")))
 	if reply.ContentType != "application/atom+xml; charset=utf-8" || reply.MaxAge != wire.PageAge || scopesOf(reply)["user.ansel"] == 0 {
 		t.Errorf("type %q, age %s, depends on %v", reply.ContentType, reply.MaxAge, reply.Depends)
 	}
@@ -122,18 +122,18 @@ func TestNotFound(t *testing.T) {
 	st := newSite(t)
 	st.start(t, nil)
 	for ref, scope := range map[page.Ref]string{
-		page.User("nobody"):           "user.nobody",
-		page.User("nobody").Before(9): "user.nobody",
-		page.User("ansel").Before(1):  "user.ansel",
-		page.User("ansel").After(100): "user.ansel",
-		page.Feed("nobody"):           "user.nobody",
-		page.Photo(50):                "photo.50", // private
-		page.Photo(5000):              "photo.5000",
-		page.Album(77):                "album.77",
-		page.Album(1).After(9000):     "user.ansel",
-		page.Tag("never used"):        wire.ScopeAll,
-		page.Tag("unused"):            wire.ScopeAll,
-		page.Home().Before(1):         wire.ScopeAll,
+		page.User("nobody"):            "user.nobody",
+		page.User("nobody").Before(9):  "user.nobody",
+		page.User("ansel").Before(1):   "user.ansel",
+		page.User("ansel").After(100):  "user.ansel",
+		page.Feed(page.User("nobody")): "user.nobody",
+		page.Photo(50):                 "photo.50", // private
+		page.Photo(5000):               "photo.5000",
+		page.Album(77):                 "album.77",
+		page.Album(1).After(9000):      "user.ansel",
+		page.Tag("never used"):         wire.ScopeAll,
+		page.Tag("unused"):             wire.ScopeAll,
+		page.Home().Before(1):          wire.ScopeAll,
 	} {
 		t.Run(ref.Subject(), func(t *testing.T) {
 			t.Parallel()
@@ -203,7 +203,7 @@ func TestBadSubjects(t *testing.T) {
 	st.start(t, nil)
 	for _, subject := range []string{
 		"page.user.Ansel", "page.user.a", "page.user.ansel.before.0", "page.user.ansel.before", "page.photo.x", "page.photo.007", "page.photo.1.2",
-		"page.home.x", "page.tag.=zz", "page.search.a.b", "page.error.200", "page.album.1.sideways.3", "page.feed.ansel.before.1",
+		"page.home.x", "page.tag.=zz", "page.search.a.b", "page.error.200", "page.album.1.sideways.3", "page.feed.user.ansel.before.1",
 		"image.x.320", "image." + st.image.ID + ".321", "image." + st.image.ID, "page.photo." + strconv.Itoa(1<<62) + "0",
 	} {
 		if err := wire.ErrorOf(st.request(t, subject)); wire.Code(err) != "bad_request" {

@@ -42,6 +42,15 @@ func (p *Pages) Make(ctx context.Context, ref page.Ref, buf *bytes.Buffer) (*wir
 	return drafts[0].reply(ctx, buf)
 }
 
+// siteFor gives the site as visitors of a page reach it.
+func (p *Pages) siteFor(ref page.Ref) templates.Site {
+	site := p.site
+	if origin := ref.Origin(); origin != "" {
+		site.Base = origin
+	}
+	return site
+}
+
 const htmlType = "text/html; charset=utf-8"
 
 // draft is a page that has been read and not yet rendered.
@@ -85,7 +94,7 @@ func (p *Pages) draftOne(ctx context.Context, ref page.Ref) (*draft, error) {
 	case page.KindFeed:
 		return p.feed(ctx, ref)
 	case page.KindAbout:
-		return p.about(), nil
+		return p.about(ref), nil
 	case page.KindError:
 		return p.errorPage(ref), nil
 	}

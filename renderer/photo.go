@@ -32,7 +32,7 @@ func (p *Pages) photo(ref page.Ref, rows *store.PhotoPage) *draft {
 		return p.missing(&rows.Snapshot, wire.PageAge)
 	}
 	view := templates.PhotoPage{
-		Site:        p.site,
+		Site:        p.siteFor(ref),
 		Photo:       ref,
 		Title:       row.Title,
 		Description: row.Description,

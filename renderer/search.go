@@ -20,7 +20,7 @@ func (p *Pages) search(ctx context.Context, ref page.Ref) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := templates.SearchPage{Site: p.site, Self: ref, Photos: cards(rows.Photos)}
+	view := templates.SearchPage{Site: p.siteFor(ref), Self: ref, Photos: cards(rows.Photos)}
 	for _, u := range rows.People {
 		view.People = append(view.People, templates.PersonCount{Person: person(u.Owner), Photos: int(u.PhotoCount)})
 	}

@@ -15,7 +15,7 @@ func (p *Pages) tag(ctx context.Context, ref page.Ref) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := templates.TagPage{Site: p.site, Self: ref, Photos: cards(rows.Photos)}
+	view := templates.TagPage{Site: p.siteFor(ref), Self: ref, Photos: cards(rows.Photos)}
 	view.Newer, view.Older = neighbours(ref, rows.Listing)
 	d := shown(&rows.Snapshot, wire.ListingAge, templates.Tag(view))
 	if len(view.Photos) == 0 { // a tag is there while a photo carries it

@@ -33,7 +33,7 @@ func (p *Pages) user(ref page.Ref, rows *store.UserPage) *draft {
 		return p.missing(&rows.Snapshot, wire.PageAge)
 	}
 	view := templates.UserPage{
-		Site:       p.site,
+		Site:       p.siteFor(ref),
 		Self:       ref,
 		User:       person(rows.User.Owner),
 		Bio:        rows.User.Bio,

@@ -84,7 +84,7 @@ func WriteFeed(w io.Writer, f Feed) error {
 }
 
 func (f Feed) atom() atomFeed {
-	user, self := page.User(f.User.Name), page.Feed(f.User.Name)
+	user, self := page.User(f.User.Name), page.Feed(page.User(f.User.Name))
 	updated := f.Joined
 	for _, e := range f.Entries {
 		if e.updated().After(updated) {

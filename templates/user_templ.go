@@ -13,7 +13,7 @@ import "flickrkillr/schema/page"
 func (p UserPage) frame() frame {
 	f := frame{
 		site: p.Site, kind: "listing", title: p.User.label(), self: p.Self, newer: p.Newer, older: p.Older, ogType: "profile",
-		feed:        page.Feed(p.User.Name),
+		feed:        page.Feed(page.User(p.User.Name)),
 		description: summary(p.Bio, counted(p.PhotoCount, "photo")+" by "+shorten(p.User.label(), maxCardTitle)+"."),
 	}
 	if len(p.Photos) > 0 {
@@ -169,7 +169,7 @@ func User(p UserPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var9 templ.SafeURL
-			templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinURLErrs(page.Feed(p.User.Name).Path())
+			templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinURLErrs(page.Feed(page.User(p.User.Name)).Path())
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `user.templ`, Line: 39, Col: 49}
 			}

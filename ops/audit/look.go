@@ -52,7 +52,7 @@ func (a *audit) pick(draw *rand.Rand) target {
 	case n < 95:
 		return target{kind: homePage, path: schema.Search(searchWord).Path()}
 	default:
-		return target{kind: feedPage, owner: o, path: schema.Feed(o.name).Path()}
+		return target{kind: feedPage, owner: o, path: schema.Feed(schema.User(o.name)).Path()}
 	}
 }
 

@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -29,8 +31,10 @@ var (
 // Limits of what is parsed, in bytes unless said otherwise.
 const (
 	MaxTarget = 2048 // a request target: path and query
-	MaxText   = 120  // a tag or a search query: with its escapes and a position it still fits memcached's 250-byte key
+	MaxText   = 120  // a tag, as the database limits it
+	MaxQuery  = 200  // a search query
 	MaxTag    = 64   // a tag, in characters
+	MaxOrigin = 100  // an origin
 )
 
 // Kind says what sort of thing a Ref names.
@@ -40,19 +44,28 @@ type Kind uint8
 const (
 	KindNone Kind = iota
 	KindHome
+	KindExplore
 	KindUser
+	KindAlbums
 	KindPhoto
 	KindTag
+	KindTags
 	KindSearch
 	KindAlbum
 	KindAbout
 	KindFeed
+	KindFile
+	KindSitemap
+	KindOEmbed
 	KindError
 	KindAsset
 	KindImage
+
+	KindCount = int(iota) // for arrays indexed by Kind
 )
 
-var kindNames = [...]string{"none", "home", "user", "photo", "tag", "search", "album", "about", "feed", "error", "asset", "image"}
+var kindNames = [KindCount]string{"none", "home", "explore", "user", "albums", "photo", "tag", "tags", "search", "album", "about", "feed",
+	"file", "sitemap", "oembed", "error", "asset", "image"}
 
 // String gives the kind's name, as in subjects, statistics and metrics.
 func (k Kind) String() string {
@@ -64,30 +77,86 @@ func (k Kind) String() string {
 
 // Kinds lists every kind that can be asked for.
 func Kinds() []Kind {
-	return []Kind{KindHome, KindUser, KindPhoto, KindTag, KindSearch, KindAlbum, KindAbout, KindFeed, KindError, KindAsset, KindImage}
+	kinds := make([]Kind, 0, KindCount-1)
+	for k := KindHome; int(k) < KindCount; k++ {
+		kinds = append(kinds, k)
+	}
+	return kinds
 }
 
 // Widths lists the widths, in pixels, in which a picture is served.
 func Widths() []int { return []int{320, 640, 1280} }
 
+// Files lists the names of the [KindFile] pages: what programs look for at a fixed place below "/".
+func Files() []string {
+	return []string{"robots.txt", "favicon.ico", "apple-touch-icon.png", "manifest.webmanifest", "opensearch.xml"}
+}
+
+// Sort is the order of what a search finds.
+type Sort uint8
+
+// The orders. The zero Sort shows the best matches first.
+const (
+	SortRelevance Sort = iota
+	SortNewest
+	SortLiked
+	sortCount
+)
+
+var sortNames = [sortCount]string{"relevance", "newest", "liked"}
+
+// String gives the order's name, as in addresses and subjects.
+func (s Sort) String() string { return sortNames[s] }
+
+// ParseSort is the inverse of [Sort.String].
+func ParseSort(name string) (Sort, bool) {
+	for i, n := range sortNames {
+		if n == name {
+			return Sort(i), true
+		}
+	}
+	return 0, false
+}
+
 // Ref identifies one page, asset or picture. Refs are comparable with ==; the zero Ref names nothing.
 type Ref struct {
 	kind     Kind
+	of       Kind   // feeds: the kind of the listing they tell of
+	sort     Sort   // searches
 	after    bool   // which way pos points
-	name     string // user, tag, query, asset file or image id
-	encoding string // assets: "", "br" or "gz"
-	id       int64  // photo or album id, an error's status, a picture's width
-	pos      int64  // keyset position of a listing, 0 for its first page
+	name     string // user, tag, query, file, part of the sitemap, asset file or image id
+	encoding string // assets: "", "br" or "gz"; oEmbed answers: "json" or "xml"
+	origin   string // where its visitor reaches the site, "" where the page need not know
+	id       int64  // photo or album id, a day, an error's status, a picture's width
+	pos      int64  // keyset position of a listing, 0 for its first page; oEmbed answers: the largest size, see OEmbed
 }
 
 // Home is the front page: recent and popular photos.
 func Home() Ref { return Ref{kind: KindHome} }
 
+// Explore is the page of the most interesting photos of late.
+func Explore() Ref { return Ref{kind: KindExplore} }
+
+// ExploreDay is the page of the most interesting photos of one day in UTC.
+func ExploreDay(day time.Time) Ref {
+	y, m, d := day.UTC().Date()
+	return Ref{kind: KindExplore, id: int64(y)*10000 + int64(m)*100 + int64(d)}
+}
+
 // User is the page of one user's photos, newest first. Name must be a legal user name, see [ValidUser].
 func User(name string) Ref { return Ref{kind: KindUser, name: name} }
 
-// Feed is a user's Atom feed.
-func Feed(name string) Ref { return Ref{kind: KindFeed, name: name} }
+// Albums is the page of one user's albums, newest first; its positions are album ids.
+func Albums(name string) Ref { return Ref{kind: KindAlbums, name: name} }
+
+// Feed is the Atom feed of a listing: Home, a User, a Tag or an Album. Of any other page there is none: the zero Ref.
+func Feed(of Ref) Ref {
+	switch of.kind {
+	case KindHome, KindUser, KindTag, KindAlbum:
+		return Ref{kind: KindFeed, of: of.kind, name: of.name, id: of.id, origin: of.origin}
+	}
+	return Ref{}
+}
 
 // Photo is the page of one photo.
 func Photo(id int64) Ref { return Ref{kind: KindPhoto, id: id} }
@@ -95,14 +164,49 @@ func Photo(id int64) Ref { return Ref{kind: KindPhoto, id: id} }
 // Tag is the page of the photos that carry a tag. The tag is normalised as [CleanTag] does.
 func Tag(tag string) Ref { return Ref{kind: KindTag, name: CleanTag(tag)} }
 
-// Search is the page of what a query finds; the empty query is the search form.
+// Tags is the page of the tags that are used most.
+func Tags() Ref { return Ref{kind: KindTags} }
+
+// Search is the page of what a query finds, best matches first; the empty query is the search form.
 func Search(query string) Ref { return Ref{kind: KindSearch, name: CleanQuery(query)} }
+
+// Sorted gives the first page of the same search in another order. The empty query has none.
+func (r Ref) Sorted(by Sort) Ref {
+	if r.kind == KindSearch && r.name != "" {
+		r.sort = by
+	}
+	return r.First()
+}
 
 // Album is the page of an album's photos, in the order its owner gave them.
 func Album(id int64) Ref { return Ref{kind: KindAlbum, id: id} }
 
 // About is the page about the site.
 func About() Ref { return Ref{kind: KindAbout} }
+
+// File is what programs look for at a fixed place, one of [Files].
+func File(name string) Ref { return Ref{kind: KindFile, name: name} }
+
+// Sitemap is the index of the sitemap's parts.
+func Sitemap() Ref { return Ref{kind: KindSitemap} }
+
+// SitemapPart is the n-th part, from 1, of the sitemap of all "photos", "users" or "albums".
+func SitemapPart(of string, n int64) Ref { return Ref{kind: KindSitemap, name: of, id: n} }
+
+// OEmbed is the oEmbed answer for a photo, as "json" or "xml", of at most maxWidth by maxHeight pixels (0: no limit, at most [MaxEmbed]).
+// See https://oembed.com.
+func OEmbed(photo int64, format string, maxWidth, maxHeight int) Ref {
+	return Ref{kind: KindOEmbed, id: photo, encoding: format, pos: int64(maxWidth)<<16 | int64(maxHeight)}
+}
+
+// MaxEmbed is the largest limit, in pixels, that an oEmbed request can state; a larger one is none.
+const MaxEmbed = 1<<16 - 1
+
+// MaxSize gives the limits of an oEmbed answer in pixels, 0 for none.
+func (r Ref) MaxSize() (width, height int) { return int(r.pos >> 16), int(r.pos & MaxEmbed) }
+
+// Format is "json" or "xml" for an oEmbed answer.
+func (r Ref) Format() string { return r.encoding }
 
 // Error is the page shown with an HTTP status of 400 or more. It has a subject but no path.
 func Error(status int) Ref { return Ref{kind: KindError, id: int64(status)} }
@@ -122,17 +226,45 @@ func (r Ref) After(pos int64) Ref { r.pos, r.after = pos, true; return r }
 // Encoded gives the asset compressed as "br" or "gz"; "" is the asset as it is.
 func (r Ref) Encoded(encoding string) Ref { r.encoding = encoding; return r }
 
+// At gives the page as visitors see it who reach the site at an origin, such as "https://photos.example", see [ValidOrigin]: its absolute
+// links begin with that. What shows no absolute link is the same everywhere and stays as it is.
+func (r Ref) At(origin string) Ref {
+	switch r.kind {
+	case KindNone, KindError, KindAsset, KindImage:
+		return r
+	}
+	r.origin = origin
+	return r
+}
+
+// Origin is what At was given, "" if it was not called.
+func (r Ref) Origin() string { return r.origin }
+
 // First gives the first page of the listing that r is a page of.
 func (r Ref) First() Ref { r.pos, r.after = 0, false; return r }
 
 // Kind says what r names.
 func (r Ref) Kind() Kind { return r.kind }
 
-// Name is the user, tag, query, asset file or image id; "" for kinds that have none.
+// Of is the listing that a feed tells of.
+func (r Ref) Of() Ref { return Ref{kind: r.of, name: r.name, id: r.id, origin: r.origin} }
+
+// Name is the user, tag, query, file, part of the sitemap, asset file or image id; "" for kinds that have none.
 func (r Ref) Name() string { return r.name }
 
-// ID is the id of a photo or an album.
+// ID is the id of a photo or an album, or the number of a part of the sitemap.
 func (r Ref) ID() int64 { return r.id }
+
+// Day is the day of an [ExploreDay], in UTC; false for one without.
+func (r Ref) Day() (day time.Time, ok bool) {
+	if r.kind != KindExplore || r.id == 0 {
+		return time.Time{}, false
+	}
+	return time.Date(int(r.id/10000), time.Month(r.id/100%100), int(r.id%100), 0, 0, 0, 0, time.UTC), true
+}
+
+// Order is the order of what a search finds.
+func (r Ref) Order() Sort { return r.sort }
 
 // Width is a picture's width in pixels.
 func (r Ref) Width() int { return int(r.id) }
@@ -174,11 +306,18 @@ func CleanTag(tag string) string { return CleanQuery(strings.ToLower(tag)) }
 // CleanQuery gives a query's one form: no space at its ends, single spaces within.
 func CleanQuery(query string) string { return strings.Join(strings.Fields(query), " ") }
 
-// checkText refuses what no tag and no query can be.
-func checkText(what, text string) error {
+// ValidOrigin reports whether origin is "http://" or "https://" with a host in lower case and perhaps a port, and nothing else.
+func ValidOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && len(origin) <= MaxOrigin && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
+		origin == u.Scheme+"://"+u.Host && origin == strings.ToLower(origin)
+}
+
+// checkText refuses what no tag and no query of at most limit bytes can be.
+func checkText(what, text string, limit int) error {
 	switch {
-	case len(text) > MaxText:
-		return fmt.Errorf("%w: a %s has at most %d bytes", ErrTooLong, what, MaxText)
+	case len(text) > limit:
+		return fmt.Errorf("%w: a %s has at most %d bytes", ErrTooLong, what, limit)
 	case !utf8.ValidString(text):
 		return fmt.Errorf("%w: the %s is not UTF-8", ErrMalformed, what)
 	case strings.ContainsFunc(text, unicode.IsControl):
@@ -202,7 +341,7 @@ func validImage(id string) bool {
 	return len(id) == 26 && !strings.ContainsFunc(id, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '2' || c > '7') })
 }
 
-func validWidth(width int64) bool { return width == 320 || width == 640 || width == 1280 }
+func validWidth(width int64) bool { return slices.Contains(Widths(), int(width)) }
 
 func isLowerAlnum(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 

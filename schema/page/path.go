@@ -3,8 +3,10 @@ package page
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -22,20 +24,43 @@ func (r Ref) AppendPath(b []byte) []byte {
 			return append(b, '/')
 		}
 		return r.appendPosition(b)
+	case KindExplore:
+		b = append(b, "/explore"...)
+		if day, ok := r.Day(); ok {
+			b = day.AppendFormat(append(b, '/'), time.DateOnly)
+		}
+		return b
 	case KindUser:
 		return r.appendPosition(append(append(b, "/photos/"...), r.name...))
+	case KindAlbums:
+		return r.appendPosition(append(append(append(b, "/photos/"...), r.name...), "/albums"...))
 	case KindFeed:
-		return append(append(append(b, "/photos/"...), r.name...), "/feed"...)
+		if r.of == KindHome {
+			return append(b, "/feed"...)
+		}
+		return append(r.Of().AppendPath(b), "/feed"...)
 	case KindPhoto:
 		return strconv.AppendInt(append(b, "/photo/"...), r.id, 10)
 	case KindTag:
 		return r.appendPosition(append(append(b, "/tag/"...), url.PathEscape(r.name)...))
+	case KindTags:
+		return append(b, "/tags"...)
 	case KindSearch:
 		return r.appendSearch(b)
 	case KindAlbum:
 		return r.appendPosition(strconv.AppendInt(append(b, "/album/"...), r.id, 10))
 	case KindAbout:
 		return append(b, "/about"...)
+	case KindFile:
+		return append(append(b, '/'), r.name...)
+	case KindSitemap:
+		if r.id == 0 {
+			return append(b, "/sitemap.xml"...)
+		}
+		b = append(append(append(b, "/sitemap/"...), r.name...), '/')
+		return append(strconv.AppendInt(b, r.id, 10), ".xml"...)
+	case KindOEmbed:
+		return r.appendOEmbed(b)
 	case KindAsset:
 		return append(append(b, "/static/"...), r.name...)
 	case KindImage:
@@ -66,6 +91,9 @@ func (r Ref) appendSearch(b []byte) []byte {
 		return b
 	}
 	b = append(append(b, "?q="...), url.QueryEscape(r.name)...)
+	if r.sort != SortRelevance {
+		b = append(append(b, "&sort="...), r.sort.String()...)
+	}
 	if r.pos != 0 {
 		b = append(append(append(b, '&'), r.direction()...), '=')
 		b = strconv.AppendInt(b, r.pos, 10)
@@ -73,9 +101,24 @@ func (r Ref) appendSearch(b []byte) []byte {
 	return b
 }
 
+// appendOEmbed names the photo by its path alone: where the site is reached does not change the answer's identity.
+func (r Ref) appendOEmbed(b []byte) []byte {
+	b = append(append(b, "/oembed?url="...), url.QueryEscape(Photo(r.id).Path())...)
+	b = append(append(b, "&format="...), r.encoding...)
+	width, height := r.MaxSize()
+	if width != 0 {
+		b = strconv.AppendInt(append(b, "&maxwidth="...), int64(width), 10)
+	}
+	if height != 0 {
+		b = strconv.AppendInt(append(b, "&maxheight="...), int64(height), 10)
+	}
+	return b
+}
+
 // ParsePath reads a request target: the escaped path and, after a "?", the query. The Ref is canonical, so that a target that differs
-// from its Path up to the "?" deserves a redirect. Queries count for searches alone; elsewhere they are ignored, so that a link with
-// somebody's tracking parameters shows the same, shared page. Errors wrap ErrUnknown, ErrMalformed or ErrTooLong.
+// from its Path up to the "?" deserves a redirect: a slash at the end is such a difference. Queries count for searches and oEmbed requests
+// alone; elsewhere they are ignored, so that a link with somebody's tracking parameters shows the same, shared page. Errors wrap
+// ErrUnknown, ErrMalformed or ErrTooLong.
 func ParsePath(target string) (Ref, error) {
 	if len(target) > MaxTarget {
 		return Ref{}, fmt.Errorf("%w: a path with its query has at most %d bytes", ErrTooLong, MaxTarget)
@@ -87,7 +130,7 @@ func ParsePath(target string) (Ref, error) {
 	if !strings.HasPrefix(path, "/") {
 		return Ref{}, unknown(path)
 	}
-	segments := strings.Split(path[1:], "/")
+	segments := strings.Split(strings.TrimSuffix(path[1:], "/"), "/")
 	for i, s := range segments {
 		plain, err := url.PathUnescape(s)
 		if err != nil || plain == "" {
@@ -106,12 +149,10 @@ func parseSegments(path string, segments []string, query string) (Ref, error) {
 	switch {
 	case head == "before" || head == "after":
 		return position(Home(), path, segments)
-	case head == "about" && len(rest) == 0:
-		return About(), nil
-	case head == "search" && len(rest) == 0:
-		return parseSearch(query)
+	case head == "explore" && len(rest) == 1:
+		return parseDay(path, rest[0])
 	case len(rest) == 0:
-		return Ref{}, unknown(path)
+		return parseSingle(path, head, query)
 	}
 	switch key, rest := rest[0], rest[1:]; head {
 	case "photos":
@@ -122,14 +163,16 @@ func parseSegments(path string, segments []string, query string) (Ref, error) {
 		}
 	case "album":
 		if id, ok := parseID(key); ok {
-			return position(Album(id), path, rest)
+			return feedOrPosition(Album(id), path, rest)
 		}
 	case "tag":
 		r := Tag(key)
 		if err := r.check(); err != nil {
 			return Ref{}, err
 		}
-		return position(r, path, rest)
+		return feedOrPosition(r, path, rest)
+	case "sitemap":
+		return parseSitemapPart(path, key, rest)
 	case "static":
 		if validAsset(key) && len(rest) == 0 {
 			return Asset(key), nil
@@ -140,15 +183,68 @@ func parseSegments(path string, segments []string, query string) (Ref, error) {
 	return Ref{}, unknown(path)
 }
 
+// parseSingle reads a path of one segment.
+func parseSingle(path, segment, query string) (Ref, error) {
+	switch segment {
+	case "about":
+		return About(), nil
+	case "explore":
+		return Explore(), nil
+	case "tags":
+		return Tags(), nil
+	case "feed":
+		return Feed(Home()), nil
+	case "sitemap.xml":
+		return Sitemap(), nil
+	case "search":
+		return parseSearch(query)
+	case "oembed":
+		return parseOEmbed(query)
+	}
+	if slices.Contains(Files(), segment) {
+		return File(segment), nil
+	}
+	return Ref{}, unknown(path)
+}
+
+func parseDay(path, text string) (Ref, error) {
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil || day.Year() < 1 {
+		return Ref{}, unknown(path)
+	}
+	return ExploreDay(day), nil
+}
+
 func parseUser(path, name string, rest []string) (Ref, error) {
 	if !ValidUser(name) {
 		return Ref{}, unknown(path)
 	}
-	if len(rest) == 1 && rest[0] == "feed" {
-		return Feed(name), nil
+	if len(rest) > 0 && rest[0] == "albums" {
+		return position(Albums(name), path, rest[1:])
 	}
-	return position(User(name), path, rest)
+	return feedOrPosition(User(name), path, rest)
 }
+
+// feedOrPosition reads what follows the path of a listing that has a feed.
+func feedOrPosition(r Ref, path string, rest []string) (Ref, error) {
+	if len(rest) == 1 && rest[0] == "feed" {
+		return Feed(r), nil
+	}
+	return position(r, path, rest)
+}
+
+func parseSitemapPart(path, of string, rest []string) (Ref, error) {
+	if len(rest) == 1 && validSitemap(of) {
+		if digits, ok := strings.CutSuffix(rest[0], ".xml"); ok {
+			if n, ok := parseID(digits); ok {
+				return SitemapPart(of, n), nil
+			}
+		}
+	}
+	return Ref{}, unknown(path)
+}
+
+func validSitemap(of string) bool { return of == "photos" || of == "users" || of == "albums" }
 
 func parseImage(path, id string, rest []string) (Ref, error) {
 	if len(rest) == 1 && validImage(id) {
@@ -170,15 +266,72 @@ func parseSearch(query string) (Ref, error) {
 	if err := r.check(); err != nil || r.name == "" {
 		return r, err
 	}
+	if r.sort, err = sortOf(values.Get("sort")); err != nil {
+		return Ref{}, err
+	}
 	if at := values.Get("before"); at != "" {
 		return position(r, "/search", []string{"before", at})
 	}
 	return r, nil
 }
 
+func sortOf(name string) (Sort, error) {
+	if name == "" {
+		return SortRelevance, nil
+	}
+	by, ok := ParseSort(name)
+	if !ok {
+		return 0, fmt.Errorf("%w: sort is one of %s", ErrMalformed, strings.Join(sortNames[:], ", "))
+	}
+	return by, nil
+}
+
+// parseOEmbed reads an oEmbed request. Its url may be absolute: the site may be reached by several names, so the host is not looked at.
+func parseOEmbed(query string) (Ref, error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return Ref{}, fmt.Errorf("%w: the query cannot be read", ErrMalformed)
+	}
+	format := values.Get("format")
+	switch format {
+	case "":
+		format = "json"
+	case "json", "xml":
+	default:
+		return Ref{}, fmt.Errorf("%w: format is json or xml", ErrMalformed)
+	}
+	of, err := url.Parse(values.Get("url"))
+	if err != nil || of.Path == "" {
+		return Ref{}, fmt.Errorf("%w: url is missing, or is no address", ErrMalformed)
+	}
+	photo, err := ParsePath(of.EscapedPath())
+	if err != nil || photo.kind != KindPhoto {
+		return Ref{}, fmt.Errorf("%w: url is not that of a photo", ErrUnknown)
+	}
+	var limits [2]int64
+	for i, name := range [...]string{"maxwidth", "maxheight"} {
+		text := values.Get(name)
+		if text == "" {
+			continue
+		}
+		n, ok := parseID(text)
+		if !ok {
+			return Ref{}, fmt.Errorf("%w: %s is a number of pixels", ErrMalformed, name)
+		}
+		if n <= MaxEmbed {
+			limits[i] = n
+		}
+	}
+	return OEmbed(photo.id, format, int(limits[0]), int(limits[1])), nil
+}
+
 // check refuses a tag or a query that no page can have.
 func (r Ref) check() error {
-	if err := checkText(r.kind.String(), r.name); err != nil {
+	limit := MaxText
+	if r.kind == KindSearch {
+		limit = MaxQuery
+	}
+	if err := checkText(r.kind.String(), r.name, limit); err != nil {
 		return err
 	}
 	if r.kind == KindTag && (r.name == "" || len([]rune(r.name)) > MaxTag) {

@@ -1,10 +1,13 @@
 package page
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Subject gives the bus subject that the page, asset or picture is requested on, such as "page.user.ansel" or "image.<id>.640".
@@ -24,28 +27,73 @@ func (r Ref) Subject() string {
 	b := append(buf[:0], "page."...)
 	b = append(b, r.kind.String()...)
 	switch r.kind {
-	case KindUser, KindFeed:
-		b = append(append(b, '.'), r.name...)
-	case KindTag, KindSearch:
-		if r.name != "" {
-			b = append(append(b, '.'), escape(r.name)...)
+	case KindExplore:
+		if day, ok := r.Day(); ok {
+			b = day.AppendFormat(append(b, '.'), time.DateOnly)
 		}
-	case KindPhoto, KindAlbum, KindError:
+	case KindFeed:
+		b = append(append(b, '.'), r.of.String()...)
+		b = r.Of().appendKey(b)
+	case KindSitemap:
+		if r.id != 0 {
+			b = append(append(append(b, '.'), r.name...), '.')
+			b = strconv.AppendInt(b, r.id, 10)
+		}
+	case KindOEmbed:
+		width, height := r.MaxSize()
 		b = strconv.AppendInt(append(b, '.'), r.id, 10)
+		b = append(append(b, '.'), r.encoding...)
+		b = strconv.AppendInt(append(b, '.'), int64(width), 10)
+		b = strconv.AppendInt(append(b, '.'), int64(height), 10)
+		return string(r.appendOrigin(b))
+	default:
+		b = r.appendKey(b)
+	}
+	if r.sort != SortRelevance {
+		b = append(append(b, '.'), r.sort.String()...)
 	}
 	if r.pos != 0 {
 		b = append(append(append(b, '.'), r.direction()...), '.')
 		b = strconv.AppendInt(b, r.pos, 10)
 	}
-	return string(b)
+	return string(r.appendOrigin(b))
 }
 
-// Key gives the memcached key: at most 250 bytes, no space, no control character. It is the subject, so that what is seen on the bus
-// can be looked up in the cache by the same name.
-func (r Ref) Key() string { return r.Subject() }
+// appendKey appends the token that tells pages of one kind apart, with the "." before it.
+func (r Ref) appendKey(b []byte) []byte {
+	switch r.kind {
+	case KindUser, KindAlbums:
+		return append(append(b, '.'), r.name...)
+	case KindTag, KindSearch, KindFile:
+		if r.name != "" {
+			return append(append(b, '.'), escape(r.name)...)
+		}
+	case KindPhoto, KindAlbum, KindError:
+		return strconv.AppendInt(append(b, '.'), r.id, 10)
+	}
+	return b
+}
 
-// ParseKey is the inverse of [Ref.Key].
-func ParseKey(key string) (Ref, error) { return ParseSubject(key) }
+func (r Ref) appendOrigin(b []byte) []byte {
+	if r.origin == "" {
+		return b
+	}
+	return append(append(b, ".at."...), escape(r.origin)...)
+}
+
+// Key gives the memcached key: at most [MaxKey] bytes, no space, no control character. It is the subject, so that what is seen on the bus
+// can be looked up in the cache by the same name; of a longer subject it is the kind and a hash.
+func (r Ref) Key() string {
+	subject := r.Subject()
+	if len(subject) <= MaxKey {
+		return subject
+	}
+	sum := sha256.Sum256([]byte(subject))
+	return "page." + r.kind.String() + ".#" + hex.EncodeToString(sum[:])
+}
+
+// MaxKey is how many bytes a memcached key may have.
+const MaxKey = 250
 
 // ParseSubject is the inverse of [Ref.Subject]. It takes only subjects that Subject gives: no second spelling of a page exists.
 func ParseSubject(subject string) (Ref, error) {
@@ -81,21 +129,45 @@ func ParseSubject(subject string) (Ref, error) {
 
 // parsePageTokens reads the tokens behind "page."; it gives the zero Ref for what is no page.
 func parsePageTokens(tokens []string) Ref {
+	if n := len(tokens); n > 2 && tokens[n-2] == "at" {
+		if origin, ok := unescape(tokens[n-1]); ok && ValidOrigin(origin) {
+			if r := parsePageTokens(tokens[:n-2]); r.kind != KindNone && r.origin == "" {
+				return r.At(origin)
+			}
+			return Ref{}
+		}
+	}
 	kind, rest := tokens[0], tokens[1:]
 	var r Ref
 	switch kind {
 	case "home":
 		r = Home()
-	case "about":
-		if len(rest) == 0 {
-			return About()
+	case "about", "tags":
+		if len(rest) > 0 {
+			return Ref{}
 		}
-		return Ref{}
+		if kind == "tags" {
+			return Tags()
+		}
+		return About()
+	case "explore":
+		return exploreRef(rest)
+	case "feed":
+		return feedRef(rest)
+	case "sitemap":
+		return sitemapRef(rest)
+	case "oembed":
+		return oEmbedRef(rest)
 	case "search":
 		if len(rest) == 0 {
 			return Search("")
 		}
 		r, rest = textRef(KindSearch, rest[0]), rest[1:]
+		if len(rest) > 0 && r.kind != KindNone {
+			if by, ok := ParseSort(rest[0]); ok && by != SortRelevance {
+				r, rest = r.Sorted(by), rest[1:]
+			}
+		}
 	default:
 		if len(rest) == 0 {
 			return Ref{}
@@ -105,7 +177,7 @@ func parsePageTokens(tokens []string) Ref {
 	if len(rest) == 0 || r.kind == KindNone {
 		return r
 	}
-	if r.kind == KindPhoto || r.kind == KindFeed || r.kind == KindError {
+	if r.kind == KindPhoto || r.kind == KindFile || r.kind == KindError {
 		return Ref{} // these are no listings
 	}
 	r, err := position(r, "", rest)
@@ -115,24 +187,81 @@ func parsePageTokens(tokens []string) Ref {
 	return r
 }
 
-// keyRef reads the token that names one user, photo, tag, album or error.
+// keyRef reads the token that names one user, photo, tag, album, file or error.
 func keyRef(kind, key string) Ref {
 	id, isID := parseID(key)
 	switch {
 	case kind == "user" && ValidUser(key):
 		return User(key)
-	case kind == "feed" && ValidUser(key):
-		return Feed(key)
+	case kind == "albums" && ValidUser(key):
+		return Albums(key)
 	case kind == "tag":
 		return textRef(KindTag, key)
 	case kind == "photo" && isID:
 		return Photo(id)
 	case kind == "album" && isID:
 		return Album(id)
+	case kind == "file":
+		if name, ok := unescape(key); ok && slices.Contains(Files(), name) {
+			return File(name)
+		}
 	case kind == "error" && isID && id >= 400 && id <= 599:
 		return Error(int(id))
 	}
 	return Ref{}
+}
+
+func exploreRef(tokens []string) Ref {
+	switch len(tokens) {
+	case 0:
+		return Explore()
+	case 1:
+		if r, err := parseDay("", tokens[0]); err == nil {
+			return r
+		}
+	}
+	return Ref{}
+}
+
+func feedRef(tokens []string) Ref {
+	switch {
+	case len(tokens) == 1 && tokens[0] == "home":
+		return Feed(Home())
+	case len(tokens) == 2:
+		return Feed(keyRef(tokens[0], tokens[1]))
+	}
+	return Ref{}
+}
+
+func sitemapRef(tokens []string) Ref {
+	switch len(tokens) {
+	case 0:
+		return Sitemap()
+	case 2:
+		if n, ok := parseID(tokens[1]); ok && validSitemap(tokens[0]) {
+			return SitemapPart(tokens[0], n)
+		}
+	}
+	return Ref{}
+}
+
+func oEmbedRef(tokens []string) Ref {
+	if len(tokens) != 4 || tokens[1] != "json" && tokens[1] != "xml" {
+		return Ref{}
+	}
+	id, ok := parseID(tokens[0])
+	var limits [2]int64
+	for i, text := range tokens[2:] {
+		if text != "0" {
+			var isID bool
+			limits[i], isID = parseID(text)
+			ok = ok && isID && limits[i] <= MaxEmbed
+		}
+	}
+	if !ok {
+		return Ref{}
+	}
+	return OEmbed(id, tokens[1], int(limits[0]), int(limits[1]))
 }
 
 // textRef reads an escaped tag or query, in its one spelling.
