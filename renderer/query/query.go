@@ -299,3 +299,32 @@ func (p *parser) take(text string) []Word {
 	p.words += len(all)
 	return all
 }
+
+// Replace gives q with plain words replaced, by their folded form.
+func (q *Query) Replace(by map[string]string) Query {
+	var all []string
+	for i := range q.Items {
+		it := q.Items[i]
+		it.Any = slices.Clone(it.Any)
+		for j := range it.Any {
+			part := &it.Any[j]
+			if part.Kind != Text || it.Not {
+				continue
+			}
+			var replaced []string
+			changed := false
+			for _, w := range part.Words {
+				if to := by[w.Form]; to != "" {
+					replaced, changed = append(replaced, to), true
+				} else {
+					replaced = append(replaced, w.Form)
+				}
+			}
+			if changed {
+				part.Raw = strings.Join(replaced, " ")
+			}
+		}
+		all = append(all, it.String())
+	}
+	return Parse(strings.Join(all, " "))
+}

@@ -87,7 +87,7 @@ func checkScans(t *testing.T, pool *pgxpool.Pool, call string) {
 
 func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error {
 	search := func(q string) func() error {
-		return func() error { _, err := s.Search(ctx, q, 0); return err }
+		return func() error { _, err := searchFor(ctx, s, q, 0); return err }
 	}
 	title := "Title"
 	edited := func() error { _, err := s.EditPhoto(ctx, "edit", 1, store.Edit{Title: &title}); return err }

@@ -60,6 +60,7 @@ const (
 	rowPopular // photo
 	rowPerson
 	rowTagIdea
+	rowFacetOwner
 )
 
 func (r *row) card() Card {

@@ -30,16 +30,25 @@ const (
 	FeedSize     = 30 // entries of a feed
 	PeopleSize   = 6  // people found by a search
 	TagIdeasSize = 8  // tags suggested by a search
+	FacetSize    = 8  // values of each kind by which a search can be narrowed
+	RelatedSize  = 12 // tags related to a tag
 )
 
 // Store reads pages and does actions. It is safe for concurrent use; the pool bounds how much it asks of Postgres at once.
 type Store struct {
-	pool  *pgxpool.Pool
-	floor outboxFloor
+	pool     *pgxpool.Pool
+	searches *pgxpool.Pool // for searches alone
+	floor    outboxFloor
 }
 
 // New makes a Store on a pool, best one of [OpenPool]. Closing the pool remains the caller's.
-func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+func New(pool *pgxpool.Pool) *Store { return NewWithSearches(pool, pool) }
+
+// NewWithSearches makes a Store that searches through a pool of its own, best one of [OpenSearchPool], so that searches take no connection
+// from pages and have a timeout of their own.
+func NewWithSearches(pool, searches *pgxpool.Pool) *Store {
+	return &Store{pool: pool, searches: searches}
+}
 
 // Dep is one thing an answer depends on: a scope ("all", "user.ansel", "photo.7", "album.3") and the version it had.
 type Dep struct {

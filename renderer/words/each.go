@@ -202,3 +202,6 @@ func cut(text string) string {
 	}
 	return text[:at]
 }
+
+// IsLetter reports whether r is part of words: a letter, a digit, or a mark on one.
+func IsLetter(r rune) bool { return unicode.In(r, unicode.L, unicode.N, unicode.M) }

@@ -6,7 +6,7 @@ import (
 )
 
 // MaxFaves is the greatest number of faves that makes a difference to a search.
-const MaxFaves = 1_000_000
+const MaxFaves = 500_000
 
 // MaxQuality is the greatest result of [Quality].
 const MaxQuality = 1<<14 - 1

@@ -9,7 +9,7 @@
 CREATE TABLE photo_search (
     photo_id  bigint   PRIMARY KEY,
     user_id   bigint   NOT NULL,
-    faves     integer  NOT NULL, -- at most 1,000,000
+    faves     integer  NOT NULL, -- at most 500,000
     quality   integer  NOT NULL, -- orders what fits equally well: faves, and how new the photo is
     year      integer  NOT NULL, -- taken, or posted where that is unknown
     shape     text     NOT NULL, -- landscape, portrait, square
