@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,7 @@ type (
 	rendererFlags struct {
 		Pictures       string        `type:"path" placeholder:"DIR" help:"Where the originals of the pictures are. Default: 'pictures' in the data directory."`
 		PageWorkers    int           `default:"0" placeholder:"N" help:"Pages a renderer makes at once; 0: two for each processor, at least 4."`
+		SearchWorkers  int           `default:"0" placeholder:"N" help:"Searches a renderer answers at once; 0: one for every two processors."`
 		PictureWorkers int           `default:"0" placeholder:"N" help:"Pictures a renderer makes at once; 0: one for every two processors."`
 		ActionWorkers  int           `default:"4" placeholder:"N" help:"Changes a renderer makes at once (default ${default})."`
 		BaseURL        string        `placeholder:"URL" help:"Where visitors reach the site, for links that must be absolute (feeds, OpenGraph)."`
@@ -78,14 +80,19 @@ type (
 	}
 )
 
-// poolSize is how many connections a renderer's pool may hold: one for each page worker and each action worker, one for the relay and one
-// for what comes between.
+// searchWorkers is how many searches are answered at once, each on a connection of its own.
+func (f rendererFlags) searchWorkers() int {
+	return cmp.Or(f.SearchWorkers, max(1, runtime.GOMAXPROCS(0)/2))
+}
+
+// poolSize is how many connections a renderer's pool may hold: one for each page worker and each action worker, one each for the relay and
+// the search index, and one for what comes between.
 func (f rendererFlags) poolSize() int32 {
 	workers := f.PageWorkers
 	if workers == 0 {
 		workers = max(4, 2*runtime.GOMAXPROCS(0))
 	}
-	return int32(workers + f.ActionWorkers + 2)
+	return int32(workers + f.ActionWorkers + 3)
 }
 
 type edgeCommand struct {
@@ -198,21 +205,28 @@ func (s *session) newRenderer(name string, at services, f rendererFlags) (*role,
 	if err != nil {
 		return nil, errors.Join(err, images.Close())
 	}
+	searches, err := store.OpenSearchPool(s.ctx, at.Postgres, int32(f.searchWorkers()))
+	if err != nil {
+		pool.Close()
+		return nil, errors.Join(err, images.Close())
+	}
 	nc, closeBus, err := joinBus(at.NATS, name, s.log)
 	if err != nil {
 		pool.Close()
+		searches.Close()
 		return nil, errors.Join(err, images.Close())
 	}
 	shut := func() {
 		closeBus()
 		pool.Close()
+		searches.Close()
 		if err := images.Close(); err != nil {
 			s.log.Error("close the picture store", "error", err)
 		}
 	}
 	registry := prometheus.NewRegistry()
-	r, err := renderer.New(renderer.Config{NATS: nc, Pool: pool, Pictures: images, Logger: s.log, Registry: registry, Version: version, BaseURL: f.BaseURL,
-		PageWorkers: f.PageWorkers, PictureWorkers: f.PictureWorkers, ActionWorkers: f.ActionWorkers, StopTimeout: f.RendererStop})
+	r, err := renderer.New(renderer.Config{NATS: nc, Pool: pool, Searches: searches, Pictures: images, Logger: s.log, Registry: registry, Version: version, BaseURL: f.BaseURL,
+		PageWorkers: f.PageWorkers, SearchWorkers: f.searchWorkers(), PictureWorkers: f.PictureWorkers, ActionWorkers: f.ActionWorkers, StopTimeout: f.RendererStop})
 	if err != nil {
 		shut()
 		return nil, err

@@ -33,7 +33,7 @@ type endpoint struct {
 
 // endpoints lists what is answered. The names, those of the page kinds and of actions, and the subjects are part of the product: they are
 // what `nats micro info renderer` shows. A listing without a key needs two subjects, one for its first page and one for the others.
-func endpoints(pages, pictures, changes *pool) []*endpoint {
+func endpoints(pages, searches, pictures, changes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
 		kind    page.Kind
@@ -45,8 +45,8 @@ func endpoints(pages, pictures, changes *pool) []*endpoint {
 		{page.KindUser, "page.user.>", pages},
 		{page.KindPhoto, "page.photo.>", pages},
 		{page.KindTag, "page.tag.>", pages},
-		{page.KindSearch, "page.search", pages},
-		{page.KindSearch, "page.search.>", pages},
+		{page.KindSearch, "page.search", searches},
+		{page.KindSearch, "page.search.>", searches},
 		{page.KindAlbum, "page.album.>", pages},
 		{page.KindAbout, "page.about", pages},
 		{page.KindFeed, "page.feed.>", pages},

@@ -328,3 +328,20 @@ func (q *Query) Replace(by map[string]string) Query {
 	}
 	return Parse(strings.Join(all, " "))
 }
+
+// Quote gives the text of q with the plain items quoted that have one of these words, so that they are searched for as they are.
+func (q *Query) Quote(these map[string]bool) string {
+	all := make([]string, 0, len(q.Items))
+	for i := range q.Items {
+		it := q.Items[i]
+		it.Any = slices.Clone(it.Any)
+		for j := range it.Any {
+			part := &it.Any[j]
+			if part.Kind == Text && slices.ContainsFunc(part.Words, func(w Word) bool { return these[w.Form] }) {
+				part.Raw = `"` + strings.ReplaceAll(part.Raw, `"`, "") + `"`
+			}
+		}
+		all = append(all, it.String())
+	}
+	return strings.Join(all, " ")
+}

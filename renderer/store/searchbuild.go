@@ -93,7 +93,7 @@ func (b *searchBuild) photos(ctx context.Context) error {
 			last = p.id
 			lexemes := b.builder.Photo(&p.Photo)
 			b.count(lexemes)
-			copied = append(copied, []any{p.id, p.user, min(p.faves, words.MaxFaves), int32(words.Quality(int(p.faves), p.posted)), int32(p.Year),
+			copied = append(copied, []any{p.id, p.user, int32(p.Faves), int32(p.Quality), int32(p.Year),
 				words.Shape(p.Width, p.Height), p.Camera, vectorOf(lexemes)})
 		}); err != nil {
 			return err

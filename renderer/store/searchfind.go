@@ -1,20 +1,26 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"sort"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"flickrkillr/renderer/query"
+	"flickrkillr/renderer/words"
 	"flickrkillr/schema/page"
 )
 
 // Bounds of finding. The figures stand in the statements too, see PageSize.
 const (
-	fetchMost  = 5_000 // matches that are all fetched and sorted
+	fetchMost  = 2_000 // matches that are all fetched and sorted
 	facetMost  = 1_000 // counts of what a search can be narrowed by go no further
-	sampleRows = 8_000 // rows looked at to estimate counts, where matches are many
+	firstGoal  = 120   // matches that the first part looked at should hold
+	moreParts  = 4     // how many times as many the next one should
+	singlePart = 8_000 // photos of one part that is looked at as a whole though their ids divide it further
 )
 
 // A hit's position orders what was found: the level, then the photo's quality and its id, or whichever of these the order wants. The highest
@@ -35,7 +41,6 @@ type finder struct {
 	plan  *searchPlan
 	order page.Sort
 	first bool
-	total int // photos in the index
 
 	older  int64
 	count  Count
@@ -109,7 +114,7 @@ func (f *finder) fetch(before int64, most int) (hits []hit, all bool, err error)
 					WHEN $2 <> '' AND words @@ (SELECT $2::tsquery) THEN 3 WHEN $3 <> '' AND words @@ (SELECT $3::tsquery) THEN 2
 					WHEN $4 <> '' AND words @@ (SELECT $4::tsquery) THEN 1
 					ELSE 0 END)::bigint << 56) | (quality::bigint << 42) | photo_id END AS position
-			FROM photo_search WHERE words @@ (SELECT $1::tsquery) LIMIT $7
+			FROM photo_search WHERE words @@ (SELECT $1::tsquery) AND ($9 = 0 OR year BETWEEN $9 AND $10) AND ($11 = '' OR shape = $11) LIMIT $7
 		)
 		(SELECT 0 AS kind, '' AS value, photo_id AS id, position FROM found WHERE position < $5::bigint ORDER BY position DESC LIMIT 49)
 		UNION ALL
@@ -128,7 +133,7 @@ func (f *finder) fetch(before int64, most int) (hits []hit, all bool, err error)
 				SELECT tag_id, count(*) AS n FROM (SELECT photo_id FROM found WHERE $8 LIMIT 1000) AS s JOIN photo_tags t USING (photo_id)
 				GROUP BY tag_id ORDER BY n DESC, tag_id LIMIT 16
 			) AS c JOIN tags g ON g.id = c.tag_id)`,
-		p.match[fitsRoughly], title, well, exact, before, f.order.String(), most+1, f.first)
+		p.match[fitsRoughly], title, well, exact, before, f.order.String(), most+1, f.first, p.years[0], p.years[1], p.shape)
 	if err != nil {
 		return nil, false, err
 	}
@@ -167,78 +172,95 @@ func (f *finder) collect(rows pgx.Rows) ([]hit, error) {
 		case a.Kind != b.Kind:
 			return int(a.Kind) - int(b.Kind)
 		case a.Kind == query.Year && a.Value != b.Value:
-			return -compareText(a.Value, b.Value)
+			return strings.Compare(b.Value, a.Value)
 		case a.Photos != b.Photos:
 			return b.Photos - a.Photos
 		}
-		return compareText(a.Value, b.Value)
+		return strings.Compare(a.Value, b.Value)
 	})
 	return hits, err
 }
 
-func compareText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// walk goes through the photos in the wanted order until a page is found. By relevance it goes twice: through those that fit well, and then
-// through the others.
+// walk looks in one part of the photos after the other until a page is found. By relevance it goes twice: for those that fit well, and then
+// for the others.
 func (f *finder) walk(before int64) ([]hit, error) {
 	p := f.plan
+	parts, err := f.parts()
+	if err != nil {
+		return nil, err
+	}
+	all := search{match: p.match[fitsRoughly], likely: p.likely[fitsRoughly]}
 	if f.order != page.SortRelevance || !p.words {
-		return f.stage(p.match[fitsRoughly], "", 0, before, p.most[fitsRoughly])
+		return f.stage(all, parts, before)
 	}
 	var hits []hit
-	well := int64(fitsWell) << levelShift
-	if p.match[fitsWell] != "" && before > well {
-		found, err := f.stage(p.match[fitsWell], "", well, before, p.most[fitsWell])
-		if err != nil || len(found) > PageSize {
-			return found, err
+	well := search{match: p.match[fitsWell], likely: p.likely[fitsWell], base: int64(fitsWell) << levelShift}
+	if well.match != "" {
+		if before > well.base {
+			if hits, err = f.stage(well, parts, before); err != nil || len(hits) > PageSize {
+				return hits, err
+			}
 		}
-		hits = found
+		all.match += " & !(" + well.match + ")"
+		all.likely -= well.likely
 	}
-	others, err := f.stage(p.match[fitsRoughly], p.match[fitsWell], 0, before, p.most[fitsRoughly])
+	others, err := f.stage(all, parts, before)
 	hits = append(hits, others...)
 	return hits[:min(len(hits), PageSize+1)], err
 }
 
-// stage gives up to 49 matches of a tsquery, and not of another unless that is "", below a position. Base is added to their positions. Most
-// is how many there may be: if they are few they are all fetched; otherwise it walks through the next photos, and if too few of those match
-// all matches are fetched after all.
-func (f *finder) stage(match, except string, base, before int64, most int) ([]hit, error) {
-	upper := min(before, base|(int64(1)<<levelShift-1)) - base
-	if f.order != page.SortRelevance {
-		upper = before
+// search is a tsquery, how many photos it likely matches, and what is added to their positions.
+type search struct {
+	match  string
+	likely float64
+	base   int64
+}
+
+// part is some neighbours in the wanted order.
+type part struct {
+	match  string
+	most   int64 // a position that is above all of it
+	photos float64
+}
+
+// stage gives up to 49 matches below a position, from the parts in their order.
+func (f *finder) stage(s search, parts []part, before int64) ([]hit, error) {
+	upper := before
+	if f.order == page.SortRelevance {
+		upper = min(before, s.base|(int64(1)<<levelShift-1)) - s.base
 	}
+	share := max(s.likely, 1) / float64(max(1, f.plan.total))
+	// Parts that lie wholly above the position are passed over.
+	at := max(0, sort.Search(len(parts), func(i int) bool { return parts[i].most <= upper })-1)
 	var hits []hit
-	if most > fetchMost {
-		rows, err := f.store.searches.Query(f.ctx, walks[f.order], match, except, upper>>idBits, upper&idMask)
+	for goal := float64(firstGoal); at < len(parts) && len(hits) <= PageSize; goal *= moreParts {
+		var b strings.Builder
+		n, expected := 0, 0.0
+		for ; at < len(parts) && (n == 0 || expected < goal); at++ {
+			if n > 0 {
+				b.WriteString(" | ")
+			}
+			b.WriteString(parts[at].match)
+			expected += parts[at].photos * share
+			n++
+		}
+		rows, err := f.store.searches.Query(f.ctx, `
+			SELECT photo_id, position FROM (
+				SELECT photo_id, CASE $3::text WHEN 'newest' THEN photo_id WHEN 'liked' THEN (faves::bigint << 42) | photo_id
+					ELSE (quality::bigint << 42) | photo_id END AS position
+				FROM photo_search WHERE words @@ (SELECT $1::tsquery) AND ($4 = 0 OR year BETWEEN $4 AND $5) AND ($6 = '' OR shape = $6)
+			) AS m WHERE position < $2::bigint ORDER BY position DESC LIMIT 49`,
+			s.match+" & ("+b.String()+")", upper, f.order.String(), f.plan.years[0], f.plan.years[1], f.plan.shape)
 		if err != nil {
 			return nil, err
 		}
-		if hits, err = collectHits(rows, base); err != nil || len(hits) > PageSize {
-			return hits, err
+		found, err := collectHits(rows, s.base)
+		if err != nil {
+			return nil, err
 		}
+		hits = append(hits, found...)
 	}
-	rows, err := f.store.searches.Query(f.ctx, `
-		SELECT photo_id, position FROM (
-			SELECT photo_id, CASE $3::text WHEN 'newest' THEN photo_id WHEN 'liked' THEN (faves::bigint << 42) | photo_id
-				ELSE (quality::bigint << 42) | photo_id END AS position
-			FROM photo_search WHERE words @@ (SELECT $1::tsquery) AND ($2::text = '' OR NOT words @@ (SELECT $2::tsquery)) LIMIT 60000
-		) AS m WHERE position < $4::bigint ORDER BY position DESC LIMIT 49`, match, except, f.order.String(), upper)
-	if err != nil {
-		return nil, err
-	}
-	all, err := collectHits(rows, base)
-	if len(all) < len(hits) { // more than 60,000 match
-		all = hits
-	}
-	return all, err
+	return hits[:min(len(hits), PageSize+1)], nil
 }
 
 func collectHits(rows pgx.Rows, base int64) ([]hit, error) {
@@ -249,31 +271,70 @@ func collectHits(rows pgx.Rows, base int64) ([]hit, error) {
 	})
 }
 
-// walks are the statements that walk, by their order: 49 of the next 15,000 photos.
-var walks = [...]string{
-	page.SortRelevance: `
-		SELECT photo_id, position FROM (
-			SELECT photo_id, (quality::bigint << 42) | photo_id AS position, words FROM photo_search
-			WHERE (quality, photo_id) < ($3::integer, $4::bigint) ORDER BY quality DESC, photo_id DESC LIMIT 15000
-		) AS w WHERE words @@ (SELECT $1::tsquery) AND ($2::text = '' OR NOT words @@ (SELECT $2::tsquery)) LIMIT 49`,
-	page.SortNewest: `
-		SELECT photo_id, photo_id FROM (
-			SELECT photo_id, words FROM photo_search WHERE $3::bigint >= 0 AND photo_id < $4::bigint ORDER BY photo_id DESC LIMIT 15000
-		) AS w WHERE words @@ (SELECT $1::tsquery) AND ($2::text = '' OR NOT words @@ (SELECT $2::tsquery)) LIMIT 49`,
-	page.SortLiked: `
-		SELECT photo_id, position FROM (
-			SELECT photo_id, (faves::bigint << 42) | photo_id AS position, words FROM photo_search
-			WHERE (faves, photo_id) < ($3::integer, $4::bigint) ORDER BY faves DESC, photo_id DESC LIMIT 15000
-		) AS w WHERE words @@ (SELECT $1::tsquery) AND ($2::text = '' OR NOT words @@ (SELECT $2::tsquery)) LIMIT 49`,
+// parts gives the parts of all photos in the wanted order, the first one first. Photos with the same number of faves are divided by their ids.
+func (f *finder) parts() ([]part, error) {
+	ids, err := f.numbered(words.ByID)
+	if err != nil || f.order == page.SortNewest {
+		return f.listed(words.ByID, ids, nil), err
+	}
+	by := words.ByQuality
+	if f.order == page.SortLiked {
+		by = words.ByFaves
+	}
+	numbers, err := f.numbered(by)
+	return f.listed(by, numbers, ids), err
+}
+
+type numberedPart struct {
+	number int64
+	photos float64
+}
+
+// numbered reads the parts of a kind, the greatest first.
+func (f *finder) numbered(by words.Band) ([]numberedPart, error) {
+	prefix := string(words.Filter) + string(by)
+	rows, err := f.store.searches.Query(f.ctx, "SELECT substr(word, 3)::bigint, photos FROM search_words WHERE word > $1 AND word < $2", prefix, prefix+":")
+	if err != nil {
+		return nil, err
+	}
+	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (p numberedPart, err error) {
+		err = r.Scan(&p.number, &p.photos)
+		return p, err
+	})
+	slices.SortFunc(all, func(a, b numberedPart) int { return cmp.Compare(b.number, a.number) })
+	return all, err
+}
+
+// listed turns numbers into parts.
+func (f *finder) listed(by words.Band, all, ids []numberedPart) []part {
+	parts := make([]part, 0, len(all))
+	quoted := func(by words.Band, n int64) string {
+		return string(words.AppendQuoted(nil, string(words.Filter)+by.Name(n)))
+	}
+	for _, p := range all {
+		most := by.End(p.number)
+		if by != words.ByID {
+			most <<= idBits
+		}
+		if !by.Single(p.number) || p.photos <= singlePart {
+			parts = append(parts, part{quoted(by, p.number), most, p.photos})
+			continue
+		}
+		for _, id := range ids {
+			parts = append(parts, part{"(" + quoted(by, p.number) + " & " + quoted(words.ByID, id.number) + ")",
+				p.number<<idBits | words.ByID.End(id.number), p.photos * id.photos / float64(max(1, f.plan.total))})
+		}
+	}
+	return parts
 }
 
 // estimate counts by a sample, where matches are many: the total, and what they can be narrowed by. A count that is most likely over 1,000
 // is given as that.
 func (f *finder) estimate() error {
-	share := min(100, 100*sampleRows/float64(max(1, f.total)))
 	rows, err := f.store.searches.Query(f.ctx, `
 		WITH found AS MATERIALIZED (
-			SELECT photo_id, year, shape, camera FROM photo_search TABLESAMPLE SYSTEM ($2) WHERE words @@ (SELECT $1::tsquery)
+			SELECT photo_id, year, shape, camera FROM photo_search
+			WHERE words @@ (SELECT $1::tsquery) AND ($2 = 0 OR year BETWEEN $2 AND $3) AND ($4 = '' OR shape = $4) LIMIT 2000
 		)
 		SELECT 1, '', count(*), 0::bigint FROM found
 		UNION ALL
@@ -286,7 +347,8 @@ func (f *finder) estimate() error {
 		(SELECT 6, g.name, n, 0 FROM (
 				SELECT tag_id, count(*) AS n FROM (SELECT photo_id FROM found LIMIT 500) AS s JOIN photo_tags t USING (photo_id)
 				GROUP BY tag_id ORDER BY n DESC, tag_id LIMIT 16
-			) AS c JOIN tags g ON g.id = c.tag_id)`, f.plan.match[fitsRoughly], share)
+			) AS c JOIN tags g ON g.id = c.tag_id)`,
+		f.plan.match[fitsRoughly]+" & "+string(words.AppendQuoted(nil, string(words.Filter)+words.Sample)), f.plan.years[0], f.plan.years[1], f.plan.shape)
 	if err != nil {
 		return err
 	}
@@ -296,7 +358,7 @@ func (f *finder) estimate() error {
 	sampled := max(1, min(500, f.count.Photos)) // of which the tags were counted
 	tagged := float64(f.count.Photos) / float64(sampled)
 	for i := range f.facets {
-		by := 100 / share
+		by := float64(words.SampleOf)
 		if f.facets[i].Kind == query.Tag {
 			by *= tagged
 		}

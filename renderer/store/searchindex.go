@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -272,7 +271,6 @@ type searchedPhoto struct {
 	id, user int64
 	faves    int32
 	posted   time.Time
-	text     struct{ tags, albums []string }
 }
 
 const searchedPhotos = `
@@ -286,6 +284,8 @@ func eachSearchedPhoto(rows pgx.Rows, f func(*searchedPhoto)) error {
 	var p searchedPhoto
 	_, err := pgx.ForEachRow(rows, []any{&p.id, &p.user, &p.Title, &p.Description, &p.Camera, &p.Lens, &p.Year, &p.Width, &p.Height, &p.faves, &p.posted,
 		&p.Owner, &p.Display, &p.Tags, &p.Albums}, func() error {
+		p.ID, p.Faves = p.id, int(min(p.faves, words.MaxFaves))
+		p.Quality = words.Quality(p.Faves, p.posted)
 		f(&p)
 		return nil
 	})
@@ -301,9 +301,8 @@ type photoSearchRows struct {
 
 func (r *photoSearchRows) add(p *searchedPhoto, vector string) {
 	r.ids, r.users = append(r.ids, p.id), append(r.users, p.user)
-	r.faves = append(r.faves, min(p.faves, words.MaxFaves))
-	r.qualities = append(r.qualities, int32(words.Quality(int(p.faves), p.posted)))
+	r.faves, r.qualities = append(r.faves, int32(p.Faves)), append(r.qualities, int32(p.Quality))
 	r.years = append(r.years, int32(p.Year))
 	r.shapes, r.cameras = append(r.shapes, words.Shape(p.Width, p.Height)), append(r.cameras, p.Camera)
-	r.words = append(r.words, cmp.Or(vector, ""))
+	r.words = append(r.words, vector)
 }

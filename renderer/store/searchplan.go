@@ -21,18 +21,21 @@ const (
 // searchPlan is a query as Postgres is asked for it: a tsquery for each level, each of which finds what the next higher one does too, and
 // how many photos that is: at most, and if words were independent of one another.
 type searchPlan struct {
-	match     [levels]string
-	most      [levels]int
-	likely    [levels]float64
-	words     bool     // there is a word, so that levels differ
-	unknown   []string // words that nobody wrote
-	uncertain bool     // some word was completed
+	match   [levels]string
+	most    [levels]int
+	likely  [levels]float64
+	words   bool     // there is a word, so that levels differ
+	unknown []string // words that nobody wrote
+	years   [2]int   // first and last; 0 is any
+	shape   string   // "" is any
+	total   int      // photos in the index
 }
 
 // compile makes a plan of a query. Alternatives that no photo has are left out; a level that can match nothing has an empty tsquery.
 func compile(q *query.Query, v *vocabulary) *searchPlan {
-	p := &searchPlan{}
+	p := &searchPlan{total: v.total}
 	c := compiler{query: q, v: v, plan: p}
+	c.conditions()
 	for at := range levels {
 		p.match[at], p.most[at], p.likely[at] = c.all(at)
 	}
@@ -43,6 +46,38 @@ type compiler struct {
 	query *query.Query
 	v     *vocabulary
 	plan  *searchPlan
+	aside map[int]bool // items that are conditions
+}
+
+// conditions takes a year and an orientation out of the tsquery and into conditions on what else is found: so many photos fulfil them that
+// an index is no quicker. Something is left to be found.
+func (c *compiler) conditions() {
+	c.aside = map[int]bool{}
+	positive := 0
+	for i := range c.query.Items {
+		if !c.query.Items[i].Not {
+			positive++
+		}
+	}
+	for _, kind := range [...]query.Kind{query.Orientation, query.Year} {
+		for i := range c.query.Items {
+			it := &c.query.Items[i]
+			if !it.Filter() || it.Any[0].Kind != kind || positive < 2 {
+				continue
+			}
+			part := it.Any[0]
+			switch {
+			case kind == query.Orientation && c.plan.shape == "":
+				c.plan.shape = part.Value
+			case kind == query.Year && c.plan.years == [2]int{}:
+				c.plan.years = part.Years
+			default:
+				continue // there is one already: both hold, so nothing will be found
+			}
+			c.aside[i] = true
+			positive--
+		}
+	}
 }
 
 // expression is a tsquery with an upper bound of how many photos match it. The zero expression matches none.
@@ -58,6 +93,11 @@ func (c *compiler) all(at level) (text string, most int, likely float64) {
 	for i := range c.query.Items {
 		it := &c.query.Items[i]
 		e := c.item(i, at)
+		if c.aside[i] {
+			possible = possible && e.text != ""
+			likely *= min(1, float64(e.photos)/total)
+			continue
+		}
 		if it.Not {
 			if e.text != "" {
 				text = and(text, "!"+e.text)
@@ -280,7 +320,6 @@ func (c *compiler) word(i, j, k int, w query.Word, at level) expression {
 			all = append(all, c.term(completed, at))
 		}
 		if len(all) > 1 {
-			c.plan.uncertain = true
 			same = or(all...)
 		}
 	}

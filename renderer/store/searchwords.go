@@ -221,7 +221,7 @@ func (s *Store) correct(ctx context.Context, unknown []string) (map[string]strin
 			(SELECT word, photos, form FROM search_words WHERE word >= $3 AND word < $4 ORDER BY photos DESC LIMIT 300)
 			UNION ALL
 			(SELECT word, photos, form FROM search_words
-				WHERE word % $1 AND left(word, 1) NOT IN ('#', '~', '@') ORDER BY similarity(word, $1) DESC, photos DESC LIMIT 40)`,
+				WHERE word % $1 AND left(word, 1) NOT IN ('#', '~', '@', ':') ORDER BY similarity(word, $1) DESC, photos DESC LIMIT 40)`,
 			word, slips(word), start(word), words.Successor(start(word))).Query(func(rows pgx.Rows) error {
 			v := vocabulary{photos: map[string]int{}, forms: map[string]string{}}
 			if err := v.read(rows); err != nil {

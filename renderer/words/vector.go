@@ -14,7 +14,7 @@ const (
 	Camera    = '=' // a term of the camera's name
 	Tag       = '#' // a whole tag
 	Owner     = '@' // a user name
-	Filter    = '~' // a year, or one of the shapes
+	Filter    = '~' // a year, one of the shapes, or a band of all photos, see Band
 )
 
 // Shapes of a picture, as they are searched for.
@@ -45,6 +45,8 @@ type Photo struct {
 	Camera, Lens       string
 	Year               int // in which it was taken, or posted if that is unknown
 	Width, Height      int
+	ID                 int64
+	Faves, Quality     int
 }
 
 // Person is what is searched of a user.
@@ -121,6 +123,12 @@ func (b *Builder) Photo(p *Photo) []Lexeme {
 		b.class(Filter, strconv.Itoa(p.Year), "")
 	}
 	b.class(Filter, Shape(p.Width, p.Height), "")
+	b.class(Filter, ByQuality.Of(int64(p.Quality)), "")
+	b.class(Filter, ByFaves.Of(int64(p.Faves)), "")
+	b.class(Filter, ByID.Of(p.ID), "")
+	if sampled(p.ID) {
+		b.class(Filter, Sample, "")
+	}
 	return b.sorted()
 }
 

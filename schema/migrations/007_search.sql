@@ -50,10 +50,8 @@ INSERT INTO search_state (built) SELECT NOT EXISTS (SELECT FROM users);
 -- The indexes that a bulk load does without. fastupdate is off, so that no search has to read a list of what is pending.
 CREATE FUNCTION search_index_definitions() RETURNS SETOF text LANGUAGE sql AS $$
     VALUES ('CREATE INDEX photo_search_words ON photo_search USING gin (words) WITH (fastupdate = off)'),
-        ('CREATE INDEX photo_search_quality ON photo_search (quality, photo_id)'),
-        ('CREATE INDEX photo_search_faves ON photo_search (faves, photo_id)'),
         ('CREATE INDEX person_search_words ON person_search USING gin (words) WITH (fastupdate = off)'),
-        ('CREATE INDEX search_words_trgm ON search_words USING gin (word gin_trgm_ops) WHERE left(word, 1) NOT IN (''#'', ''~'', ''@'')'),
+        ('CREATE INDEX search_words_trgm ON search_words USING gin (word gin_trgm_ops) WHERE left(word, 1) NOT IN (''#'', ''~'', ''@'', '':'')'),
         ('CREATE INDEX search_words_tags ON search_words USING gin (word gin_trgm_ops) WHERE left(word, 1) = ''#''')
 $$;
 -- +goose StatementEnd
@@ -69,7 +67,7 @@ END $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE FUNCTION drop_search_indexes() RETURNS void LANGUAGE sql AS $$
-    DROP INDEX IF EXISTS photo_search_words, photo_search_quality, photo_search_faves, person_search_words, search_words_trgm, search_words_tags;
+    DROP INDEX IF EXISTS photo_search_words, person_search_words, search_words_trgm, search_words_tags;
 $$;
 -- +goose StatementEnd
 SELECT create_search_indexes();
