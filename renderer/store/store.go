@@ -31,7 +31,6 @@ const (
 	PeopleSize   = 6  // people found by a search
 	TagIdeasSize = 8  // tags suggested by a search
 	FacetSize    = 8  // values of each kind by which a search can be narrowed
-	RelatedSize  = 12 // tags related to a tag
 )
 
 // Store reads pages and does actions. It is safe for concurrent use; the pool bounds how much it asks of Postgres at once.
