@@ -177,6 +177,9 @@ func (p *parser) item() {
 		return
 	}
 	last := len(p.query.Items) - 1
+	if !p.or && slices.ContainsFunc(p.query.Items, func(it Item) bool { return it.Not == not && len(it.Any) == 1 && it.Any[0].Raw == part.Raw }) {
+		return // said before
+	}
 	if p.or && !not && last >= 0 && !p.query.Items[last].Not {
 		p.query.Items[last].Any = append(p.query.Items[last].Any, part)
 	} else {

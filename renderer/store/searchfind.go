@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"sort"
 	"strings"
@@ -18,8 +19,8 @@ import (
 const (
 	fetchMost  = 2_000 // matches that are all fetched and sorted
 	facetMost  = 1_000 // counts of what a search can be narrowed by go no further
-	firstGoal  = 120   // matches that the first part looked at should hold
-	moreParts  = 4     // how many times as many the next one should
+	firstGoal  = 120   // matches that the first parts looked at should hold
+	moreParts  = 5     // how many times as many photos are looked at next
 	singlePart = 8_000 // photos of one part that is looked at as a whole though their ids divide it further
 )
 
@@ -189,12 +190,12 @@ func (f *finder) walk(before int64) ([]hit, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := search{match: p.match[fitsRoughly], likely: p.likely[fitsRoughly]}
+	all := search{match: p.match[fitsRoughly], likely: p.guess(fitsRoughly)}
 	if f.order != page.SortRelevance || !p.words {
 		return f.stage(all, parts, before)
 	}
 	var hits []hit
-	well := search{match: p.match[fitsWell], likely: p.likely[fitsWell], base: int64(fitsWell) << levelShift}
+	well := search{match: p.match[fitsWell], likely: p.guess(fitsWell), base: int64(fitsWell) << levelShift}
 	if well.match != "" {
 		if before > well.base {
 			if hits, err = f.stage(well, parts, before); err != nil || len(hits) > PageSize {
@@ -202,12 +203,16 @@ func (f *finder) walk(before int64) ([]hit, error) {
 			}
 		}
 		all.match += " & !(" + well.match + ")"
-		all.likely -= well.likely
+		all.likely -= min(well.likely, all.likely)
 	}
 	others, err := f.stage(all, parts, before)
 	hits = append(hits, others...)
 	return hits[:min(len(hits), PageSize+1)], err
 }
+
+// guess is how many photos match, between what they would be if words had nothing to do with one another, and the most there can be: the words
+// of a query belong together.
+func (p *searchPlan) guess(at level) float64 { return math.Sqrt(p.likely[at] * float64(p.most[at])) }
 
 // search is a tsquery, how many photos it likely matches, and what is added to their positions.
 type search struct {
@@ -229,19 +234,19 @@ func (f *finder) stage(s search, parts []part, before int64) ([]hit, error) {
 	if f.order == page.SortRelevance {
 		upper = min(before, s.base|(int64(1)<<levelShift-1)) - s.base
 	}
-	share := max(s.likely, 1) / float64(max(1, f.plan.total))
+	goal := firstGoal * float64(f.plan.total) / max(s.likely, 1) // photos
 	// Parts that lie wholly above the position are passed over.
 	at := max(0, sort.Search(len(parts), func(i int) bool { return parts[i].most <= upper })-1)
 	var hits []hit
-	for goal := float64(firstGoal); at < len(parts) && len(hits) <= PageSize; goal *= moreParts {
+	for ; at < len(parts) && len(hits) <= PageSize; goal *= moreParts {
 		var b strings.Builder
-		n, expected := 0, 0.0
-		for ; at < len(parts) && (n == 0 || expected < goal); at++ {
+		n, photos := 0, 0.0
+		for ; at < len(parts) && (n == 0 || photos < goal); at++ {
 			if n > 0 {
 				b.WriteString(" | ")
 			}
 			b.WriteString(parts[at].match)
-			expected += parts[at].photos * share
+			photos += parts[at].photos
 			n++
 		}
 		rows, err := f.store.searches.Query(f.ctx, `
