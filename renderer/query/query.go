@@ -75,6 +75,13 @@ func (q *Query) Nothing() bool {
 	return !slices.ContainsFunc(q.Items, func(it Item) bool { return !it.Not })
 }
 
+// Contradicts reports whether something must be there and must not, so that nothing can be found.
+func (q *Query) Contradicts() bool {
+	return slices.ContainsFunc(q.Items, func(it Item) bool {
+		return it.Not && slices.ContainsFunc(q.Items, func(other Item) bool { return !other.Not && len(other.Any) == 1 && other.Any[0].Raw == it.Any[0].Raw })
+	})
+}
+
 // Prefix gives the word that may be the beginning of one: the last of all, if it is neither quoted nor part of a filter.
 func (q *Query) Prefix() (Word, bool) {
 	if len(q.Items) == 0 || q.Cut {

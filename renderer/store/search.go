@@ -65,7 +65,7 @@ type Facet struct {
 // meant is searched for. Errors: ErrTooLong, if Postgres needs more than [SearchTimeout] for a statement.
 //
 // An index finds what matches, but not the best of it: a frequent word has 100,000 photos, each a row to fetch and to sort. So a query that
-// matches at most 2,000 photos is answered by fetching all of them. What matches more is looked for in the first band of all photos in the
+// matches at most 1,000 photos is answered by fetching all of them. What matches more is looked for in the first band of all photos in the
 // wanted order, and then in more of them (see [words.Band]). How many photos have a word, and how many a band has, is known before, from
 // search_words. Either way a page far back costs what the first one does.
 func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, before int64) (SearchPage, error) {

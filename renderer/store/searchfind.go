@@ -17,8 +17,7 @@ import (
 
 // Bounds of finding. The figures stand in the statements too, see PageSize.
 const (
-	fetchMost  = 2_000 // matches that are all fetched and sorted
-	facetMost  = 1_000 // counts of what a search can be narrowed by go no further
+	fetchMost  = 1_000 // matches that are all fetched, sorted and counted; there being more is said as "1,000+"
 	firstGoal  = 120   // matches that the first parts looked at should hold
 	moreParts  = 5     // how many times as many photos are looked at next
 	singlePart = 8_000 // photos of one part that is looked at as a whole though their ids divide it further
@@ -62,7 +61,7 @@ func (f *finder) find(before int64) ([]int64, error) {
 	}
 	likely := f.plan.likely[fitsRoughly]
 	if before <= 0 {
-		walk = f.plan.most[fitsRoughly] > fetchMost && likely > 2*fetchMost
+		walk = f.plan.most[fitsRoughly] > fetchMost && likely > 3*fetchMost
 	}
 	var hits []hit
 	var err error
@@ -115,7 +114,7 @@ func (f *finder) fetch(before int64, most int) (hits []hit, all bool, err error)
 					WHEN $2 <> '' AND words @@ (SELECT $2::tsquery) THEN 3 WHEN $3 <> '' AND words @@ (SELECT $3::tsquery) THEN 2
 					WHEN $4 <> '' AND words @@ (SELECT $4::tsquery) THEN 1
 					ELSE 0 END)::bigint << 56) | (quality::bigint << 42) | photo_id END AS position
-			FROM photo_search WHERE words @@ (SELECT $1::tsquery) AND ($9 = 0 OR year BETWEEN $9 AND $10) AND ($11 = '' OR shape = $11) LIMIT $7
+			FROM photo_search WHERE words @@ (SELECT $1::tsquery) LIMIT $7
 		)
 		(SELECT 0 AS kind, '' AS value, photo_id AS id, position FROM found WHERE position < $5::bigint ORDER BY position DESC LIMIT 49)
 		UNION ALL
@@ -131,20 +130,15 @@ func (f *finder) fetch(before int64, most int) (hits []hit, all bool, err error)
 			JOIN users u ON u.id = o.user_id)
 		UNION ALL
 		(SELECT 6, g.name, n, 0 FROM (
-				SELECT tag_id, count(*) AS n FROM (SELECT photo_id FROM found WHERE $8 LIMIT 1000) AS s JOIN photo_tags t USING (photo_id)
+				SELECT tag_id, count(*) AS n FROM (SELECT photo_id FROM found WHERE $8) AS s JOIN photo_tags t USING (photo_id)
 				GROUP BY tag_id ORDER BY n DESC, tag_id LIMIT 16
 			) AS c JOIN tags g ON g.id = c.tag_id)`,
-		p.match[fitsRoughly], title, well, exact, before, f.order.String(), most+1, f.first, p.years[0], p.years[1], p.shape)
+		p.match[fitsRoughly], title, well, exact, before, f.order.String(), most+1, f.first)
 	if err != nil {
 		return nil, false, err
 	}
 	hits, err = f.collect(rows)
 	all = f.count.Photos <= most
-	for i := range f.facets {
-		if f.facets[i].Kind == query.Tag && f.count.Photos > facetMost {
-			f.facets[i].Precision = AtLeast
-		}
-	}
 	return hits, all, err
 }
 
@@ -249,13 +243,17 @@ func (f *finder) stage(s search, parts []part, before int64) ([]hit, error) {
 			photos += parts[at].photos
 			n++
 		}
+		match := s.match
+		if n < len(parts) { // a tsquery of all parts only takes time
+			match += " & (" + b.String() + ")"
+		}
 		rows, err := f.store.searches.Query(f.ctx, `
 			SELECT photo_id, position FROM (
 				SELECT photo_id, CASE $3::text WHEN 'newest' THEN photo_id WHEN 'liked' THEN (faves::bigint << 42) | photo_id
 					ELSE (quality::bigint << 42) | photo_id END AS position
-				FROM photo_search WHERE words @@ (SELECT $1::tsquery) AND ($4 = 0 OR year BETWEEN $4 AND $5) AND ($6 = '' OR shape = $6)
+				FROM photo_search WHERE words @@ (SELECT $1::tsquery)
 			) AS m WHERE position < $2::bigint ORDER BY position DESC LIMIT 49`,
-			s.match+" & ("+b.String()+")", upper, f.order.String(), f.plan.years[0], f.plan.years[1], f.plan.shape)
+			match, upper, f.order.String())
 		if err != nil {
 			return nil, err
 		}
@@ -339,7 +337,7 @@ func (f *finder) estimate() error {
 	rows, err := f.store.searches.Query(f.ctx, `
 		WITH found AS MATERIALIZED (
 			SELECT photo_id, year, shape, camera FROM photo_search
-			WHERE words @@ (SELECT $1::tsquery) AND ($2 = 0 OR year BETWEEN $2 AND $3) AND ($4 = '' OR shape = $4) LIMIT 2000
+			WHERE words @@ (SELECT $1::tsquery) LIMIT 1000
 		)
 		SELECT 1, '', count(*), 0::bigint FROM found
 		UNION ALL
@@ -350,17 +348,17 @@ func (f *finder) estimate() error {
 		(SELECT 4, camera, count(*) AS n, 0 FROM found WHERE camera <> '' GROUP BY camera ORDER BY n DESC LIMIT 8)
 		UNION ALL
 		(SELECT 6, g.name, n, 0 FROM (
-				SELECT tag_id, count(*) AS n FROM (SELECT photo_id FROM found LIMIT 500) AS s JOIN photo_tags t USING (photo_id)
+				SELECT tag_id, count(*) AS n FROM (SELECT photo_id FROM found LIMIT 300) AS s JOIN photo_tags t USING (photo_id)
 				GROUP BY tag_id ORDER BY n DESC, tag_id LIMIT 16
 			) AS c JOIN tags g ON g.id = c.tag_id)`,
-		f.plan.match[fitsRoughly]+" & "+string(words.AppendQuoted(nil, string(words.Filter)+words.Sample)), f.plan.years[0], f.plan.years[1], f.plan.shape)
+		f.plan.match[fitsRoughly]+" & "+string(words.AppendQuoted(nil, string(words.Filter)+words.Sample)))
 	if err != nil {
 		return err
 	}
 	if _, err = f.collect(rows); err != nil {
 		return err
 	}
-	sampled := max(1, min(500, f.count.Photos)) // of which the tags were counted
+	sampled := max(1, min(300, f.count.Photos)) // of which the tags were counted
 	tagged := float64(f.count.Photos) / float64(sampled)
 	for i := range f.facets {
 		by := float64(words.SampleOf)
@@ -369,7 +367,7 @@ func (f *finder) estimate() error {
 		}
 		f.facets[i].extrapolate(by)
 	}
-	f.count.Photos, f.count.Precision = facetMost, AtLeast
+	f.count.Photos, f.count.Precision = fetchMost, AtLeast
 	return nil
 }
 
@@ -379,8 +377,8 @@ func (c *Count) extrapolate(by float64) {
 	}
 	c.Photos, c.Precision = int(float64(c.Photos)*by), About
 	switch {
-	case c.Photos >= 2*facetMost:
-		c.Photos, c.Precision = facetMost, AtLeast
+	case c.Photos >= 2*fetchMost:
+		c.Photos, c.Precision = fetchMost, AtLeast
 	case c.Photos > 100:
 		c.Photos -= c.Photos % 100
 	}

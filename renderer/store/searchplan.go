@@ -26,8 +26,6 @@ type searchPlan struct {
 	likely  [levels]float64
 	words   bool     // there is a word, so that levels differ
 	unknown []string // words that nobody wrote
-	years   [2]int   // first and last; 0 is any
-	shape   string   // "" is any
 	total   int      // photos in the index
 }
 
@@ -35,7 +33,6 @@ type searchPlan struct {
 func compile(q *query.Query, v *vocabulary) *searchPlan {
 	p := &searchPlan{total: v.total}
 	c := compiler{query: q, v: v, plan: p}
-	c.conditions()
 	for at := range levels {
 		p.match[at], p.most[at], p.likely[at] = c.all(at)
 	}
@@ -46,73 +43,37 @@ type compiler struct {
 	query *query.Query
 	v     *vocabulary
 	plan  *searchPlan
-	aside map[int]bool // items that are conditions
 }
 
-// conditions takes a year and an orientation out of the tsquery and into conditions on what else is found: so many photos fulfil them that
-// an index is no quicker. Something is left to be found.
-func (c *compiler) conditions() {
-	c.aside = map[int]bool{}
-	positive := 0
-	for i := range c.query.Items {
-		if !c.query.Items[i].Not {
-			positive++
-		}
-	}
-	for _, kind := range [...]query.Kind{query.Orientation, query.Year} {
-		for i := range c.query.Items {
-			it := &c.query.Items[i]
-			if !it.Filter() || it.Any[0].Kind != kind || positive < 2 {
-				continue
-			}
-			part := it.Any[0]
-			switch {
-			case kind == query.Orientation && c.plan.shape == "":
-				c.plan.shape = part.Value
-			case kind == query.Year && c.plan.years == [2]int{}:
-				c.plan.years = part.Years
-			default:
-				continue // there is one already: both hold, so nothing will be found
-			}
-			c.aside[i] = true
-			positive--
-		}
-	}
-}
-
-// expression is a tsquery with an upper bound of how many photos match it. The zero expression matches none.
+// expression is a tsquery with an upper bound of how many photos match it, and how many do if words are independent of one another. The
+// zero expression matches none.
 type expression struct {
 	text   string
 	photos int
+	likely float64
 }
 
 func (c *compiler) all(at level) (text string, most int, likely float64) {
-	total := float64(max(1, c.v.total))
-	most, likely = c.v.total, total
-	possible := true
+	e := expression{photos: c.v.total, likely: float64(c.v.total)}
+	possible := !c.query.Contradicts()
 	for i := range c.query.Items {
-		it := &c.query.Items[i]
-		e := c.item(i, at)
-		if c.aside[i] {
-			possible = possible && e.text != ""
-			likely *= min(1, float64(e.photos)/total)
-			continue
+		next := c.item(i, at)
+		if !c.query.Items[i].Not {
+			possible = possible && next.text != ""
+			e = c.both(e, next)
+		} else if next.text != "" {
+			e.text = and(e.text, "!"+next.text)
 		}
-		if it.Not {
-			if e.text != "" {
-				text = and(text, "!"+e.text)
-			}
-			continue
-		}
-		possible = possible && e.text != ""
-		text = and(text, e.text)
-		most = min(most, e.photos)
-		likely *= min(1, float64(e.photos)/total)
 	}
 	if !possible {
 		return "", 0, 0
 	}
-	return text, most, likely
+	return e.text, e.photos, e.likely
+}
+
+// both matches what two expressions match.
+func (c *compiler) both(a, b expression) expression {
+	return expression{and(a.text, b.text), min(a.photos, b.photos), a.likely * b.likely / float64(max(1, c.v.total))}
 }
 
 func and(a, b string) string {
@@ -135,6 +96,7 @@ func or(all ...expression) expression {
 		}
 		sum.text += e.text
 		sum.photos += e.photos
+		sum.likely += e.likely
 	}
 	if n > 1 {
 		sum.text = "(" + sum.text + ")"
@@ -176,17 +138,13 @@ func (c *compiler) part(i, j int, at level) expression {
 		return c.phrase(part.Words, at)
 	}
 	c.plan.words = true
-	var e expression
+	e := expression{photos: c.v.total, likely: float64(c.v.total)}
 	for k, w := range part.Words {
 		one := c.word(i, j, k, w, at)
 		if one.text == "" {
 			return expression{}
 		}
-		if k == 0 {
-			e = one
-			continue
-		}
-		e = expression{and(e.text, one.text), min(e.photos, one.photos)}
+		e = c.both(e, one)
 	}
 	if len(part.Words) > 1 {
 		e.text = "(" + e.text + ")"
@@ -197,23 +155,23 @@ func (c *compiler) part(i, j int, at level) expression {
 func yearLexeme(year int) string { return string(words.Filter) + strconv.Itoa(year) }
 
 func (c *compiler) camera(part *query.Part) expression {
-	e := expression{photos: c.v.total}
+	e := expression{photos: c.v.total, likely: float64(c.v.total)}
 	for _, w := range part.Words {
 		one := c.lexeme(string(words.Camera)+w.Term, "")
 		if one.text == "" && len(w.Parts) > 0 {
-			one.photos = c.v.total
+			one = expression{photos: c.v.total, likely: float64(c.v.total)}
 			for _, p := range w.Parts {
 				of := c.lexeme(string(words.Camera)+p, "")
 				if of.text == "" {
 					return expression{}
 				}
-				one = expression{and(one.text, of.text), min(one.photos, of.photos)}
+				one = c.both(one, of)
 			}
 		}
 		if one.text == "" {
 			return expression{}
 		}
-		e = expression{and(e.text, one.text), min(e.photos, one.photos)}
+		e = c.both(e, one)
 	}
 	e.text = "(" + e.text + ")"
 	return e
@@ -229,7 +187,7 @@ func (c *compiler) lexeme(lexeme, weight string) expression {
 	if weight != "" {
 		text += ":" + weight
 	}
-	return expression{text, n}
+	return expression{text, n, float64(n)}
 }
 
 // term matches a term where a level wants it.
@@ -257,7 +215,9 @@ func (c *compiler) sequence(terms []expression, apart []int) expression {
 			e = t
 			continue
 		}
-		e = expression{e.text + " <" + strconv.Itoa(apart[i]) + "> " + t.text, min(e.photos, t.photos)}
+		text := e.text + " <" + strconv.Itoa(apart[i]) + "> " + t.text
+		e = c.both(e, t)
+		e.text = text
 	}
 	if len(terms) > 1 {
 		e.text = "(" + e.text + ")"

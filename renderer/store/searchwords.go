@@ -200,7 +200,7 @@ func splits(w query.Word) [][2]string {
 // split gives the likeliest pair of terms that a word is made of: the one whose rarer term is the most frequent.
 func (v *vocabulary) split(w query.Word) (pair [2]string, photos int) {
 	for _, s := range splits(w) {
-		if n := min(v.anywhere(s[0]), v.anywhere(s[1])); n > photos {
+		if n := min(v.anywhere(s[0]), v.anywhere(s[1])); n > photos && s[0] != s[1] {
 			pair, photos = s, n
 		}
 	}
