@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"math"
 	"slices"
 	"sort"
 	"strings"
@@ -42,8 +41,11 @@ type finder struct {
 	order page.Sort
 	first bool
 
+	matches [levels]float64 // how many photos match, as far as the sample tells
+
 	older  int64
 	count  Count
+	well   int // of those counted, how many fit well
 	facets []Facet
 }
 
@@ -59,26 +61,29 @@ func (f *finder) find(before int64) ([]int64, error) {
 	if f.plan.match[fitsRoughly] == "" {
 		return nil, nil
 	}
-	likely := f.plan.likely[fitsRoughly]
+	many := f.plan.most[fitsRoughly] > fetchMost
+	if many {
+		if err := f.sample(); err != nil {
+			return nil, err
+		}
+	}
 	if before <= 0 {
-		walk = f.plan.most[fitsRoughly] > fetchMost && likely > 3*fetchMost
+		walk = many && f.matches[fitsRoughly] > 1.5*fetchMost
 	}
 	var hits []hit
 	var err error
 	if !walk {
+		sampled := *f
 		var all bool
 		if hits, all, err = f.fetch(at, fetchMost); err != nil {
 			return nil, err
 		}
-		walk = !all && before <= 0
+		if walk = !all && before <= 0; walk {
+			f.count, f.facets = sampled.count, sampled.facets
+		}
 	}
 	if walk {
-		if hits, err = f.walk(at); err != nil {
-			return nil, err
-		}
-		if f.first {
-			err = f.estimate()
-		}
+		hits, err = f.walk(at)
 	}
 	return f.page(hits, walk), err
 }
@@ -144,7 +149,7 @@ func (f *finder) fetch(before int64, most int) (hits []hit, all bool, err error)
 
 // collect reads hits, their number, and facets.
 func (f *finder) collect(rows pgx.Rows) ([]hit, error) {
-	f.facets = f.facets[:0]
+	f.facets = nil
 	hits := make([]hit, 0, PageSize+1)
 	var kind int
 	var value string
@@ -154,7 +159,7 @@ func (f *finder) collect(rows pgx.Rows) ([]hit, error) {
 		case 0:
 			hits = append(hits, hit{n, position})
 		case 1:
-			f.count.Photos = int(n)
+			f.count, f.well = Count{Photos: int(n)}, int(position)
 		default:
 			of := [...]query.Kind{2: query.Year, 3: query.Orientation, 4: query.Camera, 5: query.By, 6: query.Tag}[kind]
 			f.facets = append(f.facets, Facet{Kind: of, Count: Count{Value: value, Photos: int(n)}})
@@ -184,12 +189,12 @@ func (f *finder) walk(before int64) ([]hit, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := search{match: p.match[fitsRoughly], likely: p.guess(fitsRoughly)}
+	all := search{match: p.match[fitsRoughly], likely: f.matches[fitsRoughly]}
 	if f.order != page.SortRelevance || !p.words {
 		return f.stage(all, parts, before)
 	}
 	var hits []hit
-	well := search{match: p.match[fitsWell], likely: p.guess(fitsWell), base: int64(fitsWell) << levelShift}
+	well := search{match: p.match[fitsWell], likely: f.matches[fitsWell], base: int64(fitsWell) << levelShift}
 	if well.match != "" {
 		if before > well.base {
 			if hits, err = f.stage(well, parts, before); err != nil || len(hits) > PageSize {
@@ -203,10 +208,6 @@ func (f *finder) walk(before int64) ([]hit, error) {
 	hits = append(hits, others...)
 	return hits[:min(len(hits), PageSize+1)], err
 }
-
-// guess is how many photos match, between what they would be if words had nothing to do with one another, and the most there can be: the words
-// of a query belong together.
-func (p *searchPlan) guess(at level) float64 { return math.Sqrt(p.likely[at] * float64(p.most[at])) }
 
 // search is a tsquery, how many photos it likely matches, and what is added to their positions.
 type search struct {
@@ -331,39 +332,41 @@ func (f *finder) listed(by words.Band, all, ids []numberedPart) []part {
 	return parts
 }
 
-// estimate counts by a sample, where matches are many: the total, and what they can be narrowed by. A count that is most likely over 1,000
-// is given as that.
-func (f *finder) estimate() error {
+// sample estimates, by one photo in 50, how many match, and on the first page what they can be narrowed by. A count that is most likely over
+// 1,000 is given as that.
+func (f *finder) sample() error {
+	p := f.plan
 	rows, err := f.store.searches.Query(f.ctx, `
 		WITH found AS MATERIALIZED (
-			SELECT photo_id, year, shape, camera FROM photo_search
+			SELECT photo_id, year, shape, camera, $2::text <> '' AND words @@ (SELECT $2::tsquery) AS well FROM photo_search
 			WHERE words @@ (SELECT $1::tsquery) LIMIT 1000
 		)
-		SELECT 1, '', count(*), 0::bigint FROM found
+		SELECT 1, '', count(*), count(*) FILTER (WHERE well) FROM found
 		UNION ALL
-		SELECT 2, year::text, count(*), 0 FROM found GROUP BY year
+		SELECT 2, year::text, count(*), 0 FROM found WHERE $3::boolean GROUP BY year
 		UNION ALL
-		SELECT 3, shape, count(*), 0 FROM found GROUP BY shape
+		SELECT 3, shape, count(*), 0 FROM found WHERE $3 GROUP BY shape
 		UNION ALL
-		(SELECT 4, camera, count(*) AS n, 0 FROM found WHERE camera <> '' GROUP BY camera ORDER BY n DESC LIMIT 8)
+		(SELECT 4, camera, count(*) AS n, 0 FROM found WHERE $3 AND camera <> '' GROUP BY camera ORDER BY n DESC LIMIT 8)
 		UNION ALL
 		(SELECT 6, g.name, n, 0 FROM (
-				SELECT tag_id, count(*) AS n FROM (SELECT photo_id FROM found LIMIT 300) AS s JOIN photo_tags t USING (photo_id)
+				SELECT tag_id, count(*) AS n FROM (SELECT photo_id FROM found WHERE $3 LIMIT 300) AS s JOIN photo_tags t USING (photo_id)
 				GROUP BY tag_id ORDER BY n DESC, tag_id LIMIT 16
 			) AS c JOIN tags g ON g.id = c.tag_id)`,
-		f.plan.match[fitsRoughly]+" & "+string(words.AppendQuoted(nil, string(words.Filter)+words.Sample)))
+		p.match[fitsRoughly]+" & "+string(words.AppendQuoted(nil, string(words.Filter)+words.Sample)), p.match[fitsWell], f.first)
 	if err != nil {
 		return err
 	}
 	if _, err = f.collect(rows); err != nil {
 		return err
 	}
-	sampled := max(1, min(300, f.count.Photos)) // of which the tags were counted
-	tagged := float64(f.count.Photos) / float64(sampled)
+	n := float64(f.count.Photos)
+	f.matches[fitsRoughly] = n * words.SampleOf
+	f.matches[fitsWell] = float64(f.well) * words.SampleOf
 	for i := range f.facets {
 		by := float64(words.SampleOf)
-		if f.facets[i].Kind == query.Tag {
-			by *= tagged
+		if f.facets[i].Kind == query.Tag { // of no more than 300
+			by *= n / min(300, n)
 		}
 		f.facets[i].extrapolate(by)
 	}
