@@ -19,6 +19,7 @@ const (
 	fetchMost  = 1_000 // matches that are all fetched, sorted and counted; there being more is said as "1,000+"
 	firstGoal  = 120   // matches that the first parts looked at should hold
 	moreParts  = 5     // how many times as many photos are looked at next
+	wholeBelow = 3_000 // so many matches are fetched at once: several intersections take longer
 	singlePart = 8_000 // photos of one part that is looked at as a whole though their ids divide it further
 )
 
@@ -230,6 +231,9 @@ func (f *finder) stage(s search, parts []part, before int64) ([]hit, error) {
 		upper = min(before, s.base|(int64(1)<<levelShift-1)) - s.base
 	}
 	goal := firstGoal * float64(f.plan.total) / max(s.likely, 1) // photos
+	if s.likely < wholeBelow {
+		goal = float64(f.plan.total)
+	}
 	// Parts that lie wholly above the position are passed over.
 	at := max(0, sort.Search(len(parts), func(i int) bool { return parts[i].most <= upper })-1)
 	var hits []hit
