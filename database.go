@@ -56,7 +56,7 @@ func (n seedSize) config() (seed.Config, error) {
 type seedCommand struct {
 	databaseFlag
 	seedSize
-	Pictures string `type:"path" placeholder:"DIR" help:"Directory to put the original pictures in (default: 'pictures' in the data directory)."`
+	Pictures string `type:"path" placeholder:"DIR" help:"Directory to put the pictures in (default: 'pictures' in the data directory)."`
 }
 
 func (c *seedCommand) Run(s *session) error {

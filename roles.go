@@ -65,10 +65,10 @@ type (
 		EdgeStop  time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When an edge stops: time to finish its requests, before they are cut (default ${default})."`
 	}
 	rendererFlags struct {
-		Pictures       string        `type:"path" placeholder:"DIR" help:"Directory of the original pictures (default: 'pictures' in the data directory)."`
+		Pictures       string        `type:"path" placeholder:"DIR" help:"Directory of the pictures (default: 'pictures' in the data directory)."`
 		PageWorkers    int           `default:"0" min:"0" max:"10000" placeholder:"N" help:"Pages that a renderer makes at once (0, the default: two for each processor, at least 4)."`
 		SearchWorkers  int           `default:"0" min:"0" max:"10000" placeholder:"N" help:"Searches that a renderer answers at once (0, the default: one for every two processors)."`
-		PictureWorkers int           `default:"0" min:"0" max:"1000" placeholder:"N" help:"Pictures that a renderer makes at once (0, the default: one for every two processors)."`
+		PictureWorkers int           `default:"0" min:"0" max:"1000" placeholder:"N" help:"Pictures not stored yet that a renderer makes at once (0, the default: one for every two processors)."`
 		ActionWorkers  int           `default:"4" min:"1" max:"1000" placeholder:"N" help:"Actions, which are writes, that a renderer performs at once (default ${default})."`
 		BaseURL        string        `placeholder:"URL" help:"Address by which visitors reach the site, for links that must be absolute (feeds, OpenGraph)."`
 		RendererStop   time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When a renderer stops: time to finish its requests, before they are cut (default ${default})."`

@@ -35,7 +35,7 @@ type endpoint struct {
 // endpoints lists what is answered: a page kind is one line. The names, those of the page kinds and of actions, and the subjects are part
 // of the product: they are what `nats micro info renderer` shows. A listing without a key needs two subjects: the bare one for its first
 // page, the wildcard for the others.
-func endpoints(pages, searches, pictures, changes *pool) []*endpoint {
+func endpoints(pages, searches, files, changes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
 		kind     page.Kind
@@ -51,7 +51,7 @@ func endpoints(pages, searches, pictures, changes *pool) []*endpoint {
 		{page.KindAbout, pages, []string{"page.about"}},
 		{page.KindFeed, pages, []string{"page.feed.>"}},
 		{page.KindError, pages, []string{"page.error.>"}},
-		{page.KindImage, pictures, []string{"image.>"}},
+		{page.KindImage, files, []string{"image.>"}},
 	} {
 		all = append(all, &endpoint{name: e.kind.String(), subjects: e.subjects, pool: e.pool, parse: parsePage})
 	}

@@ -63,7 +63,10 @@ func (s *Service) Stop() {
 	}
 }
 
-func (s *Service) pools() [4]*pool { return [...]*pool{s.pages, s.searches, s.images, s.actions} }
+// pools lists the pools so that each stands before the one that its workers pass requests on to.
+func (s *Service) pools() [5]*pool {
+	return [...]*pool{s.pages, s.searches, s.files, s.images, s.actions}
+}
 
 // waitForBus waits for the server, which says how large a message may be; false when ctx ended before.
 func (s *Service) waitForBus(ctx context.Context) bool {
@@ -145,8 +148,6 @@ func (s *Service) shut(drop context.CancelFunc, background *sync.WaitGroup) erro
 	note("leave the queue group", s.work.drain(bus))
 	for _, p := range s.pools() {
 		p.close()
-	}
-	for _, p := range s.pools() {
 		note("finish "+p.name, waitFor(ctx, &p.running))
 	}
 	note("end the relay and the indexer", waitFor(ctx, background))

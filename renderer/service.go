@@ -39,7 +39,7 @@ type Config struct {
 
 	PageWorkers    int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
 	SearchWorkers  int // searches answered at once; 0: one for every two processors
-	PictureWorkers int // pictures made at once, each holding a decoded original; 0: one for every two processors
+	PictureWorkers int // pictures made at once that are not stored, each holding a decoded original; 0: one for every two processors
 	ActionWorkers  int // changes made at once; 0: 4, and no more than a third of what Pool has connections for
 	QueueFactor    int // requests that wait, for each worker; 0: 8
 
@@ -66,9 +66,13 @@ const (
 	maxBatch = 32
 	// minSearchQueue lets many visitors search at the same moment: a search takes a few milliseconds.
 	minSearchQueue = 64
-	// minPictureQueue lets four visitors open a page of 48 pictures at the same moment, however few workers there are: browsers ask for
-	// all of them at once, and a picture may take 10 s.
+	// minPictureQueue lets four visitors open a page of 48 pictures at the same moment, none of them stored, however few workers there
+	// are: browsers ask for all of them at once, and a picture may take 10 s.
 	minPictureQueue = 4 * 48
+	// fileWorkers read stored pictures. Each waits for the disk and holds one file, 1 MiB at most.
+	fileWorkers = 8
+	// fileQueue lets twenty visitors open such a page at the same moment. A file is read in well under a millisecond.
+	fileQueue = 20 * 48
 )
 
 // Service is one renderer. Make it with New.
@@ -86,7 +90,7 @@ type Service struct {
 	started  time.Time
 	clock    wire.Clock
 
-	pages, searches, images, actions *pool
+	pages, searches, files, images, actions *pool
 
 	endpoints []*endpoint
 	relay     *relay
@@ -143,11 +147,13 @@ func New(cfg Config) (*Service, error) {
 		return func(delta int) { gauge.Add(float64(delta)) }
 	}
 	s.pages = newPool("pages", cfg.PageWorkers, cfg.QueueFactor*cfg.PageWorkers, maxBatch, queued("pages"), s.guarded(s.answerPages))
-	s.searches = newPool("searches", cfg.SearchWorkers, max(cfg.QueueFactor*cfg.SearchWorkers, minSearchQueue), maxBatch, queued("searches"), s.guarded(s.answerPages))
+	s.searches = newPool("searches", cfg.SearchWorkers, max(cfg.QueueFactor*cfg.SearchWorkers, minSearchQueue), maxBatch,
+		queued("searches"), s.guarded(s.answerPages))
+	s.files = newPool("files", fileWorkers, fileQueue, maxBatch, queued("files"), s.answerFiles)
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue), maxBatch,
 		queued("pictures"), s.guarded(s.answerImages))
 	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"), s.guarded(s.answerActions))
-	s.endpoints = endpoints(s.pages, s.searches, s.images, s.actions)
+	s.endpoints = endpoints(s.pages, s.searches, s.files, s.actions)
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
 	}
@@ -191,7 +197,7 @@ func (s *Service) guarded(turn func([]*job)) func([]*job) {
 			return nil
 		})
 		for _, j := range jobs {
-			if !j.answered {
+			if !j.answered && !j.passedOn {
 				s.fail([]*job{j}, cmp.Or(err, wire.ErrInternal))
 			}
 		}

@@ -55,7 +55,7 @@ func (f frame) previewImage() string {
 	if f.image.ID == "" {
 		return ""
 	}
-	return f.site.url(page.Image(f.image.ID, 1280))
+	return f.site.url(page.Image(f.image.ID, page.StoredWidth(1280, f.image.Width)))
 }
 
 // layout goes around every page. Its script is deferred and blocks rendering, so the first paint waits for the end of the page, which is at

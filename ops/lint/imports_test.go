@@ -53,7 +53,7 @@ var ours = map[string][]string{
 	"renderer/store":    {"schema/page", "renderer/query", "renderer/words"},
 	"renderer/query":    {"renderer/words"},
 	"renderer/words":    {},
-	"renderer/pictures": {},
+	"renderer/pictures": {"schema/page"},
 	"templates":         {"schema/page"},
 	"schema/page":       {},
 	"schema/wire":       {"schema/page"},

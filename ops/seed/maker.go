@@ -90,9 +90,9 @@ func (m *maker) photo(out *rows, c *chunk, session, k int, s *shoot) {
 	of := m.plan.sessions[session]
 	id := of.first + int32(k)
 	nth := int(of.nth) + k
-	p := m.gallery.choose(s.scene, mix64(s.style.key^uint64(len(s.scene))), nth)
+	p := &m.gallery.all[m.pictureOf(s, nth)]
+	likes := m.likes(id, &s.style)
 	d := m.dice.of(forPhoto, uint64(id))
-	private := m.plan.private(id)
 	posted := m.plan.postedAt(session, int32(k))
 	e := expose(d, m.bodies[s.body], p.light)
 	taken := s.day + takenAt(d, p.light) + int64(k)*97*second
@@ -114,12 +114,11 @@ func (m *maker) photo(out *rows, c *chunk, session, k int, s *shoot) {
 	out.integer(int32(p.Width))
 	out.integer(int32(p.Height))
 	out.integer(int32(p.Color))
-	liked := faves(d, s.style.popular, private)
-	out.integer(liked)
+	out.integer(likes)
 	out.integerOrNull(e.iso)
 	out.realOrNull(e.aperture)
 	out.realOrNull(e.focal)
-	out.boolean(private)
+	out.boolean(m.plan.private(id))
 	out.text(p.ID)
 	out.open()
 	out.b = m.title(out.b, d, s, p, k, nth)
@@ -135,7 +134,7 @@ func (m *maker) photo(out *rows, c *chunk, session, k int, s *shoot) {
 	c.tags = m.tags.choose(c.tags, d, s, p, s.season, s.year)
 	c.perPhoto = append(c.perPhoto, uint8(len(c.tags)-had))
 	m.now = photoNow{
-		id: int64(id), user: int64(of.user) + 1, private: private, posted: posted, taken: taken, faves: liked, width: int32(p.Width), height: int32(p.Height),
+		id: int64(id), user: int64(of.user) + 1, private: m.plan.private(id), posted: posted, taken: taken, faves: likes, width: int32(p.Width), height: int32(p.Height),
 		title: title, description: description, camera: e.camera, lens: e.lens, tags: c.tags[had:],
 	}
 }
@@ -161,13 +160,19 @@ func takenAt(d *dice, l landscape.Light) int64 {
 	return (from+d.Int64N(span))*minute + d.Int64N(60)*second
 }
 
-// faves follow a power law (exponent 1.8), times how popular the photographer is: most photos have few or none.
-func faves(d *dice, popular float64, private bool) int32 {
-	n := popular * (math.Pow(1-d.Float64(), -0.8) - 0.9)
-	if private {
+// pictureOf is the index of the picture that a user's nth photo shows.
+func (m *maker) pictureOf(s *shoot, nth int) int32 {
+	return m.gallery.choose(s.scene, mix64(s.style.key^uint64(len(s.scene))), nth)
+}
+
+// likes follow a power law (exponent 1.8), times how popular the photographer is: most photos have few or none. They have
+// dice of their own, because which photos are liked most is asked before any is made (world.shownFirst).
+func (m *maker) likes(id int32, of *style) int32 {
+	if m.plan.private(id) {
 		return 0
 	}
-	return int32(min(n, 20_000))
+	u := m.dice.of(forLikes, uint64(id)).Float64()
+	return int32(min(of.popular*(math.Pow(1-u, -0.8)-0.9), 20_000))
 }
 
 func photoTagColumns() []string { return []string{"photo_id", "tag_id"} }
