@@ -2,7 +2,6 @@ package store
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"flickrkillr/renderer/query"
 	"flickrkillr/renderer/words"
@@ -43,7 +42,7 @@ func personTerm(w query.Word) string {
 	var all []string
 	if w.Term != "" {
 		term := string(words.AppendQuoted(nil, w.Term))
-		if utf8.RuneCountInString(w.Term) > 1 {
+		if completable(w) {
 			term += ":*"
 		}
 		all = append(all, term)

@@ -101,12 +101,12 @@ func (v *vocabulary) complete(rows pgx.Rows) error {
 	return err
 }
 
-// completable reports whether a word may be the beginning of another: one letter of an alphabet says too little.
+// completable reports whether a word may be the beginning of another: two letters say too little, and would take as long as all else.
 func completable(w query.Word) bool {
 	if w.Dense {
 		return len(w.Parts) == 1 && utf8.RuneCountInString(w.Parts[0]) == 1
 	}
-	return len(w.Form) > 1 && w.Term != ""
+	return len(w.Form) > 2 && w.Term != ""
 }
 
 // lexemesOf lists all lexemes that may have to do with a query.
