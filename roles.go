@@ -72,6 +72,7 @@ type (
 	rendererFlags struct {
 		Pictures       string        `type:"path" placeholder:"DIR" help:"Directory of the pictures (default: 'pictures' in the data directory)."`
 		PageWorkers    int           `default:"0" min:"0" max:"10000" placeholder:"N" help:"Pages that a renderer makes at once (0, the default: two for each processor, at least 4)."`
+		SearchWorkers  int           `default:"0" min:"0" max:"10000" placeholder:"N" help:"Searches that a renderer answers at once (0, the default: one for every two processors)."`
 		PictureWorkers int           `default:"0" min:"0" max:"1000" placeholder:"N" help:"Pictures not stored yet that a renderer makes at once (0, the default: one for every two processors)."`
 		ActionWorkers  int           `default:"4" min:"1" max:"1000" placeholder:"N" help:"Actions, which are writes, that a renderer performs at once (default ${default})."`
 		BaseURL        string        `placeholder:"URL" help:"Address by which visitors reach the site, for links that must be absolute: feeds, previews, sitemaps (default: the first edge of 'up')."`
@@ -83,14 +84,19 @@ type (
 	}
 )
 
-// poolSize is how many connections a renderer's pool may hold: one for each page worker and each action worker, one for the relay and one
-// for what comes between.
+// searchWorkers is how many searches are answered at once, each on a connection of its own.
+func (f rendererFlags) searchWorkers() int {
+	return cmp.Or(f.SearchWorkers, max(1, runtime.GOMAXPROCS(0)/2))
+}
+
+// poolSize is how many connections a renderer's pool may hold: one for each page worker and each action worker, one each for the relay and
+// the search index, and one for what comes between.
 func (f rendererFlags) poolSize() int32 {
 	workers := f.PageWorkers
 	if workers == 0 {
 		workers = max(4, 2*runtime.GOMAXPROCS(0))
 	}
-	return int32(workers + f.ActionWorkers + 2)
+	return int32(workers + f.ActionWorkers + 3)
 }
 
 type edgeCommand struct {
@@ -218,21 +224,29 @@ func (s *session) newRenderer(name string, at services, f rendererFlags) (*role,
 	if err != nil {
 		return nil, errors.Join(err, images.Close())
 	}
+	searches, err := store.OpenSearchPool(s.ctx, at.Postgres, int32(f.searchWorkers()))
+	if err != nil {
+		pool.Close()
+		return nil, errors.Join(err, images.Close())
+	}
 	nc, err := joinBus(at.NATS, name, s.log)
 	if err != nil {
 		pool.Close()
+		searches.Close()
 		return nil, errors.Join(err, images.Close())
 	}
 	shut := func() {
 		nc.close()
 		pool.Close()
+		searches.Close()
 		if err := images.Close(); err != nil {
 			s.log.Error("close the picture store", "error", err)
 		}
 	}
 	registry := prometheus.NewRegistry()
-	r, err := renderer.New(renderer.Config{NATS: nc.Conn, Pool: pool, Pictures: images, Logger: s.log, Registry: registry, Version: version, BaseURL: f.BaseURL,
-		PageWorkers: f.PageWorkers, PictureWorkers: f.PictureWorkers, ActionWorkers: f.ActionWorkers, StopTimeout: f.RendererStop})
+	r, err := renderer.New(renderer.Config{NATS: nc.Conn, Pool: pool, Searches: searches, Pictures: images, Logger: s.log, Registry: registry,
+		Version: version, BaseURL: f.BaseURL, PageWorkers: f.PageWorkers, SearchWorkers: f.searchWorkers(), PictureWorkers: f.PictureWorkers,
+		ActionWorkers: f.ActionWorkers, StopTimeout: f.RendererStop})
 	if err != nil {
 		shut()
 		return nil, err

@@ -11,7 +11,7 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// answerPages is a turn of a page worker.
+// answerPages is a turn of a worker for pages or searches.
 func (s *Service) answerPages(jobs []*job) {
 	groups := s.begin(jobs)
 	if len(groups) == 0 {
@@ -25,7 +25,7 @@ func (s *Service) answerPages(jobs []*job) {
 	}
 	begun := time.Now()
 	drafts, err := s.read(ctx, refs)
-	s.pages.read(jobs)
+	jobs[0].endpoint.pool.read(jobs)
 	err = unlessAbandoned(ctx, err)
 	sql := time.Since(begun)
 	if err != nil && len(groups) > 1 && !isUnavailable(err) && !errors.Is(err, wire.ErrAbandoned) {

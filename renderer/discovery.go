@@ -35,7 +35,7 @@ type endpoint struct {
 // endpoints lists what is answered: a page kind is one line. The names, those of the page kinds and of actions, and the subjects are part
 // of the product: they are what `nats micro info renderer` shows. What has no key needs two subjects: the bare one, and the
 // wildcard for further pages and for other origins.
-func endpoints(pages, files, changes *pool) []*endpoint {
+func endpoints(pages, searches, files, changes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
 		kind     page.Kind
@@ -49,7 +49,7 @@ func endpoints(pages, files, changes *pool) []*endpoint {
 		{page.KindPhoto, pages, []string{"page.photo.>"}},
 		{page.KindTag, pages, []string{"page.tag.>"}},
 		{page.KindTags, pages, []string{"page.tags", "page.tags.>"}},
-		{page.KindSearch, pages, []string{"page.search", "page.search.>"}},
+		{page.KindSearch, searches, []string{"page.search", "page.search.>"}},
 		{page.KindAlbum, pages, []string{"page.album.>"}},
 		{page.KindAbout, pages, []string{"page.about", "page.about.>"}},
 		{page.KindFeed, pages, []string{"page.feed.>"}},

@@ -41,18 +41,19 @@ func (s *Service) Run(ctx context.Context) error {
 	for _, p := range s.pools() {
 		p.start()
 	}
-	var relay sync.WaitGroup
+	var background sync.WaitGroup
 	err := s.open()
 	if err == nil {
-		relay.Go(func() { s.relay.run(ctx, held) })
-		relay.Go(func() { s.countTags(ctx) })
+		background.Go(func() { s.relay.run(ctx, held) })
+		background.Go(func() { s.countTags(ctx) })
+		background.Go(func() { s.keepIndex(ctx, held) })
 		s.serving.Store(true)
-		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "picture_workers", s.cfg.PictureWorkers,
+		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "search_workers", s.cfg.SearchWorkers, "picture_workers", s.cfg.PictureWorkers,
 			"action_workers", s.cfg.ActionWorkers)
 		<-ctx.Done()
 	}
 	cancel()
-	return errors.Join(err, s.shut(drop, &relay))
+	return errors.Join(err, s.shut(drop, &background))
 }
 
 // Stop ends Run and waits until it has returned. It is safe to call twice, from several goroutines, and before Run.
@@ -64,7 +65,9 @@ func (s *Service) Stop() {
 }
 
 // pools lists the pools so that each stands before the one that its workers pass requests on to.
-func (s *Service) pools() [4]*pool { return [...]*pool{s.pages, s.files, s.images, s.actions} }
+func (s *Service) pools() [5]*pool {
+	return [...]*pool{s.pages, s.searches, s.files, s.images, s.actions}
+}
 
 // waitForBus waits for the server, which says how large a message may be; false when ctx ended before.
 func (s *Service) waitForBus(ctx context.Context) bool {
@@ -130,7 +133,7 @@ func (s *Service) hearTick(m *nats.Msg) {
 }
 
 // shut ends what open and Run began, in Run's order.
-func (s *Service) shut(drop context.CancelFunc, relay *sync.WaitGroup) error {
+func (s *Service) shut(drop context.CancelFunc, background *sync.WaitGroup) error {
 	s.serving.Store(false)
 	s.log.Info("leaving the queue group")
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.StopTimeout)
@@ -148,12 +151,12 @@ func (s *Service) shut(drop context.CancelFunc, relay *sync.WaitGroup) error {
 		p.close()
 		note("finish "+p.name, waitFor(ctx, &p.running))
 	}
-	note("end the relay", waitFor(ctx, relay))
+	note("end the relay and the indexer", waitFor(ctx, background))
 	drop() // whoever is still at it is cut off now
 	for _, p := range s.pools() {
 		p.running.Wait()
 	}
-	relay.Wait()
+	background.Wait()
 	note("end questions", s.talk.drain(bus))
 	s.relay.setActive(false) // it hears of no tick any more, its own last one included
 	if err := s.nc.FlushWithContext(bus); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && context.Cause(bus) != errBusAway {

@@ -29,7 +29,8 @@ import (
 // Config says what a Service works with. NATS, Pool and Pictures are needed; the zero values of the rest work.
 type Config struct {
 	NATS     *nats.Conn
-	Pool     *pgxpool.Pool // of PageWorkers + ActionWorkers + 2 connections: the relay has its own
+	Pool     *pgxpool.Pool // of PageWorkers + ActionWorkers + 3 connections: the relay has its own, and so has the search index
+	Searches *pgxpool.Pool // of SearchWorkers connections, with a timeout for searches, see store.OpenSearchPool; nil: Pool
 	Pictures pictures.Store
 	Assets   *templates.Assets    // nil: those embedded in the program
 	Logger   *slog.Logger         // nil: silent
@@ -38,6 +39,7 @@ type Config struct {
 	BaseURL  string               // where the site is reached, such as "https://photos.example"; "" when not known
 
 	PageWorkers    int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
+	SearchWorkers  int // searches answered at once; 0: one for every two processors
 	PictureWorkers int // pictures made at once that are not stored, each holding a decoded original; 0: one for every two processors
 	ActionWorkers  int // changes made at once; 0: 4, and no more than a third of what Pool has connections for
 	QueueFactor    int // requests that wait, for each worker; 0: 8
@@ -46,6 +48,7 @@ type Config struct {
 	StopTimeout time.Duration // in which the work that is held must be finished; 0: 15 s
 	SlowAfter   time.Duration // from which an answer is logged as a warning; 0: 1 s
 	RelayPoll   time.Duration // how often the relay looks for changes that nobody announced; 0: 40 ms
+	IndexPoll   time.Duration // how often the search index is brought up to date; 0: 250 ms
 }
 
 // Defaults of Config.
@@ -56,11 +59,14 @@ const (
 	defaultStopTimeout   = 15 * time.Second
 	defaultSlowAfter     = time.Second
 	defaultRelayPoll     = 40 * time.Millisecond
+	defaultIndexPoll     = 250 * time.Millisecond
 )
 
 const (
 	// maxBatch bounds what one query reads and one turn of a worker renders.
 	maxBatch = 32
+	// minSearchQueue lets many visitors search at the same moment: a search takes a few milliseconds.
+	minSearchQueue = 64
 	// minPictureQueue lets four visitors open a page of 48 pictures at the same moment, none of them stored, however few workers there
 	// are: browsers ask for all of them at once, and a picture may take 10 s.
 	minPictureQueue = 4 * 48
@@ -85,7 +91,7 @@ type Service struct {
 	started  time.Time
 	clock    wire.Clock
 
-	pages, files, images, actions *pool
+	pages, searches, files, images, actions *pool
 
 	endpoints []*endpoint
 	relay     *relay
@@ -125,7 +131,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg:      cfg,
 		nc:       cfg.NATS,
-		store:    store.New(cfg.Pool),
+		store:    store.NewWithSearches(cfg.Pool, cmp.Or(cfg.Searches, cfg.Pool)),
 		pictures: cfg.Pictures,
 		metrics:  metrics,
 		id:       nuid.Next(),
@@ -142,11 +148,13 @@ func New(cfg Config) (*Service, error) {
 		return func(delta int) { gauge.Add(float64(delta)) }
 	}
 	s.pages = newPool("pages", cfg.PageWorkers, cfg.QueueFactor*cfg.PageWorkers, maxBatch, queued("pages"), s.guarded(s.answerPages))
+	s.searches = newPool("searches", cfg.SearchWorkers, max(cfg.QueueFactor*cfg.SearchWorkers, minSearchQueue), maxBatch,
+		queued("searches"), s.guarded(s.answerPages))
 	s.files = newPool("files", fileWorkers, fileQueue, maxBatch, queued("files"), s.answerFiles)
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue), maxBatch,
 		queued("pictures"), s.guarded(s.answerImages))
 	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"), s.guarded(s.answerActions))
-	s.endpoints = endpoints(s.pages, s.files, s.actions)
+	s.endpoints = endpoints(s.pages, s.searches, s.files, s.actions)
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
 	}
@@ -158,15 +166,17 @@ func (c *Config) fillDefaults() {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	processors := runtime.GOMAXPROCS(0)
-	spare := int(c.Pool.Config().MaxConns) - 2
+	spare := int(c.Pool.Config().MaxConns) - 3
 	c.ActionWorkers = cmp.Or(c.ActionWorkers, max(1, min(defaultActionWorkers, spare/3)))
 	c.PageWorkers = cmp.Or(c.PageWorkers, max(1, min(max(4, 2*processors), spare-c.ActionWorkers)))
+	c.SearchWorkers = cmp.Or(c.SearchWorkers, max(1, processors/2))
 	c.PictureWorkers = cmp.Or(c.PictureWorkers, max(1, processors/2))
 	c.QueueFactor = cmp.Or(c.QueueFactor, defaultQueueFactor)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, defaultReadTimeout)
 	c.StopTimeout = cmp.Or(c.StopTimeout, defaultStopTimeout)
 	c.SlowAfter = cmp.Or(c.SlowAfter, defaultSlowAfter)
 	c.RelayPoll = cmp.Or(c.RelayPoll, defaultRelayPoll)
+	c.IndexPoll = cmp.Or(c.IndexPoll, defaultIndexPoll)
 	c.Version = cmp.Or(c.Version, "0.0.0")
 }
 
@@ -174,6 +184,7 @@ func (c *Config) fillDefaults() {
 func (c *Config) metadata() map[string]string {
 	m := discovery.Host()
 	m["page_workers"] = strconv.Itoa(c.PageWorkers)
+	m["search_workers"] = strconv.Itoa(c.SearchWorkers)
 	m["picture_workers"] = strconv.Itoa(c.PictureWorkers)
 	m["action_workers"] = strconv.Itoa(c.ActionWorkers)
 	return m

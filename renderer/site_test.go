@@ -19,6 +19,7 @@ import (
 
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -68,6 +69,11 @@ func newSiteOn(t testing.TB, url string, pool *pgxpool.Pool) *site {
 	}
 	if _, err := pool.Exec(t.Context(), fmt.Sprintf(rows, im.ID, im.Width, im.Height, im.Color, im.Bytes)); err != nil {
 		t.Fatal(err)
+	}
+	for n := 1; n > 0; { // the search index
+		if n, err = store.New(pool).IndexOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return &site{url: url, nc: testenv.Connect(t, url), pool: pool, pictures: dir, image: im}
 }

@@ -16,6 +16,11 @@ func (p *Pages) tag(ctx context.Context, ref page.Ref) (*draft, error) {
 		return nil, err
 	}
 	view := templates.TagPage{Site: p.siteFor(ref), Self: ref, Photos: cards(rows.Photos)}
+	if len(rows.Photos) > 0 && ref == ref.First().At(ref.Origin()) {
+		if view.Related, err = p.store.RelatedTags(ctx, ref.Name()); err != nil {
+			return nil, err
+		}
+	}
 	view.Newer, view.Older = neighbours(ref, rows.Listing)
 	d := shown(&rows.Snapshot, wire.ListingAge, templates.Tag(view))
 	if len(view.Photos) == 0 { // a tag is there while a photo carries it

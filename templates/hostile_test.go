@@ -48,7 +48,7 @@ func pagesOf(site Site, s, prose string) []templ.Component {
 		Photo(PhotoPage{Site: site, Photo: page.Photo(1), Title: s, Description: prose, Author: who, Image: im, Posted: testDate, Tags: []string{s, s},
 			Camera: camera, Albums: albums}),
 		Tag(TagPage{Site: site, Self: page.Tag(s), Photos: cards, Older: page.Tag(s).Before(1)}),
-		Search(SearchPage{Site: site, Self: page.Search(s), Problem: s, People: []PersonCount{{who, 1}}, Tags: []TagCount{{s, 1}}, Photos: cards,
+		Search(SearchPage{Site: site, Self: page.Search(s), Problem: s, Meant: s, Active: []Choice{{Label: s, Ref: page.Search(s)}}, Filters: []FilterGroup{{"Year", []Choice{{Label: s, Ref: page.Search(s)}}}}, People: []PersonCount{{Person: who, Photos: 1}}, Tags: []TagCount{{s, 1}}, Photos: cards,
 			Older: page.Search(s).Before(1)}),
 		Album(AlbumPage{Site: site, Self: page.Album(1), Title: s, Description: prose, Owner: who, Photos: cards}),
 		Explore(ExplorePage{Site: site, Self: page.Explore(), Photos: cards}),

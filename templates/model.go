@@ -118,26 +118,56 @@ type Camera struct {
 type TagPage struct {
 	Site         Site
 	Self         page.Ref
+	Related      []string // tags that its photos carry besides
 	Photos       []Card
 	Newer, Older page.Ref
 }
 
 // SearchPage shows the search form and what the query, Self's name, has found.
 type SearchPage struct {
-	Site    Site
-	Self    page.Ref
-	Problem string // a sentence about a query that cannot be answered, shown beside its field; "" when it can
-	People  []PersonCount
-	Tags    []TagCount
-	Photos  []Card
-	Newer   page.Ref
-	Older   page.Ref
+	Site     Site
+	Self     page.Ref
+	Problem  string   // a sentence about a query that cannot be answered, shown beside its field; "" when it can
+	Note     string   // a sentence about the answer, "" when there is nothing to say
+	Meant    string   // what was searched for instead; "" when it was the query
+	Verbatim page.Ref // the search for exactly the query, where something else was meant
+	Total    Number
+	Active   []Choice      // the filters in the query, each with the search without it
+	Filters  []FilterGroup // those that can be added
+	Orders   []Choice
+	People   []PersonCount
+	Tags     []TagCount
+	Photos   []Card
+	Newer    page.Ref
+	Older    page.Ref
+}
+
+// Number is a number that may be known only roughly.
+type Number struct {
+	N       int
+	AtLeast bool
+	About   bool
+}
+
+// Choice is one of several ways on.
+type Choice struct {
+	Label   string
+	Ref     page.Ref
+	Count   Number // of photos behind it; 0 when nobody counted
+	Current bool   // it is the one that is shown
+}
+
+// FilterGroup is filters of one kind.
+type FilterGroup struct {
+	Name    string
+	Choices []Choice
 }
 
 // PersonCount is a person who was found, with the number of their photos.
 type PersonCount struct {
-	Person Person
-	Photos int
+	Person  Person
+	Photos  int
+	Picture Image // the zero Image if they have none
 }
 
 // TagCount is a tag that was found, with the number of its photos; 0 when nobody counted.

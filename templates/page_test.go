@@ -226,9 +226,26 @@ func TestTagSearchAlbum(t *testing.T) {
 	d.count("#q[aria-invalid=true][aria-describedby=problem]", 1)
 	d.text("#problem", "Two letters at least.")
 	d.count(".empty", 0)
-	d = render(t, Search(SearchPage{Site: site, Self: page.Search("b"), People: []PersonCount{{ansel, 3}}, Tags: []TagCount{{"b", 0}}}))
-	d.text("#people + ul a", "Ansel Okafor 3")
+	d = render(t, Search(SearchPage{Site: site, Self: page.Search("b"), People: []PersonCount{{Person: ansel, Photos: 3}}, Tags: []TagCount{{"b", 0}}}))
+	d.text("#people + ul a", "Ansel Okafor ansel · 3 photos")
 	d.count("#tags + ul a small", 0)
+
+	b := page.Search("b")
+	d = render(t, Search(SearchPage{
+		Site: site, Self: b, Meant: "c", Verbatim: page.Search(`"b"`), Total: Number{N: 1000, AtLeast: true}, Photos: testCards(3),
+		Active:  []Choice{{Label: "year:2020", Ref: page.Search("")}},
+		Filters: []FilterGroup{{"Year", []Choice{{Label: "2021", Ref: page.Search("b year:2021"), Count: Number{N: 300, About: true}}}}},
+		Orders:  []Choice{{Label: "Best match", Ref: b, Current: true}, {Label: "Newest", Ref: b.Sorted(page.SortNewest)}},
+	}))
+	d.text(".intro p.quiet:not(.unseen)", "Showing results for c. Search instead for b.")
+	d.text(".band h2", "1,000+ photos")
+	d.text("details a", "2021 about 300")
+	d.attribute("details a", "href", "/search?q=b+year%3A2021")
+	d.text("[aria-label=Filters] > ul:first-child a", "Without year:2020 ×")
+	d.attribute("[aria-label=Order] a:not([aria-current])", "href", "/search?q=b&sort=newest")
+	d.count("[aria-label=Order] [aria-current]", 1)
+	d = render(t, Tag(TagPage{Site: site, Self: page.Tag("sea"), Related: []string{"coast"}, Photos: testCards(1)}))
+	d.attribute("#related + ul a", "href", "/tag/coast")
 
 	d = render(t, Album(AlbumPage{Site: site, Self: page.Album(3), Owner: ansel}))
 	d.text("h1", "Untitled")

@@ -172,7 +172,7 @@ func everyPage(site Site) map[string]templ.Component {
 		"user":  User(testUser(site)),
 		"photo": Photo(testPhoto(site)),
 		"tag":   Tag(TagPage{Site: site, Self: page.Tag("blue hour"), Photos: cards, Older: page.Tag("blue hour").Before(9)}),
-		"search": Search(SearchPage{Site: site, Self: page.Search("blue"), People: []PersonCount{{ansel, 3}}, Tags: []TagCount{{"blue", 1200}},
+		"search": Search(SearchPage{Site: site, Self: page.Search("blue"), People: []PersonCount{{Person: ansel, Photos: 3, Picture: testImage(1)}}, Tags: []TagCount{{"blue", 1200}},
 			Photos: cards, Older: page.Search("blue").Before(9)}),
 		"album":       Album(AlbumPage{Site: site, Self: page.Album(1), Title: "Iceland", Owner: ansel, Count: 212, Photos: cards, Later: page.Album(1).After(48)}),
 		"about":       About(AboutPage{Site: site}),

@@ -15,6 +15,7 @@ type world struct {
 	bodies  []body
 	names   []string // Of users, by index.
 	chunks  []chunk  // The photos, in pieces to be made at once.
+	search  searchWorld
 }
 
 // chunk is a run of sessions, and what was chosen for their photos that another table needs: the tags of each, one
@@ -48,7 +49,21 @@ func newWorld(p *plan, g *gallery, w *words) *world {
 // maker makes rows; each goroutine has its own.
 type maker struct {
 	*world
-	dice *dice
+	dice    *dice
+	now     photoNow
+	indexer *indexer // Made when first needed.
+}
+
+// photoNow is the photo that a maker made last, as far as it is searched for. Its texts are valid until the next one.
+type photoNow struct {
+	id, user           int64
+	private            bool
+	posted, taken      int64 // Microseconds since 2000; taken is 0 if unknown.
+	faves              int32
+	width, height      int32
+	title, description []byte
+	camera, lens       string
+	tags               []uint16
 }
 
 func (w *world) maker() *maker { return &maker{world: w, dice: newDice(w.plan.seed)} }
@@ -90,10 +105,11 @@ func (m *maker) photo(out *rows, c *chunk, session, k int, s *shoot) {
 	out.bigint(int64(id))
 	out.bigint(int64(of.user) + 1)
 	out.bigint(posted)
-	if known && taken < posted && e.seconds != "" {
-		out.bigint(taken)
-	} else {
+	if !known || taken >= posted || e.seconds == "" {
+		taken = 0
 		out.null()
+	} else {
+		out.bigint(taken)
 	}
 	out.integer(int32(p.Width))
 	out.integer(int32(p.Height))
@@ -106,10 +122,10 @@ func (m *maker) photo(out *rows, c *chunk, session, k int, s *shoot) {
 	out.text(p.ID)
 	out.open()
 	out.b = m.title(out.b, d, s, p, k, nth)
-	out.close(maxTitle)
+	title := out.close(maxTitle)
 	out.open()
 	out.b = m.description(out.b, d, s, p, k, nth)
-	out.close(maxDescription)
+	description := out.close(maxDescription)
 	out.textOrNull(e.camera)
 	out.textOrNull(e.lens)
 	out.textOrNull(e.seconds)
@@ -117,6 +133,10 @@ func (m *maker) photo(out *rows, c *chunk, session, k int, s *shoot) {
 	had := len(c.tags)
 	c.tags = m.tags.choose(c.tags, d, s, p, s.season, s.year)
 	c.perPhoto = append(c.perPhoto, uint8(len(c.tags)-had))
+	m.now = photoNow{
+		id: int64(id), user: int64(of.user) + 1, private: m.plan.private(id), posted: posted, taken: taken, faves: likes, width: int32(p.Width), height: int32(p.Height),
+		title: title, description: description, camera: e.camera, lens: e.lens, tags: c.tags[had:],
+	}
 }
 
 // takenAt is the time of day of a light, from midnight.

@@ -71,14 +71,20 @@ func (r *rows) text(s string) {
 	r.b = append(r.b, s...)
 }
 
-// open begins a text that is appended to r.b, close ends it.
+// open begins a text that is appended to r.b, close ends it and gives what is left of it.
 func (r *rows) open() {
 	r.field = len(r.b)
 	r.b = append(r.b, 0, 0, 0, 0)
 }
 
-func (r *rows) close(limit int) {
+func (r *rows) close(limit int) []byte {
 	text := cut(r.b[r.field+4:], limit)
 	r.b = r.b[:r.field+4+len(text)]
 	binary.BigEndian.PutUint32(r.b[r.field:], uint32(len(text)))
+	return text
+}
+
+// closeBytes ends what open began, whatever it is.
+func (r *rows) closeBytes() {
+	binary.BigEndian.PutUint32(r.b[r.field:], uint32(len(r.b)-r.field-4))
 }

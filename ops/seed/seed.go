@@ -226,7 +226,7 @@ func copyAll(ctx context.Context, tx pgx.Tx, w *world, report func(Stage, int64,
 	photos := len(w.chunks)
 	contents := make([]rows, users) // What is in the albums: made with them, copied after.
 	firstAlbum := w.numberAlbums(users)
-	done, total := int64(0), int64(w.plan.users+len(w.tags.names))+int64(w.plan.photos)*4
+	done, total := int64(0), int64(2*w.plan.users+len(w.tags.names))+int64(w.plan.photos)*5
 	report(Copying, 0, total)
 	made := func(n int64) {
 		done += n
@@ -252,7 +252,16 @@ func copyAll(ctx context.Context, tx pgx.Tx, w *world, report func(Stage, int64,
 			m.albums(out, &contents[i], from, to, firstAlbum[i])
 		}},
 		{"album_photos", albumPhotoColumns(), users, func(_ *maker, out *rows, i int) { *out = contents[i] }},
+		{"photo_search", photoSearchColumns(), photos, func(m *maker, out *rows, i int) { m.photoSearch(out, &w.chunks[i]) }},
+		{"person_search", personSearchColumns(), users, func(m *maker, out *rows, i int) {
+			from, to := userRange(i)
+			m.personSearch(out, from, to)
+		}},
+		{"search_words", searchWordColumns(), 1, func(m *maker, out *rows, _ int) { m.searchWords(out) }},
 	} {
+		if t.table == "photo_search" {
+			w.search.members(w.plan.photos)
+		}
 		if err := copyTable(ctx, tx, t.table, t.columns, t.pieces, t.piece, w, made); err != nil {
 			return err
 		}
@@ -274,5 +283,6 @@ func (w *world) numberAlbums(pieces int) []int64 {
 		}
 		id += int64(m.albumsOf(user))
 	}
+	w.search.begin(w.plan.users, int(id-1))
 	return first
 }

@@ -12,6 +12,7 @@ import (
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/pictures"
+	rendererstore "flickrkillr/renderer/store"
 	"flickrkillr/schema/migrations"
 )
 
@@ -335,6 +336,46 @@ func TestDiskTooFull(t *testing.T) {
 	for _, part := range []string{c.Disk, fmt.Sprint(space.Needed), fmt.Sprint(space.Available)} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not name %s", err, part)
+		}
+	}
+}
+
+// What is seeded into the search index is what a renderer would put there.
+func TestSearchIndex(t *testing.T) {
+	t.Parallel()
+	url := testenv.DatabaseURL(t)
+	pool := testenv.Pool(t, url)
+	if err := seed.Run(t.Context(), small(t, pool)); err != nil {
+		t.Fatal(err)
+	}
+	rows := func() [3]string {
+		var all [3]string
+		for i, sql := range []string{
+			"SELECT coalesce(string_agg(s::text, E'\n' ORDER BY photo_id), '') FROM photo_search s",
+			"SELECT coalesce(string_agg(s::text, E'\n' ORDER BY user_id), '') FROM person_search s",
+			"SELECT coalesce(string_agg(word || ' ' || photos, E'\n' ORDER BY word), '') FROM search_words",
+		} {
+			if err := pool.QueryRow(t.Context(), sql).Scan(&all[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return all
+	}
+	seeded := rows()
+	if err := rendererstore.New(pool).BuildSearch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	built := rows()
+	for i, name := range []string{"photo_search", "person_search", "search_words"} {
+		if seeded[i] == built[i] && len(built[i]) > 1000 {
+			continue
+		}
+		was, is := strings.Split(seeded[i], "\n"), strings.Split(built[i], "\n")
+		t.Errorf("%s: %d rows seeded, %d built", name, len(was), len(is))
+		for j := range min(len(was), len(is)) {
+			if was[j] != is[j] {
+				t.Fatalf("%s: seeded\n%s\nbuilt\n%s", name, was[j], is[j])
+			}
 		}
 	}
 }

@@ -107,7 +107,7 @@ func TestEmptyPages(t *testing.T) {
 		t.Errorf("tag: %+v %v", tag, err)
 	}
 	for _, query := range []string{"", "sea", "-sea", "'", `"`, "%", "a & | ! b", "\\", "<->", "((", "海"} {
-		found, err := s.Search(ctx, query, 0)
+		found, err := searchFor(ctx, s, query, 0)
 		if err != nil || len(found.Photos) != 0 || len(found.Depends) == 0 {
 			t.Errorf("search %q: %+v %v", query, found, err)
 		}

@@ -83,7 +83,7 @@ func BenchmarkSearch(b *testing.B) {
 	for _, query := range []string{"sunset", "foxglove", "xylograph", "nosuchword", "analog", "sunset analog", "xylograp", "sunse"} {
 		b.Run(query, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := s.Search(b.Context(), query, 0); err != nil {
+				if _, err := searchFor(b.Context(), s, query, 0); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -9,7 +9,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer/query"
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -91,4 +93,32 @@ func version(d store.Depends, scope string) int64 {
 		}
 	}
 	return -1
+}
+
+// searchFor searches, best matches first.
+func searchFor(ctx context.Context, s *store.Store, text string, before int64) (store.SearchPage, error) {
+	q := query.Parse(text)
+	return s.Search(ctx, &q, page.SortRelevance, before)
+}
+
+// buildSearch makes the search index of what a bulk load left without.
+func buildSearch(t testing.TB, s *store.Store) {
+	t.Helper()
+	if err := s.BuildSearch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// index brings the search index up to date.
+func index(t testing.TB, s *store.Store) {
+	t.Helper()
+	for {
+		n, err := s.IndexOnce(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+	}
 }

@@ -3,10 +3,23 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
+
+// SearchTimeout is how long one statement of a search may take.
+const SearchTimeout = 300 * time.Millisecond
+
+// OpenSearchPool is [OpenPool] for searches: a statement that takes longer than [SearchTimeout] ends with [ErrTooLong].
+func OpenSearchPool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error) {
+	return openPool(ctx, url, maxConns, map[string]string{
+		"statement_timeout": strconv.FormatInt(SearchTimeout.Milliseconds(), 10), "application_name": "killr search",
+		"pg_trgm.similarity_threshold": "0.4", // misspelt words are never further apart, and it leaves fewer to compare
+	})
+}
 
 // OpenPool makes a pool of at most maxConns connections for [New]. It does not connect yet: Postgres may come later than the renderer.
 //
@@ -18,6 +31,10 @@ import (
 // 100,000, so a plan that fetches all and sorts looks as good to the planner as one that follows the listing's index, until it is asked
 // for the greatest: random_page_cost, at what memory and SSDs have, tips that balance. JIT would take longer than any statement.
 func OpenPool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error) {
+	return openPool(ctx, url, maxConns, nil)
+}
+
+func openPool(ctx context.Context, url string, maxConns int32, settings map[string]string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("open the pool: %w", err)
@@ -26,14 +43,16 @@ func OpenPool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, e
 	config.PingTimeout = time.Second
 	config.ConnConfig.ConnectTimeout = 2 * time.Second
 	config.MaxConnLifetimeJitter = 10 * time.Minute
-	for name, value := range map[string]string{
+	all := map[string]string{
 		"application_name":                    "killr",
 		"statement_timeout":                   "2s",
 		"idle_in_transaction_session_timeout": "2s",
 		"plan_cache_mode":                     "force_generic_plan",
 		"random_page_cost":                    "1.1",
 		"jit":                                 "off",
-	} {
+	}
+	maps.Copy(all, settings)
+	for name, value := range all {
 		if _, set := config.ConnConfig.RuntimeParams[name]; !set {
 			config.ConnConfig.RuntimeParams[name] = value
 		}

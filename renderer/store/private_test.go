@@ -60,7 +60,7 @@ func TestPrivatePhotosAreNowhere(t *testing.T) {
 		look("album", page, err)
 	}
 	for _, query := range []string{"hushhush", "sunset", "hushhus", "ushhush"} {
-		page, err := s.Search(ctx, query, 0)
+		page, err := searchFor(ctx, s, query, 0)
 		look("search "+query, page, err)
 	}
 	explored, err := s.Explore(ctx)

@@ -61,6 +61,7 @@ const (
 	rowPopular // photo
 	rowPerson
 	rowTagIdea
+	rowFacetOwner
 )
 
 func (r *row) card() Card {

@@ -2,144 +2,217 @@ package store
 
 import (
 	"context"
-	"strings"
+	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"flickrkillr/renderer/query"
+	"flickrkillr/schema/page"
 )
+
+// ErrTooLong: a search took longer than [SearchTimeout].
+var ErrTooLong = errors.New("the search takes too long")
 
 // SearchPage is what a query found.
 type SearchPage struct {
 	Snapshot
-	Listing
-	// Similar says that no photo has all the words, and that Photos are those whose titles come near.
-	Similar bool
-	People  []User   // first page only; without biographies
-	Tags    []string // first page only: tags like the query
+	Photos   []Card          // at most PageSize
+	Older    int64           // position of the next page: Ref.Before(Older); 0 where there is none
+	Total    Count           // photos found, the first page only
+	People   []FoundPerson   // first page only
+	Tags     []Count         // first page only: tags like the query
+	Facets   []Facet         // first page only: what the search can be narrowed by
+	Meant    *query.Query    // nil, or what was searched for instead, since nobody wrote some word of the query
+	Misspelt map[string]bool // the words that were replaced in it, folded
+	Building bool            // the index is being built: nothing is found yet
 }
 
-// Search finds photos by full text: all words of the query, "quoted phrases", -without, newest first, the first page or the one before a
-// photo id. When no photo has the words, the titles that come near by their trigrams are shown (one page of them), which also finds parts
-// of words, and text without spaces between words. The empty query finds nothing.
+// FoundPerson is a person who was found.
+type FoundPerson struct {
+	Owner
+	PhotoCount int32
+	Picture    // of their newest photo; the zero Picture if they have none
+}
+
+// Count says how many photos have something.
+type Count struct {
+	Value     string
+	Photos    int
+	Precision Precision
+}
+
+// Precision says how a number is to be understood.
+type Precision uint8
+
+// The precisions.
+const (
+	Exact Precision = iota
+	AtLeast
+	About
+)
+
+// Facet is a value by which a search can be narrowed.
+type Facet struct {
+	Kind query.Kind
+	Count
+	Owner // of query.By; Value is their name
+}
+
+// Search finds photos in an order, the first page or the one at the position that the page before gave. It also finds people and tags by
+// the same words, and counts by what the result can be narrowed. When nobody ever wrote a word of the query, the likeliest one that was
+// meant is searched for. Errors: ErrTooLong, if Postgres needs more than [SearchTimeout] for a statement.
 //
-// An index finds matches, but not the newest: a frequent word has 100,000, each a row to fetch. So the statement takes at most 3,000;
-// if these are all, they are sorted. Otherwise the word is frequent and the newest 6,000 photos most likely hold a page of it, which
-// an index in their order gives. Only if they do not (a word of the past) all matches are fetched. Each stage runs only if it is needed;
-// the query stands in a subselect, so that no plan is chosen by its words. Measured on 1,000,000 photos: 1 to
-// 40 ms for most queries, 140 ms at worst.
-func (s *Store) Search(ctx context.Context, query string, before int64) (SearchPage, error) {
-	first := before <= 0
-	upper, _ := from(before, 0)
-	collect := func(rows pgx.Rows) (SearchPage, error) { return collectSearch(rows, before) }
-	page, err := read(ctx, s, "search", collect, `
-		WITH words AS MATERIALIZED (
-			SELECT CASE WHEN querytree(q) NOT IN ('', 'T') THEN q END AS q -- "-sea" alone matches nearly everything: not searched for
-			FROM websearch_to_tsquery('simple', $1) AS q
-		), few AS MATERIALIZED (
-			SELECT id FROM photos
-			WHERE NOT private AND id + 0 < $2::bigint AND to_tsvector('simple', title || ' ' || description) @@ (SELECT q FROM words) LIMIT 3000
-		), recent AS MATERIALIZED (
-			SELECT id FROM (
-				SELECT id, title, description FROM photos
-				WHERE (SELECT count(*) FROM few) = 3000 AND NOT private AND id < $2 ORDER BY id DESC LIMIT 6000
-			) AS p WHERE to_tsvector('simple', title || ' ' || description) @@ (SELECT q FROM words) LIMIT 49
-		), past AS MATERIALIZED (
-			SELECT id FROM photos
-			WHERE (SELECT count(*) FROM few) = 3000 AND (SELECT count(*) FROM recent) < 49
-				AND NOT private AND id + 0 < $2 AND to_tsvector('simple', title || ' ' || description) @@ (SELECT q FROM words)
-			ORDER BY id + 0 DESC LIMIT 49
-		), matches AS (
-			SELECT id FROM few WHERE (SELECT count(*) FROM few) < 3000
-			UNION ALL SELECT id FROM recent WHERE (SELECT count(*) FROM recent) = 49
-			UNION ALL SELECT id FROM past
-		), people AS MATERIALIZED (
-			SELECT id FROM (
-				(SELECT id, 2 AS likeness FROM users WHERE $3::boolean AND name >= lower($1) AND name < lower($1) || '~' ORDER BY name LIMIT 6)
-				UNION ALL
-				(SELECT id, word_similarity($1, display_name) FROM users WHERE $3 AND char_length($1) > 2 AND display_name %> $1 LIMIT 500)
-			) AS u GROUP BY id ORDER BY max(likeness) DESC, id LIMIT 6
-		), ideas AS MATERIALIZED (
-			SELECT name FROM (
-				(SELECT name, 2 AS likeness FROM tags WHERE $3 AND name >= lower($1) AND name < lower($1) || U&'\+10FFFF' ORDER BY name LIMIT 8)
-				UNION ALL
-				(SELECT name, word_similarity($1, name) FROM tags WHERE $3 AND char_length($1) > 2 AND name %> $1 LIMIT 500)
-			) AS g GROUP BY name ORDER BY max(likeness) DESC, name LIMIT 8
-		)
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
-		UNION ALL
-		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name
-		FROM (SELECT id FROM matches ORDER BY id DESC LIMIT 49) AS m JOIN photos p ON p.id = m.id JOIN users u ON u.id = p.user_id
-		UNION ALL
-		SELECT 6, 0, 0, u.version, u.created_at, '', '', u.photo_count, 0, 0, u.name, u.display_name FROM people JOIN users u ON u.id = people.id
-		UNION ALL
-		SELECT 7, 0, 0, 0, now(), name, '', 0, 0, 0, '', '' FROM ideas`,
-		query, upper, first && query != "")
-	if err != nil || !first || len(page.Photos) > 0 || len([]rune(query)) < 3 || strings.HasPrefix(query, "-") {
-		return page, err
+// An index finds what matches, but not the best of it: a frequent word has 100,000 photos, each a row to fetch and to sort. So a query that
+// matches at most 1,000 photos is answered by fetching all of them. What matches more is looked for in the first band of all photos in the
+// wanted order, and then in more of them (see [words.Band]). How many photos have a word, and how many a band has, is known before, from
+// search_words. Either way a page far back costs what the first one does.
+func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, before int64) (SearchPage, error) {
+	return again(ctx, readPatience, "search", comesBack, func(ctx context.Context) (SearchPage, error) {
+		found, err := s.search(ctx, q, order, before)
+		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "57014" { // query_canceled
+			err = fmt.Errorf("%w: %w", ErrTooLong, err)
+		}
+		return found, err
+	})
+}
+
+func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, before int64) (found SearchPage, err error) {
+	if q.Nothing() {
+		return s.showFound(ctx, found, nil, q, false)
 	}
-	near, err := s.similar(ctx, query)
+	v, err := s.lookUp(ctx, q)
 	if err != nil {
-		return page, err
+		return found, err
 	}
-	page.addSimilar(near)
-	return page, nil
+	if !v.built {
+		found.Building = true
+		return s.showFound(ctx, found, nil, q, false)
+	}
+	plan := compile(q, v)
+	if len(plan.unknown) > 0 {
+		if found.Meant, found.Misspelt, err = s.meant(ctx, q, plan.unknown); err != nil {
+			return found, err
+		}
+		if found.Meant != nil {
+			if v, err = s.lookUp(ctx, found.Meant); err != nil {
+				return found, err
+			}
+			plan = compile(found.Meant, v)
+		}
+	}
+	f := finder{ctx: ctx, store: s, plan: plan, order: order, first: before <= 0}
+	hits, err := f.find(before)
+	if err != nil {
+		return found, err
+	}
+	found.Older, found.Total, found.Facets = f.older, f.count, f.facets
+	return s.showFound(ctx, found, hits, q, f.first)
 }
 
-// similar finds photos whose titles contain the query or have words like it. It looks no further than the first stages of Search do, so it
-// may miss old photos when there are many.
-func (s *Store) similar(ctx context.Context, query string) (SearchPage, error) {
-	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(query) + "%"
-	collect := func(rows pgx.Rows) (SearchPage, error) { return collectSearch(rows, 0) }
-	return read(ctx, s, "search titles", collect, `
-		WITH few AS MATERIALIZED (
-			SELECT id FROM photos WHERE NOT private AND (title ILIKE (SELECT $2::text) OR title %> (SELECT $1::text)) LIMIT 3000
-		), recent AS MATERIALIZED (
-			SELECT id FROM (
-				SELECT id, title FROM photos WHERE (SELECT count(*) FROM few) = 3000 AND NOT private ORDER BY id DESC LIMIT 6000
-			) AS p WHERE title ILIKE $2 OR title %> $1 LIMIT 48
-		), matches AS (
-			SELECT id FROM few UNION SELECT id FROM recent
+// meant gives the query that was meant where some of q's words are unknown; nil if there is none.
+func (s *Store) meant(ctx context.Context, q *query.Query, unknown []string) (*query.Query, map[string]bool, error) {
+	by, err := s.correct(ctx, unknown)
+	if err != nil {
+		return nil, nil, err
+	}
+	replaced := map[string]bool{}
+	for _, word := range unknown {
+		if by[word] == "" {
+			return nil, nil, nil
+		}
+		replaced[word] = true
+	}
+	corrected := q.Replace(by)
+	return &corrected, replaced, nil
+}
+
+// showFound reads the rows of what was found, in its order, and on the first page people and tags.
+func (s *Store) showFound(ctx context.Context, found SearchPage, hits []int64, q *query.Query, first bool) (SearchPage, error) {
+	people, tags := peopleQuery{}, tagQuery{}
+	if first {
+		people, tags = peopleOf(q), tagsOf(q)
+	}
+	owners := []string{}
+	for _, f := range found.Facets {
+		if f.Kind == query.By {
+			owners = append(owners, f.Value)
+		}
+	}
+	rows, err := s.searches.Query(ctx, `
+		WITH people AS MATERIALIZED (
+			SELECT u.id, u.name, u.display_name, u.version, u.created_at, u.photo_count FROM (
+				SELECT user_id FROM person_search WHERE $2::text <> '' AND words @@ (SELECT $2::tsquery) LIMIT 400
+			) AS m JOIN users u ON u.id = m.user_id ORDER BY u.name = $3 DESC, u.photo_count DESC, u.id LIMIT 6
+		), ideas AS MATERIALIZED (
+			SELECT word, max(photos) AS photos, max(likeness) AS likeness FROM (
+				SELECT word, photos, 3 AS likeness FROM search_words WHERE word = ANY ($4::text[])
+				UNION ALL
+				(SELECT word, photos, 2 FROM search_words WHERE $5::text <> '' AND word >= $5 AND word < $6 ORDER BY photos DESC LIMIT 8)
+				UNION ALL
+				(SELECT word, photos, 1 FROM search_words WHERE $7::text <> '' AND left(word, 1) = '#' AND word LIKE (SELECT $7::text) ORDER BY photos DESC LIMIT 8)
+			) AS t WHERE photos > 0 GROUP BY word ORDER BY max(likeness) DESC, max(photos) DESC, word LIMIT 8
 		)
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name
-		FROM (SELECT id FROM matches ORDER BY id DESC LIMIT 48) AS m JOIN photos p ON p.id = m.id JOIN users u ON u.id = p.user_id`,
-		query, pattern)
+		SELECT 3, h.nr::integer, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS h (id, nr) JOIN photos p ON p.id = h.id AND NOT p.private JOIN users u ON u.id = p.user_id
+		UNION ALL
+		SELECT 6, (row_number() OVER ())::integer, p.photo_count, p.version, p.created_at, '', coalesce(n.image_id, ''), coalesce(n.width, 0), coalesce(n.height, 0),
+			coalesce(n.color, 0), p.name, p.display_name
+		FROM people p LEFT JOIN LATERAL (SELECT * FROM photos o WHERE o.user_id = p.id AND NOT o.private ORDER BY o.id DESC LIMIT 1) AS n ON true
+		UNION ALL
+		SELECT 7, (row_number() OVER ())::integer, photos, 0, now(), substr(word, 2), '', 0, 0, 0, '', '' FROM ideas
+		UNION ALL
+		SELECT 8, 0, 0, version, now(), '', '', 0, 0, 0, name, display_name FROM users WHERE name = ANY ($8::text[])`,
+		hits, people.words, people.name, tags.exact, tags.from, tags.to, tags.like, owners)
+	if err != nil {
+		return found, err
+	}
+	return found, found.collect(rows, len(hits))
 }
 
-func collectSearch(rows pgx.Rows, before int64) (SearchPage, error) {
-	var page SearchPage
+func (p *SearchPage) collect(rows pgx.Rows, hits int) error {
+	places := make([]Card, hits+1)
+	p.People, p.Tags = make([]FoundPerson, 0, PeopleSize), make([]Count, 0, TagIdeasSize)
+	people, tags := [PeopleSize + 1]FoundPerson{}, [TagIdeasSize + 1]Count{}
 	err := eachRow(rows, func(r *row) {
 		switch r.kind {
 		case rowHead:
-			page.begin(r)
+			p.begin(r)
 		case rowPhoto:
-			page.Photos = append(page.Photos, r.card())
-			page.on(r.name, r.version)
+			places[r.nr] = r.card()
+			p.on(r.name, r.version)
 		case rowPerson:
-			page.People = append(page.People, User{Owner{r.name, r.display}, "", r.width, r.at})
-			page.on(r.name, r.version)
+			people[r.nr] = FoundPerson{Owner{r.name, r.display}, int32(r.id), r.picture()}
+			p.on(r.name, r.version)
 		case rowTagIdea:
-			page.Tags = append(page.Tags, r.title)
+			tags[r.nr] = Count{r.title, int(r.id), Exact}
+		case rowFacetOwner:
+			for i := range p.Facets {
+				if f := &p.Facets[i]; f.Kind == query.By && f.Value == r.name {
+					f.Owner = Owner{r.name, r.display}
+				}
+			}
+			p.on(r.name, r.version)
 		}
 	})
-	page.Listing = listing(page.Photos, before, 0, false)
-	return page, err
-}
-
-// addSimilar adds what a second statement found. Its snapshot is a later one: where both tell a version, the lower one counts.
-func (p *SearchPage) addSimilar(later SearchPage) {
-	p.Photos, p.Similar = later.Photos, len(later.Photos) > 0
-	for _, d := range later.Depends {
-		p.dependOn(d)
-	}
-}
-
-func (s *Snapshot) dependOn(d Dep) {
-	for i := range s.Depends {
-		if s.Depends[i].Scope == d.Scope {
-			s.Depends[i].Version = min(s.Depends[i].Version, d.Version)
-			return
+	p.Photos = make([]Card, 0, hits)
+	for _, c := range places {
+		if c.ID != 0 {
+			p.Photos = append(p.Photos, c)
 		}
 	}
-	s.Depends = append(s.Depends, d)
+	for _, person := range people {
+		if person.Name != "" {
+			p.People = append(p.People, person)
+		}
+	}
+	for _, tag := range tags {
+		if tag.Value != "" {
+			p.Tags = append(p.Tags, tag)
+		}
+	}
+	return err
 }

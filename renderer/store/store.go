@@ -34,16 +34,24 @@ const (
 	ExploreDays  = 7  // days of the page of interesting photos of late
 	TagsSize     = 200
 	SitemapSize  = 5000 // addresses in a part of the sitemap, which is so many ids
+	FacetSize    = 8    // values of each kind by which a search can be narrowed
 )
 
 // Store reads pages and does actions. It is safe for concurrent use; the pool bounds how much it asks of Postgres at once.
 type Store struct {
-	pool  *pgxpool.Pool
-	floor outboxFloor
+	pool     *pgxpool.Pool
+	searches *pgxpool.Pool // for searches alone
+	floor    outboxFloor
 }
 
 // New makes a Store on a pool, best one of [OpenPool]. Closing the pool remains the caller's.
-func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+func New(pool *pgxpool.Pool) *Store { return NewWithSearches(pool, pool) }
+
+// NewWithSearches makes a Store that searches through a pool of its own, best one of [OpenSearchPool], so that searches take no connection
+// from pages and have a timeout of their own.
+func NewWithSearches(pool, searches *pgxpool.Pool) *Store {
+	return &Store{pool: pool, searches: searches}
+}
 
 // Dep is one thing an answer depends on: a scope ("all", "user.ansel", "photo.7", "album.3") and the version it had.
 type Dep struct {

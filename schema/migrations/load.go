@@ -13,6 +13,9 @@ func Tables() []string {
 	return []string{"users", "images", "photos", "tags", "photo_tags", "albums", "album_photos"}
 }
 
+// searchTables lists the tables of the search index.
+func searchTables() []string { return []string{"photo_search", "person_search", "search_words"} }
+
 // WithoutIndexes replaces all content in bulk. It empties the [Tables], takes off their keys, indexes, foreign keys and triggers, calls
 // load, puts everything back (which checks the rows against the keys), sets the identity sequences past the largest ids, analyzes, and
 // raises the version of "all", so that no page cached before is served again. What is taken off is read from the catalogue, so it cannot
@@ -20,10 +23,11 @@ func Tables() []string {
 //
 // All of it happens in tx: readers wait for its end, and an error or a crash leaves the old content in place. Inside load, COPY ... WITH
 // (FREEZE) is allowed, since the tables were truncated in the same transaction. Load itself fills the columns that triggers keep
-// otherwise: photos.posted_at (not decreasing with the id) and users.photo_count (public photos); users.version is best left out. Tx's
+// otherwise: photos.posted_at (not decreasing with the id) and users.photo_count (public photos); users.version is best left out. It may
+// fill the search index too (photo_search, person_search and search_words); otherwise a renderer builds that afterwards. Tx's
 // user must own the tables; timeouts of statements and of idling are off until tx ends.
 func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
-	tables := Tables()
+	tables := append(Tables(), searchTables()...)
 	names := strings.Join(tables, ", ")
 	off, on, err := dressing(ctx, tx, tables)
 	if err != nil {
@@ -33,7 +37,7 @@ func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
 	if err := run(ctx, tx, off...); err != nil {
 		return fmt.Errorf("take off keys and triggers: %w", err)
 	}
-	if err := run(ctx, tx, "SET LOCAL maintenance_work_mem = '256MB'", "TRUNCATE "+names, "TRUNCATE album_counts, tag_counts, tag_deltas"); err != nil {
+	if err := run(ctx, tx, "SET LOCAL maintenance_work_mem = '256MB'", "TRUNCATE "+names, "TRUNCATE album_counts, tag_counts, tag_deltas, search_queue"); err != nil {
 		return fmt.Errorf("empty the tables: %w", err)
 	}
 	if err := load(); err != nil {
@@ -47,6 +51,7 @@ func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
 			SELECT ap.album_id, count(*) FROM album_photos ap JOIN photos p ON p.id = ap.photo_id WHERE NOT p.private GROUP BY ap.album_id`,
 		"SELECT recount_tags()",
 		"ANALYZE album_counts, tag_counts",
+		"UPDATE search_state SET built = EXISTS (SELECT FROM person_search) OR NOT EXISTS (SELECT FROM users)",
 		"SELECT announce_all()",
 	); err != nil {
 		return fmt.Errorf("finish the load: %w", err)

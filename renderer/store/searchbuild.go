@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/renderer/words"
+)
+
+// BuildSearch makes the search index anew from all photos and users, while the site is in use: searches find nothing until it is done, and
+// what changes meanwhile waits in the queue. Another process that is writing the index makes it return at once, with nothing done.
+func (s *Store) BuildSearch(ctx context.Context) (err error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("build the search index: %w", err)
+	}
+	defer conn.Release()
+	if err = buildSearch(ctx, conn); errors.Is(err, errOtherIndexer) {
+		return nil
+	}
+	// What was set for the session goes with the connection.
+	err = errors.Join(err, conn.Conn().Close(context.WithoutCancel(ctx)))
+	if err != nil {
+		return fmt.Errorf("build the search index: %w", err)
+	}
+	return nil
+}
+
+func buildSearch(ctx context.Context, conn *pgxpool.Conn) error {
+	var mine bool
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", searchLock).Scan(&mine); err != nil {
+		return err
+	}
+	if !mine {
+		return errOtherIndexer
+	}
+	for _, sql := range []string{
+		"SET statement_timeout = 0", "SET idle_in_transaction_session_timeout = 0", "SET maintenance_work_mem = '256MB'",
+		"UPDATE search_state SET built = false",
+		"SELECT drop_search_indexes()", "TRUNCATE photo_search, person_search, search_words",
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	b := searchBuild{conn: conn, counts: map[string]int32{}, forms: map[string]string{}}
+	if err := errors.Join(b.photos(ctx), b.people(ctx), b.words(ctx)); err != nil {
+		return err
+	}
+	rows, err := conn.Query(ctx, "SELECT search_index_definitions()")
+	if err != nil {
+		return err
+	}
+	definitions, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, sql := range append(definitions, "VACUUM ANALYZE photo_search", "VACUUM ANALYZE person_search", "VACUUM ANALYZE search_words",
+		"UPDATE search_state SET built = true") {
+		if _, err := conn.Exec(ctx, strings.Replace(sql, "CREATE INDEX ", "CREATE INDEX CONCURRENTLY ", 1), pgx.QueryExecModeSimpleProtocol); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	return nil
+}
+
+// searchBuild copies everything into the bare tables of the index.
+type searchBuild struct {
+	conn    *pgxpool.Conn
+	builder words.Builder
+	counts  map[string]int32
+	forms   map[string]string
+}
+
+const buildBatch = 5000 // photos, or users, read and copied at once
+
+func (b *searchBuild) photos(ctx context.Context) error {
+	for last := int64(0); ; {
+		rows, err := b.conn.Query(ctx, searchedPhotos+" WHERE NOT p.private AND p.id > $1 ORDER BY p.id LIMIT $2", last, buildBatch)
+		if err != nil {
+			return err
+		}
+		var copied [][]any
+		if err := eachSearchedPhoto(rows, func(p *searchedPhoto) {
+			last = p.id
+			lexemes := b.builder.Photo(&p.Photo)
+			b.count(lexemes)
+			copied = append(copied, []any{p.id, p.user, int32(p.Faves), int32(p.Quality), int32(p.Year),
+				words.Shape(p.Width, p.Height), p.Camera, vectorOf(lexemes)})
+		}); err != nil {
+			return err
+		}
+		if len(copied) == 0 {
+			return nil
+		}
+		if _, err := b.conn.CopyFrom(ctx, pgx.Identifier{"photo_search"},
+			[]string{"photo_id", "user_id", "faves", "quality", "year", "shape", "camera", "words"}, pgx.CopyFromRows(copied)); err != nil {
+			return err
+		}
+	}
+}
+
+func vectorOf(lexemes []words.Lexeme) pgtype.TSVector {
+	v := pgtype.TSVector{Valid: true, Lexemes: make([]pgtype.TSVectorLexeme, len(lexemes))}
+	for i, l := range lexemes {
+		v.Lexemes[i].Word = l.Text
+		for _, p := range l.Positions {
+			at, weight := words.Place(p)
+			v.Lexemes[i].Positions = append(v.Lexemes[i].Positions, pgtype.TSVectorPosition{Position: at, Weight: pgtype.TSVectorWeight(weight)})
+		}
+	}
+	return v
+}
+
+func (b *searchBuild) count(lexemes []words.Lexeme) {
+	for _, l := range lexemes {
+		n, known := b.counts[l.Text]
+		if known {
+			b.counts[l.Text] = n + 1
+			continue
+		}
+		text := strings.Clone(l.Text)
+		b.counts[text] = 1
+		b.forms[text] = strings.Clone(l.Form)
+	}
+}
+
+func (b *searchBuild) people(ctx context.Context) error {
+	for last := int64(0); ; {
+		rows, err := b.conn.Query(ctx, "SELECT id, name, display_name FROM users WHERE id > $1 ORDER BY id LIMIT $2", last, buildBatch)
+		if err != nil {
+			return err
+		}
+		var copied [][]any
+		var p words.Person
+		if _, err := pgx.ForEachRow(rows, []any{&last, &p.Name, &p.Display}, func() error {
+			copied = append(copied, []any{last, vectorOf(b.builder.Person(&p))})
+			return nil
+		}); err != nil {
+			return err
+		}
+		if len(copied) == 0 {
+			return nil
+		}
+		if _, err := b.conn.CopyFrom(ctx, pgx.Identifier{"person_search"}, []string{"user_id", "words"}, pgx.CopyFromRows(copied)); err != nil {
+			return err
+		}
+	}
+}
+
+func (b *searchBuild) words(ctx context.Context) error {
+	all := slices.Sorted(maps.Keys(b.counts))
+	_, err := b.conn.CopyFrom(ctx, pgx.Identifier{"search_words"}, []string{"word", "photos", "form"}, pgx.CopyFromSlice(len(all), func(i int) ([]any, error) {
+		return []any{all[i], b.counts[all[i]], b.forms[all[i]]}, nil
+	}))
+	return err
+}

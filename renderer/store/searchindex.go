@@ -1,0 +1,308 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"flickrkillr/renderer/words"
+)
+
+const (
+	searchLock  = 0x736561726368 // advisory lock of whoever writes the search index: "search"
+	searchBatch = 400            // entries of the queue taken at once, and photos indexed at once
+)
+
+// errOtherIndexer: another process is writing the search index.
+var errOtherIndexer = errors.New("another process writes the search index")
+
+// IndexOnce brings at most 400 photos and users of the queue's up to date in the search index, in one transaction. n counts the entries it
+// took: 400 mean that more are likely waiting. Among all processes one works at a time; n is 0 when it is another one.
+func (s *Store) IndexOnce(ctx context.Context) (n int, err error) {
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		var mine, built bool
+		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1), built FROM search_state", searchLock).Scan(&mine, &built); err != nil {
+			return err
+		}
+		if !mine || !built {
+			return nil
+		}
+		entries, err := takeSearchQueue(ctx, tx)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		n = len(entries)
+		x := searchIndexer{tx: tx, counts: map[string]int{}}
+		return x.apply(ctx, entries)
+	})
+	if err != nil {
+		err = fmt.Errorf("index: %w", err)
+	}
+	return n, err
+}
+
+// SearchWaits reports whether the search index has to be built, or else whether its queue holds something.
+func (s *Store) SearchWaits(ctx context.Context) (build, queued bool, err error) {
+	err = s.pool.QueryRow(ctx, "SELECT NOT built, EXISTS (SELECT FROM search_queue) FROM search_state").Scan(&build, &queued)
+	if err != nil {
+		err = fmt.Errorf("index: look: %w", err)
+	}
+	return build, queued, err
+}
+
+type searchEntry struct {
+	later   bool
+	id      int64
+	kind    string
+	ref     int64
+	removed []string
+}
+
+func takeSearchQueue(ctx context.Context, tx pgx.Tx) ([]searchEntry, error) {
+	rows, err := tx.Query(ctx, "SELECT later, id, kind, ref, removed FROM search_queue ORDER BY later, id LIMIT $1", searchBatch)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (e searchEntry, err error) {
+		err = r.Scan(&e.later, &e.id, &e.kind, &e.ref, &e.removed)
+		return e, err
+	})
+}
+
+// searchIndexer writes to the index within a transaction.
+type searchIndexer struct {
+	tx      pgx.Tx
+	builder words.Builder
+	counts  map[string]int    // what is to be added to search_words
+	forms   map[string]string // of what is added
+}
+
+func (x *searchIndexer) apply(ctx context.Context, entries []searchEntry) error {
+	x.forms = map[string]string{}
+	refs := map[string][]int64{}
+	for _, e := range entries {
+		refs[e.kind] = append(refs[e.kind], e.ref)
+		for _, word := range e.removed {
+			x.counts[word]--
+		}
+	}
+	for kind := range refs {
+		slices.Sort(refs[kind])
+		refs[kind] = slices.Compact(refs[kind])
+	}
+	busy, err := x.photos(ctx, refs["photo"])
+	if err != nil {
+		return err
+	}
+	if err := x.people(ctx, refs["user"]); err != nil {
+		return err
+	}
+	if err := x.spread(ctx, refs["album"], refs["photos of user"]); err != nil {
+		return err
+	}
+	if err := x.count(ctx); err != nil {
+		return err
+	}
+	var b pgx.Batch
+	for _, e := range entries {
+		if e.kind == "photo" && slices.Contains(busy, e.ref) && e.removed == nil {
+			continue // with the next batch
+		}
+		b.Queue("DELETE FROM search_queue WHERE later = $1 AND id = $2", e.later, e.id)
+	}
+	return x.tx.SendBatch(ctx, &b).Close()
+}
+
+// spread queues the photos of renamed albums and users.
+func (x *searchIndexer) spread(ctx context.Context, albums, users []int64) error {
+	if len(albums)+len(users) == 0 {
+		return nil
+	}
+	_, err := x.tx.Exec(ctx, `
+		INSERT INTO search_queue (later, kind, ref)
+			SELECT DISTINCT true, 'photo', photo_id FROM album_photos WHERE album_id = ANY ($1::bigint[])
+			UNION ALL
+			SELECT true, 'photo', id FROM photos WHERE user_id = ANY ($2::bigint[]) AND NOT private`, albums, users)
+	return err
+}
+
+// photos indexes photos, or takes them out of the index if they are no longer public. Busy are those that a transaction under way is about
+// to hide: they are left as they are.
+func (x *searchIndexer) photos(ctx context.Context, ids []int64) (busy []int64, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	old, busy, err := x.indexed(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return slices.Contains(busy, id) })
+	rows, err := x.tx.Query(ctx, searchedPhotos+" WHERE p.id = ANY ($1) AND NOT p.private", ids)
+	if err != nil {
+		return nil, err
+	}
+	var set photoSearchRows
+	err = eachSearchedPhoto(rows, func(p *searchedPhoto) {
+		lexemes := x.builder.Photo(&p.Photo)
+		text := string(words.AppendText(nil, lexemes))
+		x.add(lexemes)
+		for _, word := range old[p.id] {
+			x.counts[word]--
+		}
+		delete(old, p.id)
+		set.add(p, text)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(set.ids) > 0 {
+		if _, err := x.tx.Exec(ctx, `
+			INSERT INTO photo_search AS s (photo_id, user_id, faves, quality, year, shape, camera, words)
+				SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::integer[], $5::integer[], $6::text[], $7::text[], $8::text[]::tsvector[])
+				ON CONFLICT (photo_id) DO UPDATE SET user_id = excluded.user_id, faves = excluded.faves, quality = excluded.quality,
+					year = excluded.year, shape = excluded.shape, camera = excluded.camera, words = excluded.words
+				WHERE (s.user_id, s.faves, s.quality, s.year, s.shape, s.camera, s.words)
+					IS DISTINCT FROM (excluded.user_id, excluded.faves, excluded.quality, excluded.year, excluded.shape, excluded.camera, excluded.words)`,
+			set.ids, set.users, set.faves, set.qualities, set.years, set.shapes, set.cameras, set.words); err != nil {
+			return nil, err
+		}
+	}
+	for _, lexemes := range old { // no longer public
+		for _, word := range lexemes {
+			x.counts[word]--
+		}
+	}
+	if gone := slices.Sorted(maps.Keys(old)); len(gone) > 0 {
+		_, err = x.tx.Exec(ctx, "DELETE FROM photo_search WHERE photo_id = ANY ($1)", gone)
+	}
+	return busy, err
+}
+
+// indexed locks the rows of photos and gives their lexemes.
+func (x *searchIndexer) indexed(ctx context.Context, ids []int64) (old map[int64][]string, busy []int64, err error) {
+	old = map[int64][]string{}
+	rows, err := x.tx.Query(ctx, `SELECT photo_id, tsvector_to_array(words) FROM photo_search WHERE photo_id = ANY ($1) ORDER BY photo_id FOR UPDATE SKIP LOCKED`, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	var id int64
+	var lexemes []string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &lexemes}, func() error {
+		old[id] = slices.Clone(lexemes)
+		return nil
+	}); err != nil {
+		return nil, nil, err
+	}
+	rows, err = x.tx.Query(ctx, "SELECT photo_id FROM photo_search WHERE photo_id = ANY ($1)", ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+		if _, mine := old[id]; !mine {
+			busy = append(busy, id)
+		}
+		return nil
+	})
+	return old, busy, err
+}
+
+func (x *searchIndexer) add(lexemes []words.Lexeme) {
+	for _, l := range lexemes {
+		x.counts[l.Text]++
+		if l.Form != "" {
+			x.forms[l.Text] = l.Form
+		}
+	}
+}
+
+// people indexes users, or takes them out of the index.
+func (x *searchIndexer) people(ctx context.Context, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := x.tx.Query(ctx, "SELECT id, name, display_name FROM users WHERE id = ANY ($1)", ids)
+	if err != nil {
+		return err
+	}
+	var found []int64
+	var vectors []string
+	var id int64
+	var p words.Person
+	if _, err := pgx.ForEachRow(rows, []any{&id, &p.Name, &p.Display}, func() error {
+		found, vectors = append(found, id), append(vectors, string(words.AppendText(nil, x.builder.Person(&p))))
+		return nil
+	}); err != nil {
+		return err
+	}
+	var b pgx.Batch
+	b.Queue("DELETE FROM person_search WHERE user_id = ANY ($1) AND NOT user_id = ANY ($2)", ids, found)
+	b.Queue(`INSERT INTO person_search (user_id, words) SELECT * FROM unnest($1::bigint[], $2::text[]::tsvector[])
+		ON CONFLICT (user_id) DO UPDATE SET words = excluded.words`, found, vectors)
+	return x.tx.SendBatch(ctx, &b).Close()
+}
+
+// count brings search_words up to date.
+func (x *searchIndexer) count(ctx context.Context) error {
+	var changed, forms []string
+	var by []int32
+	for _, word := range slices.Sorted(maps.Keys(x.counts)) {
+		if n := x.counts[word]; n != 0 {
+			changed, by, forms = append(changed, word), append(by, int32(n)), append(forms, x.forms[word])
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	var b pgx.Batch
+	b.Queue(`INSERT INTO search_words AS w (word, photos, form) SELECT * FROM unnest($1::text[], $2::integer[], $3::text[])
+		ON CONFLICT (word) DO UPDATE SET photos = w.photos + excluded.photos`, changed, by, forms)
+	b.Queue("DELETE FROM search_words WHERE word = ANY ($1) AND photos <= 0", changed)
+	return x.tx.SendBatch(ctx, &b).Close()
+}
+
+// searchedPhoto is a photo with what is searched of it.
+type searchedPhoto struct {
+	words.Photo
+	id, user int64
+	faves    int32
+	posted   time.Time
+}
+
+const searchedPhotos = `
+	SELECT p.id, p.user_id, p.title, p.description, coalesce(p.camera, ''), coalesce(p.lens, ''),
+		extract(year FROM coalesce(p.taken_at, p.posted_at) AT TIME ZONE 'UTC')::integer, p.width, p.height, p.faves, p.posted_at, u.name, u.display_name,
+		(SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags m JOIN tags g ON g.id = m.tag_id WHERE m.photo_id = p.id),
+		(SELECT array_agg(b.title ORDER BY b.id) FROM album_photos m JOIN albums b ON b.id = m.album_id WHERE m.photo_id = p.id)
+	FROM photos p JOIN users u ON u.id = p.user_id`
+
+func eachSearchedPhoto(rows pgx.Rows, f func(*searchedPhoto)) error {
+	var p searchedPhoto
+	_, err := pgx.ForEachRow(rows, []any{&p.id, &p.user, &p.Title, &p.Description, &p.Camera, &p.Lens, &p.Year, &p.Width, &p.Height, &p.faves, &p.posted,
+		&p.Owner, &p.Display, &p.Tags, &p.Albums}, func() error {
+		p.ID, p.Faves = p.id, int(min(p.faves, words.MaxFaves))
+		p.Quality = words.Quality(p.Faves, p.posted)
+		f(&p)
+		return nil
+	})
+	return err
+}
+
+// photoSearchRows are rows of photo_search, by column.
+type photoSearchRows struct {
+	ids, users              []int64
+	faves, qualities, years []int32
+	shapes, cameras, words  []string
+}
+
+func (r *photoSearchRows) add(p *searchedPhoto, vector string) {
+	r.ids, r.users = append(r.ids, p.id), append(r.users, p.user)
+	r.faves, r.qualities = append(r.faves, int32(p.Faves)), append(r.qualities, int32(p.Quality))
+	r.years = append(r.years, int32(p.Year))
+	r.shapes, r.cameras = append(r.shapes, words.Shape(p.Width, p.Height)), append(r.cameras, p.Camera)
+	r.words = append(r.words, vector)
+}
