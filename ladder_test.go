@@ -178,7 +178,7 @@ func TestPeers(t *testing.T) {
 func TestLadderRefusesNothingToMeasure(t *testing.T) {
 	t.Parallel()
 	for _, flag := range []string{"--photos=9", "--visitors=0", "--seconds=0"} {
-		if status, _, logs := killr(t.Context(), "ladder", flag); status != 1 || !strings.Contains(logs, "at least") {
+		if status, _, logs := killr(t.Context(), "ladder", flag); status != 2 || !strings.Contains(logs, "at least") {
 			t.Errorf("%s: status %d: %s", flag, status, logs)
 		}
 	}

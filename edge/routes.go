@@ -97,6 +97,7 @@ func (s *Server) done(r *http.Request, x *exchange) {
 func (s *Server) count(x *exchange) {
 	s.meters.answered(x.tier, x.kind, x.start, x.bytes)
 	s.meters.countStatus(x.status)
+	s.counts.add(x)
 }
 
 func (s *Server) access(x *exchange, method, target, from, protocol string) {

@@ -33,6 +33,7 @@ type Config struct {
 	MaxConns    int                   // connections at once, 0 is 10,000
 	HotEvery    time.Duration         // how often the list of hot pages is kept, 0 is 10 s
 	StopTimeout time.Duration         // how long requests may take to finish when stopping, 0 is 15 s
+	Version     string                // semantic version for `nats micro ls`, "" is 0.0.0
 	Logger      *slog.Logger          // nil is slog.Default
 	AccessLog   *slog.Logger          // a line for each answer; nil is none
 	Registry    prometheus.Registerer // nil: metrics are kept but nowhere shown
@@ -64,6 +65,7 @@ type Server struct {
 	keep       *keeper
 	errs       *errorPages
 	meters     *meters
+	counts     counts
 	compressor *compressor
 	clock      *wire.Clock
 	idBase     string // random, so that request ids of two edges differ
@@ -84,6 +86,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.log = s.log.With("role", "edge")
 	s.meters = newMeters(cfg.Registry)
+	s.counts = newCounts()
 	s.fresh = newFreshness(s.clock)
 	s.cookies = &freshCookies{nc: cfg.NATS, fresh: s.fresh, log: s.log}
 	s.follow = newFollower(cfg.NATS, s.fresh, s.meters.changes, s.log)
@@ -160,6 +163,12 @@ func (s *Server) Close() error { return s.lis.Close() }
 // Run serves until ctx ends, then finishes the requests it holds, at most StopTimeout, and waits for all it started. It returns nil after
 // an orderly stop.
 func (s *Server) Run(ctx context.Context) error {
+	unannounce, err := s.announce()
+	defer unannounce()
+	if err != nil {
+		s.near.close()
+		return errors.Join(fmt.Errorf("edge: %w", err), s.Close())
+	}
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	s.calls.start(work)
@@ -180,7 +189,6 @@ func (s *Server) Run(ctx context.Context) error {
 			served <- s.http.Serve(s.lis)
 		}
 	}()
-	var err error
 	select {
 	case err = <-served:
 		err = fmt.Errorf("edge: serving: %w", err)
@@ -221,9 +229,9 @@ func (s *Server) Ready() error {
 	case !s.cfg.NATS.IsConnected():
 		return fmt.Errorf("edge: NATS is %s", s.cfg.NATS.Status())
 	case !s.follow.caughtUp.Load():
-		return errors.New("edge: not caught up with the stream of changes")
+		return errors.New("edge: not caught up with the stream of changes, which a renderer makes")
 	case s.cookies.key.Load() == nil:
-		return errors.New("edge: no key for the cookies of writers")
+		return errors.New("edge: no key yet for the cookies of writers, which lies in the bucket KEYS")
 	case !s.errs.complete():
 		return errors.New("edge: no renderer has answered yet")
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"strconv"
 	"sync"
@@ -21,6 +20,7 @@ import (
 
 	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/wire"
 	"flickrkillr/templates"
 )
@@ -98,6 +98,7 @@ type Service struct {
 
 	held    context.Context // that of the work at hand; it outlives Run's, so that stopping finishes what is held
 	serving atomic.Bool
+	waiting atomic.Pointer[string] // what for, before it serves
 	stop    context.CancelFunc
 	stopped context.Context
 	begun   atomic.Bool
@@ -170,17 +171,11 @@ func (c *Config) fillDefaults() {
 
 // metadata tells the instances in `nats micro info renderer` apart.
 func (c *Config) metadata() map[string]string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return map[string]string{
-		"host":            host,
-		"pid":             strconv.Itoa(os.Getpid()),
-		"page_workers":    strconv.Itoa(c.PageWorkers),
-		"picture_workers": strconv.Itoa(c.PictureWorkers),
-		"action_workers":  strconv.Itoa(c.ActionWorkers),
-	}
+	m := discovery.Host()
+	m["page_workers"] = strconv.Itoa(c.PageWorkers)
+	m["picture_workers"] = strconv.Itoa(c.PictureWorkers)
+	m["action_workers"] = strconv.Itoa(c.ActionWorkers)
+	return m
 }
 
 // guarded makes sure that a worker survives its turn and that every request has its reply.
@@ -204,10 +199,14 @@ func (s *Service) ID() string { return s.id }
 // Ready is nil while the service is in the queue group, the bus is there and Postgres has answered lately.
 func (s *Service) Ready() error {
 	switch {
-	case !s.serving.Load():
-		return errors.New("renderer: not in the queue group")
 	case !s.nc.IsConnected():
-		return errors.New("renderer: the bus is away")
+		return errors.New("renderer: NATS does not answer")
+	case !s.serving.Load():
+		why := "not in the queue group"
+		if waiting := s.waiting.Load(); waiting != nil {
+			why = *waiting
+		}
+		return errors.New("renderer: " + why)
 	}
 	if silent := time.Since(s.relay.heard()); silent > 3*time.Second {
 		return fmt.Errorf("renderer: Postgres has not answered for %s", silent.Round(time.Second))

@@ -142,7 +142,7 @@ func (res *Result) WriteTable(w io.Writer) error {
 	}
 	for _, s := range res.Steps {
 		if s.Failed > 0 {
-			fmt.Fprintf(&b, "Note: with %d renderers %d failed, such as: %s\n", s.Renderers, s.Failed, s.Failure)
+			fmt.Fprintf(&b, "Note: renderers %d: %d failed, such as: %s\n", s.Renderers, s.Failed, s.Failure)
 		}
 	}
 	_, err := w.Write(b.Bytes())
