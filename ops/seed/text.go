@@ -20,7 +20,9 @@ const (
 func (m *maker) title(dst []byte, d *dice, s *shoot, p *picture, k, nth int) []byte {
 	w := m.words
 	switch {
-	case s.style.hostile, d.IntN(2000) == 0:
+	case s.style.hostile: // In turn, so that none is missing.
+		return append(dst, w.hostile[nth%len(w.hostile)]...)
+	case d.IntN(2000) == 0:
 		return append(dst, one(d, w.hostile)...)
 	case s.style.script >= 0 && d.chance(0.75):
 		if of := w.scripts[s.style.script].titles[p.scene]; len(of) > 0 {
