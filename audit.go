@@ -15,31 +15,31 @@ import (
 )
 
 type auditCommand struct {
-	Edge    []string `placeholder:"URL" help:"Audit a running site through this edge; repeat it for each. Without any, a site of its own is started for the audit, and removed afterwards."`
-	Metrics []string `placeholder:"URL" help:"Where an edge shows its metrics, http://HOST:PORT/metrics; repeat it for each. They say how soon edges had changes from the stream."`
-	Yes     bool     `help:"Audit a running site although its data is not the demonstration's: titles of some users' photos are overwritten, photos deleted."`
+	Edge    []string `env:"-" placeholder:"URL" help:"Audit a running site through this edge, and write to that site; repeat it for each edge. Needs --yes. Only counts when typed: no environment variable sets it. Default: start a site for the audit, and remove it afterwards."`
+	Metrics []string `env:"-" placeholder:"URL" help:"With --edge: read an edge's metrics here, http://HOST:PORT/metrics; repeat it for each edge. They tell how soon edges learn of changes from the stream."`
+	Yes     bool     `env:"-" help:"With --edge: do write to the running site. The audit overwrites titles of some users' photos, hides photos and deletes photos, for good."`
 
-	Seed         uint64        `default:"1" placeholder:"N" help:"Number that all decisions are drawn from (default ${default})."`
-	Writes       int64         `placeholder:"N" help:"Go on until so many writes are done, and --observations made."`
-	Observations int64         `placeholder:"N" help:"Go on until so many answers were looked at, and --writes are done."`
-	Duration     time.Duration `placeholder:"TIME" help:"End after so long in any case. Default: a minute, if neither number is given."`
-	Rate         float64       `default:"100" placeholder:"N" help:"Writes a second; 0: as many as there can be (default ${default})."`
-	LookRate     float64       `placeholder:"N" help:"Looks of the visitors a second, writers among them, but not those that time a write; 0, the default: as many as there can be, which leaves little of the machine to the site."`
-	BusShare     float64       `default:"0.5" placeholder:"SHARE" help:"Share of the writes that go through the bus, where there is an action for it; the others are made as in psql (default ${default})."`
-	ActionsOnly  bool          `help:"Make only writes that have an action, so that --bus-share 1 means all: new titles, hiding and showing. Of these the edges hear directly too, so that they do not show whether the relay works."`
-	Owners       int           `default:"40" placeholder:"N" help:"Users that are taken over (default ${default})."`
-	Writers      int           `default:"8" placeholder:"N" help:"Writes at once (default ${default})."`
-	Observers    int           `default:"8" placeholder:"N" help:"Visitors at once (default ${default})."`
+	Seed         uint64        `default:"1" placeholder:"N" help:"Seed of the random decisions (default ${default})."`
+	Writes       int64         `min:"0" placeholder:"N" help:"Stop after this many writes, once --observations is reached as well (default: no goal)."`
+	Observations int64         `min:"0" placeholder:"N" help:"Stop after checking this many answers, once --writes is reached as well (default: no goal)."`
+	Duration     time.Duration `min:"0s" placeholder:"TIME" help:"Stop after this time in any case (default: 1m if neither --writes nor --observations is given)."`
+	Rate         float64       `default:"100" min:"0" placeholder:"N" help:"Writes per second (default ${default}; 0: unlimited)."`
+	LookRate     float64       `min:"0" placeholder:"N" help:"Page views per second, not counting timing probes (0, the default: unlimited, which leaves the site little processor time)."`
+	BusShare     float64       `default:"0.5" min:"0" max:"1" placeholder:"SHARE" help:"Share of the writes that go through the bus, from 0 to 1, where an action exists for them; the others are made in SQL (default ${default})."`
+	ActionsOnly  bool          `help:"Make only writes that have an action (new titles, hiding, showing), so that --bus-share 1 means all. Edges hear of these directly as well, so that they do not test the relay."`
+	Owners       int           `default:"40" min:"1" max:"100000" placeholder:"N" help:"Users whose photos are written to (default ${default})."`
+	Writers      int           `default:"8" min:"1" max:"1000" placeholder:"N" help:"Concurrent writes (default ${default})."`
+	Observers    int           `default:"8" min:"1" max:"1000" placeholder:"N" help:"Concurrent visitors (default ${default})."`
 
-	Bound time.Duration `default:"1s" placeholder:"TIME" help:"By when every change must show at every edge while nothing is broken (default ${default})."`
+	Bound time.Duration `default:"1s" min:"1ms" placeholder:"TIME" help:"Time in which every edge must show a change while no fault is active (default ${default})."`
 
-	Edges      int           `default:"4" placeholder:"N" help:"Edges of the site of its own (default ${default})."`
-	Renderers  int           `default:"2" placeholder:"N" help:"Renderers of the site of its own (default ${default})."`
-	Faults     bool          `default:"true" negatable:"" help:"Break things of the site of its own while the audit goes on."`
-	Fault      []string      `placeholder:"NAME" help:"Break only this; repeat it for several. A name that there is not shows all."`
-	FaultEvery time.Duration `default:"5s" placeholder:"TIME" help:"Rest between two faults, half of it at least (default ${default})."`
+	Edges      int           `default:"4" min:"1" max:"100" placeholder:"N" help:"Edges of the audit's own site (default ${default})."`
+	Renderers  int           `default:"2" min:"1" max:"100" placeholder:"N" help:"Renderers of the audit's own site (default ${default})."`
+	Faults     bool          `default:"true" negatable:"" help:"Inject faults into the audit's own site."`
+	Fault      []string      `enum:"${faults}" placeholder:"NAME" help:"Inject only this fault; repeat it for several: ${fault_list}."`
+	FaultEvery time.Duration `default:"5s" min:"100ms" placeholder:"TIME" help:"Average pause between two faults; none is shorter than half of it (default ${default})."`
 
-	StopAtViolation bool `help:"End with the first violation."`
+	StopAtViolation bool `help:"Stop at the first violation."`
 	JSON            bool `help:"Print the report as JSON."`
 	services
 }
@@ -54,42 +54,67 @@ func (c *auditCommand) Run(s *session) error {
 	if len(c.Edge) > 0 {
 		return c.auditRunning(s)
 	}
+	if len(c.Metrics) > 0 || c.Yes {
+		return errors.New("--metrics and --yes are for an audit of a running site: name its edges with --edge")
+	}
 	return c.auditOwn(s)
 }
 
 // auditRunning audits a site that is there. Nothing of it is broken.
 func (c *auditCommand) auditRunning(s *session) error {
-	if err := c.fill(s.data); err != nil {
+	if err := c.find(s.data, "--nats and --postgres"); err != nil {
 		return err
 	}
+	if c.Postgres == "" {
+		return errors.New("an audit needs the site's database: say --postgres")
+	}
 	return c.withPool(s.ctx, c.Postgres, func(pool *pgxpool.Pool) error {
-		if err := c.mayWrite(s.ctx, pool); err != nil {
+		plan, err := c.plan(s.ctx, pool)
+		if err != nil {
 			return err
 		}
-		s.log.Warn("this writes to the photos of some users, for good", "users", c.Owners)
+		if !c.Yes {
+			return fmt.Errorf("an audit with --edge writes to a running site. Nothing was written yet; say --yes if this is wanted:\n%s", plan)
+		}
+		s.log.Warn("the audit writes to a running site", "edges", strings.Join(c.Edge, " "), "database", databaseName(pool), "users", c.Owners)
 		var nc *nats.Conn
 		if c.NATS != "" {
-			var closeBus func()
-			var err error
-			if nc, closeBus, err = joinBus(c.NATS, "audit", s.log); err != nil {
+			joined, err := joinBus(c.NATS, "audit", s.log)
+			if err != nil {
 				return err
 			}
-			defer closeBus()
+			defer joined.close()
+			nc = joined.Conn
 		}
 		return c.run(s, c.Edge, pool, nc, nil)
 	})
 }
 
-// mayWrite refuses a database with people's own photos in it.
-func (c *auditCommand) mayWrite(ctx context.Context, pool *pgxpool.Pool) error {
+// plan says what an audit would do to which site. It only reads.
+func (c *auditCommand) plan(ctx context.Context, pool *pgxpool.Pool) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	demonstration, err := seed.Demonstration(ctx, pool)
 	if err != nil {
-		return err
+		return "", fmt.Errorf("look at the database %s: %w", databaseName(pool), err)
 	}
-	if !demonstration && !c.Yes {
-		return errors.New("this database does not hold the demonstration data: an audit overwrites titles and deletes photos. Say --yes if that is wanted")
+	data := "people's own photos, not the demonstration data"
+	if demonstration {
+		data = "the demonstration data"
 	}
-	return nil
+	bus := "none"
+	if c.NATS != "" {
+		bus = redacted(c.NATS)
+	}
+	return fmt.Sprintf("  visit      %s\n  write to   %s, which holds %s\n  bus        %s\n"+
+		"  change     the photos of %s, for good: overwrite titles, hide, show, delete and add photos",
+		strings.Join(c.Edge, " "), databaseName(pool), data, bus, count(c.Owners, "user")), nil
+}
+
+// databaseName names a pool's database without its password.
+func databaseName(pool *pgxpool.Pool) string {
+	c := pool.Config().ConnConfig
+	return fmt.Sprintf("%s@%s:%d/%s", c.User, c.Host, c.Port, c.Database)
 }
 
 // auditOwn audits a site that is started for it, and breaks it.
@@ -102,19 +127,19 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 	if err := site.start(); err != nil {
 		return err
 	}
-	faults, err := c.chosen(site.faults())
-	if err != nil {
-		return err
+	var faults []audit.Fault
+	if c.Faults {
+		faults = site.faults(c.Fault)
 	}
 	for _, k := range site.kept["edge"] {
 		c.Metrics = append(c.Metrics, "http://"+site.debug[k]+"/metrics")
 	}
-	nc, closeBus, err := joinBus(site.nats.URL(), "audit", s.log)
+	nc, err := joinBus(site.nats.URL(), "audit", s.log)
 	if err != nil {
 		return err
 	}
-	defer closeBus()
-	return c.withPool(s.ctx, site.postgres.URL(), func(pool *pgxpool.Pool) error { return c.run(s, site.urls, pool, nc, faults) })
+	defer nc.close()
+	return c.withPool(s.ctx, site.postgres.URL(), func(pool *pgxpool.Pool) error { return c.run(s, site.urls, pool, nc.Conn, faults) })
 }
 
 // withPool gives f a pool with a connection for each writer.
@@ -130,33 +155,6 @@ func (c *auditCommand) withPool(ctx context.Context, url string, f func(*pgxpool
 	}
 	defer pool.Close()
 	return f(pool)
-}
-
-// chosen picks the faults that were asked for.
-func (c *auditCommand) chosen(all []audit.Fault) ([]audit.Fault, error) {
-	if !c.Faults {
-		return nil, nil
-	}
-	if len(c.Fault) == 0 {
-		return all, nil
-	}
-	var some []audit.Fault
-	var names []string
-	for _, f := range all {
-		names = append(names, fmt.Sprintf("%q", f.Name))
-	}
-	for _, name := range c.Fault {
-		n := len(some)
-		for _, f := range all {
-			if f.Name == name {
-				some = append(some, f)
-			}
-		}
-		if len(some) == n {
-			return nil, fmt.Errorf("there is no fault %q, but %s", name, strings.Join(names, ", "))
-		}
-	}
-	return some, nil
 }
 
 func (c *auditCommand) run(s *session, edges []string, pool *pgxpool.Pool, nc *nats.Conn, faults []audit.Fault) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -40,14 +41,14 @@ const (
 
 // newAuditSite starts the services and fills the database.
 func newAuditSite(s *session, edges, renderers int) (_ *auditSite, err error) {
-	if edges < 1 || renderers < 1 {
-		return nil, errors.New("an audit needs at least one edge and one renderer")
-	}
 	t := &auditSite{session: s, edges: edges, renderers: renderers, kept: map[string][]*stack.Kept{}, debug: map[*stack.Kept]string{},
 		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}}
 	if t.throwaway, err = newThrowaway(s, "audit", seed.Config{Users: auditUsers, Photos: auditPhotos}); err != nil {
 		return nil, err
 	}
+	own := *s
+	own.data = t.dir // what the roles leave out they find nowhere else
+	t.session = &own
 	if t.nats, err = stack.StartNATS(stack.NATSConfig{Dir: filepath.Join(t.dir, "jetstream")}); err != nil {
 		return nil, errors.Join(err, t.stop())
 	}
@@ -84,7 +85,7 @@ func (t *auditSite) startRole(g *group, role string, i int) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"--nats", t.nats.URL(), "--memcached", t.memcached.Addr(), "--debug-addr", debugAddr, "--log-level", "error"}
+	args := []string{"--debug-addr", debugAddr, "--log-level", "error"}
 	switch role {
 	case "edge":
 		addr, err := stack.ResolvePort("127.0.0.1:0")
@@ -94,10 +95,11 @@ func (t *auditSite) startRole(g *group, role string, i int) error {
 		args = append(args, "--addr", addr, "--no-access-log")
 		t.urls = append(t.urls, "http://"+addr)
 	case "renderer":
-		args = append(args, "--postgres", t.postgres.URL(), "--pictures", t.originals())
+		args = append(args, "--pictures", t.originals())
 	}
 	name := role + "-" + strconv.Itoa(i+1)
-	k, err := t.spawn(name, role, 1, 17*time.Second, args...)
+	at := stack.Env{NATS: t.nats.URL(), Postgres: t.postgres.URL(), Memcached: []string{t.memcached.Addr()}}
+	k, err := t.spawn(name, role, at, 1, 17*time.Second, args...)
 	if err != nil {
 		return err
 	}
@@ -163,17 +165,46 @@ func (t *auditSite) crashPostgres(ctx context.Context) error {
 	return t.postgres.Restart(context.WithoutCancel(ctx))
 }
 
-// faults are what can be broken here.
-func (t *auditSite) faults() []audit.Fault {
-	return []audit.Fault{
-		{Name: "kill a renderer", Do: t.kill("renderer")},
-		{Name: "kill a cachefill", Do: t.kill("cachefill")},
-		{Name: "kill an edge", Do: t.kill("edge")},
-		{Name: "restart memcached", Do: t.memcached.Restart},
-		{Name: "flush memcached", Do: func(ctx context.Context) error { return audit.FlushMemcached(ctx, t.memcached.Addr()) }},
-		{Name: "restart NATS", Do: func(context.Context) error { return t.nats.Restart() }},
-		{Name: "hold the relay back", Do: func(ctx context.Context) error { return audit.HoldRelay(ctx, t.postgres.URL(), 6*time.Second) }},
-		{Name: "crash PostgreSQL", Do: t.crashPostgres},
-		{Name: "wipe the stream", Do: func(ctx context.Context) error { return audit.WipeChanges(ctx, t.nats.URL()) }},
+// auditFaults are what can be broken in an audit's own site: for each name, what makes the function that breaks it.
+var auditFaults = []struct {
+	name string
+	in   func(*auditSite) func(context.Context) error
+}{
+	{"kill a renderer", func(t *auditSite) func(context.Context) error { return t.kill("renderer") }},
+	{"kill a cachefill", func(t *auditSite) func(context.Context) error { return t.kill("cachefill") }},
+	{"kill an edge", func(t *auditSite) func(context.Context) error { return t.kill("edge") }},
+	{"restart memcached", func(t *auditSite) func(context.Context) error { return t.memcached.Restart }},
+	{"flush memcached", func(t *auditSite) func(context.Context) error {
+		return func(ctx context.Context) error { return audit.FlushMemcached(ctx, t.memcached.Addr()) }
+	}},
+	{"restart NATS", func(t *auditSite) func(context.Context) error {
+		return func(context.Context) error { return t.nats.Restart() }
+	}},
+	{"hold the relay back", func(t *auditSite) func(context.Context) error {
+		return func(ctx context.Context) error { return audit.HoldRelay(ctx, t.postgres.URL(), 6*time.Second) }
+	}},
+	{"crash PostgreSQL", func(t *auditSite) func(context.Context) error { return t.crashPostgres }},
+	{"wipe the stream", func(t *auditSite) func(context.Context) error {
+		return func(ctx context.Context) error { return audit.WipeChanges(ctx, t.nats.URL()) }
+	}},
+}
+
+// faultNames lists auditFaults, for the flag --fault.
+func faultNames() []string {
+	var names []string
+	for _, f := range auditFaults {
+		names = append(names, f.name)
 	}
+	return names
+}
+
+// faults are those with the given names, or all if there is no name.
+func (t *auditSite) faults(names []string) []audit.Fault {
+	var chosen []audit.Fault
+	for _, f := range auditFaults {
+		if len(names) == 0 || slices.Contains(names, f.name) {
+			chosen = append(chosen, audit.Fault{Name: f.name, Do: f.in(t)})
+		}
+	}
+	return chosen
 }

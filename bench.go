@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"flickrkillr/ops/bench"
@@ -16,32 +15,32 @@ import (
 
 type benchCommand struct {
 	databaseFlag
-	Edge     []string      `placeholder:"URL" help:"An edge to visit, such as http://127.0.0.1:8080; repeat it, or separate them by commas. Default: those of the running 'up'."`
-	URLs     string        `name:"urls" type:"existingfile" placeholder:"FILE" help:"Paths to begin visits with, one a line, the most popular first. Default: the page of every user in the database, most photos first."`
-	Visitors int           `placeholder:"N" help:"Visitors at once, each waiting for their page: a closed loop. With --rate: pages under way at once, at most. Default: 16, with --rate 256."`
-	Rate     float64       `placeholder:"N" help:"Pages begun each second, whether the site keeps up or not: an open loop. Latency then counts from when a page should have begun."`
-	Even     bool          `help:"Begin the pages of --rate at even distances; not given: at random (Poisson), as independent visitors do."`
-	Think    time.Duration `placeholder:"DURATION" help:"How long visitors of a closed loop look at a page."`
-	Duration time.Duration `default:"30s" placeholder:"DURATION" help:"How long to measure (default ${default})."`
-	Warmup   time.Duration `default:"5s" placeholder:"DURATION" help:"How long to visit before that, uncounted (default ${default})."`
-	Timeout  time.Duration `default:"30s" placeholder:"DURATION" help:"How long a visitor waits for an answer (default ${default})."`
+	Edge     []string      `placeholder:"URL" help:"Address of an edge to load, such as http://127.0.0.1:8080; repeat it for each, or separate them by commas (default: the edges of the running 'up')."`
+	URLs     string        `name:"urls" type:"existingfile" placeholder:"FILE" help:"File of paths to begin visits with, one a line, the most popular first (default: every user's page in the database, most photos first)."`
+	Visitors int           `min:"0" max:"100000" placeholder:"N" help:"Concurrent visitors, each of whom waits for a page before the next: a closed loop (default: 16). With --rate: pages in progress at once, at most (default: 256)."`
+	Rate     float64       `min:"0" placeholder:"N" help:"Begin this many pages per second, whether or not the site keeps up: an open loop. Latency counts from when a page should have begun."`
+	Even     bool          `help:"With --rate: begin pages at equal intervals (default: at random, as independent visitors do: Poisson)."`
+	Think    time.Duration `min:"0s" placeholder:"TIME" help:"Closed loop: time that a visitor looks at a page before the next (default: none)."`
+	Duration time.Duration `default:"30s" min:"1ms" placeholder:"TIME" help:"Time to measure (default ${default})."`
+	Warmup   time.Duration `default:"5s" min:"0s" placeholder:"TIME" help:"Time to load the site before measuring (default ${default})."`
+	Timeout  time.Duration `default:"30s" min:"1ms" placeholder:"TIME" help:"Time after which a visitor gives up on an answer (default ${default})."`
 
-	PagesOnly       bool    `help:"Fetch pages alone, without the files and pictures they need, as the figures of 2007 were made."`
-	VisitPages      int     `default:"4" placeholder:"N" help:"Pages a visit has: a user's page, a photo of theirs, older photos, one of those, and so on (default ${default})."`
-	KeepConnections bool    `help:"A visitor's next visit uses the connections of the last; not given: each visit is by another browser."`
-	H2C             bool    `name:"h2c" help:"Speak HTTP/2, one connection a visitor; not given: HTTP/1.1 with up to six."`
-	Zipf            float64 `default:"1" placeholder:"S" help:"Exponent of the Zipf law by which visits choose where to begin; 0: all pages alike (default ${default})."`
-	Seed            uint64  `default:"1" placeholder:"N" help:"Number that visits are drawn from: the same number gives the same visits (default ${default})."`
-	Viewport        string  `default:"1280x800" placeholder:"WxH" help:"Size of the browsers' windows in CSS pixels, which decides the size and number of pictures (default ${default})."`
-	Density         float64 `default:"1" placeholder:"N" help:"Device pixels for each CSS pixel (default ${default})."`
-	Screens         float64 `default:"2.5" placeholder:"N" help:"Lazy pictures are fetched in the first so many windows' height of a page (default ${default})."`
+	PagesOnly       bool    `help:"Fetch pages only, without the files and pictures that they need, as in 2007."`
+	VisitPages      int     `default:"4" min:"1" max:"1000" placeholder:"N" help:"Pages in one visit: a user's page, a photo of theirs, older photos, one of those, and so on (default ${default})."`
+	KeepConnections bool    `help:"Keep a visitor's connections for the next visit (default: each visit opens new ones, as another browser does)."`
+	H2C             bool    `name:"h2c" env:"KILLR_H2C" help:"Use HTTP/2 without TLS, one connection for each visitor (default: HTTP/1.1, up to six)."`
+	Zipf            float64 `default:"1" min:"0" max:"10" placeholder:"S" help:"Exponent of the Zipf distribution by which visits choose their first page (default ${default}; 0: all alike)."`
+	Seed            uint64  `default:"1" placeholder:"N" help:"Seed of the visits: the same seed gives the same visits (default ${default})."`
+	Viewport        string  `default:"1280x800" placeholder:"WxH" help:"Window size of the browsers, in CSS pixels, which decides the number and size of pictures (default ${default})."`
+	Density         float64 `default:"1" min:"0.1" max:"10" placeholder:"N" help:"Device pixels for each CSS pixel (default ${default})."`
+	Screens         float64 `default:"2.5" min:"0" max:"1000" placeholder:"N" help:"Fetch lazy pictures within the first N window heights of a page (default ${default})."`
 
-	Peers  bool `help:"Compare this site with nginx, Varnish and a plain Go program, on a small database of its own, --duration of each in --rounds. Of the other flags it knows --gzip, --visitors and --json."`
-	Gzip   bool `help:"Have the page that is kept compressed in --peers, as browsers ask for it; not given: nothing is compressed."`
-	Rounds int  `default:"9" placeholder:"N" help:"Rounds of --peers (default ${default})."`
+	Peers  bool `help:"Instead of a running site: compare this program with nginx, Varnish and a plain Go program, on a small database of its own. Takes --duration for each, in --rounds; of the other flags only --gzip, --visitors and --json count."`
+	Gzip   bool `help:"With --peers: ask for the cached page compressed, as browsers do (default: uncompressed)."`
+	Rounds int  `default:"9" min:"1" max:"1000" placeholder:"N" help:"With --peers: number of rounds (default ${default})."`
 
 	JSON   bool   `name:"json" help:"Print the result as JSON instead of a table."`
-	Report string `type:"path" placeholder:"FILE" help:"Also write the result as a page with plots, FILE.html."`
+	Report string `type:"path" placeholder:"FILE" help:"Also write the result, with plots, to this HTML file."`
 }
 
 func (c *benchCommand) Run(s *session) error {
@@ -71,7 +70,11 @@ func (c *benchCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.print(s.stdout, result), c.report(result))
+	err = c.print(s.stdout, result)
+	if c.Report != "" {
+		err = errors.Join(err, result.Report().WriteFile(c.Report))
+	}
+	return err
 }
 
 // findEdges returns the edges that were named, or those that `up` announced.
@@ -119,23 +122,4 @@ func writeJSON(w io.Writer, result any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(result)
-}
-
-// report writes the page with plots, whole or not at all.
-func (c *benchCommand) report(result *bench.Result) error {
-	if c.Report == "" {
-		return nil
-	}
-	f, err := os.CreateTemp(filepath.Dir(c.Report), filepath.Base(c.Report)+".making-")
-	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	err = errors.Join(result.WriteReport(f), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), c.Report)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write the report: %w", err), os.Remove(f.Name()))
-	}
-	return nil
 }

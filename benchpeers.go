@@ -26,9 +26,6 @@ const (
 
 // comparePeers sets the site beside others. It never uses a running one: the roles that it starts would take that one's changes away.
 func (c *benchCommand) comparePeers(s *session) (err error) {
-	if c.Rounds < 1 {
-		return errors.New("--rounds: at least one is needed")
-	}
 	own, err := newThrowaway(s, "peers", seed.Config{Users: peersUsers, Photos: peersPhotos, Originals: ladderOriginals, Long: ladderLong})
 	if err != nil {
 		return err
@@ -75,7 +72,7 @@ func (t *throwaway) plain(probe string) (string, rig.Process, error) {
 	addr, err := stack.ResolvePort("127.0.0.1:0")
 	return addr, rig.Process{Name: "plain", Ready: "http://" + addr + probe, Command: func() *exec.Cmd {
 		cmd := exec.Command(t.program, "rung", "0.2", "--addr", addr, "--files", t.dir)
-		cmd.Env = append(os.Environ(), "DATABASE_URL="+t.postgres.URL())
+		cmd.Env = stack.Env{Postgres: t.postgres.URL()}.Environ(os.Environ())
 		cmd.Stderr = os.Stderr
 		return cmd
 	}}, err

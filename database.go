@@ -16,12 +16,12 @@ import (
 
 // databaseFlag is for commands that need the database and nothing else.
 type databaseFlag struct {
-	Postgres string `env:"DATABASE_URL" placeholder:"URL" help:"The database. Default: what 'up' wrote into stack.env."`
+	Postgres string `env:"DATABASE_URL" placeholder:"URL" help:"Address of the database (default: as in the data directory's stack.env)."`
 }
 
 func (f *databaseFlag) findDatabase(data string) error {
 	at := services{Postgres: f.Postgres}
-	if err := at.fill(data); err != nil {
+	if err := at.find(data, "--postgres"); err != nil {
 		return err
 	}
 	f.Postgres = at.Postgres
@@ -41,9 +41,9 @@ func (c *migrateCommand) Run(s *session) error {
 
 // seedSize says how much demonstration data there is to be.
 type seedSize struct {
-	Users  int    `default:"100000" placeholder:"N" help:"Users of the demonstration data; 0: none, and no photos (default ${default})."`
-	Photos int    `default:"1000000" placeholder:"N" help:"Photos of the demonstration data (default ${default})."`
-	Seed   uint64 `default:"1" placeholder:"N" help:"Number that the demonstration data is drawn from: the same number gives the same data (default ${default})."`
+	Users  int    `default:"100000" min:"0" max:"10000000" placeholder:"N" help:"Users in the demonstration data (default ${default}; 0: no data at all)."`
+	Photos int    `default:"1000000" min:"1" max:"100000000" placeholder:"N" help:"Photos in the demonstration data (default ${default})."`
+	Seed   uint64 `default:"1" placeholder:"N" help:"Seed of the demonstration data: the same seed gives the same data (default ${default})."`
 }
 
 func (n seedSize) config() (seed.Config, error) {
@@ -56,19 +56,19 @@ func (n seedSize) config() (seed.Config, error) {
 type seedCommand struct {
 	databaseFlag
 	seedSize
-	Pictures string `type:"path" placeholder:"DIR" help:"Where to put the originals of the pictures. Default: 'pictures' in the data directory."`
+	Pictures string `type:"path" placeholder:"DIR" help:"Directory to put the pictures in (default: 'pictures' in the data directory)."`
 }
 
 func (c *seedCommand) Run(s *session) error {
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
 	if err := c.findDatabase(s.data); err != nil {
 		return err
 	}
 	return withPool(s.ctx, c.Postgres, func(pool *pgxpool.Pool) error {
 		if err := migrations.Up(s.ctx, pool); err != nil {
-			return err
-		}
-		cfg, err := c.config()
-		if err != nil {
 			return err
 		}
 		return s.seed(pool, c.Pictures, cfg)

@@ -3,28 +3,34 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"flickrkillr/ops/bench/ladder"
+	"flickrkillr/ops/bench/report"
 	"flickrkillr/ops/bench/rig"
 	"flickrkillr/ops/cputime"
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/page"
 )
 
 type ladderCommand struct {
-	User     string  `default:"ansel" placeholder:"NAME" help:"Whose page is visited (default ${default})."`
-	Visitors int     `default:"16" placeholder:"N" help:"Visitors at once, each waiting for their page (default ${default})."`
-	Seconds  float64 `default:"10" placeholder:"N" help:"How long to measure each rung (default ${default})."`
-	Nginx    bool    `default:"true" negatable:"" help:"Use nginx as the proxy of 0.3 and 0.4, if it is installed; otherwise, one in Go."`
-	Scale    bool    `help:"Instead, see what 1, 2, 4 and 8 renderers do while each query takes 20 ms more."`
-	Own      bool    `help:"Climb on a small database of its own even while 'up' runs. Without a running 'up' that is what happens anyway."`
-	Photos   int     `default:"100000" placeholder:"N" help:"Photos in the database of its own (default ${default})."`
+	User     string  `default:"ansel" placeholder:"NAME" help:"User whose page is fetched (default ${default})."`
+	Visitors int     `default:"16" min:"1" max:"100000" placeholder:"N" help:"Concurrent visitors, each of whom waits for a page before the next (default ${default})."`
+	Seconds  float64 `default:"10" min:"0.01" max:"86400" placeholder:"N" help:"Time to measure each design, in seconds (default ${default})."`
+	Nginx    bool    `default:"true" negatable:"" help:"Use nginx as the proxy of 0.3 and 0.4 if it is installed (default: yes); otherwise a proxy written in Go."`
+	Scale    bool    `help:"Instead: measure 1, 2, 4 and 8 renderers while each query takes 20 ms longer."`
+	Own      bool    `help:"Use a small database of its own even while 'up' runs (without a running 'up' it always does)."`
+	Photos   int     `default:"100000" min:"100" max:"100000000" placeholder:"N" help:"Photos in the database of its own (default ${default})."`
 	JSON     bool    `name:"json" help:"Print the result as JSON instead of a table."`
+	Report   string  `type:"path" placeholder:"FILE" help:"Also write the result, with plots, to this HTML file."`
+	Serve    string  `placeholder:"VERSION" help:"Measure nothing: serve one version, 0.1 to 0.4 or 1.0, until Ctrl-C, to view it in a browser."`
+	Addr     string  `default:"127.0.0.1:8087" placeholder:"HOST:PORT" help:"With --serve: listen here (default ${default}). Version 1.0 of a running 'up' is served by its edge."`
 }
 
 // Sizes of the pictures in a database of its own: few and small, since one page is all that is looked at.
@@ -34,8 +40,10 @@ const (
 )
 
 func (c *ladderCommand) Run(s *session) error {
-	if c.Photos < 100 || c.Visitors < 1 || c.Seconds <= 0 {
-		return errors.New("--photos must be at least 100, --visitors 1, and --seconds more than 0")
+	if c.Serve != "" {
+		if err := errors.Join(ladder.CheckVersion(c.Serve), stack.CheckPort("ladder", c.Addr)); err != nil {
+			return advise(err)
+		}
 	}
 	if c.Scale {
 		return c.scaleOwn(s)
@@ -92,6 +100,12 @@ func (c *ladderCommand) climb(s *session, originals string, cfg ladder.Config) e
 	var result *ladder.Result
 	err = withPool(s.ctx, cfg.Postgres, func(pool *pgxpool.Pool) (err error) {
 		cfg.Pool = pool
+		if c.Serve != "" {
+			cfg.Addr = c.Addr
+			return ladder.ServeRung(s.ctx, cfg, c.Serve, func(url string) {
+				fmt.Fprintf(s.stdout, "%s is at %s%s (Ctrl-C stops it)\n", c.Serve, url, page.User(c.User).Path())
+			})
+		}
 		result, err = ladder.Run(s.ctx, cfg)
 		return err
 	})
@@ -99,10 +113,23 @@ func (c *ladderCommand) climb(s *session, originals string, cfg ladder.Config) e
 	if result == nil {
 		return err
 	}
+	return errors.Join(err, c.show(s, result))
+}
+
+// show prints a result and writes its report.
+func (c *ladderCommand) show(s *session, result interface {
+	WriteTable(io.Writer) error
+	Report() report.Page
+}) (err error) {
 	if c.JSON {
-		return errors.Join(err, writeJSON(s.stdout, result))
+		err = writeJSON(s.stdout, result)
+	} else {
+		err = result.WriteTable(s.stdout)
 	}
-	return errors.Join(err, result.WriteTable(s.stdout))
+	if c.Report != "" {
+		err = errors.Join(err, result.Report().WriteFile(c.Report))
+	}
+	return err
 }
 
 // childNamed is the process that root has started of a program's name, the first; 0 if none is known.

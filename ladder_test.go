@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,6 +18,7 @@ import (
 	"flickrkillr/ops/bench/peers"
 	"flickrkillr/ops/bench/rig"
 	"flickrkillr/ops/bench/scale"
+	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
 )
 
@@ -52,7 +58,15 @@ func TestLadder(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ flag, proxy string }{{"--nginx", "nginx"}, {"--no-nginx", "this program"}} {
 		var result ladder.Result
-		measures(t, &result, "ladder", "--photos", "600", "--seconds", "0.2", "--visitors", "2", "--json", c.flag)
+		report := filepath.Join(t.TempDir(), "ladder.html")
+		measures(t, &result, "ladder", "--photos", "600", "--seconds", "0.2", "--visitors", "2", "--json", c.flag, "--report", report)
+		text, err := os.ReadFile(report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(text), `<svg class="plot"`); n != 4 || strings.Contains(string(text), "NaN") {
+			t.Errorf("the report has %d plots, want 4:\n%s", n, text)
+		}
 		if _, ok := rig.FindNginx(); !ok {
 			c.proxy = "this program"
 		}
@@ -71,6 +85,61 @@ func TestLadder(t *testing.T) {
 		if l := result.Index; l.With.Failed+l.Without.Failed > 0 || pages == 0 {
 			t.Errorf("the lesson: %+v; %g pages a second in all rungs", l, pages)
 		}
+	}
+}
+
+// A version that is kept up shows every page with its pictures, and ends with 0 at Ctrl-C.
+func TestLadderServes(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"0.1", "0.4"} {
+		addr, err := stack.ResolvePort("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "--data", filepath.Join(t.TempDir(), "none"), "--log-level", "warn",
+			"ladder", "--photos", "600", "--serve", version, "--addr", addr)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, version+" is at http://"+addr+"/photos/ansel ") {
+			t.Errorf("%q, %v", line, err)
+		}
+		home := body(t, "http://"+addr+"/")
+		picture := regexp.MustCompile(`/img/[^"' ,]+\.jpg`).FindString(home)
+		if jpeg := body(t, "http://"+addr+picture); !strings.HasPrefix(jpeg, "\xff\xd8") {
+			t.Errorf("%s: %q is no picture: %.40q", version, picture, jpeg)
+		}
+		if err := errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+}
+
+// body reads what an address answers.
+func body(t *testing.T, url string) string {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", url, response.Status, err)
+	}
+	return string(text)
+}
+
+func TestLadderKnowsItsVersions(t *testing.T) {
+	t.Parallel()
+	if status, _, logs := killr(t.Context(), "ladder", "--serve", "0.9"); status != 1 || !strings.Contains(logs, "0.1, 0.2, 0.3, 0.4, 1.0") {
+		t.Errorf("status %d: %s", status, logs)
 	}
 }
 
@@ -109,7 +178,7 @@ func TestPeers(t *testing.T) {
 func TestLadderRefusesNothingToMeasure(t *testing.T) {
 	t.Parallel()
 	for _, flag := range []string{"--photos=9", "--visitors=0", "--seconds=0"} {
-		if status, _, logs := killr(t.Context(), "ladder", flag); status != 1 || !strings.Contains(logs, "at least") {
+		if status, _, logs := killr(t.Context(), "ladder", flag); status != 2 || !strings.Contains(logs, "at least") {
 			t.Errorf("%s: status %d: %s", flag, status, logs)
 		}
 	}

@@ -64,10 +64,7 @@ func (c *ladderCommand) scaleOwn(s *session) (err error) {
 		return err
 	}
 	result.Delay = float64(queryDelay.Milliseconds())
-	if c.JSON {
-		return errors.Join(err, writeJSON(s.stdout, result))
-	}
-	return errors.Join(err, result.WriteTable(s.stdout))
+	return errors.Join(err, c.show(s, result))
 }
 
 // albumPages lists pages of albums. A query reads one of them: those of users and photos are read together when many wait, so that one renderer

@@ -8,6 +8,8 @@
 //	up.go       the whole site on this machine
 //	roles.go    one role, in this process
 //	spawn.go    one role, as a process of its own
+//	limits.go   which numbers are allowed
+//	ready.go    what is logged while a role cannot serve
 //	warm.go     fill memcached by hand
 //	audit.go    an audit, of a running site or of one of its own (auditsite.go); throwaway.go is the database for such
 //	database.go migrate and seed; progress.go shows how far it is
@@ -28,6 +30,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -38,23 +41,24 @@ import (
 // version is what `nats micro ls` and `killr version` show; CHANGELOG.md says what it means.
 const version = "1.0.0"
 
-// commands is the whole command line. Every flag is an environment variable too: KILLR_ and its name, unless it says otherwise.
+// commands is the whole command line. Nearly every flag is an environment variable too: KILLR_ and its name, unless it
+// says otherwise. Flags that choose what is written to must be typed: `env:"-"`. Every number has a tag `min` and where it matters `max`, see limits.go.
 type commands struct {
-	Data      string `default:".killr" type:"path" placeholder:"DIR" help:"Data directory: the database, the pictures, and stack.env, by which roles find what 'up' started (default ${default})."`
-	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged: debug, info, warn or error."`
-	LogFormat string `default:"auto" enum:"auto,pretty,text,json" help:"Form of the logs: pretty, text, json, or auto, which is pretty on a terminal and text elsewhere."`
+	Data      string `default:".killr" type:"path" placeholder:"DIR" help:"Data directory of 'up': the database, the pictures, and stack.env, in which other commands find the addresses of the services (default ${default})."`
+	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"Log messages of this level and above: debug, info, warn or error (default ${default})."`
+	LogFormat string `default:"auto" enum:"auto,pretty,text,json" help:"Format of the log: pretty, text, json, or auto, which is pretty on a terminal and text elsewhere (default ${default})."`
 
 	Up        upCommand        `cmd:"" help:"Run the whole site on this machine: services, migrations, demonstration data, every role."`
-	Edge      edgeCommand      `cmd:"" help:"Run one edge: HTTP on one side, the bus on the other."`
-	Renderer  rendererCommand  `cmd:"" help:"Run one renderer: it joins the pool that makes pages from the database."`
-	Cachefill cachefillCommand `cmd:"" help:"Run one cachefill: it keeps what many people want in memcached."`
-	Warm      warmCommand      `cmd:"" help:"Have memcached filled with what is in demand, by the lists that the edges keep."`
+	Edge      edgeCommand      `cmd:"" help:"Run an edge: answer browsers over HTTP, by asking the bus."`
+	Renderer  rendererCommand  `cmd:"" help:"Run a renderer: make pages from the database, for whichever edge asks the bus."`
+	Cachefill cachefillCommand `cmd:"" help:"Run a cachefill: keep popular pages in memcached."`
+	Warm      warmCommand      `cmd:"" help:"Fill memcached now with the pages that the edges count as popular."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version's schema."`
 	Seed      seedCommand      `cmd:"" help:"Fill an empty database with the demonstration data."`
-	Audit     auditCommand     `cmd:"" help:"Prove the caches: change photos, look at them through every edge, break things, and compare with the database."`
-	Bench     benchCommand     `cmd:"" help:"Visit a running site as browsers do, many at once, and say how it bore that."`
-	Ladder    ladderCommand    `cmd:"" help:"Climb from a CGI process for each page to this site, rung by rung, on the same page of the same database."`
-	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing when all is there."`
+	Audit     auditCommand     `cmd:"" help:"Test the caches: change photos, view them through every edge, inject faults, and compare each answer with the database."`
+	Bench     benchCommand     `cmd:"" help:"Load a running site as browsers do, and report latency and failures."`
+	Ladder    ladderCommand    `cmd:"" help:"Measure the site's older designs, from a CGI process for each page to today's, on the same page of the same database."`
+	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing if all of it is installed."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 
 	Rung     rungCommand     `cmd:"" hidden:"" help:"Serve one of the older versions of the site, for the ladder and the benchmark."`
@@ -102,17 +106,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&cli, kong.Name("killr"), kong.UsageOnError(), kong.DefaultEnvars("KILLR"),
 		kong.Description("A photo site: edges ask a bus, and whichever renderer is free answers. `killr up` runs all of it on this machine."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = code }))
+		commandVars(), kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = code }))
 	if err != nil {
 		fmt.Fprintln(stderr, "killr:", err)
 		return 2
 	}
-	chosen, err := parser.Parse(args)
+	chosen, err := parser.Parse(joinNegatives(args))
 	if status >= 0 { // --help
 		return status
 	}
+	if err == nil {
+		err = checkLimits(chosen.Flags())
+	}
 	if err != nil {
-		fmt.Fprintf(stderr, "killr: %v (killr --help tells more)\n", err)
+		explain(stderr, parser, chosen, err)
 		return 2
 	}
 	log, err := newLogger(stderr, cli.LogLevel, cli.LogFormat)
@@ -129,8 +136,34 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 1
 }
 
+// commandVars are the variables in the flags' tags.
+func commandVars() kong.Vars {
+	names := faultNames()
+	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`}
+}
+
+// explain says what is wrong with the command line, and what could stand there instead. parsed is nil if kong refused it.
+func explain(w io.Writer, parser *kong.Kong, parsed *kong.Context, err error) {
+	if wrong, ok := errors.AsType[*kong.ParseError](err); ok {
+		parsed = wrong.Context
+	}
+	if parsed != nil && parsed.Selected() != nil {
+		fmt.Fprintf(w, "killr: %v (see killr %s --help)\n", err, parsed.Selected().Name)
+		return
+	}
+	said := strings.Replace(err.Error(), "unexpected argument", "there is no command", 1)
+	if strings.HasPrefix(said, "expected one of") { // kong names only the first commands
+		said = "say what to do"
+	}
+	fmt.Fprintf(w, "killr: %s\nThe commands are:\n", said)
+	for _, command := range parser.Model.Leaves(true) {
+		fmt.Fprintf(w, "  %-10s %s\n", command.Name, command.Help)
+	}
+	fmt.Fprintln(w, "See killr COMMAND --help for the flags of one.")
+}
+
 type setupCommand struct {
-	Tests bool `default:"true" negatable:"" help:"Also install what only the tests need: Chromium and the NATS CLI."`
+	Tests bool `default:"true" negatable:"" help:"Also install what only the tests need: Chromium and the NATS CLI (default: yes)."`
 }
 
 func (c *setupCommand) Run(s *session) error {

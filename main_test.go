@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -41,10 +42,11 @@ func killr(ctx context.Context, args ...string) (status int, stdout, stderr stri
 func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 	t.Parallel()
 	var cli commands
-	parser, err := kong.New(&cli, kong.Name("killr"), kong.DefaultEnvars("KILLR"))
+	parser, err := kong.New(&cli, kong.Name("killr"), kong.DefaultEnvars("KILLR"), commandVars())
 	if err != nil {
 		t.Fatal(err)
 	}
+	typed := map[string]bool{"audit --edge": true, "audit --metrics": true, "audit --yes": true} // what decides where an audit writes
 	for _, command := range append(parser.Model.Leaves(false), parser.Model.Node) {
 		for _, flag := range command.Flags {
 			if flag.Name == "help" {
@@ -53,8 +55,13 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 			if flag.Help == "" {
 				t.Errorf("%s --%s has no help", command.Name, flag.Name)
 			}
-			if len(flag.Envs) == 0 {
-				t.Errorf("%s --%s is no environment variable", command.Name, flag.Name)
+			if (len(flag.Envs) == 0) != typed[command.Name+" --"+flag.Name] {
+				t.Errorf("%s --%s has the environment variables %q", command.Name, flag.Name, flag.Envs)
+			}
+			for _, name := range flag.Envs {
+				if !regexp.MustCompile(`^(KILLR(_[A-Z][A-Z0-9]+)+|NATS_URL|DATABASE_URL|MEMCACHED_SERVERS)$`).MatchString(name) {
+					t.Errorf("%s --%s is set by the ugly %s", command.Name, flag.Name, name)
+				}
 			}
 		}
 		if command.Type == kong.CommandNode {
@@ -74,6 +81,11 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = taken.Close() }) // after the parallel cases
 	nobody := t.TempDir()
+	t.Cleanup(func() { // nothing was started, and nothing made
+		if left, err := os.ReadDir(nobody); err != nil || len(left) > 0 {
+			t.Errorf("%v, %v", left, err)
+		}
+	})
 	for _, c := range []struct {
 		args   []string
 		status int
@@ -82,7 +94,23 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{[]string{"--nonsense"}, 2, "unknown flag --nonsense"},
 		{[]string{"up", "--renderers", "many"}, 2, "--renderers"},
 		{[]string{"--log-level", "loud", "version"}, 2, "--log-level"},
-		{[]string{"--data", nobody, "up", "--edges", "0"}, 1, "at least one edge"},
+		{[]string{"frob"}, 2, "there is no command frob\nThe commands are:\n  up "},
+		{nil, 2, "  cachefill  Run a cachefill"},
+		{[]string{"--data", nobody, "up", "--edges", "0"}, 2, "--edges=0 is not allowed: at least 1"},
+		{[]string{"--data", nobody, "up", "--edges", "1000"}, 2, "at most 100"},
+		{[]string{"--data", nobody, "up", "--photos", "-5"}, 2, "--photos=-5 is not allowed: at least 1 (see killr up --help)"},
+		{[]string{"--data", nobody, "audit", "--fault", "frob"}, 2, `must be one of "kill a renderer",`},
+		{[]string{"--data", nobody, "audit", "--metrics", "http://127.0.0.1:1/metrics"}, 1, "--edge"},
+		{[]string{"--data", nobody, "warm"}, 1, "first, or say --nats\n"},
+		{[]string{"--data", nobody, "migrate"}, 1, "first, or say --postgres\n"},
+		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--debug-addr", taken.Addr().String()}, 1, "choose another port with --debug-addr"},
+		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--debug-addr", before(t, taken.Addr().String()), "--processes"}, 1, "choose another port with --debug-addr"},
+		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", port(t, taken)}, 1, "choose another port with --nats-port"},
+		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--postgres-port", port(t, taken)}, 1, "choose another port with --postgres-port"},
+		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--memcached-port", port(t, taken)}, 1, "choose another port with --memcached-port"},
+		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:39997", "--nats-port", "39997"}, 1, "edge and NATS would both listen on 127.0.0.1:39997"},
+		{[]string{"--data", nobody, "edge", "--addr", taken.Addr().String()}, 1, "choose another port with --addr"},
+		{[]string{"--data", nobody, "cachefill", "--nats", "nats://127.0.0.1:1", "--debug-addr", taken.Addr().String()}, 1, "choose another port with --debug-addr"},
 		{[]string{"--data", nobody, "up", "--addr", taken.Addr().String()}, 1, "choose another port with --addr"},
 		{[]string{"--data", nobody, "edge"}, 1, "run `killr up` first"},
 		{[]string{"--data", nobody, "renderer"}, 1, "run `killr up` first"},
@@ -104,6 +132,62 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 				t.Errorf("status %d, said %q; want %d, and something with %q", status, stderr, c.status, c.says)
 			}
 		})
+	}
+}
+
+// before is the address one port before.
+func before(t *testing.T, addr string) string {
+	t.Helper()
+	at, err := nthAddr(addr, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func port(t *testing.T, l net.Listener) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// TestNumbersHaveLimits: every number has a least value, and below it the command ends at once and names it.
+func TestNumbersHaveLimits(t *testing.T) {
+	t.Parallel()
+	var cli commands
+	parser, err := kong.New(&cli, kong.Name("killr"), kong.DefaultEnvars("KILLR"), commandVars())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range parser.Model.Leaves(true) {
+		for _, flag := range command.Flags {
+			low := "-1"
+			switch flag.Target.Interface().(type) {
+			case int, int64, float64:
+			case time.Duration:
+				low = "-1s"
+			default:
+				continue
+			}
+			if !flag.Tag.Has("min") {
+				t.Errorf("%s --%s has no tag min", command.Name, flag.Name)
+				continue
+			}
+			status, _, stderr := killr(t.Context(), "--data", t.TempDir(), command.Name, "--"+flag.Name, low)
+			if status != 2 || !strings.Contains(stderr, "at least "+flag.Tag.Get("min")+" ") {
+				t.Errorf("%s --%s %s: status %d, %s", command.Name, flag.Name, low, status, stderr)
+			}
+		}
+	}
+}
+
+func TestCountsHaveTheirPlural(t *testing.T) {
+	t.Parallel()
+	if got := count(0, "edge") + ", " + count(1, "edge") + ", " + count(2, "edge"); got != "0 edges, 1 edge, 2 edges" {
+		t.Error(got)
 	}
 }
 
@@ -134,7 +218,7 @@ func TestLogFormats(t *testing.T) {
 func TestFlagsReachRolesInOtherProcesses(t *testing.T) {
 	t.Parallel()
 	var cli commands
-	parser, err := kong.New(&cli, kong.DefaultEnvars("KILLR"))
+	parser, err := kong.New(&cli, kong.DefaultEnvars("KILLR"), commandVars())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,8 @@ func (s *session) roleProcesses(on *throwaway, n roleCounts) (url string, all []
 	if err != nil {
 		return "", nil, err
 	}
-	env := append(processorShare(1+n.renderers+n.cachefills+n.edges), "NATS_URL=nats://"+bus, "DATABASE_URL="+cmp.Or(n.database, on.postgres.URL()))
+	env := stack.Env{NATS: "nats://" + bus, Postgres: cmp.Or(n.database, on.postgres.URL())}.Environ(
+		append(os.Environ(), processorShare(1+n.renderers+n.cachefills+n.edges)...))
 	add := func(role string, args ...string) { all = append(all, on.process(role, env, args...)) }
 	add("bus", "--port", port, "--dir", filepath.Join(on.dir, "bus-"+port))
 	for range n.renderers {
@@ -66,16 +67,16 @@ func (s *session) together(on *throwaway) (url string, all []rig.Process, err er
 	if err != nil {
 		return "", nil, err
 	}
-	p := on.process("together", nil, "--addr", addr, "--dir", filepath.Join(on.dir, "together"), "--near-cache", "0", "--pictures", on.originals())
+	p := on.process("together", stack.Env{Postgres: on.postgres.URL()}.Environ(os.Environ()), "--addr", addr, "--dir", filepath.Join(on.dir, "together"), "--near-cache", "0", "--pictures", on.originals())
 	return "http://" + addr, []rig.Process{p}, nil
 }
 
-// process is this program with one of its commands. It finds the database, and nothing of what an 'up' may have left.
+// process is this program with one of its commands, in the environment env.
 func (t *throwaway) process(command string, env []string, args ...string) rig.Process {
 	args = append([]string{command, "--data", t.dir, "--log-level", "error"}, args...)
 	return rig.Process{Name: command, Command: func() *exec.Cmd {
 		cmd := exec.Command(t.program, args...)
-		cmd.Env = append(append(os.Environ(), "DATABASE_URL="+t.postgres.URL()), env...)
+		cmd.Env = env
 		cmd.Stderr = os.Stderr
 		return cmd
 	}}

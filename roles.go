@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"runtime"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"flickrkillr/cachefill"
@@ -24,14 +22,14 @@ import (
 
 // services are the flags by which a role finds what it leans on.
 type services struct {
-	NATS      string   `env:"NATS_URL" placeholder:"URL" help:"The bus. Default: what 'up' wrote into stack.env."`
-	Postgres  string   `env:"DATABASE_URL" placeholder:"URL" help:"The database. Default: likewise."`
-	edge      string   // where an edge of the site is that NATS and Postgres belong to; "" when not known
-	Memcached []string `env:"MEMCACHED_SERVERS" placeholder:"HOST:PORT" help:"A memcached server; repeat it, or separate them by commas. All roles must name the same ones. Default: likewise."`
+	NATS      string   `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env)."`
+	Postgres  string   `env:"DATABASE_URL" placeholder:"URL" help:"Address of the database (default: as in stack.env)."`
+	edge      string   // an edge of the site that NATS and Postgres belong to; "" when not known
+	Memcached []string `env:"MEMCACHED_SERVERS" placeholder:"HOST:PORT" help:"Address of a memcached server; repeat it for each, or separate them by commas. Every role must be given the same servers (default: as in stack.env)."`
 }
 
-// fill completes what was not given from the data directory's stack.env.
-func (v *services) fill(data string) error {
+// find completes what was not given from the data directory's stack.env. flags names those by which the command can be told instead.
+func (v *services) find(data, flags string) error {
 	complete := v.NATS != "" && v.Postgres != "" && len(v.Memcached) > 0
 	env, err := stack.ReadEnv(data)
 	if errors.Is(err, os.ErrNotExist) || err != nil && complete {
@@ -39,7 +37,7 @@ func (v *services) fill(data string) error {
 			return nil
 		}
 		if v.NATS == "" && v.Postgres == "" {
-			return fmt.Errorf("nothing has been started in %s: run `killr up` first, or say --nats, --postgres and --memcached", data)
+			return fmt.Errorf("nothing has been started in %s: run `killr up` first, or say %s", data, flags)
 		}
 		return nil // each command says itself what it lacks
 	}
@@ -64,23 +62,24 @@ func (v *services) fill(data string) error {
 // The flags of each role, which `up` takes as well.
 type (
 	edgeFlags struct {
-		NearCache int           `default:"64" placeholder:"MIB" help:"Memory for the edge's near cache, in MiB; 0: none (default ${default})."`
-		MaxConns  int           `default:"10000" placeholder:"N" help:"Connections an edge holds at once (default ${default})."`
-		TLSCert   string        `type:"path" placeholder:"FILE" help:"Certificate, PEM: speak HTTPS. Needs --tls-key."`
-		TLSKey    string        `type:"path" placeholder:"FILE" help:"The certificate's key, PEM."`
-		EdgeStop  time.Duration `default:"15s" help:"How long an edge that stops waits for the requests it holds."`
+		NearCache int           `default:"64" min:"0" max:"1000000" placeholder:"MIB" help:"Memory for an edge's in-process page cache, in MiB (default ${default}; 0 disables it)."`
+		MaxConns  int           `default:"10000" min:"1" max:"10000000" placeholder:"N" help:"Connections of browsers that an edge accepts at once (default ${default})."`
+		Origin    []string      `placeholder:"URL" help:"Address at which visitors reach the site through this edge, such as https://photos.example; repeat it, or separate them by commas. A request whose Host is that of an origin gets pages whose absolute links begin with it."`
+		TLSCert   string        `type:"path" placeholder:"FILE" help:"Serve HTTPS with this certificate, in PEM. Needs --tls-key."`
+		TLSKey    string        `type:"path" placeholder:"FILE" help:"Key of the certificate, in PEM."`
+		EdgeStop  time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When an edge stops: time to finish its requests, before they are cut (default ${default})."`
 	}
 	rendererFlags struct {
-		Pictures       string        `type:"path" placeholder:"DIR" help:"Where the originals of the pictures are. Default: 'pictures' in the data directory."`
-		PageWorkers    int           `default:"0" placeholder:"N" help:"Pages a renderer makes at once; 0: two for each processor, at least 4."`
-		PictureWorkers int           `default:"0" placeholder:"N" help:"Pictures a renderer makes at once; 0: one for every two processors."`
-		ActionWorkers  int           `default:"4" placeholder:"N" help:"Changes a renderer makes at once (default ${default})."`
-		BaseURL        string        `placeholder:"URL" help:"Where visitors reach the site, for links that must be absolute (feeds, previews, sitemaps). Default: the first edge of 'up'."`
-		RendererStop   time.Duration `default:"15s" help:"How long a renderer that stops finishes the requests it holds."`
+		Pictures       string        `type:"path" placeholder:"DIR" help:"Directory of the pictures (default: 'pictures' in the data directory)."`
+		PageWorkers    int           `default:"0" min:"0" max:"10000" placeholder:"N" help:"Pages that a renderer makes at once (0, the default: two for each processor, at least 4)."`
+		PictureWorkers int           `default:"0" min:"0" max:"1000" placeholder:"N" help:"Pictures not stored yet that a renderer makes at once (0, the default: one for every two processors)."`
+		ActionWorkers  int           `default:"4" min:"1" max:"1000" placeholder:"N" help:"Actions, which are writes, that a renderer performs at once (default ${default})."`
+		BaseURL        string        `placeholder:"URL" help:"Address by which visitors reach the site, for links that must be absolute: feeds, previews, sitemap (default: that of the first edge of 'up')."`
+		RendererStop   time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When a renderer stops: time to finish its requests, before they are cut (default ${default})."`
 	}
 	cachefillFlags struct {
-		FillWorkers int `default:"32" placeholder:"N" help:"Pages a cachefill fetches at once (default ${default})."`
-		ReplayRate  int `default:"400" placeholder:"N" help:"Pages a second that are filled, at most, when a memcached server is found empty (default ${default})."`
+		FillWorkers int `default:"32" min:"1" max:"10000" placeholder:"N" help:"Pages that a cachefill fetches at once (default ${default})."`
+		ReplayRate  int `default:"400" min:"1" max:"1000000" placeholder:"N" help:"Pages per second, at most, that are filled when a memcached server is found empty (default ${default})."`
 	}
 )
 
@@ -95,27 +94,30 @@ func (f rendererFlags) poolSize() int32 {
 }
 
 type edgeCommand struct {
-	Addr      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen for browsers (default ${default})."`
-	DebugAddr string `placeholder:"HOST:PORT" help:"Where to answer /healthz, /readyz, /metrics and /debug/pprof/; none if not given."`
-	AccessLog bool   `negatable:"" default:"true" help:"Log a line for each answer."`
+	Addr      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen for browsers here (default ${default})."`
+	DebugAddr string `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ here (default: nowhere)."`
+	AccessLog bool   `negatable:"" default:"true" help:"Log a line for each HTTP answer (default: yes)."`
 	services
 	edgeFlags
 }
 
 func (c *edgeCommand) Run(s *session) error {
-	return s.runRole("edge", &c.services, c.DebugAddr, func() (*role, error) {
+	if err := stack.CheckPort("edge", c.Addr); err != nil {
+		return advise(err)
+	}
+	return s.runRole("edge", &c.services, "--nats and --memcached", c.DebugAddr, func() (*role, error) {
 		return s.newEdge("edge", c.Addr, c.AccessLog, c.services, c.edgeFlags)
 	})
 }
 
 type rendererCommand struct {
-	DebugAddr string `placeholder:"HOST:PORT" help:"Where to answer /healthz, /readyz, /metrics and /debug/pprof/; none if not given."`
+	DebugAddr string `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ here (default: nowhere)."`
 	services
 	rendererFlags
 }
 
 func (c *rendererCommand) Run(s *session) error {
-	return s.runRole("renderer", &c.services, c.DebugAddr, func() (*role, error) {
+	return s.runRole("renderer", &c.services, "--nats and --postgres", c.DebugAddr, func() (*role, error) {
 		flags := c.rendererFlags
 		flags.BaseURL = cmp.Or(flags.BaseURL, c.edge)
 		return s.newRenderer("renderer", c.services, flags)
@@ -123,13 +125,15 @@ func (c *rendererCommand) Run(s *session) error {
 }
 
 type cachefillCommand struct {
-	DebugAddr string `placeholder:"HOST:PORT" help:"Where to answer /healthz, /readyz, /metrics and /debug/pprof/; none if not given."`
+	DebugAddr string `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ here (default: nowhere)."`
 	services
 	cachefillFlags
 }
 
 func (c *cachefillCommand) Run(s *session) error {
-	return s.runRole("cachefill", &c.services, c.DebugAddr, func() (*role, error) { return s.newCachefill("cachefill", c.services, c.cachefillFlags) })
+	return s.runRole("cachefill", &c.services, "--nats and --memcached", c.DebugAddr, func() (*role, error) {
+		return s.newCachefill("cachefill", c.services, c.cachefillFlags)
+	})
 }
 
 // role is one instance of a role in this process, with what was opened for it alone.
@@ -141,9 +145,15 @@ type role struct {
 }
 
 // runRole is the life of a role as a process of its own: it serves until told to stop, finishes what it holds, and ends.
-func (s *session) runRole(name string, at *services, debugAddr string, start func() (*role, error)) error {
-	if err := at.fill(s.data); err != nil {
+// flags names those by which it can be told where its services are.
+func (s *session) runRole(name string, at *services, flags, debugAddr string, start func() (*role, error)) error {
+	if err := at.find(s.data, flags); err != nil {
 		return err
+	}
+	if debugAddr != "" {
+		if err := stack.CheckPort("debug listener", debugAddr); err != nil {
+			return advise(err)
+		}
 	}
 	r, err := start()
 	if err != nil {
@@ -152,8 +162,10 @@ func (s *session) runRole(name string, at *services, debugAddr string, start fun
 	defer r.close()
 	var g group
 	g.add(name, r.run)
+	here := func() []debug.Role { return []debug.Role{r.Role} }
+	g.add("watch", func(ctx context.Context) error { return watchReady(ctx, here, s.log) })
 	if debugAddr != "" {
-		d, err := debug.Listen(debugAddr, func() []debug.Role { return []debug.Role{r.Role} }, s.log)
+		d, err := debug.Listen(debugAddr, here, s.log)
 		if err != nil {
 			return errors.Join(err, g.stop())
 		}
@@ -167,11 +179,11 @@ func (s *session) runRole(name string, at *services, debugAddr string, start fun
 	case <-s.ctx.Done():
 	case <-g.failed():
 	}
-	return g.stop()
+	return advise(g.stop())
 }
 
 func (s *session) newEdge(name, addr string, accessLog bool, at services, f edgeFlags) (*role, error) {
-	nc, closeBus, err := joinBus(at.NATS, name, s.log)
+	nc, err := joinBus(at.NATS, name, s.log)
 	if err != nil {
 		return nil, err
 	}
@@ -179,8 +191,8 @@ func (s *session) newEdge(name, addr string, accessLog bool, at services, f edge
 	if near == 0 {
 		near = -1
 	}
-	cfg := edge.Config{Addr: addr, NATS: nc, Memcached: at.Memcached, TLSCert: f.TLSCert, TLSKey: f.TLSKey, NearBytes: near, MaxConns: f.MaxConns,
-		StopTimeout: f.EdgeStop, Logger: s.log}
+	cfg := edge.Config{Addr: addr, NATS: nc.Conn, Memcached: at.Memcached, Origins: f.Origin, TLSCert: f.TLSCert, TLSKey: f.TLSKey, NearBytes: near, MaxConns: f.MaxConns,
+		StopTimeout: f.EdgeStop, Version: version, Logger: s.log}
 	if accessLog {
 		cfg.AccessLog = s.log.With("edge", name)
 	}
@@ -188,10 +200,10 @@ func (s *session) newEdge(name, addr string, accessLog bool, at services, f edge
 	cfg.Registry = registry
 	e, err := edge.New(cfg)
 	if err != nil {
-		closeBus()
+		nc.close()
 		return nil, err
 	}
-	return &role{Role: debug.Role{Name: name, Registry: registry, Ready: e.Ready}, addr: e.Addr(), run: e.Run, close: closeBus}, nil
+	return &role{Role: debug.Role{Name: name, Registry: registry, Ready: nc.ready(e.Ready)}, addr: e.Addr(), run: e.Run, close: nc.close}, nil
 }
 
 func (s *session) newRenderer(name string, at services, f rendererFlags) (*role, error) {
@@ -206,52 +218,41 @@ func (s *session) newRenderer(name string, at services, f rendererFlags) (*role,
 	if err != nil {
 		return nil, errors.Join(err, images.Close())
 	}
-	nc, closeBus, err := joinBus(at.NATS, name, s.log)
+	nc, err := joinBus(at.NATS, name, s.log)
 	if err != nil {
 		pool.Close()
 		return nil, errors.Join(err, images.Close())
 	}
 	shut := func() {
-		closeBus()
+		nc.close()
 		pool.Close()
 		if err := images.Close(); err != nil {
 			s.log.Error("close the picture store", "error", err)
 		}
 	}
 	registry := prometheus.NewRegistry()
-	r, err := renderer.New(renderer.Config{NATS: nc, Pool: pool, Pictures: images, Logger: s.log, Registry: registry, Version: version, BaseURL: f.BaseURL,
+	r, err := renderer.New(renderer.Config{NATS: nc.Conn, Pool: pool, Pictures: images, Logger: s.log, Registry: registry, Version: version, BaseURL: f.BaseURL,
 		PageWorkers: f.PageWorkers, PictureWorkers: f.PictureWorkers, ActionWorkers: f.ActionWorkers, StopTimeout: f.RendererStop})
 	if err != nil {
 		shut()
 		return nil, err
 	}
-	return &role{Role: debug.Role{Name: name, Registry: registry, Ready: r.Ready}, run: r.Run, close: shut}, nil
+	return &role{Role: debug.Role{Name: name, Registry: registry, Ready: nc.ready(r.Ready)}, run: r.Run, close: shut}, nil
 }
 
 func (s *session) newCachefill(name string, at services, f cachefillFlags) (*role, error) {
 	if len(at.Memcached) == 0 {
 		return nil, errors.New("a cachefill needs memcached: say --memcached")
 	}
-	nc, closeBus, err := joinBus(at.NATS, name, s.log)
+	nc, err := joinBus(at.NATS, name, s.log)
 	if err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	c, err := cachefill.New(cachefill.Config{NATS: nc, Memcached: at.Memcached, Workers: f.FillWorkers, ReplayRate: f.ReplayRate, Version: version, Logger: s.log, Registry: registry})
+	c, err := cachefill.New(cachefill.Config{NATS: nc.Conn, Memcached: at.Memcached, Workers: f.FillWorkers, ReplayRate: f.ReplayRate, Version: version, Logger: s.log, Registry: registry})
 	if err != nil {
-		closeBus()
+		nc.close()
 		return nil, err
 	}
-	return &role{Role: debug.Role{Name: name, Registry: registry, Ready: c.Ready}, run: c.Run, close: closeBus}, nil
-}
-
-// joinBus connects, and returns what closes the connection and waits until it is closed.
-func joinBus(url, name string, log *slog.Logger) (*nats.Conn, func(), error) {
-	nc, err := stack.Connect(url, "killr "+name, log)
-	if err != nil {
-		return nil, nil, err
-	}
-	closed := make(chan struct{})
-	nc.SetClosedHandler(func(*nats.Conn) { close(closed) })
-	return nc, func() { nc.Close(); <-closed }, nil
+	return &role{Role: debug.Role{Name: name, Registry: registry, Ready: nc.ready(c.Ready)}, run: c.Run, close: nc.close}, nil
 }

@@ -16,14 +16,15 @@ import (
 	"flickrkillr/ops/stack"
 )
 
-// spawn prepares a role as a process of its own, one of so many: this program, with the flags that it was given itself and those in args.
-func (s *session) spawn(name, command string, processes int, grace time.Duration, args ...string) (*stack.Kept, error) {
+// spawn prepares a role as a process of its own, one of so many: this program, with the flags that it was given itself and those in args. It
+// uses the services in at, and no others.
+func (s *session) spawn(name, command string, at stack.Env, processes int, grace time.Duration, args ...string) (*stack.Kept, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	args = append([]string{command, "--data", s.data}, args...)
-	env := slices.Concat(os.Environ(), processorShare(processes), flagEnv(s.flags))
+	env := at.Environ(slices.Concat(os.Environ(), processorShare(processes), flagEnv(s.flags)))
 	return stack.Keep(name, grace, s.log, func() *exec.Cmd {
 		cmd := exec.Command(self, args...)
 		cmd.Env = env

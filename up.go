@@ -12,24 +12,26 @@ import (
 	"sync"
 	"time"
 
+	"flickrkillr/edge"
 	"flickrkillr/ops/bench/rig"
 	"flickrkillr/ops/debug"
 	"flickrkillr/ops/setup"
 	"flickrkillr/ops/stack"
+	"flickrkillr/renderer"
 )
 
 type upCommand struct {
-	Addr          string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the first edge listens for browsers; the second listens on the next port, and so on (default ${default})."`
-	DebugAddr     string `placeholder:"HOST:PORT" help:"Where to answer /healthz, /readyz, /metrics and /debug/pprof/ for all roles; none if not given. With --processes each role has a listener of its own, on the ports from here."`
-	NATSPort      int    `default:"4222" placeholder:"PORT" help:"Port of the bus on 127.0.0.1; 0: any free one (default ${default})."`
-	PostgresPort  int    `default:"0" placeholder:"PORT" help:"Port of the database on 127.0.0.1; 0: last time's, or any free one."`
-	MemcachedPort int    `default:"0" placeholder:"PORT" help:"Port of memcached on 127.0.0.1; 0: last time's, or any free one."`
-	MemcachedMiB  int    `name:"memcached-memory" default:"256" placeholder:"MIB" help:"Memory for memcached, in MiB (default ${default})."`
-	Edges         int    `default:"1" placeholder:"N" help:"How many edges (default ${default})."`
-	Renderers     int    `default:"2" placeholder:"N" help:"How many renderers (default ${default})."`
-	Cachefills    int    `default:"1" placeholder:"N" help:"How many cachefills (default ${default})."`
-	AccessLog     bool   `negatable:"" default:"false" help:"Log a line for each answer of the edges."`
-	Processes     bool   `help:"Run each role as a process of its own; one that dies is started again."`
+	Addr          string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen for browsers here. The second edge listens on the next port, and so on (default ${default})."`
+	DebugAddr     string `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ of all roles here (default: nowhere). With --processes each role has its own listener, on this port and the next ones."`
+	NATSPort      int    `default:"4222" min:"0" max:"65535" placeholder:"PORT" help:"Port of NATS on 127.0.0.1 (default ${default}; 0: any free port)."`
+	PostgresPort  int    `default:"0" min:"0" max:"65535" placeholder:"PORT" help:"Port of PostgreSQL on 127.0.0.1 (0, the default: last time's port if it is free, or any free port)."`
+	MemcachedPort int    `default:"0" min:"0" max:"65535" placeholder:"PORT" help:"Port of memcached on 127.0.0.1 (0, the default: last time's port if it is free, or any free port)."`
+	MemcachedMiB  int    `name:"memcached-memory" default:"256" min:"8" max:"1000000" placeholder:"MIB" help:"Memory for memcached, in MiB (default ${default})."`
+	Edges         int    `default:"1" min:"1" max:"100" placeholder:"N" help:"Number of edges (default ${default})."`
+	Renderers     int    `default:"2" min:"0" max:"100" placeholder:"N" help:"Number of renderers (default ${default})."`
+	Cachefills    int    `default:"1" min:"0" max:"100" placeholder:"N" help:"Number of cachefills (default ${default})."`
+	AccessLog     bool   `negatable:"" default:"false" help:"Log a line for each HTTP answer (default: no)."`
+	Processes     bool   `help:"Run each role as a process of its own, and restart one that ends."`
 	seedSize
 	edgeFlags
 	rendererFlags
@@ -39,14 +41,15 @@ type upCommand struct {
 // Run starts everything in the order in which each needs the one before, and stops it in the opposite order.
 func (c *upCommand) Run(s *session) (err error) {
 	began := time.Now()
-	if err := c.check(); err != nil {
+	cfg := stack.Config{Dir: s.data, Bin: setup.BinDir(), NATSPort: c.NATSPort, PostgresPort: c.PostgresPort,
+		MemcachedPort: c.MemcachedPort, MemcachedMiB: c.MemcachedMiB, Connections: 50 + 20*c.Renderers, Logger: s.log}
+	if err := c.check(cfg); err != nil {
 		return err
 	}
 	if err := setup.Run(s.ctx, setup.Config{Out: s.stdout, Quiet: true}); err != nil {
 		return err
 	}
-	services, err := stack.Start(s.ctx, stack.Config{Dir: s.data, Bin: setup.BinDir(), NATSPort: c.NATSPort, PostgresPort: c.PostgresPort,
-		MemcachedPort: c.MemcachedPort, MemcachedMiB: c.MemcachedMiB, Connections: 50 + 20*c.Renderers, Logger: s.log})
+	services, err := stack.Start(s.ctx, cfg)
 	if err != nil {
 		return advise(err)
 	}
@@ -73,30 +76,81 @@ func (c *upCommand) Run(s *session) (err error) {
 }
 
 // check refuses what cannot work before anything has been started.
-func (c *upCommand) check() error {
-	if c.Edges < 1 || c.Renderers < 0 || c.Cachefills < 0 {
-		return errors.New("at least one edge is needed, and no number may be negative")
-	}
-	for i := range c.Edges {
-		addr, err := nthAddr(c.Addr, i)
-		if err != nil {
-			return fmt.Errorf("--addr: %w", err)
+func (c *upCommand) check(services stack.Config) error {
+	if c.Users > 0 {
+		if _, err := c.config(); err != nil {
+			return err
 		}
-		if err := stack.CheckPort("edge", addr); err != nil {
+	}
+	if err := edge.CheckOrigins(c.Origin); err != nil {
+		return fmt.Errorf("--origin: %w", err)
+	}
+	listeners, err := c.listeners()
+	if err != nil {
+		return err
+	}
+	listeners = append(listeners, services.Listeners()...)
+	for i, a := range listeners {
+		for _, b := range listeners[:i] {
+			if samePort(a.Addr, b.Addr) {
+				return fmt.Errorf("%s and %s would both listen on %s: choose another port with %s", b.What, a.What, a.Addr, portFlags[a.What])
+			}
+		}
+		if err := stack.CheckPort(a.What, a.Addr); err != nil {
 			return advise(err)
 		}
 	}
 	return nil
 }
 
+// samePort says whether only one program could listen on both addresses. Port 0 is any free one.
+func samePort(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	everywhere := func(host string) bool {
+		ip := net.ParseIP(host)
+		return host == "" || ip != nil && ip.IsUnspecified()
+	}
+	return errA == nil && errB == nil && portA == portB && portA != "0" && (hostA == hostB || everywhere(hostA) || everywhere(hostB))
+}
+
+// listeners lists where the roles will listen.
+func (c *upCommand) listeners() (all []stack.Listener, err error) {
+	add := func(what, flag, addr string, n int) {
+		for i := range n {
+			nth, wrong := nthAddr(addr, i)
+			if wrong != nil {
+				err = fmt.Errorf("%s: %w", flag, wrong)
+				return
+			}
+			all = append(all, stack.Listener{What: what, Addr: nth})
+		}
+	}
+	add("edge", "--addr", c.Addr, c.Edges)
+	if c.DebugAddr != "" {
+		n := 1
+		if c.Processes {
+			n = c.Renderers + c.Cachefills + c.Edges
+		}
+		add("debug listener", "--debug-addr", c.DebugAddr, n)
+	}
+	return all, err
+}
+
+// portFlags are the flags that choose where something listens.
+var portFlags = map[string]string{"edge": "--addr", "debug listener": "--debug-addr", "NATS": "--nats-port", "PostgreSQL": "--postgres-port",
+	"memcached": "--memcached-port", "ladder": "--addr"}
+
 // advise adds which flag helps.
 func advise(err error) error {
-	taken := (*stack.PortTakenError)(nil)
-	if !errors.As(err, &taken) {
+	if refused, ok := errors.AsType[*renderer.RefusedError](err); ok {
+		return fmt.Errorf("%w: correct --postgres or DATABASE_URL (user %q, database %q on %s)", err, refused.User, refused.Database, refused.Addr)
+	}
+	taken, ok := errors.AsType[*stack.PortTakenError](err)
+	if !ok {
 		return err
 	}
-	flag := map[string]string{"edge": "--addr", "NATS": "--nats-port", "PostgreSQL": "--postgres-port", "memcached": "--memcached-port"}[taken.What]
-	return fmt.Errorf("%w: stop it, or choose another port with %s", err, flag)
+	return fmt.Errorf("%w: stop it, or choose another port with %s", err, portFlags[taken.What])
 }
 
 // site is the roles of one `up`, in this process or in others.
@@ -131,6 +185,9 @@ func (t *site) start() error {
 		count int
 		group *group
 	}{{"renderer", t.up.Renderers, &t.workers}, {"cachefill", t.up.Cachefills, &t.workers}, {"edge", t.up.Edges, &t.edges}}
+	if !t.up.Processes { // those watch themselves
+		t.debugging.add("watch", func(ctx context.Context) error { return watchReady(ctx, t.roles, t.log) })
+	}
 	started := 0
 	for _, p := range plan {
 		for i := range p.count {
@@ -227,7 +284,7 @@ func (t *site) startProcess(g *group, kind string, i, n int) error {
 		grace = t.up.EdgeStop
 	}
 	name := fmt.Sprintf("%s-%d", kind, i+1)
-	kept, err := t.spawn(name, kind, 1+t.up.Edges+t.up.Renderers+t.up.Cachefills, grace+2*time.Second, args...)
+	kept, err := t.spawn(name, kind, t.env, 1+t.up.Edges+t.up.Renderers+t.up.Cachefills, grace+2*time.Second, args...)
 	if err != nil {
 		return err
 	}
@@ -316,7 +373,7 @@ func (t *site) wait() error {
 
 // stop ends edges first, so that nobody is left asking; then those that answer; then their connections.
 func (t *site) stop() error {
-	err := errors.Join(t.edges.stop(), t.workers.stop(), t.debugging.stop())
+	err := advise(errors.Join(t.edges.stop(), t.workers.stop(), t.debugging.stop()))
 	for _, closeRole := range t.closers {
 		closeRole()
 	}

@@ -61,8 +61,34 @@ type running struct {
 // start runs killr as a process of its own, as a user does.
 func start(t *testing.T, args ...string) (*running, *exec.Cmd) {
 	t.Helper()
+	return startWith(t, nil, args...)
+}
+
+// startWith is start with more environment variables.
+func startWith(t *testing.T, env []string, args ...string) (*running, *exec.Cmd) {
+	t.Helper()
 	r := &running{out: listen(), logs: listen(), ended: make(chan struct{})}
 	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), env...)
+	startCommand(t, r, cmd)
+	return r, cmd
+}
+
+// wait runs a prepared killr to its end.
+func wait(t *testing.T, cmd *exec.Cmd) *running {
+	t.Helper()
+	r := &running{out: listen(), logs: listen(), ended: make(chan struct{})}
+	startCommand(t, r, cmd)
+	select {
+	case <-r.ended:
+	case <-time.After(5 * time.Minute):
+		t.Errorf("it does not end: %s", r.logs)
+	}
+	return r
+}
+
+func startCommand(t *testing.T, r *running, cmd *exec.Cmd) {
+	t.Helper()
 	cmd.Stdout, cmd.Stderr = r.out, r.logs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -76,7 +102,6 @@ func start(t *testing.T, args ...string) (*running, *exec.Cmd) {
 	}()
 	r.stop = func() { _ = cmd.Process.Signal(syscall.SIGTERM) } // it may have ended
 	t.Cleanup(func() { r.end(t) })
-	return r, cmd
 }
 
 // small is an `up` that disturbs nobody.
@@ -223,7 +248,9 @@ func TestUp(t *testing.T) {
 func TestUpInProcesses(t *testing.T) {
 	t.Parallel()
 	data := testenv.DataDir(t)
-	r, _ := start(t, small(data, "--processes", "--edges", "2", "--renderers", "2")...)
+	other := listenAndCount(t) // where the shell's environment says that the services are
+	r, _ := startWith(t, []string{"NATS_URL=nats://" + other.addr, "DATABASE_URL=postgres://a:b@" + other.addr + "/c", "MEMCACHED_SERVERS=" + other.addr,
+		"KILLR_EDGE=http://" + other.addr, "PGHOST=127.0.0.1", "PGPORT=1"}, small(data, "--processes", "--edges", "2", "--renderers", "2")...)
 	home := r.address(t)
 	if status, _ := get(t, home); status != http.StatusOK {
 		t.Errorf("home: status %d", status)
@@ -260,6 +287,9 @@ func TestUpInProcesses(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatalf("the killed renderer did not come back: %s", r.logs)
 		}
+	}
+	if n := other.calls.Load(); n != 0 {
+		t.Errorf("%d connections reached the services of the shell's environment", n)
 	}
 	after := workers()
 	if status := r.end(t); status != 0 {
@@ -307,5 +337,17 @@ func pids(t *testing.T, env stack.Env, service string) map[string]bool {
 		if err := json.Unmarshal(m.Data, &info); err == nil {
 			found[info.Metadata["pid"]] = true
 		}
+	}
+}
+
+func TestUpChecksOrigins(t *testing.T) {
+	t.Parallel()
+	c := &upCommand{Addr: "127.0.0.1:0", Edges: 1, edgeFlags: edgeFlags{Origin: []string{"photos.example"}}}
+	if err := c.check(); err == nil || !strings.Contains(err.Error(), `--origin: origin "photos.example"`) {
+		t.Errorf("got %v", err)
+	}
+	c.Origin = []string{"https://photos.example", "http://127.0.0.1:8080"}
+	if err := c.check(); err != nil {
+		t.Error(err)
 	}
 }

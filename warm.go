@@ -19,9 +19,9 @@ import (
 )
 
 type warmCommand struct {
-	NATS string        `env:"NATS_URL" placeholder:"URL" help:"The bus. Default: what 'up' wrote into stack.env."`
-	Rate int           `default:"200" placeholder:"N" help:"Pages asked for in a second (default ${default})."`
-	Wait time.Duration `default:"15s" help:"How long to wait for one page."`
+	NATS string        `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env)."`
+	Rate int           `default:"200" min:"1" max:"1000000" placeholder:"N" help:"Pages per second to fill (default ${default})."`
+	Wait time.Duration `default:"15s" min:"1ms" placeholder:"TIME" help:"Time to wait for one page (default ${default})."`
 }
 
 // warmAtOnce is how many pages are waited for at the same time: a part of what one cachefill's queue takes.
@@ -29,25 +29,22 @@ const warmAtOnce = 64
 
 // Run asks the cachefills for every page that is in demand, hottest first, and says what became of them.
 func (c *warmCommand) Run(s *session) error {
-	if c.Rate < 1 {
-		return errors.New("--rate: at least one page a second")
-	}
 	at := services{NATS: c.NATS}
-	if err := at.fill(s.data); err != nil {
+	if err := at.find(s.data, "--nats"); err != nil {
 		return err
 	}
-	nc, closeBus, err := joinBus(at.NATS, "warm", s.log)
+	nc, err := joinBus(at.NATS, "warm", s.log)
 	if err != nil {
 		return err
 	}
-	defer closeBus()
-	list, err := c.hotPages(s.ctx, nc, at.NATS)
+	defer nc.close()
+	list, err := c.hotPages(s.ctx, nc)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stdout, "%d pages are in demand, most of all %s\n", len(list), hottest(list, 5))
+	fmt.Fprintf(s.stdout, "%s to fill, the most popular first: %s\n", count(len(list), "page"), hottest(list, 5))
 	began := time.Now()
-	ends, err := c.fill(s.ctx, nc, list)
+	ends, err := c.fill(s.ctx, nc.Conn, list)
 	if err != nil {
 		return err
 	}
@@ -55,13 +52,13 @@ func (c *warmCommand) Run(s *session) error {
 }
 
 // hotPages reads the lists, once the bus is there.
-func (c *warmCommand) hotPages(ctx context.Context, nc *nats.Conn, url string) ([]wire.Heat, error) {
+func (c *warmCommand) hotPages(ctx context.Context, nc *bus) ([]wire.Heat, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := nc.FlushWithContext(ctx); err != nil {
-		return nil, fmt.Errorf("no NATS answers at %s: start it with `killr up`, or say --nats", url)
+		return nil, fmt.Errorf("%w: start it with `killr up`, or say --nats", cmp.Or(nc.away(), err))
 	}
-	list, err := hotlist.All(ctx, nc)
+	list, err := hotlist.All(ctx, nc.Conn)
 	if errors.Is(err, hotlist.ErrNone) {
 		return nil, fmt.Errorf("%w: an edge keeps one from 10 s after it has been asked for pages", err)
 	}
@@ -138,7 +135,7 @@ func (e warmEnds) report(out io.Writer, all int, took time.Duration) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d pages are not in memcached", failed, all)
+		return fmt.Errorf("not in memcached: %d of %s", failed, count(all, "page"))
 	}
 	return nil
 }

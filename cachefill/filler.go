@@ -61,6 +61,7 @@ type Filler struct {
 	load    *load
 	meters  *meters
 	warmed  atomic.Bool
+	cold    atomic.Pointer[error] // why the assets are not warm yet
 }
 
 // New makes a Filler. It opens no connection to memcached yet.
@@ -148,7 +149,10 @@ func (f *Filler) Ready() error {
 	case !f.cfg.NATS.IsConnected():
 		return fmt.Errorf("cachefill: NATS is %s", f.cfg.NATS.Status())
 	case !f.warmed.Load():
-		return errors.New("cachefill: the assets are not warm yet")
+		if why := f.cold.Load(); why != nil {
+			return fmt.Errorf("cachefill: the assets are not in memcached yet: %w", *why)
+		}
+		return errors.New("cachefill: the assets are not in memcached yet")
 	}
 	return nil
 }
@@ -243,7 +247,7 @@ func (f *Filler) warm(ctx context.Context) {
 			f.warmed.Store(true)
 			return
 		}
-		f.log.Debug("warming: not yet", "err", err)
+		f.cold.Store(&err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(200 * time.Millisecond):

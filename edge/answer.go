@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"flickrkillr/schema/wire"
 )
 
 // Header values, made once: each is the slice that goes into the header map as it is.
@@ -14,6 +12,7 @@ var (
 	cacheFile       = []string{"public, max-age=3600"}
 	cacheRevalidate = []string{"max-age=0, must-revalidate"}
 	cacheNever      = []string{"no-store"}
+	cacheRedirect   = []string{"public, max-age=86400"}
 	varyEncoding    = []string{"Accept-Encoding"}
 	nosniff         = []string{"nosniff"}
 	referrer        = []string{"strict-origin-when-cross-origin"}
@@ -22,10 +21,6 @@ var (
 		"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
 	xCache = [tiers][]string{{"none"}, {"near"}, {"memcached"}, {"render"}, {"stale"}}
 )
-
-// dependsHeader, in a request, asks for the versions that the answer was made from: "all=1 user.ansel=18". On the front page that is more
-// than a kilobyte, so nobody is told who does not ask.
-const dependsHeader = "X-Depends"
 
 // Bounds of writing.
 const (
@@ -39,7 +34,7 @@ func patienceFor(bytes int) time.Duration { return stall * time.Duration(1+bytes
 
 // answer writes a copy as the answer to a GET or HEAD. With errBroken it has written nothing.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *held) error {
-	v := s.compressor.variant(c, r.Header["Accept-Encoding"], x.tier == tierNear)
+	v := s.compressor.variant(c, x.accepted, x.tier == tierNear)
 	if c.broken.Load() {
 		return errBroken
 	}
@@ -50,10 +45,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *
 		h["Cache-Control"] = cacheNever
 	}
 	x.writeHeaders(h)
-	if _, asked := r.Header[dependsHeader]; asked {
-		h[dependsHeader] = []string{strings.TrimPrefix(wire.FormatDeps(c.reply.Depends), " ")}
+	if ask, asked := r.Header[dependsHeader]; asked {
+		h[dependsHeader] = []string{s.depends(c.reply, ask[0])}
 	}
-	if c.reply.Status == http.StatusOK && v.etag != nil && matches(r.Header["If-None-Match"], c.reply.ETag) {
+	if c.reply.Status == http.StatusOK && c.etag != nil && matches(r.Header["If-None-Match"], c.reply.ETag) {
 		x.status = http.StatusNotModified
 		w.WriteHeader(x.status)
 		return nil
@@ -77,17 +72,22 @@ func (c *held) describe(v *variant, header func(name string, value []string)) {
 	header("Content-Type", c.contentType)
 	header("X-Content-Type-Options", nosniff)
 	header("Cache-Control", c.cacheControl)
-	if c.csp != nil {
-		header("Content-Security-Policy", c.csp)
-		header("Referrer-Policy", referrer)
-		header("Cross-Origin-Opener-Policy", sameOrigin)
+	if c.document {
+		secure(header)
 	}
-	if v.etag != nil {
-		header("Etag", v.etag)
+	if c.etag != nil {
+		header("Etag", c.etag)
 	}
 	if v.encoding != nil || c.compressible() {
 		header("Vary", varyEncoding)
 	}
+}
+
+// secure gives the headers, next to X-Content-Type-Options, that every document has: pages, errors and redirects alike.
+func secure(header func(name string, value []string)) {
+	header("Content-Security-Policy", contentPolicy)
+	header("Referrer-Policy", referrer)
+	header("Cross-Origin-Opener-Policy", sameOrigin)
 }
 
 // describe gives the headers that say what the body is.
@@ -116,19 +116,14 @@ func writeBody(w http.ResponseWriter, body []byte) (n int, err error) {
 	return n, err
 }
 
-// matches reads If-None-Match (RFC 9110, 13.1.2): weak comparison, and the encoding behind an ETag does not count, since what changed is
-// the page, not how it travels.
+// matches reads If-None-Match (RFC 9110, 13.1.2), by weak comparison.
 func matches(headers []string, etag string) bool {
 	for _, header := range headers {
 		for header != "" {
 			var item string
 			item, header, _ = strings.Cut(header, ",")
 			item = strings.TrimSpace(item)
-			if item == "*" {
-				return true
-			}
-			item = strings.Trim(strings.TrimPrefix(item, "W/"), `"`)
-			if rest, ok := strings.CutPrefix(item, etag); ok && (rest == "" || rest == "-br" || rest == "-gzip") {
+			if item == "*" || strings.Trim(strings.TrimPrefix(item, "W/"), `"`) == etag {
 				return true
 			}
 		}

@@ -98,7 +98,7 @@ func TestConditionalAndHead(t *testing.T) {
 	if first.header.Get("Cache-Control") != "max-age=0, must-revalidate" || etag == "" {
 		t.Fatalf("headers %v", first.header)
 	}
-	for _, match := range []string{etag, "W/" + etag, `"other", ` + etag, "*"} {
+	for _, match := range []string{etag, strings.TrimPrefix(etag, "W/"), `"other", ` + etag, "*"} {
 		if got := get(t, e, "/photos/ansel", "If-None-Match", match); got.status != http.StatusNotModified || got.body != "" || got.header.Get("Etag") == "" {
 			t.Errorf("If-None-Match %s: %d, %d bytes", match, got.status, len(got.body))
 		}
@@ -128,21 +128,132 @@ func TestLargeBodies(t *testing.T) {
 	}
 }
 
+// TestETags: a page has one ETag, a weak one since it goes by several forms, and whoever knows it in one form need not be sent another. What
+// has but one form, such as a picture, has a strong one, and so has each form of an asset.
+func TestETags(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	visitor := dial(t, e)
+	ask := func(path string, headers ...string) answer {
+		visitor.say(plainly(path, headers...))
+		return visitor.hear(http.MethodGet)
+	}
+	tags := map[string]bool{}
+	for _, accept := range []string{"identity", "gzip", "br", "br"} {
+		a := ask("/photos/ansel", "Accept-Encoding: "+accept)
+		tags[a.header.Get("Etag")] = true
+	}
+	if len(tags) != 1 {
+		t.Errorf("several: %v", tags)
+	}
+	for tag := range tags {
+		if !strings.HasPrefix(tag, `W/"`) {
+			t.Errorf("%s is strong", tag)
+		}
+		for _, known := range []string{tag, `"other", ` + tag, "*"} {
+			for _, accept := range []string{"identity", "gzip", "br"} {
+				for _, more := range []string{"X-Note: none", "X-Note: a\ttab"} {
+					a := ask("/photos/ansel", "Accept-Encoding: "+accept, "If-None-Match: "+known, more)
+					if a.status != http.StatusNotModified || a.header.Get("Etag") != tag || a.header.Get("Vary") != "Accept-Encoding" || a.header.Get("Content-Encoding") != "" {
+						t.Errorf("%s for %s: %d %v", known, accept, a.status, a.header)
+					}
+				}
+			}
+		}
+		for _, other := range []string{strings.Replace(tag, `"`, `"x`, 1), strings.TrimSuffix(tag, `"`) + `-br"`} {
+			if a := ask("/photos/ansel", "If-None-Match: "+other); a.status != 200 {
+				t.Errorf("%s: %d", other, a.status)
+			}
+		}
+	}
+	for _, path := range []string{page.Image("abcdefghijklmnopqrstuvwxyz", 320).Path(), "/static/app.0123abcd.css"} {
+		if tag := ask(path, "Accept-Encoding: br").header.Get("Etag"); !strings.HasPrefix(tag, `"`) {
+			t.Errorf("%s: %s is not strong", path, tag)
+		}
+	}
+}
+
+// TestSecurityHeaders: errors and redirects have those that pages have, whoever writes them.
 func TestSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
-	for _, path := range []string{"/photos/ansel", "/nowhere"} {
-		h := get(t, e, path).header
-		for name, part := range map[string]string{"Content-Security-Policy": "frame-ancestors 'none'", "X-Content-Type-Options": "nosniff"} {
-			if !strings.Contains(h.Get(name), part) {
-				t.Errorf("%s: %s is %q", path, name, h.Get(name))
+	etag := get(t, e, "/photos/ansel").header.Get("Etag")
+	names := []string{"Content-Security-Policy", "Referrer-Policy", "Cross-Origin-Opener-Policy", "X-Content-Type-Options"}
+	want := get(t, e, "/photos/ansel").header
+	for _, c := range []struct {
+		say    string
+		status int
+	}{
+		{plainly("/photos/ansel"), 200},
+		{plainly("/photos/ansel/feed"), 200},
+		{plainly("/photos/ansel", "If-None-Match: "+etag), 304},
+		{plainly("/photos/Ansel"), 301},
+		{plainly("/photos/ansel/"), 301},
+		{plainly("/nowhere"), 404},
+		{"HEAD /nowhere HTTP/1.1\r\nHost: killr\r\n\r\n", 404},
+		{plainly("/tag/%ff"), 400},
+		{plainly("/" + strings.Repeat("a", page.MaxTarget)), 414},
+		{"POST / HTTP/1.1\r\nHost: killr\r\nContent-Length: 0\r\n\r\n", 405},
+		{"OPTIONS * HTTP/1.1\r\nHost: killr\r\n\r\n", 405},
+		{"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\n\r\n", 400},
+		{"GET / HTTP/3.0\r\nHost: killr\r\n\r\n", 505},
+		{plainly("/", "Transfer-Encoding: x"), 501},
+		{plainly("/", "Expect: x"), 417},
+		{plainly("/", "X-Note: "+strings.Repeat("a", 20<<10)), 431},
+		{plainly("/photos/ansel") + "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+	} {
+		visitor := dial(t, e)
+		visitor.say(c.say)
+		method, _, _ := strings.Cut(c.say, " ")
+		a, err := visitor.listen(method)
+		if err == nil && a.status == 200 && c.status != 200 { // the second
+			a, err = visitor.listen(method)
+		}
+		if a.status != c.status { // what comes after the header may be lost: it was not waited for
+			t.Errorf("%.60q: %d, want %d, %v", c.say, a.status, c.status, err)
+		}
+		for _, name := range names {
+			if got := a.header.Values(name); len(got) != 1 || got[0] != want.Get(name) {
+				t.Errorf("%.60q: %s is %q", c.say, name, got)
 			}
 		}
-		if strings.Contains(h.Get("Content-Security-Policy"), "unsafe") {
-			t.Errorf("%s: %s", path, h.Get("Content-Security-Policy"))
+		if a.status >= 400 && a.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%.60q: Cache-Control is %q", c.say, a.header.Get("Cache-Control"))
 		}
+	}
+	sorry := get(t, newSite(t).start(), "/nowhere") // no renderer has ever answered that edge
+	for _, name := range names {
+		if !strings.Contains(sorry.body, "Not Found") || sorry.header.Get(name) != want.Get(name) {
+			t.Errorf("the apology %.40q: %s is %q", sorry.body, name, sorry.header.Get(name))
+		}
+	}
+	if policy := want.Get("Content-Security-Policy"); !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
+		t.Error(policy)
+	}
+}
+
+// TestSlashes: a slash at the end is another spelling.
+func TestSlashes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	visitor := dial(t, e)
+	for path, to := range map[string]string{"/photos/ansel/": "/photos/ansel", "/album/1/": "/album/1", "/search/?q=a+b": "/search?q=a+b", "/search/?q=": "/search", "/about/": "/about"} {
+		visitor.say(plainly(path))
+		if a := visitor.hear(http.MethodGet); a.status != 301 || a.header.Get("Location") != to || a.header.Get("Cache-Control") != "public, max-age=86400" {
+			t.Errorf("%s: %d %v", path, a.status, a.header)
+		}
+	}
+	visitor.say(plainly("/photos//ansel"))
+	if a := visitor.hear(http.MethodGet); a.status != 404 {
+		t.Errorf("two slashes: %d", a.status)
 	}
 }
 
@@ -239,10 +350,10 @@ func BenchmarkForms(b *testing.B) {
 		kept         bool
 	}{{"asItCame", "gzip", &packed, false}, {"gzip", "gzip", plain, false}, {"plain", "", &packed, false}, {"brotli", "br", plain, true}} {
 		b.Run(c.name, func(b *testing.B) {
-			accept := []string{c.accept}
+			accepted := readCodings([]string{c.accept})
 			b.ReportAllocs()
 			for b.Loop() {
-				if s.compressor.variant(s.hold(page.Home(), c.reply), accept, c.kept) == nil {
+				if s.compressor.variant(s.hold(page.Home(), c.reply), accepted, c.kept) == nil {
 					b.Fatal("none")
 				}
 			}

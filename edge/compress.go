@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 
 	"flickrkillr/schema/wire"
@@ -29,22 +28,23 @@ func newCompressor() *compressor {
 	return &compressor{brotli: sync.Pool{New: func() any { return brotli.NewWriterLevel(io.Discard, brotliLevel) }}}
 }
 
-// variant chooses among the encodings that an Accept-Encoding header takes, in either of which the copy may have come. Each is made by
-// whoever needs it first and kept with the copy; two who need it at the same moment may both make it. kept says that the near cache has the
-// copy, so that it is worth compressing well. It is never nil; of a copy that turns out to be broken it is what came, see held.broken.
-func (z *compressor) variant(c *held, accept []string, kept bool) *variant {
+// variant chooses among the forms that a visitor accepts, in either of which the copy may have come. Each is made by whoever needs it first
+// and kept with the copy; two who need it at the same moment may both make it. kept says that the near cache has the copy, so that it is
+// worth compressing well. It is never nil; of a copy that turns out to be broken it is what came, see held.broken.
+func (z *compressor) variant(c *held, accepted codings, kept bool) *variant {
 	if !c.compressible() {
 		return c.plain.Load()
 	}
-	if br := c.brotli.Load(); (br != nil || kept) && accepts(accept, "br") {
+	br := c.brotli.Load()
+	switch accepted.choose(kept || br != nil) {
+	case "br":
 		if br == nil {
 			br = z.brotliOf(c)
 		}
 		if br != nil {
 			return br
 		}
-	}
-	if !accepts(accept, wire.EncodingGzip) {
+	case "":
 		if plain := z.plainOf(c); plain != nil {
 			return plain
 		}
@@ -62,7 +62,7 @@ func (z *compressor) plainOf(c *held) *variant {
 		c.broken.Store(true)
 		return nil
 	}
-	plain := newVariant(body, "", c.reply.ETag)
+	plain := newVariant(body, "")
 	c.plain.Store(plain)
 	return plain
 }
@@ -74,7 +74,7 @@ func (z *compressor) gzipOf(c *held) *variant {
 		plain := c.plain.Load().body
 		b := bytes.NewBuffer(make([]byte, 0, len(plain)/4))
 		z.gzip.Pack(b, plain)
-		gz = newVariant(b.Bytes(), wire.EncodingGzip, c.reply.ETag)
+		gz = newVariant(b.Bytes(), wire.EncodingGzip)
 		c.gzip.Store(gz)
 	}
 	return gz
@@ -92,7 +92,7 @@ func (z *compressor) brotliOf(c *held) *variant {
 	w.Reset(b)
 	_, _ = w.Write(plain.body) // a buffer takes everything
 	_ = w.Close()
-	br := newVariant(b.Bytes(), "br", c.reply.ETag)
+	br := newVariant(b.Bytes(), "br")
 	c.brotli.Store(br)
 	return br
 }
@@ -101,35 +101,12 @@ func (z *compressor) brotliOf(c *held) *variant {
 func (z *compressor) opens(c *held) bool { return !c.compressible() || z.plainOf(c) != nil }
 
 // assetEncoding names the compressed file to ask for: assets are compressed where they are made.
-func assetEncoding(accept []string) string {
-	switch {
-	case accepts(accept, "br"):
+func assetEncoding(accepted codings) string {
+	switch accepted.choose(true) {
+	case "br":
 		return "br"
-	case accepts(accept, "gzip"):
+	case wire.EncodingGzip:
 		return "gz"
 	}
 	return ""
-}
-
-// accepts reads Accept-Encoding (RFC 9110, 12.5.3) for one coding, named by itself or by "*", and not with a weight of 0.
-func accepts(headers []string, coding string) bool {
-	any := false
-	for _, header := range headers {
-		for header != "" {
-			var item string
-			item, header, _ = strings.Cut(header, ",")
-			name, params, _ := strings.Cut(item, ";")
-			name = strings.TrimSpace(name)
-			if !strings.EqualFold(name, coding) && name != "*" {
-				continue
-			}
-			weight := strings.TrimSpace(params)
-			refused := strings.HasPrefix(weight, "q=0") && strings.Trim(weight[3:], ".0") == ""
-			if name != "*" {
-				return !refused
-			}
-			any = !refused
-		}
-	}
-	return any
 }

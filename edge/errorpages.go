@@ -88,16 +88,15 @@ func (e *errorPages) answer(w http.ResponseWriter, r *http.Request, x *exchange,
 		slot = e.pages[http.StatusInternalServerError]
 	}
 	body, contentType := apology(status), []string{"text/html; charset=utf-8"}
-	csp := contentPolicy
 	if c := slot.Load(); c != nil {
-		body, contentType, csp = c.plain.Load().body, c.contentType, c.csp
+		body, contentType = c.plain.Load().body, c.contentType
 	}
 	x.status = status
 	x.writeHeaders(h)
 	h["Content-Type"] = contentType
-	h["Content-Security-Policy"] = csp
 	h["X-Content-Type-Options"] = nosniff
 	h["Cache-Control"] = cacheNever
+	secure(func(name string, value []string) { h[name] = value })
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {

@@ -11,16 +11,17 @@ import (
 
 // exchange is one request on its way through the edge: who it is, where its answer came from, what it cost.
 type exchange struct {
-	start  time.Time
-	number requestID
-	kind   page.Kind
-	claims []wire.Dep // what this visitor, if their cookie is right, has changed: they are shown no copy that is older, unless as a stale one
-	tier   tier
-	status int
-	bytes  int
-	timing timing
-	cause  error // of an error page or a stale one
-	cut    error // the visitor left, or stalled, within the body
+	start    time.Time
+	number   requestID
+	kind     page.Kind
+	accepted codings
+	claims   []wire.Dep // what this visitor, if their cookie is right, has changed: they are shown no copy that is older, unless as a stale one
+	tier     tier
+	status   int
+	bytes    int
+	timing   timing
+	cause    error // of an error page or a stale one
+	cut      error // the visitor left, or stalled, within the body
 }
 
 // timing is where the time of a fetch went.

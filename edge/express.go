@@ -39,7 +39,7 @@ func (l expressListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &expressConn{Conn: conn, express: l.express}
+	c := &expressConn{Conn: conn, express: l.express, woken: make(chan struct{}, 1)}
 	l.express.mu.Lock()
 	l.express.conns[c] = struct{}{}
 	l.express.mu.Unlock()

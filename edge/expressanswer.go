@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"flickrkillr/schema/page"
-	"flickrkillr/schema/wire"
 )
 
 // contain makes a panic the end of its connection.
@@ -40,14 +39,14 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 	if string(ref.AppendPath(buf[:0])) != string(q.target) {
 		return false, nil
 	}
-	accept := []string{string(q.accept)}
-	if ref.Kind() == page.KindAsset {
-		ref = ref.Encoded(assetEncoding(accept))
+	x.number, x.kind, x.accepted = s.nextID(), ref.Kind(), readCodings([]string{string(q.accept)})
+	if x.kind == page.KindAsset {
+		ref = ref.Encoded(assetEncoding(x.accepted))
 	}
-	x.number, x.kind = s.nextID(), ref.Kind()
+	ref = shown(s.origins, ref, q.host)
 	s.meters.inFlight.Inc()
 	defer s.meters.inFlight.Dec()
-	got, err := e.get(c, want{ref: ref, gzip: accepts(accept, wire.EncodingGzip)}, &x)
+	got, err := e.get(c, want{ref: ref, gzip: x.accepted.gzip > 0}, &x)
 	switch {
 	case errors.Is(err, errLeft):
 		e.done(c, q, &x)
@@ -56,7 +55,7 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 		c.found = &found{ref: ref, start: x.start, number: x.number, got: got, err: err}
 		return false, nil
 	}
-	v := s.compressor.variant(got.copy, accept, got.tier == tierNear)
+	v := s.compressor.variant(got.copy, x.accepted, got.tier == tierNear)
 	if got.copy.broken.Load() {
 		s.replace(got.copy)
 		c.found = &found{ref: ref, broken: true}
@@ -96,7 +95,7 @@ func (e *express) get(c *expressConn, what want, x *exchange) (fetched, error) {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	if err := c.Conn.SetReadDeadline(time.Time{}); err != nil {
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
 		return fetched{}, errLeft
 	}
 	watch := make(chan struct{})
@@ -107,10 +106,10 @@ func (e *express) get(c *expressConn, what want, x *exchange) (fetched, error) {
 		}
 	}()
 	got, err := s.obtainOr(ctx, near, what, x.number)
-	_ = c.Conn.SetReadDeadline(longAgo)
+	_ = c.SetReadDeadline(longAgo)
 	<-watch
 	c.deadline = time.Time{}
-	_ = c.Conn.SetReadDeadline(c.deadline)
+	_ = c.SetReadDeadline(c.deadline)
 	return got, err
 }
 
@@ -134,10 +133,16 @@ func connContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
+// connOf gives the connection that a request came by, nil when it lies within TLS.
+func connOf(r *http.Request) *expressConn {
+	c, _ := r.Context().Value(connKey{}).(*expressConn)
+	return c
+}
+
 // foundFor gives what the express has found for a request, once; nil if it has not had it.
 func foundFor(r *http.Request, ref page.Ref) *found {
-	c, ok := r.Context().Value(connKey{}).(*expressConn)
-	if !ok || c.found == nil { // as on a connection of HTTP/2, whose requests come here at the same time
+	c := connOf(r)
+	if c == nil || c.found == nil { // as on a connection of HTTP/2, whose requests come here at the same time
 		return nil
 	}
 	f := c.found
@@ -155,7 +160,7 @@ func (e *express) write(c *expressConn, q *plainRequest, x *exchange, copied *he
 	defer answerBuffers.Put(buf)
 	b, body := (*buf)[:0], v.body
 	x.status = http.StatusOK
-	if v.etag != nil && q.ifNoneMatch != nil && matches([]string{string(q.ifNoneMatch)}, copied.reply.ETag) {
+	if copied.etag != nil && q.ifNoneMatch != nil && matches([]string{string(q.ifNoneMatch)}, copied.reply.ETag) {
 		x.status, body = http.StatusNotModified, nil
 		b = append(append(b, "HTTP/1.1 304 Not Modified\r\n"...), v.fields(copied).unchanged...)
 	} else {

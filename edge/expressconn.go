@@ -29,6 +29,11 @@ type expressConn struct {
 	ahead    []byte    // what has been read and net/http has not been given
 	owed     int       // how much of it, at its beginning, belongs to the request that net/http has
 	found    *found    // what the express has found for that request
+
+	busy        atomic.Bool   // net/http has a request in hand
+	handled     atomic.Bool   // and the handler has it, or has had it
+	interrupted atomic.Bool   // the deadline for reading has been put into the past
+	woken       chan struct{} // holds one: interrupted has become true
 }
 
 const (
@@ -44,7 +49,11 @@ func (c *expressConn) Read(p []byte) (int, error) {
 	case c.owed > 0:
 		return c.give(p), nil
 	case state == connForeign:
-		return c.Conn.Read(p)
+		n, err := c.Conn.Read(p)
+		if errors.Is(err, io.EOF) && c.busy.Load() {
+			err = c.hold()
+		}
+		return n, err
 	case state == connPassed:
 		return c.watch(p)
 	}
@@ -126,14 +135,17 @@ func (c *expressConn) watch(p []byte) (int, error) {
 	return c.give(p), nil
 }
 
-// lookOut reads ahead, beyond the first so many bytes, until that fails, as when the visitor leaves, or there is no room. Who has sent more
-// requests and then said that these are all is still there.
+// lookOut reads ahead, beyond the first so many bytes, until that fails, as when the visitor leaves, or there is no room. A FIN after
+// further requests is a half-close; one after the request that is being answered may be.
 func (c *expressConn) lookOut(own int) error {
 	for len(c.ahead) < headRoom {
-		if err := c.readAhead(); err != nil {
-			if errors.Is(err, io.EOF) && len(c.ahead) > own {
-				return nil
-			}
+		err := c.readAhead()
+		switch {
+		case errors.Is(err, io.EOF) && len(c.ahead) > own:
+			return nil
+		case errors.Is(err, io.EOF):
+			return c.hold()
+		case err != nil:
 			return err
 		}
 	}
@@ -142,7 +154,13 @@ func (c *expressConn) lookOut(own int) error {
 
 // connState is told by net/http what it does with a connection: when it is done with a request, it is the express's turn again.
 func connState(conn net.Conn, state http.ConnState) {
-	if c, ok := conn.(*expressConn); ok && state == http.StateIdle {
+	c, ok := conn.(*expressConn)
+	switch {
+	case ok && state == http.StateActive:
+		c.busy.Store(true)
+	case ok && state == http.StateIdle:
+		c.busy.Store(false)
+		c.handled.Store(false)
 		c.deadline = time.Time{}
 		c.state.CompareAndSwap(connPassed, connWaiting)
 	}

@@ -108,3 +108,9 @@ func (f *freshCookies) adopt(r *http.Request) (claims []wire.Dep) {
 	}
 	return claims
 }
+
+// insider reports whether a value proves that who sends it has the key.
+func (f *freshCookies) insider(value string) bool {
+	key := f.key.Load()
+	return key != nil && key.VerifyInsider(value, f.fresh.clock.Now())
+}

@@ -17,14 +17,15 @@ type held struct {
 	reply *wire.Reply
 	deps  []dep
 
-	contentType, cacheControl, csp []string
-	size                           int // of the body when it is plain, bytes
-	inForms                        bool
-	plain, gzip, brotli            atomic.Pointer[variant] // the one it came as, and others made when first wanted
-	broken                         atomic.Bool             // its body, which came packed, cannot be unpacked: nobody is shown it
-	asked                          atomic.Uint32           // near hits that hot has not gathered yet
-	stored                         atomic.Bool             // memcached has it, or has been asked to have one as good
-	renewed                        atomic.Bool             // memcached has been asked for a newer one
+	contentType, cacheControl, etag []string
+	document                        bool // a browser can show it by itself, not only within a page
+	size                            int  // of the body when it is plain, bytes
+	inForms                         bool
+	plain, gzip, brotli             atomic.Pointer[variant] // the one it came as, and others made when first wanted
+	broken                          atomic.Bool             // its body, which came packed, cannot be unpacked: nobody is shown it
+	asked                           atomic.Uint32           // near hits that hot has not gathered yet
+	stored                          atomic.Bool             // memcached has it, or has been asked to have one as good
+	renewed                         atomic.Bool             // memcached has been asked for a newer one
 }
 
 // shows reports that the copy is as new as some versions, of the scopes that it depends on.
@@ -41,10 +42,10 @@ func (c *held) shows(versions []wire.Dep) bool {
 
 // variant is a body in one encoding with the headers that differ by encoding.
 type variant struct {
-	body                   []byte
-	encoding, length, etag []string
-	values                 [3]string                  // what those hold: all is one piece of memory
-	text                   atomic.Pointer[headerText] // made when first wanted, see express
+	body             []byte
+	encoding, length []string
+	values           [2]string                  // what those hold: all is one piece of memory
+	text             atomic.Pointer[headerText] // made when first wanted, see express
 }
 
 // hold makes a copy of a reply. Its dependencies are learned: what a renderer read is so.
@@ -59,10 +60,8 @@ func (s *Server) hold(ref page.Ref, reply *wire.Reply) *held {
 	default:
 		c.cacheControl = cacheRevalidate
 	}
-	if strings.HasPrefix(reply.ContentType, "text/html") {
-		c.csp = contentPolicy
-	}
-	as, slot := newVariant(reply.Body, reply.Encoding, reply.ETag), &c.plain
+	c.document = isDocument(reply.ContentType)
+	as, slot := newVariant(reply.Body, reply.Encoding), &c.plain
 	c.size, c.inForms = len(reply.Body), reply.Compressible()
 	if reply.Encoding == wire.EncodingGzip {
 		if n, err := wire.UnpackedSize(reply.Body); err == nil { // as it is of all that was decoded
@@ -70,29 +69,27 @@ func (s *Server) hold(ref page.Ref, reply *wire.Reply) *held {
 		}
 	}
 	slot.Store(as)
+	if reply.ETag != "" {
+		c.etag = []string{`"` + reply.ETag + `"`}
+		if c.inForms { // it names what is shown, in whichever form: a strong one would name bytes
+			c.etag[0] = "W/" + c.etag[0]
+		}
+	}
 	return c
 }
 
-func newVariant(body []byte, encoding, etag string) *variant {
-	v := &variant{body: body}
-	b := strconv.AppendInt(make([]byte, 0, 64), int64(len(body)), 10) // both texts in one allocation
-	n := len(b)
-	if etag != "" {
-		b = append(append(b, '"'), etag...)
-		if encoding != "" {
-			b = append(append(b, '-'), encoding...) // a strong validator names bytes, and these are others
-		}
-		b = append(b, '"')
-	}
-	text := string(b)
-	v.values = [...]string{encoding, text[:n], text[n:]}
+// isDocument tells what a browser shows by itself from pictures, styles and scripts, which do nothing but within a page.
+func isDocument(contentType string) bool {
+	return !strings.HasPrefix(contentType, "text/css") && !strings.HasPrefix(contentType, "text/javascript") &&
+		(!strings.HasPrefix(contentType, "image/") || strings.HasPrefix(contentType, "image/svg"))
+}
+
+func newVariant(body []byte, encoding string) *variant {
+	v := &variant{body: body, values: [...]string{encoding, strconv.Itoa(len(body))}}
 	if encoding != "" {
 		v.encoding = v.values[0:1:1]
 	}
 	v.length = v.values[1:2:2]
-	if etag != "" {
-		v.etag = v.values[2:3:3]
-	}
 	return v
 }
 

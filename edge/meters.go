@@ -27,21 +27,22 @@ func (t tier) String() string { return tierNames[t] }
 
 // meters are the edge's metrics. Those of the hot path are looked up once, here.
 type meters struct {
-	answers   [tiers][page.KindCount]prometheus.Counter
-	durations [tiers]prometheus.Observer
-	status    map[int]prometheus.Counter // of the statuses that an edge gives
-	bytes     prometheus.Counter
-	express   prometheus.Counter
-	hedges    prometheus.Counter
-	retries   prometheus.Counter
-	shared    prometheus.Counter
-	fills     prometheus.Counter
-	refills   prometheus.Counter
-	busErrors *prometheus.CounterVec
-	cache     *prometheus.CounterVec
-	batch     prometheus.Histogram
-	inFlight  prometheus.Gauge
-	changes   prometheus.Histogram
+	answers    [tiers][page.KindCount]prometheus.Counter
+	durations  [tiers]prometheus.Observer
+	status     map[int]prometheus.Counter // of the statuses that an edge gives
+	bytes      prometheus.Counter
+	express    prometheus.Counter
+	halfClosed prometheus.Counter
+	hedges     prometheus.Counter
+	retries    prometheus.Counter
+	shared     prometheus.Counter
+	fills      prometheus.Counter
+	refills    prometheus.Counter
+	busErrors  *prometheus.CounterVec
+	cache      *prometheus.CounterVec
+	batch      prometheus.Histogram
+	inFlight   prometheus.Gauge
+	changes    prometheus.Histogram
 
 	registry prometheus.Registerer
 }
@@ -62,19 +63,20 @@ func newMeters(registry prometheus.Registerer) *meters {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "killr_edge_" + name, Help: help})
 	}
 	m := &meters{
-		registry:  registry,
-		status:    map[int]prometheus.Counter{},
-		bytes:     counter("body_bytes_total", "Bytes of bodies sent."),
-		express:   counter("express_total", "Answers of the express, to plain requests for what was at hand."),
-		hedges:    counter("hedges_total", "Second requests sent because the first took longer than usual."),
-		retries:   counter("retries_total", "Requests sent again because nobody answered or the renderer was busy."),
-		shared:    counter("shared_total", "Requests that waited for a fetch that another one had begun."),
-		fills:     counter("fills_total", "Notes to the cachefills."),
-		refills:   counter("refills_total", "Of those, notes for hot pages that a change had overtaken."),
-		busErrors: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_bus_errors_total", Help: "Requests on the bus that failed, by code."}, []string{"code"}),
-		cache:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_memcached_total", Help: "Look-ups in memcached by server and result: hit, miss, error, slow, open (circuit breaker)."}, []string{"server", "result"}),
-		batch:     prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_edge_memcached_batch", Help: "Keys in one look-up in memcached.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64}}),
-		inFlight:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "killr_edge_in_flight", Help: "Requests being answered."}),
+		registry:   registry,
+		status:     map[int]prometheus.Counter{},
+		bytes:      counter("body_bytes_total", "Bytes of bodies sent."),
+		express:    counter("express_total", "Answers of the express, to plain requests for what was at hand."),
+		halfClosed: counter("half_closed_total", "Visitors who closed their direction of the connection before they had their answer; some of them have left."),
+		hedges:     counter("hedges_total", "Second requests sent because the first took longer than usual."),
+		retries:    counter("retries_total", "Requests sent again because nobody answered or the renderer was busy."),
+		shared:     counter("shared_total", "Requests that waited for a fetch that another one had begun."),
+		fills:      counter("fills_total", "Notes to the cachefills."),
+		refills:    counter("refills_total", "Of those, notes for hot pages that a change had overtaken."),
+		busErrors:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_bus_errors_total", Help: "Requests on the bus that failed, by code."}, []string{"code"}),
+		cache:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_memcached_total", Help: "Look-ups in memcached by server and result: hit, miss, error, slow, open (circuit breaker)."}, []string{"server", "result"}),
+		batch:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_edge_memcached_batch", Help: "Keys in one look-up in memcached.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64}}),
+		inFlight:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "killr_edge_in_flight", Help: "Requests being answered."}),
 		changes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "killr_edge_change_seconds",
 			Help:    "Time from the writing of the oldest change of a batch, before its commit, to having read the batch in the stream, by the cluster's clock. That runs behind by as long as the quickest of the last ticks took.",
@@ -85,7 +87,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 	for _, code := range []int{0, 200, 301, 304, 400, 404, 405, 410, 414, 500, 503} {
 		m.status[code] = status.WithLabelValues(strconv.Itoa(code))
 	}
-	registry.MustRegister(answers, durations, status, m.bytes, m.express, m.hedges, m.retries, m.shared, m.fills, m.refills, m.busErrors, m.cache, m.batch, m.inFlight, m.changes)
+	registry.MustRegister(answers, durations, status, m.bytes, m.express, m.halfClosed, m.hedges, m.retries, m.shared, m.fills, m.refills, m.busErrors, m.cache, m.batch, m.inFlight, m.changes)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())
 		m.answers[t][page.KindNone] = answers.WithLabelValues(t.String(), "none")

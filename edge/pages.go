@@ -45,14 +45,14 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 	}
 	x.kind = ref.Kind()
 	if to, moved := canonical(r, ref); moved {
-		w.Header().Set("Location", to)
-		x.status = http.StatusMovedPermanently
-		w.WriteHeader(x.status)
+		s.redirect(w, x, to)
 		return nil
 	}
+	x.accepted = readCodings(r.Header["Accept-Encoding"])
 	if ref.Kind() == page.KindAsset {
-		ref = ref.Encoded(assetEncoding(r.Header["Accept-Encoding"]))
+		ref = ref.Encoded(assetEncoding(x.accepted))
 	}
+	ref = shown(s.origins, ref, r.Host)
 	x.claims = s.cookies.adopt(r)
 	err = s.show(w, r, x, ref, false)
 	for round := 1; errors.Is(err, errBroken) && round < maxRounds; round++ {
@@ -78,7 +78,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, ref p
 		got.copy, got.tier = c, tierNear
 	default:
 		plain = plain || f != nil
-		what := want{ref: ref, gzip: !plain && accepts(r.Header["Accept-Encoding"], wire.EncodingGzip), claims: x.claims}
+		what := want{ref: ref, gzip: !plain && x.accepted.gzip > 0, claims: x.claims}
 		got, err = s.obtainOr(r.Context(), c, what, x.number)
 	}
 	x.timing = got.timing
@@ -116,6 +116,18 @@ func (s *Server) obtainOr(ctx context.Context, older *held, what want, number re
 	ctx, cancel := context.WithTimeoutCause(ctx, staleAfter, errShownOlder)
 	defer cancel()
 	return s.obtain(ctx, what, number)
+}
+
+// redirect sends whoever asked for another spelling of a path to the one it has.
+func (s *Server) redirect(w http.ResponseWriter, x *exchange, to string) {
+	h := w.Header()
+	x.status = http.StatusMovedPermanently
+	x.writeHeaders(h)
+	h.Set("Location", to)
+	h["X-Content-Type-Options"] = nosniff
+	h["Cache-Control"] = cacheRedirect
+	secure(func(name string, value []string) { h[name] = value })
+	w.WriteHeader(x.status)
 }
 
 // canonical gives the path to redirect to when the one asked for is another spelling of it.

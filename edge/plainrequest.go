@@ -11,6 +11,7 @@ import (
 // was read.
 type plainRequest struct {
 	target      []byte // a path of letters, digits, "/", "-", "_" and ".", without a query
+	host        []byte // Host
 	accept      []byte // Accept-Encoding; nil: none
 	ifNoneMatch []byte // nil: none
 }
@@ -59,6 +60,7 @@ func readPlain(b []byte) (q plainRequest, f form) {
 			if hosts++; !plainHost(value) {
 				return q, formForeign
 			}
+			q.host = value
 		case fieldForeign:
 			return q, formForeign
 		case fieldWish:

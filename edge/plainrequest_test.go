@@ -86,7 +86,7 @@ func agrees(t testing.TB, b []byte) form {
 	if f != formPlain {
 		return f
 	}
-	if r.Method != http.MethodGet || r.URL.RequestURI() != string(q.target) || r.URL.EscapedPath() != string(q.target) || r.Close || r.Host == "" {
+	if r.Method != http.MethodGet || r.URL.RequestURI() != string(q.target) || r.URL.EscapedPath() != string(q.target) || r.Close || r.Host == "" || r.Host != string(q.host) {
 		t.Fatalf("%q: net/http reads %s %s, close %v", b, r.Method, r.URL, r.Close)
 	}
 	for name, got := range map[string][]byte{"Accept-Encoding": q.accept, "If-None-Match": q.ifNoneMatch} {

@@ -39,11 +39,17 @@ func (s *Server) handle(h handler) http.HandlerFunc {
 		x := &exchange{start: time.Now(), number: s.nextID()}
 		s.meters.inFlight.Inc()
 		defer s.meters.inFlight.Dec()
+		if c := connOf(r); c != nil {
+			c.handled.Store(true)
+		}
 		if err := s.contain(h, w, r, x); err != nil && r.Context().Err() == nil {
 			x.cause = err
 			s.errs.answer(w, r, x, statusOf(err))
 		}
 		s.done(r, x)
+		if x.status == 0 { // the visitor has left: net/http would say that all is well, and nothing more
+			panic(http.ErrAbortHandler)
+		}
 	}
 }
 
@@ -91,6 +97,7 @@ func (s *Server) done(r *http.Request, x *exchange) {
 func (s *Server) count(x *exchange) {
 	s.meters.answered(x.tier, x.kind, x.start, x.bytes)
 	s.meters.countStatus(x.status)
+	s.counts.add(x)
 }
 
 func (s *Server) access(x *exchange, method, target, from, protocol string) {

@@ -26,12 +26,14 @@ type Config struct {
 	Addr        string // where to listen, host:port; "" is 127.0.0.1:8080, port 0 any free one
 	NATS        *nats.Conn
 	Memcached   []string              // host:port of each server; none: every miss goes to the bus
+	Origins     []string              // where visitors reach the site through this edge, such as https://photos.example; see origins
 	TLSCert     string                // files; both or neither. Without them HTTP/1.1 and HTTP/2 without TLS (h2c) are spoken
 	TLSKey      string                //
 	NearBytes   int                   // near cache, 0 is 64 MiB, negative none
 	MaxConns    int                   // connections at once, 0 is 10,000
 	HotEvery    time.Duration         // how often the list of hot pages is kept, 0 is 10 s
 	StopTimeout time.Duration         // how long requests may take to finish when stopping, 0 is 15 s
+	Version     string                // semantic version for `nats micro ls`, "" is 0.0.0
 	Logger      *slog.Logger          // nil is slog.Default
 	AccessLog   *slog.Logger          // a line for each answer; nil is none
 	Registry    prometheus.Registerer // nil: metrics are kept but nowhere shown
@@ -50,6 +52,7 @@ type Server struct {
 	lis        net.Listener
 	http       *http.Server
 	express    *express
+	origins    origins
 	near       *nearCache
 	cache      *sharedCache
 	bus        *bus
@@ -62,6 +65,7 @@ type Server struct {
 	keep       *keeper
 	errs       *errorPages
 	meters     *meters
+	counts     counts
 	compressor *compressor
 	clock      *wire.Clock
 	idBase     string // random, so that request ids of two edges differ
@@ -82,6 +86,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.log = s.log.With("role", "edge")
 	s.meters = newMeters(cfg.Registry)
+	s.counts = newCounts()
 	s.fresh = newFreshness(s.clock)
 	s.cookies = &freshCookies{nc: cfg.NATS, fresh: s.fresh, log: s.log}
 	s.follow = newFollower(cfg.NATS, s.fresh, s.meters.changes, s.log)
@@ -93,6 +98,9 @@ func New(cfg Config) (*Server, error) {
 	s.compressor = newCompressor()
 	s.errs = newErrorPages(s)
 	var err error
+	if s.origins, err = newOrigins(cfg.Origins); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
 	if s.cache, err = newSharedCache(cfg.Memcached, s.decode, s.meters, s.log); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
@@ -130,17 +138,19 @@ func (s *Server) newHTTP() *http.Server {
 	protocols.SetHTTP2(s.cfg.TLSCert != "")
 	protocols.SetUnencryptedHTTP2(s.cfg.TLSCert == "")
 	return &http.Server{
-		Handler:           s.routes(),
-		ConnState:         connState,
-		ConnContext:       connContext,
-		Protocols:         protocols,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      30 * time.Second, // large bodies move it forward as they progress, see writeBody
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    16<<10 - 4096, // net/http allows 4096 bytes more than it is told
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what broken clients do is no error of ours
+		Handler:     s.routes(),
+		ConnState:   connState,
+		ConnContext: connContext,
+		Protocols:   protocols,
+
+		DisableGeneralOptionsHandler: true, // it would answer "OPTIONS *" without the headers that all answers have
+		ReadHeaderTimeout:            headerTimeout,
+		ReadTimeout:                  30 * time.Second,
+		WriteTimeout:                 30 * time.Second, // large bodies move it forward as they progress, see writeBody
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               16<<10 - 4096, // net/http allows 4096 bytes more than it is told
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100},
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what broken clients do is no error of ours
 	}
 }
 
@@ -153,6 +163,12 @@ func (s *Server) Close() error { return s.lis.Close() }
 // Run serves until ctx ends, then finishes the requests it holds, at most StopTimeout, and waits for all it started. It returns nil after
 // an orderly stop.
 func (s *Server) Run(ctx context.Context) error {
+	unannounce, err := s.announce()
+	defer unannounce()
+	if err != nil {
+		s.near.close()
+		return errors.Join(fmt.Errorf("edge: %w", err), s.Close())
+	}
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	s.calls.start(work)
@@ -173,7 +189,6 @@ func (s *Server) Run(ctx context.Context) error {
 			served <- s.http.Serve(s.lis)
 		}
 	}()
-	var err error
 	select {
 	case err = <-served:
 		err = fmt.Errorf("edge: serving: %w", err)
@@ -214,9 +229,9 @@ func (s *Server) Ready() error {
 	case !s.cfg.NATS.IsConnected():
 		return fmt.Errorf("edge: NATS is %s", s.cfg.NATS.Status())
 	case !s.follow.caughtUp.Load():
-		return errors.New("edge: not caught up with the stream of changes")
+		return errors.New("edge: not caught up with the stream of changes, which a renderer makes")
 	case s.cookies.key.Load() == nil:
-		return errors.New("edge: no key for the cookies of writers")
+		return errors.New("edge: no key yet for the cookies of writers, which lies in the bucket KEYS")
 	case !s.errs.complete():
 		return errors.New("edge: no renderer has answered yet")
 	}

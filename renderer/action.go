@@ -36,7 +36,7 @@ func actionEndpoints(workers *pool) []*endpoint {
 		{wire.ActionPhotoPrivacy, parsePhotoPrivacy},
 	} {
 		all = append(all, &endpoint{
-			name: strings.ReplaceAll(a.name, ".", "-"), subject: wire.ActionSubject(a.name), pool: workers,
+			name: strings.ReplaceAll(a.name, ".", "-"), subjects: []string{wire.ActionSubject(a.name)}, pool: workers,
 			parse: func(j *job, m *nats.Msg) error {
 				key, err := keyOf(m)
 				if err != nil {

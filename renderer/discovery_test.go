@@ -34,8 +34,11 @@ func TestStatisticsOverTheBus(t *testing.T) {
 	if stats.Name != "renderer" || stats.ID != s.ID() || stats.Version != "1.2.3" || stats.Type != micro.StatsResponseType {
 		t.Errorf("identity %+v, type %q", stats.ServiceIdentity, stats.Type)
 	}
-	requests := map[string]int{}
+	requests, names := map[string]int{}, map[string]int{}
 	for _, e := range stats.Endpoints {
+		if names[e.Name]++; names[e.Name] > 1 {
+			t.Errorf("%s is listed twice", e.Name)
+		}
 		requests[e.Name+" "+e.Subject] = e.NumRequests
 		if e.QueueGroup != wire.QueueRenderer {
 			t.Errorf("%s is in the queue group %q", e.Subject, e.QueueGroup)
@@ -57,7 +60,7 @@ func TestStatisticsOverTheBus(t *testing.T) {
 			t.Errorf("a page with its query takes %s on average?", e.AverageProcessingTime)
 		}
 	}
-	for name, want := range map[string]int{"user page.user.>": asked + 1, "home page.home": 1, "home page.home.>": 1, "photo page.photo.>": 0} {
+	for name, want := range map[string]int{"user page.user.>": asked + 1, "home page.home": 2, "photo page.photo.>": 0} {
 		if requests[name] != want {
 			t.Errorf("%s counts %d requests, want %d", name, requests[name], want)
 		}

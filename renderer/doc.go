@@ -18,7 +18,7 @@
 // Beside it stand run.go (starting, and stopping without losing a request), outage.go (patience with Postgres), stats.go and
 // metrics.go (what was done), relay.go (changes), tagcounter.go (how many photos tags have).
 //
-// Pages, pictures and actions have workers apart, so that none of them keeps another waiting.
+// Pages, stored pictures, pictures to be made, and actions have workers apart, so that none of them keeps another waiting.
 //
 // It may not touch HTTP or memcached, and holds no page: everything it says it has just read.
 package renderer

@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,24 +15,54 @@ import (
 // missingImageAge is how long a picture that is not there may be said not to be there: no scope tells when it arrives.
 const missingImageAge = 5 * time.Second
 
-// answerImages is a turn of a picture worker: it makes one derivative, for all that wait for it. Pictures have workers of their own, so
-// that decoding never keeps a page waiting, and few of them, because each holds a whole decoded original in memory.
-func (s *Service) answerImages(jobs []*job) {
-	for _, g := range s.begin(jobs) {
-		s.answerImage(g)
+// answerFiles is a turn of a file worker: it reads derivatives that are stored, and hands the requests for others to the
+// picture workers, which decode. Reading has workers of its own so that it never waits for a picture to be decoded.
+func (s *Service) answerFiles(jobs []*job) {
+	var missing []*job
+	s.guarded(func(jobs []*job) {
+		for _, g := range s.begin(jobs) {
+			if s.answerPicture(g, pictures.Stored) {
+				continue
+			}
+			missing = append(missing, g...)
+			for _, j := range g {
+				j.passedOn = true
+			}
+		}
+	})(jobs)
+	for _, j := range missing { // Only now: from here on another worker holds them.
+		j.passedOn = false
+		j.endpoint.stats.requeued()
+		if excess := s.images.put(j); excess != nil {
+			s.refuse(excess, wire.ErrBusy)
+		}
 	}
 }
 
-func (s *Service) answerImage(g []*job) {
+// answerImages is a turn of a picture worker: it makes one derivative, for all that wait for it, and has it kept. There are few such
+// workers, because each holds a whole decoded original in memory.
+func (s *Service) answerImages(jobs []*job) {
+	for _, g := range s.begin(jobs) {
+		s.answerPicture(g, pictures.Derive)
+	}
+}
+
+// answerPicture answers the requests of g with the derivative that get gives. It is false, and nothing is answered, when the derivative
+// has to be made first.
+func (s *Service) answerPicture(g []*job, get func(context.Context, pictures.Store, string, int) ([]byte, error)) bool {
 	ctx, cancel := s.context([][]*job{g})
 	defer cancel()
 	ref := g[0].ref
 	begun := time.Now()
 	var jpeg []byte
 	err := contained(func() (err error) {
-		jpeg, err = pictures.Derive(ctx, s.pictures, ref.Name(), ref.Width())
+		jpeg, err = get(ctx, s.pictures, ref.Name(), ref.Width())
 		return err
 	})
+	if errors.Is(err, pictures.ErrNotKept) {
+		s.log.Warn("a picture is made anew for each request", "subject", g[0].subject, "error", err)
+		err = nil
+	}
 	timing := wire.Timing{Render: time.Since(begun)}
 	switch {
 	case err == nil:
@@ -39,6 +70,8 @@ func (s *Service) answerImage(g []*job) {
 			Status: http.StatusOK, ContentType: "image/jpeg", ETag: etag(jpeg), MaxAge: wire.FixedAge, ReadAt: s.clock.Now(),
 			Immutable: true, Body: jpeg,
 		}, timing)
+	case errors.Is(err, pictures.ErrNotStored):
+		return false
 	case errors.Is(err, fs.ErrNotExist):
 		body := []byte("There is no such picture.\n")
 		s.deliver(g, &wire.Reply{
@@ -46,6 +79,7 @@ func (s *Service) answerImage(g []*job) {
 			ReadAt: s.clock.Now(), Body: body,
 		}, timing)
 	default:
-		s.fail(g, unlessAbandoned(ctx, fmt.Errorf("make the picture: %w", judge(err))))
+		s.fail(g, unlessAbandoned(ctx, fmt.Errorf("get the picture: %w", judge(err))))
 	}
+	return true
 }

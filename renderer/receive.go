@@ -27,6 +27,7 @@ type job struct {
 	timing   wire.Timing
 	queued   bool // given to the pool
 	answered bool
+	passedOn bool // its worker gives it to another pool
 	reading  bool // the pool's: the first of a batch whose query is under way
 
 	abandoned bool  // nobody waits any more; this and turn belong to Service.abandoned

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,6 +21,7 @@ import (
 
 	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/wire"
 	"flickrkillr/templates"
 )
@@ -38,7 +38,7 @@ type Config struct {
 	BaseURL  string               // where the site is reached, such as "https://photos.example"; "" when not known
 
 	PageWorkers    int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
-	PictureWorkers int // pictures made at once, each holding a decoded original; 0: one for every two processors
+	PictureWorkers int // pictures made at once that are not stored, each holding a decoded original; 0: one for every two processors
 	ActionWorkers  int // changes made at once; 0: 4, and no more than a third of what Pool has connections for
 	QueueFactor    int // requests that wait, for each worker; 0: 8
 
@@ -61,9 +61,13 @@ const (
 const (
 	// maxBatch bounds what one query reads and one turn of a worker renders.
 	maxBatch = 32
-	// minPictureQueue lets four visitors open a page of 48 pictures at the same moment, however few workers there are: browsers ask for
-	// all of them at once, and a picture may take 10 s.
+	// minPictureQueue lets four visitors open a page of 48 pictures at the same moment, none of them stored, however few workers there
+	// are: browsers ask for all of them at once, and a picture may take 10 s.
 	minPictureQueue = 4 * 48
+	// fileWorkers read stored pictures. Each waits for the disk and holds one file, 1 MiB at most.
+	fileWorkers = 8
+	// fileQueue lets twenty visitors open such a page at the same moment. A file is read in well under a millisecond.
+	fileQueue = 20 * 48
 )
 
 // Service is one renderer. Make it with New.
@@ -81,7 +85,7 @@ type Service struct {
 	started  time.Time
 	clock    wire.Clock
 
-	pages, images, actions *pool
+	pages, files, images, actions *pool
 
 	endpoints []*endpoint
 	relay     *relay
@@ -95,6 +99,7 @@ type Service struct {
 
 	held    context.Context // that of the work at hand; it outlives Run's, so that stopping finishes what is held
 	serving atomic.Bool
+	waiting atomic.Pointer[string] // what for, before it serves
 	stop    context.CancelFunc
 	stopped context.Context
 	begun   atomic.Bool
@@ -137,10 +142,11 @@ func New(cfg Config) (*Service, error) {
 		return func(delta int) { gauge.Add(float64(delta)) }
 	}
 	s.pages = newPool("pages", cfg.PageWorkers, cfg.QueueFactor*cfg.PageWorkers, maxBatch, queued("pages"), s.guarded(s.answerPages))
+	s.files = newPool("files", fileWorkers, fileQueue, maxBatch, queued("files"), s.answerFiles)
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue), maxBatch,
 		queued("pictures"), s.guarded(s.answerImages))
 	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"), s.guarded(s.answerActions))
-	s.endpoints = endpoints(s.pages, s.images, s.actions)
+	s.endpoints = endpoints(s.pages, s.files, s.actions)
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
 	}
@@ -166,17 +172,11 @@ func (c *Config) fillDefaults() {
 
 // metadata tells the instances in `nats micro info renderer` apart.
 func (c *Config) metadata() map[string]string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return map[string]string{
-		"host":            host,
-		"pid":             strconv.Itoa(os.Getpid()),
-		"page_workers":    strconv.Itoa(c.PageWorkers),
-		"picture_workers": strconv.Itoa(c.PictureWorkers),
-		"action_workers":  strconv.Itoa(c.ActionWorkers),
-	}
+	m := discovery.Host()
+	m["page_workers"] = strconv.Itoa(c.PageWorkers)
+	m["picture_workers"] = strconv.Itoa(c.PictureWorkers)
+	m["action_workers"] = strconv.Itoa(c.ActionWorkers)
+	return m
 }
 
 // guarded makes sure that a worker survives its turn and that every request has its reply.
@@ -187,7 +187,7 @@ func (s *Service) guarded(turn func([]*job)) func([]*job) {
 			return nil
 		})
 		for _, j := range jobs {
-			if !j.answered {
+			if !j.answered && !j.passedOn {
 				s.fail([]*job{j}, cmp.Or(err, wire.ErrInternal))
 			}
 		}
@@ -200,10 +200,14 @@ func (s *Service) ID() string { return s.id }
 // Ready is nil while the service is in the queue group, the bus is there and Postgres has answered lately.
 func (s *Service) Ready() error {
 	switch {
-	case !s.serving.Load():
-		return errors.New("renderer: not in the queue group")
 	case !s.nc.IsConnected():
-		return errors.New("renderer: the bus is away")
+		return errors.New("renderer: NATS does not answer")
+	case !s.serving.Load():
+		why := "not in the queue group"
+		if waiting := s.waiting.Load(); waiting != nil {
+			why = *waiting
+		}
+		return errors.New("renderer: " + why)
 	}
 	if silent := time.Since(s.relay.heard()); silent > 3*time.Second {
 		return fmt.Errorf("renderer: Postgres has not answered for %s", silent.Round(time.Second))

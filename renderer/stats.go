@@ -59,6 +59,14 @@ func (s *stats) taken(n int) {
 	s.mu.Unlock()
 }
 
+// requeued notes that a worker gave a request to another pool.
+func (s *stats) requeued() {
+	s.mu.Lock()
+	s.inFlight--
+	s.queued++
+	s.mu.Unlock()
+}
+
 // answered notes a reply that was sent after whole, of which the request spent queue waiting; code is "" for an envelope.
 func (s *stats) answered(now time.Time, whole, queue time.Duration, code string) {
 	s.mu.Lock()

@@ -108,7 +108,7 @@ func TestSitemap(t *testing.T) {
 	site := testSite(t)
 	site.Base = "https://photos.example"
 	var b bytes.Buffer
-	entries := []SitemapEntry{{Ref: page.Photo(7), Image: testImage(1).ID}, {Ref: page.User("ansel"), Changed: testDate}, {Ref: page.Album(3)}}
+	entries := []SitemapEntry{{Ref: page.Photo(7), Image: testImage(1)}, {Ref: page.User("ansel"), Changed: testDate}, {Ref: page.Album(3)}}
 	if err := WriteSitemap(&b, site, entries); err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,12 @@ import (
 	"github.com/a-h/templ"
 )
 
-// eager is how many pictures at the head of a page are fetched at once; the first of them before everything else. The rest wait until
-// they are near the window.
-const eager = 6
+// eager is how many pictures at the head of a page are fetched at once; those of urgent, a phone's first row, before everything else. The
+// rest wait until they are near the window.
+const (
+	eager  = 6
+	urgent = 2
+)
 
 // cardRoom makes the memory in which the cards of a page are written, one after the other.
 func cardRoom() []byte { return make([]byte, 0, 1024) }
@@ -21,10 +24,17 @@ func cardRoom() []byte { return make([]byte, 0, 1024) }
 // allocations that they took written by hand, and written by way of strings twice again, 80 us and 1,479 allocations for a user's page that now
 // takes 33 us and 156. Whatever is not a number or a constant goes through templ's escaping, here as there.
 func grid(cards []Card, before int, byline bool, room []byte) templ.Component {
+	return gridOf(cards, inGrid(), before, byline, room)
+}
+
+// strip is a grid of one row of larger photos at the head of a page, with bylines.
+func strip(cards []Card) templ.Component { return gridOf(cards, inStrip(), 0, true, cardRoom()) }
+
+func gridOf(cards []Card, in slot, before int, byline bool, room []byte) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		b := append(room[:0], `<ul class="grid">`...)
 		for i := range cards {
-			b = cards[i].append(b, before+i, byline)
+			b = cards[i].append(b, in, before+i, byline)
 			if _, err := w.Write(b); err != nil {
 				return err
 			}
@@ -36,12 +46,12 @@ func grid(cards []Card, before int, byline bool, room []byte) templ.Component {
 }
 
 // append writes one photo of a grid. The link is named by its caption, so the picture itself has nothing to add.
-func (c *Card) append(b []byte, at int, byline bool) []byte {
+func (c *Card) append(b []byte, in slot, at int, byline bool) []byte {
 	b = c.Image.appendShape(append(b, `<li class="`...))
 	b = append(b, `"><a href="`...)
 	b = escaped(c.Photo.AppendPath(b), len(b))
 	b = append(b, `">`...)
-	b = c.Image.append(b, at)
+	b = c.Image.append(b, in, at)
 	b = append(b, `<span class="cap"><bdi>`...)
 	b = escaped(append(b, titleOr(shorten(c.Title, maxCardTitle))...), len(b))
 	b = append(b, `</bdi>`...)
@@ -54,22 +64,21 @@ func (c *Card) append(b []byte, at int, byline bool) []byte {
 }
 
 // append writes the picture that is the at-th of its page.
-func (im Image) append(b []byte, at int) []byte {
-	lazy := at >= eager
+func (im Image) append(b []byte, in slot, at int) []byte {
 	w, h := im.scaled(640)
 	b = append(b, `<img src="`...)
 	b = escaped(im.appendSrc(b, 640), len(b))
 	b = append(b, `" srcset="`...)
-	b = escaped(im.appendSrcset(b), len(b))
-	b = im.appendGridSizes(append(b, `" sizes="`...), lazy)
+	b = escaped(im.appendSrcset(b, widestInGrid), len(b))
+	b = im.appendSizes(append(b, `" sizes="`...), in)
 	b = appendInt(append(b, `" width="`...), w)
 	b = appendInt(append(b, `" height="`...), h)
 	b = append(b, `" alt="" decoding="async"`...)
-	if lazy {
-		b = append(b, ` loading="lazy"`...)
-	}
-	if at == 0 {
+	switch {
+	case at < urgent:
 		b = append(b, ` fetchpriority="high"`...)
+	case at >= eager:
+		b = append(b, ` loading="lazy"`...)
 	}
 	return append(b, '>')
 }

@@ -74,7 +74,7 @@ func Home(p HomePage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = grid(p.popular(), 0, true, cardRoom()).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = strip(p.popular()).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -112,7 +112,7 @@ func TestHome(t *testing.T) {
 	d.count(".strip .grid > li", 5)
 	d.count(".grid > li > a", 20)
 	d.count(".grid .cap small", 20)
-	d.count("img[fetchpriority=high]", 1)
+	d.count("img[fetchpriority=high]", urgent)
 	d.count("img:not([loading])", eager)
 	d.count("img[loading=lazy]", 20-eager)
 	d.attribute(".pager a[rel=next]", "href", "/before/4")

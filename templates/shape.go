@@ -44,10 +44,15 @@ func (im Image) appendShape(b []byte) []byte {
 	return b
 }
 
-// src is the address of the picture at one of page.Widths.
-func (im Image) src(width int) string { return page.Image(im.ID, width).Path() }
+// at is the picture at one of page.Widths, or at the widest one that is stored.
+func (im Image) at(width int) page.Ref { return page.Image(im.ID, page.StoredWidth(width, im.Width)) }
 
-func (im Image) appendSrc(b []byte, width int) []byte { return page.Image(im.ID, width).AppendPath(b) }
+// src is the address of the picture at one of page.Widths, or, of a narrower original, at the widest there is.
+func (im Image) src(width int) string { return string(im.appendSrc(nil, width)) }
+
+func (im Image) appendSrc(b []byte, width int) []byte {
+	return im.at(width).AppendPath(b)
+}
 
 // scaled gives the size in pixels of the derivative that is width wide. A picture is never enlarged beyond its original.
 func (im Image) scaled(width int) (w, h int) {
@@ -58,35 +63,61 @@ func (im Image) scaled(width int) (w, h int) {
 	return w, max(1, (2*w*im.Height+im.Width)/(2*im.Width))
 }
 
-// srcset lists the derivatives with their true widths, up to the first that holds the whole original.
-func (im Image) srcset() string { return string(im.appendSrcset(nil)) }
+// Widest derivatives that are offered: on a photo's own page all there are, in a listing what its largest slot can use at two pixels of the
+// screen for one of the layout.
+const (
+	widestOnStage = 2560
+	widestInGrid  = 1280
+)
 
-func (im Image) appendSrcset(b []byte) []byte {
+// srcset lists the derivatives up to one of page.Widths, with their true widths. The last is the first that holds the whole original.
+func (im Image) srcset(widest int) string { return string(im.appendSrcset(nil, widest)) }
+
+func (im Image) appendSrcset(b []byte, widest int) []byte {
+	widest = page.StoredWidth(widest, im.Width)
 	for i, width := range page.Widths() {
+		if width > widest {
+			break
+		}
 		if i > 0 {
 			b = append(b, ',')
 		}
 		w, _ := im.scaled(width)
 		b = append(im.appendSrc(b, width), ' ')
 		b = append(appendInt(b, w), 'w')
-		if im.Width > 0 && im.Width <= width {
-			break
-		}
 	}
 	return b
 }
 
-// appendGridSizes says how wide the picture will be shown in a justified grid: about 36% of a narrow window times its ratio, or 250 px times
-// its ratio (the style sheet's --row). A browser that knows "auto" waits for the layout of a lazy picture and uses its true width.
-func (im Image) appendGridSizes(b []byte, lazy bool) []byte {
+// slot says how large a listing shows its pictures: what a picture as wide as it is high takes of a narrow window's width, in percent, and
+// how many CSS pixels wide it is in others (the style sheet's --row, and the quarter that most rows are higher).
+type slot struct{ narrow, wide int }
+
+func inGrid() slot  { return slot{36, 250} }
+func inStrip() slot { return slot{39, 304} }
+
+// Phones have three pixels of the screen for one of the layout, and slow networks. In a narrow window a listing's pictures are said to be
+// less than half as wide as they are, so that a phone fetches the one of 320 px, at 1.6 of its pixels for one of the layout, where it would
+// fetch the one of 640: a third of the bytes. Pictures of roomyShape (hundredths) or more may have a row for themselves, so they are given
+// the half of the window that has a phone fetch 640.
+const (
+	thrift     = 45 // percent of the true width
+	roomyShape = 170
+	roomySlot  = 50 // percent of the window's width
+)
+
+// appendSizes says how wide the picture will be shown in a listing. It does not say "auto", by which a browser would find the true width of a
+// lazy picture: it is too large for phones, see thrift.
+func (im Image) appendSizes(b []byte, in slot) []byte {
 	ratio := min(max(im.ratio(), 40), 350) // as the grid crops it
-	if lazy {
-		b = append(b, "auto,"...)
+	narrow := in.narrow * ratio / 100 * thrift / 100
+	if ratio >= roomyShape {
+		narrow = roomySlot
 	}
 	b = append(b, "(max-width:50em) "...)
-	b = appendInt(b, min(36*ratio/100, 100))
+	b = appendInt(b, narrow)
 	b = append(b, "vw,"...)
-	b = appendInt(b, 250*ratio/100)
+	b = appendInt(b, in.wide*ratio/100)
 	return append(b, "px"...)
 }
 

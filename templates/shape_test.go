@@ -67,12 +67,27 @@ func TestSources(t *testing.T) {
 	t.Parallel()
 	im := testImage(0)
 	at := "/img/" + im.ID + "/"
-	if got, want := im.srcset(), at+"320.jpg 320w,"+at+"640.jpg 640w,"+at+"1280.jpg 1280w"; got != want {
-		t.Errorf("%q, want %q", got, want)
+	for width, want := range map[int]string{
+		4000: "320.jpg 320w 640.jpg 640w 1280.jpg 1280w 2560.jpg 2560w",
+		2560: "320.jpg 320w 640.jpg 640w 1280.jpg 1280w 2560.jpg 2560w",
+		1600: "320.jpg 320w 640.jpg 640w 1280.jpg 1280w 2560.jpg 1600w", // no derivative is wider than the original
+		500:  "320.jpg 320w 640.jpg 500w",
+		320:  "320.jpg 320w",
+		0:    "320.jpg 320w 640.jpg 640w 1280.jpg 1280w 2560.jpg 2560w", // unknown
+	} {
+		im.Width, im.Height = width, width*4/5
+		want = strings.ReplaceAll(at+strings.ReplaceAll(want, "w ", "w,"), ",", ","+at)
+		if got := im.srcset(widestOnStage); got != want {
+			t.Errorf("%d wide, on the stage: %q, want %q", width, got, want)
+		}
+		want, _, _ = strings.Cut(want, ","+at+"2560")
+		if got := im.srcset(widestInGrid); got != want {
+			t.Errorf("%d wide, in a grid: %q, want %q", width, got, want)
+		}
 	}
-	im.Width, im.Height = 500, 400 // smaller than the second derivative, which is then the original's size
-	if got, want := im.srcset(), at+"320.jpg 320w,"+at+"640.jpg 500w"; got != want {
-		t.Errorf("%q, want %q", got, want)
+	im.Width, im.Height = 500, 400
+	if got, want := im.src(1280), at+"640.jpg"; got != want {
+		t.Errorf("%q, want the widest there is, %q", got, want)
 	}
 	if w, h := im.scaled(640); w != 500 || h != 400 {
 		t.Errorf("scaled to %d x %d", w, h)
@@ -80,11 +95,29 @@ func TestSources(t *testing.T) {
 	if w, h := (Image{}).scaled(320); w != 320 || h != 320 {
 		t.Errorf("unknown scaled to %d x %d", w, h)
 	}
-	sizes := regexp.MustCompile(`^(auto,)?\(max-width:50em\) \d{1,3}vw,\d{2,3}px$`)
+	sizes := regexp.MustCompile(`^\(max-width:50em\) \d{1,2}vw,\d{2,4}px$`)
 	for i := range 6 {
-		for _, lazy := range []bool{true, false} {
-			if got := string(testImage(i).appendGridSizes(nil, lazy)); !sizes.MatchString(got) || strings.HasPrefix(got, "auto") != lazy {
+		for _, in := range []slot{inGrid(), inStrip()} {
+			if got := string(testImage(i).appendSizes(nil, in)); !sizes.MatchString(got) {
 				t.Errorf("sizes %q", got)
+			}
+		}
+	}
+}
+
+// A phone of 390 px with three pixels of the screen for one of the layout fetches a listing's pictures at 320 px, and at 640 those that may
+// have a row for themselves. Browsers take the first derivative that is wide enough.
+func TestPhonesFetchSmallPictures(t *testing.T) {
+	t.Parallel()
+	for ratio, want := range map[int]float64{50: 320, 67: 320, 100: 320, 150: 320, 178: 640, 200: 640, 300: 640} {
+		for _, in := range []slot{inGrid(), inStrip()} {
+			im := Image{ID: testImage(0).ID, Width: 20 * ratio, Height: 2000}
+			var vw float64
+			if _, err := fmt.Sscanf(string(im.appendSizes(nil, in)), "(max-width:50em) %fvw,", &vw); err != nil {
+				t.Fatal(err)
+			}
+			if needed := vw / 100 * 390 * 3; needed > want || needed < want/5 || want == 640 && needed <= 320 {
+				t.Errorf("a ratio of %d hundredths needs %.0f px, want at most %.0f", ratio, needed, want)
 			}
 		}
 	}

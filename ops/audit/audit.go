@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	schema "flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
 
@@ -188,6 +190,16 @@ func (a *audit) tellsVersions(ctx context.Context) error {
 		}
 		if len(saw.named) == 0 {
 			return fmt.Errorf("audit: the edge %s answers %d and says nothing of user.%s in X-Depends: is it of the same site as the database?", url, saw.status, o.name)
+		}
+		if a.key == nil {
+			continue
+		}
+		saw, err = a.newVisitor(i, false).ask(ctx, http.MethodHead, target{kind: photoPage, path: schema.Photo(math.MaxInt64).Path()}, nil)
+		if err != nil {
+			return fmt.Errorf("audit: the edge %s: %w", url, err)
+		}
+		if saw.veiled {
+			return fmt.Errorf("audit: the edge %s does not tell the version of what is not there: has it another key, and so another bus?", url)
 		}
 	}
 	return nil

@@ -55,6 +55,7 @@ type observation struct {
 	id         string // X-Request-Id
 	depends    string // X-Depends, to be told
 	named      []named
+	veiled     bool // some versions are not told: without the edges' key, or by an edge that has just begun and has none
 	unread     bool // a HEAD: there is no body to look at
 	same       bool // a 304
 	sight      *sight

@@ -262,6 +262,8 @@ func TestAbsent(t *testing.T) {
 	bare := s.absent(30*second, 115)
 	bare.named = nil
 	s.verdict("label", bare)
+	bare.veiled = true
+	s.verdict("", bare)
 	// The page of before is old as soon as the photo is gone.
 	s.verdict("", s.answerPhoto(29*second, 111))
 	s.verdict("fresh gone", s.answerPhoto(32*second, 111))

@@ -173,7 +173,9 @@ func (j *judge) absent(o *observation) {
 	}
 	i := slices.IndexFunc(o.named, func(n named) bool { return n.photo == p })
 	if i < 0 {
-		j.report(o, "label", nil, "it says no version of photo.%d", p.id)
+		if !o.veiled {
+			j.report(o, "label", nil, "it says no version of photo.%d", p.id)
+		}
 		return
 	}
 	p.owner.mu.Lock()

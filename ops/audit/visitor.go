@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,7 +75,7 @@ func (v *visitor) ask(ctx context.Context, method string, t target, own *event) 
 	if err != nil {
 		return nil, err
 	}
-	req.Header["X-Depends"] = []string{"?"}
+	req.Header["X-Depends"] = []string{v.a.insider()}
 	kept, has := v.pages[t.path]
 	if has {
 		req.Header["If-None-Match"] = []string{kept.etag}
@@ -96,7 +97,9 @@ func (v *visitor) ask(ctx context.Context, method string, t target, own *event) 
 	o.end = v.a.now()
 	o.status, o.cache, o.id = resp.StatusCode, resp.Header.Get("X-Cache"), resp.Header.Get("X-Request-Id")
 	o.depends = resp.Header.Get("X-Depends")
-	if o.named, err = v.a.world.resolve(o.depends); err != nil && o.status < 500 {
+	var told string
+	told, o.veiled = unveiled(o.depends)
+	if o.named, err = v.a.world.resolve(told); err != nil && o.status < 500 {
 		return nil, fmt.Errorf("X-Depends %q: %w", o.depends, err)
 	}
 	switch {
@@ -151,6 +154,22 @@ func (v *visitor) remember(o *observation) {
 		}
 		v.seen[scope] = max(v.seen[scope], n.version)
 	}
+}
+
+// insider is what has an edge tell the versions of what is not there too, if there is a key.
+func (a *audit) insider() string {
+	if a.key == nil {
+		return "?"
+	}
+	return a.key.Insider(time.Now().Add(a.world.ahead + wire.FreshAge))
+}
+
+// unveiled gives X-Depends without the scopes whose versions an edge keeps to itself, as it does of what is not there, and whether there
+// were any.
+func unveiled(depends string) (told string, veiled bool) {
+	all := strings.Fields(depends)
+	some := slices.DeleteFunc(slices.Clone(all), func(dep string) bool { return strings.HasSuffix(dep, "=?") })
+	return strings.Join(some, " "), len(some) < len(all)
 }
 
 // resolve reads X-Depends, as far as it is about what is audited.

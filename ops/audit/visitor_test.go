@@ -136,6 +136,34 @@ func TestOwnCookie(t *testing.T) {
 	}
 }
 
+// TestVeiled: a visitor with the key asks for the versions of what is not there, and one to whom they are not told goes without.
+func TestVeiled(t *testing.T) {
+	t.Parallel()
+	v, f, s := visiting(t, false,
+		fakeAnswer{status: 404, id: "aaaaaaaa1", cache: "near", depends: "all=1 photo.7=105"},
+		fakeAnswer{status: 404, id: "aaaaaaaa2", cache: "near", depends: "all=1 photo.7=?"})
+	look := func() *observation {
+		o := v.look(t.Context(), http.MethodGet, target{kind: photoPage, path: "/photo/7", photo: s.judge.photos[7]}, nil)
+		if o == nil {
+			t.Fatal("no answer")
+		}
+		return o
+	}
+	if o := look(); o.veiled || len(o.named) != 1 || o.named[0].version != 105 {
+		t.Errorf("told: %+v", o)
+	}
+	if ask := f.requests[0].Header.Get("X-Depends"); !v.a.key.VerifyInsider(ask, time.Now()) {
+		t.Errorf("asked with %q", ask)
+	}
+	v.a.key = nil
+	if o := look(); !o.veiled || len(o.named) != 0 {
+		t.Errorf("not told: %+v", o)
+	}
+	if ask := f.requests[1].Header.Get("X-Depends"); ask != "?" {
+		t.Errorf("asked with %q", ask)
+	}
+}
+
 func TestReport(t *testing.T) {
 	t.Parallel()
 	v, _, s := visiting(t, false)

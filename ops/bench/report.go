@@ -1,77 +1,49 @@
 package bench
 
 import (
-	"bytes"
-	"crypto/sha256"
-	_ "embed"
-	"encoding/base64"
 	"fmt"
-	"html/template"
-	"io"
 	"math"
+
+	"flickrkillr/ops/bench/report"
 )
 
-//go:embed report.html
-var reportPage string
-
-//go:embed report.css
-var reportStyle string
-
-// figure is one of the few numbers at the head of the report.
-type figure struct{ Value, Unit, Label string }
-
-// report is what report.html shows.
-type report struct {
-	*Result
-	Policy  string // Content-Security-Policy: nothing but this very style sheet
-	Style   template.CSS
-	Figures []figure
-	Plots   []plot
-	Tables  []reportTable
-	When    string
-}
-
-type reportTable struct {
-	Title string
-	Heads []string
-	Rows  [][]string
-}
-
-// WriteReport writes the result as a page with plots that needs nothing else: no script, no picture, no font, nobody's server.
-func (res *Result) WriteReport(w io.Writer) error {
-	page, err := template.New("report").Funcs(template.FuncMap{"number": number}).Parse(reportPage)
-	if err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	hash := sha256.Sum256([]byte(reportStyle))
-	r := report{Result: res, Style: template.CSS(reportStyle), Figures: res.figures(), Plots: res.plots(), When: res.Began.UTC().Format("2 January 2006, 15:04 UTC"),
-		Policy: "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"}
+// Report is the result as a page with plots.
+func (res *Result) Report() report.Page {
+	page := report.Page{Title: "benchmark", When: res.Began.UTC().Format("2 January 2006, 15:04 UTC"), Summary: res.Summary(),
+		Figures: res.figures(), Notes: res.Warnings(), Plots: res.plots(),
+		Foot: fmt.Sprintf("%s visits begun, %s connections opened, %s requests repeated on a new one.",
+			number(res.Visits), number(res.Connections), number(res.Repeated))}
 	for _, s := range res.sections() {
-		r.Tables = append(r.Tables, reportTable{s.title, s.heads, s.rows})
+		page.Tables = append(page.Tables, report.Table{Title: s.title, Heads: s.heads, Rows: s.rows})
 	}
-	var b bytes.Buffer
-	if err := page.Execute(&b, r); err != nil {
-		return fmt.Errorf("report: %w", err)
+	if len(res.Failures) > 0 {
+		failures := report.Table{Title: "Failures", Heads: []string{"count", "the first of them"}, TextLast: true}
+		for _, f := range res.Failures {
+			failures.Rows = append(failures.Rows, []string{f.Kind, number(f.Count), f.Example})
+		}
+		page.Tables = append(page.Tables, failures)
 	}
-	_, err = w.Write(b.Bytes())
-	return err
+	return page
 }
 
-func (res *Result) figures() []figure {
+func (res *Result) figures() []report.Figure {
 	page := res.Kind(classNames[classPage]).Times
-	all := []figure{{short(res.PagesPerSecond), "", "pages a second"}}
+	all := []report.Figure{{Value: short(res.PagesPerSecond), Label: "pages a second"}}
 	if !res.Setup.PagesOnly {
-		all = append(all, figure{short(res.RequestsPerSecond), "", "requests a second"})
+		all = append(all, report.Figure{Value: short(res.RequestsPerSecond), Label: "requests a second"})
 	}
-	all = append(all, figure{short(page.P50), "ms", "page, median"}, figure{short(page.P99), "ms", "page, 99th percentile"})
+	all = append(all,
+		report.Figure{Value: short(page.P50), Unit: "ms", Label: "page, median"},
+		report.Figure{Value: short(page.P99), Unit: "ms", Label: "page, 99th percentile"})
 	if len(res.Servers) > 0 {
-		all = append(all, figure{short(res.ServersPerRequest()), "µs", "servers’ processor time a request"})
+		cost := short(res.ServersPerRequest())
+		all = append(all, report.Figure{Value: cost, Unit: "µs", Label: "servers’ processor time a request"})
 	}
-	return append(all, figure{number(res.Failed), "", "failures"})
+	return append(all, report.Figure{Value: number(res.Failed), Label: "failures"})
 }
 
 // plots are throughput and latency over time, and the distribution of latencies.
-func (res *Result) plots() []plot {
+func (res *Result) plots() []report.Plot {
 	if len(res.Series) == 0 {
 		return nil
 	}
@@ -80,42 +52,68 @@ func (res *Result) plots() []plot {
 		at, pages, requests = append(at, p.At), append(pages, p.Pages), append(requests, p.Requests)
 		p50, p99 = append(p50, positive(p.P50)), append(p99, positive(p.P99))
 	}
-	time := linearAxis(res.Series[len(res.Series)-1].At, func(s float64) string { return plain(s) + " s" })
-	time.to = res.Series[len(res.Series)-1].At // the time ends where it ends, give or take a moment
-	for len(time.ticks) > 0 && time.ticks[len(time.ticks)-1].at > 1.01*time.to {
-		time.ticks = time.ticks[:len(time.ticks)-1]
+	end := res.Series[len(res.Series)-1].At
+	time := report.LinearAxis(end, func(s float64) string { return report.Plain(s) + " s" })
+	time.To = end // the time ends where it ends, give or take a moment
+	for len(time.Ticks) > 0 && time.Ticks[len(time.Ticks)-1].At > 1.01*end {
+		time.Ticks = time.Ticks[:len(time.Ticks)-1]
 	}
-	all := []plot{{Title: "Pages a second", Note: "done in each part of the time", x: time, y: linearAxis(most(pages), plain), Lines: []line{{"pages", "c1", at, pages}}}}
+	all := []report.Plot{{
+		Title: "Pages a second", Note: "done in each part of the time",
+		X: time, Y: report.LinearAxis(most(pages), report.Plain),
+		Lines: []report.Line{{Name: "pages", Class: "c1", X: at, Y: pages}},
+	}}
 	if !res.Setup.PagesOnly {
-		all = append(all, plot{Title: "Requests a second", Note: "pages, files and pictures", x: time, y: linearAxis(most(requests), plain), Lines: []line{{"requests", "c2", at, requests}}})
+		all = append(all, report.Plot{
+			Title: "Requests a second", Note: "pages, files and pictures",
+			X: time, Y: report.LinearAxis(most(requests), report.Plain),
+			Lines: []report.Line{{Name: "requests", Class: "c2", X: at, Y: requests}},
+		})
 	}
-	all = append(all, plot{Title: "Latency of pages", Note: "of those done in each part of the time; logarithmic", x: time, y: logAxis(least(p50, p99), most(p99), duration),
-		Lines: []line{{"median", "c1", at, p50}, {"99th percentile", "c4", at, p99}}})
+	all = append(all, report.Plot{
+		Title: "Latency of pages", Note: "of those done in each part of the time; logarithmic",
+		X: time, Y: report.LogAxis(least(p50, p99), most(p99), report.Duration),
+		Lines: []report.Line{
+			{Name: "median", Class: "c1", X: at, Y: p50},
+			{Name: "99th percentile", Class: "c4", X: at, Y: p99},
+		},
+	})
 	return append(all, res.distributionPlot())
 }
 
+// nines are the ticks of a distribution: one in so many answers is slower.
+var nines = []report.Tick{
+	{At: 2, Label: "50%"}, {At: 10, Label: "90%"}, {At: 100, Label: "99%"}, {At: 1e3, Label: "99.9%"},
+	{At: 1e4, Label: "99.99%"}, {At: 1e5, Label: "99.999%"}, {At: 1e6, Label: "99.9999%"},
+}
+
 // distributionPlot shows how slow the slowest are: each step to the right is one more nine.
-func (res *Result) distributionPlot() plot {
-	p := plot{Title: "Distribution of latencies", Note: "the part of answers that were not slower; both axes logarithmic"}
-	colour := map[string]string{classNames[classPage]: "c1", classNames[classStatic]: "c3", classNames[classPicture]: "c2", KindLoad: "c4"}
+func (res *Result) distributionPlot() report.Plot {
+	p := report.Plot{
+		Title: "Distribution of latencies",
+		Note:  "the part of answers that were not slower; both axes logarithmic",
+	}
+	colour := map[string]string{
+		classNames[classPage]: "c1", classNames[classStatic]: "c3", classNames[classPicture]: "c2", KindLoad: "c4",
+	}
 	var all []float64
 	deepest := 10.0
 	for _, k := range res.Kinds {
-		l := line{Name: k.Name, Class: colour[k.Name]}
+		l := report.Line{Name: k.Name, Class: colour[k.Name]}
 		for _, q := range k.Distribution {
-			l.x, l.y = append(l.x, q.OneIn), append(l.y, positive(q.Millis))
+			l.X, l.Y = append(l.X, q.OneIn), append(l.Y, positive(q.Millis))
 			deepest = max(deepest, q.OneIn)
 		}
 		p.Lines = append(p.Lines, l)
-		all = append(all, l.y...)
+		all = append(all, l.Y...)
 	}
-	p.x = axis{from: 1, to: deepest, log: true}
-	for _, t := range [...]tick{{2, "50%"}, {10, "90%"}, {100, "99%"}, {1e3, "99.9%"}, {1e4, "99.99%"}, {1e5, "99.999%"}, {1e6, "99.9999%"}} {
-		if t.at <= deepest {
-			p.x.ticks = append(p.x.ticks, t)
+	p.X = report.Axis{From: 1, To: deepest, Log: true}
+	for _, t := range nines {
+		if t.At <= deepest {
+			p.X.Ticks = append(p.X.Ticks, t)
 		}
 	}
-	p.y = logAxis(least(all), most(all), duration)
+	p.Y = report.LogAxis(least(all), most(all), report.Duration)
 	return p
 }
 

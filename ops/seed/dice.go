@@ -21,6 +21,7 @@ const (
 	forSession
 	forPhoto
 	forAlbum
+	forLikes
 )
 
 func newDice(seed uint64) *dice {

@@ -34,10 +34,23 @@ type gallery struct {
 // originalQuality is what photographers export at.
 const originalQuality = 90
 
-// drawPictures paints count landscapes of long pixels on the long side, and puts them into the store the way an upload
-// goes. Several are in work at once, one a processor; done is called after each, from any of them.
-func drawPictures(ctx context.Context, store pictures.Store, seed uint64, count, long int, done func()) (*gallery, error) {
-	album := landscape.NewAlbum(seed, count, long)
+// sketch says what each picture of an album will be of before it is painted. Only blossom has to be looked at: it may be autumn leaves.
+func sketch(album *landscape.Album) *gallery {
+	const long = 24 // Pixels: to see that, a moment's work.
+	all := make([]picture, album.Len())
+	for i := range all {
+		all[i].scene = string(album.Scene(i))
+		if all[i].scene == "blossom" {
+			all[i].subjects = album.PaintAt(i, long).Subjects
+		}
+	}
+	return newGallery(all)
+}
+
+// drawPictures paints an album, and puts its pictures into the store the way an upload goes. long gives the pixels on the long side of each.
+// Several are in work at once, one a processor; done is called after each, from any of them.
+func drawPictures(ctx context.Context, store pictures.Store, album *landscape.Album, long func(i int) int, done func()) (*gallery, error) {
+	count := album.Len()
 	all := make([]picture, count)
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
@@ -49,7 +62,7 @@ func drawPictures(ctx context.Context, store pictures.Store, seed uint64, count,
 				if i >= count {
 					return nil
 				}
-				painted := album.Paint(i)
+				painted := album.PaintAt(i, long(i))
 				file.Reset()
 				if err := jpeg.Encode(&file, painted.Image, &jpeg.Options{Quality: originalQuality}); err != nil {
 					return fmt.Errorf("encode picture %d: %w", i, err)
@@ -86,14 +99,14 @@ func newGallery(all []picture) *gallery {
 	return g
 }
 
-// choose gives the picture for a user's nth photo of a scene: a walk through all of the scene's, begun and paced by
+// choose gives the index of the picture for a user's nth photo of a scene: a walk through all of the scene's, begun and paced by
 // key, so that none comes twice before all were seen.
-func (g *gallery) choose(scene string, key uint64, nth int) *picture {
+func (g *gallery) choose(scene string, key uint64, nth int) int32 {
 	list := g.byScene[scene]
 	n := uint64(len(list))
 	pace := [...]uint64{1, 7, 11, 13, 17, 19}[key>>32%6]
 	if n%pace == 0 {
 		pace = 1
 	}
-	return &g.all[list[(key%n+uint64(nth)*pace)%n]]
+	return list[(key%n+uint64(nth)*pace)%n]
 }

@@ -75,9 +75,9 @@ func (m *maker) photo(out *rows, c *chunk, session, k int, s *shoot) {
 	of := m.plan.sessions[session]
 	id := of.first + int32(k)
 	nth := int(of.nth) + k
-	p := m.gallery.choose(s.scene, mix64(s.style.key^uint64(len(s.scene))), nth)
+	p := &m.gallery.all[m.pictureOf(s, nth)]
+	likes := m.likes(id, &s.style)
 	d := m.dice.of(forPhoto, uint64(id))
-	private := m.plan.private(id)
 	posted := m.plan.postedAt(session, int32(k))
 	e := expose(d, m.bodies[s.body], p.light)
 	taken := s.day + takenAt(d, p.light) + int64(k)*97*second
@@ -98,11 +98,11 @@ func (m *maker) photo(out *rows, c *chunk, session, k int, s *shoot) {
 	out.integer(int32(p.Width))
 	out.integer(int32(p.Height))
 	out.integer(int32(p.Color))
-	out.integer(faves(d, s.style.popular, private))
+	out.integer(likes)
 	out.integerOrNull(e.iso)
 	out.realOrNull(e.aperture)
 	out.realOrNull(e.focal)
-	out.boolean(private)
+	out.boolean(m.plan.private(id))
 	out.text(p.ID)
 	out.open()
 	out.b = m.title(out.b, d, s, p, k, nth)
@@ -140,13 +140,19 @@ func takenAt(d *dice, l landscape.Light) int64 {
 	return (from+d.Int64N(span))*minute + d.Int64N(60)*second
 }
 
-// faves follow a power law (exponent 1.8), times how popular the photographer is: most photos have few or none.
-func faves(d *dice, popular float64, private bool) int32 {
-	n := popular * (math.Pow(1-d.Float64(), -0.8) - 0.9)
-	if private {
+// pictureOf is the index of the picture that a user's nth photo shows.
+func (m *maker) pictureOf(s *shoot, nth int) int32 {
+	return m.gallery.choose(s.scene, mix64(s.style.key^uint64(len(s.scene))), nth)
+}
+
+// likes follow a power law (exponent 1.8), times how popular the photographer is: most photos have few or none. They have
+// dice of their own, because which photos are liked most is asked before any is made (world.shownFirst).
+func (m *maker) likes(id int32, of *style) int32 {
+	if m.plan.private(id) {
 		return 0
 	}
-	return int32(min(n, 20_000))
+	u := m.dice.of(forLikes, uint64(id)).Float64()
+	return int32(min(of.popular*(math.Pow(1-u, -0.8)-0.9), 20_000))
 }
 
 func photoTagColumns() []string { return []string{"photo_id", "tag_id"} }

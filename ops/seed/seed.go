@@ -1,8 +1,8 @@
 // Package seed fills an empty site with people who do not exist: users, photos, albums and tags as real sites have
 // them, over pictures painted for it by package landscape.
 //
-// In flows a seed number and how many users and photos are wanted; out flow originals in the image store and rows in
-// Postgres. The same numbers give the same rows each time, but for what the database makes itself (versions). All rows
+// In flows a seed number and how many users and photos are wanted; out flow originals in the image store, with their
+// derivatives, and rows in Postgres. The same numbers give the same rows each time, but for what the database makes itself (versions). All rows
 // are copied in one transaction: a seeding that was cut short leaves an empty database, which the next one fills.
 //
 // The data is meant to be hard on the site as well as pretty. Most users have a few photos and a handful thousands;
@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"flickrkillr/ops/seed/landscape"
 	"flickrkillr/renderer/pictures"
 	"flickrkillr/schema/migrations"
 )
@@ -31,10 +32,12 @@ type Config struct {
 	Users    int            // Default 100,000.
 	Photos   int            // Default 1,000,000.
 	Seed     uint64         // Default 1.
-	// Originals is how many pictures are painted, Long how many pixels their long side has. The defaults go by Photos: 12 of
-	// 480 below 5,000, 60 of 1,280 below 50,000, and 240 of 1,600 from there.
+	// Originals is how many pictures are painted, Long how many pixels their long side has, and LongFirst that of the pictures
+	// that the front page and the first users show. The defaults go by Photos: 12 of 480 below 5,000, 60 of 1,280 below
+	// 50,000, and from there 180 of 1,600, those shown first of 2,560. LongFirst's default is Long where Long is given.
 	Originals int
 	Long      int
+	LongFirst int
 	// Disk is a directory on the disk that the database and the pictures are on; its free space is checked first.
 	// Empty means no check.
 	Disk string
@@ -78,18 +81,23 @@ func (c Config) withDefaults() Config {
 	if c.Seed == 0 {
 		c.Seed = 1
 	}
-	originals, long := 240, 1600
+	originals, long, first := 180, 1600, 2560
 	switch {
 	case c.Photos < 5_000:
-		originals, long = 12, 480
+		originals, long, first = 12, 480, 480
 	case c.Photos < 50_000:
-		originals, long = 60, 1280
+		originals, long, first = 60, 1280, 1280
 	}
 	if c.Originals <= 0 {
 		c.Originals = originals
 	}
-	if c.Long <= 0 {
+	if c.Long > 0 {
+		first = c.Long
+	} else {
 		c.Long = long
+	}
+	if c.LongFirst <= 0 {
+		c.LongFirst = first
 	}
 	return c
 }
@@ -137,7 +145,16 @@ func Run(ctx context.Context, c Config) error {
 	painted := int64(0)
 	report(Painting, 0, int64(c.Originals))
 	var mu sync.Mutex
-	g, err := drawPictures(ctx, c.Pictures, c.Seed, c.Originals, c.Long, func() {
+	album := landscape.NewAlbum(c.Seed, c.Originals, c.Long)
+	site := newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(album), w)
+	first := site.shownFirst()
+	long := func(i int) int {
+		if first[int32(i)] {
+			return c.LongFirst
+		}
+		return c.Long
+	}
+	site.gallery, err = drawPictures(ctx, c.Pictures, album, long, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		painted++
@@ -146,7 +163,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
-	if err := fill(ctx, c.Pool, newWorld(newPlan(c.Seed, c.Users, c.Photos), g, w), report); err != nil {
+	if err := fill(ctx, c.Pool, site, report); err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
 	return nil

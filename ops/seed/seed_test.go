@@ -161,7 +161,7 @@ func TestSeededSite(t *testing.T) {
 				t.Fatal(err)
 			}
 			n++
-			if out, err := pictures.Derive(t.Context(), c.Pictures, id, 320); err != nil || len(out) == 0 {
+			if out, err := pictures.Stored(t.Context(), c.Pictures, id, 320); err != nil || len(out) == 0 {
 				t.Errorf("picture %s: %v", id, err)
 			}
 			if max(width, height) != 128 {
@@ -236,6 +236,30 @@ func TestNeverHalf(t *testing.T) {
 	}
 	if got := ask(t, pool, "SELECT count(*) FROM photos"); got != "6000" {
 		t.Errorf("%s photos after the whole seeding", got)
+	}
+}
+
+// What the front page and the first users' pages show is painted larger than the rest.
+func TestShownFirstIsLarger(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Database(t)
+	c := small(t, pool)
+	c.Originals, c.Long, c.LongFirst = 120, 48, 96
+	if err := seed.Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	for what, sql := range map[string]string{
+		"newest":     "SELECT * FROM photos WHERE NOT private ORDER BY id DESC LIMIT 48",
+		"most liked": "SELECT * FROM photos WHERE NOT private AND faves > 0 ORDER BY faves DESC, id DESC LIMIT 10",
+		"ansel's":    "SELECT * FROM photos WHERE NOT private AND user_id = 1 ORDER BY id DESC LIMIT 48",
+		"mallory's":  "SELECT * FROM photos WHERE NOT private AND user_id = 2 ORDER BY id DESC LIMIT 48",
+	} {
+		if got := ask(t, pool, "SELECT min(greatest(width, height)) || '-' || max(greatest(width, height)) FROM ("+sql+") x"); got != "96-96" {
+			t.Errorf("%s: pictures of %s pixels, want 96", what, got)
+		}
+	}
+	if got := ask(t, pool, "SELECT count(*) > 20 FROM images WHERE greatest(width, height) = 48"); got != "true" {
+		t.Error("hardly any picture is of the smaller size")
 	}
 }
 

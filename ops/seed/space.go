@@ -19,16 +19,17 @@ func (e *SpaceError) Error() string {
 }
 
 // What a seeding takes. Measured on PostgreSQL 15: 691 bytes a photo with its tags, albums and indexes, and as much again of
-// log where wal_level is not minimal; 0.1 bytes a pixel of an original. The rest is to spare.
+// log where wal_level is not minimal; 0.1 bytes a pixel of an original, and as much again for its derivatives. The rest is to spare.
 const (
 	bytesPerPhoto = 1500
 	bytesPerUser  = 500
-	bytesPerPixel = 0.15
+	bytesPerPixel = 0.3
 	bytesAnyway   = 64 << 20
 )
 
 func needed(c Config) int64 {
-	pixels := float64(c.Originals) * float64(c.Long) * float64(c.Long) * 0.65
+	long := float64(max(c.Long, c.LongFirst))
+	pixels := float64(c.Originals) * long * long * 0.65
 	return int64(c.Photos)*bytesPerPhoto + int64(c.Users)*bytesPerUser + int64(pixels*bytesPerPixel) + bytesAnyway
 }
 

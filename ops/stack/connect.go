@@ -10,21 +10,22 @@ import (
 
 // Connect joins the bus as every role does: it never gives up, comes back within a tenth of a second of the server, and
 // notices a dead connection in about 4 s. name is shown by `nats server report connections`. It returns at once even when
-// no server answers yet; logger (nil: silent) hears of losses and returns.
-func Connect(url, name string, logger *slog.Logger) (*nats.Conn, error) {
+// no server answers yet; logger (nil: silent) hears of losses and returns. options win over these.
+func Connect(url, name string, logger *slog.Logger, options ...nats.Option) (*nats.Conn, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	nc, err := nats.Connect(url,
+	nc, err := nats.Connect(url, append([]nats.Option{
 		nats.Name(name),
 		nats.RetryOnFailedConnect(true),
-		nats.MaxReconnects(-1), // the default gives up after 60
-		nats.ReconnectWait(50*time.Millisecond),
+		nats.MaxReconnects(-1),      // the default gives up after 60
+		nats.IgnoreAuthErrorAbort(), // the default gives up after two refused passwords
+		nats.ReconnectWait(50 * time.Millisecond),
 		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
-		nats.PingInterval(2*time.Second),
+		nats.PingInterval(2 * time.Second),
 		nats.MaxPingsOutstanding(2),
-		nats.Timeout(2*time.Second),
-		nats.ReconnectBufSize(256<<10), // about 1,000 requests bridge a restart; more would flood the renderers with the forgotten
+		nats.Timeout(2 * time.Second),
+		nats.ReconnectBufSize(256 << 10), // about 1,000 requests bridge a restart; more would flood the renderers with the forgotten
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				logger.Warn("bus lost", "error", err)
@@ -38,9 +39,9 @@ func Connect(url, name string, logger *slog.Logger) (*nats.Conn, error) {
 			}
 			logger.Error("bus", "error", err, "subject", subject)
 		}),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", url, err)
+	}, options...)...)
+	if err != nil { // the address cannot be read; it may hold a password
+		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	return nc, nil
 }

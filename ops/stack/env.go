@@ -60,6 +60,26 @@ func writeEnv(dir, bin string, env Env) error {
 	return os.Rename(making, path) // whole, whenever it is read
 }
 
+// Environ is base with e's addresses in place of all others, and without whatever psql goes by: a child that is given it finds these
+// services and no others, however its parent's shell was prepared.
+func (e Env) Environ(base []string) []string {
+	var env []string
+	for _, v := range base {
+		switch name, _, _ := strings.Cut(v, "="); {
+		case name == "KILLR_DATA", name == "KILLR_EDGE", name == "NATS_URL", name == "DATABASE_URL", name == "MEMCACHED_SERVERS":
+		case strings.HasPrefix(name, "PG"):
+		default:
+			env = append(env, v)
+		}
+	}
+	for _, v := range [][2]string{{"NATS_URL", e.NATS}, {"DATABASE_URL", e.Postgres}, {"MEMCACHED_SERVERS", strings.Join(e.Memcached, ",")}} {
+		if v[1] != "" {
+			env = append(env, v[0]+"="+v[1])
+		}
+	}
+	return env
+}
+
 // quote makes one word of a POSIX shell out of anything.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 

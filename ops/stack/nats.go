@@ -29,7 +29,8 @@ type NATS struct {
 // StartNATS starts the server and returns once it takes connections and JetStream answers. Errors: *PortTakenError.
 //
 // Every JetStream write is synced before it is acknowledged (`sync_interval: always`), so an acknowledged change survives
-// a kill -9. max_payload stays at its default of 1 MiB: it is also memcached's limit, so what fits the bus fits the cache.
+// a kill -9. max_payload stays at its default of 1 MiB: it is also memcached's limit, so what fits the bus fits the cache,
+// and no picture is larger (pictures.MaxBytes).
 func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("start NATS: no folder for JetStream")

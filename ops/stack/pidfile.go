@@ -34,6 +34,16 @@ func readPIDFile(cluster string) pidFile {
 	return f
 }
 
+// leftOver says whether a server of an earlier run still holds the cluster in a PostgreSQL's home.
+func leftOver(home string) bool {
+	cluster, err := filepath.EvalSymlinks(filepath.Join(home, "cluster"))
+	if err != nil {
+		return false // there is none yet
+	}
+	f := readPIDFile(cluster)
+	return f.pid > 0 && alive(f.pid) && isPostmasterOf(f.pid, cluster)
+}
+
 func pidPath(cluster string) string { return filepath.Join(cluster, "postmaster.pid") }
 
 // noProcess is a number greater than any kernel gives out (Linux: at most 2^22).

@@ -178,6 +178,12 @@ func CheckPort(what, addr string) error {
 	return &PortTakenError{What: what, Addr: addr, Owner: owner}
 }
 
+// Listener is something that will listen on a port.
+type Listener struct {
+	What string // as in PortTakenError
+	Addr string // host:port
+}
+
 // portOwner finds who listens on a port; empty when it belongs to another user and we may not know.
 func portOwner(port string) string {
 	number, err := strconv.Atoi(port)

@@ -7,12 +7,16 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 )
+
+// postgresDir is PostgreSQL's home within the data directory.
+const postgresDir = "postgres"
 
 // Config says what a whole stack is made of.
 type Config struct {
@@ -24,6 +28,22 @@ type Config struct {
 	MemcachedMiB  int          // memcached's memory; 0: 256
 	Connections   int          // PostgreSQL's max_connections; 0: 100
 	Logger        *slog.Logger // nil: silent
+}
+
+// Listeners lists the services with a port of their own choice. PostgreSQL is left out while a server of an earlier run holds the
+// cluster: the start ends it.
+func (cfg Config) Listeners() (all []Listener) {
+	add := func(what string, port int) {
+		if port != 0 {
+			all = append(all, Listener{what, net.JoinHostPort("127.0.0.1", strconv.Itoa(port))})
+		}
+	}
+	add("NATS", cfg.NATSPort)
+	if dir, err := filepath.Abs(cfg.Dir); err != nil || !leftOver(filepath.Join(dir, postgresDir)) {
+		add("PostgreSQL", cfg.PostgresPort)
+	}
+	add("memcached", cfg.MemcachedPort)
+	return all
 }
 
 // Stack is NATS, PostgreSQL and memcached, running, in a data directory that is theirs alone.
@@ -61,7 +81,7 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 		return err
 	})
 	starting.Go(func() (err error) {
-		s.postgres, err = StartPostgres(ctx, PostgresConfig{Dir: data.join("postgres"), Port: cfg.PostgresPort, Connections: cfg.Connections})
+		s.postgres, err = StartPostgres(ctx, PostgresConfig{Dir: data.join(postgresDir), Port: cfg.PostgresPort, Connections: cfg.Connections})
 		return err
 	})
 	starting.Go(func() (err error) {

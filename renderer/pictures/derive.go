@@ -5,40 +5,76 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image/jpeg"
+	"image"
+	"io/fs"
 	"slices"
+
+	"flickrkillr/schema/page"
 )
 
-// ErrBadWidth is returned for a width that is not one of Widths.
-var ErrBadWidth = errors.New("pictures: not a width that is made")
+// Errors of Stored and Derive.
+var (
+	// ErrBadWidth: the width is not one of page.Widths.
+	ErrBadWidth = errors.New("pictures: not a width that is made")
+	// ErrNotStored: the original is there and this derivative of it is not.
+	ErrNotStored = errors.New("pictures: the derivative is not stored")
+	// ErrNotKept: the JPEG that came with this error is good, but it could not be stored.
+	ErrNotKept = errors.New("pictures: the derivative was made and could not be stored")
+)
 
-// quality of derivatives, on image/jpeg's scale. Around 82 the eye stops finding fault at these sizes while the bytes
-// go on growing.
-const quality = 82
+const (
+	// widestAtOnce is the widest derivative that is made when a photo is stored, in pixels: listings and all but the sharpest
+	// screens need no wider one. 2,560 px take more processor time and bytes than all the others, and are asked for one at a
+	// time: they are made, and kept, when somebody does.
+	widestAtOnce = 1280
+	// widestSmall is the widest that listings of many pictures show on usual screens. Where one derivative is missing these
+	// are made with it, because visitors with other screens will ask for them.
+	widestSmall = 640
+)
 
-// Derive makes the JPEG of an original that browsers see, width pixels wide: one of Widths, or the original's own width
-// if that is smaller. It is turned the right way up and holds pixels only: no EXIF, no place, nothing that hid behind
-// or within the original. One taller than four times width is narrower, so that its size stays bounded.
-//
-// An id that is not there gives an error for which errors.Is(err, fs.ErrNotExist) holds. The context is looked at before
-// each step that costs; a step once begun is finished (about 13 ms a megapixel for decoding).
-func Derive(ctx context.Context, store Store, id string, width int) ([]byte, error) {
-	if !slices.Contains(Widths(), width) {
+// Stored reads the JPEG of an original at width, one of page.Widths, from the store. It decodes nothing. With
+// ErrNotStored Derive has an answer. An id that is not there gives an error for which errors.Is(err, fs.ErrNotExist) holds.
+func Stored(ctx context.Context, store Store, id string, width int) ([]byte, error) {
+	if !slices.Contains(page.Widths(), width) {
 		return nil, fmt.Errorf("%w: %d", ErrBadWidth, width)
 	}
-	data, err := fetch(ctx, store, id)
+	if !ValidID(id) {
+		return nil, ErrBadID
+	}
+	data, err := fetch(ctx, store, DerivativeName(id, width))
+	if errors.Is(err, fs.ErrNotExist) && isStored(ctx, store, id) {
+		return nil, ErrNotStored
+	}
+	return data, err
+}
+
+// Derive gives the JPEG of an original that browsers see, width pixels wide: one of page.Widths, or the original's own
+// width if that is smaller (see page.StoredWidth). It is turned the right way up and holds pixels only: no EXIF, no
+// place, nothing that hid behind or within the original. One taller than four times width, or than 5,120 pixels, is
+// narrower, so that its size stays bounded; none has more than MaxBytes bytes.
+//
+// What is stored is read. What is not is made and stored; the small widths are made with it while the original is
+// decoded. An id that is not there gives an error for which errors.Is(err, fs.ErrNotExist) holds; with ErrNotKept the
+// JPEG is there all the same. The context is looked at before each step that costs; a step once begun is finished
+// (about 13 ms a megapixel for decoding).
+func Derive(ctx context.Context, store Store, id string, width int) ([]byte, error) {
+	data, err := Stored(ctx, store, id, width)
+	if !errors.Is(err, ErrNotStored) {
+		return data, err
+	}
+	original, err := fetch(ctx, store, id)
 	if err != nil {
 		return nil, err
 	}
-	out, err := derive(ctx, data, width)
-	if err != nil {
+	out, err := derive(ctx, store, id, original, width)
+	if err != nil && !errors.Is(err, ErrNotKept) {
 		return nil, fmt.Errorf("pictures: derive %s at %d: %w", id, width, err)
 	}
-	return out, nil
+	return out, err
 }
 
-func fetch(ctx context.Context, store Store, id string) (data []byte, err error) {
-	r, err := store.Open(ctx, id)
+func fetch(ctx context.Context, store Store, name string) (data []byte, err error) {
+	r, err := store.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -46,27 +82,64 @@ func fetch(ctx context.Context, store Store, id string) (data []byte, err error)
 	return readAll(ctx, r, defaultBytes)
 }
 
-func derive(ctx context.Context, data []byte, width int) ([]byte, error) {
-	f, err := sniff(data)
+// derive answers for a width that is not stored.
+func derive(ctx context.Context, store Store, id string, original []byte, width int) ([]byte, error) {
+	f, err := sniff(original)
 	if err != nil {
 		return nil, err
 	}
 	// Judged again: whoever can write to the store is not thereby entitled to this process's memory.
-	if _, err := f.measure(data, defaultPixels); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	img, err := f.pixels(data)
+	header, err := f.measure(original, defaultPixels)
 	if err != nil {
 		return nil, err
 	}
-	o := readCamera(ctx, f, data).orientation
+	o := readCamera(ctx, f, original).orientation
+	if narrower := page.StoredWidth(width, o.apply(image.Pt(header.Width, header.Height)).X); narrower != width {
+		return Derive(ctx, store, id, narrower)
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	w, h := fit(o.apply(img.Bounds().Size()).X, o.apply(img.Bounds().Size()).Y, width)
+	img, err := f.pixels(original)
+	if err != nil {
+		return nil, err
+	}
+	seen := o.apply(img.Bounds().Size())
+	if narrower := page.StoredWidth(width, seen.X); narrower != width { // A GIF's first frame may be smaller than the GIF.
+		return Derive(ctx, store, id, narrower)
+	}
+	out, err := keep(ctx, store, id, img, o, width)
+	if err != nil {
+		return out, err
+	}
+	for _, w := range widthsOf(seen.X, widestSmall) {
+		if w == width || isStored(ctx, store, DerivativeName(id, w)) {
+			continue
+		}
+		if _, err := keep(ctx, store, id, img, o, w); err != nil {
+			return out, errors.Join(ErrNotKept, err)
+		}
+	}
+	return out, nil
+}
+
+// widthsOf lists the widths in which an original so many pixels wide is stored, up to widest.
+func widthsOf(original, widest int) []int {
+	return slices.DeleteFunc(page.Widths(), func(w int) bool { return w > widest || page.StoredWidth(w, original) != w })
+}
+
+func isStored(ctx context.Context, store Store, name string) bool {
+	r, err := store.Open(ctx, name)
+	return err == nil && r.Close() == nil
+}
+
+// keep makes one derivative of a decoded original and stores it. With ErrNotKept the JPEG is there all the same.
+func keep(ctx context.Context, store Store, id string, img image.Image, o orientation, width int) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	size := o.apply(img.Bounds().Size())
+	w, h := fit(size.X, size.Y, width)
 	if o.swaps() {
 		w, h = h, w
 	}
@@ -74,16 +147,21 @@ func derive(ctx context.Context, data []byte, width int) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	out.Grow(w * h / 4)
-	if err := jpeg.Encode(&out, small, &jpeg.Options{Quality: quality}); err != nil {
-		return nil, fmt.Errorf("encode: %w", err)
+	out, err := encode(small, width)
+	if err != nil {
+		return nil, err
 	}
-	return out.Bytes(), nil
+	if err := store.Put(ctx, DerivativeName(id, width), bytes.NewReader(out)); err != nil {
+		return out, fmt.Errorf("%w: %w", ErrNotKept, err)
+	}
+	return out, nil
 }
+
+// maxHeight is the height of the tallest derivative, in pixels: four times a width of 1,280.
+const maxHeight = 5120
 
 // fit gives the size of a w x h picture made to fit into width x 4 width, never larger than it was.
 func fit(w, h, width int) (int, int) {
-	ratio := min(1, float64(width)/float64(w), float64(4*width)/float64(h))
+	ratio := min(1, float64(width)/float64(w), float64(min(4*width, maxHeight))/float64(h))
 	return max(1, int(float64(w)*ratio+0.5)), max(1, int(float64(h)*ratio+0.5))
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/image/draw"
 
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/page"
 )
 
 func ingest(t testing.TB, store pictures.Store, file []byte) pictures.Image {
@@ -124,7 +125,7 @@ func TestDeriveLaysTransparencyOnWhite(t *testing.T) {
 	if err := png.Encode(&file, image.NewNRGBA(image.Rect(0, 0, 900, 900))); err != nil {
 		t.Fatal(err)
 	}
-	for _, width := range pictures.Widths() {
+	for _, width := range page.Widths() {
 		r, g, b, _ := deriveImage(t, store, ingest(t, store, file.Bytes()).ID, width).At(100, 100).RGBA()
 		if min(r, g, b) < 0xfd00 {
 			t.Errorf("at %d: %x %x %x, want white", width, r, g, b)

@@ -10,11 +10,14 @@ import (
 	"os"
 	"path"
 	"time"
+
+	"flickrkillr/schema/page"
 )
 
-// Dir is a Store in a directory. Originals lie in folders named by the first two characters of their id (at most
+// Dir is a Store in a directory. Files lie in folders named by the first two characters of their id (at most
 // 1,024 folders), and get there by rename from the folder "tmp", after an fsync, so that a crash leaves a whole
-// picture or none. All access goes through an os.Root: no name, and no symbolic link planted in the directory, leads out of it.
+// file or none. All access goes through an os.Root: no name, and no symbolic link planted in the directory, leads out of it.
+// Only the owner can read it: folders have mode 0700, files 0600.
 //
 // A Dir may be used by several goroutines and by several processes at once.
 type Dir struct {
@@ -26,12 +29,15 @@ const (
 	// staleAfter is how old a temporary file must be before OpenDir takes it for the leaving of a crash. Another
 	// process may be writing a younger one.
 	staleAfter = time.Hour
+
+	folderMode = 0o700
+	fileMode   = 0o600
 )
 
-// OpenDir opens the store in the directory at name, makes the directory if it is not there, and removes temporary
-// files that a crash left in it.
+// OpenDir opens the store in the directory at name, makes the directory if it is not there, takes away what others may
+// do in it, and removes temporary files that a crash left in it.
 func OpenDir(name string) (*Dir, error) {
-	if err := os.MkdirAll(name, 0o755); err != nil {
+	if err := os.MkdirAll(name, folderMode); err != nil {
 		return nil, fmt.Errorf("pictures: make the directory: %w", err)
 	}
 	root, err := os.OpenRoot(name)
@@ -39,6 +45,9 @@ func OpenDir(name string) (*Dir, error) {
 		return nil, fmt.Errorf("pictures: open the directory: %w", err)
 	}
 	d := &Dir{root: root}
+	if err := d.protect(); err != nil {
+		return nil, errors.Join(fmt.Errorf("pictures: make the directory its owner's alone: %w", err), root.Close())
+	}
 	if err := d.sweep(); err != nil {
 		return nil, errors.Join(fmt.Errorf("pictures: clear temporary files: %w", err), root.Close())
 	}
@@ -49,28 +58,28 @@ func OpenDir(name string) (*Dir, error) {
 func (d *Dir) Close() error { return d.root.Close() }
 
 // Put implements Store. Its errors wrap those of the file system, so a full disk is errors.Is(err, syscall.ENOSPC).
-func (d *Dir) Put(ctx context.Context, id string, r io.Reader) error {
-	if !ValidID(id) {
+func (d *Dir) Put(ctx context.Context, name string, r io.Reader) error {
+	if !validName(name) {
 		return ErrBadID
 	}
-	tmp := path.Join(tmpFolder, id+"."+rand.Text())
+	tmp := path.Join(tmpFolder, name+"."+rand.Text())
 	if err := d.write(ctx, tmp, r); err != nil {
-		return fmt.Errorf("pictures: put %s: %w", id, errors.Join(err, d.remove(tmp)))
+		return fmt.Errorf("pictures: put %s: %w", name, errors.Join(err, d.remove(tmp)))
 	}
-	if err := d.place(tmp, id); err != nil {
-		return fmt.Errorf("pictures: put %s: %w", id, errors.Join(err, d.remove(tmp)))
+	if err := d.place(tmp, name); err != nil {
+		return fmt.Errorf("pictures: put %s: %w", name, errors.Join(err, d.remove(tmp)))
 	}
 	return nil
 }
 
 // Open implements Store.
-func (d *Dir) Open(_ context.Context, id string) (io.ReadCloser, error) {
-	if !ValidID(id) {
+func (d *Dir) Open(_ context.Context, name string) (io.ReadCloser, error) {
+	if !validName(name) {
 		return nil, ErrBadID
 	}
-	f, err := d.root.Open(fileName(id))
+	f, err := d.root.Open(fileName(name))
 	if err != nil {
-		return nil, fmt.Errorf("pictures: open %s: %w", id, err)
+		return nil, fmt.Errorf("pictures: open %s: %w", name, err)
 	}
 	return f, nil
 }
@@ -80,22 +89,26 @@ func (d *Dir) Delete(_ context.Context, id string) error {
 	if !ValidID(id) {
 		return ErrBadID
 	}
-	if err := d.remove(fileName(id)); err != nil {
+	errs := []error{d.remove(fileName(id))}
+	for _, width := range page.Widths() {
+		errs = append(errs, d.remove(fileName(DerivativeName(id, width))))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("pictures: delete %s: %w", id, err)
 	}
 	return nil
 }
 
-func fileName(id string) string { return path.Join(id[:2], id) }
+func fileName(name string) string { return path.Join(name[:2], name) }
 
 // write makes the file name hold what r gives, on the disk and not only in memory.
 func (d *Dir) write(ctx context.Context, name string, r io.Reader) (err error) {
-	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if errors.Is(err, fs.ErrNotExist) { // The folder for temporary files was never made, or somebody tidied it away.
-		if err := d.root.MkdirAll(tmpFolder, 0o755); err != nil {
+		if err := d.root.MkdirAll(tmpFolder, folderMode); err != nil {
 			return err
 		}
-		f, err = d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		f, err = d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	}
 	if err != nil {
 		return err
@@ -107,10 +120,10 @@ func (d *Dir) write(ctx context.Context, name string, r io.Reader) (err error) {
 	return f.Sync()
 }
 
-// place renames a written temporary file to where id is looked for, and makes that last through a crash.
-func (d *Dir) place(tmp, id string) error {
-	folder := id[:2]
-	switch err := d.root.Mkdir(folder, 0o755); {
+// place renames a written temporary file to where name is looked for, and makes that last through a crash.
+func (d *Dir) place(tmp, name string) error {
+	folder := name[:2]
+	switch err := d.root.Mkdir(folder, folderMode); {
 	case err == nil: // A new folder: its own name has to reach the disk too.
 		if err := d.syncFolder("."); err != nil {
 			return err
@@ -118,7 +131,7 @@ func (d *Dir) place(tmp, id string) error {
 	case !errors.Is(err, fs.ErrExist):
 		return err
 	}
-	if err := d.root.Rename(tmp, fileName(id)); err != nil {
+	if err := d.root.Rename(tmp, fileName(name)); err != nil {
 		return err
 	}
 	return d.syncFolder(folder)
@@ -138,6 +151,35 @@ func (d *Dir) remove(name string) error {
 		return err
 	}
 	return nil
+}
+
+// protect gives the directory and all in it the modes that a new one has. A store made before these modes were in use
+// has others; the directory's own is changed last, so that one that has it was done to the end.
+func (d *Dir) protect() error {
+	info, err := d.root.Stat(".")
+	if err != nil || info.Mode().Perm() == folderMode {
+		return err
+	}
+	err = fs.WalkDir(d.root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // Another process moved a temporary file meanwhile.
+			return nil
+		case err != nil || name == ".":
+			return err
+		case e.IsDir():
+			err = d.root.Chmod(name, folderMode)
+		case e.Type().IsRegular():
+			err = d.root.Chmod(name, fileMode)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return d.root.Chmod(".", folderMode)
 }
 
 func (d *Dir) sweep() error {

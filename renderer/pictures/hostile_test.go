@@ -12,6 +12,7 @@ import (
 	"github.com/bep/imagemeta"
 
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/page"
 )
 
 // A PNG of 48 KB that would be 400 megapixels is refused by its header. Memory is what is asserted, not time: what is
@@ -72,7 +73,7 @@ func TestDerivativesHoldNothingHidden(t *testing.T) {
 		if !bytes.Equal(readStored(t, store, img.ID), file) {
 			t.Errorf("%s: the original was changed", name)
 		}
-		for _, width := range pictures.Widths() {
+		for _, width := range page.Widths() {
 			out, err := pictures.Derive(t.Context(), store, img.ID, width)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)

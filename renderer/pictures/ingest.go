@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 )
 
 // Limits bound what Ingest takes. The zero value means the defaults.
@@ -44,7 +45,8 @@ type Image struct {
 }
 
 // Ingest is the one way into the store: it reads a file, refuses what is no picture or too much of one, learns what
-// is to be known about it, and puts it into the store as it came. The header is judged before anything is decoded.
+// is to be known about it, and puts it into the store as it came, with its derivatives up to 1,280 px. The header is
+// judged before anything is decoded, and that is done once for all widths.
 //
 // A file that is not taken gives a *RefusedError that says what to do about it; any other error is ours or ctx's.
 // The same file sent twice has the same id and is stored once.
@@ -82,14 +84,24 @@ func Ingest(ctx context.Context, store Store, r io.Reader, limits Limits) (Image
 	if err := store.Put(ctx, result.ID, bytes.NewReader(data)); err != nil {
 		return Image{}, err
 	}
+	for _, width := range widthsOf(size.X, widestAtOnce) {
+		if _, err := keep(ctx, store, result.ID, img, camera.orientation, width); err != nil {
+			return Image{}, err
+		}
+	}
 	return result, nil
 }
 
 // readAll reads r to its end, or refuses it once it proves longer than limit.
 func readAll(ctx context.Context, r io.Reader, limit int64) ([]byte, error) {
 	var buf bytes.Buffer
-	if sized, ok := r.(interface{ Len() int }); ok {
+	switch sized := r.(type) {
+	case interface{ Len() int }:
 		buf.Grow(int(min(int64(sized.Len()), limit)) + bytes.MinRead)
+	case fs.File:
+		if info, err := sized.Stat(); err == nil {
+			buf.Grow(int(min(info.Size(), limit)) + bytes.MinRead)
+		}
 	}
 	n, err := buf.ReadFrom(io.LimitReader(&contextReader{ctx: ctx, r: r}, limit+1))
 	switch {

@@ -84,8 +84,20 @@ func Kinds() []Kind {
 	return kinds
 }
 
-// Widths lists the widths, in pixels, in which a picture is served.
-func Widths() []int { return []int{320, 640, 1280} }
+// Widths lists the widths, in pixels, in which a picture is served, ascending. It is the only list of them.
+func Widths() []int { return []int{320, 640, 1280, 2560} }
+
+// StoredWidth gives the width under which a picture is stored that answers a request for width: width itself, or, where the original is
+// narrower, the first of [Widths] that holds all of it. A picture is never enlarged, so the wider ones would be the same file again. An
+// original of 0 or less is of unknown width.
+func StoredWidth(width, original int) int {
+	for _, w := range Widths() {
+		if original > 0 && w >= original {
+			return min(w, width)
+		}
+	}
+	return width
+}
 
 // Files lists the names of the [KindFile] pages: what programs look for at a fixed place below "/".
 func Files() []string {

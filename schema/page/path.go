@@ -30,25 +30,21 @@ func (r Ref) AppendPath(b []byte) []byte {
 			b = day.AppendFormat(append(b, '/'), time.DateOnly)
 		}
 		return b
-	case KindUser:
-		return r.appendPosition(append(append(b, "/photos/"...), r.name...))
+	case KindUser, KindTag, KindAlbum:
+		return r.appendPosition(r.appendListing(b))
 	case KindAlbums:
 		return r.appendPosition(append(append(append(b, "/photos/"...), r.name...), "/albums"...))
 	case KindFeed:
 		if r.of == KindHome {
 			return append(b, "/feed"...)
 		}
-		return append(r.Of().AppendPath(b), "/feed"...)
+		return append(r.Of().appendListing(b), "/feed"...)
 	case KindPhoto:
 		return strconv.AppendInt(append(b, "/photo/"...), r.id, 10)
-	case KindTag:
-		return r.appendPosition(append(append(b, "/tag/"...), url.PathEscape(r.name)...))
 	case KindTags:
 		return append(b, "/tags"...)
 	case KindSearch:
 		return r.appendSearch(b)
-	case KindAlbum:
-		return r.appendPosition(strconv.AppendInt(append(b, "/album/"...), r.id, 10))
 	case KindAbout:
 		return append(b, "/about"...)
 	case KindFile:
@@ -68,6 +64,17 @@ func (r Ref) AppendPath(b []byte) []byte {
 		return append(strconv.AppendInt(b, r.id, 10), ".jpg"...)
 	}
 	return b
+}
+
+// appendListing appends the path of the first page of a user's, a tag's or an album's photos.
+func (r Ref) appendListing(b []byte) []byte {
+	switch r.kind {
+	case KindUser:
+		return append(append(b, "/photos/"...), r.name...)
+	case KindTag:
+		return append(append(b, "/tag/"...), url.PathEscape(r.name)...)
+	}
+	return strconv.AppendInt(append(b, "/album/"...), r.id, 10)
 }
 
 func (r Ref) direction() string {
@@ -103,7 +110,7 @@ func (r Ref) appendSearch(b []byte) []byte {
 
 // appendOEmbed names the photo by its path alone: where the site is reached does not change the answer's identity.
 func (r Ref) appendOEmbed(b []byte) []byte {
-	b = append(append(b, "/oembed?url="...), url.QueryEscape(Photo(r.id).Path())...)
+	b = strconv.AppendInt(append(b, "/oembed?url=%2Fphoto%2F"...), r.id, 10)
 	b = append(append(b, "&format="...), r.encoding...)
 	width, height := r.MaxSize()
 	if width != 0 {

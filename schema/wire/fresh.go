@@ -79,6 +79,19 @@ func FreshClaims(value string) ([]Dep, error) {
 	return deps, err
 }
 
+// scopeInsider is no scope: a value that names it proves that whoever sends it has the key.
+const scopeInsider = "insider"
+
+// Insider gives the value of X-Depends, in a request to an edge, that has it tell also the versions of what is not there. They would tell
+// a visitor what is hidden from what never was. The value is good until some cluster time.
+func (k FreshKey) Insider(until time.Time) string { return k.Sign([]Dep{{Scope: scopeInsider}}, until) }
+
+// VerifyInsider reports whether a value is one of [FreshKey.Insider] that is good at the cluster time now.
+func (k FreshKey) VerifyInsider(value string, now time.Time) bool {
+	deps, err := k.Verify(value, now)
+	return err == nil && len(deps) == 1 && deps[0].Scope == scopeInsider
+}
+
 func decodeFresh(value string) (payload, mac []byte, err error) {
 	if len(value) > maxFresh {
 		return nil, nil, ErrFresh

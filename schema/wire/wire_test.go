@@ -324,6 +324,27 @@ func TestFreshCookies(t *testing.T) {
 	}
 }
 
+func TestInsiders(t *testing.T) {
+	t.Parallel()
+	key, now := FreshKey(strings.Repeat("k", FreshKeySize)), time.UnixMicro(1795463000123456)
+	value := key.Insider(now.Add(FreshAge))
+	if !key.VerifyInsider(value, now) {
+		t.Errorf("%q is refused", value)
+	}
+	for what, taken := range map[string]bool{
+		"nothing":            key.VerifyInsider("", now),
+		"a question mark":    key.VerifyInsider("?", now),
+		"expired":            key.VerifyInsider(value, now.Add(FreshAge+time.Microsecond)),
+		"another key":        FreshKey(strings.Repeat("l", FreshKeySize)).VerifyInsider(value, now),
+		"no key":             FreshKey(nil).VerifyInsider(FreshKey(nil).Insider(now.Add(FreshAge)), now),
+		"a visitor's cookie": key.VerifyInsider(key.Sign([]Dep{{"photo.7", 19}}, now.Add(FreshAge)), now),
+	} {
+		if taken {
+			t.Errorf("%s is taken", what)
+		}
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 func TestHotLists(t *testing.T) {

@@ -136,12 +136,13 @@
 		line.textContent = 'Shown from a moment ago.';
 	};
 
-	// A page that was too busy asks again by itself, once: a page that came by reloading does not.
+	// A page that was too busy asks again by itself, once: one that came by reloading, or by going back, does not. Those who were refused at
+	// the same moment come back at different ones.
 
 	const retry = () => {
 		const seconds = find('[data-retry]')?.dataset.retry;
 		const [load] = performance.getEntriesByType('navigation');
-		if (seconds && load?.type !== 'reload') wait(seconds).then(() => location.reload());
+		if (seconds && load?.type === 'navigate') wait(seconds * (1 + Math.random())).then(() => location.reload());
 	};
 
 	// An error page shows the request's id, which the log has too.

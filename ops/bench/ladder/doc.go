@@ -11,6 +11,7 @@
 //	proxy.go     0.3, several that share nothing, behind a proxy
 //	memcached.go 0.4, the proxy takes files out of memcached
 //	bus.go       1.0, edges, the bus, renderers
+//	show.go      one version kept up, to be looked at; report.go, the result as a page with plots
 //	lesson.go    what an index is worth; versus.go, what memcached is worth against a file
 //	files.go     files and pictures made beforehand, as in 2007
 //

@@ -22,9 +22,22 @@ import (
 // pictureLinks finds the addresses of the pictures in a page.
 var pictureLinks = regexp.MustCompile(`/img/[^"' ,]+\.jpg`)
 
-// prepare makes the files that a page needs, as files in dir named as visitors ask for them: static files, and each picture in each width
-// that the page offers. In 2007 that was done when a photo was uploaded.
-func prepare(ctx context.Context, dir string, body []byte, originals pictures.Store) error {
+// picturesOf lists the pictures that a page links to, each in each width that it offers.
+func picturesOf(body []byte) (refs []page.Ref, err error) {
+	links := pictureLinks.FindAll(body, -1)
+	slices.SortFunc(links, bytes.Compare)
+	for _, link := range slices.CompactFunc(links, bytes.Equal) {
+		ref, err := page.ParsePath(string(link))
+		if err != nil {
+			return nil, fmt.Errorf("picture %s: %w", link, err)
+		}
+		refs = append(refs, ref)
+	}
+	return refs, nil
+}
+
+// prepare makes static files and pictures as files in dir, named as visitors ask for them. In 2007 that was done when a photo was uploaded.
+func prepare(ctx context.Context, dir string, refs []page.Ref, originals pictures.Store) error {
 	assets, err := templates.LoadAssets()
 	if err != nil {
 		return err
@@ -35,15 +48,9 @@ func prepare(ctx context.Context, dir string, body []byte, originals pictures.St
 			return err
 		}
 	}
-	links := pictureLinks.FindAll(body, -1)
-	slices.SortFunc(links, bytes.Compare)
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(2) // each holds a decoded original
-	for _, link := range slices.CompactFunc(links, bytes.Equal) {
-		ref, err := page.ParsePath(string(link))
-		if err != nil {
-			return fmt.Errorf("prepare %s: %w", link, err)
-		}
+	for _, ref := range refs {
 		work.Go(func() error {
 			jpeg, err := pictures.Derive(ctx, originals, ref.Name(), ref.Width())
 			if err != nil {

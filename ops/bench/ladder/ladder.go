@@ -40,6 +40,7 @@ type Config struct {
 	RunningPID int
 	Roles      func() (url string, roles []rig.Process, err error) // what makes one
 
+	Addr     string        // where a version listens, host:port; "": a free port. The last one keeps its own
 	User     string        // whose page is visited; "" is ansel
 	Visitors int           // at once; 0 is 16
 	Each     time.Duration // for each measurement; 0 is 10 s
@@ -70,24 +71,25 @@ type climb struct {
 
 // Run climbs. When ctx ends it returns what it has with an error that wraps ctx's.
 func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
-	cfg.User, cfg.Visitors, cfg.Each = cmp.Or(cfg.User, "ansel"), cmp.Or(cfg.Visitors, 16), cmp.Or(cfg.Each, 10*time.Second)
-	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	c := &climb{cfg: cfg, page: page.User(cfg.User).Path(), result: &Result{User: cfg.User, Visitors: cfg.Visitors, Seconds: cfg.Each.Seconds()}}
-	if c.dir, err = os.MkdirTemp("", "killr-ladder-"); err != nil {
+	c, err := begin(ctx, cfg)
+	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
-	if err := os.Chmod(c.dir, 0o755); err != nil { // nginx's user walks through it
+	defer func() { err = errors.Join(err, c.end()) }()
+	body, err := MakePage(ctx, c.cfg.Pool, page.User(c.cfg.User)) // to know what it needs
+	if err != nil {
 		return nil, err
 	}
-	if err := restoreIndex(ctx, cfg.Pool); err != nil {
+	c.result.PageBytes = len(body)
+	pictures, err := picturesOf(body)
+	if err != nil {
 		return nil, err
 	}
-	if err := c.prepare(ctx); err != nil {
+	if err := c.prepare(ctx, pictures); err != nil {
 		return nil, err
 	}
 	for _, r := range rungs {
-		cfg.Logger.Info("rung", "version", r.Version, "what", r.What)
+		c.cfg.Logger.Info("rung", "version", r.Version, "what", r.What)
 		m, err := c.measureRung(ctx, r)
 		if err != nil {
 			return c.result, fmt.Errorf("rung %s: %w", r.Version, err)
@@ -97,20 +99,35 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if c.result.Index, err = c.lesson(ctx); err != nil {
 		return c.result, fmt.Errorf("the index lesson: %w", err)
 	}
-	c.result.Versus, err = versus(ctx, c.files, cfg.Memcached)
+	c.result.Versus, err = versus(ctx, c.files, c.cfg.Memcached)
 	return c.result, err
 }
 
-// prepare makes the page once, to know what it needs, and then that.
-func (c *climb) prepare(ctx context.Context) error {
-	body, err := MakePage(ctx, c.cfg.Pool, page.User(c.cfg.User))
-	if err != nil {
-		return err
+// begin fills in what cfg leaves open and makes the climb's folder. end must follow.
+func begin(ctx context.Context, cfg Config) (*climb, error) {
+	cfg.User, cfg.Visitors, cfg.Each = cmp.Or(cfg.User, "ansel"), cmp.Or(cfg.Visitors, 16), cmp.Or(cfg.Each, 10*time.Second)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	if err := restoreIndex(ctx, cfg.Pool); err != nil {
+		return nil, err
 	}
-	c.result.PageBytes = len(body)
-	c.cfg.Logger.Info("making files and thumbnails", "for", c.page)
-	c.files = filepath.Join(c.dir, "files")
-	return prepare(ctx, c.files, body, c.cfg.Pictures)
+	dir, err := os.MkdirTemp("", "killr-ladder-")
+	if err != nil {
+		return nil, err
+	}
+	c := &climb{cfg: cfg, dir: dir, files: filepath.Join(dir, "files"), page: page.User(cfg.User).Path(),
+		result: &Result{Began: time.Now(), User: cfg.User, Visitors: cfg.Visitors, Seconds: cfg.Each.Seconds()}}
+	if err := os.Chmod(dir, 0o755); err != nil { // nginx's user walks through it
+		return nil, errors.Join(err, c.end())
+	}
+	return c, nil
+}
+
+// end removes the climb's folder.
+func (c *climb) end() error { return os.RemoveAll(c.dir) }
+
+func (c *climb) prepare(ctx context.Context, pictures []page.Ref) error {
+	c.cfg.Logger.Info("making files and thumbnails", "count", len(pictures))
+	return prepare(ctx, c.files, pictures, c.cfg.Pictures)
 }
 
 // MakePage makes one page that must be there, as all versions of the site make it.
@@ -171,9 +188,9 @@ func (c *climb) visit(ctx context.Context, url string, processes []bench.Server,
 	return measured(res), nil
 }
 
-// self is this program serving one version, on a port of its own.
+// self is this program serving one version, on s.Addr or on a free port.
 func (c *climb) self(s Serving) (p rig.Process, addr string, err error) {
-	if addr, err = freeAddr(); err != nil {
+	if addr, err = stack.ResolvePort(cmp.Or(s.Addr, anyAddr)); err != nil {
 		return p, "", err
 	}
 	args := append([]string{}, c.cfg.Program[1:]...)
@@ -194,6 +211,7 @@ func (c *climb) self(s Serving) (p rig.Process, addr string, err error) {
 }
 
 func (c *climb) startSelf(ctx context.Context, s Serving) (*rig.Server, error) {
+	s.Addr = c.cfg.Addr
 	p, addr, err := c.self(s)
 	if err != nil {
 		return nil, err
@@ -214,4 +232,4 @@ func (c *climb) folder(name string) (string, error) {
 	return dir, os.Chmod(dir, 0o755)
 }
 
-func freeAddr() (string, error) { return stack.ResolvePort("127.0.0.1:0") }
+const anyAddr = "127.0.0.1:0"

@@ -1,6 +1,7 @@
 package ladder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"flickrkillr/ops/bench/rig"
+	"flickrkillr/ops/stack"
 )
 
 var rungProxy = rung{
@@ -32,7 +34,7 @@ func (c *climb) startProxied(ctx context.Context, memcached string) (*rig.Server
 		all, backends = append(all, p), append(backends, addr)
 	}
 	if program, ok := rig.FindNginx(); ok && !c.cfg.NoNginx {
-		addr, err := freeAddr()
+		addr, err := stack.ResolvePort(cmp.Or(c.cfg.Addr, anyAddr))
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +50,7 @@ func (c *climb) startProxied(ctx context.Context, memcached string) (*rig.Server
 		return c.start(ctx, addr, append(all, nginx))
 	}
 	c.result.Proxy = "this program"
-	proxy, addr, err := c.self(Serving{Version: versionProxy, Backends: backends, Memcached: memcached})
+	proxy, addr, err := c.self(Serving{Version: versionProxy, Addr: c.cfg.Addr, Backends: backends, Memcached: memcached})
 	if err != nil {
 		return nil, err
 	}

@@ -6,20 +6,22 @@ import (
 	"io"
 	"math"
 	"strings"
+	"time"
 
 	"flickrkillr/ops/bench"
 )
 
 // Result is what a climb found.
 type Result struct {
-	User      string  `json:"user"`
-	PageBytes int     `json:"page_bytes"`
-	Proxy     string  `json:"proxy"` // of 0.3 and 0.4
-	Visitors  int     `json:"visitors"`
-	Seconds   float64 `json:"seconds"` // for each measurement
-	Rungs     []Rung  `json:"rungs"`
-	Index     *Lesson `json:"index,omitempty"`
-	Versus    *Versus `json:"versus,omitempty"`
+	Began     time.Time `json:"began"`
+	User      string    `json:"user"`
+	PageBytes int       `json:"page_bytes"`
+	Proxy     string    `json:"proxy"` // of 0.3 and 0.4
+	Visitors  int       `json:"visitors"`
+	Seconds   float64   `json:"seconds"` // for each measurement
+	Rungs     []Rung    `json:"rungs"`
+	Index     *Lesson   `json:"index,omitempty"`
+	Versus    *Versus   `json:"versus,omitempty"`
 }
 
 // Rung is one version of the site, then and today.
@@ -65,7 +67,7 @@ func measured(res *bench.Result) Measure {
 // WriteTable writes the result for people at a terminal.
 func (r *Result) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "The page of %s (%d bytes) with its files and thumbnails; %d visitors, each waiting for their page; %g s a rung.\n", r.User, r.PageBytes, r.Visitors, r.Seconds)
+	fmt.Fprintf(&b, "The page of %s (%d bytes) with its files and thumbnails; visitors: %d, each waiting for their page; %g s a rung.\n", r.User, r.PageBytes, r.Visitors, r.Seconds)
 	b.WriteString("A request is one for a page, a file or a thumbnail; p50 and p99 are those of pages; µs are processor time a request.\n")
 	fmt.Fprintf(&b, "The proxy of 0.3 and 0.4 is %s.\n\n", r.Proxy)
 	fmt.Fprintf(&b, "%-4s %-51s %9s %9s %8s %8s %8s %8s %8s %7s\n", "", "", "2007 r/s", "today r/s", "pages/s", "p50 ms", "p99 ms", "µs", "Postgres", "failed")

@@ -136,7 +136,7 @@ func (res *Result) judge() {
 func (res *Result) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
 	form := map[bool]string{false: "not compressed", true: "compressed by gzip"}[res.Gzip]
-	fmt.Fprintf(&b, "%s, %d bytes, %s; %d visitors on kept connections; medians of %d rounds of %g s each, in turn.\n",
+	fmt.Fprintf(&b, "%s, %d bytes, %s; visitors on kept connections: %d; medians of rounds: %d, of %g s each, in turn.\n",
 		res.Page, res.Bytes, form, res.Visitors, res.Rounds, res.Seconds)
 	for _, part := range [...]struct {
 		cold  bool

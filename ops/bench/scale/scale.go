@@ -42,8 +42,9 @@ type Step struct {
 
 // Result is all steps.
 type Result struct {
-	Delay float64 `json:"delay"` // of each query, ms; the caller's to fill in
-	Steps []Step  `json:"steps"`
+	Began time.Time `json:"began"`
+	Delay float64   `json:"delay"` // of each query, ms; the caller's to fill in
+	Steps []Step    `json:"steps"`
 }
 
 // target is the least part of linear that is good.
@@ -56,7 +57,7 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	}
 	cfg.Visitors, cfg.Step = cmp.Or(cfg.Visitors, 12), cmp.Or(cfg.Step, 10*time.Second)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	res := &Result{}
+	res := &Result{Began: time.Now()}
 	var added []*rig.Server
 	defer func() {
 		for _, s := range added {
@@ -141,7 +142,7 @@ func (res *Result) WriteTable(w io.Writer) error {
 	}
 	for _, s := range res.Steps {
 		if s.Failed > 0 {
-			fmt.Fprintf(&b, "Note: with %d renderers %d failed, such as: %s\n", s.Renderers, s.Failed, s.Failure)
+			fmt.Fprintf(&b, "Note: renderers %d: %d failed, such as: %s\n", s.Renderers, s.Failed, s.Failure)
 		}
 	}
 	_, err := w.Write(b.Bytes())

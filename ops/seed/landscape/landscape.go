@@ -64,7 +64,7 @@ type Album struct {
 	order []family
 	land  *land
 	noise *noise
-	spare sync.Pool // Canvases: 20 MB each, and the system is slow to give memory out.
+	spare sync.Pool // Canvases: 20 MB each, 50 for 2,560 pixels, and the system is slow to give memory out.
 }
 
 // NewAlbum prepares count pictures of long pixels on the long side.
@@ -114,15 +114,19 @@ func Scenes() []Scene {
 }
 
 // Paint paints picture i.
-func (a *Album) Paint(i int) Picture {
+func (a *Album) Paint(i int) Picture { return a.PaintAt(i, a.long) }
+
+// PaintAt paints picture i with long pixels on its long side. At any size it is the same scene in the same light; only a storm may show
+// other things in it.
+func (a *Album) PaintAt(i, long int) Picture {
 	f := a.order[i]
 	ch := chance{rand.New(rand.NewPCG(a.seed, uint64(i)+1))}
 	shape := pick(ch, f.frames...)
-	w, h := a.long, a.long
+	w, h := long, long
 	if shape.w >= shape.h {
-		h = a.long * shape.h / shape.w
+		h = long * shape.h / shape.w
 	} else {
-		w = a.long * shape.w / shape.h
+		w = long * shape.w / shape.h
 	}
 	p := &painter{canvas: a.canvas(w, h), chance: ch, noise: a.noise, land: a.land}
 	p.film = film{bloom: 0.25, vignette: ch.between(0.12, 0.3), grain: ch.between(0.8, 1.6), seed: uint32(i) * 7919}

@@ -1,0 +1,73 @@
+package edge
+
+import (
+	"cmp"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"flickrkillr/schema/discovery"
+	"flickrkillr/schema/page"
+)
+
+// kindCounts counts the answers of one kind of page, for `nats micro stats edge`.
+type kindCounts struct {
+	answers, failed, nanoseconds atomic.Int64
+	lastError                    atomic.Pointer[string]
+}
+
+// counts holds one kindCounts for each kind. Index 0, [page.KindNone], is what names no page: redirects of old paths, most 404s.
+type counts []kindCounts
+
+func newCounts() counts { return make(counts, page.KindCount) }
+
+// add counts an answer. An error is an answer with status 500 or more.
+func (c counts) add(x *exchange) {
+	k := &c[x.kind]
+	k.answers.Add(1)
+	k.nanoseconds.Add(time.Since(x.start).Nanoseconds())
+	if x.status >= 500 {
+		k.failed.Add(1)
+		why := strconv.Itoa(x.status)
+		if x.cause != nil {
+			why += ": " + x.cause.Error()
+		}
+		k.lastError.Store(&why)
+	}
+}
+
+// endpoints lists the kinds. They are asked for by HTTP and have no subject; the protocol shows where they are asked for instead.
+func (c counts) endpoints(at string) []discovery.Endpoint {
+	all := make([]discovery.Endpoint, 0, len(c))
+	row := func(name string, k *kindCounts) {
+		e := discovery.Endpoint{Name: name, Subject: at, Requests: int(k.answers.Load()), Errors: int(k.failed.Load()),
+			Processing: time.Duration(k.nanoseconds.Load())}
+		if why := k.lastError.Load(); why != nil {
+			e.LastError = *why
+		}
+		all = append(all, e)
+	}
+	for _, kind := range page.Kinds() {
+		row(kind.String(), &c[kind])
+	}
+	row("none", &c[page.KindNone])
+	return all
+}
+
+// announce shows the edge in `nats micro ls`, `info`, `stats` and `ping`. The caller calls stop, also after an error.
+func (s *Server) announce() (stop func(), err error) {
+	at := "http://" + s.Addr()
+	if s.cfg.TLSCert != "" {
+		at = "https://" + s.Addr()
+	}
+	service := &discovery.Service{Name: "edge", ID: s.idBase, Version: cmp.Or(s.cfg.Version, "0.0.0"), Metadata: discovery.Host(), Started: time.Now(),
+		Logger: s.log, Description: "answers browsers from its cache, memcached and renderers",
+		Endpoints: func() []discovery.Endpoint { return s.counts.endpoints(at) }}
+	service.Metadata["addr"] = s.Addr()
+	all, err := service.Subscribe(s.cfg.NATS)
+	return func() {
+		for _, sub := range all {
+			_ = sub.Unsubscribe() // a closed connection has ended it
+		}
+	}, err
+}

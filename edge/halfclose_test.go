@@ -1,0 +1,204 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+func halfClosed(t testing.TB, e *Server) int { t.Helper(); return int(count(t, e.meters.halfClosed)) }
+
+// halfClose sends a FIN.
+func (s *speaker) halfClose() {
+	s.t.Helper()
+	if err := s.conn.(*net.TCPConn).CloseWrite(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// asks gives a request in each of the ways that one comes in: by the express, and by net/http from there or from the beginning.
+func asks(path string) map[string]string {
+	return map[string]string{
+		"express":  plainly(path),
+		"query":    plainly(path + "?from=mail"),
+		"HEAD":     "HEAD " + path + " HTTP/1.1\r\nHost: killr\r\n\r\n",
+		"HTTP/1.0": "GET " + path + " HTTP/1.0\r\n\r\n",
+		"foreign":  plainly(path, "X-Note: a\ttab"),
+	}
+}
+
+// TestHalfClosed: whoever asks and then says that this is all gets the answer, also if it has to be made.
+func TestHalfClosed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	get(t, e, "/photos/ansel")
+	want := len(s.standard(page.User("ansel")).Body)
+	for _, miss := range []bool{false, true} {
+		for name, text := range asks("/photos/ansel") {
+			t.Run(fmt.Sprint(name, " miss ", miss), func(t *testing.T) {
+				release, before := make(chan struct{}), halfClosed(t, e)
+				if miss {
+					text = strings.Replace(text, "ansel", strings.ToLower(strings.Trim(name, "/.01")), 1)
+					s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply { <-release; return s.standard(ref) })
+				}
+				visitor := dial(t, e)
+				visitor.say(text)
+				visitor.halfClose()
+				if miss {
+					eventually(t, "the edge has seen the end", func() bool { return halfClosed(t, e) > before })
+				}
+				close(release)
+				method, _, _ := strings.Cut(text, " ")
+				a, err := visitor.listen(method)
+				if err != nil || a.status != 200 || a.header.Get("Content-Length") == "0" || method == http.MethodGet && len(a.body) < want-100 {
+					t.Errorf("status %d, %d bytes, %v", a.status, len(a.body), err)
+				}
+				if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
+					t.Errorf("then %q, %v", rest, err)
+				}
+			})
+		}
+	}
+}
+
+// TestHalfClosedAfterMany: so do those who ask for several pages at once, or one after the other without waiting.
+func TestHalfClosedAfterMany(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	get(t, e, "/about")
+	const tail = "HTTP/1.1\r\nHost: killr\r\n\r\n"
+	for i, first := range []string{"GET /photos/%s " + tail, "GET /photos/%s?from=mail " + tail} {
+		for _, together := range []bool{true, false} {
+			release, before := s.holdUsers(), halfClosed(t, e)
+			visitor, name := dial(t, e), fmt.Sprintf("u%d%t", i, together)
+			say := []string{fmt.Sprintf(first, name), plainly("/about"), fmt.Sprintf(first, name+"2"), plainly("/photos/" + name + "3")}
+			if together {
+				visitor.say(strings.Join(say, ""))
+			} else {
+				for _, text := range say {
+					visitor.say(text)
+					eventually(t, "the first is asked for", func() bool { return asked(e) == 1 })
+				}
+			}
+			visitor.halfClose()
+			if together { // else the requests that have been read tell that it is no end
+				eventually(t, "the edge has seen the end", func() bool { return halfClosed(t, e) > before })
+			}
+			close(release)
+			for j := range say {
+				if a, err := visitor.listen(http.MethodGet); err != nil || a.status != 200 || a.body == "" {
+					t.Errorf("%s, together %t, answer %d: status %d, %d bytes, %v", first, together, j, a.status, len(a.body), err)
+				}
+			}
+			if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
+				t.Errorf("then %q, %v", rest, err)
+			}
+		}
+	}
+}
+
+// TestVisitorLeaves: a FIN that is followed by nothing for a while, and a reset at once, cancel what nobody waits for. A connection that is
+// closed without an answer is closed without a status line too.
+func TestVisitorLeaves(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	get(t, e, "/photos/ansel")
+	release := s.holdUsers()
+	defer close(release)
+	left := 0
+	for name, text := range asks("/photos/dora") {
+		for _, reset := range []bool{false, true} {
+			before := halfClosed(t, e)
+			visitor := dial(t, e)
+			visitor.say(plainly("/photos/ansel"))
+			visitor.hear(http.MethodGet)
+			visitor.say(text)
+			eventually(t, "the page is asked for", func() bool { return asked(e) == 1 })
+			if reset {
+				_ = visitor.conn.(*net.TCPConn).SetLinger(0)
+				_ = visitor.conn.Close()
+			} else {
+				visitor.halfClose()
+				if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
+					t.Errorf("%s: %q, %v", name, rest, err)
+				}
+			}
+			left++
+			eventually(t, "the edge has noticed", func() bool { return int(count(t, e.meters.status[0])) == left })
+			eventually(t, "the fetch has ended", func() bool { return asked(e) == 0 })
+			if n := halfClosed(t, e) - before; (n > 0) == reset {
+				t.Errorf("%s, reset %t: %d taken for half-closed", name, reset, n)
+			}
+		}
+	}
+}
+
+// finPipe is the server's end of a connection whose visitor has closed their direction after what there is to read.
+type finPipe struct {
+	net.Conn
+	said chan []byte
+}
+
+func (f *finPipe) Read(p []byte) (int, error) {
+	select {
+	case text := <-f.said:
+		return copy(p, text), nil
+	default:
+		return 0, io.EOF
+	}
+}
+
+// TestHalfCloseGrace holds the handler's requests to the grace, in fake time.
+func TestHalfCloseGrace(t *testing.T) {
+	t.Parallel()
+	for took, answered := range map[time.Duration]bool{halfCloseGrace / 2: true, 2 * halfCloseGrace: false} {
+		for name, text := range asks("/slow") {
+			t.Run(fmt.Sprint(name, answered), func(t *testing.T) {
+				t.Parallel()
+				var s *Server
+				handler := func(w http.ResponseWriter, r *http.Request) {
+					s.handle(func(w http.ResponseWriter, r *http.Request, x *exchange) error {
+						select {
+						case <-time.After(took):
+							x.status = http.StatusOK
+							fmt.Fprint(w, "slowly")
+							return nil
+						case <-r.Context().Done():
+							return context.Cause(r.Context())
+						}
+					})(w, r)
+				}
+				onPipes(t, handler, func(e *Server, p *pipes) {
+					s = e
+					here, there := net.Pipe()
+					f := &finPipe{there, make(chan []byte, 1)}
+					f.said <- []byte(text)
+					p.conns <- f
+					got, err := io.ReadAll(here)
+					if answered != strings.HasPrefix(string(got), "HTTP/1") || !answered && len(got) > 0 || err != nil && !errors.Is(err, io.EOF) {
+						t.Errorf("%q, %v", got, err)
+					}
+					synctest.Wait()
+				})
+			})
+		}
+	}
+}

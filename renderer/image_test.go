@@ -1,0 +1,184 @@
+package renderer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image/jpeg"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// slowStore is a picture store that counts the originals that are opened, and holds each until hold is closed.
+type slowStore struct {
+	pictures.Store
+	opened chan string
+	hold   chan struct{}
+}
+
+func (s *slowStore) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	r, err := s.Store.Open(ctx, name)
+	if err != nil || !pictures.ValidID(name) {
+		return r, err
+	}
+	return &slowFile{r, s, name, sync.Once{}}, nil
+}
+
+type slowFile struct {
+	io.ReadCloser
+	store *slowStore
+	name  string
+	begun sync.Once
+}
+
+// Read is where an original is begun: whoever only opens it looks whether it is there.
+func (f *slowFile) Read(p []byte) (int, error) {
+	f.begun.Do(func() {
+		f.store.opened <- f.name
+		<-f.store.hold
+	})
+	return f.ReadCloser.Read(p)
+}
+
+// pictureSite is a site whose picture store's files the test may remove.
+func pictureSite(t testing.TB) (*site, string) {
+	t.Helper()
+	st, path := newSite(t), t.TempDir()
+	dir, err := pictures.OpenDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dir.Close() })
+	st.pictures = dir
+	return st, path
+}
+
+func (st *site) ingest(t testing.TB, width, height int) pictures.Image {
+	t.Helper()
+	im, err := pictures.Ingest(t.Context(), st.pictures, bytes.NewReader(landscape(t, width, height)), pictures.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return im
+}
+
+// forget removes a stored derivative.
+func forget(t testing.TB, path, id string, width int) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(path, id[:2], pictures.DerivativeName(id, width))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// While the only picture worker decodes, what is stored is answered, and what is missing waits; it is then kept.
+func TestStoredPicturesDoNotWaitForDecoding(t *testing.T) {
+	t.Parallel()
+	st, path := pictureSite(t)
+	slow := &slowStore{Store: st.pictures, opened: make(chan string, 100), hold: make(chan struct{})}
+	stored, missing := st.ingest(t, 900, 600), st.ingest(t, 800, 600)
+	forget(t, path, missing.ID, 640)
+	s := st.start(t, func(c *Config) { c.PictureWorkers, c.Pictures = 1, slow })
+	release := sync.OnceFunc(func() { close(slow.hold) })
+	defer release()
+
+	ref := page.Image(missing.ID, 640)
+	first := st.ask(t, ref.Subject(), nil)
+	if id := <-slow.opened; id != missing.ID {
+		t.Fatalf("%s is decoded", id)
+	}
+	second := st.ask(t, ref.Subject(), nil)
+	load(t, s, page.KindImage, 1, 1)
+	for _, width := range page.Widths()[:3] {
+		if reply := st.get(t, page.Image(stored.ID, width)); reply.Status != 200 {
+			t.Errorf("stored, %d: status %d", width, reply.Status)
+		}
+	}
+	if reply := st.get(t, page.Image("aaaaaaaaaaaaaaaaaaaaaaaaaa", 640)); reply.Status != 404 {
+		t.Errorf("no such picture: status %d", reply.Status)
+	}
+	release()
+	for _, answer := range []<-chan *nats.Msg{first, second} {
+		if err := wire.ErrorOf(receive(t, answer)); err != nil {
+			t.Error(err)
+		}
+	}
+	if reply := st.get(t, ref); reply.Status != 200 {
+		t.Errorf("kept: status %d", reply.Status)
+	}
+	if n := len(slow.opened); n != 0 {
+		t.Errorf("the original was read %d times more", n)
+	}
+	settled(t, s)
+	if r := total(s, page.KindImage); len(r.Errors) != 0 || r.InFlight != 0 || r.Queued != 0 {
+		t.Errorf("statistics: %+v", r)
+	}
+}
+
+// A width beyond the original's gives the widest there is.
+func TestPictureIsNeverEnlarged(t *testing.T) {
+	t.Parallel()
+	st, _ := pictureSite(t)
+	st.start(t, nil)
+	im := st.ingest(t, 500, 400)
+	for _, width := range page.Widths() {
+		reply := st.get(t, page.Image(im.ID, width))
+		header, err := jpeg.DecodeConfig(bytes.NewReader(reply.Body))
+		if err != nil || header.Width != min(width, 500) {
+			t.Errorf("%d: %d wide, %v", width, header.Width, err)
+		}
+	}
+}
+
+// Eight visitors open twenty pages' pictures each at the same moment, stored or not: one picture worker does for all.
+func TestCrowdOfPictures(t *testing.T) {
+	t.Parallel()
+	const visitors, each = 8, 20
+	for name, stored := range map[string]bool{"stored": true, "not stored": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st, path := pictureSite(t)
+			s := st.start(t, func(c *Config) { c.PictureWorkers = 1 })
+			refs := make([]page.Ref, visitors*each)
+			for i := range refs {
+				im := st.ingest(t, 330+i, 20)
+				if !stored {
+					forget(t, path, im.ID, 320)
+				}
+				refs[i] = page.Image(im.ID, 320)
+			}
+			var asked []<-chan *nats.Msg
+			for _, ref := range refs {
+				asked = append(asked, st.ask(t, ref.Subject(), nil))
+			}
+			var errs []error
+			for _, answer := range asked {
+				msg := receive(t, answer)
+				err := wire.ErrorOf(msg)
+				if err == nil {
+					var reply *wire.Reply
+					if reply, err = wire.DecodeReply(msg.Data); err == nil && reply.Status != 200 {
+						err = fmt.Errorf("status %d", reply.Status)
+					}
+				}
+				errs = append(errs, err)
+			}
+			if err := errors.Join(errs...); err != nil {
+				t.Error(err)
+			}
+			settled(t, s)
+			if r := total(s, page.KindImage); len(r.Errors) != 0 {
+				t.Errorf("statistics: %+v", r)
+			}
+		})
+	}
+}

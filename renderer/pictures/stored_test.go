@@ -1,0 +1,274 @@
+package pictures_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image"
+	"image/jpeg"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/page"
+)
+
+// openDirAt opens a store whose files the test looks at.
+func openDirAt(t testing.TB, path string) *pictures.Dir {
+	t.Helper()
+	dir, err := pictures.OpenDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := dir.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// widthsOf gives the widths in which an original is stored, by its true width in pixels; 0 where there is no file.
+func widthsOf(t testing.TB, path, id string) []int {
+	t.Helper()
+	var all []int
+	for _, width := range page.Widths() {
+		data, err := os.ReadFile(filepath.Join(path, id[:2], pictures.DerivativeName(id, width)))
+		if errors.Is(err, fs.ErrNotExist) {
+			all = append(all, 0)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		header, err := jpeg.DecodeConfig(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, header.Width)
+	}
+	return all
+}
+
+// forget removes the stored derivatives, as if the original had come before they were stored.
+func forget(t testing.TB, path, id string) {
+	t.Helper()
+	for _, width := range page.Widths() {
+		err := os.Remove(filepath.Join(path, id[:2], pictures.DerivativeName(id, width)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// An original is stored in every width up to its own, and in its own; beyond 1,280 px once somebody asks.
+func TestIngestStoresDerivatives(t *testing.T) {
+	t.Parallel()
+	for original, want := range map[int][]int{
+		40: {40, 0, 0, 0}, 320: {320, 0, 0, 0}, 321: {320, 321, 0, 0}, 900: {320, 640, 900, 0}, 1280: {320, 640, 1280, 0},
+		1600: {320, 640, 1280, 1600}, 2560: {320, 640, 1280, 2560}, 2700: {320, 640, 1280, 2560},
+	} {
+		path := t.TempDir()
+		store := openDirAt(t, path)
+		img := ingest(t, store, jpegOf(t, landscape(original, original/20)))
+		if got, want := widthsOf(t, path, img.ID), append(slices.Clone(want[:3]), 0); !slices.Equal(got, want) {
+			t.Errorf("an original of %d is stored in %v, want %v", original, got, want)
+		}
+		for _, width := range page.Widths() {
+			data, err := pictures.Derive(t.Context(), store, img.ID, width)
+			if err != nil {
+				t.Errorf("an original of %d at %d: %v", original, width, err)
+			}
+			if _, err := pictures.Stored(t.Context(), store, img.ID, width); (err == nil) != (page.StoredWidth(width, original) == width) {
+				t.Errorf("an original of %d, stored at %d: %v", original, width, err)
+			}
+			header, err := jpeg.DecodeConfig(bytes.NewReader(data))
+			if err != nil || header.Width != min(width, original) {
+				t.Errorf("an original of %d at %d: %d wide, %v", original, width, header.Width, err)
+			}
+		}
+		if got := widthsOf(t, path, img.ID); !slices.Equal(got, want) {
+			t.Errorf("an original of %d, asked for in every width, is stored in %v, want %v", original, got, want)
+		}
+	}
+}
+
+// What is missing is made once: the width that is asked for, and the small ones with it.
+func TestDeriveKeepsWhatItMakes(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	store := openDirAt(t, path)
+	img := ingest(t, store, jpegOf(t, landscape(1500, 60)))
+	forget(t, path, img.ID)
+	if _, err := pictures.Stored(t.Context(), store, img.ID, 1280); !errors.Is(err, pictures.ErrNotStored) {
+		t.Fatalf("Stored = %v, want ErrNotStored", err)
+	}
+	made, err := pictures.Derive(t.Context(), store, img.ID, 1280)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := widthsOf(t, path, img.ID), []int{320, 640, 1280, 0}; !slices.Equal(got, want) {
+		t.Errorf("stored in %v, want %v", got, want)
+	}
+	kept, err := pictures.Stored(t.Context(), store, img.ID, 1280)
+	if err != nil || !bytes.Equal(kept, made) {
+		t.Errorf("%d bytes are stored, %d were made; %v", len(kept), len(made), err)
+	}
+	// What is stored is not made again: neither the original nor the other widths are looked at.
+	stamp := []byte("\xff\xd8 stored")
+	if err := store.Put(t.Context(), pictures.DerivativeName(img.ID, 640), bytes.NewReader(stamp)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pictures.Derive(t.Context(), store, img.ID, 2560); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := pictures.Derive(t.Context(), store, img.ID, 640); err != nil || !bytes.Equal(got, stamp) {
+		t.Errorf("%d bytes, %v; want what is stored", len(got), err)
+	}
+}
+
+// A process that ends between writing and renaming leaves a temporary file, which nobody is served.
+func TestHalfADerivativeIsNotServed(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	store := openDirAt(t, path)
+	img := ingest(t, store, jpegOf(t, landscape(700, 500)))
+	whole, err := pictures.Stored(t.Context(), store, img.ID, 640)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forget(t, path, img.ID)
+	half := filepath.Join(path, "tmp", pictures.DerivativeName(img.ID, 640)+".ABCDEF")
+	if err := os.WriteFile(half, whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again := openDirAt(t, path)
+	if _, err := pictures.Stored(t.Context(), again, img.ID, 640); !errors.Is(err, pictures.ErrNotStored) {
+		t.Errorf("Stored = %v, want ErrNotStored", err)
+	}
+	if got, err := pictures.Derive(t.Context(), again, img.ID, 640); err != nil || !bytes.Equal(got, whole) {
+		t.Errorf("%d bytes, %v; want the whole picture of %d", len(got), err, len(whole))
+	}
+}
+
+// fullStore has no room for anything more.
+type fullStore struct{ pictures.Store }
+
+var errFull = errors.New("no space left")
+
+func (fullStore) Put(context.Context, string, io.Reader) error { return errFull }
+
+// Without room to keep a derivative, visitors see the picture all the same.
+func TestDeriveWithoutRoom(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	store := openDirAt(t, path)
+	img := ingest(t, store, jpegOf(t, landscape(700, 500)))
+	forget(t, path, img.ID)
+	got, err := pictures.Derive(t.Context(), fullStore{store}, img.ID, 640)
+	if !errors.Is(err, pictures.ErrNotKept) || !errors.Is(err, errFull) {
+		t.Errorf("Derive = %v, want ErrNotKept and the store's error", err)
+	}
+	if header, err := jpeg.DecodeConfig(bytes.NewReader(got)); err != nil || header.Width != 640 {
+		t.Errorf("%d wide, %v", header.Width, err)
+	}
+}
+
+// Noise is what JPEG makes most bytes of.
+func TestDerivativesFitTheBus(t *testing.T) {
+	t.Parallel()
+	noise := image.NewRGBA(image.Rect(0, 0, 2560, 1700))
+	chance := rand.NewChaCha8([32]byte{})
+	for i := range noise.Pix {
+		noise.Pix[i] = byte(chance.Uint64())
+	}
+	store := openDir(t)
+	img := ingest(t, store, jpegOf(t, noise))
+	for _, width := range page.Widths() {
+		data, err := pictures.Derive(t.Context(), store, img.ID, width)
+		if err != nil || len(data) > pictures.MaxBytes {
+			t.Errorf("at %d: %d bytes, %v; want at most %d", width, len(data), err, pictures.MaxBytes)
+		}
+		if _, err := jpeg.Decode(bytes.NewReader(data)); err != nil {
+			t.Errorf("at %d: %v", width, err)
+		}
+	}
+}
+
+func TestDeleteRemovesDerivatives(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	store := openDirAt(t, path)
+	img := ingest(t, store, jpegOf(t, landscape(700, 500)))
+	if err := store.Delete(t.Context(), img.ID); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(filepath.Join(path, img.ID[:2]))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+func TestStoreRefusesOtherNames(t *testing.T) {
+	t.Parallel()
+	store := openDir(t)
+	id := pictures.ID([]byte("x"))
+	for _, name := range []string{id + ".", id + ".jpg", id + ".641.jpg", id + ".0640.jpg", id + ".640.png", id + ".640.jpg.", "../" + id + ".640.jpg", id + "/../x.640.jpg"} {
+		if err := store.Put(t.Context(), name, strings.NewReader("x")); !errors.Is(err, pictures.ErrBadID) {
+			t.Errorf("Put(%q) = %v, want ErrBadID", name, err)
+		}
+		if _, err := store.Open(t.Context(), name); !errors.Is(err, pictures.ErrBadID) {
+			t.Errorf("Open(%q) = %v, want ErrBadID", name, err)
+		}
+	}
+	if err := store.Delete(t.Context(), pictures.DerivativeName(id, 640)); !errors.Is(err, pictures.ErrBadID) {
+		t.Errorf("Delete of a derivative = %v, want ErrBadID", err)
+	}
+}
+
+// The store is its owner's alone, also one that was made with other modes.
+func TestModes(t *testing.T) {
+	t.Parallel()
+	modes := func(path string) {
+		t.Helper()
+		err := filepath.WalkDir(path, func(name string, e fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := e.Info()
+			if err != nil {
+				return err
+			}
+			want := fs.FileMode(0o600)
+			if e.IsDir() {
+				want = 0o700
+			}
+			if info.Mode().Perm() != want {
+				t.Errorf("%s has mode %v, want %v", name, info.Mode().Perm(), want)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "pictures")
+	img := ingest(t, openDirAt(t, path), jpegOf(t, landscape(700, 500)))
+	modes(path)
+	for name, mode := range map[string]fs.FileMode{
+		".": 0o755, "tmp": 0o755, img.ID[:2]: 0o775, filepath.Join(img.ID[:2], img.ID): 0o644,
+		filepath.Join(img.ID[:2], pictures.DerivativeName(img.ID, 320)): 0o666,
+	} {
+		if err := os.Chmod(filepath.Join(path, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	openDirAt(t, path)
+	modes(path)
+}

@@ -1,0 +1,51 @@
+package renderer
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// RefusedError is a database address that cannot work however often it is tried: a wrong password, a user or database that does not exist, an
+// unknown host. Run ends with it, unlike with a PostgreSQL that does not answer yet.
+type RefusedError struct {
+	User, Addr, Database string // Addr is host:port
+	Err                  error
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("renderer: PostgreSQL at %s refuses user %q for database %q: %v", e.Addr, e.User, e.Database, e.Err)
+}
+
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// refused is err as a *RefusedError if it is one, or nil.
+func refused(pool *pgxpool.Pool, err error) error {
+	var pg *pgconn.PgError
+	var unknown *net.DNSError
+	switch {
+	case errors.As(err, &pg):
+		switch pg.Code {
+		case "28P01", "28000", "3D000", "42501": // wrong password, not authorized, no such database, no right to connect
+			err = errors.New(pg.Message)
+		default:
+			return nil
+		}
+	case errors.As(err, &unknown) && unknown.IsNotFound:
+		err = unknown
+	default:
+		return nil
+	}
+	c := pool.Config().ConnConfig
+	return &RefusedError{User: c.User, Addr: databaseAddr(pool), Database: c.Database, Err: err}
+}
+
+// databaseAddr is the host:port of a pool's database.
+func databaseAddr(pool *pgxpool.Pool) string {
+	c := pool.Config().ConnConfig
+	return net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
+}
