@@ -33,8 +33,8 @@ type endpoint struct {
 }
 
 // endpoints lists what is answered: a page kind is one line. The names, those of the page kinds and of actions, and the subjects are part
-// of the product: they are what `nats micro info renderer` shows. A listing without a key needs two subjects: the bare one for its first
-// page, the wildcard for the others.
+// of the product: they are what `nats micro info renderer` shows. What has no key needs two subjects: the bare one, and the
+// wildcard for further pages and for other origins.
 func endpoints(pages, files, changes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
