@@ -30,7 +30,7 @@ func (p *Pages) sitemap(ctx context.Context, ref page.Ref) (*draft, error) {
 	case "photos":
 		part, err = p.store.SitemapPhotos(ctx, ref.ID())
 		address = func(r store.SitemapRow) templates.SitemapEntry {
-			return templates.SitemapEntry{Ref: page.Photo(r.ID), Image: r.Name}
+			return templates.SitemapEntry{Ref: page.Photo(r.ID), Image: templates.Image{ID: r.Name, Width: int(r.Width)}}
 		}
 	case "users":
 		part, err = p.store.SitemapUsers(ctx, ref.ID())

@@ -108,7 +108,7 @@ func TestSitemap(t *testing.T) {
 	site := testSite(t)
 	site.Base = "https://photos.example"
 	var b bytes.Buffer
-	entries := []SitemapEntry{{Ref: page.Photo(7), Image: testImage(1).ID}, {Ref: page.User("ansel"), Changed: testDate}, {Ref: page.Album(3)}}
+	entries := []SitemapEntry{{Ref: page.Photo(7), Image: testImage(1)}, {Ref: page.User("ansel"), Changed: testDate}, {Ref: page.Album(3)}}
 	if err := WriteSitemap(&b, site, entries); err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +128,16 @@ func TestSitemap(t *testing.T) {
 	}
 	if set.URLs[1].LastMod != "2026-11-20T12:00:00Z" || set.URLs[1].Image != "" || set.URLs[2].Loc != "https://photos.example/album/3" {
 		t.Errorf("%+v", set.URLs[1:])
+	}
+	b.Reset() // a picture that is stored in no more than 640 pixels is named by that
+	narrow := Image{ID: testImage(1).ID, Width: 500, Height: 400}
+	if err := WriteSitemap(&b, site, []SitemapEntry{{Ref: page.Photo(7), Image: narrow}}); err != nil || !strings.Contains(b.String(), "/640.jpg<") {
+		t.Errorf("%s: %v", b.String(), err)
+	}
+	b.Reset()
+	if err := WriteOEmbed(&b, OEmbed{Site: site, Photo: page.Photo(7), Image: narrow}, "json"); err != nil ||
+		!strings.Contains(b.String(), `/640.jpg","width":500,"height":400`) {
+		t.Errorf("%s: %v", b.String(), err)
 	}
 	b.Reset()
 	if err := WriteSitemapIndex(&b, site, []SitemapEntry{{Ref: page.SitemapPart("photos", 2), Changed: testDate}}); err != nil {

@@ -76,7 +76,7 @@ func (f frame) previewImage() string {
 	if f.image.ID == "" {
 		return ""
 	}
-	return f.site.url(page.Image(f.image.ID, page.StoredWidth(previewWidth, f.image.Width)))
+	return f.site.url(f.image.at(previewWidth))
 }
 
 // layout goes around every page. Its script is deferred and blocks rendering, so the first paint waits for the end of the page, which is at

@@ -132,7 +132,7 @@ func (p PhotoPage) thing() *thing {
 	t := &thing{
 		Type: "ImageObject", URL: p.Site.url(p.Photo), Name: titleOr(p.Title), Description: summary(p.Description, ""),
 		Author: p.Site.personThing(p.Author), Credit: p.Author.Label(),
-		Content: p.Site.url(page.Image(p.Image.ID, previewWidth)), Thumbnail: p.Site.url(page.Image(p.Image.ID, 320)),
+		Content: p.Site.url(p.Image.at(previewWidth)), Thumbnail: p.Site.url(p.Image.at(320)),
 		Width: strconv.Itoa(w) + " px", Height: strconv.Itoa(h) + " px",
 		Keywords: strings.Join(tags, ", "), Uploaded: stamp(p.Posted), Created: stamp(p.Taken),
 	}

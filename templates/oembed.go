@@ -46,9 +46,9 @@ func WriteOEmbed(w io.Writer, e OEmbed, format string) error {
 	thumbnail, thumbnailWidth, thumbnailHeight := e.Image.fitting(320, e.MaxWidth, e.MaxHeight)
 	a := oEmbedAnswer{
 		Version: "1.0", Type: "photo", Title: titleOr(e.Title), CacheAge: e.CacheAge,
-		URL: s.absolute(page.Image(e.Image.ID, file)), Width: width, Height: height, WebPage: s.absolute(e.Photo),
+		URL: s.absolute(e.Image.at(file)), Width: width, Height: height, WebPage: s.absolute(e.Photo),
 		AuthorName: e.Author.Label(), AuthorURL: s.absolute(page.User(e.Author.Name)), ProviderName: Name, ProviderURL: s.absolute(page.Home()),
-		ThumbnailURL: s.absolute(page.Image(e.Image.ID, thumbnail)), ThumbnailWidth: thumbnailWidth, ThumbnailHeight: thumbnailHeight,
+		ThumbnailURL: s.absolute(e.Image.at(thumbnail)), ThumbnailWidth: thumbnailWidth, ThumbnailHeight: thumbnailHeight,
 	}
 	var err error
 	if format == "xml" {

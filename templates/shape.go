@@ -44,11 +44,14 @@ func (im Image) appendShape(b []byte) []byte {
 	return b
 }
 
+// at is the picture at one of page.Widths, or at the widest one that is stored.
+func (im Image) at(width int) page.Ref { return page.Image(im.ID, page.StoredWidth(width, im.Width)) }
+
 // src is the address of the picture at one of page.Widths, or, of a narrower original, at the widest there is.
 func (im Image) src(width int) string { return string(im.appendSrc(nil, width)) }
 
 func (im Image) appendSrc(b []byte, width int) []byte {
-	return page.Image(im.ID, page.StoredWidth(width, im.Width)).AppendPath(b)
+	return im.at(width).AppendPath(b)
 }
 
 // scaled gives the size in pixels of the derivative that is width wide. A picture is never enlarged beyond its original.

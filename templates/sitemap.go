@@ -14,7 +14,7 @@ import (
 // SitemapEntry is an address in a sitemap (https://www.sitemaps.org), or a part in its index.
 type SitemapEntry struct {
 	Ref     page.Ref
-	Image   string    // the id of the picture that it shows; "" is none
+	Image   Image     // the picture that it shows, of which ID and Width count; without an ID: none
 	Changed time.Time // zero: not known
 }
 
@@ -46,9 +46,9 @@ func writeSitemap(w io.Writer, site Site, root, element string, entries []Sitema
 			b = e.Changed.UTC().AppendFormat(append(b, "<lastmod>"...), time.RFC3339)
 			b = append(b, "</lastmod>"...)
 		}
-		if e.Image != "" {
+		if e.Image.ID != "" {
 			b = append(append(b, "<image:image><image:loc>"...), base...)
-			b = append(page.Image(e.Image, previewWidth).AppendPath(b), "</image:loc></image:image>"...)
+			b = append(e.Image.at(previewWidth).AppendPath(b), "</image:loc></image:image>"...)
 		}
 		b = append(append(append(b, "</"...), element...), ">\n"...)
 		if len(b) > 32<<10 {
