@@ -20,6 +20,8 @@ const (
 	firstGoal  = 120   // matches that the first parts looked at should hold
 	moreParts  = 5     // how many times as many photos are looked at next
 	wholeBelow = 3_000 // so many matches are fetched at once: several intersections take longer
+	denseAbove = 8_000 // of more matches no more than denseMost photos are looked at next: all of them may match, and none before
+	denseMost  = 12_000
 	singlePart = 8_000 // photos of one part that is looked at as a whole though their ids divide it further
 )
 
@@ -240,7 +242,7 @@ func (f *finder) stage(s search, parts []part, before int64) ([]hit, error) {
 	for ; at < len(parts) && len(hits) <= PageSize; goal *= moreParts {
 		var b strings.Builder
 		n, photos := 0, 0.0
-		for ; at < len(parts) && (n == 0 || photos < goal); at++ {
+		for ; at < len(parts) && (n == 0 || photos < goal && (s.likely < denseAbove || photos < denseMost)); at++ {
 			if n > 0 {
 				b.WriteString(" | ")
 			}
