@@ -24,16 +24,18 @@ import (
 type services struct {
 	NATS      string   `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env)."`
 	Postgres  string   `env:"DATABASE_URL" placeholder:"URL" help:"Address of the database (default: as in stack.env)."`
+	edge      string   // where an edge of the site is that NATS and Postgres belong to; "" when not known
 	Memcached []string `env:"MEMCACHED_SERVERS" placeholder:"HOST:PORT" help:"Address of a memcached server; repeat it for each, or separate them by commas. Every role must be given the same servers (default: as in stack.env)."`
 }
 
 // find completes what was not given from the data directory's stack.env. flags names those by which the command can be told instead.
 func (v *services) find(data, flags string) error {
-	if v.NATS != "" && v.Postgres != "" && len(v.Memcached) > 0 {
-		return nil
-	}
+	complete := v.NATS != "" && v.Postgres != "" && len(v.Memcached) > 0
 	env, err := stack.ReadEnv(data)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || err != nil && complete {
+		if complete {
+			return nil
+		}
 		if v.NATS == "" && v.Postgres == "" {
 			return fmt.Errorf("nothing has been started in %s: run `killr up` first, or say %s", data, flags)
 		}
@@ -50,6 +52,9 @@ func (v *services) find(data, flags string) error {
 	}
 	if len(v.Memcached) == 0 {
 		v.Memcached = env.Memcached
+	}
+	if v.NATS == env.NATS && v.Postgres == env.Postgres && len(env.Edges) > 0 {
+		v.edge = env.Edges[0]
 	}
 	return nil
 }
@@ -70,7 +75,7 @@ type (
 		SearchWorkers  int           `default:"0" min:"0" max:"10000" placeholder:"N" help:"Searches that a renderer answers at once (0, the default: one for every two processors)."`
 		PictureWorkers int           `default:"0" min:"0" max:"1000" placeholder:"N" help:"Pictures not stored yet that a renderer makes at once (0, the default: one for every two processors)."`
 		ActionWorkers  int           `default:"4" min:"1" max:"1000" placeholder:"N" help:"Actions, which are writes, that a renderer performs at once (default ${default})."`
-		BaseURL        string        `placeholder:"URL" help:"Address by which visitors reach the site, for links that must be absolute (feeds, OpenGraph)."`
+		BaseURL        string        `placeholder:"URL" help:"Address by which visitors reach the site, for links that must be absolute: feeds, previews, sitemaps (default: the first edge of 'up')."`
 		RendererStop   time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When a renderer stops: time to finish its requests, before they are cut (default ${default})."`
 	}
 	cachefillFlags struct {
@@ -119,7 +124,9 @@ type rendererCommand struct {
 
 func (c *rendererCommand) Run(s *session) error {
 	return s.runRole("renderer", &c.services, "--nats and --postgres", c.DebugAddr, func() (*role, error) {
-		return s.newRenderer("renderer", c.services, c.rendererFlags)
+		flags := c.rendererFlags
+		flags.BaseURL = cmp.Or(flags.BaseURL, c.edge)
+		return s.newRenderer("renderer", c.services, flags)
 	})
 }
 

@@ -163,6 +163,7 @@ type site struct {
 	mu                        sync.Mutex
 	here                      []debug.Role // those in this process
 	addrs                     []string     // of the edges
+	firstAddr                 string       // of the first edge, see knowBase
 	closers                   []func()
 }
 
@@ -175,6 +176,9 @@ func (t *site) start() error {
 		}
 		t.log.Info("debug listener", "addr", d.Addr())
 		t.debugging.add("debug listener", d.Run)
+	}
+	if err := t.knowBase(); err != nil {
+		return err
 	}
 	plan := []struct {
 		role  string
@@ -200,6 +204,27 @@ func (t *site) start() error {
 	return nil
 }
 
+// knowBase has absolute links begin with the first edge's own address, unless they are told another one. An edge that may take any port
+// has its port chosen here: renderers begin before it.
+func (t *site) knowBase() (err error) {
+	if t.up.BaseURL != "" {
+		return nil
+	}
+	if t.firstAddr, err = stack.ResolvePort(t.up.Addr); err != nil {
+		return err
+	}
+	t.up.BaseURL = strings.TrimSuffix(t.urlOf(t.firstAddr), "/")
+	return nil
+}
+
+// edgeAddr is where the i-th edge listens.
+func (t *site) edgeAddr(i int) (string, error) {
+	if i == 0 && t.firstAddr != "" {
+		return t.firstAddr, nil
+	}
+	return nthAddr(t.up.Addr, i)
+}
+
 // startHere starts the i-th instance of a role in this process.
 func (t *site) startHere(g *group, kind string, i, _ int) error {
 	name := fmt.Sprintf("%s-%d", kind, i+1)
@@ -213,7 +238,7 @@ func (t *site) startHere(g *group, kind string, i, _ int) error {
 		r, err = t.newCachefill(name, at, t.up.cachefillFlags)
 	default:
 		var addr string
-		if addr, err = nthAddr(t.up.Addr, i); err != nil {
+		if addr, err = t.edgeAddr(i); err != nil {
 			return err
 		}
 		r, err = t.newEdge(name, addr, t.up.AccessLog, at, t.up.edgeFlags)
@@ -243,8 +268,11 @@ func (t *site) startProcess(g *group, kind string, i, n int) error {
 		args = append(args, "--debug-addr", addr)
 	}
 	grace := t.up.RendererStop
+	if kind == "renderer" {
+		args = append(args, "--base-url", t.up.BaseURL)
+	}
 	if kind == "edge" {
-		addr, err := nthAddr(t.up.Addr, i)
+		addr, err := t.edgeAddr(i)
 		if err != nil {
 			return err
 		}
@@ -271,10 +299,12 @@ func (t *site) roles() []debug.Role {
 }
 
 // url is where the i-th edge is to be found by a browser on this machine.
-func (t *site) url(i int) string {
-	host, port, err := net.SplitHostPort(t.addrs[i])
+func (t *site) url(i int) string { return t.urlOf(t.addrs[i]) }
+
+func (t *site) urlOf(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return t.addrs[i]
+		return addr
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "127.0.0.1"

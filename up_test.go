@@ -174,7 +174,8 @@ func TestUp(t *testing.T) {
 	data := testenv.DataDir(t)
 	first, cmd := start(t, small(data, "--debug-addr", "127.0.0.1:0")...)
 	home := first.address(t)
-	if status, body := get(t, home+"photos/ansel"); status != http.StatusOK || !strings.Contains(body, "ansel") {
+	status, body := get(t, home+"photos/ansel")
+	if status != http.StatusOK || !strings.Contains(body, `<link rel="canonical" href="`+home+`photos/ansel">`) {
 		t.Errorf("ansel's page: status %d\n%s", status, body)
 	}
 
@@ -342,11 +343,11 @@ func pids(t *testing.T, env stack.Env, service string) map[string]bool {
 func TestUpChecksOrigins(t *testing.T) {
 	t.Parallel()
 	c := &upCommand{Addr: "127.0.0.1:0", Edges: 1, edgeFlags: edgeFlags{Origin: []string{"photos.example"}}}
-	if err := c.check(); err == nil || !strings.Contains(err.Error(), `--origin: origin "photos.example"`) {
+	if err := c.check(stack.Config{}); err == nil || !strings.Contains(err.Error(), `--origin: origin "photos.example"`) {
 		t.Errorf("got %v", err)
 	}
 	c.Origin = []string{"https://photos.example", "http://127.0.0.1:8080"}
-	if err := c.check(); err != nil {
+	if err := c.check(stack.Config{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 // Header values, made once: each is the slice that goes into the header map as it is.
 var (
 	cacheImmutable  = []string{"public, max-age=31536000, immutable"}
+	cacheFile       = []string{"public, max-age=3600"}
 	cacheRevalidate = []string{"max-age=0, must-revalidate"}
 	cacheNever      = []string{"no-store"}
 	cacheRedirect   = []string{"public, max-age=86400"}

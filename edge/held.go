@@ -55,6 +55,8 @@ func (s *Server) hold(ref page.Ref, reply *wire.Reply) *held {
 	switch {
 	case reply.Immutable && reply.Status == 200:
 		c.cacheControl = cacheImmutable
+	case ref.Kind() == page.KindFile && reply.Status == 200:
+		c.cacheControl = cacheFile
 	default:
 		c.cacheControl = cacheRevalidate
 	}

@@ -14,9 +14,10 @@ type forms struct {
 	plain, packed *bytes.Buffer // envelopes; nil until one is wanted
 }
 
-// of gives the envelope for one request: packed if it asked for that and there is something to gain.
+// of gives the envelope for one request: packed if it asked for that, or comes near to what the bus takes, and there is something to gain.
 func (f *forms) of(j *job) *bytes.Buffer {
-	if j.gzip && f.reply.Compressible() {
+	tooLarge := int64(len(f.reply.Body)) > f.service.nc.MaxPayload()/2
+	if (j.gzip || tooLarge) && f.reply.Compressible() {
 		if f.packed == nil {
 			f.packed = f.service.packed(f.reply)
 		}

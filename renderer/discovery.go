@@ -33,8 +33,8 @@ type endpoint struct {
 }
 
 // endpoints lists what is answered: a page kind is one line. The names, those of the page kinds and of actions, and the subjects are part
-// of the product: they are what `nats micro info renderer` shows. A listing without a key needs two subjects: the bare one for its first
-// page, the wildcard for the others.
+// of the product: they are what `nats micro info renderer` shows. What has no key needs two subjects: the bare one, and the
+// wildcard for further pages and for other origins.
 func endpoints(pages, searches, files, changes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
@@ -43,13 +43,19 @@ func endpoints(pages, searches, files, changes *pool) []*endpoint {
 		subjects []string
 	}{
 		{page.KindHome, pages, []string{"page.home", "page.home.>"}},
+		{page.KindExplore, pages, []string{"page.explore", "page.explore.>"}},
 		{page.KindUser, pages, []string{"page.user.>"}},
+		{page.KindAlbums, pages, []string{"page.albums.>"}},
 		{page.KindPhoto, pages, []string{"page.photo.>"}},
 		{page.KindTag, pages, []string{"page.tag.>"}},
+		{page.KindTags, pages, []string{"page.tags", "page.tags.>"}},
 		{page.KindSearch, searches, []string{"page.search", "page.search.>"}},
 		{page.KindAlbum, pages, []string{"page.album.>"}},
-		{page.KindAbout, pages, []string{"page.about"}},
+		{page.KindAbout, pages, []string{"page.about", "page.about.>"}},
 		{page.KindFeed, pages, []string{"page.feed.>"}},
+		{page.KindFile, pages, []string{"page.file.>"}},
+		{page.KindSitemap, pages, []string{"page.sitemap", "page.sitemap.>"}},
+		{page.KindOEmbed, pages, []string{"page.oembed.>"}},
 		{page.KindError, pages, []string{"page.error.>"}},
 		{page.KindImage, files, []string{"image.>"}},
 	} {

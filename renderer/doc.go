@@ -16,7 +16,7 @@
 //	reply.go      the reply is sent, counted and logged; compress.go packs it, failure.go says what becomes of errors and panics
 //
 // Beside it stand run.go (starting, and stopping without losing a request), outage.go (patience with Postgres), stats.go and
-// metrics.go (what was done), relay.go (changes).
+// metrics.go (what was done), relay.go (changes), tagcounter.go (how many photos tags have).
 //
 // Pages, stored pictures, pictures to be made, and actions have workers apart, so that none of them keeps another waiting.
 //

@@ -2,7 +2,9 @@ package renderer
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"image/jpeg"
 	"net/http"
 	"slices"
@@ -21,6 +23,13 @@ func TestKinds(t *testing.T) {
 	st := newSite(t)
 	st.start(t, nil)
 	ansel, all := "user.ansel", wire.ScopeAll
+	firstDay := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	eventually(t, 10*time.Second, func() error { // counts follow a second after
+		if texts(t, st.get(t, page.Tags()), ".cloud li") == nil {
+			return errors.New("no tag is counted")
+		}
+		return nil
+	})
 	for _, c := range []struct {
 		ref      page.Ref
 		age      time.Duration
@@ -50,7 +59,16 @@ func TestKinds(t *testing.T) {
 		{page.Search(""), searchAge, []string{all}, "form label", nil, nil},
 		{page.Album(1), wire.PageAge, []string{all, ansel}, ".grid li .cap > bdi",
 			[]string{"Moonrise 1", "Moonrise 2"}, []page.Ref{page.Album(1).After(480), page.User("ansel")}},
+		{page.Explore(), wire.ListingAge, []string{all, ansel, "user.dorothea"}, "h1", []string{"Explore"},
+			[]page.Ref{page.ExploreDay(firstDay.AddDate(0, 0, 103)), page.Tags()}},
+		{page.ExploreDay(firstDay.AddDate(0, 0, 51)), wire.ListingAge, []string{all, ansel}, ".grid li .cap > bdi", []string{"Moonrise 51"},
+			[]page.Ref{page.ExploreDay(firstDay.AddDate(0, 0, 49)), page.ExploreDay(firstDay.AddDate(0, 0, 52))}},
+		{page.Tags(), wire.ListingAge, []string{all}, ".cloud li", []string{"blue hour 52"}, []page.Ref{page.Tag("blue hour")}},
+		{page.Albums("ansel"), wire.PageAge, []string{all, ansel}, ".albums li", []string{"Yosemite 59 photos"},
+			[]page.Ref{page.Album(1), page.User("ansel")}},
+		{page.Albums("newcomer"), wire.PageAge, []string{all, "user.newcomer"}, ".empty", nil, nil},
 		{page.About(), wire.PageAge, nil, "h1", nil, nil},
+		{page.About().At("https://photos.example"), wire.PageAge, nil, "h1", nil, nil},
 		{page.Error(503), wire.PageAge, nil, ".empty h1", nil, nil},
 	} {
 		t.Run(c.ref.Subject(), func(t *testing.T) {
@@ -95,25 +113,107 @@ func TestFeed(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	st.start(t, func(c *Config) { c.BaseURL = "https://photos.example" })
-	reply := st.get(t, page.Feed(page.User("ansel")))
-	if reply.ContentType != "application/atom+xml; charset=utf-8" || reply.MaxAge != wire.PageAge || scopesOf(reply)["user.ansel"] == 0 {
-		t.Errorf("type %q, age %s, depends on %v", reply.ContentType, reply.MaxAge, reply.Depends)
+	for ref, want := range map[page.Ref]struct {
+		age          time.Duration
+		scope, title string
+		first        string
+	}{
+		page.Feed(page.User("ansel")):    {wire.PageAge, "user.ansel", "Ansel <Adams> · Flickr Killr", "Moonrise 100"},
+		page.Feed(page.Home()):           {wire.ListingAge, "user.dorothea", "Newest photos · Flickr Killr", "Moonrise 103"},
+		page.Feed(page.Tag("blue hour")): {wire.ListingAge, "user.ansel", "blue hour · Flickr Killr", "Moonrise 103"},
+		page.Feed(page.Album(1)):         {wire.PageAge, "user.ansel", "Yosemite · Flickr Killr", "Moonrise 60"},
+		page.Feed(page.User("newcomer")): {wire.PageAge, "user.newcomer", "New Comer · Flickr Killr", ""},
+	} {
+		reply := st.get(t, ref)
+		if reply.ContentType != "application/atom+xml; charset=utf-8" || reply.MaxAge != want.age || scopesOf(reply)[want.scope] == 0 {
+			t.Errorf("%s: type %q, age %s, depends on %v", ref, reply.ContentType, reply.MaxAge, reply.Depends)
+		}
+		var feed struct {
+			Title   string `xml:"title"`
+			Entries []struct {
+				Title string `xml:"title"`
+				Link  struct {
+					Href string `xml:"href,attr"`
+				} `xml:"link"`
+			} `xml:"entry"`
+		}
+		if err := xml.Unmarshal(reply.Body, &feed); err != nil {
+			t.Fatal(err)
+		}
+		first := ""
+		if len(feed.Entries) > 0 {
+			first = feed.Entries[0].Title
+			if _, number, _ := strings.Cut(first, " "); feed.Entries[0].Link.Href != "https://photos.example/photo/"+number {
+				t.Errorf("%s: links to %s", ref, feed.Entries[0].Link.Href)
+			}
+		}
+		if feed.Title != want.title || first != want.first || bytes.Contains(reply.Body, []byte("Moonrise 50<")) {
+			t.Errorf("%s: %q begins with %q", ref, feed.Title, first)
+		}
 	}
-	var feed struct {
-		Title   string `xml:"title"`
-		Entries []struct {
-			Title string `xml:"title"`
-			Link  struct {
-				Href string `xml:"href,attr"`
-			} `xml:"link"`
-		} `xml:"entry"`
+}
+
+// TestForPrograms asks for what no person reads. Its addresses begin where its visitor reaches the site.
+func TestForPrograms(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	st.start(t, func(c *Config) { c.BaseURL = "https://photos.example/" })
+	for _, c := range []struct {
+		ref     page.Ref
+		kind    string
+		age     time.Duration
+		depends int
+		want    string
+	}{
+		{page.File("robots.txt"), "text/plain; charset=utf-8", wire.FileAge, 0, "\nSitemap: https://photos.example/sitemap.xml\n"},
+		{page.File("robots.txt").At("http://other.example"), "text/plain; charset=utf-8", wire.FileAge, 0, "http://other.example/sitemap.xml"},
+		{page.File("favicon.ico"), "image/x-icon", wire.FileAge, 0, "\x89PNG"},
+		{page.File("apple-touch-icon.png"), "image/png", wire.FileAge, 0, "\x89PNG"},
+		{page.File("manifest.webmanifest"), "application/manifest+json", wire.FileAge, 0, `"/static/icon-192.`},
+		{page.File("opensearch.xml"), "application/opensearchdescription+xml", wire.FileAge, 0, "https://photos.example/search?q={searchTerms}"},
+		{page.Sitemap(), sitemapType, wire.ListingAge, 1, "<loc>https://photos.example/sitemap/photos/1.xml</loc><lastmod>2026-04-14T12:00:00Z"},
+		{page.SitemapPart("photos", 1), sitemapType, 0, 1, "<loc>https://photos.example/photo/103</loc><image:image>"},
+		{page.SitemapPart("users", 1), sitemapType, 0, 1, "<loc>https://photos.example/photos/ansel</loc></url>"},
+		{page.SitemapPart("albums", 1).At("http://other.example"), sitemapType, 0, 1, "<loc>http://other.example/album/1</loc>"},
+		{page.OEmbed(51, "json", 400, 0), "application/json", wire.PageAge, 2, `"width":320,"height":213`},
+		{page.OEmbed(51, "xml", 0, 0), "text/xml; charset=utf-8", wire.PageAge, 2, "<author_url>https://photos.example/photos/ansel</author_url>"},
+	} {
+		reply := st.get(t, c.ref)
+		if reply.Status != http.StatusOK || reply.ContentType != c.kind || reply.MaxAge != c.age || len(reply.Depends) != c.depends || reply.Immutable {
+			t.Errorf("%s: status %d, type %q, age %s, depends on %v", c.ref, reply.Status, reply.ContentType, reply.MaxAge, reply.Depends)
+		}
+		if !bytes.Contains(reply.Body, []byte(c.want)) || bytes.Contains(reply.Body, []byte("/photo/50<")) {
+			t.Errorf("%s lacks %q: %.600s", c.ref, c.want, reply.Body)
+		}
+		if strings.HasPrefix(c.kind, "image/") && reply.Compressible() {
+			t.Errorf("%s would be packed", c.ref)
+		}
 	}
-	if err := xml.Unmarshal(reply.Body, &feed); err != nil {
+	var answer map[string]any
+	if err := json.Unmarshal(st.get(t, page.OEmbed(51, "json", 0, 0)).Body, &answer); err != nil || answer["title"] != "Moonrise 51" {
+		t.Errorf("oEmbed: %v, %v", answer, err)
+	}
+}
+
+// TestLargePageTravelsPacked: what comes near to the limit of the bus is packed, also for who did not ask for that.
+func TestLargePageTravelsPacked(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	st.start(t, func(c *Config) { c.BaseURL = "https://" + strings.Repeat("a", 60) + ".example" })
+	if _, err := st.pool.Exec(t.Context(), `INSERT INTO photos (id, user_id, image_id, width, height, color, posted_at)
+		SELECT g, 1, image_id, width, height, color, clock_timestamp() FROM photos, generate_series(104, 5000) AS g WHERE id = 1`); err != nil {
 		t.Fatal(err)
 	}
-	if len(feed.Entries) == 0 || feed.Entries[0].Title != "Moonrise 100" || feed.Entries[0].Link.Href != "https://photos.example/photo/100" {
-		t.Errorf("feed %q begins with %+v", feed.Title, feed.Entries[:min(1, len(feed.Entries))])
+	reply := st.get(t, page.SitemapPart("photos", 1))
+	if reply.Status != http.StatusOK || reply.Encoding != wire.EncodingGzip || len(reply.Body) > 300_000 {
+		t.Fatalf("status %d, %d bytes of %q", reply.Status, len(reply.Body), reply.Encoding)
 	}
+	var z wire.Gzip
+	body, err := z.Unpack(reply.Body)
+	if err != nil || bytes.Count(body, []byte("<url>")) != 4999 {
+		t.Errorf("%d addresses, %v", bytes.Count(body, []byte("<url>")), err)
+	}
+	t.Logf("%d bytes, packed %d", len(body), len(reply.Body))
 }
 
 // TestNotFound: what is missing is a page with status 404 that depends on what would make it appear.
@@ -133,7 +233,17 @@ func TestNotFound(t *testing.T) {
 		page.Album(1).After(9000):      "user.ansel",
 		page.Tag("never used"):         wire.ScopeAll,
 		page.Tag("unused"):             wire.ScopeAll,
-		page.Home().Before(1):          wire.ScopeAll,
+
+		page.ExploreDay(time.Unix(0, 0)): wire.ScopeAll,
+		page.Albums("nobody"):            "user.nobody",
+		page.Albums("ansel").Before(1):   "user.ansel",
+		page.Feed(page.Album(77)):        "album.77",
+		page.Feed(page.Tag("unused")):    wire.ScopeAll,
+		page.OEmbed(50, "json", 0, 0):    "photo.50",
+		page.OEmbed(5000, "xml", 9, 9):   "photo.5000",
+		page.SitemapPart("photos", 2):    wire.ScopeAll,
+		page.Sitemap():                   wire.ScopeAll, // no address of its own is known
+		page.Home().Before(1):            wire.ScopeAll,
 	} {
 		t.Run(ref.Subject(), func(t *testing.T) {
 			t.Parallel()

@@ -85,14 +85,26 @@ func (p *Pages) draftOne(ctx context.Context, ref page.Ref) (*draft, error) {
 	switch ref.Kind() {
 	case page.KindHome:
 		return p.home(ctx, ref)
+	case page.KindExplore:
+		return p.explore(ctx, ref)
+	case page.KindAlbums:
+		return p.albums(ctx, ref)
 	case page.KindTag:
 		return p.tag(ctx, ref)
+	case page.KindTags:
+		return p.tags(ctx, ref)
 	case page.KindSearch:
 		return p.search(ctx, ref)
 	case page.KindAlbum:
 		return p.album(ctx, ref)
 	case page.KindFeed:
 		return p.feed(ctx, ref)
+	case page.KindFile:
+		return p.file(ref)
+	case page.KindSitemap:
+		return p.sitemap(ctx, ref)
+	case page.KindOEmbed:
+		return p.oEmbed(ctx, ref)
 	case page.KindAbout:
 		return p.about(ref), nil
 	case page.KindError:

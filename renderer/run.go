@@ -45,6 +45,7 @@ func (s *Service) Run(ctx context.Context) error {
 	err := s.open()
 	if err == nil {
 		background.Go(func() { s.relay.run(ctx, held) })
+		background.Go(func() { s.countTags(ctx) })
 		background.Go(func() { s.keepIndex(ctx, held) })
 		s.serving.Store(true)
 		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "search_workers", s.cfg.SearchWorkers, "picture_workers", s.cfg.PictureWorkers,

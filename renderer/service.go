@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,7 +139,7 @@ func New(cfg Config) (*Service, error) {
 		buffers:  sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
 		ended:    make(chan struct{}),
 	}
-	s.maker = NewPages(s.store, templates.Site{Assets: cfg.Assets, Base: cfg.BaseURL}, s.clock.Now)
+	s.maker = NewPages(s.store, templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")}, s.clock.Now)
 	s.log = cfg.Logger.With("renderer", s.id)
 	s.metadata = cfg.metadata()
 	s.stopped, s.stop = context.WithCancel(context.Background())

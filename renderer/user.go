@@ -39,12 +39,8 @@ func (p *Pages) user(ref page.Ref, rows *store.UserPage) *draft {
 		Bio:        rows.User.Bio,
 		Joined:     rows.User.CreatedAt.UTC(),
 		PhotoCount: int(rows.User.PhotoCount),
+		Albums:     albumCards(rows.Covers),
 		Photos:     cards(rows.Photos),
-	}
-	for _, c := range rows.Covers {
-		view.Albums = append(view.Albums, templates.AlbumCard{
-			Album: page.Album(c.ID), Title: c.Title, Count: int(c.PhotoCount), Cover: picture(c.Picture),
-		})
 	}
 	view.Newer, view.Older = neighbours(ref, rows.Listing)
 	d := shown(&rows.Snapshot, wire.PageAge, templates.User(view))

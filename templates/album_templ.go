@@ -13,11 +13,11 @@ import "flickrkillr/schema/page"
 func (p AlbumPage) frame() frame {
 	f := frame{
 		site: p.Site, kind: "listing", title: shorten(titleOr(p.Title), 2*maxCardTitle), self: p.Self, newer: p.Earlier, older: p.Later,
-		description: summary(p.Description, "An album of "+counted(p.Count, "photo")+" by "+shorten(p.Owner.label(), maxCardTitle)+"."),
+		feed: page.Feed(p.Self), about: p.thing(),
+		trail:       []crumb{{p.Owner.Label(), page.User(p.Owner.Name)}, {"Albums", page.Albums(p.Owner.Name)}, {titleOr(p.Title), p.Self.First()}},
+		description: summary(p.Description, "An album of "+counted(p.Count, "photo")+" by "+shorten(p.Owner.Label(), maxCardTitle)+"."),
 	}
-	if len(p.Photos) > 0 {
-		f.image = p.Photos[0].Image
-	}
+	f.showing(p.Photos)
 	return f
 }
 
@@ -94,7 +94,7 @@ func Album(p AlbumPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var5 string
-			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(p.Owner.label())
+			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(p.Owner.Label())
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `album.templ`, Line: 23, Col: 91}
 			}

@@ -17,7 +17,7 @@ import (
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	a := testSite(t).Assets
-	if len(a.Names()) != 3 {
+	if len(a.Names()) != 6 {
 		t.Errorf("names %v", a.Names())
 	}
 	for _, name := range a.Names() {
@@ -34,6 +34,12 @@ func TestAssets(t *testing.T) {
 		if ref, err := page.ParsePath(path); err != nil || ref != page.Asset(name) {
 			t.Errorf("%s: %v, %v", path, ref, err)
 		}
+		if asset.Type == "image/png" {
+			if asset.Br != nil || asset.Gzip != nil {
+				t.Errorf("%s is compressed twice", name)
+			}
+			continue
+		}
 		unpacks(t, name, asset.Br, asset.Body, func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil })
 		unpacks(t, name, asset.Gzip, asset.Body, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) })
 	}
@@ -42,6 +48,21 @@ func TestAssets(t *testing.T) {
 	}
 	if a.Path("nothing.css") != "" {
 		t.Error("a path to nothing")
+	}
+}
+
+func TestCompact(t *testing.T) {
+	t.Parallel()
+	for _, c := range [...]struct{ extension, source, want string }{
+		{".css", "/* a\n b */\n.x { y: z; } /* c */\n\n\t.d > e :is(f,\n g) {}", ".x{y:z}.d>e :is(f,g){}"},
+		{".css", "@media (a: b) {\n\t:root { --c: calc(1px + 2px); content: \"; b\"; }\n}\n", "@media (a:b){:root{--c:calc(1px + 2px);content:\"; b\"}}"},
+		{".js", "// a\n\tconst a = '/ = b';\n\n\tif (a < 2) { b(`${a} = c`, /* d */ e - 1); }\n\t// f\n", "const a='/ = b';\nif(a<2){b(`${a} = c`,e - 1);}\n"},
+		{".svg", "<svg/>", "<svg/>\n"},
+		{".css", "", ""},
+	} {
+		if got := string(compact([]byte(c.source), c.extension)); got != c.want {
+			t.Errorf("%q became %q, want %q", c.source, got, c.want)
+		}
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 // What a page may weigh, in bytes before compression.
 const (
-	maxListing = 30_000 // a listing's first page: 48 photos, with ten albums or ten popular ones
+	maxListing = 30 << 10 // a listing's first page: 48 photos, with ten albums or ten popular ones
 	maxStyle   = 10_000
 	maxScript  = 10_000
 )

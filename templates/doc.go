@@ -1,4 +1,5 @@
-// Package templates turns rows that somebody else has read into HTML pages and Atom feeds, and holds the static files those pages name.
+// Package templates turns rows that somebody else has read into HTML pages, Atom feeds, sitemaps and oEmbed answers, and holds the static
+// files those pages name.
 //
 // In flow plain view models ([HomePage], [UserPage], [PhotoPage], ...) and the [Assets] loaded once at start; out flow templ components
 // and bytes. A view fetches nothing and knows no clock, so that one model always gives one page. It may import schema/page and templ, and

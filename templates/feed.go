@@ -12,11 +12,13 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// Feed is a user's newest photos as an Atom feed (RFC 4287).
+// Feed is the newest photos of a listing as an Atom feed (RFC 4287).
 type Feed struct {
 	Site    Site
-	User    Person
-	Joined  time.Time // the feed's date while it has no entries
+	Of      page.Ref // the listing: home, a user, a tag or an album
+	Title   string
+	Author  Person    // of all entries; the zero Person when each has its own
+	Since   time.Time // the feed's date while it has no entries
 	Entries []FeedEntry
 }
 
@@ -39,19 +41,20 @@ type atomFeed struct {
 	Title   string      `xml:"title"`
 	ID      string      `xml:"id"`
 	Updated string      `xml:"updated"`
-	Author  atomPerson  `xml:"author"`
+	Author  *atomPerson `xml:"author"`
 	Links   []atomLink  `xml:"link"`
 	Icon    string      `xml:"icon,omitempty"`
 	Entries []atomEntry `xml:"entry"`
 }
 
 type atomEntry struct {
-	Title     string     `xml:"title"`
-	ID        string     `xml:"id"`
-	Published string     `xml:"published"`
-	Updated   string     `xml:"updated"`
-	Links     []atomLink `xml:"link"`
-	Content   atomText   `xml:"content"`
+	Title     string      `xml:"title"`
+	ID        string      `xml:"id"`
+	Published string      `xml:"published"`
+	Updated   string      `xml:"updated"`
+	Author    *atomPerson `xml:"author"`
+	Links     []atomLink  `xml:"link"`
+	Content   atomText    `xml:"content"`
 }
 
 type atomPerson struct {
@@ -74,31 +77,30 @@ type atomText struct {
 // against the address it fetched the feed from. Ids are tag URIs (RFC 4151), which stay what they are when a photo's address changes.
 func WriteFeed(w io.Writer, f Feed) error {
 	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return fmt.Errorf("write feed of %s: %w", f.User.Name, err)
+		return fmt.Errorf("write the feed of %s: %w", f.Of, err)
 	}
 	encoder := xml.NewEncoder(w)
 	if err := encoder.Encode(f.atom()); err != nil {
-		return fmt.Errorf("write feed of %s: %w", f.User.Name, err)
+		return fmt.Errorf("write the feed of %s: %w", f.Of, err)
 	}
 	return nil
 }
 
 func (f Feed) atom() atomFeed {
-	user, self := page.User(f.User.Name), page.Feed(page.User(f.User.Name))
-	updated := f.Joined
+	updated := f.Since
 	for _, e := range f.Entries {
 		if e.updated().After(updated) {
 			updated = e.updated()
 		}
 	}
 	feed := atomFeed{
-		Title:   f.User.label() + " · " + Name,
-		ID:      f.Site.tagURI(user),
+		Title:   clean(f.Title) + " · " + Name,
+		ID:      f.Site.tagURI(f.Of),
 		Updated: rfc3339(updated),
-		Author:  atomPerson{f.User.label(), f.Site.Base + user.Path()},
+		Author:  f.Site.atomPerson(f.Author),
 		Links: []atomLink{
-			{"self", "application/atom+xml", f.Site.Base + self.Path()},
-			{"alternate", "text/html", f.Site.Base + user.Path()},
+			{"self", "application/atom+xml", f.Site.absolute(page.Feed(f.Of))},
+			{"alternate", "text/html", f.Site.absolute(f.Of)},
 		},
 		Entries: make([]atomEntry, len(f.Entries)),
 	}
@@ -111,11 +113,22 @@ func (f Feed) atom() atomFeed {
 			ID:        f.Site.tagURI(e.Photo),
 			Published: rfc3339(e.Posted),
 			Updated:   rfc3339(e.updated()),
-			Links:     []atomLink{{"alternate", "text/html", f.Site.Base + e.Photo.Path()}},
+			Links:     []atomLink{{"alternate", "text/html", f.Site.absolute(e.Photo)}},
 			Content:   atomText{"html", f.Site.content(e)},
+		}
+		if feed.Author == nil {
+			feed.Entries[i].Author = f.Site.atomPerson(e.Author)
 		}
 	}
 	return feed
+}
+
+// atomPerson is nil for the zero Person.
+func (s Site) atomPerson(p Person) *atomPerson {
+	if p == (Person{}) {
+		return nil
+	}
+	return &atomPerson{p.Label(), s.absolute(page.User(p.Name))}
 }
 
 // content is the entry as HTML: the picture, linked to its page, and the description.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
+
+	"flickrkillr/schema/page"
 )
 
 func writeFeed(t *testing.T, f Feed) ([]byte, atomFeed) {
@@ -31,7 +33,7 @@ func writeFeed(t *testing.T, f Feed) ([]byte, atomFeed) {
 }
 
 func testFeed(t *testing.T, n int) Feed {
-	f := Feed{Site: testSite(t), User: ansel, Joined: time.Date(2009, 3, 1, 0, 0, 0, 0, time.UTC)}
+	f := Feed{Site: testSite(t), Of: page.User("ansel"), Title: ansel.Label(), Author: ansel, Since: time.Date(2009, 3, 1, 0, 0, 0, 0, time.UTC)}
 	for _, c := range testCards(n) {
 		f.Entries = append(f.Entries, FeedEntry{Card: c, Description: "One & two.\nhttp://a.example/?b&c\n\n<b>"})
 	}
@@ -86,7 +88,7 @@ func TestFeedWithoutEntriesOrBase(t *testing.T) {
 	if got.Updated != "2009-03-01T00:00:00Z" || got.Links[0].Href != "/photos/ansel/feed" || !strings.HasPrefix(got.ID, "tag:flickrkillr.invalid,2007:") {
 		t.Errorf("%+v", got)
 	}
-	_, got = writeFeed(t, Feed{User: Person{Name: "bo"}})
+	_, got = writeFeed(t, Feed{Of: page.Home()})
 	if got.Updated != "1970-01-01T00:00:00Z" {
 		t.Errorf("updated %s", got.Updated)
 	}
@@ -97,7 +99,7 @@ func TestHostileFeed(t *testing.T) {
 	t.Parallel()
 	f := testFeed(t, 1)
 	for _, s := range payloads() {
-		f.User.Display, f.Entries[0].Title, f.Entries[0].Description, f.Entries[0].Image.ID = s, s, s, s
+		f.Author.Display, f.Title, f.Entries[0].Title, f.Entries[0].Description, f.Entries[0].Image.ID = s, s, s, s, s
 		_, got := writeFeed(t, f)
 		root, err := html.Parse(strings.NewReader(got.Entries[0].Content.Text))
 		if err != nil {
@@ -115,6 +117,28 @@ func TestHostileFeed(t *testing.T) {
 				if a.Key != "href" && a.Key != "src" && a.Key != "width" && a.Key != "height" && a.Key != "alt" && a.Key != "rel" {
 					t.Errorf("%q makes the attribute %s", s, a.Key)
 				}
+			}
+		}
+	}
+}
+
+// A feed of several people's photos names the author of each, and is known by the address of what it is a feed of.
+func TestFeedOfMany(t *testing.T) {
+	t.Parallel()
+	for of, want := range map[page.Ref]string{
+		page.Home():           "https://photos.example/feed",
+		page.Tag("blue hour"): "https://photos.example/tag/blue%20hour/feed",
+		page.Album(7):         "https://photos.example/album/7/feed",
+	} {
+		in := testFeed(t, 5)
+		in.Of, in.Author = of, Person{}
+		_, f := writeFeed(t, in)
+		if f.Author != nil || f.Links[0].Href != want || f.Links[1].Href != "https://photos.example"+of.Path() || f.ID != "tag:photos.example,2007:"+of.Path() {
+			t.Errorf("%s: author %v, id %q, links %v", of, f.Author, f.ID, f.Links)
+		}
+		for i, e := range f.Entries {
+			if who := in.Entries[i].Author; e.Author == nil || e.Author.Name != who.Label() || e.Author.URI != "https://photos.example/photos/"+who.Name {
+				t.Errorf("%s: entry by %v", of, e.Author)
 			}
 		}
 	}

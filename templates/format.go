@@ -82,27 +82,16 @@ func summary(description, otherwise string) string {
 func day(t time.Time) string      { return t.Format("2 January 2006") }
 func dayStamp(t time.Time) string { return t.Format(time.DateOnly) }
 
-// month is a stretch of a user's page: the photos of one month, under one heading.
-type month struct {
-	label string // "November 2026"
-	stamp string // "2026-11"
-	first int    // how many cards come before it on the page
-	cards []Card
-}
-
-// months splits cards, which stand newest first, where the month in UTC changes.
-func months(cards []Card) []month {
-	var all []month
-	from := 0
-	for i := range cards {
-		if i+1 < len(cards) && sameMonth(cards[i].Posted, cards[i+1].Posted) {
-			continue
-		}
-		at := cards[from].Posted.UTC()
-		all = append(all, month{at.Format("January 2006"), at.Format("2006-01"), from, cards[from : i+1]})
-		from = i + 1
+// appendMonth writes the month of a card, as a heading, when it is another than that of the card before. Cards stand
+// newest first.
+func appendMonth(b []byte, cards []Card, at int) []byte {
+	posted := cards[at].Posted.UTC()
+	if at > 0 && sameMonth(cards[at-1].Posted, posted) {
+		return b
 	}
-	return all
+	b = posted.AppendFormat(append(b, `<h2><time datetime="`...), "2006-01")
+	b = posted.AppendFormat(append(b, `">`...), "January 2006")
+	return append(b, `</time></h2>`...)
 }
 
 func sameMonth(a, b time.Time) bool {
@@ -113,29 +102,36 @@ func sameMonth(a, b time.Time) bool {
 // fact is a line of camera data.
 type fact struct{ term, value string }
 
-// facts lists what is known, in the order in which photographers say it.
-func (c Camera) facts() []fact {
-	var all []fact
-	add := func(term, value string) {
-		if value = clean(value); value != "" {
-			all = append(all, fact{term, value})
-		}
-	}
-	add("Camera", c.Model)
-	add("Lens", c.Lens)
+// gear lists what the photo was taken with, as far as it is known.
+func (c Camera) gear() []fact { return known(fact{"Camera", c.Model}, fact{"Lens", c.Lens}) }
+
+// settings lists how the camera was set, in the order in which photographers say it.
+func (c Camera) settings() []fact {
+	var focal, aperture, exposure, iso string
 	if c.Focal > 0 {
-		add("Focal length", decimal(c.Focal)+" mm")
+		focal = decimal(c.Focal) + " mm"
 	}
 	if c.Aperture > 0 {
-		add("Aperture", "ƒ/"+decimal(c.Aperture))
+		aperture = "ƒ/" + decimal(c.Aperture)
 	}
 	if c.Exposure != "" {
-		add("Exposure", c.Exposure+" s")
+		exposure = c.Exposure + " s"
 	}
 	if c.ISO > 0 {
-		add("ISO", count(c.ISO))
+		iso = count(c.ISO)
 	}
-	return all
+	return known(fact{"Focal length", focal}, fact{"Aperture", aperture}, fact{"Exposure", exposure}, fact{"ISO", iso})
+}
+
+// known leaves out the facts without a value.
+func known(facts ...fact) []fact {
+	kept := facts[:0]
+	for _, f := range facts {
+		if f.value = clean(f.value); f.value != "" {
+			kept = append(kept, f)
+		}
+	}
+	return kept
 }
 
 func decimal(f float64) string { return strings.TrimSuffix(strconv.FormatFloat(f, 'f', 1, 64), ".0") }

@@ -18,17 +18,16 @@ func (p HomePage) popular() []Card { return p.Popular[:min(len(p.Popular), maxPo
 func (p HomePage) frame() frame {
 	f := frame{
 		site: p.Site, kind: "listing", self: p.Self, newer: p.Newer, older: p.Older,
+		feed:        page.Feed(page.Home()),
 		description: "New photos from everybody here, and the ones people like most.",
 	}
-	if p.Self != page.Home() {
+	if p.Self.First() == p.Self {
+		f.about = p.Site.siteThing()
+	} else {
 		f.title = "Newest photos"
 	}
-	for _, cards := range [...][]Card{p.Popular, p.Recent} {
-		if len(cards) > 0 {
-			f.image = cards[0].Image
-			break
-		}
-	}
+	f.showing(p.Recent)
+	f.showing(p.Popular)
 	return f
 }
 
@@ -71,7 +70,7 @@ func Home(p HomePage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if len(p.Popular) > 0 {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<section class=\"band strip\"><h2>Most liked</h2>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<section class=\"band strip\" id=\"liked\"><h2 id=\"most\">Most liked</h2><div class=\"reel\" role=\"region\" tabindex=\"0\" aria-labelledby=\"most\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -79,7 +78,7 @@ func Home(p HomePage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "</section>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "</div></section>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -24,13 +24,17 @@ func (s Site) url(r page.Ref) string {
 	return s.Base + path
 }
 
+// absolute is url where the site knows its own address, and else the path.
+func (s Site) absolute(r page.Ref) string { return s.Base + r.Path() }
+
 // Person is somebody who has photos here.
 type Person struct {
 	Name    string // as in the address of their page, see [page.ValidUser]
 	Display string // as they want to be called, in any script; "" is their Name
 }
 
-func (p Person) label() string {
+// Label is what the person is called on pages.
+func (p Person) Label() string {
 	if display := clean(p.Display); display != "" {
 		return display
 	}

@@ -26,12 +26,13 @@ func TestEveryPage(t *testing.T) {
 			d.count("head > script[defer][blocking=render]", 1)
 			d.count(".stale[role=status][hidden]", 1)
 			d.attribute("link[rel=stylesheet]", "href", site.Assets.Path("app.css"))
-			d.attribute("script", "src", site.Assets.Path("app.js"))
+			d.attribute("script[src]", "src", site.Assets.Path("app.js"))
 			for _, property := range []string{"og:title", "og:type", "og:site_name", "og:description"} {
 				d.count("head > meta[property='"+property+"']:not([content=''])", 1)
 			}
 			d.count("meta[name=description]:not([content=''])", 1)
-			d.count("[style], style, script:not([src]), [onclick], base, iframe, object", 0)
+			d.count("[style], style, script:not([src]):not([type='application/ld+json']), [onclick], base, iframe, object", 0)
+			d.dataBlocks()
 			d.noOtherHost(site)
 			d.namesItsControls()
 			d.idsAreUnique()
@@ -44,6 +45,7 @@ func (d document) noOtherHost(site Site) {
 	d.t.Helper()
 	for _, n := range d.all("[src], link[href]:not([rel=canonical])") {
 		for _, address := range []string{attr(n, "src"), attr(n, "href")} {
+			address = strings.TrimPrefix(address, site.Base)
 			if address != "" && (!strings.HasPrefix(address, "/") || strings.HasPrefix(address, "//")) {
 				d.t.Errorf("<%s> fetches %q", n.Data, address)
 			}
@@ -107,7 +109,7 @@ func TestHome(t *testing.T) {
 	d := render(t, Home(HomePage{Site: site, Self: page.Home(), Popular: cards[:5], Recent: cards[5:], Older: page.Home().Before(4)}))
 	d.text("title", Name)
 	d.count(".band", 2)
-	d.count(".strip .grid > li", 5)
+	d.count("#liked .reel[role=region][tabindex='0'][aria-labelledby=most] .grid > li", 5)
 	d.count(".grid > li > a", 20)
 	d.count(".grid .cap small", 20)
 	d.count("img[fetchpriority=high]", urgent)
@@ -137,10 +139,15 @@ func TestUser(t *testing.T) {
 	d.count(".intro p br", 1)
 	d.attribute(".intro p a[rel~=ugc]", "href", "https://prints.example/")
 	d.count(".albums li a[href^='/album/']", 10)
-	d.count(".months section > h2 > time", len(months(p.Photos)))
-	d.count(".months .grid > li", 48)
-	d.count(".months .cap small", 0)
-	d.attribute("link[type='application/atom+xml']", "href", "/photos/ansel/feed")
+	d.count(".grid > li > h2 > time", monthsOf(p.Photos))
+	d.attribute(".grid > li:first-child > h2 > time", "datetime", "2026-11")
+	d.text(".grid > li:first-child > h2", "November 2026")
+	d.count(".grid", 1) // months flow on in one grid
+	d.count(".grid > li > a", 48)
+	d.count(".grid .cap small", 0)
+	d.count(".albums .reel[role=region][tabindex='0'][aria-labelledby=albums] > ul", 1)
+	d.attribute("link[type='application/atom+xml']", "href", "https://photos.example/photos/ansel/feed")
+	d.attribute(".intro .facts a[href$='/albums']", "href", "/photos/ansel/albums")
 	d.attribute("link[rel=next]", "href", p.Older.Path())
 
 	p.Self, p.Albums, p.Newer = p.Older, nil, page.User("ansel")
@@ -172,15 +179,31 @@ func TestPhoto(t *testing.T) {
 	d.attribute(".story > p[dir=auto] a", "href", "http://fjord.example/?a=1&b=2")
 	d.count(".tags a[rel=tag]", 3)
 	d.attribute(".tags li:nth-child(2) a", "href", "/tag/blue%20hour")
-	d.count(".camera dt", 7)
-	d.text(".camera > div:nth-child(5) dd", "ƒ/2.8")
+	d.text(".camera:not(.camera + .camera)", "Taken20 October 2026CameraX-T5LensXF 23mm")
+	d.text(".camera + .camera", "Focal length23.5 mmApertureƒ/2.8Exposure1/250 sISO12,800")
+	d.attribute(".bar a.up", "href", "/photos/ansel")
+	d.text(".bar a.up span", "Photos by Ansel Okafor")
 	d.attribute("meta[property='og:image:height']", "content", "853")
 	d.attribute("meta[property='og:type']", "content", "article")
+
+	for title, long := range map[string]int{strings.Repeat("a", 70): 0, strings.Repeat("a", 71): 1, strings.Repeat("海", 36): 1} {
+		p.Title = title
+		render(t, Photo(p)).count("h1.long", long)
+	}
 
 	d = render(t, Photo(PhotoPage{Site: p.Site, Photo: page.Photo(7), Author: Person{Name: "bo"}, Image: testImage(1), Posted: testDate}))
 	d.text("h1", "Untitled")
 	d.attribute(".stage img", "alt", "Untitled photo by bo")
-	d.count(".turn, .tags, .camera, .story > p[dir=auto]", 0)
+	d.count(".tags, .camera, .story > p[dir=auto], .turn[href]", 0)
+	d.count(".turn[hidden]", 2)
+}
+
+func monthsOf(cards []Card) int {
+	all := map[string]bool{}
+	for _, c := range cards {
+		all[c.Posted.UTC().Format("2006-01")] = true
+	}
+	return len(all)
 }
 
 func TestTagSearchAlbum(t *testing.T) {
@@ -198,7 +221,7 @@ func TestTagSearchAlbum(t *testing.T) {
 	d = render(t, Search(SearchPage{Site: site, Self: page.Search("zzz")}))
 	d.attribute("#q", "value", "zzz")
 	d.count(".empty a", 1)
-	d.count("meta[name=robots][content=noindex]", 1)
+	d.count("meta[name=robots][content='noindex,follow']", 1)
 	d = render(t, Search(SearchPage{Site: site, Self: page.Search("a"), Problem: "Two letters at least."}))
 	d.count("#q[aria-invalid=true][aria-describedby=problem]", 1)
 	d.text("#problem", "Two letters at least.")
@@ -251,6 +274,7 @@ func TestNoBase(t *testing.T) {
 	site := testSite(t)
 	site.Base = ""
 	d := render(t, User(testUser(site)))
-	d.count("link[rel=canonical], meta[property='og:url'], meta[property='og:image']", 0)
+	d.count("link[rel=canonical], meta[property='og:url'], meta[property='og:image'], link[rel=search], script:not([src])", 0)
+	d.attribute("link[type='application/atom+xml']", "href", "/photos/ansel/feed")
 	d.count("meta[property='og:title']", 1)
 }

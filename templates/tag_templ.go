@@ -13,11 +13,11 @@ import "flickrkillr/schema/page"
 func (p TagPage) frame() frame {
 	f := frame{
 		site: p.Site, kind: "listing", title: clean(p.Self.Name()), self: p.Self, newer: p.Newer, older: p.Older,
+		feed:        page.Feed(p.Self),
 		description: "Photos tagged " + clean(p.Self.Name()) + ", newest first.",
+		trail:       []crumb{{"Tags", page.Tags()}, {clean(p.Self.Name()), p.Self.First()}},
 	}
-	if len(p.Photos) > 0 {
-		f.image = p.Photos[0].Image
-	}
+	f.showing(p.Photos)
 	return f
 }
 

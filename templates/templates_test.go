@@ -155,6 +155,15 @@ func testPhoto(site Site) PhotoPage {
 	}
 }
 
+func testTags(site Site, n int) TagsPage {
+	p := TagsPage{Site: site}
+	names := [...]string{"landscape", "blue hour", "夜明け", "غروب", "long exposure at night"}
+	for i := range n {
+		p.Tags = append(p.Tags, TagCount{fmt.Sprint(names[i%len(names)], " ", i), 80_000 / (i + 1)})
+	}
+	return p
+}
+
 // everyPage is one of each kind of page, filled, by a name for it.
 func everyPage(site Site) map[string]templ.Component {
 	cards := testCards(48)
@@ -165,8 +174,12 @@ func everyPage(site Site) map[string]templ.Component {
 		"tag":   Tag(TagPage{Site: site, Self: page.Tag("blue hour"), Photos: cards, Older: page.Tag("blue hour").Before(9)}),
 		"search": Search(SearchPage{Site: site, Self: page.Search("blue"), People: []PersonCount{{Person: ansel, Photos: 3, Picture: testImage(1)}}, Tags: []TagCount{{"blue", 1200}},
 			Photos: cards, Older: page.Search("blue").Before(9)}),
-		"album": Album(AlbumPage{Site: site, Self: page.Album(1), Title: "Iceland", Owner: ansel, Count: 212, Photos: cards, Later: page.Album(1).After(48)}),
-		"about": About(AboutPage{Site: site}),
+		"album":       Album(AlbumPage{Site: site, Self: page.Album(1), Title: "Iceland", Owner: ansel, Count: 212, Photos: cards, Later: page.Album(1).After(48)}),
+		"about":       About(AboutPage{Site: site}),
+		"explore":     Explore(ExplorePage{Site: site, Self: page.Explore(), Photos: cards, Days: []time.Time{testDate, testDate.AddDate(0, 0, -1)}}),
+		"explore day": Explore(ExplorePage{Site: site, Self: page.ExploreDay(testDate), Photos: cards, Earlier: testDate.AddDate(0, 0, -1)}),
+		"tags":        Tags(testTags(site, 200)),
+		"albums":      Albums(AlbumsPage{Site: site, Self: page.Albums("ansel"), User: ansel, Albums: testAlbums(48), Older: page.Albums("ansel").Before(9)}),
 	}
 	for _, status := range []int{400, 404, 410, 414, 418, 500, 501, 503} {
 		pages[fmt.Sprint("error ", status)] = Error(ErrorPage{Site: site, Status: status})

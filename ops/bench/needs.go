@@ -107,7 +107,7 @@ func (d *reader) element(name string, a attributes) {
 	case "link":
 		for rel := range strings.FieldsSeq(a.rel) {
 			switch rel {
-			case "stylesheet", "icon", "manifest", "preload", "modulepreload":
+			case "stylesheet", "icon", "preload", "modulepreload": // a manifest is fetched by who installs the site
 				d.need(a.href, classStatic)
 			}
 		}

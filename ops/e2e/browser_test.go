@@ -22,7 +22,7 @@ import (
 )
 
 // browser is a headless Chromium of its own.
-func browser(t *testing.T) context.Context {
+func browser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, err := setup.FindChromium()
 	if err != nil {
@@ -33,7 +33,7 @@ func browser(t *testing.T) context.Context {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium's sandbox refuses to run as root
 	}
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
@@ -65,7 +65,11 @@ func listen(ctx context.Context, allow ...int64) (*visit, error) {
 				note("console.%s: %v", e.Type, e.Args)
 			}
 		case *runtime.EventExceptionThrown:
-			note("exception: %v", e.ExceptionDetails)
+			said := ""
+			if thrown := e.ExceptionDetails.Exception; thrown != nil {
+				said = thrown.Description
+			}
+			note("exception: %v %s", e.ExceptionDetails, said)
 		case *cdplog.EventEntryAdded:
 			if len(allow) == 0 && e.Entry.Level == cdplog.EntryLevelError {
 				note("log: %s %s", e.Entry.Text, e.Entry.URL)
@@ -112,8 +116,9 @@ func look(t *testing.T, parent context.Context, url string, width int64, dark bo
 	const watch = `window.__cls = 0; new PerformanceObserver(l => { for (const e of l.getEntries()) if (!e.hadRecentInput) window.__cls += e.value }).observe({type: "layout-shift", buffered: true}); 0`
 	const scroll = `(async () => {
 		for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) { scrollTo({top: y, behavior: "instant"}); await new Promise(r => setTimeout(r, 30)) }
-		// What a strip keeps outside the window, to its right, rightly waits until it is wanted.
-		const pictures = [...document.images].filter(i => i.getBoundingClientRect().left < innerWidth);
+		// What a strip keeps beyond its right edge rightly waits until it is wanted.
+		const end = i => (i.closest(".reel") ?? document.documentElement).getBoundingClientRect().right;
+		const pictures = [...document.images].filter(i => i.getBoundingClientRect().left < end(i));
 		await Promise.race([Promise.all(pictures.map(i => i.complete ? 0 : new Promise(r => { i.onload = i.onerror = r }))), new Promise(r => setTimeout(r, 40000))]);
 		scrollTo({top: 0, behavior: "instant"});
 		return pictures.filter(i => !i.complete || !i.naturalWidth).map(i => i.currentSrc).join(" ");
@@ -192,6 +197,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 	album := column[int64](s, "SELECT album_id FROM album_photos GROUP BY album_id ORDER BY count(*) DESC, album_id LIMIT 1")[0]
 	photo := column[int64](s, "SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private", s.names[0])[0]
 	older := column[int64](s, "SELECT id FROM photos p WHERE NOT private AND user_id = (SELECT id FROM users WHERE name = $1) ORDER BY id DESC OFFSET 60 LIMIT 1", s.names[0])[0]
+	day := column[string](s, "SELECT to_char(max(posted_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM photos WHERE NOT private")[0]
 	tab := browser(t)
 	for _, page := range []struct {
 		path   string
@@ -207,6 +213,11 @@ func TestEveryPageInABrowser(t *testing.T) {
 		{"/search?q=light", 200},
 		{"/search?q=zxqvjk", 200},
 		{"/about", 200},
+		{"/explore", 200},
+		{"/explore/" + day, 200},
+		{"/explore/1999-12-31", 404},
+		{"/tags", 200},
+		{"/photos/" + s.names[0] + "/albums", 200},
 		{"/nowhere", 404},
 		{"/photos/nobody-here", 404},
 	} {
@@ -283,6 +294,11 @@ func TestBadRequests(t *testing.T) {
 		"/static/app.00000000.css":                404,
 		"/static/..%2f..%2fmain.go":               404,
 		"/.git/config":                            404,
+		"/explore/2026-13-01":                     404,
+		"/sitemap/photos/999.xml":                 404,
+		"/oembed?url=/photo/999999999":            404,
+		"/oembed?url=/photo/1&format=yaml":        400,
+		"/humans.txt":                             404,
 	} {
 		var status int
 		var header http.Header

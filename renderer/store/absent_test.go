@@ -40,6 +40,20 @@ func TestAbsent(t *testing.T) {
 		}
 		return page.Album != nil, page.Depends
 	}
+	albums := func(name string) (bool, store.Depends) {
+		page, err := s.Albums(ctx, name, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.User != nil, page.Depends
+	}
+	albumFeed := func(string) (bool, store.Depends) {
+		page, err := s.AlbumFeed(ctx, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.Album != nil, page.Depends
+	}
 	for _, c := range []struct {
 		scope      string
 		read       func(string) (bool, store.Depends)
@@ -50,6 +64,8 @@ func TestAbsent(t *testing.T) {
 		{"photo.1", photo, photoSQL("1", "first"), "UPDATE photos SET private = true"},
 		{"photo.1", photo, "UPDATE photos SET private = false", "DELETE FROM photos"},
 		{"album.1", album, "INSERT INTO albums (user_id, title) VALUES (1, 'A')", "DELETE FROM albums"},
+		{"album.2", albumFeed, "INSERT INTO albums (user_id, title) VALUES (1, 'B')", "DELETE FROM albums"},
+		{"user.diane", albums, "INSERT INTO users (id, name, display_name) VALUES (10, 'diane', 'D')", "DELETE FROM users WHERE id = 10"},
 	} {
 		exec(t, pool, "DELETE FROM outbox")
 		check := func(when string, wantFound bool) int64 {

@@ -2,14 +2,20 @@ package store
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// FeedPage is what a user's Atom feed tells.
+// FeedPage is what an Atom feed tells: the newest photos of a listing, or those that an album ends with.
 type FeedPage struct {
 	Snapshot
-	User    *User // nil: nobody has this name
+	// What the feed is of; nil where there is no such thing, and in the feeds of everybody's photos and of a tag.
+	User    *User
+	Album   *Album // without its number of photos
 	Entries []FeedEntry
 }
 
@@ -19,44 +25,111 @@ type FeedEntry struct {
 	Description string
 }
 
+// Feeds share the shape of their rows: what kind, an id, the version of "all", of a tombstone or of the row's user, a time, a title, the
+// picture, the user, a description.
+const feedHead = `
+		SELECT 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '', '' FROM epoch`
+
 // Feed reads a user's newest FeedSize photos, newest first.
 func (s *Store) Feed(ctx context.Context, name string) (FeedPage, error) {
-	collect := func(rows pgx.Rows) (FeedPage, error) { return collectFeed(rows, name) }
-	return read(ctx, s, "read feed", collect, `
-		WITH found AS MATERIALIZED (SELECT * FROM users WHERE name = $1)
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+	return s.feed(ctx, "user."+name, `
+		WITH found AS MATERIALIZED (SELECT * FROM users WHERE name = $1)`+feedHead+`
 		UNION ALL
-		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '' FROM tombstones WHERE scope = 'user.' || $1
+		SELECT 1, 0, version, now(), '', '', 0, 0, 0, '', '', '' FROM tombstones WHERE scope = 'user.' || $1
 		UNION ALL
-		SELECT 2, 0, 0, version, created_at, '', bio, photo_count, 0, 0, name, display_name FROM found
+		SELECT 2, 0, version, created_at, '', '', photo_count, 0, 0, name, display_name, bio FROM found
 		UNION ALL
-		SELECT 3, 0, p.id, 0, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, p.description, ''
+		SELECT 3, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name, f.display_name, p.description
 		FROM found f, LATERAL (
 			SELECT * FROM photos o WHERE o.user_id = f.id AND NOT o.private ORDER BY o.id DESC LIMIT 30
 		) AS p`,
 		name)
 }
 
-func collectFeed(rows pgx.Rows, name string) (FeedPage, error) {
-	var page FeedPage
-	var tombstone int64
-	err := eachRow(rows, func(r *row) {
-		switch r.kind {
+// HomeFeed reads everybody's newest FeedSize photos, newest first.
+func (s *Store) HomeFeed(ctx context.Context) (FeedPage, error) {
+	return s.feed(ctx, "", feedHead+`
+		UNION ALL
+		SELECT 3, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name, p.description
+		FROM (SELECT * FROM photos WHERE NOT private ORDER BY id DESC LIMIT 30) AS p JOIN users u ON u.id = p.user_id`)
+}
+
+// TagFeed reads the newest FeedSize photos that carry a tag, newest first. There are none when nobody uses it.
+func (s *Store) TagFeed(ctx context.Context, tag string) (FeedPage, error) {
+	return s.feed(ctx, "", `
+		WITH tag AS MATERIALIZED (SELECT id FROM tags WHERE name = $1)`+feedHead+`
+		UNION ALL
+		SELECT 3, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name, p.description
+		FROM tag, LATERAL (
+			SELECT o.* FROM photo_tags m JOIN photos o ON o.id = m.photo_id AND NOT o.private
+			WHERE m.tag_id = tag.id ORDER BY m.photo_id DESC LIMIT 30
+		) AS p JOIN users u ON u.id = p.user_id`,
+		tag)
+}
+
+// AlbumFeed reads the last FeedSize photos of an album, the newest first.
+func (s *Store) AlbumFeed(ctx context.Context, id int64) (FeedPage, error) {
+	return s.feed(ctx, "album."+strconv.FormatInt(id, 10), `
+		WITH found AS MATERIALIZED (
+			SELECT a.*, u.version, u.name, u.display_name FROM albums a JOIN users u ON u.id = a.user_id WHERE a.id = $1
+		)`+feedHead+`
+		UNION ALL
+		SELECT 1, 0, version, now(), '', '', 0, 0, 0, '', '', '' FROM tombstones WHERE scope = 'album.' || $1::bigint
+		UNION ALL
+		SELECT 2, id, version, created_at, title, '', 0, 0, 0, name, display_name, description FROM found
+		UNION ALL
+		SELECT 3, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name, f.display_name, p.description
+		FROM found f, LATERAL (
+			SELECT o.* FROM album_photos m JOIN photos o ON o.id = m.photo_id AND NOT o.private
+			WHERE m.album_id = f.id ORDER BY m.position DESC LIMIT 30
+		) AS p`,
+		id)
+}
+
+// feed runs a feed's statement. scope is what is absent when the statement tells of no subject; "" when it has none.
+func (s *Store) feed(ctx context.Context, scope, sql string, args ...any) (FeedPage, error) {
+	collect := func(rows pgx.Rows) (FeedPage, error) { return collectFeed(rows, scope) }
+	return read(ctx, s, "read feed", collect, sql, args...)
+}
+
+func collectFeed(rows pgx.Rows, scope string) (FeedPage, error) {
+	var (
+		page      FeedPage
+		kind      int32
+		version   int64
+		tombstone int64
+		at        time.Time
+		e         FeedEntry
+	)
+	_, err := pgx.ForEachRow(rows, []any{&kind, &e.ID, &version, &at, &e.Title, &e.ImageID, &e.Width, &e.Height, &e.Color, &e.Name,
+		&e.DisplayName, &e.Description}, func() error {
+		switch kind {
 		case rowHead:
-			page.begin(r)
+			page.begin(&row{at: at, version: version})
 		case rowTombstone:
-			tombstone = r.version
+			tombstone = version
 		case rowSubject:
-			page.User = &User{Owner{r.name, r.display}, r.text, r.width, r.at}
-			page.on(r.name, r.version)
+			page.on(e.Name, version)
+			if e.ID != 0 {
+				page.Album = &Album{ID: e.ID, Title: e.Title, Description: e.Description, CreatedAt: at, Owner: e.Owner}
+			} else {
+				page.User = &User{e.Owner, e.Description, e.Width, at}
+			}
 		case rowPhoto:
-			entry := FeedEntry{r.card(), r.name} // its name column holds the description
-			entry.Owner = page.User.Owner
-			page.Entries = append(page.Entries, entry)
+			page.on(e.Name, version)
+			e.PostedAt = at
+			page.Entries = append(page.Entries, e)
 		}
+		return nil
 	})
-	if err == nil && page.User == nil {
-		page.absent("user."+name, tombstone)
+	switch {
+	case err != nil:
+		return page, err
+	case page.Depends == nil:
+		return page, errors.New("the table epoch is empty")
+	case scope != "" && page.User == nil && page.Album == nil:
+		page.absent(scope, tombstone)
 	}
-	return page, err
+	slices.SortStableFunc(page.Entries, func(a, b FeedEntry) int { return b.PostedAt.Compare(a.PostedAt) })
+	return page, nil
 }

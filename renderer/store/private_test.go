@@ -2,8 +2,10 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"flickrkillr/renderer/store"
 )
@@ -17,7 +19,10 @@ func TestPrivatePhotosAreNowhere(t *testing.T) {
 	exec(t, pool, "UPDATE album_photos SET position = position + 1000000", // a private photo first in each album, so as a candidate for its cover
 		`INSERT INTO album_photos SELECT DISTINCT ON (a.id) a.id, p.id, p.user_id, 1 FROM albums a JOIN photos p ON p.user_id = a.user_id AND p.private
 			WHERE NOT EXISTS (SELECT FROM album_photos m WHERE m.album_id = a.id AND m.photo_id = p.id) ORDER BY a.id, p.id`,
-		"UPDATE photos SET faves = 100000 WHERE private")
+		"UPDATE photos SET faves = 100000 WHERE private",
+		"INSERT INTO tags (id, name) VALUES (90001, 'concealed')", "INSERT INTO photo_tags SELECT id, 90001 FROM photos WHERE private")
+	for one[int](t, pool, "SELECT count_tags(10000)::integer") > 0 {
+	}
 	seen := 0
 	look := func(what string, answer any, err error) {
 		t.Helper()
@@ -58,7 +63,36 @@ func TestPrivatePhotosAreNowhere(t *testing.T) {
 		page, err := searchFor(ctx, s, query, 0)
 		look("search "+query, page, err)
 	}
-	for _, id := range one[[]int64](t, pool, "SELECT array_agg(id) FROM photos WHERE private") {
+	explored, err := s.Explore(ctx)
+	look("explore", explored, err)
+	for day := time.Date(2014, 12, 31, 0, 0, 0, 0, time.UTC); day.Year() < 2015 || day.Month() == time.January; day = day.AddDate(0, 0, 1) {
+		page, err := s.ExploreDay(ctx, day)
+		look("day", page, err)
+	}
+	tags, err := s.Tags(ctx)
+	look("tags", tags, err)
+	if text := fmt.Sprint(tags); strings.Contains(text, "concealed") || !strings.Contains(text, word(0)+" 0") {
+		t.Errorf("tags: %s", text)
+	}
+	homeFeed, err := s.HomeFeed(ctx)
+	look("feed of home", homeFeed, err)
+	tagFeed, err := s.TagFeed(ctx, word(0)+" 0")
+	look("feed of a tag", tagFeed, err)
+	for album := int64(1); album <= 9; album++ {
+		page, err := s.AlbumFeed(ctx, album)
+		look("feed of an album", page, err)
+	}
+	hidden := one[[]int64](t, pool, "SELECT array_agg(id) FROM photos WHERE private")
+	for n := range int64(3) {
+		part, err := s.SitemapPhotos(ctx, n+1)
+		look("sitemap", part, err)
+		for _, r := range part.Rows {
+			if slices.Contains(hidden, r.ID) {
+				t.Errorf("the sitemap has the private photo %d", r.ID)
+			}
+		}
+	}
+	for _, id := range hidden {
 		page, err := onePhoto(ctx, s, id)
 		look("photo", page, err)
 		if page.Photo != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -109,40 +110,38 @@ func from(before, after int64) (int64, int64) {
 // listing makes a page of up to PageSize+1 cards that were read from a position in either direction. Behind says whether there is
 // anything on the other side of the position.
 func listing(cards []Card, before, after int64, behind bool) Listing {
-	slices.SortFunc(cards, func(a, b Card) int { return int(min(1, max(-1, b.ID-a.ID))) })
-	before, after = from(before, after)
-	more := len(cards) > PageSize
-	if len(cards) == 0 {
-		switch {
-		case behind && after > 0:
-			return Listing{Older: after + 1}
-		case behind:
-			return Listing{Newer: before - 1}
-		}
-		return Listing{}
-	}
 	var l Listing
-	if after > 0 {
-		if more {
-			cards = cards[1:]
-		}
-		l = Listing{Photos: cards}
-		l.setNeighbours(more, behind)
-		return l
-	}
-	if more {
-		cards = cards[:PageSize]
-	}
-	l = Listing{Photos: cards}
-	l.setNeighbours(behind, more)
+	l.Photos, l.Newer, l.Older = around(cards, func(c *Card) int64 { return c.ID }, before, after, behind)
 	return l
 }
 
-func (l *Listing) setNeighbours(newer, older bool) {
-	if newer {
-		l.Newer = l.Photos[0].ID
+// around makes a page, highest id first, of up to PageSize+1 rows, and gives the positions of the pages on either side, see [Listing].
+func around[T any](rows []T, id func(*T) int64, before, after int64, behind bool) (page []T, newer, older int64) {
+	slices.SortFunc(rows, func(a, b T) int { return cmp.Compare(id(&b), id(&a)) })
+	before, after = from(before, after)
+	if len(rows) == 0 {
+		switch {
+		case behind && after > 0:
+			return nil, 0, after + 1
+		case behind:
+			return nil, before - 1, 0
+		}
+		return nil, 0, 0
 	}
-	if older {
-		l.Older = l.Photos[len(l.Photos)-1].ID
+	hasNewer, hasOlder := behind, behind
+	more := len(rows) > PageSize
+	if after > 0 {
+		hasNewer = more
+		rows = rows[len(rows)-min(len(rows), PageSize):]
+	} else {
+		hasOlder = more
+		rows = rows[:min(len(rows), PageSize)]
 	}
+	if hasNewer {
+		newer = id(&rows[0])
+	}
+	if hasOlder {
+		older = id(&rows[len(rows)-1])
+	}
+	return rows, newer, older
 }

@@ -134,6 +134,17 @@ func snapshotReads(s *store.Store) map[string]func(context.Context) ([]store.Car
 			p, err := s.Album(ctx, 1, 0, 0)
 			return p.Photos, p.Depends, err
 		},
+		"Explore": func(ctx context.Context) ([]store.Card, store.Depends, error) {
+			p, err := s.Explore(ctx)
+			return only(p.Photos), p.Depends, err
+		},
+		"HomeFeed": func(ctx context.Context) (cards []store.Card, d store.Depends, err error) {
+			p, err := s.HomeFeed(ctx)
+			for _, e := range p.Entries {
+				cards = append(cards, e.Card)
+			}
+			return only(cards), p.Depends, err
+		},
 		"Feed": func(ctx context.Context) (cards []store.Card, d store.Depends, err error) {
 			p, err := s.Feed(ctx, "ansel")
 			for _, e := range p.Entries {

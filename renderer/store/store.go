@@ -13,7 +13,8 @@
 // Actions ([Store.EditPhoto], [Store.DeletePhoto], [Store.SetPhotoPrivate]) are given a key and done once for each, however often and by
 // however many they are asked for, and whatever connection breaks in between. They return the scopes that changed with the versions that
 // exactly this change gave them, read before its locks are let go; versions and outbox are the triggers' work, here as for changes made by
-// hand. Besides them, the outbox and the keys that have grown old ([Store.ForgetKeys]) the package changes nothing.
+// hand. Besides them, the outbox, the keys that have grown old ([Store.ForgetKeys]) and the tags' counts ([Store.CountTags]) the package
+// changes nothing.
 package store
 
 import (
@@ -30,7 +31,10 @@ const (
 	FeedSize     = 30 // entries of a feed
 	PeopleSize   = 6  // people found by a search
 	TagIdeasSize = 8  // tags suggested by a search
-	FacetSize    = 8  // values of each kind by which a search can be narrowed
+	ExploreDays  = 7  // days of the page of interesting photos of late
+	TagsSize     = 200
+	SitemapSize  = 5000 // addresses in a part of the sitemap, which is so many ids
+	FacetSize    = 8    // values of each kind by which a search can be narrowed
 )
 
 // Store reads pages and does actions. It is safe for concurrent use; the pool bounds how much it asks of Postgres at once.

@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -36,7 +37,22 @@ func TestConcurrentWriters(t *testing.T) {
 		random := rand.New(rand.NewPCG(uint64(writer), 1))
 		group.Go(func() error { return write(ctx, pool, random) })
 	}
-	if err := group.Wait(); err != nil {
+	counting, stop := context.WithCancel(t.Context())
+	defer stop()
+	var counters errgroup.Group
+	for range 2 {
+		counters.Go(func() error {
+			for counting.Err() == nil {
+				if _, err := pool.Exec(t.Context(), "SELECT count_tags(20)"); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	stop()
+	if err := errors.Join(err, counters.Wait()); err != nil {
 		t.Fatal(err)
 	}
 	checkVersions(t, pool, newestOnly(drain(t, pool)))

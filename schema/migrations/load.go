@@ -37,7 +37,7 @@ func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
 	if err := run(ctx, tx, off...); err != nil {
 		return fmt.Errorf("take off keys and triggers: %w", err)
 	}
-	if err := run(ctx, tx, "SET LOCAL maintenance_work_mem = '256MB'", "TRUNCATE "+names, "TRUNCATE album_counts, search_queue"); err != nil {
+	if err := run(ctx, tx, "SET LOCAL maintenance_work_mem = '256MB'", "TRUNCATE "+names, "TRUNCATE album_counts, tag_counts, tag_deltas, search_queue"); err != nil {
 		return fmt.Errorf("empty the tables: %w", err)
 	}
 	if err := load(); err != nil {
@@ -49,7 +49,8 @@ func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
 	if err := run(ctx, tx,
 		`INSERT INTO album_counts (album_id, photo_count)
 			SELECT ap.album_id, count(*) FROM album_photos ap JOIN photos p ON p.id = ap.photo_id WHERE NOT p.private GROUP BY ap.album_id`,
-		"ANALYZE album_counts",
+		"SELECT recount_tags()",
+		"ANALYZE album_counts, tag_counts",
 		"UPDATE search_state SET built = EXISTS (SELECT FROM person_search) OR NOT EXISTS (SELECT FROM users)",
 		"SELECT announce_all()",
 	); err != nil {

@@ -2,7 +2,8 @@
 //
 // In flows a connection pool; out flows a database of the newest shape. The SQL is the place to read which rules the data obeys and what
 // raises which version: 001 the tables with their limits, 002 keys and indexes, 003 the versions, 005 which actions were done, 006 how they
-// are done, 007 the search index. The package also loads data in bulk past keys and triggers ([WithoutIndexes]), because only it may know how to take them off and
+// are done, 007 the search index, 009 what the pages of days and tags read. The package also loads data in bulk past keys and triggers
+// ([WithoutIndexes]), because only it may know how to take them off and
 // put them back. It reads no page's rows: that is renderer/store's work.
 package migrations
 

@@ -111,7 +111,12 @@ func checkCounts(t testing.TB, db database) {
 		(SELECT string_agg('album ' || a.id, ', ') FROM albums a LEFT JOIN album_counts c ON c.album_id = a.id
 			WHERE coalesce(c.photo_count, 0) <> (SELECT count(*) FROM album_photos m JOIN photos p ON p.id = m.photo_id WHERE m.album_id = a.id AND NOT private)),
 		(SELECT string_agg('no album ' || album_id, ', ') FROM album_counts WHERE album_id NOT IN (SELECT id FROM albums) AND
-			EXISTS (SELECT FROM albums))) -- TRUNCATE albums leaves counts behind, which nobody reads`)
+			EXISTS (SELECT FROM albums)), -- TRUNCATE albums leaves counts behind, which nobody reads
+		(SELECT string_agg('tag ' || t.id || ' counts ' || n.counted || ' of ' || n.carried, ', ') FROM tags t, LATERAL (SELECT
+			coalesce((SELECT photo_count FROM tag_counts c WHERE c.tag_id = t.id), 0) +
+				coalesce((SELECT sum(delta) FROM tag_deltas d WHERE d.tag_id = t.id), 0) AS counted,
+			(SELECT count(*) FROM photo_tags m JOIN photos p ON p.id = m.photo_id WHERE m.tag_id = t.id AND NOT private) AS carried
+		) AS n WHERE n.counted <> n.carried))`)
 	if wrong != "" {
 		t.Errorf("wrong counts: %s", wrong)
 	}

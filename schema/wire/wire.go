@@ -77,6 +77,7 @@ func Deadline(r page.Ref) time.Duration {
 const (
 	PageAge    = 10 * time.Minute // a user's own pages
 	ListingAge = 5 * time.Second  // pages that depend on everybody: home, tag, search
+	FileAge    = time.Hour        // what programs look for at a fixed place, such as the manifest, which names assets of this version
 	FixedAge   = 365 * 24 * time.Hour
 	StaleAge   = 10 * time.Minute // past its age, a copy may be shown when nothing else can be
 	ChangesAge = 2 * PageAge      // how long changes are remembered, in the stream and at edges

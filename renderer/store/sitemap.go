@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// SitemapIndex says which parts of the sitemap hold an address.
+type SitemapIndex struct {
+	Snapshot
+	Photos, Users, Albums []SitemapPartRow // newest part first, at most 15,000 of each: an index may name 50,000
+}
+
+// SitemapPartRow is a part: the N-th SitemapSize ids, from 1.
+type SitemapPartRow struct {
+	N       int64
+	Changed time.Time // when the newest of its photos was posted; zero for users and albums
+}
+
+// SitemapPart is the photos, users or albums of a part, newest first. It depends on "all" alone although it shows what many users have:
+// they may be more than an answer can depend on, so it may not be kept.
+type SitemapPart struct {
+	Snapshot
+	Rows []SitemapRow // at most SitemapSize
+}
+
+// SitemapRow is one photo, user or album.
+type SitemapRow struct {
+	ID   int64
+	Name string // photos: the image id; users: the name
+}
+
+// SitemapIndex reads which parts there are: those in which at least one photo is public, one user has a public photo, one album has one.
+func (s *Store) SitemapIndex(ctx context.Context) (SitemapIndex, error) {
+	return read(ctx, s, "read sitemap", collectSitemapIndex, `
+		WITH tops AS MATERIALIZED (
+			SELECT (coalesce((SELECT max(id) FROM photos), 0) + 4999) / 5000 AS photos, (coalesce((SELECT max(id) FROM users), 0) + 4999) / 5000 AS users,
+				(coalesce((SELECT max(id) FROM albums), 0) + 4999) / 5000 AS albums
+		)
+		SELECT 0, 0::bigint, version, now() FROM epoch
+		UNION ALL
+		SELECT 1, n, 0, x.posted_at FROM tops, generate_series(photos, greatest(1, photos - 14999), -1) AS n, LATERAL (
+			SELECT p.posted_at FROM photos p WHERE NOT p.private AND p.id > (n - 1) * 5000 AND p.id <= n * 5000 ORDER BY p.id DESC LIMIT 1) AS x
+		UNION ALL
+		SELECT 2, n, 0, 'epoch' FROM tops, generate_series(users, greatest(1, users - 14999), -1) AS n, LATERAL (
+			SELECT FROM users u WHERE u.photo_count > 0 AND u.id > (n - 1) * 5000 AND u.id <= n * 5000 ORDER BY u.id DESC LIMIT 1) AS x
+		UNION ALL
+		SELECT 3, n, 0, 'epoch' FROM tops, generate_series(albums, greatest(1, albums - 14999), -1) AS n, LATERAL (
+			SELECT FROM albums a JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
+			WHERE a.id > (n - 1) * 5000 AND a.id <= n * 5000 ORDER BY a.id DESC LIMIT 1) AS x`)
+}
+
+func collectSitemapIndex(rows pgx.Rows) (index SitemapIndex, err error) {
+	var (
+		kind       int32
+		n, version int64
+		at         time.Time
+	)
+	_, err = pgx.ForEachRow(rows, []any{&kind, &n, &version, &at}, func() error {
+		switch kind {
+		case 0:
+			index.begin(&row{at: at, version: version})
+		case 1:
+			index.Photos = append(index.Photos, SitemapPartRow{n, at.UTC()})
+		case 2:
+			index.Users = append(index.Users, SitemapPartRow{N: n})
+		case 3:
+			index.Albums = append(index.Albums, SitemapPartRow{N: n})
+		}
+		return nil
+	})
+	if err == nil && index.Depends == nil {
+		err = errors.New("the table epoch is empty")
+	}
+	return index, err
+}
+
+// SitemapPhotos reads the public photos of the n-th part.
+func (s *Store) SitemapPhotos(ctx context.Context, n int64) (SitemapPart, error) {
+	return s.sitemapPart(ctx, n, `
+		SELECT 0::bigint, version, now(), '' FROM epoch
+		UNION ALL
+		(SELECT id, 0, 'epoch', image_id FROM photos WHERE NOT private AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
+}
+
+// SitemapUsers reads the users of the n-th part who have public photos. When each posted last is not told: with nothing in memory, 5,000
+// reads here and there took 1.1 s.
+func (s *Store) SitemapUsers(ctx context.Context, n int64) (SitemapPart, error) {
+	return s.sitemapPart(ctx, n, `
+		SELECT 0::bigint, version, now(), '' FROM epoch
+		UNION ALL
+		(SELECT id, 0, 'epoch', name FROM users WHERE photo_count > 0 AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
+}
+
+// SitemapAlbums reads the albums of the n-th part that have public photos.
+func (s *Store) SitemapAlbums(ctx context.Context, n int64) (SitemapPart, error) {
+	return s.sitemapPart(ctx, n, `
+		SELECT 0::bigint, version, now(), '' FROM epoch
+		UNION ALL
+		(SELECT a.id, 0, 'epoch', '' FROM albums a JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
+			WHERE a.id > $1::bigint AND a.id <= $1 + 5000 ORDER BY a.id DESC LIMIT 5000)`)
+}
+
+func (s *Store) sitemapPart(ctx context.Context, n int64, sql string) (SitemapPart, error) {
+	if n > newest/SitemapSize {
+		n = newest / SitemapSize // there is nothing there either
+	}
+	return read(ctx, s, "read a part of the sitemap", collectSitemapPart, sql, (n-1)*SitemapSize)
+}
+
+func collectSitemapPart(rows pgx.Rows) (part SitemapPart, err error) {
+	var (
+		r       SitemapRow
+		version int64
+		at      time.Time
+	)
+	_, err = pgx.ForEachRow(rows, []any{&r.ID, &version, &at, &r.Name}, func() error {
+		if r.ID == 0 { // ids are above 0
+			part.begin(&row{at: at, version: version})
+			return nil
+		}
+		part.Rows = append(part.Rows, r)
+		return nil
+	})
+	if err == nil && part.Depends == nil {
+		err = errors.New("the table epoch is empty")
+	}
+	return part, err
+}
