@@ -16,11 +16,12 @@ import (
 
 // Bounds of finding. The figures stand in the statements too, see PageSize.
 const (
-	fetchMost  = 1_000 // matches that are all fetched, sorted and counted; there being more is said as "1,000+"
-	firstGoal  = 120   // matches that the first parts looked at should hold
-	moreParts  = 5     // how many times as many photos are looked at next
-	wholeBelow = 3_000 // so many matches are fetched at once: several intersections take longer
-	singlePart = 8_000 // photos of one part that is looked at as a whole though their ids divide it further
+	fetchMost  = 1_000  // matches that are all fetched, sorted and counted; there being more is said as "1,000+"
+	firstGoal  = 120    // matches that the first parts looked at should hold
+	moreParts  = 5      // how many times as many photos are looked at next
+	wholeBelow = 8_000  // so many matches are fetched at once: several intersections take longer
+	denseMost  = 12_000 // of more matches no more photos than that are looked at next: all of them may match, though none did before
+	singlePart = 8_000  // photos of one part that is looked at as a whole though their ids divide it further
 )
 
 // A hit's position orders what was found: the level, then the photo's quality and its id, or whichever of these the order wants. The highest
@@ -240,7 +241,7 @@ func (f *finder) stage(s search, parts []part, before int64) ([]hit, error) {
 	for ; at < len(parts) && len(hits) <= PageSize; goal *= moreParts {
 		var b strings.Builder
 		n, photos := 0, 0.0
-		for ; at < len(parts) && (n == 0 || photos < goal); at++ {
+		for ; at < len(parts) && (n == 0 || photos < goal && (s.likely < wholeBelow || photos < denseMost)); at++ {
 			if n > 0 {
 				b.WriteString(" | ")
 			}
