@@ -357,7 +357,7 @@ const pipesBody = 150_000 // bytes of the page: some chunks
 func onPipes(t *testing.T, handler http.HandlerFunc, visit func(*Server, *pipes)) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &wire.Clock{}
-		s := &Server{log: slog.New(slog.DiscardHandler), clock: clock, meters: newMeters(nil), fresh: newFreshness(clock), near: newNearCache(0), compressor: newCompressor(), hot: newHot()}
+		s := &Server{log: slog.New(slog.DiscardHandler), clock: clock, meters: newMeters(nil), fresh: newFreshness(clock), near: newNearCache(0), compressor: newCompressor(), hot: newHot(), counts: newCounts()}
 		defer s.near.close()
 		s.cookies = &freshCookies{fresh: s.fresh}
 		s.express = newExpress(s)
