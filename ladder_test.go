@@ -204,7 +204,7 @@ func TestScale(t *testing.T) {
 
 func TestPeersNeedARound(t *testing.T) {
 	t.Parallel()
-	if status, _, logs := killr(t.Context(), "bench", "--peers", "--rounds", "0"); status != 1 || !strings.Contains(logs, "--rounds") {
+	if status, _, logs := killr(t.Context(), "bench", "--peers", "--rounds", "0"); status != 2 || !strings.Contains(logs, "--rounds") {
 		t.Errorf("status %d: %s", status, logs)
 	}
 }

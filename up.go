@@ -62,6 +62,9 @@ func (c *upCommand) Run(s *session) (err error) {
 
 	site := &site{session: s, up: c, env: services.Env()}
 	defer func() { err = errors.Join(err, site.stop()) }()
+	if err := site.knowBase(); err != nil {
+		return err
+	}
 	if err := site.start(); err != nil {
 		return err
 	}
@@ -176,9 +179,6 @@ func (t *site) start() error {
 		}
 		t.log.Info("debug listener", "addr", d.Addr())
 		t.debugging.add("debug listener", d.Run)
-	}
-	if err := t.knowBase(); err != nil {
-		return err
 	}
 	plan := []struct {
 		role  string
