@@ -19,7 +19,7 @@ import (
 const searchAge = 4 * time.Second
 
 // tooLongAge is how old a copy may be that says that a search takes too long: asking again would take as long again.
-const tooLongAge = time.Minute
+const tooLongAge = 10 * time.Second
 
 // search shows what a query finds; having found nothing is an answer, not a missing page. Results are only ever read on in one direction:
 // the way back is the first page.
@@ -43,6 +43,9 @@ func (p *Pages) search(ctx context.Context, ref page.Ref) (*draft, error) {
 		asked = query.Query{}
 	}
 	rows, err := p.store.Search(ctx, &asked, ref.Order(), before)
+	if errors.Is(err, store.ErrTooLong) { // perhaps only because nothing it read was in memory
+		rows, err = p.store.Search(ctx, &asked, ref.Order(), before)
+	}
 	if errors.Is(err, store.ErrTooLong) {
 		return p.searchTooLong(ctx, view)
 	}

@@ -241,7 +241,7 @@ func TestTagSearchAlbum(t *testing.T) {
 	d.text(".band h2", "1,000+ photos")
 	d.text("details a", "2021 about 300")
 	d.attribute("details a", "href", "/search?q=b+year%3A2021")
-	d.text("[aria-label=Filters] > ul:first-child a", "Without year:2020 ×")
+	d.text("[aria-label=Filters] > ul > li:first-child > a", "Without year:2020 ×")
 	d.attribute("[aria-label=Order] a:not([aria-current])", "href", "/search?q=b&sort=newest")
 	d.count("[aria-label=Order] [aria-current]", 1)
 	d = render(t, Tag(TagPage{Site: site, Self: page.Tag("sea"), Related: []string{"coast"}, Photos: testCards(1)}))
