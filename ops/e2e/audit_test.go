@@ -102,7 +102,7 @@ func TestAudit(t *testing.T) {
 func TestAuditOfARunningSite(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, 1)
-	args := append([]string{"--writes", "200", "--observations", "2000", "--metrics", "http://127.0.0.1:1/metrics", bound}, s.flags...)
+	args := append([]string{"--writes", "200", "--observations", "2000", "--yes", "--metrics", "http://127.0.0.1:1/metrics", bound}, s.flags...)
 	for _, url := range s.urls {
 		args = append(args, "--edge", url)
 	}

@@ -86,7 +86,7 @@ func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
 	}
 	eventually(t, "a flushed memcached holds the page again", holds("Told by nobody"))
 	out, err := exec.CommandContext(t.Context(), program(t), "warm", "--nats", s.bus.URL(), "--data", t.TempDir()).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "most of all page.user."+s.names[0]) {
+	if err != nil || !strings.Contains(string(out), "the most popular first: page.user."+s.names[0]) {
 		t.Errorf("killr warm: %v\n%s", err, out)
 	}
 }
