@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"syscall"
 	"time"
 
 	"flickrkillr/schema/page"
@@ -171,7 +172,7 @@ func (d *Dir) protect() error {
 		case e.Type().IsRegular():
 			err = d.root.Chmod(name, fileMode)
 		}
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || notOurs(err) {
 			return nil
 		}
 		return err
@@ -179,8 +180,14 @@ func (d *Dir) protect() error {
 	if err != nil {
 		return err
 	}
-	return d.root.Chmod(".", folderMode)
+	if err := d.root.Chmod(".", folderMode); !notOurs(err) {
+		return err
+	}
+	return nil
 }
+
+// notOurs reports whether modes cannot be changed because the directory is mounted read-only, or another user owns it and decides.
+func notOurs(err error) bool { return errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EPERM) }
 
 func (d *Dir) sweep() error {
 	entries, err := fs.ReadDir(d.root.FS(), tmpFolder)

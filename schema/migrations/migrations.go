@@ -12,7 +12,10 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -25,12 +28,16 @@ var files embed.FS
 // Up brings the database that pool connects to up to the newest shape. Several processes may call it at once: one works, the others wait
 // for it (up to 300 s, asking every second) and then find nothing to do. It works on connections of its own, without the pool's
 // statement_timeout, and leaves the pool as it was.
+//
+// The site may be in use. A migration waits for a table at most lockTimeout, since everybody else waits behind it, and is tried again when
+// that was too short or when PostgreSQL ended it as the victim of a deadlock with a writer.
 func Up(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	config := pool.Config()
 	config.MinConns, config.MinIdleConns, config.MaxConns = 0, 0, 2
-	for _, timeout := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
+	for _, timeout := range []string{"statement_timeout", "idle_in_transaction_session_timeout"} {
 		config.ConnConfig.RuntimeParams[timeout] = "0"
 	}
+	config.ConnConfig.RuntimeParams["lock_timeout"] = lockTimeout
 	own, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
@@ -47,8 +54,41 @@ func Up(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	if err != nil {
 		return fmt.Errorf("migrate: read the files: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	err = retry(ctx, func() error {
+		_, err := provider.Up(ctx)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
 }
+
+// Bounds of a migration of a database that is in use.
+const (
+	lockTimeout = "3s" // for each table
+	attempts    = 60
+	pause       = time.Second // between two attempts, on average
+)
+
+// retry calls up until it succeeds, fails for a reason other than other transactions' locks, or has failed as often as attempts says.
+func retry(ctx context.Context, up func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := up()
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != deadlock && pg.Code != lockNotAvailable || attempt == attempts {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+	}
+}
+
+// Error codes of PostgreSQL.
+const (
+	deadlock         = "40P01"
+	lockNotAvailable = "55P03"
+)
