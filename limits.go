@@ -10,15 +10,15 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// checkLimits refuses a number outside of what its flag's tags `min` and `max` allow, and says what they allow.
+// checkLimits refuses a number outside of what its flag's tags `min` and `max` allow, NaN among them, and says what they allow.
 func checkLimits(flags []*kong.Flag) error {
 	for _, f := range flags {
 		for _, limit := range [...]struct {
 			tag, words string
 			broken     func(value, bound float64) bool
 		}{
-			{"min", "at least", func(value, bound float64) bool { return value < bound }},
-			{"max", "at most", func(value, bound float64) bool { return value > bound }},
+			{"min", "at least", func(value, bound float64) bool { return !(value >= bound) }},
+			{"max", "at most", func(value, bound float64) bool { return !(value <= bound) }},
 		} {
 			if !f.Tag.Has(limit.tag) {
 				continue

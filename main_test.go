@@ -20,7 +20,7 @@ import (
 )
 
 // asProgram is the environment variable that turns this test program into killr itself, for roles that are processes.
-const asProgram = "KILLR_TEST_AS_PROGRAM"
+const asProgram = "FLICKRKILLR_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
@@ -98,6 +98,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{nil, 2, "  cachefill  Run a cachefill"},
 		{[]string{"--data", nobody, "up", "--edges", "0"}, 2, "--edges=0 is not allowed: at least 1"},
 		{[]string{"--data", nobody, "up", "--edges", "1000"}, 2, "at most 100"},
+		{[]string{"--data", nobody, "bench", "--zipf", "NaN"}, 2, "--zipf=NaN is not allowed: at least 0"},
 		{[]string{"--data", nobody, "up", "--photos", "-5"}, 2, "--photos=-5 is not allowed: at least 1 (see killr up --help)"},
 		{[]string{"--data", nobody, "audit", "--fault", "frob"}, 2, `must be one of "kill a renderer",`},
 		{[]string{"--data", nobody, "audit", "--metrics", "http://127.0.0.1:1/metrics"}, 1, "--edge"},
@@ -112,7 +113,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{[]string{"--data", nobody, "edge", "--addr", taken.Addr().String()}, 1, "choose another port with --addr"},
 		{[]string{"--data", nobody, "cachefill", "--nats", "nats://127.0.0.1:1", "--debug-addr", taken.Addr().String()}, 1, "choose another port with --debug-addr"},
 		{[]string{"--data", nobody, "up", "--addr", taken.Addr().String()}, 1, "choose another port with --addr"},
-		{[]string{"--data", nobody, "edge"}, 1, "run `killr up` first"},
+		{[]string{"--data", nobody, "edge", "--addr", "127.0.0.1:0"}, 1, "run `killr up` first"},
 		{[]string{"--data", nobody, "renderer"}, 1, "run `killr up` first"},
 		{[]string{"--data", nobody, "renderer", "--nats", "nats://127.0.0.1:1"}, 1, "--postgres"},
 		{[]string{"--data", nobody, "cachefill", "--nats", "nats://127.0.0.1:1"}, 1, "--memcached"},

@@ -88,12 +88,23 @@ func TestREADMEsExamples(t *testing.T) {
 		cmd, out := shell(line)
 		check(line, cmd.Run(), out)
 	}
-	for range listening { // a subscription may have come up after the request in the examples
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		for _, wait := range listening {
+			wait()
+		}
+	}()
+	for done := false; !done; { // a subscription may have come up after the requests before
 		cmd, _ := shell("nats req page.user.ansel ''")
 		_ = cmd.Run()
-	}
-	for _, wait := range listening {
-		wait()
+		select {
+		case <-heard:
+			done = true
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		default:
+		}
 	}
 	if ran < len(wants) {
 		t.Errorf("%d of %d examples were found in:\n%s", ran, len(wants), block)

@@ -240,7 +240,7 @@ func (s *session) newRenderer(name string, at services, f rendererFlags) (*role,
 		pool.Close()
 		searches.Close()
 		if err := images.Close(); err != nil {
-			s.log.Error("close the picture store", "error", err)
+			s.log.Error("close the picture store", "err", err)
 		}
 	}
 	registry := prometheus.NewRegistry()

@@ -24,7 +24,7 @@ func (s *session) spawn(name, command string, at stack.Env, processes int, grace
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	args = append([]string{command, "--data", s.data}, args...)
-	env := at.Environ(slices.Concat(os.Environ(), processorShare(processes), flagEnv(s.flags)))
+	env := slices.Concat(at.Environ(os.Environ()), processorShare(processes), flagEnv(s.flags))
 	return stack.Keep(name, grace, s.log, func() *exec.Cmd {
 		cmd := exec.Command(self, args...)
 		cmd.Env = env
@@ -45,11 +45,11 @@ func processorShare(processes int) []string {
 }
 
 // flagEnv puts flags into environment variables, which every command takes its flags from too. So a role's flag given to `up` reaches the
-// role's process, and those that the role does not know do no harm.
+// role's process, and those that the role does not know do no harm. It leaves out where services are: spawn is told that.
 func flagEnv(flags []*kong.Flag) []string {
 	var env []string
 	for _, f := range flags {
-		if !f.Set || len(f.Envs) == 0 {
+		if !f.Set || len(f.Envs) == 0 || !strings.HasPrefix(f.Envs[0], "KILLR_") {
 			continue
 		}
 		value := fmt.Sprint(f.Target.Interface())

@@ -108,7 +108,6 @@ func TestRendererEndsWithAWrongDatabase(t *testing.T) {
 		"password": {fmt.Sprintf("postgres://%s:wrongsecret@%s/%s", c.User, at, c.Database), "password authentication failed"},
 		"user":     {fmt.Sprintf("postgres://nobody:wrongsecret@%s/%s", at, c.Database), `user "nobody"`},
 		"database": {fmt.Sprintf("postgres://%s:%s@%s/missing", c.User, c.Password, at), `database "missing" does not exist`},
-		"host":     {"postgres://joe:wrongsecret@no.such.host.invalid:5432/photos", "no such host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -180,7 +179,7 @@ func TestSecondCtrlC(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatalf("it does not end: %s", r.logs)
 	}
-	if r.status != 0 && r.status != 130 { // 0: it had stopped already
+	if r.status != 130 {
 		t.Errorf("status %d: %s", r.status, r.logs)
 	}
 }

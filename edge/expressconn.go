@@ -172,6 +172,7 @@ func (c *expressConn) Close() error {
 	if c.state.Swap(connClosed) == connAnswering {
 		return nil
 	}
+	c.interrupt()
 	c.express.forget(c)
 	return c.Conn.Close()
 }

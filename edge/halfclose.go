@@ -6,13 +6,12 @@ import (
 	"time"
 )
 
-// halfCloseGrace is how long a visitor who has sent a FIN is taken for one who asks for nothing more and waits for the answer. A browser
-// that closes the connection sends the same: whoever has no answer by then counts as having left, so that what nobody waits for is
-// cancelled. A reset of the connection counts at once.
+// halfCloseGrace is how long a visitor who has sent a FIN counts as waiting for the answer. A browser that closes the connection sends a
+// FIN too. A visitor without an answer after the grace has left: a fetch that nobody else waits for is cancelled. A reset counts at once.
 const halfCloseGrace = 2 * time.Second
 
-// hold keeps the end of what a visitor sends from whoever reads, until the answer is there or the grace is over. It returns an error as
-// Read does: a deadline has passed, or io.EOF.
+// hold delays the end of what a visitor sends until the answer has been written or the grace is over. It returns an error as Read does:
+// a deadline has passed, or io.EOF.
 func (c *expressConn) hold() error {
 	c.express.server.meters.halfClosed.Inc()
 	grace := time.NewTimer(halfCloseGrace)
@@ -29,12 +28,19 @@ func (c *expressConn) hold() error {
 
 // SetReadDeadline also ends a hold if t has passed. That is how net/http and the express end a Read that watches for a visitor who leaves.
 func (c *expressConn) SetReadDeadline(t time.Time) error {
-	c.interrupted.Store(!t.IsZero() && !t.After(time.Now()))
-	if c.interrupted.Load() {
-		select {
-		case c.woken <- struct{}{}:
-		default: // it will look anyway
-		}
+	if t.IsZero() || t.After(time.Now()) {
+		c.interrupted.Store(false)
+	} else {
+		c.interrupt()
 	}
 	return c.Conn.SetReadDeadline(t)
+}
+
+// interrupt ends a hold.
+func (c *expressConn) interrupt() {
+	c.interrupted.Store(true)
+	select {
+	case c.woken <- struct{}{}:
+	default: // it will look anyway
+	}
 }

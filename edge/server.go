@@ -229,9 +229,9 @@ func (s *Server) Ready() error {
 	case !s.cfg.NATS.IsConnected():
 		return fmt.Errorf("edge: NATS is %s", s.cfg.NATS.Status())
 	case !s.follow.caughtUp.Load():
-		return errors.New("edge: not caught up with the stream of changes, which a renderer makes")
+		return errors.New("edge: has not read the stream CHANGES to its end; a renderer creates it")
 	case s.cookies.key.Load() == nil:
-		return errors.New("edge: no key yet for the cookies of writers, which lies in the bucket KEYS")
+		return errors.New("edge: the KV bucket KEYS holds no signing key yet")
 	case !s.errs.complete():
 		return errors.New("edge: no renderer has answered yet")
 	}

@@ -60,7 +60,7 @@ func (s *Service) answerPicture(g []*job, get func(context.Context, pictures.Sto
 		return err
 	})
 	if errors.Is(err, pictures.ErrNotKept) {
-		s.log.Warn("a picture is made anew for each request", "subject", g[0].subject, "error", err)
+		s.log.Warn("a picture is made anew for each request", "subject", g[0].subject, "err", err)
 		err = nil
 	}
 	timing := wire.Timing{Render: time.Since(begun)}

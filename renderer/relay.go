@@ -113,7 +113,7 @@ func (r *relay) run(ctx, held context.Context) {
 		owed, apart = !leader && (owed || woken), wakeApart
 		if failing != (err != nil) { // said when it begins and when it ends, not every time
 			failing = err != nil
-			r.log.Warn("relay", "failing", failing, "error", err)
+			r.log.Warn("relay", "failing", failing, "err", err)
 		}
 		switch {
 		case err != nil:
@@ -188,7 +188,7 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 // of all does it, and so many at a time that it keeps up with 1,000 actions a second. It can wait: if it fails, changes go on.
 func (r *relay) forgetKeys(ctx context.Context) {
 	if _, err := r.store.ForgetKeys(ctx, wire.KeyAge); err != nil {
-		r.log.Warn("relay", "error", err)
+		r.log.Warn("relay", "err", err)
 	}
 }
 

@@ -111,14 +111,14 @@ func (s *Service) sayNo(j *job, code string, err error) {
 	}
 	attrs := []slog.Attr{
 		slog.String("request", j.request), slog.String("subject", j.subject), slog.String("code", code),
-		slog.Duration("took", time.Since(j.arrived)), slog.Any("error", err),
+		slog.Duration("took", time.Since(j.arrived)), slog.Any("err", err),
 	}
 	if stack := stackOf(err); stack != "" {
 		attrs = append(attrs, slog.String("stack", stack))
 	}
 	s.log.LogAttrs(context.Background(), s.level(code, err), "not answered", attrs...)
 	if err := s.send(j, wire.ErrorMsg(j.reply, err)); err != nil {
-		s.log.Warn("send an error", "request", j.request, "subject", j.subject, "error", err)
+		s.log.Warn("send an error", "request", j.request, "subject", j.subject, "err", err)
 	}
 }
 

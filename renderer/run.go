@@ -125,7 +125,7 @@ func (s *Service) open() error {
 func (s *Service) hearTick(m *nats.Msg) {
 	tick, err := wire.DecodeTick(m.Data)
 	if err != nil {
-		s.log.Warn("tick", "error", err)
+		s.log.Warn("tick", "err", err)
 		return
 	}
 	s.clock.Observe(tick, time.Now())

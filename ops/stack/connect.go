@@ -28,7 +28,7 @@ func Connect(url, name string, logger *slog.Logger, options ...nats.Option) (*na
 		nats.ReconnectBufSize(256 << 10), // about 1,000 requests bridge a restart; more would flood the renderers with the forgotten
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				logger.Warn("bus lost", "error", err)
+				logger.Warn("bus lost", "err", err)
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { logger.Info("bus back", "url", nc.ConnectedUrlRedacted()) }),
@@ -37,7 +37,7 @@ func Connect(url, name string, logger *slog.Logger, options ...nats.Option) (*na
 			if sub != nil {
 				subject = sub.Subject
 			}
-			logger.Error("bus", "error", err, "subject", subject)
+			logger.Error("bus", "err", err, "subject", subject)
 		}),
 	}, options...)...)
 	if err != nil { // the address cannot be read; it may hold a password

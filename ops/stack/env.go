@@ -60,14 +60,18 @@ func writeEnv(dir, bin string, env Env) error {
 	return os.Rename(making, path) // whole, whenever it is read
 }
 
-// Environ is base with e's addresses in place of all others, and without whatever psql goes by: a child that is given it finds these
-// services and no others, however its parent's shell was prepared.
+// libpq are the environment variables that choose a database, see "Environment Variables" in the manual of PostgreSQL's libpq.
+var libpq = map[string]bool{"PGHOST": true, "PGHOSTADDR": true, "PGPORT": true, "PGDATABASE": true, "PGUSER": true, "PGPASSWORD": true,
+	"PGPASSFILE": true, "PGSERVICE": true, "PGSERVICEFILE": true, "PGOPTIONS": true, "PGSSLMODE": true, "PGTARGETSESSIONATTRS": true}
+
+// Environ is base with e's addresses instead of all others, without flags of this program and without the variables that libpq reads.
+// A child process that gets it finds these services and no others.
 func (e Env) Environ(base []string) []string {
 	var env []string
 	for _, v := range base {
 		switch name, _, _ := strings.Cut(v, "="); {
-		case name == "KILLR_DATA", name == "KILLR_EDGE", name == "NATS_URL", name == "DATABASE_URL", name == "MEMCACHED_SERVERS":
-		case strings.HasPrefix(name, "PG"):
+		case name == "NATS_URL", name == "DATABASE_URL", name == "MEMCACHED_SERVERS", strings.HasPrefix(name, "KILLR_"):
+		case libpq[name]:
 		default:
 			env = append(env, v)
 		}

@@ -40,7 +40,7 @@ func (k *Kept) Run(ctx context.Context) error {
 		case err != nil && first:
 			return err
 		case err != nil:
-			k.log.Error(k.name+" does not start", "error", err)
+			k.log.Error(k.name+" does not start", "err", err)
 		default:
 			k.pid.Store(int64(c.process.Pid))
 			select {

@@ -151,7 +151,7 @@ func (s *Stack) keepRunning(ctx context.Context, name string, done func() <-chan
 		}
 		wait = min(2*wait, most)
 		if err := restart(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error(name+" does not start", "error", err)
+			s.log.Error(name+" does not start", "err", err)
 		} else if err == nil {
 			s.log.Info(name + " is back")
 		}
