@@ -89,14 +89,14 @@ func (f rendererFlags) searchWorkers() int {
 	return cmp.Or(f.SearchWorkers, max(1, runtime.GOMAXPROCS(0)/2))
 }
 
-// poolSize is how many connections a renderer's pool may hold: one for each page worker and each action worker, one each for the relay and
-// the search index, and one for what comes between.
+// poolSize is how many connections a renderer's pool may hold: one for each page worker and each action worker, one each for the sitemap, the
+// relay, the search index and the counts of tags.
 func (f rendererFlags) poolSize() int32 {
 	workers := f.PageWorkers
 	if workers == 0 {
 		workers = max(4, 2*runtime.GOMAXPROCS(0))
 	}
-	return int32(workers + f.ActionWorkers + 3)
+	return int32(workers + f.ActionWorkers + 4)
 }
 
 type edgeCommand struct {

@@ -112,7 +112,7 @@ func parsePhotoPrivacy(name string, data []byte) (change, error) {
 
 // answerActions is a turn of an action worker. It works one action at a time, since no two are the same request.
 func (s *Service) answerActions(jobs []*job) {
-	for _, g := range s.begin(jobs) {
+	for _, g := range s.begin(s.actions, jobs) {
 		s.answerAction(g[0])
 	}
 }

@@ -147,6 +147,44 @@ func TestBusyWhenFull(t *testing.T) {
 	}
 }
 
+// While parts of the sitemap wait for Postgres, the only page worker answers pages. Of the parts one is made at a time, two wait, more are
+// turned away.
+func TestPagesDoNotWaitForTheSitemap(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	s := st.start(t, small)
+	tx, err := st.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(t.Context()) }() // also after the one below
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE albums IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan *nats.Msg, 4)
+	for part := range int64(4) {
+		answer := st.ask(t, page.SitemapPart("albums", part+1).Subject(), nil)
+		go func() { answers <- <-answer }()
+		load(t, s, page.KindSitemap, 1, int(min(part, 2)))
+	}
+	if err := wire.ErrorOf(receive(t, answers)); wire.Code(err) != "busy" {
+		t.Errorf("one part too many got %v, want busy", err)
+	}
+	for _, ref := range []page.Ref{page.About(), page.Tag("blue hour")} {
+		if reply := st.get(t, ref); reply.Status != 200 {
+			t.Errorf("%s: status %d", ref, reply.Status)
+		}
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := wire.ErrorOf(receive(t, answers)); err != nil {
+			t.Errorf("a part that there was room for: %v", err)
+		}
+	}
+}
+
 func TestExpiredIsDropped(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)

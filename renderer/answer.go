@@ -11,9 +11,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// answerPages is a turn of a worker for pages or searches.
+// answerPages is a turn of a worker for pages, searches or the sitemap.
 func (s *Service) answerPages(jobs []*job) {
-	groups := s.begin(jobs)
+	groups := s.begin(jobs[0].endpoint.pool, jobs)
 	if len(groups) == 0 {
 		return
 	}
@@ -55,8 +55,8 @@ func (s *Service) answerAlone(ctx context.Context, g []*job) {
 	s.render(ctx, g, drafts[0], time.Since(begun))
 }
 
-// begin notes that a worker took the jobs, turns away those that expired or were abandoned while they waited, and groups the others by what is asked for.
-func (s *Service) begin(jobs []*job) [][]*job {
+// begin notes that a worker of p took the jobs, turns away those that expired or were abandoned while they waited, and groups the others by what is asked for.
+func (s *Service) begin(p *pool, jobs []*job) [][]*job {
 	now := time.Now()
 	turns := make(map[*endpoint]int, 1)
 	var groups [][]*job
@@ -68,7 +68,7 @@ func (s *Service) begin(jobs []*job) [][]*job {
 	for e, n := range turns {
 		e.stats.taken(n)
 	}
-	s.metrics.batch.WithLabelValues(jobs[0].endpoint.pool.name).Observe(float64(len(jobs)))
+	s.metrics.batch.WithLabelValues(p.name).Observe(float64(len(jobs)))
 	for _, j := range jobs {
 		switch {
 		case !j.deadline.After(now):

@@ -35,7 +35,7 @@ type endpoint struct {
 // endpoints lists what is answered: a page kind is one line. The names, those of the page kinds and of actions, and the subjects are part
 // of the product: they are what `nats micro info renderer` shows. What has no key needs two subjects: the bare one, and the
 // wildcard for further pages and for other origins.
-func endpoints(pages, searches, files, changes *pool) []*endpoint {
+func endpoints(pages, searches, sitemaps, files, changes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
 		kind     page.Kind
@@ -54,7 +54,7 @@ func endpoints(pages, searches, files, changes *pool) []*endpoint {
 		{page.KindAbout, pages, []string{"page.about", "page.about.>"}},
 		{page.KindFeed, pages, []string{"page.feed.>"}},
 		{page.KindFile, pages, []string{"page.file.>"}},
-		{page.KindSitemap, pages, []string{"page.sitemap", "page.sitemap.>"}},
+		{page.KindSitemap, sitemaps, []string{"page.sitemap", "page.sitemap.>"}},
 		{page.KindOEmbed, pages, []string{"page.oembed.>"}},
 		{page.KindError, pages, []string{"page.error.>"}},
 		{page.KindImage, files, []string{"image.>"}},

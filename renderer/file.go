@@ -2,7 +2,6 @@ package renderer
 
 import (
 	"io"
-	"net/http"
 
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
@@ -17,8 +16,7 @@ func (p *Pages) file(ref page.Ref) (*draft, error) {
 		return nil, err
 	}
 	if !ok {
-		return &draft{status: http.StatusNotFound, maxAge: wire.PageAge, readAt: p.now(),
-			view: templates.Error(templates.ErrorPage{Site: p.site, Status: http.StatusNotFound})}, nil
+		return p.missing(&store.Snapshot{ReadAt: p.now()}, wire.PageAge), nil
 	}
 	return written(&store.Snapshot{ReadAt: p.now()}, wire.FileAge, contentType, func(w io.Writer) error {
 		_, err := w.Write(body)

@@ -20,7 +20,7 @@ const missingImageAge = 5 * time.Second
 func (s *Service) answerFiles(jobs []*job) {
 	var missing []*job
 	s.guarded(func(jobs []*job) {
-		for _, g := range s.begin(jobs) {
+		for _, g := range s.begin(s.files, jobs) {
 			if s.answerPicture(g, pictures.Stored) {
 				continue
 			}
@@ -42,7 +42,7 @@ func (s *Service) answerFiles(jobs []*job) {
 // answerImages is a turn of a picture worker: it makes one derivative, for all that wait for it, and has it kept. There are few such
 // workers, because each holds a whole decoded original in memory.
 func (s *Service) answerImages(jobs []*job) {
-	for _, g := range s.begin(jobs) {
+	for _, g := range s.begin(s.images, jobs) {
 		s.answerPicture(g, pictures.Derive)
 	}
 }

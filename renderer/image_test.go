@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"flickrkillr/renderer/pictures"
 	"flickrkillr/schema/page"
@@ -122,6 +124,19 @@ func TestStoredPicturesDoNotWaitForDecoding(t *testing.T) {
 	if r := total(s, page.KindImage); len(r.Errors) != 0 || r.InFlight != 0 || r.Queued != 0 {
 		t.Errorf("statistics: %+v", r)
 	}
+	if n := turns(t, s, s.images); n == 0 {
+		t.Error("the turns of the picture worker are counted for another pool")
+	}
+}
+
+// turns is how many turns of a pool's workers are counted.
+func turns(t testing.TB, s *Service, p *pool) uint64 {
+	t.Helper()
+	var m dto.Metric
+	if err := s.metrics.batch.WithLabelValues(p.name).(prometheus.Histogram).Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetHistogram().GetSampleCount()
 }
 
 // A width beyond the original's gives the widest there is.

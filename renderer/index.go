@@ -8,11 +8,16 @@ import (
 // indexLimit bounds the work on the search index that is done at once.
 const indexLimit = 3 * time.Second
 
-// keepIndex keeps the search index up to date until ctx ends, and finishes the batch it is in, for which held is the context. A lock in
-// Postgres lets one renderer of all work at a time. What fails, because Postgres is away, is tried again for ever.
+// keepIndex keeps the search index up to date until ctx ends, and finishes the batch it is in, for which held is the context. The renderer
+// that relays does it; a lock in Postgres lets one work at a time, also while two believe that they relay. What fails, because Postgres is
+// away, is tried again for ever.
 func (s *Service) keepIndex(ctx, held context.Context) {
 	failing := false
 	for pause := s.cfg.IndexPoll; sleep(ctx, pause); {
+		if !s.relay.active.Load() { // another renderer indexes
+			pause = s.cfg.IndexPoll
+			continue
+		}
 		more, err := s.indexOnce(ctx, held)
 		switch {
 		case err != nil:

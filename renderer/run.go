@@ -65,8 +65,8 @@ func (s *Service) Stop() {
 }
 
 // pools lists the pools so that each stands before the one that its workers pass requests on to.
-func (s *Service) pools() [5]*pool {
-	return [...]*pool{s.pages, s.searches, s.files, s.images, s.actions}
+func (s *Service) pools() [6]*pool {
+	return [...]*pool{s.pages, s.searches, s.sitemaps, s.files, s.images, s.actions}
 }
 
 // waitForBus waits for the server, which says how large a message may be; false when ctx ended before.

@@ -29,7 +29,7 @@ import (
 // Config says what a Service works with. NATS, Pool and Pictures are needed; the zero values of the rest work.
 type Config struct {
 	NATS     *nats.Conn
-	Pool     *pgxpool.Pool // of PageWorkers + ActionWorkers + 3 connections: the relay has its own, and so has the search index
+	Pool     *pgxpool.Pool // of PageWorkers + ActionWorkers + 4 connections: one for the sitemap, three for the relay, the search index, the counts of tags
 	Searches *pgxpool.Pool // of SearchWorkers connections, with a timeout for searches, see store.OpenSearchPool; nil: Pool
 	Pictures pictures.Store
 	Assets   *templates.Assets    // nil: those embedded in the program
@@ -70,6 +70,8 @@ const (
 	// minPictureQueue lets four visitors open a page of 48 pictures at the same moment, none of them stored, however few workers there
 	// are: browsers ask for all of them at once, and a picture may take 10 s.
 	minPictureQueue = 4 * 48
+	// sitemapWorkers make the sitemap. Nobody keeps its parts, of 5,000 rows and 0.8 MB, so crawlers must not take the workers of pages.
+	sitemapWorkers = 1
 	// fileWorkers read stored pictures. Each waits for the disk and holds one file, 1 MiB at most.
 	fileWorkers = 8
 	// fileQueue lets twenty visitors open such a page at the same moment. A file is read in well under a millisecond.
@@ -91,7 +93,7 @@ type Service struct {
 	started  time.Time
 	clock    wire.Clock
 
-	pages, searches, files, images, actions *pool
+	pages, searches, sitemaps, files, images, actions *pool
 
 	endpoints []*endpoint
 	relay     *relay
@@ -150,11 +152,12 @@ func New(cfg Config) (*Service, error) {
 	s.pages = newPool("pages", cfg.PageWorkers, cfg.QueueFactor*cfg.PageWorkers, maxBatch, queued("pages"), s.guarded(s.answerPages))
 	s.searches = newPool("searches", cfg.SearchWorkers, max(cfg.QueueFactor*cfg.SearchWorkers, minSearchQueue), maxBatch,
 		queued("searches"), s.guarded(s.answerPages))
+	s.sitemaps = newPool("sitemaps", sitemapWorkers, cfg.QueueFactor*sitemapWorkers, maxBatch, queued("sitemaps"), s.guarded(s.answerPages))
 	s.files = newPool("files", fileWorkers, fileQueue, maxBatch, queued("files"), s.answerFiles)
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue), maxBatch,
 		queued("pictures"), s.guarded(s.answerImages))
 	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"), s.guarded(s.answerActions))
-	s.endpoints = endpoints(s.pages, s.searches, s.files, s.actions)
+	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions)
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
 	}
@@ -166,7 +169,7 @@ func (c *Config) fillDefaults() {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	processors := runtime.GOMAXPROCS(0)
-	spare := int(c.Pool.Config().MaxConns) - 3
+	spare := int(c.Pool.Config().MaxConns) - 4
 	c.ActionWorkers = cmp.Or(c.ActionWorkers, max(1, min(defaultActionWorkers, spare/3)))
 	c.PageWorkers = cmp.Or(c.PageWorkers, max(1, min(max(4, 2*processors), spare-c.ActionWorkers)))
 	c.SearchWorkers = cmp.Or(c.SearchWorkers, max(1, processors/2))

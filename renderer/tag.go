@@ -16,7 +16,7 @@ func (p *Pages) tag(ctx context.Context, ref page.Ref) (*draft, error) {
 		return nil, err
 	}
 	view := templates.TagPage{Site: p.siteFor(ref), Self: ref, Photos: cards(rows.Photos)}
-	if len(rows.Photos) > 0 && ref == ref.First().At(ref.Origin()) {
+	if len(rows.Photos) > 0 && ref == ref.First() {
 		if view.Related, err = p.store.RelatedTags(ctx, ref.Name()); err != nil {
 			return nil, err
 		}

@@ -68,7 +68,7 @@ func collectAlbum(rows pgx.Rows, id int64, backwards bool) (AlbumPage, error) {
 		case rowTombstone:
 			tombstone = r.version
 		case rowSubject:
-			page.Album = &Album{r.id, r.title, r.text, r.width, r.at, Owner{r.name, r.display}}
+			page.Album = &Album{r.id, r.title, r.text, r.width, r.at, r.owner()}
 			page.on(r.name, r.version)
 			behind = r.height == 1
 		case rowPhoto:

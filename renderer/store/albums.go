@@ -58,7 +58,7 @@ func collectAlbums(rows pgx.Rows, name string, before, after int64) (AlbumsPage,
 		case rowTombstone:
 			tombstone = r.version
 		case rowSubject:
-			page.User = &User{Owner{r.name, r.display}, r.text, r.width, r.at}
+			page.User = &User{r.owner(), r.text, r.width, r.at}
 			page.on(r.name, r.version)
 			behind = r.height == 1
 		case rowAlbum:

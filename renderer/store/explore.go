@@ -12,7 +12,7 @@ import (
 type ExplorePage struct {
 	Snapshot
 	Photos []Card      // at most PageSize, and at most two of anybody
-	Days   []time.Time // Explore: the newest days that have photos, newest first; at most ExploreDays
+	Days   []time.Time // Explore: the newest days that have photos, newest first; at most 7
 	// ExploreDay: the nearest days before and after that have photos; the zero time where there is none.
 	Earlier, Later time.Time
 }

@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -25,21 +23,20 @@ type FeedEntry struct {
 	Description string
 }
 
-// Feeds share the shape of their rows: what kind, an id, the version of "all", of a tombstone or of the row's user, a time, a title, the
-// picture, the user, a description.
+// The statements of feeds have rows in the shape of [row], and a description.
 const feedHead = `
-		SELECT 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '', '' FROM epoch`
+		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '', '' FROM epoch`
 
 // Feed reads a user's newest FeedSize photos, newest first.
 func (s *Store) Feed(ctx context.Context, name string) (FeedPage, error) {
 	return s.feed(ctx, "user."+name, `
 		WITH found AS MATERIALIZED (SELECT * FROM users WHERE name = $1)`+feedHead+`
 		UNION ALL
-		SELECT 1, 0, version, now(), '', '', 0, 0, 0, '', '', '' FROM tombstones WHERE scope = 'user.' || $1
+		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '', '' FROM tombstones WHERE scope = 'user.' || $1
 		UNION ALL
-		SELECT 2, 0, version, created_at, '', '', photo_count, 0, 0, name, display_name, bio FROM found
+		SELECT 2, 0, 0, version, created_at, '', '', photo_count, 0, 0, name, display_name, bio FROM found
 		UNION ALL
-		SELECT 3, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name, f.display_name, p.description
+		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name, f.display_name, p.description
 		FROM found f, LATERAL (
 			SELECT * FROM photos o WHERE o.user_id = f.id AND NOT o.private ORDER BY o.id DESC LIMIT 30
 		) AS p`,
@@ -50,7 +47,7 @@ func (s *Store) Feed(ctx context.Context, name string) (FeedPage, error) {
 func (s *Store) HomeFeed(ctx context.Context) (FeedPage, error) {
 	return s.feed(ctx, "", feedHead+`
 		UNION ALL
-		SELECT 3, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name, p.description
+		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name, p.description
 		FROM (SELECT * FROM photos WHERE NOT private ORDER BY id DESC LIMIT 30) AS p JOIN users u ON u.id = p.user_id`)
 }
 
@@ -59,7 +56,7 @@ func (s *Store) TagFeed(ctx context.Context, tag string) (FeedPage, error) {
 	return s.feed(ctx, "", `
 		WITH tag AS MATERIALIZED (SELECT id FROM tags WHERE name = $1)`+feedHead+`
 		UNION ALL
-		SELECT 3, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name, p.description
+		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name, p.description
 		FROM tag, LATERAL (
 			SELECT o.* FROM photo_tags m JOIN photos o ON o.id = m.photo_id AND NOT o.private
 			WHERE m.tag_id = tag.id ORDER BY m.photo_id DESC LIMIT 30
@@ -74,11 +71,11 @@ func (s *Store) AlbumFeed(ctx context.Context, id int64) (FeedPage, error) {
 			SELECT a.*, u.version, u.name, u.display_name FROM albums a JOIN users u ON u.id = a.user_id WHERE a.id = $1
 		)`+feedHead+`
 		UNION ALL
-		SELECT 1, 0, version, now(), '', '', 0, 0, 0, '', '', '' FROM tombstones WHERE scope = 'album.' || $1::bigint
+		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '', '' FROM tombstones WHERE scope = 'album.' || $1::bigint
 		UNION ALL
-		SELECT 2, id, version, created_at, title, '', 0, 0, 0, name, display_name, description FROM found
+		SELECT 2, 0, id, version, created_at, title, '', 0, 0, 0, name, display_name, description FROM found
 		UNION ALL
-		SELECT 3, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name, f.display_name, p.description
+		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name, f.display_name, p.description
 		FROM found f, LATERAL (
 			SELECT o.* FROM album_photos m JOIN photos o ON o.id = m.photo_id AND NOT o.private
 			WHERE m.album_id = f.id ORDER BY m.position DESC LIMIT 30
@@ -93,43 +90,30 @@ func (s *Store) feed(ctx context.Context, scope, sql string, args ...any) (FeedP
 }
 
 func collectFeed(rows pgx.Rows, scope string) (FeedPage, error) {
-	var (
-		page      FeedPage
-		kind      int32
-		version   int64
-		tombstone int64
-		at        time.Time
-		e         FeedEntry
-	)
-	_, err := pgx.ForEachRow(rows, []any{&kind, &e.ID, &version, &at, &e.Title, &e.ImageID, &e.Width, &e.Height, &e.Color, &e.Name,
-		&e.DisplayName, &e.Description}, func() error {
-		switch kind {
+	var page FeedPage
+	var tombstone int64
+	var description string
+	err := eachRow(rows, func(r *row) {
+		switch r.kind {
 		case rowHead:
-			page.begin(&row{at: at, version: version})
+			page.begin(r)
 		case rowTombstone:
-			tombstone = version
+			tombstone = r.version
 		case rowSubject:
-			page.on(e.Name, version)
-			if e.ID != 0 {
-				page.Album = &Album{ID: e.ID, Title: e.Title, Description: e.Description, CreatedAt: at, Owner: e.Owner}
+			page.on(r.name, r.version)
+			if r.id != 0 {
+				page.Album = &Album{ID: r.id, Title: r.title, Description: description, CreatedAt: r.at, Owner: r.owner()}
 			} else {
-				page.User = &User{e.Owner, e.Description, e.Width, at}
+				page.User = &User{r.owner(), description, r.width, r.at}
 			}
 		case rowPhoto:
-			page.on(e.Name, version)
-			e.PostedAt = at
-			page.Entries = append(page.Entries, e)
+			page.on(r.name, r.version)
+			page.Entries = append(page.Entries, FeedEntry{r.card(), description})
 		}
-		return nil
-	})
-	switch {
-	case err != nil:
-		return page, err
-	case page.Depends == nil:
-		return page, errors.New("the table epoch is empty")
-	case scope != "" && page.User == nil && page.Album == nil:
+	}, &description)
+	if err == nil && scope != "" && page.User == nil && page.Album == nil {
 		page.absent(scope, tombstone)
 	}
 	slices.SortStableFunc(page.Entries, func(a, b FeedEntry) int { return b.PostedAt.Compare(a.PostedAt) })
-	return page, nil
+	return page, err
 }

@@ -25,14 +25,12 @@ import (
 
 // What a page holds at most. The statements say so in figures, not parameters: a plan for any limit would not be one for a small limit.
 const (
-	PageSize     = 48 // photos of a listing; one more is fetched, to know whether there is more
-	PopularSize  = 10 // popular photos on the first home page
-	CoversSize   = 12 // albums on the first page of a user
-	FeedSize     = 30 // entries of a feed
-	PeopleSize   = 6  // people found by a search
-	TagIdeasSize = 8  // tags suggested by a search
-	ExploreDays  = 7  // days of the page of interesting photos of late
-	TagsSize     = 200
+	PageSize     = 48   // photos of a listing; one more is fetched, to know whether there is more
+	PopularSize  = 10   // popular photos on the first home page
+	CoversSize   = 12   // albums on the first page of a user
+	FeedSize     = 30   // entries of a feed
+	PeopleSize   = 6    // people found by a search
+	TagIdeasSize = 8    // tags suggested by a search
 	SitemapSize  = 5000 // addresses in a part of the sitemap, which is so many ids
 	FacetSize    = 8    // values of each kind by which a search can be narrowed
 )

@@ -10,7 +10,7 @@ import (
 // TagsPage is the tags that are used most.
 type TagsPage struct {
 	Snapshot
-	Tags []TagCount // most photos first, at most TagsSize
+	Tags []TagCount // most photos first, at most 200
 }
 
 // TagCount is a tag with the number of public photos that carry it.

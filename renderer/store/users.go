@@ -97,7 +97,7 @@ func collectUsers(rows pgx.Rows, queries []UserQuery) ([]UserPage, error) {
 		case rowTombstone:
 			tombstones[r.nr-1] = r.version
 		case rowSubject:
-			page.User = &User{Owner{r.name, r.display}, r.text, r.width, r.at}
+			page.User = &User{r.owner(), r.text, r.width, r.at}
 			page.on(r.name, r.version)
 			behind[r.nr-1] = r.height == 1
 		case rowAlbum:

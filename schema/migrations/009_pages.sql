@@ -19,25 +19,35 @@ CREATE TABLE tag_deltas (
     delta   bigint NOT NULL -- public photos that gained the tag, less those that lost it
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
--- Whether a photo's tags count is decided under a lock on the photo, so that one who puts a tag on and one who makes the photo private or
--- public see each other's work. The lock comes where the order of locks (003) has it: photos, then their owner. That is why the triggers'
--- names sort before those of 004: triggers fire in the order of their names.
+-- Whether a photo's tags count is decided under the lock on its owner. A change of privacy takes that lock too (003) and reads the tags after
+-- it: whoever has the lock second sees what the first one did. A lock on the photo would do the same, and deadlock: a transaction that puts
+-- tags on two photos would lock a photo after an owner, where an edit locks its photo before the owner.
+-- Owners are locked in the order of their ids, once for a statement, as in 003. So a transaction of several statements that touch several
+-- owners can still deadlock with another one.
+-- This sets the triggers' names, since triggers fire in the order of their names: photo_tags_counted_... come before those of 004, because
+-- these lock the owners of private photos too; photos_update_counted comes after photos_update, which locks the owner.
+-- Not exact: a tag is taken off a private photo while a second transaction gives the photo to another owner and a third one makes it public.
+-- A tag that is put on holds the photo's key, and with it the owner.
 
 -- +goose StatementBegin
 CREATE FUNCTION photo_tags_counted() RETURNS trigger LANGUAGE plpgsql
     SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
+    -- Each statement has its own snapshot: the second one sees what was committed before the lock.
     IF TG_OP = 'INSERT' THEN
-        PERFORM FROM photos p WHERE p.id IN (SELECT photo_id FROM new_rows) ORDER BY p.id FOR NO KEY UPDATE;
+        PERFORM FROM users u WHERE u.id IN (SELECT p.user_id FROM photos p WHERE p.id IN (SELECT photo_id FROM new_rows))
+            ORDER BY u.id FOR NO KEY UPDATE;
         INSERT INTO tag_deltas (tag_id, delta)
             SELECT c.tag_id, count(*) FROM new_rows c JOIN photos p ON p.id = c.photo_id AND NOT p.private GROUP BY c.tag_id;
-    ELSIF TG_OP = 'DELETE' THEN -- of a photo that was deleted itself nothing is found here: photo_counted has seen to its tags
-        PERFORM FROM photos p WHERE p.id IN (SELECT photo_id FROM old_rows) ORDER BY p.id FOR NO KEY UPDATE;
+    ELSIF TG_OP = 'DELETE' THEN -- a photo that was deleted itself is not found here: photo_deleted_counted has counted its tags
+        PERFORM FROM users u WHERE u.id IN (SELECT p.user_id FROM photos p WHERE p.id IN (SELECT photo_id FROM old_rows))
+            ORDER BY u.id FOR NO KEY UPDATE;
         INSERT INTO tag_deltas (tag_id, delta)
             SELECT c.tag_id, -count(*) FROM old_rows c JOIN photos p ON p.id = c.photo_id AND NOT p.private GROUP BY c.tag_id;
     ELSE
-        PERFORM FROM photos p WHERE p.id IN (SELECT photo_id FROM old_rows UNION ALL SELECT photo_id FROM new_rows) ORDER BY p.id
-            FOR NO KEY UPDATE;
+        PERFORM FROM users u WHERE u.id IN (
+                SELECT p.user_id FROM photos p WHERE p.id IN (SELECT photo_id FROM old_rows UNION ALL SELECT photo_id FROM new_rows))
+            ORDER BY u.id FOR NO KEY UPDATE;
         INSERT INTO tag_deltas (tag_id, delta)
             SELECT c.tag_id, sum(c.delta) FROM (
                 SELECT photo_id, tag_id, -1 AS delta FROM old_rows UNION ALL SELECT photo_id, tag_id, 1 FROM new_rows
@@ -54,20 +64,33 @@ CREATE TRIGGER photo_tags_counted_update AFTER UPDATE ON photo_tags REFERENCING 
     FOR EACH STATEMENT EXECUTE FUNCTION photo_tags_counted();
 
 -- +goose StatementBegin
--- The tags of a photo that becomes public or private, or is deleted. Per row, and before a deletion, which takes the tags away with it.
-CREATE FUNCTION photo_counted() RETURNS trigger LANGUAGE plpgsql SET jit = off SET enable_seqscan = off AS $$
+-- The tags of photos that become public or private. Per statement: triggers per row would fire before the owner is locked.
+CREATE FUNCTION photos_updated_counted() RETURNS trigger LANGUAGE plpgsql SET jit = off SET enable_nestloop = off SET enable_seqscan = off AS $$
+DECLARE
+    changed bigint[] := ARRAY(SELECT n.id FROM old_rows o JOIN new_rows n ON n.id = o.id WHERE n.private <> o.private);
 BEGIN
-    IF TG_OP = 'DELETE' THEN
-        INSERT INTO tag_deltas (tag_id, delta) SELECT m.tag_id, -1 FROM photo_tags m WHERE m.photo_id = OLD.id;
-        RETURN OLD;
+    IF changed <> '{}' THEN
+        INSERT INTO tag_deltas (tag_id, delta)
+            SELECT m.tag_id, sum(CASE WHEN n.private THEN -1 ELSE 1 END) AS delta
+            FROM photo_tags m JOIN new_rows n ON n.id = m.photo_id WHERE m.photo_id = ANY (changed)
+            GROUP BY m.tag_id HAVING sum(CASE WHEN n.private THEN -1 ELSE 1 END) <> 0;
     END IF;
-    INSERT INTO tag_deltas (tag_id, delta) SELECT m.tag_id, CASE WHEN NEW.private THEN -1 ELSE 1 END FROM photo_tags m WHERE m.photo_id = NEW.id;
     RETURN NULL;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER photos_counted_delete BEFORE DELETE ON photos FOR EACH ROW WHEN (NOT OLD.private) EXECUTE FUNCTION photo_counted();
-CREATE TRIGGER photos_counted_update AFTER UPDATE OF private ON photos FOR EACH ROW WHEN (NEW.private <> OLD.private)
-    EXECUTE FUNCTION photo_counted();
+CREATE TRIGGER photos_update_counted AFTER UPDATE ON photos REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION photos_updated_counted();
+
+-- +goose StatementBegin
+-- The tags of a public photo that is deleted, before the deletion takes them away. The photo is locked by then, so none is added. The tags are
+-- locked: one that another transaction takes off at this moment is counted by that one alone.
+CREATE FUNCTION photo_deleted_counted() RETURNS trigger LANGUAGE plpgsql SET jit = off SET enable_seqscan = off AS $$
+BEGIN
+    INSERT INTO tag_deltas (tag_id, delta) SELECT m.tag_id, -1 FROM photo_tags m WHERE m.photo_id = OLD.id FOR UPDATE;
+    RETURN OLD;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER photos_counted_delete BEFORE DELETE ON photos FOR EACH ROW WHEN (NOT OLD.private) EXECUTE FUNCTION photo_deleted_counted();
 
 -- +goose StatementBegin
 -- Adds up to so many deltas up and returns how many it took. Several may call it at once: each takes other rows.

@@ -64,11 +64,17 @@ func TestHotTagSerialisesNobody(t *testing.T) {
 func TestTagWhilePrivacyChanges(t *testing.T) {
 	t.Parallel()
 	for what, sqls := range map[string][2]string{
-		"shown, then tagged":  {"UPDATE photos SET private = false WHERE id = 3", "INSERT INTO photo_tags VALUES (3, 2)"},
-		"tagged, then shown":  {"INSERT INTO photo_tags VALUES (3, 2)", "UPDATE photos SET private = false WHERE id = 3"},
-		"hidden, then tagged": {"UPDATE photos SET private = true WHERE id = 1", "INSERT INTO photo_tags VALUES (1, 2)"},
-		"tagged, then gone":   {"INSERT INTO photo_tags VALUES (1, 2)", "DELETE FROM photos WHERE id = 1"},
-		"tagged, then hidden": {"INSERT INTO photo_tags VALUES (1, 2)", "UPDATE photos SET private = true WHERE id = 1"},
+		"shown, then tagged":   {"UPDATE photos SET private = false WHERE id = 3", "INSERT INTO photo_tags VALUES (3, 2)"},
+		"tagged, then shown":   {"INSERT INTO photo_tags VALUES (3, 2)", "UPDATE photos SET private = false WHERE id = 3"},
+		"hidden, then tagged":  {"UPDATE photos SET private = true WHERE id = 1", "INSERT INTO photo_tags VALUES (1, 2)"},
+		"tagged, then gone":    {"INSERT INTO photo_tags VALUES (1, 2)", "DELETE FROM photos WHERE id = 1"},
+		"tagged, then hidden":  {"INSERT INTO photo_tags VALUES (1, 2)", "UPDATE photos SET private = true WHERE id = 1"},
+		"untagged, then shown": {"DELETE FROM photo_tags WHERE photo_id = 3", "UPDATE photos SET private = false WHERE id = 3"},
+		"shown, then untagged": {"UPDATE photos SET private = false WHERE id = 3", "DELETE FROM photo_tags WHERE photo_id = 3"},
+		"retagged, then shown": {"UPDATE photo_tags SET tag_id = 2 WHERE photo_id = 3", "UPDATE photos SET private = false WHERE id = 3"},
+		"untagged, then gone":  {"DELETE FROM photo_tags WHERE photo_id = 1", "DELETE FROM photos WHERE id = 1"},
+		"gone, then untagged":  {"DELETE FROM photos WHERE id = 1", "DELETE FROM photo_tags WHERE photo_id = 1"},
+		"retagged, then gone":  {"UPDATE photo_tags SET tag_id = 2 WHERE photo_id = 1", "DELETE FROM photos WHERE id = 1"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -94,4 +100,30 @@ func TestTagWhilePrivacyChanges(t *testing.T) {
 			checkCounts(t, pool)
 		})
 	}
+}
+
+// A transaction that tags one photo after another, while the second one is edited, must not deadlock with the edit.
+func TestTaggingDoesNotDeadlockWithAnEdit(t *testing.T) {
+	t.Parallel()
+	pool := site(t)
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(t.Context()) }() // after a commit: nothing
+	exec(t, tx, "INSERT INTO photo_tags VALUES (1, 2)")
+	var edit errgroup.Group
+	edit.Go(func() error {
+		_, err := pool.Exec(t.Context(), "UPDATE photos SET title = 'edited', private = true WHERE id = 2")
+		return err
+	})
+	waitForLocks(t, pool, 1)
+	exec(t, tx, "INSERT INTO photo_tags VALUES (2, 2)")
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := edit.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	checkCounts(t, pool)
 }

@@ -244,6 +244,10 @@ func (r Ref) At(origin string) Ref {
 	switch r.kind {
 	case KindNone, KindError, KindAsset, KindImage:
 		return r
+	case KindFile:
+		if r.name != "robots.txt" && r.name != "opensearch.xml" {
+			return r
+		}
 	}
 	r.origin = origin
 	return r

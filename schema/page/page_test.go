@@ -272,6 +272,24 @@ func TestLongKeys(t *testing.T) {
 	}
 }
 
+// What shows no absolute link is one page for all origins, under one key.
+func TestAt(t *testing.T) {
+	t.Parallel()
+	const origin = "https://photos.example"
+	for ref, shows := range map[Ref]bool{
+		Home(): true, Photo(1): true, File("robots.txt"): true, File("opensearch.xml"): true, Sitemap(): true,
+		File("favicon.ico"): false, File("apple-touch-icon.png"): false, File("manifest.webmanifest"): false,
+		Error(404): false, Image(someImage, 320): false,
+	} {
+		if got := ref.At(origin).Origin() != ""; got != shows {
+			t.Errorf("%s at an origin: knows it: %v, want %v", ref, got, shows)
+		}
+	}
+	if ref, err := ParseSubject(File("favicon.ico").Subject() + ".at.https=3A=2F=2Fphotos=2Eexample"); err == nil {
+		t.Errorf("a second subject of %s is understood", ref)
+	}
+}
+
 func TestValidOrigin(t *testing.T) {
 	t.Parallel()
 	for origin, want := range map[string]bool{

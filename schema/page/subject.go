@@ -131,8 +131,8 @@ func ParseSubject(subject string) (Ref, error) {
 func parsePageTokens(tokens []string) Ref {
 	if n := len(tokens); n > 2 && tokens[n-2] == "at" {
 		if origin, ok := unescape(tokens[n-1]); ok && ValidOrigin(origin) {
-			if r := parsePageTokens(tokens[:n-2]); r.kind != KindNone && r.origin == "" {
-				return r.At(origin)
+			if r := parsePageTokens(tokens[:n-2]).At(origin); r.origin != "" {
+				return r
 			}
 			return Ref{}
 		}
