@@ -6,44 +6,68 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"flickrkillr/renderer/words"
 )
 
-const (
-	searchLock  = 0x736561726368 // advisory lock of whoever writes the search index: "search"
-	searchBatch = 400            // entries of the queue taken at once, and photos indexed at once
-)
+// searchLock is the advisory lock of whoever writes the search index: "search".
+const searchLock = 0x736561726368
+
+// IndexMost is how many entries of the queue [Store.IndexOnce] takes at once.
+const IndexMost = 400
 
 // errOtherIndexer: another process is writing the search index.
 var errOtherIndexer = errors.New("another process writes the search index")
 
-// IndexOnce brings at most 400 photos and users of the queue's up to date in the search index, in one transaction. n counts the entries it
-// took: 400 mean that more are likely waiting. Among all processes one works at a time; n is 0 when it is another one.
-func (s *Store) IndexOnce(ctx context.Context) (n int, err error) {
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		var mine, built bool
-		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1), built FROM search_state", searchLock).Scan(&mine, &built); err != nil {
-			return err
-		}
-		if !mine || !built {
-			return nil
-		}
-		entries, err := takeSearchQueue(ctx, tx)
+// IndexOnce brings at most most photos and users of the queue's, and at most [IndexMost], up to date in the search index, in one
+// transaction. N counts the entries that are done: as long as it is not 0, more may be waiting. Photos that another transaction is about to
+// hide are put behind the others. Among all processes one works at a time; n is 0 when it is another one.
+func (s *Store) IndexOnce(ctx context.Context, most int) (n int, err error) {
+	err = s.indexing(ctx, func(tx pgx.Tx) error {
+		entries, err := takeSearchQueue(ctx, tx, min(most, IndexMost))
 		if err != nil || len(entries) == 0 {
 			return err
 		}
-		n = len(entries)
 		x := searchIndexer{tx: tx, counts: map[string]int{}}
-		return x.apply(ctx, entries)
+		n, err = x.apply(ctx, entries)
+		return err
 	})
 	if err != nil {
-		err = fmt.Errorf("index: %w", err)
+		return 0, fmt.Errorf("index: %w", err)
 	}
-	return n, err
+	return n, nil
+}
+
+// PostponeIndexing puts the first entry of the queue behind all others, and says what it was: kind is "" where there was none.
+func (s *Store) PostponeIndexing(ctx context.Context) (kind string, ref int64, err error) {
+	err = s.indexing(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `
+			UPDATE search_queue SET later = true, id = DEFAULT
+				WHERE (later, id) = (SELECT later, id FROM search_queue ORDER BY later, id LIMIT 1)
+				RETURNING kind, ref`).Scan(&kind, &ref)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("index: postpone: %w", err)
+	}
+	return kind, ref, err
+}
+
+// indexing calls f in a transaction, unless another process writes the index or none is built yet.
+func (s *Store) indexing(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		var mine, built bool
+		err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1), built FROM search_state", searchLock).Scan(&mine, &built)
+		if err != nil || !mine || !built {
+			return err
+		}
+		return f(tx)
+	})
 }
 
 // SearchWaits reports whether the search index has to be built, or else whether its queue holds something.
@@ -63,8 +87,8 @@ type searchEntry struct {
 	removed []string
 }
 
-func takeSearchQueue(ctx context.Context, tx pgx.Tx) ([]searchEntry, error) {
-	rows, err := tx.Query(ctx, "SELECT later, id, kind, ref, removed FROM search_queue ORDER BY later, id LIMIT $1", searchBatch)
+func takeSearchQueue(ctx context.Context, tx pgx.Tx, most int) ([]searchEntry, error) {
+	rows, err := tx.Query(ctx, "SELECT later, id, kind, ref, removed FROM search_queue ORDER BY later, id LIMIT $1", most)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +106,8 @@ type searchIndexer struct {
 	forms   map[string]string // of what is added
 }
 
-func (x *searchIndexer) apply(ctx context.Context, entries []searchEntry) error {
+// apply does what entries ask for. Done counts those that it took off the queue.
+func (x *searchIndexer) apply(ctx context.Context, entries []searchEntry) (done int, err error) {
 	x.forms = map[string]string{}
 	refs := map[string][]int64{}
 	for _, e := range entries {
@@ -97,25 +122,45 @@ func (x *searchIndexer) apply(ctx context.Context, entries []searchEntry) error 
 	}
 	busy, err := x.photos(ctx, refs["photo"])
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := x.people(ctx, refs["user"]); err != nil {
-		return err
+		return 0, err
 	}
 	if err := x.spread(ctx, refs["album"], refs["photos of user"]); err != nil {
-		return err
+		return 0, err
 	}
 	if err := x.count(ctx); err != nil {
-		return err
+		return 0, err
 	}
-	var b pgx.Batch
+	var gone, kept queueKeys
 	for _, e := range entries {
-		if e.kind == "photo" && slices.Contains(busy, e.ref) && e.removed == nil {
-			continue // with the next batch
+		if e.kind == "photo" && e.removed == nil && slices.Contains(busy, e.ref) {
+			kept.add(&e)
+		} else {
+			gone.add(&e)
 		}
-		b.Queue("DELETE FROM search_queue WHERE later = $1 AND id = $2", e.later, e.id)
 	}
-	return x.tx.SendBatch(ctx, &b).Close()
+	if _, err := x.tx.Exec(ctx, `DELETE FROM search_queue q USING unnest($1::boolean[], $2::bigint[]) AS e (later, id)
+		WHERE q.later = e.later AND q.id = e.id`, gone.later, gone.ids); err != nil {
+		return 0, err
+	}
+	if len(kept.ids) == 0 {
+		return len(gone.ids), nil
+	}
+	_, err = x.tx.Exec(ctx, `UPDATE search_queue q SET id = DEFAULT FROM unnest($1::boolean[], $2::bigint[]) AS e (later, id)
+		WHERE q.later = e.later AND q.id = e.id`, kept.later, kept.ids)
+	return len(gone.ids), err
+}
+
+// queueKeys are primary keys of search_queue, by column.
+type queueKeys struct {
+	later []bool
+	ids   []int64
+}
+
+func (k *queueKeys) add(e *searchEntry) {
+	k.later, k.ids = append(k.later, e.later), append(k.ids, e.id)
 }
 
 // spread queues the photos of renamed albums and users.
@@ -246,6 +291,9 @@ func (x *searchIndexer) people(ctx context.Context, ids []int64) error {
 	return x.tx.SendBatch(ctx, &b).Close()
 }
 
+const addWords = `INSERT INTO search_words AS w (word, photos, form) SELECT * FROM unnest($1::text[], $2::integer[], $3::text[])
+	ON CONFLICT (word) DO UPDATE SET photos = w.photos + excluded.photos`
+
 // count brings search_words up to date.
 func (x *searchIndexer) count(ctx context.Context) error {
 	var changed, forms []string
@@ -259,50 +307,7 @@ func (x *searchIndexer) count(ctx context.Context) error {
 		return nil
 	}
 	var b pgx.Batch
-	b.Queue(`INSERT INTO search_words AS w (word, photos, form) SELECT * FROM unnest($1::text[], $2::integer[], $3::text[])
-		ON CONFLICT (word) DO UPDATE SET photos = w.photos + excluded.photos`, changed, by, forms)
+	b.Queue(addWords, changed, by, forms)
 	b.Queue("DELETE FROM search_words WHERE word = ANY ($1) AND photos <= 0", changed)
 	return x.tx.SendBatch(ctx, &b).Close()
-}
-
-// searchedPhoto is a photo with what is searched of it.
-type searchedPhoto struct {
-	words.Photo
-	id, user int64
-	faves    int32
-	posted   time.Time
-}
-
-const searchedPhotos = `
-	SELECT p.id, p.user_id, p.title, p.description, coalesce(p.camera, ''), coalesce(p.lens, ''),
-		extract(year FROM coalesce(p.taken_at, p.posted_at) AT TIME ZONE 'UTC')::integer, p.width, p.height, p.faves, p.posted_at, u.name, u.display_name,
-		(SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags m JOIN tags g ON g.id = m.tag_id WHERE m.photo_id = p.id),
-		(SELECT array_agg(b.title ORDER BY b.id) FROM album_photos m JOIN albums b ON b.id = m.album_id WHERE m.photo_id = p.id)
-	FROM photos p JOIN users u ON u.id = p.user_id`
-
-func eachSearchedPhoto(rows pgx.Rows, f func(*searchedPhoto)) error {
-	var p searchedPhoto
-	_, err := pgx.ForEachRow(rows, []any{&p.id, &p.user, &p.Title, &p.Description, &p.Camera, &p.Lens, &p.Year, &p.Width, &p.Height, &p.faves, &p.posted,
-		&p.Owner, &p.Display, &p.Tags, &p.Albums}, func() error {
-		p.ID, p.Faves = p.id, int(min(p.faves, words.MaxFaves))
-		p.Quality = words.Quality(p.Faves, p.posted)
-		f(&p)
-		return nil
-	})
-	return err
-}
-
-// photoSearchRows are rows of photo_search, by column.
-type photoSearchRows struct {
-	ids, users              []int64
-	faves, qualities, years []int32
-	shapes, cameras, words  []string
-}
-
-func (r *photoSearchRows) add(p *searchedPhoto, vector string) {
-	r.ids, r.users = append(r.ids, p.id), append(r.users, p.user)
-	r.faves, r.qualities = append(r.faves, int32(p.Faves)), append(r.qualities, int32(p.Quality))
-	r.years = append(r.years, int32(p.Year))
-	r.shapes, r.cameras = append(r.shapes, words.Shape(p.Width, p.Height)), append(r.cameras, p.Camera)
-	r.words = append(r.words, vector)
 }
