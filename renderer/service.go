@@ -133,7 +133,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg:      cfg,
 		nc:       cfg.NATS,
-		store:    store.NewWithSearches(cfg.Pool, cmp.Or(cfg.Searches, cfg.Pool)),
+		store:    store.NewWithSearches(cfg.Pool, cmp.Or(cfg.Searches, cfg.Pool), store.SearchLongest),
 		pictures: cfg.Pictures,
 		metrics:  metrics,
 		id:       nuid.Next(),

@@ -71,7 +71,7 @@ func newSiteOn(t testing.TB, url string, pool *pgxpool.Pool) *site {
 		t.Fatal(err)
 	}
 	for n := 1; n > 0; { // the search index
-		if n, err = store.New(pool).IndexOnce(t.Context()); err != nil {
+		if n, err = store.New(pool).IndexOnce(t.Context(), store.IndexMost); err != nil {
 			t.Fatal(err)
 		}
 	}

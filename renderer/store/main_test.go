@@ -113,7 +113,7 @@ func buildSearch(t testing.TB, s *store.Store) {
 func index(t testing.TB, s *store.Store) {
 	t.Helper()
 	for {
-		n, err := s.IndexOnce(t.Context())
+		n, err := s.IndexOnce(t.Context(), store.IndexMost)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,9 @@ import (
 // SearchTimeout is how long one statement of a search may take.
 const SearchTimeout = 300 * time.Millisecond
 
+// SearchLongest is after how long a search begins no further statement: with its last one it takes at most SearchTimeout longer.
+const SearchLongest = 600 * time.Millisecond
+
 // OpenSearchPool is [OpenPool] for searches: a statement that takes longer than [SearchTimeout] ends with [ErrTooLong].
 func OpenSearchPool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error) {
 	return openPool(ctx, url, maxConns, map[string]string{

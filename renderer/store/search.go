@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,7 +14,7 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// ErrTooLong: a search took longer than [SearchTimeout].
+// ErrTooLong: a statement of a search took longer than [SearchTimeout], or all of them longer than [SearchLongest].
 var ErrTooLong = errors.New("the search takes too long")
 
 // SearchPage is what a query found.
@@ -62,12 +64,13 @@ type Facet struct {
 
 // Search finds photos in an order, the first page or the one at the position that the page before gave. It also finds people and tags by
 // the same words, and counts by what the result can be narrowed. When nobody ever wrote a word of the query, the likeliest one that was
-// meant is searched for. Errors: ErrTooLong, if Postgres needs more than [SearchTimeout] for a statement.
+// meant is searched for. Errors: ErrTooLong.
 //
 // An index finds what matches, but not the best of it: a frequent word has 100,000 photos, each a row to fetch and to sort. So a query that
 // matches at most 1,000 photos is answered by fetching all of them. What matches more is looked for in the first band of all photos in the
 // wanted order, and then in more of them (see [words.Band]). How many photos have a word, and how many a band has, is known before, from
-// search_words. Either way a page far back costs what the first one does.
+// search_words. A page far back begins at its own band, so it costs what the first one does, unless the photos that match are few in the
+// bands from there on: then more bands are looked at, and a search that finds no page in them within [SearchLongest] gives up.
 func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, before int64) (SearchPage, error) {
 	return again(ctx, readPatience, "search", comesBack, func(ctx context.Context) (SearchPage, error) {
 		found, err := s.search(ctx, q, order, before)
@@ -79,6 +82,7 @@ func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, bef
 }
 
 func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, before int64) (found SearchPage, err error) {
+	began := time.Now()
 	if q.Nothing() {
 		return s.showFound(ctx, found, nil, q, false)
 	}
@@ -102,7 +106,7 @@ func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, bef
 			plan = compile(found.Meant, v)
 		}
 	}
-	f := finder{ctx: ctx, store: s, plan: plan, order: order, first: before <= 0}
+	f := finder{ctx: ctx, store: s, began: began, plan: plan, order: order, first: before <= 0}
 	hits, err := f.find(before)
 	if err != nil {
 		return found, err
@@ -198,6 +202,8 @@ func (p *SearchPage) collect(rows pgx.Rows, hits int) error {
 			p.on(r.name, r.version)
 		}
 	})
+	// Nothing says when an owner who has just gone comes back.
+	p.Facets = slices.DeleteFunc(p.Facets, func(f Facet) bool { return f.Kind == query.By && f.Owner.Name == "" })
 	p.Photos = make([]Card, 0, hits)
 	for _, c := range places {
 		if c.ID != 0 {

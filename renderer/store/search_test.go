@@ -1,13 +1,16 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"flickrkillr/renderer/query"
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 )
 
@@ -75,6 +78,7 @@ func TestSearchCorrects(t *testing.T) {
 	people(t, pool)
 	exec(t, pool, photoSQL("1", "Mountain lake"), photoSQL("1", "Mountains"), photoSQL("1", "Fountain"))
 	index(t, s)
+	exec(t, pool, "INSERT INTO search_words VALUES ('moutai', 1000, '')") // no word, though it is as near
 	for _, c := range []struct {
 		query, meant string
 		want         []int64
@@ -86,6 +90,8 @@ func TestSearchCorrects(t *testing.T) {
 		{"mountain", "", []int64{2, 1}},
 		{"xylophone", "", []int64{}},
 		{"moutain xylophone", "", []int64{}},
+		{"moutain moutian fountin", "mountains fountain", []int64{}},
+		{"moutain moutian fountin laek", "", []int64{}}, // too many
 	} {
 		q := query.Parse(c.query)
 		found, err := s.Search(t.Context(), &q, page.SortNewest, 0)
@@ -96,6 +102,22 @@ func TestSearchCorrects(t *testing.T) {
 		if diff := cmp.Diff(c.want, ids(found.Photos)); err != nil || diff != "" || meant != c.meant {
 			t.Errorf("%q: meant %q, %v %s", c.query, meant, err, diff)
 		}
+	}
+}
+
+// A search begins no statement after its time.
+func TestSearchTakesTooLong(t *testing.T) {
+	t.Parallel()
+	_, pool := open(t)
+	people(t, pool)
+	exec(t, pool, photoSQL("1", "Heron"))
+	index(t, store.New(pool))
+	q := query.Parse("heron")
+	if _, err := store.NewWithSearches(pool, pool, 1).Search(t.Context(), &q, page.SortNewest, 0); !errors.Is(err, store.ErrTooLong) {
+		t.Errorf("%v, want %v", err, store.ErrTooLong)
+	}
+	if found, err := store.NewWithSearches(pool, pool, time.Hour).Search(t.Context(), &q, page.SortNewest, 0); len(found.Photos) != 1 || err != nil {
+		t.Errorf("%d photos, %v", len(found.Photos), err)
 	}
 }
 

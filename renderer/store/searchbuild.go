@@ -42,18 +42,15 @@ func buildSearch(ctx context.Context, conn *pgxpool.Conn) error {
 	if !mine {
 		return errOtherIndexer
 	}
-	for _, sql := range []string{
-		"SET statement_timeout = 0", "SET idle_in_transaction_session_timeout = 0", "SET maintenance_work_mem = '256MB'",
-		"UPDATE search_state SET built = false",
-		"SELECT drop_search_indexes()", "TRUNCATE photo_search, person_search, search_words",
-	} {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("%s: %w", sql, err)
-		}
+	emptied, err := emptySearch(ctx, conn)
+	if err != nil {
+		return err
 	}
 	b := searchBuild{conn: conn, counts: map[string]int32{}, forms: map[string]string{}}
-	if err := errors.Join(b.photos(ctx), b.people(ctx), b.words(ctx)); err != nil {
-		return err
+	for _, step := range []func(context.Context) error{b.photos, b.flush, b.people} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
 	rows, err := conn.Query(ctx, "SELECT search_index_definitions()")
 	if err != nil {
@@ -63,13 +60,41 @@ func buildSearch(ctx context.Context, conn *pgxpool.Conn) error {
 	if err != nil {
 		return err
 	}
-	for _, sql := range append(definitions, "VACUUM ANALYZE photo_search", "VACUUM ANALYZE person_search", "VACUUM ANALYZE search_words",
-		"UPDATE search_state SET built = true") {
-		if _, err := conn.Exec(ctx, strings.Replace(sql, "CREATE INDEX ", "CREATE INDEX CONCURRENTLY ", 1), pgx.QueryExecModeSimpleProtocol); err != nil {
+	for _, sql := range append(definitions, "VACUUM ANALYZE photo_search", "VACUUM ANALYZE person_search",
+		"VACUUM ANALYZE search_words") {
+		sql = strings.Replace(sql, "CREATE INDEX ", "CREATE INDEX CONCURRENTLY ", 1)
+		if _, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
 			return fmt.Errorf("%s: %w", sql, err)
 		}
 	}
-	return nil
+	// A table that was emptied meanwhile leaves it unbuilt, to be built again.
+	_, err = conn.Exec(ctx, "UPDATE search_state SET built = true WHERE emptied = $1", emptied)
+	return err
+}
+
+// emptySearch empties the index and takes off its indexes, in one transaction. Emptied is search_state's. Lexemes that were to be
+// subtracted from search_words are forgotten: the new counts have never held them.
+func emptySearch(ctx context.Context, conn *pgxpool.Conn) (emptied int64, err error) {
+	for _, sql := range []string{
+		"SET statement_timeout = 0", "SET idle_in_transaction_session_timeout = 0", "SET maintenance_work_mem = '256MB'",
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return 0, fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		for _, sql := range []string{
+			"SET LOCAL lock_timeout = '1s'", // changes of photos wait behind the TRUNCATE
+			"TRUNCATE photo_search, person_search, search_words", "SELECT drop_search_indexes()",
+			"UPDATE search_queue SET removed = NULL WHERE removed IS NOT NULL",
+		} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("%s: %w", sql, err)
+			}
+		}
+		return tx.QueryRow(ctx, "UPDATE search_state SET built = false RETURNING emptied").Scan(&emptied)
+	})
+	return emptied, err
 }
 
 // searchBuild copies everything into the bare tables of the index.
@@ -80,7 +105,10 @@ type searchBuild struct {
 	forms   map[string]string
 }
 
-const buildBatch = 5000 // photos, or users, read and copied at once
+const (
+	buildBatch = 5000    // photos, or users, read and copied at once; lexemes counted at once
+	flushAbove = 500_000 // lexemes whose counts are kept in memory, some 100 bytes each
+)
 
 func (b *searchBuild) photos(ctx context.Context) error {
 	for last := int64(0); ; {
@@ -101,6 +129,11 @@ func (b *searchBuild) photos(ctx context.Context) error {
 		if len(copied) == 0 {
 			return nil
 		}
+		if len(b.counts) > flushAbove {
+			if err := b.flush(ctx); err != nil {
+				return err
+			}
+		}
 		if _, err := b.conn.CopyFrom(ctx, pgx.Identifier{"photo_search"},
 			[]string{"photo_id", "user_id", "faves", "quality", "year", "shape", "camera", "words"}, pgx.CopyFromRows(copied)); err != nil {
 			return err
@@ -120,6 +153,7 @@ func vectorOf(lexemes []words.Lexeme) pgtype.TSVector {
 	return v
 }
 
+// count counts lexemes until the next flush.
 func (b *searchBuild) count(lexemes []words.Lexeme) {
 	for _, l := range lexemes {
 		n, known := b.counts[l.Text]
@@ -131,6 +165,22 @@ func (b *searchBuild) count(lexemes []words.Lexeme) {
 		b.counts[text] = 1
 		b.forms[text] = strings.Clone(l.Form)
 	}
+}
+
+// flush adds the counts to search_words, and forgets them.
+func (b *searchBuild) flush(ctx context.Context) error {
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(b.counts)), buildBatch) {
+		by, forms := make([]int32, len(chunk)), make([]string, len(chunk))
+		for i, word := range chunk {
+			by[i], forms[i] = b.counts[word], b.forms[word]
+		}
+		if _, err := b.conn.Exec(ctx, addWords, chunk, by, forms); err != nil {
+			return err
+		}
+	}
+	clear(b.counts)
+	clear(b.forms)
+	return nil
 }
 
 func (b *searchBuild) people(ctx context.Context) error {
@@ -154,12 +204,4 @@ func (b *searchBuild) people(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-func (b *searchBuild) words(ctx context.Context) error {
-	all := slices.Sorted(maps.Keys(b.counts))
-	_, err := b.conn.CopyFrom(ctx, pgx.Identifier{"search_words"}, []string{"word", "photos", "form"}, pgx.CopyFromSlice(len(all), func(i int) ([]any, error) {
-		return []any{all[i], b.counts[all[i]], b.forms[all[i]]}, nil
-	}))
-	return err
 }

@@ -2,77 +2,13 @@ package store
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"flickrkillr/renderer/words"
 )
-
-const (
-	searchLock  = 0x736561726368 // advisory lock of whoever writes the search index: "search"
-	searchBatch = 400            // entries of the queue taken at once, and photos indexed at once
-)
-
-// errOtherIndexer: another process is writing the search index.
-var errOtherIndexer = errors.New("another process writes the search index")
-
-// IndexOnce brings at most 400 photos and users of the queue's up to date in the search index, in one transaction. n counts the entries it
-// took: 400 mean that more are likely waiting. Among all processes one works at a time; n is 0 when it is another one.
-func (s *Store) IndexOnce(ctx context.Context) (n int, err error) {
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		var mine, built bool
-		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1), built FROM search_state", searchLock).Scan(&mine, &built); err != nil {
-			return err
-		}
-		if !mine || !built {
-			return nil
-		}
-		entries, err := takeSearchQueue(ctx, tx)
-		if err != nil || len(entries) == 0 {
-			return err
-		}
-		n = len(entries)
-		x := searchIndexer{tx: tx, counts: map[string]int{}}
-		return x.apply(ctx, entries)
-	})
-	if err != nil {
-		err = fmt.Errorf("index: %w", err)
-	}
-	return n, err
-}
-
-// SearchWaits reports whether the search index has to be built, or else whether its queue holds something.
-func (s *Store) SearchWaits(ctx context.Context) (build, queued bool, err error) {
-	err = s.pool.QueryRow(ctx, "SELECT NOT built, EXISTS (SELECT FROM search_queue) FROM search_state").Scan(&build, &queued)
-	if err != nil {
-		err = fmt.Errorf("index: look: %w", err)
-	}
-	return build, queued, err
-}
-
-type searchEntry struct {
-	later   bool
-	id      int64
-	kind    string
-	ref     int64
-	removed []string
-}
-
-func takeSearchQueue(ctx context.Context, tx pgx.Tx) ([]searchEntry, error) {
-	rows, err := tx.Query(ctx, "SELECT later, id, kind, ref, removed FROM search_queue ORDER BY later, id LIMIT $1", searchBatch)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (e searchEntry, err error) {
-		err = r.Scan(&e.later, &e.id, &e.kind, &e.ref, &e.removed)
-		return e, err
-	})
-}
 
 // searchIndexer writes to the index within a transaction.
 type searchIndexer struct {
@@ -82,7 +18,8 @@ type searchIndexer struct {
 	forms   map[string]string // of what is added
 }
 
-func (x *searchIndexer) apply(ctx context.Context, entries []searchEntry) error {
+// apply does what entries ask for. Done counts those that it took off the queue.
+func (x *searchIndexer) apply(ctx context.Context, entries []searchEntry) (done int, err error) {
 	x.forms = map[string]string{}
 	refs := map[string][]int64{}
 	for _, e := range entries {
@@ -97,25 +34,35 @@ func (x *searchIndexer) apply(ctx context.Context, entries []searchEntry) error 
 	}
 	busy, err := x.photos(ctx, refs["photo"])
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := x.people(ctx, refs["user"]); err != nil {
-		return err
+		return 0, err
 	}
 	if err := x.spread(ctx, refs["album"], refs["photos of user"]); err != nil {
-		return err
+		return 0, err
 	}
 	if err := x.count(ctx); err != nil {
-		return err
+		return 0, err
 	}
-	var b pgx.Batch
+	var gone, kept queueKeys
 	for _, e := range entries {
-		if e.kind == "photo" && slices.Contains(busy, e.ref) && e.removed == nil {
-			continue // with the next batch
+		if e.kind == "photo" && e.removed == nil && slices.Contains(busy, e.ref) {
+			kept.add(&e)
+		} else {
+			gone.add(&e)
 		}
-		b.Queue("DELETE FROM search_queue WHERE later = $1 AND id = $2", e.later, e.id)
 	}
-	return x.tx.SendBatch(ctx, &b).Close()
+	if _, err := x.tx.Exec(ctx, `DELETE FROM search_queue q USING unnest($1::boolean[], $2::bigint[]) AS e (later, id)
+		WHERE q.later = e.later AND q.id = e.id`, gone.later, gone.ids); err != nil {
+		return 0, err
+	}
+	if len(kept.ids) == 0 {
+		return len(gone.ids), nil
+	}
+	_, err = x.tx.Exec(ctx, `UPDATE search_queue q SET id = DEFAULT FROM unnest($1::boolean[], $2::bigint[]) AS e (later, id)
+		WHERE q.later = e.later AND q.id = e.id`, kept.later, kept.ids)
+	return len(gone.ids), err
 }
 
 // spread queues the photos of renamed albums and users.
@@ -246,6 +193,9 @@ func (x *searchIndexer) people(ctx context.Context, ids []int64) error {
 	return x.tx.SendBatch(ctx, &b).Close()
 }
 
+const addWords = `INSERT INTO search_words AS w (word, photos, form) SELECT * FROM unnest($1::text[], $2::integer[], $3::text[])
+	ON CONFLICT (word) DO UPDATE SET photos = w.photos + excluded.photos`
+
 // count brings search_words up to date.
 func (x *searchIndexer) count(ctx context.Context) error {
 	var changed, forms []string
@@ -259,50 +209,7 @@ func (x *searchIndexer) count(ctx context.Context) error {
 		return nil
 	}
 	var b pgx.Batch
-	b.Queue(`INSERT INTO search_words AS w (word, photos, form) SELECT * FROM unnest($1::text[], $2::integer[], $3::text[])
-		ON CONFLICT (word) DO UPDATE SET photos = w.photos + excluded.photos`, changed, by, forms)
+	b.Queue(addWords, changed, by, forms)
 	b.Queue("DELETE FROM search_words WHERE word = ANY ($1) AND photos <= 0", changed)
 	return x.tx.SendBatch(ctx, &b).Close()
-}
-
-// searchedPhoto is a photo with what is searched of it.
-type searchedPhoto struct {
-	words.Photo
-	id, user int64
-	faves    int32
-	posted   time.Time
-}
-
-const searchedPhotos = `
-	SELECT p.id, p.user_id, p.title, p.description, coalesce(p.camera, ''), coalesce(p.lens, ''),
-		extract(year FROM coalesce(p.taken_at, p.posted_at) AT TIME ZONE 'UTC')::integer, p.width, p.height, p.faves, p.posted_at, u.name, u.display_name,
-		(SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags m JOIN tags g ON g.id = m.tag_id WHERE m.photo_id = p.id),
-		(SELECT array_agg(b.title ORDER BY b.id) FROM album_photos m JOIN albums b ON b.id = m.album_id WHERE m.photo_id = p.id)
-	FROM photos p JOIN users u ON u.id = p.user_id`
-
-func eachSearchedPhoto(rows pgx.Rows, f func(*searchedPhoto)) error {
-	var p searchedPhoto
-	_, err := pgx.ForEachRow(rows, []any{&p.id, &p.user, &p.Title, &p.Description, &p.Camera, &p.Lens, &p.Year, &p.Width, &p.Height, &p.faves, &p.posted,
-		&p.Owner, &p.Display, &p.Tags, &p.Albums}, func() error {
-		p.ID, p.Faves = p.id, int(min(p.faves, words.MaxFaves))
-		p.Quality = words.Quality(p.Faves, p.posted)
-		f(&p)
-		return nil
-	})
-	return err
-}
-
-// photoSearchRows are rows of photo_search, by column.
-type photoSearchRows struct {
-	ids, users              []int64
-	faves, qualities, years []int32
-	shapes, cameras, words  []string
-}
-
-func (r *photoSearchRows) add(p *searchedPhoto, vector string) {
-	r.ids, r.users = append(r.ids, p.id), append(r.users, p.user)
-	r.faves, r.qualities = append(r.faves, int32(p.Faves)), append(r.qualities, int32(p.Quality))
-	r.years = append(r.years, int32(p.Year))
-	r.shapes, r.cameras = append(r.shapes, words.Shape(p.Width, p.Height)), append(r.cameras, p.Camera)
-	r.words = append(r.words, vector)
 }

@@ -13,8 +13,8 @@
 // Actions ([Store.EditPhoto], [Store.DeletePhoto], [Store.SetPhotoPrivate]) are given a key and done once for each, however often and by
 // however many they are asked for, and whatever connection breaks in between. They return the scopes that changed with the versions that
 // exactly this change gave them, read before its locks are let go; versions and outbox are the triggers' work, here as for changes made by
-// hand. Besides them, the outbox, the keys that have grown old ([Store.ForgetKeys]) and the tags' counts ([Store.CountTags]) the package
-// changes nothing.
+// hand. Besides them, the outbox, the keys that have grown old ([Store.ForgetKeys]), the tags' counts ([Store.CountTags]) and the search
+// index ([Store.IndexOnce], [Store.PostponeIndexing], [Store.BuildSearch]) the package changes nothing.
 package store
 
 import (
@@ -39,16 +39,17 @@ const (
 type Store struct {
 	pool     *pgxpool.Pool
 	searches *pgxpool.Pool // for searches alone
+	longest  time.Duration // of a search; 0: no bound
 	floor    outboxFloor
 }
 
-// New makes a Store on a pool, best one of [OpenPool]. Closing the pool remains the caller's.
-func New(pool *pgxpool.Pool) *Store { return NewWithSearches(pool, pool) }
+// New makes a Store on a pool, best one of [OpenPool]. Closing the pool remains the caller's. Searches have the pool's bounds only.
+func New(pool *pgxpool.Pool) *Store { return NewWithSearches(pool, pool, 0) }
 
 // NewWithSearches makes a Store that searches through a pool of its own, best one of [OpenSearchPool], so that searches take no connection
-// from pages and have a timeout of their own.
-func NewWithSearches(pool, searches *pgxpool.Pool) *Store {
-	return &Store{pool: pool, searches: searches}
+// from pages and have a timeout of their own. A search begins no statement when longest is over ([SearchLongest]; 0: no bound).
+func NewWithSearches(pool, searches *pgxpool.Pool, longest time.Duration) *Store {
+	return &Store{pool: pool, searches: searches, longest: longest}
 }
 
 // Dep is one thing an answer depends on: a scope ("all", "user.ansel", "photo.7", "album.3") and the version it had.

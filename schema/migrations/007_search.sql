@@ -39,10 +39,12 @@ CREATE TABLE search_queue (
     PRIMARY KEY (later, id)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
--- built is false until the rows that were there before this table are indexed: a renderer does that in bulk.
+-- built is false until the rows that were there before this table are indexed: a renderer does that in bulk. emptied counts the times that
+-- a table was emptied: an index that was built meanwhile is built again.
 CREATE TABLE search_state (
-    one    boolean PRIMARY KEY DEFAULT true CHECK (one),
-    built  boolean NOT NULL
+    one      boolean PRIMARY KEY DEFAULT true CHECK (one),
+    built    boolean NOT NULL,
+    emptied  bigint  NOT NULL DEFAULT 0
 );
 INSERT INTO search_state (built) SELECT NOT EXISTS (SELECT FROM users);
 
@@ -142,13 +144,10 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- No rows tell what a TRUNCATE took out: the index is built anew, and until then searches find nothing.
 CREATE FUNCTION search_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_TABLE_NAME = 'users' THEN
-        TRUNCATE person_search;
-    ELSE
-        TRUNCATE photo_search, search_words;
-    END IF;
+    UPDATE search_state SET built = false, emptied = emptied + 1;
     RETURN NULL;
 END $$;
 -- +goose StatementEnd
@@ -173,3 +172,11 @@ CREATE TRIGGER users_search_update AFTER UPDATE OF name, display_name ON users F
     WHEN (NEW.name <> OLD.name OR NEW.display_name <> OLD.display_name) EXECUTE FUNCTION search_user_changed();
 CREATE TRIGGER users_search_delete AFTER DELETE ON users FOR EACH ROW EXECUTE FUNCTION search_user_changed();
 CREATE TRIGGER users_search_truncate AFTER TRUNCATE ON users FOR EACH STATEMENT EXECUTE FUNCTION search_truncated();
+CREATE TRIGGER photo_tags_search_truncate AFTER TRUNCATE ON photo_tags
+    FOR EACH STATEMENT EXECUTE FUNCTION search_truncated();
+CREATE TRIGGER tags_search_truncate AFTER TRUNCATE ON tags
+    FOR EACH STATEMENT EXECUTE FUNCTION search_truncated();
+CREATE TRIGGER albums_search_truncate AFTER TRUNCATE ON albums
+    FOR EACH STATEMENT EXECUTE FUNCTION search_truncated();
+CREATE TRIGGER album_photos_search_truncate AFTER TRUNCATE ON album_photos
+    FOR EACH STATEMENT EXECUTE FUNCTION search_truncated();

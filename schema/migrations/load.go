@@ -51,7 +51,8 @@ func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
 			SELECT ap.album_id, count(*) FROM album_photos ap JOIN photos p ON p.id = ap.photo_id WHERE NOT p.private GROUP BY ap.album_id`,
 		"SELECT recount_tags()",
 		"ANALYZE album_counts, tag_counts",
-		"UPDATE search_state SET built = EXISTS (SELECT FROM person_search) OR NOT EXISTS (SELECT FROM users)",
+		`UPDATE search_state SET emptied = emptied + 1,
+			built = EXISTS (SELECT FROM person_search) OR NOT EXISTS (SELECT FROM users)`,
 		"SELECT announce_all()",
 	); err != nil {
 		return fmt.Errorf("finish the load: %w", err)
