@@ -5,6 +5,10 @@
 -- Who changes content writes no lexemes: triggers note in search_queue what has to be indexed again, and a renderer does it, usually within
 -- half a second. Only what must not be found any more is taken out at once, in the transaction that hides it.
 
+-- Taken at once and in this order, so that a migration of a database in use does not wait for a table while it holds another one that a
+-- writer wants; migrations.Up tries again if it meets one that goes the other way round.
+LOCK TABLE tags, photo_tags, albums, album_photos, photos, users IN SHARE ROW EXCLUSIVE MODE;
+
 -- Photos without a row here are not found: the private ones, and for a moment new ones.
 CREATE TABLE photo_search (
     photo_id  bigint   PRIMARY KEY,

@@ -1,6 +1,10 @@
 -- +goose Up
 -- What the pages /explore and /tags read: the photos of each day, and how many public photos carry each tag.
 
+-- Taken at once and in this order, so that a migration of a database in use does not wait for a table while it holds another one that a
+-- writer wants; migrations.Up tries again if it meets one that goes the other way round.
+LOCK TABLE tags, photo_tags, albums, album_photos, photos, users IN SHARE ROW EXCLUSIVE MODE;
+
 -- A day in UTC, most liked photos first; read backwards. The days that have photos are found in it too, one probe a day.
 CREATE INDEX photos_day ON photos (((posted_at AT TIME ZONE 'UTC')::date), faves, id) WHERE NOT private;
 
@@ -115,11 +119,17 @@ END $$;
 -- Counts all tags anew. Whoever restores a backup, or writes with triggers off, calls it besides announce_all: SELECT recount_tags().
 CREATE FUNCTION recount_tags() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    LOCK TABLE photos, photo_tags, tag_deltas, tag_counts IN SHARE ROW EXCLUSIVE MODE;
-    DELETE FROM tag_deltas;
-    DELETE FROM tag_counts;
-    INSERT INTO tag_counts (tag_id, photo_count)
-        SELECT m.tag_id, count(*) FROM photo_tags m JOIN photos p ON p.id = m.photo_id WHERE NOT p.private GROUP BY m.tag_id;
+    LOCK TABLE tag_counts IN SHARE ROW EXCLUSIVE MODE; -- keeps count_tags out, and no writer of photos or tags
+    -- One statement, and so one snapshot: the deltas that it deletes belong to the changes that it counts.
+    WITH counted AS MATERIALIZED (
+        SELECT m.tag_id, count(*) AS photos FROM photo_tags m JOIN photos p ON p.id = m.photo_id WHERE NOT p.private GROUP BY m.tag_id
+    ), spent AS (
+        DELETE FROM tag_deltas
+    ), kept AS (
+        INSERT INTO tag_counts (tag_id, photo_count) SELECT tag_id, photos FROM counted
+            ON CONFLICT (tag_id) DO UPDATE SET photo_count = excluded.photo_count
+    )
+    DELETE FROM tag_counts c WHERE NOT EXISTS (SELECT FROM counted k WHERE k.tag_id = c.tag_id);
 END $$;
 -- +goose StatementEnd
 
