@@ -65,7 +65,7 @@ func TestRolesSayWhatTheyWaitFor(t *testing.T) {
 		"cachefill without NATS":     {[]string{"cachefill", "--nats", nats, "--memcached", memcached}, []string{"role=cachefill", "NATS at nats://joe:xxxxx@" + away, "refused"}},
 		"renderer without database":  {[]string{"renderer", "--nats", bus, "--postgres", database}, []string{"role=renderer", "waiting for PostgreSQL at " + away, "refused"}},
 		"cachefill without renderer": {[]string{"cachefill", "--nats", bus, "--memcached", memcached}, []string{"role=cachefill", "list of assets", "no responders"}},
-		"edge without renderer":      {[]string{"edge", "--addr", "127.0.0.1:0", "--nats", bus}, []string{"role=edge", "which a renderer makes"}},
+		"edge without renderer":      {[]string{"edge", "--addr", "127.0.0.1:0", "--nats", bus}, []string{"role=edge", "a renderer creates it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
