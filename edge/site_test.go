@@ -20,8 +20,8 @@ import (
 	"flickrkillr/schema/wire"
 
 	"github.com/nats-io/nats.go"
-	"go.uber.org/goleak"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
 )
 
 // Two edges that begin together create the same bucket at the same moment. The server in this process then opens a store for each, and now
