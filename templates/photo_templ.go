@@ -33,11 +33,11 @@ func (p PhotoPage) alt() string {
 
 // neighbour gives the attributes of the link to the previous or next photo: its address, or none and hidden. The link
 // is there in both cases, because app.js shows it when the list that a visitor came from has a photo there.
-func neighbour(ref page.Ref) templ.Attributes {
+func neighbour(ref page.Ref, rel string) templ.Attributes {
 	if ref == (page.Ref{}) {
 		return templ.Attributes{"hidden": true}
 	}
-	return templ.Attributes{"href": ref.Path()}
+	return templ.Attributes{"rel": rel, "href": ref.Path()}
 }
 
 // longTitle reports whether the title would take more than two lines of a heading in a column of 40rem: 70 Latin
@@ -87,11 +87,11 @@ func Photo(p PhotoPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<a class=\"turn prev\" rel=\"prev\" aria-label=\"Previous photo\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<a class=\"turn prev\" aria-label=\"Previous photo\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, neighbour(p.Previous))
+			templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, neighbour(p.Previous, "prev"))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -103,11 +103,11 @@ func Photo(p PhotoPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "</a> <a class=\"turn next\" rel=\"next\" aria-label=\"Next photo\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "</a> <a class=\"turn next\" aria-label=\"Next photo\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, neighbour(p.Next))
+			templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, neighbour(p.Next, "next"))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -77,7 +77,7 @@
 		return other?.photos[0] ? `${other.photos.at(step > 0 ? 0 : -1)}#${other.hash}` : '';
 	};
 
-	const turn = (rel, href) => Object.assign(find(`.turn[rel=${rel}]`), { href, hidden: !href });
+	const turn = (rel, href) => Object.assign(find(`.turn.${rel}`), { rel, href, hidden: !href });
 
 	// Has the page of a photo follow the list in its address. New photos push a photo on to later pages of a list, so
 	// these are tried too.
@@ -225,10 +225,10 @@
 		const way = keys[event.key];
 		if (!way || event.shiftKey) return;
 		if (find('.stage')) {
-			if (!find(`.stage [rel=${way}]`) || event.repeat && waiting) return;
+			if (!find(`.stage .${way}`) || event.repeat && waiting) return;
 			event.preventDefault();
 			soon(() => {
-				const link = find(`.stage [rel=${way}]:not([hidden])`);
+				const link = find(`.stage .${way}:not([hidden])`);
 				return way === 'up' ? link.click() : link && show(link.href, true);
 			});
 			return;
