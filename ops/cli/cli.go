@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"strings"
 
+	"flickrkillr/ops/site"
+
 	"github.com/alecthomas/kong"
 )
 
@@ -93,7 +95,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 
 // commandVars are the variables in the flags' tags.
 func commandVars() kong.Vars {
-	names := faultNames()
+	names := site.Faults()
 	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`}
 }
 
