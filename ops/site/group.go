@@ -29,14 +29,32 @@ func (g *Group) begin() {
 	})
 }
 
-// Add runs f in a goroutine until Stop. f returns nil, or context.Canceled, after an orderly end.
-func (g *Group) Add(name string, f func(context.Context) error) {
+// Member is one goroutine of a group.
+type Member struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+	err    error // valid once ended is closed
+}
+
+// Stop ends one member and waits for it. Its error is returned here and by the group's Stop.
+func (m *Member) Stop() error {
+	m.cancel()
+	<-m.ended
+	return m.err
+}
+
+// Add runs f in a goroutine until it, or the group, is stopped. f returns nil, or context.Canceled, after an orderly end.
+func (g *Group) Add(name string, f func(context.Context) error) *Member {
 	g.begin()
+	ctx, cancel := context.WithCancel(g.ctx)
+	m := &Member{cancel: cancel, ended: make(chan struct{})}
 	g.running.Go(func() {
-		err := f(g.ctx)
+		defer close(m.ended)
+		defer cancel()
+		err := f(ctx)
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if g.ctx.Err() == nil { // no one stopped it
+		if ctx.Err() == nil { // no one stopped it
 			if err == nil {
 				err = fmt.Errorf("%s ended by itself", name)
 			}
@@ -46,9 +64,11 @@ func (g *Group) Add(name string, f func(context.Context) error) {
 			}
 		}
 		if err != nil && !errors.Is(err, context.Canceled) {
+			m.err = err
 			g.errs = append(g.errs, err)
 		}
 	})
+	return m
 }
 
 // Failed is closed when a member has ended without being stopped; Stop returns why.

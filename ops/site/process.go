@@ -43,10 +43,10 @@ const readyPath = "/readyz"
 const defaultStop = 15 * time.Second
 
 // addProcess starts a role as a supervised process.
-func (s *Site) addProcess(group *Group, role Role, name string) error {
+func (s *Site) addProcess(group *Group, role Role, name string) (*running, error) {
 	p, addr, err := s.process(role, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	grace := defaultStop
 	switch {
@@ -56,9 +56,7 @@ func (s *Site) addProcess(group *Group, role Role, name string) error {
 		grace = s.cfg.Renderer.StopTimeout
 	}
 	k := stack.Supervise(name, grace+2*time.Second, s.log, p.Command)
-	s.add(&running{role: role, name: name, addr: addr, ready: p.Ready, process: k})
-	s.run(group, name, k.Run)
-	return nil
+	return &running{role: role, name: name, addr: addr, ready: p.Ready, process: k, member: s.run(group, name, k.Run)}, nil
 }
 
 // Describe returns one more of a role as a process, for a caller that runs it, and where an edge's browsers find it.
@@ -81,7 +79,7 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 	}
 	args := append([]string{string(role), "--data", cfg.Data}, cfg.Args...)
 	if s.cfg.DebugAddr != "" && role != Bus {
-		debugAddr, err := NthAddr(s.cfg.DebugAddr, s.count(Edge)+s.count(Renderer)+s.count(Cachefill))
+		debugAddr, err := NthAddr(s.cfg.DebugAddr, s.started)
 		if err == nil {
 			debugAddr, err = stack.ResolvePort(debugAddr)
 		}

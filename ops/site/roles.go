@@ -23,7 +23,7 @@ type local struct {
 	close func() // releases what was opened for it alone, after run
 }
 
-func (s *Site) addHere(group *Group, role Role, name string) error {
+func (s *Site) addHere(group *Group, role Role, name string) (*running, error) {
 	var l *local
 	var err error
 	switch role {
@@ -37,12 +37,9 @@ func (s *Site) addHere(group *Group, role Role, name string) error {
 		err = fmt.Errorf("role %s runs as a process only", role)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.closers = append(s.closers, l.close)
-	s.add(&running{role: role, name: name, addr: l.addr, here: l.debug})
-	s.run(group, name, l.run)
-	return nil
+	return &running{role: role, name: name, addr: l.addr, here: l.debug, member: s.run(group, name, l.run), release: l.close}, nil
 }
 
 func (s *Site) rendererHere(name string) (*local, error) {

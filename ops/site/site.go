@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -61,10 +62,10 @@ type Site struct {
 
 	edges, workers, helpers Group // stopped in this order
 	prepared                bool
+	started                 int // roles so far
 	failed                  chan struct{}
 	fail                    func() // closes failed, once
 	firstAddr               string // of the first edge, once chosen
-	closers                 []func()
 
 	mu     sync.Mutex // guards what follows
 	roles  []*running
@@ -79,6 +80,8 @@ type running struct {
 	ready   string            // a process's readiness URL; "": none
 	here    debug.Role        // if it runs in this process
 	process *stack.Supervised // if it does not
+	member  *Member
+	release func() // what was opened for it alone; nil: nothing
 }
 
 // New prepares a site. No role runs before Add.
@@ -110,10 +113,39 @@ func (s *Site) AddNamed(role Role, name string) error {
 	if role == Edge {
 		group = &s.edges
 	}
+	start := s.addHere
 	if s.cfg.Processes != nil {
-		return s.addProcess(group, role, name)
+		start = s.addProcess
 	}
-	return s.addHere(group, role, name)
+	r, err := start(group, role, name)
+	if err != nil {
+		return err
+	}
+	s.started++
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.roles = append(s.roles, r)
+	return nil
+}
+
+// Remove stops the newest of a role, waits until it has finished its requests, and returns what went wrong.
+func (s *Site) Remove(role Role) error {
+	all := s.all(role)
+	if len(all) == 0 {
+		return fmt.Errorf("no %s is running", role)
+	}
+	r := all[len(all)-1]
+	s.mu.Lock()
+	s.roles = slices.DeleteFunc(s.roles, func(other *running) bool { return other == r })
+	s.mu.Unlock()
+	err := r.member.Stop()
+	if r.release != nil {
+		r.release()
+	}
+	if r.process != nil {
+		err = errors.Join(err, r.process.Err())
+	}
+	return err
 }
 
 // prepare does once what comes before the first role: the debug listener, and the address that links begin with.
@@ -142,12 +174,6 @@ func (s *Site) prepare() error {
 	}
 	s.run(&s.helpers, "watch", func(ctx context.Context) error { return watchReady(ctx, s.rolesHere, s.log) })
 	return nil
-}
-
-func (s *Site) add(r *running) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.roles = append(s.roles, r)
 }
 
 // all are the roles so far, or those of one role; "" is any.
@@ -187,6 +213,14 @@ func (s *Site) Addrs() (addrs []string) {
 		addrs = append(addrs, r.addr)
 	}
 	return addrs
+}
+
+// PIDs are the processes of a role, in the order in which they were added; 0 for one that is being restarted.
+func (s *Site) PIDs(role Role) (pids []int) {
+	for _, r := range s.all(role) {
+		pids = append(pids, r.process.PID())
+	}
+	return pids
 }
 
 // DebugURLs is where the debug listeners of a role's processes are, without a slash at the end.
@@ -257,8 +291,8 @@ func (s *Site) hasFailed() bool {
 }
 
 // run adds a member to a group; one that ends by itself closes failed.
-func (s *Site) run(g *Group, name string, f func(context.Context) error) {
-	g.Add(name, func(ctx context.Context) error {
+func (s *Site) run(g *Group, name string, f func(context.Context) error) *Member {
+	return g.Add(name, func(ctx context.Context) error {
 		err := f(ctx)
 		if ctx.Err() == nil {
 			s.fail()
@@ -278,10 +312,12 @@ func (s *Site) Wait(ctx context.Context) {
 // Stop stops edges first, so that no request is left without an answer, then the roles that answer, then the services of the site. Safe to call twice.
 func (s *Site) Stop() error {
 	err := errors.Join(s.edges.Stop(), s.workers.Stop(), s.helpers.Stop())
-	for _, closeRole := range s.closers {
-		closeRole()
+	for _, r := range s.all("") {
+		if r.release != nil {
+			r.release()
+			r.release = nil
+		}
 	}
-	s.closers = nil
 	if s.cfg.Stack != nil {
 		err = errors.Join(err, s.cfg.Stack.Stop())
 	}

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os/exec"
 	"sync/atomic"
@@ -77,6 +78,18 @@ func (s *Supervised) PID() int {
 		return c.process.Pid
 	}
 	return 0
+}
+
+// Err is the exit status, if it is not 0, with which the process ended last; nil if a signal ended it.
+func (s *Supervised) Err() error {
+	c := s.child.Load()
+	if c == nil || c.running() {
+		return nil
+	}
+	if exit := (*exec.ExitError)(nil); errors.As(c.err, &exit) && exit.ExitCode() <= 0 {
+		return nil
+	}
+	return c.err
 }
 
 // Run keeps the process running until ctx ends, then sends it SIGTERM and waits for it. The error says that the process had to be killed,
