@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/setup"
+	"flickrkillr/ops/testenv"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -253,7 +254,7 @@ func TestKeyboard(t *testing.T) {
 		if err := chromedp.Do(ctx, chromedp.KeyEvent(keys)); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, fmt.Sprintf("%q leads to %s", keys, want), func() bool {
+		testenv.Eventually(t, fmt.Sprintf("%q leads to %s", keys, want), func() bool {
 			at, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.readyState == "complete" ? location.pathname : ""`))
 			return err == nil && at == want
 		})

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -143,17 +142,6 @@ func (p *process) waitFor(text string, bound time.Duration) string {
 	}
 }
 
-// field reads one field of the JSON line that contains text.
-func (p *process) field(text, name string) string {
-	p.t.Helper()
-	var fields map[string]any
-	line := p.waitFor(text, time.Minute)
-	if err := json.Unmarshal([]byte(line), &fields); err != nil {
-		p.t.Fatalf("%q: %v", line, err)
-	}
-	return fmt.Sprint(fields[name])
-}
-
 // stop asks it to stop, as Ctrl-C does, and reports how it ended: nil for exit status 0. Safe to call twice.
 func (p *process) stop() error {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
@@ -165,12 +153,6 @@ func (p *process) stop() error {
 		return errors.Join(errors.New("it did not stop within 40 s and was killed"), p.err)
 	}
 	return p.err
-}
-
-// kill ends it as a crash does.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.done
 }
 
 // get fetches a URL without following redirects.
@@ -194,17 +176,6 @@ func newClient(t testing.TB, n int) *http.Client {
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 20 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
-
-// eventually waits for a condition that no channel tells of.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("after 30 s it is still not so that %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 // run runs a program to its end and returns what it printed.

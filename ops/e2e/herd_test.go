@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	roles "flickrkillr/ops/site"
+
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/schema/wire"
@@ -102,7 +104,7 @@ func (s *site) rendered(kind string) (sum int) {
 	if err := s.nc.PublishRequest("$SRV.STATS.renderer", inbox, nil); err != nil {
 		s.t.Fatal(err)
 	}
-	for range s.renderers {
+	for range s.roles.PIDs(roles.Renderer) {
 		msg, err := sub.NextMsg(10 * time.Second)
 		if err != nil {
 			s.t.Fatal(err)

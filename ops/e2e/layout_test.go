@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"flickrkillr/ops/testenv"
+
 	"github.com/chromedp/chromedp"
 )
 
@@ -39,7 +41,7 @@ func (s *site) photo(where string) string {
 // openTitled opens a photo's page until it has the title that it has just been given.
 func (b *tab) openTitled(path, title string) {
 	b.t.Helper()
-	eventually(b.t, path+" has its new title", func() bool {
+	testenv.Eventually(b.t, path+" has its new title", func() bool {
 		b.open(path)
 		return ask[string](b, `document.querySelector("h1").textContent`) == title
 	})

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"flickrkillr/ops/testenv"
+
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
@@ -71,7 +73,7 @@ func ask[T any](b *tab, expression string) T {
 // documents, is not.
 func (b *tab) becomes(expression string) {
 	b.t.Helper()
-	eventually(b.t, expression, func() bool {
+	testenv.Eventually(b.t, expression, func() bool {
 		v, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression))
 		return err == nil && v
 	})
