@@ -111,7 +111,7 @@ func (c *auditCommand) plan(ctx context.Context, pool *pgxpool.Pool) (string, er
 	}
 	return fmt.Sprintf("  visit      %s\n  write to   %s, which holds %s\n  bus        %s\n"+
 		"  change     the photos of %s, for good: overwrite titles, hide, show, delete and add photos",
-		strings.Join(c.Edge, " "), databaseName(pool), data, bus, count(c.Owners, "user")), nil
+		strings.Join(c.Edge, " "), databaseName(pool), data, bus, audit.Count(c.Owners, "user")), nil
 }
 
 // databaseName names a pool's database without its password.

@@ -194,13 +194,6 @@ func TestNumbersHaveLimits(t *testing.T) {
 	}
 }
 
-func TestCountsHaveTheirPlural(t *testing.T) {
-	t.Parallel()
-	if got := count(0, "edge") + ", " + count(1, "edge") + ", " + count(2, "edge"); got != "0 edges, 1 edge, 2 edges" {
-		t.Error(got)
-	}
-}
-
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	status, stdout, _ := killr(t.Context(), "version")

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/time/rate"
 
+	"flickrkillr/ops/lab/audit"
 	"flickrkillr/ops/stack"
 	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/wire"
@@ -43,7 +44,7 @@ func (c *warmCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stdout, "%s to fill, the most popular first: %s\n", count(len(list), "page"), hottest(list, 5))
+	fmt.Fprintf(s.stdout, "%s to fill, the most popular first: %s\n", audit.Count(len(list), "page"), hottest(list, 5))
 	began := time.Now()
 	ends, err := c.fill(s.ctx, nc.Conn, list)
 	if err != nil {
@@ -136,7 +137,7 @@ func (e warmEnds) report(out io.Writer, all int, took time.Duration) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("not in memcached: %d of %s", failed, count(all, "page"))
+		return fmt.Errorf("not in memcached: %d of %s", failed, audit.Count(all, "page"))
 	}
 	return nil
 }

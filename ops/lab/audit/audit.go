@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"flickrkillr/schema/sleep"
+
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -272,7 +274,7 @@ func (a *audit) writeOn(ctx context.Context, limit *rate.Limiter) error {
 func (a *audit) watch(ctx context.Context, stop func()) {
 	began, told := a.now(), a.now()
 	for ctx.Err() == nil {
-		sleep(ctx, 50*time.Millisecond)
+		sleep.For(ctx, 50*time.Millisecond)
 		p := Progress{Took: a.now() - began}
 		p.Writes, p.Observations, p.Violations = a.tally.counts()
 		if a.cfg.Progress != nil && a.now()-told >= progressEvery {

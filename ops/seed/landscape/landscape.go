@@ -104,15 +104,6 @@ func (a *Album) Len() int { return len(a.order) }
 // Scene says what picture i will be of.
 func (a *Album) Scene(i int) Scene { return a.order[i].scene }
 
-// Scenes lists all there are.
-func Scenes() []Scene {
-	var all []Scene
-	for _, f := range families() {
-		all = append(all, f.scene)
-	}
-	return all
-}
-
 // Paint paints picture i.
 func (a *Album) Paint(i int) Picture { return a.PaintAt(i, a.long) }
 
