@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"strings"
 
-	"flickrkillr/ops/site"
-
 	"github.com/alecthomas/kong"
+
+	"flickrkillr/ops/site"
 )
 
 // commands is the whole command line. Nearly every flag is an environment variable too: KILLR_ and its name, unless it

@@ -11,15 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/ops/setup"
-	"flickrkillr/ops/testenv"
-
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"flickrkillr/ops/setup"
+	"flickrkillr/ops/testenv"
 )
 
 // browser is a headless Chromium of its own.

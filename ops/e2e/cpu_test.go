@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"flickrkillr/ops/lab/cputime"
 	"flickrkillr/ops/testenv"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // BenchmarkCPU reports what a request costs all server processes together (program, Postgres, memcached, and NATS within the program), user

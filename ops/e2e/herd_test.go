@@ -12,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	roles "flickrkillr/ops/site"
-
 	"github.com/nats-io/nats.go"
 
+	roles "flickrkillr/ops/site"
 	"flickrkillr/schema/wire"
 )
 

@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/nats-io/nats.go"
+
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
-
-	"github.com/bradfitz/gomemcache/memcache"
-	"github.com/nats-io/nats.go"
 )
 
 // heat has every edge asked for a path until it counts as hot there.

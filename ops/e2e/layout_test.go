@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"flickrkillr/ops/testenv"
-
 	"github.com/chromedp/chromedp"
+
+	"flickrkillr/ops/testenv"
 )
 
 // box is where an element is in the window, in CSS pixels.

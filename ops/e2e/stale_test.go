@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
-
-	"github.com/chromedp/chromedp"
 )
 
 // TestStaleRatherThanNothing takes away what pages are made of, one part at a time. Pages that an edge has had are shown, marked; what is

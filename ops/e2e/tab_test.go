@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/ops/testenv"
-
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"flickrkillr/ops/testenv"
 )
 
 // tab is one tab of a browser, in which a test goes about as a visitor does.

@@ -14,9 +14,8 @@ import (
 	"testing"
 	"time"
 
-	roles "flickrkillr/ops/site"
-
 	"flickrkillr/ops/lab/cputime"
+	roles "flickrkillr/ops/site"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 )

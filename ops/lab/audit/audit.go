@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"flickrkillr/schema/sleep"
-
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	schema "flickrkillr/schema/page"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 

@@ -8,11 +8,10 @@ import (
 	"sort"
 	"time"
 
-	"flickrkillr/schema/sleep"
-
 	"golang.org/x/time/rate"
 
 	schema "flickrkillr/schema/page"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 

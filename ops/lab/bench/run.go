@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"flickrkillr/schema/sleep"
-
 	"github.com/maypok86/otter/v2"
+
+	"flickrkillr/schema/sleep"
 )
 
 // viewsBytes bounds the memory for pages that have been read.
