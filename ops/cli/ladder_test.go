@@ -54,37 +54,74 @@ func measures(t *testing.T, result any, args ...string) {
 	}
 }
 
+// TestLadder: each version serves the same page and all its files, byte for byte, and what is measured of it is possible.
 func TestLadder(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ flag, proxy string }{{"--nginx", "nginx"}, {"--no-nginx", "this program"}} {
-		var result ladder.Result
-		report := filepath.Join(t.TempDir(), "ladder.html")
-		measures(t, &result, "ladder", "--photos", "600", "--seconds", "0.2", "--visitors", "2", "--json", c.flag, "--report", report)
-		text, err := os.ReadFile(report)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := strings.Count(string(text), `<svg class="plot"`); n != 4 || strings.Contains(string(text), "NaN") {
-			t.Errorf("the report has %d plots, want 4:\n%s", n, text)
-		}
-		if _, ok := rig.FindNginx(); !ok {
-			c.proxy = "this program"
-		}
-		if result.Proxy != c.proxy {
-			t.Errorf("the proxy is %q, want %q", result.Proxy, c.proxy)
-		}
-		if len(result.Rungs) != 5 || result.Index == nil || result.Versus == nil || result.Versus.Bytes == 0 {
-			t.Fatalf("an incomplete climb: %+v", result)
-		}
-		pages := 0.0 // a busy machine may not finish one in each of these moments; that every rung serves everything has been checked before
-		for _, r := range result.Rungs {
-			if pages += r.Today.Pages; r.Today.Failed > 0 {
-				t.Errorf("%s: %+v", r.Version, r.Today)
+		t.Run(c.flag, func(t *testing.T) {
+			t.Parallel()
+			var result ladder.Result
+			report := filepath.Join(t.TempDir(), "ladder.html")
+			measures(t, &result, "ladder", "--photos", "600", "--seconds", "0.2", "--visitors", "2", "--json", c.flag, "--report", report)
+			text, err := os.ReadFile(report)
+			if err != nil {
+				t.Fatal(err)
 			}
+			if n := strings.Count(string(text), `<svg class="plot"`); n != 4 || strings.Contains(string(text), "NaN") {
+				t.Errorf("the report has %d plots, want 4:\n%s", n, text)
+			}
+			if _, ok := rig.FindNginx(); !ok {
+				c.proxy = "this program"
+			}
+			if result.Proxy != c.proxy {
+				t.Errorf("the proxy is %q, want %q", result.Proxy, c.proxy)
+			}
+			if result.Index == nil || result.Versus == nil || result.Versus.Bytes == 0 || result.PageBytes == 0 {
+				t.Fatalf("an incomplete climb: %+v", result)
+			}
+			checkRungs(t, &result)
+			possible(t, "with an index", result.Index.With)
+			possible(t, "without an index", result.Index.Without)
+			for _, spread := range []ladder.Spread{result.Versus.File, result.Versus.Memcached} {
+				if spread.P50 <= 0 || spread.P50 > spread.P99 {
+					t.Errorf("times of a thumbnail: %+v", spread)
+				}
+			}
+		})
+	}
+}
+
+func checkRungs(t *testing.T, result *ladder.Result) {
+	t.Helper()
+	var versions []string
+	pages := 0.0 // a busy machine may not finish one in each of these moments
+	for _, r := range result.Rungs {
+		versions = append(versions, r.Version)
+		pages += r.Today.Pages
+		possible(t, r.Version, r.Today)
+		if r.Served.Page != result.Page {
+			t.Errorf("%s serves another page: checksum %s, want %s", r.Version, r.Served.Page, result.Page)
 		}
-		if l := result.Index; l.With.Failed+l.Without.Failed > 0 || pages == 0 {
-			t.Errorf("the lesson: %+v; %g pages a second in all rungs", l, pages)
+		if r.Served.Files != result.Rungs[0].Served.Files || r.Served.Files < 2 {
+			t.Errorf("%s serves %d files, %s serves %d", r.Version, r.Served.Files, result.Rungs[0].Version, result.Rungs[0].Served.Files)
 		}
+	}
+	if got := strings.Join(versions, " "); got != "0.1 0.2 0.3 0.4 1.0" {
+		t.Errorf("the versions are %s", got)
+	}
+	if pages == 0 {
+		t.Error("no version served a page while it was measured")
+	}
+}
+
+// possible checks what holds of any measurement: nothing failed, each page is a request, and percentiles are in order.
+func possible(t *testing.T, what string, m ladder.Measure) {
+	t.Helper()
+	if m.Failed > 0 || m.Failure != "" {
+		t.Errorf("%s: %d failed: %s", what, m.Failed, m.Failure)
+	}
+	if m.Pages > m.Requests || m.P50 > m.P99 || m.Servers < 0 || m.Postgres < 0 || (m.Pages > 0) != (m.P50 > 0) {
+		t.Errorf("%s: an impossible measurement: %+v", what, m)
 	}
 }
 
@@ -143,35 +180,63 @@ func TestLadderKnowsItsVersions(t *testing.T) {
 	}
 }
 
+// TestPeers: all that are compared serve the same page, byte for byte, and what is measured of each is possible.
 func TestPeers(t *testing.T) {
 	t.Parallel()
-	_, nginx := rig.FindNginx()
-	for _, form := range [][]string{{}, {"--gzip"}} {
-		var result peers.Result
-		measures(t, &result, append([]string{"bench", "--peers", "--rounds", "1", "--duration", "200ms", "--visitors", "2", "--json"}, form...)...)
-		compared, pages := 0, 0.0
-		for _, p := range result.Peers {
-			if p.Missing != "" {
-				t.Logf("not compared: %s, for want of %s", p.Name, p.Missing)
-				if nginx && p.Missing == "nginx" {
-					t.Errorf("%s: there is an nginx", p.Name)
+	for _, form := range []string{"--gzip=false", "--gzip"} {
+		t.Run(form, func(t *testing.T) {
+			t.Parallel()
+			var result peers.Result
+			measures(t, &result, "bench", "--peers", "--rounds", "1", "--duration", "200ms", "--visitors", "2", "--json", form)
+			checkPeers(t, &result)
+			if len(result.Targets) != 6 {
+				t.Errorf("%d targets", len(result.Targets))
+			}
+			for _, target := range result.Targets {
+				if target.Met != (target.Ratio > 0 && target.Ratio <= target.Most) {
+					t.Errorf("%+v", target)
 				}
-				continue
 			}
-			compared++
-			if pages += p.Pages; p.Failed > 0 {
-				t.Errorf("%+v", p)
+		})
+	}
+}
+
+func checkPeers(t *testing.T, result *peers.Result) {
+	t.Helper()
+	_, nginx := rig.FindNginx()
+	compared, pages, size := 0, 0.0, 0
+	for _, p := range result.Peers {
+		if p.Missing != "" {
+			t.Logf("not compared: %s, for want of %s", p.Name, p.Missing)
+			if nginx && p.Missing == "nginx" {
+				t.Errorf("%s: there is an nginx", p.Name)
 			}
+			continue
 		}
-		if pages == 0 {
-			t.Errorf("nobody served a page: %+v", result.Peers)
+		compared++
+		pages += p.Pages
+		size = max(size, p.Bytes)
+		if p.Bytes == 0 || p.Bytes != size {
+			t.Errorf("%s serves a page of %d bytes, others one of %d", p.Name, p.Bytes, size)
 		}
-		if compared < 5 { // ours in four ways, and the plain program, need nothing that may be missing
-			t.Errorf("only %d were compared: %+v", compared, result.Peers)
+		if p.Failed > 0 {
+			t.Errorf("%s: %d failed: %s", p.Name, p.Failed, p.Failure)
 		}
-		if len(result.Targets) != 6 {
-			t.Errorf("%d targets", len(result.Targets))
+		if p.P50 > p.P99 || p.Servers < p.Least || p.Servers > p.Most || p.Postgres > p.Servers || p.Stray < 0 || p.Stray > 1 {
+			t.Errorf("%s: an impossible measurement: %+v", p.Name, p)
 		}
+		if !p.Cold && p.Postgres != 0 {
+			t.Errorf("%s keeps its page and paid Postgres %g µs a page", p.Name, p.Postgres)
+		}
+	}
+	if pages == 0 {
+		t.Errorf("no server served a page while it was measured: %+v", result.Peers)
+	}
+	if compared < 5 { // ours in four ways, and the plain program, need nothing that may be missing
+		t.Errorf("only %d were compared: %+v", compared, result.Peers)
+	}
+	if result.Gzip == (result.Bytes == size) {
+		t.Errorf("a page of %d bytes is kept as %d bytes; compressed: %v", size, result.Bytes, result.Gzip)
 	}
 }
 

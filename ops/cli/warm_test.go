@@ -2,7 +2,8 @@ package cli
 
 import (
 	"context"
-	"log/slog"
+	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -107,8 +108,7 @@ func render(t *testing.T, nc *nats.Conn, broken page.Ref) {
 // startCachefill returns when it has found the empty memcached and nothing to replay.
 func startCachefill(t *testing.T, bus, addr string) {
 	t.Helper()
-	said := testenv.NewOutput()
-	f, err := cachefill.New(cachefill.Config{NATS: testenv.Connect(t, bus), Memcached: []string{addr}, Timeout: 10 * time.Second, Logger: slog.New(slog.NewTextHandler(said, nil))})
+	f, err := cachefill.New(cachefill.Config{NATS: testenv.Connect(t, bus), Memcached: []string{addr}, Timeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,9 +120,33 @@ func startCachefill(t *testing.T, bus, addr string) {
 		}
 	})
 	t.Cleanup(func() { stop(); running.Wait() })
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(said.String(), "replayed"); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the cachefill never looked after its memcached: %s", said)
-		}
+	nc := testenv.Connect(t, bus)
+	testenv.Eventually(t, "the cachefill has replayed what an empty memcached lacks", func() bool { return replays(t, nc) == 1 })
+}
+
+// replays asks the cachefill how often it has found a memcached empty and filled it, as `nats micro stats` does.
+func replays(t *testing.T, nc *nats.Conn) int {
+	t.Helper()
+	msg, err := nc.Request("$SRV.STATS.cachefill", nil, 10*time.Second)
+	if errors.Is(err, nats.ErrNoResponders) { // it is still starting
+		return 0
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stats struct {
+		Endpoints []struct {
+			Data struct {
+				Replays int `json:"replays"`
+			} `json:"data"`
+		} `json:"endpoints"`
+	}
+	if err := json.Unmarshal(msg.Data, &stats); err != nil {
+		t.Fatalf("%v: %s", err, msg.Data)
+	}
+	n := 0
+	for _, e := range stats.Endpoints {
+		n = max(n, e.Data.Replays)
+	}
+	return n
 }

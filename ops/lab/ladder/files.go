@@ -3,6 +3,7 @@ package ladder
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"io/fs"
@@ -64,15 +65,17 @@ func prepare(ctx context.Context, dir string, refs []page.Ref, originals picture
 
 // check asks a rung for the page and for every file once, and compares the files with those that were made beforehand. So every rung is known to
 // serve all of it before it is measured, and has made what it makes only once.
-func (c *climb) check(ctx context.Context, url string) error {
+func (c *climb) check(ctx context.Context, url string) (served Served, err error) {
 	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
-	if _, err := fetch(ctx, client, url+c.page); err != nil {
-		return err
+	body, err := fetch(ctx, client, url+c.page)
+	if err != nil {
+		return served, err
 	}
+	served.Page = checksum(body)
 	root := os.DirFS(c.files)
-	return fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -84,9 +87,14 @@ func (c *climb) check(ctx context.Context, url string) error {
 		if err == nil && !bytes.Equal(got, want) {
 			err = fmt.Errorf("%s/%s: %d bytes that are not those of the file, which has %d", url, name, len(got), len(want))
 		}
+		served.Files++
 		return err
 	})
+	return served, err
 }
+
+// checksum tells one page from another.
+func checksum(body []byte) string { return fmt.Sprintf("%x", sha256.Sum256(body)) }
 
 func fetch(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

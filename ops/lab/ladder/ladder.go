@@ -80,7 +80,7 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c.result.PageBytes = len(body)
+	c.result.PageBytes, c.result.Page = len(body), checksum(body)
 	pictures, err := picturesOf(body)
 	if err != nil {
 		return nil, err
@@ -90,11 +90,11 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	}
 	for _, r := range rungs {
 		c.cfg.Logger.Info("rung", "version", r.Version, "what", r.What)
-		m, err := c.measureRung(ctx, r)
+		m, served, err := c.measureRung(ctx, r)
 		if err != nil {
 			return c.result, fmt.Errorf("rung %s: %w", r.Version, err)
 		}
-		c.result.Rungs = append(c.result.Rungs, Rung{Version: r.Version, What: r.What, Wrong: r.Wrong, Then: r.Then, Today: m})
+		c.result.Rungs = append(c.result.Rungs, Rung{Version: r.Version, What: r.What, Wrong: r.Wrong, Then: r.Then, Today: m, Served: served})
 	}
 	if c.result.Index, err = c.lesson(ctx); err != nil {
 		return c.result, fmt.Errorf("the index lesson: %w", err)
@@ -145,14 +145,14 @@ func MakePage(ctx context.Context, pool *pgxpool.Pool, ref page.Ref) ([]byte, er
 }
 
 // measureRung puts a rung up, visits it, and takes it away.
-func (c *climb) measureRung(ctx context.Context, r *rung) (m Measure, err error) {
+func (c *climb) measureRung(ctx context.Context, r *rung) (m Measure, served Served, err error) {
 	server, err := r.start(ctx, c)
 	if err != nil {
-		return m, err
+		return m, served, err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
-	if err := c.check(ctx, server.URL()); err != nil {
-		return m, err
+	if served, err = c.check(ctx, server.URL()); err != nil {
+		return m, served, err
 	}
 	processes := server.Processes()
 	if r == &rungBus && c.cfg.Running != "" {
@@ -160,7 +160,8 @@ func (c *climb) measureRung(ctx context.Context, r *rung) (m Measure, err error)
 	} else {
 		processes = c.withServices(processes, r == &rungMemcached || r == &rungBus)
 	}
-	return c.visit(ctx, server.URL(), processes, false)
+	m, err = c.visit(ctx, server.URL(), processes, false)
+	return m, served, err
 }
 
 // withServices adds Postgres, and memcached where it is used.

@@ -16,6 +16,7 @@ type Result struct {
 	Began     time.Time `json:"began"`
 	User      string    `json:"user"`
 	PageBytes int       `json:"page_bytes"`
+	Page      string    `json:"page_sha256"`
 	Proxy     string    `json:"proxy"` // of 0.3 and 0.4
 	Visitors  int       `json:"visitors"`
 	Seconds   float64   `json:"seconds"` // for each measurement
@@ -31,6 +32,13 @@ type Rung struct {
 	Wrong   string  `json:"wrong"`          // what is wrong with this picture
 	Then    float64 `json:"then,omitempty"` // requests a second in 2007
 	Today   Measure `json:"today"`
+	Served  Served  `json:"served"`
+}
+
+// Served is what a rung was found to serve before it was measured.
+type Served struct {
+	Page  string `json:"page_sha256"`
+	Files int    `json:"files"` // files and thumbnails, each with the right bytes
 }
 
 // Measure is one measurement. Times are of pages, in milliseconds; costs are microseconds of processor time for each request of any kind.

@@ -76,6 +76,7 @@ type peer struct {
 	tier      string // what X-Cache is to say; "": it says nothing
 	start     func(context.Context, *run) (*rig.Server, error)
 	server    *rig.Server
+	bytes     int // of its page, decompressed
 	rounds    []bench.Result
 }
 
@@ -274,6 +275,7 @@ func (r *run) compare(ctx context.Context, p *peer) error {
 	if err == nil && !bytes.Equal(page, r.cfg.Body) {
 		err = fmt.Errorf("another page than the others': %d bytes instead of %d", len(page), len(r.cfg.Body))
 	}
+	p.bytes = len(page)
 	return err
 }
 

@@ -27,6 +27,7 @@ type Peer struct {
 	Name     string  `json:"name"`
 	Missing  string  `json:"missing,omitempty"` // the program that is not installed
 	Cold     bool    `json:"cold"`              // each page is made anew
+	Bytes    int     `json:"bytes"`             // of its page, decompressed
 	Servers  float64 `json:"servers_micros"`    // all server processes together
 	Least    float64 `json:"least_micros"`      // of all rounds
 	Most     float64 `json:"most_micros"`
@@ -77,7 +78,7 @@ func (r *run) result(rounds int) *Result {
 }
 
 func (p *peer) summary(rounds int) Peer {
-	s := Peer{Name: p.name, Cold: p.cold}
+	s := Peer{Name: p.name, Cold: p.cold, Bytes: p.bytes}
 	var servers, ofPostgres, pages, p50, p99 []float64
 	for _, r := range p.rounds[:min(rounds, len(p.rounds))] {
 		servers, pages = append(servers, r.ServersPerRequest()), append(pages, r.PagesPerSecond)
