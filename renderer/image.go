@@ -12,7 +12,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// missingImageAge is how long a picture that is not there may be said not to be there: no scope tells when it arrives.
+// missingImageAge is how long an answer may be used while the picture's original is missing: a 404, or a narrower
+// derivative. No scope tells when the original arrives.
 const missingImageAge = 5 * time.Second
 
 // answerFiles is a turn of a file worker: it reads derivatives that are stored, and hands the requests for others to the
@@ -59,6 +60,10 @@ func (s *Service) answerPicture(g []*job, get func(context.Context, pictures.Sto
 		jpeg, err = get(ctx, s.pictures, ref.Name(), ref.Width())
 		return err
 	})
+	maxAge, immutable := wire.FixedAge, true
+	if errors.Is(err, pictures.ErrNarrower) {
+		maxAge, immutable, err = missingImageAge, false, nil
+	}
 	if errors.Is(err, pictures.ErrNotKept) {
 		s.log.Warn("a picture is made anew for each request", "subject", g[0].subject, "err", err)
 		err = nil
@@ -67,8 +72,8 @@ func (s *Service) answerPicture(g []*job, get func(context.Context, pictures.Sto
 	switch {
 	case err == nil:
 		s.deliver(g, &wire.Reply{
-			Status: http.StatusOK, ContentType: "image/jpeg", ETag: etag(jpeg), MaxAge: wire.FixedAge, ReadAt: s.clock.Now(),
-			Immutable: true, Body: jpeg,
+			Status: http.StatusOK, ContentType: "image/jpeg", ETag: etag(jpeg), MaxAge: maxAge, ReadAt: s.clock.Now(),
+			Immutable: immutable, Body: jpeg,
 		}, timing)
 	case errors.Is(err, pictures.ErrNotStored):
 		return false
