@@ -1,25 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"errors"
-	"log/slog"
 	"net"
 	"os"
-	"regexp"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
 
-	"github.com/alecthomas/kong"
-
-	"flickrkillr/ops/bench"
-	"flickrkillr/ops/seed"
 	"flickrkillr/ops/testenv"
 )
 
-// asProgram is the environment variable that turns this test program into killr itself, for roles that are processes.
+// asProgram is the environment variable that turns this test program into killr itself.
 const asProgram = "FLICKRKILLR_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -32,308 +23,49 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
-// killr runs the program in this process.
-func killr(ctx context.Context, args ...string) (status int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	status = run(ctx, args, &out, &errs)
-	return status, out.String(), errs.String()
-}
-
-func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
+// TestExitStatus: the status is the command's, and the version is the build's.
+func TestExitStatus(t *testing.T) {
 	t.Parallel()
-	var cli commands
-	parser, err := kong.New(&cli, kong.Name("killr"), kong.DefaultEnvars("KILLR"), commandVars())
-	if err != nil {
-		t.Fatal(err)
-	}
-	typed := map[string]bool{"audit --edge": true, "audit --metrics": true, "audit --yes": true} // what decides where an audit writes
-	for _, command := range append(parser.Model.Leaves(false), parser.Model.Node) {
-		for _, flag := range command.Flags {
-			if flag.Name == "help" {
-				continue
-			}
-			if flag.Help == "" {
-				t.Errorf("%s --%s has no help", command.Name, flag.Name)
-			}
-			if (len(flag.Envs) == 0) != typed[command.Name+" --"+flag.Name] {
-				t.Errorf("%s --%s has the environment variables %q", command.Name, flag.Name, flag.Envs)
-			}
-			for _, name := range flag.Envs {
-				if !regexp.MustCompile(`^(KILLR(_[A-Z][A-Z0-9]+)+|NATS_URL|DATABASE_URL|MEMCACHED_SERVERS)$`).MatchString(name) {
-					t.Errorf("%s --%s is set by the ugly %s", command.Name, flag.Name, name)
-				}
-			}
-		}
-		if command.Type == kong.CommandNode {
-			status, help, _ := killr(t.Context(), command.Name, "--help")
-			if status != 0 || !strings.Contains(strings.Join(strings.Fields(help), " "), command.Help) {
-				t.Errorf("%s --help: status %d\n%s", command.Name, status, help)
-			}
-		}
-	}
-}
-
-func TestMistakesOnTheCommandLine(t *testing.T) {
-	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = taken.Close() }) // after the parallel cases
-	nobody := t.TempDir()
-	t.Cleanup(func() { // nothing was started, and nothing made
-		if left, err := os.ReadDir(nobody); err != nil || len(left) > 0 {
-			t.Errorf("%v, %v", left, err)
-		}
-	})
 	for _, c := range []struct {
+		name   string
 		args   []string
 		status int
 		says   string
 	}{
-		{[]string{"--nonsense"}, 2, "unknown flag --nonsense"},
-		{[]string{"up", "--renderers", "many"}, 2, "--renderers"},
-		{[]string{"--log-level", "loud", "version"}, 2, "--log-level"},
-		{[]string{"frob"}, 2, "there is no command frob\nThe commands are:\n  up "},
-		{nil, 2, "  cachefill  Run a cachefill"},
-		{[]string{"--data", nobody, "up", "--edges", "0"}, 2, "--edges=0 is not allowed: at least 1"},
-		{[]string{"--data", nobody, "up", "--edges", "1000"}, 2, "at most 100"},
-		{[]string{"--data", nobody, "bench", "--zipf", "NaN"}, 2, "--zipf=NaN is not allowed: at least 0"},
-		{[]string{"--data", nobody, "up", "--photos", "-5"}, 2, "--photos=-5 is not allowed: at least 1 (see killr up --help)"},
-		{[]string{"--data", nobody, "audit", "--fault", "frob"}, 2, `must be one of "kill a renderer",`},
-		{[]string{"--data", nobody, "audit", "--metrics", "http://127.0.0.1:1/metrics"}, 1, "--edge"},
-		{[]string{"--data", nobody, "warm"}, 1, "first, or say --nats\n"},
-		{[]string{"--data", nobody, "migrate"}, 1, "first, or say --postgres\n"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--debug-addr", taken.Addr().String()}, 1, "choose another port with --debug-addr"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--debug-addr", before(t, taken.Addr().String()), "--processes"}, 1, "choose another port with --debug-addr"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", port(t, taken)}, 1, "choose another port with --nats-port"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--postgres-port", port(t, taken)}, 1, "choose another port with --postgres-port"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--memcached-port", port(t, taken)}, 1, "choose another port with --memcached-port"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:39997", "--nats-port", "39997"}, 1, "edge and NATS would both listen on 127.0.0.1:39997"},
-		{[]string{"--data", nobody, "edge", "--addr", taken.Addr().String()}, 1, "choose another port with --addr"},
-		{[]string{"--data", nobody, "cachefill", "--nats", "nats://127.0.0.1:1", "--debug-addr", taken.Addr().String()}, 1, "choose another port with --debug-addr"},
-		{[]string{"--data", nobody, "up", "--addr", taken.Addr().String()}, 1, "choose another port with --addr"},
-		{[]string{"--data", nobody, "edge", "--addr", "127.0.0.1:0"}, 1, "run `killr up` first"},
-		{[]string{"--data", nobody, "renderer"}, 1, "run `killr up` first"},
-		{[]string{"--data", nobody, "renderer", "--nats", "nats://127.0.0.1:1"}, 1, "--postgres"},
-		{[]string{"--data", nobody, "cachefill", "--nats", "nats://127.0.0.1:1"}, 1, "--memcached"},
-		{[]string{"--data", nobody, "migrate"}, 1, "run `killr up` first"},
-		{[]string{"--data", nobody, "bench"}, 1, "run `killr up` first"},
-		{[]string{"--data", nobody, "bench", "--edge", "http://127.0.0.1:1"}, 1, "--postgres"},
-		{[]string{"--data", nobody, "bench", "--edge", "http://127.0.0.1:1", "--urls", os.DevNull, "--viewport", "wide"}, 1, "--viewport"},
-		{[]string{"--data", nobody, "bench", "--edge", "http://127.0.0.1:1", "--urls", os.DevNull}, 1, "no page"},
-		{[]string{"--data", nobody, "edge", "--nats", "nats://127.0.0.1:1", "--addr", "127.0.0.1:0", "--tls-cert", "x"}, 1, "needed together"},
+		{"done", []string{"version"}, 0, "killr " + buildVersion() + " "},
+		{"wrong flag", []string{"--nonsense"}, 2, "unknown flag --nonsense"},
+		{"failed", []string{"--data", "/nowhere", "warm"}, 1, "run `killr up` first"},
 	} {
-		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
-			status, _, stderr := killr(ctx, c.args...)
-			if status != c.status || !strings.Contains(stderr, c.says) {
-				t.Errorf("status %d, said %q; want %d, and something with %q", status, stderr, c.status, c.says)
+			p := testenv.StartProcess(t, nil, c.args...)
+			if status := p.Wait(t); status != c.status || !strings.Contains(p.Stdout.String()+p.Stderr.String(), c.says) {
+				t.Errorf("status %d, want %d: %s%s", status, c.status, p.Stdout, p.Stderr)
 			}
 		})
 	}
 }
 
-// before is the address one port before.
-func before(t *testing.T, addr string) string {
-	t.Helper()
-	at, err := nthAddr(addr, -1)
+// TestSecondCtrlC: the second signal ends a program at once that waits for a request to end.
+func TestSecondCtrlC(t *testing.T) {
+	t.Parallel()
+	p := testenv.StartProcess(t, nil, "--data", testenv.DataDir(t), "--log-format", "text", "up", "--addr", "127.0.0.1:0", "--nats-port", "0",
+		"--memcached-memory", "64", "--users", "40", "--photos", "300", "--processes", "--edge-stop", "1h")
+	line := p.WaitLine(t, p.Stdout, "Flickr Killr is at http://")
+	_, addr, _ := strings.Cut(line, "http://")
+	addr, _, _ = strings.Cut(addr, "/")
+	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return at
-}
-
-func port(t *testing.T, l net.Listener) string {
-	t.Helper()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
+	defer conn.Close()
+	if _, err := conn.Write([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")); err != nil { // a request that does not end
 		t.Fatal(err)
 	}
-	return port
-}
-
-// TestNumbersHaveLimits: every number has a least value, and below it the command ends at once and names it.
-func TestNumbersHaveLimits(t *testing.T) {
-	t.Parallel()
-	var cli commands
-	parser, err := kong.New(&cli, kong.Name("killr"), kong.DefaultEnvars("KILLR"), commandVars())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, command := range parser.Model.Leaves(true) {
-		for _, flag := range command.Flags {
-			low := "-1"
-			switch flag.Target.Interface().(type) {
-			case int, int64, float64:
-			case time.Duration:
-				low = "-1s"
-			default:
-				continue
-			}
-			if !flag.Tag.Has("min") {
-				t.Errorf("%s --%s has no tag min", command.Name, flag.Name)
-				continue
-			}
-			status, _, stderr := killr(t.Context(), "--data", t.TempDir(), command.Name, "--"+flag.Name, low)
-			if status != 2 || !strings.Contains(stderr, "at least "+flag.Tag.Get("min")+" ") {
-				t.Errorf("%s --%s %s: status %d, %s", command.Name, flag.Name, low, status, stderr)
-			}
-		}
-	}
-}
-
-func TestCountsHaveTheirPlural(t *testing.T) {
-	t.Parallel()
-	if got := count(0, "edge") + ", " + count(1, "edge") + ", " + count(2, "edge"); got != "0 edges, 1 edge, 2 edges" {
-		t.Error(got)
-	}
-}
-
-func TestVersion(t *testing.T) {
-	t.Parallel()
-	status, stdout, _ := killr(t.Context(), "version")
-	if status != 0 || !strings.HasPrefix(stdout, "killr "+version) {
-		t.Errorf("status %d, said %q", status, stdout)
-	}
-}
-
-func TestLogFormats(t *testing.T) {
-	t.Parallel()
-	for format, want := range map[string]string{"json": `{"time":`, "text": "time=", "auto": "time=", "pretty": "INF hello"} {
-		var out bytes.Buffer
-		log, err := newLogger(&out, "info", format)
-		if err != nil {
-			t.Fatal(err)
-		}
-		log.Debug("not this")
-		log.Info("hello", "who", "you")
-		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "not this") {
-			t.Errorf("%s: %q", format, out.String())
-		}
-	}
-}
-
-func TestFlagsReachRolesInOtherProcesses(t *testing.T) {
-	t.Parallel()
-	var cli commands
-	parser, err := kong.New(&cli, kong.DefaultEnvars("KILLR"), commandVars())
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := parser.Parse([]string{"--log-level", "debug", "up", "--page-workers", "7", "--edge-stop", "3s", "--processes"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := strings.Join(flagEnv(parsed.Flags()), " ")
-	for _, want := range []string{"KILLR_LOG_LEVEL=debug", "KILLR_PAGE_WORKERS=7", "KILLR_EDGE_STOP=3s", "KILLR_PROCESSES=true"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%q has no %s", got, want)
-		}
-	}
-}
-
-func TestGroup(t *testing.T) {
-	t.Parallel()
-	until := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-
-	t.Run("stops all, without an error", func(t *testing.T) {
-		t.Parallel()
-		var g group
-		g.add("one", until)
-		g.add("other", until)
-		if err := errors.Join(g.stop(), g.stop()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Run("says who ended by itself", func(t *testing.T) {
-		t.Parallel()
-		var g group
-		g.add("one", until)
-		g.add("other", func(context.Context) error { return nil })
-		<-g.failed()
-		if err := g.stop(); err == nil || !strings.Contains(err.Error(), "other ended by itself") {
-			t.Error(err)
-		}
-	})
-	t.Run("keeps errors of the stop", func(t *testing.T) {
-		t.Parallel()
-		var g group
-		cut := errors.New("requests cut")
-		g.add("one", func(ctx context.Context) error { <-ctx.Done(); return cut })
-		if err := g.stop(); !errors.Is(err, cut) {
-			t.Error(err)
-		}
-	})
-	t.Run("is ready when empty", func(t *testing.T) {
-		t.Parallel()
-		var g group
-		if err := g.stop(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// A seeding may make fewer rows than it thought, and may fail half-way; the terminal must be given back all the same.
-func TestProgressEnds(t *testing.T) {
-	t.Parallel()
-	for name, err := range map[string]error{"done": nil, "failed": errors.New("disk full")} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			shown := listen()
-			p := newProgress(shown, slog.New(slog.DiscardHandler))
-			p.draw(shown)
-			for _, at := range []seed.Progress{
-				{Stage: seed.Painting, Total: 12}, {Stage: seed.Painting, Done: 12, Total: 12},
-				{Stage: seed.Copying, Total: 100}, {Stage: seed.Copying, Done: 91, Total: 100}, {Stage: seed.Indexing, Total: 1},
-			} {
-				p.report(at)
-			}
-			p.end(err)
-			if said := shown.String(); !strings.Contains(said, string(seed.Copying)) {
-				t.Errorf("it showed %q", said)
-			}
-		})
-	}
-}
-
-func TestBenchProgress(t *testing.T) {
-	t.Parallel()
-	shown := listen()
-	p := newBenchProgress(shown, slog.New(slog.DiscardHandler))
-	p.draw(shown)
-	p.report(bench.Progress{Warming: true, Elapsed: time.Second, Total: 2 * time.Second})
-	p.report(bench.Progress{Elapsed: time.Second, Total: 30 * time.Second, Pages: 1234, P99: 5678 * time.Microsecond, Failures: 3})
-	p.end()
-	if said := shown.String(); !strings.Contains(said, "1234 pages/s") || !strings.Contains(said, "p99 5.68ms, 3 failed") {
-		t.Errorf("it showed %q", said)
-	}
-
-	logged := listen()
-	p = newBenchProgress(logged, slog.New(slog.NewTextHandler(logged, nil)))
-	p.report(bench.Progress{Elapsed: time.Second, Total: 30 * time.Second}) // too soon
-	p.logged = p.logged.Add(-time.Minute)
-	p.report(bench.Progress{Elapsed: 6 * time.Second, Total: 30 * time.Second, Pages: 1234})
-	p.end()
-	if said := logged.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "elapsed=6s of=30s pages/s=1234") {
-		t.Errorf("it logged %q", said)
-	}
-}
-
-func TestNthAddr(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		addr string
-		n    int
-		want string
-	}{{"127.0.0.1:8080", 0, "127.0.0.1:8080"}, {"127.0.0.1:8080", 2, "127.0.0.1:8082"}, {":0", 3, ":0"}, {"[::1]:80", 1, "[::1]:81"}} {
-		if got, err := nthAddr(c.addr, c.n); err != nil || got != c.want {
-			t.Errorf("nthAddr(%q, %d) = %q, %v; want %q", c.addr, c.n, got, err, c.want)
-		}
-	}
-	if _, err := nthAddr("nonsense", 1); err == nil {
-		t.Error("nonsense is no address")
+	p.Signal(t, os.Interrupt)
+	p.WaitLine(t, p.Stderr, "msg=stopping")
+	p.Signal(t, syscall.SIGINT)
+	if status := p.Wait(t); status != 130 {
+		t.Errorf("status %d: %s", status, p.Stderr)
 	}
 }

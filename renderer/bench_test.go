@@ -13,7 +13,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/nats-io/nats.go"
 
-	"flickrkillr/ops/cputime"
+	"flickrkillr/ops/lab/cputime"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"

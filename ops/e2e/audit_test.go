@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/ops/audit"
+	"flickrkillr/ops/lab/audit"
 	"flickrkillr/ops/testenv"
 )
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/ops/bench"
+	"flickrkillr/ops/lab/bench"
 	"flickrkillr/ops/testenv"
 )
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/ops/cputime"
+	"flickrkillr/ops/lab/cputime"
 	"flickrkillr/ops/testenv"
 
 	"github.com/jackc/pgx/v5"

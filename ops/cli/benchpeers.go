@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/lab/bench"
+	"flickrkillr/ops/lab/ladder"
+	"flickrkillr/ops/lab/peers"
+	"flickrkillr/ops/lab/rig"
+	"flickrkillr/ops/seed"
+	"flickrkillr/ops/stack"
+	"flickrkillr/schema/page"
+)
+
+// The data of a comparison: the users whose pages are made anew are those with the most photos, so that pages are of about the same size.
+const (
+	peersUsers  = 4000
+	peersPhotos = 60_000
+	peersCold   = 2000
+)
+
+// comparePeers sets the site beside others. It never uses a running one: the roles that it starts would take that one's changes away.
+func (c *benchCommand) comparePeers(s *session) (err error) {
+	own, err := newThrowaway(s, "peers", seed.Config{Users: peersUsers, Photos: peersPhotos, Originals: ladderOriginals, Long: ladderLong})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, own.stop()) }()
+	cfg := peers.Config{Page: bench.PageAt(page.User("ansel").Path()), Memcached: own.memcached.Addr(), Gzip: c.Gzip, Visitors: c.Visitors, Rounds: c.Rounds,
+		Round: c.Duration / time.Duration(c.Rounds), Logger: s.log,
+		PostgresPID: childNamed(os.Getpid(), "postgres"), MemcachedPID: childNamed(os.Getpid(), "memcached")}
+	err = withPool(s.ctx, own.postgres.URL(), func(pool *pgxpool.Pool) (err error) {
+		cfg.Body, err = ladder.MakePage(s.ctx, pool, page.User("ansel"))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if cfg.Users, err = bench.Users(s.ctx, own.postgres.URL()); err != nil {
+		return err
+	}
+	cfg.Users = cfg.Users[:min(peersCold, len(cfg.Users))]
+	cfg.Program = func() (string, rig.Process, error) { return own.plain(cfg.Page.Path) }
+	site := func(n roleCounts) peers.Starter {
+		n.edges, n.renderers = 1, 1
+		return func() (string, []rig.Process, error) { return s.roleProcesses(own, n) }
+	}
+	cfg.Ours = peers.Ours{
+		Near:      site(roleCounts{cachefills: 1}),
+		Memcached: site(roleCounts{cachefills: 1, noNear: true}),
+		Apart:     site(roleCounts{noNear: true, noMemcached: true}),
+		Together:  func() (string, []rig.Process, error) { return s.together(own) },
+	}
+	cfg.Progress = s.logProgress()
+	result, err := peers.Run(s.ctx, cfg)
+	if result == nil {
+		return err
+	}
+	if c.JSON {
+		return errors.Join(err, writeJSON(s.stdout, result))
+	}
+	return errors.Join(err, result.WriteTable(s.stdout))
+}
+
+// plain is the ladder's 0.2: a program that makes each page from the database.
+func (t *throwaway) plain(probe string) (string, rig.Process, error) {
+	addr, err := stack.ResolvePort("127.0.0.1:0")
+	return addr, rig.Process{Name: "plain", Ready: "http://" + addr + probe, Command: func() *exec.Cmd {
+		cmd := exec.Command(t.program, "rung", "0.2", "--addr", addr, "--files", t.dir)
+		cmd.Env = stack.Env{Postgres: t.postgres.URL()}.Environ(os.Environ())
+		cmd.Stderr = os.Stderr
+		return cmd
+	}}, err
+}

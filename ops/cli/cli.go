@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the whole command line. Nearly every flag is an environment variable too: KILLR_ and its name, unless it
+// says otherwise. Flags that choose what is written to must be typed: `env:"-"`. Every number has a tag `min` and where it matters `max`, see limits.go.
+type commands struct {
+	Data      string `default:".killr" type:"path" placeholder:"DIR" help:"Data directory of 'up': the database, the pictures, and stack.env, in which other commands find the addresses of the services (default ${default})."`
+	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"Log messages of this level and above: debug, info, warn or error (default ${default})."`
+	LogFormat string `default:"auto" enum:"auto,pretty,text,json" help:"Format of the log: pretty, text, json, or auto, which is pretty on a terminal and text elsewhere (default ${default})."`
+
+	Up        upCommand        `cmd:"" help:"Run the whole site on this machine: services, migrations, demonstration data, every role."`
+	Edge      edgeCommand      `cmd:"" help:"Run an edge: answer browsers over HTTP, by asking the bus."`
+	Renderer  rendererCommand  `cmd:"" help:"Run a renderer: make pages from the database, for whichever edge asks the bus."`
+	Cachefill cachefillCommand `cmd:"" help:"Run a cachefill: keep popular pages in memcached."`
+	Warm      warmCommand      `cmd:"" help:"Fill memcached now with the pages that the edges count as popular."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version's schema."`
+	Seed      seedCommand      `cmd:"" help:"Fill an empty database with the demonstration data."`
+	Audit     auditCommand     `cmd:"" help:"Test the caches: change photos, view them through every edge, inject faults, and compare each answer with the database."`
+	Bench     benchCommand     `cmd:"" help:"Load a running site as browsers do, and report latency and failures."`
+	Ladder    ladderCommand    `cmd:"" help:"Measure the site's older designs, from a CGI process for each page to today's, on the same page of the same database."`
+	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing if all of it is installed."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
+
+	Rung     rungCommand     `cmd:"" hidden:"" help:"Serve one of the older versions of the site, for the ladder and the benchmark."`
+	Bus      busCommand      `cmd:"" hidden:"" help:"Run the bus alone, for the ladder and the benchmark."`
+	Together togetherCommand `cmd:"" hidden:"" help:"Run a bus, a renderer and an edge in one process, for the benchmark."`
+}
+
+// session is what every command is given besides its own flags.
+type session struct {
+	ctx     context.Context // ends at the first Ctrl-C or SIGTERM
+	version string          // of this build
+	data    string          // the data directory
+	log     *slog.Logger
+	stdout  io.Writer
+	stderr  io.Writer
+	flags   []*kong.Flag // all, as parsed: roles started as processes are given the same
+}
+
+// Program is killr as the main package or a test runs it.
+type Program struct {
+	Version        string // of this build
+	Stdout, Stderr io.Writer
+}
+
+// Run parses the command line, does what it asks for until ctx ends, and returns the exit status.
+func (p Program) Run(ctx context.Context, args []string) int {
+	stdout, stderr := p.Stdout, p.Stderr
+	var cli commands
+	status := -1
+	parser, err := kong.New(&cli, kong.Name("killr"), kong.UsageOnError(), kong.DefaultEnvars("KILLR"),
+		kong.Description("A photo site: edges ask a bus, and whichever renderer is free answers. `killr up` runs all of it on this machine."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		commandVars(), kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = code }))
+	if err != nil {
+		fmt.Fprintln(stderr, "killr:", err)
+		return 2
+	}
+	chosen, err := parser.Parse(joinNegatives(args))
+	if status >= 0 { // --help
+		return status
+	}
+	if err == nil {
+		err = checkLimits(chosen.Flags())
+	}
+	if err != nil {
+		explain(stderr, parser, chosen, err)
+		return 2
+	}
+	log, err := newLogger(stderr, cli.LogLevel, cli.LogFormat)
+	if err != nil {
+		fmt.Fprintln(stderr, "killr:", err)
+		return 2
+	}
+	slog.SetDefault(log)
+	err = chosen.Run(&session{ctx: ctx, version: p.Version, data: cli.Data, log: log, stdout: stdout, stderr: stderr, flags: chosen.Flags()})
+	if err == nil || (ctx.Err() != nil && errors.Is(err, context.Canceled)) { // told to stop, and stopped
+		return 0
+	}
+	fmt.Fprintln(stderr, "killr:", err)
+	return 1
+}
+
+// commandVars are the variables in the flags' tags.
+func commandVars() kong.Vars {
+	names := faultNames()
+	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`}
+}
+
+// explain says what is wrong with the command line, and what could stand there instead. parsed is nil if kong refused it.
+func explain(w io.Writer, parser *kong.Kong, parsed *kong.Context, err error) {
+	if wrong, ok := errors.AsType[*kong.ParseError](err); ok {
+		parsed = wrong.Context
+	}
+	if parsed != nil && parsed.Selected() != nil {
+		fmt.Fprintf(w, "killr: %v (see killr %s --help)\n", err, parsed.Selected().Name)
+		return
+	}
+	said := strings.Replace(err.Error(), "unexpected argument", "there is no command", 1)
+	if strings.HasPrefix(said, "expected one of") { // kong names only the first commands
+		said = "say what to do"
+	}
+	fmt.Fprintf(w, "killr: %s\nThe commands are:\n", said)
+	for _, command := range parser.Model.Leaves(true) {
+		fmt.Fprintf(w, "  %-10s %s\n", command.Name, command.Help)
+	}
+	fmt.Fprintln(w, "See killr COMMAND --help for the flags of one.")
+}

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"flickrkillr/edge"
+	"flickrkillr/ops/debug"
+	"flickrkillr/ops/stack"
+)
+
+type edgeCommand struct {
+	Addr      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen for browsers here (default ${default})."`
+	DebugAddr string `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ here (default: nowhere)."`
+	AccessLog bool   `negatable:"" default:"true" help:"Log a line for each HTTP answer (default: yes)."`
+	services
+	edgeFlags
+}
+
+func (c *edgeCommand) Run(s *session) error {
+	if err := stack.CheckPort("edge", c.Addr); err != nil {
+		return advise(err)
+	}
+	return s.runRole("edge", &c.services, "--nats and --memcached", c.DebugAddr, func() (*role, error) {
+		return s.newEdge("edge", c.Addr, c.AccessLog, c.services, c.edgeFlags)
+	})
+}
+
+// edgeFlags are the flags of an edge, which `up` takes as well.
+type edgeFlags struct {
+	NearCache int           `default:"64" min:"0" max:"1000000" placeholder:"MIB" help:"Memory for an edge's in-process page cache, in MiB (default ${default}; 0 disables it)."`
+	MaxConns  int           `default:"10000" min:"1" max:"10000000" placeholder:"N" help:"Connections of browsers that an edge accepts at once (default ${default})."`
+	Origin    []string      `placeholder:"URL" help:"Address at which visitors reach the site through this edge, such as https://photos.example; repeat it, or separate them by commas. A request whose Host is that of an origin gets pages whose absolute links begin with it."`
+	TLSCert   string        `type:"path" placeholder:"FILE" help:"Serve HTTPS with this certificate, in PEM. Needs --tls-key."`
+	TLSKey    string        `type:"path" placeholder:"FILE" help:"Key of the certificate, in PEM."`
+	EdgeStop  time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When an edge stops: time to finish its requests, before they are cut (default ${default})."`
+}
+
+func (s *session) newEdge(name, addr string, accessLog bool, at services, f edgeFlags) (*role, error) {
+	nc, err := joinBus(at.NATS, name, s.log)
+	if err != nil {
+		return nil, err
+	}
+	near := f.NearCache << 20
+	if near == 0 {
+		near = -1
+	}
+	cfg := edge.Config{Addr: addr, NATS: nc.Conn, Memcached: at.Memcached, Origins: f.Origin, TLSCert: f.TLSCert, TLSKey: f.TLSKey, NearBytes: near, MaxConns: f.MaxConns,
+		StopTimeout: f.EdgeStop, Version: s.version, Logger: s.log}
+	if accessLog {
+		cfg.AccessLog = s.log.With("edge", name)
+	}
+	registry := prometheus.NewRegistry()
+	cfg.Registry = registry
+	e, err := edge.New(cfg)
+	if err != nil {
+		nc.close()
+		return nil, err
+	}
+	return &role{Role: debug.Role{Name: name, Registry: registry, Ready: nc.ready(e.Ready)}, addr: e.Addr(), run: e.Run, close: nc.close}, nil
+}

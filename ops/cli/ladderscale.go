@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/lab/bench"
+	"flickrkillr/ops/lab/rig"
+	"flickrkillr/ops/lab/scale"
+	"flickrkillr/ops/seed"
+	"flickrkillr/schema/page"
+)
+
+// queryDelay is what the measurement of scaling adds to each query.
+const queryDelay = 20 * time.Millisecond
+
+// scaleAlbums is how many albums are looked at.
+const scaleAlbums = 5000
+
+// scaleOwn adds renderers to a site of its own.
+func (c *ladderCommand) scaleOwn(s *session) (err error) {
+	own, err := newThrowaway(s, "scale", seed.Config{Users: c.Photos / 10, Photos: c.Photos, Originals: ladderOriginals, Long: ladderLong})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, own.stop()) }()
+	database, err := url.Parse(own.postgres.URL())
+	if err != nil {
+		return err
+	}
+	delay, err := scale.Listen(database.Host, queryDelay)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, delay.Close()) }()
+	database.Host = delay.Addr()
+
+	cfg := scale.Config{Logger: s.log, Step: time.Duration(c.Seconds * float64(time.Second))}
+	if cfg.Pages, err = albumPages(s, own.postgres.URL()); err != nil {
+		return err
+	}
+	edge, roles, err := s.roleProcesses(own, roleCounts{edges: 1, renderers: 1, noNear: true, noMemcached: true, database: database.String()})
+	if err != nil {
+		return err
+	}
+	site, err := rig.Start(s.ctx, rig.Config{URL: edge, Processes: roles, Logger: s.log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, site.Stop()) }()
+	cfg.URL = edge
+	for _, p := range roles {
+		if p.Name == "renderer" {
+			cfg.Renderer = p
+		}
+	}
+	cfg.Progress = s.logProgress()
+	result, err := scale.Run(s.ctx, cfg)
+	if result == nil {
+		return err
+	}
+	result.Delay = float64(queryDelay.Milliseconds())
+	return errors.Join(err, c.show(s, result))
+}
+
+// albumPages lists pages of albums. A query reads one of them: those of users and photos are read together when many wait, so that one renderer
+// makes as many as the processors can, whatever a query takes.
+func albumPages(s *session, postgres string) (pages []bench.Page, err error) {
+	err = withPool(s.ctx, postgres, func(pool *pgxpool.Pool) error {
+		rows, err := pool.Query(s.ctx, "SELECT album_id FROM album_counts WHERE photo_count > 0 ORDER BY album_id LIMIT $1", scaleAlbums)
+		if err != nil {
+			return err
+		}
+		pages, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (bench.Page, error) {
+			var id int64
+			err := row.Scan(&id)
+			return bench.PageAt(page.Album(id).Path()), err
+		})
+		return err
+	})
+	return pages, err
+}

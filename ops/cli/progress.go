@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"flickrkillr/ops/seed"
+)
+
+// progress shows how far a seeding is: bars to a person at a terminal, a line in the log every 5 s otherwise.
+type progress struct {
+	log    *slog.Logger
+	bars   *mpb.Progress // nil: no terminal
+	bar    *mpb.Bar      // of the stage at hand
+	stage  seed.Stage
+	logged time.Time
+}
+
+const progressEvery = 5 * time.Second
+
+// newProgress shows bars on w if it is a terminal with a known width, and otherwise writes to log.
+func newProgress(w io.Writer, log *slog.Logger) *progress {
+	p := &progress{log: log}
+	if terminal(w) {
+		p.draw(w)
+	}
+	return p
+}
+
+func (p *progress) draw(w io.Writer) {
+	p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond), mpb.WithAutoRefresh())
+}
+
+// report takes one word from the seeding. Calls do not overlap.
+func (p *progress) report(at seed.Progress) {
+	if p.bars == nil {
+		if at.Stage != p.stage || time.Since(p.logged) > progressEvery {
+			p.log.Info("seeding: "+string(at.Stage), "done", at.Done, "of", at.Total)
+			p.logged = time.Now()
+		}
+		p.stage = at.Stage
+		return
+	}
+	if at.Stage != p.stage {
+		p.finishBar()
+		p.stage = at.Stage
+		p.bar = p.bars.AddBar(0, // a total given here could not be corrected: it is an estimate
+			mpb.PrependDecorators(decor.Name(string(at.Stage), decor.WC{W: 20, C: decor.DindentRight})),
+			mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5}), decor.Elapsed(decor.ET_STYLE_GO, decor.WC{W: 6})))
+	}
+	p.bar.SetTotal(max(at.Total, 1), false)
+	p.bar.SetCurrent(at.Done)
+}
+
+func (p *progress) finishBar() {
+	if p.bar != nil {
+		p.bar.SetTotal(-1, true) // what was done is all there was to do
+	}
+}
+
+// end leaves the bars as they are and gives the terminal back.
+func (p *progress) end(err error) {
+	if p.bars == nil {
+		return
+	}
+	if err == nil {
+		p.finishBar()
+	}
+	p.bars.Shutdown() // unlike Wait it does not wait for a bar that was left half-way
+}

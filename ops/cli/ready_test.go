@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"flickrkillr/ops/debug"
+)
+
+// TestWatchReady: what a role waits for is logged within a second or so, then every 10 s, and once more when it is there. A start that takes
+// as long as usual is not worth a line.
+func TestWatchReady(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		begun := time.Now()
+		roles := []debug.Role{
+			{Name: "quick", Ready: func() error {
+				if time.Since(begun) < 700*time.Millisecond {
+					return errors.New("starting")
+				}
+				return nil
+			}},
+			{Name: "slow", Ready: func() error {
+				if time.Since(begun) < 25*time.Second {
+					return errors.New("nobody there")
+				}
+				return nil
+			}},
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := watchReady(ctx, func() []debug.Role { return roles }, slog.New(slog.NewTextHandler(&out, nil))); err != nil {
+			t.Error(err)
+		}
+		said := out.String()
+		if strings.Contains(said, "quick") || strings.Count(said, `level=WARN msg="not ready; trying again" role=slow err="nobody there"`) != 3 ||
+			strings.Count(said, "msg=ready role=slow took=25s") != 1 || strings.Count(said, "\n") != 4 {
+			t.Errorf("it logged\n%s", said)
+		}
+	})
+}
+
+func TestRedacted(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"nats://127.0.0.1:4222":                    "nats://127.0.0.1:4222",
+		"nats://joe:secret@a:1,tls://x:secret@b:2": "nats://joe:xxxxx@a:1,tls://x:xxxxx@b:2",
+		"nats://joe:se cret@a:%":                   "an address that cannot be read",
+	} {
+		if got := redacted(in); got != want {
+			t.Errorf("%s becomes %s, want %s", in, got, want)
+		}
+	}
+}

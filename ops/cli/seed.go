@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/seed"
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/migrations"
+)
+
+// seedSize says how much demonstration data there is to be.
+type seedSize struct {
+	Users  int    `default:"100000" min:"0" max:"10000000" placeholder:"N" help:"Users in the demonstration data (default ${default}; 0: no data at all)."`
+	Photos int    `default:"1000000" min:"1" max:"100000000" placeholder:"N" help:"Photos in the demonstration data (default ${default})."`
+	Seed   uint64 `default:"1" placeholder:"N" help:"Seed of the demonstration data: the same seed gives the same data (default ${default})."`
+}
+
+func (n seedSize) config() (seed.Config, error) {
+	if n.Users < 1 || n.Photos < 1 {
+		return seed.Config{}, errors.New("seed: at least one user and one photo are needed")
+	}
+	return seed.Config{Users: n.Users, Photos: n.Photos, Seed: n.Seed}, nil
+}
+
+type seedCommand struct {
+	databaseFlag
+	seedSize
+	Pictures string `type:"path" placeholder:"DIR" help:"Directory to put the pictures in (default: 'pictures' in the data directory)."`
+}
+
+func (c *seedCommand) Run(s *session) error {
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	if err := c.findDatabase(s.data); err != nil {
+		return err
+	}
+	return withPool(s.ctx, c.Postgres, func(pool *pgxpool.Pool) error {
+		if err := migrations.Up(s.ctx, pool); err != nil {
+			return err
+		}
+		return s.seed(pool, c.Pictures, cfg)
+	})
+}
+
+// prepareDatabase migrates, and seeds a database that nobody has signed up to yet.
+func (s *session) prepareDatabase(url, dir string, size seedSize) error {
+	return withPool(s.ctx, url, func(pool *pgxpool.Pool) error {
+		if err := migrations.Up(s.ctx, pool); err != nil {
+			return err
+		}
+		empty, err := seed.Empty(s.ctx, pool)
+		if err != nil || !empty || size.Users == 0 {
+			return err
+		}
+		cfg, err := size.config()
+		if err != nil {
+			return err
+		}
+		return s.seed(pool, dir, cfg)
+	})
+}
+
+// seed fills an empty database as cfg says, and the image store, in dir or in the data directory.
+func (s *session) seed(pool *pgxpool.Pool, dir string, cfg seed.Config) (err error) {
+	images, err := pictures.OpenDir(s.pictures(dir))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, images.Close()) }()
+	began := time.Now()
+	shown := newProgress(s.stderr, s.log)
+	cfg.Pool, cfg.Pictures, cfg.Disk, cfg.Progress = pool, images, s.pictures(dir), shown.report
+	err = seed.Run(s.ctx, cfg)
+	shown.end(err)
+	if err == nil {
+		s.log.Info("seeded", "users", cfg.Users, "photos", cfg.Photos, "took", time.Since(began).Round(time.Millisecond))
+	}
+	return err
+}
+
+// pictures is where the originals are: the folder that was named, or the one in the data directory.
+func (s *session) pictures(named string) string {
+	if named != "" {
+		return named
+	}
+	return filepath.Join(s.data, "pictures")
+}

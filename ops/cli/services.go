@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"flickrkillr/ops/stack"
+)
+
+// services are the flags by which a role finds what it leans on.
+type services struct {
+	NATS      string   `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env)."`
+	Postgres  string   `env:"DATABASE_URL" placeholder:"URL" help:"Address of the database (default: as in stack.env)."`
+	edge      string   // where an edge of the site is that NATS and Postgres belong to; "" when not known
+	Memcached []string `env:"MEMCACHED_SERVERS" placeholder:"HOST:PORT" help:"Address of a memcached server; repeat it for each, or separate them by commas. Every role must be given the same servers (default: as in stack.env)."`
+}
+
+// find completes what was not given from the data directory's stack.env. flags names those by which the command can be told instead.
+func (v *services) find(data, flags string) error {
+	complete := v.NATS != "" && v.Postgres != "" && len(v.Memcached) > 0
+	env, err := stack.ReadEnv(data)
+	if errors.Is(err, os.ErrNotExist) || err != nil && complete {
+		if complete {
+			return nil
+		}
+		if v.NATS == "" && v.Postgres == "" {
+			return fmt.Errorf("nothing has been started in %s: run `killr up` first, or say %s", data, flags)
+		}
+		return nil // each command says itself what it lacks
+	}
+	if err != nil {
+		return err
+	}
+	if v.NATS == "" {
+		v.NATS = env.NATS
+	}
+	if v.Postgres == "" {
+		v.Postgres = env.Postgres
+	}
+	if len(v.Memcached) == 0 {
+		v.Memcached = env.Memcached
+	}
+	if v.NATS == env.NATS && v.Postgres == env.Postgres && len(env.Edges) > 0 {
+		v.edge = env.Edges[0]
+	}
+	return nil
+}

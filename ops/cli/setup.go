@@ -1,0 +1,13 @@
+package cli
+
+import (
+	"flickrkillr/ops/setup"
+)
+
+type setupCommand struct {
+	Tests bool `default:"true" negatable:"" help:"Also install what only the tests need: Chromium and the NATS CLI (default: yes)."`
+}
+
+func (c *setupCommand) Run(s *session) error {
+	return setup.Run(s.ctx, setup.Config{Tests: c.Tests, Out: s.stdout})
+}

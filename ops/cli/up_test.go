@@ -1,0 +1,240 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"flickrkillr/ops/stack"
+	"flickrkillr/ops/testenv"
+)
+
+// small is an `up` that disturbs nobody.
+func small(data string, more ...string) []string {
+	return append([]string{"--data", data, "--log-format", "text", "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--memcached-memory", "64",
+		"--users", "40", "--photos", "300"}, more...)
+}
+
+// start runs killr as a process, as a user does.
+func start(t *testing.T, args ...string) *testenv.Process {
+	t.Helper()
+	return testenv.StartProcess(t, nil, args...)
+}
+
+var siteAt = regexp.MustCompile(`Flickr Killr is at (http://[^ ]+)`)
+
+// address waits for the line that says where the site is.
+func address(t *testing.T, p *testenv.Process) string {
+	t.Helper()
+	return siteAt.FindStringSubmatch(p.WaitLine(t, p.Stdout, "Flickr Killr is at http://"))[1]
+}
+
+var debugAt = regexp.MustCompile(`debug listener" addr=(\S+)`)
+
+// debugAddr waits for the line that says where the debug listener is.
+func debugAddr(t *testing.T, p *testenv.Process) string {
+	t.Helper()
+	return debugAt.FindStringSubmatch(p.WaitLine(t, p.Stderr, `debug listener" addr=`))[1]
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func TestUp(t *testing.T) {
+	t.Parallel()
+	data := testenv.DataDir(t)
+	first := start(t, small(data, "--debug-addr", "127.0.0.1:0")...)
+	home := address(t, first)
+	status, body := get(t, home+"photos/ansel")
+	if status != http.StatusOK || !strings.Contains(body, `<link rel="canonical" href="`+home+`photos/ansel">`) {
+		t.Errorf("ansel's page: status %d\n%s", status, body)
+	}
+
+	t.Run("one debug listener tells of every role", func(t *testing.T) {
+		_, metrics := get(t, "http://"+debugAddr(t, first)+"/metrics")
+		for _, instance := range []string{"edge-1", "renderer-1", "renderer-2", "cachefill-1"} {
+			if !strings.Contains(metrics, `instance="`+instance+`"`) {
+				t.Errorf("/metrics has nothing of %s", instance)
+			}
+		}
+	})
+
+	t.Run("another up is told that the data is in use", func(t *testing.T) {
+		other := start(t, small(data)...)
+		if status := other.WaitFor(t, 2*time.Minute); status != 1 || !strings.Contains(other.Stderr.String(), "in use by another `up`") {
+			t.Errorf("status %d: %s", status, other.Stderr)
+		}
+	})
+
+	t.Run("a role in another terminal joins without a flag", func(t *testing.T) {
+		role := start(t, "--data", data, "--log-format", "text", "renderer", "--debug-addr", "127.0.0.1:0")
+		role.WaitLine(t, role.Stderr, "msg=serving")
+		for limit := time.Now().Add(10 * time.Second); ; {
+			status, body := get(t, "http://"+debugAddr(t, role)+"/readyz")
+			if status == http.StatusOK {
+				break
+			}
+			if time.Now().After(limit) {
+				t.Fatalf("/readyz: %d %s", status, body)
+			}
+		}
+		if status := role.Stop(t); status != 0 {
+			t.Errorf("after SIGTERM it ended with status %d: %s", status, role.Stderr)
+		}
+	})
+
+	t.Run("kill -9 and start again", func(t *testing.T) {
+		first.Kill(t)
+		second := start(t, small(data)...)
+		home := address(t, second)
+		if status, _ := get(t, home+"photos/ansel"); status != http.StatusOK {
+			t.Errorf("ansel's page: status %d", status)
+		}
+		if strings.Contains(second.Stderr.String(), "seeding") {
+			t.Errorf("it seeded again: %s", second.Stderr)
+		}
+		if status := second.Stop(t); status != 0 {
+			t.Errorf("after SIGTERM it ended with status %d: %s", status, second.Stderr)
+		}
+		if strings.Contains(second.Stderr.String(), "level=ERROR") {
+			t.Errorf("errors were logged: %s", second.Stderr)
+		}
+	})
+
+	if _, err := os.Stat(filepath.Join(data, "postgres", "cluster", "postmaster.pid")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("PostgreSQL did not end in order: %v", err)
+	}
+}
+
+func TestUpInProcesses(t *testing.T) {
+	t.Parallel()
+	data := testenv.DataDir(t)
+	other := listenAndCount(t) // where the shell's environment says that the services are
+	r := testenv.StartProcess(t, []string{"NATS_URL=nats://" + other.addr, "DATABASE_URL=postgres://a:b@" + other.addr + "/c", "MEMCACHED_SERVERS=" + other.addr,
+		"KILLR_EDGE=http://" + other.addr, "PGHOST=127.0.0.1", "PGPORT=1"}, small(data, "--processes", "--edges", "2", "--renderers", "2")...)
+	home := address(t, r)
+	if status, _ := get(t, home); status != http.StatusOK {
+		t.Errorf("home: status %d", status)
+	}
+	env, err := stack.ReadEnv(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	workers := func() map[string]bool { return pids(t, env, "renderer") }
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	before := workers()
+	for len(before) != 2 { // the first page needs only one of them
+		if ctx.Err() != nil {
+			t.Fatalf("%d renderers answer, want 2: %s", len(before), r.Stderr)
+		}
+		before = workers()
+	}
+	victim := 0
+	for pid := range before {
+		victim = number(t, pid)
+	}
+	if err := syscall.Kill(victim, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := get(t, home+"photos/ansel"); status != http.StatusOK {
+		t.Errorf("with one renderer killed: status %d", status)
+	}
+	for {
+		now := workers()
+		if len(now) == 2 && !now[strconv.Itoa(victim)] {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the killed renderer did not come back: %s", r.Stderr)
+		}
+	}
+	if n := other.calls.Load(); n != 0 {
+		t.Errorf("%d connections reached the services of the shell's environment", n)
+	}
+	after := workers()
+	if status := r.Stop(t); status != 0 {
+		t.Errorf("after SIGTERM it ended with status %d: %s", status, r.Stderr)
+	}
+	for pid := range after {
+		if err := syscall.Kill(number(t, pid), 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("renderer %s outlived up: %v", pid, err)
+		}
+	}
+}
+
+func number(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// pids asks the bus which processes offer a service: the metadata of each instance says so.
+func pids(t *testing.T, env stack.Env, service string) map[string]bool {
+	t.Helper()
+	nc, err := nats.Connect(env.NATS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	inbox := nc.NewRespInbox()
+	sub, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.PublishRequest("$SRV.INFO."+service, inbox, nil); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for {
+		m, err := sub.NextMsg(300 * time.Millisecond) // silence is how a scatter ends
+		if err != nil {
+			return found
+		}
+		var info micro.Info
+		if err := json.Unmarshal(m.Data, &info); err == nil {
+			found[info.Metadata["pid"]] = true
+		}
+	}
+}
+
+func TestUpChecksOrigins(t *testing.T) {
+	t.Parallel()
+	c := &upCommand{Addr: "127.0.0.1:0", Edges: 1, edgeFlags: edgeFlags{Origin: []string{"photos.example"}}}
+	if err := c.check(stack.Config{}); err == nil || !strings.Contains(err.Error(), `--origin: origin "photos.example"`) {
+		t.Errorf("got %v", err)
+	}
+	c.Origin = []string{"https://photos.example", "http://127.0.0.1:8080"}
+	if err := c.check(stack.Config{}); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/time/rate"
+
+	"flickrkillr/schema/hotlist"
+	"flickrkillr/schema/wire"
+)
+
+type warmCommand struct {
+	NATS string        `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env)."`
+	Rate int           `default:"200" min:"1" max:"1000000" placeholder:"N" help:"Pages per second to fill (default ${default})."`
+	Wait time.Duration `default:"15s" min:"1ms" placeholder:"TIME" help:"Time to wait for one page (default ${default})."`
+}
+
+// warmAtOnce is how many pages are waited for at the same time: a part of what one cachefill's queue takes.
+const warmAtOnce = 64
+
+// Run asks the cachefills for every page that is in demand, hottest first, and says what became of them.
+func (c *warmCommand) Run(s *session) error {
+	at := services{NATS: c.NATS}
+	if err := at.find(s.data, "--nats"); err != nil {
+		return err
+	}
+	nc, err := joinBus(at.NATS, "warm", s.log)
+	if err != nil {
+		return err
+	}
+	defer nc.close()
+	list, err := c.hotPages(s.ctx, nc)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.stdout, "%s to fill, the most popular first: %s\n", count(len(list), "page"), hottest(list, 5))
+	began := time.Now()
+	ends, err := c.fill(s.ctx, nc.Conn, list)
+	if err != nil {
+		return err
+	}
+	return ends.report(s.stdout, len(list), time.Since(began))
+}
+
+// hotPages reads the lists, once the bus is there.
+func (c *warmCommand) hotPages(ctx context.Context, nc *bus) ([]wire.Heat, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := nc.FlushWithContext(ctx); err != nil {
+		return nil, fmt.Errorf("%w: start it with `killr up`, or say --nats", cmp.Or(nc.away(), err))
+	}
+	list, err := hotlist.All(ctx, nc.Conn)
+	if errors.Is(err, hotlist.ErrNone) {
+		return nil, fmt.Errorf("%w: an edge keeps one from 10 s after it has been asked for pages", err)
+	}
+	return list, err
+}
+
+// hottest names the first n pages.
+func hottest(list []wire.Heat, n int) string {
+	var names []string
+	for _, hot := range list[:min(n, len(list))] {
+		names = append(names, fmt.Sprintf("%s (%d)", hot.Ref, hot.Count))
+	}
+	return strings.Join(names, ", ")
+}
+
+// warmEnds counts pages by how their fill ended.
+type warmEnds map[string][]string
+
+// fill sends a note for each page, no faster than the rate, and waits for the answers. Without any cachefill there it ends at the first.
+func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Heat) (warmEnds, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var mu sync.Mutex
+	ends := warmEnds{}
+	limit, places := rate.NewLimiter(rate.Limit(c.Rate), 1), make(chan struct{}, warmAtOnce)
+	var waiting sync.WaitGroup
+	for _, hot := range list {
+		if limit.Wait(ctx) != nil {
+			break
+		}
+		places <- struct{}{} // each is given back within --wait
+		waiting.Go(func() {
+			defer func() { <-places }()
+			end, err := c.ask(ctx, nc, hot)
+			if errors.Is(err, nats.ErrNoResponders) {
+				cancel(errors.New("no cachefill is on the bus: start one with `killr cachefill`"))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ends[end] = append(ends[end], hot.Ref.String())
+		})
+	}
+	waiting.Wait()
+	return ends, context.Cause(ctx)
+}
+
+// ask has one page filled and gives the cachefill's word on how that ended. Without an answer the word is another, and the error says why.
+func (c *warmCommand) ask(ctx context.Context, nc *nats.Conn, hot wire.Heat) (end string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Wait)
+	defer cancel()
+	answer, err := nc.RequestMsgWithContext(ctx, wire.Fill{Ref: hot.Ref}.Msg())
+	if err != nil {
+		return "not answered", err
+	}
+	return string(answer.Data), nil
+}
+
+// report says what became of all pages. Some that could have been filled and were not are an error.
+func (e warmEnds) report(out io.Writer, all int, took time.Duration) error {
+	fmt.Fprintf(out, "%d filled and %d held already, in %.1f s\n", len(e[wire.FillFilled]), len(e[wire.FillHeld]), took.Seconds())
+	words := make([]string, 0, len(e))
+	for word := range e {
+		words = append(words, word)
+	}
+	slices.SortFunc(words, func(a, b string) int { return cmp.Or(len(e[b])-len(e[a]), strings.Compare(a, b)) })
+	failed := 0
+	for _, word := range words {
+		if word == wire.FillFilled || word == wire.FillHeld {
+			continue
+		}
+		fmt.Fprintf(out, "%d %s, such as %s\n", len(e[word]), word, e[word][0])
+		if word != wire.FillPrivate && word != wire.FillTooLarge {
+			failed += len(e[word])
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("not in memcached: %d of %s", failed, count(all, "page"))
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/cachefill"
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/hotlist"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+func TestWarmSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	bus := testenv.NATS(t)
+	warm := func(args ...string) (status int, said string) {
+		status, stdout, stderr := killr(t.Context(), append([]string{"--data", t.TempDir(), "warm"}, args...)...)
+		return status, stdout + stderr
+	}
+	for _, c := range []struct {
+		what string
+		args []string
+		says string
+	}{
+		{"nothing was started", nil, "run `killr up` first"},
+		{"no NATS", []string{"--nats", "nats://127.0.0.1:1"}, "NATS at nats://127.0.0.1:1 does not answer: "},
+		{"no list", []string{"--nats", bus}, "no list of hot pages"},
+	} {
+		if status, said := warm(c.args...); status != 1 || !strings.Contains(said, c.says) {
+			t.Errorf("%s: status %d, said %q", c.what, status, said)
+		}
+	}
+	demand(t, testenv.Connect(t, bus), 3)
+	if status, said := warm("--nats", bus); status != 1 || !strings.Contains(said, "no cachefill is on the bus") {
+		t.Errorf("no cachefill: status %d, said %q", status, said)
+	}
+}
+
+func TestWarmFillsWhatIsInDemand(t *testing.T) {
+	t.Parallel()
+	bus, addr := testenv.NATS(t), testenv.Memcached(t)
+	nc := testenv.Connect(t, bus)
+	render(t, nc, page.Photo(7))
+	startCachefill(t, bus, addr)
+	list := demand(t, nc, 20) // after the replay of the cachefill's own start has found no list
+	client := memcache.New(addr)
+	client.Timeout = 10 * time.Second
+	defer client.Close()
+
+	status, stdout, stderr := killr(t.Context(), "--data", t.TempDir(), "warm", "--nats", bus, "--rate", "5000")
+	if status != 1 || !strings.Contains(stderr, "not in memcached: 1 of 20 pages") || !strings.Contains(stdout, "1 failed, such as page.photo.7") {
+		t.Errorf("one page fails: status %d\n%s%s", status, stdout, stderr)
+	}
+	if !strings.Contains(stdout, "20 pages to fill, the most popular first: page.photo.1 (20), page.photo.2 (19)") || !strings.Contains(stdout, "19 filled and 0 held already") {
+		t.Errorf("it said\n%s", stdout)
+	}
+	for _, hot := range list {
+		if _, err := client.Get(hot.Ref.Key()); (err == nil) == (hot.Ref == page.Photo(7)) {
+			t.Errorf("%s: %v", hot.Ref, err)
+		}
+	}
+}
+
+// demand keeps a list of n photos, as an edge does.
+func demand(t *testing.T, nc *nats.Conn, n int64) (list []wire.Heat) {
+	t.Helper()
+	for i := range n {
+		list = append(list, wire.Heat{Ref: page.Photo(i + 1), Count: n - i})
+	}
+	if err := hotlist.Put(t.Context(), nc, hotlist.Key("here", "80"), list); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// render answers for every page but one.
+func render(t *testing.T, nc *nats.Conn, broken page.Ref) {
+	t.Helper()
+	for _, subject := range []string{"page.>", wire.SubjectAssets} {
+		_, err := nc.QueueSubscribe(subject, wire.QueueRenderer, func(m *nats.Msg) {
+			switch m.Subject {
+			case wire.SubjectAssets:
+				_ = m.Respond(nil)
+			case broken.Subject():
+				_ = nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrInternal))
+			default:
+				_ = m.Respond((&wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(), Body: []byte(m.Subject)}).Encode())
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startCachefill returns when it has found the empty memcached and nothing to replay.
+func startCachefill(t *testing.T, bus, addr string) {
+	t.Helper()
+	said := testenv.NewOutput()
+	f, err := cachefill.New(cachefill.Config{NATS: testenv.Connect(t, bus), Memcached: []string{addr}, Timeout: 10 * time.Second, Logger: slog.New(slog.NewTextHandler(said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := f.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { stop(); running.Wait() })
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(said.String(), "replayed"); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the cachefill never looked after its memcached: %s", said)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestBetweenAndQuiet(t *testing.T) {
+	t.Parallel()
+	tr := &trouble{list: []Happening{{Began: 10 * second, Ended: 20 * second}, {Began: 30 * second, Ended: 31 * second}, {Began: 50 * second}}}
+	for _, c := range []struct {
+		from, to moment
+		between  bool
+		quiet    time.Duration
+	}{
+		{0, 5 * second, false, 5 * second},
+		{0, 10 * second, false, 10 * second},
+		{0, 11 * second, true, 10 * second},
+		{12 * second, 13 * second, true, 0},
+		{15 * second, 24 * second, true, 4 * second},
+		{20 * second, 30 * second, false, 10 * second},
+		{25 * second, 60 * second, true, 19 * second},
+		{29 * second, 32 * second, true, second},
+		{51 * second, 52 * second, true, 0},
+	} {
+		if got := tr.between(c.from, c.to); got != c.between {
+			t.Errorf("between %v and %v: %v", c.from, c.to, got)
+		}
+		if got := tr.quiet(c.from, c.to); got != c.quiet {
+			t.Errorf("quiet between %v and %v: %v, want %v", c.from, c.to, got, c.quiet)
+		}
+	}
+	if n := tr.over(); n != 2 {
+		t.Errorf("%d are over, want 2", n)
+	}
+}
+
+func TestEachFaultHasItsTurn(t *testing.T) {
+	t.Parallel()
+	order := func(seed uint64) (names []string) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			start := time.Now()
+			tr := &trouble{now: func() moment { return time.Since(start) }, log: slog.New(slog.DiscardHandler)}
+			var n atomic.Int32
+			var faults []Fault
+			for _, name := range []string{"a", "b", "c"} {
+				faults = append(faults, Fault{Name: name, Do: func(context.Context) error {
+					time.Sleep(second)
+					if n.Add(1) == 6 {
+						cancel()
+					}
+					return errors.New("it is stuck")
+				}})
+			}
+			tr.run(ctx, faults, second, rand.New(rand.NewPCG(seed, drawFault)))
+			for i, h := range tr.happened() {
+				names = append(names, h.Name)
+				if h.Ended-h.Began != second || (i < 5) != (h.Err == "it is stuck") {
+					t.Errorf("%+v", h)
+				}
+			}
+		})
+		return names
+	}
+	first := order(1)
+	if got := slices.Sorted(slices.Values(first[:3])); !slices.Equal(got, []string{"a", "b", "c"}) || len(first) != 6 {
+		t.Errorf("broken were %v", first)
+	}
+	if again := order(1); !slices.Equal(again, first) {
+		t.Errorf("the same seed gives %v, then %v", first, again)
+	}
+}
+
+// The stated bound is the edge's own: how long it believes the last good tick, and how far behind a relay that gives one may be.
+func TestFaultBoundIsTheEdges(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../../../edge/freshness.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`tickGrace\s*= 3 \* time\.Second`, `lagGrace\s*= time\.Second`} {
+		if !regexp.MustCompile(want).Match(source) {
+			t.Errorf("edge/freshness.go has not %s: FaultBound must follow it", want)
+		}
+	}
+	if FaultBound != (3+1)*second {
+		t.Error("FaultBound is not the sum of the two")
+	}
+}

@@ -1,0 +1,35 @@
+package ladder
+
+import (
+	"context"
+	"net/http"
+	"net/http/cgi"
+	"os"
+
+	"flickrkillr/ops/lab/rig"
+	"flickrkillr/templates"
+)
+
+var rungCGI = rung{
+	Version: "0.1", Then: 23,
+	What:  "a CGI process and a database connection for each page",
+	Wrong: "Nearly all of it is beginnings: each page starts a program and opens a connection, uses both once, and throws them away.",
+	start: func(ctx context.Context, c *climb) (*rig.Server, error) {
+		return c.startSelf(ctx, Serving{Version: versionCGI})
+	},
+}
+
+// cgi has a program make each page. The web server in front of it serves files itself, as Apache did.
+func (s Serving) cgi() http.Handler {
+	return &cgi.Handler{Path: s.Page[0], Args: s.Page[1:], Root: "/", Env: append(os.Environ(), "DATABASE_URL="+s.Postgres), Stderr: os.Stderr}
+}
+
+// ServePage is that program: it answers the one request that CGI's environment variables describe.
+func ServePage(ctx context.Context, postgres string) error {
+	pages, closePages, err := openPages(ctx, postgres, 1, templates.NameAssets)
+	if err != nil {
+		return err
+	}
+	defer closePages()
+	return cgi.Serve(pages)
+}

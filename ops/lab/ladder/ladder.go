@@ -1,0 +1,235 @@
+package ladder
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/lab/bench"
+	"flickrkillr/ops/lab/rig"
+	"flickrkillr/ops/stack"
+	"flickrkillr/renderer"
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
+	"flickrkillr/templates"
+)
+
+// Config says what is climbed. Postgres, Pool, Pictures, Memcached, Program and one of Running and Roles are needed.
+type Config struct {
+	Postgres string        // URL of the database
+	Pool     *pgxpool.Pool // on it, without time limits for statements
+	Pictures pictures.Store
+	Program  []string // this program and its command that calls Serve or ServePage, with a version or "page" behind it
+
+	Memcached                 string // host:port of one that nobody else uses
+	PostgresPID, MemcachedPID int    // 0: what they pay is not known
+
+	Running    string // an edge of a site on the same database, http://host:port, that is the last rung; or
+	RunningPID int
+	Roles      func() (url string, roles []rig.Process, err error) // what makes one
+
+	Addr     string        // where a version listens, host:port; "": a free port. The last one keeps its own
+	User     string        // whose page is visited; "" is ansel
+	Visitors int           // at once; 0 is 16
+	Each     time.Duration // for each measurement; 0 is 10 s
+	NoNginx  bool          // use a proxy in Go even where there is nginx
+	Logger   *slog.Logger  // nil: silent
+	Progress func(bench.Progress)
+}
+
+// rung is one version of the site.
+type rung struct {
+	Version string
+	What    string
+	Then    float64 // requests a second in 2007; 0: it was not there
+	Wrong   string  // what is wrong with this picture
+	start   func(context.Context, *climb) (*rig.Server, error)
+}
+
+var rungs = []*rung{&rungCGI, &rungProcess, &rungProxy, &rungMemcached, &rungBus}
+
+// climb is one run.
+type climb struct {
+	cfg    Config
+	dir    string // removed at the end
+	files  string // in it
+	page   string // its path
+	result *Result
+}
+
+// Run climbs. When ctx ends it returns what it has with an error that wraps ctx's.
+func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
+	c, err := begin(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.end()) }()
+	body, err := MakePage(ctx, c.cfg.Pool, page.User(c.cfg.User)) // to know what it needs
+	if err != nil {
+		return nil, err
+	}
+	c.result.PageBytes = len(body)
+	pictures, err := picturesOf(body)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.prepare(ctx, pictures); err != nil {
+		return nil, err
+	}
+	for _, r := range rungs {
+		c.cfg.Logger.Info("rung", "version", r.Version, "what", r.What)
+		m, err := c.measureRung(ctx, r)
+		if err != nil {
+			return c.result, fmt.Errorf("rung %s: %w", r.Version, err)
+		}
+		c.result.Rungs = append(c.result.Rungs, Rung{Version: r.Version, What: r.What, Wrong: r.Wrong, Then: r.Then, Today: m})
+	}
+	if c.result.Index, err = c.lesson(ctx); err != nil {
+		return c.result, fmt.Errorf("the index lesson: %w", err)
+	}
+	c.result.Versus, err = versus(ctx, c.files, c.cfg.Memcached)
+	return c.result, err
+}
+
+// begin fills in what cfg leaves open and makes the climb's folder. end must follow.
+func begin(ctx context.Context, cfg Config) (*climb, error) {
+	cfg.User, cfg.Visitors, cfg.Each = cmp.Or(cfg.User, "ansel"), cmp.Or(cfg.Visitors, 16), cmp.Or(cfg.Each, 10*time.Second)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	if err := restoreIndex(ctx, cfg.Pool); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "killr-ladder-")
+	if err != nil {
+		return nil, err
+	}
+	c := &climb{cfg: cfg, dir: dir, files: filepath.Join(dir, "files"), page: page.User(cfg.User).Path(),
+		result: &Result{Began: time.Now(), User: cfg.User, Visitors: cfg.Visitors, Seconds: cfg.Each.Seconds()}}
+	if err := os.Chmod(dir, 0o755); err != nil { // nginx's user walks through it
+		return nil, errors.Join(err, c.end())
+	}
+	return c, nil
+}
+
+// end removes the climb's folder.
+func (c *climb) end() error { return os.RemoveAll(c.dir) }
+
+func (c *climb) prepare(ctx context.Context, pictures []page.Ref) error {
+	c.cfg.Logger.Info("making files and thumbnails", "count", len(pictures))
+	return prepare(ctx, c.files, pictures, c.cfg.Pictures)
+}
+
+// MakePage makes one page that must be there, as all versions of the site make it.
+func MakePage(ctx context.Context, pool *pgxpool.Pool, ref page.Ref) ([]byte, error) {
+	assets, err := templates.NameAssets()
+	if err != nil {
+		return nil, err
+	}
+	var body bytes.Buffer
+	reply, err := renderer.NewPages(store.New(pool), templates.Site{Assets: assets}, time.Now).Make(ctx, ref, &body)
+	if err == nil && reply.Status != http.StatusOK {
+		err = fmt.Errorf("%s has the status %d", ref.Path(), reply.Status)
+	}
+	return body.Bytes(), err
+}
+
+// measureRung puts a rung up, visits it, and takes it away.
+func (c *climb) measureRung(ctx context.Context, r *rung) (m Measure, err error) {
+	server, err := r.start(ctx, c)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	if err := c.check(ctx, server.URL()); err != nil {
+		return m, err
+	}
+	processes := server.Processes()
+	if r == &rungBus && c.cfg.Running != "" {
+		processes = []bench.Server{{Name: "up", PID: c.cfg.RunningPID}} // which includes its Postgres and memcached
+	} else {
+		processes = c.withServices(processes, r == &rungMemcached || r == &rungBus)
+	}
+	return c.visit(ctx, server.URL(), processes, false)
+}
+
+// withServices adds Postgres, and memcached where it is used.
+func (c *climb) withServices(processes []bench.Server, memcached bool) []bench.Server {
+	if c.cfg.PostgresPID != 0 {
+		processes = append(processes, bench.Server{Name: postgres, PID: c.cfg.PostgresPID})
+	}
+	if memcached && c.cfg.MemcachedPID != 0 {
+		processes = append(processes, bench.Server{Name: "memcached", PID: c.cfg.MemcachedPID})
+	}
+	return processes
+}
+
+// visit has visitors look at the page again and again.
+func (c *climb) visit(ctx context.Context, url string, processes []bench.Server, pagesOnly bool) (Measure, error) {
+	cfg := bench.Config{Edges: []string{url}, Pages: []bench.Page{{Path: c.page, User: c.cfg.User}}, Visitors: c.cfg.Visitors, VisitPages: 1,
+		KeepConnections: true, Warmup: c.cfg.Each / 5, Duration: c.cfg.Each, PagesOnly: pagesOnly, Servers: processes, Progress: c.cfg.Progress}
+	res, err := bench.Run(ctx, cfg)
+	if err != nil {
+		return Measure{}, err
+	}
+	if res.Interrupted {
+		return Measure{}, context.Cause(ctx)
+	}
+	return measured(res), nil
+}
+
+// self is this program serving one version, on s.Addr or on a free port.
+func (c *climb) self(s Serving) (p rig.Process, addr string, err error) {
+	if addr, err = stack.ResolvePort(cmp.Or(s.Addr, anyAddr)); err != nil {
+		return p, "", err
+	}
+	args := append([]string{}, c.cfg.Program[1:]...)
+	args = append(args, s.Version, "--addr", addr, "--files", c.files)
+	if len(s.Backends) > 0 {
+		args = append(args, "--backend", strings.Join(s.Backends, ","))
+	}
+	if s.Memcached != "" {
+		args = append(args, "--cache", s.Memcached)
+	}
+	database := "DATABASE_URL=" + cmp.Or(s.Postgres, c.cfg.Postgres) // not among the arguments, which everybody may read
+	return rig.Process{Name: "killr " + s.Version, Ready: "http://" + addr + c.page, Command: func() *exec.Cmd {
+		cmd := exec.Command(c.cfg.Program[0], args...)
+		cmd.Env = append(os.Environ(), database)
+		cmd.Stderr = os.Stderr
+		return cmd
+	}}, addr, nil
+}
+
+func (c *climb) startSelf(ctx context.Context, s Serving) (*rig.Server, error) {
+	s.Addr = c.cfg.Addr
+	p, addr, err := c.self(s)
+	if err != nil {
+		return nil, err
+	}
+	return c.start(ctx, addr, []rig.Process{p})
+}
+
+func (c *climb) start(ctx context.Context, addr string, processes []rig.Process) (*rig.Server, error) {
+	return rig.Start(ctx, rig.Config{URL: "http://" + addr, Probe: c.page, Processes: processes, Logger: c.cfg.Logger})
+}
+
+// folder makes an empty folder with a name that begins with name.
+func (c *climb) folder(name string) (string, error) {
+	dir, err := os.MkdirTemp(c.dir, name+"-")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755)
+}
+
+const anyAddr = "127.0.0.1:0"
