@@ -58,7 +58,7 @@ func newThrowaway(s *session, purpose string, data seed.Config) (_ *throwaway, e
 		if err := migrations.Up(s.ctx, pool); err != nil {
 			return err
 		}
-		return s.seed(pool, t.originals(), data)
+		return s.seed(pool, t.originals(), data, seed.Run)
 	})
 }
 

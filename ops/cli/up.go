@@ -75,6 +75,7 @@ func (c *upCommand) Run(s *session) (err error) {
 		return err
 	}
 	fmt.Fprintf(s.stdout, "Flickr Killr is at %s (ready after %.1f s; Ctrl-C stops it)\n", site.url(0), time.Since(began).Seconds())
+	defer s.paint(services.Env().Postgres, c.Pictures)()
 	return site.wait()
 }
 

@@ -5,7 +5,7 @@
 // store with their derivatives. The same numbers give the same rows each time, except for what the database makes itself
 // (versions). All rows are copied in one transaction: a seeding that was cut short leaves an empty database, which the
 // next one fills. Originals are painted afterwards, and a picture's id says how, so that a painting that was cut short is
-// continued by the next. Must not touch: the search index, which a renderer builds.
+// continued by the next. Must not touch: the bus, memcached, HTTP.
 //
 // The data is meant to be hard on the site as well as pretty. Most users have a few photos and a handful thousands;
 // titles, tags and descriptions are missing, enormous, in nine other scripts, or hostile. Three users are always there:
@@ -25,6 +25,7 @@ import (
 
 	"flickrkillr/ops/seed/landscape"
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/migrations"
 )
 
@@ -60,10 +61,11 @@ type Stage string
 
 // The stages of a seeding.
 const (
-	Copying  Stage = "copying rows"
-	Indexing Stage = "building indexes"        // Counts statements.
-	Drafting Stage = "painting small pictures" // Happens beside the two before; reported when it takes longer.
-	Painting Stage = "painting large pictures" // Of Run and Paint.
+	Copying   Stage = "copying rows"
+	Indexing  Stage = "building indexes"        // Counts statements.
+	Drafting  Stage = "painting small pictures" // Beside the two before; reported when it takes longer.
+	Searching Stage = "building the search index"
+	Painting  Stage = "painting large pictures"
 )
 
 // ErrNotEmpty is returned when the database has users already: seeding never adds to what people put there.
@@ -127,13 +129,18 @@ func Demonstration(ctx context.Context, pool *pgxpool.Pool) (is bool, err error)
 	return is, nil
 }
 
-// Run fills the database as [Fill] does and paints all originals. After an error of the painting the database is full:
-// [Paint] goes on.
+// Run fills the database as [Fill] does, builds the search index, and paints all originals. After an error of these two
+// the database is full: a renderer builds the index, and [Paint] goes on with the originals.
 func Run(ctx context.Context, c Config) error {
 	c = c.withDefaults()
 	if err := c.fill(ctx, nil); err != nil {
 		return err
 	}
+	c.reporter()(Searching, 0, 1)
+	if _, err := store.New(c.Pool).BuildSearch(ctx); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	c.reporter()(Searching, 1, 1)
 	return Paint(ctx, c, 0)
 }
 

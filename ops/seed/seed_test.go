@@ -109,6 +109,8 @@ func TestSeededSite(t *testing.T) {
 		{"triggers are on", "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'photos'::regclass AND tgenabled = 'D'", "0"},
 		{"foreign keys are checked", "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated", "0"},
 		{"statistics are there", "SELECT count(*) > 0 FROM pg_stats WHERE tablename = 'photos'", "true"},
+		{"the search index is built", "SELECT built FROM search_state", "true"},
+		{"every public photo can be found", "SELECT (SELECT count(*) FROM photo_search) = (SELECT count(*) FROM photos WHERE NOT private)", "true"},
 		{"announced once, as all", "SELECT string_agg(scope, ' ') FROM outbox", "all"},
 	} {
 		if got := ask(t, pool, want.sql); got != want.want {
@@ -282,7 +284,7 @@ func TestProgress(t *testing.T) {
 	if err := seed.Run(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprint([]seed.Stage{seed.Copying, seed.Indexing, seed.Painting}); fmt.Sprint(stages) != want {
+	if want := fmt.Sprint([]seed.Stage{seed.Copying, seed.Indexing, seed.Searching, seed.Painting}); fmt.Sprint(stages) != want {
 		t.Errorf("stages %v, want %v", stages, want)
 	}
 	if last.Done != last.Total {
