@@ -1,7 +1,9 @@
 package seed
 
 import (
+	"runtime"
 	"slices"
+	"sync"
 
 	"flickrkillr/ops/seed/landscape"
 	"flickrkillr/renderer/pictures"
@@ -31,13 +33,22 @@ const sketchLong = 48
 // sketch finds out what rows have to tell of an album's pictures before they are painted.
 func sketch(seed uint64, album *landscape.Album, size int) *gallery {
 	g := &gallery{all: make([]picture, album.Len()), byScene: map[string][]int32{}}
+	var sketching sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for first := range workers {
+		sketching.Go(func() {
+			for i := first; i < len(g.all); i += workers {
+				painted := album.PaintAt(i, sketchLong)
+				g.all[i] = picture{
+					order: order{seed: seed, index: i, album: size}, color: pictures.Dominant(painted.Image),
+					scene: string(painted.Scene), light: painted.Light, mono: painted.Mono, subjects: painted.Subjects,
+				}
+			}
+		})
+	}
+	sketching.Wait()
 	for i := range g.all {
-		painted := album.PaintAt(i, sketchLong)
 		p := &g.all[i]
-		*p = picture{
-			order: order{seed: seed, index: i, album: size}, color: pictures.Dominant(painted.Image),
-			scene: string(painted.Scene), light: painted.Light, mono: painted.Mono, subjects: painted.Subjects,
-		}
 		if p.scene == "blossom" && slices.Contains(p.subjects, "autumn") {
 			p.scene = "autumn leaves"
 		}
