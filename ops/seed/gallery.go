@@ -30,8 +30,10 @@ type gallery struct {
 // sketchLong is the size of a sketch in pixels: enough for a picture's dominant colour and for what is in it.
 const sketchLong = 48
 
-// sketch finds out what rows have to tell of an album's pictures before they are painted.
-func sketch(seed uint64, album *landscape.Album, size int) *gallery {
+// sketch finds out what rows have to tell of an album's pictures before they are painted: count pictures, of an album
+// made for size pixels. It takes them from a small album, whose land is laid out in a sixteenth of the time.
+func sketch(seed uint64, count, size int) *gallery {
+	album := landscape.NewAlbum(seed, count, sketchLong)
 	g := &gallery{all: make([]picture, album.Len()), byScene: map[string][]int32{}}
 	var sketching sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)

@@ -169,7 +169,7 @@ func (c Config) fill(ctx context.Context, makeDrafts func(context.Context, pictu
 	}
 	report := c.reporter()
 	album := landscape.NewAlbum(c.Seed, c.Originals, c.Long)
-	site := newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(c.Seed, album, c.Long), w)
+	site := newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(c.Seed, c.Originals, c.Long), w)
 	orders := site.setSizes(album, c.Long, c.LongFirst)
 	group, ctx := errgroup.WithContext(ctx)
 	var full atomic.Bool // The database is.

@@ -79,12 +79,12 @@ func TestVariety(t *testing.T) {
 	}
 }
 
-// A picture says the same of itself at every size, and Size is the size that it has.
+// A picture says the same of itself at every size and in an album for small pictures, and Size is the size that it has.
 func TestSizesAgree(t *testing.T) {
 	t.Parallel()
-	a := landscape.NewAlbum(1, 120, 1600)
+	a, sketches := landscape.NewAlbum(1, 120, 1600), landscape.NewAlbum(1, 120, 48)
 	for i := range a.Len() {
-		small, large := a.PaintAt(i, 48), a.PaintAt(i, 300)
+		small, large := sketches.PaintAt(i, 48), a.PaintAt(i, 300)
 		if small.Scene != large.Scene || small.Light != large.Light || small.Mono != large.Mono || !slices.Equal(small.Subjects, large.Subjects) {
 			t.Errorf("picture %d: %s %s %t %v, and larger %s %s %t %v", i, small.Scene, small.Light, small.Mono, small.Subjects,
 				large.Scene, large.Light, large.Mono, large.Subjects)
