@@ -19,16 +19,22 @@ import (
 
 	"flickrkillr/ops/seed/landscape"
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/page"
 )
 
 // order says how one original is painted. A demonstration picture's id holds it, so that whatever is missing in the
-// picture store can be painted later, by another process: 2 bytes that mark such an id, index, album and long as 16-bit
+// picture store can be painted later, by another process: 2 bytes that mark such an id, index, size and long as 16-bit
 // numbers, and the seed as a 64-bit number, all big-endian.
 type order struct {
-	seed  uint64
+	albumKey
 	index int // Of the picture in the album.
-	album int // The size that the album is made for, in pixels: it decides how large the painted land is.
 	long  int // Pixels on the long side.
+}
+
+// albumKey tells albums apart.
+type albumKey struct {
+	seed uint64
+	size int // What the album is made for, in pixels: it decides how large the painted land is.
 }
 
 const orderMark = "fk"
@@ -47,7 +53,7 @@ func endMarked() string   { return firstMarked() + "~" }
 
 func (o order) id() string {
 	b := []byte(orderMark)
-	for _, n := range []int{o.index, o.album, o.long} {
+	for _, n := range []int{o.index, o.size, o.long} {
 		b = binary.BigEndian.AppendUint16(b, uint16(n))
 	}
 	return idEncoding().EncodeToString(binary.BigEndian.AppendUint64(b, o.seed))
@@ -60,7 +66,7 @@ func orderOf(id string) (order, bool) {
 		return order{}, false
 	}
 	number := func(at int) int { return int(binary.BigEndian.Uint16(b[at:])) }
-	return order{seed: binary.BigEndian.Uint64(b[8:]), index: number(2), album: number(4), long: number(6)}, true
+	return order{albumKey{binary.BigEndian.Uint64(b[8:]), number(4)}, number(2), number(6)}, true
 }
 
 // originalQuality is what photographers export at.
@@ -87,28 +93,19 @@ const draftWidth = 640
 func draft(ctx context.Context, store pictures.Store, album *landscape.Album, o order) error {
 	w, _ := album.Size(o.index, o.long)
 	long := o.long * min(draftWidth, w) / w
-	return pictures.KeepSmall(ctx, store, o.id(), album.PaintAt(o.index, long).Image)
-}
-
-// drafts stores what listings show of each picture. Done is called after each.
-func drafts(ctx context.Context, store pictures.Store, album *landscape.Album, orders []order, done func()) error {
-	for _, o := range orders {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := draft(ctx, store, album, o); err != nil {
-			return err
-		}
-		done()
+	if err := pictures.KeepSmall(ctx, store, o.id(), album.PaintAt(o.index, long).Image); err != nil {
+		return fmt.Errorf("draft picture %d: %w", o.index, err)
 	}
 	return nil
 }
 
 // Paint paints every demonstration picture whose original is missing in the store: all of them after [Fill], none after
 // [Run], and whatever was lost. The site may be in use meanwhile: a picture without an original is shown from its small
-// derivatives, as far as they are there. Workers is how many pictures are painted at once (0: one a processor). Paint
-// returns at once when nothing is missing.
-func Paint(ctx context.Context, c Config, workers int) error {
+// derivatives, so these are painted first where they are missing. Workers is how many pictures are painted at once (0:
+// one a processor). Paint returns at once when nothing is missing.
+func Paint(ctx context.Context, c Config, workers int) error { return c.paintMissing(ctx, workers, true) }
+
+func (c Config) paintMissing(ctx context.Context, workers int, withDrafts bool) error {
 	missing, err := missingOriginals(ctx, c)
 	if err != nil {
 		return fmt.Errorf("seed: %w", err)
@@ -116,30 +113,58 @@ func Paint(ctx context.Context, c Config, workers int) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	report := c.reporter()
-	report(Painting, 0, int64(len(missing)))
-	albums := albumsFor(missing)
-	var next, painted atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
+	albums, report := albumsFor(missing), c.reporter()
+	var small []order
+	for _, o := range missing {
+		if !withDrafts {
+			break
+		}
+		if _, err := pictures.Stored(ctx, c.Pictures, o.id(), page.Widths()[0]); errors.Is(err, fs.ErrNotExist) {
+			small = append(small, o)
+		}
+	}
+	if err := each(ctx, small, workers, Drafting, report, func(ctx context.Context, o order) error {
+		return draft(ctx, c.Pictures, albums[o.albumKey], o)
+	}); err != nil {
+		return err
+	}
+	return each(ctx, missing, workers, Painting, report, func(ctx context.Context, o order) error {
+		img, err := paint(ctx, c.Pictures, albums[o.albumKey], o)
+		if err != nil {
+			return err
+		}
+		if _, err := c.Pool.Exec(ctx, "UPDATE images SET bytes = $2 WHERE id = $1", img.ID, img.Bytes); err != nil {
+			return fmt.Errorf("note the size of picture %d: %w", o.index, err)
+		}
+		return nil
+	})
+}
+
+// each calls do for each order, several at once, and reports how many are done.
+func each(ctx context.Context, orders []order, workers int, stage Stage, report func(Stage, int64, int64),
+	do func(context.Context, order) error,
+) error {
+	if len(orders) == 0 {
+		return nil
+	}
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	for range min(workers, len(missing)) {
+	total := int64(len(orders))
+	report(stage, 0, total)
+	var next, done atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	for range min(workers, len(orders)) {
 		group.Go(func() error {
 			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(missing) {
+				i := next.Add(1) - 1
+				if i >= total {
 					return nil
 				}
-				o := missing[i]
-				img, err := paint(ctx, c.Pictures, albums[albumKey{o.seed, o.album}], o)
-				if err != nil {
+				if err := do(ctx, orders[i]); err != nil {
 					return err
 				}
-				if _, err := c.Pool.Exec(ctx, "UPDATE images SET bytes = $2 WHERE id = $1", img.ID, img.Bytes); err != nil {
-					return fmt.Errorf("note the size of picture %d: %w", o.index, err)
-				}
-				report(Painting, painted.Add(1), int64(len(missing)))
+				report(stage, done.Add(1), total)
 			}
 			return ctx.Err()
 		})
@@ -181,17 +206,11 @@ func missingOriginals(ctx context.Context, c Config) ([]order, error) {
 	return missing, nil
 }
 
-type albumKey struct {
-	seed uint64
-	size int
-}
-
 // albumsFor makes the albums that hold all of the pictures.
 func albumsFor(orders []order) map[albumKey]*landscape.Album {
 	lengths := map[albumKey]int{}
 	for _, o := range orders {
-		k := albumKey{o.seed, o.album}
-		lengths[k] = max(lengths[k], o.index+1)
+		lengths[o.albumKey] = max(lengths[o.albumKey], o.index+1)
 	}
 	albums := map[albumKey]*landscape.Album{}
 	for k, n := range lengths {

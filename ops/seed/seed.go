@@ -133,7 +133,7 @@ func Demonstration(ctx context.Context, pool *pgxpool.Pool) (is bool, err error)
 // the database is full: a renderer builds the index, and [Paint] goes on with the originals.
 func Run(ctx context.Context, c Config) error {
 	c = c.withDefaults()
-	if err := c.fill(ctx, nil); err != nil {
+	if err := c.fill(ctx, false); err != nil {
 		return err
 	}
 	c.reporter()(Searching, 0, 1)
@@ -141,18 +141,18 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("seed: %w", err)
 	}
 	c.reporter()(Searching, 1, 1)
-	return Paint(ctx, c, 0)
+	return c.paintMissing(ctx, 0, false)
 }
 
-// Fill fills the database, and stores of each picture what listings show, the pictures on the first pages first. It
-// leaves the originals to [Paint], because they take longer than all the rest, and it leaves the search index to a
-// renderer. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has done anything, and leaves an empty database
+// Fill fills the database, and stores what listings show of the pictures: of those on the first pages, and of as many
+// others as there is time for while rows are copied. It leaves the rest to [Paint], because that takes longer than all
+// rows, and it leaves the search index to a renderer. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has done anything, and leaves an empty database
 // behind any other error, so that it can be run again. The pool's connections must have no statement_timeout: building
 // the indexes of a million photos takes a while.
-func Fill(ctx context.Context, c Config) error { return c.withDefaults().fill(ctx, drafts) }
+func Fill(ctx context.Context, c Config) error { return c.withDefaults().fill(ctx, true) }
 
-// fill fills the database, and calls makeDrafts beside that, unless it is nil.
-func (c Config) fill(ctx context.Context, makeDrafts func(context.Context, pictures.Store, *landscape.Album, []order, func()) error) error {
+// fill fills the database, and makes drafts beside that if withDrafts is set.
+func (c Config) fill(ctx context.Context, withDrafts bool) error {
 	empty, err := Empty(ctx, c.Pool)
 	if err != nil {
 		return err
@@ -170,17 +170,23 @@ func (c Config) fill(ctx context.Context, makeDrafts func(context.Context, pictu
 	report := c.reporter()
 	album := landscape.NewAlbum(c.Seed, c.Originals, c.Long)
 	site := newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(c.Seed, c.Originals, c.Long), w)
-	orders := site.setSizes(album, c.Long, c.LongFirst)
+	orders, first := site.setSizes(album, c.Long, c.LongFirst)
 	group, ctx := errgroup.WithContext(ctx)
 	var full atomic.Bool // The database is.
-	if makeDrafts != nil {
+	if withDrafts {
 		group.Go(func() error {
-			made := int64(0)
-			return makeDrafts(ctx, c.Pictures, album, orders, func() {
-				if made++; full.Load() {
-					report(Drafting, made, int64(len(orders)))
+			for i, o := range orders {
+				if full.Load() {
+					if i >= first {
+						break
+					}
+					report(Drafting, int64(i), int64(first))
 				}
-			})
+				if err := draft(ctx, c.Pictures, album, o); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
 	group.Go(func() error {
@@ -193,13 +199,12 @@ func (c Config) fill(ctx context.Context, makeDrafts func(context.Context, pictu
 	return nil
 }
 
-// setSizes decides how large each picture is, and lists the pictures, those on the first pages first.
-func (w *world) setSizes(album *landscape.Album, long, longFirst int) []order {
-	first := w.shownFirst()
-	orders := make([]order, 0, len(w.gallery.all))
+// setSizes decides how large each picture is, and lists the pictures. The first so many are on the first pages.
+func (w *world) setSizes(album *landscape.Album, long, longFirst int) (orders []order, first int) {
+	shown := w.shownFirst()
 	for _, now := range []bool{true, false} {
 		for i := range w.gallery.all {
-			if first[int32(i)] != now {
+			if shown[int32(i)] != now {
 				continue
 			}
 			p := &w.gallery.all[i]
@@ -210,7 +215,7 @@ func (w *world) setSizes(album *landscape.Album, long, longFirst int) []order {
 			orders = append(orders, p.order)
 		}
 	}
-	return orders
+	return orders, len(shown)
 }
 
 // reporter makes a Progress callback that may be nil safe to call from anywhere.
