@@ -29,7 +29,7 @@ import (
 // Config says what a Service works with. NATS, Pool and Pictures are needed; the zero values of the rest work.
 type Config struct {
 	NATS     *nats.Conn
-	Pool     *pgxpool.Pool // of PageWorkers + ActionWorkers + 4 connections: one for the sitemap, three for the relay, the search index, the counts of tags
+	Pool     *pgxpool.Pool // of PoolSize connections
 	Searches *pgxpool.Pool // of SearchWorkers connections, with a timeout for searches, see store.OpenSearchPool; nil: Pool
 	Pictures pictures.Store
 	Assets   *templates.Assets    // nil: those embedded in the program
@@ -169,10 +169,10 @@ func (c *Config) fillDefaults() {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	processors := runtime.GOMAXPROCS(0)
-	spare := int(c.Pool.Config().MaxConns) - 4
+	spare := int(c.Pool.Config().MaxConns) - sharedConnections
 	c.ActionWorkers = cmp.Or(c.ActionWorkers, max(1, min(defaultActionWorkers, spare/3)))
-	c.PageWorkers = cmp.Or(c.PageWorkers, max(1, min(max(4, 2*processors), spare-c.ActionWorkers)))
-	c.SearchWorkers = cmp.Or(c.SearchWorkers, max(1, processors/2))
+	c.PageWorkers = cmp.Or(c.PageWorkers, max(1, min(mostPageWorkers(), spare-c.ActionWorkers)))
+	c.SearchWorkers = cmp.Or(c.SearchWorkers, defaultSearchWorkers())
 	c.PictureWorkers = cmp.Or(c.PictureWorkers, max(1, processors/2))
 	c.QueueFactor = cmp.Or(c.QueueFactor, defaultQueueFactor)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, defaultReadTimeout)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 
 	"flickrkillr/ops/lab/audit"
 	"flickrkillr/ops/seed"
+	"flickrkillr/ops/site"
+	"flickrkillr/ops/stack"
 )
 
 type auditCommand struct {
@@ -79,11 +82,11 @@ func (c *auditCommand) auditRunning(s *session) error {
 		s.log.Warn("the audit writes to a running site", "edges", strings.Join(c.Edge, " "), "database", databaseName(pool), "users", c.Owners)
 		var nc *nats.Conn
 		if c.NATS != "" {
-			joined, err := joinBus(c.NATS, "audit", s.log)
+			joined, err := stack.JoinBus(c.NATS, "audit", s.log)
 			if err != nil {
 				return err
 			}
-			defer joined.close()
+			defer joined.Close()
 			nc = joined.Conn
 		}
 		return c.run(s, c.Edge, pool, nc, nil)
@@ -104,11 +107,11 @@ func (c *auditCommand) plan(ctx context.Context, pool *pgxpool.Pool) (string, er
 	}
 	bus := "none"
 	if c.NATS != "" {
-		bus = redacted(c.NATS)
+		bus = stack.Redact(c.NATS)
 	}
 	return fmt.Sprintf("  visit      %s\n  write to   %s, which holds %s\n  bus        %s\n"+
 		"  change     the photos of %s, for good: overwrite titles, hide, show, delete and add photos",
-		strings.Join(c.Edge, " "), databaseName(pool), data, bus, count(c.Owners, "user")), nil
+		strings.Join(c.Edge, " "), databaseName(pool), data, bus, audit.Count(c.Owners, "user")), nil
 }
 
 // databaseName names a pool's database without its password.
@@ -117,29 +120,50 @@ func databaseName(pool *pgxpool.Pool) string {
 	return fmt.Sprintf("%s@%s:%d/%s", c.User, c.Host, c.Port, c.Database)
 }
 
-// auditOwn audits a site that is started for it, and breaks it.
+// Sizes of the demonstration data of an audit's own site.
+const (
+	auditUsers  = 150
+	auditPhotos = 3000
+)
+
+// auditOwn audits a site that is started for it, and injects faults into it.
 func (c *auditCommand) auditOwn(s *session) (err error) {
-	site, err := newAuditSite(s, c.Edges, c.Renderers)
+	services, err := s.openSandbox("audit", true, seed.Config{Users: auditUsers, Photos: auditPhotos})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, site.stop()) }()
-	if err := site.start(); err != nil {
+	own := site.New(site.Config{Stack: services, Pictures: picturesOf(services), Logger: s.log, Addr: "127.0.0.1:0", DebugAddr: "127.0.0.1:0",
+		Processes: &site.ProcessConfig{Data: services.Dir(), Args: []string{"--log-level", "error"}, EdgeArgs: []string{"--no-access-log"},
+			Env: flagEnv(s.flags), Share: 1}})
+	defer func() { err = errors.Join(err, own.Stop()) }()
+	for _, r := range []struct {
+		role site.Role
+		n    int
+	}{{site.Renderer, c.Renderers}, {site.Cachefill, 1}, {site.Edge, c.Edges}} {
+		if err := own.Add(r.role, r.n); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
+	defer cancel()
+	if err := own.WaitReady(ctx); err != nil {
 		return err
 	}
 	var faults []audit.Fault
-	if c.Faults {
-		faults = site.faults(c.Fault)
+	for _, name := range site.Faults() {
+		if c.Faults && (len(c.Fault) == 0 || slices.Contains(c.Fault, name)) {
+			faults = append(faults, audit.Fault{Name: name, Do: func(ctx context.Context) error { return own.Inject(ctx, name) }})
+		}
 	}
-	for _, k := range site.kept["edge"] {
-		c.Metrics = append(c.Metrics, "http://"+site.debug[k]+"/metrics")
+	for _, url := range own.DebugURLs(site.Edge) {
+		c.Metrics = append(c.Metrics, url+"/metrics")
 	}
-	nc, err := joinBus(site.nats.URL(), "audit", s.log)
+	bus, err := stack.JoinBus(services.Env().NATS, "audit", s.log)
 	if err != nil {
 		return err
 	}
-	defer nc.close()
-	return c.withPool(s.ctx, site.postgres.URL(), func(pool *pgxpool.Pool) error { return c.run(s, site.urls, pool, nc.Conn, faults) })
+	defer bus.Close()
+	return c.withPool(s.ctx, services.Env().Postgres, func(pool *pgxpool.Pool) error { return c.run(s, own.URLs(), pool, bus.Conn, faults) })
 }
 
 // withPool gives f a pool with a connection for each writer.

@@ -26,35 +26,35 @@ const (
 
 // comparePeers sets the site beside others. It never uses a running one: the roles that it starts would take that one's changes away.
 func (c *benchCommand) comparePeers(s *session) (err error) {
-	own, err := newThrowaway(s, "peers", seed.Config{Users: peersUsers, Photos: peersPhotos, Originals: ladderOriginals, Long: ladderLong})
+	own, err := s.openSandbox("peers", false, seed.Config{Users: peersUsers, Photos: peersPhotos, Originals: ladderOriginals, Long: ladderLong})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, own.stop()) }()
-	cfg := peers.Config{Page: bench.PageAt(page.User("ansel").Path()), Memcached: own.memcached.Addr(), Gzip: c.Gzip, Visitors: c.Visitors, Rounds: c.Rounds,
+	defer func() { err = errors.Join(err, own.Stop()) }()
+	cfg := peers.Config{Page: bench.PageAt(page.User("ansel").Path()), Memcached: own.Env().Memcached[0], Gzip: c.Gzip, Visitors: c.Visitors, Rounds: c.Rounds,
 		Round: c.Duration / time.Duration(c.Rounds), Logger: s.log,
 		PostgresPID: childNamed(os.Getpid(), "postgres"), MemcachedPID: childNamed(os.Getpid(), "memcached")}
-	err = withPool(s.ctx, own.postgres.URL(), func(pool *pgxpool.Pool) (err error) {
+	err = withPool(s.ctx, own.Env().Postgres, func(pool *pgxpool.Pool) (err error) {
 		cfg.Body, err = ladder.MakePage(s.ctx, pool, page.User("ansel"))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if cfg.Users, err = bench.Users(s.ctx, own.postgres.URL()); err != nil {
+	if cfg.Users, err = bench.Users(s.ctx, own.Env().Postgres); err != nil {
 		return err
 	}
 	cfg.Users = cfg.Users[:min(peersCold, len(cfg.Users))]
-	cfg.Program = func() (string, rig.Process, error) { return own.plain(cfg.Page.Path) }
-	site := func(n roleCounts) peers.Starter {
-		n.edges, n.renderers = 1, 1
-		return func() (string, []rig.Process, error) { return s.roleProcesses(own, n) }
+	cfg.Program = func() (string, rig.Process, error) { return plainProgram(own, cfg.Page.Path) }
+	site := func(m measured) peers.Starter {
+		m.edges, m.renderers = 1, 1
+		return func() (string, []rig.Process, error) { return m.processes(own) }
 	}
 	cfg.Ours = peers.Ours{
-		Near:      site(roleCounts{cachefills: 1}),
-		Memcached: site(roleCounts{cachefills: 1, noNear: true}),
-		Apart:     site(roleCounts{noNear: true, noMemcached: true}),
-		Together:  func() (string, []rig.Process, error) { return s.together(own) },
+		Near:      site(measured{cachefills: 1}),
+		Memcached: site(measured{cachefills: 1, noNear: true}),
+		Apart:     site(measured{noNear: true, noMemcached: true}),
+		Together:  func() (string, []rig.Process, error) { return together(own) },
 	}
 	cfg.Progress = s.logProgress()
 	result, err := peers.Run(s.ctx, cfg)
@@ -67,13 +67,19 @@ func (c *benchCommand) comparePeers(s *session) (err error) {
 	return errors.Join(err, result.WriteTable(s.stdout))
 }
 
-// plain is the ladder's 0.2: a program that makes each page from the database.
-func (t *throwaway) plain(probe string) (string, rig.Process, error) {
-	addr, err := stack.ResolvePort("127.0.0.1:0")
+// plainProgram is the ladder's 0.2: a program that makes each page from the database.
+func plainProgram(on *stack.Stack, probe string) (addr string, p rig.Process, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", p, err
+	}
+	if addr, err = stack.ResolvePort("127.0.0.1:0"); err != nil {
+		return "", p, err
+	}
 	return addr, rig.Process{Name: "plain", Ready: "http://" + addr + probe, Command: func() *exec.Cmd {
-		cmd := exec.Command(t.program, "rung", "0.2", "--addr", addr, "--files", t.dir)
-		cmd.Env = stack.Env{Postgres: t.postgres.URL()}.Environ(os.Environ())
+		cmd := exec.Command(self, "rung", "0.2", "--addr", addr, "--files", on.Dir())
+		cmd.Env = stack.Env{Postgres: on.Env().Postgres}.Environ(os.Environ())
 		cmd.Stderr = os.Stderr
 		return cmd
-	}}, err
+	}}, nil
 }

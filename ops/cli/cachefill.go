@@ -1,12 +1,8 @@
 package cli
 
 import (
-	"errors"
-
-	"github.com/prometheus/client_golang/prometheus"
-
 	"flickrkillr/cachefill"
-	"flickrkillr/ops/debug"
+	"flickrkillr/ops/site"
 )
 
 type cachefillCommand struct {
@@ -16,8 +12,8 @@ type cachefillCommand struct {
 }
 
 func (c *cachefillCommand) Run(s *session) error {
-	return s.runRole("cachefill", &c.services, "--nats and --memcached", c.DebugAddr, func() (*role, error) {
-		return s.newCachefill("cachefill", c.services, c.cachefillFlags)
+	return s.runRole(site.Cachefill, &c.services, "--nats and --memcached", func() site.Config {
+		return site.Config{DebugAddr: c.DebugAddr, Cachefill: c.config()}
 	})
 }
 
@@ -27,19 +23,7 @@ type cachefillFlags struct {
 	ReplayRate  int `default:"400" min:"1" max:"1000000" placeholder:"N" help:"Pages per second, at most, that are filled when a memcached server is found empty (default ${default})."`
 }
 
-func (s *session) newCachefill(name string, at services, f cachefillFlags) (*role, error) {
-	if len(at.Memcached) == 0 {
-		return nil, errors.New("a cachefill needs memcached: say --memcached")
-	}
-	nc, err := joinBus(at.NATS, name, s.log)
-	if err != nil {
-		return nil, err
-	}
-	registry := prometheus.NewRegistry()
-	c, err := cachefill.New(cachefill.Config{NATS: nc.Conn, Memcached: at.Memcached, Workers: f.FillWorkers, ReplayRate: f.ReplayRate, Version: s.version, Logger: s.log, Registry: registry})
-	if err != nil {
-		nc.close()
-		return nil, err
-	}
-	return &role{Role: debug.Role{Name: name, Registry: registry, Ready: nc.ready(c.Ready)}, run: c.Run, close: nc.close}, nil
+// config is what the flags tell a cachefill.
+func (f cachefillFlags) config() cachefill.Config {
+	return cachefill.Config{Workers: f.FillWorkers, ReplayRate: f.ReplayRate}
 }

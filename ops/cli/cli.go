@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"flickrkillr/ops/site"
 )
 
 // commands is the whole command line. Nearly every flag is an environment variable too: KILLR_ and its name, unless it
@@ -93,7 +95,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 
 // commandVars are the variables in the flags' tags.
 func commandVars() kong.Vars {
-	names := faultNames()
+	names := site.Faults()
 	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"flickrkillr/ops/lab/bench"
 	"flickrkillr/ops/seed"
+	"flickrkillr/ops/site"
 	"flickrkillr/ops/testenv"
 )
 
@@ -147,7 +148,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 // before is the address one port before.
 func before(t *testing.T, addr string) string {
 	t.Helper()
-	at, err := nthAddr(addr, -1)
+	at, err := site.NthAddr(addr, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,13 +191,6 @@ func TestNumbersHaveLimits(t *testing.T) {
 				t.Errorf("%s --%s %s: status %d, %s", command.Name, flag.Name, low, status, stderr)
 			}
 		}
-	}
-}
-
-func TestCountsHaveTheirPlural(t *testing.T) {
-	t.Parallel()
-	if got := count(0, "edge") + ", " + count(1, "edge") + ", " + count(2, "edge"); got != "0 edges, 1 edge, 2 edges" {
-		t.Error(got)
 	}
 }
 
@@ -243,47 +237,6 @@ func TestFlagsReachRolesInOtherProcesses(t *testing.T) {
 	}
 }
 
-func TestGroup(t *testing.T) {
-	t.Parallel()
-	until := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-
-	t.Run("stops all, without an error", func(t *testing.T) {
-		t.Parallel()
-		var g group
-		g.add("one", until)
-		g.add("other", until)
-		if err := errors.Join(g.stop(), g.stop()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Run("says who ended by itself", func(t *testing.T) {
-		t.Parallel()
-		var g group
-		g.add("one", until)
-		g.add("other", func(context.Context) error { return nil })
-		<-g.failed()
-		if err := g.stop(); err == nil || !strings.Contains(err.Error(), "other ended by itself") {
-			t.Error(err)
-		}
-	})
-	t.Run("keeps errors of the stop", func(t *testing.T) {
-		t.Parallel()
-		var g group
-		cut := errors.New("requests cut")
-		g.add("one", func(ctx context.Context) error { <-ctx.Done(); return cut })
-		if err := g.stop(); !errors.Is(err, cut) {
-			t.Error(err)
-		}
-	})
-	t.Run("is ready when empty", func(t *testing.T) {
-		t.Parallel()
-		var g group
-		if err := g.stop(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // A seeding may make fewer rows than it thought, and may fail half-way; the terminal must be given back all the same.
 func TestProgressEnds(t *testing.T) {
 	t.Parallel()
@@ -327,21 +280,5 @@ func TestBenchProgress(t *testing.T) {
 	p.end()
 	if said := logged.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "elapsed=6s of=30s pages/s=1234") {
 		t.Errorf("it logged %q", said)
-	}
-}
-
-func TestNthAddr(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		addr string
-		n    int
-		want string
-	}{{"127.0.0.1:8080", 0, "127.0.0.1:8080"}, {"127.0.0.1:8080", 2, "127.0.0.1:8082"}, {":0", 3, ":0"}, {"[::1]:80", 1, "[::1]:81"}} {
-		if got, err := nthAddr(c.addr, c.n); err != nil || got != c.want {
-			t.Errorf("nthAddr(%q, %d) = %q, %v; want %q", c.addr, c.n, got, err, c.want)
-		}
-	}
-	if _, err := nthAddr("nonsense", 1); err == nil {
-		t.Error("nonsense is no address")
 	}
 }

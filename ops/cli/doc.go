@@ -11,20 +11,16 @@
 //	database.go   a pool of connections for one command
 //
 //	up.go         up: the whole site on this machine
-//	edge.go       edge, renderer.go, cachefill.go: one role, in this process; role.go is what they share
+//	edge.go       edge, and with renderer.go, cachefill.go the flags of each role, which up takes as well; role.go runs one
 //	migrate.go    migrate
 //	seed.go       seed; progress.go shows how far it is
 //	warm.go       warm: fill memcached now
 //	setup.go      setup
-//	audit.go      audit, of a running site or of one of its own (auditsite.go)
+//	audit.go      audit, of a running site or of one in a sandbox
 //	bench.go      bench; benchprogress.go shows how far it is; benchpeers.go is bench --peers
 //	ladder.go     ladder; ladderscale.go is ladder --scale
 //	version.go    version
 //
-//	spawn.go      one role as a process of its own
-//	roleprocesses.go  the roles of a site that is measured, as processes
-//	throwaway.go  a database and a memcached for one command
-//	group.go      things that run side by side and stop together
-//	ready.go      what is logged while a role cannot serve
-//	bus.go        a connection to NATS that knows why there is none
+//	sandbox.go    services and data in a temporary directory, for a command that breaks or measures things
+//	measured.go   a site as processes that are measured
 package cli

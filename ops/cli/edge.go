@@ -3,10 +3,8 @@ package cli
 import (
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"flickrkillr/edge"
-	"flickrkillr/ops/debug"
+	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 )
 
@@ -22,8 +20,8 @@ func (c *edgeCommand) Run(s *session) error {
 	if err := stack.CheckPort("edge", c.Addr); err != nil {
 		return advise(err)
 	}
-	return s.runRole("edge", &c.services, "--nats and --memcached", c.DebugAddr, func() (*role, error) {
-		return s.newEdge("edge", c.Addr, c.AccessLog, c.services, c.edgeFlags)
+	return s.runRole(site.Edge, &c.services, "--nats and --memcached", func() site.Config {
+		return site.Config{Addr: c.Addr, DebugAddr: c.DebugAddr, AccessLog: c.AccessLog, Edge: c.config()}
 	})
 }
 
@@ -37,26 +35,11 @@ type edgeFlags struct {
 	EdgeStop  time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When an edge stops: time to finish its requests, before they are cut (default ${default})."`
 }
 
-func (s *session) newEdge(name, addr string, accessLog bool, at services, f edgeFlags) (*role, error) {
-	nc, err := joinBus(at.NATS, name, s.log)
-	if err != nil {
-		return nil, err
-	}
+// config is what the flags tell an edge.
+func (f edgeFlags) config() edge.Config {
 	near := f.NearCache << 20
 	if near == 0 {
 		near = -1
 	}
-	cfg := edge.Config{Addr: addr, NATS: nc.Conn, Memcached: at.Memcached, Origins: f.Origin, TLSCert: f.TLSCert, TLSKey: f.TLSKey, NearBytes: near, MaxConns: f.MaxConns,
-		StopTimeout: f.EdgeStop, Version: s.version, Logger: s.log}
-	if accessLog {
-		cfg.AccessLog = s.log.With("edge", name)
-	}
-	registry := prometheus.NewRegistry()
-	cfg.Registry = registry
-	e, err := edge.New(cfg)
-	if err != nil {
-		nc.close()
-		return nil, err
-	}
-	return &role{Role: debug.Role{Name: name, Registry: registry, Ready: nc.ready(e.Ready)}, addr: e.Addr(), run: e.Run, close: nc.close}, nil
+	return edge.Config{Origins: f.Origin, TLSCert: f.TLSCert, TLSKey: f.TLSKey, NearBytes: near, MaxConns: f.MaxConns, StopTimeout: f.EdgeStop}
 }

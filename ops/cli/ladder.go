@@ -74,14 +74,14 @@ func (c *ladderCommand) climbRunning(s *session, pid int) (err error) {
 
 // climbOwn uses a database that is removed afterwards.
 func (c *ladderCommand) climbOwn(s *session) (err error) {
-	own, err := newThrowaway(s, "ladder", seed.Config{Users: c.Photos / 10, Photos: c.Photos, Originals: ladderOriginals, Long: ladderLong})
+	own, err := s.openSandbox("ladder", false, seed.Config{Users: c.Photos / 10, Photos: c.Photos, Originals: ladderOriginals, Long: ladderLong})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, own.stop()) }()
-	return c.climb(s, own.originals(), ladder.Config{Postgres: own.postgres.URL(), PostgresPID: childNamed(os.Getpid(), "postgres"),
-		Memcached: own.memcached.Addr(), Roles: func() (string, []rig.Process, error) {
-			return s.roleProcesses(own, roleCounts{edges: 1, renderers: 2, cachefills: 1})
+	defer func() { err = errors.Join(err, own.Stop()) }()
+	return c.climb(s, picturesOf(own), ladder.Config{Postgres: own.Env().Postgres, PostgresPID: childNamed(os.Getpid(), "postgres"),
+		Memcached: own.Env().Memcached[0], Roles: func() (string, []rig.Process, error) {
+			return measured{edges: 1, renderers: 2, cachefills: 1}.processes(own)
 		}})
 }
 

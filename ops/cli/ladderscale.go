@@ -23,12 +23,12 @@ const scaleAlbums = 5000
 
 // scaleOwn adds renderers to a site of its own.
 func (c *ladderCommand) scaleOwn(s *session) (err error) {
-	own, err := newThrowaway(s, "scale", seed.Config{Users: c.Photos / 10, Photos: c.Photos, Originals: ladderOriginals, Long: ladderLong})
+	own, err := s.openSandbox("scale", false, seed.Config{Users: c.Photos / 10, Photos: c.Photos, Originals: ladderOriginals, Long: ladderLong})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, own.stop()) }()
-	database, err := url.Parse(own.postgres.URL())
+	defer func() { err = errors.Join(err, own.Stop()) }()
+	database, err := url.Parse(own.Env().Postgres)
 	if err != nil {
 		return err
 	}
@@ -40,10 +40,10 @@ func (c *ladderCommand) scaleOwn(s *session) (err error) {
 	database.Host = delay.Addr()
 
 	cfg := scale.Config{Logger: s.log, Step: time.Duration(c.Seconds * float64(time.Second))}
-	if cfg.Pages, err = albumPages(s, own.postgres.URL()); err != nil {
+	if cfg.Pages, err = albumPages(s, own.Env().Postgres); err != nil {
 		return err
 	}
-	edge, roles, err := s.roleProcesses(own, roleCounts{edges: 1, renderers: 1, noNear: true, noMemcached: true, database: database.String()})
+	edge, roles, err := measured{edges: 1, renderers: 1, noNear: true, noMemcached: true, database: database.String()}.processes(own)
 	if err != nil {
 		return err
 	}

@@ -78,11 +78,3 @@ func joinNegatives(args []string) []string {
 	}
 	return joined
 }
-
-// count is a number with its noun: "1 edge", "2 edges".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
-}

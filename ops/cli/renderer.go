@@ -2,16 +2,10 @@ package cli
 
 import (
 	"cmp"
-	"errors"
-	"runtime"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"flickrkillr/ops/debug"
+	"flickrkillr/ops/site"
 	"flickrkillr/renderer"
-	"flickrkillr/renderer/pictures"
-	"flickrkillr/renderer/store"
 )
 
 type rendererCommand struct {
@@ -21,10 +15,10 @@ type rendererCommand struct {
 }
 
 func (c *rendererCommand) Run(s *session) error {
-	return s.runRole("renderer", &c.services, "--nats and --postgres", c.DebugAddr, func() (*role, error) {
-		flags := c.rendererFlags
-		flags.BaseURL = cmp.Or(flags.BaseURL, c.edge)
-		return s.newRenderer("renderer", c.services, flags)
+	return s.runRole(site.Renderer, &c.services, "--nats and --postgres", func() site.Config {
+		cfg := site.Config{DebugAddr: c.DebugAddr, Pictures: s.pictures(c.Pictures), Renderer: c.config()}
+		cfg.Renderer.BaseURL = cmp.Or(c.BaseURL, c.edge)
+		return cfg
 	})
 }
 
@@ -39,59 +33,8 @@ type rendererFlags struct {
 	RendererStop   time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When a renderer stops: time to finish its requests, before they are cut (default ${default})."`
 }
 
-// searchWorkers is how many searches are answered at once, each on a connection of its own.
-func (f rendererFlags) searchWorkers() int {
-	return cmp.Or(f.SearchWorkers, max(1, runtime.GOMAXPROCS(0)/2))
-}
-
-// poolSize is how many connections a renderer's pool may hold: one for each page worker and each action worker, one each for the sitemap, the
-// relay, the search index and the counts of tags.
-func (f rendererFlags) poolSize() int32 {
-	workers := f.PageWorkers
-	if workers == 0 {
-		workers = max(4, 2*runtime.GOMAXPROCS(0))
-	}
-	return int32(workers + f.ActionWorkers + 4)
-}
-
-func (s *session) newRenderer(name string, at services, f rendererFlags) (*role, error) {
-	if at.Postgres == "" {
-		return nil, errors.New("a renderer needs the database: say --postgres")
-	}
-	images, err := pictures.OpenDir(s.pictures(f.Pictures))
-	if err != nil {
-		return nil, err
-	}
-	pool, err := store.OpenPool(s.ctx, at.Postgres, f.poolSize())
-	if err != nil {
-		return nil, errors.Join(err, images.Close())
-	}
-	searches, err := store.OpenSearchPool(s.ctx, at.Postgres, int32(f.searchWorkers()))
-	if err != nil {
-		pool.Close()
-		return nil, errors.Join(err, images.Close())
-	}
-	nc, err := joinBus(at.NATS, name, s.log)
-	if err != nil {
-		pool.Close()
-		searches.Close()
-		return nil, errors.Join(err, images.Close())
-	}
-	shut := func() {
-		nc.close()
-		pool.Close()
-		searches.Close()
-		if err := images.Close(); err != nil {
-			s.log.Error("close the picture store", "err", err)
-		}
-	}
-	registry := prometheus.NewRegistry()
-	r, err := renderer.New(renderer.Config{NATS: nc.Conn, Pool: pool, Searches: searches, Pictures: images, Logger: s.log, Registry: registry,
-		Version: s.version, BaseURL: f.BaseURL, PageWorkers: f.PageWorkers, SearchWorkers: f.searchWorkers(), PictureWorkers: f.PictureWorkers,
-		ActionWorkers: f.ActionWorkers, StopTimeout: f.RendererStop})
-	if err != nil {
-		shut()
-		return nil, err
-	}
-	return &role{Role: debug.Role{Name: name, Registry: registry, Ready: nc.ready(r.Ready)}, run: r.Run, close: shut}, nil
+// config is what the flags tell a renderer.
+func (f rendererFlags) config() renderer.Config {
+	return renderer.Config{BaseURL: f.BaseURL, PageWorkers: f.PageWorkers, SearchWorkers: f.SearchWorkers, PictureWorkers: f.PictureWorkers,
+		ActionWorkers: f.ActionWorkers, StopTimeout: f.RendererStop}
 }

@@ -1,55 +1,34 @@
 package cli
 
 import (
-	"context"
 	"errors"
 
-	"flickrkillr/ops/debug"
+	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 )
 
-// role is one instance of a role in this process, with what was opened for it alone.
-type role struct {
-	debug.Role
-	addr  string // an edge's
-	run   func(context.Context) error
-	close func() // after run
-}
-
-// runRole is the life of a role as a process of its own: it serves until told to stop, finishes what it holds, and ends.
-// flags names those by which it can be told where its services are.
-func (s *session) runRole(name string, at *services, flags, debugAddr string, start func() (*role, error)) error {
+// runRole runs one role in this process until it is told to stop. flags names those that say where the role's services are; config is asked
+// once they are known.
+func (s *session) runRole(role site.Role, at *services, flags string, config func() site.Config) (err error) {
 	if err := at.find(s.data, flags); err != nil {
 		return err
 	}
-	if debugAddr != "" {
-		if err := stack.CheckPort("debug listener", debugAddr); err != nil {
+	cfg := config()
+	cfg.Services = stack.Env{NATS: at.NATS, Postgres: at.Postgres, Memcached: at.Memcached}
+	cfg.Version, cfg.Logger = s.version, s.log
+	if cfg.DebugAddr != "" {
+		if err := stack.CheckPort("debug listener", cfg.DebugAddr); err != nil {
 			return advise(err)
 		}
 	}
-	r, err := start()
-	if err != nil {
+	running := site.New(cfg)
+	defer func() { err = advise(errors.Join(err, running.Stop())) }()
+	if err := running.AddNamed(role, string(role)); err != nil {
 		return err
 	}
-	defer r.close()
-	var g group
-	g.add(name, r.run)
-	here := func() []debug.Role { return []debug.Role{r.Role} }
-	g.add("watch", func(ctx context.Context) error { return watchReady(ctx, here, s.log) })
-	if debugAddr != "" {
-		d, err := debug.Listen(debugAddr, here, s.log)
-		if err != nil {
-			return errors.Join(err, g.stop())
-		}
-		s.log.Info("debug listener", "addr", d.Addr())
-		g.add("debug listener", d.Run)
+	for _, addr := range running.Addrs() {
+		s.log.Info("listening", "role", string(role), "addr", addr)
 	}
-	if r.addr != "" {
-		s.log.Info("listening", "role", name, "addr", r.addr)
-	}
-	select {
-	case <-s.ctx.Done():
-	case <-g.failed():
-	}
-	return advise(g.stop())
+	running.Wait(s.ctx)
+	return nil
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/time/rate"
 
+	"flickrkillr/ops/lab/audit"
+	"flickrkillr/ops/stack"
 	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/wire"
 )
@@ -33,16 +35,16 @@ func (c *warmCommand) Run(s *session) error {
 	if err := at.find(s.data, "--nats"); err != nil {
 		return err
 	}
-	nc, err := joinBus(at.NATS, "warm", s.log)
+	nc, err := stack.JoinBus(at.NATS, "warm", s.log)
 	if err != nil {
 		return err
 	}
-	defer nc.close()
+	defer nc.Close()
 	list, err := c.hotPages(s.ctx, nc)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stdout, "%s to fill, the most popular first: %s\n", count(len(list), "page"), hottest(list, 5))
+	fmt.Fprintf(s.stdout, "%s to fill, the most popular first: %s\n", audit.Count(len(list), "page"), hottest(list, 5))
 	began := time.Now()
 	ends, err := c.fill(s.ctx, nc.Conn, list)
 	if err != nil {
@@ -52,11 +54,11 @@ func (c *warmCommand) Run(s *session) error {
 }
 
 // hotPages reads the lists, once the bus is there.
-func (c *warmCommand) hotPages(ctx context.Context, nc *bus) ([]wire.Heat, error) {
+func (c *warmCommand) hotPages(ctx context.Context, nc *stack.Bus) ([]wire.Heat, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := nc.FlushWithContext(ctx); err != nil {
-		return nil, fmt.Errorf("%w: start it with `killr up`, or say --nats", cmp.Or(nc.away(), err))
+		return nil, fmt.Errorf("%w: start it with `killr up`, or say --nats", cmp.Or(nc.Down(), err))
 	}
 	list, err := hotlist.All(ctx, nc.Conn)
 	if errors.Is(err, hotlist.ErrNone) {
@@ -135,7 +137,7 @@ func (e warmEnds) report(out io.Writer, all int, took time.Duration) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("not in memcached: %d of %s", failed, count(all, "page"))
+		return fmt.Errorf("not in memcached: %d of %s", failed, audit.Count(all, "page"))
 	}
 	return nil
 }

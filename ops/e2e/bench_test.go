@@ -17,8 +17,8 @@ import (
 func TestBench(t *testing.T) {
 	t.Parallel()
 	data := testenv.DataDir(t)
-	up := killr(t, "up", "--data", data, "--addr", "127.0.0.1:0", "--nats-port", "0", "--memcached-memory", "64", "--users", "40", "--photos", "300", "--processes", "--edges", "2")
-	up.waitFor("Flickr Killr is at", 5*time.Minute)
+	up := testenv.StartProgram(t, program(t), nil, "up", "--data", data, "--addr", "127.0.0.1:0", "--nats-port", "0", "--memcached-memory", "64", "--users", "40", "--photos", "300", "--processes", "--edges", "2")
+	up.WaitLine(t, up.Stdout, "Flickr Killr is at")
 	report := filepath.Join(t.TempDir(), "report.html")
 	out := run(t, 5*time.Minute, nil, program(t), "--data", data, "--log-level", "error", "bench", "--visitors", "2", "--warmup", "500ms", "--duration", "2s", "--json", "--report", report)
 	var res bench.Result
@@ -51,7 +51,7 @@ func TestBench(t *testing.T) {
 	if page, err := os.ReadFile(report); err != nil || !strings.Contains(string(page), "</html>") {
 		t.Errorf("the report has %d bytes: %v", len(page), err)
 	}
-	if err := up.stop(); err != nil {
-		t.Error(err)
+	if status := up.Stop(t); status != 0 {
+		t.Errorf("status %d: %s", status, up.Stderr)
 	}
 }

@@ -11,14 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/ops/setup"
-
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"flickrkillr/ops/setup"
+	"flickrkillr/ops/testenv"
 )
 
 // browser is a headless Chromium of its own.
@@ -253,7 +254,7 @@ func TestKeyboard(t *testing.T) {
 		if err := chromedp.Do(ctx, chromedp.KeyEvent(keys)); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, fmt.Sprintf("%q leads to %s", keys, want), func() bool {
+		testenv.Eventually(t, fmt.Sprintf("%q leads to %s", keys, want), func() bool {
 			at, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.readyState == "complete" ? location.pathname : ""`))
 			return err == nil && at == want
 		})

@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"flickrkillr/ops/lab/cputime"
 	"flickrkillr/ops/testenv"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // BenchmarkCPU reports what a request costs all server processes together (program, Postgres, memcached, and NATS within the program), user
@@ -44,12 +44,12 @@ func BenchmarkCPU(b *testing.B) {
 				b.Run(c.name, func(b *testing.B) {
 					flags := append([]string{"up", "--data", data, "--addr", "127.0.0.1:0", "--nats-port", "0", "--users", "20000", "--photos", "200000",
 						"--no-access-log", "--near-cache", c.near, "--log-level", "warn"}, how.flags...)
-					up := killr(b, flags...)
-					url := strings.TrimSuffix(regexp.MustCompile(`http://[^ ]+`).FindString(up.waitFor("Flickr Killr is at", 5*time.Minute)), "/")
+					up := testenv.StartProgram(b, program(b), nil, flags...)
+					url := strings.TrimSuffix(regexp.MustCompile(`http://[^ ]+`).FindString(up.WaitLine(b, up.Stdout, "Flickr Killr is at")), "/")
 					time.Sleep(3 * time.Second) // what starting set going has come to rest
-					measure(b, up.cmd.Process.Pid, url, c.paths(b.Context(), b, data))
-					if err := up.stop(); err != nil {
-						b.Error(err)
+					measure(b, up.PID(), url, c.paths(b.Context(), b, data))
+					if status := up.Stop(b); status != 0 {
+						b.Errorf("status %d: %s", status, up.Stderr)
 					}
 				})
 			}

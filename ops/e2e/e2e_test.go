@@ -3,11 +3,8 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -48,131 +44,6 @@ func program(t testing.TB) string {
 	return path
 }
 
-// process is a running killr.
-type process struct {
-	t    testing.TB
-	name string
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-	err  error         // how; after done
-
-	mu    sync.Mutex
-	lines []string // of its output, the last few thousand
-	heard *sync.Cond
-}
-
-// killr starts the program. When the test ends, it is stopped if it has not been.
-func killr(t testing.TB, args ...string) *process {
-	t.Helper()
-	path := program(t)
-	p := &process{t: t, name: "killr " + args[0], done: make(chan struct{})}
-	p.heard = sync.NewCond(&p.mu)
-	p.cmd = exec.Command(path, append(args, "--log-format", "json")...)
-	p.cmd.Env = append(os.Environ(), "KILLR_DATA="+filepath.Join(t.TempDir(), "unused"))
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C for the tests is not one for it
-	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.cmd.Stdout, p.cmd.Stderr = write, write
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	write.Close()
-	var reading sync.WaitGroup
-	reading.Go(func() { p.read(read) })
-	go func() {
-		p.err = p.cmd.Wait()
-		reading.Wait()
-		close(p.done)
-		p.heard.Broadcast()
-	}()
-	t.Cleanup(func() {
-		p.stop()
-		if t.Failed() {
-			t.Logf("%s said:\n%s", p.name, strings.Join(p.tail(60), "\n"))
-		}
-	})
-	return p
-}
-
-func (p *process) read(r *os.File) {
-	defer r.Close()
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		p.mu.Lock()
-		p.lines = append(p.lines, scanner.Text())
-		if len(p.lines) > 4000 {
-			p.lines = p.lines[1000:]
-		}
-		p.mu.Unlock()
-		p.heard.Broadcast()
-	}
-}
-
-func (p *process) tail(n int) []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]string(nil), p.lines[max(0, len(p.lines)-n):]...)
-}
-
-// waitFor waits until a line of output contains text, and returns that line.
-func (p *process) waitFor(text string, bound time.Duration) string {
-	p.t.Helper()
-	timer := time.AfterFunc(bound, p.heard.Broadcast)
-	defer timer.Stop()
-	end := time.Now().Add(bound)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for {
-		for _, line := range p.lines {
-			if strings.Contains(line, text) {
-				return line
-			}
-		}
-		select {
-		case <-p.done:
-			p.t.Fatalf("%s ended (%v) without saying %q:\n%s", p.name, p.err, text, strings.Join(p.lines, "\n"))
-		default:
-		}
-		if time.Now().After(end) {
-			p.t.Fatalf("%s did not say %q within %v:\n%s", p.name, text, bound, strings.Join(p.lines, "\n"))
-		}
-		p.heard.Wait()
-	}
-}
-
-// field reads one field of the JSON line that contains text.
-func (p *process) field(text, name string) string {
-	p.t.Helper()
-	var fields map[string]any
-	line := p.waitFor(text, time.Minute)
-	if err := json.Unmarshal([]byte(line), &fields); err != nil {
-		p.t.Fatalf("%q: %v", line, err)
-	}
-	return fmt.Sprint(fields[name])
-}
-
-// stop asks it to stop, as Ctrl-C does, and reports how it ended: nil for exit status 0. Safe to call twice.
-func (p *process) stop() error {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.done:
-	case <-time.After(40 * time.Second):
-		_ = p.cmd.Process.Kill()
-		<-p.done
-		return errors.Join(errors.New("it did not stop within 40 s and was killed"), p.err)
-	}
-	return p.err
-}
-
-// kill ends it as a crash does.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.done
-}
-
 // get fetches a URL without following redirects.
 func get(ctx context.Context, client *http.Client, url string) (status int, header http.Header, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -194,17 +65,6 @@ func newClient(t testing.TB, n int) *http.Client {
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 20 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
-
-// eventually waits for a condition that no channel tells of.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("after 30 s it is still not so that %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 // run runs a program to its end and returns what it printed.

@@ -5,6 +5,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	roles "flickrkillr/ops/site"
+	"flickrkillr/ops/testenv"
 )
 
 func TestScaleUnderLoad(t *testing.T) {
@@ -25,8 +28,7 @@ func TestRendererKilledUnderLoad(t *testing.T) {
 	l := s.visitors(8)
 	for range 3 {
 		l.more(t, 200)
-		s.renderers[0].kill()
-		s.renderers = s.renderers[1:]
+		must(t, syscall.Kill(s.roles.PIDs(roles.Renderer)[0], syscall.SIGKILL)) // and it is started again
 		l.more(t, 100)
 		s.scale(3)
 	}
@@ -38,13 +40,10 @@ func TestRendererFrozenUnderLoad(t *testing.T) {
 	s := newSite(t, 1, 4)
 	l := s.visitors(8)
 	l.more(t, 400)
-	if err := s.renderers[0].cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	frozen := s.roles.PIDs(roles.Renderer)[0]
+	must(t, syscall.Kill(frozen, syscall.SIGSTOP))
 	l.more(t, 400)
-	if err := s.renderers[0].cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	must(t, syscall.Kill(frozen, syscall.SIGCONT))
 	l.more(t, 200)
 	l.mustBeClean(t)
 }
@@ -59,9 +58,9 @@ func TestEdgeStopsWithoutCuttingAnybody(t *testing.T) {
 			t.Fatalf("%d %v", status, err)
 		}
 	}
-	for name, p := range map[string]*process{"edge": s.edges[0], "renderer": s.renderers[0]} {
-		if err := p.stop(); err != nil {
-			t.Errorf("%s: %v", name, err)
+	for _, role := range []roles.Role{roles.Edge, roles.Renderer} {
+		if err := s.roles.Remove(role); err != nil {
+			t.Errorf("%s: %v", role, err)
 		}
 	}
 }
@@ -110,7 +109,7 @@ func TestNoRendererLeft(t *testing.T) {
 	}
 	s.scale(0)
 	// Without word from the relay an edge soon trusts its copies no more, and says so of what it shows.
-	eventually(t, "the cached page is shown as stale", func() bool {
+	testenv.Eventually(t, "the cached page is shown as stale", func() bool {
 		status, header, _, err := get(t.Context(), client, warm)
 		if err != nil || status != http.StatusOK {
 			t.Fatalf("cached: %d %v", status, err)
@@ -122,7 +121,7 @@ func TestNoRendererLeft(t *testing.T) {
 		t.Errorf("not cached: %d %v %v", status, err, header)
 	}
 	s.scale(1)
-	eventually(t, "pages are made again", func() bool {
+	testenv.Eventually(t, "pages are made again", func() bool {
 		status, _, _, err := get(t.Context(), client, s.urls[0]+"/photos/"+s.names[1])
 		return err == nil && status == http.StatusOK
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	roles "flickrkillr/ops/site"
 	"flickrkillr/schema/wire"
 )
 
@@ -102,7 +103,7 @@ func (s *site) rendered(kind string) (sum int) {
 	if err := s.nc.PublishRequest("$SRV.STATS.renderer", inbox, nil); err != nil {
 		s.t.Fatal(err)
 	}
-	for range s.renderers {
+	for range s.roles.PIDs(roles.Renderer) {
 		msg, err := sub.NextMsg(10 * time.Second)
 		if err != nil {
 			s.t.Fatal(err)

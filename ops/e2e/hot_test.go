@@ -11,12 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
-
-	"github.com/bradfitz/gomemcache/memcache"
-	"github.com/nats-io/nats.go"
 )
 
 // heat has every edge asked for a path until it counts as hot there.
@@ -71,11 +72,11 @@ func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
 		return func() bool { return bytes.Contains(body(cache.Get(key)), []byte(text)) }
 	}
 	s.heat(client, "/photos/"+s.names[0])
-	eventually(t, "memcached holds the hot page", holds("</html>"))
+	testenv.Eventually(t, "memcached holds the hot page", holds("</html>"))
 	s.titled(s.names[0], "Told by nobody")
-	eventually(t, "memcached holds the changed page, for which nobody has asked", holds("Told by nobody"))
+	testenv.Eventually(t, "memcached holds the changed page, for which nobody has asked", holds("Told by nobody"))
 
-	eventually(t, "the edges have kept their lists", func() bool {
+	testenv.Eventually(t, "the edges have kept their lists", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		list, err := hotlist.All(ctx, s.nc)
@@ -84,7 +85,7 @@ func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
 	if err := cache.FlushAll(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a flushed memcached holds the page again", holds("Told by nobody"))
+	testenv.Eventually(t, "a flushed memcached holds the page again", holds("Told by nobody"))
 	out, err := exec.CommandContext(t.Context(), program(t), "warm", "--nats", s.bus.URL(), "--data", t.TempDir()).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "the most popular first: page.user."+s.names[0]) {
 		t.Errorf("killr warm: %v\n%s", err, out)
@@ -101,7 +102,7 @@ func BenchmarkCommitToRefilled(b *testing.B) {
 	client, cache := newClient(b, 2), s.memcached()
 	key := page.User(s.names[0]).Key()
 	s.heat(client, "/photos/"+s.names[0])
-	eventually(b, "memcached holds the hot page", func() bool { _, err := cache.Get(key); return err == nil })
+	testenv.Eventually(b, "memcached holds the hot page", func() bool { _, err := cache.Get(key); return err == nil })
 	told := make(chan time.Time, 1024)
 	if _, err := s.nc.Subscribe(wire.SubjectBatch, func(*nats.Msg) { told <- time.Now() }); err != nil {
 		b.Fatal(err)

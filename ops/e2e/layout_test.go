@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"flickrkillr/ops/testenv"
 )
 
 // box is where an element is in the window, in CSS pixels.
@@ -39,7 +41,7 @@ func (s *site) photo(where string) string {
 // openTitled opens a photo's page until it has the title that it has just been given.
 func (b *tab) openTitled(path, title string) {
 	b.t.Helper()
-	eventually(b.t, path+" has its new title", func() bool {
+	testenv.Eventually(b.t, path+" has its new title", func() bool {
 		b.open(path)
 		return ask[string](b, `document.querySelector("h1").textContent`) == title
 	})

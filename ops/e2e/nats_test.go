@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/setup"
+	"flickrkillr/ops/testenv"
 )
 
 // TestNATSCommandLine looks at the site as an operator does.
@@ -41,7 +42,7 @@ func TestNATSCommandLine(t *testing.T) {
 	go func() { seen <- sees(out, "page.user."+name) }()
 
 	client := newClient(t, 1)
-	eventually(t, "`nats sub 'page.>'` shows the request of a visitor", func() bool {
+	testenv.Eventually(t, "`nats sub 'page.>'` shows the request of a visitor", func() bool {
 		select {
 		case ok := <-seen:
 			return ok

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -12,11 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/ops/stack"
-	"flickrkillr/ops/testenv"
-
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
+
+	roles "flickrkillr/ops/site"
+	"flickrkillr/ops/stack"
+	"flickrkillr/ops/testenv"
 )
 
 // Sizes of the data set: small enough to be seeded in a moment, large enough for every kind of page and for several pages of listings.
@@ -27,18 +29,17 @@ const (
 
 // site is a whole Flickr Killr whose roles are processes and whose services are the test's own, so that a test can stop any of them.
 type site struct {
-	t         testing.TB
-	bus       *stack.NATS
-	cache     *stack.Memcached
-	postgres  string
-	pool      *pgxpool.Pool
-	nc        *nats.Conn
-	flags     []string // by which a role finds the services
-	pictures  string
-	edges     []*process
-	urls      []string // of the edges, without a slash at the end
-	renderers []*process
-	names     []string // of users with public photos, most photos first
+	t        testing.TB
+	bus      *stack.NATS
+	cache    *stack.Memcached
+	postgres string
+	pool     *pgxpool.Pool
+	nc       *nats.Conn
+	flags    []string // by which a role finds the services
+	pictures string
+	roles    *roles.Site // processes
+	urls     []string    // of the edges, without a slash at the end
+	names    []string    // of users with public photos, most photos first
 }
 
 // seeded is the data set, drawn once.
@@ -69,40 +70,62 @@ func newSiteOn(t testing.TB, postgres, pictures string, edges, renderers int) *s
 	s.nc = testenv.Connect(t, s.bus.URL())
 	s.flags = []string{"--nats", s.bus.URL(), "--postgres", s.postgres, "--memcached", s.cache.Addr()}
 	s.names = column[string](s, "SELECT name FROM users WHERE photo_count > 0 ORDER BY photo_count DESC, name")
+	said := testenv.NewOutput()
+	s.roles = roles.New(roles.Config{
+		Services: stack.Env{NATS: s.bus.URL(), Postgres: s.postgres, Memcached: []string{s.cache.Addr()}}, Pictures: pictures,
+		Addr: "127.0.0.1:0", DebugAddr: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(said, nil)),
+		Processes: &roles.ProcessConfig{Program: program(t), Data: filepath.Join(t.TempDir(), "unused"), Args: []string{"--log-format", "json"},
+			EdgeArgs: []string{"--no-access-log"}, Output: said},
+	})
+	t.Cleanup(func() {
+		if err := s.roles.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			lines := strings.SplitAfter(said.String(), "\n")
+			t.Logf("the roles said:\n%s", strings.Join(lines[max(0, len(lines)-200):], ""))
+		}
+	})
 	s.scale(renderers)
-	for range edges {
-		s.addEdge()
-	}
-	killr(t, append([]string{"cachefill"}, s.flags...)...).waitFor("assets warm", time.Minute)
+	s.addEdges(edges)
+	must(t, s.roles.Add(roles.Cachefill, 1))
+	s.waitReady()
 	return s
 }
 
-func (s *site) addEdge(flags ...string) {
+// waitReady returns when all roles say that they are.
+func (s *site) waitReady() {
 	s.t.Helper()
-	p := killr(s.t, append(append([]string{"edge", "--addr", "127.0.0.1:0", "--no-access-log"}, s.flags...), flags...)...)
-	url := "http://" + p.field(`"listening"`, "addr")
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	must(s.t, s.roles.WaitReady(ctx))
+}
+
+// addEdges starts n more edges, and returns when they serve pages and trust their copies.
+func (s *site) addEdges(n int) {
+	s.t.Helper()
+	must(s.t, s.roles.Add(roles.Edge, n))
+	s.urls = s.roles.URLs()
 	client := newClient(s.t, 1)
-	eventually(s.t, "the edge serves pages and trusts its copies", func() bool {
-		status, header, _, err := get(s.t.Context(), client, url+"/about")
-		return err == nil && status == http.StatusOK && header.Get("X-Cache") == "near"
-	})
-	s.edges, s.urls = append(s.edges, p), append(s.urls, url)
+	for _, url := range s.urls {
+		testenv.Eventually(s.t, "the edge serves pages and trusts its copies", func() bool {
+			status, header, _, err := get(s.t.Context(), client, url+"/about")
+			return err == nil && status == http.StatusOK && header.Get("X-Cache") == "near"
+		})
+	}
 }
 
 // scale starts or stops renderers, in an orderly way, until there are n, and returns when the bus knows.
 func (s *site) scale(n int) {
 	s.t.Helper()
-	for len(s.renderers) < n {
-		s.renderers = append(s.renderers, killr(s.t, append([]string{"renderer", "--pictures", s.pictures}, s.flags...)...))
-	}
-	for len(s.renderers) > n {
-		last := s.renderers[len(s.renderers)-1]
-		s.renderers = s.renderers[:len(s.renderers)-1]
-		if err := last.stop(); err != nil {
+	there := len(s.roles.PIDs(roles.Renderer))
+	must(s.t, s.roles.Add(roles.Renderer, max(0, n-there)))
+	for range there - n {
+		if err := s.roles.Remove(roles.Renderer); err != nil {
 			s.t.Errorf("a renderer told to stop: %v", err)
 		}
 	}
-	eventually(s.t, fmt.Sprintf("%d renderers are on the bus", n), func() bool { return s.countRenderers() == n })
+	testenv.Eventually(s.t, fmt.Sprintf("%d renderers are on the bus", n), func() bool { return s.countRenderers() == n })
 }
 
 // countRenderers asks the bus who is there, as `nats micro ls` does.
@@ -206,7 +229,7 @@ func (l *load) visit(client *http.Client, url, name string) {
 func (l *load) more(t testing.TB, n int64) {
 	t.Helper()
 	want := l.requests.Load() + n
-	eventually(t, fmt.Sprintf("%d more requests are answered", n), func() bool { return l.requests.Load() >= want })
+	testenv.Eventually(t, fmt.Sprintf("%d more requests are answered", n), func() bool { return l.requests.Load() >= want })
 }
 
 // end ends the load and returns how many requests there were and which failed.

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
-
-	"github.com/chromedp/chromedp"
 )
 
 // TestStaleRatherThanNothing takes away what pages are made of, one part at a time. Pages that an edge has had are shown, marked; what is
@@ -47,7 +47,7 @@ func TestStaleRatherThanNothing(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
 		}
 	}
 	s.exec("UPDATE photos SET private = true WHERE '/photo/' || id = $1", gone)
-	eventually(t, "the edge knows that it is gone", func() bool { status, _, _ := at(gone); return status == http.StatusNotFound })
+	testenv.Eventually(t, "the edge knows that it is gone", func() bool { status, _, _ := at(gone); return status == http.StatusNotFound })
 
 	tab, stop := context.WithTimeout(browser(t), 5*time.Minute)
 	defer stop()
@@ -85,7 +85,7 @@ func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
 	breakIt()
 	// An edge trusts what it has until the relay has been silent for a while; from then on it says that it may be old.
 	for _, path := range warm {
-		eventually(t, path+" is shown as stale", func() bool {
+		testenv.Eventually(t, path+" is shown as stale", func() bool {
 			status, header, _ := at(path)
 			if status != http.StatusOK {
 				t.Fatalf("%s: %d, %v", path, status, header)
@@ -108,7 +108,7 @@ func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
 	readsStale(t, tab, s.urls[0]+warm[0])
 
 	mend()
-	eventually(t, "pages are made again, and trusted", func() bool {
+	testenv.Eventually(t, "pages are made again, and trusted", func() bool {
 		status, header, _ := at("/photos/" + s.names[5])
 		return status == http.StatusOK && header.Get("X-Cache") == "near"
 	})
@@ -118,7 +118,7 @@ func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
 func readsStale(t *testing.T, tab context.Context, url string) {
 	t.Helper()
 	must(t, chromedp.Do(tab, chromedp.Navigate(url)))
-	eventually(t, "a line on the page says so", func() bool {
+	testenv.Eventually(t, "a line on the page says so", func() bool {
 		text, err := chromedp.Run(tab, chromedp.Evaluate[string](`(() => { const l = document.querySelector(".stale"); return l.checkVisibility() ? l.textContent : "" })()`))
 		return err == nil && text == "Shown from a moment ago; reconnecting…"
 	})

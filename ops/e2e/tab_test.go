@@ -7,6 +7,8 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"flickrkillr/ops/testenv"
 )
 
 // tab is one tab of a browser, in which a test goes about as a visitor does.
@@ -71,7 +73,7 @@ func ask[T any](b *tab, expression string) T {
 // documents, is not.
 func (b *tab) becomes(expression string) {
 	b.t.Helper()
-	eventually(b.t, expression, func() bool {
+	testenv.Eventually(b.t, expression, func() bool {
 		v, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression))
 		return err == nil && v
 	})

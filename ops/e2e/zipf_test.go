@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/lab/cputime"
+	roles "flickrkillr/ops/site"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 )
@@ -142,8 +143,8 @@ func (s *site) postgresUsed() time.Duration {
 }
 
 // residentMiB is the memory of a process.
-func residentMiB(p *process) (float64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+func residentMiB(pid int) (float64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
 		return 0, err
 	}
@@ -186,19 +187,15 @@ func BenchmarkFlush(b *testing.B) {
 			steadyRate, _ := next().hitRate()
 			if cold {
 				stop()
-				for _, e := range s.edges {
-					if err := e.stop(); err != nil {
-						b.Fatal(err)
-					}
+				for range s.urls {
+					must(b, s.roles.Remove(roles.Edge))
 				}
 			}
 			if err := s.memcached().FlushAll(); err != nil {
 				b.Fatal(err)
 			}
 			if cold {
-				s.edges, s.urls = nil, nil
-				s.addEdge()
-				s.addEdge()
+				s.addEdges(2)
 				next()
 				stop = s.steady(s.newZipf(2), perSecond, &into)
 			}
@@ -242,7 +239,7 @@ func BenchmarkSoak(b *testing.B) {
 		name := s.names[random.IntN(len(s.names))]
 		paths <- fmt.Sprintf("/photos/%s/before/%d", name, random.IntN(1_000_000)+1)
 		if i%max(b.N/10, 1) == 0 {
-			mib, err := residentMiB(s.edges[0])
+			mib, err := residentMiB(s.roles.PIDs(roles.Edge)[0])
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -42,14 +42,23 @@ var rules = []struct{ from, may, why string }{
 	{"schema/page", "flickrkillr/schema/wire", "wire speaks of pages, not pages of the wire"},
 	{"schema/wire", "github.com/jackc/pgx", "what crosses the bus does not know where it came from"},
 	{"schema/wire", "flickrkillr/schema/migrations", "what crosses the bus does not know where it came from"},
+	{"ops/stack", "flickrkillr/edge", "services know nothing of the roles that use them"},
+	{"ops/stack", "flickrkillr/renderer", "services know nothing of the roles that use them"},
+	{"ops/stack", "flickrkillr/cachefill", "services know nothing of the roles that use them"},
+	{"ops/stack", "flickrkillr/ops/site", "a site has services, services have no site"},
+	{"ops/site", "flickrkillr/ops/lab", "instruments measure a site; a site does not know that it is measured"},
+	{"ops/site", "flickrkillr/ops/cli", "commands run a site"},
+	{"ops/lab", "flickrkillr/ops/cli", "commands run instruments"},
+	{"ops/site", "github.com/alecthomas/kong", "only the command line knows flags"},
+	{"ops/lab", "github.com/alecthomas/kong", "only the command line knows flags"},
 }
 
 // ours says which of our own packages a room may import; what is not here may be imported by nobody but tests.
 var ours = map[string][]string{
 	"":                  {"ops/cli"}, // signals and exit status are all that main knows
-	"edge":              {"edge", "schema/page", "schema/wire", "schema/ring", "schema/hotlist", "schema/discovery"},
-	"cachefill":         {"cachefill", "schema/page", "schema/wire", "schema/ring", "schema/hotlist"},
-	"renderer":          {"renderer", "schema/page", "schema/wire", "schema/discovery", "templates"},
+	"edge":              {"edge", "schema/page", "schema/wire", "schema/sleep", "schema/ring", "schema/hotlist", "schema/discovery"},
+	"cachefill":         {"cachefill", "schema/page", "schema/wire", "schema/sleep", "schema/ring", "schema/hotlist"},
+	"renderer":          {"renderer", "schema/page", "schema/wire", "schema/sleep", "schema/discovery", "templates"},
 	"renderer/store":    {"schema/page", "renderer/query", "renderer/words"},
 	"renderer/query":    {"renderer/words"},
 	"renderer/words":    {},
@@ -58,12 +67,14 @@ var ours = map[string][]string{
 	"schema/page":       {},
 	"schema/wire":       {"schema/page"},
 	"schema/ring":       {},
+	"schema/sleep":      {},
 	"schema/hotlist":    {"schema/page", "schema/wire"},
 	"schema/discovery":  {},
 	"schema/migrations": {},
 	"ops":               {"ops", "schema", "renderer/pictures", "renderer/store", "renderer/words"},
-	"ops/cli":           {""},                                       // commands wire every package; testenv is refused below
-	"ops/lab/ladder":    {"ops", "schema", "renderer", "templates"}, // the site without a bus: the same rows and views, in one program
+	"ops/cli":           {""},                                               // commands wire every package; testenv is refused below
+	"ops/site":          {"ops", "schema", "edge", "renderer", "cachefill"}, // it runs the roles, in this process too
+	"ops/lab/ladder":    {"ops", "schema", "renderer", "templates"},         // the site without a bus: the same rows and views, in one program
 }
 
 type pkg struct {

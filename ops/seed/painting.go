@@ -103,7 +103,9 @@ func draft(ctx context.Context, store pictures.Store, album *landscape.Album, o 
 // [Run], and whatever was lost. The site may be in use meanwhile: a picture without an original is shown from its small
 // derivatives, so these are painted first where they are missing. Workers is how many pictures are painted at once (0:
 // one a processor). Paint returns at once when nothing is missing.
-func Paint(ctx context.Context, c Config, workers int) error { return c.paintMissing(ctx, workers, true) }
+func Paint(ctx context.Context, c Config, workers int) error {
+	return c.paintMissing(ctx, workers, true)
+}
 
 func (c Config) paintMissing(ctx context.Context, workers int, withDrafts bool) error {
 	missing, err := missingOriginals(ctx, c)

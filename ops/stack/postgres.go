@@ -106,9 +106,11 @@ func (p *Postgres) start(ctx context.Context) error {
 	if p.cfg.Throwaway {
 		onParentDeath = syscall.SIGQUIT // at once
 	}
-	if p.child, err = startChild(cmd, onParentDeath); err != nil {
+	c, err := startChild(cmd, onParentDeath)
+	if err != nil {
 		return err
 	}
+	p.child = c
 	if err := p.waitReady(ctx); err != nil {
 		_ = p.child.stop(syscall.SIGQUIT, 5*time.Second) // the first failure is the one to tell
 		said := logSince(p.logPath(), began)

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -18,9 +18,11 @@ import (
 // postgresDir is PostgreSQL's home within the data directory.
 const postgresDir = "postgres"
 
-// Config says what a whole stack is made of.
+// Config says what a whole stack is made of. Dir or Sandbox is needed.
 type Config struct {
-	Dir           string       // the data directory; needed
+	Dir           string       // the data directory
+	Sandbox       string       // instead of Dir: a temporary data directory with this in its name, which Stop removes
+	NoNATS        bool         // NATS runs elsewhere
 	Bin           string       // a folder to put on the path in stack.env; may be empty
 	NATSPort      int          // 0: any free one
 	PostgresPort  int          // 0: last time's if it is free, or any free one
@@ -49,6 +51,7 @@ func (cfg Config) Listeners() (all []Listener) {
 // Stack is NATS, PostgreSQL and memcached, running, in a data directory that is theirs alone.
 type Stack struct {
 	data      *dataDir
+	sandbox   string // the temporary directory; "": none
 	bin       string
 	log       *slog.Logger
 	nats      *NATS
@@ -57,9 +60,10 @@ type Stack struct {
 
 	stopWatching context.CancelFunc
 	watchers     sync.WaitGroup
+	changing     sync.Mutex // held while a service is restarted; the services' methods may not be called concurrently
 }
 
-// Start starts the three services and returns once all of them answer and stack.env says where. From then on a PostgreSQL
+// Start starts the services and returns once all of them answer and stack.env says where. From then on a PostgreSQL
 // or memcached that ends by itself is started again, on the same port. What was started is stopped again when one fails.
 func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	if cfg.Logger == nil {
@@ -68,20 +72,32 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	if cfg.MemcachedMiB == 0 {
 		cfg.MemcachedMiB = 256
 	}
-	data, err := openDataDir(cfg.Dir)
-	if err != nil {
-		return nil, err
+	s := &Stack{bin: cfg.Bin, log: cfg.Logger}
+	if cfg.Sandbox != "" {
+		var err error
+		if cfg.Dir, err = os.MkdirTemp("", "killr-"+cfg.Sandbox+"-"); err != nil {
+			return nil, fmt.Errorf("sandbox: %w", err)
+		}
+		s.sandbox = cfg.Dir
+		if err := os.Chmod(cfg.Dir, 0o755); err != nil { // PostgreSQL's user walks through it
+			return nil, errors.Join(fmt.Errorf("sandbox: %w", err), s.Stop())
+		}
 	}
-	s := &Stack{data: data, bin: cfg.Bin, log: cfg.Logger}
+	var err error
+	if s.data, err = openDataDir(cfg.Dir); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
 	s.reusePorts(&cfg)
 	// When one fails, the others need not go on starting.
 	starting, ctx := errgroup.WithContext(ctx)
+	if !cfg.NoNATS {
+		starting.Go(func() (err error) {
+			s.nats, err = StartNATS(NATSConfig{Port: cfg.NATSPort, Dir: s.data.join("jetstream"), Logger: cfg.Logger})
+			return err
+		})
+	}
 	starting.Go(func() (err error) {
-		s.nats, err = StartNATS(NATSConfig{Port: cfg.NATSPort, Dir: data.join("jetstream"), Logger: cfg.Logger})
-		return err
-	})
-	starting.Go(func() (err error) {
-		s.postgres, err = StartPostgres(ctx, PostgresConfig{Dir: data.join(postgresDir), Port: cfg.PostgresPort, Connections: cfg.Connections})
+		s.postgres, err = StartPostgres(ctx, PostgresConfig{Dir: s.data.join(postgresDir), Port: cfg.PostgresPort, Connections: cfg.Connections})
 		return err
 	})
 	starting.Go(func() (err error) {
@@ -90,15 +106,19 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	})
 	err = starting.Wait()
 	if err == nil {
-		err = writeEnv(data.path, cfg.Bin, s.Env())
+		err = writeEnv(s.data.path, cfg.Bin, s.Env())
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	watching, cancel := context.WithCancel(context.Background()) // ends in Stop, not with the start
 	s.stopWatching = cancel
-	s.watchers.Go(func() { s.keepRunning(watching, "PostgreSQL", s.postgres.Done, s.postgres.Restart) })
-	s.watchers.Go(func() { s.keepRunning(watching, "memcached", s.memcached.Done, s.memcached.Restart) })
+	s.watchers.Go(func() {
+		s.keepRunning(watching, "PostgreSQL", func() *child { return s.postgres.child }, s.postgres.Restart)
+	})
+	s.watchers.Go(func() {
+		s.keepRunning(watching, "memcached", func() *child { return s.memcached.child }, s.memcached.Restart)
+	})
 	return s, nil
 }
 
@@ -129,38 +149,42 @@ func portIfFree(addr string) int {
 	return n
 }
 
-// keepRunning starts a service again whenever it ends, at once at first and ever more slowly if it will not stay.
-func (s *Stack) keepRunning(ctx context.Context, name string, done func() <-chan struct{}, restart func(context.Context) error) {
-	const least, most = 50 * time.Millisecond, 10 * time.Second
-	wait := least
-	for {
-		began := time.Now()
-		select {
-		case <-ctx.Done():
-			return
-		case <-done():
-		}
-		if time.Since(began) > time.Minute {
-			wait = least
-		}
-		s.log.Error(name+" ended by itself and is started again", "in", wait)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, most)
-		if err := restart(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error(name+" does not start", "err", err)
-		} else if err == nil {
-			s.log.Info(name + " is back")
-		}
-	}
+// keepRunning starts a service again whenever it ends by itself.
+func (s *Stack) keepRunning(ctx context.Context, name string, current func() *child, restart func(context.Context) error) {
+	supervise(ctx, name, s.log,
+		func() *child { s.changing.Lock(); defer s.changing.Unlock(); return current() },
+		func(ctx context.Context) error { s.changing.Lock(); defer s.changing.Unlock(); return restart(ctx) })
+}
+
+// RestartNATS stops NATS and starts it again, with its streams.
+func (s *Stack) RestartNATS() error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return s.nats.Restart()
+}
+
+// RestartMemcached stops memcached and starts it again, empty.
+func (s *Stack) RestartMemcached(ctx context.Context) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return s.memcached.Restart(ctx)
+}
+
+// CrashPostgres ends PostgreSQL as a crash does and starts it again: it replays its log.
+func (s *Stack) CrashPostgres(ctx context.Context) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.postgres.Kill()
+	return s.postgres.Restart(ctx)
 }
 
 // Env is where the services are.
 func (s *Stack) Env() Env {
-	return Env{NATS: s.nats.URL(), Postgres: s.postgres.URL(), Memcached: []string{s.memcached.Addr()}}
+	env := Env{Postgres: s.postgres.URL(), Memcached: []string{s.memcached.Addr()}}
+	if s.nats != nil {
+		env.NATS = s.nats.URL()
+	}
+	return env
 }
 
 // Announce adds to stack.env where the edges are, for those who come to look at the site.
@@ -193,6 +217,9 @@ func (s *Stack) Stop() error {
 	if s.data != nil {
 		errs = append(errs, s.data.close())
 		s.data = nil
+	}
+	if s.sandbox != "" {
+		errs = append(errs, os.RemoveAll(s.sandbox))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stop the stack: %w", err)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Process is the package's own program, run by a test as a process: TestMain calls main when the environment says so.
+// Process is a program that a test runs.
 type Process struct {
 	Stdout, Stderr *Output
 
@@ -21,14 +21,25 @@ type Process struct {
 	status int // valid once ended is closed
 }
 
-// endWait is how long a process may take to end.
-const endWait = time.Minute
+// How long a process may take to end, and to write a line.
+const (
+	endWait  = time.Minute
+	lineWait = 5 * time.Minute
+)
 
-// StartProcess runs the test binary with these arguments, and with env added to its environment. It is stopped when the test ends.
+// StartProcess runs the test binary itself, whose TestMain turns it into the package's program, with env added to its environment.
+// It is stopped when the test ends.
 func StartProcess(t testing.TB, env []string, args ...string) *Process {
 	t.Helper()
-	p := &Process{Stdout: NewOutput(), Stderr: NewOutput(), ended: make(chan struct{}), cmd: exec.Command(os.Args[0], args...)}
+	return StartProgram(t, os.Args[0], env, args...)
+}
+
+// StartProgram is StartProcess for another program.
+func StartProgram(t testing.TB, path string, env []string, args ...string) *Process {
+	t.Helper()
+	p := &Process{Stdout: NewOutput(), Stderr: NewOutput(), ended: make(chan struct{}), cmd: exec.Command(path, args...)}
 	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C for the tests is not one for it
 	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -44,8 +55,8 @@ func StartProcess(t testing.TB, env []string, args ...string) *Process {
 	return p
 }
 
-// Ended is closed when the process has ended.
-func (p *Process) Ended() <-chan struct{} { return p.ended }
+// PID is the process's id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Signal sends the process a signal. One that has ended is not an error.
 func (p *Process) Signal(t testing.TB, signal os.Signal) {
@@ -89,7 +100,7 @@ func (p *Process) WaitFor(t testing.TB, limit time.Duration) int {
 // WaitLine waits until the process has written a line with all these words to one of its outputs, and returns the line.
 func (p *Process) WaitLine(t testing.TB, out *Output, words ...string) string {
 	t.Helper()
-	limit := time.After(2 * time.Minute)
+	limit := time.After(lineWait)
 	for {
 		if line, ok := out.Line(words...); ok {
 			return line

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	schema "flickrkillr/schema/page"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
@@ -272,7 +273,7 @@ func (a *audit) writeOn(ctx context.Context, limit *rate.Limiter) error {
 func (a *audit) watch(ctx context.Context, stop func()) {
 	began, told := a.now(), a.now()
 	for ctx.Err() == nil {
-		sleep(ctx, 50*time.Millisecond)
+		sleep.For(ctx, 50*time.Millisecond)
 		p := Progress{Took: a.now() - began}
 		p.Writes, p.Observations, p.Violations = a.tally.counts()
 		if a.cfg.Progress != nil && a.now()-told >= progressEvery {

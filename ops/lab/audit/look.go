@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	schema "flickrkillr/schema/page"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
@@ -62,7 +63,7 @@ func (a *audit) observe(ctx context.Context, n int, limit *rate.Limiter) {
 	v := a.newVisitor(n%len(a.cfg.Edges), n/len(a.cfg.Edges)%2 == 1)
 	for limit.Wait(ctx) == nil {
 		if v.look(ctx, http.MethodGet, a.pick(draw), nil) == nil {
-			sleep(ctx, 10*time.Millisecond) // whoever gets no page does not hammer
+			sleep.For(ctx, 10*time.Millisecond) // whoever gets no page does not hammer
 		}
 	}
 }
@@ -96,7 +97,7 @@ const ownGap = 50 * time.Millisecond
 func (a *audit) lookAsWriter(ctx context.Context, limit *rate.Limiter) {
 	paid := 0
 	for n := 0; ; n++ {
-		sleep(ctx, ownGap)
+		sleep.For(ctx, ownGap)
 		for ; paid < 2*len(a.cfg.Edges); paid++ {
 			if limit.Wait(ctx) != nil {
 				return
@@ -123,13 +124,4 @@ func (a *audit) lookAsWriter(ctx context.Context, limit *rate.Limiter) {
 
 func ownPage(o *owner) target {
 	return target{kind: userPage, owner: o, path: schema.User(o.name).Path()}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

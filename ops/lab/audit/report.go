@@ -248,7 +248,7 @@ func (r *Report) Write(w io.Writer) error {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-17s"+format+"\n", append([]any{name}, args...)...)
 	}
-	line("audited", "%s with %s, through %s, for %.1f s, seed %d", count(r.Owners, "user"), count(r.Photos, "photo"), count(r.Edges, "edge"), r.Took.Seconds(), r.Seed)
+	line("audited", "%s with %s, through %s, for %.1f s, seed %d", Count(r.Owners, "user"), Count(r.Photos, "photo"), Count(r.Edges, "edge"), r.Took.Seconds(), r.Seed)
 	line("writes", "%d by bus, %d by psql; %d had no answer and were looked up", r.Writes[Bus], r.Writes[Psql], r.Unknown)
 	line("observations", "%d: %s; %d of them 304, %d with the cookie of a write (%d of these stale)", r.Observations, list(r.Caches), r.NotModified, r.Own, r.OwnStale)
 	if len(r.Failed) > 0 {
@@ -262,9 +262,9 @@ func (r *Report) Write(w io.Writer) error {
 		line("", "by %s, with something broken: %v", via, r.FreshInTrouble[via])
 	}
 	if r.Unseen > 0 {
-		line("", "%s not seen at every edge within 10 s", count(int(r.Unseen), "write"))
+		line("", "%s not seen at every edge within 10 s", Count(int(r.Unseen), "write"))
 	}
-	line("commit to notice", "at %s: %v", count(r.Notice.Edges, "edge"), r.Notice)
+	line("commit to notice", "at %s: %v", Count(r.Notice.Edges, "edge"), r.Notice)
 	line("oldest look", "%.1f ms behind an acknowledged write; the bound is %v, and %v while something is broken", ms(r.Oldest), r.QuietBound, r.FaultBound)
 	faults := map[string]int64{}
 	for _, f := range r.Faults {
@@ -295,8 +295,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// count is a number with its noun: "1 edge", "2 edges".
-func count(n int, noun string) string {
+// Count is a number with its noun: "1 edge", "2 edges".
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"flickrkillr/schema/sleep"
 )
 
 // stopwatch times writes, one after the other: it sees to it that every edge has the owner's page before, and from the acknowledgement on
@@ -89,7 +91,7 @@ const never = moment(math.MaxInt64)
 // wait asks until the owner's page shows a write, and returns when the answer that did was asked for.
 func (v *visitor) wait(ctx context.Context, e *event) moment {
 	o := e.photo.owner
-	for end := e.acked + pollLimit; v.a.now() < end && ctx.Err() == nil; sleep(ctx, pollEvery) {
+	for end := e.acked + pollLimit; v.a.now() < end && ctx.Err() == nil; sleep.For(ctx, pollEvery) {
 		if saw := v.look(ctx, http.MethodHead, ownPage(o), nil); saw != nil {
 			for _, n := range saw.named {
 				if n.owner == o && n.version >= e.version {

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/ops/testenv"
@@ -290,53 +289,5 @@ func TestByBus(t *testing.T) {
 	f.answers = []func(*nats.Msg) *nats.Msg{refused(wire.ErrBadRequest)}
 	if err := a.takesActions(t.Context()); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestFaultsOfServices(t *testing.T) {
-	t.Parallel()
-	m := testenv.MemcachedServer(t)
-	if err := FlushMemcached(t.Context(), m.Addr()); err != nil {
-		t.Error(err)
-	}
-	if err := m.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	if err := FlushMemcached(t.Context(), m.Addr()); err == nil {
-		t.Error("a memcached that is not there was flushed")
-	}
-	database := testenv.DatabaseURL(t)
-	conn, err := pgx.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.WithoutCancel(t.Context()))
-	free := func() (yes bool) {
-		if err := conn.QueryRow(t.Context(), `SELECT pg_try_advisory_xact_lock($1)`, relayLock).Scan(&yes); err != nil {
-			t.Fatal(err)
-		}
-		return yes
-	}
-	if !free() {
-		t.Fatal("the lock is held before")
-	}
-	ctx, release := context.WithCancel(t.Context())
-	held := make(chan error)
-	go func() { held <- HoldRelay(ctx, database, time.Hour) }()
-	until(t, "the lock is held", func() bool { return !free() })
-	release()
-	if err := <-held; err != nil {
-		t.Error(err)
-	}
-	until(t, "the lock is free again", free)
-}
-
-// until waits for a condition that no channel tells of.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("after 30 s it is still not so that %s", what)
-		}
 	}
 }

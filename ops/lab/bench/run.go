@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"flickrkillr/schema/sleep"
 )
 
 // viewsBytes bounds the memory for pages that have been read.
@@ -138,29 +140,14 @@ func (v *visitor) answerArrivals(ctx context.Context, arrivals <-chan arrival) {
 func (v *visitor) comeBackAndBack(ctx context.Context, number int) {
 	rng := rand.New(rand.NewPCG(v.run.cfg.Seed, uint64(number)))
 	think := v.run.cfg.Think
-	if think > 0 && !sleep(ctx, time.Duration(rng.Int64N(int64(think)))) { // visitors do not come in step
+	if think > 0 && !sleep.For(ctx, time.Duration(rng.Int64N(int64(think)))) { // visitors do not come in step
 		return
 	}
 	for now := time.Now(); now.Before(v.run.end) && ctx.Err() == nil; now = time.Now() {
 		v.look(ctx, now)
-		if think > 0 && !sleep(ctx, min(think, time.Until(v.run.end))) {
+		if think > 0 && !sleep.For(ctx, min(think, time.Until(v.run.end))) {
 			return
 		}
-	}
-}
-
-// sleep waits, and returns false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

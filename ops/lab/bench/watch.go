@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"time"
+
+	"flickrkillr/schema/sleep"
 )
 
 // watched is what is known about the time that counts.
@@ -22,7 +24,7 @@ func (r *run) watch(ctx context.Context) *watched {
 	step, part := interval(r.cfg.Duration), newTally()
 	for at := r.began; at.Before(r.from) && ctx.Err() == nil; {
 		next := at.Add(min(step, r.from.Sub(at)))
-		sleep(ctx, time.Until(next))
+		sleep.For(ctx, time.Until(next))
 		r.take(part)
 		r.progress(part, next.Sub(at), Progress{Warming: true, Elapsed: next.Sub(r.began), Total: r.cfg.Warmup})
 		part.donePages, part.doneRequests = 0, 0 // what else is there began when it counts: we are late
@@ -31,7 +33,7 @@ func (r *run) watch(ctx context.Context) *watched {
 	}
 	w.before = r.costs()
 	for at := r.from; ctx.Err() == nil && at.Before(r.end); {
-		sleep(ctx, time.Until(at.Add(min(step, r.end.Sub(at)))))
+		sleep.For(ctx, time.Until(at.Add(min(step, r.end.Sub(at)))))
 		now := time.Now()
 		r.take(part)
 		if now.After(at) { // not if interrupted before it began

@@ -5,23 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"os/exec"
-	"sync"
 	"time"
 
 	"flickrkillr/ops/lab/bench"
+	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 )
 
-// Process is a program to start. Command returns a fresh command each time it is asked.
-type Process struct {
-	Name    string
-	Ready   string // an address that must answer with 200 before the next process is started; "": nothing is waited for
-	Command func() *exec.Cmd
-}
+// Process is a program to start. One with a readiness URL must answer there before the next is started.
+type Process = site.Process
 
 // Config says what a Server is made of. URL is needed.
 type Config struct {
@@ -33,14 +27,9 @@ type Config struct {
 
 // Server is processes that answer together. Make it with Start.
 type Server struct {
-	url    string
-	names  []string
-	kept   []*stack.Kept
-	cancel context.CancelFunc
-
-	running sync.WaitGroup
-	mu      sync.Mutex
-	errs    []error
+	url       string
+	processes []*stack.Supervised
+	running   site.Group
 }
 
 // Bounds of starting and stopping.
@@ -52,12 +41,11 @@ const (
 // Start starts all processes, in their order, and returns when they answer. What was started is stopped again when they do not.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	running, cancel := context.WithCancel(context.WithoutCancel(ctx)) // ends in Stop, in its order
-	s := &Server{url: cfg.URL, cancel: cancel}
+	s := &Server{url: cfg.URL}
 	for _, p := range cfg.Processes {
-		k := stack.Keep(p.Name, stopGrace, log, p.Command)
-		s.names, s.kept = append(s.names, p.Name), append(s.kept, k)
-		s.running.Go(func() { s.note(k.Run(running)) })
+		k := stack.Supervise(p.Name, stopGrace, log, p.Command)
+		s.processes = append(s.processes, k)
+		s.running.Add(p.Name, k.Run)
 		if p.Ready == "" {
 			continue
 		}
@@ -71,58 +59,18 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) note(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
-		s.errs = append(s.errs, err)
-	}
-}
-
-// failed is what is known to have gone wrong so far.
-func (s *Server) failed() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return errors.Join(s.errs...)
-}
-
 // wait returns when an address answers with 200.
 func (s *Server) wait(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for {
-		err := Get(ctx, client, url)
-		if err == nil {
-			return nil
-		}
-		if bad := s.failed(); bad != nil {
-			return bad
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%v do not answer at %s: %w", s.names, url, err)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-// Get asks for a page and reads it whole. Anything but a 200 is an error.
-func Get(ctx context.Context, client *http.Client, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	err := site.Await(ctx, s.running.Failed(), func(ctx context.Context) error { return site.Get(ctx, client, url) })
 	if err != nil {
-		return err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, resp.Status)
+		var names []string
+		for _, p := range s.processes {
+			names = append(names, p.Name())
+		}
+		return fmt.Errorf("%v do not answer at %s: %w", names, url, err)
 	}
 	return nil
 }
@@ -132,16 +80,12 @@ func (s *Server) URL() string { return s.url }
 
 // Processes are those whose processor time an answer costs.
 func (s *Server) Processes() []bench.Server {
-	all := make([]bench.Server, len(s.kept))
-	for i, k := range s.kept {
-		all[i] = bench.Server{Name: s.names[i], PID: k.PID()}
+	all := make([]bench.Server, len(s.processes))
+	for i, p := range s.processes {
+		all[i] = bench.Server{Name: p.Name(), PID: p.PID()}
 	}
 	return all
 }
 
 // Stop ends all processes and waits for them. Safe to call twice.
-func (s *Server) Stop() error {
-	s.cancel()
-	s.running.Wait()
-	return s.failed()
-}
+func (s *Server) Stop() error { return s.running.Stop() }

@@ -1,4 +1,4 @@
-package audit
+package site
 
 import (
 	"bufio"
@@ -16,7 +16,7 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// Faults that need nothing of the site but its services' addresses.
+// Faults that need nothing of a site but the addresses of its services.
 
 // FlushMemcached has a memcached forget everything.
 func FlushMemcached(ctx context.Context, addr string) error {
@@ -51,7 +51,10 @@ func HoldRelay(ctx context.Context, url string, d time.Duration) (err error) {
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", relayLock); err != nil {
 		return fmt.Errorf("hold the relay: %w", err)
 	}
-	sleep(ctx, d)
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package cli
+package stack
 
 import (
 	"fmt"
@@ -8,23 +8,21 @@ import (
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
-
-	"flickrkillr/ops/stack"
 )
 
-// bus is a connection to NATS that knows why there is none.
-type bus struct {
+// Bus is a connection to NATS that can say why it is down.
+type Bus struct {
 	*nats.Conn
 	url    string // without passwords
 	failed atomic.Pointer[string]
 	closed chan struct{}
 }
 
-// joinBus connects, or goes on trying to; close ends both.
-func joinBus(url, name string, log *slog.Logger) (*bus, error) {
-	b := &bus{url: redacted(url), closed: make(chan struct{})}
+// JoinBus connects the program called name to NATS. Without a server it returns all the same and keeps trying until Close.
+func JoinBus(url, name string, log *slog.Logger) (*Bus, error) {
+	b := &Bus{url: Redact(url), closed: make(chan struct{})}
 	var err error
-	b.Conn, err = stack.Connect(url, "killr "+name, log,
+	b.Conn, err = Connect(url, "killr "+name, log,
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
 			why := err.Error()
 			b.failed.Store(&why)
@@ -36,14 +34,14 @@ func joinBus(url, name string, log *slog.Logger) (*bus, error) {
 	return b, nil
 }
 
-// close closes the connection and waits until its handlers have run.
-func (b *bus) close() {
+// Close closes the connection and waits until its handlers have run.
+func (b *Bus) Close() {
 	b.Conn.Close()
 	<-b.closed
 }
 
-// away says why there is no connection; nil while there is one.
-func (b *bus) away() error {
+// Down says why there is no connection; nil while there is one.
+func (b *Bus) Down() error {
 	if b.IsConnected() {
 		return nil
 	}
@@ -54,18 +52,8 @@ func (b *bus) away() error {
 	return fmt.Errorf("NATS at %s does not answer: %s", b.url, why)
 }
 
-// ready is a role's word on whether it can serve, or why its bus is away, which is then the reason.
-func (b *bus) ready(role func() error) func() error {
-	return func() error {
-		if err := b.away(); err != nil {
-			return err
-		}
-		return role()
-	}
-}
-
-// redacted is a NATS address, or several, without passwords.
-func redacted(addresses string) string {
+// Redact replaces the passwords in a NATS address, or in several separated by commas.
+func Redact(addresses string) string {
 	all := strings.Split(addresses, ",")
 	for i, a := range all {
 		if u, err := url.Parse(strings.TrimSpace(a)); err == nil {

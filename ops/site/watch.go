@@ -1,4 +1,4 @@
-package cli
+package site
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 // When a role that cannot serve is logged: not while it starts as usual, then at once, then now and then.
 const (
-	readyPoll     = 200 * time.Millisecond
+	watchEvery    = 200 * time.Millisecond
 	notReadyAfter = time.Second
 	notReadyEvery = 10 * time.Second
 )
@@ -40,7 +40,7 @@ func watchReady(ctx context.Context, roles func() []debug.Role, log *slog.Logger
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(readyPoll):
+		case <-time.After(watchEvery):
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package site
 
 import (
 	"bytes"
@@ -45,17 +45,4 @@ func TestWatchReady(t *testing.T) {
 			t.Errorf("it logged\n%s", said)
 		}
 	})
-}
-
-func TestRedacted(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"nats://127.0.0.1:4222":                    "nats://127.0.0.1:4222",
-		"nats://joe:secret@a:1,tls://x:secret@b:2": "nats://joe:xxxxx@a:1,tls://x:xxxxx@b:2",
-		"nats://joe:se cret@a:%":                   "an address that cannot be read",
-	} {
-		if got := redacted(in); got != want {
-			t.Errorf("%s becomes %s, want %s", in, got, want)
-		}
-	}
 }

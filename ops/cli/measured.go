@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"path/filepath"
+
+	"flickrkillr/ops/lab/rig"
+	"flickrkillr/ops/site"
+	"flickrkillr/ops/stack"
+)
+
+// measured says how many processes a measured site has of each role, and what its edges keep.
+type measured struct {
+	edges, renderers, cachefills int
+
+	noNear, noMemcached bool
+	database            string // another address of the sandbox's database; "": its own
+}
+
+// processes are the bus and the roles of a site on a sandbox's services, each a process to be measured. url is where its first edge will be.
+func (m measured) processes(on *stack.Stack) (url string, all []rig.Process, err error) {
+	addr, err := stack.ResolvePort("127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	services := stack.Env{NATS: "nats://" + addr, Postgres: cmp.Or(m.database, on.Env().Postgres)}
+	if !m.noMemcached {
+		services.Memcached = on.Env().Memcached
+	}
+	flags := []string{"--no-access-log"}
+	if m.noNear {
+		flags = append(flags, "--near-cache", "0")
+	}
+	roles := measuredSite(on, services, flags, 1+m.renderers+m.cachefills+m.edges)
+	for _, r := range []struct {
+		role site.Role
+		n    int
+	}{{site.Bus, 1}, {site.Renderer, m.renderers}, {site.Cachefill, m.cachefills}, {site.Edge, m.edges}} {
+		for range r.n {
+			p, at, err := roles.Describe(r.role)
+			if err != nil {
+				return "", nil, err
+			}
+			all, url = append(all, p), cmp.Or(url, at)
+		}
+	}
+	return url, all, nil
+}
+
+// together is a site without any cache whose bus, renderer and edge are one process.
+func together(on *stack.Stack) (url string, all []rig.Process, err error) {
+	p, url, err := measuredSite(on, stack.Env{Postgres: on.Env().Postgres}, []string{"--near-cache", "0"}, 0).Describe(site.Together)
+	return url, []rig.Process{p}, err
+}
+
+// measuredSite describes roles as processes that log errors only. Its data directory has no stack.env, so that roles use services alone.
+func measuredSite(on *stack.Stack, services stack.Env, edgeFlags []string, share int) *site.Site {
+	return site.New(site.Config{Services: services, Pictures: picturesOf(on), Addr: "127.0.0.1:0", Processes: &site.ProcessConfig{
+		Data: filepath.Join(on.Dir(), "roles"), Args: []string{"--log-level", "error"}, EdgeArgs: edgeFlags, Share: share}})
+}
+
+// busCommand is the bus alone, as a process whose processor time can be told from others'.
+type busCommand struct {
+	Port int    `placeholder:"PORT" help:"Port on 127.0.0.1."`
+	Dir  string `type:"path" placeholder:"DIR" help:"Where its streams are kept."`
+}
+
+func (c *busCommand) Run(s *session) error {
+	bus, err := stack.StartNATS(stack.NATSConfig{Port: c.Port, Dir: c.Dir})
+	if err != nil {
+		return err
+	}
+	<-s.ctx.Done()
+	bus.Stop()
+	return nil
+}
+
+// togetherCommand is a bus, a renderer and an edge in one process.
+type togetherCommand struct {
+	Addr     string `placeholder:"HOST:PORT" help:"Where to listen for browsers."`
+	Dir      string `type:"path" placeholder:"DIR" help:"Where the streams of the bus are kept."`
+	Postgres string `env:"DATABASE_URL" placeholder:"URL" help:"The database."`
+	edgeFlags
+	rendererFlags
+}
+
+func (c *togetherCommand) Run(s *session) (err error) {
+	bus, err := stack.StartNATS(stack.NATSConfig{Dir: c.Dir})
+	if err != nil {
+		return err
+	}
+	defer bus.Stop()
+	running := site.New(site.Config{Services: stack.Env{NATS: bus.URL(), Postgres: c.Postgres}, Pictures: s.pictures(c.Pictures), Version: s.version,
+		Logger: s.log, Addr: c.Addr, Edge: c.edgeFlags.config(), Renderer: c.rendererFlags.config()})
+	defer func() { err = errors.Join(err, running.Stop()) }()
+	if err := errors.Join(running.Add(site.Renderer, 1), running.Add(site.Edge, 1)); err != nil {
+		return err
+	}
+	running.Wait(s.ctx)
+	return nil
+}

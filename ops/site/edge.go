@@ -1,0 +1,78 @@
+package site
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"flickrkillr/edge"
+	"flickrkillr/ops/debug"
+	"flickrkillr/ops/stack"
+)
+
+// edgeAddr is where the next edge listens.
+func (s *Site) edgeAddr() (string, error) {
+	n := s.count(Edge)
+	if n == 0 && s.firstAddr != "" {
+		return s.firstAddr, nil
+	}
+	return NthAddr(s.cfg.Addr, n)
+}
+
+// NthAddr is the address n ports above addr, host:port. Port 0, any free one, stays 0.
+func NthAddr(addr string, n int) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return "", fmt.Errorf("port of %s: %w", addr, err)
+	}
+	if number != 0 {
+		number += n
+	}
+	return net.JoinHostPort(host, strconv.Itoa(number)), nil
+}
+
+// URL is where a browser on this machine finds an edge that listens on addr, with a slash at the end.
+func URL(addr string, tls bool) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	scheme := "http"
+	if tls {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port) + "/"
+}
+
+// edgeHere makes an edge in this process.
+func (s *Site) edgeHere(name string) (*local, error) {
+	cfg := s.cfg.Edge
+	var err error
+	if cfg.Addr, err = s.edgeAddr(); err != nil {
+		return nil, err
+	}
+	bus, err := stack.JoinBus(s.cfg.Services.NATS, name, s.log)
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	cfg.NATS, cfg.Memcached, cfg.Version, cfg.Logger, cfg.Registry = bus.Conn, s.cfg.Services.Memcached, s.cfg.Version, s.log, registry
+	if s.cfg.AccessLog {
+		cfg.AccessLog = s.log.With("edge", name)
+	}
+	e, err := edge.New(cfg)
+	if err != nil {
+		bus.Close()
+		return nil, err
+	}
+	return &local{debug: debug.Role{Name: name, Registry: registry, Ready: busOr(bus, e.Ready)}, addr: e.Addr(), run: e.Run, close: bus.Close}, nil
+}

@@ -1,0 +1,116 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"flickrkillr/cachefill"
+	"flickrkillr/ops/debug"
+	"flickrkillr/ops/stack"
+	"flickrkillr/renderer"
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
+)
+
+// local is a role in this process.
+type local struct {
+	debug debug.Role
+	addr  string // an edge's
+	run   func(context.Context) error
+	close func() // releases what was opened for it alone, after run
+}
+
+func (s *Site) addHere(group *Group, role Role, name string) (*running, error) {
+	var l *local
+	var err error
+	switch role {
+	case Edge:
+		l, err = s.edgeHere(name)
+	case Renderer:
+		l, err = s.rendererHere(name)
+	case Cachefill:
+		l, err = s.cachefillHere(name)
+	default:
+		err = fmt.Errorf("role %s runs as a process only", role)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &running{role: role, name: name, addr: l.addr, here: l.debug, member: s.run(group, name, l.run), release: l.close}, nil
+}
+
+func (s *Site) rendererHere(name string) (*local, error) {
+	cfg := s.cfg.Renderer
+	if s.cfg.Services.Postgres == "" {
+		return nil, errors.New("a renderer needs the database: say --postgres")
+	}
+	images, err := pictures.OpenDir(s.cfg.Pictures)
+	if err != nil {
+		return nil, err
+	}
+	// Opening neither waits for the database nor ends with a context.
+	pool, err := store.OpenPool(context.Background(), s.cfg.Services.Postgres, renderer.PoolSize(cfg.PageWorkers, cfg.ActionWorkers))
+	if err != nil {
+		return nil, errors.Join(err, images.Close())
+	}
+	searches, err := store.OpenSearchPool(context.Background(), s.cfg.Services.Postgres, renderer.SearchPoolSize(cfg.SearchWorkers))
+	if err != nil {
+		pool.Close()
+		return nil, errors.Join(err, images.Close())
+	}
+	bus, err := stack.JoinBus(s.cfg.Services.NATS, name, s.log)
+	if err != nil {
+		pool.Close()
+		searches.Close()
+		return nil, errors.Join(err, images.Close())
+	}
+	release := func() {
+		bus.Close()
+		pool.Close()
+		searches.Close()
+		if err := images.Close(); err != nil {
+			s.log.Error("close the picture store", "err", err)
+		}
+	}
+	registry := prometheus.NewRegistry()
+	cfg.NATS, cfg.Pool, cfg.Searches, cfg.Pictures = bus.Conn, pool, searches, images
+	cfg.Version, cfg.Logger, cfg.Registry = s.cfg.Version, s.log, registry
+	r, err := renderer.New(cfg)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return &local{debug: debug.Role{Name: name, Registry: registry, Ready: busOr(bus, r.Ready)}, run: r.Run, close: release}, nil
+}
+
+func (s *Site) cachefillHere(name string) (*local, error) {
+	cfg := s.cfg.Cachefill
+	if len(s.cfg.Services.Memcached) == 0 {
+		return nil, errors.New("a cachefill needs memcached: say --memcached")
+	}
+	bus, err := stack.JoinBus(s.cfg.Services.NATS, name, s.log)
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	cfg.NATS, cfg.Memcached, cfg.Version, cfg.Logger, cfg.Registry = bus.Conn, s.cfg.Services.Memcached, s.cfg.Version, s.log, registry
+	c, err := cachefill.New(cfg)
+	if err != nil {
+		bus.Close()
+		return nil, err
+	}
+	return &local{debug: debug.Role{Name: name, Registry: registry, Ready: busOr(bus, c.Ready)}, run: c.Run, close: bus.Close}, nil
+}
+
+// busOr is why the bus is down, which keeps a role from serving, or else the role's own reason.
+func busOr(bus *stack.Bus, ready func() error) func() error {
+	return func() error {
+		if err := bus.Down(); err != nil {
+			return err
+		}
+		return ready()
+	}
+}

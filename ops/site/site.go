@@ -1,0 +1,329 @@
+package site
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"flickrkillr/cachefill"
+	"flickrkillr/edge"
+	"flickrkillr/ops/debug"
+	"flickrkillr/ops/stack"
+	"flickrkillr/renderer"
+)
+
+// Role names a role, as its command does.
+type Role string
+
+// The roles of a site. Instruments that measure the processor time of each part know two more: Bus is NATS as a process of its own, Together is
+// NATS, a renderer and an edge in one process.
+const (
+	Edge      Role = "edge"
+	Renderer  Role = "renderer"
+	Cachefill Role = "cachefill"
+	Bus       Role = "bus"
+	Together  Role = "together"
+)
+
+// Config says how the roles of a site run.
+type Config struct {
+	Stack    *stack.Stack // services that belong to the site: Stop stops them, and faults can break them; or
+	Services stack.Env    // where services are that run elsewhere
+	Pictures string       // directory of the picture store
+	Version  string       // of the program
+	Logger   *slog.Logger // nil: silent
+
+	// What roles in this process are told. The site fills in connections, addresses, loggers and registries.
+	Edge      edge.Config
+	Renderer  renderer.Config
+	Cachefill cachefill.Config
+	AccessLog bool // log a line for each HTTP answer
+
+	Addr         string // the first edge listens here, further ones on the next ports; port 0: any free ports
+	BaseFromEdge bool   // absolute links begin with the address of the first edge, unless Renderer.BaseURL says otherwise
+	DebugAddr    string // the debug listener of all roles in this process, or of the first process, with the next ports for the others; "": none
+
+	Processes *ProcessConfig // run each role as a process; nil: in this process
+}
+
+// Site is running roles, and the services under them if they belong to it. Its methods may not be called concurrently, except Inject, Kill and
+// Failed.
+type Site struct {
+	cfg Config
+	log *slog.Logger
+
+	edges, workers, helpers Group // stopped in this order
+	prepared                bool
+	started                 int // roles so far
+	failed                  chan struct{}
+	fail                    func() // closes failed, once
+	firstAddr               string // of the first edge, once chosen
+
+	mu     sync.Mutex // guards what follows
+	roles  []*running
+	killed map[Role]int // how many have been killed, to choose the next
+}
+
+// running is one role of a site.
+type running struct {
+	role    Role
+	name    string
+	addr    string            // an edge's, host:port
+	ready   string            // a process's readiness URL; "": none
+	here    debug.Role        // if it runs in this process
+	process *stack.Supervised // if it does not
+	member  *Member
+	release func() // what was opened for it alone; nil: nothing
+}
+
+// New prepares a site. No role runs before Add.
+func New(cfg Config) *Site {
+	if cfg.Stack != nil {
+		cfg.Services = cfg.Stack.Env()
+	}
+	failed := make(chan struct{})
+	return &Site{cfg: cfg, log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), killed: map[Role]int{},
+		failed: failed, fail: sync.OnceFunc(func() { close(failed) })}
+}
+
+// Add starts n more of a role and returns without waiting until they are ready. They are named by their role and a number from 1.
+func (s *Site) Add(role Role, n int) error {
+	for range n {
+		if err := s.AddNamed(role, fmt.Sprintf("%s-%d", role, s.count(role)+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AddNamed is Add for one, with a name of its own.
+func (s *Site) AddNamed(role Role, name string) error {
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	group := &s.workers
+	if role == Edge {
+		group = &s.edges
+	}
+	start := s.addHere
+	if s.cfg.Processes != nil {
+		start = s.addProcess
+	}
+	r, err := start(group, role, name)
+	if err != nil {
+		return err
+	}
+	s.started++
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.roles = append(s.roles, r)
+	return nil
+}
+
+// Remove stops the newest of a role, waits until it has finished its requests, and returns what went wrong.
+func (s *Site) Remove(role Role) error {
+	all := s.all(role)
+	if len(all) == 0 {
+		return fmt.Errorf("no %s is running", role)
+	}
+	r := all[len(all)-1]
+	s.mu.Lock()
+	s.roles = slices.DeleteFunc(s.roles, func(other *running) bool { return other == r })
+	s.mu.Unlock()
+	err := r.member.Stop()
+	if r.release != nil {
+		r.release()
+	}
+	if r.process != nil {
+		err = errors.Join(err, r.process.Err())
+	}
+	return err
+}
+
+// prepare does once what comes before the first role: the debug listener, and the address that links begin with.
+func (s *Site) prepare() error {
+	if s.prepared {
+		return nil
+	}
+	s.prepared = true
+	if s.cfg.BaseFromEdge && s.cfg.Renderer.BaseURL == "" {
+		addr, err := stack.ResolvePort(s.cfg.Addr) // renderers begin before the edge
+		if err != nil {
+			return err
+		}
+		s.firstAddr, s.cfg.Renderer.BaseURL = addr, s.url(addr)
+	}
+	if s.cfg.Processes != nil { // each process has its own listener and logs for itself
+		return nil
+	}
+	if s.cfg.DebugAddr != "" {
+		d, err := debug.Listen(s.cfg.DebugAddr, s.rolesHere, s.log)
+		if err != nil {
+			return err
+		}
+		s.log.Info("debug listener", "addr", d.Addr())
+		s.run(&s.helpers, "debug listener", d.Run)
+	}
+	s.run(&s.helpers, "watch", func(ctx context.Context) error { return watchReady(ctx, s.rolesHere, s.log) })
+	return nil
+}
+
+// all are the roles so far, or those of one role; "" is any.
+func (s *Site) all(role Role) (all []*running) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.roles {
+		if role == "" || r.role == role {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func (s *Site) count(role Role) int { return len(s.all(role)) }
+
+func (s *Site) rolesHere() (here []debug.Role) {
+	for _, r := range s.all("") {
+		if r.process == nil {
+			here = append(here, r.here)
+		}
+	}
+	return here
+}
+
+// URLs is where browsers on this machine find the edges, without a slash at the end.
+func (s *Site) URLs() (urls []string) {
+	for _, r := range s.all(Edge) {
+		urls = append(urls, s.url(r.addr))
+	}
+	return urls
+}
+
+// Addrs is where the edges listen, host:port.
+func (s *Site) Addrs() (addrs []string) {
+	for _, r := range s.all(Edge) {
+		addrs = append(addrs, r.addr)
+	}
+	return addrs
+}
+
+// PIDs are the processes of a role, in the order in which they were added; 0 for one that is being restarted.
+func (s *Site) PIDs(role Role) (pids []int) {
+	for _, r := range s.all(role) {
+		pids = append(pids, r.process.PID())
+	}
+	return pids
+}
+
+// DebugURLs is where the debug listeners of a role's processes are, without a slash at the end.
+func (s *Site) DebugURLs(role Role) (urls []string) {
+	for _, r := range s.all(role) {
+		if r.ready != "" {
+			urls = append(urls, strings.TrimSuffix(r.ready, readyPath))
+		}
+	}
+	return urls
+}
+
+// Announce writes to stack.env where the edges are, for commands in other terminals.
+func (s *Site) Announce() error { return s.cfg.Stack.Announce(s.URLs()) }
+
+// WaitPages returns when each edge serves the page at path, or when a role has failed: Wait and Stop say so.
+func (s *Site) WaitPages(ctx context.Context, path string) error {
+	// Whether the certificate is good for the name that visitors use is not asked here.
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // to ourselves
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 2 * time.Second}
+	for _, url := range s.URLs() {
+		err := Await(ctx, s.Failed(), func(ctx context.Context) error { return Get(ctx, client, url+path) })
+		if err != nil && !s.hasFailed() {
+			return err
+		}
+	}
+	return nil
+}
+
+// WaitReady returns when each role says that it is ready, or when one has failed. Processes need debug listeners for it.
+func (s *Site) WaitReady(ctx context.Context) error {
+	for _, r := range s.all("") {
+		if err := s.waitRole(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Site) waitRole(ctx context.Context, r *running) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
+	err := Await(ctx, s.Failed(), func(ctx context.Context) error {
+		switch {
+		case r.process == nil:
+			return r.here.Ready()
+		case r.ready == "":
+			return nil
+		}
+		return Get(ctx, client, r.ready)
+	})
+	if err != nil {
+		return fmt.Errorf("%s is not ready: %w", r.name, err)
+	}
+	return nil
+}
+
+// Failed is closed when a role has ended without being stopped; Stop returns why.
+func (s *Site) Failed() <-chan struct{} { return s.failed }
+
+func (s *Site) hasFailed() bool {
+	select {
+	case <-s.failed:
+		return true
+	default:
+		return false
+	}
+}
+
+// run adds a member to a group; one that ends by itself closes failed.
+func (s *Site) run(g *Group, name string, f func(context.Context) error) *Member {
+	return g.Add(name, func(ctx context.Context) error {
+		err := f(ctx)
+		if ctx.Err() == nil {
+			s.fail()
+		}
+		return err
+	})
+}
+
+// Wait returns when ctx ends or a role has failed.
+func (s *Site) Wait(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-s.failed:
+	}
+}
+
+// Stop stops edges first, so that no request is left without an answer, then the roles that answer, then the services of the site. Safe to call twice.
+func (s *Site) Stop() error {
+	err := errors.Join(s.edges.Stop(), s.workers.Stop(), s.helpers.Stop())
+	for _, r := range s.all("") {
+		if r.release != nil {
+			r.release()
+			r.release = nil
+		}
+	}
+	if s.cfg.Stack != nil {
+		err = errors.Join(err, s.cfg.Stack.Stop())
+	}
+	return err
+}
+
+func (s *Site) url(addr string) string {
+	return strings.TrimSuffix(URL(addr, s.cfg.Edge.TLSCert != ""), "/")
+}
