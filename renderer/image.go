@@ -79,7 +79,7 @@ func (s *Service) answerPicture(g []*job, get func(context.Context, pictures.Sto
 			ReadAt: s.clock.Now(), Body: body,
 		}, timing)
 	default:
-		s.fail(g, unlessAbandoned(ctx, fmt.Errorf("get the picture: %w", judge(err))))
+		s.fail(g, unlessAbandoned(ctx, fmt.Errorf("get the picture: %w", toWireError(err))))
 	}
 	return true
 }

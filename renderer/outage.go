@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 )
 
@@ -26,7 +27,7 @@ func (o *outage) note(err error) {
 	case err == nil:
 		o.answered.Store(time.Now().UnixNano())
 		o.since.Store(0)
-	case transient(err):
+	case store.IsTransient(err):
 		o.since.CompareAndSwap(0, time.Now().UnixNano())
 	}
 }
@@ -75,9 +76,9 @@ func (s *Service) patiently(ctx context.Context, patience time.Duration, ask fun
 			s.outage.silent(limit)
 		}
 		away := s.outage.length()
-		again := transient(err) || away > 0 && errors.Is(err, context.DeadlineExceeded)
+		again := store.IsTransient(err) || away > 0 && errors.Is(err, context.DeadlineExceeded)
 		if err == nil || !again || away > restartLimit || ctx.Err() != nil {
-			return judge(err)
+			return toWireError(err)
 		}
 	}
 }
