@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -86,17 +85,12 @@ type (
 
 // searchWorkers is how many searches are answered at once, each on a connection of its own.
 func (f rendererFlags) searchWorkers() int {
-	return cmp.Or(f.SearchWorkers, max(1, runtime.GOMAXPROCS(0)/2))
+	return renderer.SearchConns(f.SearchWorkers)
 }
 
-// poolSize is how many connections a renderer's pool may hold: one for each page worker and each action worker, one each for the sitemap, the
-// relay, the search index and the counts of tags.
+// poolSize is how many connections a renderer's pool may hold.
 func (f rendererFlags) poolSize() int32 {
-	workers := f.PageWorkers
-	if workers == 0 {
-		workers = max(4, 2*runtime.GOMAXPROCS(0))
-	}
-	return int32(workers + f.ActionWorkers + 4)
+	return renderer.PoolConns(f.PageWorkers, f.ActionWorkers)
 }
 
 type edgeCommand struct {

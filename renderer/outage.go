@@ -51,17 +51,17 @@ func (o *outage) length() time.Duration {
 
 // read drafts pages for as long as it makes sense.
 func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, err error) {
-	err = s.patiently(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
+	err = s.withRetry(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
 		drafts, err = s.maker.draft(ctx, refs)
 		return err
 	})
 	return drafts, err
 }
 
-// patiently asks Postgres for as long as it makes sense. One that says nothing is given up after patience. One that is away is asked again
+// withRetry asks Postgres for as long as it makes sense. One that says nothing is given up after patience. One that is away is asked again
 // (the store does it) until restartLimit has passed since that was first seen, and from then on given up almost at once. Errors wrap one of
 // schema/wire's where it says more than "internal".
-func (s *Service) patiently(ctx context.Context, patience time.Duration, ask func(context.Context) error) error {
+func (s *Service) withRetry(ctx context.Context, patience time.Duration, ask func(context.Context) error) error {
 	for {
 		limit := patience
 		if s.outage.length() > restartLimit {

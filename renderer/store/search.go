@@ -106,8 +106,8 @@ func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, bef
 			plan = compile(found.Meant, v)
 		}
 	}
-	f := finder{ctx: ctx, store: s, began: began, plan: plan, order: order, first: before <= 0}
-	hits, err := f.find(before)
+	f := finder{store: s, began: began, plan: plan, order: order, first: before <= 0}
+	hits, err := f.find(ctx, before)
 	if err != nil {
 		return found, err
 	}
