@@ -130,7 +130,7 @@ func TestStoredPicturesDoNotWaitForDecoding(t *testing.T) {
 }
 
 // turns is how many turns of a pool's workers are counted.
-func turns(t testing.TB, s *Service, p *pool) uint64 {
+func turns(t testing.TB, s *running, p *pool) uint64 {
 	t.Helper()
 	var m dto.Metric
 	if err := s.metrics.batch.WithLabelValues(p.name).(prometheus.Histogram).Write(&m); err != nil {
