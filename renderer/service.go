@@ -170,7 +170,9 @@ func PoolConns(pageWorkers, actionWorkers int) int32 {
 }
 
 // SearchConns is how many connections Config.Searches needs, one for each search worker, see Config.
-func SearchConns(searchWorkers int) int { return cmp.Or(searchWorkers, max(1, runtime.GOMAXPROCS(0)/2)) }
+func SearchConns(searchWorkers int) int {
+	return cmp.Or(searchWorkers, max(1, runtime.GOMAXPROCS(0)/2))
+}
 
 func (c *Config) setDefaults() {
 	if c.Logger == nil {
