@@ -103,7 +103,7 @@ func New(cfg Config) (*Filler, error) {
 // finishes the fills under way, within 5 s, and returns nil.
 func (f *Filler) Run(ctx context.Context) error {
 	service, err := micro.AddService(f.cfg.NATS, micro.Config{
-		Name: "cachefill", Version: f.cfg.Version, Description: "keeps what many people want in memcached",
+		Name: wire.ServiceCachefill, Version: f.cfg.Version, Description: "keeps what many people want in memcached",
 		QueueGroup:   wire.QueueCachefill,
 		StatsHandler: func(*micro.Endpoint) any { return f.meters.snapshot(f.jobs.len(), f.states()) },
 	})

@@ -11,6 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"golang.org/x/time/rate"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 // Bounds of looking at what renderers have to do.
@@ -70,7 +73,7 @@ func (l *load) look(ctx context.Context) (made int, ok bool) {
 		return 0, false
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := l.nc.PublishRequest("$SRV.STATS.renderer", inbox, nil); err != nil {
+	if err := l.nc.PublishRequest(wire.SubjectRendererStats, inbox, nil); err != nil {
 		return 0, false
 	}
 	for {
@@ -84,7 +87,7 @@ func (l *load) look(ctx context.Context) (made int, ok bool) {
 		}
 		ok = true
 		for _, e := range stats.Endpoints {
-			if strings.HasPrefix(e.Subject, "page.") {
+			if strings.HasPrefix(e.Subject, page.SubjectPrefix) {
 				made += e.NumRequests
 			}
 		}

@@ -22,30 +22,30 @@ type turn struct {
 	cancel context.CancelCauseFunc
 }
 
-// held notes that a request is held, from now until it is let go.
-func (a *abandoned) held(j *job) {
+// add notes a request that waits for its answer, until remove.
+func (a *abandoned) add(j *job) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.jobs == nil {
 		a.jobs = map[string][]*job{}
 	}
-	a.jobs[j.request] = append(a.jobs[j.request], j)
+	a.jobs[j.id] = append(a.jobs[j.id], j)
 }
 
-func (a *abandoned) letGo(j *job) {
+func (a *abandoned) remove(j *job) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	all := a.jobs[j.request]
+	all := a.jobs[j.id]
 	for i, other := range all {
 		if other != j {
 			continue
 		}
 		if len(all) == 1 {
-			delete(a.jobs, j.request)
+			delete(a.jobs, j.id)
 			return
 		}
 		all[i] = all[len(all)-1]
-		a.jobs[j.request] = all[:len(all)-1]
+		a.jobs[j.id] = all[:len(all)-1]
 		return
 	}
 }
@@ -59,11 +59,11 @@ func (a *abandoned) hear(m *nats.Msg) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, j := range a.jobs[id] {
-		if j.abandoned {
+		if j.abandonment.abandoned {
 			continue
 		}
-		j.abandoned = true
-		if t := j.turn; t != nil {
+		j.abandonment.abandoned = true
+		if t := j.abandonment.turn; t != nil {
 			if t.waited--; t.waited == 0 {
 				t.cancel(wire.ErrAbandoned)
 			}
@@ -75,7 +75,7 @@ func (a *abandoned) hear(m *nats.Msg) {
 func (a *abandoned) is(j *job) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return j.abandoned
+	return j.abandonment.abandoned
 }
 
 // begin puts requests into a turn, which cancel ends.
@@ -85,7 +85,7 @@ func (a *abandoned) begin(groups [][]*job, cancel context.CancelCauseFunc) {
 	t := &turn{cancel: cancel}
 	for _, g := range groups {
 		for _, j := range g {
-			if j.turn = t; !j.abandoned {
+			if j.abandonment.turn = t; !j.abandonment.abandoned {
 				t.waited++
 			}
 		}

@@ -37,17 +37,16 @@ func actionEndpoints(workers *pool) []*endpoint {
 	} {
 		all = append(all, &endpoint{
 			name: strings.ReplaceAll(a.name, ".", "-"), subjects: []string{wire.ActionSubject(a.name)}, pool: workers,
-			parse: func(j *job, m *nats.Msg) error {
+			parse: func(m *nats.Msg) (asked, error) {
 				key, err := keyOf(m)
 				if err != nil {
-					return err
+					return asked{}, err
 				}
 				change, err := a.parse(a.name, m.Data)
 				if err != nil {
-					return err
+					return asked{}, err
 				}
-				j.action, j.limit = &action{key, change}, wire.ActionDeadline
-				return nil
+				return asked{action: &action{key, change}, limit: wire.ActionDeadline}, nil
 			},
 		})
 	}
@@ -111,24 +110,24 @@ func parsePhotoPrivacy(name string, data []byte) (change, error) {
 }
 
 // answerActions is a turn of an action worker. It works one action at a time, since no two are the same request.
-func (s *Service) answerActions(jobs []*job) {
+func (s *Service) answerActions(ctx context.Context, jobs []*job) {
 	for _, g := range s.begin(s.actions, jobs) {
-		s.answerAction(g[0])
+		s.answerAction(ctx, g[0])
 	}
 }
 
 // answerAction makes the change, and says so once it is committed. If the reply is lost all the same, the requester asks again and finds
 // what was done under the key.
-func (s *Service) answerAction(j *job) {
-	ctx, cancel := s.context([][]*job{{j}})
+func (s *Service) answerAction(ctx context.Context, j *job) {
+	ctx, cancel := s.context(ctx, [][]*job{{j}})
 	defer cancel()
 	begun := time.Now()
 	var changes []store.Change
-	err := s.patiently(ctx, actionPatience, func(ctx context.Context) (err error) {
+	err := s.withRetry(ctx, actionPatience, func(ctx context.Context) (err error) {
 		changes, err = j.action.change(ctx, s.store, j.action.key)
 		return err
 	})
-	j.timing.SQL = time.Since(begun)
+	j.work.timing.SQL = time.Since(begun)
 	if err != nil {
 		s.fail([]*job{j}, err)
 		return

@@ -131,7 +131,7 @@ func TestActionsThatPanicAreContained(t *testing.T) {
 		}
 		now := time.Now()
 		s.endpoints[at].stats.enqueued()
-		s.actions.put(&job{action: poison, subject: "action.photo.edit", reply: inbox, endpoint: s.endpoints[at], arrived: now, deadline: now.Add(time.Minute)})
+		s.actions.put(&job{request: request{action: poison, subject: "action.photo.edit", reply: inbox, endpoint: s.endpoints[at], arrived: now, deadline: now.Add(time.Minute)}})
 		if err := wire.ErrorOf(receive(t, answer)); wire.Code(err) != "internal" {
 			t.Fatalf("an action that panics: %v", err)
 		}
@@ -157,7 +157,7 @@ func TestStopFinishesActions(t *testing.T) {
 	loadOf(t, s, "photo-edit", 1, 1)
 	stopped := make(chan struct{})
 	go func() {
-		s.Stop()
+		s.stop()
 		close(stopped)
 	}()
 	eventually(t, 5*time.Second, func() error {

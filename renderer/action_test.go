@@ -179,7 +179,7 @@ func TestOneKeyManyTimes(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	four := func(c *Config) { c.ActionWorkers = 4 }
-	services := []*Service{st.start(t, four), st.start(t, four)}
+	services := []*running{st.start(t, four), st.start(t, four)}
 	versions := st.raised(t)
 	replies := make([]*nats.Msg, 16)
 	var group errgroup.Group
@@ -270,7 +270,7 @@ func TestActionsInTheStatistics(t *testing.T) {
 	st.act(t, wire.ActionPhotoDelete, "d", "id=1")
 	settled(t, s)
 	var stats micro.Stats
-	if err := json.Unmarshal(st.request(t, "$SRV.STATS.renderer."+s.ID()).Data, &stats); err != nil {
+	if err := json.Unmarshal(st.request(t, "$SRV.STATS.renderer."+s.id).Data, &stats); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]report{}

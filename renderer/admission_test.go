@@ -67,12 +67,12 @@ func (st *site) stall(t testing.TB) (release func()) {
 }
 
 // load waits until an endpoint has so many requests in flight and queued.
-func load(t testing.TB, s *Service, kind page.Kind, inFlight, queued int) {
+func load(t testing.TB, s *running, kind page.Kind, inFlight, queued int) {
 	t.Helper()
 	loadOf(t, s, kind.String(), inFlight, queued)
 }
 
-func loadOf(t testing.TB, s *Service, name string, inFlight, queued int) {
+func loadOf(t testing.TB, s *running, name string, inFlight, queued int) {
 	t.Helper()
 	eventually(t, 10*time.Second, func() error {
 		r := totalOf(s, name)
@@ -84,7 +84,7 @@ func loadOf(t testing.TB, s *Service, name string, inFlight, queued int) {
 }
 
 // settled waits until all that was answered is in the statistics: a reply is sent before it is counted.
-func settled(t testing.TB, s *Service) {
+func settled(t testing.TB, s *running) {
 	t.Helper()
 	for _, e := range s.endpoints {
 		loadOf(t, s, e.name, 0, 0)
@@ -92,9 +92,9 @@ func settled(t testing.TB, s *Service) {
 }
 
 // total gives the report of a kind's first endpoint.
-func total(s *Service, kind page.Kind) report { return totalOf(s, kind.String()) }
+func total(s *running, kind page.Kind) report { return totalOf(s, kind.String()) }
 
-func totalOf(s *Service, name string) report {
+func totalOf(s *running, name string) report {
 	for _, e := range s.endpoints {
 		if e.name == name {
 			return e.stats.report(time.Now())
@@ -129,7 +129,7 @@ func TestBusyWhenFull(t *testing.T) {
 	if err := wire.ErrorOf(excess); wire.Code(err) != "busy" {
 		t.Errorf("one request too many got %v, want busy", err)
 	}
-	if excess.Header.Get(wire.HeaderRequest) != "r" || excess.Header.Get(wire.HeaderWorker) != s.ID() {
+	if excess.Header.Get(wire.HeaderRequest) != "r" || excess.Header.Get(wire.HeaderWorker) != s.id {
 		t.Errorf("headers %v", excess.Header)
 	}
 	if reply := st.get(t, page.Image(st.image.ID, 320)); reply.Status != 200 {
@@ -259,7 +259,7 @@ func TestPanicsAreContained(t *testing.T) {
 	if got := counted(t, s.metrics.panics); got != float64(3*s.cfg.PageWorkers) {
 		t.Errorf("counted %g panics, want %d", got, 3*s.cfg.PageWorkers)
 	}
-	if r := total(s, page.KindUser); r.Errors["internal"] != 3*s.cfg.PageWorkers || r.InFlight != 0 {
+	if r := total(&running{Service: s}, page.KindUser); r.Errors["internal"] != 3*s.cfg.PageWorkers || r.InFlight != 0 {
 		t.Errorf("statistics: %+v", r)
 	}
 }
@@ -268,7 +268,7 @@ func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	s := st.start(t, nil)
-	j := &job{ref: page.About(), subject: "page.about", reply: st.nc.NewRespInbox(), endpoint: s.endpoints[0], arrived: time.Now()}
+	j := &job{request: request{ref: page.About(), subject: "page.about", reply: st.nc.NewRespInbox(), endpoint: s.endpoints[0], arrived: time.Now()}}
 	answer := make(chan *nats.Msg, 1)
 	if _, err := st.nc.ChanSubscribe(j.reply, answer); err != nil {
 		t.Fatal(err)

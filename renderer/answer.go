@@ -12,12 +12,12 @@ import (
 )
 
 // answerPages is a turn of a worker for pages, searches or the sitemap.
-func (s *Service) answerPages(jobs []*job) {
+func (s *Service) answerPages(ctx context.Context, jobs []*job) {
 	groups := s.begin(jobs[0].endpoint.pool, jobs)
 	if len(groups) == 0 {
 		return
 	}
-	ctx, cancel := s.context(groups)
+	ctx, cancel := s.context(ctx, groups)
 	defer cancel()
 	refs := make([]page.Ref, len(groups))
 	for i, g := range groups {
@@ -61,8 +61,7 @@ func (s *Service) begin(p *pool, jobs []*job) [][]*job {
 	turns := make(map[*endpoint]int, 1)
 	var groups [][]*job
 	for _, j := range jobs {
-		j.taken = now
-		j.timing.Queue = now.Sub(j.arrived)
+		j.work.timing.Queue = now.Sub(j.arrived)
 		turns[j.endpoint]++
 	}
 	for e, n := range turns {
@@ -89,7 +88,7 @@ func (s *Service) begin(p *pool, jobs []*job) [][]*job {
 }
 
 // context ends when the last of the answers is worthless, when nobody waits for any of them, or when the service gives up stopping in order.
-func (s *Service) context(groups [][]*job) (context.Context, context.CancelFunc) {
+func (s *Service) context(ctx context.Context, groups [][]*job) (context.Context, context.CancelFunc) {
 	last := groups[0][0].deadline
 	for _, g := range groups {
 		for _, j := range g {
@@ -98,7 +97,7 @@ func (s *Service) context(groups [][]*job) (context.Context, context.CancelFunc)
 			}
 		}
 	}
-	ctx, abandon := context.WithCancelCause(s.held)
+	ctx, abandon := context.WithCancelCause(ctx)
 	s.abandoned.begin(groups, abandon)
 	ctx, cancel := context.WithDeadline(ctx, last)
 	return ctx, func() { cancel(); abandon(nil) }

@@ -59,7 +59,7 @@ func benchmarkUserPage(b *testing.B, askers int) {
 
 // askTogether makes b.N requests of so many askers, each waiting for its answer, and reports what they cost and how long they took. It
 // returns what an endpoint says of them.
-func askTogether(b *testing.B, s *Service, endpoint string, askers int, ask func(n int64) (*nats.Msg, error)) report {
+func askTogether(b *testing.B, s *running, endpoint string, askers int, ask func(n int64) (*nats.Msg, error)) report {
 	b.Helper()
 	var next atomic.Int64
 	before, beforeOthers := cpu(b), cpuOfChildren(b)
@@ -104,7 +104,7 @@ func BenchmarkChange(b *testing.B) {
 				begun := time.Now()
 				st.retitle(b, begun.String())
 				if woken {
-					s.Wake()
+					s.relay.wake()
 				}
 				last = announced(b, heard, "user.ansel", last, 10*time.Second).Version
 				if err := took.RecordValue(time.Since(begun).Microseconds()); err != nil {

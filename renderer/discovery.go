@@ -13,9 +13,6 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// serviceName is what the service is called in `nats micro ls`.
-const serviceName = "renderer"
-
 // Bounds of what a subscription holds before its handler has run. Handlers only admit, in microseconds, so this much is waiting only when
 // the process gets no processor; what is beyond is dropped, and its askers ask again.
 const (
@@ -28,38 +25,36 @@ type endpoint struct {
 	name     string   // among statistics and metrics
 	subjects []string // subscribed to; the statistics count them together and show the first
 	pool     *pool
-	parse    func(*job, *nats.Msg) error // fills in the job what is asked for, and its limit
+	parse    func(*nats.Msg) (asked, error)
 	stats    stats
 }
 
-// endpoints lists what is answered: a page kind is one line. The names, those of the page kinds and of actions, and the subjects are part
-// of the product: they are what `nats micro info renderer` shows. What has no key needs two subjects: the bare one, and the
-// wildcard for further pages and for other origins.
+// endpoints lists what is answered: a page kind is one line. Names and subjects are part of the product: `nats micro info
+// renderer` shows them.
 func endpoints(pages, searches, sitemaps, files, changes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
-		kind     page.Kind
-		pool     *pool
-		subjects []string
+		kind page.Kind
+		pool *pool
 	}{
-		{page.KindHome, pages, []string{"page.home", "page.home.>"}},
-		{page.KindExplore, pages, []string{"page.explore", "page.explore.>"}},
-		{page.KindUser, pages, []string{"page.user.>"}},
-		{page.KindAlbums, pages, []string{"page.albums.>"}},
-		{page.KindPhoto, pages, []string{"page.photo.>"}},
-		{page.KindTag, pages, []string{"page.tag.>"}},
-		{page.KindTags, pages, []string{"page.tags", "page.tags.>"}},
-		{page.KindSearch, searches, []string{"page.search", "page.search.>"}},
-		{page.KindAlbum, pages, []string{"page.album.>"}},
-		{page.KindAbout, pages, []string{"page.about", "page.about.>"}},
-		{page.KindFeed, pages, []string{"page.feed.>"}},
-		{page.KindFile, pages, []string{"page.file.>"}},
-		{page.KindSitemap, sitemaps, []string{"page.sitemap", "page.sitemap.>"}},
-		{page.KindOEmbed, pages, []string{"page.oembed.>"}},
-		{page.KindError, pages, []string{"page.error.>"}},
-		{page.KindImage, files, []string{"image.>"}},
+		{page.KindHome, pages},
+		{page.KindExplore, pages},
+		{page.KindUser, pages},
+		{page.KindAlbums, pages},
+		{page.KindPhoto, pages},
+		{page.KindTag, pages},
+		{page.KindTags, pages},
+		{page.KindSearch, searches},
+		{page.KindAlbum, pages},
+		{page.KindAbout, pages},
+		{page.KindFeed, pages},
+		{page.KindFile, pages},
+		{page.KindSitemap, sitemaps},
+		{page.KindOEmbed, pages},
+		{page.KindError, pages},
+		{page.KindImage, files},
 	} {
-		all = append(all, &endpoint{name: e.kind.String(), subjects: e.subjects, pool: e.pool, parse: parsePage})
+		all = append(all, &endpoint{name: e.kind.String(), subjects: e.kind.Patterns(), pool: e.pool, parse: parsePage})
 	}
 	return append(all, actionEndpoints(changes)...)
 }
@@ -79,7 +74,7 @@ func (s *Service) join() error {
 
 // announce answers on $SRV, so that `nats micro ls`, `info`, `stats` and `ping` know this service.
 func (s *Service) announce() error {
-	service := &discovery.Service{Name: serviceName, ID: s.id, Version: s.cfg.Version, Metadata: s.metadata, Started: s.started, Logger: s.log,
+	service := &discovery.Service{Name: wire.ServiceRenderer, ID: s.id, Version: s.cfg.Version, Metadata: s.metadata, Started: s.started, Logger: s.log,
 		Description: "turns requests into pages and pictures, and makes changes", Endpoints: s.statistics}
 	subscriptions, err := service.Subscribe(s.nc)
 	for _, sub := range subscriptions {

@@ -28,10 +28,10 @@ func TestStatisticsOverTheBus(t *testing.T) {
 
 	settled(t, s)
 	var stats micro.Stats
-	if err := json.Unmarshal(st.request(t, "$SRV.STATS.renderer."+s.ID()).Data, &stats); err != nil {
+	if err := json.Unmarshal(st.request(t, "$SRV.STATS.renderer."+s.id).Data, &stats); err != nil {
 		t.Fatal(err)
 	}
-	if stats.Name != "renderer" || stats.ID != s.ID() || stats.Version != "1.2.3" || stats.Type != micro.StatsResponseType {
+	if stats.Name != "renderer" || stats.ID != s.id || stats.Version != "1.2.3" || stats.Type != micro.StatsResponseType {
 		t.Errorf("identity %+v, type %q", stats.ServiceIdentity, stats.Type)
 	}
 	requests, names := map[string]int{}, map[string]int{}
@@ -86,11 +86,11 @@ func TestWithTheNATSCLI(t *testing.T) {
 		t.Errorf("nats req page.user.ansel '' prints %.300s", page)
 	}
 	for _, args := range [][]string{{"micro", "ls"}, {"micro", "stats", "renderer"}, {"micro", "ping"}} {
-		if out := run(args...); !strings.Contains(out, s.ID()) || !strings.Contains(out, other.ID()) {
+		if out := run(args...); !strings.Contains(out, s.id) || !strings.Contains(out, other.id) {
 			t.Errorf("nats %s lacks an instance:\n%s", strings.Join(args, " "), out)
 		}
 	}
-	info := run("micro", "info", "renderer", s.ID())
+	info := run("micro", "info", "renderer", s.id)
 	for _, want := range []string{"1.2.3", "page.user.>", "image.>", "p99_ms", "queue_wait_p99_ms", "page_workers"} {
 		if !strings.Contains(info, want) {
 			t.Errorf("nats micro info renderer lacks %s:\n%s", want, info)

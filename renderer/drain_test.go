@@ -24,7 +24,7 @@ func TestComingAndGoingLosesNothing(t *testing.T) {
 	var asked atomic.Int64
 	var askers sync.WaitGroup
 	failures := make(chan error, 8)
-	st.start(t, nil).Stop() // so that the stream and the rest is there: what follows is only coming and going
+	st.start(t, nil).stop() // so that the stream and the rest is there: what follows is only coming and going
 	for i := range 8 {
 		subjects := []string{page.User("ansel").Subject(), page.Photo(int64(i + 1)).Subject(), page.About().Subject(), page.User("dorothea").Subject()}
 		askers.Go(func() {
@@ -37,16 +37,9 @@ func TestComingAndGoingLosesNothing(t *testing.T) {
 			}
 		})
 	}
-	var running []*Service
+	var all []*running
 	for round := range 12 {
-		s := st.service(t, nil)
-		go func() {
-			if err := s.Run(t.Context()); err != nil {
-				t.Error("Run:", err)
-			}
-		}()
-		eventually(t, 10*time.Second, s.Ready)
-		running = append(running, s)
+		all = append(all, st.start(t, nil))
 		served := asked.Load()
 		eventually(t, 10*time.Second, func() error { // it has taken its share
 			if asked.Load() < served+50 {
@@ -55,8 +48,8 @@ func TestComingAndGoingLosesNothing(t *testing.T) {
 			return nil
 		})
 		if round > 0 {
-			running[0].Stop()
-			running = slices.Delete(running, 0, 1)
+			all[0].stop()
+			all = slices.Delete(all, 0, 1)
 		}
 	}
 	cancel()
@@ -65,8 +58,8 @@ func TestComingAndGoingLosesNothing(t *testing.T) {
 	for err := range failures {
 		t.Error(err)
 	}
-	for _, s := range running {
-		s.Stop()
+	for _, s := range all {
+		s.stop()
 	}
 	t.Logf("%d requests over 12 starts and stops", asked.Load())
 }
@@ -108,8 +101,8 @@ func TestStopFinishesWhatIsHeld(t *testing.T) {
 
 	stopped := make(chan struct{})
 	go func() {
-		s.Stop()
-		s.Stop()
+		s.stop()
+		s.stop()
 		close(stopped)
 	}()
 	eventually(t, 5*time.Second, func() error {
@@ -138,20 +131,18 @@ func TestStopFinishesWhatIsHeld(t *testing.T) {
 func TestStopIsBounded(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
-	s := st.service(t, func(c *Config) {
+	s := launch(t, st.service(t, func(c *Config) {
 		small(c)
 		c.StopTimeout = 200 * time.Millisecond
-	})
-	done := make(chan error, 1)
-	go func() { done <- s.Run(t.Context()) }()
+	}))
 	eventually(t, 10*time.Second, s.Ready)
 	release := st.stall(t)
 	defer release()
 	answer := st.ask(t, "page.user.ansel", nil)
 	load(t, s, page.KindUser, 1, 0)
-	s.Stop()
-	if err := <-done; !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Run = %v, want to hear that work was cut off", err)
+	s.stop()
+	if !errors.Is(s.err, context.DeadlineExceeded) {
+		t.Errorf("Run = %v, want an error that says that work was cut off", s.err)
 	}
 	if err := wire.ErrorOf(receive(t, answer)); wire.Code(err) != "unavailable" {
 		t.Errorf("the request that was cut off: %v", err)
@@ -161,8 +152,9 @@ func TestStopIsBounded(t *testing.T) {
 func TestStopBeforeRun(t *testing.T) {
 	t.Parallel()
 	s := newSite(t).service(t, nil)
-	s.Stop()
-	if err := s.Run(t.Context()); err != nil {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := s.Run(ended); err != nil {
 		t.Error("Run:", err)
 	}
 	if err := s.Run(t.Context()); err == nil {

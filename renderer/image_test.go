@@ -130,7 +130,7 @@ func TestStoredPicturesDoNotWaitForDecoding(t *testing.T) {
 }
 
 // turns is how many turns of a pool's workers are counted.
-func turns(t testing.TB, s *Service, p *pool) uint64 {
+func turns(t testing.TB, s *running, p *pool) uint64 {
 	t.Helper()
 	var m dto.Metric
 	if err := s.metrics.batch.WithLabelValues(p.name).(prometheus.Histogram).Write(&m); err != nil {
@@ -150,6 +150,28 @@ func TestPictureIsNeverEnlarged(t *testing.T) {
 		header, err := jpeg.DecodeConfig(bytes.NewReader(reply.Body))
 		if err != nil || header.Width != min(width, 500) {
 			t.Errorf("%d: %d wide, %v", width, header.Width, err)
+		}
+	}
+}
+
+// While an original is missing a narrower derivative is shown, and for a moment only.
+func TestPictureWithoutOriginal(t *testing.T) {
+	t.Parallel()
+	st, path := pictureSite(t)
+	st.start(t, nil)
+	im := st.ingest(t, 1400, 900)
+	if err := os.Remove(filepath.Join(path, im.ID[:2], im.ID)); err != nil {
+		t.Fatal(err)
+	}
+	forget(t, path, im.ID, 1280)
+	for _, c := range []struct{ width, wide int }{{320, 320}, {640, 640}, {1280, 640}, {2560, 640}} {
+		reply := st.get(t, page.Image(im.ID, c.width))
+		header, err := jpeg.DecodeConfig(bytes.NewReader(reply.Body))
+		if err != nil || header.Width != c.wide {
+			t.Errorf("%d: %d wide, %v, want %d", c.width, header.Width, err, c.wide)
+		}
+		if whole := c.wide == c.width; reply.Immutable != whole || (reply.MaxAge == missingImageAge) == whole {
+			t.Errorf("%d: immutable %t, for %v", c.width, reply.Immutable, reply.MaxAge)
 		}
 	}
 }

@@ -61,10 +61,7 @@ func (s *Service) indexOnce(ctx, held context.Context, x *indexer) (more bool, e
 		x.failures++
 		return false, err
 	case build:
-		if err = s.store.BuildSearch(ctx); err != nil { // takes minutes: stopping does not wait for it
-			x.failures++
-		}
-		return false, err
+		return false, s.buildIndex(ctx, x)
 	case !queued:
 		x.failures = 0
 		return false, nil
@@ -83,6 +80,21 @@ func (s *Service) indexOnce(ctx, held context.Context, x *indexer) (more bool, e
 			slog.String("kind", kind), slog.Int64("ref", ref), "err", err)
 	}
 	return false, err
+}
+
+// buildIndex builds the search index, which takes about a minute a million photos: stopping does not wait for it.
+func (s *Service) buildIndex(ctx context.Context, x *indexer) error {
+	begun := time.Now()
+	built, err := s.store.BuildSearch(ctx)
+	if err != nil {
+		x.failures++
+		return err
+	}
+	if !built {
+		return nil // another renderer is at it
+	}
+	s.log.Info("search index: built", "took", time.Since(begun).Round(time.Millisecond))
+	return nil
 }
 
 // adapt sets the size of the next batch. It reports whether the first entry has failed alone so often that others shall go first.

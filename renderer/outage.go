@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 )
 
@@ -26,7 +27,7 @@ func (o *outage) note(err error) {
 	case err == nil:
 		o.answered.Store(time.Now().UnixNano())
 		o.since.Store(0)
-	case transient(err):
+	case store.IsTransient(err):
 		o.since.CompareAndSwap(0, time.Now().UnixNano())
 	}
 }
@@ -50,17 +51,17 @@ func (o *outage) length() time.Duration {
 
 // read drafts pages for as long as it makes sense.
 func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, err error) {
-	err = s.patiently(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
+	err = s.withRetry(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
 		drafts, err = s.maker.draft(ctx, refs)
 		return err
 	})
 	return drafts, err
 }
 
-// patiently asks Postgres for as long as it makes sense. One that says nothing is given up after patience. One that is away is asked again
+// withRetry asks Postgres for as long as it makes sense. One that says nothing is given up after patience. One that is away is asked again
 // (the store does it) until restartLimit has passed since that was first seen, and from then on given up almost at once. Errors wrap one of
 // schema/wire's where it says more than "internal".
-func (s *Service) patiently(ctx context.Context, patience time.Duration, ask func(context.Context) error) error {
+func (s *Service) withRetry(ctx context.Context, patience time.Duration, ask func(context.Context) error) error {
 	for {
 		limit := patience
 		if s.outage.length() > restartLimit {
@@ -75,9 +76,9 @@ func (s *Service) patiently(ctx context.Context, patience time.Duration, ask fun
 			s.outage.silent(limit)
 		}
 		away := s.outage.length()
-		again := transient(err) || away > 0 && errors.Is(err, context.DeadlineExceeded)
+		again := store.IsTransient(err) || away > 0 && errors.Is(err, context.DeadlineExceeded)
 		if err == nil || !again || away > restartLimit || ctx.Err() != nil {
-			return judge(err)
+			return toWireError(err)
 		}
 	}
 }

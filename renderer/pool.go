@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -25,10 +26,10 @@ const (
 type pool struct {
 	name    string
 	workers int
-	limit   int             // requests that may wait
-	batch   int             // requests that a worker takes at a time, at most
-	work    func([]*job)    // answers every one of them; it does not keep the slice
-	depth   func(delta int) // told how the queue grows and shrinks
+	limit   int                           // requests that may wait
+	batch   int                           // requests that a worker takes at a time, at most
+	work    func(context.Context, []*job) // answers every job; must not keep the slice
+	depth   func(delta int)               // told how the queue grows and shrinks
 
 	mu      sync.Mutex
 	arrived sync.Cond
@@ -41,7 +42,7 @@ type pool struct {
 	running sync.WaitGroup // the workers; they end after close
 }
 
-func newPool(name string, workers, limit, batch int, depth func(int), work func([]*job)) *pool {
+func newPool(name string, workers, limit, batch int, depth func(int), work func(context.Context, []*job)) *pool {
 	p := &pool{reading: map[page.Kind]int{}, name: name, workers: workers, limit: limit, batch: batch, depth: depth, work: work}
 	p.arrived.L = &p.mu
 	p.gather = time.AfterFunc(gatherTime, p.gathered)
@@ -49,8 +50,8 @@ func newPool(name string, workers, limit, batch int, depth func(int), work func(
 	return p
 }
 
-// start starts the workers.
-func (p *pool) start() {
+// start starts the workers, which work under ctx.
+func (p *pool) start(ctx context.Context) {
 	for range p.workers {
 		p.running.Go(func() {
 			batch := make([]*job, 0, p.batch)
@@ -58,7 +59,7 @@ func (p *pool) start() {
 				if batch = p.take(batch); len(batch) == 0 {
 					return
 				}
-				p.work(batch)
+				p.work(ctx, batch)
 				p.read(batch)
 				clear(batch)
 			}
@@ -120,8 +121,8 @@ func (p *pool) ready(now time.Time) bool {
 func (p *pool) read(batch []*job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if first := batch[0]; first.reading {
-		first.reading = false
+	if first := batch[0]; first.queue.reading {
+		first.queue.reading = false
 		p.reading[first.ref.Kind()]--
 		p.wake()
 	}
@@ -151,8 +152,8 @@ func (p *pool) take(batch []*job) []*job {
 	}
 	p.waiting = slices.DeleteFunc(p.waiting, func(j *job) bool { return j == nil })
 	p.depth(-len(batch))
-	if batched(batch[0].ref.Kind()) {
-		batch[0].reading = true
+	if batchable(batch[0].ref.Kind()) {
+		batch[0].queue.reading = true
 		p.reading[batch[0].ref.Kind()]++
 	}
 	p.wake()

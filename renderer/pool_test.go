@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -18,11 +19,11 @@ func heldPool(t *testing.T, limit, batch int) (p *pool, turns chan []page.Ref, g
 func heldPoolOf(t *testing.T, workers, limit, batch int) (p *pool, turns chan []page.Ref, goOn chan struct{}) {
 	t.Helper()
 	turns, goOn = make(chan []page.Ref, 100), make(chan struct{})
-	p = newPool("test", workers, limit, batch, func(int) {}, func(jobs []*job) {
+	p = newPool("test", workers, limit, batch, func(int) {}, func(_ context.Context, jobs []*job) {
 		turns <- refsOf(jobs)
 		<-goOn
 	})
-	p.start()
+	p.start(t.Context())
 	t.Cleanup(func() {
 		p.close()
 		close(goOn)
@@ -39,7 +40,9 @@ func refsOf(jobs []*job) []page.Ref {
 	return refs
 }
 
-func ask(p *pool, ref page.Ref) *job { return p.put(&job{ref: ref, arrived: time.Now()}) }
+func ask(p *pool, ref page.Ref) *job {
+	return p.put(&job{request: request{ref: ref, arrived: time.Now()}})
+}
 
 func TestPoolTakesTogetherWhatOneQueryReads(t *testing.T) {
 	t.Parallel()
@@ -175,13 +178,13 @@ func TestPoolFinishesItsQueueBeforeItEnds(t *testing.T) {
 	t.Parallel()
 	var served int
 	begun, goOn := make(chan struct{}), make(chan struct{})
-	p := newPool("test", 1, 10, 1, func(int) {}, func([]*job) {
+	p := newPool("test", 1, 10, 1, func(int) {}, func(context.Context, []*job) {
 		if served++; served == 1 {
 			close(begun)
 			<-goOn
 		}
 	})
-	p.start()
+	p.start(t.Context())
 	ask(p, page.Photo(1))
 	<-begun
 	ask(p, page.Photo(2))
@@ -201,10 +204,10 @@ func TestPoolFinishesItsQueueBeforeItEnds(t *testing.T) {
 func TestActionsAreNeverTakenTogether(t *testing.T) {
 	t.Parallel()
 	p, turns, goOn := heldPool(t, 100, 4)
-	p.put(&job{action: &action{key: "a"}, arrived: time.Now()})
+	p.put(&job{request: request{action: &action{key: "a"}, arrived: time.Now()}})
 	<-turns
-	p.put(&job{action: &action{key: "b"}, arrived: time.Now()})
-	p.put(&job{action: &action{key: "b"}, arrived: time.Now()})
+	p.put(&job{request: request{action: &action{key: "b"}, arrived: time.Now()}})
+	p.put(&job{request: request{action: &action{key: "b"}, arrived: time.Now()}})
 	for range 2 {
 		goOn <- struct{}{}
 		if got := <-turns; len(got) != 1 {

@@ -84,7 +84,7 @@ func TestChangesReachTheStream(t *testing.T) {
 	}
 	begun := time.Now() // Postgres' clock is this machine's
 	st.retitle(t, "by this process, which says so")
-	s.Wake()
+	s.relay.wake()
 	announced(t, heard, "user.ansel", c.Version, time.Second)
 	t.Logf("commit to subscriber after a wake: %s", time.Since(begun))
 
@@ -133,7 +133,7 @@ func TestWokenRelayComesBack(t *testing.T) {
 	}
 	st.retitle(t, "while another one has the lock")
 	wakened := time.Now()
-	s.Wake()
+	s.relay.wake()
 	eventually(t, 5*time.Second, func() error {
 		if s.relay.heard().Before(wakened) {
 			return errors.New("it has not looked yet")
@@ -150,9 +150,9 @@ func TestWokenRelayComesBack(t *testing.T) {
 func TestOneRelayOfAll(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
-	services := []*Service{st.start(t, nil), st.start(t, nil), st.start(t, nil)}
+	services := []*running{st.start(t, nil), st.start(t, nil), st.start(t, nil)}
 	st.quiet(t)
-	active := func() (is *Service, n int) {
+	active := func() (is *running, n int) {
 		for _, s := range services {
 			if s.relay.active.Load() {
 				is, n = s, n+1
@@ -187,7 +187,7 @@ func TestOneRelayOfAll(t *testing.T) {
 			t.Fatalf("no tick for 3 s, after %d of them", n)
 		}
 	}
-	var first *Service
+	var first *running
 	eventually(t, 5*time.Second, func() error {
 		var n int
 		if first, n = active(); n != 1 {
@@ -197,7 +197,7 @@ func TestOneRelayOfAll(t *testing.T) {
 	})
 	batches := follow(t, st, wire.SubjectBatch)
 	begun := time.Now()
-	first.Stop()
+	first.stop()
 	st.retitle(t, "after the active one has gone")
 	announced(t, batches, "user.ansel", 0, 2*time.Second)
 	t.Logf("from stop to the next relay's first batch: %s", time.Since(begun))

@@ -21,11 +21,11 @@ func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
 	defer forms.recycle() // to publish an envelope is to copy it
 	for _, j := range g {
 		envelope := forms.of(j)
-		j.timing.SQL, j.timing.Render = timing.SQL, timing.Render
+		j.work.timing.SQL, j.work.timing.Render = timing.SQL, timing.Render
 		err := s.send(j, &nats.Msg{
 			Subject: j.reply,
 			Data:    envelope.Bytes(),
-			Header:  nats.Header{wire.HeaderTiming: {j.timing.String()}},
+			Header:  nats.Header{wire.HeaderTiming: {j.work.timing.String()}},
 		})
 		switch {
 		case errors.Is(err, nats.ErrMaxPayload):
@@ -48,7 +48,7 @@ func (s *Service) confirm(j *job, changes []store.Change) {
 	if err := s.nc.Publish(wire.SubjectHint, data); err != nil {
 		s.log.Debug("hint: not published", "err", err) // the relay will tell
 	}
-	err := s.send(j, &nats.Msg{Subject: j.reply, Data: data, Header: nats.Header{wire.HeaderTiming: {j.timing.String()}}})
+	err := s.send(j, &nats.Msg{Subject: j.reply, Data: data, Header: nats.Header{wire.HeaderTiming: {j.work.timing.String()}}})
 	if err != nil {
 		s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
 		return
@@ -59,7 +59,7 @@ func (s *Service) confirm(j *job, changes []store.Change) {
 // send publishes a reply to j. It is refused, with nats.ErrMaxPayload, before anything is sent when it is larger than the bus takes.
 func (s *Service) send(j *job, msg *nats.Msg) error {
 	msg.Header.Set(wire.HeaderWorker, s.id)
-	msg.Header.Set(wire.HeaderRequest, j.request)
+	msg.Header.Set(wire.HeaderRequest, j.id)
 	return s.nc.PublishMsg(msg)
 }
 
@@ -68,7 +68,7 @@ func (s *Service) finished(j *job, status int) {
 	s.settle(j)
 	now := time.Now()
 	whole := now.Sub(j.arrived)
-	j.endpoint.stats.answered(now, whole, j.timing.Queue, "")
+	j.endpoint.stats.answered(now, whole, j.work.timing.Queue, "")
 	code := "ok"
 	if status >= 400 && j.ref.Kind() != page.KindError {
 		code = wire.Code(wire.ErrNotFound)
@@ -82,8 +82,8 @@ func (s *Service) finished(j *job, status int) {
 		return
 	}
 	s.log.LogAttrs(context.Background(), level, "answered",
-		slog.String("request", j.request), slog.String("subject", j.subject), slog.Int("status", status), slog.Duration("took", whole),
-		slog.Duration("queue", j.timing.Queue), slog.Duration("sql", j.timing.SQL), slog.Duration("render", j.timing.Render))
+		slog.String("request", j.id), slog.String("subject", j.subject), slog.Int("status", status), slog.Duration("took", whole),
+		slog.Duration("queue", j.work.timing.Queue), slog.Duration("sql", j.work.timing.SQL), slog.Duration("render", j.work.timing.Render))
 }
 
 // fail answers the requests of g, which a worker holds, with err.
@@ -91,26 +91,26 @@ func (s *Service) fail(g []*job, err error) {
 	for _, j := range g {
 		now := time.Now()
 		code := wire.Code(err)
-		j.endpoint.stats.answered(now, now.Sub(j.arrived), j.timing.Queue, code)
-		s.sayNo(j, code, err)
+		j.endpoint.stats.answered(now, now.Sub(j.arrived), j.work.timing.Queue, code)
+		s.replyError(j, code, err)
 	}
 }
 
 // refuse answers a request that no worker took with err.
 func (s *Service) refuse(j *job, err error) {
 	code := wire.Code(err)
-	j.endpoint.stats.refused(code, j.queued)
-	s.sayNo(j, code, err)
+	j.endpoint.stats.refused(code, j.admitted)
+	s.replyError(j, code, err)
 }
 
-func (s *Service) sayNo(j *job, code string, err error) {
+func (s *Service) replyError(j *job, code string, err error) {
 	s.settle(j)
 	s.metrics.observe(j.endpoint.name, code, time.Since(j.arrived))
 	if isPanic(err) {
 		s.metrics.panics.Inc()
 	}
 	attrs := []slog.Attr{
-		slog.String("request", j.request), slog.String("subject", j.subject), slog.String("code", code),
+		slog.String("request", j.id), slog.String("subject", j.subject), slog.String("code", code),
 		slog.Duration("took", time.Since(j.arrived)), slog.Any("err", err),
 	}
 	if stack := stackOf(err); stack != "" {
@@ -118,15 +118,15 @@ func (s *Service) sayNo(j *job, code string, err error) {
 	}
 	s.log.LogAttrs(context.Background(), s.level(code, err), "not answered", attrs...)
 	if err := s.send(j, wire.ErrorMsg(j.reply, err)); err != nil {
-		s.log.Warn("send an error", "request", j.request, "subject", j.subject, "err", err)
+		s.log.Warn("send an error", "request", j.id, "subject", j.subject, "err", err)
 	}
 }
 
 // settle notes that a request has its answer.
 func (s *Service) settle(j *job) {
-	j.answered = true
-	if j.queued && j.action == nil {
-		s.abandoned.letGo(j)
+	j.work.answered = true
+	if j.admitted && j.action == nil {
+		s.abandoned.remove(j)
 	}
 }
 

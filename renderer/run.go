@@ -21,14 +21,11 @@ func (s *Service) Run(ctx context.Context) error {
 	if !s.begun.CompareAndSwap(false, true) {
 		return errors.New("renderer: Run was called before")
 	}
-	defer close(s.ended)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.stopped, cancel)()
 
 	held, drop := context.WithCancel(context.WithoutCancel(ctx))
 	defer drop()
-	s.held = held
 	if !s.waitForBus(ctx) {
 		return nil
 	}
@@ -39,7 +36,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	}
 	for _, p := range s.pools() {
-		p.start()
+		p.start(held)
 	}
 	var background sync.WaitGroup
 	err := s.open()
@@ -54,14 +51,6 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	cancel()
 	return errors.Join(err, s.shut(drop, &background))
-}
-
-// Stop ends Run and waits until it has returned. It is safe to call twice, from several goroutines, and before Run.
-func (s *Service) Stop() {
-	s.stop()
-	if s.begun.Load() {
-		<-s.ended
-	}
 }
 
 // pools lists the pools so that each stands before the one that its workers pass requests on to.

@@ -29,8 +29,8 @@ import (
 // Config says what a Service works with. NATS, Pool and Pictures are needed; the zero values of the rest work.
 type Config struct {
 	NATS     *nats.Conn
-	Pool     *pgxpool.Pool // of PoolSize connections
-	Searches *pgxpool.Pool // of SearchWorkers connections, with a timeout for searches, see store.OpenSearchPool; nil: Pool
+	Pool     *pgxpool.Pool // of PoolConns connections
+	Searches *pgxpool.Pool // of SearchConns connections, see store.OpenSearchPool; nil: Pool
 	Pictures pictures.Store
 	Assets   *templates.Assets    // nil: those embedded in the program
 	Logger   *slog.Logger         // nil: silent
@@ -105,13 +105,9 @@ type Service struct {
 	outage    outage       // of Postgres
 	abandoned abandoned    // requests that nobody waits for
 
-	held    context.Context // that of the work at hand; it outlives Run's, so that stopping finishes what is held
 	serving atomic.Bool
 	waiting atomic.Pointer[string] // what for, before it serves
-	stop    context.CancelFunc
-	stopped context.Context
 	begun   atomic.Bool
-	ended   chan struct{} // closed when Run returns
 }
 
 // New makes a Service. It opens nothing and asks nobody: that is Run's.
@@ -125,7 +121,7 @@ func New(cfg Config) (*Service, error) {
 			return nil, fmt.Errorf("renderer: %w", err)
 		}
 	}
-	cfg.fillDefaults()
+	cfg.setDefaults()
 	metrics, err := newMetrics(cfg.Registry)
 	if err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
@@ -139,12 +135,10 @@ func New(cfg Config) (*Service, error) {
 		id:       nuid.Next(),
 		started:  time.Now(),
 		buffers:  sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
-		ended:    make(chan struct{}),
 	}
 	s.maker = NewPages(s.store, templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")}, s.clock.Now)
 	s.log = cfg.Logger.With("renderer", s.id)
 	s.metadata = cfg.metadata()
-	s.stopped, s.stop = context.WithCancel(context.Background())
 	queued := func(name string) func(int) {
 		gauge := metrics.queued.WithLabelValues(name)
 		return func(delta int) { gauge.Add(float64(delta)) }
@@ -164,16 +158,31 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
-func (c *Config) fillDefaults() {
+// fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the relay, the search
+// index and the counts of tags.
+const fixedConns = 4
+
+func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
+
+// PoolConns is how many connections Config.Pool needs for so many workers, see Config.
+func PoolConns(pageWorkers, actionWorkers int) int32 {
+	return int32(cmp.Or(pageWorkers, defaultPageWorkers()) + cmp.Or(actionWorkers, defaultActionWorkers) + fixedConns)
+}
+
+// SearchConns is how many connections Config.Searches needs, one for each search worker, see Config.
+func SearchConns(searchWorkers int) int {
+	return cmp.Or(searchWorkers, max(1, runtime.GOMAXPROCS(0)/2))
+}
+
+func (c *Config) setDefaults() {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	processors := runtime.GOMAXPROCS(0)
-	spare := int(c.Pool.Config().MaxConns) - sharedConnections
+	spare := int(c.Pool.Config().MaxConns) - fixedConns
 	c.ActionWorkers = cmp.Or(c.ActionWorkers, max(1, min(defaultActionWorkers, spare/3)))
-	c.PageWorkers = cmp.Or(c.PageWorkers, max(1, min(mostPageWorkers(), spare-c.ActionWorkers)))
-	c.SearchWorkers = cmp.Or(c.SearchWorkers, defaultSearchWorkers())
-	c.PictureWorkers = cmp.Or(c.PictureWorkers, max(1, processors/2))
+	c.PageWorkers = cmp.Or(c.PageWorkers, max(1, min(defaultPageWorkers(), spare-c.ActionWorkers)))
+	c.SearchWorkers = SearchConns(c.SearchWorkers)
+	c.PictureWorkers = cmp.Or(c.PictureWorkers, max(1, runtime.GOMAXPROCS(0)/2))
 	c.QueueFactor = cmp.Or(c.QueueFactor, defaultQueueFactor)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, defaultReadTimeout)
 	c.StopTimeout = cmp.Or(c.StopTimeout, defaultStopTimeout)
@@ -194,22 +203,19 @@ func (c *Config) metadata() map[string]string {
 }
 
 // guarded makes sure that a worker survives its turn and that every request has its reply.
-func (s *Service) guarded(turn func([]*job)) func([]*job) {
-	return func(jobs []*job) {
+func (s *Service) guarded(turn func(context.Context, []*job)) func(context.Context, []*job) {
+	return func(ctx context.Context, jobs []*job) {
 		err := contained(func() error {
-			turn(jobs)
+			turn(ctx, jobs)
 			return nil
 		})
 		for _, j := range jobs {
-			if !j.answered && !j.passedOn {
+			if !j.work.answered && !j.work.passedOn {
 				s.fail([]*job{j}, cmp.Or(err, wire.ErrInternal))
 			}
 		}
 	}
 }
-
-// ID names the service among all, in replies (wire.HeaderWorker), logs and `nats micro ls`.
-func (s *Service) ID() string { return s.id }
 
 // Ready is nil while the service is in the queue group, the bus is there and Postgres has answered lately.
 func (s *Service) Ready() error {
@@ -228,6 +234,3 @@ func (s *Service) Ready() error {
 	}
 	return nil
 }
-
-// Wake makes the relay look at once for what this process has just committed.
-func (s *Service) Wake() { s.relay.wake() }

@@ -94,11 +94,9 @@ func landscape(t testing.TB, width, height int) []byte {
 }
 
 // start runs a service on a connection of its own until the test ends; change may be nil. It returns once the service is ready.
-func (st *site) start(t testing.TB, change func(*Config)) *Service {
+func (st *site) start(t testing.TB, change func(*Config)) *running {
 	t.Helper()
-	s := st.service(t, change)
-	run(t, s)
-	return s
+	return run(t, st.service(t, change))
 }
 
 // service makes a service that is not running yet.
@@ -115,18 +113,43 @@ func (st *site) service(t testing.TB, change func(*Config)) *Service {
 	return s
 }
 
-// run runs s until the test ends, and returns once it is ready.
-func run(t testing.TB, s *Service) {
+// running is a service whose Run a test may end.
+type running struct {
+	*Service
+	cancel context.CancelFunc
+	ended  chan struct{} // closed when Run has returned
+	err    error         // of Run, once ended is closed
+}
+
+// launch calls Run in a goroutine. The test ends it by stop.
+func launch(t testing.TB, s *Service) *running {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	r := &running{Service: s, cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(r.ended)
+		r.err = s.Run(ctx)
+	}()
+	t.Cleanup(r.stop)
+	return r
+}
+
+// stop ends Run and waits until it has returned. It is safe to call twice, from several goroutines.
+func (r *running) stop() {
+	r.cancel()
+	<-r.ended
+}
+
+// run runs s until the test ends or stops it, and returns once it is ready.
+func run(t testing.TB, s *Service) *running {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- s.Run(context.WithoutCancel(t.Context())) }()
+	r := launch(t, s)
 	t.Cleanup(func() {
-		s.Stop()
-		if err := <-done; err != nil {
-			t.Error("Run:", err)
+		if r.stop(); r.err != nil {
+			t.Error("Run:", r.err)
 		}
 	})
-	eventually(t, 10*time.Second, func() error { return s.Ready() })
+	eventually(t, 10*time.Second, s.Ready)
+	return r
 }
 
 // eventually asks again until check is content, for at most limit.

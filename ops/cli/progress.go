@@ -49,7 +49,7 @@ func (p *progress) report(at seed.Progress) {
 		p.finishBar()
 		p.stage = at.Stage
 		p.bar = p.bars.AddBar(0, // a total given here could not be corrected: it is an estimate
-			mpb.PrependDecorators(decor.Name(string(at.Stage), decor.WC{W: 20, C: decor.DindentRight})),
+			mpb.PrependDecorators(decor.Name(string(at.Stage), decor.WC{W: 26, C: decor.DindentRight})),
 			mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5}), decor.Elapsed(decor.ET_STYLE_GO, decor.WC{W: 6})))
 	}
 	p.bar.SetTotal(max(at.Total, 1), false)

@@ -26,7 +26,7 @@ func (s *session) openSandbox(purpose string, bus bool, data seed.Config) (_ *st
 		if err := migrations.Up(s.ctx, pool); err != nil {
 			return err
 		}
-		return s.seed(pool, picturesOf(services), data)
+		return s.seed(pool, picturesOf(services), data, seed.Run)
 	})
 	if err != nil {
 		return nil, errors.Join(err, services.Stop())

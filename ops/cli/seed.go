@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -44,11 +46,11 @@ func (c *seedCommand) Run(s *session) error {
 		if err := migrations.Up(s.ctx, pool); err != nil {
 			return err
 		}
-		return s.seed(pool, c.Pictures, cfg)
+		return s.seed(pool, c.Pictures, cfg, seed.Run)
 	})
 }
 
-// prepareDatabase migrates, and seeds a database that nobody has signed up to yet.
+// prepareDatabase migrates the database, and fills it if nobody has signed up yet. Paint has to follow.
 func (s *session) prepareDatabase(url, dir string, size seedSize) error {
 	return withPool(s.ctx, url, func(pool *pgxpool.Pool) error {
 		if err := migrations.Up(s.ctx, pool); err != nil {
@@ -62,12 +64,12 @@ func (s *session) prepareDatabase(url, dir string, size seedSize) error {
 		if err != nil {
 			return err
 		}
-		return s.seed(pool, dir, cfg)
+		return s.seed(pool, dir, cfg, seed.Fill)
 	})
 }
 
-// seed fills an empty database as cfg says, and the image store, in dir or in the data directory.
-func (s *session) seed(pool *pgxpool.Pool, dir string, cfg seed.Config) (err error) {
+// seed fills an empty database as cfg says, and the picture store, in dir or in the data directory. Work is what does it.
+func (s *session) seed(pool *pgxpool.Pool, dir string, cfg seed.Config, work func(context.Context, seed.Config) error) (err error) {
 	images, err := pictures.OpenDir(s.pictures(dir))
 	if err != nil {
 		return err
@@ -76,12 +78,39 @@ func (s *session) seed(pool *pgxpool.Pool, dir string, cfg seed.Config) (err err
 	began := time.Now()
 	shown := newProgress(s.stderr, s.log)
 	cfg.Pool, cfg.Pictures, cfg.Disk, cfg.Progress = pool, images, s.pictures(dir), shown.report
-	err = seed.Run(s.ctx, cfg)
+	err = work(s.ctx, cfg)
 	shown.end(err)
 	if err == nil {
 		s.log.Info("seeded", "users", cfg.Users, "photos", cfg.Photos, "took", time.Since(began).Round(time.Millisecond))
 	}
 	return err
+}
+
+// paint paints demonstration pictures that are missing, beside a running site, until all are there or stop is called. It
+// leaves half of the processors to visitors. An error is logged, and the next paint goes on from there.
+func (s *session) paint(url, dir string) (stop func()) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err := withPool(ctx, url, func(pool *pgxpool.Pool) (err error) {
+			images, err := pictures.OpenDir(s.pictures(dir))
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, images.Close()) }()
+			shown := &progress{log: s.log} // bars would run through the log of the site
+			cfg := seed.Config{Pool: pool, Pictures: images, Progress: shown.report}
+			return seed.Paint(ctx, cfg, max(1, runtime.GOMAXPROCS(0)/2))
+		})
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("painting the demonstration pictures failed; the next start goes on with it", "err", err)
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // pictures is where the originals are: the folder that was named, or the one in the data directory.

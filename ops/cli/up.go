@@ -68,6 +68,7 @@ func (c *upCommand) Run(s *session) (err error) {
 		return err
 	}
 	fmt.Fprintf(s.stdout, "Flickr Killr is at %s/ (ready after %.1f s; Ctrl-C stops it)\n", running.URLs()[0], time.Since(began).Seconds())
+	defer s.paint(services.Env().Postgres, c.Pictures)()
 	running.Wait(s.ctx)
 	if s.ctx.Err() != nil {
 		s.log.Info("stopping")

@@ -104,8 +104,7 @@ func (m *maker) album(out, content *rows, user, nth int, id int64, mine []int32,
 	out.bigint(m.plan.sessions[last].at + 3600*second)
 	out.open()
 	out.b = append(out.b, title...)
-	m.search.titles[id-1] = string(out.close(maxTitle))
-	m.search.contents[id-1] = photos
+	out.close(maxTitle)
 	out.open()
 	if d.chance(0.4) {
 		out.b = m.description(out.b, d, about, &m.gallery.all[0], 0, 0)

@@ -1,27 +1,23 @@
 package seed
 
 import (
-	"bytes"
-	"context"
-	"fmt"
-	"image/jpeg"
 	"runtime"
 	"slices"
-	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"flickrkillr/ops/seed/landscape"
 	"flickrkillr/renderer/pictures"
 )
 
-// picture is an original in the store and what it shows.
+// picture is one original, as rows tell of it, and what it shows.
 type picture struct {
-	pictures.Image
-	scene    string
-	light    landscape.Light
-	mono     bool
-	subjects []string
+	order
+	width, height int
+	color         uint32 // 0xRRGGBB, its dominant colour.
+	scene         string
+	light         landscape.Light
+	mono          bool
+	subjects      []string
 }
 
 // gallery is all originals, to be found by what they show.
@@ -31,62 +27,30 @@ type gallery struct {
 	byScene map[string][]int32
 }
 
-// originalQuality is what photographers export at.
-const originalQuality = 90
+// sketchLong is the size of a sketch in pixels: enough for a picture's dominant colour and for what is in it.
+const sketchLong = 48
 
-// sketch says what each picture of an album will be of before it is painted. Only blossom has to be looked at: it may be autumn leaves.
-func sketch(album *landscape.Album) *gallery {
-	const long = 24 // Pixels: to see that, a moment's work.
-	all := make([]picture, album.Len())
-	for i := range all {
-		all[i].scene = string(album.Scene(i))
-		if all[i].scene == "blossom" {
-			all[i].subjects = album.PaintAt(i, long).Subjects
-		}
-	}
-	return newGallery(all)
-}
-
-// drawPictures paints an album, and puts its pictures into the store the way an upload goes. long gives the pixels on the long side of each.
-// Several are in work at once, one a processor; done is called after each, from any of them.
-func drawPictures(ctx context.Context, store pictures.Store, album *landscape.Album, long func(i int) int, done func()) (*gallery, error) {
-	count := album.Len()
-	all := make([]picture, count)
-	var next atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	for range min(runtime.GOMAXPROCS(0), count) {
-		group.Go(func() error {
-			var file bytes.Buffer
-			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= count {
-					return nil
+// sketch finds out what rows have to tell of an album's pictures before they are painted: count pictures, of an album
+// made for size pixels. It takes them from a small album, whose land is laid out in a sixteenth of the time.
+func sketch(seed uint64, count, size int) *gallery {
+	album := landscape.NewAlbum(seed, count, sketchLong)
+	g := &gallery{all: make([]picture, album.Len()), byScene: map[string][]int32{}}
+	var sketching sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for first := range workers {
+		sketching.Go(func() {
+			for i := first; i < len(g.all); i += workers {
+				painted := album.PaintAt(i, sketchLong)
+				g.all[i] = picture{
+					order: order{albumKey: albumKey{seed, size}, index: i}, color: pictures.Dominant(painted.Image),
+					scene: string(painted.Scene), light: painted.Light, mono: painted.Mono, subjects: painted.Subjects,
 				}
-				painted := album.PaintAt(i, long(i))
-				file.Reset()
-				if err := jpeg.Encode(&file, painted.Image, &jpeg.Options{Quality: originalQuality}); err != nil {
-					return fmt.Errorf("encode picture %d: %w", i, err)
-				}
-				img, err := pictures.Ingest(ctx, store, bytes.NewReader(file.Bytes()), pictures.Limits{})
-				if err != nil {
-					return fmt.Errorf("store picture %d: %w", i, err)
-				}
-				all[i] = picture{Image: img, scene: string(painted.Scene), light: painted.Light, mono: painted.Mono, subjects: painted.Subjects}
-				done()
 			}
-			return ctx.Err()
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return newGallery(all), nil
-}
-
-func newGallery(all []picture) *gallery {
-	g := &gallery{all: all, byScene: map[string][]int32{}}
-	for i := range all {
-		p := &all[i]
+	sketching.Wait()
+	for i := range g.all {
+		p := &g.all[i]
 		if p.scene == "blossom" && slices.Contains(p.subjects, "autumn") {
 			p.scene = "autumn leaves"
 		}

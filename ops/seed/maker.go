@@ -15,7 +15,6 @@ type world struct {
 	bodies  []body
 	names   []string // Of users, by index.
 	chunks  []chunk  // The photos, in pieces to be made at once.
-	search  searchWorld
 }
 
 // chunk is a run of sessions, and what was chosen for their photos that another table needs: the tags of each, one
@@ -49,21 +48,7 @@ func newWorld(p *plan, g *gallery, w *words) *world {
 // maker makes rows; each goroutine has its own.
 type maker struct {
 	*world
-	dice    *dice
-	now     photoNow
-	indexer *indexer // Made when first needed.
-}
-
-// photoNow is the photo that a maker made last, as far as it is searched for. Its texts are valid until the next one.
-type photoNow struct {
-	id, user           int64
-	private            bool
-	posted, taken      int64 // Microseconds since 2000; taken is 0 if unknown.
-	faves              int32
-	width, height      int32
-	title, description []byte
-	camera, lens       string
-	tags               []uint16
+	dice *dice
 }
 
 func (w *world) maker() *maker { return &maker{world: w, dice: newDice(w.plan.seed)} }
@@ -111,21 +96,21 @@ func (m *maker) photo(out *rows, c *chunk, session, k int, s *shoot) {
 	} else {
 		out.bigint(taken)
 	}
-	out.integer(int32(p.Width))
-	out.integer(int32(p.Height))
-	out.integer(int32(p.Color))
+	out.integer(int32(p.width))
+	out.integer(int32(p.height))
+	out.integer(int32(p.color))
 	out.integer(likes)
 	out.integerOrNull(e.iso)
 	out.realOrNull(e.aperture)
 	out.realOrNull(e.focal)
 	out.boolean(m.plan.private(id))
-	out.text(p.ID)
+	out.text(p.id())
 	out.open()
 	out.b = m.title(out.b, d, s, p, k, nth)
-	title := out.close(maxTitle)
+	out.close(maxTitle)
 	out.open()
 	out.b = m.description(out.b, d, s, p, k, nth)
-	description := out.close(maxDescription)
+	out.close(maxDescription)
 	out.textOrNull(e.camera)
 	out.textOrNull(e.lens)
 	out.textOrNull(e.seconds)
@@ -133,10 +118,6 @@ func (m *maker) photo(out *rows, c *chunk, session, k int, s *shoot) {
 	had := len(c.tags)
 	c.tags = m.tags.choose(c.tags, d, s, p, s.season, s.year)
 	c.perPhoto = append(c.perPhoto, uint8(len(c.tags)-had))
-	m.now = photoNow{
-		id: int64(id), user: int64(of.user) + 1, private: m.plan.private(id), posted: posted, taken: taken, faves: likes, width: int32(p.Width), height: int32(p.Height),
-		title: title, description: description, camera: e.camera, lens: e.lens, tags: c.tags[had:],
-	}
 }
 
 // takenAt is the time of day of a light, from midnight.
@@ -204,21 +185,17 @@ func imageColumns() []string {
 	return []string{"created_at", "bytes", "width", "height", "color", "id"}
 }
 
-// images writes each original once: two pictures may in principle be the same file.
+// images writes a row for each original. Its size in bytes is an estimate until Paint has painted it.
 func (m *maker) images(out *rows) {
 	from, _ := spanOfTime()
-	written := map[string]bool{}
-	for _, p := range m.gallery.all {
-		if written[p.ID] {
-			continue
-		}
-		written[p.ID] = true
+	for i := range m.gallery.all {
+		p := &m.gallery.all[i]
 		out.begin(int16(len(imageColumns())))
 		out.bigint(from)
-		out.bigint(p.Bytes)
-		out.integer(int32(p.Width))
-		out.integer(int32(p.Height))
-		out.integer(int32(p.Color))
-		out.text(p.ID)
+		out.bigint(max(1, int64(float64(p.width*p.height)*originalBytesPerPixel)))
+		out.integer(int32(p.width))
+		out.integer(int32(p.height))
+		out.integer(int32(p.color))
+		out.text(p.id())
 	}
 }

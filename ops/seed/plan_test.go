@@ -78,7 +78,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("tag %q would be refused", name)
 		}
 	}
-	album := landscape.NewAlbum(1, 60, 8) // in which every scene occurs
+	album := landscape.NewAlbum(1, 200, sketchLong) // It has every scene.
 	for i := range album.Len() {
 		if scene := string(album.Scene(i)); len(w.titles[scene]) < 5 || len(w.places[scene]) < 5 || len(w.tags[scene]) < 5 {
 			t.Errorf("too few words for %s", scene)
@@ -101,13 +101,7 @@ func BenchmarkRows(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	var all []picture
-	for _, scene := range []string{"sea", "mountains", "night", "city"} {
-		for range 20 {
-			all = append(all, picture{scene: scene, light: "dawn"})
-		}
-	}
-	world := newWorld(newPlan(1, 10_000, 100_000), newGallery(all), w)
+	world := newWorld(newPlan(1, 10_000, 100_000), sketch(1, 80, 1600), w)
 	m := world.maker()
 	out := &rows{}
 	b.ReportAllocs()

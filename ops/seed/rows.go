@@ -83,8 +83,3 @@ func (r *rows) close(limit int) []byte {
 	binary.BigEndian.PutUint32(r.b[r.field:], uint32(len(text)))
 	return text
 }
-
-// closeBytes ends what open began, whatever it is.
-func (r *rows) closeBytes() {
-	binary.BigEndian.PutUint32(r.b[r.field:], uint32(len(r.b)-r.field-4))
-}

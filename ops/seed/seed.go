@@ -1,9 +1,11 @@
 // Package seed fills an empty site with people who do not exist: users, photos, albums and tags as real sites have
 // them, over pictures painted for it by package landscape.
 //
-// In flows a seed number and how many users and photos are wanted; out flow originals in the image store, with their
-// derivatives, and rows in Postgres. The same numbers give the same rows each time, but for what the database makes itself (versions). All rows
-// are copied in one transaction: a seeding that was cut short leaves an empty database, which the next one fills.
+// Input: a seed number, and how many users and photos are wanted. Output: rows in Postgres, and originals in the picture
+// store with their derivatives. The same numbers give the same rows each time, except for what the database makes itself
+// (versions). All rows are copied in one transaction: a seeding that was cut short leaves an empty database, which the
+// next one fills. Originals are painted afterwards, and a picture's id says how, so that a painting that was cut short is
+// continued by the next. Must not touch: the bus, memcached, HTTP.
 //
 // The data is meant to be hard on the site as well as pretty. Most users have a few photos and a handful thousands;
 // titles, tags and descriptions are missing, enormous, in nine other scripts, or hostile. Three users are always there:
@@ -19,20 +21,22 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"flickrkillr/ops/seed/landscape"
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/migrations"
 )
 
 // Config says what to seed and where. Pool and Pictures are required, everything else has a working zero value.
 type Config struct {
 	Pool     *pgxpool.Pool  // A migrated, empty database.
-	Pictures pictures.Store // Where originals go.
+	Pictures pictures.Store // Where pictures go.
 	Users    int            // Default 100,000.
 	Photos   int            // Default 1,000,000.
 	Seed     uint64         // Default 1.
-	// Originals is how many pictures are painted, Long how many pixels their long side has, and LongFirst that of the pictures
+	// Originals, at most 65,535, is how many pictures are painted, Long how many pixels their long side has, and LongFirst that of the pictures
 	// that the front page and the first users show. The defaults go by Photos: 12 of 480 below 5,000, 60 of 1,280 below
 	// 50,000, and from there 180 of 1,600, those shown first of 2,560. LongFirst's default is Long where Long is given.
 	Originals int
@@ -57,9 +61,11 @@ type Stage string
 
 // The stages of a seeding.
 const (
-	Painting Stage = "painting pictures"
-	Copying  Stage = "copying rows"
-	Indexing Stage = "building indexes" // Counts statements, and reports at least once a second.
+	Copying   Stage = "copying rows"
+	Indexing  Stage = "building indexes"        // Counts statements.
+	Drafting  Stage = "painting small pictures" // Beside the two before; reported when it takes longer.
+	Searching Stage = "building the search index"
+	Painting  Stage = "painting large pictures"
 )
 
 // ErrNotEmpty is returned when the database has users already: seeding never adds to what people put there.
@@ -99,6 +105,7 @@ func (c Config) withDefaults() Config {
 	if c.LongFirst <= 0 {
 		c.LongFirst = first
 	}
+	c.Originals = min(c.Originals, maxOriginals)
 	return c
 }
 
@@ -122,11 +129,30 @@ func Demonstration(ctx context.Context, pool *pgxpool.Pool) (is bool, err error)
 	return is, nil
 }
 
-// Run paints the pictures and fills the database. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has done
-// anything, and leaves an empty database behind any other error, so that it can be run again. The pool's connections
-// must have no statement_timeout: building the indexes of a million photos takes a while.
+// Run fills the database as [Fill] does, builds the search index, and paints all originals. After an error of these two
+// the database is full: a renderer builds the index, and [Paint] goes on with the originals.
 func Run(ctx context.Context, c Config) error {
 	c = c.withDefaults()
+	if err := c.fill(ctx, false); err != nil {
+		return err
+	}
+	c.reporter()(Searching, 0, 1)
+	if _, err := store.New(c.Pool).BuildSearch(ctx); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	c.reporter()(Searching, 1, 1)
+	return c.paintMissing(ctx, 0, false)
+}
+
+// Fill fills the database, and stores what listings show of the pictures: of those on the first pages, and of as many
+// others as there is time for while rows are copied. It leaves the rest to [Paint], because that takes longer than all
+// rows, and it leaves the search index to a renderer. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has done anything, and leaves an empty database
+// behind any other error, so that it can be run again. The pool's connections must have no statement_timeout: building
+// the indexes of a million photos takes a while.
+func Fill(ctx context.Context, c Config) error { return c.withDefaults().fill(ctx, true) }
+
+// fill fills the database, and makes drafts beside that if withDrafts is set.
+func (c Config) fill(ctx context.Context, withDrafts bool) error {
 	empty, err := Empty(ctx, c.Pool)
 	if err != nil {
 		return err
@@ -142,31 +168,54 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	report := c.reporter()
-	painted := int64(0)
-	report(Painting, 0, int64(c.Originals))
-	var mu sync.Mutex
 	album := landscape.NewAlbum(c.Seed, c.Originals, c.Long)
-	site := newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(album), w)
-	first := site.shownFirst()
-	long := func(i int) int {
-		if first[int32(i)] {
-			return c.LongFirst
-		}
-		return c.Long
+	site := newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(c.Seed, c.Originals, c.Long), w)
+	orders, first := site.setSizes(album, c.Long, c.LongFirst)
+	group, ctx := errgroup.WithContext(ctx)
+	var full atomic.Bool // The database is.
+	if withDrafts {
+		group.Go(func() error {
+			for i, o := range orders {
+				if full.Load() {
+					if i >= first {
+						break
+					}
+					report(Drafting, int64(i), int64(first))
+				}
+				if err := draft(ctx, c.Pictures, album, o); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
-	site.gallery, err = drawPictures(ctx, c.Pictures, album, long, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		painted++
-		report(Painting, painted, int64(c.Originals))
+	group.Go(func() error {
+		defer full.Store(true)
+		return copyRows(ctx, c.Pool, site, report)
 	})
-	if err != nil {
-		return fmt.Errorf("seed: %w", err)
-	}
-	if err := fill(ctx, c.Pool, site, report); err != nil {
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
 	return nil
+}
+
+// setSizes decides how large each picture is, and lists the pictures. The first so many are on the first pages.
+func (w *world) setSizes(album *landscape.Album, long, longFirst int) (orders []order, first int) {
+	shown := w.shownFirst()
+	for _, now := range []bool{true, false} {
+		for i := range w.gallery.all {
+			if shown[int32(i)] != now {
+				continue
+			}
+			p := &w.gallery.all[i]
+			if p.long = long; now {
+				p.long = longFirst
+			}
+			p.width, p.height = album.Size(i, p.long)
+			orders = append(orders, p.order)
+		}
+	}
+	return orders, len(shown)
 }
 
 // reporter makes a Progress callback that may be nil safe to call from anywhere.
@@ -182,11 +231,9 @@ func (c Config) reporter() func(Stage, int64, int64) {
 	}
 }
 
-// fill copies all rows in one transaction.
-func fill(ctx context.Context, pool *pgxpool.Pool, w *world, report func(Stage, int64, int64)) error {
-	var ran atomic.Int64 // Statements, and how many of them before the indexes.
-	var before int64
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+// copyRows copies all rows in one transaction.
+func copyRows(ctx context.Context, pool *pgxpool.Pool, w *world, report func(Stage, int64, int64)) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var mine bool
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", seedingLock).Scan(&mine); err != nil {
 			return fmt.Errorf("take the seeding lock: %w", err)
@@ -194,7 +241,7 @@ func fill(ctx context.Context, pool *pgxpool.Pool, w *world, report func(Stage, 
 		if !mine {
 			return ErrBusy
 		}
-		// Looked at again, under the lock: painting took a while.
+		// Looked at again, under the lock.
 		var has bool
 		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM users)").Scan(&has); err != nil {
 			return fmt.Errorf("look for users: %w", err)
@@ -202,22 +249,9 @@ func fill(ctx context.Context, pool *pgxpool.Pool, w *world, report func(Stage, 
 		if has {
 			return ErrNotEmpty
 		}
-		stop := func() {}
-		defer func() { stop() }()
-		return migrations.WithoutIndexes(ctx, watchedTx{tx, &ran}, func() error {
-			if err := copyAll(ctx, tx, w, report); err != nil {
-				return err
-			}
-			before = ran.Load()
-			stop = indexing(&ran, before, report)
-			return nil
-		})
+		load := func() error { return copyAll(ctx, tx, w, report) }
+		return migrations.WithoutIndexes(ctx, tx, load, func(done, total int) { report(Indexing, int64(done), int64(total)) })
 	})
-	if err != nil {
-		return err
-	}
-	report(Indexing, ran.Load()-before, ran.Load()-before)
-	return nil
 }
 
 // copyAll copies the tables one after the other.
@@ -226,7 +260,7 @@ func copyAll(ctx context.Context, tx pgx.Tx, w *world, report func(Stage, int64,
 	photos := len(w.chunks)
 	contents := make([]rows, users) // What is in the albums: made with them, copied after.
 	firstAlbum := w.numberAlbums(users)
-	done, total := int64(0), int64(2*w.plan.users+len(w.tags.names))+int64(w.plan.photos)*5
+	done, total := int64(0), int64(w.plan.users+len(w.tags.names))+int64(w.plan.photos)*9/2
 	report(Copying, 0, total)
 	made := func(n int64) {
 		done += n
@@ -252,16 +286,7 @@ func copyAll(ctx context.Context, tx pgx.Tx, w *world, report func(Stage, int64,
 			m.albums(out, &contents[i], from, to, firstAlbum[i])
 		}},
 		{"album_photos", albumPhotoColumns(), users, func(_ *maker, out *rows, i int) { *out = contents[i] }},
-		{"photo_search", photoSearchColumns(), photos, func(m *maker, out *rows, i int) { m.photoSearch(out, &w.chunks[i]) }},
-		{"person_search", personSearchColumns(), users, func(m *maker, out *rows, i int) {
-			from, to := userRange(i)
-			m.personSearch(out, from, to)
-		}},
-		{"search_words", searchWordColumns(), 1, func(m *maker, out *rows, _ int) { m.searchWords(out) }},
 	} {
-		if t.table == "photo_search" {
-			w.search.members(w.plan.photos)
-		}
 		if err := copyTable(ctx, tx, t.table, t.columns, t.pieces, t.piece, w, made); err != nil {
 			return err
 		}
@@ -283,6 +308,5 @@ func (w *world) numberAlbums(pieces int) []int64 {
 		}
 		id += int64(m.albumsOf(user))
 	}
-	w.search.begin(w.plan.users, int(id-1))
 	return first
 }

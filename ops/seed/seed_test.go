@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -12,7 +14,6 @@ import (
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/pictures"
-	rendererstore "flickrkillr/renderer/store"
 	"flickrkillr/schema/migrations"
 )
 
@@ -108,6 +109,8 @@ func TestSeededSite(t *testing.T) {
 		{"triggers are on", "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'photos'::regclass AND tgenabled = 'D'", "0"},
 		{"foreign keys are checked", "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated", "0"},
 		{"statistics are there", "SELECT count(*) > 0 FROM pg_stats WHERE tablename = 'photos'", "true"},
+		{"the search index is built", "SELECT built FROM search_state", "true"},
+		{"every public photo can be found", "SELECT (SELECT count(*) FROM photo_search) = (SELECT count(*) FROM photos WHERE NOT private)", "true"},
 		{"announced once, as all", "SELECT string_agg(scope, ' ') FROM outbox", "all"},
 	} {
 		if got := ask(t, pool, want.sql); got != want.want {
@@ -207,7 +210,6 @@ func TestNeverHalf(t *testing.T) {
 	pool := testenv.Database(t)
 	c := small(t, pool)
 	for name, when := range map[string]func(seed.Progress) bool{
-		"while painting": func(p seed.Progress) bool { return p.Stage == seed.Painting && p.Done > 3 },
 		"while copying":  func(p seed.Progress) bool { return p.Stage == seed.Copying && p.Done > 5000 },
 		"at the indexes": func(p seed.Progress) bool { return p.Stage == seed.Indexing && p.Done == 0 },
 	} {
@@ -282,7 +284,7 @@ func TestProgress(t *testing.T) {
 	if err := seed.Run(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprint([]seed.Stage{seed.Painting, seed.Copying, seed.Indexing}); fmt.Sprint(stages) != want {
+	if want := fmt.Sprint([]seed.Stage{seed.Copying, seed.Indexing, seed.Searching, seed.Painting}); fmt.Sprint(stages) != want {
 		t.Errorf("stages %v, want %v", stages, want)
 	}
 	if last.Done != last.Total {
@@ -340,42 +342,105 @@ func TestDiskTooFull(t *testing.T) {
 	}
 }
 
-// What is seeded into the search index is what a renderer would put there.
-func TestSearchIndex(t *testing.T) {
+// A filled site shows the pictures on its first pages small, and says that it has no more; painting gives the originals, also after it was
+// cut short or originals were lost.
+func TestPaintAfterFill(t *testing.T) {
 	t.Parallel()
-	url := testenv.DatabaseURL(t)
-	pool := testenv.Pool(t, url)
-	if err := seed.Run(t.Context(), small(t, pool)); err != nil {
+	pool := testenv.Database(t)
+	c := small(t, pool)
+	c.Long, c.LongFirst = 700, 720
+	if err := seed.Fill(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	rows := func() [3]string {
-		var all [3]string
-		for i, sql := range []string{
-			"SELECT coalesce(string_agg(s::text, E'\n' ORDER BY photo_id), '') FROM photo_search s",
-			"SELECT coalesce(string_agg(s::text, E'\n' ORDER BY user_id), '') FROM person_search s",
-			"SELECT coalesce(string_agg(word || ' ' || photos, E'\n' ORDER BY word), '') FROM search_words",
-		} {
-			if err := pool.QueryRow(t.Context(), sql).Scan(&all[i]); err != nil {
-				t.Fatal(err)
+	ids := strings.Fields(ask(t, pool, "SELECT string_agg(id, ' ') FROM images"))
+	if len(ids) != c.Originals {
+		t.Fatalf("%d pictures, want %d", len(ids), c.Originals)
+	}
+	first := strings.Fields(ask(t, pool, "SELECT string_agg(id, ' ') FROM images WHERE greatest(width, height) = 720"))
+	if len(first) == 0 {
+		t.Fatal("no picture is on the first pages")
+	}
+	for _, id := range first {
+		for _, width := range []int{320, 640} {
+			if _, err := pictures.Stored(t.Context(), c.Pictures, id, width); err != nil {
+				t.Errorf("%s at %d before it is painted: %v", id, width, err)
 			}
 		}
-		return all
+		if _, err := pictures.Stored(t.Context(), c.Pictures, id, 1280); !errors.Is(err, pictures.ErrNarrower) {
+			t.Errorf("%s at 1280 before it is painted: %v, want ErrNarrower", id, err)
+		}
 	}
-	seeded := rows()
-	if err := rendererstore.New(pool).BuildSearch(t.Context()); err != nil {
+	originals := func() (n int) {
+		for _, id := range ids {
+			if file, err := c.Pictures.Open(t.Context(), id); err == nil {
+				n++
+				if err := file.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		return n
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	c.Progress = func(p seed.Progress) {
+		if p.Done == 3 {
+			cancel()
+		}
+	}
+	if err := seed.Paint(ctx, c, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("Paint = %v, want context.Canceled", err)
+	}
+	if n := originals(); n != 3 {
+		t.Errorf("%d originals after the painting was cut short, want 3", n)
+	}
+	c.Progress = nil
+	if err := seed.Paint(t.Context(), c, 2); err != nil {
 		t.Fatal(err)
 	}
-	built := rows()
-	for i, name := range []string{"photo_search", "person_search", "search_words"} {
-		if seeded[i] == built[i] && len(built[i]) > 1000 {
-			continue
+	if n := originals(); n != len(ids) {
+		t.Errorf("%d originals, want %d", n, len(ids))
+	}
+	if err := c.Pictures.Delete(t.Context(), ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := seed.Paint(t.Context(), c, 0); err != nil {
+		t.Fatal(err)
+	}
+	if n := originals(); n != len(ids) {
+		t.Errorf("%d originals after one was lost and painted again, want %d", n, len(ids))
+	}
+	for _, id := range ids { // The size in the database is the file's.
+		file, err := c.Pictures.Open(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
 		}
-		was, is := strings.Split(seeded[i], "\n"), strings.Split(built[i], "\n")
-		t.Errorf("%s: %d rows seeded, %d built", name, len(was), len(is))
-		for j := range min(len(was), len(is)) {
-			if was[j] != is[j] {
-				t.Fatalf("%s: seeded\n%s\nbuilt\n%s", name, was[j], is[j])
-			}
+		n, err := io.Copy(io.Discard, file)
+		if err = errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got := ask(t, pool, "SELECT bytes FROM images WHERE id = $1", id); got != fmt.Sprint(n) {
+			t.Errorf("%s has %d bytes, and %s in the database", id, n, got)
+		}
+	}
+}
+
+// A photo that somebody uploaded is never painted over, whatever its id.
+func TestPaintLeavesOthers(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Database(t)
+	c := small(t, pool)
+	if err := seed.Fill(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Exec(t.Context(), "UPDATE images SET width = 100, height = 100"); err != nil {
+		t.Fatal(err)
+	}
+	if err := seed.Paint(t.Context(), c, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range strings.Fields(ask(t, pool, "SELECT string_agg(id, ' ') FROM images")) {
+		if _, err := c.Pictures.Open(t.Context(), id); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", id, err)
 		}
 	}
 }

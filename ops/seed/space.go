@@ -21,10 +21,11 @@ func (e *SpaceError) Error() string {
 // What a seeding takes. Measured on PostgreSQL 15: 1,200 bytes a photo with its tags, albums, indexes and search index, and as much again
 // of log where wal_level is not minimal; 0.1 bytes a pixel of an original, and as much again for its derivatives. The rest is to spare.
 const (
-	bytesPerPhoto = 2600
-	bytesPerUser  = 500
-	bytesPerPixel = 0.3
-	bytesAnyway   = 64 << 20
+	bytesPerPhoto         = 2600
+	bytesPerUser          = 500
+	originalBytesPerPixel = 0.1
+	bytesPerPixel         = 0.3
+	bytesAnyway           = 64 << 20
 )
 
 func needed(c Config) int64 {

@@ -110,7 +110,7 @@ func (m *maker) users(out *rows, from, to int) {
 		out.text(m.names[u])
 		out.open()
 		out.b = append(out.b, display...)
-		m.search.displays[u] = string(out.close(maxName))
+		out.close(maxName)
 		out.open()
 		out.b = m.bio(out.b, d, int32(u), mine)
 		out.close(maxBio)

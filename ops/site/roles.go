@@ -52,11 +52,11 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		return nil, err
 	}
 	// Opening neither waits for the database nor ends with a context.
-	pool, err := store.OpenPool(context.Background(), s.cfg.Services.Postgres, renderer.PoolSize(cfg.PageWorkers, cfg.ActionWorkers))
+	pool, err := store.OpenPool(context.Background(), s.cfg.Services.Postgres, renderer.PoolConns(cfg.PageWorkers, cfg.ActionWorkers))
 	if err != nil {
 		return nil, errors.Join(err, images.Close())
 	}
-	searches, err := store.OpenSearchPool(context.Background(), s.cfg.Services.Postgres, renderer.SearchPoolSize(cfg.SearchWorkers))
+	searches, err := store.OpenSearchPool(context.Background(), s.cfg.Services.Postgres, int32(renderer.SearchConns(cfg.SearchWorkers)))
 	if err != nil {
 		pool.Close()
 		return nil, errors.Join(err, images.Close())

@@ -20,6 +20,9 @@ var (
 	ErrNotStored = errors.New("pictures: the derivative is not stored")
 	// ErrNotKept: the JPEG that came with this error is good, but it could not be stored.
 	ErrNotKept = errors.New("pictures: the derivative was made and could not be stored")
+	// ErrNarrower: the original is missing. The JPEG that came with this error is the widest derivative that is stored and
+	// narrower than was asked for.
+	ErrNarrower = errors.New("pictures: the original is missing, this is a narrower derivative")
 )
 
 const (
@@ -33,7 +36,8 @@ const (
 )
 
 // Stored reads the JPEG of an original at width, one of page.Widths, from the store. It decodes nothing. With
-// ErrNotStored Derive has an answer. An id that is not there gives an error for which errors.Is(err, fs.ErrNotExist) holds.
+// ErrNotStored Derive has an answer. While the original is missing a narrower derivative comes with ErrNarrower; when
+// there is none either, errors.Is(err, fs.ErrNotExist) holds.
 func Stored(ctx context.Context, store Store, id string, width int) ([]byte, error) {
 	if !slices.Contains(page.Widths(), width) {
 		return nil, fmt.Errorf("%w: %d", ErrBadWidth, width)
@@ -42,10 +46,32 @@ func Stored(ctx context.Context, store Store, id string, width int) ([]byte, err
 		return nil, ErrBadID
 	}
 	data, err := fetch(ctx, store, DerivativeName(id, width))
-	if errors.Is(err, fs.ErrNotExist) && isStored(ctx, store, id) {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return data, err
+	}
+	if isStored(ctx, store, id) {
 		return nil, ErrNotStored
 	}
-	return data, err
+	for _, w := range slices.Backward(page.Widths()) {
+		if w >= width {
+			continue
+		}
+		if data, narrower := fetch(ctx, store, DerivativeName(id, w)); narrower == nil {
+			return data, ErrNarrower
+		}
+	}
+	return nil, err
+}
+
+// KeepSmall stores the derivatives of a picture that listings show, so that they can be seen before its original is
+// stored. Img holds its pixels and is at least as wide as these, or as wide as the original.
+func KeepSmall(ctx context.Context, store Store, id string, img image.Image) error {
+	for _, width := range widthsOf(img.Bounds().Dx(), widestSmall) {
+		if _, err := keep(ctx, store, id, img, 1, width); err != nil {
+			return fmt.Errorf("pictures: keep %s at %d: %w", id, width, err)
+		}
+	}
+	return nil
 }
 
 // Derive gives the JPEG of an original that browsers see, width pixels wide: one of page.Widths, or the original's own
@@ -54,8 +80,7 @@ func Stored(ctx context.Context, store Store, id string, width int) ([]byte, err
 // narrower, so that its size stays bounded; none has more than MaxBytes bytes.
 //
 // What is stored is read. What is not is made and stored; the small widths are made with it while the original is
-// decoded. An id that is not there gives an error for which errors.Is(err, fs.ErrNotExist) holds; with ErrNotKept the
-// JPEG is there all the same. The context is looked at before each step that costs; a step once begun is finished
+// decoded. Errors are those of Stored; with ErrNotKept the JPEG is there all the same. The context is looked at before each step that costs; a step once begun is finished
 // (about 13 ms a megapixel for decoding).
 func Derive(ctx context.Context, store Store, id string, width int) ([]byte, error) {
 	data, err := Stored(ctx, store, id, width)

@@ -6,13 +6,13 @@ import (
 	"math"
 )
 
-// dominant returns the colour, as 0xRRGGBB, that stands for a picture until it arrives. The mean of a picture is
+// Dominant returns the colour, as 0xRRGGBB, that stands for a picture until it arrives. The mean of a picture is
 // mud; this is the colour that most of it nearly is, with colourful pixels counting more than grey ones: a sunset is
 // remembered by its orange. Pixels are sorted into boxes of OKLab, where near means looking alike; the fullest box and
 // those that touch it are averaged.
 //
 // OKLab: Björn Ottosson, "A perceptual color space for image processing", 2020.
-func dominant(img image.Image) uint32 {
+func Dominant(img image.Image) uint32 {
 	const (
 		side      = 96 // Pixels of the downscale that is looked at: enough for every colour of any extent.
 		lightStep = 10.0

@@ -56,6 +56,24 @@ func Ingest(ctx context.Context, store Store, r io.Reader, limits Limits) (Image
 	if err != nil {
 		return Image{}, err
 	}
+	return ingest(ctx, store, ID(data), data, limits)
+}
+
+// IngestAs stores an original as Ingest does, under an id that the caller chose. It replaces what was under that id:
+// the caller answers for it that both show the same picture, because derivatives are cached for ever.
+func IngestAs(ctx context.Context, store Store, id string, r io.Reader, limits Limits) (Image, error) {
+	if !ValidID(id) {
+		return Image{}, ErrBadID
+	}
+	limits = limits.withDefaults()
+	data, err := readAll(ctx, r, limits.Bytes)
+	if err != nil {
+		return Image{}, err
+	}
+	return ingest(ctx, store, id, data, limits)
+}
+
+func ingest(ctx context.Context, store Store, id string, data []byte, limits Limits) (Image, error) {
 	f, err := sniff(data)
 	if err != nil {
 		return Image{}, err
@@ -73,12 +91,12 @@ func Ingest(ctx context.Context, store Store, r io.Reader, limits Limits) (Image
 	camera := readCamera(ctx, f, data)
 	size := camera.orientation.apply(img.Bounds().Size())
 	result := Image{
-		ID:     ID(data),
+		ID:     id,
 		Format: f.name,
 		Width:  size.X,
 		Height: size.Y,
 		Bytes:  int64(len(data)),
-		Color:  dominant(img),
+		Color:  Dominant(img),
 		Camera: camera,
 	}
 	if err := store.Put(ctx, result.ID, bytes.NewReader(data)); err != nil {

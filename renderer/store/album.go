@@ -37,7 +37,7 @@ func (s *Store) Album(ctx context.Context, id, after, before int64) (AlbumPage, 
 		UNION ALL
 		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '' FROM tombstones WHERE scope = 'album.' || $1::bigint
 		UNION ALL
-		SELECT 2, 0, a.id, u.version, a.created_at, a.title, a.description, coalesce(c.photo_count, 0), CASE
+		SELECT 9, 0, a.id, u.version, a.created_at, a.title, a.description, coalesce(c.photo_count, 0), CASE
 				WHEN $3::bigint > 0 THEN EXISTS (
 					SELECT FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private WHERE m.album_id = $1 AND m.position >= $3)
 				WHEN $2::bigint > 0 THEN EXISTS (
@@ -63,19 +63,19 @@ func collectAlbum(rows pgx.Rows, id int64, backwards bool) (AlbumPage, error) {
 	var behind bool
 	err := eachRow(rows, func(r *row) {
 		switch r.kind {
-		case rowHead:
-			page.begin(r)
-		case rowTombstone:
-			tombstone = r.version
-		case rowSubject:
-			page.Album = &Album{r.id, r.title, r.text, r.width, r.at, r.owner()}
-			page.on(r.name, r.version)
-			behind = r.height == 1
-		case rowPhoto:
-			card := r.card()
-			card.Owner = page.Album.Owner
-			page.Photos = append(page.Photos, card)
-			positions = append(positions, r.nr)
+		case kindHead:
+			page.begin(r.head())
+		case kindTombstone:
+			tombstone = r.tombstone().version
+		case kindAlbum:
+			a := r.album()
+			page.Album, behind = &a.album, a.behind
+			page.on(a.album.Name, a.version)
+		case kindPhoto:
+			p := r.photo()
+			p.card.Owner = page.Album.Owner
+			page.Photos = append(page.Photos, p.card)
+			positions = append(positions, p.place)
 		}
 	})
 	if err != nil {

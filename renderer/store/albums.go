@@ -53,16 +53,16 @@ func collectAlbums(rows pgx.Rows, name string, before, after int64) (AlbumsPage,
 	var behind bool
 	err := eachRow(rows, func(r *row) {
 		switch r.kind {
-		case rowHead:
-			page.begin(r)
-		case rowTombstone:
-			tombstone = r.version
-		case rowSubject:
-			page.User = &User{r.owner(), r.text, r.width, r.at}
-			page.on(r.name, r.version)
-			behind = r.height == 1
-		case rowAlbum:
-			page.Covers = append(page.Covers, Cover{r.id, r.title, r.version, r.picture()})
+		case kindHead:
+			page.begin(r.head())
+		case kindTombstone:
+			tombstone = r.tombstone().version
+		case kindUser:
+			u := r.user()
+			page.User, behind = &u.user, u.behind
+			page.on(u.user.Name, u.version)
+		case kindCover:
+			page.Covers = append(page.Covers, r.cover().cover)
 		}
 	})
 	if err == nil && page.User == nil {

@@ -59,7 +59,7 @@ func (s *Store) Explore(ctx context.Context) (ExplorePage, error) {
 				ORDER BY o.faves DESC, o.id DESC LIMIT 60
 			) AS p
 		), `+exploreRanking+`
-		SELECT 2, 0, 0, 0, day::timestamp AT TIME ZONE 'UTC', '', '', 0, 0, 0, '', '' FROM days`)
+		SELECT 12, 0, 0, 0, day::timestamp AT TIME ZONE 'UTC', '', '', 0, 0, 0, '', '' FROM days`)
 }
 
 // ExploreDay reads the most interesting photos of a day in UTC, of which day is any moment. There are none when nobody posted any.
@@ -71,7 +71,7 @@ func (s *Store) ExploreDay(ctx context.Context, day time.Time) (ExplorePage, err
 			WHERE NOT p.private AND (p.posted_at AT TIME ZONE 'UTC')::date = $1::date
 			ORDER BY p.faves DESC, p.id DESC LIMIT 300
 		), `+exploreRanking+`
-		SELECT 2, 0, 0, 0, day::timestamp AT TIME ZONE 'UTC', '', '', 0, 0, 0, '', '' FROM (
+		SELECT 12, 0, 0, 0, day::timestamp AT TIME ZONE 'UTC', '', '', 0, 0, 0, '', '' FROM (
 			(SELECT (posted_at AT TIME ZONE 'UTC')::date AS day FROM photos
 				WHERE NOT private AND (posted_at AT TIME ZONE 'UTC')::date < $1::date
 				ORDER BY (posted_at AT TIME ZONE 'UTC')::date DESC LIMIT 1)
@@ -92,27 +92,24 @@ func (s *Store) ExploreDay(ctx context.Context, day time.Time) (ExplorePage, err
 }
 
 func collectExplore(rows pgx.Rows) (ExplorePage, error) {
-	type placed struct {
-		place int32
-		card  Card
-	}
 	var page ExplorePage
-	var all []placed
+	var photos []photoRow
 	err := eachRow(rows, func(r *row) {
 		switch r.kind {
-		case rowHead:
-			page.begin(r)
-		case rowSubject:
-			page.Days = append(page.Days, r.at.UTC())
-		case rowPhoto:
-			all = append(all, placed{r.nr, r.card()})
-			page.on(r.name, r.version)
+		case kindHead:
+			page.begin(r.head())
+		case kindDay:
+			page.Days = append(page.Days, r.day())
+		case kindPhoto:
+			p := r.photo()
+			photos = append(photos, p)
+			page.on(p.card.Name, p.version)
 		}
 	})
-	slices.SortFunc(all, func(a, b placed) int { return int(a.place - b.place) })
-	page.Photos = make([]Card, len(all))
-	for i := range all {
-		page.Photos[i] = all[i].card
+	slices.SortFunc(photos, func(a, b photoRow) int { return int(a.place - b.place) })
+	page.Photos = make([]Card, len(photos))
+	for i := range photos {
+		page.Photos[i] = photos[i].card
 	}
 	slices.SortFunc(page.Days, func(a, b time.Time) int { return b.Compare(a) })
 	return page, err

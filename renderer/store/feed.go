@@ -73,7 +73,7 @@ func (s *Store) AlbumFeed(ctx context.Context, id int64) (FeedPage, error) {
 		UNION ALL
 		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '', '' FROM tombstones WHERE scope = 'album.' || $1::bigint
 		UNION ALL
-		SELECT 2, 0, id, version, created_at, title, '', 0, 0, 0, name, display_name, description FROM found
+		SELECT 9, 0, id, version, created_at, title, '', 0, 0, 0, name, display_name, description FROM found
 		UNION ALL
 		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name, f.display_name, p.description
 		FROM found f, LATERAL (
@@ -95,20 +95,22 @@ func collectFeed(rows pgx.Rows, scope string) (FeedPage, error) {
 	var description string
 	err := eachRow(rows, func(r *row) {
 		switch r.kind {
-		case rowHead:
-			page.begin(r)
-		case rowTombstone:
-			tombstone = r.version
-		case rowSubject:
-			page.on(r.name, r.version)
-			if r.id != 0 {
-				page.Album = &Album{ID: r.id, Title: r.title, Description: description, CreatedAt: r.at, Owner: r.owner()}
-			} else {
-				page.User = &User{r.owner(), description, r.width, r.at}
-			}
-		case rowPhoto:
-			page.on(r.name, r.version)
-			page.Entries = append(page.Entries, FeedEntry{r.card(), description})
+		case kindHead:
+			page.begin(r.head())
+		case kindTombstone:
+			tombstone = r.tombstone().version
+		case kindUser:
+			u := r.user()
+			u.user.Bio, page.User = description, &u.user
+			page.on(u.user.Name, u.version)
+		case kindAlbum:
+			a := r.album()
+			a.album.Description, page.Album = description, &a.album
+			page.on(a.album.Name, a.version)
+		case kindPhoto:
+			p := r.photo()
+			page.on(p.card.Name, p.version)
+			page.Entries = append(page.Entries, FeedEntry{p.card, description})
 		}
 	}, &description)
 	if err == nil && scope != "" && page.User == nil && page.Album == nil {

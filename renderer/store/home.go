@@ -40,15 +40,18 @@ func collectHome(rows pgx.Rows, before, after int64) (HomePage, error) {
 	var behind bool
 	err := eachRow(rows, func(r *row) {
 		switch r.kind {
-		case rowHead:
-			page.begin(r)
-			behind = r.width == 1
-		case rowPhoto:
-			page.Photos = append(page.Photos, r.card())
-			page.on(r.name, r.version)
-		case rowPopular:
-			page.Popular = append(page.Popular, r.card())
-			page.on(r.name, r.version)
+		case kindHead:
+			head := r.head()
+			page.begin(head)
+			behind = head.behind
+		case kindPhoto:
+			p := r.photo()
+			page.Photos = append(page.Photos, p.card)
+			page.on(p.card.Name, p.version)
+		case kindPopular:
+			p := r.photo()
+			page.Popular = append(page.Popular, p.card)
+			page.on(p.card.Name, p.version)
 		}
 	})
 	page.Listing = listing(page.Photos, before, after, behind)

@@ -104,8 +104,8 @@ func searchFor(ctx context.Context, s *store.Store, text string, before int64) (
 // buildSearch makes the search index of what a bulk load left without.
 func buildSearch(t testing.TB, s *store.Store) {
 	t.Helper()
-	if err := s.BuildSearch(t.Context()); err != nil {
-		t.Fatal(err)
+	if built, err := s.BuildSearch(t.Context()); err != nil || !built {
+		t.Fatalf("built %t: %v", built, err)
 	}
 }
 

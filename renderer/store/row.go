@@ -1,89 +1,176 @@
 package store
 
 import (
-	"cmp"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Picture is what is needed to lay out and show an image: its key in the image store, its size in pixels, its dominant colour 0xRRGGBB.
-type Picture struct {
-	ImageID       string
-	Width, Height int32
-	Color         int32
-}
-
-// Owner names a user whose photo is shown.
-type Owner struct {
-	Name, DisplayName string
-}
-
-// Card is a photo in a listing.
-type Card struct {
-	ID       int64
-	Title    string // may be empty
-	PostedAt time.Time
-	Picture
-	Owner
-}
-
-// Listing is one page of photos, newest first.
-type Listing struct {
-	Photos []Card // at most PageSize
-	// Positions of the neighbouring pages: Ref.After(Newer) and Ref.Before(Older); 0 where there is none.
-	Newer, Older int64
-}
-
-// row is the shape that all statements of several rows share, so that one statement can answer with rows of several kinds: the versions,
-// the user, the albums, the photos. A kind uses the columns that it needs, the others are ” or 0.
+// row is one row of a statement that returns rows of several kinds: the state of the database, the user, albums, photos. All rows of
+// a UNION have the same columns. A kind uses the columns it needs, and the others are empty strings or 0. Only the methods of row know
+// which column means what: they decode a row into a struct with names.
 type row struct {
-	kind          int32
-	nr            int32 // which question of a batch, or the position in an album
-	id            int64
-	version       int64 // of the row's user, of "all", of a tombstone; an album's number of photos
-	at            time.Time
-	title, text   string // text: image id, biography, description
-	width, height int32
-	color         int32
-	name, display string
+	kind                      rowKind
+	nr                        int32
+	id                        int64
+	version                   int64
+	at                        time.Time
+	title, text               string
+	number1, number2, number3 int32
+	name, display             string
 }
 
-// The kinds of rows.
+// rowKind tells what a row holds. Statements spell its number. It is an alias because pgx scans into a type of its own by reflection.
+type rowKind = int32
+
+// The kinds of rows, each with the struct it decodes into.
 const (
-	rowHead      = iota // version of "all", the time; width is 1 if there is something on the other side of the position
-	rowTombstone        // version of what is not there
-	rowSubject          // the user, tag or album the page is about
-	rowPhoto
-	rowAlbum   // album cover
-	rowPopular // photo
-	rowPerson
-	rowTagIdea
-	rowFacetOwner
+	kindHead       rowKind = 0  // [headRow]
+	kindTombstone  rowKind = 1  // [tombstoneRow]
+	kindUser       rowKind = 2  // [userRow]
+	kindPhoto      rowKind = 3  // [photoRow]
+	kindCover      rowKind = 4  // [coverRow]
+	kindPopular    rowKind = 5  // [photoRow]
+	kindPerson     rowKind = 6  // [personRow]
+	kindTagIdea    rowKind = 7  // [tagCountRow]
+	kindFacetOwner rowKind = 8  // [facetOwnerRow]
+	kindAlbum      rowKind = 9  // [albumRow]
+	kindTag        rowKind = 10 // [tagRow]
+	kindTagCount   rowKind = 11 // [tagCountRow]
+	kindDay        rowKind = 12 // a time, [row.day]
+	kindPhotoPart  rowKind = 13 // [SitemapPartRow]
+	kindUserPart   rowKind = 14 // [SitemapPartRow]
+	kindAlbumPart  rowKind = 15 // [SitemapPartRow]
+	kindEntry      rowKind = 16 // [SitemapRow]
 )
 
-func (r *row) card() Card {
-	return Card{ID: r.id, Title: r.title, PostedAt: r.at, Picture: r.picture(), Owner: r.owner()}
+// headRow is the state of the database that the statement saw. Every result has exactly one.
+type headRow struct {
+	version int64     // of the scope "all"
+	readAt  time.Time // Postgres' clock
+	behind  bool      // home: there are photos on the other side of the position
 }
+
+func (r *row) head() headRow { return headRow{r.version, r.at, r.number1 == 1} }
+
+// tombstoneRow is the version of something that was deleted or made private.
+type tombstoneRow struct {
+	question int // index of the query in a batch
+	version  int64
+}
+
+func (r *row) tombstone() tombstoneRow { return tombstoneRow{r.question(), r.version} }
+
+// userRow is the user a page is about.
+type userRow struct {
+	question int // index of the query in a batch
+	user     User
+	version  int64
+	behind   bool // there are rows on the other side of the position
+}
+
+func (r *row) user() userRow {
+	return userRow{r.question(), User{Owner: r.owner(), Bio: r.text, PhotoCount: r.number1, CreatedAt: r.at}, r.version, r.number2 == 1}
+}
+
+// albumRow is the album a page is about.
+type albumRow struct {
+	album   Album
+	version int64 // of its owner
+	behind  bool  // there are photos on the other side of the position
+}
+
+func (r *row) album() albumRow {
+	album := Album{ID: r.id, Title: r.title, Description: r.text, PhotoCount: r.number1, CreatedAt: r.at, Owner: r.owner()}
+	return albumRow{album, r.version, r.number2 == 1}
+}
+
+// tagRow says that the tag exists.
+type tagRow struct {
+	behind bool // there are photos on the other side of the position
+}
+
+func (r *row) tag() tagRow { return tagRow{r.number2 == 1} }
+
+// photoRow is a photo of a listing.
+type photoRow struct {
+	question int   // index of the query in a batch
+	place    int32 // rank in the result, or position in the album
+	card     Card
+	version  int64 // of its owner; 0 where the row of the user or of the album has it
+}
+
+func (r *row) photo() photoRow {
+	card := Card{ID: r.id, Title: r.title, PostedAt: r.at, Picture: r.picture(), Owner: r.owner()}
+	return photoRow{r.question(), r.nr, card, r.version}
+}
+
+// coverRow is an album in a list of albums. Its column version holds the number of photos: album covers have no version of their own.
+type coverRow struct {
+	question int // index of the query in a batch
+	cover    Cover
+}
+
+func (r *row) cover() coverRow {
+	return coverRow{r.question(), Cover{ID: r.id, Title: r.title, PhotoCount: r.version, Picture: r.picture()}}
+}
+
+// personRow is a user found by a search. Its column id holds the number of photos.
+type personRow struct {
+	place   int32 // rank in the result, from 1
+	person  FoundPerson
+	version int64
+}
+
+func (r *row) person() personRow {
+	return personRow{r.nr, FoundPerson{Owner: r.owner(), PhotoCount: int32(r.id), Picture: r.picture()}, r.version}
+}
+
+// tagCountRow is a tag and the number of photos that carry it, which stands in the column id.
+type tagCountRow struct {
+	place  int32 // rank in the result, from 1; 0 where the rows are in order
+	name   string
+	photos int64
+}
+
+func (r *row) tagCount() tagCountRow { return tagCountRow{r.nr, r.title, r.id} }
+
+// facetOwnerRow is a user by whom a search can be narrowed.
+type facetOwnerRow struct {
+	owner   Owner
+	version int64
+}
+
+func (r *row) facetOwner() facetOwnerRow { return facetOwnerRow{r.owner(), r.version} }
+
+// day is midnight, in UTC, of a day that has photos.
+func (r *row) day() time.Time { return r.at.UTC() }
+
+func (r *row) sitemapPart() SitemapPartRow { return SitemapPartRow{N: r.id, Changed: r.at.UTC()} }
+
+func (r *row) sitemapEntry() SitemapRow { return SitemapRow{ID: r.id, Name: r.text, Width: r.number1} }
+
+// question is the index of the query that a row answers. Statements for batches number queries from 1; other statements say 0.
+func (r *row) question() int { return int(max(r.nr, 1)) - 1 }
 
 func (r *row) owner() Owner { return Owner{r.name, r.display} }
 
-func (r *row) picture() Picture { return Picture{r.text, r.width, r.height, r.color} }
+func (r *row) picture() Picture { return Picture{r.text, r.number1, r.number2, r.number3} }
 
-// eachRow calls f with every row of a result in the shape of [row], in one struct used again and again. For a page of photos that takes
-// 25 us less than pgx.CollectRows with RowToStructByPos. Columns beyond those of row are read into more.
+// eachRow calls f with every row of a result. The row is the same struct each time, so f must not keep it. For a page of photos this
+// takes 25 us less than pgx.CollectRows with RowToStructByPos. Columns beyond those of row are scanned into more.
 func eachRow(rows pgx.Rows, f func(*row), more ...any) error {
 	defer rows.Close()
 	var r row
-	into := append([]any{&r.kind, &r.nr, &r.id, &r.version, &r.at, &r.title, &r.text, &r.width, &r.height, &r.color, &r.name, &r.display}, more...)
+	columns := append([]any{&r.kind, &r.nr, &r.id, &r.version, &r.at, &r.title, &r.text, &r.number1, &r.number2, &r.number3, &r.name, &r.display},
+		more...)
 	head := false
 	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
+		if err := rows.Scan(columns...); err != nil {
 			return err
 		}
-		head = head || r.kind == rowHead
+		head = head || r.kind == kindHead
 		f(&r)
 	}
 	if err := rows.Err(); err != nil {
@@ -93,57 +180,4 @@ func eachRow(rows pgx.Rows, f func(*row), more ...any) error {
 		return errors.New("the table epoch is empty")
 	}
 	return nil
-}
-
-// newest stands for "before the first page".
-const newest = int64(1)<<62 - 1
-
-// from is a position with the first page made explicit: either before or after is 0.
-func from(before, after int64) (int64, int64) {
-	if before <= 0 && after <= 0 {
-		return newest, 0
-	}
-	if after > 0 {
-		return 0, after
-	}
-	return before, 0
-}
-
-// listing makes a page of up to PageSize+1 cards that were read from a position in either direction. Behind says whether there is
-// anything on the other side of the position.
-func listing(cards []Card, before, after int64, behind bool) Listing {
-	var l Listing
-	l.Photos, l.Newer, l.Older = around(cards, func(c *Card) int64 { return c.ID }, before, after, behind)
-	return l
-}
-
-// around makes a page, highest id first, of up to PageSize+1 rows, and gives the positions of the pages on either side, see [Listing].
-func around[T any](rows []T, id func(*T) int64, before, after int64, behind bool) (page []T, newer, older int64) {
-	slices.SortFunc(rows, func(a, b T) int { return cmp.Compare(id(&b), id(&a)) })
-	before, after = from(before, after)
-	if len(rows) == 0 {
-		switch {
-		case behind && after > 0:
-			return nil, 0, after + 1
-		case behind:
-			return nil, before - 1, 0
-		}
-		return nil, 0, 0
-	}
-	hasNewer, hasOlder := behind, behind
-	more := len(rows) > PageSize
-	if after > 0 {
-		hasNewer = more
-		rows = rows[len(rows)-min(len(rows), PageSize):]
-	} else {
-		hasOlder = more
-		rows = rows[:min(len(rows), PageSize)]
-	}
-	if hasNewer {
-		newer = id(&rows[0])
-	}
-	if hasOlder {
-		older = id(&rows[len(rows)-1])
-	}
-	return rows, newer, older
 }

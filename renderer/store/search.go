@@ -72,7 +72,7 @@ type Facet struct {
 // search_words. A page far back begins at its own band, so it costs what the first one does, unless the photos that match are few in the
 // bands from there on: then more bands are looked at, and a search that finds no page in them within [SearchLongest] gives up.
 func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, before int64) (SearchPage, error) {
-	return again(ctx, readPatience, "search", comesBack, func(ctx context.Context) (SearchPage, error) {
+	return withRetry(ctx, readTimeout, "search", IsTransient, func(ctx context.Context) (SearchPage, error) {
 		found, err := s.search(ctx, q, order, before)
 		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "57014" { // query_canceled
 			err = fmt.Errorf("%w: %w", ErrTooLong, err)
@@ -106,8 +106,8 @@ func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, bef
 			plan = compile(found.Meant, v)
 		}
 	}
-	f := finder{ctx: ctx, store: s, began: began, plan: plan, order: order, first: before <= 0}
-	hits, err := f.find(before)
+	f := finder{store: s, began: began, plan: plan, order: order, first: before <= 0}
+	hits, err := f.find(ctx, before)
 	if err != nil {
 		return found, err
 	}
@@ -183,23 +183,27 @@ func (p *SearchPage) collect(rows pgx.Rows, hits int) error {
 	people, tags := [PeopleSize + 1]FoundPerson{}, [TagIdeasSize + 1]Count{}
 	err := eachRow(rows, func(r *row) {
 		switch r.kind {
-		case rowHead:
-			p.begin(r)
-		case rowPhoto:
-			places[r.nr] = r.card()
-			p.on(r.name, r.version)
-		case rowPerson:
-			people[r.nr] = FoundPerson{Owner{r.name, r.display}, int32(r.id), r.picture()}
-			p.on(r.name, r.version)
-		case rowTagIdea:
-			tags[r.nr] = Count{r.title, int(r.id), Exact}
-		case rowFacetOwner:
+		case kindHead:
+			p.begin(r.head())
+		case kindPhoto:
+			photo := r.photo()
+			places[photo.place] = photo.card
+			p.on(photo.card.Name, photo.version)
+		case kindPerson:
+			found := r.person()
+			people[found.place] = found.person
+			p.on(found.person.Name, found.version)
+		case kindTagIdea:
+			tag := r.tagCount()
+			tags[tag.place] = Count{tag.name, int(tag.photos), Exact}
+		case kindFacetOwner:
+			facet := r.facetOwner()
 			for i := range p.Facets {
-				if f := &p.Facets[i]; f.Kind == query.By && f.Value == r.name {
-					f.Owner = Owner{r.name, r.display}
+				if f := &p.Facets[i]; f.Kind == query.By && f.Value == facet.owner.Name {
+					f.Owner = facet.owner
 				}
 			}
-			p.on(r.name, r.version)
+			p.on(facet.owner.Name, facet.version)
 		}
 	})
 	// Nothing says when an owner who has just gone comes back.

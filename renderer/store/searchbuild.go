@@ -16,22 +16,22 @@ import (
 )
 
 // BuildSearch makes the search index anew from all photos and users, while the site is in use: searches find nothing until it is done, and
-// what changes meanwhile waits in the queue. Another process that is writing the index makes it return at once, with nothing done.
-func (s *Store) BuildSearch(ctx context.Context) (err error) {
+// what changes meanwhile waits in the queue. Built is false, and nothing was done, when another process is writing the index.
+func (s *Store) BuildSearch(ctx context.Context) (built bool, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("build the search index: %w", err)
+		return false, fmt.Errorf("build the search index: %w", err)
 	}
 	defer conn.Release()
 	if err = buildSearch(ctx, conn); errors.Is(err, errOtherIndexer) {
-		return nil
+		return false, nil
 	}
 	// What was set for the session goes with the connection.
 	err = errors.Join(err, conn.Conn().Close(context.WithoutCancel(ctx)))
 	if err != nil {
-		return fmt.Errorf("build the search index: %w", err)
+		return false, fmt.Errorf("build the search index: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 func buildSearch(ctx context.Context, conn *pgxpool.Conn) error {

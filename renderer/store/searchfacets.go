@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,9 +54,9 @@ func (f *finder) collect(rows pgx.Rows) ([]hit, error) {
 
 // sample estimates, by one photo in 50, how many match, and on the first page what they can be narrowed by. A count that is most likely over
 // 1,000 is given as that.
-func (f *finder) sample() error {
+func (f *finder) sample(ctx context.Context) error {
 	p := f.plan
-	rows, err := f.query(fmt.Sprintf(`
+	rows, err := f.query(ctx, fmt.Sprintf(`
 		WITH found AS MATERIALIZED (
 			SELECT photo_id, year, shape, camera, $2::text <> '' AND words @@ (SELECT $2::tsquery) AS well FROM photo_search
 			WHERE words @@ (SELECT $1::tsquery) LIMIT %[1]d

@@ -35,7 +35,6 @@ const (
 
 // finder finds one page of photos for a plan.
 type finder struct {
-	ctx   context.Context
 	store *Store
 	began time.Time // the search
 	plan  *searchPlan
@@ -54,15 +53,15 @@ type hit struct{ id, position int64 }
 
 // query runs a statement, unless the search has taken its time. Each statement has a timeout, but how many a page needs depends on where
 // the photos are. Errors: ErrTooLong.
-func (f *finder) query(sql string, args ...any) (pgx.Rows, error) {
+func (f *finder) query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if took := time.Since(f.began); f.store.longest > 0 && took > f.store.longest {
 		return nil, fmt.Errorf("%w: stopped after %s", ErrTooLong, took)
 	}
-	return f.store.searches.Query(f.ctx, sql, args...)
+	return f.store.searches.Query(ctx, sql, args...)
 }
 
 // find gives the ids of a page, in their order.
-func (f *finder) find(before int64) ([]int64, error) {
+func (f *finder) find(ctx context.Context, before int64) ([]int64, error) {
 	walk := before&walkedBit != 0
 	at := before &^ walkedBit
 	if before <= 0 {
@@ -73,7 +72,7 @@ func (f *finder) find(before int64) ([]int64, error) {
 	}
 	many := f.plan.most[fitsRoughly] > fetchMost
 	if many {
-		if err := f.sample(); err != nil {
+		if err := f.sample(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -85,7 +84,7 @@ func (f *finder) find(before int64) ([]int64, error) {
 	if !walk {
 		sampled := *f
 		var all bool
-		if hits, all, err = f.fetch(at, fetchMost); err != nil {
+		if hits, all, err = f.fetch(ctx, at, fetchMost); err != nil {
 			return nil, err
 		}
 		if walk = !all && before <= 0; walk {
@@ -93,7 +92,7 @@ func (f *finder) find(before int64) ([]int64, error) {
 		}
 	}
 	if walk {
-		hits, err = f.walk(at)
+		hits, err = f.walk(ctx, at)
 	}
 	return f.page(hits, walk), err
 }
@@ -114,13 +113,13 @@ func (f *finder) page(hits []hit, walked bool) []int64 {
 }
 
 // fetch takes all matches, unless there are more than most: then all is false. It counts them, and what they can be narrowed by.
-func (f *finder) fetch(before int64, most int) (hits []hit, all bool, err error) {
+func (f *finder) fetch(ctx context.Context, before int64, most int) (hits []hit, all bool, err error) {
 	p := f.plan
 	title, well, exact := p.match[fitsTitle], p.match[fitsWell], p.match[fits]
 	if f.order != page.SortRelevance || !p.words {
 		title, well, exact = "", "", ""
 	}
-	rows, err := f.query(fmt.Sprintf(`
+	rows, err := f.query(ctx, fmt.Sprintf(`
 		WITH found AS MATERIALIZED (
 			SELECT photo_id, user_id, year, shape, camera, CASE $6::text
 				WHEN 'newest' THEN photo_id

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"sort"
@@ -15,28 +16,28 @@ import (
 
 // walk looks in one part of the photos after the other until a page is found. By relevance it goes twice: for those that fit well, and then
 // for the others.
-func (f *finder) walk(before int64) ([]hit, error) {
+func (f *finder) walk(ctx context.Context, before int64) ([]hit, error) {
 	p := f.plan
-	parts, err := f.parts()
+	parts, err := f.parts(ctx)
 	if err != nil {
 		return nil, err
 	}
 	all := search{match: p.match[fitsRoughly], likely: f.matches[fitsRoughly]}
 	if f.order != page.SortRelevance || !p.words {
-		return f.stage(all, parts, before)
+		return f.stage(ctx, all, parts, before)
 	}
 	var hits []hit
 	well := search{match: p.match[fitsWell], likely: f.matches[fitsWell], base: int64(fitsWell) << levelShift}
 	if well.match != "" {
 		if before > well.base {
-			if hits, err = f.stage(well, parts, before); err != nil || len(hits) > PageSize {
+			if hits, err = f.stage(ctx, well, parts, before); err != nil || len(hits) > PageSize {
 				return hits, err
 			}
 		}
 		all.match += " & !(" + well.match + ")"
 		all.likely -= min(well.likely, all.likely)
 	}
-	others, err := f.stage(all, parts, before)
+	others, err := f.stage(ctx, all, parts, before)
 	hits = append(hits, others...)
 	return hits[:min(len(hits), PageSize+1)], err
 }
@@ -56,7 +57,7 @@ type part struct {
 }
 
 // stage gives up to one more match than a page has, below a position, from the parts in their order.
-func (f *finder) stage(s search, parts []part, before int64) ([]hit, error) {
+func (f *finder) stage(ctx context.Context, s search, parts []part, before int64) ([]hit, error) {
 	upper := before
 	if f.order == page.SortRelevance {
 		upper = min(before, s.base|(int64(1)<<levelShift-1)) - s.base
@@ -81,7 +82,7 @@ func (f *finder) stage(s search, parts []part, before int64) ([]hit, error) {
 			at = next
 			goal *= moreParts
 		}
-		rows, err := f.query(fmt.Sprintf(`
+		rows, err := f.query(ctx, fmt.Sprintf(`
 			SELECT photo_id, position FROM (
 				SELECT photo_id, CASE $3::text WHEN 'newest' THEN photo_id WHEN 'liked' THEN (faves::bigint << %[1]d) | photo_id
 					ELSE (quality::bigint << %[1]d) | photo_id END AS position
@@ -122,8 +123,8 @@ func collectHits(rows pgx.Rows, base int64) ([]hit, error) {
 }
 
 // parts gives the parts of all photos in the wanted order, the first one first. Photos with the same number of faves are divided by their ids.
-func (f *finder) parts() ([]part, error) {
-	ids, err := f.numbered(words.ByID)
+func (f *finder) parts(ctx context.Context) ([]part, error) {
+	ids, err := f.numbered(ctx, words.ByID)
 	if err != nil || f.order == page.SortNewest {
 		return f.listed(words.ByID, ids, nil), err
 	}
@@ -131,7 +132,7 @@ func (f *finder) parts() ([]part, error) {
 	if f.order == page.SortLiked {
 		by = words.ByFaves
 	}
-	numbers, err := f.numbered(by)
+	numbers, err := f.numbered(ctx, by)
 	return f.listed(by, numbers, ids), err
 }
 
@@ -141,9 +142,9 @@ type numberedPart struct {
 }
 
 // numbered reads the parts of a kind, the greatest first.
-func (f *finder) numbered(by words.Band) ([]numberedPart, error) {
+func (f *finder) numbered(ctx context.Context, by words.Band) ([]numberedPart, error) {
 	prefix := string(words.Filter) + string(by)
-	rows, err := f.query("SELECT substr(word, 3)::bigint, photos FROM search_words WHERE word > $1 AND word < $2",
+	rows, err := f.query(ctx, "SELECT substr(word, 3)::bigint, photos FROM search_words WHERE word > $1 AND word < $2",
 		prefix, prefix+":")
 	if err != nil {
 		return nil, err

@@ -42,13 +42,13 @@ func (s *Store) SitemapIndex(ctx context.Context) (SitemapIndex, error) {
 		)
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		SELECT 3, 0, n, 0, x.posted_at, '', '', 0, 0, 0, '', '' FROM tops, generate_series(photos, greatest(1, photos - 14999), -1) AS n, LATERAL (
+		SELECT 13, 0, n, 0, x.posted_at, '', '', 0, 0, 0, '', '' FROM tops, generate_series(photos, greatest(1, photos - 14999), -1) AS n, LATERAL (
 			SELECT p.posted_at FROM photos p WHERE NOT p.private AND p.id > (n - 1) * 5000 AND p.id <= n * 5000 ORDER BY p.id DESC LIMIT 1) AS x
 		UNION ALL
-		SELECT 6, 0, n, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM tops, generate_series(users, greatest(1, users - 14999), -1) AS n, LATERAL (
+		SELECT 14, 0, n, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM tops, generate_series(users, greatest(1, users - 14999), -1) AS n, LATERAL (
 			SELECT FROM users u WHERE u.photo_count > 0 AND u.id > (n - 1) * 5000 AND u.id <= n * 5000 ORDER BY u.id DESC LIMIT 1) AS x
 		UNION ALL
-		SELECT 4, 0, n, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM tops, generate_series(albums, greatest(1, albums - 14999), -1) AS n, LATERAL (
+		SELECT 15, 0, n, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM tops, generate_series(albums, greatest(1, albums - 14999), -1) AS n, LATERAL (
 			SELECT FROM albums a JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
 			WHERE a.id > (n - 1) * 5000 AND a.id <= n * 5000 ORDER BY a.id DESC LIMIT 1) AS x`)
 }
@@ -56,14 +56,14 @@ func (s *Store) SitemapIndex(ctx context.Context) (SitemapIndex, error) {
 func collectSitemapIndex(rows pgx.Rows) (index SitemapIndex, err error) {
 	err = eachRow(rows, func(r *row) {
 		switch r.kind {
-		case rowHead:
-			index.begin(r)
-		case rowPhoto:
-			index.Photos = append(index.Photos, SitemapPartRow{r.id, r.at.UTC()})
-		case rowPerson:
-			index.Users = append(index.Users, SitemapPartRow{N: r.id})
-		case rowAlbum:
-			index.Albums = append(index.Albums, SitemapPartRow{N: r.id})
+		case kindHead:
+			index.begin(r.head())
+		case kindPhotoPart:
+			index.Photos = append(index.Photos, r.sitemapPart())
+		case kindUserPart:
+			index.Users = append(index.Users, SitemapPartRow{N: r.sitemapPart().N})
+		case kindAlbumPart:
+			index.Albums = append(index.Albums, SitemapPartRow{N: r.sitemapPart().N})
 		}
 	})
 	return index, err
@@ -74,7 +74,7 @@ func (s *Store) SitemapPhotos(ctx context.Context, n int64) (SitemapPart, error)
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		(SELECT 3, 0, id, 0, 'epoch', '', image_id, width, 0, 0, '', '' FROM photos WHERE NOT private AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
+		(SELECT 16, 0, id, 0, 'epoch', '', image_id, width, 0, 0, '', '' FROM photos WHERE NOT private AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
 }
 
 // SitemapUsers reads the users of the n-th part who have public photos. When each posted last is not told: with nothing in memory, 5,000
@@ -83,7 +83,7 @@ func (s *Store) SitemapUsers(ctx context.Context, n int64) (SitemapPart, error) 
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		(SELECT 6, 0, id, 0, 'epoch', '', name, 0, 0, 0, '', '' FROM users WHERE photo_count > 0 AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
+		(SELECT 16, 0, id, 0, 'epoch', '', name, 0, 0, 0, '', '' FROM users WHERE photo_count > 0 AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
 }
 
 // SitemapAlbums reads the albums of the n-th part that have public photos.
@@ -91,7 +91,7 @@ func (s *Store) SitemapAlbums(ctx context.Context, n int64) (SitemapPart, error)
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		(SELECT 4, 0, a.id, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM albums a JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
+		(SELECT 16, 0, a.id, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM albums a JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
 			WHERE a.id > $1::bigint AND a.id <= $1 + 5000 ORDER BY a.id DESC LIMIT 5000)`)
 }
 
@@ -104,11 +104,12 @@ func (s *Store) sitemapPart(ctx context.Context, n int64, sql string) (SitemapPa
 
 func collectSitemapPart(rows pgx.Rows) (part SitemapPart, err error) {
 	err = eachRow(rows, func(r *row) {
-		if r.kind == rowHead {
-			part.begin(r)
-			return
+		switch r.kind {
+		case kindHead:
+			part.begin(r.head())
+		case kindEntry:
+			part.Rows = append(part.Rows, r.sitemapEntry())
 		}
-		part.Rows = append(part.Rows, SitemapRow{r.id, r.text, r.width})
 	})
 	return part, err
 }

@@ -69,9 +69,9 @@ type Snapshot struct {
 
 const scopeAll = "all"
 
-func (s *Snapshot) begin(r *row) {
-	s.ReadAt = r.at
-	s.Depends = append(s.Depends, Dep{scopeAll, r.version})
+func (s *Snapshot) begin(head headRow) {
+	s.ReadAt = head.readAt
+	s.Depends = append(s.Depends, Dep{scopeAll, head.version})
 }
 
 // on notes a dependency on a user; the same one many times is noted once.

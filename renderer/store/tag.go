@@ -22,7 +22,7 @@ func (s *Store) Tag(ctx context.Context, tag string, before, after int64) (TagPa
 		WITH tag AS MATERIALIZED (SELECT id FROM tags WHERE name = $1)
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		SELECT 2, 0, 0, 0, now(), '', '', 0, CASE
+		SELECT 10, 0, 0, 0, now(), '', '', 0, CASE
 				WHEN $3::bigint > 0 THEN EXISTS (
 					SELECT FROM photo_tags m JOIN photos p ON p.id = m.photo_id AND NOT p.private WHERE m.tag_id = tag.id AND m.photo_id <= $3)
 				WHEN $2::bigint < $4::bigint THEN EXISTS (
@@ -46,14 +46,14 @@ func collectTag(rows pgx.Rows, before, after int64) (TagPage, error) {
 	var behind bool
 	err := eachRow(rows, func(r *row) {
 		switch r.kind {
-		case rowHead:
-			page.begin(r)
-		case rowSubject:
-			page.Found = true
-			behind = r.height == 1
-		case rowPhoto:
-			page.Photos = append(page.Photos, r.card())
-			page.on(r.name, r.version)
+		case kindHead:
+			page.begin(r.head())
+		case kindTag:
+			page.Found, behind = true, r.tag().behind
+		case kindPhoto:
+			p := r.photo()
+			page.Photos = append(page.Photos, p.card)
+			page.on(p.card.Name, p.version)
 		}
 	})
 	page.Listing = listing(page.Photos, before, after, behind)

@@ -24,7 +24,7 @@ func (s *Store) Tags(ctx context.Context) (TagsPage, error) {
 	return read(ctx, s, "read tags", collectTags, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		SELECT 2, 0, c.photo_count, 0, now(), t.name, '', 0, 0, 0, '', ''
+		SELECT 11, 0, c.photo_count, 0, now(), t.name, '', 0, 0, 0, '', ''
 		FROM (SELECT tag_id, photo_count FROM tag_counts WHERE photo_count > 0 ORDER BY photo_count DESC, tag_id DESC LIMIT 200) AS c,
 			LATERAL (SELECT name FROM tags WHERE id = c.tag_id LIMIT 1) AS t -- one by one: a join would read all tags`)
 }
@@ -33,10 +33,11 @@ func collectTags(rows pgx.Rows) (TagsPage, error) {
 	var page TagsPage
 	err := eachRow(rows, func(r *row) {
 		switch r.kind {
-		case rowHead:
-			page.begin(r)
-		case rowSubject:
-			page.Tags = append(page.Tags, TagCount{r.title, r.id})
+		case kindHead:
+			page.begin(r.head())
+		case kindTagCount:
+			tag := r.tagCount()
+			page.Tags = append(page.Tags, TagCount{tag.name, tag.photos})
 		}
 	})
 	return page, err

@@ -88,25 +88,30 @@ func collectUsers(rows pgx.Rows, queries []UserQuery) ([]UserPage, error) {
 	tombstones := make([]int64, len(queries))
 	behind := make([]bool, len(queries))
 	err := eachRow(rows, func(r *row) {
-		page := &pages[max(r.nr, 1)-1]
 		switch r.kind {
-		case rowHead:
+		case kindHead:
 			for i := range pages {
-				pages[i].begin(r)
+				pages[i].begin(r.head())
 			}
-		case rowTombstone:
-			tombstones[r.nr-1] = r.version
-		case rowSubject:
-			page.User = &User{r.owner(), r.text, r.width, r.at}
-			page.on(r.name, r.version)
-			behind[r.nr-1] = r.height == 1
-		case rowAlbum:
-			page.Covers = append(page.Covers, Cover{r.id, r.title, r.version, r.picture()})
-		case rowPhoto:
+		case kindTombstone:
+			t := r.tombstone()
+			tombstones[t.question] = t.version
+		case kindUser:
+			u := r.user()
+			page := &pages[u.question]
+			page.User, behind[u.question] = &u.user, u.behind
+			page.on(u.user.Name, u.version)
+		case kindCover:
+			c := r.cover()
+			page := &pages[c.question]
+			page.Covers = append(page.Covers, c.cover)
+		case kindPhoto:
+			p := r.photo()
+			page := &pages[p.question]
 			if page.Photos == nil {
 				page.Photos = make([]Card, 0, PageSize+1)
 			}
-			page.Photos = append(page.Photos, r.card())
+			page.Photos = append(page.Photos, p.card)
 		}
 	})
 	if err != nil {

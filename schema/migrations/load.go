@@ -13,22 +13,18 @@ func Tables() []string {
 	return []string{"users", "images", "photos", "tags", "photo_tags", "albums", "album_photos"}
 }
 
-// searchTables lists the tables of the search index.
-func searchTables() []string { return []string{"photo_search", "person_search", "search_words"} }
-
 // WithoutIndexes replaces all content in bulk. It empties the [Tables], takes off their keys, indexes, foreign keys and triggers, calls
 // load, puts everything back (which checks the rows against the keys), sets the identity sequences past the largest ids, analyzes, and
 // raises the version of "all", so that no page cached before is served again. What is taken off is read from the catalogue, so it cannot
-// differ from the migrations.
+// differ from the migrations. Progress is called before the first and after each statement that puts things back, with
+// how many of them are done.
 //
 // All of it happens in tx: readers wait for its end, and an error or a crash leaves the old content in place. Inside load, COPY ... WITH
 // (FREEZE) is allowed, since the tables were truncated in the same transaction. Load itself fills the columns that triggers keep
-// otherwise: photos.posted_at (not decreasing with the id) and users.photo_count (public photos); users.version is best left out. It may
-// fill the search index too (photo_search, person_search and search_words); otherwise a renderer builds that afterwards. Tx's
-// user must own the tables; timeouts of statements and of idling are off until tx ends.
-func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
-	tables := append(Tables(), searchTables()...)
-	names := strings.Join(tables, ", ")
+// otherwise: photos.posted_at (not decreasing with the id) and users.photo_count (public photos); users.version is best left out. The
+// search index is emptied, and a renderer builds it afterwards. Tx's user must own the tables; timeouts of statements and of idling are off until tx ends.
+func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error, progress func(done, total int)) error {
+	tables := Tables()
 	off, on, err := dressing(ctx, tx, tables)
 	if err != nil {
 		return fmt.Errorf("read the catalogue: %w", err)
@@ -37,25 +33,26 @@ func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error) error {
 	if err := run(ctx, tx, off...); err != nil {
 		return fmt.Errorf("take off keys and triggers: %w", err)
 	}
-	if err := run(ctx, tx, "SET LOCAL maintenance_work_mem = '256MB'", "TRUNCATE "+names, "TRUNCATE album_counts, tag_counts, tag_deltas, search_queue"); err != nil {
+	if err := run(ctx, tx, "SET LOCAL maintenance_work_mem = '256MB'", "TRUNCATE "+strings.Join(tables, ", "),
+		"TRUNCATE album_counts, tag_counts, tag_deltas, photo_search, person_search, search_words, search_queue"); err != nil {
 		return fmt.Errorf("empty the tables: %w", err)
 	}
 	if err := load(); err != nil {
 		return err
 	}
-	if err := run(ctx, tx, on...); err != nil {
-		return fmt.Errorf("put back keys and triggers: %w", err)
-	}
-	if err := run(ctx, tx,
+	on = append(on,
 		`INSERT INTO album_counts (album_id, photo_count)
 			SELECT ap.album_id, count(*) FROM album_photos ap JOIN photos p ON p.id = ap.photo_id WHERE NOT p.private GROUP BY ap.album_id`,
 		"SELECT recount_tags()",
 		"ANALYZE album_counts, tag_counts",
-		`UPDATE search_state SET emptied = emptied + 1,
-			built = EXISTS (SELECT FROM person_search) OR NOT EXISTS (SELECT FROM users)`,
-		"SELECT announce_all()",
-	); err != nil {
-		return fmt.Errorf("finish the load: %w", err)
+		"UPDATE search_state SET emptied = emptied + 1, built = NOT EXISTS (SELECT FROM users)",
+		"SELECT announce_all()")
+	progress(0, len(on))
+	for i, sql := range on {
+		if err := run(ctx, tx, sql); err != nil {
+			return fmt.Errorf("put back keys and triggers: %w", err)
+		}
+		progress(i+1, len(on))
 	}
 	return nil
 }

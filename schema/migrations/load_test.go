@@ -48,7 +48,7 @@ func TestWithoutIndexes(t *testing.T) {
 	all := one[int64](t, pool, "SELECT version FROM epoch")
 
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		return migrations.WithoutIndexes(ctx, tx, func() error { return load(t, tx) })
+		return migrations.WithoutIndexes(ctx, tx, func() error { return load(t, tx) }, func(int, int) {})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestWithoutIndexesAllOrNothing(t *testing.T) {
 		},
 	} {
 		err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-			return migrations.WithoutIndexes(ctx, tx, func() error { return fill(tx) })
+			return migrations.WithoutIndexes(ctx, tx, func() error { return fill(tx) }, func(int, int) {})
 		})
 		if err == nil {
 			t.Errorf("%s: no error", what)

@@ -10,6 +10,29 @@ import (
 	"time"
 )
 
+// The first tokens of subjects, each with its dot. SubjectPrefix begins the subjects of all pages.
+const (
+	SubjectPrefix = "page."
+	prefixAsset   = "asset."
+	prefixImage   = "image."
+)
+
+// Patterns lists the NATS subjects, with wildcards, that match the [Ref.Subject] of every Ref of the kind and of no other kind. A kind
+// whose pages have no key needs two: its bare subject, and a wildcard for further pages and other origins.
+func (k Kind) Patterns() []string {
+	switch k {
+	case KindNone:
+		return nil
+	case KindAsset:
+		return []string{prefixAsset + ">"}
+	case KindImage:
+		return []string{prefixImage + ">"}
+	case KindHome, KindExplore, KindTags, KindSearch, KindAbout, KindSitemap:
+		return []string{SubjectPrefix + k.String(), SubjectPrefix + k.String() + ".>"}
+	}
+	return []string{SubjectPrefix + k.String() + ".>"}
+}
+
 // Subject gives the bus subject that the page, asset or picture is requested on, such as "page.user.ansel" or "image.<id>.640".
 func (r Ref) Subject() string {
 	switch r.kind {
@@ -17,14 +40,14 @@ func (r Ref) Subject() string {
 		return ""
 	case KindAsset:
 		if r.encoding != "" {
-			return "asset." + r.name + "." + r.encoding
+			return prefixAsset + r.name + "." + r.encoding
 		}
-		return "asset." + r.name
+		return prefixAsset + r.name
 	case KindImage:
-		return "image." + r.name + "." + strconv.FormatInt(r.id, 10)
+		return prefixImage + r.name + "." + strconv.FormatInt(r.id, 10)
 	}
 	var buf [256]byte // all but the largest subjects are built in one allocation
-	b := append(buf[:0], "page."...)
+	b := append(buf[:0], SubjectPrefix...)
 	b = append(b, r.kind.String()...)
 	switch r.kind {
 	case KindExplore:
@@ -89,7 +112,7 @@ func (r Ref) Key() string {
 		return subject
 	}
 	sum := sha256.Sum256([]byte(subject))
-	return "page." + r.kind.String() + ".#" + hex.EncodeToString(sum[:])
+	return SubjectPrefix + r.kind.String() + ".#" + hex.EncodeToString(sum[:])
 }
 
 // MaxKey is how many bytes a memcached key may have.

@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // Actions are requests that change something. An action's subject is "action." and its name, its data a form
 // (application/x-www-form-urlencoded, at most MaxForm), its reply's data the scopes that changed with their new versions, in the form of
@@ -44,15 +41,8 @@ func ValidKey(key string) bool {
 	return key != "" && len(key) <= MaxKey
 }
 
-const actionPrefix = "action."
-
 // ActionSubject is what the action of this name is requested on.
-func ActionSubject(name string) string { return actionPrefix + name }
-
-// ParseAction is the inverse of [ActionSubject]; false for another subject.
-func ParseAction(subject string) (name string, ok bool) {
-	return strings.CutPrefix(subject, actionPrefix)
-}
+func ActionSubject(name string) string { return prefixAction + name }
 
 // InputError says what is wrong with one field of a form, in words for the person who filled it in. It is an [ErrBadRequest], and
 // [ErrorOf] gives it back as it was.

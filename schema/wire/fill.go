@@ -31,7 +31,7 @@ const (
 )
 
 // FillSubject is the subject of the notes for a page.
-func FillSubject(r page.Ref) string { return "fill." + r.Subject() }
+func FillSubject(r page.Ref) string { return prefixFill + r.Subject() }
 
 // Msg gives the note as a message.
 func (f Fill) Msg() *nats.Msg {
@@ -50,7 +50,7 @@ func (f Fill) Msg() *nats.Msg {
 
 // ParseFill is the inverse of [Fill.Msg]. Conditions that cannot be read are an error: to pass over one would leave an old copy there.
 func ParseFill(subject string, header nats.Header) (f Fill, err error) {
-	if f.Ref, err = page.ParseSubject(strings.TrimPrefix(subject, "fill.")); err != nil {
+	if f.Ref, err = page.ParseSubject(strings.TrimPrefix(subject, prefixFill)); err != nil {
 		return Fill{}, err
 	}
 	if text := header.Get(HeaderReadAt); text != "" {
@@ -75,14 +75,7 @@ func (f Fill) Met(r *Reply) bool {
 	if r.ReadAt.Before(f.ReadAt) {
 		return false
 	}
-	for _, want := range f.Wants {
-		for _, have := range r.Depends {
-			if have.Scope == want.Scope && have.Version < want.Version {
-				return false
-			}
-		}
-	}
-	return true
+	return !r.OlderThan(f.Wants)
 }
 
 // And gives the note that is met by a copy that meets both, of which the other is for the same page.

@@ -15,33 +15,48 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Queue groups. Whoever joins one shares its work; nothing else is configured.
+// Queue groups. NATS gives each request or note to one member; joining is all the configuration there is.
 const (
 	QueueRenderer  = "renderer"
 	QueueCachefill = "cachefill"
 )
 
+// Names of the roles as services of NATS micro, which `nats micro ls` shows.
+const (
+	ServiceEdge      = "edge"
+	ServiceRenderer  = "renderer"
+	ServiceCachefill = "cachefill"
+)
+
+// SubjectRendererStats asks every renderer for its statistics, by the micro protocol: `nats micro stats renderer`.
+const SubjectRendererStats = "$SRV.STATS." + ServiceRenderer
+
 // Subjects that are not a page's, see [page.Ref.Subject] for those.
 const (
-	SubjectAssets  = "asset.index"   // request: the names of a renderer's assets, one a line
-	SubjectFills   = "fill.>"        // what every cachefill listens to
-	SubjectCancels = "cancel.>"      // what every renderer listens to, see CancelSubject
-	SubjectChanged = "changed.>"     // what the stream CHANGES holds
-	SubjectBatch   = "changed.batch" // scopes with their new versions, see EncodeChanges
-	SubjectTick    = "changed.tick"  // once a second from the relay, see Tick
-	SubjectHint    = "hint.changed"  // like SubjectBatch, in no stream: what an action has just changed, before the relay tells it for sure
+	SubjectAssets  = "asset.index"      // request: the names of a renderer's assets, one a line
+	SubjectFills   = prefixFill + ">"   // what every cachefill listens to
+	SubjectCancels = prefixCancel + ">" // what every renderer listens to, see CancelSubject
+	SubjectChanged = "changed.>"        // what the stream CHANGES holds
+	SubjectBatch   = "changed.batch"    // scopes with their new versions, see EncodeChanges
+	SubjectTick    = "changed.tick"     // once a second from the relay, see Tick
+	SubjectHint    = "hint.changed"     // like SubjectBatch, in no stream: what an action has just changed, before the relay tells it for sure
 	StreamChanges  = "CHANGES"
 )
 
 // CancelSubject is what an edge publishes to, with no data, to say that nobody waits for the answer to the request with this id any more.
-func CancelSubject(id string) string { return cancelPrefix + id }
+func CancelSubject(id string) string { return prefixCancel + id }
 
 // ParseCancel is the inverse of [CancelSubject]; false for another subject.
 func ParseCancel(subject string) (id string, ok bool) {
-	return strings.CutPrefix(subject, cancelPrefix)
+	return strings.CutPrefix(subject, prefixCancel)
 }
 
-const cancelPrefix = "cancel."
+// Prefixes of subjects that carry a name.
+const (
+	prefixAction = "action."
+	prefixCancel = "cancel."
+	prefixFill   = "fill."
+)
 
 // Headers of messages on the bus. NATS header names are case-sensitive: take them from here.
 const (

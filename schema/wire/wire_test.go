@@ -212,16 +212,6 @@ func TestInputErrorsCrossTheBus(t *testing.T) {
 	}
 }
 
-func TestActionSubject(t *testing.T) {
-	t.Parallel()
-	if name, ok := ParseAction(ActionSubject(ActionPhotoEdit)); !ok || name != ActionPhotoEdit {
-		t.Errorf("got %q, %t", name, ok)
-	}
-	if name, ok := ParseAction("page.home"); ok {
-		t.Errorf("page.home is the action %q", name)
-	}
-}
-
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	for key, want := range map[string]bool{

@@ -107,18 +107,31 @@ func (a *Album) Scene(i int) Scene { return a.order[i].scene }
 // Paint paints picture i.
 func (a *Album) Paint(i int) Picture { return a.PaintAt(i, a.long) }
 
-// PaintAt paints picture i with long pixels on its long side. At any size it is the same scene in the same light; only a storm may show
-// other things in it.
+// Size gives the width and height of picture i with long pixels on its long side.
+func (a *Album) Size(i, long int) (w, h int) {
+	_, shape := a.begin(i)
+	return shape.size(long)
+}
+
+// begin returns the random numbers of picture i after the first, which has chosen its shape.
+func (a *Album) begin(i int) (chance, frame) {
+	ch := chance{rand.New(rand.NewPCG(a.seed, uint64(i)+1))}
+	return ch, pick(ch, a.order[i].frames...)
+}
+
+func (f frame) size(long int) (w, h int) {
+	if f.w >= f.h {
+		return long, long * f.h / f.w
+	}
+	return long * f.w / f.h, long
+}
+
+// PaintAt paints picture i with long pixels on its long side. At any size it is the same scene, in the same light, with
+// the same things in it.
 func (a *Album) PaintAt(i, long int) Picture {
 	f := a.order[i]
-	ch := chance{rand.New(rand.NewPCG(a.seed, uint64(i)+1))}
-	shape := pick(ch, f.frames...)
-	w, h := long, long
-	if shape.w >= shape.h {
-		h = long * shape.h / shape.w
-	} else {
-		w = long * shape.w / shape.h
-	}
+	ch, shape := a.begin(i)
+	w, h := shape.size(long)
 	p := &painter{canvas: a.canvas(w, h), chance: ch, noise: a.noise, land: a.land}
 	p.film = film{bloom: 0.25, vignette: ch.between(0.12, 0.3), grain: ch.between(0.8, 1.6), seed: uint32(i) * 7919}
 	p.picture.Scene = f.scene

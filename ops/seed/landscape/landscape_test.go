@@ -2,7 +2,9 @@ package landscape_test
 
 import (
 	"bytes"
+	"image"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 
@@ -65,11 +67,31 @@ func TestVariety(t *testing.T) {
 			t.Errorf("picture %d (%s, %s) is blank: brightness %.0f, spread %.1f", i, p.Scene, p.Light, mean, spread)
 		}
 	}
-	if len(scenes) != len(landscape.Scenes()) {
-		t.Errorf("%d of %d scenes: %v", len(scenes), len(landscape.Scenes()), scenes)
+	all, many := map[landscape.Scene]bool{}, landscape.NewAlbum(1, 400, 120)
+	for i := range many.Len() {
+		all[many.Scene(i)] = true
+	}
+	if len(scenes) != len(all) {
+		t.Errorf("%d of %d scenes: %v", len(scenes), len(all), scenes)
 	}
 	if len(lights) < 6 || len(shapes) < 6 {
 		t.Errorf("lights %v, shapes %v", lights, shapes)
+	}
+}
+
+// A picture says the same of itself at every size and in an album for small pictures, and Size is the size that it has.
+func TestSizesAgree(t *testing.T) {
+	t.Parallel()
+	a, sketches := landscape.NewAlbum(1, 120, 1600), landscape.NewAlbum(1, 120, 48)
+	for i := range a.Len() {
+		small, large := sketches.PaintAt(i, 48), a.PaintAt(i, 300)
+		if small.Scene != large.Scene || small.Light != large.Light || small.Mono != large.Mono || !slices.Equal(small.Subjects, large.Subjects) {
+			t.Errorf("picture %d: %s %s %t %v, and larger %s %s %t %v", i, small.Scene, small.Light, small.Mono, small.Subjects,
+				large.Scene, large.Light, large.Mono, large.Subjects)
+		}
+		if w, h := a.Size(i, 300); large.Image.Bounds().Size() != image.Pt(w, h) {
+			t.Errorf("picture %d is %v, not %d x %d", i, large.Image.Bounds().Size(), w, h)
+		}
 	}
 }
 

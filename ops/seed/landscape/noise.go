@@ -76,6 +76,10 @@ type chance struct{ *rand.Rand }
 
 func (c chance) between(a, b float32) float32 { return a + (b-a)*c.Float32() }
 func (c chance) oneIn(n int) bool             { return c.IntN(n) == 0 }
+
+// fork returns a sequence of its own, for parts that take more or fewer random numbers at other sizes of the picture.
+func (c chance) fork() chance { return chance{rand.New(rand.NewPCG(c.Uint64(), 0xf0))} }
+
 func (c chance) sign() float32 {
 	if c.oneIn(2) {
 		return -1

@@ -43,7 +43,7 @@ func storm(p *painter) {
 	s.sun = rgb{0.4, 0.4, 0.5}
 	if strike {
 		for range 1 + ch.IntN(2) {
-			p.bolt(boltX, horizon*ch.between(0.02, 0.15), horizon, 3.2*u)
+			p.bolt(ch.fork(), boltX, horizon*ch.between(0.02, 0.15), horizon, 3.2*u)
 			boltX += ch.between(-200, 200) * u
 		}
 		p.film.bloom = 0.6
@@ -59,9 +59,10 @@ func storm(p *painter) {
 	p.subject("storm", "clouds", "weather", "rain")
 }
 
-// bolt draws lightning: a path that wanders down and sheds branches, each dimmer.
-func (p *painter) bolt(x, y, ground, width float32) {
-	c, ch := p.canvas, p.chance
+// bolt draws lightning: a path that wanders down and sheds branches, each dimmer. How many random numbers it takes from ch
+// depends on the size of the picture.
+func (p *painter) bolt(ch chance, x, y, ground, width float32) {
+	c := p.canvas
 	u := c.unit()
 	drift := ch.between(-0.5, 0.5)
 	for y < ground {
@@ -70,7 +71,7 @@ func (p *painter) bolt(x, y, ground, width float32) {
 		ny = min(ny, ground)
 		c.line(x, y, nx, ny, width, rgb{6, 5.6, 7.5}, 1)
 		if width > 1.2*u && ch.oneIn(7) {
-			p.bolt(nx, ny, ny+(ground-ny)*ch.between(0.2, 0.75), width*0.4)
+			p.bolt(ch, nx, ny, ny+(ground-ny)*ch.between(0.2, 0.75), width*0.4)
 		}
 		x, y = nx, ny
 		width *= 0.995

@@ -59,6 +59,9 @@ func (p *painter) conifer(x, foot, tall float32, color rgb, cover float32) {
 
 // wood stands conifers along a ridge, smaller ones behind.
 func (p *painter) wood(line []float32, tall, density float32, color rgb) {
+	whole := p.chance
+	defer func() { p.chance = whole }()
+	p.chance = whole.fork() // How many trees there are depends on the size of the picture.
 	ch := p.chance
 	spacing := tall * 0.16 / density
 	clump := ch.between(0, 200)

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Errors of actions.
@@ -17,22 +15,22 @@ var (
 	ErrConflict = errors.New("the key was used for another request")
 )
 
-// once has a function of the database do an action, one of those in schema/migrations/006_actions_at_once.sql, and remember under key that
-// it was done and what it changed: one statement, and so one transaction and one round trip, which leaves no lock to a process that is
-// frozen. An action whose key is known is not done again: what it changed the first time is returned, or ErrConflict if that was another
-// action or had other arguments. Of two that come with one key at the same time, one waits for the other. What fails is not remembered.
+// idempotent calls a function of the database that makes a change once for each key: one statement, so one transaction and one round
+// trip. The functions are in schema/migrations/006_actions_at_once.sql. They store under the key what was changed. For a known key they
+// change nothing and return the stored changes, or the outcome "conflict" if the key belongs to another action or other arguments. Of two
+// concurrent calls with one key, one waits for the other. A failed call stores nothing.
 //
-// The key makes it safe to repeat the whole when Postgres went away or chose it as a deadlock's victim, until the context's deadline: also
-// when a connection was lost between the commit and the answer, so that nobody knows whether it was done. The repetition knows.
+// The key makes it safe to retry until the context's deadline when Postgres went away or ended the transaction as a deadlock's victim.
+// That includes a connection lost between commit and answer, when the outcome is unknown: the retry reads it from the database.
 //
-// Name and arguments make the request's fingerprint, sql has it as $2, after the key and before its own.
-func (s *Store) once(ctx context.Context, key, name string, arguments []any, sql string, own ...any) ([]Change, error) {
+// name and arguments make the request's fingerprint. The parameters of sql are the key, the fingerprint, and own.
+func (s *Store) idempotent(ctx context.Context, key, name string, arguments []any, sql string, own ...any) ([]Change, error) {
 	request, err := fingerprint(name, arguments)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	own = append([]any{key, request}, own...)
-	return again(ctx, actionPatience, name, repeatable, func(ctx context.Context) ([]Change, error) {
+	return withRetry(ctx, actionTimeout, name, isRetryable, func(ctx context.Context) ([]Change, error) {
 		var outcome string
 		var scopes []string
 		var versions []int64
@@ -62,18 +60,6 @@ func fingerprint(name string, arguments []any) ([]byte, error) {
 	}
 	sum := sha256.Sum256(text)
 	return sum[:], nil
-}
-
-// repeatable reports whether another attempt at a transaction that failed with err may do better.
-func repeatable(err error) bool {
-	if pgError := (*pgconn.PgError)(nil); errors.As(err, &pgError) {
-		switch pgError.Code {
-		case "40001", "40P01", // serialization failure, deadlock
-			"57014": // statement timeout: whoever held the lock may be done now
-			return true
-		}
-	}
-	return comesBack(err) || pgconn.SafeToRetry(err)
 }
 
 // ForgetKeys deletes keys that are older than age, the oldest first, at most 1,000 of them. It passes over those that another process is
