@@ -1,7 +1,7 @@
 // Command killr is Flickr Killr, a photo site: edges ask a bus, and whichever renderer is free answers.
 //
-// **Input**: the command line, signals, and the version that the build left in the program. **Output**: an exit status; 130 after
-// a second signal. **Must not touch**: anything else. The commands are in ops/cli.
+// **Input**: the command line, signals, and the version that the build left in the program. **Output**: an exit status;
+// 130 after a second signal. **Must not touch**: anything else. The commands are in ops/cli.
 package main
 
 import (
@@ -16,12 +16,13 @@ import (
 	"flickrkillr/ops/cli"
 )
 
-// version is set by a release build: go build -ldflags "-X main.version=1.0.0". Every other build knows its version from git.
+// version is set by a release build: go build -ldflags "-X main.version=1.0.0". Every other build knows its version
+// from git.
 var version string
 
-// gcPercent is how much is allocated between two garbage collections, in percent of the live heap; the environment variable GOGC
-// overrides it. Roles allocate much and keep little, so that Go's own 100 collects too often: on pages that are in no cache,
-// 200 saves 3 to 5% of the processor time.
+// gcPercent is how much is allocated between two garbage collections, in percent of the live heap; the environment
+// variable GOGC overrides it. Roles allocate much and keep little, so that Go's own 100 collects too often: on pages
+// that are in no cache, 200 saves 3 to 5% of the processor time.
 const gcPercent = 200
 
 func main() {
@@ -44,8 +45,8 @@ func main() {
 	os.Exit(program.Run(ctx, os.Args[1:]))
 }
 
-// buildVersion is the version without the "v" of its tag: the one that a release build was given, or the one that Go derives from git.
-// `go run` and `go test` derive none.
+// buildVersion is the version without the "v" of its tag: the one that a release build was given, or the one that Go
+// derives from git. `go run` and `go test` derive none.
 func buildVersion() string {
 	derived := ""
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "(devel)" {

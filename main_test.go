@@ -39,7 +39,8 @@ func TestExitStatus(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p := testenv.StartProcess(t, nil, c.args...)
-			if status := p.Wait(t); status != c.status || !strings.Contains(p.Stdout.String()+p.Stderr.String(), c.says) {
+			if status := p.Wait(t); status != c.status ||
+				!strings.Contains(p.Stdout.String()+p.Stderr.String(), c.says) {
 				t.Errorf("status %d, want %d: %s%s", status, c.status, p.Stdout, p.Stderr)
 			}
 		})
@@ -49,8 +50,28 @@ func TestExitStatus(t *testing.T) {
 // TestSecondCtrlC: the second signal ends a program at once that waits for a request to end.
 func TestSecondCtrlC(t *testing.T) {
 	t.Parallel()
-	p := testenv.StartProcess(t, nil, "--data", testenv.DataDir(t), "--log-format", "text", "up", "--addr", "127.0.0.1:0", "--nats-port", "0",
-		"--memcached-memory", "64", "--users", "40", "--photos", "300", "--processes", "--edge-stop", "1h")
+	p := testenv.StartProcess(
+		t,
+		nil,
+		"--data",
+		testenv.DataDir(t),
+		"--log-format",
+		"text",
+		"up",
+		"--addr",
+		"127.0.0.1:0",
+		"--nats-port",
+		"0",
+		"--memcached-memory",
+		"64",
+		"--users",
+		"40",
+		"--photos",
+		"300",
+		"--processes",
+		"--edge-stop",
+		"1h",
+	)
 	line := p.WaitLine(t, p.Stdout, "Flickr Killr is at http://")
 	_, addr, _ := strings.Cut(line, "http://")
 	addr, _, _ = strings.Cut(addr, "/")
@@ -59,7 +80,8 @@ func TestSecondCtrlC(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := conn.Write([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")); err != nil { // a request that does not end
+	// A request that does not end.
+	if _, err := conn.Write([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
 	p.Signal(t, os.Interrupt)

@@ -77,9 +77,20 @@ func (c *auditCommand) auditRunning(s *session) error {
 			return err
 		}
 		if !c.Yes {
-			return fmt.Errorf("an audit with --edge writes to a running site. Nothing was written yet; say --yes if this is wanted:\n%s", plan)
+			return fmt.Errorf(
+				"an audit with --edge writes to a running site; nothing was written yet; --yes allows it:\n%s",
+				plan,
+			)
 		}
-		s.log.Warn("the audit writes to a running site", "edges", strings.Join(c.Edge, " "), "database", databaseName(pool), "users", c.Owners)
+		s.log.Warn(
+			"the audit writes to a running site",
+			"edges",
+			strings.Join(c.Edge, " "),
+			"database",
+			databaseName(pool),
+			"users",
+			c.Owners,
+		)
 		var nc *nats.Conn
 		if c.NATS != "" {
 			joined, err := stack.JoinBus(c.NATS, "audit", s.log)
@@ -132,9 +143,22 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	own := site.New(site.Config{Stack: services, Pictures: picturesOf(services), Logger: s.log, Addr: "127.0.0.1:0", DebugAddr: "127.0.0.1:0",
-		Processes: &site.ProcessConfig{Data: services.Dir(), Args: []string{"--log-level", "error"}, EdgeArgs: []string{"--no-access-log"},
-			Env: flagEnv(s.flags), Share: 1}})
+	own := site.New(
+		site.Config{
+			Stack:     services,
+			Pictures:  picturesOf(services),
+			Logger:    s.log,
+			Addr:      "127.0.0.1:0",
+			DebugAddr: "127.0.0.1:0",
+			Processes: &site.ProcessConfig{
+				Data:     services.Dir(),
+				Args:     []string{"--log-level", "error"},
+				EdgeArgs: []string{"--no-access-log"},
+				Env:      flagEnv(s.flags),
+				Share:    1,
+			},
+		},
+	)
 	defer func() { err = errors.Join(err, own.Stop()) }()
 	for _, r := range []struct {
 		role site.Role
@@ -152,7 +176,10 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 	var faults []audit.Fault
 	for _, name := range site.Faults() {
 		if c.Faults && (len(c.Fault) == 0 || slices.Contains(c.Fault, name)) {
-			faults = append(faults, audit.Fault{Name: name, Do: func(ctx context.Context) error { return own.Inject(ctx, name) }})
+			faults = append(
+				faults,
+				audit.Fault{Name: name, Do: func(ctx context.Context) error { return own.Inject(ctx, name) }},
+			)
 		}
 	}
 	for _, url := range own.DebugURLs(site.Edge) {
@@ -163,7 +190,11 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 		return err
 	}
 	defer bus.Close()
-	return c.withPool(s.ctx, services.Env().Postgres, func(pool *pgxpool.Pool) error { return c.run(s, own.URLs(), pool, bus.Conn, faults) })
+	return c.withPool(
+		s.ctx,
+		services.Env().Postgres,
+		func(pool *pgxpool.Pool) error { return c.run(s, own.URLs(), pool, bus.Conn, faults) },
+	)
 }
 
 // withPool gives f a pool with a connection for each writer.
@@ -183,11 +214,23 @@ func (c *auditCommand) withPool(ctx context.Context, url string, f func(*pgxpool
 
 func (c *auditCommand) run(s *session, edges []string, pool *pgxpool.Pool, nc *nats.Conn, faults []audit.Fault) error {
 	report, err := audit.Run(s.ctx, audit.Config{
-		Edges: edges, Metrics: c.Metrics, OneMachine: len(c.Edge) == 0, Pool: pool, NATS: nc, Seed: c.Seed, Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, LookRate: c.LookRate, BusShare: c.BusShare, Actions: c.ActionsOnly,
-		Writes: c.Writes, Observations: c.Observations, Duration: c.Duration, StopAtViolation: c.StopAtViolation, Bound: c.Bound,
+		Edges: edges, Metrics: c.Metrics, OneMachine: len(c.Edge) == 0, Pool: pool, NATS: nc, Seed: c.Seed,
+		Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, LookRate: c.LookRate,
+		BusShare: c.BusShare, Actions: c.ActionsOnly, Writes: c.Writes, Observations: c.Observations,
+		Duration: c.Duration, StopAtViolation: c.StopAtViolation, Bound: c.Bound,
 		Faults: faults, FaultEvery: c.FaultEvery, Logger: s.log,
 		Progress: func(p audit.Progress) {
-			s.log.Info("auditing", "took", p.Took.Round(time.Second), "writes", p.Writes, "observations", p.Observations, "violations", p.Violations)
+			s.log.Info(
+				"auditing",
+				"took",
+				p.Took.Round(time.Second),
+				"writes",
+				p.Writes,
+				"observations",
+				p.Observations,
+				"violations",
+				p.Violations,
+			)
 		},
 		OnProblem: func(v audit.Violation) {
 			s.log.Error("violation", "rule", v.Rule, "what", v.What, "url", v.URL, "request", v.Request)

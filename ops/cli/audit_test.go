@@ -18,7 +18,18 @@ func TestAuditOfARunningSiteAsks(t *testing.T) {
 	database := testenv.DatabaseURL(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	status, stdout, logs := killr(ctx, "audit", "--edge", "http://"+edge.addr, "--postgres", database, "--nats", testenv.NATS(t), "--owners", "1")
+	status, stdout, logs := killr(
+		ctx,
+		"audit",
+		"--edge",
+		"http://"+edge.addr,
+		"--postgres",
+		database,
+		"--nats",
+		testenv.NATS(t),
+		"--owners",
+		"1",
+	)
 	if status != 1 || stdout != "" {
 		t.Errorf("status %d: %s", status, stdout)
 	}
@@ -32,16 +43,33 @@ func TestAuditOfARunningSiteAsks(t *testing.T) {
 	}
 }
 
-// TestAuditLeavesTheShellsSiteAlone: an audit of its own site, started from a shell that has another site's addresses in its environment,
-// asks nothing of that site.
+// TestAuditLeavesTheShellsSiteAlone: an audit of its own site, started from a shell that has another site's addresses
+// in its environment, asks nothing of that site.
 func TestAuditLeavesTheShellsSiteAlone(t *testing.T) {
 	t.Parallel()
 	other := listenAndCount(t)
-	r := testenv.StartProcess(t, []string{"KILLR_EDGE=http://" + other.addr, "KILLR_METRICS=http://" + other.addr + "/metrics", "KILLR_YES=true",
-		"NATS_URL=nats://" + other.addr, "DATABASE_URL=postgres://a:b@" + other.addr + "/c", "MEMCACHED_SERVERS=" + other.addr,
-		"PGHOST=127.0.0.1", "PGPORT=1", "KILLR_DATA=" + t.TempDir()},
-		"audit", "--edges", "1", "--renderers", "1", "--no-faults", "--writes", "5", "--observations", "5", "--duration", "1m", "--log-format", "text")
-	if status := r.WaitFor(t, 5*time.Minute); status != 0 || !strings.Contains(r.Stdout.String(), "through 1 edge,") || !strings.Contains(r.Stdout.String(), "violations       0") {
+	r := testenv.StartProcess(
+		t,
+		[]string{"KILLR_EDGE=http://" + other.addr, "KILLR_METRICS=http://" + other.addr + "/metrics", "KILLR_YES=true",
+			"NATS_URL=nats://" + other.addr, "DATABASE_URL=postgres://a:b@" + other.addr + "/c", "MEMCACHED_SERVERS=" + other.addr,
+			"PGHOST=127.0.0.1", "PGPORT=1", "KILLR_DATA=" + t.TempDir()},
+		"audit",
+		"--edges",
+		"1",
+		"--renderers",
+		"1",
+		"--no-faults",
+		"--writes",
+		"5",
+		"--observations",
+		"5",
+		"--duration",
+		"1m",
+		"--log-format",
+		"text",
+	)
+	if status := r.WaitFor(t, 5*time.Minute); status != 0 || !strings.Contains(r.Stdout.String(), "through 1 edge,") ||
+		!strings.Contains(r.Stdout.String(), "violations       0") {
 		t.Errorf("status %d: %s%s", status, r.Stdout, r.Stderr)
 	}
 	if n := other.calls.Load(); n != 0 {

@@ -47,9 +47,24 @@ func (c *benchCommand) Run(s *session) error {
 	if c.Peers {
 		return c.comparePeers(s)
 	}
-	cfg := bench.Config{Edges: c.Edge, Exponent: c.Zipf, Seed: c.Seed, Visitors: c.Visitors, Rate: c.Rate, Even: c.Even, Think: c.Think,
-		Warmup: c.Warmup, Duration: c.Duration, Timeout: c.Timeout, PagesOnly: c.PagesOnly, VisitPages: c.VisitPages, KeepConnections: c.KeepConnections,
-		HTTP2: c.H2C, Viewport: bench.Viewport{Density: c.Density}, Screens: c.Screens}
+	cfg := bench.Config{
+		Edges:           c.Edge,
+		Exponent:        c.Zipf,
+		Seed:            c.Seed,
+		Visitors:        c.Visitors,
+		Rate:            c.Rate,
+		Even:            c.Even,
+		Think:           c.Think,
+		Warmup:          c.Warmup,
+		Duration:        c.Duration,
+		Timeout:         c.Timeout,
+		PagesOnly:       c.PagesOnly,
+		VisitPages:      c.VisitPages,
+		KeepConnections: c.KeepConnections,
+		HTTP2:           c.H2C,
+		Viewport:        bench.Viewport{Density: c.Density},
+		Screens:         c.Screens,
+	}
 	if _, err := fmt.Sscanf(c.Viewport, "%dx%d", &cfg.Viewport.Width, &cfg.Viewport.Height); err != nil {
 		return fmt.Errorf("--viewport %s is not of the form 1280x800", c.Viewport)
 	}

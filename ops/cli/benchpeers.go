@@ -17,23 +17,37 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// The data of a comparison: the users whose pages are made anew are those with the most photos, so that pages are of about the same size.
+// The data of a comparison: the users whose pages are made anew are those with the most photos, so that pages are of
+// about the same size.
 const (
 	peersUsers  = 4000
 	peersPhotos = 60_000
 	peersCold   = 2000
 )
 
-// comparePeers sets the site beside others. It never uses a running one: the roles that it starts would take that one's changes away.
+// comparePeers sets the site beside others. It never uses a running one: the roles that it starts would take that one's
+// changes away.
 func (c *benchCommand) comparePeers(s *session) (err error) {
-	own, err := s.openSandbox("peers", false, seed.Config{Users: peersUsers, Photos: peersPhotos, Originals: ladderOriginals, Long: ladderLong})
+	own, err := s.openSandbox(
+		"peers",
+		false,
+		seed.Config{Users: peersUsers, Photos: peersPhotos, Originals: ladderOriginals, Long: ladderLong},
+	)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, own.Stop()) }()
-	cfg := peers.Config{Page: bench.PageAt(page.User("ansel").Path()), Memcached: own.Env().Memcached[0], Gzip: c.Gzip, Visitors: c.Visitors, Rounds: c.Rounds,
-		Round: c.Duration / time.Duration(c.Rounds), Logger: s.log,
-		PostgresPID: childNamed(os.Getpid(), "postgres"), MemcachedPID: childNamed(os.Getpid(), "memcached")}
+	cfg := peers.Config{
+		Page:         bench.PageAt(page.User("ansel").Path()),
+		Memcached:    own.Env().Memcached[0],
+		Gzip:         c.Gzip,
+		Visitors:     c.Visitors,
+		Rounds:       c.Rounds,
+		Round:        c.Duration / time.Duration(c.Rounds),
+		Logger:       s.log,
+		PostgresPID:  childNamed(os.Getpid(), "postgres"),
+		MemcachedPID: childNamed(os.Getpid(), "memcached"),
+	}
 	err = withPool(s.ctx, own.Env().Postgres, func(pool *pgxpool.Pool) (err error) {
 		cfg.Body, err = ladder.MakePage(s.ctx, pool, page.User("ansel"))
 		return err

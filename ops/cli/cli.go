@@ -14,7 +14,8 @@ import (
 )
 
 // commands is the whole command line. Nearly every flag is an environment variable too: KILLR_ and its name, unless it
-// says otherwise. Flags that choose what is written to must be typed: `env:"-"`. Every number has a tag `min` and where it matters `max`, see limits.go.
+// says otherwise. Flags that choose what is written to must be typed: `env:"-"`. Every number has a tag `min` and where
+// it matters `max`, see limits.go.
 type commands struct {
 	Data      string `default:".killr" type:"path" placeholder:"DIR" help:"Data directory of 'up': the database, the pictures, and stack.env, in which other commands find the addresses of the services (default ${default})."`
 	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"Log messages of this level and above: debug, info, warn or error (default ${default})."`
@@ -60,10 +61,19 @@ func (p Program) Run(ctx context.Context, args []string) int {
 	stdout, stderr := p.Stdout, p.Stderr
 	var cli commands
 	status := -1
-	parser, err := kong.New(&cli, kong.Name("killr"), kong.UsageOnError(), kong.DefaultEnvars("KILLR"),
-		kong.Description("A photo site: edges ask a bus, and whichever renderer is free answers. `killr up` runs all of it on this machine."),
+	parser, err := kong.New(
+		&cli,
+		kong.Name("killr"),
+		kong.UsageOnError(),
+		kong.DefaultEnvars("KILLR"),
+		kong.Description(
+			"A photo site: edges ask a bus, and any free renderer answers. `killr up` runs it all on this machine.",
+		),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		commandVars(), kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = code }))
+		commandVars(),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { status = code }),
+	)
 	if err != nil {
 		fmt.Fprintln(stderr, "killr:", err)
 		return 2
@@ -85,7 +95,17 @@ func (p Program) Run(ctx context.Context, args []string) int {
 		return 2
 	}
 	slog.SetDefault(log)
-	err = chosen.Run(&session{ctx: ctx, version: p.Version, data: cli.Data, log: log, stdout: stdout, stderr: stderr, flags: chosen.Flags()})
+	err = chosen.Run(
+		&session{
+			ctx:     ctx,
+			version: p.Version,
+			data:    cli.Data,
+			log:     log,
+			stdout:  stdout,
+			stderr:  stderr,
+			flags:   chosen.Flags(),
+		},
+	)
 	if err == nil || (ctx.Err() != nil && errors.Is(err, context.Canceled)) { // told to stop, and stopped
 		return 0
 	}
@@ -99,7 +119,8 @@ func commandVars() kong.Vars {
 	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`}
 }
 
-// explain says what is wrong with the command line, and what could stand there instead. parsed is nil if kong refused it.
+// explain says what is wrong with the command line, and what could stand there instead. parsed is nil if kong refused
+// it.
 func explain(w io.Writer, parser *kong.Kong, parsed *kong.Context, err error) {
 	if wrong, ok := errors.AsType[*kong.ParseError](err); ok {
 		parsed = wrong.Context

@@ -55,7 +55,8 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	typed := map[string]bool{"audit --edge": true, "audit --metrics": true, "audit --yes": true} // what decides where an audit writes
+	// What decides where an audit writes.
+	typed := map[string]bool{"audit --edge": true, "audit --metrics": true, "audit --yes": true}
 	for _, command := range append(parser.Model.Leaves(false), parser.Model.Node) {
 		for _, flag := range command.Flags {
 			if flag.Name == "help" {
@@ -68,7 +69,11 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 				t.Errorf("%s --%s has the environment variables %q", command.Name, flag.Name, flag.Envs)
 			}
 			for _, name := range flag.Envs {
-				if !regexp.MustCompile(`^(KILLR(_[A-Z][A-Z0-9]+)+|NATS_URL|DATABASE_URL|MEMCACHED_SERVERS)$`).MatchString(name) {
+				if !regexp.MustCompile(
+					`^(KILLR(_[A-Z][A-Z0-9]+)+|NATS_URL|DATABASE_URL|MEMCACHED_SERVERS)$`,
+				).MatchString(
+					name,
+				) {
 					t.Errorf("%s --%s is set by the ugly %s", command.Name, flag.Name, name)
 				}
 			}
@@ -225,7 +230,9 @@ func TestFlagsReachRolesInOtherProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed, err := parser.Parse([]string{"--log-level", "debug", "up", "--page-workers", "7", "--edge-stop", "3s", "--processes"})
+	parsed, err := parser.Parse(
+		[]string{"--log-level", "debug", "up", "--page-workers", "7", "--edge-stop", "3s", "--processes"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,9 +273,18 @@ func TestBenchProgress(t *testing.T) {
 	p := newBenchProgress(shown, slog.New(slog.DiscardHandler))
 	p.draw(shown)
 	p.report(bench.Progress{Warming: true, Elapsed: time.Second, Total: 2 * time.Second})
-	p.report(bench.Progress{Elapsed: time.Second, Total: 30 * time.Second, Pages: 1234, P99: 5678 * time.Microsecond, Failures: 3})
+	p.report(
+		bench.Progress{
+			Elapsed:  time.Second,
+			Total:    30 * time.Second,
+			Pages:    1234,
+			P99:      5678 * time.Microsecond,
+			Failures: 3,
+		},
+	)
 	p.end()
-	if said := shown.String(); !strings.Contains(said, "1234 pages/s") || !strings.Contains(said, "p99 5.68ms, 3 failed") {
+	if said := shown.String(); !strings.Contains(said, "1234 pages/s") ||
+		!strings.Contains(said, "p99 5.68ms, 3 failed") {
 		t.Errorf("it showed %q", said)
 	}
 
@@ -278,7 +294,8 @@ func TestBenchProgress(t *testing.T) {
 	p.logged = p.logged.Add(-time.Minute)
 	p.report(bench.Progress{Elapsed: 6 * time.Second, Total: 30 * time.Second, Pages: 1234})
 	p.end()
-	if said := logged.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "elapsed=6s of=30s pages/s=1234") {
+	if said := logged.String(); strings.Count(said, "\n") != 1 ||
+		!strings.Contains(said, "elapsed=6s of=30s pages/s=1234") {
 		t.Errorf("it logged %q", said)
 	}
 }

@@ -1,7 +1,8 @@
-// Package cli is the command line of killr: it parses flags, fills the Configs of what a command needs, runs it, and stops it in order.
+// Package cli is the command line of killr: it parses flags, fills the Configs of what a command needs, runs it, and
+// stops it in order.
 //
-// **Input**: arguments, environment variables (KILLR_ and the name of the flag), and a context that ends when the program is told to stop.
-// **Output**: an exit status, results on standard output, logs and messages on standard error.
+// **Input**: arguments, environment variables (KILLR_ and the name of the flag), and a context that ends when the
+// program is told to stop. **Output**: an exit status, results on standard output, logs and messages on standard error.
 // **Must not touch**: the logic of the site. It knows every package and contains none of their work.
 //
 //	cli.go        the command tree: parse, run, exit status
@@ -11,7 +12,7 @@
 //	database.go   a pool of connections for one command
 //
 //	up.go         up: the whole site on this machine
-//	edge.go       edge, and with renderer.go, cachefill.go the flags of each role, which up takes as well; role.go runs one
+//	edge.go       edge; with renderer.go and cachefill.go the flags of roles, which up takes, too; role.go runs one
 //	migrate.go    migrate
 //	seed.go       seed; progress.go shows how far it is
 //	warm.go       warm: fill memcached now

@@ -41,5 +41,12 @@ func (f edgeFlags) config() edge.Config {
 	if near == 0 {
 		near = -1
 	}
-	return edge.Config{Origins: f.Origin, TLSCert: f.TLSCert, TLSKey: f.TLSKey, NearBytes: near, MaxConns: f.MaxConns, StopTimeout: f.EdgeStop}
+	return edge.Config{
+		Origins:     f.Origin,
+		TLSCert:     f.TLSCert,
+		TLSKey:      f.TLSKey,
+		NearBytes:   near,
+		MaxConns:    f.MaxConns,
+		StopTimeout: f.EdgeStop,
+	}
 }

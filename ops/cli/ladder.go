@@ -68,21 +68,33 @@ func (c *ladderCommand) climbRunning(s *session, pid int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, memcached.Stop()) }()
-	return c.climb(s, s.pictures(""), ladder.Config{Postgres: env.Postgres, PostgresPID: childNamed(pid, "postgres"), Memcached: memcached.Addr(),
-		Running: env.Edges[0], RunningPID: pid})
+	return c.climb(
+		s,
+		s.pictures(""),
+		ladder.Config{Postgres: env.Postgres, PostgresPID: childNamed(pid, "postgres"), Memcached: memcached.Addr(),
+			Running: env.Edges[0], RunningPID: pid},
+	)
 }
 
 // climbOwn uses a database that is removed afterwards.
 func (c *ladderCommand) climbOwn(s *session) (err error) {
-	own, err := s.openSandbox("ladder", false, seed.Config{Users: c.Photos / 10, Photos: c.Photos, Originals: ladderOriginals, Long: ladderLong})
+	own, err := s.openSandbox(
+		"ladder",
+		false,
+		seed.Config{Users: c.Photos / 10, Photos: c.Photos, Originals: ladderOriginals, Long: ladderLong},
+	)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, own.Stop()) }()
-	return c.climb(s, picturesOf(own), ladder.Config{Postgres: own.Env().Postgres, PostgresPID: childNamed(os.Getpid(), "postgres"),
-		Memcached: own.Env().Memcached[0], Roles: func() (string, []rig.Process, error) {
-			return measured{edges: 1, renderers: 2, cachefills: 1}.processes(own)
-		}})
+	return c.climb(
+		s,
+		picturesOf(own),
+		ladder.Config{Postgres: own.Env().Postgres, PostgresPID: childNamed(os.Getpid(), "postgres"),
+			Memcached: own.Env().Memcached[0], Roles: func() (string, []rig.Process, error) {
+				return measured{edges: 1, renderers: 2, cachefills: 1}.processes(own)
+			}},
+	)
 }
 
 func (c *ladderCommand) climb(s *session, originals string, cfg ladder.Config) error {
@@ -164,6 +176,9 @@ func (c *rungCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return ladder.Serve(s.ctx, ladder.Serving{Version: c.Version, Addr: c.Addr, Postgres: c.Postgres, Files: c.Files, Backends: c.Backend,
-		Memcached: c.Cache, Page: []string{self, "rung", "page"}})
+	return ladder.Serve(
+		s.ctx,
+		ladder.Serving{Version: c.Version, Addr: c.Addr, Postgres: c.Postgres, Files: c.Files, Backends: c.Backend,
+			Memcached: c.Cache, Page: []string{self, "rung", "page"}},
+	)
 }

@@ -22,15 +22,18 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// measures runs killr with a temporary directory of its own, reads what it prints as JSON, and looks whether it left anything behind: a file
-// there, or a process that was told of it.
+// measures runs killr with a temporary directory of its own, reads what it prints as JSON, and looks whether it left
+// anything behind: a file there, or a process that was told of it.
 func measures(t *testing.T, result any, args ...string) {
 	t.Helper()
 	dir := testenv.DataDir(t)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"--data", filepath.Join(dir, "none"), "--log-level", "warn"}, args...)...)
+	cmd := exec.CommandContext(
+		t.Context(),
+		os.Args[0],
+		append([]string{"--data", filepath.Join(dir, "none"), "--log-level", "warn"}, args...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -54,7 +57,8 @@ func measures(t *testing.T, result any, args ...string) {
 	}
 }
 
-// TestLadder: each version serves the same page and all its files, byte for byte, and what is measured of it is possible.
+// TestLadder: each version serves the same page and all its files, byte for byte, and what is measured of it is
+// possible.
 func TestLadder(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ flag, proxy string }{{"--nginx", "nginx"}, {"--no-nginx", "this program"}} {
@@ -62,7 +66,21 @@ func TestLadder(t *testing.T) {
 			t.Parallel()
 			var result ladder.Result
 			report := filepath.Join(t.TempDir(), "ladder.html")
-			measures(t, &result, "ladder", "--photos", "600", "--seconds", "0.2", "--visitors", "2", "--json", c.flag, "--report", report)
+			measures(
+				t,
+				&result,
+				"ladder",
+				"--photos",
+				"600",
+				"--seconds",
+				"0.2",
+				"--visitors",
+				"2",
+				"--json",
+				c.flag,
+				"--report",
+				report,
+			)
 			text, err := os.ReadFile(report)
 			if err != nil {
 				t.Fatal(err)
@@ -103,7 +121,13 @@ func checkRungs(t *testing.T, result *ladder.Result) {
 			t.Errorf("%s serves another page: checksum %s, want %s", r.Version, r.Served.Page, result.Page)
 		}
 		if r.Served.Files != result.Rungs[0].Served.Files || r.Served.Files < 2 {
-			t.Errorf("%s serves %d files, %s serves %d", r.Version, r.Served.Files, result.Rungs[0].Version, result.Rungs[0].Served.Files)
+			t.Errorf(
+				"%s serves %d files, %s serves %d",
+				r.Version,
+				r.Served.Files,
+				result.Rungs[0].Version,
+				result.Rungs[0].Served.Files,
+			)
 		}
 	}
 	if got := strings.Join(versions, " "); got != "0.1 0.2 0.3 0.4 1.0" {
@@ -133,8 +157,21 @@ func TestLadderServes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "--data", filepath.Join(t.TempDir(), "none"), "--log-level", "warn",
-			"ladder", "--photos", "600", "--serve", version, "--addr", addr)
+		cmd := exec.CommandContext(
+			t.Context(),
+			os.Args[0],
+			"--data",
+			filepath.Join(t.TempDir(), "none"),
+			"--log-level",
+			"warn",
+			"ladder",
+			"--photos",
+			"600",
+			"--serve",
+			version,
+			"--addr",
+			addr,
+		)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -175,7 +212,8 @@ func body(t *testing.T, url string) string {
 
 func TestLadderKnowsItsVersions(t *testing.T) {
 	t.Parallel()
-	if status, _, logs := killr(t.Context(), "ladder", "--serve", "0.9"); status != 1 || !strings.Contains(logs, "0.1, 0.2, 0.3, 0.4, 1.0") {
+	if status, _, logs := killr(t.Context(), "ladder", "--serve", "0.9"); status != 1 ||
+		!strings.Contains(logs, "0.1, 0.2, 0.3, 0.4, 1.0") {
 		t.Errorf("status %d: %s", status, logs)
 	}
 }
@@ -187,7 +225,20 @@ func TestPeers(t *testing.T) {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
 			var result peers.Result
-			measures(t, &result, "bench", "--peers", "--rounds", "1", "--duration", "200ms", "--visitors", "2", "--json", form)
+			measures(
+				t,
+				&result,
+				"bench",
+				"--peers",
+				"--rounds",
+				"1",
+				"--duration",
+				"200ms",
+				"--visitors",
+				"2",
+				"--json",
+				form,
+			)
 			checkPeers(t, &result)
 			if len(result.Targets) != 6 {
 				t.Errorf("%d targets", len(result.Targets))
@@ -222,7 +273,8 @@ func checkPeers(t *testing.T, result *peers.Result) {
 		if p.Failed > 0 {
 			t.Errorf("%s: %d failed: %s", p.Name, p.Failed, p.Failure)
 		}
-		if p.P50 > p.P99 || p.Servers < p.Least || p.Servers > p.Most || p.Postgres > p.Servers || p.Stray < 0 || p.Stray > 1 {
+		if p.P50 > p.P99 || p.Servers < p.Least || p.Servers > p.Most || p.Postgres > p.Servers || p.Stray < 0 ||
+			p.Stray > 1 {
 			t.Errorf("%s: an impossible measurement: %+v", p.Name, p)
 		}
 		if !p.Cold && p.Postgres != 0 {
@@ -252,7 +304,8 @@ func TestLadderRefusesNothingToMeasure(t *testing.T) {
 func TestScale(t *testing.T) {
 	t.Parallel()
 	var result scale.Result
-	measures(t, &result, "ladder", "--scale", "--photos", "6000", "--seconds", "0.3", "--json") // of fewer, visitors share most fetches
+	// Of fewer, visitors share most fetches.
+	measures(t, &result, "ladder", "--scale", "--photos", "6000", "--seconds", "0.3", "--json")
 	if len(result.Steps) != 4 || result.Delay != 20 {
 		t.Fatalf("%+v", result)
 	}
@@ -269,7 +322,8 @@ func TestScale(t *testing.T) {
 
 func TestPeersNeedARound(t *testing.T) {
 	t.Parallel()
-	if status, _, logs := killr(t.Context(), "bench", "--peers", "--rounds", "0"); status != 2 || !strings.Contains(logs, "--rounds") {
+	if status, _, logs := killr(t.Context(), "bench", "--peers", "--rounds", "0"); status != 2 ||
+		!strings.Contains(logs, "--rounds") {
 		t.Errorf("status %d: %s", status, logs)
 	}
 }

@@ -23,7 +23,11 @@ const scaleAlbums = 5000
 
 // scaleOwn adds renderers to a site of its own.
 func (c *ladderCommand) scaleOwn(s *session) (err error) {
-	own, err := s.openSandbox("scale", false, seed.Config{Users: c.Photos / 10, Photos: c.Photos, Originals: ladderOriginals, Long: ladderLong})
+	own, err := s.openSandbox(
+		"scale",
+		false,
+		seed.Config{Users: c.Photos / 10, Photos: c.Photos, Originals: ladderOriginals, Long: ladderLong},
+	)
 	if err != nil {
 		return err
 	}
@@ -43,7 +47,15 @@ func (c *ladderCommand) scaleOwn(s *session) (err error) {
 	if cfg.Pages, err = albumPages(s, own.Env().Postgres); err != nil {
 		return err
 	}
-	edge, roles, err := measured{edges: 1, renderers: 1, noNear: true, noMemcached: true, database: database.String()}.processes(own)
+	edge, roles, err := measured{
+		edges:       1,
+		renderers:   1,
+		noNear:      true,
+		noMemcached: true,
+		database:    database.String(),
+	}.processes(
+		own,
+	)
 	if err != nil {
 		return err
 	}
@@ -67,11 +79,15 @@ func (c *ladderCommand) scaleOwn(s *session) (err error) {
 	return errors.Join(err, c.show(s, result))
 }
 
-// albumPages lists pages of albums. A query reads one of them: those of users and photos are read together when many wait, so that one renderer
-// makes as many as the processors can, whatever a query takes.
+// albumPages lists pages of albums. A query reads one of them: those of users and photos are read together when many
+// wait, so that one renderer makes as many as the processors can, whatever a query takes.
 func albumPages(s *session, postgres string) (pages []bench.Page, err error) {
 	err = withPool(s.ctx, postgres, func(pool *pgxpool.Pool) error {
-		rows, err := pool.Query(s.ctx, "SELECT album_id FROM album_counts WHERE photo_count > 0 ORDER BY album_id LIMIT $1", scaleAlbums)
+		rows, err := pool.Query(
+			s.ctx,
+			"SELECT album_id FROM album_counts WHERE photo_count > 0 ORDER BY album_id LIMIT $1",
+			scaleAlbums,
+		)
 		if err != nil {
 			return err
 		}

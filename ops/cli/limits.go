@@ -10,7 +10,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// checkLimits refuses a number outside of what its flag's tags `min` and `max` allow, NaN among them, and says what they allow.
+// checkLimits refuses a number outside of what its flag's tags `min` and `max` allow, NaN among them, and says what
+// they allow.
 func checkLimits(flags []*kong.Flag) error {
 	for _, f := range flags {
 		for _, limit := range [...]struct {
@@ -66,7 +67,8 @@ var (
 	negative = regexp.MustCompile(`^-[0-9.]`)
 )
 
-// joinNegatives makes `--photos -5` one argument, `--photos=-5`: kong takes "-5" for a flag, and says something about that instead of the number.
+// joinNegatives makes `--photos -5` one argument, `--photos=-5`: kong takes "-5" for a flag, and says something about
+// that instead of the number.
 func joinNegatives(args []string) []string {
 	var joined []string
 	for i, arg := range args {

@@ -10,7 +10,8 @@ import (
 	"github.com/lmittmann/tint"
 )
 
-// newLogger makes the process's logger. format auto is pretty for a person at a terminal, and lines of key=value otherwise.
+// newLogger makes the process's logger. format auto is pretty for a person at a terminal, and lines of key=value
+// otherwise.
 func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var least slog.Level
 	if err := least.UnmarshalText([]byte(level)); err != nil {
@@ -24,7 +25,16 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	}
 	switch format {
 	case "pretty":
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: least, TimeFormat: time.TimeOnly, NoColor: !terminal(w) || os.Getenv("NO_COLOR") != ""})), nil
+		return slog.New(
+			tint.NewTextHandler(
+				w,
+				&tint.Options{
+					Level:      least,
+					TimeFormat: time.TimeOnly,
+					NoColor:    !terminal(w) || os.Getenv("NO_COLOR") != "",
+				},
+			),
+		), nil
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: least})), nil
 	default:

@@ -18,7 +18,8 @@ type measured struct {
 	database            string // another address of the sandbox's database; "": its own
 }
 
-// processes are the bus and the roles of a site on a sandbox's services, each a process to be measured. url is where its first edge will be.
+// processes are the bus and the roles of a site on a sandbox's services, each a process to be measured. url is where
+// its first edge will be.
 func (m measured) processes(on *stack.Stack) (url string, all []rig.Process, err error) {
 	addr, err := stack.ResolvePort("127.0.0.1:0")
 	if err != nil {
@@ -50,14 +51,27 @@ func (m measured) processes(on *stack.Stack) (url string, all []rig.Process, err
 
 // together is a site without any cache whose bus, renderer and edge are one process.
 func together(on *stack.Stack) (url string, all []rig.Process, err error) {
-	p, url, err := measuredSite(on, stack.Env{Postgres: on.Env().Postgres}, []string{"--near-cache", "0"}, 0).Describe(site.Together)
+	p, url, err := measuredSite(
+		on,
+		stack.Env{Postgres: on.Env().Postgres},
+		[]string{"--near-cache", "0"},
+		0,
+	).Describe(
+		site.Together,
+	)
 	return url, []rig.Process{p}, err
 }
 
-// measuredSite describes roles as processes that log errors only. Its data directory has no stack.env, so that roles use services alone.
+// measuredSite describes roles as processes that log errors only. Its data directory has no stack.env, so that roles
+// use services alone.
 func measuredSite(on *stack.Stack, services stack.Env, edgeFlags []string, share int) *site.Site {
-	return site.New(site.Config{Services: services, Pictures: picturesOf(on), Addr: "127.0.0.1:0", Processes: &site.ProcessConfig{
-		Data: filepath.Join(on.Dir(), "roles"), Args: []string{"--log-level", "error"}, EdgeArgs: edgeFlags, Share: share}})
+	return site.New(
+		site.Config{Services: services, Pictures: picturesOf(on), Addr: "127.0.0.1:0", Processes: &site.ProcessConfig{
+			Data: filepath.Join(
+				on.Dir(),
+				"roles",
+			), Args: []string{"--log-level", "error"}, EdgeArgs: edgeFlags, Share: share}},
+	)
 }
 
 // busCommand is the bus alone, as a process whose processor time can be told from others'.
@@ -91,8 +105,17 @@ func (c *togetherCommand) Run(s *session) (err error) {
 		return err
 	}
 	defer bus.Stop()
-	running := site.New(site.Config{Services: stack.Env{NATS: bus.URL(), Postgres: c.Postgres}, Pictures: s.pictures(c.Pictures), Version: s.version,
-		Logger: s.log, Addr: c.Addr, Edge: c.edgeFlags.config(), Renderer: c.rendererFlags.config()})
+	running := site.New(
+		site.Config{
+			Services: stack.Env{NATS: bus.URL(), Postgres: c.Postgres},
+			Pictures: s.pictures(c.Pictures),
+			Version:  s.version,
+			Logger:   s.log,
+			Addr:     c.Addr,
+			Edge:     c.edgeFlags.config(),
+			Renderer: c.rendererFlags.config(),
+		},
+	)
 	defer func() { err = errors.Join(err, running.Stop()) }()
 	if err := errors.Join(running.Add(site.Renderer, 1), running.Add(site.Edge, 1)); err != nil {
 		return err

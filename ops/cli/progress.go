@@ -32,7 +32,12 @@ func newProgress(w io.Writer, log *slog.Logger) *progress {
 }
 
 func (p *progress) draw(w io.Writer) {
-	p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond), mpb.WithAutoRefresh())
+	p.bars = mpb.New(
+		mpb.WithOutput(w),
+		mpb.WithWidth(40),
+		mpb.WithRefreshRate(100*time.Millisecond),
+		mpb.WithAutoRefresh(),
+	)
 }
 
 // report takes one word from the seeding. Calls do not overlap.

@@ -12,7 +12,8 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// TestREADMEsExamples runs every line of "Look inside" as it stands there, with the real NATS command line, psql and curl, on a small site.
+// TestREADMEsExamples runs every line of "Look inside" as it stands there, with the real NATS command line, psql and
+// curl, on a small site.
 func TestREADMEsExamples(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
@@ -40,7 +41,11 @@ func TestREADMEsExamples(t *testing.T) {
 	shell := func(line string) (*exec.Cmd, *bytes.Buffer) {
 		var out bytes.Buffer
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", setUp+line)
-		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(cli)+":"+postgres.Dir+":"+os.Getenv("PATH"), "PGSSLMODE=disable")
+		cmd.Env = append(
+			os.Environ(),
+			"PATH="+filepath.Dir(cli)+":"+postgres.Dir+":"+os.Getenv("PATH"),
+			"PGSSLMODE=disable",
+		)
 		cmd.Stdout, cmd.Stderr = &out, &out
 		return cmd, &out
 	}
@@ -77,7 +82,8 @@ func TestREADMEsExamples(t *testing.T) {
 	for line := range strings.Lines(block) {
 		line, _, _ = strings.Cut(strings.TrimSpace(line), "  #")
 		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "nats sub") { // until something has come: for pages the next request, for changes the next second's heartbeat
+		// Until something has come: for pages the next request, for changes the next second's heartbeat.
+		if strings.HasPrefix(line, "nats sub") {
 			cmd, out := shell("exec " + line + " --count 1")
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)

@@ -35,6 +35,12 @@ type rendererFlags struct {
 
 // config is what the flags tell a renderer.
 func (f rendererFlags) config() renderer.Config {
-	return renderer.Config{BaseURL: f.BaseURL, PageWorkers: f.PageWorkers, SearchWorkers: f.SearchWorkers, PictureWorkers: f.PictureWorkers,
-		ActionWorkers: f.ActionWorkers, StopTimeout: f.RendererStop}
+	return renderer.Config{
+		BaseURL:        f.BaseURL,
+		PageWorkers:    f.PageWorkers,
+		SearchWorkers:  f.SearchWorkers,
+		PictureWorkers: f.PictureWorkers,
+		ActionWorkers:  f.ActionWorkers,
+		StopTimeout:    f.RendererStop,
+	}
 }

@@ -12,13 +12,16 @@ import (
 	"flickrkillr/schema/migrations"
 )
 
-// openSandbox starts services in a temporary directory and fills the database, for a command that breaks or measures things. Stop ends them and
-// removes every trace. Without bus it starts no NATS.
+// openSandbox starts services in a temporary directory and fills the database, for a command that breaks or measures
+// things. Stop ends them and removes every trace. Without bus it starts no NATS.
 func (s *session) openSandbox(purpose string, bus bool, data seed.Config) (_ *stack.Stack, err error) {
 	if err := setup.Run(s.ctx, setup.Config{Out: s.stderr, Quiet: true}); err != nil {
 		return nil, err
 	}
-	services, err := stack.Start(s.ctx, stack.Config{Sandbox: purpose, NoNATS: !bus, MemcachedMiB: 64, Connections: 200})
+	services, err := stack.Start(
+		s.ctx,
+		stack.Config{Sandbox: purpose, NoNATS: !bus, MemcachedMiB: 64, Connections: 200},
+	)
 	if err != nil {
 		return nil, err
 	}

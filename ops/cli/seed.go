@@ -68,8 +68,14 @@ func (s *session) prepareDatabase(url, dir string, size seedSize) error {
 	})
 }
 
-// seed fills an empty database as cfg says, and the picture store, in dir or in the data directory. Work is what does it.
-func (s *session) seed(pool *pgxpool.Pool, dir string, cfg seed.Config, work func(context.Context, seed.Config) error) (err error) {
+// seed fills an empty database as cfg says, and the picture store, in dir or in the data directory. Work is what does
+// it.
+func (s *session) seed(
+	pool *pgxpool.Pool,
+	dir string,
+	cfg seed.Config,
+	work func(context.Context, seed.Config) error,
+) (err error) {
 	images, err := pictures.OpenDir(s.pictures(dir))
 	if err != nil {
 		return err
@@ -81,13 +87,21 @@ func (s *session) seed(pool *pgxpool.Pool, dir string, cfg seed.Config, work fun
 	err = work(s.ctx, cfg)
 	shown.end(err)
 	if err == nil {
-		s.log.Info("seeded", "users", cfg.Users, "photos", cfg.Photos, "took", time.Since(began).Round(time.Millisecond))
+		s.log.Info(
+			"seeded",
+			"users",
+			cfg.Users,
+			"photos",
+			cfg.Photos,
+			"took",
+			time.Since(began).Round(time.Millisecond),
+		)
 	}
 	return err
 }
 
-// paint paints demonstration pictures that are missing, beside a running site, until all are there or stop is called. It
-// leaves half of the processors to visitors. An error is logged, and the next paint goes on from there.
+// paint paints demonstration pictures that are missing, beside a running site, until all are there or stop is called.
+// It leaves half of the processors to visitors. An error is logged, and the next paint goes on from there.
 func (s *session) paint(url, dir string) (stop func()) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	done := make(chan struct{})

@@ -16,7 +16,8 @@ type services struct {
 	Memcached []string `env:"MEMCACHED_SERVERS" placeholder:"HOST:PORT" help:"Address of a memcached server; repeat it for each, or separate them by commas. Every role must be given the same servers (default: as in stack.env)."`
 }
 
-// find completes what was not given from the data directory's stack.env. flags names those by which the command can be told instead.
+// find completes what was not given from the data directory's stack.env. flags names those by which the command can be
+// told instead.
 func (v *services) find(data, flags string) error {
 	complete := v.NATS != "" && v.Postgres != "" && len(v.Memcached) > 0
 	env, err := stack.ReadEnv(data)

@@ -21,7 +21,8 @@ func TestEdgeOfTheStack(t *testing.T) {
 		want  string
 	}{
 		{services{}, "http://d:3"},
-		{services{NATS: "nats://a:1", Postgres: "postgres://b", Memcached: []string{"c:2"}}, "http://d:3"}, // the shell has read stack.env
+		// The shell has read stack.env.
+		{services{NATS: "nats://a:1", Postgres: "postgres://b", Memcached: []string{"c:2"}}, "http://d:3"},
 		{services{NATS: "nats://other:1"}, ""},
 		{services{NATS: "nats://a:1", Postgres: "postgres://other", Memcached: []string{"c:2"}}, ""},
 	} {

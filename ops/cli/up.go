@@ -54,7 +54,15 @@ func (c *upCommand) Run(s *session) (err error) {
 	s.data = services.Dir()
 	running := site.New(c.site(s, services))
 	defer func() { err = errors.Join(err, advise(running.Stop())) }()
-	s.log.Info("services are up", "data", s.data, "nats", services.Env().NATS, "addresses", filepath.Join(s.data, stack.EnvFile))
+	s.log.Info(
+		"services are up",
+		"data",
+		s.data,
+		"nats",
+		services.Env().NATS,
+		"addresses",
+		filepath.Join(s.data, stack.EnvFile),
+	)
 	if err := s.prepareDatabase(services.Env().Postgres, c.Pictures, c.seedSize); err != nil {
 		return err
 	}
@@ -67,7 +75,12 @@ func (c *upCommand) Run(s *session) (err error) {
 	if err := running.Announce(); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stdout, "Flickr Killr is at %s/ (ready after %.1f s; Ctrl-C stops it)\n", running.URLs()[0], time.Since(began).Seconds())
+	fmt.Fprintf(
+		s.stdout,
+		"Flickr Killr is at %s/ (ready after %.1f s; Ctrl-C stops it)\n",
+		running.URLs()[0],
+		time.Since(began).Seconds(),
+	)
 	defer s.paint(services.Env().Postgres, c.Pictures)()
 	running.Wait(s.ctx)
 	if s.ctx.Err() != nil {
@@ -78,10 +91,25 @@ func (c *upCommand) Run(s *session) (err error) {
 
 // site is the site that the flags describe, on services that run.
 func (c *upCommand) site(s *session, services *stack.Stack) site.Config {
-	cfg := site.Config{Stack: services, Pictures: s.pictures(c.Pictures), Version: s.version, Logger: s.log, Addr: c.Addr, BaseFromEdge: true,
-		DebugAddr: c.DebugAddr, AccessLog: c.AccessLog, Edge: c.edgeFlags.config(), Renderer: c.rendererFlags.config(), Cachefill: c.cachefillFlags.config()}
+	cfg := site.Config{
+		Stack:        services,
+		Pictures:     s.pictures(c.Pictures),
+		Version:      s.version,
+		Logger:       s.log,
+		Addr:         c.Addr,
+		BaseFromEdge: true,
+		DebugAddr:    c.DebugAddr,
+		AccessLog:    c.AccessLog,
+		Edge:         c.edgeFlags.config(),
+		Renderer:     c.rendererFlags.config(),
+		Cachefill:    c.cachefillFlags.config(),
+	}
 	if c.Processes {
-		cfg.Processes = &site.ProcessConfig{Data: s.data, Env: flagEnv(s.flags), Share: 1 + c.Edges + c.Renderers + c.Cachefills}
+		cfg.Processes = &site.ProcessConfig{
+			Data:  s.data,
+			Env:   flagEnv(s.flags),
+			Share: 1 + c.Edges + c.Renderers + c.Cachefills,
+		}
 	}
 	return cfg
 }
@@ -112,8 +140,9 @@ func (c *upCommand) waitForPages(ctx context.Context, running *site.Site) error 
 	return nil
 }
 
-// flagEnv puts flags into environment variables, which every command takes its flags from too. So a role's flag given to `up` reaches the
-// role's process, and those that the role does not know do no harm. It leaves out where services are: the site says that.
+// flagEnv puts flags into environment variables, which every command takes its flags from too. So a role's flag given
+// to `up` reaches the role's process, and those that the role does not know do no harm. It leaves out where services
+// are: the site says that.
 func flagEnv(flags []*kong.Flag) []string {
 	var env []string
 	for _, f := range flags {
@@ -147,7 +176,13 @@ func (c *upCommand) check(services stack.Config) error {
 	for i, a := range listeners {
 		for _, b := range listeners[:i] {
 			if samePort(a.Addr, b.Addr) {
-				return fmt.Errorf("%s and %s would both listen on %s: choose another port with %s", b.What, a.What, a.Addr, portFlags[a.What])
+				return fmt.Errorf(
+					"%s and %s would both listen on %s: choose another port with %s",
+					b.What,
+					a.What,
+					a.Addr,
+					portFlags[a.What],
+				)
 			}
 		}
 		if err := stack.CheckPort(a.What, a.Addr); err != nil {
@@ -165,7 +200,8 @@ func samePort(a, b string) bool {
 		ip := net.ParseIP(host)
 		return host == "" || ip != nil && ip.IsUnspecified()
 	}
-	return errA == nil && errB == nil && portA == portB && portA != "0" && (hostA == hostB || everywhere(hostA) || everywhere(hostB))
+	return errA == nil && errB == nil && portA == portB && portA != "0" &&
+		(hostA == hostB || everywhere(hostA) || everywhere(hostB))
 }
 
 // listeners lists where the roles will listen.
@@ -192,13 +228,25 @@ func (c *upCommand) listeners() (all []stack.Listener, err error) {
 }
 
 // portFlags are the flags that choose where something listens.
-var portFlags = map[string]string{"edge": "--addr", "debug listener": "--debug-addr", "NATS": "--nats-port", "PostgreSQL": "--postgres-port",
-	"memcached": "--memcached-port", "ladder": "--addr"}
+var portFlags = map[string]string{
+	"edge":           "--addr",
+	"debug listener": "--debug-addr",
+	"NATS":           "--nats-port",
+	"PostgreSQL":     "--postgres-port",
+	"memcached":      "--memcached-port",
+	"ladder":         "--addr",
+}
 
 // advise adds which flag helps.
 func advise(err error) error {
 	if refused, ok := errors.AsType[*renderer.RefusedError](err); ok {
-		return fmt.Errorf("%w: correct --postgres or DATABASE_URL (user %q, database %q on %s)", err, refused.User, refused.Database, refused.Addr)
+		return fmt.Errorf(
+			"%w: correct --postgres or DATABASE_URL (user %q, database %q on %s)",
+			err,
+			refused.User,
+			refused.Database,
+			refused.Addr,
+		)
 	}
 	taken, ok := errors.AsType[*stack.PortTakenError](err)
 	if !ok {

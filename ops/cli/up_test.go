@@ -24,8 +24,25 @@ import (
 
 // small is an `up` that disturbs nobody.
 func small(data string, more ...string) []string {
-	return append([]string{"--data", data, "--log-format", "text", "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--memcached-memory", "64",
-		"--users", "40", "--photos", "300"}, more...)
+	return append(
+		[]string{
+			"--data",
+			data,
+			"--log-format",
+			"text",
+			"up",
+			"--addr",
+			"127.0.0.1:0",
+			"--nats-port",
+			"0",
+			"--memcached-memory",
+			"64",
+			"--users",
+			"40",
+			"--photos",
+			"300",
+		},
+		more...)
 }
 
 // start runs killr as a process, as a user does.
@@ -87,7 +104,8 @@ func TestUp(t *testing.T) {
 
 	t.Run("another up is told that the data is in use", func(t *testing.T) {
 		other := start(t, small(data)...)
-		if status := other.WaitFor(t, 2*time.Minute); status != 1 || !strings.Contains(other.Stderr.String(), "in use by another `up`") {
+		if status := other.WaitFor(t, 2*time.Minute); status != 1 ||
+			!strings.Contains(other.Stderr.String(), "in use by another `up`") {
 			t.Errorf("status %d: %s", status, other.Stderr)
 		}
 	})
@@ -127,7 +145,10 @@ func TestUp(t *testing.T) {
 		}
 	})
 
-	if _, err := os.Stat(filepath.Join(data, "postgres", "cluster", "postmaster.pid")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(data, "postgres", "cluster", "postmaster.pid")); !errors.Is(
+		err,
+		os.ErrNotExist,
+	) {
 		t.Errorf("PostgreSQL did not end in order: %v", err)
 	}
 }
@@ -136,8 +157,17 @@ func TestUpInProcesses(t *testing.T) {
 	t.Parallel()
 	data := testenv.DataDir(t)
 	other := listenAndCount(t) // where the shell's environment says that the services are
-	r := testenv.StartProcess(t, []string{"NATS_URL=nats://" + other.addr, "DATABASE_URL=postgres://a:b@" + other.addr + "/c", "MEMCACHED_SERVERS=" + other.addr,
-		"KILLR_EDGE=http://" + other.addr, "PGHOST=127.0.0.1", "PGPORT=1"}, small(data, "--processes", "--edges", "2", "--renderers", "2")...)
+	r := testenv.StartProcess(
+		t,
+		[]string{
+			"NATS_URL=nats://" + other.addr,
+			"DATABASE_URL=postgres://a:b@" + other.addr + "/c",
+			"MEMCACHED_SERVERS=" + other.addr,
+			"KILLR_EDGE=http://" + other.addr,
+			"PGHOST=127.0.0.1",
+			"PGPORT=1",
+		},
+		small(data, "--processes", "--edges", "2", "--renderers", "2")...)
 	home := address(t, r)
 	if status, _ := get(t, home); status != http.StatusOK {
 		t.Errorf("home: status %d", status)
@@ -230,7 +260,8 @@ func pids(t *testing.T, env stack.Env, service string) map[string]bool {
 func TestUpChecksOrigins(t *testing.T) {
 	t.Parallel()
 	c := &upCommand{Addr: "127.0.0.1:0", Edges: 1, edgeFlags: edgeFlags{Origin: []string{"photos.example"}}}
-	if err := c.check(stack.Config{}); err == nil || !strings.Contains(err.Error(), `--origin: origin "photos.example"`) {
+	if err := c.check(stack.Config{}); err == nil ||
+		!strings.Contains(err.Error(), `--origin: origin "photos.example"`) {
 		t.Errorf("got %v", err)
 	}
 	c.Origin = []string{"https://photos.example", "http://127.0.0.1:8080"}

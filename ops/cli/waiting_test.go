@@ -62,7 +62,8 @@ func interrupt(t *testing.T, p *testenv.Process) {
 	}
 }
 
-// TestRendererEndsWithAWrongDatabase: what no waiting can mend ends it, with a message that names everything but the password.
+// TestRendererEndsWithAWrongDatabase: what no waiting can mend ends it, with a message that names everything but the
+// password.
 func TestRendererEndsWithAWrongDatabase(t *testing.T) {
 	t.Parallel()
 	bus, database := testenv.NATS(t), testenv.DatabaseURL(t)
@@ -80,20 +81,35 @@ func TestRendererEndsWithAWrongDatabase(t *testing.T) {
 			t.Parallel()
 			r := start(t, "--data", t.TempDir(), "--log-format", "text", "renderer", "--nats", bus, "--postgres", w.url)
 			status := r.WaitFor(t, 5*time.Minute)
-			if said := r.Stderr.String(); status != 1 || !strings.Contains(said, w.says) || !strings.Contains(said, "correct --postgres or DATABASE_URL") ||
-				strings.Contains(said, "wrongsecret") || strings.Contains(said, c.Password) {
+			if said := r.Stderr.String(); status != 1 || !strings.Contains(said, w.says) ||
+				!strings.Contains(said, "correct --postgres or DATABASE_URL") ||
+				strings.Contains(said, "wrongsecret") ||
+				strings.Contains(said, c.Password) {
 				t.Errorf("status %d: %s", status, said)
 			}
 		})
 	}
 }
 
-// TestCtrlCOfARole: a Ctrl-C in the terminal of a role that serves ends it with status 0, also when NATS has gone before.
+// TestCtrlCOfARole: a Ctrl-C in the terminal of a role that serves ends it with status 0, also when NATS has gone
+// before.
 func TestCtrlCOfARole(t *testing.T) {
 	t.Parallel()
 	server, memcached := testenv.NATSServer(t), testenv.Memcached(t)
 	args := func(command string, more ...string) []string {
-		return append([]string{"--data", t.TempDir(), "--log-format", "text", command, "--nats", server.URL(), "--memcached", memcached}, more...)
+		return append(
+			[]string{
+				"--data",
+				t.TempDir(),
+				"--log-format",
+				"text",
+				command,
+				"--nats",
+				server.URL(),
+				"--memcached",
+				memcached,
+			},
+			more...)
 	}
 	database := testenv.DatabaseURL(t)
 	begin := func() (all []*testenv.Process) {

@@ -79,7 +79,8 @@ func hottest(list []wire.Heat, n int) string {
 // warmEnds counts pages by how their fill ended.
 type warmEnds map[string][]string
 
-// fill sends a note for each page, no faster than the rate, and waits for the answers. Without any cachefill there it ends at the first.
+// fill sends a note for each page, no faster than the rate, and waits for the answers. Without any cachefill there it
+// ends at the first.
 func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Heat) (warmEnds, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -107,7 +108,8 @@ func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Heat)
 	return ends, context.Cause(ctx)
 }
 
-// ask has one page filled and gives the cachefill's word on how that ended. Without an answer the word is another, and the error says why.
+// ask has one page filled and gives the cachefill's word on how that ended. Without an answer the word is another, and
+// the error says why.
 func (c *warmCommand) ask(ctx context.Context, nc *nats.Conn, hot wire.Heat) (end string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
@@ -120,7 +122,13 @@ func (c *warmCommand) ask(ctx context.Context, nc *nats.Conn, hot wire.Heat) (en
 
 // report says what became of all pages. Some that could have been filled and were not are an error.
 func (e warmEnds) report(out io.Writer, all int, took time.Duration) error {
-	fmt.Fprintf(out, "%d filled and %d held already, in %.1f s\n", len(e[wire.FillFilled]), len(e[wire.FillHeld]), took.Seconds())
+	fmt.Fprintf(
+		out,
+		"%d filled and %d held already, in %.1f s\n",
+		len(e[wire.FillFilled]),
+		len(e[wire.FillHeld]),
+		took.Seconds(),
+	)
 	words := make([]string, 0, len(e))
 	for word := range e {
 		words = append(words, word)

@@ -57,10 +57,12 @@ func TestWarmFillsWhatIsInDemand(t *testing.T) {
 	defer client.Close()
 
 	status, stdout, stderr := killr(t.Context(), "--data", t.TempDir(), "warm", "--nats", bus, "--rate", "5000")
-	if status != 1 || !strings.Contains(stderr, "not in memcached: 1 of 20 pages") || !strings.Contains(stdout, "1 failed, such as page.photo.7") {
+	if status != 1 || !strings.Contains(stderr, "not in memcached: 1 of 20 pages") ||
+		!strings.Contains(stdout, "1 failed, such as page.photo.7") {
 		t.Errorf("one page fails: status %d\n%s%s", status, stdout, stderr)
 	}
-	if !strings.Contains(stdout, "20 pages to fill, the most popular first: page.photo.1 (20), page.photo.2 (19)") || !strings.Contains(stdout, "19 filled and 0 held already") {
+	if !strings.Contains(stdout, "20 pages to fill, the most popular first: page.photo.1 (20), page.photo.2 (19)") ||
+		!strings.Contains(stdout, "19 filled and 0 held already") {
 		t.Errorf("it said\n%s", stdout)
 	}
 	for _, hot := range list {
@@ -93,7 +95,9 @@ func render(t *testing.T, nc *nats.Conn, broken page.Ref) {
 			case broken.Subject():
 				_ = nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrInternal))
 			default:
-				_ = m.Respond((&wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(), Body: []byte(m.Subject)}).Encode())
+				_ = m.Respond(
+					(&wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(), Body: []byte(m.Subject)}).Encode(),
+				)
 			}
 		})
 		if err != nil {
@@ -108,7 +112,9 @@ func render(t *testing.T, nc *nats.Conn, broken page.Ref) {
 // startCachefill returns when it has found the empty memcached and nothing to replay.
 func startCachefill(t *testing.T, bus, addr string) {
 	t.Helper()
-	f, err := cachefill.New(cachefill.Config{NATS: testenv.Connect(t, bus), Memcached: []string{addr}, Timeout: 10 * time.Second})
+	f, err := cachefill.New(
+		cachefill.Config{NATS: testenv.Connect(t, bus), Memcached: []string{addr}, Timeout: 10 * time.Second},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +127,11 @@ func startCachefill(t *testing.T, bus, addr string) {
 	})
 	t.Cleanup(func() { stop(); running.Wait() })
 	nc := testenv.Connect(t, bus)
-	testenv.Eventually(t, "the cachefill has replayed what an empty memcached lacks", func() bool { return replays(t, nc) == 1 })
+	testenv.Eventually(
+		t,
+		"the cachefill has replayed what an empty memcached lacks",
+		func() bool { return replays(t, nc) == 1 },
+	)
 }
 
 // replays asks the cachefill how often it has found a memcached empty and filled it, as `nats micro stats` does.

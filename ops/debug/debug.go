@@ -1,8 +1,9 @@
-// Package debug is the listener for those who run the site: is a role alive, is it ready, what has it counted, where does
-// its time go.
+// Package debug is the listener for those who run the site: is a role alive, is it ready, what has it counted, where
+// does its time go.
 //
-// What flows in: each role's metrics and its word on whether it is ready. What flows out, over HTTP, on an address of its own that
-// no visitor reaches: /healthz, /readyz, /metrics (Prometheus) and /debug/pprof/. The package knows no role by itself.
+// What flows in: each role's metrics and its word on whether it is ready. What flows out, over HTTP, on an address of
+// its own that no visitor reaches: /healthz, /readyz, /metrics (Prometheus) and /debug/pprof/. The package knows no
+// role by itself.
 package debug
 
 import (
@@ -34,8 +35,8 @@ type Server struct {
 	http     *http.Server
 }
 
-// Listen opens addr (host:port; port 0: any free one) at once, so that a taken port is known before anything else starts.
-// roles is called at each request: they may come later than the listener. Run must follow.
+// Listen opens addr (host:port; port 0: any free one) at once, so that a taken port is known before anything else
+// starts. roles is called at each request: they may come later than the listener. Run must follow.
 func Listen(addr string, roles func() []Role, logger *slog.Logger) (*Server, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -57,7 +57,9 @@ func TestListener(t *testing.T) {
 	if code, _ := get("/healthz"); code != http.StatusOK {
 		t.Errorf("/healthz is %d", code)
 	}
-	if code, body := get("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "edge-2: no bus") || strings.Contains(body, "edge-1") {
+	if code, body := get("/readyz"); code != http.StatusServiceUnavailable ||
+		!strings.Contains(body, "edge-2: no bus") ||
+		strings.Contains(body, "edge-1") {
 		t.Errorf("/readyz is %d, %q", code, body)
 	}
 	missing = nil
@@ -75,7 +77,8 @@ func TestListener(t *testing.T) {
 	if n := strings.Count(metrics, "# TYPE pages_total"); n != 1 {
 		t.Errorf("/metrics announces pages_total %d times", n)
 	}
-	if code, body := get("/debug/pprof/goroutine?debug=1"); code != http.StatusOK || !strings.Contains(body, "goroutine profile") {
+	if code, body := get("/debug/pprof/goroutine?debug=1"); code != http.StatusOK ||
+		!strings.Contains(body, "goroutine profile") {
 		t.Errorf("pprof is %d", code)
 	}
 

@@ -9,7 +9,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// gatherer joins the metrics of several instances of a role, which have the same names, by giving each the label `instance`.
+// gatherer joins the metrics of several instances of a role, which have the same names, by giving each the label
+// `instance`.
 type gatherer struct {
 	process *prometheus.Registry
 	roles   func() []Role

@@ -231,7 +231,7 @@ func TestAuditFindsMistakes(t *testing.T) {
 		}, {
 			name: "the database loses what it acknowledged",
 			edits: []edit{{
-				"ops/stack/stack.go", `Connections: cfg.Connections})`, `Connections: cfg.Connections, Throwaway: true})`,
+				"ops/stack/stack.go", `Connections: cfg.Connections}`, `Connections: cfg.Connections, Throwaway: true}`,
 			}},
 			rules: []string{"back", "fresh", "label", "gone", "own"},
 			flags: []string{"--fault", "crash PostgreSQL", "--fault-every", "1s"},

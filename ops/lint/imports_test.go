@@ -12,8 +12,9 @@ import (
 
 const module = "flickrkillr"
 
-// rules are the design's, as `package may not import X: why`. A name ends at a slash or at its end: "ops" is ops and all below it, and a
-// rule for a package is a rule for everything below it. They hold for what is imported through others, too, but not for tests.
+// rules are the design's, as `package may not import X: why`. A name ends at a slash or at its end: "ops" is ops and
+// all below it, and a rule for a package is a rule for everything below it. They hold for what is imported through
+// others, too, but not for tests.
 var rules = []struct{ from, may, why string }{
 	{"edge", "github.com/jackc/pgx", "the renderer is the only one that knows rows"},
 	{"edge", "github.com/a-h/templ", "new templates roll out without restarting an edge"},
@@ -25,7 +26,11 @@ var rules = []struct{ from, may, why string }{
 	{"cachefill", "flickrkillr/templates", "it stores replies as they come and never looks into a page"},
 	{"cachefill", "flickrkillr/renderer", "roles meet on the bus, not in code"},
 	{"cachefill", "flickrkillr/edge", "roles meet on the bus, not in code"},
-	{"renderer", "github.com/bradfitz/gomemcache", "cachefill is the only one that writes the cache, the edge the only one that reads it"},
+	{
+		"renderer",
+		"github.com/bradfitz/gomemcache",
+		"cachefill is the only one that writes the cache, the edge the only one that reads it",
+	},
 	{"renderer", "flickrkillr/schema/ring", "which memcached holds what is no business of a renderer"},
 	{"renderer", "flickrkillr/edge", "roles meet on the bus, not in code"},
 	{"renderer", "flickrkillr/cachefill", "roles meet on the bus, not in code"},
@@ -55,8 +60,16 @@ var rules = []struct{ from, may, why string }{
 
 // ours says which of our own packages a room may import; what is not here may be imported by nobody but tests.
 var ours = map[string][]string{
-	"":                  {"ops/cli"}, // signals and exit status are all that main knows
-	"edge":              {"edge", "schema/page", "schema/wire", "schema/sleep", "schema/ring", "schema/hotlist", "schema/discovery"},
+	"": {"ops/cli"}, // signals and exit status are all that main knows
+	"edge": {
+		"edge",
+		"schema/page",
+		"schema/wire",
+		"schema/sleep",
+		"schema/ring",
+		"schema/hotlist",
+		"schema/discovery",
+	},
 	"cachefill":         {"cachefill", "schema/page", "schema/wire", "schema/sleep", "schema/ring", "schema/hotlist"},
 	"renderer":          {"renderer", "schema/page", "schema/wire", "schema/sleep", "schema/discovery", "templates"},
 	"renderer/store":    {"schema/page", "renderer/query", "renderer/words"},
@@ -72,9 +85,11 @@ var ours = map[string][]string{
 	"schema/discovery":  {},
 	"schema/migrations": {},
 	"ops":               {"ops", "schema", "renderer/pictures", "renderer/store", "renderer/words"},
-	"ops/cli":           {""},                                               // commands wire every package; testenv is refused below
-	"ops/site":          {"ops", "schema", "edge", "renderer", "cachefill"}, // it runs the roles, in this process too
-	"ops/lab/ladder":    {"ops", "schema", "renderer", "templates"},         // the site without a bus: the same rows and views, in one program
+	// Commands wire every package; testenv is refused below.
+	"ops/cli":  {""},
+	"ops/site": {"ops", "schema", "edge", "renderer", "cachefill"}, // it runs the roles, in this process too
+	// The site without a bus: the same rows and views, in one program.
+	"ops/lab/ladder": {"ops", "schema", "renderer", "templates"},
 }
 
 type pkg struct {

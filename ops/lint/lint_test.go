@@ -36,8 +36,8 @@ func mustSayNothing(t *testing.T, name string, args ...string) {
 	}
 }
 
-// tool builds a tool of ops/tools, or finds it in the build cache, and returns its path. The race detector, if GOFLAGS asks for it, is for
-// our code: a tool would only be slow.
+// tool builds a tool of ops/tools, or finds it in the build cache, and returns its path. The race detector, if GOFLAGS
+// asks for it, is for our code: a tool would only be slow.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	out, err := command(t, []string{"GOFLAGS="}, "go", "tool", "-modfile=ops/tools/go.mod", "-n", name)

@@ -87,5 +87,8 @@ func byHand(missing []need) string {
 	for _, n := range missing {
 		packages = append(packages, aptPackage(n))
 	}
-	return "`apt-get install " + strings.Join(packages, " ") + "` on Debian or Ubuntu as root; elsewhere the packages of those names"
+	return "`apt-get install " + strings.Join(
+		packages,
+		" ",
+	) + "` on Debian or Ubuntu as root; elsewhere the packages of those names"
 }

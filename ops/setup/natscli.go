@@ -27,8 +27,9 @@ func BinDir() string {
 	return filepath.Join(cache, "flickrkillr", "natscli-"+natsCLIVersion)
 }
 
-// NATSCLI returns the path of the pinned NATS CLI and builds it if it is not there, which takes a minute or two from nothing.
-// Only one process builds; the others wait for it. The build needs the project's source: out is told what is going on.
+// NATSCLI returns the path of the pinned NATS CLI and builds it if it is not there, which takes a minute or two from
+// nothing. Only one process builds; the others wait for it. The build needs the project's source: out is told what is
+// going on.
 func NATSCLI(ctx context.Context, out io.Writer) (string, error) {
 	dir := BinDir()
 	path := filepath.Join(dir, "nats")
@@ -54,8 +55,16 @@ func NATSCLI(ctx context.Context, out io.Writer) (string, error) {
 		return "", fmt.Errorf("build the NATS CLI: %w", err)
 	}
 	fmt.Fprintf(out, "building the NATS CLI %s (a minute or two, once)\n", natsCLIVersion)
-	cmd := exec.CommandContext(ctx, "go", "build",
-		"-ldflags", "-s -w -X main.version="+strings.TrimPrefix(natsCLIVersion, "v"), "-o", path+".making", natsCLIPackage)
+	cmd := exec.CommandContext(
+		ctx,
+		"go",
+		"build",
+		"-ldflags",
+		"-s -w -X main.version="+strings.TrimPrefix(natsCLIVersion, "v"),
+		"-o",
+		path+".making",
+		natsCLIPackage,
+	)
 	cmd.Dir = filepath.Join(root, "ops", "tools")
 	// GOFLAGS may ask for the race detector, which is for our code, not for a tool.
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")

@@ -1,8 +1,8 @@
 // Package setup puts on this machine what the stack and the tests need and what `go build` does not bring: memcached, a
 // PostgreSQL server, and for the tests a Chromium and the NATS CLI.
 //
-// What flows in: nothing but the machine. What flows out: installed programs, and one line for each. It does nothing when all
-// is there, which takes it some milliseconds to see. Only main and tests may import it.
+// What flows in: nothing but the machine. What flows out: installed programs, and one line for each. It does nothing
+// when all is there, which takes it some milliseconds to see. Only main and tests may import it.
 package setup
 
 import (
@@ -36,7 +36,10 @@ func needs(tests bool) []need {
 		{name: "PostgreSQL server", find: findPostgres, apt: "postgresql", brew: []string{"postgresql@17"}},
 	}
 	if tests {
-		all = append(all, need{name: "Chromium", find: FindChromium, apt: "chromium", brew: []string{"--cask", "google-chrome"}})
+		all = append(
+			all,
+			need{name: "Chromium", find: FindChromium, apt: "chromium", brew: []string{"--cask", "google-chrome"}},
+		)
 	}
 	return all
 }
@@ -49,7 +52,8 @@ func findPostgres() (string, error) {
 	return fmt.Sprintf("%s (version %d)", p.Dir, p.Major), nil
 }
 
-// Run installs what is missing and reports everything it found. An error names what is still missing, and how to get it.
+// Run installs what is missing and reports everything it found. An error names what is still missing, and how to get
+// it.
 func Run(ctx context.Context, cfg Config) error {
 	missing := report(cfg)
 	if len(missing) > 0 {

@@ -98,7 +98,8 @@ func TestAptScript(t *testing.T) {
 			t.Fatal(err, said)
 		}
 		lines := strings.Split(strings.TrimSpace(asked), "\n")
-		if len(lines) != 2 || !strings.HasSuffix(lines[0], "update") || !strings.HasSuffix(lines[1], "install memcached postgresql") {
+		if len(lines) != 2 || !strings.HasSuffix(lines[0], "update") ||
+			!strings.HasSuffix(lines[1], "install memcached postgresql") {
 			t.Errorf("apt-get was asked:\n%s", asked)
 		}
 		for _, line := range lines {
@@ -134,7 +135,8 @@ func TestAptScript(t *testing.T) {
 func TestByHandNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	hint := byHand(needs(false))
-	if !strings.Contains(hint, "memcached") || !strings.Contains(hint, "postgresql") || strings.Contains(hint, "chromium") {
+	if !strings.Contains(hint, "memcached") || !strings.Contains(hint, "postgresql") ||
+		strings.Contains(hint, "chromium") {
 		t.Error(hint)
 	}
 }

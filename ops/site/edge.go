@@ -65,7 +65,8 @@ func (s *Site) edgeHere(name string) (*local, error) {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	cfg.NATS, cfg.Memcached, cfg.Version, cfg.Logger, cfg.Registry = bus.Conn, s.cfg.Services.Memcached, s.cfg.Version, s.log, registry
+	cfg.NATS, cfg.Memcached = bus.Conn, s.cfg.Services.Memcached
+	cfg.Version, cfg.Logger, cfg.Registry = s.cfg.Version, s.log, registry
 	if s.cfg.AccessLog {
 		cfg.AccessLog = s.log.With("edge", name)
 	}
@@ -74,5 +75,10 @@ func (s *Site) edgeHere(name string) (*local, error) {
 		bus.Close()
 		return nil, err
 	}
-	return &local{debug: debug.Role{Name: name, Registry: registry, Ready: busOr(bus, e.Ready)}, addr: e.Addr(), run: e.Run, close: bus.Close}, nil
+	return &local{
+		debug: debug.Role{Name: name, Registry: registry, Ready: busOr(bus, e.Ready)},
+		addr:  e.Addr(),
+		run:   e.Run,
+		close: bus.Close,
+	}, nil
 }

@@ -16,13 +16,19 @@ var faults = []struct {
 	{"kill a cachefill", func(s *Site, ctx context.Context) error { return s.Kill(ctx, Cachefill) }},
 	{"kill an edge", func(s *Site, ctx context.Context) error { return s.Kill(ctx, Edge) }},
 	{"restart memcached", func(s *Site, ctx context.Context) error { return s.cfg.Stack.RestartMemcached(ctx) }},
-	{"flush memcached", func(s *Site, ctx context.Context) error { return FlushMemcached(ctx, s.cfg.Services.Memcached[0]) }},
+	{
+		"flush memcached",
+		func(s *Site, ctx context.Context) error { return FlushMemcached(ctx, s.cfg.Services.Memcached[0]) },
+	},
 	{"restart NATS", func(s *Site, _ context.Context) error { return s.cfg.Stack.RestartNATS() }},
 	{"hold the relay back", func(s *Site, ctx context.Context) error {
 		return HoldRelay(ctx, s.cfg.Services.Postgres, 6*time.Second)
 	}},
 	// What was acknowledged must be there afterwards. A database that is being started is not left half-way.
-	{"crash PostgreSQL", func(s *Site, ctx context.Context) error { return s.cfg.Stack.CrashPostgres(context.WithoutCancel(ctx)) }},
+	{
+		"crash PostgreSQL",
+		func(s *Site, ctx context.Context) error { return s.cfg.Stack.CrashPostgres(context.WithoutCancel(ctx)) },
+	},
 	{"wipe the stream", func(s *Site, ctx context.Context) error { return WipeChanges(ctx, s.cfg.Services.NATS) }},
 }
 

@@ -43,7 +43,8 @@ func (m *Member) Stop() error {
 	return m.err
 }
 
-// Add runs f in a goroutine until it, or the group, is stopped. f returns nil, or context.Canceled, after an orderly end.
+// Add runs f in a goroutine until it, or the group, is stopped. f returns nil, or context.Canceled, after an orderly
+// end.
 func (g *Group) Add(name string, f func(context.Context) error) *Member {
 	g.begin()
 	ctx, cancel := context.WithCancel(g.ctx)

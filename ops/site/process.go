@@ -22,7 +22,8 @@ type ProcessConfig struct {
 	Program string   // path of killr; "": this program
 	Data    string   // the data directory that processes are given
 	Args    []string // for every process
-	Env     []string // added to the environment of every process, which otherwise has the site's addresses and none of the shell's
+	// Added to the environment of every process, which otherwise has the site's addresses and none of the shell's.
+	Env []string
 
 	EdgeArgs []string  // for edges alone
 	Output   io.Writer // what processes print; nil: os.Stderr
@@ -56,7 +57,14 @@ func (s *Site) addProcess(group *Group, role Role, name string) (*running, error
 		grace = s.cfg.Renderer.StopTimeout
 	}
 	k := stack.Supervise(name, grace+2*time.Second, s.log, p.Command)
-	return &running{role: role, name: name, addr: addr, ready: p.Ready, process: k, member: s.run(group, name, k.Run)}, nil
+	return &running{
+		role:    role,
+		name:    name,
+		addr:    addr,
+		ready:   p.Ready,
+		process: k,
+		member:  s.run(group, name, k.Run),
+	}, nil
 }
 
 // Describe returns one more of a role as a process, for a caller that runs it, and where an edge's browsers find it.
@@ -124,9 +132,10 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 	return p, addr, nil
 }
 
-// processorShare is the environment in which so many processes of this program share a machine. A Go program that takes all processors for
-// its own wakes and parks threads on them; with four processes on two processors that was a tenth of what a page costs. Twice the
-// processors, over all processes, leave none idle. GOMAXPROCS, where it is set, is left alone.
+// processorShare is the environment in which so many processes of this program share a machine. A Go program that takes
+// all processors for its own wakes and parks threads on them; with four processes on two processors that was a tenth of
+// what a page costs. Twice the processors, over all processes, leave none idle. GOMAXPROCS, where it is set, is left
+// alone.
 func processorShare(processes int) []string {
 	if processes == 0 || os.Getenv("GOMAXPROCS") != "" {
 		return nil

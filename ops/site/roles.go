@@ -39,7 +39,14 @@ func (s *Site) addHere(group *Group, role Role, name string) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &running{role: role, name: name, addr: l.addr, here: l.debug, member: s.run(group, name, l.run), release: l.close}, nil
+	return &running{
+		role:    role,
+		name:    name,
+		addr:    l.addr,
+		here:    l.debug,
+		member:  s.run(group, name, l.run),
+		release: l.close,
+	}, nil
 }
 
 func (s *Site) rendererHere(name string) (*local, error) {
@@ -52,11 +59,19 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		return nil, err
 	}
 	// Opening neither waits for the database nor ends with a context.
-	pool, err := store.OpenPool(context.Background(), s.cfg.Services.Postgres, renderer.PoolConns(cfg.PageWorkers, cfg.ActionWorkers))
+	pool, err := store.OpenPool(
+		context.Background(),
+		s.cfg.Services.Postgres,
+		renderer.PoolConns(cfg.PageWorkers, cfg.ActionWorkers),
+	)
 	if err != nil {
 		return nil, errors.Join(err, images.Close())
 	}
-	searches, err := store.OpenSearchPool(context.Background(), s.cfg.Services.Postgres, int32(renderer.SearchConns(cfg.SearchWorkers)))
+	searches, err := store.OpenSearchPool(
+		context.Background(),
+		s.cfg.Services.Postgres,
+		int32(renderer.SearchConns(cfg.SearchWorkers)),
+	)
 	if err != nil {
 		pool.Close()
 		return nil, errors.Join(err, images.Close())
@@ -83,7 +98,11 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		release()
 		return nil, err
 	}
-	return &local{debug: debug.Role{Name: name, Registry: registry, Ready: busOr(bus, r.Ready)}, run: r.Run, close: release}, nil
+	return &local{
+		debug: debug.Role{Name: name, Registry: registry, Ready: busOr(bus, r.Ready)},
+		run:   r.Run,
+		close: release,
+	}, nil
 }
 
 func (s *Site) cachefillHere(name string) (*local, error) {
@@ -96,13 +115,18 @@ func (s *Site) cachefillHere(name string) (*local, error) {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	cfg.NATS, cfg.Memcached, cfg.Version, cfg.Logger, cfg.Registry = bus.Conn, s.cfg.Services.Memcached, s.cfg.Version, s.log, registry
+	cfg.NATS, cfg.Memcached = bus.Conn, s.cfg.Services.Memcached
+	cfg.Version, cfg.Logger, cfg.Registry = s.cfg.Version, s.log, registry
 	c, err := cachefill.New(cfg)
 	if err != nil {
 		bus.Close()
 		return nil, err
 	}
-	return &local{debug: debug.Role{Name: name, Registry: registry, Ready: busOr(bus, c.Ready)}, run: c.Run, close: bus.Close}, nil
+	return &local{
+		debug: debug.Role{Name: name, Registry: registry, Ready: busOr(bus, c.Ready)},
+		run:   c.Run,
+		close: bus.Close,
+	}, nil
 }
 
 // busOr is why the bus is down, which keeps a role from serving, or else the role's own reason.

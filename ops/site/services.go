@@ -41,7 +41,8 @@ func FlushMemcached(ctx context.Context, addr string) error {
 // relayLock is the advisory lock that the one active relay holds for a round: "killr".
 const relayLock = 0x6b696c6c72
 
-// HoldRelay keeps every relay from working for some time, by the lock that they agree on: changes are committed, and told to nobody.
+// HoldRelay keeps every relay from working for some time, by the lock that they agree on: changes are committed, and
+// told to nobody.
 func HoldRelay(ctx context.Context, url string, d time.Duration) (err error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -58,7 +59,8 @@ func HoldRelay(ctx context.Context, url string, d time.Duration) (err error) {
 	return nil
 }
 
-// WipeChanges deletes the stream of changes and makes it anew at once, as a careless operator might: whoever follows it sees no error.
+// WipeChanges deletes the stream of changes and makes it anew at once, as a careless operator might: whoever follows it
+// sees no error.
 func WipeChanges(ctx context.Context, url string) error {
 	nc, err := nats.Connect(url)
 	if err != nil {

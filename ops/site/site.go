@@ -23,8 +23,8 @@ import (
 // Role names a role, as its command does.
 type Role string
 
-// The roles of a site. Instruments that measure the processor time of each part know two more: Bus is NATS as a process of its own, Together is
-// NATS, a renderer and an edge in one process.
+// The roles of a site. Instruments that measure the processor time of each part know two more: Bus is NATS as a process
+// of its own, Together is NATS, a renderer and an edge in one process.
 const (
 	Edge      Role = "edge"
 	Renderer  Role = "renderer"
@@ -47,15 +47,18 @@ type Config struct {
 	Cachefill cachefill.Config
 	AccessLog bool // log a line for each HTTP answer
 
-	Addr         string // the first edge listens here, further ones on the next ports; port 0: any free ports
-	BaseFromEdge bool   // absolute links begin with the address of the first edge, unless Renderer.BaseURL says otherwise
-	DebugAddr    string // the debug listener of all roles in this process, or of the first process, with the next ports for the others; "": none
+	Addr string // the first edge listens here, further ones on the next ports; port 0: any free ports
+	// Absolute links begin with the address of the first edge, unless Renderer.BaseURL says otherwise.
+	BaseFromEdge bool
+	// The debug listener of all roles in this process, or of the first process, with the next ports for the others; "":
+	// none.
+	DebugAddr string
 
 	Processes *ProcessConfig // run each role as a process; nil: in this process
 }
 
-// Site is running roles, and the services under them if they belong to it. Its methods may not be called concurrently, except Inject, Kill and
-// Failed.
+// Site is running roles, and the services under them if they belong to it. Its methods may not be called concurrently,
+// except Inject, Kill and Failed.
 type Site struct {
 	cfg Config
 	log *slog.Logger
@@ -94,7 +97,8 @@ func New(cfg Config) *Site {
 		failed: failed, fail: sync.OnceFunc(func() { close(failed) })}
 }
 
-// Add starts n more of a role and returns without waiting until they are ready. They are named by their role and a number from 1.
+// Add starts n more of a role and returns without waiting until they are ready. They are named by their role and a
+// number from 1.
 func (s *Site) Add(role Role, n int) error {
 	for range n {
 		if err := s.AddNamed(role, fmt.Sprintf("%s-%d", role, s.count(role)+1)); err != nil {
@@ -251,7 +255,8 @@ func (s *Site) WaitPages(ctx context.Context, path string) error {
 	return nil
 }
 
-// WaitReady returns when each role says that it is ready, or when one has failed. Processes need debug listeners for it.
+// WaitReady returns when each role says that it is ready, or when one has failed. Processes need debug listeners for
+// it.
 func (s *Site) WaitReady(ctx context.Context) error {
 	for _, r := range s.all("") {
 		if err := s.waitRole(ctx, r); err != nil {
@@ -309,7 +314,8 @@ func (s *Site) Wait(ctx context.Context) {
 	}
 }
 
-// Stop stops edges first, so that no request is left without an answer, then the roles that answer, then the services of the site. Safe to call twice.
+// Stop stops edges first, so that no request is left without an answer, then the roles that answer, then the services
+// of the site. Safe to call twice.
 func (s *Site) Stop() error {
 	err := errors.Join(s.edges.Stop(), s.workers.Stop(), s.helpers.Stop())
 	for _, r := range s.all("") {

@@ -29,7 +29,14 @@ func soon(t *testing.T) context.Context {
 // TestSiteInThisProcess: roles join one after the other, serve, leave one by one, and all end with the site.
 func TestSiteInThisProcess(t *testing.T) {
 	t.Parallel()
-	s := New(Config{Services: services(t), Pictures: filepath.Join(t.TempDir(), "pictures"), Addr: "127.0.0.1:0", BaseFromEdge: true})
+	s := New(
+		Config{
+			Services:     services(t),
+			Pictures:     filepath.Join(t.TempDir(), "pictures"),
+			Addr:         "127.0.0.1:0",
+			BaseFromEdge: true,
+		},
+	)
 	defer func() {
 		if err := errors.Join(s.Stop(), s.Stop()); err != nil {
 			t.Error(err)
@@ -122,7 +129,8 @@ func TestInjectKnowsItsFaults(t *testing.T) {
 	if err := s.Inject(t.Context(), "rain"); err == nil || !strings.Contains(err.Error(), `no fault "rain"`) {
 		t.Errorf("error %v", err)
 	}
-	if err := s.Inject(t.Context(), "kill an edge"); err == nil || !strings.Contains(err.Error(), "no edge is running") {
+	if err := s.Inject(t.Context(), "kill an edge"); err == nil ||
+		!strings.Contains(err.Error(), "no edge is running") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -131,8 +139,20 @@ func TestInjectKnowsItsFaults(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	t.Setenv("DATABASE_URL", "postgres://the.shell/s")
 	t.Setenv("KILLR_NEAR_CACHE", "7")
-	s := New(Config{Services: stack.Env{NATS: "nats://127.0.0.1:4999", Postgres: "postgres://ours/o"}, Pictures: "/pictures", Addr: "127.0.0.1:0",
-		Processes: &ProcessConfig{Program: "/killr", Data: "/data", Args: []string{"--log-level", "error"}, EdgeArgs: []string{"--no-access-log"}, Share: 4}})
+	s := New(
+		Config{
+			Services: stack.Env{NATS: "nats://127.0.0.1:4999", Postgres: "postgres://ours/o"},
+			Pictures: "/pictures",
+			Addr:     "127.0.0.1:0",
+			Processes: &ProcessConfig{
+				Program:  "/killr",
+				Data:     "/data",
+				Args:     []string{"--log-level", "error"},
+				EdgeArgs: []string{"--no-access-log"},
+				Share:    4,
+			},
+		},
+	)
 	for _, c := range []struct {
 		role Role
 		args string
@@ -151,7 +171,8 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%s is started as %q, want %q", c.role, got, c.args)
 		}
 		env := strings.Join(cmd.Env, "\n") + "\n"
-		if !strings.Contains(env, "DATABASE_URL=postgres://ours/o\n") || strings.Contains(env, "the.shell") || strings.Contains(env, "KILLR_NEAR_CACHE") {
+		if !strings.Contains(env, "DATABASE_URL=postgres://ours/o\n") || strings.Contains(env, "the.shell") ||
+			strings.Contains(env, "KILLR_NEAR_CACHE") {
 			t.Errorf("%s has the environment\n%s", c.role, env)
 		}
 		if (url != "") != (c.role == Edge) {

@@ -15,7 +15,8 @@ const (
 	notReadyEvery = 10 * time.Second
 )
 
-// watchReady logs why a role cannot serve, for as long as it cannot, and that it can again. It returns nil when ctx ends.
+// watchReady logs why a role cannot serve, for as long as it cannot, and that it can again. It returns nil when ctx
+// ends.
 func watchReady(ctx context.Context, roles func() []debug.Role, log *slog.Logger) error {
 	type state struct{ since, logged time.Time }
 	waiting := map[string]*state{} // by role
@@ -33,7 +34,15 @@ func watchReady(ctx context.Context, roles func() []debug.Role, log *slog.Logger
 			case s == nil:
 				waiting[r.Name] = &state{since: now}
 			case now.Sub(s.since) >= notReadyAfter && now.Sub(s.logged) >= notReadyEvery:
-				log.Warn("not ready; trying again", "role", r.Name, "err", err, "took", now.Sub(s.since).Round(time.Second))
+				log.Warn(
+					"not ready; trying again",
+					"role",
+					r.Name,
+					"err",
+					err,
+					"took",
+					now.Sub(s.since).Round(time.Second),
+				)
 				s.logged = now
 			}
 		}

@@ -13,8 +13,8 @@ import (
 	"flickrkillr/ops/debug"
 )
 
-// TestWatchReady: what a role waits for is logged within a second or so, then every 10 s, and once more when it is there. A start that takes
-// as long as usual is not worth a line.
+// TestWatchReady: what a role waits for is logged within a second or so, then every 10 s, and once more when it is
+// there. A start that takes as long as usual is not worth a line.
 func TestWatchReady(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -41,7 +41,8 @@ func TestWatchReady(t *testing.T) {
 		}
 		said := out.String()
 		if strings.Contains(said, "quick") || strings.Count(said, `level=WARN msg="not ready; trying again" role=slow err="nobody there"`) != 3 ||
-			strings.Count(said, "msg=ready role=slow took=25s") != 1 || strings.Count(said, "\n") != 4 {
+			strings.Count(said, "msg=ready role=slow took=25s") != 1 ||
+			strings.Count(said, "\n") != 4 {
 			t.Errorf("it logged\n%s", said)
 		}
 	})

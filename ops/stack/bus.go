@@ -18,7 +18,8 @@ type Bus struct {
 	closed chan struct{}
 }
 
-// JoinBus connects the program called name to NATS. Without a server it returns all the same and keeps trying until Close.
+// JoinBus connects the program called name to NATS. Without a server it returns all the same and keeps trying until
+// Close.
 func JoinBus(url, name string, log *slog.Logger) (*Bus, error) {
 	b := &Bus{url: Redact(url), closed: make(chan struct{})}
 	var err error

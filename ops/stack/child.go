@@ -18,8 +18,8 @@ type child struct {
 	err     error         // why it ended; to be read after done is closed
 }
 
-// startChild starts cmd in a process group of its own, so that a Ctrl-C in the terminal reaches only us and services end
-// in the order we choose. onParentDeath is what Linux sends it should this process vanish without saying so.
+// startChild starts cmd in a process group of its own, so that a Ctrl-C in the terminal reaches only us and services
+// end in the order we choose. onParentDeath is what Linux sends it should this process vanish without saying so.
 //
 // The parent-death signal belongs to the OS *thread* that forked, so the goroutine that starts the child keeps its
 // thread until the child has been reaped.

@@ -82,7 +82,10 @@ func (p *Postgres) clusterPath() (string, error) {
 		return outside, nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("%s cannot be reached by PostgreSQL's user: move the data directory, or make its parent folders passable (chmod o+x)", inside)
+		return "", fmt.Errorf(
+			"PostgreSQL's user cannot reach %s: move the data directory, or make its parent folders passable (chmod o+x)",
+			inside,
+		)
 	}
 	// No link: the data directory is new, and whatever has this name belonged to one that was deleted.
 	if err := os.RemoveAll(outside); err != nil {
@@ -94,7 +97,8 @@ func (p *Postgres) clusterPath() (string, error) {
 	return outside, os.Symlink(outside, inside)
 }
 
-// adoptOwner has root run an existing cluster as whoever owns it, which may be the user who made it before without being root.
+// adoptOwner has root run an existing cluster as whoever owns it, which may be the user who made it before without
+// being root.
 func (p *Postgres) adoptOwner() error {
 	info, err := os.Stat(p.cluster)
 	if errors.Is(err, os.ErrNotExist) || p.cred == nil {
@@ -125,7 +129,8 @@ func clusterMajor(cluster string) (int, error) {
 	return major, nil
 }
 
-// initCluster makes the cluster under another name and renames it, so that one cut short is never taken for a whole one.
+// initCluster makes the cluster under another name and renames it, so that one cut short is never taken for a whole
+// one.
 func (p *Postgres) initCluster(ctx context.Context) error {
 	making := p.cluster + ".making"
 	if err := os.RemoveAll(making); err != nil {
@@ -143,7 +148,18 @@ func (p *Postgres) initCluster(ctx context.Context) error {
 	if runtime.GOOS == "darwin" {
 		ctype = "en_US.UTF-8"
 	}
-	args := []string{"-D", making, "-U", superuser, "-E", "UTF8", "--locale=C", "--lc-ctype=" + ctype, "--auth=reject", "--no-instructions"}
+	args := []string{
+		"-D",
+		making,
+		"-U",
+		superuser,
+		"-E",
+		"UTF8",
+		"--locale=C",
+		"--lc-ctype=" + ctype,
+		"--auth=reject",
+		"--no-instructions",
+	}
 	if p.cfg.Throwaway {
 		args = append(args, "--no-sync")
 	}

@@ -40,8 +40,11 @@ func openDataDir(path string) (*dataDir, error) {
 		holder, _ := io.ReadAll(lock) // only to say more
 		err := fmt.Errorf("data directory %s: %w", path, err)
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = fmt.Errorf("the data directory %s is in use by another `up` (pid %s): stop that one, or give this one its own with --data",
-				path, strings.TrimSpace(string(holder)))
+			err = fmt.Errorf(
+				"the data directory %s is in use by another `up` (pid %s): stop that one, or choose another with --data",
+				path,
+				strings.TrimSpace(string(holder)),
+			)
 		}
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -51,8 +54,9 @@ func openDataDir(path string) (*dataDir, error) {
 	return &dataDir{path: path, lock: lock}, nil
 }
 
-// Holder is the process that uses a data directory. It is found only on Linux, by the lock being among the process's open files, and only
-// when we may look at them: otherwise ok is false. The lock is not tried, which would be in the way of a start.
+// Holder is the process that uses a data directory. It is found only on Linux, by the lock being among the process's
+// open files, and only when we may look at them: otherwise ok is false. The lock is not tried, which would be in the
+// way of a start.
 func Holder(dir string) (pid int, ok bool) {
 	path, err := filepath.Abs(filepath.Join(dir, lockFile))
 	if err != nil {
@@ -78,7 +82,8 @@ func Holder(dir string) (pid int, ok bool) {
 	return 0, false
 }
 
-// What must be free on the disk: an empty cluster and JetStream's first files; later, room for some of PostgreSQL's log.
+// What must be free on the disk: an empty cluster and JetStream's first files; later, room for some of PostgreSQL's
+// log.
 const (
 	spaceToBegin = 128 << 20 // bytes
 	spaceToGoOn  = 48 << 20

@@ -20,8 +20,9 @@ type Env struct {
 // EnvFile is the file in a data directory that holds the addresses of the stack last started there.
 const EnvFile = "stack.env"
 
-// writeEnv leaves addresses where the roles' defaults, and a shell, find them. Besides what our own roles read it names what
-// psql goes by, and puts bin, where setup leaves the NATS CLI, on the path. The file holds a password: only its owner may read it.
+// writeEnv leaves addresses where the roles' defaults, and a shell, find them. Besides what our own roles read it names
+// what psql goes by, and puts bin, where setup leaves the NATS CLI, on the path. The file holds a password: only its
+// owner may read it.
 func writeEnv(dir, bin string, env Env) error {
 	db, err := url.Parse(env.Postgres)
 	if err != nil {
@@ -60,12 +61,25 @@ func writeEnv(dir, bin string, env Env) error {
 	return os.Rename(making, path) // whole, whenever it is read
 }
 
-// libpq are the environment variables that choose a database, see "Environment Variables" in the manual of PostgreSQL's libpq.
-var libpq = map[string]bool{"PGHOST": true, "PGHOSTADDR": true, "PGPORT": true, "PGDATABASE": true, "PGUSER": true, "PGPASSWORD": true,
-	"PGPASSFILE": true, "PGSERVICE": true, "PGSERVICEFILE": true, "PGOPTIONS": true, "PGSSLMODE": true, "PGTARGETSESSIONATTRS": true}
+// libpq are the environment variables that choose a database, see "Environment Variables" in the manual of PostgreSQL's
+// libpq.
+var libpq = map[string]bool{
+	"PGHOST":               true,
+	"PGHOSTADDR":           true,
+	"PGPORT":               true,
+	"PGDATABASE":           true,
+	"PGUSER":               true,
+	"PGPASSWORD":           true,
+	"PGPASSFILE":           true,
+	"PGSERVICE":            true,
+	"PGSERVICEFILE":        true,
+	"PGOPTIONS":            true,
+	"PGSSLMODE":            true,
+	"PGTARGETSESSIONATTRS": true,
+}
 
-// Environ is base with e's addresses instead of all others, without flags of this program and without the variables that libpq reads.
-// A child process that gets it finds these services and no others.
+// Environ is base with e's addresses instead of all others, without flags of this program and without the variables
+// that libpq reads. A child process that gets it finds these services and no others.
 func (e Env) Environ(base []string) []string {
 	var env []string
 	for _, v := range base {
@@ -76,7 +90,9 @@ func (e Env) Environ(base []string) []string {
 			env = append(env, v)
 		}
 	}
-	for _, v := range [][2]string{{"NATS_URL", e.NATS}, {"DATABASE_URL", e.Postgres}, {"MEMCACHED_SERVERS", strings.Join(e.Memcached, ",")}} {
+	for _, v := range [][2]string{
+		{"NATS_URL", e.NATS}, {"DATABASE_URL", e.Postgres}, {"MEMCACHED_SERVERS", strings.Join(e.Memcached, ",")},
+	} {
 		if v[1] != "" {
 			env = append(env, v[0]+"="+v[1])
 		}
@@ -87,7 +103,8 @@ func (e Env) Environ(base []string) []string {
 // quote makes one word of a POSIX shell out of anything.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// ReadEnv reads what the last start in a data directory left. An error that is os.ErrNotExist means that there was none.
+// ReadEnv reads what the last start in a data directory left. An error that is os.ErrNotExist means that there was
+// none.
 func ReadEnv(dir string) (Env, error) {
 	data, err := os.ReadFile(filepath.Join(dir, EnvFile))
 	if err != nil {

@@ -51,8 +51,9 @@ type PostgresPrograms struct {
 // oldestPostgres is the oldest major version that the project's SQL is written for.
 const oldestPostgres = 14
 
-// FindPostgres returns the newest installed server, or, if major is not 0, the one of that major version, which alone can
-// read a cluster that it has made. Distributions keep the server's programs out of PATH, so the usual places are looked at too.
+// FindPostgres returns the newest installed server, or, if major is not 0, the one of that major version, which alone
+// can read a cluster that it has made. Distributions keep the server's programs out of PATH, so the usual places are
+// looked at too.
 func FindPostgres(major int) (PostgresPrograms, error) {
 	var found []PostgresPrograms
 	for _, dir := range postgresDirs() {
@@ -69,9 +70,16 @@ func FindPostgres(major int) (PostgresPrograms, error) {
 		have = append(have, fmt.Sprintf("%d in %s", p.Major, p.Dir))
 	}
 	if major == 0 {
-		return PostgresPrograms{}, &MissingError{Program: "PostgreSQL server", Detail: fmt.Sprintf("version %d or newer, with initdb", oldestPostgres)}
+		return PostgresPrograms{}, &MissingError{
+			Program: "PostgreSQL server",
+			Detail:  fmt.Sprintf("version %d or newer, with initdb", oldestPostgres),
+		}
 	}
-	return PostgresPrograms{}, fmt.Errorf("the data was written by PostgreSQL %d, which is not installed (found: %s)", major, strings.Join(have, ", "))
+	return PostgresPrograms{}, fmt.Errorf(
+		"the data was written by PostgreSQL %d, which is not installed (found: %s)",
+		major,
+		strings.Join(have, ", "),
+	)
 }
 
 func postgresDirs() []string {
@@ -100,7 +108,8 @@ func postgresMajor(dir string) (int, bool) {
 	if _, err := os.Stat(filepath.Join(dir, "initdb")); err != nil {
 		return 0, false
 	}
-	out, err := exec.Command(filepath.Join(dir, "postgres"), "--version").Output() // postgres (PostgreSQL) 15.14 (Debian ...)
+	// Postgres (PostgreSQL) 15.14 (Debian ...).
+	out, err := exec.Command(filepath.Join(dir, "postgres"), "--version").Output()
 	if err != nil {
 		return 0, false
 	}

@@ -86,7 +86,8 @@ func (m *Memcached) start(ctx context.Context) error {
 	return nil
 }
 
-// waitReady waits until *our* child answers: the pid in its statistics tells it from another memcached that won the port.
+// waitReady waits until *our* child answers: the pid in its statistics tells it from another memcached that won the
+// port.
 func (m *Memcached) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -140,8 +141,8 @@ func (m *Memcached) Addr() string { return net.JoinHostPort("127.0.0.1", strconv
 // Done is closed when the child has ended, whoever ended it.
 func (m *Memcached) Done() <-chan struct{} { return m.child.done }
 
-// Stop ends the child and waits for it. Safe to call twice. A cache has nothing to save, and asked politely memcached takes
-// a second or two to go.
+// Stop ends the child and waits for it. Safe to call twice. A cache has nothing to save, and asked politely memcached
+// takes a second or two to go.
 func (m *Memcached) Stop() error { return m.child.stop(syscall.SIGKILL, 5*time.Second) }
 
 // Restart starts it again on the same port, empty, after stopping it if it still runs.

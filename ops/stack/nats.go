@@ -28,9 +28,9 @@ type NATS struct {
 
 // StartNATS starts the server and returns once it takes connections and JetStream answers. Errors: *PortTakenError.
 //
-// Every JetStream write is synced before it is acknowledged (`sync_interval: always`), so an acknowledged change survives
-// a kill -9. max_payload stays at its default of 1 MiB: it is also memcached's limit, so what fits the bus fits the cache,
-// and no picture is larger (pictures.MaxBytes).
+// Every JetStream write is synced before it is acknowledged (`sync_interval: always`), so an acknowledged change
+// survives a kill -9. max_payload stays at its default of 1 MiB: it is also memcached's limit, so what fits the bus
+// fits the cache, and no picture is larger (pictures.MaxBytes).
 func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("start NATS: no folder for JetStream")
@@ -88,7 +88,11 @@ func (n *NATS) start() error {
 	if !s.ReadyForConnections(10 * time.Second) {
 		s.Shutdown()
 		s.WaitForShutdown()
-		return fmt.Errorf("start NATS on %s: not ready in 10 s%s", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port)), log.lastError())
+		return fmt.Errorf(
+			"start NATS on %s: not ready in 10 s%s",
+			net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port)),
+			log.lastError(),
+		)
 	}
 	if !s.JetStreamEnabled() {
 		s.Shutdown()

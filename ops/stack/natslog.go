@@ -15,7 +15,8 @@ type natsLog struct {
 	last string
 }
 
-func (l *natsLog) Noticef(format string, v ...any) { l.log(slog.LevelDebug, format, v) } // its banner and start-up chatter
+// Its banner and start-up chatter.
+func (l *natsLog) Noticef(format string, v ...any) { l.log(slog.LevelDebug, format, v) }
 func (l *natsLog) Warnf(format string, v ...any)   { l.log(slog.LevelWarn, format, v) }
 func (l *natsLog) Debugf(string, ...any)           {}
 func (l *natsLog) Tracef(string, ...any)           {}

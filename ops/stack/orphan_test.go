@@ -15,7 +15,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// parentOf is the environment variable that turns this test program into an `up` to be killed: it holds the data directory.
+// parentOf is the environment variable that turns this test program into an `up` to be killed: it holds the data
+// directory.
 const parentOf = "KILLR_TEST_PARENT_OF"
 
 func TestMain(m *testing.M) {
@@ -66,7 +67,8 @@ func TestKilledParent(t *testing.T) {
 	}
 	t.Logf("started %s after the kill", time.Since(began).Round(time.Millisecond))
 	orphaned := func() bool { return runtime.GOOS == "linux" && alive(memcached) || alive(postgres) }
-	for end := time.Now().Add(20 * time.Second); orphaned(); time.Sleep(5 * time.Millisecond) { // killed, but perhaps not yet reaped by init
+	// Killed, but perhaps not yet reaped by init.
+	for end := time.Now().Add(20 * time.Second); orphaned(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Error("a service outlived its parent")
 			break

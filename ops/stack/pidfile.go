@@ -50,8 +50,8 @@ func pidPath(cluster string) string { return filepath.Join(cluster, "postmaster.
 const noProcess = 1<<22 + 1
 
 // settlePIDFile deals with what an earlier server left behind. PostgreSQL sees by itself that a process is dead; but it
-// refuses to start when the number now belongs to another program, as after a reboot or in a new container. And a server
-// that outlived its parent still has the data: it is asked to end, then told to.
+// refuses to start when the number now belongs to another program, as after a reboot or in a new container. And a
+// server that outlived its parent still has the data: it is asked to end, then told to.
 //
 // The caller must hold the data directory's lock, so that a server found running is nobody's.
 func settlePIDFile(ctx context.Context, cluster string) error {
@@ -60,14 +60,15 @@ func settlePIDFile(ctx context.Context, cluster string) error {
 		return nil
 	}
 	if !isPostmasterOf(f.pid, cluster) {
-		// The number is replaced rather than the file removed: PostgreSQL then still looks for surviving sessions of that
-		// server by the shared memory that the file names.
+		// The number is replaced rather than the file removed: PostgreSQL then still looks for surviving sessions of
+		// that server by the shared memory that the file names.
 		data, err := os.ReadFile(pidPath(cluster))
 		if err != nil {
 			return err
 		}
 		_, rest, _ := bytes.Cut(data, []byte("\n"))
-		if err := os.WriteFile(pidPath(cluster), append([]byte(strconv.Itoa(noProcess)+"\n"), rest...), 0o600); err != nil {
+		repaired := append([]byte(strconv.Itoa(noProcess)+"\n"), rest...)
+		if err := os.WriteFile(pidPath(cluster), repaired, 0o600); err != nil {
 			return fmt.Errorf("repair a stale pid file: %w", err)
 		}
 		return nil
@@ -77,7 +78,11 @@ func settlePIDFile(ctx context.Context, cluster string) error {
 		wait   time.Duration
 	}{{syscall.SIGINT, 20 * time.Second}, {syscall.SIGQUIT, 10 * time.Second}} {
 		if err := syscall.Kill(f.pid, step.signal); err != nil && alive(f.pid) {
-			return fmt.Errorf("a PostgreSQL server (pid %d) left over from an earlier run cannot be stopped: %w", f.pid, err)
+			return fmt.Errorf(
+				"a PostgreSQL server (pid %d) left over from an earlier run cannot be stopped: %w",
+				f.pid,
+				err,
+			)
 		}
 		if gone, err := waitGone(ctx, f.pid, step.wait); err != nil || gone {
 			return err
@@ -101,7 +106,8 @@ func waitGone(ctx context.Context, pid int, limit time.Duration) (bool, error) {
 	return true, nil
 }
 
-// isPostmasterOf says whether a process is the server of this very cluster: a postmaster's working directory is its cluster.
+// isPostmasterOf says whether a process is the server of this very cluster: a postmaster's working directory is its
+// cluster.
 func isPostmasterOf(pid int, cluster string) bool {
 	if runtime.GOOS == "linux" {
 		cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))

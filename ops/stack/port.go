@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// Ports to choose from are below those that the kernel gives to outgoing connections: one of these may be taken at any moment, also while
-// the program that listens on it is started again.
+// Ports to choose from are below those that the kernel gives to outgoing connections: one of these may be taken at any
+// moment, also while the program that listens on it is started again.
 const (
 	lowestPort    = 20_000
 	ephemeralPort = 32_768 // where those begin, unless the machine says another
@@ -25,14 +25,15 @@ const (
 	portTries     = 1_000
 )
 
-// given holds the ports that freePort has given, with the reservations that keep other processes from them until this one ends.
+// given holds the ports that freePort has given, with the reservations that keep other processes from them until this
+// one ends.
 var given struct {
 	sync.Mutex
 	ports map[int]net.Listener // nil: there is none
 }
 
-// freePort returns a TCP port of 127.0.0.1 that nobody listens on and that it has not returned before. On Linux no other process that asks
-// it is given the same until this one has ended.
+// freePort returns a TCP port of 127.0.0.1 that nobody listens on and that it has not returned before. On Linux no
+// other process that asks it is given the same until this one has ended.
 func freePort() (int, error) {
 	for range portTries {
 		port, err := candidate()
@@ -73,8 +74,8 @@ func portsEnd() int {
 	return ephemeralPort
 }
 
-// reserve makes a port this process's, if it is free. The reservation is a socket of Linux's abstract namespace, which ends with the process;
-// elsewhere it holds in this process alone.
+// reserve makes a port this process's, if it is free. The reservation is a socket of Linux's abstract namespace, which
+// ends with the process; elsewhere it holds in this process alone.
 func reserve(port int) (free bool, err error) {
 	given.Lock()
 	defer given.Unlock()
@@ -100,8 +101,8 @@ func reserve(port int) (free bool, err error) {
 	return true, nil
 }
 
-// probe listens on an address for a moment. No program is started meanwhile: between fork and exec that would have the socket, too, and so
-// keep it open after the moment.
+// probe listens on an address for a moment. No program is started meanwhile: between fork and exec that would have the
+// socket, too, and so keep it open after the moment.
 func probe(addr string) error {
 	at, err := net.ResolveTCPAddr("tcp", addr) // which may take its time
 	if err != nil {
@@ -125,7 +126,8 @@ func ignoreTaken(err error) error {
 	return err
 }
 
-// ResolvePort replaces port 0 of host:port by a port of 127.0.0.1 that is free now; any other address it returns as it is.
+// ResolvePort replaces port 0 of host:port by a port of 127.0.0.1 that is free now; any other address it returns as it
+// is.
 func ResolvePort(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || port != "0" {
@@ -149,8 +151,8 @@ func (e *PortTakenError) Error() string {
 	return fmt.Sprintf("%s cannot listen on %s: %s does", e.What, e.Addr, e.Owner)
 }
 
-// lastHold is how long a port may be held by nobody who can be found: by a process that is ending, or one that has been forked and is not
-// yet another program.
+// lastHold is how long a port may be held by nobody who can be found: by a process that is ending, or one that has been
+// forked and is not yet another program.
 const lastHold = 500 * time.Millisecond
 
 // CheckPort returns a *PortTakenError if addr (host:port) cannot be listened on because somebody else does.

@@ -17,7 +17,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Names inside the private cluster. The roles of the site connect as the owner of their database, never as its superuser.
+// Names inside the private cluster. The roles of the site connect as the owner of their database, never as its
+// superuser.
 const (
 	superuser    = "postgres"
 	siteUser     = "killr"
@@ -42,10 +43,10 @@ type Postgres struct {
 	child    *child
 }
 
-// StartPostgres starts the cluster in cfg.Dir, making it first if there is none, and returns once it answers and holds a
-// database `killr` owned by user `killr`. What an earlier run left over is repaired: a pid file whose process is dead or is
-// another program, a server that outlived its parent, an initdb cut short.
-// Errors: *MissingError, *PortTakenError, and one that names the version when another PostgreSQL wrote the data.
+// StartPostgres starts the cluster in cfg.Dir, making it first if there is none, and returns once it answers and holds
+// a database `killr` owned by user `killr`. What an earlier run left over is repaired: a pid file whose process is dead
+// or is another program, a server that outlived its parent, an initdb cut short. Errors: *MissingError,
+// *PortTakenError, and one that names the version when another PostgreSQL wrote the data.
 func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	if cfg.Connections == 0 {
 		cfg.Connections = 100
@@ -122,8 +123,8 @@ func (p *Postgres) start(ctx context.Context) error {
 	return nil
 }
 
-// settings are those of a laptop or a two-core machine that also runs everything else. They are given on the command line,
-// so a cluster made by an older version of this program follows the newer one's settings.
+// settings are those of a laptop or a two-core machine that also runs everything else. They are given on the command
+// line, so a cluster made by an older version of this program follows the newer one's settings.
 func (p *Postgres) settings() []string {
 	s := []string{
 		"listen_addresses=127.0.0.1",
@@ -175,7 +176,8 @@ func (p *Postgres) ensureSite(ctx context.Context) error {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	var user, database bool
-	const q = `select exists(select from pg_roles where rolname = $1), exists(select from pg_database where datname = $2)`
+	const q = `select exists(select from pg_roles where rolname = $1),
+		exists(select from pg_database where datname = $2)`
 	if err := conn.QueryRow(ctx, q, siteUser, siteDatabase).Scan(&user, &database); err != nil {
 		return fmt.Errorf("look for the site's database: %w", err)
 	}
@@ -220,7 +222,13 @@ func (p *Postgres) URLFor(database string) string {
 func (p *Postgres) AdminURL(database string) string { return p.url(superuser, p.password, database) }
 
 func (p *Postgres) url(user, password, database string) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Host: p.Addr(), Path: "/" + database, RawQuery: "sslmode=disable"}
+	u := url.URL{
+		Scheme:   "postgres",
+		User:     url.UserPassword(user, password),
+		Host:     p.Addr(),
+		Path:     "/" + database,
+		RawQuery: "sslmode=disable",
+	}
 	return u.String()
 }
 
@@ -239,7 +247,8 @@ func (p *Postgres) Stop() error {
 }
 
 // Kill ends the server as a crash would: nothing is written, and the next start replays the log.
-func (p *Postgres) Kill() { _ = p.child.stop(syscall.SIGQUIT, 10*time.Second) } // whether it had to be killed harder does not matter
+// Whether it had to be killed harder does not matter.
+func (p *Postgres) Kill() { _ = p.child.stop(syscall.SIGQUIT, 10*time.Second) }
 
 // Restart starts the cluster again on the same port, after stopping it if it still runs.
 func (p *Postgres) Restart(ctx context.Context) error {

@@ -32,8 +32,8 @@ type Config struct {
 	Logger        *slog.Logger // nil: silent
 }
 
-// Listeners lists the services with a port of their own choice. PostgreSQL is left out while a server of an earlier run holds the
-// cluster: the start ends it.
+// Listeners lists the services with a port of their own choice. PostgreSQL is left out while a server of an earlier run
+// holds the cluster: the start ends it.
 func (cfg Config) Listeners() (all []Listener) {
 	add := func(what string, port int) {
 		if port != 0 {
@@ -63,8 +63,8 @@ type Stack struct {
 	changing     sync.Mutex // held while a service is restarted; the services' methods may not be called concurrently
 }
 
-// Start starts the services and returns once all of them answer and stack.env says where. From then on a PostgreSQL
-// or memcached that ends by itself is started again, on the same port. What was started is stopped again when one fails.
+// Start starts the services and returns once all of them answer and stack.env says where. From then on a PostgreSQL or
+// memcached that ends by itself is started again, on the same port. What was started is stopped again when one fails.
 func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -97,11 +97,17 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 		})
 	}
 	starting.Go(func() (err error) {
-		s.postgres, err = StartPostgres(ctx, PostgresConfig{Dir: s.data.join(postgresDir), Port: cfg.PostgresPort, Connections: cfg.Connections})
+		s.postgres, err = StartPostgres(
+			ctx,
+			PostgresConfig{Dir: s.data.join(postgresDir), Port: cfg.PostgresPort, Connections: cfg.Connections},
+		)
 		return err
 	})
 	starting.Go(func() (err error) {
-		s.memcached, err = StartMemcached(ctx, MemcachedConfig{Port: cfg.MemcachedPort, MemoryMiB: cfg.MemcachedMiB, Connections: 4096})
+		s.memcached, err = StartMemcached(
+			ctx,
+			MemcachedConfig{Port: cfg.MemcachedPort, MemoryMiB: cfg.MemcachedMiB, Connections: 4096},
+		)
 		return err
 	})
 	err = starting.Wait()
@@ -150,7 +156,12 @@ func portIfFree(addr string) int {
 }
 
 // keepRunning starts a service again whenever it ends by itself.
-func (s *Stack) keepRunning(ctx context.Context, name string, current func() *child, restart func(context.Context) error) {
+func (s *Stack) keepRunning(
+	ctx context.Context,
+	name string,
+	current func() *child,
+	restart func(context.Context) error,
+) {
 	supervise(ctx, name, s.log,
 		func() *child { s.changing.Lock(); defer s.changing.Unlock(); return current() },
 		func(ctx context.Context) error { s.changing.Lock(); defer s.changing.Unlock(); return restart(ctx) })
@@ -197,8 +208,8 @@ func (s *Stack) Announce(edges []string) error {
 // Dir is the data directory, absolute.
 func (s *Stack) Dir() string { return s.data.path }
 
-// Stop ends NATS, then memcached, then PostgreSQL, and lets go of the data directory. It waits for each, works on a stack
-// that only half started, and is safe to call twice.
+// Stop ends NATS, then memcached, then PostgreSQL, and lets go of the data directory. It waits for each, works on a
+// stack that only half started, and is safe to call twice.
 func (s *Stack) Stop() error {
 	if s.stopWatching != nil {
 		s.stopWatching()

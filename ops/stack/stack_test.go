@@ -106,7 +106,8 @@ func TestPostgresKeepsItsData(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, rest, _ := strings.Cut(string(data), "\n")
-		if err := errors.Join(os.WriteFile(pid, []byte("1\n"+rest), 0o600), give(pid, second.cred)); err != nil { // pid 1 always lives
+		// Pid 1 always lives.
+		if err := errors.Join(os.WriteFile(pid, []byte("1\n"+rest), 0o600), give(pid, second.cred)); err != nil {
 			t.Fatal(err)
 		}
 		third := startPostgres(t, cfg)
@@ -218,7 +219,8 @@ func TestTakenPorts(t *testing.T) {
 			if !errors.As(err, &taken) {
 				t.Fatalf("err = %v, want a PortTakenError", err)
 			}
-			if !strings.Contains(err.Error(), strconv.Itoa(port)) || !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) {
+			if !strings.Contains(err.Error(), strconv.Itoa(port)) ||
+				!strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) {
 				t.Errorf("err = %q, want it to name port %d and this process, %d", err, port, os.Getpid())
 			}
 		})
@@ -277,7 +279,8 @@ func TestNATSRestartKeepsStreams(t *testing.T) {
 		t.Errorf("came back on %s instead of %s", n.URL(), url)
 	}
 	for { // until the connection is back
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // what is asked while the server is away is lost
+		// What is asked while the server is away is lost.
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		e, err := kv.Get(ctx, "k")
 		cancel()
 		if err == nil {
@@ -307,7 +310,8 @@ func TestPortIsGivenOnce(t *testing.T) {
 	}
 }
 
-// TestPortThatNobodyHolds: a listener that no process has any more, or not yet, as one on its way from one to another, is waited for.
+// TestPortThatNobodyHolds: a listener that no process has any more, or not yet, as one on its way from one to another,
+// is waited for.
 func TestPortThatNobodyHolds(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

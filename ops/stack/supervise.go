@@ -17,8 +17,15 @@ const (
 	lastsFor         = 10 * time.Second
 )
 
-// supervise starts a program again each time it ends by itself, and returns when ctx ends. current is the process that was started last.
-func supervise(ctx context.Context, name string, log *slog.Logger, current func() *child, restart func(context.Context) error) {
+// supervise starts a program again each time it ends by itself, and returns when ctx ends. current is the process that
+// was started last.
+func supervise(
+	ctx context.Context,
+	name string,
+	log *slog.Logger,
+	current func() *child,
+	restart func(context.Context) error,
+) {
 	wait := leastRestartWait
 	for {
 		began := time.Now()
@@ -63,8 +70,8 @@ type Supervised struct {
 	child   atomic.Pointer[child] // the last one started; nil before the first
 }
 
-// Supervise prepares a process; Run starts it. command returns a fresh command for each start. A process that is told to stop has the time
-// grace to finish its work.
+// Supervise prepares a process; Run starts it. command returns a fresh command for each start. A process that is told
+// to stop has the time grace to finish its work.
 func Supervise(name string, grace time.Duration, logger *slog.Logger, command func() *exec.Cmd) *Supervised {
 	return &Supervised{name: name, grace: grace, log: logger, command: command}
 }
@@ -92,8 +99,8 @@ func (s *Supervised) Err() error {
 	return c.err
 }
 
-// Run keeps the process running until ctx ends, then sends it SIGTERM and waits for it. The error says that the process had to be killed,
-// or that it could not be started the first time.
+// Run keeps the process running until ctx ends, then sends it SIGTERM and waits for it. The error says that the process
+// had to be killed, or that it could not be started the first time.
 func (s *Supervised) Run(ctx context.Context) error {
 	if err := s.start(ctx); err != nil {
 		return err

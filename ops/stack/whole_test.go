@@ -28,15 +28,24 @@ func TestStack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if env.NATS != s.Env().NATS || env.Postgres != s.Env().Postgres || strings.Join(env.Memcached, " ") != s.memcached.Addr() {
+		if env.NATS != s.Env().NATS || env.Postgres != s.Env().Postgres ||
+			strings.Join(env.Memcached, " ") != s.memcached.Addr() {
 			t.Errorf("read %+v, want %+v", env, s.Env())
 		}
-		cmd := exec.Command("sh", "-euc", `. "$0"; echo "$NATS_URL $DATABASE_URL $MEMCACHED_SERVERS"; echo "$PATH"`, filepath.Join(cfg.Dir, EnvFile))
+		cmd := exec.Command(
+			"sh",
+			"-euc",
+			`. "$0"; echo "$NATS_URL $DATABASE_URL $MEMCACHED_SERVERS"; echo "$PATH"`,
+			filepath.Join(cfg.Dir, EnvFile),
+		)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatal(err, string(out))
 		}
-		if want := env.NATS + " " + env.Postgres + " " + env.Memcached[0] + "\n"; !strings.HasPrefix(string(out), want) {
+		if want := env.NATS + " " + env.Postgres + " " + env.Memcached[0] + "\n"; !strings.HasPrefix(
+			string(out),
+			want,
+		) {
 			t.Errorf("the shell read %q, want %q", out, want)
 		}
 		if !strings.HasSuffix(string(out), ":/opt/some bin\n") {

@@ -86,8 +86,8 @@ func migrate(ctx context.Context, url string) error {
 	return migrations.Up(ctx, pool)
 }
 
-// home is a temporary folder for a cluster, one that PostgreSQL's user can walk to, which is not so of t.TempDir when the
-// tests run as root. It is locked while its process lives, so that others know which were left by a crash.
+// home is a temporary folder for a cluster, one that PostgreSQL's user can walk to, which is not so of t.TempDir when
+// the tests run as root. It is locked while its process lives, so that others know which were left by a crash.
 type home struct {
 	dir  string
 	lock *os.File
@@ -131,7 +131,8 @@ func newHome() (*home, error) {
 
 func (h *home) remove() error { return errors.Join(os.RemoveAll(h.dir), h.lock.Close()) }
 
-// sweep removes the folders of test processes that were killed. It is a kindness to the disk: errors are for the next one.
+// sweep removes the folders of test processes that were killed. It is a kindness to the disk: errors are for the next
+// one.
 func sweep() {
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), homePattern+"*"))
 	for _, dir := range dirs {

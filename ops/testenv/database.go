@@ -51,8 +51,8 @@ func Pool(t testing.TB, url string) *pgxpool.Pool {
 	return pool
 }
 
-// Postgres starts a cluster for this test alone, for tests that stop, restart or freeze it; its site database is migrated.
-// It takes about a second: tests that only need rows use Database.
+// Postgres starts a cluster for this test alone, for tests that stop, restart or freeze it; its site database is
+// migrated. It takes about a second: tests that only need rows use Database.
 func Postgres(t testing.TB) *stack.Postgres {
 	t.Helper()
 	home, err := newHome()

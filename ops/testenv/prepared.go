@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// Prepared is a database that is filled once in a test process, and of which each test gets a copy of its own. Its zero value is ready; a
-// process may have one.
+// Prepared is a database that is filled once in a test process, and of which each test gets a copy of its own. Its zero
+// value is ready; a process may have one.
 type Prepared struct {
 	once sync.Once
 	err  error
 }
 
-// URL makes a copy, dropped when the test ends, and returns how its owner connects to it. The first caller's fill fills the migrated
-// database at the URL it is given, and leaves no connection to it; the others wait.
+// URL makes a copy, dropped when the test ends, and returns how its owner connects to it. The first caller's fill fills
+// the migrated database at the URL it is given, and leaves no connection to it; the others wait.
 func (p *Prepared) URL(t testing.TB, fill func(ctx context.Context, url string) error) string {
 	t.Helper()
 	c := cluster(t)

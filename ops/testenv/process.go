@@ -27,8 +27,8 @@ const (
 	lineWait = 5 * time.Minute
 )
 
-// StartProcess runs the test binary itself, whose TestMain turns it into the package's program, with env added to its environment.
-// It is stopped when the test ends.
+// StartProcess runs the test binary itself, whose TestMain turns it into the package's program, with env added to its
+// environment. It is stopped when the test ends.
 func StartProcess(t testing.TB, env []string, args ...string) *Process {
 	t.Helper()
 	return StartProgram(t, os.Args[0], env, args...)
@@ -37,7 +37,12 @@ func StartProcess(t testing.TB, env []string, args ...string) *Process {
 // StartProgram is StartProcess for another program.
 func StartProgram(t testing.TB, path string, env []string, args ...string) *Process {
 	t.Helper()
-	p := &Process{Stdout: NewOutput(), Stderr: NewOutput(), ended: make(chan struct{}), cmd: exec.Command(path, args...)}
+	p := &Process{
+		Stdout: NewOutput(),
+		Stderr: NewOutput(),
+		ended:  make(chan struct{}),
+		cmd:    exec.Command(path, args...),
+	}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C for the tests is not one for it
 	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr

@@ -1,12 +1,12 @@
 // Package testenv gives tests the real services: a database of their own, a bus of their own, a cache of their own.
 //
-// What flows in: a *testing.T. What flows out: addresses of running services, which end with the test. A package that uses
-// it hands its TestMain over:
+// What flows in: a *testing.T. What flows out: addresses of running services, which end with the test. A package that
+// uses it hands its TestMain over:
 //
 //	func TestMain(m *testing.M) { testenv.Main(m) }
 //
-// A service that is missing fails the test and names `go run . setup`; nothing is ever skipped. Only tests may import this
-// package.
+// A service that is missing fails the test and names `go run . setup`; nothing is ever skipped. Only tests may import
+// this package.
 package testenv
 
 import (

@@ -19,7 +19,8 @@ func TestDatabasesAreApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	var there, super bool
-	const q = `select to_regclass('only_here') is not null, (select rolsuper from pg_roles where rolname = current_user)`
+	const q = `select to_regclass('only_here') is not null,
+		(select rolsuper from pg_roles where rolname = current_user)`
 	if err := other.QueryRow(t.Context(), q).Scan(&there, &super); err != nil {
 		t.Fatal(err)
 	}
