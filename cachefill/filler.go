@@ -1,13 +1,15 @@
 // Package cachefill is the one room that writes memcached.
 //
-// In flow notes on "fill.<subject>" from edges, each meaning "make memcached hold this", shared among the cachefills by their queue group,
-// and the replies of renderers, which a cachefill gets as an edge does: by a request on the bus. Out flow items in memcached: a page's key
-// and the envelope just as it came. A cachefill may not touch Postgres, HTTP or templates, and need not: it never looks into a page.
+// In flow notes on "fill.<subject>" from edges, each meaning "make memcached hold this", shared among the cachefills by
+// their queue group, and the replies of renderers, which a cachefill gets as an edge does: by a request on the bus. Out
+// flow items in memcached: a page's key and the envelope just as it came. A cachefill may not touch Postgres, HTTP or
+// templates, and need not: it never looks into a page.
 //
-// A cachefill that finds a memcached server empty, because it was flushed, restarted or added just now, has it filled with what the edges say
-// is in demand, see server.go and replay.go.
+// A cachefill that finds a memcached server empty, because it was flushed, restarted or added just now, has it filled
+// with what the edges say is in demand, see server.go and replay.go.
 //
-// Nothing here is needed for a right answer. Without a cachefill the site is slower; a lost note is made up for by the next one.
+// Nothing here is needed for a right answer. Without a cachefill the site is slower; a lost note is made up for by the
+// next one.
 package cachefill
 
 import (
@@ -31,12 +33,13 @@ import (
 
 // Config is what a cachefill is told. NATS and Memcached are required.
 type Config struct {
-	NATS       *nats.Conn
-	Memcached  []string      // host:port of each server, in any order
-	Workers    int           // fills at once, 0 is 32
-	ItemLimit  int           // bytes that memcached takes for one item (its -I), 0 is 1 MiB
-	Version    string        // semantic version for `nats micro ls`, "" is 0.0.0
-	ReplayRate int           // pages a second, at most, that are asked for when a memcached server is found empty, 0 is 400
+	NATS      *nats.Conn
+	Memcached []string // host:port of each server, in any order
+	Workers   int      // fills at once, 0 is 32
+	ItemLimit int      // bytes that memcached takes for one item (its -I), 0 is 1 MiB
+	Version   string   // semantic version for `nats micro ls`, "" is 0.0.0
+	// pages a second, at most, that are asked for when a memcached server is found empty, 0 is 400
+	ReplayRate int
 	Timeout    time.Duration // of one operation on memcached, for which nobody waits; 0 is 100 ms
 	Logger     *slog.Logger
 	Registry   prometheus.Registerer // nil: metrics are kept but nowhere shown
@@ -99,8 +102,8 @@ func New(cfg Config) (*Filler, error) {
 	return f, nil
 }
 
-// Run serves until ctx ends: it joins the queue group, warms the assets and fills what is asked for. Then it leaves the queue group,
-// finishes the fills under way, within 5 s, and returns nil.
+// Run serves until ctx ends: it joins the queue group, warms the assets and fills what is asked for. Then it leaves the
+// queue group, finishes the fills under way, within 5 s, and returns nil.
 func (f *Filler) Run(ctx context.Context) error {
 	service, err := micro.AddService(f.cfg.NATS, micro.Config{
 		Name: wire.ServiceCachefill, Version: f.cfg.Version, Description: "keeps what many people want in memcached",
@@ -110,7 +113,8 @@ func (f *Filler) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cachefill: joining the bus: %w", err)
 	}
-	if err := service.AddEndpoint("fill", micro.HandlerFunc(f.take), micro.WithEndpointSubject(wire.SubjectFills)); err != nil {
+	if err := service.AddEndpoint("fill", micro.HandlerFunc(f.take),
+		micro.WithEndpointSubject(wire.SubjectFills)); err != nil {
 		return errors.Join(fmt.Errorf("cachefill: joining the queue group: %w", err), service.Stop())
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx)) // what is under way is finished when ctx ends

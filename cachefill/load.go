@@ -24,7 +24,8 @@ const (
 	replayLow  = 20                     // notes a second, on however quiet a site
 )
 
-// load knows how many pages a second the renderers make when nothing is amiss, by asking them as `nats micro stats renderer` does.
+// load knows how many pages a second the renderers make when nothing is amiss, by asking them as `nats micro stats
+// renderer` does.
 type load struct {
 	nc     *nats.Conn
 	steady atomic.Uint64 // bits of a float64, pages a second; 0: not known
@@ -51,7 +52,8 @@ func (l *load) run(ctx context.Context, skip func() bool) {
 	}
 }
 
-// sample takes in how many pages had been made by now. Fewer than before means that a renderer has left, and says nothing.
+// sample takes in how many pages had been made by now. Fewer than before means that a renderer has left, and says
+// nothing.
 func (l *load) sample(made int, now time.Time) {
 	if !l.at.IsZero() && made >= l.made {
 		rate := float64(made-l.made) / now.Sub(l.at).Seconds()
@@ -94,8 +96,9 @@ func (l *load) look(ctx context.Context) (made int, ok bool) {
 	}
 }
 
-// pace is how many notes a second a replay may send: as many pages as the renderers make anyway, so that they and Postgres have twice as
-// much to do at most. While that is not known, as in a cluster that starts cold, and on a site that is busy, it is most.
+// pace is how many notes a second a replay may send: as many pages as the renderers make anyway, so that they and
+// Postgres have twice as much to do at most. While that is not known, as in a cluster that starts cold, and on a site
+// that is busy, it is most.
 func (l *load) pace(most int) rate.Limit {
 	steady := math.Float64frombits(l.steady.Load())
 	if steady == 0 {

@@ -12,7 +12,8 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// TestPaceFollowsTheSteadyLoad: a replay doubles what renderers have to do and no more, and never asks for more than is allowed.
+// TestPaceFollowsTheSteadyLoad: a replay doubles what renderers have to do and no more, and never asks for more than is
+// allowed.
 func TestPaceFollowsTheSteadyLoad(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -49,7 +50,8 @@ func TestLoadAddsUpRenderers(t *testing.T) {
 		nc := testenv.Connect(t, url)
 		_, err := nc.Subscribe("$SRV.STATS.renderer", func(m *nats.Msg) {
 			asked.Add(1)
-			data, err := json.Marshal(micro.Stats{Endpoints: []*micro.EndpointStats{{Subject: "page.user.>", NumRequests: 5}, {Subject: "page.home", NumRequests: 2}, {Subject: "image.>", NumRequests: 100}}})
+			data, err := json.Marshal(micro.Stats{Endpoints: []*micro.EndpointStats{{Subject: "page.user.>",
+				NumRequests: 5}, {Subject: "page.home", NumRequests: 2}, {Subject: "image.>", NumRequests: 100}}})
 			if err == nil {
 				err = m.Respond(data)
 			}
@@ -64,7 +66,11 @@ func TestLoadAddsUpRenderers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "all have answered in time", func() bool { made, ok := l.look(t.Context()); return ok && made == 3*7 })
+	eventually(t, "all have answered in time", func() bool {
+		made, ok := l.look(t.Context())
+		return ok &&
+			made == 3*7
+	})
 	if asked.Load() == 0 {
 		t.Error("nobody was asked")
 	}

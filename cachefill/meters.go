@@ -27,7 +27,8 @@ const (
 	results
 )
 
-var resultNames = [results]string{wire.FillFilled, wire.FillHeld, "joined", wire.FillPrivate, wire.FillTooLarge, "failed", "cache_error", "refused", "dropped"}
+var resultNames = [results]string{wire.FillFilled, wire.FillHeld, "joined", wire.FillPrivate, wire.FillTooLarge,
+	"failed", "cache_error", "refused", "dropped"}
 
 func (r result) String() string { return resultNames[r] }
 
@@ -49,15 +50,20 @@ func newMeters(registry prometheus.Registerer) *meters {
 	if registry == nil {
 		registry = prometheus.NewRegistry()
 	}
-	fills := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_cachefill_fills_total", Help: "Notes by how they ended."}, []string{"result"})
+	fills := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_cachefill_fills_total",
+		Help: "Notes by how they ended."}, []string{"result"})
 	m := &meters{
-		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_fill_seconds", Help: "Time of a fill, from note to memcached.",
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_fill_seconds",
+			Help:    "Time of a fill, from note to memcached.",
 			Buckets: prometheus.ExponentialBuckets(.0005, 2, 14)}),
-		refill: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_refill_seconds", Help: "Time of a refill after a change, from when an edge had heard of the change, and the page was in demand again since its last refill, to memcached.",
+		refill: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_refill_seconds",
+			Help: "Time of a refill after a change, from when an edge had heard of the change, and the page was in " +
+				"demand again since its last refill, to memcached.",
 			Buckets: prometheus.ExponentialBuckets(.0005, 2, 14)}),
-		replayed: prometheus.NewCounter(prometheus.CounterOpts{Name: "killr_cachefill_replayed_total", Help: "Notes that this cachefill published because a memcached server was empty."}),
-		times:    hdrhistogram.New(1, slowest.Microseconds(), 2),
-		refills:  hdrhistogram.New(1, slowest.Microseconds(), 2),
+		replayed: prometheus.NewCounter(prometheus.CounterOpts{Name: "killr_cachefill_replayed_total",
+			Help: "Notes that this cachefill published because a memcached server was empty."}),
+		times:   hdrhistogram.New(1, slowest.Microseconds(), 2),
+		refills: hdrhistogram.New(1, slowest.Microseconds(), 2),
 	}
 	registry.MustRegister(fills, m.seconds, m.refill, m.replayed)
 	for r := range results {
@@ -87,11 +93,13 @@ func (m *meters) filled(j *job, took time.Duration) {
 	}
 }
 
-// snapshot is what `nats micro stats cachefill` shows beside the library's own numbers, which count notes taken, not pages filled.
+// snapshot is what `nats micro stats cachefill` shows beside the library's own numbers, which count notes taken, not
+// pages filled.
 func (m *meters) snapshot(queued int, servers map[string]string) any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	out := map[string]any{"queued": queued, "servers": servers, "replays": m.replays.Load(), "refills": m.refills.TotalCount()}
+	out := map[string]any{"queued": queued, "servers": servers, "replays": m.replays.Load(),
+		"refills": m.refills.TotalCount()}
 	for r := range results {
 		out[r.String()] = m.counts[r].Load()
 	}

@@ -10,8 +10,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// queue holds the jobs that wait. There is one at most for each page: further notes for it join the one that waits, and one that comes
-// while the page is being filled waits until that is done, so that no two workers wait for each other.
+// queue holds the jobs that wait. There is one at most for each page: further notes for it join the one that waits, and
+// one that comes while the page is being filled waits until that is done, so that no two workers wait for each other.
 type queue struct {
 	ready chan page.Ref // pages whose job may be taken
 
@@ -34,7 +34,8 @@ func newQueue(size int) *queue {
 	return &queue{ready: make(chan page.Ref, size), waiting: map[page.Ref]*job{}, working: map[page.Ref]struct{}{}}
 }
 
-// put adds a job. When none of its own is to be worked, it says how the note ended: it joined another one, or there was no room.
+// put adds a job. When none of its own is to be worked, it says how the note ended: it joined another one, or there was
+// no room.
 func (q *queue) put(j *job) (ended result, queued bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

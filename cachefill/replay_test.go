@@ -52,16 +52,22 @@ func TestFlushIsReplayed(t *testing.T) {
 	s := newSite(t)
 	list := s.demand(40)
 	f, other := s.filler(quick), s.filler(quick)
-	eventually(t, "an empty memcached is filled with what is in demand", func() bool { return s.held(s.cache, list) == len(list) })
+	eventually(t, "an empty memcached is filled with what is in demand",
+		func() bool { return s.held(s.cache, list) == len(list) })
 	if got := s.renders.Load(); got != int64(len(list)) {
 		t.Errorf("%d renders for %d pages and two cachefills", got, len(list))
 	}
-	eventually(t, "the replay has ended", func() bool { return f.meters.replays.Load()+other.meters.replays.Load() == 1 })
+	eventually(t, "the replay has "+
+		"ended", func() bool { return f.meters.replays.Load()+other.meters.replays.Load() == 1 })
 	if err := s.cache.FlushAll(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a flushed one too", func() bool { return s.held(s.cache, append(list, wire.Heat{Ref: mustParse(t, asset)})) == len(list)+1 })
-	eventually(t, "the second replay has ended", func() bool { return f.meters.replays.Load()+other.meters.replays.Load() >= 2 })
+	eventually(t, "a flushed one too", func() bool {
+		return s.held(s.cache,
+			append(list, wire.Heat{Ref: mustParse(t, asset)})) == len(list)+1
+	})
+	eventually(t, "the second replay has "+
+		"ended", func() bool { return f.meters.replays.Load()+other.meters.replays.Load() >= 2 })
 }
 
 func mustParse(t *testing.T, subject string) page.Ref {
@@ -89,7 +95,10 @@ func TestReplayIsOfOneServersPages(t *testing.T) {
 	cache := memcache.NewFromSelector(pick)
 	cache.Timeout = 10 * time.Second
 	defer cache.Close()
-	eventually(t, "all are filled", func() bool { return s.held(cache, list) == len(list) && f.meters.replays.Load() == 3 })
+	eventually(t, "all are filled", func() bool {
+		return s.held(cache, list) == len(list) &&
+			f.meters.replays.Load() == 3
+	})
 
 	before := s.renders.Load()
 	share := 0
@@ -102,7 +111,10 @@ func TestReplayIsOfOneServersPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cache.Close() // of its connections, those to the third are of before
-	eventually(t, "what lived there is back", func() bool { return s.held(cache, list) == len(list) && f.meters.replays.Load() == 4 })
+	eventually(t, "what lived there is back", func() bool {
+		return s.held(cache, list) == len(list) &&
+			f.meters.replays.Load() == 4
+	})
 	if got := s.renders.Load() - before; got != int64(share) || share == 0 || share == len(list) {
 		t.Errorf("%d renders for the %d of %d pages that live there", got, share, len(list))
 	}
@@ -133,7 +145,8 @@ func TestDeadServerCostsItsShareOnly(t *testing.T) {
 	}
 	counts := settled(t, pages, f)
 	if counts[resultCacheError] != share || counts[resultFilled] != pages-share || share == 0 {
-		t.Errorf("%d failed and %d were filled; %d of %d live on the dead server", counts[resultCacheError], counts[resultFilled], share, pages)
+		t.Errorf("%d failed and %d were filled; %d of %d live on the dead server", counts[resultCacheError],
+			counts[resultFilled], share, pages)
 	}
 }
 
@@ -213,15 +226,18 @@ func TestVersionsThatAreWanted(t *testing.T) {
 	f := s.filler()
 	version := int64(18)
 	s.answerWith(func(page.Ref) *wire.Reply {
-		return &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.UnixMicro(1), Depends: []wire.Dep{{Scope: "user.ansel", Version: version}}}
+		return &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.UnixMicro(1),
+			Depends: []wire.Dep{{Scope: "user.ansel", Version: version}}}
 	})
 	wants := func(version int64) *nats.Msg {
-		return wire.Fill{Ref: page.User("ansel"), Wants: []wire.Dep{{Scope: "user.ansel", Version: version}}, Waited: time.Millisecond}.Msg()
+		return wire.Fill{Ref: page.User("ansel"), Wants: []wire.Dep{{Scope: "user.ansel", Version: version}},
+			Waited: time.Millisecond}.Msg()
 	}
 	for i, c := range []struct {
 		has, want int64
 		end       result
-	}{{18, 18, resultFilled}, {18, 18, resultHeld}, {19, 17, resultHeld}, {19, 19, resultFilled}, {20, 19, resultHeld}, {20, 20, resultFilled}} {
+	}{{18, 18, resultFilled}, {18, 18, resultHeld}, {19, 17, resultHeld}, {19, 19, resultFilled}, {20, 19, resultHeld},
+		{20, 20, resultFilled}} {
 		s.mu.Lock()
 		version = c.has
 		s.mu.Unlock()
@@ -271,7 +287,8 @@ func TestSentinelOutlivesWhatMemcachedDrops(t *testing.T) {
 	if _, err := cache.Get("page.photo.1"); !errors.Is(err, memcache.ErrCacheMiss) {
 		t.Fatalf("after %d pages the first is still there (%v): nothing was tested", n, err)
 	}
-	if kept, err := cache.Get(sentinelKey); err != nil || string(kept.Value) != string(item.Value) || f.meters.replays.Load() != 1 {
+	if kept, err := cache.Get(sentinelKey); err != nil || string(kept.Value) != string(item.Value) ||
+		f.meters.replays.Load() != 1 {
 		t.Errorf("after %d pages: %v, %d replays", n, err, f.meters.replays.Load())
 	}
 }

@@ -13,17 +13,20 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// The sentinel is an item that lies in every server for as long as that has not been emptied: flushed, restarted, or added just now. Each
-// cachefill adds it once a second. That fails while it is there; where it succeeds the server was empty, and whoever succeeded is the one
-// that replays. However full the server, memcached does not drop it to make room for pages: it drops items of the size that it needs room
-// for, and of the sentinel's size there are only locks, which end by themselves. Should it get lost all the same, a replay finds all there.
+// The sentinel is an item that lies in every server for as long as that has not been emptied: flushed, restarted, or
+// added just now. Each cachefill adds it once a second. That fails while it is there; where it succeeds the server was
+// empty, and whoever succeeded is the one that replays. However full the server, memcached does not drop it to make
+// room for pages: it drops items of the size that it needs room for, and of the sentinel's size there are only locks,
+// which end by themselves. Should it get lost all the same, a replay finds all there.
 const (
 	sentinelKey   = "killr.warm"
 	sentinelEvery = time.Second
-	sentinelHold  = 10 // seconds that the sentinel of a replay under way lives: if its cachefill dies, another one begins anew
+	// seconds that the sentinel of a replay under way lives: if its cachefill dies, another one begins anew
+	sentinelHold = 10
 )
 
-// server is one memcached server. A page, its lock and the server's sentinel lie together, so that a dead server costs its own pages only.
+// server is one memcached server. A page, its lock and the server's sentinel lie together, so that a dead server costs
+// its own pages only.
 type server struct {
 	addr   string
 	client *memcache.Client
@@ -63,8 +66,8 @@ func (s *server) do(op func() error) error {
 	return err
 }
 
-// away reports that the server has not answered for a while. Its pages are left alone until it does: each would cost a worker a timeout,
-// for which those of the other servers would wait.
+// away reports that the server has not answered for a while. Its pages are left alone until it does: each would cost a
+// worker a timeout, for which those of the other servers would wait.
 func (s *server) away() bool { return s.state.Load() == &stateAway }
 
 func (s *server) become(state *string) {
@@ -105,7 +108,8 @@ func (s *server) look() (won bool, err error) {
 	return err == nil, err
 }
 
-// replay runs one, and keeps the sentinel alive meanwhile. After one that failed the sentinel is taken away: whoever looks next tries again.
+// replay runs one, and keeps the sentinel alive meanwhile. After one that failed the sentinel is taken away: whoever
+// looks next tries again.
 func (s *server) replay(ctx context.Context, replay func(context.Context, *server) error) {
 	s.become(&stateReplaying)
 	ended := make(chan error, 1)
@@ -115,7 +119,8 @@ func (s *server) replay(ctx context.Context, replay func(context.Context, *serve
 	for {
 		select {
 		case <-beat.C:
-			// What it fails with shows when it is added next. Not set: a server that is flushed meanwhile is empty again.
+			// What it fails with shows when it is added next. Not set: a server that is flushed meanwhile is empty
+			// again.
 			_ = s.client.Touch(sentinelKey, sentinelHold)
 		case err := <-ended:
 			if err != nil {
@@ -133,5 +138,6 @@ func (s *server) replay(ctx context.Context, replay func(context.Context, *serve
 }
 
 func sentinel() *memcache.Item {
-	return &memcache.Item{Key: sentinelKey, Value: fmt.Appendf(nil, "since %s", time.Now().UTC().Format(time.RFC3339)), Expiration: sentinelHold}
+	return &memcache.Item{Key: sentinelKey, Value: fmt.Appendf(nil, "since %s", time.Now().UTC().Format(time.RFC3339)),
+		Expiration: sentinelHold}
 }

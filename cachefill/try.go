@@ -12,8 +12,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// try makes memcached hold the job's page, if it does not already. One cachefill at a time does so for a page: whoever adds the lock, which
-// lies where the page does. The others come back when it is done, and then mostly find that nothing is left to do.
+// try makes memcached hold the job's page, if it does not already. One cachefill at a time does so for a page: whoever
+// adds the lock, which lies where the page does. The others come back when it is done, and then mostly find that
+// nothing is left to do.
 func (f *Filler) try(ctx context.Context, j *job) (result, error) {
 	const rounds, pause = 50, 10 * time.Millisecond
 	key := j.Ref.Key()
@@ -47,7 +48,8 @@ func (f *Filler) try(ctx context.Context, j *job) (result, error) {
 	return resultHeld, nil // somebody is at it, or died at it; the next who wants the page says so again
 }
 
-// holds reports whether the server has a copy that is as good as the job wants it. One that cannot be had or decoded does not count.
+// holds reports whether the server has a copy that is as good as the job wants it. One that cannot be had or decoded
+// does not count.
 func (s *server) holds(key string, j *job) bool {
 	var item *memcache.Item
 	err := s.do(func() (err error) { item, err = s.client.Get(key); return err })
@@ -58,14 +60,16 @@ func (s *server) holds(key string, j *job) bool {
 	return err == nil && j.Met(reply)
 }
 
-// store asks for the page, packed, and puts the reply into memcached as it came, unless that has been done since the note was sent.
+// store asks for the page, packed, and puts the reply into memcached as it came, unless that has been done since the
+// note was sent.
 func (f *Filler) store(ctx context.Context, s *server, j *job, key string) (result, error) {
 	if s.holds(key, j) {
 		return resultHeld, nil
 	}
 	ask, cancel := context.WithTimeout(ctx, wire.Deadline(j.Ref))
 	defer cancel()
-	msg, err := f.cfg.NATS.RequestMsgWithContext(ask, &nats.Msg{Subject: j.Ref.Subject(), Header: nats.Header{wire.HeaderAccept: {wire.EncodingGzip}}})
+	msg, err := f.cfg.NATS.RequestMsgWithContext(ask,
+		&nats.Msg{Subject: j.Ref.Subject(), Header: nats.Header{wire.HeaderAccept: {wire.EncodingGzip}}})
 	if err == nil {
 		err = wire.ErrorOf(msg)
 	}
@@ -80,7 +84,8 @@ func (f *Filler) store(ctx context.Context, s *server, j *job, key string) (resu
 		return resultPrivate, nil
 	}
 	if len(key)+len(msg.Data)+itemOverhead > f.cfg.ItemLimit {
-		return resultTooLarge, nil // memcached would refuse it and drop the old value, which somebody may still be glad of
+		// memcached would refuse it and drop the old value, which somebody may still be glad of
+		return resultTooLarge, nil
 	}
 	ttl := min(reply.MaxAge+wire.StaleAge, maxTTL)
 	err = s.do(func() error {

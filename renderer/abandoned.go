@@ -9,8 +9,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// abandoned hears of requests that nobody waits for any more. One that waits for a worker is then not worked; the turn of a worker is cut
-// short when all of its requests are abandoned. An action is never abandoned: whether it is done must not depend on who still looks.
+// abandoned hears of requests that nobody waits for any more. One that waits for a worker is then not worked; the turn
+// of a worker is cut short when all of its requests are abandoned. An action is never abandoned: whether it is done
+// must not depend on who still looks.
 type abandoned struct {
 	mu   sync.Mutex
 	jobs map[string][]*job // by request id, while they are held; more than one when a request was asked twice

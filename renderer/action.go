@@ -11,8 +11,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// actionPatience is how long Postgres is given for an action: longer than a restart takes, and than two statements that wait for a lock
-// until their time is over. Who is told that it was in vain asks again with the same key, perhaps another renderer.
+// actionPatience is how long Postgres is given for an action: longer than a restart takes, and than two statements that
+// wait for a lock until their time is over. Who is told that it was in vain asks again with the same key, perhaps
+// another renderer.
 const actionPatience = 5 * time.Second
 
 // action is a request to change something.
@@ -21,10 +22,12 @@ type action struct {
 	change change
 }
 
-// change makes a change once for its key and returns the scopes that it changed. It knows how to, from a form that has been checked.
+// change makes a change once for its key and returns the scopes that it changed. It knows how to, from a form that has
+// been checked.
 type change func(ctx context.Context, rows *store.Store, key string) ([]store.Change, error)
 
-// actionEndpoints lists the actions, and how each reads its form. A dot cannot stand in an endpoint's name: "photo.edit" is "photo-edit".
+// actionEndpoints lists the actions, and how each reads its form. A dot cannot stand in an endpoint's name:
+// "photo.edit" is "photo-edit".
 func actionEndpoints(workers *pool) []*endpoint {
 	var all []*endpoint
 	for _, a := range [...]struct {
@@ -116,8 +119,8 @@ func (s *Service) answerActions(ctx context.Context, jobs []*job) {
 	}
 }
 
-// answerAction makes the change, and says so once it is committed. If the reply is lost all the same, the requester asks again and finds
-// what was done under the key.
+// answerAction makes the change, and says so once it is committed. If the reply is lost all the same, the requester
+// asks again and finds what was done under the key.
 func (s *Service) answerAction(ctx context.Context, j *job) {
 	ctx, cancel := s.context(ctx, [][]*job{{j}})
 	defer cancel()

@@ -55,7 +55,8 @@ func (s *Service) answerAlone(ctx context.Context, g []*job) {
 	s.render(ctx, g, drafts[0], time.Since(begun))
 }
 
-// begin notes that a worker of p took the jobs, turns away those that expired or were abandoned while they waited, and groups the others by what is asked for.
+// begin notes that a worker of p took the jobs, turns away those that expired or were abandoned while they waited, and
+// groups the others by what is asked for.
 func (s *Service) begin(p *pool, jobs []*job) [][]*job {
 	now := time.Now()
 	turns := make(map[*endpoint]int, 1)
@@ -87,7 +88,8 @@ func (s *Service) begin(p *pool, jobs []*job) [][]*job {
 	return groups
 }
 
-// context ends when the last of the answers is worthless, when nobody waits for any of them, or when the service gives up stopping in order.
+// context ends when the last of the answers is worthless, when nobody waits for any of them, or when the service gives
+// up stopping in order.
 func (s *Service) context(ctx context.Context, groups [][]*job) (context.Context, context.CancelFunc) {
 	last := groups[0][0].deadline
 	for _, g := range groups {

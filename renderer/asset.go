@@ -18,14 +18,16 @@ type assetSubject struct {
 	envelope []byte
 }
 
-// offerAssets subscribes to each asset by its exact subject. While a new version rolls out, old and new renderers share the queue group,
-// and a request for a new style sheet reaches only those that have it; when nobody has it, the bus says "no responders" at once.
+// offerAssets subscribes to each asset by its exact subject. While a new version rolls out, old and new renderers share
+// the queue group, and a request for a new style sheet reaches only those that have it; when nobody has it, the bus
+// says "no responders" at once.
 func (s *Service) offerAssets() error {
 	var index strings.Builder
 	for _, a := range s.assets() {
 		fmt.Fprintln(&index, a.subject)
 		if size := int64(len(a.envelope)); size > s.nc.MaxPayload() {
-			return fmt.Errorf("%w: %s has %d bytes, the bus takes %d", wire.ErrTooLarge, a.subject, size, s.nc.MaxPayload())
+			return fmt.Errorf("%w: %s has %d bytes, the bus takes %d", wire.ErrTooLarge, a.subject, size,
+				s.nc.MaxPayload())
 		}
 		if err := s.offer(a); err != nil {
 			return err
@@ -77,7 +79,8 @@ func (s *Service) assets() []assetSubject {
 				form.encoding, form.body = "", a.Body
 			}
 			reply := wire.Reply{
-				Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding, ETag: etag(form.body), MaxAge: wire.FixedAge,
+				Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding, ETag: etag(form.body),
+				MaxAge: wire.FixedAge,
 				ReadAt: s.clock.Now(), Immutable: true, Body: form.body,
 			}
 			all = append(all, assetSubject{page.Asset(name).Encoded(form.token).Subject(), reply.Encode()})

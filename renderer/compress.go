@@ -6,15 +6,16 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// forms are the envelopes of one reply, each made when somebody asks for it. A body is packed here, once, for every edge and for memcached:
-// the bus carries a fifth of the bytes, and nobody behind it has to pack them again.
+// forms are the envelopes of one reply, each made when somebody asks for it. A body is packed here, once, for every
+// edge and for memcached: the bus carries a fifth of the bytes, and nobody behind it has to pack them again.
 type forms struct {
 	service       *Service
 	reply         *wire.Reply
 	plain, packed *bytes.Buffer // envelopes; nil until one is wanted
 }
 
-// of gives the envelope for one request: packed if it asked for that, or comes near to what the bus takes, and there is something to gain.
+// of gives the envelope for one request: packed if it asked for that, or comes near to what the bus takes, and there is
+// something to gain.
 func (f *forms) of(j *job) *bytes.Buffer {
 	tooLarge := int64(len(f.reply.Body)) > f.service.nc.MaxPayload()/2
 	if (j.gzip || tooLarge) && f.reply.Compressible() {

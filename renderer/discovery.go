@@ -13,8 +13,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// Bounds of what a subscription holds before its handler has run. Handlers only admit, in microseconds, so this much is waiting only when
-// the process gets no processor; what is beyond is dropped, and its askers ask again.
+// Bounds of what a subscription holds before its handler has run. Handlers only admit, in microseconds, so this much is
+// waiting only when the process gets no processor; what is beyond is dropped, and its askers ask again.
 const (
 	pendingMessages = 4096
 	pendingBytes    = 4 << 20
@@ -29,8 +29,8 @@ type endpoint struct {
 	stats    stats
 }
 
-// endpoints lists what is answered: a page kind is one line. Names and subjects are part of the product: `nats micro info
-// renderer` shows them.
+// endpoints lists what is answered: a page kind is one line. Names and subjects are part of the product: `nats micro
+// info renderer` shows them.
 func endpoints(pages, searches, sitemaps, files, changes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
@@ -74,7 +74,8 @@ func (s *Service) join() error {
 
 // announce answers on $SRV, so that `nats micro ls`, `info`, `stats` and `ping` know this service.
 func (s *Service) announce() error {
-	service := &discovery.Service{Name: wire.ServiceRenderer, ID: s.id, Version: s.cfg.Version, Metadata: s.metadata, Started: s.started, Logger: s.log,
+	service := &discovery.Service{Name: wire.ServiceRenderer, ID: s.id, Version: s.cfg.Version, Metadata: s.metadata,
+		Started: s.started, Logger: s.log,
 		Description: "turns requests into pages and pictures, and makes changes", Endpoints: s.statistics}
 	subscriptions, err := service.Subscribe(s.nc)
 	for _, sub := range subscriptions {
@@ -91,7 +92,8 @@ func (s *Service) statistics() []discovery.Endpoint {
 		requests, failed, lastError, processing := e.stats.totals()
 		all = append(all, discovery.Endpoint{Name: e.name, Subject: e.subjects[0], Queue: wire.QueueRenderer,
 			Metadata: map[string]string{"subjects": strings.Join(e.subjects, " ")},
-			Requests: requests, Errors: failed, LastError: lastError, Processing: processing, Data: e.stats.report(now)})
+			Requests: requests, Errors: failed, LastError: lastError, Processing: processing,
+			Data: e.stats.report(now)})
 	}
 	return all
 }

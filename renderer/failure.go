@@ -10,8 +10,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// toWireError wraps err in the error of schema/wire that a requester gets for it. An err that is none of them stays as it is, which means
-// "internal".
+// toWireError wraps err in the error of schema/wire that a requester gets for it. An err that is none of them stays as
+// it is, which means "internal".
 func toWireError(err error) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -67,7 +67,8 @@ func pictureSite(t testing.TB) (*site, string) {
 
 func (st *site) ingest(t testing.TB, width, height int) pictures.Image {
 	t.Helper()
-	im, err := pictures.Ingest(t.Context(), st.pictures, bytes.NewReader(landscape(t, width, height)), pictures.Limits{})
+	im, err := pictures.Ingest(t.Context(), st.pictures, bytes.NewReader(landscape(t, width, height)),
+		pictures.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

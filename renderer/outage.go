@@ -10,12 +10,12 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// restartLimit is how long Postgres may be away before it counts as gone: a restart is waited for, an outage is not, since an edge that is
-// told soon can show a page of before.
+// restartLimit is how long Postgres may be away before it counts as gone: a restart is waited for, an outage is not,
+// since an edge that is told soon can show a page of before.
 const restartLimit = 3 * time.Second
 
-// outage knows since when Postgres has been away: that is, refusing or ending connections, or saying nothing to anybody. The zero outage is
-// none. It is safe for concurrent use.
+// outage knows since when Postgres has been away: that is, refusing or ending connections, or saying nothing to
+// anybody. The zero outage is none. It is safe for concurrent use.
 type outage struct {
 	since    atomic.Int64 // nanoseconds since 1970; 0 while Postgres is there
 	answered atomic.Int64 // when it last did, likewise
@@ -32,9 +32,9 @@ func (o *outage) note(err error) {
 	}
 }
 
-// silent takes in that an answer has been waited for in vain for patience. When Postgres has said nothing to anybody else meanwhile, not to
-// the relay either, which asks ten times a second, it is frozen or cut off: as long an outage as one that was waited for. Otherwise it was
-// that question.
+// silent takes in that an answer has been waited for in vain for patience. When Postgres has said nothing to anybody
+// else meanwhile, not to the relay either, which asks ten times a second, it is frozen or cut off: as long an outage as
+// one that was waited for. Otherwise it was that question.
 func (o *outage) silent(patience time.Duration) {
 	if now := time.Now(); now.UnixNano()-o.answered.Load() > int64(patience) {
 		o.since.CompareAndSwap(0, now.Add(-restartLimit-1).UnixNano())
@@ -58,9 +58,9 @@ func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, e
 	return drafts, err
 }
 
-// withRetry asks Postgres for as long as it makes sense. One that says nothing is given up after patience. One that is away is asked again
-// (the store does it) until restartLimit has passed since that was first seen, and from then on given up almost at once. Errors wrap one of
-// schema/wire's where it says more than "internal".
+// withRetry asks Postgres for as long as it makes sense. One that says nothing is given up after patience. One that is
+// away is asked again (the store does it) until restartLimit has passed since that was first seen, and from then on
+// given up almost at once. Errors wrap one of schema/wire's where it says more than "internal".
 func (s *Service) withRetry(ctx context.Context, patience time.Duration, ask func(context.Context) error) error {
 	for {
 		limit := patience

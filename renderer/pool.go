@@ -9,20 +9,21 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// overloadAfter is how long a queue may be without a pause before newest go first. Below that it is a burst, which is fairest served in
-// its order; above, whoever waits longest is likeliest to have left.
+// overloadAfter is how long a queue may be without a pause before newest go first. Below that it is a burst, which is
+// fairest served in its order; above, whoever waits longest is likeliest to have left.
 const overloadAfter = 100 * time.Millisecond
 
-// What can be answered by one query waits for company while another such query is under way: until that is done, until so many requests of any kind wait, or
-// for so long. What a statement, a write and a wake-up cost is then paid for more pages. Measured with 16 visitors: 4.8 pages a query instead of
-// 4.0, and 6% less processor time for a page that is in no cache.
+// What can be answered by one query waits for company while another such query is under way: until that is done, until
+// so many requests of any kind wait, or for so long. What a statement, a write and a wake-up cost is then paid for more
+// pages. Measured with 16 visitors: 4.8 pages a query instead of 4.0, and 6% less processor time for a page that is in
+// no cache.
 const (
 	gatherEnough = 6
 	gatherTime   = time.Millisecond
 )
 
-// pool is a fixed number of workers behind a bounded queue. Workers take requests that one query can answer together: when it is idle
-// nothing waits for company, when it is busy nothing is asked twice.
+// pool is a fixed number of workers behind a bounded queue. Workers take requests that one query can answer together:
+// when it is idle nothing waits for company, when it is busy nothing is asked twice.
 type pool struct {
 	name    string
 	workers int
@@ -43,7 +44,8 @@ type pool struct {
 }
 
 func newPool(name string, workers, limit, batch int, depth func(int), work func(context.Context, []*job)) *pool {
-	p := &pool{reading: map[page.Kind]int{}, name: name, workers: workers, limit: limit, batch: batch, depth: depth, work: work}
+	p := &pool{reading: map[page.Kind]int{}, name: name, workers: workers, limit: limit, batch: batch, depth: depth,
+		work: work}
 	p.arrived.L = &p.mu
 	p.gather = time.AfterFunc(gatherTime, p.gathered)
 	p.gather.Stop()
@@ -67,8 +69,8 @@ func (p *pool) start(ctx context.Context) {
 	}
 }
 
-// put queues j and returns nil, or returns the request that there is no room for: j itself, or under lasting overload the one that has
-// waited longest.
+// put queues j and returns nil, or returns the request that there is no room for: j itself, or under lasting overload
+// the one that has waited longest.
 func (p *pool) put(j *job) *job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,8 +130,8 @@ func (p *pool) read(batch []*job) {
 	}
 }
 
-// take waits for a request and returns it with those that can be answered together with it, in batch's memory. It returns none once the
-// pool is closed and its queue empty.
+// take waits for a request and returns it with those that can be answered together with it, in batch's memory. It
+// returns none once the pool is closed and its queue empty.
 func (p *pool) take(batch []*job) []*job {
 	p.mu.Lock()
 	defer p.mu.Unlock()

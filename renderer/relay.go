@@ -17,14 +17,16 @@ import (
 )
 
 const (
-	// wakeApart is the least time from the beginning of a round to that of the next: changes that are made together travel together.
+	// wakeApart is the least time from the beginning of a round to that of the next: changes that are made together
+	// travel together.
 	wakeApart = 3 * time.Millisecond
-	// comeBack is when a relay that was woken looks again if another one had the lock: that one most likely takes the change with its next
-	// round, unless it looked before the commit and found nothing.
+	// comeBack is when a relay that was woken looks again if another one had the lock: that one most likely takes the
+	// change with its next round, unless it looked before the commit and found nothing.
 	comeBack = 2 * wakeApart
 	// standbyPolls is how many times less often a relay looks for changes while another is active.
 	standbyPolls = 3
-	// tickEvery is how often the active relay says that it lives; silence is how much longer, at least, the others wait for it.
+	// tickEvery is how often the active relay says that it lives; silence is how much longer, at least, the others wait
+	// for it.
 	tickEvery = time.Second
 	silence   = 150 * time.Millisecond
 	// publishLimit bounds the wait for the stream's acknowledgement. Postgres ends a transaction that idles for 2 s.
@@ -36,9 +38,10 @@ const (
 
 // relay carries changes from Postgres' outbox to the stream CHANGES.
 //
-// A lock in Postgres lets one relay of all work at a time, so any of them may look whenever it has reason to: all is well even if two
-// think that they are active. Who is active is whose tick was heard last. It looks often, and ticks; the others look seldom, and one of
-// them ticks when a tick is overdue. So when the active one dies, changes go on with the next look of the others.
+// A lock in Postgres lets one relay of all work at a time, so any of them may look whenever it has reason to: all is
+// well even if two think that they are active. Who is active is whose tick was heard last. It looks often, and ticks;
+// the others look seldom, and one of them ticks when a tick is overdue. So when the active one dies, changes go on with
+// the next look of the others.
 type relay struct {
 	id      string
 	store   *store.Store
@@ -63,7 +66,8 @@ func newRelay(s *Service) (*relay, error) {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
 	return &relay{
-		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: &s.outage, poll: s.cfg.RelayPoll,
+		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: &s.outage,
+		poll:    s.cfg.RelayPoll,
 		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1),
 	}, nil
 }
@@ -97,8 +101,8 @@ func (r *relay) setActive(active bool) {
 	r.log.Info("relay", "active", active)
 }
 
-// run relays until ctx ends, and finishes the round it is in, for which held is the context. Rounds that fail, because Postgres or the bus
-// is away, are repeated for ever.
+// run relays until ctx ends, and finishes the round it is in, for which held is the context. Rounds that fail, because
+// Postgres or the bus is away, are repeated for ever.
 func (r *relay) run(ctx, held context.Context) {
 	begun, apart, pause := time.Now(), wakeApart, time.Duration(0)
 	failing, owed, busy := false, false, false // owed: a round was asked for while another relay had the lock
@@ -132,7 +136,8 @@ func (r *relay) run(ctx, held context.Context) {
 	}
 }
 
-// wait returns pause after the last round began, or when another is asked for, though not sooner than apart, or when ctx has ended.
+// wait returns pause after the last round began, or when another is asked for, though not sooner than apart, or when
+// ctx has ended.
 func (r *relay) wait(ctx context.Context, begun time.Time, apart, pause time.Duration) (woken, ended bool) {
 	if !sleep(ctx, time.Until(begun.Add(min(apart, pause)))) {
 		return false, true
@@ -149,8 +154,9 @@ func (r *relay) wait(ctx context.Context, begun time.Time, apart, pause time.Dur
 	return false, false
 }
 
-// round relays what waits in the outbox, at most one batch, and ticks if a tick is due. It returns how many changes it took, or that another
-// relay had the lock: leader is true unless that is known. Unless it was asked for it only looks first: mostly there is nothing, and then it does not matter who has the lock.
+// round relays what waits in the outbox, at most one batch, and ticks if a tick is due. It returns how many changes it
+// took, or that another relay had the lock: leader is true unless that is known. Unless it was asked for it only looks
+// first: mostly there is nothing, and then it does not matter who has the lock.
 func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, roundLimit)
 	defer cancel()
@@ -184,16 +190,18 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 	return n, leader, err
 }
 
-// forgetKeys deletes what is remembered of actions that nobody may repeat any more: at each tick of the active relay, so that one process
-// of all does it, and so many at a time that it keeps up with 1,000 actions a second. It can wait: if it fails, changes go on.
+// forgetKeys deletes what is remembered of actions that nobody may repeat any more: at each tick of the active relay,
+// so that one process of all does it, and so many at a time that it keeps up with 1,000 actions a second. It can wait:
+// if it fails, changes go on.
 func (r *relay) forgetKeys(ctx context.Context) {
 	if _, err := r.store.ForgetKeys(ctx, wire.KeyAge); err != nil {
 		r.log.Warn("relay", "err", err)
 	}
 }
 
-// publish sends a batch as one message and returns once the stream has it on disk. No Nats-Msg-Id: an id of the outbox may be used again,
-// after a restore, and the stream would drop what it took for a repetition. Repetitions do no harm, since the newest version wins.
+// publish sends a batch as one message and returns once the stream has it on disk. No Nats-Msg-Id: an id of the outbox
+// may be used again, after a restore, and the stream would drop what it took for a repetition. Repetitions do no harm,
+// since the newest version wins.
 func (r *relay) publish(ctx context.Context, changes []store.Change, since time.Time) error {
 	batch := make([]wire.Change, len(changes))
 	for i, c := range changes {
@@ -211,8 +219,8 @@ func (r *relay) publish(ctx context.Context, changes []store.Change, since time.
 	return nil
 }
 
-// tick says that changes are relayed and how far behind, once a second for the active relay and, when that has fallen silent, for others.
-// Who ticks does what one of all has to do now and then.
+// tick says that changes are relayed and how far behind, once a second for the active relay and, when that has fallen
+// silent, for others. Who ticks does what one of all has to do now and then.
 func (r *relay) tick(ctx context.Context) error {
 	due := tickEvery
 	if !r.active.Load() {
@@ -247,7 +255,8 @@ func (r *relay) send(ctx context.Context, msg *nats.Msg) error {
 	return nil
 }
 
-// makeStream makes the stream if it is not there. One that is there is left as it is: its replicas and limits may be its operator's.
+// makeStream makes the stream if it is not there. One that is there is left as it is: its replicas and limits may be
+// its operator's.
 func (r *relay) makeStream(ctx context.Context) error {
 	if r.stream {
 		return nil

@@ -62,7 +62,8 @@ func (st *site) quiet(t testing.TB) {
 	t.Helper()
 	eventually(t, 10*time.Second, func() error {
 		var waiting int
-		if err := st.pool.QueryRow(t.Context(), `SELECT count(*) FROM outbox`).Scan(&waiting); err != nil || waiting > 0 {
+		if err := st.pool.QueryRow(t.Context(), `SELECT count(*) FROM outbox`).Scan(&waiting); err != nil ||
+			waiting > 0 {
 			return fmt.Errorf("%d changes wait, %w", waiting, err)
 		}
 		return nil
@@ -110,13 +111,14 @@ func TestChangesReachTheStream(t *testing.T) {
 	if err != nil || last.Header.Get(jetstream.MsgIDHeader) != "" {
 		t.Errorf("the stream's last batch: %v, %v; want no %s", last, err, jetstream.MsgIDHeader)
 	}
-	if since, ok := wire.ParseTime(last.Header.Get(wire.HeaderSince)); !ok || since.Before(begun.Truncate(time.Microsecond)) || since.After(committed) {
+	if since, ok := wire.ParseTime(last.Header.Get(wire.HeaderSince)); !ok ||
+		since.Before(begun.Truncate(time.Microsecond)) || since.After(committed) {
 		t.Errorf("the stream's last batch is of %v, want from %s to %s", last.Header, begun, committed)
 	}
 }
 
-// TestWokenRelayComesBack: a relay that was asked for a round while another one had the lock asks again, since the other one may have looked
-// before the change was committed.
+// TestWokenRelayComesBack: a relay that was asked for a round while another one had the lock asks again, since the
+// other one may have looked before the change was committed.
 func TestWokenRelayComesBack(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
@@ -218,7 +220,8 @@ func TestRelayOutlivesItsConnection(t *testing.T) {
 	heard := follow(t, st, wire.SubjectBatch)
 	for i := range 3 {
 		// Every connection but the one that says so: the relay's, wherever it is, and those that pages are read with.
-		st.persist(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		st.persist(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 		begun := time.Now()
 		st.persist(t, fmt.Sprintf(`UPDATE photos SET title = 'round %d' WHERE id = 100`, i))
 		announced(t, heard, "user.ansel", 0, 2*time.Second)

@@ -29,7 +29,8 @@ func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
 		})
 		switch {
 		case errors.Is(err, nats.ErrMaxPayload):
-			s.fail([]*job{j}, fmt.Errorf("%w: an envelope of %d bytes, the bus takes %d", wire.ErrTooLarge, envelope.Len(), s.nc.MaxPayload()))
+			s.fail([]*job{j}, fmt.Errorf("%w: an envelope of %d bytes, the bus takes %d", wire.ErrTooLarge,
+				envelope.Len(), s.nc.MaxPayload()))
 		case err != nil:
 			s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
 		default:
@@ -38,7 +39,8 @@ func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
 	}
 }
 
-// confirm replies to an action that is done with what it changed, and says so to the edges, which hear of it from the relay only later.
+// confirm replies to an action that is done with what it changed, and says so to the edges, which hear of it from the
+// relay only later.
 func (s *Service) confirm(j *job, changes []store.Change) {
 	all := make([]wire.Change, len(changes))
 	for i, c := range changes {
@@ -48,7 +50,8 @@ func (s *Service) confirm(j *job, changes []store.Change) {
 	if err := s.nc.Publish(wire.SubjectHint, data); err != nil {
 		s.log.Debug("hint: not published", "err", err) // the relay will tell
 	}
-	err := s.send(j, &nats.Msg{Subject: j.reply, Data: data, Header: nats.Header{wire.HeaderTiming: {j.work.timing.String()}}})
+	err := s.send(j, &nats.Msg{Subject: j.reply, Data: data,
+		Header: nats.Header{wire.HeaderTiming: {j.work.timing.String()}}})
 	if err != nil {
 		s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
 		return
@@ -56,7 +59,8 @@ func (s *Service) confirm(j *job, changes []store.Change) {
 	s.finished(j, http.StatusOK)
 }
 
-// send publishes a reply to j. It is refused, with nats.ErrMaxPayload, before anything is sent when it is larger than the bus takes.
+// send publishes a reply to j. It is refused, with nats.ErrMaxPayload, before anything is sent when it is larger than
+// the bus takes.
 func (s *Service) send(j *job, msg *nats.Msg) error {
 	msg.Header.Set(wire.HeaderWorker, s.id)
 	msg.Header.Set(wire.HeaderRequest, j.id)
@@ -82,8 +86,10 @@ func (s *Service) finished(j *job, status int) {
 		return
 	}
 	s.log.LogAttrs(context.Background(), level, "answered",
-		slog.String("request", j.id), slog.String("subject", j.subject), slog.Int("status", status), slog.Duration("took", whole),
-		slog.Duration("queue", j.work.timing.Queue), slog.Duration("sql", j.work.timing.SQL), slog.Duration("render", j.work.timing.Render))
+		slog.String("request", j.id), slog.String("subject", j.subject), slog.Int("status", status),
+		slog.Duration("took", whole),
+		slog.Duration("queue", j.work.timing.Queue), slog.Duration("sql", j.work.timing.SQL),
+		slog.Duration("render", j.work.timing.Render))
 }
 
 // fail answers the requests of g, which a worker holds, with err.
@@ -130,11 +136,13 @@ func (s *Service) settle(j *job) {
 	}
 }
 
-// level keeps the log for those who can do something about it. A form that was filled in wrongly is its requester's business, and so are a
-// photo that is gone and a key used twice. An overload must not drown the rest: of busy and expired requests one a second is a warning, and
-// one that was abandoned had its visitor leave. All are in the statistics.
+// level keeps the log for those who can do something about it. A form that was filled in wrongly is its requester's
+// business, and so are a photo that is gone and a key used twice. An overload must not drown the rest: of busy and
+// expired requests one a second is a warning, and one that was abandoned had its visitor leave. All are in the
+// statistics.
 func (s *Service) level(code string, err error) slog.Level {
-	if _, ok := errors.AsType[*wire.InputError](err); ok || errors.Is(err, wire.ErrNotFound) || errors.Is(err, wire.ErrConflict) {
+	if _, ok := errors.AsType[*wire.InputError](err); ok || errors.Is(err, wire.ErrNotFound) ||
+		errors.Is(err, wire.ErrConflict) {
 		return slog.LevelInfo
 	}
 	if errors.Is(err, wire.ErrAbandoned) {

@@ -12,11 +12,12 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// Run serves until ctx ends or Stop is called, and then returns nil once everything is finished in this order: it leaves the queue group,
-// answers what had reached it by then, ends the relay, and is deaf to questions about it. That takes no longer than Config.StopTimeout;
-// work that is not done by then is cut off, and an error says so. Before anything it waits, as long as it takes, for the bus and for
-// Postgres' first answer: a renderer that cannot read takes no requests away from those that can. It ends with a *RefusedError when the
-// database will never answer as it was given. It may be called once.
+// Run serves until ctx ends or Stop is called, and then returns nil once everything is finished in this order: it
+// leaves the queue group, answers what had reached it by then, ends the relay, and is deaf to questions about it. That
+// takes no longer than Config.StopTimeout; work that is not done by then is cut off, and an error says so. Before
+// anything it waits, as long as it takes, for the bus and for Postgres' first answer: a renderer that cannot read takes
+// no requests away from those that can. It ends with a *RefusedError when the database will never answer as it was
+// given. It may be called once.
 func (s *Service) Run(ctx context.Context) error {
 	if !s.begun.CompareAndSwap(false, true) {
 		return errors.New("renderer: Run was called before")
@@ -45,7 +46,8 @@ func (s *Service) Run(ctx context.Context) error {
 		background.Go(func() { s.countTags(ctx) })
 		background.Go(func() { s.keepIndex(ctx, held) })
 		s.serving.Store(true)
-		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "search_workers", s.cfg.SearchWorkers, "picture_workers", s.cfg.PictureWorkers,
+		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "search_workers",
+			s.cfg.SearchWorkers, "picture_workers", s.cfg.PictureWorkers,
 			"action_workers", s.cfg.ActionWorkers)
 		<-ctx.Done()
 	}
@@ -148,7 +150,8 @@ func (s *Service) shut(drop context.CancelFunc, background *sync.WaitGroup) erro
 	background.Wait()
 	note("end questions", s.talk.drain(bus))
 	s.relay.setActive(false) // it hears of no tick any more, its own last one included
-	if err := s.nc.FlushWithContext(bus); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && context.Cause(bus) != errBusAway {
+	if err := s.nc.FlushWithContext(bus); err != nil && !errors.Is(err, nats.ErrConnectionClosed) &&
+		context.Cause(bus) != errBusAway {
 		note("send the last replies", err)
 	}
 	if context.Cause(bus) == errBusAway {
@@ -162,7 +165,8 @@ func (s *Service) shut(drop context.CancelFunc, background *sync.WaitGroup) erro
 // busPatience is how long a renderer that stops waits for NATS to come back.
 const busPatience = 500 * time.Millisecond
 
-// errBusAway ends what waits for NATS while the renderer stops. It is no failure: without NATS nobody can be told anything.
+// errBusAway ends what waits for NATS while the renderer stops. It is no failure: without NATS nobody can be told
+// anything.
 var errBusAway = errors.New("NATS is away")
 
 // whileConnected is ctx until NATS has been away for busPatience. The caller calls done, which waits.

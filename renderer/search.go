@@ -14,15 +14,15 @@ import (
 	"flickrkillr/templates"
 )
 
-// searchAge is how old a copy of a search may be. The index follows a change within half a second or so, and nothing tells edges when it
-// does: together they stay within 5 s.
+// searchAge is how old a copy of a search may be. The index follows a change within half a second or so, and nothing
+// tells edges when it does: together they stay within 5 s.
 const searchAge = 4 * time.Second
 
 // tooLongAge is how old a copy may be that says that a search takes too long: asking again would take as long again.
 const tooLongAge = 10 * time.Second
 
-// search shows what a query finds; having found nothing is an answer, not a missing page. Results are only ever read on in one direction:
-// the way back is the first page.
+// search shows what a query finds; having found nothing is an answer, not a missing page. Results are only ever read on
+// in one direction: the way back is the first page.
 func (p *Pages) search(ctx context.Context, ref page.Ref) (*draft, error) {
 	before, after := ref.Position()
 	if after != 0 {
@@ -66,7 +66,8 @@ func (p *Pages) search(ctx context.Context, ref page.Ref) (*draft, error) {
 	return shown(&rows.Snapshot, searchAge, templates.Search(view)), nil
 }
 
-// searchTooLong says so. It depends on nothing that changes, and is kept: whoever asks again, or loads it again, costs nothing more.
+// searchTooLong says so. It depends on nothing that changes, and is kept: whoever asks again, or loads it again, costs
+// nothing more.
 func (p *Pages) searchTooLong(ctx context.Context, view templates.SearchPage) (*draft, error) {
 	rows, err := p.store.Search(ctx, &query.Query{}, page.SortRelevance, 0) // what every page depends on
 	if err != nil {
@@ -80,7 +81,8 @@ func (p *Pages) searchTooLong(ctx context.Context, view templates.SearchPage) (*
 func (p *Pages) searchNarrowed(view *templates.SearchPage, asked *query.Query, rows *store.SearchPage) {
 	ref := view.Self
 	for _, u := range rows.People {
-		view.People = append(view.People, templates.PersonCount{Person: person(u.Owner), Photos: int(u.PhotoCount), Picture: picture(u.Picture)})
+		view.People = append(view.People, templates.PersonCount{Person: person(u.Owner), Photos: int(u.PhotoCount),
+			Picture: picture(u.Picture)})
 	}
 	for _, tag := range rows.Tags {
 		view.Tags = append(view.Tags, templates.TagCount{Tag: tag.Value, Photos: tag.Photos})
@@ -94,7 +96,8 @@ func (p *Pages) searchNarrowed(view *templates.SearchPage, asked *query.Query, r
 	}
 	for i := range asked.Items {
 		if it := &asked.Items[i]; it.Filter() {
-			view.Active = append(view.Active, templates.Choice{Label: it.String(), Ref: sameOrder(ref, asked.Without(i))})
+			view.Active = append(view.Active, templates.Choice{Label: it.String(),
+				Ref: sameOrder(ref, asked.Without(i))})
 		}
 	}
 	view.Total = number(rows.Total)
@@ -104,7 +107,8 @@ func (p *Pages) searchNarrowed(view *templates.SearchPage, asked *query.Query, r
 			order page.Sort
 			label string
 		}{{page.SortRelevance, "Best match"}, {page.SortNewest, "Newest"}, {page.SortLiked, "Most liked"}} {
-			view.Orders = append(view.Orders, templates.Choice{Label: o.label, Ref: ref.Sorted(o.order), Current: o.order == ref.Order()})
+			view.Orders = append(view.Orders, templates.Choice{Label: o.label, Ref: ref.Sorted(o.order),
+				Current: o.order == ref.Order()})
 		}
 	}
 }
@@ -123,7 +127,8 @@ func number(c store.Count) templates.Number {
 
 // filters are the ways to narrow a search: those that would not leave everything as it is.
 func filters(ref page.Ref, asked *query.Query, rows *store.SearchPage) []templates.FilterGroup {
-	groups := []templates.FilterGroup{{Name: "Year"}, {Name: "Orientation"}, {Name: "Camera"}, {Name: "People"}, {Name: "Tags"}}
+	groups := []templates.FilterGroup{{Name: "Year"}, {Name: "Orientation"}, {Name: "Camera"}, {Name: "People"},
+		{Name: "Tags"}}
 	at := map[query.Kind]int{query.Year: 0, query.Orientation: 1, query.Camera: 2, query.By: 3, query.Tag: 4}
 	has := map[string]bool{}
 	for i := range asked.Items {
@@ -139,7 +144,8 @@ func filters(ref page.Ref, asked *query.Query, rows *store.SearchPage) []templat
 		if to == (page.Ref{}) {
 			continue
 		}
-		g.Choices = append(g.Choices, templates.Choice{Label: cmp.Or(f.DisplayName, f.Value), Ref: to, Count: number(f.Count)})
+		g.Choices = append(g.Choices, templates.Choice{Label: cmp.Or(f.DisplayName, f.Value), Ref: to,
+			Count: number(f.Count)})
 	}
 	shown := groups[:0]
 	for _, g := range groups {

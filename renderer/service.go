@@ -38,9 +38,10 @@ type Config struct {
 	Version  string               // of the micro service, as semver; "": 0.0.0
 	BaseURL  string               // where the site is reached, such as "https://photos.example"; "" when not known
 
-	PageWorkers    int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
-	SearchWorkers  int // searches answered at once; 0: one for every two processors
-	PictureWorkers int // pictures made at once that are not stored, each holding a decoded original; 0: one for every two processors
+	PageWorkers   int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
+	SearchWorkers int // searches answered at once; 0: one for every two processors
+	// pictures made at once that are not stored, each holding a decoded original; 0: one for every two processors
+	PictureWorkers int
 	ActionWorkers  int // changes made at once; 0: 4, and no more than a third of what Pool has connections for
 	QueueFactor    int // requests that wait, for each worker; 0: 8
 
@@ -67,10 +68,11 @@ const (
 	maxBatch = 32
 	// minSearchQueue lets many visitors search at the same moment: a search takes a few milliseconds.
 	minSearchQueue = 64
-	// minPictureQueue lets four visitors open a page of 48 pictures at the same moment, none of them stored, however few workers there
-	// are: browsers ask for all of them at once, and a picture may take 10 s.
+	// minPictureQueue lets four visitors open a page of 48 pictures at the same moment, none of them stored, however
+	// few workers there are: browsers ask for all of them at once, and a picture may take 10 s.
 	minPictureQueue = 4 * 48
-	// sitemapWorkers make the sitemap. Nobody keeps its parts, of 5,000 rows and 0.8 MB, so crawlers must not take the workers of pages.
+	// sitemapWorkers make the sitemap. Nobody keeps its parts, of 5,000 rows and 0.8 MB, so crawlers must not take the
+	// workers of pages.
 	sitemapWorkers = 1
 	// fileWorkers read stored pictures. Each waits for the disk and holds one file, 1 MiB at most.
 	fileWorkers = 8
@@ -136,21 +138,27 @@ func New(cfg Config) (*Service, error) {
 		started:  time.Now(),
 		buffers:  sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
 	}
-	s.maker = NewPages(s.store, templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")}, s.clock.Now)
+	s.maker = NewPages(s.store, templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")},
+		s.clock.Now)
 	s.log = cfg.Logger.With("renderer", s.id)
 	s.metadata = cfg.metadata()
 	queued := func(name string) func(int) {
 		gauge := metrics.queued.WithLabelValues(name)
 		return func(delta int) { gauge.Add(float64(delta)) }
 	}
-	s.pages = newPool("pages", cfg.PageWorkers, cfg.QueueFactor*cfg.PageWorkers, maxBatch, queued("pages"), s.guarded(s.answerPages))
-	s.searches = newPool("searches", cfg.SearchWorkers, max(cfg.QueueFactor*cfg.SearchWorkers, minSearchQueue), maxBatch,
+	s.pages = newPool("pages", cfg.PageWorkers, cfg.QueueFactor*cfg.PageWorkers, maxBatch, queued("pages"),
+		s.guarded(s.answerPages))
+	s.searches = newPool("searches", cfg.SearchWorkers, max(cfg.QueueFactor*cfg.SearchWorkers, minSearchQueue),
+		maxBatch,
 		queued("searches"), s.guarded(s.answerPages))
-	s.sitemaps = newPool("sitemaps", sitemapWorkers, cfg.QueueFactor*sitemapWorkers, maxBatch, queued("sitemaps"), s.guarded(s.answerPages))
+	s.sitemaps = newPool("sitemaps", sitemapWorkers, cfg.QueueFactor*sitemapWorkers, maxBatch, queued("sitemaps"),
+		s.guarded(s.answerPages))
 	s.files = newPool("files", fileWorkers, fileQueue, maxBatch, queued("files"), s.answerFiles)
-	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue), maxBatch,
+	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue),
+		maxBatch,
 		queued("pictures"), s.guarded(s.answerImages))
-	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"), s.guarded(s.answerActions))
+	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"),
+		s.guarded(s.answerActions))
 	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions)
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
@@ -158,8 +166,8 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the relay, the search
-// index and the counts of tags.
+// fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
+// relay, the search index and the counts of tags.
 const fixedConns = 4
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
@@ -170,7 +178,9 @@ func PoolConns(pageWorkers, actionWorkers int) int32 {
 }
 
 // SearchConns is how many connections Config.Searches needs, one for each search worker, see Config.
-func SearchConns(searchWorkers int) int { return cmp.Or(searchWorkers, max(1, runtime.GOMAXPROCS(0)/2)) }
+func SearchConns(searchWorkers int) int {
+	return cmp.Or(searchWorkers, max(1, runtime.GOMAXPROCS(0)/2))
+}
 
 func (c *Config) setDefaults() {
 	if c.Logger == nil {

@@ -24,8 +24,8 @@ type stats struct {
 	queue      recent // of that, waiting for a worker
 }
 
-// report is what `nats micro info renderer` and `nats micro stats renderer --json` show beside the columns that all services have. Times
-// are those of the last WindowSeconds or less.
+// report is what `nats micro info renderer` and `nats micro stats renderer --json` show beside the columns that all
+// services have. Times are those of the last WindowSeconds or less.
 type report struct {
 	Requests       int            `json:"requests"`
 	Errors         map[string]int `json:"errors"`
@@ -67,7 +67,8 @@ func (s *stats) requeued() {
 	s.mu.Unlock()
 }
 
-// answered notes a reply that was sent after whole, of which the request spent queue waiting; code is "" for an envelope.
+// answered notes a reply that was sent after whole, of which the request spent queue waiting; code is "" for an
+// envelope.
 func (s *stats) answered(now time.Time, whole, queue time.Duration, code string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,8 +140,8 @@ func millis(h *hdrhistogram.Histogram, percentile float64) float64 {
 	return float64(h.ValueAtPercentile(percentile)) / 1000
 }
 
-// window is how long a histogram is written to. What is reported spans the one being written and the one before it, so one to two of it:
-// old enough to hold a p99, recent enough to show the present.
+// window is how long a histogram is written to. What is reported spans the one being written and the one before it, so
+// one to two of it: old enough to hold a p99, recent enough to show the present.
 const window = 30 * time.Second
 
 // recent is a histogram of the last one to two windows, in microseconds with two significant digits, up to maxLatency.

@@ -24,8 +24,9 @@ func (s *subscriptions) add(sub *nats.Subscription, err error) error {
 	return sub.SetPendingLimits(pendingMessages, pendingBytes)
 }
 
-// drain tells the server to send no more, and returns when the handlers of all that was sent have run. (nats.go's Drain returns before,
-// and a subscription's end is heard of by its closed handler alone.) An error means that ctx ended first, or the connection is closed.
+// drain tells the server to send no more, and returns when the handlers of all that was sent have run. (nats.go's Drain
+// returns before, and a subscription's end is heard of by its closed handler alone.) An error means that ctx ended
+// first, or the connection is closed.
 func (s *subscriptions) drain(ctx context.Context) error {
 	var open sync.WaitGroup
 	var errs []error

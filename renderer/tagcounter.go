@@ -7,11 +7,12 @@ import (
 	"flickrkillr/renderer/store"
 )
 
-// countEvery is how often the tags' numbers of photos are brought up to date. What a visitor sees is older by as much, and by the page's age.
+// countEvery is how often the tags' numbers of photos are brought up to date. What a visitor sees is older by as much,
+// and by the page's age.
 const countEvery = time.Second
 
-// countTags adds up what changed about the numbers of photos that tags have, until ctx ends: in the process that relays, so that one of all
-// does it. What it fails at waits in the database.
+// countTags adds up what changed about the numbers of photos that tags have, until ctx ends: in the process that
+// relays, so that one of all does it. What it fails at waits in the database.
 func (s *Service) countTags(ctx context.Context) {
 	failing := false
 	for sleep(ctx, countEvery) {

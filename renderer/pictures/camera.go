@@ -44,7 +44,8 @@ var errBudget = errors.New("metadata took too long")
 // cannot be read is left out.
 //
 // The decoder's own Timeout option is not used: when it fires, the decoder's goroutine goes on reading from a buffer
-// that has already been given back for the next call to use. Instead the reader and the tag filter stop at the deadline.
+// that has already been given back for the next call to use. Instead the reader and the tag filter stop at the
+// deadline.
 func readCamera(ctx context.Context, f format, data []byte) Camera {
 	if f.meta == imagemeta.ImageFormatAuto {
 		return Camera{}

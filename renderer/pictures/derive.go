@@ -23,17 +23,18 @@ var (
 )
 
 const (
-	// widestAtOnce is the widest derivative that is made when a photo is stored, in pixels: listings and all but the sharpest
-	// screens need no wider one. 2,560 px take more processor time and bytes than all the others, and are asked for one at a
-	// time: they are made, and kept, when somebody does.
+	// widestAtOnce is the widest derivative that is made when a photo is stored, in pixels: listings and all but the
+	// sharpest screens need no wider one. 2,560 px take more processor time and bytes than all the others, and are
+	// asked for one at a time: they are made, and kept, when somebody does.
 	widestAtOnce = 1280
-	// widestSmall is the widest that listings of many pictures show on usual screens. Where one derivative is missing these
-	// are made with it, because visitors with other screens will ask for them.
+	// widestSmall is the widest that listings of many pictures show on usual screens. Where one derivative is missing
+	// these are made with it, because visitors with other screens will ask for them.
 	widestSmall = 640
 )
 
 // Stored reads the JPEG of an original at width, one of page.Widths, from the store. It decodes nothing. With
-// ErrNotStored Derive has an answer. An id that is not there gives an error for which errors.Is(err, fs.ErrNotExist) holds.
+// ErrNotStored Derive has an answer. An id that is not there gives an error for which errors.Is(err, fs.ErrNotExist)
+// holds.
 func Stored(ctx context.Context, store Store, id string, width int) ([]byte, error) {
 	if !slices.Contains(page.Widths(), width) {
 		return nil, fmt.Errorf("%w: %d", ErrBadWidth, width)
@@ -105,7 +106,8 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 		return nil, err
 	}
 	seen := o.apply(img.Bounds().Size())
-	if narrower := page.StoredWidth(width, seen.X); narrower != width { // A GIF's first frame may be smaller than the GIF.
+	// A GIF's first frame may be smaller than the GIF.
+	if narrower := page.StoredWidth(width, seen.X); narrower != width {
 		return Derive(ctx, store, id, narrower)
 	}
 	out, err := keep(ctx, store, id, img, o, width)
@@ -125,7 +127,10 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 
 // widthsOf lists the widths in which an original so many pixels wide is stored, up to widest.
 func widthsOf(original, widest int) []int {
-	return slices.DeleteFunc(page.Widths(), func(w int) bool { return w > widest || page.StoredWidth(w, original) != w })
+	return slices.DeleteFunc(page.Widths(), func(w int) bool {
+		return w > widest ||
+			page.StoredWidth(w, original) != w
+	})
 }
 
 func isStored(ctx context.Context, store Store, name string) bool {

@@ -15,10 +15,10 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// Dir is a Store in a directory. Files lie in folders named by the first two characters of their id (at most
-// 1,024 folders), and get there by rename from the folder "tmp", after an fsync, so that a crash leaves a whole
-// file or none. All access goes through an os.Root: no name, and no symbolic link planted in the directory, leads out of it.
-// Only the owner can read it: folders have mode 0700, files 0600.
+// Dir is a Store in a directory. Files lie in folders named by the first two characters of their id (at most 1,024
+// folders), and get there by rename from the folder "tmp", after an fsync, so that a crash leaves a whole file or none.
+// All access goes through an os.Root: no name, and no symbolic link planted in the directory, leads out of it. Only the
+// owner can read it: folders have mode 0700, files 0600.
 //
 // A Dir may be used by several goroutines and by several processes at once.
 type Dir struct {
@@ -186,7 +186,8 @@ func (d *Dir) protect() error {
 	return nil
 }
 
-// notOurs reports whether modes cannot be changed because the directory is mounted read-only, or another user owns it and decides.
+// notOurs reports whether modes cannot be changed because the directory is mounted read-only, or another user owns it
+// and decides.
 func notOurs(err error) bool { return errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EPERM) }
 
 func (d *Dir) sweep() error {

@@ -11,8 +11,9 @@ import (
 // somebody raised it, and lies in one item of memcached, whose limit is the same; 16 KiB are left for their headers.
 const MaxBytes = 1<<20 - 16<<10
 
-// quality is the quality of a derivative on image/jpeg's scale. 640 and 2,560 px are mostly seen at about two pixels of the
-// picture for one of the layout, where flaws are half as large. Against 82 for all, a phone's first screen has a tenth fewer bytes.
+// quality is the quality of a derivative on image/jpeg's scale. 640 and 2,560 px are mostly seen at about two pixels of
+// the picture for one of the layout, where flaws are half as large. Against 82 for all, a phone's first screen has a
+// tenth fewer bytes.
 func quality(width int) int {
 	switch width {
 	case 320:

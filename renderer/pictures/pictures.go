@@ -3,10 +3,10 @@
 //
 // Input: a file somebody sent (Ingest), or a picture's id and a width (Stored, Derive). Output: what is known about the
 // picture (its id, size as seen, dominant colour, camera data), or the bytes of a JPEG. Originals lie in a Store under
-// an id made of their own bytes, so an id never changes its meaning and a derivative can be cached for ever. Derivatives
-// lie beside them: Ingest makes most, Derive makes and keeps one that is missing, Stored only reads.
-// An original is never handed out: whatever reaches a browser has been decoded and encoded anew, which is what makes
-// a file that is also a script, or that names the place it was taken, harmless.
+// an id made of their own bytes, so an id never changes its meaning and a derivative can be cached for ever.
+// Derivatives lie beside them: Ingest makes most, Derive makes and keeps one that is missing, Stored only reads. An
+// original is never handed out: whatever reaches a browser has been decoded and encoded anew, which is what makes a
+// file that is also a script, or that names the place it was taken, harmless.
 //
 // Must not touch: rows, the bus, HTTP. It does not limit how many pictures are decoded at once either: the
 // caller's pool does that, because only the caller knows how much memory there is (see Limits for what one costs).

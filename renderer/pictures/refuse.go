@@ -58,9 +58,10 @@ func refuseFormat(looksLike string) error {
 
 func refusePixels(w, h, limit int) error {
 	return &RefusedError{
-		Reason:  TooManyPixels,
-		Problem: fmt.Sprintf("The picture is %d x %d pixels; %d megapixels are the most this site takes.", w, h, limit/1_000_000),
-		Remedy:  "Make it smaller and send it again.",
+		Reason: TooManyPixels,
+		Problem: fmt.Sprintf("The picture is %d x %d pixels; %d megapixels are the most this site takes.", w, h,
+			limit/1_000_000),
+		Remedy: "Make it smaller and send it again.",
 	}
 }
 
@@ -74,9 +75,10 @@ func refuseNoPixels(w, h int) error {
 
 func refuseNarrow(w, h int) error {
 	return &RefusedError{
-		Reason:  TooNarrow,
-		Problem: fmt.Sprintf("The picture is %d x %d pixels: one side is more than %d times the other.", w, h, maxRatio),
-		Remedy:  "Crop it and send it again.",
+		Reason: TooNarrow,
+		Problem: fmt.Sprintf("The picture is %d x %d pixels: one side is more than %d times the other.", w, h,
+			maxRatio),
+		Remedy: "Crop it and send it again.",
 	}
 }
 

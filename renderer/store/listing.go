@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Picture is what is needed to lay out and show an image: its key in the image store, its size in pixels, its dominant colour 0xRRGGBB.
+// Picture is what is needed to lay out and show an image: its key in the image store, its size in pixels, its dominant
+// colour 0xRRGGBB.
 type Picture struct {
 	ImageID       string
 	Width, Height int32
@@ -48,15 +49,16 @@ func from(before, after int64) (int64, int64) {
 	return before, 0
 }
 
-// listing makes a page of up to PageSize+1 cards that were read from a position in either direction. Behind says whether there is
-// anything on the other side of the position.
+// listing makes a page of up to PageSize+1 cards that were read from a position in either direction. Behind says
+// whether there is anything on the other side of the position.
 func listing(cards []Card, before, after int64, behind bool) Listing {
 	var l Listing
 	l.Photos, l.Newer, l.Older = around(cards, func(c *Card) int64 { return c.ID }, before, after, behind)
 	return l
 }
 
-// around makes a page, highest id first, of up to PageSize+1 rows, and gives the positions of the pages on either side, see [Listing].
+// around makes a page, highest id first, of up to PageSize+1 rows, and gives the positions of the pages on either side,
+// see [Listing].
 func around[T any](rows []T, id func(*T) int64, before, after int64, behind bool) (page []T, newer, older int64) {
 	slices.SortFunc(rows, func(a, b T) int { return cmp.Compare(id(&b), id(&a)) })
 	before, after = from(before, after)

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Change says that what a scope covers is different from Version on. Gone: something it covered is no longer public, so a copy of an
-// earlier version must not be shown, not even as a stale one.
+// Change says that what a scope covers is different from Version on. Gone: something it covered is no longer public, so
+// a copy of an earlier version must not be shown, not even as a stale one.
 type Change struct {
 	Scope   string
 	Version int64
@@ -24,9 +24,10 @@ const (
 	relayBatch = 500          // outbox rows taken at once
 	relayLock  = 0x6b696c6c72 // advisory lock of the active relay: "killr"
 
-	// Rows of the outbox that were deleted and not yet vacuumed are slow to step over while a long transaction elsewhere keeps them, so
-	// a look begins where the last one ended. Ids are given before they are committed: it begins a little before that, for transactions
-	// that overlapped, and now and then at the beginning, for those that took long.
+	// Rows of the outbox that were deleted and not yet vacuumed are slow to step over while a long transaction
+	// elsewhere keeps them, so a look begins where the last one ended. Ids are given before they are committed: it
+	// begins a little before that, for transactions that overlapped, and now and then at the beginning, for those that
+	// took long.
 	overlap       = 1000
 	fullLookEvery = 250 * time.Millisecond
 )
@@ -53,15 +54,18 @@ func (f *outboxFloor) raise(id int64) {
 	f.id = max(f.id, id)
 }
 
-// RelayOnce takes the oldest changes out of the outbox, at most 500, and gives them to publish, the newest version of each scope alone, and
-// when the first of them was written. They are deleted only once publish has returned nil, which must therefore mean that they are safe; otherwise, or if this process or
-// Postgres dies, they stay and are published again. Publish has less than 2 s: then Postgres ends a transaction that waits.
+// RelayOnce takes the oldest changes out of the outbox, at most 500, and gives them to publish, the newest version of
+// each scope alone, and when the first of them was written. They are deleted only once publish has returned nil, which
+// must therefore mean that they are safe; otherwise, or if this process or Postgres dies, they stay and are published
+// again. Publish has less than 2 s: then Postgres ends a transaction that waits.
 //
-// Among all processes one relay works at a time. leader is false, and nothing was done, when it is another one. n counts the outbox rows
-// that were taken: 500 mean that more are likely waiting. Publish is not called when there is nothing.
+// Among all processes one relay works at a time. leader is false, and nothing was done, when it is another one. n
+// counts the outbox rows that were taken: 500 mean that more are likely waiting. Publish is not called when there is
+// nothing.
 //
 // The deletion is not waited for on Postgres' disk: if a crash undoes it, the changes are published once more.
-func (s *Store) RelayOnce(ctx context.Context, publish func(changes []Change, since time.Time) error) (n int, leader bool, err error) {
+func (s *Store) RelayOnce(ctx context.Context, publish func(changes []Change, since time.Time) error) (n int,
+	leader bool, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return 0, false, fmt.Errorf("relay: %w", err)
@@ -85,9 +89,11 @@ func (s *Store) RelayOnce(ctx context.Context, publish func(changes []Change, si
 	return len(t.changes), t.leader, nil
 }
 
-// Waiting reports whether the outbox holds something that [Store.RelayOnce] would take, in one round trip instead of two and without a lock.
+// Waiting reports whether the outbox holds something that [Store.RelayOnce] would take, in one round trip instead of
+// two and without a lock.
 func (s *Store) Waiting(ctx context.Context) (waiting bool, err error) {
-	if err = s.pool.QueryRow(ctx, "SELECT (SELECT o.id FROM outbox o WHERE o.id > $1 ORDER BY o.id LIMIT 1) IS NOT NULL", s.floor.next(time.Now())).Scan(&waiting); err != nil {
+	if err = s.pool.QueryRow(ctx, "SELECT (SELECT o.id FROM outbox o WHERE o.id > $1 ORDER BY o.id LIMIT 1) IS NOT "+
+		"NULL", s.floor.next(time.Now())).Scan(&waiting); err != nil {
 		err = fmt.Errorf("relay: look: %w", err)
 	}
 	return waiting, err
@@ -106,13 +112,15 @@ func takeChanges(ctx context.Context, conn *pgxpool.Conn, floor int64) (t taken,
 	var b pgx.Batch
 	b.Queue("begin")
 	b.Queue(`
-		WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS yes, set_config('synchronous_commit', 'off', true)),
+		WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS yes, set_config('synchronous_commit',
+			'off', true)),
 		taken AS (
 			DELETE FROM outbox WHERE id = ANY (ARRAY(
 				SELECT o.id FROM outbox o WHERE (SELECT yes FROM leader) AND o.id > $2 ORDER BY o.id LIMIT $3
 			)) RETURNING id, at, scope, version, gone
 		)
-		SELECT l.yes, coalesce(t.id, 0), coalesce(t.at, 'epoch'), coalesce(t.scope, ''), coalesce(t.version, 0), coalesce(t.gone, false)
+		SELECT l.yes, coalesce(t.id, 0), coalesce(t.at, 'epoch'), coalesce(t.scope, ''), coalesce(t.version, 0),
+			coalesce(t.gone, false)
 		FROM leader l LEFT JOIN taken t ON true`,
 		relayLock, floor, relayBatch,
 	).Query(func(rows pgx.Rows) error {

@@ -62,15 +62,16 @@ type Facet struct {
 	Owner // of query.By; Value is their name
 }
 
-// Search finds photos in an order, the first page or the one at the position that the page before gave. It also finds people and tags by
-// the same words, and counts by what the result can be narrowed. When nobody ever wrote a word of the query, the likeliest one that was
-// meant is searched for. Errors: ErrTooLong.
+// Search finds photos in an order, the first page or the one at the position that the page before gave. It also finds
+// people and tags by the same words, and counts by what the result can be narrowed. When nobody ever wrote a word of
+// the query, the likeliest one that was meant is searched for. Errors: ErrTooLong.
 //
-// An index finds what matches, but not the best of it: a frequent word has 100,000 photos, each a row to fetch and to sort. So a query that
-// matches at most 1,000 photos is answered by fetching all of them. What matches more is looked for in the first band of all photos in the
-// wanted order, and then in more of them (see [words.Band]). How many photos have a word, and how many a band has, is known before, from
-// search_words. A page far back begins at its own band, so it costs what the first one does, unless the photos that match are few in the
-// bands from there on: then more bands are looked at, and a search that finds no page in them within [SearchLongest] gives up.
+// An index finds what matches, but not the best of it: a frequent word has 100,000 photos, each a row to fetch and to
+// sort. So a query that matches at most 1,000 photos is answered by fetching all of them. What matches more is looked
+// for in the first band of all photos in the wanted order, and then in more of them (see [words.Band]). How many photos
+// have a word, and how many a band has, is known before, from search_words. A page far back begins at its own band, so
+// it costs what the first one does, unless the photos that match are few in the bands from there on: then more bands
+// are looked at, and a search that finds no page in them within [SearchLongest] gives up.
 func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, before int64) (SearchPage, error) {
 	return withRetry(ctx, readTimeout, "search", IsTransient, func(ctx context.Context) (SearchPage, error) {
 		found, err := s.search(ctx, q, order, before)
@@ -81,7 +82,8 @@ func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, bef
 	})
 }
 
-func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, before int64) (found SearchPage, err error) {
+func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, before int64) (found SearchPage,
+	err error) {
 	began := time.Now()
 	if q.Nothing() {
 		return s.showFound(ctx, found, nil, q, false)
@@ -133,7 +135,8 @@ func (s *Store) meant(ctx context.Context, q *query.Query, unknown []string) (*q
 }
 
 // showFound reads the rows of what was found, in its order, and on the first page people and tags.
-func (s *Store) showFound(ctx context.Context, found SearchPage, hits []int64, q *query.Query, first bool) (SearchPage, error) {
+func (s *Store) showFound(ctx context.Context, found SearchPage, hits []int64, q *query.Query, first bool) (SearchPage,
+	error) {
 	people, tags := peopleQuery{}, tagQuery{}
 	if first {
 		people, tags = peopleOf(q), tagsOf(q)
@@ -153,19 +156,25 @@ func (s *Store) showFound(ctx context.Context, found SearchPage, hits []int64, q
 			SELECT word, max(photos) AS photos, max(likeness) AS likeness FROM (
 				SELECT word, photos, 3 AS likeness FROM search_words WHERE word = ANY ($4::text[])
 				UNION ALL
-				(SELECT word, photos, 2 FROM search_words WHERE $5::text <> '' AND word >= $5 AND word < $6 ORDER BY photos DESC LIMIT 8)
+				(SELECT word, photos, 2 FROM search_words WHERE $5::text <> '' AND word >= $5 AND word < $6
+					ORDER BY photos DESC LIMIT 8)
 				UNION ALL
-				(SELECT word, photos, 1 FROM search_words WHERE $7::text <> '' AND left(word, 1) = '#' AND word LIKE (SELECT $7::text) ORDER BY photos DESC LIMIT 8)
+				(SELECT word, photos, 1 FROM search_words WHERE $7::text <> '' AND left(word, 1) = '#'
+					AND word LIKE (SELECT $7::text) ORDER BY photos DESC LIMIT 8)
 			) AS t WHERE photos > 0 GROUP BY word ORDER BY max(likeness) DESC, max(photos) DESC, word LIMIT 8
 		)
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		SELECT 3, h.nr::integer, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name
-		FROM unnest($1::bigint[]) WITH ORDINALITY AS h (id, nr) JOIN photos p ON p.id = h.id AND NOT p.private JOIN users u ON u.id = p.user_id
+		SELECT 3, h.nr::integer, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
+			u.display_name
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS h (id, nr) JOIN photos p ON p.id = h.id AND NOT p.private
+			JOIN users u ON u.id = p.user_id
 		UNION ALL
-		SELECT 6, (row_number() OVER ())::integer, p.photo_count, p.version, p.created_at, '', coalesce(n.image_id, ''), coalesce(n.width, 0), coalesce(n.height, 0),
+		SELECT 6, (row_number() OVER ())::integer, p.photo_count, p.version, p.created_at, '', coalesce(n.image_id, ''),
+			coalesce(n.width, 0), coalesce(n.height, 0),
 			coalesce(n.color, 0), p.name, p.display_name
-		FROM people p LEFT JOIN LATERAL (SELECT * FROM photos o WHERE o.user_id = p.id AND NOT o.private ORDER BY o.id DESC LIMIT 1) AS n ON true
+		FROM people p LEFT JOIN LATERAL (SELECT * FROM photos o WHERE o.user_id = p.id AND NOT o.private
+			ORDER BY o.id DESC LIMIT 1) AS n ON true
 		UNION ALL
 		SELECT 7, (row_number() OVER ())::integer, photos, 0, now(), substr(word, 2), '', 0, 0, 0, '', '' FROM ideas
 		UNION ALL

@@ -17,8 +17,8 @@ const (
 	mostTypos    = 3  // words of a query
 )
 
-// correct gives for each word that nobody wrote the likeliest that was meant, "" where there is none. Of more than mostTypos words
-// it corrects none.
+// correct gives for each word that nobody wrote the likeliest that was meant, "" where there is none. Of more than
+// mostTypos words it corrects none.
 func (s *Store) correct(ctx context.Context, unknown []string) (map[string]string, error) {
 	meant := map[string]string{}
 	if len(unknown) > mostTypos {
@@ -35,7 +35,8 @@ func (s *Store) correct(ctx context.Context, unknown []string) (map[string]strin
 			(SELECT word, photos, form FROM search_words WHERE word >= $3 AND word < $4 ORDER BY photos DESC LIMIT 300)
 			UNION ALL
 			(SELECT word, photos, form FROM search_words
-				WHERE word % $1 AND left(word, 1) NOT IN ('#', '~', '@', ':') ORDER BY similarity(word, $1) DESC, photos DESC LIMIT 40)`,
+				WHERE word % $1 AND left(word, 1) NOT IN ('#', '~', '@', ':') ORDER BY similarity(word, $1) DESC,
+					photos DESC LIMIT 40)`,
 			word, slips(word), start(word), words.Successor(start(word))).Query(func(rows pgx.Rows) error {
 			v := vocabulary{photos: map[string]int{}, forms: map[string]string{}}
 			if err := v.read(rows); err != nil {
@@ -96,15 +97,16 @@ func (v *vocabulary) nearest(word string) (best string) {
 		}
 		distance := min(distance(word, term, limit), distance(word, form, limit))
 		photos := v.anywhere(term)
-		if distance < bestDistance || distance == bestDistance && distance <= limit && (photos > bestPhotos || photos == bestPhotos && form < best) {
+		if distance < bestDistance || distance == bestDistance && distance <= limit &&
+			(photos > bestPhotos || photos == bestPhotos && form < best) {
 			best, bestDistance, bestPhotos = form, distance, photos
 		}
 	}
 	return best
 }
 
-// distance counts letters left out, added, changed, or swapped with their neighbour, and returns more than limit when there are more (the
-// restricted Damerau-Levenshtein distance).
+// distance counts letters left out, added, changed, or swapped with their neighbour, and returns more than limit when
+// there are more (the restricted Damerau-Levenshtein distance).
 func distance(from, to string, limit int) int {
 	a, b := []rune(from), []rune(to)
 	if abs(len(a)-len(b)) > limit {

@@ -14,8 +14,8 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// walk looks in one part of the photos after the other until a page is found. By relevance it goes twice: for those that fit well, and then
-// for the others.
+// walk looks in one part of the photos after the other until a page is found. By relevance it goes twice: for those
+// that fit well, and then for the others.
 func (f *finder) walk(ctx context.Context, before int64) ([]hit, error) {
 	p := f.plan
 	parts, err := f.parts(ctx)
@@ -84,7 +84,8 @@ func (f *finder) stage(ctx context.Context, s search, parts []part, before int64
 		}
 		rows, err := f.query(ctx, fmt.Sprintf(`
 			SELECT photo_id, position FROM (
-				SELECT photo_id, CASE $3::text WHEN 'newest' THEN photo_id WHEN 'liked' THEN (faves::bigint << %[1]d) | photo_id
+				SELECT photo_id, CASE $3::text WHEN 'newest' THEN photo_id
+					WHEN 'liked' THEN (faves::bigint << %[1]d) | photo_id
 					ELSE (quality::bigint << %[1]d) | photo_id END AS position
 				FROM photo_search WHERE words @@ (SELECT $1::tsquery)
 			) AS m WHERE position < $2::bigint ORDER BY position DESC LIMIT %[2]d`, idBits, PageSize+1),
@@ -101,7 +102,8 @@ func (f *finder) stage(ctx context.Context, s search, parts []part, before int64
 	return hits[:min(len(hits), PageSize+1)], nil
 }
 
-// together gives the tsquery of the parts from one on that have so many photos, at least of that one, and the part after them.
+// together gives the tsquery of the parts from one on that have so many photos, at least of that one, and the part
+// after them.
 func together(parts []part, at int, goal float64) (match string, next int) {
 	var b strings.Builder
 	for photos := 0.0; at < len(parts) && (b.Len() == 0 || photos < goal); at++ {
@@ -122,7 +124,8 @@ func collectHits(rows pgx.Rows, base int64) ([]hit, error) {
 	})
 }
 
-// parts gives the parts of all photos in the wanted order, the first one first. Photos with the same number of faves are divided by their ids.
+// parts gives the parts of all photos in the wanted order, the first one first. Photos with the same number of faves
+// are divided by their ids.
 func (f *finder) parts(ctx context.Context) ([]part, error) {
 	ids, err := f.numbered(ctx, words.ByID)
 	if err != nil || f.order == page.SortNewest {
