@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// FeedPage is what an Atom feed tells: the newest photos of a listing, or those that an album ends with.
+// FeedPage is the content of an Atom feed: the newest photos of a listing, or the last photos of an album.
 type FeedPage struct {
 	Snapshot
 	// What the feed is of; nil where there is no such thing, and in the feeds of everybody's photos and of a tag.
@@ -23,7 +23,7 @@ type FeedEntry struct {
 	Description string
 }
 
-// The statements of feeds have rows in the shape of [row], and a description.
+// feedHead begins the statements of feeds. Their rows have the columns of [row] and a description.
 const feedHead = `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '', '' FROM epoch`
 
@@ -87,7 +87,8 @@ func (s *Store) AlbumFeed(ctx context.Context, id int64) (FeedPage, error) {
 		id)
 }
 
-// feed runs a feed's statement. scope is what is absent when the statement tells of no subject; "" when it has none.
+// feed runs the statement of a feed. scope is the scope that is absent when the statement returns no user and no
+// album; "" for feeds of everybody and of tags.
 func (s *Store) feed(ctx context.Context, scope, sql string, args ...any) (FeedPage, error) {
 	collect := func(rows pgx.Rows) (FeedPage, error) { return collectFeed(rows, scope) }
 	return read(ctx, s, "read feed", collect, sql, args...)

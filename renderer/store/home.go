@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// HomePage is the newest photos of everybody.
+// HomePage is the newest photos of all users.
 type HomePage struct {
 	Snapshot
 	Listing

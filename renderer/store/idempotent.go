@@ -55,7 +55,7 @@ func (s *Store) idempotent(ctx context.Context, key, name string, arguments []an
 	})
 }
 
-// fingerprint tells requests apart. It must be the same in the next release: a rolling deploy may come between two
+// fingerprint identifies a request. It must be the same in the next release: a rolling deploy may come between two
 // attempts.
 func fingerprint(name string, arguments []any) ([]byte, error) {
 	text, err := json.Marshal([]any{name, arguments})
@@ -66,8 +66,8 @@ func fingerprint(name string, arguments []any) ([]byte, error) {
 	return sum[:], nil
 }
 
-// ForgetKeys deletes keys that are older than age, the oldest first, at most 1,000 of them. It passes over those that
-// another process is deleting, and returns how many it deleted.
+// ForgetKeys deletes keys older than age, the oldest first, at most 1,000, and returns how many. It skips keys that
+// another process is deleting.
 func (s *Store) ForgetKeys(ctx context.Context, age time.Duration) (int, error) {
 	tag, err := s.pool.Exec(ctx, `
 		DELETE FROM action_keys WHERE key = ANY (ARRAY(

@@ -6,8 +6,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// RelatedTags gives up to 12 tags that the newest public photos of a tag carry besides, the closest first: those that
-// many of these photos have, and few others. How many photos a tag has in all is the search index's count.
+// RelatedTags returns up to 12 other tags of the newest public photos of a tag, the closest first: tags that many of
+// these photos have and few others. The search index says how many photos have a tag in all.
 func (s *Store) RelatedTags(ctx context.Context, tag string) ([]string, error) {
 	collect := func(rows pgx.Rows) ([]string, error) { return pgx.CollectRows(rows, pgx.RowTo[string]) }
 	return read(ctx, s, "read related tags", collect, `

@@ -14,10 +14,10 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// ErrTooLong: a statement of a search took longer than [SearchTimeout], or all of them longer than [SearchLongest].
+// ErrTooLong: a statement of a search took longer than [SearchTimeout], or the search longer than [SearchLongest].
 var ErrTooLong = errors.New("the search takes too long")
 
-// SearchPage is what a query found.
+// SearchPage is the result of a query.
 type SearchPage struct {
 	Snapshot
 	Photos   []Card          // at most PageSize
@@ -26,7 +26,7 @@ type SearchPage struct {
 	People   []FoundPerson   // first page only
 	Tags     []Count         // first page only: tags like the query
 	Facets   []Facet         // first page only: what the search can be narrowed by
-	Meant    *query.Query    // nil, or what was searched for instead, since nobody wrote some word of the query
+	Meant    *query.Query    // the corrected query that was searched for instead; nil: none
 	Misspelt map[string]bool // the words that were replaced in it, folded
 	Building bool            // the index is being built: nothing is found yet
 }
@@ -45,7 +45,7 @@ type Count struct {
 	Precision Precision
 }
 
-// Precision says how a number is to be understood.
+// Precision says how exact a number is.
 type Precision uint8
 
 // The precisions.
@@ -55,23 +55,22 @@ const (
 	About
 )
 
-// Facet is a value by which a search can be narrowed.
+// Facet is a value that narrows a search.
 type Facet struct {
 	Kind query.Kind
 	Count
 	Owner // of query.By; Value is their name
 }
 
-// Search finds photos in an order, the first page or the one at the position that the page before gave. It also finds
-// people and tags by the same words, and counts by what the result can be narrowed. When nobody ever wrote a word of
-// the query, the likeliest one that was meant is searched for. Errors: ErrTooLong.
+// Search finds photos in an order: the first page, or the page at the position that the page before returned. The
+// first page also has people and tags that match the same words, and facets with counts. When a word of the query is
+// in no photo, Search searches for the most likely correction. Errors: ErrTooLong.
 //
-// An index finds what matches, but not the best of it: a frequent word has 100,000 photos, each a row to fetch and to
-// sort. So a query that matches at most 1,000 photos is answered by fetching all of them. What matches more is looked
-// for in the first band of all photos in the wanted order, and then in more of them (see [words.Band]). How many photos
-// have a word, and how many a band has, is known before, from search_words. A page far back begins at its own band, so
-// it costs what the first one does, unless the photos that match are few in the bands from there on: then more bands
-// are looked at, and a search that finds no page in them within [SearchLongest] gives up.
+// The GIN index finds all matches, not the best ones, and a frequent word has 100,000 of them. A query with at most
+// 1,000 matches is answered by fetching them all. A query with more is looked for in bands of photos (see
+// [words.Band]) in the wanted order, the best band first. search_words tells in advance how many photos have a word
+// and how many a band holds. A page far back starts at its own band and costs as much as the first page, unless few
+// photos of the following bands match: then the search reads more bands, and gives up after [SearchLongest].
 func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, before int64) (SearchPage, error) {
 	return withRetry(ctx, readTimeout, "search", IsTransient, func(ctx context.Context) (SearchPage, error) {
 		found, err := s.search(ctx, q, order, before)
@@ -88,7 +87,7 @@ func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, bef
 	if q.Nothing() {
 		return s.showFound(ctx, found, nil, q, false)
 	}
-	v, err := s.lookUp(ctx, q)
+	v, err := s.loadVocabulary(ctx, q)
 	if err != nil {
 		return found, err
 	}
@@ -102,7 +101,7 @@ func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, bef
 			return found, err
 		}
 		if found.Meant != nil {
-			if v, err = s.lookUp(ctx, found.Meant); err != nil {
+			if v, err = s.loadVocabulary(ctx, found.Meant); err != nil {
 				return found, err
 			}
 			plan = compile(found.Meant, v)
@@ -117,7 +116,7 @@ func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, bef
 	return s.showFound(ctx, found, hits, q, f.first)
 }
 
-// meant gives the query that was meant where some of q's words are unknown; nil if there is none.
+// meant returns the corrected query where some words of q are unknown; nil if there is no correction.
 func (s *Store) meant(ctx context.Context, q *query.Query, unknown []string) (*query.Query, map[string]bool, error) {
 	by, err := s.correct(ctx, unknown)
 	if err != nil {
@@ -134,7 +133,7 @@ func (s *Store) meant(ctx context.Context, q *query.Query, unknown []string) (*q
 	return &corrected, replaced, nil
 }
 
-// showFound reads the rows of what was found, in its order, and on the first page people and tags.
+// showFound reads the rows of the hits, in their order, and for the first page people and tags.
 func (s *Store) showFound(ctx context.Context, found SearchPage, hits []int64, q *query.Query, first bool) (SearchPage,
 	error) {
 	people, tags := peopleQuery{}, tagQuery{}
@@ -215,7 +214,7 @@ func (p *SearchPage) collect(rows pgx.Rows, hits int) error {
 			p.on(facet.owner.Name, facet.version)
 		}
 	})
-	// Nothing says when an owner who has just gone comes back.
+	// An owner who was deleted meanwhile has no scope to depend on.
 	p.Facets = slices.DeleteFunc(p.Facets, func(f Facet) bool { return f.Kind == query.By && f.Owner.Name == "" })
 	p.Photos = make([]Card, 0, hits)
 	for _, c := range places {

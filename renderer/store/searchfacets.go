@@ -52,8 +52,8 @@ func (f *finder) collect(rows pgx.Rows) ([]hit, error) {
 	return hits, err
 }
 
-// sample estimates, by one photo in 50, how many match, and on the first page what they can be narrowed by. A count
-// that is most likely over 1,000 is given as that.
+// sample estimates from one photo in 50 how many photos match, and for the first page the facets. An estimate that is
+// most likely over 1,000 is reported as "1,000+".
 func (f *finder) sample(ctx context.Context) error {
 	p := f.plan
 	rows, err := f.query(ctx, fmt.Sprintf(`

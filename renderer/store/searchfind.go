@@ -53,8 +53,8 @@ type finder struct {
 
 type hit struct{ id, position int64 }
 
-// query runs a statement, unless the search has taken its time. Each statement has a timeout, but how many a page needs
-// depends on where the photos are. Errors: ErrTooLong.
+// query runs a statement, unless the search is over its time. Each statement has a timeout, but the number of
+// statements depends on where the photos are. Errors: ErrTooLong.
 func (f *finder) query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if took := time.Since(f.began); f.store.longest > 0 && took > f.store.longest {
 		return nil, fmt.Errorf("%w: stopped after %s", ErrTooLong, took)
@@ -62,7 +62,7 @@ func (f *finder) query(ctx context.Context, sql string, args ...any) (pgx.Rows, 
 	return f.store.searches.Query(ctx, sql, args...)
 }
 
-// find gives the ids of a page, in their order.
+// find returns the ids of a page, in order.
 func (f *finder) find(ctx context.Context, before int64) ([]int64, error) {
 	walk := before&walkedBit != 0
 	at := before &^ walkedBit
@@ -114,8 +114,7 @@ func (f *finder) page(hits []hit, walked bool) []int64 {
 	return ids
 }
 
-// fetch takes all matches, unless there are more than most: then all is false. It counts them, and what they can be
-// narrowed by.
+// fetch fetches all matches and counts them, with facets. If there are more than most, all is false.
 func (f *finder) fetch(ctx context.Context, before int64, most int) (hits []hit, all bool, err error) {
 	p := f.plan
 	title, well, exact := p.match[fitsTitle], p.match[fitsWell], p.match[fits]

@@ -18,7 +18,7 @@ type searchIndexer struct {
 	forms   map[string]string // of what is added
 }
 
-// apply does what entries ask for. Done counts those that it took off the queue.
+// apply updates the index for entries of the queue. done counts the entries that it removed from the queue.
 func (x *searchIndexer) apply(ctx context.Context, entries []searchEntry) (done int, err error) {
 	x.forms = map[string]string{}
 	refs := map[string][]int64{}
@@ -79,8 +79,8 @@ func (x *searchIndexer) spread(ctx context.Context, albums, users []int64) error
 	return err
 }
 
-// photos indexes photos, or takes them out of the index if they are no longer public. Busy are those that a transaction
-// under way is about to hide: they are left as they are.
+// photos indexes photos, or removes them from the index if they are no longer public. It leaves out the busy ones,
+// which an open transaction is about to hide.
 func (x *searchIndexer) photos(ctx context.Context, ids []int64) (busy []int64, err error) {
 	if len(ids) == 0 {
 		return nil, nil

@@ -17,8 +17,8 @@ const (
 	mostTypos    = 3  // words of a query
 )
 
-// correct gives for each word that nobody wrote the likeliest that was meant, "" where there is none. Of more than
-// mostTypos words it corrects none.
+// correct returns for each word that nobody wrote the most likely correction, "" for none. It corrects none of more
+// than mostTypos words.
 func (s *Store) correct(ctx context.Context, unknown []string) (map[string]string, error) {
 	meant := map[string]string{}
 	if len(unknown) > mostTypos {
@@ -55,7 +55,7 @@ func (s *Store) correct(ctx context.Context, unknown []string) (map[string]strin
 // start is the first three characters of a word: most slips come later.
 func start(word string) string { return string([]rune(word)[:3]) }
 
-// slips gives lexemes that are one slip of the pen away from a short word: of these trigrams tell too little.
+// slips returns the lexemes at edit distance 1 from a short word, for which trigrams say too little.
 func slips(word string) []string {
 	all := []string{}
 	if len(word) > 6 || strings.ContainsFunc(word, func(r rune) bool { return r < 'a' || r > 'z' }) {
@@ -105,8 +105,8 @@ func (v *vocabulary) nearest(word string) (best string) {
 	return best
 }
 
-// distance counts letters left out, added, changed, or swapped with their neighbour, and returns more than limit when
-// there are more (the restricted Damerau-Levenshtein distance).
+// distance counts characters left out, added, changed, or swapped with their neighbour (the restricted
+// Damerau-Levenshtein distance). Above limit it returns some number over limit.
 func distance(from, to string, limit int) int {
 	a, b := []rune(from), []rune(to)
 	if abs(len(a)-len(b)) > limit {

@@ -14,8 +14,8 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// walk looks in one part of the photos after the other until a page is found. By relevance it goes twice: for those
-// that fit well, and then for the others.
+// walk searches one part of the photos after the other until a page is full. For the order by relevance it makes two
+// passes: over the photos that fit well, then over the others.
 func (f *finder) walk(ctx context.Context, before int64) ([]hit, error) {
 	p := f.plan
 	parts, err := f.parts(ctx)
@@ -42,21 +42,21 @@ func (f *finder) walk(ctx context.Context, before int64) ([]hit, error) {
 	return hits[:min(len(hits), PageSize+1)], err
 }
 
-// search is a tsquery, how many photos it likely matches, and what is added to their positions.
+// search is a tsquery, the estimated number of its matches, and what is added to their positions.
 type search struct {
 	match  string
 	likely float64
 	base   int64
 }
 
-// part is some neighbours in the wanted order.
+// part is a range of photos that are neighbours in the wanted order.
 type part struct {
 	match  string
 	most   int64 // a position that is above all of it
 	photos float64
 }
 
-// stage gives up to one more match than a page has, below a position, from the parts in their order.
+// stage returns up to one more match than a page holds, below a position, from the parts in their order.
 func (f *finder) stage(ctx context.Context, s search, parts []part, before int64) ([]hit, error) {
 	upper := before
 	if f.order == page.SortRelevance {

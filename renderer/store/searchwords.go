@@ -43,8 +43,8 @@ func (v *vocabulary) anywhere(term string) (n int) {
 	return n
 }
 
-// lookUp reads what there is to know about a query's words, in one round trip.
-func (s *Store) lookUp(ctx context.Context, q *query.Query) (*vocabulary, error) {
+// loadVocabulary reads what the index knows about the words of a query, in one round trip.
+func (s *Store) loadVocabulary(ctx context.Context, q *query.Query) (*vocabulary, error) {
 	v := &vocabulary{photos: map[string]int{}, forms: map[string]string{}}
 	var b pgx.Batch
 	b.Queue("SELECT built FROM search_state").QueryRow(func(r pgx.Row) error { return r.Scan(&v.built) })
@@ -99,8 +99,8 @@ func (v *vocabulary) complete(rows pgx.Rows) error {
 	return err
 }
 
-// completable reports whether a word may be the beginning of another: two letters say too little, and would take as
-// long as all else.
+// completable reports whether a word may be the start of another. Two letters say too little, and completing them
+// would take as long as all the rest.
 func completable(w query.Word) bool {
 	if w.Dense {
 		return len(w.Parts) == 1 && utf8.RuneCountInString(w.Parts[0]) == 1

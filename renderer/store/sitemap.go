@@ -19,8 +19,8 @@ type SitemapPartRow struct {
 	Changed time.Time // when the newest of its photos was posted; zero for users and albums
 }
 
-// SitemapPart is the photos, users or albums of a part, newest first. It depends on "all" alone although it shows what
-// many users have: they may be more than an answer can depend on, so it may not be kept.
+// SitemapPart is the photos, users or albums of a part, newest first. It depends on "all" alone although it shows
+// rows of many users, more than an answer can depend on, so caches must not keep it.
 type SitemapPart struct {
 	Snapshot
 	Rows []SitemapRow // at most SitemapSize
@@ -33,8 +33,8 @@ type SitemapRow struct {
 	Width int32  // photos: of the original, pixels
 }
 
-// SitemapIndex reads which parts there are: those in which at least one photo is public, one user has a public photo,
-// one album has one.
+// SitemapIndex reads which parts exist: those with at least one public photo, one user with a public photo, or one
+// album with one.
 func (s *Store) SitemapIndex(ctx context.Context) (SitemapIndex, error) {
 	return read(ctx, s, "read sitemap", collectSitemapIndex, `
 		WITH tops AS MATERIALIZED (
@@ -85,8 +85,8 @@ func (s *Store) SitemapPhotos(ctx context.Context, n int64) (SitemapPart, error)
 			AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
 }
 
-// SitemapUsers reads the users of the n-th part who have public photos. When each posted last is not told: with nothing
-// in memory, 5,000 reads here and there took 1.1 s.
+// SitemapUsers reads the users of the n-th part who have public photos. It leaves out when each last posted: with
+// nothing in memory, those 5,000 scattered reads took 1.1 s.
 func (s *Store) SitemapUsers(ctx context.Context, n int64) (SitemapPart, error) {
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch

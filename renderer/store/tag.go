@@ -9,12 +9,12 @@ import (
 // TagPage is the photos that carry a tag.
 type TagPage struct {
 	Snapshot
-	Found bool // false: no photo ever had this tag. Such an answer depends on "all" alone, so it deserves a short age
+	Found bool // false: no photo ever had this tag. Such an answer depends on "all" alone: give it a short age
 	Listing
 }
 
-// Tag reads the first page of a tag's photos, or the one before or after a photo id; at most one of the two is not 0.
-// The tag is in the form that page.CleanTag gives it.
+// Tag reads the first page of a tag's photos, or the page before or after a photo id; at most one of the two is not
+// 0. The tag must be in the form of page.CleanTag.
 func (s *Store) Tag(ctx context.Context, tag string, before, after int64) (TagPage, error) {
 	lower, upper := from(before, after)
 	collect := func(rows pgx.Rows) (TagPage, error) { return collectTag(rows, before, after) }
