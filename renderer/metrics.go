@@ -8,8 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are what /metrics shows. Services in one process that are given one registry share them: their numbers add
-// up.
+// metrics are what /metrics shows. Services with one registry share them: their numbers add up.
 type metrics struct {
 	requests     *prometheus.CounterVec   // by kind (an endpoint's name) and code
 	duration     *prometheus.HistogramVec // by kind, from arrival to reply
@@ -72,7 +71,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	)
 }
 
-// register puts *c into the registry, or *c becomes the one that another Service put there.
+// register puts *c into the registry, or replaces *c by the one that another Service put there.
 func register[C prometheus.Collector](registry *prometheus.Registry, c *C) error {
 	err := registry.Register(*c)
 	if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {

@@ -18,15 +18,15 @@ import (
 	"flickrkillr/templates"
 )
 
-// Pages makes pages from rows, one at a time and for nobody in particular: a Service gives them to whoever asks on the
-// bus, and a benchmark compares that with a program that has no bus. It is safe for concurrent use.
+// Pages makes pages from rows. A Service sends them on the bus; a benchmark calls it without one. It is safe for
+// concurrent use.
 type Pages struct {
 	store *store.Store
 	site  templates.Site
 	now   func() time.Time // Postgres' clock, as near as it is known
 }
 
-// NewPages makes pages of site from what is in rows. now is what a page that needs no rows says about its age.
+// NewPages makes pages of site from rows. now is the time that a page without rows says it was read at.
 func NewPages(rows *store.Store, site templates.Site, now func() time.Time) *Pages {
 	return &Pages{store: rows, site: site, now: now}
 }

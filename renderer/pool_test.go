@@ -73,14 +73,14 @@ func TestPoolTakesTogetherWhatOneQueryReads(t *testing.T) {
 // not for long. Time passes in the bubble only where the test sleeps.
 func TestPoolGathersWhileAQueryIsUnderWay(t *testing.T) {
 	t.Parallel()
-	users := make([]page.Ref, gatherEnough)
+	users := make([]page.Ref, batchFull)
 	for i := range users {
 		users[i] = page.User("user-" + string(rune('a'+i)))
 	}
 	for name, test := range map[string]func(t *testing.T, p *pool, turns chan []page.Ref, goOn chan struct{}){
 		"for so long": func(t *testing.T, p *pool, turns chan []page.Ref, _ chan struct{}) {
 			ask(p, users[0])
-			time.Sleep(gatherTime - time.Nanosecond)
+			time.Sleep(batchWindow - time.Nanosecond)
 			ask(p, users[1])
 			synctest.Wait()
 			if len(turns) > 0 {

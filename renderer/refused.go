@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// RefusedError is a database address that cannot work however often it is tried: a wrong password, a user or database
-// that does not exist, an unknown host. Run ends with it, unlike with a PostgreSQL that does not answer yet.
+// RefusedError is a database address that can never work: wrong password, unknown user, database or host. Run returns
+// it; it waits for a PostgreSQL that does not answer yet.
 type RefusedError struct {
 	User, Addr, Database string // Addr is host:port
 	Err                  error
@@ -24,7 +24,7 @@ func (e *RefusedError) Error() string {
 
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// refused is err as a *RefusedError if it is one, or nil.
+// refused returns err as a *RefusedError if it is one, else nil.
 func refused(pool *pgxpool.Pool, err error) error {
 	var pg *pgconn.PgError
 	var unknown *net.DNSError
