@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
-
-	"github.com/nats-io/nats.go"
 )
 
 // BenchmarkFill has one note after another worked, so many at once: from an edge's note to the answer that memcached
@@ -47,7 +47,7 @@ func benchmarkFill(b *testing.B, senders int, held bool) {
 		if err != nil {
 			b.Error(err)
 		} else if word := string(answer.Data); (word == wire.FillHeld) != held &&
-			f.meters.counts[resultJoined].Load() == 0 {
+			f.metrics.counts[resultJoined].Load() == 0 {
 			b.Error(word)
 		}
 	}

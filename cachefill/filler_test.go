@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/ops/testenv"
-	"flickrkillr/schema/page"
-	"flickrkillr/schema/wire"
-
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -140,8 +140,8 @@ func settled(t testing.TB, n int64, fillers ...*Filler) (counts [results]int64) 
 		counts = [results]int64{}
 		for _, f := range fillers {
 			for r := range results {
-				counts[r] += f.meters.counts[r].Load()
-				sum += f.meters.counts[r].Load()
+				counts[r] += f.metrics.counts[r].Load()
+				sum += f.metrics.counts[r].Load()
 			}
 		}
 		return sum >= n

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/ops/testenv"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+
+	"flickrkillr/ops/testenv"
 )
 
 // TestPaceFollowsTheSteadyLoad: a replay doubles what renderers have to do and no more, and never asks for more than is
@@ -20,7 +20,7 @@ func TestPaceFollowsTheSteadyLoad(t *testing.T) {
 		perSecond int
 		want      float64
 	}{{5, replayLow}, {60, 60}, {5000, 100}} {
-		l, now := &load{}, time.Now()
+		l, now := &rendererLoad{}, time.Now()
 		if got := l.pace(100); got != 100 {
 			t.Errorf("nothing is known, and the pace is %v", got)
 		}
@@ -41,8 +41,8 @@ func TestPaceFollowsTheSteadyLoad(t *testing.T) {
 func TestLoadAddsUpRenderers(t *testing.T) {
 	t.Parallel()
 	url := testenv.NATS(t)
-	l := &load{nc: testenv.Connect(t, url)}
-	if made, ok := l.look(t.Context()); ok {
+	l := &rendererLoad{nc: testenv.Connect(t, url)}
+	if made, ok := l.measure(t.Context()); ok {
 		t.Errorf("%d pages, and there is no renderer", made)
 	}
 	var asked atomic.Int32
@@ -67,7 +67,7 @@ func TestLoadAddsUpRenderers(t *testing.T) {
 		}
 	}
 	eventually(t, "all have answered in time", func() bool {
-		made, ok := l.look(t.Context())
+		made, ok := l.measure(t.Context())
 		return ok &&
 			made == 3*7
 	})

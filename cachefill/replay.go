@@ -8,10 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/wire"
-
-	"golang.org/x/time/rate"
 )
 
 // Bounds of a replay.
@@ -23,12 +23,12 @@ const (
 	// notes at once: renderers answer what waits together by one query, which Postgres does for less
 	replayBurst  = 16
 	replayWindow = 4 * replayBurst // within so many notes, pages of a kind go together: only those share a query
-	replayBound  = 2 * time.Second // for reading the hot lists
+	replayBound  = 2 * time.Second // for reading the popularity lists
 )
 
-// replay has a server that was found empty filled with what is in demand: the assets, then the pages of the hot lists
-// that live there, hottest first. It publishes notes, so that all cachefills share the work, in bursts, and no faster
-// than load allows: each note is a page that Postgres is asked for, beside those that visitors miss meanwhile.
+// replay has an empty server filled: the assets, then the popular pages that belong there, most popular first. It
+// publishes notes, so that all cachefills share the work, in bursts and no faster than rendererLoad allows: each note
+// costs Postgres a page, in addition to the pages that visitors miss meanwhile.
 func (f *Filler) replay(ctx context.Context, s *server) error {
 	began := time.Now()
 	if err := f.warmOnce(ctx); err != nil {
@@ -58,13 +58,13 @@ func (f *Filler) replay(ctx context.Context, s *server) error {
 		}
 		for _, hot := range burst {
 			if err := f.cfg.NATS.PublishMsg(wire.Fill{Ref: hot.Ref}.Msg()); err != nil {
-				return fmt.Errorf("replaying: %w", err)
+				return fmt.Errorf("replay: %w", err)
 			}
-			f.meters.replayed.Inc()
+			f.metrics.replayed.Inc()
 		}
 	}
-	f.meters.replays.Add(1)
-	s.log.Info("replayed", "pages", len(list), "perSecond", float64(pace), "took",
+	f.metrics.replays.Add(1)
+	s.log.Info("replayed", "pages", len(list), "per_second", float64(pace), "took",
 		time.Since(began).Round(time.Millisecond))
 	return nil
 }

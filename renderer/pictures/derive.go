@@ -32,9 +32,8 @@ const (
 	widestSmall = 640
 )
 
-// Stored reads the JPEG of an original at width, one of page.Widths, from the store. It decodes nothing. With
-// ErrNotStored Derive has an answer. An id that is not there gives an error for which errors.Is(err, fs.ErrNotExist)
-// holds.
+// Stored reads the JPEG of an original at width, one of page.Widths, from the store. It decodes nothing. ErrNotStored
+// means that Derive can make it. For an id that does not exist, errors.Is(err, fs.ErrNotExist) holds.
 func Stored(ctx context.Context, store Store, id string, width int) ([]byte, error) {
 	if !slices.Contains(page.Widths(), width) {
 		return nil, fmt.Errorf("%w: %d", ErrBadWidth, width)
@@ -49,15 +48,15 @@ func Stored(ctx context.Context, store Store, id string, width int) ([]byte, err
 	return data, err
 }
 
-// Derive gives the JPEG of an original that browsers see, width pixels wide: one of page.Widths, or the original's own
-// width if that is smaller (see page.StoredWidth). It is turned the right way up and holds pixels only: no EXIF, no
-// place, nothing that hid behind or within the original. One taller than four times width, or than 5,120 pixels, is
-// narrower, so that its size stays bounded; none has more than MaxBytes bytes.
+// Derive returns the JPEG of an original that browsers see, width pixels wide: one of page.Widths, or the original's
+// own width if that is smaller (see page.StoredWidth). It is upright and contains pixels only: no EXIF, no place, no
+// bytes hidden in the original. A picture taller than four times width, or than 5,120 pixels, becomes narrower, so
+// that its size stays bounded. No JPEG is larger than MaxBytes.
 //
-// What is stored is read. What is not is made and stored; the small widths are made with it while the original is
-// decoded. An id that is not there gives an error for which errors.Is(err, fs.ErrNotExist) holds; with ErrNotKept the
-// JPEG is there all the same. The context is looked at before each step that costs; a step once begun is finished
-// (about 13 ms a megapixel for decoding).
+// Derive reads what is stored. Otherwise it makes and stores the derivative, and with it the small widths, since the
+// original is decoded anyway. For an id that does not exist, errors.Is(err, fs.ErrNotExist) holds. With ErrNotKept
+// the JPEG is valid but was not stored. Derive checks the context before each expensive step, and finishes a step
+// once begun (decoding takes about 13 ms a megapixel).
 func Derive(ctx context.Context, store Store, id string, width int) ([]byte, error) {
 	data, err := Stored(ctx, store, id, width)
 	if !errors.Is(err, ErrNotStored) {
@@ -83,13 +82,13 @@ func fetch(ctx context.Context, store Store, name string) (data []byte, err erro
 	return readAll(ctx, r, defaultBytes)
 }
 
-// derive answers for a width that is not stored.
+// derive makes a width that is not stored.
 func derive(ctx context.Context, store Store, id string, original []byte, width int) ([]byte, error) {
 	f, err := sniff(original)
 	if err != nil {
 		return nil, err
 	}
-	// Judged again: whoever can write to the store is not thereby entitled to this process's memory.
+	// Check the limits again: a file in the store may not have come through Ingest.
 	header, err := f.measure(original, defaultPixels)
 	if err != nil {
 		return nil, err
@@ -125,7 +124,7 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 	return out, nil
 }
 
-// widthsOf lists the widths in which an original so many pixels wide is stored, up to widest.
+// widthsOf lists the widths, up to widest, in which an original of a given width is stored.
 func widthsOf(original, widest int) []int {
 	return slices.DeleteFunc(page.Widths(), func(w int) bool {
 		return w > widest ||

@@ -16,8 +16,8 @@ const (
 	Damaged       Reason = "damaged"
 )
 
-// RefusedError is what Ingest returns for a file that is not taken, as against a failure of ours such as a full disk.
-// Problem and Remedy are sentences for whoever sent the file; Err is the decoder's own word on it, for the log.
+// RefusedError is returned by Ingest for a file that it refuses, as opposed to a failure of the site such as a full
+// disk. Problem and Remedy are sentences for the person who sent the file; Err is the decoder's error, for the log.
 type RefusedError struct {
 	Reason  Reason
 	Problem string

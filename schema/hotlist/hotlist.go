@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"strings"
 
-	"flickrkillr/schema/wire"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"flickrkillr/schema/wire"
 )
 
 // ErrNone: there is no list yet.

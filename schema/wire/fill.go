@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"flickrkillr/schema/page"
-
 	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/page"
 )
 
 // Fill is a note to the cachefills: make memcached hold a copy of the page that is at least this good. Without any

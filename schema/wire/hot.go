@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"flickrkillr/schema/page"
-
 	"github.com/nats-io/nats.go/jetstream"
+
+	"flickrkillr/schema/page"
 )
 
 // BucketHot is the JetStream KV bucket that holds what is in demand: a key for each edge, with the edge's list. Whoever

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"flickrkillr/schema/page"
-
 	"github.com/nats-io/nats.go/jetstream"
+
+	"flickrkillr/schema/page"
 )
 
 // Queue groups. NATS gives each request or note to one member; joining is all the configuration there is.

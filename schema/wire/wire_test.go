@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/schema/page"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+
+	"flickrkillr/schema/page"
 )
 
 func sample() *Reply {
