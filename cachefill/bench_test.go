@@ -9,15 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
-
-	"github.com/nats-io/nats.go"
 )
 
-// BenchmarkFill has one note after another worked, so many at once: from an edge's note to the answer that memcached holds the page, which
-// is as large as a user's is when packed. The sender, nats-server and the renderer, which only hands out bytes, are one process with the
-// cachefill, and all in B/op. A page that is held already is the note that comes too late; of notes at the same moment all but one join.
+// BenchmarkFill has one note after another worked, so many at once: from an edge's note to the answer that memcached
+// holds the page, which is as large as a user's is when packed. The sender, nats-server and the renderer, which only
+// hands out bytes, are one process with the cachefill, and all in B/op. A page that is held already is the note that
+// comes too late; of notes at the same moment all but one join.
 func BenchmarkFill(b *testing.B) {
 	for _, c := range []struct {
 		name    string
@@ -45,7 +46,8 @@ func benchmarkFill(b *testing.B, senders int, held bool) {
 		answer, err := s.nc.RequestMsg(note.Msg(), 20*time.Second)
 		if err != nil {
 			b.Error(err)
-		} else if word := string(answer.Data); (word == wire.FillHeld) != held && f.meters.counts[resultJoined].Load() == 0 {
+		} else if word := string(answer.Data); (word == wire.FillHeld) != held &&
+			f.metrics.counts[resultJoined].Load() == 0 {
 			b.Error(word)
 		}
 	}
@@ -73,7 +75,8 @@ func benchmarkFill(b *testing.B, senders int, held bool) {
 // BenchmarkTake is what a note costs before it is worked: read, and joined to the one that waits.
 func BenchmarkTake(b *testing.B) {
 	q := newQueue(1)
-	msg := wire.Fill{Ref: page.User("ansel"), ReadAt: time.Now(), Wants: []wire.Dep{{Scope: "user.ansel", Version: 18}}}.Msg()
+	msg := wire.Fill{Ref: page.User("ansel"), ReadAt: time.Now(),
+		Wants: []wire.Dep{{Scope: "user.ansel", Version: 18}}}.Msg()
 	b.ReportAllocs()
 	for b.Loop() {
 		note, err := wire.ParseFill(msg.Subject, nats.Header(msg.Header))

@@ -1,16 +1,7 @@
-// Package cachefill is the one room that writes memcached.
-//
-// In flow notes on "fill.<subject>" from edges, each meaning "make memcached hold this", shared among the cachefills by their queue group,
-// and the replies of renderers, which a cachefill gets as an edge does: by a request on the bus. Out flow items in memcached: a page's key
-// and the envelope just as it came. A cachefill may not touch Postgres, HTTP or templates, and need not: it never looks into a page.
-//
-// A cachefill that finds a memcached server empty, because it was flushed, restarted or added just now, has it filled with what the edges say
-// is in demand, see server.go and replay.go.
-//
-// Nothing here is needed for a right answer. Without a cachefill the site is slower; a lost note is made up for by the next one.
 package cachefill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,26 +11,27 @@ import (
 	"sync/atomic"
 	"time"
 
-	"flickrkillr/schema/page"
-	"flickrkillr/schema/ring"
-	"flickrkillr/schema/wire"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/ring"
+	"flickrkillr/schema/wire"
 )
 
-// Config is what a cachefill is told. NATS and Memcached are required.
+// Config configures a Filler. NATS and Memcached are required; zero values of the rest mean the defaults.
 type Config struct {
-	NATS       *nats.Conn
-	Memcached  []string      // host:port of each server, in any order
-	Workers    int           // fills at once, 0 is 32
-	ItemLimit  int           // bytes that memcached takes for one item (its -I), 0 is 1 MiB
-	Version    string        // semantic version for `nats micro ls`, "" is 0.0.0
-	ReplayRate int           // pages a second, at most, that are asked for when a memcached server is found empty, 0 is 400
-	Timeout    time.Duration // of one operation on memcached, for which nobody waits; 0 is 100 ms
-	Logger     *slog.Logger
-	Registry   prometheus.Registerer // nil: metrics are kept but nowhere shown
+	NATS      *nats.Conn
+	Memcached []string // host:port of each server, in any order
+	Workers   int      // fills at once, 0 is 32
+	ItemLimit int      // bytes that memcached takes for one item (its -I), 0 is 1 MiB
+	Version   string   // semantic version for `nats micro ls`, "" is 0.0.0
+	// pages a second, at most, that are asked for when a memcached server is found empty, 0 is 400
+	ReplayRate int
+	Timeout    time.Duration         // of one operation on memcached, for which nobody waits; 0 is 100 ms
+	Logger     *slog.Logger          // nil: discard
+	Registry   prometheus.Registerer // nil: the metrics go nowhere
 }
 
 const (
@@ -48,23 +40,23 @@ const (
 	lockSeconds  = 3    // how long a filler that died keeps others from the same page
 	lockPrefix   = "fill:"
 	stopTimeout  = 5 * time.Second
-	maxTTL       = 30*24*time.Hour - time.Second // beyond 30 days memcached takes a TTL for a date
+	maxTTL       = 30*24*time.Hour - time.Second // memcached reads a TTL over 30 days as a date
 )
 
-// Filler is a cachefill.
+// Filler is one cachefill. Make it with New.
 type Filler struct {
 	cfg     Config
 	log     *slog.Logger
 	ring    *ring.Ring
 	servers map[string]*server // by address
 	jobs    *queue
-	load    *load
-	meters  *meters
+	load    *rendererLoad
+	metrics *metrics
 	warmed  atomic.Bool
 	cold    atomic.Pointer[error] // why the assets are not warm yet
 }
 
-// New makes a Filler. It opens no connection to memcached yet.
+// New makes a Filler. It opens no connection.
 func New(cfg Config) (*Filler, error) {
 	if cfg.NATS == nil {
 		return nil, errors.New("cachefill: a NATS connection is needed")
@@ -73,47 +65,42 @@ func New(cfg Config) (*Filler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cachefill: %w", err)
 	}
-	if cfg.Workers == 0 {
-		cfg.Workers = 32
-	}
-	if cfg.ItemLimit == 0 {
-		cfg.ItemLimit = 1 << 20
-	}
-	if cfg.ReplayRate == 0 {
-		cfg.ReplayRate = replayRate
-	}
-	if cfg.Version == "" {
-		cfg.Version = "0.0.0"
-	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 100 * time.Millisecond
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
-	}
+	cfg.setDefaults()
 	f := &Filler{cfg: cfg, log: cfg.Logger.With("role", "cachefill"), ring: ring, servers: map[string]*server{},
-		jobs: newQueue(queuePerJob * cfg.Workers), load: &load{nc: cfg.NATS}, meters: newMeters(cfg.Registry)}
+		jobs: newQueue(queuePerJob * cfg.Workers), load: &rendererLoad{nc: cfg.NATS}, metrics: newMetrics(cfg.Registry)}
 	for _, addr := range cfg.Memcached {
 		f.servers[addr] = newServer(addr, cfg.Workers+1, cfg.Timeout, f.log) // the one more is for the sentinel
 	}
 	return f, nil
 }
 
-// Run serves until ctx ends: it joins the queue group, warms the assets and fills what is asked for. Then it leaves the queue group,
-// finishes the fills under way, within 5 s, and returns nil.
+func (c *Config) setDefaults() {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Workers = cmp.Or(c.Workers, 32)
+	c.ItemLimit = cmp.Or(c.ItemLimit, 1<<20)
+	c.ReplayRate = cmp.Or(c.ReplayRate, replayRate)
+	c.Timeout = cmp.Or(c.Timeout, 100*time.Millisecond)
+	c.Version = cmp.Or(c.Version, "0.0.0")
+}
+
+// Run serves until ctx ends: it joins the queue group, fills the assets, and then whatever notes ask for. To stop, it
+// leaves the queue group, finishes the running fills within 5 s, and returns nil.
 func (f *Filler) Run(ctx context.Context) error {
 	service, err := micro.AddService(f.cfg.NATS, micro.Config{
 		Name: wire.ServiceCachefill, Version: f.cfg.Version, Description: "keeps what many people want in memcached",
 		QueueGroup:   wire.QueueCachefill,
-		StatsHandler: func(*micro.Endpoint) any { return f.meters.snapshot(f.jobs.len(), f.states()) },
+		StatsHandler: func(*micro.Endpoint) any { return f.metrics.snapshot(f.jobs.len(), f.states()) },
 	})
 	if err != nil {
 		return fmt.Errorf("cachefill: joining the bus: %w", err)
 	}
-	if err := service.AddEndpoint("fill", micro.HandlerFunc(f.take), micro.WithEndpointSubject(wire.SubjectFills)); err != nil {
+	if err := service.AddEndpoint("fill", micro.HandlerFunc(f.take),
+		micro.WithEndpointSubject(wire.SubjectFills)); err != nil {
 		return errors.Join(fmt.Errorf("cachefill: joining the queue group: %w", err), service.Stop())
 	}
-	work, stop := context.WithCancel(context.WithoutCancel(ctx)) // what is under way is finished when ctx ends
+	work, stop := context.WithCancel(context.WithoutCancel(ctx)) // running fills finish when ctx ends
 	defer stop()
 	stopping := make(chan struct{})
 	var wg sync.WaitGroup
@@ -157,7 +144,7 @@ func (f *Filler) Ready() error {
 	return nil
 }
 
-// states says how each server is.
+// states returns the state of each server.
 func (f *Filler) states() map[string]string {
 	out := map[string]string{}
 	for addr, s := range f.servers {
@@ -166,7 +153,7 @@ func (f *Filler) states() map[string]string {
 	return out
 }
 
-// replaying reports that this cachefill is at it for some server.
+// replaying reports whether this cachefill replays for some server.
 func (f *Filler) replaying() bool {
 	for _, s := range f.servers {
 		if s.state.Load() == &stateReplaying {
@@ -176,7 +163,7 @@ func (f *Filler) replaying() bool {
 	return false
 }
 
-// take accepts a note. The service calls it one note at a time, so it only hands on.
+// take accepts a note. The micro service calls it for one note at a time, so it only queues.
 func (f *Filler) take(r micro.Request) {
 	j := &job{came: time.Now()}
 	if reply := r.Reply(); reply != "" {
@@ -184,7 +171,7 @@ func (f *Filler) take(r micro.Request) {
 	}
 	note, err := wire.ParseFill(r.Subject(), nats.Header(r.Headers()))
 	if err != nil {
-		f.log.Warn("fill: refused", "subject", r.Subject(), "err", err)
+		f.log.Warn("note refused", "subject", r.Subject(), "err", err)
 		f.ended(j, resultRefused)
 		return
 	}
@@ -192,23 +179,23 @@ func (f *Filler) take(r micro.Request) {
 	switch result, queued := f.jobs.put(j); {
 	case queued:
 	case result == resultJoined:
-		f.meters.count(result) // who waits for it hears of the other one's end
+		f.metrics.count(result) // its requester hears how the other note ended
 	default:
 		f.ended(j, result)
 	}
 }
 
-// ended counts how a job ended and tells who waits to hear it.
+// ended counts how a job ended and answers its requesters.
 func (f *Filler) ended(j *job, r result) {
-	f.meters.count(r)
+	f.metrics.count(r)
 	for _, subject := range j.reply {
 		if err := f.cfg.NATS.Publish(subject, []byte(r.String())); err != nil {
-			f.log.Debug("fill: not answered", "page", j.Ref, "err", err)
+			f.log.Debug("fill not answered", "page", j.Ref, "err", err)
 		}
 	}
 }
 
-// work fills until stopping is closed. Notes that wait then are dropped: whoever still wants the page says so again.
+// work fills until stopping is closed. Notes that wait then are dropped: whoever still needs the page sends another.
 func (f *Filler) work(ctx context.Context, stopping <-chan struct{}) {
 	for {
 		select {
@@ -231,15 +218,15 @@ func (f *Filler) fill(ctx context.Context, j *job) {
 	start := time.Now()
 	result, err := f.try(ctx, j)
 	if result == resultFilled {
-		f.meters.filled(j, time.Since(start))
+		f.metrics.filled(j, time.Since(start))
 	}
 	f.ended(j, result)
 	if err != nil {
-		f.log.Warn("fill: failed", "page", j.Ref, "result", result.String(), "err", err)
+		f.log.Warn("fill failed", "page", j.Ref, "result", result.String(), "err", err)
 	}
 }
 
-// warm puts the assets of whichever renderer answers into memcached, before anybody asks for them.
+// warm fills the assets of any renderer before a visitor requests them. It retries until it succeeds.
 func (f *Filler) warm(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := f.warmOnce(ctx)
@@ -269,7 +256,7 @@ func (f *Filler) warmOnce(ctx context.Context) error {
 			return fmt.Errorf("list of assets: %w", err)
 		}
 		if result, err := f.try(ctx, &job{Fill: wire.Fill{Ref: ref}}); err != nil {
-			f.meters.count(result)
+			f.metrics.count(result)
 			return err
 		}
 	}

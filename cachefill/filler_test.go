@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/ops/testenv"
-	"flickrkillr/schema/page"
-	"flickrkillr/schema/wire"
-
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -45,7 +45,8 @@ func newSite(t testing.TB) *site {
 	s.cache.Timeout = 10 * time.Second
 	t.Cleanup(func() { _ = s.cache.Close() })
 	s.answerWith(func(ref page.Ref) *wire.Reply {
-		return &wire.Reply{Status: 200, ContentType: "text/html", MaxAge: wire.PageAge, ReadAt: time.Now(), Body: []byte(ref.Subject())}
+		return &wire.Reply{Status: 200, ContentType: "text/html", MaxAge: wire.PageAge, ReadAt: time.Now(),
+			Body: []byte(ref.Subject())}
 	})
 	s.join()
 	return s
@@ -104,7 +105,8 @@ func (s *site) filler(change ...func(*Config)) *Filler {
 // begin starts a cachefill.
 func (s *site) begin(change ...func(*Config)) (f *Filler, stop func()) {
 	s.t.Helper()
-	cfg := Config{NATS: testenv.Connect(s.t, s.url), Memcached: []string{s.addr}, Version: "1.2.3", Timeout: 10 * time.Second, Logger: slog.New(slog.NewTextHandler(s.t.Output(), nil))}
+	cfg := Config{NATS: testenv.Connect(s.t, s.url), Memcached: []string{s.addr}, Version: "1.2.3",
+		Timeout: 10 * time.Second, Logger: slog.New(slog.NewTextHandler(s.t.Output(), nil))}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -138,8 +140,8 @@ func settled(t testing.TB, n int64, fillers ...*Filler) (counts [results]int64) 
 		counts = [results]int64{}
 		for _, f := range fillers {
 			for r := range results {
-				counts[r] += f.meters.counts[r].Load()
-				sum += f.meters.counts[r].Load()
+				counts[r] += f.metrics.counts[r].Load()
+				sum += f.metrics.counts[r].Load()
 			}
 		}
 		return sum >= n
@@ -163,7 +165,8 @@ func TestStoresTheReplyAsItCame(t *testing.T) {
 	f := s.filler()
 	var packed bytes.Buffer
 	(&wire.Gzip{}).Pack(&packed, []byte("a page"))
-	reply := &wire.Reply{Status: 200, ContentType: "text/html", Encoding: wire.EncodingGzip, MaxAge: wire.PageAge, ReadAt: time.UnixMicro(12345), Body: packed.Bytes()}
+	reply := &wire.Reply{Status: 200, ContentType: "text/html", Encoding: wire.EncodingGzip, MaxAge: wire.PageAge,
+		ReadAt: time.UnixMicro(12345), Body: packed.Bytes()}
 	s.answerWith(func(page.Ref) *wire.Reply { return reply })
 	s.want(page.User("ansel"), time.UnixMicro(12345))
 	settled(t, 1, f)
@@ -190,7 +193,8 @@ func TestOneOfManyFills(t *testing.T) {
 	}
 	counts := settled(t, notes, fillers...)
 	if counts[resultFilled] != 1 || counts[resultHeld]+counts[resultJoined] != notes-1 || s.renders.Load() != 1 {
-		t.Errorf("%d filled, %d held, %d joined, %d renders; want 1, %d of both, 1", counts[resultFilled], counts[resultHeld], counts[resultJoined], s.renders.Load(), notes-1)
+		t.Errorf("%d filled, %d held, %d joined, %d renders; want 1, %d of both, 1", counts[resultFilled],
+			counts[resultHeld], counts[resultJoined], s.renders.Load(), notes-1)
 	}
 	s.want(page.User("ansel"), time.Now()) // a newer one is wanted: what lies there does not do any more
 	if counts = settled(t, notes+1, fillers...); counts[resultFilled] != 2 {
@@ -209,7 +213,8 @@ func TestTooLargeLeavesTheOldValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.answerWith(func(page.Ref) *wire.Reply {
-		return &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(), Body: make([]byte, 1<<20-itemOverhead)}
+		return &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(),
+			Body: make([]byte, 1<<20-itemOverhead)}
 	})
 	s.want(page.User("ansel"), time.Now())
 	if counts := settled(t, 2, f); counts[resultTooLarge] != 1 {
@@ -282,7 +287,8 @@ func TestMicroStatistics(t *testing.T) {
 	if err := json.Unmarshal(stats.Endpoints[0].Data, &own); err != nil {
 		t.Fatal(err)
 	}
-	if stats.Version != "1.2.3" || stats.Endpoints[0].QueueGroup != wire.QueueCachefill || own.Filled != 1 || own.P99 <= 0 {
+	if stats.Version != "1.2.3" || stats.Endpoints[0].QueueGroup != wire.QueueCachefill || own.Filled != 1 ||
+		own.P99 <= 0 {
 		t.Errorf("%s", reply.Data)
 	}
 }

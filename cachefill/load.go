@@ -16,16 +16,17 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// Bounds of looking at what renderers have to do.
+// Bounds of measuring the load of renderers.
 const (
 	loadEvery  = 5 * time.Second
-	loadAnswer = 300 * time.Millisecond // how long renderers have to say it
-	loadWeight = .2                     // of a new sample: what is steady is what lasted half a minute
+	loadAnswer = 300 * time.Millisecond // how long renderers have to answer
+	loadWeight = .2                     // of a new sample, so that the average covers about half a minute
 	replayLow  = 20                     // notes a second, on however quiet a site
 )
 
-// load knows how many pages a second the renderers make when nothing is amiss, by asking them as `nats micro stats renderer` does.
-type load struct {
+// rendererLoad measures how many pages a second the renderers make in normal operation, from the answers to `nats
+// micro stats renderer`.
+type rendererLoad struct {
 	nc     *nats.Conn
 	steady atomic.Uint64 // bits of a float64, pages a second; 0: not known
 
@@ -33,14 +34,14 @@ type load struct {
 	at   time.Time
 }
 
-// run looks until ctx ends, but not while skip says that there is more to do than usual.
-func (l *load) run(ctx context.Context, skip func() bool) {
+// run measures until ctx ends, except while skip reports that there is more to do than usual.
+func (l *rendererLoad) run(ctx context.Context, skip func() bool) {
 	tick := time.NewTicker(loadEvery)
 	defer tick.Stop()
 	for {
 		if skip() {
 			l.at = time.Time{}
-		} else if made, ok := l.look(ctx); ok {
+		} else if made, ok := l.measure(ctx); ok {
 			l.sample(made, time.Now())
 		}
 		select {
@@ -51,8 +52,9 @@ func (l *load) run(ctx context.Context, skip func() bool) {
 	}
 }
 
-// sample takes in how many pages had been made by now. Fewer than before means that a renderer has left, and says nothing.
-func (l *load) sample(made int, now time.Time) {
+// sample records how many pages had been made by now. Fewer than before means that a renderer has left; such a sample
+// counts for nothing.
+func (l *rendererLoad) sample(made int, now time.Time) {
 	if !l.at.IsZero() && made >= l.made {
 		rate := float64(made-l.made) / now.Sub(l.at).Seconds()
 		if before := math.Float64frombits(l.steady.Load()); before > 0 {
@@ -63,8 +65,8 @@ func (l *load) sample(made int, now time.Time) {
 	l.made, l.at = made, now
 }
 
-// look adds up what the renderers that answer in time have made.
-func (l *load) look(ctx context.Context) (made int, ok bool) {
+// measure adds up the pages made by all renderers that answer in time.
+func (l *rendererLoad) measure(ctx context.Context) (made int, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, loadAnswer)
 	defer cancel()
 	inbox := l.nc.NewRespInbox()
@@ -79,7 +81,7 @@ func (l *load) look(ctx context.Context) (made int, ok bool) {
 	for {
 		msg, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return made, ok // nobody else
+			return made, ok // no further answer
 		}
 		var stats micro.Stats
 		if json.Unmarshal(msg.Data, &stats) != nil {
@@ -94,9 +96,10 @@ func (l *load) look(ctx context.Context) (made int, ok bool) {
 	}
 }
 
-// pace is how many notes a second a replay may send: as many pages as the renderers make anyway, so that they and Postgres have twice as
-// much to do at most. While that is not known, as in a cluster that starts cold, and on a site that is busy, it is most.
-func (l *load) pace(most int) rate.Limit {
+// pace is how many notes a second a replay may send: as many as the renderers make pages anyway, so that the load of
+// renderers and Postgres at most doubles. While the load is unknown, as after a cold start, and on a busy site, it is
+// most.
+func (l *rendererLoad) pace(most int) rate.Limit {
 	steady := math.Float64frombits(l.steady.Load())
 	if steady == 0 {
 		return rate.Limit(most)

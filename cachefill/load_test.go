@@ -6,20 +6,21 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/ops/testenv"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+
+	"flickrkillr/ops/testenv"
 )
 
-// TestPaceFollowsTheSteadyLoad: a replay doubles what renderers have to do and no more, and never asks for more than is allowed.
+// TestPaceFollowsTheSteadyLoad: a replay doubles what renderers have to do and no more, and never asks for more than is
+// allowed.
 func TestPaceFollowsTheSteadyLoad(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		perSecond int
 		want      float64
 	}{{5, replayLow}, {60, 60}, {5000, 100}} {
-		l, now := &load{}, time.Now()
+		l, now := &rendererLoad{}, time.Now()
 		if got := l.pace(100); got != 100 {
 			t.Errorf("nothing is known, and the pace is %v", got)
 		}
@@ -40,8 +41,8 @@ func TestPaceFollowsTheSteadyLoad(t *testing.T) {
 func TestLoadAddsUpRenderers(t *testing.T) {
 	t.Parallel()
 	url := testenv.NATS(t)
-	l := &load{nc: testenv.Connect(t, url)}
-	if made, ok := l.look(t.Context()); ok {
+	l := &rendererLoad{nc: testenv.Connect(t, url)}
+	if made, ok := l.measure(t.Context()); ok {
 		t.Errorf("%d pages, and there is no renderer", made)
 	}
 	var asked atomic.Int32
@@ -49,7 +50,8 @@ func TestLoadAddsUpRenderers(t *testing.T) {
 		nc := testenv.Connect(t, url)
 		_, err := nc.Subscribe("$SRV.STATS.renderer", func(m *nats.Msg) {
 			asked.Add(1)
-			data, err := json.Marshal(micro.Stats{Endpoints: []*micro.EndpointStats{{Subject: "page.user.>", NumRequests: 5}, {Subject: "page.home", NumRequests: 2}, {Subject: "image.>", NumRequests: 100}}})
+			data, err := json.Marshal(micro.Stats{Endpoints: []*micro.EndpointStats{{Subject: "page.user.>",
+				NumRequests: 5}, {Subject: "page.home", NumRequests: 2}, {Subject: "image.>", NumRequests: 100}}})
 			if err == nil {
 				err = m.Respond(data)
 			}
@@ -64,7 +66,11 @@ func TestLoadAddsUpRenderers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "all have answered in time", func() bool { made, ok := l.look(t.Context()); return ok && made == 3*7 })
+	eventually(t, "all have answered in time", func() bool {
+		made, ok := l.measure(t.Context())
+		return ok &&
+			made == 3*7
+	})
 	if asked.Load() == 0 {
 		t.Error("nobody was asked")
 	}

@@ -10,8 +10,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// queue holds the jobs that wait. There is one at most for each page: further notes for it join the one that waits, and one that comes
-// while the page is being filled waits until that is done, so that no two workers wait for each other.
+// queue holds waiting jobs, at most one for each page. A note for a page that waits joins its job. A note for a page
+// that is being filled waits until that fill ends, so that no two workers wait for each other.
 type queue struct {
 	ready chan page.Ref // pages whose job may be taken
 
@@ -20,11 +20,11 @@ type queue struct {
 	working map[page.Ref]struct{}
 }
 
-// job is one page to be filled.
+// job is one page to fill.
 type job struct {
 	wire.Fill
 	came  time.Time // the first of its notes
-	reply []string  // subjects where somebody waits to hear how it ended
+	reply []string  // subjects of the requesters that wait to hear how it ended
 }
 
 // maxReplies bounds how many wait for the answer of one job.
@@ -34,7 +34,7 @@ func newQueue(size int) *queue {
 	return &queue{ready: make(chan page.Ref, size), waiting: map[page.Ref]*job{}, working: map[page.Ref]struct{}{}}
 }
 
-// put adds a job. When none of its own is to be worked, it says how the note ended: it joined another one, or there was no room.
+// put adds a job. If it does not queue one, ended says why: the note joined another, or the queue is full.
 func (q *queue) put(j *job) (ended result, queued bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -55,7 +55,7 @@ func (q *queue) put(j *job) (ended result, queued bool) {
 	return 0, true
 }
 
-// take gives the job of a page that was ready. The worker says done when it is.
+// take returns the job of a page that was ready. The worker must call done afterwards.
 func (q *queue) take(ref page.Ref) *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -74,7 +74,7 @@ func (q *queue) done(ref page.Ref) {
 	}
 }
 
-// rest gives the jobs that nobody will take any more.
+// rest returns the jobs that no worker will take any more.
 func (q *queue) rest() []*job {
 	q.mu.Lock()
 	defer q.mu.Unlock()

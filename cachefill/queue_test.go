@@ -12,7 +12,8 @@ import (
 )
 
 func note(ref page.Ref, version int64) *job {
-	return &job{Fill: wire.Fill{Ref: ref, Wants: []wire.Dep{{Scope: "user.ansel", Version: version}}}, reply: []string{"inbox"}}
+	return &job{Fill: wire.Fill{Ref: ref, Wants: []wire.Dep{{Scope: "user.ansel", Version: version}}},
+		reply: []string{"inbox"}}
 }
 
 func TestQueueHasOneJobForAPage(t *testing.T) {
@@ -94,7 +95,8 @@ func TestQueueUnderManyWorkers(t *testing.T) {
 		})
 	}
 	for i := range int64(notes) {
-		if ended, queued := q.put(&job{Fill: wire.Fill{Ref: page.Photo(i%pages + 1)}}); !queued && ended != resultJoined {
+		if ended, queued := q.put(&job{Fill: wire.Fill{Ref: page.Photo(i%pages + 1)}}); !queued &&
+			ended != resultJoined {
 			t.Errorf("note %d ended as %v", i, ended)
 		}
 	}

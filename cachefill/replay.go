@@ -8,25 +8,27 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/wire"
-
-	"golang.org/x/time/rate"
 )
 
 // Bounds of a replay.
 const (
-	replayRate   = 400              // notes a second at most, unless said otherwise
-	replayAhead  = 20               // seconds of what renderers do anyway: as many notes are sent as fast as that allows, then one for one; see load
-	replayMost   = 4 * wire.HotSize // pages, the hottest; what is less in demand than these comes when somebody asks
-	replayBurst  = 16               // notes at once: renderers answer what waits together by one query, which Postgres does for less
-	replayWindow = 4 * replayBurst  // within so many notes, pages of a kind go together: only those share a query
-	replayBound  = 2 * time.Second  // for reading the hot lists
+	replayRate = 400 // notes a second at most, unless said otherwise
+	// seconds of what renderers do anyway: as many notes are sent as fast as that allows, then one for one; see load
+	replayAhead = 20
+	replayMost  = 4 * wire.HotSize // pages, the hottest; what is less in demand than these comes when somebody asks
+	// notes at once: renderers answer what waits together by one query, which Postgres does for less
+	replayBurst  = 16
+	replayWindow = 4 * replayBurst // within so many notes, pages of a kind go together: only those share a query
+	replayBound  = 2 * time.Second // for reading the popularity lists
 )
 
-// replay has a server that was found empty filled with what is in demand: the assets, then the pages of the hot lists that live there,
-// hottest first. It publishes notes, so that all cachefills share the work, in bursts, and no faster than load allows: each note is a page
-// that Postgres is asked for, beside those that visitors miss meanwhile.
+// replay has an empty server filled: the assets, then the popular pages that belong there, most popular first. It
+// publishes notes, so that all cachefills share the work, in bursts and no faster than rendererLoad allows: each note
+// costs Postgres a page, in addition to the pages that visitors miss meanwhile.
 func (f *Filler) replay(ctx context.Context, s *server) error {
 	began := time.Now()
 	if err := f.warmOnce(ctx); err != nil {
@@ -46,7 +48,8 @@ func (f *Filler) replay(ctx context.Context, s *server) error {
 		slices.SortStableFunc(window, func(a, b wire.Heat) int { return cmp.Compare(a.Ref.Kind(), b.Ref.Kind()) })
 	}
 	pace := f.load.pace(f.cfg.ReplayRate)
-	most, steady := rate.NewLimiter(rate.Limit(f.cfg.ReplayRate), replayBurst), rate.NewLimiter(pace, max(replayBurst, int(replayAhead*pace)))
+	most, steady := rate.NewLimiter(rate.Limit(f.cfg.ReplayRate), replayBurst),
+		rate.NewLimiter(pace, max(replayBurst, int(replayAhead*pace)))
 	for burst := range slices.Chunk(list, replayBurst) {
 		for _, limit := range []*rate.Limiter{most, steady} {
 			if err := limit.WaitN(ctx, len(burst)); err != nil {
@@ -55,12 +58,13 @@ func (f *Filler) replay(ctx context.Context, s *server) error {
 		}
 		for _, hot := range burst {
 			if err := f.cfg.NATS.PublishMsg(wire.Fill{Ref: hot.Ref}.Msg()); err != nil {
-				return fmt.Errorf("replaying: %w", err)
+				return fmt.Errorf("replay: %w", err)
 			}
-			f.meters.replayed.Inc()
+			f.metrics.replayed.Inc()
 		}
 	}
-	f.meters.replays.Add(1)
-	s.log.Info("replayed", "pages", len(list), "perSecond", float64(pace), "took", time.Since(began).Round(time.Millisecond))
+	f.metrics.replays.Add(1)
+	s.log.Info("replayed", "pages", len(list), "per_second", float64(pace), "took",
+		time.Since(began).Round(time.Millisecond))
 	return nil
 }

@@ -6,15 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/nats-io/nats.go"
+
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/ring"
 	"flickrkillr/schema/wire"
-
-	"github.com/bradfitz/gomemcache/memcache"
-	"github.com/nats-io/nats.go"
 )
 
 // demand keeps a list of n users' pages, as an edge does, and gives it.
@@ -52,16 +52,22 @@ func TestFlushIsReplayed(t *testing.T) {
 	s := newSite(t)
 	list := s.demand(40)
 	f, other := s.filler(quick), s.filler(quick)
-	eventually(t, "an empty memcached is filled with what is in demand", func() bool { return s.held(s.cache, list) == len(list) })
+	eventually(t, "an empty memcached is filled with what is in demand",
+		func() bool { return s.held(s.cache, list) == len(list) })
 	if got := s.renders.Load(); got != int64(len(list)) {
 		t.Errorf("%d renders for %d pages and two cachefills", got, len(list))
 	}
-	eventually(t, "the replay has ended", func() bool { return f.meters.replays.Load()+other.meters.replays.Load() == 1 })
+	eventually(t, "the replay has "+
+		"ended", func() bool { return f.metrics.replays.Load()+other.metrics.replays.Load() == 1 })
 	if err := s.cache.FlushAll(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a flushed one too", func() bool { return s.held(s.cache, append(list, wire.Heat{Ref: mustParse(t, asset)})) == len(list)+1 })
-	eventually(t, "the second replay has ended", func() bool { return f.meters.replays.Load()+other.meters.replays.Load() >= 2 })
+	eventually(t, "a flushed one too", func() bool {
+		return s.held(s.cache,
+			append(list, wire.Heat{Ref: mustParse(t, asset)})) == len(list)+1
+	})
+	eventually(t, "the second replay has "+
+		"ended", func() bool { return f.metrics.replays.Load()+other.metrics.replays.Load() >= 2 })
 }
 
 func mustParse(t *testing.T, subject string) page.Ref {
@@ -89,7 +95,10 @@ func TestReplayIsOfOneServersPages(t *testing.T) {
 	cache := memcache.NewFromSelector(pick)
 	cache.Timeout = 10 * time.Second
 	defer cache.Close()
-	eventually(t, "all are filled", func() bool { return s.held(cache, list) == len(list) && f.meters.replays.Load() == 3 })
+	eventually(t, "all are filled", func() bool {
+		return s.held(cache, list) == len(list) &&
+			f.metrics.replays.Load() == 3
+	})
 
 	before := s.renders.Load()
 	share := 0
@@ -102,7 +111,10 @@ func TestReplayIsOfOneServersPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cache.Close() // of its connections, those to the third are of before
-	eventually(t, "what lived there is back", func() bool { return s.held(cache, list) == len(list) && f.meters.replays.Load() == 4 })
+	eventually(t, "what lived there is back", func() bool {
+		return s.held(cache, list) == len(list) &&
+			f.metrics.replays.Load() == 4
+	})
 	if got := s.renders.Load() - before; got != int64(share) || share == 0 || share == len(list) {
 		t.Errorf("%d renders for the %d of %d pages that live there", got, share, len(list))
 	}
@@ -117,7 +129,7 @@ func TestDeadServerCostsItsShareOnly(t *testing.T) {
 	f := s.filler(func(c *Config) { c.Memcached = servers })
 	dead.Freeze()
 	t.Cleanup(dead.Thaw)
-	f.servers[dead.Addr()].become(&stateAway) // what three looks find, each after its timeout
+	f.servers[dead.Addr()].become(&stateAway) // what three probes find, each after its timeout
 	pick, err := ring.New(servers)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +145,8 @@ func TestDeadServerCostsItsShareOnly(t *testing.T) {
 	}
 	counts := settled(t, pages, f)
 	if counts[resultCacheError] != share || counts[resultFilled] != pages-share || share == 0 {
-		t.Errorf("%d failed and %d were filled; %d of %d live on the dead server", counts[resultCacheError], counts[resultFilled], share, pages)
+		t.Errorf("%d failed and %d were filled; %d of %d live on the dead server", counts[resultCacheError],
+			counts[resultFilled], share, pages)
 	}
 }
 
@@ -151,7 +164,7 @@ func TestServerThatDoesNotAnswerIsLeftAlone(t *testing.T) {
 	}
 	eventually(t, "it is used again", func() bool { return !f.servers[cache.Addr()].away() })
 	s.want(page.User("ansel"), time.Time{})
-	eventually(t, "and filled", func() bool { return f.meters.counts[resultFilled].Load() == 1 })
+	eventually(t, "and filled", func() bool { return f.metrics.counts[resultFilled].Load() == 1 })
 }
 
 // TestReplayWaitsForARenderer: a cluster that starts cold has its cachefills there before its renderers.
@@ -213,28 +226,31 @@ func TestVersionsThatAreWanted(t *testing.T) {
 	f := s.filler()
 	version := int64(18)
 	s.answerWith(func(page.Ref) *wire.Reply {
-		return &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.UnixMicro(1), Depends: []wire.Dep{{Scope: "user.ansel", Version: version}}}
+		return &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.UnixMicro(1),
+			Depends: []wire.Dep{{Scope: "user.ansel", Version: version}}}
 	})
 	wants := func(version int64) *nats.Msg {
-		return wire.Fill{Ref: page.User("ansel"), Wants: []wire.Dep{{Scope: "user.ansel", Version: version}}, Waited: time.Millisecond}.Msg()
+		return wire.Fill{Ref: page.User("ansel"), Wants: []wire.Dep{{Scope: "user.ansel", Version: version}},
+			Waited: time.Millisecond}.Msg()
 	}
 	for i, c := range []struct {
 		has, want int64
 		end       result
-	}{{18, 18, resultFilled}, {18, 18, resultHeld}, {19, 17, resultHeld}, {19, 19, resultFilled}, {20, 19, resultHeld}, {20, 20, resultFilled}} {
+	}{{18, 18, resultFilled}, {18, 18, resultHeld}, {19, 17, resultHeld}, {19, 19, resultFilled}, {20, 19, resultHeld},
+		{20, 20, resultFilled}} {
 		s.mu.Lock()
 		version = c.has
 		s.mu.Unlock()
-		before := f.meters.counts[c.end].Load()
+		before := f.metrics.counts[c.end].Load()
 		if err := s.nc.PublishMsg(wants(c.want)); err != nil {
 			t.Fatal(err)
 		}
 		settled(t, int64(i)+1, f)
-		if f.meters.counts[c.end].Load() != before+1 {
+		if f.metrics.counts[c.end].Load() != before+1 {
 			t.Errorf("note %d, of version %d while renderers have %d, did not end as %v", i, c.want, c.has, c.end)
 		}
 	}
-	if n := f.meters.refills.TotalCount(); n != 3 {
+	if n := f.metrics.refills.TotalCount(); n != 3 {
 		t.Errorf("%d refills are timed, want 3", n)
 	}
 }
@@ -253,7 +269,7 @@ func TestSentinelOutlivesWhatMemcachedDrops(t *testing.T) {
 		}
 	})
 	f := s.filler(func(c *Config) { c.Memcached = []string{small.Addr()} })
-	eventually(t, "the empty server was noticed", func() bool { return f.meters.replays.Load() == 1 })
+	eventually(t, "the empty server was noticed", func() bool { return f.metrics.replays.Load() == 1 })
 	cache := memcache.New(small.Addr())
 	cache.Timeout = 10 * time.Second
 	defer cache.Close()
@@ -261,9 +277,9 @@ func TestSentinelOutlivesWhatMemcachedDrops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	looked, value := f.servers[small.Addr()].looks.Load(), make([]byte, 8000)
+	looked, value := f.servers[small.Addr()].probes.Load(), make([]byte, 8000)
 	n := 0
-	for ; f.servers[small.Addr()].looks.Load() < looked+2 || n < 10_000; n++ {
+	for ; f.servers[small.Addr()].probes.Load() < looked+2 || n < 10_000; n++ {
 		if err := cache.Set(&memcache.Item{Key: fmt.Sprintf("page.photo.%d", n+1), Value: value}); err != nil {
 			t.Fatal(err)
 		}
@@ -271,7 +287,8 @@ func TestSentinelOutlivesWhatMemcachedDrops(t *testing.T) {
 	if _, err := cache.Get("page.photo.1"); !errors.Is(err, memcache.ErrCacheMiss) {
 		t.Fatalf("after %d pages the first is still there (%v): nothing was tested", n, err)
 	}
-	if kept, err := cache.Get(sentinelKey); err != nil || string(kept.Value) != string(item.Value) || f.meters.replays.Load() != 1 {
-		t.Errorf("after %d pages: %v, %d replays", n, err, f.meters.replays.Load())
+	if kept, err := cache.Get(sentinelKey); err != nil || string(kept.Value) != string(item.Value) ||
+		f.metrics.replays.Load() != 1 {
+		t.Errorf("after %d pages: %v, %d replays", n, err, f.metrics.replays.Load())
 	}
 }

@@ -13,24 +13,26 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// The sentinel is an item that lies in every server for as long as that has not been emptied: flushed, restarted, or added just now. Each
-// cachefill adds it once a second. That fails while it is there; where it succeeds the server was empty, and whoever succeeded is the one
-// that replays. However full the server, memcached does not drop it to make room for pages: it drops items of the size that it needs room
-// for, and of the sentinel's size there are only locks, which end by themselves. Should it get lost all the same, a replay finds all there.
+// The sentinel is an item that is in every server until the server is flushed or restarted. Each cachefill adds it once
+// a second. Adding fails while it is there. Where it succeeds, the server was empty, and the cachefill that succeeded
+// replays. memcached does not evict it for pages: it evicts items of the size class that needs room, and the sentinel's
+// class holds only locks, which expire by themselves. If it is lost nevertheless, a replay finds all pages there.
 const (
 	sentinelKey   = "killr.warm"
 	sentinelEvery = time.Second
-	sentinelHold  = 10 // seconds that the sentinel of a replay under way lives: if its cachefill dies, another one begins anew
+	// seconds that the sentinel of a running replay lives: if its cachefill dies, another one starts again
+	sentinelHold = 10
 )
 
-// server is one memcached server. A page, its lock and the server's sentinel lie together, so that a dead server costs its own pages only.
+// server is one memcached server. A page, its lock and the sentinel of its server lie together, so that a dead server
+// affects its own pages only.
 type server struct {
 	addr   string
 	client *memcache.Client
 	log    *slog.Logger
-	state  atomic.Pointer[string] // for people, and for away
-	looks  atomic.Int64           // for the sentinel
-	failed int                    // of those, the last ones in a row; watch alone uses it
+	state  atomic.Pointer[string] // one of the states below
+	probes atomic.Int64
+	failed int // the last probes that failed in a row; only watch uses it
 }
 
 // States of a server.
@@ -41,7 +43,7 @@ var (
 	stateAway      = "away"
 )
 
-// awayAfter is how many looks in a row must fail.
+// awayAfter is how many probes in a row must fail.
 const awayAfter = 3
 
 func newServer(addr string, conns int, timeout time.Duration, log *slog.Logger) *server {
@@ -51,7 +53,7 @@ func newServer(addr string, conns int, timeout time.Duration, log *slog.Logger) 
 	return s
 }
 
-// do runs an operation, and again while it falls on idle connections of before a restart of the server.
+// do runs an operation. It retries while the operation uses idle connections from before a restart of the server.
 func (s *server) do(op func() error) error {
 	err := op()
 	for range s.client.MaxIdleConns {
@@ -63,8 +65,8 @@ func (s *server) do(op func() error) error {
 	return err
 }
 
-// away reports that the server has not answered for a while. Its pages are left alone until it does: each would cost a worker a timeout,
-// for which those of the other servers would wait.
+// away reports whether the server has not answered for a while. Its pages are not filled until it does: each would
+// block a worker for a timeout, at the cost of the other servers.
 func (s *server) away() bool { return s.state.Load() == &stateAway }
 
 func (s *server) become(state *string) {
@@ -73,10 +75,10 @@ func (s *server) become(state *string) {
 	}
 }
 
-// watch has replay called whenever the server is found empty, until ctx ends.
+// watch calls replay whenever the server is found empty, until ctx ends.
 func (s *server) watch(ctx context.Context, replay func(context.Context, *server) error) {
 	for ctx.Err() == nil {
-		switch won, err := s.look(); {
+		switch won, err := s.probe(); {
 		case err != nil:
 			if s.failed++; s.failed >= awayAfter {
 				s.become(&stateAway)
@@ -88,7 +90,7 @@ func (s *server) watch(ctx context.Context, replay func(context.Context, *server
 			s.failed = 0
 			s.become(&stateWarm) // or another cachefill is at it
 		}
-		s.looks.Add(1)
+		s.probes.Add(1)
 		select {
 		case <-ctx.Done():
 		case <-time.After(sentinelEvery):
@@ -96,8 +98,8 @@ func (s *server) watch(ctx context.Context, replay func(context.Context, *server
 	}
 }
 
-// look reports whether the server is empty and it is for this cachefill to replay.
-func (s *server) look() (won bool, err error) {
+// probe reports whether the server is empty and this cachefill is to replay.
+func (s *server) probe() (won bool, err error) {
 	err = s.do(func() error { return s.client.Add(sentinel()) })
 	if errors.Is(err, memcache.ErrNotStored) {
 		return false, nil
@@ -105,7 +107,8 @@ func (s *server) look() (won bool, err error) {
 	return err == nil, err
 }
 
-// replay runs one, and keeps the sentinel alive meanwhile. After one that failed the sentinel is taken away: whoever looks next tries again.
+// replay runs a replay and keeps the sentinel alive meanwhile. If the replay fails it deletes the sentinel, so that
+// the next probe starts another.
 func (s *server) replay(ctx context.Context, replay func(context.Context, *server) error) {
 	s.become(&stateReplaying)
 	ended := make(chan error, 1)
@@ -115,12 +118,13 @@ func (s *server) replay(ctx context.Context, replay func(context.Context, *serve
 	for {
 		select {
 		case <-beat.C:
-			// What it fails with shows when it is added next. Not set: a server that is flushed meanwhile is empty again.
+			// What it fails with shows when it is added next. Not set: a server that is flushed meanwhile is empty
+			// again.
 			_ = s.client.Touch(sentinelKey, sentinelHold)
 		case err := <-ended:
 			if err != nil {
 				if ctx.Err() == nil {
-					s.log.Info("replay: ended early", "err", err)
+					s.log.Info("replay ended early", "err", err)
 				}
 				_ = s.client.Delete(sentinelKey) // else it ends by itself
 				return
@@ -133,5 +137,6 @@ func (s *server) replay(ctx context.Context, replay func(context.Context, *serve
 }
 
 func sentinel() *memcache.Item {
-	return &memcache.Item{Key: sentinelKey, Value: fmt.Appendf(nil, "since %s", time.Now().UTC().Format(time.RFC3339)), Expiration: sentinelHold}
+	return &memcache.Item{Key: sentinelKey, Value: fmt.Appendf(nil, "since %s", time.Now().UTC().Format(time.RFC3339)),
+		Expiration: sentinelHold}
 }

@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"time"
 
-	"flickrkillr/schema/wire"
-
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/wire"
 )
 
-// try makes memcached hold the job's page, if it does not already. One cachefill at a time does so for a page: whoever adds the lock, which
-// lies where the page does. The others come back when it is done, and then mostly find that nothing is left to do.
+// try makes memcached hold the job's page, unless it already does. One cachefill at a time does so for a page: the
+// one that adds the lock, which lies on the page's server. The others wait for it, and then usually find the page.
 func (f *Filler) try(ctx context.Context, j *job) (result, error) {
 	const rounds, pause = 50, 10 * time.Millisecond
 	key := j.Ref.Key()
@@ -24,13 +24,13 @@ func (f *Filler) try(ctx context.Context, j *job) (result, error) {
 	}
 	s := f.servers[addr.String()]
 	if s.away() {
-		return resultCacheError, nil // said once, where it was found
+		return resultCacheError, nil // logged once, by become
 	}
 	for range rounds {
 		err := s.do(func() error { return s.client.Add(&memcache.Item{Key: lock, Expiration: lockSeconds}) })
 		switch {
 		case err == nil:
-			defer func() { _ = s.client.Delete(lock) }() // else it ends by itself
+			defer func() { _ = s.client.Delete(lock) }() // if this fails, it expires
 			return f.store(ctx, s, j, key)
 		case !errors.Is(err, memcache.ErrNotStored):
 			return resultCacheError, fmt.Errorf("locking %s: %w", key, err)
@@ -44,10 +44,11 @@ func (f *Filler) try(ctx context.Context, j *job) (result, error) {
 			return resultHeld, nil
 		}
 	}
-	return resultHeld, nil // somebody is at it, or died at it; the next who wants the page says so again
+	return resultHeld, nil // another cachefill works on it or died; the next note starts again
 }
 
-// holds reports whether the server has a copy that is as good as the job wants it. One that cannot be had or decoded does not count.
+// holds reports whether the server has a copy that meets the job's conditions. A copy that cannot be read or decoded
+// does not.
 func (s *server) holds(key string, j *job) bool {
 	var item *memcache.Item
 	err := s.do(func() (err error) { item, err = s.client.Get(key); return err })
@@ -58,14 +59,16 @@ func (s *server) holds(key string, j *job) bool {
 	return err == nil && j.Met(reply)
 }
 
-// store asks for the page, packed, and puts the reply into memcached as it came, unless that has been done since the note was sent.
+// store requests the page, compressed, and stores the reply unchanged in memcached, unless that has happened since
+// the note was sent.
 func (f *Filler) store(ctx context.Context, s *server, j *job, key string) (result, error) {
 	if s.holds(key, j) {
 		return resultHeld, nil
 	}
 	ask, cancel := context.WithTimeout(ctx, wire.Deadline(j.Ref))
 	defer cancel()
-	msg, err := f.cfg.NATS.RequestMsgWithContext(ask, &nats.Msg{Subject: j.Ref.Subject(), Header: nats.Header{wire.HeaderAccept: {wire.EncodingGzip}}})
+	msg, err := f.cfg.NATS.RequestMsgWithContext(ask,
+		&nats.Msg{Subject: j.Ref.Subject(), Header: nats.Header{wire.HeaderAccept: {wire.EncodingGzip}}})
 	if err == nil {
 		err = wire.ErrorOf(msg)
 	}
@@ -80,7 +83,8 @@ func (f *Filler) store(ctx context.Context, s *server, j *job, key string) (resu
 		return resultPrivate, nil
 	}
 	if len(key)+len(msg.Data)+itemOverhead > f.cfg.ItemLimit {
-		return resultTooLarge, nil // memcached would refuse it and drop the old value, which somebody may still be glad of
+		// memcached would refuse it and drop the old value, which can still be shown as stale
+		return resultTooLarge, nil
 	}
 	ttl := min(reply.MaxAge+wire.StaleAge, maxTTL)
 	err = s.do(func() error {

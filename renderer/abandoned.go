@@ -9,16 +9,17 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// abandoned hears of requests that nobody waits for any more. One that waits for a worker is then not worked; the turn of a worker is cut
-// short when all of its requests are abandoned. An action is never abandoned: whether it is done must not depend on who still looks.
+// abandoned tracks requests whose answer nobody waits for any more, as cancel notes on the bus tell. Such a request
+// is dropped from the queue; a worker's turn is cut short when all its requests are abandoned. Actions are never
+// abandoned: whether one is done must not depend on its visitor.
 type abandoned struct {
 	mu   sync.Mutex
-	jobs map[string][]*job // by request id, while they are held; more than one when a request was asked twice
+	jobs map[string][]*job // by request id; several when a request was sent twice
 }
 
-// turn is what the requests that a worker works on together have in common.
+// turn is the state that the requests of one turn of a worker share.
 type turn struct {
-	waited int // how many of them are not abandoned
+	waited int // requests not abandoned
 	cancel context.CancelCauseFunc
 }
 
@@ -32,6 +33,7 @@ func (a *abandoned) add(j *job) {
 	a.jobs[j.id] = append(a.jobs[j.id], j)
 }
 
+// remove forgets a request that has its answer.
 func (a *abandoned) remove(j *job) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -50,7 +52,7 @@ func (a *abandoned) remove(j *job) {
 	}
 }
 
-// hear takes in that nobody waits for a request.
+// hear handles a cancel note.
 func (a *abandoned) hear(m *nats.Msg) {
 	id, ok := wire.ParseCancel(m.Subject)
 	if !ok {
@@ -71,14 +73,14 @@ func (a *abandoned) hear(m *nats.Msg) {
 	}
 }
 
-// is reports whether nobody waits for a request.
+// is reports whether a request is abandoned.
 func (a *abandoned) is(j *job) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return j.abandonment.abandoned
 }
 
-// begin puts requests into a turn, which cancel ends.
+// begin puts requests into a turn. It calls cancel when all of them are abandoned.
 func (a *abandoned) begin(groups [][]*job, cancel context.CancelCauseFunc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// TestAbandonedRequestsAreNotWorked: the read of a request that everybody has left is cut short, one that waits is not begun, and one that
-// somebody else wants too is finished.
+// TestAbandonedRequestsAreNotWorked: the read of a request that everybody has left is cut short, one that waits is not
+// begun, and one that somebody else wants too is finished.
 func TestAbandonedRequestsAreNotWorked(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)

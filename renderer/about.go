@@ -8,5 +8,6 @@ import (
 
 // about needs no rows.
 func (p *Pages) about(ref page.Ref) *draft {
-	return &draft{maxAge: wire.PageAge, readAt: p.now(), view: templates.About(templates.AboutPage{Site: p.siteFor(ref)})}
+	return &draft{maxAge: wire.PageAge, readAt: p.now(),
+		view: templates.About(templates.AboutPage{Site: p.siteFor(ref)})}
 }

@@ -11,9 +11,10 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// actionPatience is how long Postgres is given for an action: longer than a restart takes, and than two statements that wait for a lock
-// until their time is over. Who is told that it was in vain asks again with the same key, perhaps another renderer.
-const actionPatience = 5 * time.Second
+// actionTimeout is how long an action may wait for Postgres: longer than a restart takes, and than two statements
+// that wait for a lock until their timeout. A requester that gets an error retries with the same key, perhaps at
+// another renderer.
+const actionTimeout = 5 * time.Second
 
 // action is a request to change something.
 type action struct {
@@ -21,10 +22,11 @@ type action struct {
 	change change
 }
 
-// change makes a change once for its key and returns the scopes that it changed. It knows how to, from a form that has been checked.
+// change makes a change, once for its key, and returns the scopes that it changed. The form was checked before.
 type change func(ctx context.Context, rows *store.Store, key string) ([]store.Change, error)
 
-// actionEndpoints lists the actions, and how each reads its form. A dot cannot stand in an endpoint's name: "photo.edit" is "photo-edit".
+// actionEndpoints lists the actions and the parsers of their forms. Endpoint names cannot contain a dot: "photo.edit"
+// is "photo-edit".
 func actionEndpoints(workers *pool) []*endpoint {
 	var all []*endpoint
 	for _, a := range [...]struct {
@@ -109,21 +111,21 @@ func parsePhotoPrivacy(name string, data []byte) (change, error) {
 	}, nil
 }
 
-// answerActions is a turn of an action worker. It works one action at a time, since no two are the same request.
+// answerActions is a turn of an action worker. Each turn has one action: no two actions are the same request.
 func (s *Service) answerActions(ctx context.Context, jobs []*job) {
 	for _, g := range s.begin(s.actions, jobs) {
 		s.answerAction(ctx, g[0])
 	}
 }
 
-// answerAction makes the change, and says so once it is committed. If the reply is lost all the same, the requester asks again and finds
-// what was done under the key.
+// answerAction makes the change and replies once it is committed. If the reply is lost, the requester retries and
+// gets what was stored under the key.
 func (s *Service) answerAction(ctx context.Context, j *job) {
 	ctx, cancel := s.context(ctx, [][]*job{{j}})
 	defer cancel()
 	begun := time.Now()
 	var changes []store.Change
-	err := s.withRetry(ctx, actionPatience, func(ctx context.Context) (err error) {
+	err := s.withRetry(ctx, actionTimeout, func(ctx context.Context) (err error) {
 		changes, err = j.action.change(ctx, s.store, j.action.key)
 		return err
 	})

@@ -25,7 +25,8 @@ func (st *site) askAction(t testing.TB, header nats.Header, form string) <-chan 
 	t.Helper()
 	answer := make(chan *nats.Msg, 1)
 	go func() {
-		msg, err := st.nc.RequestMsg(&nats.Msg{Subject: "action.photo.edit", Header: header, Data: []byte(form)}, 20*time.Second)
+		msg, err := st.nc.RequestMsg(&nats.Msg{Subject: "action.photo.edit", Header: header, Data: []byte(form)},
+			20*time.Second)
 		if err != nil {
 			msg = wire.ErrorMsg("", err)
 		}
@@ -77,7 +78,8 @@ func TestActionsAreBounded(t *testing.T) {
 		changed(t, receive(t, answers))
 	}
 	settled(t, s)
-	if r := totalOf(s, "photo-edit"); r.Errors["busy"] != 1 || r.Requests != 4 || r.Queued != 0 || r.InFlight != 0 || r.MeanBatch != 1 {
+	if r := totalOf(s, "photo-edit"); r.Errors["busy"] != 1 || r.Requests != 4 || r.Queued != 0 || r.InFlight != 0 ||
+		r.MeanBatch != 1 {
 		t.Errorf("statistics: %+v", r)
 	}
 }
@@ -131,7 +133,8 @@ func TestActionsThatPanicAreContained(t *testing.T) {
 		}
 		now := time.Now()
 		s.endpoints[at].stats.enqueued()
-		s.actions.put(&job{request: request{action: poison, subject: "action.photo.edit", reply: inbox, endpoint: s.endpoints[at], arrived: now, deadline: now.Add(time.Minute)}})
+		s.actions.put(&job{request: request{action: poison, subject: "action.photo.edit", reply: inbox,
+			endpoint: s.endpoints[at], arrived: now, deadline: now.Add(time.Minute)}})
 		if err := wire.ErrorOf(receive(t, answer)); wire.Code(err) != "internal" {
 			t.Fatalf("an action that panics: %v", err)
 		}
@@ -181,8 +184,8 @@ func TestStopFinishesActions(t *testing.T) {
 	}
 }
 
-// TestActionsOutliveARestartOfPostgres: what was confirmed is there, what was confirmed once was done once, and over a short restart nobody
-// is told anything else.
+// TestActionsOutliveARestartOfPostgres: what was confirmed is there, what was confirmed once was done once, and over a
+// short restart nobody is told anything else.
 func TestActionsOutliveARestartOfPostgres(t *testing.T) {
 	t.Parallel()
 	st, server := ownPostgres(t)
@@ -243,7 +246,8 @@ func TestActionsOutliveARestartOfPostgres(t *testing.T) {
 				t.Errorf("two actions have version %d", version)
 			}
 			seen[version] = true
-			if is := st.scalar(t, `SELECT coalesce((SELECT versions[1] FROM action_keys WHERE key = $1), 0)`, fmt.Sprintf("%d-%d", w, n)); is != version {
+			if is := st.scalar(t, `SELECT coalesce((SELECT versions[1] FROM action_keys WHERE key = $1), 0)`,
+				fmt.Sprintf("%d-%d", w, n)); is != version {
 				t.Errorf("action %d-%d was confirmed with version %d and is remembered with %d", w, n, version, is)
 			}
 		}
@@ -258,7 +262,8 @@ func TestActionsInAnOutage(t *testing.T) {
 	server.Kill()
 	eventually(t, 20*time.Second, func() error { // once it has been away for long, that is said quickly
 		begun := time.Now()
-		if err := wire.ErrorOf(st.act(t, wire.ActionPhotoEdit, "key", "id=1&title=x")); wire.Code(err) != "unavailable" {
+		if err := wire.ErrorOf(st.act(t, wire.ActionPhotoEdit, "key",
+			"id=1&title=x")); wire.Code(err) != "unavailable" {
 			t.Fatalf("without Postgres: %v", err)
 		}
 		if took := time.Since(begun); took > 500*time.Millisecond {
@@ -269,5 +274,8 @@ func TestActionsInAnOutage(t *testing.T) {
 	if err := server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 5*time.Second, func() error { return wire.ErrorOf(st.act(t, wire.ActionPhotoEdit, "key", "id=1&title=x")) })
+	eventually(t, 5*time.Second, func() error {
+		return wire.ErrorOf(st.act(t, wire.ActionPhotoEdit, "key",
+			"id=1&title=x"))
+	})
 }

@@ -25,7 +25,8 @@ func (st *site) act(t testing.TB, name, key, form string) *nats.Msg {
 
 func (st *site) send(t testing.TB, name string, header nats.Header, form string) *nats.Msg {
 	t.Helper()
-	msg, err := st.nc.RequestMsg(&nats.Msg{Subject: wire.ActionSubject(name), Header: header, Data: []byte(form)}, 20*time.Second)
+	msg, err := st.nc.RequestMsg(&nats.Msg{Subject: wire.ActionSubject(name), Header: header, Data: []byte(form)},
+		20*time.Second)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -62,8 +63,8 @@ func (st *site) raised(t testing.TB) func() int64 {
 	return func() int64 { t.Helper(); return st.scalar(t, last) - before }
 }
 
-// TestActionsChangeRowsAndSayWhatChanged: the reply names the versions that the rows have, that the stream announces, and that the pages
-// asked for next depend on.
+// TestActionsChangeRowsAndSayWhatChanged: the reply names the versions that the rows have, that the stream announces,
+// and that the pages asked for next depend on.
 func TestActionsChangeRowsAndSayWhatChanged(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
@@ -88,12 +89,15 @@ func TestActionsChangeRowsAndSayWhatChanged(t *testing.T) {
 		changes := changed(t, reply)
 		var row string
 		if err := st.pool.QueryRow(t.Context(),
-			`SELECT coalesce((SELECT title || ' ' || private FROM photos WHERE id = $1), '')`, c.photo).Scan(&row); err != nil || row != c.row {
+			`SELECT coalesce((SELECT title || ' ' || private FROM photos WHERE id = $1), '')`,
+			c.photo).Scan(&row); err != nil || row != c.row {
 			t.Errorf("%s: the row is %q, %v; want %q", c.form, row, err, c.row)
 		}
-		want := []wire.Change{{Scope: "user.ansel", Version: st.scalar(t, `SELECT version FROM users WHERE name = 'ansel'`), Gone: c.gone}}
+		want := []wire.Change{{Scope: "user.ansel",
+			Version: st.scalar(t, `SELECT version FROM users WHERE name = 'ansel'`), Gone: c.gone}}
 		if photo := fmt.Sprint("photo.", c.photo); c.gone {
-			want = append(want, wire.Change{Scope: photo, Version: st.scalar(t, `SELECT version FROM tombstones WHERE scope = $1`, photo), Gone: true})
+			want = append(want, wire.Change{Scope: photo,
+				Version: st.scalar(t, `SELECT version FROM tombstones WHERE scope = $1`, photo), Gone: true})
 		} else if c.scopes == 2 {
 			want = append(want, wire.Change{Scope: photo, Version: want[0].Version})
 		}
@@ -112,7 +116,8 @@ func TestActionsChangeRowsAndSayWhatChanged(t *testing.T) {
 		for _, change := range changes {
 			for _, ref := range []page.Ref{page.User("ansel"), page.Photo(c.photo)} {
 				if v, on := scopesOf(st.get(t, ref))[change.Scope]; on && v != change.Version {
-					t.Errorf("%s: %s depends on version %d of %s, the reply says %d", c.form, ref, v, change.Scope, change.Version)
+					t.Errorf("%s: %s depends on version %d of %s, the reply says %d", c.form, ref, v, change.Scope,
+						change.Version)
 				}
 			}
 		}
@@ -120,7 +125,8 @@ func TestActionsChangeRowsAndSayWhatChanged(t *testing.T) {
 			t.Errorf("%s: timing %v", c.form, timing)
 		}
 	}
-	if err := wire.ErrorOf(st.act(t, wire.ActionPhotoDelete, "key", "id=3")); wire.Code(err) != "not_found" || wire.Status(err) != 404 {
+	if err := wire.ErrorOf(st.act(t, wire.ActionPhotoDelete, "key", "id=3")); wire.Code(err) != "not_found" ||
+		wire.Status(err) != 404 {
 		t.Errorf("a photo that is gone: %v", err)
 	}
 }
@@ -138,7 +144,8 @@ func TestHintComesFirst(t *testing.T) {
 	}
 	deletion := func(id string) {
 		t.Helper()
-		msg := &nats.Msg{Subject: wire.ActionSubject(wire.ActionPhotoDelete), Reply: reply, Header: nats.Header{wire.HeaderKey: {"key" + id}}, Data: []byte("id=" + id)}
+		msg := &nats.Msg{Subject: wire.ActionSubject(wire.ActionPhotoDelete), Reply: reply,
+			Header: nats.Header{wire.HeaderKey: {"key" + id}}, Data: []byte("id=" + id)}
 		if err := st.nc.PublishMsg(msg); err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +156,8 @@ func TestHintComesFirst(t *testing.T) {
 	}
 	deletion("4")
 	hint, done := receive(t, heard), receive(t, heard)
-	if hint.Subject != wire.SubjectHint || done.Subject != reply || len(changed(t, done)) != 2 || string(hint.Data) != string(done.Data) {
+	if hint.Subject != wire.SubjectHint || done.Subject != reply || len(changed(t, done)) != 2 ||
+		string(hint.Data) != string(done.Data) {
 		t.Errorf("then come %s: %q, and %s: %q", hint.Subject, hint.Data, done.Subject, done.Data)
 	}
 }
@@ -158,8 +166,8 @@ func all(told map[wire.Change]bool, changes []wire.Change) bool {
 	return !slices.ContainsFunc(changes, func(c wire.Change) bool { return !told[c] })
 }
 
-// TestWriterSeesTheirOwnWrite: a page asked for after the reply has a version that is not below the one the reply names, whichever renderer
-// makes it, and shows the change.
+// TestWriterSeesTheirOwnWrite: a page asked for after the reply has a version that is not below the one the reply
+// names, whichever renderer makes it, and shows the change.
 func TestWriterSeesTheirOwnWrite(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
@@ -167,7 +175,8 @@ func TestWriterSeesTheirOwnWrite(t *testing.T) {
 	st.start(t, nil)
 	for n := range 20 {
 		title := fmt.Sprint("Title ", n)
-		version := changed(t, st.act(t, wire.ActionPhotoEdit, fmt.Sprint("key", n), fmt.Sprintf("id=1&title=Title+%d", n)))[0].Version
+		version := changed(t, st.act(t, wire.ActionPhotoEdit, fmt.Sprint("key", n),
+			fmt.Sprintf("id=1&title=Title+%d", n)))[0].Version
 		reply := st.get(t, page.Photo(1))
 		if got := texts(t, reply, "h1"); scopesOf(reply)["user.ansel"] != version || len(got) != 1 || got[0] != title {
 			t.Fatalf("after %q with version %d: %v, %v", title, version, got, reply.Depends)
@@ -186,7 +195,8 @@ func TestOneKeyManyTimes(t *testing.T) {
 	for i := range replies {
 		group.Go(func() (err error) {
 			replies[i], err = st.nc.RequestMsg(&nats.Msg{
-				Subject: "action.photo.privacy", Header: nats.Header{wire.HeaderKey: {"key"}}, Data: []byte("id=1&private=true"),
+				Subject: "action.photo.privacy", Header: nats.Header{wire.HeaderKey: {"key"}},
+				Data: []byte("id=1&private=true"),
 			}, 20*time.Second)
 			if err == nil {
 				err = wire.ErrorOf(replies[i])
@@ -217,18 +227,21 @@ func TestOneKeyManyTimes(t *testing.T) {
 	if answered != len(replies) {
 		t.Errorf("%d requests in the statistics, want %d", answered, len(replies))
 	}
-	for _, other := range []struct{ action, form string }{{wire.ActionPhotoPrivacy, "id=1&private=false"}, {wire.ActionPhotoDelete, "id=1"}} {
-		if err := wire.ErrorOf(st.act(t, other.action, "key", other.form)); wire.Code(err) != "conflict" || wire.Status(err) != 409 {
+	for _, other := range []struct{ action, form string }{{wire.ActionPhotoPrivacy, "id=1&private=false"},
+		{wire.ActionPhotoDelete, "id=1"}} {
+		if err := wire.ErrorOf(st.act(t, other.action, "key", other.form)); wire.Code(err) != "conflict" ||
+			wire.Status(err) != 409 {
 			t.Errorf("the key with %s %s: %v, want conflict", other.action, other.form, err)
 		}
 	}
-	if again := st.act(t, wire.ActionPhotoPrivacy, "key", "private=true&id=01"); string(again.Data) != string(replies[0].Data) {
+	if again := st.act(t, wire.ActionPhotoPrivacy, "key",
+		"private=true&id=01"); string(again.Data) != string(replies[0].Data) {
 		t.Errorf("the same form in another spelling: %v %s", wire.ErrorOf(again), again.Data)
 	}
 }
 
-// TestThawedDuplicateIsNotDone: a renderer was frozen with a request in its hands, the requester asked another with the same key, and a
-// minute later the first wakes. What its deadline does not stop, the key does.
+// TestThawedDuplicateIsNotDone: a renderer was frozen with a request in its hands, the requester asked another with the
+// same key, and a minute later the first wakes. What its deadline does not stop, the key does.
 func TestThawedDuplicateIsNotDone(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
@@ -243,12 +256,15 @@ func TestThawedDuplicateIsNotDone(t *testing.T) {
 		t.Fatal(wire.ErrorOf(reply))
 	}
 	versions := st.raised(t)
-	if err := wire.ErrorOf(st.send(t, wire.ActionPhotoEdit, header(time.Now().Add(-time.Minute)), form)); wire.Code(err) != "expired" {
+	if err := wire.ErrorOf(st.send(t, wire.ActionPhotoEdit, header(time.Now().Add(-time.Minute)),
+		form)); wire.Code(err) != "expired" {
 		t.Errorf("the thawed request: %v, want expired", err)
 	}
-	late := st.send(t, wire.ActionPhotoEdit, header(time.Now().Add(time.Minute)), form) // its deadline says nothing: the clocks differ
+	// its deadline says nothing: the clocks differ
+	late := st.send(t, wire.ActionPhotoEdit, header(time.Now().Add(time.Minute)), form)
 	if wire.ErrorOf(late) != nil || string(late.Data) != string(first.Data) {
-		t.Errorf("the thawed request, in time: %v %s; want what the first said: %s", wire.ErrorOf(late), late.Data, first.Data)
+		t.Errorf("the thawed request, in time: %v %s; want what the first said: %s", wire.ErrorOf(late), late.Data,
+			first.Data)
 	}
 	if n := versions(); n != 0 {
 		t.Errorf("it was done again: %d versions were raised", n)
@@ -285,7 +301,8 @@ func TestActionsInTheStatistics(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]report{
-		"photo-edit action.photo.edit":       {Requests: 3, Errors: map[string]int{"conflict": 1, "bad_request": 1}, MeanBatch: 1},
+		"photo-edit action.photo.edit": {Requests: 3, Errors: map[string]int{"conflict": 1, "bad_request": 1},
+			MeanBatch: 1},
 		"photo-delete action.photo.delete":   {Requests: 2, Errors: map[string]int{"not_found": 1}, MeanBatch: 1},
 		"photo-privacy action.photo.privacy": {Errors: map[string]int{}},
 	} {
@@ -307,7 +324,8 @@ func TestOldKeysAreForgotten(t *testing.T) {
 	st.start(t, nil)
 	changed(t, st.act(t, wire.ActionPhotoEdit, "young", "id=1&title=x"))
 	changed(t, st.act(t, wire.ActionPhotoEdit, "old", "id=1&title=y"))
-	if _, err := st.pool.Exec(t.Context(), `UPDATE action_keys SET at = now() - $1::interval WHERE key = 'old'`, wire.KeyAge); err != nil {
+	if _, err := st.pool.Exec(t.Context(), `UPDATE action_keys SET at = now() - $1::interval WHERE key = 'old'`,
+		wire.KeyAge); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 10*time.Second, func() error {

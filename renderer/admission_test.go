@@ -77,7 +77,8 @@ func loadOf(t testing.TB, s *running, name string, inFlight, queued int) {
 	eventually(t, 10*time.Second, func() error {
 		r := totalOf(s, name)
 		if r.InFlight != inFlight || r.Queued != queued {
-			return fmt.Errorf("%s has %d in flight and %d queued, want %d and %d", name, r.InFlight, r.Queued, inFlight, queued)
+			return fmt.Errorf("%s has %d in flight and %d queued, want %d and %d", name, r.InFlight, r.Queued,
+				inFlight, queued)
 		}
 		return nil
 	})
@@ -124,7 +125,8 @@ func TestBusyWhenFull(t *testing.T) {
 	load(t, s, page.KindPhoto, 1, 2)
 	ask(4)
 
-	// The newcomer, or whoever waits longest if all this has taken long enough to be an overload: one of them is turned away at once.
+	// The newcomer, or whoever waits longest if all this has taken long enough to be an overload: one of them is turned
+	// away at once.
 	excess := receive(t, answers)
 	if err := wire.ErrorOf(excess); wire.Code(err) != "busy" {
 		t.Errorf("one request too many got %v, want busy", err)
@@ -147,8 +149,8 @@ func TestBusyWhenFull(t *testing.T) {
 	}
 }
 
-// While parts of the sitemap wait for Postgres, the only page worker answers pages. Of the parts one is made at a time, two wait, more are
-// turned away.
+// While parts of the sitemap wait for Postgres, the only page worker answers pages. Of the parts one is made at a time,
+// two wait, more are turned away.
 func TestPagesDoNotWaitForTheSitemap(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
@@ -195,7 +197,8 @@ func TestExpiredIsDropped(t *testing.T) {
 	if err := wire.ErrorOf(receive(t, st.ask(t, "page.user.ansel", in(-time.Second)))); wire.Code(err) != "expired" {
 		t.Errorf("too late on arrival: %v", err)
 	}
-	if err := wire.ErrorOf(receive(t, st.ask(t, "page.user.ansel", nats.Header{wire.HeaderDeadline: {"soon"}}))); wire.Code(err) != "bad_request" {
+	if err := wire.ErrorOf(receive(t, st.ask(t, "page.user.ansel",
+		nats.Header{wire.HeaderDeadline: {"soon"}}))); wire.Code(err) != "bad_request" {
 		t.Errorf("a deadline that is no time: %v", err)
 	}
 	release := st.stall(t)
@@ -268,7 +271,8 @@ func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	s := st.start(t, nil)
-	j := &job{request: request{ref: page.About(), subject: "page.about", reply: st.nc.NewRespInbox(), endpoint: s.endpoints[0], arrived: time.Now()}}
+	j := &job{request: request{ref: page.About(), subject: "page.about", reply: st.nc.NewRespInbox(),
+		endpoint: s.endpoints[0], arrived: time.Now()}}
 	answer := make(chan *nats.Msg, 1)
 	if _, err := st.nc.ChanSubscribe(j.reply, answer); err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func (s *Service) answerPages(ctx context.Context, jobs []*job) {
 	err = unlessAbandoned(ctx, err)
 	sql := time.Since(begun)
 	if err != nil && len(groups) > 1 && !isUnavailable(err) && !errors.Is(err, wire.ErrAbandoned) {
-		// One of them may be what the query breaks on: the others need not suffer for it.
+		// One page may have made the query fail: answer each alone.
 		for _, g := range groups {
 			s.answerAlone(ctx, g)
 		}
@@ -44,7 +44,7 @@ func (s *Service) answerPages(ctx context.Context, jobs []*job) {
 	}
 }
 
-// answerAlone answers the requests for one page of a batch that failed.
+// answerAlone answers the jobs for one page after the query for its batch failed.
 func (s *Service) answerAlone(ctx context.Context, g []*job) {
 	begun := time.Now()
 	drafts, err := s.read(ctx, []page.Ref{g[0].ref})
@@ -55,7 +55,8 @@ func (s *Service) answerAlone(ctx context.Context, g []*job) {
 	s.render(ctx, g, drafts[0], time.Since(begun))
 }
 
-// begin notes that a worker of p took the jobs, turns away those that expired or were abandoned while they waited, and groups the others by what is asked for.
+// begin accounts for jobs that a worker of p took, refuses those that expired or were abandoned in the queue, and
+// groups the others by page.
 func (s *Service) begin(p *pool, jobs []*job) [][]*job {
 	now := time.Now()
 	turns := make(map[*endpoint]int, 1)
@@ -87,7 +88,8 @@ func (s *Service) begin(p *pool, jobs []*job) [][]*job {
 	return groups
 }
 
-// context ends when the last of the answers is worthless, when nobody waits for any of them, or when the service gives up stopping in order.
+// context returns a context for a turn. It ends with the latest deadline of the jobs, when all of them are abandoned,
+// or when the service stops and its StopTimeout is over.
 func (s *Service) context(ctx context.Context, groups [][]*job) (context.Context, context.CancelFunc) {
 	last := groups[0][0].deadline
 	for _, g := range groups {
@@ -103,7 +105,7 @@ func (s *Service) context(ctx context.Context, groups [][]*job) (context.Context
 	return ctx, func() { cancel(); abandon(nil) }
 }
 
-// render turns a draft into the reply to the requests of g, all for the same page.
+// render renders a draft and replies to the jobs of g, which all ask for the same page.
 func (s *Service) render(ctx context.Context, g []*job, d *draft, sql time.Duration) {
 	begun := time.Now()
 	buf := s.buffer()
@@ -116,10 +118,10 @@ func (s *Service) render(ctx context.Context, g []*job, d *draft, sql time.Durat
 	s.deliver(g, reply, wire.Timing{SQL: sql, Render: time.Since(begun)})
 }
 
-// buffer gives an empty buffer, to be recycled.
+// buffer returns an empty buffer; give it back to recycle.
 func (s *Service) buffer() *bytes.Buffer { return s.buffers.Get().(*bytes.Buffer) }
 
-// recycle takes back a buffer that nothing refers to any more.
+// recycle takes back a buffer that is no longer referenced.
 func (s *Service) recycle(buf *bytes.Buffer) {
 	if buf.Cap() <= maxPooledBuffer {
 		buf.Reset()
@@ -127,5 +129,5 @@ func (s *Service) recycle(buf *bytes.Buffer) {
 	}
 }
 
-// maxPooledBuffer keeps the memory of one huge page from being held for ever.
+// maxPooledBuffer bounds the buffers that are kept, so that one huge page does not occupy memory for good.
 const maxPooledBuffer = 256 << 10

@@ -12,20 +12,22 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// assetSubject is an asset, or a compressed form of it, ready to be sent.
+// assetSubject is one form of an asset, encoded.
 type assetSubject struct {
 	subject  string
 	envelope []byte
 }
 
-// offerAssets subscribes to each asset by its exact subject. While a new version rolls out, old and new renderers share the queue group,
-// and a request for a new style sheet reaches only those that have it; when nobody has it, the bus says "no responders" at once.
+// offerAssets subscribes to each asset by its exact subject. During a rolling deploy old and new renderers share the
+// queue group, and only renderers that have an asset get requests for it. If none has it, NATS answers "no
+// responders" at once.
 func (s *Service) offerAssets() error {
 	var index strings.Builder
 	for _, a := range s.assets() {
 		fmt.Fprintln(&index, a.subject)
 		if size := int64(len(a.envelope)); size > s.nc.MaxPayload() {
-			return fmt.Errorf("%w: %s has %d bytes, the bus takes %d", wire.ErrTooLarge, a.subject, size, s.nc.MaxPayload())
+			return fmt.Errorf("%w: %s has %d bytes, the bus takes %d", wire.ErrTooLarge, a.subject, size,
+				s.nc.MaxPayload())
 		}
 		if err := s.offer(a); err != nil {
 			return err
@@ -35,14 +37,14 @@ func (s *Service) offerAssets() error {
 }
 
 func (s *Service) offer(a assetSubject) error {
-	err := s.work.add(s.nc.QueueSubscribe(a.subject, wire.QueueRenderer, func(m *nats.Msg) { s.sendAsset(m, a) }))
+	err := s.requests.add(s.nc.QueueSubscribe(a.subject, wire.QueueRenderer, func(m *nats.Msg) { s.sendAsset(m, a) }))
 	if err != nil {
 		return fmt.Errorf("subscribe to %s: %w", a.subject, err)
 	}
 	return nil
 }
 
-// sendAsset answers in the subscription's goroutine: there is nothing to wait for.
+// sendAsset answers in the goroutine of the subscription: it never blocks.
 func (s *Service) sendAsset(m *nats.Msg, a assetSubject) {
 	if m.Reply == "" {
 		return
@@ -61,7 +63,7 @@ func (s *Service) sendAsset(m *nats.Msg, a assetSubject) {
 	s.log.Debug("answered", "request", m.Header.Get(wire.HeaderRequest), "subject", a.subject, "code", code)
 }
 
-// assets encodes every form of every asset, once.
+// assets encodes all forms of all assets.
 func (s *Service) assets() []assetSubject {
 	var all []assetSubject
 	for _, name := range s.cfg.Assets.Names() {
@@ -73,11 +75,12 @@ func (s *Service) assets() []assetSubject {
 			token, encoding string
 			body            []byte
 		}{{"", "", a.Body}, {"br", "br", a.Br}, {"gz", "gzip", a.Gzip}} {
-			if form.body == nil { // it would be no smaller, and whoever asks for it takes it as it is too
+			if form.body == nil { // compression does not make it smaller: send it uncompressed
 				form.encoding, form.body = "", a.Body
 			}
 			reply := wire.Reply{
-				Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding, ETag: etag(form.body), MaxAge: wire.FixedAge,
+				Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding, ETag: etag(form.body),
+				MaxAge: wire.FixedAge,
 				ReadAt: s.clock.Now(), Immutable: true, Body: form.body,
 			}
 			all = append(all, assetSubject{page.Asset(name).Encoded(form.token).Subject(), reply.Encode()})

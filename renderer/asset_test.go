@@ -37,7 +37,8 @@ func TestAssets(t *testing.T) {
 			t.Errorf("%s: another body, or type %q", subject, reply.ContentType)
 		}
 		if reply.Status != 200 || !reply.Immutable || reply.MaxAge != wire.FixedAge || reply.ETag == "" {
-			t.Errorf("%s: status %d, immutable %t, age %s, etag %q", subject, reply.Status, reply.Immutable, reply.MaxAge, reply.ETag)
+			t.Errorf("%s: status %d, immutable %t, age %s, etag %q", subject, reply.Status, reply.Immutable,
+				reply.MaxAge, reply.ETag)
 		}
 	}
 	for _, name := range s.cfg.Assets.Names() {
@@ -46,7 +47,8 @@ func TestAssets(t *testing.T) {
 		}
 	}
 	// Another version's asset: nobody subscribes to it, and the bus says so without a wait.
-	if _, err := st.nc.Request(page.Asset("app.00000000.css").Subject(), nil, 5*time.Second); !errors.Is(err, nats.ErrNoResponders) {
+	if _, err := st.nc.Request(page.Asset("app.00000000.css").Subject(), nil, 5*time.Second); !errors.Is(err,
+		nats.ErrNoResponders) {
 		t.Errorf("an asset that nobody has: %v", err)
 	}
 }

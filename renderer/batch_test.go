@@ -29,7 +29,8 @@ func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQ
 
 func (c *counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// TestWaitingUserPagesAreReadTogether: what waits while a worker is busy costs one query, and the same page one rendering.
+// TestWaitingUserPagesAreReadTogether: what waits while a worker is busy costs one query, and the same page one
+// rendering.
 func TestWaitingUserPagesAreReadTogether(t *testing.T) {
 	t.Parallel()
 	url := testenv.DatabaseURL(t)

@@ -6,15 +6,16 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// forms are the envelopes of one reply, each made when somebody asks for it. A body is packed here, once, for every edge and for memcached:
-// the bus carries a fifth of the bytes, and nobody behind it has to pack them again.
+// forms are the envelopes of one reply, each made on first use. Compressing here, once for all edges and for
+// memcached, reduces the bytes on the bus to a fifth.
 type forms struct {
 	service       *Service
 	reply         *wire.Reply
 	plain, packed *bytes.Buffer // envelopes; nil until one is wanted
 }
 
-// of gives the envelope for one request: packed if it asked for that, or comes near to what the bus takes, and there is something to gain.
+// of returns the envelope for one request: compressed if the request accepts gzip, or if the body is over half the
+// size of a message, and if compression pays.
 func (f *forms) of(j *job) *bytes.Buffer {
 	tooLarge := int64(len(f.reply.Body)) > f.service.nc.MaxPayload()/2
 	if (j.gzip || tooLarge) && f.reply.Compressible() {
@@ -30,7 +31,7 @@ func (f *forms) of(j *job) *bytes.Buffer {
 	return f.plain
 }
 
-// recycle gives the envelopes' memory back.
+// recycle releases the memory of the envelopes.
 func (f *forms) recycle() {
 	for _, buf := range []*bytes.Buffer{f.plain, f.packed} {
 		if buf != nil {
@@ -39,7 +40,7 @@ func (f *forms) recycle() {
 	}
 }
 
-// packed gives the envelope of a reply with its body packed. The ETag stays that of the plain body.
+// packed returns the envelope of a reply with a compressed body. The ETag stays that of the uncompressed body.
 func (s *Service) packed(reply *wire.Reply) *bytes.Buffer {
 	body, envelope := s.buffer(), s.buffer()
 	defer s.recycle(body)

@@ -48,7 +48,8 @@ func TestPackedForWhoAsks(t *testing.T) {
 	}
 	for i, answer := range answers[1:] {
 		got := decoded(t, receive(t, answer))
-		if packed := headers[i+1][wire.HeaderAccept][0] == wire.EncodingGzip; packed != (got.Encoding == wire.EncodingGzip) {
+		packed := headers[i+1][wire.HeaderAccept][0] == wire.EncodingGzip
+		if packed != (got.Encoding == wire.EncodingGzip) {
 			t.Errorf("%v: %q", headers[i+1], got.Encoding)
 		} else if packed {
 			if len(got.Body) > len(want.Body)/2 {

@@ -13,14 +13,15 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// Bounds of what a subscription holds before its handler has run. Handlers only admit, in microseconds, so this much is waiting only when
-// the process gets no processor; what is beyond is dropped, and its askers ask again.
+// Bounds of what a subscription holds before its handler has run. Handlers only admit, in microseconds, so this much is
+// waiting only when the process gets no processor; what is beyond is dropped, and its askers ask again.
 const (
 	pendingMessages = 4096
 	pendingBytes    = 4 << 20
 )
 
-// endpoint is a page kind or an action: the subjects it is requested on, and what was done for it.
+// endpoint is a kind of page or an action: its subjects, how to parse a request, which pool answers it, and its
+// statistics.
 type endpoint struct {
 	name     string   // among statistics and metrics
 	subjects []string // subscribed to; the statistics count them together and show the first
@@ -29,8 +30,8 @@ type endpoint struct {
 	stats    stats
 }
 
-// endpoints lists what is answered: a page kind is one line. Names and subjects are part of the product: `nats micro info
-// renderer` shows them.
+// endpoints lists what is answered, one line for each kind of page. Names and subjects are part of the product: `nats
+// micro info renderer` shows them.
 func endpoints(pages, searches, sitemaps, files, changes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
@@ -59,11 +60,12 @@ func endpoints(pages, searches, sitemaps, files, changes *pool) []*endpoint {
 	return append(all, actionEndpoints(changes)...)
 }
 
-// join subscribes to the endpoints' subjects in the queue group.
+// join subscribes to the subjects of the endpoints in the queue group.
 func (s *Service) join() error {
 	for _, e := range s.endpoints {
 		for _, subject := range e.subjects {
-			err := s.work.add(s.nc.QueueSubscribe(subject, wire.QueueRenderer, func(m *nats.Msg) { s.receive(e, m) }))
+			err := s.requests.add(s.nc.QueueSubscribe(subject, wire.QueueRenderer,
+				func(m *nats.Msg) { s.receive(e, m) }))
 			if err != nil {
 				return fmt.Errorf("subscribe to %s: %w", subject, err)
 			}
@@ -72,18 +74,19 @@ func (s *Service) join() error {
 	return nil
 }
 
-// announce answers on $SRV, so that `nats micro ls`, `info`, `stats` and `ping` know this service.
+// announce answers on $SRV, so that `nats micro ls`, `info`, `stats` and `ping` show this service.
 func (s *Service) announce() error {
-	service := &discovery.Service{Name: wire.ServiceRenderer, ID: s.id, Version: s.cfg.Version, Metadata: s.metadata, Started: s.started, Logger: s.log,
+	service := &discovery.Service{Name: wire.ServiceRenderer, ID: s.id, Version: s.cfg.Version, Metadata: s.metadata,
+		Started: s.started, Logger: s.log,
 		Description: "turns requests into pages and pictures, and makes changes", Endpoints: s.statistics}
 	subscriptions, err := service.Subscribe(s.nc)
 	for _, sub := range subscriptions {
-		err = errors.Join(err, s.talk.add(sub, nil))
+		err = errors.Join(err, s.control.add(sub, nil))
 	}
 	return err
 }
 
-// statistics lists the endpoints with what was done for each.
+// statistics returns the figures of the endpoints.
 func (s *Service) statistics() []discovery.Endpoint {
 	now := time.Now()
 	all := make([]discovery.Endpoint, 0, len(s.endpoints))
@@ -91,7 +94,8 @@ func (s *Service) statistics() []discovery.Endpoint {
 		requests, failed, lastError, processing := e.stats.totals()
 		all = append(all, discovery.Endpoint{Name: e.name, Subject: e.subjects[0], Queue: wire.QueueRenderer,
 			Metadata: map[string]string{"subjects": strings.Join(e.subjects, " ")},
-			Requests: requests, Errors: failed, LastError: lastError, Processing: processing, Data: e.stats.report(now)})
+			Requests: requests, Errors: failed, LastError: lastError, Processing: processing,
+			Data: e.stats.report(now)})
 	}
 	return all
 }

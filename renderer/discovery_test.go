@@ -31,7 +31,8 @@ func TestStatisticsOverTheBus(t *testing.T) {
 	if err := json.Unmarshal(st.request(t, "$SRV.STATS.renderer."+s.id).Data, &stats); err != nil {
 		t.Fatal(err)
 	}
-	if stats.Name != "renderer" || stats.ID != s.id || stats.Version != "1.2.3" || stats.Type != micro.StatsResponseType {
+	if stats.Name != "renderer" || stats.ID != s.id || stats.Version != "1.2.3" ||
+		stats.Type != micro.StatsResponseType {
 		t.Errorf("identity %+v, type %q", stats.ServiceIdentity, stats.Type)
 	}
 	requests, names := map[string]int{}, map[string]int{}
@@ -53,14 +54,16 @@ func TestStatisticsOverTheBus(t *testing.T) {
 		if r.Requests != asked+1 || e.NumErrors != 1 || r.Errors["bad_request"] != 1 || e.LastError != "bad_request" {
 			t.Errorf("user: %+v, %d errors, the last %q", r, e.NumErrors, e.LastError)
 		}
-		if r.P50 <= 0 || r.P99 < r.P50 || r.Max < r.P99 || r.InFlight != 0 || r.Queued != 0 || r.WindowRequests != asked {
+		if r.P50 <= 0 || r.P99 < r.P50 || r.Max < r.P99 || r.InFlight != 0 || r.Queued != 0 ||
+			r.WindowRequests != asked {
 			t.Errorf("user: %+v", r)
 		}
 		if e.AverageProcessingTime < 50*time.Microsecond || e.AverageProcessingTime > time.Second {
 			t.Errorf("a page with its query takes %s on average?", e.AverageProcessingTime)
 		}
 	}
-	for name, want := range map[string]int{"user page.user.>": asked + 1, "home page.home": 2, "photo page.photo.>": 0} {
+	for name, want := range map[string]int{"user page.user.>": asked + 1, "home page.home": 2,
+		"photo page.photo.>": 0} {
 		if requests[name] != want {
 			t.Errorf("%s counts %d requests, want %d", name, requests[name], want)
 		}
@@ -76,13 +79,15 @@ func TestWithTheNATSCLI(t *testing.T) {
 	other := st.start(t, nil)
 	run := func(args ...string) string {
 		t.Helper()
-		out, err := exec.CommandContext(t.Context(), cli, append([]string{"--server", st.url}, args...)...).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), cli,
+			append([]string{"--server", st.url}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("nats %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 		return string(out)
 	}
-	if page := run("req", "page.user.ansel", "", "--raw"); !strings.HasPrefix(page, "killr/1 200\n") || !strings.Contains(page, "<!doctype html>") {
+	if page := run("req", "page.user.ansel", "", "--raw"); !strings.HasPrefix(page, "killr/1 200\n") ||
+		!strings.Contains(page, "<!doctype html>") {
 		t.Errorf("nats req page.user.ansel '' prints %.300s", page)
 	}
 	for _, args := range [][]string{{"micro", "ls"}, {"micro", "stats", "renderer"}, {"micro", "ping"}} {

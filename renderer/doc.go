@@ -1,24 +1,35 @@
-// Package renderer is the queue group that turns requests on the bus into pages, and into changes: the only role that knows rows.
+// Package renderer is the pool of processes that make pages and changes. All of them join one queue group of the bus.
 //
-// In flow requests on the subjects of schema/page, each shared out by NATS to one [Service] of the queue group "renderer"; out flow
-// replies with an envelope of schema/wire (a page, a picture, a static file), with the scopes that an action changed, or with an error of
-// wire/code.go. Rows come from renderer/store, originals from renderer/pictures, views from templates. A Service also relays what changed
-// in Postgres to the stream CHANGES, one Service of all at a time.
+// Input: requests on the subjects of schema/page and schema/wire, each given by NATS to one [Service] of the queue
+// group "renderer".
 //
-// The way of a request through the files of this package:
+// Output: replies, each with an envelope of schema/wire (a page, a picture, a static file), with the scopes that an
+// action changed, or with an error of wire/code.go; and the stream CHANGES, which one Service at a time writes from
+// Postgres' outbox.
 //
-//	discovery.go  the subjects that are answered, and what `nats micro` shows
-//	receive.go    a request is parsed, judged by its deadline, admitted
-//	pool.go       it waits for a worker, with others that one query can answer
-//	answer.go     rows are read, the view is rendered; pages.go is how, with or without a bus
-//	home.go ...   one file for each kind: what is read for it, and what its view is told
-//	action.go     or a change is made, once for its key; form.go says what is wrong with what was filled in
-//	reply.go      the reply is sent, counted and logged; compress.go packs it, failure.go says what becomes of errors and panics
+// Must not touch: HTTP, memcached. It caches no page: every reply is read from Postgres or the picture store.
 //
-// Beside it stand run.go (starting, and stopping without losing a request), outage.go (patience with Postgres), stats.go and
-// metrics.go (what was done), relay.go (changes), tagcounter.go (how many photos tags have).
+// A request passes these files:
 //
-// Pages, stored pictures, pictures to be made, and actions have workers apart, so that none of them keeps another waiting.
+//	discovery.go  the endpoints: which subjects are answered, and what `nats micro` shows
+//	receive.go    parses a request, checks its deadline, admits it
+//	job.go        the request on its way, and which part of it belongs to whom
+//	pool.go       queues it for a worker, together with others that one query can answer
+//	answer.go     reads rows and renders; pages.go does so with or without a bus
+//	home.go ...   one file for each kind of page: its rows and its view model; view.go is what they share
+//	image.go      pictures; asset.go: static files, answered without a worker
+//	action.go     changes, once for each key; form.go checks their forms
+//	reply.go      sends, counts and logs the reply; compress.go compresses it; failure.go turns errors into replies
 //
-// It may not touch HTTP or memcached, and holds no page: everything it says it has just read.
+// Beside the way of a request:
+//
+//	service.go    Config, New, Ready
+//	run.go        starts, and stops without losing a request; subscriptions.go drains
+//	outage.go     how long Postgres is waited for; refused.go: addresses that can never work
+//	abandoned.go  requests whose answer nobody waits for any more
+//	stats.go      figures for `nats micro`; metrics.go: for Prometheus
+//	relay.go      changes, from the outbox to the stream; index.go, tagcounter.go: what the active relay does besides
+//
+// Pages, searches, the sitemap, stored pictures, pictures to be made, and actions have workers of their own, so that
+// none delays another.
 package renderer

@@ -16,7 +16,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// TestComingAndGoingLosesNothing starts and stops services under load. Askers try again when nobody is there, and after nothing else.
+// TestComingAndGoingLosesNothing starts and stops services under load. Askers try again when nobody is there, and after
+// nothing else.
 func TestComingAndGoingLosesNothing(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
@@ -26,7 +27,8 @@ func TestComingAndGoingLosesNothing(t *testing.T) {
 	failures := make(chan error, 8)
 	st.start(t, nil).stop() // so that the stream and the rest is there: what follows is only coming and going
 	for i := range 8 {
-		subjects := []string{page.User("ansel").Subject(), page.Photo(int64(i + 1)).Subject(), page.About().Subject(), page.User("dorothea").Subject()}
+		subjects := []string{page.User("ansel").Subject(), page.Photo(int64(i + 1)).Subject(), page.About().Subject(),
+			page.User("dorothea").Subject()}
 		askers.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				if err := askUntilSomebodyIsThere(st.nc, subjects[n%len(subjects)]); err != nil {

@@ -20,7 +20,8 @@ func (p *Pages) errorPage(ref page.Ref) *draft {
 	}
 }
 
-// missing is the page of what is not there. It depends on the version of what was not found, so that it goes when the thing comes.
+// missing is the page of what is not there. It depends on the version of what was not found, so that it goes when the
+// thing comes.
 func (p *Pages) missing(rows *store.Snapshot, maxAge time.Duration) *draft {
 	d := shown(rows, maxAge, templates.Error(templates.ErrorPage{Site: p.site, Status: http.StatusNotFound}))
 	d.status = http.StatusNotFound

@@ -23,7 +23,8 @@ func (p *Pages) explore(ctx context.Context, ref page.Ref) (*draft, error) {
 		return nil, err
 	}
 	d := shown(&rows.Snapshot, wire.ListingAge, templates.Explore(templates.ExplorePage{
-		Site: p.siteFor(ref), Self: ref, Photos: cards(rows.Photos), Days: rows.Days, Earlier: rows.Earlier, Later: rows.Later,
+		Site: p.siteFor(ref), Self: ref, Photos: cards(rows.Photos), Days: rows.Days, Earlier: rows.Earlier,
+		Later: rows.Later,
 	}))
 	if ofDay && len(rows.Photos) == 0 {
 		d.status = http.StatusNotFound

@@ -10,8 +10,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// toWireError wraps err in the error of schema/wire that a requester gets for it. An err that is none of them stays as it is, which means
-// "internal".
+// toWireError wraps err in the error of schema/wire that a requester gets for it. An err that is none of them stays as
+// it is, which means "internal".
 func toWireError(err error) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -24,7 +24,7 @@ func toWireError(err error) error {
 	return err
 }
 
-// unlessAbandoned is err, or says that the work was cut short because nobody waited for it.
+// unlessAbandoned returns err, or ErrAbandoned if ctx ended because nobody waits for the answer.
 func unlessAbandoned(ctx context.Context, err error) error {
 	if err != nil && errors.Is(context.Cause(ctx), wire.ErrAbandoned) {
 		return wire.ErrAbandoned
@@ -34,7 +34,7 @@ func unlessAbandoned(ctx context.Context, err error) error {
 
 func isUnavailable(err error) bool { return errors.Is(err, wire.ErrUnavailable) }
 
-// panicError is a panic that was contained.
+// panicError is a recovered panic.
 type panicError struct {
 	value any
 	stack string
@@ -42,7 +42,7 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// contained runs f and turns its panic into an error, so that one poisonous request costs one reply and no worker.
+// contained runs f and turns a panic into an error, so that one bad request costs one reply and no worker.
 func contained(f func() error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -54,7 +54,7 @@ func contained(f func() error) (err error) {
 
 func isPanic(err error) bool { return stackOf(err) != "" }
 
-// stackOf gives the stack of the panic that err says, "" when it says none.
+// stackOf returns the stack of the panic in err, "" if err is no panic.
 func stackOf(err error) string {
 	var p *panicError
 	if errors.As(err, &p) {

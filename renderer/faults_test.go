@@ -13,11 +13,13 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// TestOneBadRowHurtsNobodyElse: a row that cannot be read fails the query of the whole batch, and yet only its own page.
+// TestOneBadRowHurtsNobodyElse: a row that cannot be read fails the query of the whole batch, and yet only its own
+// page.
 func TestOneBadRowHurtsNobodyElse(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
-	if _, err := st.pool.Exec(t.Context(), `UPDATE users SET created_at = 'infinity' WHERE name = 'newcomer'`); err != nil {
+	const spoil = `UPDATE users SET created_at = 'infinity' WHERE name = 'newcomer'`
+	if _, err := st.pool.Exec(t.Context(), spoil); err != nil {
 		t.Fatal(err)
 	}
 	s := st.start(t, small)

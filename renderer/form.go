@@ -24,8 +24,8 @@ const (
 // formField is what wire.InputError calls the form as a whole.
 const formField = "form"
 
-// form is what an action was given: each field at most once. Its methods say what is wrong in words for the person who filled it in; all
-// errors are of the type *wire.InputError.
+// form is what an action was given: each field at most once. Its methods say what is wrong in words for the person who
+// filled it in; all errors are of the type *wire.InputError.
 type form map[string]string
 
 // parseForm reads an action's data, which may have the known fields and no others.
@@ -42,7 +42,8 @@ func parseForm(action string, data []byte, known ...string) (form, error) {
 		all := values[name]
 		switch {
 		case !slices.Contains(known, name):
-			return nil, wrong(strayName(name), "is no field of %s: leave it out, it takes %s", action, strings.Join(known, ", "))
+			return nil, wrong(strayName(name), "is no field of %s: leave it out, it takes %s", action,
+				strings.Join(known, ", "))
 		case len(all) > 1:
 			return nil, wrong(name, "is given %d times: give it once", len(all))
 		case !utf8.ValidString(all[0]):
@@ -121,9 +122,11 @@ func keyOf(m *nats.Msg) (string, error) {
 	all := m.Header.Values(wire.HeaderKey)
 	switch {
 	case len(all) == 0:
-		return "", wrong(wire.HeaderKey, "is missing: name this attempt, and its repetitions alike, by a key of your own")
+		return "", wrong(wire.HeaderKey, "is missing: name this attempt, and its repetitions alike, by a key of "+
+			"your own")
 	case len(all) > 1 || !wire.ValidKey(all[0]):
-		return "", wrong(wire.HeaderKey, "is not one key: give 1 to %d printable ASCII characters without a space", wire.MaxKey)
+		return "", wrong(wire.HeaderKey, "is not one key: give 1 to %d printable ASCII characters without a space",
+			wire.MaxKey)
 	}
 	return all[0], nil
 }

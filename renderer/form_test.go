@@ -33,17 +33,22 @@ func TestBadForms(t *testing.T) {
 		{"photo.edit", "id=1&id=1&title=x", "id is given 2 times: give it once"},
 		{"photo.edit", "id=1&title=x&title=y&title=z", "title is given 3 times: give it once"},
 		{"photo.edit", "id=1", "form changes nothing: give a title, a description or both"},
-		{"photo.edit", "id=1&title=x&colour=red", "colour is no field of photo.edit: leave it out, it takes id, title, description"},
-		{"photo.edit", "id=1&title=x&a%0D%0AKillr-Code:+ok=1", "a%0D%0AKillr-Code%3A+ok is no field of photo.edit: leave it out, it takes id, title, description"},
-		{"photo.edit", "id=1&title=x&=", "form is no field of photo.edit: leave it out, it takes id, title, description"},
+		{"photo.edit", "id=1&title=x&colour=red", "colour is no field of photo.edit: leave it out, it takes id, " +
+			"title, description"},
+		{"photo.edit", "id=1&title=x&a%0D%0AKillr-Code:+ok=1",
+			"a%0D%0AKillr-Code%3A+ok is no field of photo.edit: leave it out, it takes id, title, description"},
+		{"photo.edit", "id=1&title=x&=", "form is no field of photo.edit: leave it out, it takes id, title, " +
+			"description"},
 		{"photo.edit", long("title", 201), "title has 201 characters: shorten it to 200"},
 		{"photo.edit", "id=1&title=a%0Ab", "title has line breaks or other control characters: leave them out"},
 		{"photo.edit", "id=1&title=a%00b", "title has line breaks or other control characters: leave them out"},
 		{"photo.edit", "id=1&title=a%C2%85b", "title has line breaks or other control characters: leave them out"},
 		{"photo.edit", "id=1&title=%FF", "title is not UTF-8: encode it as that"},
 		{"photo.edit", long("description", 5001), "description has 5001 characters: shorten it to 5000"},
-		{"photo.edit", "id=1&description=a%1Bb", "description has control characters: leave out all but line breaks and tabs"},
-		{"photo.edit", "id=1&description=a%0Db", "description has control characters: leave out all but line breaks and tabs"},
+		{"photo.edit", "id=1&description=a%1Bb", "description has control characters: leave out all but line breaks " +
+			"and tabs"},
+		{"photo.edit", "id=1&description=a%0Db", "description has control characters: leave out all but line breaks " +
+			"and tabs"},
 		{"photo.edit", "id=1&description=%C3", "description is not UTF-8: encode it as that"},
 		{"photo.edit", "id=1&title=%zz", "form cannot be read: encode it as application/x-www-form-urlencoded"},
 		{"photo.edit", "id=1;title=x", "form cannot be read: encode it as application/x-www-form-urlencoded"},
@@ -65,7 +70,8 @@ func TestBadForms(t *testing.T) {
 		{[]string{""}, "Killr-Key is not one key: give 1 to 64 printable ASCII characters without a space"},
 		{[]string{"a b"}, "Killr-Key is not one key: give 1 to 64 printable ASCII characters without a space"},
 		{[]string{"é"}, "Killr-Key is not one key: give 1 to 64 printable ASCII characters without a space"},
-		{[]string{strings.Repeat("k", 65)}, "Killr-Key is not one key: give 1 to 64 printable ASCII characters without a space"},
+		{[]string{strings.Repeat("k", 65)}, "Killr-Key is not one key: give 1 to 64 printable ASCII characters " +
+			"without a space"},
 		{[]string{"a", "b"}, "Killr-Key is not one key: give 1 to 64 printable ASCII characters without a space"},
 	} {
 		header := nats.Header{}
@@ -75,7 +81,8 @@ func TestBadForms(t *testing.T) {
 		checkInputError(t, st.send(t, "photo.delete", header, "id=1"), c.want, fmt.Sprint(c.keys))
 	}
 	var photos, keys int
-	if err := st.pool.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM photos), (SELECT count(*) FROM action_keys)`).Scan(&photos, &keys); err != nil {
+	const counts = `SELECT (SELECT count(*) FROM photos), (SELECT count(*) FROM action_keys)`
+	if err := st.pool.QueryRow(t.Context(), counts).Scan(&photos, &keys); err != nil {
 		t.Fatal(err)
 	}
 	if photos != 103 || keys != 0 {
@@ -109,14 +116,16 @@ func TestGoodForms(t *testing.T) {
 		{"id=1&description=%0D%0Aone%0D%0A%09two%0Athree+", "At the lake", "one\n\ttwo\nthree"},
 		{"id=1&title=&description=+", "", ""},
 		{"title=%3Cscript%3E&id=1&", "<script>", ""},
-		{url.Values{"id": {"1"}, "title": {strings.Repeat("🎞", maxTitle)}, "description": {emoji}}.Encode(), strings.Repeat("🎞", maxTitle), emoji},
+		{url.Values{"id": {"1"}, "title": {strings.Repeat("🎞", maxTitle)}, "description": {emoji}}.Encode(),
+			strings.Repeat("🎞", maxTitle), emoji},
 	} {
 		if err := wire.ErrorOf(st.act(t, wire.ActionPhotoEdit, fmt.Sprint("key", i), c.form)); err != nil {
 			t.Errorf("%.60q: %v", c.form, err)
 			continue
 		}
 		var got [2]string
-		if err := st.pool.QueryRow(t.Context(), `SELECT title, description FROM photos WHERE id = 1`).Scan(&got[0], &got[1]); err != nil {
+		if err := st.pool.QueryRow(t.Context(), `SELECT title, description FROM photos WHERE id = 1`).Scan(&got[0],
+			&got[1]); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([2]string{c.title, c.description}, got); diff != "" {

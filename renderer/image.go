@@ -16,8 +16,8 @@ import (
 // derivative. No scope tells when the original arrives.
 const missingImageAge = 5 * time.Second
 
-// answerFiles is a turn of a file worker: it reads derivatives that are stored, and hands the requests for others to the
-// picture workers, which decode. Reading has workers of its own so that it never waits for a picture to be decoded.
+// answerFiles is a turn of a file worker. It reads stored derivatives and passes requests for the others to the
+// picture workers, which decode. Separate workers keep reading from waiting behind decoding.
 func (s *Service) answerFiles(ctx context.Context, jobs []*job) {
 	var missing []*job
 	s.guarded(func(ctx context.Context, jobs []*job) {
@@ -31,7 +31,7 @@ func (s *Service) answerFiles(ctx context.Context, jobs []*job) {
 			}
 		}
 	})(ctx, jobs)
-	for _, j := range missing { // Only now: from here on another worker holds them.
+	for _, j := range missing { // only now: from here on the jobs belong to another worker
 		j.work.passedOn = false
 		j.endpoint.stats.requeued()
 		if excess := s.images.put(j); excess != nil {
@@ -40,16 +40,16 @@ func (s *Service) answerFiles(ctx context.Context, jobs []*job) {
 	}
 }
 
-// answerImages is a turn of a picture worker: it makes one derivative, for all that wait for it, and has it kept. There are few such
-// workers, because each holds a whole decoded original in memory.
+// answerImages is a turn of a picture worker. It makes one derivative for all its requests and stores it. There are
+// few such workers, because each holds a decoded original in memory.
 func (s *Service) answerImages(ctx context.Context, jobs []*job) {
 	for _, g := range s.begin(s.images, jobs) {
 		s.answerPicture(ctx, g, pictures.Derive)
 	}
 }
 
-// answerPicture answers the requests of g with the derivative that get gives. It is false, and nothing is answered, when the derivative
-// has to be made first.
+// answerPicture answers the jobs of g with the derivative from get. It returns false, and answers nothing, if the
+// derivative must be made first.
 func (s *Service) answerPicture(
 	ctx context.Context, g []*job, get func(context.Context, pictures.Store, string, int) ([]byte, error),
 ) bool {
@@ -67,14 +67,15 @@ func (s *Service) answerPicture(
 		maxAge, immutable, err = missingImageAge, false, nil
 	}
 	if errors.Is(err, pictures.ErrNotKept) {
-		s.log.Warn("a picture is made anew for each request", "subject", g[0].subject, "err", err)
+		s.log.Warn("picture not stored: it is made again for each request", "subject", g[0].subject, "err", err)
 		err = nil
 	}
 	timing := wire.Timing{Render: time.Since(begun)}
 	switch {
 	case err == nil:
 		s.deliver(g, &wire.Reply{
-			Status: http.StatusOK, ContentType: "image/jpeg", ETag: etag(jpeg), MaxAge: maxAge, ReadAt: s.clock.Now(),
+			Status: http.StatusOK, ContentType: "image/jpeg", ETag: etag(jpeg), MaxAge: maxAge,
+			ReadAt:    s.clock.Now(),
 			Immutable: immutable, Body: jpeg,
 		}, timing)
 	case errors.Is(err, pictures.ErrNotStored):
@@ -82,7 +83,8 @@ func (s *Service) answerPicture(
 	case errors.Is(err, fs.ErrNotExist):
 		body := []byte("There is no such picture.\n")
 		s.deliver(g, &wire.Reply{
-			Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", ETag: etag(body), MaxAge: missingImageAge,
+			Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", ETag: etag(body),
+			MaxAge: missingImageAge,
 			ReadAt: s.clock.Now(), Body: body,
 		}, timing)
 	default:

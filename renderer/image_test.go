@@ -67,7 +67,8 @@ func pictureSite(t testing.TB) (*site, string) {
 
 func (st *site) ingest(t testing.TB, width, height int) pictures.Image {
 	t.Helper()
-	im, err := pictures.Ingest(t.Context(), st.pictures, bytes.NewReader(landscape(t, width, height)), pictures.Limits{})
+	im, err := pictures.Ingest(t.Context(), st.pictures, bytes.NewReader(landscape(t, width, height)),
+		pictures.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,16 +177,17 @@ func TestPictureWithoutOriginal(t *testing.T) {
 	}
 }
 
-// Eight visitors open twenty pages' pictures each at the same moment, stored or not: one picture worker does for all.
-func TestCrowdOfPictures(t *testing.T) {
+// 160 pictures are requested at the same moment, all of them stored or none: one picture worker answers all, refusing
+// none.
+func TestOnePictureWorkerServesABurst(t *testing.T) {
 	t.Parallel()
-	const visitors, each = 8, 20
+	const requests = 160
 	for name, stored := range map[string]bool{"stored": true, "not stored": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			st, path := pictureSite(t)
 			s := st.start(t, func(c *Config) { c.PictureWorkers = 1 })
-			refs := make([]page.Ref, visitors*each)
+			refs := make([]page.Ref, requests)
 			for i := range refs {
 				im := st.ingest(t, 330+i, 20)
 				if !stored {

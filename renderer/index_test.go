@@ -20,7 +20,8 @@ func TestIndexPassesWhatFails(t *testing.T) {
 				END IF;
 				RETURN NULL;
 			END $$`,
-		"CREATE TRIGGER refuse AFTER UPDATE ON photo_search REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION refuse()",
+		"CREATE TRIGGER refuse AFTER UPDATE ON photo_search REFERENCING NEW TABLE AS written FOR EACH STATEMENT " +
+			"EXECUTE FUNCTION refuse()",
 		"UPDATE photos SET title = 'Heron'",
 	} {
 		if _, err := st.pool.Exec(t.Context(), sql); err != nil {
@@ -29,7 +30,8 @@ func TestIndexPassesWhatFails(t *testing.T) {
 	}
 	st.start(t, nil)
 	eventually(t, 60*time.Second, func() error {
-		if n := count(t, st, "SELECT count(*) FROM photo_search WHERE words @@ 'heron'::tsquery"); n != 101 { // all but 42, and 50, which is private
+		// all but 42, and 50, which is private
+		if n := count(t, st, "SELECT count(*) FROM photo_search WHERE words @@ 'heron'::tsquery"); n != 101 {
 			return fmt.Errorf("%d photos are indexed", n)
 		}
 		return nil
@@ -59,8 +61,10 @@ func TestIndexerAdapts(t *testing.T) {
 		size     int
 		postpone bool
 	}{
-		{0, nil, 400, false}, {indexGoal + 1, nil, 200, false}, {0, failed, 100, false}, {0, failed, 50, false}, {0, nil, 100, false},
-		{0, failed, 50, false}, {0, failed, 25, false}, {0, failed, 12, false}, {0, failed, 6, false}, {0, failed, 3, false}, {0, failed, 1, false},
+		{0, nil, 400, false}, {indexGoal + 1, nil, 200, false}, {0, failed, 100, false}, {0, failed, 50, false},
+		{0, nil, 100, false},
+		{0, failed, 50, false}, {0, failed, 25, false}, {0, failed, 12, false}, {0, failed, 6, false},
+		{0, failed, 3, false}, {0, failed, 1, false},
 		{0, failed, 1, false}, {0, failed, 1, true}, {0, failed, 1, false}, {0, nil, 2, false},
 	} {
 		if postpone := x.adapt(c.took, c.err); x.size != c.size || postpone != c.postpone {

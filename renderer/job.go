@@ -52,10 +52,12 @@ func (j *job) same(other *job) bool {
 	return j == other || j.action == nil && other.action == nil && j.ref == other.ref
 }
 
-// joins reports whether a worker that takes j can answer other with it: they ask for the same page, or one query reads both pages.
+// joins reports whether a worker that takes j can answer other with it: they ask for the same page, or one query reads
+// both pages.
 func (j *job) joins(other *job) bool {
 	return j.same(other) || batchable(j.ref.Kind()) && j.ref.Kind() == other.ref.Kind()
 }
 
-// batchable reports whether one query reads several pages of a kind, see [Pages.draft]. It does for the kinds asked for most.
+// batchable reports whether one query reads several pages of a kind, see [Pages.draft]. It does for the kinds asked for
+// most.
 func batchable(kind page.Kind) bool { return kind == page.KindUser || kind == page.KindPhoto }

@@ -55,15 +55,18 @@ func TestKinds(t *testing.T) {
 			[]page.Ref{page.Photo(52), page.Photo(49), page.User("ansel"), page.Tag("blue hour"), page.Album(1)}},
 		{page.Tag("blue hour"), wire.ListingAge, []string{all, ansel, "user.dorothea"}, ".grid li .cap > bdi",
 			[]string{"Moonrise 103", "Moonrise 101", "Moonrise 99"}, nil},
-		{page.Search("moonrise 42"), searchAge, []string{all, ansel}, ".grid li .cap > bdi", []string{"Moonrise 42"}, nil},
+		{page.Search("moonrise 42"), searchAge, []string{all, ansel}, ".grid li .cap > bdi", []string{"Moonrise 42"},
+			nil},
 		{page.Search(""), searchAge, []string{all}, "form label", nil, nil},
 		{page.Album(1), wire.PageAge, []string{all, ansel}, ".grid li .cap > bdi",
 			[]string{"Moonrise 1", "Moonrise 2"}, []page.Ref{page.Album(1).After(480), page.User("ansel")}},
 		{page.Explore(), wire.ListingAge, []string{all, ansel, "user.dorothea"}, "h1", []string{"Explore"},
 			[]page.Ref{page.ExploreDay(firstDay.AddDate(0, 0, 103)), page.Tags()}},
-		{page.ExploreDay(firstDay.AddDate(0, 0, 51)), wire.ListingAge, []string{all, ansel}, ".grid li .cap > bdi", []string{"Moonrise 51"},
+		{page.ExploreDay(firstDay.AddDate(0, 0, 51)), wire.ListingAge, []string{all, ansel}, ".grid li .cap > bdi",
+			[]string{"Moonrise 51"},
 			[]page.Ref{page.ExploreDay(firstDay.AddDate(0, 0, 49)), page.ExploreDay(firstDay.AddDate(0, 0, 52))}},
-		{page.Tags(), wire.ListingAge, []string{all}, ".cloud li", []string{"blue hour 52"}, []page.Ref{page.Tag("blue hour")}},
+		{page.Tags(), wire.ListingAge, []string{all}, ".cloud li", []string{"blue hour 52"},
+			[]page.Ref{page.Tag("blue hour")}},
 		{page.Albums("ansel"), wire.PageAge, []string{all, ansel}, ".albums li", []string{"Yosemite 59 photos"},
 			[]page.Ref{page.Album(1), page.User("ansel")}},
 		{page.Albums("newcomer"), wire.PageAge, []string{all, "user.newcomer"}, ".empty", nil, nil},
@@ -118,14 +121,16 @@ func TestFeed(t *testing.T) {
 		scope, title string
 		first        string
 	}{
-		page.Feed(page.User("ansel")):    {wire.PageAge, "user.ansel", "Ansel <Adams> · Flickr Killr", "Moonrise 100"},
-		page.Feed(page.Home()):           {wire.ListingAge, "user.dorothea", "Newest photos · Flickr Killr", "Moonrise 103"},
+		page.Feed(page.User("ansel")): {wire.PageAge, "user.ansel", "Ansel <Adams> · Flickr Killr", "Moonrise 100"},
+		page.Feed(page.Home()): {wire.ListingAge, "user.dorothea", "Newest photos · Flickr Killr",
+			"Moonrise 103"},
 		page.Feed(page.Tag("blue hour")): {wire.ListingAge, "user.ansel", "blue hour · Flickr Killr", "Moonrise 103"},
 		page.Feed(page.Album(1)):         {wire.PageAge, "user.ansel", "Yosemite · Flickr Killr", "Moonrise 60"},
 		page.Feed(page.User("newcomer")): {wire.PageAge, "user.newcomer", "New Comer · Flickr Killr", ""},
 	} {
 		reply := st.get(t, ref)
-		if reply.ContentType != "application/atom+xml; charset=utf-8" || reply.MaxAge != want.age || scopesOf(reply)[want.scope] == 0 {
+		if reply.ContentType != "application/atom+xml; charset=utf-8" || reply.MaxAge != want.age ||
+			scopesOf(reply)[want.scope] == 0 {
 			t.Errorf("%s: type %q, age %s, depends on %v", ref, reply.ContentType, reply.MaxAge, reply.Depends)
 		}
 		var feed struct {
@@ -143,7 +148,8 @@ func TestFeed(t *testing.T) {
 		first := ""
 		if len(feed.Entries) > 0 {
 			first = feed.Entries[0].Title
-			if _, number, _ := strings.Cut(first, " "); feed.Entries[0].Link.Href != "https://photos.example/photo/"+number {
+			if _, number, _ := strings.Cut(first, " "+
+				""); feed.Entries[0].Link.Href != "https://photos.example/photo/"+number {
 				t.Errorf("%s: links to %s", ref, feed.Entries[0].Link.Href)
 			}
 		}
@@ -165,22 +171,30 @@ func TestForPrograms(t *testing.T) {
 		depends int
 		want    string
 	}{
-		{page.File("robots.txt"), "text/plain; charset=utf-8", wire.FileAge, 0, "\nSitemap: https://photos.example/sitemap.xml\n"},
-		{page.File("robots.txt").At("http://other.example"), "text/plain; charset=utf-8", wire.FileAge, 0, "http://other.example/sitemap.xml"},
+		{page.File("robots.txt"), "text/plain; charset=utf-8", wire.FileAge, 0,
+			"\nSitemap: https://photos.example/sitemap.xml\n"},
+		{page.File("robots.txt").At("http://other.example"), "text/plain; charset=utf-8", wire.FileAge, 0,
+			"http://other.example/sitemap.xml"},
 		{page.File("favicon.ico"), "image/x-icon", wire.FileAge, 0, "\x89PNG"},
 		{page.File("apple-touch-icon.png"), "image/png", wire.FileAge, 0, "\x89PNG"},
 		{page.File("manifest.webmanifest"), "application/manifest+json", wire.FileAge, 0, `"/static/icon-192.`},
-		{page.File("opensearch.xml"), "application/opensearchdescription+xml", wire.FileAge, 0, "https://photos.example/search?q={searchTerms}"},
-		{page.Sitemap(), sitemapType, wire.ListingAge, 1, "<loc>https://photos.example/sitemap/photos/1.xml</loc><lastmod>2026-04-14T12:00:00Z"},
+		{page.File("opensearch.xml"), "application/opensearchdescription+xml", wire.FileAge, 0,
+			"https://photos.example/search?q={searchTerms}"},
+		{page.Sitemap(), sitemapType, wire.ListingAge, 1,
+			"<loc>https://photos.example/sitemap/photos/1.xml</loc><lastmod>2026-04-14T12:00:00Z"},
 		{page.SitemapPart("photos", 1), sitemapType, 0, 1, "<loc>https://photos.example/photo/103</loc><image:image>"},
 		{page.SitemapPart("users", 1), sitemapType, 0, 1, "<loc>https://photos.example/photos/ansel</loc></url>"},
-		{page.SitemapPart("albums", 1).At("http://other.example"), sitemapType, 0, 1, "<loc>http://other.example/album/1</loc>"},
+		{page.SitemapPart("albums", 1).At("http://other.example"), sitemapType, 0, 1,
+			"<loc>http://other.example/album/1</loc>"},
 		{page.OEmbed(51, "json", 400, 0), "application/json", wire.PageAge, 2, `"width":320,"height":213`},
-		{page.OEmbed(51, "xml", 0, 0), "text/xml; charset=utf-8", wire.PageAge, 2, "<author_url>https://photos.example/photos/ansel</author_url>"},
+		{page.OEmbed(51, "xml", 0, 0), "text/xml; charset=utf-8", wire.PageAge, 2,
+			"<author_url>https://photos.example/photos/ansel</author_url>"},
 	} {
 		reply := st.get(t, c.ref)
-		if reply.Status != http.StatusOK || reply.ContentType != c.kind || reply.MaxAge != c.age || len(reply.Depends) != c.depends || reply.Immutable {
-			t.Errorf("%s: status %d, type %q, age %s, depends on %v", c.ref, reply.Status, reply.ContentType, reply.MaxAge, reply.Depends)
+		if reply.Status != http.StatusOK || reply.ContentType != c.kind || reply.MaxAge != c.age ||
+			len(reply.Depends) != c.depends || reply.Immutable {
+			t.Errorf("%s: status %d, type %q, age %s, depends on %v", c.ref, reply.Status, reply.ContentType,
+				reply.MaxAge, reply.Depends)
 		}
 		if !bytes.Contains(reply.Body, []byte(c.want)) || bytes.Contains(reply.Body, []byte("/photo/50<")) {
 			t.Errorf("%s lacks %q: %.600s", c.ref, c.want, reply.Body)
@@ -190,7 +204,8 @@ func TestForPrograms(t *testing.T) {
 		}
 	}
 	var answer map[string]any
-	if err := json.Unmarshal(st.get(t, page.OEmbed(51, "json", 0, 0)).Body, &answer); err != nil || answer["title"] != "Moonrise 51" {
+	if err := json.Unmarshal(st.get(t, page.OEmbed(51, "json", 0, 0)).Body, &answer); err != nil ||
+		answer["title"] != "Moonrise 51" {
 		t.Errorf("oEmbed: %v, %v", answer, err)
 	}
 }
@@ -201,7 +216,8 @@ func TestLargePageTravelsPacked(t *testing.T) {
 	st := newSite(t)
 	st.start(t, func(c *Config) { c.BaseURL = "https://" + strings.Repeat("a", 60) + ".example" })
 	if _, err := st.pool.Exec(t.Context(), `INSERT INTO photos (id, user_id, image_id, width, height, color, posted_at)
-		SELECT g, 1, image_id, width, height, color, clock_timestamp() FROM photos, generate_series(104, 5000) AS g WHERE id = 1`); err != nil {
+		SELECT g, 1, image_id, width, height, color, clock_timestamp() FROM photos, generate_series(104, 5000) AS g
+			WHERE id = 1`); err != nil {
 		t.Fatal(err)
 	}
 	reply := st.get(t, page.SitemapPart("photos", 1))
@@ -260,7 +276,8 @@ func TestNotFound(t *testing.T) {
 	}
 }
 
-// TestNotFoundIsOutranked: the row that makes a page appear has a higher version than the 404 that said it was not there.
+// TestNotFoundIsOutranked: the row that makes a page appear has a higher version than the 404 that said it was not
+// there.
 func TestNotFoundIsOutranked(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
@@ -278,7 +295,8 @@ func TestNotFoundIsOutranked(t *testing.T) {
 		}
 		scope := ref.Kind().String() + "." + strings.TrimPrefix(ref.Subject(), "page."+ref.Kind().String()+".")
 		var version int64
-		if err := st.pool.QueryRow(t.Context(), `SELECT max(version) FROM outbox WHERE scope = $1`, scope).Scan(&version); err != nil {
+		if err := st.pool.QueryRow(t.Context(), `SELECT max(version) FROM outbox WHERE scope = $1`,
+			scope).Scan(&version); err != nil {
 			version = -1 // relayed already
 		}
 		if version >= 0 && version <= scopesOf(before)[scope] {
@@ -297,7 +315,8 @@ func TestImages(t *testing.T) {
 		if err != nil || picture.Width != min(width, st.image.Width) {
 			t.Errorf("%d: %d wide, %v", width, picture.Width, err)
 		}
-		if reply.Status != 200 || reply.ContentType != "image/jpeg" || !reply.Immutable || reply.MaxAge != wire.FixedAge || reply.ETag == "" {
+		if reply.Status != 200 || reply.ContentType != "image/jpeg" || !reply.Immutable ||
+			reply.MaxAge != wire.FixedAge || reply.ETag == "" {
 			t.Errorf("%d: %+v", width, reply)
 		}
 	}
@@ -312,9 +331,12 @@ func TestBadSubjects(t *testing.T) {
 	st := newSite(t)
 	st.start(t, nil)
 	for _, subject := range []string{
-		"page.user.Ansel", "page.user.a", "page.user.ansel.before.0", "page.user.ansel.before", "page.photo.x", "page.photo.007", "page.photo.1.2",
-		"page.home.x", "page.tag.=zz", "page.search.a.b", "page.error.200", "page.album.1.sideways.3", "page.feed.user.ansel.before.1",
-		"image.x.320", "image." + st.image.ID + ".321", "image." + st.image.ID, "page.photo." + strconv.Itoa(1<<62) + "0",
+		"page.user.Ansel", "page.user.a", "page.user.ansel.before.0", "page.user.ansel.before", "page.photo.x",
+		"page.photo.007", "page.photo.1.2",
+		"page.home.x", "page.tag.=zz", "page.search.a.b", "page.error.200", "page.album.1.sideways.3",
+		"page.feed.user.ansel.before.1",
+		"image.x.320", "image." + st.image.ID + ".321", "image." + st.image.ID, "page.photo." + strconv.Itoa(1<<62) +
+			"0",
 	} {
 		if err := wire.ErrorOf(st.request(t, subject)); wire.Code(err) != "bad_request" {
 			t.Errorf("%s: %v", subject, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are what /metrics shows. Services in one process that are given one registry share them: their numbers add up.
+// metrics are what /metrics shows. Services with one registry share them: their numbers add up.
 type metrics struct {
 	requests     *prometheus.CounterVec   // by kind (an endpoint's name) and code
 	duration     *prometheus.HistogramVec // by kind, from arrival to reply
@@ -28,7 +28,9 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	}
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "killr_renderer_requests_total", Help: "Requests answered, by kind of page or action and by code: ok, not_found (a page that says so), or that of an error.",
+			Name: "killr_renderer_requests_total",
+			Help: "Requests answered, by kind of page or action and by code: ok, not_found (a page that says " +
+				"so), or that of an error.",
 		}, []string{"kind", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "killr_renderer_request_seconds", Help: "Time from a request's arrival to its reply.",
@@ -38,7 +40,8 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Name: "killr_renderer_queued", Help: "Requests that wait for a worker.",
 		}, []string{"pool"}),
 		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "killr_renderer_batch_size", Help: "Requests that a worker answered in one turn.", Buckets: []float64{1, 2, 4, 8, 16, 32},
+			Name: "killr_renderer_batch_size", Help: "Requests that a worker answered in one turn.",
+			Buckets: []float64{1, 2, 4, 8, 16, 32},
 		}, []string{"pool"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "killr_renderer_panics_total", Help: "Requests answered with internal because of a panic.",
@@ -47,7 +50,8 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Name: "killr_relay_active", Help: "1 while this process relays changes for all.",
 		}),
 		relayLag: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "killr_relay_lag_seconds", Help: "Age of the oldest change that is not yet in the stream, as of the last tick sent.",
+			Name: "killr_relay_lag_seconds", Help: "Age of the oldest change that is not yet in the stream, as of " +
+				"the last tick sent.",
 		}),
 		relayChanges: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "killr_relay_changes_total", Help: "Changes published to the stream CHANGES.",
@@ -60,13 +64,14 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		}),
 	}
 	return m, errors.Join(
-		register(registry, &m.requests), register(registry, &m.duration), register(registry, &m.queued), register(registry, &m.batch),
+		register(registry, &m.requests), register(registry, &m.duration), register(registry, &m.queued),
+		register(registry, &m.batch),
 		register(registry, &m.panics), register(registry, &m.relayActive), register(registry, &m.relayLag),
 		register(registry, &m.relayChanges), register(registry, &m.relayBatches), register(registry, &m.relayErrors),
 	)
 }
 
-// register puts *c into the registry, or *c becomes the one that another Service put there.
+// register puts *c into the registry, or replaces *c by the one that another Service put there.
 func register[C prometheus.Collector](registry *prometheus.Registry, c *C) error {
 	err := registry.Register(*c)
 	if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {

@@ -25,7 +25,8 @@ func (p *Pages) oEmbed(ctx context.Context, ref page.Ref) (*draft, error) {
 		contentType = "text/xml; charset=utf-8"
 	}
 	answer := templates.OEmbed{
-		Site: p.siteFor(ref), Photo: page.Photo(ref.ID()), Title: rows.Photo.Title, Author: person(rows.Photo.Owner), Image: picture(rows.Photo.Picture),
+		Site: p.siteFor(ref), Photo: page.Photo(ref.ID()), Title: rows.Photo.Title, Author: person(rows.Photo.Owner),
+		Image:    picture(rows.Photo.Picture),
 		CacheAge: int(wire.PageAge / time.Second),
 	}
 	answer.MaxWidth, answer.MaxHeight = ref.MaxSize()

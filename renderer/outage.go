@@ -10,18 +10,18 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// restartLimit is how long Postgres may be away before it counts as gone: a restart is waited for, an outage is not, since an edge that is
-// told soon can show a page of before.
+// restartLimit is how long Postgres may be away before that counts as an outage. Requests wait for a restart but not
+// in an outage, since an edge that gets an error soon can show a stale page.
 const restartLimit = 3 * time.Second
 
-// outage knows since when Postgres has been away: that is, refusing or ending connections, or saying nothing to anybody. The zero outage is
-// none. It is safe for concurrent use.
+// outage records since when Postgres has been away: refusing or closing connections, or answering nobody. The zero
+// outage means it is there. It is safe for concurrent use.
 type outage struct {
 	since    atomic.Int64 // nanoseconds since 1970; 0 while Postgres is there
-	answered atomic.Int64 // when it last did, likewise
+	answered atomic.Int64 // time of the last successful query, likewise
 }
 
-// note takes in the outcome of having asked Postgres something.
+// note records the result of a query.
 func (o *outage) note(err error) {
 	switch {
 	case err == nil:
@@ -32,16 +32,16 @@ func (o *outage) note(err error) {
 	}
 }
 
-// silent takes in that an answer has been waited for in vain for patience. When Postgres has said nothing to anybody else meanwhile, not to
-// the relay either, which asks ten times a second, it is frozen or cut off: as long an outage as one that was waited for. Otherwise it was
-// that question.
-func (o *outage) silent(patience time.Duration) {
-	if now := time.Now(); now.UnixNano()-o.answered.Load() > int64(patience) {
+// silent records a query that got no answer within timeout. When no other query succeeded meanwhile, not even one of
+// the relay, which polls every 40 ms while active and every 120 ms otherwise, Postgres is frozen or cut off: silent
+// then declares an outage at once. Otherwise only that query was slow.
+func (o *outage) silent(timeout time.Duration) {
+	if now := time.Now(); now.UnixNano()-o.answered.Load() > int64(timeout) {
 		o.since.CompareAndSwap(0, now.Add(-restartLimit-1).UnixNano())
 	}
 }
 
-// length is how long Postgres has been away, 0 while it is there.
+// length is how long Postgres has been away; 0 while it is there.
 func (o *outage) length() time.Duration {
 	if since := o.since.Load(); since != 0 {
 		return max(1, time.Since(time.Unix(0, since)))
@@ -49,7 +49,7 @@ func (o *outage) length() time.Duration {
 	return 0
 }
 
-// read drafts pages for as long as it makes sense.
+// read reads the rows of pages, with retries while Postgres restarts.
 func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, err error) {
 	err = s.withRetry(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
 		drafts, err = s.maker.draft(ctx, refs)
@@ -58,12 +58,12 @@ func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, e
 	return drafts, err
 }
 
-// withRetry asks Postgres for as long as it makes sense. One that says nothing is given up after patience. One that is away is asked again
-// (the store does it) until restartLimit has passed since that was first seen, and from then on given up almost at once. Errors wrap one of
-// schema/wire's where it says more than "internal".
-func (s *Service) withRetry(ctx context.Context, patience time.Duration, ask func(context.Context) error) error {
+// withRetry calls ask until it succeeds, fails for good, or Postgres is away for longer than restartLimit. An attempt
+// ends after timeout, or after 60 ms during an outage. (The store retries within an attempt, with pauses.) Errors
+// wrap one of schema/wire's where one applies.
+func (s *Service) withRetry(ctx context.Context, timeout time.Duration, ask func(context.Context) error) error {
 	for {
-		limit := patience
+		limit := timeout
 		if s.outage.length() > restartLimit {
 			limit = restartLimit / 50
 		}

@@ -18,21 +18,21 @@ import (
 	"flickrkillr/templates"
 )
 
-// Pages makes pages from rows, one at a time and for nobody in particular: a Service gives them to whoever asks on the bus, and a benchmark
-// compares that with a program that has no bus. It is safe for concurrent use.
+// Pages makes pages from rows. A Service sends them on the bus; a benchmark calls it without one. It is safe for
+// concurrent use.
 type Pages struct {
 	store *store.Store
 	site  templates.Site
 	now   func() time.Time // Postgres' clock, as near as it is known
 }
 
-// NewPages makes pages of site from what is in rows. now is what a page that needs no rows says about its age.
+// NewPages makes pages of site from rows. now is the time that a page without rows says it was read at.
 func NewPages(rows *store.Store, site templates.Site, now func() time.Time) *Pages {
 	return &Pages{store: rows, site: site, now: now}
 }
 
-// Make makes one page. The reply's body lies in buf, which is emptied before. What is not there is a reply that says so; an error means that
-// nothing is known.
+// Make makes one page. The reply's body lies in buf, which is emptied before. What is not there is a reply that says
+// so; an error means that nothing is known.
 func (p *Pages) Make(ctx context.Context, ref page.Ref, buf *bytes.Buffer) (*wire.Reply, error) {
 	drafts, err := p.draft(ctx, []page.Ref{ref})
 	if err != nil {
@@ -68,8 +68,8 @@ func shown(rows *store.Snapshot, maxAge time.Duration, view templ.Component) *dr
 	return &draft{maxAge: maxAge, depends: depends(rows.Depends), readAt: rows.ReadAt, view: view}
 }
 
-// draft reads what the pages of refs show, in the order of refs. They are either one, or all of a kind that is read several at once.
-// A page that is not there is a draft that says so; an error means that nothing is known.
+// draft reads what the pages of refs show, in the order of refs. They are either one, or all of a kind that is read
+// several at once. A page that is not there is a draft that says so; an error means that nothing is known.
 func (p *Pages) draft(ctx context.Context, refs []page.Ref) ([]*draft, error) {
 	switch refs[0].Kind() {
 	case page.KindUser:
@@ -129,5 +129,6 @@ func (d *draft) reply(ctx context.Context, buf *bytes.Buffer) (*wire.Reply, erro
 	}, nil
 }
 
-// etag names a body by its content: XXH64 in base 36. Whether two bodies of one page differ is all it has to tell, so 64 bits are plenty.
+// etag names a body by its content: XXH64 in base 36. Whether two bodies of one page differ is all it has to tell, so
+// 64 bits are plenty.
 func etag(body []byte) string { return strconv.FormatUint(xxhash.Sum64(body), 36) }

@@ -50,7 +50,8 @@ func TestPoolTakesTogetherWhatOneQueryReads(t *testing.T) {
 	ask(p, page.Home())
 	<-turns // the worker is busy: what comes now waits
 	for _, ref := range []page.Ref{
-		page.User("aa"), page.Photo(1), page.User("bb"), page.User("aa").Before(9), page.Photo(1), page.User("aa"), page.User("cc"), page.User("dd"),
+		page.User("aa"), page.Photo(1), page.User("bb"), page.User("aa").Before(9), page.Photo(1), page.User("aa"),
+		page.User("cc"), page.User("dd"),
 	} {
 		if excess := ask(p, ref); excess != nil {
 			t.Fatalf("no room for %s", excess.ref)
@@ -68,18 +69,18 @@ func TestPoolTakesTogetherWhatOneQueryReads(t *testing.T) {
 	}
 }
 
-// TestPoolGathersWhileAQueryIsUnderWay: what can be joined waits for company only while somebody else's query runs, and not for long. Time
-// passes in the bubble only where the test sleeps.
+// TestPoolGathersWhileAQueryIsUnderWay: what can be joined waits for company only while somebody else's query runs, and
+// not for long. Time passes in the bubble only where the test sleeps.
 func TestPoolGathersWhileAQueryIsUnderWay(t *testing.T) {
 	t.Parallel()
-	users := make([]page.Ref, gatherEnough)
+	users := make([]page.Ref, batchFull)
 	for i := range users {
 		users[i] = page.User("user-" + string(rune('a'+i)))
 	}
 	for name, test := range map[string]func(t *testing.T, p *pool, turns chan []page.Ref, goOn chan struct{}){
 		"for so long": func(t *testing.T, p *pool, turns chan []page.Ref, _ chan struct{}) {
 			ask(p, users[0])
-			time.Sleep(gatherTime - time.Nanosecond)
+			time.Sleep(batchWindow - time.Nanosecond)
 			ask(p, users[1])
 			synctest.Wait()
 			if len(turns) > 0 {

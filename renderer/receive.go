@@ -11,8 +11,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// receive parses a request, checks its deadline and puts it into the endpoint's pool, or refuses it. It runs in the goroutine of its
-// subscription, one request at a time, and never blocks.
+// receive parses a request, checks its deadline and puts it into the endpoint's pool, or refuses it. It runs in the
+// goroutine of its subscription, one request at a time, and never blocks.
 func (s *Service) receive(e *endpoint, msg *nats.Msg) {
 	if msg.Reply == "" {
 		return // published, not requested: nobody would read the answer
@@ -69,8 +69,8 @@ func parsePage(msg *nats.Msg) (asked, error) {
 	return asked{ref: ref, limit: wire.Deadline(ref)}, nil
 }
 
-// deadline converts the header's time, which is cluster time, to this machine's clock. It is at most limit from now, which is also the
-// default, so that no request holds a worker longer than its kind may.
+// deadline converts the header's time, which is cluster time, to this machine's clock. It is at most limit from now,
+// which is also the default, so that no request holds a worker longer than its kind may.
 func (s *Service) deadline(limit time.Duration, header string, now time.Time) (time.Time, error) {
 	latest := now.Add(limit)
 	if header == "" {

@@ -10,27 +10,29 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// RefusedError is a database address that cannot work however often it is tried: a wrong password, a user or database that does not exist, an
-// unknown host. Run ends with it, unlike with a PostgreSQL that does not answer yet.
+// RefusedError is a database address that can never work: wrong password, unknown user, database or host. Run returns
+// it; it waits for a PostgreSQL that does not answer yet.
 type RefusedError struct {
 	User, Addr, Database string // Addr is host:port
 	Err                  error
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("renderer: PostgreSQL at %s refuses user %q for database %q: %v", e.Addr, e.User, e.Database, e.Err)
+	return fmt.Sprintf("renderer: PostgreSQL at %s refuses user %q for database %q: %v", e.Addr, e.User, e.Database,
+		e.Err)
 }
 
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// refused is err as a *RefusedError if it is one, or nil.
+// refused returns err as a *RefusedError if it is one, else nil.
 func refused(pool *pgxpool.Pool, err error) error {
 	var pg *pgconn.PgError
 	var unknown *net.DNSError
 	switch {
 	case errors.As(err, &pg):
 		switch pg.Code {
-		case "28P01", "28000", "3D000", "42501": // wrong password, not authorized, no such database, no right to connect
+		// wrong password, not authorized, no such database, no right to connect
+		case "28P01", "28000", "3D000", "42501":
 			err = errors.New(pg.Message)
 		default:
 			return nil

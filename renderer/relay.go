@@ -17,28 +17,30 @@ import (
 )
 
 const (
-	// wakeApart is the least time from the beginning of a round to that of the next: changes that are made together travel together.
+	// wakeApart is the least time between the starts of two rounds: concurrent changes then share a message.
 	wakeApart = 3 * time.Millisecond
-	// comeBack is when a relay that was woken looks again if another one had the lock: that one most likely takes the change with its next
-	// round, unless it looked before the commit and found nothing.
+	// comeBack is when a woken relay retries if another one had the lock: most likely that one takes the change in
+	// its next round, unless it scanned before the commit.
 	comeBack = 2 * wakeApart
-	// standbyPolls is how many times less often a relay looks for changes while another is active.
+	// standbyPolls is how many times less often a relay polls while another is active.
 	standbyPolls = 3
-	// tickEvery is how often the active relay says that it lives; silence is how much longer, at least, the others wait for it.
+	// tickEvery is the interval of heartbeats of the active relay; silence is how much longer, at least, the others
+	// wait for one.
 	tickEvery = time.Second
 	silence   = 150 * time.Millisecond
 	// publishLimit bounds the wait for the stream's acknowledgement. Postgres ends a transaction that idles for 2 s.
 	publishLimit = 1500 * time.Millisecond
-	// roundLimit bounds a round as a whole, maxPause the wait after one that failed.
+	// roundLimit bounds a round, maxPause the pause after a failed one.
 	roundLimit = 3 * time.Second
 	maxPause   = time.Second
 )
 
-// relay carries changes from Postgres' outbox to the stream CHANGES.
+// relay publishes changes from Postgres' outbox to the stream CHANGES.
 //
-// A lock in Postgres lets one relay of all work at a time, so any of them may look whenever it has reason to: all is well even if two
-// think that they are active. Who is active is whose tick was heard last. It looks often, and ticks; the others look seldom, and one of
-// them ticks when a tick is overdue. So when the active one dies, changes go on with the next look of the others.
+// An advisory lock in Postgres lets one relay of all work at a time, so two that believe to be active do no harm. The
+// active relay is the one whose heartbeat was heard last. It polls every Config.RelayPoll and sends heartbeats. The
+// others poll less often, and one of them sends a heartbeat when one is overdue. When the active relay dies, the next
+// poll of another one continues its work.
 type relay struct {
 	id      string
 	store   *store.Store
@@ -48,13 +50,13 @@ type relay struct {
 	metrics *metrics
 	outage  *outage
 	poll    time.Duration
-	silence time.Duration // of its own, so that seldom two take over at once
+	silence time.Duration // random, so that two relays rarely take over at once
 
-	woken    chan struct{} // holds one: somebody asks for a round
-	answered atomic.Int64  // when Postgres last did, in nanoseconds since 1970
+	woken    chan struct{} // of capacity 1: a round is asked for
+	answered atomic.Int64  // when Postgres last answered, in nanoseconds since 1970
 	ticked   atomic.Int64  // when the last tick was heard, likewise
 	active   atomic.Bool
-	stream   bool // is known to be there
+	stream   bool // the stream exists, as far as known
 }
 
 func newRelay(s *Service) (*relay, error) {
@@ -63,23 +65,24 @@ func newRelay(s *Service) (*relay, error) {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
 	return &relay{
-		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: &s.outage, poll: s.cfg.RelayPoll,
+		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: &s.outage,
+		poll:    s.cfg.RelayPoll,
 		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1),
 	}, nil
 }
 
-// wake asks for a round at once. It never waits.
+// wake asks for a round at once. It never blocks.
 func (r *relay) wake() {
 	select {
 	case r.woken <- struct{}{}:
-	default: // one is asked for already
+	default: // a round is asked for already
 	}
 }
 
-// heard says when Postgres last answered.
+// heard is when Postgres last answered.
 func (r *relay) heard() time.Time { return time.Unix(0, r.answered.Load()) }
 
-// hearTick notes that the relay of the service with this id has ticked.
+// hearTick notes a heartbeat of the service with this id.
 func (r *relay) hearTick(id string) {
 	r.ticked.Store(time.Now().UnixNano())
 	r.setActive(id == r.id)
@@ -97,8 +100,7 @@ func (r *relay) setActive(active bool) {
 	r.log.Info("relay", "active", active)
 }
 
-// run relays until ctx ends, and finishes the round it is in, for which held is the context. Rounds that fail, because Postgres or the bus
-// is away, are repeated for ever.
+// run relays until ctx ends, and then finishes its round under held. It retries failed rounds for ever.
 func (r *relay) run(ctx, held context.Context) {
 	begun, apart, pause := time.Now(), wakeApart, time.Duration(0)
 	failing, owed, busy := false, false, false // owed: a round was asked for while another relay had the lock
@@ -111,7 +113,7 @@ func (r *relay) run(ctx, held context.Context) {
 		n, leader, err := r.round(held, woken || owed || busy)
 		busy = n > 0
 		owed, apart = !leader && (owed || woken), wakeApart
-		if failing != (err != nil) { // said when it begins and when it ends, not every time
+		if failing != (err != nil) { // log the start and the end, not every round
 			failing = err != nil
 			r.log.Warn("relay", "failing", failing, "err", err)
 		}
@@ -122,7 +124,7 @@ func (r *relay) run(ctx, held context.Context) {
 			begun, pause = time.Now(), min(max(2*pause, r.poll), maxPause)
 		case owed:
 			apart, pause = comeBack, comeBack
-		case n > 0: // there is more, or will soon be
+		case n > 0: // more wait, or will soon
 			pause = wakeApart
 		case r.active.Load():
 			pause = r.poll
@@ -132,7 +134,8 @@ func (r *relay) run(ctx, held context.Context) {
 	}
 }
 
-// wait returns pause after the last round began, or when another is asked for, though not sooner than apart, or when ctx has ended.
+// wait returns pause after the last round started; or when a round is asked for, but not before apart has passed; or
+// when ctx ends.
 func (r *relay) wait(ctx context.Context, begun time.Time, apart, pause time.Duration) (woken, ended bool) {
 	if !sleep(ctx, time.Until(begun.Add(min(apart, pause)))) {
 		return false, true
@@ -149,13 +152,14 @@ func (r *relay) wait(ctx context.Context, begun time.Time, apart, pause time.Dur
 	return false, false
 }
 
-// round relays what waits in the outbox, at most one batch, and ticks if a tick is due. It returns how many changes it took, or that another
-// relay had the lock: leader is true unless that is known. Unless it was asked for it only looks first: mostly there is nothing, and then it does not matter who has the lock.
+// round relays at most one batch of changes, and sends a heartbeat if one is due. n is the number of changes taken.
+// leader is false only if another relay is known to have the lock. Unless the round was asked for, it first checks
+// for changes without the lock: usually there are none.
 func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, roundLimit)
 	defer cancel()
 	if !r.nc.IsConnected() {
-		return 0, false, errors.New("the bus is away")
+		return 0, false, errors.New("NATS is not connected")
 	}
 	if err := r.makeStream(ctx); err != nil {
 		return 0, false, err
@@ -172,7 +176,7 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 			return refused
 		})
 	}
-	if refused == nil { // else it was the bus
+	if refused == nil { // else the bus failed, not Postgres
 		r.outage.note(err)
 	}
 	if err == nil || refused != nil {
@@ -184,16 +188,17 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 	return n, leader, err
 }
 
-// forgetKeys deletes what is remembered of actions that nobody may repeat any more: at each tick of the active relay, so that one process
-// of all does it, and so many at a time that it keeps up with 1,000 actions a second. It can wait: if it fails, changes go on.
+// forgetKeys deletes expired keys of actions, at each heartbeat of the active relay, so in one process of all. 1,000
+// a second keep up with 1,000 actions a second. A failure does not stop the relay.
 func (r *relay) forgetKeys(ctx context.Context) {
 	if _, err := r.store.ForgetKeys(ctx, wire.KeyAge); err != nil {
 		r.log.Warn("relay", "err", err)
 	}
 }
 
-// publish sends a batch as one message and returns once the stream has it on disk. No Nats-Msg-Id: an id of the outbox may be used again,
-// after a restore, and the stream would drop what it took for a repetition. Repetitions do no harm, since the newest version wins.
+// publish sends a batch as one message and returns when the stream has stored it. It sets no Nats-Msg-Id: after a
+// restore of the database outbox ids repeat, and the stream would drop changes as duplicates. Repeated changes do no
+// harm, since the newest version wins.
 func (r *relay) publish(ctx context.Context, changes []store.Change, since time.Time) error {
 	batch := make([]wire.Change, len(changes))
 	for i, c := range changes {
@@ -211,8 +216,8 @@ func (r *relay) publish(ctx context.Context, changes []store.Change, since time.
 	return nil
 }
 
-// tick says that changes are relayed and how far behind, once a second for the active relay and, when that has fallen silent, for others.
-// Who ticks does what one of all has to do now and then.
+// tick sends a heartbeat with the lag: once a second from the active relay, and from another one when that has fallen
+// silent.
 func (r *relay) tick(ctx context.Context) error {
 	due := tickEvery
 	if !r.active.Load() {
@@ -241,13 +246,14 @@ func (r *relay) send(ctx context.Context, msg *nats.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
 	defer cancel()
 	if _, err := r.js.PublishMsg(ctx, msg); err != nil {
-		r.stream = false // perhaps it is gone: look again
+		r.stream = false // it may be gone: check again
 		return fmt.Errorf("publish %s: %w", msg.Subject, err)
 	}
 	return nil
 }
 
-// makeStream makes the stream if it is not there. One that is there is left as it is: its replicas and limits may be its operator's.
+// makeStream creates the stream if it does not exist. It does not change an existing one: an operator may have set
+// its replicas and limits.
 func (r *relay) makeStream(ctx context.Context) error {
 	if r.stream {
 		return nil
@@ -256,7 +262,7 @@ func (r *relay) makeStream(ctx context.Context) error {
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		_, err = r.js.CreateStream(ctx, wire.ChangesConfig())
 	}
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another relay was quicker
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another relay created it
 		return fmt.Errorf("make the stream %s: %w", wire.StreamChanges, err)
 	}
 	r.stream = true

@@ -15,10 +15,10 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// deliver sends the envelope of reply to the requests of g, all for the same page, in the form that each can use.
+// deliver sends reply to the jobs of g, all for the same page, in the form that each accepts.
 func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
 	forms := forms{service: s, reply: reply}
-	defer forms.recycle() // to publish an envelope is to copy it
+	defer forms.recycle() // publishing copies the envelope
 	for _, j := range g {
 		envelope := forms.of(j)
 		j.work.timing.SQL, j.work.timing.Render = timing.SQL, timing.Render
@@ -29,7 +29,8 @@ func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
 		})
 		switch {
 		case errors.Is(err, nats.ErrMaxPayload):
-			s.fail([]*job{j}, fmt.Errorf("%w: an envelope of %d bytes, the bus takes %d", wire.ErrTooLarge, envelope.Len(), s.nc.MaxPayload()))
+			s.fail([]*job{j}, fmt.Errorf("%w: an envelope of %d bytes, the bus takes %d", wire.ErrTooLarge,
+				envelope.Len(), s.nc.MaxPayload()))
 		case err != nil:
 			s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
 		default:
@@ -38,7 +39,8 @@ func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
 	}
 }
 
-// confirm replies to an action that is done with what it changed, and says so to the edges, which hear of it from the relay only later.
+// confirm replies to an action with the scopes it changed. It first publishes them as an early invalidation, since
+// the relay tells the edges later.
 func (s *Service) confirm(j *job, changes []store.Change) {
 	all := make([]wire.Change, len(changes))
 	for i, c := range changes {
@@ -46,9 +48,10 @@ func (s *Service) confirm(j *job, changes []store.Change) {
 	}
 	data := wire.EncodeChanges(all)
 	if err := s.nc.Publish(wire.SubjectHint, data); err != nil {
-		s.log.Debug("hint: not published", "err", err) // the relay will tell
+		s.log.Debug("early invalidation not published", "err", err) // the stream delivers the change
 	}
-	err := s.send(j, &nats.Msg{Subject: j.reply, Data: data, Header: nats.Header{wire.HeaderTiming: {j.work.timing.String()}}})
+	err := s.send(j, &nats.Msg{Subject: j.reply, Data: data,
+		Header: nats.Header{wire.HeaderTiming: {j.work.timing.String()}}})
 	if err != nil {
 		s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
 		return
@@ -56,14 +59,15 @@ func (s *Service) confirm(j *job, changes []store.Change) {
 	s.finished(j, http.StatusOK)
 }
 
-// send publishes a reply to j. It is refused, with nats.ErrMaxPayload, before anything is sent when it is larger than the bus takes.
+// send publishes a reply to j. A message larger than the bus takes fails with nats.ErrMaxPayload before anything is
+// sent.
 func (s *Service) send(j *job, msg *nats.Msg) error {
 	msg.Header.Set(wire.HeaderWorker, s.id)
 	msg.Header.Set(wire.HeaderRequest, j.id)
 	return s.nc.PublishMsg(msg)
 }
 
-// finished accounts for a request that was answered with an envelope of this status, or with an action's changes.
+// finished counts and logs a request that was answered with an envelope of this status, or with an action's changes.
 func (s *Service) finished(j *job, status int) {
 	s.settle(j)
 	now := time.Now()
@@ -82,11 +86,13 @@ func (s *Service) finished(j *job, status int) {
 		return
 	}
 	s.log.LogAttrs(context.Background(), level, "answered",
-		slog.String("request", j.id), slog.String("subject", j.subject), slog.Int("status", status), slog.Duration("took", whole),
-		slog.Duration("queue", j.work.timing.Queue), slog.Duration("sql", j.work.timing.SQL), slog.Duration("render", j.work.timing.Render))
+		slog.String("request", j.id), slog.String("subject", j.subject), slog.Int("status", status),
+		slog.Duration("took", whole),
+		slog.Duration("queue", j.work.timing.Queue), slog.Duration("sql", j.work.timing.SQL),
+		slog.Duration("render", j.work.timing.Render))
 }
 
-// fail answers the requests of g, which a worker holds, with err.
+// fail replies err to the jobs of g, which a worker has taken.
 func (s *Service) fail(g []*job, err error) {
 	for _, j := range g {
 		now := time.Now()
@@ -96,13 +102,14 @@ func (s *Service) fail(g []*job, err error) {
 	}
 }
 
-// refuse answers a request that no worker took with err.
+// refuse replies err to a job that no worker took.
 func (s *Service) refuse(j *job, err error) {
 	code := wire.Code(err)
 	j.endpoint.stats.refused(code, j.admitted)
 	s.replyError(j, code, err)
 }
 
+// replyError sends, counts and logs an error.
 func (s *Service) replyError(j *job, code string, err error) {
 	s.settle(j)
 	s.metrics.observe(j.endpoint.name, code, time.Since(j.arrived))
@@ -116,13 +123,13 @@ func (s *Service) replyError(j *job, code string, err error) {
 	if stack := stackOf(err); stack != "" {
 		attrs = append(attrs, slog.String("stack", stack))
 	}
-	s.log.LogAttrs(context.Background(), s.level(code, err), "not answered", attrs...)
+	s.log.LogAttrs(context.Background(), s.level(code, err), "request failed", attrs...)
 	if err := s.send(j, wire.ErrorMsg(j.reply, err)); err != nil {
-		s.log.Warn("send an error", "request", j.id, "subject", j.subject, "err", err)
+		s.log.Warn("error not sent", "request", j.id, "subject", j.subject, "err", err)
 	}
 }
 
-// settle notes that a request has its answer.
+// settle marks a request as answered.
 func (s *Service) settle(j *job) {
 	j.work.answered = true
 	if j.admitted && j.action == nil {
@@ -130,11 +137,12 @@ func (s *Service) settle(j *job) {
 	}
 }
 
-// level keeps the log for those who can do something about it. A form that was filled in wrongly is its requester's business, and so are a
-// photo that is gone and a key used twice. An overload must not drown the rest: of busy and expired requests one a second is a warning, and
-// one that was abandoned had its visitor leave. All are in the statistics.
+// level is the log level of an error. Wrong input, photos that do not exist and keys used twice are the requester's
+// business: info. Of busy and expired requests one a second is a warning, so that an overload does not hide the rest.
+// An abandoned request means that the visitor left: debug. The statistics have all of them.
 func (s *Service) level(code string, err error) slog.Level {
-	if _, ok := errors.AsType[*wire.InputError](err); ok || errors.Is(err, wire.ErrNotFound) || errors.Is(err, wire.ErrConflict) {
+	if _, ok := errors.AsType[*wire.InputError](err); ok || errors.Is(err, wire.ErrNotFound) ||
+		errors.Is(err, wire.ErrConflict) {
 		return slog.LevelInfo
 	}
 	if errors.Is(err, wire.ErrAbandoned) {

@@ -12,11 +12,11 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// Run serves until ctx ends or Stop is called, and then returns nil once everything is finished in this order: it leaves the queue group,
-// answers what had reached it by then, ends the relay, and is deaf to questions about it. That takes no longer than Config.StopTimeout;
-// work that is not done by then is cut off, and an error says so. Before anything it waits, as long as it takes, for the bus and for
-// Postgres' first answer: a renderer that cannot read takes no requests away from those that can. It ends with a *RefusedError when the
-// database will never answer as it was given. It may be called once.
+// Run serves until ctx ends. It first waits for the bus and for an answer of Postgres, as long as that takes: a
+// renderer that cannot read must not take requests from those that can. To stop, it leaves the queue group, answers
+// every request that has arrived, ends the relay and the indexer, and leaves the bus, and returns nil. After
+// Config.StopTimeout it cuts unfinished work off and returns an error that says so. It returns a *RefusedError when
+// the database address can never work. It may be called once.
 func (s *Service) Run(ctx context.Context) error {
 	if !s.begun.CompareAndSwap(false, true) {
 		return errors.New("renderer: Run was called before")
@@ -45,7 +45,8 @@ func (s *Service) Run(ctx context.Context) error {
 		background.Go(func() { s.countTags(ctx) })
 		background.Go(func() { s.keepIndex(ctx, held) })
 		s.serving.Store(true)
-		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "search_workers", s.cfg.SearchWorkers, "picture_workers", s.cfg.PictureWorkers,
+		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "search_workers",
+			s.cfg.SearchWorkers, "picture_workers", s.cfg.PictureWorkers,
 			"action_workers", s.cfg.ActionWorkers)
 		<-ctx.Done()
 	}
@@ -53,22 +54,23 @@ func (s *Service) Run(ctx context.Context) error {
 	return errors.Join(err, s.shut(drop, &background))
 }
 
-// pools lists the pools so that each stands before the one that its workers pass requests on to.
+// pools lists the pools; each stands before the pool that its workers pass requests to.
 func (s *Service) pools() [6]*pool {
 	return [...]*pool{s.pages, s.searches, s.sitemaps, s.files, s.images, s.actions}
 }
 
-// waitForBus waits for the server, which says how large a message may be; false when ctx ended before.
+// waitForBus waits until the connection is up, because the server tells the limit of messages. It returns false when
+// ctx ended before.
 func (s *Service) waitForBus(ctx context.Context) bool {
 	for !s.nc.IsConnected() {
 		if s.nc.IsClosed() || !sleep(ctx, 20*time.Millisecond) {
-			return ctx.Err() == nil // what is closed fails in open, and says so
+			return ctx.Err() == nil // open fails on a closed connection
 		}
 	}
 	return true
 }
 
-// setClock waits for Postgres and takes its time over, or returns when ctx ends. Errors: *RefusedError.
+// setClock waits for Postgres and sets the clock from it, or returns when ctx ends. Errors: *RefusedError.
 func (s *Service) setClock(ctx context.Context) error {
 	waiting := "waiting for PostgreSQL at " + databaseAddr(s.cfg.Pool)
 	s.waiting.Store(&waiting)
@@ -95,12 +97,12 @@ func (s *Service) setClock(ctx context.Context) error {
 	}
 }
 
-// open subscribes to everything, and returns when the server knows.
+// open makes all subscriptions and returns when the server has them.
 func (s *Service) open() error {
-	if err := s.talk.add(s.nc.Subscribe(wire.SubjectTick, s.hearTick)); err != nil {
+	if err := s.control.add(s.nc.Subscribe(wire.SubjectTick, s.hearTick)); err != nil {
 		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectTick, err)
 	}
-	if err := s.talk.add(s.nc.Subscribe(wire.SubjectCancels, s.abandoned.hear)); err != nil {
+	if err := s.control.add(s.nc.Subscribe(wire.SubjectCancels, s.abandoned.hear)); err != nil {
 		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectCancels, err)
 	}
 	for _, subscribe := range [...]func() error{s.join, s.offerAssets, s.announce, s.nc.Flush} {
@@ -121,7 +123,7 @@ func (s *Service) hearTick(m *nats.Msg) {
 	s.relay.hearTick(m.Header.Get(wire.HeaderWorker))
 }
 
-// shut ends what open and Run began, in Run's order.
+// shut ends what open and Run started, in the order that Run's comment states.
 func (s *Service) shut(drop context.CancelFunc, background *sync.WaitGroup) error {
 	s.serving.Store(false)
 	s.log.Info("leaving the queue group")
@@ -135,45 +137,48 @@ func (s *Service) shut(drop context.CancelFunc, background *sync.WaitGroup) erro
 			errs = append(errs, fmt.Errorf("renderer: stop: %s: %w", step, err))
 		}
 	}
-	note("leave the queue group", s.work.drain(bus))
+	note("leave the queue group", s.requests.drain(bus))
 	for _, p := range s.pools() {
 		p.close()
 		note("finish "+p.name, waitFor(ctx, &p.running))
 	}
 	note("end the relay and the indexer", waitFor(ctx, background))
-	drop() // whoever is still at it is cut off now
+	drop() // cut off unfinished work
 	for _, p := range s.pools() {
 		p.running.Wait()
 	}
 	background.Wait()
-	note("end questions", s.talk.drain(bus))
-	s.relay.setActive(false) // it hears of no tick any more, its own last one included
-	if err := s.nc.FlushWithContext(bus); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && context.Cause(bus) != errBusAway {
+	note("end questions", s.control.drain(bus))
+	s.relay.setActive(false) // it hears no further tick, not even its own last one
+	if err := s.nc.FlushWithContext(bus); err != nil && !errors.Is(err, nats.ErrConnectionClosed) &&
+		context.Cause(bus) != errBusAway {
 		note("send the last replies", err)
 	}
 	if context.Cause(bus) == errBusAway {
-		s.log.Warn("stopped while NATS was away; requesters of unsent replies ask again")
+		s.log.Warn("stopped without NATS: unsent replies are lost, their requesters retry")
 	} else {
 		s.log.Info("stopped")
 	}
 	return errors.Join(errs...)
 }
 
-// busPatience is how long a renderer that stops waits for NATS to come back.
-const busPatience = 500 * time.Millisecond
+// busTimeout is how long a renderer that stops waits for NATS to come back.
+const busTimeout = 500 * time.Millisecond
 
-// errBusAway ends what waits for NATS while the renderer stops. It is no failure: without NATS nobody can be told anything.
+// errBusAway ends waiting for NATS while the renderer stops. It is no failure: without NATS there is nobody to
+// answer.
 var errBusAway = errors.New("NATS is away")
 
-// whileConnected is ctx until NATS has been away for busPatience. The caller calls done, which waits.
+// whileConnected returns a context that ends with ctx, or when NATS has been away for busTimeout. The caller must
+// call done.
 func (s *Service) whileConnected(ctx context.Context) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		for seen := time.Now(); sleep(ctx, busPatience/25); {
+		for seen := time.Now(); sleep(ctx, busTimeout/25); {
 			if s.nc.IsConnected() {
 				seen = time.Now()
-			} else if time.Since(seen) >= busPatience {
+			} else if time.Since(seen) >= busTimeout {
 				cancel(errBusAway)
 			}
 		}

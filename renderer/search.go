@@ -14,15 +14,16 @@ import (
 	"flickrkillr/templates"
 )
 
-// searchAge is how old a copy of a search may be. The index follows a change within half a second or so, and nothing tells edges when it
-// does: together they stay within 5 s.
+// searchAge is the most age of a cached search. The index follows a change within about half a second, and no change
+// notice tells edges of it: together at most 5 s.
 const searchAge = 4 * time.Second
 
-// tooLongAge is how old a copy may be that says that a search takes too long: asking again would take as long again.
+// tooLongAge is the most age of the page that says that a search takes too long: repeating it would take as long
+// again.
 const tooLongAge = 10 * time.Second
 
-// search shows what a query finds; having found nothing is an answer, not a missing page. Results are only ever read on in one direction:
-// the way back is the first page.
+// search shows the result of a query. An empty result is an answer, not a missing page. Pages of results lead in one
+// direction; the way back is the first page.
 func (p *Pages) search(ctx context.Context, ref page.Ref) (*draft, error) {
 	before, after := ref.Position()
 	if after != 0 {
@@ -43,7 +44,7 @@ func (p *Pages) search(ctx context.Context, ref page.Ref) (*draft, error) {
 		asked = query.Query{}
 	}
 	rows, err := p.store.Search(ctx, &asked, ref.Order(), before)
-	if errors.Is(err, store.ErrTooLong) { // perhaps only because nothing it read was in memory
+	if errors.Is(err, store.ErrTooLong) { // the first attempt may have read everything from disk
 		rows, err = p.store.Search(ctx, &asked, ref.Order(), before)
 	}
 	if errors.Is(err, store.ErrTooLong) {
@@ -66,7 +67,8 @@ func (p *Pages) search(ctx context.Context, ref page.Ref) (*draft, error) {
 	return shown(&rows.Snapshot, searchAge, templates.Search(view)), nil
 }
 
-// searchTooLong says so. It depends on nothing that changes, and is kept: whoever asks again, or loads it again, costs nothing more.
+// searchTooLong shows that a search takes too long. The page depends on nothing that changes and is cached, so
+// repeated requests cost nothing.
 func (p *Pages) searchTooLong(ctx context.Context, view templates.SearchPage) (*draft, error) {
 	rows, err := p.store.Search(ctx, &query.Query{}, page.SortRelevance, 0) // what every page depends on
 	if err != nil {
@@ -76,11 +78,12 @@ func (p *Pages) searchTooLong(ctx context.Context, view templates.SearchPage) (*
 	return shown(&rows.Snapshot, tooLongAge, templates.Search(view)), nil
 }
 
-// searchNarrowed adds people, tags, and the ways on from a search: its filters, its orders, and what was meant.
+// searchNarrowed adds people, tags, filters, orders and the correction of the query.
 func (p *Pages) searchNarrowed(view *templates.SearchPage, asked *query.Query, rows *store.SearchPage) {
 	ref := view.Self
 	for _, u := range rows.People {
-		view.People = append(view.People, templates.PersonCount{Person: person(u.Owner), Photos: int(u.PhotoCount), Picture: picture(u.Picture)})
+		view.People = append(view.People, templates.PersonCount{Person: person(u.Owner), Photos: int(u.PhotoCount),
+			Picture: picture(u.Picture)})
 	}
 	for _, tag := range rows.Tags {
 		view.Tags = append(view.Tags, templates.TagCount{Tag: tag.Value, Photos: tag.Photos})
@@ -94,7 +97,8 @@ func (p *Pages) searchNarrowed(view *templates.SearchPage, asked *query.Query, r
 	}
 	for i := range asked.Items {
 		if it := &asked.Items[i]; it.Filter() {
-			view.Active = append(view.Active, templates.Choice{Label: it.String(), Ref: sameOrder(ref, asked.Without(i))})
+			view.Active = append(view.Active, templates.Choice{Label: it.String(),
+				Ref: sameOrder(ref, asked.Without(i))})
 		}
 	}
 	view.Total = number(rows.Total)
@@ -104,12 +108,13 @@ func (p *Pages) searchNarrowed(view *templates.SearchPage, asked *query.Query, r
 			order page.Sort
 			label string
 		}{{page.SortRelevance, "Best match"}, {page.SortNewest, "Newest"}, {page.SortLiked, "Most liked"}} {
-			view.Orders = append(view.Orders, templates.Choice{Label: o.label, Ref: ref.Sorted(o.order), Current: o.order == ref.Order()})
+			view.Orders = append(view.Orders, templates.Choice{Label: o.label, Ref: ref.Sorted(o.order),
+				Current: o.order == ref.Order()})
 		}
 	}
 }
 
-// sameOrder gives the search for a text in the order of ref; the zero Ref where the text is longer than a query may be.
+// sameOrder returns the search for a text in the order of ref; the zero Ref if the text is too long for a query.
 func sameOrder(ref page.Ref, text string) page.Ref {
 	if len(text) > page.MaxQuery {
 		return page.Ref{}
@@ -121,9 +126,10 @@ func number(c store.Count) templates.Number {
 	return templates.Number{N: c.Photos, AtLeast: c.Precision == store.AtLeast, About: c.Precision == store.About}
 }
 
-// filters are the ways to narrow a search: those that would not leave everything as it is.
+// filters are the ways to narrow a search, without those that would change nothing.
 func filters(ref page.Ref, asked *query.Query, rows *store.SearchPage) []templates.FilterGroup {
-	groups := []templates.FilterGroup{{Name: "Year"}, {Name: "Orientation"}, {Name: "Camera"}, {Name: "People"}, {Name: "Tags"}}
+	groups := []templates.FilterGroup{{Name: "Year"}, {Name: "Orientation"}, {Name: "Camera"}, {Name: "People"},
+		{Name: "Tags"}}
 	at := map[query.Kind]int{query.Year: 0, query.Orientation: 1, query.Camera: 2, query.By: 3, query.Tag: 4}
 	has := map[string]bool{}
 	for i := range asked.Items {
@@ -139,7 +145,8 @@ func filters(ref page.Ref, asked *query.Query, rows *store.SearchPage) []templat
 		if to == (page.Ref{}) {
 			continue
 		}
-		g.Choices = append(g.Choices, templates.Choice{Label: cmp.Or(f.DisplayName, f.Value), Ref: to, Count: number(f.Count)})
+		g.Choices = append(g.Choices, templates.Choice{Label: cmp.Or(f.DisplayName, f.Value), Ref: to,
+			Count: number(f.Count)})
 	}
 	shown := groups[:0]
 	for _, g := range groups {

@@ -10,7 +10,8 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// What is changed in psql is found by its new words and no longer by its old ones, and what is hidden by none, whichever table it is in.
+// What is changed in psql is found by its new words and no longer by its old ones, and what is hidden by none,
+// whichever table it is in.
 func TestSearchFollowsChanges(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
@@ -45,7 +46,8 @@ func TestSearchFollowsChanges(t *testing.T) {
 		})
 	}
 	eventually(t, 10*time.Second, func() error { // its words are forgotten too
-		if n := count(t, st, "SELECT count(*) FROM search_words WHERE word IN ('heron', ':kestrel', '=linhof')"); n != 0 {
+		if n := count(t, st, "SELECT count(*) FROM search_words WHERE word IN ('heron', ':kestrel', "+
+			"'=linhof')"); n != 0 {
 			return fmt.Errorf("%d words of a photo that is gone are known", n)
 		}
 		return nil
@@ -55,7 +57,8 @@ func TestSearchFollowsChanges(t *testing.T) {
 // finds reports whether a search shows a photo.
 func (st *site) finds(t testing.TB, query string, photo int64) bool {
 	t.Helper()
-	return strings.Contains(string(st.get(t, page.Search(query)).Body), fmt.Sprintf(`href="%s"`, page.Photo(photo).Path()))
+	return strings.Contains(string(st.get(t, page.Search(query)).Body),
+		fmt.Sprintf(`href="%s"`, page.Photo(photo).Path()))
 }
 
 func count(t testing.TB, st *site, sql string) (n int) {
@@ -74,7 +77,9 @@ func TestSearchKeepsSecrets(t *testing.T) {
 	if _, err := st.pool.Exec(t.Context(), `UPDATE photos SET title = 'Hushword' WHERE id = 50`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := st.pool.Exec(t.Context(), `WITH tag AS (INSERT INTO tags (id, name) VALUES (9, 'hushtag') RETURNING id) INSERT INTO photo_tags SELECT 50, id FROM tag`); err != nil {
+	if _, err := st.pool.Exec(t.Context(), `
+		WITH tag AS (INSERT INTO tags (id, name) VALUES (9, 'hushtag') RETURNING id)
+		INSERT INTO photo_tags SELECT 50, id FROM tag`); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 10*time.Second, func() error {
@@ -94,7 +99,8 @@ func TestSearchKeepsSecrets(t *testing.T) {
 			t.Errorf("%q shows %q", query, shown)
 		}
 	}
-	if heading := texts(t, st.get(t, page.Search("by:ansel")), ".band h2"); !slices.Equal(heading, []string{"99 photos"}) {
+	if heading := texts(t, st.get(t, page.Search("by:ansel")), ".band h2"); !slices.Equal(heading,
+		[]string{"99 photos"}) {
 		t.Errorf("by:ansel: %q", heading)
 	}
 }

@@ -26,7 +26,7 @@ import (
 	"flickrkillr/templates"
 )
 
-// Config says what a Service works with. NATS, Pool and Pictures are needed; the zero values of the rest work.
+// Config configures a Service. NATS, Pool and Pictures are required; zero values of the rest mean the defaults.
 type Config struct {
 	NATS     *nats.Conn
 	Pool     *pgxpool.Pool // of PoolConns connections
@@ -38,9 +38,10 @@ type Config struct {
 	Version  string               // of the micro service, as semver; "": 0.0.0
 	BaseURL  string               // where the site is reached, such as "https://photos.example"; "" when not known
 
-	PageWorkers    int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
-	SearchWorkers  int // searches answered at once; 0: one for every two processors
-	PictureWorkers int // pictures made at once that are not stored, each holding a decoded original; 0: one for every two processors
+	PageWorkers   int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
+	SearchWorkers int // searches answered at once; 0: one for every two processors
+	// pictures made at once that are not stored, each holding a decoded original; 0: one for every two processors
+	PictureWorkers int
 	ActionWorkers  int // changes made at once; 0: 4, and no more than a third of what Pool has connections for
 	QueueFactor    int // requests that wait, for each worker; 0: 8
 
@@ -63,18 +64,20 @@ const (
 )
 
 const (
-	// maxBatch bounds what one query reads and one turn of a worker renders.
+	// maxBatch bounds the pages that one query reads and one turn of a worker renders.
 	maxBatch = 32
 	// minSearchQueue lets many visitors search at the same moment: a search takes a few milliseconds.
 	minSearchQueue = 64
-	// minPictureQueue lets four visitors open a page of 48 pictures at the same moment, none of them stored, however few workers there
-	// are: browsers ask for all of them at once, and a picture may take 10 s.
+	// minPictureQueue lets four visitors open a page of 48 pictures at the same moment when none is stored. Browsers
+	// ask for all of them at once, and a picture may take 10 s.
 	minPictureQueue = 4 * 48
-	// sitemapWorkers make the sitemap. Nobody keeps its parts, of 5,000 rows and 0.8 MB, so crawlers must not take the workers of pages.
+	// sitemapWorkers make the sitemap. Caches do not keep its parts (5,000 rows, 0.8 MB), so crawlers must not occupy
+	// the workers of pages.
 	sitemapWorkers = 1
 	// fileWorkers read stored pictures. Each waits for the disk and holds one file, 1 MiB at most.
 	fileWorkers = 8
-	// fileQueue lets twenty visitors open such a page at the same moment. A file is read in well under a millisecond.
+	// fileQueue lets twenty visitors open such a page at the same moment. Reading a file takes well under a
+	// millisecond.
 	fileQueue = 20 * 48
 )
 
@@ -88,7 +91,7 @@ type Service struct {
 	log      *slog.Logger
 	metrics  *metrics
 
-	id       string // among all services, as `nats micro ls` shows it
+	id       string // unique; in replies (wire.HeaderWorker), logs and `nats micro ls`
 	metadata map[string]string
 	started  time.Time
 	clock    wire.Clock
@@ -97,20 +100,20 @@ type Service struct {
 
 	endpoints []*endpoint
 	relay     *relay
-	work      subscriptions // in the queue group
-	talk      subscriptions // about the service
+	requests  subscriptions // in the queue group
+	control   subscriptions // ticks, cancels, questions about the service
 	buffers   sync.Pool     // of *bytes.Buffer
 	gzip      wire.Gzip
-	warned    atomic.Int64 // the second of the last warning about busy or expired requests
+	warned    atomic.Int64 // Unix second of the last warning about busy or expired requests
 	outage    outage       // of Postgres
-	abandoned abandoned    // requests that nobody waits for
+	abandoned abandoned
 
 	serving atomic.Bool
-	waiting atomic.Pointer[string] // what for, before it serves
+	waiting atomic.Pointer[string] // what it waits for before it serves; nil: nothing
 	begun   atomic.Bool
 }
 
-// New makes a Service. It opens nothing and asks nobody: that is Run's.
+// New makes a Service. It opens no connection and sends nothing; Run does.
 func New(cfg Config) (*Service, error) {
 	if cfg.NATS == nil || cfg.Pool == nil || cfg.Pictures == nil {
 		return nil, errors.New("renderer: Config needs NATS, Pool and Pictures")
@@ -136,21 +139,27 @@ func New(cfg Config) (*Service, error) {
 		started:  time.Now(),
 		buffers:  sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
 	}
-	s.maker = NewPages(s.store, templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")}, s.clock.Now)
+	s.maker = NewPages(s.store, templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")},
+		s.clock.Now)
 	s.log = cfg.Logger.With("renderer", s.id)
 	s.metadata = cfg.metadata()
 	queued := func(name string) func(int) {
 		gauge := metrics.queued.WithLabelValues(name)
 		return func(delta int) { gauge.Add(float64(delta)) }
 	}
-	s.pages = newPool("pages", cfg.PageWorkers, cfg.QueueFactor*cfg.PageWorkers, maxBatch, queued("pages"), s.guarded(s.answerPages))
-	s.searches = newPool("searches", cfg.SearchWorkers, max(cfg.QueueFactor*cfg.SearchWorkers, minSearchQueue), maxBatch,
+	s.pages = newPool("pages", cfg.PageWorkers, cfg.QueueFactor*cfg.PageWorkers, maxBatch, queued("pages"),
+		s.guarded(s.answerPages))
+	s.searches = newPool("searches", cfg.SearchWorkers, max(cfg.QueueFactor*cfg.SearchWorkers, minSearchQueue),
+		maxBatch,
 		queued("searches"), s.guarded(s.answerPages))
-	s.sitemaps = newPool("sitemaps", sitemapWorkers, cfg.QueueFactor*sitemapWorkers, maxBatch, queued("sitemaps"), s.guarded(s.answerPages))
+	s.sitemaps = newPool("sitemaps", sitemapWorkers, cfg.QueueFactor*sitemapWorkers, maxBatch, queued("sitemaps"),
+		s.guarded(s.answerPages))
 	s.files = newPool("files", fileWorkers, fileQueue, maxBatch, queued("files"), s.answerFiles)
-	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue), maxBatch,
+	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue),
+		maxBatch,
 		queued("pictures"), s.guarded(s.answerImages))
-	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"), s.guarded(s.answerActions))
+	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"),
+		s.guarded(s.answerActions))
 	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions)
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
@@ -158,8 +167,8 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the relay, the search
-// index and the counts of tags.
+// fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
+// relay, the search index and the counts of tags.
 const fixedConns = 4
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
@@ -192,7 +201,7 @@ func (c *Config) setDefaults() {
 	c.Version = cmp.Or(c.Version, "0.0.0")
 }
 
-// metadata tells the instances in `nats micro info renderer` apart.
+// metadata distinguishes instances in `nats micro info renderer`.
 func (c *Config) metadata() map[string]string {
 	m := discovery.Host()
 	m["page_workers"] = strconv.Itoa(c.PageWorkers)
@@ -202,7 +211,7 @@ func (c *Config) metadata() map[string]string {
 	return m
 }
 
-// guarded makes sure that a worker survives its turn and that every request has its reply.
+// guarded runs a turn so that a panic costs no worker and every request gets a reply.
 func (s *Service) guarded(turn func(context.Context, []*job)) func(context.Context, []*job) {
 	return func(ctx context.Context, jobs []*job) {
 		err := contained(func() error {
@@ -217,7 +226,7 @@ func (s *Service) guarded(turn func(context.Context, []*job)) func(context.Conte
 	}
 }
 
-// Ready is nil while the service is in the queue group, the bus is there and Postgres has answered lately.
+// Ready is nil while the service is in the queue group, the bus is connected and Postgres answered within 3 s.
 func (s *Service) Ready() error {
 	switch {
 	case !s.nc.IsConnected():

@@ -35,21 +35,26 @@ type site struct {
 	image    pictures.Image
 }
 
-// Photos 1 to 100 are ansel's, of which 50 is private, and 101 to 103 are dorothea's; newcomer has none. Ansel's photos 1 to 60 but 50
-// are in album 1, at ten times their id; the odd ones have the tag "blue hour".
+// Photos 1 to 100 are ansel's, of which 50 is private, and 101 to 103 are dorothea's; newcomer has none. Ansel's photos
+// 1 to 60 but 50 are in album 1, at ten times their id; the odd ones have the tag "blue hour".
 const rows = `
 	INSERT INTO users (id, name, display_name, bio) OVERRIDING SYSTEM VALUE VALUES
-		(1, 'ansel', 'Ansel <Adams>', 'Mountains & moons'), (2, 'dorothea', 'Dorothea', ''), (3, 'newcomer', 'New Comer', '');
+		(1, 'ansel', 'Ansel <Adams>', 'Mountains & moons'), (2, 'dorothea', 'Dorothea', ''), (3, 'newcomer',
+			'New Comer', '');
 	INSERT INTO images (id, width, height, color, bytes) VALUES ('%[1]s', %[2]d, %[3]d, %[4]d, %[5]d);
-	INSERT INTO photos (id, user_id, image_id, width, height, color, title, description, faves, private, camera, posted_at)
+	INSERT INTO photos (id, user_id, image_id, width, height, color, title, description, faves, private, camera,
+		posted_at)
 		OVERRIDING SYSTEM VALUE
-		SELECT n, CASE WHEN n <= 100 THEN 1 ELSE 2 END, '%[1]s', %[2]d, %[3]d, %[4]d, 'Moonrise ' || n, 'Seen from the road <b>' || n, n %% 7,
+		SELECT n, CASE WHEN n <= 100 THEN 1 ELSE 2 END, '%[1]s', %[2]d, %[3]d, %[4]d, 'Moonrise ' || n,
+			'Seen from the road <b>' || n, n %% 7,
 			n = 50, 'Graflex', timestamptz '2026-01-01 12:00Z' + n * interval '1 day'
 		FROM generate_series(1, 103) AS n;
 	INSERT INTO tags (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'blue hour'), (2, 'unused');
 	INSERT INTO photo_tags (photo_id, tag_id) SELECT n, 1 FROM generate_series(1, 103, 2) AS n;
-	INSERT INTO albums (id, user_id, title, description) OVERRIDING SYSTEM VALUE VALUES (1, 1, 'Yosemite', 'The valley');
-	INSERT INTO album_photos (album_id, photo_id, user_id, position) SELECT 1, n, 1, n * 10 FROM generate_series(1, 60) AS n;`
+	INSERT INTO albums (id, user_id, title, description) OVERRIDING SYSTEM VALUE VALUES (1, 1, 'Yosemite',
+		'The valley');
+	INSERT INTO album_photos (album_id, photo_id, user_id, position) SELECT 1, n, 1, n * 10 FROM generate_series(1,
+		60) AS n;`
 
 func newSite(t testing.TB) *site {
 	t.Helper()
@@ -93,7 +98,8 @@ func landscape(t testing.TB, width, height int) []byte {
 	return b.Bytes()
 }
 
-// start runs a service on a connection of its own until the test ends; change may be nil. It returns once the service is ready.
+// start runs a service on a connection of its own until the test ends; change may be nil. It returns once the service
+// is ready.
 func (st *site) start(t testing.TB, change func(*Config)) *running {
 	t.Helper()
 	return run(t, st.service(t, change))
@@ -102,7 +108,8 @@ func (st *site) start(t testing.TB, change func(*Config)) *running {
 // service makes a service that is not running yet.
 func (st *site) service(t testing.TB, change func(*Config)) *Service {
 	t.Helper()
-	cfg := Config{NATS: testenv.Connect(t, st.url), Pool: st.pool, Pictures: st.pictures, Version: "1.2.3", Logger: slog.New(logged{t})}
+	cfg := Config{NATS: testenv.Connect(t, st.url), Pool: st.pool, Pictures: st.pictures, Version: "1.2.3",
+		Logger: slog.New(logged{t})}
 	if change != nil {
 		change(&cfg)
 	}

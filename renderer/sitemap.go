@@ -13,8 +13,8 @@ import (
 
 const sitemapType = "application/xml; charset=utf-8"
 
-// neverKept is the age of what shows more users' rows than an answer can depend on: nobody may keep a copy, for nothing would tell that
-// what it shows is private by now.
+// neverKept is the age of what shows more users' rows than an answer can depend on: nobody may keep a copy, for nothing
+// would tell that what it shows is private by now.
 const neverKept = 0
 
 // sitemap is the index or a part. Sitemaps hold absolute addresses only, so a site that does not know its own has none.
@@ -30,7 +30,8 @@ func (p *Pages) sitemap(ctx context.Context, ref page.Ref) (*draft, error) {
 	case "photos":
 		part, err = p.store.SitemapPhotos(ctx, ref.ID())
 		address = func(r store.SitemapRow) templates.SitemapEntry {
-			return templates.SitemapEntry{Ref: page.Photo(r.ID), Image: templates.Image{ID: r.Name, Width: int(r.Width)}}
+			return templates.SitemapEntry{Ref: page.Photo(r.ID),
+				Image: templates.Image{ID: r.Name, Width: int(r.Width)}}
 		}
 	case "users":
 		part, err = p.store.SitemapUsers(ctx, ref.ID())
@@ -39,7 +40,9 @@ func (p *Pages) sitemap(ctx context.Context, ref page.Ref) (*draft, error) {
 		}
 	case "albums":
 		part, err = p.store.SitemapAlbums(ctx, ref.ID())
-		address = func(r store.SitemapRow) templates.SitemapEntry { return templates.SitemapEntry{Ref: page.Album(r.ID)} }
+		address = func(r store.SitemapRow) templates.SitemapEntry {
+			return templates.SitemapEntry{Ref: page.Album(r.ID)}
+		}
 	default:
 		err = fmt.Errorf("%w: no sitemap of %s", wire.ErrBadRequest, ref.Name())
 	}
@@ -53,7 +56,8 @@ func (p *Pages) sitemap(ctx context.Context, ref page.Ref) (*draft, error) {
 	for i, r := range part.Rows {
 		entries[i] = address(r)
 	}
-	return written(&part.Snapshot, neverKept, sitemapType, func(w io.Writer) error { return templates.WriteSitemap(w, site, entries) }), nil
+	return written(&part.Snapshot, neverKept, sitemapType,
+		func(w io.Writer) error { return templates.WriteSitemap(w, site, entries) }), nil
 }
 
 func (p *Pages) sitemapIndex(ctx context.Context, ref page.Ref) (*draft, error) {
@@ -71,7 +75,8 @@ func (p *Pages) sitemapIndex(ctx context.Context, ref page.Ref) (*draft, error) 
 		parts []store.SitemapPartRow
 	}{{"photos", index.Photos}, {"users", index.Users}, {"albums", index.Albums}} {
 		for _, part := range of.parts {
-			entries = append(entries, templates.SitemapEntry{Ref: page.SitemapPart(of.name, part.N), Changed: part.Changed})
+			entries = append(entries, templates.SitemapEntry{Ref: page.SitemapPart(of.name, part.N),
+				Changed: part.Changed})
 		}
 	}
 	return written(&index.Snapshot, wire.ListingAge, sitemapType, func(w io.Writer) error {

@@ -24,8 +24,8 @@ type stats struct {
 	queue      recent // of that, waiting for a worker
 }
 
-// report is what `nats micro info renderer` and `nats micro stats renderer --json` show beside the columns that all services have. Times
-// are those of the last WindowSeconds or less.
+// report is shown by `nats micro info renderer` and `nats micro stats renderer --json` beside the columns that all
+// services have. Times are those of the last WindowSeconds.
 type report struct {
 	Requests       int            `json:"requests"`
 	Errors         map[string]int `json:"errors"`
@@ -49,7 +49,7 @@ func (s *stats) enqueued() {
 	s.mu.Unlock()
 }
 
-// taken notes that a worker took n of the endpoint's requests at once.
+// taken counts n requests of the endpoint that a worker took at once.
 func (s *stats) taken(n int) {
 	s.mu.Lock()
 	s.queued -= n
@@ -59,7 +59,7 @@ func (s *stats) taken(n int) {
 	s.mu.Unlock()
 }
 
-// requeued notes that a worker gave a request to another pool.
+// requeued counts a request that a worker passed to another pool.
 func (s *stats) requeued() {
 	s.mu.Lock()
 	s.inFlight--
@@ -67,7 +67,8 @@ func (s *stats) requeued() {
 	s.mu.Unlock()
 }
 
-// answered notes a reply that was sent after whole, of which the request spent queue waiting; code is "" for an envelope.
+// answered counts a reply. whole is the time from arrival to reply, queue the part of it in the queue; code is "" for
+// an envelope.
 func (s *stats) answered(now time.Time, whole, queue time.Duration, code string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +82,7 @@ func (s *stats) answered(now time.Time, whole, queue time.Duration, code string)
 	}
 }
 
-// refused notes a reply to a request that no worker took.
+// refused counts a reply to a request that no worker took.
 func (s *stats) refused(code string, wasQueued bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +101,7 @@ func (s *stats) fail(code string) {
 	s.lastError = code
 }
 
-// totals gives what fills the columns that all services have.
+// totals returns the columns that all services have.
 func (s *stats) totals() (requests, failed int, lastError string, processing time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,8 +140,8 @@ func millis(h *hdrhistogram.Histogram, percentile float64) float64 {
 	return float64(h.ValueAtPercentile(percentile)) / 1000
 }
 
-// window is how long a histogram is written to. What is reported spans the one being written and the one before it, so one to two of it:
-// old enough to hold a p99, recent enough to show the present.
+// window is how long a histogram is written to. Reports cover the current and the previous one, so 30 to 60 s: enough
+// for a p99, recent enough to show the present.
 const window = 30 * time.Second
 
 // recent is a histogram of the last one to two windows, in microseconds with two significant digits, up to maxLatency.
@@ -160,7 +161,7 @@ func (r *recent) record(now time.Time, d time.Duration) {
 	_ = r.current.RecordValue(min(max(d, 0), maxLatency).Microseconds())
 }
 
-// turn puts the current histogram aside when its window is over.
+// turn starts a new window when the current one is over.
 func (r *recent) turn(now time.Time) {
 	switch age := now.Sub(r.began); {
 	case age < window:
@@ -176,7 +177,7 @@ func (r *recent) turn(now time.Time) {
 	}
 }
 
-// merged gives the histogram of what is recent, nil when nothing is.
+// merged returns the histogram of both windows, nil if they are empty.
 func (r *recent) merged(now time.Time) *hdrhistogram.Histogram {
 	r.turn(now)
 	all := hdrhistogram.New(1, maxLatency.Microseconds(), 2)
@@ -191,7 +192,7 @@ func (r *recent) merged(now time.Time) *hdrhistogram.Histogram {
 	return all
 }
 
-// started says since when what merged gives was recorded.
+// started is the start of the time that merged covers.
 func (r *recent) started(now time.Time) time.Time {
 	if r.previous != nil && r.previous.TotalCount() > 0 {
 		return r.began.Add(-window)

@@ -10,12 +10,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// subscriptions are ended together, without losing what they have received.
+// subscriptions are drained together, so that no received message is lost.
 type subscriptions struct {
 	all []*nats.Subscription
 }
 
-// add takes over a subscription that has just been made, with the error of making it.
+// add takes the result of subscribing.
 func (s *subscriptions) add(sub *nats.Subscription, err error) error {
 	if err != nil {
 		return err
@@ -24,8 +24,8 @@ func (s *subscriptions) add(sub *nats.Subscription, err error) error {
 	return sub.SetPendingLimits(pendingMessages, pendingBytes)
 }
 
-// drain tells the server to send no more, and returns when the handlers of all that was sent have run. (nats.go's Drain returns before,
-// and a subscription's end is heard of by its closed handler alone.) An error means that ctx ended first, or the connection is closed.
+// drain unsubscribes and returns when the handlers of all received messages have run. (nats.go's Drain returns before
+// that; only the closed handler tells.) An error means that ctx ended first or that the connection is closed.
 func (s *subscriptions) drain(ctx context.Context) error {
 	var open sync.WaitGroup
 	var errs []error
@@ -47,7 +47,7 @@ func (s *subscriptions) drain(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// waitFor waits for group, though not longer than ctx. What it then leaves behind ends with the group.
+// waitFor waits for group or ctx. After ctx its goroutine ends with the group.
 func waitFor(ctx context.Context, group *sync.WaitGroup) error {
 	done := make(chan struct{})
 	go func() {

@@ -7,11 +7,12 @@ import (
 	"flickrkillr/renderer/store"
 )
 
-// countEvery is how often the tags' numbers of photos are brought up to date. What a visitor sees is older by as much, and by the page's age.
+// countEvery is how often the numbers of photos of tags are updated. Visitors see numbers older by that and by the
+// age of the page.
 const countEvery = time.Second
 
-// countTags adds up what changed about the numbers of photos that tags have, until ctx ends: in the process that relays, so that one of all
-// does it. What it fails at waits in the database.
+// countTags updates the numbers of photos of tags until ctx ends. Only the renderer with the active relay does so.
+// What fails stays queued in the database.
 func (s *Service) countTags(ctx context.Context) {
 	failing := false
 	for sleep(ctx, countEvery) {
@@ -19,14 +20,14 @@ func (s *Service) countTags(ctx context.Context) {
 			continue
 		}
 		err := countAll(ctx, s.store)
-		if ctx.Err() == nil && failing != (err != nil) { // said when it begins and when it ends, not every time
+		if ctx.Err() == nil && failing != (err != nil) { // log the start and the end, not every attempt
 			failing = err != nil
 			s.log.Warn("tag counts", "failing", failing, "err", err)
 		}
 	}
 }
 
-// countAll goes on until nothing waits.
+// countAll repeats CountTags until no delta waits.
 func countAll(ctx context.Context, rows *store.Store) error {
 	for {
 		if n, err := rows.CountTags(ctx); n == 0 || err != nil {

@@ -18,7 +18,8 @@ func picture(p store.Picture) templates.Image {
 }
 
 func card(c store.Card) templates.Card {
-	return templates.Card{Photo: page.Photo(c.ID), Title: c.Title, Author: person(c.Owner), Image: picture(c.Picture), Posted: c.PostedAt.UTC()}
+	return templates.Card{Photo: page.Photo(c.ID), Title: c.Title, Author: person(c.Owner), Image: picture(c.Picture),
+		Posted: c.PostedAt.UTC()}
 }
 
 func cards(rows []store.Card) []templates.Card {

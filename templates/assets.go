@@ -53,7 +53,8 @@ func contentType(extension string) (string, bool) {
 // LoadAssets reads the embedded files, names each after the first 8 hex digits of its SHA-256, and compresses it.
 func LoadAssets() (*Assets, error) { return loadAssets((*Asset).compress) }
 
-// NameAssets is LoadAssets without the compressed forms, for a process that makes one page and ends: compressing takes longer than that.
+// NameAssets is LoadAssets without the compressed forms, for a process that makes one page and ends: compressing takes
+// longer than that.
 func NameAssets() (*Assets, error) { return loadAssets(func(*Asset) error { return nil }) }
 
 func loadAssets(finish func(*Asset) error) (*Assets, error) {
@@ -144,7 +145,8 @@ func squeeze(source []byte, after, before string) []byte {
 			quote = c
 		case quote == 0 && c == ' ':
 			last := len(kept) - 1
-			if last < 0 || strings.IndexByte(after, kept[last]) >= 0 || i+1 < len(source) && strings.IndexByte(before, source[i+1]) >= 0 {
+			if last < 0 || strings.IndexByte(after, kept[last]) >= 0 || i+1 < len(source) &&
+				strings.IndexByte(before, source[i+1]) >= 0 {
 				continue
 			}
 		}
@@ -159,8 +161,10 @@ func (a *Asset) compress() error {
 		return nil
 	}
 	var br, gz bytes.Buffer
-	// A window of 64 KiB holds any of these files; the default of 4 MiB has the encoder clear 100 MB for the three of them.
-	if err := pack(brotli.NewWriterOptions(&br, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: 16}), a.Body); err != nil {
+	// A window of 64 KiB holds any of these files; the default of 4 MiB has the encoder clear 100 MB for the three of
+	// them.
+	if err := pack(brotli.NewWriterOptions(&br, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: 16}),
+		a.Body); err != nil {
 		return fmt.Errorf("brotli: %w", err)
 	}
 	zip, err := gzip.NewWriterLevel(&gz, gzip.BestCompression)
@@ -191,7 +195,8 @@ func ifSmaller(compressed, body []byte) []byte {
 	return nil
 }
 
-// Path gives the address of a file by its plain name: "app.css" is at "/static/app.3f2a1b0c.css". It is "" for a file that is not there.
+// Path gives the address of a file by its plain name: "app.css" is at "/static/app.3f2a1b0c.css". It is "" for a file
+// that is not there.
 func (a *Assets) Path(file string) string { return a.paths[file] }
 
 // Get finds an asset by its hashed name. The caller may not change its bytes.

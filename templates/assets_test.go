@@ -55,8 +55,10 @@ func TestCompact(t *testing.T) {
 	t.Parallel()
 	for _, c := range [...]struct{ extension, source, want string }{
 		{".css", "/* a\n b */\n.x { y: z; } /* c */\n\n\t.d > e :is(f,\n g) {}", ".x{y:z}.d>e :is(f,g){}"},
-		{".css", "@media (a: b) {\n\t:root { --c: calc(1px + 2px); content: \"; b\"; }\n}\n", "@media (a:b){:root{--c:calc(1px + 2px);content:\"; b\"}}"},
-		{".js", "// a\n\tconst a = '/ = b';\n\n\tif (a < 2) { b(`${a} = c`, /* d */ e - 1); }\n\t// f\n", "const a='/ = b';\nif(a<2){b(`${a} = c`,e - 1);}\n"},
+		{".css", "@media (a: b) {\n\t:root { --c: calc(1px + 2px); content: \"; b\"; }\n}\n",
+			"@media (a:b){:root{--c:calc(1px + 2px);content:\"; b\"}}"},
+		{".js", "// a\n\tconst a = '/ = b';\n\n\tif (a < 2) { b(`${a} = c`, /* d */ e - 1); }\n\t// f\n",
+			"const a='/ = b';\nif(a<2){b(`${a} = c`,e - 1);}\n"},
 		{".svg", "<svg/>", "<svg/>\n"},
 		{".css", "", ""},
 	} {
@@ -91,7 +93,8 @@ func TestAssetsStayAtHome(t *testing.T) {
 	site := testSite(t)
 	for file, banned := range map[string][]string{
 		"app.css": {"url(", "@import", "http:", "https:", "!important"},
-		"app.js":  {"http:", "https:", "innerHTML", "eval(", "document.write", "setAttribute('style'", "insertAdjacentHTML"},
+		"app.js": {"http:", "https:", "innerHTML", "eval(", "document.write", "setAttribute('style'",
+			"insertAdjacentHTML"},
 	} {
 		body := site.asset(t, file).Body
 		for _, word := range banned {

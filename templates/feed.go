@@ -73,8 +73,9 @@ type atomText struct {
 	Text string `xml:",chardata"`
 }
 
-// WriteFeed writes f as XML. Addresses are absolute when the site knows its own and else begin with a slash, which a reader resolves
-// against the address it fetched the feed from. Ids are tag URIs (RFC 4151), which stay what they are when a photo's address changes.
+// WriteFeed writes f as XML. Addresses are absolute when the site knows its own and else begin with a slash, which a
+// reader resolves against the address it fetched the feed from. Ids are tag URIs (RFC 4151), which stay what they are
+// when a photo's address changes.
 func WriteFeed(w io.Writer, f Feed) error {
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return fmt.Errorf("write the feed of %s: %w", f.Of, err)
@@ -136,7 +137,8 @@ func (s Site) content(e FeedEntry) string {
 	var b strings.Builder
 	w, h := e.Image.scaled(640)
 	fmt.Fprintf(&b, `<p><a href="%s"><img src="%s" width="%d" height="%d" alt="%s"></a></p>`,
-		html.EscapeString(s.Base+e.Photo.Path()), html.EscapeString(s.Base+e.Image.src(640)), w, h, html.EscapeString(titleOr(e.Title)))
+		html.EscapeString(s.Base+e.Photo.Path()), html.EscapeString(s.Base+e.Image.src(640)), w, h,
+		html.EscapeString(titleOr(e.Title)))
 	for _, lines := range paragraphs(e.Description) {
 		b.WriteString("<p>")
 		for i, line := range lines {

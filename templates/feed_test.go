@@ -33,7 +33,8 @@ func writeFeed(t *testing.T, f Feed) ([]byte, atomFeed) {
 }
 
 func testFeed(t *testing.T, n int) Feed {
-	f := Feed{Site: testSite(t), Of: page.User("ansel"), Title: ansel.Label(), Author: ansel, Since: time.Date(2009, 3, 1, 0, 0, 0, 0, time.UTC)}
+	f := Feed{Site: testSite(t), Of: page.User("ansel"), Title: ansel.Label(), Author: ansel,
+		Since: time.Date(2009, 3, 1, 0, 0, 0, 0, time.UTC)}
 	for _, c := range testCards(n) {
 		f.Entries = append(f.Entries, FeedEntry{Card: c, Description: "One & two.\nhttp://a.example/?b&c\n\n<b>"})
 	}
@@ -49,7 +50,8 @@ func TestFeed(t *testing.T) {
 	if !strings.HasPrefix(string(body), xml.Header) {
 		t.Error("no XML header")
 	}
-	if f.Title == "" || f.ID != "tag:photos.example,2007:/photos/ansel" || f.Author.Name != "Ansel Okafor" || f.Updated != "2026-11-29T12:00:00Z" {
+	if f.Title == "" || f.ID != "tag:photos.example,2007:/photos/ansel" || f.Author.Name != "Ansel Okafor" ||
+		f.Updated != "2026-11-29T12:00:00Z" {
 		t.Errorf("feed %q %q %q %q", f.Title, f.ID, f.Author.Name, f.Updated)
 	}
 	if len(f.Links) != 2 || f.Links[0].Rel != "self" || f.Links[0].Href != "https://photos.example/photos/ansel/feed" {
@@ -85,7 +87,8 @@ func TestFeedWithoutEntriesOrBase(t *testing.T) {
 	f := testFeed(t, 0)
 	f.Site.Base = ""
 	_, got := writeFeed(t, f)
-	if got.Updated != "2009-03-01T00:00:00Z" || got.Links[0].Href != "/photos/ansel/feed" || !strings.HasPrefix(got.ID, "tag:flickrkillr.invalid,2007:") {
+	if got.Updated != "2009-03-01T00:00:00Z" || got.Links[0].Href != "/photos/ansel/feed" ||
+		!strings.HasPrefix(got.ID, "tag:flickrkillr.invalid,2007:") {
 		t.Errorf("%+v", got)
 	}
 	_, got = writeFeed(t, Feed{Of: page.Home()})
@@ -114,7 +117,8 @@ func TestHostileFeed(t *testing.T) {
 				}
 			}
 			for _, a := range n.Attr {
-				if a.Key != "href" && a.Key != "src" && a.Key != "width" && a.Key != "height" && a.Key != "alt" && a.Key != "rel" {
+				if a.Key != "href" && a.Key != "src" && a.Key != "width" && a.Key != "height" && a.Key != "alt" &&
+					a.Key != "rel" {
 					t.Errorf("%q makes the attribute %s", s, a.Key)
 				}
 			}
@@ -133,11 +137,13 @@ func TestFeedOfMany(t *testing.T) {
 		in := testFeed(t, 5)
 		in.Of, in.Author = of, Person{}
 		_, f := writeFeed(t, in)
-		if f.Author != nil || f.Links[0].Href != want || f.Links[1].Href != "https://photos.example"+of.Path() || f.ID != "tag:photos.example,2007:"+of.Path() {
+		if f.Author != nil || f.Links[0].Href != want || f.Links[1].Href != "https://photos.example"+of.Path() ||
+			f.ID != "tag:photos.example,2007:"+of.Path() {
 			t.Errorf("%s: author %v, id %q, links %v", of, f.Author, f.ID, f.Links)
 		}
 		for i, e := range f.Entries {
-			if who := in.Entries[i].Author; e.Author == nil || e.Author.Name != who.Label() || e.Author.URI != "https://photos.example/photos/"+who.Name {
+			if who := in.Entries[i].Author; e.Author == nil || e.Author.Name != who.Label() ||
+				e.Author.URI != "https://photos.example/photos/"+who.Name {
 				t.Errorf("%s: entry by %v", of, e.Author)
 			}
 		}

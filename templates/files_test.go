@@ -32,10 +32,12 @@ func TestFiles(t *testing.T) {
 		}
 		return string(body)
 	}
-	if got := text(site, "robots.txt"); got != "User-agent: *\nDisallow: /search?\n\nSitemap: https://photos.example/sitemap.xml\n" {
+	if got := text(site, "robots.txt"); got != "User-agent: *\nDisallow: /search?\n\nSitemap: "+
+		"https://photos.example/sitemap.xml\n" {
 		t.Errorf("robots.txt: %q", got)
 	}
-	if got := text(site, "opensearch.xml"); !strings.Contains(got, `template="https://photos.example/search?q={searchTerms}"`) {
+	if got := text(site, "opensearch.xml"); !strings.Contains(got,
+		`template="https://photos.example/search?q={searchTerms}"`) {
 		t.Errorf("opensearch.xml: %s", got)
 	}
 	nowhere := Site{Assets: site.Assets}
@@ -76,14 +78,16 @@ func TestManifest(t *testing.T) {
 			continue
 		}
 		size, err := png.DecodeConfig(bytes.NewReader(asset.Body))
-		if err != nil || !strings.HasPrefix(icon.Sizes, "192") && size.Width != 512 || strings.HasPrefix(icon.Sizes, "192") && size.Width != 192 {
+		if err != nil || !strings.HasPrefix(icon.Sizes, "192") && size.Width != 512 ||
+			strings.HasPrefix(icon.Sizes, "192") && size.Width != 192 {
 			t.Errorf("%+v is %d wide, %v", icon, size.Width, err)
 		}
 	}
 	if maskable != 1 {
 		t.Errorf("%d maskable icons", maskable)
 	}
-	if size, err := png.DecodeConfig(bytes.NewReader(touchIcon)); err != nil || size.Width != 180 || size.Height != 180 {
+	if size, err := png.DecodeConfig(bytes.NewReader(touchIcon)); err != nil || size.Width != 180 ||
+		size.Height != 180 {
 		t.Errorf("apple-touch-icon.png: %+v, %v", size, err)
 	}
 	if !bytes.HasPrefix(favicon, []byte{0, 0, 1, 0, 3, 0, 16, 16}) {
@@ -102,13 +106,15 @@ func wellFormed(t *testing.T, body []byte) {
 	}
 }
 
-// A sitemap has the shape of https://www.sitemaps.org/schemas/sitemap/0.9/sitemap.xsd, and a part stays well below 50,000 addresses.
+// A sitemap has the shape of https://www.sitemaps.org/schemas/sitemap/0.9/sitemap.xsd, and a part stays well below
+// 50,000 addresses.
 func TestSitemap(t *testing.T) {
 	t.Parallel()
 	site := testSite(t)
 	site.Base = "https://photos.example"
 	var b bytes.Buffer
-	entries := []SitemapEntry{{Ref: page.Photo(7), Image: testImage(1)}, {Ref: page.User("ansel"), Changed: testDate}, {Ref: page.Album(3)}}
+	entries := []SitemapEntry{{Ref: page.Photo(7), Image: testImage(1)}, {Ref: page.User("ansel"), Changed: testDate},
+		{Ref: page.Album(3)}}
 	if err := WriteSitemap(&b, site, entries); err != nil {
 		t.Fatal(err)
 	}
@@ -123,15 +129,18 @@ func TestSitemap(t *testing.T) {
 	if err := xml.Unmarshal(b.Bytes(), &set); err != nil || len(set.URLs) != 3 {
 		t.Fatalf("%s: %v", b.Bytes(), err)
 	}
-	if set.URLs[0].Loc != "https://photos.example/photo/7" || set.URLs[0].Image != "https://photos.example"+testImage(1).src(1280) || set.URLs[0].LastMod != "" {
+	if set.URLs[0].Loc != "https://photos.example/photo/7" ||
+		set.URLs[0].Image != "https://photos.example"+testImage(1).src(1280) || set.URLs[0].LastMod != "" {
 		t.Errorf("%+v", set.URLs[0])
 	}
-	if set.URLs[1].LastMod != "2026-11-20T12:00:00Z" || set.URLs[1].Image != "" || set.URLs[2].Loc != "https://photos.example/album/3" {
+	if set.URLs[1].LastMod != "2026-11-20T12:00:00Z" || set.URLs[1].Image != "" ||
+		set.URLs[2].Loc != "https://photos.example/album/3" {
 		t.Errorf("%+v", set.URLs[1:])
 	}
 	b.Reset() // a picture that is stored in no more than 640 pixels is named by that
 	narrow := Image{ID: testImage(1).ID, Width: 500, Height: 400}
-	if err := WriteSitemap(&b, site, []SitemapEntry{{Ref: page.Photo(7), Image: narrow}}); err != nil || !strings.Contains(b.String(), "/640.jpg<") {
+	if err := WriteSitemap(&b, site, []SitemapEntry{{Ref: page.Photo(7), Image: narrow}}); err != nil ||
+		!strings.Contains(b.String(), "/640.jpg<") {
 		t.Errorf("%s: %v", b.String(), err)
 	}
 	b.Reset()
@@ -140,7 +149,8 @@ func TestSitemap(t *testing.T) {
 		t.Errorf("%s: %v", b.String(), err)
 	}
 	b.Reset()
-	if err := WriteSitemapIndex(&b, site, []SitemapEntry{{Ref: page.SitemapPart("photos", 2), Changed: testDate}}); err != nil {
+	if err := WriteSitemapIndex(&b, site, []SitemapEntry{{Ref: page.SitemapPart("photos", 2),
+		Changed: testDate}}); err != nil {
 		t.Fatal(err)
 	}
 	var index struct {
@@ -149,14 +159,17 @@ func TestSitemap(t *testing.T) {
 			Loc string `xml:"http://www.sitemaps.org/schemas/sitemap/0.9 loc"`
 		} `xml:"http://www.sitemaps.org/schemas/sitemap/0.9 sitemap"`
 	}
-	if err := xml.Unmarshal(b.Bytes(), &index); err != nil || len(index.Parts) != 1 || index.Parts[0].Loc != "https://photos.example/sitemap/photos/2.xml" {
+	if err := xml.Unmarshal(b.Bytes(), &index); err != nil || len(index.Parts) != 1 ||
+		index.Parts[0].Loc != "https://photos.example/sitemap/photos/2.xml" {
 		t.Errorf("%s: %v", b.Bytes(), err)
 	}
 }
 
 func TestOEmbed(t *testing.T) {
 	t.Parallel()
-	in := OEmbed{Site: testSite(t), Photo: page.Photo(7), Title: `</oembed>"&<script>`, Author: ansel, Image: testImage(0), CacheAge: 600} // 6000 by 4000
+	// 6000 by 4000
+	in := OEmbed{Site: testSite(t), Photo: page.Photo(7), Title: `</oembed>"&<script>`, Author: ansel,
+		Image: testImage(0), CacheAge: 600}
 	answer := func(maxWidth, maxHeight int) oEmbedAnswer {
 		t.Helper()
 		var a, b oEmbedAnswer
@@ -180,8 +193,10 @@ func TestOEmbed(t *testing.T) {
 		return a
 	}
 	a := answer(0, 0)
-	if a.Version != "1.0" || a.Type != "photo" || a.Title != in.Title || a.AuthorURL != "https://photos.example/photos/ansel" || a.CacheAge != 600 ||
-		a.ProviderURL != "https://photos.example/" || a.URL != "https://photos.example"+in.Image.src(1280) || a.ThumbnailURL != "https://photos.example"+in.Image.src(320) {
+	if a.Version != "1.0" || a.Type != "photo" || a.Title != in.Title ||
+		a.AuthorURL != "https://photos.example/photos/ansel" || a.CacheAge != 600 ||
+		a.ProviderURL != "https://photos.example/" || a.URL != "https://photos.example"+in.Image.src(1280) ||
+		a.ThumbnailURL != "https://photos.example"+in.Image.src(320) {
 		t.Errorf("%+v", a)
 	}
 	for _, c := range []struct{ maxWidth, maxHeight, file, w, h, thumbW, thumbH int }{
@@ -194,7 +209,8 @@ func TestOEmbed(t *testing.T) {
 		{1, 1, 320, 1, 1, 1, 1},
 	} {
 		a := answer(c.maxWidth, c.maxHeight)
-		if a.URL != "https://photos.example"+in.Image.src(c.file) || a.Width != c.w || a.Height != c.h || a.ThumbnailWidth != c.thumbW || a.ThumbnailHeight != c.thumbH {
+		if a.URL != "https://photos.example"+in.Image.src(c.file) || a.Width != c.w || a.Height != c.h ||
+			a.ThumbnailWidth != c.thumbW || a.ThumbnailHeight != c.thumbH {
 			t.Errorf("within %dx%d: %+v", c.maxWidth, c.maxHeight, a)
 		}
 	}

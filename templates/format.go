@@ -34,7 +34,8 @@ func titleOr(title string) string {
 	return title
 }
 
-// clean leaves out what a valid page may not hold even as text: control characters but for white space, and Unicode's noncharacters.
+// clean leaves out what a valid page may not hold even as text: control characters but for white space, and Unicode's
+// noncharacters.
 func clean(s string) string {
 	if strings.IndexFunc(s, forbidden) < 0 {
 		return s
@@ -48,13 +49,16 @@ func clean(s string) string {
 }
 
 func forbidden(c rune) bool {
-	return c < ' ' && c != '\n' && c != '\r' && c != '\t' || c >= 0x7f && c <= 0x9f || c >= 0xfdd0 && c <= 0xfdef || c&0xfffe == 0xfffe
+	return c < ' ' && c != '\n' && c != '\r' && c != '\t' || c >= 0x7f && c <= 0x9f || c >= 0xfdd0 && c <= 0xfdef ||
+		c&0xfffe == 0xfffe
 }
 
-// maxCardTitle bounds a title in a grid, in bytes: it is one line on the page, and 48 cards have to fit in 30 KB in any script.
+// maxCardTitle bounds a title in a grid, in bytes: it is one line on the page, and 48 cards have to fit in 30 KB in any
+// script.
 const maxCardTitle = 96
 
-// shorten cuts s to at most limit bytes, with an ellipsis, between words where one is near and never within a character.
+// shorten cuts s to at most limit bytes, with an ellipsis, between words where one is near and never within a
+// character.
 func shorten(s string, limit int) string {
 	const ellipsis = "…"
 	if len(s) <= limit {

@@ -7,8 +7,8 @@ import (
 	"github.com/a-h/templ"
 )
 
-// eager is how many pictures at the head of a page are fetched at once; those of urgent, a phone's first row, before everything else. The
-// rest wait until they are near the window.
+// eager is how many pictures at the head of a page are fetched at once; those of urgent, a phone's first row, before
+// everything else. The rest wait until they are near the window.
 const (
 	eager  = 6
 	urgent = 2
@@ -17,12 +17,13 @@ const (
 // cardRoom makes the memory in which the cards of a page are written, one after the other.
 func cardRoom() []byte { return make([]byte, 0, 1024) }
 
-// grid is a justified grid of photos. Before is how many pictures the page has already shown; byline puts the author under each title; room
-// is a [cardRoom], which the grids of one page may share.
+// grid is a justified grid of photos. Before is how many pictures the page has already shown; byline puts the author
+// under each title; room is a [cardRoom], which the grids of one page may share.
 //
-// It and covers are the views written by hand. A listing is 48 of these cards: as templ's generated code they took twice the time and the
-// allocations that they took written by hand, and written by way of strings twice again, 80 us and 1,479 allocations for a user's page that now
-// takes 33 us and 156. Whatever is not a number or a constant goes through templ's escaping, here as there.
+// It and covers are the views written by hand. A listing is 48 of these cards: as templ's generated code they took
+// twice the time and the allocations that they took written by hand, and written by way of strings twice again, 80 us
+// and 1,479 allocations for a user's page that now takes 33 us and 156. Whatever is not a number or a constant goes
+// through templ's escaping, here as there.
 func grid(cards []Card, before int, byline bool, room []byte) templ.Component {
 	return gridOf(len(cards), room, inList(cards, inGrid(), before, byline))
 }
@@ -104,7 +105,8 @@ func (im Image) append(b []byte, in slot, at int) []byte {
 	return append(b, '>')
 }
 
-// escaped escapes what b holds from an index on, as templ does. Hardly anything in a grid needs it, which is seen without a copy.
+// escaped escapes what b holds from an index on, as templ does. Hardly anything in a grid needs it, which is seen
+// without a copy.
 func escaped(b []byte, from int) []byte {
 	for _, c := range b[from:] {
 		switch c {

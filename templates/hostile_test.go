@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/a-h/templ"
@@ -17,14 +18,21 @@ import (
 // payloads are 100 texts that would run, load, close or turn something around where escaping fails.
 func payloads() []string {
 	attacks := []string{
-		`<script>alert(1)</script>`, `<ScRiPt src=//evil.example/x.js></sCrIpT>`, `<img src=x onerror=alert(1)>`, `<svg/onload=alert(1)>`,
-		`<svg><script>alert&#40;1)</script></svg>`, `<iframe srcdoc="<script>alert(1)</script>">`, `<math><mi xlink:href="javascript:alert(1)">`,
-		`<style>*{background:url(//evil.example)}</style>`, `<base href=//evil.example>`, `<meta http-equiv=refresh content="0;url=//evil.example">`,
-		`<a href="javascript:alert(1)">x</a>`, `javascript:alert(1)`, `JaVaScRiPt&colon;alert(1)`, `data:text/html,<script>alert(1)</script>`,
-		`//evil.example/x`, `https://evil.example/"onmouseover="alert(1)`, `http://a@evil.example/`, `<!--`, `]]><x>`, `&lt;script&gt;alert(1)&lt;/script&gt;`,
-		`{{7*7}}${7*7}<%= 7*7 %>`, "\x00<\x00script>alert(1)</script>", "\u202e<script>\u2066", "\r\nSet-Cookie: a=b\r\n\r\n<b>", `../../../etc/passwd`,
+		`<script>alert(1)</script>`, `<ScRiPt src=//evil.example/x.js></sCrIpT>`, `<img src=x onerror=alert(1)>`,
+		`<svg/onload=alert(1)>`,
+		`<svg><script>alert&#40;1)</script></svg>`, `<iframe srcdoc="<script>alert(1)</script>">`,
+		`<math><mi xlink:href="javascript:alert(1)">`,
+		`<style>*{background:url(//evil.example)}</style>`, `<base href=//evil.example>`,
+		`<meta http-equiv=refresh content="0;url=//evil.example">`,
+		`<a href="javascript:alert(1)">x</a>`, `javascript:alert(1)`, `JaVaScRiPt&colon;alert(1)`,
+		`data:text/html,<script>alert(1)</script>`,
+		`//evil.example/x`, `https://evil.example/"onmouseover="alert(1)`, `http://a@evil.example/`, `<!--`, `]]><x>`,
+		`&lt;script&gt;alert(1)&lt;/script&gt;`,
+		`{{7*7}}${7*7}<%= 7*7 %>`, "\x00<\x00script>alert(1)</script>", "\u202e<script>\u2066",
+		"\r\nSet-Cookie: a=b\r\n\r\n<b>", `../../../etc/passwd`,
 	}
-	breakouts := []string{"", `">`, `'>`, `</title></textarea></script></style></noscript></template></select></option></a></bdi></p>-->`}
+	breakouts := []string{"", `">`, `'>`,
+		`</title></textarea></script></style></noscript></template></select></option></a></bdi></p>-->`}
 	var all []string
 	for _, b := range breakouts {
 		for _, a := range attacks {
@@ -34,7 +42,8 @@ func payloads() []string {
 	return all
 }
 
-// pagesOf builds every page that shows what people wrote, with s in each field but those shown as prose, and prose in those.
+// pagesOf builds every page that shows what people wrote, with s in each field but those shown as prose, and prose in
+// those.
 func pagesOf(site Site, s, prose string) []templ.Component {
 	who := Person{Name: s, Display: s}
 	im := testImage(1)
@@ -44,11 +53,16 @@ func pagesOf(site Site, s, prose string) []templ.Component {
 	camera := Camera{Model: s, Lens: s, Exposure: s}
 	return []templ.Component{
 		Home(HomePage{Site: site, Self: page.Home(), Popular: cards, Recent: cards}),
-		User(UserPage{Site: site, Self: page.User(s), User: who, Bio: prose, Joined: testDate, Albums: albums, Photos: cards, Older: page.User(s).Before(1)}),
-		Photo(PhotoPage{Site: site, Photo: page.Photo(1), Title: s, Description: prose, Author: who, Image: im, Posted: testDate, Tags: []string{s, s},
+		User(UserPage{Site: site, Self: page.User(s), User: who, Bio: prose, Joined: testDate, Albums: albums,
+			Photos: cards, Older: page.User(s).Before(1)}),
+		Photo(PhotoPage{Site: site, Photo: page.Photo(1), Title: s, Description: prose, Author: who, Image: im,
+			Posted: testDate, Tags: []string{s, s},
 			Camera: camera, Albums: albums}),
 		Tag(TagPage{Site: site, Self: page.Tag(s), Photos: cards, Older: page.Tag(s).Before(1)}),
-		Search(SearchPage{Site: site, Self: page.Search(s), Problem: s, Meant: s, Active: []Choice{{Label: s, Ref: page.Search(s)}}, Filters: []FilterGroup{{"Year", []Choice{{Label: s, Ref: page.Search(s)}}}}, People: []PersonCount{{Person: who, Photos: 1}}, Tags: []TagCount{{s, 1}}, Photos: cards,
+		Search(SearchPage{Site: site, Self: page.Search(s), Problem: s, Meant: s,
+			Active:  []Choice{{Label: s, Ref: page.Search(s)}},
+			Filters: []FilterGroup{{"Year", []Choice{{Label: s, Ref: page.Search(s)}}}},
+			People:  []PersonCount{{Person: who, Photos: 1}}, Tags: []TagCount{{s, 1}}, Photos: cards,
 			Older: page.Search(s).Before(1)}),
 		Album(AlbumPage{Site: site, Self: page.Album(1), Title: s, Description: prose, Owner: who, Photos: cards}),
 		Explore(ExplorePage{Site: site, Self: page.Explore(), Photos: cards}),
@@ -121,11 +135,13 @@ func (d document) noScriptAddress(payload string) {
 	for _, n := range d.all("[href], [src], [action]") {
 		for _, name := range []string{"href", "src", "action"} {
 			address := strings.ToLower(strings.TrimSpace(attr(n, name)))
-			if address == "" || strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "//") || address == "#main" ||
+			if address == "" || strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "//") ||
+				address == "#main" ||
 				strings.HasPrefix(address, "https://photos.example/") {
 				continue
 			}
-			if attr(n, "rel") != "nofollow ugc noopener" || !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
+			if attr(n, "rel") != "nofollow ugc noopener" || !strings.HasPrefix(address, "http://") &&
+				!strings.HasPrefix(address, "https://") {
 				d.t.Errorf("%q reaches <%s %s=%q>", payload, n.Data, name, address)
 			}
 		}
@@ -144,7 +160,8 @@ func TestDirections(t *testing.T) {
 			}
 			isolated := false
 			for p := n.Parent; p != nil && !isolated; p = p.Parent {
-				isolated = p.Data == "bdi" || attr(p, "dir") == "auto" || p.Data == "title" || p.Data == "script" || p.Data == "p" && attr(p, "id") == "problem"
+				isolated = p.Data == "bdi" || attr(p, "dir") == "auto" || p.Data == "title" || p.Data == "script" ||
+					p.Data == "p" && attr(p, "id") == "problem"
 			}
 			if !isolated {
 				t.Errorf("page %d shows a text in <%s> without isolation", i, n.Parent.Data)
@@ -164,10 +181,14 @@ func TestForbiddenCharacters(t *testing.T) {
 			if n.Type == html.TextNode {
 				words = append(words, n.Data)
 			}
-			if !strings.HasPrefix(attr(n, "content"), "http") { // addresses are made of names and ids, which the database keeps plain
+			// addresses are made of names and ids, which the database keeps plain
+			if !strings.HasPrefix(attr(n, "content"), "http") {
 				words = append(words, attr(n, "content"))
 			}
-			if at := slices.IndexFunc(words, func(s string) bool { return strings.ContainsFunc(s, forbidden) }); at >= 0 {
+			if at := slices.IndexFunc(words, func(s string) bool {
+				return strings.ContainsFunc(s,
+					forbidden)
+			}); at >= 0 {
 				t.Errorf("page %d holds %q", i, words[at])
 			}
 		}
@@ -177,14 +198,17 @@ func TestForbiddenCharacters(t *testing.T) {
 	}
 }
 
+// An error page must not depend on the clock or on its request.
 func TestErrorPagesAreAlwaysTheSame(t *testing.T) {
 	t.Parallel()
 	site := testSite(t)
-	first := render(t, Error(ErrorPage{Site: site, Status: 404})).body
-	time.Sleep(time.Millisecond)
-	if !bytes.Equal(first, render(t, Error(ErrorPage{Site: site, Status: 404})).body) {
-		t.Error("two error pages differ: something of the request or the clock is in them")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		first := render(t, Error(ErrorPage{Site: site, Status: 404})).body
+		time.Sleep(400 * 24 * time.Hour) // of the bubble's clock: more than a year, so that no part of a date stays
+		if !bytes.Equal(first, render(t, Error(ErrorPage{Site: site, Status: 404})).body) {
+			t.Error("two error pages differ: something of the request or the clock is in them")
+		}
+	})
 }
 
 // What would let a text past templ's escaping is not used in this package.
@@ -196,14 +220,16 @@ func TestNothingIsDeclaredSafe(t *testing.T) {
 	}
 	for _, f := range files {
 		name := f.Name()
-		if strings.HasSuffix(name, "_test.go") || !strings.HasSuffix(name, ".templ") && !strings.HasSuffix(name, ".go") {
+		if strings.HasSuffix(name, "_test.go") || !strings.HasSuffix(name, ".templ") &&
+			!strings.HasSuffix(name, ".go") {
 			continue
 		}
 		source, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		banned := []string{"templ.Raw", "templ.ComponentScript", "templ.JSFuncCall", "templ.JSUnsafeFuncCall", "templ.SafeCSS", "templ.FromGoHTML"}
+		banned := []string{"templ.Raw", "templ.ComponentScript", "templ.JSFuncCall", "templ.JSUnsafeFuncCall",
+			"templ.SafeCSS", "templ.FromGoHTML"}
 		if !strings.HasSuffix(name, "_templ.go") { // the generator declares the type for what it has itself sanitised
 			banned = append(banned, "SafeURL", "style={", "onclick={")
 		}

@@ -13,8 +13,9 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// Pages say in JSON-LD, in the words of schema.org, what they show. It names absolute addresses, so a site that does not know its own has
-// none. The element is a data block, which no browser executes and the Content-Security-Policy does not concern.
+// Pages say in JSON-LD, in the words of schema.org, what they show. It names absolute addresses, so a site that does
+// not know its own has none. The element is a data block, which no browser executes and the Content-Security-Policy
+// does not concern.
 
 // crumb is a step of the way to a page.
 type crumb struct {
@@ -80,8 +81,8 @@ func (f frame) linkedData() []thing {
 	return all
 }
 
-// dataBlock writes things as a data block. JSON as encoding/json writes it has <, >, & and the line separators U+2028 and U+2029 escaped,
-// so that no text can end the element or, where somebody takes it for script, a line.
+// dataBlock writes things as a data block. JSON as encoding/json writes it has <, >, & and the line separators U+2028
+// and U+2029 escaped, so that no text can end the element or, where somebody takes it for script, a line.
 func dataBlock(things []thing) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		data, err := json.Marshal(graph{"https://schema.org", things})
@@ -119,8 +120,9 @@ func (p UserPage) thing() *thing {
 }
 
 func (p AlbumPage) thing() *thing {
-	return &thing{Type: "ImageGallery", URL: p.Site.url(p.Self), Name: titleOr(p.Title), Description: summary(p.Description, ""),
-		Author: p.Site.personThing(p.Owner)}
+	return &thing{Type: "ImageGallery", URL: p.Site.url(p.Self), Name: titleOr(p.Title),
+		Description: summary(p.Description, ""),
+		Author:      p.Site.personThing(p.Owner)}
 }
 
 func (p PhotoPage) thing() *thing {

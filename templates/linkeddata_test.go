@@ -8,8 +8,8 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// dataBlocks gives the page's JSON-LD, at most one block, with what holds for every one: it is JSON that cannot end its element, and its
-// addresses are this site's.
+// dataBlocks gives the page's JSON-LD, at most one block, with what holds for every one: it is JSON that cannot end its
+// element, and its addresses are this site's.
 func (d document) dataBlocks() []map[string]any {
 	d.t.Helper()
 	blocks := d.all("script[type='application/ld+json']")
@@ -27,7 +27,8 @@ func (d document) dataBlocks() []map[string]any {
 		Context string           `json:"@context"`
 		Graph   []map[string]any `json:"@graph"`
 	}
-	if err := json.Unmarshal([]byte(raw), &data); err != nil || data.Context != "https://schema.org" || len(data.Graph) == 0 {
+	if err := json.Unmarshal([]byte(raw), &data); err != nil || data.Context != "https://schema.org" ||
+		len(data.Graph) == 0 {
 		d.t.Fatalf("data block %q: %v", raw, err)
 	}
 	for _, thing := range data.Graph {
@@ -51,25 +52,31 @@ func TestLinkedData(t *testing.T) {
 		t.Fatalf("photo: %v", things)
 	}
 	photo := things[0]
-	if photo["name"] != "Morning over the fjord" || photo["url"] != "https://photos.example/photo/7" || photo["width"] != "1280 px" ||
-		photo["author"].(map[string]any)["url"] != "https://photos.example/photos/ansel" || photo["keywords"] != "fjord, blue hour, 夜明け" ||
-		photo["uploadDate"] != "2026-11-20T12:00:00Z" || photo["contentUrl"] != "https://photos.example"+testImage(0).src(1280) {
+	if photo["name"] != "Morning over the fjord" || photo["url"] != "https://photos.example/photo/7" ||
+		photo["width"] != "1280 px" ||
+		photo["author"].(map[string]any)["url"] != "https://photos.example/photos/ansel" ||
+		photo["keywords"] != "fjord, blue hour, 夜明け" ||
+		photo["uploadDate"] != "2026-11-20T12:00:00Z" ||
+		photo["contentUrl"] != "https://photos.example"+testImage(0).src(1280) {
 		t.Errorf("photo: %v", photo)
 	}
 	crumbs := things[1]["itemListElement"].([]any)
-	if len(crumbs) != 2 || crumbs[0].(map[string]any)["item"] != "https://photos.example/photos/ansel" || crumbs[1].(map[string]any)["position"] != 2.0 {
+	if len(crumbs) != 2 || crumbs[0].(map[string]any)["item"] != "https://photos.example/photos/ansel" ||
+		crumbs[1].(map[string]any)["position"] != 2.0 {
 		t.Errorf("crumbs %v", crumbs)
 	}
 	user := testUser(site)
 	things = render(t, User(user)).dataBlocks()
-	if len(things) != 1 || things[0]["@type"] != "ProfilePage" || things[0]["mainEntity"].(map[string]any)["alternateName"] != "ansel" {
+	if len(things) != 1 || things[0]["@type"] != "ProfilePage" ||
+		things[0]["mainEntity"].(map[string]any)["alternateName"] != "ansel" {
 		t.Errorf("user: %v", things)
 	}
 	user.Self = page.User("ansel").Before(9)
 	if things = render(t, User(user)).dataBlocks(); things != nil {
 		t.Errorf("a further page of a user: %v", things)
 	}
-	for name, want := range map[string]string{"home": "WebSite", "tag": "BreadcrumbList", "album": "ImageGallery", "albums": "BreadcrumbList",
+	for name, want := range map[string]string{"home": "WebSite", "tag": "BreadcrumbList", "album": "ImageGallery",
+		"albums":      "BreadcrumbList",
 		"explore day": "BreadcrumbList"} {
 		if things := render(t, everyPage(site)[name]).dataBlocks(); len(things) == 0 || things[0]["@type"] != want {
 			t.Errorf("%s: %v", name, things)
@@ -77,7 +84,8 @@ func TestLinkedData(t *testing.T) {
 	}
 }
 
-// Every page that has an address says which; those that show a picture have one for previews, with its size and what it is.
+// Every page that has an address says which; those that show a picture have one for previews, with its size and what it
+// is.
 func TestPreviews(t *testing.T) {
 	t.Parallel()
 	site := testSite(t)
@@ -96,7 +104,8 @@ func TestPreviews(t *testing.T) {
 		d.count("meta[name='twitter:card']", 1)
 		d.count("link[rel=search][href='/opensearch.xml'], link[rel=manifest], link[rel=apple-touch-icon]", 3)
 		if len(d.all("meta[property='og:image']")) > 0 {
-			d.count("meta[property='og:image:width'], meta[property='og:image:height'], meta[property='og:image:alt']:not([content=''])", 3)
+			d.count("meta[property='og:image:width'], meta[property='og:image:height'], "+
+				"meta[property='og:image:alt']:not([content=''])", 3)
 		} else if name != "about" && name != "tags" && name != "search" {
 			t.Errorf("%s has no picture for previews", name)
 		}
@@ -107,7 +116,8 @@ func TestPreviews(t *testing.T) {
 			}
 		}
 		feeds := 0
-		if _, has := map[string]bool{"home": true, "user": true, "tag": true, "album": true, "albums": true}[name]; has {
+		if _, has := map[string]bool{"home": true, "user": true, "tag": true, "album": true,
+			"albums": true}[name]; has {
 			feeds = 1
 		}
 		d.count("link[rel=alternate][type='application/atom+xml'][href^='https://photos.example/']", feeds)

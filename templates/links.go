@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// span is a stretch of somebody's text. Href, when not empty, is an http or https address and the text is that address as written.
+// span is a stretch of somebody's text. Href, when not empty, is an http or https address and the text is that address
+// as written.
 type span struct{ text, href string }
 
 // maxLink bounds an address in a text, in bytes; a longer one stays text.
@@ -34,8 +35,8 @@ func paragraphs(text string) [][][]span {
 	return all
 }
 
-// links finds the http(s) addresses in a line. The texts of the spans, joined, are the line: nothing is lost, added or decoded.
-// It takes time linear in the line.
+// links finds the http(s) addresses in a line. The texts of the spans, joined, are the line: nothing is lost, added or
+// decoded. It takes time linear in the line.
 func links(line string) []span {
 	var spans []span
 	start, from := 0, 0 // what is not yet in a span; where to look on
@@ -72,13 +73,14 @@ func schemeBefore(s string) (begin int, ok bool) {
 			continue
 		}
 		before, _ := utf8.DecodeLastRuneInString(s[:at])
-		return at, at == 0 || !unicode.IsLetter(before) && !unicode.IsDigit(before) && !strings.ContainsRune("+-._", before)
+		return at, at == 0 || !unicode.IsLetter(before) && !unicode.IsDigit(before) &&
+			!strings.ContainsRune("+-._", before)
 	}
 	return 0, false
 }
 
-// linkEnd gives where an address that began before from ends: at the first character that an address cannot have, less the punctuation
-// that belongs to the sentence around it.
+// linkEnd gives where an address that began before from ends: at the first character that an address cannot have, less
+// the punctuation that belongs to the sentence around it.
 func linkEnd(line string, from int) int {
 	end := len(line)
 	for i, c := range line[from:] {
@@ -106,8 +108,9 @@ func linkEnd(line string, from int) int {
 	return end
 }
 
-// linkRune reports whether an address may hold c. Besides spaces and quotes it refuses what browsers drop or turn around: controls,
-// backslashes, marks that change the direction of text; and the punctuation of scripts that put no space after a sentence.
+// linkRune reports whether an address may hold c. Besides spaces and quotes it refuses what browsers drop or turn
+// around: controls, backslashes, marks that change the direction of text; and the punctuation of scripts that put no
+// space after a sentence.
 func linkRune(c rune) bool {
 	switch {
 	case c < utf8.RuneSelf:

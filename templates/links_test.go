@@ -84,7 +84,8 @@ func TestLinks(t *testing.T) {
 func TestLinksLoseNothing(t *testing.T) {
 	t.Parallel()
 	piece := rapid.OneOf(
-		rapid.SampledFrom([]string{"http", "https", "://", "http://", "HTTPS://a.example", "@", ".", ")", "(", "/", "\\", "\"", "<", " ", "é", "。", "\u202e", "%", "%40", ":"}),
+		rapid.SampledFrom([]string{"http", "https", "://", "http://", "HTTPS://a.example", "@", ".", ")", "(", "/",
+			"\\", "\"", "<", " ", "é", "。", "\u202e", "%", "%40", ":"}),
 		rapid.String(),
 	)
 	rapid.Check(t, func(t *rapid.T) {
@@ -96,7 +97,8 @@ func TestLinksLoseNothing(t *testing.T) {
 				continue
 			}
 			u, err := url.Parse(s.href)
-			if s.href != s.text || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+			if s.href != s.text || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+				u.User != nil {
 				t.Fatalf("%q has the link %q", line, s.href)
 			}
 		}
@@ -109,7 +111,8 @@ func TestLinksLoseNothing(t *testing.T) {
 // A text made to be slow is not: 100 kB of each take far less than the second that a quadratic scanner would need.
 func TestLinksAreLinear(t *testing.T) {
 	t.Parallel()
-	for _, piece := range []string{"http://", "http://a.example/((((", "http://a)", "://", "http", "(", "http://a.example/)"} {
+	for _, piece := range []string{"http://", "http://a.example/((((", "http://a)", "://", "http", "(",
+		"http://a.example/)"} {
 		started := time.Now()
 		links(strings.Repeat(piece, 100_000/len(piece)))
 		links("http://a.example/" + strings.Repeat(piece, 100_000/len(piece)))

@@ -12,7 +12,8 @@ const Name = "Flickr Killr"
 // Site is what every page has to know about the place where it will be shown.
 type Site struct {
 	Assets *Assets // the static files that the page links to
-	Base   string  // where the site is reached, such as "https://photos.example", without a slash at its end; "" when not known
+	// where the site is reached, such as "https://photos.example", without a slash at its end; "" when not known
+	Base string
 }
 
 // url gives the absolute address of r, or "" when the site does not know its own.
@@ -87,7 +88,8 @@ type UserPage struct {
 	Newer, Older page.Ref
 }
 
-// PhotoPage shows one photo. Previous and Next follow the order of its owner's page: the previous photo is the next newer one.
+// PhotoPage shows one photo. Previous and Next follow the order of its owner's page: the previous photo is the next
+// newer one.
 type PhotoPage struct {
 	Site           Site
 	Photo          page.Ref
@@ -176,7 +178,8 @@ type TagCount struct {
 	Photos int
 }
 
-// AlbumPage shows an album's photos in the order its owner gave them. Earlier and Later are its neighbouring pages in that order.
+// AlbumPage shows an album's photos in the order its owner gave them. Earlier and Later are its neighbouring pages in
+// that order.
 type AlbumPage struct {
 	Site           Site
 	Self           page.Ref
@@ -193,7 +196,8 @@ type AboutPage struct {
 	Site Site
 }
 
-// ErrorPage is what is shown instead of a page. It knows its HTTP status and nothing of the request, so it can echo nothing.
+// ErrorPage is what is shown instead of a page. It knows its HTTP status and nothing of the request, so it can echo
+// nothing.
 type ErrorPage struct {
 	Site   Site
 	Status int

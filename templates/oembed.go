@@ -9,7 +9,8 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// OEmbed says how another site shows a photo (https://oembed.com): as a picture with its author, in a size that it asked for.
+// OEmbed says how another site shows a photo (https://oembed.com): as a picture with its author, in a size that it
+// asked for.
 type OEmbed struct {
 	Site                Site
 	Photo               page.Ref
@@ -47,8 +48,10 @@ func WriteOEmbed(w io.Writer, e OEmbed, format string) error {
 	a := oEmbedAnswer{
 		Version: "1.0", Type: "photo", Title: titleOr(e.Title), CacheAge: e.CacheAge,
 		URL: s.absolute(e.Image.at(file)), Width: width, Height: height, WebPage: s.absolute(e.Photo),
-		AuthorName: e.Author.Label(), AuthorURL: s.absolute(page.User(e.Author.Name)), ProviderName: Name, ProviderURL: s.absolute(page.Home()),
-		ThumbnailURL: s.absolute(e.Image.at(thumbnail)), ThumbnailWidth: thumbnailWidth, ThumbnailHeight: thumbnailHeight,
+		AuthorName: e.Author.Label(), AuthorURL: s.absolute(page.User(e.Author.Name)), ProviderName: Name,
+		ProviderURL:  s.absolute(page.Home()),
+		ThumbnailURL: s.absolute(e.Image.at(thumbnail)), ThumbnailWidth: thumbnailWidth,
+		ThumbnailHeight: thumbnailHeight,
 	}
 	var err error
 	if format == "xml" {
@@ -64,8 +67,8 @@ func WriteOEmbed(w io.Writer, e OEmbed, format string) error {
 	return nil
 }
 
-// fitting chooses the widest derivative, of at most so many pixels, that fits into maxWidth by maxHeight (0: no limit), and gives its size.
-// When even the smallest does not fit, that is what is shown, scaled down to the size given.
+// fitting chooses the widest derivative, of at most so many pixels, that fits into maxWidth by maxHeight (0: no limit),
+// and gives its size. When even the smallest does not fit, that is what is shown, scaled down to the size given.
 func (im Image) fitting(widest, maxWidth, maxHeight int) (width, w, h int) {
 	fits := func(w, h int) bool { return (maxWidth == 0 || w <= maxWidth) && (maxHeight == 0 || h <= maxHeight) }
 	for _, candidate := range page.Widths() {

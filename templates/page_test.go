@@ -32,7 +32,8 @@ func TestEveryPage(t *testing.T) {
 				d.count("head > meta[property='"+property+"']:not([content=''])", 1)
 			}
 			d.count("meta[name=description]:not([content=''])", 1)
-			d.count("[style], style, script:not([src]):not([type='application/ld+json']), [onclick], base, iframe, object", 0)
+			d.count("[style], style, script:not([src]):not([type='application/ld+json']), [onclick], base, iframe, "+
+				"object", 0)
 			d.dataBlocks()
 			d.noOtherHost(site)
 			d.namesItsControls()
@@ -107,7 +108,8 @@ func TestHome(t *testing.T) {
 	t.Parallel()
 	site := testSite(t)
 	cards := testCards(20)
-	d := render(t, Home(HomePage{Site: site, Self: page.Home(), Popular: cards[:5], Recent: cards[5:], Older: page.Home().Before(4)}))
+	d := render(t, Home(HomePage{Site: site, Self: page.Home(), Popular: cards[:5], Recent: cards[5:],
+		Older: page.Home().Before(4)}))
 	d.text("title", Name)
 	d.count(".band", 2)
 	d.count("#liked .reel[role=region][tabindex='0'][aria-labelledby=most] .grid > li", 5)
@@ -187,12 +189,14 @@ func TestPhoto(t *testing.T) {
 	d.attribute("meta[property='og:image:height']", "content", "853")
 	d.attribute("meta[property='og:type']", "content", "article")
 
-	for title, long := range map[string]int{strings.Repeat("a", 70): 0, strings.Repeat("a", 71): 1, strings.Repeat("海", 36): 1} {
+	for title, long := range map[string]int{strings.Repeat("a", 70): 0, strings.Repeat("a", 71): 1,
+		strings.Repeat("海", 36): 1} {
 		p.Title = title
 		render(t, Photo(p)).count("h1.long", long)
 	}
 
-	d = render(t, Photo(PhotoPage{Site: p.Site, Photo: page.Photo(7), Author: Person{Name: "bo"}, Image: testImage(1), Posted: testDate}))
+	d = render(t, Photo(PhotoPage{Site: p.Site, Photo: page.Photo(7), Author: Person{Name: "bo"}, Image: testImage(1),
+		Posted: testDate}))
 	d.text("h1", "Untitled")
 	d.attribute(".stage img", "alt", "Untitled photo by bo")
 	d.count(".tags, .camera, .story > p[dir=auto], .turn[href]", 0)
@@ -227,16 +231,20 @@ func TestTagSearchAlbum(t *testing.T) {
 	d.count("#q[aria-invalid=true][aria-describedby=problem]", 1)
 	d.text("#problem", "Two letters at least.")
 	d.count(".empty", 0)
-	d = render(t, Search(SearchPage{Site: site, Self: page.Search("b"), People: []PersonCount{{Person: ansel, Photos: 3}}, Tags: []TagCount{{"b", 0}}}))
+	d = render(t, Search(SearchPage{Site: site, Self: page.Search("b"),
+		People: []PersonCount{{Person: ansel, Photos: 3}}, Tags: []TagCount{{"b", 0}}}))
 	d.text("#people + ul a", "Ansel Okafor ansel · 3 photos")
 	d.count("#tags + ul a small", 0)
 
 	b := page.Search("b")
 	d = render(t, Search(SearchPage{
-		Site: site, Self: b, Meant: "c", Verbatim: page.Search(`"b"`), Total: Number{N: 1000, AtLeast: true}, Photos: testCards(3),
-		Active:  []Choice{{Label: "year:2020", Ref: page.Search("")}},
-		Filters: []FilterGroup{{"Year", []Choice{{Label: "2021", Ref: page.Search("b year:2021"), Count: Number{N: 300, About: true}}}}},
-		Orders:  []Choice{{Label: "Best match", Ref: b, Current: true}, {Label: "Newest", Ref: b.Sorted(page.SortNewest)}},
+		Site: site, Self: b, Meant: "c", Verbatim: page.Search(`"b"`), Total: Number{N: 1000, AtLeast: true},
+		Photos: testCards(3),
+		Active: []Choice{{Label: "year:2020", Ref: page.Search("")}},
+		Filters: []FilterGroup{{"Year", []Choice{{Label: "2021", Ref: page.Search("b year:2021"),
+			Count: Number{N: 300, About: true}}}}},
+		Orders: []Choice{{Label: "Best match", Ref: b, Current: true},
+			{Label: "Newest", Ref: b.Sorted(page.SortNewest)}},
 	}))
 	d.text(".intro p.quiet:not(.unseen)", "Showing results for c. Search instead for b.")
 	d.text(".band h2", "1,000+ photos")
@@ -275,7 +283,8 @@ func TestNoBase(t *testing.T) {
 	site := testSite(t)
 	site.Base = ""
 	d := render(t, User(testUser(site)))
-	d.count("link[rel=canonical], meta[property='og:url'], meta[property='og:image'], link[rel=search], script:not([src])", 0)
+	d.count("link[rel=canonical], meta[property='og:url'], meta[property='og:image'], link[rel=search], "+
+		"script:not([src])", 0)
 	d.attribute("link[type='application/atom+xml']", "href", "/photos/ansel/feed")
 	d.count("meta[property='og:title']", 1)
 }

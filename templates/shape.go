@@ -2,10 +2,11 @@ package templates
 
 import "flickrkillr/schema/page"
 
-// A photo's shape and colour reach the style sheet as classes, because the Content-Security-Policy forbids style attributes and a page
-// that is cached and shared cannot carry a nonce. Each class is one digit: x1 y5 z2 is a ratio of 1.52, and rf g8 b0 is the colour #f80.
-// The style sheet has one short rule a digit (1 kB in all) and adds them up, so that every ratio between 0.05 and 9.99 is exact to half a
-// hundredth, 1 px in a row of 260, for about 18 bytes a photo. A digit of zero needs no class.
+// A photo's shape and colour reach the style sheet as classes, because the Content-Security-Policy forbids style
+// attributes and a page that is cached and shared cannot carry a nonce. Each class is one digit: x1 y5 z2 is a ratio of
+// 1.52, and rf g8 b0 is the colour #f80. The style sheet has one short rule a digit (1 kB in all) and adds them up, so
+// that every ratio between 0.05 and 9.99 is exact to half a hundredth, 1 px in a row of 260, for about 18 bytes a
+// photo. A digit of zero needs no class.
 
 // minShape and maxShape bound a ratio in hundredths.
 const minShape, maxShape = 5, 999
@@ -54,7 +55,8 @@ func (im Image) appendSrc(b []byte, width int) []byte {
 	return im.at(width).AppendPath(b)
 }
 
-// scaled gives the size in pixels of the derivative that is width wide. A picture is never enlarged beyond its original.
+// scaled gives the size in pixels of the derivative that is width wide. A picture is never enlarged beyond its
+// original.
 func (im Image) scaled(width int) (w, h int) {
 	if im.Width <= 0 || im.Height <= 0 {
 		return width, width
@@ -63,14 +65,15 @@ func (im Image) scaled(width int) (w, h int) {
 	return w, max(1, (2*w*im.Height+im.Width)/(2*im.Width))
 }
 
-// Widest derivatives that are offered: on a photo's own page all there are, in a listing what its largest slot can use at two pixels of the
-// screen for one of the layout.
+// Widest derivatives that are offered: on a photo's own page all there are, in a listing what its largest slot can use
+// at two pixels of the screen for one of the layout.
 const (
 	widestOnStage = 2560
 	widestInGrid  = 1280
 )
 
-// srcset lists the derivatives up to one of page.Widths, with their true widths. The last is the first that holds the whole original.
+// srcset lists the derivatives up to one of page.Widths, with their true widths. The last is the first that holds the
+// whole original.
 func (im Image) srcset(widest int) string { return string(im.appendSrcset(nil, widest)) }
 
 func (im Image) appendSrcset(b []byte, widest int) []byte {
@@ -89,25 +92,27 @@ func (im Image) appendSrcset(b []byte, widest int) []byte {
 	return b
 }
 
-// slot says how large a listing shows its pictures: what a picture as wide as it is high takes of a narrow window's width, in percent, and
-// how many CSS pixels wide it is in others (the style sheet's --row, and the quarter that most rows are higher).
+// slot says how large a listing shows its pictures: what a picture as wide as it is high takes of a narrow window's
+// width, in percent, and how many CSS pixels wide it is in others (the style sheet's --row, and the quarter that most
+// rows are higher).
 type slot struct{ narrow, wide int }
 
 func inGrid() slot  { return slot{36, 250} }
 func inStrip() slot { return slot{39, 304} }
 
-// Phones have three pixels of the screen for one of the layout, and slow networks. In a narrow window a listing's pictures are said to be
-// less than half as wide as they are, so that a phone fetches the one of 320 px, at 1.6 of its pixels for one of the layout, where it would
-// fetch the one of 640: a third of the bytes. Pictures of roomyShape (hundredths) or more may have a row for themselves, so they are given
-// the half of the window that has a phone fetch 640.
+// Phones have three pixels of the screen for one of the layout, and slow networks. In a narrow window a listing's
+// pictures are said to be less than half as wide as they are, so that a phone fetches the one of 320 px, at 1.6 of its
+// pixels for one of the layout, where it would fetch the one of 640: a third of the bytes. Pictures of roomyShape
+// (hundredths) or more may have a row for themselves, so they are given the half of the window that has a phone fetch
+// 640.
 const (
 	thrift     = 45 // percent of the true width
 	roomyShape = 170
 	roomySlot  = 50 // percent of the window's width
 )
 
-// appendSizes says how wide the picture will be shown in a listing. It does not say "auto", by which a browser would find the true width of a
-// lazy picture: it is too large for phones, see thrift.
+// appendSizes says how wide the picture will be shown in a listing. It does not say "auto", by which a browser would
+// find the true width of a lazy picture: it is too large for phones, see thrift.
 func (im Image) appendSizes(b []byte, in slot) []byte {
 	ratio := min(max(im.ratio(), 40), 350) // as the grid crops it
 	narrow := in.narrow * ratio / 100 * thrift / 100

@@ -105,8 +105,8 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// A phone of 390 px with three pixels of the screen for one of the layout fetches a listing's pictures at 320 px, and at 640 those that may
-// have a row for themselves. Browsers take the first derivative that is wide enough.
+// A phone of 390 px with three pixels of the screen for one of the layout fetches a listing's pictures at 320 px, and
+// at 640 those that may have a row for themselves. Browsers take the first derivative that is wide enough.
 func TestPhonesFetchSmallPictures(t *testing.T) {
 	t.Parallel()
 	for ratio, want := range map[int]float64{50: 320, 67: 320, 100: 320, 150: 320, 178: 640, 200: 640, 300: 640} {
@@ -125,15 +125,18 @@ func TestPhonesFetchSmallPictures(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	t.Parallel()
-	for n, want := range map[int]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1: "-1", -1000: "-1,000", -123: "-123"} {
+	for n, want := range map[int]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1: "-1",
+		-1000: "-1,000", -123: "-123"} {
 		if got := count(n); got != want {
 			t.Errorf("count(%d) is %q", n, got)
 		}
 	}
-	if counted(1, "photo") != "1 photo" || counted(0, "photo") != "0 photos" || counted(2000, "photo") != "2,000 photos" {
+	if counted(1, "photo") != "1 photo" || counted(0, "photo") != "0 photos" ||
+		counted(2000, "photo") != "2,000 photos" {
 		t.Error("counted")
 	}
-	if got := (Camera{Aperture: 8, Focal: 23.5, ISO: 100}).settings(); len(got) != 3 || got[0].value != "23.5 mm" || got[1].value != "ƒ/8" {
+	if got := (Camera{Aperture: 8, Focal: 23.5, ISO: 100}).settings(); len(got) != 3 || got[0].value != "23.5 mm" ||
+		got[1].value != "ƒ/8" {
 		t.Errorf("settings %v", got)
 	}
 	if got := (Camera{Lens: "\x00"}).gear(); len(got) != 0 {

@@ -117,8 +117,10 @@ func testImage(i int) Image {
 
 // testCards are as real ones: seven-digit ids, titles in several scripts, some empty, some long; about eight a month.
 func testCards(n int) []Card {
-	titles := [...]string{"Morning over the fjord", "Low tide at Kettleness", "", "Three chairs", "海辺の朝、もう一度", "غروب الشمس فوق النهر", "Щит и вода",
-		"The last bus home, before the snow came down on all of us and the road was closed until April", "DSC_0042", "Juniper after rain"}
+	titles := [...]string{"Morning over the fjord", "Low tide at Kettleness", "", "Three chairs", "海辺の朝、もう一度",
+		"غروب الشمس فوق النهر", "Щит и вода",
+		"The last bus home, before the snow came down on all of us and the road was closed until April", "DSC_0042",
+		"Juniper after rain"}
 	people := [...]Person{ansel, {"mira", "Mira Lindqvist"}, {"yuki_t", "高橋 ゆき"}, {"dalia", "داليا منصور"}, {"bo", ""}}
 	cards := make([]Card, n)
 	for i := range cards {
@@ -133,23 +135,28 @@ func testCards(n int) []Card {
 func testAlbums(n int) []AlbumCard {
 	albums := make([]AlbumCard, n)
 	for i := range albums {
-		albums[i] = AlbumCard{Album: page.Album(int64(i + 1)), Title: "Iceland, winter", Count: 212 * i, Cover: testImage(i)}
+		albums[i] = AlbumCard{Album: page.Album(int64(i + 1)), Title: "Iceland, winter", Count: 212 * i,
+			Cover: testImage(i)}
 	}
 	return albums
 }
 
 func testUser(site Site) UserPage {
 	return UserPage{
-		Site: site, Self: page.User("ansel"), User: ansel, Bio: "Mountains before breakfast.\nPrints at https://prints.example/.",
-		Joined: time.Date(2009, 3, 1, 0, 0, 0, 0, time.UTC), PhotoCount: 12345, Albums: testAlbums(10), Photos: testCards(48),
-		Older: page.User("ansel").Before(999_953),
+		Site: site, Self: page.User("ansel"), User: ansel,
+		Bio:    "Mountains before breakfast.\nPrints at https://prints.example/.",
+		Joined: time.Date(2009, 3, 1, 0, 0, 0, 0, time.UTC), PhotoCount: 12345, Albums: testAlbums(10),
+		Photos: testCards(48),
+		Older:  page.User("ansel").Before(999_953),
 	}
 }
 
 func testPhoto(site Site) PhotoPage {
 	return PhotoPage{
-		Site: site, Photo: page.Photo(7), Title: "Morning over the fjord", Description: "Four o’clock.\nDark.\n\nMore: http://fjord.example/?a=1&b=2.",
-		Author: ansel, Image: testImage(0), Posted: testDate, Taken: testDate.AddDate(0, -1, 0), Faves: 1204, Tags: []string{"fjord", "blue hour", "夜明け"},
+		Site: site, Photo: page.Photo(7), Title: "Morning over the fjord",
+		Description: "Four o’clock.\nDark.\n\nMore: http://fjord.example/?a=1&b=2.",
+		Author:      ansel, Image: testImage(0), Posted: testDate, Taken: testDate.AddDate(0, -1, 0), Faves: 1204,
+		Tags:   []string{"fjord", "blue hour", "夜明け"},
 		Camera: Camera{Model: "X-T5", Lens: "XF 23mm", Aperture: 2.8, Exposure: "1/250", ISO: 12800, Focal: 23.5},
 		Albums: testAlbums(2), Previous: page.Photo(8), Next: page.Photo(6),
 	}
@@ -168,18 +175,25 @@ func testTags(site Site, n int) TagsPage {
 func everyPage(site Site) map[string]templ.Component {
 	cards := testCards(48)
 	pages := map[string]templ.Component{
-		"home":  Home(HomePage{Site: site, Self: page.Home(), Popular: cards[:12], Recent: cards, Older: page.Home().Before(9)}),
+		"home": Home(HomePage{Site: site, Self: page.Home(), Popular: cards[:12], Recent: cards,
+			Older: page.Home().Before(9)}),
 		"user":  User(testUser(site)),
 		"photo": Photo(testPhoto(site)),
-		"tag":   Tag(TagPage{Site: site, Self: page.Tag("blue hour"), Photos: cards, Older: page.Tag("blue hour").Before(9)}),
-		"search": Search(SearchPage{Site: site, Self: page.Search("blue"), People: []PersonCount{{Person: ansel, Photos: 3, Picture: testImage(1)}}, Tags: []TagCount{{"blue", 1200}},
+		"tag": Tag(TagPage{Site: site, Self: page.Tag("blue hour"), Photos: cards,
+			Older: page.Tag("blue hour").Before(9)}),
+		"search": Search(SearchPage{Site: site, Self: page.Search("blue"),
+			People: []PersonCount{{Person: ansel, Photos: 3, Picture: testImage(1)}}, Tags: []TagCount{{"blue", 1200}},
 			Photos: cards, Older: page.Search("blue").Before(9)}),
-		"album":       Album(AlbumPage{Site: site, Self: page.Album(1), Title: "Iceland", Owner: ansel, Count: 212, Photos: cards, Later: page.Album(1).After(48)}),
-		"about":       About(AboutPage{Site: site}),
-		"explore":     Explore(ExplorePage{Site: site, Self: page.Explore(), Photos: cards, Days: []time.Time{testDate, testDate.AddDate(0, 0, -1)}}),
-		"explore day": Explore(ExplorePage{Site: site, Self: page.ExploreDay(testDate), Photos: cards, Earlier: testDate.AddDate(0, 0, -1)}),
-		"tags":        Tags(testTags(site, 200)),
-		"albums":      Albums(AlbumsPage{Site: site, Self: page.Albums("ansel"), User: ansel, Albums: testAlbums(48), Older: page.Albums("ansel").Before(9)}),
+		"album": Album(AlbumPage{Site: site, Self: page.Album(1), Title: "Iceland", Owner: ansel, Count: 212,
+			Photos: cards, Later: page.Album(1).After(48)}),
+		"about": About(AboutPage{Site: site}),
+		"explore": Explore(ExplorePage{Site: site, Self: page.Explore(), Photos: cards,
+			Days: []time.Time{testDate, testDate.AddDate(0, 0, -1)}}),
+		"explore day": Explore(ExplorePage{Site: site, Self: page.ExploreDay(testDate), Photos: cards,
+			Earlier: testDate.AddDate(0, 0, -1)}),
+		"tags": Tags(testTags(site, 200)),
+		"albums": Albums(AlbumsPage{Site: site, Self: page.Albums("ansel"), User: ansel, Albums: testAlbums(48),
+			Older: page.Albums("ansel").Before(9)}),
 	}
 	for _, status := range []int{400, 404, 410, 414, 418, 500, 501, 503} {
 		pages[fmt.Sprint("error ", status)] = Error(ErrorPage{Site: site, Status: status})

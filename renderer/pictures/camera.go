@@ -17,8 +17,8 @@ import (
 	"github.com/bep/imagemeta"
 )
 
-// Camera is what a picture's EXIF data says about its taking. Everything is zero where the file does not say, or says
-// what cannot be. Where a picture was taken is not read at all.
+// Camera is the EXIF data of a picture. A field is zero when the file lacks it or its value is impossible. The place
+// where the picture was taken is not read.
 type Camera struct {
 	Model       string // Maker and model, "FUJIFILM X-T5"; at most 100 bytes, printable.
 	Lens        string
@@ -40,11 +40,11 @@ const (
 
 var errBudget = errors.New("metadata took too long")
 
-// readCamera reads the EXIF data of a file whose format is f. Metadata is never a reason to refuse a picture: what
-// cannot be read is left out.
+// readCamera reads the EXIF data of a file of format f. Bad metadata is no reason to refuse a picture: unreadable
+// fields are left out.
 //
-// The decoder's own Timeout option is not used: when it fires, the decoder's goroutine goes on reading from a buffer
-// that has already been given back for the next call to use. Instead the reader and the tag filter stop at the deadline.
+// The decoder's own Timeout option is not used: when it fires, the decoder's goroutine keeps reading from a buffer
+// that was already returned for the next call. Instead the reader and the tag filter stop at the deadline.
 func readCamera(ctx context.Context, f format, data []byte) Camera {
 	if f.meta == imagemeta.ImageFormatAuto {
 		return Camera{}
@@ -170,7 +170,7 @@ func number(v any) float64 {
 	return 0
 }
 
-// cleanText keeps what can be shown: text from a file is whatever somebody put there.
+// cleanText removes what cannot be shown: the text in a file may be anything.
 func cleanText(v any) string {
 	s, ok := v.(string)
 	if !ok || !utf8.ValidString(s) {

@@ -26,18 +26,18 @@ var (
 )
 
 const (
-	// widestAtOnce is the widest derivative that is made when a photo is stored, in pixels: listings and all but the sharpest
-	// screens need no wider one. 2,560 px take more processor time and bytes than all the others, and are asked for one at a
-	// time: they are made, and kept, when somebody does.
+	// widestAtOnce is the widest derivative that is made when a photo is stored, in pixels: listings and all but the
+	// sharpest screens need no wider one. 2,560 px take more processor time and bytes than all the others, and are
+	// asked for one at a time: they are made, and kept, when somebody does.
 	widestAtOnce = 1280
-	// widestSmall is the widest that listings of many pictures show on usual screens. Where one derivative is missing these
-	// are made with it, because visitors with other screens will ask for them.
+	// widestSmall is the widest that listings of many pictures show on usual screens. Where one derivative is missing
+	// these are made with it, because visitors with other screens will ask for them.
 	widestSmall = 640
 )
 
-// Stored reads the JPEG of an original at width, one of page.Widths, from the store. It decodes nothing. With
-// ErrNotStored Derive has an answer. While the original is missing a narrower derivative comes with ErrNarrower; when
-// there is none either, errors.Is(err, fs.ErrNotExist) holds.
+// Stored reads the JPEG of an original at width, one of page.Widths, from the store. It decodes nothing. ErrNotStored
+// means that Derive can make it. ErrNarrower comes with a narrower derivative while the original is missing. When there
+// is none either, errors.Is(err, fs.ErrNotExist) holds.
 func Stored(ctx context.Context, store Store, id string, width int) ([]byte, error) {
 	if !slices.Contains(page.Widths(), width) {
 		return nil, fmt.Errorf("%w: %d", ErrBadWidth, width)
@@ -74,14 +74,15 @@ func KeepSmall(ctx context.Context, store Store, id string, img image.Image) err
 	return nil
 }
 
-// Derive gives the JPEG of an original that browsers see, width pixels wide: one of page.Widths, or the original's own
-// width if that is smaller (see page.StoredWidth). It is turned the right way up and holds pixels only: no EXIF, no
-// place, nothing that hid behind or within the original. One taller than four times width, or than 5,120 pixels, is
-// narrower, so that its size stays bounded; none has more than MaxBytes bytes.
+// Derive returns the JPEG of an original that browsers see, width pixels wide: one of page.Widths, or the original's
+// own width if that is smaller (see page.StoredWidth). It is upright and contains pixels only: no EXIF, no place, no
+// bytes hidden in the original. A picture taller than four times width, or than 5,120 pixels, becomes narrower, so
+// that its size stays bounded. No JPEG is larger than MaxBytes.
 //
-// What is stored is read. What is not is made and stored; the small widths are made with it while the original is
-// decoded. Errors are those of Stored; with ErrNotKept the JPEG is there all the same. The context is looked at before each step that costs; a step once begun is finished
-// (about 13 ms a megapixel for decoding).
+// Derive reads what is stored. Otherwise it makes and stores the derivative, and with it the small widths, since the
+// original is decoded anyway. Its errors are those of Stored. With ErrNotKept the JPEG is valid but was not stored.
+// Derive checks the context before each expensive step, and finishes a step once begun (decoding takes about 13 ms a
+// megapixel).
 func Derive(ctx context.Context, store Store, id string, width int) ([]byte, error) {
 	data, err := Stored(ctx, store, id, width)
 	if !errors.Is(err, ErrNotStored) {
@@ -107,13 +108,13 @@ func fetch(ctx context.Context, store Store, name string) (data []byte, err erro
 	return readAll(ctx, r, defaultBytes)
 }
 
-// derive answers for a width that is not stored.
+// derive makes a width that is not stored.
 func derive(ctx context.Context, store Store, id string, original []byte, width int) ([]byte, error) {
 	f, err := sniff(original)
 	if err != nil {
 		return nil, err
 	}
-	// Judged again: whoever can write to the store is not thereby entitled to this process's memory.
+	// Check the limits again: a file in the store may not have come through Ingest.
 	header, err := f.measure(original, defaultPixels)
 	if err != nil {
 		return nil, err
@@ -130,7 +131,8 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 		return nil, err
 	}
 	seen := o.apply(img.Bounds().Size())
-	if narrower := page.StoredWidth(width, seen.X); narrower != width { // A GIF's first frame may be smaller than the GIF.
+	// A GIF's first frame may be smaller than the GIF.
+	if narrower := page.StoredWidth(width, seen.X); narrower != width {
 		return Derive(ctx, store, id, narrower)
 	}
 	out, err := keep(ctx, store, id, img, o, width)
@@ -148,9 +150,12 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 	return out, nil
 }
 
-// widthsOf lists the widths in which an original so many pixels wide is stored, up to widest.
+// widthsOf lists the widths, up to widest, in which an original of a given width is stored.
 func widthsOf(original, widest int) []int {
-	return slices.DeleteFunc(page.Widths(), func(w int) bool { return w > widest || page.StoredWidth(w, original) != w })
+	return slices.DeleteFunc(page.Widths(), func(w int) bool {
+		return w > widest ||
+			page.StoredWidth(w, original) != w
+	})
 }
 
 func isStored(ctx context.Context, store Store, name string) bool {

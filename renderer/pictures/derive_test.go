@@ -207,7 +207,8 @@ func TestDeriveLooksLikeCatmullRom(t *testing.T) {
 		off, n := 0, 0
 		for i := 0; i < len(want.Pix); i += 4 {
 			r, g, b, _ := got.At(i/4%want.Rect.Dx(), i/4/want.Rect.Dx()).RGBA()
-			off += abs(int(r>>8)-int(want.Pix[i])) + abs(int(g>>8)-int(want.Pix[i+1])) + abs(int(b>>8)-int(want.Pix[i+2]))
+			off += abs(int(r>>8)-int(want.Pix[i])) + abs(int(g>>8)-int(want.Pix[i+1])) +
+				abs(int(b>>8)-int(want.Pix[i+2]))
 			n += 3
 		}
 		if mean := float64(off) / float64(n); mean > 3 { // JPEG's own error is about 1 to 2 here.

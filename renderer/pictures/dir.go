@@ -15,12 +15,12 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// Dir is a Store in a directory. Files lie in folders named by the first two characters of their id (at most
-// 1,024 folders), and get there by rename from the folder "tmp", after an fsync, so that a crash leaves a whole
-// file or none. All access goes through an os.Root: no name, and no symbolic link planted in the directory, leads out of it.
-// Only the owner can read it: folders have mode 0700, files 0600.
+// Dir is a Store in a directory. Files lie in folders named by the first two characters of their id, at most 1,024. A
+// file is written to the folder "tmp", synced, and renamed, so that a crash leaves a whole file or none. All access
+// goes through an os.Root: no name and no symbolic link leads out of the directory. Only the owner can read it:
+// folders have mode 0700, files 0600.
 //
-// A Dir may be used by several goroutines and by several processes at once.
+// Several goroutines and several processes may use a Dir at once.
 type Dir struct {
 	root *os.Root
 }
@@ -35,8 +35,8 @@ const (
 	fileMode   = 0o600
 )
 
-// OpenDir opens the store in the directory at name, makes the directory if it is not there, takes away what others may
-// do in it, and removes temporary files that a crash left in it.
+// OpenDir opens the store in a directory. It creates a missing directory, sets the modes of all files, and removes
+// temporary files that a crash left.
 func OpenDir(name string) (*Dir, error) {
 	if err := os.MkdirAll(name, folderMode); err != nil {
 		return nil, fmt.Errorf("pictures: make the directory: %w", err)
@@ -102,7 +102,7 @@ func (d *Dir) Delete(_ context.Context, id string) error {
 
 func fileName(name string) string { return path.Join(name[:2], name) }
 
-// write makes the file name hold what r gives, on the disk and not only in memory.
+// write writes what r gives to the file name and syncs it to the disk.
 func (d *Dir) write(ctx context.Context, name string, r io.Reader) (err error) {
 	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if errors.Is(err, fs.ErrNotExist) { // The folder for temporary files was never made, or somebody tidied it away.
@@ -121,7 +121,7 @@ func (d *Dir) write(ctx context.Context, name string, r io.Reader) (err error) {
 	return f.Sync()
 }
 
-// place renames a written temporary file to where name is looked for, and makes that last through a crash.
+// place renames a temporary file to its name, and syncs the folder so that the name survives a crash.
 func (d *Dir) place(tmp, name string) error {
 	folder := name[:2]
 	switch err := d.root.Mkdir(folder, folderMode); {
@@ -154,8 +154,8 @@ func (d *Dir) remove(name string) error {
 	return nil
 }
 
-// protect gives the directory and all in it the modes that a new one has. A store made before these modes were in use
-// has others; the directory's own is changed last, so that one that has it was done to the end.
+// protect sets the modes of the directory and everything in it. Stores made by older versions have others. The
+// directory itself comes last, so that its mode tells that all is done.
 func (d *Dir) protect() error {
 	info, err := d.root.Stat(".")
 	if err != nil || info.Mode().Perm() == folderMode {
@@ -186,7 +186,8 @@ func (d *Dir) protect() error {
 	return nil
 }
 
-// notOurs reports whether modes cannot be changed because the directory is mounted read-only, or another user owns it and decides.
+// notOurs reports whether modes cannot be changed because the directory is mounted read-only, or another user owns it
+// and decides.
 func notOurs(err error) bool { return errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EPERM) }
 
 func (d *Dir) sweep() error {
@@ -214,7 +215,7 @@ func (d *Dir) sweep() error {
 	return nil
 }
 
-// contextReader stops a long copy when its context ends: neither files nor most readers know contexts.
+// contextReader ends a long copy when its context ends, since files and most readers ignore contexts.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader

@@ -45,7 +45,8 @@ func TestDirRefusesNamesThatAreNoIDs(t *testing.T) {
 	good := pictures.ID([]byte("x"))
 	for _, id := range []string{
 		"", "..", "../../etc/passwd", good[:25], good + "a", strings.ToUpper(good), "../" + good[3:],
-		good[:24] + "/x", good[:24] + "%2e", good[:25] + "\x00", good[:25] + "\n", good[:23] + "\u202e", strings.Repeat("a", 4096), good[:25] + "1",
+		good[:24] + "/x", good[:24] + "%2e", good[:25] + "\x00", good[:25] + "\n", good[:23] + "\u202e",
+		strings.Repeat("a", 4096), good[:25] + "1",
 	} {
 		if err := dir.Put(t.Context(), id, strings.NewReader("x")); !errors.Is(err, pictures.ErrBadID) {
 			t.Errorf("Put(%q) = %v, want ErrBadID", id, err)
@@ -102,7 +103,8 @@ func TestDirPutLeavesNothingWhenItFails(t *testing.T) {
 	t.Cleanup(func() { check(t, dir.Close()) })
 	id := pictures.ID([]byte("x"))
 	broken := errors.New("cable pulled")
-	half := io.MultiReader(strings.NewReader("half a picture"), readerFunc(func([]byte) (int, error) { return 0, broken }))
+	half := io.MultiReader(strings.NewReader("half a picture"),
+		readerFunc(func([]byte) (int, error) { return 0, broken }))
 	if err := dir.Put(t.Context(), id, half); !errors.Is(err, broken) {
 		t.Errorf("Put = %v, want the reader's error", err)
 	}

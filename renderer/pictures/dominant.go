@@ -6,10 +6,10 @@ import (
 	"math"
 )
 
-// Dominant returns the colour, as 0xRRGGBB, that stands for a picture until it arrives. The mean of a picture is
-// mud; this is the colour that most of it nearly is, with colourful pixels counting more than grey ones: a sunset is
-// remembered by its orange. Pixels are sorted into boxes of OKLab, where near means looking alike; the fullest box and
-// those that touch it are averaged.
+// Dominant returns the colour, as 0xRRGGBB, that stands for a picture until it arrives. The mean of all pixels is
+// usually a muddy grey. So this is the most frequent colour, with colourful pixels counting more than grey ones:
+// pixels are sorted into boxes of OKLab, in which distance is visible difference, and the fullest box is averaged
+// with the boxes that touch it.
 //
 // OKLab: Björn Ottosson, "A perceptual color space for image processing", 2020.
 func Dominant(img image.Image) uint32 {

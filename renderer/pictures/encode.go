@@ -7,12 +7,13 @@ import (
 	"image/jpeg"
 )
 
-// MaxBytes is what a derivative has at most. It travels in one message of the bus, whose max_payload is 1 MiB unless
-// somebody raised it, and lies in one item of memcached, whose limit is the same; 16 KiB are left for their headers.
+// MaxBytes is the most bytes of a derivative. It must fit one message of the bus (max_payload is 1 MiB by default)
+// and one item of memcached (the same limit); 16 KiB are left for headers.
 const MaxBytes = 1<<20 - 16<<10
 
-// quality is the quality of a derivative on image/jpeg's scale. 640 and 2,560 px are mostly seen at about two pixels of the
-// picture for one of the layout, where flaws are half as large. Against 82 for all, a phone's first screen has a tenth fewer bytes.
+// quality is the quality of a derivative on image/jpeg's scale. 640 and 2,560 px are mostly seen at about two pixels of
+// the picture for one of the layout, where flaws are half as large. Against 82 for all, a phone's first screen has a
+// tenth fewer bytes.
 func quality(width int) int {
 	switch width {
 	case 320:
@@ -28,8 +29,8 @@ func quality(width int) int {
 // leastQuality is the quality below which fewer pixels look better than worse ones.
 const leastQuality = 45
 
-// encode makes the JPEG of a derivative. A picture of much detail may have more than MaxBytes: its quality is then
-// lowered in steps, and at last its size.
+// encode makes the JPEG of a derivative. If it is larger than MaxBytes, encode lowers the quality in steps, and then
+// the size.
 func encode(img image.Image, width int) ([]byte, error) {
 	var out bytes.Buffer
 	for q := quality(width); ; {

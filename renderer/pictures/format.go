@@ -13,8 +13,8 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// format is one kind of file that Ingest takes. The decoders are named here rather than found through image.Decode,
-// whose list any imported package can lengthen.
+// format is a kind of file that Ingest takes. The decoders are listed here, not found by image.Decode, whose list any
+// imported package can extend.
 type format struct {
 	name   string
 	config func(io.Reader) (image.Config, error)
@@ -22,7 +22,7 @@ type format struct {
 	meta   imagemeta.ImageFormat                // ImageFormatAuto where there is no EXIF to read.
 }
 
-// sniff finds the format by its first bytes: names and media types that come with an upload prove nothing.
+// sniff finds the format by the first bytes of a file. Names and media types of uploads prove nothing.
 func sniff(data []byte) (format, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xff\xd8\xff")):
@@ -37,7 +37,7 @@ func sniff(data []byte) (format, error) {
 	return format{}, refuseFormat(looksLike(data))
 }
 
-// looksLike names what people send by mistake, so that the refusal can say so; "" when it is none of these.
+// looksLike names formats that people upload by mistake, so that the refusal can say so; "" for others.
 func looksLike(data []byte) string {
 	head := bytes.ToLower(bytes.TrimSpace(data[:min(len(data), 512)]))
 	switch {
@@ -55,8 +55,8 @@ func looksLike(data []byte) string {
 	return ""
 }
 
-// maxRatio is how many times longer than wide a picture may be (panoramas are seldom over 10): beyond it a derivative
-// would be a line.
+// maxRatio is the largest ratio of a picture's sides. Panoramas seldom exceed 10; beyond maxRatio a derivative would
+// be a line.
 const maxRatio = 40
 
 // measure reads the picture's header only, and refuses what would be too much to decode.

@@ -124,7 +124,8 @@ func TestCameraDataIsTamed(t *testing.T) {
 	t.Parallel()
 	img := ingest(t, openDir(t), withEXIF(t, jpegOf(t, landscape(60, 40)),
 		[]exifField{ascii(0x0110, "A\r\nSet-Cookie: x\u202e"+strings.Repeat("é", 400)), short(0x0112, 99)},
-		[]exifField{rationals(0x829a, 1, 0), rationals(0x829d, 4_000_000_000, 1), ascii(0x9003, "0000:00:00 00:00:00"), rationals(0x920a, 0, 0)},
+		[]exifField{rationals(0x829a, 1, 0), rationals(0x829d, 4_000_000_000, 1), ascii(0x9003, "0000:00:00 00:00:00"),
+			rationals(0x920a, 0, 0)},
 		nil))
 	c := img.Camera
 	if strings.ContainsAny(c.Model, "\r\n\u202e") || len(c.Model) > 100 {
@@ -143,12 +144,17 @@ func FuzzIngest(f *testing.F) {
 	f.Add(jpg)
 	f.Add(jpg[:len(jpg)/2])
 	f.Add(greyPNG(f, 24, 16))
-	f.Add(withEXIF(f, jpg, []exifField{ascii(0x0110, "X"), short(0x0112, 6)}, []exifField{rationals(0x829a, 1, 250)}, nil))
-	f.Add([]byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"))
-	f.Add([]byte("RIFF\x24\x00\x00\x00WEBPVP8 \x18\x00\x00\x00\x30\x01\x00\x9d\x01\x2a\x01\x00\x01\x00\x02\x00\x34\x25\xa4\x00\x03\x70\x00\xfe\xfb\xfd\x50\x00"))
+	f.Add(withEXIF(f, jpg, []exifField{ascii(0x0110, "X"), short(0x0112, 6)}, []exifField{rationals(0x829a, 1, 250)},
+		nil))
+	f.Add([]byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff," +
+		"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"))
+	f.Add([]byte("RIFF\x24\x00\x00\x00WEBPVP8 " +
+		"\x18\x00\x00\x00\x30\x01\x00\x9d\x01\x2a\x01\x00\x01\x00\x02\x00" +
+		"\x34\x25\xa4\x00\x03\x70\x00\xfe\xfb\xfd\x50\x00"))
 	store := openDir(f)
 	f.Fuzz(func(t *testing.T, file []byte) {
-		img, err := pictures.Ingest(t.Context(), store, bytes.NewReader(file), pictures.Limits{Bytes: 1 << 20, Pixels: 1_000_000})
+		img, err := pictures.Ingest(t.Context(), store, bytes.NewReader(file),
+			pictures.Limits{Bytes: 1 << 20, Pixels: 1_000_000})
 		if err != nil {
 			var refused *pictures.RefusedError
 			if !errors.As(err, &refused) {

@@ -33,7 +33,7 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Image is what is known about an original once it is in the store.
+// Image is what is known about an original in the store.
 type Image struct {
 	ID     string
 	Format string // "jpeg", "png", "gif" or "webp".
@@ -44,12 +44,12 @@ type Image struct {
 	Camera Camera
 }
 
-// Ingest is the one way into the store: it reads a file, refuses what is no picture or too much of one, learns what
-// is to be known about it, and puts it into the store as it came, with its derivatives up to 1,280 px. The header is
-// judged before anything is decoded, and that is done once for all widths.
+// Ingest stores an original. It reads a file, refuses what is no picture or too large, determines its id, size,
+// colour and camera data, and stores the file unchanged with its derivatives up to 1,280 px. It checks the header
+// before it decodes, and decodes once for all widths.
 //
-// A file that is not taken gives a *RefusedError that says what to do about it; any other error is ours or ctx's.
-// The same file sent twice has the same id and is stored once.
+// A refused file gives a *RefusedError that says what to do about it; any other error is a failure of the site or of
+// ctx. The same file sent twice has the same id and is stored once.
 func Ingest(ctx context.Context, store Store, r io.Reader, limits Limits) (Image, error) {
 	limits = limits.withDefaults()
 	data, err := readAll(ctx, r, limits.Bytes)

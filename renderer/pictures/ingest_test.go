@@ -34,7 +34,8 @@ func TestIngestLearnsWhatIsToBeKnown(t *testing.T) {
 	if got.Width != 200 || got.Height != 300 {
 		t.Errorf("size %d x %d, want 200 x 300: orientation 6 stands the picture up", got.Width, got.Height)
 	}
-	if got.ID != pictures.ID(file) || !pictures.ValidID(got.ID) || got.Bytes != int64(len(file)) || got.Format != "jpeg" {
+	if got.ID != pictures.ID(file) || !pictures.ValidID(got.ID) || got.Bytes != int64(len(file)) ||
+		got.Format != "jpeg" {
 		t.Errorf("identity: %+v", got)
 	}
 	c := got.Camera
@@ -61,7 +62,9 @@ func TestIngestTakesTheFourFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The smallest lossy WebP: 1 x 1.
-	webpFile := "RIFF\x24\x00\x00\x00WEBPVP8 \x18\x00\x00\x00\x30\x01\x00\x9d\x01\x2a\x01\x00\x01\x00\x02\x00\x34\x25\xa4\x00\x03\x70\x00\xfe\xfb\xfd\x50\x00"
+	webpFile := "RIFF\x24\x00\x00\x00WEBPVP8 " +
+		"\x18\x00\x00\x00\x30\x01\x00\x9d\x01\x2a\x01\x00\x01\x00\x02\x00" +
+		"\x34\x25\xa4\x00\x03\x70\x00\xfe\xfb\xfd\x50\x00"
 	for want, file := range map[string][]byte{
 		"jpeg": jpegOf(t, landscape(60, 40)), "png": pngFile.Bytes(), "gif": gifFile.Bytes(), "webp": []byte(webpFile),
 	} {
@@ -73,7 +76,8 @@ func TestIngestTakesTheFourFormats(t *testing.T) {
 		if got.Format != want {
 			t.Errorf("format %q, want %q", got.Format, want)
 		}
-		if out, err := pictures.Derive(t.Context(), store, got.ID, 320); err != nil || !bytes.HasPrefix(out, []byte("\xff\xd8")) {
+		if out, err := pictures.Derive(t.Context(), store, got.ID, 320); err != nil ||
+			!bytes.HasPrefix(out, []byte("\xff\xd8")) {
 			t.Errorf("%s: derive: %v", want, err)
 		}
 	}
@@ -137,19 +141,23 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 		want   pictures.Reason
 		says   string
 	}{
-		"empty":         {nil, pictures.Limits{}, pictures.Empty, "Send it again"},
-		"too long":      {jpg, pictures.Limits{Bytes: int64(len(jpg)) - 1}, pictures.TooManyBytes, "lower quality"},
-		"too large":     {jpg, pictures.Limits{Pixels: 59_999}, pictures.TooManyPixels, "300 x 200"},
-		"too narrow":    {greyPNG(t, 4000, 2), pictures.Limits{}, pictures.TooNarrow, "Crop"},
-		"truncated":     {jpg[:len(jpg)/2], pictures.Limits{}, pictures.Damaged, "again"},
-		"header only":   {jpg[:20], pictures.Limits{}, pictures.Damaged, "again"},
-		"0 x N":         {greyPNG(t, 0, 50), pictures.Limits{}, pictures.Damaged, ""},
-		"N x 0":         {greyPNG(t, 50, 0), pictures.Limits{}, pictures.Damaged, ""},
-		"svg":           {[]byte(svg), pictures.Limits{}, pictures.UnknownFormat, "SVG"},
-		"html":          {[]byte("<!DOCTYPE html><script>alert(1)</script>"), pictures.Limits{}, pictures.UnknownFormat, "web page"},
-		"heic":          {[]byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00"), pictures.Limits{}, pictures.UnknownFormat, "HEIC"},
-		"gif and js":    {[]byte("GIF89a/*\x00\x04\x01\x00\x00*/=1;alert(1)//"), pictures.Limits{}, pictures.Damaged, ""},
-		"huge gif":      {[]byte("GIF89a\xff\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\xff\xff\xff\xff\x00"), pictures.Limits{}, pictures.TooManyPixels, "65535 x 65535"},
+		"empty":       {nil, pictures.Limits{}, pictures.Empty, "Send it again"},
+		"too long":    {jpg, pictures.Limits{Bytes: int64(len(jpg)) - 1}, pictures.TooManyBytes, "lower quality"},
+		"too large":   {jpg, pictures.Limits{Pixels: 59_999}, pictures.TooManyPixels, "300 x 200"},
+		"too narrow":  {greyPNG(t, 4000, 2), pictures.Limits{}, pictures.TooNarrow, "Crop"},
+		"truncated":   {jpg[:len(jpg)/2], pictures.Limits{}, pictures.Damaged, "again"},
+		"header only": {jpg[:20], pictures.Limits{}, pictures.Damaged, "again"},
+		"0 x N":       {greyPNG(t, 0, 50), pictures.Limits{}, pictures.Damaged, ""},
+		"N x 0":       {greyPNG(t, 50, 0), pictures.Limits{}, pictures.Damaged, ""},
+		"svg":         {[]byte(svg), pictures.Limits{}, pictures.UnknownFormat, "SVG"},
+		"html": {[]byte("<!DOCTYPE html><script>alert(1)</script>"), pictures.Limits{},
+			pictures.UnknownFormat, "web page"},
+		"heic": {[]byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00"), pictures.Limits{},
+			pictures.UnknownFormat, "HEIC"},
+		"gif and js": {[]byte("GIF89a/*\x00\x04\x01\x00\x00*/=1;alert(1)//"), pictures.Limits{}, pictures.Damaged,
+			""},
+		"huge gif": {[]byte("GIF89a\xff\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\xff\xff\xff\xff\x00"),
+			pictures.Limits{}, pictures.TooManyPixels, "65535 x 65535"},
 		"random":        {bytes.Repeat([]byte("\x13\x37"), 4000), pictures.Limits{}, pictures.UnknownFormat, "JPEG"},
 		"only a prefix": {[]byte("\xff\xd8\xff"), pictures.Limits{}, pictures.Damaged, ""},
 	} {
@@ -159,7 +167,8 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 			t.Errorf("%s: %v, want a RefusedError", name, err)
 			continue
 		}
-		if refused.Reason != c.want || !strings.Contains(refused.Error(), c.says) || refused.Problem == "" || refused.Remedy == "" {
+		if refused.Reason != c.want || !strings.Contains(refused.Error(), c.says) || refused.Problem == "" ||
+			refused.Remedy == "" {
 			t.Errorf("%s: %q: %v; want %q, saying %q", name, refused.Reason, refused, c.want, c.says)
 		}
 	}

@@ -16,8 +16,8 @@ const (
 	Damaged       Reason = "damaged"
 )
 
-// RefusedError is what Ingest returns for a file that is not taken, as against a failure of ours such as a full disk.
-// Problem and Remedy are sentences for whoever sent the file; Err is the decoder's own word on it, for the log.
+// RefusedError is returned by Ingest for a file that it refuses, as opposed to a failure of the site such as a full
+// disk. Problem and Remedy are sentences for the person who sent the file; Err is the decoder's error, for the log.
 type RefusedError struct {
 	Reason  Reason
 	Problem string
@@ -58,9 +58,10 @@ func refuseFormat(looksLike string) error {
 
 func refusePixels(w, h, limit int) error {
 	return &RefusedError{
-		Reason:  TooManyPixels,
-		Problem: fmt.Sprintf("The picture is %d x %d pixels; %d megapixels are the most this site takes.", w, h, limit/1_000_000),
-		Remedy:  "Make it smaller and send it again.",
+		Reason: TooManyPixels,
+		Problem: fmt.Sprintf("The picture is %d x %d pixels; %d megapixels are the most this site takes.", w, h,
+			limit/1_000_000),
+		Remedy: "Make it smaller and send it again.",
 	}
 }
 
@@ -74,9 +75,10 @@ func refuseNoPixels(w, h int) error {
 
 func refuseNarrow(w, h int) error {
 	return &RefusedError{
-		Reason:  TooNarrow,
-		Problem: fmt.Sprintf("The picture is %d x %d pixels: one side is more than %d times the other.", w, h, maxRatio),
-		Remedy:  "Crop it and send it again.",
+		Reason: TooNarrow,
+		Problem: fmt.Sprintf("The picture is %d x %d pixels: one side is more than %d times the other.", w, h,
+			maxRatio),
+		Remedy: "Crop it and send it again.",
 	}
 }
 

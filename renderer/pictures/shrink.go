@@ -6,8 +6,8 @@ import (
 	"image/draw"
 )
 
-// planes is a picture as three planes: luma and two of chroma as a JPEG stores them, or red, green and blue.
-// Working on planes leaves a JPEG's chroma at the quarter of the pixels that it has, and saves turning it into RGB and back.
+// planes is a picture as three planes: luma and two of chroma as a JPEG stores them, or red, green and blue. Working on
+// planes leaves a JPEG's chroma at the quarter of the pixels that it has, and saves turning it into RGB and back.
 type planes struct {
 	p   [3]plane
 	rgb bool // Red, green and blue.

@@ -71,7 +71,8 @@ func forget(t testing.TB, path, id string) {
 func TestIngestStoresDerivatives(t *testing.T) {
 	t.Parallel()
 	for original, want := range map[int][]int{
-		40: {40, 0, 0, 0}, 320: {320, 0, 0, 0}, 321: {320, 321, 0, 0}, 900: {320, 640, 900, 0}, 1280: {320, 640, 1280, 0},
+		40: {40, 0, 0, 0}, 320: {320, 0, 0, 0}, 321: {320, 321, 0, 0}, 900: {320, 640, 900, 0},
+		1280: {320, 640, 1280, 0},
 		1600: {320, 640, 1280, 1600}, 2560: {320, 640, 1280, 2560}, 2700: {320, 640, 1280, 2560},
 	} {
 		path := t.TempDir()
@@ -85,7 +86,8 @@ func TestIngestStoresDerivatives(t *testing.T) {
 			if err != nil {
 				t.Errorf("an original of %d at %d: %v", original, width, err)
 			}
-			if _, err := pictures.Stored(t.Context(), store, img.ID, width); (err == nil) != (page.StoredWidth(width, original) == width) {
+			if _, err := pictures.Stored(t.Context(), store, img.ID,
+				width); (err == nil) != (page.StoredWidth(width, original) == width) {
 				t.Errorf("an original of %d, stored at %d: %v", original, width, err)
 			}
 			header, err := jpeg.DecodeConfig(bytes.NewReader(data))
@@ -219,7 +221,8 @@ func TestStoreRefusesOtherNames(t *testing.T) {
 	t.Parallel()
 	store := openDir(t)
 	id := pictures.ID([]byte("x"))
-	for _, name := range []string{id + ".", id + ".jpg", id + ".641.jpg", id + ".0640.jpg", id + ".640.png", id + ".640.jpg.", "../" + id + ".640.jpg", id + "/../x.640.jpg"} {
+	for _, name := range []string{id + ".", id + ".jpg", id + ".641.jpg", id + ".0640.jpg", id + ".640.png", id +
+		".640.jpg.", "../" + id + ".640.jpg", id + "/../x.640.jpg"} {
 		if err := store.Put(t.Context(), name, strings.NewReader("x")); !errors.Is(err, pictures.ErrBadID) {
 			t.Errorf("Put(%q) = %v, want ErrBadID", name, err)
 		}

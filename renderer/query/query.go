@@ -1,8 +1,9 @@
 // Package query reads what somebody typed into the search field.
 //
-// **Input**: a text of words, "quoted phrases", -without, this or that, and filters: tag:sea, by:ansel, camera:x-t5, year:2024 or
-// year:2019-2022, orientation:landscape. **Output**: a [Query], which package store turns into statements, and texts of queries with a
-// filter more or less. **Must not touch**: the network, the database, the clock. No text is an error: what cannot be read as more is words.
+// **Input**: a text of words, "quoted phrases", -without, this or that, and filters: tag:sea, by:ansel, camera:x-t5,
+// year:2024 or year:2019-2022, orientation:landscape. **Output**: a [Query], which package store turns into statements,
+// and texts of queries with a filter more or less. **Must not touch**: the network, the database, the clock. No text is
+// an error: what cannot be read as more is words.
 package query
 
 import (
@@ -78,11 +79,13 @@ func (q *Query) Nothing() bool {
 // Contradicts reports whether something must be there and must not, so that nothing can be found.
 func (q *Query) Contradicts() bool {
 	return slices.ContainsFunc(q.Items, func(it Item) bool {
-		return it.Not && slices.ContainsFunc(q.Items, func(other Item) bool { return !other.Not && len(other.Any) == 1 && other.Any[0].Raw == it.Any[0].Raw })
+		return it.Not && slices.ContainsFunc(q.Items,
+			func(other Item) bool { return !other.Not && len(other.Any) == 1 && other.Any[0].Raw == it.Any[0].Raw })
 	})
 }
 
-// Prefix gives the word that may be the beginning of one: the last of all, if it is neither quoted nor part of a filter.
+// Prefix gives the word that may be the beginning of one: the last of all, if it is neither quoted nor part of a
+// filter.
 func (q *Query) Prefix() (Word, bool) {
 	if len(q.Items) == 0 || q.Cut {
 		return Word{}, false
@@ -95,7 +98,8 @@ func (q *Query) Prefix() (Word, bool) {
 	return part.Words[len(part.Words)-1], true
 }
 
-// Plain gives the words that are neither quoted nor excluded, with one space between them: what people and tags are looked for by.
+// Plain gives the words that are neither quoted nor excluded, with one space between them: what people and tags are
+// looked for by.
 func (q *Query) Plain() []Word {
 	var all []Word
 	for _, it := range q.Items {
@@ -142,8 +146,8 @@ func (q *Query) without(left func(int) bool) string {
 	return strings.Join(all, " ")
 }
 
-// With gives the text of q with a filter, in place of those of the same kind: there is one year, one camera, and one orientation at a
-// time. Tags add up.
+// With gives the text of q with a filter, in place of those of the same kind: there is one year, one camera, and one
+// orientation at a time. Tags add up.
 func (q *Query) With(kind Kind, value string) string {
 	text := q.without(func(i int) bool {
 		it := &q.Items[i]
@@ -184,7 +188,8 @@ func (p *parser) item() {
 		return
 	}
 	last := len(p.query.Items) - 1
-	if !p.or && slices.ContainsFunc(p.query.Items, func(it Item) bool { return it.Not == not && len(it.Any) == 1 && it.Any[0].Raw == part.Raw }) {
+	if !p.or && slices.ContainsFunc(p.query.Items,
+		func(it Item) bool { return it.Not == not && len(it.Any) == 1 && it.Any[0].Raw == part.Raw }) {
 		return // said before
 	}
 	if p.or && !not && last >= 0 && !p.query.Items[last].Not {
@@ -339,7 +344,8 @@ func (q *Query) Replace(by map[string]string) Query {
 	return Parse(strings.Join(all, " "))
 }
 
-// Quote gives the text of q with the plain items quoted that have one of these words, so that they are searched for as they are.
+// Quote gives the text of q with the plain items quoted that have one of these words, so that they are searched for as
+// they are.
 func (q *Query) Quote(these map[string]bool) string {
 	all := make([]string, 0, len(q.Items))
 	for i := range q.Items {

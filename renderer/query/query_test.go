@@ -13,7 +13,7 @@ import (
 func outline(q query.Query) string {
 	var all []string
 	for _, it := range q.Items {
-		var any []string
+		var words []string
 		for _, p := range it.Any {
 			var ws []string
 			for _, w := range p.Words {
@@ -23,13 +23,14 @@ func outline(q query.Query) string {
 				}
 				ws = append(ws, text)
 			}
-			text := [...]string{"", "phrase:", "tag:", "by:", "camera:", "year:", "shape:"}[p.Kind] + p.Value + strings.Join(ws, " ")
+			text := [...]string{"", "phrase:", "tag:", "by:", "camera:", "year:", "shape:"}[p.Kind] + p.Value +
+				strings.Join(ws, " ")
 			if p.Kind == query.Year {
 				text += string(rune('0'+p.Years[0]%10)) + string(rune('0'+p.Years[1]%10))
 			}
-			any = append(any, text)
+			words = append(words, text)
 		}
-		text := strings.Join(any, "|")
+		text := strings.Join(words, "|")
 		if it.Not {
 			text = "-" + text
 		}
@@ -119,7 +120,8 @@ func TestManyWords(t *testing.T) {
 // Any text is read, and what a query writes of itself is read as the same query.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
-		"a or b", `"a b" -c`, "tag:x by:y camera:z year:2020-2021 orientation:square", `tag:"a b`, "富士山 -山 or x", "-- | or or -|", `a"b"c:"d`, "\xff-\x00",
+		"a or b", `"a b" -c`, "tag:x by:y camera:z year:2020-2021 orientation:square", `tag:"a b`, "富士山 -山 or x",
+		"-- | or or -|", `a"b"c:"d`, "\xff-\x00",
 		`-"`, `"`, `by:"`, "year:2020-", "it's x-t5 a.b/c", "🌅-🌅",
 	} {
 		f.Add(text)

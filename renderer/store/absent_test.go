@@ -59,13 +59,16 @@ func TestAbsent(t *testing.T) {
 		read       func(string) (bool, store.Depends)
 		come, goes string
 	}{
-		{"user.diane", user, "INSERT INTO users (id, name, display_name) VALUES (9, 'diane', 'D')", "DELETE FROM users WHERE id = 9"},
-		{"user.diane", feed, "INSERT INTO users (id, name, display_name) VALUES (9, 'diane', 'D')", "UPDATE users SET name = 'arbus' WHERE id = 9"},
+		{"user.diane", user, "INSERT INTO users (id, name, display_name) VALUES (9, 'diane', 'D')",
+			"DELETE FROM users WHERE id = 9"},
+		{"user.diane", feed, "INSERT INTO users (id, name, display_name) VALUES (9, 'diane', 'D')",
+			"UPDATE users SET name = 'arbus' WHERE id = 9"},
 		{"photo.1", photo, photoSQL("1", "first"), "UPDATE photos SET private = true"},
 		{"photo.1", photo, "UPDATE photos SET private = false", "DELETE FROM photos"},
 		{"album.1", album, "INSERT INTO albums (user_id, title) VALUES (1, 'A')", "DELETE FROM albums"},
 		{"album.2", albumFeed, "INSERT INTO albums (user_id, title) VALUES (1, 'B')", "DELETE FROM albums"},
-		{"user.diane", albums, "INSERT INTO users (id, name, display_name) VALUES (10, 'diane', 'D')", "DELETE FROM users WHERE id = 10"},
+		{"user.diane", albums, "INSERT INTO users (id, name, display_name) VALUES (10, 'diane', 'D')",
+			"DELETE FROM users WHERE id = 10"},
 	} {
 		exec(t, pool, "DELETE FROM outbox")
 		check := func(when string, wantFound bool) int64 {
@@ -75,7 +78,10 @@ func TestAbsent(t *testing.T) {
 			}
 			return version(depends, c.scope)
 		}
-		announced := func() int64 { return one[int64](t, pool, "SELECT max(version) FROM outbox WHERE scope = $1", c.scope) }
+		announced := func() int64 {
+			return one[int64](t, pool, "SELECT max(version) FROM outbox WHERE scope = $1",
+				c.scope)
+		}
 		before := check("before", false)
 		exec(t, pool, c.come)
 		if announced() <= before {
@@ -113,7 +119,8 @@ func TestEmptyPages(t *testing.T) {
 		}
 	}
 	pages, err := s.Users(ctx, []store.UserQuery{{Name: "ansel"}})
-	if err != nil || pages[0].User == nil || pages[0].User.DisplayName != "Ansel Adams" || len(pages[0].Photos)+len(pages[0].Covers) != 0 {
+	if err != nil || pages[0].User == nil || pages[0].User.DisplayName != "Ansel Adams" ||
+		len(pages[0].Photos)+len(pages[0].Covers) != 0 {
 		t.Errorf("user: %+v %v", pages, err)
 	}
 	none, err := s.Users(ctx, nil)

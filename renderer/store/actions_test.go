@@ -19,13 +19,15 @@ import (
 	"flickrkillr/renderer/store"
 )
 
-// album gives ansel photos 1 to 4: 1 and 2 are public, 3 was public and is private, 4 was never public; 1 and 4 are in album 1 and have
-// a tag. The outbox is empty.
+// album gives ansel photos 1 to 4: 1 and 2 are public, 3 was public and is private, 4 was never public; 1 and 4 are in
+// album 1 and have a tag. The outbox is empty.
 func album(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	people(t, pool)
-	exec(t, pool, photoSQL("1", "one"), photoSQL("1", "two"), photoSQL("1", "three"), "UPDATE photos SET private = true WHERE id = 3",
-		"INSERT INTO photos (user_id, image_id, width, height, color, private) VALUES (1, '"+imageID(1)+"', 40, 30, 255, true)",
+	exec(t, pool, photoSQL("1", "one"), photoSQL("1", "two"), photoSQL("1", "three"),
+		"UPDATE photos SET private = true WHERE id = 3",
+		"INSERT INTO photos (user_id, image_id, width, height, color, private) VALUES (1, '"+imageID(1)+"', 40, 30, "+
+			"255, true)",
 		"INSERT INTO albums (user_id, title) VALUES (1, 'Yosemite')",
 		"INSERT INTO album_photos (album_id, photo_id, user_id, position) VALUES (1, 1, 1, 1), (1, 4, 1, 2)",
 		"INSERT INTO tags (name) VALUES ('sea')", "INSERT INTO photo_tags VALUES (1, 1), (4, 1)",
@@ -60,8 +62,8 @@ func privacy(id int64, private bool) action {
 	}
 }
 
-// What an action says changed is what the outbox tells everybody, scope by scope, version by version; where it tells nothing, it is what
-// a page that is read now depends on.
+// What an action says changed is what the outbox tells everybody, scope by scope, version by version; where it tells
+// nothing, it is what a page that is read now depends on.
 func TestActionsNameWhatChanged(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -94,7 +96,8 @@ func TestActionsNameWhatChanged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if row := one[string](t, pool, "SELECT coalesce((SELECT concat_ws('|', title, description, private::text) FROM photos WHERE id = $1), '')", c.photo); row != c.want {
+			if row := one[string](t, pool, "SELECT coalesce((SELECT concat_ws('|', title, description, "+
+				"private::text) FROM photos WHERE id = $1), '')", c.photo); row != c.want {
 				t.Errorf("the row is %q, want %q", row, c.want)
 			}
 			depends := pages(t, s, c.photo)
@@ -108,7 +111,8 @@ func TestActionsNameWhatChanged(t *testing.T) {
 			}
 			slices.SortFunc(got, func(a, b store.Change) int { return cmp.Compare(a.Scope, b.Scope) })
 			var told []store.Change
-			if _, _, err := s.RelayOnce(t.Context(), func(all []store.Change, _ time.Time) error { told = all; return nil }); err != nil {
+			if _, _, err := s.RelayOnce(t.Context(),
+				func(all []store.Change, _ time.Time) error { told = all; return nil }); err != nil {
 				t.Fatal(err)
 			}
 			if diff := gocmp.Diff(told, got); c.told && diff != "" || !c.told && told != nil {
@@ -155,7 +159,8 @@ func TestActionsThatAreRefused(t *testing.T) {
 	if _, err := edit(1, string(make([]rune, 1)), "-")(t.Context(), s, "key"); !errors.As(err, &refused) {
 		t.Errorf("a title with a zero byte: %v", err)
 	}
-	if _, err := edit(1, "New", "-")(t.Context(), s, "a key with spaces"); !errors.As(err, &refused) || refused.Code != "23514" {
+	if _, err := edit(1, "New", "-")(t.Context(), s, "a key with spaces"); !errors.As(err, &refused) ||
+		refused.Code != "23514" {
 		t.Errorf("a key that is none: %v", err)
 	}
 	if n := one[int](t, pool, "SELECT count(*)::integer FROM action_keys"); n != 0 {
@@ -163,8 +168,8 @@ func TestActionsThatAreRefused(t *testing.T) {
 	}
 }
 
-// Actions and changes by hand, of photos that share an owner and albums, must not deadlock: they lock in one order. Postgres' own count
-// tells, since an action that is a deadlock's victim is repeated in silence.
+// Actions and changes by hand, of photos that share an owner and albums, must not deadlock: they lock in one order.
+// Postgres' own count tells, since an action that is a deadlock's victim is repeated in silence.
 func TestActionsLockInOrder(t *testing.T) {
 	t.Parallel()
 	url := testenv.DatabaseURL(t)
@@ -173,7 +178,8 @@ func TestActionsLockInOrder(t *testing.T) {
 	people(t, pool)
 	const photos = 20
 	post := func(ctx context.Context, id int) error {
-		_, err := pool.Exec(ctx, `INSERT INTO photos (id, user_id, image_id, width, height, color) VALUES ($1, 1, $2, 40, 30, 255) ON CONFLICT DO NOTHING`, id, imageID(1))
+		_, err := pool.Exec(ctx, `INSERT INTO photos (id, user_id, image_id, width, height, color)
+			VALUES ($1, 1, $2, 40, 30, 255) ON CONFLICT DO NOTHING`, id, imageID(1))
 		return err
 	}
 	for id := range photos {
@@ -181,12 +187,15 @@ func TestActionsLockInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	exec(t, pool, "INSERT INTO albums (user_id, title) VALUES (1, 'A'), (1, 'B')", "INSERT INTO tags (name) VALUES ('sea'), ('sky')")
+	exec(t, pool, "INSERT INTO albums (user_id, title) VALUES (1, 'A'), (1, 'B')",
+		"INSERT INTO tags (name) VALUES ('sea'), ('sky')")
 	byHand := []string{
-		"INSERT INTO album_photos SELECT a, id, 1, id FROM photos, generate_series(1, 2) AS a WHERE id = $1 ON CONFLICT (album_id, photo_id) DO NOTHING",
+		"INSERT INTO album_photos SELECT a, id, 1, id FROM photos, generate_series(1, 2) AS a WHERE id = $1 ON " +
+			"CONFLICT (album_id, photo_id) DO NOTHING",
 		"UPDATE album_photos SET position = position + 1000 WHERE photo_id = $1 AND position < 1000",
 		"DELETE FROM album_photos WHERE photo_id = $1 AND album_id = 1",
-		"INSERT INTO photo_tags SELECT id, g FROM photos, generate_series(1, 2) AS g WHERE id = $1 ON CONFLICT DO NOTHING",
+		"INSERT INTO photo_tags SELECT id, g FROM photos, generate_series(1, 2) AS g WHERE id = $1 ON CONFLICT DO " +
+			"NOTHING",
 		"DELETE FROM photo_tags WHERE photo_id = $1 AND tag_id = 1",
 	}
 	group, ctx := errgroup.WithContext(t.Context())
@@ -222,17 +231,21 @@ func TestActionsLockInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if wrong := one[int](t, pool, `SELECT count(*)::integer FROM albums a LEFT JOIN album_counts c ON c.album_id = a.id
-		WHERE coalesce(c.photo_count, 0) <> (SELECT count(*) FROM album_photos m JOIN photos p ON p.id = m.photo_id WHERE m.album_id = a.id AND NOT private)`); wrong != 0 {
+		WHERE coalesce(c.photo_count, 0) <> (SELECT count(*) FROM album_photos m JOIN photos p ON p.id = m.photo_id
+			WHERE m.album_id = a.id AND NOT private)`); wrong != 0 {
 		t.Errorf("%d albums are counted wrongly", wrong)
 	}
-	if n := one[int](t, pool, "SELECT photo_count - (SELECT count(*) FROM photos WHERE user_id = 1 AND NOT private)::integer FROM users WHERE id = 1"); n != 0 {
+	if n := one[int](t, pool, "SELECT photo_count - (SELECT count(*) FROM photos WHERE user_id = 1 AND NOT "+
+		"private)::integer FROM users WHERE id = 1"); n != 0 {
 		t.Errorf("ansel's photos are miscounted by %d", n)
 	}
 	own.Close() // a connection counts when it idles for a second, or ends
 	eventually(t, func() bool {
-		return one[int](t, pool, "SELECT count(*)::integer FROM pg_stat_activity WHERE application_name = 'killr' AND datname = current_database()") == 0
+		return one[int](t, pool, "SELECT count(*)::integer FROM pg_stat_activity WHERE application_name = 'killr' "+
+			"AND datname = current_database()") == 0
 	})
-	if n := one[int](t, pool, "SELECT deadlocks::integer FROM pg_stat_database WHERE datname = current_database()"); n != 0 {
+	if n := one[int](t, pool, "SELECT deadlocks::integer FROM pg_stat_database WHERE datname = "+
+		"current_database()"); n != 0 {
 		t.Errorf("%d deadlocks", n)
 	}
 }

@@ -24,8 +24,8 @@ type AlbumPage struct {
 	Snapshot
 	Album  *Album // nil: there is no such album
 	Photos []Card // in the album's order, at most PageSize
-	// Positions of the neighbouring pages: Ref.Before(Previous) and Ref.After(Next); 0 where there is none. They are places in the
-	// album, not photo ids.
+	// Positions of the neighbouring pages: Ref.Before(Previous) and Ref.After(Next); 0 where there is none. They are
+	// places in the album, not photo ids.
 	Previous, Next int64
 }
 
@@ -39,9 +39,11 @@ func (s *Store) Album(ctx context.Context, id, after, before int64) (AlbumPage, 
 		UNION ALL
 		SELECT 9, 0, a.id, u.version, a.created_at, a.title, a.description, coalesce(c.photo_count, 0), CASE
 				WHEN $3::bigint > 0 THEN EXISTS (
-					SELECT FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private WHERE m.album_id = $1 AND m.position >= $3)
+					SELECT FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
+						WHERE m.album_id = $1 AND m.position >= $3)
 				WHEN $2::bigint > 0 THEN EXISTS (
-					SELECT FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private WHERE m.album_id = $1 AND m.position <= $2)
+					SELECT FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
+						WHERE m.album_id = $1 AND m.position <= $2)
 				ELSE false END::integer,
 			0, u.name, u.display_name
 		FROM albums a JOIN users u ON u.id = a.user_id LEFT JOIN album_counts c ON c.album_id = a.id WHERE a.id = $1

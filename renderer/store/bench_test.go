@@ -8,8 +8,8 @@ import (
 	"flickrkillr/renderer/store"
 )
 
-// benchStore reads from the database that KILLR_BENCH_DATABASE names, such as that of a stack with a million photos, otherwise from a
-// small data set.
+// benchStore reads from the database that KILLR_BENCH_DATABASE names, such as that of a stack with a million photos,
+// otherwise from a small data set.
 func benchStore(b *testing.B) *store.Store {
 	b.Helper()
 	if url := os.Getenv("KILLR_BENCH_DATABASE"); url != "" {
@@ -80,7 +80,8 @@ func BenchmarkHome(b *testing.B) {
 
 func BenchmarkSearch(b *testing.B) {
 	s := benchStore(b)
-	for _, query := range []string{"sunset", "foxglove", "xylograph", "nosuchword", "analog", "sunset analog", "xylograp", "sunse"} {
+	for _, query := range []string{"sunset", "foxglove", "xylograph", "nosuchword", "analog", "sunset analog",
+		"xylograp", "sunse"} {
 		b.Run(query, func(b *testing.B) {
 			for b.Loop() {
 				if _, err := searchFor(b.Context(), s, query, 0); err != nil {

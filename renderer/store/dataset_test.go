@@ -16,10 +16,10 @@ import (
 	"flickrkillr/schema/migrations"
 )
 
-// fillDataset replaces the content by generated users and photos, skewed as real ones are: few users have many photos, few words and tags
-// are in many titles, 3% of the photos are private. User 1 has the most; its name is u1. Four words have a known frequency: "sunset" is in
-// 8% of the titles, "foxglove" in one photo of 1,000, "xylograph" in one of 50,000, and "analog" in half of the oldest tenth and nowhere
-// else. Titles of private photos contain "hushhush".
+// fillDataset replaces the content by generated users and photos, skewed as real ones are: few users have many photos,
+// few words and tags are in many titles, 3% of the photos are private. User 1 has the most; its name is u1. Four words
+// have a known frequency: "sunset" is in 8% of the titles, "foxglove" in one photo of 1,000, "xylograph" in one of
+// 50,000, and "analog" in half of the oldest tenth and nowhere else. Titles of private photos contain "hushhush".
 func fillDataset(t testing.TB, pool *pgxpool.Pool, users, photos int) {
 	t.Helper()
 	ctx := t.Context()
@@ -47,7 +47,8 @@ func (d *dataset) copyTo(t testing.TB, tx pgx.Tx) error {
 	var tags, members [][]any
 	began := time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)
 	for id := 1; id <= 300; id++ {
-		if _, err := tx.Exec(t.Context(), "INSERT INTO images (id, bytes, width, height, color) VALUES ($1, 1000000, 4000, $2, $3)",
+		if _, err := tx.Exec(t.Context(), "INSERT INTO images (id, bytes, width, height, color) VALUES ($1, "+
+			"1000000, 4000, $2, $3)",
 			imageID(id), 2000+id*7, id*5000); err != nil {
 			return err
 		}
@@ -67,10 +68,12 @@ func (d *dataset) copyTo(t testing.TB, tx pgx.Tx) error {
 			members = append(members, []any{album, id, owner, position[album]})
 		}
 		image := 1 + id%300
-		return []any{id, owner, began.Add(time.Duration(id) * 5 * time.Minute), 4000, 2000 + image*7, image * 5000, d.skewed(500, 6), private,
+		return []any{id, owner, began.Add(time.Duration(id) * 5 * time.Minute), 4000, 2000 + image*7, image * 5000,
+			d.skewed(500, 6), private,
 			imageID(image), "Nikon FM2", d.title(id, private), d.words(id % 2 * (id % 40))}, nil
 	}
-	if err := copyRows(t, tx, d.photos, photo, "photos", "id", "user_id", "posted_at", "width", "height", "color", "faves", "private",
+	if err := copyRows(t, tx, d.photos, photo, "photos", "id", "user_id", "posted_at", "width", "height", "color",
+		"faves", "private",
 		"image_id", "camera", "title", "description"); err != nil {
 		return err
 	}
@@ -88,10 +91,12 @@ func (d *dataset) copyTo(t testing.TB, tx pgx.Tx) error {
 	if err := copyRows(t, tx, d.users/20*3, album, "albums", "id", "user_id", "title"); err != nil {
 		return err
 	}
-	if err := copyRows(t, tx, len(tags), func(i int) ([]any, error) { return tags[i], nil }, "photo_tags", "photo_id", "tag_id"); err != nil {
+	if err := copyRows(t, tx, len(tags), func(i int) ([]any, error) { return tags[i], nil }, "photo_tags", "photo_id",
+		"tag_id"); err != nil {
 		return err
 	}
-	return copyRows(t, tx, len(members), func(i int) ([]any, error) { return members[i], nil }, "album_photos", "album_id", "photo_id", "user_id", "position")
+	return copyRows(t, tx, len(members), func(i int) ([]any, error) { return members[i], nil }, "album_photos",
+		"album_id", "photo_id", "user_id", "position")
 }
 
 func copyRows(t testing.TB, tx pgx.Tx, n int, row func(int) ([]any, error), table string, columns ...string) error {
@@ -148,7 +153,8 @@ func (d *dataset) words(n int) string {
 
 // word gives the nth of 8,000 words.
 func word(n int) string {
-	syllables := [...]string{"ka", "lo", "mi", "ren", "tas", "vor", "eth", "an", "sil", "du", "pra", "no", "gel", "ist", "ur", "bem", "ox", "hy", "cre", "fal"}
+	syllables := [...]string{"ka", "lo", "mi", "ren", "tas", "vor", "eth", "an", "sil", "du", "pra", "no", "gel",
+		"ist", "ur", "bem", "ox", "hy", "cre", "fal"}
 	return syllables[n%20] + syllables[n/20%20] + syllables[n/400%20]
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ExplorePage is the most interesting photos of late, or of one day, the most interesting first.
+// ExplorePage is the most interesting photos of the newest days, or of one day, the most interesting first.
 type ExplorePage struct {
 	Snapshot
 	Photos []Card      // at most PageSize, and at most two of anybody
@@ -17,9 +17,10 @@ type ExplorePage struct {
 	Earlier, Later time.Time
 }
 
-// How interesting a photo is: the likes it has, less for those who are liked as a rule, which the mean likes of their newest twelve photos
-// tell, and less the older it is in days, counted from the newest photo and not from now, so that the same rows give the same page. The
-// candidates are the most liked photos of their day, which the index photos_day gives: 60 of each day of late, 300 of one day.
+// exploreRanking scores photos: the more likes the higher, the more their owner is usually liked (the mean of their
+// newest twelve photos) and the older they are the lower. Age counts in days from the newest photo, not from now, so
+// that the same rows give the same page. Candidates are the most liked photos of a day, by the index photos_day: 60
+// for each of the newest days, 300 for one day.
 const exploreRanking = `
 		owners AS MATERIALIZED (
 			SELECT o.user_id, (SELECT avg(l.faves)::double precision FROM (
@@ -27,15 +28,18 @@ const exploreRanking = `
 			) AS l) AS usual
 			FROM (SELECT DISTINCT user_id FROM best) AS o
 		), scored AS (
-			SELECT b.id, b.user_id, b.faves / sqrt(1 + o.usual) / (1 + b.age) AS score FROM best b JOIN owners o ON o.user_id = b.user_id
+			SELECT b.id, b.user_id, b.faves / sqrt(1 + o.usual) / (1 + b.age) AS score FROM best b
+				JOIN owners o ON o.user_id = b.user_id
 		), ranked AS (
 			SELECT id, score, row_number() OVER (PARTITION BY user_id ORDER BY score DESC, id DESC) AS nth FROM scored
 		), chosen AS MATERIALIZED (
-			SELECT id, row_number() OVER (ORDER BY score DESC, id DESC) AS place FROM ranked WHERE nth <= 2 ORDER BY place LIMIT 48
+			SELECT id, row_number() OVER (ORDER BY score DESC, id DESC) AS place FROM ranked WHERE nth <= 2
+				ORDER BY place LIMIT 48
 		)
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		SELECT 3, c.place::integer, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name
+		SELECT 3, c.place::integer, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color,
+			u.name, u.display_name
 		FROM chosen c JOIN photos p ON p.id = c.id JOIN users u ON u.id = p.user_id
 		UNION ALL`
 
@@ -62,7 +66,8 @@ func (s *Store) Explore(ctx context.Context) (ExplorePage, error) {
 		SELECT 12, 0, 0, 0, day::timestamp AT TIME ZONE 'UTC', '', '', 0, 0, 0, '', '' FROM days`)
 }
 
-// ExploreDay reads the most interesting photos of a day in UTC, of which day is any moment. There are none when nobody posted any.
+// ExploreDay reads the most interesting photos of a day in UTC; day is any moment of it. The page is empty for a day
+// without photos.
 func (s *Store) ExploreDay(ctx context.Context, day time.Time) (ExplorePage, error) {
 	day = day.UTC().Truncate(24 * time.Hour)
 	page, err := read(ctx, s, "read a day", collectExplore, `

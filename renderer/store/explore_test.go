@@ -17,7 +17,8 @@ func TestExplore(t *testing.T) {
 	// ansel's photos are liked as a rule, vivian's are not. One of vivian's with 30 likes is the more remarkable one.
 	photos := func(first, n, owner, faves int, at string) string {
 		return fmt.Sprintf(`INSERT INTO photos (id, user_id, image_id, width, height, color, title, faves, posted_at)
-			SELECT g, %d, '%s', 40, 30, 255, 'Photo ' || g, %d, '%s' FROM generate_series(%d, %d) g`, owner, imageID(1), faves, at, first, first+n-1)
+			SELECT g, %d, '%s', 40, 30, 255, 'Photo ' || g, %d, '%s' FROM generate_series(%d, %d) g`, owner, imageID(1),
+			faves, at, first, first+n-1)
 	}
 	exec(t, pool,
 		photos(1, 1, 1, 0, "2025-11-01 23:59:59Z"),
@@ -33,7 +34,8 @@ func TestExplore(t *testing.T) {
 	if got := ids(page.Photos); !slices.Equal(got, []int64{40, 31, 30, 13}) { // at most two of anybody
 		t.Errorf("of late: %v", got)
 	}
-	if got := datesOf(page.Days); got != "2025-11-05 2025-11-03 2025-11-01" || !page.Earlier.IsZero() || !page.Later.IsZero() {
+	if got := datesOf(page.Days); got != "2025-11-05 2025-11-03 2025-11-01" || !page.Earlier.IsZero() ||
+		!page.Later.IsZero() {
 		t.Errorf("days %s", got)
 	}
 	if len(page.Depends) != 3 || version(page.Depends, "user.ansel") < 0 || version(page.Depends, "user.vivian") < 0 {
@@ -59,7 +61,8 @@ func TestExplore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(ids(page.Photos), c.photos) || datesOf([]time.Time{page.Earlier}) != c.earlier || datesOf([]time.Time{page.Later}) != c.later {
+		if !slices.Equal(ids(page.Photos), c.photos) || datesOf([]time.Time{page.Earlier}) != c.earlier ||
+			datesOf([]time.Time{page.Later}) != c.later {
 			t.Errorf("%s: %v, %v before, %v after", c.day, ids(page.Photos), page.Earlier, page.Later)
 		}
 	}
@@ -82,7 +85,8 @@ func TestTags(t *testing.T) {
 	s, pool := open(t)
 	people(t, pool)
 	exec(t, pool, photoSQL("1", "a"), photoSQL("1", "b"), "UPDATE photos SET private = true WHERE id = 2",
-		"INSERT INTO tags (name) VALUES ('sea'), ('secret'), ('sky')", "INSERT INTO photo_tags VALUES (1, 1), (2, 1), (2, 2)")
+		"INSERT INTO tags (name) VALUES ('sea'), ('secret'), ('sky')",
+		"INSERT INTO photo_tags VALUES (1, 1), (2, 1), (2, 2)")
 	tags := func() []store.TagCount {
 		for {
 			if n, err := s.CountTags(t.Context()); err != nil {
@@ -121,10 +125,12 @@ func TestSitemap(t *testing.T) {
 		"INSERT INTO albums (id, user_id, title) VALUES (3, 1, 'Empty'), (4, 1, 'Full'), (5001, 1, 'Empty')",
 		"INSERT INTO album_photos VALUES (4, 4999, 1, 1)")
 	index, err := s.SitemapIndex(ctx)
-	if err != nil || len(index.Photos) != 2 || index.Photos[0].N != 4 || index.Photos[1].N != 1 || index.Photos[0].Changed.IsZero() {
+	if err != nil || len(index.Photos) != 2 || index.Photos[0].N != 4 || index.Photos[1].N != 1 ||
+		index.Photos[0].Changed.IsZero() {
 		t.Errorf("photos %v, %v", index.Photos, err)
 	}
-	if len(index.Users) != 1 || index.Users[0].N != 1 || len(index.Albums) != 1 || index.Albums[0].N != 1 || len(index.Depends) != 1 {
+	if len(index.Users) != 1 || index.Users[0].N != 1 || len(index.Albums) != 1 || index.Albums[0].N != 1 ||
+		len(index.Depends) != 1 {
 		t.Errorf("%+v", index)
 	}
 	for _, c := range []struct {
@@ -165,12 +171,16 @@ func TestFeeds(t *testing.T) {
 		read func() (store.FeedPage, error)
 		want string
 	}{
-		"home": {func() (store.FeedPage, error) { return s.HomeFeed(ctx) }, "SELECT id FROM photos WHERE NOT private ORDER BY id DESC LIMIT 30"},
+		"home": {func() (store.FeedPage, error) { return s.HomeFeed(ctx) },
+			"SELECT id FROM photos WHERE NOT private ORDER BY id DESC LIMIT 30"},
 		"tag": {func() (store.FeedPage, error) { return s.TagFeed(ctx, word(0)+" 0") },
-			"SELECT id FROM photos JOIN photo_tags ON photo_id = id WHERE NOT private AND tag_id = 1 ORDER BY id DESC LIMIT 30"},
-		"user": {func() (store.FeedPage, error) { return s.Feed(ctx, "u1") }, "SELECT id FROM photos WHERE NOT private AND user_id = 1 ORDER BY id DESC LIMIT 30"},
+			"SELECT id FROM photos JOIN photo_tags ON photo_id = id WHERE NOT private AND tag_id = 1 ORDER BY id " +
+				"DESC LIMIT 30"},
+		"user": {func() (store.FeedPage, error) { return s.Feed(ctx, "u1") },
+			"SELECT id FROM photos WHERE NOT private AND user_id = 1 ORDER BY id DESC LIMIT 30"},
 		"album": {func() (store.FeedPage, error) { return s.AlbumFeed(ctx, 1) }, `SELECT id FROM (
-			SELECT id FROM photos JOIN album_photos ON photo_id = id WHERE NOT private AND album_id = 1 ORDER BY position DESC LIMIT 30) AS p ORDER BY id DESC`},
+			SELECT id FROM photos JOIN album_photos ON photo_id = id WHERE NOT private AND album_id = 1
+				ORDER BY position DESC LIMIT 30) AS p ORDER BY id DESC`},
 	} {
 		page, err := c.read()
 		if err != nil {
@@ -183,7 +193,8 @@ func TestFeeds(t *testing.T) {
 				t.Errorf("%s: %+v", what, e)
 			}
 		}
-		if want := one[[]int64](t, pool, "SELECT array_agg(id) FROM ("+c.want+") AS p"); !slices.Equal(got, want) || len(want) == 0 {
+		if want := one[[]int64](t, pool, "SELECT array_agg(id) FROM ("+c.want+") AS p"); !slices.Equal(got, want) ||
+			len(want) == 0 {
 			t.Errorf("%s: %v, want %v", what, got, want)
 		}
 	}
@@ -225,7 +236,8 @@ func TestWalkAlbums(t *testing.T) {
 		t.Errorf("older and older: %v", got)
 	}
 	back, err := s.Albums(t.Context(), "ansel", 0, last.Newer)
-	if err != nil || len(back.Covers) != store.PageSize || back.Older != last.Newer+1 && back.Covers[47].ID <= last.Newer {
+	if err != nil || len(back.Covers) != store.PageSize || back.Older != last.Newer+1 &&
+		back.Covers[47].ID <= last.Newer {
 		t.Errorf("newer: %d from %d, %v", len(back.Covers), last.Newer, err)
 	}
 }

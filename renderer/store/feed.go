@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// FeedPage is what an Atom feed tells: the newest photos of a listing, or those that an album ends with.
+// FeedPage is the content of an Atom feed: the newest photos of a listing, or the last photos of an album.
 type FeedPage struct {
 	Snapshot
 	// What the feed is of; nil where there is no such thing, and in the feeds of everybody's photos and of a tag.
@@ -23,7 +23,7 @@ type FeedEntry struct {
 	Description string
 }
 
-// The statements of feeds have rows in the shape of [row], and a description.
+// feedHead begins the statements of feeds. Their rows have the columns of [row] and a description.
 const feedHead = `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '', '' FROM epoch`
 
@@ -36,7 +36,8 @@ func (s *Store) Feed(ctx context.Context, name string) (FeedPage, error) {
 		UNION ALL
 		SELECT 2, 0, 0, version, created_at, '', '', photo_count, 0, 0, name, display_name, bio FROM found
 		UNION ALL
-		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name, f.display_name, p.description
+		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name,
+			f.display_name, p.description
 		FROM found f, LATERAL (
 			SELECT * FROM photos o WHERE o.user_id = f.id AND NOT o.private ORDER BY o.id DESC LIMIT 30
 		) AS p`,
@@ -47,7 +48,8 @@ func (s *Store) Feed(ctx context.Context, name string) (FeedPage, error) {
 func (s *Store) HomeFeed(ctx context.Context) (FeedPage, error) {
 	return s.feed(ctx, "", feedHead+`
 		UNION ALL
-		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name, p.description
+		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
+			u.display_name, p.description
 		FROM (SELECT * FROM photos WHERE NOT private ORDER BY id DESC LIMIT 30) AS p JOIN users u ON u.id = p.user_id`)
 }
 
@@ -56,7 +58,8 @@ func (s *Store) TagFeed(ctx context.Context, tag string) (FeedPage, error) {
 	return s.feed(ctx, "", `
 		WITH tag AS MATERIALIZED (SELECT id FROM tags WHERE name = $1)`+feedHead+`
 		UNION ALL
-		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name, p.description
+		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
+			u.display_name, p.description
 		FROM tag, LATERAL (
 			SELECT o.* FROM photo_tags m JOIN photos o ON o.id = m.photo_id AND NOT o.private
 			WHERE m.tag_id = tag.id ORDER BY m.photo_id DESC LIMIT 30
@@ -75,7 +78,8 @@ func (s *Store) AlbumFeed(ctx context.Context, id int64) (FeedPage, error) {
 		UNION ALL
 		SELECT 9, 0, id, version, created_at, title, '', 0, 0, 0, name, display_name, description FROM found
 		UNION ALL
-		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name, f.display_name, p.description
+		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name,
+			f.display_name, p.description
 		FROM found f, LATERAL (
 			SELECT o.* FROM album_photos m JOIN photos o ON o.id = m.photo_id AND NOT o.private
 			WHERE m.album_id = f.id ORDER BY m.position DESC LIMIT 30
@@ -83,7 +87,8 @@ func (s *Store) AlbumFeed(ctx context.Context, id int64) (FeedPage, error) {
 		id)
 }
 
-// feed runs a feed's statement. scope is what is absent when the statement tells of no subject; "" when it has none.
+// feed runs the statement of a feed. scope is the scope that is absent when the statement returns no user and no
+// album; "" for feeds of everybody and of tags.
 func (s *Store) feed(ctx context.Context, scope, sql string, args ...any) (FeedPage, error) {
 	collect := func(rows pgx.Rows) (FeedPage, error) { return collectFeed(rows, scope) }
 	return read(ctx, s, "read feed", collect, sql, args...)

@@ -15,16 +15,19 @@ var (
 	ErrConflict = errors.New("the key was used for another request")
 )
 
-// idempotent calls a function of the database that makes a change once for each key: one statement, so one transaction and one round
-// trip. The functions are in schema/migrations/006_actions_at_once.sql. They store under the key what was changed. For a known key they
-// change nothing and return the stored changes, or the outcome "conflict" if the key belongs to another action or other arguments. Of two
-// concurrent calls with one key, one waits for the other. A failed call stores nothing.
+// idempotent calls a function of the database that makes a change once for each key: one statement, so one transaction
+// and one round trip. The functions are in schema/migrations/006_actions_at_once.sql. They store under the key what was
+// changed. For a known key they change nothing and return the stored changes, or the outcome "conflict" if the key
+// belongs to another action or other arguments. Of two concurrent calls with one key, one waits for the other. A failed
+// call stores nothing.
 //
-// The key makes it safe to retry until the context's deadline when Postgres went away or ended the transaction as a deadlock's victim.
-// That includes a connection lost between commit and answer, when the outcome is unknown: the retry reads it from the database.
+// The key makes it safe to retry until the context's deadline when Postgres went away or ended the transaction as a
+// deadlock's victim. That includes a connection lost between commit and answer, when the outcome is unknown: the retry
+// reads it from the database.
 //
 // name and arguments make the request's fingerprint. The parameters of sql are the key, the fingerprint, and own.
-func (s *Store) idempotent(ctx context.Context, key, name string, arguments []any, sql string, own ...any) ([]Change, error) {
+func (s *Store) idempotent(ctx context.Context, key, name string, arguments []any, sql string, own ...any) ([]Change,
+	error) {
 	request, err := fingerprint(name, arguments)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -52,7 +55,8 @@ func (s *Store) idempotent(ctx context.Context, key, name string, arguments []an
 	})
 }
 
-// fingerprint tells requests apart. It must be the same in the next release: a rolling deploy may come between two attempts.
+// fingerprint identifies a request. It must be the same in the next release: a rolling deploy may come between two
+// attempts.
 func fingerprint(name string, arguments []any) ([]byte, error) {
 	text, err := json.Marshal([]any{name, arguments})
 	if err != nil {
@@ -62,12 +66,13 @@ func fingerprint(name string, arguments []any) ([]byte, error) {
 	return sum[:], nil
 }
 
-// ForgetKeys deletes keys that are older than age, the oldest first, at most 1,000 of them. It passes over those that another process is
-// deleting, and returns how many it deleted.
+// ForgetKeys deletes keys older than age, the oldest first, at most 1,000, and returns how many. It skips keys that
+// another process is deleting.
 func (s *Store) ForgetKeys(ctx context.Context, age time.Duration) (int, error) {
 	tag, err := s.pool.Exec(ctx, `
 		DELETE FROM action_keys WHERE key = ANY (ARRAY(
-			SELECT k.key FROM action_keys k WHERE k.at < now() - $1::interval ORDER BY k.at LIMIT 1000 FOR UPDATE SKIP LOCKED))`, age)
+			SELECT k.key FROM action_keys k WHERE k.at < now() - $1::interval ORDER BY k.at
+				LIMIT 1000 FOR UPDATE SKIP LOCKED))`, age)
 	if err != nil {
 		return 0, fmt.Errorf("forget keys: %w", err)
 	}

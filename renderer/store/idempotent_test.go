@@ -102,7 +102,8 @@ func held(t testing.TB, url string) pgx.Tx {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tx.Rollback(context.Background()) }) // after a commit: nothing
-	if _, err := tx.Exec(t.Context(), "SET LOCAL deadlock_timeout = '1h'; SELECT FROM users WHERE id = 1 FOR UPDATE", pgx.QueryExecModeSimpleProtocol); err != nil {
+	if _, err := tx.Exec(t.Context(), "SET LOCAL deadlock_timeout = '1h'; SELECT FROM users WHERE id = 1 FOR UPDATE",
+		pgx.QueryExecModeSimpleProtocol); err != nil {
 		t.Fatal(err)
 	}
 	return tx
@@ -132,7 +133,8 @@ func checkDone(t testing.TB, pool queryer, got []store.Change, title string) {
 	if is := one[string](t, pool, "SELECT title FROM photos WHERE id = 1"); is != title {
 		t.Errorf("the title is %q, want %q", is, title)
 	}
-	want := []store.Change{{Scope: "user.ansel", Version: one[int64](t, pool, "SELECT version FROM users WHERE id = 1")}}
+	want := []store.Change{{Scope: "user.ansel", Version: one[int64](t, pool,
+		"SELECT version FROM users WHERE id = 1")}}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -195,7 +197,8 @@ func TestActionOutlivesAStatementTimeout(t *testing.T) {
 	first := one[time.Time](t, pool, "SELECT clock_timestamp()")
 	eventually(t, func() bool { // an attempt that began after the first one's time was over
 		return one[bool](t, pool, `SELECT EXISTS (SELECT FROM pg_stat_activity
-			WHERE datname = current_database() AND application_name = 'killr' AND wait_event_type = 'Lock' AND xact_start > $1::timestamptz + interval '200 ms')`, first)
+			WHERE datname = current_database() AND application_name = 'killr' AND wait_event_type = 'Lock'
+				AND xact_start > $1::timestamptz + interval '200 ms')`, first)
 	})
 	if err := other.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
@@ -247,7 +250,8 @@ func TestActionOutlivesALostConnection(t *testing.T) {
 	}
 }
 
-// A process that is frozen in the middle of an action keeps nobody waiting, and when it thaws it is told what it did then.
+// A process that is frozen in the middle of an action keeps nobody waiting, and when it thaws it is told what it did
+// then.
 func TestFrozenActionHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	url := testenv.DatabaseURL(t)
@@ -276,8 +280,8 @@ func TestFrozenActionHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// In a rolling deploy a renderer of the release before claims a key by writing its row first. Whoever is asked with the same key meanwhile
-// does not do it again, even where the row is written while this one is at it.
+// In a rolling deploy a renderer of the release before claims a key by writing its row first. Whoever is asked with the
+// same key meanwhile does not do it again, even where the row is written while this one is at it.
 func TestKeyIsSharedWithTheReleaseBefore(t *testing.T) {
 	t.Parallel()
 	url := testenv.DatabaseURL(t)
@@ -287,18 +291,21 @@ func TestKeyIsSharedWithTheReleaseBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exec(t, pool, "UPDATE photos SET title = 'since' WHERE id = 1", "DELETE FROM outbox", "CREATE TABLE kept AS SELECT * FROM action_keys", "DELETE FROM action_keys")
+	exec(t, pool, "UPDATE photos SET title = 'since' WHERE id = 1", "DELETE FROM outbox",
+		"CREATE TABLE kept AS SELECT * FROM action_keys", "DELETE FROM action_keys")
 	before, err := pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = before.Rollback(context.WithoutCancel(t.Context())) }() // after a commit: nothing
-	if _, err := before.Exec(t.Context(), "INSERT INTO action_keys (key, request) SELECT key, request FROM kept"); err != nil {
+	if _, err := before.Exec(t.Context(), "INSERT INTO action_keys (key, request) SELECT key, request FROM "+
+		"kept"); err != nil {
 		t.Fatal(err)
 	}
 	done := begin(t.Context(), s, edit(1, "New", "-")) // sees no row, makes the change, and waits to write the row
 	waiting(t, pool)
-	if _, err := before.Exec(t.Context(), "UPDATE action_keys a SET scopes = k.scopes, versions = k.versions, gone = k.gone FROM kept k"); err != nil {
+	if _, err := before.Exec(t.Context(), "UPDATE action_keys a SET scopes = k.scopes, versions = k.versions, gone "+
+		"= k.gone FROM kept k"); err != nil {
 		t.Fatal(err)
 	}
 	if err := before.Commit(t.Context()); err != nil {
@@ -314,7 +321,8 @@ func TestKeyIsSharedWithTheReleaseBefore(t *testing.T) {
 		t.Errorf("%d changes were announced, want none", n)
 	}
 	var refused *pgconn.PgError
-	if _, err := pool.Exec(t.Context(), "INSERT INTO action_keys (key, request) SELECT 'none', request FROM kept"); !errors.As(err, &refused) || refused.Code != "23514" {
+	if _, err := pool.Exec(t.Context(), "INSERT INTO action_keys (key, request) SELECT 'none', request FROM "+
+		"kept"); !errors.As(err, &refused) || refused.Code != "23514" {
 		t.Errorf("a key without a result: %v", err)
 	}
 }
@@ -324,7 +332,8 @@ func TestOldKeysAreForgotten(t *testing.T) {
 	s, pool := open(t)
 	album(t, pool)
 	exec(t, pool, `INSERT INTO action_keys (key, request, at, scopes, versions, gone)
-		SELECT 'old' || n, decode(repeat('00', 32), 'hex'), now() - interval '1 hour' - n * interval '1 s', '{photo.1}', '{1}', '{f}' FROM generate_series(1, 1001) AS n`)
+		SELECT 'old' || n, decode(repeat('00', 32), 'hex'), now() - interval '1 hour' - n * interval '1 s', '{photo.1}',
+			'{1}', '{f}' FROM generate_series(1, 1001) AS n`)
 	if _, err := edit(1, "New", "-")(t.Context(), s, "young"); err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +345,8 @@ func TestOldKeysAreForgotten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if left := one[string](t, pool, "SELECT string_agg(key, ' ' ORDER BY key) FROM action_keys"); n != want.n || left != want.left {
+		if left := one[string](t, pool, "SELECT string_agg(key, ' ' ORDER BY key) FROM action_keys"); n != want.n ||
+			left != want.left {
 			t.Errorf("%d forgotten, %.80s left; want %d and %s", n, left, want.n, want.left)
 		}
 	}

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Picture is what is needed to lay out and show an image: its key in the image store, its size in pixels, its dominant colour 0xRRGGBB.
+// Picture is what a page needs to lay out and show an image: its key in the picture store, its size in pixels, and
+// its dominant colour as 0xRRGGBB.
 type Picture struct {
 	ImageID       string
 	Width, Height int32
@@ -34,10 +35,10 @@ type Listing struct {
 	Newer, Older int64
 }
 
-// newest stands for "before the first page".
+// newest is the position before the first page: greater than every id.
 const newest = int64(1)<<62 - 1
 
-// from is a position with the first page made explicit: either before or after is 0.
+// from makes the position of the first page explicit. At most one of before and after is not 0.
 func from(before, after int64) (int64, int64) {
 	if before <= 0 && after <= 0 {
 		return newest, 0
@@ -48,15 +49,16 @@ func from(before, after int64) (int64, int64) {
 	return before, 0
 }
 
-// listing makes a page of up to PageSize+1 cards that were read from a position in either direction. Behind says whether there is
-// anything on the other side of the position.
+// listing makes a page from up to PageSize+1 cards read from a position, in either direction. behind says whether
+// there are photos on the other side of the position.
 func listing(cards []Card, before, after int64, behind bool) Listing {
 	var l Listing
 	l.Photos, l.Newer, l.Older = around(cards, func(c *Card) int64 { return c.ID }, before, after, behind)
 	return l
 }
 
-// around makes a page, highest id first, of up to PageSize+1 rows, and gives the positions of the pages on either side, see [Listing].
+// around makes a page, highest id first, from up to PageSize+1 rows, and returns the positions of the pages on both
+// sides, see [Listing].
 func around[T any](rows []T, id func(*T) int64, before, after int64, behind bool) (page []T, newer, older int64) {
 	slices.SortFunc(rows, func(a, b T) int { return cmp.Compare(id(&b), id(&a)) })
 	before, after = from(before, after)

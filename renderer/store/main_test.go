@@ -16,7 +16,8 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// open gives a fresh database, to read the way a renderer does, and to prepare through a pool without a renderer's timeouts.
+// open gives a fresh database, to read the way a renderer does, and to prepare through a pool without a renderer's
+// timeouts.
 func open(t testing.TB) (*store.Store, *pgxpool.Pool) {
 	t.Helper()
 	return openURL(t, testenv.DatabaseURL(t))
@@ -78,12 +79,14 @@ func eventually(t testing.TB, is func() bool) {
 func people(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	exec(t, pool,
-		"INSERT INTO users (name, display_name, bio) VALUES ('ansel', 'Ansel Adams', 'Mountains'), ('vivian', 'Vivian Maier', '')",
+		"INSERT INTO users (name, display_name, bio) VALUES ('ansel', 'Ansel Adams', 'Mountains'), ('vivian', "+
+			"'Vivian Maier', '')",
 		"INSERT INTO images (id, bytes, width, height, color) VALUES ('"+imageID(1)+"', 9, 40, 30, 255)")
 }
 
 func photoSQL(owner, title string) string {
-	return "INSERT INTO photos (user_id, image_id, width, height, color, title) VALUES (" + owner + ", '" + imageID(1) + "', 40, 30, 255, '" + title + "')"
+	return "INSERT INTO photos (user_id, image_id, width, height, color, title) VALUES (" + owner + ", '" +
+		imageID(1) + "', 40, 30, 255, '" + title + "')"
 }
 
 func version(d store.Depends, scope string) int64 {

@@ -12,7 +12,8 @@ func TestPhotosTogether(t *testing.T) {
 	t.Parallel()
 	s, pool := open(t)
 	fillDataset(t, pool, 30, 1000)
-	ids := one[[]int64](t, pool, "SELECT array_agg(id ORDER BY id DESC) FROM photos WHERE id % 17 = 0 OR private") // and so some that are not to be seen
+	// and so some that are not to be seen
+	ids := one[[]int64](t, pool, "SELECT array_agg(id ORDER BY id DESC) FROM photos WHERE id % 17 = 0 OR private")
 	ids = append(ids, ids[0], 1<<40)
 	together, err := s.Photos(t.Context(), ids)
 	if err != nil {

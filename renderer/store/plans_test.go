@@ -17,8 +17,9 @@ import (
 	"flickrkillr/renderer/store"
 )
 
-// No statement of this package may scan all photos, and no listing may fetch what it does not show in order to sort it. Every exported
-// method is called, a new one too or this test fails, and every statement that reaches Postgres is explained.
+// No statement of this package may scan all photos, and no listing may fetch what it does not show in order to sort it.
+// Every exported method is called, a new one too or this test fails, and every statement that reaches Postgres is
+// explained.
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	url := testenv.DatabaseURL(t)
@@ -66,15 +67,18 @@ func TestPlans(t *testing.T) {
 		}
 	}
 	for _, call := range []string{
-		"edit_photo('scans', $1, 11, 'Title', NULL)", "edit_photo('scans', $1, 11, 'Title', NULL)", // and asked for again
+		// and asked for again
+		"edit_photo('scans', $1, 11, 'Title', NULL)", "edit_photo('scans', $1, 11, 'Title', NULL)",
 		"delete_photo('scans', $1, 12)",
-		"(SELECT 'done' AS outcome FROM count_tags(10000), (SELECT $1::bytea) AS key) AS counted", "set_photo_private('scans', $1, 13, true)", "set_photo_private('scans', $1, 13, false)",
+		"(SELECT 'done' AS outcome FROM count_tags(10000), (SELECT $1::bytea) AS key) AS counted",
+		"set_photo_private('scans', $1, 13, true)", "set_photo_private('scans', $1, 13, false)",
 	} {
 		checkScans(t, untraced, call)
 	}
 }
 
-// checkScans calls a function that does an action, and asks which tables its statements, and those of the triggers, have scanned.
+// checkScans calls a function that does an action, and asks which tables its statements, and those of the triggers,
+// have scanned.
 func checkScans(t *testing.T, pool *pgxpool.Pool, call string) {
 	t.Helper()
 	ctx := t.Context()
@@ -86,7 +90,8 @@ func checkScans(t *testing.T, pool *pgxpool.Pool, call string) {
 	if outcome := one[string](t, tx, "SELECT outcome FROM "+call, make([]byte, 32)); outcome != "done" {
 		t.Errorf("%s: %s", call, outcome)
 	}
-	if scanned := one[string](t, tx, `SELECT coalesce(string_agg(relname, ', '), '') FROM pg_stat_xact_user_tables WHERE seq_scan > 0 AND relname NOT IN ('epoch', 'search_state')`); scanned != "" {
+	if scanned := one[string](t, tx, `SELECT coalesce(string_agg(relname, ', '), '') FROM pg_stat_xact_user_tables
+		WHERE seq_scan > 0 AND relname NOT IN ('epoch', 'search_state')`); scanned != "" {
 		t.Errorf("%s scans all of %s", call, scanned)
 	}
 }
@@ -103,12 +108,13 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 			_, err := s.Users(ctx, []store.UserQuery{{Name: "u1"}, {Name: "u2", Before: 900}, {Name: "none"}})
 			return err
 		}},
-		"Feed":             {func() error { _, err := s.Feed(ctx, "u1"); return err }},
-		"Photos":           {func() error { _, err := s.Photos(ctx, []int64{1, 7, 1 << 40}); return err }},
-		"Home":             {func() error { _, err := s.Home(ctx, 0, 0); return err }},
-		"Tag":              {func() error { _, err := s.Tag(ctx, "x", 0, 0); return err }},
-		"Album":            {func() error { _, err := s.Album(ctx, 1, 0, 0); return err }},
-		"Search":           {search("sunset"), search("xylograp"), search("sunst"), search("sunset year:2015"), search("tag:x or by:u1")},
+		"Feed":   {func() error { _, err := s.Feed(ctx, "u1"); return err }},
+		"Photos": {func() error { _, err := s.Photos(ctx, []int64{1, 7, 1 << 40}); return err }},
+		"Home":   {func() error { _, err := s.Home(ctx, 0, 0); return err }},
+		"Tag":    {func() error { _, err := s.Tag(ctx, "x", 0, 0); return err }},
+		"Album":  {func() error { _, err := s.Album(ctx, 1, 0, 0); return err }},
+		"Search": {search("sunset"), search("xylograp"), search("sunst"), search("sunset year:2015"),
+			search("tag:x or by:u1")},
 		"RelatedTags":      {func() error { _, err := s.RelatedTags(ctx, word(0)+" 0"); return err }},
 		"SearchWaits":      {func() error { _, _, err := s.SearchWaits(ctx); return err }},
 		"IndexOnce":        {func() error { _, err := s.IndexOnce(ctx, store.IndexMost); return err }},
@@ -148,7 +154,8 @@ type statements struct {
 func (s *statements) add(sql string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if word := strings.ToUpper(strings.Fields(sql)[0]); word != "BEGIN" && word != "COMMIT" && word != "ROLLBACK" && word != "--" && word != ";" {
+	if word := strings.ToUpper(strings.Fields(sql)[0]); word != "BEGIN" && word != "COMMIT" && word != "ROLLBACK" &&
+		word != "--" && word != ";" {
 		s.seen = append(s.seen, sql)
 	}
 }
@@ -201,7 +208,8 @@ func checkPlan(t *testing.T, pool *pgxpool.Pool, method, sql string) {
 		arguments = "(" + strings.Repeat("NULL, ", n-1) + "NULL)"
 	}
 	var plans []struct{ Plan planNode }
-	if err := conn.QueryRow(ctx, "EXPLAIN (FORMAT JSON) EXECUTE explained "+arguments, pgx.QueryExecModeSimpleProtocol).Scan(&plans); err != nil {
+	if err := conn.QueryRow(ctx, "EXPLAIN (FORMAT JSON) EXECUTE explained "+arguments,
+		pgx.QueryExecModeSimpleProtocol).Scan(&plans); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
 	if err := conn.Conn().Deallocate(ctx, "explained"); err != nil {
@@ -212,7 +220,8 @@ func checkPlan(t *testing.T, pool *pgxpool.Pool, method, sql string) {
 	var walk func(planNode, int)
 	walk = func(n planNode, depth int) {
 		switch {
-		case n.Type == "Seq Scan" && !slices.Contains([]string{"epoch", "outbox", "search_state", "search_queue"}, n.Relation):
+		case n.Type == "Seq Scan" && !slices.Contains([]string{"epoch", "outbox", "search_state", "search_queue"},
+			n.Relation):
 			t.Errorf("%s scans all of %s:\n%s", method, n.Relation, outline(plans[0].Plan, 0))
 		case n.Type == "Sort" && !sortsAllowed:
 			t.Errorf("%s sorts:\n%s", method, outline(plans[0].Plan, 0))

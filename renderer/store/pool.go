@@ -13,7 +13,8 @@ import (
 // SearchTimeout is how long one statement of a search may take.
 const SearchTimeout = 300 * time.Millisecond
 
-// SearchLongest is after how long a search begins no further statement: with its last one it takes at most SearchTimeout longer.
+// SearchLongest is the time after which a search starts no further statement. With its last statement a search takes
+// at most SearchTimeout longer.
 const SearchLongest = 600 * time.Millisecond
 
 // OpenSearchPool is [OpenPool] for searches: a statement that takes longer than [SearchTimeout] ends with [ErrTooLong].
@@ -24,15 +25,17 @@ func OpenSearchPool(ctx context.Context, url string, maxConns int32) (*pgxpool.P
 	})
 }
 
-// OpenPool makes a pool of at most maxConns connections for [New]. It does not connect yet: Postgres may come later than the renderer.
+// OpenPool makes a pool of at most maxConns connections for [New]. It does not connect yet: Postgres may start after
+// the renderer.
 //
-// Each statement ends after 2 s, and so does a transaction that waits for its client, since a frozen relay would hold the outbox.
-// Settings in the URL win over these.
+// A statement ends after 2 s. So does a transaction that waits for its client, because a frozen relay would block the
+// outbox. Settings in the URL override these.
 //
-// All statements of this package are planned once a connection, without a look at their arguments: making a plan costs more than most of
-// them take, and they are written so that no argument deserves another one. The average user has ten photos where the greatest has
-// 100,000, so a plan that fetches all and sorts looks as good to the planner as one that follows the listing's index, until it is asked
-// for the greatest: random_page_cost, at what memory and SSDs have, tips that balance. JIT would take longer than any statement.
+// Each connection plans each statement once, without its arguments: planning costs more than most statements take,
+// and no argument of these statements needs another plan. The average user has ten photos, the largest 100,000. With
+// the default random_page_cost a plan that fetches all photos and sorts them looks as cheap as one that follows the
+// index of the listing, and is far slower for the largest user; 1.1, right for memory and SSDs, decides it. JIT
+// compilation would take longer than any statement.
 func OpenPool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error) {
 	return openPool(ctx, url, maxConns, nil)
 }

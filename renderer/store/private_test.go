@@ -16,11 +16,15 @@ func TestPrivatePhotosAreNowhere(t *testing.T) {
 	s, pool := open(t)
 	fillDataset(t, pool, 60, 4000)
 	ctx := t.Context()
-	exec(t, pool, "UPDATE album_photos SET position = position + 1000000", // a private photo first in each album, so as a candidate for its cover
-		`INSERT INTO album_photos SELECT DISTINCT ON (a.id) a.id, p.id, p.user_id, 1 FROM albums a JOIN photos p ON p.user_id = a.user_id AND p.private
-			WHERE NOT EXISTS (SELECT FROM album_photos m WHERE m.album_id = a.id AND m.photo_id = p.id) ORDER BY a.id, p.id`,
+	// a private photo first in each album, so as a candidate for its cover
+	exec(t, pool, "UPDATE album_photos SET position = position + 1000000",
+		`INSERT INTO album_photos SELECT DISTINCT ON (a.id) a.id, p.id, p.user_id, 1 FROM albums a
+			JOIN photos p ON p.user_id = a.user_id AND p.private
+			WHERE NOT EXISTS (SELECT FROM album_photos m WHERE m.album_id = a.id AND m.photo_id = p.id) ORDER BY a.id,
+				p.id`,
 		"UPDATE photos SET faves = 100000 WHERE private",
-		"INSERT INTO tags (id, name) VALUES (90001, 'concealed')", "INSERT INTO photo_tags SELECT id, 90001 FROM photos WHERE private")
+		"INSERT INTO tags (id, name) VALUES (90001, 'concealed')",
+		"INSERT INTO photo_tags SELECT id, 90001 FROM photos WHERE private")
 	for one[int](t, pool, "SELECT count_tags(10000)::integer") > 0 {
 	}
 	seen := 0
@@ -36,7 +40,8 @@ func TestPrivatePhotosAreNowhere(t *testing.T) {
 	}
 	for name := range 60 {
 		name := fmt.Sprint("u", name+1)
-		pages, err := s.Users(ctx, []store.UserQuery{{Name: name}, {Name: name, Before: 2000}, {Name: name, After: 2000}})
+		pages, err := s.Users(ctx, []store.UserQuery{{Name: name}, {Name: name, Before: 2000},
+			{Name: name, After: 2000}})
 		look("user", pages, err)
 		feed, err := s.Feed(ctx, name)
 		look("feed", feed, err)
@@ -65,7 +70,8 @@ func TestPrivatePhotosAreNowhere(t *testing.T) {
 	}
 	explored, err := s.Explore(ctx)
 	look("explore", explored, err)
-	for day := time.Date(2014, 12, 31, 0, 0, 0, 0, time.UTC); day.Year() < 2015 || day.Month() == time.January; day = day.AddDate(0, 0, 1) {
+	for day := time.Date(2014, 12, 31, 0, 0, 0, 0, time.UTC); day.Year() < 2015 ||
+		day.Month() == time.January; day = day.AddDate(0, 0, 1) {
 		page, err := s.ExploreDay(ctx, day)
 		look("day", page, err)
 	}

@@ -42,7 +42,8 @@ func newProxy(t testing.TB, host string, port uint16) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{addr: l.Addr().String(), target: net.JoinHostPort(host, strconv.Itoa(int(port))), listener: l, thawed: make(chan struct{})}
+	p := &proxy{addr: l.Addr().String(), target: net.JoinHostPort(host, strconv.Itoa(int(port))), listener: l,
+		thawed: make(chan struct{})}
 	p.running.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Change says that what a scope covers is different from Version on. Gone: something it covered is no longer public, so a copy of an
-// earlier version must not be shown, not even as a stale one.
+// Change says that a scope has a new version. Gone means that something in the scope is no longer public: a copy of
+// an earlier version must not be shown, not even as a stale one.
 type Change struct {
 	Scope   string
 	Version int64
@@ -24,25 +24,25 @@ const (
 	relayBatch = 500          // outbox rows taken at once
 	relayLock  = 0x6b696c6c72 // advisory lock of the active relay: "killr"
 
-	// Rows of the outbox that were deleted and not yet vacuumed are slow to step over while a long transaction elsewhere keeps them, so
-	// a look begins where the last one ended. Ids are given before they are committed: it begins a little before that, for transactions
-	// that overlapped, and now and then at the beginning, for those that took long.
+	// Deleted rows that VACUUM has not removed yet, because of a long transaction elsewhere, are slow to skip. So each
+	// scan of the outbox starts near the end of the last one: overlap ids before it, because transactions get ids
+	// before they commit, and every fullScanEvery at the beginning, for long transactions.
 	overlap       = 1000
-	fullLookEvery = 250 * time.Millisecond
+	fullScanEvery = 250 * time.Millisecond
 )
 
 // outboxFloor remembers up to which id the outbox was empty.
 type outboxFloor struct {
 	mu       sync.Mutex
 	id       int64
-	fullLook time.Time
+	fullScan time.Time
 }
 
 func (f *outboxFloor) next(now time.Time) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now.Sub(f.fullLook) >= fullLookEvery {
-		f.id, f.fullLook = 0, now
+	if now.Sub(f.fullScan) >= fullScanEvery {
+		f.id, f.fullScan = 0, now
 	}
 	return max(0, f.id-overlap)
 }
@@ -53,15 +53,18 @@ func (f *outboxFloor) raise(id int64) {
 	f.id = max(f.id, id)
 }
 
-// RelayOnce takes the oldest changes out of the outbox, at most 500, and gives them to publish, the newest version of each scope alone, and
-// when the first of them was written. They are deleted only once publish has returned nil, which must therefore mean that they are safe; otherwise, or if this process or
-// Postgres dies, they stay and are published again. Publish has less than 2 s: then Postgres ends a transaction that waits.
+// RelayOnce takes the oldest changes out of the outbox, at most 500, and gives publish the newest version of each
+// scope and the time when the first change was written. It deletes the changes when publish has returned nil, so
+// publish must return nil only after they are stored. If publish fails, or this process or Postgres dies, the changes
+// stay and are published again. Publish has less than 2 s before Postgres ends the idle transaction. It is not called
+// for an empty outbox.
 //
-// Among all processes one relay works at a time. leader is false, and nothing was done, when it is another one. n counts the outbox rows
-// that were taken: 500 mean that more are likely waiting. Publish is not called when there is nothing.
+// One relay among all processes works at a time. leader is false, and nothing was done, when another process has the
+// lock. n counts the outbox rows taken; 500 mean that more probably wait.
 //
-// The deletion is not waited for on Postgres' disk: if a crash undoes it, the changes are published once more.
-func (s *Store) RelayOnce(ctx context.Context, publish func(changes []Change, since time.Time) error) (n int, leader bool, err error) {
+// The deletion does not wait for Postgres' disk: if a crash undoes it, the changes are published once more.
+func (s *Store) RelayOnce(ctx context.Context, publish func(changes []Change, since time.Time) error) (n int,
+	leader bool, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return 0, false, fmt.Errorf("relay: %w", err)
@@ -85,15 +88,17 @@ func (s *Store) RelayOnce(ctx context.Context, publish func(changes []Change, si
 	return len(t.changes), t.leader, nil
 }
 
-// Waiting reports whether the outbox holds something that [Store.RelayOnce] would take, in one round trip instead of two and without a lock.
+// Waiting reports whether the outbox holds something for [Store.RelayOnce]. It takes one round trip instead of two,
+// and no lock.
 func (s *Store) Waiting(ctx context.Context) (waiting bool, err error) {
-	if err = s.pool.QueryRow(ctx, "SELECT (SELECT o.id FROM outbox o WHERE o.id > $1 ORDER BY o.id LIMIT 1) IS NOT NULL", s.floor.next(time.Now())).Scan(&waiting); err != nil {
-		err = fmt.Errorf("relay: look: %w", err)
+	if err = s.pool.QueryRow(ctx, "SELECT (SELECT o.id FROM outbox o WHERE o.id > $1 ORDER BY o.id LIMIT 1) IS NOT "+
+		"NULL", s.floor.next(time.Now())).Scan(&waiting); err != nil {
+		err = fmt.Errorf("relay: scan the outbox: %w", err)
 	}
 	return waiting, err
 }
 
-// taken is what a transaction has taken out of the outbox.
+// taken is what a transaction took out of the outbox.
 type taken struct {
 	leader  bool // else nothing
 	changes []Change
@@ -106,13 +111,15 @@ func takeChanges(ctx context.Context, conn *pgxpool.Conn, floor int64) (t taken,
 	var b pgx.Batch
 	b.Queue("begin")
 	b.Queue(`
-		WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS yes, set_config('synchronous_commit', 'off', true)),
+		WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS yes, set_config('synchronous_commit',
+			'off', true)),
 		taken AS (
 			DELETE FROM outbox WHERE id = ANY (ARRAY(
 				SELECT o.id FROM outbox o WHERE (SELECT yes FROM leader) AND o.id > $2 ORDER BY o.id LIMIT $3
 			)) RETURNING id, at, scope, version, gone
 		)
-		SELECT l.yes, coalesce(t.id, 0), coalesce(t.at, 'epoch'), coalesce(t.scope, ''), coalesce(t.version, 0), coalesce(t.gone, false)
+		SELECT l.yes, coalesce(t.id, 0), coalesce(t.at, 'epoch'), coalesce(t.scope, ''), coalesce(t.version, 0),
+			coalesce(t.gone, false)
 		FROM leader l LEFT JOIN taken t ON true`,
 		relayLock, floor, relayBatch,
 	).Query(func(rows pgx.Rows) error {
@@ -134,7 +141,7 @@ func takeChanges(ctx context.Context, conn *pgxpool.Conn, floor int64) (t taken,
 	return t, conn.SendBatch(ctx, &b).Close()
 }
 
-// coalesce leaves one change a scope: the newest version, gone if any of them was.
+// coalesce leaves one change for each scope: its newest version, gone if any of its changes was.
 func coalesce(changes []Change) []Change {
 	slices.SortFunc(changes, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Version, b.Version))
@@ -150,14 +157,14 @@ func coalesce(changes []Change) []Change {
 	return out
 }
 
-// Tick is how the outbox stands.
+// Tick is the state of the outbox.
 type Tick struct {
 	Now     time.Time     // Postgres' clock
 	Waiting int           // changes not yet relayed; counting ends at 10,000
 	Lag     time.Duration // age of the oldest of them, 0 when none waits
 }
 
-// Tick reads how the outbox stands.
+// Tick reads the state of the outbox.
 func (s *Store) Tick(ctx context.Context) (Tick, error) {
 	return read(ctx, s, "read the outbox's state", func(rows pgx.Rows) (Tick, error) {
 		return pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (t Tick, err error) {

@@ -19,19 +19,26 @@ func TestRelayCoalescesAndKeepsWhatWasNotAcknowledged(t *testing.T) {
 	t.Parallel()
 	s, pool := open(t)
 	people(t, pool)
-	exec(t, pool, "DELETE FROM outbox", photoSQL("1", "a"), "UPDATE photos SET private = true", "UPDATE users SET bio = 'x'")
+	exec(t, pool, "DELETE FROM outbox", photoSQL("1", "a"), "UPDATE photos SET private = true",
+		"UPDATE users SET bio = 'x'")
 	ctx := t.Context()
 	want := []store.Change{
 		{Scope: "photo.1", Version: one[int64](t, pool, "SELECT version FROM tombstones"), Gone: true},
-		{Scope: "user.ansel", Version: one[int64](t, pool, "SELECT version FROM users WHERE id = 1"), Gone: true}, // once gone, gone
+		// once gone, gone
+		{Scope: "user.ansel", Version: one[int64](t, pool, "SELECT version FROM users WHERE id = 1"), Gone: true},
 		{Scope: "user.vivian", Version: one[int64](t, pool, "SELECT version FROM users WHERE id = 2")},
 	}
-	oldest := one[time.Time](t, pool, "UPDATE outbox SET at = at - interval '1 minute' WHERE id = (SELECT max(id) FROM outbox) RETURNING at")
+	oldest := one[time.Time](t, pool, "UPDATE outbox SET at = at - interval '1 minute' WHERE id = (SELECT max(id) "+
+		"FROM outbox) RETURNING at")
 	down := errors.New("the bus is down")
 	for _, answer := range []error{down, down, nil} {
 		var got []store.Change
 		var since time.Time
-		n, leader, err := s.RelayOnce(ctx, func(c []store.Change, at time.Time) error { got, since = c, at; return answer })
+		n, leader, err := s.RelayOnce(ctx, func(c []store.Change, at time.Time) error {
+			got, since = c,
+				at
+			return answer
+		})
 		if !since.Equal(oldest) {
 			t.Errorf("the first was written at %s, not at %s", oldest, since)
 		}
@@ -42,7 +49,11 @@ func TestRelayCoalescesAndKeepsWhatWasNotAcknowledged(t *testing.T) {
 			t.Errorf("%d rows were taken, want 6", n)
 		}
 	}
-	n, leader, err := s.RelayOnce(ctx, func(c []store.Change, _ time.Time) error { t.Errorf("published twice: %v", c); return nil })
+	n, leader, err := s.RelayOnce(ctx, func(c []store.Change,
+		_ time.Time) error {
+		t.Errorf("published twice: %v", c)
+		return nil
+	})
 	if n != 0 || !leader || err != nil {
 		t.Errorf("nothing left: %d %t %v", n, leader, err)
 	}
@@ -65,7 +76,8 @@ func TestRelayHasOneLeader(t *testing.T) {
 	}
 }
 
-// A relay whose connection is ended while it publishes has published for nothing: the changes are still there for the next one.
+// A relay whose connection is ended while it publishes has published for nothing: the changes are still there for the
+// next one.
 func TestRelaySurvivesItsTransaction(t *testing.T) {
 	t.Parallel()
 	url := testenv.DatabaseURL(t)
@@ -76,13 +88,18 @@ func TestRelaySurvivesItsTransaction(t *testing.T) {
 	var first, second []store.Change
 	_, _, err := s.RelayOnce(ctx, func(c []store.Change, _ time.Time) error {
 		first = c
-		exec(t, admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		exec(t, admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = "+
+			"current_database() AND pid <> pg_backend_pid()")
 		return nil
 	})
 	if err == nil {
 		t.Error("the relay believes that it committed")
 	}
-	if _, leader, err := s.RelayOnce(ctx, func(c []store.Change, _ time.Time) error { second = c; return nil }); err != nil || !leader {
+	if _, leader, err := s.RelayOnce(ctx, func(c []store.Change,
+		_ time.Time) error {
+		second = c
+		return nil
+	}); err != nil || !leader {
 		t.Errorf("the next one: leader %t, %v", leader, err)
 	}
 	if diff := cmp.Diff(first, second); diff != "" || len(first) == 0 {
@@ -90,14 +107,15 @@ func TestRelaySurvivesItsTransaction(t *testing.T) {
 	}
 }
 
-// Writers write, relays of several processes relay, some publishes fail: every user's last version is told, and none is told that does
-// not exist. Ids of the outbox are committed out of order here.
+// Writers write, relays of several processes relay, some publishes fail: every user's last version is told, and none is
+// told that does not exist. Ids of the outbox are committed out of order here.
 func TestRelaysTellEveryLastVersion(t *testing.T) {
 	t.Parallel()
 	const writers, writes, relays = 6, 100, 3
 	url := testenv.DatabaseURL(t)
 	_, pool := openURL(t, url)
-	exec(t, pool, fmt.Sprintf("INSERT INTO users (id, name, display_name) SELECT g, 'w' || g, 'W' FROM generate_series(1, %d) g", writers))
+	exec(t, pool, fmt.Sprintf("INSERT INTO users (id, name, display_name) SELECT g, 'w' || g, 'W' FROM "+
+		"generate_series(1, %d) g", writers))
 	var mu sync.Mutex
 	told := map[string]int64{}
 
@@ -105,7 +123,8 @@ func TestRelaysTellEveryLastVersion(t *testing.T) {
 	for w := range writers {
 		writing.Go(func() error {
 			for i := range writes {
-				if _, err := pool.Exec(ctx, "UPDATE users SET bio = $1 WHERE id = $2", fmt.Sprint(w, i), (w+i)%writers+1); err != nil {
+				if _, err := pool.Exec(ctx, "UPDATE users SET bio = $1 WHERE id = $2", fmt.Sprint(w, i),
+					(w+i)%writers+1); err != nil {
 					return err
 				}
 			}

@@ -32,14 +32,16 @@ func TestReadsSurviveEndedConnections(t *testing.T) {
 					return nil
 				default:
 				}
-				if page, err := s.Users(t.Context(), []store.UserQuery{{Name: "ansel"}}); err != nil || page[0].User == nil {
+				if page, err := s.Users(t.Context(), []store.UserQuery{{Name: "ansel"}}); err != nil ||
+					page[0].User == nil {
 					return errors.Join(errors.New("a reader noticed"), err)
 				}
 			}
 		})
 	}
 	for range 20 {
-		exec(t, admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'killr'")
+		exec(t, admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = "+
+			"current_database() AND application_name = 'killr'")
 	}
 	close(ended)
 	if err := group.Wait(); err != nil {
@@ -63,7 +65,8 @@ func TestReadsWaitForPostgres(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	_, err = onePhoto(ctx, s, 1)
-	if waited := time.Since(began); waited < 200*time.Millisecond || !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, context.DeadlineExceeded) {
+	if waited := time.Since(began); waited < 200*time.Millisecond || !errors.Is(err, syscall.ECONNREFUSED) &&
+		!errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("after %v: %v", waited, err)
 	}
 }
@@ -75,7 +78,8 @@ func TestReadsGiveUp(t *testing.T) {
 	exec(t, pool, "ALTER TABLE epoch RENAME TO gone")
 	began := time.Now()
 	_, err := onePhoto(t.Context(), s, 1)
-	if refused := (*pgconn.PgError)(nil); !errors.As(err, &refused) || refused.Code != "42P01" || time.Since(began) > 4*time.Second {
+	if refused := (*pgconn.PgError)(nil); !errors.As(err, &refused) || refused.Code != "42P01" ||
+		time.Since(began) > 4*time.Second {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// row is one row of a statement that returns rows of several kinds: the state of the database, the user, albums, photos. All rows of
-// a UNION have the same columns. A kind uses the columns it needs, and the others are empty strings or 0. Only the methods of row know
-// which column means what: they decode a row into a struct with names.
+// row is one row of a statement that returns rows of several kinds: the state of the database, the user, albums,
+// photos. All rows of a UNION have the same columns. A kind uses the columns it needs, and the others are empty strings
+// or 0. Only the methods of row know which column means what: they decode a row into a struct with names.
 type row struct {
 	kind                      rowKind
 	nr                        int32
@@ -21,7 +21,8 @@ type row struct {
 	name, display             string
 }
 
-// rowKind tells what a row holds. Statements spell its number. It is an alias because pgx scans into a type of its own by reflection.
+// rowKind tells what a row holds. Statements spell its number. It is an alias because pgx scans into a type of its own
+// by reflection.
 type rowKind = int32
 
 // The kinds of rows, each with the struct it decodes into.
@@ -71,7 +72,8 @@ type userRow struct {
 }
 
 func (r *row) user() userRow {
-	return userRow{r.question(), User{Owner: r.owner(), Bio: r.text, PhotoCount: r.number1, CreatedAt: r.at}, r.version, r.number2 == 1}
+	return userRow{r.question(), User{Owner: r.owner(), Bio: r.text, PhotoCount: r.number1, CreatedAt: r.at},
+		r.version, r.number2 == 1}
 }
 
 // albumRow is the album a page is about.
@@ -82,7 +84,8 @@ type albumRow struct {
 }
 
 func (r *row) album() albumRow {
-	album := Album{ID: r.id, Title: r.title, Description: r.text, PhotoCount: r.number1, CreatedAt: r.at, Owner: r.owner()}
+	album := Album{ID: r.id, Title: r.title, Description: r.text, PhotoCount: r.number1, CreatedAt: r.at,
+		Owner: r.owner()}
 	return albumRow{album, r.version, r.number2 == 1}
 }
 
@@ -106,7 +109,8 @@ func (r *row) photo() photoRow {
 	return photoRow{r.question(), r.nr, card, r.version}
 }
 
-// coverRow is an album in a list of albums. Its column version holds the number of photos: album covers have no version of their own.
+// coverRow is an album in a list of albums. Its column version holds the number of photos: album covers have no version
+// of their own.
 type coverRow struct {
 	question int // index of the query in a batch
 	cover    Cover
@@ -151,19 +155,22 @@ func (r *row) sitemapPart() SitemapPartRow { return SitemapPartRow{N: r.id, Chan
 
 func (r *row) sitemapEntry() SitemapRow { return SitemapRow{ID: r.id, Name: r.text, Width: r.number1} }
 
-// question is the index of the query that a row answers. Statements for batches number queries from 1; other statements say 0.
+// question is the index of the query that a row answers. Statements for batches number queries from 1; other statements
+// say 0.
 func (r *row) question() int { return int(max(r.nr, 1)) - 1 }
 
 func (r *row) owner() Owner { return Owner{r.name, r.display} }
 
 func (r *row) picture() Picture { return Picture{r.text, r.number1, r.number2, r.number3} }
 
-// eachRow calls f with every row of a result. The row is the same struct each time, so f must not keep it. For a page of photos this
-// takes 25 us less than pgx.CollectRows with RowToStructByPos. Columns beyond those of row are scanned into more.
+// eachRow calls f with every row of a result. The row is the same struct each time, so f must not keep it. For a page
+// of photos this takes 25 us less than pgx.CollectRows with RowToStructByPos. Columns beyond those of row are scanned
+// into more.
 func eachRow(rows pgx.Rows, f func(*row), more ...any) error {
 	defer rows.Close()
 	var r row
-	columns := append([]any{&r.kind, &r.nr, &r.id, &r.version, &r.at, &r.title, &r.text, &r.number1, &r.number2, &r.number3, &r.name, &r.display},
+	columns := append([]any{&r.kind, &r.nr, &r.id, &r.version, &r.at, &r.title, &r.text, &r.number1, &r.number2,
+		&r.number3, &r.name, &r.display},
 		more...)
 	head := false
 	for rows.Next() {

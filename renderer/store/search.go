@@ -14,10 +14,10 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// ErrTooLong: a statement of a search took longer than [SearchTimeout], or all of them longer than [SearchLongest].
+// ErrTooLong: a statement of a search took longer than [SearchTimeout], or the search longer than [SearchLongest].
 var ErrTooLong = errors.New("the search takes too long")
 
-// SearchPage is what a query found.
+// SearchPage is the result of a query.
 type SearchPage struct {
 	Snapshot
 	Photos   []Card          // at most PageSize
@@ -26,7 +26,7 @@ type SearchPage struct {
 	People   []FoundPerson   // first page only
 	Tags     []Count         // first page only: tags like the query
 	Facets   []Facet         // first page only: what the search can be narrowed by
-	Meant    *query.Query    // nil, or what was searched for instead, since nobody wrote some word of the query
+	Meant    *query.Query    // the corrected query that was searched for instead; nil: none
 	Misspelt map[string]bool // the words that were replaced in it, folded
 	Building bool            // the index is being built: nothing is found yet
 }
@@ -45,7 +45,7 @@ type Count struct {
 	Precision Precision
 }
 
-// Precision says how a number is to be understood.
+// Precision says how exact a number is.
 type Precision uint8
 
 // The precisions.
@@ -55,22 +55,22 @@ const (
 	About
 )
 
-// Facet is a value by which a search can be narrowed.
+// Facet is a value that narrows a search.
 type Facet struct {
 	Kind query.Kind
 	Count
 	Owner // of query.By; Value is their name
 }
 
-// Search finds photos in an order, the first page or the one at the position that the page before gave. It also finds people and tags by
-// the same words, and counts by what the result can be narrowed. When nobody ever wrote a word of the query, the likeliest one that was
-// meant is searched for. Errors: ErrTooLong.
+// Search finds photos in an order: the first page, or the page at the position that the page before returned. The
+// first page also has people and tags that match the same words, and facets with counts. When a word of the query is
+// in no photo, Search searches for the most likely correction. Errors: ErrTooLong.
 //
-// An index finds what matches, but not the best of it: a frequent word has 100,000 photos, each a row to fetch and to sort. So a query that
-// matches at most 1,000 photos is answered by fetching all of them. What matches more is looked for in the first band of all photos in the
-// wanted order, and then in more of them (see [words.Band]). How many photos have a word, and how many a band has, is known before, from
-// search_words. A page far back begins at its own band, so it costs what the first one does, unless the photos that match are few in the
-// bands from there on: then more bands are looked at, and a search that finds no page in them within [SearchLongest] gives up.
+// The GIN index finds all matches, not the best ones, and a frequent word has 100,000 of them. A query with at most
+// 1,000 matches is answered by fetching them all. A query with more is looked for in bands of photos (see
+// [words.Band]) in the wanted order, the best band first. search_words tells in advance how many photos have a word
+// and how many a band holds. A page far back starts at its own band and costs as much as the first page, unless few
+// photos of the following bands match: then the search reads more bands, and gives up after [SearchLongest].
 func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, before int64) (SearchPage, error) {
 	return withRetry(ctx, readTimeout, "search", IsTransient, func(ctx context.Context) (SearchPage, error) {
 		found, err := s.search(ctx, q, order, before)
@@ -81,12 +81,13 @@ func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, bef
 	})
 }
 
-func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, before int64) (found SearchPage, err error) {
+func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, before int64) (found SearchPage,
+	err error) {
 	began := time.Now()
 	if q.Nothing() {
 		return s.showFound(ctx, found, nil, q, false)
 	}
-	v, err := s.lookUp(ctx, q)
+	v, err := s.loadVocabulary(ctx, q)
 	if err != nil {
 		return found, err
 	}
@@ -100,7 +101,7 @@ func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, bef
 			return found, err
 		}
 		if found.Meant != nil {
-			if v, err = s.lookUp(ctx, found.Meant); err != nil {
+			if v, err = s.loadVocabulary(ctx, found.Meant); err != nil {
 				return found, err
 			}
 			plan = compile(found.Meant, v)
@@ -115,7 +116,7 @@ func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, bef
 	return s.showFound(ctx, found, hits, q, f.first)
 }
 
-// meant gives the query that was meant where some of q's words are unknown; nil if there is none.
+// meant returns the corrected query where some words of q are unknown; nil if there is no correction.
 func (s *Store) meant(ctx context.Context, q *query.Query, unknown []string) (*query.Query, map[string]bool, error) {
 	by, err := s.correct(ctx, unknown)
 	if err != nil {
@@ -132,8 +133,9 @@ func (s *Store) meant(ctx context.Context, q *query.Query, unknown []string) (*q
 	return &corrected, replaced, nil
 }
 
-// showFound reads the rows of what was found, in its order, and on the first page people and tags.
-func (s *Store) showFound(ctx context.Context, found SearchPage, hits []int64, q *query.Query, first bool) (SearchPage, error) {
+// showFound reads the rows of the hits, in their order, and for the first page people and tags.
+func (s *Store) showFound(ctx context.Context, found SearchPage, hits []int64, q *query.Query, first bool) (SearchPage,
+	error) {
 	people, tags := peopleQuery{}, tagQuery{}
 	if first {
 		people, tags = peopleOf(q), tagsOf(q)
@@ -153,19 +155,25 @@ func (s *Store) showFound(ctx context.Context, found SearchPage, hits []int64, q
 			SELECT word, max(photos) AS photos, max(likeness) AS likeness FROM (
 				SELECT word, photos, 3 AS likeness FROM search_words WHERE word = ANY ($4::text[])
 				UNION ALL
-				(SELECT word, photos, 2 FROM search_words WHERE $5::text <> '' AND word >= $5 AND word < $6 ORDER BY photos DESC LIMIT 8)
+				(SELECT word, photos, 2 FROM search_words WHERE $5::text <> '' AND word >= $5 AND word < $6
+					ORDER BY photos DESC LIMIT 8)
 				UNION ALL
-				(SELECT word, photos, 1 FROM search_words WHERE $7::text <> '' AND left(word, 1) = '#' AND word LIKE (SELECT $7::text) ORDER BY photos DESC LIMIT 8)
+				(SELECT word, photos, 1 FROM search_words WHERE $7::text <> '' AND left(word, 1) = '#'
+					AND word LIKE (SELECT $7::text) ORDER BY photos DESC LIMIT 8)
 			) AS t WHERE photos > 0 GROUP BY word ORDER BY max(likeness) DESC, max(photos) DESC, word LIMIT 8
 		)
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		SELECT 3, h.nr::integer, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name
-		FROM unnest($1::bigint[]) WITH ORDINALITY AS h (id, nr) JOIN photos p ON p.id = h.id AND NOT p.private JOIN users u ON u.id = p.user_id
+		SELECT 3, h.nr::integer, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
+			u.display_name
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS h (id, nr) JOIN photos p ON p.id = h.id AND NOT p.private
+			JOIN users u ON u.id = p.user_id
 		UNION ALL
-		SELECT 6, (row_number() OVER ())::integer, p.photo_count, p.version, p.created_at, '', coalesce(n.image_id, ''), coalesce(n.width, 0), coalesce(n.height, 0),
+		SELECT 6, (row_number() OVER ())::integer, p.photo_count, p.version, p.created_at, '', coalesce(n.image_id, ''),
+			coalesce(n.width, 0), coalesce(n.height, 0),
 			coalesce(n.color, 0), p.name, p.display_name
-		FROM people p LEFT JOIN LATERAL (SELECT * FROM photos o WHERE o.user_id = p.id AND NOT o.private ORDER BY o.id DESC LIMIT 1) AS n ON true
+		FROM people p LEFT JOIN LATERAL (SELECT * FROM photos o WHERE o.user_id = p.id AND NOT o.private
+			ORDER BY o.id DESC LIMIT 1) AS n ON true
 		UNION ALL
 		SELECT 7, (row_number() OVER ())::integer, photos, 0, now(), substr(word, 2), '', 0, 0, 0, '', '' FROM ideas
 		UNION ALL
@@ -206,7 +214,7 @@ func (p *SearchPage) collect(rows pgx.Rows, hits int) error {
 			p.on(facet.owner.Name, facet.version)
 		}
 	})
-	// Nothing says when an owner who has just gone comes back.
+	// An owner who was deleted meanwhile has no scope to depend on.
 	p.Facets = slices.DeleteFunc(p.Facets, func(f Facet) bool { return f.Kind == query.By && f.Owner.Name == "" })
 	p.Photos = make([]Card, 0, hits)
 	for _, c := range places {

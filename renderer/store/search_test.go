@@ -19,7 +19,8 @@ func TestSearchFinds(t *testing.T) {
 	s, pool := open(t)
 	people(t, pool)
 	for i, title := range []string{
-		"Red barn at dusk", "Dusk in the red desert", "Barn owl", "夕暮れの海と富士山", "Ärmelkanal", "100% linen_shirt", "", "Milky Way", "Sunsets",
+		"Red barn at dusk", "Dusk in the red desert", "Barn owl", "夕暮れの海と富士山", "Ärmelkanal", "100% linen_shirt", "",
+		"Milky Way", "Sunsets",
 		"Αμμόλοφοι στη θάλασσα", "The lighthouse", "🌅", "Города зимой",
 	} {
 		exec(t, pool, photoSQL(fmt.Sprint(1+i%2), title))
@@ -29,8 +30,10 @@ func TestSearchFinds(t *testing.T) {
 		"INSERT INTO images (id, bytes, width, height, color) VALUES ('"+imageID(2)+"', 9, 30, 40, 255)",
 		"UPDATE photos SET image_id = '"+imageID(2)+"', width = 30, height = 40 WHERE id = 5",
 		"INSERT INTO tags (name) VALUES ('barn'), ('barn owl'), ('sea'), ('milkyway')",
-		"INSERT INTO photo_tags SELECT 3, id FROM tags WHERE name IN ('barn', 'barn owl') UNION ALL SELECT 4, id FROM tags WHERE name IN ('sea', 'milkyway')",
-		"INSERT INTO albums (user_id, title) VALUES (1, 'Countryside walks')", "INSERT INTO album_photos VALUES (1, 1, 1, 1)")
+		"INSERT INTO photo_tags SELECT 3, id FROM tags WHERE name IN ('barn', 'barn owl') UNION ALL SELECT 4, id "+
+			"FROM tags WHERE name IN ('sea', 'milkyway')",
+		"INSERT INTO albums (user_id, title) VALUES (1, 'Countryside walks')",
+		"INSERT INTO album_photos VALUES (1, 1, 1, 1)")
 	index(t, s)
 	for _, c := range []struct {
 		query string
@@ -56,16 +59,20 @@ func TestSearchFinds(t *testing.T) {
 		{"countryside", []int64{1}}, {"walk dusk", []int64{1}},
 		{"vivian", []int64{12, 10, 8, 6, 4, 2}}, {"maier owl", []int64{}}, {"adams owl", []int64{3}},
 		{"fujifilm", []int64{3}}, {"x-t5", []int64{3}}, {"xt5", []int64{3}}, {"x t5", []int64{3}}, {"23mm", []int64{3}},
-		{"tag:barn", []int64{3}}, {`tag:"barn owl"`, []int64{3}}, {"-tag:barn dusk", []int64{2, 1}}, {"tag:owl", []int64{}},
+		{"tag:barn", []int64{3}}, {`tag:"barn owl"`, []int64{3}}, {"-tag:barn dusk", []int64{2, 1}},
+		{"tag:owl", []int64{}},
 		{"by:ansel barn", []int64{3, 1}}, {"by:vivian barn", []int64{}}, {"by:nobody", []int64{}},
-		{"camera:x-t5", []int64{3}}, {"camera:fujifilm", []int64{3}}, {`camera:"Fujifilm X-T5"`, []int64{3}}, {"camera:nikon", []int64{}},
+		{"camera:x-t5", []int64{3}}, {"camera:fujifilm", []int64{3}}, {`camera:"Fujifilm X-T5"`, []int64{3}},
+		{"camera:nikon", []int64{}},
 		{"year:2019", []int64{3}}, {"year:2018-2020 barn", []int64{3}}, {"year:2018", []int64{}},
-		{"orientation:portrait", []int64{5}}, {"orientation:square", []int64{}}, {"orientation:landscape barn", []int64{3, 1}},
+		{"orientation:portrait", []int64{5}}, {"orientation:square", []int64{}},
+		{"orientation:landscape barn", []int64{3, 1}},
 		{"", []int64{}}, {"...", []int64{}}, {"-barn", []int64{}}, {"the of", []int64{}},
 	} {
 		q := query.Parse(c.query)
 		found, err := s.Search(t.Context(), &q, page.SortNewest, 0)
-		if diff := cmp.Diff(c.want, ids(found.Photos)); err != nil || diff != "" || found.Total.Photos != len(c.want) || found.Meant != nil {
+		if diff := cmp.Diff(c.want, ids(found.Photos)); err != nil || diff != "" ||
+			found.Total.Photos != len(c.want) || found.Meant != nil {
 			t.Errorf("%q: %d, meant %v, %v %s", c.query, found.Total.Photos, found.Meant, err, diff)
 		}
 	}
@@ -113,10 +120,12 @@ func TestSearchTakesTooLong(t *testing.T) {
 	exec(t, pool, photoSQL("1", "Heron"))
 	index(t, store.New(pool))
 	q := query.Parse("heron")
-	if _, err := store.NewWithSearches(pool, pool, 1).Search(t.Context(), &q, page.SortNewest, 0); !errors.Is(err, store.ErrTooLong) {
+	if _, err := store.NewWithSearches(pool, pool, 1).Search(t.Context(), &q, page.SortNewest, 0); !errors.Is(err,
+		store.ErrTooLong) {
 		t.Errorf("%v, want %v", err, store.ErrTooLong)
 	}
-	if found, err := store.NewWithSearches(pool, pool, time.Hour).Search(t.Context(), &q, page.SortNewest, 0); len(found.Photos) != 1 || err != nil {
+	if found, err := store.NewWithSearches(pool, pool, time.Hour).Search(t.Context(), &q, page.SortNewest,
+		0); len(found.Photos) != 1 || err != nil {
 		t.Errorf("%d photos, %v", len(found.Photos), err)
 	}
 }
@@ -126,8 +135,10 @@ func TestSearchOrders(t *testing.T) {
 	t.Parallel()
 	s, pool := open(t)
 	people(t, pool)
-	exec(t, pool, photoSQL("1", "Heron"), photoSQL("1", "A bird"), photoSQL("1", "Two herons"), photoSQL("1", "Morning"), photoSQL("1", "Heronry"),
-		"UPDATE photos SET faves = 900, description = 'a heron' WHERE id = 4", "UPDATE photos SET faves = 5 WHERE id = 1",
+	exec(t, pool, photoSQL("1", "Heron"), photoSQL("1", "A bird"), photoSQL("1", "Two herons"),
+		photoSQL("1", "Morning"), photoSQL("1", "Heronry"),
+		"UPDATE photos SET faves = 900, description = 'a heron' WHERE id = 4",
+		"UPDATE photos SET faves = 5 WHERE id = 1",
 		"INSERT INTO tags (name) VALUES ('heron')", "INSERT INTO photo_tags SELECT 2, id FROM tags")
 	index(t, s)
 	for order, want := range map[page.Sort][]int64{
@@ -148,7 +159,8 @@ func TestSearchFindsPeopleAndTags(t *testing.T) {
 	exec(t, pool, "INSERT INTO tags (name) VALUES ('barn'), ('barn owl'), ('big barns'), ('sea'), ('unused')",
 		"INSERT INTO users (name, display_name) VALUES ('ansgar', 'A. Nielsen')",
 		photoSQL("1", "x"), photoSQL("1", "y"),
-		"INSERT INTO photo_tags SELECT 1, id FROM tags WHERE name <> 'unused' UNION ALL SELECT 2, id FROM tags WHERE name = 'barn'")
+		"INSERT INTO photo_tags SELECT 1, id FROM tags WHERE name <> 'unused' UNION ALL SELECT 2, id FROM tags "+
+			"WHERE name = 'barn'")
 	index(t, s)
 	for _, c := range []struct{ query, people, tags string }{
 		{"ans", "[ansel 2 aaaaaaaaaaaaaaaaaaaagggggh ansgar 0 ]", "[]"},
@@ -183,8 +195,8 @@ func TestSearchFindsPeopleAndTags(t *testing.T) {
 	}
 }
 
-// Both ways of making a listing give the order that a plain sort of everything gives, page by page to the end: of words of known frequency,
-// few and many.
+// Both ways of making a listing give the order that a plain sort of everything gives, page by page to the end: of words
+// of known frequency, few and many.
 func TestSearchPages(t *testing.T) {
 	t.Parallel()
 	s, pool := open(t)
@@ -196,7 +208,8 @@ func TestSearchPages(t *testing.T) {
 	} {
 		for order, by := range map[page.Sort]string{
 			page.SortNewest: "photo_id DESC", page.SortLiked: "faves DESC, photo_id DESC",
-			page.SortRelevance: "words @@ regexp_replace($1::text, '(sunset|foxglove)', '\\1:AB', 'g')::tsquery DESC, quality DESC, photo_id DESC",
+			page.SortRelevance: "words @@ regexp_replace($1::text, '(sunset|foxglove)', '\\1:AB', 'g')::tsquery " +
+				"DESC, quality DESC, photo_id DESC",
 		} {
 			want := one[[]int64](t, pool, "SELECT array_agg(photo_id) FROM ("+matches+"ORDER BY "+by+") AS m", match)
 			q := query.Parse(text)
@@ -222,10 +235,13 @@ func TestRelatedTags(t *testing.T) {
 	t.Parallel()
 	s, pool := open(t)
 	people(t, pool)
-	exec(t, pool, photoSQL("1", "a"), photoSQL("1", "b"), photoSQL("1", "c"), photoSQL("1", "d"), "UPDATE photos SET private = true WHERE id = 4",
+	exec(t, pool, photoSQL("1", "a"), photoSQL("1", "b"), photoSQL("1", "c"), photoSQL("1", "d"),
+		"UPDATE photos SET private = true WHERE id = 4",
 		"INSERT INTO tags (name) VALUES ('barn'), ('owl'), ('sky'), ('hush'), ('sea')",
-		"INSERT INTO photo_tags SELECT 1, id FROM tags WHERE name IN ('barn', 'owl', 'sky')", "INSERT INTO photo_tags SELECT 2, id FROM tags WHERE name IN ('barn', 'owl')",
-		"INSERT INTO photo_tags SELECT 3, id FROM tags WHERE name = 'sea'", "INSERT INTO photo_tags SELECT 4, id FROM tags WHERE name IN ('barn', 'hush')")
+		"INSERT INTO photo_tags SELECT 1, id FROM tags WHERE name IN ('barn', 'owl', 'sky')",
+		"INSERT INTO photo_tags SELECT 2, id FROM tags WHERE name IN ('barn', 'owl')",
+		"INSERT INTO photo_tags SELECT 3, id FROM tags WHERE name = 'sea'",
+		"INSERT INTO photo_tags SELECT 4, id FROM tags WHERE name IN ('barn', 'hush')")
 	index(t, s)
 	for tag, want := range map[string][]string{"barn": {"owl", "sky"}, "sea": {}, "none": {}} {
 		related, err := s.RelatedTags(t.Context(), tag)

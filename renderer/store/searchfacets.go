@@ -52,13 +52,14 @@ func (f *finder) collect(rows pgx.Rows) ([]hit, error) {
 	return hits, err
 }
 
-// sample estimates, by one photo in 50, how many match, and on the first page what they can be narrowed by. A count that is most likely over
-// 1,000 is given as that.
+// sample estimates from one photo in 50 how many photos match, and for the first page the facets. An estimate that is
+// most likely over 1,000 is reported as "1,000+".
 func (f *finder) sample(ctx context.Context) error {
 	p := f.plan
 	rows, err := f.query(ctx, fmt.Sprintf(`
 		WITH found AS MATERIALIZED (
-			SELECT photo_id, year, shape, camera, $2::text <> '' AND words @@ (SELECT $2::tsquery) AS well FROM photo_search
+			SELECT photo_id, year, shape, camera, $2::text <> '' AND words @@ (SELECT $2::tsquery) AS well
+				FROM photo_search
 			WHERE words @@ (SELECT $1::tsquery) LIMIT %[1]d
 		)
 		SELECT 1, '', count(*), count(*) FILTER (WHERE well) FROM found
@@ -75,7 +76,8 @@ func (f *finder) sample(ctx context.Context) error {
 					JOIN photo_tags t USING (photo_id)
 				GROUP BY tag_id ORDER BY n DESC, tag_id LIMIT %[3]d
 			) AS c JOIN tags g ON g.id = c.tag_id)`, sampleMost, FacetSize, tagFacets, tagSample),
-		p.match[fitsRoughly]+" & "+string(words.AppendQuoted(nil, string(words.Filter)+words.Sample)), p.match[fitsWell], f.first)
+		p.match[fitsRoughly]+" & "+string(words.AppendQuoted(nil, string(words.Filter)+words.Sample)),
+		p.match[fitsWell], f.first)
 	if err != nil {
 		return err
 	}

@@ -12,18 +12,20 @@ import (
 
 // Bounds of finding.
 const (
-	fetchMost  = 1_000         // matches that are all fetched, sorted and counted; there being more is said as "1,000+"
-	firstGoal  = 120           // matches that the first parts looked at should hold
-	moreParts  = 5             // how many times as many photos are looked at next
-	wholeBelow = 8_000         // so many matches are fetched at once: several intersections take longer
-	denseMost  = 12_000        // of more matches no more photos than that are looked at next: all of them may match, though none did before
-	restBelow  = 60_000        // so many are fetched at once where the first parts have too few: matches, or photos if none of the parts had any
+	fetchMost  = 1_000 // matches that are all fetched, sorted and counted; there being more is said as "1,000+"
+	firstGoal  = 120   // matches that the first parts looked at should hold
+	moreParts  = 5     // how many times as many photos are looked at next
+	wholeBelow = 8_000 // so many matches are fetched at once: several intersections take longer
+	// of more matches no more photos than that are looked at next: all of them may match, though none did before
+	denseMost = 12_000
+	// so many are fetched at once where the first parts have too few: matches, or photos if none of the parts had any
+	restBelow  = 60_000
 	tagFacets  = 2 * FacetSize // tags that a search can be narrowed by; some will be those that it asks for
 	singlePart = 8_000         // photos of one part that is looked at as a whole though their ids divide it further
 )
 
-// A hit's position orders what was found: the level, then the photo's quality and its id, or whichever of these the order wants. The highest
-// bit says which way the listing is made, so that each of its pages is made the same way.
+// A hit's position orders what was found: the level, then the photo's quality and its id, or whichever of these the
+// order wants. The highest bit says which way the listing is made, so that each of its pages is made the same way.
 const (
 	idBits      = 42
 	qualityBits = 14
@@ -51,8 +53,8 @@ type finder struct {
 
 type hit struct{ id, position int64 }
 
-// query runs a statement, unless the search has taken its time. Each statement has a timeout, but how many a page needs depends on where
-// the photos are. Errors: ErrTooLong.
+// query runs a statement, unless the search is over its time. Each statement has a timeout, but the number of
+// statements depends on where the photos are. Errors: ErrTooLong.
 func (f *finder) query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if took := time.Since(f.began); f.store.longest > 0 && took > f.store.longest {
 		return nil, fmt.Errorf("%w: stopped after %s", ErrTooLong, took)
@@ -60,7 +62,7 @@ func (f *finder) query(ctx context.Context, sql string, args ...any) (pgx.Rows, 
 	return f.store.searches.Query(ctx, sql, args...)
 }
 
-// find gives the ids of a page, in their order.
+// find returns the ids of a page, in order.
 func (f *finder) find(ctx context.Context, before int64) ([]int64, error) {
 	walk := before&walkedBit != 0
 	at := before &^ walkedBit
@@ -112,7 +114,7 @@ func (f *finder) page(hits []hit, walked bool) []int64 {
 	return ids
 }
 
-// fetch takes all matches, unless there are more than most: then all is false. It counts them, and what they can be narrowed by.
+// fetch fetches all matches and counts them, with facets. If there are more than most, all is false.
 func (f *finder) fetch(ctx context.Context, before int64, most int) (hits []hit, all bool, err error) {
 	p := f.plan
 	title, well, exact := p.match[fitsTitle], p.match[fitsWell], p.match[fits]
@@ -125,12 +127,14 @@ func (f *finder) fetch(ctx context.Context, before int64, most int) (hits []hit,
 				WHEN 'newest' THEN photo_id
 				WHEN 'liked' THEN (faves::bigint << %[1]d) | photo_id
 				ELSE ((CASE WHEN $2::text = '' AND $3::text = '' AND $4::text = '' THEN 0
-					WHEN $2 <> '' AND words @@ (SELECT $2::tsquery) THEN 3 WHEN $3 <> '' AND words @@ (SELECT $3::tsquery) THEN 2
+					WHEN $2 <> '' AND words @@ (SELECT $2::tsquery) THEN 3 WHEN $3 <> ''
+						AND words @@ (SELECT $3::tsquery) THEN 2
 					WHEN $4 <> '' AND words @@ (SELECT $4::tsquery) THEN 1
 					ELSE 0 END)::bigint << %[2]d) | (quality::bigint << %[1]d) | photo_id END AS position
 			FROM photo_search WHERE words @@ (SELECT $1::tsquery) LIMIT $7
 		)
-		(SELECT 0 AS kind, '' AS value, photo_id AS id, position FROM found WHERE position < $5::bigint ORDER BY position DESC
+		(SELECT 0 AS kind, '' AS value, photo_id AS id, position FROM found WHERE position < $5::bigint
+			ORDER BY position DESC
 			LIMIT %[3]d)
 		UNION ALL
 		SELECT 1, '', count(*), 0 FROM found
@@ -147,7 +151,8 @@ func (f *finder) fetch(ctx context.Context, before int64, most int) (hits []hit,
 			) AS o JOIN users u ON u.id = o.user_id)
 		UNION ALL
 		(SELECT 6, g.name, n, 0 FROM (
-				SELECT tag_id, count(*) AS n FROM (SELECT photo_id FROM found WHERE $8) AS s JOIN photo_tags t USING (photo_id)
+				SELECT tag_id, count(*) AS n FROM (SELECT photo_id FROM found WHERE $8) AS s
+					JOIN photo_tags t USING (photo_id)
 				GROUP BY tag_id ORDER BY n DESC, tag_id LIMIT %[5]d
 			) AS c JOIN tags g ON g.id = c.tag_id)`, idBits, levelShift, PageSize+1, FacetSize, tagFacets),
 		p.match[fitsRoughly], title, well, exact, before, f.order.String(), most+1, f.first)

@@ -18,7 +18,7 @@ type searchIndexer struct {
 	forms   map[string]string // of what is added
 }
 
-// apply does what entries ask for. Done counts those that it took off the queue.
+// apply updates the index for entries of the queue. done counts the entries that it removed from the queue.
 func (x *searchIndexer) apply(ctx context.Context, entries []searchEntry) (done int, err error) {
 	x.forms = map[string]string{}
 	refs := map[string][]int64{}
@@ -60,7 +60,8 @@ func (x *searchIndexer) apply(ctx context.Context, entries []searchEntry) (done 
 	if len(kept.ids) == 0 {
 		return len(gone.ids), nil
 	}
-	_, err = x.tx.Exec(ctx, `UPDATE search_queue q SET id = DEFAULT FROM unnest($1::boolean[], $2::bigint[]) AS e (later, id)
+	_, err = x.tx.Exec(ctx, `UPDATE search_queue q SET id = DEFAULT
+		FROM unnest($1::boolean[], $2::bigint[]) AS e (later, id)
 		WHERE q.later = e.later AND q.id = e.id`, kept.later, kept.ids)
 	return len(gone.ids), err
 }
@@ -78,8 +79,8 @@ func (x *searchIndexer) spread(ctx context.Context, albums, users []int64) error
 	return err
 }
 
-// photos indexes photos, or takes them out of the index if they are no longer public. Busy are those that a transaction under way is about
-// to hide: they are left as they are.
+// photos indexes photos, or removes them from the index if they are no longer public. It leaves out the busy ones,
+// which an open transaction is about to hide.
 func (x *searchIndexer) photos(ctx context.Context, ids []int64) (busy []int64, err error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -110,11 +111,14 @@ func (x *searchIndexer) photos(ctx context.Context, ids []int64) (busy []int64, 
 	if len(set.ids) > 0 {
 		if _, err := x.tx.Exec(ctx, `
 			INSERT INTO photo_search AS s (photo_id, user_id, faves, quality, year, shape, camera, words)
-				SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::integer[], $5::integer[], $6::text[], $7::text[], $8::text[]::tsvector[])
-				ON CONFLICT (photo_id) DO UPDATE SET user_id = excluded.user_id, faves = excluded.faves, quality = excluded.quality,
+				SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::integer[], $5::integer[],
+					$6::text[], $7::text[], $8::text[]::tsvector[])
+				ON CONFLICT (photo_id) DO UPDATE SET user_id = excluded.user_id, faves = excluded.faves,
+					quality = excluded.quality,
 					year = excluded.year, shape = excluded.shape, camera = excluded.camera, words = excluded.words
 				WHERE (s.user_id, s.faves, s.quality, s.year, s.shape, s.camera, s.words)
-					IS DISTINCT FROM (excluded.user_id, excluded.faves, excluded.quality, excluded.year, excluded.shape, excluded.camera, excluded.words)`,
+					IS DISTINCT FROM (excluded.user_id, excluded.faves, excluded.quality, excluded.year, excluded.shape,
+						excluded.camera, excluded.words)`,
 			set.ids, set.users, set.faves, set.qualities, set.years, set.shapes, set.cameras, set.words); err != nil {
 			return nil, err
 		}
@@ -133,7 +137,8 @@ func (x *searchIndexer) photos(ctx context.Context, ids []int64) (busy []int64, 
 // indexed locks the rows of photos and gives their lexemes.
 func (x *searchIndexer) indexed(ctx context.Context, ids []int64) (old map[int64][]string, busy []int64, err error) {
 	old = map[int64][]string{}
-	rows, err := x.tx.Query(ctx, `SELECT photo_id, tsvector_to_array(words) FROM photo_search WHERE photo_id = ANY ($1) ORDER BY photo_id FOR UPDATE SKIP LOCKED`, ids)
+	rows, err := x.tx.Query(ctx, `SELECT photo_id, tsvector_to_array(words) FROM photo_search
+		WHERE photo_id = ANY ($1) ORDER BY photo_id FOR UPDATE SKIP LOCKED`, ids)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -193,7 +198,8 @@ func (x *searchIndexer) people(ctx context.Context, ids []int64) error {
 	return x.tx.SendBatch(ctx, &b).Close()
 }
 
-const addWords = `INSERT INTO search_words AS w (word, photos, form) SELECT * FROM unnest($1::text[], $2::integer[], $3::text[])
+const addWords = `INSERT INTO search_words AS w (word, photos, form)
+	SELECT * FROM unnest($1::text[], $2::integer[], $3::text[])
 	ON CONFLICT (word) DO UPDATE SET photos = w.photos + excluded.photos`
 
 // count brings search_words up to date.

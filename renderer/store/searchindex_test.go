@@ -14,7 +14,8 @@ func TestIndexPassesBusyPhotos(t *testing.T) {
 	people(t, pool)
 	exec(t, pool, photoSQL("1", "Heron"), photoSQL("2", "Heron"))
 	index(t, s)
-	exec(t, pool, "UPDATE photos SET title = 'Kestrel' WHERE id = 1", "UPDATE photos SET title = 'Kestrel' WHERE id = 2")
+	exec(t, pool, "UPDATE photos SET title = 'Kestrel' WHERE id = 1",
+		"UPDATE photos SET title = 'Kestrel' WHERE id = 2")
 	tx, err := pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -56,14 +57,17 @@ func TestBuildSearchCountsAnew(t *testing.T) {
 func TestTruncateRebuildsSearch(t *testing.T) {
 	t.Parallel()
 	for table, query := range map[string]string{
-		"photo_tags": "barn", "tags CASCADE": "barn", "album_photos": "countryside", "albums CASCADE": "countryside", "photos CASCADE": "heron",
+		"photo_tags": "barn", "tags CASCADE": "barn", "album_photos": "countryside", "albums CASCADE": "countryside",
+		"photos CASCADE": "heron",
 	} {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()
 			s, pool := open(t)
 			people(t, pool)
-			exec(t, pool, photoSQL("1", "Heron"), "INSERT INTO tags (name) VALUES ('barn')", "INSERT INTO photo_tags VALUES (1, 1)",
-				"INSERT INTO albums (user_id, title) VALUES (1, 'Countryside')", "INSERT INTO album_photos VALUES (1, 1, 1, 1)")
+			exec(t, pool, photoSQL("1", "Heron"), "INSERT INTO tags (name) VALUES ('barn')",
+				"INSERT INTO photo_tags VALUES (1, 1)",
+				"INSERT INTO albums (user_id, title) VALUES (1, 'Countryside')",
+				"INSERT INTO album_photos VALUES (1, 1, 1, 1)")
 			index(t, s)
 			finds(t, s, query, 1)
 			exec(t, pool, "TRUNCATE "+table)

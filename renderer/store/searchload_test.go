@@ -17,7 +17,8 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// searches are over 1,000 queries: common and rare words, several of them, filters, every script, and what is meant to break a search.
+// searches are over 1,000 queries: common and rare words, several of them, filters, every script, and what is meant to
+// break a search.
 func searches(t testing.TB) []string {
 	t.Helper()
 	file, err := os.Open("testdata/searches.txt")
@@ -50,8 +51,8 @@ func TestEverySearchIsAnswered(t *testing.T) {
 	}
 }
 
-// BenchmarkSearches says how much time Postgres takes for the queries, and how much of that its processor was busy. Of a database of a given
-// size:
+// BenchmarkSearches says how much time Postgres takes for the queries, and how much of that its processor was busy. Of
+// a database of a given size:
 //
 //	KILLR_SEARCH_DATABASE=$DATABASE_URL go test ./renderer/store -run '^$' -bench Searches -benchtime 1x -v
 func BenchmarkSearches(b *testing.B) {

@@ -57,7 +57,8 @@ func personTerm(w query.Word) string {
 	return "(" + strings.Join(all, " | ") + ")"
 }
 
-// tagQuery asks for tags: by their whole name, by how they begin, and by a pattern for LIKE; "" for none. All are lexemes.
+// tagQuery asks for tags: by their whole name, by how they begin, and by a pattern for LIKE; "" for none. All are
+// lexemes.
 type tagQuery struct {
 	exact          []string
 	from, to, like string
@@ -85,7 +86,8 @@ func tagsOf(q *query.Query) tagQuery {
 	}
 	const tag = string(words.Tag)
 	ask := tagQuery{from: tag + text, to: words.Successor(tag + text)}
-	ask.exact = []string{tag + text, tag + strings.Join(forms, " "), tag + strings.Join(forms, ""), tag + strings.Join(terms, " "), tag + strings.Join(terms, "")}
+	ask.exact = []string{tag + text, tag + strings.Join(forms, " "), tag + strings.Join(forms, ""), tag +
+		strings.Join(terms, " "), tag + strings.Join(terms, "")}
 	if longest := longestWord(text); longest >= shortestLike && len(forms) <= 4 {
 		ask.like = tag + "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
 	}

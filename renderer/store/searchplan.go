@@ -18,8 +18,8 @@ const (
 	levels
 )
 
-// searchPlan is a query as Postgres is asked for it: a tsquery for each level, each of which finds what the next higher one does too, and
-// how many photos that is: at most, and if words were independent of one another.
+// searchPlan is a query in the form Postgres gets: for each level a tsquery, which matches whatever the next higher
+// level matches, and how many photos that is, as an upper bound and as an estimate for independent words.
 type searchPlan struct {
 	match   [levels]string
 	most    [levels]int
@@ -29,7 +29,8 @@ type searchPlan struct {
 	total   int      // photos in the index
 }
 
-// compile makes a plan of a query. Alternatives that no photo has are left out; a level that can match nothing has an empty tsquery.
+// compile makes the plan of a query. It leaves out alternatives that no photo has; a level that can match nothing has
+// an empty tsquery.
 func compile(q *query.Query, v *vocabulary) *searchPlan {
 	p := &searchPlan{total: v.total}
 	c := compiler{query: q, v: v, plan: p}
@@ -45,8 +46,8 @@ type compiler struct {
 	plan  *searchPlan
 }
 
-// expression is a tsquery with an upper bound of how many photos match it, and how many do if words are independent of one another. The
-// zero expression matches none.
+// expression is a tsquery with the number of photos it matches: an upper bound, and an estimate for independent
+// words. The zero expression matches nothing.
 type expression struct {
 	text   string
 	photos int
@@ -252,7 +253,8 @@ func (c *compiler) phrase(all []query.Word, at level) expression {
 	return c.sequence(terms, apart)
 }
 
-// word matches a plain word: itself, its parts, written together with a neighbour or as two words, and at the lowest level completed.
+// word matches a plain word: itself, its parts, written together with a neighbour or as two words, and at the lowest
+// level completed.
 func (c *compiler) word(i, j, k int, w query.Word, at level) expression {
 	same := c.term(w.Term, at)
 	if len(w.Parts) > 0 {

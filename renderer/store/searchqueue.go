@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// searchLock is the advisory lock of whoever writes the search index: "search".
+// searchLock is the advisory lock of the process that writes the search index: "search".
 const searchLock = 0x736561726368
 
 // IndexMost is how many entries of the queue [Store.IndexOnce] takes at once.
@@ -17,9 +17,9 @@ const IndexMost = 400
 // errOtherIndexer: another process is writing the search index.
 var errOtherIndexer = errors.New("another process writes the search index")
 
-// IndexOnce brings at most most photos and users of the queue's, and at most [IndexMost], up to date in the search index, in one
-// transaction. N counts the entries that are done: as long as it is not 0, more may be waiting. Photos that another transaction is about to
-// hide are put behind the others. Among all processes one works at a time; n is 0 when it is another one.
+// IndexOnce updates the search index for at most most entries of the queue, and at most [IndexMost], in one
+// transaction. n counts the entries done; while it is not 0, more may wait. Photos that another transaction is about
+// to hide go to the end of the queue. One process at a time works; n is 0 when it is another one.
 func (s *Store) IndexOnce(ctx context.Context, most int) (n int, err error) {
 	err = s.indexing(ctx, func(tx pgx.Tx) error {
 		entries, err := takeSearchQueue(ctx, tx, min(most, IndexMost))
@@ -36,7 +36,7 @@ func (s *Store) IndexOnce(ctx context.Context, most int) (n int, err error) {
 	return n, nil
 }
 
-// PostponeIndexing puts the first entry of the queue behind all others, and says what it was: kind is "" where there was none.
+// PostponeIndexing moves the first entry of the queue to the end and returns it; kind is "" if the queue is empty.
 func (s *Store) PostponeIndexing(ctx context.Context) (kind string, ref int64, err error) {
 	err = s.indexing(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
@@ -58,7 +58,8 @@ func (s *Store) PostponeIndexing(ctx context.Context) (kind string, ref int64, e
 func (s *Store) indexing(ctx context.Context, f func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var mine, built bool
-		err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1), built FROM search_state", searchLock).Scan(&mine, &built)
+		err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1), built FROM search_state",
+			searchLock).Scan(&mine, &built)
 		if err != nil || !mine || !built {
 			return err
 		}
@@ -68,7 +69,8 @@ func (s *Store) indexing(ctx context.Context, f func(pgx.Tx) error) error {
 
 // SearchWaits reports whether the search index has to be built, or else whether its queue holds something.
 func (s *Store) SearchWaits(ctx context.Context) (build, queued bool, err error) {
-	err = s.pool.QueryRow(ctx, "SELECT NOT built, EXISTS (SELECT FROM search_queue) FROM search_state").Scan(&build, &queued)
+	err = s.pool.QueryRow(ctx, "SELECT NOT built, EXISTS (SELECT FROM search_queue) FROM search_state").Scan(&build,
+		&queued)
 	if err != nil {
 		err = fmt.Errorf("index: look: %w", err)
 	}
@@ -84,7 +86,8 @@ type searchEntry struct {
 }
 
 func takeSearchQueue(ctx context.Context, tx pgx.Tx, most int) ([]searchEntry, error) {
-	rows, err := tx.Query(ctx, "SELECT later, id, kind, ref, removed FROM search_queue ORDER BY later, id LIMIT $1", most)
+	rows, err := tx.Query(ctx, "SELECT later, id, kind, ref, removed FROM search_queue ORDER BY later, id LIMIT $1",
+		most)
 	if err != nil {
 		return nil, err
 	}

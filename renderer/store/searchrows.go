@@ -18,14 +18,18 @@ type searchedPhoto struct {
 
 const searchedPhotos = `
 	SELECT p.id, p.user_id, p.title, p.description, coalesce(p.camera, ''), coalesce(p.lens, ''),
-		extract(year FROM coalesce(p.taken_at, p.posted_at) AT TIME ZONE 'UTC')::integer, p.width, p.height, p.faves, p.posted_at, u.name, u.display_name,
-		(SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags m JOIN tags g ON g.id = m.tag_id WHERE m.photo_id = p.id),
-		(SELECT array_agg(b.title ORDER BY b.id) FROM album_photos m JOIN albums b ON b.id = m.album_id WHERE m.photo_id = p.id)
+		extract(year FROM coalesce(p.taken_at, p.posted_at) AT TIME ZONE 'UTC')::integer, p.width, p.height, p.faves,
+			p.posted_at, u.name, u.display_name,
+		(SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags m JOIN tags g ON g.id = m.tag_id
+			WHERE m.photo_id = p.id),
+		(SELECT array_agg(b.title ORDER BY b.id) FROM album_photos m JOIN albums b ON b.id = m.album_id
+			WHERE m.photo_id = p.id)
 	FROM photos p JOIN users u ON u.id = p.user_id`
 
 func eachSearchedPhoto(rows pgx.Rows, f func(*searchedPhoto)) error {
 	var p searchedPhoto
-	_, err := pgx.ForEachRow(rows, []any{&p.id, &p.user, &p.Title, &p.Description, &p.Camera, &p.Lens, &p.Year, &p.Width, &p.Height, &p.faves, &p.posted,
+	_, err := pgx.ForEachRow(rows, []any{&p.id, &p.user, &p.Title, &p.Description, &p.Camera, &p.Lens, &p.Year,
+		&p.Width, &p.Height, &p.faves, &p.posted,
 		&p.Owner, &p.Display, &p.Tags, &p.Albums}, func() error {
 		p.ID, p.Faves = p.id, int(min(p.faves, words.MaxFaves))
 		p.Quality = words.Quality(p.Faves, p.posted)

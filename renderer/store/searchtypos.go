@@ -17,8 +17,8 @@ const (
 	mostTypos    = 3  // words of a query
 )
 
-// correct gives for each word that nobody wrote the likeliest that was meant, "" where there is none. Of more than mostTypos words
-// it corrects none.
+// correct returns for each word that nobody wrote the most likely correction, "" for none. It corrects none of more
+// than mostTypos words.
 func (s *Store) correct(ctx context.Context, unknown []string) (map[string]string, error) {
 	meant := map[string]string{}
 	if len(unknown) > mostTypos {
@@ -35,7 +35,8 @@ func (s *Store) correct(ctx context.Context, unknown []string) (map[string]strin
 			(SELECT word, photos, form FROM search_words WHERE word >= $3 AND word < $4 ORDER BY photos DESC LIMIT 300)
 			UNION ALL
 			(SELECT word, photos, form FROM search_words
-				WHERE word % $1 AND left(word, 1) NOT IN ('#', '~', '@', ':') ORDER BY similarity(word, $1) DESC, photos DESC LIMIT 40)`,
+				WHERE word % $1 AND left(word, 1) NOT IN ('#', '~', '@', ':') ORDER BY similarity(word, $1) DESC,
+					photos DESC LIMIT 40)`,
 			word, slips(word), start(word), words.Successor(start(word))).Query(func(rows pgx.Rows) error {
 			v := vocabulary{photos: map[string]int{}, forms: map[string]string{}}
 			if err := v.read(rows); err != nil {
@@ -54,7 +55,7 @@ func (s *Store) correct(ctx context.Context, unknown []string) (map[string]strin
 // start is the first three characters of a word: most slips come later.
 func start(word string) string { return string([]rune(word)[:3]) }
 
-// slips gives lexemes that are one slip of the pen away from a short word: of these trigrams tell too little.
+// slips returns the lexemes at edit distance 1 from a short word, for which trigrams say too little.
 func slips(word string) []string {
 	all := []string{}
 	if len(word) > 6 || strings.ContainsFunc(word, func(r rune) bool { return r < 'a' || r > 'z' }) {
@@ -96,15 +97,16 @@ func (v *vocabulary) nearest(word string) (best string) {
 		}
 		distance := min(distance(word, term, limit), distance(word, form, limit))
 		photos := v.anywhere(term)
-		if distance < bestDistance || distance == bestDistance && distance <= limit && (photos > bestPhotos || photos == bestPhotos && form < best) {
+		if distance < bestDistance || distance == bestDistance && distance <= limit &&
+			(photos > bestPhotos || photos == bestPhotos && form < best) {
 			best, bestDistance, bestPhotos = form, distance, photos
 		}
 	}
 	return best
 }
 
-// distance counts letters left out, added, changed, or swapped with their neighbour, and returns more than limit when there are more (the
-// restricted Damerau-Levenshtein distance).
+// distance counts characters left out, added, changed, or swapped with their neighbour (the restricted
+// Damerau-Levenshtein distance). Above limit it returns some number over limit.
 func distance(from, to string, limit int) int {
 	a, b := []rune(from), []rune(to)
 	if abs(len(a)-len(b)) > limit {

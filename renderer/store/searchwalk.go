@@ -14,8 +14,8 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// walk looks in one part of the photos after the other until a page is found. By relevance it goes twice: for those that fit well, and then
-// for the others.
+// walk searches one part of the photos after the other until a page is full. For the order by relevance it makes two
+// passes: over the photos that fit well, then over the others.
 func (f *finder) walk(ctx context.Context, before int64) ([]hit, error) {
 	p := f.plan
 	parts, err := f.parts(ctx)
@@ -42,21 +42,21 @@ func (f *finder) walk(ctx context.Context, before int64) ([]hit, error) {
 	return hits[:min(len(hits), PageSize+1)], err
 }
 
-// search is a tsquery, how many photos it likely matches, and what is added to their positions.
+// search is a tsquery, the estimated number of its matches, and what is added to their positions.
 type search struct {
 	match  string
 	likely float64
 	base   int64
 }
 
-// part is some neighbours in the wanted order.
+// part is a range of photos that are neighbours in the wanted order.
 type part struct {
 	match  string
 	most   int64 // a position that is above all of it
 	photos float64
 }
 
-// stage gives up to one more match than a page has, below a position, from the parts in their order.
+// stage returns up to one more match than a page holds, below a position, from the parts in their order.
 func (f *finder) stage(ctx context.Context, s search, parts []part, before int64) ([]hit, error) {
 	upper := before
 	if f.order == page.SortRelevance {
@@ -84,7 +84,8 @@ func (f *finder) stage(ctx context.Context, s search, parts []part, before int64
 		}
 		rows, err := f.query(ctx, fmt.Sprintf(`
 			SELECT photo_id, position FROM (
-				SELECT photo_id, CASE $3::text WHEN 'newest' THEN photo_id WHEN 'liked' THEN (faves::bigint << %[1]d) | photo_id
+				SELECT photo_id, CASE $3::text WHEN 'newest' THEN photo_id
+					WHEN 'liked' THEN (faves::bigint << %[1]d) | photo_id
 					ELSE (quality::bigint << %[1]d) | photo_id END AS position
 				FROM photo_search WHERE words @@ (SELECT $1::tsquery)
 			) AS m WHERE position < $2::bigint ORDER BY position DESC LIMIT %[2]d`, idBits, PageSize+1),
@@ -101,7 +102,8 @@ func (f *finder) stage(ctx context.Context, s search, parts []part, before int64
 	return hits[:min(len(hits), PageSize+1)], nil
 }
 
-// together gives the tsquery of the parts from one on that have so many photos, at least of that one, and the part after them.
+// together gives the tsquery of the parts from one on that have so many photos, at least of that one, and the part
+// after them.
 func together(parts []part, at int, goal float64) (match string, next int) {
 	var b strings.Builder
 	for photos := 0.0; at < len(parts) && (b.Len() == 0 || photos < goal); at++ {
@@ -122,7 +124,8 @@ func collectHits(rows pgx.Rows, base int64) ([]hit, error) {
 	})
 }
 
-// parts gives the parts of all photos in the wanted order, the first one first. Photos with the same number of faves are divided by their ids.
+// parts gives the parts of all photos in the wanted order, the first one first. Photos with the same number of faves
+// are divided by their ids.
 func (f *finder) parts(ctx context.Context) ([]part, error) {
 	ids, err := f.numbered(ctx, words.ByID)
 	if err != nil || f.order == page.SortNewest {

@@ -20,7 +20,8 @@ const (
 	shortestHalf  = 3  // bytes of either of them
 )
 
-// vocabulary is what search_words says about the words of a query: how many photos have a lexeme, and how it is written.
+// vocabulary is what search_words says about the words of a query: how many photos have a lexeme, and how it is
+// written.
 type vocabulary struct {
 	photos      map[string]int
 	forms       map[string]string
@@ -42,8 +43,8 @@ func (v *vocabulary) anywhere(term string) (n int) {
 	return n
 }
 
-// lookUp reads what there is to know about a query's words, in one round trip.
-func (s *Store) lookUp(ctx context.Context, q *query.Query) (*vocabulary, error) {
+// loadVocabulary reads what the index knows about the words of a query, in one round trip.
+func (s *Store) loadVocabulary(ctx context.Context, q *query.Query) (*vocabulary, error) {
 	v := &vocabulary{photos: map[string]int{}, forms: map[string]string{}}
 	var b pgx.Batch
 	b.Queue("SELECT built FROM search_state").QueryRow(func(r pgx.Row) error { return r.Scan(&v.built) })
@@ -89,7 +90,8 @@ func (v *vocabulary) complete(rows pgx.Rows) error {
 	var photos int
 	_, err := pgx.ForEachRow(rows, []any{&word, &photos, &form}, func() error {
 		v.photos[word], v.forms[word] = photos, form
-		if term := strings.TrimLeft(word, ":="); len(v.completions) < completions && !slices.Contains(v.completions, term) {
+		if term := strings.TrimLeft(word, ":="); len(v.completions) < completions &&
+			!slices.Contains(v.completions, term) {
 			v.completions = append(v.completions, term)
 		}
 		return nil
@@ -97,7 +99,8 @@ func (v *vocabulary) complete(rows pgx.Rows) error {
 	return err
 }
 
-// completable reports whether a word may be the beginning of another: two letters say too little, and would take as long as all else.
+// completable reports whether a word may be the start of another. Two letters say too little, and completing them
+// would take as long as all the rest.
 func completable(w query.Word) bool {
 	if w.Dense {
 		return len(w.Parts) == 1 && utf8.RuneCountInString(w.Parts[0]) == 1
@@ -165,7 +168,8 @@ func neighbours(q *query.Query) func(yield func(before, w query.Word) bool) {
 
 // soleWord gives the word of an item that is one plain word.
 func soleWord(it *query.Item) (query.Word, bool) {
-	if it.Not || len(it.Any) != 1 || it.Any[0].Kind != query.Text || len(it.Any[0].Words) != 1 || it.Any[0].Words[0].Dense {
+	if it.Not || len(it.Any) != 1 || it.Any[0].Kind != query.Text || len(it.Any[0].Words) != 1 ||
+		it.Any[0].Words[0].Dense {
 		return query.Word{}, false
 	}
 	return it.Any[0].Words[0], true

@@ -19,8 +19,8 @@ type SitemapPartRow struct {
 	Changed time.Time // when the newest of its photos was posted; zero for users and albums
 }
 
-// SitemapPart is the photos, users or albums of a part, newest first. It depends on "all" alone although it shows what many users have:
-// they may be more than an answer can depend on, so it may not be kept.
+// SitemapPart is the photos, users or albums of a part, newest first. It depends on "all" alone although it shows
+// rows of many users, more than an answer can depend on, so caches must not keep it.
 type SitemapPart struct {
 	Snapshot
 	Rows []SitemapRow // at most SitemapSize
@@ -33,22 +33,29 @@ type SitemapRow struct {
 	Width int32  // photos: of the original, pixels
 }
 
-// SitemapIndex reads which parts there are: those in which at least one photo is public, one user has a public photo, one album has one.
+// SitemapIndex reads which parts exist: those with at least one public photo, one user with a public photo, or one
+// album with one.
 func (s *Store) SitemapIndex(ctx context.Context) (SitemapIndex, error) {
 	return read(ctx, s, "read sitemap", collectSitemapIndex, `
 		WITH tops AS MATERIALIZED (
-			SELECT (coalesce((SELECT max(id) FROM photos), 0) + 4999) / 5000 AS photos, (coalesce((SELECT max(id) FROM users), 0) + 4999) / 5000 AS users,
+			SELECT (coalesce((SELECT max(id) FROM photos), 0) + 4999) / 5000 AS photos, (coalesce((SELECT max(id)
+				FROM users), 0) + 4999) / 5000 AS users,
 				(coalesce((SELECT max(id) FROM albums), 0) + 4999) / 5000 AS albums
 		)
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		SELECT 13, 0, n, 0, x.posted_at, '', '', 0, 0, 0, '', '' FROM tops, generate_series(photos, greatest(1, photos - 14999), -1) AS n, LATERAL (
-			SELECT p.posted_at FROM photos p WHERE NOT p.private AND p.id > (n - 1) * 5000 AND p.id <= n * 5000 ORDER BY p.id DESC LIMIT 1) AS x
+		SELECT 13, 0, n, 0, x.posted_at, '', '', 0, 0, 0, '', '' FROM tops, generate_series(photos, greatest(1,
+			photos - 14999), -1) AS n, LATERAL (
+			SELECT p.posted_at FROM photos p WHERE NOT p.private AND p.id > (n - 1) * 5000 AND p.id <= n * 5000
+				ORDER BY p.id DESC LIMIT 1) AS x
 		UNION ALL
-		SELECT 14, 0, n, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM tops, generate_series(users, greatest(1, users - 14999), -1) AS n, LATERAL (
-			SELECT FROM users u WHERE u.photo_count > 0 AND u.id > (n - 1) * 5000 AND u.id <= n * 5000 ORDER BY u.id DESC LIMIT 1) AS x
+		SELECT 14, 0, n, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM tops, generate_series(users, greatest(1,
+			users - 14999), -1) AS n, LATERAL (
+			SELECT FROM users u WHERE u.photo_count > 0 AND u.id > (n - 1) * 5000 AND u.id <= n * 5000
+				ORDER BY u.id DESC LIMIT 1) AS x
 		UNION ALL
-		SELECT 15, 0, n, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM tops, generate_series(albums, greatest(1, albums - 14999), -1) AS n, LATERAL (
+		SELECT 15, 0, n, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM tops, generate_series(albums, greatest(1,
+			albums - 14999), -1) AS n, LATERAL (
 			SELECT FROM albums a JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
 			WHERE a.id > (n - 1) * 5000 AND a.id <= n * 5000 ORDER BY a.id DESC LIMIT 1) AS x`)
 }
@@ -74,16 +81,18 @@ func (s *Store) SitemapPhotos(ctx context.Context, n int64) (SitemapPart, error)
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		(SELECT 16, 0, id, 0, 'epoch', '', image_id, width, 0, 0, '', '' FROM photos WHERE NOT private AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
+		(SELECT 16, 0, id, 0, 'epoch', '', image_id, width, 0, 0, '', '' FROM photos WHERE NOT private
+			AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
 }
 
-// SitemapUsers reads the users of the n-th part who have public photos. When each posted last is not told: with nothing in memory, 5,000
-// reads here and there took 1.1 s.
+// SitemapUsers reads the users of the n-th part who have public photos. It leaves out when each last posted: with
+// nothing in memory, those 5,000 scattered reads took 1.1 s.
 func (s *Store) SitemapUsers(ctx context.Context, n int64) (SitemapPart, error) {
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		(SELECT 16, 0, id, 0, 'epoch', '', name, 0, 0, 0, '', '' FROM users WHERE photo_count > 0 AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
+		(SELECT 16, 0, id, 0, 'epoch', '', name, 0, 0, 0, '', '' FROM users WHERE photo_count > 0 AND id > $1::bigint
+			AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
 }
 
 // SitemapAlbums reads the albums of the n-th part that have public photos.
@@ -91,7 +100,8 @@ func (s *Store) SitemapAlbums(ctx context.Context, n int64) (SitemapPart, error)
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		(SELECT 16, 0, a.id, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM albums a JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
+		(SELECT 16, 0, a.id, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM albums a JOIN album_counts c ON c.album_id = a.id
+			AND c.photo_count > 0
 			WHERE a.id > $1::bigint AND a.id <= $1 + 5000 ORDER BY a.id DESC LIMIT 5000)`)
 }
 

@@ -18,15 +18,16 @@ import (
 
 const snapshotWrites = 400
 
-// While titles and names change, no reader may see one that is older than the version it is told: a copy with it would never be replaced.
-// Titles and names are numbers here, and rise together.
+// While titles and names change, no reader may see one that is older than the version it is told: a copy with it would
+// never be replaced. Titles and names are numbers here, and rise together.
 func TestRowsAndVersionsAreOfOneSnapshot(t *testing.T) {
 	t.Parallel()
 	s, pool := open(t)
 	people(t, pool)
 	exec(t, pool, photoSQL("1", "0"), photoSQL("1", "0"), photoSQL("2", "0"),
 		"INSERT INTO tags (name) VALUES ('sea')", "INSERT INTO photo_tags SELECT id, 1 FROM photos",
-		"INSERT INTO albums (user_id, title) VALUES (1, 'A')", "INSERT INTO album_photos SELECT 1, id, 1, id FROM photos WHERE user_id = 1")
+		"INSERT INTO albums (user_id, title) VALUES (1, 'A')",
+		"INSERT INTO album_photos SELECT 1, id, 1, id FROM photos WHERE user_id = 1")
 	index(t, s)
 	if _, err := retitle(t.Context(), pool, 0); err != nil {
 		t.Fatal(err)
@@ -74,7 +75,8 @@ func TestRowsAndVersionsAreOfOneSnapshot(t *testing.T) {
 				for _, c := range cards {
 					observed = append(observed, observation{name, c.Title, version(depends, "user.ansel")})
 					if c.DisplayName != "" {
-						observed = append(observed, observation{name + " (name)", c.DisplayName, version(depends, "user.ansel")})
+						observed = append(observed,
+							observation{name + " (name)", c.DisplayName, version(depends, "user.ansel")})
 					}
 				}
 				mu.Unlock()
@@ -120,9 +122,10 @@ func retitle(ctx context.Context, pool *pgxpool.Pool, n int) (v int64, err error
 	return v, err
 }
 
-// snapshotReads are reads of ansel's photos, and of what else has their name, through each method that shows them. Day is one on which
-// ansel posted.
-func snapshotReads(s *store.Store, day time.Time) map[string]func(context.Context) ([]store.Card, store.Depends, error) {
+// snapshotReads are reads of ansel's photos, and of what else has their name, through each method that shows them. Day
+// is one on which ansel posted.
+func snapshotReads(s *store.Store, day time.Time) map[string]func(context.Context) ([]store.Card, store.Depends,
+	error) {
 	only := func(cards []store.Card) (own []store.Card) {
 		for _, c := range cards {
 			if c.Name == "ansel" {
@@ -187,10 +190,19 @@ func snapshotReads(s *store.Store, day time.Time) map[string]func(context.Contex
 			}
 			return cards, p.Depends, err
 		},
-		"HomeFeed":  func(ctx context.Context) ([]store.Card, store.Depends, error) { return feed(s.HomeFeed(ctx)) },
-		"TagFeed":   func(ctx context.Context) ([]store.Card, store.Depends, error) { return feed(s.TagFeed(ctx, "sea")) },
-		"Feed":      func(ctx context.Context) ([]store.Card, store.Depends, error) { return feed(s.Feed(ctx, "ansel")) },
-		"AlbumFeed": func(ctx context.Context) ([]store.Card, store.Depends, error) { return feed(s.AlbumFeed(ctx, 1)) },
+		"HomeFeed": func(ctx context.Context) ([]store.Card, store.Depends, error) { return feed(s.HomeFeed(ctx)) },
+		"TagFeed": func(ctx context.Context) ([]store.Card, store.Depends,
+			error) {
+			return feed(s.TagFeed(ctx, "sea"))
+		},
+		"Feed": func(ctx context.Context) ([]store.Card, store.Depends,
+			error) {
+			return feed(s.Feed(ctx, "ansel"))
+		},
+		"AlbumFeed": func(ctx context.Context) ([]store.Card, store.Depends,
+			error) {
+			return feed(s.AlbumFeed(ctx, 1))
+		},
 		"Photo": func(ctx context.Context) ([]store.Card, store.Depends, error) {
 			p, err := onePhoto(ctx, s, 1)
 			if err != nil {

@@ -1,20 +1,3 @@
-// Package store reads the site's rows from Postgres, one method a page and one statement a page, and changes them, one method an action and
-// one statement an action, which is a function of the database (schema/migrations/006_actions_at_once.sql).
-//
-// In flow page identities in plain values (a name, an id, a position); out flow rows as plain structs, and with them a [Snapshot]: which
-// version each user's rows had, and when they were read by Postgres' clock. Rows and versions come from the same statement and so from the
-// same snapshot of the database: new versions with old rows, the one mistake that would make a cache lie for good, cannot occur. What is
-// not found is a value, with the version of its absence, not an error. Private photos are in no answer; they count as not found.
-//
-// Listings go by photo id, newest first, in keyset order: a page is found by the id it begins after, so the last page costs what the first
-// one does. The package also hands the outbox to whoever publishes it ([Store.RelayOnce]). It makes no view models and knows no HTTP and no
-// NATS.
-//
-// Actions ([Store.EditPhoto], [Store.DeletePhoto], [Store.SetPhotoPrivate]) are given a key and done once for each, however often and by
-// however many they are asked for, and whatever connection breaks in between. They return the scopes that changed with the versions that
-// exactly this change gave them, read before its locks are let go; versions and outbox are the triggers' work, here as for changes made by
-// hand. Besides them, the outbox, the keys that have grown old ([Store.ForgetKeys]), the tags' counts ([Store.CountTags]) and the search
-// index ([Store.IndexOnce], [Store.PostponeIndexing], [Store.BuildSearch]) the package changes nothing.
 package store
 
 import (
@@ -23,7 +6,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// What a page holds at most. The statements say so in figures, not parameters: a plan for any limit would not be one for a small limit.
+// Most items of a page. Statements contain them as literals: Postgres plans a literal LIMIT for its size, and a
+// parameter for any size.
 const (
 	PageSize     = 48   // photos of a listing; one more is fetched, to know whether there is more
 	PopularSize  = 10   // popular photos on the first home page
@@ -31,11 +15,12 @@ const (
 	FeedSize     = 30   // entries of a feed
 	PeopleSize   = 6    // people found by a search
 	TagIdeasSize = 8    // tags suggested by a search
-	SitemapSize  = 5000 // addresses in a part of the sitemap, which is so many ids
+	SitemapSize  = 5000 // ids in a part of the sitemap
 	FacetSize    = 8    // values of each kind by which a search can be narrowed
 )
 
-// Store reads pages and does actions. It is safe for concurrent use; the pool bounds how much it asks of Postgres at once.
+// Store reads pages and makes changes. It is safe for concurrent use. The pool bounds the number of concurrent
+// statements.
 type Store struct {
 	pool     *pgxpool.Pool
 	searches *pgxpool.Pool // for searches alone
@@ -43,11 +28,13 @@ type Store struct {
 	floor    outboxFloor
 }
 
-// New makes a Store on a pool, best one of [OpenPool]. Closing the pool remains the caller's. Searches have the pool's bounds only.
+// New makes a Store on a pool, usually one of [OpenPool]. The caller closes the pool. Searches use the same pool and
+// have no timeout of their own.
 func New(pool *pgxpool.Pool) *Store { return NewWithSearches(pool, pool, 0) }
 
-// NewWithSearches makes a Store that searches through a pool of its own, best one of [OpenSearchPool], so that searches take no connection
-// from pages and have a timeout of their own. A search begins no statement when longest is over ([SearchLongest]; 0: no bound).
+// NewWithSearches makes a Store that searches through a pool of its own, usually one of [OpenSearchPool], so that
+// searches take no connection from pages and have their own timeout. A search starts no further statement after
+// longest ([SearchLongest]; 0: no bound).
 func NewWithSearches(pool, searches *pgxpool.Pool, longest time.Duration) *Store {
 	return &Store{pool: pool, searches: searches, longest: longest}
 }
@@ -58,10 +45,10 @@ type Dep struct {
 	Version int64
 }
 
-// Depends lists what an answer depends on, each scope once, "all" first.
+// Depends lists the scopes an answer depends on, each once, "all" first.
 type Depends []Dep
 
-// Snapshot says of which state of the database an answer tells.
+// Snapshot says which state of the database an answer shows.
 type Snapshot struct {
 	Depends Depends
 	ReadAt  time.Time // Postgres' clock, just before the snapshot was taken
@@ -74,7 +61,7 @@ func (s *Snapshot) begin(head headRow) {
 	s.Depends = append(s.Depends, Dep{scopeAll, head.version})
 }
 
-// on notes a dependency on a user; the same one many times is noted once.
+// on adds a dependency on a user, once.
 func (s *Snapshot) on(user string, version int64) {
 	const prefix = "user."
 	for _, d := range s.Depends {
@@ -85,8 +72,8 @@ func (s *Snapshot) on(user string, version int64) {
 	s.Depends = append(s.Depends, Dep{prefix + user, version})
 }
 
-// absent notes a dependency on something that is not there. Its version is its tombstone's, or that of "all" where that is higher:
-// announce_all writes no tombstones for what it makes unknown.
+// absent adds a dependency on something that does not exist. Its version is that of its tombstone, or that of "all"
+// if higher: announce_all writes no tombstones for what it removes.
 func (s *Snapshot) absent(scope string, tombstone int64) {
 	s.Depends = append(s.Depends, Dep{scope, max(tombstone, s.Depends[0].Version)})
 }

@@ -9,12 +9,12 @@ import (
 // TagPage is the photos that carry a tag.
 type TagPage struct {
 	Snapshot
-	Found bool // false: no photo ever had this tag. Such an answer depends on "all" alone, so it deserves a short age
+	Found bool // false: no photo ever had this tag. Such an answer depends on "all" alone: give it a short age
 	Listing
 }
 
-// Tag reads the first page of a tag's photos, or the one before or after a photo id; at most one of the two is not 0. The tag is in the
-// form that page.CleanTag gives it.
+// Tag reads the first page of a tag's photos, or the page before or after a photo id; at most one of the two is not
+// 0. The tag must be in the form of page.CleanTag.
 func (s *Store) Tag(ctx context.Context, tag string, before, after int64) (TagPage, error) {
 	lower, upper := from(before, after)
 	collect := func(rows pgx.Rows) (TagPage, error) { return collectTag(rows, before, after) }
@@ -24,13 +24,16 @@ func (s *Store) Tag(ctx context.Context, tag string, before, after int64) (TagPa
 		UNION ALL
 		SELECT 10, 0, 0, 0, now(), '', '', 0, CASE
 				WHEN $3::bigint > 0 THEN EXISTS (
-					SELECT FROM photo_tags m JOIN photos p ON p.id = m.photo_id AND NOT p.private WHERE m.tag_id = tag.id AND m.photo_id <= $3)
+					SELECT FROM photo_tags m JOIN photos p ON p.id = m.photo_id AND NOT p.private
+						WHERE m.tag_id = tag.id AND m.photo_id <= $3)
 				WHEN $2::bigint < $4::bigint THEN EXISTS (
-					SELECT FROM photo_tags m JOIN photos p ON p.id = m.photo_id AND NOT p.private WHERE m.tag_id = tag.id AND m.photo_id >= $2)
+					SELECT FROM photo_tags m JOIN photos p ON p.id = m.photo_id AND NOT p.private
+						WHERE m.tag_id = tag.id AND m.photo_id >= $2)
 				ELSE false END::integer,
 			0, '', '' FROM tag
 		UNION ALL
-		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name, u.display_name
+		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
+			u.display_name
 		FROM tag, LATERAL (
 			(SELECT o.* FROM photo_tags m JOIN photos o ON o.id = m.photo_id AND NOT o.private
 				WHERE $3 = 0 AND m.tag_id = tag.id AND m.photo_id < $2 ORDER BY m.photo_id DESC LIMIT 49)

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TagsPage is the tags that are used most.
+// TagsPage is the tags with the most photos.
 type TagsPage struct {
 	Snapshot
 	Tags []TagCount // most photos first, at most 200
@@ -19,13 +19,14 @@ type TagCount struct {
 	Photos int64
 }
 
-// Tags reads the tags that most public photos carry. Counts are those of the last [Store.CountTags], so a second or so old.
+// Tags reads the tags with the most public photos. Counts are as of the last [Store.CountTags], about a second ago.
 func (s *Store) Tags(ctx context.Context) (TagsPage, error) {
 	return read(ctx, s, "read tags", collectTags, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		SELECT 11, 0, c.photo_count, 0, now(), t.name, '', 0, 0, 0, '', ''
-		FROM (SELECT tag_id, photo_count FROM tag_counts WHERE photo_count > 0 ORDER BY photo_count DESC, tag_id DESC LIMIT 200) AS c,
+		FROM (SELECT tag_id, photo_count FROM tag_counts WHERE photo_count > 0 ORDER BY photo_count DESC, tag_id DESC
+			LIMIT 200) AS c,
 			LATERAL (SELECT name FROM tags WHERE id = c.tag_id LIMIT 1) AS t -- one by one: a join would read all tags`)
 }
 
@@ -43,11 +44,11 @@ func collectTags(rows pgx.Rows) (TagsPage, error) {
 	return page, err
 }
 
-// countBatch is how many deltas one statement adds up: it takes some 100 ms.
+// countBatch is how many deltas one statement adds up, in about 100 ms.
 const countBatch = 10_000
 
-// CountTags adds up what changed about the numbers of photos that tags have (tag_deltas), at most 10,000 changes, and returns how many it
-// took: 10,000 mean that more are likely waiting. Several processes may call it at once.
+// CountTags adds deltas of tag_deltas to the counts of photos of tags, at most 10,000, and returns how many; 10,000
+// mean that more probably wait. Several processes may call it at once.
 func (s *Store) CountTags(ctx context.Context) (int, error) {
 	var n int
 	if err := s.pool.QueryRow(ctx, "SELECT count_tags($1)", countBatch).Scan(&n); err != nil {

@@ -11,12 +11,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// IsTransient reports whether err means that a connection ended or that the server is starting, stopping, unreachable or full: another
-// connection may soon succeed. A statement or a context that ran out of time is not transient.
+// IsTransient reports whether err means that a connection ended or that the server is starting, stopping, unreachable
+// or full: another connection may soon succeed. A statement or a context that ran out of time is not transient.
 func IsTransient(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
-		case "57P01", "57P02", "57P03", "53300": // admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections
+		// admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections
+		case "57P01", "57P02", "57P03", "53300":
 			return true
 		}
 		return strings.HasPrefix(pg.Code, "08") // connection_exception
@@ -24,7 +25,8 @@ func IsTransient(err error) bool {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return false
 	}
-	for _, lost := range [...]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.EPIPE, net.ErrClosed} {
+	for _, lost := range [...]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNREFUSED,
+		syscall.EPIPE, net.ErrClosed} {
 		if errors.Is(err, lost) {
 			return true
 		}
@@ -33,8 +35,8 @@ func IsTransient(err error) bool {
 	return network || pgconn.SafeToRetry(err)
 }
 
-// IsUnavailable reports whether err says something about the state of Postgres and not about the request: it is transient, or time or a
-// resource ran out, or another transaction was in the way.
+// IsUnavailable reports whether err says something about the state of Postgres and not about the request: it is
+// transient, or time or a resource ran out, or another transaction was in the way.
 func IsUnavailable(err error) bool {
 	if IsTransient(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return true
@@ -47,7 +49,8 @@ func IsUnavailable(err error) bool {
 	case "57014", "55P03", "25P03": // query_canceled, lock_not_available, idle_in_transaction_session_timeout
 		return true
 	}
-	return strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "40") // insufficient_resources, transaction_rollback
+	// insufficient_resources, transaction_rollback
+	return strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "40")
 }
 
 // isRetryable reports whether an idempotent transaction that failed with err may succeed when it is run again.

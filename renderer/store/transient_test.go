@@ -44,8 +44,10 @@ func TestKindsOfErrors(t *testing.T) {
 			if err != nil {
 				err = fmt.Errorf("read: %w", err)
 			}
-			if IsTransient(err) != c.transient || isRetryable(err) != c.retryable || IsUnavailable(err) != c.unavailable {
-				t.Errorf("transient %t, retryable %t, unavailable %t", IsTransient(err), isRetryable(err), IsUnavailable(err))
+			if IsTransient(err) != c.transient || isRetryable(err) != c.retryable ||
+				IsUnavailable(err) != c.unavailable {
+				t.Errorf("transient %t, retryable %t, unavailable %t", IsTransient(err), isRetryable(err),
+					IsUnavailable(err))
 			}
 		})
 	}

@@ -34,7 +34,8 @@ func listings(s *store.Store) map[string]struct {
 		"tag": {func(ctx context.Context, before, after int64) (store.Listing, error) {
 			p, err := s.Tag(ctx, word(0)+" 0", before, after)
 			return p.Listing, err
-		}, "SELECT array_agg(id ORDER BY id DESC) FROM photos JOIN photo_tags ON photo_id = id WHERE NOT private AND tag_id = 1"},
+		}, "SELECT array_agg(id ORDER BY id DESC) FROM photos JOIN photo_tags ON photo_id = id WHERE NOT private " +
+			"AND tag_id = 1"},
 	}
 }
 
@@ -84,7 +85,8 @@ func TestWalk(t *testing.T) {
 				t.Errorf("newer and newer: %s", diff)
 			}
 			beyond, err := l.read(ctx, 1, 0)
-			if err != nil || len(beyond.Photos) != 0 || beyond.Older != 0 || beyond.Newer != 0 && beyond.Newer != want[len(want)-1]-1 && beyond.Newer >= want[len(want)-1] {
+			if err != nil || len(beyond.Photos) != 0 || beyond.Older != 0 || beyond.Newer != 0 &&
+				beyond.Newer != want[len(want)-1]-1 && beyond.Newer >= want[len(want)-1] {
 				t.Errorf("before the oldest: %+v %v", beyond, err)
 			}
 			beyond, err = l.read(ctx, 0, want[0])
@@ -101,7 +103,8 @@ func TestWalkAlbum(t *testing.T) {
 	fillDataset(t, pool, 300, 20000)
 	ctx := t.Context()
 	album := one[int64](t, pool, "SELECT album_id FROM album_counts ORDER BY photo_count DESC LIMIT 1")
-	want := one[[]int64](t, pool, `SELECT array_agg(id ORDER BY position) FROM photos JOIN album_photos ON photo_id = id WHERE NOT private AND album_id = $1`, album)
+	want := one[[]int64](t, pool, `SELECT array_agg(id ORDER BY position) FROM photos
+		JOIN album_photos ON photo_id = id WHERE NOT private AND album_id = $1`, album)
 	var got []int64
 	var last store.AlbumPage
 	for after := int64(0); ; {

@@ -5,8 +5,9 @@ import (
 	"strconv"
 )
 
-// Band divides all photos by something they are ordered by into bands of neighbours in that order. A photo's bands are among its lexemes,
-// so that the best of a frequent word are found without fetching all that it has: those of the first band, or of the first few.
+// Band divides all photos by something they are ordered by into bands of neighbours in that order. A photo's bands are
+// among its lexemes, so that the best of a frequent word are found without fetching all that it has: those of the first
+// band, or of the first few.
 type Band byte
 
 // What photos are divided by. The letter is the beginning of the lexemes, after Filter.

@@ -68,13 +68,15 @@ func classOf(r rune) class {
 			return joint
 		}
 		return space
-	case r == 'ー', unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar):
+	case r == 'ー', unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao,
+		unicode.Khmer, unicode.Myanmar):
 		return dense
 	case unicode.In(r, unicode.L, unicode.N, unicode.M):
 		return letter
 	case r == '‐', r == '‑', r == '·':
 		return joint
-	case r >= 0x1F000 && r <= 0x1FAFF && !(r >= 0x1F3FB && r <= 0x1F3FF), r >= 0x2600 && r <= 0x27BF, r >= 0x2B00 && r <= 0x2BFF:
+	case r >= 0x1F000 && r <= 0x1FAFF && !(r >= 0x1F3FB && r <= 0x1F3FF), r >= 0x2600 && r <= 0x27BF, r >= 0x2B00 &&
+		r <= 0x2BFF:
 		return symbol
 	}
 	return space

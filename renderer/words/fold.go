@@ -8,9 +8,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold gives text in the form in which it is compared: compatibility characters replaced (NFKC), lower case, Latin and Greek letters
-// without accents, Hebrew and Arabic without vowel points, no invisible characters. Other scripts keep their marks, which there are
-// letters of their own.
+// Fold gives text in the form in which it is compared: compatibility characters replaced (NFKC), lower case, Latin and
+// Greek letters without accents, Hebrew and Arabic without vowel points, no invisible characters. Other scripts keep
+// their marks, which there are letters of their own.
 func Fold(text string) string {
 	if ascii, upper := isASCII(text); ascii {
 		if upper {

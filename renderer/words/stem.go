@@ -2,8 +2,9 @@ package words
 
 import "strings"
 
-// Stem takes an English plural back to its singular, roughly as the "S stemmer" does (Harman, How effective is suffixing?, 1991). It
-// changes ASCII words of four letters and more. Both sides of a search are stemmed, so a form need not be a word, only the same for both.
+// Stem takes an English plural back to its singular, roughly as the "S stemmer" does (Harman, How effective is
+// suffixing?, 1991). It changes ASCII words of four letters and more. Both sides of a search are stemmed, so a form
+// need not be a word, only the same for both.
 func Stem(word string) string {
 	if len(word) < 4 || !isWord(word) {
 		return word
@@ -81,7 +82,8 @@ func irregular(word string) (string, bool) {
 // IsStop reports whether a term stands in nearly every English text and so tells nothing.
 func IsStop(term string) bool {
 	switch term {
-	case "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "had", "i", "in", "is", "it", "my", "of", "on", "that", "the", "this",
+	case "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "had", "i", "in", "is", "it", "my", "of",
+		"on", "that", "the", "this",
 		"to", "was", "we", "were", "with":
 		return true
 	}

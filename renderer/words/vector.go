@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// The first byte of a lexeme says what it is. A term that stands in the title or among the tags is a lexeme without such a byte.
+// The first byte of a lexeme says what it is. A term that stands in the title or among the tags is a lexeme without
+// such a byte.
 const (
 	Elsewhere = ':' // a term of the album, the owner, the lens or the description, and not of title or tags
 	Camera    = '=' // a term of the camera's name
@@ -77,8 +78,8 @@ type Lexeme struct {
 	Positions []uint16
 }
 
-// Builder makes the lexemes of photos and people. It reuses its memory: what it returned is valid until its next call. The zero Builder is
-// ready. It is not safe for concurrent use.
+// Builder makes the lexemes of photos and people. It reuses its memory: what it returned is valid until its next call.
+// The zero Builder is ready. It is not safe for concurrent use.
 type Builder struct {
 	found   []occurrence
 	lexemes []Lexeme
@@ -132,7 +133,8 @@ func (b *Builder) Photo(p *Photo) []Lexeme {
 	return b.sorted()
 }
 
-// Person gives a user's lexemes, sorted: the terms of both names, and those that the name's parts make ("bluefox" of "blue-fox").
+// Person gives a user's lexemes, sorted: the terms of both names, and those that the name's parts make ("bluefox" of
+// "blue-fox").
 func (b *Builder) Person(p *Person) []Lexeme {
 	b.begin()
 	b.field(p.Display, weightA, true, minFieldLen)
@@ -212,7 +214,8 @@ func (b *Builder) gather() {
 				b.places = append(b.places, o.place)
 			}
 		}
-		l := Lexeme{Text: b.found[from].term, Form: b.found[from].form, Positions: b.places[start:len(b.places):len(b.places)]}
+		l := Lexeme{Text: b.found[from].term, Form: b.found[from].form,
+			Positions: b.places[start:len(b.places):len(b.places)]}
 		if !main {
 			l.Text = b.prefixed(Elsewhere, l.Text)
 		}

@@ -17,7 +17,8 @@ func TestTerms(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][2]string{
 		{"Sunsets over the Lakes", "sunset over the lake"},
-		{"cities skies beaches foxes glass cactus waves leaves movies movie", "city sky beach fox glass cactus wave leaf movy movy"},
+		{"cities skies beaches foxes glass cactus waves leaves movies movie",
+			"city sky beach fox glass cactus wave leaf movy movy"},
 		{"αμμόλοφοι ΑΜΜΌΛΟΦΟΙ", "αμμολοφοι αμμολοφοι"},
 		{"Ärmelkanal Łódź Søren straße Ελλάς", "armelkanal lodz soren strasse ελλασ"},
 		{"ёлка й", "елка й"},
@@ -62,11 +63,13 @@ func TestPhoto(t *testing.T) {
 	t.Parallel()
 	var b words.Builder
 	got := string(words.AppendText(nil, b.Photo(&words.Photo{
-		Title: "Milky Way", Description: "Way up there, it's cold", Tags: []string{"blue hour", "o'k"}, Albums: []string{"Nights"}, Owner: "ansel",
+		Title: "Milky Way", Description: "Way up there, it's cold", Tags: []string{"blue hour", "o'k"},
+		Albums: []string{"Nights"}, Owner: "ansel",
 		Display: "Ansel", Camera: "FUJIFILM X-T5", Lens: "XF 23", Year: 2023, Width: 40, Height: 30,
 		ID: 8193, Faves: 64, Quality: 100,
 	})))
-	const want = `'#blue hour' '#o''k' ':23':53C ':ansel':36C,44C ':cold':65 ':night':28C ':there':63 ':up':62 ':xf':52C '=fujifilm' '=t5' '=xt5' ` +
+	const want = `'#blue hour' '#o''k' ':23':53C ':ansel':36C,44C ':cold':65 ':night':28C ':there':63 ':up':62 ':xf':52C ` +
+		`'=fujifilm' '=t5' '=xt5' ` +
 		`'@ansel' 'blue':10B 'hour':11B 'milky':1A 'ok':20B 'way':2A,61 '~2023' '~f36' '~i1' '~landscape' '~q12'`
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
@@ -75,7 +78,8 @@ func TestPhoto(t *testing.T) {
 
 // A text of any bytes gives terms that an index can hold, and the terms of what it gives are the same again.
 func FuzzEach(f *testing.F) {
-	for _, s := range []string{"Sunsets", "a-b-c", "富士山 x", "it's", "\xff\x00", "a\u0300\u0301", "🌅", strings.Repeat("ab-", 99)} {
+	for _, s := range []string{"Sunsets", "a-b-c", "富士山 x", "it's", "\xff\x00", "a\u0300\u0301", "🌅",
+		strings.Repeat("ab-", 99)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -97,8 +101,10 @@ func BenchmarkPhoto(b *testing.B) {
 	var builder words.Builder
 	p := words.Photo{
 		Title: "Last light on the Dolomites", Tags: []string{"mountain", "alps", "sunset", "golden hour", "2023"},
-		Albums: []string{"High places"}, Owner: "ansel_adams", Display: "Ansel Adams", Camera: "Canon EOS R6", Lens: "RF24-105mm F4 L IS USM",
-		Description: "We got to the place late and had the place to ourselves until it was dark.", Year: 2023, Width: 3, Height: 2,
+		Albums: []string{"High places"}, Owner: "ansel_adams", Display: "Ansel Adams", Camera: "Canon EOS R6",
+		Lens:        "RF24-105mm F4 L IS USM",
+		Description: "We got to the place late and had the place to ourselves until it was dark.", Year: 2023,
+		Width: 3, Height: 2,
 	}
 	var buf []byte
 	n := 0

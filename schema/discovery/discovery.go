@@ -1,10 +1,11 @@
-// Package discovery answers the NATS micro protocol ($SRV.>) for a role, so that `nats micro ls`, `ping`, `info` and `stats` show it.
+// Package discovery answers the NATS micro protocol ($SRV.>) for a role, so that `nats micro ls`, `ping`, `info` and
+// `stats` show it.
 //
-// Input: questions on $SRV, and from the role who it is and what it has counted. Output: answers with the types of nats.go's micro package.
-// Must not touch: anything but the bus.
+// Input: questions on $SRV, and from the role who it is and what it has counted. Output: answers with the types of
+// nats.go's micro package. Must not touch: anything but the bus.
 //
-// It does not use micro.Service, which times how long a handler runs: in a role that is how long a request takes to be queued.
-// Measured: 800 requests that failed after 2 ms each showed as 0.5 µs on average, and no error.
+// It does not use micro.Service, which times how long a handler runs: in a role that is how long a request takes to be
+// queued. Measured: 800 requests that failed after 2 ms each showed as 0.5 µs on average, and no error.
 package discovery
 
 import (
@@ -96,7 +97,8 @@ func (s *Service) identity() micro.ServiceIdentity {
 func (s *Service) info() micro.Info {
 	info := micro.Info{ServiceIdentity: s.identity(), Type: micro.InfoResponseType, Description: s.Description}
 	for _, e := range s.Endpoints() {
-		info.Endpoints = append(info.Endpoints, micro.EndpointInfo{Name: e.Name, Subject: e.Subject, QueueGroup: e.Queue, Metadata: e.Metadata})
+		info.Endpoints = append(info.Endpoints, micro.EndpointInfo{Name: e.Name, Subject: e.Subject,
+			QueueGroup: e.Queue, Metadata: e.Metadata})
 	}
 	return info
 }
@@ -104,7 +106,8 @@ func (s *Service) info() micro.Info {
 func (s *Service) stats() micro.Stats {
 	all := micro.Stats{ServiceIdentity: s.identity(), Type: micro.StatsResponseType, Started: s.Started.UTC()}
 	for _, e := range s.Endpoints() {
-		row := &micro.EndpointStats{Name: e.Name, Subject: e.Subject, QueueGroup: e.Queue, NumRequests: e.Requests, NumErrors: e.Errors,
+		row := &micro.EndpointStats{Name: e.Name, Subject: e.Subject, QueueGroup: e.Queue, NumRequests: e.Requests,
+			NumErrors: e.Errors,
 			LastError: e.LastError, ProcessingTime: e.Processing}
 		if e.Requests > 0 {
 			row.AverageProcessingTime = e.Processing / time.Duration(e.Requests)

@@ -1,8 +1,9 @@
-// Package hotlist keeps the lists of what is in demand: one for each edge, in the JetStream KV bucket HOT, so that they outlive the edges,
-// the cachefills and memcached.
+// Package hotlist keeps the lists of what is in demand: one for each edge, in the JetStream KV bucket HOT, so that they
+// outlive the edges, the cachefills and memcached.
 //
-// In flow lists from edges, out flow one edge's list to that edge when it starts again, and all lists, added up, to whoever has an empty
-// cache to fill. It speaks to the bus alone, through a connection of its caller's, and every call ends with its context.
+// In flow lists from edges, out flow one edge's list to that edge when it starts again, and all lists, added up, to
+// whoever has an empty cache to fill. It speaks to the bus alone, through a connection of its caller's, and every call
+// ends with its context.
 package hotlist
 
 import (
@@ -11,16 +12,17 @@ import (
 	"fmt"
 	"strings"
 
-	"flickrkillr/schema/wire"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"flickrkillr/schema/wire"
 )
 
 // ErrNone: there is no list yet.
 var ErrNone = errors.New("no list of hot pages has been kept yet")
 
-// Key gives the key for the edge that listens on a port of a host: legal whatever the host's name, and the same after a restart.
+// Key gives the key for the edge that listens on a port of a host: legal whatever the host's name, and the same after a
+// restart.
 func Key(host, port string) string {
 	clean := func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' {

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }

@@ -1,9 +1,9 @@
-// Package page holds the identity of everything a browser can ask for: a [Ref] names one page, asset or picture, and turns into a URL
-// path, a bus subject and a cache key, each the inverse of its parser.
+// Package page holds the identity of everything a browser can ask for: a [Ref] names one page, asset or picture, and
+// turns into a URL path, a bus subject and a cache key, each the inverse of its parser.
 //
-// In flow the texts of URLs, subjects and keys; out flow Refs, and from Refs the same texts in their canonical form. This is the only
-// place that knows how a tag or a search query is escaped. It may import nothing but the standard library, and it touches nothing: no
-// network, no clock, no state.
+// In flow the texts of URLs, subjects and keys; out flow Refs, and from Refs the same texts in their canonical form.
+// This is the only place that knows how a tag or a search query is escaped. It may import nothing but the standard
+// library, and it touches nothing: no network, no clock, no state.
 package page
 
 import (
@@ -64,7 +64,8 @@ const (
 	KindCount = int(iota) // for arrays indexed by Kind
 )
 
-var kindNames = [KindCount]string{"none", "home", "explore", "user", "albums", "photo", "tag", "tags", "search", "album", "about", "feed",
+var kindNames = [KindCount]string{"none", "home", "explore", "user", "albums", "photo", "tag", "tags", "search",
+	"album", "about", "feed",
 	"file", "sitemap", "oembed", "error", "asset", "image"}
 
 // String gives the kind's name, as in subjects, statistics and metrics.
@@ -87,9 +88,9 @@ func Kinds() []Kind {
 // Widths lists the widths, in pixels, in which a picture is served, ascending. It is the only list of them.
 func Widths() []int { return []int{320, 640, 1280, 2560} }
 
-// StoredWidth gives the width under which a picture is stored that answers a request for width: width itself, or, where the original is
-// narrower, the first of [Widths] that holds all of it. A picture is never enlarged, so the wider ones would be the same file again. An
-// original of 0 or less is of unknown width.
+// StoredWidth gives the width under which a picture is stored that answers a request for width: width itself, or, where
+// the original is narrower, the first of [Widths] that holds all of it. A picture is never enlarged, so the wider ones
+// would be the same file again. An original of 0 or less is of unknown width.
 func StoredWidth(width, original int) int {
 	for _, w := range Widths() {
 		if original > 0 && w >= original {
@@ -205,8 +206,8 @@ func Sitemap() Ref { return Ref{kind: KindSitemap} }
 // SitemapPart is the n-th part, from 1, of the sitemap of all "photos", "users" or "albums".
 func SitemapPart(of string, n int64) Ref { return Ref{kind: KindSitemap, name: of, id: n} }
 
-// OEmbed is the oEmbed answer for a photo, as "json" or "xml", of at most maxWidth by maxHeight pixels (0: no limit, at most [MaxEmbed]).
-// See https://oembed.com.
+// OEmbed is the oEmbed answer for a photo, as "json" or "xml", of at most maxWidth by maxHeight pixels (0: no limit, at
+// most [MaxEmbed]). See https://oembed.com.
 func OEmbed(photo int64, format string, maxWidth, maxHeight int) Ref {
 	return Ref{kind: KindOEmbed, id: photo, encoding: format, pos: int64(maxWidth)<<16 | int64(maxHeight)}
 }
@@ -238,8 +239,9 @@ func (r Ref) After(pos int64) Ref { r.pos, r.after = pos, true; return r }
 // Encoded gives the asset compressed as "br" or "gz"; "" is the asset as it is.
 func (r Ref) Encoded(encoding string) Ref { r.encoding = encoding; return r }
 
-// At gives the page as visitors see it who reach the site at an origin, such as "https://photos.example", see [ValidOrigin]: its absolute
-// links begin with that. What shows no absolute link is the same everywhere and stays as it is.
+// At gives the page as visitors see it who reach the site at an origin, such as "https://photos.example", see
+// [ValidOrigin]: its absolute links begin with that. What shows no absolute link is the same everywhere and stays as it
+// is.
 func (r Ref) At(origin string) Ref {
 	switch r.kind {
 	case KindNone, KindError, KindAsset, KindImage:
@@ -322,10 +324,12 @@ func CleanTag(tag string) string { return CleanQuery(strings.ToLower(tag)) }
 // CleanQuery gives a query's one form: no space at its ends, single spaces within.
 func CleanQuery(query string) string { return strings.Join(strings.Fields(query), " ") }
 
-// ValidOrigin reports whether origin is "http://" or "https://" with a host in lower case and perhaps a port, and nothing else.
+// ValidOrigin reports whether origin is "http://" or "https://" with a host in lower case and perhaps a port, and
+// nothing else.
 func ValidOrigin(origin string) bool {
 	u, err := url.Parse(origin)
-	return err == nil && len(origin) <= MaxOrigin && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
+	return err == nil && len(origin) <= MaxOrigin && (u.Scheme == "http" || u.Scheme == "https") &&
+		u.Hostname() != "" &&
 		origin == u.Scheme+"://"+u.Host && origin == strings.ToLower(origin)
 }
 
@@ -347,14 +351,18 @@ func validAsset(name string) bool {
 	base, rest, ok := strings.Cut(name, ".")
 	hash, ext, ok2 := strings.Cut(rest, ".")
 	return ok && ok2 && len(name) <= 100 && len(hash) == 8 && base != "" && ext != "" &&
-		!strings.ContainsFunc(base, func(c rune) bool { return !isLowerAlnum(byte(min(c, 255))) && c != '-' && c != '_' }) &&
+		!strings.ContainsFunc(base, func(c rune) bool {
+			return !isLowerAlnum(byte(min(c, 255))) && c != '-' &&
+				c != '_'
+		}) &&
 		!strings.ContainsFunc(hash, func(c rune) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'f') }) &&
 		!strings.ContainsFunc(ext, func(c rune) bool { return !isLowerAlnum(byte(min(c, 255))) })
 }
 
 // validImage reports whether id is 26 characters of lower-case base32, an image's content hash.
 func validImage(id string) bool {
-	return len(id) == 26 && !strings.ContainsFunc(id, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '2' || c > '7') })
+	return len(id) == 26 && !strings.ContainsFunc(id,
+		func(c rune) bool { return (c < 'a' || c > 'z') && (c < '2' || c > '7') })
 }
 
 func validWidth(width int64) bool { return slices.Contains(Widths(), int(width)) }

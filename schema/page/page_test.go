@@ -34,7 +34,8 @@ func TestForms(t *testing.T) {
 		{Sitemap(), "/sitemap.xml", "page.sitemap"},
 		{SitemapPart("photos", 12), "/sitemap/photos/12.xml", "page.sitemap.photos.12"},
 		{OEmbed(9, "json", 640, 0), "/oembed?url=%2Fphoto%2F9&format=json&maxwidth=640", "page.oembed.9.json.640.0"},
-		{Search("sea").Sorted(SortLiked).Before(5), "/search?q=sea&sort=liked&before=5", "page.search.sea.liked.before.5"},
+		{Search("sea").Sorted(SortLiked).Before(5), "/search?q=sea&sort=liked&before=5",
+			"page.search.sea.liked.before.5"},
 		{Search("newest"), "/search?q=newest", "page.search.newest"},
 		{Photo(9), "/photo/9", "page.photo.9"},
 		{Tag("Blue  Hour"), "/tag/blue%20hour", "page.tag.blue=20hour"},
@@ -201,7 +202,8 @@ func refs() *rapid.Generator[Ref] {
 				return File(rapid.SampledFrom(Files()).Draw(t, "file"))
 			case KindSitemap:
 				if rapid.Bool().Draw(t, "whether a part") {
-					return SitemapPart(rapid.SampledFrom([]string{"photos", "users", "albums"}).Draw(t, "of"), ids.Draw(t, "part"))
+					return SitemapPart(rapid.SampledFrom([]string{"photos", "users", "albums"}).Draw(t, "of"),
+						ids.Draw(t, "part"))
 				}
 				return Sitemap()
 			case KindOEmbed:
@@ -214,7 +216,8 @@ func refs() *rapid.Generator[Ref] {
 				return Asset(rapid.StringMatching(`[a-z0-9_-]{1,20}\.[0-9a-f]{8}\.[a-z0-9]{1,5}`).Draw(t, "asset")).
 					Encoded(rapid.SampledFrom([]string{"", "br", "gz"}).Draw(t, "encoding"))
 			case KindImage:
-				return Image(rapid.StringMatching(`[a-z2-7]{26}`).Draw(t, "image"), rapid.SampledFrom(Widths()).Draw(t, "width"))
+				return Image(rapid.StringMatching(`[a-z2-7]{26}`).Draw(t, "image"),
+					rapid.SampledFrom(Widths()).Draw(t, "width"))
 			}
 		}
 		switch direction := rapid.IntRange(0, 2).Draw(t, "position"); {
@@ -232,7 +235,8 @@ func TestRoundTrips(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := refs().Draw(t, "ref")
 		roundTrip(t, r)
-		roundTrip(t, r.At(rapid.SampledFrom([]string{"http://127.0.0.1:8080", "https://photos.example"}).Draw(t, "origin")))
+		roundTrip(t, r.At(rapid.SampledFrom([]string{"http://127.0.0.1:8080", "https://photos.example"}).Draw(t,
+			"origin")))
 	})
 }
 
@@ -264,7 +268,8 @@ func TestLongKeys(t *testing.T) {
 	t.Parallel()
 	long := Search(strings.Repeat("%!", 100))
 	keys := map[string]Ref{}
-	for _, r := range []Ref{long, long.Sorted(SortNewest), long.Before(2), long.At("https://photos.example"), Search(long.Name()[1:])} {
+	for _, r := range []Ref{long, long.Sorted(SortNewest), long.Before(2), long.At("https://photos.example"),
+		Search(long.Name()[1:])} {
 		if other, ok := keys[r.Key()]; ok || len(r.Key()) > MaxKey || r.Key() == r.Subject() {
 			t.Errorf("%v has the key %q, as has %v", r, r.Key(), other)
 		}
@@ -294,8 +299,9 @@ func TestValidOrigin(t *testing.T) {
 	t.Parallel()
 	for origin, want := range map[string]bool{
 		"https://photos.example": true, "http://127.0.0.1:8080": true, "http://[::1]:80": true,
-		"": false, "photos.example": false, "https://": false, "https://a/": false, "https://a?b": false, "https://A.example": false,
-		"ftp://a": false, "https://u@a": false, "https://a b": false, "https://:80": false,
+		"": false, "photos.example": false, "https://": false, "https://a/": false, "https://a?b": false,
+		"https://A.example": false,
+		"ftp://a":           false, "https://u@a": false, "https://a b": false, "https://:80": false,
 	} {
 		if got := ValidOrigin(origin); got != want {
 			t.Errorf("ValidOrigin(%q) = %v", origin, got)
@@ -304,7 +310,8 @@ func TestValidOrigin(t *testing.T) {
 }
 
 func FuzzParsePath(f *testing.F) {
-	for _, s := range []string{"/", "/photos/ansel/before/3", "/tag/%E5%A4%9C", "/search?q=a+b&before=2", "/img/" + someImage + "/320.jpg", "/static/a.00000000.js", "/album/1"} {
+	for _, s := range []string{"/", "/photos/ansel/before/3", "/tag/%E5%A4%9C", "/search?q=a+b&before=2", "/img/" +
+		someImage + "/320.jpg", "/static/a.00000000.js", "/album/1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, target string) {
@@ -315,7 +322,8 @@ func FuzzParsePath(f *testing.F) {
 }
 
 func FuzzParseSubject(f *testing.F) {
-	for _, s := range []string{"page.home", "page.user.ansel.before.3", "page.tag.~5aSc5pmv", "page.search.a=20b", "asset.a.00000000.js.br", "image." + someImage + ".320", "page.error.503"} {
+	for _, s := range []string{"page.home", "page.user.ansel.before.3", "page.tag.~5aSc5pmv", "page.search.a=20b",
+		"asset.a.00000000.js.br", "image." + someImage + ".320", "page.error.503"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, subject string) {

@@ -122,10 +122,10 @@ func (r Ref) appendOEmbed(b []byte) []byte {
 	return b
 }
 
-// ParsePath reads a request target: the escaped path and, after a "?", the query. The Ref is canonical, so that a target that differs
-// from its Path up to the "?" deserves a redirect: a slash at the end is such a difference. Queries count for searches and oEmbed requests
-// alone; elsewhere they are ignored, so that a link with somebody's tracking parameters shows the same, shared page. Errors wrap
-// ErrUnknown, ErrMalformed or ErrTooLong.
+// ParsePath reads a request target: the escaped path and, after a "?", the query. The Ref is canonical, so that a
+// target that differs from its Path up to the "?" deserves a redirect: a slash at the end is such a difference. Queries
+// count for searches and oEmbed requests alone; elsewhere they are ignored, so that a link with somebody's tracking
+// parameters shows the same, shared page. Errors wrap ErrUnknown, ErrMalformed or ErrTooLong.
 func ParsePath(target string) (Ref, error) {
 	if len(target) > MaxTarget {
 		return Ref{}, fmt.Errorf("%w: a path with its query has at most %d bytes", ErrTooLong, MaxTarget)
@@ -293,7 +293,8 @@ func sortOf(name string) (Sort, error) {
 	return by, nil
 }
 
-// parseOEmbed reads an oEmbed request. Its url may be absolute: the site may be reached by several names, so the host is not looked at.
+// parseOEmbed reads an oEmbed request. Its url may be absolute: the site may be reached by several names, so the host
+// is not looked at.
 func parseOEmbed(query string) (Ref, error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {

@@ -11,9 +11,12 @@ func TestPatterns(t *testing.T) {
 	t.Parallel()
 	const at = "https://photos.example"
 	for _, r := range []Ref{
-		Home(), Home().Before(7), Home().At(at), Explore(), ExploreDay(time.Unix(0, 0)), User("ansel"), User("ansel").After(7), Albums("ansel"),
-		Photo(7), Tag("a b"), Tags(), Tags().At(at), Search(""), Search("x").Sorted(SortNewest), Album(7), About(), About().At(at),
-		Feed(Home()), Feed(User("ansel")), File("robots.txt"), Sitemap(), SitemapPart("photos", 7), OEmbed(7, "json", 0, 0), Error(404),
+		Home(), Home().Before(7), Home().At(at), Explore(), ExploreDay(time.Unix(0, 0)), User("ansel"),
+		User("ansel").After(7), Albums("ansel"),
+		Photo(7), Tag("a b"), Tags(), Tags().At(at), Search(""), Search("x").Sorted(SortNewest), Album(7), About(),
+		About().At(at),
+		Feed(Home()), Feed(User("ansel")), File("robots.txt"), Sitemap(), SitemapPart("photos", 7),
+		OEmbed(7, "json", 0, 0), Error(404),
 		Asset("app.3f2a1b0c.css").Encoded("br"), Image("abcdefghijklmnopqrstuvwxyz", 320),
 	} {
 		t.Run(r.Subject(), func(t *testing.T) {

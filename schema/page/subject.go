@@ -17,8 +17,9 @@ const (
 	prefixImage   = "image."
 )
 
-// Patterns lists the NATS subjects, with wildcards, that match the [Ref.Subject] of every Ref of the kind and of no other kind. A kind
-// whose pages have no key needs two: its bare subject, and a wildcard for further pages and other origins.
+// Patterns lists the NATS subjects, with wildcards, that match the [Ref.Subject] of every Ref of the kind and of no
+// other kind. A kind whose pages have no key needs two: its bare subject, and a wildcard for further pages and other
+// origins.
 func (k Kind) Patterns() []string {
 	switch k {
 	case KindNone:
@@ -33,7 +34,8 @@ func (k Kind) Patterns() []string {
 	return []string{SubjectPrefix + k.String() + ".>"}
 }
 
-// Subject gives the bus subject that the page, asset or picture is requested on, such as "page.user.ansel" or "image.<id>.640".
+// Subject gives the bus subject that the page, asset or picture is requested on, such as "page.user.ansel" or
+// "image.<id>.640".
 func (r Ref) Subject() string {
 	switch r.kind {
 	case KindNone:
@@ -104,8 +106,8 @@ func (r Ref) appendOrigin(b []byte) []byte {
 	return append(append(b, ".at."...), escape(r.origin)...)
 }
 
-// Key gives the memcached key: at most [MaxKey] bytes, no space, no control character. It is the subject, so that what is seen on the bus
-// can be looked up in the cache by the same name; of a longer subject it is the kind and a hash.
+// Key gives the memcached key: at most [MaxKey] bytes, no space, no control character. It is the subject, so that what
+// is seen on the bus can be looked up in the cache by the same name; of a longer subject it is the kind and a hash.
 func (r Ref) Key() string {
 	subject := r.Subject()
 	if len(subject) <= MaxKey {
@@ -118,7 +120,8 @@ func (r Ref) Key() string {
 // MaxKey is how many bytes a memcached key may have.
 const MaxKey = 250
 
-// ParseSubject is the inverse of [Ref.Subject]. It takes only subjects that Subject gives: no second spelling of a page exists.
+// ParseSubject is the inverse of [Ref.Subject]. It takes only subjects that Subject gives: no second spelling of a page
+// exists.
 func ParseSubject(subject string) (Ref, error) {
 	root, rest, ok := strings.Cut(subject, ".")
 	if !ok || len(subject) > MaxTarget {
@@ -300,8 +303,9 @@ func textRef(kind Kind, token string) Ref {
 	return r
 }
 
-// escape makes a subject token and cache key of any text: letters, digits, "_" and "-" stand for themselves and any other byte is "="
-// and two hexadecimal digits. Where base64url is shorter (scripts other than Latin), it is "~" and that.
+// escape makes a subject token and cache key of any text: letters, digits, "_" and "-" stand for themselves and any
+// other byte is "=" and two hexadecimal digits. Where base64url is shorter (scripts other than Latin), it is "~" and
+// that.
 func escape(text string) string {
 	const digits = "0123456789ABCDEF"
 	b := make([]byte, 0, 3*len(text))

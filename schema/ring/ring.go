@@ -1,7 +1,7 @@
 // Package ring chooses the memcached server that holds a key.
 //
-// Edges read where cachefills wrote, so both must choose alike, whatever order their flags name the servers in. In flow addresses and
-// keys, out flows one address; it opens no connection.
+// Edges read where cachefills wrote, so both must choose alike, whatever order their flags name the servers in. In flow
+// addresses and keys, out flows one address; it opens no connection.
 package ring
 
 import (
@@ -14,8 +14,9 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Ring selects by rendezvous hashing: each key goes to the server that scores highest for it, so that adding one to N servers moves
-// 1/(N+1) of the keys and no other. (gomemcache's own choice, a checksum modulo N, moves 75% when a fourth is added to three.)
+// Ring selects by rendezvous hashing: each key goes to the server that scores highest for it, so that adding one to N
+// servers moves 1/(N+1) of the keys and no other. (gomemcache's own choice, a checksum modulo N, moves 75% when a
+// fourth is added to three.)
 type Ring struct {
 	servers []server
 }
@@ -76,7 +77,8 @@ func (r *Ring) pick(key string) int {
 	return best
 }
 
-// mix is the finalizer of MurmurHash3 (fmix64, Austin Appleby, public domain): every bit of x reaches every bit of the score.
+// mix is the finalizer of MurmurHash3 (fmix64, Austin Appleby, public domain): every bit of x reaches every bit of the
+// score.
 func mix(x uint64) uint64 {
 	x ^= x >> 33
 	x *= 0xff51afd7ed558ccd

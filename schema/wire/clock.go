@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Clock gives cluster time: Postgres' clock, which travels in every page and every tick. A machine whose own clock is off by an hour
-// still gives deadlines and ages that the others understand. Before the first tick it is the machine's own clock. The zero Clock is ready;
-// it is safe for concurrent use.
+// Clock gives cluster time: Postgres' clock, which travels in every page and every tick. A machine whose own clock is
+// off by an hour still gives deadlines and ages that the others understand. Before the first tick it is the machine's
+// own clock. The zero Clock is ready; it is safe for concurrent use.
 type Clock struct {
 	offset atomic.Int64 // nanoseconds to add to the machine's clock
 
@@ -19,18 +19,19 @@ type Clock struct {
 	slotAt time.Time                  // when the first of the current slot came
 }
 
-// clockWindow is how many slots are looked back on, and clockSlot how long each takes in ticks, of which it keeps the earliest come: long
-// enough to remember one without delay, however many late ones are found queued up.
+// clockWindow is how many slots are looked back on, and clockSlot how long each takes in ticks, of which it keeps the
+// earliest come: long enough to remember one without delay, however many late ones are found queued up.
 const (
 	clockWindow = 64
 	clockSlot   = 500 * time.Millisecond
 )
 
-// clockStep is how far wall clock and monotonic clock may part between two ticks before the machine's clock counts as set.
+// clockStep is how far wall clock and monotonic clock may part between two ticks before the machine's clock counts as
+// set.
 const clockStep = 500 * time.Millisecond
 
-// Observe takes in a tick that has just arrived. A tick can only be late, never early, so the greatest of the recent differences is the
-// one nearest to the truth; a process that was frozen, and finds old ticks queued up, is not misled.
+// Observe takes in a tick that has just arrived. A tick can only be late, never early, so the greatest of the recent
+// differences is the one nearest to the truth; a process that was frozen, and finds old ticks queued up, is not misled.
 func (c *Clock) Observe(t Tick, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,7 +12,8 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// Errors that cross the bus. A renderer answers with one of them when there is no page to send; a page that says "not found" is a page.
+// Errors that cross the bus. A renderer answers with one of them when there is no page to send; a page that says "not
+// found" is a page.
 var (
 	ErrBusy        = errors.New("too many requests wait already")
 	ErrExpired     = errors.New("the deadline has passed")
@@ -69,8 +70,9 @@ func Status(err error) int {
 	return http.StatusInternalServerError
 }
 
-// ErrorMsg makes the reply that says err: the code in HeaderCode, and status and text in the headers that NATS services use, so that any
-// client of the bus sees it. The text is the table's or an [InputError]'s, never the cause's: causes stay in the renderer's log.
+// ErrorMsg makes the reply that says err: the code in HeaderCode, and status and text in the headers that NATS services
+// use, so that any client of the bus sees it. The text is the table's or an [InputError]'s, never the cause's: causes
+// stay in the renderer's log.
 func ErrorMsg(subject string, err error) *nats.Msg {
 	msg := nats.NewMsg(subject)
 	text := ErrInternal
@@ -90,8 +92,8 @@ func ErrorMsg(subject string, err error) *nats.Msg {
 	return msg
 }
 
-// ErrorOf gives the error that a reply says, nil for one that carries an envelope or an action's changes. It wraps one of this package's
-// errors, and an [InputError] if that is what was wrong.
+// ErrorOf gives the error that a reply says, nil for one that carries an envelope or an action's changes. It wraps one
+// of this package's errors, and an [InputError] if that is what was wrong.
 func ErrorOf(msg *nats.Msg) error {
 	code := msg.Header.Get(HeaderCode)
 	if code == "" {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Reply is a page, asset or picture with what is needed to decide whether a copy of it may still be shown. Its encoding is the envelope:
-// what a renderer replies with, what memcached holds, byte for byte the same.
+// Reply is a page, asset or picture with what is needed to decide whether a copy of it may still be shown. Its encoding
+// is the envelope: what a renderer replies with, what memcached holds, byte for byte the same.
 type Reply struct {
 	Status      int           // HTTP status that the page deserves: 200, 404, 410, ...
 	ContentType string        // MIME type
@@ -29,8 +29,8 @@ type Dep struct {
 	Version int64
 }
 
-// OlderThan reports whether the reply shows an earlier version of a scope than versions names. Scopes that the reply does not depend on
-// do not count.
+// OlderThan reports whether the reply shows an earlier version of a scope than versions names. Scopes that the reply
+// does not depend on do not count.
 func (r *Reply) OlderThan(versions []Dep) bool {
 	for _, v := range versions {
 		for _, d := range r.Depends {
@@ -108,10 +108,11 @@ func appendHeader(b []byte, name, value string) []byte {
 	return b
 }
 
-// DecodeReply is the one decoder of envelopes. The reply's Body aliases data. Unknown headers are passed over, so that a newer renderer may
-// add some; anything else unexpected, such as a body that is shorter than its Length, is an error that wraps ErrEnvelope. So is a packed body
-// that is none by its two ends, or says that it is larger than MaxUnpacked. Its inside, like that of a plain body, is not looked at: whoever
-// unpacks it compares the sum, be it an edge or a browser.
+// DecodeReply is the one decoder of envelopes. The reply's Body aliases data. Unknown headers are passed over, so that
+// a newer renderer may add some; anything else unexpected, such as a body that is shorter than its Length, is an error
+// that wraps ErrEnvelope. So is a packed body that is none by its two ends, or says that it is larger than MaxUnpacked.
+// Its inside, like that of a plain body, is not looked at: whoever unpacks it compares the sum, be it an edge or a
+// browser.
 func DecodeReply(data []byte) (*Reply, error) {
 	end := bytes.Index(data, []byte("\n\n"))
 	if end < 0 || !bytes.HasPrefix(data, []byte(magic)) {
@@ -176,7 +177,8 @@ func (r *Reply) setHeader(name, value string) (err error) {
 	return err
 }
 
-// FormatDeps writes dependencies as envelopes, fill notes and fresh cookies carry them, each with a space before it: " all=1 user.ansel=18".
+// FormatDeps writes dependencies as envelopes, fill notes and fresh cookies carry them, each with a space before it: "
+// all=1 user.ansel=18".
 func FormatDeps(deps []Dep) string { return string(appendDeps(nil, deps)) }
 
 func appendDeps(b []byte, deps []Dep) []byte {

@@ -7,19 +7,20 @@ import (
 	"strings"
 	"time"
 
-	"flickrkillr/schema/page"
-
 	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/page"
 )
 
-// Fill is a note to the cachefills: make memcached hold a copy of the page that is at least this good. Without any condition whatever copy
-// is there will do, which is what a person's `nats pub fill.page.home ""` says. A note that has a reply subject is answered when it has been
-// dealt with, by one word that says how it ended.
+// Fill is a note to the cachefills: make memcached hold a copy of the page that is at least this good. Without any
+// condition whatever copy is there will do, which is what a person's `nats pub fill.page.home ""` says. A note that has
+// a reply subject is answered when it has been dealt with, by one word that says how it ended.
 type Fill struct {
 	Ref    page.Ref
-	ReadAt time.Time     // the copy's rows were read then or later, in cluster time; zero: whenever
-	Wants  []Dep         // it shows these versions or later ones
-	Waited time.Duration // how long ago the sender heard of the change that is the reason for the note; 0: there was none
+	ReadAt time.Time // the copy's rows were read then or later, in cluster time; zero: whenever
+	Wants  []Dep     // it shows these versions or later ones
+	// how long ago the sender heard of the change that is the reason for the note; 0: there was none
+	Waited time.Duration
 }
 
 // Answers to a note, for those who wait for one. Any other word says what went wrong.
@@ -48,7 +49,8 @@ func (f Fill) Msg() *nats.Msg {
 	return msg
 }
 
-// ParseFill is the inverse of [Fill.Msg]. Conditions that cannot be read are an error: to pass over one would leave an old copy there.
+// ParseFill is the inverse of [Fill.Msg]. Conditions that cannot be read are an error: to pass over one would leave an
+// old copy there.
 func ParseFill(subject string, header nats.Header) (f Fill, err error) {
 	if f.Ref, err = page.ParseSubject(strings.TrimPrefix(subject, prefixFill)); err != nil {
 		return Fill{}, err
@@ -70,7 +72,8 @@ func ParseFill(subject string, header nats.Header) (f Fill, err error) {
 	return f, nil
 }
 
-// Met reports whether a copy is as good as the note wants it. A scope that the copy does not depend on cannot make it stale.
+// Met reports whether a copy is as good as the note wants it. A scope that the copy does not depend on cannot make it
+// stale.
 func (f Fill) Met(r *Reply) bool {
 	if r.ReadAt.Before(f.ReadAt) {
 		return false

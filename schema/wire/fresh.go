@@ -13,8 +13,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// FreshCookie is the name of the cookie that makes a writer see their own change through any edge, also one that the stream of changes
-// has not reached yet: it carries the scopes and versions of the action's reply, signed, for FreshAge.
+// FreshCookie is the name of the cookie that makes a writer see their own change through any edge, also one that the
+// stream of changes has not reached yet: it carries the scopes and versions of the action's reply, signed, for
+// FreshAge.
 const (
 	FreshCookie = "fresh"
 	FreshAge    = 10 * time.Second // by then every edge has heard, or trusts no copy
@@ -28,7 +29,8 @@ const (
 
 // KeysConfig is the bucket of the keys that edges share, the same whoever makes it first.
 func KeysConfig() jetstream.KeyValueConfig {
-	return jetstream.KeyValueConfig{Bucket: BucketKeys, Description: "keys that all edges share", Storage: jetstream.FileStorage, MaxBytes: 1 << 20}
+	return jetstream.KeyValueConfig{Bucket: BucketKeys, Description: "keys that all edges share",
+		Storage: jetstream.FileStorage, MaxBytes: 1 << 20}
 }
 
 // FreshKey signs fresh cookies: 32 random bytes.
@@ -46,8 +48,9 @@ const (
 // ErrFresh: a cookie was not signed with this key, has expired, or cannot be read. It is as good as none.
 var ErrFresh = errors.New("not a valid fresh cookie")
 
-// Sign gives the value of a fresh cookie that is good until some cluster time: the base64url of "<until> <scope>=<version> ...", a dot,
-// and the base64url of the first 128 bits of its HMAC-SHA256. Of more than 16 dependencies the first 16 count.
+// Sign gives the value of a fresh cookie that is good until some cluster time: the base64url of "<until>
+// <scope>=<version> ...", a dot, and the base64url of the first 128 bits of its HMAC-SHA256. Of more than 16
+// dependencies the first 16 count.
 func (k FreshKey) Sign(deps []Dep, until time.Time) string {
 	payload := append([]byte(FormatTime(until)), FormatDeps(deps[:min(len(deps), freshScopes)])...)
 	return base64.RawURLEncoding.EncodeToString(payload) + "." + base64.RawURLEncoding.EncodeToString(k.mac(payload))
@@ -82,8 +85,8 @@ func FreshClaims(value string) ([]Dep, error) {
 // scopeInsider is no scope: a value that names it proves that whoever sends it has the key.
 const scopeInsider = "insider"
 
-// Insider gives the value of X-Depends, in a request to an edge, that has it tell also the versions of what is not there. They would tell
-// a visitor what is hidden from what never was. The value is good until some cluster time.
+// Insider gives the value of X-Depends, in a request to an edge, that has it tell also the versions of what is not
+// there. They would tell a visitor what is hidden from what never was. The value is good until some cluster time.
 func (k FreshKey) Insider(until time.Time) string { return k.Sign([]Dep{{Scope: scopeInsider}}, until) }
 
 // VerifyInsider reports whether a value is one of [FreshKey.Insider] that is good at the cluster time now.

@@ -12,7 +12,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// EncodingGzip is the one coding that bodies have on the bus and in memcached, by request of who asks, see HeaderAccept.
+// EncodingGzip is the one coding that bodies have on the bus and in memcached, by request of who asks, see
+// HeaderAccept.
 const EncodingGzip = "gzip"
 
 // Bounds of packing.
@@ -20,19 +21,21 @@ const (
 	MaxUnpacked = 8 << 20 // bytes: some hundred times a page. A body that says it is larger is not unpacked
 	worthwhile  = 512     // bytes; below, an encoding's own overhead eats the gain
 
-	// Of a user's page of 25,182 bytes the levels 1 to 6 make 4,853, 4,807, 4,710, 4,718, 4,455 and 4,371 in 31, 36, 36, 43, 48 and 55 us;
-	// zstd made 4,093 in 35, and brotli, which the near cache has, 3,738 in 240. Level 1 is the cheapest within a tenth of level 5's bytes, and
-	// what is asked for often goes out with brotli anyway.
+	// Of a user's page of 25,182 bytes the levels 1 to 6 make 4,853, 4,807, 4,710, 4,718, 4,455 and 4,371 in 31, 36,
+	// 36, 43, 48 and 55 us; zstd made 4,093 in 35, and brotli, which the near cache has, 3,738 in 240. Level 1 is the
+	// cheapest within a tenth of level 5's bytes, and what is asked for often goes out with brotli anyway.
 	gzipLevel = 1
 )
 
-// Gzip packs and unpacks bodies with gzip (RFC 1952). It pools what that takes, up to a megabyte each; the zero value is ready.
+// Gzip packs and unpacks bodies with gzip (RFC 1952). It pools what that takes, up to a megabyte each; the zero value
+// is ready.
 type Gzip struct{ writers, readers sync.Pool }
 
 // Compressible reports whether a body is text that nobody has packed yet, and enough of it.
 func (r *Reply) Compressible() bool {
 	return r.Encoding == "" && len(r.Body) >= worthwhile && len(r.Body) <= MaxUnpacked &&
-		(strings.HasPrefix(r.ContentType, "text/") || strings.HasPrefix(r.ContentType, "application/") || strings.HasPrefix(r.ContentType, "image/svg"))
+		(strings.HasPrefix(r.ContentType, "text/") || strings.HasPrefix(r.ContentType, "application/") ||
+			strings.HasPrefix(r.ContentType, "image/svg"))
 }
 
 // Pack appends body to dst, packed.
@@ -59,8 +62,8 @@ type unpacker struct {
 	gzip.Reader
 }
 
-// Unpack gives what was packed, in memory of its own. What is no gzip, was changed since (it carries a CRC-32) or is larger than it says, or
-// than MaxUnpacked, is an error that wraps ErrEnvelope.
+// Unpack gives what was packed, in memory of its own. What is no gzip, was changed since (it carries a CRC-32) or is
+// larger than it says, or than MaxUnpacked, is an error that wraps ErrEnvelope.
 func (z *Gzip) Unpack(packed []byte) ([]byte, error) {
 	size, err := UnpackedSize(packed)
 	if err != nil {

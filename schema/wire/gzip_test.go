@@ -39,7 +39,8 @@ func TestGzipRoundTrip(t *testing.T) {
 	all.Wait()
 }
 
-// TestGzipThatWasChanged: whichever byte is, nobody sees another body, and no length that it claims costs more than the bound.
+// TestGzipThatWasChanged: whichever byte is, nobody sees another body, and no length that it claims costs more than the
+// bound.
 func TestGzipThatWasChanged(t *testing.T) {
 	t.Parallel()
 	z := &Gzip{}
@@ -128,7 +129,8 @@ func FuzzUnpack(f *testing.F) {
 
 func BenchmarkGzip(b *testing.B) {
 	z := &Gzip{}
-	body := bytes.Repeat([]byte(`<a class="r150" href="/photo/123"><img src="/img/abc/320.jpg" alt="Low tide"></a>`), 300)
+	body := bytes.Repeat([]byte(`<a class="r150" href="/photo/123"><img src="/img/abc/320.jpg" alt="Low tide"></a>`),
+		300)
 	small := packed(z, body)
 	b.Run("pack", func(b *testing.B) {
 		var dst bytes.Buffer

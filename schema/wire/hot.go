@@ -9,18 +9,19 @@ import (
 	"strings"
 	"time"
 
-	"flickrkillr/schema/page"
-
 	"github.com/nats-io/nats.go/jetstream"
+
+	"flickrkillr/schema/page"
 )
 
-// BucketHot is the JetStream KV bucket that holds what is in demand: a key for each edge, with the edge's list. Whoever has an empty
-// cache to fill reads all of them.
+// BucketHot is the JetStream KV bucket that holds what is in demand: a key for each edge, with the edge's list. Whoever
+// has an empty cache to fill reads all of them.
 const BucketHot = "HOT"
 
 // HotConfig is the bucket of hot lists, the same whoever makes it first. An edge that is gone is forgotten after a day.
 func HotConfig() jetstream.KeyValueConfig {
-	return jetstream.KeyValueConfig{Bucket: BucketHot, Description: "pages in demand, by edge; see schema/wire", TTL: 24 * time.Hour,
+	return jetstream.KeyValueConfig{Bucket: BucketHot, Description: "pages in demand, by edge; see schema/wire",
+		TTL:     24 * time.Hour,
 		Storage: jetstream.FileStorage, MaxBytes: 64 << 20}
 }
 
@@ -44,8 +45,8 @@ func EncodeHot(list []Heat) []byte {
 	return b
 }
 
-// DecodeHot is the inverse of [EncodeHot]. Lines that name nothing, as those of another version may, are left out and named in the error;
-// the rest is good all the same.
+// DecodeHot is the inverse of [EncodeHot]. Lines that name nothing, as those of another version may, are left out and
+// named in the error; the rest is good all the same.
 func DecodeHot(data []byte) (list []Heat, err error) {
 	for line := range bytes.Lines(data) {
 		subject, digits, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), " ")

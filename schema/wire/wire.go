@@ -1,8 +1,9 @@
-// Package wire is the contract of the bus: subjects, queue groups, headers, the envelope of a page, the notices of change, error codes
-// and the one clock that all roles go by.
+// Package wire is the contract of the bus: subjects, queue groups, headers, the envelope of a page, the notices of
+// change, error codes and the one clock that all roles go by.
 //
-// Every role speaks through it and none of its texts is spelled anywhere else. In flow and out flow bytes of messages and of cached
-// items; it opens no connection and holds no state but a [Clock]'s and a [Gzip]'s pools. It may import schema/page, and no role.
+// Every role speaks through it and none of its texts is spelled anywhere else. In flow and out flow bytes of messages
+// and of cached items; it opens no connection and holds no state but a [Clock]'s and a [Gzip]'s pools. It may import
+// schema/page, and no role.
 package wire
 
 import (
@@ -10,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"flickrkillr/schema/page"
-
 	"github.com/nats-io/nats.go/jetstream"
+
+	"flickrkillr/schema/page"
 )
 
 // Queue groups. NATS gives each request or note to one member; joining is all the configuration there is.
@@ -39,11 +40,13 @@ const (
 	SubjectChanged = "changed.>"        // what the stream CHANGES holds
 	SubjectBatch   = "changed.batch"    // scopes with their new versions, see EncodeChanges
 	SubjectTick    = "changed.tick"     // once a second from the relay, see Tick
-	SubjectHint    = "hint.changed"     // like SubjectBatch, in no stream: what an action has just changed, before the relay tells it for sure
-	StreamChanges  = "CHANGES"
+	// like SubjectBatch, in no stream: what an action has just changed, before the relay tells it for sure
+	SubjectHint   = "hint.changed"
+	StreamChanges = "CHANGES"
 )
 
-// CancelSubject is what an edge publishes to, with no data, to say that nobody waits for the answer to the request with this id any more.
+// CancelSubject is what an edge publishes to, with no data, to say that nobody waits for the answer to the request with
+// this id any more.
 func CancelSubject(id string) string { return prefixCancel + id }
 
 // ParseCancel is the inverse of [CancelSubject]; false for another subject.
@@ -61,17 +64,21 @@ const (
 // Headers of messages on the bus. NATS header names are case-sensitive: take them from here.
 const (
 	HeaderDeadline = "Killr-Deadline" // request: when its answer is worthless, see FormatTime
-	HeaderAccept   = "Killr-Accept"   // request: the coding that the body may have, EncodingGzip; without it a body of a page is plain
-	HeaderRequest  = "Killr-Request"  // request: the id that the visitor, the logs and the reply share
-	HeaderTiming   = "Killr-Timing"   // reply: where the time went, see Timing
-	HeaderWorker   = "Killr-Worker"   // reply: which renderer answered
-	HeaderCode     = "Killr-Code"     // reply: set when there is no envelope, see Code
-	HeaderReadAt   = "Killr-Read-At"  // fill: memcached should hold a copy read at this time or later, see FormatTime
-	HeaderWants    = "Killr-Wants"    // fill: memcached should hold a copy with these versions or later ones, see FormatDeps
-	HeaderWaited   = "Killr-Waited"   // fill: microseconds since it was due, as a rule since the sender heard of the change that it is about
-	HeaderKey      = "Killr-Key"      // action: names this attempt and its repetitions, see ValidKey
-	HeaderSince    = "Killr-Since"    // batch: when the oldest of its changes was written, shortly before its commit, see FormatTime
-	HeaderDetail   = "Killr-Detail"   // reply: what was wrong with the request, in words for a person, see InputError
+	// request: the coding that the body may have, EncodingGzip; without it a body of a page is plain
+	HeaderAccept  = "Killr-Accept"
+	HeaderRequest = "Killr-Request" // request: the id that the visitor, the logs and the reply share
+	HeaderTiming  = "Killr-Timing"  // reply: where the time went, see Timing
+	HeaderWorker  = "Killr-Worker"  // reply: which renderer answered
+	HeaderCode    = "Killr-Code"    // reply: set when there is no envelope, see Code
+	HeaderReadAt  = "Killr-Read-At" // fill: memcached should hold a copy read at this time or later, see FormatTime
+	// fill: memcached should hold a copy with these versions or later ones, see FormatDeps
+	HeaderWants = "Killr-Wants"
+	// fill: microseconds since it was due, as a rule since the sender heard of the change that it is about
+	HeaderWaited = "Killr-Waited"
+	HeaderKey    = "Killr-Key" // action: names this attempt and its repetitions, see ValidKey
+	// batch: when the oldest of its changes was written, shortly before its commit, see FormatTime
+	HeaderSince  = "Killr-Since"
+	HeaderDetail = "Killr-Detail" // reply: what was wrong with the request, in words for a person, see InputError
 )
 
 // Deadlines of a request, from the edge's first step to the answer's worthlessness.
@@ -88,18 +95,20 @@ func Deadline(r page.Ref) time.Duration {
 	return PageDeadline
 }
 
-// Ages of copies. A page's own age travels in its envelope; these are the values that renderers give and bounds that edges keep.
+// Ages of copies. A page's own age travels in its envelope; these are the values that renderers give and bounds that
+// edges keep.
 const (
 	PageAge    = 10 * time.Minute // a user's own pages
 	ListingAge = 5 * time.Second  // pages that depend on everybody: home, tag, search
-	FileAge    = time.Hour        // what programs look for at a fixed place, such as the manifest, which names assets of this version
+	// what programs look for at a fixed place, such as the manifest, which names assets of this version
+	FileAge    = time.Hour
 	FixedAge   = 365 * 24 * time.Hour
 	StaleAge   = 10 * time.Minute // past its age, a copy may be shown when nothing else can be
 	ChangesAge = 2 * PageAge      // how long changes are remembered, in the stream and at edges
 )
 
-// ChangesConfig is the stream of changes, the same whoever makes it first. Everything in it can be made again by rendering afresh, but a
-// stream lost with a crash would cost every edge its cache, hence the disk.
+// ChangesConfig is the stream of changes, the same whoever makes it first. Everything in it can be made again by
+// rendering afresh, but a stream lost with a crash would cost every edge its cache, hence the disk.
 func ChangesConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        StreamChanges,

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/schema/page"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+
+	"flickrkillr/schema/page"
 )
 
 func sample() *Reply {
@@ -29,7 +29,8 @@ func sample() *Reply {
 func TestEnvelopeIsReadable(t *testing.T) {
 	t.Parallel()
 	want := "killr/1 200\nContent-Type: text/html; charset=utf-8\nMax-Age: 600\n" +
-		"Read-At: 1795463000123456\nDepends: all=1 user.ansel=18\nETag: 3jx0c8v1k2m4\nLength: 21\n\n<!doctype html>\n\nbody"
+		"Read-At: 1795463000123456\nDepends: all=1 user.ansel=18\nETag: 3jx0c8v1k2m4\nLength: 21\n\n<!doctype " +
+		"html>\n\nbody"
 	if diff := cmp.Diff(want, string(sample().Encode())); diff != "" {
 		t.Error(diff)
 	}
@@ -96,7 +97,8 @@ func FuzzEnvelope(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q decodes to %+v, whose envelope does not: %v", data, r, err)
 		}
-		if !bytes.Equal(r.Body, again.Body) || !cmp.Equal(r.Depends, again.Depends) || r.Status != again.Status || r.MaxAge != again.MaxAge {
+		if !bytes.Equal(r.Body, again.Body) || !cmp.Equal(r.Depends, again.Depends) || r.Status != again.Status ||
+			r.MaxAge != again.MaxAge {
 			t.Fatalf("%+v became %+v", r, again)
 		}
 	})
@@ -161,7 +163,8 @@ func TestClockIgnoresLateTicks(t *testing.T) {
 		t.Errorf("offset %v", got)
 	}
 	for i := 10; i < 10+clockWindow; i++ { // Postgres' clock was set right meanwhile
-		c.Observe(Tick{Time: now.Add(time.Duration(i) * time.Second)}, now.Add(time.Duration(i)*time.Second+time.Millisecond))
+		c.Observe(Tick{Time: now.Add(time.Duration(i) * time.Second)},
+			now.Add(time.Duration(i)*time.Second+time.Millisecond))
 	}
 	if got := c.Offset(); got != -time.Millisecond {
 		t.Errorf("offset %v", got)
@@ -203,7 +206,8 @@ func TestInputErrorsCrossTheBus(t *testing.T) {
 		}
 	}
 	err := ErrorOf(msg)
-	if got, ok := errors.AsType[*InputError](err); !ok || *got != want || Code(err) != "bad_request" || Status(err) != 400 {
+	if got, ok := errors.AsType[*InputError](err); !ok || *got != want || Code(err) != "bad_request" ||
+		Status(err) != 400 {
 		t.Errorf("got %v", err)
 	}
 	msg.Header.Set(HeaderCode, "busy") // whatever is said beside it, another error is no InputError
@@ -277,7 +281,10 @@ func TestFreshCookies(t *testing.T) {
 	key, now := FreshKey(strings.Repeat("k", FreshKeySize)), time.UnixMicro(1795463000123456)
 	deps := []Dep{{"user.ansel", 19}, {"photo.7", 19}}
 	value := key.Sign(deps, now.Add(FreshAge))
-	if strings.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`",;\\`, c) }) {
+	if strings.ContainsFunc(value, func(c rune) bool {
+		return c <= ' ' || c > '~' ||
+			strings.ContainsRune(`",;\\`, c)
+	}) {
 		t.Errorf("%q is no cookie value (RFC 6265, 4.1.1)", value)
 	}
 	got, err := key.Verify(value, now)

@@ -5,10 +5,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"flickrkillr/schema/wire"
-
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"flickrkillr/schema/wire"
 )
 
 // result is how a fill ended.
@@ -27,12 +27,13 @@ const (
 	results
 )
 
-var resultNames = [results]string{wire.FillFilled, wire.FillHeld, "joined", wire.FillPrivate, wire.FillTooLarge, "failed", "cache_error", "refused", "dropped"}
+var resultNames = [results]string{wire.FillFilled, wire.FillHeld, "joined", wire.FillPrivate, wire.FillTooLarge,
+	"failed", "cache_error", "refused", "dropped"}
 
 func (r result) String() string { return resultNames[r] }
 
-// meters count for Prometheus and for `nats micro stats`.
-type meters struct {
+// metrics count for Prometheus and for `nats micro stats`.
+type metrics struct {
 	counts   [results]atomic.Int64
 	counters [results]prometheus.Counter
 	seconds  prometheus.Histogram
@@ -45,19 +46,24 @@ type meters struct {
 	refills *hdrhistogram.Histogram // of those that a change was the reason for, from when an edge heard of it
 }
 
-func newMeters(registry prometheus.Registerer) *meters {
+func newMetrics(registry prometheus.Registerer) *metrics {
 	if registry == nil {
 		registry = prometheus.NewRegistry()
 	}
-	fills := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_cachefill_fills_total", Help: "Notes by how they ended."}, []string{"result"})
-	m := &meters{
-		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_fill_seconds", Help: "Time of a fill, from note to memcached.",
+	fills := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_cachefill_fills_total",
+		Help: "Notes by how they ended."}, []string{"result"})
+	m := &metrics{
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_fill_seconds",
+			Help:    "Time of a fill, from note to memcached.",
 			Buckets: prometheus.ExponentialBuckets(.0005, 2, 14)}),
-		refill: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_refill_seconds", Help: "Time of a refill after a change, from when an edge had heard of the change, and the page was in demand again since its last refill, to memcached.",
+		refill: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "killr_cachefill_refill_seconds",
+			Help: "Time of a refill after a change, from when an edge had heard of the change, and the page was in " +
+				"demand again since its last refill, to memcached.",
 			Buckets: prometheus.ExponentialBuckets(.0005, 2, 14)}),
-		replayed: prometheus.NewCounter(prometheus.CounterOpts{Name: "killr_cachefill_replayed_total", Help: "Notes that this cachefill published because a memcached server was empty."}),
-		times:    hdrhistogram.New(1, slowest.Microseconds(), 2),
-		refills:  hdrhistogram.New(1, slowest.Microseconds(), 2),
+		replayed: prometheus.NewCounter(prometheus.CounterOpts{Name: "killr_cachefill_replayed_total",
+			Help: "Notes that this cachefill published because a memcached server was empty."}),
+		times:   hdrhistogram.New(1, slowest.Microseconds(), 2),
+		refills: hdrhistogram.New(1, slowest.Microseconds(), 2),
 	}
 	registry.MustRegister(fills, m.seconds, m.refill, m.replayed)
 	for r := range results {
@@ -66,7 +72,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 	return m
 }
 
-func (m *meters) count(r result) {
+func (m *metrics) count(r result) {
 	m.counts[r].Add(1)
 	m.counters[r].Inc()
 }
@@ -74,8 +80,8 @@ func (m *meters) count(r result) {
 // slowest is the longest time that the histograms hold.
 const slowest = time.Minute
 
-// filled notes how long a job took; one that is about a change also counts from when that was heard of.
-func (m *meters) filled(j *job, took time.Duration) {
+// filled records how long a job took; one that follows a change also counts from when the edge heard of the change.
+func (m *metrics) filled(j *job, took time.Duration) {
 	m.seconds.Observe(took.Seconds())
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -87,11 +93,13 @@ func (m *meters) filled(j *job, took time.Duration) {
 	}
 }
 
-// snapshot is what `nats micro stats cachefill` shows beside the library's own numbers, which count notes taken, not pages filled.
-func (m *meters) snapshot(queued int, servers map[string]string) any {
+// snapshot is what `nats micro stats cachefill` shows beside the library's own numbers, which count accepted notes,
+// not filled pages.
+func (m *metrics) snapshot(queued int, servers map[string]string) any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	out := map[string]any{"queued": queued, "servers": servers, "replays": m.replays.Load(), "refills": m.refills.TotalCount()}
+	out := map[string]any{"queued": queued, "servers": servers, "replays": m.replays.Load(),
+		"refills": m.refills.TotalCount()}
 	for r := range results {
 		out[r.String()] = m.counts[r].Load()
 	}

@@ -1,0 +1,26 @@
+// Package pictures stores photographs: it takes originals in, keeps them unchanged, and makes the JPEGs that browsers
+// see.
+//
+// Input: an uploaded file ([Ingest]), or the id of a picture and a width ([Stored], [Derive]).
+//
+// Output: facts about the picture (id, size as seen, dominant colour, camera data), or the bytes of a JPEG.
+//
+// Must not touch: rows, the bus, HTTP. It does not bound how many pictures are decoded at once: the caller's pool does,
+// because only the caller knows how much memory there is (see [Limits] for what one picture needs).
+//
+// An original's id is a hash of its bytes, so an id never changes its meaning and a derivative can be cached for ever.
+// Derivatives lie beside originals: Ingest makes most of them, Derive makes and stores a missing one, Stored only
+// reads. Originals are never sent: every file that reaches a browser was decoded and encoded again. That makes a file
+// harmless that is also a script, or that contains the place where it was taken.
+//
+// The files:
+//
+//	pictures.go  Store, ids and names of files
+//	dir.go       the Store in a directory
+//	ingest.go    takes a file in; refuse.go: why one is refused
+//	format.go    formats, and limits checked before decoding
+//	camera.go    EXIF data
+//	dominant.go  the dominant colour
+//	derive.go    derivatives: sizes, reading, making
+//	shrink.go resample.go encode.go   making one: averaging blocks, resampling, JPEG
+package pictures
