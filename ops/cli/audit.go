@@ -47,8 +47,8 @@ type auditCommand struct {
 	services
 }
 
-// errViolations makes the exit status 1; the report has said which.
-var errViolations = errors.New("what visitors saw was not true")
+// errViolations makes the exit status 1; the report lists the violations.
+var errViolations = errors.New("the audit found violations")
 
 func (c *auditCommand) Run(s *session) error {
 	if c.Duration == 0 && c.Writes == 0 && c.Observations == 0 {
@@ -63,7 +63,7 @@ func (c *auditCommand) Run(s *session) error {
 	return c.auditOwn(s)
 }
 
-// auditRunning audits a site that is there. Nothing of it is broken.
+// auditRunning audits a running site and injects no faults.
 func (c *auditCommand) auditRunning(s *session) error {
 	if err := c.find(s.data, "--nats and --postgres"); err != nil {
 		return err
@@ -104,13 +104,13 @@ func (c *auditCommand) auditRunning(s *session) error {
 	})
 }
 
-// plan says what an audit would do to which site. It only reads.
+// plan describes what an audit would do to which site. It only reads.
 func (c *auditCommand) plan(ctx context.Context, pool *pgxpool.Pool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	demonstration, err := seed.Demonstration(ctx, pool)
 	if err != nil {
-		return "", fmt.Errorf("look at the database %s: %w", databaseName(pool), err)
+		return "", fmt.Errorf("read the database %s: %w", databaseName(pool), err)
 	}
 	data := "people's own photos, not the demonstration data"
 	if demonstration {

@@ -92,7 +92,7 @@ func (c *benchCommand) Run(s *session) error {
 	return err
 }
 
-// findEdges returns the edges that were named, or those that `up` announced.
+// findEdges returns the edges of --edge, or those that `up` announced.
 func (c *benchCommand) findEdges(data string) ([]string, error) {
 	if len(c.Edge) > 0 {
 		return c.Edge, nil
@@ -107,7 +107,7 @@ func (c *benchCommand) findEdges(data string) ([]string, error) {
 	return env.Edges, nil
 }
 
-// findPages returns the pages that were listed, or everybody's.
+// findPages returns the pages of --urls, or the page of every user.
 func (c *benchCommand) findPages(ctx context.Context, data string) (pages []bench.Page, err error) {
 	if c.URLs == "" {
 		if err := c.findDatabase(data); err != nil {

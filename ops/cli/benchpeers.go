@@ -17,16 +17,16 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// The data of a comparison: the users whose pages are made anew are those with the most photos, so that pages are of
-// about the same size.
+// The data of a comparison. Pages that are made for each request are those of the users with the most photos, so that
+// they are of about the same size.
 const (
 	peersUsers  = 4000
 	peersPhotos = 60_000
 	peersCold   = 2000
 )
 
-// comparePeers sets the site beside others. It never uses a running one: the roles that it starts would take that one's
-// changes away.
+// comparePeers compares the site with other programs, in a sandbox: roles on the services of a running site would take
+// its changes.
 func (c *benchCommand) comparePeers(s *session) (err error) {
 	own, err := s.openSandbox(
 		"peers",

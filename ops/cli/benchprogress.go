@@ -13,7 +13,7 @@ import (
 	"flickrkillr/ops/lab/bench"
 )
 
-// benchProgress shows how a benchmark goes on: a bar to a person at a terminal, a line in the log every 5 s otherwise.
+// benchProgress shows the progress of a benchmark: a bar on a terminal, otherwise a line in the log every 5 s.
 type benchProgress struct {
 	log    *slog.Logger
 	bars   *mpb.Progress // nil: no terminal
@@ -30,7 +30,7 @@ func newBenchProgress(w io.Writer, log *slog.Logger) *benchProgress {
 	return p
 }
 
-// logProgress is for a command that runs several benchmarks and says in the log which: bars would lie across its lines.
+// logProgress is for a command that runs several benchmarks and names them in the log: bars would overwrite its lines.
 func (s *session) logProgress() func(bench.Progress) {
 	return (&benchProgress{log: s.log, logged: time.Now()}).report
 }
@@ -62,7 +62,7 @@ func (p *benchProgress) draw(w io.Writer) {
 		})))
 }
 
-// report takes one word from the benchmark. Calls do not overlap.
+// report shows one state of the benchmark. Calls do not overlap.
 func (p *benchProgress) report(at bench.Progress) {
 	if p.bars != nil {
 		p.now.Store(&at)
@@ -82,9 +82,9 @@ func (p *benchProgress) report(at bench.Progress) {
 		at.Elapsed.Round(time.Second),
 		"of",
 		at.Total,
-		"pages/s",
+		"pages_per_second",
 		int(at.Pages),
-		"requests/s",
+		"requests_per_second",
 		int(at.Requests),
 		"p99",
 		at.P99,
@@ -93,7 +93,7 @@ func (p *benchProgress) report(at bench.Progress) {
 	)
 }
 
-// end leaves the bar as it is and gives the terminal back.
+// end leaves the bar as it is and releases the terminal.
 func (p *benchProgress) end() {
 	if p.bars != nil {
 		p.bars.Shutdown()

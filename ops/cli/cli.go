@@ -39,7 +39,7 @@ type commands struct {
 	Together togetherCommand `cmd:"" hidden:"" help:"Run a bus, a renderer and an edge in one process, for the benchmark."`
 }
 
-// session is what every command is given besides its own flags.
+// session is what every command gets besides its own flags.
 type session struct {
 	ctx     context.Context // ends at the first Ctrl-C or SIGTERM
 	version string          // of this build
@@ -119,8 +119,7 @@ func commandVars() kong.Vars {
 	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`}
 }
 
-// explain says what is wrong with the command line, and what could stand there instead. parsed is nil if kong refused
-// it.
+// explain prints what is wrong with the command line, and what is allowed. parsed is nil if kong refused it.
 func explain(w io.Writer, parser *kong.Kong, parsed *kong.Context, err error) {
 	if wrong, ok := errors.AsType[*kong.ParseError](err); ok {
 		parsed = wrong.Context

@@ -295,7 +295,7 @@ func TestBenchProgress(t *testing.T) {
 	p.report(bench.Progress{Elapsed: 6 * time.Second, Total: 30 * time.Second, Pages: 1234})
 	p.end()
 	if said := logged.String(); strings.Count(said, "\n") != 1 ||
-		!strings.Contains(said, "elapsed=6s of=30s pages/s=1234") {
+		!strings.Contains(said, "elapsed=6s of=30s pages_per_second=1234") {
 		t.Errorf("it logged %q", said)
 	}
 }

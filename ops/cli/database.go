@@ -21,7 +21,7 @@ func (f *databaseFlag) findDatabase(data string) error {
 	return nil
 }
 
-// withPool gives f a pool without the roles' time limits: migrations and seeding take as long as they take.
+// withPool gives f a pool without the time limits of roles, which migrations and seeding exceed.
 func withPool(ctx context.Context, url string, f func(*pgxpool.Pool) error) error {
 	pool, err := pgxpool.New(ctx, url)
 	if err != nil {

@@ -33,7 +33,7 @@ type ladderCommand struct {
 	Addr     string  `default:"127.0.0.1:8087" placeholder:"HOST:PORT" help:"With --serve: listen here (default ${default}). Version 1.0 of a running 'up' is served by its edge."`
 }
 
-// Sizes of the pictures in a database of its own: few and small, since one page is all that is looked at.
+// Sizes of the pictures in a database of its own: few and small, since only one page is fetched.
 const (
 	ladderOriginals = 12
 	ladderLong      = 480
@@ -144,11 +144,11 @@ func (c *ladderCommand) show(s *session, result interface {
 	return err
 }
 
-// childNamed is the process that root has started of a program's name, the first; 0 if none is known.
+// childNamed is the id of the first process with this program name that root has started; 0 if there is none.
 func childNamed(root int, name string) int {
 	tree, err := cputime.Tree(root)
 	if err != nil {
-		return 0 // what it pays is then not shown
+		return 0 // its processor time is then not shown
 	}
 	for _, p := range tree {
 		if p.Parent == root && p.Command == name {

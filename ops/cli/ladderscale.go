@@ -18,10 +18,10 @@ import (
 // queryDelay is what the measurement of scaling adds to each query.
 const queryDelay = 20 * time.Millisecond
 
-// scaleAlbums is how many albums are looked at.
+// scaleAlbums is how many albums are fetched.
 const scaleAlbums = 5000
 
-// scaleOwn adds renderers to a site of its own.
+// scaleOwn measures a site in a sandbox while renderers are added.
 func (c *ladderCommand) scaleOwn(s *session) (err error) {
 	own, err := s.openSandbox(
 		"scale",
@@ -79,8 +79,8 @@ func (c *ladderCommand) scaleOwn(s *session) (err error) {
 	return errors.Join(err, c.show(s, result))
 }
 
-// albumPages lists pages of albums. A query reads one of them: those of users and photos are read together when many
-// wait, so that one renderer makes as many as the processors can, whatever a query takes.
+// albumPages lists pages of albums. Each needs a query of its own. Pages of users and of photos are read together when
+// many wait, so that one renderer would be limited by the processors, not by the delay of a query.
 func albumPages(s *session, postgres string) (pages []bench.Page, err error) {
 	err = withPool(s.ctx, postgres, func(pool *pgxpool.Pool) error {
 		rows, err := pool.Query(

@@ -27,7 +27,7 @@ func checkLimits(flags []*kong.Flag) error {
 			bound := f.Tag.Get(limit.tag)
 			edge, err := numeric(f.Target.Interface(), bound)
 			if err != nil {
-				return fmt.Errorf("--%s: %s=%q: %w", f.Name, limit.tag, bound, err) // a mistake of ours
+				return fmt.Errorf("--%s: %s=%q: %w", f.Name, limit.tag, bound, err) // a mistake in the tag
 			}
 			value, _ := numeric(f.Target.Interface(), "")
 			if limit.broken(value, edge) {
@@ -67,8 +67,8 @@ var (
 	negative = regexp.MustCompile(`^-[0-9.]`)
 )
 
-// joinNegatives makes `--photos -5` one argument, `--photos=-5`: kong takes "-5" for a flag, and says something about
-// that instead of the number.
+// joinNegatives makes `--photos -5` one argument, `--photos=-5`: kong takes "-5" for a flag, and its
+// message would not be about the number.
 func joinNegatives(args []string) []string {
 	var joined []string
 	for i, arg := range args {

@@ -10,8 +10,7 @@ import (
 	"github.com/lmittmann/tint"
 )
 
-// newLogger makes the process's logger. format auto is pretty for a person at a terminal, and lines of key=value
-// otherwise.
+// newLogger makes the process's logger. format auto is pretty on a terminal, and lines of key=value elsewhere.
 func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var least slog.Level
 	if err := least.UnmarshalText([]byte(level)); err != nil {
@@ -42,7 +41,7 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	}
 }
 
-// terminal says whether a person looks at w.
+// terminal reports whether w is a terminal.
 func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {

@@ -74,7 +74,7 @@ func measuredSite(on *stack.Stack, services stack.Env, edgeFlags []string, share
 	)
 }
 
-// busCommand is the bus alone, as a process whose processor time can be told from others'.
+// busCommand is the bus alone, as a process of its own, so that its processor time is measured apart.
 type busCommand struct {
 	Port int    `placeholder:"PORT" help:"Port on 127.0.0.1."`
 	Dir  string `type:"path" placeholder:"DIR" help:"Where its streams are kept."`

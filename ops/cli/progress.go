@@ -11,7 +11,7 @@ import (
 	"flickrkillr/ops/seed"
 )
 
-// progress shows how far a seeding is: bars to a person at a terminal, a line in the log every 5 s otherwise.
+// progress shows the progress of seeding: bars on a terminal, otherwise a line in the log every 5 s.
 type progress struct {
 	log    *slog.Logger
 	bars   *mpb.Progress // nil: no terminal
@@ -40,7 +40,7 @@ func (p *progress) draw(w io.Writer) {
 	)
 }
 
-// report takes one word from the seeding. Calls do not overlap.
+// report shows one state of the seeding. Calls do not overlap.
 func (p *progress) report(at seed.Progress) {
 	if p.bars == nil {
 		if at.Stage != p.stage || time.Since(p.logged) > progressEvery {
@@ -67,7 +67,7 @@ func (p *progress) finishBar() {
 	}
 }
 
-// end leaves the bars as they are and gives the terminal back.
+// end leaves the bars as they are and releases the terminal.
 func (p *progress) end(err error) {
 	if p.bars == nil {
 		return

@@ -7,8 +7,8 @@ import (
 	"flickrkillr/ops/stack"
 )
 
-// runRole runs one role in this process until it is told to stop. flags names those that say where the role's services
-// are; config is asked once they are known.
+// runRole runs one role in this process until it is told to stop. flags are the names of those that say where the
+// services are, for error messages; config is called once the addresses are known.
 func (s *session) runRole(role site.Role, at *services, flags string, config func() site.Config) (err error) {
 	if err := at.find(s.data, flags); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 	"flickrkillr/schema/migrations"
 )
 
-// seedSize says how much demonstration data there is to be.
+// seedSize is the amount of demonstration data.
 type seedSize struct {
 	Users  int    `default:"100000" min:"0" max:"10000000" placeholder:"N" help:"Users in the demonstration data (default ${default}; 0: no data at all)."`
 	Photos int    `default:"1000000" min:"1" max:"100000000" placeholder:"N" help:"Photos in the demonstration data (default ${default})."`
@@ -127,7 +127,7 @@ func (s *session) paint(url, dir string) (stop func()) {
 	}
 }
 
-// pictures is where the originals are: the folder that was named, or the one in the data directory.
+// pictures is the directory of the picture store: the named one, or the one in the data directory.
 func (s *session) pictures(named string) string {
 	if named != "" {
 		return named

@@ -8,7 +8,7 @@ import (
 	"flickrkillr/ops/stack"
 )
 
-// services are the flags by which a role finds what it leans on.
+// services are the flags that say where a role finds the services it needs.
 type services struct {
 	NATS      string   `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env)."`
 	Postgres  string   `env:"DATABASE_URL" placeholder:"URL" help:"Address of the database (default: as in stack.env)."`
@@ -16,8 +16,8 @@ type services struct {
 	Memcached []string `env:"MEMCACHED_SERVERS" placeholder:"HOST:PORT" help:"Address of a memcached server; repeat it for each, or separate them by commas. Every role must be given the same servers (default: as in stack.env)."`
 }
 
-// find completes what was not given from the data directory's stack.env. flags names those by which the command can be
-// told instead.
+// find takes addresses that were not given from the data directory's stack.env. flags are the names of the flags that
+// give them, for error messages.
 func (v *services) find(data, flags string) error {
 	complete := v.NATS != "" && v.Postgres != "" && len(v.Memcached) > 0
 	env, err := stack.ReadEnv(data)
@@ -28,7 +28,7 @@ func (v *services) find(data, flags string) error {
 		if v.NATS == "" && v.Postgres == "" {
 			return fmt.Errorf("nothing has been started in %s: run `killr up` first, or say %s", data, flags)
 		}
-		return nil // each command says itself what it lacks
+		return nil // each command reports what it lacks
 	}
 	if err != nil {
 		return err

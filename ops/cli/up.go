@@ -36,7 +36,7 @@ type upCommand struct {
 	cachefillFlags
 }
 
-// Run starts everything in the order in which each needs the one before, and stops it in the opposite order.
+// Run starts services, fills the database, starts roles, and stops all in the opposite order.
 func (c *upCommand) Run(s *session) (err error) {
 	began := time.Now()
 	cfg := stack.Config{Dir: s.data, Bin: setup.BinDir(), NATSPort: c.NATSPort, PostgresPort: c.PostgresPort,
@@ -158,7 +158,7 @@ func flagEnv(flags []*kong.Flag) []string {
 	return env
 }
 
-// check refuses what cannot work before anything has been started.
+// check refuses, before anything is started, what cannot work.
 func (c *upCommand) check(services stack.Config) error {
 	if c.Users > 0 {
 		if _, err := c.seedSize.config(); err != nil {
@@ -192,7 +192,7 @@ func (c *upCommand) check(services stack.Config) error {
 	return nil
 }
 
-// samePort says whether only one program could listen on both addresses. Port 0 is any free one.
+// samePort reports whether two addresses exclude each other. Port 0 is any free one.
 func samePort(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -227,7 +227,7 @@ func (c *upCommand) listeners() (all []stack.Listener, err error) {
 	return all, err
 }
 
-// portFlags are the flags that choose where something listens.
+// portFlags are the flags that choose a port, by what listens there.
 var portFlags = map[string]string{
 	"edge":           "--addr",
 	"debug listener": "--debug-addr",
@@ -237,7 +237,7 @@ var portFlags = map[string]string{
 	"ladder":         "--addr",
 }
 
-// advise adds which flag helps.
+// advise adds to an error which flag corrects it.
 func advise(err error) error {
 	if refused, ok := errors.AsType[*renderer.RefusedError](err); ok {
 		return fmt.Errorf(

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
 )
@@ -134,7 +135,7 @@ func TestUp(t *testing.T) {
 		if status, _ := get(t, home+"photos/ansel"); status != http.StatusOK {
 			t.Errorf("ansel's page: status %d", status)
 		}
-		if strings.Contains(second.Stderr.String(), "seeding") {
+		if strings.Contains(second.Stderr.String(), string(seed.Copying)) {
 			t.Errorf("it seeded again: %s", second.Stderr)
 		}
 		if status := second.Stop(t); status != 0 {

@@ -26,10 +26,10 @@ type warmCommand struct {
 	Wait time.Duration `default:"15s" min:"1ms" placeholder:"TIME" help:"Time to wait for one page (default ${default})."`
 }
 
-// warmAtOnce is how many pages are waited for at the same time: a part of what one cachefill's queue takes.
+// warmAtOnce is how many pages are filled at the same time: a part of the queue of one cachefill.
 const warmAtOnce = 64
 
-// Run asks the cachefills for every page that is in demand, hottest first, and says what became of them.
+// Run has cachefills fill memcached with every popular page, the most popular first, and reports the results.
 func (c *warmCommand) Run(s *session) error {
 	at := services{NATS: c.NATS}
 	if err := at.find(s.data, "--nats"); err != nil {
@@ -40,11 +40,11 @@ func (c *warmCommand) Run(s *session) error {
 		return err
 	}
 	defer nc.Close()
-	list, err := c.hotPages(s.ctx, nc)
+	list, err := c.popularPages(s.ctx, nc)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stdout, "%s to fill, the most popular first: %s\n", audit.Count(len(list), "page"), hottest(list, 5))
+	fmt.Fprintf(s.stdout, "%s to fill, the most popular first: %s\n", audit.Count(len(list), "page"), mostPopular(list, 5))
 	began := time.Now()
 	ends, err := c.fill(s.ctx, nc.Conn, list)
 	if err != nil {
@@ -53,8 +53,8 @@ func (c *warmCommand) Run(s *session) error {
 	return ends.report(s.stdout, len(list), time.Since(began))
 }
 
-// hotPages reads the lists, once the bus is there.
-func (c *warmCommand) hotPages(ctx context.Context, nc *stack.Bus) ([]wire.Heat, error) {
+// popularPages reads the popularity lists of all edges, once NATS answers.
+func (c *warmCommand) popularPages(ctx context.Context, nc *stack.Bus) ([]wire.Heat, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := nc.FlushWithContext(ctx); err != nil {
@@ -67,8 +67,8 @@ func (c *warmCommand) hotPages(ctx context.Context, nc *stack.Bus) ([]wire.Heat,
 	return list, err
 }
 
-// hottest names the first n pages.
-func hottest(list []wire.Heat, n int) string {
+// mostPopular names the first n pages.
+func mostPopular(list []wire.Heat, n int) string {
 	var names []string
 	for _, hot := range list[:min(n, len(list))] {
 		names = append(names, fmt.Sprintf("%s (%d)", hot.Ref, hot.Count))
@@ -76,16 +76,16 @@ func hottest(list []wire.Heat, n int) string {
 	return strings.Join(names, ", ")
 }
 
-// warmEnds counts pages by how their fill ended.
-type warmEnds map[string][]string
+// warmResults are pages by the result of their fill.
+type warmResults map[string][]string
 
-// fill sends a note for each page, no faster than the rate, and waits for the answers. Without any cachefill there it
-// ends at the first.
-func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Heat) (warmEnds, error) {
+// fill sends a note for each page, no faster than the rate, and waits for the answers. Without a cachefill it
+// ends at the first note.
+func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Heat) (warmResults, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var mu sync.Mutex
-	ends := warmEnds{}
+	ends := warmResults{}
 	limit, places := rate.NewLimiter(rate.Limit(c.Rate), 1), make(chan struct{}, warmAtOnce)
 	var waiting sync.WaitGroup
 	for _, hot := range list {
@@ -95,7 +95,7 @@ func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Heat)
 		places <- struct{}{} // each is given back within --wait
 		waiting.Go(func() {
 			defer func() { <-places }()
-			end, err := c.ask(ctx, nc, hot)
+			end, err := c.fillOne(ctx, nc, hot)
 			if errors.Is(err, nats.ErrNoResponders) {
 				cancel(errors.New("no cachefill is on the bus: start one with `killr cachefill`"))
 			}
@@ -108,9 +108,8 @@ func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Heat)
 	return ends, context.Cause(ctx)
 }
 
-// ask has one page filled and gives the cachefill's word on how that ended. Without an answer the word is another, and
-// the error says why.
-func (c *warmCommand) ask(ctx context.Context, nc *nats.Conn, hot wire.Heat) (end string, err error) {
+// fillOne has one page filled and returns the result that the cachefill reports. Without an answer the error says why.
+func (c *warmCommand) fillOne(ctx context.Context, nc *nats.Conn, hot wire.Heat) (end string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
 	answer, err := nc.RequestMsgWithContext(ctx, wire.Fill{Ref: hot.Ref}.Msg())
@@ -120,8 +119,8 @@ func (c *warmCommand) ask(ctx context.Context, nc *nats.Conn, hot wire.Heat) (en
 	return string(answer.Data), nil
 }
 
-// report says what became of all pages. Some that could have been filled and were not are an error.
-func (e warmEnds) report(out io.Writer, all int, took time.Duration) error {
+// report prints the results. Pages that could have been filled and were not are an error.
+func (e warmResults) report(out io.Writer, all int, took time.Duration) error {
 	fmt.Fprintf(
 		out,
 		"%d filled and %d held already, in %.1f s\n",

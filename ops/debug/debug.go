@@ -1,9 +1,8 @@
-// Package debug is the listener for those who run the site: is a role alive, is it ready, what has it counted, where
-// does its time go.
+// Package debug is the HTTP listener for operators: is a role alive, is it ready, its metrics, its profiles.
 //
-// What flows in: each role's metrics and its word on whether it is ready. What flows out, over HTTP, on an address of
-// its own that no visitor reaches: /healthz, /readyz, /metrics (Prometheus) and /debug/pprof/. The package knows no
-// role by itself.
+// **Input**: the metrics of each role of this process and a function that says whether it is ready. **Output**:
+// /healthz, /readyz, /metrics (Prometheus) and /debug/pprof/, on an address that no visitor reaches. **Must not
+// touch**: the roles themselves; it imports none.
 package debug
 
 import (

@@ -22,8 +22,8 @@ var rules = []struct{ from, may, why string }{
 	{"edge", "flickrkillr/renderer", "roles meet on the bus, not in code"},
 	{"edge", "flickrkillr/cachefill", "roles meet on the bus, not in code"},
 	{"cachefill", "github.com/jackc/pgx", "the renderer is the only one that knows rows"},
-	{"cachefill", "github.com/a-h/templ", "it stores replies as they come and never looks into a page"},
-	{"cachefill", "flickrkillr/templates", "it stores replies as they come and never looks into a page"},
+	{"cachefill", "github.com/a-h/templ", "it stores replies as they are and does not read pages"},
+	{"cachefill", "flickrkillr/templates", "it stores replies as they are and does not read pages"},
 	{"cachefill", "flickrkillr/renderer", "roles meet on the bus, not in code"},
 	{"cachefill", "flickrkillr/edge", "roles meet on the bus, not in code"},
 	{
@@ -31,7 +31,7 @@ var rules = []struct{ from, may, why string }{
 		"github.com/bradfitz/gomemcache",
 		"cachefill is the only one that writes the cache, the edge the only one that reads it",
 	},
-	{"renderer", "flickrkillr/schema/ring", "which memcached holds what is no business of a renderer"},
+	{"renderer", "flickrkillr/schema/ring", "which memcached holds what is not the concern of a renderer"},
 	{"renderer", "flickrkillr/edge", "roles meet on the bus, not in code"},
 	{"renderer", "flickrkillr/cachefill", "roles meet on the bus, not in code"},
 	{"renderer/store", "github.com/nats-io", "it knows rows and nothing else"},
@@ -44,21 +44,21 @@ var rules = []struct{ from, may, why string }{
 	{"templates", "github.com/nats-io", "a view fetches nothing"},
 	{"schema/page", "github.com", "the identity of a page needs the standard library alone"},
 	{"schema/page", "golang.org", "the identity of a page needs the standard library alone"},
-	{"schema/page", "flickrkillr/schema/wire", "wire speaks of pages, not pages of the wire"},
-	{"schema/wire", "github.com/jackc/pgx", "what crosses the bus does not know where it came from"},
-	{"schema/wire", "flickrkillr/schema/migrations", "what crosses the bus does not know where it came from"},
+	{"schema/page", "flickrkillr/schema/wire", "messages are about pages, not the other way round"},
+	{"schema/wire", "github.com/jackc/pgx", "messages do not depend on where their content comes from"},
+	{"schema/wire", "flickrkillr/schema/migrations", "messages do not depend on where their content comes from"},
 	{"ops/stack", "flickrkillr/edge", "services know nothing of the roles that use them"},
 	{"ops/stack", "flickrkillr/renderer", "services know nothing of the roles that use them"},
 	{"ops/stack", "flickrkillr/cachefill", "services know nothing of the roles that use them"},
-	{"ops/stack", "flickrkillr/ops/site", "a site has services, services have no site"},
-	{"ops/site", "flickrkillr/ops/lab", "instruments measure a site; a site does not know that it is measured"},
-	{"ops/site", "flickrkillr/ops/cli", "commands run a site"},
-	{"ops/lab", "flickrkillr/ops/cli", "commands run instruments"},
+	{"ops/stack", "flickrkillr/ops/site", "a site has services, not the other way round"},
+	{"ops/site", "flickrkillr/ops/lab", "instruments measure a site; a site does not depend on them"},
+	{"ops/site", "flickrkillr/ops/cli", "commands run a site, not the other way round"},
+	{"ops/lab", "flickrkillr/ops/cli", "commands run instruments, not the other way round"},
 	{"ops/site", "github.com/alecthomas/kong", "only the command line knows flags"},
 	{"ops/lab", "github.com/alecthomas/kong", "only the command line knows flags"},
 }
 
-// ours says which of our own packages a room may import; what is not here may be imported by nobody but tests.
+// ours lists which of our own packages a package, and those below it, may import. Tests may import any.
 var ours = map[string][]string{
 	"": {"ops/cli"}, // signals and exit status are all that main knows
 	"edge": {
@@ -118,13 +118,13 @@ func packages(t *testing.T) []pkg {
 	}
 }
 
-// within says whether a path is a package or lies below it.
+// within reports whether a path is a package or lies below it.
 func within(path, pkg string) bool {
 	return pkg == "" || path == pkg || strings.HasPrefix(path, pkg+"/")
 }
 
-// room is a package of ours without the module's name: "" is main.
-func room(path string) string {
+// local is the path of one of our packages without the module's name: "" is main.
+func local(path string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
 }
 
@@ -132,7 +132,7 @@ func TestImportRules(t *testing.T) {
 	t.Parallel()
 	met := map[string]bool{}
 	for _, p := range packages(t) {
-		name := room(p.ImportPath)
+		name := local(p.ImportPath)
 		for _, r := range rules {
 			if name == "" || !within(name, r.from) {
 				continue
@@ -147,7 +147,7 @@ func TestImportRules(t *testing.T) {
 	}
 	for _, r := range rules {
 		if !met[r.from] {
-			t.Errorf("the rule for %s is about no package", r.from)
+			t.Errorf("no package matches the rule for %s", r.from)
 		}
 	}
 }
@@ -155,12 +155,12 @@ func TestImportRules(t *testing.T) {
 func TestRoomsImportOnlyTheirOwn(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
-		name := room(p.ImportPath)
+		name := local(p.ImportPath)
 		for _, d := range p.Imports {
 			if !within(d, module) {
 				continue
 			}
-			target := room(d)
+			target := local(d)
 			if within(target, "ops/testenv") || within(target, "ops/lint") || within(target, "ops/e2e") {
 				t.Errorf("%s imports %s, which is for tests alone", p.ImportPath, target)
 			}
@@ -171,7 +171,7 @@ func TestRoomsImportOnlyTheirOwn(t *testing.T) {
 	}
 }
 
-// allowed is the list of the closest room above a package.
+// allowed is the list of the package itself or of the closest one above it.
 func allowed(name string) []string {
 	for at := name; ; {
 		if list, ok := ours[at]; ok && (at != "" || name == "") {

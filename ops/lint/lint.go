@@ -1,6 +1,6 @@
-// Package lint is the checks that are not about behaviour, as tests, so that `go test ./...` is the one command that
-// says whether a change may go in: format, vet, staticcheck, generated files, modules, package comments, and who may
-// import whom.
+// Package lint has the checks that are not about behaviour, as tests, so that `go test ./...` alone decides whether a
+// change may go in: format, vet, staticcheck, generated files, modules, package comments, import rules.
 //
-// In flows the source tree; out flow failures. It holds nothing but tests, and nothing may import it.
+// **Input**: the source tree. **Output**: failed tests. **Must not touch**: anything. It holds tests only, and no
+// package may import it.
 package lint

@@ -1,8 +1,8 @@
-// Package setup puts on this machine what the stack and the tests need and what `go build` does not bring: memcached, a
-// PostgreSQL server, and for the tests a Chromium and the NATS CLI.
+// Package setup installs what the stack and the tests need and `go build` does not bring: memcached, a PostgreSQL
+// server, and for the tests Chromium and the NATS CLI.
 //
-// What flows in: nothing but the machine. What flows out: installed programs, and one line for each. It does nothing
-// when all is there, which takes it some milliseconds to see. Only main and tests may import it.
+// **Input**: this machine. **Output**: installed programs, and one line for each. If all are installed it does nothing,
+// which takes some milliseconds. **Must not touch**: roles and their data. Only commands and tests may import it.
 package setup
 
 import (

@@ -18,7 +18,7 @@ import (
 
 // Faults that need nothing of a site but the addresses of its services.
 
-// FlushMemcached has a memcached forget everything.
+// FlushMemcached empties a memcached server.
 func FlushMemcached(ctx context.Context, addr string) error {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
@@ -41,14 +41,13 @@ func FlushMemcached(ctx context.Context, addr string) error {
 // relayLock is the advisory lock that the one active relay holds for a round: "killr".
 const relayLock = 0x6b696c6c72
 
-// HoldRelay keeps every relay from working for some time, by the lock that they agree on: changes are committed, and
-// told to nobody.
+// HoldRelay blocks all relays for the time d, by their lock: changes are committed, and edges are not told.
 func HoldRelay(ctx context.Context, url string, d time.Duration) (err error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return fmt.Errorf("hold the relay: %w", err)
 	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }() // which lets go of the lock
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }() // which releases the lock
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", relayLock); err != nil {
 		return fmt.Errorf("hold the relay: %w", err)
 	}
@@ -59,8 +58,8 @@ func HoldRelay(ctx context.Context, url string, d time.Duration) (err error) {
 	return nil
 }
 
-// WipeChanges deletes the stream of changes and makes it anew at once, as a careless operator might: whoever follows it
-// sees no error.
+// WipeChanges deletes the stream of changes and creates it again at once, as a careless operator might. Its followers
+// see no error.
 func WipeChanges(ctx context.Context, url string) error {
 	nc, err := nats.Connect(url)
 	if err != nil {
@@ -77,7 +76,7 @@ func WipeChanges(ctx context.Context, url string) error {
 		return fmt.Errorf("wipe the stream: %w", err)
 	}
 	_, err = js.CreateStream(ctx, wire.ChangesConfig())
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // a relay was quicker
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // a relay has created it
 		return fmt.Errorf("wipe the stream: %w", err)
 	}
 	return nil

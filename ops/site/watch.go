@@ -8,7 +8,7 @@ import (
 	"flickrkillr/ops/debug"
 )
 
-// When a role that cannot serve is logged: not while it starts as usual, then at once, then now and then.
+// When a role that is not ready is logged: not while it starts as usual, then at once, then every 10 s.
 const (
 	watchEvery    = 200 * time.Millisecond
 	notReadyAfter = time.Second

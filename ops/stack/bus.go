@@ -18,7 +18,7 @@ type Bus struct {
 	closed chan struct{}
 }
 
-// JoinBus connects the program called name to NATS. Without a server it returns all the same and keeps trying until
+// JoinBus connects the program called name to NATS. It does not wait for the connection, which is retried until
 // Close.
 func JoinBus(url, name string, log *slog.Logger) (*Bus, error) {
 	b := &Bus{url: Redact(url), closed: make(chan struct{})}

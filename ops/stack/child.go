@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// child is a process that this one started and must outlive.
+// child is a process that this one started. It ends before, or with, this one.
 type child struct {
 	name    string
 	process *os.Process
@@ -18,8 +18,8 @@ type child struct {
 	err     error         // why it ended; to be read after done is closed
 }
 
-// startChild starts cmd in a process group of its own, so that a Ctrl-C in the terminal reaches only us and services
-// end in the order we choose. onParentDeath is what Linux sends it should this process vanish without saying so.
+// startChild starts cmd in a process group of its own, so that a Ctrl-C in the terminal reaches this process, which
+// ends its services in order. onParentDeath is the signal that Linux sends the child when this process dies.
 //
 // The parent-death signal belongs to the OS *thread* that forked, so the goroutine that starts the child keeps its
 // thread until the child has been reaped.
@@ -50,10 +50,11 @@ func startChild(cmd *exec.Cmd, onParentDeath syscall.Signal) (*child, error) {
 	return c, nil
 }
 
-// stop sends first and waits; whoever has not ended after grace is killed. Safe to call twice and on a frozen child.
+// stop sends the signal first and waits. A child that has not ended after grace is killed, which is an error. Safe to
+// call twice, and for a frozen child.
 func (c *child) stop(first syscall.Signal, grace time.Duration) error {
 	c.signal(first)
-	c.signal(syscall.SIGCONT) // a stopped process would keep the first signal pending for ever
+	c.signal(syscall.SIGCONT) // a frozen process would never handle the first signal
 	select {
 	case <-c.done:
 		return nil
@@ -64,7 +65,7 @@ func (c *child) stop(first syscall.Signal, grace time.Duration) error {
 	return fmt.Errorf("%s did not end within %s and was killed", c.name, grace)
 }
 
-// signal ignores a child that has already ended: that is what every caller wants in the end.
+// signal sends a signal; that the child has already ended is no error.
 func (c *child) signal(s syscall.Signal) { _ = c.process.Signal(s) }
 
 func (c *child) running() bool {
@@ -76,7 +77,7 @@ func (c *child) running() bool {
 	}
 }
 
-// alive says whether a process with this id exists, whoever owns it.
+// alive reports whether a process with this id exists, of any user.
 func alive(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return err == nil || errors.Is(err, syscall.EPERM)

@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// prepare leaves p with a cluster that can be started: made, readable by its user, of a version that is installed, and
-// with a password that we know.
+// prepare makes sure that the cluster can be started: it exists, its user can read it, its version is installed, and
+// its password is known.
 func (p *Postgres) prepare(ctx context.Context) error {
 	if p.cfg.Dir == "" {
 		return errors.New("no folder given")
@@ -33,7 +33,7 @@ func (p *Postgres) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	// A process's own folder is known without links: a server of before is recognised by it.
+	// Without symbolic links: a server left over from an earlier run is recognised by its working directory.
 	if p.cfg.Dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func (p *Postgres) prepare(ctx context.Context) error {
 	return nil
 }
 
-// clusterPath is <Dir>/cluster, unless PostgreSQL's user may not walk there (a checkout in /root, say): then it lies in
-// /var/lib/killr under a name made from Dir, with a link from <Dir>/cluster to show where.
+// clusterPath is <Dir>/cluster, unless PostgreSQL's user has no access to it (a checkout in /root): then it is in
+// /var/lib/killr under a name made from Dir, and <Dir>/cluster is a symbolic link to it.
 func (p *Postgres) clusterPath() (string, error) {
 	inside := filepath.Join(p.cfg.Dir, "cluster")
 	ok, err := reachable(p.cfg.Dir, p.cred)
@@ -87,7 +87,7 @@ func (p *Postgres) clusterPath() (string, error) {
 			inside,
 		)
 	}
-	// No link: the data directory is new, and whatever has this name belonged to one that was deleted.
+	// No link: the data directory is new, and a cluster of this name belonged to a deleted one.
 	if err := os.RemoveAll(outside); err != nil {
 		return "", err
 	}
@@ -97,8 +97,7 @@ func (p *Postgres) clusterPath() (string, error) {
 	return outside, os.Symlink(outside, inside)
 }
 
-// adoptOwner has root run an existing cluster as whoever owns it, which may be the user who made it before without
-// being root.
+// adoptOwner makes root run an existing cluster as the user that owns it: one that made it earlier without being root.
 func (p *Postgres) adoptOwner() error {
 	info, err := os.Stat(p.cluster)
 	if errors.Is(err, os.ErrNotExist) || p.cred == nil {
@@ -129,8 +128,8 @@ func clusterMajor(cluster string) (int, error) {
 	return major, nil
 }
 
-// initCluster makes the cluster under another name and renames it, so that one cut short is never taken for a whole
-// one.
+// initCluster makes the cluster under another name and renames it, so that an interrupted initdb leaves no
+// cluster.
 func (p *Postgres) initCluster(ctx context.Context) error {
 	making := p.cluster + ".making"
 	if err := os.RemoveAll(making); err != nil {
@@ -168,7 +167,7 @@ func (p *Postgres) initCluster(ctx context.Context) error {
 	if out, err := runToEnd(ctx, cmd); err != nil {
 		return errors.Join(fmt.Errorf("initdb: %w: %s", err, strings.TrimSpace(string(out))), os.RemoveAll(making))
 	}
-	// Passwords over loopback and nothing else: trust would let every user of this machine in.
+	// Passwords, over loopback only: "trust" would admit every user of this machine.
 	const hba = "host all all 127.0.0.1/32 scram-sha-256\n"
 	if err := os.WriteFile(filepath.Join(making, "pg_hba.conf"), []byte(hba), 0o600); err != nil {
 		return err
@@ -185,8 +184,8 @@ func (p *Postgres) initCluster(ctx context.Context) error {
 	return nil
 }
 
-// resetPassword gives the superuser a new password with no server running, which needs none: for a new cluster, and for
-// one whose password file has been lost.
+// resetPassword sets a new password of the superuser, in single-user mode, which asks for none: for a new cluster, or
+// when the password file is lost.
 func (p *Postgres) resetPassword(ctx context.Context) error {
 	if err := settlePIDFile(ctx, p.cluster); err != nil {
 		return err
@@ -211,7 +210,7 @@ func (p *Postgres) resetPassword(ctx context.Context) error {
 	return nil
 }
 
-// sitePassword is derived from the superuser's, so that one file holds both; it does not lead back.
+// sitePassword is derived from the superuser's, so that one file is enough; it does not reveal the superuser's.
 func (p *Postgres) sitePassword() string {
 	mac := hmac.New(sha256.New, []byte(p.password))
 	mac.Write([]byte(siteUser))
@@ -230,7 +229,7 @@ func readPassword(path string) (string, error) {
 	return strings.TrimSpace(string(data)), err
 }
 
-// runToEnd runs a command to its end, or kills it when ctx ends; it returns what was said on standard error.
+// runToEnd runs a command to its end, or kills it when ctx ends; it returns its standard error.
 func runToEnd(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	var out bytes.Buffer
 	cmd.Stderr = &out

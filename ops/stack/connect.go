@@ -8,9 +8,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Connect joins the bus as every role does: it never gives up, comes back within a tenth of a second of the server, and
-// notices a dead connection in about 4 s. name is shown by `nats server report connections`. It returns at once even
-// when no server answers yet; logger (nil: silent) hears of losses and returns. options win over these.
+// Connect connects to NATS as every role does: it retries for ever, reconnects within 0.1 s after the server is back,
+// and notices a dead connection after about 4 s. name is shown by `nats server report connections`. Connect returns at
+// once even when no server answers; logger (nil: silent) gets disconnects and reconnects. options override these.
 func Connect(url, name string, logger *slog.Logger, options ...nats.Option) (*nats.Conn, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -25,7 +25,7 @@ func Connect(url, name string, logger *slog.Logger, options ...nats.Option) (*na
 		nats.PingInterval(2 * time.Second),
 		nats.MaxPingsOutstanding(2),
 		nats.Timeout(2 * time.Second),
-		// About 1,000 requests bridge a restart; more would flood the renderers with the forgotten.
+		// About 1,000 requests bridge a restart; more would be requests that no client waits for.
 		nats.ReconnectBufSize(256 << 10),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {

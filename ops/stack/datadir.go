@@ -11,16 +11,16 @@ import (
 	"syscall"
 )
 
-// dataDir is a data directory that this process alone uses, until close or its death.
+// dataDir is a data directory that this process holds the lock of, until close or its end.
 type dataDir struct {
 	path string
 	lock *os.File
 }
 
-// lockFile is locked by whoever uses the data directory, and holds the number of their process.
+// lockFile is locked by the process that uses the data directory, and contains its id.
 const lockFile = "lock"
 
-// openDataDir makes and locks a data directory. The kernel lets go of the lock when the process dies, however it dies.
+// openDataDir makes and locks a data directory. The kernel releases the lock when the process ends in any way.
 func openDataDir(path string) (*dataDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -54,9 +54,9 @@ func openDataDir(path string) (*dataDir, error) {
 	return &dataDir{path: path, lock: lock}, nil
 }
 
-// Holder is the process that uses a data directory. It is found only on Linux, by the lock being among the process's
-// open files, and only when we may look at them: otherwise ok is false. The lock is not tried, which would be in the
-// way of a start.
+// Holder is the process that uses a data directory. It works on Linux only, by the open files of the process, and
+// only if this user may read them: otherwise ok is false. The lock itself is not tried, as that could make a start
+// fail.
 func Holder(dir string) (pid int, ok bool) {
 	path, err := filepath.Abs(filepath.Join(dir, lockFile))
 	if err != nil {
@@ -82,14 +82,14 @@ func Holder(dir string) (pid int, ok bool) {
 	return 0, false
 }
 
-// What must be free on the disk: an empty cluster and JetStream's first files; later, room for some of PostgreSQL's
-// log.
+// Free space on the disk that a start needs: for an empty cluster and JetStream's first files; later, for some of
+// PostgreSQL's log.
 const (
 	spaceToBegin = 128 << 20 // bytes
 	spaceToGoOn  = 48 << 20
 )
 
-// checkSpace says early and plainly what PostgreSQL would say late and at length.
+// checkSpace refuses a disk that is too full, before PostgreSQL fails on it.
 func checkSpace(dir string) error {
 	free, err := FreeSpace(dir)
 	if err != nil {
@@ -121,5 +121,5 @@ func writeAt(f *os.File, s string) error {
 
 func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) }
 
-// close lets others in. The file stays: removing it would let two processes hold locks on two files of one name.
+// close releases the lock. The file stays: removing it would let two processes hold locks on two files of one name.
 func (d *dataDir) close() error { return d.lock.Close() }

@@ -20,9 +20,9 @@ type Env struct {
 // EnvFile is the file in a data directory that holds the addresses of the stack last started there.
 const EnvFile = "stack.env"
 
-// writeEnv leaves addresses where the roles' defaults, and a shell, find them. Besides what our own roles read it names
-// what psql goes by, and puts bin, where setup leaves the NATS CLI, on the path. The file holds a password: only its
-// owner may read it.
+// writeEnv writes the addresses to stack.env, where roles and shells find them. Besides the variables of roles it sets
+// those of psql, and adds bin, where setup puts the NATS CLI, to PATH. The file has a password: only its owner may read
+// it.
 func writeEnv(dir, bin string, env Env) error {
 	db, err := url.Parse(env.Postgres)
 	if err != nil {
@@ -58,7 +58,7 @@ func writeEnv(dir, bin string, env Env) error {
 	if err := os.WriteFile(making, []byte(b.String()), 0o600); err != nil {
 		return fmt.Errorf("write %s: %w", EnvFile, err)
 	}
-	return os.Rename(making, path) // whole, whenever it is read
+	return os.Rename(making, path) // readers see the old file or the new one
 }
 
 // libpq are the environment variables that choose a database, see "Environment Variables" in the manual of PostgreSQL's
@@ -100,11 +100,10 @@ func (e Env) Environ(base []string) []string {
 	return env
 }
 
-// quote makes one word of a POSIX shell out of anything.
+// quote quotes s as one word of a POSIX shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// ReadEnv reads what the last start in a data directory left. An error that is os.ErrNotExist means that there was
-// none.
+// ReadEnv reads stack.env of the last start in a data directory. os.ErrNotExist: nothing was ever started there.
 func ReadEnv(dir string) (Env, error) {
 	data, err := os.ReadFile(filepath.Join(dir, EnvFile))
 	if err != nil {

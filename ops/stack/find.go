@@ -51,9 +51,9 @@ type PostgresPrograms struct {
 // oldestPostgres is the oldest major version that the project's SQL is written for.
 const oldestPostgres = 14
 
-// FindPostgres returns the newest installed server, or, if major is not 0, the one of that major version, which alone
-// can read a cluster that it has made. Distributions keep the server's programs out of PATH, so the usual places are
-// looked at too.
+// FindPostgres returns the newest installed server, or, if major is not 0, the one of that major version, the only one
+// that can read a cluster of that version. Distributions keep the server's programs out of PATH, so the usual places
+// are searched, too.
 func FindPostgres(major int) (PostgresPrograms, error) {
 	var found []PostgresPrograms
 	for _, dir := range postgresDirs() {

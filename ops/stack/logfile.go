@@ -19,8 +19,8 @@ func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
-// logSince returns the end of what was logged after offset: at most 2 KiB, whole lines. A log that cannot be read says
-// so itself.
+// logSince returns the end of what was logged after offset: at most 2 KiB, whole lines. If the log cannot be
+// read it returns why.
 func logSince(path string, offset int64) string {
 	f, err := os.Open(path)
 	if err != nil {

@@ -74,20 +74,20 @@ func (m *Memcached) start(ctx context.Context) error {
 		"-m", strconv.Itoa(m.cfg.MemoryMiB), "-c", strconv.Itoa(m.cfg.Connections), "-t", "2")
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: m.cred}
-	c, err := startChild(cmd, syscall.SIGKILL) // nothing to lose, and a frozen one hears nothing else
+	c, err := startChild(cmd, syscall.SIGKILL) // it has nothing to save, and a frozen process handles no other signal
 	if err != nil {
 		return err
 	}
 	m.child = c
 	if err := m.waitReady(ctx); err != nil {
-		_ = c.stop(syscall.SIGKILL, time.Second) // the first failure is the one to tell
+		_ = c.stop(syscall.SIGKILL, time.Second) // the first error is the one to report
 		return err
 	}
 	return nil
 }
 
-// waitReady waits until *our* child answers: the pid in its statistics tells it from another memcached that won the
-// port.
+// waitReady waits until the child answers. The pid in its statistics distinguishes it from another memcached that took
+// the port.
 func (m *Memcached) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -138,11 +138,11 @@ func memcachedPID(addr string) (int, error) {
 // Addr is host:port.
 func (m *Memcached) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(m.cfg.Port)) }
 
-// Done is closed when the child has ended, whoever ended it.
+// Done is closed when the child has ended.
 func (m *Memcached) Done() <-chan struct{} { return m.child.done }
 
-// Stop ends the child and waits for it. Safe to call twice. A cache has nothing to save, and asked politely memcached
-// takes a second or two to go.
+// Stop ends the child and waits for it. Safe to call twice. It kills it: a cache has nothing to save, and after SIGTERM
+// memcached takes 1 to 2 s.
 func (m *Memcached) Stop() error { return m.child.stop(syscall.SIGKILL, 5*time.Second) }
 
 // Restart starts it again on the same port, empty, after stopping it if it still runs.
@@ -153,8 +153,8 @@ func (m *Memcached) Restart(ctx context.Context) error {
 	return m.start(ctx)
 }
 
-// Freeze stops the process in its tracks: it keeps its connections and answers nothing, until Thaw.
+// Freeze suspends the process (SIGSTOP): it keeps its connections and does not answer, until Thaw.
 func (m *Memcached) Freeze() { m.child.signal(syscall.SIGSTOP) }
 
-// Thaw lets a frozen process go on.
+// Thaw resumes a frozen process.
 func (m *Memcached) Thaw() { m.child.signal(syscall.SIGCONT) }

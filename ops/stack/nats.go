@@ -65,7 +65,7 @@ func (n *NATS) start() error {
 		ServerName:         "killr",
 		Host:               n.cfg.Host,
 		Port:               n.cfg.Port,
-		NoSigs:             true, // whoever embeds it owns the signals
+		NoSigs:             true, // signals belong to the program that embeds it
 		JetStream:          true,
 		StoreDir:           n.cfg.Dir,
 		SyncAlways:         true,

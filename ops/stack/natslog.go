@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// natsLog hands the server's log to slog and remembers the last error, which says why a start failed.
+// natsLog forwards the server's log to slog and keeps the last error, to report why a start failed.
 type natsLog struct {
 	logger *slog.Logger // nil: silent
 

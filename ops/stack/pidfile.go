@@ -46,14 +46,14 @@ func leftOver(home string) bool {
 
 func pidPath(cluster string) string { return filepath.Join(cluster, "postmaster.pid") }
 
-// noProcess is a number greater than any kernel gives out (Linux: at most 2^22).
+// noProcess is greater than any process id (Linux: at most 2^22).
 const noProcess = 1<<22 + 1
 
-// settlePIDFile deals with what an earlier server left behind. PostgreSQL sees by itself that a process is dead; but it
-// refuses to start when the number now belongs to another program, as after a reboot or in a new container. And a
-// server that outlived its parent still has the data: it is asked to end, then told to.
+// settlePIDFile deals with what an earlier server left behind. PostgreSQL itself notices that the process is dead, but
+// refuses to start when the id now belongs to another program, as after a reboot or in a new container. A server that
+// outlived its parent still uses the data: it is stopped, and killed if need be.
 //
-// The caller must hold the data directory's lock, so that a server found running is nobody's.
+// The caller must hold the data directory's lock, so that no other `up` uses a server that is found running.
 func settlePIDFile(ctx context.Context, cluster string) error {
 	f := readPIDFile(cluster)
 	if f.pid <= 0 || f.pid == os.Getpid() || !alive(f.pid) {

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// Ports to choose from are below those that the kernel gives to outgoing connections: one of these may be taken at any
-// moment, also while the program that listens on it is started again.
+// Ports to choose from are below those that the kernel gives to outgoing connections: one of those could be taken
+// while the program that listens on it is restarted.
 const (
 	lowestPort    = 20_000
 	ephemeralPort = 32_768 // where those begin, unless the machine says another
@@ -51,7 +51,7 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("find a free port: %d were taken, one after the other", portTries)
 }
 
-// candidate chooses a port, by lot or, where there are too few to choose from, by what the kernel gives.
+// candidate chooses a port, at random, or, where there are too few to choose from, as the kernel assigns it.
 func candidate() (int, error) {
 	if end := portsEnd(); end-lowestPort >= fewestPorts {
 		return lowestPort + rand.IntN(end-lowestPort), nil
@@ -74,8 +74,8 @@ func portsEnd() int {
 	return ephemeralPort
 }
 
-// reserve makes a port this process's, if it is free. The reservation is a socket of Linux's abstract namespace, which
-// ends with the process; elsewhere it holds in this process alone.
+// reserve reserves a port for this process, if it is free. The reservation is a socket in Linux's abstract namespace,
+// which ends with the process; elsewhere only this process knows of it.
 func reserve(port int) (free bool, err error) {
 	given.Lock()
 	defer given.Unlock()
@@ -137,9 +137,9 @@ func ResolvePort(addr string) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(n)), err
 }
 
-// PortTakenError says that somebody already listens on an address, and who, where that can be found out.
+// PortTakenError says that another program listens on an address, and which one, if that can be found out.
 type PortTakenError struct {
-	What  string // who wanted it: "NATS"
+	What  string // which service wanted it: "NATS"
 	Addr  string // host:port
 	Owner string // "nginx (pid 123)", or empty
 }
@@ -151,11 +151,11 @@ func (e *PortTakenError) Error() string {
 	return fmt.Sprintf("%s cannot listen on %s: %s does", e.What, e.Addr, e.Owner)
 }
 
-// lastHold is how long a port may be held by nobody who can be found: by a process that is ending, or one that has been
-// forked and is not yet another program.
+// lastHold is how long CheckPort waits for a port whose holder cannot be found: a process that is ending, or one
+// between fork and exec.
 const lastHold = 500 * time.Millisecond
 
-// CheckPort returns a *PortTakenError if addr (host:port) cannot be listened on because somebody else does.
+// CheckPort returns a *PortTakenError if addr (host:port) cannot be listened on because another program does.
 func CheckPort(what, addr string) error {
 	err := probe(addr)
 	if err == nil {
@@ -186,7 +186,7 @@ type Listener struct {
 	Addr string // host:port
 }
 
-// portOwner finds who listens on a port; empty when it belongs to another user and we may not know.
+// portOwner finds who listens on a port; empty if it belongs to another user and cannot be read.
 func portOwner(port string) string {
 	number, err := strconv.Atoi(port)
 	if err != nil {

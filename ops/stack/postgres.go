@@ -17,7 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Names inside the private cluster. The roles of the site connect as the owner of their database, never as its
+// Names inside the private cluster. Roles connect as the owner of their database, never as its
 // superuser.
 const (
 	superuser    = "postgres"
@@ -113,7 +113,7 @@ func (p *Postgres) start(ctx context.Context) error {
 	}
 	p.child = c
 	if err := p.waitReady(ctx); err != nil {
-		_ = p.child.stop(syscall.SIGQUIT, 5*time.Second) // the first failure is the one to tell
+		_ = p.child.stop(syscall.SIGQUIT, 5*time.Second) // the first error is the one to report
 		said := logSince(p.logPath(), began)
 		if strings.Contains(said, "Address already in use") || strings.Contains(said, "could not bind") {
 			return &PortTakenError{What: "PostgreSQL", Addr: p.Addr(), Owner: portOwner(strconv.Itoa(p.cfg.Port))}
@@ -150,7 +150,7 @@ func (p *Postgres) settings() []string {
 		"checkpoint_completion_target=0.9")
 }
 
-// waitReady waits for the server's own word in its pid file, which cannot be another server's on the same port.
+// waitReady waits until the server's pid file says that it is ready; another server on the port has another file.
 func (p *Postgres) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute) // replaying a full log after a kill -9 takes its time
 	defer cancel()
@@ -235,7 +235,7 @@ func (p *Postgres) url(user, password, database string) string {
 // Major is the server's major version.
 func (p *Postgres) Major() int { return p.programs.Major }
 
-// Done is closed when the child has ended, whoever ended it.
+// Done is closed when the child has ended.
 func (p *Postgres) Done() <-chan struct{} { return p.child.done }
 
 // Stop ends sessions, writes a checkpoint and waits for the end. Safe to call twice.
@@ -247,7 +247,7 @@ func (p *Postgres) Stop() error {
 }
 
 // Kill ends the server as a crash would: nothing is written, and the next start replays the log.
-// Whether it had to be killed harder does not matter.
+// It ends either way.
 func (p *Postgres) Kill() { _ = p.child.stop(syscall.SIGQUIT, 10*time.Second) }
 
 // Restart starts the cluster again on the same port, after stopping it if it still runs.
@@ -260,10 +260,10 @@ func (p *Postgres) Restart(ctx context.Context) error {
 	return p.start(ctx)
 }
 
-// Freeze stops the server and every session's process in their tracks, until Thaw.
+// Freeze suspends the server and every session's process (SIGSTOP), until Thaw.
 func (p *Postgres) Freeze() error { return p.signalAll(syscall.SIGSTOP) }
 
-// Thaw lets a frozen server go on.
+// Thaw resumes a frozen server.
 func (p *Postgres) Thaw() error { return p.signalAll(syscall.SIGCONT) }
 
 // signalAll reaches the sessions too: each leads a process group of its own, so the postmaster's group is not enough.

@@ -88,7 +88,7 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 		return nil, errors.Join(err, s.Stop())
 	}
 	s.reusePorts(&cfg)
-	// When one fails, the others need not go on starting.
+	// When one fails, ctx ends the start of the others.
 	starting, ctx := errgroup.WithContext(ctx)
 	if !cfg.NoNATS {
 		starting.Go(func() (err error) {
@@ -142,7 +142,7 @@ func (s *Stack) reusePorts(cfg *Config) {
 	}
 }
 
-// portIfFree returns the port of host:port, or 0 if it cannot be listened on.
+// portIfFree returns the port of host:port, or 0 if it is taken.
 func portIfFree(addr string) int {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil || CheckPort("", addr) != nil {
@@ -198,7 +198,7 @@ func (s *Stack) Env() Env {
 	return env
 }
 
-// Announce adds to stack.env where the edges are, for those who come to look at the site.
+// Announce adds the addresses of the edges to stack.env, for commands in other terminals.
 func (s *Stack) Announce(edges []string) error {
 	env := s.Env()
 	env.Edges = edges
@@ -208,7 +208,7 @@ func (s *Stack) Announce(edges []string) error {
 // Dir is the data directory, absolute.
 func (s *Stack) Dir() string { return s.data.path }
 
-// Stop ends NATS, then memcached, then PostgreSQL, and lets go of the data directory. It waits for each, works on a
+// Stop ends NATS, then memcached, then PostgreSQL, and releases the data directory. It waits for each, works on a
 // stack that only half started, and is safe to call twice.
 func (s *Stack) Stop() error {
 	if s.stopWatching != nil {

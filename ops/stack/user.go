@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// unprivileged returns whom the children run as: nil, which is ourselves, unless we are root, whom PostgreSQL and
+// unprivileged returns the user that children run as: nil, the current one, unless that is root, which PostgreSQL and
 // memcached refuse. Then it is the first of the named users that exists.
 func unprivileged(names ...string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
@@ -34,7 +34,7 @@ func unprivileged(names ...string) (*syscall.Credential, error) {
 	return nil, fmt.Errorf("running as root, and none of the users %v exists to run a service as", names)
 }
 
-// give hands a file or folder to the user that will use it.
+// give makes a user the owner of a file or folder.
 func give(path string, cred *syscall.Credential) error {
 	if cred == nil {
 		return nil
@@ -42,8 +42,8 @@ func give(path string, cred *syscall.Credential) error {
 	return os.Lchown(path, int(cred.Uid), int(cred.Gid))
 }
 
-// reachable says whether cred may walk down to dir: every folder on the way must let it pass. A checkout in /root, or a
-// temporary folder of mode 0700, does not.
+// reachable reports whether cred has access to dir: it needs execute permission for every folder on the way. A checkout
+// in /root, or a temporary folder of mode 0700, does not.
 func reachable(dir string, cred *syscall.Credential) (bool, error) {
 	if cred == nil {
 		return true, nil

@@ -1,12 +1,21 @@
-// Package testenv gives tests the real services: a database of their own, a bus of their own, a cache of their own.
+// Package testenv gives each test real services of its own: a database, a bus, a cache; and runs programs for tests.
 //
-// What flows in: a *testing.T. What flows out: addresses of running services, which end with the test. A package that
-// uses it hands its TestMain over:
+// **Input**: a *testing.T. **Output**: addresses of running services, which end with the test. **Must not touch**: what
+// is tested; it imports no role. A package that uses it hands its TestMain over:
 //
 //	func TestMain(m *testing.M) { testenv.Main(m) }
 //
-// A service that is missing fails the test and names `go run . setup`; nothing is ever skipped. Only tests may import
-// this package.
+// A missing service fails the test, with a message that names `go run . setup`; no test is ever skipped. Only tests may
+// import this package.
+//
+//	testenv.go    Main: what a package's tests share, goroutine leaks
+//	database.go   a database for one test; cluster.go is the server that all tests of a package share
+//	prepared.go   a database that is filled once, and directories
+//	bus.go        NATS
+//	cache.go      memcached
+//	process.go    a program and what it writes
+//	programs.go   where Chromium and the NATS CLI are
+//	eventually.go wait for a condition
 package testenv
 
 import (
