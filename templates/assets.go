@@ -35,7 +35,7 @@ type Assets struct {
 	paths  map[string]string // "app.css" -> "/static/app.3f2a1b0c.css"
 }
 
-// contentTypes of all that may lie in static; a file of another kind is refused at load.
+// contentType is the MIME type for the extension of a static file; false for one that must not be in the folder.
 func contentType(extension string) (string, bool) {
 	switch extension {
 	case ".css":
@@ -53,8 +53,8 @@ func contentType(extension string) (string, bool) {
 // LoadAssets reads the embedded files, names each after the first 8 hex digits of its SHA-256, and compresses it.
 func LoadAssets() (*Assets, error) { return loadAssets((*Asset).compress) }
 
-// NameAssets is LoadAssets without the compressed forms, for a process that makes one page and ends: compressing takes
-// longer than that.
+// NameAssets is LoadAssets without the compressed forms, for a process that makes one page and ends: compressing
+// would take longer.
 func NameAssets() (*Assets, error) { return loadAssets(func(*Asset) error { return nil }) }
 
 func loadAssets(finish func(*Asset) error) (*Assets, error) {
@@ -96,10 +96,10 @@ func loadAsset(file string) (Asset, error) {
 	}, nil
 }
 
-// compact leaves out what only readers of the source need: comments, indentation, empty lines, and spaces beside
-// punctuation. It knows only what these files have: a script's comment is a line of its own, and neither its templates
-// nor its patterns hold one another's quotes. It takes some 100 us, so a process that makes one page and ends can do it
-// too.
+// compact removes what only readers of the source need: comments, indentation, empty lines, and spaces beside
+// punctuation. It handles only what these files contain: each comment of a script is on its own line, and neither
+// template strings nor patterns contain each other's quotes. It takes about 100 us, so even a process that makes one
+// page can afford it.
 func compact(source []byte, extension string) []byte {
 	if extension == ".png" {
 		return source
@@ -120,7 +120,7 @@ func compact(source []byte, extension string) []byte {
 	return kept
 }
 
-// withoutComments leaves out what stands between /* and */.
+// withoutComments removes /* comments */.
 func withoutComments(source []byte) []byte {
 	kept := make([]byte, 0, len(source))
 	for {
@@ -133,7 +133,7 @@ func withoutComments(source []byte) []byte {
 	}
 }
 
-// squeeze leaves out the spaces that stand right after or right before certain bytes, but for those within quotes.
+// squeeze removes spaces directly before or after certain bytes, except within quotes.
 func squeeze(source []byte, after, before string) []byte {
 	kept := make([]byte, 0, len(source))
 	var quote byte
@@ -161,8 +161,7 @@ func (a *Asset) compress() error {
 		return nil
 	}
 	var br, gz bytes.Buffer
-	// A window of 64 KiB holds any of these files; the default of 4 MiB has the encoder clear 100 MB for the three of
-	// them.
+	// A window of 64 KiB holds any of these files. With the default of 4 MiB the encoder clears 100 MB for three files.
 	if err := pack(brotli.NewWriterOptions(&br, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: 16}),
 		a.Body); err != nil {
 		return fmt.Errorf("brotli: %w", err)
@@ -195,8 +194,8 @@ func ifSmaller(compressed, body []byte) []byte {
 	return nil
 }
 
-// Path gives the address of a file by its plain name: "app.css" is at "/static/app.3f2a1b0c.css". It is "" for a file
-// that is not there.
+// Path is the address of a file by its plain name: "app.css" is at "/static/app.3f2a1b0c.css"; "" for a file that
+// does not exist.
 func (a *Assets) Path(file string) string { return a.paths[file] }
 
 // Get finds an asset by its hashed name. The caller may not change its bytes.

@@ -17,8 +17,8 @@ var (
 	touchIcon []byte
 )
 
-// File gives one of [page.Files] with its content type. ok is false for one that this site does not have: an OpenSearch
-// description names absolute addresses, so a site that does not know its own has none.
+// File returns one of [page.Files] with its content type. ok is false for an OpenSearch description on a site that
+// does not know its own address, which the description must contain.
 func File(site Site, name string) (body []byte, contentType string, ok bool, err error) {
 	switch name {
 	case "robots.txt":

@@ -26,7 +26,7 @@ func counted(n int, noun string) string {
 	return count(n) + " " + noun + "s"
 }
 
-// titleOr gives the title, or what a photo without one is called.
+// titleOr is the title, or a substitute for an empty one.
 func titleOr(title string) string {
 	if title = clean(title); title == "" {
 		return "Untitled"
@@ -34,7 +34,7 @@ func titleOr(title string) string {
 	return title
 }
 
-// clean leaves out what a valid page may not hold even as text: control characters but for white space, and Unicode's
+// clean removes characters that a valid page must not contain: control characters except white space, and Unicode's
 // noncharacters.
 func clean(s string) string {
 	if strings.IndexFunc(s, forbidden) < 0 {
@@ -53,7 +53,7 @@ func forbidden(c rune) bool {
 		c&0xfffe == 0xfffe
 }
 
-// maxCardTitle bounds a title in a grid, in bytes: it is one line on the page, and 48 cards have to fit in 30 KB in any
+// maxCardTitle bounds a title in a grid, in bytes: it is one line on the page, and 48 cards must fit in 30 KB in any
 // script.
 const maxCardTitle = 96
 
@@ -86,8 +86,8 @@ func summary(description, otherwise string) string {
 func day(t time.Time) string      { return t.Format("2 January 2006") }
 func dayStamp(t time.Time) string { return t.Format(time.DateOnly) }
 
-// appendMonth writes the month of a card, as a heading, when it is another than that of the card before. Cards stand
-// newest first.
+// appendMonth appends the month of a card as a heading, if the card before is of another month. Cards are newest
+// first.
 func appendMonth(b []byte, cards []Card, at int) []byte {
 	posted := cards[at].Posted.UTC()
 	if at > 0 && sameMonth(cards[at-1].Posted, posted) {
@@ -127,7 +127,7 @@ func (c Camera) settings() []fact {
 	return known(fact{"Focal length", focal}, fact{"Aperture", aperture}, fact{"Exposure", exposure}, fact{"ISO", iso})
 }
 
-// known leaves out the facts without a value.
+// known removes facts without a value.
 func known(facts ...fact) []fact {
 	kept := facts[:0]
 	for _, f := range facts {

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// span is a stretch of somebody's text. Href, when not empty, is an http or https address and the text is that address
-// as written.
+// span is a part of a user's text. Href, if not empty, is an http or https address, and the text is that address as
+// written.
 type span struct{ text, href string }
 
 // maxLink bounds an address in a text, in bytes; a longer one stays text.
@@ -65,7 +65,7 @@ func links(line string) []span {
 	return spans
 }
 
-// schemeBefore gives where "http" or "https" begins at the end of s, if it stands there as a word of its own.
+// schemeBefore is where "http" or "https" starts at the end of s, if it is a word of its own.
 func schemeBefore(s string) (begin int, ok bool) {
 	for _, scheme := range [...]string{"https", "http"} {
 		at := len(s) - len(scheme)
@@ -79,8 +79,8 @@ func schemeBefore(s string) (begin int, ok bool) {
 	return 0, false
 }
 
-// linkEnd gives where an address that began before from ends: at the first character that an address cannot have, less
-// the punctuation that belongs to the sentence around it.
+// linkEnd is where an address ends: at the first character that an address cannot contain, without the punctuation of
+// the sentence around it.
 func linkEnd(line string, from int) int {
 	end := len(line)
 	for i, c := range line[from:] {
@@ -121,8 +121,8 @@ func linkRune(c rune) bool {
 	return unicode.In(c, unicode.L, unicode.M, unicode.N)
 }
 
-// goodLink reports whether a browser would read s as an address at a plain host: no name or password before it, as in
-// http://bank.example@evil.example, which shows one host and goes to another.
+// goodLink reports whether a browser would read s as an address at a plain host, without a name or password before
+// it: http://bank.example@evil.example shows one host and goes to another.
 func goodLink(s string) bool {
 	if len(s) > maxLink {
 		return false

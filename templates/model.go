@@ -9,14 +9,14 @@ import (
 // Name is what the site is called.
 const Name = "Flickr Killr"
 
-// Site is what every page has to know about the place where it will be shown.
+// Site is what every page must know about the site.
 type Site struct {
 	Assets *Assets // the static files that the page links to
 	// where the site is reached, such as "https://photos.example", without a slash at its end; "" when not known
 	Base string
 }
 
-// url gives the absolute address of r, or "" when the site does not know its own.
+// url is the absolute address of r, "" if the site does not know its own.
 func (s Site) url(r page.Ref) string {
 	path := r.Path()
 	if s.Base == "" || path == "" {
@@ -25,16 +25,16 @@ func (s Site) url(r page.Ref) string {
 	return s.Base + path
 }
 
-// absolute is url where the site knows its own address, and else the path.
+// absolute is url, or the path if the site does not know its own address.
 func (s Site) absolute(r page.Ref) string { return s.Base + r.Path() }
 
-// Person is somebody who has photos here.
+// Person is a user with photos.
 type Person struct {
 	Name    string // as in the address of their page, see [page.ValidUser]
 	Display string // as they want to be called, in any script; "" is their Name
 }
 
-// Label is what the person is called on pages.
+// Label is the name that pages show.
 func (p Person) Label() string {
 	if display := clean(p.Display); display != "" {
 		return display
@@ -42,7 +42,7 @@ func (p Person) Label() string {
 	return p.Name
 }
 
-// Image is a picture of which the widths of [page.Widths] can be had.
+// Image is a picture in the widths of [page.Widths].
 type Image struct {
 	ID            string // 26 characters of base32; "" is no picture
 	Width, Height int    // of the original, in pixels
@@ -106,7 +106,7 @@ type PhotoPage struct {
 	Previous, Next page.Ref
 }
 
-// Camera is what the camera wrote about a photo; each field is zero when it did not.
+// Camera is what the camera recorded about a photo; unknown fields are zero.
 type Camera struct {
 	Model    string
 	Lens     string
@@ -125,7 +125,7 @@ type TagPage struct {
 	Newer, Older page.Ref
 }
 
-// SearchPage shows the search form and what the query, Self's name, has found.
+// SearchPage shows the search form and the result of the query, which is Self's name.
 type SearchPage struct {
 	Site     Site
 	Self     page.Ref
@@ -144,7 +144,7 @@ type SearchPage struct {
 	Older    page.Ref
 }
 
-// Number is a number that may be known only roughly.
+// Number is a count that may be approximate.
 type Number struct {
 	N       int
 	AtLeast bool
@@ -165,14 +165,14 @@ type FilterGroup struct {
 	Choices []Choice
 }
 
-// PersonCount is a person who was found, with the number of their photos.
+// PersonCount is a user who was found, with the number of their photos.
 type PersonCount struct {
 	Person  Person
 	Photos  int
 	Picture Image // the zero Image if they have none
 }
 
-// TagCount is a tag that was found, with the number of its photos; 0 when nobody counted.
+// TagCount is a tag that was found, with the number of its photos; 0: not counted.
 type TagCount struct {
 	Tag    string
 	Photos int
@@ -196,8 +196,8 @@ type AboutPage struct {
 	Site Site
 }
 
-// ErrorPage is what is shown instead of a page. It knows its HTTP status and nothing of the request, so it can echo
-// nothing.
+// ErrorPage is shown instead of a page. It knows its HTTP status and nothing of the request, so it cannot echo
+// anything.
 type ErrorPage struct {
 	Site   Site
 	Status int

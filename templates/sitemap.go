@@ -23,7 +23,7 @@ func WriteSitemapIndex(w io.Writer, site Site, parts []SitemapEntry) error {
 	return writeSitemap(w, site, "sitemapindex", "sitemap", parts)
 }
 
-// WriteSitemap writes a part. Of 5,000 photos it has some 800 KB, a tenth of that when packed.
+// WriteSitemap writes a part. With 5,000 photos it has about 800 KB, compressed a tenth of that.
 func WriteSitemap(w io.Writer, site Site, entries []SitemapEntry) error {
 	return writeSitemap(w, site, "urlset", "url", entries)
 }
@@ -65,7 +65,7 @@ func writeSitemap(w io.Writer, site Site, root, element string, entries []Sitema
 	return nil
 }
 
-// robots is what crawlers are told: everything but what a search finds, of which there is no end.
+// robots tells crawlers what not to fetch: results of searches, of which there is no end.
 func robots(site Site) string {
 	var b strings.Builder
 	b.WriteString("User-agent: *\nDisallow: /search?\n")

@@ -1,9 +1,9 @@
-// Package hotlist keeps the lists of what is in demand: one for each edge, in the JetStream KV bucket HOT, so that they
-// outlive the edges, the cachefills and memcached.
+// Package hotlist stores the popularity lists: one for each edge, in the JetStream KV bucket HOT, so that they survive
+// restarts of edges, cachefills and memcached.
 //
-// In flow lists from edges, out flow one edge's list to that edge when it starts again, and all lists, added up, to
-// whoever has an empty cache to fill. It speaks to the bus alone, through a connection of its caller's, and every call
-// ends with its context.
+// Input: lists from edges. Output: an edge's own list when it starts, and the sum of all lists for whoever has an empty
+// cache to fill. Must not touch: anything but the bus, through a connection of the caller. Every call ends with its
+// context.
 package hotlist
 
 import (
@@ -21,19 +21,19 @@ import (
 // ErrNone: there is no list yet.
 var ErrNone = errors.New("no list of hot pages has been kept yet")
 
-// Key gives the key for the edge that listens on a port of a host: legal whatever the host's name, and the same after a
+// Key is the key for the edge that listens on a port of a host. It is valid for any host name, and the same after a
 // restart.
 func Key(host, port string) string {
 	clean := func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' {
 			return c
 		}
-		return '_' // a dot too: it would part the key into tokens
+		return '_' // also a dot, which separates tokens of a key
 	}
 	return "edge." + strings.Map(clean, host) + "." + strings.Map(clean, port)
 }
 
-// Put keeps a list under a key. It makes the bucket if there is none.
+// Put stores a list under a key. It creates the bucket if it does not exist.
 func Put(ctx context.Context, nc *nats.Conn, key string, list []wire.Heat) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -65,11 +65,11 @@ func Get(ctx context.Context, nc *nats.Conn, key string) ([]wire.Heat, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the hot list %s: %w", key, err)
 	}
-	list, _ := wire.DecodeHot(entry.Value()) // lines of another version are left out
+	list, _ := wire.DecodeHot(entry.Value()) // lines of another version are skipped
 	return list, nil
 }
 
-// All reads all lists and adds them up, hottest first. The error wraps ErrNone when there is none.
+// All reads all lists and adds them up, most popular first. The error wraps ErrNone when there is none.
 func All(ctx context.Context, nc *nats.Conn) ([]wire.Heat, error) {
 	kv, err := open(ctx, nc)
 	if err != nil {
@@ -90,7 +90,7 @@ func All(ctx context.Context, nc *nats.Conn) ([]wire.Heat, error) {
 				return nil, errors.New("reading the hot lists: the bus was lost")
 			}
 			if entry != nil {
-				list, _ := wire.DecodeHot(entry.Value()) // likewise
+				list, _ := wire.DecodeHot(entry.Value()) // as in Get
 				lists = append(lists, list)
 				continue
 			}

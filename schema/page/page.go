@@ -1,9 +1,10 @@
-// Package page holds the identity of everything a browser can ask for: a [Ref] names one page, asset or picture, and
-// turns into a URL path, a bus subject and a cache key, each the inverse of its parser.
+// Package page holds the identity of everything a browser can ask for: a [Ref] names one page, asset or picture.
 //
-// In flow the texts of URLs, subjects and keys; out flow Refs, and from Refs the same texts in their canonical form.
-// This is the only place that knows how a tag or a search query is escaped. It may import nothing but the standard
-// library, and it touches nothing: no network, no clock, no state.
+// Input: URL paths, bus subjects. Output: Refs, and from Refs the same texts, and cache keys, in canonical form.
+//
+// Must not touch: anything outside the standard library, network, clock, state.
+//
+// Only this package knows how a tag or a search query is escaped.
 package page
 
 import (
@@ -22,7 +23,7 @@ import (
 var (
 	// ErrUnknown: no page has this path, subject or key.
 	ErrUnknown = errors.New("no such page")
-	// ErrMalformed: the shape is known but a part of it cannot be, such as a query that is not UTF-8.
+	// ErrMalformed: the shape is known but a part is invalid, such as a query that is not UTF-8.
 	ErrMalformed = errors.New("malformed request")
 	// ErrTooLong: the text is longer than any page's.
 	ErrTooLong = errors.New("too long")
@@ -88,9 +89,9 @@ func Kinds() []Kind {
 // Widths lists the widths, in pixels, in which a picture is served, ascending. It is the only list of them.
 func Widths() []int { return []int{320, 640, 1280, 2560} }
 
-// StoredWidth gives the width under which a picture is stored that answers a request for width: width itself, or, where
-// the original is narrower, the first of [Widths] that holds all of it. A picture is never enlarged, so the wider ones
-// would be the same file again. An original of 0 or less is of unknown width.
+// StoredWidth is the width under which the picture is stored that answers a request for width: width itself, or for a
+// narrower original the first of [Widths] that holds all of it. Pictures are never enlarged, so wider derivatives
+// would be the same file again. An original of 0 or less has an unknown width.
 func StoredWidth(width, original int) int {
 	for _, w := range Widths() {
 		if original > 0 && w >= original {
@@ -147,7 +148,7 @@ type Ref struct {
 // Home is the front page: recent and popular photos.
 func Home() Ref { return Ref{kind: KindHome} }
 
-// Explore is the page of the most interesting photos of late.
+// Explore is the page of the most interesting photos of the newest days.
 func Explore() Ref { return Ref{kind: KindExplore} }
 
 // ExploreDay is the page of the most interesting photos of one day in UTC.
@@ -162,7 +163,7 @@ func User(name string) Ref { return Ref{kind: KindUser, name: name} }
 // Albums is the page of one user's albums, newest first; its positions are album ids.
 func Albums(name string) Ref { return Ref{kind: KindAlbums, name: name} }
 
-// Feed is the Atom feed of a listing: Home, a User, a Tag or an Album. Of any other page there is none: the zero Ref.
+// Feed is the Atom feed of a listing: Home, a User, a Tag or an Album. Other pages have no feed: the zero Ref.
 func Feed(of Ref) Ref {
 	switch of.kind {
 	case KindHome, KindUser, KindTag, KindAlbum:
@@ -177,7 +178,7 @@ func Photo(id int64) Ref { return Ref{kind: KindPhoto, id: id} }
 // Tag is the page of the photos that carry a tag. The tag is normalised as [CleanTag] does.
 func Tag(tag string) Ref { return Ref{kind: KindTag, name: CleanTag(tag)} }
 
-// Tags is the page of the tags that are used most.
+// Tags is the page of the most used tags.
 func Tags() Ref { return Ref{kind: KindTags} }
 
 // Search is the page of what a query finds, best matches first; the empty query is the search form.
@@ -197,7 +198,7 @@ func Album(id int64) Ref { return Ref{kind: KindAlbum, id: id} }
 // About is the page about the site.
 func About() Ref { return Ref{kind: KindAbout} }
 
-// File is what programs look for at a fixed place, one of [Files].
+// File is a file that programs look for at a fixed place, one of [Files].
 func File(name string) Ref { return Ref{kind: KindFile, name: name} }
 
 // Sitemap is the index of the sitemap's parts.
@@ -212,7 +213,7 @@ func OEmbed(photo int64, format string, maxWidth, maxHeight int) Ref {
 	return Ref{kind: KindOEmbed, id: photo, encoding: format, pos: int64(maxWidth)<<16 | int64(maxHeight)}
 }
 
-// MaxEmbed is the largest limit, in pixels, that an oEmbed request can state; a larger one is none.
+// MaxEmbed is the largest limit, in pixels, that an oEmbed request can state; a larger one counts as no limit.
 const MaxEmbed = 1<<16 - 1
 
 // MaxSize gives the limits of an oEmbed answer in pixels, 0 for none.
@@ -239,9 +240,9 @@ func (r Ref) After(pos int64) Ref { r.pos, r.after = pos, true; return r }
 // Encoded gives the asset compressed as "br" or "gz"; "" is the asset as it is.
 func (r Ref) Encoded(encoding string) Ref { r.encoding = encoding; return r }
 
-// At gives the page as visitors see it who reach the site at an origin, such as "https://photos.example", see
-// [ValidOrigin]: its absolute links begin with that. What shows no absolute link is the same everywhere and stays as it
-// is.
+// At returns the page for visitors who reach the site at an origin, such as "https://photos.example", see
+// [ValidOrigin]: its absolute links begin with that. A page without absolute links is the same for all origins and is
+// returned unchanged.
 func (r Ref) At(origin string) Ref {
 	switch r.kind {
 	case KindNone, KindError, KindAsset, KindImage:
@@ -255,7 +256,7 @@ func (r Ref) At(origin string) Ref {
 	return r
 }
 
-// Origin is what At was given, "" if it was not called.
+// Origin is the argument of At, "" without one.
 func (r Ref) Origin() string { return r.origin }
 
 // First gives the first page of the listing that r is a page of.
@@ -333,7 +334,7 @@ func ValidOrigin(origin string) bool {
 		origin == u.Scheme+"://"+u.Host && origin == strings.ToLower(origin)
 }
 
-// checkText refuses what no tag and no query of at most limit bytes can be.
+// checkText refuses texts that no tag and no query of at most limit bytes can be.
 func checkText(what, text string, limit int) error {
 	switch {
 	case len(text) > limit:

@@ -16,7 +16,7 @@ func (r Ref) Path() string {
 	return string(r.AppendPath(buf[:0]))
 }
 
-// AppendPath appends Path to b: whoever only compares need not allocate it.
+// AppendPath appends Path to b, without an allocation.
 func (r Ref) AppendPath(b []byte) []byte {
 	switch r.kind {
 	case KindHome:
@@ -108,7 +108,7 @@ func (r Ref) appendSearch(b []byte) []byte {
 	return b
 }
 
-// appendOEmbed names the photo by its path alone: where the site is reached does not change the answer's identity.
+// appendOEmbed names the photo by its path alone, because the identity of the answer does not depend on the origin.
 func (r Ref) appendOEmbed(b []byte) []byte {
 	b = strconv.AppendInt(append(b, "/oembed?url=%2Fphoto%2F"...), r.id, 10)
 	b = append(append(b, "&format="...), r.encoding...)
@@ -122,10 +122,10 @@ func (r Ref) appendOEmbed(b []byte) []byte {
 	return b
 }
 
-// ParsePath reads a request target: the escaped path and, after a "?", the query. The Ref is canonical, so that a
-// target that differs from its Path up to the "?" deserves a redirect: a slash at the end is such a difference. Queries
-// count for searches and oEmbed requests alone; elsewhere they are ignored, so that a link with somebody's tracking
-// parameters shows the same, shared page. Errors wrap ErrUnknown, ErrMalformed or ErrTooLong.
+// ParsePath reads a request target: the escaped path and, after a "?", the query. The Ref is canonical: if the target
+// differs from its Path up to the "?", for example by a slash at the end, redirect to Path. Queries count for
+// searches and oEmbed requests only. Elsewhere they are ignored, so that a link with tracking parameters shows the
+// same shared page. Errors wrap ErrUnknown, ErrMalformed or ErrTooLong.
 func ParsePath(target string) (Ref, error) {
 	if len(target) > MaxTarget {
 		return Ref{}, fmt.Errorf("%w: a path with its query has at most %d bytes", ErrTooLong, MaxTarget)
@@ -293,8 +293,8 @@ func sortOf(name string) (Sort, error) {
 	return by, nil
 }
 
-// parseOEmbed reads an oEmbed request. Its url may be absolute: the site may be reached by several names, so the host
-// is not looked at.
+// parseOEmbed reads an oEmbed request. Its url may be absolute; the host is ignored, because the site may have
+// several names.
 func parseOEmbed(query string) (Ref, error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {

@@ -84,7 +84,7 @@ func (r Ref) Subject() string {
 	return string(r.appendOrigin(b))
 }
 
-// appendKey appends the token that tells pages of one kind apart, with the "." before it.
+// appendKey appends "." and the token that distinguishes pages of one kind.
 func (r Ref) appendKey(b []byte) []byte {
 	switch r.kind {
 	case KindUser, KindAlbums:
@@ -106,8 +106,8 @@ func (r Ref) appendOrigin(b []byte) []byte {
 	return append(append(b, ".at."...), escape(r.origin)...)
 }
 
-// Key gives the memcached key: at most [MaxKey] bytes, no space, no control character. It is the subject, so that what
-// is seen on the bus can be looked up in the cache by the same name; of a longer subject it is the kind and a hash.
+// Key is the memcached key: at most [MaxKey] bytes, no space, no control character. It is the subject, so that a page
+// has one name on the bus and in the cache; for a longer subject it is the kind and a hash.
 func (r Ref) Key() string {
 	subject := r.Subject()
 	if len(subject) <= MaxKey {
@@ -120,8 +120,8 @@ func (r Ref) Key() string {
 // MaxKey is how many bytes a memcached key may have.
 const MaxKey = 250
 
-// ParseSubject is the inverse of [Ref.Subject]. It takes only subjects that Subject gives: no second spelling of a page
-// exists.
+// ParseSubject is the inverse of [Ref.Subject]. It accepts only subjects that Subject returns: each page has one
+// spelling.
 func ParseSubject(subject string) (Ref, error) {
 	root, rest, ok := strings.Cut(subject, ".")
 	if !ok || len(subject) > MaxTarget {
@@ -303,9 +303,8 @@ func textRef(kind Kind, token string) Ref {
 	return r
 }
 
-// escape makes a subject token and cache key of any text: letters, digits, "_" and "-" stand for themselves and any
-// other byte is "=" and two hexadecimal digits. Where base64url is shorter (scripts other than Latin), it is "~" and
-// that.
+// escape makes a subject token of any text: letters, digits, "_" and "-" stand for themselves, any other byte is "="
+// and two hexadecimal digits. Where base64url is shorter (scripts other than Latin), it is "~" and the base64url.
 func escape(text string) string {
 	const digits = "0123456789ABCDEF"
 	b := make([]byte, 0, 3*len(text))
@@ -322,7 +321,7 @@ func escape(text string) string {
 	return string(b)
 }
 
-// unescape is the inverse of escape, and reports false for what escape never gives.
+// unescape is the inverse of escape. It reports false for tokens that escape never returns.
 func unescape(token string) (string, bool) {
 	if rest, ok := strings.CutPrefix(token, "~"); ok {
 		text, err := base64.RawURLEncoding.DecodeString(rest)

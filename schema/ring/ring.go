@@ -1,7 +1,9 @@
-// Package ring chooses the memcached server that holds a key.
+// Package ring chooses the memcached server of a key.
 //
-// Edges read where cachefills wrote, so both must choose alike, whatever order their flags name the servers in. In flow
-// addresses and keys, out flows one address; it opens no connection.
+// Input: addresses, keys. Output: one address. Must not touch: any connection.
+//
+// Edges read what cachefills wrote, so both must choose the same server, in whatever order their flags name the
+// servers.
 package ring
 
 import (
@@ -26,7 +28,7 @@ type server struct {
 	seed uint64
 }
 
-// address is a net.Addr that is resolved when it is dialled, so that a name may come to mean another machine.
+// address is a net.Addr that is resolved when dialled, so that a name may move to another machine.
 type address string
 
 func (a address) Network() string { return "tcp" }

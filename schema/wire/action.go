@@ -2,14 +2,13 @@ package wire
 
 import "time"
 
-// Actions are requests that change something. An action's subject is "action." and its name, its data a form
-// (application/x-www-form-urlencoded, at most MaxForm), its reply's data the scopes that changed with their new
-// versions, in the form of [EncodeChanges]. What changed nothing that anybody sees is answered with the versions there
-// are.
+// Actions are requests that change something. The subject of an action is "action." and its name, its data a form
+// (application/x-www-form-urlencoded, at most MaxForm). The data of the reply are the scopes that changed with their
+// new versions, in the form of [EncodeChanges]; after a change that no page shows, the current versions.
 //
-// The header HeaderKey is required. Who gets no answer, or an error of HTTP status 500 and above, does not know whether
-// it was done: they ask again with the same key and the same form, and get the first attempt's reply if it was. A key
-// that comes with another form is an [ErrConflict].
+// HeaderKey is required. After no answer, or an error of HTTP status 500 and above, the requester does not know whether
+// the action was done. It repeats the request with the same key and form, and gets the first attempt's reply if that
+// was done. A key with another form is an [ErrConflict].
 //
 //	nats req action.photo.edit 'id=7&title=At the lake' -H 'Killr-Key:4f1c2a'
 const (
@@ -18,15 +17,14 @@ const (
 	ActionPhotoPrivacy = "photo.privacy" // id, private: true or false
 )
 
-// ActionDeadline is how long an action's answer is worth waiting for; KeyAge how long a key is remembered, and so how
-// long after its first attempt an action may be repeated.
+// ActionDeadline is how long an action may take. KeyAge is how long a key is remembered, and so how long after its
+// first attempt an action may be repeated.
 const (
 	ActionDeadline = 15 * time.Second
 	KeyAge         = time.Hour
 )
 
-// MaxForm is how long a form may be, in bytes: a title and a description of the greatest length, in any script, fit in
-// with every byte of them escaped. MaxKey is how long a key may be.
+// Bounds in bytes. In MaxForm fit the longest title and description in any script with every byte escaped.
 const (
 	MaxForm = 64 << 10
 	MaxKey  = 64
@@ -42,11 +40,11 @@ func ValidKey(key string) bool {
 	return key != "" && len(key) <= MaxKey
 }
 
-// ActionSubject is what the action of this name is requested on.
+// ActionSubject is the subject of the action with this name.
 func ActionSubject(name string) string { return prefixAction + name }
 
-// InputError says what is wrong with one field of a form, in words for the person who filled it in. It is an
-// [ErrBadRequest], and [ErrorOf] gives it back as it was.
+// InputError says what is wrong with one field of a form, for the person who filled it in. It is an [ErrBadRequest],
+// and [ErrorOf] returns it unchanged.
 type InputError struct {
 	// printable ASCII without a space; "form" where the form as a whole is meant, HeaderKey where that header is
 	Field   string

@@ -8,19 +8,18 @@ import (
 	"time"
 )
 
-// ScopeAll is the scope that every page depends on. It changes when rows changed in a way that cannot be told one by
-// one: a seeding, a restore, a TRUNCATE.
+// ScopeAll is the scope that every page depends on. It changes when rows changed in a way that cannot be listed: a
+// seeding, a restore, a TRUNCATE.
 const ScopeAll = "all"
 
-// Change says that a scope's rows have a new version, or are gone.
+// Change says that a scope has a new version.
 type Change struct {
 	Scope   string
 	Version int64
-	Gone    bool // what the scope named does not exist any more: no copy of it may be shown, not even as a stale one
+	Gone    bool // something in the scope is no longer public: no earlier copy may be shown, not even as a stale one
 }
 
-// EncodeChanges packs a batch for the subject SubjectBatch: a line for each change, "user.ansel 18" or "user.ansel 19
-// gone".
+// EncodeChanges encodes a batch for SubjectBatch: one line for each change, "user.ansel 18" or "user.ansel 19 gone".
 func EncodeChanges(changes []Change) []byte {
 	b := make([]byte, 0, 32*len(changes))
 	for _, c := range changes {
@@ -34,8 +33,8 @@ func EncodeChanges(changes []Change) []byte {
 	return b
 }
 
-// DecodeChanges is the inverse of [EncodeChanges]. A batch that cannot be read wholly is an error: the reader must then
-// trust nothing older.
+// DecodeChanges is the inverse of [EncodeChanges]. After an error the reader does not know what changed and must
+// trust no older copy.
 func DecodeChanges(data []byte) ([]Change, error) {
 	text := string(data)
 	changes := make([]Change, 0, strings.Count(text, "\n"))
@@ -51,8 +50,8 @@ func DecodeChanges(data []byte) ([]Change, error) {
 	return changes, nil
 }
 
-// Tick is what the relay says once a second: that it lives, what time it is, and how far behind it is. An edge that
-// hears no tick without lag trusts no copy.
+// Tick is the heartbeat of the relay, once a second: it is alive, the time, and how far behind it is. An edge that
+// gets no heartbeat without lag trusts no copy.
 type Tick struct {
 	Time time.Time     // cluster time: Postgres' clock
 	Lag  time.Duration // age of the oldest change that is not yet in the stream, 0 when none waits

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Clock gives cluster time: Postgres' clock, which travels in every page and every tick. A machine whose own clock is
-// off by an hour still gives deadlines and ages that the others understand. Before the first tick it is the machine's
-// own clock. The zero Clock is ready; it is safe for concurrent use.
+// Clock gives cluster time, which is Postgres' clock and travels in every page and every heartbeat. So a machine
+// whose clock is wrong by an hour sends deadlines and ages that others understand. Before the first heartbeat it is
+// the machine's own clock. The zero Clock is ready; it is safe for concurrent use.
 type Clock struct {
 	offset atomic.Int64 // nanoseconds to add to the machine's clock
 
@@ -19,24 +19,24 @@ type Clock struct {
 	slotAt time.Time                  // when the first of the current slot came
 }
 
-// clockWindow is how many slots are looked back on, and clockSlot how long each takes in ticks, of which it keeps the
-// earliest come: long enough to remember one without delay, however many late ones are found queued up.
+// The clock remembers clockWindow slots of clockSlot each, and of each slot the heartbeat that was least late. That is
+// long enough to remember one without delay, however many late ones are queued.
 const (
 	clockWindow = 64
 	clockSlot   = 500 * time.Millisecond
 )
 
-// clockStep is how far wall clock and monotonic clock may part between two ticks before the machine's clock counts as
-// set.
+// clockStep is how far wall clock and monotonic clock may diverge between two heartbeats. Beyond it the machine's
+// clock was set.
 const clockStep = 500 * time.Millisecond
 
-// Observe takes in a tick that has just arrived. A tick can only be late, never early, so the greatest of the recent
-// differences is the one nearest to the truth; a process that was frozen, and finds old ticks queued up, is not misled.
+// Observe records a heartbeat that has just arrived. Heartbeats can be late but not early, so the greatest recent
+// difference is closest to the truth. A process that was frozen and finds old heartbeats queued is not misled.
 func (c *Clock) Observe(t Tick, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if elapsed := now.Sub(c.last); c.n > 0 && (now.Round(0).Sub(c.last.Round(0))-elapsed).Abs() > clockStep {
-		c.n = 0 // the machine's clock was set: what was learned of it is void
+		c.n = 0 // the machine's clock was set: forget the old differences
 	}
 	d := t.Time.Sub(now)
 	if slot := (c.n - 1) % clockWindow; c.n > 0 && now.Sub(c.slotAt) < clockSlot {
@@ -53,11 +53,11 @@ func (c *Clock) Observe(t Tick, now time.Time) {
 	c.offset.Store(int64(best))
 }
 
-// Now is the cluster's time.
+// Now is cluster time.
 func (c *Clock) Now() time.Time { return c.At(time.Now()) }
 
-// At is cluster time at a moment of the machine's.
+// At is cluster time at a time of this machine's clock.
 func (c *Clock) At(t time.Time) time.Time { return t.Add(time.Duration(c.offset.Load())) }
 
-// Offset is cluster time minus the machine's.
+// Offset is cluster time minus this machine's time.
 func (c *Clock) Offset() time.Duration { return time.Duration(c.offset.Load()) }

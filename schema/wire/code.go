@@ -26,7 +26,7 @@ var (
 	ErrInternal    = errors.New("something broke")
 )
 
-// codes is the one table between header, sentinel and HTTP status. The first row that matches counts.
+// codes maps header, sentinel and HTTP status to one another. The first row that matches counts.
 var codes = [...]struct {
 	code   string
 	err    error
@@ -50,7 +50,7 @@ var codes = [...]struct {
 	{"internal", ErrInternal, http.StatusInternalServerError},
 }
 
-// Code names err for headers, logs and metrics; "internal" for what is not in the table.
+// Code is the name of err in headers, logs and metrics; "internal" for errors that are not in the table.
 func Code(err error) string {
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
@@ -60,7 +60,7 @@ func Code(err error) string {
 	return "internal"
 }
 
-// Status gives the HTTP status that err deserves.
+// Status is the HTTP status for err.
 func Status(err error) int {
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
@@ -70,9 +70,9 @@ func Status(err error) int {
 	return http.StatusInternalServerError
 }
 
-// ErrorMsg makes the reply that says err: the code in HeaderCode, and status and text in the headers that NATS services
-// use, so that any client of the bus sees it. The text is the table's or an [InputError]'s, never the cause's: causes
-// stay in the renderer's log.
+// ErrorMsg makes the reply for err: the code in HeaderCode, and status and text in the headers of NATS services, so
+// that any client of the bus sees them. The text is the table's or an [InputError]'s. It never contains the cause,
+// which only the renderer logs.
 func ErrorMsg(subject string, err error) *nats.Msg {
 	msg := nats.NewMsg(subject)
 	text := ErrInternal
@@ -92,8 +92,8 @@ func ErrorMsg(subject string, err error) *nats.Msg {
 	return msg
 }
 
-// ErrorOf gives the error that a reply says, nil for one that carries an envelope or an action's changes. It wraps one
-// of this package's errors, and an [InputError] if that is what was wrong.
+// ErrorOf returns the error in a reply, nil for one with an envelope or with an action's changes. It wraps one of
+// this package's errors, or an [InputError].
 func ErrorOf(msg *nats.Msg) error {
 	code := msg.Header.Get(HeaderCode)
 	if code == "" {

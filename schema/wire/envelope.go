@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Reply is a page, asset or picture with what is needed to decide whether a copy of it may still be shown. Its encoding
-// is the envelope: what a renderer replies with, what memcached holds, byte for byte the same.
+// Reply is a page, asset or picture, with the data that decide whether a copy may still be shown. Its encoding, the
+// envelope, is what a renderer sends and what memcached holds, byte for byte.
 type Reply struct {
 	Status      int           // HTTP status that the page deserves: 200, 404, 410, ...
 	ContentType string        // MIME type
 	Encoding    string        // Content-Encoding of Body: "", "br", "gzip"
-	ETag        string        // hash of the body before it was packed by who sends it, without quotes
+	ETag        string        // hash of the uncompressed body, without quotes
 	MaxAge      time.Duration // age from which a copy is stale, in whole seconds; 0: never keep a copy
 	ReadAt      time.Time     // when its rows were read, in cluster time
 	Depends     []Dep         // the versions that its rows had
@@ -42,7 +42,7 @@ func (r *Reply) OlderThan(versions []Dep) bool {
 	return false
 }
 
-// ErrEnvelope: the bytes are no envelope of this version. A reader treats it as a miss.
+// ErrEnvelope: the bytes are no envelope of this version. Readers treat it as a miss.
 var ErrEnvelope = errors.New("not an envelope")
 
 const (
@@ -66,13 +66,13 @@ func (r *Reply) Encode() []byte {
 	return append(b, r.Body...)
 }
 
-// EncodeTo is Encode into a buffer, which may be used again and again.
+// EncodeTo is Encode into a buffer, which the caller may reuse.
 func (r *Reply) EncodeTo(buf *bytes.Buffer) {
 	buf.Write(r.appendHead(buf.AvailableBuffer()))
 	buf.Write(r.Body)
 }
 
-// appendHead appends all that stands before the body.
+// appendHead appends everything before the body.
 func (r *Reply) appendHead(b []byte) []byte {
 	b = append(b, magic...)
 	b = strconv.AppendInt(b, int64(r.Status), 10)
@@ -108,11 +108,10 @@ func appendHeader(b []byte, name, value string) []byte {
 	return b
 }
 
-// DecodeReply is the one decoder of envelopes. The reply's Body aliases data. Unknown headers are passed over, so that
-// a newer renderer may add some; anything else unexpected, such as a body that is shorter than its Length, is an error
-// that wraps ErrEnvelope. So is a packed body that is none by its two ends, or says that it is larger than MaxUnpacked.
-// Its inside, like that of a plain body, is not looked at: whoever unpacks it compares the sum, be it an edge or a
-// browser.
+// DecodeReply decodes an envelope. The reply's Body aliases data. Unknown headers are ignored, so that a newer
+// renderer may add some. Anything else unexpected, such as a body shorter than its Length, is an error that wraps
+// ErrEnvelope. So is a compressed body with a wrong header or a size over MaxUnpacked. DecodeReply does not check the
+// content of the body: decompression compares the checksum, at the edge or in the browser.
 func DecodeReply(data []byte) (*Reply, error) {
 	end := bytes.Index(data, []byte("\n\n"))
 	if end < 0 || !bytes.HasPrefix(data, []byte(magic)) {
@@ -177,8 +176,8 @@ func (r *Reply) setHeader(name, value string) (err error) {
 	return err
 }
 
-// FormatDeps writes dependencies as envelopes, fill notes and fresh cookies carry them, each with a space before it: "
-// all=1 user.ansel=18".
+// FormatDeps writes dependencies as in envelopes, fill notes and read-your-writes tokens, each after a space: " all=1
+// user.ansel=18".
 func FormatDeps(deps []Dep) string { return string(appendDeps(nil, deps)) }
 
 func appendDeps(b []byte, deps []Dep) []byte {
@@ -208,7 +207,8 @@ func ParseDeps(value string) ([]Dep, error) {
 	return deps, nil
 }
 
-// validScope: a scope is printable ASCII without space or "=", so that it can stand in envelopes and notices as it is.
+// validScope reports whether a scope is printable ASCII without space and "=", so that it can stand unescaped in
+// envelopes and notices.
 func validScope(scope string) bool {
 	for i := range len(scope) {
 		if c := scope[i]; c <= ' ' || c >= 0x7f || c == '=' {

@@ -12,9 +12,9 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// Fill is a note to the cachefills: make memcached hold a copy of the page that is at least this good. Without any
-// condition whatever copy is there will do, which is what a person's `nats pub fill.page.home ""` says. A note that has
-// a reply subject is answered when it has been dealt with, by one word that says how it ended.
+// Fill is a note to the cachefills: make memcached hold a copy of the page that meets these conditions. Without
+// conditions any copy does, as for `nats pub fill.page.home ""`. A note with a reply subject gets one word as answer,
+// which says how it ended.
 type Fill struct {
 	Ref    page.Ref
 	ReadAt time.Time // the copy's rows were read then or later, in cluster time; zero: whenever
@@ -23,7 +23,7 @@ type Fill struct {
 	Waited time.Duration
 }
 
-// Answers to a note, for those who wait for one. Any other word says what went wrong.
+// Answers to a note. Any other word says what went wrong.
 const (
 	FillFilled   = "filled"    // memcached holds a new copy
 	FillHeld     = "held"      // it had one that is as good as the note wanted
@@ -31,10 +31,10 @@ const (
 	FillTooLarge = "too_large" // it is larger than memcached takes
 )
 
-// FillSubject is the subject of the notes for a page.
+// FillSubject is the subject of notes for a page.
 func FillSubject(r page.Ref) string { return prefixFill + r.Subject() }
 
-// Msg gives the note as a message.
+// Msg encodes the note.
 func (f Fill) Msg() *nats.Msg {
 	msg := nats.NewMsg(FillSubject(f.Ref))
 	if !f.ReadAt.IsZero() {
@@ -49,8 +49,8 @@ func (f Fill) Msg() *nats.Msg {
 	return msg
 }
 
-// ParseFill is the inverse of [Fill.Msg]. Conditions that cannot be read are an error: to pass over one would leave an
-// old copy there.
+// ParseFill is the inverse of [Fill.Msg]. An unreadable condition is an error: ignoring it would leave an old copy in
+// memcached.
 func ParseFill(subject string, header nats.Header) (f Fill, err error) {
 	if f.Ref, err = page.ParseSubject(strings.TrimPrefix(subject, prefixFill)); err != nil {
 		return Fill{}, err
@@ -72,8 +72,7 @@ func ParseFill(subject string, header nats.Header) (f Fill, err error) {
 	return f, nil
 }
 
-// Met reports whether a copy is as good as the note wants it. A scope that the copy does not depend on cannot make it
-// stale.
+// Met reports whether a copy meets the note's conditions.
 func (f Fill) Met(r *Reply) bool {
 	if r.ReadAt.Before(f.ReadAt) {
 		return false
@@ -81,7 +80,7 @@ func (f Fill) Met(r *Reply) bool {
 	return !r.OlderThan(f.Wants)
 }
 
-// And gives the note that is met by a copy that meets both, of which the other is for the same page.
+// And returns the note whose conditions are those of both notes, which are for the same page.
 func (f Fill) And(other Fill) Fill {
 	if other.ReadAt.After(f.ReadAt) {
 		f.ReadAt = other.ReadAt

@@ -13,30 +13,30 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// FreshCookie is the name of the cookie that makes a writer see their own change through any edge, also one that the
-// stream of changes has not reached yet: it carries the scopes and versions of the action's reply, signed, for
-// FreshAge.
+// FreshCookie is the name of the cookie with the read-your-writes token: scopes and versions from the reply to an
+// action, signed, for FreshAge. With it a writer sees their own change through any edge, even one that has not got the
+// change from the stream yet.
 const (
 	FreshCookie = "fresh"
-	FreshAge    = 10 * time.Second // by then every edge has heard, or trusts no copy
+	FreshAge    = 10 * time.Second // by then every edge has the change, or trusts no copy
 )
 
-// The key that signs fresh cookies lies in a JetStream KV bucket: the first edge makes it, all others find it there.
+// The key that signs tokens is in a JetStream KV bucket. The first edge creates it; all others read it.
 const (
 	BucketKeys = "KEYS"
 	FreshKeyID = "fresh"
 )
 
-// KeysConfig is the bucket of the keys that edges share, the same whoever makes it first.
+// KeysConfig is the configuration of the bucket of keys that edges share, whoever creates it.
 func KeysConfig() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{Bucket: BucketKeys, Description: "keys that all edges share",
 		Storage: jetstream.FileStorage, MaxBytes: 1 << 20}
 }
 
-// FreshKey signs fresh cookies: 32 random bytes.
+// FreshKey signs read-your-writes tokens: 32 random bytes.
 type FreshKey []byte
 
-// FreshKeySize is a FreshKey's length in bytes.
+// FreshKeySize is the length of a FreshKey in bytes.
 const FreshKeySize = 32
 
 const (
@@ -45,12 +45,12 @@ const (
 	freshScopes = 16   // scopes in one cookie: an action changes two or three
 )
 
-// ErrFresh: a cookie was not signed with this key, has expired, or cannot be read. It is as good as none.
+// ErrFresh: a token was not signed with this key, has expired, or cannot be read. Ignore it.
 var ErrFresh = errors.New("not a valid fresh cookie")
 
-// Sign gives the value of a fresh cookie that is good until some cluster time: the base64url of "<until>
-// <scope>=<version> ...", a dot, and the base64url of the first 128 bits of its HMAC-SHA256. Of more than 16
-// dependencies the first 16 count.
+// Sign returns a token that is valid until some cluster time: the base64url of "<until> <scope>=<version> ...", a
+// dot, and the base64url of the first 128 bits of its HMAC-SHA256. Of more than 16 dependencies it contains the first
+// 16.
 func (k FreshKey) Sign(deps []Dep, until time.Time) string {
 	payload := append([]byte(FormatTime(until)), FormatDeps(deps[:min(len(deps), freshScopes)])...)
 	return base64.RawURLEncoding.EncodeToString(payload) + "." + base64.RawURLEncoding.EncodeToString(k.mac(payload))
@@ -72,7 +72,8 @@ func (k FreshKey) Verify(value string, now time.Time) ([]Dep, error) {
 	return deps, err
 }
 
-// FreshClaims reads what a cookie says without a key: anybody may have written it, at any time. Errors wrap ErrFresh.
+// FreshClaims reads a token without checking its signature and expiry: anybody may have written it. Errors wrap
+// ErrFresh.
 func FreshClaims(value string) ([]Dep, error) {
 	payload, _, err := decodeFresh(value)
 	if err != nil {
@@ -82,14 +83,15 @@ func FreshClaims(value string) ([]Dep, error) {
 	return deps, err
 }
 
-// scopeInsider is no scope: a value that names it proves that whoever sends it has the key.
+// scopeInsider is no scope: a value that names it proves that its sender has the key.
 const scopeInsider = "insider"
 
-// Insider gives the value of X-Depends, in a request to an edge, that has it tell also the versions of what is not
-// there. They would tell a visitor what is hidden from what never was. The value is good until some cluster time.
+// Insider returns the value of X-Depends with which a request to an edge gets the versions of absent things too. A
+// visitor must not see them: they distinguish what is hidden from what never existed. The value is valid until some
+// cluster time.
 func (k FreshKey) Insider(until time.Time) string { return k.Sign([]Dep{{Scope: scopeInsider}}, until) }
 
-// VerifyInsider reports whether a value is one of [FreshKey.Insider] that is good at the cluster time now.
+// VerifyInsider reports whether value is from [FreshKey.Insider] and valid at the cluster time now.
 func (k FreshKey) VerifyInsider(value string, now time.Time) bool {
 	deps, err := k.Verify(value, now)
 	return err == nil && len(deps) == 1 && deps[0].Scope == scopeInsider

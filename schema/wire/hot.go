@@ -14,27 +14,28 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// BucketHot is the JetStream KV bucket that holds what is in demand: a key for each edge, with the edge's list. Whoever
-// has an empty cache to fill reads all of them.
+// BucketHot is the JetStream KV bucket of popularity lists, one for each edge. A cachefill with an empty memcached
+// server reads all of them.
 const BucketHot = "HOT"
 
-// HotConfig is the bucket of hot lists, the same whoever makes it first. An edge that is gone is forgotten after a day.
+// HotConfig is the configuration of the bucket, whoever creates it. The list of an edge that is gone expires after a
+// day.
 func HotConfig() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{Bucket: BucketHot, Description: "pages in demand, by edge; see schema/wire",
 		TTL:     24 * time.Hour,
 		Storage: jetstream.FileStorage, MaxBytes: 64 << 20}
 }
 
-// HotSize is how many pages an edge's list has at most.
+// HotSize is the most pages of one list.
 const HotSize = 1500
 
-// Heat is how often something was asked for lately.
+// Heat is the popularity of a page: how often it was requested recently.
 type Heat struct {
 	Ref   page.Ref
 	Count int64
 }
 
-// EncodeHot writes a list: a line for each, "page.user.ansel 1200".
+// EncodeHot writes a list, one line for each page: "page.user.ansel 1200".
 func EncodeHot(list []Heat) []byte {
 	b := make([]byte, 0, 40*len(list))
 	for _, h := range list {
@@ -45,8 +46,8 @@ func EncodeHot(list []Heat) []byte {
 	return b
 }
 
-// DecodeHot is the inverse of [EncodeHot]. Lines that name nothing, as those of another version may, are left out and
-// named in the error; the rest is good all the same.
+// DecodeHot is the inverse of [EncodeHot]. It skips unreadable lines, such as those of another version, and returns
+// an error that names one beside the rest of the list.
 func DecodeHot(data []byte) (list []Heat, err error) {
 	for line := range bytes.Lines(data) {
 		subject, digits, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), " ")
@@ -61,7 +62,7 @@ func DecodeHot(data []byte) (list []Heat, err error) {
 	return list, err
 }
 
-// MergeHot adds up the lists of several edges, hottest first.
+// MergeHot adds up the lists of several edges, most popular first.
 func MergeHot(lists ...[]Heat) []Heat {
 	sums := map[page.Ref]int64{}
 	for _, list := range lists {

@@ -1,9 +1,3 @@
-// Package wire is the contract of the bus: subjects, queue groups, headers, the envelope of a page, the notices of
-// change, error codes and the one clock that all roles go by.
-//
-// Every role speaks through it and none of its texts is spelled anywhere else. In flow and out flow bytes of messages
-// and of cached items; it opens no connection and holds no state but a [Clock]'s and a [Gzip]'s pools. It may import
-// schema/page, and no role.
 package wire
 
 import (
@@ -45,8 +39,8 @@ const (
 	StreamChanges = "CHANGES"
 )
 
-// CancelSubject is what an edge publishes to, with no data, to say that nobody waits for the answer to the request with
-// this id any more.
+// CancelSubject is the subject an edge publishes to, without data, when nobody waits any more for the answer to the
+// request with this id.
 func CancelSubject(id string) string { return prefixCancel + id }
 
 // ParseCancel is the inverse of [CancelSubject]; false for another subject.
@@ -81,13 +75,13 @@ const (
 	HeaderDetail = "Killr-Detail" // reply: what was wrong with the request, in words for a person, see InputError
 )
 
-// Deadlines of a request, from the edge's first step to the answer's worthlessness.
+// Deadlines of requests, from the edge's start. After them the answer is useless.
 const (
 	PageDeadline  = 5 * time.Second
 	ImageDeadline = 10 * time.Second
 )
 
-// Deadline says how long an answer for r is worth waiting for.
+// Deadline is how long after its start a request for r still needs its answer.
 func Deadline(r page.Ref) time.Duration {
 	if r.Kind() == page.KindImage {
 		return ImageDeadline
@@ -107,8 +101,8 @@ const (
 	ChangesAge = 2 * PageAge      // how long changes are remembered, in the stream and at edges
 )
 
-// ChangesConfig is the stream of changes, the same whoever makes it first. Everything in it can be made again by
-// rendering afresh, but a stream lost with a crash would cost every edge its cache, hence the disk.
+// ChangesConfig is the configuration of the stream of changes, whoever creates it. Its content could be replaced by
+// rendering all pages again; it is on disk because losing the stream in a crash would cost every edge its cache.
 func ChangesConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        StreamChanges,
@@ -123,10 +117,10 @@ func ChangesConfig() jetstream.StreamConfig {
 	}
 }
 
-// FormatTime writes a moment as microseconds since 1970, the form of all times on the bus.
+// FormatTime writes a time as microseconds since 1970, the form of all times on the bus.
 func FormatTime(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
 
-// ParseTime is the inverse of [FormatTime]; false for what is no time.
+// ParseTime is the inverse of [FormatTime]; false if s is no time.
 func ParseTime(s string) (time.Time, bool) {
 	us, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || us <= 0 {
@@ -135,7 +129,7 @@ func ParseTime(s string) (time.Time, bool) {
 	return time.UnixMicro(us), true
 }
 
-// Timing says where a renderer's time went, for the header HeaderTiming and the visitor's Server-Timing.
+// Timing says how long a renderer queued, read and rendered, for HeaderTiming and the visitor's Server-Timing.
 type Timing struct {
 	Queue, SQL, Render time.Duration
 }
@@ -149,7 +143,7 @@ func (t Timing) String() string {
 	return string(b)
 }
 
-// ParseTiming is the inverse of [Timing.String]; what it cannot read is left 0.
+// ParseTiming is the inverse of [Timing.String]; fields it cannot read stay 0.
 func ParseTiming(s string) (t Timing) {
 	for field := range strings.FieldsSeq(s) {
 		name, digits, _ := strings.Cut(field, "=")
