@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -144,10 +145,10 @@ func Run(ctx context.Context, c Config) error {
 	return c.paintMissing(ctx, 0, false)
 }
 
-// Fill fills the database, and stores what listings show of the pictures: of those on the first pages, and of as many
-// others as there is time for while rows are copied. It leaves the rest to [Paint], because that takes longer than all
-// rows, and it leaves the search index to a renderer. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has done anything, and leaves an empty database
-// behind any other error, so that it can be run again. The pool's connections must have no statement_timeout: building
+// Fill fills the database, and stores the pictures as listings show them. It leaves the originals to [Paint], because they
+// take longer than all the rest, and it leaves the search index to a renderer. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has done anything, and leaves an empty database
+// behind any other error, so that it can be run again. Only an error of a picture may come after the rows are in place:
+// then Paint stores what is missing. The pool's connections must have no statement_timeout: building
 // the indexes of a million photos takes a while.
 func Fill(ctx context.Context, c Config) error { return c.withDefaults().fill(ctx, true) }
 
@@ -170,28 +171,33 @@ func (c Config) fill(ctx context.Context, withDrafts bool) error {
 	report := c.reporter()
 	album := landscape.NewAlbum(c.Seed, c.Originals, c.Long)
 	site := newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(c.Seed, c.Originals, c.Long), w)
-	orders, first := site.setSizes(album, c.Long, c.LongFirst)
+	orders := site.setSizes(album, c.Long, c.LongFirst)
 	group, ctx := errgroup.WithContext(ctx)
+	var next, done atomic.Int64
 	var full atomic.Bool // The database is.
-	if withDrafts {
-		group.Go(func() error {
-			for i, o := range orders {
-				if full.Load() {
-					if i >= first {
-						break
-					}
-					report(Drafting, int64(i), int64(first))
-				}
-				if err := draft(ctx, c.Pictures, album, o); err != nil {
-					return err
-				}
+	drafter := func() error {
+		for i := next.Add(1) - 1; i < int64(len(orders)); i = next.Add(1) - 1 {
+			if err := draft(ctx, c.Pictures, album, orders[i]); err != nil {
+				return err
 			}
-			return nil
-		})
+			if n := done.Add(1); full.Load() {
+				report(Drafting, n, int64(len(orders)))
+			}
+		}
+		return nil
+	}
+	if withDrafts {
+		group.Go(drafter)
 	}
 	group.Go(func() error {
-		defer full.Store(true)
-		return copyRows(ctx, c.Pool, site, report)
+		if err := copyRows(ctx, c.Pool, site, report); err != nil {
+			return err
+		}
+		full.Store(true)
+		for n := 1; withDrafts && n < runtime.GOMAXPROCS(0); n++ { // The processors are free now.
+			group.Go(drafter)
+		}
+		return nil
 	})
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("seed: %w", err)
@@ -199,8 +205,8 @@ func (c Config) fill(ctx context.Context, withDrafts bool) error {
 	return nil
 }
 
-// setSizes decides how large each picture is, and lists the pictures. The first so many are on the first pages.
-func (w *world) setSizes(album *landscape.Album, long, longFirst int) (orders []order, first int) {
+// setSizes decides how large each picture is, and lists the pictures, those on the first pages first.
+func (w *world) setSizes(album *landscape.Album, long, longFirst int) (orders []order) {
 	shown := w.shownFirst()
 	for _, now := range []bool{true, false} {
 		for i := range w.gallery.all {
@@ -215,7 +221,7 @@ func (w *world) setSizes(album *landscape.Album, long, longFirst int) (orders []
 			orders = append(orders, p.order)
 		}
 	}
-	return orders, len(shown)
+	return orders
 }
 
 // reporter makes a Progress callback that may be nil safe to call from anywhere.
