@@ -57,7 +57,7 @@ func TestCodingsOfAnswers(t *testing.T) {
 	visitor := dial(t, e)
 	for i, path := range []string{"/static/app.0123abcd.css", "/photos/ansel", "/photos/ansel"} {
 		for accept, want := range map[string]string{"gzip;q=0.9, br;q=0.1": "gzip", "identity, *;q=0.5": "", "identity;q=0, gzip": "gzip"} {
-			for _, more := range []string{"X-Note: none", "X-Note: a\ttab"} {
+			for _, more := range []string{"DNT: 1", "X-Note: a\ttab"} {
 				visitor.say(plainly(path, "Accept-Encoding: "+accept, more))
 				a := visitor.hear(http.MethodGet)
 				if got := a.header.Get("Content-Encoding"); got != want {

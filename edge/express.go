@@ -19,13 +19,18 @@ type express struct {
 	stopping atomic.Bool
 	date     atomic.Pointer[httpDate]
 
+	off   bool          // net/http answers every request
+	slots chan struct{} // one for each connection that may be open; nil: any number
+	shut  chan struct{} // closed with the listener
+	once  sync.Once     // closes shut
+
 	mu    sync.Mutex
 	conns map[*expressConn]struct{}
 	gone  chan struct{} // holds one: conns has become empty
 }
 
 func newExpress(s *Server) *express {
-	return &express{server: s, conns: map[*expressConn]struct{}{}, gone: make(chan struct{}, 1)}
+	return &express{server: s, conns: map[*expressConn]struct{}{}, gone: make(chan struct{}, 1), shut: make(chan struct{})}
 }
 
 // expressListener gives net/http connections with the express within.
@@ -35,20 +40,47 @@ type expressListener struct {
 }
 
 func (l expressListener) Accept() (net.Conn, error) {
+	if l.express.slots != nil {
+		select {
+		case l.express.slots <- struct{}{}:
+		case <-l.express.shut:
+			return nil, net.ErrClosed
+		}
+	}
 	conn, err := l.Listener.Accept()
 	if err != nil {
+		l.express.release()
 		return nil, err
 	}
 	c := &expressConn{Conn: conn, express: l.express, woken: make(chan struct{}, 1)}
+	if l.express.off {
+		c.state.Store(connForeign)
+	}
 	l.express.mu.Lock()
 	l.express.conns[c] = struct{}{}
 	l.express.mu.Unlock()
 	return c, nil
 }
 
+// Close also ends an Accept that waits until there are fewer connections.
+func (l expressListener) Close() error {
+	l.express.once.Do(func() { close(l.express.shut) })
+	return l.Listener.Close()
+}
+
+// release makes room for another connection.
+func (e *express) release() {
+	if e.slots != nil {
+		<-e.slots
+	}
+}
+
 func (e *express) forget(c *expressConn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if _, open := e.conns[c]; open {
+		e.release()
+	}
 	if delete(e.conns, c); len(e.conns) == 0 {
 		select {
 		case e.gone <- struct{}{}:

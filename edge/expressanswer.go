@@ -166,7 +166,10 @@ func (e *express) write(c *expressConn, q *plainRequest, x *exchange, copied *he
 	} else {
 		b = append(append(b, "HTTP/1.1 200 OK\r\n"...), v.fields(copied).full...)
 	}
-	b = append(append(append(b, "Date: "...), e.now(x.start)...), "\r\n"...)
+	b = append(append(append(b, "Date: "...), e.now(time.Now())...), "\r\n"...)
+	if c.last() {
+		b = append(b, "Connection: close\r\n"...)
+	}
 	b = append(x.number.append(append(b, "X-Request-Id: "...)), "\r\n"...)
 	b = append(append(append(b, "X-Cache: "...), x.tier.String()...), "\r\n"...)
 	b = append(x.appendTiming(append(b, "Server-Timing: "...)), "\r\n\r\n"...)

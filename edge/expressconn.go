@@ -177,6 +177,18 @@ func (c *expressConn) Close() error {
 	return c.Conn.Close()
 }
 
+// CloseWrite sends a FIN. net/http does so before it waits for a client that is still sending a head that is too large, so that the client
+// sees the end of the answer at once.
+func (c *expressConn) CloseWrite() error {
+	if conn, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return conn.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// last reports that the connection is closed after the answer under way.
+func (c *expressConn) last() bool { return c.express.stopping.Load() || c.state.Load() == connClosed }
+
 // extend moves the deadlines on.
 func (c *expressConn) extend(now time.Time) error {
 	if now.Sub(c.deadline) < deadlineStep {

@@ -63,7 +63,7 @@ func readPlain(b []byte) (q plainRequest, f form) {
 			q.host = value
 		case fieldForeign:
 			return q, formForeign
-		case fieldWish:
+		case fieldUnknown:
 			f = formWhole
 		case fieldConnection:
 			if !strings.EqualFold(string(value), "keep-alive") {
@@ -95,10 +95,10 @@ func readPlain(b []byte) (q plainRequest, f form) {
 type field uint8
 
 const (
-	fieldIgnored field = iota
+	fieldUnknown  field = iota // it may ask for more than a page: net/http answers
+	fieldHarmless              // it changes nothing in the answer
 	fieldHost
 	fieldForeign // a body follows, or another protocol
-	fieldWish    // a plain answer does not grant it
 	fieldConnection
 	fieldCookie
 	fieldAccept
@@ -119,8 +119,28 @@ var fields = [...]struct {
 	{"Cookie", fieldCookie},
 	{"Accept-Encoding", fieldAccept},
 	{"If-None-Match", fieldMatch},
-	{dependsHeader, fieldWish},
 }
+
+// harmless are the header fields, in lower case, that change nothing in an answer to a GET. The list names what browsers, crawlers and
+// proxies send. A field that is not in it is delegated to net/http, so that the fast path never ignores one, such as Authorization or
+// Range, that the edge comes to honour later.
+var harmless = [...]string{
+	"accept", "accept-charset", "accept-language", "cache-control", "device-memory", "dnt", "dpr", "forwarded", "from",
+	"if-modified-since", "keep-alive", "origin", "pragma", "priority", "purpose", "referer", "rtt", "downlink", "ect", "save-data",
+	"te", "traceparent", "tracestate", "upgrade-insecure-requests", "user-agent", "via", "viewport-width", "width", "x-forwarded-for",
+	"x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-requested-with",
+}
+
+// harmlessPrefixes begin the names of further ones, which only browsers can send: fetch metadata and client hints.
+var harmlessPrefixes = [...]string{"sec-fetch-", "sec-ch-", "sec-gpc", "sec-purpose"}
+
+// harmlessBySize finds the names by their length.
+var harmlessBySize = func() (bySize [32][]string) {
+	for _, name := range harmless {
+		bySize[len(name)] = append(bySize[len(name)], name)
+	}
+	return bySize
+}()
 
 func meaning(name []byte) field {
 	for i := range fields {
@@ -128,7 +148,19 @@ func meaning(name []byte) field {
 			return f.means
 		}
 	}
-	return fieldIgnored
+	if len(name) < len(harmlessBySize) {
+		for _, known := range harmlessBySize[len(name)] {
+			if strings.EqualFold(known, string(name)) {
+				return fieldHarmless
+			}
+		}
+	}
+	for _, prefix := range harmlessPrefixes {
+		if len(name) >= len(prefix) && strings.EqualFold(prefix, string(name[:len(prefix)])) {
+			return fieldHarmless
+		}
+	}
+	return fieldUnknown
 }
 
 // cutLine cuts a line from b, without its CR and LF. It is not ok if there is none, or a control character in it, a tab or a lone CR among them.

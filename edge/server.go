@@ -33,6 +33,7 @@ type Config struct {
 	MaxConns    int                   // connections at once, 0 is 10,000
 	HotEvery    time.Duration         // how often the list of hot pages is kept, 0 is 10 s
 	StopTimeout time.Duration         // how long requests may take to finish when stopping, 0 is 15 s
+	NoFastPath  bool                  // net/http answers every request
 	Version     string                // semantic version for `nats micro ls`, "" is 0.0.0
 	Logger      *slog.Logger          // nil is slog.Default
 	AccessLog   *slog.Logger          // a line for each answer; nil is none
@@ -73,7 +74,7 @@ type Server struct {
 }
 
 // New makes an edge and begins to listen, so that a taken port is known at once. Run must follow, or Close.
-func New(cfg Config) (*Server, error) {
+func New(cfg Config) (_ *Server, err error) {
 	if cfg.NATS == nil {
 		return nil, errors.New("edge: a NATS connection is needed")
 	}
@@ -91,13 +92,17 @@ func New(cfg Config) (*Server, error) {
 	s.cookies = &freshCookies{nc: cfg.NATS, fresh: s.fresh, log: s.log}
 	s.follow = newFollower(cfg.NATS, s.fresh, s.meters.changes, s.log)
 	s.near = newNearCache(cfg.NearBytes)
+	defer func() {
+		if err != nil {
+			s.near.close() // ends its goroutines
+		}
+	}()
 	s.bus = newBus(cfg.NATS, s.clock, s.meters)
 	s.calls = newCalls()
 	s.heat = newHeat()
 	s.hot = newHot()
 	s.compressor = newCompressor()
 	s.errs = newErrorPages(s)
-	var err error
 	if s.origins, err = newOrigins(cfg.Origins); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
@@ -105,11 +110,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
 	s.express = newExpress(s)
-	if s.lis, err = listen(cfg); err != nil {
+	if s.lis, err = s.listen(); err != nil {
 		return nil, err
-	}
-	if cfg.TLSCert == "" { // what lies within TLS cannot be seen from below net/http
-		s.lis = expressListener{s.lis, s.express}
 	}
 	s.keep = newKeeper(s)
 	s.http = s.newHTTP()
@@ -117,8 +119,9 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-func listen(cfg Config) (net.Listener, error) {
-	addr, conns := cfg.Addr, cfg.MaxConns
+// listen opens the listener, which accepts no more than MaxConns connections at once.
+func (s *Server) listen() (net.Listener, error) {
+	addr, conns := s.cfg.Addr, s.cfg.MaxConns
 	if addr == "" {
 		addr = "127.0.0.1:8080"
 	}
@@ -129,7 +132,11 @@ func listen(cfg Config) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("edge: cannot listen on %s: %w", addr, err)
 	}
-	return netutil.LimitListener(lis, conns), nil
+	if s.cfg.TLSCert != "" { // below net/http, the fast path cannot see what lies within TLS
+		return netutil.LimitListener(lis, conns), nil
+	}
+	s.express.off, s.express.slots = s.cfg.NoFastPath, make(chan struct{}, conns)
+	return expressListener{lis, s.express}, nil
 }
 
 func (s *Server) newHTTP() *http.Server {
@@ -157,8 +164,11 @@ func (s *Server) newHTTP() *http.Server {
 // Addr is where the edge listens, host:port.
 func (s *Server) Addr() string { return s.lis.Addr().String() }
 
-// Close gives up the listener of a server that will not Run.
-func (s *Server) Close() error { return s.lis.Close() }
+// Close frees what New has made, for a server that will not Run.
+func (s *Server) Close() error {
+	s.near.close()
+	return s.lis.Close()
+}
 
 // Run serves until ctx ends, then finishes the requests it holds, at most StopTimeout, and waits for all it started. It returns nil after
 // an orderly stop.
@@ -166,7 +176,6 @@ func (s *Server) Run(ctx context.Context) error {
 	unannounce, err := s.announce()
 	defer unannounce()
 	if err != nil {
-		s.near.close()
 		return errors.Join(fmt.Errorf("edge: %w", err), s.Close())
 	}
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
