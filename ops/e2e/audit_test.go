@@ -19,7 +19,8 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// audited runs `killr audit`, of this build or of another, on a site of its own, and returns its report and exit status.
+// audited runs `killr audit`, of this build or of another, on a site of its own, and returns its report and exit
+// status.
 func audited(t *testing.T, path string, args ...string) (*audit.Report, int) {
 	t.Helper()
 	return auditedUntil(t, "", path, args...)
@@ -69,13 +70,16 @@ func auditedUntil(t *testing.T, text, path string, args ...string) (*audit.Repor
 	return &report, cmd.ProcessState.ExitCode()
 }
 
-// bound is what a machine that is short of breath can keep, too: whatever its relay does, an edge does not believe it for longer.
+// bound is what a machine that is short of breath can keep, too: whatever its relay does, an edge does not believe it
+// for longer.
 const bound = "--bound=4s"
 
 // TestAudit breaks each thing that can be broken, and nobody sees what is not true.
 func TestAudit(t *testing.T) {
 	t.Parallel()
-	r, status := audited(t, program(t), "--seed", "7", "--writes", "1000", "--observations", "5000", "--fault-every", "1s", bound)
+	r, status := audited(
+		t, program(t), "--seed", "7", "--writes", "1000", "--observations", "5000", "--fault-every", "1s", bound,
+	)
 	for _, v := range r.First {
 		t.Error(v)
 	}
@@ -92,7 +96,9 @@ func TestAudit(t *testing.T) {
 	if len(broken) != 9 {
 		t.Errorf("broken were %v, want all 9 things", broken)
 	}
-	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 || r.Fresh[audit.Psql].N+r.FreshInTrouble[audit.Psql].N == 0 || r.Writes[audit.Bus] == 0 || r.Writes[audit.Psql] == 0 ||
+	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 ||
+		r.Fresh[audit.Psql].N+r.FreshInTrouble[audit.Psql].N == 0 ||
+		r.Writes[audit.Bus] == 0 || r.Writes[audit.Psql] == 0 ||
 		r.Caches["near"] == 0 || r.Caches["memcached"] == 0 || r.Caches["render"] == 0 {
 		t.Errorf("not all that an audit looks at was there: %+v", r)
 	}
@@ -102,12 +108,18 @@ func TestAudit(t *testing.T) {
 func TestAuditOfARunningSite(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, 1)
-	args := append([]string{"--writes", "200", "--observations", "2000", "--yes", "--metrics", "http://127.0.0.1:1/metrics", bound}, s.flags...)
+	args := append(
+		[]string{
+			"--writes", "200", "--observations", "2000", "--yes", "--metrics", "http://127.0.0.1:1/metrics", bound,
+		},
+		s.flags...,
+	)
 	for _, url := range s.urls {
 		args = append(args, "--edge", url)
 	}
 	r, status := audited(t, program(t), args...)
-	if status != 0 || r.Violations != 0 || r.Edges != 2 || len(r.Faults) != 0 || r.Observations < 2000 || r.Notice.Err == "" {
+	if status != 0 || r.Violations != 0 || r.Edges != 2 || len(r.Faults) != 0 || r.Observations < 2000 ||
+		r.Notice.Err == "" {
 		t.Errorf("exit status %d: %+v", status, r)
 	}
 }
@@ -179,11 +191,12 @@ func (m *mutant) build(t *testing.T) string {
 	return program
 }
 
-// wiping has the stream wiped under way: after 2 s, and again after four times as long at least, so that the new one has grown beyond the
-// old one by then. Only then does a follower that has noticed nothing get going again.
+// wiping has the stream wiped under way: after 2 s, and again after four times as long at least, so that the new one
+// has grown beyond the old one by then. Only then does a follower that has noticed nothing get going again.
 func wiping() []string { return []string{"--fault", "wipe the stream", "--fault-every", "16s"} }
 
-// TestAuditFindsMistakes proves that the audit can fail: each of the mistakes that a cache like this one can have is found.
+// TestAuditFindsMistakes proves that the audit can fail: each of the mistakes that a cache like this one can have is
+// found.
 func TestAuditFindsMistakes(t *testing.T) {
 	t.Parallel()
 	for _, m := range []mutant{
@@ -208,7 +221,10 @@ func TestAuditFindsMistakes(t *testing.T) {
 		}, {
 			name: "rows are read before versions",
 			edits: []edit{
-				{"renderer/store/users.go", `return read(ctx, s, "read users", func`, `pages, err := read(ctx, s, "read users", func`},
+				{
+					"renderer/store/users.go", `return read(ctx, s, "read users", func`,
+					`pages, err := read(ctx, s, "read users", func`,
+				},
 				{"renderer/store/users.go", "		names, befores, afters, newest)\n}", `		names, befores, afters, newest)
 	for i := range pages {
 		if pages[i].User != nil && err == nil {
@@ -223,7 +239,10 @@ func TestAuditFindsMistakes(t *testing.T) {
 		}, {
 			name: "a stream made anew is not noticed",
 			edits: []edit{
-				{"edge/follow.go", "!stream.CachedInfo().Created.Equal(created) {", "stream.CachedInfo().Created.Equal(created.Add(1)) {"},
+				{
+					"edge/follow.go", "!stream.CachedInfo().Created.Equal(created) {",
+					"stream.CachedInfo().Created.Equal(created.Add(1)) {",
+				},
 				{"edge/follow.go", "last != 0 && seq != last+1 {", "last != 0 && seq == last {"},
 			},
 			rules: []string{"fresh"},
@@ -239,7 +258,9 @@ func TestAuditFindsMistakes(t *testing.T) {
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			r, status := audited(t, m.build(t), append([]string{"--duration", "60s", "--stop-at-violation"}, m.flags...)...)
+			r, status := audited(
+				t, m.build(t), append([]string{"--duration", "60s", "--stop-at-violation"}, m.flags...)...,
+			)
 			if status != 1 || !slices.ContainsFunc(m.rules, func(rule string) bool { return r.Rules[rule] > 0 }) {
 				t.Errorf("exit status %d, broken were %v after %v, want one of %v", status, r.Rules, r.Took, m.rules)
 			}
@@ -248,7 +269,9 @@ func TestAuditFindsMistakes(t *testing.T) {
 	}
 	t.Run("but not where there is none", func(t *testing.T) {
 		t.Parallel()
-		r, status := audited(t, program(t), append([]string{"--duration", "16s", "--stop-at-violation", bound}, wiping()...)...)
+		r, status := audited(
+			t, program(t), append([]string{"--duration", "16s", "--stop-at-violation", bound}, wiping()...)...,
+		)
 		if status != 0 || r.Violations != 0 || len(r.Faults) == 0 {
 			t.Errorf("exit status %d: %v", status, r.First)
 		}

@@ -17,21 +17,31 @@ import (
 func TestBench(t *testing.T) {
 	t.Parallel()
 	data := testenv.DataDir(t)
-	up := testenv.StartProgram(t, program(t), nil, "up", "--data", data, "--addr", "127.0.0.1:0", "--nats-port", "0", "--memcached-memory", "64", "--users", "40", "--photos", "300", "--processes", "--edges", "2")
+	up := testenv.StartProgram(
+		t, program(t), nil, "up", "--data", data, "--addr", "127.0.0.1:0", "--nats-port", "0", "--memcached-memory",
+		"64", "--users", "40", "--photos", "300", "--processes", "--edges", "2",
+	)
 	up.WaitLine(t, up.Stdout, "Flickr Killr is at")
 	report := filepath.Join(t.TempDir(), "report.html")
-	out := run(t, 5*time.Minute, nil, program(t), "--data", data, "--log-level", "error", "bench", "--visitors", "2", "--warmup", "500ms", "--duration", "2s", "--json", "--report", report)
+	out := run(
+		t, 5*time.Minute, nil, program(t), "--data", data, "--log-level", "error", "bench", "--visitors", "2",
+		"--warmup", "500ms", "--duration", "2s", "--json", "--report", report,
+	)
 	var res bench.Result
 	if err := json.Unmarshal([]byte(out), &res); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
 	for _, f := range res.Failures {
-		if f.Kind != "status 503" || !strings.HasPrefix(f.Example, "picture") { // pictures are made when first asked for, which a busy machine may not do in time
+		// pictures are made when first asked for, which a busy machine may not do in time
+		if f.Kind != "status 503" || !strings.HasPrefix(f.Example, "picture") {
 			t.Errorf("%d x %s: %s", f.Count, f.Kind, f.Example)
 		}
 	}
 	if len(res.Setup.Edges) != 2 || res.Setup.Pages < 10 || res.Visits == 0 || res.Connections == 0 {
-		t.Errorf("edges %q, %d pages to begin with, %d visits over %d connections", res.Setup.Edges, res.Setup.Pages, res.Visits, res.Connections)
+		t.Errorf(
+			"edges %q, %d pages to begin with, %d visits over %d connections", res.Setup.Edges, res.Setup.Pages,
+			res.Visits, res.Connections,
+		)
 	}
 	known := map[string]bool{"near": true, "memcached": true, "render": true, "stale": true, "none": true}
 	for _, k := range res.Kinds {
@@ -45,7 +55,9 @@ func TestBench(t *testing.T) {
 	for _, c := range res.Servers {
 		paid[c.Name] = c.Processes
 	}
-	if runtime.GOOS == "linux" && (paid["up"] != 1 || paid["edge"] != 2 || paid["renderer"] != 2 || paid["cachefill"] != 1 || paid["memcached"] != 1 || paid["postgres"] < 2) {
+	if runtime.GOOS == "linux" &&
+		(paid["up"] != 1 || paid["edge"] != 2 || paid["renderer"] != 2 ||
+			paid["cachefill"] != 1 || paid["memcached"] != 1 || paid["postgres"] < 2) {
 		t.Errorf("processes %v", paid)
 	}
 	if page, err := os.ReadFile(report); err != nil || !strings.Contains(string(page), "</html>") {

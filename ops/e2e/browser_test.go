@@ -29,8 +29,10 @@ func browser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := append(append([]chromedp.ExecAllocatorOption(nil), chromedp.DefaultExecAllocatorOptions[:]...), chromedp.ExecPath(path), chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-dev-shm-usage", true))
+	options := append(append([]chromedp.ExecAllocatorOption(nil), chromedp.DefaultExecAllocatorOptions[:]...),
+		chromedp.ExecPath(path), chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-dev-shm-usage", true))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium's sandbox refuses to run as root
 	}
@@ -97,8 +99,8 @@ func listen(ctx context.Context, allow ...int64) (*visit, error) {
 	})
 }
 
-// look opens a page in a tab of its own at a width, light or dark, scrolls through it, checks what holds for every page, and leaves a
-// screenshot in the folder that KILLR_SCREENSHOTS names, if it does.
+// look opens a page in a tab of its own at a width, light or dark, scrolls through it, checks what holds for every
+// page, and leaves a screenshot in the folder that KILLR_SCREENSHOTS names, if it does.
 func look(t *testing.T, parent context.Context, url string, width int64, dark bool, allow ...int64) *visit {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent)
@@ -113,7 +115,8 @@ func look(t *testing.T, parent context.Context, url string, width int64, dark bo
 	if dark {
 		scheme = "dark"
 	}
-	// Layout shifts are summed from the very start; lazy pictures are made to load by scrolling; then all must be there.
+	// Layout shifts are summed from the very start; lazy pictures are made to load by scrolling; then all must be
+	// there.
 	const watch = `window.__cls = 0; new PerformanceObserver(l => { for (const e of l.getEntries()) if (!e.hadRecentInput) window.__cls += e.value }).observe({type: "layout-shift", buffered: true}); 0`
 	const scroll = `(async () => {
 		for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) { scrollTo({top: y, behavior: "instant"}); await new Promise(r => setTimeout(r, 30)) }
@@ -125,11 +128,19 @@ func look(t *testing.T, parent context.Context, url string, width int64, dark bo
 		return pictures.filter(i => !i.complete || !i.naturalWidth).map(i => i.currentSrc).join(" ");
 	})()`
 	steps := []chromedp.Action[chromedp.Void]{
-		chromedp.EmulateViewport(width, 900, func(p *emulation.SetDeviceMetricsOverrideParams, _ *emulation.SetTouchEmulationEnabledParams) {
-			p.Mobile = width < 600
-		}),
+		chromedp.EmulateViewport(
+			width, 900,
+			func(p *emulation.SetDeviceMetricsOverrideParams, _ *emulation.SetTouchEmulationEnabledParams) {
+				p.Mobile = width < 600
+			},
+		),
 		chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
-			_, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+			_, err := cdp.Call(
+				ctx, tab, emulation.SetEmulatedMedia,
+				emulation.SetEmulatedMediaParams{
+					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+				},
+			)
 			return err
 		}),
 		chromedp.Navigate(url),
@@ -147,13 +158,17 @@ func look(t *testing.T, parent context.Context, url string, width int64, dark bo
 	if shift, err := chromedp.Run(ctx, chromedp.Evaluate[float64](`window.__cls`)); err != nil || shift != 0 {
 		t.Errorf("%s at %d: layout shift %v, %v", url, width, shift, err)
 	}
-	if over, err := chromedp.Run(ctx, chromedp.Evaluate[float64](`document.documentElement.scrollWidth - innerWidth`)); err != nil || over > 0 {
+	if over, err := chromedp.Run(
+		ctx, chromedp.Evaluate[float64](`document.documentElement.scrollWidth - innerWidth`),
+	); err != nil || over > 0 {
 		t.Errorf("%s at %d: %v px wider than the window, %v", url, width, over, err)
 	}
 	if title, err := chromedp.Run(ctx, chromedp.Title()); err != nil || title == "" {
 		t.Errorf("%s: title %q, %v", url, title, err)
 	}
-	if v.bytes, err = chromedp.Run(ctx, chromedp.Evaluate[int64](`performance.getEntriesByType("navigation")[0].decodedBodySize`)); err != nil {
+	if v.bytes, err = chromedp.Run(
+		ctx, chromedp.Evaluate[int64](`performance.getEntriesByType("navigation")[0].decodedBodySize`),
+	); err != nil {
 		t.Errorf("%s: %v", url, err)
 	}
 	if folder := os.Getenv("KILLR_SCREENSHOTS"); folder != "" {
@@ -194,11 +209,25 @@ func fileName(url string) string {
 func TestEveryPageInABrowser(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 2)
-	tag := column[string](s, "SELECT t.name FROM tags t JOIN photo_tags pt ON pt.tag_id = t.id GROUP BY t.name ORDER BY count(*) DESC, t.name LIMIT 1")[0]
-	album := column[int64](s, "SELECT album_id FROM album_photos GROUP BY album_id ORDER BY count(*) DESC, album_id LIMIT 1")[0]
-	photo := column[int64](s, "SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private", s.names[0])[0]
-	older := column[int64](s, "SELECT id FROM photos p WHERE NOT private AND user_id = (SELECT id FROM users WHERE name = $1) ORDER BY id DESC OFFSET 60 LIMIT 1", s.names[0])[0]
-	day := column[string](s, "SELECT to_char(max(posted_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM photos WHERE NOT private")[0]
+	tag := column[string](
+		s,
+		"SELECT t.name FROM tags t JOIN photo_tags pt ON pt.tag_id = t.id GROUP BY t.name ORDER BY count(*) DESC, t.name LIMIT 1",
+	)[0]
+	album := column[int64](
+		s, "SELECT album_id FROM album_photos GROUP BY album_id ORDER BY count(*) DESC, album_id LIMIT 1",
+	)[0]
+	photo := column[int64](
+		s, "SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private",
+		s.names[0],
+	)[0]
+	older := column[int64](
+		s,
+		"SELECT id FROM photos p WHERE NOT private AND user_id = (SELECT id FROM users WHERE name = $1) ORDER BY id DESC OFFSET 60 LIMIT 1",
+		s.names[0],
+	)[0]
+	day := column[string](
+		s, "SELECT to_char(max(posted_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM photos WHERE NOT private",
+	)[0]
 	tab := browser(t)
 	for _, page := range []struct {
 		path   string
@@ -242,7 +271,11 @@ func TestEveryPageInABrowser(t *testing.T) {
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
-	ids := column[int64](s, "SELECT p.id FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private ORDER BY p.id DESC LIMIT 3", s.names[0])
+	ids := column[int64](
+		s,
+		"SELECT p.id FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private ORDER BY p.id DESC LIMIT 3",
+		s.names[0],
+	)
 	ctx, stop := context.WithTimeout(browser(t), 2*time.Minute)
 	defer stop()
 	if err := chromedp.Do(ctx, chromedp.Navigate(fmt.Sprintf("%s/photo/%d", s.urls[0], ids[1]))); err != nil {
@@ -255,7 +288,9 @@ func TestKeyboard(t *testing.T) {
 			t.Fatal(err)
 		}
 		testenv.Eventually(t, fmt.Sprintf("%q leads to %s", keys, want), func() bool {
-			at, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.readyState == "complete" ? location.pathname : ""`))
+			at, err := chromedp.Run(
+				ctx, chromedp.Evaluate[string](`document.readyState == "complete" ? location.pathname : ""`),
+			)
 			return err == nil && at == want
 		})
 	}
@@ -315,11 +350,14 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("%.60s: %d, %v; want %d", path, status, err, want)
 			continue
 		}
-		if header.Get("X-Request-Id") == "" || header.Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(path, "/img/") && !strings.Contains(body, "Flickr Killr") {
+		if header.Get("X-Request-Id") == "" || header.Get("X-Content-Type-Options") != "nosniff" ||
+			!strings.HasPrefix(path, "/img/") && !strings.Contains(body, "Flickr Killr") {
 			t.Errorf("%.60s: %v %.100q", path, header, body)
 		}
 	}
-	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions, "BREW"} {
+	for _, method := range []string{
+		http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions, "BREW",
+	} {
 		req, err := http.NewRequestWithContext(t.Context(), method, s.urls[0]+"/", nil)
 		if err != nil {
 			t.Fatal(err)

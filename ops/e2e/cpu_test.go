@@ -20,8 +20,8 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// BenchmarkCPU reports what a request costs all server processes together (program, Postgres, memcached, and NATS within the program), user
-// and system time, as µs-cpu/request. The client's own time is not in it.
+// BenchmarkCPU reports what a request costs all server processes together (program, Postgres, memcached, and NATS
+// within the program), user and system time, as µs-cpu/request. The client's own time is not in it.
 //
 //	go test ./ops/e2e -run '^$' -bench CPU -benchtime 20000x
 //
@@ -42,10 +42,14 @@ func BenchmarkCPU(b *testing.B) {
 				paths func(context.Context, *testing.B, string) []string
 			}{{"near", "64", sameUser}, {"memcached", "0", sameUser}, {"cold", "0", everyUser}} {
 				b.Run(c.name, func(b *testing.B) {
-					flags := append([]string{"up", "--data", data, "--addr", "127.0.0.1:0", "--nats-port", "0", "--users", "20000", "--photos", "200000",
+					flags := append([]string{"up", "--data", data, "--addr", "127.0.0.1:0", "--nats-port", "0",
+						"--users", "20000", "--photos", "200000",
 						"--no-access-log", "--near-cache", c.near, "--log-level", "warn"}, how.flags...)
 					up := testenv.StartProgram(b, program(b), nil, flags...)
-					url := strings.TrimSuffix(regexp.MustCompile(`http://[^ ]+`).FindString(up.WaitLine(b, up.Stdout, "Flickr Killr is at")), "/")
+					url := strings.TrimSuffix(
+						regexp.MustCompile(`http://[^ ]+`).FindString(up.WaitLine(b, up.Stdout, "Flickr Killr is at")),
+						"/",
+					)
 					time.Sleep(3 * time.Second) // what starting set going has come to rest
 					measure(b, up.PID(), url, c.paths(b.Context(), b, data))
 					if status := up.Stop(b); status != 0 {
@@ -71,7 +75,10 @@ func everyUser(ctx context.Context, b *testing.B, data string) []string {
 		b.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	rows, err := conn.Query(ctx, "SELECT '/photos/' || name FROM users ORDER BY hashtext(name || clock_timestamp()::date::text) LIMIT $1", b.N)
+	rows, err := conn.Query(
+		ctx, "SELECT '/photos/' || name FROM users ORDER BY hashtext(name || clock_timestamp()::date::text) LIMIT $1",
+		b.N,
+	)
 	if err != nil {
 		b.Fatal(err)
 	}

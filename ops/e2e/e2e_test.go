@@ -1,5 +1,6 @@
-// Package e2e tests the finished program through its front doors: browsers' HTTP, the bus as an operator sees it, and psql. It runs the
-// built killr, so that what is tested is what is shipped. Everything below it is real: Postgres, memcached, NATS, Chromium, the NATS CLI.
+// Package e2e tests the finished program through its front doors: browsers' HTTP, the bus as an operator sees it, and
+// psql. It runs the built killr, so that what is tested is what is shipped. Everything below it is real: Postgres,
+// memcached, NATS, Chromium, the NATS CLI.
 package e2e
 
 import (
@@ -31,8 +32,10 @@ func program(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(testenv.SharedDir(t), "killr")
 	build.Do(func() {
-		cmd := exec.Command("go", "build", "-pgo=off", "-o", path, "flickrkillr") // the profile takes a minute and changes nothing that is tested
-		// As it is shipped, also where the tests themselves run with the race detector: pictures would take ten times as long.
+		// the profile takes a minute and changes nothing that is tested
+		cmd := exec.Command("go", "build", "-pgo=off", "-o", path, "flickrkillr")
+		// As it is shipped, also where the tests themselves run with the race detector: pictures would take ten times
+		// as long.
 		cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			build.err = fmt.Errorf("go build: %w\n%s", err, out)
@@ -45,7 +48,9 @@ func program(t testing.TB) string {
 }
 
 // get fetches a URL without following redirects.
-func get(ctx context.Context, client *http.Client, url string) (status int, header http.Header, body string, err error) {
+func get(ctx context.Context, client *http.Client, url string) (
+	status int, header http.Header, body string, err error,
+) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, nil, "", err

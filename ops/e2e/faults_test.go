@@ -117,7 +117,8 @@ func TestNoRendererLeft(t *testing.T) {
 		return header.Get("X-Cache") == "stale"
 	})
 	status, header, body, err := get(t.Context(), client, s.urls[0]+"/photos/"+s.names[1])
-	if err != nil || status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(body, "<html") {
+	if err != nil || status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" ||
+		!strings.Contains(body, "<html") {
 		t.Errorf("not cached: %d %v %v", status, err, header)
 	}
 	s.scale(1)

@@ -12,7 +12,10 @@ import (
 func (s *site) retitle(t *testing.T, title string) {
 	t.Helper()
 	var id int64
-	if err := s.pool.QueryRow(t.Context(), "SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private", s.names[0]).Scan(&id); err != nil {
+	if err := s.pool.QueryRow(
+		t.Context(),
+		"SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private", s.names[0],
+	).Scan(&id); err != nil {
 		t.Fatal(err)
 	}
 	client := newClient(t, len(s.urls))
@@ -37,7 +40,10 @@ func (s *site) retitle(t *testing.T, title string) {
 					break
 				}
 				if begun.Sub(committed) > time.Second {
-					t.Fatalf("%s, begun %v after the commit, from %s: the title is not there (%d, %v)", url+path, begun.Sub(committed), header.Get("X-Cache"), status, err)
+					t.Fatalf(
+						"%s, begun %v after the commit, from %s: the title is not there (%d, %v)", url+path,
+						begun.Sub(committed), header.Get("X-Cache"), status, err,
+					)
 				}
 			}
 		}

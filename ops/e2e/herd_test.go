@@ -18,8 +18,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// BenchmarkHerd has 10,000 visitors ask at the same moment, over 4 edges, for a page that nobody has cached, and reports how many renders
-// that cost, the fill of memcached that follows among them, and how many requests came from edges. It needs 10,000 open files.
+// BenchmarkHerd has 10,000 visitors ask at the same moment, over 4 edges, for a page that nobody has cached, and
+// reports how many renders that cost, the fill of memcached that follows among them, and how many requests came from
+// edges. It needs 10,000 open files.
 //
 //	go test ./ops/e2e -run '^$' -bench Herd -benchtime 5x
 func BenchmarkHerd(b *testing.B) {
@@ -70,7 +71,9 @@ func (s *site) herd(b *testing.B, path string, visitors int) time.Duration {
 		wg.Go(func() {
 			<-start
 			_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-			if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: killr\r\nAccept-Encoding: gzip\r\n\r\n", path); err != nil {
+			if _, err := fmt.Fprintf(
+				c, "GET %s HTTP/1.1\r\nHost: killr\r\nAccept-Encoding: gzip\r\n\r\n", path,
+			); err != nil {
 				bad.Add(1)
 				return
 			}
@@ -91,7 +94,8 @@ func (s *site) herd(b *testing.B, path string, visitors int) time.Duration {
 	return time.Since(begun)
 }
 
-// rendered asks all renderers how many requests for a kind of page they have answered, as `nats micro stats renderer` does.
+// rendered asks all renderers how many requests for a kind of page they have answered, as `nats micro stats renderer`
+// does.
 func (s *site) rendered(kind string) (sum int) {
 	s.t.Helper()
 	inbox := s.nc.NewRespInbox()

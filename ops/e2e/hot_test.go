@@ -59,7 +59,10 @@ func body(item *memcache.Item, err error) []byte {
 // titled changes the title of a user's newest public photo, which their page shows.
 func (s *site) titled(name string, title string) {
 	s.t.Helper()
-	s.exec(`UPDATE photos SET title = $1 WHERE id = (SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $2 AND NOT private)`, title, name)
+	s.exec(
+		`UPDATE photos SET title = $1 WHERE id = (SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $2 AND NOT private)`,
+		title, name,
+	)
 }
 
 // TestHotPagesAreThereBeforeAnybodyAsks: after a change, after a flush, and by hand.
@@ -86,15 +89,18 @@ func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
 		t.Fatal(err)
 	}
 	testenv.Eventually(t, "a flushed memcached holds the page again", holds("Told by nobody"))
-	out, err := exec.CommandContext(t.Context(), program(t), "warm", "--nats", s.bus.URL(), "--data", t.TempDir()).CombinedOutput()
+	out, err := exec.CommandContext(
+		t.Context(), program(t), "warm", "--nats", s.bus.URL(), "--data", t.TempDir(),
+	).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "the most popular first: page.user."+s.names[0]) {
 		t.Errorf("killr warm: %v\n%s", err, out)
 	}
 }
 
-// BenchmarkCommitToRefilled is how long after a commit memcached holds the new page of a hot user, with no visitor in between: from the
-// commit, which a hand in psql makes and the relay finds at its next look, and from when the relay has told of it, which for what a renderer
-// writes is a few milliseconds after the commit. Visitors look before the next one: a page that is not asked for is not refilled each time.
+// BenchmarkCommitToRefilled is how long after a commit memcached holds the new page of a hot user, with no visitor in
+// between: from the commit, which a hand in psql makes and the relay finds at its next look, and from when the relay
+// has told of it, which for what a renderer writes is a few milliseconds after the commit. Visitors look before the
+// next one: a page that is not asked for is not refilled each time.
 //
 //	go test ./ops/e2e -run '^$' -bench CommitToRefilled -benchtime 500x
 func BenchmarkCommitToRefilled(b *testing.B) {
@@ -110,7 +116,8 @@ func BenchmarkCommitToRefilled(b *testing.B) {
 	if err := s.nc.Flush(); err != nil {
 		b.Fatal(err)
 	}
-	for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(20 * time.Millisecond) { // edges count once a second
+	// edges count once a second
+	for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(20 * time.Millisecond) {
 		s.heat(client, "/photos/"+s.names[0])
 	}
 	var whole, since []time.Duration

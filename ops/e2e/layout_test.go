@@ -15,7 +15,10 @@ import (
 type box struct{ Left, Top, Right, Bottom float64 }
 
 func boxOf(selector string) string {
-	return fmt.Sprintf(`(({left, top, right, bottom}) => ({left, top, right, bottom}))(document.querySelector(%q).getBoundingClientRect())`, selector)
+	return fmt.Sprintf(
+		`(({left, top, right, bottom}) => ({left, top, right, bottom}))(document.querySelector(%q).getBoundingClientRect())`,
+		selector,
+	)
 }
 
 // TestLayout measures, in a browser with scrollbars that take room, what a style sheet promises.
@@ -35,7 +38,9 @@ func TestLayout(t *testing.T) {
 // photo gives the address of the newest public photo for which a condition in SQL holds.
 func (s *site) photo(where string) string {
 	s.t.Helper()
-	return column[string](s, "SELECT '/photo/' || id FROM photos WHERE NOT private AND "+where+" ORDER BY id DESC LIMIT 1")[0]
+	return column[string](
+		s, "SELECT '/photo/' || id FROM photos WHERE NOT private AND "+where+" ORDER BY id DESC LIMIT 1",
+	)[0]
 }
 
 // openTitled opens a photo's page until it has the title that it has just been given.
@@ -53,7 +58,9 @@ func headerStays(t *testing.T, s *site, b *tab) {
 	for _, width := range []int64{360, 800, 1440, 2560} {
 		b.size(width, 900, width < 600)
 		var first box
-		for i, path := range []string{"/", "/photos/" + s.names[0], s.photo("true"), "/search", "/search?q=light", "/about"} {
+		for i, path := range []string{
+			"/", "/photos/" + s.names[0], s.photo("true"), "/search", "/search?q=light", "/about",
+		} {
 			b.open(path)
 			at := ask[box](b, boxOf(".top .name"))
 			if i == 0 {
@@ -78,17 +85,21 @@ func titleInSight(t *testing.T, s *site, b *tab) {
 		width, height int64
 		title         string
 	}{
-		{1440, 900, long}, {1280, 720, long}, {1920, 1080, long}, {2560, 1300, long}, {800, 1100, long}, {360, 740, short}, {390, 844, short},
+		{1440, 900, long}, {1280, 720, long}, {1920, 1080, long},
+		{2560, 1300, long}, {800, 1100, long}, {360, 740, short}, {390, 844, short},
 	} {
 		b.size(c.width, c.height, c.width < 600)
-		for _, shape := range []string{"width > 14 * height / 10 AND width < 16 * height / 10", "width * 14 < height * 10"} {
+		for _, shape := range []string{
+			"width > 14 * height / 10 AND width < 16 * height / 10", "width * 14 < height * 10",
+		} {
 			path := s.photo(shape)
 			s.exec("UPDATE photos SET title = $1 WHERE '/photo/' || id = $2", c.title, path)
 			b.openTitled(path, c.title)
 			if author := ask[box](b, boxOf(".story [rel=author]")); author.Bottom > float64(c.height) {
 				t.Errorf("%s (%s) at %d x %d: the author ends at %v", path, shape, c.width, c.height, author.Bottom)
 			}
-			if picture := ask[box](b, boxOf(".stage img")); picture.Bottom-picture.Top < float64(c.height)/2 && picture.Right-picture.Left < float64(c.width)*.8 {
+			if picture := ask[box](b, boxOf(".stage img")); picture.Bottom-picture.Top < float64(c.height)/2 &&
+				picture.Right-picture.Left < float64(c.width)*.8 {
 				t.Errorf("%s (%s) at %d x %d: the photo is only %v", path, shape, c.width, c.height, picture)
 			}
 		}
@@ -98,7 +109,10 @@ func titleInSight(t *testing.T, s *site, b *tab) {
 // cameraFillsRows: rows of camera data fill the column, whatever is known.
 func cameraFillsRows(t *testing.T, s *site, b *tab) {
 	t.Helper()
-	for i, set := range []string{"camera = 'A', lens = 'B', focal_mm = 23, aperture = 2, exposure = '1/8', iso = 100, taken_at = posted_at", "iso = NULL", "lens = NULL", "aperture = NULL", "camera = NULL", "taken_at = NULL, exposure = NULL"} {
+	for i, set := range []string{
+		"camera = 'A', lens = 'B', focal_mm = 23, aperture = 2, exposure = '1/8', iso = 100, taken_at = posted_at",
+		"iso = NULL", "lens = NULL", "aperture = NULL", "camera = NULL", "taken_at = NULL, exposure = NULL",
+	} {
 		path := s.photo("true")
 		s.exec("UPDATE photos SET title = $1, "+set+" WHERE '/photo/' || id = $2", fmt.Sprint("Camera ", i), path)
 		for _, width := range []int64{360, 800, 1440} {
@@ -153,8 +167,14 @@ func stripScrolls(t *testing.T, s *site, b *tab) {
 	b.becomes(`document.querySelector("#liked .reel").matches(".more:not(.past)")`)
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("#liked .slide")[1].click()`))
 	b.becomes(`document.querySelector("#liked .reel").matches(".past")`)
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#liked .reel").scrollTo({left: 1e6, behavior: "instant"})`))
-	b.becomes(`document.querySelector("#liked .reel").matches(".past:not(.more)") && document.querySelectorAll("#liked .slide")[1].ariaDisabled == "true"`)
+	b.do(
+		chromedp.Evaluate[chromedp.Void](
+			`document.querySelector("#liked .reel").scrollTo({left: 1e6, behavior: "instant"})`,
+		),
+	)
+	b.becomes(
+		`document.querySelector("#liked .reel").matches(".past:not(.more)") && document.querySelectorAll("#liked .slide")[1].ariaDisabled == "true"`,
+	)
 }
 
 // largeTargets: whatever is touched in the header is 44 px high and wide.

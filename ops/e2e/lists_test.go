@@ -11,7 +11,9 @@ import (
 
 // at is an expression: the tab shows the photo's page, and it is complete.
 func at(photo string) string {
-	return fmt.Sprintf(`document.readyState == "complete" && location.pathname == %q && !!document.querySelector(".stage img")`, photo)
+	return fmt.Sprintf(
+		`document.readyState == "complete" && location.pathname == %q && !!document.querySelector(".stage img")`, photo,
+	)
 }
 
 const (
@@ -24,7 +26,10 @@ const (
 func TestPhotoFollowsTheList(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
-	tag := column[string](s, "SELECT t.name FROM tags t JOIN photo_tags pt ON pt.tag_id = t.id GROUP BY t.name ORDER BY count(*) DESC, t.name LIMIT 1")[0]
+	tag := column[string](
+		s,
+		"SELECT t.name FROM tags t JOIN photo_tags pt ON pt.tag_id = t.id GROUP BY t.name ORDER BY count(*) DESC, t.name LIMIT 1",
+	)[0]
 	list := "/tag/" + url.PathEscape(tag)
 	chrome := browser(t)
 	b := newTab(t, chrome, s.urls[0])
@@ -54,7 +59,10 @@ func TestPhotoFollowsTheList(t *testing.T) {
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".turn.prev").click()`))
 	b.becomes(at(first[last]))
 	b.do(chromedp.KeyEvent("u"))
-	b.becomes(fmt.Sprintf(`location.pathname.startsWith(%q) && !location.hash && document.activeElement.pathname == %q`, list, first[last]))
+	b.becomes(fmt.Sprintf(
+		`location.pathname.startsWith(%q) && !location.hash && document.activeElement.pathname == %q`, list,
+		first[last],
+	))
 	b.do(chromedp.Evaluate[chromedp.Void](`history.back()`))
 	b.becomes(at(first[last]))
 	b.becomes(fmt.Sprintf(`%s == %q`, upText, back))
@@ -62,18 +70,28 @@ func TestPhotoFollowsTheList(t *testing.T) {
 
 	other := newTab(t, chrome, s.urls[0]) // as by a copied link: nothing is kept here
 	other.open(here)
-	other.becomes(fmt.Sprintf(`%s == %q && document.querySelector(".turn.prev").pathname == %q`, upText, back, first[last]))
+	other.becomes(fmt.Sprintf(
+		`%s == %q && document.querySelector(".turn.prev").pathname == %q`, upText, back, first[last],
+	))
 
 	other.open("/")
 	liked := ask[[]string](other, `[...document.querySelectorAll("#liked .grid a")].map(a => a.pathname + a.hash)`)
-	for i, fragment := range []string{"#in=//evil.example/", `#in=/\evil.example/`, "#in=/nowhere", "#nothing=/about", "#%", "#in=" + list} {
+	for i, fragment := range []string{
+		"#in=//evil.example/", `#in=/\evil.example/`, "#in=/nowhere", "#nothing=/about", "#%", "#in=" + list,
+	} {
 		path := first[0]
 		if fragment == "#in="+list {
-			path = column[string](s, "SELECT '/photo/' || max(id) FROM photos WHERE NOT private AND id NOT IN (SELECT photo_id FROM photo_tags pt JOIN tags t ON t.id = pt.tag_id WHERE t.name = $1)", tag)[0]
+			path = column[string](
+				s,
+				"SELECT '/photo/' || max(id) FROM photos WHERE NOT private AND id NOT IN (SELECT photo_id FROM photo_tags pt JOIN tags t ON t.id = pt.tag_id WHERE t.name = $1)",
+				tag,
+			)[0]
 		}
 		other.open(path + fragment)
 		other.do(chromedp.KeyEvent("?"), chromedp.KeyEvent("?")) // whoever reads this has seen the script's end
-		if got := ask[string](other, `document.querySelector(".up").origin + document.querySelector(".up").pathname.slice(0, 8)`); got != s.urls[0]+"/photos/" {
+		if got := ask[string](
+			other, `document.querySelector(".up").origin + document.querySelector(".up").pathname.slice(0, 8)`,
+		); got != s.urls[0]+"/photos/" {
 			t.Errorf("%d: %s: the way up is %s", i, fragment, got)
 		}
 	}
@@ -91,7 +109,11 @@ func TestPhotoFollowsTheList(t *testing.T) {
 func TestQuickKeys(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
-	photos := column[string](s, "SELECT '/photo/' || p.id FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private ORDER BY p.id DESC LIMIT 8", s.names[0])
+	photos := column[string](
+		s,
+		"SELECT '/photo/' || p.id FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private ORDER BY p.id DESC LIMIT 8",
+		s.names[0],
+	)
 	b := newTab(t, browser(t), s.urls[0])
 	b.open(photos[0])
 	b.do(chromedp.KeyEvent("jjjjj"))
@@ -110,9 +132,17 @@ func TestQuickKeys(t *testing.T) {
 
 	b.open("/photos/" + s.names[0])
 	for range 3 {
-		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".grid a").click(); document.querySelectorAll(".grid a")[1].click()`))
+		b.do(
+			chromedp.Evaluate[chromedp.Void](
+				`document.querySelector(".grid a").click(); document.querySelectorAll(".grid a")[1].click()`,
+			),
+		)
 		b.becomes(at(photos[1]))
-		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".turn.next").click(); document.querySelector(".up").click()`))
+		b.do(
+			chromedp.Evaluate[chromedp.Void](
+				`document.querySelector(".turn.next").click(); document.querySelector(".up").click()`,
+			),
+		)
 		b.becomes(`!!document.querySelector(".grid") && document.readyState == "complete"`)
 	}
 	b.noProblems()
@@ -130,7 +160,9 @@ func TestKeysDialog(t *testing.T) {
 		b.becomes(`document.querySelector("dialog").open`)
 		for range 3 {
 			b.do(chromedp.KeyEvent(kb.Tab))
-			if inside := ask[bool](b, `document.activeElement == document.body || !!document.activeElement.closest("dialog")`); !inside {
+			if inside := ask[bool](
+				b, `document.activeElement == document.body || !!document.activeElement.closest("dialog")`,
+			); !inside {
 				t.Errorf("%s: the focus left the dialog", path)
 			}
 		}

@@ -48,14 +48,17 @@ func TestNATSCommandLine(t *testing.T) {
 			return ok
 		default:
 			// Each position is a page of its own, so that each request reaches the bus.
-			_, _, _, _ = get(t.Context(), client, s.urls[0]+"/photos/"+name+"/before/"+strconv.FormatInt(time.Now().UnixMilli(), 10))
+			_, _, _, _ = get(
+				t.Context(), client, s.urls[0]+"/photos/"+name+"/before/"+strconv.FormatInt(time.Now().UnixMilli(), 10),
+			)
 			return false
 		}
 	})
 	watch()
 	_ = traffic.Wait() // it was told to end
 
-	if got := run(t, time.Minute, env, cli, "req", "page.user."+name, ""); !strings.Contains(got, "killr/1 200") || !strings.Contains(got, "</html>") {
+	if got := run(t, time.Minute, env, cli, "req", "page.user."+name, ""); !strings.Contains(got, "killr/1 200") ||
+		!strings.Contains(got, "</html>") {
 		t.Errorf("nats req page.user.%s '': %.600s", name, got)
 	}
 	act := func(form, key string) string {
@@ -63,9 +66,14 @@ func TestNATSCommandLine(t *testing.T) {
 	}
 	first := act("id=1&title=At the lake", "4f1c2a")
 	if again := act("id=1&title=At the lake", "4f1c2a"); !strings.HasPrefix(first, "user.") || again != first {
-		t.Errorf("nats req action.photo.edit 'id=1&title=At the lake' -H 'Killr-Key:4f1c2a': %.600s, again: %.600s", first, again)
+		t.Errorf(
+			"nats req action.photo.edit 'id=1&title=At the lake' -H 'Killr-Key:4f1c2a': %.600s, again: %.600s", first,
+			again,
+		)
 	}
-	if got := run(t, time.Minute, env, cli, "req", "action.photo.edit", "id=1&titel=x", "-H", "Killr-Key:4f1c2b"); !strings.Contains(got, "titel is no field of photo.edit") {
+	if got := run(
+		t, time.Minute, env, cli, "req", "action.photo.edit", "id=1&titel=x", "-H", "Killr-Key:4f1c2b",
+	); !strings.Contains(got, "titel is no field of photo.edit") {
 		t.Errorf("a form with a mistake: %.600s", got)
 	}
 	list := run(t, time.Minute, env, cli, "micro", "ls")
@@ -73,7 +81,8 @@ func TestNATSCommandLine(t *testing.T) {
 	if !strings.Contains(list, "renderer") || !strings.Contains(list, "cachefill") || len(ids) != 3 {
 		t.Errorf("nats micro ls shows %d of 3 services:\n%s", len(ids), list)
 	}
-	if got := run(t, time.Minute, env, cli, "micro", "stats", "renderer"); !strings.Contains(got, "user") || !strings.Contains(got, "photo-edit") ||
+	if got := run(t, time.Minute, env, cli, "micro", "stats", "renderer"); !strings.Contains(got, "user") ||
+		!strings.Contains(got, "photo-edit") ||
 		!strings.Contains(got, "Requests") {
 		t.Errorf("nats micro stats renderer:\n%s", got)
 	}

@@ -17,8 +17,8 @@ import (
 	"flickrkillr/templates"
 )
 
-// TestBusyPageAsksAgainOnce: the page of a 503 loads itself again once, later than Retry-After says and not at a fixed time, and not once more
-// when that was of no use.
+// TestBusyPageAsksAgainOnce: the page of a 503 loads itself again once, later than Retry-After says and not at a fixed
+// time, and not once more when that was of no use.
 func TestBusyPageAsksAgainOnce(t *testing.T) {
 	t.Parallel()
 	assets, err := templates.LoadAssets()
@@ -38,7 +38,9 @@ func TestBusyPageAsksAgainOnce(t *testing.T) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			w.Header().Set("Cache-Control", "no-store")
 			w.WriteHeader(http.StatusServiceUnavailable)
-			_ = templates.Error(templates.ErrorPage{Site: templates.Site{Assets: assets}, Status: http.StatusServiceUnavailable}).Render(r.Context(), w)
+			_ = templates.Error(templates.ErrorPage{
+				Site: templates.Site{Assets: assets}, Status: http.StatusServiceUnavailable,
+			}).Render(r.Context(), w)
 		default:
 			http.NotFound(w, r)
 		}
@@ -51,7 +53,10 @@ func TestBusyPageAsksAgainOnce(t *testing.T) {
 		sessionStorage.waited = (sessionStorage.waited ?? "") + ms + " ", real(f, 0)) }`
 	err = chromedp.Do(ctx,
 		chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
-			_, err := cdp.Call(ctx, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: hasty})
+			_, err := cdp.Call(
+				ctx, tab, page.AddScriptToEvaluateOnNewDocument,
+				page.AddScriptToEvaluateOnNewDocumentParams{Source: hasty},
+			)
 			return err
 		}),
 		chromedp.Navigate(server.URL+"/search?q=a"))
@@ -70,8 +75,12 @@ func TestBusyPageAsksAgainOnce(t *testing.T) {
 	}
 	var waiting int
 	var waited float64
-	if n, err := fmt.Sscanf(seen, "reload complete %d %f", &waiting, &waited); n != 2 || err != nil || waiting != 0 || waited < 4000 || waited > 8000 || waited == 4000 {
-		t.Errorf("having loaded itself again, it waits for %d more times, and had waited for %v ms: %s", waiting, waited, seen)
+	if n, err := fmt.Sscanf(seen, "reload complete %d %f", &waiting, &waited); n != 2 || err != nil || waiting != 0 ||
+		waited < 4000 || waited > 8000 || waited == 4000 {
+		t.Errorf(
+			"having loaded itself again, it waits for %d more times, and had waited for %v ms: %s", waiting, waited,
+			seen,
+		)
 	}
 	if n := asked.Load(); n != 2 {
 		t.Errorf("asked for %d times", n)

@@ -21,13 +21,15 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// Sizes of the data set: small enough to be seeded in a moment, large enough for every kind of page and for several pages of listings.
+// Sizes of the data set: small enough to be seeded in a moment, large enough for every kind of page and for several
+// pages of listings.
 const (
 	users  = 60
 	photos = 3000
 )
 
-// site is a whole Flickr Killr whose roles are processes and whose services are the test's own, so that a test can stop any of them.
+// site is a whole Flickr Killr whose roles are processes and whose services are the test's own, so that a test can stop
+// any of them.
 type site struct {
 	t        testing.TB
 	bus      *stack.NATS
@@ -49,13 +51,18 @@ var seeded testenv.Prepared
 func newSite(t testing.TB, edges, renderers int) *site {
 	t.Helper()
 	pictures := filepath.Join(testenv.SharedDir(t), "pictures")
-	postgres := seeded.URL(t, func(ctx context.Context, url string) error { return seed(ctx, t, url, pictures, users, photos) })
+	postgres := seeded.URL(
+		t, func(ctx context.Context, url string) error { return seed(ctx, t, url, pictures, users, photos) },
+	)
 	return newSiteOn(t, postgres, pictures, edges, renderers)
 }
 
 // seed draws a data set.
 func seed(ctx context.Context, t testing.TB, postgres, pictures string, users, photos int) error {
-	out, err := exec.CommandContext(ctx, program(t), "seed", "--postgres", postgres, "--pictures", pictures, "--users", fmt.Sprint(users), "--photos", fmt.Sprint(photos)).CombinedOutput()
+	out, err := exec.CommandContext(
+		ctx, program(t), "seed", "--postgres", postgres, "--pictures", pictures, "--users", fmt.Sprint(users),
+		"--photos", fmt.Sprint(photos),
+	).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("killr seed: %w\n%s", err, out)
 	}
@@ -65,16 +72,21 @@ func seed(ctx context.Context, t testing.TB, postgres, pictures string, users, p
 // newSiteOn is newSite with a database of the caller's.
 func newSiteOn(t testing.TB, postgres, pictures string, edges, renderers int) *site {
 	t.Helper()
-	s := &site{t: t, bus: testenv.NATSServer(t), cache: testenv.MemcachedServer(t), postgres: postgres, pictures: pictures}
+	s := &site{
+		t: t, bus: testenv.NATSServer(t), cache: testenv.MemcachedServer(t), postgres: postgres, pictures: pictures,
+	}
 	s.pool = testenv.Pool(t, s.postgres)
 	s.nc = testenv.Connect(t, s.bus.URL())
 	s.flags = []string{"--nats", s.bus.URL(), "--postgres", s.postgres, "--memcached", s.cache.Addr()}
 	s.names = column[string](s, "SELECT name FROM users WHERE photo_count > 0 ORDER BY photo_count DESC, name")
 	said := testenv.NewOutput()
 	s.roles = roles.New(roles.Config{
-		Services: stack.Env{NATS: s.bus.URL(), Postgres: s.postgres, Memcached: []string{s.cache.Addr()}}, Pictures: pictures,
+		Services: stack.Env{
+			NATS: s.bus.URL(), Postgres: s.postgres, Memcached: []string{s.cache.Addr()},
+		}, Pictures: pictures,
 		Addr: "127.0.0.1:0", DebugAddr: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(said, nil)),
-		Processes: &roles.ProcessConfig{Program: program(t), Data: filepath.Join(t.TempDir(), "unused"), Args: []string{"--log-format", "json"},
+		Processes: &roles.ProcessConfig{Program: program(t), Data: filepath.Join(t.TempDir(), "unused"),
+			Args:     []string{"--log-format", "json"},
 			EdgeArgs: []string{"--no-access-log"}, Output: said},
 	})
 	t.Cleanup(func() {
@@ -125,7 +137,9 @@ func (s *site) scale(n int) {
 			s.t.Errorf("a renderer told to stop: %v", err)
 		}
 	}
-	testenv.Eventually(s.t, fmt.Sprintf("%d renderers are on the bus", n), func() bool { return s.countRenderers() == n })
+	testenv.Eventually(
+		s.t, fmt.Sprintf("%d renderers are on the bus", n), func() bool { return s.countRenderers() == n },
+	)
 }
 
 // countRenderers asks the bus who is there, as `nats micro ls` does.
@@ -190,8 +204,8 @@ type load struct {
 	failures []string
 }
 
-// visitors starts n of them, spread over the edges, each with a fresh path (a position that need not exist) for every other request, so
-// that renderers have something to do however warm the caches are.
+// visitors starts n of them, spread over the edges, each with a fresh path (a position that need not exist) for every
+// other request, so that renderers have something to do however warm the caches are.
 func (s *site) visitors(n int) *load {
 	l := &load{}
 	client := newClient(s.t, n)
@@ -217,19 +231,28 @@ func (l *load) visit(client *http.Client, url, name string) {
 	// Not the load's own context: the last requests are finished, not cut.
 	status, header, body, err := get(context.Background(), client, url)
 	l.requests.Add(1)
-	if err == nil && status == http.StatusOK && strings.Contains(body, `/photos/`+name) && strings.HasSuffix(strings.TrimSpace(body), "</html>") {
+	if err == nil && status == http.StatusOK && strings.Contains(body, `/photos/`+name) &&
+		strings.HasSuffix(strings.TrimSpace(body), "</html>") {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.failures = append(l.failures, fmt.Sprintf("%s: %d %v (%d bytes, request %s, cache %s)", url, status, err, len(body), header.Get("X-Request-Id"), header.Get("X-Cache")))
+	l.failures = append(
+		l.failures,
+		fmt.Sprintf(
+			"%s: %d %v (%d bytes, request %s, cache %s)", url, status, err, len(body), header.Get("X-Request-Id"),
+			header.Get("X-Cache"),
+		),
+	)
 }
 
 // more waits until n further requests have been answered.
 func (l *load) more(t testing.TB, n int64) {
 	t.Helper()
 	want := l.requests.Load() + n
-	testenv.Eventually(t, fmt.Sprintf("%d more requests are answered", n), func() bool { return l.requests.Load() >= want })
+	testenv.Eventually(
+		t, fmt.Sprintf("%d more requests are answered", n), func() bool { return l.requests.Load() >= want },
+	)
 }
 
 // end ends the load and returns how many requests there were and which failed.

@@ -15,8 +15,8 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// TestStaleRatherThanNothing takes away what pages are made of, one part at a time. Pages that an edge has had are shown, marked; what is
-// known to be gone is not; what is in no cache gets a 503 that says when to come back.
+// TestStaleRatherThanNothing takes away what pages are made of, one part at a time. Pages that an edge has had are
+// shown, marked; what is known to be gone is not; what is in no cache gets a 503 that says when to come back.
 func TestStaleRatherThanNothing(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -65,7 +65,13 @@ func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
 	}
 	warm := []string{"/photos/" + s.names[0], "/photos/" + s.names[1], "/photos/" + s.names[2]}
 	photo := func(owner string) string {
-		return fmt.Sprintf("/photo/%d", column[int64](s, "SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private", owner)[0])
+		return fmt.Sprintf(
+			"/photo/%d",
+			column[int64](
+				s, "SELECT max(p.id) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private",
+				owner,
+			)[0],
+		)
 	}
 	gone := photo(s.names[3])
 	for range 3 {
@@ -76,7 +82,10 @@ func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
 		}
 	}
 	s.exec("UPDATE photos SET private = true WHERE '/photo/' || id = $1", gone)
-	testenv.Eventually(t, "the edge knows that it is gone", func() bool { status, _, _ := at(gone); return status == http.StatusNotFound })
+	testenv.Eventually(
+		t, "the edge knows that it is gone",
+		func() bool { status, _, _ := at(gone); return status == http.StatusNotFound },
+	)
 
 	tab, stop := context.WithTimeout(browser(t), 5*time.Minute)
 	defer stop()
@@ -119,7 +128,12 @@ func readsStale(t *testing.T, tab context.Context, url string) {
 	t.Helper()
 	must(t, chromedp.Do(tab, chromedp.Navigate(url)))
 	testenv.Eventually(t, "a line on the page says so", func() bool {
-		text, err := chromedp.Run(tab, chromedp.Evaluate[string](`(() => { const l = document.querySelector(".stale"); return l.checkVisibility() ? l.textContent : "" })()`))
+		text, err := chromedp.Run(
+			tab,
+			chromedp.Evaluate[string](
+				`(() => { const l = document.querySelector(".stale"); return l.checkVisibility() ? l.textContent : "" })()`,
+			),
+		)
 		return err == nil && text == "Shown from a moment ago; reconnecting…"
 	})
 }

@@ -54,9 +54,12 @@ func (b *tab) open(path string) {
 // size makes the window so large; with touch it is a phone's.
 func (b *tab) size(width, height int64, touch bool) {
 	b.t.Helper()
-	b.do(chromedp.EmulateViewport(width, height, func(p *emulation.SetDeviceMetricsOverrideParams, q *emulation.SetTouchEmulationEnabledParams) {
-		p.Mobile, q.Enabled = touch, touch
-	}))
+	b.do(chromedp.EmulateViewport(
+		width, height,
+		func(p *emulation.SetDeviceMetricsOverrideParams, q *emulation.SetTouchEmulationEnabledParams) {
+			p.Mobile, q.Enabled = touch, touch
+		},
+	))
 }
 
 // ask evaluates an expression of JavaScript.

@@ -20,7 +20,8 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// zipf is visitors who prefer some pages, at a steady rate that does not wait for slow answers: 60% photos, 30% users, the rest listings.
+// zipf is visitors who prefer some pages, at a steady rate that does not wait for slow answers: 60% photos, 30% users,
+// the rest listings.
 type zipf struct {
 	paths  [3][]string
 	draw   [3]*rand.Zipf
@@ -71,7 +72,8 @@ func (t *tally) hitRate() (rate float64, all int) {
 	return float64(t.tiers["near"]+t.tiers["memcached"]) / float64(max(all, 1)), all
 }
 
-// steady asks at a rate until it is stopped. into tells where the answers are counted now; it may be changed at any time.
+// steady asks at a rate until it is stopped. into tells where the answers are counted now; it may be changed at any
+// time.
 func (s *site) steady(z *zipf, perSecond int, into *atomic.Pointer[tally]) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	client := newClient(s.t, 64)
@@ -166,8 +168,8 @@ func larger(b *testing.B, edges, renderers int) *site {
 	return newSiteOn(b, postgres, pictures, edges, renderers)
 }
 
-// BenchmarkFlush is what a flush of memcached costs under a steady load, and a restart of every edge with it, which leaves nothing warm but
-// the kept lists.
+// BenchmarkFlush is what a flush of memcached costs under a steady load, and a restart of every edge with it, which
+// leaves nothing warm but the kept lists.
 //
 //	go test ./ops/e2e -run '^$' -bench 'Flush' -benchtime 1x -timeout 20m
 func BenchmarkFlush(b *testing.B) {
@@ -183,7 +185,8 @@ func BenchmarkFlush(b *testing.B) {
 			next()
 			rendered, committed, used := s.made(), s.committed(), s.postgresUsed()
 			time.Sleep(after)
-			steadyRendered, steadyCommitted, steadyUsed := s.made()-rendered, s.committed()-committed, s.postgresUsed()-used
+			steadyRendered, steadyCommitted := s.made()-rendered, s.committed()-committed
+			steadyUsed := s.postgresUsed() - used
 			steadyRate, _ := next().hitRate()
 			if cold {
 				stop()

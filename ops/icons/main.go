@@ -1,7 +1,9 @@
-// Command icons draws the site's mark, a picture frame with a darkroom's red lamp in it, in every form that browsers and systems ask for.
+// Command icons draws the site's mark, a picture frame with a darkroom's red lamp in it, in every form that browsers
+// and systems ask for.
 //
-// Input: none. Output: templates/static/icon*.{svg,png} and templates/files/{favicon.ico,apple-touch-icon.png}, which are committed. Run it
-// from the repository's root after a change of the mark: go run ./ops/icons. It must not touch anything else.
+// Input: none. Output: templates/static/icon*.{svg,png} and templates/files/{favicon.ico,apple-touch-icon.png}, which
+// are committed. Run it from the repository's root after a change of the mark: go run ./ops/icons. It must not touch
+// anything else.
 package main
 
 import (
@@ -43,7 +45,8 @@ func run() error {
 			return err
 		}
 	}
-	// A system cuts the maskable icon to its own shape and shows at least a circle of 80%; iOS rounds the corners of a full square.
+	// A system cuts the maskable icon to its own shape and shows at least a circle of 80%; iOS rounds the corners of a
+	// full square.
 	if err := writePNG("templates/static/icon-maskable.png", draw(512, .8, 0)); err != nil {
 		return err
 	}
@@ -62,9 +65,13 @@ func run() error {
 
 func svg() string {
 	at, side := 8-frameHalf, 2*frameHalf
-	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="%v" fill="%s"/>`+
-		`<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="%v" fill="none" stroke="%s" stroke-width="%v"/><circle cx="8" cy="8" r="%v" fill="%s"/></svg>`,
-		corner, hex(ground), at, at, side, side, frameCorner, hex(paper), frameLine, lampRadius, hex(lamp))
+	return fmt.Sprintf(
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">`+
+			`<rect width="16" height="16" rx="%v" fill="%s"/>`+
+			`<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="%v" fill="none" stroke="%s" stroke-width="%v"/>`+
+			`<circle cx="8" cy="8" r="%v" fill="%s"/></svg>`,
+		corner, hex(ground), at, at, side, side, frameCorner, hex(paper), frameLine, lampRadius, hex(lamp),
+	)
 }
 
 func hex(c color.NRGBA) string { return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B) }

@@ -15,9 +15,6 @@ import (
 // change that finishes its folder.
 var pending = []string{
 	"edge", "ops/cli", "ops/debug", "ops/site", "renderer", "renderer/store", "schema/migrations",
-	"ops/e2e", "ops/icons", "ops/seed", "ops/seed/landscape",
-	"ops/lab/audit", "ops/lab/bench", "ops/lab/cputime", "ops/lab/ladder", "ops/lab/peers", "ops/lab/pgo",
-	"ops/lab/report", "ops/lab/rig", "ops/lab/scale",
 }
 
 const (

@@ -14,8 +14,12 @@ import (
 
 // copyTable copies rows into a table in n pieces. Pieces are made by several goroutines, ahead of the database, and
 // sent in their order; made is called with the number of rows of each piece as it is sent. COPY FREEZE writes rows as
-// already known to be committed: no later pass over them, which is allowed since the table was emptied in the same transaction.
-func copyTable(ctx context.Context, tx pgx.Tx, table string, columns []string, n int, piece func(m *maker, out *rows, i int), w *world, made func(int64)) error {
+// already known to be committed: no later pass over them, which is allowed since the table was emptied in the same
+// transaction.
+func copyTable(
+	ctx context.Context, tx pgx.Tx, table string, columns []string, n int, piece func(m *maker, out *rows, i int),
+	w *world, made func(int64),
+) error {
 	sql := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT binary, FREEZE)", table, strings.Join(columns, ", "))
 	workers := runtime.GOMAXPROCS(0)
 	group, ctx := errgroup.WithContext(ctx)

@@ -10,8 +10,8 @@ import (
 // mostLiked is how many photos the front page shows for being liked most.
 const mostLiked = 10
 
-// shownFirst gives the indexes of the pictures on the pages that somebody who tries the site sees first: the front page, and the first pages
-// of ansel and mallory. It needs to know what the pictures are of, and not yet the pictures.
+// shownFirst gives the indexes of the pictures on the pages that somebody who tries the site sees first: the front
+// page, and the first pages of ansel and mallory. It needs to know what the pictures are of, and not yet the pictures.
 func (w *world) shownFirst() map[int32]bool {
 	m := w.maker()
 	shown := map[int32]bool{}

@@ -63,8 +63,8 @@ func sketch(seed uint64, count, size int) *gallery {
 	return g
 }
 
-// choose gives the index of the picture for a user's nth photo of a scene: a walk through all of the scene's, begun and paced by
-// key, so that none comes twice before all were seen.
+// choose gives the index of the picture for a user's nth photo of a scene: a walk through all of the scene's, begun and
+// paced by key, so that none comes twice before all were seen.
 func (g *gallery) choose(scene string, key uint64, nth int) int32 {
 	list := g.byScene[scene]
 	n := uint64(len(list))

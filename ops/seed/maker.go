@@ -55,8 +55,8 @@ func (w *world) maker() *maker { return &maker{world: w, dice: newDice(w.plan.se
 
 func photoColumns() []string {
 	return []string{
-		"id", "user_id", "posted_at", "taken_at", "width", "height", "color", "faves", "iso", "aperture", "focal_mm", "private",
-		"image_id", "title", "description", "camera", "lens", "exposure",
+		"id", "user_id", "posted_at", "taken_at", "width", "height", "color", "faves", "iso", "aperture", "focal_mm",
+		"private", "image_id", "title", "description", "camera", "lens", "exposure",
 	}
 }
 
@@ -146,8 +146,8 @@ func (m *maker) pictureOf(s *shoot, nth int) int32 {
 	return m.gallery.choose(s.scene, mix64(s.style.key^uint64(len(s.scene))), nth)
 }
 
-// likes follow a power law (exponent 1.8), times how popular the photographer is: most photos have few or none. They have
-// dice of their own, because which photos are liked most is asked before any is made (world.shownFirst).
+// likes follow a power law (exponent 1.8), times how popular the photographer is: most photos have few or none. They
+// have dice of their own, because which photos are liked most is asked before any is made (world.shownFirst).
 func (m *maker) likes(id int32, of *style) int32 {
 	if m.plan.private(id) {
 		return 0

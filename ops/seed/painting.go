@@ -75,7 +75,9 @@ const originalQuality = 90
 // paint paints an original and stores it under its id, with its derivatives.
 func paint(ctx context.Context, store pictures.Store, album *landscape.Album, o order) (pictures.Image, error) {
 	var file bytes.Buffer
-	if err := jpeg.Encode(&file, album.PaintAt(o.index, o.long).Image, &jpeg.Options{Quality: originalQuality}); err != nil {
+	if err := jpeg.Encode(
+		&file, album.PaintAt(o.index, o.long).Image, &jpeg.Options{Quality: originalQuality},
+	); err != nil {
 		return pictures.Image{}, fmt.Errorf("encode picture %d: %w", o.index, err)
 	}
 	img, err := pictures.IngestAs(ctx, store, o.id(), &file, pictures.Limits{})
@@ -177,10 +179,12 @@ func each(ctx context.Context, orders []order, workers int, stage Stage, report 
 	return nil
 }
 
-// missingOriginals lists the demonstration pictures in the database whose originals are not in the store: those that the
-// first pages show, which are the largest, first.
+// missingOriginals lists the demonstration pictures in the database whose originals are not in the store: those that
+// the first pages show, which are the largest, first.
 func missingOriginals(ctx context.Context, c Config) ([]order, error) {
-	rows, err := c.Pool.Query(ctx, "SELECT id, width, height FROM images WHERE id >= $1 AND id < $2", firstMarked(), endMarked())
+	rows, err := c.Pool.Query(
+		ctx, "SELECT id, width, height FROM images WHERE id >= $1 AND id < $2", firstMarked(), endMarked(),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("list the pictures: %w", err)
 	}

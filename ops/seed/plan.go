@@ -161,7 +161,8 @@ func (p *plan) sit(counts []int32, to int64) {
 	}
 }
 
-// postedAt is when photo k of session i was posted: a few seconds after the one before, but never after the next session began.
+// postedAt is when photo k of session i was posted: a few seconds after the one before, but never after the next
+// session began.
 func (p *plan) postedAt(i int, k int32) int64 {
 	at := p.sessions[i].at + int64(k)*3*second
 	if i+1 < len(p.sessions) {

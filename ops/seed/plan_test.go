@@ -80,7 +80,8 @@ func TestWords(t *testing.T) {
 	}
 	album := landscape.NewAlbum(1, 200, sketchLong) // It has every scene.
 	for i := range album.Len() {
-		if scene := string(album.Scene(i)); len(w.titles[scene]) < 5 || len(w.places[scene]) < 5 || len(w.tags[scene]) < 5 {
+		if scene := string(album.Scene(i)); len(w.titles[scene]) < 5 || len(w.places[scene]) < 5 ||
+			len(w.tags[scene]) < 5 {
 			t.Errorf("too few words for %s", scene)
 		}
 	}

@@ -1,11 +1,11 @@
 // Package seed fills an empty site with people who do not exist: users, photos, albums and tags as real sites have
 // them, over pictures painted for it by package landscape.
 //
-// Input: a seed number, and how many users and photos are wanted. Output: rows in Postgres, and originals in the picture
-// store with their derivatives. The same numbers give the same rows each time, except for what the database makes itself
-// (versions). All rows are copied in one transaction: a seeding that was cut short leaves an empty database, which the
-// next one fills. Originals are painted afterwards, and a picture's id says how, so that a painting that was cut short is
-// continued by the next. Must not touch: the bus, memcached, HTTP.
+// Input: a seed number, and how many users and photos are wanted. Output: rows in Postgres, and originals in the
+// picture store with their derivatives. The same numbers give the same rows each time, except for what the database
+// makes itself (versions). All rows are copied in one transaction: a seeding that was cut short leaves an empty
+// database, which the next one fills. Originals are painted afterwards, and a picture's id says how, so that a painting
+// that was cut short is continued by the next. Must not touch: the bus, memcached, HTTP.
 //
 // The data is meant to be hard on the site as well as pretty. Most users have a few photos and a handful thousands;
 // titles, tags and descriptions are missing, enormous, in nine other scripts, or hostile. Three users are always there:
@@ -37,9 +37,10 @@ type Config struct {
 	Users    int            // Default 100,000.
 	Photos   int            // Default 1,000,000.
 	Seed     uint64         // Default 1.
-	// Originals, at most 65,535, is how many pictures are painted, Long how many pixels their long side has, and LongFirst that of the pictures
-	// that the front page and the first users show. The defaults go by Photos: 12 of 480 below 5,000, 60 of 1,280 below
-	// 50,000, and from there 180 of 1,600, those shown first of 2,560. LongFirst's default is Long where Long is given.
+	// Originals, at most 65,535, is how many pictures are painted, Long how many pixels their long side has, and
+	// LongFirst that of the pictures that the front page and the first users show. The defaults go by Photos: 12 of 480
+	// below 5,000, 60 of 1,280 below 50,000, and from there 180 of 1,600, those shown first of 2,560. LongFirst's
+	// default is Long where Long is given.
 	Originals int
 	Long      int
 	LongFirst int
@@ -119,8 +120,8 @@ func Empty(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	return !has, nil
 }
 
-// Demonstration says whether the database holds what Run made, however it has been changed since, and not people's own photos. It is known by
-// its first user, and by pictures that many photos share, as nobody's uploads do.
+// Demonstration says whether the database holds what Run made, however it has been changed since, and not people's own
+// photos. It is known by its first user, and by pictures that many photos share, as nobody's uploads do.
 func Demonstration(ctx context.Context, pool *pgxpool.Pool) (is bool, err error) {
 	err = pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM users WHERE id = 1 AND name = 'ansel')
 		AND (SELECT count(*) FROM images) * 2 < (SELECT count(*) FROM photos)`).Scan(&is)
@@ -145,11 +146,11 @@ func Run(ctx context.Context, c Config) error {
 	return c.paintMissing(ctx, 0, false)
 }
 
-// Fill fills the database, and stores the pictures as listings show them. It leaves the originals to [Paint], because they
-// take longer than all the rest, and it leaves the search index to a renderer. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has done anything, and leaves an empty database
-// behind any other error, so that it can be run again. Only an error of a picture may come after the rows are in place:
-// then Paint stores what is missing. The pool's connections must have no statement_timeout: building
-// the indexes of a million photos takes a while.
+// Fill fills the database, and stores the pictures as listings show them. It leaves the originals to [Paint], because
+// they take longer than all the rest, and it leaves the search index to a renderer. It returns ErrNotEmpty, ErrBusy or
+// a *SpaceError before it has done anything, and leaves an empty database behind any other error, so that it can be run
+// again. Only an error of a picture may come after the rows are in place: then Paint stores what is missing. The pool's
+// connections must have no statement_timeout: building the indexes of a million photos takes a while.
 func Fill(ctx context.Context, c Config) error { return c.withDefaults().fill(ctx, true) }
 
 // fill fills the database, and makes drafts beside that if withDrafts is set.
@@ -256,7 +257,9 @@ func copyRows(ctx context.Context, pool *pgxpool.Pool, w *world, report func(Sta
 			return ErrNotEmpty
 		}
 		load := func() error { return copyAll(ctx, tx, w, report) }
-		return migrations.WithoutIndexes(ctx, tx, load, func(done, total int) { report(Indexing, int64(done), int64(total)) })
+		return migrations.WithoutIndexes(
+			ctx, tx, load, func(done, total int) { report(Indexing, int64(done), int64(total)) },
+		)
 	})
 }
 

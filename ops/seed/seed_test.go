@@ -60,7 +60,10 @@ func TestSameSeedSameRows(t *testing.T) {
 		}
 		for _, table := range migrations.Tables() {
 			// Versions are the database's own.
-			digests += table + " " + ask(t, pool, "SELECT md5(string_agg(r, E'\n' ORDER BY r COLLATE \"C\")) FROM (SELECT (to_jsonb(x) - 'version')::text AS r FROM "+table+" x) y") + "\n"
+			digests += table + " " + ask(
+				t, pool,
+				"SELECT md5(string_agg(r, E'\n' ORDER BY r COLLATE \"C\")) FROM (SELECT (to_jsonb(x) - 'version')::text AS r FROM "+table+" x) y",
+			) + "\n"
 		}
 		return digests
 	}
@@ -85,32 +88,68 @@ func TestSeededSite(t *testing.T) {
 		{"users", "SELECT count(*) FROM users", "400"},
 		{"photos", "SELECT count(*) FROM photos", "6000"},
 		{"ids without gaps", "SELECT min(id) || '-' || max(id) FROM photos", "1-6000"},
-		{"posted in the order of ids", "SELECT count(*) FROM photos a JOIN photos b ON b.id = a.id + 1 WHERE b.posted_at < a.posted_at", "0"},
+		{
+			"posted in the order of ids",
+			"SELECT count(*) FROM photos a JOIN photos b ON b.id = a.id + 1 WHERE b.posted_at < a.posted_at", "0",
+		},
 		{"taken before it was posted", "SELECT count(*) FROM photos WHERE taken_at >= posted_at", "0"},
-		{"nothing posted before its user came", "SELECT count(*) FROM photos p JOIN users u ON u.id = user_id WHERE p.posted_at < u.created_at", "0"},
+		{
+			"nothing posted before its user came",
+			"SELECT count(*) FROM photos p JOIN users u ON u.id = user_id WHERE p.posted_at < u.created_at", "0",
+		},
 		{"nothing from the future", "SELECT count(*) FROM photos WHERE posted_at > now()", "0"},
-		{"counts of public photos", "SELECT count(*) FROM users u WHERE photo_count <> (SELECT count(*) FROM photos WHERE user_id = u.id AND NOT private)", "0"},
+		{
+			"counts of public photos",
+			"SELECT count(*) FROM users u WHERE photo_count <> (SELECT count(*) FROM photos WHERE user_id = u.id AND NOT private)",
+			"0",
+		},
 		{"about two of a hundred private", "SELECT avg(private::int) BETWEEN 0.01 AND 0.03 FROM photos", "true"},
-		{"no album empty", "SELECT count(*) FROM albums a WHERE NOT EXISTS (SELECT FROM album_photos WHERE album_id = a.id)", "0"},
-		{"positions from 1 without gaps", "SELECT count(*) FROM (SELECT max(position) <> count(*) AS gap FROM album_photos GROUP BY album_id) x WHERE gap", "0"},
-		{"at most 12 tags", "SELECT max(n) <= 12 FROM (SELECT count(*) AS n FROM photo_tags GROUP BY photo_id) x", "true"},
+		{
+			"no album empty",
+			"SELECT count(*) FROM albums a WHERE NOT EXISTS (SELECT FROM album_photos WHERE album_id = a.id)", "0",
+		},
+		{
+			"positions from 1 without gaps",
+			"SELECT count(*) FROM (SELECT max(position) <> count(*) AS gap FROM album_photos GROUP BY album_id) x WHERE gap",
+			"0",
+		},
+		{
+			"at most 12 tags", "SELECT max(n) <= 12 FROM (SELECT count(*) AS n FROM photo_tags GROUP BY photo_id) x",
+			"true",
+		},
 		{"two to three tags on average", "SELECT count(*) / 6000.0 BETWEEN 2 AND 3 FROM photo_tags", "true"},
-		{"photos without tags", "SELECT count(*) > 1000 FROM photos p WHERE NOT EXISTS (SELECT FROM photo_tags WHERE photo_id = p.id)", "true"},
+		{
+			"photos without tags",
+			"SELECT count(*) > 1000 FROM photos p WHERE NOT EXISTS (SELECT FROM photo_tags WHERE photo_id = p.id)",
+			"true",
+		},
 		{"a vocabulary of thousands", "SELECT count(*) > 2000 FROM tags", "true"},
 		{"empty titles", "SELECT count(*) > 300 FROM photos WHERE title = ''", "true"},
 		{"empty descriptions", "SELECT count(*) > 2500 FROM photos WHERE description = ''", "true"},
 		{"long descriptions", "SELECT max(length(description)) > 2500 FROM photos", "true"},
-		{"photos without camera data", "SELECT count(*) > 500 FROM photos WHERE camera IS NULL AND exposure IS NULL AND iso IS NULL", "true"},
+		{
+			"photos without camera data",
+			"SELECT count(*) > 500 FROM photos WHERE camera IS NULL AND exposure IS NULL AND iso IS NULL", "true",
+		},
 		{"believable exposures", "SELECT count(*) FROM photos WHERE exposure !~ '^(1/[0-9]+|[0-9]+(\\.[0-9])?)$'", "0"},
 		{"ansel's page", "SELECT photo_count > 300 AND length(bio) > 100 FROM users WHERE name = 'ansel'", "true"},
 		{"ansel's albums", "SELECT count(*) FROM albums JOIN users u ON u.id = user_id WHERE name = 'ansel'", "8"},
 		{"nothing hostile on ansel's page", "SELECT count(*) FROM photos WHERE user_id = 1 AND title ~ '[<{]'", "0"},
 		{"quiet has posted nothing", "SELECT photo_count FROM users WHERE name = 'quiet'", "0"},
-		{"triggers are on", "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'photos'::regclass AND tgenabled = 'D'", "0"},
-		{"foreign keys are checked", "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated", "0"},
+		{
+			"triggers are on", "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'photos'::regclass AND tgenabled = 'D'",
+			"0",
+		},
+		{
+			"foreign keys are checked", "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated",
+			"0",
+		},
 		{"statistics are there", "SELECT count(*) > 0 FROM pg_stats WHERE tablename = 'photos'", "true"},
 		{"the search index is built", "SELECT built FROM search_state", "true"},
-		{"every public photo can be found", "SELECT (SELECT count(*) FROM photo_search) = (SELECT count(*) FROM photos WHERE NOT private)", "true"},
+		{
+			"every public photo can be found",
+			"SELECT (SELECT count(*) FROM photo_search) = (SELECT count(*) FROM photos WHERE NOT private)", "true",
+		},
 		{"announced once, as all", "SELECT string_agg(scope, ' ') FROM outbox", "all"},
 	} {
 		if got := ask(t, pool, want.sql); got != want.want {
@@ -120,15 +159,17 @@ func TestSeededSite(t *testing.T) {
 
 	t.Run("scripts", func(t *testing.T) {
 		for name, letters := range map[string]string{
-			"Japanese": "[ぁ-ん]", "Arabic": "[ء-ي]", "Cyrillic": "[а-я]", "Devanagari": "[अ-ह]", "Greek": "[α-ω]", "Korean": "[가-힣]",
-			"Hebrew": "[א-ת]", "Chinese": "[一-龥]", "emoji": "[✨🌀-🧿]",
+			"Japanese": "[ぁ-ん]", "Arabic": "[ء-ي]", "Cyrillic": "[а-я]", "Devanagari": "[अ-ह]", "Greek": "[α-ω]",
+			"Korean": "[가-힣]", "Hebrew": "[א-ת]", "Chinese": "[一-龥]", "emoji": "[✨🌀-🧿]",
 		} {
 			for table, column := range map[string]string{"photos": "title", "users": "display_name", "tags": "name"} {
 				letters := letters
 				if name == "emoji" && table == "tags" {
 					letters = "[☀📷🌲]"
 				}
-				if ask(t, pool, fmt.Sprintf("SELECT count(*) > 0 FROM %s WHERE %s ~ $1", table, column), letters) != "true" {
+				if ask(
+					t, pool, fmt.Sprintf("SELECT count(*) > 0 FROM %s WHERE %s ~ $1", table, column), letters,
+				) != "true" {
 					t.Errorf("no %s in %s", name, table)
 				}
 			}
@@ -138,7 +179,9 @@ func TestSeededSite(t *testing.T) {
 	t.Run("hostile", func(t *testing.T) {
 		for _, text := range []string{"<script>", "'; DROP TABLE", "../", "{{", "\u202e", "\u200f", "\"><img"} {
 			for _, column := range []string{"title", "description"} {
-				if ask(t, pool, fmt.Sprintf("SELECT count(*) > 0 FROM photos WHERE strpos(%s, $1) > 0", column), text) != "true" {
+				if ask(
+					t, pool, fmt.Sprintf("SELECT count(*) > 0 FROM photos WHERE strpos(%s, $1) > 0", column), text,
+				) != "true" {
 					t.Errorf("no %s with %q", column, text)
 				}
 			}
@@ -257,7 +300,9 @@ func TestShownFirstIsLarger(t *testing.T) {
 		"ansel's":    "SELECT * FROM photos WHERE NOT private AND user_id = 1 ORDER BY id DESC LIMIT 48",
 		"mallory's":  "SELECT * FROM photos WHERE NOT private AND user_id = 2 ORDER BY id DESC LIMIT 48",
 	} {
-		if got := ask(t, pool, "SELECT min(greatest(width, height)) || '-' || max(greatest(width, height)) FROM ("+sql+") x"); got != "96-96" {
+		if got := ask(
+			t, pool, "SELECT min(greatest(width, height)) || '-' || max(greatest(width, height)) FROM ("+sql+") x",
+		); got != "96-96" {
 			t.Errorf("%s: pictures of %s pixels, want 96", what, got)
 		}
 	}
@@ -284,7 +329,9 @@ func TestProgress(t *testing.T) {
 	if err := seed.Run(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprint([]seed.Stage{seed.Copying, seed.Indexing, seed.Searching, seed.Painting}); fmt.Sprint(stages) != want {
+	if want := fmt.Sprint(
+		[]seed.Stage{seed.Copying, seed.Indexing, seed.Searching, seed.Painting},
+	); fmt.Sprint(stages) != want {
 		t.Errorf("stages %v, want %v", stages, want)
 	}
 	if last.Done != last.Total {
@@ -301,7 +348,9 @@ func TestTinySites(t *testing.T) {
 			t.Errorf("%v: %v", size, err)
 			continue
 		}
-		if got, want := ask(t, pool, "SELECT (SELECT count(*) FROM users) || ' ' || (SELECT count(*) FROM photos)"), fmt.Sprint(c.Users, " ", c.Photos); got != want {
+		if got, want := ask(
+			t, pool, "SELECT (SELECT count(*) FROM users) || ' ' || (SELECT count(*) FROM photos)",
+		), fmt.Sprint(c.Users, " ", c.Photos); got != want {
 			t.Errorf("%v: %s, want %s", size, got, want)
 		}
 	}
@@ -342,8 +391,8 @@ func TestDiskTooFull(t *testing.T) {
 	}
 }
 
-// A filled site shows every picture small, and says that it has no more; painting gives the originals, also after it was
-// cut short or originals were lost.
+// A filled site shows every picture small, and says that it has no more; painting gives the originals, also after it
+// was cut short or originals were lost.
 func TestPaintAfterFill(t *testing.T) {
 	t.Parallel()
 	pool := testenv.Database(t)

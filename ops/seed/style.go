@@ -47,7 +47,9 @@ func (m *maker) style(user int32) style {
 	s.titles = one(d, []titling{inWords, inWords, inWords, inWords, inWords, inLowerCase, asSeries, asFiles, untitled})
 	switch user {
 	case anselUser:
-		s = style{script: -1, everyone: true, tagging: 5, describes: 0.6, popular: 30, key: s.key, bodies: [2]int{4, 13}}
+		s = style{
+			script: -1, everyone: true, tagging: 5, describes: 0.6, popular: 30, key: s.key, bodies: [2]int{4, 13},
+		}
 	case malloryUser:
 		s.hostile, s.script, s.describes = true, -1, 1
 	}

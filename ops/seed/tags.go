@@ -47,7 +47,10 @@ func newVocabulary(w *words) *vocabulary {
 			v.place[place] = v.add(strings.TrimPrefix(strings.ToLower(place), "the "))
 		}
 	}
-	for _, l := range []landscape.Light{landscape.Dawn, landscape.Golden, landscape.Noon, landscape.Overcast, landscape.Sunset, landscape.BlueHour, landscape.Night} {
+	for _, l := range []landscape.Light{
+		landscape.Dawn, landscape.Golden, landscape.Noon, landscape.Overcast, landscape.Sunset, landscape.BlueHour,
+		landscape.Night,
+	} {
 		v.light[l] = v.addAll(lightTags(l))
 	}
 	for i, s := range seasons() {

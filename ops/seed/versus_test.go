@@ -18,10 +18,10 @@ import (
 	"flickrkillr/schema/migrations"
 )
 
-// BenchmarkSeedVersusCopy seeds a database on a private PostgreSQL with the settings of `up`, writes its tables to files,
-// and reads those with psql's \copy into databases that get the same indexes: once with the indexes there from the start,
-// once with them built afterwards. Neither has triggers or foreign keys to check, as seeding has. Reported are seconds and
-// how many times longer seeding took.
+// BenchmarkSeedVersusCopy seeds a database on a private PostgreSQL with the settings of `up`, writes its tables to
+// files, and reads those with psql's \copy into databases that get the same indexes: once with the indexes there from
+// the start, once with them built afterwards. Neither has triggers or foreign keys to check, as seeding has. Reported
+// are seconds and how many times longer seeding took.
 //
 //	go test ./ops/seed -run '^$' -bench SeedVersusCopy -benchtime 1x -timeout 30m [-short]
 func BenchmarkSeedVersusCopy(b *testing.B) {
@@ -73,7 +73,9 @@ func timeSeeding(b *testing.B, postgres *stack.Postgres, files string, users, ph
 	}
 	psql(b, postgres.URLFor(name), out.String())
 	var size string
-	if err := pool.QueryRow(b.Context(), "SELECT pg_size_pretty(pg_database_size(current_database()))").Scan(&size); err != nil {
+	if err := pool.QueryRow(
+		b.Context(), "SELECT pg_size_pretty(pg_database_size(current_database()))",
+	).Scan(&size); err != nil {
 		b.Fatal(err)
 	}
 	b.Logf("the seeded database: %s", size)
@@ -130,7 +132,10 @@ func indexes(b *testing.B, pool *pgxpool.Pool) (drop, create string) {
 // database makes a migrated database of the given name, in place of an earlier one.
 func database(b *testing.B, postgres *stack.Postgres, name string) (string, *pgxpool.Pool) {
 	b.Helper()
-	psql(b, postgres.AdminURL("postgres"), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE);\nCREATE DATABASE "+name+" OWNER killr;\n")
+	psql(
+		b, postgres.AdminURL("postgres"),
+		"DROP DATABASE IF EXISTS "+name+" WITH (FORCE);\nCREATE DATABASE "+name+" OWNER killr;\n",
+	)
 	pool, err := pgxpool.New(context.Background(), postgres.URLFor(name))
 	if err != nil {
 		b.Fatal(err)

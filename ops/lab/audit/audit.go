@@ -42,8 +42,8 @@ type Config struct {
 	BusShare  float64 // of the writes that have an action, from 0 to 1
 	Actions   bool    // no other writes, and none that only psql could undo: titles, hiding and showing
 
-	// The audit ends when both numbers are reached and each fault has been, or after the duration, whichever is first; without any of
-	// them, with its context.
+	// The audit ends when both numbers are reached and each fault has been, or after the duration, whichever is first;
+	// without any of them, with its context.
 	Writes, Observations int64
 	Duration             time.Duration
 	StopAtViolation      bool
@@ -111,20 +111,24 @@ type audit struct {
 // queued is how many observations may wait for the writes that they overlap: at a kilobyte or so each.
 const queued = 20_000
 
-// Run audits until it has what it was asked for, or ctx ends; then too it reports what it has. The error says that the audit could not
-// be done; violations are in the report.
+// Run audits until it has what it was asked for, or ctx ends; then too it reports what it has. The error says that the
+// audit could not be done; violations are in the report.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	cfg = cfg.withDefaults()
 	if len(cfg.Edges) == 0 || cfg.Pool == nil {
 		return nil, errors.New("audit: at least one edge and the database are needed")
 	}
-	a := &audit{cfg: cfg, log: cfg.Logger, start: time.Now(), tally: newTally(cfg.OnProblem), queue: make(chan *observation, queued),
+	a := &audit{cfg: cfg, log: cfg.Logger, start: time.Now(), tally: newTally(cfg.OnProblem),
+		queue:   make(chan *observation, queued),
 		watches: make(chan *stopwatch, stopwatches), owned: make(chan *event)}
 	a.trouble = &trouble{now: a.now, log: a.log}
 	// No compression: what is compared are bodies, not encodings.
 	transport := &http.Transport{MaxIdleConnsPerHost: 2*cfg.Observers + 32, DisableCompression: true}
 	defer transport.CloseIdleConnections()
-	a.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	a.client = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	var err error
 	if a.world, err = choose(ctx, cfg.Pool, cfg.Owners, a.now); err != nil {
 		return nil, err
@@ -150,7 +154,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	after, problem := a.readMetrics(context.WithoutCancel(ctx))
 	r.Notice = noticed(before, after, cfg.OneMachine, problem)
 	r.Started, r.QuietBound = a.start, cfg.Bound
-	r.Seed, r.Edges, r.Owners, r.Photos, r.Took, r.Faults = cfg.Seed, len(cfg.Edges), len(a.world.owners), len(a.world.photos), a.now()-began, a.trouble.happened()
+	r.Seed, r.Edges, r.Owners, r.Photos = cfg.Seed, len(cfg.Edges), len(a.world.owners), len(a.world.photos)
+	r.Took, r.Faults = a.now()-began, a.trouble.happened()
 	return r, err
 }
 
@@ -185,22 +190,32 @@ func (a *audit) tellsVersions(ctx context.Context) error {
 	for i, url := range a.cfg.Edges {
 		a.cfg.Edges[i] = strings.TrimSuffix(url, "/")
 		o := a.world.owners[0]
-		saw, err := a.newVisitor(i, false).ask(ctx, http.MethodHead, target{kind: userPage, owner: o, path: "/photos/" + o.name}, nil)
+		saw, err := a.newVisitor(i, false).ask(
+			ctx, http.MethodHead, target{kind: userPage, owner: o, path: "/photos/" + o.name}, nil,
+		)
 		if err != nil {
 			return fmt.Errorf("audit: the edge %s: %w", url, err)
 		}
 		if len(saw.named) == 0 {
-			return fmt.Errorf("audit: the edge %s answers %d and says nothing of user.%s in X-Depends: is it of the same site as the database?", url, saw.status, o.name)
+			return fmt.Errorf(
+				"audit: the edge %s answers %d and says nothing of user.%s in X-Depends: is it of the same site as the database?",
+				url, saw.status, o.name,
+			)
 		}
 		if a.key == nil {
 			continue
 		}
-		saw, err = a.newVisitor(i, false).ask(ctx, http.MethodHead, target{kind: photoPage, path: schema.Photo(math.MaxInt64).Path()}, nil)
+		saw, err = a.newVisitor(i, false).ask(
+			ctx, http.MethodHead, target{kind: photoPage, path: schema.Photo(math.MaxInt64).Path()}, nil,
+		)
 		if err != nil {
 			return fmt.Errorf("audit: the edge %s: %w", url, err)
 		}
 		if saw.veiled {
-			return fmt.Errorf("audit: the edge %s does not tell the version of what is not there: has it another key, and so another bus?", url)
+			return fmt.Errorf(
+				"audit: the edge %s does not tell the version of what is not there: has it another key, and so another bus?",
+				url,
+			)
 		}
 	}
 	return nil
@@ -210,7 +225,9 @@ func (a *audit) tellsVersions(ctx context.Context) error {
 func (a *audit) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	j := &judge{photos: a.world.photos, quiet: a.cfg.Bound, trouble: a.trouble, broken: a.tally.broke, stale: a.tally.late}
+	j := &judge{
+		photos: a.world.photos, quiet: a.cfg.Bound, trouble: a.trouble, broken: a.tally.broke, stale: a.tally.late,
+	}
 	writes, looks := pace(a.cfg.Rate), pace(a.cfg.LookRate)
 	var judges, others sync.WaitGroup
 	for range 2 {
@@ -282,7 +299,9 @@ func (a *audit) watch(ctx context.Context, stop func()) {
 		}
 		counted := a.cfg.Writes > 0 || a.cfg.Observations > 0
 		if a.cfg.Duration > 0 && p.Took >= a.cfg.Duration ||
-			counted && p.Writes >= a.cfg.Writes && p.Observations >= a.cfg.Observations && a.trouble.over() >= len(a.cfg.Faults) ||
+			counted && p.Writes >= a.cfg.Writes && p.Observations >= a.cfg.Observations && a.trouble.over() >= len(
+				a.cfg.Faults,
+			) ||
 			a.cfg.StopAtViolation && p.Violations > 0 {
 			stop()
 		}

@@ -53,7 +53,8 @@ func (a *audit) takesActions(ctx context.Context) error {
 	return nil
 }
 
-// attempt is how long one request of an action waits; the next one has the same key, so that what was done is not done twice.
+// attempt is how long one request of an action waits; the next one has the same key, so that what was done is not done
+// twice.
 const attempt = 3 * time.Second
 
 // byBus makes a change by an action, as an edge does for a visitor. Its reply says exactly what it raised.
@@ -112,7 +113,10 @@ func (a *audit) act(ctx context.Context, c *change) (outcome, error) {
 		}
 	}
 	if done.version == 0 {
-		return outcome{}, fmt.Errorf("%s %d: the reply names no version of user.%s: %w", msg.Subject, c.photo.id, c.photo.owner.name, wire.ErrBadRequest)
+		return outcome{}, fmt.Errorf(
+			"%s %d: the reply names no version of user.%s: %w", msg.Subject, c.photo.id, c.photo.owner.name,
+			wire.ErrBadRequest,
+		)
 	}
 	return done, nil
 }

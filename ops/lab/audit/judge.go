@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Bounds that answers are held to. With nothing broken a change shows within a second; the stated bound while something is, and a moment
-// after, is the edge's: the relay's last good tick is believed for 3 s, and a tick is good while the relay is at most 1 s behind.
+// Bounds that answers are held to. With nothing broken a change shows within a second; the stated bound while something
+// is, and a moment after, is the edge's: the relay's last good tick is believed for 3 s, and a tick is good while the
+// relay is at most 1 s behind.
 const (
 	QuietBound = time.Second // unless the Config says another
 	FaultBound = 4 * time.Second
@@ -55,11 +56,12 @@ type observation struct {
 	id         string // X-Request-Id
 	depends    string // X-Depends, to be told
 	named      []named
-	veiled     bool // some versions are not told: without the edges' key, or by an edge that has just begun and has none
-	unread     bool // a HEAD: there is no body to look at
-	same       bool // a 304
-	sight      *sight
-	own        *event // the visitor carries the cookie of this write
+	// some versions are not told: without the edges' key, or by an edge that has just begun and has none
+	veiled bool
+	unread bool // a HEAD: there is no body to look at
+	same   bool // a 304
+	sight  *sight
+	own    *event // the visitor carries the cookie of this write
 }
 
 func (o *observation) stale() bool { return o.cache == "stale" }
@@ -114,7 +116,10 @@ func (j *judge) fresh(o *observation, n named) {
 	late := o.begin - missed.acked
 	j.stale(late)
 	if late > j.bound(missed.acked, o.begin) {
-		j.report(o, "fresh", missed, "it shows %s at %d, which was overtaken %v before it was asked for", n.scope(), n.version, late)
+		j.report(
+			o, "fresh", missed, "it shows %s at %d, which was overtaken %v before it was asked for", n.scope(),
+			n.version, late,
+		)
 	}
 }
 
@@ -170,15 +175,16 @@ func (j *judge) gone(o *observation) {
 			continue
 		}
 		late := o.begin - vanished.acked
-		if late <= j.bound(vanished.acked, o.begin) || o.stale() && j.trouble.quiet(vanished.acked, o.begin) < FaultBound {
+		if late <= j.bound(vanished.acked, o.begin) ||
+			o.stale() && j.trouble.quiet(vanished.acked, o.begin) < FaultBound {
 			continue
 		}
 		j.report(o, "gone", vanished, "it shows photo %d, which was gone %v before it was asked for", m.photo, late)
 	}
 }
 
-// vanished is the first write since which a photo has not been public in any version, if it was acknowledged before an answer began; nil
-// if the photo may have been there, or have come back before the answer ended.
+// vanished is the first write since which a photo has not been public in any version, if it was acknowledged before an
+// answer began; nil if the photo may have been there, or have come back before the answer ended.
 func (p *photo) vanished(begin, end moment) *event {
 	var first *event
 	for _, e := range slices.Backward(p.timeline) {

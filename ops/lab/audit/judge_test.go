@@ -13,8 +13,8 @@ const (
 	milli  = time.Millisecond
 )
 
-// story is a hand-made history of one user, ansel, with photos 9, 8 and 7, all public with title 0 since version 100; 9 and 8 are in album
-// 3, 8 before 9; 7 has tag 0.
+// story is a hand-made history of one user, ansel, with photos 9, 8 and 7, all public with title 0 since version 100; 9
+// and 8 are in album 3, 8 before 9; 7 has tag 0.
 type story struct {
 	t     *testing.T
 	owner *owner
@@ -27,7 +27,8 @@ func tell(t *testing.T) *story {
 	s := &story{t: t, owner: newOwner(0, 1, "ansel")}
 	s.owner.albums = []album{{id: 3, position: map[int64]int32{8: 1, 9: 2, 7: 3}}}
 	s.judge = &judge{photos: map[int64]*photo{}, quiet: QuietBound, trouble: &trouble{now: func() moment { return 0 }},
-		broken: func(v Violation) { s.found = append(s.found, v) }, stale: func(d time.Duration) { s.late = max(s.late, d) }}
+		broken: func(v Violation) { s.found = append(s.found, v) },
+		stale:  func(d time.Duration) { s.late = max(s.late, d) }}
 	for _, id := range []int64{9, 8, 7} {
 		p := &photo{id: id, owner: s.owner, exists: true, now: state{public: true}}
 		switch id {
@@ -47,7 +48,10 @@ func tell(t *testing.T) *story {
 // write tells of a change: by function of the state, acknowledged at a time, 1 ms after it was begun.
 func (s *story) write(acked moment, id, version int64, change func(*state)) *event {
 	p := s.judge.photos[id]
-	e := &event{photo: p, state: p.now, what: "change", via: Psql, version: version, after: version - 1, begun: acked - milli, acked: acked}
+	e := &event{
+		photo: p, state: p.now, what: "change", via: Psql, version: version, after: version - 1, begun: acked - milli,
+		acked: acked,
+	}
 	change(&e.state)
 	if e.state.public != p.now.public {
 		e.scope = version
@@ -65,10 +69,11 @@ func file(bits uint32) func(*state) {
 	return func(s *state) { s.albums = bits }
 }
 
-// answer is one that was begun at a time and took 1 ms, of a page of the kind, made from a version of ansel, with the titles of photos as
-// "9.0 8.0 7.0".
+// answer is one that was begun at a time and took 1 ms, of a page of the kind, made from a version of ansel, with the
+// titles of photos as "9.0 8.0 7.0".
 func (s *story) answer(k kind, begin moment, version int64, body string) *observation {
-	o := &observation{target: target{kind: k, path: "/", owner: s.owner}, begin: begin, end: begin + milli, status: 200, cache: "near",
+	o := &observation{target: target{kind: k, path: "/", owner: s.owner}, begin: begin, end: begin + milli, status: 200,
+		cache: "near",
 		named: []named{{owner: s.owner, version: version}}, sight: &sight{}}
 	switch k {
 	case tagPage, homePage:
@@ -91,7 +96,8 @@ func (s *story) answer(k kind, begin moment, version int64, body string) *observ
 // absent is a 404 of photo 7 at a version of its own.
 func (s *story) absent(begin moment, version int64) *observation {
 	p := s.judge.photos[7]
-	return &observation{target: target{kind: photoPage, path: "/photo/7", owner: s.owner, photo: p}, begin: begin, end: begin + milli, status: 404,
+	return &observation{target: target{kind: photoPage, path: "/photo/7", owner: s.owner, photo: p}, begin: begin,
+		end: begin + milli, status: 404,
 		cache: "near", named: []named{{owner: s.owner, photo: p, version: version}}}
 }
 
@@ -119,9 +125,13 @@ func TestTruth(t *testing.T) {
 	s := tell(t)
 	s.write(10*second, 8, 105, title(1))
 	s.verdict("", s.answer(userPage, 5*second, 100, "9.0 8.0 7.0"), s.answer(userPage, 10*second, 105, "9.0 8.1 7.0"),
-		s.answer(albumPage, 10*second, 105, "8.1 9.0"), s.answer(homePage, 10*second, 105, "8.1"), s.answer(feedPage, 20*second, 105, "9.0 8.1 7.0"))
+		s.answer(albumPage, 10*second, 105, "8.1 9.0"), s.answer(homePage, 10*second, 105, "8.1"),
+		s.answer(feedPage, 20*second, 105, "9.0 8.1 7.0"))
 	// Before the acknowledgement either is right; after it, the old one is for another second.
-	s.verdict("", s.answer(userPage, 10*second-2*milli, 105, "9.0 8.1 7.0"), s.answer(userPage, 11*second, 100, "9.0 8.0 7.0"))
+	s.verdict(
+		"", s.answer(userPage, 10*second-2*milli, 105, "9.0 8.1 7.0"),
+		s.answer(userPage, 11*second, 100, "9.0 8.0 7.0"),
+	)
 	if s.late != second {
 		t.Errorf("it was late by %v", s.late)
 	}
@@ -190,7 +200,8 @@ func TestLabel(t *testing.T) {
 	unnamed.named = nil
 	lost := s.answer(userPage, 40*second, 120, "")
 	lost.status, lost.sight = 404, nil
-	covers := s.answer(userPage, 40*second, 120, "8.1 7.0") // its only photo is hidden, so the album should not be shown
+	// its only photo is hidden, so the album should not be shown
+	covers := s.answer(userPage, 40*second, 120, "8.1 7.0")
 	for _, o := range []*observation{torn, unnamed, lost, covers} {
 		s.verdict("label", o)
 	}
@@ -213,7 +224,9 @@ func TestFresh(t *testing.T) {
 	s.verdict("", stale)
 
 	// With something broken until shortly before the write, or after it, the longer bound holds; and only that.
-	for _, h := range []Happening{{Began: second, Ended: 7 * second}, {Began: 10 * second, Ended: 11 * second}, {Began: 9 * second}} {
+	for _, h := range []Happening{
+		{Began: second, Ended: 7 * second}, {Began: 10 * second, Ended: 11 * second}, {Began: 9 * second},
+	} {
 		s.judge.trouble.list = []Happening{h}
 		s.verdict("", old(14*second))
 		s.verdict("fresh", old(14*second+milli))
@@ -243,7 +256,9 @@ func TestGone(t *testing.T) {
 	s.judge.trouble.list = nil
 	// It comes back.
 	s.write(30*second, 9, 110, publish)
-	s.verdict("", s.answer(userPage, 30*second, 110, "9.0 8.0 7.0"), s.answer(userPage, 30*second-milli, 110, "9.0 8.0 7.0"))
+	s.verdict(
+		"", s.answer(userPage, 30*second, 110, "9.0 8.0 7.0"), s.answer(userPage, 30*second-milli, 110, "9.0 8.0 7.0"),
+	)
 	s.verdict("fresh gone", shows(29*second, "near"))
 	s.verdict("fresh", shows(32*second, "near")) // an old page, but nothing on it is gone
 }
@@ -256,7 +271,10 @@ func TestAbsent(t *testing.T) {
 	s.write(20*second, 7, 110, publish)
 	s.write(20*second, 8, 111, title(1)) // nothing to the scope of photo 7
 	s.write(30*second, 7, 115, hide)
-	s.verdict("", s.absent(10*second, 105), s.absent(10*second-2*milli, 105), s.absent(20*second+999*milli, 105), s.absent(30*second, 115), s.absent(90*second, 115))
+	s.verdict(
+		"", s.absent(10*second, 105), s.absent(10*second-2*milli, 105), s.absent(20*second+999*milli, 105),
+		s.absent(30*second, 115), s.absent(90*second, 115),
+	)
 	s.verdict("fresh", s.absent(22*second, 105))
 	s.verdict("label", s.absent(20*second, 110))
 	bare := s.absent(30*second, 115)
@@ -284,7 +302,10 @@ func TestOwn(t *testing.T) {
 		o.own = e
 		return o
 	}
-	s.verdict("", mine(s.answer(userPage, 10*second, 105, "9.0 8.0"), e), mine(s.answer(userPage, 10*second, 106, "9.0 8.1"), e), mine(s.absent(10*second, 105), e))
+	s.verdict(
+		"", mine(s.answer(userPage, 10*second, 105, "9.0 8.0"), e),
+		mine(s.answer(userPage, 10*second, 106, "9.0 8.1"), e), mine(s.absent(10*second, 105), e),
+	)
 	s.verdict("own", mine(s.answer(userPage, 10*second, 100, "9.0 8.0 7.0"), e))
 	s.verdict("own", mine(s.answer(userPage, 10*second, 105, "9.0 8.0"), other))
 	back := s.write(11*second, 7, 110, publish)
@@ -302,9 +323,11 @@ func TestUnknownOutcome(t *testing.T) {
 	e := s.write(20*second, 8, 110, title(1))
 	e.after = 102
 	s.write(12*second, 9, 105, title(2)) // meanwhile
-	s.verdict("", s.answer(userPage, 10*second, 102, "9.1 8.0 7.0"), s.answer(userPage, 12*second, 105, "9.2 8.0 7.0"), s.answer(userPage, 12*second, 105, "9.2 8.1 7.0"),
+	s.verdict("", s.answer(userPage, 10*second, 102, "9.1 8.0 7.0"), s.answer(userPage, 12*second, 105, "9.2 8.0 7.0"),
+		s.answer(userPage, 12*second, 105, "9.2 8.1 7.0"),
 		s.answer(userPage, 12*second, 104, "9.1 8.1 7.0"), s.answer(userPage, 20*second, 110, "9.2 8.1 7.0"))
-	s.verdict("fresh", s.answer(userPage, 14*second, 103, "9.1 8.1 7.0")) // it may be this write's version, but then misses the next
+	// it may be this write's version, but then misses the next
+	s.verdict("fresh", s.answer(userPage, 14*second, 103, "9.1 8.1 7.0"))
 	s.verdict("", s.answer(userPage, 60*second, 106, "9.2 8.1 7.0"))
 	s.verdict("label", s.answer(userPage, 10*second, 102, "9.1 8.1 7.0"))
 	s.verdict("label", s.answer(userPage, 20*second, 110, "9.2 8.0 7.0"))
@@ -347,7 +370,11 @@ func TestForget(t *testing.T) {
 	if n := len(s.owner.events); n > 2600 || n < 1500 {
 		t.Errorf("%d events of 50 minutes are kept", n)
 	}
-	s.verdict("", s.answer(userPage, 2999*second, 3199, "9.0 8.3000 7.0"), s.answer(userPage, 2999*second, 3198, "9.0 8.2999 7.0"))
+	s.verdict(
+		"", s.answer(userPage, 2999*second, 3199, "9.0 8.3000 7.0"),
+		s.answer(userPage, 2999*second, 3198, "9.0 8.2999 7.0"),
+	)
 	s.verdict("label", s.answer(userPage, 2999*second, 3198, "9.0 8.3000 7.0"))
-	s.verdict("fresh", s.answer(userPage, 2999*second, 210, "9.0 8.1 7.0")) // what it shows is forgotten, that it is old is not
+	// what it shows is forgotten, that it is old is not
+	s.verdict("fresh", s.answer(userPage, 2999*second, 210, "9.0 8.1 7.0"))
 }

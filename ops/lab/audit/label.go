@@ -40,7 +40,10 @@ func (j *judge) compare(o *observation, n named) {
 		return
 	}
 	if !n.owner.wrote(n.version) {
-		j.report(o, "label", nil, "user.%s has no version %d: somebody else writes to it, or the version is wrong", n.owner.name, n.version)
+		j.report(
+			o, "label", nil, "user.%s has no version %d: somebody else writes to it, or the version is wrong",
+			n.owner.name, n.version,
+		)
 		return
 	}
 	for _, p := range n.owner.photos {
@@ -51,7 +54,9 @@ func (j *judge) compare(o *observation, n named) {
 			if k := p.upTo(n.version); k > 0 {
 				last = p.timeline[k-1]
 			}
-			j.report(o, "label", last, "user.%s is at %d, and so photo %d is %v: %s", n.owner.name, n.version, p.id, was, a)
+			j.report(
+				o, "label", last, "user.%s is at %d, and so photo %d is %v: %s", n.owner.name, n.version, p.id, was, a,
+			)
 		}
 	}
 	if o.target.owner == n.owner {
@@ -147,7 +152,10 @@ func (j *judge) covers(o *observation, n named) {
 		}
 	}
 	if got := n.owner.bits(o.sight.albums); got&^perhaps != 0 || sure&^got != 0 {
-		j.report(o, "label", nil, "user.%s is at %d, and the albums with photos are %b, not %b", n.owner.name, n.version, sure, got)
+		j.report(
+			o, "label", nil, "user.%s is at %d, and the albums with photos are %b, not %b", n.owner.name, n.version,
+			sure, got,
+		)
 	}
 }
 

@@ -92,8 +92,8 @@ func (a *audit) follow(e *event) {
 // ownGap is the rest between two writes that are looked at by who made them, so that there are other looks, too.
 const ownGap = 50 * time.Millisecond
 
-// lookAsWriter looks at own writes: through every edge, with the write's cookie, at once, for soon every edge knows of the write anyway. So
-// it waits before, until the limit lets so many looks through.
+// lookAsWriter looks at own writes: through every edge, with the write's cookie, at once, for soon every edge knows of
+// the write anyway. So it waits before, until the limit lets so many looks through.
 func (a *audit) lookAsWriter(ctx context.Context, limit *rate.Limiter) {
 	paid := 0
 	for n := 0; ; n++ {

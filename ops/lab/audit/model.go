@@ -24,8 +24,10 @@ type event struct {
 	via     Via
 	what    string
 	version int64 // of the owner
-	after   int64 // the state may be seen in any version above this one; version-1 where the write's own version is known
-	scope   int64 // of the photo's own scope, if the photo came or went, otherwise 0; where it is not known, the least it may be
+	// the state may be seen in any version above this one; version-1 where the write's own version is known
+	after int64
+	// of the photo's own scope, if the photo came or went, otherwise 0; where it is not known, the least it may be
+	scope int64
 
 	begun, acked moment // the commit was between them
 }
@@ -153,8 +155,8 @@ func (p *photo) upTo(version int64) int {
 	return n
 }
 
-// at gives the state that the photo had at a version of its owner, and a second one if a write may have been in force already whose own
-// version is not known.
+// at gives the state that the photo had at a version of its owner, and a second one if a write may have been in force
+// already whose own version is not known.
 func (p *photo) at(version int64) (was, or state) {
 	n := p.upTo(version)
 	if n > 0 {

@@ -16,13 +16,14 @@ import (
 
 // Metrics of an edge.
 const (
-	changeSeconds = "killr_edge_change_seconds"       // a histogram: from the writing of a change, before its commit, to the edge's having learned it
+	// a histogram: from the writing of a change, before its commit, to the edge's having learned it
+	changeSeconds = "killr_edge_change_seconds"
 	clockOffset   = "killr_edge_clock_offset_seconds" // cluster time, by which that is measured, minus the machine's
 )
 
-// Notice is how long it took from the writing of a change, shortly before its commit, until an edge had read of it in the stream, as the
-// edges' own metrics tell. Of what an action has changed an edge mostly knew before that, by a hint. It is counted once for each batch of
-// changes and edge, from the oldest change of the batch.
+// Notice is how long it took from the writing of a change, shortly before its commit, until an edge had read of it in
+// the stream, as the edges' own metrics tell. Of what an action has changed an edge mostly knew before that, by a hint.
+// It is counted once for each batch of changes and edge, from the oldest change of the batch.
 type Notice struct {
 	Spread               // upper bounds: those of the buckets that the values are in
 	Edges  int           `json:"edges"`           // that were asked
@@ -34,7 +35,10 @@ func (n Notice) String() string {
 	if n.N == 0 {
 		return "not known: " + cmp.Or(n.Err, "no edge has timed a change")
 	}
-	s := fmt.Sprintf("p50 <= %.1f ms, p99 <= %.1f ms, max <= %.1f ms (of %d batches, from the oldest change of each)", ms(n.P50), ms(n.P99), ms(n.Max), n.N)
+	s := fmt.Sprintf(
+		"p50 <= %.1f ms, p99 <= %.1f ms, max <= %.1f ms (of %d batches, from the oldest change of each)", ms(n.P50),
+		ms(n.P99), ms(n.Max), n.N,
+	)
 	if n.Behind > 0 {
 		s += fmt.Sprintf("; in it are the %.1f ms at most by which their clocks were behind", ms(n.Behind))
 	}
@@ -93,8 +97,9 @@ func (a *audit) readEdge(ctx context.Context, url string) (*edgeMetrics, error) 
 	return &edgeMetrics{changes[0].GetHistogram(), seconds(offset[0].GetGauge().GetValue())}, nil
 }
 
-// noticed is what the edges have learned between two readings. Where edges and database are on one machine, cluster time is the machine's
-// time, and what an edge's clock says otherwise is by how much it is behind: as long as the quickest of its last ticks took.
+// noticed is what the edges have learned between two readings. Where edges and database are on one machine, cluster
+// time is the machine's time, and what an edge's clock says otherwise is by how much it is behind: as long as the
+// quickest of its last ticks took.
 func noticed(before, after []*edgeMetrics, oneMachine bool, problem error) Notice {
 	var n Notice
 	type bucket struct {
@@ -113,7 +118,8 @@ func noticed(before, after []*edgeMetrics, oneMachine bool, problem error) Notic
 		}
 		n.Behind = max(n.Behind, behind)
 		was := map[float64]uint64{}
-		if i < len(before) && before[i] != nil && before[i].changes.GetSampleCount() <= now.changes.GetSampleCount() { // else it began anew
+		// else it began anew
+		if i < len(before) && before[i] != nil && before[i].changes.GetSampleCount() <= now.changes.GetSampleCount() {
 			for _, b := range before[i].changes.GetBucket() {
 				was[b.GetUpperBound()] = b.GetCumulativeCount()
 			}
@@ -121,7 +127,9 @@ func noticed(before, after []*edgeMetrics, oneMachine bool, problem error) Notic
 		counted := uint64(0)
 		for _, b := range now.changes.GetBucket() {
 			upTo := b.GetCumulativeCount() - was[b.GetUpperBound()]
-			buckets = append(buckets, bucket{seconds(min(b.GetUpperBound(), hugeSeconds)) + behind, int64(upTo - counted)})
+			buckets = append(
+				buckets, bucket{seconds(min(b.GetUpperBound(), hugeSeconds)) + behind, int64(upTo - counted)},
+			)
 			counted = upTo
 		}
 		n.N += int64(counted)

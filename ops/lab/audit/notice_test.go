@@ -18,7 +18,9 @@ import (
 func edgeOf(t *testing.T, offset float64) (url string, learn func(...time.Duration)) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	changes := prometheus.NewHistogram(prometheus.HistogramOpts{Name: changeSeconds, Buckets: []float64{.002, .005, .01, .02}, NativeHistogramBucketFactor: 1.1})
+	changes := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: changeSeconds, Buckets: []float64{.002, .005, .01, .02}, NativeHistogramBucketFactor: 1.1,
+	})
 	clock := prometheus.NewGauge(prometheus.GaugeOpts{Name: clockOffset})
 	clock.Set(offset)
 	registry.MustRegister(changes, clock)
@@ -55,10 +57,22 @@ func TestNotice(t *testing.T) {
 		before     []*edgeMetrics
 		want       string
 	}{
-		{false, before, "p50 <= 5.0 ms, p99 <= 10.0 ms, max <= 20.0 ms (of 200 batches, from the oldest change of each)"},
-		{true, before, "p50 <= 5.0 ms, p99 <= 10.0 ms, max <= 20.0 ms (of 200 batches, from the oldest change of each); in it are the 0.5 ms at most by which their clocks were behind"},
-		{false, nil, "p50 <= 5.0 ms, p99 <= 20.0 ms, max <= 3600000.0 ms (of 202 batches, from the oldest change of each)"},
-		{false, []*edgeMetrics{before[1], after[1]}, "p50 <= 2.0 ms, p99 <= 20.0 ms, max <= 3600000.0 ms (of 100 batches, from the oldest change of each)"},
+		{
+			false, before,
+			"p50 <= 5.0 ms, p99 <= 10.0 ms, max <= 20.0 ms (of 200 batches, from the oldest change of each)",
+		},
+		{
+			true, before,
+			"p50 <= 5.0 ms, p99 <= 10.0 ms, max <= 20.0 ms (of 200 batches, from the oldest change of each); in it are the 0.5 ms at most by which their clocks were behind",
+		},
+		{
+			false, nil,
+			"p50 <= 5.0 ms, p99 <= 20.0 ms, max <= 3600000.0 ms (of 202 batches, from the oldest change of each)",
+		},
+		{
+			false, []*edgeMetrics{before[1], after[1]},
+			"p50 <= 2.0 ms, p99 <= 20.0 ms, max <= 3600000.0 ms (of 100 batches, from the oldest change of each)",
+		},
 	} {
 		if got := noticed(c.before, after, c.oneMachine, nil).String(); got != c.want {
 			t.Errorf("got\n%s, want\n%s", got, c.want)
@@ -68,7 +82,8 @@ func TestNotice(t *testing.T) {
 	if n := noticed(after, before, false, nil); n.N != 2 {
 		t.Errorf("of edges that began anew: %v", n)
 	}
-	if n := noticed(nil, []*edgeMetrics{nil, after[1]}, false, errors.New("one is silent")); n.Edges != 1 || !strings.HasSuffix(n.String(), "; not of all: one is silent") {
+	if n := noticed(nil, []*edgeMetrics{nil, after[1]}, false, errors.New("one is silent")); n.Edges != 1 ||
+		!strings.HasSuffix(n.String(), "; not of all: one is silent") {
 		t.Errorf("without one of two: %v", n)
 	}
 }
@@ -86,7 +101,13 @@ func TestNoticeThatIsNotKnown(t *testing.T) {
 	}{
 		{nil, "not known: the address of no edge's metrics was given"},
 		{[]string{none.URL}, fmt.Sprintf("not known: %s: 404 Not Found", none.URL)},
-		{[]string{other.URL}, fmt.Sprintf("not known: %s: tells no %s, or no %s: is it an edge, and of this release?", other.URL, changeSeconds, clockOffset)},
+		{
+			[]string{other.URL},
+			fmt.Sprintf(
+				"not known: %s: tells no %s, or no %s: is it an edge, and of this release?", other.URL, changeSeconds,
+				clockOffset,
+			),
+		},
 		{[]string{quiet}, "not known: no edge has timed a change"},
 	} {
 		a := &audit{cfg: Config{Metrics: c.metrics}, client: http.DefaultClient}

@@ -32,8 +32,9 @@ type world struct {
 	ahead  time.Duration // Postgres' clock, which is the cluster's, before this machine's
 }
 
-// choose takes users over: up to n with few enough photos, those with the newest ones first, for they are on the front page. All their
-// titles become markers, those without an album are given one, and from then on nobody else may write to them.
+// choose takes users over: up to n with few enough photos, those with the newest ones first, for they are on the front
+// page. All their titles become markers, those without an album are given one, and from then on nobody else may write
+// to them.
 func choose(ctx context.Context, pool *pgxpool.Pool, n int, now func() moment) (*world, error) {
 	w := &world{photos: map[int64]*photo{}, names: map[string]*owner{}}
 	var clock time.Time
@@ -108,7 +109,10 @@ func (w *world) takeOver(ctx context.Context, pool *pgxpool.Pool, o *owner, now 
 	}
 	acked := now()
 	for _, p := range o.photos {
-		e := &event{photo: p, state: p.now, via: Psql, what: "taking over", version: version, after: version - 1, begun: *begun, acked: acked}
+		e := &event{
+			photo: p, state: p.now, via: Psql, what: "taking over", version: version, after: version - 1, begun: *begun,
+			acked: acked,
+		}
 		if p.now.public {
 			e.scope = version
 		}
@@ -119,14 +123,19 @@ func (w *world) takeOver(ctx context.Context, pool *pgxpool.Pool, o *owner, now 
 }
 
 func (w *world) readPhotos(ctx context.Context, tx pgx.Tx, o *owner) error {
-	rows, err := tx.Query(ctx, `SELECT id, NOT private, image_id, width, height, color, posted_at FROM photos WHERE user_id = $1 ORDER BY id DESC`, o.id)
+	rows, err := tx.Query(
+		ctx,
+		`SELECT id, NOT private, image_id, width, height, color, posted_at FROM photos WHERE user_id = $1 ORDER BY id DESC`,
+		o.id,
+	)
 	if err != nil {
 		return err
 	}
 	var id int64
 	var public bool
 	var k kept
-	_, err = pgx.ForEachRow(rows, []any{&id, &public, &k.image, &k.width, &k.height, &k.color, &k.posted}, func() error {
+	columns := []any{&id, &public, &k.image, &k.width, &k.height, &k.color, &k.posted}
+	_, err = pgx.ForEachRow(rows, columns, func() error {
 		p := &photo{id: id, owner: o, kept: k, exists: true, now: state{public: public}}
 		o.photos = append(o.photos, p)
 		w.photos[id] = p
@@ -135,7 +144,11 @@ func (w *world) readPhotos(ctx context.Context, tx pgx.Tx, o *owner) error {
 	if err != nil {
 		return err
 	}
-	rows, err = tx.Query(ctx, `SELECT m.photo_id, m.tag_id FROM photo_tags m JOIN photos p ON p.id = m.photo_id WHERE p.user_id = $1 AND m.tag_id = ANY ($2)`, o.id, w.tagIDs[:])
+	rows, err = tx.Query(
+		ctx,
+		`SELECT m.photo_id, m.tag_id FROM photo_tags m JOIN photos p ON p.id = m.photo_id WHERE p.user_id = $1 AND m.tag_id = ANY ($2)`,
+		o.id, w.tagIDs[:],
+	)
 	if err != nil {
 		return err
 	}
@@ -147,7 +160,8 @@ func (w *world) readPhotos(ctx context.Context, tx pgx.Tx, o *owner) error {
 	return err
 }
 
-// readAlbums learns the user's albums. A photo that is put into one later stands behind those that were there, by its id.
+// readAlbums learns the user's albums. A photo that is put into one later stands behind those that were there, by its
+// id.
 func (w *world) readAlbums(ctx context.Context, tx pgx.Tx, o *owner) error {
 	rows, err := tx.Query(ctx, `SELECT a.id, coalesce(m.photo_id, 0), coalesce(m.position, 0) FROM albums a LEFT JOIN album_photos m ON m.album_id = a.id
 		WHERE a.user_id = $1 ORDER BY a.id, m.position`, o.id)

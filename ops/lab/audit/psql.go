@@ -9,7 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// byPsql makes a change as a hand in psql does: one transaction, which reads the version that it raised before it commits.
+// byPsql makes a change as a hand in psql does: one transaction, which reads the version that it raised before it
+// commits.
 func (a *audit) byPsql(ctx context.Context, c *change) (outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -18,7 +19,8 @@ func (a *audit) byPsql(ctx context.Context, c *change) (outcome, error) {
 	switch c.what {
 	case "posting":
 		b.Queue(`INSERT INTO photos (id, user_id, posted_at, image_id, width, height, color, title) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			p.id, p.owner.id, p.kept.posted, p.kept.image, p.kept.width, p.kept.height, p.kept.color, mark(p.id, c.next.write))
+			p.id, p.owner.id, p.kept.posted, p.kept.image, p.kept.width, p.kept.height, p.kept.color,
+			mark(p.id, c.next.write))
 	case "publishing", "hiding":
 		b.Queue(`UPDATE photos SET private = $2 WHERE id = $1`, p.id, !c.next.public)
 	case "titling":
@@ -27,7 +29,10 @@ func (a *audit) byPsql(ctx context.Context, c *change) (outcome, error) {
 		b.Queue(`DELETE FROM photos WHERE id = $1`, p.id)
 	case "filing":
 		if al := p.owner.albums[c.bit]; c.next.albums&(1<<c.bit) != 0 {
-			b.Queue(`INSERT INTO album_photos (album_id, photo_id, user_id, position) VALUES ($1, $2, $3, $4)`, al.id, p.id, p.owner.id, al.position[p.id])
+			b.Queue(
+				`INSERT INTO album_photos (album_id, photo_id, user_id, position) VALUES ($1, $2, $3, $4)`, al.id, p.id,
+				p.owner.id, al.position[p.id],
+			)
 		} else {
 			b.Queue(`DELETE FROM album_photos WHERE album_id = $1 AND photo_id = $2`, al.id, p.id)
 		}
@@ -53,8 +58,9 @@ func (a *audit) byPsql(ctx context.Context, c *change) (outcome, error) {
 	return done, nil
 }
 
-// lookUp finds out whether a change whose answer got lost was made. It waits for whoever may still be making it: the photo's row, or its
-// owner's where there is none, is locked. The version is then known only to lie above the one before.
+// lookUp finds out whether a change whose answer got lost was made. It waits for whoever may still be making it: the
+// photo's row, or its owner's where there is none, is locked. The version is then known only to lie above the one
+// before.
 func (a *audit) lookUp(c *change, before int64) (outcome, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -65,7 +71,9 @@ func (a *audit) lookUp(c *change, before int64) (outcome, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return outcome{}, fmt.Errorf("audit: %s photo %d: what became of it cannot be found out: %w", c.what, c.photo.id, err)
+			return outcome{}, fmt.Errorf(
+				"audit: %s photo %d: what became of it cannot be found out: %w", c.what, c.photo.id, err,
+			)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -76,13 +84,17 @@ func (a *audit) lookOnce(ctx context.Context, c *change, before int64) (done out
 	err = pgx.BeginFunc(ctx, a.cfg.Pool, func(tx pgx.Tx) error {
 		var title string
 		var private bool
-		err := tx.QueryRow(ctx, `SELECT title, private FROM photos WHERE id = $1 FOR UPDATE`, p.id).Scan(&title, &private)
+		err := tx.QueryRow(
+			ctx, `SELECT title, private FROM photos WHERE id = $1 FOR UPDATE`, p.id,
+		).Scan(&title, &private)
 		exists := !errors.Is(err, pgx.ErrNoRows)
 		if err != nil && exists {
 			return err
 		}
 		var version int64
-		if err := tx.QueryRow(ctx, `SELECT version FROM users WHERE id = $1 FOR UPDATE`, p.owner.id).Scan(&version); err != nil {
+		if err := tx.QueryRow(
+			ctx, `SELECT version FROM users WHERE id = $1 FOR UPDATE`, p.owner.id,
+		).Scan(&version); err != nil {
 			return err
 		}
 		made := exists == c.exists
@@ -91,7 +103,8 @@ func (a *audit) lookOnce(ctx context.Context, c *change, before int64) (done out
 			if tags, albums, err = a.bits(ctx, tx, p); err != nil {
 				return err
 			}
-			made = title == mark(p.id, c.next.write) && private != c.next.public && tags == c.next.tags && albums == c.next.albums
+			made = title == mark(p.id, c.next.write) && private != c.next.public && tags == c.next.tags &&
+				albums == c.next.albums
 		}
 		done = outcome{version: version, after: before, scope: before + 1, none: !made}
 		return nil
@@ -102,7 +115,11 @@ func (a *audit) lookOnce(ctx context.Context, c *change, before int64) (done out
 // bits reads which of the auditor's tags a photo has, and in which albums it is.
 func (a *audit) bits(ctx context.Context, tx pgx.Tx, p *photo) (tags, albums uint32, err error) {
 	var tagIDs, albumIDs []int64
-	err = tx.QueryRow(ctx, `SELECT array(SELECT tag_id FROM photo_tags WHERE photo_id = $1), array(SELECT album_id FROM album_photos WHERE photo_id = $1)`, p.id).Scan(&tagIDs, &albumIDs)
+	err = tx.QueryRow(
+		ctx,
+		`SELECT array(SELECT tag_id FROM photo_tags WHERE photo_id = $1), array(SELECT album_id FROM album_photos WHERE photo_id = $1)`,
+		p.id,
+	).Scan(&tagIDs, &albumIDs)
 	for i, id := range a.world.tagIDs {
 		for _, has := range tagIDs {
 			if has == id {

@@ -37,7 +37,10 @@ type Violation struct {
 }
 
 func violation(o *observation, rule string, e *event, what string) Violation {
-	v := Violation{Rule: rule, What: what, URL: o.target.path, Request: o.id, Status: o.status, Cache: o.cache, Depends: o.depends, Begun: o.begin, Ended: o.end}
+	v := Violation{
+		Rule: rule, What: what, URL: o.target.path, Request: o.id, Status: o.status, Cache: o.cache, Depends: o.depends,
+		Begun: o.begin, Ended: o.end,
+	}
 	if e != nil {
 		v.Write = e.String()
 	}
@@ -104,8 +107,8 @@ type Report struct {
 	FaultBound time.Duration `json:"fault_bound_ns"`
 	Oldest     time.Duration `json:"oldest_ns"` // the most by which an answer not marked as stale was behind an acknowledged write
 
-	// From a write's acknowledgement to the beginning of the first answer that shows it, at every edge: the last edge counts. While nothing
-	// was broken, and while something was.
+	// From a write's acknowledgement to the beginning of the first answer that shows it, at every edge: the last edge
+	// counts. While nothing was broken, and while something was.
 	Fresh          map[Via]Spread `json:"commit_to_fresh"`
 	FreshInTrouble map[Via]Spread `json:"commit_to_fresh_in_trouble"`
 	FreshFromSent  map[Via]Spread `json:"sent_to_fresh"` // as Fresh, from when the write was sent. The commit was after that and before the acknowledgement
@@ -129,9 +132,14 @@ type tally struct {
 const keptViolations = 20
 
 func newTally(onProblem func(Violation)) *tally {
-	t := &tally{onProblem: onProblem, quiet: map[Via]*hdrhistogram.Histogram{}, troubled: map[Via]*hdrhistogram.Histogram{}, sent: map[Via]*hdrhistogram.Histogram{}}
-	t.report = Report{Writes: map[Via]int64{}, Caches: map[string]int64{}, Failed: map[string]int64{}, Rules: map[string]int64{},
-		Fresh: map[Via]Spread{}, FreshInTrouble: map[Via]Spread{}, FreshFromSent: map[Via]Spread{}, FaultBound: FaultBound}
+	t := &tally{
+		onProblem: onProblem, quiet: map[Via]*hdrhistogram.Histogram{}, troubled: map[Via]*hdrhistogram.Histogram{},
+		sent: map[Via]*hdrhistogram.Histogram{},
+	}
+	t.report = Report{Writes: map[Via]int64{}, Caches: map[string]int64{}, Failed: map[string]int64{},
+		Rules: map[string]int64{},
+		Fresh: map[Via]Spread{}, FreshInTrouble: map[Via]Spread{}, FreshFromSent: map[Via]Spread{},
+		FaultBound: FaultBound}
 	return t
 }
 
@@ -248,9 +256,18 @@ func (r *Report) Write(w io.Writer) error {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-17s"+format+"\n", append([]any{name}, args...)...)
 	}
-	line("audited", "%s with %s, through %s, for %.1f s, seed %d", Count(r.Owners, "user"), Count(r.Photos, "photo"), Count(r.Edges, "edge"), r.Took.Seconds(), r.Seed)
-	line("writes", "%d by bus, %d by psql; %d had no answer and were looked up", r.Writes[Bus], r.Writes[Psql], r.Unknown)
-	line("observations", "%d: %s; %d of them 304, %d with the cookie of a write (%d of these stale)", r.Observations, list(r.Caches), r.NotModified, r.Own, r.OwnStale)
+	line(
+		"audited", "%s with %s, through %s, for %.1f s, seed %d", Count(r.Owners, "user"), Count(r.Photos, "photo"),
+		Count(r.Edges, "edge"), r.Took.Seconds(), r.Seed,
+	)
+	line(
+		"writes", "%d by bus, %d by psql; %d had no answer and were looked up", r.Writes[Bus], r.Writes[Psql],
+		r.Unknown,
+	)
+	line(
+		"observations", "%d: %s; %d of them 304, %d with the cookie of a write (%d of these stale)", r.Observations,
+		list(r.Caches), r.NotModified, r.Own, r.OwnStale,
+	)
 	if len(r.Failed) > 0 {
 		line("no page", "%s", list(r.Failed))
 	}
@@ -265,7 +282,10 @@ func (r *Report) Write(w io.Writer) error {
 		line("", "%s not seen at every edge within 10 s", Count(int(r.Unseen), "write"))
 	}
 	line("commit to notice", "at %s: %v", Count(r.Notice.Edges, "edge"), r.Notice)
-	line("oldest look", "%.1f ms behind an acknowledged write; the bound is %v, and %v while something is broken", ms(r.Oldest), r.QuietBound, r.FaultBound)
+	line(
+		"oldest look", "%.1f ms behind an acknowledged write; the bound is %v, and %v while something is broken",
+		ms(r.Oldest), r.QuietBound, r.FaultBound,
+	)
 	faults := map[string]int64{}
 	for _, f := range r.Faults {
 		faults[f.Name]++

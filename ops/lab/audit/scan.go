@@ -88,7 +88,8 @@ func (s *sight) add(m shown) {
 	s.photos = append(s.photos, m)
 }
 
-// after finds a word and the number behind it, and gives what follows; nil when the word is not there, ok false when no number follows.
+// after finds a word and the number behind it, and gives what follows; nil when the word is not there, ok false when no
+// number follows.
 func after(b []byte, word string) (rest []byte, number int64, ok bool) {
 	i := bytes.Index(b, []byte(word))
 	if i < 0 {

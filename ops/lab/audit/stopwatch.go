@@ -10,8 +10,9 @@ import (
 	"flickrkillr/schema/sleep"
 )
 
-// stopwatch times writes, one after the other: it sees to it that every edge has the owner's page before, and from the acknowledgement on
-// asks each until that shows the write. What counts is when the first answer that does was asked for.
+// stopwatch times writes, one after the other: it sees to it that every edge has the owner's page before, and from the
+// acknowledgement on asks each until that shows the write. What counts is when the first answer that does was asked
+// for.
 type stopwatch struct {
 	a        *audit
 	visitors []*visitor // one for each edge

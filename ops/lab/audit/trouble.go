@@ -31,8 +31,8 @@ type trouble struct {
 	list []Happening // one that goes on has not ended: Ended is 0
 }
 
-// run breaks things, one after the other, with a rest between, until ctx ends. The first round is all of them in turn, so that a short
-// audit has had each; then they are drawn.
+// run breaks things, one after the other, with a rest between, until ctx ends. The first round is all of them in turn,
+// so that a short audit has had each; then they are drawn.
 func (t *trouble) run(ctx context.Context, faults []Fault, every time.Duration, draw *rand.Rand) {
 	order := draw.Perm(len(faults))
 	rest := every / 8 // the first comes soon

@@ -16,7 +16,11 @@ import (
 
 func TestBetweenAndQuiet(t *testing.T) {
 	t.Parallel()
-	tr := &trouble{list: []Happening{{Began: 10 * second, Ended: 20 * second}, {Began: 30 * second, Ended: 31 * second}, {Began: 50 * second}}}
+	tr := &trouble{
+		list: []Happening{
+			{Began: 10 * second, Ended: 20 * second}, {Began: 30 * second, Ended: 31 * second}, {Began: 50 * second},
+		},
+	}
 	for _, c := range []struct {
 		from, to moment
 		between  bool
@@ -82,7 +86,8 @@ func TestEachFaultHasItsTurn(t *testing.T) {
 	}
 }
 
-// The stated bound is the edge's own: how long it believes the last good tick, and how far behind a relay that gives one may be.
+// The stated bound is the edge's own: how long it believes the last good tick, and how far behind a relay that gives
+// one may be.
 func TestFaultBoundIsTheEdges(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("../../../edge/freshness.go")

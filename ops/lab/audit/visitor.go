@@ -43,8 +43,8 @@ func (a *audit) newVisitor(edge int, keeps bool) *visitor {
 	return v
 }
 
-// look asks for a page, with the cookie of a write if there is one, and hands what it saw to the judges. It returns nil when there was no
-// page, which is counted.
+// look asks for a page, with the cookie of a write if there is one, and hands what it saw to the judges. It returns nil
+// when there was no page, which is counted.
 func (v *visitor) look(ctx context.Context, method string, t target, own *event) *observation {
 	o, err := v.ask(ctx, method, t, own)
 	if err != nil {
@@ -138,8 +138,8 @@ func readAll(r io.Reader, b []byte) ([]byte, error) {
 	}
 }
 
-// remember holds an answer against what this visitor has seen before. An edge that was started anew knows nothing of that. Stale copies
-// say that they are old, and are counted apart.
+// remember holds an answer against what this visitor has seen before. An edge that was started anew knows nothing of
+// that. Stale copies say that they are old, and are counted apart.
 func (v *visitor) remember(o *observation) {
 	if life := o.id[:min(len(o.id), lifeChars)]; life != v.life {
 		v.life, v.seen = life, map[string]int64{}
@@ -150,7 +150,10 @@ func (v *visitor) remember(o *observation) {
 	for _, n := range o.named {
 		scope := n.scope()
 		if before := v.seen[scope]; n.version < before {
-			v.a.tally.broke(violation(o, "back", nil, fmt.Sprintf("%s is at %d, but this visitor has seen %d already", scope, n.version, before)))
+			v.a.tally.broke(violation(
+				o, "back", nil,
+				fmt.Sprintf("%s is at %d, but this visitor has seen %d already", scope, n.version, before),
+			))
 		}
 		v.seen[scope] = max(v.seen[scope], n.version)
 	}
@@ -164,8 +167,8 @@ func (a *audit) insider() string {
 	return a.key.Insider(time.Now().Add(a.world.ahead + wire.FreshAge))
 }
 
-// unveiled gives X-Depends without the scopes whose versions an edge keeps to itself, as it does of what is not there, and whether there
-// were any.
+// unveiled gives X-Depends without the scopes whose versions an edge keeps to itself, as it does of what is not there,
+// and whether there were any.
 func unveiled(depends string) (told string, veiled bool) {
 	all := strings.Fields(depends)
 	some := slices.DeleteFunc(slices.Clone(all), func(dep string) bool { return strings.HasSuffix(dep, "=?") })

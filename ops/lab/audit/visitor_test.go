@@ -49,7 +49,8 @@ func visiting(t *testing.T, keeps bool, answers ...fakeAnswer) (*visitor, *fakeE
 	t.Cleanup(server.Close)
 	s := tell(t)
 	start := time.Now()
-	a := &audit{cfg: Config{Edges: []string{server.URL}}, log: slog.New(slog.DiscardHandler), client: server.Client(), tally: newTally(func(v Violation) { s.found = append(s.found, v) }),
+	a := &audit{cfg: Config{Edges: []string{server.URL}}, log: slog.New(slog.DiscardHandler), client: server.Client(),
+		tally: newTally(func(v Violation) { s.found = append(s.found, v) }),
 		start: start, queue: make(chan *observation, 10), key: make(wire.FreshKey, wire.FreshKeySize),
 		world: &world{photos: s.judge.photos, names: map[string]*owner{"ansel": s.owner}}}
 	a.trouble = &trouble{now: a.now}
@@ -61,17 +62,30 @@ func (s *story) page() target { return target{kind: userPage, owner: s.owner, pa
 func TestVisitorNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	at := func(version int, id, cache string) fakeAnswer {
-		return fakeAnswer{status: 200, id: id, cache: cache, depends: fmt.Sprintf("all=1 user.ansel=%d user.other=7", version), shows: "9.0"}
+		return fakeAnswer{
+			status: 200, id: id, cache: cache, depends: fmt.Sprintf("all=1 user.ansel=%d user.other=7", version),
+			shows: "9.0",
+		}
 	}
 	for _, c := range []struct {
 		name    string
 		answers []fakeAnswer
 		broken  int
 	}{
-		{"forward", []fakeAnswer{at(100, "aaaaaaaa1", "render"), at(100, "aaaaaaaa2", "near"), at(105, "aaaaaaaa3", "near")}, 0},
+		{
+			"forward",
+			[]fakeAnswer{at(100, "aaaaaaaa1", "render"), at(100, "aaaaaaaa2", "near"), at(105, "aaaaaaaa3", "near")}, 0,
+		},
 		{"back", []fakeAnswer{at(105, "aaaaaaaa1", "render"), at(100, "aaaaaaaa2", "memcached")}, 1},
-		{"back and back again", []fakeAnswer{at(105, "aaaaaaaa1", "render"), at(100, "aaaaaaaa2", "near"), at(104, "aaaaaaaa3", "near")}, 2},
-		{"stale says so", []fakeAnswer{at(105, "aaaaaaaa1", "render"), at(100, "aaaaaaaa2", "stale"), at(105, "aaaaaaaa3", "near")}, 0},
+		{
+			"back and back again",
+			[]fakeAnswer{at(105, "aaaaaaaa1", "render"), at(100, "aaaaaaaa2", "near"), at(104, "aaaaaaaa3", "near")}, 2,
+		},
+		{
+			"stale says so",
+			[]fakeAnswer{at(105, "aaaaaaaa1", "render"), at(100, "aaaaaaaa2", "stale"), at(105, "aaaaaaaa3", "near")},
+			0,
+		},
 		{"another life", []fakeAnswer{at(105, "aaaaaaaa1", "render"), at(100, "bbbbbbbb1", "memcached")}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -95,7 +109,8 @@ func TestNotModifiedIsWhatWasKept(t *testing.T) {
 		fakeAnswer{status: 304, id: "aaaaaaaa2", cache: "near", depends: "user.ansel=105", etag: `"x"`})
 	first := v.look(t.Context(), http.MethodGet, s.page(), nil)
 	again := v.look(t.Context(), http.MethodGet, s.page(), nil)
-	if f.requests[0].Header.Get("If-None-Match") != "" || f.requests[1].Header.Get("If-None-Match") != `"x"` || f.requests[1].Header.Get("X-Depends") == "" {
+	if f.requests[0].Header.Get("If-None-Match") != "" || f.requests[1].Header.Get("If-None-Match") != `"x"` ||
+		f.requests[1].Header.Get("X-Depends") == "" {
 		t.Errorf("asked with %v, then %v", f.requests[0].Header, f.requests[1].Header)
 	}
 	if !again.same || again.sight != first.sight || again.named[0].version != 105 {
@@ -121,7 +136,9 @@ func TestWhatIsNoPage(t *testing.T) {
 
 func TestOwnCookie(t *testing.T) {
 	t.Parallel()
-	v, f, s := visiting(t, false, fakeAnswer{status: 200, id: "aaaaaaaa1", cache: "render", depends: "user.ansel=105", shows: "9.0"})
+	v, f, s := visiting(
+		t, false, fakeAnswer{status: 200, id: "aaaaaaaa1", cache: "render", depends: "user.ansel=105", shows: "9.0"},
+	)
 	e := s.write(second, 7, 105, hide)
 	if o := v.look(t.Context(), http.MethodGet, s.page(), e); o == nil || o.own != e {
 		t.Errorf("%+v", o)
@@ -136,14 +153,17 @@ func TestOwnCookie(t *testing.T) {
 	}
 }
 
-// TestVeiled: a visitor with the key asks for the versions of what is not there, and one to whom they are not told goes without.
+// TestVeiled: a visitor with the key asks for the versions of what is not there, and one to whom they are not told goes
+// without.
 func TestVeiled(t *testing.T) {
 	t.Parallel()
 	v, f, s := visiting(t, false,
 		fakeAnswer{status: 404, id: "aaaaaaaa1", cache: "near", depends: "all=1 photo.7=105"},
 		fakeAnswer{status: 404, id: "aaaaaaaa2", cache: "near", depends: "all=1 photo.7=?"})
 	look := func() *observation {
-		o := v.look(t.Context(), http.MethodGet, target{kind: photoPage, path: "/photo/7", photo: s.judge.photos[7]}, nil)
+		o := v.look(
+			t.Context(), http.MethodGet, target{kind: photoPage, path: "/photo/7", photo: s.judge.photos[7]}, nil,
+		)
 		if o == nil {
 			t.Fatal("no answer")
 		}
@@ -189,7 +209,10 @@ func TestReport(t *testing.T) {
 	if err := r.Write(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"1 by psql", "p50 5.0 ms", "by psql, from when it was sent: p50 7.0 ms", "2000.0 ms behind", "pull a plug 2", "stuck", "51: fresh 50, label 1", "it is wrong", "user.ansel=100", "aaaaaaaa1", "503 1", "at version 100"} {
+	for _, want := range []string{
+		"1 by psql", "p50 5.0 ms", "by psql, from when it was sent: p50 7.0 ms", "2000.0 ms behind", "pull a plug 2",
+		"stuck", "51: fresh 50, label 1", "it is wrong", "user.ansel=100", "aaaaaaaa1", "503 1", "at version 100",
+	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}

@@ -8,7 +8,8 @@ import (
 	"github.com/nats-io/nuid"
 )
 
-// decision is what the seed says about the n-th write. What comes of it depends on how the photo then is: one that is gone is posted again.
+// decision is what the seed says about the n-th write. What comes of it depends on how the photo then is: one that is
+// gone is posted again.
 type decision struct {
 	owner *owner
 	photo int // index among the owner's
@@ -21,7 +22,10 @@ type decision struct {
 func (a *audit) decide(n int64) decision {
 	draw := rand.New(rand.NewPCG(a.cfg.Seed, uint64(n)<<8|drawWrite))
 	o := a.world.owners[a.popular(draw)]
-	d := decision{owner: o, photo: draw.IntN(len(o.photos)), what: draw.Uint32N(100), bit: draw.IntN(tagCount * maxAlbums), bus: draw.Float64() < a.cfg.BusShare}
+	d := decision{
+		owner: o, photo: draw.IntN(len(o.photos)), what: draw.Uint32N(100), bit: draw.IntN(tagCount * maxAlbums),
+		bus: draw.Float64() < a.cfg.BusShare,
+	}
 	if a.cfg.Actions {
 		d.what %= whatHiding
 	}
@@ -103,8 +107,8 @@ func (a *audit) carryOut(ctx context.Context, d decision) error {
 	return err
 }
 
-// write makes a write and records what became of it; nil if it was not done. It comes back only when that is known, or when it will never
-// be, with an error: then the audit must end.
+// write makes a write and records what became of it; nil if it was not done. It comes back only when that is known, or
+// when it will never be, with an error: then the audit must end.
 func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 	p := d.owner.photos[d.photo]
 	p.busy.Lock()
@@ -130,7 +134,10 @@ func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 		d.owner.settle(begun, nil)
 		return nil, nil
 	}
-	e := &event{photo: p, state: c.next, via: via, what: c.what, version: done.version, after: done.after, begun: *begun, acked: a.now()}
+	e := &event{
+		photo: p, state: c.next, via: via, what: c.what, version: done.version, after: done.after, begun: *begun,
+		acked: a.now(),
+	}
 	if c.next.public != p.now.public {
 		e.scope = done.scope
 	}

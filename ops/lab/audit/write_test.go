@@ -34,7 +34,10 @@ func newAudit(t *testing.T) *audit {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-	a := &audit{cfg: Config{Pool: pool, Seed: 1}.withDefaults(), log: slog.New(slog.DiscardHandler), tally: newTally(nil), start: time.Now(), owned: make(chan *event)}
+	a := &audit{
+		cfg: Config{Pool: pool, Seed: 1}.withDefaults(), log: slog.New(slog.DiscardHandler), tally: newTally(nil),
+		start: time.Now(), owned: make(chan *event),
+	}
 	a.trouble = &trouble{now: a.now}
 	var err error
 	if a.world, err = choose(t.Context(), pool, 10, a.now); err != nil {
@@ -60,17 +63,20 @@ func TestChoose(t *testing.T) {
 	}
 	o := a.world.owners[0]
 	p := a.world.photos
-	if o.photos[0].id != 3 || p[3].now.public || !p[1].now.public || p[1].now.albums != 1 || p[3].now.albums != 0 || o.known != a.version(t) {
+	if o.photos[0].id != 3 || p[3].now.public || !p[1].now.public || p[1].now.albums != 1 || p[3].now.albums != 0 ||
+		o.known != a.version(t) {
 		t.Errorf("known is %+v %+v %+v, version %d", p[1].now, p[2].now, p[3].now, o.known)
 	}
 	if at := o.albums[0].position; at[2] != 5 || at[1] != 9 || at[3] <= 9 {
 		t.Errorf("positions are %v", at)
 	}
 	var title string
-	if err := a.cfg.Pool.QueryRow(t.Context(), `SELECT title FROM photos WHERE id = 2`).Scan(&title); err != nil || title != mark(2, 0) {
+	if err := a.cfg.Pool.QueryRow(t.Context(), `SELECT title FROM photos WHERE id = 2`).Scan(&title); err != nil ||
+		title != mark(2, 0) {
 		t.Errorf("%q, %v", title, err)
 	}
-	if _, err := choose(t.Context(), testenv.Database(t), 10, a.now); err == nil || !strings.Contains(err.Error(), "between 1 and 40") {
+	if _, err := choose(t.Context(), testenv.Database(t), 10, a.now); err == nil ||
+		!strings.Contains(err.Error(), "between 1 and 40") {
 		t.Errorf("of an empty database: %v", err)
 	}
 }
@@ -85,7 +91,8 @@ func TestEachChangeByPsql(t *testing.T) {
 		draw       uint32
 		what       string
 	}{
-		{1, 0, 0, "titling"}, {1, 0, 55, "hiding"}, {1, 0, 0, "publishing"}, {1, 0, 75, "filing"}, {1, 0, 75, "filing"}, {1, 3, 90, "tagging"}, {1, 3, 90, "tagging"},
+		{1, 0, 0, "titling"}, {1, 0, 55, "hiding"}, {1, 0, 0, "publishing"},
+		{1, 0, 75, "filing"}, {1, 0, 75, "filing"}, {1, 3, 90, "tagging"}, {1, 3, 90, "tagging"},
 		{1, 3, 90, "tagging"}, {1, 0, 65, "deleting"}, {1, 0, 0, "posting"}, {0, 0, 0, "publishing"},
 	} {
 		d := decision{owner: o, photo: c.photo, what: c.draw, bit: c.bit}
@@ -101,20 +108,27 @@ func TestEachChangeByPsql(t *testing.T) {
 		if err != nil || e == nil {
 			t.Fatalf("%d, %s: %v", i, c.what, err)
 		}
-		if e.version != a.version(t) || e.version <= before || !e.exact() || e.acked < e.begun || e.state != o.photos[c.photo].now {
+		if e.version != a.version(t) || e.version <= before || !e.exact() || e.acked < e.begun ||
+			e.state != o.photos[c.photo].now {
 			t.Errorf("%d: %v, but the version is %d after %d", i, e, a.version(t), before)
 		}
-		if (e.scope != 0) != (c.what == "hiding" || c.what == "publishing" || c.what == "deleting" || c.what == "posting") || e.scope != 0 && e.scope <= before {
+		changesScope := c.what == "hiding" || c.what == "publishing" || c.what == "deleting" || c.what == "posting"
+		if (e.scope != 0) != changesScope || e.scope != 0 && e.scope <= before {
 			t.Errorf("%d, %s: the photo's own scope is at %d", i, c.what, e.scope)
 		}
-		if found, err := a.lookUp(&would, before); err != nil || found.none || found.version != e.version || found.after != before {
+		if found, err := a.lookUp(&would, before); err != nil || found.none || found.version != e.version ||
+			found.after != before {
 			t.Errorf("%d, %s: looked up after it was done: %+v, %v; want version %d", i, c.what, found, err, e.version)
 		}
 	}
 	p := o.photos[1]
 	var title string
 	var tags, albums int
-	err := a.cfg.Pool.QueryRow(t.Context(), `SELECT title, (SELECT count(*) FROM photo_tags WHERE photo_id = $1), (SELECT count(*) FROM album_photos WHERE photo_id = $1) FROM photos WHERE id = $1`, p.id).Scan(&title, &tags, &albums)
+	err := a.cfg.Pool.QueryRow(
+		t.Context(),
+		`SELECT title, (SELECT count(*) FROM photo_tags WHERE photo_id = $1), (SELECT count(*) FROM album_photos WHERE photo_id = $1) FROM photos WHERE id = $1`,
+		p.id,
+	).Scan(&title, &tags, &albums)
 	if err != nil || title != mark(p.id, 2) || tags != 0 || albums != 0 || p.now != (state{public: true, write: 2}) {
 		t.Errorf("in the end it is %q with %d tags in %d albums, known as %v, %v", title, tags, albums, p.now, err)
 	}
@@ -192,7 +206,8 @@ func TestDecisionsAreRepeatable(t *testing.T) {
 		if d.bus {
 			bus++
 		}
-		if e := again[i]; e.owner.index != d.owner.index || e.photo != d.photo || e.what != d.what || e.bit != d.bit || e.bus != d.bus {
+		if e := again[i]; e.owner.index != d.owner.index || e.photo != d.photo || e.what != d.what || e.bit != d.bit ||
+			e.bus != d.bus {
 			t.Fatalf("decision %d is %+v, then %+v", i, d, e)
 		}
 		if other[i].owner.index == d.owner.index && other[i].what == d.what {
@@ -258,13 +273,16 @@ func TestByBus(t *testing.T) {
 		return done, f.seen, err
 	}
 	hide := &change{what: "hiding", photo: p, key: "k1"}
-	done, seen, err := do(hide, refused(wire.ErrBusy), refused(wire.ErrUnavailable), changed("user.ansel 105\nphoto.8 104 gone\n"))
+	done, seen, err := do(
+		hide, refused(wire.ErrBusy), refused(wire.ErrUnavailable), changed("user.ansel 105\nphoto.8 104 gone\n"),
+	)
 	if err != nil || done != (outcome{version: 105, after: 104, scope: 104}) || len(seen) != 3 {
 		t.Fatalf("%+v, %v after %d requests", done, err, len(seen))
 	}
 	for _, m := range seen {
 		form, err := url.ParseQuery(string(m.Data))
-		if err != nil || m.Subject != "action.photo.privacy" || m.Header.Get(wire.HeaderKey) != "k1" || form.Get("id") != "8" || form.Get("private") != "true" || m.Header.Get(wire.HeaderDeadline) == "" {
+		if err != nil || m.Subject != "action.photo.privacy" || m.Header.Get(wire.HeaderKey) != "k1" ||
+			form.Get("id") != "8" || form.Get("private") != "true" || m.Header.Get(wire.HeaderDeadline) == "" {
 			t.Errorf("%s %s %v", m.Subject, m.Data, m.Header)
 		}
 	}

@@ -15,7 +15,8 @@ type arrival struct {
 // lateAfter is how much later than it should a page begins before that is told.
 const lateAfter = 10 * time.Millisecond
 
-// backlog is how much of the rate may wait for a free visitor before arrivals are dropped. Their wait is part of their latency.
+// backlog is how much of the rate may wait for a free visitor before arrivals are dropped. Their wait is part of their
+// latency.
 const backlog = 10 * time.Second
 
 // newSchedule returns a function that gives the times, after the beginning, at which pages begin, one after another.
@@ -35,7 +36,8 @@ func newSchedule(rate float64, even bool, seed uint64) func() time.Duration {
 	}
 }
 
-// dispatch hands arrivals out at their times, until the end. It never waits for visitors: an arrival that nobody will have is dropped.
+// dispatch hands arrivals out at their times, until the end. It never waits for visitors: an arrival that nobody will
+// have is dropped.
 func (r *run) dispatch(ctx context.Context, to chan<- arrival) {
 	defer close(to)
 	next := newSchedule(r.cfg.Rate, r.cfg.Even, r.cfg.Seed)

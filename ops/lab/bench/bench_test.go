@@ -19,7 +19,9 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // A page with k files and m pictures makes exactly 1+k+m requests, and what the browser has is not asked for again.
 func TestAVisitAsksForExactlyWhatItNeeds(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*Config){"HTTP/1.1": func(*Config) {}, "HTTP/2": func(cfg *Config) { cfg.HTTP2 = true }} {
+	for name, change := range map[string]func(*Config){
+		"HTTP/1.1": func(*Config) {}, "HTTP/2": func(cfg *Config) { cfg.HTTP2 = true },
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := &site{}
@@ -27,23 +29,35 @@ func TestAVisitAsksForExactlyWhatItNeeds(t *testing.T) {
 			change(&cfg)
 			res := mustRun(t, cfg)
 			mustBeClean(t, res)
-			first := []string{"/photos/ansel", "/static/app.0.css", "/static/app.0.js", "/img/a/320.jpg", "/img/b/320.jpg"}
+			first := []string{
+				"/photos/ansel", "/static/app.0.css", "/static/app.0.js", "/img/a/320.jpg", "/img/b/320.jpg",
+			}
 			shown := s.asked[5] // one of the two photos, which needs its large picture and nothing else
 			if shown != "/photo/1" && shown != "/photo/2" {
 				t.Fatalf("after the first page, of %v, came %s", first, shown)
 			}
 			image := map[string]string{"/photo/1": "a", "/photo/2": "b"}[shown]
-			want := slices.Concat(sorted(first), []string{shown, "/img/" + image + "/1280.jpg"}, sorted([]string{"/photos/ansel/before/2", "/img/c/320.jpg"}), []string{"/photo/3", "/img/c/1280.jpg"})
-			if got := slices.Concat(sorted(s.asked[:5]), s.asked[5:7], sorted(s.asked[7:9]), s.asked[9:]); !slices.Equal(got, want) {
+			want := slices.Concat(
+				sorted(first), []string{shown, "/img/" + image + "/1280.jpg"},
+				sorted([]string{"/photos/ansel/before/2", "/img/c/320.jpg"}), []string{"/photo/3", "/img/c/1280.jpg"},
+			)
+			if got := slices.Concat(
+				sorted(s.asked[:5]), s.asked[5:7], sorted(s.asked[7:9]), s.asked[9:],
+			); !slices.Equal(got, want) {
 				t.Errorf("asked for\n%v, want\n%v", got, want)
 			}
 			if res.Pages != 4 || res.Requests != int64(len(want)) || res.Visits != 1 {
-				t.Errorf("%d pages, %d requests, %d visits; want 4, %d, 1", res.Pages, res.Requests, res.Visits, len(want))
+				t.Errorf(
+					"%d pages, %d requests, %d visits; want 4, %d, 1", res.Pages, res.Requests, res.Visits, len(want),
+				)
 			}
 			for kind, count := range map[string]int64{"page": 4, "static file": 2, "picture": 5} {
 				k := res.Kind(kind)
 				if k.Answers != count || k.Times.Count != count || k.Tiers["near"] != count {
-					t.Errorf("%s: %d answers, %d times, tiers %v; want %d of each", kind, k.Answers, k.Times.Count, k.Tiers, count)
+					t.Errorf(
+						"%s: %d answers, %d times, tiers %v; want %d of each", kind, k.Answers, k.Times.Count, k.Tiers,
+						count,
+					)
 				}
 			}
 			if k := res.Kind(KindLoad); k.Times.Count != 4 {
@@ -94,7 +108,8 @@ func TestTheNextVisitIsAnotherBrowser(t *testing.T) {
 			if res.Visits != 3 || len(s.asked) != 3*5 {
 				t.Errorf("%d visits asked %d times, want 3 with 5 each", res.Visits, len(s.asked))
 			}
-			if least := map[bool]int64{false: 3, true: 1}[keep]; res.Connections < least || keep && res.Connections > browserConns {
+			if least := map[bool]int64{false: 3, true: 1}[keep]; res.Connections < least ||
+				keep && res.Connections > browserConns {
 				t.Errorf("%d connections", res.Connections)
 			}
 		})
@@ -146,7 +161,10 @@ func TestVisitorsTakeEdgesInTurn(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	asked := map[string]int64{}
-	cfg := Config{Edges: []string{"http://a.test", "http://b.test", "http://c.test"}, Visitors: 6, Think: time.Second, PagesOnly: true, Duration: time.Minute}
+	cfg := Config{
+		Edges: []string{"http://a.test", "http://b.test", "http://c.test"}, Visitors: 6, Think: time.Second,
+		PagesOnly: true, Duration: time.Minute,
+	}
 	within(t, func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -154,8 +172,11 @@ func TestVisitorsTakeEdgesInTurn(t *testing.T) {
 		answerPage(w)
 	}, cfg, func(t *testing.T, res *Result) {
 		mustBeClean(t, res)
-		if a, b, c := asked["a.test"], asked["b.test"], asked["c.test"]; a != 120 || b != 120 || c != 120 || res.Requests != 360 {
-			t.Errorf("%v of %d requests; want 120 for each edge, one a second by each of two visitors", asked, res.Requests)
+		if a, b, c := asked["a.test"], asked["b.test"], asked["c.test"]; a != 120 || b != 120 || c != 120 ||
+			res.Requests != 360 {
+			t.Errorf(
+				"%v of %d requests; want 120 for each edge, one a second by each of two visitors", asked, res.Requests,
+			)
 		}
 	})
 }
@@ -192,12 +213,21 @@ func TestInterrupted(t *testing.T) {
 		}
 		serve(w, r)
 	}))
-	res, err := Run(ctx, Config{Edges: []string{url}, Pages: []Page{PageAt("/photos/ansel")}, Visitors: 1, PagesOnly: true, Duration: time.Hour})
+	res, err := Run(
+		ctx,
+		Config{
+			Edges: []string{url}, Pages: []Page{PageAt("/photos/ansel")}, Visitors: 1, PagesOnly: true,
+			Duration: time.Hour,
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !res.Interrupted || res.Pages != 10 || res.Failed != 0 || res.Cut != 1 || res.Seconds <= 0 {
-		t.Errorf("interrupted %v, %d pages, %d failed, %d cut in %v s; want 10 pages and one cut", res.Interrupted, res.Pages, res.Failed, res.Cut, res.Seconds)
+		t.Errorf(
+			"interrupted %v, %d pages, %d failed, %d cut in %v s; want 10 pages and one cut", res.Interrupted,
+			res.Pages, res.Failed, res.Cut, res.Seconds,
+		)
 	}
 	if !slices.ContainsFunc(res.Warnings(), func(w string) bool { return strings.HasPrefix(w, "Interrupted") }) {
 		t.Errorf("nothing is said of it: %q", res.Warnings())
@@ -207,13 +237,22 @@ func TestInterrupted(t *testing.T) {
 func TestProgressIsTold(t *testing.T) {
 	t.Parallel()
 	var told []Progress
-	cfg := Config{Rate: 10, Even: true, PagesOnly: true, Warmup: 2 * time.Second, Duration: 3 * time.Second, Progress: func(p Progress) { told = append(told, p) }}
+	cfg := Config{
+		Rate: 10, Even: true, PagesOnly: true, Warmup: 2 * time.Second, Duration: 3 * time.Second,
+		Progress: func(p Progress) { told = append(told, p) },
+	}
 	within(t, func(w http.ResponseWriter, _ *http.Request) { answerPage(w) }, cfg, func(t *testing.T, res *Result) {
 		if len(told) != 4+6 || len(res.Series) != 6 {
-			t.Fatalf("told %+v, series %+v; want something every half second, and a point for each that counts", told, res.Series)
+			t.Fatalf(
+				"told %+v, series %+v; want something every half second, and a point for each that counts", told,
+				res.Series,
+			)
 		}
 		for i, p := range told {
-			want := Progress{Warming: i < 4, Elapsed: time.Duration(i+1) * 500 * time.Millisecond, Total: cfg.Warmup, Pages: 10, Requests: 10, P99: p.P99}
+			want := Progress{
+				Warming: i < 4, Elapsed: time.Duration(i+1) * 500 * time.Millisecond, Total: cfg.Warmup, Pages: 10,
+				Requests: 10, P99: p.P99,
+			}
 			if i >= 4 {
 				want.Elapsed, want.Total = want.Elapsed-cfg.Warmup, cfg.Duration
 			}

@@ -48,7 +48,8 @@ func kindOf(err error) string {
 	var network net.Error
 	var silent *silentError
 	switch f := (*failure)(nil); {
-	case errors.As(err, &network) && network.Timeout(), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &network) &&
+		network.Timeout(), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return kindTimeout
 	case errors.As(err, &f):
 		return f.kind
@@ -102,7 +103,8 @@ func unpack(a answer) ([]byte, error) {
 	return body, nil
 }
 
-// checkPage says whether the answer is the page, whole, and what a browser takes from it. The same bytes are unpacked and read once.
+// checkPage says whether the answer is the page, whole, and what a browser takes from it. The same bytes are unpacked
+// and read once.
 func (r *run) checkPage(p Page, a answer) (*view, error) {
 	if a.status != http.StatusOK {
 		return nil, failed(fmt.Sprintf("status %d", a.status), "%d bytes", len(a.body))
@@ -121,7 +123,8 @@ func (r *run) checkPage(p Page, a answer) (*view, error) {
 	if !bytes.HasSuffix(bytes.TrimSpace(body), []byte("</html>")) {
 		return nil, failed(kindCut, "%d bytes without </html> at their end", len(body))
 	}
-	if link := `"/photos/` + p.User; p.User != "" && !bytes.Contains(body, []byte(link+`"`)) && !bytes.Contains(body, []byte(link+`/`)) {
+	if link := `"/photos/` + p.User; p.User != "" && !bytes.Contains(body, []byte(link+`"`)) &&
+		!bytes.Contains(body, []byte(link+`/`)) {
 		return nil, failed(kindWrong, "%d bytes without a link to a page of %s", len(body), p.User)
 	}
 	v := &view{}
@@ -134,7 +137,10 @@ func (r *run) checkPage(p Page, a answer) (*view, error) {
 }
 
 // mediaTypes is what the types of static files begin with.
-var mediaTypes = map[string]string{".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".png": "image/png"}
+var mediaTypes = map[string]string{
+	".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript", ".svg": "image/svg+xml",
+	".jpg": "image/jpeg", ".png": "image/png",
+}
 
 // checkFile says whether the answer is what the need's name promises.
 func checkFile(n need, a answer) error {
@@ -149,7 +155,8 @@ func checkFile(n need, a answer) error {
 	if len(a.body) == 0 {
 		return failed(kindCut, "no bytes at all")
 	}
-	if extension == ".jpg" && !(bytes.HasPrefix(a.body, []byte("\xff\xd8\xff")) && bytes.HasSuffix(a.body, []byte("\xff\xd9"))) {
+	if extension == ".jpg" &&
+		!(bytes.HasPrefix(a.body, []byte("\xff\xd8\xff")) && bytes.HasSuffix(a.body, []byte("\xff\xd9"))) {
 		return failed(kindPicture, "%d bytes that do not begin and end as a JPEG does", len(a.body))
 	}
 	return nil

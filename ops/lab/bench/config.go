@@ -11,23 +11,27 @@ import (
 
 // Config says what is asked of whom. Edges and Pages are needed.
 type Config struct {
-	Edges    []string // http://host:port of each, or https; visitors take turns
-	Pages    []Page   // where visits begin, the most popular first
-	Exponent float64  // of the Zipf law by which they are drawn: the n-th is 1/n^Exponent as likely as the first; 0: all alike
-	Seed     uint64   // the same seed draws the same visits
+	Edges []string // http://host:port of each, or https; visitors take turns
+	Pages []Page   // where visits begin, the most popular first
+	// of the Zipf law by which they are drawn: the n-th is 1/n^Exponent as likely as the first; 0: all alike
+	Exponent float64
+	Seed     uint64 // the same seed draws the same visits
 
-	Visitors int           // closed loop: how many, 0 is 16. Open loop: pages under way at once, at most; 0 is 256
-	Rate     float64       // open loop: pages begun a second, whatever the server does; 0: closed loop, each visitor waits for their page
-	Even     bool          // open loop: at even distances; otherwise as a Poisson process, which is how independent visitors arrive
-	Think    time.Duration // closed loop: between a visitor's pages
+	Visitors int // closed loop: how many, 0 is 16. Open loop: pages under way at once, at most; 0 is 256
+	// open loop: pages begun a second, whatever the server does; 0: closed loop, each visitor waits for their page
+	Rate float64
+	// open loop: at even distances; otherwise as a Poisson process, which is how independent visitors arrive
+	Even  bool
+	Think time.Duration // closed loop: between a visitor's pages
 
 	Warmup   time.Duration // before anything is counted
 	Duration time.Duration // of what is counted, 0 is 10 s
 	Timeout  time.Duration // of one request, 0 is 30 s
 
-	PagesOnly       bool // fetch pages and nothing that they need
-	VisitPages      int  // pages a visit has, at most; 0 is 4
-	KeepConnections bool // a visit goes on with the connections of the visitor's last; otherwise each is another browser
+	PagesOnly  bool // fetch pages and nothing that they need
+	VisitPages int  // pages a visit has, at most; 0 is 4
+	// a visit goes on with the connections of the visitor's last; otherwise each is another browser
+	KeepConnections bool
 	Identity        bool // ask for bodies as they are; otherwise as browsers do, compressed by gzip
 	HTTP2           bool // one connection of HTTP/2, without TLS (h2c) or with it
 	Viewport        Viewport
@@ -76,7 +80,7 @@ const (
 	defaultClosed   = 16
 	defaultOpen     = 256
 	defaultVisit    = 4
-	defaultScreens  = 2.5 // the one that is seen, and the 1,250 px below it that Chrome fetches ahead on a good connection
+	defaultScreens  = 2.5 // Chrome also fetches the 1,250 px below the visible screen on a good connection
 )
 
 // complete checks cfg and puts its defaults in.

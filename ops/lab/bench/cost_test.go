@@ -26,8 +26,10 @@ func largePage(b *testing.B) *httptest.ResponseRecorder {
 	body.WriteString("</html>")
 	r, w := httptest.NewRequest(http.MethodGet, "/photos/ansel", nil), httptest.NewRecorder()
 	r.Header.Set("Accept-Encoding", "gzip")
-	for name, value := range map[string]string{"Content-Type": "text/html; charset=utf-8", "Cache-Control": "max-age=0, must-revalidate", "X-Cache": "near",
-		"Date": "Mon, 02 Jan 2006 15:04:05 GMT", "Server-Timing": "cache;desc=near, edge;dur=0.012", "X-Request-Id": "abc123", "Vary": "Accept-Encoding"} {
+	for name, value := range map[string]string{"Content-Type": "text/html; charset=utf-8",
+		"Cache-Control": "max-age=0, must-revalidate", "X-Cache": "near",
+		"Date": "Mon, 02 Jan 2006 15:04:05 GMT", "Server-Timing": "cache;desc=near, edge;dur=0.012",
+		"X-Request-Id": "abc123", "Vary": "Accept-Encoding"} {
 		w.Header().Set(name, value)
 	}
 	writePacked(w, r, body.String())
@@ -37,7 +39,9 @@ func largePage(b *testing.B) *httptest.ResponseRecorder {
 // newBenchRun is a run whose visitors look at one page and nothing else.
 func newBenchRun(b *testing.B, addr string) *run {
 	b.Helper()
-	cfg, err := Config{Edges: []string{"http://" + addr}, Pages: []Page{PageAt("/photos/ansel")}, VisitPages: 1, KeepConnections: true}.complete()
+	cfg, err := Config{
+		Edges: []string{"http://" + addr}, Pages: []Page{PageAt("/photos/ansel")}, VisitPages: 1, KeepConnections: true,
+	}.complete()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -46,7 +50,8 @@ func newBenchRun(b *testing.B, addr string) *run {
 	return r
 }
 
-// BenchmarkPage is what a visitor pays for a page that was seen before, and its server for sending bytes that are ready.
+// BenchmarkPage is what a visitor pays for a page that was seen before, and its server for sending bytes that are
+// ready.
 func BenchmarkPage(b *testing.B) {
 	w := largePage(b)
 	var ready bytes.Buffer

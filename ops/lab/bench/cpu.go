@@ -50,8 +50,8 @@ func (r *run) costs() costs {
 	return c
 }
 
-// nameOf names a process of a server's tree. One that runs the same program as the server itself is named by its first argument, if that is
-// a word, as in `killr edge`; otherwise like the server.
+// nameOf names a process of a server's tree. One that runs the same program as the server itself is named by its first
+// argument, if that is a word, as in `killr edge`; otherwise like the server.
 func nameOf(server Server, root, p cputime.Process) string {
 	switch {
 	case p.PID == root.PID:
@@ -64,7 +64,8 @@ func nameOf(server Server, root, p cputime.Process) string {
 	return server.Name
 }
 
-// spent is what each name paid between two moments, most first. A process that ended in between has left its time to its parent.
+// spent is what each name paid between two moments, most first. A process that ended in between has left its time to
+// its parent.
 func spent(before, after costs, requests, pages int64) []CPU {
 	var all []CPU
 	for name, used := range after.used {

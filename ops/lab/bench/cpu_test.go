@@ -24,8 +24,11 @@ func TestNamesOfProcesses(t *testing.T) {
 			t.Errorf("%+v is called %q, want %q", p, got, want)
 		}
 	}
-	for _, args := range [][]string{nil, {"killr"}, {"killr", ""}, {"killr", "--data"}} { // as of a worker that renamed itself
-		if got := nameOf(Server{"site", 1}, root, cputime.Process{PID: 5, Command: "killr", Args: args}); got != "site" {
+	// as of a worker that renamed itself
+	for _, args := range [][]string{nil, {"killr"}, {"killr", ""}, {"killr", "--data"}} {
+		if got := nameOf(
+			Server{"site", 1}, root, cputime.Process{PID: 5, Command: "killr", Args: args},
+		); got != "site" {
 			t.Errorf("%q is called %q, want the server's name", args, got)
 		}
 	}
@@ -34,8 +37,12 @@ func TestNamesOfProcesses(t *testing.T) {
 func TestSpent(t *testing.T) {
 	t.Parallel()
 	before := costs{used: map[string]time.Duration{"edge": time.Second, "postgres": 3 * time.Second}}
-	after := costs{used: map[string]time.Duration{"edge": 2 * time.Second, "postgres": 5 * time.Second, "renderer": 500 * time.Millisecond},
-		processes: map[string]int{"edge": 1, "postgres": 9, "renderer": 2}}
+	after := costs{
+		used: map[string]time.Duration{
+			"edge": 2 * time.Second, "postgres": 5 * time.Second, "renderer": 500 * time.Millisecond,
+		},
+		processes: map[string]int{"edge": 1, "postgres": 9, "renderer": 2},
+	}
 	want := []CPU{{"postgres", 9, 2, 1000, 20_000}, {"edge", 1, 1, 500, 10_000}, {"renderer", 2, 0.5, 250, 5_000}}
 	if got := spent(before, after, 2000, 100); !slices.Equal(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
@@ -57,7 +64,8 @@ func TestCostsAreCounted(t *testing.T) {
 		}
 		return
 	}
-	if i := slices.IndexFunc(res.Servers, func(c CPU) bool { return c.Name == "us" }); i < 0 || res.Servers[i].Processes != 1 || res.CPUUnknown != "" {
+	if i := slices.IndexFunc(res.Servers, func(c CPU) bool { return c.Name == "us" }); i < 0 ||
+		res.Servers[i].Processes != 1 || res.CPUUnknown != "" {
 		t.Errorf("servers %+v, unknown %q; want ourselves", res.Servers, res.CPUUnknown)
 	}
 	if res.Generator.Seconds <= 0 {

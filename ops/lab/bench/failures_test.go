@@ -42,11 +42,17 @@ func TestEveryKindOfFailure(t *testing.T) {
 		says   string
 	}{
 		{name: "refused", at: "-", change: func(c *Config) { c.dial = refuse() }, kind: kindConnect, says: "refused"},
-		{name: "refused, HTTP/2", at: "-", change: func(c *Config) { c.dial, c.HTTP2 = refuse(), true }, kind: kindConnect, says: "refused"},
-		{name: "silent", at: "/photos/ansel", handle: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		{
+			name: "refused, HTTP/2", at: "-", change: func(c *Config) { c.dial, c.HTTP2 = refuse(), true },
+			kind: kindConnect, says: "refused",
+		},
+		{name: "silent", at: "/photos/ansel",
+			handle: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 			change: func(c *Config) { c.Timeout = 50 * time.Millisecond }, kind: kindTimeout, says: "timeout"},
-		{name: "silent, HTTP/2", at: "/photos/ansel", handle: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-			change: func(c *Config) { c.Timeout, c.HTTP2 = 50*time.Millisecond, true }, kind: kindTimeout, says: "deadline"},
+		{name: "silent, HTTP/2", at: "/photos/ansel",
+			handle: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+			change: func(c *Config) { c.Timeout, c.HTTP2 = 50*time.Millisecond, true }, kind: kindTimeout,
+			says: "deadline"},
 		{name: "stalled", at: "/photos/ansel", handle: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, "<html>")
@@ -55,31 +61,69 @@ func TestEveryKindOfFailure(t *testing.T) {
 		}, change: func(c *Config) { c.Timeout = 50 * time.Millisecond }, kind: kindTimeout, says: "6 bytes so far"},
 		{name: "closed", at: "/photos/ansel", handle: raw(""), kind: kindLost, says: "EOF"},
 		{name: "closed within the head", at: "/photos/ansel", handle: raw(begin), kind: kindCut, says: "head"},
-		{name: "closed within the body", at: "/photos/ansel", handle: raw(begin + "Content-Length: 99\r\n\r\n<html>"), kind: kindCut, says: "6 bytes so far"},
-		{name: "closed within a chunk", at: "/photos/ansel", handle: raw(begin + "Transfer-Encoding: chunked\r\n\r\n6\r\n<html>\r\n"), kind: kindCut, says: "6 bytes so far"},
-		{name: "no end of the page", at: "/photos/ansel", handle: typed("text/html", `<html><a href="/photos/ansel">`), kind: kindCut, says: "without </html>"},
-		{name: "no HTTP", at: "/photos/ansel", handle: raw("220 mail.example ready\r\n\r\n"), kind: kindMalformed, says: "malformed"},
+		{
+			name: "closed within the body", at: "/photos/ansel",
+			handle: raw(begin + "Content-Length: 99\r\n\r\n<html>"), kind: kindCut, says: "6 bytes so far",
+		},
+		{
+			name: "closed within a chunk", at: "/photos/ansel",
+			handle: raw(begin + "Transfer-Encoding: chunked\r\n\r\n6\r\n<html>\r\n"), kind: kindCut,
+			says: "6 bytes so far",
+		},
+		{
+			name: "no end of the page", at: "/photos/ansel",
+			handle: typed("text/html", `<html><a href="/photos/ansel">`), kind: kindCut, says: "without </html>",
+		},
+		{
+			name: "no HTTP", at: "/photos/ansel", handle: raw("220 mail.example ready\r\n\r\n"), kind: kindMalformed,
+			says: "malformed",
+		},
 		{name: "gzip that is none", at: "/photos/ansel", handle: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			typed("text/html", "<html></html>")(w, r)
 		}, kind: kindMalformed, says: "gzip"},
-		{name: "an encoding nobody asked for", at: "/photos/ansel", handle: func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Encoding", "br")
-			typed("text/html", "<html></html>")(w, r)
-		}, kind: kindMalformed, says: `"br"`},
-		{name: "a page of another type", at: "/photos/ansel", handle: typed("text/plain", "<html></html>"), kind: kindType, says: "text/plain"},
-		{name: "somebody else's page", at: "/photos/ansel", handle: typed("text/html", `<html><a href="/photos/anselm/feed"></html>`), kind: kindWrong, says: "ansel"},
+		{
+			name: "an encoding nobody asked for", at: "/photos/ansel",
+			handle: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Encoding", "br")
+				typed("text/html", "<html></html>")(w, r)
+			},
+			kind: kindMalformed, says: `"br"`,
+		},
+		{
+			name: "a page of another type", at: "/photos/ansel", handle: typed("text/plain", "<html></html>"),
+			kind: kindType, says: "text/plain",
+		},
+		{
+			name: "somebody else's page", at: "/photos/ansel",
+			handle: typed("text/html", `<html><a href="/photos/anselm/feed"></html>`), kind: kindWrong, says: "ansel",
+		},
 		{name: "error page", at: "/photos/ansel", handle: func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}, kind: "status 503", says: "/photos/ansel"},
 		{name: "redirect", at: "/photos/ansel", handle: func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/", http.StatusMovedPermanently)
 		}, kind: "status 301", says: "/photos/ansel"},
-		{name: "no such picture", at: "/img/b/320.jpg", handle: http.NotFound, kind: "status 404", says: "/img/b/320.jpg"},
-		{name: "half a picture", at: "/img/b/320.jpg", handle: typed("image/jpeg", string(jpeg[:len(jpeg)-1])), kind: kindPicture, says: "16 bytes"},
-		{name: "a picture that is a page", at: "/img/b/320.jpg", handle: typed("image/jpeg", "<html></html>"), kind: kindPicture, says: "JPEG"},
-		{name: "a style sheet that is a page", at: "/static/app.0.css", handle: typed("text/html", "<html></html>"), kind: kindType, says: "text/css"},
-		{name: "an empty script", at: "/static/app.0.js", handle: typed("text/javascript", ""), kind: kindCut, says: "no bytes"},
+		{
+			name: "no such picture", at: "/img/b/320.jpg", handle: http.NotFound, kind: "status 404",
+			says: "/img/b/320.jpg",
+		},
+		{
+			name: "half a picture", at: "/img/b/320.jpg", handle: typed("image/jpeg", string(jpeg[:len(jpeg)-1])),
+			kind: kindPicture, says: "16 bytes",
+		},
+		{
+			name: "a picture that is a page", at: "/img/b/320.jpg", handle: typed("image/jpeg", "<html></html>"),
+			kind: kindPicture, says: "JPEG",
+		},
+		{
+			name: "a style sheet that is a page", at: "/static/app.0.css", handle: typed("text/html", "<html></html>"),
+			kind: kindType, says: "text/css",
+		},
+		{
+			name: "an empty script", at: "/static/app.0.js", handle: typed("text/javascript", ""), kind: kindCut,
+			says: "no bytes",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +139,8 @@ func TestEveryKindOfFailure(t *testing.T) {
 				c.change(&cfg)
 			}
 			res := mustRun(t, cfg)
-			if len(res.Failures) != 1 || res.Failed != 1 || res.Failures[0].Kind != c.kind || !strings.Contains(res.Failures[0].Example, c.says) {
+			if len(res.Failures) != 1 || res.Failed != 1 || res.Failures[0].Kind != c.kind ||
+				!strings.Contains(res.Failures[0].Example, c.says) {
 				t.Fatalf("failures %+v; want one %q that says %q", res.Failures, c.kind, c.says)
 			}
 			if !strings.Contains(res.Failures[0].Example, "http://127.0.0.1:") {
@@ -107,8 +152,12 @@ func TestEveryKindOfFailure(t *testing.T) {
 					times += k.Times.Count
 				}
 			}
-			if want := res.Requests - 1; c.kind != kindTimeout && times != want || c.kind == kindTimeout && times != want+1 {
-				t.Errorf("%d latencies of %d answers: what failed has none, unless it ran into the time limit", times, res.Requests)
+			if want := res.Requests - 1; c.kind != kindTimeout && times != want ||
+				c.kind == kindTimeout && times != want+1 {
+				t.Errorf(
+					"%d latencies of %d answers: what failed has none, unless it ran into the time limit", times,
+					res.Requests,
+				)
 			}
 			if n := res.Kind(KindLoad).Times.Count; n != 0 {
 				t.Errorf("%d pages are said to be complete", n)
@@ -121,13 +170,18 @@ func TestEveryKindOfFailure(t *testing.T) {
 func TestAKeptConnectionThatWasClosedIsNoFailure(t *testing.T) {
 	t.Parallel()
 	body := "<html><a href=\"/photos/ansel\"></a></html>"
-	url := listen(t, raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s", len(body), body)))
+	url := listen(
+		t,
+		raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s", len(body), body)),
+	)
 	cfg := some(url, 3)
 	cfg.PagesOnly, cfg.KeepConnections, cfg.VisitPages = true, true, 1
 	res := mustRun(t, cfg)
 	mustBeClean(t, res)
 	if res.Repeated != 2 || res.Connections != 3 || res.Pages != 3 {
-		t.Errorf("%d requests repeated, %d connections, %d pages; want 2, 3, 3", res.Repeated, res.Connections, res.Pages)
+		t.Errorf(
+			"%d requests repeated, %d connections, %d pages; want 2, 3, 3", res.Repeated, res.Connections, res.Pages,
+		)
 	}
 }
 

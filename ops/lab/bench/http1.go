@@ -19,7 +19,8 @@ const browserConns = 6
 // client fetches for one visitor. Its slots may be used at the same time, each by one goroutine.
 type client interface {
 	slots() int
-	// get fetches a path. The answer's body is in buf, or in what buf had to grow to, which is returned whatever happens.
+	// get fetches a path. The answer's body is in buf, or in what buf had to grow to, which is returned whatever
+	// happens.
 	get(ctx context.Context, slot int, path string, buf []byte) (answer, []byte, error)
 	close()
 }
@@ -35,12 +36,13 @@ type answer struct {
 }
 
 func newAnswer(status int, h http.Header, body []byte) answer {
-	return answer{status: status, tier: h.Get("X-Cache"), encoding: h.Get("Content-Encoding"), mediaType: h.Get("Content-Type"),
+	return answer{status: status, tier: h.Get("X-Cache"), encoding: h.Get("Content-Encoding"),
+		mediaType: h.Get("Content-Type"),
 		immutable: keeps(h.Get("Cache-Control")), body: body}
 }
 
-// http1 speaks HTTP/1.1 over connections that are opened when first needed and kept. net/http's Transport would do as well, and would hand
-// every request to two other goroutines and back; the parsing is net/http's.
+// http1 speaks HTTP/1.1 over connections that are opened when first needed and kept. net/http's Transport would do as
+// well, and would hand every request to two other goroutines and back; the parsing is net/http's.
 type http1 struct {
 	cfg    *Config
 	edge   edge
@@ -78,7 +80,8 @@ func (c *http1) get(ctx context.Context, slot int, path string, buf []byte) (ans
 		if err != nil || !reuse {
 			c.drop(slot)
 		}
-		if silent := (*silentError)(nil); kept && errors.As(err, &silent) && kindOf(err) == kindLost && ctx.Err() == nil {
+		if silent := (*silentError)(nil); kept && errors.As(err, &silent) && kindOf(err) == kindLost &&
+			ctx.Err() == nil {
 			c.again.Add(1) // as browsers do: the server closed it between two requests (RFC 9112, 9.3.1)
 			continue
 		}
@@ -134,7 +137,9 @@ func (e *silentError) Error() string { return e.err.Error() }
 func (e *silentError) Unwrap() error { return e.err }
 
 // get makes one exchange. reuse says that the connection is good for another.
-func (c *http1Conn) get(ctx context.Context, host, path string, buf []byte, timeout time.Duration) (a answer, reuse bool, grown []byte, err error) {
+func (c *http1Conn) get(
+	ctx context.Context, host, path string, buf []byte, timeout time.Duration,
+) (a answer, reuse bool, grown []byte, err error) {
 	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return a, false, buf, &silentError{err}
 	}

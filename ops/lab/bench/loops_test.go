@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// within serves a handler and runs a benchmark of it in a bubble, where time passes only while everybody waits: a run of an hour takes a
-// moment, and each latency is what arithmetic says.
+// within serves a handler and runs a benchmark of it in a bubble, where time passes only while everybody waits: a run
+// of an hour takes a moment, and each latency is what arithmetic says.
 func within(t *testing.T, handler http.HandlerFunc, cfg Config, check func(t *testing.T, res *Result)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -90,13 +90,17 @@ func stalling() http.HandlerFunc {
 	}
 }
 
-// A server that stalls for a second makes everybody wait who would have come in that second: of 1,000 pages at even distances 100 wait for
-// 10, 20, ... 1,000 ms. A closed loop of one visitor sees a single slow page, and the 99.9th percentile of that is flattery.
+// A server that stalls for a second makes everybody wait who would have come in that second: of 1,000 pages at even
+// distances 100 wait for 10, 20, ... 1,000 ms. A closed loop of one visitor sees a single slow page, and the 99.9th
+// percentile of that is flattery.
 func TestAStallShowsInThePercentilesOfAnOpenLoop(t *testing.T) {
 	t.Parallel()
 	for name, visitors := range map[string]int{"as many visitors as are needed": 200, "two visitors": 2} {
 		t.Run(name, func(t *testing.T) {
-			cfg := Config{Rate: 100, Even: true, Visitors: visitors, Duration: 10 * time.Second, PagesOnly: true, VisitPages: 1000, KeepConnections: true}
+			cfg := Config{
+				Rate: 100, Even: true, Visitors: visitors, Duration: 10 * time.Second, PagesOnly: true,
+				VisitPages: 1000, KeepConnections: true,
+			}
 			within(t, stalling(), cfg, func(t *testing.T, res *Result) {
 				mustBeClean(t, res)
 				page := res.Kind("page").Times
@@ -106,12 +110,16 @@ func TestAStallShowsInThePercentilesOfAnOpenLoop(t *testing.T) {
 				for _, c := range []struct {
 					what      string
 					got, want float64
-				}{{"average", page.Average, 50.5}, {"p50", page.P50, 0}, {"p95", page.P95, 500}, {"p99", page.P99, 900}, {"p99.9", page.P999, 990}, {"max", page.Max, 1000}} {
+				}{
+					{"average", page.Average, 50.5}, {"p50", page.P50, 0}, {"p95", page.P95, 500},
+					{"p99", page.P99, 900}, {"p99.9", page.P999, 990}, {"max", page.Max, 1000},
+				} {
 					if !near(c.got, c.want) {
 						t.Errorf("%s %v ms, want %v", c.what, c.got, c.want)
 					}
 				}
-				if waited := map[bool]int64{true: 0, false: 97}[visitors == 200]; res.Arrivals.Waited != waited { // all but two, and the last, whose 10 ms are not too late
+				// all but two, and the last, whose 10 ms are not too late
+				if waited := map[bool]int64{true: 0, false: 97}[visitors == 200]; res.Arrivals.Waited != waited {
 					t.Errorf("%d pages waited for a visitor, want %d", res.Arrivals.Waited, waited)
 				}
 				if !near(res.PagesPerSecond, 100) {
@@ -121,7 +129,10 @@ func TestAStallShowsInThePercentilesOfAnOpenLoop(t *testing.T) {
 		})
 	}
 	t.Run("closed loop", func(t *testing.T) {
-		cfg := Config{Visitors: 1, Think: 10 * time.Millisecond, Duration: 10 * time.Second, PagesOnly: true, VisitPages: 2000, KeepConnections: true}
+		cfg := Config{
+			Visitors: 1, Think: 10 * time.Millisecond, Duration: 10 * time.Second, PagesOnly: true, VisitPages: 2000,
+			KeepConnections: true,
+		}
 		within(t, stalling(), cfg, func(t *testing.T, res *Result) {
 			page := res.Kind("page").Times
 			if page.Count < 895 || page.Count > 905 || page.P99 > 0.01 || !(page.Max > 980) {
@@ -131,18 +142,24 @@ func TestAStallShowsInThePercentilesOfAnOpenLoop(t *testing.T) {
 	})
 }
 
-// A server that is far too slow is asked by as many visitors as there are; ten seconds' worth of pages wait, and the rest are said to be
-// dropped.
+// A server that is far too slow is asked by as many visitors as there are; ten seconds' worth of pages wait, and the
+// rest are said to be dropped.
 func TestWhatNeverBeganIsTold(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Rate: 10, Even: true, Visitors: 1, Duration: 30 * time.Second, Timeout: 400 * time.Second, PagesOnly: true}
+	cfg := Config{
+		Rate: 10, Even: true, Visitors: 1, Duration: 30 * time.Second, Timeout: 400 * time.Second, PagesOnly: true,
+	}
 	within(t, func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(100 * time.Second)
 		answerPage(w)
 	}, cfg, func(t *testing.T, res *Result) {
-		// One is asked for, 100 wait, 199 find no room. At 435 s all ends: four have been answered, the fifth is under way.
+		// One is asked for, 100 wait, 199 find no room. At 435 s all ends: four have been answered, the fifth is under
+		// way.
 		if res.Arrivals.Dropped != 199 || res.Pages != 4 || res.Cut != 1 || res.Arrivals.Waited != 4 {
-			t.Errorf("arrivals %+v, %d pages, %d cut; want 199 dropped, 4 pages, 1 cut, 4 that waited", *res.Arrivals, res.Pages, res.Cut)
+			t.Errorf(
+				"arrivals %+v, %d pages, %d cut; want 199 dropped, 4 pages, 1 cut, 4 that waited", *res.Arrivals,
+				res.Pages, res.Cut,
+			)
 		}
 		if got := res.Kind("page").Times.Max; !near(got, 399_700) { // due at 0.3 s, answered at 400 s
 			t.Errorf("the slowest took %v ms, want 399,700", got)
@@ -151,7 +168,9 @@ func TestWhatNeverBeganIsTold(t *testing.T) {
 			t.Errorf("%v pages a second, but none was done in time", res.PagesPerSecond)
 		}
 		if len(res.Warnings()) != 4 {
-			t.Errorf("warnings %q; want of the cut, the dropped, those that waited, and the unknown costs", res.Warnings())
+			t.Errorf(
+				"warnings %q; want of the cut, the dropped, those that waited, and the unknown costs", res.Warnings(),
+			)
 		}
 	})
 }
@@ -183,7 +202,8 @@ func TestSchedules(t *testing.T) {
 	}
 	// Gaps of a Poisson process of 100 a second: 10 ms on average, with a standard deviation of 10 ms.
 	mean := sum / n
-	if deviation := math.Sqrt(squares/n - mean*mean); math.Abs(mean-0.01) > 0.0002 || math.Abs(deviation-0.01) > 0.0003 {
+	if deviation := math.Sqrt(squares/n - mean*mean); math.Abs(mean-0.01) > 0.0002 ||
+		math.Abs(deviation-0.01) > 0.0003 {
 		t.Errorf("gaps of %v s on average, deviation %v; want 0.01 and 0.01", mean, deviation)
 	}
 	if !differs {

@@ -120,7 +120,8 @@ func (d *reader) element(name string, a attributes) {
 	}
 }
 
-// picture puts a picture on the page. There is no layout, so where it lies is estimated: pictures are packed in their order, without gaps.
+// picture puts a picture on the page. There is no layout, so where it lies is estimated: pictures are packed in their
+// order, without gaps.
 func (d *reader) picture(a attributes) {
 	window := d.run.cfg.Viewport
 	address, shown := window.choose(a.src, a.srcset, a.sizes)

@@ -34,7 +34,10 @@ func TestChooseAPicture(t *testing.T) {
 	} {
 		address, width := c.window.choose(c.src, c.srcset, c.sizes)
 		if address != c.address || width != c.width {
-			t.Errorf("%d px, srcset %q, sizes %q: %s at %v px, want %s at %v", c.window.Width, c.srcset, c.sizes, address, width, c.address, c.width)
+			t.Errorf(
+				"%d px, srcset %q, sizes %q: %s at %v px, want %s at %v", c.window.Width, c.srcset, c.sizes, address,
+				width, c.address, c.width,
+			)
 		}
 	}
 }
@@ -65,7 +68,8 @@ func TestWhatAPageNeeds(t *testing.T) {
 	for _, n := range v.needs {
 		got = append(got, fmt.Sprint(classNames[n.class], " ", n.path))
 	}
-	want := []string{"static file /static/app.css", "static file /static/icon.svg", "static file /static/other.css", "static file /static/app.js",
+	want := []string{"static file /static/app.css", "static file /static/icon.svg", "static file /static/other.css",
+		"static file /static/app.js",
 		"picture /img/a&b/1.jpg", "picture /photos/beside.jpg"}
 	if !slices.Equal(got, want) {
 		t.Errorf("needs\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -84,7 +88,10 @@ func TestLazyPicturesOfTheFirstScreens(t *testing.T) {
 		if i < 6 || i == 99 {
 			lazy = ""
 		}
-		fmt.Fprintf(&page, `<img src="/img/%d.jpg" srcset="/img/%d.jpg 640w" sizes="250px" width="640" height="640"%s>`, i, i, lazy)
+		fmt.Fprintf(
+			&page, `<img src="/img/%d.jpg" srcset="/img/%d.jpg 640w" sizes="250px" width="640" height="640"%s>`, i, i,
+			lazy,
+		)
 	}
 	for screens, want := range map[float64]int{1: 8, 1.5: 12, 2.5: 20, 100: 99} {
 		v := read(t, Config{Viewport: Viewport{Width: 1000, Height: 500}, Screens: screens}, "/", page.String())

@@ -99,7 +99,8 @@ func (t *tally) failed() (n int64) {
 	return n
 }
 
-// recorder is a tally that a few visitors write and one goroutine empties. Each core has some, so that visitors seldom wait for one another.
+// recorder is a tally that a few visitors write and one goroutine empties. Each core has some, so that visitors seldom
+// wait for one another.
 type recorder struct {
 	mu sync.Mutex
 	t  *tally
@@ -112,8 +113,8 @@ func (r *recorder) takeInto(t *tally) {
 	t.add(r.t)
 }
 
-// request counts an answer, or why there was none. counted is whether it began in the time that counts; over, that it was cut off because
-// everything ended.
+// request counts an answer, or why there was none. counted is whether it began in the time that counts; over, that it
+// was cut off because everything ended.
 func (r *recorder) request(c class, counted, over bool, took time.Duration, a answer, url string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

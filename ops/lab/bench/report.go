@@ -9,7 +9,8 @@ import (
 
 // Report is the result as a page with plots.
 func (res *Result) Report() report.Page {
-	page := report.Page{Title: "benchmark", When: res.Began.UTC().Format("2 January 2006, 15:04 UTC"), Summary: res.Summary(),
+	page := report.Page{Title: "benchmark", When: res.Began.UTC().Format("2 January 2006, 15:04 UTC"),
+		Summary: res.Summary(),
 		Figures: res.figures(), Notes: res.Warnings(), Plots: res.plots(),
 		Foot: fmt.Sprintf("%s visits begun, %s connections opened, %s requests repeated on a new one.",
 			number(res.Visits), number(res.Connections), number(res.Repeated))}

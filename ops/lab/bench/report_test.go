@@ -59,14 +59,17 @@ func TestReportStandsAlone(t *testing.T) {
 			style = n.FirstChild.Data
 		}
 	}
-	if count["script"] != 0 || count["link"] != 0 || count["img"] != 0 || count["style"] != 1 || count["figure"] != 4 || count["table"] != 4 {
+	if count["script"] != 0 || count["link"] != 0 || count["img"] != 0 || count["style"] != 1 || count["figure"] != 4 ||
+		count["table"] != 4 {
 		t.Errorf("elements %v; want one style, four figures, four tables, and nothing from elsewhere", count)
 	}
 	if strings.Contains(style, "url(") || strings.Contains(style, "@import") {
 		t.Error("the style sheet asks for something")
 	}
 	hash := sha256.Sum256([]byte(style))
-	if want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"; !strings.HasSuffix(policy, want) || !strings.HasPrefix(policy, "default-src 'none'") {
+	if want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"; !strings.HasSuffix(
+		policy, want,
+	) || !strings.HasPrefix(policy, "default-src 'none'") {
 		t.Errorf("policy %q does not end in %q", policy, want)
 	}
 	if !strings.Contains(b.String(), "&lt;script&gt;alert(1)") {
@@ -106,7 +109,10 @@ func TestTable(t *testing.T) {
 	if err := res.WriteTable(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"4 pages, ", "p99.9", "\npage, complete ", "\nAnswered by ", "\ngenerator ", "\nFailures  1\n  1  wrong type, such as: picture http://site.test/", "Note: 1 of "} {
+	for _, want := range []string{
+		"4 pages, ", "p99.9", "\npage, complete ", "\nAnswered by ", "\ngenerator ",
+		"\nFailures  1\n  1  wrong type, such as: picture http://site.test/", "Note: 1 of ",
+	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
@@ -116,15 +122,18 @@ func TestTable(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(text, &back)
 	}
-	if err != nil || back.Pages != res.Pages || back.Kind("picture").Times != res.Kind("picture").Times || back.Failures[0] != res.Failures[0] {
+	if err != nil || back.Pages != res.Pages || back.Kind("picture").Times != res.Kind("picture").Times ||
+		back.Failures[0] != res.Failures[0] {
 		t.Errorf("JSON %s reads back as %+v, %v", text, back, err)
 	}
 }
 
 func TestNumbers(t *testing.T) {
 	t.Parallel()
-	for want, got := range map[string]string{"0": number(0), "999": number(999), "1,000": number(1000), "-1,234,567": number(-1234567), "12 B": size(12), "1.5 KiB": size(1536),
-		"3.0 GiB": size(3 << 30), "0.12": short(0.123), "12.3": short(12.34), "123": short(123.4), "1,235": short(1234.6)} {
+	for want, got := range map[string]string{"0": number(0), "999": number(999), "1,000": number(1000),
+		"-1,234,567": number(-1234567), "12 B": size(12), "1.5 KiB": size(1536),
+		"3.0 GiB": size(3 << 30), "0.12": short(0.123), "12.3": short(12.34), "123": short(123.4),
+		"1,235": short(1234.6)} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Result is what a run found. Times are in milliseconds; percentiles and the like are of what came right, and of what ran into the time
-// limit, which would otherwise be missing just where it is slowest.
+// Result is what a run found. Times are in milliseconds; percentiles and the like are of what came right, and of what
+// ran into the time limit, which would otherwise be missing just where it is slowest.
 type Result struct {
 	Setup       Setup     `json:"setup"`
 	Began       time.Time `json:"began"`
@@ -113,14 +113,16 @@ type Point struct {
 
 func newPoint(part *tally, at, took time.Duration) Point {
 	times := part.times[classPage]
-	return Point{At: at.Seconds(), Pages: float64(part.donePages) / took.Seconds(), Requests: float64(part.doneRequests) / took.Seconds(),
-		Failed: part.failed(), P50: millis(times.ValueAtQuantile(50)), P99: millis(times.ValueAtQuantile(99))}
+	return Point{At: at.Seconds(), Pages: float64(part.donePages) / took.Seconds(),
+		Requests: float64(part.doneRequests) / took.Seconds(),
+		Failed:   part.failed(), P50: millis(times.ValueAtQuantile(50)), P99: millis(times.ValueAtQuantile(99))}
 }
 
 func millis(micros int64) float64 { return float64(micros) / 1000 }
 
 func newTimes(h *hdrhistogram.Histogram) Times {
-	return Times{Count: h.TotalCount(), Average: h.Mean() / 1000, P50: millis(h.ValueAtQuantile(50)), P95: millis(h.ValueAtQuantile(95)),
+	return Times{Count: h.TotalCount(), Average: h.Mean() / 1000, P50: millis(h.ValueAtQuantile(50)),
+		P95: millis(h.ValueAtQuantile(95)),
 		P99: millis(h.ValueAtQuantile(99)), P999: millis(h.ValueAtQuantile(99.9)), Max: millis(h.Max())}
 }
 
@@ -139,7 +141,8 @@ func distribution(h *hdrhistogram.Histogram) []Quantile {
 // result makes the run's result of what was watched.
 func (r *run) result(w *watched) *Result {
 	t := w.total
-	res := &Result{Setup: r.setup(), Began: r.from, Seconds: w.took.Seconds(), Interrupted: w.interrupted, Visits: int64(r.visits.Load()),
+	res := &Result{Setup: r.setup(), Began: r.from, Seconds: w.took.Seconds(), Interrupted: w.interrupted,
+		Visits:      int64(r.visits.Load()),
 		Connections: r.opened.Load(), Repeated: r.again.Load(), Failed: t.failed(), Cut: t.cut, Series: w.series}
 	if res.Seconds > 0 {
 		res.PagesPerSecond = float64(w.inTime.donePages) / res.Seconds
@@ -149,13 +152,19 @@ func (r *run) result(w *watched) *Result {
 		res.Requests += t.answered[c]
 		res.Bytes += t.bytes[c]
 		if t.answered[c] > 0 {
-			res.Kinds = append(res.Kinds, Kind{Name: classNames[c], Answers: t.answered[c], Bytes: t.bytes[c], Tiers: t.tiers[c],
+			res.Kinds = append(res.Kinds, Kind{Name: classNames[c], Answers: t.answered[c], Bytes: t.bytes[c],
+				Tiers: t.tiers[c],
 				Times: newTimes(t.times[c]), Distribution: distribution(t.times[c])})
 		}
 	}
 	res.Pages = t.answered[classPage]
 	if loads := t.times[timeLoad]; loads.TotalCount() > 0 {
-		res.Kinds = append(res.Kinds, Kind{Name: KindLoad, Answers: loads.TotalCount(), Times: newTimes(loads), Distribution: distribution(loads)})
+		res.Kinds = append(
+			res.Kinds,
+			Kind{
+				Name: KindLoad, Answers: loads.TotalCount(), Times: newTimes(loads), Distribution: distribution(loads),
+			},
+		)
 	}
 	for _, f := range t.failures {
 		res.Failures = append(res.Failures, f)
@@ -167,7 +176,9 @@ func (r *run) result(w *watched) *Result {
 		return strings.Compare(a.Kind, b.Kind)
 	})
 	if r.cfg.Rate > 0 {
-		res.Arrivals = &Arrivals{Late: t.late, Waited: t.waited, Dropped: r.dropped.Load(), Worst: millis(t.worst.Microseconds())}
+		res.Arrivals = &Arrivals{
+			Late: t.late, Waited: t.waited, Dropped: r.dropped.Load(), Worst: millis(t.worst.Microseconds()),
+		}
 	}
 	res.Servers = spent(w.before, w.after, w.inTime.doneRequests, w.inTime.donePages)
 	res.Generator = newCPU("generator", 1, w.after.self-w.before.self, w.inTime.doneRequests, w.inTime.donePages)
@@ -201,9 +212,12 @@ func (res *Result) Kind(name string) Kind {
 
 func (r *run) setup() Setup {
 	cfg := &r.cfg
-	s := Setup{Edges: cfg.Edges, Loop: "closed", Visitors: cfg.Visitors, Rate: cfg.Rate, Even: cfg.Even, Think: cfg.Think.Seconds(),
-		Warmup: cfg.Warmup.Seconds(), Protocol: "HTTP/1.1", PagesOnly: cfg.PagesOnly, VisitPages: cfg.VisitPages, KeepConns: cfg.KeepConnections,
-		Pages: len(cfg.Pages), Exponent: cfg.Exponent, Seed: cfg.Seed, Viewport: cfg.Viewport, Screens: cfg.Screens, TimeLimit: cfg.Timeout.Seconds()}
+	s := Setup{Edges: cfg.Edges, Loop: "closed", Visitors: cfg.Visitors, Rate: cfg.Rate, Even: cfg.Even,
+		Think:  cfg.Think.Seconds(),
+		Warmup: cfg.Warmup.Seconds(), Protocol: "HTTP/1.1", PagesOnly: cfg.PagesOnly, VisitPages: cfg.VisitPages,
+		KeepConns: cfg.KeepConnections,
+		Pages:     len(cfg.Pages), Exponent: cfg.Exponent, Seed: cfg.Seed, Viewport: cfg.Viewport, Screens: cfg.Screens,
+		TimeLimit: cfg.Timeout.Seconds()}
 	if cfg.Rate > 0 {
 		s.Loop = "open"
 	}

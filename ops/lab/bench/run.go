@@ -38,8 +38,9 @@ type run struct {
 	end   time.Time // and when nothing new begins
 }
 
-// Run visits until the time is over or ctx ends, and says what there was to see. What is under way at the end of the time is finished, or
-// given up a little after the time limit of a request; at the end of ctx it is cut. An interrupted run is no error.
+// Run visits until the time is over or ctx ends, and says what there was to see. What is under way at the end of the
+// time is finished, or given up a little after the time limit of a request; at the end of ctx it is cut. An interrupted
+// run is no error.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	cfg, err := cfg.complete()
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 // jpeg begins and ends as a JPEG does.
 var jpeg = []byte("\xff\xd8\xff\xe0 a picture \xff\xd9")
 
-// site is a small site of one user, with the shape of the real one: a page of photos, older ones, and a page for each photo.
+// site is a small site of one user, with the shape of the real one: a page of photos, older ones, and a page for each
+// photo.
 type site struct {
 	mu    sync.Mutex
 	asked []string // paths, in the order of their answers
@@ -28,7 +29,8 @@ type site struct {
 
 // pages of the site: what each needs and links to.
 var pages = map[string]string{
-	"/photos/ansel":          head + photo(1, "a") + photo(2, "b") + `<a rel="next" href="/photos/ansel/before/2">Older photos</a>`,
+	"/photos/ansel": head + photo(1, "a") + photo(2, "b") +
+		`<a rel="next" href="/photos/ansel/before/2">Older photos</a>`,
 	"/photos/ansel/before/2": head + photo(3, "c") + `<a rel="prev" href="/photos/ansel">Newer photos</a>`,
 	"/photo/1":               head + stage("a") + `<a rel="next" href="/photo/2">Next</a>`,
 	"/photo/2":               head + stage("b"),
@@ -39,11 +41,17 @@ const head = `<link rel="stylesheet" href="/static/app.0.css"><script src="/stat
 	`<link rel="canonical" href="/photos/ansel"><link rel="next" href="/not-asked">`
 
 func photo(id int, image string) string {
-	return fmt.Sprintf(`<a href="/photo/%d"><img src="/img/%s/640.jpg" srcset="/img/%s/320.jpg 320w,/img/%s/640.jpg 640w" sizes="auto,300px" width="640" height="427" loading="lazy"></a>`, id, image, image, image)
+	return fmt.Sprintf(
+		`<a href="/photo/%d"><img src="/img/%s/640.jpg" srcset="/img/%s/320.jpg 320w,/img/%s/640.jpg 640w" sizes="auto,300px" width="640" height="427" loading="lazy"></a>`,
+		id, image, image, image,
+	)
 }
 
 func stage(image string) string {
-	return `<a rel="author" href="/photos/ansel">Ansel</a>` + fmt.Sprintf(`<img src="/img/%s/1280.jpg" srcset="/img/%s/640.jpg 640w,/img/%s/1280.jpg 1280w" sizes="100vw">`, image, image, image)
+	return `<a rel="author" href="/photos/ansel">Ansel</a>` + fmt.Sprintf(
+		`<img src="/img/%s/1280.jpg" srcset="/img/%s/640.jpg 640w,/img/%s/1280.jpg 1280w" sizes="100vw">`, image, image,
+		image,
+	)
 }
 
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {

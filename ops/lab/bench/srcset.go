@@ -9,9 +9,10 @@ import (
 // em is the font size that lengths and conditions of "sizes" are relative to: browsers' default, in CSS pixels.
 const em = 16
 
-// choose picks the address that a browser would fetch for an img element: the candidate of srcset that is just large enough for the width
-// at which the picture will be shown, or the largest (HTML, "Selecting an image source"; browsers may choose otherwise, and Chrome does
-// when it already has a larger one). It also returns that width, in CSS pixels; 0 when srcset and sizes do not tell.
+// choose picks the address that a browser would fetch for an img element: the candidate of srcset that is just large
+// enough for the width at which the picture will be shown, or the largest (HTML, "Selecting an image source"; browsers
+// may choose otherwise, and Chrome does when it already has a larger one). It also returns that width, in CSS pixels; 0
+// when srcset and sizes do not tell.
 func (v Viewport) choose(src, srcset, sizes string) (address string, width float64) {
 	address = src
 	slot := v.slot(sizes)
@@ -58,8 +59,9 @@ func nextCandidate(srcset string) (address, descriptor, rest string) {
 	return address, strings.TrimSpace(descriptor), rest
 }
 
-// slot evaluates a sizes attribute: the first length whose condition holds. "auto" is what the layout makes of a picture; there is none
-// here, so what follows it is taken, as by browsers that do not know it. Without anything usable it is the window's width (HTML, "sizes").
+// slot evaluates a sizes attribute: the first length whose condition holds. "auto" is what the layout makes of a
+// picture; there is none here, so what follows it is taken, as by browsers that do not know it. Without anything usable
+// it is the window's width (HTML, "sizes").
 func (v Viewport) slot(sizes string) float64 {
 	for item := range splitOutside(sizes, ',') {
 		item = strings.TrimSpace(item)

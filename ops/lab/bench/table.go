@@ -28,14 +28,22 @@ func (res *Result) sections() []section {
 }
 
 func (res *Result) latencies() section {
-	s := section{title: "Latency, ms", heads: []string{"answers", "average", "p50", "p95", "p99", "p99.9", "max", "bytes"}}
+	s := section{
+		title: "Latency, ms", heads: []string{"answers", "average", "p50", "p95", "p99", "p99.9", "max", "bytes"},
+	}
 	for _, k := range res.Kinds {
 		bytes := ""
 		if k.Name != KindLoad {
 			bytes = size(k.Bytes)
 		}
 		t := k.Times
-		s.rows = append(s.rows, []string{k.Name, number(k.Answers), short(t.Average), short(t.P50), short(t.P95), short(t.P99), short(t.P999), short(t.Max), bytes})
+		s.rows = append(
+			s.rows,
+			[]string{
+				k.Name, number(k.Answers), short(t.Average), short(t.P50), short(t.P95), short(t.P99), short(t.P999),
+				short(t.Max), bytes,
+			},
+		)
 	}
 	return s
 }
@@ -73,7 +81,10 @@ func (res *Result) caches() section {
 func (res *Result) processors() section {
 	s := section{title: "Processor time", heads: []string{"processes", "seconds", "µs/request", "µs/page"}}
 	add := func(c CPU) {
-		s.rows = append(s.rows, []string{c.Name, number(int64(c.Processes)), short(c.Seconds), short(c.PerRequest), short(c.PerPage)})
+		s.rows = append(
+			s.rows,
+			[]string{c.Name, number(int64(c.Processes)), short(c.Seconds), short(c.PerRequest), short(c.PerPage)},
+		)
 	}
 	all := CPU{Name: "all servers"}
 	for _, c := range res.Servers {
@@ -96,7 +107,8 @@ func (res *Result) WriteTable(w io.Writer) error {
 	for _, line := range res.Summary() {
 		fmt.Fprintln(&b, line)
 	}
-	fmt.Fprintf(&b, "\n%s pages/s, %s requests/s: %s pages, %s requests, %s\n", short(res.PagesPerSecond), short(res.RequestsPerSecond),
+	fmt.Fprintf(&b, "\n%s pages/s, %s requests/s: %s pages, %s requests, %s\n", short(res.PagesPerSecond),
+		short(res.RequestsPerSecond),
 		number(res.Pages), number(res.Requests), size(res.Bytes))
 	for _, s := range res.sections() {
 		fmt.Fprintln(&b)

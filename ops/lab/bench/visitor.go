@@ -68,7 +68,8 @@ func (v *visitor) fetchPage(ctx context.Context, p Page, intended time.Time, cou
 	return seen
 }
 
-// fetchNeeds fetches what the browser does not have, over as many connections as it may use, and says whether all of it came right.
+// fetchNeeds fetches what the browser does not have, over as many connections as it may use, and says whether all of it
+// came right.
 func (v *visitor) fetchNeeds(ctx context.Context, needs []need, counted bool) bool {
 	v.missing, v.keep = v.missing[:0], v.keep[:0]
 	for _, n := range needs {

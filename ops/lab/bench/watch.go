@@ -38,7 +38,10 @@ func (r *run) watch(ctx context.Context) *watched {
 		r.take(part)
 		if now.After(at) { // not if interrupted before it began
 			w.series = append(w.series, newPoint(part, now.Sub(r.from), now.Sub(at)))
-			r.progress(part, now.Sub(at), Progress{Elapsed: now.Sub(r.from), Total: r.cfg.Duration, Failures: w.total.failed() + part.failed()})
+			r.progress(
+				part, now.Sub(at),
+				Progress{Elapsed: now.Sub(r.from), Total: r.cfg.Duration, Failures: w.total.failed() + part.failed()},
+			)
 		}
 		w.total.add(part)
 		at = now

@@ -26,12 +26,24 @@ func (res *Result) Summary() []string {
 			s.Rate, spacing, number(int64(s.Visitors)))
 	}
 	lines := []string{
-		fmt.Sprintf("%s for %.1f s after %g s of warming up: %s, %s.", strings.Join(s.Edges, ", "), res.Seconds, s.Warmup, what, how),
+		fmt.Sprintf(
+			"%s for %.1f s after %g s of warming up: %s, %s.", strings.Join(s.Edges, ", "), res.Seconds, s.Warmup, what,
+			how,
+		),
 		fmt.Sprintf("Visits of up to %d pages begin at one of %s by a Zipf law with exponent %g, seed %d; %s.",
-			s.VisitPages, number(int64(s.Pages)), s.Exponent, s.Seed, map[bool]string{true: "connections are kept between visits", false: "each visit opens its own connections"}[s.KeepConns]),
+			s.VisitPages, number(int64(s.Pages)), s.Exponent, s.Seed,
+			map[bool]string{
+				true: "connections are kept between visits", false: "each visit opens its own connections",
+			}[s.KeepConns]),
 	}
 	if !s.PagesOnly {
-		lines = append(lines, fmt.Sprintf("A window of %d by %d at density %g; lazy pictures in the first %g screens are fetched.", s.Viewport.Width, s.Viewport.Height, s.Viewport.Density, s.Screens))
+		lines = append(
+			lines,
+			fmt.Sprintf(
+				"A window of %d by %d at density %g; lazy pictures in the first %g screens are fetched.",
+				s.Viewport.Width, s.Viewport.Height, s.Viewport.Density, s.Screens,
+			),
+		)
 	}
 	return lines
 }
@@ -46,17 +58,29 @@ func (res *Result) Warnings() []string {
 		warn("%s requests were still under way one time limit after the end, and were cut.", number(res.Cut))
 	}
 	if res.Failed > 0 {
-		warn("%s of %s answers were wrong or missing: latencies are those of the others.", number(res.Failed), number(res.Requests))
+		warn(
+			"%s of %s answers were wrong or missing: latencies are those of the others.", number(res.Failed),
+			number(res.Requests),
+		)
 	}
 	if a := res.Arrivals; a != nil {
 		if a.Dropped > 0 {
-			warn("%s pages never began, since ten seconds' worth of others were waiting: the rate is more than was served, and the latencies flatter.", number(a.Dropped))
+			warn(
+				"%s pages never began, since ten seconds' worth of others were waiting: the rate is more than was served, and the latencies flatter.",
+				number(a.Dropped),
+			)
 		}
 		if a.Late > 0 {
-			warn("%s pages began more than 10 ms late because the generator could not keep up (the worst %.0f ms); their latency includes that.", number(a.Late), a.Worst)
+			warn(
+				"%s pages began more than 10 ms late because the generator could not keep up (the worst %.0f ms); their latency includes that.",
+				number(a.Late), a.Worst,
+			)
 		}
 		if a.Waited > 0 {
-			warn("%s pages waited more than 10 ms for one of %s visitors to be free (the worst %.0f ms); their latency includes that.", number(a.Waited), number(int64(res.Setup.Visitors)), a.Worst)
+			warn(
+				"%s pages waited more than 10 ms for one of %s visitors to be free (the worst %.0f ms); their latency includes that.",
+				number(a.Waited), number(int64(res.Setup.Visitors)), a.Worst,
+			)
 		}
 	}
 	if res.CPUUnknown != "" {

@@ -24,7 +24,10 @@ func TestZipf(t *testing.T) {
 			p := math.Pow(float64(r+1), -exponent) / sum
 			want, deviation := draws*p, math.Sqrt(draws*p*(1-p))
 			if math.Abs(drawn[r]-want) > 5*deviation {
-				t.Errorf("exponent %v: rank %d was drawn %v times, want %.0f, give or take %.0f", exponent, r, drawn[r], want, 5*deviation)
+				t.Errorf(
+					"exponent %v: rank %d was drawn %v times, want %.0f, give or take %.0f", exponent, r, drawn[r],
+					want, 5*deviation,
+				)
 			}
 		}
 	}

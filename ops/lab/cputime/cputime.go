@@ -1,7 +1,8 @@
-// Package cputime tells what processes cost: the processor time, user and system, of a process and of all that it has started.
+// Package cputime tells what processes cost: the processor time, user and system, of a process and of all that it has
+// started.
 //
-// In flows a process id; out flow the processes of its tree as the kernel's /proc shows them, which is on Linux only: elsewhere the time is
-// not known, and callers say so. It only reads: it may not signal, start or wait for anything.
+// In flows a process id; out flow the processes of its tree as the kernel's /proc shows them, which is on Linux only:
+// elsewhere the time is not known, and callers say so. It only reads: it may not signal, start or wait for anything.
 package cputime
 
 import (
@@ -20,15 +21,17 @@ var ErrUnknown = errors.New("processor time is read from /proc, which this syste
 // Process is one process at one moment.
 type Process struct {
 	PID, Parent int
-	Command     string        // the program's name as the kernel has it, at most 15 bytes
-	Args        []string      // its command line; a program may have written over it
-	Used        time.Duration // user and system time, and that of its children that ended and were waited for; in steps of 10 ms
+	Command     string   // the program's name as the kernel has it, at most 15 bytes
+	Args        []string // its command line; a program may have written over it
+	// user and system time, and that of its children that ended and were waited for; in steps of 10 ms
+	Used time.Duration
 }
 
 // tick is the unit of /proc's times: USER_HZ is 100 on every Linux that Go runs on.
 const tick = 10 * time.Millisecond
 
-// Tree returns root and all its descendants, root first. Errors: ErrUnknown, and os.ErrNotExist when root is not running.
+// Tree returns root and all its descendants, root first. Errors: ErrUnknown, and os.ErrNotExist when root is not
+// running.
 func Tree(root int) ([]Process, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil || len(files) == 0 {
@@ -60,7 +63,8 @@ func Tree(root int) ([]Process, error) {
 	return tree, nil
 }
 
-// parse reads /proc/<pid>/stat, proc(5). The second field is the command in brackets, and may hold spaces and brackets itself.
+// parse reads /proc/<pid>/stat, proc(5). The second field is the command in brackets, and may hold spaces and brackets
+// itself.
 func parse(stat string) (Process, error) {
 	begin, end := strings.IndexByte(stat, '('), strings.LastIndexByte(stat, ')')
 	if begin < 0 || end < begin {

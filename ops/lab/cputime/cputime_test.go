@@ -84,7 +84,8 @@ func TestTreeSumsChildrenThatRunAndThatEnded(t *testing.T) {
 	if len(tree) != 2 || tree[0].PID != cmd.Process.Pid || tree[1].Parent != cmd.Process.Pid {
 		t.Fatalf("tree %+v, want the parent and the child that stays", tree)
 	}
-	if len(tree[0].Args) == 0 || tree[0].Args[0] != os.Args[0] || !strings.HasPrefix(os.Args[0][strings.LastIndexByte(os.Args[0], '/')+1:], tree[0].Command) {
+	if len(tree[0].Args) == 0 || tree[0].Args[0] != os.Args[0] ||
+		!strings.HasPrefix(os.Args[0][strings.LastIndexByte(os.Args[0], '/')+1:], tree[0].Command) {
 		t.Errorf("command %q, args %q; want those of %s", tree[0].Command, tree[0].Args, os.Args[0])
 	}
 	sum, err := Of(cmd.Process.Pid)

@@ -21,7 +21,10 @@ var rungCGI = rung{
 
 // cgi has a program make each page. The web server in front of it serves files itself, as Apache did.
 func (s Serving) cgi() http.Handler {
-	return &cgi.Handler{Path: s.Page[0], Args: s.Page[1:], Root: "/", Env: append(os.Environ(), "DATABASE_URL="+s.Postgres), Stderr: os.Stderr}
+	return &cgi.Handler{
+		Path: s.Page[0], Args: s.Page[1:], Root: "/", Env: append(os.Environ(), "DATABASE_URL="+s.Postgres),
+		Stderr: os.Stderr,
+	}
 }
 
 // ServePage is that program: it answers the one request that CGI's environment variables describe.

@@ -37,7 +37,8 @@ func picturesOf(body []byte) (refs []page.Ref, err error) {
 	return refs, nil
 }
 
-// prepare makes static files and pictures as files in dir, named as visitors ask for them. In 2007 that was done when a photo was uploaded.
+// prepare makes static files and pictures as files in dir, named as visitors ask for them. In 2007 that was done when a
+// photo was uploaded.
 func prepare(ctx context.Context, dir string, refs []page.Ref, originals pictures.Store) error {
 	assets, err := templates.LoadAssets()
 	if err != nil {
@@ -63,8 +64,8 @@ func prepare(ctx context.Context, dir string, refs []page.Ref, originals picture
 	return work.Wait()
 }
 
-// check asks a rung for the page and for every file once, and compares the files with those that were made beforehand. So every rung is known to
-// serve all of it before it is measured, and has made what it makes only once.
+// check asks a rung for the page and for every file once, and compares the files with those that were made beforehand.
+// So every rung is known to serve all of it before it is measured, and has made what it makes only once.
 func (c *climb) check(ctx context.Context, url string) (served Served, err error) {
 	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()
@@ -85,7 +86,9 @@ func (c *climb) check(ctx context.Context, url string) (served Served, err error
 		}
 		got, err := fetch(ctx, client, url+"/"+name)
 		if err == nil && !bytes.Equal(got, want) {
-			err = fmt.Errorf("%s/%s: %d bytes that are not those of the file, which has %d", url, name, len(got), len(want))
+			err = fmt.Errorf(
+				"%s/%s: %d bytes that are not those of the file, which has %d", url, name, len(got), len(want),
+			)
 		}
 		served.Files++
 		return err

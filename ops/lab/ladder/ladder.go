@@ -94,7 +94,10 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 		if err != nil {
 			return c.result, fmt.Errorf("rung %s: %w", r.Version, err)
 		}
-		c.result.Rungs = append(c.result.Rungs, Rung{Version: r.Version, What: r.What, Wrong: r.Wrong, Then: r.Then, Today: m, Served: served})
+		c.result.Rungs = append(
+			c.result.Rungs,
+			Rung{Version: r.Version, What: r.What, Wrong: r.Wrong, Then: r.Then, Today: m, Served: served},
+		)
 	}
 	if c.result.Index, err = c.lesson(ctx); err != nil {
 		return c.result, fmt.Errorf("the index lesson: %w", err)
@@ -105,7 +108,8 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 
 // begin fills in what cfg leaves open and makes the climb's folder. end must follow.
 func begin(ctx context.Context, cfg Config) (*climb, error) {
-	cfg.User, cfg.Visitors, cfg.Each = cmp.Or(cfg.User, "ansel"), cmp.Or(cfg.Visitors, 16), cmp.Or(cfg.Each, 10*time.Second)
+	cfg.User, cfg.Visitors = cmp.Or(cfg.User, "ansel"), cmp.Or(cfg.Visitors, 16)
+	cfg.Each = cmp.Or(cfg.Each, 10*time.Second)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	if err := restoreIndex(ctx, cfg.Pool); err != nil {
 		return nil, err
@@ -177,8 +181,10 @@ func (c *climb) withServices(processes []bench.Server, memcached bool) []bench.S
 
 // visit has visitors look at the page again and again.
 func (c *climb) visit(ctx context.Context, url string, processes []bench.Server, pagesOnly bool) (Measure, error) {
-	cfg := bench.Config{Edges: []string{url}, Pages: []bench.Page{{Path: c.page, User: c.cfg.User}}, Visitors: c.cfg.Visitors, VisitPages: 1,
-		KeepConnections: true, Warmup: c.cfg.Each / 5, Duration: c.cfg.Each, PagesOnly: pagesOnly, Servers: processes, Progress: c.cfg.Progress}
+	cfg := bench.Config{Edges: []string{url}, Pages: []bench.Page{{Path: c.page, User: c.cfg.User}},
+		Visitors: c.cfg.Visitors, VisitPages: 1,
+		KeepConnections: true, Warmup: c.cfg.Each / 5, Duration: c.cfg.Each, PagesOnly: pagesOnly, Servers: processes,
+		Progress: c.cfg.Progress}
 	res, err := bench.Run(ctx, cfg)
 	if err != nil {
 		return Measure{}, err
@@ -202,7 +208,8 @@ func (c *climb) self(s Serving) (p rig.Process, addr string, err error) {
 	if s.Memcached != "" {
 		args = append(args, "--cache", s.Memcached)
 	}
-	database := "DATABASE_URL=" + cmp.Or(s.Postgres, c.cfg.Postgres) // not among the arguments, which everybody may read
+	// not among the arguments, which everybody may read
+	database := "DATABASE_URL=" + cmp.Or(s.Postgres, c.cfg.Postgres)
 	return rig.Process{Name: "killr " + s.Version, Ready: "http://" + addr + c.page, Command: func() *exec.Cmd {
 		cmd := exec.Command(c.cfg.Program[0], args...)
 		cmd.Env = append(os.Environ(), database)

@@ -37,7 +37,10 @@ func demonstration(t *testing.T) *pgxpool.Pool {
 func indexes(t *testing.T, pool *pgxpool.Pool) string {
 	t.Helper()
 	var all string
-	err := pool.QueryRow(context.WithoutCancel(t.Context()), `SELECT string_agg(indexdef, '; ' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'photos'`).Scan(&all)
+	err := pool.QueryRow(
+		context.WithoutCancel(t.Context()),
+		`SELECT string_agg(indexdef, '; ' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'photos'`,
+	).Scan(&all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +73,9 @@ func TestTheIndexComesBack(t *testing.T) {
 			}
 			return nil
 		})
-		if want := map[string]error{"with an error": broken, "interrupted": context.Canceled}[end]; !errors.Is(err, want) {
+		if want := map[string]error{
+			"with an error": broken, "interrupted": context.Canceled,
+		}[end]; !errors.Is(err, want) {
 			t.Errorf("%s: %v", end, err)
 		}
 		if after := indexes(t, pool); after != before {
@@ -133,7 +138,9 @@ func TestProxyAsksInTurnAndMemcachedFirst(t *testing.T) {
 	t.Parallel()
 	var backends []string
 	for i := range 2 {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, i, r.URL.Path) }))
+		s := httptest.NewServer(http.HandlerFunc(
+			func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, i, r.URL.Path) },
+		))
 		t.Cleanup(s.Close)
 		backends = append(backends, strings.TrimPrefix(s.URL, "http://"))
 	}
@@ -194,8 +201,11 @@ func TestProxyAsksInTurnAndMemcachedFirst(t *testing.T) {
 
 func TestProxyConfiguration(t *testing.T) {
 	t.Parallel()
-	plain, cached := proxyConfig("127.0.0.1:1", []string{"127.0.0.1:2", "127.0.0.1:3"}, ""), proxyConfig("127.0.0.1:1", []string{"127.0.0.1:2"}, "127.0.0.1:4")
-	if strings.Contains(plain, "memcached") || !strings.Contains(plain, "server 127.0.0.1:2 max_fails=0; server 127.0.0.1:3 max_fails=0;") {
+	plain, cached := proxyConfig(
+		"127.0.0.1:1", []string{"127.0.0.1:2", "127.0.0.1:3"}, "",
+	), proxyConfig("127.0.0.1:1", []string{"127.0.0.1:2"}, "127.0.0.1:4")
+	if strings.Contains(plain, "memcached") ||
+		!strings.Contains(plain, "server 127.0.0.1:2 max_fails=0; server 127.0.0.1:3 max_fails=0;") {
 		t.Errorf("without memcached:\n%s", plain)
 	}
 	if !strings.Contains(cached, "memcached_pass 127.0.0.1:4;") || !strings.Contains(cached, "listen 127.0.0.1:1;") {
@@ -206,14 +216,24 @@ func TestProxyConfiguration(t *testing.T) {
 func TestTable(t *testing.T) {
 	t.Parallel()
 	result := Result{User: "ansel", Proxy: "nginx", Rungs: []Rung{
-		{Version: "0.1", What: "a CGI process", Wrong: "Beginnings.", Then: 23, Today: Measure{Requests: 100, Failed: 2, Failure: "status 500: a page"}},
-		{Version: "1.0", What: "the bus", Wrong: "Yours.", Today: Measure{Requests: 30_000, Pages: 3000, P50: 1.25, P99: 9.5, Servers: 21}},
-	}, Index: &Lesson{With: Measure{Pages: 500}, Without: Measure{Pages: 50}}, Versus: &Versus{Bytes: 7000, File: Spread{5, 50}, Memcached: Spread{40, 400}}}
+		{
+			Version: "0.1", What: "a CGI process", Wrong: "Beginnings.", Then: 23,
+			Today: Measure{Requests: 100, Failed: 2, Failure: "status 500: a page"},
+		},
+		{
+			Version: "1.0", What: "the bus", Wrong: "Yours.",
+			Today: Measure{Requests: 30_000, Pages: 3000, P50: 1.25, P99: 9.5, Servers: 21},
+		},
+	}, Index: &Lesson{With: Measure{Pages: 500}, Without: Measure{Pages: 50}}, Versus: &Versus{Bytes: 7000,
+		File: Spread{5, 50}, Memcached: Spread{40, 400}}}
 	var b strings.Builder
 	if err := result.WriteTable(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"0.1 2007 ", "1.0 today ", " 30000", "2 answers failed, such as: status 500: a page", "Beginnings.", "without", "7000 bytes"} {
+	for _, want := range []string{
+		"0.1 2007 ", "1.0 today ", " 30000", "2 answers failed, such as: status 500: a page", "Beginnings.", "without",
+		"7000 bytes",
+	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

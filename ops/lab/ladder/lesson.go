@@ -30,8 +30,8 @@ const (
 // restoreLimit bounds the making of the index, which takes about two seconds for a million photos.
 const restoreLimit = 10 * time.Minute
 
-// lesson visits the pages of 0.2 with the index, and without. The index comes back whatever happens; should this process be killed in
-// between, the next climb begins with making it.
+// lesson visits the pages of 0.2 with the index, and without. The index comes back whatever happens; should this
+// process be killed in between, the next climb begins with making it.
 func (c *climb) lesson(ctx context.Context) (_ *Lesson, err error) {
 	if err := mayLearn(ctx, c.cfg.Pool); err != nil {
 		return nil, err
@@ -54,7 +54,9 @@ func (c *climb) lesson(ctx context.Context) (_ *Lesson, err error) {
 		return nil, err
 	}
 	err = withoutIndex(ctx, c.cfg.Pool, func() (err error) {
-		c.cfg.Logger.Info("the index on photos by user is gone for a while; should this be killed now, the next `killr ladder` makes it again")
+		c.cfg.Logger.Info(
+			"the index on photos by user is gone for a while; should this be killed now, the next `killr ladder` makes it again",
+		)
 		l.Without, err = c.visit(ctx, server.URL(), processes, true)
 		return err
 	})

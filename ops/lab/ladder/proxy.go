@@ -22,7 +22,8 @@ var rungProxy = rung{
 	start: func(ctx context.Context, c *climb) (*rig.Server, error) { return c.startProxied(ctx, "") },
 }
 
-// startProxied starts the processes of 0.3 and a proxy: nginx if it is there. With a memcached the proxy looks there for files.
+// startProxied starts the processes of 0.3 and a proxy: nginx if it is there. With a memcached the proxy looks there
+// for files.
 func (c *climb) startProxied(ctx context.Context, memcached string) (*rig.Server, error) {
 	var all []rig.Process
 	var backends []string
@@ -50,7 +51,9 @@ func (c *climb) startProxied(ctx context.Context, memcached string) (*rig.Server
 		return c.start(ctx, addr, append(all, nginx))
 	}
 	c.result.Proxy = "this program"
-	proxy, addr, err := c.self(Serving{Version: versionProxy, Addr: c.cfg.Addr, Backends: backends, Memcached: memcached})
+	proxy, addr, err := c.self(Serving{
+		Version: versionProxy, Addr: c.cfg.Addr, Backends: backends, Memcached: memcached,
+	})
 	if err != nil {
 		return nil, err
 	}

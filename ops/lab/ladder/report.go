@@ -23,7 +23,10 @@ func (r *Result) Report() report.Page {
 	}
 	for _, g := range r.Rungs {
 		if g.Today.Failed > 0 {
-			page.Notes = append(page.Notes, fmt.Sprintf("%s: %d answers failed, such as: %s", g.Version, g.Today.Failed, g.Today.Failure))
+			page.Notes = append(
+				page.Notes,
+				fmt.Sprintf("%s: %d answers failed, such as: %s", g.Version, g.Today.Failed, g.Today.Failure),
+			)
 		}
 	}
 	return page
@@ -34,7 +37,10 @@ func (r *Result) figures() (all []report.Figure) {
 		return nil
 	}
 	first, last := r.Rungs[0], r.Rungs[len(r.Rungs)-1]
-	all = append(all, report.Figure{Value: report.Plain(round(last.Today.Requests)), Label: last.Version + ", requests a second"})
+	all = append(
+		all,
+		report.Figure{Value: report.Plain(round(last.Today.Requests)), Label: last.Version + ", requests a second"},
+	)
 	if first.Today.Requests > 0 && len(r.Rungs) > 1 {
 		all = append(all, report.Figure{Value: fmt.Sprintf("%.0f", last.Today.Requests/first.Today.Requests), Unit: "×",
 			Label: "as many as " + first.Version + " today"})
@@ -52,10 +58,14 @@ func (r *Result) plots() []report.Plot {
 	for _, g := range r.Rungs {
 		speed, price := report.Group{Name: g.Version}, report.Group{Name: g.Version}
 		if g.Then > 0 {
-			speed.Bars = append(speed.Bars, report.Bar{Name: "2007", Class: "c2", Value: g.Then, Label: report.Plain(g.Then)})
+			speed.Bars = append(
+				speed.Bars, report.Bar{Name: "2007", Class: "c2", Value: g.Then, Label: report.Plain(g.Then)},
+			)
 		}
 		today := round(g.Today.Requests)
-		speed.Bars = append(speed.Bars, report.Bar{Name: "today", Class: "c1", Value: max(today, least), Label: report.Plain(today)})
+		speed.Bars = append(
+			speed.Bars, report.Bar{Name: "today", Class: "c1", Value: max(today, least), Label: report.Plain(today)},
+		)
 		price.Bars = []report.Bar{
 			{Name: "all but Postgres", Class: "c1", Value: max(g.Today.Servers, 1), Label: cost(g.Today.Servers)},
 			{Name: "Postgres", Class: "c3", Value: max(g.Today.Postgres, 1), Label: cost(g.Today.Postgres)},
@@ -67,10 +77,17 @@ func (r *Result) plots() []report.Plot {
 	all := []report.Plot{requests, costs}
 	if l := r.Index; l != nil {
 		with, without := round(l.With.Pages), round(l.Without.Pages)
-		all = append(all, report.Plot{Title: "The index on photos by user", Note: "0.2, pages a second", X: report.LinearAxis(max(with, without), report.Plain),
+		all = append(all, report.Plot{Title: "The index on photos by user", Note: "0.2, pages a second",
+			X: report.LinearAxis(max(with, without), report.Plain),
 			Bars: []report.Group{
-				{Name: "with", Bars: []report.Bar{{Name: "pages", Class: "c1", Value: with, Label: report.Plain(with)}}},
-				{Name: "without", Bars: []report.Bar{{Name: "pages", Class: "c1", Value: without, Label: report.Plain(without)}}},
+				{
+					Name: "with",
+					Bars: []report.Bar{{Name: "pages", Class: "c1", Value: with, Label: report.Plain(with)}},
+				},
+				{
+					Name: "without",
+					Bars: []report.Bar{{Name: "pages", Class: "c1", Value: without, Label: report.Plain(without)}},
+				},
 			}})
 	}
 	if v := r.Versus; v != nil {
@@ -88,15 +105,22 @@ func (r *Result) plots() []report.Plot {
 }
 
 func (r *Result) tables() []report.Table {
-	measured := report.Table{Title: "Version", Heads: []string{"2007, requests/s", "today", "pages/s", "p50, ms", "p99, ms", "µs/request", "Postgres", "failed"}}
+	measured := report.Table{
+		Title: "Version",
+		Heads: []string{
+			"2007, requests/s", "today", "pages/s", "p50, ms", "p99, ms", "µs/request", "Postgres", "failed",
+		},
+	}
 	wrong := report.Table{Title: "What is wrong with this picture?", Heads: []string{"what is wrong"}, TextLast: true}
 	for _, g := range r.Rungs {
 		then, m := "", g.Today
 		if g.Then > 0 {
 			then = report.Plain(g.Then)
 		}
-		measured.Rows = append(measured.Rows, []string{g.Version, then, report.Plain(round(m.Requests)), report.Plain(round(m.Pages)),
-			fmt.Sprintf("%.1f", m.P50), fmt.Sprintf("%.1f", m.P99), cost(m.Servers), cost(m.Postgres), fmt.Sprint(m.Failed)})
+		measured.Rows = append(measured.Rows, []string{g.Version, then, report.Plain(round(m.Requests)),
+			report.Plain(round(m.Pages)),
+			fmt.Sprintf("%.1f", m.P50), fmt.Sprintf("%.1f", m.P99), cost(m.Servers), cost(m.Postgres),
+			fmt.Sprint(m.Failed)})
 		wrong.Rows = append(wrong.Rows, []string{g.Version + ", " + g.What, g.Wrong})
 	}
 	return []report.Table{measured, wrong}

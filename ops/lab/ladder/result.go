@@ -41,7 +41,8 @@ type Served struct {
 	Files int    `json:"files"` // files and thumbnails, each with the right bytes
 }
 
-// Measure is one measurement. Times are of pages, in milliseconds; costs are microseconds of processor time for each request of any kind.
+// Measure is one measurement. Times are of pages, in milliseconds; costs are microseconds of processor time for each
+// request of any kind.
 type Measure struct {
 	Requests float64 `json:"requests_per_second"`
 	Pages    float64 `json:"pages_per_second"`
@@ -58,7 +59,9 @@ const postgres = "postgres"
 
 func measured(res *bench.Result) Measure {
 	times := res.Kind("page").Times
-	m := Measure{Requests: res.RequestsPerSecond, Pages: res.PagesPerSecond, P50: times.P50, P99: times.P99, Failed: res.Failed}
+	m := Measure{
+		Requests: res.RequestsPerSecond, Pages: res.PagesPerSecond, P50: times.P50, P99: times.P99, Failed: res.Failed,
+	}
 	for _, s := range res.Servers {
 		if s.Name == postgres {
 			m.Postgres += s.PerRequest
@@ -75,10 +78,19 @@ func measured(res *bench.Result) Measure {
 // WriteTable writes the result for people at a terminal.
 func (r *Result) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "The page of %s (%d bytes) with its files and thumbnails; visitors: %d, each waiting for their page; %g s a rung.\n", r.User, r.PageBytes, r.Visitors, r.Seconds)
-	b.WriteString("A request is one for a page, a file or a thumbnail; p50 and p99 are those of pages; µs are processor time a request.\n")
+	fmt.Fprintf(
+		&b,
+		"The page of %s (%d bytes) with its files and thumbnails; visitors: %d, each waiting for their page; %g s a rung.\n",
+		r.User, r.PageBytes, r.Visitors, r.Seconds,
+	)
+	b.WriteString(
+		"A request is one for a page, a file or a thumbnail; p50 and p99 are those of pages; µs are processor time a request.\n",
+	)
 	fmt.Fprintf(&b, "The proxy of 0.3 and 0.4 is %s.\n\n", r.Proxy)
-	fmt.Fprintf(&b, "%-4s %-51s %9s %9s %8s %8s %8s %8s %8s %7s\n", "", "", "2007 r/s", "today r/s", "pages/s", "p50 ms", "p99 ms", "µs", "Postgres", "failed")
+	fmt.Fprintf(
+		&b, "%-4s %-51s %9s %9s %8s %8s %8s %8s %8s %7s\n", "", "", "2007 r/s", "today r/s", "pages/s", "p50 ms",
+		"p99 ms", "µs", "Postgres", "failed",
+	)
 	for _, g := range r.Rungs {
 		then := "-"
 		if g.Then > 0 {
@@ -107,17 +119,24 @@ func (r *Result) WriteTable(w io.Writer) error {
 	}
 	if v := r.Versus; v != nil {
 		fmt.Fprintf(&b, "\nOne thumbnail of %d bytes, µs      p50     p99\n", v.Bytes)
-		fmt.Fprintf(&b, "  from a file in the page cache %7.1f %7.1f\n  from memcached                %7.1f %7.1f\n", v.File.P50, v.File.P99, v.Memcached.P50, v.Memcached.P99)
+		fmt.Fprintf(
+			&b, "  from a file in the page cache %7.1f %7.1f\n  from memcached                %7.1f %7.1f\n",
+			v.File.P50, v.File.P99, v.Memcached.P50, v.Memcached.P99,
+		)
 	}
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
 func (m Measure) write(b *bytes.Buffer) {
-	fmt.Fprintf(b, "%9.0f %8.0f %8.1f %8.1f %8.0f %8.0f %7d\n", m.Requests, m.Pages, m.P50, m.P99, m.Servers, m.Postgres, m.Failed)
+	fmt.Fprintf(
+		b, "%9.0f %8.0f %8.1f %8.1f %8.0f %8.0f %7d\n", m.Requests, m.Pages, m.P50, m.P99, m.Servers, m.Postgres,
+		m.Failed,
+	)
 }
 
-// chart draws requests a second as bars; each character is a step by the same factor, since between the first bar and the last lie decades.
+// chart draws requests a second as bars; each character is a step by the same factor, since between the first bar and
+// the last lie decades.
 func (r *Result) chart(b *bytes.Buffer) {
 	const width, least = 64, 10.0
 	most := least

@@ -59,7 +59,8 @@ func Serve(ctx context.Context, s Serving) error {
 	return listenAndServe(ctx, s.Addr, handler)
 }
 
-// poolSize is how many connections a process holds that stays: as many as a renderer's page workers on two processors, and a few to spare.
+// poolSize is how many connections a process holds that stays: as many as a renderer's page workers on two processors,
+// and a few to spare.
 const poolSize = 8
 
 // withFiles serves files and pictures from the folder, and pages by asking pages.
@@ -72,13 +73,16 @@ func (s Serving) withFiles(pages http.Handler) http.Handler {
 	return mux
 }
 
-// pages makes pages as a program does that nobody has divided: it reads the rows and renders the view itself, each time.
+// pages makes pages as a program does that nobody has divided: it reads the rows and renders the view itself, each
+// time.
 type pages struct {
 	pages   *renderer.Pages
 	buffers sync.Pool // of *bytes.Buffer
 }
 
-func openPages(ctx context.Context, postgres string, connections int32, load func() (*templates.Assets, error)) (*pages, func(), error) {
+func openPages(
+	ctx context.Context, postgres string, connections int32, load func() (*templates.Assets, error),
+) (*pages, func(), error) {
 	assets, err := load()
 	if err != nil {
 		return nil, nil, err

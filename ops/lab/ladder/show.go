@@ -11,8 +11,9 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// ServeRung keeps one version of the site up until ctx ends, with the pictures of every page, so that it can be looked at in a browser.
-// It calls ready with the address once the version answers. cfg is that of Run; Addr says where to listen.
+// ServeRung keeps one version of the site up until ctx ends, with the pictures of every page, so that it can be looked
+// at in a browser. It calls ready with the address once the version answers. cfg is that of Run; Addr says where to
+// listen.
 func ServeRung(ctx context.Context, cfg Config, version string, ready func(url string)) (err error) {
 	r, err := rungNamed(version)
 	if err != nil {

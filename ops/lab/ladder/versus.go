@@ -28,8 +28,8 @@ type Spread struct {
 
 const fetches = 3000
 
-// versus fetches the first thumbnail of the folder from each in turn. The file has been read before: this is a file in the page cache, which
-// is what memcached stands against on one machine.
+// versus fetches the first thumbnail of the folder from each in turn. The file has been read before: this is a file in
+// the page cache, which is what memcached stands against on one machine.
 func versus(ctx context.Context, dir, addr string) (*Versus, error) {
 	all, err := filepath.Glob(filepath.Join(dir, "img", "*", "320.jpg"))
 	if err != nil || len(all) == 0 {

@@ -28,7 +28,8 @@ type Config struct {
 	Gzip  bool         // keep it compressed, as browsers ask for it; pages that are made anew are never compressed
 	Users []bench.Page // pages that nobody keeps; a different one each time
 
-	Program   func() (addr string, p rig.Process, err error) // a plain Go program with the same rows and views, with nothing kept
+	// a plain Go program with the same rows and views, with nothing kept
+	Program   func() (addr string, p rig.Process, err error)
 	Ours      Ours
 	Memcached string // host:port
 
@@ -93,7 +94,8 @@ type run struct {
 
 // Run compares. When ctx ends, it returns what was measured in full rounds.
 func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
-	cfg.Visitors, cfg.Rounds, cfg.Round = cmp.Or(cfg.Visitors, 16), cmp.Or(cfg.Rounds, 9), cmp.Or(cfg.Round, 2*time.Second)
+	cfg.Visitors, cfg.Rounds = cmp.Or(cfg.Visitors, 16), cmp.Or(cfg.Rounds, 9)
+	cfg.Round = cmp.Or(cfg.Round, 2*time.Second)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	r := &run{cfg: cfg}
 	if r.dir, err = os.MkdirTemp("", "killr-peers-"); err != nil {
@@ -133,40 +135,72 @@ func (r *run) list() {
 	r.nginx, nginx = rig.FindNginx()
 	varnishProgram, varnishd := findVarnish()
 	r.peers = []*peer{
-		{name: nginxFile, program: "nginx", found: nginx, start: func(ctx context.Context, r *run) (*rig.Server, error) {
-			return r.startNginx(ctx, nil, func(addr, dir string) (string, error) {
-				return fileConfig(addr, filepath.Join(dir, "files"), r.more), putFile(filepath.Join(dir, "files"), r.cfg.Page.Path, r.kept)
-			})
-		}},
-		{name: nginxMemcached, program: "nginx", found: nginx, memcached: true, start: func(ctx context.Context, r *run) (*rig.Server, error) {
-			return r.startNginx(ctx, nil, func(addr, _ string) (string, error) {
-				return memcachedConfig(addr, r.cfg.Memcached, r.more), r.putMemcached()
-			})
-		}},
-		{name: nginxCache, program: "nginx", found: nginx, start: func(ctx context.Context, r *run) (*rig.Server, error) {
-			return r.startNginx(ctx, nil, func(addr, dir string) (string, error) { return cacheConfig(addr, r.origin, dir), nil })
-		}},
-		{name: varnishCache, program: "varnishd", found: varnishd, start: func(ctx context.Context, r *run) (*rig.Server, error) {
-			return r.startVarnish(ctx, varnishProgram)
-		}},
+		{
+			name: nginxFile, program: "nginx", found: nginx,
+			start: func(ctx context.Context, r *run) (*rig.Server, error) {
+				return r.startNginx(ctx, nil, func(addr, dir string) (string, error) {
+					files := filepath.Join(dir, "files")
+					return fileConfig(addr, files, r.more), putFile(files, r.cfg.Page.Path, r.kept)
+				})
+			},
+		},
+		{
+			name: nginxMemcached, program: "nginx", found: nginx, memcached: true,
+			start: func(ctx context.Context, r *run) (*rig.Server, error) {
+				return r.startNginx(ctx, nil, func(addr, _ string) (string, error) {
+					return memcachedConfig(addr, r.cfg.Memcached, r.more), r.putMemcached()
+				})
+			},
+		},
+		{
+			name: nginxCache, program: "nginx", found: nginx,
+			start: func(ctx context.Context, r *run) (*rig.Server, error) {
+				return r.startNginx(ctx, nil, func(addr, dir string) (string, error) {
+					return cacheConfig(addr, r.origin, dir), nil
+				})
+			},
+		},
+		{
+			name: varnishCache, program: "varnishd", found: varnishd,
+			start: func(ctx context.Context, r *run) (*rig.Server, error) {
+				return r.startVarnish(ctx, varnishProgram)
+			},
+		},
 		{name: oursNear, found: true, tier: "near", start: ours(func(o Ours) Starter { return o.Near })},
-		{name: oursMemcached, found: true, memcached: true, tier: "memcached", start: ours(func(o Ours) Starter { return o.Memcached })},
-		{name: plain, found: true, cold: true, start: func(ctx context.Context, r *run) (*rig.Server, error) {
-			addr, p, err := r.cfg.Program()
-			if err != nil {
-				return nil, err
-			}
-			return r.put(ctx, "http://"+addr, p)
-		}},
-		{name: plainNginx, program: "nginx", found: nginx, cold: true, start: func(ctx context.Context, r *run) (*rig.Server, error) {
-			origin, p, err := r.cfg.Program()
-			if err != nil {
-				return nil, err
-			}
-			return r.startNginx(ctx, []rig.Process{p}, func(addr, _ string) (string, error) { return frontConfig(addr, origin), nil })
-		}},
-		{name: oursTogether, found: true, cold: true, tier: "render", start: ours(func(o Ours) Starter { return o.Together })},
-		{name: oursApart, found: true, cold: true, tier: "render", start: ours(func(o Ours) Starter { return o.Apart })},
+		{
+			name: oursMemcached, found: true, memcached: true, tier: "memcached",
+			start: ours(func(o Ours) Starter { return o.Memcached }),
+		},
+		{
+			name: plain, found: true, cold: true,
+			start: func(ctx context.Context, r *run) (*rig.Server, error) {
+				addr, p, err := r.cfg.Program()
+				if err != nil {
+					return nil, err
+				}
+				return r.put(ctx, "http://"+addr, p)
+			},
+		},
+		{
+			name: plainNginx, program: "nginx", found: nginx, cold: true,
+			start: func(ctx context.Context, r *run) (*rig.Server, error) {
+				origin, p, err := r.cfg.Program()
+				if err != nil {
+					return nil, err
+				}
+				return r.startNginx(ctx, []rig.Process{p}, func(addr, _ string) (string, error) {
+					return frontConfig(addr, origin), nil
+				})
+			},
+		},
+		{
+			name: oursTogether, found: true, cold: true, tier: "render",
+			start: ours(func(o Ours) Starter { return o.Together }),
+		},
+		{
+			name: oursApart, found: true, cold: true, tier: "render",
+			start: ours(func(o Ours) Starter { return o.Apart }),
+		},
 	}
 }
 
@@ -186,7 +220,9 @@ func (r *run) put(ctx context.Context, url string, all ...rig.Process) (*rig.Ser
 }
 
 // startNginx starts nginx with a configuration that is told its address and a folder of its own; before come before it.
-func (r *run) startNginx(ctx context.Context, before []rig.Process, configure func(addr, dir string) (string, error)) (*rig.Server, error) {
+func (r *run) startNginx(
+	ctx context.Context, before []rig.Process, configure func(addr, dir string) (string, error),
+) (*rig.Server, error) {
 	dir, addr, err := r.place("nginx")
 	if err != nil {
 		return nil, err
@@ -294,8 +330,10 @@ func (r *run) stop() error {
 
 // visit is one peer's part of a round.
 func (r *run) visit(ctx context.Context, p *peer) error {
-	cfg := bench.Config{Edges: []string{p.server.URL()}, Pages: []bench.Page{r.cfg.Page}, Seed: uint64(len(p.rounds)), Visitors: r.cfg.Visitors, VisitPages: 1,
-		PagesOnly: true, KeepConnections: true, Identity: !r.compressed(p), Warmup: r.cfg.Round / 4, Duration: r.cfg.Round, Servers: p.server.Processes(), Progress: r.cfg.Progress}
+	cfg := bench.Config{Edges: []string{p.server.URL()}, Pages: []bench.Page{r.cfg.Page}, Seed: uint64(len(p.rounds)),
+		Visitors: r.cfg.Visitors, VisitPages: 1,
+		PagesOnly: true, KeepConnections: true, Identity: !r.compressed(p), Warmup: r.cfg.Round / 4,
+		Duration: r.cfg.Round, Servers: p.server.Processes(), Progress: r.cfg.Progress}
 	if p.cold {
 		cfg.Pages = r.cfg.Users
 	}

@@ -18,12 +18,26 @@ func TestConfigurations(t *testing.T) {
 		text string
 		want []string
 	}{
-		"file":      {fileConfig("127.0.0.1:1", "/srv", ""), []string{"listen 127.0.0.1:1;", "root /srv;", "default_type text/html;"}},
-		"gzip":      {fileConfig("127.0.0.1:1", "/srv", gzipped), []string{"add_header Content-Encoding gzip;"}},
-		"memcached": {memcachedConfig("127.0.0.1:1", "127.0.0.1:2", gzipped), []string{"server 127.0.0.1:2;", "memcached_pass cache;", "set $memcached_key $uri;", "gzip;"}},
-		"cache":     {cacheConfig("127.0.0.1:1", "127.0.0.1:3", "/tmp/x"), []string{"proxy_cache_path /tmp/x/cache ", "server 127.0.0.1:3;", "proxy_cache pages;", "proxy_cache_valid 200 1h;"}},
-		"front":     {frontConfig("127.0.0.1:1", "127.0.0.1:3"), []string{"server 127.0.0.1:3;", "proxy_pass http://site;"}},
-		"varnish":   {vcl, []string{`.host = "127.0.0.1";`, `.port = "7";`, "beresp.ttl = 1h;"}},
+		"file": {
+			fileConfig("127.0.0.1:1", "/srv", ""),
+			[]string{"listen 127.0.0.1:1;", "root /srv;", "default_type text/html;"},
+		},
+		"gzip": {fileConfig("127.0.0.1:1", "/srv", gzipped), []string{"add_header Content-Encoding gzip;"}},
+		"memcached": {
+			memcachedConfig("127.0.0.1:1", "127.0.0.1:2", gzipped),
+			[]string{"server 127.0.0.1:2;", "memcached_pass cache;", "set $memcached_key $uri;", "gzip;"},
+		},
+		"cache": {
+			cacheConfig("127.0.0.1:1", "127.0.0.1:3", "/tmp/x"),
+			[]string{
+				"proxy_cache_path /tmp/x/cache ", "server 127.0.0.1:3;", "proxy_cache pages;",
+				"proxy_cache_valid 200 1h;",
+			},
+		},
+		"front": {
+			frontConfig("127.0.0.1:1", "127.0.0.1:3"), []string{"server 127.0.0.1:3;", "proxy_pass http://site;"},
+		},
+		"varnish": {vcl, []string{`.host = "127.0.0.1";`, `.port = "7";`, "beresp.ttl = 1h;"}},
 	} {
 		for _, want := range c.want {
 			if !strings.Contains(c.text, want) {
@@ -46,7 +60,10 @@ func TestConfigurations(t *testing.T) {
 func rounds(postgresShare float64, costs ...float64) []bench.Result {
 	var all []bench.Result
 	for _, c := range costs {
-		all = append(all, bench.Result{PagesPerSecond: 1e6 / c, Servers: []bench.CPU{{Name: "edge", PerRequest: c * (1 - postgresShare)}, {Name: postgres, PerRequest: c * postgresShare}},
+		all = append(all, bench.Result{PagesPerSecond: 1e6 / c,
+			Servers: []bench.CPU{
+				{Name: "edge", PerRequest: c * (1 - postgresShare)}, {Name: postgres, PerRequest: c * postgresShare},
+			},
 			Kinds: []bench.Kind{{Name: "page", Answers: 100, Tiers: map[string]int64{"near": 90, "render": 10}}}})
 	}
 	return all
@@ -81,7 +98,10 @@ func TestMediansAndTargets(t *testing.T) {
 	if err := res.WriteTable(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"varnishd is not installed", "not known", "missed", "met\n", "10.0% of the answers did not come from where they should", "10-1000"} {
+	for _, want := range []string{
+		"varnishd is not installed", "not known", "missed", "met\n",
+		"10.0% of the answers did not come from where they should", "10-1000",
+	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

@@ -22,7 +22,8 @@ type Result struct {
 	Targets  []Target `json:"targets"`
 }
 
-// Peer is one of those compared: medians of all rounds. Costs are microseconds of processor time for each page, latencies milliseconds.
+// Peer is one of those compared: medians of all rounds. Costs are microseconds of processor time for each page,
+// latencies milliseconds.
 type Peer struct {
 	Name     string  `json:"name"`
 	Missing  string  `json:"missing,omitempty"` // the program that is not installed
@@ -65,7 +66,10 @@ const postgres = "postgres"
 
 // result takes the medians of so many rounds.
 func (r *run) result(rounds int) *Result {
-	res := &Result{Page: r.cfg.Page.Path, Bytes: len(r.kept), Gzip: r.cfg.Gzip, Visitors: r.cfg.Visitors, Rounds: rounds, Seconds: r.cfg.Round.Seconds(), Users: len(r.cfg.Users)}
+	res := &Result{
+		Page: r.cfg.Page.Path, Bytes: len(r.kept), Gzip: r.cfg.Gzip, Visitors: r.cfg.Visitors, Rounds: rounds,
+		Seconds: r.cfg.Round.Seconds(), Users: len(r.cfg.Users),
+	}
 	for _, p := range r.peers {
 		if !p.found {
 			res.Peers = append(res.Peers, Peer{Name: p.name, Missing: p.program, Cold: p.cold})
@@ -96,7 +100,8 @@ func (p *peer) summary(rounds int) Peer {
 	if len(servers) > 0 {
 		s.Least, s.Most = slices.Min(servers), slices.Max(servers)
 	}
-	s.Servers, s.Postgres, s.Pages, s.P50, s.P99 = median(servers), median(ofPostgres), median(pages), median(p50), median(p99)
+	s.Servers, s.Postgres, s.Pages = median(servers), median(ofPostgres), median(pages)
+	s.P50, s.P99 = median(p50), median(p99)
 	return s
 }
 
@@ -137,20 +142,27 @@ func (res *Result) judge() {
 func (res *Result) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
 	form := map[bool]string{false: "not compressed", true: "compressed by gzip"}[res.Gzip]
-	fmt.Fprintf(&b, "%s, %d bytes, %s; visitors on kept connections: %d; medians of rounds: %d, of %g s each, in turn.\n",
+	fmt.Fprintf(&b,
+		"%s, %d bytes, %s; visitors on kept connections: %d; medians of rounds: %d, of %g s each, in turn.\n",
 		res.Page, res.Bytes, form, res.Visitors, res.Rounds, res.Seconds)
 	for _, part := range [...]struct {
 		cold  bool
 		title string
 	}{{false, "The same page, kept"}, {true, fmt.Sprintf("Pages of %d users, made anew", res.Users)}} {
-		fmt.Fprintf(&b, "\n%-36s %12s %15s %11s %9s %8s %8s %7s\n", part.title, "CPU µs/page", "least-most", "of it PG", "pages/s", "p50 ms", "p99 ms", "failed")
+		fmt.Fprintf(
+			&b, "\n%-36s %12s %15s %11s %9s %8s %8s %7s\n", part.title, "CPU µs/page", "least-most", "of it PG",
+			"pages/s", "p50 ms", "p99 ms", "failed",
+		)
 		for _, p := range res.Peers {
 			switch {
 			case p.Cold != part.cold:
 			case p.Missing != "":
 				fmt.Fprintf(&b, "%-36s missing: %s is not installed\n", p.Name, p.Missing)
 			default:
-				fmt.Fprintf(&b, "%-36s %12.1f %15s %11.1f %9.0f %8.2f %8.2f %7d\n", p.Name, p.Servers, fmt.Sprintf("%.0f-%.0f", p.Least, p.Most), p.Postgres, p.Pages, p.P50, p.P99, p.Failed)
+				fmt.Fprintf(
+					&b, "%-36s %12.1f %15s %11.1f %9.0f %8.2f %8.2f %7d\n", p.Name, p.Servers,
+					fmt.Sprintf("%.0f-%.0f", p.Least, p.Most), p.Postgres, p.Pages, p.P50, p.P99, p.Failed,
+				)
 			}
 		}
 	}
@@ -160,11 +172,17 @@ func (res *Result) WriteTable(w io.Writer) error {
 			fmt.Fprintf(&b, "%-36s %-30s %7.2f not known\n", t.Of, t.Against, t.Most)
 			continue
 		}
-		fmt.Fprintf(&b, "%-36s %-30s %7.2f %7.2f %9.2f  %s\n", t.Of, t.Against, t.Most, t.Ratio, t.Alone, map[bool]string{true: "met", false: "missed"}[t.Met])
+		fmt.Fprintf(
+			&b, "%-36s %-30s %7.2f %7.2f %9.2f  %s\n", t.Of, t.Against, t.Most, t.Ratio, t.Alone,
+			map[bool]string{true: "met", false: "missed"}[t.Met],
+		)
 	}
 	for _, p := range res.Peers {
 		if p.Stray > 0.01 {
-			fmt.Fprintf(&b, "Note: in a round of %s, %.1f%% of the answers did not come from where they should.\n", p.Name, 100*p.Stray)
+			fmt.Fprintf(
+				&b, "Note: in a round of %s, %.1f%% of the answers did not come from where they should.\n", p.Name,
+				100*p.Stray,
+			)
 		}
 		if p.Failed > 0 {
 			fmt.Fprintf(&b, "Note: %s failed %d times, such as: %s\n", p.Name, p.Failed, p.Failure)

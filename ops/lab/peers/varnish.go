@@ -12,7 +12,9 @@ import (
 
 // findVarnish returns the path of the varnishd program; false when there is none.
 func findVarnish() (string, bool) {
-	for _, name := range [...]string{"varnishd", "/usr/sbin/varnishd", "/usr/local/sbin/varnishd", "/opt/homebrew/sbin/varnishd"} {
+	for _, name := range [...]string{
+		"varnishd", "/usr/sbin/varnishd", "/usr/local/sbin/varnishd", "/opt/homebrew/sbin/varnishd",
+	} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, true
 		}
@@ -43,7 +45,11 @@ func varnish(program, dir, addr, origin string) (rig.Process, error) {
 		return rig.Process{}, err
 	}
 	return rig.Process{Name: "varnish", Command: func() *exec.Cmd {
-		// -j none: it stays the user that we are. The others are given no management port and no shared secret to leave behind.
-		return exec.Command(program, "-F", "-j", "none", "-n", filepath.Join(dir, "work"), "-a", addr, "-T", "none", "-f", vcl, "-s", "malloc,64m")
+		// -j none: it stays the user that we are. The others are given no management port and no shared secret to leave
+		// behind.
+		return exec.Command(
+			program, "-F", "-j", "none", "-n", filepath.Join(dir, "work"), "-a", addr, "-T", "none", "-f", vcl, "-s",
+			"malloc,64m",
+		)
 	}}, nil
 }

@@ -1,14 +1,16 @@
 // Command pgo makes killr.pgo, the profile that the compiler goes by when it builds a release of killr.
 //
-// In flows a processor profile from the debug listener of a running site that is being visited; out flows, on standard output, the part of
-// it that the compiler reads: functions, lines and how often they were met, without the paths of the machine it was taken on.
+// In flows a processor profile from the debug listener of a running site that is being visited; out flows, on standard
+// output, the part of it that the compiler reads: functions, lines and how often they were met, without the paths of
+// the machine it was taken on.
 //
 //	go run . up --debug-addr 127.0.0.1:6060                           # in one terminal
 //	go run . bench --pages-only --duration 60s                        # in another
 //	go run ./ops/lab/pgo http://127.0.0.1:6060 > ops/lab/pgo/killr.pgo # in a third
 //
-// The profile is used where it is named: go build -pgo=ops/lab/pgo/killr.pgo. Named default.pgo and beside a main package, the
-// compiler would use it for every build of that package, and compile the standard library once more for it.
+// The profile is used where it is named: go build -pgo=ops/lab/pgo/killr.pgo. Named default.pgo and beside a main
+// package, the compiler would use it for every build of that package, and compile the standard library once more for
+// it.
 package main
 
 import (
@@ -39,7 +41,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, (seconds+10)*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", args[0], seconds), nil)
+	req, err := http.NewRequestWithContext(
+		ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", args[0], seconds), nil,
+	)
 	if err != nil {
 		return err
 	}

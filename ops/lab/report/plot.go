@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Plot is a chart of lines, or of horizontal bars. It is drawn as SVG whose curves stretch with the page while its texts keep their size:
-// the svg element is the plotting area itself, texts lie in it by percentages, and the curves are in an inner svg of 1000 by 1000 that fills
-// it.
+// Plot is a chart of lines, or of horizontal bars. It is drawn as SVG whose curves stretch with the page while its
+// texts keep their size: the svg element is the plotting area itself, texts lie in it by percentages, and the curves
+// are in an inner svg of 1000 by 1000 that fills it.
 type Plot struct {
 	Title string
 	Note  string // what the axes are
@@ -106,8 +106,8 @@ func LinearAxis(most float64, label func(float64) string) Axis {
 	return a
 }
 
-// LogAxis holds all values from least to most, between 1, 2 or 5 times a power of ten, with a tick at each of these or, when there are many,
-// at each power.
+// LogAxis holds all values from least to most, between 1, 2 or 5 times a power of ten, with a tick at each of these or,
+// when there are many, at each power.
 func LogAxis(least, most float64, label func(float64) string) Axis {
 	if !(least > 0) || !(most >= least) {
 		least, most = 1, 10
@@ -149,7 +149,9 @@ func (p Plot) SVG() template.HTML {
 		fmt.Fprintf(&b, `<text class="x" x="%s" y="100%%" dy="1.5em">%s</text>`, x, template.HTMLEscapeString(t.Label))
 	}
 	p.bars(&b)
-	b.WriteString(`<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%" overflow="visible">`)
+	b.WriteString(
+		`<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%" overflow="visible">`,
+	)
 	for _, l := range p.Lines {
 		fmt.Fprintf(&b, `<path class="%s" d="%s"/>`, l.Class, p.path(l))
 	}
@@ -168,7 +170,10 @@ func (p Plot) bars(b *strings.Builder) {
 		for j, bar := range g.Bars {
 			y := top + .1*height + float64(j)*thick
 			width := percent(p.X.place(bar.Value))
-			fmt.Fprintf(b, `<rect class="%s" x="0" y="%s" width="%s" height="%s"/>`, bar.Class, percent(y), width, percent(.9*thick))
+			fmt.Fprintf(
+				b, `<rect class="%s" x="0" y="%s" width="%s" height="%s"/>`, bar.Class, percent(y), width,
+				percent(.9*thick),
+			)
 			fmt.Fprintf(b, `<text class="end" x="%s" y="%s" dx="4" dy=".32em">%s</text>`,
 				width, percent(y+.45*thick), template.HTMLEscapeString(bar.Label))
 		}

@@ -12,7 +12,9 @@ func TestAxes(t *testing.T) {
 	for _, most := range []float64{0, 0.003, 1, 7, 10, 99, 100, 1234, 5e6, math.NaN()} {
 		check(t, LinearAxis(most, Plain), 0, most, 2, 6)
 	}
-	for _, c := range [][2]float64{{0.05, 0.06}, {1, 1}, {0.9, 11}, {2, 3}, {0.001, 600_000}, {3, 5000}, {math.Inf(1), 0}} {
+	for _, c := range [][2]float64{
+		{0.05, 0.06}, {1, 1}, {0.9, 11}, {2, 3}, {0.001, 600_000}, {3, 5000}, {math.Inf(1), 0},
+	} {
 		check(t, LogAxis(c[0], c[1], Duration), c[0], c[1], 2, 10)
 	}
 }
@@ -38,7 +40,9 @@ func check(t *testing.T, a Axis, least, most float64, fewest, many int) {
 
 func TestLabels(t *testing.T) {
 	t.Parallel()
-	for want, got := range map[string]string{"250 µs": Duration(0.25), "20 ms": Duration(20), "1.5 s": Duration(1500), "15k": Plain(15_000)} {
+	for want, got := range map[string]string{
+		"250 µs": Duration(0.25), "20 ms": Duration(20), "1.5 s": Duration(1500), "15k": Plain(15_000),
+	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}

@@ -1,7 +1,7 @@
 // Package report writes what an instrument measured as one HTML page with plots.
 //
-// Input: a [Page] of figures, plots and tables. Output: HTML that needs nothing else: no script, picture or font, and no server.
-// Must not touch: the network, the clock, or any instrument's own types.
+// Input: a [Page] of figures, plots and tables. Output: HTML that needs nothing else: no script, picture or font, and
+// no server. Must not touch: the network, the clock, or any instrument's own types.
 package report
 
 import (

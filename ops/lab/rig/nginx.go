@@ -17,8 +17,8 @@ func FindNginx() (string, bool) {
 	return "", false
 }
 
-// nginxConfig has everything beside what is served: an nginx that writes nowhere but below its folder, logs no request, keeps connections
-// as a browser would have them kept, and knows the types of the site's files.
+// nginxConfig has everything beside what is served: an nginx that writes nowhere but below its folder, logs no request,
+// keeps connections as a browser would have them kept, and knows the types of the site's files.
 const nginxConfig = `daemon off;
 worker_processes auto;
 pid %[1]s/nginx.pid;
@@ -40,7 +40,8 @@ http {
 }
 `
 
-// Nginx writes a configuration into dir, which must exist and be empty, and returns what runs nginx on it. blocks stand inside http {}.
+// Nginx writes a configuration into dir, which must exist and be empty, and returns what runs nginx on it. blocks stand
+// inside http {}.
 func Nginx(program, dir, blocks string) (Process, error) {
 	path := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(path, fmt.Appendf(nil, nginxConfig, dir, blocks), 0o644); err != nil {

@@ -38,7 +38,8 @@ const (
 	stopGrace = 17 * time.Second // a role finishes what it holds for 15 s
 )
 
-// Start starts all processes, in their order, and returns when they answer. What was started is stopped again when they do not.
+// Start starts all processes, in their order, and returns when they answer. What was started is stopped again when they
+// do not.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	s := &Server{url: cfg.URL}

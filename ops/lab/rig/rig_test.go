@@ -59,7 +59,10 @@ func TestWhatDoesNotAnswerIsStopped(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	pid := filepath.Join(t.TempDir(), "pid")
-	p := Process{Name: "silent", Command: func() *exec.Cmd { return exec.Command("sh", "-c", "echo $$ > "+pid+"; exec sleep 3600") }}
+	p := Process{
+		Name:    "silent",
+		Command: func() *exec.Cmd { return exec.Command("sh", "-c", "echo $$ > "+pid+"; exec sleep 3600") },
+	}
 	_, err := Start(ctx, Config{URL: "http://127.0.0.1:1", Processes: []Process{p}})
 	if err == nil || !strings.Contains(err.Error(), "[silent] do not answer at http://127.0.0.1:1") {
 		t.Errorf("error %v", err)
@@ -72,7 +75,8 @@ func TestWhatDoesNotAnswerIsStopped(t *testing.T) {
 func TestWhatCannotBeStarted(t *testing.T) {
 	t.Parallel()
 	p := Process{Name: "nothing", Command: func() *exec.Cmd { return exec.Command("/no/such/program") }}
-	if _, err := Start(t.Context(), Config{URL: "http://127.0.0.1:1", Processes: []Process{p}}); err == nil || !strings.Contains(err.Error(), "/no/such/program") {
+	if _, err := Start(t.Context(), Config{URL: "http://127.0.0.1:1", Processes: []Process{p}}); err == nil ||
+		!strings.Contains(err.Error(), "/no/such/program") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -89,11 +93,13 @@ func TestNginxKeepsToItsFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if strings.Contains(line, "_path") && !strings.Contains(line, dir) || strings.Contains(line, "pid ") && !strings.Contains(line, dir) {
+		if strings.Contains(line, "_path") && !strings.Contains(line, dir) ||
+			strings.Contains(line, "pid ") && !strings.Contains(line, dir) {
 			t.Errorf("written elsewhere: %s", line)
 		}
 	}
-	if !strings.Contains(string(text), "server { listen 127.0.0.1:1; }") || !strings.Contains(string(text), "daemon off;") {
+	if !strings.Contains(string(text), "server { listen 127.0.0.1:1; }") ||
+		!strings.Contains(string(text), "daemon off;") {
 		t.Errorf("the configuration:\n%s", text)
 	}
 	if args := strings.Join(p.Command().Args, " "); !strings.Contains(args, "-c "+filepath.Join(dir, "nginx.conf")) {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Delay is a proxy that hands on what clients say after a while, in its order, and what the server says at once. Make it with Listen.
+// Delay is a proxy that hands on what clients say after a while, in its order, and what the server says at once. Make
+// it with Listen.
 type Delay struct {
 	listener net.Listener
 	target   string // host:port
@@ -77,7 +78,8 @@ type part struct {
 	due  time.Time
 }
 
-// holdBack copies with the delay until src ends. What arrives meanwhile is held back on its own: the delay is one of latency, not of throughput.
+// holdBack copies with the delay until src ends. What arrives meanwhile is held back on its own: the delay is one of
+// latency, not of throughput.
 func (d *Delay) holdBack(dst io.Writer, src io.Reader) {
 	parts := make(chan part, 256)
 	var writing sync.WaitGroup

@@ -80,7 +80,8 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	return res, nil
 }
 
-// join adds renderers until there are n, while as many visitors look on as there were for those that are there, and returns what these saw.
+// join adds renderers until there are n, while as many visitors look on as there were for those that are there, and
+// returns what these saw.
 func (cfg *Config) join(ctx context.Context, n, there int) (added []*rig.Server, run *bench.Result, err error) {
 	if n == there {
 		return nil, &bench.Result{}, nil
@@ -93,7 +94,12 @@ func (cfg *Config) join(ctx context.Context, n, there int) (added []*rig.Server,
 	})
 	for ; there < n && err == nil; there++ {
 		var s *rig.Server
-		if s, err = rig.Start(ctx, rig.Config{URL: cfg.URL, Probe: cfg.Pages[0].Path, Processes: []rig.Process{cfg.Renderer}, Logger: cfg.Logger}); err == nil {
+		if s, err = rig.Start(
+			ctx,
+			rig.Config{
+				URL: cfg.URL, Probe: cfg.Pages[0].Path, Processes: []rig.Process{cfg.Renderer}, Logger: cfg.Logger,
+			},
+		); err == nil {
 			added = append(added, s)
 		}
 	}
@@ -102,7 +108,8 @@ func (cfg *Config) join(ctx context.Context, n, there int) (added []*rig.Server,
 }
 
 func (cfg *Config) visit(ctx context.Context, renderers int, d time.Duration) (*bench.Result, error) {
-	run, err := bench.Run(ctx, bench.Config{Edges: []string{cfg.URL}, Pages: cfg.Pages, Visitors: renderers * cfg.Visitors, VisitPages: 1, PagesOnly: true,
+	run, err := bench.Run(ctx, bench.Config{Edges: []string{cfg.URL}, Pages: cfg.Pages,
+		Visitors: renderers * cfg.Visitors, VisitPages: 1, PagesOnly: true,
 		KeepConnections: true, Identity: true, Warmup: d / 5, Duration: d, Progress: cfg.Progress})
 	if err == nil && run.Interrupted {
 		err = context.Cause(ctx)
@@ -131,14 +138,21 @@ func (res *Result) add(renderers int, run *bench.Result, before []bench.Failure)
 // WriteTable writes the result for people at a terminal.
 func (res *Result) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "Album pages from an edge that keeps nothing; each query takes %g ms more. No failure and %.1f of linear are wanted.\n\n", res.Delay, target)
+	fmt.Fprintf(
+		&b,
+		"Album pages from an edge that keeps nothing; each query takes %g ms more. No failure and %.1f of linear are wanted.\n\n",
+		res.Delay, target,
+	)
 	fmt.Fprintf(&b, "%9s %9s %9s %8s %8s %8s\n", "renderers", "pages/s", "linear", "p50 ms", "p99 ms", "failed")
 	for _, s := range res.Steps {
 		verdict := "met"
 		if s.Linear < target || s.Failed > 0 {
 			verdict = "missed"
 		}
-		fmt.Fprintf(&b, "%9d %9.0f %9.2f %8.1f %8.1f %8d  %s\n", s.Renderers, s.Pages, s.Linear, s.P50, s.P99, s.Failed, verdict)
+		fmt.Fprintf(
+			&b, "%9d %9.0f %9.2f %8.1f %8.1f %8d  %s\n", s.Renderers, s.Pages, s.Linear, s.P50, s.P99, s.Failed,
+			verdict,
+		)
 	}
 	for _, s := range res.Steps {
 		if s.Failed > 0 {

@@ -113,7 +113,8 @@ func TestRenderersAreAddedStepByStep(t *testing.T) {
 	}))
 	defer edge.Close()
 	var started atomic.Int32
-	cfg := Config{URL: edge.URL, Pages: []bench.Page{{Path: "/photo/1"}, {Path: "/photo/2"}}, Steps: []int{1, 3}, Visitors: 2, Step: 100 * time.Millisecond,
+	cfg := Config{URL: edge.URL, Pages: []bench.Page{{Path: "/photo/1"}, {Path: "/photo/2"}}, Steps: []int{1, 3},
+		Visitors: 2, Step: 100 * time.Millisecond,
 		Renderer: rig.Process{Name: "renderer", Command: func() *exec.Cmd {
 			started.Add(1)
 			return exec.Command("sleep", "3600")

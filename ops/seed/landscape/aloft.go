@@ -70,7 +70,10 @@ func (p *painter) islands(s *sky, horizon float32) {
 		for x, top := range line {
 			for y := max(0, int(top)); y < min(c.h, int(base)); y++ {
 				a := 1 - smoothstep(base-50*u, base, float32(y)+20*u*p.noise.at(float32(x)/u*0.02, k*9))
-				c.blend(x, y, color.plus(s.weather.sun.times(0.05*p.noise.at(float32(x)/u*0.06, float32(y)/u*0.05))), a*clamp01(float32(y+1)-top))
+				c.blend(
+					x, y, color.plus(s.weather.sun.times(0.05*p.noise.at(float32(x)/u*0.06, float32(y)/u*0.05))),
+					a*clamp01(float32(y+1)-top),
+				)
 			}
 		}
 	}
@@ -80,7 +83,10 @@ func (p *painter) islands(s *sky, horizon float32) {
 func (p *painter) balloons(s *sky, horizon float32) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()
-	sets := [][]rgb{{hex(0xd83c30), hex(0xf4e4c8), hex(0xe8a030)}, {hex(0x2858a8), hex(0xf0f0e8), hex(0xe0b040)}, {hex(0x7c3c90), hex(0xe87850), hex(0xf4d070)}, {hex(0x2c8c80), hex(0xf0e0b0), hex(0xd85838)}}
+	sets := [][]rgb{
+		{hex(0xd83c30), hex(0xf4e4c8), hex(0xe8a030)}, {hex(0x2858a8), hex(0xf0f0e8), hex(0xe0b040)},
+		{hex(0x7c3c90), hex(0xe87850), hex(0xf4d070)}, {hex(0x2c8c80), hex(0xf0e0b0), hex(0xd85838)},
+	}
 	side := float32(1)
 	if s.sunX < float32(c.w)/2 {
 		side = -1

@@ -11,10 +11,19 @@ func blossom(p *painter) {
 	bark := hex(0x3c2a26)
 	switch {
 	case autumn:
-		back = pick(ch, newGradient(0x8c7a4c, 0xb8a878, 0xd8d8c4), newGradient(0x5c5a3c, 0x8c8250, 0xb8b898), newGradient(0xd8e0dc, 0xc4d4dc, 0xa8c4d8))
-		petals = pick(ch, []rgb{hex(0xd8541c), hex(0xe8882c), hex(0xb83418), hex(0xf0b040)}, []rgb{hex(0xe8b430), hex(0xf0cc50), hex(0xd89020), hex(0xc8a040)})
+		back = pick(
+			ch, newGradient(0x8c7a4c, 0xb8a878, 0xd8d8c4), newGradient(0x5c5a3c, 0x8c8250, 0xb8b898),
+			newGradient(0xd8e0dc, 0xc4d4dc, 0xa8c4d8),
+		)
+		petals = pick(
+			ch, []rgb{hex(0xd8541c), hex(0xe8882c), hex(0xb83418), hex(0xf0b040)},
+			[]rgb{hex(0xe8b430), hex(0xf0cc50), hex(0xd89020), hex(0xc8a040)},
+		)
 	case ch.oneIn(2):
-		back = pick(ch, newGradient(0x7c9468, 0xa0b48c, 0xd0dcc4), newGradient(0xf4e4e0, 0xe8d0d8, 0xd0c4dc), newGradient(0x485c50, 0x6c8470, 0x9cb09c))
+		back = pick(
+			ch, newGradient(0x7c9468, 0xa0b48c, 0xd0dcc4), newGradient(0xf4e4e0, 0xe8d0d8, 0xd0c4dc),
+			newGradient(0x485c50, 0x6c8470, 0x9cb09c),
+		)
 		petals = pick(ch, petals, []rgb{hex(0xfdfaf4), hex(0xf4ecec), hex(0xfff4f4), hex(0xf0e0e0)})
 	}
 	for y := range c.h {
@@ -56,7 +65,10 @@ func blossom(p *painter) {
 		if side < 0 {
 			angle = 3.14 - angle
 		}
-		p.branch(x, y, angle, float32(max(c.w, c.h))*ch.between(0.16, 0.24), (7+float32(i)*2)*u, 4, mix(bark, back.at(0.5), 0.35-0.17*float32(i)), flower(blur))
+		p.branch(
+			x, y, angle, float32(max(c.w, c.h))*ch.between(0.16, 0.24), (7+float32(i)*2)*u, 4,
+			mix(bark, back.at(0.5), 0.35-0.17*float32(i)), flower(blur),
+		)
 	}
 	if autumn {
 		p.subject("autumn", "leaves", "colours")

@@ -63,7 +63,8 @@ func newCanvas(w, h int) *canvas { return &canvas{w: w, h: h, pix: make([]rgb, w
 
 func (c *canvas) row(y int) []rgb { return c.pix[y*c.w:][:c.w] }
 
-// unit is the length all sizes are given in, so that a small picture is the large one made smaller: 1/1000 of the long side.
+// unit is the length all sizes are given in, so that a small picture is the large one made smaller: 1/1000 of the long
+// side.
 func (c *canvas) unit() float32 { return float32(max(c.w, c.h)) / 1000 }
 
 // blend lays color over the pixel with the given cover, 0 to 1. Outside the canvas nothing happens.
@@ -136,7 +137,8 @@ func (c *canvas) line(x0, y0, x1, y1, width float32, color rgb, cover float32) {
 	}
 }
 
-// column fills column x from the height top (pixels, the fraction is cover) down to bottom with what shade gives for each row.
+// column fills column x from the height top (pixels, the fraction is cover) down to bottom with what shade gives for
+// each row.
 func (c *canvas) column(x int, top, bottom float32, shade func(y int) rgb) {
 	if x < 0 || x >= c.w {
 		return

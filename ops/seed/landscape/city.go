@@ -23,7 +23,9 @@ func city(p *painter) {
 	for i := range 4 {
 		k := float32(i) / 3
 		color := mix(far.times(0.75), near, k)
-		p.block(ground, lerp(0.62, 0.34, k), lerp(26, 52, k)*u, centre, color, lit*lerp(0.35, 1, k), lerp(2.6, 4.4, k)*u, s)
+		p.block(
+			ground, lerp(0.62, 0.34, k), lerp(26, 52, k)*u, centre, color, lit*lerp(0.35, 1, k), lerp(2.6, 4.4, k)*u, s,
+		)
 	}
 	if ch.oneIn(3) {
 		p.bridge(ground, s)

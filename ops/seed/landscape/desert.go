@@ -8,7 +8,9 @@ func dune(p *painter) {
 	s := newSky(c, ch, p.noise, w, horizon)
 	s.cover *= 0.5
 	v := &view{
-		land: p.land.dunes(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.8, 1.8),
+		land: p.land.dunes(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(
+			c.w, c.h,
+		)) * ch.between(0.8, 1.8),
 		near: 12, far: 900, step: 0.005, haze: ch.between(0.0005, 0.0012),
 	}
 	v.place(ch, ch.between(7, 16), 0.12*float32(c.h)/v.focal)
@@ -42,7 +44,9 @@ func canyon(p *painter) {
 	s := newSky(c, ch, p.noise, w, horizon)
 	side := float32(extent)
 	v := &view{
-		land: p.land.mesas(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.7, 1.5),
+		land: p.land.mesas(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(
+			c.w, c.h,
+		)) * ch.between(0.7, 1.5),
 		near: 7, far: 900, step: 0.0045, haze: ch.between(0.0003, 0.0009), rough: 0.35, texture: 0.45, bands: 1.6,
 	}
 	v.place(ch, side*ch.between(0.012, 0.05), ch.between(0.06, 0.16)*float32(c.h)/v.focal)

@@ -7,7 +7,9 @@ func fields(p *painter) {
 	horizon := float32(c.h) * ch.between(0.28, 0.45)
 	s := newSky(c, ch, p.noise, w, horizon)
 	v := &view{
-		land: p.land.hills(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.8, 1.8),
+		land: p.land.hills(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(
+			c.w, c.h,
+		)) * ch.between(0.8, 1.8),
 		near: 8, far: 800, step: 0.0055, haze: ch.between(0.0008, 0.0018),
 	}
 	v.place(ch, ch.between(5, 14), 0.05*float32(c.h)/v.focal)
@@ -20,8 +22,10 @@ func fields(p *painter) {
 	grass := crop{"meadow", hex(0x7c9440), hex(0x5c7c34)}
 	young := crop{"field", hex(0x90a850), hex(0x88705a)}
 	earth := crop{"field", hex(0x8a6c50), hex(0x74563e)}
-	main := pick(ch, crop{"lavender", hex(0x7c5cb0), hex(0x6c7048)}, wheat, crop{"canola", hex(0xe6cc30), hex(0xb8b030)},
-		grass, crop{"tulips", hex(0xd04050), hex(0x5c8040)}, crop{"poppies", hex(0xc44030), hex(0x7c9048)}, crop{"vineyard", hex(0x6c8838), hex(0xa08c60)})
+	main := pick(ch, crop{"lavender", hex(0x7c5cb0), hex(0x6c7048)}, wheat,
+		crop{"canola", hex(0xe6cc30), hex(0xb8b030)},
+		grass, crop{"tulips", hex(0xd04050), hex(0x5c8040)}, crop{"poppies", hex(0xc44030), hex(0x7c9048)},
+		crop{"vineyard", hex(0x6c8838), hex(0xa08c60)})
 	crops := []crop{main, grass, wheat, main, young, earth, main, grass}
 	size := ch.between(0.008, 0.016)
 	turnBy := ch.between(0, 1.5)

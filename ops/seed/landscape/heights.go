@@ -27,8 +27,8 @@ func newLand(seed uint64, side int) *land {
 	return &land{alps: piece(1, alps), hills: piece(2, hills), dunes: piece(3, dunes), mesas: piece(4, mesas)}
 }
 
-// extent is the unit of large shapes, in cells: mountains stand and valleys lie about a quarter of it apart, and heights are
-// given as parts of it. A square may be smaller; it then repeats sooner.
+// extent is the unit of large shapes, in cells: mountains stand and valleys lie about a quarter of it apart, and
+// heights are given as parts of it. A square may be smaller; it then repeats sooner.
 const extent = 1024
 
 // build fills a square from a function of coordinates in extents.
@@ -51,9 +51,9 @@ func (m *heights) stretch(top float32) *heights {
 	return m
 }
 
-// periodic sums octaves whose lattices fit the square a whole number of times, so that its edges meet. The steeper
-// the sum already is the less finer octaves add (after Inigo Quilez, "Value noise derivatives"): valleys stay smooth, ridges
-// get rough, as erosion does it.
+// periodic sums octaves whose lattices fit the square a whole number of times, so that its edges meet. The steeper the
+// sum already is the less finer octaves add (after Inigo Quilez, "Value noise derivatives"): valleys stay smooth,
+// ridges get rough, as erosion does it.
 func periodic(n *noise, side int, x, y float32, first, octaves int, fold bool) float32 {
 	sum, amp, freq := float32(0), float32(1), first
 	var gx, gy, total float32
@@ -117,7 +117,9 @@ func dunes(c chance, side int) *heights {
 	return build(side, func(x, y float32) float32 {
 		h := float32(0)
 		for i, f := range []int{4, 8} {
-			wander := 2.2*periodic(n, side, x+0.2*float32(i), y, 4, 3, false) + 0.25*periodic(n, side, x, y, 16, 2, false)
+			wander := 2.2*periodic(
+				n, side, x+0.2*float32(i), y, 4, 3, false,
+			) + 0.25*periodic(n, side, x, y, 16, 2, false)
 			phase := y*float32(f) + wander
 			t := phase - floor(phase)
 			profile := t / 0.72

@@ -2,8 +2,8 @@
 // do not exist. In flows a seed number and how many are wanted; out flow images, each with what it shows and in what
 // light, so that titles and tags can tell the truth about them.
 //
-// The same seed gives the same pixels each time on the same kind of processor (Go may fuse multiplications and additions
-// on others). Nothing is read and nothing is written: no files, no network, no state but the seed's.
+// The same seed gives the same pixels each time on the same kind of processor (Go may fuse multiplications and
+// additions on others). Nothing is read and nothing is written: no files, no network, no state but the seed's.
 package landscape
 
 import (

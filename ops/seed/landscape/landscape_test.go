@@ -85,8 +85,10 @@ func TestSizesAgree(t *testing.T) {
 	a, sketches := landscape.NewAlbum(1, 120, 1600), landscape.NewAlbum(1, 120, 48)
 	for i := range a.Len() {
 		small, large := sketches.PaintAt(i, 48), a.PaintAt(i, 300)
-		if small.Scene != large.Scene || small.Light != large.Light || small.Mono != large.Mono || !slices.Equal(small.Subjects, large.Subjects) {
-			t.Errorf("picture %d: %s %s %t %v, and larger %s %s %t %v", i, small.Scene, small.Light, small.Mono, small.Subjects,
+		if small.Scene != large.Scene || small.Light != large.Light || small.Mono != large.Mono ||
+			!slices.Equal(small.Subjects, large.Subjects) {
+			t.Errorf("picture %d: %s %s %t %v, and larger %s %s %t %v", i, small.Scene, small.Light, small.Mono,
+				small.Subjects,
 				large.Scene, large.Light, large.Mono, large.Subjects)
 		}
 		if w, h := a.Size(i, 300); large.Image.Bounds().Size() != image.Pt(w, h) {

@@ -5,7 +5,9 @@ func alpine(snowLine, treeLine float32, grass, rock rgb, snowAll bool) func(spot
 	snow := rgb{0.86, 0.9, 0.96}
 	return func(s spot) rgb {
 		green := mix(grass, grass.times(0.45), s.noise)
-		color := mix(rock.times(0.7+0.6*s.noise), green, smoothstep(0.6, 0.78, s.flat+(s.noise-0.5)*0.15)*(1-smoothstep(treeLine*0.9, treeLine*1.25, s.h+(s.noise-0.5)*14)))
+		level := smoothstep(0.6, 0.78, s.flat+(s.noise-0.5)*0.15)
+		aboveTrees := smoothstep(treeLine*0.9, treeLine*1.25, s.h+(s.noise-0.5)*14)
+		color := mix(rock.times(0.7+0.6*s.noise), green, level*(1-aboveTrees))
 		line := snowLine + (s.noise-0.5)*34
 		if snowAll {
 			line = 0
@@ -22,7 +24,9 @@ func peaks(p *painter) {
 	horizon := float32(c.h) * ch.between(0.42, 0.58)
 	s := newSky(c, ch, p.noise, w, horizon)
 	v := &view{
-		land: p.land.alps(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(c.w, c.h)) * ch.between(0.8, 2.1),
+		land: p.land.alps(), noise: p.noise, sky: &s, horizon: horizon, focal: float32(max(
+			c.w, c.h,
+		)) * ch.between(0.8, 2.1),
 		near: 16, far: 1150, step: 0.0052, haze: ch.between(0.0004, 0.0011), rough: 1, texture: 0.75,
 	}
 	side := float32(extent)
@@ -33,7 +37,10 @@ func peaks(p *painter) {
 	if autumn {
 		grass = pick(ch, hex(0xa8803c), hex(0x9c6a30))
 	}
-	v.ground = alpine(side*ch.between(0.09, 0.15), side*0.085, grass, pick(ch, hex(0x5e5a56), hex(0x6a6260), hex(0x545454), hex(0x70604e)), winter)
+	v.ground = alpine(
+		side*ch.between(0.09, 0.15), side*0.085, grass,
+		pick(ch, hex(0x5e5a56), hex(0x6a6260), hex(0x545454), hex(0x70604e)), winter,
+	)
 	if !winter {
 		v.trees = forest(p.noise, side*0.08, 3)
 	}

@@ -100,7 +100,8 @@ func night(p *painter) {
 		p.moon(s.sunX, s.sunY, u*ch.between(22, 70))
 		p.subject("moon")
 	} else {
-		x, y, a, b := float32(c.w)*ch.between(0.3, 0.7), horizon*ch.between(0.4, 0.8), ch.sign()*ch.between(0.7, 1.4), u*ch.between(110, 170)
+		x, y := float32(c.w)*ch.between(0.3, 0.7), horizon*ch.between(0.4, 0.8)
+		a, b := ch.sign()*ch.between(0.7, 1.4), u*ch.between(110, 170)
 		p.milkyWay(x, y, a, b)
 		p.stars(horizon, 5200, x, y, a, b*1.5)
 		if ch.oneIn(2) { // A far town's light.

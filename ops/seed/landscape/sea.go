@@ -91,7 +91,9 @@ func (p *painter) stacks(s *sky, horizon float32) {
 		shift := ch.between(0, 200)
 		for px := int(x - wide); px < int(x+wide); px++ {
 			k := (float32(px) - x) / wide
-			h := tall * clamp01(1.15*pow(max(0, 1-abs(k)), 0.55)-0.3+0.5*(p.noise.fbm(float32(px)/u*0.03+shift, 1, 5)-0.5))
+			h := tall * clamp01(
+				1.15*pow(max(0, 1-abs(k)), 0.55)-0.3+0.5*(p.noise.fbm(float32(px)/u*0.03+shift, 1, 5)-0.5),
+			)
 			if h <= 0 {
 				continue
 			}
@@ -100,7 +102,10 @@ func (p *painter) stacks(s *sky, horizon float32) {
 				return dark.plus(s.weather.sun.times(0.02 * p.noise.fbm(float32(px)/u*0.1, float32(y)/u*0.06, 3)))
 			})
 			for y := int(base); y < min(c.h, int(base+h*0.8)); y++ { // Its reflection.
-				c.blend(px+int(3*u*(p.noise.at(float32(px)/u*0.05, float32(y)/u*0.4)-0.5)), y, dark, 0.55*(1-(float32(y)-base)/h))
+				c.blend(
+					px+int(3*u*(p.noise.at(float32(px)/u*0.05, float32(y)/u*0.4)-0.5)), y, dark,
+					0.55*(1-(float32(y)-base)/h),
+				)
 			}
 		}
 		for px := int(x - wide*1.1); px < int(x+wide*1.1); px++ { // The surf around it.
@@ -136,7 +141,10 @@ func (p *painter) sailboat(s *sky, horizon float32) {
 	for i := range int(size * 0.9) {
 		k := float32(i) / size
 		wob := (p.noise.at(float32(i)/u*0.5, x) - 0.5) * 8 * u
-		c.line(x+wob-size*0.15*(1-k), y+float32(i), x+wob+size*0.2*(1-k), y+float32(i), 1.2, mix(dark, sail, 0.5), 0.5*(1-k))
+		c.line(
+			x+wob-size*0.15*(1-k), y+float32(i), x+wob+size*0.2*(1-k), y+float32(i), 1.2, mix(dark, sail, 0.5),
+			0.5*(1-k),
+		)
 	}
 }
 

@@ -103,7 +103,10 @@ type sky struct {
 
 // newSky chooses a sky over a horizon.
 func newSky(c *canvas, ch chance, n *noise, w weather, horizon float32) sky {
-	s := sky{weather: w, horizon: horizon, noise: n, shift: ch.between(0, 200), size: ch.between(0.7, 1.3), wispy: ch.oneIn(4)}
+	s := sky{
+		weather: w, horizon: horizon, noise: n, shift: ch.between(0, 200), size: ch.between(0.7, 1.3),
+		wispy: ch.oneIn(4),
+	}
 	s.sunX = float32(c.w) * ch.between(0.12, 0.88)
 	s.sunY = horizon * (1 - ch.between(w.sunHigh[0], w.sunHigh[1]))
 	s.cover = pick[float32](ch, 0, 0.25, 0.4, 0.5, 0.6)

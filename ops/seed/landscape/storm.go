@@ -59,8 +59,8 @@ func storm(p *painter) {
 	p.subject("storm", "clouds", "weather", "rain")
 }
 
-// bolt draws lightning: a path that wanders down and sheds branches, each dimmer. How many random numbers it takes from ch
-// depends on the size of the picture.
+// bolt draws lightning: a path that wanders down and sheds branches, each dimmer. How many random numbers it takes from
+// ch depends on the size of the picture.
 func (p *painter) bolt(ch chance, x, y, ground, width float32) {
 	c := p.canvas
 	u := c.unit()

@@ -83,8 +83,8 @@ func (v *view) light(side, high float32) {
 }
 
 // paint draws the land over a painted sky, and returns which pixels are water (nil when there is none). Each column is
-// walked from near to far, drawing what rises over what is already drawn (the "voxel space" of NovaLogic's Comanche, 1992), with
-// every row's cover summed up so that edges are smooth.
+// walked from near to far, drawing what rises over what is already drawn (the "voxel space" of NovaLogic's Comanche,
+// 1992), with every row's cover summed up so that edges are smooth.
 func (v *view) paint(c *canvas) (water []bool) {
 	if v.water > 0 && v.up > v.water {
 		water = make([]bool, len(c.pix))

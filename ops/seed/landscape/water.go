@@ -19,9 +19,9 @@ func level(c *canvas, row int) []bool {
 	return water
 }
 
-// reflect paints water: what is in mirror, upside down about the row line, broken by ripples and darkened the steeper one
-// looks in. The mirror may be the canvas itself when all that is mirrored stands on that line. Deep is the colour of the water
-// itself; calm is 1 for a mirror, 0 for a breeze.
+// reflect paints water: what is in mirror, upside down about the row line, broken by ripples and darkened the steeper
+// one looks in. The mirror may be the canvas itself when all that is mirrored stands on that line. Deep is the colour
+// of the water itself; calm is 1 for a mirror, 0 for a breeze.
 func reflect(c, mirror *canvas, ch chance, n *noise, water []bool, line float32, deep rgb, calm float32) {
 	u := c.unit()
 	shift := ch.between(0, 200)
