@@ -178,7 +178,7 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 		if c.Faults && (len(c.Fault) == 0 || slices.Contains(c.Fault, name)) {
 			faults = append(
 				faults,
-				audit.Fault{Name: name, Do: func(ctx context.Context) error { return own.Inject(ctx, name) }},
+				audit.Fault{Name: name, Inject: func(ctx context.Context) error { return own.Inject(ctx, name) }},
 			)
 		}
 	}
@@ -215,7 +215,7 @@ func (c *auditCommand) withPool(ctx context.Context, url string, f func(*pgxpool
 func (c *auditCommand) run(s *session, edges []string, pool *pgxpool.Pool, nc *nats.Conn, faults []audit.Fault) error {
 	report, err := audit.Run(s.ctx, audit.Config{
 		Edges: edges, Metrics: c.Metrics, OneMachine: len(c.Edge) == 0, Pool: pool, NATS: nc, Seed: c.Seed,
-		Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, LookRate: c.LookRate,
+		Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, ViewRate: c.LookRate,
 		BusShare: c.BusShare, Actions: c.ActionsOnly, Writes: c.Writes, Observations: c.Observations,
 		Duration: c.Duration, StopAtViolation: c.StopAtViolation, Bound: c.Bound,
 		Faults: faults, FaultEvery: c.FaultEvery, Logger: s.log,

@@ -97,7 +97,7 @@ func TestAudit(t *testing.T) {
 		t.Errorf("broken were %v, want all 9 things", broken)
 	}
 	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 ||
-		r.Fresh[audit.Psql].N+r.FreshInTrouble[audit.Psql].N == 0 ||
+		r.Fresh[audit.Psql].N+r.FreshInFault[audit.Psql].N == 0 ||
 		r.Writes[audit.Bus] == 0 || r.Writes[audit.Psql] == 0 ||
 		r.Caches["near"] == 0 || r.Caches["memcached"] == 0 || r.Caches["render"] == 0 {
 		t.Errorf("not all that an audit looks at was there: %+v", r)

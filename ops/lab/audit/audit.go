@@ -24,40 +24,40 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// Config is what an audit is told. Edges and Pool are needed.
+// Config is the input of an audit. Edges and Pool are required.
 type Config struct {
 	Edges []string      // http://host:port of each
-	Pool  *pgxpool.Pool // on the site's database; Writers connections at least
-	NATS  *nats.Conn    // nil: no writes by the bus and no cookies
+	Pool  *pgxpool.Pool // to the database of the site; at least Writers connections
+	NATS  *nats.Conn    // nil: no writes by the bus, no cookies
 
-	Metrics    []string // http://host:port/metrics of each edge; none: how soon they knew of changes is not known
-	OneMachine bool     // edges and database go by one clock
+	Metrics    []string // http://host:port/metrics of each edge; none: commit to notice is not measured
+	OneMachine bool     // edges and database share one clock
 
 	Seed      uint64
 	Owners    int     // users to take over, at most; 0: 40
 	Writers   int     // at once; 0: 8
 	Observers int     // at once; 0: 8
-	Rate      float64 // writes a second; 0: as many as there can be
-	LookRate  float64 // looks a second, those that time writes apart; 0: likewise
-	BusShare  float64 // of the writes that have an action, from 0 to 1
-	Actions   bool    // no other writes, and none that only psql could undo: titles, hiding and showing
+	Rate      float64 // writes per second; 0: unlimited
+	ViewRate  float64 // page views per second, without timing probes; 0: unlimited
+	BusShare  float64 // from 0 to 1: share of the writes sent by the bus, of those that have an action
+	Actions   bool    // only writes that have an action and can be undone: set a title, hide, show
 
-	// The audit ends when both numbers are reached and each fault has been, or after the duration, whichever is first;
-	// without any of them, with its context.
+	// The audit ends when both numbers are reached and each fault was injected once, or after Duration, whichever comes
+	// first. Without any of these it runs until its context ends.
 	Writes, Observations int64
 	Duration             time.Duration
 	StopAtViolation      bool
 
-	Bound      time.Duration // by which every change must show while nothing is broken; 0: QuietBound
+	Bound      time.Duration // within which a change must show while no fault is in effect; 0: QuietBound
 	Faults     []Fault
-	FaultEvery time.Duration // from the end of one to the beginning of the next, half of it at least; 0: 5 s
+	FaultEvery time.Duration // average pause between two faults, at least half of it; 0: 5 s
 
 	Logger    *slog.Logger    // nil: slog.Default
 	Progress  func(Progress)  // called every 5 s; may be nil
-	OnProblem func(Violation) // called with those that the report keeps, as they are found; may be nil
+	OnProblem func(Violation) // called with each violation that the report keeps, when it is found; may be nil
 }
 
-// Progress is how far an audit is.
+// Progress is the state of a running audit.
 type Progress struct {
 	Took                             time.Duration
 	Writes, Observations, Violations int64
@@ -100,29 +100,29 @@ type audit struct {
 	client     *http.Client
 	key        wire.FreshKey // nil: no cookies
 	tally      *tally
-	trouble    *trouble
+	faults     *faultLog
 	queue      chan *observation
-	watches    chan *stopwatch // that are free
+	watches    chan *stopwatch // the free ones
 	owned      chan *event
-	watched    []atomic.Int32 // by owner: how many of their writes are being timed
+	watched    []atomic.Int32 // by owner: how many of its writes are being timed
 	decided    atomic.Int64
 }
 
-// queued is how many observations may wait for the writes that they overlap: at a kilobyte or so each.
+// queued is how many answers may wait to be checked, about 1 KiB each.
 const queued = 20_000
 
-// Run audits until it has what it was asked for, or ctx ends; then too it reports what it has. The error says that the
-// audit could not be done; violations are in the report.
+// Run audits until it has as much as was asked for, or ctx ends; in both cases it returns a report. The error says that
+// the audit could not be carried out; violations are in the report.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	cfg = cfg.withDefaults()
 	if len(cfg.Edges) == 0 || cfg.Pool == nil {
-		return nil, errors.New("audit: at least one edge and the database are needed")
+		return nil, errors.New("audit: at least one edge and the database are required")
 	}
 	a := &audit{cfg: cfg, log: cfg.Logger, start: time.Now(), tally: newTally(cfg.OnProblem),
 		queue:   make(chan *observation, queued),
 		watches: make(chan *stopwatch, stopwatches), owned: make(chan *event)}
-	a.trouble = &trouble{now: a.now, log: a.log}
-	// No compression: what is compared are bodies, not encodings.
+	a.faults = &faultLog{now: a.now, log: a.log}
+	// No compression: bodies are compared, not encodings.
 	transport := &http.Transport{MaxIdleConnsPerHost: 2*cfg.Observers + 32, DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	a.client = &http.Client{
@@ -138,31 +138,31 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if err := a.readKey(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.tellsVersions(ctx); err != nil {
+	if err := a.checkEdges(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.takesActions(ctx); err != nil {
+	if err := a.checkActions(ctx); err != nil {
 		return nil, err
 	}
 	for range stopwatches {
 		a.watches <- a.newStopwatch()
 	}
-	before, _ := a.readMetrics(ctx) // what is amiss is said at the end
+	before, _ := a.readMetrics(ctx) // the second reading reports errors
 	began := a.now()
 	err = a.run(ctx)
 	r := a.tally.sum()
 	after, problem := a.readMetrics(context.WithoutCancel(ctx))
-	r.Notice = noticed(before, after, cfg.OneMachine, problem)
+	r.Notice = noticeBetween(before, after, cfg.OneMachine, problem)
 	r.Started, r.QuietBound = a.start, cfg.Bound
 	r.Seed, r.Edges, r.Owners, r.Photos = cfg.Seed, len(cfg.Edges), len(a.world.owners), len(a.world.photos)
-	r.Took, r.Faults = a.now()-began, a.trouble.happened()
+	r.Took, r.Faults = a.now()-began, a.faults.events()
 	return r, err
 }
 
-// now is the time of the audit.
+// now is the time since the start of the audit.
 func (a *audit) now() moment { return time.Since(a.start) }
 
-// readKey takes the key that edges sign cookies with from the bus, to which access is trust.
+// readKey reads the key with which edges sign cookies. Whoever may use the bus may read it.
 func (a *audit) readKey(ctx context.Context) error {
 	if a.cfg.NATS == nil {
 		return nil
@@ -175,18 +175,18 @@ func (a *audit) readKey(ctx context.Context) error {
 	}
 	bucket, err := js.KeyValue(ctx, wire.BucketKeys)
 	if err != nil {
-		return fmt.Errorf("audit: the keys that edges share: %w", err)
+		return fmt.Errorf("audit: open the bucket of the edges' keys: %w", err)
 	}
 	entry, err := bucket.Get(ctx, wire.FreshKeyID)
 	if err != nil {
-		return fmt.Errorf("audit: the key of fresh cookies: %w", err)
+		return fmt.Errorf("audit: read the key of fresh cookies: %w", err)
 	}
 	a.key = entry.Value()
 	return nil
 }
 
-// tellsVersions checks that every edge answers, and says which versions from.
-func (a *audit) tellsVersions(ctx context.Context) error {
+// checkEdges checks that every edge answers with X-Depends, also for pages that do not exist.
+func (a *audit) checkEdges(ctx context.Context) error {
 	for i, url := range a.cfg.Edges {
 		a.cfg.Edges[i] = strings.TrimSuffix(url, "/")
 		o := a.world.owners[0]
@@ -194,11 +194,11 @@ func (a *audit) tellsVersions(ctx context.Context) error {
 			ctx, http.MethodHead, target{kind: userPage, owner: o, path: "/photos/" + o.name}, nil,
 		)
 		if err != nil {
-			return fmt.Errorf("audit: the edge %s: %w", url, err)
+			return fmt.Errorf("audit: edge %s: %w", url, err)
 		}
 		if len(saw.named) == 0 {
 			return fmt.Errorf(
-				"audit: the edge %s answers %d and says nothing of user.%s in X-Depends: is it of the same site as the database?",
+				"audit: edge %s answers %d without user.%s in X-Depends: does it belong to the site of this database?",
 				url, saw.status, o.name,
 			)
 		}
@@ -209,11 +209,11 @@ func (a *audit) tellsVersions(ctx context.Context) error {
 			ctx, http.MethodHead, target{kind: photoPage, path: schema.Photo(math.MaxInt64).Path()}, nil,
 		)
 		if err != nil {
-			return fmt.Errorf("audit: the edge %s: %w", url, err)
+			return fmt.Errorf("audit: edge %s: %w", url, err)
 		}
-		if saw.veiled {
+		if saw.withheld {
 			return fmt.Errorf(
-				"audit: the edge %s does not tell the version of what is not there: has it another key, and so another bus?",
+				"audit: edge %s withholds the versions of a missing page: is it on another bus?",
 				url,
 			)
 		}
@@ -221,36 +221,36 @@ func (a *audit) tellsVersions(ctx context.Context) error {
 	return nil
 }
 
-// run starts everybody, and returns when all have ended.
+// run starts writers, observers, checkers and faults, and returns when all have ended.
 func (a *audit) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	j := &judge{
-		photos: a.world.photos, quiet: a.cfg.Bound, trouble: a.trouble, broken: a.tally.broke, stale: a.tally.late,
+	c := &checker{
+		photos: a.world.photos, quiet: a.cfg.Bound, faults: a.faults, violation: a.tally.violated, stale: a.tally.late,
 	}
-	writes, looks := pace(a.cfg.Rate), pace(a.cfg.LookRate)
-	var judges, others sync.WaitGroup
+	writes, views := pace(a.cfg.Rate), pace(a.cfg.ViewRate)
+	var checkers, others sync.WaitGroup
 	for range 2 {
-		judges.Go(func() {
+		checkers.Go(func() {
 			for o := range a.queue {
-				j.judge(o)
+				c.check(o)
 			}
 		})
 	}
 	for n := range a.cfg.Observers {
-		others.Go(func() { a.observe(ctx, n, looks) })
+		others.Go(func() { a.observe(ctx, n, views) })
 	}
-	others.Go(func() { a.lookAsWriter(ctx, looks) })
+	others.Go(func() { a.viewAsWriter(ctx, views) })
 	if len(a.cfg.Faults) > 0 {
 		others.Go(func() {
-			a.trouble.run(ctx, a.cfg.Faults, a.cfg.FaultEvery, rand.New(rand.NewPCG(a.cfg.Seed, drawFault)))
+			a.faults.run(ctx, a.cfg.Faults, a.cfg.FaultEvery, rand.New(rand.NewPCG(a.cfg.Seed, drawFault)))
 		})
 	}
 	others.Go(func() { a.watch(ctx, stop) })
 	var writers errgroup.Group
 	for range a.cfg.Writers {
 		writers.Go(func() error {
-			err := a.writeOn(ctx, writes)
+			err := a.writeLoop(ctx, writes)
 			if err != nil {
 				stop()
 			}
@@ -260,11 +260,11 @@ func (a *audit) run(ctx context.Context) error {
 	err := writers.Wait()
 	others.Wait()
 	close(a.queue)
-	judges.Wait()
+	checkers.Wait()
 	return err
 }
 
-// pace lets so many through a second, all if it is 0.
+// pace limits to perSecond; 0 is unlimited.
 func pace(perSecond float64) *rate.Limiter {
 	if perSecond <= 0 {
 		return rate.NewLimiter(rate.Inf, 1)
@@ -272,8 +272,8 @@ func pace(perSecond float64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), 10)
 }
 
-// writeOn carries out decisions until there are enough, or ctx ends. A write that was begun is seen through.
-func (a *audit) writeOn(ctx context.Context, limit *rate.Limiter) error {
+// writeLoop carries out decisions until there are enough or ctx ends. A write that has begun is completed.
+func (a *audit) writeLoop(ctx context.Context, limit *rate.Limiter) error {
 	for limit.Wait(ctx) == nil {
 		n := a.decided.Add(1) - 1
 		if a.cfg.Writes > 0 && n >= a.cfg.Writes {
@@ -286,20 +286,20 @@ func (a *audit) writeOn(ctx context.Context, limit *rate.Limiter) error {
 	return nil
 }
 
-// watch tells how far the audit is, and ends it when it has gone far enough.
+// watch reports progress, and ends the audit when it has enough.
 func (a *audit) watch(ctx context.Context, stop func()) {
-	began, told := a.now(), a.now()
+	began, reported := a.now(), a.now()
 	for ctx.Err() == nil {
 		sleep.For(ctx, 50*time.Millisecond)
 		p := Progress{Took: a.now() - began}
 		p.Writes, p.Observations, p.Violations = a.tally.counts()
-		if a.cfg.Progress != nil && a.now()-told >= progressEvery {
-			told = a.now()
+		if a.cfg.Progress != nil && a.now()-reported >= progressEvery {
+			reported = a.now()
 			a.cfg.Progress(p)
 		}
 		counted := a.cfg.Writes > 0 || a.cfg.Observations > 0
 		if a.cfg.Duration > 0 && p.Took >= a.cfg.Duration ||
-			counted && p.Writes >= a.cfg.Writes && p.Observations >= a.cfg.Observations && a.trouble.over() >= len(
+			counted && p.Writes >= a.cfg.Writes && p.Observations >= a.cfg.Observations && a.faults.over() >= len(
 				a.cfg.Faults,
 			) ||
 			a.cfg.StopAtViolation && p.Violations > 0 {

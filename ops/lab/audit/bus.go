@@ -14,7 +14,7 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// action names what a change is on the bus; "" when there is no such action.
+// action is the name of the change on the bus, or "" if there is no such action.
 func (c *change) action() string {
 	switch c.what {
 	case "titling":
@@ -31,15 +31,15 @@ func (c *change) form() url.Values {
 	form := url.Values{"id": {strconv.FormatInt(c.photo.id, 10)}}
 	switch c.what {
 	case "titling":
-		form.Set("title", mark(c.photo.id, c.next.write))
+		form.Set("title", markerTitle(c.photo.id, c.next.write))
 	case "publishing", "hiding":
 		form.Set("private", strconv.FormatBool(!c.next.public))
 	}
 	return form
 }
 
-// takesActions checks that somebody listens to actions, by one that is refused: it says no photo.
-func (a *audit) takesActions(ctx context.Context) error {
+// checkActions checks that a renderer answers actions, with one that is refused because it names no photo.
+func (a *audit) checkActions(ctx context.Context) error {
 	if a.cfg.BusShare <= 0 {
 		return nil
 	}
@@ -48,22 +48,22 @@ func (a *audit) takesActions(ctx context.Context) error {
 	msg := nats.NewMsg(wire.ActionSubject(wire.ActionPhotoEdit))
 	msg.Header.Set(wire.HeaderKey, nuid.Next())
 	if _, err := a.cfg.NATS.RequestMsgWithContext(ctx, msg); err != nil {
-		return fmt.Errorf("audit: no renderer takes actions, so all writes must go by psql: %w", err)
+		return fmt.Errorf("audit: no renderer answers actions, so all writes must go by psql: %w", err)
 	}
 	return nil
 }
 
-// attempt is how long one request of an action waits; the next one has the same key, so that what was done is not done
-// twice.
-const attempt = 3 * time.Second
+// attemptTimeout is how long one request for an action waits. The next request has the same key, so the action is done
+// once.
+const attemptTimeout = 3 * time.Second
 
-// byBus makes a change by an action, as an edge does for a visitor. Its reply says exactly what it raised.
-func (a *audit) byBus(ctx context.Context, c *change) (outcome, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+// writeByBus makes a change by an action, as an edge does for a visitor. The reply names the versions that it raised.
+func (a *audit) writeByBus(ctx context.Context, c *change) (outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
 	for {
 		done, err := a.act(ctx, c)
-		if err == nil || !again(err) {
+		if err == nil || !isTransient(err) {
 			return done, err
 		}
 		select {
@@ -74,8 +74,8 @@ func (a *audit) byBus(ctx context.Context, c *change) (outcome, error) {
 	}
 }
 
-// again reports whether an action may succeed when it is repeated.
-func again(err error) bool {
+// isTransient reports whether an action may succeed when it is repeated.
+func isTransient(err error) bool {
 	for _, final := range []error{wire.ErrBadRequest, wire.ErrNotFound, wire.ErrConflict} {
 		if errors.Is(err, final) {
 			return false
@@ -85,13 +85,13 @@ func again(err error) bool {
 }
 
 func (a *audit) act(ctx context.Context, c *change) (outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, attempt)
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	msg := nats.NewMsg(wire.ActionSubject(c.action()))
 	msg.Data = []byte(c.form().Encode())
 	msg.Header.Set(wire.HeaderKey, c.key)
 	msg.Header.Set(wire.HeaderRequest, c.key)
-	msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(time.Now().Add(a.world.ahead+attempt)))
+	msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(time.Now().Add(a.world.ahead+attemptTimeout)))
 	reply, err := a.cfg.NATS.RequestMsgWithContext(ctx, msg)
 	if err == nil {
 		err = wire.ErrorOf(reply)

@@ -1,24 +1,40 @@
-// Package audit proves that no cache lies, or shows where one does: a client of the finished site that changes photos,
-// looks at them through every edge, and knows from Postgres what it must see.
+// Package audit checks that no cache serves a page that is older than promised, or reports where one does. It is a
+// client of the finished site: it changes photos, requests their pages through every edge, and knows from Postgres what
+// each page must show.
 //
-// In flow addresses of edges, a pool on the database, a connection to the bus, and a list of things to break meanwhile;
-// out flows a [Report]. The auditor owns some users of the database, and nobody else may write to them. Each of their
-// photos' titles is a marker, "audit 123.45" for the 45th title of photo 123, so that what a body shows can be read
-// without understanding it, and every answer says in X-Depends which versions it was made from. Of each write is known
-// when it was begun, when it was acknowledged, and which version of its owner it raised; so the truth of an answer that
-// says user.ansel=18 is the state of ansel's rows at exactly 18. What is held against it:
+// **Input**: addresses of edges, a pool on the database, a connection to the bus, faults to inject. **Output**: a
+// [Report]. **Must not touch**: the roles' code. It knows paths, headers, subjects and tables, and two metrics of the
+// edges. Only ops/cli and tests import it.
 //
-//	label  what an answer shows is the state at the versions it names: all of it, and nothing else
-//	fresh  it names no version that was overtaken by a write acknowledged longer ago than the bound
+// The audit takes over some users; nobody else may write to them meanwhile. The title of each of their photos is a
+// marker: "audit 123.45" is the 45th title of photo 123. So a body can be checked without parsing HTML, and X-Depends
+// says which versions an answer was made from. Of each write the audit knows when it began, when it was acknowledged,
+// and which version of its owner it raised. So an answer that depends on user.ansel=18 must show ansel's rows as they
+// were at version 18. The rules:
+//
+//	label  an answer shows the state at the versions that it names: all of it, and nothing else
+//	fresh  it names no version that a write overtook, if the write was acknowledged longer ago than the bound
 //	gone   it shows nothing that was deleted or made private longer ago than the bound, not even marked as stale
-//	back   one visitor of one edge never sees a scope's version fall
-//	own    who carries the signed cookie of a write sees it at once, through any edge
+//	back   one visitor of one edge never sees the version of a scope fall
+//	own    a visitor with the signed cookie of a write sees that write at once, through any edge
 //
-// An answer is held against the writes only once every write to its users that was begun before it ended has its
-// outcome, so the verdict does not depend on which was heard of first. What waits for that is bounded: when the
-// checkers fall behind, the observers wait.
+// An answer is checked once every write to its users that began before the answer ended has its outcome. So a verdict
+// does not depend on the order in which outcomes arrive. The queue of unchecked answers is bounded; when it is full,
+// observers wait.
 //
-// All draws come from one seed, so that the same decisions are made again, though not in the same instant. It knows
-// nothing of how the roles work: what it knows are paths, headers, subjects and tables, and of the edges' metrics the
-// one that says how soon they knew of changes. Only main and tests use it.
+// All random choices come from one seed, so a run can be repeated with the same decisions, though not with the same
+// timing.
+//
+// Files:
+//
+//	audit.go      Config, Run: prepares, starts writers, observers, checkers and faults, and ends them
+//	prepare.go    takes users over: marks their photos, reads their state
+//	model.go      the audited users and photos, and the history of their writes
+//	write.go      decides on writes and records their outcomes; bus.go and psql.go carry them out
+//	view.go       chooses pages to request; visitor.go requests them; scan.go reads bodies
+//	check.go      checks answers against the history; label.go is the rule of that name
+//	stopwatch.go  times how soon a write shows at every edge
+//	notice.go     reads from the edges' metrics how soon they learned of changes
+//	fault.go      injects faults, and knows when one was in effect
+//	report.go     collects the figures and prints them
 package audit

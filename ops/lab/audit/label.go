@@ -5,79 +5,80 @@ import (
 	"slices"
 )
 
-// label compares what is shown with the state at the versions that are named.
-func (j *judge) label(o *observation) {
-	for _, torn := range o.sight.torn {
-		j.report(o, "label", nil, "photo %d is shown with two titles, one of them number %d", torn.photo, torn.write)
+// checkLabel compares what an answer shows with the state at the versions that it names.
+func (c *checker) checkLabel(o *observation) {
+	for _, m := range o.content.conflicting {
+		c.report(o, "label", nil, "photo %d is shown with two titles, one of them number %d", m.photo, m.write)
 	}
-	for _, m := range o.sight.photos {
-		p := j.photos[m.photo]
+	for _, m := range o.content.photos {
+		p := c.photos[m.photo]
 		if p == nil { // of a user whom an earlier audit had taken over
 			if o.target.owner != nil {
-				j.report(o, "label", nil, "photo %d is not of %s", m.photo, o.target.owner.name)
+				c.report(o, "label", nil, "photo %d is not of %s", m.photo, o.target.owner.name)
 			}
 			continue
 		}
 		if !slices.ContainsFunc(o.named, func(n named) bool { return n.owner == p.owner && n.photo == nil }) {
-			j.report(o, "label", nil, "it shows photo %d, but says no version of user.%s", m.photo, p.owner.name)
+			c.report(o, "label", nil, "it shows photo %d, but names no version of user.%s", m.photo, p.owner.name)
 		}
 		if o.target.owner != nil && o.target.owner != p.owner {
-			j.report(o, "label", nil, "photo %d is of %s", m.photo, p.owner.name)
+			c.report(o, "label", nil, "photo %d is of %s", m.photo, p.owner.name)
 		}
 	}
 	for _, n := range o.named {
 		if n.photo == nil {
-			j.compare(o, n)
+			c.compare(o, n)
 		}
 	}
 }
 
-// compare holds what is shown of one user against a version that is named.
-func (j *judge) compare(o *observation, n named) {
+// compare compares what is shown of one user with the state at a named version.
+func (c *checker) compare(o *observation, n named) {
 	n.owner.mu.Lock()
 	defer n.owner.mu.Unlock()
 	if n.version < n.owner.known {
 		return
 	}
 	if !n.owner.wrote(n.version) {
-		j.report(
-			o, "label", nil, "user.%s has no version %d: somebody else writes to it, or the version is wrong",
+		c.report(
+			o, "label", nil, "no write raised user.%s to %d: somebody else writes to it, or the version is wrong",
 			n.owner.name, n.version,
 		)
 		return
 	}
 	for _, p := range n.owner.photos {
-		i := slices.IndexFunc(o.sight.photos, func(m shown) bool { return m.photo == p.id })
-		was, or := p.at(n.version)
-		if a := o.differs(p, i, was); a != "" && o.differs(p, i, or) != "" {
+		i := slices.IndexFunc(o.content.photos, func(m shown) bool { return m.photo == p.id })
+		was, maybe := p.at(n.version)
+		if a := o.differs(p, i, was); a != "" && o.differs(p, i, maybe) != "" {
 			var last *event
 			if k := p.upTo(n.version); k > 0 {
 				last = p.timeline[k-1]
 			}
-			j.report(
-				o, "label", last, "user.%s is at %d, and so photo %d is %v: %s", n.owner.name, n.version, p.id, was, a,
+			c.report(
+				o, "label", last, "at version %[2]d of user.%[1]s photo %[3]d is %[4]v: %[5]s", n.owner.name, n.version, p.id, was, a,
 			)
 		}
 	}
 	if o.target.owner == n.owner {
-		if problem := o.disorder(); problem != "" {
-			j.report(o, "label", nil, "%s", problem)
+		if problem := o.misplaced(); problem != "" {
+			c.report(o, "label", nil, "%s", problem)
 		}
 	}
 	if o.target.kind == userPage {
-		j.covers(o, n)
+		c.checkAlbums(o, n)
 	}
 }
 
-// differs says how what is shown of a photo, the i-th of the sight or none, differs from a state; "" if it does not.
+// differs says how photo i of the body differs from a state, or "" if it does not. A negative i says that the body does
+// not show p.
 func (o *observation) differs(p *photo, i int, s state) string {
 	if i < 0 {
-		if o.wants(p, s) {
+		if o.mustShow(p, s) {
 			return "it is not shown"
 		}
 		return ""
 	}
-	switch m := o.sight.photos[i]; {
+	switch m := o.content.photos[i]; {
 	case !s.public:
 		return fmt.Sprintf("it is shown, with title %d", m.write)
 	case m.write != s.write:
@@ -85,10 +86,10 @@ func (o *observation) differs(p *photo, i int, s state) string {
 	}
 	switch o.target.kind {
 	case photoPage:
-		if o.sight.tags != s.tags {
-			return fmt.Sprintf("its tags are %b", o.sight.tags)
+		if o.content.tags != s.tags {
+			return fmt.Sprintf("its tags are %b", o.content.tags)
 		}
-		if albums := p.owner.bits(o.sight.albums); albums != s.albums {
+		if albums := p.owner.bits(o.content.albums); albums != s.albums {
 			return fmt.Sprintf("its albums are %b", albums)
 		}
 	case albumPage:
@@ -103,16 +104,16 @@ func (o *observation) differs(p *photo, i int, s state) string {
 	return ""
 }
 
-// wants reports whether a page must show a photo that is in a state.
-func (o *observation) wants(p *photo, s state) bool {
+// mustShow reports whether the page must show a photo that is in a state.
+func (o *observation) mustShow(p *photo, s state) bool {
 	if !s.public || p.owner != o.target.owner {
 		return false
 	}
 	switch o.target.kind {
 	case userPage:
 		return true
-	case feedPage: // the newest 30: one that is older than the 30th may be missing
-		return len(o.sight.photos) < feedSize || p.id > o.sight.photos[len(o.sight.photos)-1].photo
+	case feedPage: // the newest 30: a photo older than the 30th may be missing
+		return len(o.content.photos) < feedSize || p.id > o.content.photos[len(o.content.photos)-1].photo
 	case photoPage:
 		return o.target.photo == p
 	case albumPage:
@@ -121,45 +122,45 @@ func (o *observation) wants(p *photo, s state) bool {
 	return false
 }
 
-// disorder says which photo of an owner's listing stands in the wrong place.
-func (o *observation) disorder() string {
+// misplaced says which photo of an owner's listing is in the wrong place.
+func (o *observation) misplaced() string {
 	place := func(m shown) int64 { return -m.photo }
 	if o.target.kind == albumPage {
 		at := o.target.owner.albums[o.target.album].position
 		place = func(m shown) int64 { return int64(at[m.photo]) }
 	}
-	for i := 1; i < len(o.sight.photos); i++ {
-		if a, b := o.sight.photos[i-1], o.sight.photos[i]; place(a) >= place(b) {
+	for i := 1; i < len(o.content.photos); i++ {
+		if a, b := o.content.photos[i-1], o.content.photos[i]; place(a) >= place(b) {
 			return fmt.Sprintf("photo %d stands before photo %d", a.photo, b.photo)
 		}
 	}
 	return ""
 }
 
-// covers compares the albums on an owner's page with those that have a public photo.
-func (j *judge) covers(o *observation, n named) {
+// checkAlbums compares the albums on an owner's page with those that have a public photo.
+func (c *checker) checkAlbums(o *observation, n named) {
 	var sure, perhaps uint32
 	for _, p := range n.owner.photos {
-		was, or := p.at(n.version)
+		was, maybe := p.at(n.version)
 		if was.public {
 			perhaps |= was.albums
 		}
-		if or.public {
-			perhaps |= or.albums
+		if maybe.public {
+			perhaps |= maybe.albums
 		}
-		if was.public && or.public {
-			sure |= was.albums & or.albums
+		if was.public && maybe.public {
+			sure |= was.albums & maybe.albums
 		}
 	}
-	if got := n.owner.bits(o.sight.albums); got&^perhaps != 0 || sure&^got != 0 {
-		j.report(
-			o, "label", nil, "user.%s is at %d, and the albums with photos are %b, not %b", n.owner.name, n.version,
+	if got := n.owner.bits(o.content.albums); got&^perhaps != 0 || sure&^got != 0 {
+		c.report(
+			o, "label", nil, "at version %[2]d of user.%[1]s the albums with photos are %[3]b, not %[4]b", n.owner.name, n.version,
 			sure, got,
 		)
 	}
 }
 
-// bits gives the owner's albums among those with these ids.
+// bits returns the albums with these ids as a bit set.
 func (o *owner) bits(ids []int64) (b uint32) {
 	for i, a := range o.albums {
 		if slices.Contains(ids, a.id) {
@@ -169,20 +170,20 @@ func (o *owner) bits(ids []int64) (b uint32) {
 	return b
 }
 
-// absent checks an answer that says that a photo is not there.
-func (j *judge) absent(o *observation) {
+// checkAbsent checks an answer that says that a photo does not exist.
+func (c *checker) checkAbsent(o *observation) {
 	p := o.target.photo
 	switch {
 	case p == nil && o.target.owner != nil:
-		j.report(o, "label", nil, "the page is not there, but it never went")
+		c.report(o, "label", nil, "the page is missing, but it was never removed")
 		return
 	case p == nil:
 		return
 	}
 	i := slices.IndexFunc(o.named, func(n named) bool { return n.photo == p })
 	if i < 0 {
-		if !o.veiled {
-			j.report(o, "label", nil, "it says no version of photo.%d", p.id)
+		if !o.withheld {
+			c.report(o, "label", nil, "it names no version of photo.%d", p.id)
 		}
 		return
 	}
@@ -195,6 +196,6 @@ func (j *judge) absent(o *observation) {
 		}
 	}
 	if last != nil && last.state.public && last.exact() {
-		j.report(o, "label", last, "photo.%d is at %d, and so it is there", p.id, o.named[i].version)
+		c.report(o, "label", last, "at version %[2]d photo.%[1]d exists", p.id, o.named[i].version)
 	}
 }

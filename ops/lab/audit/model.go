@@ -6,68 +6,69 @@ import (
 	"time"
 )
 
-// moment is a time of this run: how long after its start, by the monotonic clock.
+// moment is a time since the start of the audit, by the monotonic clock.
 type moment = time.Duration
 
-// state is what visitors can tell of a photo. What is not public looks the same whatever else it is.
+// state is what visitors can see of a photo. A photo that is not public looks the same whatever else it is.
 type state struct {
 	public bool
 	write  int32  // number of the title
-	tags   uint32 // a bit for each of the auditor's tags
-	albums uint32 // a bit for each of the owner's albums
+	tags   uint32 // one bit for each of the audit's tags
+	albums uint32 // one bit for each of the owner's albums
 }
 
-// event is a write with its outcome: from a version of its owner on, a photo is in a state.
+// event is a write with its outcome: the state of a photo from a version of its owner on.
 type event struct {
 	photo   *photo
 	state   state
 	via     Via
 	what    string
 	version int64 // of the owner
-	// the state may be seen in any version above this one; version-1 where the write's own version is known
+	// The state may be seen in any version above this one. It is version-1 where the write's own version is known.
 	after int64
-	// of the photo's own scope, if the photo came or went, otherwise 0; where it is not known, the least it may be
+	// Version of the photo's own scope, if the photo appeared or vanished; otherwise 0. A lower limit where it is
+	// unknown.
 	scope int64
 
 	begun, acked moment // the commit was between them
 }
 
-// exact reports whether the write's own version is known.
+// exact reports whether the version that the write raised is known exactly.
 func (e *event) exact() bool { return e.after == e.version-1 }
 
 // photo is one photo of an audited user.
 type photo struct {
-	id    int64
-	owner *owner
-	kept  kept // what it takes to post it again, after it was deleted
+	id     int64
+	owner  *owner
+	stored stored // for posting it again after a deletion
 
-	busy   sync.Mutex // held by who writes to it
-	number int32      // of the newest title; with busy
-	exists bool       // with busy
-	now    state      // with busy
+	busy   sync.Mutex // held while writing to the photo
+	number int32      // of the newest title; guarded by busy
+	exists bool       // guarded by busy
+	now    state      // guarded by busy
 
-	timeline []*event // by version, the first is how the audit found it; with owner.mu
+	timeline []*event // by version, the first is the state at the start; guarded by owner.mu
 }
 
 // album is one album of an audited user.
 type album struct {
 	id       int64
-	position map[int64]int32 // by photo: where it is, or would be
+	position map[int64]int32 // by photo: its place, now or when it is added
 }
 
-// owner is an audited user. Of its writes it keeps those that a copy, fresh or stale, may still show.
+// owner is an audited user. It keeps the writes that a fresh or stale copy may still show.
 type owner struct {
-	index  int // among the audited
+	index  int // among the audited users
 	id     int64
 	name   string
 	photos []*photo // newest first, as on the page
 	albums []album  // by id
 
 	mu       sync.Mutex
-	settled  sync.Cond // a write has been settled
-	open     []*moment // when writes that have no outcome yet were begun
+	settled  sync.Cond // broadcast when a write is settled
+	open     []*moment // when the writes without an outcome began
 	events   []*event  // by version
-	known    int64     // versions below were before the audit, or are forgotten
+	known    int64     // lower versions are from before the audit, or forgotten
 	recorded int
 }
 
@@ -77,16 +78,16 @@ func newOwner(index int, id int64, name string) *owner {
 	return o
 }
 
-// begin notes that a write begins now, and returns what settle takes.
+// begin notes that a write begins now. The result is for settle.
 func (o *owner) begin(now func() moment) *moment {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	at := now() // under the lock: who sees no open write may rely on it
+	at := now() // while holding the lock: a reader that sees no open write may rely on it
 	o.open = append(o.open, &at)
 	return &at
 }
 
-// settle records the outcome of a write; none if it did not happen.
+// settle records the outcome of a write; e is nil if the write did not happen.
 func (o *owner) settle(begun *moment, e *event) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -99,7 +100,7 @@ func (o *owner) settle(begun *moment, e *event) {
 	o.settled.Broadcast()
 }
 
-// record puts an event in its place.
+// record inserts an event into the history.
 func (o *owner) record(e *event) {
 	o.events = insert(o.events, e)
 	e.photo.timeline = insert(e.photo.timeline, e)
@@ -108,7 +109,7 @@ func (o *owner) record(e *event) {
 	}
 }
 
-// insert keeps events in the order of their versions. A write that is heard of late is a few places from the end.
+// insert keeps events ordered by version. A write whose outcome arrives late belongs a few places before the end.
 func insert(events []*event, e *event) []*event {
 	i := len(events)
 	for i > 0 && events[i-1].version > e.version {
@@ -117,10 +118,10 @@ func insert(events []*event, e *event) []*event {
 	return slices.Insert(events, i, e)
 }
 
-// remember is how long a write is kept: no copy is shown, not even as a stale one, that is older than 20 minutes.
+// remember is how long writes are kept. No copy older than 20 minutes is shown, not even as a stale one.
 const remember = 25 * time.Minute
 
-// forget drops what was acknowledged before a time, but for the state that each photo had then.
+// forget drops events that were acknowledged before a time, except the last one of each photo.
 func (o *owner) forget(before moment) {
 	n := 0
 	for n < len(o.events)-1 && o.events[n].acked < before {
@@ -137,7 +138,7 @@ func (o *owner) forget(before moment) {
 	}
 }
 
-// waitFor returns when no write that was begun before a time lacks its outcome.
+// waitFor returns when every write that began before t has its outcome.
 func (o *owner) waitFor(t moment) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -146,7 +147,7 @@ func (o *owner) waitFor(t moment) {
 	}
 }
 
-// upTo counts the events of the photo up to a version.
+// upTo counts the events of the photo up to a version of its owner.
 func (p *photo) upTo(version int64) int {
 	n := len(p.timeline)
 	for n > 0 && p.timeline[n-1].version > version {
@@ -155,21 +156,21 @@ func (p *photo) upTo(version int64) int {
 	return n
 }
 
-// at gives the state that the photo had at a version of its owner, and a second one if a write may have been in force
-// already whose own version is not known.
-func (p *photo) at(version int64) (was, or state) {
+// at returns the state that the photo had at a version of its owner. If a write whose version is not known exactly may
+// already have been in effect, maybe is the state after it; otherwise both are the same.
+func (p *photo) at(version int64) (was, maybe state) {
 	n := p.upTo(version)
 	if n > 0 {
 		was = p.timeline[n-1].state
 	}
-	or = was
+	maybe = was
 	if n < len(p.timeline) && p.timeline[n].after < version {
-		or = p.timeline[n].state
+		maybe = p.timeline[n].state
 	}
-	return was, or
+	return was, maybe
 }
 
-// wrote reports whether a version is one that a write raised, or may have.
+// wrote reports whether a write raised a version, or may have.
 func (o *owner) wrote(version int64) bool {
 	for i := len(o.events) - 1; i >= 0; i-- {
 		switch e := o.events[i]; {
@@ -182,7 +183,7 @@ func (o *owner) wrote(version int64) bool {
 	return version <= o.known
 }
 
-// newest is the highest version that is recorded.
+// newest is the highest recorded version.
 func (o *owner) newest() int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()

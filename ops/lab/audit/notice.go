@@ -16,50 +16,52 @@ import (
 
 // Metrics of an edge.
 const (
-	// a histogram: from the writing of a change, before its commit, to the edge's having learned it
+	// A histogram: from the writing of a change, before its commit, until the edge learned of it.
 	changeSeconds = "killr_edge_change_seconds"
-	clockOffset   = "killr_edge_clock_offset_seconds" // cluster time, by which that is measured, minus the machine's
+	clockOffset   = "killr_edge_clock_offset_seconds" // cluster time, which changeSeconds uses, minus the machine's
 )
 
-// Notice is how long it took from the writing of a change, shortly before its commit, until an edge had read of it in
-// the stream, as the edges' own metrics tell. Of what an action has changed an edge mostly knew before that, by a hint.
-// It is counted once for each batch of changes and edge, from the oldest change of the batch.
+// Notice is the time from the writing of a change, shortly before its commit, until an edge read it from the stream, by
+// the edges' own metrics. Edges mostly know earlier of changes made by actions, by an early invalidation. It is counted
+// once for each batch of changes and edge, for the oldest change of the batch.
 type Notice struct {
-	Spread               // upper bounds: those of the buckets that the values are in
-	Edges  int           `json:"edges"`           // that were asked
-	Behind time.Duration `json:"clock_behind_ns"` // the most that an edge's clock was behind the machine's; it is in the spread. 0 where it cannot be known
-	Err    string        `json:"error,omitempty"` // why it is not known of all edges
+	Spread     // upper bounds of the histogram buckets that the values are in
+	Edges  int `json:"edges"` // whose metrics were read
+	// How far the most delayed clock of an edge was behind the machine's; the times include it. 0 if unknown.
+	Behind time.Duration `json:"clock_behind_ns"`
+	Err    string        `json:"error,omitempty"` // why some edges are missing
 }
 
 func (n Notice) String() string {
 	if n.N == 0 {
-		return "not known: " + cmp.Or(n.Err, "no edge has timed a change")
+		return "unknown: " + cmp.Or(n.Err, "no edge has timed a change")
 	}
 	s := fmt.Sprintf(
 		"p50 <= %.1f ms, p99 <= %.1f ms, max <= %.1f ms (of %d batches, from the oldest change of each)", ms(n.P50),
 		ms(n.P99), ms(n.Max), n.N,
 	)
 	if n.Behind > 0 {
-		s += fmt.Sprintf("; in it are the %.1f ms at most by which their clocks were behind", ms(n.Behind))
+		s += fmt.Sprintf("; includes up to %.1f ms by which their clocks were behind", ms(n.Behind))
 	}
 	if n.Err != "" {
-		s += "; not of all: " + n.Err
+		s += "; not of all edges: " + n.Err
 	}
 	return s
 }
 
-// edgeMetrics is what an edge tells of itself at one moment.
+// edgeMetrics are the metrics of an edge at one moment.
 type edgeMetrics struct {
 	changes *dto.Histogram
 	offset  time.Duration
 }
 
-// readMetrics asks each edge. Of one that does not answer, or does not tell, there is an error and a nil.
+// readMetrics reads the metrics of each edge. Edges that do not answer, or have no such metrics, yield nil and an
+// error.
 func (a *audit) readMetrics(ctx context.Context) ([]*edgeMetrics, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if len(a.cfg.Metrics) == 0 {
-		return nil, errors.New("the address of no edge's metrics was given")
+		return nil, errors.New("no address of an edge's metrics was given")
 	}
 	all := make([]*edgeMetrics, len(a.cfg.Metrics))
 	var errs []error
@@ -92,15 +94,15 @@ func (a *audit) readEdge(ctx context.Context, url string) (*edgeMetrics, error) 
 	}
 	changes, offset := families[changeSeconds].GetMetric(), families[clockOffset].GetMetric()
 	if len(changes) != 1 || len(offset) != 1 {
-		return nil, fmt.Errorf("tells no %s, or no %s: is it an edge, and of this release?", changeSeconds, clockOffset)
+		return nil, fmt.Errorf("has no %s, or no %s: is it an edge of this release?", changeSeconds, clockOffset)
 	}
 	return &edgeMetrics{changes[0].GetHistogram(), seconds(offset[0].GetGauge().GetValue())}, nil
 }
 
-// noticed is what the edges have learned between two readings. Where edges and database are on one machine, cluster
-// time is the machine's time, and what an edge's clock says otherwise is by how much it is behind: as long as the
-// quickest of its last ticks took.
-func noticed(before, after []*edgeMetrics, oneMachine bool, problem error) Notice {
+// noticeBetween is what the edges have learned between two readings. Where edges and database are on one machine,
+// cluster time is the machine's time. Then an offset of an edge's clock is an error of its estimate, at most the
+// shortest delay of its last heartbeats, and is added.
+func noticeBetween(before, after []*edgeMetrics, oneMachine bool, problem error) Notice {
 	var n Notice
 	type bucket struct {
 		upTo  time.Duration
@@ -155,7 +157,7 @@ func noticed(before, after []*edgeMetrics, oneMachine bool, problem error) Notic
 	return n
 }
 
-// hugeSeconds stands for the bound of a bucket that has none.
+// hugeSeconds stands for the bound of the last bucket, which is infinite.
 const hugeSeconds = 3600
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// edgeOf answers /metrics as an edge does, of changes that took so long.
+// edgeOf serves the metrics of an edge; learn adds changes that took this long.
 func edgeOf(t *testing.T, offset float64) (url string, learn func(...time.Duration)) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -63,7 +63,7 @@ func TestNotice(t *testing.T) {
 		},
 		{
 			true, before,
-			"p50 <= 5.0 ms, p99 <= 10.0 ms, max <= 20.0 ms (of 200 batches, from the oldest change of each); in it are the 0.5 ms at most by which their clocks were behind",
+			"p50 <= 5.0 ms, p99 <= 10.0 ms, max <= 20.0 ms (of 200 batches, from the oldest change of each); includes up to 0.5 ms by which their clocks were behind",
 		},
 		{
 			false, nil,
@@ -74,16 +74,16 @@ func TestNotice(t *testing.T) {
 			"p50 <= 2.0 ms, p99 <= 20.0 ms, max <= 3600000.0 ms (of 100 batches, from the oldest change of each)",
 		},
 	} {
-		if got := noticed(c.before, after, c.oneMachine, nil).String(); got != c.want {
+		if got := noticeBetween(c.before, after, c.oneMachine, nil).String(); got != c.want {
 			t.Errorf("got\n%s, want\n%s", got, c.want)
 		}
 	}
 	// An edge that was killed and started counts from nothing.
-	if n := noticed(after, before, false, nil); n.N != 2 {
+	if n := noticeBetween(after, before, false, nil); n.N != 2 {
 		t.Errorf("of edges that began anew: %v", n)
 	}
-	if n := noticed(nil, []*edgeMetrics{nil, after[1]}, false, errors.New("one is silent")); n.Edges != 1 ||
-		!strings.HasSuffix(n.String(), "; not of all: one is silent") {
+	if n := noticeBetween(nil, []*edgeMetrics{nil, after[1]}, false, errors.New("one is silent")); n.Edges != 1 ||
+		!strings.HasSuffix(n.String(), "; not of all edges: one is silent") {
 		t.Errorf("without one of two: %v", n)
 	}
 }
@@ -99,20 +99,20 @@ func TestNoticeThatIsNotKnown(t *testing.T) {
 		metrics []string
 		want    string
 	}{
-		{nil, "not known: the address of no edge's metrics was given"},
-		{[]string{none.URL}, fmt.Sprintf("not known: %s: 404 Not Found", none.URL)},
+		{nil, "unknown: no address of an edge's metrics was given"},
+		{[]string{none.URL}, fmt.Sprintf("unknown: %s: 404 Not Found", none.URL)},
 		{
 			[]string{other.URL},
 			fmt.Sprintf(
-				"not known: %s: tells no %s, or no %s: is it an edge, and of this release?", other.URL, changeSeconds,
+				"unknown: %s: has no %s, or no %s: is it an edge of this release?", other.URL, changeSeconds,
 				clockOffset,
 			),
 		},
-		{[]string{quiet}, "not known: no edge has timed a change"},
+		{[]string{quiet}, "unknown: no edge has timed a change"},
 	} {
 		a := &audit{cfg: Config{Metrics: c.metrics}, client: http.DefaultClient}
 		after, err := a.readMetrics(t.Context())
-		if got := noticed(nil, after, false, err).String(); got != c.want {
+		if got := noticeBetween(nil, after, false, err).String(); got != c.want {
 			t.Errorf("got\n%s, want\n%s", got, c.want)
 		}
 	}

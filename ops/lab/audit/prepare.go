@@ -10,31 +10,31 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Limits of who is audited: all photos of one stand on the first page of a listing, all albums on the user's page.
+// Limits of an audited user, so that all photos are on the first page of a listing, and all albums on the user's page.
 const (
 	maxPhotos = 40
 	maxAlbums = 11
 )
 
-// kept is what posting a photo again takes.
-type kept struct {
+// stored is what is needed to post a deleted photo again.
+type stored struct {
 	image                string
 	width, height, color int32
 	posted               time.Time
 }
 
-// world is all that is audited.
+// world is everything that is audited.
 type world struct {
 	owners []*owner
 	photos map[int64]*photo
 	names  map[string]*owner
 	tagIDs [tagCount]int64
-	ahead  time.Duration // Postgres' clock, which is the cluster's, before this machine's
+	ahead  time.Duration // Postgres' clock, which is the cluster's, minus this machine's
 }
 
-// choose takes users over: up to n with few enough photos, those with the newest ones first, for they are on the front
-// page. All their titles become markers, those without an album are given one, and from then on nobody else may write
-// to them.
+// choose takes over up to n users who have few enough photos, starting with those who posted last, because they are on
+// the front page. It sets all their titles to markers and creates an album for users without one. From then on nobody
+// else may write to them.
 func choose(ctx context.Context, pool *pgxpool.Pool, n int, now func() moment) (*world, error) {
 	w := &world{photos: map[int64]*photo{}, names: map[string]*owner{}}
 	var clock time.Time
@@ -78,7 +78,7 @@ func choose(ctx context.Context, pool *pgxpool.Pool, n int, now func() moment) (
 	return w, nil
 }
 
-// takeOver marks a user's photos and learns how they are, in one transaction.
+// takeOver marks the photos of one user and reads their state, in one transaction.
 func (w *world) takeOver(ctx context.Context, pool *pgxpool.Pool, o *owner, now func() moment) error {
 	begun := o.begin(now)
 	tx, err := pool.Begin(ctx)
@@ -133,10 +133,10 @@ func (w *world) readPhotos(ctx context.Context, tx pgx.Tx, o *owner) error {
 	}
 	var id int64
 	var public bool
-	var k kept
+	var k stored
 	columns := []any{&id, &public, &k.image, &k.width, &k.height, &k.color, &k.posted}
 	_, err = pgx.ForEachRow(rows, columns, func() error {
-		p := &photo{id: id, owner: o, kept: k, exists: true, now: state{public: public}}
+		p := &photo{id: id, owner: o, stored: k, exists: true, now: state{public: public}}
 		o.photos = append(o.photos, p)
 		w.photos[id] = p
 		return nil
@@ -160,8 +160,8 @@ func (w *world) readPhotos(ctx context.Context, tx pgx.Tx, o *owner) error {
 	return err
 }
 
-// readAlbums learns the user's albums. A photo that is put into one later stands behind those that were there, by its
-// id.
+// readAlbums reads the albums of one user. A photo that is added to an album later gets a position behind all that were
+// there.
 func (w *world) readAlbums(ctx context.Context, tx pgx.Tx, o *owner) error {
 	rows, err := tx.Query(ctx, `SELECT a.id, coalesce(m.photo_id, 0), coalesce(m.position, 0) FROM albums a LEFT JOIN album_photos m ON m.album_id = a.id
 		WHERE a.user_id = $1 ORDER BY a.id, m.position`, o.id)

@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// byPsql makes a change as a hand in psql does: one transaction, which reads the version that it raised before it
-// commits.
-func (a *audit) byPsql(ctx context.Context, c *change) (outcome, error) {
+// writeByPsql makes a change as a person in psql does. It is one transaction, which reads the version that it raised
+// before it commits.
+func (a *audit) writeByPsql(ctx context.Context, c *change) (outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	p := c.photo
@@ -19,12 +19,12 @@ func (a *audit) byPsql(ctx context.Context, c *change) (outcome, error) {
 	switch c.what {
 	case "posting":
 		b.Queue(`INSERT INTO photos (id, user_id, posted_at, image_id, width, height, color, title) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			p.id, p.owner.id, p.kept.posted, p.kept.image, p.kept.width, p.kept.height, p.kept.color,
-			mark(p.id, c.next.write))
+			p.id, p.owner.id, p.stored.posted, p.stored.image, p.stored.width, p.stored.height, p.stored.color,
+			markerTitle(p.id, c.next.write))
 	case "publishing", "hiding":
 		b.Queue(`UPDATE photos SET private = $2 WHERE id = $1`, p.id, !c.next.public)
 	case "titling":
-		b.Queue(`UPDATE photos SET title = $2 WHERE id = $1`, p.id, mark(p.id, c.next.write))
+		b.Queue(`UPDATE photos SET title = $2 WHERE id = $1`, p.id, markerTitle(p.id, c.next.write))
 	case "deleting":
 		b.Queue(`DELETE FROM photos WHERE id = $1`, p.id)
 	case "filing":
@@ -58,28 +58,28 @@ func (a *audit) byPsql(ctx context.Context, c *change) (outcome, error) {
 	return done, nil
 }
 
-// lookUp finds out whether a change whose answer got lost was made. It waits for whoever may still be making it: the
-// photo's row, or its owner's where there is none, is locked. The version is then known only to lie above the one
-// before.
-func (a *audit) lookUp(c *change, before int64) (outcome, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+// findOutcome finds out whether a change whose answer was lost was made. It waits for a transaction that may still be
+// making it, by locking the row of the photo and that of its owner. Of the version that the change raised it then knows
+// only that it is above the one before.
+func (a *audit) findOutcome(c *change, before int64) (outcome, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), outcomeTimeout)
 	defer cancel()
 	for {
-		done, err := a.lookOnce(ctx, c, before)
+		done, err := a.readOutcome(ctx, c, before)
 		if err == nil {
 			return done, nil
 		}
 		select {
 		case <-ctx.Done():
 			return outcome{}, fmt.Errorf(
-				"audit: %s photo %d: what became of it cannot be found out: %w", c.what, c.photo.id, err,
+				"audit: %s photo %d: find the outcome: %w", c.what, c.photo.id, err,
 			)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
-func (a *audit) lookOnce(ctx context.Context, c *change, before int64) (done outcome, err error) {
+func (a *audit) readOutcome(ctx context.Context, c *change, before int64) (done outcome, err error) {
 	p := c.photo
 	err = pgx.BeginFunc(ctx, a.cfg.Pool, func(tx pgx.Tx) error {
 		var title string
@@ -103,7 +103,7 @@ func (a *audit) lookOnce(ctx context.Context, c *change, before int64) (done out
 			if tags, albums, err = a.bits(ctx, tx, p); err != nil {
 				return err
 			}
-			made = title == mark(p.id, c.next.write) && private != c.next.public && tags == c.next.tags &&
+			made = title == markerTitle(p.id, c.next.write) && private != c.next.public && tags == c.next.tags &&
 				albums == c.next.albums
 		}
 		done = outcome{version: version, after: before, scope: before + 1, none: !made}
@@ -112,7 +112,7 @@ func (a *audit) lookOnce(ctx context.Context, c *change, before int64) (done out
 	return done, err
 }
 
-// bits reads which of the auditor's tags a photo has, and in which albums it is.
+// bits reads which of the audit's tags the photo has, and which albums it is in.
 func (a *audit) bits(ctx context.Context, tx pgx.Tx, p *photo) (tags, albums uint32, err error) {
 	var tagIDs, albumIDs []int64
 	err = tx.QueryRow(

@@ -13,10 +13,10 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Via is the way a write goes.
+// Via is how a write is made.
 type Via string
 
-// The ways.
+// The ways to make a write.
 const (
 	Bus  Via = "bus"  // an action, by request on NATS
 	Psql Via = "psql" // a statement, as by hand
@@ -27,13 +27,13 @@ type Violation struct {
 	Rule    string        `json:"rule"`
 	What    string        `json:"what"`
 	URL     string        `json:"url"`
-	Request string        `json:"request"` // its X-Request-Id, by which the logs know it
+	Request string        `json:"request"` // X-Request-Id, as in the logs
 	Status  int           `json:"status"`
 	Cache   string        `json:"x_cache"`
 	Depends string        `json:"x_depends"`
 	Begun   time.Duration `json:"begun_ns"` // after the start of the audit
 	Ended   time.Duration `json:"ended_ns"`
-	Write   string        `json:"write,omitempty"` // the one it contradicts
+	Write   string        `json:"write,omitempty"` // the write that the answer contradicts
 }
 
 func violation(o *observation, rule string, e *event, what string) Violation {
@@ -68,7 +68,7 @@ func (v Violation) String() string {
 	return s
 }
 
-// Spread is a distribution of times.
+// Spread summarizes a distribution of times.
 type Spread struct {
 	N   int64         `json:"n"`
 	P50 time.Duration `json:"p50_ns"`
@@ -82,9 +82,9 @@ func (s Spread) String() string {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// Report is what an audit found.
+// Report is the result of an audit.
 type Report struct {
-	Started      time.Time        `json:"started"` // times below are counted from here
+	Started      time.Time        `json:"started"` // the origin of the times below
 	Seed         uint64           `json:"seed"`
 	Edges        int              `json:"edges"`
 	Owners       int              `json:"owners"` // audited users
@@ -93,11 +93,11 @@ type Report struct {
 	Writes       map[Via]int64    `json:"writes"`
 	Unknown      int64            `json:"writes_looked_up"` // got no answer, and were looked up in Postgres
 	Observations int64            `json:"observations"`
-	Caches       map[string]int64 `json:"x_cache"`      // answers by where they came from
-	NotModified  int64            `json:"not_modified"` // 304s
-	Failed       map[string]int64 `json:"failed"`       // no page: by status, or "no answer"
-	Own          int64            `json:"own"`          // looks with the cookie of a write
-	OwnStale     int64            `json:"own_stale"`    // of these, shown a copy marked as stale
+	Caches       map[string]int64 `json:"x_cache"`      // answers by X-Cache
+	NotModified  int64            `json:"not_modified"` // answers 304
+	Failed       map[string]int64 `json:"failed"`       // answers without a page: by status, or "no answer"
+	Own          int64            `json:"own"`          // page views with the cookie of a write
+	OwnStale     int64            `json:"own_stale"`    // of these, answered with a stale copy
 
 	Violations int64            `json:"violations"`
 	Rules      map[string]int64 `json:"violations_by_rule"`
@@ -105,45 +105,46 @@ type Report struct {
 
 	QuietBound time.Duration `json:"quiet_bound_ns"`
 	FaultBound time.Duration `json:"fault_bound_ns"`
-	Oldest     time.Duration `json:"oldest_ns"` // the most by which an answer not marked as stale was behind an acknowledged write
+	Oldest     time.Duration `json:"oldest_ns"` // largest lag behind an acknowledged write, not marked as stale
 
-	// From a write's acknowledgement to the beginning of the first answer that shows it, at every edge: the last edge
-	// counts. While nothing was broken, and while something was.
-	Fresh          map[Via]Spread `json:"commit_to_fresh"`
-	FreshInTrouble map[Via]Spread `json:"commit_to_fresh_in_trouble"`
-	FreshFromSent  map[Via]Spread `json:"sent_to_fresh"` // as Fresh, from when the write was sent. The commit was after that and before the acknowledgement
-	Unseen         int64          `json:"unseen"`        // not shown by every edge within 10 s
+	// From the acknowledgement of a write until every edge shows it: until the first request that the last edge
+	// answered with it was sent. While no fault was in effect, and while one was.
+	Fresh         map[Via]Spread `json:"commit_to_fresh"`
+	FreshInFault  map[Via]Spread `json:"commit_to_fresh_in_trouble"`
+	FreshFromSent map[Via]Spread `json:"sent_to_fresh"` // from sending; the commit is between sending and acknowledgement
+	Unseen        int64          `json:"unseen"`        // not shown by every edge within 10 s
 
-	Notice Notice `json:"commit_to_notice"` // without pages: when edges had the changes from the stream, whoever made them and whatever was broken
+	// Measured without pages: when edges had changes from the stream, however the changes were made, faults or not.
+	Notice Notice `json:"commit_to_notice"`
 
-	Faults []Happening `json:"faults"`
+	Faults []FaultEvent `json:"faults"`
 }
 
-// tally gathers the report.
+// tally collects the report. It is safe for concurrent use.
 type tally struct {
-	mu        sync.Mutex
-	report    Report
-	quiet     map[Via]*hdrhistogram.Histogram
-	troubled  map[Via]*hdrhistogram.Histogram
-	sent      map[Via]*hdrhistogram.Histogram
-	onProblem func(Violation)
+	mu          sync.Mutex
+	report      Report
+	quiet       map[Via]*hdrhistogram.Histogram
+	duringFault map[Via]*hdrhistogram.Histogram
+	sent        map[Via]*hdrhistogram.Histogram
+	onProblem   func(Violation)
 }
 
 const keptViolations = 20
 
 func newTally(onProblem func(Violation)) *tally {
 	t := &tally{
-		onProblem: onProblem, quiet: map[Via]*hdrhistogram.Histogram{}, troubled: map[Via]*hdrhistogram.Histogram{},
+		onProblem: onProblem, quiet: map[Via]*hdrhistogram.Histogram{}, duringFault: map[Via]*hdrhistogram.Histogram{},
 		sent: map[Via]*hdrhistogram.Histogram{},
 	}
 	t.report = Report{Writes: map[Via]int64{}, Caches: map[string]int64{}, Failed: map[string]int64{},
 		Rules: map[string]int64{},
-		Fresh: map[Via]Spread{}, FreshInTrouble: map[Via]Spread{}, FreshFromSent: map[Via]Spread{},
+		Fresh: map[Via]Spread{}, FreshInFault: map[Via]Spread{}, FreshFromSent: map[Via]Spread{},
 		FaultBound: FaultBound}
 	return t
 }
 
-func (t *tally) broke(v Violation) {
+func (t *tally) violated(v Violation) {
 	t.mu.Lock()
 	t.report.Violations++
 	t.report.Rules[v.Rule]++
@@ -163,11 +164,11 @@ func (t *tally) late(d time.Duration) {
 	t.report.Oldest = max(t.report.Oldest, d)
 }
 
-func (t *tally) wrote(via Via, lookedUp bool) {
+func (t *tally) wrote(via Via, unanswered bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.report.Writes[via]++
-	if lookedUp {
+	if unanswered {
 		t.report.Unknown++
 	}
 }
@@ -178,7 +179,7 @@ func (t *tally) observed(o *observation) {
 	r := &t.report
 	r.Observations++
 	r.Caches[o.cache]++
-	if o.same {
+	if o.notModified {
 		r.NotModified++
 	}
 	if o.own != nil {
@@ -195,8 +196,8 @@ func (t *tally) failed(why string) {
 	t.report.Failed[why]++
 }
 
-// arrived notes when a write showed at every edge.
-func (t *tally) arrived(e *event, shown moment, troubled bool) {
+// arrived records when a write showed at every edge.
+func (t *tally) arrived(e *event, shown moment, duringFault bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	note := func(in map[Via]*hdrhistogram.Histogram, took time.Duration) {
@@ -205,8 +206,8 @@ func (t *tally) arrived(e *event, shown moment, troubled bool) {
 		}
 		_ = in[e.via].RecordValue(min(max(1, took.Microseconds()), time.Minute.Microseconds())) // within its bounds
 	}
-	if troubled {
-		note(t.troubled, shown-e.acked)
+	if duringFault {
+		note(t.duringFault, shown-e.acked)
 		return
 	}
 	note(t.quiet, shown-e.acked)
@@ -219,7 +220,7 @@ func (t *tally) unseen() {
 	t.report.Unseen++
 }
 
-// counts gives writes, observations and violations so far.
+// counts returns the numbers of writes, observations and violations so far.
 func (t *tally) counts() (writes, observations, violations int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -229,15 +230,15 @@ func (t *tally) counts() (writes, observations, violations int64) {
 	return writes, t.report.Observations, t.report.Violations
 }
 
-// sum finishes the report.
+// sum completes the report.
 func (t *tally) sum() *Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for via, h := range t.quiet {
 		t.report.Fresh[via] = spread(h)
 	}
-	for via, h := range t.troubled {
-		t.report.FreshInTrouble[via] = spread(h)
+	for via, h := range t.duringFault {
+		t.report.FreshInFault[via] = spread(h)
 	}
 	for via, h := range t.sent {
 		t.report.FreshFromSent[via] = spread(h)
@@ -250,7 +251,7 @@ func spread(h *hdrhistogram.Histogram) Spread {
 	return Spread{N: h.TotalCount(), P50: at(h.ValueAtQuantile(50)), P99: at(h.ValueAtQuantile(99)), Max: at(h.Max())}
 }
 
-// Write prints the report for a person.
+// Write prints the report for people.
 func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
@@ -261,7 +262,7 @@ func (r *Report) Write(w io.Writer) error {
 		Count(r.Edges, "edge"), r.Took.Seconds(), r.Seed,
 	)
 	line(
-		"writes", "%d by bus, %d by psql; %d had no answer and were looked up", r.Writes[Bus], r.Writes[Psql],
+		"writes", "%d by bus, %d by psql; %d got no answer and were looked up in Postgres", r.Writes[Bus], r.Writes[Psql],
 		r.Unknown,
 	)
 	line(
@@ -275,15 +276,15 @@ func (r *Report) Write(w io.Writer) error {
 		line("commit to fresh", "by %s, to every edge: %v", via, r.Fresh[via])
 		line("", "by %s, from when it was sent: %v", via, r.FreshFromSent[via])
 	}
-	for _, via := range slices.Sorted(maps.Keys(r.FreshInTrouble)) {
-		line("", "by %s, with something broken: %v", via, r.FreshInTrouble[via])
+	for _, via := range slices.Sorted(maps.Keys(r.FreshInFault)) {
+		line("", "by %s, during faults: %v", via, r.FreshInFault[via])
 	}
 	if r.Unseen > 0 {
 		line("", "%s not seen at every edge within 10 s", Count(int(r.Unseen), "write"))
 	}
 	line("commit to notice", "at %s: %v", Count(r.Notice.Edges, "edge"), r.Notice)
 	line(
-		"oldest look", "%.1f ms behind an acknowledged write; the bound is %v, and %v while something is broken",
+		"oldest page", "%.1f ms behind an acknowledged write; the bound is %v, and %v while a fault is in effect",
 		ms(r.Oldest), r.QuietBound, r.FaultBound,
 	)
 	faults := map[string]int64{}
@@ -308,7 +309,7 @@ func (r *Report) Write(w io.Writer) error {
 	return err
 }
 
-// WriteJSON prints the report for a program.
+// WriteJSON prints the report for programs.
 func (r *Report) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")

@@ -5,38 +5,38 @@ import (
 	"strconv"
 )
 
-// Markers and tags, as they stand in titles and in paths.
+// Markers and tags, as in titles and paths.
 const (
 	markerWord = searchWord + " "
 	tagWord    = "audit-"
 	tagCount   = 8
 )
 
-// mark is the title of a photo's n-th write.
-func mark(photo int64, write int32) string {
+// markerTitle is the n-th title of a photo.
+func markerTitle(photo int64, write int32) string {
 	return markerWord + strconv.FormatInt(photo, 10) + "." + strconv.FormatInt(int64(write), 10)
 }
 
-// tagName is the auditor's i-th tag.
+// tagName is the audit's i-th tag.
 func tagName(i int) string { return tagWord + strconv.Itoa(i) }
 
-// shown is one photo that a body shows, by its marker.
+// shown is one photo in a body, by its marker.
 type shown struct {
 	photo int64
 	write int32
 }
 
-// sight is what a body shows of the audited photos.
-type sight struct {
-	photos []shown // in the order of their first occurrence
-	torn   []shown // photos that the same body shows with another title, too
-	tags   uint32  // links to the auditor's tags
-	albums []int64 // links to albums, in their order
+// content is what a body shows of the audited photos.
+type content struct {
+	photos      []shown // in the order of their first occurrence
+	conflicting []shown // photos with a second, different title in the same body
+	tags        uint32  // links to the auditor's tags
+	albums      []int64 // links to albums, in their order
 }
 
-// scan reads a body without parsing it: markers and links stand in it as they are.
-func scan(body []byte) sight {
-	var s sight
+// scan reads a body without parsing HTML: markers and links stand in it literally.
+func scan(body []byte) content {
+	var s content
 	for rest := body; ; {
 		var m shown
 		var ok bool
@@ -76,11 +76,11 @@ func scan(body []byte) sight {
 	return s
 }
 
-func (s *sight) add(m shown) {
+func (s *content) add(m shown) {
 	for _, have := range s.photos {
 		if have.photo == m.photo {
 			if have.write != m.write {
-				s.torn = append(s.torn, m)
+				s.conflicting = append(s.conflicting, m)
 			}
 			return
 		}
@@ -88,8 +88,8 @@ func (s *sight) add(m shown) {
 	s.photos = append(s.photos, m)
 }
 
-// after finds a word and the number behind it, and gives what follows; nil when the word is not there, ok false when no
-// number follows.
+// after finds a word that is followed by a number, and returns what follows. Rest is nil if the word does not occur, ok
+// is false if no number follows.
 func after(b []byte, word string) (rest []byte, number int64, ok bool) {
 	i := bytes.Index(b, []byte(word))
 	if i < 0 {
@@ -100,7 +100,7 @@ func after(b []byte, word string) (rest []byte, number int64, ok bool) {
 	return rest[n:], number, n > 0
 }
 
-// digits reads a number of up to 18 digits, and says how many it had.
+// digits reads a number of at most 18 digits, and returns how many it had.
 func digits(b []byte) (number int64, n int) {
 	for n < len(b) && n < 18 && b[n] >= '0' && b[n] <= '9' {
 		number = number*10 + int64(b[n]-'0')

@@ -10,9 +10,9 @@ import (
 	"flickrkillr/schema/sleep"
 )
 
-// stopwatch times writes, one after the other: it sees to it that every edge has the owner's page before, and from the
-// acknowledgement on asks each until that shows the write. What counts is when the first answer that does was asked
-// for.
+// stopwatch times writes, one after the other. It makes every edge hold the owner's page before the write. From the
+// acknowledgement on it requests the page from each edge until it shows the write. The time counts until that request
+// was sent.
 type stopwatch struct {
 	a        *audit
 	visitors []*visitor // one for each edge
@@ -21,7 +21,7 @@ type stopwatch struct {
 
 const (
 	stopwatches  = 2
-	stopwatchGap = 200 * time.Millisecond // from one write to the next: timing is not to be what the site is busy with
+	stopwatchGap = 200 * time.Millisecond // pause between two timed writes, so that timing does not load the site
 	pollEvery    = time.Millisecond
 	pollLimit    = 10 * time.Second
 )
@@ -34,7 +34,7 @@ func (a *audit) newStopwatch() *stopwatch {
 	return s
 }
 
-// stopwatch gives one that is free, or nil.
+// stopwatch returns a free stopwatch, or nil.
 func (a *audit) stopwatch() *stopwatch {
 	select {
 	case s := <-a.watches:
@@ -47,10 +47,10 @@ func (a *audit) stopwatch() *stopwatch {
 	return nil
 }
 
-// arm has every edge get the owner's page.
+// arm makes every edge fetch the owner's page.
 func (s *stopwatch) arm(ctx context.Context, o *owner) {
 	s.a.watched[o.index].Add(1)
-	s.each(func(v *visitor) { v.look(ctx, http.MethodHead, ownPage(o), nil) })
+	s.each(func(v *visitor) { v.view(ctx, http.MethodHead, ownPage(o), nil) })
 }
 
 // time waits until every edge has shown a write.
@@ -68,11 +68,11 @@ func (s *stopwatch) time(ctx context.Context, e *event) {
 	case worst == never:
 		s.a.tally.unseen()
 	default:
-		s.a.tally.arrived(e, worst, s.a.trouble.between(e.acked-FaultBound, worst))
+		s.a.tally.arrived(e, worst, s.a.faults.between(e.acked-FaultBound, worst))
 	}
 }
 
-// free lets others have it.
+// free returns the stopwatch.
 func (s *stopwatch) free(o *owner) {
 	s.a.watched[o.index].Add(-1)
 	s.rested = s.a.now() + stopwatchGap
@@ -89,11 +89,12 @@ func (s *stopwatch) each(f func(*visitor)) {
 
 const never = moment(math.MaxInt64)
 
-// wait asks until the owner's page shows a write, and returns when the answer that did was asked for.
+// wait requests the owner's page until it shows a write, and returns when that request was sent; never if it did not
+// within pollLimit.
 func (v *visitor) wait(ctx context.Context, e *event) moment {
 	o := e.photo.owner
 	for end := e.acked + pollLimit; v.a.now() < end && ctx.Err() == nil; sleep.For(ctx, pollEvery) {
-		if saw := v.look(ctx, http.MethodHead, ownPage(o), nil); saw != nil {
+		if saw := v.view(ctx, http.MethodHead, ownPage(o), nil); saw != nil {
 			for _, n := range saw.named {
 				if n.owner == o && n.version >= e.version {
 					return saw.begin

@@ -13,28 +13,28 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// visitor looks at pages through one edge, one after the other.
+// visitor requests pages through one edge, one after the other.
 type visitor struct {
 	a     *audit
 	edge  int
 	body  []byte
-	life  string           // of the edge's process: how its request ids begin
-	seen  map[string]int64 // by scope, the newest version that this life of the edge has shown this visitor
+	life  string           // prefix of the request ids of the edge's process
+	seen  map[string]int64 // by scope: the newest version that this process of the edge has shown this visitor
 	pages map[string]page304
 }
 
-// page304 is a page that the visitor has kept, as browsers do, to ask whether it has changed.
+// page304 is a page that the visitor has cached, as browsers do, to revalidate it with If-None-Match.
 type page304 struct {
-	etag  string
-	sight *sight
+	etag    string
+	content *content
 }
 
 const (
 	keptPages = 64
-	lifeChars = 8 // what request ids of one process have in common
+	lifeChars = 8 // request ids of one process begin with the same characters
 )
 
-// newVisitor makes a visitor; one that keeps asks again for what it has with If-None-Match.
+// newVisitor returns a visitor; one that keeps pages revalidates them with If-None-Match.
 func (a *audit) newVisitor(edge int, keeps bool) *visitor {
 	v := &visitor{a: a, edge: edge, seen: map[string]int64{}}
 	if keeps {
@@ -43,14 +43,14 @@ func (a *audit) newVisitor(edge int, keeps bool) *visitor {
 	return v
 }
 
-// look asks for a page, with the cookie of a write if there is one, and hands what it saw to the judges. It returns nil
-// when there was no page, which is counted.
-func (v *visitor) look(ctx context.Context, method string, t target, own *event) *observation {
+// view requests a page, with the cookie of the write own unless that is nil, and queues the answer for the checkers. It
+// returns nil and counts a failure if the answer has no page.
+func (v *visitor) view(ctx context.Context, method string, t target, own *event) *observation {
 	o, err := v.ask(ctx, method, t, own)
 	if err != nil {
 		if ctx.Err() == nil {
 			v.a.tally.failed("no answer")
-			v.a.log.Debug("look: no answer", "edge", v.a.cfg.Edges[v.edge], "path", t.path, "err", err)
+			v.a.log.Debug("a page view got no answer", "edge", v.a.cfg.Edges[v.edge], "path", t.path, "err", err)
 		}
 		return nil
 	}
@@ -58,7 +58,7 @@ func (v *visitor) look(ctx context.Context, method string, t target, own *event)
 		v.a.tally.failed(strconv.Itoa(o.status))
 		return nil
 	}
-	v.remember(o)
+	v.checkOrder(o)
 	select {
 	case v.a.queue <- o:
 		v.a.tally.observed(o)
@@ -76,14 +76,14 @@ func (v *visitor) ask(ctx context.Context, method string, t target, own *event) 
 		return nil, err
 	}
 	req.Header["X-Depends"] = []string{v.a.insider()}
-	kept, has := v.pages[t.path]
+	stored, has := v.pages[t.path]
 	if has {
-		req.Header["If-None-Match"] = []string{kept.etag}
+		req.Header["If-None-Match"] = []string{stored.etag}
 	}
 	if own != nil {
 		req.AddCookie(&http.Cookie{Name: wire.FreshCookie, Value: v.a.cookie(own)})
 	}
-	o := &observation{target: t, edge: v.edge, own: own, unread: method == http.MethodHead}
+	o := &observation{target: t, edge: v.edge, own: own, headOnly: method == http.MethodHead}
 	o.target.path = url
 	o.begin = v.a.now()
 	resp, err := v.a.client.Do(req)
@@ -97,28 +97,28 @@ func (v *visitor) ask(ctx context.Context, method string, t target, own *event) 
 	o.end = v.a.now()
 	o.status, o.cache, o.id = resp.StatusCode, resp.Header.Get("X-Cache"), resp.Header.Get("X-Request-Id")
 	o.depends = resp.Header.Get("X-Depends")
-	var told string
-	told, o.veiled = unveiled(o.depends)
-	if o.named, err = v.a.world.resolve(told); err != nil && o.status < 500 {
+	rest, withheld := withoutWithheld(o.depends)
+	o.withheld = withheld
+	if o.named, err = v.a.world.resolve(rest); err != nil && o.status < 500 {
 		return nil, fmt.Errorf("X-Depends %q: %w", o.depends, err)
 	}
 	switch {
 	case o.status == http.StatusNotModified && has:
-		o.same, o.sight = true, kept.sight
-	case o.status == http.StatusOK && !o.unread:
+		o.notModified, o.content = true, stored.content
+	case o.status == http.StatusOK && !o.headOnly:
 		s := scan(v.body)
-		o.sight = &s
+		o.content = &s
 		if etag := resp.Header.Get("Etag"); v.pages != nil && etag != "" && !o.stale() {
 			if len(v.pages) >= keptPages {
 				clear(v.pages)
 			}
-			v.pages[t.path] = page304{etag, o.sight}
+			v.pages[t.path] = page304{etag, o.content}
 		}
 	}
 	return o, nil
 }
 
-// readAll is io.ReadAll into a buffer that is used again.
+// readAll is io.ReadAll into a buffer that is reused.
 func readAll(r io.Reader, b []byte) ([]byte, error) {
 	if cap(b) == 0 {
 		b = make([]byte, 0, 64<<10)
@@ -138,9 +138,9 @@ func readAll(r io.Reader, b []byte) ([]byte, error) {
 	}
 }
 
-// remember holds an answer against what this visitor has seen before. An edge that was started anew knows nothing of
-// that. Stale copies say that they are old, and are counted apart.
-func (v *visitor) remember(o *observation) {
+// checkOrder compares an answer with what this visitor has seen before: rule "back". An edge that was restarted begins
+// anew. Stale copies say that they are old, and do not count.
+func (v *visitor) checkOrder(o *observation) {
 	if life := o.id[:min(len(o.id), lifeChars)]; life != v.life {
 		v.life, v.seen = life, map[string]int64{}
 	}
@@ -150,7 +150,7 @@ func (v *visitor) remember(o *observation) {
 	for _, n := range o.named {
 		scope := n.scope()
 		if before := v.seen[scope]; n.version < before {
-			v.a.tally.broke(violation(
+			v.a.tally.violated(violation(
 				o, "back", nil,
 				fmt.Sprintf("%s is at %d, but this visitor has seen %d already", scope, n.version, before),
 			))
@@ -159,7 +159,7 @@ func (v *visitor) remember(o *observation) {
 	}
 }
 
-// insider is what has an edge tell the versions of what is not there too, if there is a key.
+// insider is the request header with which an edge also names the versions of missing pages; "?" without the key.
 func (a *audit) insider() string {
 	if a.key == nil {
 		return "?"
@@ -167,15 +167,15 @@ func (a *audit) insider() string {
 	return a.key.Insider(time.Now().Add(a.world.ahead + wire.FreshAge))
 }
 
-// unveiled gives X-Depends without the scopes whose versions an edge keeps to itself, as it does of what is not there,
-// and whether there were any.
-func unveiled(depends string) (told string, veiled bool) {
+// withoutWithheld removes from X-Depends the scopes whose versions the edge withholds, and reports whether there were
+// any.
+func withoutWithheld(depends string) (rest string, withheld bool) {
 	all := strings.Fields(depends)
 	some := slices.DeleteFunc(slices.Clone(all), func(dep string) bool { return strings.HasSuffix(dep, "=?") })
 	return strings.Join(some, " "), len(some) < len(all)
 }
 
-// resolve reads X-Depends, as far as it is about what is audited.
+// resolve reads X-Depends, as far as it names audited users and photos.
 func (w *world) resolve(depends string) ([]named, error) {
 	deps, err := wire.ParseDeps(depends)
 	if err != nil {

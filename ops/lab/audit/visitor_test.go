@@ -12,7 +12,7 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// fakeEdge gives prepared answers, in turn.
+// fakeEdge gives prepared answers, one after the other.
 type fakeEdge struct {
 	answers  []fakeAnswer
 	requests []*http.Request
@@ -42,22 +42,22 @@ func (f *fakeEdge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// visiting gives a visitor of a fake edge.
-func visiting(t *testing.T, keeps bool, answers ...fakeAnswer) (*visitor, *fakeEdge, *story) {
+// visiting returns a visitor of a fake edge.
+func visiting(t *testing.T, keeps bool, answers ...fakeAnswer) (*visitor, *fakeEdge, *history) {
 	f := &fakeEdge{answers: answers}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	s := tell(t)
+	s := newHistory(t)
 	start := time.Now()
 	a := &audit{cfg: Config{Edges: []string{server.URL}}, log: slog.New(slog.DiscardHandler), client: server.Client(),
 		tally: newTally(func(v Violation) { s.found = append(s.found, v) }),
 		start: start, queue: make(chan *observation, 10), key: make(wire.FreshKey, wire.FreshKeySize),
-		world: &world{photos: s.judge.photos, names: map[string]*owner{"ansel": s.owner}}}
-	a.trouble = &trouble{now: a.now}
+		world: &world{photos: s.checker.photos, names: map[string]*owner{"ansel": s.owner}}}
+	a.faults = &faultLog{now: a.now}
 	return a.newVisitor(0, keeps), f, s
 }
 
-func (s *story) page() target { return target{kind: userPage, owner: s.owner, path: "/photos/ansel"} }
+func (s *history) page() target { return target{kind: userPage, owner: s.owner, path: "/photos/ansel"} }
 
 func TestVisitorNeverGoesBack(t *testing.T) {
 	t.Parallel()
@@ -91,7 +91,7 @@ func TestVisitorNeverGoesBack(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			v, _, s := visiting(t, false, c.answers...)
 			for range c.answers {
-				if v.look(t.Context(), http.MethodGet, s.page(), nil) == nil {
+				if v.view(t.Context(), http.MethodGet, s.page(), nil) == nil {
 					t.Fatal("no answer")
 				}
 			}
@@ -107,13 +107,13 @@ func TestNotModifiedIsWhatWasKept(t *testing.T) {
 	v, f, s := visiting(t, true,
 		fakeAnswer{status: 200, id: "aaaaaaaa1", cache: "render", depends: "user.ansel=100", etag: `"x"`, shows: "9.0"},
 		fakeAnswer{status: 304, id: "aaaaaaaa2", cache: "near", depends: "user.ansel=105", etag: `"x"`})
-	first := v.look(t.Context(), http.MethodGet, s.page(), nil)
-	again := v.look(t.Context(), http.MethodGet, s.page(), nil)
+	first := v.view(t.Context(), http.MethodGet, s.page(), nil)
+	again := v.view(t.Context(), http.MethodGet, s.page(), nil)
 	if f.requests[0].Header.Get("If-None-Match") != "" || f.requests[1].Header.Get("If-None-Match") != `"x"` ||
 		f.requests[1].Header.Get("X-Depends") == "" {
 		t.Errorf("asked with %v, then %v", f.requests[0].Header, f.requests[1].Header)
 	}
-	if !again.same || again.sight != first.sight || again.named[0].version != 105 {
+	if !again.notModified || again.content != first.content || again.named[0].version != 105 {
 		t.Errorf("%+v after %+v", again, first)
 	}
 }
@@ -125,7 +125,7 @@ func TestWhatIsNoPage(t *testing.T) {
 		fakeAnswer{status: 200, id: "aaaaaaaa2", cache: "near", depends: "nonsense", shows: "9.0"},
 		fakeAnswer{status: 200, id: "aaaaaaaa3", cache: "near", shows: "9.0"})
 	for range 3 {
-		if o := v.look(t.Context(), http.MethodGet, s.page(), nil); o != nil {
+		if o := v.view(t.Context(), http.MethodGet, s.page(), nil); o != nil {
 			t.Errorf("%+v", o)
 		}
 	}
@@ -140,7 +140,7 @@ func TestOwnCookie(t *testing.T) {
 		t, false, fakeAnswer{status: 200, id: "aaaaaaaa1", cache: "render", depends: "user.ansel=105", shows: "9.0"},
 	)
 	e := s.write(second, 7, 105, hide)
-	if o := v.look(t.Context(), http.MethodGet, s.page(), e); o == nil || o.own != e {
+	if o := v.view(t.Context(), http.MethodGet, s.page(), e); o == nil || o.own != e {
 		t.Errorf("%+v", o)
 	}
 	cookie, err := f.requests[0].Cookie(wire.FreshCookie)
@@ -153,30 +153,29 @@ func TestOwnCookie(t *testing.T) {
 	}
 }
 
-// TestVeiled: a visitor with the key asks for the versions of what is not there, and one to whom they are not told goes
-// without.
+// TestVeiled: a visitor with the key asks for the versions of missing pages, and one without goes without them.
 func TestVeiled(t *testing.T) {
 	t.Parallel()
 	v, f, s := visiting(t, false,
 		fakeAnswer{status: 404, id: "aaaaaaaa1", cache: "near", depends: "all=1 photo.7=105"},
 		fakeAnswer{status: 404, id: "aaaaaaaa2", cache: "near", depends: "all=1 photo.7=?"})
-	look := func() *observation {
-		o := v.look(
-			t.Context(), http.MethodGet, target{kind: photoPage, path: "/photo/7", photo: s.judge.photos[7]}, nil,
+	view := func() *observation {
+		o := v.view(
+			t.Context(), http.MethodGet, target{kind: photoPage, path: "/photo/7", photo: s.checker.photos[7]}, nil,
 		)
 		if o == nil {
 			t.Fatal("no answer")
 		}
 		return o
 	}
-	if o := look(); o.veiled || len(o.named) != 1 || o.named[0].version != 105 {
+	if o := view(); o.withheld || len(o.named) != 1 || o.named[0].version != 105 {
 		t.Errorf("told: %+v", o)
 	}
 	if ask := f.requests[0].Header.Get("X-Depends"); !v.a.key.VerifyInsider(ask, time.Now()) {
 		t.Errorf("asked with %q", ask)
 	}
 	v.a.key = nil
-	if o := look(); !o.veiled || len(o.named) != 0 {
+	if o := view(); !o.withheld || len(o.named) != 0 {
 		t.Errorf("not told: %+v", o)
 	}
 	if ask := f.requests[1].Header.Get("X-Depends"); ask != "?" {
@@ -191,9 +190,9 @@ func TestReport(t *testing.T) {
 	o := s.answer(userPage, second, 100, "9.0")
 	o.depends, o.id = "user.ansel=100", "aaaaaaaa1"
 	for range 50 {
-		tally.broke(violation(o, "fresh", s.owner.events[0], "it is old"))
+		tally.violated(violation(o, "fresh", s.owner.events[0], "it is old"))
 	}
-	tally.broke(violation(o, "label", nil, "it is wrong"))
+	tally.violated(violation(o, "label", nil, "it is wrong"))
 	tally.wrote(Psql, true)
 	tally.observed(o)
 	tally.arrived(&event{via: Psql, begun: second, acked: second + 2*milli}, second+7*milli, false)
@@ -204,7 +203,7 @@ func TestReport(t *testing.T) {
 	if len(r.First) != keptViolations+1 || r.Violations != 51 || len(s.found) != keptViolations+1 {
 		t.Errorf("%d of %d violations are kept, %d were told", len(r.First), r.Violations, len(s.found))
 	}
-	r.Faults = []Happening{{Name: "pull a plug", Err: "stuck"}, {Name: "pull a plug"}}
+	r.Faults = []FaultEvent{{Name: "pull a plug", Err: "stuck"}, {Name: "pull a plug"}}
 	var text, coded strings.Builder
 	if err := r.Write(&text); err != nil {
 		t.Fatal(err)

@@ -8,8 +8,8 @@ import (
 	"github.com/nats-io/nuid"
 )
 
-// decision is what the seed says about the n-th write. What comes of it depends on how the photo then is: one that is
-// gone is posted again.
+// decision is what the seed decides about the n-th write. What is done depends on the state of the photo by then: a
+// deleted one is posted again.
 type decision struct {
 	owner *owner
 	photo int // index among the owner's
@@ -18,10 +18,10 @@ type decision struct {
 	bus   bool
 }
 
-// decide draws the n-th decision, the same one for the same seed whoever works it.
+// decide draws the n-th decision. It depends on the seed alone, not on the writer that carries it out.
 func (a *audit) decide(n int64) decision {
 	draw := rand.New(rand.NewPCG(a.cfg.Seed, uint64(n)<<8|drawWrite))
-	o := a.world.owners[a.popular(draw)]
+	o := a.world.owners[a.drawOwner(draw)]
 	d := decision{
 		owner: o, photo: draw.IntN(len(o.photos)), what: draw.Uint32N(100), bit: draw.IntN(tagCount * maxAlbums),
 		bus: draw.Float64() < a.cfg.BusShare,
@@ -32,14 +32,14 @@ func (a *audit) decide(n int64) decision {
 	return d
 }
 
-// What a seed is used for, so that no two draws are the same ones.
+// Purposes of the seed, so that no two sequences of draws are the same.
 const (
 	drawWrite = iota + 1
 	drawVisitor
 	drawFault
 )
 
-// Which draws of a hundred are which write: titling, hiding, deleting, filing, and from there on tagging.
+// Draws from 0 to 99: below each limit the write of that name, from the last one on tagging.
 const (
 	whatTitling  = 50
 	whatHiding   = 62
@@ -47,7 +47,7 @@ const (
 	whatFiling   = 84
 )
 
-// change is a decision about a photo as it is: what it is called, and what comes of it.
+// change is a decision applied to the state of its photo.
 type change struct {
 	what   string
 	photo  *photo
@@ -58,7 +58,7 @@ type change struct {
 	key    string
 }
 
-// plan makes a change of a decision about a photo that this writer holds.
+// plan turns a decision into a change. The caller holds p.busy.
 func (d *decision) plan(p *photo) change {
 	c := change{photo: p, next: p.now, exists: true, bus: d.bus, key: nuid.Next()}
 	switch {
@@ -82,14 +82,14 @@ func (d *decision) plan(p *photo) change {
 	return c
 }
 
-// outcome is what became of a write.
+// outcome is the result of a write.
 type outcome struct {
 	version, scope int64
 	after          int64
 	none           bool // it was not done
 }
 
-// carryOut makes the write that was decided, and has some of the writes looked at closely.
+// carryOut makes the write that was decided. It times some writes, and offers others to be viewed by their writer.
 func (a *audit) carryOut(ctx context.Context, d decision) error {
 	watch := a.stopwatch()
 	if watch != nil {
@@ -102,13 +102,13 @@ func (a *audit) carryOut(ctx context.Context, d decision) error {
 	case watch != nil:
 		watch.time(ctx, e)
 	default:
-		a.follow(e)
+		a.offerOwnView(e)
 	}
 	return err
 }
 
-// write makes a write and records what became of it; nil if it was not done. It comes back only when that is known, or
-// when it will never be, with an error: then the audit must end.
+// write makes a write and records its outcome; the event is nil if the write did not happen. It returns only when the
+// outcome is known. An error says that the outcome cannot be found out; then the audit must end.
 func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 	p := d.owner.photos[d.photo]
 	p.busy.Lock()
@@ -116,20 +116,20 @@ func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 	c := d.plan(p)
 	before := d.owner.newest()
 	begun := d.owner.begin(a.now)
-	via, do := Psql, a.byPsql
+	via, do := Psql, a.writeByPsql
 	if c.bus && c.action() != "" {
-		via, do = Bus, a.byBus
+		via, do = Bus, a.writeByBus
 	}
 	done, err := do(ctx, &c)
-	lookedUp := err != nil
-	if lookedUp {
-		a.log.Debug("write: no answer", "what", c.what, "photo", p.id, "via", string(via), "err", err)
-		if done, err = a.lookUp(&c, before); err != nil {
+	unanswered := err != nil
+	if unanswered {
+		a.log.Debug("a write got no answer", "what", c.what, "photo", p.id, "via", string(via), "err", err)
+		if done, err = a.findOutcome(&c, before); err != nil {
 			d.owner.settle(begun, nil)
 			return nil, err
 		}
 	}
-	a.tally.wrote(via, lookedUp)
+	a.tally.wrote(via, unanswered)
 	if done.none {
 		d.owner.settle(begun, nil)
 		return nil, nil
@@ -146,5 +146,5 @@ func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 	return e, nil
 }
 
-// patience is how long a write's outcome is asked for.
-const patience = time.Minute
+// outcomeTimeout is how long the outcome of a write is asked for.
+const outcomeTimeout = time.Minute

@@ -17,7 +17,7 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// newAudit is one of a database with two users, of whom one is too large to be audited.
+// newAudit returns an audit of a database with two users, one of whom has too many photos to be audited.
 func newAudit(t *testing.T) *audit {
 	t.Helper()
 	pool := testenv.Database(t)
@@ -38,7 +38,7 @@ func newAudit(t *testing.T) *audit {
 		cfg: Config{Pool: pool, Seed: 1}.withDefaults(), log: slog.New(slog.DiscardHandler), tally: newTally(nil),
 		start: time.Now(), owned: make(chan *event),
 	}
-	a.trouble = &trouble{now: a.now}
+	a.faults = &faultLog{now: a.now}
 	var err error
 	if a.world, err = choose(t.Context(), pool, 10, a.now); err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestChoose(t *testing.T) {
 	}
 	var title string
 	if err := a.cfg.Pool.QueryRow(t.Context(), `SELECT title FROM photos WHERE id = 2`).Scan(&title); err != nil ||
-		title != mark(2, 0) {
+		title != markerTitle(2, 0) {
 		t.Errorf("%q, %v", title, err)
 	}
 	if _, err := choose(t.Context(), testenv.Database(t), 10, a.now); err == nil ||
@@ -81,7 +81,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// Every kind of change raises the version that is recorded, and can be looked up, done or not.
+// Every kind of change raises the version that is recorded, and its outcome can be found, made or not.
 func TestEachChangeByPsql(t *testing.T) {
 	t.Parallel()
 	a := newAudit(t)
@@ -101,7 +101,7 @@ func TestEachChangeByPsql(t *testing.T) {
 		if would.what != c.what {
 			t.Fatalf("%d: planned is %s, want %s", i, would.what, c.what)
 		}
-		if found, err := a.lookUp(&would, before); err != nil || !found.none {
+		if found, err := a.findOutcome(&would, before); err != nil || !found.none {
 			t.Errorf("%d, %s: looked up before it was done: %+v, %v", i, c.what, found, err)
 		}
 		e, err := a.write(t.Context(), d)
@@ -116,7 +116,7 @@ func TestEachChangeByPsql(t *testing.T) {
 		if (e.scope != 0) != changesScope || e.scope != 0 && e.scope <= before {
 			t.Errorf("%d, %s: the photo's own scope is at %d", i, c.what, e.scope)
 		}
-		if found, err := a.lookUp(&would, before); err != nil || found.none || found.version != e.version ||
+		if found, err := a.findOutcome(&would, before); err != nil || found.none || found.version != e.version ||
 			found.after != before {
 			t.Errorf("%d, %s: looked up after it was done: %+v, %v; want version %d", i, c.what, found, err, e.version)
 		}
@@ -129,7 +129,8 @@ func TestEachChangeByPsql(t *testing.T) {
 		`SELECT title, (SELECT count(*) FROM photo_tags WHERE photo_id = $1), (SELECT count(*) FROM album_photos WHERE photo_id = $1) FROM photos WHERE id = $1`,
 		p.id,
 	).Scan(&title, &tags, &albums)
-	if err != nil || title != mark(p.id, 2) || tags != 0 || albums != 0 || p.now != (state{public: true, write: 2}) {
+	if err != nil || title != markerTitle(p.id, 2) || tags != 0 || albums != 0 ||
+		p.now != (state{public: true, write: 2}) {
 		t.Errorf("in the end it is %q with %d tags in %d albums, known as %v, %v", title, tags, albums, p.now, err)
 	}
 	if r := a.tally.sum(); r.Writes[Psql] != 11 || r.Unknown != 0 {
@@ -137,7 +138,8 @@ func TestEachChangeByPsql(t *testing.T) {
 	}
 }
 
-// A write whose answer is lost is looked up; one that fails before it does anything is known not to have been.
+// The outcome of a write whose answer is lost is found in Postgres; one that failed before it did anything is known not
+// to have been made.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	a := newAudit(t)
@@ -219,7 +221,7 @@ func TestDecisionsAreRepeatable(t *testing.T) {
 	}
 }
 
-// fakeActions is a renderer that answers each action as it is told.
+// fakeActions is a renderer that gives prepared answers to actions.
 type fakeActions struct {
 	mu      sync.Mutex
 	answers []func(*nats.Msg) *nats.Msg
@@ -251,23 +253,23 @@ func refused(err error) func(*nats.Msg) *nats.Msg {
 func TestByBus(t *testing.T) {
 	t.Parallel()
 	nc := testenv.Connect(t, testenv.NATS(t))
-	s := tell(t)
+	s := newHistory(t)
 	a := &audit{cfg: Config{NATS: nc, BusShare: 1}, log: slog.New(slog.DiscardHandler), world: &world{}}
-	if err := a.takesActions(t.Context()); !errors.Is(err, nats.ErrNoResponders) {
+	if err := a.checkActions(t.Context()); !errors.Is(err, nats.ErrNoResponders) {
 		t.Errorf("nobody is there: %v", err)
 	}
 	f := &fakeActions{}
 	if _, err := nc.Subscribe("action.>", f.serve); err != nil {
 		t.Fatal(err)
 	}
-	p := s.judge.photos[8]
+	p := s.checker.photos[8]
 	do := func(c *change, answers ...func(*nats.Msg) *nats.Msg) (outcome, []*nats.Msg, error) {
 		f.mu.Lock()
 		f.answers, f.seen = answers, nil
 		f.mu.Unlock()
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		done, err := a.byBus(ctx, c)
+		done, err := a.writeByBus(ctx, c)
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return done, f.seen, err
@@ -305,7 +307,7 @@ func TestByBus(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	f.answers = []func(*nats.Msg) *nats.Msg{refused(wire.ErrBadRequest)}
-	if err := a.takesActions(t.Context()); err != nil {
+	if err := a.checkActions(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

@@ -16,8 +16,8 @@ import (
 
 func TestBetweenAndQuiet(t *testing.T) {
 	t.Parallel()
-	tr := &trouble{
-		list: []Happening{
+	tr := &faultLog{
+		list: []FaultEvent{
 			{Began: 10 * second, Ended: 20 * second}, {Began: 30 * second, Ended: 31 * second}, {Began: 50 * second},
 		},
 	}
@@ -55,11 +55,11 @@ func TestEachFaultHasItsTurn(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			start := time.Now()
-			tr := &trouble{now: func() moment { return time.Since(start) }, log: slog.New(slog.DiscardHandler)}
+			tr := &faultLog{now: func() moment { return time.Since(start) }, log: slog.New(slog.DiscardHandler)}
 			var n atomic.Int32
 			var faults []Fault
 			for _, name := range []string{"a", "b", "c"} {
-				faults = append(faults, Fault{Name: name, Do: func(context.Context) error {
+				faults = append(faults, Fault{Name: name, Inject: func(context.Context) error {
 					time.Sleep(second)
 					if n.Add(1) == 6 {
 						cancel()
@@ -68,7 +68,7 @@ func TestEachFaultHasItsTurn(t *testing.T) {
 				}})
 			}
 			tr.run(ctx, faults, second, rand.New(rand.NewPCG(seed, drawFault)))
-			for i, h := range tr.happened() {
+			for i, h := range tr.events() {
 				names = append(names, h.Name)
 				if h.Ended-h.Began != second || (i < 5) != (h.Err == "it is stuck") {
 					t.Errorf("%+v", h)
@@ -86,15 +86,15 @@ func TestEachFaultHasItsTurn(t *testing.T) {
 	}
 }
 
-// The stated bound is the edge's own: how long it believes the last good tick, and how far behind a relay that gives
-// one may be.
+// FaultBound is the edge's: how long it relies on the last good heartbeat, and how far the relay may be behind when it
+// sends one.
 func TestFaultBoundIsTheEdges(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("../../../edge/freshness.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`tickGrace\s*= 3 \* time\.Second`, `lagGrace\s*= time\.Second`} {
+	for _, want := range []string{`(tick|heartbeat)Grace\s*= 3 \* time\.Second`, `lagGrace\s*= time\.Second`} {
 		if !regexp.MustCompile(want).Match(source) {
 			t.Errorf("edge/freshness.go has not %s: FaultBound must follow it", want)
 		}

@@ -15,7 +15,7 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// popularity is a Zipf distribution over the owners: the n-th most popular is chosen in proportion to 1/n.
+// popularity is a Zipf distribution over the owners: the n-th most popular one is drawn in proportion to 1/n^0.9.
 func popularity(n int) []float64 {
 	sums := make([]float64, n)
 	total := 0.
@@ -26,16 +26,16 @@ func popularity(n int) []float64 {
 	return sums
 }
 
-func (a *audit) popular(draw *rand.Rand) int {
+func (a *audit) drawOwner(draw *rand.Rand) int {
 	return sort.SearchFloat64s(a.popularity, draw.Float64()*a.popularity[len(a.popularity)-1])
 }
 
-// searchWord is in every title that the auditor gives.
+// searchWord is in every title that the audit gives.
 const searchWord = "audit"
 
-// pick draws what to look at next.
-func (a *audit) pick(draw *rand.Rand) target {
-	o := a.world.owners[a.popular(draw)]
+// drawTarget draws the next page to request.
+func (a *audit) drawTarget(draw *rand.Rand) target {
+	o := a.world.owners[a.drawOwner(draw)]
 	switch n := draw.IntN(100); {
 	case n < 35:
 		return target{kind: userPage, owner: o, path: schema.User(o.name).Path()}
@@ -57,18 +57,18 @@ func (a *audit) pick(draw *rand.Rand) target {
 	}
 }
 
-// observe is one visitor who looks at one page after the other until ctx ends.
+// observe is one visitor, who requests one page after the other until ctx ends.
 func (a *audit) observe(ctx context.Context, n int, limit *rate.Limiter) {
 	draw := rand.New(rand.NewPCG(a.cfg.Seed, uint64(n)<<8|drawVisitor))
 	v := a.newVisitor(n%len(a.cfg.Edges), n/len(a.cfg.Edges)%2 == 1)
 	for limit.Wait(ctx) == nil {
-		if v.look(ctx, http.MethodGet, a.pick(draw), nil) == nil {
-			sleep.For(ctx, 10*time.Millisecond) // whoever gets no page does not hammer
+		if v.view(ctx, http.MethodGet, a.drawTarget(draw), nil) == nil {
+			sleep.For(ctx, 10*time.Millisecond) // a visitor who gets no page pauses before the next request
 		}
 	}
 }
 
-// cookie is what an edge gives whoever made a write.
+// cookie is the read-your-writes token that an edge gives the writer of e.
 func (a *audit) cookie(e *event) string {
 	p := e.photo
 	deps := []wire.Dep{{Scope: "user." + p.owner.name, Version: e.version}}
@@ -78,8 +78,8 @@ func (a *audit) cookie(e *event) string {
 	return a.key.Sign(deps, time.Now().Add(a.world.ahead+wire.FreshAge))
 }
 
-// follow has some of the writes looked at by who made them, when a writer has time for that; no write waits.
-func (a *audit) follow(e *event) {
+// offerOwnView hands a write to viewAsWriter if that is idle, and drops it otherwise, so that no write waits.
+func (a *audit) offerOwnView(e *event) {
 	if a.key == nil {
 		return
 	}
@@ -89,16 +89,16 @@ func (a *audit) follow(e *event) {
 	}
 }
 
-// ownGap is the rest between two writes that are looked at by who made them, so that there are other looks, too.
+// ownGap is the pause between two writes that are viewed by their writer, so that there are other page views, too.
 const ownGap = 50 * time.Millisecond
 
-// lookAsWriter looks at own writes: through every edge, with the write's cookie, at once, for soon every edge knows of
-// the write anyway. So it waits before, until the limit lets so many looks through.
-func (a *audit) lookAsWriter(ctx context.Context, limit *rate.Limiter) {
-	paid := 0
+// viewAsWriter views writes as their writer: through every edge, with the write's cookie, at once, because soon every
+// edge knows of the write anyway. For that reason it waits for the limit before it takes a write.
+func (a *audit) viewAsWriter(ctx context.Context, limit *rate.Limiter) {
+	permits := 0
 	for n := 0; ; n++ {
 		sleep.For(ctx, ownGap)
-		for ; paid < 2*len(a.cfg.Edges); paid++ {
+		for ; permits < 2*len(a.cfg.Edges); permits++ {
 			if limit.Wait(ctx) != nil {
 				return
 			}
@@ -110,14 +110,14 @@ func (a *audit) lookAsWriter(ctx context.Context, limit *rate.Limiter) {
 		case e = <-a.owned:
 		}
 		o, p := e.photo.owner, e.photo
-		if a.watched[o.index].Load() > 0 { // a cookie would tell the edges what they are timed to find out
+		if a.watched[o.index].Load() > 0 { // a cookie would tell the edges of the write that is being timed
 			continue
 		}
-		paid = 0
+		permits = 0
 		for i := range a.cfg.Edges {
 			v := a.newVisitor((n+i)%len(a.cfg.Edges), false)
-			v.look(ctx, http.MethodGet, target{kind: photoPage, owner: o, photo: p, path: schema.Photo(p.id).Path()}, e)
-			v.look(ctx, http.MethodGet, ownPage(o), e)
+			v.view(ctx, http.MethodGet, target{kind: photoPage, owner: o, photo: p, path: schema.Photo(p.id).Path()}, e)
+			v.view(ctx, http.MethodGet, ownPage(o), e)
 		}
 	}
 }
