@@ -41,7 +41,7 @@ func (c *checker) compare(o *observation, n named) {
 	}
 	if !n.owner.wrote(n.version) {
 		c.report(
-			o, "label", nil, "no write raised user.%s to %d: somebody else writes to it, or the version is wrong",
+			o, "label", nil, "no write raised user.%s to %d: the version is wrong, or others write to it",
 			n.owner.name, n.version,
 		)
 		return
@@ -55,7 +55,8 @@ func (c *checker) compare(o *observation, n named) {
 				last = p.timeline[k-1]
 			}
 			c.report(
-				o, "label", last, "at version %[2]d of user.%[1]s photo %[3]d is %[4]v: %[5]s", n.owner.name, n.version, p.id, was, a,
+				o, "label", last, "at version %[2]d of user.%[1]s photo %[3]d is %[4]v: %[5]s",
+				n.owner.name, n.version, p.id, was, a,
 			)
 		}
 	}
@@ -154,8 +155,8 @@ func (c *checker) checkAlbums(o *observation, n named) {
 	}
 	if got := n.owner.bits(o.content.albums); got&^perhaps != 0 || sure&^got != 0 {
 		c.report(
-			o, "label", nil, "at version %[2]d of user.%[1]s the albums with photos are %[3]b, not %[4]b", n.owner.name, n.version,
-			sure, got,
+			o, "label", nil, "at version %[2]d of user.%[1]s the albums with photos are %[3]b, not %[4]b",
+			n.owner.name, n.version, sure, got,
 		)
 	}
 }

@@ -262,8 +262,8 @@ func (r *Report) Write(w io.Writer) error {
 		Count(r.Edges, "edge"), r.Took.Seconds(), r.Seed,
 	)
 	line(
-		"writes", "%d by bus, %d by psql; %d got no answer and were looked up in Postgres", r.Writes[Bus], r.Writes[Psql],
-		r.Unknown,
+		"writes", "%d by bus, %d by psql; %d got no answer and were looked up in Postgres",
+		r.Writes[Bus], r.Writes[Psql], r.Unknown,
 	)
 	line(
 		"observations", "%d: %s; %d of them 304, %d with the cookie of a write (%d of these stale)", r.Observations,

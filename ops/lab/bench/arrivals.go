@@ -12,14 +12,14 @@ type arrival struct {
 	sent time.Time // when it was handed to the visitors
 }
 
-// lateAfter is how much later than it should a page begins before that is told.
+// lateAfter is the delay of a page from which on it is reported as late.
 const lateAfter = 10 * time.Millisecond
 
-// backlog is how much of the rate may wait for a free visitor before arrivals are dropped. Their wait is part of their
+// backlog is how much of the rate may wait for a free visitor before arrivals are dropped. The wait is part of the
 // latency.
 const backlog = 10 * time.Second
 
-// newSchedule returns a function that gives the times, after the beginning, at which pages begin, one after another.
+// newSchedule returns a function that returns the times, since the start, at which pages begin.
 func newSchedule(rate float64, even bool, seed uint64) func() time.Duration {
 	if even {
 		n := -1.0
@@ -36,8 +36,8 @@ func newSchedule(rate float64, even bool, seed uint64) func() time.Duration {
 	}
 }
 
-// dispatch hands arrivals out at their times, until the end. It never waits for visitors: an arrival that nobody will
-// have is dropped.
+// dispatch sends arrivals at their times, until the end. It never waits for visitors: an arrival that finds no room in
+// the channel is dropped.
 func (r *run) dispatch(ctx context.Context, to chan<- arrival) {
 	defer close(to)
 	next := newSchedule(r.cfg.Rate, r.cfg.Even, r.cfg.Seed)

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// A page with k files and m pictures makes exactly 1+k+m requests, and what the browser has is not asked for again.
+// A page with k files and m pictures takes exactly 1+k+m requests. What the browser has cached is not requested again.
 func TestAVisitAsksForExactlyWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Config){
@@ -94,7 +94,7 @@ func TestPagesOnly(t *testing.T) {
 	}
 }
 
-// The next visit is another browser: it has nothing, and connections of its own unless told otherwise.
+// The next visit is a new browser with an empty cache, and with new connections unless KeepConnections is set.
 func TestTheNextVisitIsAnotherBrowser(t *testing.T) {
 	t.Parallel()
 	for _, keep := range []bool{false, true} {
@@ -142,7 +142,7 @@ func TestSixConnections(t *testing.T) {
 			}
 		}
 		mu.Unlock()
-		<-all // nobody is answered before six have asked
+		<-all // no answer before six requests
 		serve(w, r)
 		mu.Lock()
 		here--
@@ -181,7 +181,7 @@ func TestVisitorsTakeEdgesInTurn(t *testing.T) {
 	})
 }
 
-// The warm-up is asked and not counted.
+// Requests of the warm-up are not counted.
 func TestWarmup(t *testing.T) {
 	t.Parallel()
 	s := &site{}
@@ -194,7 +194,7 @@ func TestWarmup(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends a run with what it has.
+// An interrupted run reports what it has measured.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -270,11 +270,11 @@ func TestWhatCannotBeRun(t *testing.T) {
 	t.Parallel()
 	good := Config{Edges: []string{"http://127.0.0.1:1"}, Pages: []Page{{Path: "/"}}}
 	for says, change := range map[string]func(*Config){
-		"no edge to ask":      func(c *Config) { c.Edges = nil },
+		"no edge is given":    func(c *Config) { c.Edges = nil },
 		"no page":             func(c *Config) { c.Pages = nil },
 		"http://host:port":    func(c *Config) { c.Edges = []string{"ftp://127.0.0.1"} },
 		"negative":            func(c *Config) { c.Rate = -1 },
-		"do not think":        func(c *Config) { c.Rate, c.Think = 1, time.Second },
+		"exclude each other":  func(c *Config) { c.Rate, c.Think = 1, time.Second },
 		"no edge answers at ": func(*Config) {},
 	} {
 		cfg := good

@@ -30,7 +30,7 @@ const (
 	kindPicture   = "not a picture"
 )
 
-// failure is an answer that a visitor would not be content with.
+// failure is a missing or wrong answer.
 type failure struct {
 	kind string
 	err  error
@@ -43,7 +43,7 @@ func failed(kind, format string, args ...any) error {
 	return &failure{kind, fmt.Errorf(format, args...)}
 }
 
-// kindOf gives the kind of a failed exchange.
+// kindOf is the kind of a failed exchange.
 func kindOf(err error) string {
 	var network net.Error
 	var silent *silentError
@@ -63,8 +63,8 @@ func kindOf(err error) string {
 	return kindMalformed
 }
 
-// keeps reads Cache-Control: whether a browser keeps the answer without asking again, for as long as a visit takes.
-func keeps(cacheControl string) bool {
+// cacheable reports, by Cache-Control, whether a browser reuses the answer without revalidation during a visit.
+func cacheable(cacheControl string) bool {
 	for item := range strings.SplitSeq(cacheControl, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
 		switch strings.ToLower(name) {
@@ -80,19 +80,19 @@ func keeps(cacheControl string) bool {
 	return false
 }
 
-// unpackers are gzip readers that wait for the next body.
-var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+// gzipReaders are reused.
+var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-func unpack(a answer) ([]byte, error) {
+func decompress(a answer) ([]byte, error) {
 	switch a.encoding {
 	case "", "identity":
 		return a.body, nil
 	case "gzip":
 	default:
-		return nil, failed(kindMalformed, "content encoding %q, which was not asked for", a.encoding)
+		return nil, failed(kindMalformed, "content encoding %q, which was not accepted", a.encoding)
 	}
-	z := unpackers.Get().(*gzip.Reader)
-	defer unpackers.Put(z)
+	z := gzipReaders.Get().(*gzip.Reader)
+	defer gzipReaders.Put(z)
 	if err := z.Reset(bytes.NewReader(a.body)); err != nil {
 		return nil, failed(kindMalformed, "gzip: %w", err)
 	}
@@ -103,20 +103,20 @@ func unpack(a answer) ([]byte, error) {
 	return body, nil
 }
 
-// checkPage says whether the answer is the page, whole, and what a browser takes from it. The same bytes are unpacked
-// and read once.
-func (r *run) checkPage(p Page, a answer) (*view, error) {
+// checkPage checks that the answer is the whole page, and returns what a browser reads from it. Bytes that were seen
+// before are not decompressed and parsed again.
+func (r *run) checkPage(p Page, a answer) (*parsedPage, error) {
 	if a.status != http.StatusOK {
 		return nil, failed(fmt.Sprintf("status %d", a.status), "%d bytes", len(a.body))
 	}
 	hash := xxhash.Sum64(a.body)
-	if v, ok := r.views.GetIfPresent(p.Path); ok && v.hash == hash && v.user == p.User {
+	if v, ok := r.parsedPages.GetIfPresent(p.Path); ok && v.hash == hash && v.user == p.User {
 		return v, nil
 	}
 	if !strings.HasPrefix(a.mediaType, "text/html") {
 		return nil, failed(kindType, "a page of the type %q", a.mediaType)
 	}
-	body, err := unpack(a)
+	body, err := decompress(a)
 	if err != nil {
 		return nil, err
 	}
@@ -127,22 +127,22 @@ func (r *run) checkPage(p Page, a answer) (*view, error) {
 		!bytes.Contains(body, []byte(link+`/`)) {
 		return nil, failed(kindWrong, "%d bytes without a link to a page of %s", len(body), p.User)
 	}
-	v := &view{}
-	if r.reads {
-		v = r.read(p.Path, body)
+	v := &parsedPage{}
+	if r.needsContent {
+		v = r.parsePage(p.Path, body)
 	}
 	v.hash, v.user = hash, p.User
-	r.views.Set(p.Path, v)
+	r.parsedPages.Set(p.Path, v)
 	return v, nil
 }
 
-// mediaTypes is what the types of static files begin with.
+// mediaTypes are the beginnings of the media types of static files.
 var mediaTypes = map[string]string{
 	".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript", ".svg": "image/svg+xml",
 	".jpg": "image/jpeg", ".png": "image/png",
 }
 
-// checkFile says whether the answer is what the need's name promises.
+// checkFile checks that the answer is what the file's name promises.
 func checkFile(n need, a answer) error {
 	if a.status != http.StatusOK {
 		return failed(fmt.Sprintf("status %d", a.status), "%d bytes", len(a.body))

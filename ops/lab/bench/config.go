@@ -9,66 +9,67 @@ import (
 	"time"
 )
 
-// Config says what is asked of whom. Edges and Pages are needed.
+// Config is the input of a run. Edges and Pages are required.
 type Config struct {
 	Edges []string // http://host:port of each, or https; visitors take turns
 	Pages []Page   // where visits begin, the most popular first
-	// of the Zipf law by which they are drawn: the n-th is 1/n^Exponent as likely as the first; 0: all alike
+	// Exponent of the Zipf distribution by which pages are drawn: the n-th is 1/n^Exponent as likely as the first. 0:
+	// all alike.
 	Exponent float64
 	Seed     uint64 // the same seed draws the same visits
 
-	Visitors int // closed loop: how many, 0 is 16. Open loop: pages under way at once, at most; 0 is 256
-	// open loop: pages begun a second, whatever the server does; 0: closed loop, each visitor waits for their page
+	Visitors int // closed loop: how many, 0 is 16; open loop: most pages at once, 0 is 256
+	// Open loop: pages begun per second, whatever the server does. 0: closed loop, each visitor waits for their page.
 	Rate float64
-	// open loop: at even distances; otherwise as a Poisson process, which is how independent visitors arrive
+	// Open loop: at even intervals. Otherwise as a Poisson process, which is how independent visitors arrive.
 	Even  bool
-	Think time.Duration // closed loop: between a visitor's pages
+	Think time.Duration // closed loop: pause between a visitor's pages
 
-	Warmup   time.Duration // before anything is counted
-	Duration time.Duration // of what is counted, 0 is 10 s
+	Warmup   time.Duration // before the counted time
+	Duration time.Duration // counted time, 0 is 10 s
 	Timeout  time.Duration // of one request, 0 is 30 s
 
-	PagesOnly  bool // fetch pages and nothing that they need
-	VisitPages int  // pages a visit has, at most; 0 is 4
-	// a visit goes on with the connections of the visitor's last; otherwise each is another browser
+	PagesOnly  bool // request pages, but nothing that they need
+	VisitPages int  // most pages of a visit, 0 is 4
+	// A visit uses the connections of the visitor's last one. Otherwise each visit is a new browser.
 	KeepConnections bool
-	Identity        bool // ask for bodies as they are; otherwise as browsers do, compressed by gzip
+	Identity        bool // ask for uncompressed bodies; otherwise gzip, as browsers do
 	HTTP2           bool // one connection of HTTP/2, without TLS (h2c) or with it
 	Viewport        Viewport
-	Screens         float64 // lazy pictures are fetched in the first so many screens of a page, 0 is 2.5
+	Screens         float64 // lazy pictures are fetched within this many screens of a page, 0 is 2.5
 
-	Servers  []Server       // whose processor time is counted
-	Progress func(Progress) // called about once a second, and never twice at once
+	Servers  []Server       // processes whose processor time is counted
+	Progress func(Progress) // called about once a second, never concurrently
 
 	dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil is net.Dialer's
 }
 
-// Page is a page to look at.
+// Page is a page to request.
 type Page struct {
 	Path string // with its query, if any
-	User string // whose page it is: it must link to a page of theirs. "": anybody's
+	User string // the page must link to a page of this user; "": any
 }
 
-// Viewport is the inside of a browser's window. The zero value is 1280 by 800 at one device pixel a CSS pixel.
+// Viewport is the inside of a browser's window. The zero value is 1280 by 800 at one device pixel per CSS pixel.
 type Viewport struct {
 	Width   int     `json:"width"` // CSS pixels
 	Height  int     `json:"height"`
-	Density float64 `json:"density"` // device pixels for each
+	Density float64 `json:"density"` // device pixels per CSS pixel
 }
 
-// Server is a process on this machine that answers, or that others which do descend from.
+// Server is a process on this machine whose processor time counts, with that of its descendants.
 type Server struct {
 	Name string
 	PID  int
 }
 
-// Progress is how far a run is.
+// Progress is the state of a running benchmark.
 type Progress struct {
 	Warming  bool
-	Elapsed  time.Duration // of Total; both without the warm-up, or of the warm-up
+	Elapsed  time.Duration // of Total; both without the warm-up, or of the warm-up alone
 	Total    time.Duration
-	Pages    float64 // a second, since the last word
-	Requests float64 // likewise
+	Pages    float64 // per second, since the last call
+	Requests float64 // per second, since the last call
 	P99      time.Duration
 	Failures int64 // so far
 }
@@ -83,17 +84,17 @@ const (
 	defaultScreens  = 2.5 // Chrome also fetches the 1,250 px below the visible screen on a good connection
 )
 
-// complete checks cfg and puts its defaults in.
+// complete checks cfg and applies the defaults.
 func (cfg Config) complete() (Config, error) {
 	switch {
 	case len(cfg.Edges) == 0:
-		return cfg, errors.New("bench: no edge to ask")
+		return cfg, errors.New("bench: no edge is given")
 	case len(cfg.Pages) == 0:
-		return cfg, errors.New("bench: no page to ask for")
+		return cfg, errors.New("bench: no page is given")
 	case cfg.Rate < 0 || cfg.Exponent < 0 || cfg.Visitors < 0 || cfg.VisitPages < 0 || cfg.Screens < 0:
 		return cfg, errors.New("bench: a rate, exponent or number is negative")
 	case cfg.Rate > 0 && cfg.Think > 0:
-		return cfg, errors.New("bench: with a rate of pages, visitors do not think: the rate says when they come")
+		return cfg, errors.New("bench: a rate and a think time exclude each other: the rate says when pages begin")
 	}
 	for _, e := range cfg.Edges {
 		if _, err := parseEdge(e); err != nil {
@@ -120,7 +121,8 @@ func (cfg Config) complete() (Config, error) {
 	return cfg, nil
 }
 
-// accepted is the Accept-Encoding of every request. It is never empty: net/http's client would then add its own.
+// accepted is the Accept-Encoding of every request. It is never empty, because net/http's client would then add its
+// own.
 func (cfg *Config) accepted() string {
 	if cfg.Identity {
 		return "identity"
@@ -135,7 +137,7 @@ func setZero[T comparable](at *T, value T) {
 	}
 }
 
-// edge is an edge's address, taken apart.
+// edge is the address of an edge, in parts.
 type edge struct {
 	url    string // without a slash at its end
 	secure bool

@@ -36,7 +36,7 @@ func largePage(b *testing.B) *httptest.ResponseRecorder {
 	return w
 }
 
-// newBenchRun is a run whose visitors look at one page and nothing else.
+// newBenchRun is a run whose visitors request one page and nothing else.
 func newBenchRun(b *testing.B, addr string) *run {
 	b.Helper()
 	cfg, err := Config{
@@ -46,12 +46,11 @@ func newBenchRun(b *testing.B, addr string) *run {
 		b.Fatal(err)
 	}
 	r := newRun(cfg)
-	b.Cleanup(func() { r.views.StopAllGoroutines() })
+	b.Cleanup(func() { r.parsedPages.StopAllGoroutines() })
 	return r
 }
 
-// BenchmarkPage is what a visitor pays for a page that was seen before, and its server for sending bytes that are
-// ready.
+// BenchmarkPage measures the visitor's cost of a page that was seen before, and the server's for sending prepared bytes.
 func BenchmarkPage(b *testing.B) {
 	w := largePage(b)
 	var ready bytes.Buffer
@@ -83,12 +82,12 @@ func BenchmarkPage(b *testing.B) {
 	b.ReportAllocs()
 	before, _ := cputime.Self()
 	for b.Loop() {
-		v.look(b.Context(), time.Now())
+		v.viewPage(b.Context(), time.Now())
 	}
 	after, _ := cputime.Self()
 	b.ReportMetric(float64((after-before).Microseconds())/float64(b.N), "µs-cpu/page")
 	total := newTally()
-	r.take(total)
+	r.drain(total)
 	if total.failed() > 0 {
 		b.Error(total.failures)
 	}
@@ -110,13 +109,13 @@ func answerAll(conn net.Conn, answer []byte) {
 	}
 }
 
-// BenchmarkNewPage is what it costs to unpack, check and read a page that has not been seen before.
+// BenchmarkNewPage measures decompressing, checking and parsing a page that was not seen before.
 func BenchmarkNewPage(b *testing.B) {
 	w, r := largePage(b), newBenchRun(b, "127.0.0.1:1")
 	a := newAnswer(http.StatusOK, w.Header(), w.Body.Bytes())
 	b.ReportAllocs()
 	for b.Loop() {
-		r.views.InvalidateAll()
+		r.parsedPages.InvalidateAll()
 		if _, err := r.checkPage(r.cfg.Pages[0], a); err != nil {
 			b.Fatal(err)
 		}

@@ -9,7 +9,7 @@ import (
 	"flickrkillr/ops/lab/cputime"
 )
 
-// CPU is what the processes of one name paid in the time that counted.
+// CPU is the processor time of the processes of one name during the counted time.
 type CPU struct {
 	Name       string  `json:"name"`
 	Processes  int     `json:"processes"`
@@ -18,12 +18,12 @@ type CPU struct {
 	PerPage    float64 `json:"per_page_micros"`
 }
 
-// costs is the processor time that had been used at a moment.
+// costs is the processor time used up to a moment.
 type costs struct {
 	used      map[string]time.Duration // by name
 	processes map[string]int
 	self      time.Duration
-	unknown   string // why it is not known
+	unknown   string // why processor time is unknown
 }
 
 func (r *run) costs() costs {
@@ -50,8 +50,8 @@ func (r *run) costs() costs {
 	return c
 }
 
-// nameOf names a process of a server's tree. One that runs the same program as the server itself is named by its first
-// argument, if that is a word, as in `killr edge`; otherwise like the server.
+// nameOf names a process of a server's tree. A process of the same program as the server is named by its first
+// argument, if that is a word, as in `killr edge`; otherwise by the server.
 func nameOf(server Server, root, p cputime.Process) string {
 	switch {
 	case p.PID == root.PID:
@@ -64,8 +64,8 @@ func nameOf(server Server, root, p cputime.Process) string {
 	return server.Name
 }
 
-// spent is what each name paid between two moments, most first. A process that ended in between has left its time to
-// its parent.
+// spent is the processor time of each name between two moments, the largest first. The time of a process that ended in
+// between is included in its parent.
 func spent(before, after costs, requests, pages int64) []CPU {
 	var all []CPU
 	for name, used := range after.used {

@@ -1,19 +1,24 @@
-// Package bench visits a site as browsers do, many at once, and says how it bore that.
+// Package bench visits a site as many browsers at once do, and reports throughput, latency and failures.
 //
-// In flow a [Config]: where the edges are, the pages that visits begin with, how many visitors there are or how many
-// pages a second they begin, and for how long. Out flows a [Result]: throughput, latencies, failures by kind with an
-// example of each, the caches that answered, what every process paid in processor time; as a table for people, as JSON,
-// or as a page with plots.
+// **Input**: a [Config]: the edges, the pages that visits begin with, the number of visitors or of pages per second,
+// and the duration. Names of users are read from Postgres, once, before the run. **Output**: a [Result]: throughput,
+// latencies, failures by kind with an example of each, which caches answered, and the processor time of every process;
+// as a table, as JSON, or as a page with plots. **Must not touch**: the bus, memcached, the roles' code. It writes
+// nothing to the database.
 //
-// A visitor (visitor.go) has up to six connections (http1.go) or one of HTTP/2 (http2.go), looks at a page, fetches
-// what it needs and they have not fetched before in their visit (needs.go, srcset.go), and goes on to one that it links
-// to (visit.go). No answer counts before it has been checked (check.go). Pages begin when the ones before are done, or
-// at times that do not depend on the server (arrivals.go); then latency counts from the time at which a page should
-// have begun. Every visitor writes to a recorder (record.go), which one goroutine (run.go) empties as time passes.
+// It shares a machine with what it measures, so it must cost little: one goroutine for each connection, and a body that
+// was decompressed and checked before is recognized by its hash.
 //
-// It shares a machine with what it measures, so it is made to cost little: one goroutine a connection and no other, and
-// a body whose very bytes have been unpacked and found right before is recognised by their hash.
+// Files:
 //
-// It talks HTTP to edges and reads the names of users from Postgres, once, before it begins. It may not touch the bus,
-// memcached or the roles' code, nor write to the database.
+//	config.go     Config with its defaults; pages.go: lists of pages
+//	run.go        starts the visitors: closed loop or open loop; arrivals.go: when pages of an open loop begin
+//	watch.go      collects what visitors recorded while time passes; cpu.go: processor time
+//	visit.go      the pages of one visit; zipf.go draws the first
+//	visitor.go    requests a page, and what the page needs
+//	needs.go      finds what a page needs and links to; srcset.go chooses pictures as browsers do
+//	http1.go      up to six connections; http2.go: one connection
+//	check.go      checks each answer before it counts
+//	record.go     counts answers; result.go: the figures that follow
+//	table.go      prints them; words.go: the sentences; report.go: the page with plots
 package bench

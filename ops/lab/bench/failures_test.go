@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// raw answers with bytes of one's own and closes the connection.
+// raw answers with these bytes and closes the connection.
 func raw(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -29,7 +29,7 @@ func typed(mediaType, body string) http.HandlerFunc {
 	}
 }
 
-// Every kind of failure is found, counted once for each answer, and told with an example.
+// Every kind of failure is found, counted once for each answer, and reported with an example.
 func TestEveryKindOfFailure(t *testing.T) {
 	t.Parallel()
 	const begin = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
@@ -166,7 +166,7 @@ func TestEveryKindOfFailure(t *testing.T) {
 	}
 }
 
-// A server may close a kept connection between two requests: browsers ask again, and so do we.
+// A server may close a kept connection between two requests. Browsers repeat the request, and so does the benchmark.
 func TestAKeptConnectionThatWasClosedIsNoFailure(t *testing.T) {
 	t.Parallel()
 	body := "<html><a href=\"/photos/ansel\"></a></html>"
@@ -185,7 +185,7 @@ func TestAKeptConnectionThatWasClosedIsNoFailure(t *testing.T) {
 	}
 }
 
-// A page that changes is checked anew, also when an earlier one of the same path was right.
+// A page that has changed is checked again, even if an earlier one of the same path was right.
 func TestAPageThatChangesIsCheckedAgain(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32

@@ -16,7 +16,7 @@ import (
 // browserConns is how many connections browsers open to a site that speaks HTTP/1.1.
 const browserConns = 6
 
-// client fetches for one visitor. Its slots may be used at the same time, each by one goroutine.
+// client fetches for one visitor. Its slots may be used concurrently, each by one goroutine.
 type client interface {
 	slots() int
 	// get fetches a path. The answer's body is in buf, or in what buf had to grow to, which is returned whatever
@@ -25,41 +25,41 @@ type client interface {
 	close()
 }
 
-// answer is what came back, before anybody has looked at it.
+// answer is an unchecked response.
 type answer struct {
 	status    int
 	tier      string // X-Cache
 	encoding  string // Content-Encoding
 	mediaType string // Content-Type
-	immutable bool   // by Cache-Control: browsers will not ask again
-	body      []byte // as it travelled
+	immutable bool   // by Cache-Control: browsers do not request it again
+	body      []byte // as received
 }
 
 func newAnswer(status int, h http.Header, body []byte) answer {
 	return answer{status: status, tier: h.Get("X-Cache"), encoding: h.Get("Content-Encoding"),
 		mediaType: h.Get("Content-Type"),
-		immutable: keeps(h.Get("Cache-Control")), body: body}
+		immutable: cacheable(h.Get("Cache-Control")), body: body}
 }
 
-// http1 speaks HTTP/1.1 over connections that are opened when first needed and kept. net/http's Transport would do as
-// well, and would hand every request to two other goroutines and back; the parsing is net/http's.
+// http1 speaks HTTP/1.1 over connections that are opened when first needed and kept. Net/http's Transport would hand
+// every request to two other goroutines and back. Responses are parsed by net/http.
 type http1 struct {
-	cfg    *Config
-	edge   edge
-	conns  [browserConns]*http1Conn
-	opened *atomic.Int64 // connections, of all visitors
-	again  *atomic.Int64 // requests repeated because the server had closed a kept connection
+	cfg      *Config
+	edge     edge
+	conns    [browserConns]*http1Conn
+	opened   *atomic.Int64 // connections, of all visitors
+	repeated *atomic.Int64 // requests repeated because the server had closed a kept connection
 }
 
 type http1Conn struct {
 	net.Conn
-	read    *bufio.Reader
+	reader  *bufio.Reader
 	accept  string // encodings of bodies
 	request []byte
 	forget  func() bool // ends the watch on the context
 }
 
-// getRequest is what http.ReadResponse has to know: a GET's answer has a body.
+// getRequest tells http.ReadResponse that the answer has a body, as GET's have.
 var getRequest = &http.Request{Method: http.MethodGet}
 
 func (c *http1) slots() int { return browserConns }
@@ -82,7 +82,7 @@ func (c *http1) get(ctx context.Context, slot int, path string, buf []byte) (ans
 		}
 		if silent := (*silentError)(nil); kept && errors.As(err, &silent) && kindOf(err) == kindLost &&
 			ctx.Err() == nil {
-			c.again.Add(1) // as browsers do: the server closed it between two requests (RFC 9112, 9.3.1)
+			c.repeated.Add(1) // as browsers do: the server closed it between two requests (RFC 9112, 9.3.1)
 			continue
 		}
 		return a, buf, err
@@ -105,12 +105,12 @@ func (c *http1) open(ctx context.Context) (*http1Conn, error) {
 		}
 		nc = secure
 	}
-	conn := &http1Conn{Conn: nc, read: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted()}
+	conn := &http1Conn{Conn: nc, reader: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted()}
 	conn.forget = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends what waits
 	return conn, nil
 }
 
-// tlsConfig does not check certificates: what is measured is how fast somebody answers, not who it is.
+// tlsConfig does not check certificates: the benchmark measures speed, not identity.
 func tlsConfig(e edge) *tls.Config {
 	host, _, _ := net.SplitHostPort(e.addr) // parseEdge made it
 	return &tls.Config{ServerName: host, InsecureSkipVerify: true}
@@ -130,20 +130,20 @@ func (c *http1) close() {
 	}
 }
 
-// silentError means that a connection ended before the first byte of an answer.
+// silentError says that a connection ended before the first byte of an answer.
 type silentError struct{ err error }
 
 func (e *silentError) Error() string { return e.err.Error() }
 func (e *silentError) Unwrap() error { return e.err }
 
-// get makes one exchange. reuse says that the connection is good for another.
+// get makes one exchange. reuse reports whether the connection can be used again.
 func (c *http1Conn) get(
 	ctx context.Context, host, path string, buf []byte, timeout time.Duration,
 ) (a answer, reuse bool, grown []byte, err error) {
 	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return a, false, buf, &silentError{err}
 	}
-	if ctx.Err() != nil { // asked after the deadline was set, which its end sets too
+	if ctx.Err() != nil { // after the deadline is set, because the end of ctx sets it too
 		return a, false, buf, ctx.Err()
 	}
 	c.request = append(c.request[:0], "GET "...)
@@ -156,10 +156,10 @@ func (c *http1Conn) get(
 	if _, err := c.Write(c.request); err != nil {
 		return a, false, buf, &silentError{err}
 	}
-	if _, err := c.read.Peek(1); err != nil {
+	if _, err := c.reader.Peek(1); err != nil {
 		return a, false, buf, &silentError{err}
 	}
-	resp, err := http.ReadResponse(c.read, getRequest)
+	resp, err := http.ReadResponse(c.reader, getRequest)
 	if err != nil {
 		return a, false, buf, fmt.Errorf("read the answer's head: %w", err)
 	}
@@ -167,13 +167,13 @@ func (c *http1Conn) get(
 	if err != nil {
 		return a, false, body, fmt.Errorf("read the answer's body, %d bytes so far: %w", len(body), err)
 	}
-	return newAnswer(resp.StatusCode, resp.Header, body), !resp.Close && c.read.Buffered() == 0, body, nil
+	return newAnswer(resp.StatusCode, resp.Header, body), !resp.Close && c.reader.Buffered() == 0, body, nil
 }
 
-// maxBody bounds an answer, in bytes: nothing here is a tenth as large.
+// maxBody bounds an answer, in bytes. No answer of the site is a tenth as large.
 const maxBody = 64 << 20
 
-// readBody reads all of r into buf, or into a larger one. length is what was announced, or -1.
+// readBody reads r to its end into buf, or into a larger buffer. length is the announced length, or -1.
 func readBody(buf []byte, r io.Reader, length int64) ([]byte, error) {
 	buf = buf[:0]
 	if length > maxBody {

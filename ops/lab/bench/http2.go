@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// streams is how many requests a visitor makes at once over their one connection: as many as browsers and servers
-// commonly agree on.
+// streams is how many requests a visitor makes at once over one connection, as commonly negotiated by browsers and
+// servers.
 const streams = 100
 
 // http2 speaks HTTP/2 over one connection.

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// within serves a handler and runs a benchmark of it in a bubble, where time passes only while everybody waits: a run
-// of an hour takes a moment, and each latency is what arithmetic says.
+// within serves a handler and benchmarks it in a synctest bubble, where time passes only while all goroutines wait: a
+// run of an hour takes a moment, and each latency is exact.
 func within(t *testing.T, handler http.HandlerFunc, cfg Config, check func(t *testing.T, res *Result)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -74,10 +74,10 @@ func answerPage(w http.ResponseWriter) {
 	fmt.Fprint(w, "<html></html>")
 }
 
-// near says whether a latency in milliseconds is what it should be, as far as a histogram tells.
+// near reports whether a latency in milliseconds is as expected, within the precision of a histogram.
 func near(got, want float64) bool { return math.Abs(got-want) <= 0.001*want+0.01 }
 
-// stalling answers at once, but nobody from the 3rd second after the first request to the 4th.
+// stalling answers at once, except from the 3rd second after the first request to the 4th.
 func stalling() http.HandlerFunc {
 	var first sync.Once
 	var began time.Time
@@ -90,9 +90,9 @@ func stalling() http.HandlerFunc {
 	}
 }
 
-// A server that stalls for a second makes everybody wait who would have come in that second: of 1,000 pages at even
-// distances 100 wait for 10, 20, ... 1,000 ms. A closed loop of one visitor sees a single slow page, and the 99.9th
-// percentile of that is flattery.
+// A server that stalls for a second delays every page that is due in that second: of 1,000 pages at even intervals 100
+// take 10, 20, ... 1,000 ms. A closed loop of one visitor sees a single slow page, so its 99.9th percentile is far too
+// low.
 func TestAStallShowsInThePercentilesOfAnOpenLoop(t *testing.T) {
 	t.Parallel()
 	for name, visitors := range map[string]int{"as many visitors as are needed": 200, "two visitors": 2} {
@@ -142,8 +142,8 @@ func TestAStallShowsInThePercentilesOfAnOpenLoop(t *testing.T) {
 	})
 }
 
-// A server that is far too slow is asked by as many visitors as there are; ten seconds' worth of pages wait, and the
-// rest are said to be dropped.
+// When the server is far too slow, all visitors wait for it, ten seconds' worth of pages wait for a visitor, and the
+// rest are reported as dropped.
 func TestWhatNeverBeganIsTold(t *testing.T) {
 	t.Parallel()
 	cfg := Config{

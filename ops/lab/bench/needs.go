@@ -9,23 +9,23 @@ import (
 	"golang.org/x/net/html"
 )
 
-// view is what a browser takes from a page that has been checked.
-type view struct {
-	hash   uint64 // of the body as it travelled
-	user   string // whose page it was found to be
+// parsedPage is what a browser reads from a page that has been checked.
+type parsedPage struct {
+	hash   uint64 // of the body as received
+	user   string
 	needs  []need
 	photos []string // paths of the photos that it shows
-	older  string   // path of the page that follows it; "" if there is none
+	older  string   // path of the following page; "" if there is none
 }
 
-// need is a file without which a page is not complete.
+// need is a file that is needed to show a page completely.
 type need struct {
 	path  string
 	class class
 }
 
-// weight is about how many bytes a view takes in memory.
-func (v *view) weight() uint32 {
+// weight is about how many bytes of memory the value takes.
+func (v *parsedPage) weight() uint32 {
 	n := 200
 	for _, need := range v.needs {
 		n += 40 + len(need.path)
@@ -36,26 +36,26 @@ func (v *view) weight() uint32 {
 	return uint32(n)
 }
 
-// reader collects a view from a page's elements.
-type reader struct {
-	run    *run
-	page   *url.URL
-	view   *view
-	seen   map[string]struct{}
-	filled float64 // of the page, in CSS pixels from its head down, by the pictures so far
+// pageParser collects a parsedPage from a page's elements.
+type pageParser struct {
+	run        *run
+	page       *url.URL
+	parsedPage *parsedPage
+	seen       map[string]struct{}
+	filled     float64 // of the page, in CSS pixels from its head down, by the pictures so far
 }
 
-// read finds what a page needs and where it leads.
-func (r *run) read(path string, body []byte) *view {
+// parsePage finds what a page needs and links to.
+func (r *run) parsePage(path string, body []byte) *parsedPage {
 	base, err := url.Parse(path)
 	if err != nil {
 		base = &url.URL{Path: "/"}
 	}
-	d := reader{run: r, page: base, view: &view{}, seen: map[string]struct{}{}}
+	d := pageParser{run: r, page: base, parsedPage: &parsedPage{}, seen: map[string]struct{}{}}
 	for tokens := html.NewTokenizer(bytes.NewReader(body)); ; {
 		switch tokens.Next() {
 		case html.ErrorToken:
-			return d.view
+			return d.parsedPage
 		case html.StartTagToken, html.SelfClosingTagToken:
 			name, more := tokens.TagName()
 			if !more {
@@ -73,7 +73,7 @@ func (r *run) read(path string, body []byte) *view {
 	}
 }
 
-// attributes are those of an element that matter here.
+// attributes are the attributes of an element that matter here.
 type attributes struct{ rel, href, src, srcset, sizes, width, height, loading string }
 
 func readAttributes(tokens *html.Tokenizer) (a attributes) {
@@ -102,7 +102,7 @@ func readAttributes(tokens *html.Tokenizer) (a attributes) {
 	return a
 }
 
-func (d *reader) element(name string, a attributes) {
+func (d *pageParser) element(name string, a attributes) {
 	switch name {
 	case "link":
 		for rel := range strings.FieldsSeq(a.rel) {
@@ -120,9 +120,9 @@ func (d *reader) element(name string, a attributes) {
 	}
 }
 
-// picture puts a picture on the page. There is no layout, so where it lies is estimated: pictures are packed in their
-// order, without gaps.
-func (d *reader) picture(a attributes) {
+// picture adds a picture to the page. Its place is estimated without a layout: pictures are packed in order, without
+// gaps.
+func (d *pageParser) picture(a attributes) {
 	window := d.run.cfg.Viewport
 	address, shown := window.choose(a.src, a.srcset, a.sizes)
 	width, errW := strconv.ParseFloat(a.width, 64)
@@ -143,7 +143,7 @@ func (d *reader) picture(a attributes) {
 }
 
 // need adds a file of this site, once.
-func (d *reader) need(address string, class class) {
+func (d *pageParser) need(address string, class class) {
 	path, ok := d.local(address)
 	if !ok {
 		return
@@ -152,26 +152,26 @@ func (d *reader) need(address string, class class) {
 		return
 	}
 	d.seen[path] = struct{}{}
-	d.view.needs = append(d.view.needs, need{path, class})
+	d.parsedPage.needs = append(d.parsedPage.needs, need{path, class})
 }
 
-// link remembers where a visitor may go on to: the photos shown, and the page that follows.
-func (d *reader) link(rel, address string) {
+// link records where a visitor may go next: the photos shown, and the following page.
+func (d *pageParser) link(rel, address string) {
 	path, ok := d.local(address)
 	switch {
 	case !ok:
 	case rel == "next":
-		d.view.older = path
+		d.parsedPage.older = path
 	case rel == "" && strings.HasPrefix(path, "/photo/"):
 		if _, known := d.seen[path]; !known {
 			d.seen[path] = struct{}{}
-			d.view.photos = append(d.view.photos, path)
+			d.parsedPage.photos = append(d.parsedPage.photos, path)
 		}
 	}
 }
 
-// local is an address as a path of this site; other sites' are not asked.
-func (d *reader) local(address string) (path string, ok bool) {
+// local returns an address as a path of this site. Other sites are not requested.
+func (d *pageParser) local(address string) (path string, ok bool) {
 	if strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "//") && !strings.Contains(address, "#") {
 		return address, true
 	}

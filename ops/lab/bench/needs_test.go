@@ -42,7 +42,7 @@ func TestChooseAPicture(t *testing.T) {
 	}
 }
 
-func read(t *testing.T, cfg Config, path, body string) *view {
+func parsePage(t *testing.T, cfg Config, path, body string) *parsedPage {
 	t.Helper()
 	cfg.Edges, cfg.Pages = []string{"http://site.test"}, []Page{{Path: "/"}}
 	cfg, err := cfg.complete()
@@ -50,13 +50,13 @@ func read(t *testing.T, cfg Config, path, body string) *view {
 		t.Fatal(err)
 	}
 	r := newRun(cfg)
-	t.Cleanup(func() { r.views.StopAllGoroutines() })
-	return r.read(path, []byte(body))
+	t.Cleanup(func() { r.parsedPages.StopAllGoroutines() })
+	return r.parsePage(path, []byte(body))
 }
 
 func TestWhatAPageNeeds(t *testing.T) {
 	t.Parallel()
-	v := read(t, Config{}, "/photos/ansel", `<!DOCTYPE html><html><head>
+	v := parsePage(t, Config{}, "/photos/ansel", `<!DOCTYPE html><html><head>
 		<LINK REL=StyleSheet HREF=/static/app.css><link rel="icon" href="/static/icon.svg"><link rel="next" href="/photos/ansel/before/9">
 		<link rel="canonical" href="/photos/ansel"><link rel="alternate stylesheet" href="/static/other.css"><link rel=stylesheet>
 		<script src="/static/app.js"></script><script>var s = '<img src="/in-a-script.jpg">'</script><!-- <img src="/in-a-comment.jpg"> -->
@@ -94,7 +94,7 @@ func TestLazyPicturesOfTheFirstScreens(t *testing.T) {
 		)
 	}
 	for screens, want := range map[float64]int{1: 8, 1.5: 12, 2.5: 20, 100: 99} {
-		v := read(t, Config{Viewport: Viewport{Width: 1000, Height: 500}, Screens: screens}, "/", page.String())
+		v := parsePage(t, Config{Viewport: Viewport{Width: 1000, Height: 500}, Screens: screens}, "/", page.String())
 		if len(v.needs) != want+1 || v.needs[want].path != "/img/99.jpg" { // the last is not lazy
 			t.Errorf("%v screens: %d pictures, want the first %d and the last", screens, len(v.needs), want)
 		}

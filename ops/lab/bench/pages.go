@@ -12,7 +12,7 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// Users lists the page of everybody who has public photos, most photos first, from the database at a postgres:// URL.
+// Users lists the page of every user with public photos, most photos first, from the database at a postgres:// URL.
 func Users(ctx context.Context, url string) ([]Page, error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -34,7 +34,7 @@ func Users(ctx context.Context, url string) ([]Page, error) {
 	return pages, nil
 }
 
-// ReadPages reads a list of paths, one a line. Empty lines, and those that begin with #, are left out.
+// ReadPages reads a list of paths, one per line. Empty lines and lines that begin with # are skipped.
 func ReadPages(r io.Reader) ([]Page, error) {
 	var pages []Page
 	for lines := bufio.NewScanner(r); ; {
@@ -52,7 +52,7 @@ func ReadPages(r io.Reader) ([]Page, error) {
 	}
 }
 
-// PageAt is the page at a path. Whose it is stands in the path, or is not known.
+// PageAt is the page at a path. Its user is taken from the path, if it names one.
 func PageAt(path string) Page {
 	p := Page{Path: path}
 	if ref, err := page.ParsePath(path); err == nil && ref.Kind() == page.KindUser {

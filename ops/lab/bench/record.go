@@ -8,7 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// class is what kind of thing was asked for.
+// class is the kind of what is requested.
 type class int
 
 const (
@@ -26,26 +26,26 @@ const (
 	timeKinds = int(classes) + 1
 )
 
-// maxTime is the longest time that a histogram tells apart from longer ones.
+// maxTime is the longest time in a histogram; longer ones are counted as this.
 const maxTime = 10 * time.Minute
 
 func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, maxTime.Microseconds(), 3) // microseconds, to 0.1%
 }
 
-// tally is what has been counted.
+// tally holds counts and times.
 type tally struct {
-	times    [timeKinds]*hdrhistogram.Histogram // of what came right, and of what ran into the time limit
+	times    [timeKinds]*hdrhistogram.Histogram // of right answers, and of timeouts
 	answered [classes]int64                     // right or wrong
-	bytes    [classes]int64                     // of bodies as they travelled
+	bytes    [classes]int64                     // of bodies as received
 	tiers    [classes]map[string]int64          // answers by X-Cache
 	failures map[string]Failure                 // by kind
 	late     int64                              // pages that the generator began too late
-	waited   int64                              // pages that no visitor was free to begin
-	worst    time.Duration                      // from when a page should have begun to when it did
-	cut      int64                              // requests under way when everything ended
+	waited   int64                              // pages that waited for a free visitor
+	worst    time.Duration                      // longest delay of a page
+	cut      int64                              // requests in flight when the run was cut
 
-	donePages, doneRequests int64 // counted by when they ended and whenever they began, for rates and costs
+	donePages, doneRequests int64 // by when they ended, for rates and costs
 }
 
 func newTally() *tally {
@@ -59,7 +59,7 @@ func newTally() *tally {
 	return t
 }
 
-// add adds what another has counted, and leaves that one empty.
+// add adds other to t and empties other.
 func (t *tally) add(other *tally) {
 	for i, h := range other.times {
 		if h.TotalCount() > 0 {
@@ -99,26 +99,26 @@ func (t *tally) failed() (n int64) {
 	return n
 }
 
-// recorder is a tally that a few visitors write and one goroutine empties. Each core has some, so that visitors seldom
-// wait for one another.
+// recorder is a tally that a few visitors write to and one goroutine empties. There are several for each processor, so
+// that visitors seldom wait for one another.
 type recorder struct {
 	mu sync.Mutex
 	t  *tally
 }
 
-// takeInto moves what has been counted.
-func (r *recorder) takeInto(t *tally) {
+// moveTo adds everything to t, and empties the recorder.
+func (r *recorder) moveTo(t *tally) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t.add(r.t)
 }
 
-// request counts an answer, or why there was none. counted is whether it began in the time that counts; over, that it
-// was cut off because everything ended.
-func (r *recorder) request(c class, counted, over bool, took time.Duration, a answer, url string, err error) {
+// request counts an answer, or a failure. counted: the request began in the counted time. interrupted: it was cut when
+// the run ended.
+func (r *recorder) request(c class, counted, interrupted bool, took time.Duration, a answer, url string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if over {
+	if interrupted {
 		r.t.cut++
 		return
 	}
@@ -148,7 +148,7 @@ func (r *recorder) fail(c class, url string, err error) string {
 	f, known := r.t.failures[kind]
 	if !known {
 		if own := (*failure)(nil); errors.As(err, &own) {
-			err = own.err // the kind stands beside it
+			err = own.err // the kind is stored beside it
 		}
 		f = Failure{Kind: kind, Example: classNames[c] + " " + url + ": " + err.Error()}
 	}
@@ -157,7 +157,7 @@ func (r *recorder) fail(c class, url string, err error) string {
 	return kind
 }
 
-// load counts the time that a page took with all that it needed.
+// load counts the time of a page with everything that it needed.
 func (r *recorder) load(took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -169,7 +169,7 @@ func (r *recorder) time(kind int, took time.Duration) {
 	_ = r.t.times[kind].RecordValue(took.Microseconds()) // within its bounds, it has no error
 }
 
-// began counts how late a page began, and who was late.
+// began counts how late a page began, and why.
 func (r *recorder) began(a arrival, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -88,7 +88,7 @@ var nines = []report.Tick{
 	{At: 1e4, Label: "99.99%"}, {At: 1e5, Label: "99.999%"}, {At: 1e6, Label: "99.9999%"},
 }
 
-// distributionPlot shows how slow the slowest are: each step to the right is one more nine.
+// distributionPlot shows the slowest answers: each step to the right is one more nine.
 func (res *Result) distributionPlot() report.Plot {
 	p := report.Plot{
 		Title: "Distribution of latencies",
@@ -118,7 +118,7 @@ func (res *Result) distributionPlot() report.Plot {
 	return p
 }
 
-// positive is a value of a logarithmic axis; what was not measured has none.
+// positive is a value of a logarithmic axis; NaN if it was not measured.
 func positive(v float64) float64 {
 	if v <= 0 {
 		return math.NaN()

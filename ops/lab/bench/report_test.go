@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/html"
 )
 
-// someResult is of a short run in which one picture is hostile.
+// someResult is the result of a short run in which the name of one picture contains markup.
 func someResult(t *testing.T) (res *Result) {
 	t.Helper()
 	cfg := some("http://site.test", 4)
@@ -30,7 +30,7 @@ func someResult(t *testing.T) (res *Result) {
 	return res
 }
 
-// The report is well-formed, asks nobody for anything, and its policy allows its style sheet and nothing else.
+// The report is well-formed, makes no requests, and its policy allows only its own style sheet.
 func TestReportStandsAlone(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
@@ -89,7 +89,7 @@ func TestReportStandsAlone(t *testing.T) {
 	}
 }
 
-// Nothing at all makes a page and a table, too.
+// An empty result makes a page and a table, too.
 func TestReportOfNothing(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer

@@ -9,8 +9,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Result is what a run found. Times are in milliseconds; percentiles and the like are of what came right, and of what
-// ran into the time limit, which would otherwise be missing just where it is slowest.
+// Result is the result of a run. Times are in milliseconds. Percentiles are of right answers and of timeouts; without
+// timeouts the slowest would be missing.
 type Result struct {
 	Setup       Setup     `json:"setup"`
 	Began       time.Time `json:"began"`
@@ -38,7 +38,7 @@ type Result struct {
 	Series     []Point `json:"series"`
 }
 
-// Setup is how it was asked for, in words and numbers that stand in every form of the result.
+// Setup is how the run was configured, as shown in every form of the result.
 type Setup struct {
 	Edges      []string `json:"edges"`
 	Loop       string   `json:"loop"` // "closed" or "open"
@@ -59,7 +59,7 @@ type Setup struct {
 	TimeLimit  float64  `json:"time_limit"` // seconds
 }
 
-// Kind is what is known about pages, static files, pictures, or pages with all that they needed.
+// Kind has the figures of pages, static files, pictures, or complete pages.
 type Kind struct {
 	Name         string           `json:"name"`
 	Answers      int64            `json:"answers"`
@@ -80,20 +80,20 @@ type Times struct {
 	Max     float64 `json:"max"`
 }
 
-// Quantile says that all but one in OneIn were not slower.
+// Quantile says that all answers but one in OneIn were at most this slow.
 type Quantile struct {
 	OneIn  float64 `json:"one_in"`
 	Millis float64 `json:"millis"`
 }
 
-// Failure is a kind of failure, how often it came, and the first of them.
+// Failure is a kind of failure, how often it occurred, and the first one.
 type Failure struct {
 	Kind    string `json:"kind"`
 	Count   int64  `json:"count"`
 	Example string `json:"example"`
 }
 
-// Arrivals is how well the generator kept to the times of an open loop.
+// Arrivals says how well the generator kept to the times of an open loop.
 type Arrivals struct {
 	Late    int64   `json:"late"`    // pages that began more than 10 ms late because the generator was
 	Waited  int64   `json:"waited"`  // because no visitor was free: the server, or --visitors, was the limit
@@ -101,7 +101,7 @@ type Arrivals struct {
 	Worst   float64 `json:"worst"`   // milliseconds
 }
 
-// Point is a part of the time that counted.
+// Point has the figures of a part of the counted time.
 type Point struct {
 	At       float64 `json:"at"` // its end, in seconds
 	Pages    float64 `json:"pages_per_second"`
@@ -126,7 +126,7 @@ func newTimes(h *hdrhistogram.Histogram) Times {
 		P99: millis(h.ValueAtQuantile(99)), P999: millis(h.ValueAtQuantile(99.9)), Max: millis(h.Max())}
 }
 
-// distribution has twenty points for every power of ten, up to where a single answer stands.
+// distribution has twenty points for every power of ten, up to a single answer.
 func distribution(h *hdrhistogram.Histogram) []Quantile {
 	var all []Quantile
 	for i := 0; ; i++ {
@@ -138,12 +138,12 @@ func distribution(h *hdrhistogram.Histogram) []Quantile {
 	}
 }
 
-// result makes the run's result of what was watched.
+// result computes the result from what watch collected.
 func (r *run) result(w *watched) *Result {
 	t := w.total
 	res := &Result{Setup: r.setup(), Began: r.from, Seconds: w.took.Seconds(), Interrupted: w.interrupted,
 		Visits:      int64(r.visits.Load()),
-		Connections: r.opened.Load(), Repeated: r.again.Load(), Failed: t.failed(), Cut: t.cut, Series: w.series}
+		Connections: r.opened.Load(), Repeated: r.repeated.Load(), Failed: t.failed(), Cut: t.cut, Series: w.series}
 	if res.Seconds > 0 {
 		res.PagesPerSecond = float64(w.inTime.donePages) / res.Seconds
 		res.RequestsPerSecond = float64(w.inTime.doneRequests) / res.Seconds
@@ -188,10 +188,10 @@ func (r *run) result(w *watched) *Result {
 	return res
 }
 
-// KindLoad is the name of the kind that is a page with all that it needed.
+// KindLoad is the name of the kind "page with everything that it needed".
 const KindLoad = "page, complete"
 
-// ServersPerRequest is what all server processes together paid for a request, in microseconds of processor time.
+// ServersPerRequest is the processor time of all server processes per request, in microseconds.
 func (res *Result) ServersPerRequest() float64 {
 	sum := 0.0
 	for _, c := range res.Servers {
@@ -200,7 +200,7 @@ func (res *Result) ServersPerRequest() float64 {
 	return sum
 }
 
-// Kind returns a kind by its name, or an empty one.
+// Kind returns a kind by name, or an empty one.
 func (res *Result) Kind(name string) Kind {
 	for _, k := range res.Kinds {
 		if k.Name == name {

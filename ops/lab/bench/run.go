@@ -14,41 +14,40 @@ import (
 	"flickrkillr/schema/sleep"
 )
 
-// viewsBytes bounds the memory for pages that have been read.
+// viewsBytes bounds the memory for parsed pages.
 const viewsBytes = 64 << 20
 
-// grace is what the last requests get beyond their time limit, so that they run into that and are not cut.
+// grace is how much longer than their time limit the last requests may take, so that they time out and are not cut.
 const grace = 5 * time.Second
 
-// run is one run of the benchmark: what all its visitors share.
+// run is one run of the benchmark: what all visitors share.
 type run struct {
-	cfg       Config
-	edges     []edge
-	zipf      *zipf
-	reads     bool // whether what a page needs and links to is of interest
-	views     *otter.Cache[string, *view]
-	buffers   sync.Pool
-	recorders []*recorder
-	visits    atomic.Uint64 // begun
+	cfg          Config
+	edges        []edge
+	zipf         *zipf
+	needsContent bool // whether needs and links of pages are used
+	parsedPages  *otter.Cache[string, *parsedPage]
+	buffers      sync.Pool
+	recorders    []*recorder
+	visits       atomic.Uint64 // begun
 
-	opened, again, dropped atomic.Int64
+	opened, repeated, dropped atomic.Int64
 
-	began time.Time // when visitors begin,
-	from  time.Time // when counting does,
-	end   time.Time // and when nothing new begins
+	began time.Time // start of the visitors
+	from  time.Time // start of the counted time
+	end   time.Time // end of the counted time: nothing begins after it
 }
 
-// Run visits until the time is over or ctx ends, and says what there was to see. What is under way at the end of the
-// time is finished, or given up a little after the time limit of a request; at the end of ctx it is cut. An interrupted
-// run is no error.
+// Run visits until the time is over or ctx ends. Requests in flight at the end of the time are completed, or cut a
+// little after their time limit; at the end of ctx they are cut. An interrupted run is no error.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
 		return nil, err
 	}
 	r := newRun(cfg)
-	defer r.views.StopAllGoroutines()
-	if err := r.knock(ctx); err != nil {
+	defer r.parsedPages.StopAllGoroutines()
+	if err := r.preflight(ctx); err != nil {
 		return nil, err
 	}
 	work, cut := context.WithCancel(ctx)
@@ -62,20 +61,20 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	overtime := time.AfterFunc(cfg.Timeout+grace, cut)
 	defer overtime.Stop()
 	visitors.Wait()
-	r.take(w.total)
+	r.drain(w.total)
 	return r.result(w), nil
 }
 
 func newRun(cfg Config) *run {
-	r := &run{cfg: cfg, zipf: newZipf(len(cfg.Pages), cfg.Exponent), reads: !cfg.PagesOnly || cfg.VisitPages > 1}
+	r := &run{cfg: cfg, zipf: newZipf(len(cfg.Pages), cfg.Exponent), needsContent: !cfg.PagesOnly || cfg.VisitPages > 1}
 	for _, text := range cfg.Edges {
 		e, _ := parseEdge(text) // checked by complete
 		r.edges = append(r.edges, e)
 	}
 	r.buffers.New = func() any { b := make([]byte, 0, 8<<10); return &b }
-	r.views = otter.Must(&otter.Options[string, *view]{
+	r.parsedPages = otter.Must(&otter.Options[string, *parsedPage]{
 		MaximumWeight: viewsBytes,
-		Weigher:       func(path string, v *view) uint32 { return v.weight() + uint32(len(path)) },
+		Weigher:       func(path string, v *parsedPage) uint32 { return v.weight() + uint32(len(path)) },
 	})
 	for range min(cfg.Visitors, 4*runtime.GOMAXPROCS(0)) {
 		r.recorders = append(r.recorders, &recorder{t: newTally()})
@@ -85,11 +84,11 @@ func newRun(cfg Config) *run {
 
 func (r *run) buffer() *[]byte { return r.buffers.Get().(*[]byte) }
 
-// measured says whether what begins at a moment counts.
+// measured reports whether what begins at a time is counted.
 func (r *run) measured(at time.Time) bool { return !at.Before(r.from) }
 
-// knock connects to each edge, so that a wrong address is told at once and not counted a thousand times.
-func (r *run) knock(ctx context.Context) error {
+// preflight connects to each edge, so that a wrong address is one error and not a thousand failures.
+func (r *run) preflight(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	for _, e := range r.edges {
@@ -104,7 +103,7 @@ func (r *run) knock(ctx context.Context) error {
 	return nil
 }
 
-// start sets the visitors going. They end by themselves when the time is over, or with ctx.
+// start starts the visitors. They end when the time is over, or with ctx.
 func (r *run) start(ctx context.Context, visitors *sync.WaitGroup) {
 	var arrivals chan arrival
 	if r.cfg.Rate > 0 {
@@ -116,16 +115,16 @@ func (r *run) start(ctx context.Context, visitors *sync.WaitGroup) {
 			v := r.newVisitor(i)
 			defer v.client.close()
 			if arrivals != nil {
-				v.answerArrivals(ctx, arrivals)
+				v.openLoop(ctx, arrivals)
 			} else {
-				v.comeBackAndBack(ctx, i)
+				v.closedLoop(ctx, i)
 			}
 		})
 	}
 }
 
-// answerArrivals is the open loop: pages begin when they are due.
-func (v *visitor) answerArrivals(ctx context.Context, arrivals <-chan arrival) {
+// openLoop begins each page when it is due.
+func (v *visitor) openLoop(ctx context.Context, arrivals <-chan arrival) {
 	for a := range arrivals {
 		if ctx.Err() != nil {
 			return
@@ -133,28 +132,28 @@ func (v *visitor) answerArrivals(ctx context.Context, arrivals <-chan arrival) {
 		if v.run.measured(a.at) {
 			v.rec.began(a, time.Now())
 		}
-		v.look(ctx, a.at)
+		v.viewPage(ctx, a.at)
 	}
 }
 
-// comeBackAndBack is the closed loop: a page begins when the one before is done.
-func (v *visitor) comeBackAndBack(ctx context.Context, number int) {
+// closedLoop begins a page when the one before is done.
+func (v *visitor) closedLoop(ctx context.Context, number int) {
 	rng := rand.New(rand.NewPCG(v.run.cfg.Seed, uint64(number)))
 	think := v.run.cfg.Think
 	if think > 0 && !sleep.For(ctx, time.Duration(rng.Int64N(int64(think)))) { // visitors do not come in step
 		return
 	}
 	for now := time.Now(); now.Before(v.run.end) && ctx.Err() == nil; now = time.Now() {
-		v.look(ctx, now)
+		v.viewPage(ctx, now)
 		if think > 0 && !sleep.For(ctx, min(think, time.Until(v.run.end))) {
 			return
 		}
 	}
 }
 
-// take moves what has been counted since the last time.
-func (r *run) take(to *tally) {
+// drain moves what the visitors have recorded into to.
+func (r *run) drain(to *tally) {
 	for _, rec := range r.recorders {
-		rec.takeInto(to)
+		rec.moveTo(to)
 	}
 }

@@ -89,7 +89,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// writePacked writes a body with gzip to who takes it.
+// writePacked writes a body, compressed by gzip if the client accepts that.
 func writePacked(w http.ResponseWriter, r *http.Request, body string) {
 	if r.Header.Get("Accept-Encoding") != "gzip" {
 		fmt.Fprint(w, body)
@@ -115,7 +115,7 @@ func listen(t *testing.T, h http.Handler) string {
 	return server.URL
 }
 
-// some is a run of an exact number of pages by one visitor, however slow the machine is.
+// some is a run with an exact number of pages by one visitor, however slow the machine is.
 func some(url string, pages int) Config {
 	return Config{Edges: []string{url}, Pages: []Page{PageAt("/photos/ansel")}, Visitors: 1, Rate: 50, Even: true,
 		Duration: time.Duration(pages) * 20 * time.Millisecond, VisitPages: pages, Timeout: time.Minute}
@@ -142,7 +142,7 @@ func mustBeClean(t *testing.T, res *Result) {
 
 var errRefused = errors.New("refused")
 
-// refuse is a dial that reaches the first time and never again.
+// refuse is a dial that succeeds the first time only.
 func refuse() func(context.Context, string, string) (net.Conn, error) {
 	var once sync.Once
 	return func(ctx context.Context, network, addr string) (conn net.Conn, err error) {

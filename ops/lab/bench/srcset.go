@@ -9,10 +9,10 @@ import (
 // em is the font size that lengths and conditions of "sizes" are relative to: browsers' default, in CSS pixels.
 const em = 16
 
-// choose picks the address that a browser would fetch for an img element: the candidate of srcset that is just large
-// enough for the width at which the picture will be shown, or the largest (HTML, "Selecting an image source"; browsers
-// may choose otherwise, and Chrome does when it already has a larger one). It also returns that width, in CSS pixels; 0
-// when srcset and sizes do not tell.
+// choose returns the address that a browser would fetch for an img element: the candidate of srcset that is just large
+// enough for the width at which the picture is shown, or the largest (HTML, "Selecting an image source"; browsers may
+// choose otherwise, and Chrome does when it already has a larger one). It also returns that width in CSS pixels, or 0
+// if srcset and sizes do not define it.
 func (v Viewport) choose(src, srcset, sizes string) (address string, width float64) {
 	address = src
 	slot := v.slot(sizes)
@@ -59,9 +59,9 @@ func nextCandidate(srcset string) (address, descriptor, rest string) {
 	return address, strings.TrimSpace(descriptor), rest
 }
 
-// slot evaluates a sizes attribute: the first length whose condition holds. "auto" is what the layout makes of a
-// picture; there is none here, so what follows it is taken, as by browsers that do not know it. Without anything usable
-// it is the window's width (HTML, "sizes").
+// slot evaluates a sizes attribute: the first length whose condition holds. "auto" depends on the layout; there is none
+// here, so the value after it is used, as by browsers that do not support it. Without a usable value it is the width of
+// the window (HTML, "sizes").
 func (v Viewport) slot(sizes string) float64 {
 	for item := range splitOutside(sizes, ',') {
 		item = strings.TrimSpace(item)
@@ -83,7 +83,7 @@ func (v Viewport) slot(sizes string) float64 {
 	return float64(v.Width)
 }
 
-// holds evaluates a media condition. Those on the window's width are known; others do not hold.
+// holds evaluates a media condition on the window's width. Other conditions are false.
 func (v Viewport) holds(condition string) bool {
 	name, value, _ := strings.Cut(condition, ":")
 	px, ok := v.length(strings.TrimSpace(value))
@@ -96,7 +96,7 @@ func (v Viewport) holds(condition string) bool {
 	return false
 }
 
-// length evaluates a CSS length, or the least or greatest of several, in CSS pixels.
+// length evaluates a CSS length, or the minimum or maximum of several, in CSS pixels.
 func (v Viewport) length(text string) (px float64, ok bool) {
 	for _, function := range [...]struct {
 		name   string
@@ -130,7 +130,7 @@ func (v Viewport) length(text string) (px float64, ok bool) {
 	return 0, false
 }
 
-// splitOutside splits at a separator that is not within brackets.
+// splitOutside splits at a separator that is not in parentheses.
 func splitOutside(text string, separator byte) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		depth, start := 0, 0

@@ -11,14 +11,14 @@ import (
 // tierOrder is the order of the columns; what X-Cache says besides comes behind.
 var tierOrder = []string{"near", "memcached", "render", "stale", "none"}
 
-// section is a part of the result, with the names of its columns; the first column is a name, the others are numbers.
+// section is a part of the result with the names of its columns. The first column is a name, the others are numbers.
 type section struct {
 	title string
 	heads []string
 	rows  [][]string
 }
 
-// sections are the tables that both the text and the report show.
+// sections are the tables of both the text and the report.
 func (res *Result) sections() []section {
 	all := []section{res.latencies()}
 	if caches := res.caches(); len(caches.rows) > 0 {
@@ -101,7 +101,7 @@ func (res *Result) processors() section {
 	return s
 }
 
-// WriteTable writes the result for people at a terminal.
+// WriteTable prints the result for a terminal.
 func (res *Result) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
 	for _, line := range res.Summary() {
@@ -125,7 +125,7 @@ func (res *Result) WriteTable(w io.Writer) error {
 	return err
 }
 
-// write lines the columns up: names to the left, numbers to the right.
+// write aligns the columns: names left, numbers right.
 func (s section) write(b *bytes.Buffer) {
 	all := append([][]string{append([]string{s.title}, s.heads...)}, s.rows...)
 	widths := make([]int, len(all[0]))

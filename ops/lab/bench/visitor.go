@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// visitor is a browser and who sits before it. One goroutine calls its methods.
+// visitor is a browser and its user. One goroutine calls its methods.
 type visitor struct {
 	run     *run
 	rec     *recorder
 	edge    edge
 	client  client
 	visit   *visit // nil: none has begun
-	missing []need // of the page at hand
-	keep    []bool // which of them the browser keeps
+	missing []need // by the current page
+	keep    []bool // which of them the browser caches
 }
 
 func (r *run) newVisitor(number int) *visitor {
@@ -23,13 +23,13 @@ func (r *run) newVisitor(number int) *visitor {
 	if r.cfg.HTTP2 {
 		v.client = newHTTP2(&r.cfg, v.edge, &r.opened)
 	} else {
-		v.client = &http1{cfg: &r.cfg, edge: v.edge, opened: &r.opened, again: &r.again}
+		v.client = &http1{cfg: &r.cfg, edge: v.edge, opened: &r.opened, repeated: &r.repeated}
 	}
 	return v
 }
 
-// look looks at one page and at what it needs. intended is when it should have begun: its latency counts from then.
-func (v *visitor) look(ctx context.Context, intended time.Time) {
+// viewPage requests one page and what it needs. intended is when it should have begun: its latency counts from then.
+func (v *visitor) viewPage(ctx context.Context, intended time.Time) {
 	if v.visit == nil {
 		v.visit = v.run.newVisit()
 	}
@@ -50,14 +50,14 @@ func (v *visitor) look(ctx context.Context, intended time.Time) {
 	}
 }
 
-// fetchPage returns nil for a page that could not be had or was not right.
-func (v *visitor) fetchPage(ctx context.Context, p Page, intended time.Time, counted bool) *view {
+// fetchPage returns nil if the page is missing or wrong.
+func (v *visitor) fetchPage(ctx context.Context, p Page, intended time.Time, counted bool) *parsedPage {
 	buf := v.run.buffer()
 	a, grown, err := v.client.get(ctx, 0, p.Path, *buf)
 	*buf = grown
 	defer v.run.buffers.Put(buf)
-	took := time.Since(intended) // checking is the visitor's own affair
-	var seen *view
+	took := time.Since(intended) // without checking, which is not the server's work
+	var seen *parsedPage
 	if err == nil {
 		seen, err = v.run.checkPage(p, a)
 	}
@@ -68,12 +68,12 @@ func (v *visitor) fetchPage(ctx context.Context, p Page, intended time.Time, cou
 	return seen
 }
 
-// fetchNeeds fetches what the browser does not have, over as many connections as it may use, and says whether all of it
-// came right.
+// fetchNeeds fetches what the browser does not have, over as many connections as allowed, and reports whether all
+// answers were right.
 func (v *visitor) fetchNeeds(ctx context.Context, needs []need, counted bool) bool {
 	v.missing, v.keep = v.missing[:0], v.keep[:0]
 	for _, n := range needs {
-		if _, held := v.visit.held[n.path]; !held {
+		if _, cached := v.visit.cached[n.path]; !cached {
 			v.missing, v.keep = append(v.missing, n), append(v.keep, false)
 		}
 	}
@@ -101,7 +101,7 @@ func (v *visitor) fetchNeeds(ctx context.Context, needs []need, counted bool) bo
 	others.Wait()
 	for i, n := range v.missing {
 		if v.keep[i] {
-			v.visit.held[n.path] = struct{}{}
+			v.visit.cached[n.path] = struct{}{}
 		}
 	}
 	return wrong.Load() == 0

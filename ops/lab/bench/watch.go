@@ -7,25 +7,25 @@ import (
 	"flickrkillr/schema/sleep"
 )
 
-// watched is what is known about the time that counts.
+// watched is what was collected during the counted time.
 type watched struct {
 	total       *tally
 	series      []Point
-	took        time.Duration // less than asked for when interrupted
+	took        time.Duration // shorter than configured if interrupted
 	interrupted bool
-	inTime      tally // how total stood when the time was over; only its counts of what was done
+	inTime      tally // total at the end of the time; only its counts of what was done
 	before      costs
 	after       costs
 }
 
-// watch empties the recorders again and again while visitors visit, until the time is over or ctx ends.
+// watch drains the recorders repeatedly until the time is over or ctx ends.
 func (r *run) watch(ctx context.Context) *watched {
 	w := &watched{total: newTally()}
 	step, part := interval(r.cfg.Duration), newTally()
 	for at := r.began; at.Before(r.from) && ctx.Err() == nil; {
 		next := at.Add(min(step, r.from.Sub(at)))
 		sleep.For(ctx, time.Until(next))
-		r.take(part)
+		r.drain(part)
 		r.progress(part, next.Sub(at), Progress{Warming: true, Elapsed: next.Sub(r.began), Total: r.cfg.Warmup})
 		part.donePages, part.doneRequests = 0, 0 // what else is there began when it counts: we are late
 		w.total.add(part)
@@ -35,7 +35,7 @@ func (r *run) watch(ctx context.Context) *watched {
 	for at := r.from; ctx.Err() == nil && at.Before(r.end); {
 		sleep.For(ctx, time.Until(at.Add(min(step, r.end.Sub(at)))))
 		now := time.Now()
-		r.take(part)
+		r.drain(part)
 		if now.After(at) { // not if interrupted before it began
 			w.series = append(w.series, newPoint(part, now.Sub(r.from), now.Sub(at)))
 			r.progress(
@@ -53,13 +53,14 @@ func (r *run) watch(ctx context.Context) *watched {
 	return w
 }
 
-// interval is how long a point of the plots stands for: half a second, or more so that there are at most about 300.
+// interval is the time that one point of the plots stands for: half a second, or longer so that there are at most about
+// 300.
 func interval(whole time.Duration) time.Duration {
 	const least = 500 * time.Millisecond
 	return max(least, (whole / 300).Round(least))
 }
 
-// progress tells what a part of the time, took long, has brought.
+// progress reports a part of the time that lasted took.
 func (r *run) progress(part *tally, took time.Duration, p Progress) {
 	if r.cfg.Progress == nil {
 		return

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Summary says in a few sentences what was done, for the head of a table or report.
+// Summary describes the run in a few sentences, for the head of a table or report.
 func (res *Result) Summary() []string {
 	s := res.Setup
 	what := "pages with what they need (" + s.Protocol + ")"
@@ -48,7 +48,7 @@ func (res *Result) Summary() []string {
 	return lines
 }
 
-// Warnings are the reasons to distrust the figures; none is best.
+// Warnings are reasons to distrust the figures.
 func (res *Result) Warnings() []string {
 	var all []string
 	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
@@ -91,7 +91,7 @@ func (res *Result) Warnings() []string {
 	return all
 }
 
-// number writes 1234567 as 1,234,567.
+// number formats 1234567 as 1,234,567.
 func number(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
@@ -100,7 +100,7 @@ func number(n int64) string {
 	return digits
 }
 
-// size writes bytes in the largest fitting unit.
+// size formats bytes in the largest fitting unit.
 func size(n int64) string {
 	value, unit := float64(n), "B"
 	for _, next := range [...]string{"KiB", "MiB", "GiB", "TiB"} {
@@ -115,7 +115,7 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %s", value, unit)
 }
 
-// short writes a figure with about three digits.
+// short formats a figure with about three digits.
 func short(f float64) string {
 	switch {
 	case f >= 1000:

@@ -6,8 +6,8 @@ import (
 	"sort"
 )
 
-// zipf draws ranks from 0 to n-1, the r-th with a probability proportional to 1/(r+1)^exponent. rand.Zipf knows only
-// exponents above 1, and what people look at follows one around 0.8 to 1.
+// zipf draws ranks from 0 to n-1, rank r with a probability proportional to 1/(r+1)^exponent. rand.Zipf only supports
+// exponents above 1, but the popularity of pages has exponents of about 0.8 to 1.
 type zipf struct {
 	sums []float64 // of the weights of all ranks up to this one
 }

@@ -36,7 +36,7 @@ func TestZipf(t *testing.T) {
 	}
 }
 
-// The same seed makes the same visits, page by page, and another seed others.
+// The same seed makes the same visits, page by page; another seed makes others.
 func TestVisitsRepeat(t *testing.T) {
 	t.Parallel()
 	pages := []Page{PageAt("/photos/ansel"), PageAt("/photos/ansel/before/2")}
