@@ -50,7 +50,7 @@ func newBenchRun(b *testing.B, addr string) *run {
 	return r
 }
 
-// BenchmarkPage measures the visitor's cost of a page that was seen before, and the server's for sending prepared bytes.
+// BenchmarkPage measures the cost of a page that was seen before: of the visitor, and of the server that sends it.
 func BenchmarkPage(b *testing.B) {
 	w := largePage(b)
 	var ready bytes.Buffer

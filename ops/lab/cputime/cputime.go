@@ -1,8 +1,7 @@
-// Package cputime tells what processes cost: the processor time, user and system, of a process and of all that it has
-// started.
+// Package cputime measures the processor time, user and system, of a process and of all that it has started.
 //
-// In flows a process id; out flow the processes of its tree as the kernel's /proc shows them, which is on Linux only:
-// elsewhere the time is not known, and callers say so. It only reads: it may not signal, start or wait for anything.
+// **Input**: a process id. **Output**: the processes of its tree, from the kernel's /proc; so on Linux only: elsewhere
+// the time is unknown, and callers say so. **Must not touch**: processes. It does not signal, start or wait for any.
 package cputime
 
 import (
@@ -15,7 +14,7 @@ import (
 	"time"
 )
 
-// ErrUnknown means that this system does not tell, having no /proc.
+// ErrUnknown says that this system has no /proc.
 var ErrUnknown = errors.New("processor time is read from /proc, which this system does not have")
 
 // Process is one process at one moment.
@@ -23,7 +22,7 @@ type Process struct {
 	PID, Parent int
 	Command     string   // the program's name as the kernel has it, at most 15 bytes
 	Args        []string // its command line; a program may have written over it
-	// user and system time, and that of its children that ended and were waited for; in steps of 10 ms
+	// User and system time, with that of its children that ended and were waited for; in steps of 10 ms.
 	Used time.Duration
 }
 
@@ -63,8 +62,8 @@ func Tree(root int) ([]Process, error) {
 	return tree, nil
 }
 
-// parse reads /proc/<pid>/stat, proc(5). The second field is the command in brackets, and may hold spaces and brackets
-// itself.
+// parse reads /proc/<pid>/stat, proc(5). The second field is the command in parentheses, and may itself contain spaces
+// and parentheses.
 func parse(stat string) (Process, error) {
 	begin, end := strings.IndexByte(stat, '('), strings.LastIndexByte(stat, ')')
 	if begin < 0 || end < begin {
@@ -92,7 +91,7 @@ func parse(stat string) (Process, error) {
 	return p, nil
 }
 
-// args is the command line of a process; none if it has ended or is not ours to see.
+// args is the command line of a process; none if the process has ended or may not be read.
 func args(pid int) []string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {

@@ -19,7 +19,7 @@ var rungCGI = rung{
 	},
 }
 
-// cgi has a program make each page. The web server in front of it serves files itself, as Apache did.
+// cgi runs a program for each page. The web server in front of it serves files itself, as Apache did.
 func (s Serving) cgi() http.Handler {
 	return &cgi.Handler{
 		Path: s.Page[0], Args: s.Page[1:], Root: "/", Env: append(os.Environ(), "DATABASE_URL="+s.Postgres),
@@ -27,7 +27,7 @@ func (s Serving) cgi() http.Handler {
 	}
 }
 
-// ServePage is that program: it answers the one request that CGI's environment variables describe.
+// ServePage is that program: it answers the one request in CGI's environment variables.
 func ServePage(ctx context.Context, postgres string) error {
 	pages, closePages, err := openPages(ctx, postgres, 1, templates.NameAssets)
 	if err != nil {

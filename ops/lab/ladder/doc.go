@@ -1,22 +1,23 @@
-// Package ladder climbs again what a talk of 2007 climbed: one photo site in four versions, each of which removes the
-// bottleneck that was measured in the one before, and Flickr Killr as the fifth. All rungs show the same page of the
-// same database, with its files and pictures.
+// Package ladder measures the photo site of a talk of 2007 in its four versions, each of which removes the bottleneck
+// of the one before, and Flickr Killr as the fifth. All versions, the rungs, serve the same page of the same database,
+// with its files and pictures.
 //
-// In flow a database with the demonstration data, its pictures, and what starts this program again; out flows a
-// [Result], as a table with the figures of 2007 beside today's. The measuring is ops/lab/bench's, the starting and
-// stopping ops/lab/rig's.
+// **Input**: a database with the demonstration data, its pictures, and the command that starts this program again.
+// **Output**: a [Result]: a table, or a page with plots, with the figures of 2007 beside today's. **Must not touch**:
+// rows. It writes to the database only for the lesson, which drops an index for a while, and only where the data is the
+// demonstration's. ops/lab/bench measures, ops/lab/rig starts and stops processes.
 //
-//	ladder.go    the climb: each rung is put up, visited, and taken away
-//	serve.go     what all rungs but the last have in common: pages out of the database, files out of a folder
-//	cgi.go       0.1, a process and a database connection for each page
-//	process.go   0.2, one process that stays
-//	proxy.go     0.3, several that share nothing, behind a proxy
-//	memcached.go 0.4, the proxy takes files out of memcached
-//	bus.go       1.0, edges, the bus, renderers
-//	show.go      one version kept up, to be looked at; report.go, the result as a page with plots
-//	lesson.go    what an index is worth; versus.go, what memcached is worth against a file
-//	files.go     files and pictures made beforehand, as in 2007
+// Files:
 //
-// It reads the database and writes nothing there, but for the lesson, which takes an index away for a while, and only
-// where the data is the demonstration's own.
+//	ladder.go     starts, measures and stops each rung
+//	serve.go      what all rungs but the last share: pages from the database, files from a folder
+//	cgi.go        0.1, a process and a database connection for each page
+//	process.go    0.2, one process that stays
+//	proxy.go      0.3, several processes that share nothing, behind a proxy
+//	memcached.go  0.4, the proxy takes files from memcached
+//	bus.go        1.0, edges, the bus, renderers
+//	show.go       keeps one version up, to be looked at
+//	files.go      makes files and pictures beforehand, as in 2007, and checks that each rung serves them
+//	lesson.go     what an index is worth; versus.go: a file against memcached
+//	result.go     the figures and the table; report.go: the page with plots
 package ladder

@@ -20,10 +20,10 @@ import (
 	"flickrkillr/templates"
 )
 
-// pictureLinks finds the addresses of the pictures in a page.
+// pictureLinks matches the addresses of the pictures in a page.
 var pictureLinks = regexp.MustCompile(`/img/[^"' ,]+\.jpg`)
 
-// picturesOf lists the pictures that a page links to, each in each width that it offers.
+// picturesOf lists the pictures that a page links to, each in each offered width.
 func picturesOf(body []byte) (refs []page.Ref, err error) {
 	links := pictureLinks.FindAll(body, -1)
 	slices.SortFunc(links, bytes.Compare)
@@ -37,21 +37,21 @@ func picturesOf(body []byte) (refs []page.Ref, err error) {
 	return refs, nil
 }
 
-// prepare makes static files and pictures as files in dir, named as visitors ask for them. In 2007 that was done when a
-// photo was uploaded.
+// prepare writes static files and pictures to dir, with the names of their paths. In 2007 that was done when a photo
+// was uploaded.
 func prepare(ctx context.Context, dir string, refs []page.Ref, originals pictures.Store) error {
 	assets, err := templates.LoadAssets()
 	if err != nil {
 		return err
 	}
 	for _, name := range assets.Names() {
-		asset, _ := assets.Get(name) // it has just been named
+		asset, _ := assets.Get(name) // Names has listed it
 		if err := writeFile(dir, page.Asset(name), asset.Body); err != nil {
 			return err
 		}
 	}
 	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(2) // each holds a decoded original
+	work.SetLimit(2) // each one holds a decoded original in memory
 	for _, ref := range refs {
 		work.Go(func() error {
 			jpeg, err := pictures.Derive(ctx, originals, ref.Name(), ref.Width())
@@ -64,8 +64,8 @@ func prepare(ctx context.Context, dir string, refs []page.Ref, originals picture
 	return work.Wait()
 }
 
-// check asks a rung for the page and for every file once, and compares the files with those that were made beforehand.
-// So every rung is known to serve all of it before it is measured, and has made what it makes only once.
+// check requests the page and every file once, and compares the files with those that were made beforehand. So every
+// rung is known to serve all of them before it is measured.
 func (c *climb) check(ctx context.Context, url string) (served Served, err error) {
 	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()
@@ -96,7 +96,7 @@ func (c *climb) check(ctx context.Context, url string) (served Served, err error
 	return served, err
 }
 
-// checksum tells one page from another.
+// checksum identifies a page.
 func checksum(body []byte) string { return fmt.Sprintf("%x", sha256.Sum256(body)) }
 
 func fetch(ctx context.Context, client *http.Client, url string) ([]byte, error) {

@@ -26,25 +26,27 @@ import (
 	"flickrkillr/templates"
 )
 
-// Config says what is climbed. Postgres, Pool, Pictures, Memcached, Program and one of Running and Roles are needed.
+// Config is the input of a ladder. Postgres, Pool, Pictures, Memcached, Program and one of Running and Roles are
+// required.
 type Config struct {
 	Postgres string        // URL of the database
 	Pool     *pgxpool.Pool // on it, without time limits for statements
 	Pictures pictures.Store
-	Program  []string // this program and its command that calls Serve or ServePage, with a version or "page" behind it
+	// this program and its command that calls Serve or ServePage; a version or "page" is appended
+	Program []string
 
-	Memcached                 string // host:port of one that nobody else uses
-	PostgresPID, MemcachedPID int    // 0: what they pay is not known
+	Memcached                 string // host:port of one that no other client uses
+	PostgresPID, MemcachedPID int    // 0: their processor time is unknown
 
-	Running    string // an edge of a site on the same database, http://host:port, that is the last rung; or
+	Running    string // http://host:port of an edge of a running site on the same database, as the last rung; or
 	RunningPID int
-	Roles      func() (url string, roles []rig.Process, err error) // what makes one
+	Roles      func() (url string, roles []rig.Process, err error) // starts one
 
-	Addr     string        // where a version listens, host:port; "": a free port. The last one keeps its own
-	User     string        // whose page is visited; "" is ansel
+	Addr     string        // where a version listens, host:port; "": a free port; the last rung uses its own
+	User     string        // whose page is requested; "" is ansel
 	Visitors int           // at once; 0 is 16
-	Each     time.Duration // for each measurement; 0 is 10 s
-	NoNginx  bool          // use a proxy in Go even where there is nginx
+	Each     time.Duration // per measurement; 0 is 10 s
+	NoNginx  bool          // use a proxy in Go even if nginx is installed
 	Logger   *slog.Logger  // nil: silent
 	Progress func(bench.Progress)
 }
@@ -53,23 +55,23 @@ type Config struct {
 type rung struct {
 	Version string
 	What    string
-	Then    float64 // requests a second in 2007; 0: it was not there
+	Then    float64 // requests per second in 2007; 0: it did not exist
 	Wrong   string  // what is wrong with this picture
 	start   func(context.Context, *climb) (*rig.Server, error)
 }
 
 var rungs = []*rung{&rungCGI, &rungProcess, &rungProxy, &rungMemcached, &rungBus}
 
-// climb is one run.
+// climb is one run of the ladder.
 type climb struct {
 	cfg    Config
 	dir    string // removed at the end
-	files  string // in it
+	files  string // below dir
 	page   string // its path
 	result *Result
 }
 
-// Run climbs. When ctx ends it returns what it has with an error that wraps ctx's.
+// Run measures all rungs. When ctx ends it returns the rungs so far, and an error that wraps that of ctx.
 func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	c, err := begin(ctx, cfg)
 	if err != nil {
@@ -106,7 +108,7 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	return c.result, err
 }
 
-// begin fills in what cfg leaves open and makes the climb's folder. end must follow.
+// begin applies the defaults of cfg and makes the temporary folder. end must follow.
 func begin(ctx context.Context, cfg Config) (*climb, error) {
 	cfg.User, cfg.Visitors = cmp.Or(cfg.User, "ansel"), cmp.Or(cfg.Visitors, 16)
 	cfg.Each = cmp.Or(cfg.Each, 10*time.Second)
@@ -120,13 +122,13 @@ func begin(ctx context.Context, cfg Config) (*climb, error) {
 	}
 	c := &climb{cfg: cfg, dir: dir, files: filepath.Join(dir, "files"), page: page.User(cfg.User).Path(),
 		result: &Result{Began: time.Now(), User: cfg.User, Visitors: cfg.Visitors, Seconds: cfg.Each.Seconds()}}
-	if err := os.Chmod(dir, 0o755); err != nil { // nginx's user walks through it
+	if err := os.Chmod(dir, 0o755); err != nil { // nginx's workers run as another user
 		return nil, errors.Join(err, c.end())
 	}
 	return c, nil
 }
 
-// end removes the climb's folder.
+// end removes the temporary folder.
 func (c *climb) end() error { return os.RemoveAll(c.dir) }
 
 func (c *climb) prepare(ctx context.Context, pictures []page.Ref) error {
@@ -134,7 +136,7 @@ func (c *climb) prepare(ctx context.Context, pictures []page.Ref) error {
 	return prepare(ctx, c.files, pictures, c.cfg.Pictures)
 }
 
-// MakePage makes one page that must be there, as all versions of the site make it.
+// MakePage renders a page, which must exist, as all versions of the site do.
 func MakePage(ctx context.Context, pool *pgxpool.Pool, ref page.Ref) ([]byte, error) {
 	assets, err := templates.NameAssets()
 	if err != nil {
@@ -148,7 +150,7 @@ func MakePage(ctx context.Context, pool *pgxpool.Pool, ref page.Ref) ([]byte, er
 	return body.Bytes(), err
 }
 
-// measureRung puts a rung up, visits it, and takes it away.
+// measureRung starts a rung, measures it, and stops it.
 func (c *climb) measureRung(ctx context.Context, r *rung) (m Measure, served Served, err error) {
 	server, err := r.start(ctx, c)
 	if err != nil {
@@ -168,7 +170,7 @@ func (c *climb) measureRung(ctx context.Context, r *rung) (m Measure, served Ser
 	return m, served, err
 }
 
-// withServices adds Postgres, and memcached where it is used.
+// withServices adds the processes of Postgres, and of memcached where it is used.
 func (c *climb) withServices(processes []bench.Server, memcached bool) []bench.Server {
 	if c.cfg.PostgresPID != 0 {
 		processes = append(processes, bench.Server{Name: postgres, PID: c.cfg.PostgresPID})
@@ -179,7 +181,7 @@ func (c *climb) withServices(processes []bench.Server, memcached bool) []bench.S
 	return processes
 }
 
-// visit has visitors look at the page again and again.
+// visit measures how visitors request the page repeatedly.
 func (c *climb) visit(ctx context.Context, url string, processes []bench.Server, pagesOnly bool) (Measure, error) {
 	cfg := bench.Config{Edges: []string{url}, Pages: []bench.Page{{Path: c.page, User: c.cfg.User}},
 		Visitors: c.cfg.Visitors, VisitPages: 1,
@@ -208,7 +210,7 @@ func (c *climb) self(s Serving) (p rig.Process, addr string, err error) {
 	if s.Memcached != "" {
 		args = append(args, "--cache", s.Memcached)
 	}
-	// not among the arguments, which everybody may read
+	// Not an argument, because every user of the machine can read those.
 	database := "DATABASE_URL=" + cmp.Or(s.Postgres, c.cfg.Postgres)
 	return rig.Process{Name: "killr " + s.Version, Ready: "http://" + addr + c.page, Command: func() *exec.Cmd {
 		cmd := exec.Command(c.cfg.Program[0], args...)
@@ -231,7 +233,7 @@ func (c *climb) start(ctx context.Context, addr string, processes []rig.Process)
 	return rig.Start(ctx, rig.Config{URL: "http://" + addr, Probe: c.page, Processes: processes, Logger: c.cfg.Logger})
 }
 
-// folder makes an empty folder with a name that begins with name.
+// folder makes an empty folder whose name begins with name.
 func (c *climb) folder(name string) (string, error) {
 	dir, err := os.MkdirTemp(c.dir, name+"-")
 	if err != nil {

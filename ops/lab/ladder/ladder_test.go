@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// demonstration is a database that passes for the demonstration's: its first user, and many photos of one picture.
+// demonstration is a database that passes for the demonstration data: its first user, and many photos of one picture.
 func demonstration(t *testing.T) *pgxpool.Pool {
 	t.Helper()
 	pool := testenv.Database(t)
@@ -33,7 +33,7 @@ func demonstration(t *testing.T) *pgxpool.Pool {
 	return pool
 }
 
-// indexes lists how the indexes of photos were made.
+// indexes lists the definitions of the indexes on photos.
 func indexes(t *testing.T, pool *pgxpool.Pool) string {
 	t.Helper()
 	var all string
@@ -84,7 +84,7 @@ func TestTheIndexComesBack(t *testing.T) {
 	}
 }
 
-// A climb that was killed in the middle of the lesson leaves no index; the next one begins with making it.
+// A ladder that was killed during the lesson leaves no index; the next one creates it first.
 func TestALostIndexIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	pool := demonstration(t)

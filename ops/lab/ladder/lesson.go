@@ -12,26 +12,26 @@ import (
 	"flickrkillr/ops/seed"
 )
 
-// Lesson is what pages cost with and without the index on photos by user.
+// Lesson is the cost of pages with and without the index on photos by user.
 type Lesson struct {
 	With    Measure `json:"with"`
 	Without Measure `json:"without"`
 }
 
-// ErrNotDemonstration refuses the lesson: nobody's own photos are made slow to teach something.
-var ErrNotDemonstration = errors.New("this database does not hold the demonstration data: its index stays where it is")
+// ErrNotDemonstration refuses the lesson: the index of people's own photos is never dropped.
+var ErrNotDemonstration = errors.New("this database does not hold the demonstration data: its index is not dropped")
 
-// The index, as schema/migrations makes it.
+// The index, as in schema/migrations.
 const (
 	createIndex = "CREATE INDEX IF NOT EXISTS photos_stream ON photos (user_id, private, id)"
 	dropIndex   = "DROP INDEX photos_stream"
 )
 
-// restoreLimit bounds the making of the index, which takes about two seconds for a million photos.
+// restoreLimit bounds the time to create the index, which takes about 2 s for a million photos.
 const restoreLimit = 10 * time.Minute
 
-// lesson visits the pages of 0.2 with the index, and without. The index comes back whatever happens; should this
-// process be killed in between, the next climb begins with making it.
+// lesson measures 0.2 with the index, and without it. The index is always restored; if the process is killed in
+// between, the next run of the ladder creates it first.
 func (c *climb) lesson(ctx context.Context) (_ *Lesson, err error) {
 	if err := mayLearn(ctx, c.cfg.Pool); err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (c *climb) lesson(ctx context.Context) (_ *Lesson, err error) {
 		return nil, err
 	}
 	query := patient.Query()
-	query.Set("statement_timeout", "120s") // without the index, 2 s are soon over
+	query.Set("statement_timeout", "120s") // without the index a page takes longer than the usual 2 s
 	patient.RawQuery = query.Encode()
 	server, err := c.startSelf(ctx, Serving{Version: versionProcess, Postgres: patient.String()})
 	if err != nil {
@@ -71,19 +71,19 @@ func mayLearn(ctx context.Context, pool *pgxpool.Pool) error {
 	return err
 }
 
-// withoutIndex takes the index away while f runs.
+// withoutIndex drops the index while f runs.
 func withoutIndex(ctx context.Context, pool *pgxpool.Pool, f func() error) (err error) {
 	if err := mayLearn(ctx, pool); err != nil {
 		return err
 	}
 	if _, err := pool.Exec(ctx, dropIndex); err != nil {
-		return fmt.Errorf("take the index away: %w", err)
+		return fmt.Errorf("drop the index: %w", err)
 	}
 	defer func() { err = errors.Join(err, restoreIndex(context.WithoutCancel(ctx), pool)) }()
 	return f()
 }
 
-// restoreIndex makes the index if it is not there, in a database that is the demonstration's.
+// restoreIndex creates the index if it is missing, in a database with the demonstration data.
 func restoreIndex(ctx context.Context, pool *pgxpool.Pool) error {
 	if is, err := seed.Demonstration(ctx, pool); err != nil || !is {
 		return err
@@ -91,7 +91,7 @@ func restoreIndex(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, restoreLimit)
 	defer cancel()
 	if _, err := pool.Exec(ctx, createIndex); err != nil {
-		return fmt.Errorf("make the index again: %w", err)
+		return fmt.Errorf("create the index: %w", err)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ var rungMemcached = rung{
 	},
 }
 
-// memcachedConfig has nginx look into memcached first, and ask a process for what is not there.
+// memcachedConfig makes nginx look into memcached first, and ask a process for what is missing there.
 const memcachedConfig = `		location ~ ^/(static|img)/ {
 			set $memcached_key $uri;
 			memcached_pass %s;
@@ -36,7 +36,7 @@ const memcachedConfig = `		location ~ ^/(static|img)/ {
 		location @site { proxy_pass http://site; proxy_http_version 1.1; proxy_set_header Connection ""; }
 `
 
-// fillMemcached puts every file in dir into memcached, each under the path by which visitors know it.
+// fillMemcached puts every file in dir into memcached, with its path as the key.
 func fillMemcached(addr, dir string) error {
 	client := memcache.New(addr)
 	client.Timeout = 5 * time.Second
@@ -57,7 +57,7 @@ func fillMemcached(addr, dir string) error {
 	})
 }
 
-// filesFrom answers with the files that memcached has, and otherwise as next does.
+// filesFrom answers with the files that memcached has, and by next otherwise.
 func filesFrom(addr string, next http.Handler) (http.Handler, func()) {
 	client := memcache.New(addr)
 	client.MaxIdleConns = 64
@@ -73,5 +73,5 @@ func filesFrom(addr string, next http.Handler) (http.Handler, func()) {
 	mux.HandleFunc("/static/", file)
 	mux.HandleFunc("/img/", file)
 	mux.Handle("/", next)
-	return mux, func() { _ = client.Close() } // its connections are idle: there is nothing to lose
+	return mux, func() { _ = client.Close() } // no request is in flight
 }

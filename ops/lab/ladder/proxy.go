@@ -22,8 +22,8 @@ var rungProxy = rung{
 	start: func(ctx context.Context, c *climb) (*rig.Server, error) { return c.startProxied(ctx, "") },
 }
 
-// startProxied starts the processes of 0.3 and a proxy: nginx if it is there. With a memcached the proxy looks there
-// for files.
+// startProxied starts the processes of 0.3 and a proxy: nginx if it is installed. If memcached is set, the proxy looks
+// for files there first.
 func (c *climb) startProxied(ctx context.Context, memcached string) (*rig.Server, error) {
 	var all []rig.Process
 	var backends []string
@@ -60,7 +60,7 @@ func (c *climb) startProxied(ctx context.Context, memcached string) (*rig.Server
 	return c.start(ctx, addr, append(all, proxy))
 }
 
-// proxyConfig has nginx ask the processes in turn, over connections that it keeps.
+// proxyConfig makes nginx distribute requests in turn, over connections that it keeps.
 func proxyConfig(addr string, backends []string, memcached string) string {
 	files := ""
 	if memcached != "" {
@@ -73,7 +73,7 @@ func proxyConfig(addr string, backends []string, memcached string) string {
 %s	}`, strings.Join(backends, " max_fails=0; server "), addr, files)
 }
 
-// proxy does the same where there is no nginx.
+// proxy is the same in Go, where nginx is not installed.
 func (s Serving) proxy() (http.Handler, func()) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	var next atomic.Uint64

@@ -128,7 +128,7 @@ func (r *Result) tables() []report.Table {
 
 func round(f float64) float64 { return float64(int64(f + .5)) }
 
-// cost writes microseconds, with a digit after the point where that tells something.
+// cost formats microseconds, with a decimal where it matters.
 func cost(us float64) string {
 	if us < 10 {
 		return fmt.Sprintf("%.1f", us)

@@ -11,7 +11,7 @@ import (
 	"flickrkillr/ops/lab/bench"
 )
 
-// Result is what a climb found.
+// Result is the result of a ladder.
 type Result struct {
 	Began     time.Time `json:"began"`
 	User      string    `json:"user"`
@@ -25,7 +25,7 @@ type Result struct {
 	Versus    *Versus   `json:"versus,omitempty"`
 }
 
-// Rung is one version of the site, then and today.
+// Rung is one version of the site, in 2007 and today.
 type Rung struct {
 	Version string  `json:"version"`
 	What    string  `json:"what"`
@@ -35,14 +35,14 @@ type Rung struct {
 	Served  Served  `json:"served"`
 }
 
-// Served is what a rung was found to serve before it was measured.
+// Served is what a rung served before it was measured.
 type Served struct {
 	Page  string `json:"page_sha256"`
 	Files int    `json:"files"` // files and thumbnails, each with the right bytes
 }
 
-// Measure is one measurement. Times are of pages, in milliseconds; costs are microseconds of processor time for each
-// request of any kind.
+// Measure is one measurement. Times are of pages, in milliseconds; costs are microseconds of processor time per request
+// of any kind.
 type Measure struct {
 	Requests float64 `json:"requests_per_second"`
 	Pages    float64 `json:"pages_per_second"`
@@ -54,7 +54,7 @@ type Measure struct {
 	Failure  string  `json:"failure,omitempty"` // the first
 }
 
-// postgres is the name of the server that is counted apart: all rungs have it.
+// postgres is the name of the server that is counted separately.
 const postgres = "postgres"
 
 func measured(res *bench.Result) Measure {
@@ -75,7 +75,7 @@ func measured(res *bench.Result) Measure {
 	return m
 }
 
-// WriteTable writes the result for people at a terminal.
+// WriteTable prints the result for a terminal.
 func (r *Result) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(
@@ -135,8 +135,7 @@ func (m Measure) write(b *bytes.Buffer) {
 	)
 }
 
-// chart draws requests a second as bars; each character is a step by the same factor, since between the first bar and
-// the last lie decades.
+// chart draws requests per second as bars on a logarithmic scale.
 func (r *Result) chart(b *bytes.Buffer) {
 	const width, least = 64, 10.0
 	most := least

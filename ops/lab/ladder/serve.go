@@ -24,14 +24,14 @@ const (
 	versionProxy   = "proxy" // in place of nginx, from 0.3 on
 )
 
-// Serving is what one process of a rung is told.
+// Serving is the configuration of one process of a rung.
 type Serving struct {
 	Version   string // "0.1", "0.2" or "proxy"
 	Addr      string // host:port to listen on
 	Postgres  string
-	Files     string   // the folder that Prepare made
+	Files     string   // the folder of files and pictures
 	Backends  []string // host:port of each process behind a proxy
-	Memcached string   // host:port, for a proxy that takes files from there; "": it does not
+	Memcached string   // host:port where the proxy finds files; "": it has none
 
 	Page []string // the command that makes one page as a CGI program
 }
@@ -59,11 +59,11 @@ func Serve(ctx context.Context, s Serving) error {
 	return listenAndServe(ctx, s.Addr, handler)
 }
 
-// poolSize is how many connections a process holds that stays: as many as a renderer's page workers on two processors,
-// and a few to spare.
+// poolSize is the number of database connections of a process that stays: as many as the page workers of a renderer on
+// two processors, and some more.
 const poolSize = 8
 
-// withFiles serves files and pictures from the folder, and pages by asking pages.
+// withFiles serves files and pictures from the folder, and pages by pages.
 func (s Serving) withFiles(pages http.Handler) http.Handler {
 	files := http.FileServer(http.Dir(s.Files))
 	mux := http.NewServeMux()
@@ -73,8 +73,7 @@ func (s Serving) withFiles(pages http.Handler) http.Handler {
 	return mux
 }
 
-// pages makes pages as a program does that nobody has divided: it reads the rows and renders the view itself, each
-// time.
+// pages makes pages in one undivided program: it reads the rows and renders the view itself, for each request.
 type pages struct {
 	pages   *renderer.Pages
 	buffers sync.Pool // of *bytes.Buffer
@@ -113,10 +112,10 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", reply.ContentType)
 	h.Set("Content-Length", strconv.Itoa(len(reply.Body)))
 	w.WriteHeader(reply.Status)
-	_, _ = w.Write(reply.Body) // a visitor who left has left
+	_, _ = w.Write(reply.Body) // an error says that the visitor left
 }
 
-// listenAndServe serves until ctx ends, and then finishes what it has begun.
+// listenAndServe serves until ctx ends, and completes what it has begun.
 func listenAndServe(ctx context.Context, addr string, handler http.Handler) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// ServeRung keeps one version of the site up until ctx ends, with the pictures of every page, so that it can be looked
-// at in a browser. It calls ready with the address once the version answers. cfg is that of Run; Addr says where to
+// ServeRung keeps one version of the site up until ctx ends, with the pictures of every page, so that it can be viewed
+// in a browser. It calls ready with the address once the version answers. cfg is that of Run; Addr says where to
 // listen.
 func ServeRung(ctx context.Context, cfg Config, version string, ready func(url string)) (err error) {
 	r, err := rungNamed(version)
@@ -40,7 +40,7 @@ func ServeRung(ctx context.Context, cfg Config, version string, ready func(url s
 	return server.Stop()
 }
 
-// CheckVersion says whether ServeRung knows a version.
+// CheckVersion returns an error unless ServeRung knows the version.
 func CheckVersion(version string) error {
 	_, err := rungNamed(version)
 	return err
@@ -57,7 +57,7 @@ func rungNamed(version string) (*rung, error) {
 	return nil, fmt.Errorf("there is no version %q: it is one of %s", version, strings.Join(known, ", "))
 }
 
-// maxPictures bounds the originals that are prepared. The demonstration has about a hundred.
+// maxPictures bounds the originals that are prepared. The demonstration data has about a hundred.
 const maxPictures = 1000
 
 // allPictures lists every picture in every width.

@@ -12,7 +12,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// Versus compares how long it takes to get one thumbnail from a file and from memcached, in microseconds.
+// Versus compares how long it takes to read one thumbnail from a file and from memcached, in microseconds.
 type Versus struct {
 	Thumbnail string `json:"thumbnail"`
 	Bytes     int    `json:"bytes"`
@@ -20,7 +20,7 @@ type Versus struct {
 	Memcached Spread `json:"memcached"`
 }
 
-// Spread is the median of many times, and what one in a hundred exceeded.
+// Spread is the median and the 99th percentile.
 type Spread struct {
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99"`
@@ -28,8 +28,8 @@ type Spread struct {
 
 const fetches = 3000
 
-// versus fetches the first thumbnail of the folder from each in turn. The file has been read before: this is a file in
-// the page cache, which is what memcached stands against on one machine.
+// versus reads the first thumbnail of the folder from each in turn. The file is in the page cache of the kernel,
+// because that is the alternative to memcached on one machine.
 func versus(ctx context.Context, dir, addr string) (*Versus, error) {
 	all, err := filepath.Glob(filepath.Join(dir, "img", "*", "320.jpg"))
 	if err != nil || len(all) == 0 {

@@ -6,12 +6,11 @@ import (
 	"path/filepath"
 )
 
-// The blocks that stand inside http {} of nginx's configuration, each for one way to answer.
-
-// gzipped has nginx say that what it keeps is compressed.
+// gzipped makes nginx say that its copies are compressed.
 const gzipped = "add_header Content-Encoding gzip;"
 
-// fileConfig answers with files below dir; more stands inside server {}.
+// fileConfig answers with files below dir. All configurations here are blocks inside http {}; more is inserted inside
+// server {}.
 func fileConfig(addr, dir, more string) string {
 	return fmt.Sprintf(`	server {
 		listen %s;
@@ -21,7 +20,7 @@ func fileConfig(addr, dir, more string) string {
 	}`, addr, dir, more)
 }
 
-// memcachedConfig answers with what memcached has under the path; more stands inside server {}.
+// memcachedConfig answers with what memcached holds under the path.
 func memcachedConfig(addr, memcached, more string) string {
 	return fmt.Sprintf(`	upstream cache { server %s; keepalive 32; }
 	server {
@@ -32,7 +31,7 @@ func memcachedConfig(addr, memcached, more string) string {
 	}`, memcached, addr, more)
 }
 
-// cacheConfig keeps what a program answers, in files in dir.
+// cacheConfig caches the answers of a program, in files in dir.
 func cacheConfig(addr, origin, dir string) string {
 	return fmt.Sprintf(`	proxy_cache_path %s keys_zone=pages:10m;
 	upstream site { server %s; keepalive 32; }
@@ -44,7 +43,7 @@ func cacheConfig(addr, origin, dir string) string {
 	}`, filepath.Join(dir, "cache"), origin, addr)
 }
 
-// frontConfig hands every request on to a program.
+// frontConfig passes every request on to a program.
 func frontConfig(addr, origin string) string {
 	return fmt.Sprintf(`	upstream site { server %s; keepalive 32; }
 	server {

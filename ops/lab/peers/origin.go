@@ -12,10 +12,10 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// gzipLevel makes a tenth fewer bytes than the one that renderers pack with: nobody else has more to send.
+// gzipLevel yields a tenth fewer bytes than the level of renderers, so that no peer has more to send.
 const gzipLevel = 5
 
-// serveOrigin serves the page as it is kept to those who get it from somewhere, once each. It returns what ends that.
+// serveOrigin serves the page as it is cached to the caches that fetch it, once each. The result ends it.
 func (r *run) serveOrigin() (func() error, error) {
 	r.kept = r.cfg.Body
 	if r.cfg.Gzip {

@@ -21,45 +21,45 @@ import (
 	"flickrkillr/ops/stack"
 )
 
-// Config says who is compared. All but the numbers, Logger and Progress are needed.
+// Config is the input of a comparison. All but the numbers, Logger and Progress are required.
 type Config struct {
-	Page  bench.Page   // the one that all keep
+	Page  bench.Page   // the page that all caches hold
 	Body  []byte       // its bytes
-	Gzip  bool         // keep it compressed, as browsers ask for it; pages that are made anew are never compressed
-	Users []bench.Page // pages that nobody keeps; a different one each time
+	Gzip  bool         // cache it compressed, as browsers accept it; uncached pages are never compressed
+	Users []bench.Page // pages that are not cached; a different one each time
 
-	// a plain Go program with the same rows and views, with nothing kept
+	// Starts a plain Go program with the same rows and views, and no cache.
 	Program   func() (addr string, p rig.Process, err error)
 	Ours      Ours
 	Memcached string // host:port
 
-	PostgresPID, MemcachedPID int // 0: what they pay is not known
+	PostgresPID, MemcachedPID int // 0: their processor time is unknown
 
 	Visitors int           // 0 is 16
 	Rounds   int           // 0 is 9
-	Round    time.Duration // of each server; 0 is 2 s
+	Round    time.Duration // per server; 0 is 2 s
 	Logger   *slog.Logger  // nil: silent
 	Progress func(bench.Progress)
 }
 
-// Ours start this site in the ways that are compared; each returns where its edge is.
+// Ours starts this site in the ways that are compared.
 type Ours struct {
-	Near      Starter // an edge with its near cache
-	Memcached Starter // an edge without, and a cachefill
+	Near      Starter // an edge with its in-process cache
+	Memcached Starter // an edge without it, and a cachefill
 	Together  Starter // no cache; bus, renderer and edge are one process
-	Apart     Starter // no cache; they are three
+	Apart     Starter // no cache; they are three processes
 }
 
-// Starter makes the processes of a site.
+// Starter starts the processes of a site, and returns the address of its edge.
 type Starter func() (url string, all []rig.Process, err error)
 
-// The names of those compared, which the targets speak of.
+// Names of the servers, as in targets.
 const (
 	nginxFile      = "nginx, a file"
 	nginxMemcached = "nginx, memcached"
 	nginxCache     = "nginx, proxy_cache"
 	varnishCache   = "Varnish"
-	oursNear       = "Flickr Killr, near cache"
+	oursNear       = "Flickr Killr, in-process cache"
 	oursMemcached  = "Flickr Killr, memcached"
 	plain          = "plain Go program"
 	plainNginx     = "plain Go program behind nginx"
@@ -67,14 +67,14 @@ const (
 	oursApart      = "Flickr Killr, separate processes"
 )
 
-// peer is one of those compared.
+// peer is one server to compare.
 type peer struct {
 	name      string
-	program   string // that it needs; "": nothing but us
+	program   string // that must be installed; "": none
 	found     bool
 	cold      bool   // pages of many users, each made anew
-	memcached bool   // pays for memcached, too
-	tier      string // what X-Cache is to say; "": it says nothing
+	memcached bool   // the processor time of memcached counts, too
+	tier      string // expected X-Cache; "": none
 	start     func(context.Context, *run) (*rig.Server, error)
 	server    *rig.Server
 	bytes     int // of its page, decompressed
@@ -85,14 +85,14 @@ type peer struct {
 type run struct {
 	cfg    Config
 	dir    string
-	kept   []byte // the page as it is kept
+	kept   []byte // the page as it is cached
 	origin string // host:port where caches get it from
-	more   string // of nginx's configuration, for what is kept
+	more   string // added to nginx's configuration of cached pages
 	nginx  string
 	peers  []*peer
 }
 
-// Run compares. When ctx ends, it returns what was measured in full rounds.
+// Run compares. When ctx ends, it returns the full rounds so far.
 func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	cfg.Visitors, cfg.Rounds = cmp.Or(cfg.Visitors, 16), cmp.Or(cfg.Rounds, 9)
 	cfg.Round = cmp.Or(cfg.Round, 2*time.Second)
@@ -102,7 +102,7 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
-	if err := os.Chmod(r.dir, 0o755); err != nil { // nginx's user walks through it
+	if err := os.Chmod(r.dir, 0o755); err != nil { // nginx's workers run as another user
 		return nil, err
 	}
 	closeOrigin, err := r.serveOrigin()
@@ -129,7 +129,7 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	return r.result(cfg.Rounds), nil
 }
 
-// list is everybody, with how to start them.
+// list lists the servers, with how to start them.
 func (r *run) list() {
 	var nginx, varnishd bool
 	r.nginx, nginx = rig.FindNginx()
@@ -219,7 +219,7 @@ func (r *run) put(ctx context.Context, url string, all ...rig.Process) (*rig.Ser
 	return rig.Start(ctx, rig.Config{URL: url, Probe: r.cfg.Page.Path, Processes: all, Logger: r.cfg.Logger})
 }
 
-// startNginx starts nginx with a configuration that is told its address and a folder of its own; before come before it.
+// startNginx starts nginx, configured for its address and a folder of its own, after the processes of before.
 func (r *run) startNginx(
 	ctx context.Context, before []rig.Process, configure func(addr, dir string) (string, error),
 ) (*rig.Server, error) {
@@ -250,7 +250,7 @@ func (r *run) startVarnish(ctx context.Context, program string) (*rig.Server, er
 	return r.put(ctx, "http://"+addr, v)
 }
 
-// place makes a folder, and finds a port that is free.
+// place makes a folder and finds a free port.
 func (r *run) place(name string) (dir, addr string, err error) {
 	if addr, err = stack.ResolvePort("127.0.0.1:0"); err != nil {
 		return "", "", err
@@ -271,7 +271,7 @@ func (r *run) putMemcached() error {
 func (r *run) startAll(ctx context.Context) (err error) {
 	for _, p := range r.peers {
 		if !p.found {
-			r.cfg.Logger.Warn("not compared", "who", p.name, "missing", p.program)
+			r.cfg.Logger.Warn("not compared", "peer", p.name, "missing", p.program)
 			continue
 		}
 		if p.server, err = p.start(ctx, r); err != nil {
@@ -284,7 +284,7 @@ func (r *run) startAll(ctx context.Context) (err error) {
 	return nil
 }
 
-// compare makes sure that a server's page is the others', byte for byte.
+// compare checks that a server serves the page, byte for byte.
 func (r *run) compare(ctx context.Context, p *peer) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.server.URL()+r.cfg.Page.Path, nil)
 	if err != nil {
@@ -309,13 +309,13 @@ func (r *run) compare(ctx context.Context, p *peer) error {
 	}
 	page, err := io.ReadAll(body)
 	if err == nil && !bytes.Equal(page, r.cfg.Body) {
-		err = fmt.Errorf("another page than the others': %d bytes instead of %d", len(page), len(r.cfg.Body))
+		err = fmt.Errorf("a different page: %d bytes instead of %d", len(page), len(r.cfg.Body))
 	}
 	p.bytes = len(page)
 	return err
 }
 
-// compressed says whether a server is asked for compressed pages.
+// compressed reports whether a server is asked for compressed pages.
 func (r *run) compressed(p *peer) bool { return r.cfg.Gzip && !p.cold }
 
 func (r *run) stop() error {

@@ -49,10 +49,10 @@ func TestConfigurations(t *testing.T) {
 		}
 	}
 	if strings.Contains(frontConfig("127.0.0.1:1", "127.0.0.1:3"), "proxy_cache") {
-		t.Error("what stands in front of the plain program keeps its pages")
+		t.Error("nginx in front of the plain program caches its pages")
 	}
 	if _, err := varnishConfig("nowhere"); err == nil {
-		t.Error("an origin without a port was taken")
+		t.Error("an origin without a port was accepted")
 	}
 }
 
@@ -100,7 +100,7 @@ func TestMediansAndTargets(t *testing.T) {
 	}
 	for _, want := range []string{
 		"varnishd is not installed", "not known", "missed", "met\n",
-		"10.0% of the answers did not come from where they should", "10-1000",
+		"10.0% of the answers came from another cache than intended", "10-1000",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
@@ -112,7 +112,7 @@ func TestInterruptedRoundsDoNotCount(t *testing.T) {
 	t.Parallel()
 	p := &peer{name: plain, found: true, rounds: rounds(0, 10, 10, 500)}
 	if s := p.summary(2); s.Servers != 10 || s.Most != 10 {
-		t.Errorf("%+v, want the two whole rounds", s)
+		t.Errorf("%+v, want the two complete rounds", s)
 	}
 	if s := (&peer{name: plain, found: true}).summary(0); s.Servers != 0 {
 		t.Errorf("%+v of no round at all", s)

@@ -9,7 +9,7 @@ import (
 	"flickrkillr/ops/lab/bench"
 )
 
-// Result is what a comparison found.
+// Result is the result of a comparison.
 type Result struct {
 	Page     string   `json:"page"`
 	Bytes    int      `json:"bytes"` // as they are kept
@@ -22,8 +22,8 @@ type Result struct {
 	Targets  []Target `json:"targets"`
 }
 
-// Peer is one of those compared: medians of all rounds. Costs are microseconds of processor time for each page,
-// latencies milliseconds.
+// Peer has the medians of all rounds of one server. Costs are microseconds of processor time per page, latencies
+// milliseconds.
 type Peer struct {
 	Name     string  `json:"name"`
 	Missing  string  `json:"missing,omitempty"` // the program that is not installed
@@ -41,7 +41,7 @@ type Peer struct {
 	Failure  string  `json:"failure,omitempty"` // the first
 }
 
-// Target is a ratio that is not to be exceeded.
+// Target is an upper limit of a ratio.
 type Target struct {
 	Of      string  `json:"of"`
 	Against string  `json:"against"`
@@ -64,7 +64,7 @@ var targets = []Target{
 // postgres is the name of the server whose part is shown.
 const postgres = "postgres"
 
-// result takes the medians of so many rounds.
+// result takes the medians of the first rounds.
 func (r *run) result(rounds int) *Result {
 	res := &Result{
 		Page: r.cfg.Page.Path, Bytes: len(r.kept), Gzip: r.cfg.Gzip, Visitors: r.cfg.Visitors, Rounds: rounds,
@@ -77,7 +77,7 @@ func (r *run) result(rounds int) *Result {
 		}
 		res.Peers = append(res.Peers, p.summary(rounds))
 	}
-	res.judge()
+	res.compareTargets()
 	return res
 }
 
@@ -122,8 +122,8 @@ func median(values []float64) float64 {
 	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }
 
-// judge compares with the targets.
-func (res *Result) judge() {
+// compareTargets compares the ratios with the targets.
+func (res *Result) compareTargets() {
 	costs := map[string]Peer{}
 	for _, p := range res.Peers {
 		costs[p.Name] = p
@@ -138,7 +138,7 @@ func (res *Result) judge() {
 	}
 }
 
-// WriteTable writes the result for people at a terminal.
+// WriteTable prints the result for a terminal.
 func (res *Result) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
 	form := map[bool]string{false: "not compressed", true: "compressed by gzip"}[res.Gzip]
@@ -148,7 +148,7 @@ func (res *Result) WriteTable(w io.Writer) error {
 	for _, part := range [...]struct {
 		cold  bool
 		title string
-	}{{false, "The same page, kept"}, {true, fmt.Sprintf("Pages of %d users, made anew", res.Users)}} {
+	}{{false, "The same page, cached"}, {true, fmt.Sprintf("Pages of %d users, made anew", res.Users)}} {
 		fmt.Fprintf(
 			&b, "\n%-36s %12s %15s %11s %9s %8s %8s %7s\n", part.title, "CPU µs/page", "least-most", "of it PG",
 			"pages/s", "p50 ms", "p99 ms", "failed",
@@ -180,7 +180,7 @@ func (res *Result) WriteTable(w io.Writer) error {
 	for _, p := range res.Peers {
 		if p.Stray > 0.01 {
 			fmt.Fprintf(
-				&b, "Note: in a round of %s, %.1f%% of the answers did not come from where they should.\n", p.Name,
+				&b, "Note: in a round of %s, %.1f%% of the answers came from another cache than intended.\n", p.Name,
 				100*p.Stray,
 			)
 		}

@@ -10,7 +10,7 @@ import (
 	"flickrkillr/ops/lab/rig"
 )
 
-// findVarnish returns the path of the varnishd program; false when there is none.
+// findVarnish returns the path of varnishd; false if it is not installed.
 func findVarnish() (string, bool) {
 	for _, name := range [...]string{
 		"varnishd", "/usr/sbin/varnishd", "/usr/local/sbin/varnishd", "/opt/homebrew/sbin/varnishd",
@@ -22,7 +22,7 @@ func findVarnish() (string, bool) {
 	return "", false
 }
 
-// varnishConfig keeps what a program answers, for an hour, whatever it says about that.
+// varnishConfig caches the answers of a program for an hour, whatever their headers say.
 func varnishConfig(origin string) (string, error) {
 	host, port, err := net.SplitHostPort(origin)
 	if err != nil {
@@ -34,7 +34,7 @@ sub vcl_backend_response { set beresp.ttl = 1h; }
 `, host, port), nil
 }
 
-// varnish is Varnish in front of origin, with everything it writes in dir.
+// varnish is Varnish in front of origin; all its files are in dir.
 func varnish(program, dir, addr, origin string) (rig.Process, error) {
 	config, err := varnishConfig(origin)
 	if err != nil {
@@ -45,8 +45,7 @@ func varnish(program, dir, addr, origin string) (rig.Process, error) {
 		return rig.Process{}, err
 	}
 	return rig.Process{Name: "varnish", Command: func() *exec.Cmd {
-		// -j none: it stays the user that we are. The others are given no management port and no shared secret to leave
-		// behind.
+		// -j none: no change of user. -T none: no management port, so no file with its secret is left behind.
 		return exec.Command(
 			program, "-F", "-j", "none", "-n", filepath.Join(dir, "work"), "-a", addr, "-T", "none", "-f", vcl, "-s",
 			"malloc,64m",

@@ -1,16 +1,15 @@
-// Command pgo makes killr.pgo, the profile that the compiler goes by when it builds a release of killr.
+// Command pgo makes killr.pgo, the profile with which the compiler builds a release of killr.
 //
-// In flows a processor profile from the debug listener of a running site that is being visited; out flows, on standard
-// output, the part of it that the compiler reads: functions, lines and how often they were met, without the paths of
-// the machine it was taken on.
+// **Input**: a processor profile from the debug listener of a running site while it is visited. **Output**, on standard
+// output: the part of it that the compiler reads (functions, lines, samples), without paths of this machine. **Must not
+// touch**: the site.
 //
 //	go run . up --debug-addr 127.0.0.1:6060                           # in one terminal
 //	go run . bench --pages-only --duration 60s                        # in another
 //	go run ./ops/lab/pgo http://127.0.0.1:6060 > ops/lab/pgo/killr.pgo # in a third
 //
-// The profile is used where it is named: go build -pgo=ops/lab/pgo/killr.pgo. Named default.pgo and beside a main
-// package, the compiler would use it for every build of that package, and compile the standard library once more for
-// it.
+// The profile is used where it is named: go build -pgo=ops/lab/pgo/killr.pgo. As default.pgo beside the main package it
+// would be used for every build of that package, which would compile the standard library once more.
 package main
 
 import (
@@ -37,7 +36,7 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) != 1 {
-		return errors.New("give the address of one debug listener, such as http://127.0.0.1:6060")
+		return errors.New("name one debug listener, such as http://127.0.0.1:6060")
 	}
 	ctx, cancel := context.WithTimeout(ctx, (seconds+10)*time.Second)
 	defer cancel()
@@ -60,13 +59,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("%s: %w", req.URL, err)
 	}
 	if len(p.Sample) == 0 {
-		return errors.New("the site did nothing meanwhile: have it visited")
+		return errors.New("the profile is empty, because the site did nothing: run killr bench meanwhile")
 	}
 	strip(p)
 	return p.Write(out)
 }
 
-// strip takes out what tells of a machine.
+// strip removes what identifies this machine.
 func strip(p *profile.Profile) {
 	for _, m := range p.Mapping {
 		m.File, m.BuildID = "killr", ""

@@ -12,7 +12,7 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// TestCommittedProfile: killr.pgo is a profile of this program, and tells of no machine.
+// TestCommittedProfile: killr.pgo is a profile of this program, and names no machine.
 func TestCommittedProfile(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("killr.pgo")
@@ -49,9 +49,9 @@ func TestWhatCannotBeHad(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(pprof.Symbol))
 	defer other.Close()
 	for want, args := range map[string][]string{
-		"give the address": {},
+		"name one debug":   {},
 		"404 Not Found":    {quiet.URL},
-		"did nothing":      {empty.URL},
+		"site did nothing": {empty.URL},
 		"/debug/pprof":     {other.URL},
 	} {
 		var out bytes.Buffer

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Plot is a chart of lines, or of horizontal bars. It is drawn as SVG whose curves stretch with the page while its
-// texts keep their size: the svg element is the plotting area itself, texts lie in it by percentages, and the curves
-// are in an inner svg of 1000 by 1000 that fills it.
+// Plot is a chart of lines, or of horizontal bars. It is drawn as SVG whose curves scale with the page while its texts
+// keep their size: the svg element is the plotting area, texts are placed in it by percentages, and the curves are in
+// an inner svg of 1000 by 1000 units that fills it.
 type Plot struct {
 	Title string
 	Note  string // what the axes are
@@ -19,14 +19,14 @@ type Plot struct {
 	Bars  []Group // instead of lines
 }
 
-// Line is one curve. Where Y is not a number, it is broken.
+// Line is one curve. It is interrupted where Y is NaN.
 type Line struct {
 	Name  string
 	Class string // its colour: c1, c2, c3 or c4
 	X, Y  []float64
 }
 
-// Group is bars that stand together, named at the left.
+// Group is a named group of bars.
 type Group struct {
 	Name string
 	Bars []Bar
@@ -40,7 +40,7 @@ type Bar struct {
 	Label string
 }
 
-// Key names a colour.
+// Key is an entry of a legend.
 type Key struct{ Name, Class string }
 
 // Legend names the colours of a plot that has several.
@@ -87,7 +87,7 @@ func (a Axis) place(value float64) float64 {
 	return min(max((value-from)/(to-from), 0), 1)
 }
 
-// LinearAxis begins at 0 and ends at a round number not below most, with a tick at about each fourth.
+// LinearAxis goes from 0 to a round number not below most, with about four ticks.
 func LinearAxis(most float64, label func(float64) string) Axis {
 	if !(most > 0) {
 		most = 1
@@ -106,8 +106,8 @@ func LinearAxis(most float64, label func(float64) string) Axis {
 	return a
 }
 
-// LogAxis holds all values from least to most, between 1, 2 or 5 times a power of ten, with a tick at each of these or,
-// when there are many, at each power.
+// LogAxis holds all values from least to most. It begins and ends at 1, 2 or 5 times a power of ten, with a tick at
+// each of these or, when there are many, at each power.
 func LogAxis(least, most float64, label func(float64) string) Axis {
 	if !(least > 0) || !(most >= least) {
 		least, most = 1, 10
@@ -201,7 +201,7 @@ func (p Plot) path(l Line) string {
 
 func percent(part float64) string { return strconv.FormatFloat(100*part, 'f', 2, 64) + "%" }
 
-// Plain labels a value as it is, and thousands as k.
+// Plain formats a value as it is, and thousands as k.
 func Plain(f float64) string {
 	if f >= 10_000 {
 		return strconv.FormatFloat(f/1000, 'g', 4, 64) + "k"
@@ -209,7 +209,7 @@ func Plain(f float64) string {
 	return strconv.FormatFloat(f, 'g', 6, 64)
 }
 
-// Duration labels milliseconds.
+// Duration formats milliseconds.
 func Duration(ms float64) string {
 	switch {
 	case ms >= 1000:

@@ -1,7 +1,7 @@
-// Package report writes what an instrument measured as one HTML page with plots.
+// Package report writes the result of an instrument as one HTML page with plots.
 //
-// Input: a [Page] of figures, plots and tables. Output: HTML that needs nothing else: no script, picture or font, and
-// no server. Must not touch: the network, the clock, or any instrument's own types.
+// **Input**: a [Page] of figures, plots and tables. **Output**: self-contained HTML: no script, picture or font, and no
+// server. **Must not touch**: the network, the clock, the types of the instruments.
 package report
 
 import (
@@ -32,7 +32,7 @@ type Page struct {
 // Figure is one large number.
 type Figure struct{ Value, Unit, Label string }
 
-// Table has a name in the first column of each row.
+// Table is a table whose first column holds names.
 type Table struct {
 	Title    string
 	Heads    []string // of the columns after the first

@@ -1,8 +1,6 @@
-// Package rig puts up servers to be measured, and takes them away again without a trace.
+// Package rig starts servers to be measured, and stops them without leaving anything behind.
 //
-// In flow commands, and the address at which what they start must answer; out flows a [Server] with the processes that
-// pay for an answer. They run on unprivileged ports of 127.0.0.1, end when this process ends, however it does, and are
-// waited for.
-//
-// It knows how nginx is configured to run like that ([Nginx]), and nothing about what is served or measured.
+// **Input**: commands, and the address at which they must answer. **Output**: a [Server] with its processes. They
+// listen on unprivileged ports of 127.0.0.1, end when this process ends, however that happens, and are waited for.
+// **Must not touch**: what is served or measured. It knows how to configure nginx for this ([Nginx]).
 package rig

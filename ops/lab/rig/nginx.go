@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// FindNginx returns the path of the nginx program; false when there is none.
+// FindNginx returns the path of nginx; false if it is not installed.
 func FindNginx() (string, bool) {
 	for _, name := range [...]string{"nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx", "/opt/homebrew/bin/nginx"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -17,8 +17,8 @@ func FindNginx() (string, bool) {
 	return "", false
 }
 
-// nginxConfig has everything beside what is served: an nginx that writes nowhere but below its folder, logs no request,
-// keeps connections as a browser would have them kept, and knows the types of the site's files.
+// nginxConfig is what all configurations share: nginx writes only below its folder, logs no requests, keeps connections
+// as browsers expect, and knows the types of the site's files.
 const nginxConfig = `daemon off;
 worker_processes auto;
 pid %[1]s/nginx.pid;
@@ -40,7 +40,7 @@ http {
 }
 `
 
-// Nginx writes a configuration into dir, which must exist and be empty, and returns what runs nginx on it. blocks stand
+// Nginx writes a configuration into dir, which must exist and be empty, and returns the process. blocks are inserted
 // inside http {}.
 func Nginx(program, dir, blocks string) (Process, error) {
 	path := filepath.Join(dir, "nginx.conf")

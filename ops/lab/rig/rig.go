@@ -14,18 +14,18 @@ import (
 	"flickrkillr/ops/stack"
 )
 
-// Process is a program to start. One with a readiness URL must answer there before the next is started.
+// Process is a program to start. If it has a readiness URL, it must answer there before the next one is started.
 type Process = site.Process
 
-// Config says what a Server is made of. URL is needed.
+// Config is the input of Start. URL is required.
 type Config struct {
 	URL       string // where visitors go: http://127.0.0.1:port
-	Probe     string // the path that answers with 200 once everything is there; "" is /
+	Probe     string // a path that answers 200 once all processes are ready; "" is /
 	Processes []Process
-	Logger    *slog.Logger // hears of processes that end by themselves; nil: silent
+	Logger    *slog.Logger // logs processes that end by themselves; nil: silent
 }
 
-// Server is processes that answer together. Make it with Start.
+// Server is a set of processes that answer together. Make it with Start.
 type Server struct {
 	url       string
 	processes []*stack.Supervised
@@ -35,11 +35,10 @@ type Server struct {
 // Bounds of starting and stopping.
 const (
 	startWait = 20 * time.Second
-	stopGrace = 17 * time.Second // a role finishes what it holds for 15 s
+	stopGrace = 17 * time.Second // a role completes its requests within 15 s
 )
 
-// Start starts all processes, in their order, and returns when they answer. What was started is stopped again when they
-// do not.
+// Start starts all processes in order, and returns when they answer. If they do not, it stops those it has started.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	s := &Server{url: cfg.URL}
@@ -60,7 +59,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// wait returns when an address answers with 200.
+// wait returns when an address answers 200.
 func (s *Server) wait(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
@@ -79,7 +78,7 @@ func (s *Server) wait(ctx context.Context, url string) error {
 // URL is where visitors go.
 func (s *Server) URL() string { return s.url }
 
-// Processes are those whose processor time an answer costs.
+// Processes are the processes whose processor time counts.
 func (s *Server) Processes() []bench.Server {
 	all := make([]bench.Server, len(s.processes))
 	for i, p := range s.processes {
@@ -88,5 +87,5 @@ func (s *Server) Processes() []bench.Server {
 	return all
 }
 
-// Stop ends all processes and waits for them. Safe to call twice.
+// Stop ends all processes and waits for them. It may be called twice.
 func (s *Server) Stop() error { return s.running.Stop() }

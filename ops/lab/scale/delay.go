@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Delay is a proxy that hands on what clients say after a while, in its order, and what the server says at once. Make
-// it with Listen.
+// Delay is a proxy that forwards what clients send after a delay, in order, and what the server sends at once. Make it
+// with Listen.
 type Delay struct {
 	listener net.Listener
 	target   string // host:port
@@ -20,7 +20,7 @@ type Delay struct {
 	running  sync.WaitGroup
 }
 
-// Listen opens a Delay before target, on a free port of 127.0.0.1.
+// Listen opens a Delay in front of target, on a free port of 127.0.0.1.
 func Listen(target string, by time.Duration) (*Delay, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,7 +53,7 @@ func (d *Delay) accept(ctx context.Context) {
 	}
 }
 
-// serve ends when either side does. Errors are the ends of connections, which both sides see for themselves.
+// serve ends when either side ends. Its errors are ends of connections, which both sides notice themselves.
 func (d *Delay) serve(ctx context.Context, client net.Conn) {
 	defer client.Close()
 	server, err := (&net.Dialer{}).DialContext(ctx, "tcp", d.target)
@@ -67,24 +67,24 @@ func (d *Delay) serve(ctx context.Context, client net.Conn) {
 		_, _ = io.Copy(client, server)
 		_ = client.Close()
 	})
-	d.holdBack(server, client)
+	d.forward(server, client)
 	_ = server.Close()
 	back.Wait()
 }
 
-// part is what arrived at once, and when it is to go on.
+// part is what arrived at once, and when it is due.
 type part struct {
 	data []byte
 	due  time.Time
 }
 
-// holdBack copies with the delay until src ends. What arrives meanwhile is held back on its own: the delay is one of
-// latency, not of throughput.
-func (d *Delay) holdBack(dst io.Writer, src io.Reader) {
+// forward copies with the delay until src ends. Parts are delayed independently: the delay adds latency and does not
+// limit throughput.
+func (d *Delay) forward(dst io.Writer, src io.Reader) {
 	parts := make(chan part, 256)
 	var writing sync.WaitGroup
 	writing.Go(func() {
-		for p := range parts { // to its end, even when nobody takes it any more: the reader must not be left standing
+		for p := range parts { // to the end, even if writing fails: otherwise the reader blocks
 			time.Sleep(time.Until(p.due))
 			_, _ = dst.Write(p.data)
 		}

@@ -16,41 +16,41 @@ import (
 	"flickrkillr/ops/lab/rig"
 )
 
-// Config says what is scaled. URL, Pages and Renderer are needed, and a first step of 1.
+// Config is the input of a run. URL, Pages and Renderer are required; the first step must be 1.
 type Config struct {
-	URL      string       // of an edge that keeps nothing, of a site with one renderer
+	URL      string       // of an edge without an in-process cache, of a site with one renderer
 	Pages    []bench.Page // of albums, more of them than visitors
-	Renderer rig.Process  // one more
+	Renderer rig.Process  // starts one more
 
-	Steps    []int         // numbers of renderers, rising; none: 1, 2, 4, 8
-	Visitors int           // for each renderer; 0 is 12, three for each page that it makes at once
-	Step     time.Duration // of measuring; 0 is 10 s
+	Steps    []int         // numbers of renderers, increasing; none: 1, 2, 4, 8
+	Visitors int           // per renderer; 0 is 12, three for each page that it makes at once
+	Step     time.Duration // time per step; 0 is 10 s
 	Logger   *slog.Logger  // nil: silent
 	Progress func(bench.Progress)
 }
 
-// Step is what so many renderers did.
+// Step has the figures at one number of renderers.
 type Step struct {
 	Renderers int     `json:"renderers"`
 	Pages     float64 `json:"pages_per_second"`
-	Linear    float64 `json:"linear"` // part of so many times what the first step's renderers did each
+	Linear    float64 `json:"linear"` // pages per renderer, as a part of those of the first step
 	P50       float64 `json:"p50"`    // ms
 	P99       float64 `json:"p99"`
-	Failed    int64   `json:"failed"`            // also while the last of them joined
+	Failed    int64   `json:"failed"`            // also while renderers joined
 	Failure   string  `json:"failure,omitempty"` // the first
 }
 
 // Result is all steps.
 type Result struct {
 	Began time.Time `json:"began"`
-	Delay float64   `json:"delay"` // of each query, ms; the caller's to fill in
+	Delay float64   `json:"delay"` // of each query, ms; set by the caller
 	Steps []Step    `json:"steps"`
 }
 
-// target is the least part of linear that is good.
+// target is the least acceptable part of linear.
 const target = 0.9
 
-// Run adds renderers step by step and measures at each. When ctx ends, it returns the steps that were done.
+// Run adds renderers step by step and measures at each step. When ctx ends, it returns the steps so far.
 func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if len(cfg.Steps) == 0 {
 		cfg.Steps = []int{1, 2, 4, 8}
@@ -80,8 +80,8 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	return res, nil
 }
 
-// join adds renderers until there are n, while as many visitors look on as there were for those that are there, and
-// returns what these saw.
+// join adds renderers until there are n, while as many visitors request pages as suit those that are there, and returns
+// what they measured.
 func (cfg *Config) join(ctx context.Context, n, there int) (added []*rig.Server, run *bench.Result, err error) {
 	if n == there {
 		return nil, &bench.Result{}, nil
@@ -135,12 +135,12 @@ func (res *Result) add(renderers int, run *bench.Result, before []bench.Failure)
 	res.Steps = append(res.Steps, s)
 }
 
-// WriteTable writes the result for people at a terminal.
+// WriteTable prints the result for a terminal.
 func (res *Result) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(
 		&b,
-		"Album pages from an edge that keeps nothing; each query takes %g ms more. No failure and %.1f of linear are wanted.\n\n",
+		"Album pages from an edge without an in-process cache; each query takes %g ms longer. Target: no failures, %.1f of linear.\n\n",
 		res.Delay, target,
 	)
 	fmt.Fprintf(&b, "%9s %9s %9s %8s %8s %8s\n", "renderers", "pages/s", "linear", "p50 ms", "p99 ms", "failed")
