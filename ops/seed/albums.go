@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// albumsOf is how many albums a user has. Those with few photos have none.
+// albumsOf is the number of albums of a user. Users with few photos have none.
 func (m *maker) albumsOf(user int) int {
 	p := m.plan
 	photos := 0
@@ -31,7 +31,7 @@ func albumPhotoColumns() []string { return []string{"album_id", "photo_id", "use
 
 const maxAlbumPhotos = 250
 
-// albums writes the albums of the users from index from up to to, numbered from id, and what is in them.
+// albums writes the albums of the users from index from up to, without, to, with ids from id on, and their photos.
 func (m *maker) albums(out, content *rows, from, to int, id int64) {
 	for user := from; user < to; user++ {
 		n := m.albumsOf(user)
@@ -51,7 +51,7 @@ func (m *maker) albums(out, content *rows, from, to int, id int64) {
 	}
 }
 
-// album writes one album: a journey, a subject, a year or a choice.
+// album writes one album: of a journey, a subject, a year or a selection.
 func (m *maker) album(out, content *rows, user, nth int, id int64, mine []int32, shoots []shoot, used map[string]bool) {
 	d := m.dice.of(forAlbum, uint64(user)<<8|uint64(nth)|1<<60)
 	seedOf := d.IntN(len(mine)) // Each album grows around one session, so that none is empty.

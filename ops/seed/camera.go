@@ -6,14 +6,14 @@ import (
 	"flickrkillr/ops/seed/landscape"
 )
 
-// body is a camera with the lenses people own for it.
+// body is a camera with the lenses that its owners have.
 type body struct {
 	name   string
 	lenses []lens
-	film   bool // Writes no exposure down.
+	film   bool // Records no exposure.
 }
 
-// lens has its focal lengths in millimetres and its widest f-number.
+// lens has focal lengths in millimetres and the smallest f-number.
 type lens struct {
 	name       string
 	from, to   float32
@@ -21,7 +21,7 @@ type lens struct {
 	fixedPhone bool // A telephone's: one aperture.
 }
 
-// exposure is what a photo's page says about its taking. Zero values are not known.
+// exposure is the camera data of a photo. Zero values are unknown.
 type exposure struct {
 	camera, lens, seconds string
 	aperture, focal       float32
@@ -105,7 +105,7 @@ func bodies() []body {
 	}
 }
 
-// brightness of a light as an exposure value at ISO 100 (the sunny 16 rule makes full sun 15).
+// brightness of a light as an exposure value at ISO 100 (full sun is 15 by the sunny 16 rule).
 func brightness(l landscape.Light) float64 {
 	switch l {
 	case landscape.Noon:
@@ -122,7 +122,7 @@ func brightness(l landscape.Light) float64 {
 	return -4.5 // Night, under stars.
 }
 
-// expose takes a photo with one of the lenses of a body, in a light.
+// expose takes a photo with a lens of a body, in a light.
 func expose(d *dice, b body, l landscape.Light) exposure {
 	e := exposure{camera: b.name}
 	lens := b.lenses[d.few(len(b.lenses))]

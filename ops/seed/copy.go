@@ -12,10 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// copyTable copies rows into a table in n pieces. Pieces are made by several goroutines, ahead of the database, and
-// sent in their order; made is called with the number of rows of each piece as it is sent. COPY FREEZE writes rows as
-// already known to be committed: no later pass over them, which is allowed since the table was emptied in the same
-// transaction.
+// copyTable copies rows into a table in n pieces. Several goroutines make the pieces, ahead of the database; they are
+// sent in order, and made is called with the number of rows of each piece. COPY FREEZE writes rows as known to be
+// committed, so no later pass over them is needed; it is allowed because the table was emptied in the same transaction.
 func copyTable(
 	ctx context.Context, tx pgx.Tx, table string, columns []string, n int, piece func(m *maker, out *rows, i int),
 	w *world, made func(int64),
@@ -77,7 +76,7 @@ func copyTable(
 	return group.Wait()
 }
 
-// pieceReader strings pieces together into what COPY reads.
+// pieceReader concatenates pieces for COPY.
 type pieceReader struct {
 	ctx   context.Context
 	order <-chan chan *rows

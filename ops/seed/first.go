@@ -7,11 +7,11 @@ import (
 	"flickrkillr/renderer/store"
 )
 
-// mostLiked is how many photos the front page shows for being liked most.
+// mostLiked is how many most liked photos the front page shows.
 const mostLiked = 10
 
-// shownFirst gives the indexes of the pictures on the pages that somebody who tries the site sees first: the front
-// page, and the first pages of ansel and mallory. It needs to know what the pictures are of, and not yet the pictures.
+// shownFirst returns the indexes of the pictures on the pages that a new visitor sees first: the front page, and the
+// first pages of ansel and mallory. It needs the subjects of the pictures, but not the pictures.
 func (w *world) shownFirst() map[int32]bool {
 	m := w.maker()
 	shown := map[int32]bool{}
@@ -47,10 +47,10 @@ func (w *world) shownFirst() map[int32]bool {
 	return shown
 }
 
-// liked is photo k of a session, by how often it was liked.
+// liked is photo k of a session, with its likes.
 type liked struct{ likes, session, k int32 }
 
-// mostLiked gives the photos that the front page shows for being liked most, the first of them first.
+// mostLiked returns the most liked photos of the front page, in order.
 func (m *maker) mostLiked() []liked {
 	var top []liked
 	for i, of := range m.plan.sessions {

@@ -9,7 +9,7 @@ import (
 	"flickrkillr/renderer/pictures"
 )
 
-// picture is one original, as rows tell of it, and what it shows.
+// picture is one original: what rows say of it, and what it shows.
 type picture struct {
 	order
 	width, height int
@@ -20,18 +20,18 @@ type picture struct {
 	subjects      []string
 }
 
-// gallery is all originals, to be found by what they show.
+// gallery is all originals, indexed by what they show.
 type gallery struct {
 	all     []picture
 	scenes  []string // Those there are pictures of, the most first.
 	byScene map[string][]int32
 }
 
-// sketchLong is the size of a sketch in pixels: enough for a picture's dominant colour and for what is in it.
+// sketchLong is the size of a sketch in pixels: enough to find the dominant colour and the subjects of a picture.
 const sketchLong = 48
 
-// sketch finds out what rows have to tell of an album's pictures before they are painted: count pictures, of an album
-// made for size pixels. It takes them from a small album, whose land is laid out in a sixteenth of the time.
+// sketch finds out what rows say of the pictures of an album before they are painted. The album has count pictures and
+// is made for size pixels. The sketches are of a small album, whose land takes a sixteenth of the time.
 func sketch(seed uint64, count, size int) *gallery {
 	album := landscape.NewAlbum(seed, count, sketchLong)
 	g := &gallery{all: make([]picture, album.Len()), byScene: map[string][]int32{}}
@@ -63,8 +63,8 @@ func sketch(seed uint64, count, size int) *gallery {
 	return g
 }
 
-// choose gives the index of the picture for a user's nth photo of a scene: a walk through all of the scene's, begun and
-// paced by key, so that none comes twice before all were seen.
+// choose returns the index of the picture of a user's nth photo of a scene. It steps through all pictures of the scene,
+// with a start and step given by key, so that none is repeated before all were used.
 func (g *gallery) choose(scene string, key uint64, nth int) int32 {
 	list := g.byScene[scene]
 	n := uint64(len(list))

@@ -6,7 +6,7 @@ import (
 	"flickrkillr/ops/seed/landscape"
 )
 
-// world is everything rows are made from. It does not change while they are made.
+// world is the input of all rows. It does not change while they are made.
 type world struct {
 	plan    *plan
 	gallery *gallery
@@ -17,8 +17,7 @@ type world struct {
 	chunks  []chunk  // The photos, in pieces to be made at once.
 }
 
-// chunk is a run of sessions, and what was chosen for their photos that another table needs: the tags of each, one
-// after the other.
+// chunk is a run of sessions, and the tags of their photos, which another table needs: one list after the other.
 type chunk struct {
 	from, to int // Sessions.
 	first    int32
@@ -60,7 +59,7 @@ func photoColumns() []string {
 	}
 }
 
-// photos writes the photos of a chunk, and keeps their tags for later.
+// photos writes the photos of a chunk, and keeps their tags for photoTags.
 func (m *maker) photos(out *rows, c *chunk) {
 	c.tags, c.perPhoto = c.tags[:0], c.perPhoto[:0]
 	for i := c.from; i < c.to; i++ {
@@ -120,7 +119,7 @@ func (m *maker) photo(out *rows, c *chunk, session, k int, s *shoot) {
 	c.perPhoto = append(c.perPhoto, uint8(len(c.tags)-had))
 }
 
-// takenAt is the time of day of a light, from midnight.
+// takenAt is a time of day for a light, from midnight.
 func takenAt(d *dice, l landscape.Light) int64 {
 	const minute = 60 * second
 	from, span := int64(1290), int64(140) // Night.
@@ -141,13 +140,13 @@ func takenAt(d *dice, l landscape.Light) int64 {
 	return (from+d.Int64N(span))*minute + d.Int64N(60)*second
 }
 
-// pictureOf is the index of the picture that a user's nth photo shows.
+// pictureOf is the index of the picture of a user's nth photo.
 func (m *maker) pictureOf(s *shoot, nth int) int32 {
 	return m.gallery.choose(s.scene, mix64(s.style.key^uint64(len(s.scene))), nth)
 }
 
-// likes follow a power law (exponent 1.8), times how popular the photographer is: most photos have few or none. They
-// have dice of their own, because which photos are liked most is asked before any is made (world.shownFirst).
+// likes follow a power law (exponent 1.8), multiplied by the popularity of the photographer: most photos have few or
+// none. They have dice of their own, because world.shownFirst needs the most liked photos before any row is made.
 func (m *maker) likes(id int32, of *style) int32 {
 	if m.plan.private(id) {
 		return 0

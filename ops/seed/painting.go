@@ -22,16 +22,16 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// order says how one original is painted. A demonstration picture's id holds it, so that whatever is missing in the
-// picture store can be painted later, by another process: 2 bytes that mark such an id, index, size and long as 16-bit
-// numbers, and the seed as a 64-bit number, all big-endian.
+// order says how one original is painted. The id of a demonstration picture holds it, so that another process can paint
+// a missing picture later: 2 bytes that mark such an id; index, size and long as 16-bit numbers; the seed as a 64-bit
+// number; all big-endian.
 type order struct {
 	albumKey
 	index int // Of the picture in the album.
 	long  int // Pixels on the long side.
 }
 
-// albumKey tells albums apart.
+// albumKey identifies an album.
 type albumKey struct {
 	seed uint64
 	size int // What the album is made for, in pixels: it decides how large the painted land is.
@@ -39,15 +39,15 @@ type albumKey struct {
 
 const orderMark = "fk"
 
-// maxOriginals is how many originals ids can tell apart.
+// maxOriginals is the number of originals that ids can distinguish.
 const maxOriginals = math.MaxUint16
 
-// idEncoding is how 128 bits become a picture's id.
+// idEncoding encodes 128 bits as a picture's id.
 func idEncoding() *base32.Encoding {
 	return base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 }
 
-// firstMarked and endMarked bound the ids that can begin with orderMark.
+// firstMarked and endMarked bound the ids that may begin with orderMark.
 func firstMarked() string { return idEncoding().EncodeToString([]byte(orderMark))[:3] }
 func endMarked() string   { return firstMarked() + "~" }
 
@@ -59,7 +59,7 @@ func (o order) id() string {
 	return idEncoding().EncodeToString(binary.BigEndian.AppendUint64(b, o.seed))
 }
 
-// orderOf reads an id. It is false for an id that holds no order.
+// orderOf reads an id. It returns false for an id without an order.
 func orderOf(id string) (order, bool) {
 	b, err := idEncoding().DecodeString(id)
 	if err != nil || len(b) != 16 || string(b[:2]) != orderMark {
@@ -69,7 +69,7 @@ func orderOf(id string) (order, bool) {
 	return order{albumKey{binary.BigEndian.Uint64(b[8:]), number(4)}, number(2), number(6)}, true
 }
 
-// originalQuality is what photographers export at.
+// originalQuality is the usual JPEG quality of exports.
 const originalQuality = 90
 
 // paint paints an original and stores it under its id, with its derivatives.
@@ -87,11 +87,11 @@ func paint(ctx context.Context, store pictures.Store, album *landscape.Album, o 
 	return img, nil
 }
 
-// draftWidth is the width of a draft, in pixels: that of the widest derivative that listings show.
+// draftWidth is the width of a draft in pixels: that of the widest derivative in listings.
 const draftWidth = 640
 
 // draft stores the small derivatives of an original, painted at their size. That takes a tenth of the time of the
-// original, and looks the same.
+// original and looks the same.
 func draft(ctx context.Context, store pictures.Store, album *landscape.Album, o order) error {
 	w, _ := album.Size(o.index, o.long)
 	long := o.long * min(draftWidth, w) / w
@@ -102,9 +102,9 @@ func draft(ctx context.Context, store pictures.Store, album *landscape.Album, o 
 }
 
 // Paint paints every demonstration picture whose original is missing in the store: all of them after [Fill], none after
-// [Run], and whatever was lost. The site may be in use meanwhile: a picture without an original is shown from its small
-// derivatives, so these are painted first where they are missing. Workers is how many pictures are painted at once (0:
-// one a processor). Paint returns at once when nothing is missing.
+// [Run], and any that was lost. The site may be in use: a picture without an original is shown from its small
+// derivatives, so missing ones of these are painted first. Workers is how many pictures are painted at once (0: one per
+// processor). Paint returns at once if nothing is missing.
 func Paint(ctx context.Context, c Config, workers int) error {
 	return c.paintMissing(ctx, workers, true)
 }
@@ -179,8 +179,8 @@ func each(ctx context.Context, orders []order, workers int, stage Stage, report 
 	return nil
 }
 
-// missingOriginals lists the demonstration pictures in the database whose originals are not in the store: those that
-// the first pages show, which are the largest, first.
+// missingOriginals lists the demonstration pictures in the database whose originals are not in the store. Those on the
+// first pages, which are the largest, come first.
 func missingOriginals(ctx context.Context, c Config) ([]order, error) {
 	rows, err := c.Pool.Query(
 		ctx, "SELECT id, width, height FROM images WHERE id >= $1 AND id < $2", firstMarked(), endMarked(),
@@ -212,7 +212,7 @@ func missingOriginals(ctx context.Context, c Config) ([]order, error) {
 	return missing, nil
 }
 
-// albumsFor makes the albums that hold all of the pictures.
+// albumsFor makes the albums of these pictures.
 func albumsFor(orders []order) map[albumKey]*landscape.Album {
 	lengths := map[albumKey]int{}
 	for _, o := range orders {

@@ -7,7 +7,7 @@ import (
 )
 
 // plan says who posts what and when, before any row is made. A photo's id is its place in upload order, and people
-// upload several photos at a sitting: so the plan is a list of sessions in order of time, each a run of ids.
+// upload several photos at a time: so the plan is a list of sessions in order of time, each a run of ids.
 type plan struct {
 	seed     uint64
 	users    int
@@ -18,7 +18,7 @@ type plan struct {
 	from     []int32   // user i's are byUser[from[i]:from[i+1]].
 }
 
-// session is photos that one user posted at one sitting.
+// session is the photos that one user posted at one time.
 type session struct {
 	at    int64 // When the first was posted: microseconds since 2000.
 	user  int32 // Index: id-1.
@@ -27,7 +27,7 @@ type session struct {
 	nth   int32 // How many photos the user had before.
 }
 
-// The users that every seeding has, as long as it has so many.
+// The users that every seeding of at least three users has.
 const (
 	anselUser   = 0 // Has a fine full page: what documentation and tests look at.
 	malloryUser = 1 // Posts nothing but what is meant to break a site.
@@ -37,7 +37,7 @@ const (
 
 const second = int64(1_000_000)
 
-// The time the data spans. Fixed, because the same seed has to give the same rows on any day.
+// spanOfTime is the time of the data. It is fixed, because the same seed must give the same rows on any day.
 func spanOfTime() (from, to int64) {
 	day := func(y, m, d int) int64 { return micros(time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)) }
 	return day(2018, 3, 1), day(2026, 11, 20)
@@ -60,8 +60,8 @@ func newPlan(seed uint64, users, photos int) *plan {
 	return p
 }
 
-// counts shares the photos among the users: a Zipf-Mandelbrot law, weight 1/(rank+q), under which of 100,000 users with
-// 1,000,000 photos half have three or fewer, a tenth none, and about eighty over a thousand.
+// counts distributes the photos to the users by a Zipf-Mandelbrot distribution with weight 1/(rank+q): of 100,000 users
+// with 1,000,000 photos, half have three or fewer, a tenth none, and about eighty more than a thousand.
 func (p *plan) counts() []int32 {
 	const q = 55
 	d := newDice(p.seed).of(forPlan, 1)
@@ -95,7 +95,7 @@ func (p *plan) counts() []int32 {
 		weights[i] = w
 		total += w
 	}
-	// Cumulative rounding: the counts add up exactly. Where rounding leaves many without any, that is as it should be.
+	// Cumulative rounding: the counts add up exactly. That many users get none is intended.
 	sum, given := 0.0, 0
 	for i, w := range weights {
 		sum += w
@@ -106,7 +106,7 @@ func (p *plan) counts() []int32 {
 	return counts
 }
 
-// sit spreads each user's photos over sessions, and orders those by time.
+// sit distributes each user's photos to sessions, and orders those by time.
 func (p *plan) sit(counts []int32, to int64) {
 	d := newDice(p.seed)
 	type sitting struct {
@@ -171,7 +171,7 @@ func (p *plan) postedAt(i int, k int32) int64 {
 	return at
 }
 
-// private says whether a photo is kept from others: two of a hundred.
+// private reports whether a photo is private: two of a hundred are.
 func (p *plan) private(photo int32) bool {
 	return mix64(p.seed^0x707269^uint64(photo)<<8)%50 == 0
 }

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// rows writes rows as COPY reads them in its binary format: for each row the number of its fields, for each field its
-// length and its bytes, all big-endian (PostgreSQL manual, "COPY", "Binary Format").
+// rows encodes rows in the binary format of COPY: for each row the number of fields, for each field its length and its
+// bytes, all big-endian (PostgreSQL manual, "COPY", "Binary Format").
 type rows struct {
 	b     []byte
 	n     int64 // Rows written.
@@ -71,7 +71,7 @@ func (r *rows) text(s string) {
 	r.b = append(r.b, s...)
 }
 
-// open begins a text that is appended to r.b, close ends it and gives what is left of it.
+// open begins a text that is appended to r.b; close ends it.
 func (r *rows) open() {
 	r.field = len(r.b)
 	r.b = append(r.b, 0, 0, 0, 0)

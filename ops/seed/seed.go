@@ -1,15 +1,29 @@
-// Package seed fills an empty site with people who do not exist: users, photos, albums and tags as real sites have
-// them, over pictures painted for it by package landscape.
+// Package seed fills an empty site with invented people: users, photos, albums and tags as on real sites, with pictures
+// painted by package landscape.
 //
-// Input: a seed number, and how many users and photos are wanted. Output: rows in Postgres, and originals in the
-// picture store with their derivatives. The same numbers give the same rows each time, except for what the database
-// makes itself (versions). All rows are copied in one transaction: a seeding that was cut short leaves an empty
-// database, which the next one fills. Originals are painted afterwards, and a picture's id says how, so that a painting
-// that was cut short is continued by the next. Must not touch: the bus, memcached, HTTP.
+// **Input**: a seed number, and the numbers of users and photos. **Output**: rows in Postgres, and originals with their
+// derivatives in the picture store. **Must not touch**: the bus, memcached, HTTP.
 //
-// The data is meant to be hard on the site as well as pretty. Most users have a few photos and a handful thousands;
-// titles, tags and descriptions are missing, enormous, in nine other scripts, or hostile. Three users are always there:
-// "ansel" with a fine full page, "mallory" whose every text is an attack, and "quiet" who has posted nothing.
+// The same numbers give the same rows each time, except for what the database generates (versions). All rows are copied
+// in one transaction: a seeding that is interrupted leaves an empty database, and the next one starts over. Originals
+// are painted afterwards. A picture's id says how it is painted, so the next start continues an interrupted painting.
+//
+// The data is also meant to be difficult for the site. Most users have a few photos, and a handful have thousands.
+// Titles, tags and descriptions are missing, very long, in nine other scripts, or hostile. Three users always exist:
+// "ansel" with a full page, "mallory" whose texts are all attacks, and "quiet" who has posted nothing.
+//
+// Files:
+//
+//	seed.go      Config, Run, Fill: the order of the work, in one transaction
+//	space.go     checks the free space on the disk
+//	plan.go      who posts how many photos, and when
+//	maker.go     rows of photos, tags and pictures; users.go: of users; albums.go: of albums
+//	text.go      titles and descriptions; tags.go: tags; words.go: the word lists
+//	style.go     how a user photographs and writes; camera.go: cameras and exposures
+//	gallery.go   chooses the picture of a photo by what it shows; first.go: those of the first pages
+//	painting.go  paints originals and drafts
+//	rows.go      encodes rows for COPY; copy.go sends them
+//	dice.go      random draws that depend only on the seed and an id
 package seed
 
 import (
@@ -30,7 +44,7 @@ import (
 	"flickrkillr/schema/migrations"
 )
 
-// Config says what to seed and where. Pool and Pictures are required, everything else has a working zero value.
+// Config is the input of a seeding. Pool and Pictures are required.
 type Config struct {
 	Pool     *pgxpool.Pool  // A migrated, empty database.
 	Pictures pictures.Store // Where pictures go.
@@ -38,20 +52,19 @@ type Config struct {
 	Photos   int            // Default 1,000,000.
 	Seed     uint64         // Default 1.
 	// Originals, at most 65,535, is how many pictures are painted, Long how many pixels their long side has, and
-	// LongFirst that of the pictures that the front page and the first users show. The defaults go by Photos: 12 of 480
-	// below 5,000, 60 of 1,280 below 50,000, and from there 180 of 1,600, those shown first of 2,560. LongFirst's
-	// default is Long where Long is given.
+	// LongFirst that of the pictures on the front page and on the pages of the first users. The defaults depend on
+	// Photos: 12 of 480 px below 5,000, 60 of 1,280 below 50,000, and above that 180 of 1,600, those shown first of
+	// 2,560. LongFirst defaults to Long if Long is given.
 	Originals int
 	Long      int
 	LongFirst int
-	// Disk is a directory on the disk that the database and the pictures are on; its free space is checked first.
-	// Empty means no check.
+	// Disk is a directory on the disk of the database and the pictures; its free space is checked first. "": no check.
 	Disk string
-	// Progress, if set, is called often, never twice at once.
+	// Progress, if set, is called often, never concurrently.
 	Progress func(Progress)
 }
 
-// Progress says how far a seeding is. Stages follow one another in the order of the constants.
+// Progress is the state of a seeding. Stages follow one another in the order of the constants.
 type Progress struct {
 	Stage Stage
 	Done  int64 // In pictures, rows, or whatever the stage counts.
@@ -70,13 +83,13 @@ const (
 	Painting  Stage = "painting large pictures"
 )
 
-// ErrNotEmpty is returned when the database has users already: seeding never adds to what people put there.
-var ErrNotEmpty = errors.New("seed: the database has users in it already; seeding is for an empty one")
+// ErrNotEmpty is returned if the database has users: seeding never adds to people's own data.
+var ErrNotEmpty = errors.New("seed: the database already has users; only an empty one can be seeded")
 
-// ErrBusy is returned when another process is seeding the same database.
+// ErrBusy is returned if another process is seeding the same database.
 var ErrBusy = errors.New("seed: another process is seeding this database")
 
-// seedingLock is the key of the advisory lock that keeps two seedings apart: "seed" in ASCII.
+// seedingLock is the key of the advisory lock that excludes a second seeding: "seed" in ASCII.
 const seedingLock = 0x73656564
 
 func (c Config) withDefaults() Config {
@@ -111,7 +124,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Empty says whether the database holds no users, and so may be seeded.
+// Empty reports whether the database has no users, and so may be seeded.
 func Empty(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	var has bool
 	if err := pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM users)").Scan(&has); err != nil {
@@ -120,19 +133,19 @@ func Empty(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	return !has, nil
 }
 
-// Demonstration says whether the database holds what Run made, however it has been changed since, and not people's own
-// photos. It is known by its first user, and by pictures that many photos share, as nobody's uploads do.
+// Demonstration reports whether the database holds what Run made, even if it has changed since, and not people's own
+// photos. The signs are its first user, and pictures that many photos share, as uploads never do.
 func Demonstration(ctx context.Context, pool *pgxpool.Pool) (is bool, err error) {
 	err = pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM users WHERE id = 1 AND name = 'ansel')
 		AND (SELECT count(*) FROM images) * 2 < (SELECT count(*) FROM photos)`).Scan(&is)
 	if err != nil {
-		return false, fmt.Errorf("look whose data it is: %w", err)
+		return false, fmt.Errorf("check for demonstration data: %w", err)
 	}
 	return is, nil
 }
 
-// Run fills the database as [Fill] does, builds the search index, and paints all originals. After an error of these two
-// the database is full: a renderer builds the index, and [Paint] goes on with the originals.
+// Run fills the database as [Fill] does, builds the search index, and paints all originals. If one of these two fails,
+// the rows are complete: a renderer builds the index, and [Paint] continues with the originals.
 func Run(ctx context.Context, c Config) error {
 	c = c.withDefaults()
 	if err := c.fill(ctx, false); err != nil {
@@ -146,14 +159,14 @@ func Run(ctx context.Context, c Config) error {
 	return c.paintMissing(ctx, 0, false)
 }
 
-// Fill fills the database, and stores the pictures as listings show them. It leaves the originals to [Paint], because
-// they take longer than all the rest, and it leaves the search index to a renderer. It returns ErrNotEmpty, ErrBusy or
-// a *SpaceError before it has done anything, and leaves an empty database behind any other error, so that it can be run
-// again. Only an error of a picture may come after the rows are in place: then Paint stores what is missing. The pool's
-// connections must have no statement_timeout: building the indexes of a million photos takes a while.
+// Fill fills the database, and stores the pictures at the widths of listings. It leaves the originals to [Paint],
+// because they take longer than everything else, and the search index to a renderer. It returns ErrNotEmpty, ErrBusy or
+// a *SpaceError before it has changed anything. After any other error the database is empty and Fill can be called
+// again, except for an error of a picture when the rows are complete: then Paint stores what is missing. The
+// connections of the pool must have no statement_timeout, because indexes of a million photos take a while.
 func Fill(ctx context.Context, c Config) error { return c.withDefaults().fill(ctx, true) }
 
-// fill fills the database, and makes drafts beside that if withDrafts is set.
+// fill fills the database, and makes drafts at the same time if withDrafts is set.
 func (c Config) fill(ctx context.Context, withDrafts bool) error {
 	empty, err := Empty(ctx, c.Pool)
 	if err != nil {
@@ -206,7 +219,7 @@ func (c Config) fill(ctx context.Context, withDrafts bool) error {
 	return nil
 }
 
-// setSizes decides how large each picture is, and lists the pictures, those on the first pages first.
+// setSizes decides the size of each picture, and lists the pictures, those on the first pages first.
 func (w *world) setSizes(album *landscape.Album, long, longFirst int) (orders []order) {
 	shown := w.shownFirst()
 	for _, now := range []bool{true, false} {
@@ -225,7 +238,7 @@ func (w *world) setSizes(album *landscape.Album, long, longFirst int) (orders []
 	return orders
 }
 
-// reporter makes a Progress callback that may be nil safe to call from anywhere.
+// reporter makes a Progress callback, which may be nil, safe for concurrent use.
 func (c Config) reporter() func(Stage, int64, int64) {
 	if c.Progress == nil {
 		return func(Stage, int64, int64) {}
@@ -248,7 +261,7 @@ func copyRows(ctx context.Context, pool *pgxpool.Pool, w *world, report func(Sta
 		if !mine {
 			return ErrBusy
 		}
-		// Looked at again, under the lock.
+		// Checked again while holding the lock.
 		var has bool
 		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM users)").Scan(&has); err != nil {
 			return fmt.Errorf("look for users: %w", err)
@@ -306,7 +319,7 @@ func copyAll(ctx context.Context, tx pgx.Tx, w *world, report func(Stage, int64,
 
 const chunkUsers = 2000
 
-// numberAlbums gives the id of the first album of each piece of the users.
+// numberAlbums returns the id of the first album of each piece of the users.
 func (w *world) numberAlbums(pieces int) []int64 {
 	m := w.maker()
 	first := make([]int64, pieces)

@@ -18,9 +18,9 @@ func (e *SpaceError) Error() string {
 		e.Dir, e.Available/mib, e.Needed/mib, e.Available, e.Needed)
 }
 
-// What a seeding takes. Measured on PostgreSQL 15: 1,200 bytes a photo with its tags, albums, indexes and search index,
-// and as much again of log where wal_level is not minimal; 0.1 bytes a pixel of an original, and as much again for its
-// derivatives. The rest is to spare.
+// Disk space of a seeding. Measured on PostgreSQL 15: 1,200 bytes a photo with its tags, albums, indexes and search
+// index, and as much again of log where wal_level is not minimal; 0.1 bytes a pixel of an original, and as much again
+// for its derivatives. The rest is a reserve.
 const (
 	bytesPerPhoto         = 2600
 	bytesPerUser          = 500

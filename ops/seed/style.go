@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// style is how a user photographs and writes: what makes their page look like somebody's.
+// style is how a user photographs and writes, so that their pages look individual.
 type style struct {
 	script    int       // Index of words.scripts, -1 for plain English.
 	scenes    [3]string // What they mostly photograph.
@@ -56,7 +56,7 @@ func (m *maker) style(user int32) style {
 	return s
 }
 
-// shoot is a session seen as what it was: somebody, somewhere, on some day.
+// shoot is a session as an event: a user at a place on a day.
 type shoot struct {
 	style  style
 	scene  string

@@ -9,7 +9,7 @@ import (
 	"flickrkillr/ops/seed/landscape"
 )
 
-// vocabulary is all tags there are, by what they go with. A tag's number is its index in names; its id is one more.
+// vocabulary is all tags, by what they suit. A tag's number is its index in names; its id is one more.
 type vocabulary struct {
 	names   []string
 	number  map[string]uint16
@@ -68,7 +68,7 @@ func newVocabulary(w *words) *vocabulary {
 			v.hostile = append(v.hostile, v.add(tag))
 		}
 	}
-	// Every pair once, in an order that mixes them: the first ones will be the most used.
+	// Every pair once, in a mixed order: the first ones are used most.
 	pairs := len(w.tailA) * len(w.tailB)
 	for i := range pairs {
 		k := i * 1009 % pairs // A prime that divides neither length.
@@ -115,7 +115,7 @@ func (v *vocabulary) addAll(names []string) []uint16 {
 	return out
 }
 
-// cleanTag makes a tag such as the database takes of any text: lower case, no control characters, single spaces.
+// cleanTag turns any text into a tag that the database accepts: lower case, no control characters, single spaces.
 func cleanTag(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
@@ -130,7 +130,7 @@ func cleanTag(s string) string {
 	return strings.Trim(s, " ")
 }
 
-// choose appends the tags of a photo to dst: none or up to maxTags, the fitting ones first, none twice.
+// choose appends the tags of a photo to dst: none to maxTags, suitable ones first, without repetition.
 func (v *vocabulary) choose(dst []uint16, d *dice, s *shoot, p *picture, season, year int) []uint16 {
 	n := 0
 	if s.style.tagging > 0 {
@@ -149,7 +149,7 @@ func (v *vocabulary) choose(dst []uint16, d *dice, s *shoot, p *picture, season,
 		n = max(n, 2)
 		put(one(d, v.hostile))
 	}
-	// A tag drawn twice counts once, so a few draws more than tags are wanted.
+	// A tag that is drawn twice counts once, so there are more draws than tags.
 	for range n + n/2 + 1 {
 		if len(dst)-start >= n {
 			break

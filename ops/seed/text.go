@@ -8,7 +8,7 @@ import (
 	"flickrkillr/ops/seed/landscape"
 )
 
-// The database's limits, in characters.
+// Limits of the database, in characters.
 const (
 	maxTitle       = 200
 	maxDescription = 5000
@@ -62,7 +62,7 @@ func (m *maker) title(dst []byte, d *dice, s *shoot, p *picture, k, nth int) []b
 	return dst
 }
 
-// expand appends a pattern with its {words} filled in. One that begins with such a word begins with a capital.
+// expand appends a pattern with its {words} replaced. If the pattern begins with one, the text begins with a capital.
 func (m *maker) expand(dst []byte, pattern string, s *shoot, p *picture, k, nth int) []byte {
 	from := len(dst)
 	for i := 0; i < len(pattern); i++ {
@@ -127,7 +127,7 @@ func seasonOf(s *shoot, p *picture) string {
 	return seasons()[s.season]
 }
 
-// description appends a photo's description: often none, mostly a sentence, now and then a long story.
+// description appends a photo's description: often none, mostly a sentence, sometimes a long story.
 func (m *maker) description(dst []byte, d *dice, s *shoot, p *picture, k, nth int) []byte {
 	w := m.words
 	switch {

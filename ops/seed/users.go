@@ -11,7 +11,7 @@ func userColumns() []string {
 
 const maxUserName = 31
 
-// nameUsers gives every user a name, none twice.
+// nameUsers gives every user a unique name.
 func (w *world) nameUsers() {
 	m := w.maker()
 	w.names = make([]string, w.plan.users)
@@ -33,7 +33,7 @@ func (w *world) nameUsers() {
 	}
 }
 
-// identity gives a user's name, before it is made unique, and display name.
+// identity returns the name of a user, before it is made unique, and the display name.
 func (m *maker) identity(user int32) (name, display string) {
 	switch user {
 	case anselUser:
@@ -82,7 +82,7 @@ func (m *maker) identity(user int32) (name, display string) {
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// users writes the users from index from up to to.
+// users writes the users from index from up to, without, to.
 func (m *maker) users(out *rows, from, to int) {
 	p := m.plan
 	for u := from; u < to; u++ {
@@ -117,7 +117,7 @@ func (m *maker) users(out *rows, from, to int) {
 	}
 }
 
-// bio appends what users say of themselves: more than half of them nothing.
+// bio appends what a user says about themselves; more than half say nothing.
 func (m *maker) bio(dst []byte, d *dice, user int32, mine *script) []byte {
 	switch {
 	case user == anselUser:

@@ -15,7 +15,7 @@ import (
 //go:embed words/*.txt
 var wordFiles embed.FS
 
-// words are all the words the data is made of.
+// words are all words that the data is made of.
 type words struct {
 	places       map[string][]string // By scene.
 	titles       map[string][]string // By scene, by thing in the picture, and "any" and "file".
@@ -31,7 +31,7 @@ type words struct {
 	hostile      []string
 }
 
-// script is a way of writing other than plain English.
+// script is a language or script other than plain English.
 type script struct {
 	key    string
 	names  []string
@@ -98,8 +98,8 @@ func newScript(key string, lines []string) script {
 	return s
 }
 
-// sections reads a word list: lines under headings in brackets, those before the first heading under "". Lines that
-// begin with # are remarks.
+// sections reads a word list: lines under headings in brackets; those before the first heading are under "". Lines that
+// begin with # are comments.
 func sections(name string) (map[string][]string, error) {
 	data, err := wordFiles.ReadFile("words/" + name + ".txt")
 	if err != nil {

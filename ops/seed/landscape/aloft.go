@@ -1,6 +1,6 @@
 package landscape
 
-// aloft is the view from above the clouds: a sea of them, peaks that stand out, or balloons.
+// aloft paints the view from above the clouds, with peaks or balloons.
 func aloft(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(Dawn, Golden, Sunset, Noon, BlueHour)
@@ -51,14 +51,14 @@ func aloft(p *painter) {
 	p.subject("clouds", "sky", "aerial")
 }
 
-// blurRows lays the small clouds smoothly over all rows below first: nearest pixels would show their edges.
+// blurRows enlarges the small clouds smoothly over all rows below first: nearest pixels would show edges.
 func blurRows(c, small *canvas, first int) {
 	keep := append([]rgb(nil), c.pix[:min(first, c.h)*c.w]...)
 	enlarge(c, small, 1, false)
 	copy(c.pix, keep)
 }
 
-// islands lets mountains stand out of the clouds.
+// islands paints mountains that rise out of the clouds.
 func (p *painter) islands(s *sky, horizon float32) {
 	c := p.canvas
 	u := c.unit()
@@ -79,7 +79,7 @@ func (p *painter) islands(s *sky, horizon float32) {
 	}
 }
 
-// balloons lets hot-air balloons hang in the sky, striped and lit from one side.
+// balloons paints striped hot-air balloons, lit from one side.
 func (p *painter) balloons(s *sky, horizon float32) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()

@@ -1,6 +1,6 @@
 package landscape
 
-// underwater is light falling into the sea: rays, a shoal, bubbles, the bottom far down.
+// underwater paints light falling into the sea: rays, a shoal, bubbles, and the ground.
 func underwater(p *painter) {
 	c, ch := p.canvas, p.chance
 	p.picture.Light = Noon
@@ -69,7 +69,7 @@ func (p *painter) kelp(line []float32, color rgb, near float32) {
 	}
 }
 
-// shoal swims fish together: each a body and a tail, turned as the current of the shoal is.
+// shoal paints fish, each a body and a tail, turned in the direction of the shoal.
 func (p *painter) shoal(grad gradient) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()

@@ -1,6 +1,6 @@
 package landscape
 
-// blossom is a branch or a tree in flower, or in autumn, before a soft background.
+// blossom paints a branch or a tree in flower, or in autumn, in front of a blurred background.
 func blossom(p *painter) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()
@@ -79,7 +79,7 @@ func blossom(p *painter) {
 	p.film.grain = 0.9
 }
 
-// flower lays one five-petalled blossom.
+// flower paints one blossom with five petals.
 func (p *painter) flower(x, y, r, turn float32, color rgb, light, blur float32) {
 	c := p.canvas
 	tilt := p.chance.between(0.55, 1)
@@ -98,7 +98,7 @@ func (p *painter) flower(x, y, r, turn float32, color rgb, light, blur float32) 
 	}
 }
 
-// leaf lays one pointed leaf.
+// leaf paints one pointed leaf.
 func (p *painter) leaf(x, y, r, turn float32, color rgb, blur float32) {
 	c := p.canvas
 	dx, dy := cos(turn), sin(turn)

@@ -2,11 +2,11 @@ package landscape
 
 import "math"
 
-// rgb is a colour in linear light: 1 is the white of paper, the sun is far more. Light adds up and mixes rightly here
-// and nowhere else; film.go turns it into what a screen shows.
+// rgb is a colour in linear light: 1 is paper white, the sun is far more. Light adds and mixes correctly only in this
+// form; film.go converts it for a screen.
 type rgb struct{ r, g, b float32 }
 
-// hex reads a colour as designers write it, 0xRRGGBB in sRGB.
+// hex reads a colour as 0xRRGGBB in sRGB.
 func hex(c uint32) rgb {
 	channel := func(v uint32) float32 {
 		f := float64(v&255) / 255
@@ -26,10 +26,10 @@ func mix(a, b rgb, t float32) rgb {
 	return rgb{a.r + (b.r-a.r)*t, a.g + (b.g-a.g)*t, a.b + (b.b-a.b)*t}
 }
 
-// gradient is a row of colours at equal distances, mixed as the eye does (in roughly perceptual steps) and looked up.
+// gradient is a row of colours at equal distances, mixed in roughly perceptual steps.
 type gradient []rgb
 
-// newGradient spreads colours given in hex over 0 to 1.
+// newGradient distributes colours given in hex over 0 to 1.
 func newGradient(colors ...uint32) gradient {
 	const n = 256
 	g := make(gradient, n)
@@ -63,11 +63,10 @@ func newCanvas(w, h int) *canvas { return &canvas{w: w, h: h, pix: make([]rgb, w
 
 func (c *canvas) row(y int) []rgb { return c.pix[y*c.w:][:c.w] }
 
-// unit is the length all sizes are given in, so that a small picture is the large one made smaller: 1/1000 of the long
-// side.
+// unit is the unit of all sizes, so that a small picture is a smaller copy of the large one: 1/1000 of the long side.
 func (c *canvas) unit() float32 { return float32(max(c.w, c.h)) / 1000 }
 
-// blend lays color over the pixel with the given cover, 0 to 1. Outside the canvas nothing happens.
+// blend mixes color into the pixel by cover, 0 to 1. Pixels outside the canvas are ignored.
 func (c *canvas) blend(x, y int, color rgb, cover float32) {
 	if x < 0 || y < 0 || x >= c.w || y >= c.h {
 		return
@@ -76,7 +75,7 @@ func (c *canvas) blend(x, y int, color rgb, cover float32) {
 	*p = mix(*p, color, clamp01(cover))
 }
 
-// add puts light onto a pixel.
+// add adds light to a pixel.
 func (c *canvas) add(x, y int, light rgb) {
 	if x < 0 || y < 0 || x >= c.w || y >= c.h {
 		return
@@ -85,7 +84,7 @@ func (c *canvas) add(x, y int, light rgb) {
 	*p = p.plus(light)
 }
 
-// disc lays a soft-edged disc; edge is the width of its edge in pixels.
+// disc paints a disc; edge is the width of its soft edge in pixels.
 func (c *canvas) disc(cx, cy, radius, edge float32, color rgb, cover float32) {
 	edge = max(edge, 1)
 	out := radius + edge
@@ -99,7 +98,7 @@ func (c *canvas) disc(cx, cy, radius, edge float32, color rgb, cover float32) {
 	}
 }
 
-// glow adds light that falls off around a point: strong within size, a hint at ten times that.
+// glow adds light that falls off around a point: strong within size, faint at ten times that.
 func (c *canvas) glow(cx, cy, size float32, light rgb) {
 	reach := size * 12
 	for y := max(0, int(cy-reach)); y <= min(c.h-1, int(cy+reach)); y++ {
@@ -116,7 +115,7 @@ func (c *canvas) glow(cx, cy, size float32, light rgb) {
 	}
 }
 
-// line lays a line of the given width (pixels, may be under one) with soft edges.
+// line paints a line of a width in pixels, which may be below one, with soft edges.
 func (c *canvas) line(x0, y0, x1, y1, width float32, color rgb, cover float32) {
 	dx, dy := x1-x0, y1-y0
 	length := dx*dx + dy*dy
@@ -137,8 +136,7 @@ func (c *canvas) line(x0, y0, x1, y1, width float32, color rgb, cover float32) {
 	}
 }
 
-// column fills column x from the height top (pixels, the fraction is cover) down to bottom with what shade gives for
-// each row.
+// column fills column x from the height top (pixels, the fraction is cover) down to bottom, with shade for each row.
 func (c *canvas) column(x int, top, bottom float32, shade func(y int) rgb) {
 	if x < 0 || x >= c.w {
 		return

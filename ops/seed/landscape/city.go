@@ -1,6 +1,6 @@
 package landscape
 
-// city is a skyline over water as its windows light up.
+// city paints a skyline over water in the evening.
 func city(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(BlueHour, BlueHour, Sunset, Night, Golden)
@@ -36,7 +36,7 @@ func city(p *painter) {
 	p.subject("city", "skyline", "architecture", "lights", "reflection")
 }
 
-// block builds one row of houses; tall is the height of the highest as a share of what is over the ground, wide the
+// block paints one row of houses. tall is the height of the highest as a share of what is above the ground, wide the
 // usual width, cell the distance of windows, all in pixels.
 func (p *painter) block(ground, tall, wide float32, centre float32, color rgb, lit, cell float32, s sky) {
 	c, ch := p.canvas, p.chance
@@ -73,7 +73,7 @@ func (p *painter) block(ground, tall, wide float32, centre float32, color rgb, l
 	}
 }
 
-// windows lights some of a house's windows: floors are in use or not, and each has its own lamp.
+// windows lights some of a house's windows: whole floors are lit or dark, and each has its own colour.
 func (p *painter) windows(x, top, bw, ground, cell, lit float32) {
 	c, ch := p.canvas, p.chance
 	warm := pick(ch, hex(0xffc878), hex(0xffb860), hex(0xffe0b0), hex(0xd8e8ff))
@@ -98,7 +98,7 @@ func (p *painter) windows(x, top, bw, ground, cell, lit float32) {
 	}
 }
 
-// bridge hangs a suspension bridge across, with lamps on it.
+// bridge paints a suspension bridge with lamps.
 func (p *painter) bridge(ground float32, s sky) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()

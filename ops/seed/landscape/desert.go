@@ -1,6 +1,6 @@
 package landscape
 
-// dune is a sea of sand in low light.
+// dune paints sand dunes in low light.
 func dune(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(Golden, Golden, Sunset, Dawn, Noon, BlueHour)
@@ -36,7 +36,7 @@ func dune(p *painter) {
 	p.subject("desert", "dunes", "sand")
 }
 
-// canyon is red rock in layers: tableland, walls and towers.
+// canyon paints layered red rock: tableland, walls and towers.
 func canyon(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(Golden, Golden, Sunset, Noon, Noon, Dawn)

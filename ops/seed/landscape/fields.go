@@ -1,6 +1,6 @@
 package landscape
 
-// fields is farmland over rolling hills: parcels of different crops, sown in rows.
+// fields paints farmland on rolling hills: parcels of different crops in rows.
 func fields(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(Golden, Golden, Dawn, Noon, Sunset, Overcast)

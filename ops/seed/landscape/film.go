@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// film is how a painted scene is developed: exposure, bloom, grade, vignette, grain.
+// film is how a painted scene becomes an image: exposure, bloom, grading, vignette, grain.
 type film struct {
 	exposure   float32 // Factor on light; 0 means 1.
 	bloom      float32 // Share of bright light that spreads; about 0.1 to 0.5.
@@ -21,7 +21,8 @@ type film struct {
 
 const toneSteps = 4096
 
-// tone is the curve from linear light to sRGB's 0 to 255: film's exponential shoulder, then contrast about the middle.
+// tone is the curve from linear light to 0 to 255 in sRGB: the exponential shoulder of film, then contrast around the
+// middle.
 func tone(contrast float32) *[toneSteps + 1]float32 {
 	t := new([toneSteps + 1]float32)
 	for i := range t {
@@ -43,7 +44,7 @@ func tone(contrast float32) *[toneSteps + 1]float32 {
 
 const toneMax = 8 // Light above this is white.
 
-// develop turns the canvas into an image. The canvas's light is changed by the bloom.
+// develop turns the canvas into an image. Bloom changes the canvas.
 func (f film) develop(c *canvas) *image.RGBA {
 	if f.exposure == 0 {
 		f.exposure = 1
@@ -87,17 +88,17 @@ func (f film) develop(c *canvas) *image.RGBA {
 			}
 			n := grain(x, y, f.seed)*level + 0.5
 			o := out[x*4 : x*4+4 : x*4+4]
-			o[0] = look(curve, p.r*e, n)
-			o[1] = look(curve, p.g*e, n)
-			o[2] = look(curve, p.b*e, n)
+			o[0] = toneAt(curve, p.r*e, n)
+			o[1] = toneAt(curve, p.g*e, n)
+			o[2] = toneAt(curve, p.b*e, n)
 			o[3] = 255
 		}
 	}
 	return img
 }
 
-// look finds light (times toneSteps squared over toneMax) on the curve and adds grain.
-func look(curve *[toneSteps + 1]float32, light, n float32) byte {
+// toneAt looks up light (times toneSteps squared over toneMax) on the curve and adds grain.
+func toneAt(curve *[toneSteps + 1]float32, light, n float32) byte {
 	i := 0
 	if light > 0 {
 		i = min(int(sqrt(light)), toneSteps)
@@ -105,7 +106,7 @@ func look(curve *[toneSteps + 1]float32, light, n float32) byte {
 	return byte(min(max(curve[i]+n, 0), 255))
 }
 
-// bloom spreads the brightest light, as lenses do: an eighth of the size, blurred, added back.
+// bloom spreads the brightest light, as lenses do: reduced to an eighth, blurred, and added.
 func bloom(c *canvas, strength float32) {
 	const f = 8
 	w, h := (c.w+f-1)/f, (c.h+f-1)/f
@@ -131,7 +132,7 @@ func bloom(c *canvas, strength float32) {
 	enlarge(c, small, strength, true)
 }
 
-// enlarge lays a small canvas, smoothly enlarged and times strength, over a large one, or adds it.
+// enlarge mixes a small canvas, smoothly enlarged and times strength, into a large one, or adds it.
 func enlarge(c, small *canvas, strength float32, add bool) {
 	fx, fy := float32(small.w)/float32(c.w), float32(small.h)/float32(c.h)
 	left, share := make([]int32, c.w), make([]float32, c.w)

@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// heights is a square of land that repeats in both directions, side cells wide, heights in cells.
+// heights is a square of land that repeats in both directions; its side and its heights are in cells.
 type heights struct {
 	side int
 	h    []float32
 }
 
-// land holds the few pieces of land that all terrain pictures are taken in, from other places and in other light.
-// Making them takes about as long as five pictures, so they are made once.
+// land holds the few pieces of land of all terrain pictures, which differ in place and light. Each takes about as long
+// as five pictures, so it is made once.
 type land struct {
 	alps, hills, dunes, mesas func() *heights
 }
 
-// newLand lays out squares of land, side cells wide, a power of two. Each is made when it is first asked for.
+// newLand prepares squares of land with side cells, a power of two. Each is made on first use.
 func newLand(seed uint64, side int) *land {
 	piece := func(n uint64, make func(chance, int) *heights) func() *heights {
 		return sync.OnceValue(func() *heights { return make(chance{rand.New(rand.NewPCG(seed, 0x1a4d+n))}, side) })
@@ -27,8 +27,8 @@ func newLand(seed uint64, side int) *land {
 	return &land{alps: piece(1, alps), hills: piece(2, hills), dunes: piece(3, dunes), mesas: piece(4, mesas)}
 }
 
-// extent is the unit of large shapes, in cells: mountains stand and valleys lie about a quarter of it apart, and
-// heights are given as parts of it. A square may be smaller; it then repeats sooner.
+// extent is the unit of large shapes, in cells: mountains and valleys are about a quarter of it apart, and heights are
+// fractions of it. A smaller square repeats sooner.
 const extent = 1024
 
 // build fills a square from a function of coordinates in extents.
@@ -42,7 +42,7 @@ func build(side int, f func(x, y float32) float32) *heights {
 	return m
 }
 
-// stretch makes the land lie between 0 and top.
+// stretch scales the heights to 0 to top.
 func (m *heights) stretch(top float32) *heights {
 	low, high := slices.Min(m.h), slices.Max(m.h)
 	for i, h := range m.h {
@@ -52,8 +52,8 @@ func (m *heights) stretch(top float32) *heights {
 }
 
 // periodic sums octaves whose lattices fit the square a whole number of times, so that its edges meet. The steeper the
-// sum already is the less finer octaves add (after Inigo Quilez, "Value noise derivatives"): valleys stay smooth,
-// ridges get rough, as erosion does it.
+// sum, the less finer octaves add (after Inigo Quilez, "Value noise derivatives"): valleys stay smooth, ridges get
+// rough, as with erosion.
 func periodic(n *noise, side int, x, y float32, first, octaves int, fold bool) float32 {
 	sum, amp, freq := float32(0), float32(1), first
 	var gx, gy, total float32
@@ -111,7 +111,7 @@ func hills(c chance, side int) *heights {
 	}).stretch(extent * 0.07)
 }
 
-// dunes lean: each has a long windward and a short lee side, with a sharp crest between that wanders.
+// dunes are asymmetric: a long windward and a short lee side, with a sharp, winding crest.
 func dunes(c chance, side int) *heights {
 	n := newNoise(c.Rand)
 	return build(side, func(x, y float32) float32 {
@@ -134,7 +134,7 @@ func dunes(c chance, side int) *heights {
 	}).stretch(extent * 0.06)
 }
 
-// mesas is tableland: noise pressed into a plain and a few plateaus, whose walls go down in steps.
+// mesas is tableland: noise pressed into a plain and a few plateaus with stepped walls.
 func mesas(c chance, side int) *heights {
 	n := newNoise(c.Rand)
 	return build(side, func(x, y float32) float32 {
@@ -148,7 +148,7 @@ func mesas(c chance, side int) *heights {
 	}).stretch(extent * 0.12)
 }
 
-// at gives the height between cells.
+// at interpolates the height between cells.
 func (m *heights) at(x, y float32) float32 {
 	fx, fy := floor(x), floor(y)
 	tx, ty := x-fx, y-fy
@@ -162,8 +162,8 @@ func (m *heights) at(x, y float32) float32 {
 	return a + (c-a)*ty
 }
 
-// erode lets drops of rain run down, taking soil where they are fast and leaving it where they are slow: gullies and
-// fans instead of lumps. After Hans Theobald Beyer, "Implementation of a method for hydraulic erosion", 2015.
+// erode lets drops of rain run down, which take soil where they are fast and leave it where they are slow. After Hans
+// Theobald Beyer, "Implementation of a method for hydraulic erosion", 2015.
 func (m *heights) erode(rng *rand.Rand, drops int) {
 	const (
 		inertia, capacity, deposit, erosion, evaporate = 0.08, 5, 0.25, 0.28, 0.025
@@ -211,7 +211,7 @@ func (m *heights) erode(rng *rand.Rand, drops int) {
 	}
 }
 
-// soften takes off the spikes that single drops leave: half of each height comes from its neighbours.
+// soften removes the spikes that single drops leave: half of each height comes from its neighbours.
 func (m *heights) soften() {
 	mask := m.side - 1
 	out := make([]float32, len(m.h))

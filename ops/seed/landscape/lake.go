@@ -1,6 +1,6 @@
 package landscape
 
-// lake is mountains over still water.
+// lake paints mountains over still water.
 func lake(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(Dawn, Dawn, Golden, Noon, Overcast, Sunset, BlueHour)

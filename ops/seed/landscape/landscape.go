@@ -1,9 +1,22 @@
-// Package landscape paints the demonstration's photographs: landscapes that nobody took, in the light of places that
-// do not exist. In flows a seed number and how many are wanted; out flow images, each with what it shows and in what
-// light, so that titles and tags can tell the truth about them.
+// Package landscape paints the photographs of the demonstration data: invented landscapes in various light.
+//
+// **Input**: a seed number and the number of pictures. **Output**: images, each with what it shows and in what light,
+// so that titles and tags can be true. **Must not touch**: files, the network. It has no state but the seed's.
 //
 // The same seed gives the same pixels each time on the same kind of processor (Go may fuse multiplications and
-// additions on others). Nothing is read and nothing is written: no files, no network, no state but the seed's.
+// additions on others).
+//
+// Files:
+//
+//	landscape.go  Album: which pictures there are, and how one is painted
+//	canvas.go     pixels in linear light, and shapes on them; film.go turns them into an image
+//	noise.go      noise and random choices
+//	sky.go        light, sun and clouds
+//	heights.go    land as heights; terrain.go paints it in perspective; water.go: reflections
+//	trees.go      skylines, trees and birds
+//
+// One file for each group of scenes: aloft.go, below.go, blossom.go, city.go, desert.go, fields.go, lake.go,
+// mountains.go, night.go, ridges.go, sea.go, storm.go.
 package landscape
 
 import (
@@ -12,7 +25,7 @@ import (
 	"sync"
 )
 
-// Scene is a family of pictures.
+// Scene is a kind of picture.
 type Scene string
 
 // Picture is one painted landscape.
@@ -35,7 +48,7 @@ type family struct {
 // frame is the shape of a picture, width by height.
 type frame struct{ w, h int }
 
-// families lists every scene. A function and not a variable, since nothing here changes.
+// families lists every scene.
 func families() []family {
 	wide := []frame{{3, 2}, {3, 2}, {3, 2}, {4, 3}, {16, 9}, {2, 1}, {5, 4}}
 	return []family{
@@ -57,7 +70,7 @@ func families() []family {
 	}
 }
 
-// Album paints the pictures of one seed number. Its methods may be called from several goroutines.
+// Album paints the pictures of one seed number. Its methods are safe for concurrent use.
 type Album struct {
 	seed  uint64
 	long  int
@@ -67,7 +80,7 @@ type Album struct {
 	spare sync.Pool // Canvases: 20 MB each, 50 for 2,560 pixels, and the system is slow to give memory out.
 }
 
-// NewAlbum prepares count pictures of long pixels on the long side.
+// NewAlbum prepares count pictures with long pixels on the long side.
 func NewAlbum(seed uint64, count, long int) *Album {
 	rng := rand.New(rand.NewPCG(seed, 0xa1b))
 	side := extent
@@ -83,7 +96,7 @@ func NewAlbum(seed uint64, count, long int) *Album {
 	for _, f := range all {
 		total += f.share
 	}
-	// Scenes are dealt like cards from a shuffled pack, so that any dozen in a row is a mixture.
+	// Scenes are dealt like cards from a shuffled pack, so that any dozen in a row is mixed.
 	for len(a.order) < count {
 		var pack []family
 		for _, f := range all {
@@ -98,22 +111,22 @@ func NewAlbum(seed uint64, count, long int) *Album {
 	return a
 }
 
-// Len is how many pictures there are.
+// Len is the number of pictures.
 func (a *Album) Len() int { return len(a.order) }
 
-// Scene says what picture i will be of.
+// Scene is what picture i shows.
 func (a *Album) Scene(i int) Scene { return a.order[i].scene }
 
 // Paint paints picture i.
 func (a *Album) Paint(i int) Picture { return a.PaintAt(i, a.long) }
 
-// Size gives the width and height of picture i with long pixels on its long side.
+// Size returns the width and height of picture i with long pixels on its long side.
 func (a *Album) Size(i, long int) (w, h int) {
 	_, shape := a.begin(i)
 	return shape.size(long)
 }
 
-// begin returns the random numbers of picture i after the first, which has chosen its shape.
+// begin returns the shape of picture i, and the random numbers after the one that chose it.
 func (a *Album) begin(i int) (chance, frame) {
 	ch := chance{rand.New(rand.NewPCG(a.seed, uint64(i)+1))}
 	return ch, pick(ch, a.order[i].frames...)
@@ -126,7 +139,7 @@ func (f frame) size(long int) (w, h int) {
 	return long * f.w / f.h, long
 }
 
-// PaintAt paints picture i with long pixels on its long side. At any size it is the same scene, in the same light, with
+// PaintAt paints picture i with long pixels on its long side. At any size it is the same scene in the same light, with
 // the same things in it.
 func (a *Album) PaintAt(i, long int) Picture {
 	f := a.order[i]
@@ -148,7 +161,7 @@ func (a *Album) PaintAt(i, long int) Picture {
 	return p.picture
 }
 
-// canvas gives a black canvas.
+// canvas returns a black canvas.
 func (a *Album) canvas(w, h int) *canvas {
 	c, ok := a.spare.Get().(*canvas)
 	if !ok || cap(c.pix) < w*h {
@@ -159,7 +172,7 @@ func (a *Album) canvas(w, h int) *canvas {
 	return c
 }
 
-// painter is what a scene works with: a canvas, chance, noise, land, and the film it will be developed with.
+// painter is what a scene is painted with: a canvas, random choices, noise, land, and the film.
 type painter struct {
 	canvas  *canvas
 	chance  chance
@@ -169,7 +182,7 @@ type painter struct {
 	picture Picture
 }
 
-// weather chooses one of the lights and remembers it.
+// weather chooses one of the lights and records it.
 func (p *painter) weather(of ...Light) weather {
 	l := pick(p.chance, of...)
 	p.picture.Light = l

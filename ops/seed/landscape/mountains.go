@@ -1,6 +1,6 @@
 package landscape
 
-// alpine is ground that is grass low down, rock where it is steep and snow above a line.
+// alpine is ground with grass low down, rock where it is steep, and snow above a line.
 func alpine(snowLine, treeLine float32, grass, rock rgb, snowAll bool) func(spot) rgb {
 	snow := rgb{0.86, 0.9, 0.96}
 	return func(s spot) rgb {
@@ -17,7 +17,7 @@ func alpine(snowLine, treeLine float32, grass, rock rgb, snowAll bool) func(spot
 	}
 }
 
-// peaks are mountains over their valleys: from a pass, or from afar with a long lens.
+// peaks paints mountains over valleys, from a pass or from afar.
 func peaks(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(Dawn, Golden, Golden, Noon, Noon, Overcast, Sunset, BlueHour)
@@ -63,8 +63,8 @@ func peaks(p *painter) {
 	}
 }
 
-// forest lets trees stand on ground that is neither high nor steep: they only roughen the outline, which is what one
-// sees of a wood from afar.
+// forest adds trees where the ground is neither high nor steep. They only roughen the outline, as a forest does from
+// afar.
 func forest(n *noise, line, tall float32) func(spot) float32 {
 	return func(s spot) float32 {
 		if s.h > line || s.t > 700 {
@@ -78,7 +78,7 @@ func forest(n *noise, line, tall float32) func(spot) float32 {
 	}
 }
 
-// backlight sets the sun's direction: at the sun where it shows, and else from one side, for shape.
+// backlight sets the sun's direction: at the visible sun, or else from one side.
 func (v *view) backlight(s *sky, c *canvas, ch chance) {
 	if s.disc && ch.oneIn(2) {
 		v.light((s.sunX/float32(c.w)-0.5)*1.6, 0.28)

@@ -2,8 +2,8 @@ package landscape
 
 import "math"
 
-// stars strews stars over the rows above floor: many faint, few bright, most white, some warm or blue; denser in the
-// milky way's band, which goes through mid at the given angle (band is its half width; 0 means none).
+// stars paints stars above the row floor: many faint, few bright, most white, some warm or blue. They are denser in the
+// band of the milky way, which goes through mid at the given angle (band is its half width; 0: none).
 func (p *painter) stars(floor float32, count int, midX, midY, angle, band float32) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()
@@ -32,7 +32,7 @@ func (p *painter) stars(floor float32, count int, midX, midY, angle, band float3
 	}
 }
 
-// milkyWay paints the band itself: light with dark lanes in it, brightest at the core.
+// milkyWay paints the band itself: light with dark lanes, brightest at the core.
 func (p *painter) milkyWay(midX, midY, angle, band float32) {
 	c, ch := p.canvas, p.chance
 	const f = 2
@@ -60,7 +60,7 @@ func (p *painter) milkyWay(midX, midY, angle, band float32) {
 	enlarge(c, small, 1, true)
 }
 
-// moon hangs a full or gibbous moon with its seas.
+// moon paints a full or gibbous moon with its seas.
 func (p *painter) moon(x, y, r float32) {
 	c := p.canvas
 	phase := p.chance.between(-0.2, 0.9)
@@ -84,7 +84,7 @@ func (p *painter) moon(x, y, r float32) {
 	}
 }
 
-// night is the sky by night over land: the milky way, or the moon.
+// night paints the night sky over land: the milky way, or the moon.
 func night(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(Night)
@@ -113,7 +113,7 @@ func night(p *painter) {
 	p.subject("night", "stars")
 }
 
-// aurora is northern lights: curtains that hang from a winding line and fade upwards.
+// aurora paints northern lights: curtains from a winding line that fade upwards.
 func aurora(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(Night)
@@ -159,7 +159,7 @@ func aurora(p *painter) {
 	p.subject("aurora", "northern lights", "night", "stars")
 }
 
-// nightLand lays the dark foreground of a night: ridges, a wood, a lake, a cabin with a light in its window.
+// nightLand paints the dark foreground: ridges, trees, a lake, a cabin with a lit window.
 func (p *painter) nightLand(s *sky, horizon float32) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()

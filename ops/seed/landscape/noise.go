@@ -2,9 +2,8 @@ package landscape
 
 import "math/rand/v2"
 
-// noise is a lattice of random values, the stuff that clouds, ridges and ripples are made of. It repeats every 256
-// units. Value noise with a table is used rather than gradient noise because it is the cheapest there is, and octaves
-// of it look no worse.
+// noise is a lattice of random values, for clouds, ridges and ripples. It repeats every 256 units. It is value noise
+// from a table, because that is the cheapest kind and its octaves look as good as those of gradient noise.
 type noise struct {
 	table []float32 // 256 x 256 values in 0 to 1.
 }
@@ -19,7 +18,7 @@ func newNoise(rng *rand.Rand) *noise {
 	return n
 }
 
-// at gives smooth noise, 0 to 1.
+// at returns smooth noise, 0 to 1.
 func (n *noise) at(x, y float32) float32 {
 	fx, fy := floor(x), floor(y)
 	ix, iy := int(fx), int(fy)
@@ -41,7 +40,7 @@ func (n *noise) fbm(x, y float32, octaves int) float32 {
 		sum += weight * n.at(x, y)
 		total += weight
 		weight /= 2
-		// Not exactly two, and moved: otherwise the lattices' lines lie on one another and show.
+		// Not exactly twice, and shifted: otherwise the lines of the lattices coincide and show.
 		x, y = x*2.03+17.3, y*2.03+5.1
 	}
 	return sum / total
@@ -71,13 +70,13 @@ func grain(x, y int, seed uint32) float32 {
 	return float32(int32(h)) / (1 << 31)
 }
 
-// chance draws small decisions; a thin layer over the generator so that scenes read well.
+// chance makes random choices.
 type chance struct{ *rand.Rand }
 
 func (c chance) between(a, b float32) float32 { return a + (b-a)*c.Float32() }
 func (c chance) oneIn(n int) bool             { return c.IntN(n) == 0 }
 
-// fork returns a sequence of its own, for parts that take more or fewer random numbers at other sizes of the picture.
+// fork returns a separate sequence, for parts that take more or fewer random numbers at other sizes of the picture.
 func (c chance) fork() chance { return chance{rand.New(rand.NewPCG(c.Uint64(), 0xf0))} }
 
 func (c chance) sign() float32 {

@@ -1,6 +1,6 @@
 package landscape
 
-// ridges are hills behind hills, each paler than the one before it.
+// ridges paints hills behind hills, paler with distance.
 func ridges(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(Dawn, Dawn, Golden, Sunset, BlueHour, Overcast)
@@ -30,7 +30,7 @@ func ridges(p *painter) {
 	p.subject("hills", "mist", "layers")
 }
 
-// conifers are a wood in fog: row behind row of spruces.
+// conifers paints a forest in fog, row behind row of spruces.
 func conifers(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(Dawn, Overcast, Overcast, Golden, BlueHour, Noon)
@@ -64,7 +64,7 @@ func conifers(p *painter) {
 	}
 }
 
-// snowfall lets it snow, near flakes large and soft.
+// snowfall paints falling snow; near flakes are large and soft.
 func (p *painter) snowfall(light rgb) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()

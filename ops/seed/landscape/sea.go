@@ -1,6 +1,6 @@
 package landscape
 
-// sea is the open sea or a shore: waves that mirror the sky, and the sun's road on them.
+// sea paints the open sea or a shore: waves that reflect the sky and the sun.
 func sea(p *painter) {
 	c, ch := p.canvas, p.chance
 	w := p.weather(Dawn, Golden, Sunset, Sunset, Noon, Overcast, BlueHour)
@@ -42,7 +42,7 @@ func sea(p *painter) {
 }
 
 // waves paints water from the row horizon to the row end. Each pixel is a facet of water whose slope is noise in
-// perspective: it mirrors the sky at twice its slope, and glitters where that is where the sun stands.
+// perspective: it reflects the sky at twice its slope, and glitters where it reflects the sun.
 func (p *painter) waves(s *sky, horizon, end, calm float32, deep rgb) {
 	c := p.canvas
 	u := c.unit()
@@ -79,7 +79,7 @@ func (p *painter) waves(s *sky, horizon, end, calm float32, deep rgb) {
 	}
 }
 
-// stacks stands rocks in the water, dark against the light.
+// stacks paints rocks in the water, dark against the light.
 func (p *painter) stacks(s *sky, horizon float32) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()
@@ -116,7 +116,7 @@ func (p *painter) stacks(s *sky, horizon float32) {
 	}
 }
 
-// sailboat puts one boat near the horizon.
+// sailboat paints one boat near the horizon.
 func (p *painter) sailboat(s *sky, horizon float32) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()
@@ -148,7 +148,7 @@ func (p *painter) sailboat(s *sky, horizon float32) {
 	}
 }
 
-// beach lays wet sand over the foot of the picture, with the edge of a wave on it.
+// beach paints wet sand at the bottom of the picture, with the edge of a wave.
 func (p *painter) beach(s *sky) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()
@@ -173,7 +173,7 @@ func (p *painter) beach(s *sky) {
 	}
 }
 
-// pier runs planks out to the horizon.
+// pier paints planks out to the horizon.
 func (p *painter) pier(s *sky, horizon float32) {
 	c, ch := p.canvas, p.chance
 	u := c.unit()

@@ -1,6 +1,6 @@
 package landscape
 
-// Light is the time and weather a picture was taken in; titles and tags are chosen by it.
+// Light is the time and weather of a picture. Titles and tags depend on it.
 type Light string
 
 // The kinds of light.
@@ -14,8 +14,8 @@ const (
 	Night    Light = "night"
 )
 
-// weather is a light's palette. Sky goes from the horizon to the zenith; sun is the light on things, ambient the light
-// in their shadows, haze what distance fades to.
+// weather is the palette of a light. sky goes from the horizon to the zenith; sun is direct light, ambient the light in
+// shadows, haze the colour of distance.
 type weather struct {
 	light              Light
 	sky                gradient
@@ -25,7 +25,7 @@ type weather struct {
 	disc               bool       // Whether the sun itself shows.
 }
 
-// weatherFor gives one of the palettes of a light.
+// weatherFor chooses one of the palettes of a light.
 func weatherFor(c chance, l Light) weather {
 	w := weather{light: l, disc: true, sunHigh: [2]float32{0.05, 0.3}}
 	switch l {
@@ -88,7 +88,7 @@ func weatherFor(c chance, l Light) weather {
 	return w
 }
 
-// sky is one sky: a palette, where the sun stands and what clouds there are.
+// sky is one sky: a palette, the place of the sun, and clouds.
 type sky struct {
 	weather
 	horizon float32 // Pixels from the top.
@@ -116,8 +116,8 @@ func newSky(c *canvas, ch chance, n *noise, w weather, horizon float32) sky {
 	return s
 }
 
-// paint covers the whole canvas: below the horizon lies the horizon's colour. Nothing in a sky is sharp, so it is
-// worked out for one pixel in nine.
+// paint covers the whole canvas; below the horizon with the horizon's colour. Nothing in a sky is sharp, so it is
+// computed for one pixel in nine.
 func (s sky) paint(c *canvas) {
 	const f = 3
 	small := newCanvas((c.w+f-1)/f, (c.h+f-1)/f)
@@ -134,7 +134,7 @@ func (s sky) paint(c *canvas) {
 	}
 }
 
-// at gives the light of the sky at a pixel.
+// at is the light of the sky at a pixel.
 func (s sky) at(c *canvas, x, y float32) rgb {
 	high := max(0, (s.horizon-y)/max(s.horizon, 0.45*float32(c.h)))
 	color := s.sky.at(pow(high, 0.8))
@@ -149,8 +149,8 @@ func (s sky) at(c *canvas, x, y float32) rgb {
 	return color
 }
 
-// cloud lays a layer of clouds, seen from below in perspective, over the sky's colour. Its light side is found by
-// looking at the noise a step nearer to the sun.
+// cloud mixes a layer of clouds, seen from below in perspective, into the sky's colour. Its light side is found from
+// the noise one step nearer to the sun.
 func (s sky) cloud(color rgb, x, y, high, d, dx, dy, long float32) rgb {
 	e := high + 0.09
 	// Real clouds have height: seen low down they are not as flat as paper would be.

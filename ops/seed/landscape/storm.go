@@ -1,6 +1,6 @@
 package landscape
 
-// storm is weather over a plain or the sea: a heavy shelf of cloud, rain under it, and lightning.
+// storm paints weather over a plain or the sea: a shelf of cloud, rain under it, and lightning.
 func storm(p *painter) {
 	c, ch := p.canvas, p.chance
 	p.picture.Light = Overcast
@@ -59,8 +59,8 @@ func storm(p *painter) {
 	p.subject("storm", "clouds", "weather", "rain")
 }
 
-// bolt draws lightning: a path that wanders down and sheds branches, each dimmer. How many random numbers it takes from
-// ch depends on the size of the picture.
+// bolt paints lightning: a winding path with dimmer branches. How many random numbers it takes from ch depends on the
+// size of the picture.
 func (p *painter) bolt(ch chance, x, y, ground, width float32) {
 	c := p.canvas
 	u := c.unit()
@@ -78,7 +78,7 @@ func (p *painter) bolt(ch chance, x, y, ground, width float32) {
 	}
 }
 
-// plain lays flat land with a road or stubble in the last light.
+// plain paints flat land with a road or stubble in the last light.
 func (p *painter) plain(horizon float32, grad gradient) {
 	c, ch := p.canvas, p.chance
 	a := pick(ch, hex(0x7c7440), hex(0x5c6440), hex(0x846c44))

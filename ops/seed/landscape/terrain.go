@@ -1,6 +1,6 @@
 package landscape
 
-// view is a camera standing in a piece of land. Lengths are cells of the land, angles on the picture are pixels.
+// view is a camera in a piece of land. Lengths are cells of the land, angles on the picture are pixels.
 type view struct {
 	land    *heights
 	noise   *noise
@@ -26,15 +26,15 @@ type view struct {
 	trees   func(spot) float32 // Height of what grows, in cells; may be nil.
 }
 
-// spot is a place on the ground that is about to be drawn.
+// spot is a place on the ground to be drawn.
 type spot struct {
 	x, y, h, t float32 // Where it is, and how far from the camera.
 	flat       float32 // The z of its normal: 1 is level ground.
 	noise      float32 // Some noise for mottling, 0 to 1.
 }
 
-// place puts the camera somewhere with a prospect: above the ground by so much, with the highest thing in view rising
-// as much as wanted (a slope: 0.1 is a tenth of the focal length over the horizon) and no wall close by.
+// place puts the camera at a place with a view: above cells over the ground, where the highest thing in view rises as a
+// slope of rise (0.1 is a tenth of the focal length above the horizon) and no wall is close.
 func (v *view) place(c chance, above, rise float32) {
 	best := float32(-1e9)
 	side := float32(v.land.side)
@@ -72,7 +72,7 @@ func (v *view) place(c chance, above, rise float32) {
 	}
 }
 
-// light sets the sun. Side is its direction from the camera's: 0 is straight ahead, 1 from the right, -1 from the left;
+// light sets the sun. side is its direction from the camera's: 0 is straight ahead, 1 from the right, -1 from the left;
 // high is its height as a slope.
 func (v *view) light(side, high float32) {
 	ahead := 1 - abs(side)
@@ -82,9 +82,9 @@ func (v *view) light(side, high float32) {
 	v.sun = [3]float32{x / l, y / l, high / l}
 }
 
-// paint draws the land over a painted sky, and returns which pixels are water (nil when there is none). Each column is
-// walked from near to far, drawing what rises over what is already drawn (the "voxel space" of NovaLogic's Comanche,
-// 1992), with every row's cover summed up so that edges are smooth.
+// paint draws the land over a painted sky, and returns which pixels are water (nil if none). It goes through each
+// column from near to far and draws what rises above what is already drawn (the "voxel space" of NovaLogic's Comanche,
+// 1992). It sums the cover of every row so that edges are smooth.
 func (v *view) paint(c *canvas) (water []bool) {
 	if v.water > 0 && v.up > v.water {
 		water = make([]bool, len(c.pix))
@@ -181,7 +181,7 @@ func (v *view) height(s *spot) float32 {
 	return h
 }
 
-// shade gives the light that comes from a spot to the camera, and how much of it is the spot's own and not the air's.
+// shade returns the light from a spot to the camera, and how much of it is from the spot and not from the air.
 func (v *view) shade(s *spot, isWater bool, haze rgb) (light rgb, clear float32) {
 	var color rgb
 	if isWater {
@@ -215,7 +215,7 @@ func (v *view) shade(s *spot, isWater bool, haze rgb) (light rgb, clear float32)
 	return mix(haze, color, clear), clear
 }
 
-// shadow says how much of the sun reaches a spot: 0 to 1, soft at the edges.
+// shadow is how much of the sun reaches a spot: 0 to 1, soft at the edges.
 func (v *view) shadow(s *spot) float32 {
 	flat := hypot(v.sun[0], v.sun[1])
 	if flat < 0.05 {

@@ -1,6 +1,6 @@
 package landscape
 
-// skyline gives a ridge's height for each column: fractal, between base and base - rise (rows; smaller is higher).
+// skyline returns a ridge's height for each column: fractal, between base and base - rise (rows; smaller is higher).
 func (p *painter) skyline(base, rise, scale float32, sharp bool) []float32 {
 	line := make([]float32, p.canvas.w)
 	u := p.canvas.unit()
@@ -17,7 +17,7 @@ func (p *painter) skyline(base, rise, scale float32, sharp bool) []float32 {
 	return line
 }
 
-// fill lays a ridge: its colour at the crest, fading to another within depth rows below it (mist gathers in valleys).
+// fill paints a ridge: its colour at the crest fades to another one within depth rows.
 func (p *painter) fill(line []float32, crest, foot rgb, depth float32) {
 	for x, top := range line {
 		p.canvas.column(x, top, float32(p.canvas.h), func(y int) rgb {
@@ -26,7 +26,7 @@ func (p *painter) fill(line []float32, crest, foot rgb, depth float32) {
 	}
 }
 
-// conifer stands a spruce on a point: a stem with whorls of branches that droop, wider below, no two alike.
+// conifer paints a spruce: a stem with whorls of drooping branches, wider below, each tree different.
 func (p *painter) conifer(x, foot, tall float32, color rgb, cover float32) {
 	c, ch := p.canvas, p.chance
 	width := tall * ch.between(0.15, 0.24)
@@ -36,7 +36,7 @@ func (p *painter) conifer(x, foot, tall float32, color rgb, cover float32) {
 	for y := max(0, int(foot-tall)); y < min(c.h, int(foot)+1); y++ {
 		d := float32(y) - (foot - tall) // Down from the tip.
 		k := d / tall
-		// Between whorls the outline draws in; each side has its own length for each whorl.
+		// The outline is narrower between whorls; each side of each whorl has its own length.
 		step := d / whorl
 		f := step - floor(step)
 		reach := width * pow(k, 0.85) * (0.45 + 0.55*f)
@@ -57,7 +57,7 @@ func (p *painter) conifer(x, foot, tall float32, color rgb, cover float32) {
 	}
 }
 
-// wood stands conifers along a ridge, smaller ones behind.
+// wood paints conifers along a ridge, smaller ones behind.
 func (p *painter) wood(line []float32, tall, density float32, color rgb) {
 	whole := p.chance
 	defer func() { p.chance = whole }()
@@ -75,7 +75,7 @@ func (p *painter) wood(line []float32, tall, density float32, color rgb) {
 	}
 }
 
-// branch grows a bough that forks, and calls leaf at the ends of it.
+// branch paints a bough that forks, and calls leaf at its ends.
 func (p *painter) branch(x, y, angle, length, width float32, depth int, color rgb, leaf func(x, y float32)) {
 	ch := p.chance
 	const parts = 4
@@ -99,7 +99,7 @@ func (p *painter) branch(x, y, angle, length, width float32, depth int, color rg
 	}
 }
 
-// birds puts a few birds into the sky, as the two strokes that they are from afar.
+// birds paints a few distant birds as two strokes each.
 func (p *painter) birds(cx, cy, spread float32, n int, color rgb) {
 	u := p.canvas.unit()
 	for range n {

@@ -1,7 +1,7 @@
 package landscape
 
-// mirrored paints what the water mirrors: the land as seen from as far below the water as the camera is above it, which
-// seen upside down is the reflection, near shores and far ones each in their right place. Sky is the sky alone.
+// mirrored paints what the water reflects: the land as seen from as far below the water as the camera is above it.
+// Upside down this is the reflection, with near and far shores in their right places. sky is the sky alone.
 func (v *view) mirrored(sky *canvas) *canvas {
 	below := *v
 	below.up = 2*v.water - v.up
@@ -19,9 +19,9 @@ func level(c *canvas, row int) []bool {
 	return water
 }
 
-// reflect paints water: what is in mirror, upside down about the row line, broken by ripples and darkened the steeper
-// one looks in. The mirror may be the canvas itself when all that is mirrored stands on that line. Deep is the colour
-// of the water itself; calm is 1 for a mirror, 0 for a breeze.
+// reflect paints water: what is in mirror, upside down about the row line, broken by ripples, and darker at steeper
+// angles. The mirror may be the canvas itself if all that is reflected stands on that line. deep is the colour of the
+// water itself; calm is 1 for a mirror, 0 for a breeze.
 func reflect(c, mirror *canvas, ch chance, n *noise, water []bool, line float32, deep rgb, calm float32) {
 	u := c.unit()
 	shift := ch.between(0, 200)
