@@ -19,14 +19,14 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// audited runs `killr audit`, of this build or of another, on a site of its own, and returns its report and exit
+// audited runs `killr audit`, of this build or of a mutant, on a site of its own, and returns its report and exit
 // status.
 func audited(t *testing.T, path string, args ...string) (*audit.Report, int) {
 	t.Helper()
 	return auditedUntil(t, "", path, args...)
 }
 
-// heard is what a program says, and a call when that contains some text.
+// heard is a log, and a function to call when it contains a text.
 type heard struct {
 	all  bytes.Buffer
 	text string
@@ -40,10 +40,10 @@ func (h *heard) Write(p []byte) (int, error) {
 	return h.all.Write(p)
 }
 
-// auditedUntil is audited, interrupted as by a Ctrl-C when its log says some text.
+// auditedUntil is audited, interrupted as by Ctrl-C when its log contains a text.
 func auditedUntil(t *testing.T, text, path string, args ...string) (*audit.Report, int) {
 	t.Helper()
-	temp := testenv.DataDir(t) // which is removed also if the program does not come to do so
+	temp := testenv.DataDir(t) // removed even if the program does not do so
 	if err := os.MkdirAll(temp, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -70,11 +70,10 @@ func auditedUntil(t *testing.T, text, path string, args ...string) (*audit.Repor
 	return &report, cmd.ProcessState.ExitCode()
 }
 
-// bound is what a machine that is short of breath can keep, too: whatever its relay does, an edge does not believe it
-// for longer.
+// bound is one that a slow machine keeps, too: an edge relies on its copies for no longer, whatever the relay does.
 const bound = "--bound=4s"
 
-// TestAudit breaks each thing that can be broken, and nobody sees what is not true.
+// TestAudit injects every fault, and no visitor sees anything false.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	r, status := audited(
@@ -104,7 +103,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// TestAuditOfARunningSite leaves the site as it is but for the photos.
+// TestAuditOfARunningSite changes only photos of the site.
 func TestAuditOfARunningSite(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, 1)
@@ -124,7 +123,7 @@ func TestAuditOfARunningSite(t *testing.T) {
 	}
 }
 
-// TestAuditInterrupted reports what it has, and leaves nothing behind.
+// TestAuditInterrupted reports what it has measured, and leaves nothing behind.
 func TestAuditInterrupted(t *testing.T) {
 	t.Parallel()
 	r, status := auditedUntil(t, "msg=auditing", program(t), "--duration", "10m", "--no-faults", bound)
@@ -133,18 +132,18 @@ func TestAuditInterrupted(t *testing.T) {
 	}
 }
 
-// mutant is the program with a mistake in it.
+// mutant is the program with a deliberate mistake.
 type mutant struct {
 	name  string
 	edits []edit
-	rules []string // one of them must be found broken
+	rules []string // one of them must be violated
 	flags []string
 }
 
 // edit replaces one piece of a source file.
 type edit struct{ file, from, to string }
 
-// build builds the mutant. It fails if the source is not what the mistake was made for.
+// build builds the mutant. It fails if the source no longer contains what is to be replaced.
 func (m *mutant) build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -191,12 +190,11 @@ func (m *mutant) build(t *testing.T) string {
 	return program
 }
 
-// wiping has the stream wiped under way: after 2 s, and again after four times as long at least, so that the new one
-// has grown beyond the old one by then. Only then does a follower that has noticed nothing get going again.
+// wiping are flags that wipe the stream after 2 s, and again after at least four times as long. By then the new stream
+// is longer than the old one; only then does a follower that has noticed nothing continue.
 func wiping() []string { return []string{"--fault", "wipe the stream", "--fault-every", "16s"} }
 
-// TestAuditFindsMistakes proves that the audit can fail: each of the mistakes that a cache like this one can have is
-// found.
+// TestAuditFindsMistakes proves that the audit can fail: it finds each typical mistake of such a cache.
 func TestAuditFindsMistakes(t *testing.T) {
 	t.Parallel()
 	for _, m := range []mutant{

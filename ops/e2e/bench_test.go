@@ -13,7 +13,8 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// The benchmark finds the running site by its data directory alone, browses it, and says what each process paid.
+// The benchmark finds the running site by its data directory alone, visits it, and reports the processor time of each
+// process.
 func TestBench(t *testing.T) {
 	t.Parallel()
 	data := testenv.DataDir(t)
@@ -32,7 +33,7 @@ func TestBench(t *testing.T) {
 		t.Fatalf("%v in %s", err, out)
 	}
 	for _, f := range res.Failures {
-		// pictures are made when first asked for, which a busy machine may not do in time
+		// Pictures are made on the first request, which may take too long on a busy machine.
 		if f.Kind != "status 503" || !strings.HasPrefix(f.Example, "picture") {
 			t.Errorf("%d x %s: %s", f.Count, f.Kind, f.Example)
 		}

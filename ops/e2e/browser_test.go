@@ -22,7 +22,7 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// browser is a headless Chromium of its own.
+// browser is a headless Chromium with its own profile.
 func browser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, err := setup.FindChromium()
@@ -46,7 +46,7 @@ func browser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context
 	return ctx
 }
 
-// visit is what a browser noticed while it showed one page.
+// visit is what a browser reported while it showed one page.
 type visit struct {
 	mu       sync.Mutex
 	problems []string // console errors, exceptions, failed requests
@@ -55,7 +55,7 @@ type visit struct {
 	hosts    map[string]bool
 }
 
-// listen collects what goes wrong in a tab. A status in allow is no problem.
+// listen collects the problems in a tab. A status in allow is no problem.
 func listen(ctx context.Context, allow ...int64) (*visit, error) {
 	v := &visit{hosts: map[string]bool{}}
 	note := func(format string, args ...any) { v.problems = append(v.problems, fmt.Sprintf(format, args...)) }
@@ -99,9 +99,9 @@ func listen(ctx context.Context, allow ...int64) (*visit, error) {
 	})
 }
 
-// look opens a page in a tab of its own at a width, light or dark, scrolls through it, checks what holds for every
-// page, and leaves a screenshot in the folder that KILLR_SCREENSHOTS names, if it does.
-func look(t *testing.T, parent context.Context, url string, width int64, dark bool, allow ...int64) *visit {
+// openPage opens a page in a new tab at a width, light or dark, scrolls through it, and checks what must hold for every
+// page. If KILLR_SCREENSHOTS names a folder, it leaves a screenshot there.
+func openPage(t *testing.T, parent context.Context, url string, width int64, dark bool, allow ...int64) *visit {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent)
 	defer cancel()
@@ -115,12 +115,11 @@ func look(t *testing.T, parent context.Context, url string, width int64, dark bo
 	if dark {
 		scheme = "dark"
 	}
-	// Layout shifts are summed from the very start; lazy pictures are made to load by scrolling; then all must be
-	// there.
+	// Layout shifts are summed from the start. Scrolling makes lazy pictures load; then all must be there.
 	const watch = `window.__cls = 0; new PerformanceObserver(l => { for (const e of l.getEntries()) if (!e.hadRecentInput) window.__cls += e.value }).observe({type: "layout-shift", buffered: true}); 0`
 	const scroll = `(async () => {
 		for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) { scrollTo({top: y, behavior: "instant"}); await new Promise(r => setTimeout(r, 30)) }
-		// What a strip keeps beyond its right edge rightly waits until it is wanted.
+		// Pictures beyond the right edge of a strip rightly wait.
 		const end = i => (i.closest(".reel") ?? document.documentElement).getBoundingClientRect().right;
 		const pictures = [...document.images].filter(i => i.getBoundingClientRect().left < end(i));
 		await Promise.race([Promise.all(pictures.map(i => i.complete ? 0 : new Promise(r => { i.onload = i.onerror = r }))), new Promise(r => setTimeout(r, 40000))]);
@@ -256,7 +255,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 			allow = []int64{page.status}
 		}
 		for i, width := range []int64{360, 800, 1440} {
-			v := look(t, tab, s.urls[0]+page.path, width, i%2 == 1, allow...)
+			v := openPage(t, tab, s.urls[0]+page.path, width, i%2 == 1, allow...)
 			if v.bytes > 30<<10 || v.bytes == 0 {
 				t.Errorf("%s: %d bytes of HTML, want at most 30 KiB", page.path, v.bytes)
 			}
@@ -267,7 +266,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 	}
 }
 
-// TestKeyboard walks by keys: into a photo, on to its neighbours and to the search field.
+// TestKeyboard navigates by keys: to a photo, to its neighbours, and to the search field.
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
@@ -306,7 +305,7 @@ func TestKeyboard(t *testing.T) {
 	}
 }
 
-// TestBadRequests: every answer is an answer of ours, whatever is asked.
+// TestBadRequests: every answer is one of the site's own, whatever the request.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
@@ -340,7 +339,7 @@ func TestBadRequests(t *testing.T) {
 		var header http.Header
 		var body string
 		var err error
-		for range 10 { // a machine that is short of breath may say 503, but never another wrong thing
+		for range 10 { // a slow machine may answer 503, but nothing else
 			status, header, body, err = get(t.Context(), client, s.urls[0]+path)
 			if status != http.StatusServiceUnavailable {
 				break

@@ -20,12 +20,12 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// BenchmarkCPU reports what a request costs all server processes together (program, Postgres, memcached, and NATS
-// within the program), user and system time, as µs-cpu/request. The client's own time is not in it.
+// BenchmarkCPU reports the processor time of all server processes (program, Postgres, memcached, and NATS in the
+// program) per request, user and system, as µs-cpu/request. The client's own time is excluded.
 //
 //	go test ./ops/e2e -run '^$' -bench CPU -benchtime 20000x
 //
-// It seeds a data set of its own; KILLR_BENCH_DATA names a data directory of `killr up` to use instead.
+// It seeds its own data set; KILLR_BENCH_DATA names a data directory of `killr up` to use instead.
 func BenchmarkCPU(b *testing.B) {
 	data := os.Getenv("KILLR_BENCH_DATA")
 	if data == "" {
@@ -50,7 +50,7 @@ func BenchmarkCPU(b *testing.B) {
 						regexp.MustCompile(`http://[^ ]+`).FindString(up.WaitLine(b, up.Stdout, "Flickr Killr is at")),
 						"/",
 					)
-					time.Sleep(3 * time.Second) // what starting set going has come to rest
+					time.Sleep(3 * time.Second) // until work that the start caused has ended
 					measure(b, up.PID(), url, c.paths(b.Context(), b, data))
 					if status := up.Stop(b); status != 0 {
 						b.Errorf("status %d: %s", status, up.Stderr)
@@ -63,7 +63,7 @@ func BenchmarkCPU(b *testing.B) {
 
 func sameUser(context.Context, *testing.B, string) []string { return []string{"/photos/ansel"} }
 
-// everyUser lists each user's page once, in no order that a cache could profit from.
+// everyUser lists each user's page once, in an order from which no cache can profit.
 func everyUser(ctx context.Context, b *testing.B, data string) []string {
 	env, err := os.ReadFile(filepath.Join(data, "stack.env"))
 	if err != nil {
@@ -89,7 +89,7 @@ func everyUser(ctx context.Context, b *testing.B, data string) []string {
 	return paths
 }
 
-// measure asks for b.N pages, 16 at a time, and reports the server's processor time.
+// measure requests b.N pages, 16 at a time, and reports the server's processor time.
 func measure(b *testing.B, pid int, url string, paths []string) {
 	const visitors = 16
 	client := newClient(b, visitors)
@@ -150,7 +150,7 @@ func fetch(b *testing.B, client *http.Client, url string) (bytes int, tier strin
 	return int(n), resp.Header.Get("X-Cache")
 }
 
-// cpu is the processor time of a process and all its descendants, those that have ended and were waited for included.
+// cpu is the processor time of a process and all its descendants, including those that ended and were waited for.
 func cpu(b *testing.B, root int) time.Duration {
 	b.Helper()
 	used, err := cputime.Of(root)

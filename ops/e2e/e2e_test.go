@@ -1,6 +1,9 @@
-// Package e2e tests the finished program through its front doors: browsers' HTTP, the bus as an operator sees it, and
-// psql. It runs the built killr, so that what is tested is what is shipped. Everything below it is real: Postgres,
-// memcached, NATS, Chromium, the NATS CLI.
+// Package e2e tests the finished program from outside: HTTP as browsers use it, the bus as operators use it, and psql.
+// It runs the built killr, so it tests what is shipped, with real Postgres, memcached, NATS, Chromium and NATS command
+// line.
+//
+// **Input**: the source tree, from which it builds killr. **Output**: failed tests, and benchmarks. **Must not touch**:
+// the internals of roles.
 package e2e
 
 import (
@@ -27,15 +30,14 @@ var build struct {
 	err error
 }
 
-// program builds killr, once for all tests, and returns its path.
+// program builds killr once for all tests, and returns its path.
 func program(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(testenv.SharedDir(t), "killr")
 	build.Do(func() {
-		// the profile takes a minute and changes nothing that is tested
+		// A build with the profile takes a minute more, and changes nothing that is tested.
 		cmd := exec.Command("go", "build", "-pgo=off", "-o", path, "flickrkillr")
-		// As it is shipped, also where the tests themselves run with the race detector: pictures would take ten times
-		// as long.
+		// Without the race detector, even if the tests run with it: painting would take ten times as long.
 		cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			build.err = fmt.Errorf("go build: %w\n%s", err, out)
@@ -47,7 +49,7 @@ func program(t testing.TB) string {
 	return path
 }
 
-// get fetches a URL without following redirects.
+// get requests a URL and does not follow redirects.
 func get(ctx context.Context, client *http.Client, url string) (
 	status int, header http.Header, body string, err error,
 ) {
@@ -64,7 +66,7 @@ func get(ctx context.Context, client *http.Client, url string) (
 	return resp.StatusCode, resp.Header, string(b), err
 }
 
-// newClient makes a client that keeps up to n connections, without following redirects.
+// newClient returns a client that keeps up to n connections and does not follow redirects.
 func newClient(t testing.TB, n int) *http.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: n}
 	t.Cleanup(transport.CloseIdleConnections)

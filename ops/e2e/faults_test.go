@@ -28,7 +28,7 @@ func TestRendererKilledUnderLoad(t *testing.T) {
 	l := s.visitors(8)
 	for range 3 {
 		l.more(t, 200)
-		must(t, syscall.Kill(s.roles.PIDs(roles.Renderer)[0], syscall.SIGKILL)) // and it is started again
+		must(t, syscall.Kill(s.roles.PIDs(roles.Renderer)[0], syscall.SIGKILL)) // it is restarted
 		l.more(t, 100)
 		s.scale(3)
 	}
@@ -98,7 +98,7 @@ func TestNATSRestarted(t *testing.T) {
 	s.retitle(t, "after the restart")
 }
 
-// TestNoRendererLeft: pages that are cached are shown, others get an apology that says when to come back.
+// TestNoRendererLeft: cached pages are shown, others are answered by an error page that says when to retry.
 func TestNoRendererLeft(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
@@ -108,7 +108,7 @@ func TestNoRendererLeft(t *testing.T) {
 		t.Fatalf("%d %v", status, err)
 	}
 	s.scale(0)
-	// Without word from the relay an edge soon trusts its copies no more, and says so of what it shows.
+	// Without heartbeats an edge soon no longer relies on its copies, and marks what it shows as stale.
 	testenv.Eventually(t, "the cached page is shown as stale", func() bool {
 		status, header, _, err := get(t.Context(), client, warm)
 		if err != nil || status != http.StatusOK {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// retitle changes a photo's title as a hand in psql does, and checks that every edge shows the new one within a second.
+// retitle changes a photo's title as a person in psql does, and checks that every edge shows the new one within a
+// second.
 func (s *site) retitle(t *testing.T, title string) {
 	t.Helper()
 	var id int64
@@ -20,7 +21,7 @@ func (s *site) retitle(t *testing.T, title string) {
 	}
 	client := newClient(t, len(s.urls))
 	paths := []string{"/photos/" + s.names[0], fmt.Sprintf("/photo/%d", id)}
-	for _, url := range s.urls { // warm every cache with what will be old
+	for _, url := range s.urls { // fill every cache with what will be outdated
 		for _, path := range paths {
 			for range 3 {
 				if status, _, _, err := get(t.Context(), client, url+path); err != nil || status != http.StatusOK {

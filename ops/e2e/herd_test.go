@@ -18,9 +18,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// BenchmarkHerd has 10,000 visitors ask at the same moment, over 4 edges, for a page that nobody has cached, and
-// reports how many renders that cost, the fill of memcached that follows among them, and how many requests came from
-// edges. It needs 10,000 open files.
+// BenchmarkHerd lets 10,000 visitors request a page that is in no cache at the same moment, over 4 edges. It reports
+// the number of renders, including the one that fills memcached afterwards, and of requests from edges. It needs 10,000
+// open files.
 //
 //	go test ./ops/e2e -run '^$' -bench Herd -benchtime 5x
 func BenchmarkHerd(b *testing.B) {
@@ -36,13 +36,14 @@ func BenchmarkHerd(b *testing.B) {
 		b.Fatal(err)
 	}
 	for i := range b.N {
-		path := fmt.Sprintf("/photos/%s/before/%d", s.names[0], 2_000_000+i) // another page each time, and as expensive
+		// a different page each time, of the same cost
+		path := fmt.Sprintf("/photos/%s/before/%d", s.names[0], 2_000_000+i)
 		slowest = max(slowest, s.herd(b, path, visitors))
 	}
 	b.ReportMetric(float64(s.rendered("user")-before)/float64(b.N), "renders/herd")
 	byEdges := 0
 	for len(asked) > 0 {
-		if m := <-asked; m.Header.Get(wire.HeaderRequest) != "" { // a cachefill's have no id
+		if m := <-asked; m.Header.Get(wire.HeaderRequest) != "" { // requests of a cachefill have no id
 			byEdges++
 		}
 	}
@@ -94,8 +95,7 @@ func (s *site) herd(b *testing.B, path string, visitors int) time.Duration {
 	return time.Since(begun)
 }
 
-// rendered asks all renderers how many requests for a kind of page they have answered, as `nats micro stats renderer`
-// does.
+// rendered is how many requests for a kind of page all renderers have answered, as in `nats micro stats renderer`.
 func (s *site) rendered(kind string) (sum int) {
 	s.t.Helper()
 	inbox := s.nc.NewRespInbox()

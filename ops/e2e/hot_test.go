@@ -20,8 +20,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// heat has every edge asked for a path until it counts as hot there.
-func (s *site) heat(client *http.Client, path string) {
+// makePopular requests a path from every edge until it is popular there.
+func (s *site) makePopular(client *http.Client, path string) {
 	s.t.Helper()
 	for _, url := range s.urls {
 		for range 12 {
@@ -32,7 +32,7 @@ func (s *site) heat(client *http.Client, path string) {
 	}
 }
 
-// memcached gives a client that looks into memcached.
+// memcached returns a client of memcached.
 func (s *site) memcached() *memcache.Client {
 	c := memcache.New(s.cache.Addr())
 	c.Timeout = 10 * time.Second
@@ -40,7 +40,7 @@ func (s *site) memcached() *memcache.Client {
 	return c
 }
 
-// body is the page of an item, unpacked; nil when it is not there.
+// body is the page of an item, decompressed; nil if the item is missing.
 func body(item *memcache.Item, err error) []byte {
 	if err != nil {
 		return nil
@@ -56,7 +56,7 @@ func body(item *memcache.Item, err error) []byte {
 	return plain
 }
 
-// titled changes the title of a user's newest public photo, which their page shows.
+// titled changes the title of a user's newest public photo, which is on their page.
 func (s *site) titled(name string, title string) {
 	s.t.Helper()
 	s.exec(
@@ -65,7 +65,7 @@ func (s *site) titled(name string, title string) {
 	)
 }
 
-// TestHotPagesAreThereBeforeAnybodyAsks: after a change, after a flush, and by hand.
+// TestHotPagesAreThereBeforeAnybodyAsks: memcached holds popular pages after a change, after a flush, and by hand.
 func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, 1)
@@ -74,7 +74,7 @@ func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
 	holds := func(text string) func() bool {
 		return func() bool { return bytes.Contains(body(cache.Get(key)), []byte(text)) }
 	}
-	s.heat(client, "/photos/"+s.names[0])
+	s.makePopular(client, "/photos/"+s.names[0])
 	testenv.Eventually(t, "memcached holds the hot page", holds("</html>"))
 	s.titled(s.names[0], "Told by nobody")
 	testenv.Eventually(t, "memcached holds the changed page, for which nobody has asked", holds("Told by nobody"))
@@ -97,17 +97,17 @@ func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
 	}
 }
 
-// BenchmarkCommitToRefilled is how long after a commit memcached holds the new page of a hot user, with no visitor in
-// between: from the commit, which a hand in psql makes and the relay finds at its next look, and from when the relay
-// has told of it, which for what a renderer writes is a few milliseconds after the commit. Visitors look before the
-// next one: a page that is not asked for is not refilled each time.
+// BenchmarkCommitToRefilled is how long after a commit memcached holds the new page of a popular user, without any
+// visitor in between. It counts from the commit, which psql makes and the relay finds at its next poll, and from when
+// the relay has published it, which for a renderer's own write is a few milliseconds after the commit. Visitors request
+// the page before the next change: a page that is not requested is not refilled each time.
 //
 //	go test ./ops/e2e -run '^$' -bench CommitToRefilled -benchtime 500x
 func BenchmarkCommitToRefilled(b *testing.B) {
 	s := newSite(b, 2, 2)
 	client, cache := newClient(b, 2), s.memcached()
 	key := page.User(s.names[0]).Key()
-	s.heat(client, "/photos/"+s.names[0])
+	s.makePopular(client, "/photos/"+s.names[0])
 	testenv.Eventually(b, "memcached holds the hot page", func() bool { _, err := cache.Get(key); return err == nil })
 	told := make(chan time.Time, 1024)
 	if _, err := s.nc.Subscribe(wire.SubjectBatch, func(*nats.Msg) { told <- time.Now() }); err != nil {
@@ -118,7 +118,7 @@ func BenchmarkCommitToRefilled(b *testing.B) {
 	}
 	// edges count once a second
 	for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(20 * time.Millisecond) {
-		s.heat(client, "/photos/"+s.names[0])
+		s.makePopular(client, "/photos/"+s.names[0])
 	}
 	var whole, since []time.Duration
 	for i := range b.N {
@@ -133,7 +133,7 @@ func BenchmarkCommitToRefilled(b *testing.B) {
 			time.Sleep(200 * time.Microsecond)
 		}
 		whole, since = append(whole, time.Since(committed)), append(since, time.Since(notice))
-		s.heat(client, "/photos/"+s.names[0])
+		s.makePopular(client, "/photos/"+s.names[0])
 		time.Sleep(20 * time.Millisecond) // changes come one by one
 	}
 	for name, times := range map[string][]time.Duration{"commit": whole, "told": since} {

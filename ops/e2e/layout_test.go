@@ -11,7 +11,7 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// box is where an element is in the window, in CSS pixels.
+// box is the place of an element in the window, in CSS pixels.
 type box struct{ Left, Top, Right, Bottom float64 }
 
 func boxOf(selector string) string {
@@ -21,7 +21,7 @@ func boxOf(selector string) string {
 	)
 }
 
-// TestLayout measures, in a browser with scrollbars that take room, what a style sheet promises.
+// TestLayout measures the layout in a browser whose scrollbars take space.
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
@@ -35,7 +35,7 @@ func TestLayout(t *testing.T) {
 	b.noProblems()
 }
 
-// photo gives the address of the newest public photo for which a condition in SQL holds.
+// photo is the path of the newest public photo for which a condition in SQL holds.
 func (s *site) photo(where string) string {
 	s.t.Helper()
 	return column[string](
@@ -43,7 +43,7 @@ func (s *site) photo(where string) string {
 	)[0]
 }
 
-// openTitled opens a photo's page until it has the title that it has just been given.
+// openTitled reloads a photo's page until it has its new title.
 func (b *tab) openTitled(path, title string) {
 	b.t.Helper()
 	testenv.Eventually(b.t, path+" has its new title", func() bool {
@@ -52,7 +52,7 @@ func (b *tab) openTitled(path, title string) {
 	})
 }
 
-// headerStays: the sign stands at the same place on every page, whether there is a scrollbar or not.
+// headerStays: the site's name is at the same place on every page, with or without a scrollbar.
 func headerStays(t *testing.T, s *site, b *tab) {
 	t.Helper()
 	for _, width := range []int64{360, 800, 1440, 2560} {
@@ -76,7 +76,7 @@ func headerStays(t *testing.T, s *site, b *tab) {
 	}
 }
 
-// titleInSight: a photo leaves room for its title and author, on a desktop for two lines of title.
+// titleInSight: the photo leaves room for its title and author, on a desktop for a title of two lines.
 func titleInSight(t *testing.T, s *site, b *tab) {
 	t.Helper()
 	short := "The last bus"
@@ -106,7 +106,7 @@ func titleInSight(t *testing.T, s *site, b *tab) {
 	}
 }
 
-// cameraFillsRows: rows of camera data fill the column, whatever is known.
+// cameraFillsRows: rows of camera data fill the column, whatever is known of a photo.
 func cameraFillsRows(t *testing.T, s *site, b *tab) {
 	t.Helper()
 	for i, set := range []string{
@@ -129,7 +129,7 @@ func cameraFillsRows(t *testing.T, s *site, b *tab) {
 	}
 }
 
-// monthsFlow: months of one, two and three photos flow on: each row but the last is full, and the last is no higher
+// monthsFlow: months of one, two and three photos share rows: each row but the last is full, and the last is not higher
 // than the others.
 func monthsFlow(t *testing.T, s *site, b *tab) {
 	t.Helper()
@@ -159,7 +159,7 @@ func monthsFlow(t *testing.T, s *site, b *tab) {
 	}
 }
 
-// stripScrolls: the strip says that it goes on, scrolls by its buttons, and says that it has ended.
+// stripScrolls: the strip shows that it continues, scrolls by its buttons, and shows that it has ended.
 func stripScrolls(t *testing.T, s *site, b *tab) {
 	t.Helper()
 	b.size(1440, 900, false)
@@ -177,7 +177,7 @@ func stripScrolls(t *testing.T, s *site, b *tab) {
 	)
 }
 
-// largeTargets: whatever is touched in the header is 44 px high and wide.
+// largeTargets: every link, field and button in the header is at least 44 px high and wide.
 func largeTargets(t *testing.T, s *site, b *tab) {
 	t.Helper()
 	for _, width := range []int64{360, 390} {

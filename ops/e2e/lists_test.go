@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// at is an expression: the tab shows the photo's page, and it is complete.
+// at is an expression that is true when the tab shows the photo's page completely.
 func at(photo string) string {
 	return fmt.Sprintf(
 		`document.readyState == "complete" && location.pathname == %q && !!document.querySelector(".stage img")`, photo,
@@ -22,7 +22,7 @@ const (
 )
 
 // TestPhotoFollowsTheList: previous, next and up are those of the list that a visitor came from, beyond its page, after
-// a reload and in another tab; a list that is none leaves those of the photo's owner.
+// a reload and in another tab. An invalid list leaves those of the photo's owner.
 func TestPhotoFollowsTheList(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
@@ -68,7 +68,7 @@ func TestPhotoFollowsTheList(t *testing.T) {
 	b.becomes(fmt.Sprintf(`%s == %q`, upText, back))
 	b.noProblems()
 
-	other := newTab(t, chrome, s.urls[0]) // as by a copied link: nothing is kept here
+	other := newTab(t, chrome, s.urls[0]) // as by a copied link: its session storage is empty
 	other.open(here)
 	other.becomes(fmt.Sprintf(
 		`%s == %q && document.querySelector(".turn.prev").pathname == %q`, upText, back, first[last],
@@ -88,7 +88,7 @@ func TestPhotoFollowsTheList(t *testing.T) {
 			)[0]
 		}
 		other.open(path + fragment)
-		other.do(chromedp.KeyEvent("?"), chromedp.KeyEvent("?")) // whoever reads this has seen the script's end
+		other.do(chromedp.KeyEvent("?"), chromedp.KeyEvent("?")) // proves that the script has run to its end
 		if got := ask[string](
 			other, `document.querySelector(".up").origin + document.querySelector(".up").pathname.slice(0, 8)`,
 		); got != s.urls[0]+"/photos/" {
@@ -104,8 +104,7 @@ func TestPhotoFollowsTheList(t *testing.T) {
 	other.becomes(`location.pathname + location.hash == "` + liked[1] + `"`)
 }
 
-// TestQuickKeys: each press goes on by one photo, however quick they are, and nothing is thrown; the same for quick
-// clicks.
+// TestQuickKeys: each press moves on by one photo, however fast, without exceptions; the same for fast clicks.
 func TestQuickKeys(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
@@ -148,7 +147,7 @@ func TestQuickKeys(t *testing.T) {
 	b.noProblems()
 }
 
-// TestKeysDialog: "?" shows the keys in a dialog that holds the focus and is closed by Escape, which then goes nowhere.
+// TestKeysDialog: "?" shows the keys in a dialog that holds the focus. Escape closes it and does nothing else.
 func TestKeysDialog(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)

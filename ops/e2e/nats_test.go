@@ -16,7 +16,7 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// TestNATSCommandLine looks at the site as an operator does.
+// TestNATSCommandLine uses the site as an operator does.
 func TestNATSCommandLine(t *testing.T) {
 	t.Parallel()
 	cli, err := setup.NATSCLI(t.Context(), t.Output())
@@ -39,7 +39,7 @@ func TestNATSCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := make(chan bool, 1)
-	go func() { seen <- sees(out, "page.user."+name) }()
+	go func() { seen <- readUntil(out, "page.user."+name) }()
 
 	client := newClient(t, 1)
 	testenv.Eventually(t, "`nats sub 'page.>'` shows the request of a visitor", func() bool {
@@ -47,7 +47,7 @@ func TestNATSCommandLine(t *testing.T) {
 		case ok := <-seen:
 			return ok
 		default:
-			// Each position is a page of its own, so that each request reaches the bus.
+			// Each position is a different page, so each request reaches the bus.
 			_, _, _, _ = get(
 				t.Context(), client, s.urls[0]+"/photos/"+name+"/before/"+strconv.FormatInt(time.Now().UnixMilli(), 10),
 			)
@@ -55,7 +55,7 @@ func TestNATSCommandLine(t *testing.T) {
 		}
 	})
 	watch()
-	_ = traffic.Wait() // it was told to end
+	_ = traffic.Wait() // it was asked to end
 
 	if got := run(t, time.Minute, env, cli, "req", "page.user."+name, ""); !strings.Contains(got, "killr/1 200") ||
 		!strings.Contains(got, "</html>") {
@@ -110,8 +110,8 @@ func TestNATSCommandLine(t *testing.T) {
 	}
 }
 
-// sees reads until a text has come by.
-func sees(r io.Reader, text string) bool {
+// readUntil reads until a text has occurred.
+func readUntil(r io.Reader, text string) bool {
 	var all []byte
 	buf := make([]byte, 4096)
 	for {

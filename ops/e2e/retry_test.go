@@ -17,8 +17,8 @@ import (
 	"flickrkillr/templates"
 )
 
-// TestBusyPageAsksAgainOnce: the page of a 503 loads itself again once, later than Retry-After says and not at a fixed
-// time, and not once more when that was of no use.
+// TestBusyPageAsksAgainOnce: the page of a 503 reloads itself once, later than Retry-After and at a random time, and
+// not a second time.
 func TestBusyPageAsksAgainOnce(t *testing.T) {
 	t.Parallel()
 	assets, err := templates.LoadAssets()
@@ -48,7 +48,7 @@ func TestBusyPageAsksAgainOnce(t *testing.T) {
 	defer server.Close()
 	ctx, stop := context.WithTimeout(browser(t), time.Minute)
 	defer stop()
-	// What would wait for a second or more is done at once, and noted.
+	// Timers of a second or more run at once, and are recorded.
 	const hasty = `window.waits = []; { const real = window.setTimeout; window.setTimeout = (f, ms) => ms < 1000 ? real(f, ms) : (waits.push(ms),
 		sessionStorage.waited = (sessionStorage.waited ?? "") + ms + " ", real(f, 0)) }`
 	err = chromedp.Do(ctx,

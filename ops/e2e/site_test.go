@@ -21,8 +21,8 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// Sizes of the data set: small enough to be seeded in a moment, large enough for every kind of page and for several
-// pages of listings.
+// Sizes of the data set: small enough to be seeded in seconds, large enough for every kind of page and for listings of
+// several pages.
 const (
 	users  = 60
 	photos = 3000
@@ -57,7 +57,7 @@ func newSite(t testing.TB, edges, renderers int) *site {
 	return newSiteOn(t, postgres, pictures, edges, renderers)
 }
 
-// seed draws a data set.
+// seed fills a database.
 func seed(ctx context.Context, t testing.TB, postgres, pictures string, users, photos int) error {
 	out, err := exec.CommandContext(
 		ctx, program(t), "seed", "--postgres", postgres, "--pictures", pictures, "--users", fmt.Sprint(users),
@@ -69,7 +69,7 @@ func seed(ctx context.Context, t testing.TB, postgres, pictures string, users, p
 	return nil
 }
 
-// newSiteOn is newSite with a database of the caller's.
+// newSiteOn is newSite with the caller's database.
 func newSiteOn(t testing.TB, postgres, pictures string, edges, renderers int) *site {
 	t.Helper()
 	s := &site{
@@ -105,7 +105,7 @@ func newSiteOn(t testing.TB, postgres, pictures string, edges, renderers int) *s
 	return s
 }
 
-// waitReady returns when all roles say that they are.
+// waitReady returns when all roles are ready.
 func (s *site) waitReady() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
@@ -113,7 +113,7 @@ func (s *site) waitReady() {
 	must(s.t, s.roles.WaitReady(ctx))
 }
 
-// addEdges starts n more edges, and returns when they serve pages and trust their copies.
+// addEdges starts n more edges, and returns when they serve pages and rely on their copies.
 func (s *site) addEdges(n int) {
 	s.t.Helper()
 	must(s.t, s.roles.Add(roles.Edge, n))
@@ -127,7 +127,7 @@ func (s *site) addEdges(n int) {
 	}
 }
 
-// scale starts or stops renderers, in an orderly way, until there are n, and returns when the bus knows.
+// scale starts renderers, or stops them by a signal, until there are n, and returns when the bus knows.
 func (s *site) scale(n int) {
 	s.t.Helper()
 	there := len(s.roles.PIDs(roles.Renderer))
@@ -142,7 +142,7 @@ func (s *site) scale(n int) {
 	)
 }
 
-// countRenderers asks the bus who is there, as `nats micro ls` does.
+// countRenderers counts renderers on the bus, as `nats micro ls` does.
 func (s *site) countRenderers() int {
 	inbox := s.nc.NewRespInbox()
 	sub, err := s.nc.SubscribeSync(inbox)
@@ -195,7 +195,7 @@ func (s *site) exec(sql string, args ...any) {
 	}
 }
 
-// load is visitors who look at users' pages, one after another, until it is ended. Every answer must be the right page.
+// load is visitors who request pages of users, one after another, until it ends. Every answer must be the right page.
 type load struct {
 	stop     context.CancelFunc
 	wg       sync.WaitGroup
@@ -204,8 +204,8 @@ type load struct {
 	failures []string
 }
 
-// visitors starts n of them, spread over the edges, each with a fresh path (a position that need not exist) for every
-// other request, so that renderers have something to do however warm the caches are.
+// visitors starts n visitors, spread over the edges. Every other request has a fresh path (a position that need not
+// exist), so that renderers have work however warm the caches are.
 func (s *site) visitors(n int) *load {
 	l := &load{}
 	client := newClient(s.t, n)
@@ -228,7 +228,7 @@ func (s *site) visitors(n int) *load {
 }
 
 func (l *load) visit(client *http.Client, url, name string) {
-	// Not the load's own context: the last requests are finished, not cut.
+	// Not the load's own context: the last requests are completed, not cut.
 	status, header, body, err := get(context.Background(), client, url)
 	l.requests.Add(1)
 	if err == nil && status == http.StatusOK && strings.Contains(body, `/photos/`+name) &&
@@ -246,7 +246,7 @@ func (l *load) visit(client *http.Client, url, name string) {
 	)
 }
 
-// more waits until n further requests have been answered.
+// more waits until n more requests have been answered.
 func (l *load) more(t testing.TB, n int64) {
 	t.Helper()
 	want := l.requests.Load() + n
@@ -255,7 +255,7 @@ func (l *load) more(t testing.TB, n int64) {
 	)
 }
 
-// end ends the load and returns how many requests there were and which failed.
+// end ends the load and returns the number of requests and the failures.
 func (l *load) end() (requests int64, failures []string) {
 	l.stop()
 	l.wg.Wait()

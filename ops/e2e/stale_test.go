@@ -15,8 +15,8 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// TestStaleRatherThanNothing takes away what pages are made of, one part at a time. Pages that an edge has had are
-// shown, marked; what is known to be gone is not; what is in no cache gets a 503 that says when to come back.
+// TestStaleRatherThanNothing stops the services and renderers one by one. Pages that an edge has had are shown, marked
+// as stale; pages known to be gone are not; other pages are answered 503 with a time to retry.
 func TestStaleRatherThanNothing(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -92,7 +92,7 @@ func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
 	must(t, chromedp.Do(tab, chromedp.Navigate(s.urls[0]+warm[0]))) // style sheet and script are in its cache too
 
 	breakIt()
-	// An edge trusts what it has until the relay has been silent for a while; from then on it says that it may be old.
+	// An edge relies on its copies until the heartbeats have stopped for a while; from then on it marks them as stale.
 	for _, path := range warm {
 		testenv.Eventually(t, path+" is shown as stale", func() bool {
 			status, header, _ := at(path)
@@ -114,7 +114,7 @@ func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
 		slowest = max(slowest, took)
 	}
 	t.Logf("the slowest 503 of 10 took %v", slowest)
-	readsStale(t, tab, s.urls[0]+warm[0])
+	checkStaleNotice(t, tab, s.urls[0]+warm[0])
 
 	mend()
 	testenv.Eventually(t, "pages are made again, and trusted", func() bool {
@@ -123,8 +123,8 @@ func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
 	})
 }
 
-// readsStale sees what a visitor reads on a page that may be old.
-func readsStale(t *testing.T, tab context.Context, url string) {
+// checkStaleNotice checks what a visitor reads on a stale page.
+func checkStaleNotice(t *testing.T, tab context.Context, url string) {
 	t.Helper()
 	must(t, chromedp.Do(tab, chromedp.Navigate(url)))
 	testenv.Eventually(t, "a line on the page says so", func() bool {

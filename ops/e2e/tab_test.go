@@ -11,7 +11,7 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// tab is one tab of a browser, in which a test goes about as a visitor does.
+// tab is one tab of a browser, which a test uses as a visitor does.
 type tab struct {
 	t      testing.TB
 	ctx    context.Context
@@ -20,7 +20,7 @@ type tab struct {
 	opened bool
 }
 
-// newTab opens a tab, with a session storage of its own.
+// newTab opens a tab with its own session storage.
 func newTab(t testing.TB, parent context.Context, base string) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent)

@@ -57,7 +57,7 @@ func (z *zipf) path() string {
 	return z.paths[kind][z.draw[kind].Uint64()]
 }
 
-// tally is what visitors got: answers by where they came from, and failures.
+// tally counts answers by X-Cache, and failures.
 type tally struct {
 	mu    sync.Mutex
 	tiers map[string]int
@@ -72,8 +72,8 @@ func (t *tally) hitRate() (rate float64, all int) {
 	return float64(t.tiers["near"]+t.tiers["memcached"]) / float64(max(all, 1)), all
 }
 
-// steady asks at a rate until it is stopped. into tells where the answers are counted now; it may be changed at any
-// time.
+// steady sends requests at a rate until it is stopped. into is the tally that counts answers now; it may be changed at
+// any time.
 func (s *site) steady(z *zipf, perSecond int, into *atomic.Pointer[tally]) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	client := newClient(s.t, 64)
@@ -110,7 +110,7 @@ func (s *site) steady(z *zipf, perSecond int, into *atomic.Pointer[tally]) (stop
 	return sync.OnceFunc(func() { cancel(); wg.Wait() })
 }
 
-// made is how many of the pages that these visitors ask for the renderers have made since they started.
+// made is how many pages of these kinds the renderers have made since they started.
 func (s *site) made() (n int) {
 	s.t.Helper()
 	for _, kind := range []page.Kind{page.KindPhoto, page.KindUser, page.KindHome, page.KindTag} {
@@ -119,7 +119,7 @@ func (s *site) made() (n int) {
 	return n
 }
 
-// committed is how many transactions Postgres has ended in the site's database, the relay's looks among them.
+// committed is the number of transactions in the site's database, including the relay's polls.
 func (s *site) committed() int64 {
 	s.t.Helper()
 	return column[int64](s, "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")[0]
@@ -133,7 +133,7 @@ func (s *site) postgresUsed() time.Duration {
 		s.t.Fatal(err)
 	}
 	defer conn.Release()
-	tree, err := cputime.Tree(int(conn.Conn().PgConn().PID())) // a backend's parent has started them all
+	tree, err := cputime.Tree(int(conn.Conn().PgConn().PID())) // the parent of all backends
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func residentMiB(pid int) (float64, error) {
 	return float64(pages*os.Getpagesize()) / (1 << 20), err
 }
 
-// larger makes a site of 2,000 users and 20,000 photos.
+// larger is a site of 2,000 users and 20,000 photos.
 func larger(b *testing.B, edges, renderers int) *site {
 	pictures := filepath.Join(b.TempDir(), "pictures")
 	postgres := testenv.DatabaseURL(b)
@@ -168,8 +168,8 @@ func larger(b *testing.B, edges, renderers int) *site {
 	return newSiteOn(b, postgres, pictures, edges, renderers)
 }
 
-// BenchmarkFlush is what a flush of memcached costs under a steady load, and a restart of every edge with it, which
-// leaves nothing warm but the kept lists.
+// BenchmarkFlush is the cost of a flush of memcached under a steady load, alone and with a restart of every edge. Then
+// only the popularity lists are left.
 //
 //	go test ./ops/e2e -run '^$' -bench 'Flush' -benchtime 1x -timeout 20m
 func BenchmarkFlush(b *testing.B) {
@@ -181,7 +181,7 @@ func BenchmarkFlush(b *testing.B) {
 			next := func() *tally { return into.Swap(&tally{tiers: map[string]int{}}) }
 			next()
 			stop := s.steady(s.newZipf(1), perSecond, &into)
-			time.Sleep(before) // to get warm
+			time.Sleep(before) // to fill the caches
 			next()
 			rendered, committed, used := s.made(), s.committed(), s.postgresUsed()
 			time.Sleep(after)
@@ -222,7 +222,7 @@ func BenchmarkFlush(b *testing.B) {
 	}
 }
 
-// BenchmarkSoak asks for random pages of all users and shows how an edge's memory goes.
+// BenchmarkSoak requests random pages of all users and shows the memory of an edge.
 //
 //	go test ./ops/e2e -run '^$' -bench Soak -benchtime 300000x
 func BenchmarkSoak(b *testing.B) {

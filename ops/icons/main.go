@@ -1,9 +1,8 @@
-// Command icons draws the site's mark, a picture frame with a darkroom's red lamp in it, in every form that browsers
-// and systems ask for.
+// Command icons draws the site's mark, a picture frame with the red lamp of a darkroom, in every form that browsers and
+// systems request. Run it from the root of the repository after a change of the mark: go run ./ops/icons.
 //
-// Input: none. Output: templates/static/icon*.{svg,png} and templates/files/{favicon.ico,apple-touch-icon.png}, which
-// are committed. Run it from the repository's root after a change of the mark: go run ./ops/icons. It must not touch
-// anything else.
+// **Input**: none. **Output**: templates/static/icon*.{svg,png} and templates/files/{favicon.ico,apple-touch-icon.png},
+// which are committed. **Must not touch**: anything else.
 package main
 
 import (
@@ -18,7 +17,7 @@ import (
 	"os"
 )
 
-// The mark in a square of 16 by 16: lengths are from its middle.
+// The mark in a square of 16 by 16; lengths count from its middle.
 const (
 	corner      = 4    // radius of the ground's corners
 	frameHalf   = 4.6  // from the middle to the middle of the frame's line
@@ -76,7 +75,7 @@ func svg() string {
 
 func hex(c color.NRGBA) string { return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B) }
 
-// draw draws the mark in a square of size pixels, scaled about its middle, on a ground with corners of this radius.
+// draw draws the mark in a square of size pixels, scaled around its middle, on a ground with corners of this radius.
 func draw(size int, scale, radius float64) *image.NRGBA {
 	m := image.NewNRGBA(image.Rect(0, 0, size, size))
 	unit := 16 / float64(size)
@@ -95,7 +94,7 @@ func draw(size int, scale, radius float64) *image.NRGBA {
 	return m
 }
 
-// box is the distance from the edge of a square around the middle, negative within it.
+// box is the distance from the edge of a square around the middle; negative inside.
 func box(x, y, half, radius float64) float64 {
 	qx, qy := math.Abs(x)-half+radius, math.Abs(y)-half+radius
 	return math.Hypot(max(qx, 0), max(qy, 0)) + min(max(qx, qy), 0) - radius

@@ -9,7 +9,7 @@ import (
 var rungBus = rung{
 	Version: "1.0",
 	What:    "the bus: edges, renderers, cachefills, and warm pages",
-	Wrong:   "That is yours to find: measure, name the bottleneck, remove it, measure again. `killr bench`, `nats micro stats renderer` and `/debug/pprof` are there.",
+	Wrong:   "Find out: measure, name the bottleneck, remove it, measure again. Use `killr bench`, `nats micro stats renderer` and `/debug/pprof`.",
 	start: func(ctx context.Context, c *climb) (*rig.Server, error) {
 		if c.cfg.Running != "" {
 			return rig.Start(ctx, rig.Config{URL: c.cfg.Running, Probe: c.page, Logger: c.cfg.Logger})

@@ -13,7 +13,7 @@ import (
 var rungCGI = rung{
 	Version: "0.1", Then: 23,
 	What:  "a CGI process and a database connection for each page",
-	Wrong: "Nearly all of it is beginnings: each page starts a program and opens a connection, uses both once, and throws them away.",
+	Wrong: "Nearly all of the time is start-up: each page starts a program, opens a database connection, and uses both once.",
 	start: func(ctx context.Context, c *climb) (*rig.Server, error) {
 		return c.startSelf(ctx, Serving{Version: versionCGI})
 	},

@@ -16,7 +16,7 @@
 //	proxy.go      0.3, several processes that share nothing, behind a proxy
 //	memcached.go  0.4, the proxy takes files from memcached
 //	bus.go        1.0, edges, the bus, renderers
-//	show.go       keeps one version up, to be looked at
+//	show.go       keeps one version up for a browser
 //	files.go      makes files and pictures beforehand, as in 2007, and checks that each rung serves them
 //	lesson.go     what an index is worth; versus.go: a file against memcached
 //	result.go     the figures and the table; report.go: the page with plots

@@ -18,7 +18,7 @@ import (
 var rungMemcached = rung{
 	Version: "0.4", Then: 616,
 	What:  "files and thumbnails out of memcached, by the proxy",
-	Wrong: "Every page is made anew for everybody, though nothing on it has changed; and whoever starts another process must tell the proxy.",
+	Wrong: "Every page is made anew for each visitor, although nothing on it has changed. A new process has to be entered in the configuration of the proxy.",
 	start: func(ctx context.Context, c *climb) (*rig.Server, error) {
 		if err := fillMemcached(c.cfg.Memcached, c.files); err != nil {
 			return nil, err
