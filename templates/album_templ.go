@@ -12,10 +12,17 @@ import "flickrkillr/schema/page"
 
 func (p AlbumPage) frame() frame {
 	f := frame{
-		site: p.Site, kind: "listing", title: shorten(titleOr(p.Title), 2*maxCardTitle), self: p.Self, newer: p.Earlier, older: p.Later,
-		feed: page.Feed(p.Self), about: p.thing(),
-		trail:       []crumb{{p.Owner.Label(), page.User(p.Owner.Name)}, {"Albums", page.Albums(p.Owner.Name)}, {titleOr(p.Title), p.Self.First()}},
-		description: summary(p.Description, "An album of "+counted(p.Count, "photo")+" by "+shorten(p.Owner.Label(), maxCardTitle)+"."),
+		site: p.Site, kind: "listing", title: shorten(titleOr(p.Title), 2*maxCardTitle),
+		self: p.Self, newer: p.Earlier, older: p.Later, feed: page.Feed(p.Self), about: p.thing(),
+		trail: []crumb{
+			{p.Owner.Label(), page.User(p.Owner.Name)},
+			{"Albums", page.Albums(p.Owner.Name)},
+			{titleOr(p.Title), p.Self.First()},
+		},
+		description: summary(
+			p.Description,
+			"An album of "+counted(p.Count, "photo")+" by "+shorten(p.Owner.Label(), maxCardTitle)+".",
+		),
 	}
 	f.showing(p.Photos)
 	return f
@@ -62,7 +69,7 @@ func Album(p AlbumPage) templ.Component {
 			var templ_7745c5c3_Var3 string
 			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(titleOr(p.Title))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `album.templ`, Line: 20, Col: 36}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `album.templ`, Line: 27, Col: 36}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 			if templ_7745c5c3_Err != nil {
@@ -83,7 +90,7 @@ func Album(p AlbumPage) templ.Component {
 			var templ_7745c5c3_Var4 templ.SafeURL
 			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinURLErrs(page.User(p.Owner.Name).Path())
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `album.templ`, Line: 23, Col: 66}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `album.templ`, Line: 30, Col: 66}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 			if templ_7745c5c3_Err != nil {
@@ -96,7 +103,7 @@ func Album(p AlbumPage) templ.Component {
 			var templ_7745c5c3_Var5 string
 			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(p.Owner.Label())
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `album.templ`, Line: 23, Col: 91}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `album.templ`, Line: 30, Col: 91}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 			if templ_7745c5c3_Err != nil {
@@ -109,7 +116,7 @@ func Album(p AlbumPage) templ.Component {
 			var templ_7745c5c3_Var6 string
 			templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(counted(p.Count, "photo"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `album.templ`, Line: 24, Col: 37}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `album.templ`, Line: 31, Col: 37}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 			if templ_7745c5c3_Err != nil {

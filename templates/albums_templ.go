@@ -21,7 +21,8 @@ type AlbumsPage struct {
 
 func (p AlbumsPage) frame() frame {
 	f := frame{
-		site: p.Site, kind: "listing", title: "Albums by " + p.User.Label(), self: p.Self, newer: p.Newer, older: p.Older,
+		site: p.Site, kind: "listing", title: "Albums by " + p.User.Label(),
+		self: p.Self, newer: p.Newer, older: p.Older,
 		feed:        page.Feed(page.User(p.User.Name)),
 		description: "All albums by " + shorten(p.User.Label(), maxCardTitle) + ", newest first.",
 		trail:       []crumb{{p.User.Label(), page.User(p.User.Name)}, {"Albums", p.Self.First()}},
@@ -73,7 +74,7 @@ func Albums(p AlbumsPage) templ.Component {
 			var templ_7745c5c3_Var3 string
 			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(p.User.Label())
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `albums.templ`, Line: 31, Col: 66}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `albums.templ`, Line: 32, Col: 66}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 			if templ_7745c5c3_Err != nil {
@@ -86,7 +87,7 @@ func Albums(p AlbumsPage) templ.Component {
 			var templ_7745c5c3_Var4 templ.SafeURL
 			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinURLErrs(page.User(p.User.Name).Path())
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `albums.templ`, Line: 34, Col: 49}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `albums.templ`, Line: 35, Col: 49}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 			if templ_7745c5c3_Err != nil {

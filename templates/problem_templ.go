@@ -21,15 +21,30 @@ type problem struct {
 func (p ErrorPage) problem() problem {
 	switch p.Status {
 	case 400, 414:
-		return problem{"Not understood", "This address could not be understood.", page.Search(""), "Search for it instead", false}
+		return problem{
+			"Not understood", "This address could not be understood.",
+			page.Search(""), "Search for it instead", false,
+		}
 	case 404:
-		return problem{"Not found", "There is nothing at this address.", page.Home(), "See everybody’s newest photos", false}
+		return problem{
+			"Not found", "There is nothing at this address.",
+			page.Home(), "See everybody’s newest photos", false,
+		}
 	case 410:
-		return problem{"Gone", "What was here has been taken down by its owner.", page.Home(), "See everybody’s newest photos", false}
+		return problem{
+			"Gone", "What was here has been taken down by its owner.",
+			page.Home(), "See everybody’s newest photos", false,
+		}
 	case 500:
-		return problem{"Something broke", "Something broke on our side, and we have a note of it.", page.Ref{}, "Try again", false}
+		return problem{
+			"Something broke", "Something broke on our side, and we have a note of it.",
+			page.Ref{}, "Try again", false,
+		}
 	case 502, 503, 504:
-		return problem{"Too busy", "It is too busy here right now: back in a few seconds.", page.Ref{}, "Try again", true}
+		return problem{
+			"Too busy", "It is too busy here right now: back in a few seconds.",
+			page.Ref{}, "Try again", true,
+		}
 	}
 	if p.Status >= 500 {
 		return problem{"Something broke", "This could not be done right now.", page.Ref{}, "Try again", false}
@@ -79,7 +94,7 @@ func Error(p ErrorPage) templ.Component {
 			var templ_7745c5c3_Var3 string
 			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(it.sentence)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 37, Col: 20}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 52, Col: 20}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 			if templ_7745c5c3_Err != nil {
@@ -107,7 +122,7 @@ func Error(p ErrorPage) templ.Component {
 				var templ_7745c5c3_Var4 string
 				templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(it.label)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 46, Col: 16}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 61, Col: 16}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 				if templ_7745c5c3_Err != nil {
@@ -125,7 +140,7 @@ func Error(p ErrorPage) templ.Component {
 				var templ_7745c5c3_Var5 templ.SafeURL
 				templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinURLErrs(it.way.Path())
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 48, Col: 40}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 63, Col: 40}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 				if templ_7745c5c3_Err != nil {
@@ -138,7 +153,7 @@ func Error(p ErrorPage) templ.Component {
 				var templ_7745c5c3_Var6 string
 				templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(it.label)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 48, Col: 53}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 63, Col: 53}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 				if templ_7745c5c3_Err != nil {

@@ -20,8 +20,8 @@ var (
 	ErrNotStored = errors.New("pictures: the derivative is not stored")
 	// ErrNotKept: the JPEG that came with this error is good, but it could not be stored.
 	ErrNotKept = errors.New("pictures: the derivative was made and could not be stored")
-	// ErrNarrower: the original is missing. The JPEG that came with this error is the widest derivative that is stored and
-	// narrower than was asked for.
+	// ErrNarrower: the original is missing. The JPEG that comes with this error is the widest derivative in the store;
+	// it is narrower than the requested one.
 	ErrNarrower = errors.New("pictures: the original is missing, this is a narrower derivative")
 )
 

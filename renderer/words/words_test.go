@@ -68,8 +68,8 @@ func TestPhoto(t *testing.T) {
 		Display: "Ansel", Camera: "FUJIFILM X-T5", Lens: "XF 23", Year: 2023, Width: 40, Height: 30,
 		ID: 8193, Faves: 64, Quality: 100,
 	})))
-	const want = `'#blue hour' '#o''k' ':23':53C ':ansel':36C,44C ':cold':65 ':night':28C ':there':63 ':up':62 ':xf':52C ` +
-		`'=fujifilm' '=t5' '=xt5' ` +
+	const want = `'#blue hour' '#o''k' ':23':53C ':ansel':36C,44C ':cold':65 ':night':28C ':there':63 ':up':62 ` +
+		`':xf':52C '=fujifilm' '=t5' '=xt5' ` +
 		`'@ansel' 'blue':10B 'hour':11B 'milky':1A 'ok':20B 'way':2A,61 '~2023' '~f36' '~i1' '~landscape' '~q12'`
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)

@@ -1,0 +1,52 @@
+package lint
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Imports stand in groups, with a blank line between them and none within: the standard library, third parties, ours.
+func TestImportGroups(t *testing.T) {
+	t.Parallel()
+	sources(t, ".go", func(path string, content []byte) {
+		if slices.Contains(pending, filepath.Dir(path)) {
+			return
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, path, content, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			return
+		}
+		if ast.IsGenerated(file) { // templ adds an import of its own
+			return
+		}
+		line := func(s *ast.ImportSpec) int { return files.Position(s.Pos()).Line }
+		for i := 1; i < len(file.Imports); i++ {
+			before, here := file.Imports[i-1], file.Imports[i]
+			a, b := importGroup(before), importGroup(here)
+			between := string(content[files.Position(before.End()).Offset:files.Position(here.Pos()).Offset])
+			if blank := strings.Contains(between, "\n\n"); a > b || (a < b) != blank {
+				t.Errorf("%s:%d: want groups of imports: standard library, third party, %s", path, line(here), module)
+			}
+		}
+	})
+}
+
+// importGroup is 0 for the standard library, 1 for third parties, 2 for this module.
+func importGroup(s *ast.ImportSpec) int {
+	path, err := strconv.Unquote(s.Path.Value)
+	switch first, _, _ := strings.Cut(path, "/"); {
+	case err == nil && within(path, module):
+		return 2
+	case strings.Contains(first, "."):
+		return 1
+	}
+	return 0
+}
