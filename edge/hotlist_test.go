@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"flickrkillr/cachefill"
+	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
@@ -95,12 +96,16 @@ func TestListIsKeptAtStop(t *testing.T) {
 // stoppable starts an edge that keeps its list often, and returns when it is ready.
 func (s *site) stoppable(change ...func(*Config)) (e *Server, stop func()) {
 	s.t.Helper()
-	cfg := Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(s.t, s.server.URL()), Logger: slog.New(slog.DiscardHandler)}
+	addr, err := stack.ResolvePort("127.0.0.1:0") // one that nobody takes while the edge is restarted
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cfg := Config{Addr: addr, NATS: testenv.Connect(s.t, s.server.URL()), Logger: slog.New(slog.DiscardHandler)}
 	keepOften(&cfg)
 	for _, f := range change {
 		f(&cfg)
 	}
-	e, err := New(cfg)
+	e, err = New(cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}
