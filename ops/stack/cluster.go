@@ -233,7 +233,7 @@ func readPassword(path string) (string, error) {
 func runToEnd(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	var out bytes.Buffer
 	cmd.Stderr = &out
-	c, err := startChild(cmd, syscall.SIGKILL)
+	c, err := StartChild(cmd, syscall.SIGKILL)
 	if err != nil {
 		return nil, err
 	}

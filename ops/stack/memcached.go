@@ -25,7 +25,7 @@ type Memcached struct {
 	cfg   MemcachedConfig
 	path  string
 	cred  *syscall.Credential
-	child *child
+	child *Child
 }
 
 // StartMemcached starts memcached and returns once it answers. Errors: *MissingError, *PortTakenError.
@@ -74,7 +74,7 @@ func (m *Memcached) start(ctx context.Context) error {
 		"-m", strconv.Itoa(m.cfg.MemoryMiB), "-c", strconv.Itoa(m.cfg.Connections), "-t", "2")
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: m.cred}
-	c, err := startChild(cmd, syscall.SIGKILL) // it has nothing to save, and a frozen process handles no other signal
+	c, err := StartChild(cmd, syscall.SIGKILL) // it has nothing to save, and a frozen process handles no other signal
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (m *Memcached) waitReady(ctx context.Context) error {
 	defer cancel()
 	for {
 		pid, err := memcachedPID(m.Addr())
-		if err == nil && pid == m.child.process.Pid {
+		if err == nil && pid == m.child.PID() {
 			return nil
 		}
 		if err == nil {
@@ -154,7 +154,7 @@ func (m *Memcached) Restart(ctx context.Context) error {
 }
 
 // Freeze suspends the process (SIGSTOP): it keeps its connections and does not answer, until Thaw.
-func (m *Memcached) Freeze() { m.child.signal(syscall.SIGSTOP) }
+func (m *Memcached) Freeze() { _ = m.child.Signal(syscall.SIGSTOP) }
 
 // Thaw resumes a frozen process.
-func (m *Memcached) Thaw() { m.child.signal(syscall.SIGCONT) }
+func (m *Memcached) Thaw() { _ = m.child.Signal(syscall.SIGCONT) }

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 			fmt.Println(err)
 			os.Exit(1)
 		}
-		fmt.Println("ready", s.memcached.child.process.Pid, s.postgres.child.process.Pid)
+		fmt.Println("ready", s.memcached.child.PID(), s.postgres.child.PID())
 		select {} // until killed
 	}
 	goleak.VerifyTestMain(m)

@@ -40,7 +40,7 @@ type Postgres struct {
 	cred     *syscall.Credential
 	cluster  string // the data directory proper
 	password string // the superuser's
-	child    *child
+	child    *Child
 }
 
 // StartPostgres starts the cluster in cfg.Dir, making it first if there is none, and returns once it answers and holds
@@ -107,7 +107,7 @@ func (p *Postgres) start(ctx context.Context) error {
 	if p.cfg.Throwaway {
 		onParentDeath = syscall.SIGQUIT // at once
 	}
-	c, err := startChild(cmd, onParentDeath)
+	c, err := StartChild(cmd, onParentDeath)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (p *Postgres) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute) // replaying a full log after a kill -9 takes its time
 	defer cancel()
 	for {
-		if f := readPIDFile(p.cluster); f.pid == p.child.process.Pid && f.status == "ready" {
+		if f := readPIDFile(p.cluster); f.pid == p.child.PID() && f.status == "ready" {
 			return nil
 		}
 		select {
@@ -268,8 +268,8 @@ func (p *Postgres) Thaw() error { return p.signalAll(syscall.SIGCONT) }
 
 // signalAll reaches the sessions too: each leads a process group of its own, so the postmaster's group is not enough.
 func (p *Postgres) signalAll(sig syscall.Signal) error {
-	parent := strconv.Itoa(p.child.process.Pid)
-	p.child.signal(sig) // first, so that it starts no more sessions
+	parent := strconv.Itoa(p.child.PID())
+	_ = p.child.Signal(sig) // first, so that it starts no more sessions
 	out, err := exec.Command("pgrep", "-P", parent).Output()
 	if err != nil {
 		return fmt.Errorf("list PostgreSQL's processes: %w", err)

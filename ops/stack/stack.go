@@ -120,10 +120,10 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	watching, cancel := context.WithCancel(context.Background()) // ends in Stop, not with the start
 	s.stopWatching = cancel
 	s.watchers.Go(func() {
-		s.keepRunning(watching, "PostgreSQL", func() *child { return s.postgres.child }, s.postgres.Restart)
+		s.keepRunning(watching, "PostgreSQL", func() *Child { return s.postgres.child }, s.postgres.Restart)
 	})
 	s.watchers.Go(func() {
-		s.keepRunning(watching, "memcached", func() *child { return s.memcached.child }, s.memcached.Restart)
+		s.keepRunning(watching, "memcached", func() *Child { return s.memcached.child }, s.memcached.Restart)
 	})
 	return s, nil
 }
@@ -159,11 +159,11 @@ func portIfFree(addr string) int {
 func (s *Stack) keepRunning(
 	ctx context.Context,
 	name string,
-	current func() *child,
+	current func() *Child,
 	restart func(context.Context) error,
 ) {
 	supervise(ctx, name, s.log,
-		func() *child { s.changing.Lock(); defer s.changing.Unlock(); return current() },
+		func() *Child { s.changing.Lock(); defer s.changing.Unlock(); return current() },
 		func(ctx context.Context) error { s.changing.Lock(); defer s.changing.Unlock(); return restart(ctx) })
 }
 

@@ -23,7 +23,7 @@ func supervise(
 	ctx context.Context,
 	name string,
 	log *slog.Logger,
-	current func() *child,
+	current func() *Child,
 	restart func(context.Context) error,
 ) {
 	wait := leastRestartWait
@@ -67,7 +67,7 @@ type Supervised struct {
 	grace   time.Duration
 	log     *slog.Logger
 	command func() *exec.Cmd
-	child   atomic.Pointer[child] // the last one started; nil before the first
+	child   atomic.Pointer[Child] // the last one started; nil before the first
 }
 
 // Supervise prepares a process; Run starts it. command returns a fresh command for each start. A process that is told
@@ -82,7 +82,7 @@ func (s *Supervised) Name() string { return s.name }
 // PID is the running process's id, 0 while there is none.
 func (s *Supervised) PID() int {
 	if c := s.child.Load(); c != nil && c.running() {
-		return c.process.Pid
+		return c.PID()
 	}
 	return 0
 }
@@ -110,7 +110,7 @@ func (s *Supervised) Run(ctx context.Context) error {
 }
 
 func (s *Supervised) start(context.Context) error {
-	c, err := startChild(s.command(), syscall.SIGTERM)
+	c, err := StartChild(s.command(), syscall.SIGTERM)
 	if err != nil {
 		return err
 	}

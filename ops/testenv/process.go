@@ -10,20 +10,22 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"flickrkillr/ops/stack"
 )
 
 // Process is a program that a test runs.
 type Process struct {
 	Stdout, Stderr *Output
 
-	cmd    *exec.Cmd
-	ended  chan struct{}
-	status int // valid once ended is closed
+	args  []string
+	child *stack.Child
 }
 
-// How long a process may take to end, and to write a line.
+// How long a process may take to end, to end after SIGKILL, and to write a line.
 const (
 	endWait  = time.Minute
+	killWait = 30 * time.Second // programs that it started may end later, and keep its outputs open
 	lineWait = 5 * time.Minute
 )
 
@@ -34,39 +36,29 @@ func StartProcess(t testing.TB, env []string, args ...string) *Process {
 	return StartProgram(t, os.Args[0], env, args...)
 }
 
-// StartProgram is StartProcess for another program.
+// StartProgram is StartProcess for another program. It dies with this process, also when that panics or is killed.
 func StartProgram(t testing.TB, path string, env []string, args ...string) *Process {
 	t.Helper()
-	p := &Process{
-		Stdout: NewOutput(),
-		Stderr: NewOutput(),
-		ended:  make(chan struct{}),
-		cmd:    exec.Command(path, args...),
-	}
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C for the tests is not one for it
-	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr
-	if err := p.cmd.Start(); err != nil {
+	cmd := exec.Command(path, args...)
+	p := &Process{Stdout: NewOutput(), Stderr: NewOutput(), args: cmd.Args}
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = p.Stdout, p.Stderr
+	var err error
+	// No softer signal: a program whose outputs are gone dies of its next log line, in the middle of an orderly end.
+	if p.child, err = stack.StartChild(cmd, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		defer close(p.ended)
-		err := p.cmd.Wait()
-		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-			p.status = exit.ExitCode()
-		}
-	}()
 	t.Cleanup(func() { p.Stop(t) })
 	return p
 }
 
 // PID is the process's id.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+func (p *Process) PID() int { return p.child.PID() }
 
 // Signal sends the process a signal. One that has ended is not an error.
 func (p *Process) Signal(t testing.TB, signal os.Signal) {
 	t.Helper()
-	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := p.child.Signal(signal); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -91,15 +83,34 @@ func (p *Process) Wait(t testing.TB) int {
 	return p.WaitFor(t, endWait)
 }
 
-// WaitFor is Wait with another time limit.
+// WaitFor is Wait with another time limit. A process that has not ended by then is killed.
 func (p *Process) WaitFor(t testing.TB, limit time.Duration) int {
 	t.Helper()
 	select {
-	case <-p.ended:
+	case <-p.child.Done():
+		return exitStatus(p.child.Err())
 	case <-time.After(limit):
-		t.Fatalf("%q does not end: %s", p.cmd.Args, p.Stderr)
 	}
-	return p.status
+	p.Signal(t, syscall.SIGKILL)
+	select {
+	case <-p.child.Done():
+		t.Fatalf("%q did not end within %s and was killed: %s", p.args, limit, p.Stderr)
+	case <-time.After(killWait):
+		t.Fatalf("%q did not end within %s, nor within %s after SIGKILL: %s", p.args, limit, killWait, p.Stderr)
+	}
+	return -1
+}
+
+// exitStatus is the exit status of a process by the error of exec.Cmd.Wait; -1 if a signal ended it or if it is not
+// known.
+func exitStatus(err error) int {
+	if err == nil {
+		return 0
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	return -1
 }
 
 // WaitLine waits until the process has written a line with all these words to one of its outputs, and returns the line.
@@ -112,13 +123,16 @@ func (p *Process) WaitLine(t testing.TB, out *Output, words ...string) string {
 		}
 		select {
 		case <-out.More():
-		case <-p.ended:
+		case <-p.child.Done():
 			if line, ok := out.Line(words...); ok {
 				return line
 			}
-			t.Fatalf("%q ended with status %d and wrote no line with %q: %s", p.cmd.Args, p.status, words, p.Stderr)
+			t.Fatalf(
+				"%q ended with status %d and wrote no line with %q: %s",
+				p.args, exitStatus(p.child.Err()), words, p.Stderr,
+			)
 		case <-limit:
-			t.Fatalf("%q wrote no line with %q: %s", p.cmd.Args, words, p.Stderr)
+			t.Fatalf("%q wrote no line with %q: %s", p.args, words, p.Stderr)
 		}
 	}
 }
