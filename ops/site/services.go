@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/wire"
 )
 
@@ -38,9 +39,6 @@ func FlushMemcached(ctx context.Context, addr string) error {
 	return nil
 }
 
-// relayLock is the advisory lock that the one active relay holds for a round: "killr".
-const relayLock = 0x6b696c6c72
-
 // HoldRelay blocks all relays for the time d, by their lock: changes are committed, and edges are not told.
 func HoldRelay(ctx context.Context, url string, d time.Duration) (err error) {
 	conn, err := pgx.Connect(ctx, url)
@@ -48,7 +46,7 @@ func HoldRelay(ctx context.Context, url string, d time.Duration) (err error) {
 		return fmt.Errorf("hold the relay: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }() // which releases the lock
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", relayLock); err != nil {
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", store.RelayLock); err != nil {
 		return fmt.Errorf("hold the relay: %w", err)
 	}
 	select {

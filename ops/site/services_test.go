@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer/store"
 )
 
 func TestFaultsOfServices(t *testing.T) {
@@ -29,7 +30,8 @@ func TestFaultsOfServices(t *testing.T) {
 	}
 	defer conn.Close(context.WithoutCancel(t.Context()))
 	free := func() (yes bool) {
-		if err := conn.QueryRow(t.Context(), `SELECT pg_try_advisory_xact_lock($1)`, relayLock).Scan(&yes); err != nil {
+		const q = `SELECT pg_try_advisory_xact_lock($1)`
+		if err := conn.QueryRow(t.Context(), q, store.RelayLock).Scan(&yes); err != nil {
 			t.Fatal(err)
 		}
 		return yes

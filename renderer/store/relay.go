@@ -20,9 +20,11 @@ type Change struct {
 	Gone    bool
 }
 
+// RelayLock is the key of the advisory lock that the active relay holds for one transaction at a time: "killr".
+const RelayLock = 0x6b696c6c72
+
 const (
-	relayBatch = 500          // outbox rows taken at once
-	relayLock  = 0x6b696c6c72 // advisory lock of the active relay: "killr"
+	relayBatch = 500 // outbox rows taken at once
 
 	// Deleted rows that VACUUM has not removed yet, because of a long transaction elsewhere, are slow to skip. So each
 	// scan of the outbox starts near the end of the last one: overlap ids before it, because transactions get ids
@@ -121,7 +123,7 @@ func takeChanges(ctx context.Context, conn *pgxpool.Conn, floor int64) (t taken,
 		SELECT l.yes, coalesce(t.id, 0), coalesce(t.at, 'epoch'), coalesce(t.scope, ''), coalesce(t.version, 0),
 			coalesce(t.gone, false)
 		FROM leader l LEFT JOIN taken t ON true`,
-		relayLock, floor, relayBatch,
+		RelayLock, floor, relayBatch,
 	).Query(func(rows pgx.Rows) error {
 		var id int64
 		var at time.Time
