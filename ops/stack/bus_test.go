@@ -1,6 +1,24 @@
 package stack
 
-import "testing"
+import (
+	"log/slog"
+	"testing"
+)
+
+// Without an address no connection is made, not even to a server on the default port.
+func TestJoinBusNeedsAnAddress(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"", " ", ", ,"} {
+		b, err := JoinBus(url, "test", slog.New(slog.DiscardHandler))
+		if err == nil {
+			b.Close()
+			t.Fatalf("joined %q", url)
+		}
+		if want := "the address of NATS is not known: say --nats"; err.Error() != want {
+			t.Errorf("%q: %v, want %s", url, err, want)
+		}
+	}
+}
 
 func TestRedacted(t *testing.T) {
 	t.Parallel()

@@ -1,8 +1,10 @@
 package stack
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -11,7 +13,11 @@ import (
 // Connect connects to NATS as every role does: it retries for ever, reconnects within 0.1 s after the server is back,
 // and notices a dead connection after about 4 s. name is shown by `nats server report connections`. Connect returns at
 // once even when no server answers; logger (nil: silent) gets disconnects and reconnects. options override these.
+// Without an address it fails: nats.go would connect to whatever listens on 127.0.0.1:4222.
 func Connect(url, name string, logger *slog.Logger, options ...nats.Option) (*nats.Conn, error) {
+	if strings.Trim(url, ", ") == "" {
+		return nil, errors.New("the address of NATS is not known: say --nats")
+	}
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
