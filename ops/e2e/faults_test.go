@@ -28,7 +28,7 @@ func TestRendererKilledUnderLoad(t *testing.T) {
 	l := s.visitors(8)
 	for range 3 {
 		l.more(t, 200)
-		must(t, syscall.Kill(s.roles.PIDs(roles.Renderer)[0], syscall.SIGKILL)) // it is restarted
+		must(t, syscall.Kill(s.pids(roles.Renderer)[0], syscall.SIGKILL)) // it is restarted
 		l.more(t, 100)
 		s.scale(3)
 	}
@@ -40,7 +40,7 @@ func TestRendererFrozenUnderLoad(t *testing.T) {
 	s := newSite(t, 1, 4)
 	l := s.visitors(8)
 	l.more(t, 400)
-	frozen := s.roles.PIDs(roles.Renderer)[0]
+	frozen := s.pids(roles.Renderer)[0]
 	must(t, syscall.Kill(frozen, syscall.SIGSTOP))
 	l.more(t, 400)
 	must(t, syscall.Kill(frozen, syscall.SIGCONT))

@@ -107,7 +107,7 @@ func (s *site) rendered(kind string) (sum int) {
 	if err := s.nc.PublishRequest("$SRV.STATS.renderer", inbox, nil); err != nil {
 		s.t.Fatal(err)
 	}
-	for range s.roles.PIDs(roles.Renderer) {
+	for range s.pids(roles.Renderer) {
 		msg, err := sub.NextMsg(10 * time.Second)
 		if err != nil {
 			s.t.Fatal(err)

@@ -130,7 +130,7 @@ func (s *site) addEdges(n int) {
 // scale starts renderers, or stops them by a signal, until there are n, and returns when the bus knows.
 func (s *site) scale(n int) {
 	s.t.Helper()
-	there := len(s.roles.PIDs(roles.Renderer))
+	there := len(s.pids(roles.Renderer))
 	must(s.t, s.roles.Add(roles.Renderer, max(0, n-there)))
 	for range there - n {
 		if err := s.roles.Remove(roles.Renderer); err != nil {
@@ -140,6 +140,14 @@ func (s *site) scale(n int) {
 	testenv.Eventually(
 		s.t, fmt.Sprintf("%d renderers are on the bus", n), func() bool { return s.countRenderers() == n },
 	)
+}
+
+// pids are the processes of a role.
+func (s *site) pids(role roles.Role) []int {
+	s.t.Helper()
+	pids, err := s.roles.PIDs(role)
+	must(s.t, err)
+	return pids
 }
 
 // countRenderers counts renderers on the bus, as `nats micro ls` does.

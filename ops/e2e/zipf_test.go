@@ -242,7 +242,7 @@ func BenchmarkSoak(b *testing.B) {
 		name := s.names[random.IntN(len(s.names))]
 		paths <- fmt.Sprintf("/photos/%s/before/%d", name, random.IntN(1_000_000)+1)
 		if i%max(b.N/10, 1) == 0 {
-			mib, err := residentMiB(s.roles.PIDs(roles.Edge)[0])
+			mib, err := residentMiB(s.pids(roles.Edge)[0])
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -37,8 +37,8 @@ func NthAddr(addr string, n int) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(number)), nil
 }
 
-// URL is where a browser on this machine finds an edge that listens on addr, with a slash at the end.
-func URL(addr string, tls bool) string {
+// url is where a browser on this machine finds an edge that listens on addr, without a slash at the end.
+func (s *Site) url(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return addr
@@ -47,10 +47,10 @@ func URL(addr string, tls bool) string {
 		host = "127.0.0.1"
 	}
 	scheme := "http"
-	if tls {
+	if s.cfg.Edge.TLSCert != "" {
 		scheme = "https"
 	}
-	return scheme + "://" + net.JoinHostPort(host, port) + "/"
+	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 // edgeHere makes an edge in this process.

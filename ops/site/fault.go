@@ -2,12 +2,14 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
 )
 
-// faults are what can go wrong with a site whose services belong to it and whose roles are processes.
+// faults are what can go wrong with a site. Those of roles need roles that are processes, those of services need the
+// service, and some need services that belong to the site.
 var faults = []struct {
 	name   string
 	inject func(*Site, context.Context) error
@@ -15,21 +17,47 @@ var faults = []struct {
 	{"kill a renderer", func(s *Site, ctx context.Context) error { return s.Kill(ctx, Renderer) }},
 	{"kill a cachefill", func(s *Site, ctx context.Context) error { return s.Kill(ctx, Cachefill) }},
 	{"kill an edge", func(s *Site, ctx context.Context) error { return s.Kill(ctx, Edge) }},
-	{"restart memcached", func(s *Site, ctx context.Context) error { return s.cfg.Stack.RestartMemcached(ctx) }},
-	{
-		"flush memcached",
-		func(s *Site, ctx context.Context) error { return FlushMemcached(ctx, s.cfg.Services.Memcached[0]) },
-	},
-	{"restart NATS", func(s *Site, _ context.Context) error { return s.cfg.Stack.RestartNATS() }},
+	{"restart memcached", (*Site).restartMemcached},
+	{"flush memcached", (*Site).flushMemcached},
+	{"restart NATS", (*Site).restartNATS},
 	{"hold the relay back", func(s *Site, ctx context.Context) error {
-		return HoldRelay(ctx, s.cfg.Services.Postgres, 6*time.Second)
+		return holdRelay(ctx, s.cfg.Services.Postgres, 6*time.Second)
 	}},
-	// What was acknowledged must be there afterwards. A database that is being started is not left half-way.
-	{
-		"crash PostgreSQL",
-		func(s *Site, ctx context.Context) error { return s.cfg.Stack.CrashPostgres(context.WithoutCancel(ctx)) },
-	},
-	{"wipe the stream", func(s *Site, ctx context.Context) error { return WipeChanges(ctx, s.cfg.Services.NATS) }},
+	{"crash PostgreSQL", (*Site).crashPostgres},
+	{"wipe the stream", func(s *Site, ctx context.Context) error { return wipeChanges(ctx, s.cfg.Services.NATS) }},
+}
+
+// errElsewhere says why a fault of a service cannot be injected.
+var errElsewhere = errors.New("the service does not belong to this site, it runs elsewhere")
+
+func (s *Site) restartMemcached(ctx context.Context) error {
+	if s.cfg.Stack == nil {
+		return fmt.Errorf("restart memcached: %w", errElsewhere)
+	}
+	return s.cfg.Stack.RestartMemcached(ctx)
+}
+
+func (s *Site) restartNATS(context.Context) error {
+	if s.cfg.Stack == nil {
+		return fmt.Errorf("restart NATS: %w", errElsewhere)
+	}
+	return s.cfg.Stack.RestartNATS()
+}
+
+// crashPostgres ends PostgreSQL as a crash does: what was acknowledged must be there afterwards. A database that is
+// being started is not left half-way, so ctx does not end it.
+func (s *Site) crashPostgres(ctx context.Context) error {
+	if s.cfg.Stack == nil {
+		return fmt.Errorf("crash PostgreSQL: %w", errElsewhere)
+	}
+	return s.cfg.Stack.CrashPostgres(context.WithoutCancel(ctx))
+}
+
+func (s *Site) flushMemcached(ctx context.Context) error {
+	if len(s.cfg.Services.Memcached) == 0 {
+		return errors.New("flush memcached: the site has none")
+	}
+	return flushMemcached(ctx, s.cfg.Services.Memcached[0])
 }
 
 // Faults lists the names that Inject knows.
@@ -50,7 +78,8 @@ func (s *Site) Inject(ctx context.Context, name string) error {
 	return fmt.Errorf("there is no fault %q", name)
 }
 
-// Kill ends one process of a role as a crash does, each in its turn, and returns when it is ready again.
+// Kill ends one process of a role as a crash does, each in its turn, and returns when it is ready again. The process
+// needs a debug listener for it.
 func (s *Site) Kill(ctx context.Context, role Role) error {
 	all := s.all(role)
 	if len(all) == 0 {
@@ -60,6 +89,12 @@ func (s *Site) Kill(ctx context.Context, role Role) error {
 	r := all[s.killed[role]%len(all)]
 	s.killed[role]++
 	s.mu.Unlock()
+	if r.process == nil {
+		return fmt.Errorf("kill %s: it runs in this process", r.name)
+	}
+	if r.ready == "" {
+		return fmt.Errorf("kill %s: it has no debug listener that says when it is ready again", r.name)
+	}
 	pid := r.process.PID()
 	if pid == 0 {
 		return fmt.Errorf("%s is not running", r.name)

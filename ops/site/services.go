@@ -19,8 +19,8 @@ import (
 
 // Faults that need nothing of a site but the addresses of its services.
 
-// FlushMemcached empties a memcached server.
-func FlushMemcached(ctx context.Context, addr string) error {
+// flushMemcached empties a memcached server.
+func flushMemcached(ctx context.Context, addr string) error {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -39,8 +39,11 @@ func FlushMemcached(ctx context.Context, addr string) error {
 	return nil
 }
 
-// HoldRelay blocks all relays for the time d, by their lock: changes are committed, and edges are not told.
-func HoldRelay(ctx context.Context, url string, d time.Duration) (err error) {
+// holdRelay blocks all relays for the time d, by their lock: changes are committed, and edges are not told.
+func holdRelay(ctx context.Context, url string, d time.Duration) (err error) {
+	if url == "" { // pgx would connect to what the shell's environment names
+		return errors.New("hold the relay: the site has no database")
+	}
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return fmt.Errorf("hold the relay: %w", err)
@@ -56,9 +59,12 @@ func HoldRelay(ctx context.Context, url string, d time.Duration) (err error) {
 	return nil
 }
 
-// WipeChanges deletes the stream of changes and creates it again at once, as a careless operator might. Its followers
+// wipeChanges deletes the stream of changes and creates it again at once, as a careless operator might. Its followers
 // see no error.
-func WipeChanges(ctx context.Context, url string) error {
+func wipeChanges(ctx context.Context, url string) error {
+	if url == "" { // nats.go would connect to 127.0.0.1:4222
+		return errors.New("wipe the stream: the site has no NATS")
+	}
 	nc, err := nats.Connect(url)
 	if err != nil {
 		return fmt.Errorf("wipe the stream: %w", err)

@@ -14,13 +14,13 @@ import (
 func TestFaultsOfServices(t *testing.T) {
 	t.Parallel()
 	m := testenv.MemcachedServer(t)
-	if err := FlushMemcached(t.Context(), m.Addr()); err != nil {
+	if err := flushMemcached(t.Context(), m.Addr()); err != nil {
 		t.Error(err)
 	}
 	if err := m.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := FlushMemcached(t.Context(), m.Addr()); err == nil {
+	if err := flushMemcached(t.Context(), m.Addr()); err == nil {
 		t.Error("a memcached that is not there was flushed")
 	}
 	database := testenv.DatabaseURL(t)
@@ -41,7 +41,7 @@ func TestFaultsOfServices(t *testing.T) {
 	}
 	ctx, release := context.WithCancel(t.Context())
 	held := make(chan error)
-	go func() { held <- HoldRelay(ctx, database, time.Hour) }()
+	go func() { held <- holdRelay(ctx, database, time.Hour) }()
 	testenv.Eventually(t, "the lock is held", func() bool { return !free() })
 	release()
 	if err := <-held; err != nil {

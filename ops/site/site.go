@@ -219,12 +219,16 @@ func (s *Site) Addrs() (addrs []string) {
 	return addrs
 }
 
-// PIDs are the processes of a role, in the order in which they were added; 0 for one that is being restarted.
-func (s *Site) PIDs(role Role) (pids []int) {
+// PIDs are the processes of a role, in the order in which they were added; 0 for one that is being restarted. It fails
+// for roles in this process.
+func (s *Site) PIDs(role Role) (pids []int, err error) {
 	for _, r := range s.all(role) {
+		if r.process == nil {
+			return nil, fmt.Errorf("%s has no process of its own", r.name)
+		}
 		pids = append(pids, r.process.PID())
 	}
-	return pids
+	return pids, nil
 }
 
 // DebugURLs is where the debug listeners of a role's processes are, without a slash at the end.
@@ -237,8 +241,14 @@ func (s *Site) DebugURLs(role Role) (urls []string) {
 	return urls
 }
 
-// Announce writes to stack.env where the edges are, for commands in other terminals.
-func (s *Site) Announce() error { return s.cfg.Stack.Announce(s.URLs()) }
+// Announce writes to stack.env where the edges are, for commands in other terminals. The services must belong to the
+// site.
+func (s *Site) Announce() error {
+	if s.cfg.Stack == nil {
+		return errors.New("announce the edges: the services belong to another site")
+	}
+	return s.cfg.Stack.Announce(s.URLs())
+}
 
 // WaitPages returns when each edge serves the page at path, or when a role has failed: Wait and Stop say so.
 func (s *Site) WaitPages(ctx context.Context, path string) error {
@@ -255,8 +265,8 @@ func (s *Site) WaitPages(ctx context.Context, path string) error {
 	return nil
 }
 
-// WaitReady returns when each role says that it is ready, or when one has failed. Processes need debug listeners for
-// it.
+// WaitReady returns when each role says that it is ready, or when one has failed. It fails at once for a process without
+// a debug listener, which cannot be asked.
 func (s *Site) WaitReady(ctx context.Context) error {
 	for _, r := range s.all("") {
 		if err := s.waitRole(ctx, r); err != nil {
@@ -267,13 +277,13 @@ func (s *Site) WaitReady(ctx context.Context) error {
 }
 
 func (s *Site) waitRole(ctx context.Context, r *running) error {
+	if r.process != nil && r.ready == "" {
+		return fmt.Errorf("%s has no debug listener that says whether it is ready", r.name)
+	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
 	err := Await(ctx, s.Failed(), func(ctx context.Context) error {
-		switch {
-		case r.process == nil:
+		if r.process == nil {
 			return r.here.Ready()
-		case r.ready == "":
-			return nil
 		}
 		return Get(ctx, client, r.ready)
 	})
@@ -328,8 +338,4 @@ func (s *Site) Stop() error {
 		err = errors.Join(err, s.cfg.Stack.Stop())
 	}
 	return err
-}
-
-func (s *Site) url(addr string) string {
-	return strings.TrimSuffix(URL(addr, s.cfg.Edge.TLSCert != ""), "/")
 }

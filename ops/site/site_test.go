@@ -135,6 +135,73 @@ func TestInjectKnowsItsFaults(t *testing.T) {
 	}
 }
 
+// TestFaultsThatCannotBeInjected: a fault of a service that the site does not have, or that is not its own, is an error,
+// and touches no other site's service.
+func TestFaultsThatCannotBeInjected(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"kill a renderer":     "no renderer is running",
+		"kill a cachefill":    "no cachefill is running",
+		"kill an edge":        "no edge is running",
+		"restart memcached":   "runs elsewhere",
+		"flush memcached":     "the site has none",
+		"restart NATS":        "runs elsewhere",
+		"hold the relay back": "has no database",
+		"crash PostgreSQL":    "runs elsewhere",
+		"wipe the stream":     "has no NATS",
+	}
+	for _, name := range Faults() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			says, ok := want[name]
+			err := New(Config{}).Inject(t.Context(), name)
+			if !ok || err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("error %v, want one with %q", err, says)
+			}
+		})
+	}
+	if err := New(Config{}).Announce(); err == nil {
+		t.Error("edges were announced in the stack.env of no stack")
+	}
+}
+
+// TestRolesInThisProcessHaveNoPID: they cannot be killed, and say so.
+func TestRolesInThisProcessHaveNoPID(t *testing.T) {
+	t.Parallel()
+	s := New(Config{Services: stack.Env{NATS: testenv.NATS(t)}, Addr: "127.0.0.1:0"})
+	if err := s.Add(Edge, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Kill(t.Context(), Edge); err == nil || !strings.Contains(err.Error(), "edge-1: it runs in this process") {
+		t.Errorf("Kill: %v", err)
+	}
+	if pids, err := s.PIDs(Edge); err == nil || !strings.Contains(err.Error(), "edge-1 has no process of its own") {
+		t.Errorf("PIDs: %v, %v", pids, err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReadinessNeedsADebugListener: a process without one cannot be asked, so no call claims that it is ready.
+func TestReadinessNeedsADebugListener(t *testing.T) {
+	t.Parallel()
+	s := New(Config{Services: stack.Env{NATS: testenv.NATS(t)}, Addr: "127.0.0.1:0",
+		Processes: &ProcessConfig{Program: "/no/such/program", Data: t.TempDir()}})
+	if err := s.Add(Edge, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.WaitReady(soon(t)); err == nil || !strings.Contains(err.Error(), "edge-1 has no debug listener") {
+		t.Errorf("WaitReady: %v", err)
+	}
+	if err := s.Kill(soon(t), Edge); err == nil || !strings.Contains(err.Error(), "edge-1: it has no debug listener") {
+		t.Errorf("Kill: %v", err)
+	}
+	if err := s.Stop(); err == nil {
+		t.Error("the missing program is no error")
+	}
+}
+
 // TestDescribe: a process gets the site's addresses and flags, and none of the shell's.
 func TestDescribe(t *testing.T) {
 	t.Setenv("DATABASE_URL", "postgres://the.shell/s")

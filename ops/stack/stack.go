@@ -169,6 +169,9 @@ func (s *Stack) keepRunning(
 
 // RestartNATS stops NATS and starts it again, with its streams.
 func (s *Stack) RestartNATS() error {
+	if s.nats == nil {
+		return errors.New("restart NATS: it runs elsewhere")
+	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	return s.nats.Restart()
