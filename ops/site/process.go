@@ -49,14 +49,7 @@ func (s *Site) addProcess(group *Group, role Role, name string) (*running, error
 	if err != nil {
 		return nil, err
 	}
-	grace := defaultStop
-	switch {
-	case role == Edge && s.cfg.Edge.StopTimeout > 0:
-		grace = s.cfg.Edge.StopTimeout
-	case s.cfg.Renderer.StopTimeout > 0:
-		grace = s.cfg.Renderer.StopTimeout
-	}
-	k := stack.Supervise(name, grace+2*time.Second, s.log, p.Command)
+	k := stack.Supervise(name, s.stopTimeout(role)+2*time.Second, s.log, p.Command)
 	return &running{
 		role:    role,
 		name:    name,
@@ -65,6 +58,17 @@ func (s *Site) addProcess(group *Group, role Role, name string) (*running, error
 		process: k,
 		member:  s.run(group, name, k.Run),
 	}, nil
+}
+
+// stopTimeout is how long a role may take to finish its requests.
+func (s *Site) stopTimeout(role Role) time.Duration {
+	switch role {
+	case Edge:
+		return cmp.Or(s.cfg.Edge.StopTimeout, defaultStop)
+	case Renderer:
+		return cmp.Or(s.cfg.Renderer.StopTimeout, defaultStop)
+	}
+	return defaultStop
 }
 
 // Describe returns one more of a role as a process, for a caller that runs it, and where an edge's browsers find it.

@@ -202,6 +202,33 @@ func TestReadinessNeedsADebugListener(t *testing.T) {
 	}
 }
 
+// TestStopTimeouts: a role that is told no time has the default, not another role's.
+func TestStopTimeouts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		edge, renderer time.Duration
+		want           map[Role]time.Duration
+	}{
+		"defaults": {0, 0, map[Role]time.Duration{Edge: defaultStop, Renderer: defaultStop, Cachefill: defaultStop}},
+		"an edge's": {time.Minute, 0,
+			map[Role]time.Duration{Edge: time.Minute, Renderer: defaultStop, Cachefill: defaultStop}},
+		"a renderer's": {0, time.Hour,
+			map[Role]time.Duration{Edge: defaultStop, Renderer: time.Hour, Cachefill: defaultStop}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var cfg Config
+			cfg.Edge.StopTimeout, cfg.Renderer.StopTimeout = c.edge, c.renderer
+			s := New(cfg)
+			for role, want := range c.want {
+				if got := s.stopTimeout(role); got != want {
+					t.Errorf("%s has %s, want %s", role, got, want)
+				}
+			}
+		})
+	}
+}
+
 // TestDescribe: a process gets the site's addresses and flags, and none of the shell's.
 func TestDescribe(t *testing.T) {
 	t.Setenv("DATABASE_URL", "postgres://the.shell/s")
