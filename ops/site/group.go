@@ -11,21 +11,30 @@ import (
 //
 // Its context has no parent: Ctrl-C ends the groups of a site one after another, in the order that their owner chooses.
 type Group struct {
+	// OnFailure is called when the first member ends without being stopped; nil: nothing is. Set it before Add.
+	OnFailure func()
+
 	once   sync.Once
 	ctx    context.Context
 	cancel context.CancelFunc
-	failed chan struct{} // closed when a member ends by itself
+	failed chan struct{}
+	fail   func() // closes failed and calls OnFailure, once
 
 	running sync.WaitGroup
 	mu      sync.Mutex
 	errs    []error
-	closed  bool // failed is closed
 }
 
 func (g *Group) begin() {
 	g.once.Do(func() {
 		g.ctx, g.cancel = context.WithCancel(context.Background())
 		g.failed = make(chan struct{})
+		g.fail = sync.OnceFunc(func() {
+			close(g.failed)
+			if g.OnFailure != nil {
+				g.OnFailure()
+			}
+		})
 	})
 }
 
@@ -53,17 +62,14 @@ func (g *Group) Add(name string, f func(context.Context) error) *Member {
 		defer close(m.ended)
 		defer cancel()
 		err := f(ctx)
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if ctx.Err() == nil { // no one stopped it
+		if ctx.Err() == nil { // it was not stopped
 			if err == nil {
 				err = fmt.Errorf("%s ended by itself", name)
 			}
-			if !g.closed {
-				g.closed = true
-				close(g.failed)
-			}
+			defer g.fail()
 		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
 		if err != nil && !errors.Is(err, context.Canceled) {
 			m.err = err
 			g.errs = append(g.errs, err)

@@ -13,7 +13,7 @@ func TestGroup(t *testing.T) {
 
 	t.Run("stops all, without an error", func(t *testing.T) {
 		t.Parallel()
-		var g Group
+		g := Group{OnFailure: func() { t.Error("a member that was stopped counts as failed") }}
 		g.Add("one", until)
 		g.Add("other", until)
 		if err := errors.Join(g.Stop(), g.Stop()); err != nil {
@@ -22,12 +22,29 @@ func TestGroup(t *testing.T) {
 	})
 	t.Run("says who ended by itself", func(t *testing.T) {
 		t.Parallel()
-		var g Group
+		told := make(chan struct{})
+		g := Group{OnFailure: func() { close(told) }}
 		g.Add("one", until)
 		g.Add("other", func(context.Context) error { return nil })
 		<-g.Failed()
+		<-told
 		if err := g.Stop(); err == nil || !strings.Contains(err.Error(), "other ended by itself") {
 			t.Error(err)
+		}
+	})
+	t.Run("tells of a failure once", func(t *testing.T) {
+		t.Parallel()
+		calls := 0
+		g := Group{OnFailure: func() { calls++ }}
+		all := []*Member{
+			g.Add("one", func(context.Context) error { return nil }),
+			g.Add("other", func(context.Context) error { return nil }),
+		}
+		for _, m := range all {
+			<-m.ended
+		}
+		if err := g.Stop(); err == nil || calls != 1 {
+			t.Errorf("%d calls, error %v", calls, err)
 		}
 	})
 	t.Run("keeps errors of the stop", func(t *testing.T) {

@@ -56,7 +56,7 @@ func (s *Site) addProcess(group *Group, role Role, name string) (*running, error
 		addr:    addr,
 		ready:   p.Ready,
 		process: k,
-		member:  s.run(group, name, k.Run),
+		member:  group.Add(name, k.Run),
 	}, nil
 }
 

@@ -44,7 +44,7 @@ func (s *Site) addHere(group *Group, role Role, name string) (*running, error) {
 		name:    name,
 		addr:    l.addr,
 		here:    l.debug,
-		member:  s.run(group, name, l.run),
+		member:  group.Add(name, l.run),
 		release: l.close,
 	}, nil
 }

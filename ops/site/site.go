@@ -65,10 +65,9 @@ type Site struct {
 
 	edges, workers, helpers Group // stopped in this order
 	prepared                bool
-	started                 int // roles so far
-	failed                  chan struct{}
-	fail                    func() // closes failed, once
-	firstAddr               string // of the first edge, once chosen
+	started                 int           // roles so far
+	failed                  chan struct{} // closed when a member of any group ends by itself
+	firstAddr               string        // of the first edge, once chosen
 
 	mu     sync.Mutex // guards what follows
 	roles  []*running
@@ -92,9 +91,11 @@ func New(cfg Config) *Site {
 	if cfg.Stack != nil {
 		cfg.Services = cfg.Stack.Env()
 	}
-	failed := make(chan struct{})
-	return &Site{cfg: cfg, log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), killed: map[Role]int{},
-		failed: failed, fail: sync.OnceFunc(func() { close(failed) })}
+	s := &Site{cfg: cfg, log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), killed: map[Role]int{},
+		failed: make(chan struct{})}
+	fail := sync.OnceFunc(func() { close(s.failed) })
+	s.edges.OnFailure, s.workers.OnFailure, s.helpers.OnFailure = fail, fail, fail
+	return s
 }
 
 // Add starts n more of a role and returns without waiting until they are ready. They are named by their role and a
@@ -174,9 +175,9 @@ func (s *Site) prepare() error {
 			return err
 		}
 		s.log.Info("debug listener", "addr", d.Addr())
-		s.run(&s.helpers, "debug listener", d.Run)
+		s.helpers.Add("debug listener", d.Run)
 	}
-	s.run(&s.helpers, "watch", func(ctx context.Context) error { return watchReady(ctx, s.rolesHere, s.log) })
+	s.helpers.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.rolesHere, s.log) })
 	return nil
 }
 
@@ -303,17 +304,6 @@ func (s *Site) hasFailed() bool {
 	default:
 		return false
 	}
-}
-
-// run adds a member to a group; one that ends by itself closes failed.
-func (s *Site) run(g *Group, name string, f func(context.Context) error) *Member {
-	return g.Add(name, func(ctx context.Context) error {
-		err := f(ctx)
-		if ctx.Err() == nil {
-			s.fail()
-		}
-		return err
-	})
 }
 
 // Wait returns when ctx ends or a role has failed.
