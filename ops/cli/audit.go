@@ -155,18 +155,12 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 				Args:     []string{"--log-level", "error"},
 				EdgeArgs: []string{"--no-access-log"},
 				Env:      flagEnv(s.flags),
-				Share:    1,
 			},
 		},
 	)
 	defer func() { err = errors.Join(err, own.Stop()) }()
-	for _, r := range []struct {
-		role site.Role
-		n    int
-	}{{site.Renderer, c.Renderers}, {site.Cachefill, 1}, {site.Edge, c.Edges}} {
-		if err := own.Add(r.role, r.n); err != nil {
-			return err
-		}
+	if err := (roleCounts{renderers: c.Renderers, cachefills: 1, edges: c.Edges}).addTo(own); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
 	defer cancel()

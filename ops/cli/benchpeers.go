@@ -61,12 +61,15 @@ func (c *benchCommand) comparePeers(s *session) (err error) {
 	cfg.Users = cfg.Users[:min(peersCold, len(cfg.Users))]
 	cfg.Program = func() (string, rig.Process, error) { return plainProgram(own, cfg.Page.Path) }
 	site := func(m measured) peers.Starter {
-		m.edges, m.renderers = 1, 1
+		m.roleCounts = roleCounts{renderers: 1, edges: 1}
+		if !m.noMemcached {
+			m.cachefills = 1
+		}
 		return func() (string, []rig.Process, error) { return m.processes(own) }
 	}
 	cfg.Ours = peers.Ours{
-		Near:      site(measured{cachefills: 1}),
-		Memcached: site(measured{cachefills: 1, noNear: true}),
+		Near:      site(measured{}),
+		Memcached: site(measured{noNear: true}),
 		Apart:     site(measured{noNear: true, noMemcached: true}),
 		Together:  func() (string, []rig.Process, error) { return together(own) },
 	}

@@ -92,7 +92,7 @@ func (c *ladderCommand) climbOwn(s *session) (err error) {
 		picturesOf(own),
 		ladder.Config{Postgres: own.Env().Postgres, PostgresPID: childNamed(os.Getpid(), "postgres"),
 			Memcached: own.Env().Memcached[0], Roles: func() (string, []rig.Process, error) {
-				return measured{edges: 1, renderers: 2, cachefills: 1}.processes(own)
+				return measured{roleCounts: roleCounts{renderers: 2, cachefills: 1, edges: 1}}.processes(own)
 			}},
 	)
 }

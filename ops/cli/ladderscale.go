@@ -48,14 +48,11 @@ func (c *ladderCommand) scaleOwn(s *session) (err error) {
 		return err
 	}
 	edge, roles, err := measured{
-		edges:       1,
-		renderers:   1,
+		roleCounts:  roleCounts{renderers: 1, edges: 1},
 		noNear:      true,
 		noMemcached: true,
 		database:    database.String(),
-	}.processes(
-		own,
-	)
+	}.processes(own)
 	if err != nil {
 		return err
 	}

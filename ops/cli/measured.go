@@ -12,7 +12,7 @@ import (
 
 // measured says how many processes a measured site has of each role, and what its edges keep.
 type measured struct {
-	edges, renderers, cachefills int
+	roleCounts
 
 	noNear, noMemcached bool
 	database            string // another address of the sandbox's database; "": its own
@@ -33,18 +33,17 @@ func (m measured) processes(on *stack.Stack) (url string, all []rig.Process, err
 	if m.noNear {
 		flags = append(flags, "--near-cache", "0")
 	}
-	roles := measuredSite(on, services, flags, 1+m.renderers+m.cachefills+m.edges)
-	for _, r := range []struct {
-		role site.Role
-		n    int
-	}{{site.Bus, 1}, {site.Renderer, m.renderers}, {site.Cachefill, m.cachefills}, {site.Edge, m.edges}} {
-		for range r.n {
-			p, at, err := roles.Describe(r.role)
-			if err != nil {
-				return "", nil, err
-			}
-			all, url = append(all, p), cmp.Or(url, at)
-		}
+	roles := measuredSite(on, services, flags, 1+m.total())
+	add := func(role site.Role) error {
+		p, at, err := roles.Describe(role)
+		all, url = append(all, p), cmp.Or(url, at)
+		return err
+	}
+	if err := add(site.Bus); err != nil {
+		return "", nil, err
+	}
+	if err := m.each(add); err != nil {
+		return "", nil, err
 	}
 	return url, all, nil
 }

@@ -32,3 +32,28 @@ func (s *session) runRole(role site.Role, at *services, flags string, config fun
 	running.Wait(s.ctx)
 	return nil
 }
+
+// roleCounts says how many a site has of each role.
+type roleCounts struct{ renderers, cachefills, edges int }
+
+func (n roleCounts) total() int { return n.renderers + n.cachefills + n.edges }
+
+// each calls f once for each role that is to start, edges last, until f fails.
+func (n roleCounts) each(f func(site.Role) error) error {
+	for _, r := range []struct {
+		role site.Role
+		n    int
+	}{{site.Renderer, n.renderers}, {site.Cachefill, n.cachefills}, {site.Edge, n.edges}} {
+		for range r.n {
+			if err := f(r.role); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// addTo starts the roles and returns without waiting until they are ready.
+func (n roleCounts) addTo(running *site.Site) error {
+	return n.each(func(role site.Role) error { return running.Add(role, 1) })
+}

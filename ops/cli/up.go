@@ -66,7 +66,7 @@ func (c *upCommand) Run(s *session) (err error) {
 	if err := s.prepareDatabase(services.Env().Postgres, c.Pictures, c.seedSize); err != nil {
 		return err
 	}
-	if err := c.addRoles(running); err != nil {
+	if err := c.counts().addTo(running); err != nil {
 		return advise(err)
 	}
 	if err := c.waitForPages(s.ctx, running); err != nil {
@@ -108,23 +108,15 @@ func (c *upCommand) site(s *session, services *stack.Stack) site.Config {
 		cfg.Processes = &site.ProcessConfig{
 			Data:  s.data,
 			Env:   flagEnv(s.flags),
-			Share: 1 + c.Edges + c.Renderers + c.Cachefills,
+			Share: 1 + c.counts().total(),
 		}
 	}
 	return cfg
 }
 
-// addRoles starts renderers and cachefills, then edges.
-func (c *upCommand) addRoles(running *site.Site) error {
-	for _, r := range []struct {
-		role site.Role
-		n    int
-	}{{site.Renderer, c.Renderers}, {site.Cachefill, c.Cachefills}, {site.Edge, c.Edges}} {
-		if err := running.Add(r.role, r.n); err != nil {
-			return err
-		}
-	}
-	return nil
+// counts are the roles that the flags ask for.
+func (c *upCommand) counts() roleCounts {
+	return roleCounts{renderers: c.Renderers, cachefills: c.Cachefills, edges: c.Edges}
 }
 
 // waitForPages returns when each edge serves the first page. Without renderers of its own the site waits for none.
@@ -220,7 +212,7 @@ func (c *upCommand) listeners() (all []stack.Listener, err error) {
 	if c.DebugAddr != "" {
 		n := 1
 		if c.Processes {
-			n = c.Renderers + c.Cachefills + c.Edges
+			n = c.counts().total()
 		}
 		add("debug listener", "--debug-addr", c.DebugAddr, n)
 	}
