@@ -17,6 +17,7 @@ import (
 
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/ring"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
@@ -235,10 +236,7 @@ func (f *Filler) warm(ctx context.Context) {
 			return
 		}
 		f.cold.Store(&err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(200 * time.Millisecond):
-		}
+		sleep.For(ctx, 200*time.Millisecond)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"flickrkillr/schema/sleep"
 )
 
 // The sentinel is an item that is in every server until the server is flushed or restarted. Each cachefill adds it once
@@ -91,10 +93,7 @@ func (s *server) watch(ctx context.Context, replay func(context.Context, *server
 			s.become(&stateWarm) // or another cachefill is at it
 		}
 		s.probes.Add(1)
-		select {
-		case <-ctx.Done():
-		case <-time.After(sentinelEvery):
-		}
+		sleep.For(ctx, sentinelEvery)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
@@ -35,10 +36,8 @@ func (f *Filler) try(ctx context.Context, j *job) (result, error) {
 		case !errors.Is(err, memcache.ErrNotStored):
 			return resultCacheError, fmt.Errorf("locking %s: %w", key, err)
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, pause) {
 			return resultFailed, ctx.Err()
-		case <-time.After(pause):
 		}
 		if s.holds(key, j) {
 			return resultHeld, nil
