@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
@@ -52,10 +53,7 @@ func holdRelay(ctx context.Context, url string, d time.Duration) (err error) {
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", store.RelayLock); err != nil {
 		return fmt.Errorf("hold the relay: %w", err)
 	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
+	sleep.For(ctx, d)
 	return nil
 }
 

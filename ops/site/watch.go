@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/debug"
+	"flickrkillr/schema/sleep"
 )
 
 // When a role that is not ready is logged: not while it starts as usual, then at once, then every 10 s.
@@ -46,10 +47,8 @@ func watchReady(ctx context.Context, roles func() []debug.Role, log *slog.Logger
 				s.logged = now
 			}
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, watchEvery) {
 			return nil
-		case <-time.After(watchEvery):
 		}
 	}
 }

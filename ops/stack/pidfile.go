@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"flickrkillr/schema/sleep"
 )
 
 // pidFile is what a PostgreSQL server keeps in its cluster's postmaster.pid while it runs.
@@ -97,10 +99,8 @@ func waitGone(ctx context.Context, pid int, limit time.Duration) (bool, error) {
 		if time.Now().After(deadline) {
 			return false, nil
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, 20*time.Millisecond) {
 			return false, ctx.Err()
-		case <-time.After(20 * time.Millisecond):
 		}
 	}
 	return true, nil

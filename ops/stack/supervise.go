@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"flickrkillr/schema/sleep"
 )
 
 // How long supervision waits before it starts a program again: ever longer, until the program has run for lastsFor.
@@ -45,10 +47,8 @@ func supervise(
 			wait = leastRestartWait
 		}
 		log.Error(name+" ended by itself and is started again", "err", c.err, "wait", wait)
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, wait) {
 			return
-		case <-time.After(wait):
 		}
 		wait = min(2*wait, mostRestartWait)
 		if err := restart(ctx); ctx.Err() != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
 
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
@@ -66,10 +67,8 @@ func (a *audit) writeByBus(ctx context.Context, c *change) (outcome, error) {
 		if err == nil || !isTransient(err) {
 			return done, err
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, 20*time.Millisecond) {
 			return outcome{}, err
-		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"flickrkillr/schema/sleep"
 )
 
 // Fault is something that goes wrong during the audit. Inject returns when it is over: each fault undoes itself.
@@ -37,10 +39,8 @@ func (t *faultLog) run(ctx context.Context, faults []Fault, every time.Duration,
 	order := draw.Perm(len(faults))
 	rest := every / 8 // the first one comes soon
 	for n := 0; ; n++ {
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, rest) {
 			return
-		case <-time.After(rest):
 		}
 		rest = every/2 + time.Duration(draw.Int64N(int64(every)))/2
 		f := faults[order[n%len(order)]]

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"flickrkillr/schema/sleep"
 )
 
 // writeByPsql makes a change as a person in psql does. It is one transaction, which reads the version that it raised
@@ -69,12 +71,10 @@ func (a *audit) findOutcome(c *change, before int64) (outcome, error) {
 		if err == nil {
 			return done, nil
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, 100*time.Millisecond) {
 			return outcome{}, fmt.Errorf(
 				"audit: %s photo %d: find the outcome: %w", c.what, c.photo.id, err,
 			)
-		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
