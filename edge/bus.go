@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -129,7 +130,7 @@ func (b *bus) get(ctx context.Context, ref page.Ref, id string, gzip bool, wait 
 		}
 		waited := time.Since(start)
 		again := errors.Is(err, nats.ErrNoResponders) && (waited < wait || waited < restartWindow && b.restarting())
-		if !again || !sleep(ctx, pause) {
+		if !again || !sleep.For(ctx, pause) {
 			b.meters.busErrors.WithLabelValues(wire.Code(err)).Inc()
 			return nil, fmt.Errorf("%s: %w", ref, err)
 		}
@@ -182,7 +183,7 @@ func (b *bus) look(e failsafe.Execution[*nats.Msg]) error {
 	if err := b.nc.FlushWithContext(e.Context()); err != nil {
 		return err
 	}
-	if !sleep(e.Context(), time.Since(begun)) {
+	if !sleep.For(e.Context(), time.Since(begun)) {
 		return e.Context().Err()
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
@@ -41,7 +42,7 @@ func (e *errorPages) run(ctx context.Context) {
 		if !e.complete() {
 			wait = errorsRetry
 		}
-		if !sleep(ctx, wait) {
+		if !sleep.For(ctx, wait) {
 			return
 		}
 	}

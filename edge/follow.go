@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 
 	"github.com/nats-io/nats.go"
@@ -47,7 +48,7 @@ func (f *follower) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := f.round(ctx); err != nil && ctx.Err() == nil {
 			f.log.Debug("changes: not followed", "err", err)
-			sleep(ctx, followPoll)
+			sleep.For(ctx, followPoll)
 		}
 	}
 }
@@ -191,7 +192,7 @@ func (f *follower) doubt(what string, err error, args ...any) {
 // watch returns when the stream must be followed anew: it was deleted and made again. Under the same name that happens without any error,
 // and its consumer goes on from the old sequence, so the only sign is the stream's own time of creation.
 func (f *follower) watch(ctx context.Context, js jetstream.JetStream, created time.Time) {
-	for wasBlind := true; sleep(ctx, followPoll); { // until the first tick
+	for wasBlind := true; sleep.For(ctx, followPoll); { // until the first tick
 		if blind := f.fresh.blind(); blind != wasBlind {
 			wasBlind = blind
 			f.log.Info("changes: copies are trusted while the relay's ticks come", "trusted", !blind)
@@ -206,17 +207,5 @@ func (f *follower) watch(ctx context.Context, js jetstream.JetStream, created ti
 			f.log.Warn("changes: the stream was made anew", "created", stream.CachedInfo().Created)
 			return
 		}
-	}
-}
-
-// sleep waits; false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

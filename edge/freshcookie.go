@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 
 	"github.com/nats-io/nats.go"
@@ -41,7 +42,7 @@ func (f *freshCookies) run(ctx context.Context) {
 				wait = followPoll
 			}
 		}
-		if !sleep(ctx, wait) {
+		if !sleep.For(ctx, wait) {
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 
 	"github.com/nats-io/nats.go"
@@ -179,7 +180,7 @@ func TestClaimsOfWhoJoinsAgainAndAgain(t *testing.T) {
 		crowd.Go(func() {
 			for ctx.Err() == nil {
 				_, _, _ = e.calls.do(ctx, ref, time.Minute, func(context.Context) (fetched, error) {
-					sleep(ctx, time.Millisecond)
+					sleep.For(ctx, time.Millisecond)
 					return fetched{copy: old, tier: tierMemcached}, nil
 				})
 			}

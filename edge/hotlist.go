@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"flickrkillr/schema/hotlist"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 
 	"github.com/nats-io/nats.go"
@@ -60,11 +61,11 @@ func newKeeper(s *Server) *keeper {
 // run works until ctx ends, and keeps the list once more then.
 func (k *keeper) run(ctx context.Context) {
 	for !k.restore(ctx) { // never before: an empty list would replace the one that is there
-		if !sleep(ctx, min(k.every, time.Second)) {
+		if !sleep.For(ctx, min(k.every, time.Second)) {
 			return
 		}
 	}
-	for sleep(ctx, k.every) {
+	for sleep.For(ctx, k.every) {
 		k.keep(ctx, keepBound)
 	}
 	k.hot.gather(k.near, rate.NewLimiter(0, 0), time.Now()) // what is not in memcached now is too late

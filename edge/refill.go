@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 
 	"golang.org/x/time/rate"
@@ -60,7 +61,7 @@ func (r *refiller) run(ctx context.Context) {
 			r.send(note)
 		}
 		again.Reset(next)
-		if !sleep(ctx, refillRest) {
+		if !sleep.For(ctx, refillRest) {
 			return
 		}
 	}

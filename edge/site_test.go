@@ -17,6 +17,7 @@ import (
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 
 	"github.com/nats-io/nats.go"
@@ -60,7 +61,7 @@ func newSite(t testing.TB) *site {
 	}
 	s.makeStream()
 	s.background(func(ctx context.Context) {
-		for sleep(ctx, tickEvery) {
+		for sleep.For(ctx, tickEvery) {
 			if !s.mute.Load() {
 				_ = s.nc.Publish(wire.SubjectTick, wire.Tick{Time: time.Now()}.Encode())
 			}
