@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/sleep"
 )
 
 // Bounds of the work on the search index.
@@ -30,7 +31,7 @@ type indexer struct {
 // ever: in batches of half the size, down to one entry of the queue, and then after the other entries.
 func (s *Service) keepIndex(ctx, held context.Context) {
 	x := indexer{size: store.IndexMost}
-	for pause := s.cfg.IndexPoll; sleep(ctx, pause); {
+	for pause := s.cfg.IndexPoll; sleep.For(ctx, pause); {
 		if !s.relay.active.Load() { // another renderer indexes
 			pause = s.cfg.IndexPoll
 			continue

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
@@ -137,7 +138,7 @@ func (r *relay) run(ctx, held context.Context) {
 // wait returns pause after the last round started; or when a round is asked for, but not before apart has passed; or
 // when ctx ends.
 func (r *relay) wait(ctx context.Context, begun time.Time, apart, pause time.Duration) (woken, ended bool) {
-	if !sleep(ctx, time.Until(begun.Add(min(apart, pause)))) {
+	if !sleep.For(ctx, time.Until(begun.Add(min(apart, pause)))) {
 		return false, true
 	}
 	rest := time.NewTimer(time.Until(begun.Add(pause)))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
@@ -63,7 +64,7 @@ func (s *Service) pools() [6]*pool {
 // ctx ended before.
 func (s *Service) waitForBus(ctx context.Context) bool {
 	for !s.nc.IsConnected() {
-		if s.nc.IsClosed() || !sleep(ctx, 20*time.Millisecond) {
+		if s.nc.IsClosed() || !sleep.For(ctx, 20*time.Millisecond) {
 			return ctx.Err() == nil // open fails on a closed connection
 		}
 	}
@@ -91,7 +92,7 @@ func (s *Service) setClock(ctx context.Context) error {
 		}
 		because := waiting + ": " + err.Error()
 		s.waiting.Store(&because)
-		if !sleep(ctx, pause) {
+		if !sleep.For(ctx, pause) {
 			return nil
 		}
 	}
@@ -175,7 +176,7 @@ func (s *Service) whileConnected(ctx context.Context) (_ context.Context, done f
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		for seen := time.Now(); sleep(ctx, busTimeout/25); {
+		for seen := time.Now(); sleep.For(ctx, busTimeout/25); {
 			if s.nc.IsConnected() {
 				seen = time.Now()
 			} else if time.Since(seen) >= busTimeout {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/sleep"
 )
 
 // countEvery is how often the numbers of photos of tags are updated. Visitors see numbers older by that and by the
@@ -15,7 +16,7 @@ const countEvery = time.Second
 // What fails stays queued in the database.
 func (s *Service) countTags(ctx context.Context) {
 	failing := false
-	for sleep(ctx, countEvery) {
+	for sleep.For(ctx, countEvery) {
 		if !s.relay.active.Load() {
 			continue
 		}
