@@ -50,31 +50,8 @@ func TestExitStatus(t *testing.T) {
 // TestSecondCtrlC: the second signal ends a program at once that waits for a request to end.
 func TestSecondCtrlC(t *testing.T) {
 	t.Parallel()
-	p := testenv.StartProcess(
-		t,
-		nil,
-		"--data",
-		testenv.DataDir(t),
-		"--log-format",
-		"text",
-		"up",
-		"--addr",
-		"127.0.0.1:0",
-		"--nats-port",
-		"0",
-		"--memcached-memory",
-		"64",
-		"--users",
-		"40",
-		"--photos",
-		"300",
-		"--processes",
-		"--edge-stop",
-		"1h",
-	)
-	line := p.WaitLine(t, p.Stdout, "Flickr Killr is at http://")
-	_, addr, _ := strings.Cut(line, "http://")
-	addr, _, _ = strings.Cut(addr, "/")
+	p := testenv.StartProcess(t, nil, testenv.UpArgs(testenv.DataDir(t), "--processes", "--edge-stop", "1h")...)
+	addr := strings.Trim(strings.TrimPrefix(testenv.SiteURL(t, p), "http://"), "/")
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

@@ -330,10 +330,5 @@ func do(t testing.TB, method string, e *Server, path string, headers ...string) 
 // eventually waits for a condition that no channel tells of.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("after 20 s it is still not so that %s", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+	testenv.Within(t, 20*time.Second, what, ok)
 }

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -195,19 +194,14 @@ func TestLadderServes(t *testing.T) {
 	}
 }
 
-// body reads what an address answers.
+// body reads what an address answers, with status 200.
 func body(t *testing.T, url string) string {
 	t.Helper()
-	response, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
+	status, text := testenv.Get(t, url)
+	if status != http.StatusOK {
+		t.Fatalf("%s: status %d", url, status)
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s, %v", url, response.Status, err)
-	}
-	return string(text)
+	return text
 }
 
 func TestLadderKnowsItsVersions(t *testing.T) {

@@ -32,8 +32,8 @@ func TestREADMEsExamples(t *testing.T) {
 	}
 	data := testenv.DataDir(t)
 	cli := testenv.NATSCLI(t)
-	site := start(t, small(data)...)
-	home := address(t, site)
+	site := start(t, testenv.UpArgs(data)...)
+	home := testenv.SiteURL(t, site)
 
 	setUp := ". " + filepath.Join(data, stack.EnvFile) + "\n"
 	block = strings.ReplaceAll(block, ". .killr/stack.env", ":")

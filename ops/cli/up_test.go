@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,41 +21,10 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// small is an `up` that disturbs nobody.
-func small(data string, more ...string) []string {
-	return append(
-		[]string{
-			"--data",
-			data,
-			"--log-format",
-			"text",
-			"up",
-			"--addr",
-			"127.0.0.1:0",
-			"--nats-port",
-			"0",
-			"--memcached-memory",
-			"64",
-			"--users",
-			"40",
-			"--photos",
-			"300",
-		},
-		more...)
-}
-
 // start runs killr as a process, as a user does.
 func start(t *testing.T, args ...string) *testenv.Process {
 	t.Helper()
 	return testenv.StartProcess(t, nil, args...)
-}
-
-var siteAt = regexp.MustCompile(`Flickr Killr is at (http://[^ ]+)`)
-
-// address waits for the line that says where the site is.
-func address(t *testing.T, p *testenv.Process) string {
-	t.Helper()
-	return siteAt.FindStringSubmatch(p.WaitLine(t, p.Stdout, "Flickr Killr is at http://"))[1]
 }
 
 var debugAt = regexp.MustCompile(`debug listener" addr=(\S+)`)
@@ -68,34 +35,18 @@ func debugAddr(t *testing.T, p *testenv.Process) string {
 	return debugAt.FindStringSubmatch(p.WaitLine(t, p.Stderr, `debug listener" addr=`))[1]
 }
 
-func get(t *testing.T, url string) (int, string) {
-	t.Helper()
-	transport := &http.Transport{DisableKeepAlives: true}
-	defer transport.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
-}
-
 func TestUp(t *testing.T) {
 	t.Parallel()
 	data := testenv.DataDir(t)
-	first := start(t, small(data, "--debug-addr", "127.0.0.1:0")...)
-	home := address(t, first)
-	status, body := get(t, home+"photos/ansel")
+	first := start(t, testenv.UpArgs(data, "--debug-addr", "127.0.0.1:0")...)
+	home := testenv.SiteURL(t, first)
+	status, body := testenv.Get(t, home+"photos/ansel")
 	if status != http.StatusOK || !strings.Contains(body, `<link rel="canonical" href="`+home+`photos/ansel">`) {
 		t.Errorf("ansel's page: status %d\n%s", status, body)
 	}
 
 	t.Run("one debug listener tells of every role", func(t *testing.T) {
-		_, metrics := get(t, "http://"+debugAddr(t, first)+"/metrics")
+		_, metrics := testenv.Get(t, "http://"+debugAddr(t, first)+"/metrics")
 		for _, instance := range []string{"edge-1", "renderer-1", "renderer-2", "cachefill-1"} {
 			if !strings.Contains(metrics, `instance="`+instance+`"`) {
 				t.Errorf("/metrics has nothing of %s", instance)
@@ -104,7 +55,7 @@ func TestUp(t *testing.T) {
 	})
 
 	t.Run("another up is told that the data is in use", func(t *testing.T) {
-		other := start(t, small(data)...)
+		other := start(t, testenv.UpArgs(data)...)
 		if status := other.WaitFor(t, 2*time.Minute); status != 1 ||
 			!strings.Contains(other.Stderr.String(), "in use by another `up`") {
 			t.Errorf("status %d: %s", status, other.Stderr)
@@ -114,15 +65,10 @@ func TestUp(t *testing.T) {
 	t.Run("a role in another terminal joins without a flag", func(t *testing.T) {
 		role := start(t, "--data", data, "--log-format", "text", "renderer", "--debug-addr", "127.0.0.1:0")
 		role.WaitLine(t, role.Stderr, "msg=serving")
-		for limit := time.Now().Add(10 * time.Second); ; {
-			status, body := get(t, "http://"+debugAddr(t, role)+"/readyz")
-			if status == http.StatusOK {
-				break
-			}
-			if time.Now().After(limit) {
-				t.Fatalf("/readyz: %d %s", status, body)
-			}
-		}
+		testenv.Within(t, 10*time.Second, "the renderer's /readyz says that it is ready", func() bool {
+			status, _ := testenv.Get(t, "http://"+debugAddr(t, role)+"/readyz")
+			return status == http.StatusOK
+		})
 		if status := role.Stop(t); status != 0 {
 			t.Errorf("after SIGTERM it ended with status %d: %s", status, role.Stderr)
 		}
@@ -130,9 +76,9 @@ func TestUp(t *testing.T) {
 
 	t.Run("kill -9 and start again", func(t *testing.T) {
 		first.Kill(t)
-		second := start(t, small(data)...)
-		home := address(t, second)
-		if status, _ := get(t, home+"photos/ansel"); status != http.StatusOK {
+		second := start(t, testenv.UpArgs(data)...)
+		home := testenv.SiteURL(t, second)
+		if status, _ := testenv.Get(t, home+"photos/ansel"); status != http.StatusOK {
 			t.Errorf("ansel's page: status %d", status)
 		}
 		if strings.Contains(second.Stderr.String(), string(seed.Copying)) {
@@ -168,9 +114,9 @@ func TestUpInProcesses(t *testing.T) {
 			"PGHOST=127.0.0.1",
 			"PGPORT=1",
 		},
-		small(data, "--processes", "--edges", "2", "--renderers", "2")...)
-	home := address(t, r)
-	if status, _ := get(t, home); status != http.StatusOK {
+		testenv.UpArgs(data, "--processes", "--edges", "2", "--renderers", "2")...)
+	home := testenv.SiteURL(t, r)
+	if status, _ := testenv.Get(t, home); status != http.StatusOK {
 		t.Errorf("home: status %d", status)
 	}
 	env, err := stack.ReadEnv(data)
@@ -178,15 +124,12 @@ func TestUpInProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	workers := func() map[string]bool { return pids(t, env, "renderer") }
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	before := workers()
-	for len(before) != 2 { // the first page needs only one of them
-		if ctx.Err() != nil {
-			t.Fatalf("%d renderers answer, want 2: %s", len(before), r.Stderr)
-		}
+	deadline := time.Now().Add(30 * time.Second)
+	var before map[string]bool
+	testenv.Within(t, time.Until(deadline), "two renderers answer, of which the first page needs one", func() bool {
 		before = workers()
-	}
+		return len(before) == 2
+	})
 	victim := 0
 	for pid := range before {
 		victim = number(t, pid)
@@ -194,18 +137,13 @@ func TestUpInProcesses(t *testing.T) {
 	if err := syscall.Kill(victim, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if status, _ := get(t, home+"photos/ansel"); status != http.StatusOK {
+	if status, _ := testenv.Get(t, home+"photos/ansel"); status != http.StatusOK {
 		t.Errorf("with one renderer killed: status %d", status)
 	}
-	for {
+	testenv.Within(t, time.Until(deadline), "another renderer replaces the killed one", func() bool {
 		now := workers()
-		if len(now) == 2 && !now[strconv.Itoa(victim)] {
-			break
-		}
-		if ctx.Err() != nil {
-			t.Fatalf("the killed renderer did not come back: %s", r.Stderr)
-		}
-	}
+		return len(now) == 2 && !now[strconv.Itoa(victim)]
+	})
 	if n := other.calls.Load(); n != 0 {
 		t.Errorf("%d connections reached the services of the shell's environment", n)
 	}

@@ -3,7 +3,6 @@ package debug
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+
+	"flickrkillr/ops/testenv"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,19 +40,9 @@ func TestListener(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 
-	transport := &http.Transport{}
-	get := func(path string) (int, string) {
+	get := func(path string) (status int, body string) {
 		t.Helper()
-		resp, err := (&http.Client{Transport: transport}).Get("http://" + s.Addr() + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, string(body)
+		return testenv.Get(t, "http://"+s.Addr()+path)
 	}
 
 	if code, _ := get("/healthz"); code != http.StatusOK {
@@ -82,7 +73,6 @@ func TestListener(t *testing.T) {
 		t.Errorf("pprof is %d", code)
 	}
 
-	transport.CloseIdleConnections()
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("Run returned %v", err)

@@ -18,11 +18,8 @@ import (
 func TestBench(t *testing.T) {
 	t.Parallel()
 	data := testenv.DataDir(t)
-	up := testenv.StartProgram(
-		t, program(t), nil, "up", "--data", data, "--addr", "127.0.0.1:0", "--nats-port", "0", "--memcached-memory",
-		"64", "--users", "40", "--photos", "300", "--processes", "--edges", "2",
-	)
-	up.WaitLine(t, up.Stdout, "Flickr Killr is at")
+	up := testenv.StartProgram(t, program(t), nil, testenv.UpArgs(data, "--processes", "--edges", "2")...)
+	testenv.SiteURL(t, up)
 	report := filepath.Join(t.TempDir(), "report.html")
 	out := run(
 		t, 5*time.Minute, nil, program(t), "--data", data, "--log-level", "error", "bench", "--visitors", "2",

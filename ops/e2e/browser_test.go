@@ -340,7 +340,7 @@ func TestBadRequests(t *testing.T) {
 		var body string
 		var err error
 		for range 10 { // a slow machine may answer 503, but nothing else
-			status, header, body, err = get(t.Context(), client, s.urls[0]+path)
+			status, header, body, err = testenv.Fetch(t.Context(), client, s.urls[0]+path)
 			if status != http.StatusServiceUnavailable {
 				break
 			}

@@ -46,10 +46,7 @@ func BenchmarkCPU(b *testing.B) {
 						"--users", "20000", "--photos", "200000",
 						"--no-access-log", "--near-cache", c.near, "--log-level", "warn"}, how.flags...)
 					up := testenv.StartProgram(b, program(b), nil, flags...)
-					url := strings.TrimSuffix(
-						regexp.MustCompile(`http://[^ ]+`).FindString(up.WaitLine(b, up.Stdout, "Flickr Killr is at")),
-						"/",
-					)
+					url := strings.TrimSuffix(testenv.SiteURL(b, up), "/")
 					time.Sleep(3 * time.Second) // until work that the start caused has ended
 					measure(b, up.PID(), url, c.paths(b.Context(), b, data))
 					if status := up.Stop(b); status != 0 {

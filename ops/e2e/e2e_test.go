@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -49,29 +48,12 @@ func program(t testing.TB) string {
 	return path
 }
 
-// get requests a URL and does not follow redirects.
-func get(ctx context.Context, client *http.Client, url string) (
-	status int, header http.Header, body string, err error,
-) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, nil, "", err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, nil, "", err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, resp.Header, string(b), err
-}
-
 // newClient returns a client that keeps up to n connections and does not follow redirects.
 func newClient(t testing.TB, n int) *http.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: n}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 20 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		CheckRedirect: testenv.NoRedirects}
 }
 
 // run runs a program to its end and returns what it printed.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"flickrkillr/ops/testenv"
 )
 
 // retitle changes a photo's title as a person in psql does, and checks that every edge shows the new one within a
@@ -24,7 +26,7 @@ func (s *site) retitle(t *testing.T, title string) {
 	for _, url := range s.urls { // fill every cache with what will be outdated
 		for _, path := range paths {
 			for range 3 {
-				if status, _, _, err := get(t.Context(), client, url+path); err != nil || status != http.StatusOK {
+				if status, _, _, err := testenv.Fetch(t.Context(), client, url+path); err != nil || status != http.StatusOK {
 					t.Fatalf("%s: %d %v", url+path, status, err)
 				}
 			}
@@ -36,7 +38,7 @@ func (s *site) retitle(t *testing.T, title string) {
 		for _, path := range paths {
 			for {
 				begun := time.Now()
-				status, header, body, err := get(t.Context(), client, url+path)
+				status, header, body, err := testenv.Fetch(t.Context(), client, url+path)
 				if err == nil && status == http.StatusOK && strings.Contains(body, title) {
 					break
 				}
@@ -73,7 +75,7 @@ func TestWhatWasNotFoundAppears(t *testing.T) {
 		for _, url := range s.urls {
 			for end := time.Now().Add(time.Second); ; {
 				begun := time.Now()
-				status, header, _, err := get(t.Context(), client, url+path)
+				status, header, _, err := testenv.Fetch(t.Context(), client, url+path)
 				if err == nil && status == want {
 					break
 				}

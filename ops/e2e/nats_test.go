@@ -48,7 +48,7 @@ func TestNATSCommandLine(t *testing.T) {
 			return ok
 		default:
 			// Each position is a different page, so each request reaches the bus.
-			_, _, _, _ = get(
+			_, _, _, _ = testenv.Fetch(
 				t.Context(), client, s.urls[0]+"/photos/"+name+"/before/"+strconv.FormatInt(time.Now().UnixMilli(), 10),
 			)
 			return false

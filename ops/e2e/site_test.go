@@ -121,7 +121,7 @@ func (s *site) addEdges(n int) {
 	client := newClient(s.t, 1)
 	for _, url := range s.urls {
 		testenv.Eventually(s.t, "the edge serves pages and trusts its copies", func() bool {
-			status, header, _, err := get(s.t.Context(), client, url+"/about")
+			status, header, _, err := testenv.Fetch(s.t.Context(), client, url+"/about")
 			return err == nil && status == http.StatusOK && header.Get("X-Cache") == "near"
 		})
 	}
@@ -237,7 +237,7 @@ func (s *site) visitors(n int) *load {
 
 func (l *load) visit(client *http.Client, url, name string) {
 	// Not the load's own context: the last requests are completed, not cut.
-	status, header, body, err := get(context.Background(), client, url)
+	status, header, body, err := testenv.Fetch(context.Background(), client, url)
 	l.requests.Add(1)
 	if err == nil && status == http.StatusOK && strings.Contains(body, `/photos/`+name) &&
 		strings.HasSuffix(strings.TrimSpace(body), "</html>") {

@@ -59,7 +59,7 @@ func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
 	at := func(path string) (status int, header http.Header, took time.Duration) {
 		t.Helper()
 		begun := time.Now()
-		status, header, _, err := get(t.Context(), client, s.urls[0]+path)
+		status, header, _, err := testenv.Fetch(t.Context(), client, s.urls[0]+path)
 		must(t, err)
 		return status, header, time.Since(begun)
 	}

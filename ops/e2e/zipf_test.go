@@ -82,7 +82,7 @@ func (s *site) steady(z *zipf, perSecond int, into *atomic.Pointer[tally]) (stop
 	for i := range 64 {
 		wg.Go(func() {
 			for path := range work {
-				status, header, _, err := get(context.Background(), client, s.urls[i%len(s.urls)]+path)
+				status, header, _, err := testenv.Fetch(context.Background(), client, s.urls[i%len(s.urls)]+path)
 				tier := header.Get("X-Cache")
 				if err != nil || status != 200 {
 					tier = fmt.Sprintf("failed %d", status)
@@ -234,7 +234,7 @@ func BenchmarkSoak(b *testing.B) {
 	for range 16 {
 		wg.Go(func() {
 			for path := range paths {
-				_, _, _, _ = get(context.Background(), client, s.urls[0]+path)
+				_, _, _, _ = testenv.Fetch(context.Background(), client, s.urls[0]+path)
 			}
 		})
 	}

@@ -20,13 +20,15 @@ func TestSupervisedProcess(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- k.Run(ctx) }()
-	pidOther := func(than int) int {
-		for { // until it runs
+	pidOther := func(than int) int { // testenv, which has a helper for this, imports this package
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			if pid := k.PID(); pid != 0 && pid != than {
 				return pid
 			}
-			time.Sleep(time.Millisecond)
 		}
+		t.Fatalf("within 20 s no process but %d runs", than)
+		return 0
 	}
 	first := pidOther(0)
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {

@@ -5,13 +5,19 @@ import (
 	"time"
 )
 
-// Eventually waits until ok is true, for conditions that no channel tells of. what completes "after 30 s it is still
-// not so that".
+// Eventually waits until ok is true, for conditions that no channel tells of, and fails the test after 30 s. what is
+// the condition, for the error message.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
+	Within(t, 30*time.Second, what, ok)
+}
+
+// Within is Eventually with another time limit.
+func Within(t testing.TB, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !ok(); {
 		if time.Now().After(end) {
-			t.Fatalf("after 30 s it is still not so that %s", what)
+			t.Fatalf("not within %s: %s", limit, what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

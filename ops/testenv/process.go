@@ -48,7 +48,12 @@ func StartProgram(t testing.TB, path string, env []string, args ...string) *Proc
 	if p.child, err = stack.StartChild(cmd, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Stop(t) })
+	t.Cleanup(func() {
+		p.Stop(t)
+		if t.Failed() {
+			t.Logf("%q wrote to its standard error: %s", p.args, p.Stderr)
+		}
+	})
 	return p
 }
 

@@ -13,7 +13,8 @@
 //	prepared.go   a database that is filled once, and directories
 //	bus.go        NATS
 //	cache.go      memcached
-//	process.go    a program and what it writes
+//	process.go    a program and what it writes; up.go is a small site
+//	get.go        an HTTP request
 //	programs.go   where Chromium and the NATS CLI are
 //	eventually.go wait for a condition
 package testenv

@@ -240,7 +240,7 @@ func TestActionsLockInOrder(t *testing.T) {
 		t.Errorf("ansel's photos are miscounted by %d", n)
 	}
 	own.Close() // a connection counts when it idles for a second, or ends
-	eventually(t, func() bool {
+	eventually(t, "the store's connections have ended", func() bool {
 		return one[int](t, pool, "SELECT count(*)::integer FROM pg_stat_activity WHERE application_name = 'killr' "+
 			"AND datname = current_database()") == 0
 	})

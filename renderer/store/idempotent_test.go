@@ -86,7 +86,7 @@ func TestOneKeyAtTheSameTime(t *testing.T) {
 // waiting waits until a connection of the store waits for a lock, and returns its backend.
 func waiting(t testing.TB, q queryer) (pid int32) {
 	t.Helper()
-	eventually(t, func() bool {
+	eventually(t, "a connection of the store waits for a lock", func() bool {
 		pid = one[int32](t, q, `SELECT coalesce((SELECT pid FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name = 'killr' AND wait_event_type = 'Lock'), 0)`)
 		return pid != 0
@@ -178,7 +178,7 @@ func TestActionOutlivesItsConnection(t *testing.T) {
 	if _, err := other.Exec(t.Context(), "SELECT pg_terminate_backend($1)", ended); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return waiting(t, pool) != ended }) // the next attempt
+	eventually(t, "the next attempt waits", func() bool { return waiting(t, pool) != ended })
 	if err := other.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestActionOutlivesAStatementTimeout(t *testing.T) {
 	done := begin(t.Context(), s, edit(1, "New", "-"))
 	waiting(t, pool)
 	first := one[time.Time](t, pool, "SELECT clock_timestamp()")
-	eventually(t, func() bool { // an attempt that began after the first one's time was over
+	eventually(t, "an attempt waits that began after the first one's time was over", func() bool {
 		return one[bool](t, pool, `SELECT EXISTS (SELECT FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name = 'killr' AND wait_event_type = 'Lock'
 				AND xact_start > $1::timestamptz + interval '200 ms')`, first)
@@ -262,7 +262,9 @@ func TestFrozenActionHoldsNobodyUp(t *testing.T) {
 	done := begin(t.Context(), frozen, func(ctx context.Context, s *store.Store, _ string) ([]store.Change, error) {
 		return edit(1, "New", "-")(ctx, s, lostKey)
 	})
-	eventually(t, func() bool { return one[string](t, pool, "SELECT title FROM photos WHERE id = 1") == "New" })
+	eventually(t, "the photo has its new title", func() bool {
+		return one[string](t, pool, "SELECT title FROM photos WHERE id = 1") == "New"
+	})
 	version := one[int64](t, pool, "SELECT version FROM users WHERE id = 1")
 	if _, err := edit(1, "Newer", "-")(t.Context(), s, "other"); err != nil {
 		t.Error(err)

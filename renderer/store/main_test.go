@@ -65,14 +65,10 @@ func one[T any](t testing.TB, pool queryer, sql string, args ...any) T {
 	return v
 }
 
-// eventually asks again until true is said, for at most 10 s.
-func eventually(t testing.TB, is func() bool) {
+// eventually waits for a condition that no channel tells of. Its limit is shorter than an action's own, 15 s.
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("not within 10 s")
-		}
-	}
+	testenv.Within(t, 10*time.Second, what, ok)
 }
 
 // people adds users ansel (1) and vivian (2) without photos, and an image.
