@@ -32,23 +32,32 @@ func (p *Prepared) URL(t testing.TB, fill func(ctx context.Context, url string) 
 	return newDatabase(t, name)
 }
 
-// sharedDir is made when first wanted and removed by Main.
-var sharedDir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "killr-test-") })
+// sharedDir is what Main removes; path is "" until a test wants it.
+var sharedDir struct {
+	mu   sync.Mutex
+	path string
+}
 
 // SharedDir is a directory that lives as long as the test process.
 func SharedDir(t testing.TB) string {
 	t.Helper()
-	dir, err := sharedDir()
-	if err != nil {
-		t.Fatal(err)
+	sharedDir.mu.Lock()
+	defer sharedDir.mu.Unlock()
+	if sharedDir.path == "" {
+		dir, err := os.MkdirTemp("", "killr-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sharedDir.path = dir
 	}
-	return dir
+	return sharedDir.path
 }
 
 func removeSharedDir() error {
-	dir, err := sharedDir()
-	if err != nil {
-		return nil // there is none
+	sharedDir.mu.Lock()
+	defer sharedDir.mu.Unlock()
+	if sharedDir.path == "" {
+		return nil
 	}
-	return os.RemoveAll(dir)
+	return os.RemoveAll(sharedDir.path)
 }
