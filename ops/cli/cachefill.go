@@ -6,14 +6,13 @@ import (
 )
 
 type cachefillCommand struct {
-	DebugAddr string `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ here (default: nowhere)."`
-	services
+	roleFlags
 	cachefillFlags
 }
 
 func (c *cachefillCommand) Run(s *session) error {
-	return s.runRole(site.Cachefill, &c.services, "--nats and --memcached", func() site.Config {
-		return site.Config{DebugAddr: c.DebugAddr, Cachefill: c.config()}
+	return s.runRole(site.Cachefill, &c.roleFlags, "--nats and --memcached", func() site.Config {
+		return site.Config{Cachefill: c.config()}
 	})
 }
 

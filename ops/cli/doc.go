@@ -12,7 +12,8 @@
 //	database.go   a pool of connections for one command
 //
 //	up.go         up: the whole site on this machine
-//	edge.go       edge; with renderer.go and cachefill.go the flags of roles, which up takes, too; role.go runs one
+//	edge.go, renderer.go, cachefill.go: the commands of roles, and their flags, which up takes too.
+//	role.go       runs one role
 //	migrate.go    migrate
 //	seed.go       seed; progress.go shows how far it is
 //	warm.go       warm: fill memcached now

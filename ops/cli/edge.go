@@ -10,9 +10,8 @@ import (
 
 type edgeCommand struct {
 	Addr      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen for browsers here (default ${default})."`
-	DebugAddr string `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ here (default: nowhere)."`
 	AccessLog bool   `negatable:"" default:"true" help:"Log a line for each HTTP answer (default: yes)."`
-	services
+	roleFlags
 	edgeFlags
 }
 
@@ -20,8 +19,8 @@ func (c *edgeCommand) Run(s *session) error {
 	if err := stack.CheckPort("edge", c.Addr); err != nil {
 		return advise(err)
 	}
-	return s.runRole(site.Edge, &c.services, "--nats and --memcached", func() site.Config {
-		return site.Config{Addr: c.Addr, DebugAddr: c.DebugAddr, AccessLog: c.AccessLog, Edge: c.config()}
+	return s.runRole(site.Edge, &c.roleFlags, "--nats and --memcached", func() site.Config {
+		return site.Config{Addr: c.Addr, AccessLog: c.AccessLog, Edge: c.config()}
 	})
 }
 

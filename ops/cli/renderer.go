@@ -9,14 +9,13 @@ import (
 )
 
 type rendererCommand struct {
-	DebugAddr string `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ here (default: nowhere)."`
-	services
+	roleFlags
 	rendererFlags
 }
 
 func (c *rendererCommand) Run(s *session) error {
-	return s.runRole(site.Renderer, &c.services, "--nats and --postgres", func() site.Config {
-		cfg := site.Config{DebugAddr: c.DebugAddr, Pictures: s.pictures(c.Pictures), Renderer: c.config()}
+	return s.runRole(site.Renderer, &c.roleFlags, "--nats and --postgres", func() site.Config {
+		cfg := site.Config{Pictures: s.pictures(c.Pictures), Renderer: c.config()}
 		cfg.Renderer.BaseURL = cmp.Or(c.BaseURL, c.edge)
 		return cfg
 	})

@@ -7,15 +7,21 @@ import (
 	"flickrkillr/ops/stack"
 )
 
+// roleFlags are the flags of each command that runs one role.
+type roleFlags struct {
+	DebugAddr string `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ here (default: nowhere)."`
+	services
+}
+
 // runRole runs one role in this process until it is told to stop. flags are the names of those that say where the
 // services are, for error messages; config is called once the addresses are known.
-func (s *session) runRole(role site.Role, at *services, flags string, config func() site.Config) (err error) {
-	if err := at.find(s.data, flags); err != nil {
+func (s *session) runRole(role site.Role, f *roleFlags, flags string, config func() site.Config) (err error) {
+	if err := f.find(s.data, flags); err != nil {
 		return err
 	}
 	cfg := config()
-	cfg.Services = stack.Env{NATS: at.NATS, Postgres: at.Postgres, Memcached: at.Memcached}
-	cfg.Version, cfg.Logger = s.version, s.log
+	cfg.Services = stack.Env{NATS: f.NATS, Postgres: f.Postgres, Memcached: f.Memcached}
+	cfg.DebugAddr, cfg.Version, cfg.Logger = f.DebugAddr, s.version, s.log
 	if cfg.DebugAddr != "" {
 		if err := stack.CheckPort("debug listener", cfg.DebugAddr); err != nil {
 			return advise(err)
