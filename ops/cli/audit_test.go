@@ -19,21 +19,15 @@ func TestAuditOfARunningSiteAsks(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	status, stdout, logs := killr(
-		ctx,
-		"audit",
-		"--edge",
-		"http://"+edge.addr,
-		"--postgres",
-		database,
-		"--nats",
-		testenv.NATS(t),
-		"--owners",
-		"1",
+		ctx, "audit", "--edge", "http://"+edge.addr, "--postgres", database, "--nats", testenv.NATS(t),
+		"--owners", "1",
 	)
 	if status != 1 || stdout != "" {
 		t.Errorf("status %d: %s", status, stdout)
 	}
-	for _, want := range []string{"--yes", "http://" + edge.addr, "@127.0.0.1:", "people's own photos", "the photos of 1 user, for good"} {
+	for _, want := range []string{
+		"--yes", "http://" + edge.addr, "@127.0.0.1:", "people's own photos", "the photos of 1 user, for good",
+	} {
 		if !strings.Contains(logs, want) {
 			t.Errorf("it does not say %q: %s", want, logs)
 		}
@@ -50,23 +44,13 @@ func TestAuditLeavesTheShellsSiteAlone(t *testing.T) {
 	other := listenAndCount(t)
 	r := testenv.StartProcess(
 		t,
-		[]string{"KILLR_EDGE=http://" + other.addr, "KILLR_METRICS=http://" + other.addr + "/metrics", "KILLR_YES=true",
-			"NATS_URL=nats://" + other.addr, "DATABASE_URL=postgres://a:b@" + other.addr + "/c", "MEMCACHED_SERVERS=" + other.addr,
-			"PGHOST=127.0.0.1", "PGPORT=1", "KILLR_DATA=" + t.TempDir()},
-		"audit",
-		"--edges",
-		"1",
-		"--renderers",
-		"1",
-		"--no-faults",
-		"--writes",
-		"5",
-		"--observations",
-		"5",
-		"--duration",
-		"1m",
-		"--log-format",
-		"text",
+		[]string{
+			"KILLR_EDGE=http://" + other.addr, "KILLR_METRICS=http://" + other.addr + "/metrics", "KILLR_YES=true",
+			"NATS_URL=nats://" + other.addr, "DATABASE_URL=postgres://a:b@" + other.addr + "/c",
+			"MEMCACHED_SERVERS=" + other.addr, "PGHOST=127.0.0.1", "PGPORT=1", "KILLR_DATA=" + t.TempDir(),
+		},
+		"audit", "--edges", "1", "--renderers", "1", "--no-faults", "--writes", "5", "--observations", "5",
+		"--duration", "1m", "--log-format", "text",
 	)
 	if status := r.WaitFor(t, 5*time.Minute); status != 0 || !strings.Contains(r.Stdout.String(), "through 1 edge,") ||
 		!strings.Contains(r.Stdout.String(), "violations       0") {

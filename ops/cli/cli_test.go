@@ -55,6 +55,7 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	plainName := regexp.MustCompile(`^(KILLR(_[A-Z][A-Z0-9]+)+|NATS_URL|DATABASE_URL|MEMCACHED_SERVERS)$`)
 	// What decides where an audit writes.
 	typed := map[string]bool{"audit --edge": true, "audit --metrics": true, "audit --yes": true}
 	for _, command := range append(parser.Model.Leaves(false), parser.Model.Node) {
@@ -69,11 +70,7 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 				t.Errorf("%s --%s has the environment variables %q", command.Name, flag.Name, flag.Envs)
 			}
 			for _, name := range flag.Envs {
-				if !regexp.MustCompile(
-					`^(KILLR(_[A-Z][A-Z0-9]+)+|NATS_URL|DATABASE_URL|MEMCACHED_SERVERS)$`,
-				).MatchString(
-					name,
-				) {
+				if !plainName.MatchString(name) {
 					t.Errorf("%s --%s is set by the ugly %s", command.Name, flag.Name, name)
 				}
 			}
@@ -94,50 +91,62 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = taken.Close() }) // after the parallel cases
+	type mistake struct {
+		args   []string
+		status int
+		says   string
+	}
+	all := []mistake{
+		{[]string{"--nonsense"}, 2, "unknown flag --nonsense"},
+		{[]string{"up", "--renderers", "many"}, 2, "--renderers"},
+		{[]string{"--log-level", "loud", "version"}, 2, "--log-level"},
+		{[]string{"frob"}, 2, "there is no command frob\nThe commands are:\n  up "},
+		{nil, 2, "  cachefill  Run a cachefill"},
+	}
 	nobody := t.TempDir()
 	t.Cleanup(func() { // nothing was started, and nothing made
 		if left, err := os.ReadDir(nobody); err != nil || len(left) > 0 {
 			t.Errorf("%v, %v", left, err)
 		}
 	})
+	free, port, addr := "127.0.0.1:0", port(t, taken), taken.Addr().String()
+	up := "up --addr " + free + " --nats-port 0"
 	for _, c := range []struct {
-		args   []string
-		status int
-		says   string
+		command string // after --data
+		status  int
+		says    string
 	}{
-		{[]string{"--nonsense"}, 2, "unknown flag --nonsense"},
-		{[]string{"up", "--renderers", "many"}, 2, "--renderers"},
-		{[]string{"--log-level", "loud", "version"}, 2, "--log-level"},
-		{[]string{"frob"}, 2, "there is no command frob\nThe commands are:\n  up "},
-		{nil, 2, "  cachefill  Run a cachefill"},
-		{[]string{"--data", nobody, "up", "--edges", "0"}, 2, "--edges=0 is not allowed: at least 1"},
-		{[]string{"--data", nobody, "up", "--edges", "1000"}, 2, "at most 100"},
-		{[]string{"--data", nobody, "bench", "--zipf", "NaN"}, 2, "--zipf=NaN is not allowed: at least 0"},
-		{[]string{"--data", nobody, "up", "--photos", "-5"}, 2, "--photos=-5 is not allowed: at least 1 (see killr up --help)"},
-		{[]string{"--data", nobody, "audit", "--fault", "frob"}, 2, `must be one of "kill a renderer",`},
-		{[]string{"--data", nobody, "audit", "--metrics", "http://127.0.0.1:1/metrics"}, 1, "--edge"},
-		{[]string{"--data", nobody, "warm"}, 1, "first, or say --nats\n"},
-		{[]string{"--data", nobody, "migrate"}, 1, "first, or say --postgres\n"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--debug-addr", taken.Addr().String()}, 1, "choose another port with --debug-addr"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--debug-addr", before(t, taken.Addr().String()), "--processes"}, 1, "choose another port with --debug-addr"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", port(t, taken)}, 1, "choose another port with --nats-port"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--postgres-port", port(t, taken)}, 1, "choose another port with --postgres-port"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:0", "--nats-port", "0", "--memcached-port", port(t, taken)}, 1, "choose another port with --memcached-port"},
-		{[]string{"--data", nobody, "up", "--addr", "127.0.0.1:39997", "--nats-port", "39997"}, 1, "edge and NATS would both listen on 127.0.0.1:39997"},
-		{[]string{"--data", nobody, "edge", "--addr", taken.Addr().String()}, 1, "choose another port with --addr"},
-		{[]string{"--data", nobody, "cachefill", "--nats", "nats://127.0.0.1:1", "--debug-addr", taken.Addr().String()}, 1, "choose another port with --debug-addr"},
-		{[]string{"--data", nobody, "up", "--addr", taken.Addr().String()}, 1, "choose another port with --addr"},
-		{[]string{"--data", nobody, "edge", "--addr", "127.0.0.1:0"}, 1, "run `killr up` first"},
-		{[]string{"--data", nobody, "renderer"}, 1, "run `killr up` first"},
-		{[]string{"--data", nobody, "renderer", "--nats", "nats://127.0.0.1:1"}, 1, "--postgres"},
-		{[]string{"--data", nobody, "cachefill", "--nats", "nats://127.0.0.1:1"}, 1, "--memcached"},
-		{[]string{"--data", nobody, "migrate"}, 1, "run `killr up` first"},
-		{[]string{"--data", nobody, "bench"}, 1, "run `killr up` first"},
-		{[]string{"--data", nobody, "bench", "--edge", "http://127.0.0.1:1"}, 1, "--postgres"},
-		{[]string{"--data", nobody, "bench", "--edge", "http://127.0.0.1:1", "--urls", os.DevNull, "--viewport", "wide"}, 1, "--viewport"},
-		{[]string{"--data", nobody, "bench", "--edge", "http://127.0.0.1:1", "--urls", os.DevNull}, 1, "no page"},
-		{[]string{"--data", nobody, "edge", "--nats", "nats://127.0.0.1:1", "--addr", "127.0.0.1:0", "--tls-cert", "x"}, 1, "needed together"},
+		{"up --edges 0", 2, "--edges=0 is not allowed: at least 1"},
+		{"up --edges 1000", 2, "at most 100"},
+		{"bench --zipf NaN", 2, "--zipf=NaN is not allowed: at least 0"},
+		{"up --photos -5", 2, "--photos=-5 is not allowed: at least 1 (see killr up --help)"},
+		{"audit --fault frob", 2, `must be one of "kill a renderer",`},
+		{"audit --metrics http://127.0.0.1:1/metrics", 1, "--edge"},
+		{"warm", 1, "first, or say --nats\n"},
+		{"migrate", 1, "first, or say --postgres\n"},
+		{up + " --debug-addr " + addr, 1, "choose another port with --debug-addr"},
+		{up + " --debug-addr " + before(t, addr) + " --processes", 1, "choose another port with --debug-addr"},
+		{"up --addr " + free + " --nats-port " + port, 1, "choose another port with --nats-port"},
+		{up + " --postgres-port " + port, 1, "choose another port with --postgres-port"},
+		{up + " --memcached-port " + port, 1, "choose another port with --memcached-port"},
+		{"up --addr 127.0.0.1:39997 --nats-port 39997", 1, "edge and NATS would both listen on 127.0.0.1:39997"},
+		{"edge --addr " + addr, 1, "choose another port with --addr"},
+		{"cachefill --nats nats://127.0.0.1:1 --debug-addr " + addr, 1, "choose another port with --debug-addr"},
+		{"up --addr " + addr, 1, "choose another port with --addr"},
+		{"edge --addr " + free, 1, "run `killr up` first"},
+		{"renderer", 1, "run `killr up` first"},
+		{"renderer --nats nats://127.0.0.1:1", 1, "--postgres"},
+		{"cachefill --nats nats://127.0.0.1:1", 1, "--memcached"},
+		{"migrate", 1, "run `killr up` first"},
+		{"bench", 1, "run `killr up` first"},
+		{"bench --edge http://127.0.0.1:1", 1, "--postgres"},
+		{"bench --edge http://127.0.0.1:1 --urls " + os.DevNull + " --viewport wide", 1, "--viewport"},
+		{"bench --edge http://127.0.0.1:1 --urls " + os.DevNull, 1, "no page"},
+		{"edge --nats nats://127.0.0.1:1 --addr " + free + " --tls-cert x", 1, "needed together"},
 	} {
+		all = append(all, mistake{append([]string{"--data", nobody}, strings.Fields(c.command)...), c.status, c.says})
+	}
+	for _, c := range all {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -209,7 +218,9 @@ func TestVersion(t *testing.T) {
 
 func TestLogFormats(t *testing.T) {
 	t.Parallel()
-	for format, want := range map[string]string{"json": `{"time":`, "text": "time=", "auto": "time=", "pretty": "INF hello"} {
+	for format, want := range map[string]string{
+		"json": `{"time":`, "text": "time=", "auto": "time=", "pretty": "INF hello",
+	} {
 		var out bytes.Buffer
 		log, err := newLogger(&out, "info", format)
 		if err != nil {
@@ -237,7 +248,9 @@ func TestFlagsReachRolesInOtherProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := strings.Join(flagEnv(parsed.Flags()), " ")
-	for _, want := range []string{"KILLR_LOG_LEVEL=debug", "KILLR_PAGE_WORKERS=7", "KILLR_EDGE_STOP=3s", "KILLR_PROCESSES=true"} {
+	for _, want := range []string{
+		"KILLR_LOG_LEVEL=debug", "KILLR_PAGE_WORKERS=7", "KILLR_EDGE_STOP=3s", "KILLR_PROCESSES=true",
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q has no %s", got, want)
 		}
@@ -255,7 +268,8 @@ func TestProgressEnds(t *testing.T) {
 			p.draw(shown)
 			for _, at := range []seed.Progress{
 				{Stage: seed.Painting, Total: 12}, {Stage: seed.Painting, Done: 12, Total: 12},
-				{Stage: seed.Copying, Total: 100}, {Stage: seed.Copying, Done: 91, Total: 100}, {Stage: seed.Indexing, Total: 1},
+				{Stage: seed.Copying, Total: 100}, {Stage: seed.Copying, Done: 91, Total: 100},
+				{Stage: seed.Indexing, Total: 1},
 			} {
 				p.report(at)
 			}

@@ -34,12 +34,30 @@ func TestRolesSayWhatTheyWaitFor(t *testing.T) {
 		args  []string
 		words []string
 	}{
-		"edge without NATS":          {[]string{"edge", "--addr", "127.0.0.1:0", "--nats", nats}, []string{"role=edge", "NATS at nats://joe:xxxxx@" + away, "refused"}},
-		"renderer without NATS":      {[]string{"renderer", "--nats", nats, "--postgres", database}, []string{"role=renderer", "NATS at nats://joe:xxxxx@" + away, "refused"}},
-		"cachefill without NATS":     {[]string{"cachefill", "--nats", nats, "--memcached", memcached}, []string{"role=cachefill", "NATS at nats://joe:xxxxx@" + away, "refused"}},
-		"renderer without database":  {[]string{"renderer", "--nats", bus, "--postgres", database}, []string{"role=renderer", "waiting for PostgreSQL at " + away, "refused"}},
-		"cachefill without renderer": {[]string{"cachefill", "--nats", bus, "--memcached", memcached}, []string{"role=cachefill", "list of assets", "no responders"}},
-		"edge without renderer":      {[]string{"edge", "--addr", "127.0.0.1:0", "--nats", bus}, []string{"role=edge", "a renderer creates it"}},
+		"edge without NATS": {
+			[]string{"edge", "--addr", "127.0.0.1:0", "--nats", nats},
+			[]string{"role=edge", "NATS at nats://joe:xxxxx@" + away, "refused"},
+		},
+		"renderer without NATS": {
+			[]string{"renderer", "--nats", nats, "--postgres", database},
+			[]string{"role=renderer", "NATS at nats://joe:xxxxx@" + away, "refused"},
+		},
+		"cachefill without NATS": {
+			[]string{"cachefill", "--nats", nats, "--memcached", memcached},
+			[]string{"role=cachefill", "NATS at nats://joe:xxxxx@" + away, "refused"},
+		},
+		"renderer without database": {
+			[]string{"renderer", "--nats", bus, "--postgres", database},
+			[]string{"role=renderer", "waiting for PostgreSQL at " + away, "refused"},
+		},
+		"cachefill without renderer": {
+			[]string{"cachefill", "--nats", bus, "--memcached", memcached},
+			[]string{"role=cachefill", "list of assets", "no responders"},
+		},
+		"edge without renderer": {
+			[]string{"edge", "--addr", "127.0.0.1:0", "--nats", bus},
+			[]string{"role=edge", "a renderer creates it"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,9 +91,15 @@ func TestRendererEndsWithAWrongDatabase(t *testing.T) {
 	}
 	at := fmt.Sprintf("%s:%d", c.Host, c.Port)
 	for name, w := range map[string]struct{ url, says string }{
-		"password": {fmt.Sprintf("postgres://%s:wrongsecret@%s/%s", c.User, at, c.Database), "password authentication failed"},
-		"user":     {fmt.Sprintf("postgres://nobody:wrongsecret@%s/%s", at, c.Database), `user "nobody"`},
-		"database": {fmt.Sprintf("postgres://%s:%s@%s/missing", c.User, c.Password, at), `database "missing" does not exist`},
+		"password": {
+			fmt.Sprintf("postgres://%s:wrongsecret@%s/%s", c.User, at, c.Database),
+			"password authentication failed",
+		},
+		"user": {fmt.Sprintf("postgres://nobody:wrongsecret@%s/%s", at, c.Database), `user "nobody"`},
+		"database": {
+			fmt.Sprintf("postgres://%s:%s@%s/missing", c.User, c.Password, at),
+			`database "missing" does not exist`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -97,23 +121,15 @@ func TestCtrlCOfARole(t *testing.T) {
 	t.Parallel()
 	server, memcached := testenv.NATSServer(t), testenv.Memcached(t)
 	args := func(command string, more ...string) []string {
-		return append(
-			[]string{
-				"--data",
-				t.TempDir(),
-				"--log-format",
-				"text",
-				command,
-				"--nats",
-				server.URL(),
-				"--memcached",
-				memcached,
-			},
-			more...)
+		return append([]string{
+			"--data", t.TempDir(), "--log-format", "text", command, "--nats", server.URL(), "--memcached", memcached,
+		}, more...)
 	}
 	database := testenv.DatabaseURL(t)
 	begin := func() (all []*testenv.Process) {
-		for _, a := range [][]string{args("renderer", "--postgres", database), args("cachefill"), args("edge", "--addr", "127.0.0.1:0")} {
+		for _, a := range [][]string{
+			args("renderer", "--postgres", database), args("cachefill"), args("edge", "--addr", "127.0.0.1:0"),
+		} {
 			all = append(all, start(t, a...))
 		}
 		all[0].WaitLine(t, all[0].Stderr, "msg=serving")

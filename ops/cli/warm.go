@@ -44,7 +44,9 @@ func (c *warmCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stdout, "%s to fill, the most popular first: %s\n", audit.Count(len(list), "page"), mostPopular(list, 5))
+	fmt.Fprintf(
+		s.stdout, "%s to fill, the most popular first: %s\n", audit.Count(len(list), "page"), mostPopular(list, 5),
+	)
 	began := time.Now()
 	ends, err := c.fill(s.ctx, nc.Conn, list)
 	if err != nil {

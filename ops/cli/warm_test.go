@@ -95,9 +95,8 @@ func render(t *testing.T, nc *nats.Conn, broken page.Ref) {
 			case broken.Subject():
 				_ = nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrInternal))
 			default:
-				_ = m.Respond(
-					(&wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(), Body: []byte(m.Subject)}).Encode(),
-				)
+				reply := &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(), Body: []byte(m.Subject)}
+				_ = m.Respond(reply.Encode())
 			}
 		})
 		if err != nil {

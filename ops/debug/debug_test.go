@@ -59,7 +59,8 @@ func TestListener(t *testing.T) {
 	}
 	_, metrics := get("/metrics")
 	for _, want := range []string{
-		`pages_total{instance="edge-1",kind="user"} 3`, `pages_total{instance="edge-2",kind="user"} 4`, "go_goroutines ", "process_resident_memory_bytes ",
+		`pages_total{instance="edge-1",kind="user"} 3`, `pages_total{instance="edge-2",kind="user"} 4`,
+		"go_goroutines ", "process_resident_memory_bytes ",
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("/metrics has no %q", want)

@@ -26,7 +26,8 @@ func (s *site) retitle(t *testing.T, title string) {
 	for _, url := range s.urls { // fill every cache with what will be outdated
 		for _, path := range paths {
 			for range 3 {
-				if status, _, _, err := testenv.Fetch(t.Context(), client, url+path); err != nil || status != http.StatusOK {
+				status, _, _, err := testenv.Fetch(t.Context(), client, url+path)
+				if err != nil || status != http.StatusOK {
 					t.Fatalf("%s: %d %v", url+path, status, err)
 				}
 			}

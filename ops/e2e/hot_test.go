@@ -25,7 +25,8 @@ func (s *site) makePopular(client *http.Client, path string) {
 	s.t.Helper()
 	for _, url := range s.urls {
 		for range 12 {
-			if status, _, _, err := testenv.Fetch(s.t.Context(), client, url+path); err != nil || status != http.StatusOK {
+			status, _, _, err := testenv.Fetch(s.t.Context(), client, url+path)
+			if err != nil || status != http.StatusOK {
 				s.t.Fatalf("%s%s: %d %v", url, path, status, err)
 			}
 		}

@@ -266,8 +266,8 @@ func (s *Site) WaitPages(ctx context.Context, path string) error {
 	return nil
 }
 
-// WaitReady returns when each role says that it is ready, or when one has failed. It fails at once for a process without
-// a debug listener, which cannot be asked.
+// WaitReady returns when each role says that it is ready, or when one has failed. It fails at once for a process
+// without a debug listener, which cannot be asked.
 func (s *Site) WaitReady(ctx context.Context) error {
 	for _, r := range s.all("") {
 		if err := s.waitRole(ctx, r); err != nil {

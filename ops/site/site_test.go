@@ -135,8 +135,8 @@ func TestInjectKnowsItsFaults(t *testing.T) {
 	}
 }
 
-// TestFaultsThatCannotBeInjected: a fault of a service that the site does not have, or that is not its own, is an error,
-// and touches no other site's service.
+// TestFaultsThatCannotBeInjected: a fault of a service that the site does not have, or that is not its own, is an
+// error, and touches no other site's service.
 func TestFaultsThatCannotBeInjected(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
@@ -172,7 +172,8 @@ func TestRolesInThisProcessHaveNoPID(t *testing.T) {
 	if err := s.Add(Edge, 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Kill(t.Context(), Edge); err == nil || !strings.Contains(err.Error(), "edge-1: it runs in this process") {
+	if err := s.Kill(t.Context(), Edge); err == nil ||
+		!strings.Contains(err.Error(), "edge-1: it runs in this process") {
 		t.Errorf("Kill: %v", err)
 	}
 	if pids, err := s.PIDs(Edge); err == nil || !strings.Contains(err.Error(), "edge-1 has no process of its own") {
@@ -194,7 +195,8 @@ func TestReadinessNeedsADebugListener(t *testing.T) {
 	if err := s.WaitReady(soon(t)); err == nil || !strings.Contains(err.Error(), "edge-1 has no debug listener") {
 		t.Errorf("WaitReady: %v", err)
 	}
-	if err := s.Kill(soon(t), Edge); err == nil || !strings.Contains(err.Error(), "edge-1: it has no debug listener") {
+	if err := s.Kill(soon(t), Edge); err == nil ||
+		!strings.Contains(err.Error(), "edge-1: it has no debug listener") {
 		t.Errorf("Kill: %v", err)
 	}
 	if err := s.Stop(); err == nil {

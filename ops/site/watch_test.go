@@ -36,11 +36,13 @@ func TestWatchReady(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := watchReady(ctx, func() []debug.Role { return roles }, slog.New(slog.NewTextHandler(&out, nil))); err != nil {
+		log := slog.New(slog.NewTextHandler(&out, nil))
+		if err := watchReady(ctx, func() []debug.Role { return roles }, log); err != nil {
 			t.Error(err)
 		}
 		said := out.String()
-		if strings.Contains(said, "quick") || strings.Count(said, `level=WARN msg="not ready; trying again" role=slow err="nobody there"`) != 3 ||
+		const warning = `level=WARN msg="not ready; trying again" role=slow err="nobody there"`
+		if strings.Contains(said, "quick") || strings.Count(said, warning) != 3 ||
 			strings.Count(said, "msg=ready role=slow took=25s") != 1 ||
 			strings.Count(said, "\n") != 4 {
 			t.Errorf("it logged\n%s", said)
