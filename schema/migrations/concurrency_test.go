@@ -19,17 +19,21 @@ const (
 	photosWritten = 60
 )
 
-// Writers whose statements touch the same users and photos, many at a time and in any order, must not deadlock, and must leave every count
-// and version as if they had come one after the other.
+// Writers whose statements touch the same users and photos, many at a time and in any order, must not deadlock, and must
+// leave every count and version as if they had come one after the other.
 func TestConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	pool := site(t)
 	exec(t, pool,
-		fmt.Sprintf("INSERT INTO users (id, name, display_name) SELECT g, 'w' || g, 'W' FROM generate_series(10, %d) g", 9+usersWritten),
+		fmt.Sprintf(`INSERT INTO users (id, name, display_name)
+			SELECT g, 'w' || g, 'W' FROM generate_series(10, %d) g`, 9+usersWritten),
 		fmt.Sprintf(`INSERT INTO photos (id, user_id, image_id, width, height, color)
-			SELECT g, 10 + g %% %d, '%s', 40, 30, 255 FROM generate_series(1001, %d) g`, usersWritten, imageID, 1000+photosWritten),
-		fmt.Sprintf("INSERT INTO albums (id, user_id, title) SELECT g, g, 'A' FROM generate_series(10, %d) g", 9+usersWritten),
-		"INSERT INTO album_photos (album_id, photo_id, user_id, position) SELECT user_id, id, user_id, id FROM photos WHERE id > 1000 AND id % 2 = 0")
+			SELECT g, 10 + g %% %d, '%s', 40, 30, 255 FROM generate_series(1001, %d) g`,
+			usersWritten, imageID, 1000+photosWritten),
+		fmt.Sprintf(`INSERT INTO albums (id, user_id, title)
+			SELECT g, g, 'A' FROM generate_series(10, %d) g`, 9+usersWritten),
+		`INSERT INTO album_photos (album_id, photo_id, user_id, position)
+			SELECT user_id, id, user_id, id FROM photos WHERE id > 1000 AND id % 2 = 0`)
 	drain(t, pool)
 
 	group, ctx := errgroup.WithContext(t.Context())
@@ -78,7 +82,9 @@ func write(ctx context.Context, pool *pgxpool.Pool, random *rand.Rand) error {
 		case 4:
 			sql, args = "UPDATE users SET bio = $2 WHERE id = $1", []any{owner(), fmt.Sprint(random.IntN(9))}
 		case 5:
-			sql, args = `INSERT INTO album_photos SELECT user_id, id, user_id, id FROM photos WHERE id = $1 ON CONFLICT (album_id, photo_id) DO NOTHING`, []any{photo()}
+			sql = `INSERT INTO album_photos SELECT user_id, id, user_id, id FROM photos WHERE id = $1
+				ON CONFLICT (album_id, photo_id) DO NOTHING`
+			args = []any{photo()}
 		case 6:
 			sql, args = "DELETE FROM album_photos WHERE photo_id = $1", []any{photo()}
 		case 7: // owners in a random order
@@ -92,7 +98,8 @@ func write(ctx context.Context, pool *pgxpool.Pool, random *rand.Rand) error {
 	return nil
 }
 
-// newestOnly leaves the newest change of each scope: ids of the outbox are taken before the lock is, so order says little.
+// newestOnly leaves the newest change of each scope: a writer takes its id in the outbox before the lock, so order says
+// little.
 func newestOnly(changes []change) []change {
 	newest := map[string]change{}
 	for _, c := range changes {
@@ -129,7 +136,8 @@ func TestManyRowsAfterOne(t *testing.T) {
 		run(photoSQL(1, false))
 	}
 	run("INSERT INTO users (name, display_name) SELECT 'many' || g, 'M' FROM generate_series(1, 5000) g")
-	run("INSERT INTO photos (user_id, image_id, width, height, color) SELECT id, '" + imageID + "', 40, 30, 255 FROM users ORDER BY id")
+	run("INSERT INTO photos (user_id, image_id, width, height, color) " +
+		"SELECT id, '" + imageID + "', 40, 30, 255 FROM users ORDER BY id")
 	run("INSERT INTO photo_tags SELECT id, 2 FROM photos WHERE id > 100")
 	run("UPDATE photos SET title = 'y'")
 	run("UPDATE photos SET private = true")

@@ -10,7 +10,8 @@ import (
 func TestVersionsOutliveACrash(t *testing.T) {
 	t.Parallel()
 	server := testenv.Postgres(t)
-	pool := testenv.Pool(t, server.URL()+"&synchronous_commit=on") // a throwaway cluster does not wait for its log otherwise
+	// Otherwise a throwaway cluster does not wait for its log.
+	pool := testenv.Pool(t, server.URL()+"&synchronous_commit=on")
 	exec(t, pool, "INSERT INTO users (name, display_name) VALUES ('ansel', 'A'), ('vivian', 'V'), ('dorothea', 'D')")
 	last := one[int64](t, pool, "SELECT max(version) FROM users")
 	server.Kill()

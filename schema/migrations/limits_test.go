@@ -17,6 +17,10 @@ func TestRefused(t *testing.T) {
 	exec(t, pool, "INSERT INTO users (name, display_name) VALUES ('dorothea', 'D')", "DELETE FROM outbox")
 	const check, unique, foreign, fixed = "23514", "23505", "23503", "23000"
 	photo := func(set string) string { return "UPDATE photos SET " + set + " WHERE id = 2" }
+	insert := func(column, value string) string {
+		return fmt.Sprintf("INSERT INTO photos (user_id, image_id, width, height, color, %s) "+
+			"VALUES (1, '%s', 40, 30, 255, %s)", column, imageID, value)
+	}
 	for _, c := range []struct{ sql, code string }{
 		{"INSERT INTO users (name, display_name) VALUES ('A', 'x')", check},
 		{"INSERT INTO users (name, display_name) VALUES ('a', 'x')", check},
@@ -46,9 +50,9 @@ func TestRefused(t *testing.T) {
 		{photo("posted_at = now()"), fixed},
 		{photo("user_id = 99"), foreign},
 		{"UPDATE photos SET user_id = 2 WHERE id = 1", foreign}, // it is in ansel's album
-		{"INSERT INTO photos (user_id, image_id, width, height, color, posted_at) VALUES (1, '" + imageID + "', 40, 30, 255, '2001-01-01')", check},
-		{"INSERT INTO photos (user_id, image_id, width, height, color, posted_at) VALUES (1, '" + imageID + "', 40, 30, 255, '2099-01-01')", check},
-		{"INSERT INTO photos (id, user_id, image_id, width, height, color) VALUES (-1, 1, '" + imageID + "', 40, 30, 255)", check},
+		{insert("posted_at", "'2001-01-01'"), check},
+		{insert("posted_at", "'2099-01-01'"), check},
+		{insert("id", "-1"), check},
 		{"INSERT INTO tags (name) VALUES ('')", check},
 		{"INSERT INTO tags (name) VALUES ('Sea')", check},
 		{"INSERT INTO tags (name) VALUES ('MÜNCHEN')", check},
@@ -100,7 +104,8 @@ func TestRefused(t *testing.T) {
 // keySQL remembers an action that changed these scopes; its fingerprint has so many bytes.
 func keySQL(key string, bytes int, scopes, versions string) string {
 	return fmt.Sprintf(`INSERT INTO action_keys (key, request, scopes, versions, gone)
-		SELECT '%s', decode(repeat('00', %d), 'hex'), %s, v, array_fill(false, ARRAY[cardinality(v)]) FROM (SELECT %s::bigint[] AS v) AS given`, key, bytes, scopes, versions)
+		SELECT '%s', decode(repeat('00', %d), 'hex'), %s, v, array_fill(false, ARRAY[cardinality(v)])
+		FROM (SELECT %s::bigint[] AS v) AS given`, key, bytes, scopes, versions)
 }
 
 func TestPostedAtIsStampedInTheOrderOfIDs(t *testing.T) {
@@ -108,10 +113,12 @@ func TestPostedAtIsStampedInTheOrderOfIDs(t *testing.T) {
 	pool := site(t)
 	exec(t, pool, // a clock that was ahead: what comes after must not come before
 		"ALTER TABLE photos DISABLE TRIGGER photos_insert",
-		"INSERT INTO photos (user_id, image_id, width, height, color, posted_at) VALUES (1, '"+imageID+"', 40, 30, 255, now() + interval '30 s')",
+		`INSERT INTO photos (user_id, image_id, width, height, color, posted_at)
+			VALUES (1, '`+imageID+`', 40, 30, 255, now() + interval '30 s')`,
 		"ALTER TABLE photos ENABLE TRIGGER photos_insert",
 		photoSQL(1, false), photoSQL(2, false))
-	if n := one[int](t, pool, "SELECT count(*)::integer FROM (SELECT posted_at < lag(posted_at) OVER (ORDER BY id) AS back FROM photos) AS p WHERE back"); n != 0 {
+	if n := one[int](t, pool, `SELECT count(*)::integer
+		FROM (SELECT posted_at < lag(posted_at) OVER (ORDER BY id) AS back FROM photos) AS p WHERE back`); n != 0 {
 		t.Errorf("%d photos were posted before the one before them", n)
 	}
 }
@@ -120,10 +127,11 @@ func TestPostedAtIsStampedInTheOrderOfIDs(t *testing.T) {
 func TestEveryForeignKeyHasAnIndex(t *testing.T) {
 	t.Parallel()
 	pool := site(t)
-	if missing := one[string](t, pool, `
+	missing := one[string](t, pool, `
 		SELECT coalesce(string_agg(conrelid::regclass || ' ' || conname, ', '), '') FROM pg_constraint c
 		WHERE contype = 'f' AND NOT EXISTS (
-			SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL AND i.indkey[0] = c.conkey[1])`); missing != "" {
+			SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL AND i.indkey[0] = c.conkey[1])`)
+	if missing != "" {
 		t.Errorf("without an index: %s", missing)
 	}
 }

@@ -8,53 +8,72 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Tables lists the tables that hold the site's content, in an order in which rows can be inserted with the foreign keys in place.
+// Tables lists the tables that hold the site's content, in an order in which rows can be inserted with the foreign keys
+// in place.
 func Tables() []string {
 	return []string{"users", "images", "photos", "tags", "photo_tags", "albums", "album_photos"}
 }
 
-// WithoutIndexes replaces all content in bulk. It empties the [Tables], takes off their keys, indexes, foreign keys and triggers, calls
-// load, puts everything back (which checks the rows against the keys), sets the identity sequences past the largest ids, analyzes, and
-// raises the version of "all", so that no page cached before is served again. What is taken off is read from the catalogue, so it cannot
-// differ from the migrations. Progress is called before the first and after each statement that puts things back, with
-// how many of them are done.
+// WithoutIndexes replaces all content in bulk. It empties the [Tables], drops their keys, indexes and foreign keys,
+// disables their triggers, calls load, puts everything back (which checks the rows against the keys), sets the identity
+// sequences past the largest ids, analyzes, counts albums and tags, and raises the version of "all", so that no page
+// cached before is served again. It reads from the catalogue what to drop, so this cannot differ from the migrations.
+// It calls progress before the first and after each statement that follows load, with how many of them are done.
 //
-// All of it happens in tx: readers wait for its end, and an error or a crash leaves the old content in place. Inside load, COPY ... WITH
-// (FREEZE) is allowed, since the tables were truncated in the same transaction. Load itself fills the columns that triggers keep
-// otherwise: photos.posted_at (not decreasing with the id) and users.photo_count (public photos); users.version is best left out. The
-// search index is emptied, and a renderer builds it afterwards. Tx's user must own the tables; timeouts of statements and of idling are off until tx ends.
+// All of it happens in tx: readers wait for its end, and an error or a crash leaves the old content in place. Inside
+// load, COPY ... WITH (FREEZE) is allowed, since the tables were truncated in the same transaction. load itself fills
+// the columns that triggers keep otherwise: photos.posted_at (not decreasing with the id) and users.photo_count (public
+// photos). It should leave out users.version. The search index is emptied, and a renderer builds it afterwards. tx's
+// user must own the tables. Timeouts of statements and of idling are off until tx ends.
 func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error, progress func(done, total int)) error {
 	tables := Tables()
-	off, on, err := dressing(ctx, tx, tables)
+	off, on, err := keysAndTriggers(ctx, tx, tables)
 	if err != nil {
 		return fmt.Errorf("read the catalogue: %w", err)
 	}
-	off = append([]string{"SET LOCAL statement_timeout = 0", "SET LOCAL idle_in_transaction_session_timeout = 0"}, off...)
+	err = run(ctx, tx, "SET LOCAL statement_timeout = 0", "SET LOCAL idle_in_transaction_session_timeout = 0")
+	if err != nil {
+		return fmt.Errorf("switch off timeouts: %w", err)
+	}
 	if err := run(ctx, tx, off...); err != nil {
 		return fmt.Errorf("take off keys and triggers: %w", err)
 	}
-	if err := run(ctx, tx, "SET LOCAL maintenance_work_mem = '256MB'", "TRUNCATE "+strings.Join(tables, ", "),
-		"TRUNCATE album_counts, tag_counts, tag_deltas, photo_search, person_search, search_words, search_queue"); err != nil {
+	err = run(ctx, tx,
+		"SET LOCAL maintenance_work_mem = '256MB'",
+		"TRUNCATE "+strings.Join(tables, ", "),
+		`TRUNCATE album_counts, tag_counts, tag_deltas, photo_search, person_search, search_words, search_queue`)
+	if err != nil {
 		return fmt.Errorf("empty the tables: %w", err)
 	}
 	if err := load(); err != nil {
 		return err
 	}
-	on = append(on,
-		`INSERT INTO album_counts (album_id, photo_count)
-			SELECT ap.album_id, count(*) FROM album_photos ap JOIN photos p ON p.id = ap.photo_id WHERE NOT p.private GROUP BY ap.album_id`,
-		"SELECT recount_tags()",
-		"ANALYZE album_counts, tag_counts",
-		"UPDATE search_state SET emptied = emptied + 1, built = NOT EXISTS (SELECT FROM users)",
-		"SELECT announce_all()")
-	progress(0, len(on))
-	for i, sql := range on {
-		if err := run(ctx, tx, sql); err != nil {
-			return fmt.Errorf("put back keys and triggers: %w", err)
+	done, total := 0, len(on)+len(finish)
+	progress(done, total)
+	for _, step := range []struct {
+		what       string
+		statements []string
+	}{{"put back keys and triggers", on}, {"finish the load", finish}} {
+		for _, sql := range step.statements {
+			if err := run(ctx, tx, sql); err != nil {
+				return fmt.Errorf("%s: %w", step.what, err)
+			}
+			done++
+			progress(done, total)
 		}
-		progress(i+1, len(on))
 	}
 	return nil
+}
+
+// finish is what follows a load once keys and triggers are back.
+var finish = []string{
+	`INSERT INTO album_counts (album_id, photo_count)
+		SELECT ap.album_id, count(*) FROM album_photos ap JOIN photos p ON p.id = ap.photo_id WHERE NOT p.private
+		GROUP BY ap.album_id`,
+	"SELECT recount_tags()",
+	"ANALYZE album_counts, tag_counts",
+	"UPDATE search_state SET emptied = emptied + 1, built = NOT EXISTS (SELECT FROM users)",
+	"SELECT announce_all()",
 }
 
 func run(ctx context.Context, tx pgx.Tx, statements ...string) error {
@@ -66,9 +85,9 @@ func run(ctx context.Context, tx pgx.Tx, statements ...string) error {
 	return nil
 }
 
-// dressing gives the statements that take everything off the tables that slows a load down, and those that put it back, each in an order
-// that works: foreign keys rest on unique keys.
-func dressing(ctx context.Context, tx pgx.Tx, tables []string) (off, on []string, err error) {
+// keysAndTriggers lists the statements that take off the tables what slows a load down, and those that put it back,
+// each in an order that works: a foreign key needs its unique key.
+func keysAndTriggers(ctx context.Context, tx pgx.Tx, tables []string) (off, on []string, err error) {
 	rows, err := tx.Query(ctx, `
 		WITH tables AS (SELECT oid, oid::regclass AS name FROM unnest($1::regclass[]) AS oid),
 		things AS (
@@ -88,7 +107,8 @@ func dressing(ctx context.Context, tx pgx.Tx, tables []string) (off, on []string
 			FROM pg_index i JOIN tables t ON t.oid = i.indrelid
 			WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x'))
 			UNION ALL
-			SELECT 9, 3, '', '', format('ANALYZE %s', t.name) FROM tables t -- a foreign key is checked by a join, which must be planned well
+			-- a foreign key is checked by a join, which must be planned well
+			SELECT 9, 3, '', '', format('ANALYZE %s', t.name) FROM tables t
 			UNION ALL
 			SELECT 3, 5, g.tgname::text,
 				format('ALTER TABLE %s DISABLE TRIGGER %I', t.name, g.tgname),

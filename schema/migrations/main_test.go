@@ -23,8 +23,8 @@ type database interface {
 
 const imageID = "aaaaaaaaaaaaaaaaaaaaaaaaaa"
 
-// site is a database with users ansel (1) and vivian (2); ansel's public photos 1 and 2 and private 3, vivian's public 4; ansel's album 1
-// of photos 1 and 3; and the tag sea (1) on photos 1, 3 and 4. Its outbox is empty.
+// site is a database with users ansel (1) and vivian (2); ansel's public photos 1 and 2 and private 3, vivian's public 4;
+// ansel's album 1 of photos 1 and 3; and the tag sea (1) on photos 1, 3 and 4. Its outbox is empty.
 func site(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	pool := testenv.Database(t)
@@ -41,7 +41,8 @@ func site(t testing.TB) *pgxpool.Pool {
 }
 
 func photoSQL(owner int, private bool) string {
-	return fmt.Sprintf("INSERT INTO photos (user_id, image_id, width, height, color, private) VALUES (%d, '%s', 40, 30, 255, %t)", owner, imageID, private)
+	return fmt.Sprintf("INSERT INTO photos (user_id, image_id, width, height, color, private) "+
+		"VALUES (%d, '%s', 40, 30, 255, %t)", owner, imageID, private)
 }
 
 func exec(t testing.TB, db database, statements ...string) {
@@ -63,7 +64,8 @@ type change struct {
 // drain empties the outbox and gives what was in it, in order.
 func drain(t testing.TB, db database) []change {
 	t.Helper()
-	rows, err := db.Query(t.Context(), "WITH d AS (DELETE FROM outbox RETURNING *) SELECT scope, version, gone FROM d ORDER BY id")
+	const q = "WITH d AS (DELETE FROM outbox RETURNING *) SELECT scope, version, gone FROM d ORDER BY id"
+	rows, err := db.Query(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +105,9 @@ func one[T any](t testing.TB, db database, sql string, args ...any) T {
 func waitForLocks(t testing.TB, pool *pgxpool.Pool, n int) {
 	t.Helper()
 	for range 10_000 {
-		if one[int](t, pool, "SELECT count(*)::integer FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") >= n {
+		const q = `SELECT count(*)::integer FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`
+		if one[int](t, pool, q) >= n {
 			return
 		}
 	}

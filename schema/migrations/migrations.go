@@ -1,10 +1,18 @@
-// Package migrations holds the database's shape: tables, keys and the triggers that keep versions, as numbered SQL files.
+// Package migrations holds the database's shape: tables, keys and the triggers that keep versions, as numbered SQL
+// files. It also loads data in bulk past keys and triggers ([WithoutIndexes]), because it alone knows how to take them
+// off and put them back.
 //
-// In flows a connection pool; out flows a database of the newest shape. The SQL is the place to read which rules the data obeys and what
-// raises which version: 001 the tables with their limits, 002 keys and indexes, 003 the versions, 005 which actions were done, 006 how they
-// are done, 007 the search index, 009 what the pages of days and tags read. The package also loads data in bulk past keys and triggers
-// ([WithoutIndexes]), because only it may know how to take them off and
-// put them back. It reads no page's rows: that is renderer/store's work.
+// **Input**: a connection pool, or for a load a transaction. **Output**: a database of the newest shape. **Must not
+// touch**: the rows of pages, which are the work of renderer/store.
+//
+// The SQL says which rules the data obeys and what raises which version:
+//
+//	001  the tables with their limits
+//	002  keys and indexes
+//	003  the versions; 004 ties them to the tables
+//	005  which actions were done; 006 how they are done
+//	007  the search index
+//	009  what the pages of days and tags read
 package migrations
 
 import (
@@ -25,12 +33,13 @@ import (
 //go:embed *.sql
 var files embed.FS
 
-// Up brings the database that pool connects to up to the newest shape. Several processes may call it at once: one works, the others wait
-// for it (up to 300 s, asking every second) and then find nothing to do. It works on connections of its own, without the pool's
-// statement_timeout, and leaves the pool as it was.
+// Up brings the database that pool connects to up to the newest shape. Several processes may call it at once: one works,
+// the others wait for it (up to 300 s, asking every second) and then find nothing to do. It works on connections of its
+// own, without the pool's statement_timeout, and leaves the pool as it was.
 //
-// The site may be in use. A migration waits for a table at most lockTimeout, since everybody else waits behind it, and is tried again when
-// that was too short or when PostgreSQL ended it as the victim of a deadlock with a writer.
+// The site may be in use. A migration waits for a table at most lockTimeout, since every other query of the table waits
+// behind it. It is tried again when that was too short, or when PostgreSQL ended it as the victim of a deadlock with a
+// writer.
 func Up(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	config := pool.Config()
 	config.MinConns, config.MinIdleConns, config.MaxConns = 0, 0, 2
@@ -71,7 +80,8 @@ const (
 	pause       = time.Second // between two attempts, on average
 )
 
-// retry calls up until it succeeds, fails for a reason other than other transactions' locks, or has failed as often as attempts says.
+// retry calls up until it succeeds, fails for a reason other than the locks of other transactions, or has failed so
+// often as attempts says.
 func retry(ctx context.Context, up func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := up()

@@ -22,7 +22,8 @@ func TestSeveralMigrateAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	pool := testenv.Pool(t, url)
-	if n := one[int](t, pool, "SELECT count(*)::integer - count(DISTINCT version_id)::integer FROM goose_db_version"); n != 0 {
+	const twice = "SELECT count(*)::integer - count(DISTINCT version_id)::integer FROM goose_db_version"
+	if n := one[int](t, pool, twice); n != 0 {
 		t.Errorf("%d migrations ran twice", n)
 	}
 	if v := one[int64](t, pool, "SELECT version FROM epoch"); v < 1_700_000_000_000 {

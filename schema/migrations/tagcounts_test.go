@@ -63,18 +63,26 @@ func TestHotTagSerialisesNobody(t *testing.T) {
 // One puts a tag on a photo while another one makes it public or private: whoever comes second counts it.
 func TestTagWhilePrivacyChanges(t *testing.T) {
 	t.Parallel()
+	const (
+		show, hide     = "UPDATE photos SET private = false WHERE id = 3", "UPDATE photos SET private = true WHERE id = 1"
+		tag1, tag3     = "INSERT INTO photo_tags VALUES (1, 2)", "INSERT INTO photo_tags VALUES (3, 2)"
+		untag1, untag3 = "DELETE FROM photo_tags WHERE photo_id = 1", "DELETE FROM photo_tags WHERE photo_id = 3"
+		retag1         = "UPDATE photo_tags SET tag_id = 2 WHERE photo_id = 1"
+		retag3         = "UPDATE photo_tags SET tag_id = 2 WHERE photo_id = 3"
+		drop1          = "DELETE FROM photos WHERE id = 1"
+	)
 	for what, sqls := range map[string][2]string{
-		"shown, then tagged":   {"UPDATE photos SET private = false WHERE id = 3", "INSERT INTO photo_tags VALUES (3, 2)"},
-		"tagged, then shown":   {"INSERT INTO photo_tags VALUES (3, 2)", "UPDATE photos SET private = false WHERE id = 3"},
-		"hidden, then tagged":  {"UPDATE photos SET private = true WHERE id = 1", "INSERT INTO photo_tags VALUES (1, 2)"},
-		"tagged, then gone":    {"INSERT INTO photo_tags VALUES (1, 2)", "DELETE FROM photos WHERE id = 1"},
-		"tagged, then hidden":  {"INSERT INTO photo_tags VALUES (1, 2)", "UPDATE photos SET private = true WHERE id = 1"},
-		"untagged, then shown": {"DELETE FROM photo_tags WHERE photo_id = 3", "UPDATE photos SET private = false WHERE id = 3"},
-		"shown, then untagged": {"UPDATE photos SET private = false WHERE id = 3", "DELETE FROM photo_tags WHERE photo_id = 3"},
-		"retagged, then shown": {"UPDATE photo_tags SET tag_id = 2 WHERE photo_id = 3", "UPDATE photos SET private = false WHERE id = 3"},
-		"untagged, then gone":  {"DELETE FROM photo_tags WHERE photo_id = 1", "DELETE FROM photos WHERE id = 1"},
-		"gone, then untagged":  {"DELETE FROM photos WHERE id = 1", "DELETE FROM photo_tags WHERE photo_id = 1"},
-		"retagged, then gone":  {"UPDATE photo_tags SET tag_id = 2 WHERE photo_id = 1", "DELETE FROM photos WHERE id = 1"},
+		"shown, then tagged":   {show, tag3},
+		"tagged, then shown":   {tag3, show},
+		"hidden, then tagged":  {hide, tag1},
+		"tagged, then gone":    {tag1, drop1},
+		"tagged, then hidden":  {tag1, hide},
+		"untagged, then shown": {untag3, show},
+		"shown, then untagged": {show, untag3},
+		"retagged, then shown": {retag3, show},
+		"untagged, then gone":  {untag1, drop1},
+		"gone, then untagged":  {drop1, untag1},
+		"retagged, then gone":  {retag1, drop1},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -14,11 +14,14 @@ func TestEachChangeIsAnnounced(t *testing.T) {
 		{"an update of users that changes nothing", "UPDATE users SET bio = bio, display_name = display_name", ""},
 		{"a version lowered by hand", "UPDATE users SET version = 1 WHERE id = 1", "user.ansel"},
 		{"a rename", "UPDATE users SET name = 'adams' WHERE id = 1", "user.ansel! user.adams"},
-		{"two renames, one to the other's old name", "WITH a AS (SELECT 1) UPDATE users SET name = CASE id WHEN 1 THEN 'third' ELSE 'ansel' END WHERE id IN (1, 2)",
+		{"two renames, one to the other's old name",
+			"WITH a AS (SELECT 1) UPDATE users SET name = CASE id WHEN 1 THEN 'third' ELSE 'ansel' END WHERE id IN (1, 2)",
 			"user.ansel! user.vivian! user.third user.ansel"},
 		{"a photo comes", photoSQL(1, false), "user.ansel photo.5"},
 		{"a private photo comes", photoSQL(1, true), ""},
-		{"photos of two come", "INSERT INTO photos (user_id, image_id, width, height, color) SELECT u, '" + imageID + "', 40, 30, 255 FROM unnest(ARRAY[2, 1, 2]) u",
+		{"photos of two come",
+			"INSERT INTO photos (user_id, image_id, width, height, color) " +
+				"SELECT u, '" + imageID + "', 40, 30, 255 FROM unnest(ARRAY[2, 1, 2]) u",
 			"user.ansel photo.6 user.vivian photo.5 photo.7"},
 		{"a title", "UPDATE photos SET title = 'x' WHERE id = 1", "user.ansel"},
 		{"titles of all", "UPDATE photos SET title = 'x'", "user.ansel user.vivian"},
@@ -28,8 +31,10 @@ func TestEachChangeIsAnnounced(t *testing.T) {
 		{"a photo is made public", "UPDATE photos SET private = false WHERE id = 3", "user.ansel photo.3"},
 		{"one each way", "UPDATE photos SET private = NOT private WHERE id IN (1, 3)", "user.ansel! photo.3 photo.1!"},
 		{"a photo moves to another user", "UPDATE photos SET user_id = 2 WHERE id = 2", "user.ansel! user.vivian"},
-		{"a photo moves and is made private", "UPDATE photos SET user_id = 1, private = true WHERE id = 4", "user.ansel user.vivian! photo.4!"},
-		{"a photo goes, with its tags and places in albums", "DELETE FROM photos WHERE id = 1", "user.ansel! photo.1! user.ansel"},
+		{"a photo moves and is made private", "UPDATE photos SET user_id = 1, private = true WHERE id = 4",
+			"user.ansel user.vivian! photo.4!"},
+		{"a photo goes, with its tags and places in albums", "DELETE FROM photos WHERE id = 1",
+			"user.ansel! photo.1! user.ansel"},
 		{"a private photo goes", "DELETE FROM photos WHERE id = 3", "user.ansel"}, // it was in an album
 		{"a picture gets another colour", "UPDATE images SET color = 7", "user.ansel user.vivian"},
 		{"a tag is put on", "INSERT INTO photo_tags VALUES (1, 2)", "user.ansel"},
@@ -46,12 +51,18 @@ func TestEachChangeIsAnnounced(t *testing.T) {
 		{"an album's order as it was", "UPDATE album_photos SET position = position", ""},
 		{"a photo is taken out of an album", "DELETE FROM album_photos WHERE photo_id = 1", "user.ansel"},
 		{"an album goes", "DELETE FROM albums", "user.ansel! album.1! user.ansel"},
-		{"an album moves to another user", "WITH e AS (DELETE FROM album_photos) UPDATE albums SET user_id = 2", "user.ansel! user.vivian user.ansel"},
-		{"a user goes, photos first", "DELETE FROM albums; DELETE FROM photos WHERE user_id = 1; DELETE FROM users WHERE id = 1",
+		{"an album moves to another user",
+			"WITH e AS (DELETE FROM album_photos) UPDATE albums SET user_id = 2",
+			"user.ansel! user.vivian user.ansel"},
+		{"a user goes, photos first",
+			"DELETE FROM albums; DELETE FROM photos WHERE user_id = 1; DELETE FROM users WHERE id = 1",
 			"user.ansel! album.1! user.ansel user.ansel! photo.1! photo.2! user.ansel!"},
-		{"a user goes with everything in one statement", "WITH p AS (DELETE FROM photos WHERE user_id = 2) DELETE FROM users WHERE id = 2", "user.vivian! photo.4!"},
+		{"a user goes with everything in one statement",
+			"WITH p AS (DELETE FROM photos WHERE user_id = 2) DELETE FROM users WHERE id = 2",
+			"user.vivian! photo.4!"},
 		{"a table is emptied", "TRUNCATE photo_tags", "all!"},
-		{"everything is emptied", "TRUNCATE users, photos, albums, album_photos, photo_tags", "all! all! all! all! all!"},
+		{"everything is emptied", "TRUNCATE users, photos, albums, album_photos, photo_tags",
+			"all! all! all! all! all!"},
 		{"somebody restored a backup", "SELECT announce_all()", "all!"},
 		{"nothing is deleted", "DELETE FROM photos WHERE id = 99", ""},
 	} {
@@ -80,8 +91,8 @@ func TestEachChangeIsAnnounced(t *testing.T) {
 // A rolled back transaction keeps the ids it took.
 const resetSequences = `SELECT setval('photos_id_seq', 4), setval('albums_id_seq', 1)`
 
-// checkVersions holds what was announced against what is stored: each user has the newest version that was announced of the name, and
-// each thing that is gone has it as its tombstone.
+// checkVersions compares what was announced with what is stored: each user has the newest version that was announced of
+// the name, and each thing that is gone has it as its tombstone.
 func checkVersions(t *testing.T, db database, changes []change) {
 	t.Helper()
 	newest := map[string]change{}
@@ -109,13 +120,15 @@ func checkCounts(t testing.TB, db database) {
 		(SELECT string_agg(name || ' ' || photo_count, ', ') FROM users u
 			WHERE photo_count <> (SELECT count(*) FROM photos WHERE user_id = u.id AND NOT private)),
 		(SELECT string_agg('album ' || a.id, ', ') FROM albums a LEFT JOIN album_counts c ON c.album_id = a.id
-			WHERE coalesce(c.photo_count, 0) <> (SELECT count(*) FROM album_photos m JOIN photos p ON p.id = m.photo_id WHERE m.album_id = a.id AND NOT private)),
+			WHERE coalesce(c.photo_count, 0) <> (SELECT count(*) FROM album_photos m JOIN photos p ON p.id = m.photo_id
+				WHERE m.album_id = a.id AND NOT private)),
 		(SELECT string_agg('no album ' || album_id, ', ') FROM album_counts WHERE album_id NOT IN (SELECT id FROM albums) AND
 			EXISTS (SELECT FROM albums)), -- TRUNCATE albums leaves counts behind, which nobody reads
 		(SELECT string_agg('tag ' || t.id || ' counts ' || n.counted || ' of ' || n.carried, ', ') FROM tags t, LATERAL (SELECT
 			coalesce((SELECT photo_count FROM tag_counts c WHERE c.tag_id = t.id), 0) +
 				coalesce((SELECT sum(delta) FROM tag_deltas d WHERE d.tag_id = t.id), 0) AS counted,
-			(SELECT count(*) FROM photo_tags m JOIN photos p ON p.id = m.photo_id WHERE m.tag_id = t.id AND NOT private) AS carried
+			(SELECT count(*) FROM photo_tags m JOIN photos p ON p.id = m.photo_id
+				WHERE m.tag_id = t.id AND NOT private) AS carried
 		) AS n WHERE n.counted <> n.carried))`)
 	if wrong != "" {
 		t.Errorf("wrong counts: %s", wrong)
@@ -145,8 +158,8 @@ func TestUsedNamesNeverGoBack(t *testing.T) {
 	}
 }
 
-// A name is free for another only once its deletion is committed; the new owner's version must be taken after that, not when the row was
-// made.
+// A name is free for another only once its deletion is committed; the new owner's version must be taken after that, not
+// when the row was made.
 func TestNameTakenWhileItIsDeleted(t *testing.T) {
 	t.Parallel()
 	pool := site(t)
@@ -166,7 +179,8 @@ func TestNameTakenWhileItIsDeleted(t *testing.T) {
 		done <- err
 	}()
 	waitForLocks(t, pool, 1)
-	if _, err := first.Exec(ctx, "UPDATE tombstones SET version = nextval('versions') WHERE scope = 'user.brassai'"); err != nil {
+	const raise = "UPDATE tombstones SET version = nextval('versions') WHERE scope = 'user.brassai'"
+	if _, err := first.Exec(ctx, raise); err != nil {
 		t.Fatal(err)
 	}
 	if err := first.Commit(ctx); err != nil {
@@ -175,7 +189,8 @@ func TestNameTakenWhileItIsDeleted(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if user, tombstone := one[int64](t, pool, "SELECT version FROM users WHERE name = 'brassai'"), one[int64](t, pool, "SELECT version FROM tombstones"); user <= tombstone {
+	user := one[int64](t, pool, "SELECT version FROM users WHERE name = 'brassai'")
+	if tombstone := one[int64](t, pool, "SELECT version FROM tombstones"); user <= tombstone {
 		t.Errorf("the new user has version %d, the name's tombstone %d", user, tombstone)
 	}
 }
