@@ -33,10 +33,12 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 	x := exchange{start: time.Now()}
 	ref, err := page.ParsePath(string(q.target))
 	if err != nil {
+		c.why = reasonNoPage
 		return false, nil
 	}
 	var buf [64]byte
 	if string(ref.AppendPath(buf[:0])) != string(q.target) {
+		c.why = reasonSpelling
 		return false, nil
 	}
 	x.number, x.kind, x.accepted = s.nextID(), ref.Kind(), readCodings([]string{string(q.accept)})
@@ -53,12 +55,14 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 		return true, err
 	case err != nil || got.copy.reply.Status != http.StatusOK:
 		c.found = &found{ref: ref, start: x.start, number: x.number, got: got, err: err}
+		c.why = reasonAnswer
 		return false, nil
 	}
 	v := s.compressor.variant(got.copy, x.accepted, got.tier == tierNear)
 	if got.copy.broken.Load() {
 		s.replace(got.copy)
 		c.found = &found{ref: ref, broken: true}
+		c.why = reasonBroken
 		return false, nil
 	}
 	x.tier, x.timing = got.tier, got.timing

@@ -29,6 +29,7 @@ type expressConn struct {
 	ahead    []byte    // what has been read and net/http has not been given
 	owed     int       // how much of it, at its beginning, belongs to the request that net/http has
 	found    *found    // what the express has found for that request
+	why      reason    // why net/http has it
 
 	busy        atomic.Bool   // net/http has a request in hand
 	handled     atomic.Bool   // and the handler has it, or has had it
@@ -67,9 +68,15 @@ func (c *expressConn) Read(p []byte) (int, error) {
 		size := len(c.ahead)
 		q, form := readPlain(c.ahead)
 		if form == formForeign {
+			c.why = reasonUnparsed
 			return c.pass(p, size, connForeign)
 		}
-		if form == formWhole || !c.enter() {
+		if form == formWhole {
+			c.why = q.why
+			return c.pass(p, size, connPassed)
+		}
+		if !c.enter() {
+			c.why = reasonStopping
 			return c.pass(p, size, connPassed)
 		}
 		answered, err := c.express.contain(c, &q)
@@ -162,7 +169,9 @@ func connState(conn net.Conn, state http.ConnState) {
 		c.busy.Store(false)
 		c.handled.Store(false)
 		c.deadline = time.Time{}
-		c.state.CompareAndSwap(connPassed, connWaiting)
+		if !c.state.CompareAndSwap(connPassed, connWaiting) && c.why != reasonUnparsed {
+			c.why = reasonUnparsed // watch has made the connection net/http's
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type meters struct {
 	status     map[int]prometheus.Counter // of the statuses that an edge gives
 	bytes      prometheus.Counter
 	express    prometheus.Counter
+	delegated  [reasons]prometheus.Counter // requests that the handler answers
 	halfClosed prometheus.Counter
 	hedges     prometheus.Counter
 	retries    prometheus.Counter
@@ -87,7 +88,17 @@ func newMeters(registry prometheus.Registerer) *meters {
 	for _, code := range []int{0, 200, 301, 304, 400, 404, 405, 410, 414, 500, 503} {
 		m.status[code] = status.WithLabelValues(strconv.Itoa(code))
 	}
-	registry.MustRegister(answers, durations, status, m.bytes, m.express, m.halfClosed, m.hedges, m.retries, m.shared, m.fills, m.refills, m.busErrors, m.cache, m.batch, m.inFlight, m.changes)
+	delegated := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "killr_edge_delegated_requests_total",
+		Help: "Requests that the fast path left to net/http, by the first reason.",
+	}, []string{"reason"})
+	for why := reasonNone + 1; why < reasons; why++ {
+		m.delegated[why] = delegated.WithLabelValues(why.String())
+	}
+	registry.MustRegister(
+		answers, durations, status, m.bytes, m.express, delegated, m.halfClosed, m.hedges, m.retries, m.shared, m.fills,
+		m.refills, m.busErrors, m.cache, m.batch, m.inFlight, m.changes,
+	)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())
 		m.answers[t][page.KindNone] = answers.WithLabelValues(t.String(), "none")

@@ -39,7 +39,9 @@ func (s *Server) handle(h handler) http.HandlerFunc {
 		x := &exchange{start: time.Now(), number: s.nextID()}
 		s.meters.inFlight.Inc()
 		defer s.meters.inFlight.Dec()
-		if c := connOf(r); c != nil {
+		c := connOf(r)
+		s.meters.delegated[delegatedWhy(r, c)].Inc()
+		if c != nil {
 			c.handled.Store(true)
 		}
 		if err := s.contain(h, w, r, x); err != nil && r.Context().Err() == nil {
