@@ -7,23 +7,23 @@ import "net/http"
 type reason uint8
 
 const (
-	reasonNone           reason = iota
-	reasonOff                   // Config.NoFastPath
-	reasonTLS                   // the connection is encrypted
-	reasonHTTP2                 //
-	reasonUnparsed              // the connection has brought something foreign to readPlain, such as a body
-	reasonHead                  // the method is HEAD
-	reasonQuery                 // the target has a query
-	reasonPath                  // the target has a character that no plain path has, such as "%"
-	reasonUnknownHeader         // a header field is not on the list of harmless ones
-	reasonRepeatedHeader        // a header field that counts comes twice
-	reasonConnection            // Connection says something else than keep-alive
-	reasonCookie                // the visitor has a read-your-writes token
-	reasonNoPage                // the path is no page's
-	reasonSpelling              // the path is another spelling of a page's, which is redirected
-	reasonAnswer                // the page is not a 200, is stale, or could not be fetched
-	reasonBroken                // the copy in memcached could not be unpacked
-	reasonStopping              // the edge stops
+	reasonNone           reason = iota // none was noted: for a delegated request, a mistake of this package
+	reasonOff                          // Config.NoFastPath
+	reasonTLS                          // the connection is encrypted
+	reasonHTTP2                        //
+	reasonUnparsed                     // the connection has brought something foreign to readPlain, such as a body
+	reasonHead                         // the method is HEAD
+	reasonQuery                        // the target has a query
+	reasonPath                         // the target has a character that no plain path has, such as "%"
+	reasonUnknownHeader                // a header field is not on the list of harmless ones
+	reasonRepeatedHeader               // a header field that counts comes twice
+	reasonConnection                   // Connection says something else than keep-alive
+	reasonCookie                       // the visitor has a read-your-writes token
+	reasonNoPage                       // the path is no page's
+	reasonSpelling                     // the path is another spelling of a page's, which is redirected
+	reasonAnswer                       // the page is not a 200, is stale, or could not be fetched
+	reasonBroken                       // the copy in memcached could not be unpacked
+	reasonStopping                     // the edge stops
 	reasons
 )
 

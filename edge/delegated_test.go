@@ -16,7 +16,7 @@ import (
 func delegated(t testing.TB, e *Server) map[reason]int {
 	t.Helper()
 	all := map[reason]int{}
-	for why := reasonNone + 1; why < reasons; why++ {
+	for why := range reasons {
 		if n := int(count(t, e.meters.delegated[why])); n > 0 {
 			all[why] = n
 		}

@@ -92,7 +92,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 		Name: "killr_edge_delegated_requests_total",
 		Help: "Requests that the fast path left to net/http, by the first reason.",
 	}, []string{"reason"})
-	for why := reasonNone + 1; why < reasons; why++ {
+	for why := range reasons {
 		m.delegated[why] = delegated.WithLabelValues(why.String())
 	}
 	registry.MustRegister(
