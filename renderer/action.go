@@ -39,16 +39,16 @@ func actionEndpoints(workers *pool) []*endpoint {
 	} {
 		all = append(all, &endpoint{
 			name: strings.ReplaceAll(a.name, ".", "-"), subjects: []string{wire.ActionSubject(a.name)}, pool: workers,
-			parse: func(m *nats.Msg) (asked, error) {
+			parse: func(m *nats.Msg) (parsed, error) {
 				key, err := keyOf(m)
 				if err != nil {
-					return asked{}, err
+					return parsed{}, err
 				}
 				change, err := a.parse(a.name, m.Data)
 				if err != nil {
-					return asked{}, err
+					return parsed{}, err
 				}
-				return asked{action: &action{key, change}, limit: wire.ActionDeadline}, nil
+				return parsed{action: &action{key, change}, limit: wire.ActionDeadline}, nil
 			},
 		})
 	}
