@@ -125,7 +125,7 @@ func (s *Service) answerAction(ctx context.Context, j *job) {
 	defer cancel()
 	begun := time.Now()
 	var changes []store.Change
-	err := s.withRetry(ctx, actionTimeout, func(ctx context.Context) (err error) {
+	err := s.untilOutage(ctx, actionTimeout, func(ctx context.Context) (err error) {
 		changes, err = j.action.change(ctx, s.store, j.action.key)
 		return err
 	})
