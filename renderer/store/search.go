@@ -191,10 +191,8 @@ func (p *SearchPage) collect(rows pgx.Rows, hits int) error {
 	places := make([]Card, hits+1)
 	p.People, p.Tags = make([]FoundPerson, 0, PeopleSize), make([]Count, 0, TagIdeasSize)
 	people, tags := [PeopleSize + 1]FoundPerson{}, [TagIdeasSize + 1]Count{}
-	err := eachRow(rows, func(r *row) {
+	err := eachRow(rows, p.begin, func(r *row) {
 		switch r.kind {
-		case kindHead:
-			p.begin(r.head())
 		case kindPhoto:
 			photo := r.photo()
 			places[photo.place] = photo.card
