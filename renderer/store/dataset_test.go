@@ -47,8 +47,8 @@ func (d *dataset) copyTo(t testing.TB, tx pgx.Tx) error {
 	var tags, members [][]any
 	began := time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)
 	for id := 1; id <= 300; id++ {
-		if _, err := tx.Exec(t.Context(), "INSERT INTO images (id, bytes, width, height, color) VALUES ($1, "+
-			"1000000, 4000, $2, $3)",
+		if _, err := tx.Exec(t.Context(),
+			"INSERT INTO images (id, bytes, width, height, color) VALUES ($1, 1000000, 4000, $2, $3)",
 			imageID(id), 2000+id*7, id*5000); err != nil {
 			return err
 		}
