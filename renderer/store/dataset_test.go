@@ -29,7 +29,8 @@ func fillDataset(t testing.TB, pool *pgxpool.Pool, users, photos int) {
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // after a commit: nothing
 	d := dataset{rand: rand.New(rand.NewPCG(1, 2)), users: users, photos: photos, counts: make([]int, users+1)}
-	if err := migrations.WithoutIndexes(ctx, tx, func() error { return d.copyTo(t, tx) }, func(int, int) {}); err != nil {
+	fill := func() error { return d.copyTo(t, tx) }
+	if err := migrations.WithoutIndexes(ctx, tx, fill, func(int, int) {}); err != nil {
 		t.Fatal(err)
 	}
 	if err := tx.Commit(ctx); err != nil {
