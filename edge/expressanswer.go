@@ -26,8 +26,8 @@ func (e *express) contain(c *expressConn, q *plainRequest) (answered bool, err e
 
 var errPanic = errors.New("panic")
 
-// answer answers a plain request with a copy of a page, wherever that comes from. What takes more than that, such as a page that is not there
-// or an older copy instead of none, is the handler's. The error is the connection's.
+// answer answers a plain request with a copy of a page, wherever that comes from. What takes more than that, such as a
+// page that is not there or an older copy instead of none, is the handler's. The error is the connection's.
 func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 	s := e.server
 	x := exchange{start: time.Now()}
@@ -82,7 +82,8 @@ func (e *express) done(c *expressConn, q *plainRequest, x *exchange) {
 	}
 }
 
-// get gets a copy from the near cache, from memcached or by the bus. Only the last takes so long that it looks out for a visitor who leaves.
+// get gets a copy from the near cache, from memcached or by the bus. Only the last takes so long that it looks out for
+// a visitor who leaves.
 func (e *express) get(c *expressConn, what want, x *exchange) (fetched, error) {
 	s := e.server
 	near := s.near.get(what.ref)
