@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"image/jpeg"
 	"io"
 	"os"
@@ -155,23 +156,26 @@ func TestPictureIsNeverEnlarged(t *testing.T) {
 	}
 }
 
-// While an original is missing a narrower derivative is shown, and for a moment only.
+// While an original is missing its draft is shown at each width without a stored derivative, and for a moment only.
 func TestPictureWithoutOriginal(t *testing.T) {
 	t.Parallel()
 	st, path := pictureSite(t)
 	st.start(t, nil)
 	im := st.ingest(t, 1400, 900)
+	if err := pictures.KeepDraft(t.Context(), st.pictures, im.ID, image.NewGray(image.Rect(0, 0, 100, 60))); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Remove(filepath.Join(path, im.ID[:2], im.ID)); err != nil {
 		t.Fatal(err)
 	}
 	forget(t, path, im.ID, 1280)
-	for _, c := range []struct{ width, wide int }{{320, 320}, {640, 640}, {1280, 640}, {2560, 640}} {
+	for _, c := range []struct{ width, wide int }{{320, 320}, {640, 640}, {1280, 100}, {2560, 100}} {
 		reply := st.get(t, page.Image(im.ID, c.width))
 		header, err := jpeg.DecodeConfig(bytes.NewReader(reply.Body))
 		if err != nil || header.Width != c.wide {
 			t.Errorf("%d: %d wide, %v, want %d", c.width, header.Width, err, c.wide)
 		}
-		if whole := c.wide == c.width; reply.Immutable != whole || (reply.MaxAge == missingImageAge) == whole {
+		if stored := c.wide == c.width; reply.Immutable != stored || (reply.MaxAge == missingImageAge) == stored {
 			t.Errorf("%d: immutable %t, for %v", c.width, reply.Immutable, reply.MaxAge)
 		}
 	}

@@ -44,7 +44,7 @@ func (p *progress) draw(w io.Writer) {
 func (p *progress) report(at seed.Progress) {
 	if p.bars == nil {
 		if at.Stage != p.stage || time.Since(p.logged) > progressEvery {
-			p.log.Info("seeding: "+string(at.Stage), "done", at.Done, "of", at.Total)
+			p.log.Info(string(at.Stage), "done", at.Done, "of", at.Total)
 			p.logged = time.Now()
 		}
 		p.stage = at.Stage

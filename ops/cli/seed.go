@@ -46,19 +46,41 @@ func (c *seedCommand) Run(s *session) error {
 		if err := migrations.Up(s.ctx, pool); err != nil {
 			return err
 		}
-		return s.seed(pool, c.Pictures, cfg, seed.Run)
+		return s.seed(pool, c.Pictures, cfg, seedOrFinish)
 	})
 }
 
-// prepareDatabase migrates the database, and fills it if nobody has signed up yet. Paint has to follow.
+// seedOrFinish seeds an empty database, and finishes a seeding that was interrupted.
+func seedOrFinish(ctx context.Context, cfg seed.Config) error {
+	err := seed.Run(ctx, cfg)
+	if !errors.Is(err, seed.ErrNotEmpty) {
+		return err
+	}
+	if ours, lookErr := seed.Demonstration(ctx, cfg.Pool); lookErr != nil || !ours {
+		return errors.Join(err, lookErr)
+	}
+	if did, finishErr := seed.Finish(ctx, cfg); did || finishErr != nil {
+		return finishErr
+	}
+	return err
+}
+
+// prepareDatabase migrates the database and fills it if nobody has signed up yet. After it all pictures can be seen; the
+// large ones may still have to be painted.
 func (s *session) prepareDatabase(url, dir string, size seedSize) error {
 	return withPool(s.ctx, url, func(pool *pgxpool.Pool) error {
 		if err := migrations.Up(s.ctx, pool); err != nil {
 			return err
 		}
 		empty, err := seed.Empty(s.ctx, pool)
-		if err != nil || !empty || size.Users == 0 {
+		if err != nil {
 			return err
+		}
+		if !empty {
+			return s.withPictures(pool, dir, func(cfg seed.Config) error { return seed.Draft(s.ctx, cfg) })
+		}
+		if size.Users == 0 {
+			return nil
 		}
 		cfg, err := size.config()
 		if err != nil {
@@ -71,59 +93,50 @@ func (s *session) prepareDatabase(url, dir string, size seedSize) error {
 // seed fills an empty database as cfg says, and the picture store, in dir or in the data directory. Work is what does
 // it.
 func (s *session) seed(
-	pool *pgxpool.Pool,
-	dir string,
-	cfg seed.Config,
-	work func(context.Context, seed.Config) error,
-) (err error) {
+	pool *pgxpool.Pool, dir string, cfg seed.Config, work func(context.Context, seed.Config) error,
+) error {
+	return s.withPictures(pool, dir, func(to seed.Config) error {
+		began, shown := time.Now(), newProgress(s.stderr, s.log)
+		cfg.Pool, cfg.Pictures, cfg.Disk, cfg.Progress = to.Pool, to.Pictures, s.pictures(dir), shown.report
+		err := work(s.ctx, cfg)
+		shown.end(err)
+		if err == nil {
+			took := time.Since(began).Round(time.Millisecond)
+			s.log.Info("seeded", "users", cfg.Users, "photos", cfg.Photos, "took", took)
+		}
+		return err
+	})
+}
+
+// withPictures gives f a configuration with the database and the picture store in dir, or in the data directory, and
+// with progress in the log.
+func (s *session) withPictures(pool *pgxpool.Pool, dir string, f func(seed.Config) error) (err error) {
 	images, err := pictures.OpenDir(s.pictures(dir))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, images.Close()) }()
-	began := time.Now()
-	shown := newProgress(s.stderr, s.log)
-	cfg.Pool, cfg.Pictures, cfg.Disk, cfg.Progress = pool, images, s.pictures(dir), shown.report
-	err = work(s.ctx, cfg)
-	shown.end(err)
-	if err == nil {
-		s.log.Info(
-			"seeded",
-			"users",
-			cfg.Users,
-			"photos",
-			cfg.Photos,
-			"took",
-			time.Since(began).Round(time.Millisecond),
-		)
-	}
-	return err
+	shown := &progress{log: s.log} // no bars: they would run through the log of the site
+	return f(seed.Config{Pool: pool, Pictures: images, Progress: shown.report})
 }
 
-// paint paints demonstration pictures that are missing, beside a running site, until all are there or stop is called.
-// It leaves half of the processors to visitors. An error is logged, and the next paint goes on from there.
-func (s *session) paint(url, dir string) (stop func()) {
-	ctx, cancel := context.WithCancel(s.ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		err := withPool(ctx, url, func(pool *pgxpool.Pool) (err error) {
-			images, err := pictures.OpenDir(s.pictures(dir))
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, images.Close()) }()
-			shown := &progress{log: s.log} // bars would run through the log of the site
-			cfg := seed.Config{Pool: pool, Pictures: images, Progress: shown.report}
-			return seed.Paint(ctx, cfg, max(1, runtime.GOMAXPROCS(0)/2))
+// paint paints the demonstration pictures that are missing, beside a running site, until all are there or ctx ends. It
+// leaves half of the processors to visitors. An error is logged: the next start continues.
+func (s *session) paint(ctx context.Context, url, dir string) {
+	began := time.Now()
+	var painted int
+	err := withPool(ctx, url, func(pool *pgxpool.Pool) error {
+		return s.withPictures(pool, dir, func(cfg seed.Config) (err error) {
+			painted, err = seed.Paint(ctx, cfg, max(1, runtime.GOMAXPROCS(0)/2))
+			return err
 		})
-		if err != nil && ctx.Err() == nil {
-			s.log.Error("painting the demonstration pictures failed; the next start goes on with it", "err", err)
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
+	})
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.log.Error("painting the demonstration pictures failed; the next start continues", "err", err)
+	case painted > 0:
+		s.log.Info("all pictures are painted", "count", painted, "took", time.Since(began).Round(time.Second))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -52,17 +53,12 @@ func (c *upCommand) Run(s *session) (err error) {
 		return advise(err)
 	}
 	s.data = services.Dir()
+	var painting sync.WaitGroup
+	defer painting.Wait() // after the site has stopped: a picture is painted to its end
 	running := site.New(c.site(s, services))
 	defer func() { err = errors.Join(err, advise(running.Stop())) }()
-	s.log.Info(
-		"services are up",
-		"data",
-		s.data,
-		"nats",
-		services.Env().NATS,
-		"addresses",
-		filepath.Join(s.data, stack.EnvFile),
-	)
+	s.log.Info("services are up", "data", s.data, "nats", services.Env().NATS,
+		"addresses", filepath.Join(s.data, stack.EnvFile))
 	if err := s.prepareDatabase(services.Env().Postgres, c.Pictures, c.seedSize); err != nil {
 		return err
 	}
@@ -72,16 +68,21 @@ func (c *upCommand) Run(s *session) (err error) {
 	if err := c.waitForPages(s.ctx, running); err != nil {
 		return err
 	}
+	select {
+	case <-s.ctx.Done(): // told to stop while starting
+		return nil
+	case <-running.Failed(): // Stop says why
+		return nil
+	default:
+	}
 	if err := running.Announce(); err != nil {
 		return err
 	}
-	fmt.Fprintf(
-		s.stdout,
-		"Flickr Killr is at %s/ (ready after %.1f s; Ctrl-C stops it)\n",
-		running.URLs()[0],
-		time.Since(began).Seconds(),
-	)
-	defer s.paint(services.Env().Postgres, c.Pictures)()
+	fmt.Fprintf(s.stdout, "Flickr Killr is at %s/ (ready after %.1f s; Ctrl-C stops it)\n",
+		running.URLs()[0], time.Since(began).Seconds())
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	painting.Go(func() { s.paint(ctx, services.Env().Postgres, c.Pictures) })
 	running.Wait(s.ctx)
 	if s.ctx.Err() != nil {
 		s.log.Info("stopping")

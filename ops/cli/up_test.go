@@ -84,6 +84,28 @@ func get(t *testing.T, url string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
+// A Ctrl-C while pictures are painted beside the running site ends `up` in order, and the next one goes on.
+func TestUpGoesOnPainting(t *testing.T) {
+	t.Parallel()
+	data := testenv.DataDir(t)
+	first := start(t, small(data, "--photos", "6000")...)
+	first.WaitLine(t, first.Stderr, `msg="painting large pictures"`)
+	if status := first.Stop(t); status != 0 {
+		t.Errorf("status %d: %s", status, first.Stderr)
+	}
+	if strings.Contains(first.Stderr.String(), "all pictures are painted") {
+		t.Error("all pictures were painted before the end was asked for")
+	}
+	second := start(t, small(data, "--photos", "6000")...)
+	second.WaitLine(t, second.Stderr, `msg="all pictures are painted"`)
+	if strings.Contains(second.Stderr.String(), "copying rows") {
+		t.Error("the second start seeded again")
+	}
+	if status := second.Stop(t); status != 0 {
+		t.Errorf("status %d: %s", status, second.Stderr)
+	}
+}
+
 func TestUp(t *testing.T) {
 	t.Parallel()
 	data := testenv.DataDir(t)

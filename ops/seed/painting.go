@@ -12,14 +12,12 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"flickrkillr/ops/seed/landscape"
 	"flickrkillr/renderer/pictures"
-	"flickrkillr/schema/page"
 )
 
 // order says how one original is painted. The id of a demonstration picture holds it, so that another process can paint
@@ -72,81 +70,76 @@ func orderOf(id string) (order, bool) {
 // originalQuality is the usual JPEG quality of exports.
 const originalQuality = 90
 
-// paint paints an original and stores it under its id, with its derivatives.
-func paint(ctx context.Context, store pictures.Store, album *landscape.Album, o order) (pictures.Image, error) {
+// paint paints an original, notes its size, and stores it under its id with its derivatives.
+func (c Config) paint(ctx context.Context, album *landscape.Album, o order) error {
 	var file bytes.Buffer
-	if err := jpeg.Encode(
-		&file, album.PaintAt(o.index, o.long).Image, &jpeg.Options{Quality: originalQuality},
-	); err != nil {
-		return pictures.Image{}, fmt.Errorf("encode picture %d: %w", o.index, err)
+	painted := album.PaintAt(o.index, o.long).Image
+	if err := jpeg.Encode(&file, painted, &jpeg.Options{Quality: originalQuality}); err != nil {
+		return fmt.Errorf("encode picture %d: %w", o.index, err)
 	}
-	img, err := pictures.IngestAs(ctx, store, o.id(), &file, pictures.Limits{})
-	if err != nil {
-		return img, fmt.Errorf("store picture %d: %w", o.index, err)
+	// The size first: an original that is stored is not painted again.
+	if _, err := c.Pool.Exec(ctx, "UPDATE images SET bytes = $2 WHERE id = $1", o.id(), file.Len()); err != nil {
+		return fmt.Errorf("note the size of picture %d: %w", o.index, err)
 	}
-	return img, nil
+	if _, err := pictures.IngestAs(ctx, c.Pictures, o.id(), &file, pictures.Limits{}); err != nil {
+		return fmt.Errorf("store picture %d: %w", o.index, err)
+	}
+	return nil
 }
 
-// draftWidth is the width of a draft in pixels: that of the widest derivative in listings.
-const draftWidth = 640
+// Widths of drafts, in pixels: the widest that listings show, and half of that, which looks soft in a listing.
+const (
+	draftWidth     = 640
+	softDraftWidth = 320
+)
 
-// draft stores the small derivatives of an original, painted at their size. That takes a tenth of the time of the
-// original and looks the same.
-func draft(ctx context.Context, store pictures.Store, album *landscape.Album, o order) error {
+// draft paints and stores a picture's draft, width pixels wide, or as wide as the original if that is narrower.
+func draft(ctx context.Context, store pictures.Store, album *landscape.Album, o order, width int) error {
 	w, _ := album.Size(o.index, o.long)
-	long := o.long * min(draftWidth, w) / w
-	if err := pictures.KeepSmall(ctx, store, o.id(), album.PaintAt(o.index, long).Image); err != nil {
+	long := o.long * min(width, w) / w
+	if err := pictures.KeepDraft(ctx, store, o.id(), album.PaintAt(o.index, long).Image); err != nil {
 		return fmt.Errorf("draft picture %d: %w", o.index, err)
 	}
 	return nil
 }
 
-// Paint paints every demonstration picture whose original is missing in the store: all of them after [Fill], none after
-// [Run], and any that was lost. The site may be in use: a picture without an original is shown from its small
-// derivatives, so missing ones of these are painted first. Workers is how many pictures are painted at once (0: one per
-// processor). Paint returns at once if nothing is missing.
-func Paint(ctx context.Context, c Config, workers int) error {
-	return c.paintMissing(ctx, workers, true)
-}
-
-func (c Config) paintMissing(ctx context.Context, workers int, withDrafts bool) error {
+// Draft paints drafts of the demonstration pictures that the store has neither an original nor a draft of, as after a
+// [Fill] that was cut short, or after a loss. It returns at once if there are none.
+func Draft(ctx context.Context, c Config) error {
 	missing, err := missingOriginals(ctx, c)
 	if err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	albums, report := albumsFor(missing), c.reporter()
-	var small []order
+	var without []order
 	for _, o := range missing {
-		if !withDrafts {
-			break
-		}
-		if _, err := pictures.Stored(ctx, c.Pictures, o.id(), page.Widths()[0]); errors.Is(err, fs.ErrNotExist) {
-			small = append(small, o)
-		}
-	}
-	if err := each(ctx, small, workers, Drafting, report, func(ctx context.Context, o order) error {
-		return draft(ctx, c.Pictures, albums[o.albumKey], o)
-	}); err != nil {
-		return err
-	}
-	return each(ctx, missing, workers, Painting, report, func(ctx context.Context, o order) error {
-		img, err := paint(ctx, c.Pictures, albums[o.albumKey], o)
+		stored, err := isStored(ctx, c.Pictures, pictures.DraftName(o.id()))
 		if err != nil {
-			return err
+			return fmt.Errorf("seed: look for drafts: %w", err)
 		}
-		if _, err := c.Pool.Exec(ctx, "UPDATE images SET bytes = $2 WHERE id = $1", img.ID, img.Bytes); err != nil {
-			return fmt.Errorf("note the size of picture %d: %w", o.index, err)
+		if !stored {
+			without = append(without, o)
 		}
-		return nil
+	}
+	return c.each(ctx, without, 0, Drafting, func(ctx context.Context, album *landscape.Album, o order) error {
+		return draft(ctx, c.Pictures, album, o, softDraftWidth)
 	})
 }
 
-// each calls do for each order, several at once, and reports how many are done.
-func each(ctx context.Context, orders []order, workers int, stage Stage, report func(Stage, int64, int64),
-	do func(context.Context, order) error,
+// Paint paints every demonstration picture whose original is missing in the store: all of them after [Fill], none after
+// [Run], and any that was lost. The site may be in use: a picture without an original is shown from its draft. Workers
+// is how many pictures are painted at once (0: one per processor). Painted is how many were missing.
+func Paint(ctx context.Context, c Config, workers int) (painted int, err error) {
+	missing, err := missingOriginals(ctx, c)
+	if err != nil {
+		return 0, fmt.Errorf("seed: %w", err)
+	}
+	return len(missing), c.each(ctx, missing, workers, Painting, c.paint)
+}
+
+// each calls do for each order with its album, for several at once, and reports how many are done.
+func (c Config) each(
+	ctx context.Context, orders []order, workers int, stage Stage,
+	do func(context.Context, *landscape.Album, order) error,
 ) error {
 	if len(orders) == 0 {
 		return nil
@@ -154,23 +147,19 @@ func each(ctx context.Context, orders []order, workers int, stage Stage, report 
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	total := int64(len(orders))
-	report(stage, 0, total)
-	var next, done atomic.Int64
+	albums, count := albumsFor(orders), c.counter(stage, len(orders))
 	group, ctx := errgroup.WithContext(ctx)
-	for range min(workers, len(orders)) {
+	group.SetLimit(workers)
+	for _, o := range orders {
 		group.Go(func() error {
-			for ctx.Err() == nil {
-				i := next.Add(1) - 1
-				if i >= total {
-					return nil
-				}
-				if err := do(ctx, orders[i]); err != nil {
-					return err
-				}
-				report(stage, done.Add(1), total)
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-			return ctx.Err()
+			if err := do(ctx, albums[o.albumKey], o); err != nil {
+				return err
+			}
+			count()
+			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -196,20 +185,27 @@ func missingOriginals(ctx context.Context, c Config) ([]order, error) {
 		if !ok || o.long != max(width, height) {
 			return nil // Somebody's photo with an id that happens to begin like this.
 		}
-		file, err := c.Pictures.Open(ctx, id)
-		if errors.Is(err, fs.ErrNotExist) {
+		stored, err := isStored(ctx, c.Pictures, id)
+		if err == nil && !stored {
 			missing = append(missing, o)
-			return nil
 		}
-		if err != nil {
-			return err
-		}
-		return file.Close()
+		return err
 	}); err != nil {
 		return nil, fmt.Errorf("look for missing originals: %w", err)
 	}
 	slices.SortStableFunc(missing, func(a, b order) int { return b.long - a.long })
 	return missing, nil
+}
+
+func isStored(ctx context.Context, store pictures.Store, name string) (bool, error) {
+	file, err := store.Open(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, file.Close()
 }
 
 // albumsFor makes the albums of these pictures.

@@ -30,7 +30,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -78,7 +77,7 @@ type Stage string
 const (
 	Copying   Stage = "copying rows"
 	Indexing  Stage = "building indexes"        // Counts statements.
-	Drafting  Stage = "painting small pictures" // Beside the two before; reported when it takes longer.
+	Drafting  Stage = "painting small pictures" // Beside the two before; reported if it takes longer.
 	Searching Stage = "building the search index"
 	Painting  Stage = "painting large pictures"
 )
@@ -145,25 +144,40 @@ func Demonstration(ctx context.Context, pool *pgxpool.Pool) (is bool, err error)
 }
 
 // Run fills the database as [Fill] does, builds the search index, and paints all originals. If one of these two fails,
-// the rows are complete: a renderer builds the index, and [Paint] continues with the originals.
+// the rows are complete: [Finish] does the rest.
 func Run(ctx context.Context, c Config) error {
-	c = c.withDefaults()
-	if err := c.fill(ctx, false); err != nil {
+	if err := c.withDefaults().fill(ctx, false); err != nil {
 		return err
 	}
-	c.reporter()(Searching, 0, 1)
-	if _, err := store.New(c.Pool).BuildSearch(ctx); err != nil {
-		return fmt.Errorf("seed: %w", err)
-	}
-	c.reporter()(Searching, 1, 1)
-	return c.paintMissing(ctx, 0, false)
+	_, err := Finish(ctx, c)
+	return err
 }
 
-// Fill fills the database, and stores the pictures at the widths of listings. It leaves the originals to [Paint],
-// because they take longer than everything else, and the search index to a renderer. It returns ErrNotEmpty, ErrBusy or
-// a *SpaceError before it has changed anything. After any other error the database is empty and Fill can be called
-// again, except for an error of a picture when the rows are complete: then Paint stores what is missing. The
-// connections of the pool must have no statement_timeout, because indexes of a million photos take a while.
+// Finish does what a [Run] that was cut short, or a [Fill], has left undone in a database with demonstration data: the
+// search index and originals. It reports whether there was anything to do.
+func Finish(ctx context.Context, c Config) (did bool, err error) {
+	rows := store.New(c.Pool)
+	unbuilt, _, err := rows.SearchWaits(ctx)
+	if err != nil {
+		return false, fmt.Errorf("seed: %w", err)
+	}
+	if unbuilt {
+		count := c.counter(Searching, 1)
+		if _, err := rows.BuildSearch(ctx); err != nil {
+			return true, fmt.Errorf("seed: %w", err)
+		}
+		count()
+	}
+	painted, err := Paint(ctx, c, 0)
+	return unbuilt || painted > 0, err
+}
+
+// Fill fills the database, and stores a draft of each picture; those of the first pages are as wide as listings show
+// them. It leaves the originals to [Paint], because they take longer than everything else, and the search index to a
+// renderer. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has changed anything. After another error the
+// database is empty and Fill can be called again. If the rows were already committed, only drafts are missing: [Draft]
+// paints them. The connections of the pool must have no statement_timeout, because the indexes of a million photos take
+// a while.
 func Fill(ctx context.Context, c Config) error { return c.withDefaults().fill(ctx, true) }
 
 // fill fills the database, and makes drafts at the same time if withDrafts is set.
@@ -182,36 +196,38 @@ func (c Config) fill(ctx context.Context, withDrafts bool) error {
 	if err != nil {
 		return err
 	}
-	report := c.reporter()
 	album := landscape.NewAlbum(c.Seed, c.Originals, c.Long)
 	site := newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(c.Seed, c.Originals, c.Long), w)
-	orders := site.setSizes(album, c.Long, c.LongFirst)
+	orders, first := site.setSizes(album, c.Long, c.LongFirst)
+	report := c.reporter()
 	group, ctx := errgroup.WithContext(ctx)
-	var next, done atomic.Int64
-	var full atomic.Bool // The database is.
-	drafter := func() error {
-		for i := next.Add(1) - 1; i < int64(len(orders)); i = next.Add(1) - 1 {
-			if err := draft(ctx, c.Pictures, album, orders[i]); err != nil {
+	var full atomic.Bool     // The rows are in place.
+	drafts := func() error { // One at a time: copying and indexing take the other processors.
+		for i, o := range orders {
+			width := softDraftWidth
+			if i < first {
+				width = draftWidth
+			}
+			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if n := done.Add(1); full.Load() {
-				report(Drafting, n, int64(len(orders)))
+			if err := draft(ctx, c.Pictures, album, o, width); err != nil {
+				return err
+			}
+			if full.Load() {
+				report(Drafting, int64(i+1), int64(len(orders)))
 			}
 		}
 		return nil
 	}
-	if withDrafts {
-		group.Go(drafter)
-	}
 	group.Go(func() error {
-		if err := copyRows(ctx, c.Pool, site, report); err != nil {
-			return err
-		}
+		err := copyRows(ctx, c.Pool, site, report, func() {
+			if withDrafts {
+				group.Go(drafts)
+			}
+		})
 		full.Store(true)
-		for n := 1; withDrafts && n < runtime.GOMAXPROCS(0); n++ { // The processors are free now.
-			group.Go(drafter)
-		}
-		return nil
+		return err
 	})
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("seed: %w", err)
@@ -219,8 +235,8 @@ func (c Config) fill(ctx context.Context, withDrafts bool) error {
 	return nil
 }
 
-// setSizes decides the size of each picture, and lists the pictures, those on the first pages first.
-func (w *world) setSizes(album *landscape.Album, long, longFirst int) (orders []order) {
+// setSizes decides the size of each picture, and lists the pictures. The first ones are on the first pages.
+func (w *world) setSizes(album *landscape.Album, long, longFirst int) (orders []order, first int) {
 	shown := w.shownFirst()
 	for _, now := range []bool{true, false} {
 		for i := range w.gallery.all {
@@ -235,7 +251,7 @@ func (w *world) setSizes(album *landscape.Album, long, longFirst int) (orders []
 			orders = append(orders, p.order)
 		}
 	}
-	return orders
+	return orders, len(shown)
 }
 
 // reporter makes a Progress callback, which may be nil, safe for concurrent use.
@@ -251,8 +267,24 @@ func (c Config) reporter() func(Stage, int64, int64) {
 	}
 }
 
-// copyRows copies all rows in one transaction.
-func copyRows(ctx context.Context, pool *pgxpool.Pool, w *world, report func(Stage, int64, int64)) error {
+// counter reports stage with 0 of total, and returns a function, safe for concurrent use, that reports one more.
+func (c Config) counter(stage Stage, total int) func() {
+	report := c.reporter()
+	report(stage, 0, int64(total))
+	var mu sync.Mutex
+	var done int64
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		report(stage, done, int64(total))
+	}
+}
+
+// copyRows copies all rows in one transaction. It calls begun when it knows that the database is its own to fill.
+func copyRows(
+	ctx context.Context, pool *pgxpool.Pool, w *world, report func(Stage, int64, int64), begun func(),
+) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var mine bool
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", seedingLock).Scan(&mine); err != nil {
@@ -269,6 +301,7 @@ func copyRows(ctx context.Context, pool *pgxpool.Pool, w *world, report func(Sta
 		if has {
 			return ErrNotEmpty
 		}
+		begun()
 		load := func() error { return copyAll(ctx, tx, w, report) }
 		return migrations.WithoutIndexes(
 			ctx, tx, load, func(done, total int) { report(Indexing, int64(done), int64(total)) },

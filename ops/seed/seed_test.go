@@ -1,12 +1,16 @@
 package seed_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"image/jpeg"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -391,40 +395,36 @@ func TestDiskTooFull(t *testing.T) {
 	}
 }
 
-// A filled site shows every picture small, and says that it has no more; painting gives the originals, also after it
-// was cut short or originals were lost.
+// A filled site shows a draft of every picture. Painting gives the originals, also after it was cut short, and after
+// originals were lost.
 func TestPaintAfterFill(t *testing.T) {
 	t.Parallel()
 	pool := testenv.Database(t)
 	c := small(t, pool)
-	c.Long = 700
+	c.Long, c.LongFirst = 700, 720
 	if err := seed.Fill(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	ids := strings.Fields(ask(t, pool, "SELECT string_agg(id, ' ') FROM images"))
+	ids := imageIDs(t, pool)
 	if len(ids) != c.Originals {
 		t.Fatalf("%d pictures, want %d", len(ids), c.Originals)
 	}
 	for _, id := range ids {
-		for _, width := range []int{320, 640} {
-			if _, err := pictures.Stored(t.Context(), c.Pictures, id, width); err != nil {
-				t.Errorf("%s at %d before it is painted: %v", id, width, err)
-			}
+		const widthOf = "SELECT least(width, CASE greatest(width, height) WHEN 720 THEN 640 ELSE 320 END) FROM images WHERE id = $1"
+		width, err := strconv.Atoi(ask(t, pool, widthOf, id)) // Pictures of 720 pixels are on the first pages.
+		if err != nil {
+			t.Fatal(err)
 		}
-		if _, err := pictures.Stored(t.Context(), c.Pictures, id, 1280); !errors.Is(err, pictures.ErrNarrower) {
-			t.Errorf("%s at 1280 before it is painted: %v, want ErrNarrower", id, err)
+		draft, err := pictures.Stored(t.Context(), c.Pictures, id, 1280)
+		if !errors.Is(err, pictures.ErrDraft) {
+			t.Errorf("%s before it is painted: %v, want ErrDraft", id, err)
+			continue
 		}
-	}
-	originals := func() (n int) {
-		for _, id := range ids {
-			if file, err := c.Pictures.Open(t.Context(), id); err == nil {
-				n++
-				if err := file.Close(); err != nil {
-					t.Error(err)
-				}
-			}
+		// A portrait's height is whole pixels, so its width may be one less.
+		header, err := jpeg.DecodeConfig(bytes.NewReader(draft))
+		if err != nil || header.Width > width || header.Width < width-2 {
+			t.Errorf("the draft of %s is %d wide, %v, want %d", id, header.Width, err, width)
 		}
-		return n
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	c.Progress = func(p seed.Progress) {
@@ -432,27 +432,25 @@ func TestPaintAfterFill(t *testing.T) {
 			cancel()
 		}
 	}
-	if err := seed.Paint(ctx, c, 1); !errors.Is(err, context.Canceled) {
+	if _, err := seed.Paint(ctx, c, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("Paint = %v, want context.Canceled", err)
 	}
-	if n := originals(); n != 3 {
+	if n := originals(t, c, ids); n != 3 {
 		t.Errorf("%d originals after the painting was cut short, want 3", n)
 	}
 	c.Progress = nil
-	if err := seed.Paint(t.Context(), c, 2); err != nil {
-		t.Fatal(err)
-	}
-	if n := originals(); n != len(ids) {
-		t.Errorf("%d originals, want %d", n, len(ids))
-	}
-	if err := c.Pictures.Delete(t.Context(), ids[0]); err != nil {
-		t.Fatal(err)
-	}
-	if err := seed.Paint(t.Context(), c, 0); err != nil {
-		t.Fatal(err)
-	}
-	if n := originals(); n != len(ids) {
-		t.Errorf("%d originals after one was lost and painted again, want %d", n, len(ids))
+	for _, want := range []int{len(ids) - 3, 0, 1} {
+		if want == 1 { // One is lost.
+			if err := c.Pictures.Delete(t.Context(), ids[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := seed.Paint(t.Context(), c, 2); err != nil || n != want {
+			t.Errorf("Paint = %d, %v, want %d", n, err, want)
+		}
+		if n := originals(t, c, ids); n != len(ids) {
+			t.Errorf("%d originals, want %d", n, len(ids))
+		}
 	}
 	for _, id := range ids { // The size in the database is the file's.
 		file, err := c.Pictures.Open(t.Context(), id)
@@ -469,6 +467,105 @@ func TestPaintAfterFill(t *testing.T) {
 	}
 }
 
+func imageIDs(t testing.TB, pool *pgxpool.Pool) []string {
+	t.Helper()
+	return strings.Fields(ask(t, pool, "SELECT string_agg(id, ' ' ORDER BY id) FROM images"))
+}
+
+// originals counts the originals in the store.
+func originals(t testing.TB, c seed.Config, ids []string) (n int) {
+	t.Helper()
+	for _, id := range ids {
+		if file, err := c.Pictures.Open(t.Context(), id); err == nil {
+			n++
+			if err := file.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	return n
+}
+
+var errFull = errors.New("the disk is full")
+
+// fullStore is a picture store that takes a number of files and then no more.
+type fullStore struct {
+	pictures.Store
+	room atomic.Int64
+}
+
+func (s *fullStore) Put(ctx context.Context, name string, r io.Reader) error {
+	if s.room.Add(-1) < 0 {
+		return errFull
+	}
+	return s.Store.Put(ctx, name, r)
+}
+
+// A disk that is full while drafts are stored leaves an empty database, or one that Draft and Finish complete.
+func TestFillOnFullDisk(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Database(t)
+	c := small(t, pool)
+	full := &fullStore{Store: c.Pictures}
+	full.room.Store(3)
+	c.Pictures = full
+	if err := seed.Fill(t.Context(), c); !errors.Is(err, errFull) {
+		t.Fatalf("Fill = %v, want that the disk is full", err)
+	}
+	if empty, err := seed.Empty(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	} else if empty { // Fill begins again.
+		full.room.Store(1000)
+		if err := seed.Fill(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full.room.Store(1000)
+	if err := seed.Draft(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	ids := imageIDs(t, pool)
+	for _, id := range ids {
+		if _, err := pictures.Stored(t.Context(), c.Pictures, id, 640); !errors.Is(err, pictures.ErrDraft) {
+			t.Errorf("%s: %v, want ErrDraft", id, err)
+		}
+	}
+	for _, want := range []bool{true, false} {
+		if did, err := seed.Finish(t.Context(), c); err != nil || did != want {
+			t.Errorf("Finish = %t, %v, want %t", did, err, want)
+		}
+	}
+	if n := originals(t, c, ids); n != len(ids) {
+		t.Errorf("%d originals, want %d", n, len(ids))
+	}
+	if built := ask(t, pool, "SELECT built FROM search_state"); built != "true" {
+		t.Errorf("the search index is built: %s", built)
+	}
+}
+
+// A refused Fill leaves no file behind.
+func TestRefusedFillStoresNothing(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Database(t)
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), "SELECT pg_advisory_xact_lock(x'73656564'::int)"); err != nil {
+		t.Fatal(err)
+	}
+	c := small(t, pool)
+	none := &fullStore{Store: c.Pictures}
+	c.Pictures = none
+	if err := seed.Fill(t.Context(), c); !errors.Is(err, seed.ErrBusy) {
+		t.Errorf("Fill = %v, want ErrBusy", err)
+	}
+	if n := none.room.Load(); n != 0 {
+		t.Errorf("%d files were stored", -n)
+	}
+}
+
 // A photo that somebody uploaded is never painted over, whatever its id.
 func TestPaintLeavesOthers(t *testing.T) {
 	t.Parallel()
@@ -480,7 +577,7 @@ func TestPaintLeavesOthers(t *testing.T) {
 	if _, err := pool.Exec(t.Context(), "UPDATE images SET width = 100, height = 100"); err != nil {
 		t.Fatal(err)
 	}
-	if err := seed.Paint(t.Context(), c, 0); err != nil {
+	if _, err := seed.Paint(t.Context(), c, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range strings.Fields(ask(t, pool, "SELECT string_agg(id, ' ') FROM images")) {

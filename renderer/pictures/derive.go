@@ -20,9 +20,8 @@ var (
 	ErrNotStored = errors.New("pictures: the derivative is not stored")
 	// ErrNotKept: the JPEG that came with this error is good, but it could not be stored.
 	ErrNotKept = errors.New("pictures: the derivative was made and could not be stored")
-	// ErrNarrower: the original is missing. The JPEG that comes with this error is the widest derivative in the store;
-	// it is narrower than the requested one.
-	ErrNarrower = errors.New("pictures: the original is missing, this is a narrower derivative")
+	// ErrDraft: the JPEG that came with this error is the draft of a picture whose original is not stored.
+	ErrDraft = errors.New("pictures: the original is not stored, this is its draft")
 )
 
 const (
@@ -36,8 +35,8 @@ const (
 )
 
 // Stored reads the JPEG of an original at width, one of page.Widths, from the store. It decodes nothing. ErrNotStored
-// means that Derive can make it. ErrNarrower comes with a narrower derivative while the original is missing. When there
-// is none either, errors.Is(err, fs.ErrNotExist) holds.
+// means that Derive can make it. ErrDraft comes with the draft of a picture whose original is not stored. When there is
+// no draft either, errors.Is(err, fs.ErrNotExist) holds.
 func Stored(ctx context.Context, store Store, id string, width int) ([]byte, error) {
 	if !slices.Contains(page.Widths(), width) {
 		return nil, fmt.Errorf("%w: %d", ErrBadWidth, width)
@@ -45,33 +44,33 @@ func Stored(ctx context.Context, store Store, id string, width int) ([]byte, err
 	if !ValidID(id) {
 		return nil, ErrBadID
 	}
-	data, err := fetch(ctx, store, DerivativeName(id, width))
-	if !errors.Is(err, fs.ErrNotExist) {
-		return data, err
+	data, missing := fetch(ctx, store, DerivativeName(id, width))
+	if !errors.Is(missing, fs.ErrNotExist) {
+		return data, missing
 	}
-	if isStored(ctx, store, id) {
+	if stored, err := isStored(ctx, store, id); err != nil {
+		return nil, err
+	} else if stored {
 		return nil, ErrNotStored
 	}
-	for _, w := range slices.Backward(page.Widths()) {
-		if w >= width {
-			continue
-		}
-		if data, narrower := fetch(ctx, store, DerivativeName(id, w)); narrower == nil {
-			return data, ErrNarrower
-		}
+	data, err := fetch(ctx, store, DraftName(id))
+	switch {
+	case err == nil:
+		return data, ErrDraft
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, missing
 	}
 	return nil, err
 }
 
-// KeepSmall stores the derivatives of a picture that listings show, so that they can be seen before its original is
-// stored. Img holds its pixels and is at least as wide as these, or as wide as the original.
-func KeepSmall(ctx context.Context, store Store, id string, img image.Image) error {
-	for _, width := range widthsOf(img.Bounds().Dx(), widestSmall) {
-		if _, err := keep(ctx, store, id, img, 1, width); err != nil {
-			return fmt.Errorf("pictures: keep %s at %d: %w", id, width, err)
-		}
+// KeepDraft stores a small form of a picture, which is shown at every width until the original is stored. Unlike a
+// derivative it may be replaced, so nobody may keep it for long.
+func KeepDraft(ctx context.Context, store Store, id string, img image.Image) error {
+	jpeg, err := encode(img, img.Bounds().Dx())
+	if err != nil {
+		return fmt.Errorf("pictures: draft %s: %w", id, err)
 	}
-	return nil
+	return store.Put(ctx, DraftName(id), bytes.NewReader(jpeg))
 }
 
 // Derive returns the JPEG of an original that browsers see, width pixels wide: one of page.Widths, or the original's
@@ -93,7 +92,7 @@ func Derive(ctx context.Context, store Store, id string, width int) ([]byte, err
 		return nil, err
 	}
 	out, err := derive(ctx, store, id, original, width)
-	if err != nil && !errors.Is(err, ErrNotKept) {
+	if err != nil && out == nil {
 		return nil, fmt.Errorf("pictures: derive %s at %d: %w", id, width, err)
 	}
 	return out, err
@@ -140,10 +139,14 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 		return out, err
 	}
 	for _, w := range widthsOf(seen.X, widestSmall) {
-		if w == width || isStored(ctx, store, DerivativeName(id, w)) {
+		if w == width {
 			continue
 		}
-		if _, err := keep(ctx, store, id, img, o, w); err != nil {
+		stored, err := isStored(ctx, store, DerivativeName(id, w))
+		if err == nil && !stored {
+			_, err = keep(ctx, store, id, img, o, w)
+		}
+		if err != nil {
 			return out, errors.Join(ErrNotKept, err)
 		}
 	}
@@ -158,9 +161,15 @@ func widthsOf(original, widest int) []int {
 	})
 }
 
-func isStored(ctx context.Context, store Store, name string) bool {
+func isStored(ctx context.Context, store Store, name string) (bool, error) {
 	r, err := store.Open(ctx, name)
-	return err == nil && r.Close() == nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, r.Close()
 }
 
 // keep makes one derivative of a decoded original and stores it. With ErrNotKept the JPEG is there all the same.

@@ -90,7 +90,7 @@ func (d *Dir) Delete(_ context.Context, id string) error {
 	if !ValidID(id) {
 		return ErrBadID
 	}
-	errs := []error{d.remove(fileName(id))}
+	errs := []error{d.remove(fileName(id)), d.remove(fileName(DraftName(id)))}
 	for _, width := range page.Widths() {
 		errs = append(errs, d.remove(fileName(DerivativeName(id, width))))
 	}

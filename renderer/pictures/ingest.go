@@ -59,8 +59,8 @@ func Ingest(ctx context.Context, store Store, r io.Reader, limits Limits) (Image
 	return ingest(ctx, store, ID(data), data, limits)
 }
 
-// IngestAs stores an original as Ingest does, under an id that the caller chose. It replaces what was under that id:
-// the caller answers for it that both show the same picture, because derivatives are cached for ever.
+// IngestAs stores an original as Ingest does, under an id that the caller chose and will never give another picture,
+// because derivatives are cached for ever.
 func IngestAs(ctx context.Context, store Store, id string, r io.Reader, limits Limits) (Image, error) {
 	if !ValidID(id) {
 		return Image{}, ErrBadID

@@ -28,6 +28,9 @@ type Store interface {
 // id.
 var ErrBadID = errors.New("pictures: not a picture id (26 characters of a-z, 2-7)")
 
+// DraftName is the file name of an original's draft, see [KeepDraft].
+func DraftName(id string) string { return id + ".draft.jpg" }
+
 // DerivativeName is the file name of an original's derivative that is width pixels wide, such as "<id>.640.jpg".
 func DerivativeName(id string, width int) string { return id + "." + strconv.Itoa(width) + ".jpg" }
 
@@ -58,12 +61,15 @@ func ValidID(id string) bool {
 	return true
 }
 
-// validName reports whether name is that of an original, or of a derivative in one of page.Widths. Only such names
-// become file names.
+// validName reports whether name is that of an original, of a draft, or of a derivative in one of page.Widths. Only
+// such names become file names.
 func validName(name string) bool {
 	id, rest, derived := strings.Cut(name, ".")
 	if !ValidID(id) || !derived {
 		return ValidID(name)
+	}
+	if name == DraftName(id) {
+		return true
 	}
 	for _, width := range page.Widths() {
 		if rest == strconv.Itoa(width)+".jpg" {

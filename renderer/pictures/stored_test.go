@@ -275,3 +275,94 @@ func TestModes(t *testing.T) {
 	openDirAt(t, path)
 	modes(path)
 }
+
+// A draft is shown at every width until the original is stored, and goes with it.
+func TestDraft(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	store := openDirAt(t, path)
+	original := jpegOf(t, landscape(900, 600))
+	id := pictures.ID([]byte("a picture"))
+	if err := pictures.KeepDraft(t.Context(), store, id, landscape(100, 60)); err != nil {
+		t.Fatal(err)
+	}
+	for _, width := range page.Widths() {
+		for name, get := range map[string]func(context.Context, pictures.Store, string, int) ([]byte, error){
+			"Stored": pictures.Stored, "Derive": pictures.Derive,
+		} {
+			data, err := get(t.Context(), store, id, width)
+			header, _ := jpeg.DecodeConfig(bytes.NewReader(data))
+			if !errors.Is(err, pictures.ErrDraft) || header.Width != 100 {
+				t.Errorf("%s at %d: %d wide, %v, want 100 and ErrDraft", name, width, header.Width, err)
+			}
+		}
+	}
+	if _, err := pictures.IngestAs(t.Context(), store, id, bytes.NewReader(original), pictures.Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, width := range page.Widths() {
+		if _, err := pictures.Derive(t.Context(), store, id, width); err != nil {
+			t.Errorf("with an original, %d: %v", width, err)
+		}
+	}
+	if err := store.Delete(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Join(path, id[:2])); err != nil || len(left) != 0 {
+		t.Errorf("left after Delete: %v, %v", left, err)
+	}
+	if _, err := pictures.IngestAs(t.Context(), store, "../x", bytes.NewReader(original), pictures.Limits{}); !errors.Is(err, pictures.ErrBadID) {
+		t.Errorf("a bad id: %v", err)
+	}
+}
+
+// vanishing is a store whose originals can be opened a number of times and are then gone.
+type vanishing struct {
+	pictures.Store
+	left int
+}
+
+func (s *vanishing) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	if pictures.ValidID(name) {
+		if s.left--; s.left < 0 {
+			return nil, fs.ErrNotExist
+		}
+	}
+	return s.Store.Open(ctx, name)
+}
+
+// An original that is deleted while a derivative is made never gives an answer without bytes.
+func TestOriginalVanishes(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	dir := openDirAt(t, path)
+	img := ingest(t, dir, jpegOf(t, landscape(900, 600)))
+	if err := pictures.KeepDraft(t.Context(), dir, img.ID, landscape(100, 60)); err != nil {
+		t.Fatal(err)
+	}
+	for opens := range 6 {
+		forget(t, path, img.ID)
+		data, err := pictures.Derive(t.Context(), &vanishing{dir, opens}, img.ID, 2560)
+		if known := err == nil || errors.Is(err, pictures.ErrDraft); known != (len(data) > 0) {
+			t.Errorf("gone after %d: %d bytes, %v", opens, len(data), err)
+		}
+	}
+}
+
+// broken is a store that cannot be read.
+type broken struct{ pictures.Store }
+
+var errBroken = errors.New("too many open files")
+
+func (broken) Open(context.Context, string) (io.ReadCloser, error) { return nil, errBroken }
+
+// A store in trouble is not one without the picture.
+func TestBrokenStore(t *testing.T) {
+	t.Parallel()
+	for _, width := range page.Widths() {
+		_, err := pictures.Stored(t.Context(), broken{}, pictures.ID(nil), width)
+		if !errors.Is(err, errBroken) || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%d: %v", width, err)
+		}
+	}
+}
