@@ -196,7 +196,8 @@ func (f *Filler) ended(j *job, r result) {
 	}
 }
 
-// work fills until stopping is closed. Notes that wait then are dropped: whoever still needs the page sends another.
+// work fills until stopping is closed. Notes that wait then are dropped: an edge that still needs the page sends
+// another.
 func (f *Filler) work(ctx context.Context, stopping <-chan struct{}) {
 	for {
 		select {

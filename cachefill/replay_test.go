@@ -52,7 +52,7 @@ func TestFlushIsReplayed(t *testing.T) {
 	s := newSite(t)
 	list := s.demand(40)
 	f, other := s.filler(quick), s.filler(quick)
-	eventually(t, "an empty memcached is filled with what is in demand",
+	eventually(t, "an empty memcached is filled with the popular pages",
 		func() bool { return s.held(s.cache, list) == len(list) })
 	if got := s.renders.Load(); got != int64(len(list)) {
 		t.Errorf("%d renders for %d pages and two cachefills", got, len(list))
@@ -185,7 +185,7 @@ func TestReplayWaitsForARenderer(t *testing.T) {
 		return &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(), Body: []byte(ref.Subject())}
 	})
 	s.join()
-	eventually(t, "it fills what is in demand", func() bool { return s.held(s.cache, list) == len(list) })
+	eventually(t, "it fills the popular pages", func() bool { return s.held(s.cache, list) == len(list) })
 }
 
 // TestNoteIsAnswered: who sends a note with a reply subject hears how it ended, and of many who do everybody.

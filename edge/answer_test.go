@@ -273,6 +273,9 @@ func TestHTTP2WithoutTLS(t *testing.T) {
 	if resp.ProtoMajor != 2 || resp.StatusCode != 200 {
 		t.Errorf("%s %d", resp.Proto, resp.StatusCode)
 	}
+	if got := delegated(t, e); got[reasonHTTP2] != 1 || len(got) != 1 {
+		t.Errorf("%v delegated requests, want one by HTTP/2", got)
+	}
 }
 
 func TestTakenAddress(t *testing.T) {

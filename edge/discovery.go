@@ -8,6 +8,7 @@ import (
 
 	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 // kindCounts counts the answers of one kind of page, for `nats micro stats edge`.
@@ -16,7 +17,8 @@ type kindCounts struct {
 	lastError                    atomic.Pointer[string]
 }
 
-// counts holds one kindCounts for each kind. Index 0, [page.KindNone], is what names no page: redirects of old paths, most 404s.
+// counts holds one kindCounts for each kind. Index 0, [page.KindNone], is what names no page: redirects of old paths,
+// most 404s.
 type counts []kindCounts
 
 func newCounts() counts { return make(counts, page.KindCount) }
@@ -36,7 +38,8 @@ func (c counts) add(x *exchange) {
 	}
 }
 
-// endpoints lists the kinds. They are asked for by HTTP and have no subject; the protocol shows where they are asked for instead.
+// endpoints lists the kinds. They are asked for by HTTP and have no subject; the protocol shows where they are asked
+// for instead.
 func (c counts) endpoints(at string) []discovery.Endpoint {
 	all := make([]discovery.Endpoint, 0, len(c))
 	row := func(name string, k *kindCounts) {
@@ -60,9 +63,11 @@ func (s *Server) announce() (stop func(), err error) {
 	if s.cfg.TLSCert != "" {
 		at = "https://" + s.Addr()
 	}
-	service := &discovery.Service{Name: "edge", ID: s.idBase, Version: cmp.Or(s.cfg.Version, "0.0.0"), Metadata: discovery.Host(), Started: time.Now(),
-		Logger: s.log, Description: "answers browsers from its cache, memcached and renderers",
-		Endpoints: func() []discovery.Endpoint { return s.counts.endpoints(at) }}
+	service := &discovery.Service{
+		Name: wire.ServiceEdge, ID: s.idBase, Version: cmp.Or(s.cfg.Version, "0.0.0"), Metadata: discovery.Host(),
+		Started: time.Now(), Logger: s.log, Description: "answers browsers from its cache, memcached and renderers",
+		Endpoints: func() []discovery.Endpoint { return s.counts.endpoints(at) },
+	}
 	service.Metadata["addr"] = s.Addr()
 	all, err := service.Subscribe(s.cfg.NATS)
 	return func() {

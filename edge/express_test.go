@@ -353,19 +353,30 @@ func (p *pipes) dial(t testing.TB) *speaker {
 
 const pipesBody = 150_000 // bytes of the page: some chunks
 
-// onPipes runs an edge's HTTP server alone, with one page near, in a bubble of fake time. All else is answered by the handler.
+// onPipes runs an edge's HTTP server alone, with one page near, in a bubble of fake time. All else is answered by the
+// handler.
 func onPipes(t *testing.T, handler http.HandlerFunc, visit func(*Server, *pipes)) {
+	onLimitedPipes(t, false, 0, handler, visit)
+}
+
+// onLimitedPipes is onPipes with the parameters of newExpress.
+func onLimitedPipes(t *testing.T, off bool, conns int, handler http.HandlerFunc, visit func(*Server, *pipes)) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &wire.Clock{}
-		s := &Server{log: slog.New(slog.DiscardHandler), clock: clock, meters: newMeters(nil), fresh: newFreshness(clock), near: newNearCache(0), compressor: newCompressor(), hot: newHot(), counts: newCounts()}
+		s := &Server{
+			log: slog.New(slog.DiscardHandler), clock: clock, meters: newMeters(nil), fresh: newFreshness(clock),
+			near: newNearCache(0), compressor: newCompressor(), hot: newHot(), counts: newCounts(),
+		}
 		defer s.near.close()
 		s.cookies = &freshCookies{fresh: s.fresh}
-		s.express = newExpress(s)
+		s.express = newExpress(s, off, conns)
 		s.http = s.newHTTP()
 		s.http.Handler = handler
 		s.fresh.goodUntil.Store(int64(time.Hour))
 		body := bytes.Repeat([]byte("x"), pipesBody)
-		s.near.put(s.hold(page.User("ansel"), &wire.Reply{Status: 200, ContentType: "text/html", ETag: "e", ReadAt: time.Now(), MaxAge: time.Hour, Body: body}), time.Now())
+		s.near.put(s.hold(page.User("ansel"), &wire.Reply{
+			Status: 200, ContentType: "text/html", ETag: "e", ReadAt: time.Now(), MaxAge: time.Hour, Body: body,
+		}), time.Now())
 		lis := newPipes()
 		served := make(chan error, 1)
 		go func() { served <- s.http.Serve(expressListener{lis, s.express}) }()

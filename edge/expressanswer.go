@@ -26,17 +26,19 @@ func (e *express) contain(c *expressConn, q *plainRequest) (answered bool, err e
 
 var errPanic = errors.New("panic")
 
-// answer answers a plain request with a copy of a page, wherever that comes from. What takes more than that, such as a page that is not there
-// or an older copy instead of none, is the handler's. The error is the connection's.
+// answer answers a plain request with a copy of a page, wherever that comes from. What takes more than that, such as a
+// page that is not there or an older copy instead of none, is the handler's. The error is the connection's.
 func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 	s := e.server
 	x := exchange{start: time.Now()}
 	ref, err := page.ParsePath(string(q.target))
 	if err != nil {
+		c.why = reasonNoPage
 		return false, nil
 	}
 	var buf [64]byte
 	if string(ref.AppendPath(buf[:0])) != string(q.target) {
+		c.why = reasonSpelling
 		return false, nil
 	}
 	x.number, x.kind, x.accepted = s.nextID(), ref.Kind(), readCodings([]string{string(q.accept)})
@@ -53,12 +55,14 @@ func (e *express) answer(c *expressConn, q *plainRequest) (bool, error) {
 		return true, err
 	case err != nil || got.copy.reply.Status != http.StatusOK:
 		c.found = &found{ref: ref, start: x.start, number: x.number, got: got, err: err}
+		c.why = reasonAnswer
 		return false, nil
 	}
 	v := s.compressor.variant(got.copy, x.accepted, got.tier == tierNear)
 	if got.copy.broken.Load() {
 		s.replace(got.copy)
 		c.found = &found{ref: ref, broken: true}
+		c.why = reasonBroken
 		return false, nil
 	}
 	x.tier, x.timing = got.tier, got.timing
@@ -78,7 +82,8 @@ func (e *express) done(c *expressConn, q *plainRequest, x *exchange) {
 	}
 }
 
-// get gets a copy from the near cache, from memcached or by the bus. Only the last takes so long that it looks out for a visitor who leaves.
+// get gets a copy from the near cache, from memcached or by the bus. Only the last takes so long that it looks out for
+// a visitor who leaves.
 func (e *express) get(c *expressConn, what want, x *exchange) (fetched, error) {
 	s := e.server
 	near := s.near.get(what.ref)

@@ -19,8 +19,8 @@ const (
 	connClosed
 )
 
-// expressConn is a connection as net/http sees it. Read is called by one goroutine at a time: the one that serves the connection or, while
-// net/http has a request, the one with which it watches whether the visitor leaves.
+// expressConn is a connection as net/http sees it. Read is called by one goroutine at a time: the one that serves the
+// connection or, while net/http has a request, the one with which it watches whether the visitor leaves.
 type expressConn struct {
 	net.Conn
 	express  *express
@@ -29,6 +29,7 @@ type expressConn struct {
 	ahead    []byte    // what has been read and net/http has not been given
 	owed     int       // how much of it, at its beginning, belongs to the request that net/http has
 	found    *found    // what the express has found for that request
+	why      reason    // why net/http has it
 
 	busy        atomic.Bool   // net/http has a request in hand
 	handled     atomic.Bool   // and the handler has it, or has had it
@@ -38,10 +39,11 @@ type expressConn struct {
 
 const (
 	headRoom     = 4 << 10     // bytes read ahead, at most: a plain request has a few hundred
-	deadlineStep = time.Second // deadlines move once in this time, at most: to move one costs as much as to read a request
+	deadlineStep = time.Second // how often deadlines move, at most: moving one costs as much as reading a request
 )
 
-// Read gives net/http what is for it. That a connection is at its end it is told by io.EOF, on which it says no more to the visitor.
+// Read gives net/http what is for it. That a connection is at its end it is told by io.EOF, on which it says no more to
+// the visitor.
 func (c *expressConn) Read(p []byte) (int, error) {
 	switch state := c.state.Load(); {
 	case state == connClosed:
@@ -67,16 +69,23 @@ func (c *expressConn) Read(p []byte) (int, error) {
 		size := len(c.ahead)
 		q, form := readPlain(c.ahead)
 		if form == formForeign {
+			c.why = reasonUnparsed
 			return c.pass(p, size, connForeign)
 		}
-		if form == formWhole || !c.enter() {
+		if form == formWhole {
+			c.why = q.why
+			return c.pass(p, size, connPassed)
+		}
+		if !c.enter() {
+			c.why = reasonStopping
 			return c.pass(p, size, connPassed)
 		}
 		answered, err := c.express.contain(c, &q)
 		if !answered {
 			return c.pass(p, size, connPassed)
 		}
-		if err != nil || !c.state.CompareAndSwap(connAnswering, connWaiting) || c.express.stopping.Load() { // in this order, see stop
+		// in this order, see stop
+		if err != nil || !c.state.CompareAndSwap(connAnswering, connWaiting) || c.express.stopping.Load() {
 			c.state.Store(connClosed) // to net/http, which may read again whatever it is told
 			return 0, io.EOF
 		}
@@ -124,8 +133,8 @@ func (c *expressConn) pass(p []byte, size int, to int32) (int, error) {
 	return c.give(p), nil
 }
 
-// watch is net/http's look-out for a visitor who leaves before the answer: an error tells of that. What comes instead is kept for when it
-// is done; the connection of somebody who sends more than a request's head at once is net/http's.
+// watch is net/http's look-out for a visitor who leaves before the answer: an error tells of that. What comes instead
+// is kept for when it is done; the connection of somebody who sends more than a request's head at once is net/http's.
 func (c *expressConn) watch(p []byte) (int, error) {
 	if err := c.lookOut(0); err != nil {
 		return 0, err
@@ -135,8 +144,8 @@ func (c *expressConn) watch(p []byte) (int, error) {
 	return c.give(p), nil
 }
 
-// lookOut reads ahead, beyond the first so many bytes, until that fails, as when the visitor leaves, or there is no room. A FIN after
-// further requests is a half-close; one after the request that is being answered may be.
+// lookOut reads ahead, beyond the first so many bytes, until that fails, as when the visitor leaves, or there is no
+// room. A FIN after further requests is a half-close; one after the request that is being answered may be.
 func (c *expressConn) lookOut(own int) error {
 	for len(c.ahead) < headRoom {
 		err := c.readAhead()
@@ -152,7 +161,8 @@ func (c *expressConn) lookOut(own int) error {
 	return nil
 }
 
-// connState is told by net/http what it does with a connection: when it is done with a request, it is the express's turn again.
+// connState is told by net/http what it does with a connection: when it is done with a request, it is the express's
+// turn again.
 func connState(conn net.Conn, state http.ConnState) {
 	c, ok := conn.(*expressConn)
 	switch {
@@ -162,12 +172,14 @@ func connState(conn net.Conn, state http.ConnState) {
 		c.busy.Store(false)
 		c.handled.Store(false)
 		c.deadline = time.Time{}
-		c.state.CompareAndSwap(connPassed, connWaiting)
+		if !c.state.CompareAndSwap(connPassed, connWaiting) && c.why != reasonUnparsed {
+			c.why = reasonUnparsed // watch has made the connection net/http's
+		}
 	}
 }
 
-// Close leaves a connection that is being answered open for as long as that takes: net/http, which believes that it is idle, closes it
-// again when Read has returned. The second Close is one, whoever makes it.
+// Close leaves a connection that is being answered open for as long as that takes: net/http, which believes that it is
+// idle, closes it again when Read has returned. The second Close is one, whoever makes it.
 func (c *expressConn) Close() error {
 	if c.state.Swap(connClosed) == connAnswering {
 		return nil
@@ -177,8 +189,8 @@ func (c *expressConn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite sends a FIN. net/http does so before it waits for a client that is still sending a head that is too large, so that the client
-// sees the end of the answer at once.
+// CloseWrite sends a FIN. net/http does so before it waits for a client that is still sending a head that is too large,
+// so that the client sees the end of the answer at once.
 func (c *expressConn) CloseWrite() error {
 	if conn, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return conn.CloseWrite()

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,45 +14,62 @@ import (
 	"flickrkillr/schema/page"
 )
 
+const fastPath, noFastPath = "fast path", "no fast path"
+
+// bothPaths starts an edge with the fast path and one without it.
+func (s *site) bothPaths() map[string]*Server {
+	s.t.Helper()
+	return map[string]*Server{
+		fastPath:   s.edge(),
+		noFastPath: s.edge(func(c *Config) { c.NoFastPath = true }),
+	}
+}
+
 // TestBothPathsGiveTheSameAnswers compares an edge with the fast path and one without it.
 func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	fast, slow := s.edge(), s.edge(func(c *Config) { c.NoFastPath = true })
-	etag := get(t, fast, "/photos/ansel").header.Get("Etag")
-	for name, text := range map[string]string{
-		"page":         plainly("/photos/ansel"),
-		"gzip":         plainly("/photos/ansel", "Accept-Encoding: gzip"),
-		"not modified": plainly("/photos/ansel", "If-None-Match: "+etag),
-		"asset":        plainly("/static/app.0123abcd.css", "Accept-Encoding: br"),
-		"redirect":     plainly("/photos/Ansel"),
-		"not found":    plainly("/nowhere"),
-		"HEAD":         "HEAD /photos/ansel HTTP/1.1\r\nHost: killr\r\n\r\n",
-		"POST":         "POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 0\r\n\r\n",
-		"two hosts":    "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-		"version":      "GET / HTTP/3.0\r\nHost: killr\r\n\r\n",
-		"close":        plainly("/photos/ansel", "Connection: close"),
+	edges := s.bothPaths()
+	etag := get(t, edges[fastPath], "/photos/ansel").header.Get("Etag")
+	for name, c := range map[string]struct {
+		say  string
+		fast bool // the fast path answers, where there is one
+	}{
+		"page":         {plainly("/photos/ansel"), true},
+		"gzip":         {plainly("/photos/ansel", "Accept-Encoding: gzip"), true},
+		"not modified": {plainly("/photos/ansel", "If-None-Match: "+etag), true},
+		"asset":        {plainly("/static/app.0123abcd.css", "Accept-Encoding: br"), true},
+		"redirect":     {plainly("/photos/Ansel"), false},
+		"not found":    {plainly("/nowhere"), false},
+		"HEAD":         {"HEAD /photos/ansel HTTP/1.1\r\nHost: killr\r\n\r\n", false},
+		"POST":         {"POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 0\r\n\r\n", false},
+		"two hosts":    {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", false},
+		"version":      {"GET / HTTP/3.0\r\nHost: killr\r\n\r\n", false},
+		"close":        {plainly("/photos/ansel", "Connection: close"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			method, _, _ := strings.Cut(text, " ")
-			ask := func(e *Server) answer {
-				for range 2 { // so that both edges have the page, in the same form
-					visitor := dial(t, e)
-					visitor.say(text)
-					visitor.hear(method)
+			method, _, _ := strings.Cut(c.say, " ")
+			ask := func(paths string) (a answer) {
+				var before int
+				for range 3 { // the last time both edges have the page, in the same form
+					before = expressed(t, edges[paths])
+					visitor := dial(t, edges[paths])
+					visitor.say(c.say)
+					a = visitor.hear(method)
 				}
-				visitor := dial(t, e)
-				visitor.say(text)
-				a := visitor.hear(method)
+				if fast := expressed(t, edges[paths]) > before; fast != (c.fast && paths == fastPath) {
+					t.Errorf("%s: answered by the fast path: %t", paths, fast)
+				}
 				for _, changing := range []string{"Date", "X-Request-Id", "Server-Timing"} {
 					a.header.Del(changing)
 				}
 				return a
 			}
-			a, b := ask(fast), ask(slow)
+			a, b := ask(fastPath), ask(noFastPath)
 			if a.status != b.status || a.body != b.body {
-				t.Errorf("status %d and %d bytes, without the fast path %d and %d", a.status, len(a.body), b.status, len(b.body))
+				t.Errorf("status %d and %d bytes, without the fast path %d and %d", a.status, len(a.body), b.status,
+					len(b.body))
 			}
 			for field := range b.header {
 				if got, want := a.header.Get(field), b.header.Get(field); got != want {
@@ -62,25 +81,12 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 			}
 		})
 	}
+	slow := edges[noFastPath]
 	if n := expressed(t, slow); n != 0 {
 		t.Errorf("%d answers of the fast path, which is off", n)
 	}
-}
-
-// TestHalfClosedWithoutFastPath: a client that half-closes gets its answer, also if the page must be rendered.
-func TestHalfClosedWithoutFastPath(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	e := s.edge(func(c *Config) { c.NoFastPath = true })
-	release, before := s.holdUsers(), halfClosed(t, e)
-	visitor := dial(t, e)
-	visitor.say(plainly("/photos/ansel"))
-	visitor.halfClose()
-	eventually(t, "the edge has seen the FIN", func() bool { return halfClosed(t, e) > before })
-	close(release)
-	if a, err := visitor.listen(http.MethodGet); err != nil || a.status != 200 || !strings.Contains(a.body, "<h1>ansel") {
-		t.Errorf("status %d, %d bytes, %v", a.status, len(a.body), err)
+	if got := delegated(t, slow); got[reasonOff] == 0 || len(got) != 1 {
+		t.Errorf("%v delegated requests, want all because the fast path is off", got)
 	}
 }
 
@@ -117,33 +123,97 @@ func TestLastAnswerSaysClose(t *testing.T) {
 	})
 }
 
-// TestFINBeforeTheWait: after a 431 the client sees the end at once, and not when net/http has waited for the rest of the head.
+// duplex is the server's end of a connection that can be closed in one direction, as those of TCP can.
+type duplex struct {
+	net.Conn          // what the visitor sends
+	out      net.Conn // what the visitor receives
+}
+
+func (d *duplex) Write(p []byte) (int, error)         { return d.out.Write(p) }
+func (d *duplex) SetWriteDeadline(at time.Time) error { return d.out.SetWriteDeadline(at) }
+func (d *duplex) CloseWrite() error                   { return d.out.Close() }
+func (d *duplex) Close() error                        { return errors.Join(d.out.Close(), d.Conn.Close()) }
+
+// TestFINBeforeTheWait: a visitor who is still sending a head that is too large sees the end of the 431 while net/http
+// waits, before it closes the connection.
 func TestFINBeforeTheWait(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	e := s.start()
-	conn, err := e.accepted(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.CloseWrite(); err != nil {
-		t.Errorf("net/http cannot send a FIN: %v", err)
-	}
-}
-
-// accepted returns the edge's end of a new connection, as net/http has it.
-func (s *Server) accepted(t *testing.T) (*expressConn, error) {
-	t.Helper()
-	dial(t, s)
-	var found *expressConn
-	eventually(t, "the connection is accepted", func() bool {
-		s.express.each(func(c *expressConn) { found = c })
-		return found != nil
+	onPipes(t, http.NotFound, func(_ *Server, p *pipes) {
+		send, in := net.Pipe()
+		receive, out := net.Pipe()
+		p.conns <- &duplex{in, out}
+		closed := make(chan error, 1)
+		go func() { // until the server closes the connection
+			_, err := io.WriteString(send, plainly("/", "X-Long: "+strings.Repeat("x", 32<<10)))
+			closed <- err
+		}()
+		got, err := io.ReadAll(receive)
+		if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 431 ") {
+			t.Errorf("%q, %v", got, err)
+		}
+		synctest.Wait() // fake time stands still: net/http's wait does not end here
+		select {
+		case err := <-closed:
+			t.Errorf("the end of the answer came only when the connection was closed: %v", err)
+		default:
+			if err := <-closed; !errors.Is(err, io.ErrClosedPipe) {
+				t.Errorf("the head was sent: %v", err)
+			}
+		}
 	})
-	return found, nil
 }
 
-// TestNewClosesTheCache: an edge that cannot listen leaves no goroutine of its in-process cache; TestMain looks for such.
+// TestMaxConns: a visitor beyond the limit is accepted when another one leaves.
+func TestMaxConns(t *testing.T) {
+	t.Parallel()
+	for _, off := range []bool{false, true} {
+		t.Run(fmt.Sprintf("off %t", off), func(t *testing.T) {
+			t.Parallel()
+			onLimitedPipes(t, off, 2, http.NotFound, func(_ *Server, p *pipes) {
+				ask := func(visitor *speaker) {
+					visitor.say(plainly("/other"))
+					visitor.hear(http.MethodGet)
+				}
+				first, second := p.dial(t), p.dial(t)
+				ask(first)
+				ask(second)
+				accepted := make(chan *speaker, 1)
+				go func() { accepted <- p.dial(t) }()
+				synctest.Wait()
+				select {
+				case third := <-accepted:
+					t.Error("a third visitor was accepted")
+					accepted <- third
+				default:
+				}
+				_ = first.conn.Close()
+				ask(<-accepted)
+				ask(second)
+			}) // and the edge stops while it waits for one of these two to leave
+		})
+	}
+}
+
+// TestNewLimitsConnections: an edge accepts as many connections at once as Config says.
+func TestNewLimitsConnections(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for conns, want := range map[int]int{0: 10_000, 2: 2} {
+		e, err := New(Config{Addr: "127.0.0.1:0", NATS: s.nc, Logger: s.log(), MaxConns: conns})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cap(e.express.slots); got != want {
+			t.Errorf("MaxConns %d: %d connections at once, want %d", conns, got, want)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestNewClosesTheCache: an edge that cannot listen leaves no goroutine of its in-process cache; TestMain looks for
+// such.
 func TestNewClosesTheCache(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

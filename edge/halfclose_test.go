@@ -12,10 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"flickrkillr/schema/page"
-	"flickrkillr/schema/wire"
 )
 
 func halfClosed(t testing.TB, e *Server) int { t.Helper(); return int(count(t, e.meters.halfClosed)) }
@@ -28,7 +25,8 @@ func (s *speaker) halfClose() {
 	}
 }
 
-// asks gives a request in each of the ways that one comes in: by the express, and by net/http from there or from the beginning.
+// asks gives a request in each of the ways that one comes in: by the express, and by net/http from there or from the
+// beginning.
 func asks(path string) map[string]string {
 	return map[string]string{
 		"express":  plainly(path),
@@ -39,39 +37,41 @@ func asks(path string) map[string]string {
 	}
 }
 
-// TestHalfClosed: whoever asks and then says that this is all gets the answer, also if it has to be made.
+// TestHalfClosed: a client that half-closes after its request gets the answer, also if the page must be rendered.
 func TestHalfClosed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	e := s.edge()
-	get(t, e, "/photos/ansel")
 	want := len(s.standard(page.User("ansel")).Body)
-	for _, miss := range []bool{false, true} {
-		for name, text := range asks("/photos/ansel") {
-			t.Run(fmt.Sprint(name, " miss ", miss), func(t *testing.T) {
-				release, before := make(chan struct{}), halfClosed(t, e)
-				if miss {
-					text = strings.Replace(text, "ansel", strings.ToLower(strings.Trim(name, "/.01")), 1)
-					s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply { <-release; return s.standard(ref) })
-				}
-				visitor := dial(t, e)
-				visitor.say(text)
-				visitor.halfClose()
-				if miss {
-					eventually(t, "the edge has seen the end", func() bool { return halfClosed(t, e) > before })
-				}
-				close(release)
-				method, _, _ := strings.Cut(text, " ")
-				a, err := visitor.listen(method)
-				if err != nil || a.status != 200 || a.header.Get("Content-Length") == "0" || method == http.MethodGet && len(a.body) < want-100 {
-					t.Errorf("status %d, %d bytes, %v", a.status, len(a.body), err)
-				}
-				if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
-					t.Errorf("then %q, %v", rest, err)
-				}
-			})
+	for paths, e := range s.bothPaths() {
+		get(t, e, "/photos/ansel")
+		for _, miss := range []bool{false, true} {
+			for name, text := range asks("/photos/ansel") {
+				t.Run(fmt.Sprint(paths, " ", name, " miss ", miss), func(t *testing.T) {
+					before, release := halfClosed(t, e), s.holdUsers()
+					if miss {
+						text = strings.Replace(text, "ansel", strings.ToLower(strings.Trim(name, "/.01")), 1)
+					}
+					visitor := dial(t, e)
+					visitor.say(text)
+					visitor.halfClose()
+					if miss {
+						eventually(t, "the edge has seen the end", func() bool { return halfClosed(t, e) > before })
+					}
+					close(release)
+					method, _, _ := strings.Cut(text, " ")
+					a, err := visitor.listen(method)
+					if err != nil || a.status != 200 || a.header.Get("Content-Length") == "0" ||
+						method == http.MethodGet && len(a.body) < want-100 {
+						t.Errorf("status %d, %d bytes, %v", a.status, len(a.body), err)
+					}
+					if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
+						t.Errorf("then %q, %v", rest, err)
+					}
+				})
+			}
 		}
+		s.answerWith(nil)
 	}
 }
 
@@ -87,7 +87,10 @@ func TestHalfClosedAfterMany(t *testing.T) {
 		for _, together := range []bool{true, false} {
 			release, before := s.holdUsers(), halfClosed(t, e)
 			visitor, name := dial(t, e), fmt.Sprintf("u%d%t", i, together)
-			say := []string{fmt.Sprintf(first, name), plainly("/about"), fmt.Sprintf(first, name+"2"), plainly("/photos/" + name + "3")}
+			say := []string{
+				fmt.Sprintf(first, name), plainly("/about"), fmt.Sprintf(first, name+"2"),
+				plainly("/photos/" + name + "3"),
+			}
 			if together {
 				visitor.say(strings.Join(say, ""))
 			} else {
@@ -103,7 +106,8 @@ func TestHalfClosedAfterMany(t *testing.T) {
 			close(release)
 			for j := range say {
 				if a, err := visitor.listen(http.MethodGet); err != nil || a.status != 200 || a.body == "" {
-					t.Errorf("%s, together %t, answer %d: status %d, %d bytes, %v", first, together, j, a.status, len(a.body), err)
+					t.Errorf("%s, together %t, answer %d: status %d, %d bytes, %v", first, together, j, a.status,
+						len(a.body), err)
 				}
 			}
 			if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
@@ -113,8 +117,8 @@ func TestHalfClosedAfterMany(t *testing.T) {
 	}
 }
 
-// TestVisitorLeaves: a FIN that is followed by nothing for a while, and a reset at once, cancel what nobody waits for. A connection that is
-// closed without an answer is closed without a status line too.
+// TestVisitorLeaves: a FIN that is followed by nothing for a while, and a reset at once, cancel what nobody waits for.
+// A connection that is closed without an answer is closed without a status line too.
 func TestVisitorLeaves(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -193,7 +197,8 @@ func TestHalfCloseGrace(t *testing.T) {
 					f.said <- []byte(text)
 					p.conns <- f
 					got, err := io.ReadAll(here)
-					if answered != strings.HasPrefix(string(got), "HTTP/1") || !answered && len(got) > 0 || err != nil && !errors.Is(err, io.EOF) {
+					if answered != strings.HasPrefix(string(got), "HTTP/1") || !answered && len(got) > 0 ||
+						err != nil && !errors.Is(err, io.EOF) {
 						t.Errorf("%q, %v", got, err)
 					}
 					synctest.Wait()

@@ -7,13 +7,21 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// plainRequest is a GET in its plainest form, the one in which nearly every page, file and picture is asked for. Its fields alias what
-// was read.
+// plainRequest is a GET in its plainest form, the one in which nearly every page, file and picture is asked for. Its
+// fields alias what was read.
 type plainRequest struct {
 	target      []byte // a path of letters, digits, "/", "-", "_" and ".", without a query
 	host        []byte // Host
 	accept      []byte // Accept-Encoding; nil: none
 	ifNoneMatch []byte // nil: none
+	why         reason // with formWhole: the first thing that is not plain
+}
+
+// delegate notes why the request is not plain. The first reason counts.
+func (q *plainRequest) delegate(why reason) {
+	if q.why == reasonNone {
+		q.why = why
+	}
 }
 
 // form is what can be said of bytes that begin where a request does.
@@ -25,25 +33,28 @@ const (
 	formPlain               // that, and its plainRequest says all that an answer needs
 )
 
-// readPlain reads what a connection has brought. It knows a small part of HTTP and never guesses: what is not certainly one complete
-// request without a body, as net/http would read it too, is foreign; and one that wants more than a copy of a page is only whole.
+// readPlain reads what a connection has brought. It knows a small part of HTTP and never guesses: what is not certainly
+// one complete request without a body, as net/http would read it too, is foreign; and one that wants more than a copy
+// of a page is only whole.
 func readPlain(b []byte) (q plainRequest, f form) {
 	line, rest, ok := cutLine(b)
 	if !ok {
 		return q, formForeign
 	}
-	f = formPlain
 	line, ok = bytes.CutSuffix(line, []byte(" HTTP/1.1"))
 	q.target, _ = bytes.CutPrefix(line, []byte("GET "))
 	if len(q.target) == len(line) {
-		f = formWhole
+		q.delegate(reasonHead)
 		q.target, _ = bytes.CutPrefix(line, []byte("HEAD "))
 	}
 	if !ok || len(q.target) == len(line) || bytes.IndexByte(q.target, ' ') >= 0 {
 		return q, formForeign
 	}
 	if !plainTarget(q.target) {
-		f = formWhole
+		if bytes.IndexByte(q.target, '?') >= 0 {
+			q.delegate(reasonQuery)
+		}
+		q.delegate(reasonPath)
 	}
 	hosts := 0
 	for {
@@ -64,23 +75,23 @@ func readPlain(b []byte) (q plainRequest, f form) {
 		case fieldForeign:
 			return q, formForeign
 		case fieldUnknown:
-			f = formWhole
+			q.delegate(reasonUnknownHeader)
 		case fieldConnection:
 			if !strings.EqualFold(string(value), "keep-alive") {
-				f = formWhole
+				q.delegate(reasonConnection)
 			}
 		case fieldCookie:
 			if bytes.Contains(value, []byte(wire.FreshCookie)) {
-				f = formWhole
+				q.delegate(reasonCookie)
 			}
 		case fieldAccept:
 			if q.accept != nil {
-				f = formWhole
+				q.delegate(reasonRepeatedHeader)
 			}
 			q.accept = value
 		case fieldMatch:
 			if q.ifNoneMatch != nil {
-				f = formWhole
+				q.delegate(reasonRepeatedHeader)
 			}
 			q.ifNoneMatch = value
 		}
@@ -88,14 +99,17 @@ func readPlain(b []byte) (q plainRequest, f form) {
 	if !ok || len(rest) > 0 || hosts != 1 {
 		return q, formForeign
 	}
-	return q, f
+	if q.why != reasonNone {
+		return q, formWhole
+	}
+	return q, formPlain
 }
 
 // field is what a header field means to readPlain.
 type field uint8
 
 const (
-	fieldUnknown  field = iota // it may ask for more than a page: net/http answers
+	fieldUnknown  field = iota // it may ask for more than a page
 	fieldHarmless              // it changes nothing in the answer
 	fieldHost
 	fieldForeign // a body follows, or another protocol
@@ -121,18 +135,21 @@ var fields = [...]struct {
 	{"If-None-Match", fieldMatch},
 }
 
-// harmless are the header fields, in lower case, that change nothing in an answer to a GET. The list names what browsers, crawlers and
-// proxies send. A field that is not in it is delegated to net/http, so that the fast path never ignores one, such as Authorization or
-// Range, that the edge comes to honour later.
+// harmless are header fields, in lower case, that change nothing in an answer to a GET. The list names what browsers,
+// crawlers and proxies send. A request with a field that is not on it is delegated to net/http, so that the fast path
+// never ignores a field, such as Authorization or Range, that the edge comes to honour later. Proxy-Connection, which
+// old clients send to proxies, means nothing to net/http's server either.
 var harmless = [...]string{
-	"accept", "accept-charset", "accept-language", "cache-control", "device-memory", "dnt", "dpr", "forwarded", "from",
-	"if-modified-since", "keep-alive", "origin", "pragma", "priority", "purpose", "referer", "rtt", "downlink", "ect", "save-data",
-	"te", "traceparent", "tracestate", "upgrade-insecure-requests", "user-agent", "via", "viewport-width", "width", "x-forwarded-for",
-	"x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-requested-with",
+	"accept", "accept-charset", "accept-language", "b3", "baggage", "cache-control", "cdn-loop", "device-memory", "dnt",
+	"downlink", "dpr", "ect", "forwarded", "from", "if-modified-since", "keep-alive", "origin", "pragma", "priority",
+	"proxy-connection", "purpose", "referer", "rtt", "save-data", "te", "traceparent", "tracestate", "true-client-ip",
+	"upgrade-insecure-requests", "user-agent", "via", "viewport-width", "width", "x-amz-cf-id", "x-cloud-trace-context",
+	"x-original-forwarded-for", "x-real-ip", "x-request-id", "x-requested-with", "x-scheme", "x-varnish",
 }
 
-// harmlessPrefixes begin the names of further ones, which only browsers can send: fetch metadata and client hints.
-var harmlessPrefixes = [...]string{"sec-fetch-", "sec-ch-", "sec-gpc", "sec-purpose"}
+// harmlessPrefixes begin the names of further ones. "sec-" is what browsers say of themselves (fetch metadata, client
+// hints, Sec-GPC); Sec-WebSocket-* comes with Upgrade, which is foreign. The others are what proxies add.
+var harmlessPrefixes = [...]string{"sec-", "x-forwarded-", "cf-", "x-b3-", "x-amzn-", "x-envoy-"}
 
 // harmlessBySize finds the names by their length.
 var harmlessBySize = func() (bySize [32][]string) {
@@ -163,7 +180,8 @@ func meaning(name []byte) field {
 	return fieldUnknown
 }
 
-// cutLine cuts a line from b, without its CR and LF. It is not ok if there is none, or a control character in it, a tab or a lone CR among them.
+// cutLine cuts a line from b, without its CR and LF. It is not ok if there is none, or a control character in it, a tab
+// or a lone CR among them.
 func cutLine(b []byte) (line, rest []byte, ok bool) {
 	end := bytes.IndexByte(b, '\n')
 	if end < 1 || b[end-1] != '\r' {
@@ -178,7 +196,8 @@ func cutLine(b []byte) (line, rest []byte, ok bool) {
 	return line, b[end+1:], true
 }
 
-// cutField cuts a header line into name and value. It is not ok if the name has anything but letters, digits, "-" and "_".
+// cutField cuts a header line into name and value. It is not ok if the name has anything but letters, digits, "-" and
+// "_".
 func cutField(line []byte) (name, value []byte, ok bool) {
 	colon := bytes.IndexByte(line, ':')
 	if colon < 1 {

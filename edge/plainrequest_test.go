@@ -12,10 +12,13 @@ import (
 
 func TestReadPlain(t *testing.T) {
 	t.Parallel()
-	const chromium = "GET /photos/ansel HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: keep-alive\r\nsec-ch-ua: \"Chromium\";v=\"150\"\r\nUpgrade-Insecure-Requests: 1\r\n" +
-		"User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: text/html,*/*;q=0.8\r\nSec-Fetch-Site: none\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nIf-None-Match: \"3j3cn7anriklf-br\"\r\n\r\n"
+	const chromium = "GET /photos/ansel HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: keep-alive\r\n" +
+		"sec-ch-ua: \"Chromium\";v=\"150\"\r\nUpgrade-Insecure-Requests: 1\r\n" +
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: text/html,*/*;q=0.8\r\nSec-Fetch-Site: none\r\n" +
+		"Accept-Encoding: gzip, deflate, br, zstd\r\nIf-None-Match: \"3j3cn7anriklf-br\"\r\n\r\n"
 	q, f := readPlain([]byte(chromium))
-	if f != formPlain || string(q.target) != "/photos/ansel" || string(q.accept) != "gzip, deflate, br, zstd" || string(q.ifNoneMatch) != `"3j3cn7anriklf-br"` {
+	if f != formPlain || string(q.target) != "/photos/ansel" || string(q.accept) != "gzip, deflate, br, zstd" ||
+		string(q.ifNoneMatch) != `"3j3cn7anriklf-br"` {
 		t.Errorf("a browser's request: form %d, %q, %q, %q", f, q.target, q.accept, q.ifNoneMatch)
 	}
 	for text, want := range map[string]form{
@@ -40,26 +43,29 @@ func TestReadPlain(t *testing.T) {
 		plainly("/", "transfer-encoding: chunked"):                   formForeign,
 		plainly("/", "Expect: 100-continue"):                         formForeign,
 		plainly("/", "Upgrade: websocket"):                           formForeign,
-		plainly("/", "Host: other"):                                  formForeign,
-		plainly("/", "X-A : b"):                                      formForeign,
-		plainly("/", " folded"):                                      formForeign,
-		plainly("/", "X-A: b\nX-B: c"):                               formForeign,
-		plainly("/", "X-A: b\x00"):                                   formForeign,
-		plainly("/", "\rX-A: b"):                                     formForeign,
-		plainly("/") + "G":                                           formForeign,
-		plainly("/") + plainly("/"):                                  formForeign,
-		plainly("/ "):                                                formForeign,
-		"GET / HTTP/1.1\r\n\r\n":                                     formForeign,
-		"GET / HTTP/1.1\r\nHost:\r\n\r\n":                            formForeign,
-		"GET / HTTP/1.0\r\nHost: killr\r\n\r\n":                      formForeign,
-		"GET / HTTP/1.1\nHost: killr\n\n":                            formForeign,
-		"get / HTTP/1.1\r\nHost: killr\r\n\r\n":                      formForeign,
-		"POST / HTTP/1.1\r\nHost: killr\r\n\r\n":                     formForeign,
-		"\r\nGET / HTTP/1.1\r\nHost: killr\r\n\r\n":                  formForeign,
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":                           formForeign,
-		"GET / HTTP/1.1\r\nHost: killr\r\n":                          formForeign,
-		"GET / HTTP/1.1\r\nHost: killr\r\n\r":                        formForeign,
-		"":                                                           formForeign,
+		plainly(
+			"/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13",
+		): formForeign,
+		plainly("/", "Host: other"):                 formForeign,
+		plainly("/", "X-A : b"):                     formForeign,
+		plainly("/", " folded"):                     formForeign,
+		plainly("/", "X-A: b\nX-B: c"):              formForeign,
+		plainly("/", "X-A: b\x00"):                  formForeign,
+		plainly("/", "\rX-A: b"):                    formForeign,
+		plainly("/") + "G":                          formForeign,
+		plainly("/") + plainly("/"):                 formForeign,
+		plainly("/ "):                               formForeign,
+		"GET / HTTP/1.1\r\n\r\n":                    formForeign,
+		"GET / HTTP/1.1\r\nHost:\r\n\r\n":           formForeign,
+		"GET / HTTP/1.0\r\nHost: killr\r\n\r\n":     formForeign,
+		"GET / HTTP/1.1\nHost: killr\n\n":           formForeign,
+		"get / HTTP/1.1\r\nHost: killr\r\n\r\n":     formForeign,
+		"POST / HTTP/1.1\r\nHost: killr\r\n\r\n":    formForeign,
+		"\r\nGET / HTTP/1.1\r\nHost: killr\r\n\r\n": formForeign,
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":          formForeign,
+		"GET / HTTP/1.1\r\nHost: killr\r\n":         formForeign,
+		"GET / HTTP/1.1\r\nHost: killr\r\n\r":       formForeign,
+		"":                                          formForeign,
 	} {
 		if _, f := readPlain([]byte(text)); f != want {
 			t.Errorf("%q: form %d, want %d", text, f, want)
@@ -67,8 +73,72 @@ func TestReadPlain(t *testing.T) {
 	}
 }
 
-// agrees holds readPlain to what net/http reads of the same bytes: what is plain or whole is one request, all of the bytes are its head, and
-// the fields are the same.
+// TestReadPlainBehindProxies: what a usual proxy adds leaves a request plain.
+func TestReadPlainBehindProxies(t *testing.T) {
+	t.Parallel()
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for proxy, fields := range map[string][]string{
+		"nginx": {
+			"X-Real-IP: 192.0.2.1", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarded-Server: www",
+		},
+		"ingress-nginx": {
+			"X-Request-ID: 5f3a", "X-Real-IP: 192.0.2.1", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: killr",
+			"X-Forwarded-Port: 443", "X-Forwarded-Proto: https", "X-Forwarded-Scheme: https", "X-Scheme: https",
+			"X-Original-Forwarded-For: 192.0.2.1",
+		},
+		"Traefik": {
+			"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: killr", "X-Forwarded-Port: 443",
+			"X-Forwarded-Proto: https", "X-Forwarded-Server: traefik-7d", "X-Real-Ip: 192.0.2.1",
+		},
+		"HAProxy": {
+			"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarded-Port: 443", "Forwarded: for=1",
+		},
+		"Caddy": {
+			"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: killr", "X-Forwarded-Proto: https", "Via: 1.1 Caddy",
+		},
+		"Apache": {
+			"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: killr", "X-Forwarded-Server: www",
+			"Connection: Keep-Alive",
+		},
+		"Varnish": {"X-Forwarded-For: 192.0.2.1", "Via: 1.1 v (Varnish/7.1)", "X-Varnish: 32770"},
+		"Envoy": {
+			"X-Request-Id: 5f3a", "X-Envoy-External-Address: 192.0.2.1", "X-Envoy-Expected-Rq-Timeout-Ms: 15000",
+			"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarded-Client-Cert: By=a;Hash=b",
+			"X-B3-TraceId: 80f198ee56343ba8", "X-B3-SpanId: e457b5a2e4d86bd1", "X-B3-Sampled: 1", "B3: 0",
+		},
+		"AWS load balancer": {
+			"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Port: 443", "X-Forwarded-Proto: https",
+			"X-Amzn-Trace-Id: Root=1-67891233-abcdef012345678912345678",
+		},
+		"CloudFront": {"X-Forwarded-For: 192.0.2.1", "Via: 2.0 a.cloudfront.net (CloudFront)", "X-Amz-Cf-Id: abc=="},
+		"Cloudflare": {
+			"CF-Ray: 230b030023ae2822-SJC", "CF-Connecting-IP: 192.0.2.1", "CF-IPCountry: DE",
+			"CF-Visitor: {\"scheme\":\"https\"}", "CDN-Loop: cloudflare; loops=1", "X-Forwarded-For: 192.0.2.1",
+			"X-Forwarded-Proto: https", "True-Client-IP: 192.0.2.1", "Accept-Encoding: gzip, br",
+		},
+		"Google load balancer": {
+			"X-Forwarded-For: 192.0.2.1,192.0.2.2", "X-Forwarded-Proto: https", "Via: 1.1 google",
+			"X-Cloud-Trace-Context: 105445aa7843bc8bf206b120001000/1;o=1", "traceparent: " + trace,
+		},
+		"OpenTelemetry": {"traceparent: " + trace, "tracestate: a=b", "Baggage: user=1"},
+		"an old client": {"Proxy-Connection: keep-alive"},
+	} {
+		t.Run(proxy, func(t *testing.T) {
+			t.Parallel()
+			if q, f := readPlain([]byte(plainly("/photos/ansel", fields...))); f != formPlain {
+				t.Errorf("form %d: %s", f, q.why)
+			}
+			for _, field := range fields {
+				if q, f := readPlain([]byte(plainly("/photos/ansel", field))); f != formPlain {
+					t.Errorf("%s: form %d: %s", field, f, q.why)
+				}
+			}
+		})
+	}
+}
+
+// agrees holds readPlain to what net/http reads of the same bytes: what is plain or whole is one request, all of the
+// bytes are its head, and the fields are the same.
 func agrees(t testing.TB, b []byte) form {
 	t.Helper()
 	q, f := readPlain(b)
@@ -90,7 +160,8 @@ func agrees(t testing.TB, b []byte) form {
 	if f != formPlain {
 		return f
 	}
-	if r.Method != http.MethodGet || r.URL.RequestURI() != string(q.target) || r.URL.EscapedPath() != string(q.target) || r.Close || r.Host == "" || r.Host != string(q.host) {
+	if r.Method != http.MethodGet || r.URL.RequestURI() != string(q.target) ||
+		r.URL.EscapedPath() != string(q.target) || r.Close || r.Host == "" || r.Host != string(q.host) {
 		t.Fatalf("%q: net/http reads %s %s, close %v", b, r.Method, r.URL, r.Close)
 	}
 	for name, got := range map[string][]byte{"Accept-Encoding": q.accept, "If-None-Match": q.ifNoneMatch} {
@@ -109,13 +180,21 @@ func agrees(t testing.TB, b []byte) form {
 // TestReadPlainAgrees breaks requests in many ways.
 func TestReadPlainAgrees(t *testing.T) {
 	t.Parallel()
-	parts := []string{"GET", "HEAD", "POST", " ", "  ", "/", "//", "/photos/ansel", "/..", "?q=a", "%20", "*", "http://killr/", " HTTP/1.1", " HTTP/1.0", "\r\n", "\n", "\r", "\r\n\r\n", "\t", "\x00", "\x7f", "é", ":",
-		"Host: killr\r\n", "Host:killr\r\n", "Host: a b\r\n", "host: [::1]:8080\r\n", "Accept-Encoding: br\r\n", "accept-encoding: gzip \r\n", "If-None-Match: \"a\"\r\n", "Cookie: a=b\r\n", "Cookie: fresh=b\r\n",
-		"Connection: close\r\n", "Connection: keep-alive\r\n", "Content-Length: 0\r\n", "Content-Length: 3\r\n", "Content-Length : 3\r\n", "Transfer-Encoding: chunked\r\n", "X-Depends: ?\r\n", "Expect: 100-continue\r\n", " folded\r\n", "X_A: b\r\n", "X-A b\r\n", "abc"}
+	parts := []string{
+		"GET", "HEAD", "POST", " ", "  ", "/", "//", "/photos/ansel", "/..", "?q=a", "%20", "*", "http://killr/",
+		" HTTP/1.1", " HTTP/1.0", "\r\n", "\n", "\r", "\r\n\r\n", "\t", "\x00", "\x7f", "é", ":",
+		"Host: killr\r\n", "Host:killr\r\n", "Host: a b\r\n", "host: [::1]:8080\r\n", "Accept-Encoding: br\r\n",
+		"accept-encoding: gzip \r\n", "If-None-Match: \"a\"\r\n", "Cookie: a=b\r\n", "Cookie: fresh=b\r\n",
+		"Connection: close\r\n", "Connection: keep-alive\r\n", "Content-Length: 0\r\n", "Content-Length: 3\r\n",
+		"Content-Length : 3\r\n", "Transfer-Encoding: chunked\r\n", "X-Depends: ?\r\n", "Expect: 100-continue\r\n",
+		" folded\r\n", "X_A: b\r\n", "X-A b\r\n", "abc",
+	}
 	random := rand.New(rand.NewPCG(1, 2))
 	seen := map[form]int{}
 	for range 200_000 {
-		pieces := []string{"GET", " ", "/photos/ansel", " HTTP/1.1", "\r\n", "Host: killr\r\n", "Accept-Encoding: br\r\n", "\r\n"}
+		pieces := []string{
+			"GET", " ", "/photos/ansel", " HTTP/1.1", "\r\n", "Host: killr\r\n", "Accept-Encoding: br\r\n", "\r\n",
+		}
 		for range random.IntN(4) {
 			i, piece := random.IntN(len(pieces)), parts[random.IntN(len(parts))]
 			switch random.IntN(3) {
@@ -144,8 +223,11 @@ func FuzzReadPlain(f *testing.F) {
 }
 
 func BenchmarkReadPlain(b *testing.B) {
-	text := []byte(plainly("/photos/ansel", "Connection: keep-alive", "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
-		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Accept-Encoding: gzip, deflate, br, zstd", "Accept-Language: en"))
+	text := []byte(plainly("/photos/ansel", "Connection: keep-alive",
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
+		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+		"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Accept-Encoding: gzip, deflate, br, zstd",
+		"Accept-Language: en"))
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, f := readPlain(text); f != formPlain {

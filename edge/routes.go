@@ -12,8 +12,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// routes is every route there is. All that can be looked at is a [page.Ref], whose paths stand in schema/page; what is not a page's path is
-// answered without touching the bus.
+// routes is every route there is. All that can be looked at is a [page.Ref], whose paths stand in schema/page; what is
+// not a page's path is answered without touching the bus.
 func (s *Server) routes() http.Handler {
 	get := s.handle(s.page)
 	refuse := s.handle(func(w http.ResponseWriter, r *http.Request, x *exchange) error { return errMethod })
@@ -39,7 +39,9 @@ func (s *Server) handle(h handler) http.HandlerFunc {
 		x := &exchange{start: time.Now(), number: s.nextID()}
 		s.meters.inFlight.Inc()
 		defer s.meters.inFlight.Dec()
-		if c := connOf(r); c != nil {
+		c := connOf(r)
+		s.meters.delegated[delegatedWhy(r, c)].Inc()
+		if c != nil {
 			c.handled.Store(true)
 		}
 		if err := s.contain(h, w, r, x); err != nil && r.Context().Err() == nil {
@@ -57,7 +59,8 @@ func (s *Server) handle(h handler) http.HandlerFunc {
 func (s *Server) contain(h handler, w http.ResponseWriter, r *http.Request, x *exchange) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.log.Error("panic", "request", x.number.String(), "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			s.log.Error("panic", "request", x.number.String(), "path", r.URL.Path, "panic", p,
+				"stack", string(debug.Stack()))
 			if x.status != 0 { // part of an answer is on its way: all that can be done is to cut it short
 				panic(http.ErrAbortHandler)
 			}
@@ -86,7 +89,8 @@ func statusOf(err error) int {
 func (s *Server) done(r *http.Request, x *exchange) {
 	s.count(x)
 	if x.cause != nil && x.status >= 500 || x.tier == tierStale {
-		s.log.LogAttrs(context.Background(), slog.LevelWarn, "answer", slog.String("request", x.number.String()), slog.String("path", r.URL.Path),
+		s.log.LogAttrs(context.Background(), slog.LevelWarn, "answer",
+			slog.String("request", x.number.String()), slog.String("path", r.URL.Path),
 			slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Any("err", x.cause))
 	}
 	if s.cfg.AccessLog != nil {
@@ -101,7 +105,9 @@ func (s *Server) count(x *exchange) {
 }
 
 func (s *Server) access(x *exchange, method, target, from, protocol string) {
-	s.cfg.AccessLog.LogAttrs(context.Background(), slog.LevelInfo, "access", slog.String("request", x.number.String()), slog.String("method", method),
-		slog.String("path", target), slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Int("bytes", x.bytes),
-		slog.Duration("took", time.Since(x.start)), slog.String("from", from), slog.String("protocol", protocol), slog.Bool("cut", x.cut != nil))
+	s.cfg.AccessLog.LogAttrs(context.Background(), slog.LevelInfo, "access",
+		slog.String("request", x.number.String()), slog.String("method", method), slog.String("path", target),
+		slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Int("bytes", x.bytes),
+		slog.Duration("took", time.Since(x.start)), slog.String("from", from), slog.String("protocol", protocol),
+		slog.Bool("cut", x.cut != nil))
 }

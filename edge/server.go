@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base32"
@@ -25,20 +26,24 @@ import (
 type Config struct {
 	Addr        string // where to listen, host:port; "" is 127.0.0.1:8080, port 0 any free one
 	NATS        *nats.Conn
-	Memcached   []string              // host:port of each server; none: every miss goes to the bus
-	Origins     []string              // where visitors reach the site through this edge, such as https://photos.example; see origins
-	TLSCert     string                // files; both or neither. Without them HTTP/1.1 and HTTP/2 without TLS (h2c) are spoken
-	TLSKey      string                //
-	NearBytes   int                   // near cache, 0 is 64 MiB, negative none
-	MaxConns    int                   // connections at once, 0 is 10,000
-	HotEvery    time.Duration         // how often the list of hot pages is kept, 0 is 10 s
-	StopTimeout time.Duration         // how long requests may take to finish when stopping, 0 is 15 s
-	NoFastPath  bool                  // net/http answers every request
-	Version     string                // semantic version for `nats micro ls`, "" is 0.0.0
-	Logger      *slog.Logger          // nil is slog.Default
-	AccessLog   *slog.Logger          // a line for each answer; nil is none
-	Registry    prometheus.Registerer // nil: metrics are kept but nowhere shown
+	Memcached   []string      // host:port of each server; none: every miss goes to the bus
+	Origins     []string      // where visitors reach the site, such as https://photos.example; see origins
+	TLSCert     string        // files; both or neither. Without them HTTP/1.1 and HTTP/2 without TLS (h2c) are spoken
+	TLSKey      string        //
+	NearBytes   int           // size of the in-process cache, 0 is 64 MiB, negative none
+	MaxConns    int           // connections open at once, 0 is 10,000; a further one waits until another closes
+	HotEvery    time.Duration // how often the list of popular pages is kept, 0 is 10 s
+	StopTimeout time.Duration // how long requests may take to finish when stopping, 0 is 15 s
+	NoFastPath  bool          // net/http answers all requests, also those that the fast path could answer
+	Version     string        // semantic version for `nats micro ls`, "" is 0.0.0
+	Logger      *slog.Logger  // nil is slog.Default
+	AccessLog   *slog.Logger  // a line for each answer; nil is none
+	// nil: metrics are kept but nowhere shown
+	Registry prometheus.Registerer
 }
+
+// defaultMaxConns is the default of Config.MaxConns.
+const defaultMaxConns = 10_000
 
 // idleTimeout is how long a connection is kept open for the next request.
 const idleTimeout = 60 * time.Second
@@ -81,6 +86,7 @@ func New(cfg Config) (_ *Server, err error) {
 	if (cfg.TLSCert == "") != (cfg.TLSKey == "") {
 		return nil, errors.New("edge: a TLS certificate and its key are needed together")
 	}
+	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
 	s := &Server{cfg: cfg, log: cfg.Logger, clock: &wire.Clock{}, idBase: randomID()}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -109,7 +115,7 @@ func New(cfg Config) (_ *Server, err error) {
 	if s.cache, err = newSharedCache(cfg.Memcached, s.decode, s.meters, s.log); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
-	s.express = newExpress(s)
+	s.express = newExpress(s, cfg.NoFastPath, cfg.MaxConns)
 	if s.lis, err = s.listen(); err != nil {
 		return nil, err
 	}
@@ -121,21 +127,17 @@ func New(cfg Config) (_ *Server, err error) {
 
 // listen opens the listener, which accepts no more than MaxConns connections at once.
 func (s *Server) listen() (net.Listener, error) {
-	addr, conns := s.cfg.Addr, s.cfg.MaxConns
+	addr := s.cfg.Addr
 	if addr == "" {
 		addr = "127.0.0.1:8080"
-	}
-	if conns == 0 {
-		conns = 10_000
 	}
 	lis, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("edge: cannot listen on %s: %w", addr, err)
 	}
 	if s.cfg.TLSCert != "" { // below net/http, the fast path cannot see what lies within TLS
-		return netutil.LimitListener(lis, conns), nil
+		return netutil.LimitListener(lis, s.cfg.MaxConns), nil
 	}
-	s.express.off, s.express.slots = s.cfg.NoFastPath, make(chan struct{}, conns)
 	return expressListener{lis, s.express}, nil
 }
 
@@ -150,28 +152,31 @@ func (s *Server) newHTTP() *http.Server {
 		ConnContext: connContext,
 		Protocols:   protocols,
 
-		DisableGeneralOptionsHandler: true, // it would answer "OPTIONS *" without the headers that all answers have
+		// it would answer "OPTIONS *" without the headers that all answers have
+		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            headerTimeout,
 		ReadTimeout:                  30 * time.Second,
 		WriteTimeout:                 30 * time.Second, // large bodies move it forward as they progress, see writeBody
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               16<<10 - 4096, // net/http allows 4096 bytes more than it is told
 		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100},
-		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what broken clients do is no error of ours
+		// what broken clients do is no error of ours
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
 
 // Addr is where the edge listens, host:port.
 func (s *Server) Addr() string { return s.lis.Addr().String() }
 
-// Close frees what New has made, for a server that will not Run.
+// Close closes the listener and ends the goroutines of the in-process cache, for a server that will not Run. Metrics
+// stay registered.
 func (s *Server) Close() error {
 	s.near.close()
 	return s.lis.Close()
 }
 
-// Run serves until ctx ends, then finishes the requests it holds, at most StopTimeout, and waits for all it started. It returns nil after
-// an orderly stop.
+// Run serves until ctx ends, then finishes the requests it holds, at most StopTimeout, and waits for all it started. It
+// returns nil after an orderly stop.
 func (s *Server) Run(ctx context.Context) error {
 	unannounce, err := s.announce()
 	defer unannounce()

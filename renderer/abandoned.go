@@ -61,11 +61,11 @@ func (a *abandoned) hear(m *nats.Msg) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, j := range a.jobs[id] {
-		if j.abandonment.abandoned {
+		if j.lost {
 			continue
 		}
-		j.abandonment.abandoned = true
-		if t := j.abandonment.turn; t != nil {
+		j.lost = true
+		if t := j.turn; t != nil {
 			if t.waited--; t.waited == 0 {
 				t.cancel(wire.ErrAbandoned)
 			}
@@ -77,7 +77,7 @@ func (a *abandoned) hear(m *nats.Msg) {
 func (a *abandoned) is(j *job) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return j.abandonment.abandoned
+	return j.lost
 }
 
 // begin puts requests into a turn. It calls cancel when all of them are abandoned.
@@ -87,7 +87,7 @@ func (a *abandoned) begin(groups [][]*job, cancel context.CancelCauseFunc) {
 	t := &turn{cancel: cancel}
 	for _, g := range groups {
 		for _, j := range g {
-			if j.abandonment.turn = t; !j.abandonment.abandoned {
+			if j.turn = t; !j.lost {
 				t.waited++
 			}
 		}

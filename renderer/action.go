@@ -39,16 +39,16 @@ func actionEndpoints(workers *pool) []*endpoint {
 	} {
 		all = append(all, &endpoint{
 			name: strings.ReplaceAll(a.name, ".", "-"), subjects: []string{wire.ActionSubject(a.name)}, pool: workers,
-			parse: func(m *nats.Msg) (asked, error) {
+			parse: func(m *nats.Msg) (parsed, error) {
 				key, err := keyOf(m)
 				if err != nil {
-					return asked{}, err
+					return parsed{}, err
 				}
 				change, err := a.parse(a.name, m.Data)
 				if err != nil {
-					return asked{}, err
+					return parsed{}, err
 				}
-				return asked{action: &action{key, change}, limit: wire.ActionDeadline}, nil
+				return parsed{action: &action{key, change}, limit: wire.ActionDeadline}, nil
 			},
 		})
 	}
@@ -125,7 +125,7 @@ func (s *Service) answerAction(ctx context.Context, j *job) {
 	defer cancel()
 	begun := time.Now()
 	var changes []store.Change
-	err := s.withRetry(ctx, actionTimeout, func(ctx context.Context) (err error) {
+	err := s.untilOutage(ctx, actionTimeout, func(ctx context.Context) (err error) {
 		changes, err = j.action.change(ctx, s.store, j.action.key)
 		return err
 	})

@@ -26,7 +26,7 @@ type endpoint struct {
 	name     string   // among statistics and metrics
 	subjects []string // subscribed to; the statistics count them together and show the first
 	pool     *pool
-	parse    func(*nats.Msg) (asked, error)
+	parse    func(*nats.Msg) (parsed, error)
 	stats    stats
 }
 

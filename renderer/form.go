@@ -122,8 +122,8 @@ func keyOf(m *nats.Msg) (string, error) {
 	all := m.Header.Values(wire.HeaderKey)
 	switch {
 	case len(all) == 0:
-		return "", wrong(wire.HeaderKey, "is missing: name this attempt, and its repetitions alike, by a key of "+
-			"your own")
+		return "", wrong(wire.HeaderKey,
+			"is missing: name this attempt, and its repetitions alike, by a key of your own")
 	case len(all) > 1 || !wire.ValidKey(all[0]):
 		return "", wrong(wire.HeaderKey, "is not one key: give 1 to %d printable ASCII characters without a space",
 			wire.MaxKey)

@@ -33,22 +33,22 @@ func TestBadForms(t *testing.T) {
 		{"photo.edit", "id=1&id=1&title=x", "id is given 2 times: give it once"},
 		{"photo.edit", "id=1&title=x&title=y&title=z", "title is given 3 times: give it once"},
 		{"photo.edit", "id=1", "form changes nothing: give a title, a description or both"},
-		{"photo.edit", "id=1&title=x&colour=red", "colour is no field of photo.edit: leave it out, it takes id, " +
-			"title, description"},
+		{"photo.edit", "id=1&title=x&colour=red", "colour is no field of photo.edit: " +
+			"leave it out, it takes id, title, description"},
 		{"photo.edit", "id=1&title=x&a%0D%0AKillr-Code:+ok=1",
 			"a%0D%0AKillr-Code%3A+ok is no field of photo.edit: leave it out, it takes id, title, description"},
-		{"photo.edit", "id=1&title=x&=", "form is no field of photo.edit: leave it out, it takes id, title, " +
-			"description"},
+		{"photo.edit", "id=1&title=x&=", "form is no field of photo.edit: " +
+			"leave it out, it takes id, title, description"},
 		{"photo.edit", long("title", 201), "title has 201 characters: shorten it to 200"},
 		{"photo.edit", "id=1&title=a%0Ab", "title has line breaks or other control characters: leave them out"},
 		{"photo.edit", "id=1&title=a%00b", "title has line breaks or other control characters: leave them out"},
 		{"photo.edit", "id=1&title=a%C2%85b", "title has line breaks or other control characters: leave them out"},
 		{"photo.edit", "id=1&title=%FF", "title is not UTF-8: encode it as that"},
 		{"photo.edit", long("description", 5001), "description has 5001 characters: shorten it to 5000"},
-		{"photo.edit", "id=1&description=a%1Bb", "description has control characters: leave out all but line breaks " +
-			"and tabs"},
-		{"photo.edit", "id=1&description=a%0Db", "description has control characters: leave out all but line breaks " +
-			"and tabs"},
+		{"photo.edit", "id=1&description=a%1Bb", "description has control characters: " +
+			"leave out all but line breaks and tabs"},
+		{"photo.edit", "id=1&description=a%0Db", "description has control characters: " +
+			"leave out all but line breaks and tabs"},
 		{"photo.edit", "id=1&description=%C3", "description is not UTF-8: encode it as that"},
 		{"photo.edit", "id=1&title=%zz", "form cannot be read: encode it as application/x-www-form-urlencoded"},
 		{"photo.edit", "id=1;title=x", "form cannot be read: encode it as application/x-www-form-urlencoded"},
@@ -70,8 +70,8 @@ func TestBadForms(t *testing.T) {
 		{[]string{""}, "Killr-Key is not one key: give 1 to 64 printable ASCII characters without a space"},
 		{[]string{"a b"}, "Killr-Key is not one key: give 1 to 64 printable ASCII characters without a space"},
 		{[]string{"é"}, "Killr-Key is not one key: give 1 to 64 printable ASCII characters without a space"},
-		{[]string{strings.Repeat("k", 65)}, "Killr-Key is not one key: give 1 to 64 printable ASCII characters " +
-			"without a space"},
+		{[]string{strings.Repeat("k", 65)}, "Killr-Key is not one key: " +
+			"give 1 to 64 printable ASCII characters without a space"},
 		{[]string{"a", "b"}, "Killr-Key is not one key: give 1 to 64 printable ASCII characters without a space"},
 	} {
 		header := nats.Header{}

@@ -11,24 +11,27 @@ import (
 
 // Bounds of the work on the search index.
 const (
-	indexLimit = 3 * time.Second // a batch as a whole
-	// After a batch that took longer than indexGoal the next is smaller: whoever hides a photo of the batch waits for its end.
+	// indexLimit is the time limit of a whole batch.
+	indexLimit = 3 * time.Second
+	// indexGoal is how long a batch should take. The batch after a slower one is smaller, because an action that hides
+	// a photo of the batch waits for its end.
 	indexGoal = 200 * time.Millisecond
-	// indexTries is how often an entry of the queue is tried alone before it is put behind the others.
+	// indexTries is how often an entry of the queue fails alone before it is put behind the others.
 	indexTries = 2
 )
 
-// indexer is what keepIndex remembers from batch to batch.
+// indexer is the state of keepIndex between batches.
 type indexer struct {
 	size      int   // entries of the next batch
 	failures  int   // in a row, with a size of 1
-	postponed int64 // what was logged last as put behind the others
-	failing   bool  // has been logged
+	postponed int64 // the entry that was last logged as put behind the others
+	failing   bool  // the last log message said that batches fail
 }
 
-// keepIndex keeps the search index up to date until ctx ends, and finishes the batch it is in, for which held is the context. The renderer
-// that relays does it; a lock in Postgres lets one work at a time, also while two believe that they relay. What fails is tried again for
-// ever: in batches of half the size, down to one entry of the queue, and then after the other entries.
+// keepIndex updates the search index until ctx ends, and then finishes the running batch, whose context is held. Only
+// the renderer that relays does this. While two renderers believe that they relay, a lock in Postgres lets one work at
+// a time. A batch that fails is retried at half the size, down to one entry of the queue. An entry that fails alone is
+// retried after the other entries, without end.
 func (s *Service) keepIndex(ctx, held context.Context) {
 	x := indexer{size: store.IndexMost}
 	for pause := s.cfg.IndexPoll; sleep.For(ctx, pause); {
@@ -45,14 +48,15 @@ func (s *Service) keepIndex(ctx, held context.Context) {
 		default:
 			pause = s.cfg.IndexPoll
 		}
-		if x.failing != (err != nil) && ctx.Err() == nil { // said when it begins and when it ends, not every time
+		if x.failing != (err != nil) && ctx.Err() == nil { // logged when failures begin and when they end
 			x.failing = err != nil
 			s.log.Warn("search index", "failing", x.failing, "err", err)
 		}
 	}
 }
 
-// indexOnce brings a batch up to date, or builds the index if there is none yet. More may be waiting.
+// indexOnce indexes a batch of the queue, or builds the index if there is none yet. more says that entries may be left
+// in the queue.
 func (s *Service) indexOnce(ctx, held context.Context, x *indexer) (more bool, err error) {
 	limited, cancel := context.WithTimeout(held, indexLimit)
 	defer cancel()
@@ -77,13 +81,13 @@ func (s *Service) indexOnce(ctx, held context.Context, x *indexer) (more bool, e
 	kind, ref, postponeErr := s.store.PostponeIndexing(limited)
 	if postponeErr == nil && ref != x.postponed {
 		x.postponed = ref
-		s.log.Error("search index: an entry fails again and again, others go first",
+		s.log.Error("search index: an entry keeps failing and is put behind the others",
 			slog.String("kind", kind), slog.Int64("ref", ref), "err", err)
 	}
 	return false, err
 }
 
-// buildIndex builds the search index, which takes about a minute a million photos: stopping does not wait for it.
+// buildIndex builds the search index, in about a minute for a million photos. The end of ctx cuts it short.
 func (s *Service) buildIndex(ctx context.Context, x *indexer) error {
 	begun := time.Now()
 	built, err := s.store.BuildSearch(ctx)
@@ -92,13 +96,14 @@ func (s *Service) buildIndex(ctx context.Context, x *indexer) error {
 		return err
 	}
 	if !built {
-		return nil // another renderer is at it
+		return nil // another renderer builds it
 	}
 	s.log.Info("search index: built", "took", time.Since(begun).Round(time.Millisecond))
 	return nil
 }
 
-// adapt sets the size of the next batch. It reports whether the first entry has failed alone so often that others shall go first.
+// adapt sets the size of the next batch. It reports whether the first entry of the queue has failed alone indexTries
+// times, so that it must be put behind the others.
 func (x *indexer) adapt(took time.Duration, err error) (postpone bool) {
 	switch {
 	case err != nil && x.size == 1:

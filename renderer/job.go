@@ -9,11 +9,16 @@ import (
 
 // job is a request on its way through the service. Each of its parts has one owner.
 type job struct {
-	request               // what was asked: written by receive, then only read
-	admitted    bool      // given to a pool; receive's, before it does so
-	queue       queueMark // the pool's, under its mutex
-	work        work      // that of the goroutine that handles the job: receive, then a worker
-	abandonment abandonment
+	request       // what was asked: written by receive, then only read
+	admitted bool // given to a pool; receive's, before it does so
+	work     work // that of the goroutine that handles the job: receive, then a worker
+
+	// The pool's, under its mutex.
+	reading bool // the job is the first of a batch whose query is running
+
+	// Service.abandoned's, under its mutex.
+	lost bool  // nobody waits for the answer any more
+	turn *turn // of the worker that took the job; nil before
 }
 
 // request is what a message on the bus asks for.
@@ -29,22 +34,11 @@ type request struct {
 	deadline time.Time // by this machine's clock; afterwards the answer is useless
 }
 
-// queueMark is what a pool notes about a job.
-type queueMark struct {
-	reading bool // the job is the first of a batch whose query is running
-}
-
 // work is what was done for a job.
 type work struct {
 	timing   wire.Timing
 	answered bool // a reply was sent
 	passedOn bool // the worker gives the job to another pool
-}
-
-// abandonment says whether anybody still waits for a job's answer. Service.abandoned owns it, under its mutex.
-type abandonment struct {
-	abandoned bool
-	turn      *turn // of the worker that took the job; nil before
 }
 
 // same reports whether one answer serves both jobs. It never does for actions: each has a key of its own.

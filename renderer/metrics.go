@@ -29,8 +29,8 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "killr_renderer_requests_total",
-			Help: "Requests answered, by kind of page or action and by code: ok, not_found (a page that says " +
-				"so), or that of an error.",
+			Help: "Requests answered, by kind of page or action and by code: " +
+				"ok, not_found (a page that says so), or that of an error.",
 		}, []string{"kind", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "killr_renderer_request_seconds", Help: "Time from a request's arrival to its reply.",
@@ -50,8 +50,8 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Name: "killr_relay_active", Help: "1 while this process relays changes for all.",
 		}),
 		relayLag: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "killr_relay_lag_seconds", Help: "Age of the oldest change that is not yet in the stream, as of " +
-				"the last tick sent.",
+			Name: "killr_relay_lag_seconds",
+			Help: "Age of the oldest change that is not yet in the stream, as of the last heartbeat sent.",
 		}),
 		relayChanges: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "killr_relay_changes_total", Help: "Changes published to the stream CHANGES.",
@@ -65,8 +65,8 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	}
 	return m, errors.Join(
 		register(registry, &m.requests), register(registry, &m.duration), register(registry, &m.queued),
-		register(registry, &m.batch),
-		register(registry, &m.panics), register(registry, &m.relayActive), register(registry, &m.relayLag),
+		register(registry, &m.batch), register(registry, &m.panics), register(registry, &m.relayActive),
+		register(registry, &m.relayLag),
 		register(registry, &m.relayChanges), register(registry, &m.relayBatches), register(registry, &m.relayErrors),
 	)
 }

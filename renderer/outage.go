@@ -51,17 +51,21 @@ func (o *outage) length() time.Duration {
 
 // read reads the rows of pages, with retries while Postgres restarts.
 func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, err error) {
-	err = s.withRetry(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
+	err = s.untilOutage(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
 		drafts, err = s.maker.draft(ctx, refs)
 		return err
 	})
 	return drafts, err
 }
 
-// withRetry calls ask until it succeeds, fails for good, or Postgres is away for longer than restartLimit. An attempt
-// ends after timeout, or after 60 ms during an outage. (The store retries within an attempt, with pauses.) Errors
-// wrap one of schema/wire's where one applies.
-func (s *Service) withRetry(ctx context.Context, timeout time.Duration, ask func(context.Context) error) error {
+// retryPause is how long untilOutage waits between two attempts: a full Postgres refuses connections at once.
+const retryPause = 20 * time.Millisecond
+
+// untilOutage calls ask until it succeeds, fails for good, or Postgres is away for longer than restartLimit. An attempt
+// ends after timeout, or after 60 ms during an outage. Within an attempt the store retries what it may; an error that
+// it leaves to its caller, such as too_many_connections, starts the count of restartLimit at once. Errors wrap one of
+// schema/wire's where one applies.
+func (s *Service) untilOutage(ctx context.Context, timeout time.Duration, ask func(context.Context) error) error {
 	for {
 		limit := timeout
 		if s.outage.length() > restartLimit {
@@ -79,6 +83,11 @@ func (s *Service) withRetry(ctx context.Context, timeout time.Duration, ask func
 		again := store.IsTransient(err) || away > 0 && errors.Is(err, context.DeadlineExceeded)
 		if err == nil || !again || away > restartLimit || ctx.Err() != nil {
 			return toWireError(err)
+		}
+		select {
+		case <-ctx.Done():
+			return toWireError(err)
+		case <-time.After(retryPause):
 		}
 	}
 }

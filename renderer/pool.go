@@ -123,8 +123,8 @@ func (p *pool) ready(now time.Time) bool {
 func (p *pool) read(batch []*job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if first := batch[0]; first.queue.reading {
-		first.queue.reading = false
+	if first := batch[0]; first.reading {
+		first.reading = false
 		p.reading[first.ref.Kind()]--
 		p.wake()
 	}
@@ -155,7 +155,7 @@ func (p *pool) take(batch []*job) []*job {
 	p.waiting = slices.DeleteFunc(p.waiting, func(j *job) bool { return j == nil })
 	p.depth(-len(batch))
 	if batchable(batch[0].ref.Kind()) {
-		batch[0].queue.reading = true
+		batch[0].reading = true
 		p.reading[batch[0].ref.Kind()]++
 	}
 	p.wake()

@@ -53,20 +53,20 @@ func (s *Service) receive(e *endpoint, msg *nats.Msg) {
 	}
 }
 
-// asked is what an endpoint reads from a message.
-type asked struct {
+// parsed is what an endpoint reads from a message.
+type parsed struct {
 	ref    page.Ref      // the page or picture; the zero Ref for an action
 	action *action       // nil for all else
 	limit  time.Duration // from arrival, after which the answer is useless
 }
 
 // parsePage reads the page or picture from a request's subject.
-func parsePage(msg *nats.Msg) (asked, error) {
+func parsePage(msg *nats.Msg) (parsed, error) {
 	ref, err := page.ParseSubject(msg.Subject)
 	if err != nil {
-		return asked{}, fmt.Errorf("%w: %w", wire.ErrBadRequest, err)
+		return parsed{}, fmt.Errorf("%w: %w", wire.ErrBadRequest, err)
 	}
-	return asked{ref: ref, limit: wire.Deadline(ref)}, nil
+	return parsed{ref: ref, limit: wire.Deadline(ref)}, nil
 }
 
 // deadline converts the header's time, which is cluster time, to this machine's clock. It is at most limit from now,

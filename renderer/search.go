@@ -61,7 +61,7 @@ func (p *Pages) search(ctx context.Context, ref page.Ref) (*draft, error) {
 		view.Older = ref.Before(rows.Older)
 	}
 	if rows.Building {
-		view.Note = "The search index is being built. Search again in a minute or two."
+		view.Note = "The search index is being built. Search again in a few minutes."
 	}
 	p.searchNarrowed(&view, &asked, &rows)
 	return shown(&rows.Snapshot, searchAge, templates.Search(view)), nil

@@ -46,8 +46,8 @@ func TestSearchFollowsChanges(t *testing.T) {
 		})
 	}
 	eventually(t, 10*time.Second, func() error { // its words are forgotten too
-		if n := count(t, st, "SELECT count(*) FROM search_words WHERE word IN ('heron', ':kestrel', "+
-			"'=linhof')"); n != 0 {
+		if n := count(t, st,
+			"SELECT count(*) FROM search_words WHERE word IN ('heron', ':kestrel', '=linhof')"); n != 0 {
 			return fmt.Errorf("%d words of a photo that is gone are known", n)
 		}
 		return nil

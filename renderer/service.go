@@ -150,14 +150,12 @@ func New(cfg Config) (*Service, error) {
 	s.pages = newPool("pages", cfg.PageWorkers, cfg.QueueFactor*cfg.PageWorkers, maxBatch, queued("pages"),
 		s.guarded(s.answerPages))
 	s.searches = newPool("searches", cfg.SearchWorkers, max(cfg.QueueFactor*cfg.SearchWorkers, minSearchQueue),
-		maxBatch,
-		queued("searches"), s.guarded(s.answerPages))
+		maxBatch, queued("searches"), s.guarded(s.answerPages))
 	s.sitemaps = newPool("sitemaps", sitemapWorkers, cfg.QueueFactor*sitemapWorkers, maxBatch, queued("sitemaps"),
 		s.guarded(s.answerPages))
 	s.files = newPool("files", fileWorkers, fileQueue, maxBatch, queued("files"), s.answerFiles)
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue),
-		maxBatch,
-		queued("pictures"), s.guarded(s.answerImages))
+		maxBatch, queued("pictures"), s.guarded(s.answerImages))
 	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"),
 		s.guarded(s.answerActions))
 	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions)
@@ -179,8 +177,8 @@ func PoolConns(pageWorkers, actionWorkers int) int32 {
 }
 
 // SearchConns is how many connections Config.Searches needs, one for each search worker, see Config.
-func SearchConns(searchWorkers int) int {
-	return cmp.Or(searchWorkers, max(1, runtime.GOMAXPROCS(0)/2))
+func SearchConns(searchWorkers int) int32 {
+	return int32(cmp.Or(searchWorkers, max(1, runtime.GOMAXPROCS(0)/2)))
 }
 
 func (c *Config) setDefaults() {
@@ -190,7 +188,7 @@ func (c *Config) setDefaults() {
 	spare := int(c.Pool.Config().MaxConns) - fixedConns
 	c.ActionWorkers = cmp.Or(c.ActionWorkers, max(1, min(defaultActionWorkers, spare/3)))
 	c.PageWorkers = cmp.Or(c.PageWorkers, max(1, min(defaultPageWorkers(), spare-c.ActionWorkers)))
-	c.SearchWorkers = SearchConns(c.SearchWorkers)
+	c.SearchWorkers = int(SearchConns(c.SearchWorkers))
 	c.PictureWorkers = cmp.Or(c.PictureWorkers, max(1, runtime.GOMAXPROCS(0)/2))
 	c.QueueFactor = cmp.Or(c.QueueFactor, defaultQueueFactor)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, defaultReadTimeout)

@@ -70,7 +70,7 @@ func (s *Site) rendererHere(name string) (*local, error) {
 	searches, err := store.OpenSearchPool(
 		context.Background(),
 		s.cfg.Services.Postgres,
-		int32(renderer.SearchConns(cfg.SearchWorkers)),
+		renderer.SearchConns(cfg.SearchWorkers),
 	)
 	if err != nil {
 		pool.Close()

@@ -35,8 +35,8 @@ const (
 	fileMode   = 0o600
 )
 
-// OpenDir opens the store in a directory. It creates a missing directory, sets the modes of all files, and removes
-// temporary files that a crash left.
+// OpenDir opens the store in a directory. It creates a missing directory and removes temporary files that a crash left.
+// If the directory's mode is not 0700, it sets the modes of everything in it.
 func OpenDir(name string) (*Dir, error) {
 	if err := os.MkdirAll(name, folderMode); err != nil {
 		return nil, fmt.Errorf("pictures: make the directory: %w", err)

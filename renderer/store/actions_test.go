@@ -26,8 +26,8 @@ func album(t testing.TB, pool *pgxpool.Pool) {
 	people(t, pool)
 	exec(t, pool, photoSQL("1", "one"), photoSQL("1", "two"), photoSQL("1", "three"),
 		"UPDATE photos SET private = true WHERE id = 3",
-		"INSERT INTO photos (user_id, image_id, width, height, color, private) VALUES (1, '"+imageID(1)+"', 40, 30, "+
-			"255, true)",
+		"INSERT INTO photos (user_id, image_id, width, height, color, private) "+
+			"VALUES (1, '"+imageID(1)+"', 40, 30, 255, true)",
 		"INSERT INTO albums (user_id, title) VALUES (1, 'Yosemite')",
 		"INSERT INTO album_photos (album_id, photo_id, user_id, position) VALUES (1, 1, 1, 1), (1, 4, 1, 2)",
 		"INSERT INTO tags (name) VALUES ('sea')", "INSERT INTO photo_tags VALUES (1, 1), (4, 1)",
@@ -194,8 +194,8 @@ func TestActionsLockInOrder(t *testing.T) {
 			"CONFLICT (album_id, photo_id) DO NOTHING",
 		"UPDATE album_photos SET position = position + 1000 WHERE photo_id = $1 AND position < 1000",
 		"DELETE FROM album_photos WHERE photo_id = $1 AND album_id = 1",
-		"INSERT INTO photo_tags SELECT id, g FROM photos, generate_series(1, 2) AS g WHERE id = $1 ON CONFLICT DO " +
-			"NOTHING",
+		"INSERT INTO photo_tags SELECT id, g FROM photos, generate_series(1, 2) AS g WHERE id = $1 " +
+			"ON CONFLICT DO NOTHING",
 		"DELETE FROM photo_tags WHERE photo_id = $1 AND tag_id = 1",
 	}
 	group, ctx := errgroup.WithContext(t.Context())
@@ -244,8 +244,8 @@ func TestActionsLockInOrder(t *testing.T) {
 		return one[int](t, pool, "SELECT count(*)::integer FROM pg_stat_activity WHERE application_name = 'killr' "+
 			"AND datname = current_database()") == 0
 	})
-	if n := one[int](t, pool, "SELECT deadlocks::integer FROM pg_stat_database WHERE datname = "+
-		"current_database()"); n != 0 {
+	if n := one[int](t, pool,
+		"SELECT deadlocks::integer FROM pg_stat_database WHERE datname = current_database()"); n != 0 {
 		t.Errorf("%d deadlocks", n)
 	}
 }

@@ -63,15 +63,13 @@ func collectAlbum(rows pgx.Rows, id int64, backwards bool) (AlbumPage, error) {
 	positions := make([]int32, 0, PageSize+1)
 	var tombstone int64
 	var behind bool
-	err := eachRow(rows, func(r *row) {
+	err := eachRow(rows, page.begin, func(r *row) {
 		switch r.kind {
-		case kindHead:
-			page.begin(r.head())
 		case kindTombstone:
 			tombstone = r.tombstone().version
 		case kindAlbum:
 			a := r.album()
-			page.Album, behind = &a.album, a.behind
+			page.Album, behind = a.album, a.behind
 			page.on(a.album.Name, a.version)
 		case kindPhoto:
 			p := r.photo()

@@ -56,15 +56,13 @@ func collectAlbums(rows pgx.Rows, name string, before, after int64) (AlbumsPage,
 	var page AlbumsPage
 	var tombstone int64
 	var behind bool
-	err := eachRow(rows, func(r *row) {
+	err := eachRow(rows, page.begin, func(r *row) {
 		switch r.kind {
-		case kindHead:
-			page.begin(r.head())
 		case kindTombstone:
 			tombstone = r.tombstone().version
 		case kindUser:
 			u := r.user()
-			page.User, behind = &u.user, u.behind
+			page.User, behind = u.user, u.behind
 			page.on(u.user.Name, u.version)
 		case kindCover:
 			page.Covers = append(page.Covers, r.cover().cover)

@@ -29,7 +29,8 @@ func fillDataset(t testing.TB, pool *pgxpool.Pool, users, photos int) {
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // after a commit: nothing
 	d := dataset{rand: rand.New(rand.NewPCG(1, 2)), users: users, photos: photos, counts: make([]int, users+1)}
-	if err := migrations.WithoutIndexes(ctx, tx, func() error { return d.copyTo(t, tx) }, func(int, int) {}); err != nil {
+	fill := func() error { return d.copyTo(t, tx) }
+	if err := migrations.WithoutIndexes(ctx, tx, fill, func(int, int) {}); err != nil {
 		t.Fatal(err)
 	}
 	if err := tx.Commit(ctx); err != nil {
@@ -47,8 +48,8 @@ func (d *dataset) copyTo(t testing.TB, tx pgx.Tx) error {
 	var tags, members [][]any
 	began := time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)
 	for id := 1; id <= 300; id++ {
-		if _, err := tx.Exec(t.Context(), "INSERT INTO images (id, bytes, width, height, color) VALUES ($1, "+
-			"1000000, 4000, $2, $3)",
+		if _, err := tx.Exec(t.Context(),
+			"INSERT INTO images (id, bytes, width, height, color) VALUES ($1, 1000000, 4000, $2, $3)",
 			imageID(id), 2000+id*7, id*5000); err != nil {
 			return err
 		}

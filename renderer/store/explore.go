@@ -99,10 +99,8 @@ func (s *Store) ExploreDay(ctx context.Context, day time.Time) (ExplorePage, err
 func collectExplore(rows pgx.Rows) (ExplorePage, error) {
 	var page ExplorePage
 	var photos []photoRow
-	err := eachRow(rows, func(r *row) {
+	err := eachRow(rows, page.begin, func(r *row) {
 		switch r.kind {
-		case kindHead:
-			page.begin(r.head())
 		case kindDay:
 			page.Days = append(page.Days, r.day())
 		case kindPhoto:

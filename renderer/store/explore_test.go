@@ -174,8 +174,8 @@ func TestFeeds(t *testing.T) {
 		"home": {func() (store.FeedPage, error) { return s.HomeFeed(ctx) },
 			"SELECT id FROM photos WHERE NOT private ORDER BY id DESC LIMIT 30"},
 		"tag": {func() (store.FeedPage, error) { return s.TagFeed(ctx, word(0)+" 0") },
-			"SELECT id FROM photos JOIN photo_tags ON photo_id = id WHERE NOT private AND tag_id = 1 ORDER BY id " +
-				"DESC LIMIT 30"},
+			"SELECT id FROM photos JOIN photo_tags ON photo_id = id WHERE NOT private AND tag_id = 1 " +
+				"ORDER BY id DESC LIMIT 30"},
 		"user": {func() (store.FeedPage, error) { return s.Feed(ctx, "u1") },
 			"SELECT id FROM photos WHERE NOT private AND user_id = 1 ORDER BY id DESC LIMIT 30"},
 		"album": {func() (store.FeedPage, error) { return s.AlbumFeed(ctx, 1) }, `SELECT id FROM (

@@ -98,19 +98,17 @@ func collectFeed(rows pgx.Rows, scope string) (FeedPage, error) {
 	var page FeedPage
 	var tombstone int64
 	var description string
-	err := eachRow(rows, func(r *row) {
+	err := eachRow(rows, page.begin, func(r *row) {
 		switch r.kind {
-		case kindHead:
-			page.begin(r.head())
 		case kindTombstone:
 			tombstone = r.tombstone().version
 		case kindUser:
 			u := r.user()
-			u.user.Bio, page.User = description, &u.user
+			u.user.Bio, page.User = description, u.user
 			page.on(u.user.Name, u.version)
 		case kindAlbum:
 			a := r.album()
-			a.album.Description, page.Album = description, &a.album
+			a.album.Description, page.Album = description, a.album
 			page.on(a.album.Name, a.version)
 		case kindPhoto:
 			p := r.photo()

@@ -39,12 +39,12 @@ func (s *Store) Home(ctx context.Context, before, after int64) (HomePage, error)
 func collectHome(rows pgx.Rows, before, after int64) (HomePage, error) {
 	page := HomePage{Listing: Listing{Photos: make([]Card, 0, PageSize+1)}}
 	var behind bool
-	err := eachRow(rows, func(r *row) {
+	begin := func(head headRow) {
+		page.begin(head)
+		behind = head.behind
+	}
+	err := eachRow(rows, begin, func(r *row) {
 		switch r.kind {
-		case kindHead:
-			head := r.head()
-			page.begin(head)
-			behind = head.behind
 		case kindPhoto:
 			p := r.photo()
 			page.Photos = append(page.Photos, p.card)

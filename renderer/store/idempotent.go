@@ -26,14 +26,15 @@ var (
 // reads it from the database.
 //
 // name and arguments make the request's fingerprint. The parameters of sql are the key, the fingerprint, and own.
-func (s *Store) idempotent(ctx context.Context, key, name string, arguments []any, sql string, own ...any) ([]Change,
-	error) {
+func (s *Store) idempotent(
+	ctx context.Context, key, name string, arguments []any, sql string, own ...any,
+) ([]Change, error) {
 	request, err := fingerprint(name, arguments)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	own = append([]any{key, request}, own...)
-	return withRetry(ctx, actionTimeout, name, isRetryable, func(ctx context.Context) ([]Change, error) {
+	return withRetry(ctx, actionLimit, name, isRetryable, func(ctx context.Context) ([]Change, error) {
 		var outcome string
 		var scopes []string
 		var versions []int64

@@ -10,6 +10,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	"flickrkillr/ops/testenv"
@@ -127,6 +128,18 @@ func begin(ctx context.Context, s *store.Store, do action) (done func(testing.TB
 	}
 }
 
+// blockedEdit begins an edit of photo 1's title that waits for ansel's row, which other has locked. backend is the one
+// that waits; done gives the answer.
+func blockedEdit(t testing.TB, s *store.Store, pool *pgxpool.Pool, url string) (
+	other pgx.Tx, backend int32, done func(testing.TB) []store.Change,
+) {
+	t.Helper()
+	album(t, pool)
+	other = held(t, url)
+	done = begin(t.Context(), s, edit(1, "New", "-"))
+	return other, waiting(t, pool), done
+}
+
 // checkDone holds what an action of photo 1 that met with trouble answered against what there is.
 func checkDone(t testing.TB, pool queryer, got []store.Change, title string) {
 	t.Helper()
@@ -148,10 +161,8 @@ func TestActionOutlivesADeadlock(t *testing.T) {
 	t.Parallel()
 	url := testenv.DatabaseURL(t)
 	s, pool := openURL(t, url)
-	album(t, pool)
-	other := held(t, url)
-	done := begin(t.Context(), s, edit(1, "New", "-"))
-	waiting(t, pool) // it has the photo and wants the owner; the other has the owner and wants the photo
+	// The edit has the photo and wants the owner; the other has the owner and wants the photo.
+	other, _, done := blockedEdit(t, s, pool, url)
 	if _, err := other.Exec(t.Context(), "UPDATE photos SET description = 'theirs' WHERE id = 1"); err != nil {
 		t.Fatal(err)
 	}
@@ -171,10 +182,7 @@ func TestActionOutlivesItsConnection(t *testing.T) {
 	t.Parallel()
 	url := testenv.DatabaseURL(t)
 	s, pool := openURL(t, url)
-	album(t, pool)
-	other := held(t, url)
-	done := begin(t.Context(), s, edit(1, "New", "-"))
-	ended := waiting(t, pool)
+	other, ended, done := blockedEdit(t, s, pool, url)
 	if _, err := other.Exec(t.Context(), "SELECT pg_terminate_backend($1)", ended); err != nil {
 		t.Fatal(err)
 	}
@@ -190,10 +198,7 @@ func TestActionOutlivesAStatementTimeout(t *testing.T) {
 	t.Parallel()
 	url := testenv.DatabaseURL(t)
 	s, pool := store.New(openPool(t, url+"&statement_timeout=200ms")), testenv.Pool(t, url)
-	album(t, pool)
-	other := held(t, url)
-	done := begin(t.Context(), s, edit(1, "New", "-"))
-	waiting(t, pool)
+	other, _, done := blockedEdit(t, s, pool, url)
 	first := one[time.Time](t, pool, "SELECT clock_timestamp()")
 	eventually(t, "an attempt waits that began after the first one's time was over", func() bool {
 		return one[bool](t, pool, `SELECT EXISTS (SELECT FROM pg_stat_activity
@@ -300,14 +305,16 @@ func TestKeyIsSharedWithTheReleaseBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = before.Rollback(context.WithoutCancel(t.Context())) }() // after a commit: nothing
-	if _, err := before.Exec(t.Context(), "INSERT INTO action_keys (key, request) SELECT key, request FROM "+
-		"kept"); err != nil {
+	if _, err := before.Exec(
+		t.Context(), "INSERT INTO action_keys (key, request) SELECT key, request FROM kept",
+	); err != nil {
 		t.Fatal(err)
 	}
 	done := begin(t.Context(), s, edit(1, "New", "-")) // sees no row, makes the change, and waits to write the row
 	waiting(t, pool)
-	if _, err := before.Exec(t.Context(), "UPDATE action_keys a SET scopes = k.scopes, versions = k.versions, gone "+
-		"= k.gone FROM kept k"); err != nil {
+	if _, err := before.Exec(
+		t.Context(), "UPDATE action_keys a SET scopes = k.scopes, versions = k.versions, gone = k.gone FROM kept k",
+	); err != nil {
 		t.Fatal(err)
 	}
 	if err := before.Commit(t.Context()); err != nil {
@@ -323,8 +330,9 @@ func TestKeyIsSharedWithTheReleaseBefore(t *testing.T) {
 		t.Errorf("%d changes were announced, want none", n)
 	}
 	var refused *pgconn.PgError
-	if _, err := pool.Exec(t.Context(), "INSERT INTO action_keys (key, request) SELECT 'none', request FROM "+
-		"kept"); !errors.As(err, &refused) || refused.Code != "23514" {
+	if _, err := pool.Exec(
+		t.Context(), "INSERT INTO action_keys (key, request) SELECT 'none', request FROM kept",
+	); !errors.As(err, &refused) || refused.Code != "23514" {
 		t.Errorf("a key without a result: %v", err)
 	}
 }

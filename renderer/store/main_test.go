@@ -75,8 +75,8 @@ func eventually(t testing.TB, what string, ok func() bool) {
 func people(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	exec(t, pool,
-		"INSERT INTO users (name, display_name, bio) VALUES ('ansel', 'Ansel Adams', 'Mountains'), ('vivian', "+
-			"'Vivian Maier', '')",
+		"INSERT INTO users (name, display_name, bio) "+
+			"VALUES ('ansel', 'Ansel Adams', 'Mountains'), ('vivian', 'Vivian Maier', '')",
 		"INSERT INTO images (id, bytes, width, height, color) VALUES ('"+imageID(1)+"', 9, 40, 30, 255)")
 }
 

@@ -11,27 +11,29 @@ import (
 
 // Bounds of retrying while Postgres is away.
 const (
-	readTimeout   = 5 * time.Second // for all attempts of a read, unless the context ends before
-	actionTimeout = 15 * time.Second
-	minBackoff    = 5 * time.Millisecond
-	maxBackoff    = 100 * time.Millisecond
+	readLimit   = 5 * time.Second  // for all attempts of a read, for callers without a deadline
+	actionLimit = 15 * time.Second // likewise of an action
+	minBackoff  = 5 * time.Millisecond
+	maxBackoff  = 100 * time.Millisecond
 )
 
-// read runs one statement and collects its rows. It retries on transient errors, such as a restart of Postgres, until
-// the context's deadline. op names the operation in errors.
-func read[T any](ctx context.Context, s *Store, op string, collect func(pgx.Rows) (T, error), sql string,
-	args ...any) (T, error) {
-	return withRetry(ctx, readTimeout, op, IsTransient,
-		func(ctx context.Context) (T, error) { return readOnce(ctx, s, collect, sql, args) })
+// read runs one statement and collects its rows. It retries while Postgres restarts, until the context's deadline. op
+// names the operation in errors.
+func read[T any](
+	ctx context.Context, s *Store, op string, collect func(pgx.Rows) (T, error), sql string, args ...any,
+) (T, error) {
+	return withRetry(ctx, readLimit, op, isRetryableRead, func(ctx context.Context) (T, error) {
+		return readOnce(ctx, s, collect, sql, args)
+	})
 }
 
-// withRetry makes attempts until one succeeds, fails with an error that retryable refuses, or timeout or ctx ends. It
+// withRetry makes attempts until one succeeds, fails with an error that retryable refuses, or limit or ctx ends. It
 // returns the error of the last attempt.
 func withRetry[T any](
-	ctx context.Context, timeout time.Duration, op string, retryable func(error) bool,
+	ctx context.Context, limit time.Duration, op string, retryable func(error) bool,
 	attempt func(context.Context) (T, error),
 ) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
 		result, err := attempt(ctx)
@@ -49,8 +51,9 @@ func withRetry[T any](
 	}
 }
 
-func readOnce[T any](ctx context.Context, s *Store, collect func(pgx.Rows) (T, error), sql string, args []any) (T,
-	error) {
+func readOnce[T any](
+	ctx context.Context, s *Store, collect func(pgx.Rows) (T, error), sql string, args []any,
+) (T, error) {
 	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
 		var none T

@@ -65,8 +65,9 @@ func (f *outboxFloor) raise(id int64) {
 // lock. n counts the outbox rows taken; 500 mean that more probably wait.
 //
 // The deletion does not wait for Postgres' disk: if a crash undoes it, the changes are published once more.
-func (s *Store) RelayOnce(ctx context.Context, publish func(changes []Change, since time.Time) error) (n int,
-	leader bool, err error) {
+func (s *Store) RelayOnce(
+	ctx context.Context, publish func(changes []Change, since time.Time) error,
+) (n int, leader bool, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return 0, false, fmt.Errorf("relay: %w", err)
@@ -93,8 +94,8 @@ func (s *Store) RelayOnce(ctx context.Context, publish func(changes []Change, si
 // Waiting reports whether the outbox holds something for [Store.RelayOnce]. It takes one round trip instead of two,
 // and no lock.
 func (s *Store) Waiting(ctx context.Context) (waiting bool, err error) {
-	if err = s.pool.QueryRow(ctx, "SELECT (SELECT o.id FROM outbox o WHERE o.id > $1 ORDER BY o.id LIMIT 1) IS NOT "+
-		"NULL", s.floor.next(time.Now())).Scan(&waiting); err != nil {
+	const sql = "SELECT (SELECT o.id FROM outbox o WHERE o.id > $1 ORDER BY o.id LIMIT 1) IS NOT NULL"
+	if err = s.pool.QueryRow(ctx, sql, s.floor.next(time.Now())).Scan(&waiting); err != nil {
 		err = fmt.Errorf("relay: scan the outbox: %w", err)
 	}
 	return waiting, err

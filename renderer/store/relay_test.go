@@ -114,8 +114,8 @@ func TestRelaysTellEveryLastVersion(t *testing.T) {
 	const writers, writes, relays = 6, 100, 3
 	url := testenv.DatabaseURL(t)
 	_, pool := openURL(t, url)
-	exec(t, pool, fmt.Sprintf("INSERT INTO users (id, name, display_name) SELECT g, 'w' || g, 'W' FROM "+
-		"generate_series(1, %d) g", writers))
+	exec(t, pool, fmt.Sprintf(
+		"INSERT INTO users (id, name, display_name) SELECT g, 'w' || g, 'W' FROM generate_series(1, %d) g", writers))
 	var mu sync.Mutex
 	told := map[string]int64{}
 

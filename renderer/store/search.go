@@ -72,7 +72,7 @@ type Facet struct {
 // and how many a band holds. A page far back starts at its own band and costs as much as the first page, unless few
 // photos of the following bands match: then the search reads more bands, and gives up after [SearchLongest].
 func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, before int64) (SearchPage, error) {
-	return withRetry(ctx, readTimeout, "search", IsTransient, func(ctx context.Context) (SearchPage, error) {
+	return withRetry(ctx, readLimit, "search", isRetryableRead, func(ctx context.Context) (SearchPage, error) {
 		found, err := s.search(ctx, q, order, before)
 		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "57014" { // query_canceled
 			err = fmt.Errorf("%w: %w", ErrTooLong, err)
@@ -81,8 +81,9 @@ func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, bef
 	})
 }
 
-func (s *Store) search(ctx context.Context, q *query.Query, order page.Sort, before int64) (found SearchPage,
-	err error) {
+func (s *Store) search(
+	ctx context.Context, q *query.Query, order page.Sort, before int64,
+) (found SearchPage, err error) {
 	began := time.Now()
 	if q.Nothing() {
 		return s.showFound(ctx, found, nil, q, false)
@@ -134,8 +135,9 @@ func (s *Store) meant(ctx context.Context, q *query.Query, unknown []string) (*q
 }
 
 // showFound reads the rows of the hits, in their order, and for the first page people and tags.
-func (s *Store) showFound(ctx context.Context, found SearchPage, hits []int64, q *query.Query, first bool) (SearchPage,
-	error) {
+func (s *Store) showFound(
+	ctx context.Context, found SearchPage, hits []int64, q *query.Query, first bool,
+) (SearchPage, error) {
 	people, tags := peopleQuery{}, tagQuery{}
 	if first {
 		people, tags = peopleOf(q), tagsOf(q)
@@ -189,10 +191,8 @@ func (p *SearchPage) collect(rows pgx.Rows, hits int) error {
 	places := make([]Card, hits+1)
 	p.People, p.Tags = make([]FoundPerson, 0, PeopleSize), make([]Count, 0, TagIdeasSize)
 	people, tags := [PeopleSize + 1]FoundPerson{}, [TagIdeasSize + 1]Count{}
-	err := eachRow(rows, func(r *row) {
+	err := eachRow(rows, p.begin, func(r *row) {
 		switch r.kind {
-		case kindHead:
-			p.begin(r.head())
 		case kindPhoto:
 			photo := r.photo()
 			places[photo.place] = photo.card

@@ -15,8 +15,9 @@ import (
 	"flickrkillr/renderer/words"
 )
 
-// BuildSearch makes the search index anew from all photos and users, while the site is in use: searches find nothing until it is done, and
-// what changes meanwhile waits in the queue. Built is false, and nothing was done, when another process is writing the index.
+// BuildSearch rebuilds the search index from all photos and users while the site is in use. Until it has finished,
+// searches find nothing and changes wait in the queue. built is false, and nothing was done, when another process is
+// writing the index.
 func (s *Store) BuildSearch(ctx context.Context) (built bool, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -26,7 +27,7 @@ func (s *Store) BuildSearch(ctx context.Context) (built bool, err error) {
 	if err = buildSearch(ctx, conn); errors.Is(err, errOtherIndexer) {
 		return false, nil
 	}
-	// What was set for the session goes with the connection.
+	// Closing the connection undoes the settings of its session.
 	err = errors.Join(err, conn.Conn().Close(context.WithoutCancel(ctx)))
 	if err != nil {
 		return false, fmt.Errorf("build the search index: %w", err)
@@ -67,16 +68,19 @@ func buildSearch(ctx context.Context, conn *pgxpool.Conn) error {
 			return fmt.Errorf("%s: %w", sql, err)
 		}
 	}
-	// A table that was emptied meanwhile leaves it unbuilt, to be built again.
+	// If the tables were emptied again meanwhile, the index stays unbuilt, and is built again.
 	_, err = conn.Exec(ctx, "UPDATE search_state SET built = true WHERE emptied = $1", emptied)
 	return err
 }
 
-// emptySearch empties the index and takes off its indexes, in one transaction. Emptied is search_state's. Lexemes that were to be
-// subtracted from search_words are forgotten: the new counts have never held them.
+// emptySearch empties the tables of the index and drops their indexes, in one transaction. emptied is the number of
+// this emptying in search_state. It also forgets lexemes that were to be subtracted from search_words: the new counts
+// do not contain them.
 func emptySearch(ctx context.Context, conn *pgxpool.Conn) (emptied int64, err error) {
 	for _, sql := range []string{
-		"SET statement_timeout = 0", "SET idle_in_transaction_session_timeout = 0", "SET maintenance_work_mem = '256MB'",
+		"SET statement_timeout = 0",
+		"SET idle_in_transaction_session_timeout = 0",
+		"SET maintenance_work_mem = '256MB'",
 	} {
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			return 0, fmt.Errorf("%s: %w", sql, err)
@@ -85,7 +89,8 @@ func emptySearch(ctx context.Context, conn *pgxpool.Conn) (emptied int64, err er
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		for _, sql := range []string{
 			"SET LOCAL lock_timeout = '1s'", // changes of photos wait behind the TRUNCATE
-			"TRUNCATE photo_search, person_search, search_words", "SELECT drop_search_indexes()",
+			"TRUNCATE photo_search, person_search, search_words",
+			"SELECT drop_search_indexes()",
 			"UPDATE search_queue SET removed = NULL WHERE removed IS NOT NULL",
 		} {
 			if _, err := tx.Exec(ctx, sql); err != nil {
@@ -97,22 +102,24 @@ func emptySearch(ctx context.Context, conn *pgxpool.Conn) (emptied int64, err er
 	return emptied, err
 }
 
-// searchBuild copies everything into the bare tables of the index.
+// searchBuild copies all photos and users into the empty tables of the index.
 type searchBuild struct {
 	conn    *pgxpool.Conn
 	builder words.Builder
-	counts  map[string]int32
-	forms   map[string]string
+	counts  map[string]int32  // by lexeme, since the last flush: photos that have it
+	forms   map[string]string // by lexeme: the word as it was written, see words.Lexeme
 }
 
 const (
-	buildBatch = 5000    // photos, or users, read and copied at once; lexemes counted at once
-	flushAbove = 500_000 // lexemes whose counts are kept in memory, some 100 bytes each
+	buildBatch = 5000    // photos or users read and copied at once; lexemes whose counts are written at once
+	flushAbove = 500_000 // lexemes counted in memory, about 100 bytes each
 )
 
+// photos copies the public photos.
 func (b *searchBuild) photos(ctx context.Context) error {
 	for last := int64(0); ; {
-		rows, err := b.conn.Query(ctx, searchedPhotos+" WHERE NOT p.private AND p.id > $1 ORDER BY p.id LIMIT $2", last, buildBatch)
+		rows, err := b.conn.Query(ctx, searchedPhotos+" WHERE NOT p.private AND p.id > $1 ORDER BY p.id LIMIT $2",
+			last, buildBatch)
 		if err != nil {
 			return err
 		}
@@ -121,8 +128,10 @@ func (b *searchBuild) photos(ctx context.Context) error {
 			last = p.id
 			lexemes := b.builder.Photo(&p.Photo)
 			b.count(lexemes)
-			copied = append(copied, []any{p.id, p.user, int32(p.Faves), int32(p.Quality), int32(p.Year),
-				words.Shape(p.Width, p.Height), p.Camera, vectorOf(lexemes)})
+			copied = append(copied, []any{
+				p.id, p.user, int32(p.Faves), int32(p.Quality), int32(p.Year), words.Shape(p.Width, p.Height), p.Camera,
+				vectorOf(lexemes),
+			})
 		}); err != nil {
 			return err
 		}
@@ -134,26 +143,32 @@ func (b *searchBuild) photos(ctx context.Context) error {
 				return err
 			}
 		}
-		if _, err := b.conn.CopyFrom(ctx, pgx.Identifier{"photo_search"},
-			[]string{"photo_id", "user_id", "faves", "quality", "year", "shape", "camera", "words"}, pgx.CopyFromRows(copied)); err != nil {
+		if _, err := b.conn.CopyFrom(
+			ctx, pgx.Identifier{"photo_search"},
+			[]string{"photo_id", "user_id", "faves", "quality", "year", "shape", "camera", "words"},
+			pgx.CopyFromRows(copied),
+		); err != nil {
 			return err
 		}
 	}
 }
 
+// vectorOf converts lexemes to what COPY takes for a tsvector.
 func vectorOf(lexemes []words.Lexeme) pgtype.TSVector {
 	v := pgtype.TSVector{Valid: true, Lexemes: make([]pgtype.TSVectorLexeme, len(lexemes))}
 	for i, l := range lexemes {
 		v.Lexemes[i].Word = l.Text
 		for _, p := range l.Positions {
 			at, weight := words.Place(p)
-			v.Lexemes[i].Positions = append(v.Lexemes[i].Positions, pgtype.TSVectorPosition{Position: at, Weight: pgtype.TSVectorWeight(weight)})
+			v.Lexemes[i].Positions = append(v.Lexemes[i].Positions, pgtype.TSVectorPosition{
+				Position: at, Weight: pgtype.TSVectorWeight(weight),
+			})
 		}
 	}
 	return v
 }
 
-// count counts lexemes until the next flush.
+// count adds the lexemes of a photo to the counts.
 func (b *searchBuild) count(lexemes []words.Lexeme) {
 	for _, l := range lexemes {
 		n, known := b.counts[l.Text]
@@ -161,13 +176,13 @@ func (b *searchBuild) count(lexemes []words.Lexeme) {
 			b.counts[l.Text] = n + 1
 			continue
 		}
-		text := strings.Clone(l.Text)
+		text := strings.Clone(l.Text) // not a part of a long description that would stay in memory
 		b.counts[text] = 1
 		b.forms[text] = strings.Clone(l.Form)
 	}
 }
 
-// flush adds the counts to search_words, and forgets them.
+// flush adds the counts to search_words and clears them.
 func (b *searchBuild) flush(ctx context.Context) error {
 	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(b.counts)), buildBatch) {
 		by, forms := make([]int32, len(chunk)), make([]string, len(chunk))
@@ -183,9 +198,11 @@ func (b *searchBuild) flush(ctx context.Context) error {
 	return nil
 }
 
+// people copies the users.
 func (b *searchBuild) people(ctx context.Context) error {
 	for last := int64(0); ; {
-		rows, err := b.conn.Query(ctx, "SELECT id, name, display_name FROM users WHERE id > $1 ORDER BY id LIMIT $2", last, buildBatch)
+		rows, err := b.conn.Query(ctx,
+			"SELECT id, name, display_name FROM users WHERE id > $1 ORDER BY id LIMIT $2", last, buildBatch)
 		if err != nil {
 			return err
 		}
@@ -200,7 +217,9 @@ func (b *searchBuild) people(ctx context.Context) error {
 		if len(copied) == 0 {
 			return nil
 		}
-		if _, err := b.conn.CopyFrom(ctx, pgx.Identifier{"person_search"}, []string{"user_id", "words"}, pgx.CopyFromRows(copied)); err != nil {
+		if _, err := b.conn.CopyFrom(
+			ctx, pgx.Identifier{"person_search"}, []string{"user_id", "words"}, pgx.CopyFromRows(copied),
+		); err != nil {
 			return err
 		}
 	}

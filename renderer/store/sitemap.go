@@ -61,16 +61,14 @@ func (s *Store) SitemapIndex(ctx context.Context) (SitemapIndex, error) {
 }
 
 func collectSitemapIndex(rows pgx.Rows) (index SitemapIndex, err error) {
-	err = eachRow(rows, func(r *row) {
+	err = eachRow(rows, index.begin, func(r *row) {
 		switch r.kind {
-		case kindHead:
-			index.begin(r.head())
 		case kindPhotoPart:
 			index.Photos = append(index.Photos, r.sitemapPart())
 		case kindUserPart:
-			index.Users = append(index.Users, SitemapPartRow{N: r.sitemapPart().N})
+			index.Users = append(index.Users, SitemapPartRow{N: r.part()})
 		case kindAlbumPart:
-			index.Albums = append(index.Albums, SitemapPartRow{N: r.sitemapPart().N})
+			index.Albums = append(index.Albums, SitemapPartRow{N: r.part()})
 		}
 	})
 	return index, err
@@ -113,11 +111,8 @@ func (s *Store) sitemapPart(ctx context.Context, n int64, sql string) (SitemapPa
 }
 
 func collectSitemapPart(rows pgx.Rows) (part SitemapPart, err error) {
-	err = eachRow(rows, func(r *row) {
-		switch r.kind {
-		case kindHead:
-			part.begin(r.head())
-		case kindEntry:
+	err = eachRow(rows, part.begin, func(r *row) {
+		if r.kind == kindEntry {
 			part.Rows = append(part.Rows, r.sitemapEntry())
 		}
 	})

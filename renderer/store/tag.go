@@ -47,10 +47,8 @@ func (s *Store) Tag(ctx context.Context, tag string, before, after int64) (TagPa
 func collectTag(rows pgx.Rows, before, after int64) (TagPage, error) {
 	page := TagPage{Listing: Listing{Photos: make([]Card, 0, PageSize+1)}}
 	var behind bool
-	err := eachRow(rows, func(r *row) {
+	err := eachRow(rows, page.begin, func(r *row) {
 		switch r.kind {
-		case kindHead:
-			page.begin(r.head())
 		case kindTag:
 			page.Found, behind = true, r.tag().behind
 		case kindPhoto:

@@ -32,11 +32,8 @@ func (s *Store) Tags(ctx context.Context) (TagsPage, error) {
 
 func collectTags(rows pgx.Rows) (TagsPage, error) {
 	var page TagsPage
-	err := eachRow(rows, func(r *row) {
-		switch r.kind {
-		case kindHead:
-			page.begin(r.head())
-		case kindTagCount:
+	err := eachRow(rows, page.begin, func(r *row) {
+		if r.kind == kindTagCount {
 			tag := r.tagCount()
 			page.Tags = append(page.Tags, TagCount{tag.name, tag.photos})
 		}

@@ -16,9 +16,11 @@ import (
 func IsTransient(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
-		// admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections
-		case "57P01", "57P02", "57P03", "53300":
+		case "57P01", "57P02", "57P03", // admin_shutdown, crash_shutdown, cannot_connect_now
+			tooManyConnections:
 			return true
+		case "08P01": // protocol_violation: it would happen again
+			return false
 		}
 		return strings.HasPrefix(pg.Code, "08") // connection_exception
 	}
@@ -53,7 +55,21 @@ func IsUnavailable(err error) bool {
 	return strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "40")
 }
 
-// isRetryable reports whether an idempotent transaction that failed with err may succeed when it is run again.
+// tooManyConnections is the code of an error by which Postgres refuses a connection at once.
+const tooManyConnections = "53300"
+
+// isRetryableRead reports whether a read that failed with err is run again here: after a transient error, but not while
+// Postgres is full. The caller waits for that, because it measures for how long Postgres has been away, and another
+// renderer may have a connection.
+func isRetryableRead(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == tooManyConnections {
+		return false
+	}
+	return IsTransient(err)
+}
+
+// isRetryable reports whether an idempotent transaction that failed with err is run again here: after what makes a read
+// run again, or when the transaction lost against another one.
 func isRetryable(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
@@ -62,5 +78,5 @@ func isRetryable(err error) bool {
 			return true
 		}
 	}
-	return IsTransient(err)
+	return isRetryableRead(err)
 }

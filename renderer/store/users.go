@@ -96,31 +96,31 @@ func collectUsers(rows pgx.Rows, queries []UserQuery) ([]UserPage, error) {
 	pages := make([]UserPage, len(queries))
 	tombstones := make([]int64, len(queries))
 	behind := make([]bool, len(queries))
-	err := eachRow(rows, func(r *row) {
+	begin := func(head headRow) {
+		for i := range pages {
+			pages[i].begin(head)
+		}
+	}
+	err := eachRow(rows, begin, func(r *row) {
 		switch r.kind {
-		case kindHead:
-			for i := range pages {
-				pages[i].begin(r.head())
-			}
 		case kindTombstone:
 			t := r.tombstone()
 			tombstones[t.question] = t.version
 		case kindUser:
 			u := r.user()
 			page := &pages[u.question]
-			page.User, behind[u.question] = &u.user, u.behind
+			page.User, behind[u.question] = u.user, u.behind
 			page.on(u.user.Name, u.version)
 		case kindCover:
 			c := r.cover()
 			page := &pages[c.question]
 			page.Covers = append(page.Covers, c.cover)
 		case kindPhoto:
-			p := r.photo()
-			page := &pages[p.question]
+			page := &pages[r.question()]
 			if page.Photos == nil {
 				page.Photos = make([]Card, 0, PageSize+1)
 			}
-			page.Photos = append(page.Photos, p.card)
+			page.Photos = append(page.Photos, r.card())
 		}
 	})
 	if err != nil {

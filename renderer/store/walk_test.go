@@ -34,8 +34,8 @@ func listings(s *store.Store) map[string]struct {
 		"tag": {func(ctx context.Context, before, after int64) (store.Listing, error) {
 			p, err := s.Tag(ctx, word(0)+" 0", before, after)
 			return p.Listing, err
-		}, "SELECT array_agg(id ORDER BY id DESC) FROM photos JOIN photo_tags ON photo_id = id WHERE NOT private " +
-			"AND tag_id = 1"},
+		}, "SELECT array_agg(id ORDER BY id DESC) FROM photos JOIN photo_tags ON photo_id = id " +
+			"WHERE NOT private AND tag_id = 1"},
 	}
 }
 

@@ -29,9 +29,9 @@ type Dep struct {
 	Version int64
 }
 
-// OlderThan reports whether the reply shows an earlier version of a scope than versions names. Scopes that the reply
+// olderThan reports whether the reply shows an earlier version of a scope than versions names. Scopes that the reply
 // does not depend on do not count.
-func (r *Reply) OlderThan(versions []Dep) bool {
+func (r *Reply) olderThan(versions []Dep) bool {
 	for _, v := range versions {
 		for _, d := range r.Depends {
 			if d.Scope == v.Scope && d.Version < v.Version {

@@ -29,8 +29,8 @@ func sample() *Reply {
 func TestEnvelopeIsReadable(t *testing.T) {
 	t.Parallel()
 	want := "killr/1 200\nContent-Type: text/html; charset=utf-8\nMax-Age: 600\n" +
-		"Read-At: 1795463000123456\nDepends: all=1 user.ansel=18\nETag: 3jx0c8v1k2m4\nLength: 21\n\n<!doctype " +
-		"html>\n\nbody"
+		"Read-At: 1795463000123456\nDepends: all=1 user.ansel=18\nETag: 3jx0c8v1k2m4\nLength: 21\n\n" +
+		"<!doctype html>\n\nbody"
 	if diff := cmp.Diff(want, string(sample().Encode())); diff != "" {
 		t.Error(diff)
 	}

@@ -1,0 +1,51 @@
+package renderer
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"flickrkillr/schema/wire"
+)
+
+// A full Postgres refuses at once. It is asked again at a pace that it bears, and restartLimit counts from its first
+// refusal. In fake time.
+func TestFullPostgresIsAnOutageAfterRestartLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s Service
+		asked := 0
+		refuse := func(context.Context) error {
+			asked++
+			return &pgconn.PgError{Code: "53300"}
+		}
+		begun := time.Now()
+		err := s.untilOutage(t.Context(), time.Minute, refuse)
+		if took := time.Since(begun); !errors.Is(err, wire.ErrUnavailable) || took <= restartLimit ||
+			took > restartLimit+retryPause {
+			t.Errorf("given up after %s: %v", took, err)
+		}
+		if most := int(restartLimit/retryPause) + 2; asked < 2 || asked > most {
+			t.Errorf("asked %d times, want at most %d", asked, most)
+		}
+		asked = 0
+		if err := s.untilOutage(t.Context(), time.Minute, refuse); !errors.Is(err, wire.ErrUnavailable) || asked != 1 {
+			t.Errorf("in the outage: asked %d times, want once; %v", asked, err)
+		}
+		if err := s.untilOutage(t.Context(), time.Minute, func(context.Context) error { return nil }); err != nil ||
+			s.outage.length() != 0 {
+			t.Errorf("after it: %v, away for %s", err, s.outage.length())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), restartLimit/2)
+		defer cancel()
+		begun = time.Now()
+		if err := s.untilOutage(ctx, time.Minute, refuse); !errors.Is(err, wire.ErrUnavailable) ||
+			time.Since(begun) != restartLimit/2 {
+			t.Errorf("with a deadline: after %s: %v", time.Since(begun), err)
+		}
+	})
+}
