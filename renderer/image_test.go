@@ -162,7 +162,8 @@ func TestPictureWithoutOriginal(t *testing.T) {
 	st, path := pictureSite(t)
 	st.start(t, nil)
 	im := st.ingest(t, 1400, 900)
-	if err := pictures.KeepDraft(t.Context(), st.pictures, im.ID, image.NewGray(image.Rect(0, 0, 100, 60))); err != nil {
+	grey := image.NewGray(image.Rect(0, 0, 100, 60))
+	if err := pictures.KeepDraft(t.Context(), st.pictures, im.ID, grey); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(path, im.ID[:2], im.ID)); err != nil {

@@ -67,8 +67,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		register(registry, &m.requests), register(registry, &m.duration), register(registry, &m.queued),
 		register(registry, &m.batch), register(registry, &m.panics), register(registry, &m.relayActive),
 		register(registry, &m.relayLag),
-		register(registry, &m.relayChanges), register(registry, &m.relayBatches), register(registry, &m.relayErrors),
-	)
+		register(registry, &m.relayChanges), register(registry, &m.relayBatches), register(registry, &m.relayErrors))
 }
 
 // register puts *c into the registry, or replaces *c by the one that another Service put there.

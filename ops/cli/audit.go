@@ -82,15 +82,8 @@ func (c *auditCommand) auditRunning(s *session) error {
 				plan,
 			)
 		}
-		s.log.Warn(
-			"the audit writes to a running site",
-			"edges",
-			strings.Join(c.Edge, " "),
-			"database",
-			databaseName(pool),
-			"users",
-			c.Owners,
-		)
+		s.log.Warn("the audit writes to a running site", "edges", strings.Join(c.Edge, " "),
+			"database", databaseName(pool), "users", c.Owners)
 		var nc *nats.Conn
 		if c.NATS != "" {
 			joined, err := stack.JoinBus(c.NATS, "audit", s.log)
@@ -214,17 +207,8 @@ func (c *auditCommand) run(s *session, edges []string, pool *pgxpool.Pool, nc *n
 		Duration: c.Duration, StopAtViolation: c.StopAtViolation, Bound: c.Bound,
 		Faults: faults, FaultEvery: c.FaultEvery, Logger: s.log,
 		Progress: func(p audit.Progress) {
-			s.log.Info(
-				"auditing",
-				"took",
-				p.Took.Round(time.Second),
-				"writes",
-				p.Writes,
-				"observations",
-				p.Observations,
-				"violations",
-				p.Violations,
-			)
+			s.log.Info("auditing", "took", p.Took.Round(time.Second), "writes", p.Writes,
+				"observations", p.Observations, "violations", p.Violations)
 		},
 		OnProblem: func(v audit.Violation) {
 			s.log.Error("violation", "rule", v.Rule, "what", v.What, "url", v.URL, "request", v.Request)

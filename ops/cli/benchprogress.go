@@ -37,12 +37,8 @@ func (s *session) logProgress() func(bench.Progress) {
 
 func (p *benchProgress) draw(w io.Writer) {
 	p.now.Store(&bench.Progress{})
-	p.bars = mpb.New(
-		mpb.WithOutput(w),
-		mpb.WithWidth(100),
-		mpb.WithRefreshRate(200*time.Millisecond),
-		mpb.WithAutoRefresh(),
-	)
+	p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(100), mpb.WithRefreshRate(200*time.Millisecond),
+		mpb.WithAutoRefresh())
 	p.bar = p.bars.AddBar(0,
 		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
 			if p.now.Load().Warming {
@@ -52,13 +48,8 @@ func (p *benchProgress) draw(w io.Writer) {
 		}, decor.WC{W: 12, C: decor.DindentRight})),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
 			at := p.now.Load()
-			return fmt.Sprintf(
-				" %.0f pages/s, %.0f requests/s, p99 %s, %d failed",
-				at.Pages,
-				at.Requests,
-				at.P99.Round(10*time.Microsecond),
-				at.Failures,
-			)
+			return fmt.Sprintf(" %.0f pages/s, %.0f requests/s, p99 %s, %d failed", at.Pages, at.Requests,
+				at.P99.Round(10*time.Microsecond), at.Failures)
 		})))
 }
 
@@ -74,23 +65,9 @@ func (p *benchProgress) report(at bench.Progress) {
 		return
 	}
 	p.logged = time.Now()
-	p.log.Info(
-		"benchmark",
-		"warming",
-		at.Warming,
-		"elapsed",
-		at.Elapsed.Round(time.Second),
-		"of",
-		at.Total,
-		"pages_per_second",
-		int(at.Pages),
-		"requests_per_second",
-		int(at.Requests),
-		"p99",
-		at.P99,
-		"failed",
-		at.Failures,
-	)
+	p.log.Info("benchmark", "warming", at.Warming, "elapsed", at.Elapsed.Round(time.Second), "of", at.Total,
+		"pages_per_second", int(at.Pages), "requests_per_second", int(at.Requests), "p99", at.P99,
+		"failed", at.Failures)
 }
 
 // end leaves the bar as it is and releases the terminal.

@@ -65,21 +65,8 @@ func TestLadder(t *testing.T) {
 			t.Parallel()
 			var result ladder.Result
 			report := filepath.Join(t.TempDir(), "ladder.html")
-			measures(
-				t,
-				&result,
-				"ladder",
-				"--photos",
-				"600",
-				"--seconds",
-				"0.2",
-				"--visitors",
-				"2",
-				"--json",
-				c.flag,
-				"--report",
-				report,
-			)
+			measures(t, &result, "ladder", "--photos", "600", "--seconds", "0.2", "--visitors", "2",
+				"--json", c.flag, "--report", report)
 			text, err := os.ReadFile(report)
 			if err != nil {
 				t.Fatal(err)
@@ -120,13 +107,8 @@ func checkRungs(t *testing.T, result *ladder.Result) {
 			t.Errorf("%s serves another page: checksum %s, want %s", r.Version, r.Served.Page, result.Page)
 		}
 		if r.Served.Files != result.Rungs[0].Served.Files || r.Served.Files < 2 {
-			t.Errorf(
-				"%s serves %d files, %s serves %d",
-				r.Version,
-				r.Served.Files,
-				result.Rungs[0].Version,
-				result.Rungs[0].Served.Files,
-			)
+			t.Errorf("%s serves %d files, %s serves %d", r.Version, r.Served.Files, result.Rungs[0].Version,
+				result.Rungs[0].Served.Files)
 		}
 	}
 	if got := strings.Join(versions, " "); got != "0.1 0.2 0.3 0.4 1.0" {
@@ -156,21 +138,8 @@ func TestLadderServes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.CommandContext(
-			t.Context(),
-			os.Args[0],
-			"--data",
-			filepath.Join(t.TempDir(), "none"),
-			"--log-level",
-			"warn",
-			"ladder",
-			"--photos",
-			"600",
-			"--serve",
-			version,
-			"--addr",
-			addr,
-		)
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "--data", filepath.Join(t.TempDir(), "none"),
+			"--log-level", "warn", "ladder", "--photos", "600", "--serve", version, "--addr", addr)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -219,20 +188,8 @@ func TestPeers(t *testing.T) {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
 			var result peers.Result
-			measures(
-				t,
-				&result,
-				"bench",
-				"--peers",
-				"--rounds",
-				"1",
-				"--duration",
-				"200ms",
-				"--visitors",
-				"2",
-				"--json",
-				form,
-			)
+			measures(t, &result, "bench", "--peers", "--rounds", "1", "--duration", "200ms", "--visitors", "2",
+				"--json", form)
 			checkPeers(t, &result)
 			if len(result.Targets) != 6 {
 				t.Errorf("%d targets", len(result.Targets))

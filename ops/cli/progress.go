@@ -32,12 +32,8 @@ func newProgress(w io.Writer, log *slog.Logger) *progress {
 }
 
 func (p *progress) draw(w io.Writer) {
-	p.bars = mpb.New(
-		mpb.WithOutput(w),
-		mpb.WithWidth(40),
-		mpb.WithRefreshRate(100*time.Millisecond),
-		mpb.WithAutoRefresh(),
-	)
+	p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond),
+		mpb.WithAutoRefresh())
 }
 
 // report shows one state of the seeding. Calls do not overlap.

@@ -65,8 +65,8 @@ func seedOrFinish(ctx context.Context, cfg seed.Config) error {
 	return err
 }
 
-// prepareDatabase migrates the database and fills it if nobody has signed up yet. After it all pictures can be seen; the
-// large ones may still have to be painted.
+// prepareDatabase migrates the database and fills it if nobody has signed up yet. After it all pictures can be seen;
+// the large ones may still have to be painted.
 func (s *session) prepareDatabase(url, dir string, size seedSize) error {
 	return withPool(s.ctx, url, func(pool *pgxpool.Pool) error {
 		if err := migrations.Up(s.ctx, pool); err != nil {

@@ -169,13 +169,8 @@ func (c *upCommand) check(services stack.Config) error {
 	for i, a := range listeners {
 		for _, b := range listeners[:i] {
 			if samePort(a.Addr, b.Addr) {
-				return fmt.Errorf(
-					"%s and %s would both listen on %s: choose another port with %s",
-					b.What,
-					a.What,
-					a.Addr,
-					portFlags[a.What],
-				)
+				return fmt.Errorf("%s and %s would both listen on %s: choose another port with %s", b.What,
+					a.What, a.Addr, portFlags[a.What])
 			}
 		}
 		if err := stack.CheckPort(a.What, a.Addr); err != nil {
@@ -233,13 +228,8 @@ var portFlags = map[string]string{
 // advise adds to an error which flag corrects it.
 func advise(err error) error {
 	if refused, ok := errors.AsType[*renderer.RefusedError](err); ok {
-		return fmt.Errorf(
-			"%w: correct --postgres or DATABASE_URL (user %q, database %q on %s)",
-			err,
-			refused.User,
-			refused.Database,
-			refused.Addr,
-		)
+		return fmt.Errorf("%w: correct --postgres or DATABASE_URL (user %q, database %q on %s)", err,
+			refused.User, refused.Database, refused.Addr)
 	}
 	taken, ok := errors.AsType[*stack.PortTakenError](err)
 	if !ok {

@@ -17,14 +17,7 @@ func (versionCommand) Run(s *session) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(
-		s.stdout,
-		"killr %s%s %s %s/%s\n",
-		s.version,
-		revision,
-		runtime.Version(),
-		runtime.GOOS,
-		runtime.GOARCH,
-	)
+	_, err := fmt.Fprintf(s.stdout, "killr %s%s %s %s/%s\n", s.version, revision, runtime.Version(),
+		runtime.GOOS, runtime.GOARCH)
 	return err
 }

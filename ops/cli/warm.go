@@ -123,13 +123,8 @@ func (c *warmCommand) fillOne(ctx context.Context, nc *nats.Conn, hot wire.Heat)
 
 // report prints the results. Pages that could have been filled and were not are an error.
 func (e warmResults) report(out io.Writer, all int, took time.Duration) error {
-	fmt.Fprintf(
-		out,
-		"%d filled and %d held already, in %.1f s\n",
-		len(e[wire.FillFilled]),
-		len(e[wire.FillHeld]),
-		took.Seconds(),
-	)
+	fmt.Fprintf(out, "%d filled and %d held already, in %.1f s\n", len(e[wire.FillFilled]),
+		len(e[wire.FillHeld]), took.Seconds())
 	words := make([]string, 0, len(e))
 	for word := range e {
 		words = append(words, word)

@@ -55,16 +55,8 @@ func NATSCLI(ctx context.Context, out io.Writer) (string, error) {
 		return "", fmt.Errorf("build the NATS CLI: %w", err)
 	}
 	fmt.Fprintf(out, "building the NATS CLI %s (a minute or two, once)\n", natsCLIVersion)
-	cmd := exec.CommandContext(
-		ctx,
-		"go",
-		"build",
-		"-ldflags",
-		"-s -w -X main.version="+strings.TrimPrefix(natsCLIVersion, "v"),
-		"-o",
-		path+".making",
-		natsCLIPackage,
-	)
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags",
+		"-s -w -X main.version="+strings.TrimPrefix(natsCLIVersion, "v"), "-o", path+".making", natsCLIPackage)
 	cmd.Dir = filepath.Join(root, "ops", "tools")
 	// GOFLAGS may ask for the race detector, which is for our code, not for a tool.
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")

@@ -35,15 +35,8 @@ func watchReady(ctx context.Context, roles func() []debug.Role, log *slog.Logger
 			case s == nil:
 				waiting[r.Name] = &state{since: now}
 			case now.Sub(s.since) >= notReadyAfter && now.Sub(s.logged) >= notReadyEvery:
-				log.Warn(
-					"not ready; trying again",
-					"role",
-					r.Name,
-					"err",
-					err,
-					"took",
-					now.Sub(s.since).Round(time.Second),
-				)
+				log.Warn("not ready; trying again", "role", r.Name, "err", err,
+					"took", now.Sub(s.since).Round(time.Second))
 				s.logged = now
 			}
 		}

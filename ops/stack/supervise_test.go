@@ -11,12 +11,8 @@ import (
 
 func TestSupervisedProcess(t *testing.T) {
 	t.Parallel()
-	k := Supervise(
-		"sleeper",
-		5*time.Second,
-		slog.New(slog.DiscardHandler),
-		func() *exec.Cmd { return exec.Command("sleep", "3600") },
-	)
+	k := Supervise("sleeper", 5*time.Second, slog.New(slog.DiscardHandler),
+		func() *exec.Cmd { return exec.Command("sleep", "3600") })
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- k.Run(ctx) }()
@@ -46,12 +42,8 @@ func TestSupervisedProcess(t *testing.T) {
 
 func TestSupervisedProcessThatCannotStart(t *testing.T) {
 	t.Parallel()
-	k := Supervise(
-		"nobody",
-		time.Second,
-		slog.New(slog.DiscardHandler),
-		func() *exec.Cmd { return exec.Command("/no/such/program") },
-	)
+	k := Supervise("nobody", time.Second, slog.New(slog.DiscardHandler),
+		func() *exec.Cmd { return exec.Command("/no/such/program") })
 	if err := k.Run(t.Context()); err == nil {
 		t.Error("no error")
 	}

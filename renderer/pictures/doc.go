@@ -8,9 +8,9 @@
 // Must not touch: rows, the bus, HTTP. It does not bound how many pictures are decoded at once: the caller's pool does,
 // because only the caller knows how much memory there is (see [Limits] for what one picture needs).
 //
-// The id that Ingest gives an original is a hash of its bytes; the one that IngestAs is given names one picture for ever.
-// So a derivative can be cached for ever. A draft ([KeepDraft]) stands for an original that is not stored yet, or lost.
-// Derivatives lie beside originals: Ingest makes most of them, Derive makes and stores a missing one, Stored only
+// The id that Ingest gives an original is a hash of its bytes; the one that IngestAs is given names one picture for
+// ever. So a derivative can be cached for ever. A draft ([KeepDraft]) stands for an original that is not stored yet, or
+// lost. Derivatives lie beside originals: Ingest makes most of them, Derive makes and stores a missing one, Stored only
 // reads. Originals are never sent: every file that reaches a browser was decoded and encoded again. That makes a file
 // harmless that is also a script, or that contains the place where it was taken.
 //

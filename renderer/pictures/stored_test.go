@@ -311,7 +311,8 @@ func TestDraft(t *testing.T) {
 	if left, err := os.ReadDir(filepath.Join(path, id[:2])); err != nil || len(left) != 0 {
 		t.Errorf("left after Delete: %v, %v", left, err)
 	}
-	if _, err := pictures.IngestAs(t.Context(), store, "../x", bytes.NewReader(original), pictures.Limits{}); !errors.Is(err, pictures.ErrBadID) {
+	_, err := pictures.IngestAs(t.Context(), store, "../x", bytes.NewReader(original), pictures.Limits{})
+	if !errors.Is(err, pictures.ErrBadID) {
 		t.Errorf("a bad id: %v", err)
 	}
 }

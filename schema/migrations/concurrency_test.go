@@ -19,8 +19,8 @@ const (
 	photosWritten = 60
 )
 
-// Writers whose statements touch the same users and photos, many at a time and in any order, must not deadlock, and must
-// leave every count and version as if they had come one after the other.
+// Writers whose statements touch the same users and photos, many at a time and in any order, must not deadlock, and
+// must leave every count and version as if they had come one after the other.
 func TestConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	pool := site(t)

@@ -23,8 +23,8 @@ type database interface {
 
 const imageID = "aaaaaaaaaaaaaaaaaaaaaaaaaa"
 
-// site is a database with users ansel (1) and vivian (2); ansel's public photos 1 and 2 and private 3, vivian's public 4;
-// ansel's album 1 of photos 1 and 3; and the tag sea (1) on photos 1, 3 and 4. Its outbox is empty.
+// site is a database with users ansel (1) and vivian (2); ansel's public photos 1 and 2 and private 3, vivian's public
+// 4; ansel's album 1 of photos 1 and 3; and the tag sea (1) on photos 1, 3 and 4. Its outbox is empty.
 func site(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	pool := testenv.Database(t)

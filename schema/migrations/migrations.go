@@ -33,9 +33,9 @@ import (
 //go:embed *.sql
 var files embed.FS
 
-// Up brings the database that pool connects to up to the newest shape. Several processes may call it at once: one works,
-// the others wait for it (up to 300 s, asking every second) and then find nothing to do. It works on connections of its
-// own, without the pool's statement_timeout, and leaves the pool as it was.
+// Up brings the database that pool connects to up to the newest shape. Several processes may call it at once: one
+// works, the others wait for it (up to 300 s, asking every second) and then find nothing to do. It works on connections
+// of its own, without the pool's statement_timeout, and leaves the pool as it was.
 //
 // The site may be in use. A migration waits for a table at most lockTimeout, since every other query of the table waits
 // behind it. It is tried again when that was too short, or when PostgreSQL ended it as the victim of a deadlock with a

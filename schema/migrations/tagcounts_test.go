@@ -64,7 +64,8 @@ func TestHotTagSerialisesNobody(t *testing.T) {
 func TestTagWhilePrivacyChanges(t *testing.T) {
 	t.Parallel()
 	const (
-		show, hide     = "UPDATE photos SET private = false WHERE id = 3", "UPDATE photos SET private = true WHERE id = 1"
+		show           = "UPDATE photos SET private = false WHERE id = 3"
+		hide           = "UPDATE photos SET private = true WHERE id = 1"
 		tag1, tag3     = "INSERT INTO photo_tags VALUES (1, 2)", "INSERT INTO photo_tags VALUES (3, 2)"
 		untag1, untag3 = "DELETE FROM photo_tags WHERE photo_id = 1", "DELETE FROM photo_tags WHERE photo_id = 3"
 		retag1         = "UPDATE photo_tags SET tag_id = 2 WHERE photo_id = 1"
