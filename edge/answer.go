@@ -4,109 +4,114 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"flickrkillr/edge/cache"
 )
 
-// Header values, made once: each is the slice that goes into the header map as it is.
+// Values of header fields, made once: each slice goes into the header map as it is.
 var (
-	cacheImmutable  = []string{"public, max-age=31536000, immutable"}
-	cacheFile       = []string{"public, max-age=3600"}
-	cacheRevalidate = []string{"max-age=0, must-revalidate"}
-	cacheNever      = []string{"no-store"}
-	cacheRedirect   = []string{"public, max-age=86400"}
-	varyEncoding    = []string{"Accept-Encoding"}
-	nosniff         = []string{"nosniff"}
-	referrer        = []string{"strict-origin-when-cross-origin"}
-	sameOrigin      = []string{"same-origin"}
-	contentPolicy   = []string{"default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; " +
-		"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
+	cacheNever    = []string{"no-store"}
+	cacheRedirect = []string{"public, max-age=86400"}
+	varyEncoding  = []string{"Accept-Encoding"}
+	nosniff       = []string{"nosniff"}
+	referrer      = []string{"strict-origin-when-cross-origin"}
+	sameOrigin    = []string{"same-origin"}
+	contentPolicy = []string{"default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; " +
+		"connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
 	xCache = [tiers][]string{{"none"}, {"near"}, {"memcached"}, {"render"}, {"stale"}}
 )
 
-// Bounds of writing.
+// Bounds of writing. A client that reads less than 550 bytes a second is cut.
 const (
-	chunk = 64 << 10         // bytes written before the deadline moves
-	stall = 30 * time.Second // for a small body, which moves none, and for each 16 KiB of others
-	small = 16 << 10         // bytes
+	chunkSize    = 64 << 10         // bytes written before the deadline moves
+	smallBody    = 16 << 10         // bytes; a body of so many moves no deadline
+	writeTimeout = 30 * time.Second // for a small body, and for each 16 KiB of a larger one
 )
 
-// patienceFor is how long so many bytes may take: slower than 550 a second is stalled.
-func patienceFor(bytes int) time.Duration { return stall * time.Duration(1+bytes/small) }
+// writeTimeoutOf returns how long writing n bytes may take.
+func writeTimeoutOf(n int) time.Duration { return writeTimeout * time.Duration(1+n/smallBody) }
 
-// answer writes a copy as the answer to a GET or HEAD. With errBroken it has written nothing.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, c *held) error {
-	v := s.compressor.variant(c, x.accepted, x.tier == tierNear)
-	if c.broken.Load() {
-		return errBroken
-	}
+// fieldFunc receives a header field, by its canonical name in Go.
+type fieldFunc func(name string, value []string)
+
+// answer answers a GET or HEAD with a page.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, p *cache.Page, v *cache.Variant) {
 	h := w.Header()
 	set := func(name string, value []string) { h[name] = value }
-	c.describe(v, set)
-	if x.tier == tierStale {
-		h["Cache-Control"] = cacheNever
-	}
+	describe(p, v, x.tier, set)
 	x.writeHeaders(h)
 	if ask, asked := r.Header[dependsHeader]; asked {
-		h[dependsHeader] = []string{s.depends(c.reply, ask[0])}
+		h[dependsHeader] = []string{s.depends(p.Reply, ask[0])}
 	}
-	if c.reply.Status == http.StatusOK && c.etag != nil && matches(r.Header["If-None-Match"], c.reply.ETag) {
+	if p.Reply.Status == http.StatusOK && p.ETag != nil && matches(r.Header["If-None-Match"], p.Reply.ETag) {
 		x.status = http.StatusNotModified
 		w.WriteHeader(x.status)
-		return nil
+		return
 	}
-	v.describe(set)
-	x.status = c.reply.Status
+	describeBody(v, set)
+	x.status = p.Reply.Status
 	w.WriteHeader(x.status)
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	n, err := writeBody(w, v.body)
-	x.bytes = n
-	if err != nil {
-		x.cut = err // nothing more can be said to this visitor
-	}
-	return nil
-}
-
-// describe gives the headers that say what the copy is, by the names that net/http knows them by.
-func (c *held) describe(v *variant, header func(name string, value []string)) {
-	header("Content-Type", c.contentType)
-	header("X-Content-Type-Options", nosniff)
-	header("Cache-Control", c.cacheControl)
-	if c.document {
-		secure(header)
-	}
-	if c.etag != nil {
-		header("Etag", c.etag)
-	}
-	if v.encoding != nil || c.compressible() {
-		header("Vary", varyEncoding)
+	if r.Method != http.MethodHead {
+		x.bytes, x.cut = writeBody(w, v.Body)
 	}
 }
 
-// secure gives the headers, next to X-Content-Type-Options, that every document has: pages, errors and redirects alike.
-func secure(header func(name string, value []string)) {
-	header("Content-Security-Policy", contentPolicy)
-	header("Referrer-Policy", referrer)
-	header("Cross-Origin-Opener-Policy", sameOrigin)
-}
-
-// describe gives the headers that say what the body is.
-func (v *variant) describe(header func(name string, value []string)) {
-	if v.encoding != nil {
-		header("Content-Encoding", v.encoding)
+// describe returns the header fields of a page, except those of its body.
+func describe(p *cache.Page, v *cache.Variant, from tier, field fieldFunc) {
+	field("Content-Type", p.ContentType)
+	field("X-Content-Type-Options", nosniff)
+	if from == tierStale {
+		field("Cache-Control", cacheNever)
+	} else {
+		field("Cache-Control", p.CacheControl)
 	}
-	header("Content-Length", v.length)
+	if p.Document {
+		secure(field)
+	}
+	if p.ETag != nil {
+		field("Etag", p.ETag)
+	}
+	if v.Encoding != nil || p.Compressible() {
+		field("Vary", varyEncoding)
+	}
 }
 
-// writeBody writes a body; a large one in parts, each of which gives the visitor 30 s more, so that slow is not cut and stalled is.
+// describeBody returns the header fields of a body.
+func describeBody(v *cache.Variant, field fieldFunc) {
+	if v.Encoding != nil {
+		field("Content-Encoding", v.Encoding)
+	}
+	field("Content-Length", v.Length)
+}
+
+// secure returns the header fields, besides X-Content-Type-Options, of every document: pages, errors and redirects.
+func secure(field fieldFunc) {
+	field("Content-Security-Policy", contentPolicy)
+	field("Referrer-Policy", referrer)
+	field("Cross-Origin-Opener-Policy", sameOrigin)
+}
+
+// redirect sends the client from another spelling of a path to the canonical one.
+func (s *Server) redirect(w http.ResponseWriter, x *exchange, to string) {
+	h := w.Header()
+	x.status = http.StatusMovedPermanently
+	x.writeHeaders(h)
+	h.Set("Location", to)
+	h["X-Content-Type-Options"] = nosniff
+	h["Cache-Control"] = cacheRedirect
+	secure(func(name string, value []string) { h[name] = value })
+	w.WriteHeader(x.status)
+}
+
+// writeBody writes a body; a large one in chunks, each of which has its own deadline.
 func writeBody(w http.ResponseWriter, body []byte) (n int, err error) {
-	if len(body) <= small {
+	if len(body) <= smallBody {
 		return w.Write(body)
 	}
 	control := http.NewResponseController(w)
 	for len(body) > 0 && err == nil {
-		part := body[:min(chunk, len(body))]
-		if err = control.SetWriteDeadline(time.Now().Add(patienceFor(len(part)))); err != nil {
+		part := body[:min(chunkSize, len(body))]
+		if err = control.SetWriteDeadline(time.Now().Add(writeTimeoutOf(len(part)))); err != nil {
 			return n, err
 		}
 		var m int
@@ -116,12 +121,12 @@ func writeBody(w http.ResponseWriter, body []byte) (n int, err error) {
 	return n, err
 }
 
-// matches reads If-None-Match (RFC 9110, 13.1.2), by weak comparison.
-func matches(headers []string, etag string) bool {
-	for _, header := range headers {
-		for header != "" {
+// matches compares If-None-Match with an entity tag (RFC 9110, 13.1.2; weak comparison).
+func matches(lines []string, etag string) bool {
+	for _, line := range lines {
+		for line != "" {
 			var item string
-			item, header, _ = strings.Cut(header, ",")
+			item, line, _ = strings.Cut(line, ",")
 			item = strings.TrimSpace(item)
 			if item == "*" || strings.Trim(strings.TrimPrefix(item, "W/"), `"`) == etag {
 				return true

@@ -6,15 +6,15 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// dependsHeader, in a request, asks for the versions that the answer was made from: "all=1 user.ansel=18". On the front page that is more
-// than a kilobyte, so nobody is told who does not ask.
+// dependsHeader, in a request, asks for the versions that the answer was made from: "all=1 user.ansel=18". On the home
+// page that is more than a kilobyte, so only clients that ask for it get it.
 const dependsHeader = "X-Depends"
 
-// depends gives the versions that a reply was made from. Of what is not there a visitor is told no version, "photo.7=?": it would tell a
-// photo that was hidden or deleted from one that never was. Whoever proves to have the key that edges share is told all, see
-// [wire.FreshKey.Insider].
+// depends returns the versions that a reply was made from. A client that gets an error page is not told them, "photo.7=?":
+// they would distinguish a photo that was hidden or deleted from one that never existed. A client that has the key that
+// the edges share is told everything, see [wire.FreshKey.Insider].
 func (s *Server) depends(reply *wire.Reply, ask string) string {
-	if reply.Status < 400 || s.cookies.insider(ask) {
+	if reply.Status < 400 || s.tokens.Insider(ask) {
 		return strings.TrimPrefix(wire.FormatDeps(reply.Depends), " ")
 	}
 	var b strings.Builder

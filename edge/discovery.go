@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"cmp"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -17,8 +16,8 @@ type kindCounts struct {
 	lastError                    atomic.Pointer[string]
 }
 
-// counts holds one kindCounts for each kind. Index 0, [page.KindNone], is what names no page: redirects of old paths,
-// most 404s.
+// counts holds one kindCounts for each kind. Index 0, [page.KindNone], counts requests for no page: redirects of old paths,
+// and most 404s.
 type counts []kindCounts
 
 func newCounts() counts { return make(counts, page.KindCount) }
@@ -38,8 +37,7 @@ func (c counts) add(x *exchange) {
 	}
 }
 
-// endpoints lists the kinds. They are asked for by HTTP and have no subject; the protocol shows where they are asked
-// for instead.
+// endpoints lists the kinds. They are requested by HTTP and have no subject; the protocol shows the edge's address instead.
 func (c counts) endpoints(at string) []discovery.Endpoint {
 	all := make([]discovery.Endpoint, 0, len(c))
 	row := func(name string, k *kindCounts) {
@@ -64,7 +62,7 @@ func (s *Server) announce() (stop func(), err error) {
 		at = "https://" + s.Addr()
 	}
 	service := &discovery.Service{
-		Name: wire.ServiceEdge, ID: s.idBase, Version: cmp.Or(s.cfg.Version, "0.0.0"), Metadata: discovery.Host(),
+		Name: wire.ServiceEdge, ID: s.idBase, Version: s.cfg.Version, Metadata: discovery.Host(),
 		Started: time.Now(), Logger: s.log, Description: "answers browsers from its cache, memcached and renderers",
 		Endpoints: func() []discovery.Endpoint { return s.counts.endpoints(at) },
 	}

@@ -1,10 +1,28 @@
-// Package edge is the one room that knows browsers: HTTP in, bus out.
+// Package edge is the role that browsers talk to.
 //
-// In flow HTTP requests, envelopes from renderers (by request on the bus) and from memcached (reads only), and the stream of changes.
-// Out flow HTTP answers, requests on the bus and, for what is asked for more than once, notes to the cachefills. An edge may not touch
-// Postgres, may not write memcached and knows no template: every byte that a visitor sees was rendered elsewhere, but for one apology.
+// **Input**: HTTP requests, replies from renderers on the bus, items of memcached, and the stream of changes. **Output**:
+// HTTP answers, page requests on the bus, and fill notes to the cachefills. **Must not touch**: Postgres; memcached other
+// than by reading; templates. Renderers make every byte that a browser shows, except one apology.
 //
-// Plain requests come in below net/http, by express.go; all others by net/http and routes.go. Their way is the same and in pages.go: near
-// cache, memcached, bus, each only if the one before had no copy that is still true. Whether a copy is true is decided in freshness.go, at
-// every serve, by comparing the versions that the copy depends on with the newest known.
+// A request takes one way: [fastpath] or net/http reads it, fasthandler.go or handler.go parses it, resolve.go gets the page
+// from the in-process cache, memcached or a renderer, popularity observes the page, and the handler writes it.
+//
+//	server.go         Server: its configuration, parts, start and stop
+//	handler.go        requests that net/http reads
+//	fasthandler.go    requests that the fast path reads
+//	resolve.go        the page that answers a request
+//	singleflight.go   one fetch for all requests for a page at the same time
+//	renderers.go      page requests on the bus, with hedges and retries
+//	answer.go         header fields and bodies
+//	errorpages.go     error pages, ready before they are needed
+//	exchange.go       one request and its answer, for header, metrics and logs
+//	origins.go        the site's addresses, for absolute links
+//	depends.go        the header field X-Depends
+//	discovery.go      edges in nats micro ls
+//	metrics.go        metrics
+//
+//	cache/        pages, in this process and in memcached
+//	fastpath/     answers simple requests below net/http
+//	freshness/    whether a page still shows the newest rows
+//	popularity/   which pages are popular, and fill notes for them
 package edge

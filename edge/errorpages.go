@@ -7,29 +7,32 @@ import (
 	"sync/atomic"
 	"time"
 
+	"flickrkillr/edge/cache"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
-// errorPages keeps the pages that an edge may need when it cannot, or need not, ask anybody: rendered ahead, by renderers like every other
-// page, and asked for anew now and then so that a new look reaches them too.
+// errorPages has the error pages ready, because an edge needs them when no renderer answers. Renderers make them, like every
+// other page, once a minute, so that a new design reaches them too.
 type errorPages struct {
 	s     *Server
-	pages map[int]*atomic.Pointer[held]
+	pages map[int]*atomic.Pointer[cache.Page]
 }
 
 const (
-	errorsRenew = time.Minute            // pages rendered ahead are renewed this often
-	errorsRetry = 200 * time.Millisecond // and asked for this often while there are none
-	retryAfter  = "2"                    // seconds, said with every 503
+	errorsRenew = time.Minute
+	errorsRetry = 200 * time.Millisecond // while one is missing
+	retryAfter  = "2"                    // seconds, sent with every 503
 )
 
 func newErrorPages(s *Server) *errorPages {
-	e := &errorPages{s: s, pages: map[int]*atomic.Pointer[held]{}}
-	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestURITooLong,
-		http.StatusInternalServerError, http.StatusServiceUnavailable} {
-		e.pages[status] = &atomic.Pointer[held]{}
+	e := &errorPages{s: s, pages: map[int]*atomic.Pointer[cache.Page]{}}
+	for _, status := range []int{
+		http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestURITooLong,
+		http.StatusInternalServerError, http.StatusServiceUnavailable,
+	} {
+		e.pages[status] = &atomic.Pointer[cache.Page]{}
 	}
 	return e
 }
@@ -50,22 +53,26 @@ func (e *errorPages) run(ctx context.Context) {
 
 func (e *errorPages) renew(ctx context.Context) {
 	for status, slot := range e.pages {
-		ref := page.Error(status)
-		got, _, err := e.s.calls.do(ctx, ref, wire.Deadline(ref), func(ctx context.Context) (fetched, error) {
-			return e.s.fetch(ctx, want{ref: ref}, e.s.nextID().String())
-		})
-		if err == nil && !e.s.compressor.opens(got.copy) { // it is sent plain, to whoever
-			err = errBroken
+		w := want{ref: page.Error(status), number: e.s.nextID()} // not compressed: it is sent as it is
+		got, _ := e.s.lookup(w)
+		if got.page == nil {
+			var err error
+			ctx, cancel := context.WithTimeout(ctx, wire.Deadline(w.ref))
+			got, err = e.s.request(ctx, w)
+			cancel()
+			if err == nil && !e.s.encoder.Intact(got.page) {
+				err = cache.ErrBroken
+			}
+			if err != nil {
+				e.s.log.Debug("cannot renew an error page", "status", status, "err", err)
+				return // the others would fail too
+			}
 		}
-		if err != nil {
-			e.s.log.Debug("error page: not renewed", "status", status, "err", err)
-			return // whoever did not answer for one will not for the next
-		}
-		slot.Store(got.copy)
+		slot.Store(got.page)
 	}
 }
 
-// complete reports whether each page is there.
+// complete reports whether every page is there.
 func (e *errorPages) complete() bool {
 	for _, slot := range e.pages {
 		if slot.Load() == nil {
@@ -75,42 +82,51 @@ func (e *errorPages) complete() bool {
 	return true
 }
 
-// answer writes the error page of a status.
-func (e *errorPages) answer(w http.ResponseWriter, r *http.Request, x *exchange, status int) {
-	h := w.Header()
-	if status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", retryAfter)
-	}
-	if status == http.StatusMethodNotAllowed {
-		h.Set("Allow", "GET, HEAD")
-	}
+// page returns the body of a status's error page and what gives its header fields.
+func (e *errorPages) page(status int) (body []byte, describe func(fieldFunc)) {
 	slot := e.pages[status]
 	if slot == nil {
 		slot = e.pages[http.StatusInternalServerError]
 	}
 	body, contentType := apology(status), []string{"text/html; charset=utf-8"}
-	if c := slot.Load(); c != nil {
-		body, contentType = c.plain.Load().body, c.contentType
+	if p := slot.Load(); p != nil {
+		body, contentType = p.Plain().Body, p.ContentType
 	}
+	return body, func(field fieldFunc) {
+		field("Content-Type", contentType)
+		field("X-Content-Type-Options", nosniff)
+		field("Cache-Control", cacheNever)
+		secure(field)
+		field("Content-Length", []string{strconv.Itoa(len(body))})
+		switch status {
+		case http.StatusServiceUnavailable:
+			field("Retry-After", []string{retryAfter})
+		case http.StatusMethodNotAllowed:
+			field("Allow", []string{"GET, HEAD"})
+		}
+	}
+}
+
+// answer answers with the error page of a status.
+func (e *errorPages) answer(w http.ResponseWriter, r *http.Request, x *exchange, status int) {
+	body, describe := e.page(status)
+	h := w.Header()
+	describe(func(name string, value []string) { h[name] = value })
 	x.status = status
 	x.writeHeaders(h)
-	h["Content-Type"] = contentType
-	h["X-Content-Type-Options"] = nosniff
-	h["Cache-Control"] = cacheNever
-	secure(func(name string, value []string) { h[name] = value })
-	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		x.bytes, x.cut = w.Write(body)
 	}
 }
 
-// apology is the one page that an edge has of its own, for when no renderer has ever answered it.
+// apology is the only page of the edge itself, for when no renderer has ever answered.
 func apology(status int) []byte {
 	text := http.StatusText(status)
 	if status >= 500 {
 		text = "Flickr Killr will be back in a few seconds."
 	}
-	return []byte(`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>` + text +
+	return []byte(`<!doctype html><html lang="en"><head><meta charset="utf-8">` +
+		`<meta name="viewport" content="width=device-width"><title>` + text +
 		`</title></head><body><p>` + text + ` <a href="/">Home</a></p></body></html>`)
 }

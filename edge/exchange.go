@@ -5,23 +5,25 @@ import (
 	"strconv"
 	"time"
 
+	"flickrkillr/edge/cache"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
 
-// exchange is one request on its way through the edge: who it is, where its answer came from, what it cost.
+// exchange is a request and its answer, for the answer's header, metrics and logs.
 type exchange struct {
-	start    time.Time
-	number   requestID
-	kind     page.Kind
-	accepted codings
-	claims   []wire.Dep // what this visitor, if their cookie is right, has changed: they are shown no copy that is older, unless as a stale one
-	tier     tier
-	status   int
-	bytes    int
-	timing   timing
-	cause    error // of an error page or a stale one
-	cut      error // the visitor left, or stalled, within the body
+	start   time.Time
+	number  requestID
+	kind    page.Kind
+	accept  cache.Accept
+	atLeast []wire.Dep // versions of an unverified read-your-writes token: older pages are not served, except as stale ones
+
+	tier   tier
+	status int // 0: the client has left before its answer
+	bytes  int // of the body
+	timing timing
+	cause  error // of an error page or a stale page
+	cut    error // the client left, or stopped reading, during the answer
 }
 
 // timing is where the time of a fetch went.
@@ -30,7 +32,7 @@ type timing struct {
 	worker     wire.Timing
 }
 
-// requestID is unique across edges, and as text short enough to read out. It stands in the answer, the logs and the bus message.
+// requestID is unique across edges, and its text is short enough to read out. Answers, logs and bus messages have it.
 type requestID struct {
 	edge string // random
 	n    uint64
@@ -44,7 +46,7 @@ func (id requestID) append(b []byte) []byte {
 
 func (id requestID) String() string { return string(id.append(nil)) }
 
-// writeHeaders adds what every answer says about itself: X-Request-Id, X-Cache and Server-Timing.
+// writeHeaders adds the header fields that every answer has: X-Request-Id, X-Cache and Server-Timing.
 func (x *exchange) writeHeaders(h http.Header) {
 	b := x.number.append(make([]byte, 0, 180)) // both values in one allocation
 	id := len(b)

@@ -6,11 +6,12 @@ import (
 	"net/url"
 	"strings"
 
+	"flickrkillr/edge/fastpath"
 	"flickrkillr/schema/page"
 )
 
-// origins tells by the Host of a request at which of the configured addresses its visitor reaches the site. Keys are hosts in lower case,
-// with the port if there is one; the port that a scheme implies may be there or not.
+// origins maps the Host of a request to one of the configured addresses of the site. Keys are hosts in lower case, with
+// the port if there is one. The default port of a scheme may be there or not.
 type origins map[string]string
 
 // defaultPorts are those that a scheme implies.
@@ -38,7 +39,7 @@ func newOrigins(addresses []string) (origins, error) {
 		if u.Port() == implied {
 			host = strings.TrimSuffix(host, ":"+implied)
 		}
-		if !plainHost([]byte(host)) {
+		if !fastpath.ValidHost([]byte(host)) {
 			return nil, fmt.Errorf("origin %q: a host has ASCII letters, digits, hyphens and dots only; write others as browsers send them (xn--...)", address)
 		}
 		hosts := []string{host}
@@ -56,8 +57,8 @@ func newOrigins(addresses []string) (origins, error) {
 	return o, nil
 }
 
-// shown gives the page that ref names as it is shown to whoever sent a Host: with absolute links if that is an origin's.
-func shown[T string | []byte](o origins, ref page.Ref, host T) page.Ref {
+// withOrigin returns ref with the origin, for absolute links, whose host a client has sent. Other hosts change nothing.
+func withOrigin[T string | []byte](o origins, ref page.Ref, host T) page.Ref {
 	if len(o) == 0 || len(host) > page.MaxOrigin {
 		return ref
 	}

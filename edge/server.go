@@ -10,75 +10,81 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"flickrkillr/schema/wire"
-
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/netutil"
+
+	"flickrkillr/edge/cache"
+	"flickrkillr/edge/fastpath"
+	"flickrkillr/edge/freshness"
+	"flickrkillr/edge/popularity"
+	"flickrkillr/schema/hotlist"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 // Config is what an edge is told. Only NATS is required.
 type Config struct {
-	Addr        string // where to listen, host:port; "" is 127.0.0.1:8080, port 0 any free one
-	NATS        *nats.Conn
-	Memcached   []string      // host:port of each server; none: every miss goes to the bus
-	Origins     []string      // where visitors reach the site, such as https://photos.example; see origins
-	TLSCert     string        // files; both or neither. Without them HTTP/1.1 and HTTP/2 without TLS (h2c) are spoken
-	TLSKey      string        //
-	NearBytes   int           // size of the in-process cache, 0 is 64 MiB, negative none
-	MaxConns    int           // connections open at once, 0 is 10,000; a further one waits until another closes
-	HotEvery    time.Duration // how often the list of popular pages is kept, 0 is 10 s
-	StopTimeout time.Duration // how long requests may take to finish when stopping, 0 is 15 s
-	NoFastPath  bool          // net/http answers all requests, also those that the fast path could answer
-	Version     string        // semantic version for `nats micro ls`, "" is 0.0.0
-	Logger      *slog.Logger  // nil is slog.Default
-	AccessLog   *slog.Logger  // a line for each answer; nil is none
-	// nil: metrics are kept but nowhere shown
-	Registry prometheus.Registerer
+	Addr         string // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free one
+	NATS         *nats.Conn
+	Memcached    []string              // host:port of each server; none: every miss goes to the bus
+	Origins      []string              // addresses of the site, such as https://photos.example, see origins
+	TLSCert      string                // files; both or neither. Without them the edge speaks HTTP/1.1 and HTTP/2 without TLS (h2c)
+	TLSKey       string                //
+	MemoryBytes  int                   // size of the in-process cache; 0: 64 MiB; negative: none
+	MaxConns     int                   // connections open at once, 0: 10,000; a further one waits until another closes
+	PopularEvery time.Duration         // how often the popularity list is stored; 0: 10 s
+	StopTimeout  time.Duration         // how long requests may take to finish when stopping; 0: 15 s
+	NoFastPath   bool                  // net/http answers every request
+	Version      string                // semantic version for `nats micro ls`; "": 0.0.0
+	Logger       *slog.Logger          // nil: no log
+	AccessLog    *slog.Logger          // a line for each answer; nil: none
+	Registry     prometheus.Registerer // nil: metrics are kept but not shown
 }
 
-// defaultMaxConns is the default of Config.MaxConns.
-const defaultMaxConns = 10_000
-
-// idleTimeout is how long a connection is kept open for the next request.
-const idleTimeout = 60 * time.Second
-
-// headerTimeout is how long a request's head may take.
-const headerTimeout = 5 * time.Second
+const (
+	defaultAddr        = "127.0.0.1:8080"
+	defaultMaxConns    = 10_000
+	defaultStopTimeout = 15 * time.Second
+	idleTimeout        = 60 * time.Second // for the next request on a connection
+	headerTimeout      = 5 * time.Second  // for a request's header
+)
 
 // Server is an edge.
 type Server struct {
-	cfg        Config
-	log        *slog.Logger
-	lis        net.Listener
-	http       *http.Server
-	express    *express
+	cfg     Config
+	log     *slog.Logger
+	clock   *wire.Clock
+	metrics *metrics
+	lis     net.Listener
+	fast    *fastpath.Server
+	http    *http.Server
+
 	origins    origins
-	near       *nearCache
-	cache      *sharedCache
-	bus        *bus
-	fresh      *freshness
-	cookies    *freshCookies
-	follow     *follower
-	calls      *calls
-	heat       *heat
-	hot        *hot
-	keep       *keeper
+	memory     *cache.Memory
+	memcached  *cache.Memcached
+	encoder    *cache.Encoder
+	flights    *flights
+	renderers  *renderers
 	errs       *errorPages
-	meters     *meters
-	counts     counts
-	compressor *compressor
-	clock      *wire.Clock
-	idBase     string // random, so that request ids of two edges differ
-	idNext     atomic.Uint64
+	tracker    *freshness.Tracker
+	feed       *freshness.Feed
+	tokens     *freshness.Tokens
+	popularity *popularity.Popularity
+
+	counts counts
+	date   dateField
+	idBase string // random, so that request ids of two edges differ
+	idNext atomic.Uint64
 }
 
-// New makes an edge and begins to listen, so that a taken port is known at once. Run must follow, or Close.
+// New makes an edge and begins to listen, so that a taken port is an error at once. Call Run afterwards, or Close.
 func New(cfg Config) (_ *Server, err error) {
 	if cfg.NATS == nil {
 		return nil, errors.New("edge: a NATS connection is needed")
@@ -86,59 +92,70 @@ func New(cfg Config) (_ *Server, err error) {
 	if (cfg.TLSCert == "") != (cfg.TLSKey == "") {
 		return nil, errors.New("edge: a TLS certificate and its key are needed together")
 	}
+	cfg.Addr = cmp.Or(cfg.Addr, defaultAddr)
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
-	s := &Server{cfg: cfg, log: cfg.Logger, clock: &wire.Clock{}, idBase: randomID()}
-	if s.log == nil {
-		s.log = slog.Default()
-	}
-	s.log = s.log.With("role", "edge")
-	s.meters = newMeters(cfg.Registry)
-	s.counts = newCounts()
-	s.fresh = newFreshness(s.clock)
-	s.cookies = &freshCookies{nc: cfg.NATS, fresh: s.fresh, log: s.log}
-	s.follow = newFollower(cfg.NATS, s.fresh, s.meters.changes, s.log)
-	s.near = newNearCache(cfg.NearBytes)
+	cfg.StopTimeout = cmp.Or(cfg.StopTimeout, defaultStopTimeout)
+	cfg.Version = cmp.Or(cfg.Version, "0.0.0")
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	s := newServer(cfg)
 	defer func() {
 		if err != nil {
-			s.near.close() // ends its goroutines
+			s.memory.Close()
 		}
 	}()
-	s.bus = newBus(cfg.NATS, s.clock, s.meters)
-	s.calls = newCalls()
-	s.heat = newHeat()
-	s.hot = newHot()
-	s.compressor = newCompressor()
-	s.errs = newErrorPages(s)
 	if s.origins, err = newOrigins(cfg.Origins); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
-	if s.cache, err = newSharedCache(cfg.Memcached, s.decode, s.meters, s.log); err != nil {
+	decode := func(ref page.Ref, envelope []byte) (*cache.Page, error) {
+		return cache.Decode(s.tracker, ref, envelope)
+	}
+	lookups := cache.MemcachedMetrics{Lookups: s.metrics.lookups, Batch: s.metrics.batch}
+	if s.memcached, err = cache.NewMemcached(cfg.Memcached, decode, lookups, s.log); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
-	s.express = newExpress(s, cfg.NoFastPath, cfg.MaxConns)
 	if s.lis, err = s.listen(); err != nil {
 		return nil, err
 	}
-	s.keep = newKeeper(s)
-	s.http = s.newHTTP()
-	s.meters.watch(s)
+	s.popularity = popularity.New(popularity.Config{
+		NATS: cfg.NATS, Tracker: s.tracker, Memory: s.memory, Fill: s.memcached.Enabled(), ListKey: listKey(s.Addr()),
+		ListEvery: cfg.PopularEvery, Fills: s.metrics.fills, Refills: s.metrics.refills, Log: s.log,
+	})
+	s.metrics.watch(s)
 	return s, nil
 }
 
-// listen opens the listener, which accepts no more than MaxConns connections at once.
+// newServer makes the parts that cannot fail.
+func newServer(cfg Config) *Server {
+	clock := &wire.Clock{}
+	s := &Server{
+		cfg: cfg, log: cfg.Logger.With("role", "edge"), clock: clock, metrics: newMetrics(cfg.Registry),
+		memory: cache.NewMemory(cfg.MemoryBytes), encoder: cache.NewEncoder(), flights: newFlights(),
+		tracker: freshness.New(clock), counts: newCounts(), idBase: randomID(),
+	}
+	s.feed = freshness.NewFeed(cfg.NATS, s.tracker, s.metrics.changes, s.log)
+	s.tokens = freshness.NewTokens(cfg.NATS, s.tracker, s.log)
+	s.renderers = newRenderers(cfg.NATS, clock, s.metrics)
+	s.errs = newErrorPages(s)
+	s.fast = fastpath.New(fastpath.Config{
+		Handler: s, Off: cfg.NoFastPath, MaxConns: cfg.MaxConns, IdleTimeout: idleTimeout, HeaderTimeout: headerTimeout,
+		WriteTimeout: writeTimeout, ErrorHeader: serverErrorHeader(), Log: s.log,
+		Delegated:  func(reason fastpath.Reason) { s.metrics.delegated[reason].Inc() },
+		HalfClosed: s.metrics.halfClosed.Inc,
+	})
+	s.http = s.newHTTP()
+	return s
+}
+
+// listen opens the listener, which accepts at most MaxConns connections at once.
 func (s *Server) listen() (net.Listener, error) {
-	addr := s.cfg.Addr
-	if addr == "" {
-		addr = "127.0.0.1:8080"
-	}
-	lis, err := net.Listen("tcp", addr)
+	lis, err := net.Listen("tcp", s.cfg.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("edge: cannot listen on %s: %w", addr, err)
+		return nil, fmt.Errorf("edge: cannot listen on %s: %w", s.cfg.Addr, err)
 	}
-	if s.cfg.TLSCert != "" { // below net/http, the fast path cannot see what lies within TLS
+	if s.cfg.TLSCert != "" { // the fast path, which is below net/http, cannot see through TLS
 		return netutil.LimitListener(lis, s.cfg.MaxConns), nil
 	}
-	return expressListener{lis, s.express}, nil
+	return s.fast.Listener(lis), nil
 }
 
 func (s *Server) newHTTP() *http.Server {
@@ -147,36 +164,58 @@ func (s *Server) newHTTP() *http.Server {
 	protocols.SetHTTP2(s.cfg.TLSCert != "")
 	protocols.SetUnencryptedHTTP2(s.cfg.TLSCert == "")
 	return &http.Server{
-		Handler:     s.routes(),
-		ConnState:   connState,
-		ConnContext: connContext,
+		Handler:     s.fast.Wrap(s),
+		ConnState:   s.fast.ConnState,
+		ConnContext: s.fast.ConnContext,
 		Protocols:   protocols,
 
-		// it would answer "OPTIONS *" without the headers that all answers have
-		DisableGeneralOptionsHandler: true,
+		DisableGeneralOptionsHandler: true, // its answer to "OPTIONS *" lacks the header fields that all answers have
 		ReadHeaderTimeout:            headerTimeout,
 		ReadTimeout:                  30 * time.Second,
-		WriteTimeout:                 30 * time.Second, // large bodies move it forward as they progress, see writeBody
+		WriteTimeout:                 writeTimeout, // large bodies move it, see writeBody
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               16<<10 - 4096, // net/http allows 4096 bytes more than it is told
 		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100},
-		// what broken clients do is no error of ours
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // mistakes of clients
 	}
+}
+
+// serverErrorHeader is what the fast path adds to the errors that net/http answers by itself.
+func serverErrorHeader() (b []byte) {
+	line := func(name string, value []string) {
+		b = append(append(append(append(b, "\r\n"...), name...), ": "...), value[0]...)
+	}
+	line("X-Content-Type-Options", nosniff)
+	line("Cache-Control", cacheNever)
+	secure(line)
+	return b
+}
+
+// listKey is the key of the popularity list of the edge that listens at addr. It is the same after a restart.
+func listKey(addr string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		port = "0"
+	}
+	return hotlist.Key(host, port)
 }
 
 // Addr is where the edge listens, host:port.
 func (s *Server) Addr() string { return s.lis.Addr().String() }
 
-// Close closes the listener and ends the goroutines of the in-process cache, for a server that will not Run. Metrics
-// stay registered.
+// Close closes the listener and ends the goroutines of the in-process cache, for a server that does not Run. Metrics stay
+// registered.
 func (s *Server) Close() error {
-	s.near.close()
+	s.memory.Close()
 	return s.lis.Close()
 }
 
-// Run serves until ctx ends, then finishes the requests it holds, at most StopTimeout, and waits for all it started. It
-// returns nil after an orderly stop.
+// Run serves until ctx ends, then finishes current requests, for at most StopTimeout, and waits for everything that it
+// started. It returns nil after an orderly stop.
 func (s *Server) Run(ctx context.Context) error {
 	unannounce, err := s.announce()
 	defer unannounce()
@@ -185,16 +224,12 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
-	s.calls.start(work)
 	var wg sync.WaitGroup
-	wg.Go(func() { s.follow.run(work) })
-	wg.Go(func() { s.cookies.run(work) })
-	wg.Go(func() { s.bus.watch(work) })
-	wg.Go(func() { s.cache.run(work) })
-	wg.Go(func() { s.errs.run(work) })
-	wg.Go(func() { newRefiller(s).run(work) })
-	wg.Go(func() { s.keep.run(work) })
-
+	for _, part := range []func(context.Context){
+		s.feed.Run, s.tokens.Run, s.renderers.watch, s.memcached.Run, s.errs.run, s.popularity.Run,
+	} {
+		wg.Go(func() { part(work) })
+	}
 	served := make(chan error, 1)
 	go func() {
 		if s.cfg.TLSCert != "" {
@@ -211,40 +246,36 @@ func (s *Server) Run(ctx context.Context) error {
 		<-served
 	}
 	stopWork()
-	s.calls.stop()
+	s.flights.stop()
 	wg.Wait()
-	s.near.close()
+	s.memory.Close()
 	return err
 }
 
 func (s *Server) shutdown(ctx context.Context) error {
-	timeout := s.cfg.StopTimeout
-	if timeout == 0 {
-		timeout = 15 * time.Second
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.StopTimeout)
 	defer cancel()
-	s.express.stop()
+	s.fast.Stop()
 	err := s.http.Shutdown(ctx)
 	if err == nil {
-		err = s.express.wait(ctx)
+		err = s.fast.Wait(ctx)
 	}
 	if err != nil {
-		_ = s.http.Close() // whoever is left was slower than the bound
-		s.express.cut()
-		return fmt.Errorf("edge: requests cut after %v: %w", timeout, err)
+		_ = s.http.Close() // those that are left took longer than the limit
+		s.fast.Cut()
+		return fmt.Errorf("edge: requests cut after %v: %w", s.cfg.StopTimeout, err)
 	}
 	return nil
 }
 
-// Ready is nil when the edge can answer and knows what changed; otherwise it says what is missing.
+// Ready returns nil if the edge can answer and knows what changes, else what is missing.
 func (s *Server) Ready() error {
 	switch {
 	case !s.cfg.NATS.IsConnected():
 		return fmt.Errorf("edge: NATS is %s", s.cfg.NATS.Status())
-	case !s.follow.caughtUp.Load():
+	case !s.feed.CaughtUp():
 		return errors.New("edge: has not read the stream CHANGES to its end; a renderer creates it")
-	case s.cookies.key.Load() == nil:
+	case s.tokens.Key() == nil:
 		return errors.New("edge: the KV bucket KEYS holds no signing key yet")
 	case !s.errs.complete():
 		return errors.New("edge: no renderer has answered yet")

@@ -4,17 +4,18 @@ import (
 	"strconv"
 	"time"
 
-	"flickrkillr/schema/page"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"flickrkillr/edge/fastpath"
+	"flickrkillr/schema/page"
 )
 
 // tier is where an answer came from, as in the header X-Cache.
 type tier uint8
 
 const (
-	tierNone tier = iota // nothing to do with caches: redirects, refusals, the apology
-	tierNear
+	tierNone tier = iota // no cache: redirects, error pages
+	tierMemory
 	tierMemcached
 	tierRender
 	tierStale
@@ -25,14 +26,14 @@ var tierNames = [tiers]string{"none", "near", "memcached", "render", "stale"}
 
 func (t tier) String() string { return tierNames[t] }
 
-// meters are the edge's metrics. Those of the hot path are looked up once, here.
-type meters struct {
+// metrics are the edge's metrics. Those that every answer needs are looked up once, here.
+type metrics struct {
 	answers    [tiers][page.KindCount]prometheus.Counter
 	durations  [tiers]prometheus.Observer
 	status     map[int]prometheus.Counter // of the statuses that an edge gives
 	bytes      prometheus.Counter
-	express    prometheus.Counter
-	delegated  [reasons]prometheus.Counter // requests that the handler answers
+	fast       prometheus.Counter
+	delegated  [fastpath.Reasons]prometheus.Counter
 	halfClosed prometheus.Counter
 	hedges     prometheus.Counter
 	retries    prometheus.Counter
@@ -40,7 +41,7 @@ type meters struct {
 	fills      prometheus.Counter
 	refills    prometheus.Counter
 	busErrors  *prometheus.CounterVec
-	cache      *prometheus.CounterVec
+	lookups    *prometheus.CounterVec
 	batch      prometheus.Histogram
 	inFlight   prometheus.Gauge
 	changes    prometheus.Histogram
@@ -48,13 +49,13 @@ type meters struct {
 	registry prometheus.Registerer
 }
 
-// changeBuckets are close where the aim is, 10 ms for 99 of 100.
+// changeBuckets are narrow around the goal, a 99th percentile of 10 ms.
 var changeBuckets = []float64{
 	.0005, .001, .0015, .002, .0025, .003, .0035, .004, .005, .006, .007, .008, .009, .01, .012, .014, .017, .02, .025,
 	.03, .04, .05, .07, .1, .15, .2, .3, .5, 1, 2, 5, 10,
 }
 
-func newMeters(registry prometheus.Registerer) *meters {
+func newMetrics(registry prometheus.Registerer) *metrics {
 	if registry == nil {
 		registry = prometheus.NewRegistry()
 	}
@@ -65,7 +66,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_" + name, Help: help}, labels)
 	}
 	answers := counters("answers_total", "Answers by kind of page and by where they came from.", "tier", "kind")
-	status := counters("status_total", "Answers by HTTP status; 0 for visitors who left first.", "status")
+	status := counters("answers_by_status_total", "Answers by HTTP status; 0: the client left before.", "status")
 	delegated := counters("delegated_requests_total",
 		"Requests that the fast path left to net/http, by the first reason.", "reason")
 	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -73,34 +74,33 @@ func newMeters(registry prometheus.Registerer) *meters {
 		Help:    "Time from a request's header to the end of its answer.",
 		Buckets: prometheus.ExponentialBuckets(25e-6, 2, 18),
 	}, []string{"tier"})
-	m := &meters{
+	m := &metrics{
 		registry: registry,
 		status:   map[int]prometheus.Counter{},
 		bytes:    counter("body_bytes_total", "Bytes of bodies sent."),
-		express:  counter("express_total", "Answers of the express, to plain requests for what was at hand."),
+		fast:     counter("fast_path_answers_total", "Answers of the fast path; the others are those of net/http."),
 		halfClosed: counter("half_closed_total",
-			"Visitors who closed their direction of the connection before they had their answer; some of them have left."),
+			"Clients that closed their direction of the connection before their answer; some of them have left."),
 		hedges:    counter("hedges_total", "Second requests sent because the first took longer than usual."),
 		retries:   counter("retries_total", "Requests sent again because nobody answered or the renderer was busy."),
-		shared:    counter("shared_total", "Requests that waited for a fetch that another one had begun."),
-		fills:     counter("fills_total", "Notes to the cachefills."),
-		refills:   counter("refills_total", "Of those, notes for hot pages that a change had overtaken."),
+		shared:    counter("shared_fetches_total", "Requests that shared the fetch of another one."),
+		fills:     counter("fills_total", "Fill notes sent."),
+		refills:   counter("refills_total", "Of those, notes for popular pages that a change had overtaken."),
 		busErrors: counters("bus_errors_total", "Requests on the bus that failed, by code.", "code"),
-		cache: counters("memcached_total",
+		lookups: counters("memcached_lookups_total",
 			"Look-ups in memcached by server and result: hit, miss, error, slow, open (circuit breaker).",
 			"server", "result"),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "killr_edge_memcached_batch", Help: "Keys in one look-up in memcached.",
+			Name: "killr_edge_memcached_batch_keys", Help: "Keys in one GetMulti.",
 			Buckets: []float64{1, 2, 4, 8, 16, 32, 64},
 		}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "killr_edge_in_flight", Help: "Requests being answered.",
+			Name: "killr_edge_requests_in_flight", Help: "Requests being answered.",
 		}),
 		changes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "killr_edge_change_seconds",
-			Help: "Time from the writing of the oldest change of a batch, before its commit, to having read the batch " +
-				"in the stream, by the cluster's clock. That runs behind by as long as the quickest of the last ticks " +
-				"took.",
+			Help: "Time from the write of the oldest change of a batch, before its commit, until the edge has read the " +
+				"batch, by cluster time. That lags by as long as the quickest of the last heartbeats was in transit.",
 			Buckets: changeBuckets, NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 			NativeHistogramMinResetDuration: time.Hour,
 		}),
@@ -108,12 +108,12 @@ func newMeters(registry prometheus.Registerer) *meters {
 	for _, code := range []int{0, 200, 301, 304, 400, 404, 405, 410, 414, 500, 503} {
 		m.status[code] = status.WithLabelValues(strconv.Itoa(code))
 	}
-	for why := range reasons {
-		m.delegated[why] = delegated.WithLabelValues(why.String())
+	for reason := range m.delegated {
+		m.delegated[reason] = delegated.WithLabelValues(fastpath.Reason(reason).String())
 	}
 	registry.MustRegister(
-		answers, durations, status, m.bytes, m.express, delegated, m.halfClosed, m.hedges, m.retries, m.shared, m.fills,
-		m.refills, m.busErrors, m.cache, m.batch, m.inFlight, m.changes,
+		answers, durations, status, m.bytes, m.fast, delegated, m.halfClosed, m.hedges, m.retries, m.shared, m.fills,
+		m.refills, m.busErrors, m.lookups, m.batch, m.inFlight, m.changes,
 	)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())
@@ -125,34 +125,35 @@ func newMeters(registry prometheus.Registerer) *meters {
 	return m
 }
 
-// watch adds the gauges that are read from the server when asked for.
-func (m *meters) watch(s *Server) {
+// watch adds the gauges that are read from the server.
+func (m *metrics) watch(s *Server) {
 	gauge := func(name, help string, read func() float64) {
 		opts := prometheus.GaugeOpts{Name: "killr_edge_" + name, Help: help}
 		m.registry.MustRegister(prometheus.NewGaugeFunc(opts, read))
 	}
-	gauge("near_bytes", "Size of the near cache.", s.near.bytes)
-	gauge("scopes", "Scopes whose versions are remembered.", func() float64 { return float64(s.fresh.scopes()) })
-	gauge("hot_pages", "Pages whose demand is counted.", func() float64 { return float64(s.hot.size()) })
-	gauge("blind", "1 while no tick of the relay comes, so that no copy is trusted.", func() float64 {
-		if s.fresh.blind() {
-			return 1
-		}
-		return 0
+	gauge("near_bytes", "Size of the in-process cache.", s.memory.Bytes)
+	gauge("scopes", "Scopes whose versions are remembered.", func() float64 { return float64(s.tracker.Scopes()) })
+	gauge("popular_pages", "Pages whose requests are counted.", func() float64 {
+		return float64(s.popularity.Pages())
 	})
+	gauge("feed_stale", "1 while no heartbeat of the relay comes, so that pages are fresh for a second only.",
+		func() float64 {
+			if s.tracker.FeedStale() {
+				return 1
+			}
+			return 0
+		})
 	gauge("clock_offset_seconds", "Cluster time minus this machine's.", func() float64 {
 		return s.clock.Offset().Seconds()
 	})
 }
 
-func (m *meters) countStatus(status int) {
-	if c := m.status[status]; c != nil {
+// answered counts an answer.
+func (m *metrics) answered(x *exchange) {
+	m.answers[x.tier][x.kind].Inc()
+	m.durations[x.tier].Observe(time.Since(x.start).Seconds())
+	m.bytes.Add(float64(x.bytes))
+	if c := m.status[x.status]; c != nil {
 		c.Inc()
 	}
-}
-
-func (m *meters) answered(t tier, k page.Kind, since time.Time, bytes int) {
-	m.answers[t][k].Inc()
-	m.durations[t].Observe(time.Since(since).Seconds())
-	m.bytes.Add(float64(bytes))
 }

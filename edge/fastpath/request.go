@@ -1,4 +1,4 @@
-package edge
+package fastpath
 
 import (
 	"bytes"
@@ -7,54 +7,53 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// plainRequest is a GET in its plainest form, the one in which nearly every page, file and picture is asked for. Its
-// fields alias what was read.
-type plainRequest struct {
-	target      []byte // a path of letters, digits, "/", "-", "_" and ".", without a query
-	host        []byte // Host
-	accept      []byte // Accept-Encoding; nil: none
-	ifNoneMatch []byte // nil: none
-	why         reason // with formWhole: the first thing that is not plain
+// Request is a fast request. Its fields are parts of the connection's buffer.
+type Request struct {
+	Target         []byte // a path of letters, digits, "/", "-", "_" and ".", without a query
+	Host           []byte
+	AcceptEncoding []byte // nil: none
+	IfNoneMatch    []byte // nil: none
+
+	reason Reason // of kindDelegated: the first one
 }
 
-// delegate notes why the request is not plain. The first reason counts.
-func (q *plainRequest) delegate(why reason) {
-	if q.why == reasonNone {
-		q.why = why
+// delegate records why the request is not fast. The first reason counts.
+func (r *Request) delegate(reason Reason) {
+	if r.reason == ReasonNone {
+		r.reason = reason
 	}
 }
 
-// form is what can be said of bytes that begin where a request does.
-type form uint8
+// kind is what parse says of bytes.
+type kind uint8
 
 const (
-	formForeign form = iota // not certainly one request and nothing else
-	formWhole               // one request, complete and without a body
-	formPlain               // that, and its plainRequest says all that an answer needs
+	kindUnparsed  kind = iota // perhaps not exactly one request
+	kindDelegated             // one complete request without a body
+	kindFast                  // that, and its Request has everything that an answer needs
 )
 
-// readPlain reads what a connection has brought. It knows a small part of HTTP and never guesses: what is not certainly
-// one complete request without a body, as net/http would read it too, is foreign; and one that wants more than a copy
-// of a page is only whole.
-func readPlain(b []byte) (q plainRequest, f form) {
+// parse reads the bytes that a connection has brought. It knows a small part of HTTP and never guesses. It parses only
+// what is certainly one complete request without a body, and what net/http would read in the same way.
+func parse(b []byte) (r Request, k kind) {
 	line, rest, ok := cutLine(b)
 	if !ok {
-		return q, formForeign
+		return r, kindUnparsed
 	}
 	line, ok = bytes.CutSuffix(line, []byte(" HTTP/1.1"))
-	q.target, _ = bytes.CutPrefix(line, []byte("GET "))
-	if len(q.target) == len(line) {
-		q.delegate(reasonHead)
-		q.target, _ = bytes.CutPrefix(line, []byte("HEAD "))
+	r.Target, _ = bytes.CutPrefix(line, []byte("GET "))
+	if len(r.Target) == len(line) {
+		r.delegate(ReasonHead)
+		r.Target, _ = bytes.CutPrefix(line, []byte("HEAD "))
 	}
-	if !ok || len(q.target) == len(line) || bytes.IndexByte(q.target, ' ') >= 0 {
-		return q, formForeign
+	if !ok || len(r.Target) == len(line) || bytes.IndexByte(r.Target, ' ') >= 0 {
+		return r, kindUnparsed
 	}
-	if !plainTarget(q.target) {
-		if bytes.IndexByte(q.target, '?') >= 0 {
-			q.delegate(reasonQuery)
+	if !fastTarget(r.Target) {
+		if bytes.IndexByte(r.Target, '?') >= 0 {
+			r.delegate(ReasonQuery)
 		}
-		q.delegate(reasonPath)
+		r.delegate(ReasonPath)
 	}
 	hosts := 0
 	for {
@@ -64,55 +63,55 @@ func readPlain(b []byte) (q plainRequest, f form) {
 		}
 		name, value, ok := cutField(line)
 		if !ok {
-			return q, formForeign
+			return r, kindUnparsed
 		}
 		switch meaning(name) {
 		case fieldHost:
-			if hosts++; !plainHost(value) {
-				return q, formForeign
+			if hosts++; !ValidHost(value) {
+				return r, kindUnparsed
 			}
-			q.host = value
-		case fieldForeign:
-			return q, formForeign
+			r.Host = value
+		case fieldUnparsed:
+			return r, kindUnparsed
 		case fieldUnknown:
-			q.delegate(reasonUnknownHeader)
+			r.delegate(ReasonUnknownHeader)
 		case fieldConnection:
 			if !strings.EqualFold(string(value), "keep-alive") {
-				q.delegate(reasonConnection)
+				r.delegate(ReasonConnection)
 			}
 		case fieldCookie:
 			if bytes.Contains(value, []byte(wire.FreshCookie)) {
-				q.delegate(reasonCookie)
+				r.delegate(ReasonCookie)
 			}
 		case fieldAccept:
-			if q.accept != nil {
-				q.delegate(reasonRepeatedHeader)
+			if r.AcceptEncoding != nil {
+				r.delegate(ReasonRepeatedHeader)
 			}
-			q.accept = value
+			r.AcceptEncoding = value
 		case fieldMatch:
-			if q.ifNoneMatch != nil {
-				q.delegate(reasonRepeatedHeader)
+			if r.IfNoneMatch != nil {
+				r.delegate(ReasonRepeatedHeader)
 			}
-			q.ifNoneMatch = value
+			r.IfNoneMatch = value
 		}
 	}
 	if !ok || len(rest) > 0 || hosts != 1 {
-		return q, formForeign
+		return r, kindUnparsed
 	}
-	if q.why != reasonNone {
-		return q, formWhole
+	if r.reason != ReasonNone {
+		return r, kindDelegated
 	}
-	return q, formPlain
+	return r, kindFast
 }
 
-// field is what a header field means to readPlain.
+// field is what a header field means to parse.
 type field uint8
 
 const (
 	fieldUnknown  field = iota // it may ask for more than a page
 	fieldHarmless              // it changes nothing in the answer
 	fieldHost
-	fieldForeign // a body follows, or another protocol
+	fieldUnparsed // a body follows, or another protocol
 	fieldConnection
 	fieldCookie
 	fieldAccept
@@ -124,11 +123,11 @@ var fields = [...]struct {
 	means field
 }{
 	{"Host", fieldHost},
-	{"Content-Length", fieldForeign},
-	{"Transfer-Encoding", fieldForeign},
-	{"Trailer", fieldForeign},
-	{"Expect", fieldForeign},
-	{"Upgrade", fieldForeign},
+	{"Content-Length", fieldUnparsed},
+	{"Transfer-Encoding", fieldUnparsed},
+	{"Trailer", fieldUnparsed},
+	{"Expect", fieldUnparsed},
+	{"Upgrade", fieldUnparsed},
 	{"Connection", fieldConnection},
 	{"Cookie", fieldCookie},
 	{"Accept-Encoding", fieldAccept},
@@ -136,9 +135,9 @@ var fields = [...]struct {
 }
 
 // harmless are header fields, in lower case, that change nothing in an answer to a GET. The list names what browsers,
-// crawlers and proxies send. A request with a field that is not on it is delegated to net/http, so that the fast path
-// never ignores a field, such as Authorization or Range, that the edge comes to honour later. Proxy-Connection, which
-// old clients send to proxies, means nothing to net/http's server either.
+// crawlers and proxies send. A request with any other field is delegated, so that the fast path never ignores a field,
+// such as Authorization or Range, that the edge honours one day. Proxy-Connection, which old clients send to proxies,
+// means nothing to net/http's server either.
 var harmless = [...]string{
 	"accept", "accept-charset", "accept-language", "b3", "baggage", "cache-control", "cdn-loop", "device-memory", "dnt",
 	"downlink", "dpr", "ect", "forwarded", "from", "if-modified-since", "keep-alive", "origin", "pragma", "priority",
@@ -148,7 +147,7 @@ var harmless = [...]string{
 }
 
 // harmlessPrefixes begin the names of further ones. "sec-" is what browsers say of themselves (fetch metadata, client
-// hints, Sec-GPC); Sec-WebSocket-* comes with Upgrade, which is foreign. The others are what proxies add.
+// hints, Sec-GPC); Sec-WebSocket-* comes with Upgrade, which is not parsed. The others are what proxies add.
 var harmlessPrefixes = [...]string{"sec-", "x-forwarded-", "cf-", "x-b3-", "x-amzn-", "x-envoy-"}
 
 // harmlessBySize finds the names by their length.
@@ -180,8 +179,8 @@ func meaning(name []byte) field {
 	return fieldUnknown
 }
 
-// cutLine cuts a line from b, without its CR and LF. It is not ok if there is none, or a control character in it, a tab
-// or a lone CR among them.
+// cutLine cuts a line from b and returns it without its CR and LF. ok is false if there is no line, or a control
+// character in it, such as a tab or a lone CR.
 func cutLine(b []byte) (line, rest []byte, ok bool) {
 	end := bytes.IndexByte(b, '\n')
 	if end < 1 || b[end-1] != '\r' {
@@ -196,7 +195,7 @@ func cutLine(b []byte) (line, rest []byte, ok bool) {
 	return line, b[end+1:], true
 }
 
-// cutField cuts a header line into name and value. It is not ok if the name has anything but letters, digits, "-" and
+// cutField cuts a header line into name and value. ok is false if the name has anything but letters, digits, "-" and
 // "_".
 func cutField(line []byte) (name, value []byte, ok bool) {
 	colon := bytes.IndexByte(line, ':')
@@ -211,7 +210,7 @@ func cutField(line []byte) (name, value []byte, ok bool) {
 	return line[:colon], bytes.Trim(line[colon+1:], " "), true
 }
 
-func plainTarget(target []byte) bool {
+func fastTarget(target []byte) bool {
 	for _, c := range target {
 		if !letter[c] && c != '/' && c != '-' && c != '_' && c != '.' {
 			return false
@@ -220,7 +219,8 @@ func plainTarget(target []byte) bool {
 	return len(target) > 0 && target[0] == '/'
 }
 
-func plainHost(host []byte) bool {
+// ValidHost reports whether a host has only characters that fast requests may have.
+func ValidHost(host []byte) bool {
 	for _, c := range host {
 		if !letter[c] && c != '-' && c != '.' && c != ':' && c != '[' && c != ']' {
 			return false

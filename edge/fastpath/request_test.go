@@ -1,4 +1,4 @@
-package edge
+package fastpath
 
 import (
 	"bufio"
@@ -10,71 +10,76 @@ import (
 	"testing"
 )
 
-func TestReadPlain(t *testing.T) {
+// plainly is a GET with so many header fields.
+func plainly(path string, fields ...string) string {
+	return "GET " + path + " HTTP/1.1\r\nHost: killr\r\n" + strings.Join(append(fields, ""), "\r\n") + "\r\n"
+}
+
+func TestParse(t *testing.T) {
 	t.Parallel()
 	const chromium = "GET /photos/ansel HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: keep-alive\r\n" +
 		"sec-ch-ua: \"Chromium\";v=\"150\"\r\nUpgrade-Insecure-Requests: 1\r\n" +
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: text/html,*/*;q=0.8\r\nSec-Fetch-Site: none\r\n" +
 		"Accept-Encoding: gzip, deflate, br, zstd\r\nIf-None-Match: \"3j3cn7anriklf-br\"\r\n\r\n"
-	q, f := readPlain([]byte(chromium))
-	if f != formPlain || string(q.target) != "/photos/ansel" || string(q.accept) != "gzip, deflate, br, zstd" ||
-		string(q.ifNoneMatch) != `"3j3cn7anriklf-br"` {
-		t.Errorf("a browser's request: form %d, %q, %q, %q", f, q.target, q.accept, q.ifNoneMatch)
+	fast, k := parse([]byte(chromium))
+	if k != kindFast || string(fast.Target) != "/photos/ansel" || string(fast.AcceptEncoding) != "gzip, deflate, br, zstd" ||
+		string(fast.IfNoneMatch) != `"3j3cn7anriklf-br"` {
+		t.Errorf("a browser's request: kind %d, %q, %q, %q", k, fast.Target, fast.AcceptEncoding, fast.IfNoneMatch)
 	}
-	for text, want := range map[string]form{
-		plainly("/"):                                                 formPlain,
-		plainly("/photos/ansel/before/17"):                           formPlain,
-		plainly("/", "accept-encoding:br"):                           formPlain,
-		plainly("/", "Cookie: theme=dark"):                           formPlain,
-		plainly("/", "Cookie: a=b; fresh=1"):                         formWhole,
-		plainly("/", "sec-ch-ua-mobile: ?0", "DNT: 1"):               formPlain,
-		plainly("/", "Authorization: Basic eDp5"):                    formWhole,
-		plainly("/", "Range: bytes=0-9"):                             formWhole,
-		plainly("/", "X-Unheard-Of: 1"):                              formWhole,
-		plainly("/", "Connection: close"):                            formWhole,
-		plainly("/", "Accept-Encoding: br", "Accept-Encoding: gzip"): formWhole,
-		plainly("/", "If-None-Match: \"a\"", "If-None-Match: \"b\""): formWhole,
-		plainly("/", "x-depends: ?"):                                 formWhole,
-		plainly("/tag/d%C3%BCne"):                                    formWhole,
-		plainly("/search?q=a"):                                       formWhole,
-		plainly("http://killr/"):                                     formWhole,
-		"HEAD / HTTP/1.1\r\nHost: killr\r\n\r\n":                     formWhole,
-		plainly("/", "Content-Length: 0"):                            formForeign,
-		plainly("/", "transfer-encoding: chunked"):                   formForeign,
-		plainly("/", "Expect: 100-continue"):                         formForeign,
-		plainly("/", "Upgrade: websocket"):                           formForeign,
+	for text, want := range map[string]kind{
+		plainly("/"):                                                 kindFast,
+		plainly("/photos/ansel/before/17"):                           kindFast,
+		plainly("/", "accept-encoding:br"):                           kindFast,
+		plainly("/", "Cookie: theme=dark"):                           kindFast,
+		plainly("/", "Cookie: a=b; fresh=1"):                         kindDelegated,
+		plainly("/", "sec-ch-ua-mobile: ?0", "DNT: 1"):               kindFast,
+		plainly("/", "Authorization: Basic eDp5"):                    kindDelegated,
+		plainly("/", "Range: bytes=0-9"):                             kindDelegated,
+		plainly("/", "X-Unheard-Of: 1"):                              kindDelegated,
+		plainly("/", "Connection: close"):                            kindDelegated,
+		plainly("/", "Accept-Encoding: br", "Accept-Encoding: gzip"): kindDelegated,
+		plainly("/", "If-None-Match: \"a\"", "If-None-Match: \"b\""): kindDelegated,
+		plainly("/", "x-depends: ?"):                                 kindDelegated,
+		plainly("/tag/d%C3%BCne"):                                    kindDelegated,
+		plainly("/search?q=a"):                                       kindDelegated,
+		plainly("http://killr/"):                                     kindDelegated,
+		"HEAD / HTTP/1.1\r\nHost: killr\r\n\r\n":                     kindDelegated,
+		plainly("/", "Content-Length: 0"):                            kindUnparsed,
+		plainly("/", "transfer-encoding: chunked"):                   kindUnparsed,
+		plainly("/", "Expect: 100-continue"):                         kindUnparsed,
+		plainly("/", "Upgrade: websocket"):                           kindUnparsed,
 		plainly(
 			"/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13",
-		): formForeign,
-		plainly("/", "Host: other"):                 formForeign,
-		plainly("/", "X-A : b"):                     formForeign,
-		plainly("/", " folded"):                     formForeign,
-		plainly("/", "X-A: b\nX-B: c"):              formForeign,
-		plainly("/", "X-A: b\x00"):                  formForeign,
-		plainly("/", "\rX-A: b"):                    formForeign,
-		plainly("/") + "G":                          formForeign,
-		plainly("/") + plainly("/"):                 formForeign,
-		plainly("/ "):                               formForeign,
-		"GET / HTTP/1.1\r\n\r\n":                    formForeign,
-		"GET / HTTP/1.1\r\nHost:\r\n\r\n":           formForeign,
-		"GET / HTTP/1.0\r\nHost: killr\r\n\r\n":     formForeign,
-		"GET / HTTP/1.1\nHost: killr\n\n":           formForeign,
-		"get / HTTP/1.1\r\nHost: killr\r\n\r\n":     formForeign,
-		"POST / HTTP/1.1\r\nHost: killr\r\n\r\n":    formForeign,
-		"\r\nGET / HTTP/1.1\r\nHost: killr\r\n\r\n": formForeign,
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":          formForeign,
-		"GET / HTTP/1.1\r\nHost: killr\r\n":         formForeign,
-		"GET / HTTP/1.1\r\nHost: killr\r\n\r":       formForeign,
-		"":                                          formForeign,
+		): kindUnparsed,
+		plainly("/", "Host: other"):                 kindUnparsed,
+		plainly("/", "X-A : b"):                     kindUnparsed,
+		plainly("/", " folded"):                     kindUnparsed,
+		plainly("/", "X-A: b\nX-B: c"):              kindUnparsed,
+		plainly("/", "X-A: b\x00"):                  kindUnparsed,
+		plainly("/", "\rX-A: b"):                    kindUnparsed,
+		plainly("/") + "G":                          kindUnparsed,
+		plainly("/") + plainly("/"):                 kindUnparsed,
+		plainly("/ "):                               kindUnparsed,
+		"GET / HTTP/1.1\r\n\r\n":                    kindUnparsed,
+		"GET / HTTP/1.1\r\nHost:\r\n\r\n":           kindUnparsed,
+		"GET / HTTP/1.0\r\nHost: killr\r\n\r\n":     kindUnparsed,
+		"GET / HTTP/1.1\nHost: killr\n\n":           kindUnparsed,
+		"get / HTTP/1.1\r\nHost: killr\r\n\r\n":     kindUnparsed,
+		"POST / HTTP/1.1\r\nHost: killr\r\n\r\n":    kindUnparsed,
+		"\r\nGET / HTTP/1.1\r\nHost: killr\r\n\r\n": kindUnparsed,
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":          kindUnparsed,
+		"GET / HTTP/1.1\r\nHost: killr\r\n":         kindUnparsed,
+		"GET / HTTP/1.1\r\nHost: killr\r\n\r":       kindUnparsed,
+		"":                                          kindUnparsed,
 	} {
-		if _, f := readPlain([]byte(text)); f != want {
-			t.Errorf("%q: form %d, want %d", text, f, want)
+		if _, k := parse([]byte(text)); k != want {
+			t.Errorf("%q: kind %d, want %d", text, k, want)
 		}
 	}
 }
 
-// TestReadPlainBehindProxies: what a usual proxy adds leaves a request plain.
-func TestReadPlainBehindProxies(t *testing.T) {
+// The header fields that a usual proxy adds leave a request fast.
+func TestParseBehindProxies(t *testing.T) {
 	t.Parallel()
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	for proxy, fields := range map[string][]string{
@@ -125,60 +130,60 @@ func TestReadPlainBehindProxies(t *testing.T) {
 	} {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
-			if q, f := readPlain([]byte(plainly("/photos/ansel", fields...))); f != formPlain {
-				t.Errorf("form %d: %s", f, q.why)
+			if fast, k := parse([]byte(plainly("/photos/ansel", fields...))); k != kindFast {
+				t.Errorf("kind %d: %s", k, fast.reason)
 			}
 			for _, field := range fields {
-				if q, f := readPlain([]byte(plainly("/photos/ansel", field))); f != formPlain {
-					t.Errorf("%s: form %d: %s", field, f, q.why)
+				if fast, k := parse([]byte(plainly("/photos/ansel", field))); k != kindFast {
+					t.Errorf("%s: kind %d: %s", field, k, fast.reason)
 				}
 			}
 		})
 	}
 }
 
-// agrees holds readPlain to what net/http reads of the same bytes: what is plain or whole is one request, all of the
-// bytes are its head, and the fields are the same.
-func agrees(t testing.TB, b []byte) form {
+// agrees compares parse with net/http: bytes of kindFast or kindDelegated are one request and nothing else, and its
+// fields are the same.
+func agrees(t testing.TB, b []byte) kind {
 	t.Helper()
-	q, f := readPlain(b)
-	if f == formForeign {
-		return f
+	fast, k := parse(b)
+	if k == kindUnparsed {
+		return k
 	}
 	in := bufio.NewReader(bytes.NewReader(b))
 	r, err := http.ReadRequest(in)
 	if err != nil {
-		if f == formWhole { // net/http will say so to the visitor and close the connection
-			return f
+		if k == kindDelegated { // net/http answers with an error and closes the connection
+			return k
 		}
-		t.Fatalf("%q is plain, net/http says: %v", b, err)
+		t.Fatalf("%q is fast, net/http says: %v", b, err)
 	}
 	rest, _ := io.ReadAll(in)
 	if len(rest) > 0 || r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
 		t.Fatalf("%q is a request and no more, net/http leaves %q", b, rest)
 	}
-	if f != formPlain {
-		return f
+	if k != kindFast {
+		return k
 	}
-	if r.Method != http.MethodGet || r.URL.RequestURI() != string(q.target) ||
-		r.URL.EscapedPath() != string(q.target) || r.Close || r.Host == "" || r.Host != string(q.host) {
+	if r.Method != http.MethodGet || r.URL.RequestURI() != string(fast.Target) ||
+		r.URL.EscapedPath() != string(fast.Target) || r.Close || r.Host == "" || r.Host != string(fast.Host) {
 		t.Fatalf("%q: net/http reads %s %s, close %v", b, r.Method, r.URL, r.Close)
 	}
-	for name, got := range map[string][]byte{"Accept-Encoding": q.accept, "If-None-Match": q.ifNoneMatch} {
+	for name, got := range map[string][]byte{"Accept-Encoding": fast.AcceptEncoding, "If-None-Match": fast.IfNoneMatch} {
 		if values := r.Header.Values(name); len(values) > 1 || strings.Join(values, "") != string(got) {
 			t.Fatalf("%q: %s is %q, net/http reads %q", b, name, got, values)
 		}
 	}
 	for name := range r.Header {
 		if f := meaning([]byte(name)); f == fieldUnknown {
-			t.Fatalf("%q: plain, and has the unknown field %s", b, name)
+			t.Fatalf("%q: fast, and has the unknown field %s", b, name)
 		}
 	}
-	return f
+	return k
 }
 
-// TestReadPlainAgrees breaks requests in many ways.
-func TestReadPlainAgrees(t *testing.T) {
+// TestParseAgrees changes requests at random.
+func TestParseAgrees(t *testing.T) {
 	t.Parallel()
 	parts := []string{
 		"GET", "HEAD", "POST", " ", "  ", "/", "//", "/photos/ansel", "/..", "?q=a", "%20", "*", "http://killr/",
@@ -190,7 +195,7 @@ func TestReadPlainAgrees(t *testing.T) {
 		" folded\r\n", "X_A: b\r\n", "X-A b\r\n", "abc",
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	seen := map[form]int{}
+	seen := map[kind]int{}
 	for range 200_000 {
 		pieces := []string{
 			"GET", " ", "/photos/ansel", " HTTP/1.1", "\r\n", "Host: killr\r\n", "Accept-Encoding: br\r\n", "\r\n",
@@ -209,20 +214,20 @@ func TestReadPlainAgrees(t *testing.T) {
 		}
 		seen[agrees(t, []byte(strings.Join(pieces, "")))]++
 	}
-	for f := formForeign; f <= formPlain; f++ {
-		if seen[f] < 1000 {
-			t.Errorf("form %d: %d requests of 200,000 are not enough to believe in", f, seen[f])
+	for k := kindUnparsed; k <= kindFast; k++ {
+		if seen[k] < 1000 {
+			t.Errorf("kind %d: %d requests of 200,000 are not enough to believe in", k, seen[k])
 		}
 	}
 }
 
-func FuzzReadPlain(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add([]byte(plainly("/photos/ansel", "Accept-Encoding: gzip, br", "If-None-Match: \"a\"")))
 	f.Add([]byte("POST / HTTP/1.1\r\nHost: killr\r\nContent-Length: 3\r\n\r\na=b"))
 	f.Fuzz(func(t *testing.T, b []byte) { agrees(t, b) })
 }
 
-func BenchmarkReadPlain(b *testing.B) {
+func BenchmarkParse(b *testing.B) {
 	text := []byte(plainly("/photos/ansel", "Connection: keep-alive",
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
 		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
@@ -230,8 +235,8 @@ func BenchmarkReadPlain(b *testing.B) {
 		"Accept-Language: en"))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, f := readPlain(text); f != formPlain {
-			b.Fatal(f)
+		if _, k := parse(text); k != kindFast {
+			b.Fatal(k)
 		}
 	}
 }

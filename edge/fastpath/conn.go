@@ -1,0 +1,198 @@
+package fastpath
+
+import (
+	"errors"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// States of a conn.
+const (
+	connNew       int32 = iota // nothing was read
+	connWaiting                // waits for a request; the fast path has answered at least one
+	connAnswering              // the fast path answers a request
+	connDelegated              // net/http answers a request
+	connUnparsed               // the connection belongs to net/http
+	connClosed
+)
+
+// conn is a connection as net/http sees it. One goroutine at a time calls Read: the one that serves the connection or,
+// while net/http answers a request, the one in which net/http waits for a disconnect.
+type conn struct {
+	net.Conn
+	server   *Server
+	state    atomic.Int32
+	deadline time.Time // when the fast path last moved the deadlines
+	ahead    []byte    // read, and not passed to net/http yet
+	owed     int       // how much of it, at its beginning, belongs to the request that net/http has
+	reason   Reason    // why net/http has it
+
+	busy        atomic.Bool   // net/http has a request
+	handled     atomic.Bool   // net/http's handler has, or had, it
+	interrupted atomic.Bool   // the deadline for reading is in the past
+	woken       chan struct{} // capacity 1: interrupted has become true
+}
+
+const (
+	headRoom     = 4 << 10     // bytes read ahead, at most: a fast request has a few hundred
+	deadlineStep = time.Second // how often deadlines move, at most: moving one costs as much as reading a request
+)
+
+// past is a deadline that ends a Read.
+var past = time.Unix(1, 0)
+
+// Read answers fast requests and returns the bytes of others. It returns io.EOF at the end of a connection, on which
+// net/http writes nothing more.
+func (c *conn) Read(p []byte) (int, error) {
+	switch state := c.state.Load(); {
+	case state == connClosed:
+		return 0, io.EOF
+	case c.owed > 0:
+		return c.give(p), nil
+	case state == connUnparsed:
+		n, err := c.Conn.Read(p)
+		if errors.Is(err, io.EOF) && c.busy.Load() {
+			err = c.delayEOF()
+		}
+		return n, err
+	case state == connDelegated:
+		return c.watchClient(p)
+	}
+	for {
+		if len(c.ahead) == 0 {
+			if err := c.readAhead(); err != nil {
+				return 0, err
+			}
+		}
+		size := len(c.ahead)
+		r, kind := parse(c.ahead)
+		switch {
+		case kind == kindUnparsed:
+			c.reason = ReasonUnparsed
+			return c.delegate(p, size, connUnparsed)
+		case kind == kindDelegated:
+			c.reason = r.reason
+			return c.delegate(p, size, connDelegated)
+		case !c.enter():
+			c.reason = ReasonStopping
+			return c.delegate(p, size, connDelegated)
+		}
+		reason, err := c.serve(&r)
+		if reason != ReasonNone {
+			c.reason = reason
+			return c.delegate(p, size, connDelegated)
+		}
+		// The order of these three matters, see Stop.
+		if err != nil || !c.state.CompareAndSwap(connAnswering, connWaiting) || c.server.stopping.Load() {
+			c.state.Store(connClosed) // net/http may call Read again whatever this one returns
+			return 0, io.EOF
+		}
+		c.ahead = c.ahead[:copy(c.ahead, c.ahead[size:])]
+	}
+}
+
+var errPanic = errors.New("panic")
+
+// serve calls the handler. A panic closes the connection and harms nothing else.
+func (c *conn) serve(r *Request) (reason Reason, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.cfg.Log.Error("panic", "path", string(r.Target), "panic", p, "stack", string(debug.Stack()))
+			reason, err = ReasonNone, errPanic
+		}
+	}()
+	return c.server.cfg.Handler.ServeFast(Responder{c}, r)
+}
+
+// readAhead waits for bytes and reads them, as many as there is room for.
+func (c *conn) readAhead() error {
+	if c.ahead == nil {
+		c.ahead = make([]byte, 0, headRoom)
+	}
+	n, err := c.Conn.Read(c.ahead[len(c.ahead):headRoom])
+	c.ahead = c.ahead[:len(c.ahead)+n]
+	return err
+}
+
+// give moves to p what net/http is owed.
+func (c *conn) give(p []byte) int {
+	n := copy(p, c.ahead[:c.owed])
+	c.owed -= n
+	c.ahead = c.ahead[:copy(c.ahead, c.ahead[n:])]
+	if len(c.ahead) == 0 && c.state.Load() == connUnparsed {
+		c.ahead = nil // it is not needed again
+	}
+	return n
+}
+
+// enter begins an answer, unless the connection is closed or the server stops.
+func (c *conn) enter() bool {
+	state := c.state.Load()
+	return state != connClosed && !c.server.stopping.Load() && c.state.CompareAndSwap(state, connAnswering)
+}
+
+// delegate passes a request to net/http: the first size bytes that were read.
+func (c *conn) delegate(p []byte, size int, to int32) (int, error) {
+	if state := c.state.Load(); state == connClosed || !c.state.CompareAndSwap(state, to) {
+		return 0, io.EOF
+	}
+	// net/http has set this deadline itself, except for its first request: it has waited for that one since the connection
+	// was accepted.
+	if err := c.Conn.SetReadDeadline(time.Now().Add(c.server.cfg.HeaderTimeout)); err != nil {
+		return 0, err
+	}
+	c.owed = size
+	return c.give(p), nil
+}
+
+// watchClient is the Read in which net/http waits for a disconnect; an error tells it of one. Bytes that arrive meanwhile
+// are kept for later. A client that sends more than one header's worth of them gets a connection of net/http's.
+func (c *conn) watchClient(p []byte) (int, error) {
+	if err := c.readUntilEOF(0); err != nil {
+		return 0, err
+	}
+	c.state.CompareAndSwap(connDelegated, connUnparsed)
+	c.owed = len(c.ahead)
+	return c.give(p), nil
+}
+
+// readUntilEOF reads ahead until reading fails, as after a disconnect, or there is no more room. own is how many of the
+// bytes ahead belong to the request that is being answered. A FIN after further bytes is a half-close of a client that
+// pipelines requests; a FIN right after the request may be a disconnect.
+func (c *conn) readUntilEOF(own int) error {
+	for len(c.ahead) < headRoom {
+		err := c.readAhead()
+		switch {
+		case errors.Is(err, io.EOF) && len(c.ahead) > own:
+			return nil
+		case errors.Is(err, io.EOF):
+			return c.delayEOF()
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// Close is called by net/http. During an answer of the fast path the first Close is deferred: net/http, which believes that
+// the connection is idle, calls it again when Read has returned.
+func (c *conn) Close() error {
+	if c.state.Swap(connClosed) == connAnswering {
+		return nil
+	}
+	c.interrupt()
+	c.server.remove(c)
+	return c.Conn.Close()
+}
+
+// CloseWrite sends a FIN. net/http calls it before it waits for a client that still sends a header that is too large, so
+// that the client sees the end of the answer at once.
+func (c *conn) CloseWrite() error {
+	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return tcp.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}

@@ -1,0 +1,109 @@
+package fastpath
+
+import (
+	"context"
+	"net"
+)
+
+// listener gives net/http connections that the fast path shares.
+type listener struct {
+	net.Listener
+	server *Server
+}
+
+// Listener returns the listener for the http.Server. Its connections come from lis.
+func (s *Server) Listener(lis net.Listener) net.Listener { return listener{lis, s} }
+
+func (l listener) Accept() (net.Conn, error) {
+	if l.server.slots != nil {
+		select {
+		case l.server.slots <- struct{}{}:
+		case <-l.server.shut:
+			return nil, net.ErrClosed
+		}
+	}
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		l.server.release()
+		return nil, err
+	}
+	return l.server.add(nc), nil
+}
+
+// Close also ends an Accept that waits until there are fewer connections.
+func (l listener) Close() error {
+	l.server.once.Do(func() { close(l.server.shut) })
+	return l.Listener.Close()
+}
+
+func (s *Server) add(nc net.Conn) *conn {
+	c := &conn{Conn: nc, server: s, woken: make(chan struct{}, 1)}
+	if s.cfg.Off {
+		c.state.Store(connUnparsed)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[c] = struct{}{}
+	return c
+}
+
+// release makes room for another connection.
+func (s *Server) release() {
+	if s.slots != nil {
+		<-s.slots
+	}
+}
+
+func (s *Server) remove(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.conns[c]; open {
+		s.release()
+	}
+	if delete(s.conns, c); len(s.conns) == 0 {
+		select {
+		case s.empty <- struct{}{}:
+		default: // a notification is already waiting
+		}
+	}
+}
+
+// Stop delegates every further request, and closes the connections that net/http believes to be new: it would wait for
+// their first request.
+func (s *Server) Stop() {
+	s.stopping.Store(true)
+	s.each(func(c *conn) {
+		if c.state.CompareAndSwap(connWaiting, connClosed) {
+			_ = c.Conn.SetReadDeadline(past)
+		}
+	})
+}
+
+// Wait returns when every connection is closed, or with ctx's error. net/http closes them when it shuts down; a connection
+// that is being answered closes afterwards.
+func (s *Server) Wait(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		n := len(s.conns)
+		s.mu.Unlock()
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-s.empty:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Cut closes every connection at once.
+func (s *Server) Cut() { s.each(func(c *conn) { _ = c.Conn.Close() }) }
+
+func (s *Server) each(f func(*conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		f(c)
+	}
+}

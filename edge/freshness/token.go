@@ -1,0 +1,126 @@
+package freshness
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"flickrkillr/schema/sleep"
+	"flickrkillr/schema/wire"
+)
+
+// Tokens verifies read-your-writes tokens, which show writers their own change through any edge. The versions in a
+// verified token are learned like a change; the usual comparison does the rest.
+type Tokens struct {
+	nc      *nats.Conn
+	tracker *Tracker
+	log     *slog.Logger
+	key     atomic.Pointer[wire.FreshKey] // nil until it has been read
+}
+
+// NewTokens returns Tokens without a key; Run reads it.
+func NewTokens(nc *nats.Conn, tracker *Tracker, log *slog.Logger) *Tokens {
+	return &Tokens{nc: nc, tracker: tracker, log: log}
+}
+
+// keyEvery is how often the shared key is read again: an operator may replace it. Tokens signed with a new key are not
+// valid for as long.
+const keyEvery = 5 * time.Second
+
+// Key returns the key, nil while there is none.
+func (t *Tokens) Key() *wire.FreshKey { return t.key.Load() }
+
+// Run keeps the key current until ctx ends.
+func (t *Tokens) Run(ctx context.Context) {
+	for {
+		wait := keyEvery
+		if err := t.Renew(ctx); err != nil && ctx.Err() == nil {
+			t.log.Debug("cannot read the key of read-your-writes tokens", "err", err)
+			if t.key.Load() == nil {
+				wait = retryEvery
+			}
+		}
+		if !sleep.For(ctx, wait) {
+			return
+		}
+	}
+}
+
+// Renew reads the key that all edges share, and makes it if there is none.
+func (t *Tokens) Renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	js, err := jetstream.New(t.nc)
+	if err != nil {
+		return err
+	}
+	bucket, err := js.KeyValue(ctx, wire.BucketKeys)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		bucket, err = js.CreateKeyValue(ctx, wire.KeysConfig())
+	}
+	if err != nil {
+		return fmt.Errorf("bucket %s: %w", wire.BucketKeys, err)
+	}
+	entry, err := bucket.Get(ctx, wire.FreshKeyID)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		random := make([]byte, wire.FreshKeySize)
+		_, _ = rand.Read(random) // never fails, see crypto/rand
+		_, err = bucket.Create(ctx, wire.FreshKeyID, random)
+		if err != nil && !errors.Is(err, jetstream.ErrKeyExists) { // another edge was quicker
+			return fmt.Errorf("make the key: %w", err)
+		}
+		entry, err = bucket.Get(ctx, wire.FreshKeyID)
+	}
+	if err != nil {
+		return fmt.Errorf("read the key: %w", err)
+	}
+	key := wire.FreshKey(entry.Value())
+	if len(key) != wire.FreshKeySize {
+		return fmt.Errorf("the key has %d bytes, not %d: delete it (nats kv del %s %s) and an edge makes another",
+			len(key), wire.FreshKeySize, wire.BucketKeys, wire.FreshKeyID)
+	}
+	t.key.Store(&key)
+	return nil
+}
+
+// Adopt learns the versions in a request's token, if it has a valid one. An edge without a key cannot verify a token:
+// it returns the token's versions, which then count for this request only.
+func (t *Tokens) Adopt(r *http.Request) (unverified []wire.Dep) {
+	hasToken := func(line string) bool { return strings.Contains(line, wire.FreshCookie+"=") }
+	if !slices.ContainsFunc(r.Header["Cookie"], hasToken) {
+		return nil
+	}
+	cookie, err := r.Cookie(wire.FreshCookie)
+	if err != nil {
+		return nil
+	}
+	if key := t.key.Load(); key == nil {
+		unverified, err = wire.FreshClaims(cookie.Value)
+	} else {
+		var deps []wire.Dep
+		deps, err = key.Verify(cookie.Value, t.tracker.clock.Now())
+		for _, d := range deps {
+			t.tracker.Learn(wire.Change{Scope: d.Scope, Version: d.Version})
+		}
+	}
+	if err != nil {
+		t.log.Debug("invalid read-your-writes token", "err", err)
+	}
+	return unverified
+}
+
+// Insider reports whether a value proves that its sender has the key.
+func (t *Tokens) Insider(value string) bool {
+	key := t.key.Load()
+	return key != nil && key.VerifyInsider(value, t.tracker.clock.Now())
+}

@@ -1,0 +1,227 @@
+package freshness
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"flickrkillr/schema/wire"
+)
+
+// Bounds on what an edge assumes about its cached pages.
+const (
+	heartbeatGrace  = 3 * time.Second // without a good heartbeat for this long, the feed counts as stale
+	maxRelayLag     = time.Second     // a heartbeat of a relay that lags more is not a good one
+	maxAgeWithoutIt = time.Second     // age up to which a page is fresh while the feed is stale: a crowd still shares one render
+	MaxScopes       = 500_000         // scopes in one generation, some 50 MB; beyond, the older generation is forgotten early
+	ClockSlip       = time.Second     // how far cluster time, learned from heartbeats in transit, may lag behind the truth
+)
+
+// Tracker knows the newest version of each scope and compares cached pages with it. A check costs a few atomic reads.
+// It is safe for concurrent use.
+type Tracker struct {
+	clock         *wire.Clock
+	invalidBefore atomic.Int64 // cluster time, µs: pages read before it may have missed changes
+	forgottenAt   atomic.Int64 // cluster time, µs: pages read before it may depend on forgotten scopes, so their deletion is unknown
+	goodUntil     atomic.Int64 // nanoseconds since start: when the feed becomes stale unless another heartbeat comes
+	start         time.Time
+	changed       chan struct{} // capacity 1: a popular page may have been overtaken
+
+	mu         sync.RWMutex
+	young, old map[string]*Scope // two generations: a scope that is unused for one to two ChangesAge is forgotten
+	rotated    time.Time
+}
+
+// Scope is what is known of one user, photo or album. Cached pages point to the scopes they depend on, so that a
+// comparison needs no map. No usable page points to a forgotten scope: pages are usable for less time than it takes to
+// forget a scope, and when the number of scopes shortens that time, older pages are invalidated.
+type Scope struct {
+	version atomic.Int64 // newest known
+	gone    atomic.Int64 // newest version that deleted or hid something: an older page is not shown, not even as stale
+	popular atomic.Bool  // a popular page depends on it, or did
+}
+
+// Newest returns the newest known version.
+func (s *Scope) Newest() int64 { return s.version.Load() }
+
+// Gone returns the newest version that deleted or hid something.
+func (s *Scope) Gone() int64 { return s.gone.Load() }
+
+// MarkPopular makes every further change of the scope wake whoever reads [Tracker.Changed].
+func (s *Scope) MarkPopular() { s.popular.Store(true) }
+
+// Dep is a scope that a page depends on, and the version that the page shows.
+type Dep struct {
+	Scope   *Scope
+	Version int64
+}
+
+// Overtaken reports whether a newer version is known.
+func (d Dep) Overtaken() bool { return d.Version < d.Scope.version.Load() }
+
+// Basis is what the freshness of a page is decided from. It is immutable.
+type Basis struct {
+	ReadAt    time.Time     // cluster time at which the rows were read
+	MaxAge    time.Duration // 0: never cached
+	Immutable bool          // never changes, so always fresh
+	Deps      []Dep
+}
+
+// New returns a Tracker that considers the feed stale until the first heartbeat.
+func New(clock *wire.Clock) *Tracker {
+	now := time.Now()
+	return &Tracker{
+		clock: clock, start: now, changed: make(chan struct{}, 1), rotated: now,
+		young: map[string]*Scope{}, old: map[string]*Scope{},
+	}
+}
+
+// Clock returns the clock of cluster time.
+func (t *Tracker) Clock() *wire.Clock { return t.clock }
+
+// Changed receives when a change, or an invalidation, may have overtaken a popular page.
+func (t *Tracker) Changed() <-chan struct{} { return t.changed }
+
+// Scope returns the scope of a name; it is made if unknown.
+func (t *Tracker) Scope(name string) *Scope {
+	t.mu.RLock()
+	s := t.young[name]
+	t.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := time.Now(); now.Sub(t.rotated) > wire.ChangesAge || len(t.young) >= MaxScopes {
+		// Pages decoded since the last rotation point to young scopes. Older pages may point to scopes that are
+		// forgotten now.
+		t.invalidateBefore(now.Sub(t.rotated))
+		t.forgottenAt.Store(t.invalidBefore.Load())
+		t.old, t.young, t.rotated = t.young, map[string]*Scope{}, now
+	}
+	if s = t.young[name]; s != nil {
+		return s
+	}
+	if s = t.old[name]; s == nil {
+		s = &Scope{}
+	}
+	t.young[name] = s
+	return s
+}
+
+// Scopes counts the scopes that are remembered.
+func (t *Tracker) Scopes() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.young) + len(t.old)
+}
+
+// Learn records a change. Versions only rise, so a repeated or late notice does no harm.
+func (t *Tracker) Learn(c wire.Change) {
+	s := t.Scope(c.Scope)
+	raise(&s.version, c.Version)
+	if c.Gone {
+		raise(&s.gone, c.Version)
+	}
+	if s.popular.Load() {
+		t.wake()
+	}
+}
+
+// wake notifies the reader of Changed. It never waits.
+func (t *Tracker) wake() {
+	select {
+	case t.changed <- struct{}{}:
+	default: // a notification is already waiting
+	}
+}
+
+func raise(v *atomic.Int64, to int64) {
+	for {
+		old := v.Load()
+		if old >= to || v.CompareAndSwap(old, to) {
+			return
+		}
+	}
+}
+
+// Basis returns the basis of a reply. It also learns the reply's versions: a renderer has read them from the database.
+func (t *Tracker) Basis(r *wire.Reply) Basis {
+	b := Basis{ReadAt: r.ReadAt, MaxAge: r.MaxAge, Immutable: r.Immutable, Deps: make([]Dep, len(r.Depends))}
+	for i, d := range r.Depends {
+		s := t.Scope(d.Scope)
+		raise(&s.version, d.Version)
+		b.Deps[i] = Dep{s, d.Version}
+	}
+	return b
+}
+
+// heartbeat records a live heartbeat that arrived late by so much.
+func (t *Tracker) heartbeat(h wire.Tick, late time.Duration) {
+	if h.Lag <= maxRelayLag {
+		t.goodUntil.Store(int64(time.Since(t.start) + heartbeatGrace - max(0, late)))
+	}
+}
+
+// invalidateBefore makes pages that were read before some time ago unusable as fresh ones.
+func (t *Tracker) invalidateBefore(ago time.Duration) {
+	raise(&t.invalidBefore, t.clock.Now().Add(ClockSlip-ago).UnixMicro())
+	t.wake()
+}
+
+// InvalidBefore returns the cluster time before which pages must have been read to be considered invalid.
+func (t *Tracker) InvalidBefore() time.Time { return time.UnixMicro(t.invalidBefore.Load()) }
+
+// forgetHeartbeats makes the feed stale until the next heartbeat.
+func (t *Tracker) forgetHeartbeats() { t.goodUntil.Store(0) }
+
+// FeedStale reports that heartbeats have stopped, or that they say that the relay lags.
+func (t *Tracker) FeedStale() bool { return t.feedStaleAt(time.Now()) }
+
+func (t *Tracker) feedStaleAt(now time.Time) bool {
+	return int64(now.Sub(t.start)) > t.goodUntil.Load()
+}
+
+// Fresh reports whether a page may be served as fresh now, by this machine's clock. Every promise about freshness rests
+// on this comparison.
+func (t *Tracker) Fresh(b *Basis, now time.Time) bool {
+	if b.Immutable {
+		return true
+	}
+	age := t.Age(b, now)
+	if age < -ClockSlip || age >= b.MaxAge || b.ReadAt.UnixMicro() < t.invalidBefore.Load() {
+		return false
+	}
+	if t.feedStaleAt(now) && age > maxAgeWithoutIt {
+		return false
+	}
+	for _, d := range b.Deps {
+		if d.Overtaken() {
+			return false
+		}
+	}
+	return true
+}
+
+// MayServeStale reports whether a page that is not fresh may be served, marked as stale, when nothing better can be
+// had.
+func (t *Tracker) MayServeStale(b *Basis, now time.Time) bool {
+	if b.MaxAge == 0 || t.Age(b, now) >= b.MaxAge+wire.StaleAge || b.ReadAt.UnixMicro() < t.forgottenAt.Load() {
+		return false
+	}
+	for _, d := range b.Deps {
+		if d.Version < d.Scope.gone.Load() {
+			return false
+		}
+	}
+	return true
+}
+
+// Age is how long ago the page's rows were read. It is negative if a clock was set back since.
+func (t *Tracker) Age(b *Basis, now time.Time) time.Duration { return t.clock.At(now).Sub(b.ReadAt) }
+
+// Assume is for tests of other packages: pages read since a time are valid, and the feed is not stale for so long.
+func (t *Tracker) Assume(validSince time.Time, fresh time.Duration) {
+	t.invalidBefore.Store(validSince.UnixMicro())
+	t.goodUntil.Store(max(t.goodUntil.Load(), int64(time.Since(t.start)+fresh)))
+}

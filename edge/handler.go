@@ -1,0 +1,132 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"flickrkillr/edge/cache"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// errMethod: pages can be requested with GET and HEAD only.
+var errMethod = errors.New("method not allowed")
+
+// ServeHTTP answers what the fast path delegates. It is no ServeMux, which would redirect "//" and "/./"; those are no
+// page's path.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{start: time.Now(), number: s.nextID()}
+	s.metrics.inFlight.Inc()
+	defer s.metrics.inFlight.Dec()
+	err := s.contain(w, r, x)
+	if err != nil && !errors.Is(err, errLeft) && r.Context().Err() == nil {
+		x.cause = err
+		s.errs.answer(w, r, x, statusOf(err))
+	}
+	s.finish(x, r.Method, r.URL.RequestURI, r.RemoteAddr, r.Proto)
+	if x.status == 0 { // the client has left; net/http would add an empty 200
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// contain returns a panic as an error, if nothing was written.
+func (s *Server) contain(w http.ResponseWriter, r *http.Request, x *exchange) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("panic", "request", x.number.String(), "path", r.URL.Path, "panic", p,
+				"stack", string(debug.Stack()))
+			if x.status != 0 { // part of an answer was sent: close the connection
+				panic(http.ErrAbortHandler)
+			}
+			err = wire.ErrInternal
+		}
+	}()
+	return s.page(w, r, x)
+}
+
+// page answers a GET or HEAD. If it returns an error it has written nothing.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return errMethod
+	}
+	ref, err := page.ParsePath(r.URL.RequestURI())
+	if err != nil {
+		return err
+	}
+	x.kind = ref.Kind()
+	if to, moved := canonical(r, ref); moved {
+		s.redirect(w, x, to)
+		return nil
+	}
+	x.accept = cache.ParseAccept(r.Header["Accept-Encoding"])
+	x.atLeast = s.tokens.Adopt(r)
+	p, variant, err := s.resolve(httpClient{r}, x, variantOf(s.origins, ref, r.Host, x.accept))
+	if err != nil {
+		return err
+	}
+	s.answer(w, r, x, p, variant)
+	return nil
+}
+
+// httpClient is the client of a request that net/http reads.
+type httpClient struct{ r *http.Request }
+
+func (c httpClient) Watch() (ctx context.Context, stop func()) { return c.r.Context(), func() {} }
+
+// variantOf returns the page to fetch for a client: the compressed file of an asset, and pages with absolute links for one
+// of the origins.
+func variantOf[T string | []byte](o origins, ref page.Ref, host T, accept cache.Accept) page.Ref {
+	if ref.Kind() == page.KindAsset {
+		ref = ref.Encoded(accept.Asset())
+	}
+	return withOrigin(o, ref, host)
+}
+
+// canonical returns the path to redirect to if the requested one is another spelling of it.
+func canonical(r *http.Request, ref page.Ref) (string, bool) {
+	var buf [256]byte
+	path := ref.AppendPath(buf[:0])
+	plain, _, _ := bytes.Cut(path, []byte{'?'})
+	if string(plain) == r.URL.EscapedPath() {
+		return "", false
+	}
+	return string(path), true
+}
+
+// statusOf returns the HTTP status of an error.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, page.ErrUnknown):
+		return http.StatusNotFound
+	case errors.Is(err, page.ErrMalformed):
+		return http.StatusBadRequest
+	case errors.Is(err, page.ErrTooLong):
+		return http.StatusRequestURITooLong
+	case errors.Is(err, errMethod):
+		return http.StatusMethodNotAllowed
+	}
+	return wire.Status(err)
+}
+
+// finish counts and logs an answer, of either path.
+func (s *Server) finish(x *exchange, method string, target func() string, from, protocol string) {
+	s.metrics.answered(x)
+	s.counts.add(x)
+	if x.cause != nil && x.status >= 500 || x.tier == tierStale {
+		s.log.LogAttrs(context.Background(), slog.LevelWarn, "answer",
+			slog.String("request", x.number.String()), slog.String("path", target()),
+			slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Any("err", x.cause))
+	}
+	if s.cfg.AccessLog != nil {
+		s.cfg.AccessLog.LogAttrs(context.Background(), slog.LevelInfo, "access",
+			slog.String("request", x.number.String()), slog.String("method", method), slog.String("path", target()),
+			slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Int("bytes", x.bytes),
+			slog.Duration("took", time.Since(x.start)), slog.String("from", from), slog.String("protocol", protocol),
+			slog.Bool("cut", x.cut != nil))
+	}
+}

@@ -1,0 +1,87 @@
+package popularity
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/time/rate"
+
+	"flickrkillr/edge/cache"
+	"flickrkillr/schema/hotlist"
+	"flickrkillr/schema/sleep"
+	"flickrkillr/schema/wire"
+)
+
+// Bounds of storing the list.
+const (
+	defaultListEvery = 10 * time.Second // if the list has changed
+	unchangedEvery   = time.Hour        // if it has not: a list that is not renewed expires after a day
+	storeTimeout     = 2 * time.Second
+	stopTimeout      = time.Second // for the last time
+)
+
+// lister stores this edge's popularity list where the cachefills find it, and reads it back when the edge starts, so
+// that a restart does not replace a day's list by a moment's. While NATS is away it waits: the next list is as good.
+type lister struct {
+	nc      *nats.Conn
+	counter *counter
+	memory  *cache.Memory
+	key     string
+	every   time.Duration
+	log     *slog.Logger
+
+	restored atomic.Bool // the list from before the start has been read
+	stored   []byte      // what was stored last
+	storedAt time.Time
+}
+
+// run works until ctx ends, and then stores the list once more.
+func (l *lister) run(ctx context.Context) {
+	for !l.restore(ctx) { // first of all: an empty list would replace the stored one
+		if !sleep.For(ctx, min(l.every, time.Second)) {
+			return
+		}
+	}
+	for sleep.For(ctx, l.every) {
+		l.store(ctx, storeTimeout)
+	}
+	l.counter.collect(l.memory, rate.NewLimiter(0, 0), time.Now()) // counts only: it is too late to fill memcached
+	l.store(context.WithoutCancel(ctx), stopTimeout)
+}
+
+func (l *lister) restore(ctx context.Context) (done bool) {
+	if !l.nc.IsConnected() {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	list, err := hotlist.Get(ctx, l.nc, l.key)
+	if err != nil && !errors.Is(err, hotlist.ErrNone) {
+		l.log.Debug("cannot read the popularity list", "err", err)
+		return false
+	}
+	l.counter.restore(list)
+	l.restored.Store(true)
+	return true
+}
+
+func (l *lister) store(ctx context.Context, timeout time.Duration) {
+	list := l.counter.list()
+	data := wire.EncodeHot(list)
+	unchanged := bytes.Equal(data, l.stored) && time.Since(l.storedAt) < unchangedEvery
+	if len(list) == 0 || !l.nc.IsConnected() || unchanged {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := hotlist.Put(ctx, l.nc, l.key, list); err != nil {
+		l.log.Debug("cannot store the popularity list", "err", err)
+		return
+	}
+	l.stored, l.storedAt = data, time.Now()
+}
