@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"io"
@@ -9,12 +8,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
-
-	"flickrkillr/schema/page"
-	"flickrkillr/schema/wire"
 
 	"github.com/andybalholm/brotli"
+
+	"flickrkillr/edge/fastpath"
+	"flickrkillr/schema/page"
 )
 
 func TestEncodings(t *testing.T) {
@@ -107,7 +105,7 @@ func TestConditionalAndHead(t *testing.T) {
 		t.Errorf("status %d", got.status)
 	}
 	s.change("user.ansel", 2, false)
-	eventually(t, "the edge knows", func() bool { return e.fresh.intern("user.ansel").version.Load() == 2 })
+	eventually(t, "the edge knows", func() bool { return e.tracker.Scope("user.ansel").Newest() == 2 })
 	if got := get(t, e, "/photos/ansel", "If-None-Match", etag); got.status != 200 {
 		t.Errorf("a changed page: %d", got.status)
 	}
@@ -273,7 +271,7 @@ func TestHTTP2WithoutTLS(t *testing.T) {
 	if resp.ProtoMajor != 2 || resp.StatusCode != 200 {
 		t.Errorf("%s %d", resp.Proto, resp.StatusCode)
 	}
-	if got := delegated(t, e); got[reasonHTTP2] != 1 || len(got) != 1 {
+	if got := delegated(t, e); got[fastpath.ReasonHTTP2] != 1 || len(got) != 1 {
 		t.Errorf("%v delegated requests, want one by HTTP/2", got)
 	}
 }
@@ -324,42 +322,23 @@ func BenchmarkNearHit(b *testing.B) {
 	}
 }
 
-func BenchmarkFreshnessOfTenScopes(b *testing.B) {
-	f := newFreshness(&wire.Clock{})
-	f.tick(wire.Tick{Time: time.Now()}, 0)
-	c := &held{reply: &wire.Reply{ReadAt: time.Now(), MaxAge: time.Hour}}
-	for i := range int64(10) {
-		c.deps = append(c.deps, f.depend([]wire.Dep{{Scope: "user.u" + itoa(i+1), Version: i}})...)
-	}
-	f.goodUntil.Store(int64(time.Hour))
-	b.ReportAllocs()
-	for b.Loop() {
-		if !f.check(c) {
-			b.Fatal("not fresh")
-		}
-	}
-}
-
-// BenchmarkForms makes each form of a copy anew. "asItCame" is what a hit in memcached costs whoever takes gzip.
-func BenchmarkForms(b *testing.B) {
-	body := bytes.Repeat([]byte(`<a class="r150" href="/photo/123"><img src="/img/abc/320.jpg" alt="Low tide"></a>`), 300)
-	plain := &wire.Reply{Status: 200, ContentType: "text/html", Body: body}
-	packed := *plain
-	(&site{}).pack(&packed)
-	s := &Server{fresh: newFreshness(&wire.Clock{}), compressor: newCompressor()}
-	for _, c := range []struct {
-		name, accept string
-		reply        *wire.Reply
-		kept         bool
-	}{{"asItCame", "gzip", &packed, false}, {"gzip", "gzip", plain, false}, {"plain", "", &packed, false}, {"brotli", "br", plain, true}} {
-		b.Run(c.name, func(b *testing.B) {
-			accepted := readCodings([]string{c.accept})
-			b.ReportAllocs()
-			for b.Loop() {
-				if s.compressor.variant(s.hold(page.Home(), c.reply), accepted, c.kept) == nil {
-					b.Fatal("none")
+// TestEncodingOfAnswers: an asset, a rendered page and one of the in-process cache have the encoding that was asked for, by
+// the fast path and by net/http.
+func TestEncodingOfAnswers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	visitor := dial(t, e)
+	for i, path := range []string{"/static/app.0123abcd.css", "/photos/ansel", "/photos/ansel"} {
+		for accept, want := range map[string]string{"gzip;q=0.9, br;q=0.1": "gzip", "identity, *;q=0.5": "", "identity;q=0, gzip": "gzip"} {
+			for _, more := range []string{"DNT: 1", "X-Note: a\ttab"} {
+				visitor.say(plainly(path, "Accept-Encoding: "+accept, more))
+				a := visitor.hear(http.MethodGet)
+				if got := a.header.Get("Content-Encoding"); got != want {
+					t.Errorf("%d: %s for %q: %q, want %q", i, path, accept, got, want)
 				}
 			}
-		})
+		}
 	}
 }

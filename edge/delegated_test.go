@@ -8,17 +8,18 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/edge/fastpath"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
 
 // delegated gives the reasons for which e's handler has answered requests, each with their number.
-func delegated(t testing.TB, e *Server) map[reason]int {
+func delegated(t testing.TB, e *Server) map[fastpath.Reason]int {
 	t.Helper()
-	all := map[reason]int{}
-	for why := range reasons {
-		if n := int(count(t, e.meters.delegated[why])); n > 0 {
-			all[why] = n
+	all := map[fastpath.Reason]int{}
+	for reason, c := range e.metrics.delegated {
+		if n := int(count(t, c)); n > 0 {
+			all[fastpath.Reason(reason)] = n
 		}
 	}
 	return all
@@ -40,27 +41,27 @@ func TestDelegatedRequests(t *testing.T) {
 	near, twice := plainly("/photos/ansel"), []string{"Accept-Encoding: br", "Accept-Encoding: gzip"}
 	for name, c := range map[string]struct {
 		say  []string // on one connection
-		want map[reason]int
+		want map[fastpath.Reason]int
 	}{
-		"the fast path's":   {[]string{near, near}, map[reason]int{}},
-		"HEAD":              {[]string{"HEAD /" + end + "\r\n", near}, map[reason]int{reasonHead: 1}},
-		"a query":           {[]string{plainly("/search?q=a")}, map[reason]int{reasonQuery: 1}},
-		"an escaped path":   {[]string{plainly("/tag/d%C3%BCne")}, map[reason]int{reasonPath: 1}},
-		"an unknown header": {[]string{plainly("/", "X-Unheard-Of: 1")}, map[reason]int{reasonUnknownHeader: 1}},
-		"a header twice":    {[]string{plainly("/", twice...)}, map[reason]int{reasonRepeatedHeader: 1}},
-		"the last request":  {[]string{near, plainly("/", "Connection: close")}, map[reason]int{reasonConnection: 1}},
-		"a writer":          {[]string{plainly("/", "Cookie: fresh=x"), near}, map[reason]int{reasonCookie: 1}},
-		"no page":           {[]string{plainly("/nowhere")}, map[reason]int{reasonNoPage: 1}},
-		"another spelling":  {[]string{plainly("/photos/Ansel")}, map[reason]int{reasonSpelling: 1}},
-		"an error page":     {[]string{plainly("/photos/nobody"), near}, map[reason]int{reasonAnswer: 1}},
+		"no request":        {[]string{near, near}, map[fastpath.Reason]int{}},
+		"HEAD":              {[]string{"HEAD /" + end + "\r\n", near}, map[fastpath.Reason]int{fastpath.ReasonHead: 1}},
+		"a query":           {[]string{plainly("/search?q=a")}, map[fastpath.Reason]int{fastpath.ReasonQuery: 1}},
+		"an escaped path":   {[]string{plainly("/tag/d%C3%BCne")}, map[fastpath.Reason]int{fastpath.ReasonPath: 1}},
+		"an unknown header": {[]string{plainly("/", "X-Unheard-Of: 1")}, map[fastpath.Reason]int{fastpath.ReasonUnknownHeader: 1}},
+		"a header twice":    {[]string{plainly("/", twice...)}, map[fastpath.Reason]int{fastpath.ReasonRepeatedHeader: 1}},
+		"the last request":  {[]string{near, plainly("/", "Connection: close")}, map[fastpath.Reason]int{fastpath.ReasonConnection: 1}},
+		"a writer":          {[]string{plainly("/", "Cookie: fresh=x"), near}, map[fastpath.Reason]int{fastpath.ReasonCookie: 1}},
+		"no page":           {[]string{plainly("/nowhere")}, map[fastpath.Reason]int{fastpath.ReasonNoPage: 1}},
+		"another spelling":  {[]string{plainly("/photos/Ansel")}, map[fastpath.Reason]int{fastpath.ReasonSpelling: 1}},
+		"an error page":     {[]string{plainly("/photos/nobody"), near}, map[fastpath.Reason]int{}},
 		"a form": {
-			[]string{near, "POST /" + end + "Content-Length: 0\r\n\r\n", near}, map[reason]int{reasonUnparsed: 2},
+			[]string{near, "POST /" + end + "Content-Length: 0\r\n\r\n", near}, map[fastpath.Reason]int{fastpath.ReasonUnparsed: 2},
 		},
 		"the first of two reasons": {
-			[]string{plainly("/", "Range: bytes=0-9", "Connection: close")}, map[reason]int{reasonUnknownHeader: 1},
+			[]string{plainly("/", "Range: bytes=0-9", "Connection: close")}, map[fastpath.Reason]int{fastpath.ReasonUnknownHeader: 1},
 		},
 		"two reasons on one connection": {
-			[]string{plainly("/?a=b"), plainly("/nowhere")}, map[reason]int{reasonQuery: 1, reasonNoPage: 1},
+			[]string{plainly("/?a=b"), plainly("/nowhere")}, map[fastpath.Reason]int{fastpath.ReasonQuery: 1, fastpath.ReasonNoPage: 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

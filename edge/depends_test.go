@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"flickrkillr/schema/page"
-	"flickrkillr/schema/wire"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 // TestHiddenIsAsIfItNeverWas: nothing in an answer tells a photo that was hidden from one that never was, unless to whoever has the key.
@@ -30,9 +30,9 @@ func TestHiddenIsAsIfItNeverWas(t *testing.T) {
 		}
 		return r
 	})
-	insider := e.cookies.key.Load().Insider(time.Now().Add(time.Minute))
-	expired := e.cookies.key.Load().Insider(time.Now().Add(-time.Minute))
-	writer := e.cookies.key.Load().Sign([]wire.Dep{{Scope: hidden, Version: 1}}, time.Now().Add(time.Minute))
+	insider := e.tokens.Key().Insider(time.Now().Add(time.Minute))
+	expired := e.tokens.Key().Insider(time.Now().Add(-time.Minute))
+	writer := e.tokens.Key().Sign([]wire.Dep{{Scope: hidden, Version: 1}}, time.Now().Add(time.Minute))
 	visitor := dial(t, e)
 	ask := func(method, scope string, headers ...string) answer {
 		text := plainly("/"+strings.Replace(scope, ".", "/", 1), headers...)

@@ -6,12 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 )
 
 // TestEdgesInTheNATSCLI: `nats micro` shows edges as it shows renderers and cachefills, with requests and errors for each kind of page.

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"flickrkillr/schema/page"
+	"flickrkillr/edge/fastpath"
 )
 
 const fastPath, noFastPath = "fast path", "no fast path"
@@ -53,12 +53,12 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 			ask := func(paths string) (a answer) {
 				var before int
 				for range 3 { // the last time both edges have the page, in the same form
-					before = expressed(t, edges[paths])
+					before = fastAnswers(t, edges[paths])
 					visitor := dial(t, edges[paths])
 					visitor.say(c.say)
 					a = visitor.hear(method)
 				}
-				if fast := expressed(t, edges[paths]) > before; fast != (c.fast && paths == fastPath) {
+				if fast := fastAnswers(t, edges[paths]) > before; fast != (c.fast && paths == fastPath) {
 					t.Errorf("%s: answered by the fast path: %t", paths, fast)
 				}
 				for _, changing := range []string{"Date", "X-Request-Id", "Server-Timing"} {
@@ -82,45 +82,62 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 		})
 	}
 	slow := edges[noFastPath]
-	if n := expressed(t, slow); n != 0 {
+	if n := fastAnswers(t, slow); n != 0 {
 		t.Errorf("%d answers of the fast path, which is off", n)
 	}
-	if got := delegated(t, slow); got[reasonOff] == 0 || len(got) != 1 {
+	if got := delegated(t, slow); got[fastpath.ReasonOff] == 0 || len(got) != 1 {
 		t.Errorf("%v delegated requests, want all because the fast path is off", got)
 	}
 }
 
-// TestLastAnswerSaysClose: an answer that is begun while the edge stops says that the connection closes.
-func TestLastAnswerSaysClose(t *testing.T) {
+// TestDateIsThatOfTheAnswer, not of the page or of the connection.
+func TestDateIsThatOfTheAnswer(t *testing.T) {
 	t.Parallel()
-	onPipes(t, http.NotFound, func(e *Server, p *pipes) {
-		ref := page.User("ansel")
-		body := e.near.get(ref)
-		for _, stopping := range []bool{false, true} {
-			here, there := net.Pipe()
-			c := &expressConn{Conn: there, express: e.express, woken: make(chan struct{}, 1)}
-			e.express.stopping.Store(stopping)
-			got := make(chan string)
-			go func() {
-				b, _ := io.ReadAll(here)
-				got <- string(b)
-			}()
-			x := exchange{start: time.Now().Add(-time.Hour)}
-			if err := e.express.write(c, &plainRequest{}, &x, body, body.plain.Load()); err != nil {
-				t.Error(err)
-			}
-			_ = there.Close()
-			head, _, _ := strings.Cut(<-got, "\r\n\r\n")
-			if strings.Contains(head, "\r\nConnection: close") != stopping {
-				t.Errorf("stopping %t: %q", stopping, head)
-			}
-			if date := "\r\nDate: " + time.Now().UTC().Format(http.TimeFormat); !strings.Contains(head, date) {
-				t.Errorf("%q has not the time of the answer, %s", head, date)
+	onPipes(t, http.NotFound, func(_ *Server, p *pipes) {
+		visitor := p.dial(t)
+		for range 2 {
+			time.Sleep(idleTimeout / 2) // fake time
+			visitor.say(plainly("/photos/ansel"))
+			got, want := visitor.hear(http.MethodGet), time.Now().UTC().Format(http.TimeFormat)
+			if date := got.header.Get("Date"); date != want {
+				t.Errorf("Date is %s, want %s", date, want)
 			}
 		}
-		e.express.stopping.Store(false)
-		synctest.Wait()
 	})
+}
+
+// TestLastAnswerSaysClose: an answer that is written while the edge stops says that the connection closes.
+func TestLastAnswerSaysClose(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e, stop := s.stoppable()
+	release := s.holdUsers()
+	visitor := dial(t, e)
+	visitor.say(plainly("/photos/ansel"))
+	eventually(t, "the page is requested", func() bool { return asked(e) == 1 })
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); stop() }()
+	eventually(t, "no further client is accepted", func() bool {
+		conn, err := net.Dial("tcp", e.Addr())
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+	close(release)
+	resp, err := http.ReadResponse(visitor.r, &http.Request{Method: http.MethodGet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || !resp.Close {
+		t.Errorf("status %d, Connection: close: %t", resp.StatusCode, resp.Close)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Error(err)
+	}
+	<-stopped
 }
 
 // duplex is the server's end of a connection that can be closed in one direction, as those of TCP can.
@@ -191,24 +208,6 @@ func TestMaxConns(t *testing.T) {
 				ask(second)
 			}) // and the edge stops while it waits for one of these two to leave
 		})
-	}
-}
-
-// TestNewLimitsConnections: an edge accepts as many connections at once as Config says.
-func TestNewLimitsConnections(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	for conns, want := range map[int]int{0: 10_000, 2: 2} {
-		e, err := New(Config{Addr: "127.0.0.1:0", NATS: s.nc, Logger: s.log(), MaxConns: conns})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := cap(e.express.slots); got != want {
-			t.Errorf("MaxConns %d: %d connections at once, want %d", conns, got, want)
-		}
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
 	}
 }
 

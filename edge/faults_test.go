@@ -2,19 +2,21 @@ package edge
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
-
-	"github.com/nats-io/nats.go"
 )
+
+// breakerAfter is how many failures in a row open the circuit breaker of a memcached, see edge/cache.
+const breakerAfter = 5
 
 func TestNobodyAnswers(t *testing.T) {
 	t.Parallel()
@@ -35,7 +37,7 @@ func TestNobodyAnswers(t *testing.T) {
 	// What changed is shown as it was, and says so; what is gone is not.
 	s.change("user.ansel", 5, false)
 	s.change("user.gone", 6, true)
-	eventually(t, "the edge knows", func() bool { return e.fresh.intern("user.gone").gone.Load() == 6 })
+	eventually(t, "the edge knows", func() bool { return e.tracker.Scope("user.gone").Gone() == 6 })
 	got = get(t, e, "/photos/ansel")
 	if got.status != 200 || got.tier() != "stale" || !strings.Contains(got.header.Get("Server-Timing"), "cache;desc=stale") {
 		t.Errorf("changed: %d from %s", got.status, got.tier())
@@ -121,7 +123,7 @@ func TestMemcachedIsNeverNeeded(t *testing.T) {
 	s.renderer()
 	cache := testenv.MemcachedServer(t)
 	s.cachefill(cache.Addr())
-	e := s.edge(withMemcached(cache.Addr()), func(c *Config) { c.NearBytes = -1 })
+	e := s.edge(withMemcached(cache.Addr()), func(c *Config) { c.MemoryBytes = -1 })
 	ask := func(what, path string) string {
 		t.Helper()
 		got := get(t, e, path)
@@ -133,7 +135,7 @@ func TestMemcachedIsNeverNeeded(t *testing.T) {
 	eventually(t, "memcached answers", func() bool { return ask("filled", "/photos/ansel") == "memcached" })
 	cache.Freeze()
 	eventually(t, "every thread of memcached has stopped", func() bool { return ask("freezing", "/photos/ansel") == "render" })
-	for range 2 * cacheFailures {
+	for range 2 * breakerAfter {
 		if tier := ask("frozen", "/photos/ansel"); tier != "render" {
 			t.Errorf("frozen: from %s", tier)
 		}
@@ -143,7 +145,7 @@ func TestMemcachedIsNeverNeeded(t *testing.T) {
 	if err := cache.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 * cacheFailures {
+	for range 2 * breakerAfter {
 		if tier := ask("stopped", "/photos/ansel"); tier != "render" {
 			t.Errorf("stopped: from %s", tier)
 		}
@@ -171,8 +173,8 @@ func TestNATSRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.change("user.ansel", 9, false)
-	eventually(t, "changes are followed again", func() bool { return e.fresh.intern("user.ansel").version.Load() == 9 })
-	eventually(t, "copies are trusted again", func() bool { return !e.fresh.blind() })
+	eventually(t, "changes are followed again", func() bool { return e.tracker.Scope("user.ansel").Newest() == 9 })
+	eventually(t, "copies are trusted again", func() bool { return !e.tracker.FeedStale() })
 }
 
 func TestNATSGone(t *testing.T) {
@@ -182,7 +184,7 @@ func TestNATSGone(t *testing.T) {
 	e := s.edge()
 	get(t, e, "/photos/ansel")
 	s.server.Stop()
-	eventually(t, "no copy is trusted", e.fresh.blind)
+	eventually(t, "no copy is trusted", e.tracker.FeedStale)
 	if got := get(t, e, "/photos/ansel"); got.status != 200 || got.tier() != "stale" {
 		t.Errorf("%d from %s", got.status, got.tier())
 	}
@@ -206,24 +208,10 @@ func TestStreamMadeAnew(t *testing.T) {
 	s.mu.Unlock()
 	s.makeStream()
 	eventually(t, "the edge follows the new stream", func() bool {
-		return !e.fresh.blind() && get(t, e, "/photos/ansel").tier() != "stale" && strings.Contains(get(t, e, "/photos/ansel").body, "version 2")
+		return !e.tracker.FeedStale() && get(t, e, "/photos/ansel").tier() != "stale" && strings.Contains(get(t, e, "/photos/ansel").body, "version 2")
 	})
 	s.change("user.ansel", 3, false)
-	eventually(t, "its changes count", func() bool { return e.fresh.intern("user.ansel").version.Load() == 3 })
-}
-
-func TestGapInTheStream(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	e := s.edge()
-	get(t, e, "/photos/ansel")
-	before := e.fresh.trustFrom.Load()
-	e.follow.last.Add(^uint64(4)) // as if the next five had been lost: the sequence jumps
-	eventually(t, "no older copy is trusted", func() bool { return e.fresh.trustFrom.Load() > before })
-	if got := get(t, e, "/photos/ansel"); got.tier() != "render" {
-		t.Errorf("from %s", got.tier())
-	}
+	eventually(t, "its changes count", func() bool { return e.tracker.Scope("user.ansel").Newest() == 3 })
 }
 
 func TestSilentRelay(t *testing.T) {
@@ -233,12 +221,12 @@ func TestSilentRelay(t *testing.T) {
 	e := s.edge()
 	get(t, e, "/photos/ansel")
 	s.mute.Store(true)
-	eventually(t, "the edge notices", e.fresh.blind)
+	eventually(t, "the edge notices", e.tracker.FeedStale)
 	if got := get(t, e, "/photos/ansel"); got.tier() != "render" {
 		t.Errorf("a copy of which nobody knows whether it is true: from %s", got.tier())
 	}
 	s.mute.Store(false)
-	eventually(t, "ticks count again", func() bool { return !e.fresh.blind() })
+	eventually(t, "ticks count again", func() bool { return !e.tracker.FeedStale() })
 	if got := get(t, e, "/photos/ansel"); got.tier() != "near" {
 		t.Errorf("from %s", got.tier())
 	}
@@ -258,7 +246,7 @@ func TestStopFinishesWhatIsHeld(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
 	eventually(t, "the edge is ready", func() bool { return e.Ready() == nil })
-	e.bus.delays[page.KindUser].set(time.Minute)
+	e.renderers.delays[page.KindUser].set(time.Minute)
 	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
 		if ref.Kind() == page.KindUser {
 			close(asked)
@@ -286,36 +274,13 @@ func TestStopFinishesWhatIsHeld(t *testing.T) {
 	}
 }
 
-// TestLateTicks: a process that was frozen, or cut off, finds old ticks queued up. They say nothing of now.
-func TestLateTicks(t *testing.T) {
-	t.Parallel()
-	f := newFreshness(&wire.Clock{})
-	follow := newFollower(nil, f, newMeters(nil).changes, slog.New(slog.DiscardHandler))
-	now := time.Now()
-	follow.tick(wire.Tick{Time: now}, now, 0)
-	if f.blind() {
-		t.Fatal("a tick of now is not believed")
-	}
-	f.forgetTicks()
-	for ago := 300 * time.Second; ago > tickGrace; ago -= time.Second {
-		follow.tick(wire.Tick{Time: now.Add(-ago)}, now, 0)
-		if !f.blind() {
-			t.Fatalf("a tick of %v ago is believed", ago)
-		}
-	}
-	follow.tick(wire.Tick{Time: time.Now()}, time.Now(), 0)
-	if f.blind() {
-		t.Error("the tick of now that came behind them is not believed")
-	}
-}
-
 // TestBusyHedgeLeavesTheFirstAlone: one renderer is slow and would answer, the other one is busy and says so at once.
 func TestBusyHedgeLeavesTheFirstAlone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
-	e.bus.delays[page.KindUser].set(time.Millisecond) // hedge at once
+	e.renderers.delays[page.KindUser].set(time.Millisecond) // hedge at once
 	release := make(chan struct{})
 	var asked atomic.Int64
 	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
@@ -342,10 +307,10 @@ func TestSlowAnswer(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
-	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
+	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	get(t, e, "/photos/ansel")
 	s.change("user.ansel", 2, false)
-	eventually(t, "the edge knows of the change", func() bool { return e.fresh.intern("user.ansel").version.Load() == 2 })
+	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 2 })
 	release := s.holdUsers()
 	before := s.renders.Load()
 	for range 2 {
@@ -355,8 +320,8 @@ func TestSlowAnswer(t *testing.T) {
 	}
 	close(release)
 	eventually(t, "the newer copy is there, though nobody waited for it", func() bool {
-		c := e.near.get(page.User("ansel"))
-		return c != nil && e.fresh.check(c)
+		c := e.memory.Get(page.User("ansel"))
+		return c != nil && e.usable(c, nil, time.Now())
 	})
 	if n := s.renders.Load() - before; n != 1 {
 		t.Errorf("%d renders", n)

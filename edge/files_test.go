@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
-
-	"github.com/nats-io/nats.go"
 )
 
 // Files at a fixed place are kept by browsers for an hour; an icon travels as it is, and is served from the near cache.

@@ -28,7 +28,7 @@ func TestChangesAreTimed(t *testing.T) {
 	var m dto.Metric
 	eventually(t, "the last change is timed", func() bool {
 		m.Reset()
-		if err := e.meters.changes.Write(&m); err != nil {
+		if err := e.metrics.changes.Write(&m); err != nil {
 			t.Fatal(err)
 		}
 		return m.GetHistogram().GetSampleSum() > 3
@@ -61,9 +61,9 @@ func TestHintsAreHeard(t *testing.T) {
 		}
 	}
 	for _, e := range edges {
-		scope, last := e.fresh.intern("user.ansel"), e.fresh.intern("user.last")
-		eventually(t, "the edge has heard them all", func() bool { return last.version.Load() == 1 })
-		if v, gone := scope.version.Load(), scope.gone.Load(); v != 7 || gone != 7 {
+		scope, last := e.tracker.Scope("user.ansel"), e.tracker.Scope("user.last")
+		eventually(t, "the edge has heard them all", func() bool { return last.Newest() == 1 })
+		if v, gone := scope.Newest(), scope.Gone(); v != 7 || gone != 7 {
 			t.Errorf("the edge knows of version %d, and %d with which something went", v, gone)
 		}
 		if got := get(t, e, "/photos/ansel"); got.tier() != "render" || !strings.Contains(got.body, "version 7<") {

@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // A writer sees their own change through any edge, also through one that has not heard of it.
@@ -83,15 +83,15 @@ func TestFreshCookieWithoutKey(t *testing.T) {
 	s := newSite(t)
 	stop := s.renderer()
 	e := s.keyless()
-	e.bus.delays[page.KindUser].set(time.Minute) // no hedge: renders are counted
+	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge: renders are counted
 	get(t, e, "/photos/ansel")
 	s.mu.Lock()
 	s.versions["user.ansel"] = 7 // committed, and told to nobody
 	s.mu.Unlock()
-	scope := e.fresh.intern("user.ansel")
+	scope := e.tracker.Scope("user.ansel")
 	for what, value := range map[string]string{"none": "theme=dark", "nonsense": wire.FreshCookie + "=x", "an old one": claiming(0)} {
-		if got := get(t, e, "/photos/ansel", "Cookie", value); got.tier() != "near" || scope.version.Load() != 0 {
-			t.Errorf("cookie %s: from %s, and the edge believes in %d", what, got.tier(), scope.version.Load())
+		if got := get(t, e, "/photos/ansel", "Cookie", value); got.tier() != "near" || scope.Newest() != 0 {
+			t.Errorf("cookie %s: from %s, and the edge believes in %d", what, got.tier(), scope.Newest())
 		}
 	}
 	if got := get(t, e, "/photos/ansel", "Cookie", "theme=dark", "Cookie", claiming(7)); got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
@@ -101,7 +101,7 @@ func TestFreshCookieWithoutKey(t *testing.T) {
 		t.Errorf("the writer again, from %s: %.60s", got.tier(), got.body)
 	}
 	before := s.renders.Load()
-	if got := get(t, e, "/photos/ansel", "Cookie", claiming(1<<62)); got.tier() != "render" || s.renders.Load() != before+1 || scope.version.Load() != 7 {
+	if got := get(t, e, "/photos/ansel", "Cookie", claiming(1<<62)); got.tier() != "render" || s.renders.Load() != before+1 || scope.Newest() != 7 {
 		t.Errorf("who claims what there is not: from %s, %d renders", got.tier(), s.renders.Load()-before)
 	}
 	stop()
@@ -119,7 +119,7 @@ func TestClaimsOfWhoJoins(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	e := s.keyless()
-	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
+	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	release := make(chan struct{})
 	var first sync.Once
 	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
@@ -151,15 +151,16 @@ func TestClaimsOfWhoJoins(t *testing.T) {
 func TestClaimsInMemcached(t *testing.T) {
 	t.Parallel()
 	h := newHotSite(t, 1, 1)
-	h.heat("/photos/ansel")
+	h.popular("/photos/ansel")
 	h.shows(page.User("ansel"), "version 0<")
-	e := h.keyless(withMemcached(h.addr), func(c *Config) { c.NearBytes = -1 })
-	look := func(version int64) fetched { // one that memcached does not answer in time brings neither
-		got, _ := e.look(t.Context(), want{ref: page.User("ansel"), claims: []wire.Dep{{Scope: "user.ansel", Version: version}}})
-		return got
+	e := h.keyless(withMemcached(h.addr), func(c *Config) { c.MemoryBytes = -1 })
+	lookup := func(version int64) (found, older bool) { // neither if memcached is too slow
+		w := want{ref: page.User("ansel"), gzip: true, atLeast: []wire.Dep{{Scope: "user.ansel", Version: version}}}
+		got, p := e.lookup(w)
+		return got.page != nil, p != nil
 	}
-	eventually(t, "the copy is found", func() bool { return look(0).copy != nil })
-	eventually(t, "it is too old", func() bool { return look(7).stale != nil })
+	eventually(t, "the page is found", func() bool { found, _ := lookup(0); return found })
+	eventually(t, "it is too old", func() bool { _, older := lookup(7); return older })
 }
 
 // Whoever joins one fetch after the other that brings what is true for all that the edge knows asks for themselves in the end.
@@ -170,29 +171,29 @@ func TestClaimsOfWhoJoinsAgainAndAgain(t *testing.T) {
 	e := s.keyless()
 	get(t, e, "/photos/ansel")
 	ref := page.User("ansel")
-	old := e.near.get(ref)
-	s.mu.Lock()
-	s.versions["user.ansel"] = 7
-	s.mu.Unlock()
+	old := e.memory.Get(ref)
 	ctx, stop := context.WithCancel(t.Context())
 	var crowd sync.WaitGroup
 	for range 2 { // so that there is mostly one under way
 		crowd.Go(func() {
 			for ctx.Err() == nil {
-				_, _, _ = e.calls.do(ctx, ref, time.Minute, func(context.Context) (fetched, error) {
+				_, _, _ = e.flights.do(ctx, ref, time.Minute, func(context.Context) (fetched, error) {
 					sleep.For(ctx, time.Millisecond)
-					return fetched{copy: old, tier: tierMemcached}, nil
+					return fetched{page: old, tier: tierMemcached}, nil
 				})
 			}
 		})
 	}
-	for range 50 {
+	for version := int64(7); version < 57; version++ { // each time the in-process cache has an older page
+		s.mu.Lock()
+		s.versions["user.ansel"] = version
+		s.mu.Unlock()
 		eventually(t, "a fetch is under way", func() bool { return asked(e) > 0 })
-		got, err := e.obtain(t.Context(), want{ref: ref, claims: []wire.Dep{{Scope: "user.ansel", Version: 7}}}, e.nextID())
-		if err != nil || got.copy == nil || got.copy == old {
+		w := want{ref: ref, number: e.nextID(), atLeast: []wire.Dep{{Scope: "user.ansel", Version: version}}}
+		got, err := e.render(t.Context(), w)
+		if err != nil || got.page == nil || got.page == old {
 			t.Errorf("%v, from %v", err, got.tier)
 		}
-		e.near.cache.Invalidate(ref)
 	}
 	stop()
 	crowd.Wait()
@@ -211,7 +212,7 @@ func (s *site) freshKey(edges ...*Server) wire.FreshKey {
 	}
 	for _, e := range edges {
 		eventually(s.t, "the edge has the key", func() bool {
-			key := e.cookies.key.Load()
+			key := e.tokens.Key()
 			return key != nil && string(*key) == string(entry.Value())
 		})
 	}
@@ -232,10 +233,10 @@ func TestFreshKeyMadeAnew(t *testing.T) {
 	if err := bucket.Delete(t.Context(), wire.FreshKeyID); err != nil {
 		t.Fatal(err)
 	}
-	if err := edges[0].cookies.renew(t.Context()); err != nil {
+	if err := edges[0].tokens.Renew(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := edges[1].cookies.renew(t.Context()); err != nil {
+	if err := edges[1].tokens.Renew(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if key := s.freshKey(edges...); string(key) == string(old) {
@@ -244,13 +245,13 @@ func TestFreshKeyMadeAnew(t *testing.T) {
 	if _, err := bucket.Put(t.Context(), wire.FreshKeyID, []byte("short")); err != nil {
 		t.Fatal(err)
 	}
-	if err := edges[0].cookies.renew(t.Context()); err == nil || !strings.Contains(err.Error(), "nats kv del KEYS fresh") {
+	if err := edges[0].tokens.Renew(t.Context()); err == nil || !strings.Contains(err.Error(), "nats kv del KEYS fresh") {
 		t.Errorf("a key of 5 bytes: %v", err)
 	}
 	if err := s.js.DeleteKeyValue(t.Context(), wire.BucketKeys); err != nil {
 		t.Fatal(err)
 	}
-	if err := edges[0].cookies.renew(t.Context()); err != nil {
+	if err := edges[0].tokens.Renew(t.Context()); err != nil {
 		t.Errorf("the bucket deleted: %v", err)
 	}
 	if _, err := s.js.KeyValue(t.Context(), wire.BucketKeys); errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -264,7 +265,7 @@ func TestVersionsAreToldWhoAsks(t *testing.T) {
 	s.renderer()
 	e := s.edge()
 	s.change("user.ansel", 3, false)
-	eventually(t, "the edge knows of the change", func() bool { return e.fresh.intern("user.ansel").version.Load() == 3 })
+	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 3 })
 	first := get(t, e, "/photos/ansel", "X-Depends", "?")
 	if got := first.header.Get("X-Depends"); got != "all=0 user.ansel=3" {
 		t.Errorf("rendered: %q", got)

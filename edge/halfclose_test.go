@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"flickrkillr/edge/fastpath"
 	"flickrkillr/schema/page"
 )
 
-func halfClosed(t testing.TB, e *Server) int { t.Helper(); return int(count(t, e.meters.halfClosed)) }
+func halfClosed(t testing.TB, e *Server) int { t.Helper(); return int(count(t, e.metrics.halfClosed)) }
 
 // halfClose sends a FIN.
 func (s *speaker) halfClose() {
@@ -146,7 +146,7 @@ func TestVisitorLeaves(t *testing.T) {
 				}
 			}
 			left++
-			eventually(t, "the edge has noticed", func() bool { return int(count(t, e.meters.status[0])) == left })
+			eventually(t, "the edge has noticed", func() bool { return int(count(t, e.metrics.status[0])) == left })
 			eventually(t, "the fetch has ended", func() bool { return asked(e) == 0 })
 			if n := halfClosed(t, e) - before; (n > 0) == reset {
 				t.Errorf("%s, reset %t: %d taken for half-closed", name, reset, n)
@@ -173,25 +173,19 @@ func (f *finPipe) Read(p []byte) (int, error) {
 // TestHalfCloseGrace holds the handler's requests to the grace, in fake time.
 func TestHalfCloseGrace(t *testing.T) {
 	t.Parallel()
-	for took, answered := range map[time.Duration]bool{halfCloseGrace / 2: true, 2 * halfCloseGrace: false} {
+	for took, answered := range map[time.Duration]bool{fastpath.HalfCloseGrace / 2: true, 2 * fastpath.HalfCloseGrace: false} {
 		for name, text := range asks("/slow") {
 			t.Run(fmt.Sprint(name, answered), func(t *testing.T) {
 				t.Parallel()
-				var s *Server
 				handler := func(w http.ResponseWriter, r *http.Request) {
-					s.handle(func(w http.ResponseWriter, r *http.Request, x *exchange) error {
-						select {
-						case <-time.After(took):
-							x.status = http.StatusOK
-							fmt.Fprint(w, "slowly")
-							return nil
-						case <-r.Context().Done():
-							return context.Cause(r.Context())
-						}
-					})(w, r)
+					select {
+					case <-time.After(took):
+						fmt.Fprint(w, "slowly")
+					case <-r.Context().Done():
+						panic(http.ErrAbortHandler) // as ServeHTTP does
+					}
 				}
-				onPipes(t, handler, func(e *Server, p *pipes) {
-					s = e
+				onPipes(t, handler, func(_ *Server, p *pipes) {
 					here, there := net.Pipe()
 					f := &finPipe{there, make(chan []byte, 1)}
 					f.said <- []byte(text)

@@ -14,10 +14,11 @@ import (
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/ring"
 	"flickrkillr/schema/wire"
 )
 
-func keepOften(c *Config) { c.HotEvery = 50 * time.Millisecond }
+func keepOften(c *Config) { c.PopularEvery = 50 * time.Millisecond }
 
 // kept reads the lists of all edges; nil when there is none, or no bus.
 func (s *site) kept() []wire.Heat {
@@ -69,28 +70,11 @@ func TestListSurvivesRestarts(t *testing.T) {
 	stop()
 	e, stop = s.stoppable(func(c *Config) { c.Addr = addr })
 	defer stop()
-	eventually(t, "the edge has its list again", func() bool { return names(e.hot.list(), ansel) && names(e.hot.list(), edward) })
 	eventually(t, "what it adds stands beside", func() bool {
 		get(t, e, "/photos/paul")
 		list := s.kept()
-		return names(list, page.User("paul")) && names(list, ansel)
+		return names(list, page.User("paul")) && names(list, ansel) && names(list, edward)
 	})
-}
-
-// TestListIsKeptAtStop: an edge that is told to stop leaves its list, however long ago it wrote one.
-func TestListIsKeptAtStop(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	e, stop := s.stoppable(func(c *Config) { c.HotEvery = time.Hour })
-	eventually(t, "the edge knows that it has no list yet", func() bool { return e.keep.ready.Load() })
-	for range 5 {
-		get(t, e, "/photos/ansel")
-	}
-	stop()
-	if list := s.kept(); !names(list, page.User("ansel")) {
-		t.Errorf("the list is %v", list)
-	}
 }
 
 // stoppable starts an edge that keeps its list often, and returns when it is ready.
@@ -132,7 +116,7 @@ func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
 		ref := page.User("user" + itoa(i+1))
 		refs, paths = append(refs, ref), append(paths, ref.Path())
 	}
-	h.heat(paths...)
+	h.popular(paths...)
 	eventually(t, "the lists name all", func() bool { return len(h.kept()) == len(refs) })
 	all := func() bool {
 		for _, ref := range refs {
@@ -154,7 +138,7 @@ func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
 	// A memcached that is new, as in a cluster that starts cold, is filled likewise.
 	fresh := testenv.Memcached(t)
 	h.fill(cachefill.Config{Memcached: []string{fresh}})
-	e := h.edge(withMemcached(fresh), func(c *Config) { c.NearBytes = -1 })
+	e := h.edge(withMemcached(fresh), func(c *Config) { c.MemoryBytes = -1 })
 	eventually(t, "a new memcached is filled", func() bool {
 		for _, path := range paths {
 			if ask(t, e, path) != "memcached" {
@@ -171,13 +155,17 @@ func TestDeadServerOfThree(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	dead := testenv.MemcachedServer(t)
-	servers := []string{testenv.Memcached(t), testenv.Memcached(t), dead.Addr()}
-	s.fill(cachefill.Config{Memcached: servers})
-	e := s.edge(withMemcached(servers...), func(c *Config) { c.NearBytes = -1 })
+	addrs := []string{testenv.Memcached(t), testenv.Memcached(t), dead.Addr()}
+	servers, err := ring.New(addrs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.fill(cachefill.Config{Memcached: addrs})
+	e := s.edge(withMemcached(addrs...), func(c *Config) { c.MemoryBytes = -1 })
 	var lost, kept []string
 	for i := range int64(60) {
 		ref := page.User("user" + itoa(i+1))
-		addr, err := e.cache.ring.PickServer(ref.Key())
+		addr, err := servers.PickServer(ref.Key())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +192,7 @@ func TestDeadServerOfThree(t *testing.T) {
 	for _, path := range kept { // at once, but for a memcached that takes its time
 		eventually(t, path+" is still in memcached", func() bool { return ask(t, e, path) == "memcached" })
 	}
-	if count(t, e.cache.servers[dead.Addr()].results["open"]) == 0 {
+	if count(t, e.metrics.lookups.WithLabelValues(dead.Addr(), "open")) == 0 {
 		t.Error("the dead server's circuit breaker never opened")
 	}
 }

@@ -32,11 +32,11 @@ func TestOrigins(t *testing.T) {
 		"photos.example.evil.example":   "",
 		strings.Repeat("a", 300) + ".b": "",
 	} {
-		if got := shown(o, page.Photo(7), host); got.Origin() != want || got != shown(o, page.Photo(7), []byte(host)) {
+		if got := withOrigin(o, page.Photo(7), host); got.Origin() != want || got != withOrigin(o, page.Photo(7), []byte(host)) {
 			t.Errorf("%q: at %q, want %q", host, got.Origin(), want)
 		}
 	}
-	if got := shown(o, page.Error(404), "photos.example"); got != page.Error(404) {
+	if got := withOrigin(o, page.Error(404), "photos.example"); got != page.Error(404) {
 		t.Errorf("%v has no absolute links", got)
 	}
 	nc := newSite(t).nc
@@ -100,7 +100,7 @@ func BenchmarkOrigins(b *testing.B) {
 	host := []byte("Photos.example:443")
 	b.ReportAllocs()
 	for b.Loop() {
-		if shown(o, page.Photo(7), host).Origin() == "" {
+		if withOrigin(o, page.Photo(7), host).Origin() == "" {
 			b.Fatal("none")
 		}
 	}

@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/nats-io/nats.go"
+
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
-
-	"github.com/bradfitz/gomemcache/memcache"
-	"github.com/nats-io/nats.go"
 )
 
 func TestTiers(t *testing.T) {
@@ -24,7 +24,7 @@ func TestTiers(t *testing.T) {
 	s.renderer()
 	cache := testenv.Memcached(t)
 	s.cachefill(cache)
-	a, b := s.edge(withMemcached(cache)), s.edge(withMemcached(cache), func(c *Config) { c.NearBytes = -1 })
+	a, b := s.edge(withMemcached(cache)), s.edge(withMemcached(cache), func(c *Config) { c.MemoryBytes = -1 })
 	for i, want := range []string{"render", "near", "near"} {
 		if got := get(t, a, "/photos/ansel"); got.status != 200 || got.tier() != want || !strings.Contains(got.body, "<h1>ansel</h1>") {
 			t.Errorf("request %d: %d from %s, want %s", i, got.status, got.tier(), want)
@@ -36,7 +36,7 @@ func TestTiers(t *testing.T) {
 
 	// A page that is rendered twice within a while, or in demand when it changes, is wanted in memcached; from there the other edge has it.
 	s.change("user.ansel", 2, false)
-	eventually(t, "the edge knows of the change", func() bool { return a.fresh.intern("user.ansel").version.Load() == 2 })
+	eventually(t, "the edge knows of the change", func() bool { return a.tracker.Scope("user.ansel").Newest() == 2 })
 	if got := get(t, a, "/photos/ansel"); got.tier() == "near" || !strings.Contains(got.body, "version 2") {
 		t.Errorf("after the change: from %s: %.60s", got.tier(), got.body)
 	}
@@ -92,7 +92,7 @@ func TestChangeShowsOnEveryEdge(t *testing.T) {
 	for version := int64(1); version <= 20; version++ {
 		s.change("user.ansel", version, false)
 		for _, e := range edges {
-			eventually(t, "the edge knows of the change", func() bool { return e.fresh.intern("user.ansel").version.Load() == version })
+			eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == version })
 			if got := get(t, e, "/photos/ansel"); !strings.Contains(got.body, "version "+itoa(version)+"<") {
 				t.Fatalf("version %d: from %s: %.60s", version, got.tier(), got.body)
 			}
@@ -106,7 +106,7 @@ func TestEverybodyWaitsForOneRender(t *testing.T) {
 	s.renderer()
 	release := s.holdUsers()
 	e := s.edge()
-	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
+	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	const visitors = 200
 	var wg sync.WaitGroup
 	for range visitors {
@@ -142,7 +142,7 @@ func TestAbandonedRequestIsCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := s.edge()
-	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
+	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	ctx, leave := context.WithCancel(t.Context())
 	var id string
 	go func() { id = <-asked; leave() }()
@@ -157,9 +157,9 @@ func TestAbandonedRequestIsCancelled(t *testing.T) {
 		t.Errorf("%s for the request %s", note.Subject, id)
 	}
 	eventually(t, "the fetch is forgotten", func() bool {
-		e.calls.mu.Lock()
-		defer e.calls.mu.Unlock()
-		return len(e.calls.current) == 0
+		e.flights.mu.Lock()
+		defer e.flights.mu.Unlock()
+		return len(e.flights.current) == 0
 	})
 }
 
@@ -170,7 +170,7 @@ func TestReloadingWaitsForOneRender(t *testing.T) {
 	s.renderer()
 	release := s.holdUsers()
 	e := s.edge()
-	e.bus.delays[page.KindUser].set(time.Minute) // no hedge
+	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	var browser sync.WaitGroup
 	var leave context.CancelFunc
 	for range 100 {
@@ -223,7 +223,7 @@ func TestTenThousandForOnePage(t *testing.T) {
 	var all []*Server
 	for range edges {
 		e := s.edge()
-		e.bus.delays[page.KindUser].set(time.Minute) // no hedge: the render takes as long as 10,000 connections do
+		e.renderers.delays[page.KindUser].set(time.Minute) // no hedge: the render takes as long as 10,000 connections do
 		all = append(all, e)
 	}
 	var wg sync.WaitGroup
@@ -253,7 +253,8 @@ func TestTenThousandForOnePage(t *testing.T) {
 	}
 }
 
-// TestLateForAFetch: who looked for a copy in vain before others' fetch ended, and comes to ask for one afterwards, is given what that brought.
+// A request that found no page in the caches before another fetch ended, and asks for a fetch afterwards, gets the page of
+// that fetch.
 func TestLateForAFetch(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -261,8 +262,8 @@ func TestLateForAFetch(t *testing.T) {
 	e := s.edge()
 	get(t, e, "/photos/ansel")
 	before := s.renders.Load()
-	got, err := e.obtain(t.Context(), want{ref: page.User("ansel"), looked: &fetched{}}, e.nextID())
-	if err != nil || got.tier != tierNear || got.copy != e.near.get(page.User("ansel")) || s.renders.Load() != before {
+	got, err := e.render(t.Context(), want{ref: page.User("ansel"), number: e.nextID()})
+	if err != nil || got.tier != tierMemory || got.page != e.memory.Get(page.User("ansel")) || s.renders.Load() != before {
 		t.Errorf("from %v, %v, %d renders", got.tier, err, s.renders.Load()-before)
 	}
 }
@@ -359,74 +360,22 @@ func TestOneSpelling(t *testing.T) {
 	}
 }
 
-func TestRefillBeforeTheAgeLimit(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	cache := testenv.Memcached(t)
-	e := s.edge(withMemcached(cache))
-	notes := make(chan *nats.Msg, 16)
-	sub, err := s.nc.ChanSubscribe(wire.SubjectFills, notes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sub.Unsubscribe()
-	if err := s.nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	old := time.Now().Add(-wire.PageAge * 4 / 5)
-	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
-		r := s.standard(ref)
-		r.ReadAt = old
-		return r
-	})
-	e.fresh.trustFrom.Store(0) // the stream is younger than the copy; this test is not about that
-	get(t, e, "/photos/ansel")
-	for range 3 {
-		if got := get(t, e, "/photos/ansel"); got.tier() != "near" {
-			t.Errorf("from %s", got.tier())
-		}
-	}
-	note := <-notes
-	readAt, ok := wire.ParseTime(note.Header.Get(wire.HeaderReadAt))
-	if note.Subject != "fill.page.user.ansel" || !ok || !readAt.After(old.Truncate(time.Microsecond)) {
-		t.Errorf("note %s %v", note.Subject, note.Header)
-	}
-	if len(notes) != 0 {
-		t.Errorf("%d notes more than one", len(notes))
-	}
-}
-
 func TestNearCacheIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	const limit = 1 << 20
-	e := s.edge(func(c *Config) { c.NearBytes = limit })
+	e := s.edge(func(c *Config) { c.MemoryBytes = limit })
 	for i := range 500 {
 		get(t, e, "/photos/user"+itoa(int64(i)))
 	}
-	e.near.cache.CleanUp()
-	if got := e.near.bytes(); got > limit || got < limit/2 {
+	e.memory.Settle()
+	if got := e.memory.Bytes(); got > limit || got < limit/2 {
 		t.Errorf("%v bytes in a near cache of %d", got, limit)
 	}
 	big := page.Image("abcdefghijklmnopqrstuvwxyz", 1280)
-	if got := get(t, e, big.Path()); got.status != 200 || e.near.get(big) != nil {
-		t.Errorf("status %d; a picture of %d bytes is kept near: %v", got.status, len(got.body), e.near.get(big) != nil)
-	}
-}
-
-func TestHeatIsBounded(t *testing.T) {
-	t.Parallel()
-	h := newHeat()
-	if h.again(page.Photo(1)) || !h.again(page.Photo(1)) {
-		t.Error("the second time is the first that counts")
-	}
-	for i := range int64(3 * heatEntries) {
-		h.again(page.Photo(i + 2))
-	}
-	if n := len(h.young) + len(h.old); n > 2*heatEntries {
-		t.Errorf("%d entries", n)
+	if got := get(t, e, big.Path()); got.status != 200 || e.memory.Get(big) != nil {
+		t.Errorf("status %d; a picture of %d bytes is kept near: %v", got.status, len(got.body), e.memory.Get(big) != nil)
 	}
 }
 

@@ -13,16 +13,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
 	"flickrkillr/cachefill"
+	"flickrkillr/edge/freshness"
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 )
 
 // Two edges that begin together create the same bucket at the same moment. The server in this process then opens a store for each, and now
@@ -237,7 +238,7 @@ func (s *site) edge(change ...func(*Config)) *Server {
 
 // trusts reports that the edge trusts the copies that it gets from now on, and so will until something happens.
 func trusts(e *Server) bool {
-	return !e.fresh.blind() && e.fresh.clock.Now().UnixMicro() > e.fresh.trustFrom.Load()+clockSlip.Microseconds()
+	return !e.tracker.FeedStale() && e.clock.Now().After(e.tracker.InvalidBefore().Add(freshness.ClockSlip))
 }
 
 // start starts one.

@@ -114,15 +114,6 @@ func NewMemcached(addrs []string, decode Decoder, m MemcachedMetrics, log *slog.
 // Enabled reports whether there is any server.
 func (c *Memcached) Enabled() bool { return c.ring != nil }
 
-// Server returns the address of the server that holds a page's key. It panics without servers.
-func (c *Memcached) Server(ref page.Ref) string {
-	addr, err := c.ring.PickServer(ref.Key())
-	if err != nil {
-		panic(err) // a ring has at least one server
-	}
-	return addr.String()
-}
-
 // Run sends the queued look-ups until ctx ends.
 func (c *Memcached) Run(ctx context.Context) {
 	var wg sync.WaitGroup
@@ -142,13 +133,18 @@ func (c *Memcached) Get(ref page.Ref) *Page {
 	if c.ring == nil {
 		return nil
 	}
-	s := c.servers[c.Server(ref)]
+	key := ref.Key()
+	addr, err := c.ring.PickServer(key)
+	if err != nil {
+		return nil
+	}
+	s := c.servers[addr.String()]
 	if s.breaker.IsOpen() && s.breaker.RemainingDelay() > 0 {
 		s.results[resultOpen].Inc()
 		return nil
 	}
 	w := c.waiters.Get().(*waiter)
-	if !s.join(w, ref, ref.Key()) {
+	if !s.join(w, ref, key) {
 		c.waiters.Put(w)
 		s.results[resultSlow].Inc()
 		return nil

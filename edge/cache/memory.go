@@ -60,13 +60,6 @@ func (m *Memory) Put(p *Page, now time.Time) {
 	})
 }
 
-// Delete drops a page.
-func (m *Memory) Delete(ref page.Ref) {
-	if m.cache != nil {
-		m.cache.Invalidate(ref)
-	}
-}
-
 // All returns every page, in any order. It does not count as a request for them.
 func (m *Memory) All() iter.Seq[*Page] {
 	if m.cache == nil {
@@ -75,7 +68,7 @@ func (m *Memory) All() iter.Seq[*Page] {
 	return m.cache.Values()
 }
 
-// Bytes is the size of the cache.
+// Bytes is the size of the cache, in bytes.
 func (m *Memory) Bytes() float64 {
 	if m.cache == nil {
 		return 0

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// halfCloseGrace is how long a client that has sent a FIN counts as waiting for the answer: a browser that closes the
+// HalfCloseGrace is how long a client that has sent a FIN counts as waiting for the answer: a browser that closes the
 // connection sends a FIN too. After the grace period such a client has left, and a fetch that nobody else waits for is
 // cancelled. A reset counts as a disconnect at once.
-const halfCloseGrace = 2 * time.Second
+const HalfCloseGrace = 2 * time.Second
 
 // delayEOF delays the end of what a client sends until the answer is written or the grace period is over. It returns what
 // Read returns then: an error of a deadline, or io.EOF.
 func (c *conn) delayEOF() error {
 	c.server.cfg.HalfClosed()
-	grace := time.NewTimer(halfCloseGrace)
+	grace := time.NewTimer(HalfCloseGrace)
 	defer grace.Stop()
 	for !c.interrupted.Load() {
 		select {

@@ -216,6 +216,3 @@ func (f *Feed) watch(ctx context.Context, js jetstream.JetStream, created time.T
 		}
 	}
 }
-
-// SkipSequence is for tests: the next message looks as if so many before it had been lost.
-func (f *Feed) SkipSequence(n uint64) { f.last.Add(-n) }

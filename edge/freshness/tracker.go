@@ -13,7 +13,7 @@ const (
 	heartbeatGrace  = 3 * time.Second // without a good heartbeat for this long, the feed counts as stale
 	maxRelayLag     = time.Second     // a heartbeat of a relay that lags more is not a good one
 	maxAgeWithoutIt = time.Second     // age up to which a page is fresh while the feed is stale: a crowd still shares one render
-	MaxScopes       = 500_000         // scopes in one generation, some 50 MB; beyond, the older generation is forgotten early
+	maxScopes       = 500_000         // scopes in one generation, some 50 MB; beyond, the older generation is forgotten early
 	ClockSlip       = time.Second     // how far cluster time, learned from heartbeats in transit, may lag behind the truth
 )
 
@@ -92,7 +92,7 @@ func (t *Tracker) Scope(name string) *Scope {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now := time.Now(); now.Sub(t.rotated) > wire.ChangesAge || len(t.young) >= MaxScopes {
+	if now := time.Now(); now.Sub(t.rotated) > wire.ChangesAge || len(t.young) >= maxScopes {
 		// Pages decoded since the last rotation point to young scopes. Older pages may point to scopes that are
 		// forgotten now.
 		t.invalidateBefore(now.Sub(t.rotated))
@@ -219,9 +219,3 @@ func (t *Tracker) MayServeStale(b *Basis, now time.Time) bool {
 
 // Age is how long ago the page's rows were read. It is negative if a clock was set back since.
 func (t *Tracker) Age(b *Basis, now time.Time) time.Duration { return t.clock.At(now).Sub(b.ReadAt) }
-
-// Assume is for tests of other packages: pages read since a time are valid, and the feed is not stale for so long.
-func (t *Tracker) Assume(validSince time.Time, fresh time.Duration) {
-	t.invalidBefore.Store(validSince.UnixMicro())
-	t.goodUntil.Store(max(t.goodUntil.Load(), int64(time.Since(t.start)+fresh)))
-}

@@ -78,11 +78,10 @@ func (h *counter) add(c *cache.Page, begin bool) {
 	p.learn(c)
 }
 
-// countable excludes error pages, which no visitor asks for, assets, which the cachefills keep in memcached anyway, and
-// pages that are never cached.
+// countable excludes error pages, which no client requests, and assets, which the cachefills keep in memcached anyway.
 func countable(c *cache.Page) bool {
 	kind := c.Ref.Kind()
-	return kind != page.KindError && kind != page.KindAsset && c.Reply.MaxAge > 0
+	return kind != page.KindError && kind != page.KindAsset
 }
 
 func (h *counter) begin(ref page.Ref) *counted {

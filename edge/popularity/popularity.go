@@ -13,7 +13,6 @@ import (
 	"flickrkillr/edge/cache"
 	"flickrkillr/edge/freshness"
 	"flickrkillr/schema/page"
-	"flickrkillr/schema/wire"
 )
 
 // Config is what Popularity depends on. All fields but ListEvery are required.
@@ -65,6 +64,9 @@ const (
 // Observe records that a page answers a request, and has memcached filled if that is worth it. Of the requests that
 // share one render only the first counts.
 func (p *Popularity) Observe(c *cache.Page, from Source, now time.Time) {
+	if c.Reply.MaxAge == 0 {
+		return // never cached
+	}
 	switch {
 	case !c.Observed.Load() && !c.Observed.Swap(true):
 		p.first(c)
@@ -83,7 +85,7 @@ func (p *Popularity) first(c *cache.Page) {
 		p.counter.add(c, true)
 		return
 	}
-	again := c.Reply.MaxAge > 0 && (c.Ref.Kind() == page.KindAsset || p.recent.again(c.Ref))
+	again := c.Ref.Kind() == page.KindAsset || p.recent.again(c.Ref)
 	p.counter.add(c, again)
 	if again {
 		p.filler.fill(c)
@@ -103,23 +105,3 @@ func (p *Popularity) Run(ctx context.Context) {
 
 // Pages is the number of pages that are counted.
 func (p *Popularity) Pages() int { return p.counter.size() }
-
-// List returns the most popular pages, most popular first.
-func (p *Popularity) List() []wire.Heat { return p.counter.list() }
-
-// Restored reports whether the list from before the start has been read, if there was one.
-func (p *Popularity) Restored() bool { return p.lister.restored.Load() }
-
-// Boost is for tests: every counted page counts as requested so often, and what memcached lacks of the popular pages is
-// requested now.
-func (p *Popularity) Boost(perSecond float64) {
-	now := time.Now()
-	p.counter.mu.Lock()
-	for _, c := range p.counter.pages {
-		c.perSecond, c.reckoned = perSecond, now
-	}
-	p.counter.mu.Unlock()
-	for _, c := range p.counter.collect(p.cfg.Memory, rate.NewLimiter(rate.Inf, 0), now) {
-		p.filler.fill(c)
-	}
-}

@@ -45,7 +45,7 @@ func (f edgeFlags) config() edge.Config {
 		Origins:     f.Origin,
 		TLSCert:     f.TLSCert,
 		TLSKey:      f.TLSKey,
-		NearBytes:   near,
+		MemoryBytes: near,
 		MaxConns:    f.MaxConns,
 		NoFastPath:  f.NoFastPath,
 		StopTimeout: f.EdgeStop,

@@ -1,15 +1,12 @@
-package edge
+package cache
 
-import (
-	"net/http"
-	"testing"
-)
+import "testing"
 
-func TestCodings(t *testing.T) {
+func TestAccept(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		lines      []string
-		want, near string // the form of a page that has just come, and of one that the near cache has
+		lines         []string
+		want, popular string // the encoding of a page, and that of a popular page
 	}{
 		{nil, "", ""},
 		{[]string{""}, "", ""},
@@ -41,38 +38,21 @@ func TestCodings(t *testing.T) {
 		{[]string{"identity;q=0, gzip;q=0"}, "", ""},
 		{[]string{"zstd, deflate"}, "", ""},
 	} {
-		accepted := readCodings(c.lines)
-		if got, near := accepted.choose(false), accepted.choose(true); got != c.want || near != c.near {
-			t.Errorf("%q (%+v): %q, and %q when near; want %q and %q", c.lines, accepted, got, near, c.want, c.near)
+		accept := ParseAccept(c.lines)
+		if got := accept.choose(false); got != c.want {
+			t.Errorf("%q (%+v): %q, want %q", c.lines, accept, got, c.want)
+		}
+		if got := accept.choose(true); got != c.popular {
+			t.Errorf("%q (%+v), popular: %q, want %q", c.lines, accept, got, c.popular)
 		}
 	}
 }
 
-// TestCodingsOfAnswers: an asset, a page made for the visitor and one from the near cache go out in the form that was asked for, by either way.
-func TestCodingsOfAnswers(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	e := s.edge()
-	visitor := dial(t, e)
-	for i, path := range []string{"/static/app.0123abcd.css", "/photos/ansel", "/photos/ansel"} {
-		for accept, want := range map[string]string{"gzip;q=0.9, br;q=0.1": "gzip", "identity, *;q=0.5": "", "identity;q=0, gzip": "gzip"} {
-			for _, more := range []string{"DNT: 1", "X-Note: a\ttab"} {
-				visitor.say(plainly(path, "Accept-Encoding: "+accept, more))
-				a := visitor.hear(http.MethodGet)
-				if got := a.header.Get("Content-Encoding"); got != want {
-					t.Errorf("%d: %s for %q: %q, want %q", i, path, accept, got, want)
-				}
-			}
-		}
-	}
-}
-
-func BenchmarkCodings(b *testing.B) {
+func BenchmarkAccept(b *testing.B) {
 	lines := []string{"gzip, deflate, br, zstd"}
 	b.ReportAllocs()
 	for b.Loop() {
-		if readCodings(lines).choose(true) != "br" {
+		if ParseAccept(lines).choose(true) != "br" {
 			b.Fatal("not br")
 		}
 	}

@@ -1,0 +1,124 @@
+package freshness
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/wire"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+func newDelay() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "delay"})
+}
+
+// believing returns a tracker whose feed is not stale for an hour.
+func believing() *Tracker {
+	t := New(&wire.Clock{})
+	t.goodUntil.Store(int64(time.Hour))
+	return t
+}
+
+func user(name string) string { return "user." + name }
+
+// A page whose scope had to be forgotten is neither fresh nor served as stale.
+func TestForgottenScopes(t *testing.T) {
+	t.Parallel()
+	tracker := believing()
+	tracker.rotated = time.Now().Add(-time.Second)
+	old := tracker.Basis(&wire.Reply{
+		MaxAge: wire.PageAge, ReadAt: time.Now().Add(-time.Minute), Depends: []wire.Dep{{Scope: user("ansel"), Version: 1}},
+	})
+	if now := time.Now(); !tracker.Fresh(&old, now) || !tracker.MayServeStale(&old, now) {
+		t.Fatal("a page whose scope is remembered is not fresh")
+	}
+	for i := 1; tracker.old[user("ansel")] != nil || tracker.young[user("ansel")] != nil; i++ {
+		tracker.Scope(user(fmt.Sprint("u", i)))
+		if i > 3*maxScopes {
+			t.Fatal("no scope is ever forgotten")
+		}
+	}
+	if n := tracker.Scopes(); n > 2*maxScopes {
+		t.Errorf("%d scopes are remembered, want %d at most", n, 2*maxScopes)
+	}
+	tracker.Learn(wire.Change{Scope: user("ansel"), Version: 2, Gone: true})
+	if now := time.Now(); tracker.Fresh(&old, now) || tracker.MayServeStale(&old, now) {
+		t.Error("a deleted user's page is served because its scope was forgotten")
+	}
+}
+
+// A process that was frozen, or disconnected, receives old heartbeats. They say nothing about now.
+func TestLateHeartbeats(t *testing.T) {
+	t.Parallel()
+	tracker := New(&wire.Clock{})
+	feed := NewFeed(nil, tracker, newDelay(), slog.New(slog.DiscardHandler))
+	now := time.Now()
+	feed.heartbeat(wire.Tick{Time: now}, now, 0)
+	if tracker.FeedStale() {
+		t.Fatal("a heartbeat of now does not count")
+	}
+	tracker.forgetHeartbeats()
+	for ago := 300 * time.Second; ago > heartbeatGrace; ago -= time.Second {
+		feed.heartbeat(wire.Tick{Time: now.Add(-ago)}, now, 0)
+		if !tracker.FeedStale() {
+			t.Fatalf("a heartbeat of %v ago counts", ago)
+		}
+	}
+	feed.heartbeat(wire.Tick{Time: time.Now()}, time.Now(), 0)
+	if tracker.FeedStale() {
+		t.Error("a heartbeat of now, after late ones, does not count")
+	}
+}
+
+// After a gap in the stream no page that was read before it is fresh.
+func TestGapInTheStream(t *testing.T) {
+	t.Parallel()
+	nc := testenv.Connect(t, testenv.NATSServer(t).URL())
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), wire.ChangesConfig()); err != nil {
+		t.Fatal(err)
+	}
+	tracker := New(&wire.Clock{})
+	feed := NewFeed(nc, tracker, newDelay(), slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { feed.Run(ctx) })
+	defer func() { stop(); running.Wait() }()
+	beat := func() bool {
+		if _, err := js.Publish(t.Context(), wire.SubjectTick, wire.Tick{Time: time.Now()}.Encode()); err != nil {
+			t.Fatal(err)
+		}
+		return !tracker.FeedStale()
+	}
+	testenv.Eventually(t, "heartbeats count", beat)
+	before := tracker.InvalidBefore()
+	feed.last.Add(^uint64(4)) // as if the next five messages had been lost
+	testenv.Eventually(t, "older pages are invalid", func() bool { beat(); return tracker.InvalidBefore().After(before) })
+}
+
+func BenchmarkFreshWithTenScopes(b *testing.B) {
+	tracker := believing()
+	reply := &wire.Reply{ReadAt: time.Now(), MaxAge: time.Hour}
+	for i := range int64(10) {
+		reply.Depends = append(reply.Depends, wire.Dep{Scope: user(fmt.Sprint("u", i+1)), Version: i})
+	}
+	basis := tracker.Basis(reply)
+	b.ReportAllocs()
+	for b.Loop() {
+		if !tracker.Fresh(&basis, time.Now()) {
+			b.Fatal("not fresh")
+		}
+	}
+}

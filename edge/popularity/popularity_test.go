@@ -1,0 +1,367 @@
+package popularity
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"flickrkillr/edge/cache"
+	"flickrkillr/edge/freshness"
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+func newTracker() *freshness.Tracker { return freshness.New(&wire.Clock{}) }
+
+// user is the n-th user's page.
+func user(n int64) page.Ref { return page.User(fmt.Sprint("u", n)) }
+
+// pageOf returns a page, read at a time, that depends on scopes in version 1.
+func pageOf(t *freshness.Tracker, ref page.Ref, readAt time.Time, maxAge time.Duration, scopes ...string) *cache.Page {
+	r := &wire.Reply{Status: 200, MaxAge: maxAge, ReadAt: readAt}
+	for _, scope := range scopes {
+		r.Depends = append(r.Depends, wire.Dep{Scope: scope, Version: 1})
+	}
+	return cache.New(t, ref, r)
+}
+
+// A change of everything refills the most popular pages first, at most the burst at once, and the rest at the rate.
+func TestChangeOfEverythingIsPaced(t *testing.T) {
+	t.Parallel()
+	tracker, h, now := newTracker(), newCounter(), time.Now()
+	const pages = 3 * refillBurst
+	for i := range int64(pages) {
+		ref := page.Photo(i + 1)
+		h.add(pageOf(tracker, ref, now, wire.PageAge, wire.ScopeAll), true)
+		h.pages[ref].count = refillFrom + i
+	}
+	limit := rate.NewLimiter(refillRate, refillBurst)
+	if notes, _ := h.due(tracker, limit, now); len(notes) != 0 {
+		t.Fatalf("%d notes before any change", len(notes))
+	}
+	tracker.Learn(wire.Change{Scope: wire.ScopeAll, Version: 2})
+	notes, next := h.due(tracker, limit, now)
+	if len(notes) != refillBurst || next > limitPause {
+		t.Fatalf("%d notes at once, next scan in %v", len(notes), next)
+	}
+	wants := []wire.Dep{{Scope: wire.ScopeAll, Version: 2}}
+	for i, note := range notes {
+		if want := page.Photo(int64(pages - i)); note.Ref != want || !slices.Equal(note.Wants, wants) {
+			t.Fatalf("note %d is %+v, want %s", i, note, want)
+		}
+	}
+	if notes, _ := h.due(tracker, limit, now); len(notes) != 0 {
+		t.Errorf("%d more at the same moment", len(notes))
+	}
+	if notes, _ := h.due(tracker, limit, now.Add(time.Second)); len(notes) != refillRate {
+		t.Errorf("%d in the next second, want %d", len(notes), refillRate)
+	}
+	notes, next = h.due(tracker, limit, now.Add(time.Minute))
+	if len(notes) != pages-refillBurst-refillRate || next != collectEvery {
+		t.Errorf("%d after a minute, next scan in %v", len(notes), next)
+	}
+}
+
+// A page that changes more often than it is requested is refilled about as often as it was requested lately, however often
+// that was before.
+func TestRefillsAreNoMoreThanRequests(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before, lately float64 // requests a second, for an hour and then for half a minute
+		maxAge         time.Duration
+		least, most    int // refills in the ten seconds from then on, in which the page changes every ten milliseconds
+	}{
+		"always often":     {100, 100, wire.PageAge, 450, 550},
+		"often lately":     {.01, 100, wire.PageAge, 400, 550},
+		"no more":          {100, 0, wire.PageAge, 1, 60},
+		"twice a second":   {2, 2, wire.PageAge, 15, 25},
+		"seldom":           {.01, .01, wire.PageAge, 2, 3},
+		"often, a listing": {100, 100, wire.ListingAge, 45, 55},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tracker, h, now := newTracker(), newCounter(), time.Now()
+			ref := page.User("ansel")
+			h.add(pageOf(tracker, ref, now, c.maxAge, "user.ansel"), true)
+			p, owed := h.pages[ref], 0.
+			request := func(perSecond float64) { // counts are collected once a second
+				owed += perSecond
+				if n := int64(owed); n > 0 {
+					h.count(p, n, now)
+					owed -= float64(n)
+				}
+				now = now.Add(time.Second)
+			}
+			for range 3600 {
+				request(c.before)
+			}
+			for range 30 {
+				request(c.lately)
+			}
+			if list := h.list(); len(list) != 1 {
+				t.Fatalf("the list is %v", list)
+			}
+			refills := 0
+			for second := range 10 {
+				for hundredth := range 100 {
+					tracker.Learn(wire.Change{Scope: "user.ansel", Version: int64(2 + second*100 + hundredth)})
+					at := now.Add(time.Duration(hundredth) * 10 * time.Millisecond)
+					notes, _ := h.due(tracker, rate.NewLimiter(rate.Inf, 0), at)
+					refills += len(notes)
+				}
+				request(c.lately)
+			}
+			if refills < c.least || refills > c.most {
+				t.Errorf("%d refills, want %d to %d", refills, c.least, c.most)
+			}
+		})
+	}
+}
+
+// A refill that waits for the gap since the last one is timed from the end of the gap.
+func TestGapIsNoDelay(t *testing.T) {
+	t.Parallel()
+	tracker, h, now := newTracker(), newCounter(), time.Now()
+	ref := page.User("ansel")
+	h.add(pageOf(tracker, ref, now, wire.PageAge, "user.ansel"), true)
+	h.count(h.pages[ref], refillFrom, now.Add(-time.Hour))
+	limit := rate.NewLimiter(rate.Inf, 0)
+	for version, c := range []struct {
+		at    time.Duration
+		notes int
+		next  time.Duration
+	}{
+		{0, 1, collectEvery}, {10 * time.Millisecond, 0, collectEvery},
+		{maxGap - 50*time.Millisecond, 0, 50 * time.Millisecond}, {maxGap, 1, collectEvery},
+	} {
+		tracker.Learn(wire.Change{Scope: "user.ansel", Version: int64(2 + version)})
+		notes, next := h.due(tracker, limit, now.Add(c.at))
+		if len(notes) != c.notes {
+			t.Fatalf("after %v: %d notes, want %d", c.at, len(notes), c.notes)
+		}
+		for _, note := range notes {
+			if note.Waited > time.Millisecond {
+				t.Errorf("after %v: it has waited %v", c.at, note.Waited)
+			}
+		}
+		if next != c.next {
+			t.Errorf("after %v: next scan in %v, want %v", c.at, next, c.next)
+		}
+	}
+}
+
+// noting returns a Popularity and the fill notes that it sends.
+func noting(t *testing.T) (*Popularity, *freshness.Tracker, func() []*nats.Msg) {
+	t.Helper()
+	nc := testenv.Connect(t, testenv.NATSServer(t).URL())
+	sub, err := nc.SubscribeSync(wire.SubjectFills)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := cache.NewMemory(0)
+	t.Cleanup(memory.Close)
+	tracker := newTracker()
+	p := New(Config{
+		NATS: nc, Tracker: tracker, Memory: memory, Fill: true, ListKey: "k", Log: slog.New(slog.DiscardHandler),
+		Fills:   prometheus.NewCounter(prometheus.CounterOpts{Name: "fills"}),
+		Refills: prometheus.NewCounter(prometheus.CounterOpts{Name: "refills"}),
+	})
+	return p, tracker, func() (notes []*nats.Msg) {
+		t.Helper()
+		if err := nc.Publish(wire.SubjectFills[:len(wire.SubjectFills)-1]+"end", nil); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			m, err := sub.NextMsg(10 * time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(m.Header) == 0 {
+				return notes
+			}
+			notes = append(notes, m)
+		}
+	}
+}
+
+// A page that is rendered for the second time goes to memcached, once. Requests that share a render count once.
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	p, tracker, notes := noting(t)
+	now, ref := time.Now(), page.User("ansel")
+	for render := range 3 {
+		c := pageOf(tracker, ref, now.Add(time.Duration(render)*time.Microsecond), wire.PageAge, "user.ansel")
+		for range 5 {
+			p.Observe(c, FromRenderer, now)
+		}
+		p.Observe(c, FromMemory, now)
+		want := min(render, 1) // the third render is an error in practice; its note does no harm
+		if got := notes(); len(got) != want {
+			t.Errorf("render %d: %d notes, want %d", render+1, len(got), want)
+		}
+		if hits := c.Hits.Load(); hits != 1 {
+			t.Errorf("render %d: %d hits, want 1", render+1, hits)
+		}
+	}
+	private := pageOf(tracker, page.User("dora"), now, 0, "user.dora")
+	for range 5 {
+		p.Observe(private, FromRenderer, now)
+	}
+	if got := notes(); len(got) != 0 || p.Pages() != 1 {
+		t.Errorf("%d notes for a page that is never cached, %d pages are counted", len(got), p.Pages())
+	}
+}
+
+// A page that nears its maximum age is requested anew, once, whether memcached has it or not.
+func TestRefreshEarly(t *testing.T) {
+	t.Parallel()
+	for name, stored := range map[string]bool{"in memcached": true, "not in memcached": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, tracker, notes := noting(t)
+			now := time.Now()
+			old := now.Add(-wire.PageAge * 4 / 5).Truncate(time.Microsecond)
+			c := pageOf(tracker, page.User("ansel"), old, wire.PageAge, "user.ansel")
+			c.InMemcached.Store(stored)
+			for range 3 {
+				p.Observe(c, FromMemory, now)
+			}
+			got := notes()
+			if len(got) != 1 {
+				t.Fatalf("%d notes, want 1", len(got))
+			}
+			readAt, ok := wire.ParseTime(got[0].Header.Get(wire.HeaderReadAt))
+			if got[0].Subject != wire.FillSubject(page.User("ansel")) || !ok || !readAt.After(old) {
+				t.Errorf("note %s %v, want one for a page read after %v", got[0].Subject, got[0].Header, old)
+			}
+		})
+	}
+}
+
+func TestRecentIsBounded(t *testing.T) {
+	t.Parallel()
+	r := newRecent()
+	if r.again(page.Photo(1)) || !r.again(page.Photo(1)) {
+		t.Error("the second time is the first that counts")
+	}
+	for i := range int64(3 * recentPages) {
+		r.again(page.Photo(i + 2))
+	}
+	if n := len(r.young) + len(r.old); n > 2*recentPages {
+		t.Errorf("%d pages are remembered", n)
+	}
+}
+
+// Whatever is requested, the pages that are counted and cached are bounded.
+func TestCounterIsBounded(t *testing.T) {
+	t.Parallel()
+	const bytes = 4 << 20
+	memory := cache.NewMemory(bytes)
+	defer memory.Close()
+	tracker, h, now := newTracker(), newCounter(), time.Now()
+	limit := rate.NewLimiter(refillRate, refillBurst)
+	for i := range int64(60_000) {
+		ref := user(i*7919%3_000_017 + 1)
+		c := pageOf(tracker, ref, now, wire.PageAge, wire.ScopeAll, "user."+ref.Name())
+		memory.Put(c, now)
+		c.Hits.Add(uint32(i % 5))
+		h.add(c, i%3 == 0)
+		if i%10_000 == 0 {
+			h.collect(memory, limit, now)
+		}
+		if n := len(h.pages); n > maxPages {
+			t.Fatalf("after %d: %d pages are counted", i, n)
+		}
+	}
+	memory.Settle()
+	if got := memory.Bytes(); got > bytes {
+		t.Errorf("%v bytes in a cache of %d", got, bytes)
+	}
+	if h.size() < maxPages/2 {
+		t.Errorf("only %d pages are counted", h.size())
+	}
+}
+
+// An edge that starts reads its list back before it stores one, and stores one when it stops.
+func TestListSurvives(t *testing.T) {
+	t.Parallel()
+	first, tracker, _ := noting(t)
+	run := func(p *Popularity) (stop func()) {
+		ctx, cancel := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() { p.Run(ctx) })
+		return sync.OnceFunc(func() { cancel(); running.Wait() })
+	}
+	stop := run(first)
+	defer stop()
+	testenv.Eventually(t, "the list was looked for", first.lister.restored.Load)
+	for n := range int64(3) {
+		c := pageOf(tracker, user(n+1), time.Now(), wire.PageAge)
+		c.InMemcached.Store(true)
+		for range n + 1 {
+			first.Observe(c, FromMemcached, time.Now())
+		}
+	}
+	stop()
+	second := New(first.cfg)
+	stop = run(second)
+	defer stop()
+	testenv.Eventually(t, "the list was read", second.lister.restored.Load)
+	list := second.counter.list()
+	if len(list) != 3 || list[0].Ref != user(3) ||
+		!slices.IsSortedFunc(list, func(a, b wire.Heat) int { return cmp.Compare(b.Count, a.Count) }) {
+		t.Errorf("the list is %v", list)
+	}
+}
+
+// BenchmarkCollect is the work of each second for an in-process cache of the usual size.
+func BenchmarkCollect(b *testing.B) {
+	memory := cache.NewMemory(64 << 20)
+	defer memory.Close()
+	tracker, h, now, limit := newTracker(), newCounter(), time.Now(), rate.NewLimiter(refillRate, refillBurst)
+	var pages []*cache.Page
+	for i := range int64(5000) {
+		c := cache.New(tracker, page.Photo(i+1), &wire.Reply{
+			Status: 200, MaxAge: wire.PageAge, ReadAt: now, Body: make([]byte, 8000),
+			Depends: []wire.Dep{{Scope: wire.ScopeAll, Version: 1}, {Scope: "user.ansel", Version: 1}},
+		})
+		memory.Put(c, now)
+		pages = append(pages, c)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, c := range pages[:1000] {
+			c.Hits.Add(1)
+		}
+		h.collect(memory, limit, now)
+	}
+}
+
+// BenchmarkDue is one scan of all pages that are counted.
+func BenchmarkDue(b *testing.B) {
+	tracker, h, now := newTracker(), newCounter(), time.Now()
+	for i := range int64(maxPages) {
+		c := pageOf(tracker, page.Photo(i+1), now, wire.PageAge, wire.ScopeAll, fmt.Sprint("user.u", i%1000+1))
+		h.add(c, true)
+		h.add(c, true)
+	}
+	limit := rate.NewLimiter(refillRate, refillBurst)
+	b.ReportAllocs()
+	for b.Loop() {
+		if notes, _ := h.due(tracker, limit, now); len(notes) > 0 {
+			b.Fatal("a page is due without any change")
+		}
+	}
+}
