@@ -39,7 +39,7 @@ func debugAddr(t *testing.T, p *testenv.Process) string {
 func TestUpGoesOnPainting(t *testing.T) {
 	t.Parallel()
 	data := testenv.DataDir(t)
-	first := start(t, testenv.UpArgs(data, "--photos", "6000")...)
+	first := start(t, testenv.UpArgs(data)...)
 	first.WaitLine(t, first.Stderr, `msg="painting large pictures"`)
 	if status := first.Stop(t); status != 0 {
 		t.Errorf("status %d: %s", status, first.Stderr)
@@ -47,7 +47,7 @@ func TestUpGoesOnPainting(t *testing.T) {
 	if strings.Contains(first.Stderr.String(), "all pictures are painted") {
 		t.Error("all pictures were painted before the end was asked for")
 	}
-	second := start(t, testenv.UpArgs(data, "--photos", "6000")...)
+	second := start(t, testenv.UpArgs(data)...)
 	second.WaitLine(t, second.Stderr, `msg="all pictures are painted"`)
 	if strings.Contains(second.Stderr.String(), "copying rows") {
 		t.Error("the second start seeded again")
