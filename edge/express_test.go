@@ -185,40 +185,59 @@ func TestExpressAmongOthers(t *testing.T) {
 	}
 }
 
-// TestExpressHandsOver: what it has found and cannot answer with is the handler's to answer, who does not look again.
-func TestExpressHandsOver(t *testing.T) {
+// TestFastPathAnswersOthersThan200: pages with another status, error pages and stale pages too.
+func TestFastPathAnswersOthersThan200(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.renderer()
+	stop := s.renderer()
 	e := s.edge()
-	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
-		r := s.standard(ref)
-		if ref.Kind() == page.KindUser {
-			r.Status = http.StatusNotFound
-		}
-		return r
-	})
-	before, renders := fastAnswers(t, e), s.renders.Load()
-	visitor := dial(t, e)
-	for _, tier := range []string{"render", "near"} {
-		visitor.say(plainly("/photos/nobody"))
-		if a := visitor.hear(http.MethodGet); a.status != 404 || a.tier() != tier || !strings.Contains(a.body, "<h1>nobody") {
-			t.Errorf("%d, from %s, want %s: %.40q", a.status, a.tier(), tier, a.body)
-		}
-	}
-	if n := s.renders.Load() - renders; n != 1 || fastAnswers(t, e) != before {
-		t.Errorf("%d renders, %d answers of the express", n, fastAnswers(t, e)-before)
-	}
 	ids := make(chan string, 16)
 	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
 		ids <- m.Header.Get(wire.HeaderRequest)
 		r := s.standard(ref)
-		r.Status = http.StatusGone
+		switch ref.Name() {
+		case "nobody":
+			r.Status = http.StatusNotFound
+		case "gone":
+			r.Status = http.StatusGone
+		case "broken":
+			_ = s.nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrInternal))
+			return nil
+		}
 		return r
 	})
-	visitor.say(plainly("/photos/gone"))
-	if a, id := visitor.hear(http.MethodGet), <-ids; a.status != 410 || a.header.Get("X-Request-Id") != id {
-		t.Errorf("status %d, id %s; asked by %s", a.status, a.header.Get("X-Request-Id"), id)
+	before := fastAnswers(t, e)
+	visitor := dial(t, e)
+	check := func(path string, status int, tier, text string) answer {
+		t.Helper()
+		visitor.say(plainly(path))
+		a := visitor.hear(http.MethodGet)
+		if a.status != status || a.tier() != tier || !strings.Contains(a.body, text) {
+			t.Errorf("%s: %d, from %s, want %d from %s: %.60q", path, a.status, a.tier(), status, tier, a.body)
+		}
+		return a
+	}
+	for _, tier := range []string{"render", "near"} {
+		check("/photos/nobody", http.StatusNotFound, tier, "<h1>nobody")
+	}
+	<-ids
+	if a, id := check("/photos/gone", http.StatusGone, "render", "<h1>gone"), <-ids; a.header.Get("X-Request-Id") != id {
+		t.Errorf("id %s, on the bus %s", a.header.Get("X-Request-Id"), id)
+	}
+	check("/photos/broken", http.StatusInternalServerError, "none", "<h1>error 500")
+	check("/photos/ansel", http.StatusOK, "render", "version 0<")
+	stop()
+	s.change("user.ansel", 2, false)
+	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 2 })
+	if a := check("/photos/ansel", http.StatusOK, "stale", "version 0<"); a.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("a stale page: Cache-Control is %q", a.header.Get("Cache-Control"))
+	}
+	a := check("/photos/edward", http.StatusServiceUnavailable, "none", "<h1>error 503")
+	if a.header.Get("Retry-After") == "" || a.header.Get("Content-Security-Policy") == "" {
+		t.Errorf("503: %v", a.header)
+	}
+	if n := fastAnswers(t, e) - before; n != 7 {
+		t.Errorf("%d answers of the fast path, want all 7", n)
 	}
 }
 

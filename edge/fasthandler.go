@@ -29,16 +29,14 @@ func (s *Server) ServeFast(w fastpath.Responder, r *fastpath.Request) (fastpath.
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
 	p, variant, err := s.resolve(w, &x, variantOf(s.origins, ref, r.Host, x.accept))
-	switch {
-	case errors.Is(err, errLeft):
-	case err != nil:
-		x.cause, err = err, s.sendError(w, &x, statusOf(err))
-	default:
-		err = s.send(w, r, &x, p, variant)
-	}
-	if x.status != 0 {
-		x.cut = err
+	if !errors.Is(err, errLeft) {
 		s.metrics.fast.Inc()
+		if err == nil {
+			err = s.send(w, r, &x, p, variant)
+		} else {
+			x.cause, err = err, s.sendError(w, &x, statusOf(err))
+		}
+		x.cut = err
 	}
 	from := ""
 	if s.cfg.AccessLog != nil {

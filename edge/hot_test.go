@@ -51,14 +51,18 @@ const popularRequests = 2000
 func (h *hotSite) popular(paths ...string) {
 	h.t.Helper()
 	for _, path := range paths {
+		for _, e := range h.edges {
+			for range popularRequests / len(paths) {
+				ask(h.t, e, path)
+			}
+		}
+	}
+	for _, path := range paths {
 		ref, err := page.ParsePath(path)
 		if err != nil {
 			h.t.Fatal(err)
 		}
 		for _, e := range h.edges {
-			for range popularRequests / len(paths) {
-				ask(h.t, e, path)
-			}
 			eventually(h.t, path+" is counted", func() bool {
 				p := e.memory.Get(ref)
 				return p != nil && p.Hits.Load() == 0 && p.InMemcached.Load()

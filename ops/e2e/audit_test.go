@@ -200,12 +200,12 @@ func TestAuditFindsMistakes(t *testing.T) {
 	for _, m := range []mutant{
 		{
 			name:  "versions are not compared",
-			edits: []edit{{"edge/freshness.go", "if d.version < d.scope.version.Load() {", "if d.version < 0 {"}},
+			edits: []edit{{"edge/freshness/tracker.go", "d.Version < d.Scope.version.Load()", "d.Version < 0"}},
 			rules: []string{"back", "own", "fresh"},
 			flags: []string{"--no-faults"},
 		}, {
 			name:  "cookies of writers are ignored",
-			edits: []edit{{"edge/pages.go", "	x.claims = s.cookies.adopt(r)\n", ""}},
+			edits: []edit{{"edge/handler.go", "	x.atLeast = s.tokens.Adopt(r)\n", ""}},
 			rules: []string{"own"},
 			flags: []string{"--no-faults"},
 		}, {
@@ -238,10 +238,10 @@ func TestAuditFindsMistakes(t *testing.T) {
 			name: "a stream made anew is not noticed",
 			edits: []edit{
 				{
-					"edge/follow.go", "!stream.CachedInfo().Created.Equal(created) {",
+					"edge/freshness/feed.go", "!stream.CachedInfo().Created.Equal(created) {",
 					"stream.CachedInfo().Created.Equal(created.Add(1)) {",
 				},
-				{"edge/follow.go", "last != 0 && seq != last+1 {", "last != 0 && seq == last {"},
+				{"edge/freshness/feed.go", "last != 0 && seq != last+1 {", "last != 0 && seq == last {"},
 			},
 			rules: []string{"fresh"},
 			flags: wiping(),
