@@ -28,6 +28,7 @@ type conn struct {
 	deadline time.Time // when the fast path last moved the deadlines
 	ahead    []byte    // read, and not passed to net/http yet
 	owed     int       // how much of it, at its beginning, belongs to the request that net/http has
+	request  Request   // the one that is answered; part of the connection so that none is allocated
 	reason   Reason    // why net/http has it
 
 	busy        atomic.Bool   // net/http has a request
@@ -68,19 +69,20 @@ func (c *conn) Read(p []byte) (int, error) {
 			}
 		}
 		size := len(c.ahead)
-		r, kind := parse(c.ahead)
+		var k kind
+		c.request, k = parse(c.ahead)
 		switch {
-		case kind == kindUnparsed:
+		case k == kindUnparsed:
 			c.reason = ReasonUnparsed
 			return c.delegate(p, size, connUnparsed)
-		case kind == kindDelegated:
-			c.reason = r.reason
+		case k == kindDelegated:
+			c.reason = c.request.reason
 			return c.delegate(p, size, connDelegated)
 		case !c.enter():
 			c.reason = ReasonStopping
 			return c.delegate(p, size, connDelegated)
 		}
-		reason, err := c.serve(&r)
+		reason, err := c.serve()
 		if reason != ReasonNone {
 			c.reason = reason
 			return c.delegate(p, size, connDelegated)
@@ -97,14 +99,14 @@ func (c *conn) Read(p []byte) (int, error) {
 var errPanic = errors.New("panic")
 
 // serve calls the handler. A panic closes the connection and harms nothing else.
-func (c *conn) serve(r *Request) (reason Reason, err error) {
+func (c *conn) serve() (reason Reason, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.cfg.Log.Error("panic", "path", string(r.Target), "panic", p, "stack", string(debug.Stack()))
+			c.server.cfg.Log.Error("panic", "path", string(c.request.Target), "panic", p, "stack", string(debug.Stack()))
 			reason, err = ReasonNone, errPanic
 		}
 	}()
-	return c.server.cfg.Handler.ServeFast(Responder{c}, r)
+	return c.server.cfg.Handler.ServeFast(Responder{c}, &c.request)
 }
 
 // readAhead waits for bytes and reads them, as many as there is room for.

@@ -90,13 +90,13 @@ func TestEachFaultHasItsTurn(t *testing.T) {
 // sends one.
 func TestFaultBoundIsTheEdges(t *testing.T) {
 	t.Parallel()
-	source, err := os.ReadFile("../../../edge/freshness.go")
+	source, err := os.ReadFile("../../../edge/freshness/tracker.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`(tick|heartbeat)Grace\s*= 3 \* time\.Second`, `lagGrace\s*= time\.Second`} {
+	for _, want := range []string{`heartbeatGrace\s*= 3 \* time\.Second`, `maxRelayLag\s*= time\.Second`} {
 		if !regexp.MustCompile(want).Match(source) {
-			t.Errorf("edge/freshness.go has not %s: FaultBound must follow it", want)
+			t.Errorf("edge/freshness/tracker.go does not have %s: FaultBound must follow it", want)
 		}
 	}
 	if FaultBound != (3+1)*second {
