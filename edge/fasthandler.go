@@ -2,8 +2,8 @@ package edge
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,7 +50,7 @@ func (s *Server) ServeFast(w fastpath.Responder, r *fastpath.Request) (fastpath.
 func (s *Server) send(w fastpath.Responder, r *fastpath.Request, x *exchange, p *cache.Page, v *cache.Variant) error {
 	x.status = p.Reply.Status
 	if x.tier == tierStale {
-		head := appendHead(nil, func(field fieldFunc) { describe(p, v, tierStale, field); describeBody(v, field) })
+		head := newHead(x.status, func(field fieldFunc) { describe(p, v, tierStale, field); describeBody(v, field) })
 		return s.write(w, x, head, v.Body)
 	}
 	head := headOf(p, v)
@@ -66,23 +66,20 @@ func (s *Server) send(w fastpath.Responder, r *fastpath.Request, x *exchange, p 
 func (s *Server) sendError(w fastpath.Responder, x *exchange, status int) error {
 	x.status = status
 	body, describe := s.errs.page(status)
-	return s.write(w, x, appendHead(nil, describe), body)
+	return s.write(w, x, newHead(status, describe), body)
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// write writes an answer: the header fields in head, those of x, and the body. A large body is written in chunks, each of
-// which has its own deadline.
+// write writes an answer: head, the header fields of x, and the body. A large body is written in chunks, each of which has
+// its own deadline.
 func (s *Server) write(w fastpath.Responder, x *exchange, head, body []byte) error {
 	if err := w.MoveDeadlines(x.start); err != nil {
 		return err
 	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	b := append((*buf)[:0], "HTTP/1.1 "...)
-	b = append(strconv.AppendInt(b, int64(x.status), 10), ' ')
-	b = append(append(b, http.StatusText(x.status)...), "\r\n"...)
-	b = append(b, head...)
+	b := append((*buf)[:0], head...)
 	b = append(append(append(b, "Date: "...), s.date.at(time.Now())...), "\r\n"...)
 	if w.Closing() {
 		b = append(b, "Connection: close\r\n"...)
@@ -111,26 +108,30 @@ func (s *Server) write(w fastpath.Responder, x *exchange, head, body []byte) err
 	}
 }
 
-// headOf returns the header fields of a page that is not stale. They are formatted once for each variant.
+// headRoom is about how many bytes a head takes.
+const headRoom = 640
+
+// headOf returns the heads of answers with a page that is not stale. They are formatted once for each variant.
 func headOf(p *cache.Page, v *cache.Variant) *cache.Head {
 	if h := v.Head.Load(); h != nil {
 		return h
 	}
 	h := &cache.Head{}
-	h.NotModified = appendHead(nil, func(field fieldFunc) {
+	h.NotModified = newHead(http.StatusNotModified, func(field fieldFunc) {
 		describe(p, v, tierNone, func(name string, value []string) {
 			if name != "Content-Type" { // net/http leaves it out of a 304 too
 				field(name, value)
 			}
 		})
 	})
-	h.Full = appendHead(nil, func(field fieldFunc) { describe(p, v, tierNone, field); describeBody(v, field) })
+	h.Full = newHead(p.Reply.Status, func(field fieldFunc) { describe(p, v, tierNone, field); describeBody(v, field) })
 	v.Head.Store(h)
 	return h
 }
 
-// appendHead appends header fields as HTTP/1.1 has them.
-func appendHead(b []byte, fields func(fieldFunc)) []byte {
+// newHead formats a status line and header fields.
+func newHead(status int, fields func(fieldFunc)) []byte {
+	b := fmt.Appendf(make([]byte, 0, headRoom), "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
 	fields(func(name string, value []string) {
 		b = append(append(append(append(b, name...), ": "...), value[0]...), "\r\n"...)
 	})

@@ -50,10 +50,10 @@ type Variant struct {
 	values [2]string // backs Encoding and Length with one allocation
 }
 
-// Head is the part of an answer's header, as bytes of HTTP/1.1, that is the same for every request.
+// Head is the part of an answer over HTTP/1.1 that is the same for every request: the status line and header fields.
 type Head struct {
-	Full        []byte // of a 200
-	NotModified []byte // of a 304
+	Full        []byte // with a body
+	NotModified []byte // 304
 }
 
 // Decode reads an envelope. The tracker learns the versions in it.
