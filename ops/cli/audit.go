@@ -27,7 +27,7 @@ type auditCommand struct {
 	Observations int64         `min:"0" placeholder:"N" help:"Stop after checking this many answers, once --writes is reached as well (default: no goal)."`
 	Duration     time.Duration `min:"0s" placeholder:"TIME" help:"Stop after this time in any case (default: 1m if neither --writes nor --observations is given)."`
 	Rate         float64       `default:"100" min:"0" placeholder:"N" help:"Writes per second (default ${default}; 0: unlimited)."`
-	LookRate     float64       `min:"0" placeholder:"N" help:"Page views per second, not counting timing probes (0, the default: unlimited, which leaves the site little processor time)."`
+	ViewRate     float64       `min:"0" placeholder:"N" aliases:"look-rate" env:"KILLR_VIEW_RATE,KILLR_LOOK_RATE" help:"Page views per second, not counting timing probes (0, the default: unlimited, which leaves the site little processor time)."`
 	BusShare     float64       `default:"0.5" min:"0" max:"1" placeholder:"SHARE" help:"Share of the writes that go through the bus, from 0 to 1, where an action exists for them; the others are made in SQL (default ${default})."`
 	ActionsOnly  bool          `help:"Make only writes that have an action (new titles, hiding, showing), so that --bus-share 1 means all. Edges hear of these directly as well, so that they do not test the relay."`
 	Owners       int           `default:"40" min:"1" max:"100000" placeholder:"N" help:"Users whose photos are written to (default ${default})."`
@@ -202,7 +202,7 @@ func (c *auditCommand) withPool(ctx context.Context, url string, f func(*pgxpool
 func (c *auditCommand) run(s *session, edges []string, pool *pgxpool.Pool, nc *nats.Conn, faults []audit.Fault) error {
 	report, err := audit.Run(s.ctx, audit.Config{
 		Edges: edges, Metrics: c.Metrics, OneMachine: len(c.Edge) == 0, Pool: pool, NATS: nc, Seed: c.Seed,
-		Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, ViewRate: c.LookRate,
+		Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, ViewRate: c.ViewRate,
 		BusShare: c.BusShare, Actions: c.ActionsOnly, Writes: c.Writes, Observations: c.Observations,
 		Duration: c.Duration, StopAtViolation: c.StopAtViolation, Bound: c.Bound,
 		Faults: faults, FaultEvery: c.FaultEvery, Logger: s.log,

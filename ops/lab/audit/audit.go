@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ type Config struct {
 	Faults     []Fault
 	FaultEvery time.Duration // average pause between two faults, at least half of it; 0: 5 s
 
-	Logger    *slog.Logger    // nil: slog.Default
+	Logger    *slog.Logger    // nil: silent
 	Progress  func(Progress)  // called every 5 s; may be nil
 	OnProblem func(Violation) // called with each violation that the report keeps, when it is found; may be nil
 }
@@ -84,9 +85,7 @@ func (c Config) withDefaults() Config {
 	if c.FaultEvery <= 0 {
 		c.FaultEvery = 5 * time.Second
 	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	return c
 }
 
