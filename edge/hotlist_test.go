@@ -12,8 +12,8 @@ import (
 	"flickrkillr/cachefill"
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
-	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/ring"
 	"flickrkillr/schema/wire"
 )
@@ -21,18 +21,18 @@ import (
 func keepOften(c *Config) { c.PopularEvery = 50 * time.Millisecond }
 
 // kept reads the lists of all edges; nil when there is none, or no bus.
-func (s *site) kept() []wire.Heat {
+func (s *site) kept() []wire.Popular {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()
-	list, err := hotlist.All(ctx, s.nc)
-	if err != nil && !errors.Is(err, hotlist.ErrNone) {
+	list, err := popularlist.All(ctx, s.nc)
+	if err != nil && !errors.Is(err, popularlist.ErrNone) {
 		s.t.Log(err)
 	}
 	return list
 }
 
-func names(list []wire.Heat, ref page.Ref) bool {
-	return slices.ContainsFunc(list, func(h wire.Heat) bool { return h.Ref == ref })
+func names(list []wire.Popular, ref page.Ref) bool {
+	return slices.ContainsFunc(list, func(h wire.Popular) bool { return h.Ref == ref })
 }
 
 func TestListSurvivesRestarts(t *testing.T) {

@@ -62,18 +62,18 @@ func TestLateHeartbeats(t *testing.T) {
 	tracker := New(&wire.Clock{})
 	feed := NewFeed(nil, tracker, newDelay(), slog.New(slog.DiscardHandler))
 	now := time.Now()
-	feed.heartbeat(wire.Tick{Time: now}, now, 0)
+	feed.heartbeat(wire.Heartbeat{Time: now}, now, 0)
 	if tracker.FeedStale() {
 		t.Fatal("a heartbeat of now does not count")
 	}
 	tracker.forgetHeartbeats()
 	for ago := 300 * time.Second; ago > heartbeatGrace; ago -= time.Second {
-		feed.heartbeat(wire.Tick{Time: now.Add(-ago)}, now, 0)
+		feed.heartbeat(wire.Heartbeat{Time: now.Add(-ago)}, now, 0)
 		if !tracker.FeedStale() {
 			t.Fatalf("a heartbeat of %v ago counts", ago)
 		}
 	}
-	feed.heartbeat(wire.Tick{Time: time.Now()}, time.Now(), 0)
+	feed.heartbeat(wire.Heartbeat{Time: time.Now()}, time.Now(), 0)
 	if tracker.FeedStale() {
 		t.Error("a heartbeat of now, after late ones, does not count")
 	}
@@ -97,7 +97,7 @@ func TestGapInTheStream(t *testing.T) {
 	running.Go(func() { feed.Run(ctx) })
 	defer func() { stop(); running.Wait() }()
 	beat := func() bool {
-		if _, err := js.Publish(t.Context(), wire.SubjectTick, wire.Tick{Time: time.Now()}.Encode()); err != nil {
+		if _, err := js.Publish(t.Context(), wire.SubjectHeartbeat, wire.Heartbeat{Time: time.Now()}.Encode()); err != nil {
 			t.Fatal(err)
 		}
 		return !tracker.FeedStale()

@@ -17,12 +17,12 @@ import (
 
 // Bounds of what counts as popular.
 const (
-	maxPages    = 4 * wire.HotSize  // pages that are counted
-	refillFrom  = 2                 // requests lately; a page with fewer waits for its next visitor when it changes
-	fillFrom    = 8                 // requests lately; from here on memcached should hold the page, even while it is in this process
-	halfLife    = time.Minute       // counts are halved that often,
-	halveFrom   = 16 * wire.HotSize // but not before so many requests: a quiet night does not erase the day
-	demandDecay = 10 * time.Second  // requests of so long ago count for a third of those of now, see perSecond
+	maxPages    = 4 * wire.MaxPopular  // pages that are counted
+	refillFrom  = 2                    // requests lately; a page with fewer waits for its next visitor when it changes
+	fillFrom    = 8                    // requests lately; from here on memcached should hold the page, even while it is in this process
+	halfLife    = time.Minute          // counts are halved that often,
+	halveFrom   = 16 * wire.MaxPopular // but not before so many requests: a quiet night does not erase the day
+	demandDecay = 10 * time.Second     // requests of so long ago count for a third of those of now, see perSecond
 )
 
 // counter counts the recent requests of a bounded number of pages, and knows which versions the newest copy of each
@@ -175,26 +175,26 @@ func (h *counter) ranked() []*counted {
 
 // list returns the most popular pages. It includes pages requested only twice recently (the first request is not
 // counted), which together are many. It leaves out what was not found.
-func (h *counter) list() []wire.Heat {
+func (h *counter) list() []wire.Popular {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var list []wire.Heat
+	var list []wire.Popular
 	for _, p := range h.ranked() {
-		if len(list) == wire.HotSize || p.count == 0 {
+		if len(list) == wire.MaxPopular || p.count == 0 {
 			break
 		}
 		if p.status == 200 || p.status == 0 {
-			list = append(list, wire.Heat{Ref: p.ref, Count: p.count})
+			list = append(list, wire.Popular{Ref: p.ref, Count: p.count})
 		}
 	}
 	return list
 }
 
 // restore adds the list that was stored before a restart.
-func (h *counter) restore(list []wire.Heat) {
+func (h *counter) restore(list []wire.Popular) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, stored := range list[:min(len(list), wire.HotSize)] {
+	for _, stored := range list[:min(len(list), wire.MaxPopular)] {
 		p := h.pages[stored.Ref]
 		if p == nil {
 			p = h.begin(stored.Ref)

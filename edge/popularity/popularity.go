@@ -21,7 +21,7 @@ type Config struct {
 	Tracker   *freshness.Tracker
 	Memory    *cache.Memory // pages whose hits are collected
 	Fill      bool          // publish fill notes; false if there is no memcached
-	ListKey   string        // of the popularity list, see schema/hotlist
+	ListKey   string        // of the popularity list, see schema/popularlist
 	ListEvery time.Duration // how often the list is stored, 0 is 10 s
 	Fills     prometheus.Counter
 	Refills   prometheus.Counter
