@@ -19,7 +19,7 @@ const (
 	replayRate = 400 // notes a second at most, unless said otherwise
 	// seconds of what renderers do anyway: as many notes are sent as fast as that allows, then one for one; see load
 	replayAhead = 20
-	replayMost  = 4 * wire.MaxPopular // pages, the hottest; what is less in demand than these comes when somebody asks
+	replayMost  = 4 * wire.MaxPopular // pages, the most popular ones; the others are filled when somebody asks for them
 	// notes at once: renderers answer what waits together by one query, which Postgres does for less
 	replayBurst  = 16
 	replayWindow = 4 * replayBurst // within so many notes, pages of a kind go together: only those share a query
@@ -40,8 +40,8 @@ func (f *Filler) replay(ctx context.Context, s *server) error {
 	if err != nil && !errors.Is(err, popularlist.ErrNone) {
 		return err
 	}
-	list = slices.DeleteFunc(list[:min(len(list), replayMost)], func(hot wire.Popular) bool {
-		addr, err := f.ring.PickServer(hot.Ref.Key())
+	list = slices.DeleteFunc(list[:min(len(list), replayMost)], func(popular wire.Popular) bool {
+		addr, err := f.ring.PickServer(popular.Ref.Key())
 		return err != nil || addr.String() != s.addr
 	})
 	for window := range slices.Chunk(list, replayWindow) {
@@ -56,8 +56,8 @@ func (f *Filler) replay(ctx context.Context, s *server) error {
 				return err
 			}
 		}
-		for _, hot := range burst {
-			if err := f.cfg.NATS.PublishMsg(wire.Fill{Ref: hot.Ref}.Msg()); err != nil {
+		for _, popular := range burst {
+			if err := f.cfg.NATS.PublishMsg(wire.Fill{Ref: popular.Ref}.Msg()); err != nil {
 				return fmt.Errorf("replay: %w", err)
 			}
 			f.metrics.replayed.Inc()

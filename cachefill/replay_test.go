@@ -17,8 +17,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// demand keeps a list of n users' pages, as an edge does, and gives it.
-func (s *site) demand(n int64) []wire.Popular {
+// storeList stores a popularity list of n users' pages, as an edge does, and returns it.
+func (s *site) storeList(n int64) []wire.Popular {
 	s.t.Helper()
 	var list []wire.Popular
 	for i := range n {
@@ -34,8 +34,8 @@ func (s *site) demand(n int64) []wire.Popular {
 func (s *site) held(cache *memcache.Client, list []wire.Popular) int {
 	s.t.Helper()
 	n := 0
-	for _, hot := range list {
-		switch _, err := cache.Get(hot.Ref.Key()); {
+	for _, popular := range list {
+		switch _, err := cache.Get(popular.Ref.Key()); {
 		case err == nil:
 			n++
 		case !errors.Is(err, memcache.ErrCacheMiss):
@@ -50,7 +50,7 @@ func quick(c *Config) { c.ReplayRate = 10_000 }
 func TestFlushIsReplayed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	list := s.demand(40)
+	list := s.storeList(40)
 	f, other := s.filler(quick), s.filler(quick)
 	eventually(t, "an empty memcached is filled with the popular pages",
 		func() bool { return s.held(s.cache, list) == len(list) })
@@ -83,7 +83,7 @@ func mustParse(t *testing.T, subject string) page.Ref {
 func TestReplayIsOfOneServersPages(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	list := s.demand(60)
+	list := s.storeList(60)
 	servers := []string{s.addr, testenv.Memcached(t)}
 	third := testenv.MemcachedServer(t)
 	servers = append(servers, third.Addr())
@@ -102,8 +102,8 @@ func TestReplayIsOfOneServersPages(t *testing.T) {
 
 	before := s.renders.Load()
 	share := 0
-	for _, hot := range list {
-		if addr, err := pick.PickServer(hot.Ref.Key()); err == nil && addr.String() == third.Addr() {
+	for _, popular := range list {
+		if addr, err := pick.PickServer(popular.Ref.Key()); err == nil && addr.String() == third.Addr() {
 			share++
 		}
 	}
@@ -175,7 +175,7 @@ func TestReplayWaitsForARenderer(t *testing.T) {
 	s.cache = memcache.New(s.addr)
 	s.cache.Timeout = 10 * time.Second
 	defer s.cache.Close()
-	list := s.demand(20)
+	list := s.storeList(20)
 	f, stop := s.begin(quick)
 	defer stop()
 	if f.Ready() == nil {

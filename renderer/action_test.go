@@ -131,8 +131,8 @@ func TestActionsChangeRowsAndSayWhatChanged(t *testing.T) {
 	}
 }
 
-// TestHintComesFirst: before the reply, and says the same. An action that was not done gives none.
-func TestHintComesFirst(t *testing.T) {
+// TestEarlyInvalidationComesFirst: before the reply, and says the same. An action that was not done gives none.
+func TestEarlyInvalidationComesFirst(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	st.start(t, nil)
@@ -155,10 +155,10 @@ func TestHintComesFirst(t *testing.T) {
 		t.Errorf("first comes %s: %q", m.Subject, m.Data)
 	}
 	deletion("4")
-	hint, done := receive(t, heard), receive(t, heard)
-	if hint.Subject != wire.SubjectEarly || done.Subject != reply || len(changed(t, done)) != 2 ||
-		string(hint.Data) != string(done.Data) {
-		t.Errorf("then come %s: %q, and %s: %q", hint.Subject, hint.Data, done.Subject, done.Data)
+	early, done := receive(t, heard), receive(t, heard)
+	if early.Subject != wire.SubjectEarly || done.Subject != reply || len(changed(t, done)) != 2 ||
+		string(early.Data) != string(done.Data) {
+		t.Errorf("then come %s: %q, and %s: %q", early.Subject, early.Data, done.Subject, done.Data)
 	}
 }
 

@@ -25,9 +25,9 @@ const (
 	comeBack = 2 * wakeApart
 	// standbyPolls is how many times less often a relay polls while another is active.
 	standbyPolls = 3
-	// tickEvery is the interval of heartbeats of the active relay; silence is how much longer, at least, the others
+	// heartbeatEvery is the interval of heartbeats of the active relay; silence is how much longer, at least, the others
 	// wait for one.
-	tickEvery = time.Second
+	heartbeatEvery = time.Second
 	silence   = 150 * time.Millisecond
 	// publishLimit bounds the wait for the stream's acknowledgement. Postgres ends a transaction that idles for 2 s.
 	publishLimit = 1500 * time.Millisecond
@@ -55,7 +55,7 @@ type relay struct {
 
 	woken    chan struct{} // of capacity 1: a round is asked for
 	answered atomic.Int64  // when Postgres last answered, in nanoseconds since 1970
-	ticked   atomic.Int64  // when the last tick was heard, likewise
+	heardAt   atomic.Int64  // when the last heartbeat was heard, likewise
 	active   atomic.Bool
 	stream   bool // the stream exists, as far as known
 }
@@ -83,9 +83,9 @@ func (r *relay) wake() {
 // heard is when Postgres last answered.
 func (r *relay) heard() time.Time { return time.Unix(0, r.answered.Load()) }
 
-// hearTick notes a heartbeat of the service with this id.
-func (r *relay) hearTick(id string) {
-	r.ticked.Store(time.Now().UnixNano())
+// hearHeartbeat notes a heartbeat of the service with this id.
+func (r *relay) hearHeartbeat(id string) {
+	r.heardAt.Store(time.Now().UnixNano())
 	r.setActive(id == r.id)
 }
 
@@ -184,7 +184,7 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 		r.answered.Store(time.Now().UnixNano())
 	}
 	if err == nil && leader {
-		err = r.tick(ctx)
+		err = r.sendHeartbeat(ctx)
 	}
 	return n, leader, err
 }
@@ -217,17 +217,17 @@ func (r *relay) publish(ctx context.Context, changes []store.Change, since time.
 	return nil
 }
 
-// tick sends a heartbeat with the lag: once a second from the active relay, and from another one when that has fallen
+// sendHeartbeat sends a heartbeat with the lag: once a second from the active relay, and from another one when that has fallen
 // silent.
-func (r *relay) tick(ctx context.Context) error {
-	due := tickEvery
+func (r *relay) sendHeartbeat(ctx context.Context) error {
+	due := heartbeatEvery
 	if !r.active.Load() {
 		due += r.silence
 	}
-	if last := r.ticked.Load(); last != 0 && time.Since(time.Unix(0, last)) < due {
+	if last := r.heardAt.Load(); last != 0 && time.Since(time.Unix(0, last)) < due {
 		return nil
 	}
-	now, err := r.store.Tick(ctx)
+	now, err := r.store.Heartbeat(ctx)
 	if err != nil {
 		return err
 	}

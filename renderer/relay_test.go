@@ -148,7 +148,7 @@ func TestWokenRelayComesBack(t *testing.T) {
 	announced(t, heard, "user.ansel", 0)
 }
 
-// TestOneRelayOfAll: of several services one relays and ticks, and another takes over when it goes.
+// TestOneRelayOfAll: of several services one relays and sends heartbeats, and another takes over when it goes.
 func TestOneRelayOfAll(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
@@ -168,25 +168,25 @@ func TestOneRelayOfAll(t *testing.T) {
 		}
 		return nil
 	})
-	ticks := follow(t, st, wire.SubjectHeartbeat)
-	last := map[string]time.Time{} // by who ticked: on a machine that stalls, another one does for a moment
+	heartbeats := follow(t, st, wire.SubjectHeartbeat)
+	last := map[string]time.Time{} // by sender: on a machine that stalls, another one sends some for a moment
 	for n := range 4 {
 		select {
-		case m := <-ticks:
-			tick, err := wire.DecodeHeartbeat(m.Data)
+		case m := <-heartbeats:
+			heartbeat, err := wire.DecodeHeartbeat(m.Data)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tick.Lag != 0 || time.Since(tick.Time).Abs() > time.Minute {
-				t.Errorf("tick %+v", tick)
+			if heartbeat.Lag != 0 || time.Since(heartbeat.Time).Abs() > time.Minute {
+				t.Errorf("heartbeat %+v", heartbeat)
 			}
 			who := m.Header.Get(wire.HeaderWorker)
-			if before, is := last[who]; is && tick.Time.Sub(before) < tickEvery*99/100 { // by two clocks
-				t.Errorf("%s ticks after %s, want once a second", who, tick.Time.Sub(before))
+			if before, is := last[who]; is && heartbeat.Time.Sub(before) < heartbeatEvery*99/100 { // by two clocks
+				t.Errorf("%s sends one after %s, want once a second", who, heartbeat.Time.Sub(before))
 			}
-			last[who] = tick.Time
+			last[who] = heartbeat.Time
 		case <-time.After(3 * time.Second):
-			t.Fatalf("no tick for 3 s, after %d of them", n)
+			t.Fatalf("no heartbeat for 3 s, after %d of them", n)
 		}
 	}
 	var first *running

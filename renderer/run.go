@@ -100,7 +100,7 @@ func (s *Service) setClock(ctx context.Context) error {
 
 // open makes all subscriptions and returns when the server has them.
 func (s *Service) open() error {
-	if err := s.control.add(s.nc.Subscribe(wire.SubjectHeartbeat, s.hearTick)); err != nil {
+	if err := s.control.add(s.nc.Subscribe(wire.SubjectHeartbeat, s.hearHeartbeat)); err != nil {
 		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectHeartbeat, err)
 	}
 	if err := s.control.add(s.nc.Subscribe(wire.SubjectCancels, s.abandoned.hear)); err != nil {
@@ -114,14 +114,14 @@ func (s *Service) open() error {
 	return nil
 }
 
-func (s *Service) hearTick(m *nats.Msg) {
-	tick, err := wire.DecodeHeartbeat(m.Data)
+func (s *Service) hearHeartbeat(m *nats.Msg) {
+	heartbeat, err := wire.DecodeHeartbeat(m.Data)
 	if err != nil {
-		s.log.Warn("tick", "err", err)
+		s.log.Warn("cannot read a heartbeat", "err", err)
 		return
 	}
-	s.clock.Observe(tick, time.Now())
-	s.relay.hearTick(m.Header.Get(wire.HeaderWorker))
+	s.clock.Observe(heartbeat, time.Now())
+	s.relay.hearHeartbeat(m.Header.Get(wire.HeaderWorker))
 }
 
 // shut ends what open and Run started, in the order that Run's comment states.
@@ -150,7 +150,7 @@ func (s *Service) shut(drop context.CancelFunc, background *sync.WaitGroup) erro
 	}
 	background.Wait()
 	note("end questions", s.control.drain(bus))
-	s.relay.setActive(false) // it hears no further tick, not even its own last one
+	s.relay.setActive(false) // it receives no further heartbeat, not even its own last one
 	if err := s.nc.FlushWithContext(bus); err != nil && !errors.Is(err, nats.ErrConnectionClosed) &&
 		context.Cause(bus) != errBusAway {
 		note("send the last replies", err)

@@ -101,7 +101,7 @@ type Service struct {
 	endpoints []*endpoint
 	relay     *relay
 	requests  subscriptions // in the queue group
-	control   subscriptions // ticks, cancels, questions about the service
+	control   subscriptions // heartbeats, cancels, questions about the service
 	buffers   sync.Pool     // of *bytes.Buffer
 	gzip      wire.Gzip
 	warned    atomic.Int64 // Unix second of the last warning about busy or expired requests

@@ -72,8 +72,8 @@ func (c *warmCommand) popularPages(ctx context.Context, nc *stack.Bus) ([]wire.P
 // mostPopular names the first n pages.
 func mostPopular(list []wire.Popular, n int) string {
 	var names []string
-	for _, hot := range list[:min(n, len(list))] {
-		names = append(names, fmt.Sprintf("%s (%d)", hot.Ref, hot.Count))
+	for _, popular := range list[:min(n, len(list))] {
+		names = append(names, fmt.Sprintf("%s (%d)", popular.Ref, popular.Count))
 	}
 	return strings.Join(names, ", ")
 }
@@ -90,20 +90,20 @@ func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Popul
 	ends := warmResults{}
 	limit, places := rate.NewLimiter(rate.Limit(c.Rate), 1), make(chan struct{}, warmAtOnce)
 	var waiting sync.WaitGroup
-	for _, hot := range list {
+	for _, popular := range list {
 		if limit.Wait(ctx) != nil {
 			break
 		}
 		places <- struct{}{} // each is given back within --wait
 		waiting.Go(func() {
 			defer func() { <-places }()
-			end, err := c.fillOne(ctx, nc, hot)
+			end, err := c.fillOne(ctx, nc, popular)
 			if errors.Is(err, nats.ErrNoResponders) {
 				cancel(errors.New("no cachefill is on the bus: start one with `killr cachefill`"))
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			ends[end] = append(ends[end], hot.Ref.String())
+			ends[end] = append(ends[end], popular.Ref.String())
 		})
 	}
 	waiting.Wait()
@@ -111,10 +111,10 @@ func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Popul
 }
 
 // fillOne has one page filled and returns the result that the cachefill reports. Without an answer the error says why.
-func (c *warmCommand) fillOne(ctx context.Context, nc *nats.Conn, hot wire.Popular) (end string, err error) {
+func (c *warmCommand) fillOne(ctx context.Context, nc *nats.Conn, popular wire.Popular) (end string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
-	answer, err := nc.RequestMsgWithContext(ctx, wire.Fill{Ref: hot.Ref}.Msg())
+	answer, err := nc.RequestMsgWithContext(ctx, wire.Fill{Ref: popular.Ref}.Msg())
 	if err != nil {
 		return "not answered", err
 	}

@@ -33,25 +33,25 @@ func TestWarmSaysWhatIsMissing(t *testing.T) {
 	}{
 		{"nothing was started", nil, "run `killr up` first"},
 		{"no NATS", []string{"--nats", "nats://127.0.0.1:1"}, "NATS at nats://127.0.0.1:1 does not answer: "},
-		{"no list", []string{"--nats", bus}, "no list of hot pages"},
+		{"no list", []string{"--nats", bus}, "no popularity list"},
 	} {
 		if status, said := warm(c.args...); status != 1 || !strings.Contains(said, c.says) {
 			t.Errorf("%s: status %d, said %q", c.what, status, said)
 		}
 	}
-	demand(t, testenv.Connect(t, bus), 3)
+	storeList(t, testenv.Connect(t, bus), 3)
 	if status, said := warm("--nats", bus); status != 1 || !strings.Contains(said, "no cachefill is on the bus") {
 		t.Errorf("no cachefill: status %d, said %q", status, said)
 	}
 }
 
-func TestWarmFillsWhatIsInDemand(t *testing.T) {
+func TestWarmFillsPopularPages(t *testing.T) {
 	t.Parallel()
 	bus, addr := testenv.NATS(t), testenv.Memcached(t)
 	nc := testenv.Connect(t, bus)
 	render(t, nc, page.Photo(7))
 	startCachefill(t, bus, addr)
-	list := demand(t, nc, 20) // after the replay of the cachefill's own start has found no list
+	list := storeList(t, nc, 20) // after the replay of the cachefill's own start has found no list
 	client := memcache.New(addr)
 	client.Timeout = 10 * time.Second
 	defer client.Close()
@@ -65,15 +65,15 @@ func TestWarmFillsWhatIsInDemand(t *testing.T) {
 		!strings.Contains(stdout, "19 filled and 0 held already") {
 		t.Errorf("it said\n%s", stdout)
 	}
-	for _, hot := range list {
-		if _, err := client.Get(hot.Ref.Key()); (err == nil) == (hot.Ref == page.Photo(7)) {
-			t.Errorf("%s: %v", hot.Ref, err)
+	for _, popular := range list {
+		if _, err := client.Get(popular.Ref.Key()); (err == nil) == (popular.Ref == page.Photo(7)) {
+			t.Errorf("%s: %v", popular.Ref, err)
 		}
 	}
 }
 
-// demand keeps a list of n photos, as an edge does.
-func demand(t *testing.T, nc *nats.Conn, n int64) (list []wire.Popular) {
+// storeList stores a popularity list of n photos, as an edge does.
+func storeList(t *testing.T, nc *nats.Conn, n int64) (list []wire.Popular) {
 	t.Helper()
 	for i := range n {
 		list = append(list, wire.Popular{Ref: page.Photo(i + 1), Count: n - i})

@@ -160,17 +160,17 @@ func coalesce(changes []Change) []Change {
 	return out
 }
 
-// Tick is the state of the outbox.
-type Tick struct {
+// Heartbeat is the state of the outbox.
+type Heartbeat struct {
 	Now     time.Time     // Postgres' clock
 	Waiting int           // changes not yet relayed; counting ends at 10,000
 	Lag     time.Duration // age of the oldest of them, 0 when none waits
 }
 
-// Tick reads the state of the outbox.
-func (s *Store) Tick(ctx context.Context) (Tick, error) {
-	return read(ctx, s, "read the outbox's state", func(rows pgx.Rows) (Tick, error) {
-		return pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (t Tick, err error) {
+// Heartbeat reads the state of the outbox.
+func (s *Store) Heartbeat(ctx context.Context) (Heartbeat, error) {
+	return read(ctx, s, "read the outbox's state", func(rows pgx.Rows) (Heartbeat, error) {
+		return pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (t Heartbeat, err error) {
 			var oldest time.Time
 			err = r.Scan(&t.Now, &oldest, &t.Waiting)
 			t.Lag = max(0, t.Now.Sub(oldest))

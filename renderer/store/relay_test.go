@@ -182,22 +182,22 @@ func TestRelaysTellEveryLastVersion(t *testing.T) {
 
 var errDown = errors.New("the bus is down")
 
-func TestTick(t *testing.T) {
+func TestHeartbeat(t *testing.T) {
 	t.Parallel()
 	s, pool := open(t)
 	exec(t, pool, "DELETE FROM outbox")
 	ctx := t.Context()
-	tick, err := s.Tick(ctx)
-	if err != nil || tick.Waiting != 0 || tick.Lag != 0 || tick.Now.IsZero() {
-		t.Errorf("empty: %+v %v", tick, err)
+	beat, err := s.Heartbeat(ctx)
+	if err != nil || beat.Waiting != 0 || beat.Lag != 0 || beat.Now.IsZero() {
+		t.Errorf("empty: %+v %v", beat, err)
 	}
 	people(t, pool)
 	exec(t, pool, "UPDATE outbox SET at = at - interval '1 minute'")
-	tick, err = s.Tick(ctx)
-	if err != nil || tick.Waiting != 2 || tick.Lag.Seconds() < 60 || tick.Lag.Seconds() > 90 {
-		t.Errorf("two wait for a minute: %+v %v", tick, err)
+	beat, err = s.Heartbeat(ctx)
+	if err != nil || beat.Waiting != 2 || beat.Lag.Seconds() < 60 || beat.Lag.Seconds() > 90 {
+		t.Errorf("two wait for a minute: %+v %v", beat, err)
 	}
-	if now, err := s.Now(ctx); err != nil || now.Before(tick.Now) {
-		t.Errorf("the clock: %v after %v, %v", now, tick.Now, err)
+	if now, err := s.Now(ctx); err != nil || now.Before(beat.Now) {
+		t.Errorf("the clock: %v after %v, %v", now, beat.Now, err)
 	}
 }

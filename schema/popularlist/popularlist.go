@@ -19,7 +19,7 @@ import (
 )
 
 // ErrNone: there is no list yet.
-var ErrNone = errors.New("no list of hot pages has been kept yet")
+var ErrNone = errors.New("there is no popularity list yet")
 
 // Key is the key for the edge that listens on a port of a host. It is valid for any host name, and the same after a
 // restart.
@@ -37,7 +37,7 @@ func Key(host, port string) string {
 func Put(ctx context.Context, nc *nats.Conn, key string, list []wire.Popular) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return fmt.Errorf("keeping the hot list: %w", err)
+		return fmt.Errorf("keeping the popularity list: %w", err)
 	}
 	kv, err := js.KeyValue(ctx, wire.BucketPopular)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -47,7 +47,7 @@ func Put(ctx context.Context, nc *nats.Conn, key string, list []wire.Popular) er
 		_, err = kv.Put(ctx, key, wire.EncodePopular(list))
 	}
 	if err != nil {
-		return fmt.Errorf("keeping the hot list %s: %w", key, err)
+		return fmt.Errorf("keeping the popularity list %s: %w", key, err)
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func Get(ctx context.Context, nc *nats.Conn, key string) ([]wire.Popular, error)
 		err = ErrNone
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the hot list %s: %w", key, err)
+		return nil, fmt.Errorf("reading the popularity list %s: %w", key, err)
 	}
 	list, _ := wire.DecodePopular(entry.Value()) // lines of another version are skipped
 	return list, nil
@@ -77,17 +77,17 @@ func All(ctx context.Context, nc *nats.Conn) ([]wire.Popular, error) {
 	}
 	watcher, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
-		return nil, fmt.Errorf("reading the hot lists: %w", err)
+		return nil, fmt.Errorf("reading the popularity lists: %w", err)
 	}
 	defer func() { _ = watcher.Stop() }() // its context ends too
 	var lists [][]wire.Popular
 	for { // each key's list, then nil
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("reading the hot lists: %w", ctx.Err())
+			return nil, fmt.Errorf("reading the popularity lists: %w", ctx.Err())
 		case entry, ok := <-watcher.Updates():
 			if !ok {
-				return nil, errors.New("reading the hot lists: the bus was lost")
+				return nil, errors.New("reading the popularity lists: the bus was lost")
 			}
 			if entry != nil {
 				list, _ := wire.DecodePopular(entry.Value()) // as in Get
@@ -105,14 +105,14 @@ func All(ctx context.Context, nc *nats.Conn) ([]wire.Popular, error) {
 func open(ctx context.Context, nc *nats.Conn) (jetstream.KeyValue, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return nil, fmt.Errorf("opening the hot lists: %w", err)
+		return nil, fmt.Errorf("opening the popularity lists: %w", err)
 	}
 	kv, err := js.KeyValue(ctx, wire.BucketPopular)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		err = ErrNone
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the hot lists: %w", err)
+		return nil, fmt.Errorf("opening the popularity lists: %w", err)
 	}
 	return kv, nil
 }

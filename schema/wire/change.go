@@ -57,14 +57,14 @@ type Heartbeat struct {
 	Lag  time.Duration // age of the oldest change that is not yet in the stream, 0 when none waits
 }
 
-type tickJSON struct {
+type heartbeatJSON struct {
 	TimeMicros int64 `json:"time_us"`
 	LagMicros  int64 `json:"lag_us"`
 }
 
-// Encode gives the tick's JSON: {"time_us":1795463000123456,"lag_us":0}.
+// Encode gives the heartbeat's JSON: {"time_us":1795463000123456,"lag_us":0}.
 func (t Heartbeat) Encode() []byte {
-	b, err := json.Marshal(tickJSON{t.Time.UnixMicro(), t.Lag.Microseconds()})
+	b, err := json.Marshal(heartbeatJSON{t.Time.UnixMicro(), t.Lag.Microseconds()})
 	if err != nil {
 		panic(err) // two integers always marshal
 	}
@@ -73,12 +73,12 @@ func (t Heartbeat) Encode() []byte {
 
 // DecodeHeartbeat is the inverse of [Heartbeat.Encode].
 func DecodeHeartbeat(data []byte) (Heartbeat, error) {
-	var j tickJSON
+	var j heartbeatJSON
 	if err := json.Unmarshal(data, &j); err != nil {
-		return Heartbeat{}, fmt.Errorf("tick: %w", err)
+		return Heartbeat{}, fmt.Errorf("heartbeat: %w", err)
 	}
 	if j.TimeMicros <= 0 || j.LagMicros < 0 {
-		return Heartbeat{}, fmt.Errorf("tick: %s has no time or a negative lag", data)
+		return Heartbeat{}, fmt.Errorf("heartbeat: %s has no time or a negative lag", data)
 	}
 	return Heartbeat{time.UnixMicro(j.TimeMicros), time.Duration(j.LagMicros) * time.Microsecond}, nil
 }

@@ -13,7 +13,7 @@ type Clock struct {
 	offset atomic.Int64 // nanoseconds to add to the machine's clock
 
 	mu     sync.Mutex
-	recent [clockWindow]time.Duration // offsets of the last ticks, a ring
+	recent [clockWindow]time.Duration // offsets of the last heartbeats, a ring
 	n      int                        // slots used
 	last   time.Time                  // when the last one came
 	slotAt time.Time                  // when the first of the current slot came

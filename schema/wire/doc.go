@@ -16,6 +16,6 @@
 //	change.go    change notices and heartbeats
 //	fill.go      notes to cachefills
 //	fresh.go     the read-your-writes token
-//	hot.go       popularity lists
+//	popular.go   popularity lists
 //	clock.go     cluster time
 package wire

@@ -132,10 +132,10 @@ func FuzzChanges(f *testing.F) {
 	})
 }
 
-func TestTickAndTimes(t *testing.T) {
+func TestHeartbeatAndTimes(t *testing.T) {
 	t.Parallel()
-	tick := Heartbeat{Time: time.UnixMicro(1795463000123456), Lag: 3 * time.Millisecond}
-	if got, err := DecodeHeartbeat(tick.Encode()); err != nil || got != tick {
+	heartbeat := Heartbeat{Time: time.UnixMicro(1795463000123456), Lag: 3 * time.Millisecond}
+	if got, err := DecodeHeartbeat(heartbeat.Encode()); err != nil || got != heartbeat {
 		t.Errorf("got %v, %v", got, err)
 	}
 	for _, bad := range []string{"", "{}", `{"time_us":1,"lag_us":-1}`} {
@@ -143,7 +143,7 @@ func TestTickAndTimes(t *testing.T) {
 			t.Errorf("%q gives %v", bad, got)
 		}
 	}
-	if got, ok := ParseTime(FormatTime(tick.Time)); !ok || !got.Equal(tick.Time) {
+	if got, ok := ParseTime(FormatTime(heartbeat.Time)); !ok || !got.Equal(heartbeat.Time) {
 		t.Errorf("got %v, %v", got, ok)
 	}
 	timing := Timing{Queue: 12 * time.Microsecond, SQL: 340 * time.Microsecond, Render: time.Millisecond}
@@ -152,7 +152,7 @@ func TestTickAndTimes(t *testing.T) {
 	}
 }
 
-func TestClockIgnoresLateTicks(t *testing.T) {
+func TestClockIgnoresLateHeartbeats(t *testing.T) {
 	t.Parallel()
 	var c Clock
 	now := time.Now()

@@ -66,8 +66,8 @@ func (s *site) titled(name string, title string) {
 	)
 }
 
-// TestHotPagesAreThereBeforeAnybodyAsks: memcached holds popular pages after a change, after a flush, and by hand.
-func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
+// TestPopularPagesAreThereBeforeAnyRequest: memcached holds popular pages after a change, after a flush, and by hand.
+func TestPopularPagesAreThereBeforeAnyRequest(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, 1)
 	client, cache := newClient(t, 2), s.memcached()
@@ -76,7 +76,7 @@ func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
 		return func() bool { return bytes.Contains(body(cache.Get(key)), []byte(text)) }
 	}
 	s.makePopular(client, "/photos/"+s.names[0])
-	testenv.Eventually(t, "memcached holds the hot page", holds("</html>"))
+	testenv.Eventually(t, "memcached holds the popular page", holds("</html>"))
 	s.titled(s.names[0], "Told by nobody")
 	testenv.Eventually(t, "memcached holds the changed page, for which nobody has asked", holds("Told by nobody"))
 
@@ -109,7 +109,7 @@ func BenchmarkCommitToRefilled(b *testing.B) {
 	client, cache := newClient(b, 2), s.memcached()
 	key := page.User(s.names[0]).Key()
 	s.makePopular(client, "/photos/"+s.names[0])
-	testenv.Eventually(b, "memcached holds the hot page", func() bool { _, err := cache.Get(key); return err == nil })
+	testenv.Eventually(b, "memcached holds the popular page", func() bool { _, err := cache.Get(key); return err == nil })
 	told := make(chan time.Time, 1024)
 	if _, err := s.nc.Subscribe(wire.SubjectBatch, func(*nats.Msg) { told <- time.Now() }); err != nil {
 		b.Fatal(err)
