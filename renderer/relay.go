@@ -28,7 +28,7 @@ const (
 	// heartbeatEvery is the interval of heartbeats of the active relay; silence is how much longer, at least, the others
 	// wait for one.
 	heartbeatEvery = time.Second
-	silence   = 150 * time.Millisecond
+	silence        = 150 * time.Millisecond
 	// publishLimit bounds the wait for the stream's acknowledgement. Postgres ends a transaction that idles for 2 s.
 	publishLimit = 1500 * time.Millisecond
 	// roundLimit bounds a round, maxPause the pause after a failed one.
@@ -55,7 +55,7 @@ type relay struct {
 
 	woken    chan struct{} // of capacity 1: a round is asked for
 	answered atomic.Int64  // when Postgres last answered, in nanoseconds since 1970
-	heardAt   atomic.Int64  // when the last heartbeat was heard, likewise
+	heardAt  atomic.Int64  // when the last heartbeat was heard, likewise
 	active   atomic.Bool
 	stream   bool // the stream exists, as far as known
 }
