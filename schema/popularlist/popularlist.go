@@ -1,8 +1,8 @@
 // Package popularlist stores the popularity lists: one for each edge, in the JetStream KV bucket HOT, so that they survive
 // restarts of edges, cachefills and memcached.
 //
-// Input: lists from edges. Output: an edge's own list when it starts, and the sum of all lists for whoever has an empty
-// cache to fill. Must not touch: anything but the bus, through a connection of the caller. Every call ends with its
+// **Input**: lists from edges. **Output**: an edge's own list when it starts, and the sum of all lists, which fills an empty
+// memcached. **Must not touch**: anything but the bus, through a connection of the caller. Every call ends with its
 // context.
 package popularlist
 
