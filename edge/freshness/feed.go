@@ -202,7 +202,11 @@ func (f *Feed) watch(ctx context.Context, js jetstream.JetStream, created time.T
 	for wasStale := true; sleep.For(ctx, retryEvery); { // stale until the first heartbeat
 		if stale := f.tracker.FeedStale(); stale != wasStale {
 			wasStale = stale
-			f.log.Info("the feed of changes is stale, or current again", "stale", stale)
+			if stale {
+				f.log.Warn("the feed of changes is stale: no heartbeat of the relay comes")
+			} else {
+				f.log.Info("the feed of changes is current")
+			}
 		}
 		if !f.nc.IsConnected() {
 			continue

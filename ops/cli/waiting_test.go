@@ -134,7 +134,7 @@ func TestCtrlCOfARole(t *testing.T) {
 		}
 		all[0].WaitLine(t, all[0].Stderr, "msg=serving")
 		all[1].WaitLine(t, all[1].Stderr, "assets warm")
-		all[2].WaitLine(t, all[2].Stderr, "copies are trusted", "trusted=true")
+		all[2].WaitLine(t, all[2].Stderr, "the feed of changes is current")
 		return all
 	}
 	for _, p := range begin() {
