@@ -1,15 +1,11 @@
 package edge
 
 import (
-	"compress/gzip"
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/andybalholm/brotli"
 
 	"flickrkillr/edge/fastpath"
 	"flickrkillr/schema/page"
@@ -44,26 +40,6 @@ func TestEncodings(t *testing.T) {
 			t.Errorf("%d: compressed to %d of %d bytes", i, len(got.body), len(want))
 		}
 	}
-}
-
-func expand(t *testing.T, a answer) string {
-	t.Helper()
-	var r io.Reader = strings.NewReader(a.body)
-	switch a.header.Get("Content-Encoding") {
-	case "br":
-		r = brotli.NewReader(r)
-	case "gzip":
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r = z
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 func TestAssetsAreCompressedWhereTheyAreMade(t *testing.T) {
@@ -133,10 +109,10 @@ func TestETags(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
-	visitor := dial(t, e)
+	client := dial(t, e)
 	ask := func(path string, headers ...string) answer {
-		visitor.say(plainly(path, headers...))
-		return visitor.hear(http.MethodGet)
+		client.send(rawGet(path, headers...))
+		return client.receive(http.MethodGet)
 	}
 	tags := map[string]bool{}
 	for _, accept := range []string{"identity", "gzip", "br", "br"} {
@@ -186,32 +162,32 @@ func TestSecurityHeaders(t *testing.T) {
 		say    string
 		status int
 	}{
-		{plainly("/photos/ansel"), 200},
-		{plainly("/photos/ansel/feed"), 200},
-		{plainly("/photos/ansel", "If-None-Match: "+etag), 304},
-		{plainly("/photos/Ansel"), 301},
-		{plainly("/photos/ansel/"), 301},
-		{plainly("/nowhere"), 404},
+		{rawGet("/photos/ansel"), 200},
+		{rawGet("/photos/ansel/feed"), 200},
+		{rawGet("/photos/ansel", "If-None-Match: "+etag), 304},
+		{rawGet("/photos/Ansel"), 301},
+		{rawGet("/photos/ansel/"), 301},
+		{rawGet("/nowhere"), 404},
 		{"HEAD /nowhere HTTP/1.1\r\nHost: killr\r\n\r\n", 404},
-		{plainly("/tag/%ff"), 400},
-		{plainly("/" + strings.Repeat("a", page.MaxTarget)), 414},
+		{rawGet("/tag/%ff"), 400},
+		{rawGet("/" + strings.Repeat("a", page.MaxTarget)), 414},
 		{"POST / HTTP/1.1\r\nHost: killr\r\nContent-Length: 0\r\n\r\n", 405},
 		{"OPTIONS * HTTP/1.1\r\nHost: killr\r\n\r\n", 405},
 		{"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\n\r\n", 400},
 		{"GET / HTTP/3.0\r\nHost: killr\r\n\r\n", 505},
-		{plainly("/", "Transfer-Encoding: x"), 501},
-		{plainly("/", "Expect: x"), 417},
-		{plainly("/", "X-Note: "+strings.Repeat("a", 20<<10)), 431},
-		{plainly("/photos/ansel") + "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+		{rawGet("/", "Transfer-Encoding: x"), 501},
+		{rawGet("/", "Expect: x"), 417},
+		{rawGet("/", "X-Note: "+strings.Repeat("a", 20<<10)), 431},
+		{rawGet("/photos/ansel") + "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
 	} {
-		visitor := dial(t, e)
-		visitor.say(c.say)
+		client := dial(t, e)
+		client.send(c.say)
 		method, _, _ := strings.Cut(c.say, " ")
-		a, err := visitor.listen(method)
+		a, err := client.tryReceive(method)
 		if err == nil && a.status == 200 && c.status != 200 { // the second
-			a, err = visitor.listen(method)
+			a, err = client.tryReceive(method)
 		}
 		if a.status != c.status { // what comes after the header may be lost: it was not waited for
 			t.Errorf("%.60q: %d, want %d, %v", c.say, a.status, c.status, err)
@@ -242,15 +218,15 @@ func TestSlashes(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
-	visitor := dial(t, e)
+	client := dial(t, e)
 	for path, to := range map[string]string{"/photos/ansel/": "/photos/ansel", "/album/1/": "/album/1", "/search/?q=a+b": "/search?q=a+b", "/search/?q=": "/search", "/about/": "/about"} {
-		visitor.say(plainly(path))
-		if a := visitor.hear(http.MethodGet); a.status != 301 || a.header.Get("Location") != to || a.header.Get("Cache-Control") != "public, max-age=86400" {
+		client.send(rawGet(path))
+		if a := client.receive(http.MethodGet); a.status != 301 || a.header.Get("Location") != to || a.header.Get("Cache-Control") != "public, max-age=86400" {
 			t.Errorf("%s: %d %v", path, a.status, a.header)
 		}
 	}
-	visitor.say(plainly("/photos//ansel"))
-	if a := visitor.hear(http.MethodGet); a.status != 404 {
+	client.send(rawGet("/photos//ansel"))
+	if a := client.receive(http.MethodGet); a.status != 404 {
 		t.Errorf("two slashes: %d", a.status)
 	}
 }
@@ -329,12 +305,12 @@ func TestEncodingOfAnswers(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
-	visitor := dial(t, e)
+	client := dial(t, e)
 	for i, path := range []string{"/static/app.0123abcd.css", "/photos/ansel", "/photos/ansel"} {
 		for accept, want := range map[string]string{"gzip;q=0.9, br;q=0.1": "gzip", "identity, *;q=0.5": "", "identity;q=0, gzip": "gzip"} {
 			for _, more := range []string{"DNT: 1", "X-Note: a\ttab"} {
-				visitor.say(plainly(path, "Accept-Encoding: "+accept, more))
-				a := visitor.hear(http.MethodGet)
+				client.send(rawGet(path, "Accept-Encoding: "+accept, more))
+				a := client.receive(http.MethodGet)
 				if got := a.header.Get("Content-Encoding"); got != want {
 					t.Errorf("%d: %s for %q: %q, want %q", i, path, accept, got, want)
 				}

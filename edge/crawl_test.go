@@ -1,8 +1,6 @@
 package edge
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -19,7 +17,7 @@ func crawl(t *testing.T, e *Server, rounds, crawled int) (hits, asked int) {
 	walked := int64(1000)
 	for round := range rounds {
 		for i := range int64(visited) {
-			tier := ask(t, e, "/photos/hot"+itoa(i+1))
+			tier := tierOf(t, e, "/photos/hot"+itoa(i+1))
 			if round < 5 { // to get to know them
 				continue
 			}
@@ -29,28 +27,17 @@ func crawl(t *testing.T, e *Server, rounds, crawled int) (hits, asked int) {
 		}
 		for range crawled {
 			walked++
-			ask(t, e, "/photo/"+itoa(walked))
+			tierOf(t, e, "/photo/"+itoa(walked))
 		}
 	}
 	return hits, asked
-}
-
-// ask asks without a network between.
-func ask(t testing.TB, e *Server, path string) (tier string) {
-	t.Helper()
-	w := httptest.NewRecorder()
-	e.http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
-	if w.Code != http.StatusOK {
-		t.Fatalf("%s: %d", path, w.Code)
-	}
-	return w.Header().Get("X-Cache")
 }
 
 // TestCrawlerPushesNothingOut: a walk through thirty times what the near cache holds.
 func TestCrawlerPushesNothingOut(t *testing.T) {
 	t.Parallel()
 	const limit, rounds, crawled = 1 << 20, 40, 150
-	h := newHotSite(t, 2, 1, func(c *Config) { c.MemoryBytes = limit }, keepOften)
+	h := newFillSite(t, 2, 1, func(c *Config) { c.MemoryBytes = limit }, storeListOften)
 	h.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
 		r := h.standard(ref)
 		r.Body = []byte(strings.Repeat("x", 4000))
@@ -62,7 +49,7 @@ func TestCrawlerPushesNothingOut(t *testing.T) {
 	if alone < asked*9/10 || beside < alone*9/10 {
 		t.Errorf("near hits of %d: %d alone, %d beside the crawler", asked, alone, beside)
 	}
-	for _, hot := range h.kept() {
+	for _, hot := range h.storedList() {
 		if hot.Ref.Kind() != page.KindUser {
 			t.Errorf("the crawler's %s is in demand %d times", hot.Ref, hot.Count)
 		}

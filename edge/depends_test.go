@@ -33,11 +33,11 @@ func TestHiddenIsAsIfItNeverWas(t *testing.T) {
 	insider := e.tokens.Key().Insider(time.Now().Add(time.Minute))
 	expired := e.tokens.Key().Insider(time.Now().Add(-time.Minute))
 	writer := e.tokens.Key().Sign([]wire.Dep{{Scope: hidden, Version: 1}}, time.Now().Add(time.Minute))
-	visitor := dial(t, e)
+	client := dial(t, e)
 	ask := func(method, scope string, headers ...string) answer {
-		text := plainly("/"+strings.Replace(scope, ".", "/", 1), headers...)
-		visitor.say(method + strings.TrimPrefix(text, http.MethodGet))
-		a := visitor.hear(method)
+		text := rawGet("/"+strings.Replace(scope, ".", "/", 1), headers...)
+		client.send(method + strings.TrimPrefix(text, http.MethodGet))
+		a := client.receive(method)
 		for _, changing := range []string{"Date", "X-Request-Id", "Server-Timing"} {
 			a.header.Del(changing)
 		}

@@ -311,7 +311,7 @@ func TestSlowAnswer(t *testing.T) {
 	get(t, e, "/photos/ansel")
 	s.change("user.ansel", 2, false)
 	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 2 })
-	release := s.holdUsers()
+	release := s.blockUsers()
 	before := s.renders.Load()
 	for range 2 {
 		if got := get(t, e, "/photos/ansel"); got.status != 200 || got.tier() != "stale" || !strings.Contains(got.body, "version 0<") {
@@ -337,7 +337,7 @@ func TestEdgeBeforeNATS(t *testing.T) {
 	e := s.start()
 	first := make(chan answer, 1)
 	go func() { first <- get(t, e, "/photos/ansel") }()
-	eventually(t, "the page is asked for", func() bool { return asked(e) > 0 })
+	eventually(t, "the page is asked for", func() bool { return fetching(e) > 0 })
 	if err := s.server.Restart(); err != nil {
 		t.Fatal(err)
 	}

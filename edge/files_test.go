@@ -40,7 +40,7 @@ func TestPackedUnasked(t *testing.T) {
 	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
 		r := s.standard(ref)
 		r.MaxAge, r.Body = 0, []byte(text)
-		s.pack(r)
+		s.compress(r)
 		return r
 	})
 	s.renderer()

@@ -15,25 +15,15 @@ import (
 	"flickrkillr/schema/page"
 )
 
-func halfClosed(t testing.TB, e *Server) int { t.Helper(); return int(count(t, e.metrics.halfClosed)) }
-
-// halfClose sends a FIN.
-func (s *speaker) halfClose() {
-	s.t.Helper()
-	if err := s.conn.(*net.TCPConn).CloseWrite(); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 // asks gives a request in each of the ways that one comes in: by the express, and by net/http from there or from the
 // beginning.
-func asks(path string) map[string]string {
+func requestForms(path string) map[string]string {
 	return map[string]string{
-		"express":  plainly(path),
-		"query":    plainly(path + "?from=mail"),
+		"express":  rawGet(path),
+		"query":    rawGet(path + "?from=mail"),
 		"HEAD":     "HEAD " + path + " HTTP/1.1\r\nHost: killr\r\n\r\n",
 		"HTTP/1.0": "GET " + path + " HTTP/1.0\r\n\r\n",
-		"foreign":  plainly(path, "X-Note: a\ttab"),
+		"foreign":  rawGet(path, "X-Note: a\ttab"),
 	}
 }
 
@@ -46,26 +36,26 @@ func TestHalfClosed(t *testing.T) {
 	for paths, e := range s.bothPaths() {
 		get(t, e, "/photos/ansel")
 		for _, miss := range []bool{false, true} {
-			for name, text := range asks("/photos/ansel") {
+			for name, text := range requestForms("/photos/ansel") {
 				t.Run(fmt.Sprint(paths, " ", name, " miss ", miss), func(t *testing.T) {
-					before, release := halfClosed(t, e), s.holdUsers()
+					before, release := halfClosed(t, e), s.blockUsers()
 					if miss {
 						text = strings.Replace(text, "ansel", strings.ToLower(strings.Trim(name, "/.01")), 1)
 					}
-					visitor := dial(t, e)
-					visitor.say(text)
-					visitor.halfClose()
+					client := dial(t, e)
+					client.send(text)
+					client.halfClose()
 					if miss {
 						eventually(t, "the edge has seen the end", func() bool { return halfClosed(t, e) > before })
 					}
 					close(release)
 					method, _, _ := strings.Cut(text, " ")
-					a, err := visitor.listen(method)
+					a, err := client.tryReceive(method)
 					if err != nil || a.status != 200 || a.header.Get("Content-Length") == "0" ||
 						method == http.MethodGet && len(a.body) < want-100 {
 						t.Errorf("status %d, %d bytes, %v", a.status, len(a.body), err)
 					}
-					if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
+					if rest, err := io.ReadAll(client.r); len(rest) > 0 || err != nil {
 						t.Errorf("then %q, %v", rest, err)
 					}
 				})
@@ -85,32 +75,32 @@ func TestHalfClosedAfterMany(t *testing.T) {
 	const tail = "HTTP/1.1\r\nHost: killr\r\n\r\n"
 	for i, first := range []string{"GET /photos/%s " + tail, "GET /photos/%s?from=mail " + tail} {
 		for _, together := range []bool{true, false} {
-			release, before := s.holdUsers(), halfClosed(t, e)
-			visitor, name := dial(t, e), fmt.Sprintf("u%d%t", i, together)
+			release, before := s.blockUsers(), halfClosed(t, e)
+			client, name := dial(t, e), fmt.Sprintf("u%d%t", i, together)
 			say := []string{
-				fmt.Sprintf(first, name), plainly("/about"), fmt.Sprintf(first, name+"2"),
-				plainly("/photos/" + name + "3"),
+				fmt.Sprintf(first, name), rawGet("/about"), fmt.Sprintf(first, name+"2"),
+				rawGet("/photos/" + name + "3"),
 			}
 			if together {
-				visitor.say(strings.Join(say, ""))
+				client.send(strings.Join(say, ""))
 			} else {
 				for _, text := range say {
-					visitor.say(text)
-					eventually(t, "the first is asked for", func() bool { return asked(e) == 1 })
+					client.send(text)
+					eventually(t, "the first is asked for", func() bool { return fetching(e) == 1 })
 				}
 			}
-			visitor.halfClose()
+			client.halfClose()
 			if together { // else the requests that have been read tell that it is no end
 				eventually(t, "the edge has seen the end", func() bool { return halfClosed(t, e) > before })
 			}
 			close(release)
 			for j := range say {
-				if a, err := visitor.listen(http.MethodGet); err != nil || a.status != 200 || a.body == "" {
+				if a, err := client.tryReceive(http.MethodGet); err != nil || a.status != 200 || a.body == "" {
 					t.Errorf("%s, together %t, answer %d: status %d, %d bytes, %v", first, together, j, a.status,
 						len(a.body), err)
 				}
 			}
-			if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
+			if rest, err := io.ReadAll(client.r); len(rest) > 0 || err != nil {
 				t.Errorf("then %q, %v", rest, err)
 			}
 		}
@@ -125,29 +115,29 @@ func TestVisitorLeaves(t *testing.T) {
 	s.renderer()
 	e := s.edge()
 	get(t, e, "/photos/ansel")
-	release := s.holdUsers()
+	release := s.blockUsers()
 	defer close(release)
 	left := 0
-	for name, text := range asks("/photos/dora") {
+	for name, text := range requestForms("/photos/dora") {
 		for _, reset := range []bool{false, true} {
 			before := halfClosed(t, e)
-			visitor := dial(t, e)
-			visitor.say(plainly("/photos/ansel"))
-			visitor.hear(http.MethodGet)
-			visitor.say(text)
-			eventually(t, "the page is asked for", func() bool { return asked(e) == 1 })
+			client := dial(t, e)
+			client.send(rawGet("/photos/ansel"))
+			client.receive(http.MethodGet)
+			client.send(text)
+			eventually(t, "the page is asked for", func() bool { return fetching(e) == 1 })
 			if reset {
-				_ = visitor.conn.(*net.TCPConn).SetLinger(0)
-				_ = visitor.conn.Close()
+				_ = client.conn.(*net.TCPConn).SetLinger(0)
+				_ = client.conn.Close()
 			} else {
-				visitor.halfClose()
-				if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
+				client.halfClose()
+				if rest, err := io.ReadAll(client.r); len(rest) > 0 || err != nil {
 					t.Errorf("%s: %q, %v", name, rest, err)
 				}
 			}
 			left++
 			eventually(t, "the edge has noticed", func() bool { return int(count(t, e.metrics.status[0])) == left })
-			eventually(t, "the fetch has ended", func() bool { return asked(e) == 0 })
+			eventually(t, "the fetch has ended", func() bool { return fetching(e) == 0 })
 			if n := halfClosed(t, e) - before; (n > 0) == reset {
 				t.Errorf("%s, reset %t: %d taken for half-closed", name, reset, n)
 			}
@@ -174,7 +164,7 @@ func (f *finPipe) Read(p []byte) (int, error) {
 func TestHalfCloseGrace(t *testing.T) {
 	t.Parallel()
 	for took, answered := range map[time.Duration]bool{fastpath.HalfCloseGrace / 2: true, 2 * fastpath.HalfCloseGrace: false} {
-		for name, text := range asks("/slow") {
+		for name, text := range requestForms("/slow") {
 			t.Run(fmt.Sprint(name, answered), func(t *testing.T) {
 				t.Parallel()
 				handler := func(w http.ResponseWriter, r *http.Request) {

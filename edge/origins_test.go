@@ -60,7 +60,7 @@ func TestOriginsOfPages(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	e := s.edge(func(c *Config) { c.Origins = []string{"https://photos.example"} })
-	visitor := dial(t, e)
+	client := dial(t, e)
 	plain, at := page.Photo(7), page.Photo(7).At("https://photos.example")
 	for _, tier := range []string{"render", "near"} {
 		for _, c := range []struct {
@@ -74,20 +74,20 @@ func TestOriginsOfPages(t *testing.T) {
 			{"photos.example.evil.example", plain, "near"},
 		} {
 			for _, more := range []string{"", "X-Note: a\ttab\r\n"} {
-				visitor.say("GET /photo/7 HTTP/1.1\r\nHost: " + c.host + "\r\n" + more + "\r\n")
-				a := visitor.hear(http.MethodGet)
+				client.send("GET /photo/7 HTTP/1.1\r\nHost: " + c.host + "\r\n" + more + "\r\n")
+				a := client.receive(http.MethodGet)
 				if want := "<h1>" + c.ref.Subject() + "</h1>"; a.body != want || a.tier() != c.tier && more == "" {
 					t.Errorf("%s: %s, from %s; want %s from %s", c.host, a.body, a.tier(), want, c.tier)
 				}
 			}
 		}
 	}
-	visitor.say("GET /photo/7 HTTP/1.1\r\nHost: killr\r\nX-Forwarded-Host: photos.example\r\nForwarded: host=photos.example\r\n\r\n")
-	if a := visitor.hear(http.MethodGet); a.body != "<h1>"+plain.Subject()+"</h1>" {
+	client.send("GET /photo/7 HTTP/1.1\r\nHost: killr\r\nX-Forwarded-Host: photos.example\r\nForwarded: host=photos.example\r\n\r\n")
+	if a := client.receive(http.MethodGet); a.body != "<h1>"+plain.Subject()+"</h1>" {
 		t.Errorf("by X-Forwarded-Host: %s", a.body)
 	}
-	visitor.say("GET /photo/7/ HTTP/1.1\r\nHost: photos.example\r\n\r\n")
-	if a := visitor.hear(http.MethodGet); a.header.Get("Location") != "/photo/7" {
+	client.send("GET /photo/7/ HTTP/1.1\r\nHost: photos.example\r\n\r\n")
+	if a := client.receive(http.MethodGet); a.header.Get("Location") != "/photo/7" {
 		t.Errorf("redirected to %s", a.header.Get("Location"))
 	}
 }

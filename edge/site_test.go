@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,7 +32,7 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreTopFunction(server+"/ats.Register.func1"))
 }
 
-const tickEvery = 100 * time.Millisecond
+const heartbeatEvery = 100 * time.Millisecond
 
 // site is a bus with a stream of changes, a relay that ticks and renderers that answer from versions kept here, so that a test decides
 // what is true and when. Bus, memcached, cachefill and edges are the real ones.
@@ -62,7 +60,7 @@ func newSite(t testing.TB) *site {
 	}
 	s.makeStream()
 	s.background(func(ctx context.Context) {
-		for sleep.For(ctx, tickEvery) {
+		for sleep.For(ctx, heartbeatEvery) {
 			if !s.mute.Load() {
 				_ = s.nc.Publish(wire.SubjectTick, wire.Tick{Time: time.Now()}.Encode())
 			}
@@ -135,7 +133,7 @@ func (s *site) render(nc *nats.Conn, m *nats.Msg) {
 		}
 	}
 	if m.Header.Get(wire.HeaderAccept) == wire.EncodingGzip && !s.old.Load() {
-		s.pack(reply)
+		s.compress(reply)
 	}
 	msg := nats.NewMsg(m.Reply)
 	msg.Data = reply.Encode()
@@ -144,7 +142,7 @@ func (s *site) render(nc *nats.Conn, m *nats.Msg) {
 }
 
 // pack packs a reply's body, if that gains anything.
-func (s *site) pack(r *wire.Reply) {
+func (s *site) compress(r *wire.Reply) {
 	if r.Compressible() {
 		var b bytes.Buffer
 		s.gzip.Pack(&b, r.Body)
@@ -194,7 +192,7 @@ func (s *site) answerWith(f func(*nats.Msg, page.Ref) *wire.Reply) {
 }
 
 // holdUsers keeps the answers for users' pages back until release is closed.
-func (s *site) holdUsers() (release chan<- struct{}) {
+func (s *site) blockUsers() (release chan<- struct{}) {
 	held := make(chan struct{})
 	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
 		if ref.Kind() == page.KindUser {
@@ -211,11 +209,11 @@ func (s *site) change(scope string, version int64, gone bool) {
 	s.mu.Lock()
 	s.versions[scope] = version
 	s.mu.Unlock()
-	s.tell(scope, version, gone, nil)
+	s.publishChange(scope, version, gone, nil)
 }
 
 // tell puts a change into the stream.
-func (s *site) tell(scope string, version int64, gone bool, header nats.Header) {
+func (s *site) publishChange(scope string, version int64, gone bool, header nats.Header) {
 	s.t.Helper()
 	batch := wire.EncodeChanges([]wire.Change{{Scope: scope, Version: version, Gone: gone}})
 	eventually(s.t, "the stream has taken the change", func() bool { // a server that has just restarted may not; twice told does no harm
@@ -231,13 +229,13 @@ func (s *site) edge(change ...func(*Config)) *Server {
 	s.t.Helper()
 	e := s.start(change...)
 	eventually(s.t, "the edge is ready and trusts its copies", func() bool {
-		return e.Ready() == nil && trusts(e)
+		return e.Ready() == nil && trustsPages(e)
 	})
 	return e
 }
 
 // trusts reports that the edge trusts the copies that it gets from now on, and so will until something happens.
-func trusts(e *Server) bool {
+func trustsPages(e *Server) bool {
 	return !e.tracker.FeedStale() && e.clock.Now().After(e.tracker.InvalidBefore().Add(freshness.ClockSlip))
 }
 
@@ -289,44 +287,6 @@ func (s *site) startCachefill(cfg cachefill.Config) {
 }
 
 func withMemcached(addrs ...string) func(*Config) { return func(c *Config) { c.Memcached = addrs } }
-
-// answer is what a browser got.
-type answer struct {
-	status int
-	header http.Header
-	body   string
-}
-
-func (a answer) tier() string { return a.header.Get("X-Cache") }
-
-// get fetches without following redirects and without asking for compression. Headers are name, value, ...
-func get(t testing.TB, e *Server, path string, headers ...string) answer {
-	t.Helper()
-	return do(t, http.MethodGet, e, path, headers...)
-}
-
-func do(t testing.TB, method string, e *Server, path string, headers ...string) answer {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+e.Addr()+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
-	}
-	transport := &http.Transport{DisableCompression: true}
-	defer transport.CloseIdleConnections()
-	resp, err := transport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{resp.StatusCode, resp.Header, string(body)}
-}
 
 // eventually waits for a condition that no channel tells of.
 func eventually(t testing.TB, what string, ok func() bool) {

@@ -1,17 +1,13 @@
 package edge
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,80 +16,10 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/cachefill"
-	"flickrkillr/edge/cache"
-	"flickrkillr/edge/popularity"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
-
-// speaker is a visitor who writes requests byte by byte, on one connection.
-type speaker struct {
-	t    testing.TB
-	conn net.Conn
-	r    *bufio.Reader
-}
-
-func dial(t testing.TB, e *Server) *speaker {
-	t.Helper()
-	conn, err := net.Dial("tcp", e.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	return &speaker{t, conn, bufio.NewReader(conn)}
-}
-
-func (s *speaker) say(text string) {
-	s.t.Helper()
-	if _, err := io.WriteString(s.conn, text); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *speaker) hear(method string) answer {
-	s.t.Helper()
-	a, err := s.listen(method)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return a
-}
-
-func (s *speaker) listen(method string) (answer, error) {
-	resp, err := http.ReadResponse(s.r, &http.Request{Method: method})
-	if err != nil {
-		return answer{}, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(body)}, err
-}
-
-// plainly asks for a path in the way that the express knows.
-func plainly(path string, more ...string) string {
-	return "GET " + path + " HTTP/1.1\r\nHost: killr\r\n" + strings.Join(append(more, ""), "\r\n") + "\r\n"
-}
-
-func fastAnswers(t testing.TB, e *Server) int { t.Helper(); return int(count(t, e.metrics.fast)) }
-
-// asked counts the fetches under way.
-func asked(e *Server) int {
-	e.flights.mu.Lock()
-	defer e.flights.mu.Unlock()
-	return len(e.flights.current)
-}
-
-// waiting counts those who wait for the fetch of ansel's page.
-func waiting(e *Server) int {
-	e.flights.mu.Lock()
-	defer e.flights.mu.Unlock()
-	if one := e.flights.current[page.User("ansel")]; one != nil {
-		return one.waiting
-	}
-	return 0
-}
 
 func TestExpressAnswersAsTheHandlerDoes(t *testing.T) {
 	t.Parallel()
@@ -119,15 +45,15 @@ func TestExpressAnswersAsTheHandlerDoes(t *testing.T) {
 	} {
 		get(t, e, c.path, "Accept-Encoding", "br, gzip")
 		get(t, e, c.path) // assets: another copy
-		visitor := dial(t, e)
+		client := dial(t, e)
 		before := fastAnswers(t, e)
-		visitor.say(plainly(c.path, c.headers...))
-		got := visitor.hear(http.MethodGet)
+		client.send(rawGet(c.path, c.headers...))
+		got := client.receive(http.MethodGet)
 		if n := fastAnswers(t, e) - before; n != 1 {
 			t.Errorf("%s %q: %d answers of the express", c.path, c.headers, n)
 		}
-		visitor.say(plainly(c.path, append(c.headers, "X-Note: a\ttab")...)) // foreign to the express, nothing to a handler
-		want := visitor.hear(http.MethodGet)
+		client.send(rawGet(c.path, append(c.headers, "X-Note: a\ttab")...)) // foreign to the express, nothing to a handler
+		want := client.receive(http.MethodGet)
 		if n := fastAnswers(t, e) - before; n != 1 {
 			t.Errorf("%s %q: the express has answered what is for the handler", c.path, c.headers)
 		}
@@ -155,30 +81,30 @@ func TestExpressAmongOthers(t *testing.T) {
 	s.renderer()
 	e := s.edge()
 	get(t, e, "/photos/ansel")
-	visitor := dial(t, e)
-	near, before := plainly("/photos/ansel"), fastAnswers(t, e)
+	client := dial(t, e)
+	near, before := rawGet("/photos/ansel"), fastAnswers(t, e)
 	for i, c := range []struct {
 		say     string
 		status  int
 		express int // how many answers it has given by then
 	}{
 		{near, 200, 1},
-		{plainly("/photos/dora"), 200, 2},
+		{rawGet("/photos/dora"), 200, 2},
 		{near, 200, 3},
-		{plainly("/photos/Ansel"), 301, 3},
-		{plainly("/nowhere"), 404, 3},
-		{plainly("/photos/ansel?from=mail"), 200, 3},
-		{plainly("/photos/ansel", "X-Depends: ?"), 200, 3},
-		{plainly("/photos/ansel", "Cookie: fresh=x"), 200, 3},
+		{rawGet("/photos/Ansel"), 301, 3},
+		{rawGet("/nowhere"), 404, 3},
+		{rawGet("/photos/ansel?from=mail"), 200, 3},
+		{rawGet("/photos/ansel", "X-Depends: ?"), 200, 3},
+		{rawGet("/photos/ansel", "Cookie: fresh=x"), 200, 3},
 		{near, 200, 4},
 		{"HEAD /photos/ansel HTTP/1.1\r\nHost: killr\r\n\r\n", 200, 4},
 		{near, 200, 5},
 		{"POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 4\r\n\r\nGET ", 405, 5},
 		{near, 200, 5}, // the connection is net/http's now
 	} {
-		visitor.say(c.say)
+		client.send(c.say)
 		method, _, _ := strings.Cut(c.say, " ")
-		a := visitor.hear(method)
+		a := client.receive(method)
 		if n := fastAnswers(t, e) - before; a.status != c.status || n != c.express {
 			t.Errorf("%d: status %d, want %d; %d answers of the express, want %d", i, a.status, c.status, n, c.express)
 		}
@@ -207,11 +133,11 @@ func TestFastPathAnswersOthersThan200(t *testing.T) {
 		return r
 	})
 	before := fastAnswers(t, e)
-	visitor := dial(t, e)
+	client := dial(t, e)
 	check := func(path string, status int, tier, text string) answer {
 		t.Helper()
-		visitor.say(plainly(path))
-		a := visitor.hear(http.MethodGet)
+		client.send(rawGet(path))
+		a := client.receive(http.MethodGet)
 		if a.status != status || a.tier() != tier || !strings.Contains(a.body, text) {
 			t.Errorf("%s: %d, from %s, want %d from %s: %.60q", path, a.status, a.tier(), status, tier, a.body)
 		}
@@ -249,10 +175,10 @@ func TestExpressLooksInMemcached(t *testing.T) {
 	addr := testenv.Memcached(t)
 	s.fill(cachefill.Config{Memcached: []string{addr}})
 	e := s.edge(withMemcached(addr), func(c *Config) { c.MemoryBytes = -1 })
-	visitor := dial(t, e)
+	client := dial(t, e)
 	ask := func(path string) answer {
-		visitor.say(plainly(path, "Accept-Encoding: gzip"))
-		return visitor.hear(http.MethodGet)
+		client.send(rawGet(path, "Accept-Encoding: gzip"))
+		return client.receive(http.MethodGet)
 	}
 	looks := func() (n int) { // one that takes too long counts when its answer comes
 		for _, result := range []string{"hit", "miss", "error"} {
@@ -293,10 +219,10 @@ func TestExpressPipelined(t *testing.T) {
 	s.renderer()
 	e := s.edge()
 	get(t, e, "/photos/ansel")
-	visitor := dial(t, e)
-	visitor.say(plainly("/photos/ansel") + plainly("/photos/dora") + plainly("/photos/ansel"))
+	client := dial(t, e)
+	client.send(rawGet("/photos/ansel") + rawGet("/photos/dora") + rawGet("/photos/ansel"))
 	for _, name := range []string{"ansel", "dora", "ansel"} {
-		if a := visitor.hear(http.MethodGet); !strings.Contains(a.body, "<h1>"+name) {
+		if a := client.receive(http.MethodGet); !strings.Contains(a.body, "<h1>"+name) {
 			t.Errorf("want the page of %s, got %.40q", name, a.body)
 		}
 	}
@@ -311,14 +237,14 @@ func TestExpressAhead(t *testing.T) {
 	e := s.edge()
 	get(t, e, "/photos/ansel")
 	for first, express := range map[string]int{"/photos/dora": 2, "/photos/edna?from=mail": 1} {
-		release := s.holdUsers()
-		visitor, before := dial(t, e), fastAnswers(t, e)
-		visitor.say(plainly(first))
-		eventually(t, "the first is asked for", func() bool { return asked(e) == 1 })
-		visitor.say(plainly("/photos/ansel"))
+		release := s.blockUsers()
+		client, before := dial(t, e), fastAnswers(t, e)
+		client.send(rawGet(first))
+		eventually(t, "the first is asked for", func() bool { return fetching(e) == 1 })
+		client.send(rawGet("/photos/ansel"))
 		close(release)
 		for _, name := range []string{first[len("/photos/"):][:4], "ansel"} {
-			if a := visitor.hear(http.MethodGet); !strings.Contains(a.body, "<h1>"+name) {
+			if a := client.receive(http.MethodGet); !strings.Contains(a.body, "<h1>"+name) {
 				t.Errorf("want the page of %s, got %.40q", name, a.body)
 			}
 		}
@@ -327,81 +253,22 @@ func TestExpressAhead(t *testing.T) {
 		}
 	}
 	for _, first := range []string{"/photos/fred", "/photos/gail?from=mail"} { // much more than a head
-		release := s.holdUsers()
-		visitor := dial(t, e)
-		visitor.say(plainly(first))
-		eventually(t, "that is asked for", func() bool { return asked(e) == 1 })
+		release := s.blockUsers()
+		client := dial(t, e)
+		client.send(rawGet(first))
+		eventually(t, "that is asked for", func() bool { return fetching(e) == 1 })
 		const many = 200
-		visitor.say(strings.Repeat(plainly("/photos/ansel"), many))
+		client.send(strings.Repeat(rawGet("/photos/ansel"), many))
 		close(release)
-		if a := visitor.hear(http.MethodGet); a.status != 200 {
+		if a := client.receive(http.MethodGet); a.status != 200 {
 			t.Errorf("status %d", a.status)
 		}
 		for range many {
-			if a := visitor.hear(http.MethodGet); !strings.Contains(a.body, "<h1>ansel") {
+			if a := client.receive(http.MethodGet); !strings.Contains(a.body, "<h1>ansel") {
 				t.Fatalf("got %.40q", a.body)
 			}
 		}
 	}
-}
-
-// pipes is a listener whose connections have no buffer: what is written has been read.
-type pipes struct {
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
-}
-
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), done: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
-
-func (p *pipes) dial(t testing.TB) *speaker {
-	here, there := net.Pipe()
-	p.conns <- there
-	return &speaker{t, here, bufio.NewReader(here)}
-}
-
-const pipesBody = 150_000 // bytes of the page: some chunks
-
-// onPipes runs an edge's HTTP server alone, with one page in its cache, in a bubble of fake time. The handler answers all
-// other requests.
-func onPipes(t *testing.T, handler http.HandlerFunc, visit func(*Server, *pipes)) {
-	onLimitedPipes(t, false, 0, handler, visit)
-}
-
-// onLimitedPipes is onPipes with NoFastPath and MaxConns.
-func onLimitedPipes(t *testing.T, off bool, conns int, handler http.HandlerFunc, visit func(*Server, *pipes)) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newServer(Config{
-			NoFastPath: off, MaxConns: conns, StopTimeout: defaultStopTimeout, Logger: slog.New(slog.DiscardHandler),
-		})
-		defer s.memory.Close()
-		s.http.Handler = s.fast.Wrap(handler)
-		s.popularity = popularity.New(popularity.Config{Tracker: s.tracker, Memory: s.memory, Log: s.log})
-		s.memory.Put(cache.New(s.tracker, page.User("ansel"), &wire.Reply{
-			Status: 200, ContentType: "text/html", ETag: "e", ReadAt: time.Now(), MaxAge: time.Hour, Immutable: true,
-			Body: bytes.Repeat([]byte("x"), pipesBody),
-		}), time.Now())
-		lis := newPipes()
-		served := make(chan error, 1)
-		go func() { served <- s.http.Serve(s.fast.Listener(lis)) }()
-		visit(s, lis)
-		_ = s.shutdown(context.Background())
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
-		}
-	})
 }
 
 func TestExpressDeadlines(t *testing.T) {
@@ -417,26 +284,26 @@ func TestExpressDeadlines(t *testing.T) {
 	t.Run("a connection serves as long as it is used", func(t *testing.T) {
 		t.Parallel()
 		onPipes(t, slow, func(e *Server, p *pipes) {
-			visitor := p.dial(t)
+			client := p.dial(t)
 			for range 10 {
-				visitor.say(plainly("/photos/ansel"))
-				if a := visitor.hear(http.MethodGet); a.status != 200 {
+				client.send(rawGet("/photos/ansel"))
+				if a := client.receive(http.MethodGet); a.status != 200 {
 					t.Errorf("status %d", a.status)
 				}
 				time.Sleep(idleTimeout - time.Second)
 			}
 			for range 2 { // net/http's first: it has waited for it for ten minutes
-				visitor.say(plainly("/slow"))
-				if a := visitor.hear(http.MethodGet); a.body != "slowly" {
+				client.send(rawGet("/slow"))
+				if a := client.receive(http.MethodGet); a.body != "slowly" {
 					t.Errorf("%q", a.body)
 				}
 			}
-			visitor.say(plainly("/photos/ansel"))
-			visitor.hear(http.MethodGet)
-			visitor.say("POST /slow HTTP/1.1\r\nHost: killr\r\nContent-Length: 3\r\n\r\n")
+			client.send(rawGet("/photos/ansel"))
+			client.receive(http.MethodGet)
+			client.send("POST /slow HTTP/1.1\r\nHost: killr\r\nContent-Length: 3\r\n\r\n")
 			time.Sleep(time.Second)
-			visitor.say("a=b")
-			if a := visitor.hear(http.MethodGet); a.body != "slowly" {
+			client.send("a=b")
+			if a := client.receive(http.MethodGet); a.body != "slowly" {
 				t.Errorf("%q", a.body)
 			}
 			if n := fastAnswers(t, e); n != 11 {
@@ -451,15 +318,15 @@ func TestExpressDeadlines(t *testing.T) {
 				"POST /slow HTTP/1.1\r\nHo":                                       headerTimeout,
 				"POST /slow HTTP/1.1\r\nHost: killr\r\nContent-Length: 3\r\n\r\n": 30 * time.Second,
 			} {
-				visitor := p.dial(t)
+				client := p.dial(t)
 				for range 3 {
-					visitor.say(plainly("/photos/ansel"))
-					visitor.hear(http.MethodGet)
+					client.send(rawGet("/photos/ansel"))
+					client.receive(http.MethodGet)
 					time.Sleep(idleTimeout - time.Second)
 				}
-				visitor.say(text)
+				client.send(text)
 				begin := time.Now()
-				_, err := io.Copy(io.Discard, visitor.r)
+				_, err := io.Copy(io.Discard, client.r)
 				if took := time.Since(begin); took > limit+time.Second || err != nil {
 					t.Errorf("%q: cut after %v, %v", text, took, err)
 				}
@@ -469,13 +336,13 @@ func TestExpressDeadlines(t *testing.T) {
 	t.Run("a request in parts", func(t *testing.T) {
 		t.Parallel()
 		onPipes(t, http.NotFound, func(e *Server, p *pipes) {
-			visitor := p.dial(t)
+			client := p.dial(t)
 			for range 2 { // the connection is net/http's with the first
 				for _, part := range []string{"GE", "T /other HTT", "P/1.1\r\nHost: killr\r", "\n\r\n"} {
-					visitor.say(part)
+					client.send(part)
 					time.Sleep(time.Second)
 				}
-				if a := visitor.hear(http.MethodGet); a.status != 404 {
+				if a := client.receive(http.MethodGet); a.status != 404 {
 					t.Errorf("status %d", a.status)
 				}
 			}
@@ -484,11 +351,11 @@ func TestExpressDeadlines(t *testing.T) {
 	t.Run("and no longer", func(t *testing.T) {
 		t.Parallel()
 		onPipes(t, slow, func(e *Server, p *pipes) {
-			visitor := p.dial(t)
-			visitor.say(plainly("/photos/ansel"))
-			visitor.hear(http.MethodGet)
+			client := p.dial(t)
+			client.send(rawGet("/photos/ansel"))
+			client.receive(http.MethodGet)
 			begin := time.Now()
-			if _, err := visitor.r.ReadByte(); !errors.Is(err, io.EOF) {
+			if _, err := client.r.ReadByte(); !errors.Is(err, io.EOF) {
 				t.Error(err)
 			}
 			if took := time.Since(begin); took < idleTimeout || took > idleTimeout+2*time.Second {
@@ -499,11 +366,11 @@ func TestExpressDeadlines(t *testing.T) {
 	t.Run("a visitor who reads nothing is cut", func(t *testing.T) {
 		t.Parallel()
 		onPipes(t, slow, func(e *Server, p *pipes) {
-			visitor := p.dial(t)
+			client := p.dial(t)
 			begin := time.Now()
-			visitor.say(plainly("/photos/ansel"))
+			client.send(rawGet("/photos/ansel"))
 			time.Sleep(2 * writeTimeoutOf(pipesBody))
-			if _, err := io.Copy(io.Discard, visitor.r); err != nil {
+			if _, err := io.Copy(io.Discard, client.r); err != nil {
 				t.Error(err)
 			}
 			if took := time.Since(begin); took > 2*writeTimeoutOf(pipesBody) {
@@ -517,22 +384,22 @@ func TestExpressDeadlines(t *testing.T) {
 func TestExpressFinishes(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(e *Server, p *pipes) {
-		var begun []*speaker
-		for _, first := range []string{"", plainly("/other")} { // net/http believes that the connection is new, or that it is idle
-			visitor := p.dial(t)
+		var begun []*rawClient
+		for _, first := range []string{"", rawGet("/other")} { // net/http believes that the connection is new, or that it is idle
+			client := p.dial(t)
 			if first != "" {
-				visitor.say(first)
-				visitor.hear(http.MethodGet)
+				client.send(first)
+				client.receive(http.MethodGet)
 			}
-			visitor.say(plainly("/photos/ansel"))
-			if _, err := visitor.r.Peek(1); err != nil {
+			client.send(rawGet("/photos/ansel"))
+			if _, err := client.r.Peek(1); err != nil {
 				t.Error(err)
 			}
-			begun = append(begun, visitor)
+			begun = append(begun, client)
 		}
 		waiting := p.dial(t)
-		waiting.say(plainly("/photos/ansel"))
-		waiting.hear(http.MethodGet)
+		waiting.send(rawGet("/photos/ansel"))
+		waiting.receive(http.MethodGet)
 		stopped := make(chan error)
 		go func() { stopped <- e.shutdown(context.Background()) }()
 		synctest.Wait()
@@ -544,12 +411,12 @@ func TestExpressFinishes(t *testing.T) {
 			t.Errorf("stopped with answers begun: %v", err)
 		default:
 		}
-		for i, visitor := range begun {
-			a, err := visitor.listen(http.MethodGet)
+		for i, client := range begun {
+			a, err := client.tryReceive(http.MethodGet)
 			if err != nil || len(a.body) != pipesBody {
 				t.Errorf("visitor %d: %d bytes, %v", i, len(a.body), err)
 			}
-			if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
+			if rest, err := io.ReadAll(client.r); len(rest) > 0 || err != nil {
 				t.Errorf("visitor %d: %q after the answer, %v", i, rest, err)
 			}
 		}
@@ -565,16 +432,16 @@ func TestExpressIsCut(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(e *Server, p *pipes) {
 		e.cfg.StopTimeout = 3 * time.Second
-		visitor := p.dial(t)
-		visitor.say(plainly("/photos/ansel"))
-		if _, err := visitor.r.Peek(1); err != nil {
+		client := p.dial(t)
+		client.send(rawGet("/photos/ansel"))
+		if _, err := client.r.Peek(1); err != nil {
 			t.Error(err)
 		}
 		begin := time.Now()
 		if err := e.shutdown(context.Background()); err == nil || time.Since(begin) != e.cfg.StopTimeout {
 			t.Errorf("stopped after %v: %v", time.Since(begin), err)
 		}
-		if _, err := visitor.listen(http.MethodGet); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err := client.tryReceive(http.MethodGet); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Error(err)
 		}
 	})
@@ -584,17 +451,17 @@ func TestExpressIsCut(t *testing.T) {
 func TestExpressPanics(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(e *Server, p *pipes) {
-		visitor, other := p.dial(t), p.dial(t)
+		client, other := p.dial(t), p.dial(t)
 		memory := e.memory
 		e.memory = nil
-		visitor.say(plainly("/photos/ansel"))
-		if _, err := visitor.r.ReadByte(); !errors.Is(err, io.EOF) {
+		client.send(rawGet("/photos/ansel"))
+		if _, err := client.r.ReadByte(); !errors.Is(err, io.EOF) {
 			t.Error(err)
 		}
 		synctest.Wait()
 		e.memory = memory
-		other.say(plainly("/photos/ansel"))
-		if a := other.hear(http.MethodGet); a.status != 200 {
+		other.send(rawGet("/photos/ansel"))
+		if a := other.receive(http.MethodGet); a.status != 200 {
 			t.Errorf("status %d", a.status)
 		}
 	})
@@ -627,7 +494,7 @@ func BenchmarkExpress(b *testing.B) {
 	for range 3 {
 		get(b, e, "/photos/ansel", "Accept-Encoding", "gzip, br")
 	}
-	request := plainly("/photos/ansel", "Connection: keep-alive", "Accept-Encoding: gzip, deflate, br, zstd",
+	request := rawGet("/photos/ansel", "Connection: keep-alive", "Accept-Encoding: gzip, deflate, br, zstd",
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
 		"Accept-Language: en", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate",
 		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8")

@@ -9,7 +9,6 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
 	"flickrkillr/cachefill"
 	"flickrkillr/ops/testenv"
@@ -17,8 +16,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// hotSite is a site whose memcached is looked into, and whose notes are counted from edge to cachefill.
-type hotSite struct {
+// fillSite is a site whose memcached is looked into, and whose notes are counted from edge to cachefill.
+type fillSite struct {
 	*site
 	addr    string
 	cache   *memcache.Client
@@ -26,9 +25,9 @@ type hotSite struct {
 	fillers []*prometheus.Registry
 }
 
-// newHotSite starts a renderer and so many edges and cachefills.
-func newHotSite(t testing.TB, edges, fillers int, change ...func(*Config)) *hotSite {
-	h := &hotSite{site: newSite(t), addr: testenv.Memcached(t)}
+// newFillSite starts a renderer and so many edges and cachefills.
+func newFillSite(t testing.TB, edges, fillers int, change ...func(*Config)) *fillSite {
+	h := &fillSite{site: newSite(t), addr: testenv.Memcached(t)}
 	h.renderer()
 	h.cache = memcache.New(h.addr)
 	h.cache.Timeout = 10 * time.Second
@@ -48,12 +47,12 @@ func newHotSite(t testing.TB, edges, fillers int, change ...func(*Config)) *hotS
 const popularRequests = 2000
 
 // popular makes pages popular at every edge, and returns when memcached holds them.
-func (h *hotSite) popular(paths ...string) {
+func (h *fillSite) popular(paths ...string) {
 	h.t.Helper()
 	for _, path := range paths {
 		for _, e := range h.edges {
 			for range popularRequests / len(paths) {
-				ask(h.t, e, path)
+				tierOf(h.t, e, path)
 			}
 		}
 	}
@@ -73,7 +72,7 @@ func (h *hotSite) popular(paths ...string) {
 }
 
 // settle waits until the cachefills have dealt with every note that the edges sent.
-func (h *hotSite) settle() {
+func (h *fillSite) settle() {
 	h.t.Helper()
 	eventually(h.t, "every note is dealt with", func() bool {
 		sent, dealt := 0.0, 0.0
@@ -88,7 +87,7 @@ func (h *hotSite) settle() {
 }
 
 // refills counts the notes of all edges about changes.
-func (h *hotSite) refills() (n int) {
+func (h *fillSite) refills() (n int) {
 	for _, e := range h.edges {
 		n += int(count(h.t, e.metrics.refills))
 	}
@@ -96,7 +95,7 @@ func (h *hotSite) refills() (n int) {
 }
 
 // stored gives the copy that memcached holds, unpacked, nil for none.
-func (h *hotSite) stored(ref page.Ref) *wire.Reply {
+func (h *fillSite) stored(ref page.Ref) *wire.Reply {
 	h.t.Helper()
 	item, err := h.cache.Get(ref.Key())
 	if err != nil {
@@ -114,7 +113,7 @@ func (h *hotSite) stored(ref page.Ref) *wire.Reply {
 }
 
 // shows waits until memcached's copy has a text in it.
-func (h *hotSite) shows(ref page.Ref, text string) {
+func (h *fillSite) shows(ref page.Ref, text string) {
 	h.t.Helper()
 	eventually(h.t, ref.String()+" in memcached shows "+text, func() bool {
 		r := h.stored(ref)
@@ -122,35 +121,10 @@ func (h *hotSite) shows(ref page.Ref, text string) {
 	})
 }
 
-func count(t testing.TB, c prometheus.Metric) float64 {
-	t.Helper()
-	var m dto.Metric
-	if err := c.Write(&m); err != nil {
-		t.Fatal(err)
-	}
-	return m.GetCounter().GetValue()
-}
-
-func sum(t testing.TB, r *prometheus.Registry, name string) (total float64) {
-	t.Helper()
-	families, err := r.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == name {
-			for _, m := range f.GetMetric() {
-				total += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return total
-}
-
 // TestChangeIsFilledOnce: however many edges hear of it and however many cachefills there are, and without a visitor.
 func TestChangeIsFilledOnce(t *testing.T) {
 	t.Parallel()
-	h := newHotSite(t, 4, 3)
+	h := newFillSite(t, 4, 3)
 	h.popular("/photos/ansel")
 	ansel := page.User("ansel")
 	renders, before := h.renders.Load(), h.refills()
@@ -173,7 +147,7 @@ func TestChangeIsFilledOnce(t *testing.T) {
 
 func TestWhatNobodyAsksForIsNotRefilled(t *testing.T) {
 	t.Parallel()
-	h := newHotSite(t, 1, 1)
+	h := newFillSite(t, 1, 1)
 	h.popular("/photos/ansel")
 	get(t, h.edges[0], "/photos/edward")
 	renders := h.renders.Load()
@@ -190,7 +164,7 @@ func TestWhatNobodyAsksForIsNotRefilled(t *testing.T) {
 // TestGoneIsFilledToo: the page that says so is there before anybody asks.
 func TestGoneIsFilledToo(t *testing.T) {
 	t.Parallel()
-	h := newHotSite(t, 2, 1)
+	h := newFillSite(t, 2, 1)
 	h.popular("/photos/ansel")
 	h.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
 		r := h.standard(ref)
@@ -204,14 +178,14 @@ func TestGoneIsFilledToo(t *testing.T) {
 	}
 	eventually(t, "a page that is not there leaves the list", func() bool {
 		get(t, h.edges[0], "/photos/ansel")
-		return !names(h.kept(), page.User("ansel"))
+		return !onList(h.storedList(), page.User("ansel"))
 	})
 }
 
 // TestListingIsRefilledSometimes: a page that depends on all users is refilled, but not at each change of a user.
 func TestListingIsRefilledSometimes(t *testing.T) {
 	t.Parallel()
-	h := newHotSite(t, 1, 1)
+	h := newFillSite(t, 1, 1)
 	h.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
 		r := h.standard(ref)
 		if ref.Kind() == page.KindHome {

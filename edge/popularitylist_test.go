@@ -18,10 +18,10 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-func keepOften(c *Config) { c.PopularEvery = 50 * time.Millisecond }
+func storeListOften(c *Config) { c.PopularEvery = 50 * time.Millisecond }
 
 // kept reads the lists of all edges; nil when there is none, or no bus.
-func (s *site) kept() []wire.Heat {
+func (s *site) storedList() []wire.Heat {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()
 	list, err := hotlist.All(ctx, s.nc)
@@ -31,7 +31,7 @@ func (s *site) kept() []wire.Heat {
 	return list
 }
 
-func names(list []wire.Heat, ref page.Ref) bool {
+func onList(list []wire.Heat, ref page.Ref) bool {
 	return slices.ContainsFunc(list, func(h wire.Heat) bool { return h.Ref == ref })
 }
 
@@ -46,8 +46,8 @@ func TestListSurvivesRestarts(t *testing.T) {
 		get(t, e, "/static/app.0123abcd.css")
 		get(t, e, "/nowhere")
 	}
-	eventually(t, "the list is kept", func() bool { return names(s.kept(), ansel) })
-	if list := s.kept(); len(list) != 1 {
+	eventually(t, "the list is kept", func() bool { return onList(s.storedList(), ansel) })
+	if list := s.storedList(); len(list) != 1 {
 		t.Errorf("besides pages that visitors look at, the list has %v", list)
 	}
 
@@ -59,10 +59,10 @@ func TestListSurvivesRestarts(t *testing.T) {
 	if err := s.server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the list is there after a restart of NATS", func() bool { return names(s.kept(), ansel) })
+	eventually(t, "the list is there after a restart of NATS", func() bool { return onList(s.storedList(), ansel) })
 	eventually(t, "and kept on", func() bool {
 		get(t, e, "/photos/edward")
-		return names(s.kept(), edward)
+		return onList(s.storedList(), edward)
 	})
 
 	// An edge that starts again at the same address goes on with its list, so that nobody's demand is lost with it.
@@ -72,8 +72,8 @@ func TestListSurvivesRestarts(t *testing.T) {
 	defer stop()
 	eventually(t, "what it adds stands beside", func() bool {
 		get(t, e, "/photos/paul")
-		list := s.kept()
-		return names(list, page.User("paul")) && names(list, ansel) && names(list, edward)
+		list := s.storedList()
+		return onList(list, page.User("paul")) && onList(list, ansel) && onList(list, edward)
 	})
 }
 
@@ -85,7 +85,7 @@ func (s *site) stoppable(change ...func(*Config)) (e *Server, stop func()) {
 		s.t.Fatal(err)
 	}
 	cfg := Config{Addr: addr, NATS: testenv.Connect(s.t, s.server.URL()), Logger: slog.New(slog.DiscardHandler)}
-	keepOften(&cfg)
+	storeListOften(&cfg)
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -109,7 +109,7 @@ func (s *site) stoppable(change ...func(*Config)) (e *Server, stop func()) {
 // TestFlushIsRefilledWithoutAVisitor: from what visitors asked for, over the list, to memcached again.
 func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
 	t.Parallel()
-	h := newHotSite(t, 2, 2, keepOften)
+	h := newFillSite(t, 2, 2, storeListOften)
 	var paths []string
 	var refs []page.Ref
 	for i := range int64(20) {
@@ -117,7 +117,7 @@ func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
 		refs, paths = append(refs, ref), append(paths, ref.Path())
 	}
 	h.popular(paths...)
-	eventually(t, "the lists name all", func() bool { return len(h.kept()) == len(refs) })
+	eventually(t, "the lists name all", func() bool { return len(h.storedList()) == len(refs) })
 	all := func() bool {
 		for _, ref := range refs {
 			if h.stored(ref) == nil {
@@ -141,7 +141,7 @@ func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
 	e := h.edge(withMemcached(fresh), func(c *Config) { c.MemoryBytes = -1 })
 	eventually(t, "a new memcached is filled", func() bool {
 		for _, path := range paths {
-			if ask(t, e, path) != "memcached" {
+			if tierOf(t, e, path) != "memcached" {
 				return false
 			}
 		}
@@ -179,18 +179,18 @@ func TestDeadServerOfThree(t *testing.T) {
 		t.Fatalf("%d and %d pages: the ring does not spread them", len(lost), len(kept))
 	}
 	for _, path := range append(lost, kept...) {
-		eventually(t, path+" is in memcached", func() bool { return ask(t, e, path) == "memcached" })
+		eventually(t, path+" is in memcached", func() bool { return tierOf(t, e, path) == "memcached" })
 	}
 	if err := dead.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range lost {
-		if tier := ask(t, e, path); tier != "render" {
+		if tier := tierOf(t, e, path); tier != "render" {
 			t.Errorf("%s: from %s, and its server is dead", path, tier)
 		}
 	}
 	for _, path := range kept { // at once, but for a memcached that takes its time
-		eventually(t, path+" is still in memcached", func() bool { return ask(t, e, path) == "memcached" })
+		eventually(t, path+" is still in memcached", func() bool { return tierOf(t, e, path) == "memcached" })
 	}
 	if count(t, e.metrics.lookups.WithLabelValues(dead.Addr(), "open")) == 0 {
 		t.Error("the dead server's circuit breaker never opened")

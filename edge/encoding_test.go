@@ -48,7 +48,7 @@ func TestSharedFetchServesEveryForm(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			s.renderer()
-			release := s.holdUsers()
+			release := s.blockUsers()
 			e := s.edge()
 			e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 			want := string(s.standard(page.User("ansel")).Body)
@@ -92,15 +92,15 @@ func TestOldRenderer(t *testing.T) {
 	}
 }
 
-// packedSite has a memcached that a test writes.
-type packedSite struct {
+// compressedSite has a memcached that a test writes.
+type compressedSite struct {
 	*site
 	addr  string
 	cache *memcache.Client
 }
 
-func newPackedSite(t *testing.T) *packedSite {
-	p := &packedSite{site: newSite(t), addr: testenv.Memcached(t)}
+func newCompressedSite(t *testing.T) *compressedSite {
+	p := &compressedSite{site: newSite(t), addr: testenv.Memcached(t)}
 	p.renderer()
 	p.cache = memcache.New(p.addr)
 	p.cache.Timeout = 10 * time.Second
@@ -108,7 +108,7 @@ func newPackedSite(t *testing.T) *packedSite {
 	return p
 }
 
-func (p *packedSite) store(ref page.Ref, r *wire.Reply) {
+func (p *compressedSite) store(ref page.Ref, r *wire.Reply) {
 	p.t.Helper()
 	if err := p.cache.Set(&memcache.Item{Key: ref.Key(), Value: r.Encode()}); err != nil {
 		p.t.Fatal(err)
@@ -116,7 +116,7 @@ func (p *packedSite) store(ref page.Ref, r *wire.Reply) {
 }
 
 // fromMemcached asks until the answer comes from there: a memcached that takes its time is a miss.
-func (p *packedSite) fromMemcached(e *Server, path string, headers ...string) (got answer) {
+func (p *compressedSite) fromMemcached(e *Server, path string, headers ...string) (got answer) {
 	p.t.Helper()
 	eventually(p.t, path+" comes from memcached", func() bool {
 		got = get(p.t, e, path, headers...)
@@ -128,12 +128,12 @@ func (p *packedSite) fromMemcached(e *Server, path string, headers ...string) (g
 // TestItemsInMemcached: those that a cachefill stores now go out as they lie there, and those of before it asked for packed ones still do.
 func TestItemsInMemcached(t *testing.T) {
 	t.Parallel()
-	p := newPackedSite(t)
+	p := newCompressedSite(t)
 	e := p.edge(withMemcached(p.addr), func(c *Config) { c.MemoryBytes = -1 })
 	old, packed := page.User("ansel"), page.User("edward")
 	plain := p.standard(packed).Body
 	r := p.standard(packed)
-	p.pack(r)
+	p.compress(r)
 	p.store(packed, r)
 	p.store(old, p.standard(old))
 	if got := p.fromMemcached(e, packed.Path(), "Accept-Encoding", "gzip, br"); got.body != string(r.Body) || got.header.Get("Content-Encoding") != "gzip" {
@@ -176,7 +176,7 @@ func TestItemsThatCannotBeUnpacked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPackedSite(t)
+			p := newCompressedSite(t)
 			e := p.edge(withMemcached(p.addr))
 			notes := make(chan *nats.Msg, 64)
 			sub, err := p.nc.ChanSubscribe(wire.SubjectFills, notes)
@@ -191,7 +191,7 @@ func TestItemsThatCannotBeUnpacked(t *testing.T) {
 			spoilt := func(ref page.Ref) {
 				r := p.standard(ref)
 				r.ReadAt = read
-				p.pack(r)
+				p.compress(r)
 				spoil(r.Body)
 				p.store(ref, r)
 			}
@@ -249,7 +249,7 @@ func TestBrokenReplyIsAskedForAgain(t *testing.T) {
 	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
 		r := s.standard(ref)
 		if m.Header.Get(wire.HeaderAccept) != "" && ref.Kind() == page.KindUser {
-			s.pack(r)
+			s.compress(r)
 			r.Body[len(r.Body)/2] ^= 0xff
 		}
 		return r
@@ -270,12 +270,12 @@ func TestBrokenReplyIsAskedForAgain(t *testing.T) {
 // TestErrorPagesOutOfMemcached: they are sent plain, in whatever form they lie there.
 func TestErrorPagesOutOfMemcached(t *testing.T) {
 	t.Parallel()
-	p := newPackedSite(t)
+	p := newCompressedSite(t)
 	body := []byte("<h1>error 404</h1>" + strings.Repeat("<p>nothing here</p>", 100))
 	first := p.edge(withMemcached(p.addr))
 	r := p.standard(page.Error(http.StatusNotFound))
 	r.Body = bytes.Clone(body)
-	p.pack(r)
+	p.compress(r)
 	p.store(page.Error(http.StatusNotFound), r)
 	eventually(t, "the page comes from memcached", func() bool { // which may take its time
 		first.errs.renew(t.Context())
@@ -301,7 +301,7 @@ func BenchmarkMemcachedHit(b *testing.B) {
 			reply := s.standard(ref)
 			reply.Body = bytes.Repeat([]byte(`<a class="r150" href="/photo/123"><img src="/img/abc/320.jpg" alt="Low tide"></a>`), 300)
 			if pack {
-				s.pack(reply)
+				s.compress(reply)
 			}
 			if err := cache.Set(&memcache.Item{Key: ref.Key(), Value: reply.Encode()}); err != nil {
 				b.Fatal(err)

@@ -104,7 +104,7 @@ func TestEverybodyWaitsForOneRender(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	release := s.holdUsers()
+	release := s.blockUsers()
 	e := s.edge()
 	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	const visitors = 200
@@ -168,7 +168,7 @@ func TestReloadingWaitsForOneRender(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	release := s.holdUsers()
+	release := s.blockUsers()
 	e := s.edge()
 	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	var browser sync.WaitGroup
@@ -219,7 +219,7 @@ func TestTenThousandForOnePage(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	const edges, visitors = 4, 2500
-	release := s.holdUsers()
+	release := s.blockUsers()
 	var all []*Server
 	for range edges {
 		e := s.edge()

@@ -20,10 +20,10 @@ func TestChangesAreTimed(t *testing.T) {
 	since := func(ago time.Duration) nats.Header {
 		return nats.Header{wire.HeaderSince: {wire.FormatTime(time.Now().Add(-ago))}}
 	}
-	s.tell("user.ansel", 1, false, since(time.Hour))
+	s.publishChange("user.ansel", 1, false, since(time.Hour))
 	e := s.edge()
 	for i, header := range []nats.Header{nil, {wire.HeaderSince: {"noon"}}, since(40 * time.Millisecond), since(3 * time.Second)} {
-		s.tell("user.ansel", int64(2+i), false, header)
+		s.publishChange("user.ansel", int64(2+i), false, header)
 	}
 	var m dto.Metric
 	eventually(t, "the last change is timed", func() bool {

@@ -25,6 +25,17 @@ func (s *site) bothPaths() map[string]*Server {
 	}
 }
 
+// eachPath runs a test of HTTP answers twice at the same time, for edges with the fast path and for edges without it:
+// the answers are the same. path is an option for every edge of the test.
+func eachPath(t *testing.T, test func(t *testing.T, path func(*Config))) {
+	for name, off := range map[string]bool{fastPath: false, noFastPath: true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, func(c *Config) { c.NoFastPath = off })
+		})
+	}
+}
+
 // TestBothPathsGiveTheSameAnswers compares an edge with the fast path and one without it.
 func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 	t.Parallel()
@@ -36,17 +47,17 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 		say  string
 		fast bool // the fast path answers, where there is one
 	}{
-		"page":         {plainly("/photos/ansel"), true},
-		"gzip":         {plainly("/photos/ansel", "Accept-Encoding: gzip"), true},
-		"not modified": {plainly("/photos/ansel", "If-None-Match: "+etag), true},
-		"asset":        {plainly("/static/app.0123abcd.css", "Accept-Encoding: br"), true},
-		"redirect":     {plainly("/photos/Ansel"), false},
-		"not found":    {plainly("/nowhere"), false},
+		"page":         {rawGet("/photos/ansel"), true},
+		"gzip":         {rawGet("/photos/ansel", "Accept-Encoding: gzip"), true},
+		"not modified": {rawGet("/photos/ansel", "If-None-Match: "+etag), true},
+		"asset":        {rawGet("/static/app.0123abcd.css", "Accept-Encoding: br"), true},
+		"redirect":     {rawGet("/photos/Ansel"), false},
+		"not found":    {rawGet("/nowhere"), false},
 		"HEAD":         {"HEAD /photos/ansel HTTP/1.1\r\nHost: killr\r\n\r\n", false},
 		"POST":         {"POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 0\r\n\r\n", false},
 		"two hosts":    {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", false},
 		"version":      {"GET / HTTP/3.0\r\nHost: killr\r\n\r\n", false},
-		"close":        {plainly("/photos/ansel", "Connection: close"), false},
+		"close":        {rawGet("/photos/ansel", "Connection: close"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			method, _, _ := strings.Cut(c.say, " ")
@@ -54,9 +65,9 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 				var before int
 				for range 3 { // the last time both edges have the page, in the same form
 					before = fastAnswers(t, edges[paths])
-					visitor := dial(t, edges[paths])
-					visitor.say(c.say)
-					a = visitor.hear(method)
+					client := dial(t, edges[paths])
+					client.send(c.say)
+					a = client.receive(method)
 				}
 				if fast := fastAnswers(t, edges[paths]) > before; fast != (c.fast && paths == fastPath) {
 					t.Errorf("%s: answered by the fast path: %t", paths, fast)
@@ -94,10 +105,10 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 func TestDateIsThatOfTheAnswer(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(_ *Server, p *pipes) {
-		visitor := p.dial(t)
+		client := p.dial(t)
 		for range 3 {
-			visitor.say(plainly("/photos/ansel"))
-			got, want := visitor.hear(http.MethodGet), time.Now().UTC().Format(http.TimeFormat)
+			client.send(rawGet("/photos/ansel"))
+			got, want := client.receive(http.MethodGet), time.Now().UTC().Format(http.TimeFormat)
 			if date := got.header.Get("Date"); date != want {
 				t.Errorf("Date is %s, want %s", date, want)
 			}
@@ -112,10 +123,10 @@ func TestLastAnswerSaysClose(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	e, stop := s.stoppable()
-	release := s.holdUsers()
-	visitor := dial(t, e)
-	visitor.say(plainly("/photos/ansel"))
-	eventually(t, "the page is requested", func() bool { return asked(e) == 1 })
+	release := s.blockUsers()
+	client := dial(t, e)
+	client.send(rawGet("/photos/ansel"))
+	eventually(t, "the page is requested", func() bool { return fetching(e) == 1 })
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); stop() }()
 	eventually(t, "no further client is accepted", func() bool {
@@ -126,7 +137,7 @@ func TestLastAnswerSaysClose(t *testing.T) {
 		return err != nil
 	})
 	close(release)
-	resp, err := http.ReadResponse(visitor.r, &http.Request{Method: http.MethodGet})
+	resp, err := http.ReadResponse(client.r, &http.Request{Method: http.MethodGet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +172,7 @@ func TestFINBeforeTheWait(t *testing.T) {
 		p.conns <- &duplex{in, out}
 		closed := make(chan error, 1)
 		go func() { // until the server closes the connection
-			_, err := io.WriteString(send, plainly("/", "X-Long: "+strings.Repeat("x", 32<<10)))
+			_, err := io.WriteString(send, rawGet("/", "X-Long: "+strings.Repeat("x", 32<<10)))
 			closed <- err
 		}()
 		got, err := io.ReadAll(receive)
@@ -187,14 +198,14 @@ func TestMaxConns(t *testing.T) {
 		t.Run(fmt.Sprintf("off %t", off), func(t *testing.T) {
 			t.Parallel()
 			onLimitedPipes(t, off, 2, http.NotFound, func(_ *Server, p *pipes) {
-				ask := func(visitor *speaker) {
-					visitor.say(plainly("/other"))
-					visitor.hear(http.MethodGet)
+				ask := func(client *rawClient) {
+					client.send(rawGet("/other"))
+					client.receive(http.MethodGet)
 				}
 				first, second := p.dial(t), p.dial(t)
 				ask(first)
 				ask(second)
-				accepted := make(chan *speaker, 1)
+				accepted := make(chan *rawClient, 1)
 				go func() { accepted <- p.dial(t) }()
 				synctest.Wait()
 				select {

@@ -23,7 +23,7 @@ func TestFreshCookie(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	edges := []*Server{s.edge(), s.edge()}
-	key := s.freshKey(edges...)
+	key := s.signingKey(edges...)
 	cookie := func(k wire.FreshKey, version int64, until time.Time) string {
 		return "theme=dark; " + wire.FreshCookie + "=" + k.Sign([]wire.Dep{{Scope: "user.ansel", Version: version}}, until) + "; last=1"
 	}
@@ -68,12 +68,12 @@ func (s *site) keyless(change ...func(*Config)) *Server {
 		s.t.Fatal(err)
 	}
 	e := s.start(change...)
-	eventually(s.t, "the edge trusts its copies", func() bool { return trusts(e) })
+	eventually(s.t, "the edge trusts its copies", func() bool { return trustsPages(e) })
 	return e
 }
 
 // claiming is a cookie that says of ansel's pages what nobody can verify.
-func claiming(version int64) string {
+func unverifiedToken(version int64) string {
 	return wire.FreshCookie + "=" + wire.FreshKey("unknown").Sign([]wire.Dep{{Scope: "user.ansel", Version: version}}, time.Now().Add(wire.FreshAge))
 }
 
@@ -89,23 +89,23 @@ func TestFreshCookieWithoutKey(t *testing.T) {
 	s.versions["user.ansel"] = 7 // committed, and told to nobody
 	s.mu.Unlock()
 	scope := e.tracker.Scope("user.ansel")
-	for what, value := range map[string]string{"none": "theme=dark", "nonsense": wire.FreshCookie + "=x", "an old one": claiming(0)} {
+	for what, value := range map[string]string{"none": "theme=dark", "nonsense": wire.FreshCookie + "=x", "an old one": unverifiedToken(0)} {
 		if got := get(t, e, "/photos/ansel", "Cookie", value); got.tier() != "near" || scope.Newest() != 0 {
 			t.Errorf("cookie %s: from %s, and the edge believes in %d", what, got.tier(), scope.Newest())
 		}
 	}
-	if got := get(t, e, "/photos/ansel", "Cookie", "theme=dark", "Cookie", claiming(7)); got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
+	if got := get(t, e, "/photos/ansel", "Cookie", "theme=dark", "Cookie", unverifiedToken(7)); got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
 		t.Errorf("the writer, from %s: %.60s", got.tier(), got.body)
 	}
-	if got := get(t, e, "/photos/ansel", "Cookie", claiming(7)); got.tier() != "near" || !strings.Contains(got.body, "version 7<") {
+	if got := get(t, e, "/photos/ansel", "Cookie", unverifiedToken(7)); got.tier() != "near" || !strings.Contains(got.body, "version 7<") {
 		t.Errorf("the writer again, from %s: %.60s", got.tier(), got.body)
 	}
 	before := s.renders.Load()
-	if got := get(t, e, "/photos/ansel", "Cookie", claiming(1<<62)); got.tier() != "render" || s.renders.Load() != before+1 || scope.Newest() != 7 {
+	if got := get(t, e, "/photos/ansel", "Cookie", unverifiedToken(1<<62)); got.tier() != "render" || s.renders.Load() != before+1 || scope.Newest() != 7 {
 		t.Errorf("who claims what there is not: from %s, %d renders", got.tier(), s.renders.Load()-before)
 	}
 	stop()
-	if got := get(t, e, "/photos/ansel", "Cookie", claiming(8)); got.status != http.StatusOK || got.tier() != "stale" {
+	if got := get(t, e, "/photos/ansel", "Cookie", unverifiedToken(8)); got.status != http.StatusOK || got.tier() != "stale" {
 		t.Errorf("with no renderer: %d from %s", got.status, got.tier())
 	}
 	if got := get(t, e, "/photos/ansel"); got.tier() != "near" {
@@ -138,7 +138,7 @@ func TestClaimsOfWhoJoins(t *testing.T) {
 	s.versions["user.ansel"] = 7
 	s.mu.Unlock()
 	visitors.Go(func() {
-		if got := get(t, e, "/photos/ansel", "Cookie", claiming(7)); !strings.Contains(got.body, "version 7<") {
+		if got := get(t, e, "/photos/ansel", "Cookie", unverifiedToken(7)); !strings.Contains(got.body, "version 7<") {
 			t.Errorf("the writer: %.60s", got.body)
 		}
 	})
@@ -150,7 +150,7 @@ func TestClaimsOfWhoJoins(t *testing.T) {
 // What lies in memcached is held against a visitor's claims like what lies near.
 func TestClaimsInMemcached(t *testing.T) {
 	t.Parallel()
-	h := newHotSite(t, 1, 1)
+	h := newFillSite(t, 1, 1)
 	h.popular("/photos/ansel")
 	h.shows(page.User("ansel"), "version 0<")
 	e := h.keyless(withMemcached(h.addr), func(c *Config) { c.MemoryBytes = -1 })
@@ -188,7 +188,7 @@ func TestClaimsOfWhoJoinsAgainAndAgain(t *testing.T) {
 		s.mu.Lock()
 		s.versions["user.ansel"] = version
 		s.mu.Unlock()
-		eventually(t, "a fetch is under way", func() bool { return asked(e) > 0 })
+		eventually(t, "a fetch is under way", func() bool { return fetching(e) > 0 })
 		w := want{ref: ref, number: e.nextID(), atLeast: []wire.Dep{{Scope: "user.ansel", Version: version}}}
 		got, err := e.render(t.Context(), w)
 		if err != nil || got.page == nil || got.page == old {
@@ -200,7 +200,7 @@ func TestClaimsOfWhoJoinsAgainAndAgain(t *testing.T) {
 }
 
 // freshKey gives the key that all of the edges have, which is one.
-func (s *site) freshKey(edges ...*Server) wire.FreshKey {
+func (s *site) signingKey(edges ...*Server) wire.FreshKey {
 	s.t.Helper()
 	bucket, err := s.js.KeyValue(s.t.Context(), wire.BucketKeys)
 	if err != nil {
@@ -225,7 +225,7 @@ func TestFreshKeyMadeAnew(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	edges := []*Server{s.edge(), s.edge()}
-	old := s.freshKey(edges...)
+	old := s.signingKey(edges...)
 	bucket, err := s.js.KeyValue(t.Context(), wire.BucketKeys)
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +239,7 @@ func TestFreshKeyMadeAnew(t *testing.T) {
 	if err := edges[1].tokens.Renew(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if key := s.freshKey(edges...); string(key) == string(old) {
+	if key := s.signingKey(edges...); string(key) == string(old) {
 		t.Error("the key is the old one")
 	}
 	if _, err := bucket.Put(t.Context(), wire.FreshKeyID, []byte("short")); err != nil {
