@@ -44,7 +44,7 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 	edges := s.bothPaths()
 	etag := get(t, edges[fastPath], "/photos/ansel").header.Get("Etag")
 	for name, c := range map[string]struct {
-		say  string
+		send string
 		fast bool // the fast path answers, where there is one
 	}{
 		"page":         {rawGet("/photos/ansel"), true},
@@ -60,24 +60,24 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 		"close":        {rawGet("/photos/ansel", "Connection: close"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			method, _, _ := strings.Cut(c.say, " ")
-			ask := func(paths string) (a answer) {
+			method, _, _ := strings.Cut(c.send, " ")
+			request := func(path string) (a answer) {
 				var before int
-				for range 3 { // the last time both edges have the page, in the same form
-					before = fastAnswers(t, edges[paths])
-					client := dial(t, edges[paths])
-					client.send(c.say)
+				for range 3 { // by the last request both edges have the page in the same encoding
+					before = fastAnswers(t, edges[path])
+					client := dial(t, edges[path])
+					client.send(c.send)
 					a = client.receive(method)
 				}
-				if fast := fastAnswers(t, edges[paths]) > before; fast != (c.fast && paths == fastPath) {
-					t.Errorf("%s: answered by the fast path: %t", paths, fast)
+				if fast := fastAnswers(t, edges[path]) > before; fast != (c.fast && path == fastPath) {
+					t.Errorf("%s: answered by the fast path: %t", path, fast)
 				}
 				for _, changing := range []string{"Date", "X-Request-Id", "Server-Timing"} {
 					a.header.Del(changing)
 				}
 				return a
 			}
-			a, b := ask(fastPath), ask(noFastPath)
+			a, b := request(fastPath), request(noFastPath)
 			if a.status != b.status || a.body != b.body {
 				t.Errorf("status %d and %d bytes, without the fast path %d and %d", a.status, len(a.body), b.status,
 					len(b.body))
@@ -101,7 +101,7 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 	}
 }
 
-// TestDateIsThatOfTheAnswer, not of the page or of the connection.
+// TestDateIsThatOfTheAnswer: the field Date is neither of the page nor of the connection.
 func TestDateIsThatOfTheAnswer(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(_ *Server, p *pipes) {
@@ -151,10 +151,10 @@ func TestLastAnswerSaysClose(t *testing.T) {
 	<-stopped
 }
 
-// duplex is the server's end of a connection that can be closed in one direction, as those of TCP can.
+// duplex is the server's end of a connection that can be closed in one direction, like one of TCP.
 type duplex struct {
-	net.Conn          // what the visitor sends
-	out      net.Conn // what the visitor receives
+	net.Conn          // what the client sends
+	out      net.Conn // what the client receives
 }
 
 func (d *duplex) Write(p []byte) (int, error)         { return d.out.Write(p) }
@@ -162,8 +162,8 @@ func (d *duplex) SetWriteDeadline(at time.Time) error { return d.out.SetWriteDea
 func (d *duplex) CloseWrite() error                   { return d.out.Close() }
 func (d *duplex) Close() error                        { return errors.Join(d.out.Close(), d.Conn.Close()) }
 
-// TestFINBeforeTheWait: a visitor who is still sending a head that is too large sees the end of the 431 while net/http
-// waits, before it closes the connection.
+// TestFINBeforeTheWait: after a 431 net/http waits before it closes the connection, for the client may still send its
+// header. The client receives the end of the answer before that wait.
 func TestFINBeforeTheWait(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(_ *Server, p *pipes) {
@@ -182,48 +182,48 @@ func TestFINBeforeTheWait(t *testing.T) {
 		synctest.Wait() // fake time stands still: net/http's wait does not end here
 		select {
 		case err := <-closed:
-			t.Errorf("the end of the answer came only when the connection was closed: %v", err)
+			t.Errorf("the answer ended only when the connection was closed: %v", err)
 		default:
 			if err := <-closed; !errors.Is(err, io.ErrClosedPipe) {
-				t.Errorf("the head was sent: %v", err)
+				t.Errorf("the header was sent in full: %v", err)
 			}
 		}
 	})
 }
 
-// TestMaxConns: a visitor beyond the limit is accepted when another one leaves.
+// TestMaxConns: a client beyond the limit is accepted when another one leaves.
 func TestMaxConns(t *testing.T) {
 	t.Parallel()
 	for _, off := range []bool{false, true} {
 		t.Run(fmt.Sprintf("off %t", off), func(t *testing.T) {
 			t.Parallel()
 			onLimitedPipes(t, off, 2, http.NotFound, func(_ *Server, p *pipes) {
-				ask := func(client *rawClient) {
+				request := func(client *rawClient) {
 					client.send(rawGet("/other"))
 					client.receive(http.MethodGet)
 				}
 				first, second := p.dial(t), p.dial(t)
-				ask(first)
-				ask(second)
+				request(first)
+				request(second)
 				accepted := make(chan *rawClient, 1)
 				go func() { accepted <- p.dial(t) }()
 				synctest.Wait()
 				select {
 				case third := <-accepted:
-					t.Error("a third visitor was accepted")
+					t.Error("a third client was accepted")
 					accepted <- third
 				default:
 				}
 				_ = first.conn.Close()
-				ask(<-accepted)
-				ask(second)
-			}) // and the edge stops while it waits for one of these two to leave
+				request(<-accepted)
+				request(second)
+			}) // the edge stops while its listener waits for a client to leave
 		})
 	}
 }
 
-// TestNewClosesTheCache: an edge that cannot listen leaves no goroutine of its in-process cache; TestMain looks for
-// such.
+// TestNewClosesTheCache: an edge that cannot listen ends the goroutines of its in-process cache. TestMain finds leaked
+// goroutines.
 func TestNewClosesTheCache(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

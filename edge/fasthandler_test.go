@@ -21,98 +21,104 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-func TestExpressAnswersAsTheHandlerDoes(t *testing.T) {
+// TestFastPathAnswersAsTheHandler: the fast path and the handler send the same header fields and body.
+func TestFastPathAnswersAsTheHandler(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
 	etag := get(t, e, "/photos/ansel").header.Get("Etag")
-	for _, c := range []struct {
-		path    string
-		headers []string
-		status  int
+	strong := strings.TrimPrefix(etag, "W/")
+	for name, c := range map[string]struct {
+		path   string
+		fields []string
+		status int
 	}{
-		{"/photos/ansel", nil, 200},
-		{"/photos/ansel", []string{"Accept-Encoding: gzip, deflate, br, zstd"}, 200},
-		{"/photos/ansel", []string{"Accept-Encoding: gzip;q=0, *"}, 200},
-		{"/photos/ansel", []string{"If-None-Match: " + etag}, 304},
-		{"/photos/ansel", []string{"If-None-Match: " + strings.TrimPrefix(etag, "W/"), "Accept-Encoding: gzip"}, 304},
-		{"/photos/ansel", []string{`If-None-Match: "other"`, "Cookie: theme=dark"}, 200},
-		{"/photos/ansel/before/17", nil, 200},
-		{"/", []string{"Connection: Keep-Alive"}, 200},
-		{"/static/app.0123abcd.css", []string{"Accept-Encoding: br"}, 200},
-		{"/static/app.0123abcd.css", nil, 200},
+		"plain":                {"/photos/ansel", nil, 200},
+		"brotli":               {"/photos/ansel", []string{"Accept-Encoding: gzip, deflate, br, zstd"}, 200},
+		"any but gzip":         {"/photos/ansel", []string{"Accept-Encoding: gzip;q=0, *"}, 200},
+		"not modified":         {"/photos/ansel", []string{"If-None-Match: " + etag}, 304},
+		"not modified, strong": {"/photos/ansel", []string{"If-None-Match: " + strong, "Accept-Encoding: gzip"}, 304},
+		"modified":             {"/photos/ansel", []string{`If-None-Match: "other"`, "Cookie: theme=dark"}, 200},
+		"older photos":         {"/photos/ansel/before/17", nil, 200},
+		"home page":            {"/", []string{"Connection: Keep-Alive"}, 200},
+		"asset in brotli":      {"/static/app.0123abcd.css", []string{"Accept-Encoding: br"}, 200},
+		"plain asset":          {"/static/app.0123abcd.css", nil, 200},
 	} {
-		get(t, e, c.path, "Accept-Encoding", "br, gzip")
-		get(t, e, c.path) // assets: another copy
-		client := dial(t, e)
-		before := fastAnswers(t, e)
-		client.send(rawGet(c.path, c.headers...))
-		got := client.receive(http.MethodGet)
-		if n := fastAnswers(t, e) - before; n != 1 {
-			t.Errorf("%s %q: %d answers of the express", c.path, c.headers, n)
-		}
-		client.send(rawGet(c.path, append(c.headers, "X-Note: a\ttab")...)) // foreign to the express, nothing to a handler
-		want := client.receive(http.MethodGet)
-		if n := fastAnswers(t, e) - before; n != 1 {
-			t.Errorf("%s %q: the express has answered what is for the handler", c.path, c.headers)
-		}
-		for _, h := range []http.Header{got.header, want.header} {
-			for _, changing := range []string{"Date", "X-Request-Id", "Server-Timing"} {
-				if h.Get(changing) == "" {
-					t.Errorf("%s: no %s", c.path, changing)
-				}
-				h.Del(changing)
+		t.Run(name, func(t *testing.T) { // not parallel: answers are counted
+			get(t, e, c.path, "Accept-Encoding", "br, gzip")
+			get(t, e, c.path) // a plain asset is another page than a compressed one
+			client := dial(t, e)
+			before := fastAnswers(t, e)
+			client.send(rawGet(c.path, c.fields...))
+			got := client.receive(http.MethodGet)
+			if n := fastAnswers(t, e) - before; n != 1 {
+				t.Errorf("%d answers of the fast path, want 1", n)
 			}
-		}
-		if got.status != c.status || want.status != c.status || got.body != want.body {
-			t.Errorf("%s %q: status %d and %d bytes, the handler %d and %d", c.path, c.headers, got.status, len(got.body), want.status, len(want.body))
-		}
-		if diff := cmp.Diff(want.header, got.header); diff != "" {
-			t.Errorf("%s %q: headers of the handler (-) and the express (+):\n%s", c.path, c.headers, diff)
-		}
+			// The fast path cannot parse the tab; the handler ignores the field.
+			client.send(rawGet(c.path, append(c.fields, "X-Note: a\ttab")...))
+			want := client.receive(http.MethodGet)
+			if n := fastAnswers(t, e) - before; n != 1 {
+				t.Errorf("%d answers of the fast path, want only the first", n)
+			}
+			for _, h := range []http.Header{got.header, want.header} {
+				for _, changing := range []string{"Date", "X-Request-Id", "Server-Timing"} {
+					if h.Get(changing) == "" {
+						t.Errorf("the answer has no %s", changing)
+					}
+					h.Del(changing)
+				}
+			}
+			if got.status != c.status || want.status != c.status || got.body != want.body {
+				t.Errorf("the fast path: status %d, %d bytes; the handler: status %d, %d bytes; want status %d",
+					got.status, len(got.body), want.status, len(want.body), c.status)
+			}
+			if diff := cmp.Diff(want.header, got.header); diff != "" {
+				t.Errorf("header fields of the handler (-) and the fast path (+):\n%s", diff)
+			}
+		})
 	}
 }
 
-// TestExpressAmongOthers mixes what the express answers with what it does not, on one connection.
-func TestExpressAmongOthers(t *testing.T) {
+// TestFastPathAmongOthers mixes fast, delegated and unparsed requests on one connection.
+func TestFastPathAmongOthers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
 	get(t, e, "/photos/ansel")
 	client := dial(t, e)
-	near, before := rawGet("/photos/ansel"), fastAnswers(t, e)
+	fast, before := rawGet("/photos/ansel"), fastAnswers(t, e)
 	for i, c := range []struct {
-		say     string
-		status  int
-		express int // how many answers it has given by then
+		send   string
+		status int
+		fast   int // answers of the fast path by then
 	}{
-		{near, 200, 1},
+		{fast, 200, 1},
 		{rawGet("/photos/dora"), 200, 2},
-		{near, 200, 3},
+		{fast, 200, 3},
 		{rawGet("/photos/Ansel"), 301, 3},
 		{rawGet("/nowhere"), 404, 3},
 		{rawGet("/photos/ansel?from=mail"), 200, 3},
 		{rawGet("/photos/ansel", "X-Depends: ?"), 200, 3},
 		{rawGet("/photos/ansel", "Cookie: fresh=x"), 200, 3},
-		{near, 200, 4},
+		{fast, 200, 4},
 		{"HEAD /photos/ansel HTTP/1.1\r\nHost: killr\r\n\r\n", 200, 4},
-		{near, 200, 5},
+		{fast, 200, 5},
 		{"POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 4\r\n\r\nGET ", 405, 5},
-		{near, 200, 5}, // the connection is net/http's now
+		{fast, 200, 5}, // after the POST the connection belongs to net/http
 	} {
-		client.send(c.say)
-		method, _, _ := strings.Cut(c.say, " ")
+		client.send(c.send)
+		method, _, _ := strings.Cut(c.send, " ")
 		a := client.receive(method)
-		if n := fastAnswers(t, e) - before; a.status != c.status || n != c.express {
-			t.Errorf("%d: status %d, want %d; %d answers of the express, want %d", i, a.status, c.status, n, c.express)
+		if n := fastAnswers(t, e) - before; a.status != c.status || n != c.fast {
+			t.Errorf("request %d: status %d, want %d; %d answers of the fast path, want %d", i, a.status, c.status, n, c.fast)
 		}
 	}
 }
 
-// TestFastPathAnswersOthersThan200: pages with another status, error pages and stale pages too.
-func TestFastPathAnswersOthersThan200(t *testing.T) {
+// TestFastPathStatuses: the fast path also answers with pages of another status than 200, error pages and stale pages.
+func TestFastPathStatuses(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	stop := s.renderer()
@@ -139,7 +145,7 @@ func TestFastPathAnswersOthersThan200(t *testing.T) {
 		client.send(rawGet(path))
 		a := client.receive(http.MethodGet)
 		if a.status != status || a.tier() != tier || !strings.Contains(a.body, text) {
-			t.Errorf("%s: %d, from %s, want %d from %s: %.60q", path, a.status, a.tier(), status, tier, a.body)
+			t.Errorf("%s: status %d from %s, want %d from %s: %.60q", path, a.status, a.tier(), status, tier, a.body)
 		}
 		return a
 	}
@@ -148,7 +154,7 @@ func TestFastPathAnswersOthersThan200(t *testing.T) {
 	}
 	<-ids
 	if a, id := check("/photos/gone", http.StatusGone, "render", "<h1>gone"), <-ids; a.header.Get("X-Request-Id") != id {
-		t.Errorf("id %s, on the bus %s", a.header.Get("X-Request-Id"), id)
+		t.Errorf("request id %s in the answer, %s on the bus", a.header.Get("X-Request-Id"), id)
 	}
 	check("/photos/broken", http.StatusInternalServerError, "none", "<h1>error 500")
 	check("/photos/ansel", http.StatusOK, "render", "version 0<")
@@ -160,15 +166,15 @@ func TestFastPathAnswersOthersThan200(t *testing.T) {
 	}
 	a := check("/photos/edward", http.StatusServiceUnavailable, "none", "<h1>error 503")
 	if a.header.Get("Retry-After") == "" || a.header.Get("Content-Security-Policy") == "" {
-		t.Errorf("503: %v", a.header)
+		t.Errorf("header of a 503: %v", a.header)
 	}
 	if n := fastAnswers(t, e) - before; n != 7 {
 		t.Errorf("%d answers of the fast path, want all 7", n)
 	}
 }
 
-// TestExpressLooksInMemcached, and the handler does not look again.
-func TestExpressLooksInMemcached(t *testing.T) {
+// TestFastPathLooksUpOnce: a request looks up its page in memcached once, whether it is a hit, a miss or overtaken.
+func TestFastPathLooksUpOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
@@ -176,44 +182,47 @@ func TestExpressLooksInMemcached(t *testing.T) {
 	s.fill(cachefill.Config{Memcached: []string{addr}})
 	e := s.edge(withMemcached(addr), func(c *Config) { c.MemoryBytes = -1 })
 	client := dial(t, e)
-	ask := func(path string) answer {
+	request := func(path string) answer {
 		client.send(rawGet(path, "Accept-Encoding: gzip"))
 		return client.receive(http.MethodGet)
 	}
-	looks := func() (n int) { // one that takes too long counts when its answer comes
+	lookups := func() (n int) { // a look-up that takes too long counts when memcached answers it
 		for _, result := range []string{"hit", "miss", "error"} {
 			n += int(count(t, e.metrics.lookups.WithLabelValues(addr, result)))
 		}
 		return n
 	}
-	before := looks() // for error pages
-	if a := ask("/photos/ansel"); a.tier() != "render" || looks() > before+1 {
-		t.Errorf("the first: %s after %d looks", a.tier(), looks()-before)
+	before := lookups() // of error pages
+	if a := request("/photos/ansel"); a.tier() != "render" || lookups() > before+1 {
+		t.Errorf("the first answer: from %s after %d look-ups", a.tier(), lookups()-before)
 	}
-	ask("/photos/ansel") // twice in a while
-	eventually(t, "the express answers from memcached", func() bool {
-		before, beforeLooks := fastAnswers(t, e), looks()
-		a := ask("/photos/ansel")
+	request("/photos/ansel") // the second render of a page fills memcached
+	eventually(t, "the fast path answers from memcached", func() bool {
+		before, beforeLookups := fastAnswers(t, e), lookups()
+		a := request("/photos/ansel")
 		if a.tier() != "memcached" || fastAnswers(t, e) != before+1 {
 			return false
 		}
-		if looks() > beforeLooks+1 {
-			t.Errorf("%d looks", looks()-beforeLooks)
+		if lookups() > beforeLookups+1 {
+			t.Errorf("a hit takes %d look-ups", lookups()-beforeLookups)
 		}
-		if a.header.Get("Content-Encoding") != "gzip" || !strings.Contains(a.header.Get("Server-Timing"), "cache-look-up;dur=") || expand(t, a) != string(s.standard(page.User("ansel")).Body) {
-			t.Errorf("%v", a.header)
+		if a.header.Get("Content-Encoding") != "gzip" ||
+			!strings.Contains(a.header.Get("Server-Timing"), "cache-look-up;dur=") ||
+			expand(t, a) != string(s.standard(page.User("ansel")).Body) {
+			t.Errorf("header %v, %d bytes", a.header, len(a.body))
 		}
 		return true
 	})
 	s.change("user.ansel", 2, false)
 	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 2 })
-	before = looks()
-	if a := ask("/photos/ansel"); !strings.Contains(expand(t, a), "version 2") || looks() > before+1 { // the copy there, overtaken, is looked at once
-		t.Errorf("%s, %d looks", a.tier(), looks()-before)
+	before = lookups()
+	if a := request("/photos/ansel"); !strings.Contains(expand(t, a), "version 2") || lookups() > before+1 {
+		t.Errorf("after a change: from %s after %d look-ups", a.tier(), lookups()-before)
 	}
 }
 
-func TestExpressPipelined(t *testing.T) {
+// TestFastPathPipelined: three requests in one packet get their answers in order.
+func TestFastPathPipelined(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
@@ -228,50 +237,55 @@ func TestExpressPipelined(t *testing.T) {
 	}
 }
 
-// TestExpressAhead: what a visitor asks for before they have been answered, by the express or by the handler, is answered next, by the
-// express if it can.
-func TestExpressAhead(t *testing.T) {
+// TestPipelinedDuringAnAnswer: a request that arrives while the first one is answered gets the next answer, from the
+// fast path if it can give it.
+func TestPipelinedDuringAnAnswer(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
 	get(t, e, "/photos/ansel")
-	for first, express := range map[string]int{"/photos/dora": 2, "/photos/edna?from=mail": 1} {
-		release := s.blockUsers()
-		client, before := dial(t, e), fastAnswers(t, e)
-		client.send(rawGet(first))
-		eventually(t, "the first is asked for", func() bool { return fetching(e) == 1 })
-		client.send(rawGet("/photos/ansel"))
-		close(release)
-		for _, name := range []string{first[len("/photos/"):][:4], "ansel"} {
-			if a := client.receive(http.MethodGet); !strings.Contains(a.body, "<h1>"+name) {
-				t.Errorf("want the page of %s, got %.40q", name, a.body)
+	for first, fast := range map[string]int{"/photos/dora": 2, "/photos/edna?from=mail": 1} {
+		t.Run(first, func(t *testing.T) {
+			release := s.blockUsers()
+			client, before := dial(t, e), fastAnswers(t, e)
+			client.send(rawGet(first))
+			eventually(t, "the first page is requested", func() bool { return fetching(e) == 1 })
+			client.send(rawGet("/photos/ansel"))
+			close(release)
+			for _, name := range []string{first[len("/photos/"):][:4], "ansel"} {
+				if a := client.receive(http.MethodGet); !strings.Contains(a.body, "<h1>"+name) {
+					t.Errorf("want the page of %s, got %.40q", name, a.body)
+				}
 			}
-		}
-		if n := fastAnswers(t, e) - before; n != express {
-			t.Errorf("after %s: %d answers of the express, want %d", first, n, express)
-		}
+			if n := fastAnswers(t, e) - before; n != fast {
+				t.Errorf("%d answers of the fast path, want %d", n, fast)
+			}
+		})
 	}
-	for _, first := range []string{"/photos/fred", "/photos/gail?from=mail"} { // much more than a head
-		release := s.blockUsers()
-		client := dial(t, e)
-		client.send(rawGet(first))
-		eventually(t, "that is asked for", func() bool { return fetching(e) == 1 })
-		const many = 200
-		client.send(strings.Repeat(rawGet("/photos/ansel"), many))
-		close(release)
-		if a := client.receive(http.MethodGet); a.status != 200 {
-			t.Errorf("status %d", a.status)
-		}
-		for range many {
-			if a := client.receive(http.MethodGet); !strings.Contains(a.body, "<h1>ansel") {
-				t.Fatalf("got %.40q", a.body)
+	for _, first := range []string{"/photos/fred", "/photos/gail?from=mail"} {
+		t.Run("many after "+first, func(t *testing.T) {
+			release := s.blockUsers()
+			client := dial(t, e)
+			client.send(rawGet(first))
+			eventually(t, "the first page is requested", func() bool { return fetching(e) == 1 })
+			const many = 200 // more bytes than a connection reads ahead
+			client.send(strings.Repeat(rawGet("/photos/ansel"), many))
+			close(release)
+			if a := client.receive(http.MethodGet); a.status != 200 {
+				t.Errorf("status %d", a.status)
 			}
-		}
+			for range many {
+				if a := client.receive(http.MethodGet); !strings.Contains(a.body, "<h1>ansel") {
+					t.Fatalf("want the page of ansel, got %.40q", a.body)
+				}
+			}
+		})
 	}
 }
 
-func TestExpressDeadlines(t *testing.T) {
+// TestFastPathDeadlines: the fast path keeps to the same time limits as net/http.
+func TestFastPathDeadlines(t *testing.T) {
 	t.Parallel()
 	slow := func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -292,10 +306,10 @@ func TestExpressDeadlines(t *testing.T) {
 				}
 				time.Sleep(idleTimeout - time.Second)
 			}
-			for range 2 { // net/http's first: it has waited for it for ten minutes
+			for range 2 { // the first is also net/http's first request, ten minutes after it accepted the connection
 				client.send(rawGet("/slow"))
 				if a := client.receive(http.MethodGet); a.body != "slowly" {
-					t.Errorf("%q", a.body)
+					t.Errorf("body %q", a.body)
 				}
 			}
 			client.send(rawGet("/photos/ansel"))
@@ -304,14 +318,14 @@ func TestExpressDeadlines(t *testing.T) {
 			time.Sleep(time.Second)
 			client.send("a=b")
 			if a := client.receive(http.MethodGet); a.body != "slowly" {
-				t.Errorf("%q", a.body)
+				t.Errorf("body %q", a.body)
 			}
 			if n := fastAnswers(t, e); n != 11 {
-				t.Errorf("%d answers of the express", n)
+				t.Errorf("%d answers of the fast path, want 11", n)
 			}
 		})
 	})
-	t.Run("what net/http gets later has the time it would have had", func(t *testing.T) {
+	t.Run("net/http gives a later request its usual time", func(t *testing.T) {
 		t.Parallel()
 		onPipes(t, slow, func(e *Server, p *pipes) {
 			for text, limit := range map[string]time.Duration{
@@ -333,11 +347,11 @@ func TestExpressDeadlines(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a request in parts", func(t *testing.T) {
+	t.Run("a request arrives in parts", func(t *testing.T) {
 		t.Parallel()
 		onPipes(t, http.NotFound, func(e *Server, p *pipes) {
 			client := p.dial(t)
-			for range 2 { // the connection is net/http's with the first
+			for range 2 { // after the first part the connection belongs to net/http
 				for _, part := range []string{"GE", "T /other HTT", "P/1.1\r\nHost: killr\r", "\n\r\n"} {
 					client.send(part)
 					time.Sleep(time.Second)
@@ -348,7 +362,7 @@ func TestExpressDeadlines(t *testing.T) {
 			}
 		})
 	})
-	t.Run("and no longer", func(t *testing.T) {
+	t.Run("an idle connection is closed", func(t *testing.T) {
 		t.Parallel()
 		onPipes(t, slow, func(e *Server, p *pipes) {
 			client := p.dial(t)
@@ -363,7 +377,7 @@ func TestExpressDeadlines(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a visitor who reads nothing is cut", func(t *testing.T) {
+	t.Run("a client that reads nothing is cut", func(t *testing.T) {
 		t.Parallel()
 		onPipes(t, slow, func(e *Server, p *pipes) {
 			client := p.dial(t)
@@ -374,18 +388,19 @@ func TestExpressDeadlines(t *testing.T) {
 				t.Error(err)
 			}
 			if took := time.Since(begin); took > 2*writeTimeoutOf(pipesBody) {
-				t.Errorf("%v", took)
+				t.Errorf("cut after %v", took)
 			}
 		})
 	})
 }
 
-// TestExpressFinishes: what the express has begun when the edge is told to stop, it ends.
-func TestExpressFinishes(t *testing.T) {
+// TestFastPathFinishesWhenStopped: the fast path finishes the answers that it had begun when the edge stopped.
+func TestFastPathFinishesWhenStopped(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(e *Server, p *pipes) {
 		var begun []*rawClient
-		for _, first := range []string{"", rawGet("/other")} { // net/http believes that the connection is new, or that it is idle
+		// net/http believes that the first connection is new, and that the second one is idle.
+		for _, first := range []string{"", rawGet("/other")} {
 			client := p.dial(t)
 			if first != "" {
 				client.send(first)
@@ -397,27 +412,27 @@ func TestExpressFinishes(t *testing.T) {
 			}
 			begun = append(begun, client)
 		}
-		waiting := p.dial(t)
-		waiting.send(rawGet("/photos/ansel"))
-		waiting.receive(http.MethodGet)
+		idle := p.dial(t)
+		idle.send(rawGet("/photos/ansel"))
+		idle.receive(http.MethodGet)
 		stopped := make(chan error)
 		go func() { stopped <- e.shutdown(context.Background()) }()
 		synctest.Wait()
-		if _, err := waiting.r.ReadByte(); !errors.Is(err, io.EOF) {
-			t.Errorf("a connection on which nothing is asked for: %v", err)
+		if _, err := idle.r.ReadByte(); !errors.Is(err, io.EOF) {
+			t.Errorf("an idle connection: %v, want EOF", err)
 		}
 		select {
 		case err := <-stopped:
-			t.Errorf("stopped with answers begun: %v", err)
+			t.Errorf("the edge stopped before its answers ended: %v", err)
 		default:
 		}
 		for i, client := range begun {
 			a, err := client.tryReceive(http.MethodGet)
 			if err != nil || len(a.body) != pipesBody {
-				t.Errorf("visitor %d: %d bytes, %v", i, len(a.body), err)
+				t.Errorf("client %d: %d bytes, %v", i, len(a.body), err)
 			}
 			if rest, err := io.ReadAll(client.r); len(rest) > 0 || err != nil {
-				t.Errorf("visitor %d: %q after the answer, %v", i, rest, err)
+				t.Errorf("client %d: %q after the answer, %v", i, rest, err)
 			}
 		}
 		begin := time.Now()
@@ -427,8 +442,8 @@ func TestExpressFinishes(t *testing.T) {
 	})
 }
 
-// TestExpressIsCut: it does so for a while.
-func TestExpressIsCut(t *testing.T) {
+// TestFastPathIsCutWhenStopped: an answer that takes longer than StopTimeout is cut.
+func TestFastPathIsCutWhenStopped(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(e *Server, p *pipes) {
 		e.cfg.StopTimeout = 3 * time.Second
@@ -447,8 +462,8 @@ func TestExpressIsCut(t *testing.T) {
 	})
 }
 
-// TestExpressPanics: that costs a connection and nothing more.
-func TestExpressPanics(t *testing.T) {
+// TestFastPathPanics: a panic closes its connection; others go on.
+func TestFastPathPanics(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(e *Server, p *pipes) {
 		client, other := p.dial(t), p.dial(t)
@@ -467,7 +482,7 @@ func TestExpressPanics(t *testing.T) {
 	})
 }
 
-// endless is a connection over which the same request comes again and again.
+// endless is a connection that delivers the same request, left times.
 type endless struct {
 	net.Conn
 	request string
@@ -486,8 +501,8 @@ func (c *endless) Write(p []byte) (int, error)      { return len(p), nil }
 func (c *endless) SetReadDeadline(time.Time) error  { return nil }
 func (c *endless) SetWriteDeadline(time.Time) error { return nil }
 
-// BenchmarkExpress is the hot path without the kernel's part.
-func BenchmarkExpress(b *testing.B) {
+// BenchmarkFastPath answers a page from memory by the fast path, without the work of the kernel.
+func BenchmarkFastPath(b *testing.B) {
 	s := newSite(b)
 	s.renderer()
 	e := s.edge()

@@ -24,8 +24,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// Two edges that begin together create the same bucket at the same moment. The server in this process then opens a store for each, and now
-// and then leaves that of the one it refuses running: its goroutines are not the edge's.
+// TestMain ignores goroutines that the NATS server in this process sometimes leaks: when two edges start, both create
+// the same bucket; the server opens a store for each, refuses one, and does not close its store.
 func TestMain(m *testing.M) {
 	const server = "github.com/nats-io/nats-server/v2/server"
 	testenv.Main(m, goleak.IgnoreTopFunction(server+".(*fileStore).flushStreamStateLoop"),
@@ -34,20 +34,20 @@ func TestMain(m *testing.M) {
 
 const heartbeatEvery = 100 * time.Millisecond
 
-// site is a bus with a stream of changes, a relay that ticks and renderers that answer from versions kept here, so that a test decides
-// what is true and when. Bus, memcached, cachefill and edges are the real ones.
+// site has a simulated relay and simulated renderers, so that a test decides what changes and when. NATS, memcached, the
+// cachefills and the edges are real.
 type site struct {
 	t       testing.TB
 	server  *stack.NATS
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	renders atomic.Int64 // pages rendered; error pages and assets do not count
-	mute    atomic.Bool  // no tick is published
-	old     atomic.Bool  // renderers are of a version that packs nothing
+	mute    atomic.Bool  // the relay sends no heartbeats
+	old     atomic.Bool  // renderers are of a release that compresses nothing
 	gzip    wire.Gzip
 
 	mu       sync.Mutex
-	versions map[string]int64
+	versions map[string]int64                      // by scope
 	reply    func(*nats.Msg, page.Ref) *wire.Reply // nil: the default
 }
 
@@ -69,7 +69,7 @@ func newSite(t testing.TB) *site {
 	return s
 }
 
-// log goes where the test's own output goes.
+// log writes to the output of the test.
 func (s *site) log() *slog.Logger { return slog.New(slog.NewTextHandler(s.t.Output(), nil)) }
 
 func (s *site) makeStream() {
@@ -87,7 +87,7 @@ func (s *site) background(f func(context.Context)) {
 	s.t.Cleanup(func() { cancel(); wg.Wait() })
 }
 
-// renderer adds one to the pool; stop takes it out again.
+// renderer starts a renderer; stop stops it.
 func (s *site) renderer() (stop func()) {
 	s.t.Helper()
 	nc := testenv.Connect(s.t, s.server.URL())
@@ -141,7 +141,7 @@ func (s *site) render(nc *nats.Conn, m *nats.Msg) {
 	_ = nc.PublishMsg(msg)
 }
 
-// pack packs a reply's body, if that gains anything.
+// compress compresses the body of a reply with gzip, if it is compressible.
 func (s *site) compress(r *wire.Reply) {
 	if r.Compressible() {
 		var b bytes.Buffer
@@ -150,16 +150,20 @@ func (s *site) compress(r *wire.Reply) {
 	}
 }
 
-// standard is the page of a ref as of now.
+// standard is what renderers reply for a page: its body shows the version of its scope.
 func (s *site) standard(ref page.Ref) *wire.Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := &wire.Reply{Status: 200, ContentType: "text/html; charset=utf-8", ReadAt: time.Now(), MaxAge: wire.PageAge, Depends: []wire.Dep{{Scope: wire.ScopeAll, Version: s.versions[wire.ScopeAll]}}}
+	r := &wire.Reply{
+		Status: 200, ContentType: "text/html; charset=utf-8", ReadAt: time.Now(), MaxAge: wire.PageAge,
+		Depends: []wire.Dep{{Scope: wire.ScopeAll, Version: s.versions[wire.ScopeAll]}},
+	}
 	switch ref.Kind() {
 	case page.KindUser:
 		scope := "user." + ref.Name()
 		r.Depends = append(r.Depends, wire.Dep{Scope: scope, Version: s.versions[scope]})
-		r.Body = fmt.Appendf(nil, "<h1>%s</h1><p>version %d</p>%s", ref.Name(), s.versions[scope], strings.Repeat("<p>a photo</p>", 200))
+		r.Body = fmt.Appendf(nil, "<h1>%s</h1><p>version %d</p>%s",
+			ref.Name(), s.versions[scope], strings.Repeat("<p>a photo</p>", 200))
 	case page.KindError:
 		r.Status = ref.Status()
 		r.Body = fmt.Appendf(nil, "<h1>error %d</h1>", ref.Status())
@@ -167,7 +171,7 @@ func (s *site) standard(ref page.Ref) *wire.Reply {
 		r.ContentType, r.Immutable, r.MaxAge = "text/css", true, wire.FixedAge
 		r.Body = []byte("body{} /* " + ref.Encoding() + " */")
 		switch ref.Encoding() {
-		case "br": // only said to be, for who looks at it
+		case "br": // not really, so that a test can read it
 			r.Encoding = "br"
 		case "gz":
 			var b bytes.Buffer
@@ -184,7 +188,7 @@ func (s *site) standard(ref page.Ref) *wire.Reply {
 	return r
 }
 
-// answerWith replaces what renderers answer; f's nil is no answer at all.
+// answerWith replaces the standard replies by those of f. If f returns nil, the renderer sends no reply.
 func (s *site) answerWith(f func(*nats.Msg, page.Ref) *wire.Reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,17 +197,17 @@ func (s *site) answerWith(f func(*nats.Msg, page.Ref) *wire.Reply) {
 
 // holdUsers keeps the answers for users' pages back until release is closed.
 func (s *site) blockUsers() (release chan<- struct{}) {
-	held := make(chan struct{})
+	released := make(chan struct{})
 	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
 		if ref.Kind() == page.KindUser {
-			<-held
+			<-released
 		}
 		return s.standard(ref)
 	})
-	return held
+	return released
 }
 
-// change commits a new version of a scope and tells the stream.
+// change sets the version of a scope and publishes the change.
 func (s *site) change(scope string, version int64, gone bool) {
 	s.t.Helper()
 	s.mu.Lock()
@@ -212,11 +216,12 @@ func (s *site) change(scope string, version int64, gone bool) {
 	s.publishChange(scope, version, gone, nil)
 }
 
-// tell puts a change into the stream.
+// publishChange publishes a change in the stream.
 func (s *site) publishChange(scope string, version int64, gone bool, header nats.Header) {
 	s.t.Helper()
 	batch := wire.EncodeChanges([]wire.Change{{Scope: scope, Version: version, Gone: gone}})
-	eventually(s.t, "the stream has taken the change", func() bool { // a server that has just restarted may not; twice told does no harm
+	// Right after a restart of the server publishing may fail. A change may be in the stream twice.
+	eventually(s.t, "the stream has stored the change", func() bool {
 		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
 		defer cancel()
 		_, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: wire.SubjectBatch, Data: batch, Header: header})
@@ -224,22 +229,22 @@ func (s *site) publishChange(scope string, version int64, gone bool, header nats
 	})
 }
 
-// edge starts one and returns when it is ready.
+// edge starts an edge and returns when it is ready and its cached pages count as fresh.
 func (s *site) edge(change ...func(*Config)) *Server {
 	s.t.Helper()
 	e := s.start(change...)
-	eventually(s.t, "the edge is ready and trusts its copies", func() bool {
+	eventually(s.t, "the edge is ready and its cached pages count as fresh", func() bool {
 		return e.Ready() == nil && trustsPages(e)
 	})
 	return e
 }
 
-// trusts reports that the edge trusts the copies that it gets from now on, and so will until something happens.
+// trustsPages reports whether pages that the edge fetches from now on count as fresh.
 func trustsPages(e *Server) bool {
 	return !e.tracker.FeedStale() && e.clock.Now().After(e.tracker.InvalidBefore().Add(freshness.ClockSlip))
 }
 
-// start starts one.
+// start starts an edge and does not wait.
 func (s *site) start(change ...func(*Config)) *Server {
 	s.t.Helper()
 	cfg := Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(s.t, s.server.URL()), Logger: s.log()}
@@ -258,13 +263,13 @@ func (s *site) start(change ...func(*Config)) *Server {
 	return e
 }
 
-// cachefill starts one and returns when it is ready.
+// cachefill starts a cachefill and returns when it is ready.
 func (s *site) cachefill(memcached ...string) {
 	s.t.Helper()
 	s.startCachefill(cachefill.Config{Memcached: memcached})
 }
 
-// fill starts a cachefill that waits for memcached as long as a busy machine may take, so that no note is lost.
+// fill starts a cachefill with a long timeout, so that it loses no note on a busy machine.
 func (s *site) fill(cfg cachefill.Config) {
 	s.t.Helper()
 	cfg.Timeout = 10 * time.Second
@@ -288,7 +293,7 @@ func (s *site) startCachefill(cfg cachefill.Config) {
 
 func withMemcached(addrs ...string) func(*Config) { return func(c *Config) { c.Memcached = addrs } }
 
-// eventually waits for a condition that no channel tells of.
+// eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	testenv.Within(t, 20*time.Second, what, ok)
