@@ -26,8 +26,8 @@ func (s *site) bothPaths() map[string]*Server {
 }
 
 // eachPath runs a test of HTTP answers twice at the same time, for edges with the fast path and for edges without it:
-// the answers are the same. path is an option for every edge of the test.
-func eachPath(t *testing.T, test func(t *testing.T, path func(*Config))) {
+// the answers are the same. onPath is an option for every edge of the test.
+func eachPath(t *testing.T, test func(t *testing.T, onPath func(*Config))) {
 	for name, off := range map[string]bool{fastPath: false, noFastPath: true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -195,7 +195,7 @@ func (s *site) answerWith(f func(*nats.Msg, page.Ref) *wire.Reply) {
 	s.reply = f
 }
 
-// holdUsers keeps the answers for users' pages back until release is closed.
+// blockUsers makes renderers wait, before they reply with a user's page, until release is closed.
 func (s *site) blockUsers() (release chan<- struct{}) {
 	released := make(chan struct{})
 	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
