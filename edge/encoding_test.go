@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,32 +17,36 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// TestAskedForAsTheVisitorCanUseIt: packed for who takes gzip, so that nobody packs what is then unpacked. An edge asks for its error pages
-// plain.
-func TestAskedForAsTheVisitorCanUseIt(t *testing.T) {
+// TestRequestedEncoding: an edge requests a page compressed if the client accepts gzip, and error pages always plain.
+func TestRequestedEncoding(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	asked := make(chan string, 1)
+	requested := make(chan string, 1)
 	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
 		if accept := m.Header.Get(wire.HeaderAccept); ref.Kind() == page.KindUser {
-			asked <- accept
+			requested <- accept
 		} else if accept != "" {
-			t.Errorf("%s is asked for in %s", ref, accept)
+			t.Errorf("%s is requested in %s", ref, accept)
 		}
 		return s.standard(ref)
 	})
 	e := s.edge(func(c *Config) { c.MemoryBytes = -1 })
-	for accept, want := range map[string]string{"gzip, deflate, br": "gzip", "*": "gzip", "br": "", "gzip;q=0, br": "", "identity": "", "": ""} {
-		get(t, e, "/photos/ansel", "Accept-Encoding", accept)
-		if got := <-asked; got != want {
-			t.Errorf("Accept-Encoding %q becomes %q on the bus, want %q", accept, got, want)
-		}
+	for accept, want := range map[string]string{
+		"gzip, deflate, br": "gzip", "*": "gzip", "br": "", "gzip;q=0, br": "", "identity": "", "": "",
+	} {
+		t.Run(accept, func(t *testing.T) {
+			get(t, e, "/photos/ansel", "Accept-Encoding", accept)
+			if got := <-requested; got != want {
+				t.Errorf("the page is requested in %q, want %q", got, want)
+			}
+		})
 	}
 }
 
-// TestSharedFetchServesEveryForm: whoever leads it.
-func TestSharedFetchServesEveryForm(t *testing.T) {
+// TestSharedFetchServesEveryEncoding: clients that share a fetch get the encoding that they accept, whichever client
+// began it.
+func TestSharedFetchServesEveryEncoding(t *testing.T) {
 	t.Parallel()
 	for _, leader := range []string{"gzip", "identity"} {
 		t.Run(leader, func(t *testing.T) {
@@ -53,46 +58,51 @@ func TestSharedFetchServesEveryForm(t *testing.T) {
 			e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 			want := string(s.standard(page.User("ansel")).Body)
 			var all sync.WaitGroup
-			ask := func(accept, encoding string) {
+			request := func(accept, encoding string) {
 				all.Go(func() {
 					got := get(t, e, "/photos/ansel", "Accept-Encoding", accept)
-					if got.status != 200 || got.tier() != "render" || got.header.Get("Content-Encoding") != encoding || expand(t, got) != want {
-						t.Errorf("%s: %d from %s, %q, %d bytes", accept, got.status, got.tier(), got.header.Get("Content-Encoding"), len(got.body))
+					if got.status != 200 || got.tier() != "render" ||
+						got.header.Get("Content-Encoding") != encoding || expand(t, got) != want {
+						t.Errorf("Accept-Encoding %q: status %d from %s, %q, %d bytes", accept,
+							got.status, got.tier(), got.header.Get("Content-Encoding"), len(got.body))
 					}
 				})
 			}
-			ask(leader, map[string]string{"gzip": "gzip"}[leader])
-			eventually(t, "the first waits", func() bool { return waiting(e) == 1 })
+			request(leader, map[string]string{"gzip": "gzip"}[leader])
+			eventually(t, "the first request waits", func() bool { return waiting(e) == 1 })
 			for range 4 {
-				ask("gzip, br", "gzip")
-				ask("identity", "")
+				request("gzip, br", "gzip")
+				request("identity", "")
 			}
-			eventually(t, "all wait", func() bool { return waiting(e) == 9 })
+			eventually(t, "all requests wait", func() bool { return waiting(e) == 9 })
 			close(release)
 			all.Wait()
 			if n := s.renders.Load(); n != 1 {
-				t.Errorf("%d renders", n)
+				t.Errorf("%d renders, want 1", n)
 			}
 		})
 	}
 }
 
-// TestOldRenderer: one that does not know the header sends what it always did, and the edge packs it.
+// TestOldRenderer: a renderer of the previous release does not compress; then the edge does.
 func TestOldRenderer(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	s.old.Store(true)
-	e := s.edge()
-	for i, encoding := range []string{"gzip", "br"} {
-		got := get(t, e, "/photos/ansel", "Accept-Encoding", "gzip, br")
-		if got.header.Get("Content-Encoding") != encoding || expand(t, got) != string(s.standard(page.User("ansel")).Body) {
-			t.Errorf("%d: %q, %d bytes", i, got.header.Get("Content-Encoding"), len(got.body))
+	eachPath(t, func(t *testing.T, onPath func(*Config)) {
+		s := newSite(t)
+		s.renderer()
+		s.old.Store(true)
+		e := s.edge(onPath)
+		for i, encoding := range []string{"gzip", "br"} {
+			got := get(t, e, "/photos/ansel", "Accept-Encoding", "gzip, br")
+			want := string(s.standard(page.User("ansel")).Body)
+			if got.header.Get("Content-Encoding") != encoding || expand(t, got) != want {
+				t.Errorf("request %d: %q, %d bytes", i, got.header.Get("Content-Encoding"), len(got.body))
+			}
 		}
-	}
+	})
 }
 
-// compressedSite has a memcached that a test writes.
+// compressedSite is a site with a memcached that the test writes.
 type compressedSite struct {
 	*site
 	addr  string
@@ -115,7 +125,7 @@ func (p *compressedSite) store(ref page.Ref, r *wire.Reply) {
 	}
 }
 
-// fromMemcached asks until the answer comes from there: a memcached that takes its time is a miss.
+// fromMemcached requests a path until memcached has it. A slow look-up is a miss, so one request may not be enough.
 func (p *compressedSite) fromMemcached(e *Server, path string, headers ...string) (got answer) {
 	p.t.Helper()
 	eventually(p.t, path+" comes from memcached", func() bool {
@@ -125,54 +135,67 @@ func (p *compressedSite) fromMemcached(e *Server, path string, headers ...string
 	return got
 }
 
-// TestItemsInMemcached: those that a cachefill stores now go out as they lie there, and those of before it asked for packed ones still do.
+// TestItemsInMemcached: an edge sends compressed items as they are, and can also read the plain items of the previous
+// release.
 func TestItemsInMemcached(t *testing.T) {
 	t.Parallel()
-	p := newCompressedSite(t)
-	e := p.edge(withMemcached(p.addr), func(c *Config) { c.MemoryBytes = -1 })
-	old, packed := page.User("ansel"), page.User("edward")
-	plain := p.standard(packed).Body
-	r := p.standard(packed)
-	p.compress(r)
-	p.store(packed, r)
-	p.store(old, p.standard(old))
-	if got := p.fromMemcached(e, packed.Path(), "Accept-Encoding", "gzip, br"); got.body != string(r.Body) || got.header.Get("Content-Encoding") != "gzip" {
-		t.Errorf("%d bytes, %q: not as they lie there", len(got.body), got.header.Get("Content-Encoding"))
-	}
-	for _, ref := range []page.Ref{old, packed} {
-		etag := p.standard(ref).ETag
-		for accept, encoding := range map[string]string{"gzip, br, zstd": "gzip", "gzip": "gzip", "br": "", "identity": ""} {
-			got := p.fromMemcached(e, ref.Path(), "Accept-Encoding", accept)
-			h, wantTag := got.header, `W/"`+etag+`"` // the same for all forms
-			if h.Get("Content-Encoding") != encoding || h.Get("Etag") != wantTag || h.Get("Vary") != "Accept-Encoding" || expand(t, got) != string(p.standard(ref).Body) {
-				t.Errorf("%s for %q: %v", ref, accept, h)
-			}
-			head := do(t, http.MethodHead, e, ref.Path(), "Accept-Encoding", accept)
-			if head.status != 200 || head.header.Get("Content-Length") != itoa(int64(len(got.body))) || head.header.Get("Etag") != wantTag || head.body != "" {
-				t.Errorf("HEAD %s for %q: %d %v", ref, accept, head.status, head.header)
-			}
-			for _, known := range []string{`"` + etag + `"`, wantTag} {
-				if got := get(t, e, ref.Path(), "Accept-Encoding", accept, "If-None-Match", known); got.status != http.StatusNotModified || got.body != "" || got.header.Get("Etag") != wantTag {
-					t.Errorf("%s for %q with %s: %d %v", ref, accept, known, got.status, got.header)
-				}
+	eachPath(t, func(t *testing.T, onPath func(*Config)) {
+		p := newCompressedSite(t)
+		e := p.edge(onPath, withMemcached(p.addr), func(c *Config) { c.MemoryBytes = -1 })
+		old, compressed := page.User("ansel"), page.User("edward")
+		plain := p.standard(compressed).Body
+		r := p.standard(compressed)
+		p.compress(r)
+		p.store(compressed, r)
+		p.store(old, p.standard(old))
+		got := p.fromMemcached(e, compressed.Path(), "Accept-Encoding", "gzip, br")
+		if got.body != string(r.Body) || got.header.Get("Content-Encoding") != "gzip" {
+			t.Errorf("%d bytes, %q: not the item of %d bytes", len(got.body), got.header.Get("Content-Encoding"), len(r.Body))
+		}
+		for _, ref := range []page.Ref{old, compressed} {
+			etag := p.standard(ref).ETag
+			wantTag := `W/"` + etag + `"` // the same for all encodings
+			for accept, encoding := range map[string]string{
+				"gzip, br, zstd": "gzip", "gzip": "gzip", "br": "", "identity": "",
+			} {
+				t.Run(fmt.Sprint(ref, " ", accept), func(t *testing.T) {
+					got := p.fromMemcached(e, ref.Path(), "Accept-Encoding", accept)
+					h := got.header
+					if h.Get("Content-Encoding") != encoding || h.Get("Etag") != wantTag ||
+						h.Get("Vary") != "Accept-Encoding" || expand(t, got) != string(p.standard(ref).Body) {
+						t.Errorf("header %v, %d bytes", h, len(got.body))
+					}
+					head := do(t, http.MethodHead, e, ref.Path(), "Accept-Encoding", accept)
+					if head.status != 200 || head.header.Get("Content-Length") != itoa(int64(len(got.body))) ||
+						head.header.Get("Etag") != wantTag || head.body != "" {
+						t.Errorf("HEAD: status %d, header %v", head.status, head.header)
+					}
+					for _, known := range []string{`"` + etag + `"`, wantTag} {
+						got := get(t, e, ref.Path(), "Accept-Encoding", accept, "If-None-Match", known)
+						if got.status != http.StatusNotModified || got.body != "" || got.header.Get("Etag") != wantTag {
+							t.Errorf("If-None-Match %s: status %d, header %v", known, got.status, got.header)
+						}
+					}
+				})
 			}
 		}
-	}
-	if len(plain) <= len(r.Body) {
-		t.Fatal("nothing was packed")
-	}
+		if len(plain) <= len(r.Body) {
+			t.Fatal("the compressed item is no smaller than the plain one")
+		}
+	})
 }
 
-// TestItemsThatCannotBeUnpacked are misses: at once for who needs them unpacked and when either end tells, else from when somebody near has
-// found out. A note says that memcached needs another.
-func TestItemsThatCannotBeUnpacked(t *testing.T) {
+// TestCorruptItems: a corrupt item is a miss as soon as the edge notices. Corruption at either end of the body is noticed
+// when the item is read; any other when the body is decompressed for a client that needs it plain, and from then on for all
+// clients. A fill note has memcached store another item.
+func TestCorruptItems(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func([]byte){
-		"inside":     func(b []byte) { b[len(b)/2] ^= 0xff },
-		"its sum":    func(b []byte) { b[len(b)-8] ^= 1 },
-		"its length": func(b []byte) { b[len(b)-3]++ },
-		"too large":  func(b []byte) { copy(b[len(b)-4:], []byte{0, 0, 0, 1}) }, // 16 MiB
-		"its head":   func(b []byte) { b[0] = '<' },
+	for name, corrupt := range map[string]func([]byte){
+		"inside":       func(b []byte) { b[len(b)/2] ^= 0xff },
+		"its checksum": func(b []byte) { b[len(b)-8] ^= 1 },
+		"its length":   func(b []byte) { b[len(b)-3]++ },
+		"too large":    func(b []byte) { copy(b[len(b)-4:], []byte{0, 0, 0, 1}) }, // 16 MiB
+		"its header":   func(b []byte) { b[0] = '<' },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -188,61 +211,64 @@ func TestItemsThatCannotBeUnpacked(t *testing.T) {
 				t.Fatal(err)
 			}
 			read := time.Now()
-			spoilt := func(ref page.Ref) {
+			storeCorrupt := func(ref page.Ref) {
 				r := p.standard(ref)
 				r.ReadAt = read
 				p.compress(r)
-				spoil(r.Body)
+				corrupt(r.Body)
 				p.store(ref, r)
 			}
-			right := func(ref page.Ref, accept, tier string) {
+			expect := func(ref page.Ref, accept, tier string) {
 				t.Helper()
 				got := get(t, e, ref.Path(), "Accept-Encoding", accept)
 				if got.status != 200 || got.tier() != tier || expand(t, got) != string(p.standard(ref).Body) {
-					t.Errorf("%s for %q: %d from %s, %q, %d bytes", ref, accept, got.status, got.tier(), got.header.Get("Content-Encoding"), len(got.body))
+					t.Errorf("%s, Accept-Encoding %q: status %d from %s, %q, %d bytes", ref, accept,
+						got.status, got.tier(), got.header.Get("Content-Encoding"), len(got.body))
 				}
 			}
 			users := int64(0)
 			another := func() page.Ref { users++; return page.User("user" + itoa(users)) }
 			var ansel, edward page.Ref
-			ends := name == "too large" || name == "its head" // told by an end: the item is no envelope
-			eventually(t, "a note says so", func() bool {     // a memcached that takes its time is a miss too
+			atOnce := name == "too large" || name == "its header"
+			eventually(t, "the edge sends a fill note", func() bool { // a slow look-up is a miss too, and sends none
 				ansel = another()
-				spoilt(ansel)
-				right(ansel, "identity", "render")
-				right(ansel, "gzip, br", "near")
-				return len(notes) > 0 || ends
+				storeCorrupt(ansel)
+				expect(ansel, "identity", "render")
+				expect(ansel, "gzip, br", "near")
+				return len(notes) > 0 || atOnce
 			})
-			if !ends {
+			if !atOnce {
 				note := <-notes
-				if at, ok := wire.ParseTime(note.Header.Get(wire.HeaderReadAt)); note.Subject != wire.FillSubject(ansel) || !ok || !at.After(read.Truncate(time.Microsecond)) {
-					t.Errorf("note %s %v", note.Subject, note.Header)
+				at, ok := wire.ParseTime(note.Header.Get(wire.HeaderReadAt))
+				if note.Subject != wire.FillSubject(ansel) || !ok || !at.After(read.Truncate(time.Microsecond)) {
+					t.Errorf("note %s %v, want one for a page read after %v", note.Subject, note.Header, read)
 				}
 			}
 
-			// Who takes it as it is keeps it near, for the next, who wants another form and asks for one that is whole.
+			// A client that accepts gzip gets the corrupt body, and the edge keeps the page in memory. The first client that
+			// needs another encoding has it replaced.
 			edward = another()
-			spoilt(edward)
-			if ends {
-				right(edward, "gzip", "render")
-				right(edward, "gzip, br", "near")
+			storeCorrupt(edward)
+			if atOnce {
+				expect(edward, "gzip", "render")
+				expect(edward, "gzip, br", "near")
 				return
 			}
-			eventually(t, "it comes from memcached", func() bool {
+			eventually(t, "the page comes from memcached", func() bool {
 				edward = another()
-				spoilt(edward)
+				storeCorrupt(edward)
 				return get(t, e, edward.Path(), "Accept-Encoding", "gzip").tier() == "memcached"
 			})
-			right(edward, "gzip, br", "render")
+			expect(edward, "gzip, br", "render")
 			for _, accept := range []string{"gzip, br", "gzip", "identity"} {
-				right(edward, accept, "near")
+				expect(edward, accept, "near")
 			}
 		})
 	}
 }
 
-// TestBrokenReplyIsAskedForAgain: what a renderer packed wrongly is had plain by who cannot use it.
-func TestBrokenReplyIsAskedForAgain(t *testing.T) {
+// TestCorruptReplyIsRequestedAgain: when a renderer's compressed reply is corrupt, the edge requests the page again, plain.
+func TestCorruptReplyIsRequestedAgain(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
@@ -256,40 +282,46 @@ func TestBrokenReplyIsAskedForAgain(t *testing.T) {
 	})
 	e := s.edge()
 	for _, accept := range []string{"identity", "br, gzip"} {
-		path := "/photos/" + accept[:2]
-		want := string(s.standard(page.User(accept[:2])).Body)
-		get(t, e, path, "Accept-Encoding", "gzip")
-		for i, tier := range []string{"render", "near"} {
-			if got := get(t, e, path, "Accept-Encoding", accept); got.status != 200 || got.tier() != tier || expand(t, got) != want {
-				t.Errorf("%s, %d: %d from %s", accept, i, got.status, got.tier())
+		t.Run(accept, func(t *testing.T) {
+			ref := page.User(accept[:2])
+			want := string(s.standard(ref).Body)
+			get(t, e, ref.Path(), "Accept-Encoding", "gzip")
+			for i, tier := range []string{"render", "near"} {
+				got := get(t, e, ref.Path(), "Accept-Encoding", accept)
+				if got.status != 200 || got.tier() != tier || expand(t, got) != want {
+					t.Errorf("request %d: status %d from %s, want 200 from %s", i, got.status, got.tier(), tier)
+				}
 			}
-		}
+		})
 	}
 }
 
-// TestErrorPagesOutOfMemcached: they are sent plain, in whatever form they lie there.
-func TestErrorPagesOutOfMemcached(t *testing.T) {
+// TestErrorPagesFromMemcached: an edge sends error pages plain, even if they are compressed in memcached.
+func TestErrorPagesFromMemcached(t *testing.T) {
 	t.Parallel()
-	p := newCompressedSite(t)
-	body := []byte("<h1>error 404</h1>" + strings.Repeat("<p>nothing here</p>", 100))
-	first := p.edge(withMemcached(p.addr))
-	r := p.standard(page.Error(http.StatusNotFound))
-	r.Body = bytes.Clone(body)
-	p.compress(r)
-	p.store(page.Error(http.StatusNotFound), r)
-	eventually(t, "the page comes from memcached", func() bool { // which may take its time
-		first.errs.renew(t.Context())
-		return get(t, first, "/nowhere").body == string(body)
+	eachPath(t, func(t *testing.T, onPath func(*Config)) {
+		p := newCompressedSite(t)
+		body := []byte("<h1>error 404</h1>" + strings.Repeat("<p>nothing here</p>", 100))
+		e := p.edge(onPath, withMemcached(p.addr))
+		r := p.standard(page.Error(http.StatusNotFound))
+		r.Body = bytes.Clone(body)
+		p.compress(r)
+		p.store(page.Error(http.StatusNotFound), r)
+		eventually(t, "the page comes from memcached", func() bool { // a slow look-up is a miss
+			e.errs.renew(t.Context())
+			return get(t, e, "/nowhere").body == string(body)
+		})
+		got := get(t, e, "/nowhere", "Accept-Encoding", "gzip, br")
+		if got.status != 404 || got.body != string(body) || got.header.Get("Content-Encoding") != "" {
+			t.Errorf("status %d, %q, %d bytes", got.status, got.header.Get("Content-Encoding"), len(got.body))
+		}
 	})
-	if got := get(t, first, "/nowhere", "Accept-Encoding", "gzip, br"); got.status != 404 || got.body != string(body) || got.header.Get("Content-Encoding") != "" {
-		t.Errorf("%d, %q, %d bytes", got.status, got.header.Get("Content-Encoding"), len(got.body))
-	}
 }
 
-// BenchmarkMemcachedHit is a hit in memcached without net/http's own work, of a page that a cachefill of now stored, and of one of before
-// they were packed.
+// BenchmarkMemcachedHit answers a page from memcached by the handler, without net/http's own work. The item is compressed,
+// or plain as one of the previous release.
 func BenchmarkMemcachedHit(b *testing.B) {
-	for name, pack := range map[string]bool{"packed": true, "plain": false} {
+	for name, compress := range map[string]bool{"compressed": true, "plain": false} {
 		b.Run(name, func(b *testing.B) {
 			s := newSite(b)
 			s.renderer()
@@ -299,8 +331,9 @@ func BenchmarkMemcachedHit(b *testing.B) {
 			e := s.edge(withMemcached(addr), func(c *Config) { c.MemoryBytes = -1 })
 			ref := page.User("ansel")
 			reply := s.standard(ref)
-			reply.Body = bytes.Repeat([]byte(`<a class="r150" href="/photo/123"><img src="/img/abc/320.jpg" alt="Low tide"></a>`), 300)
-			if pack {
+			const photo = `<a class="r150" href="/photo/123"><img src="/img/abc/320.jpg" alt="Low tide"></a>`
+			reply.Body = bytes.Repeat([]byte(photo), 300)
+			if compress {
 				s.compress(reply)
 			}
 			if err := cache.Set(&memcache.Item{Key: ref.Key(), Value: reply.Encode()}); err != nil {

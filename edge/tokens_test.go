@@ -258,23 +258,3 @@ func TestFreshKeyMadeAnew(t *testing.T) {
 		t.Error("the bucket was not made again")
 	}
 }
-
-func TestVersionsAreToldWhoAsks(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	e := s.edge()
-	s.change("user.ansel", 3, false)
-	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 3 })
-	first := get(t, e, "/photos/ansel", "X-Depends", "?")
-	if got := first.header.Get("X-Depends"); got != "all=0 user.ansel=3" {
-		t.Errorf("rendered: %q", got)
-	}
-	again := get(t, e, "/photos/ansel", "X-Depends", "?", "If-None-Match", first.header.Get("Etag"))
-	if got := again.header.Get("X-Depends"); again.status != http.StatusNotModified || got != "all=0 user.ansel=3" {
-		t.Errorf("not modified: %d %q", again.status, got)
-	}
-	if got := get(t, e, "/photos/ansel"); got.header.Get("X-Depends") != "" {
-		t.Errorf("not asked for: %q", got.header.Get("X-Depends"))
-	}
-}
