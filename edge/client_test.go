@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -144,3 +145,6 @@ func (c *rawClient) halfClose() {
 		c.t.Fatal(err)
 	}
 }
+
+// itoa is n in decimal.
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

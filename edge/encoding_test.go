@@ -185,9 +185,9 @@ func TestItemsInMemcached(t *testing.T) {
 	})
 }
 
-// TestCorruptItems: a corrupt item is a miss as soon as the edge notices. Corruption at either end of the body is noticed
-// when the item is read; any other when the body is decompressed for a client that needs it plain, and from then on for all
-// clients. A fill note has memcached store another item.
+// TestCorruptItems: a corrupt item is a miss as soon as the edge notices. It notices a corrupt gzip header or an impossible
+// length when it reads the item, anything else when it decompresses the body for a client that needs that. Then it sends
+// a fill note, which has memcached store another item.
 func TestCorruptItems(t *testing.T) {
 	t.Parallel()
 	for name, corrupt := range map[string]func([]byte){
