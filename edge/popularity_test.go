@@ -16,7 +16,7 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// fillSite is a site whose memcached is looked into, and whose notes are counted from edge to cachefill.
+// fillSite is a site with cachefills, whose memcached the test reads and whose fill notes it counts.
 type fillSite struct {
 	*site
 	addr    string
@@ -25,7 +25,7 @@ type fillSite struct {
 	fillers []*prometheus.Registry
 }
 
-// newFillSite starts a renderer and so many edges and cachefills.
+// newFillSite starts a renderer and some edges and cachefills.
 func newFillSite(t testing.TB, edges, fillers int, change ...func(*Config)) *fillSite {
 	h := &fillSite{site: newSite(t), addr: testenv.Memcached(t)}
 	h.renderer()
@@ -46,7 +46,7 @@ func newFillSite(t testing.TB, edges, fillers int, change ...func(*Config)) *fil
 // popularRequests make a page popular: it is requested more than 100 times a second, so each change refills it.
 const popularRequests = 2000
 
-// popular makes pages popular at every edge, and returns when memcached holds them.
+// popular makes pages popular on every edge, and returns when memcached has them.
 func (h *fillSite) popular(paths ...string) {
 	h.t.Helper()
 	for _, path := range paths {
@@ -71,22 +71,22 @@ func (h *fillSite) popular(paths ...string) {
 	h.settle()
 }
 
-// settle waits until the cachefills have dealt with every note that the edges sent.
+// settle waits until the cachefills have handled every note that the edges sent.
 func (h *fillSite) settle() {
 	h.t.Helper()
-	eventually(h.t, "every note is dealt with", func() bool {
-		sent, dealt := 0.0, 0.0
+	eventually(h.t, "every note is handled", func() bool {
+		sent, handled := 0.0, 0.0
 		for _, e := range h.edges {
 			sent += count(h.t, e.metrics.fills)
 		}
 		for _, r := range h.fillers {
-			dealt += sum(h.t, r, "killr_cachefill_fills_total")
+			handled += sum(h.t, r, "killr_cachefill_fills_total")
 		}
-		return dealt >= sent
+		return handled >= sent
 	})
 }
 
-// refills counts the notes of all edges about changes.
+// refills is the number of notes for changed pages that all edges sent.
 func (h *fillSite) refills() (n int) {
 	for _, e := range h.edges {
 		n += int(count(h.t, e.metrics.refills))
@@ -94,7 +94,7 @@ func (h *fillSite) refills() (n int) {
 	return n
 }
 
-// stored gives the copy that memcached holds, unpacked, nil for none.
+// stored is the page that memcached has, decompressed, nil if it has none.
 func (h *fillSite) stored(ref page.Ref) *wire.Reply {
 	h.t.Helper()
 	item, err := h.cache.Get(ref.Key())
@@ -112,7 +112,7 @@ func (h *fillSite) stored(ref page.Ref) *wire.Reply {
 	return reply
 }
 
-// shows waits until memcached's copy has a text in it.
+// shows waits until the page in memcached contains a text.
 func (h *fillSite) shows(ref page.Ref, text string) {
 	h.t.Helper()
 	eventually(h.t, ref.String()+" in memcached shows "+text, func() bool {
@@ -121,7 +121,8 @@ func (h *fillSite) shows(ref page.Ref, text string) {
 	})
 }
 
-// TestChangeIsFilledOnce: however many edges hear of it and however many cachefills there are, and without a visitor.
+// TestChangeIsFilledOnce: after a change of a popular page memcached gets the new page, without a request for it and by
+// one render, however many edges and cachefills there are.
 func TestChangeIsFilledOnce(t *testing.T) {
 	t.Parallel()
 	h := newFillSite(t, 4, 3)
@@ -134,18 +135,18 @@ func TestChangeIsFilledOnce(t *testing.T) {
 		h.settle()
 		h.shows(ansel, "version "+itoa(version)+"<")
 		if got := h.renders.Load() - renders; got != version {
-			t.Fatalf("%d renders for %d changes", got, version)
+			t.Fatalf("%d renders for %d changes, want one each", got, version)
 		}
 	}
-	// Whoever comes now finds it there. A memcached that takes its time is a miss, hence another try.
-	looker := h.edge(withMemcached(h.addr), func(c *Config) { c.MemoryBytes = -1 })
-	eventually(t, "a visitor finds the new page in memcached", func() bool {
-		got := get(t, looker, "/photos/ansel")
+	other := h.edge(withMemcached(h.addr), func(c *Config) { c.MemoryBytes = -1 })
+	eventually(t, "another edge has the new page from memcached", func() bool { // a slow look-up is a miss
+		got := get(t, other, "/photos/ansel")
 		return got.tier() == "memcached" && strings.Contains(got.body, "version 10<")
 	})
 }
 
-func TestWhatNobodyAsksForIsNotRefilled(t *testing.T) {
+// TestUnpopularPagesAreNotRefilled: a change of a page that was requested once, or never, causes no render.
+func TestUnpopularPagesAreNotRefilled(t *testing.T) {
 	t.Parallel()
 	h := newFillSite(t, 1, 1)
 	h.popular("/photos/ansel")
@@ -153,7 +154,7 @@ func TestWhatNobodyAsksForIsNotRefilled(t *testing.T) {
 	renders := h.renders.Load()
 	h.change("user.edward", 1, false)
 	h.change("user.nobody", 1, false)
-	h.change("user.ansel", 1, false) // heard of after the others
+	h.change("user.ansel", 1, false) // the edge learns it after the others
 	h.shows(page.User("ansel"), "version 1<")
 	h.settle()
 	if got := h.renders.Load() - renders; got != 1 {
@@ -161,8 +162,8 @@ func TestWhatNobodyAsksForIsNotRefilled(t *testing.T) {
 	}
 }
 
-// TestGoneIsFilledToo: the page that says so is there before anybody asks.
-func TestGoneIsFilledToo(t *testing.T) {
+// TestDeletedPageIsFilledToo: after a popular page was deleted memcached gets its 404, and the page leaves the list.
+func TestDeletedPageIsFilledToo(t *testing.T) {
 	t.Parallel()
 	h := newFillSite(t, 2, 1)
 	h.popular("/photos/ansel")
@@ -176,14 +177,14 @@ func TestGoneIsFilledToo(t *testing.T) {
 	if r := h.stored(page.User("ansel")); r.Status != http.StatusNotFound {
 		t.Errorf("status %d", r.Status)
 	}
-	eventually(t, "a page that is not there leaves the list", func() bool {
+	eventually(t, "a page that is not found leaves the list", func() bool {
 		get(t, h.edges[0], "/photos/ansel")
 		return !onList(h.storedList(), page.User("ansel"))
 	})
 }
 
-// TestListingIsRefilledSometimes: a page that depends on all users is refilled, but not at each change of a user.
-func TestListingIsRefilledSometimes(t *testing.T) {
+// TestListingIsNotRefilledForEachChange: a page that depends on all users is refilled after changes, but seldom.
+func TestListingIsNotRefilledForEachChange(t *testing.T) {
 	t.Parallel()
 	h := newFillSite(t, 1, 1)
 	h.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
@@ -208,7 +209,7 @@ func TestListingIsRefilledSometimes(t *testing.T) {
 		})
 	}
 	if time.Since(began) > wire.ListingAge/2 {
-		h.popular("/") // on a slow machine: the page must have been requested lately
+		h.popular("/") // on a slow machine: only a page that was requested lately is refilled
 	}
 	h.shows(page.Home(), "version "+itoa(changes)+"<")
 	sent, most := h.refills()-before, int(time.Since(began)/gap)+2

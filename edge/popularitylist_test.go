@@ -18,9 +18,10 @@ import (
 	"flickrkillr/schema/wire"
 )
 
+// storeListOften has an edge store its popularity list often.
 func storeListOften(c *Config) { c.PopularEvery = 50 * time.Millisecond }
 
-// kept reads the lists of all edges; nil when there is none, or no bus.
+// storedList reads the popularity lists of all edges, merged; nil if there is none, or NATS is away.
 func (s *site) storedList() []wire.Heat {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()
@@ -31,10 +32,12 @@ func (s *site) storedList() []wire.Heat {
 	return list
 }
 
+// onList reports whether a list has a page.
 func onList(list []wire.Heat, ref page.Ref) bool {
 	return slices.ContainsFunc(list, func(h wire.Heat) bool { return h.Ref == ref })
 }
 
+// TestListSurvivesRestarts: the popularity list survives a restart of NATS, and one of the edge at the same address.
 func TestListSurvivesRestarts(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -46,12 +49,12 @@ func TestListSurvivesRestarts(t *testing.T) {
 		get(t, e, "/static/app.0123abcd.css")
 		get(t, e, "/nowhere")
 	}
-	eventually(t, "the list is kept", func() bool { return onList(s.storedList(), ansel) })
+	eventually(t, "the list is stored", func() bool { return onList(s.storedList(), ansel) })
 	if list := s.storedList(); len(list) != 1 {
-		t.Errorf("besides pages that visitors look at, the list has %v", list)
+		t.Errorf("the list has assets or error pages: %v", list)
 	}
 
-	// While NATS is away the list waits; what was there is there when NATS is back.
+	// While NATS is away, the edge stores no list.
 	s.server.Stop()
 	for range 5 {
 		get(t, e, "/photos/ansel")
@@ -59,28 +62,28 @@ func TestListSurvivesRestarts(t *testing.T) {
 	if err := s.server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the list is there after a restart of NATS", func() bool { return onList(s.storedList(), ansel) })
-	eventually(t, "and kept on", func() bool {
+	eventually(t, "the list is there after the restart of NATS", func() bool { return onList(s.storedList(), ansel) })
+	eventually(t, "the edge stores it again", func() bool {
 		get(t, e, "/photos/edward")
 		return onList(s.storedList(), edward)
 	})
 
-	// An edge that starts again at the same address goes on with its list, so that nobody's demand is lost with it.
+	// An edge that starts at the same address continues its list.
 	addr := e.Addr()
 	stop()
 	e, stop = s.stoppable(func(c *Config) { c.Addr = addr })
 	defer stop()
-	eventually(t, "what it adds stands beside", func() bool {
+	eventually(t, "the list has old and new pages", func() bool {
 		get(t, e, "/photos/paul")
 		list := s.storedList()
 		return onList(list, page.User("paul")) && onList(list, ansel) && onList(list, edward)
 	})
 }
 
-// stoppable starts an edge that keeps its list often, and returns when it is ready.
+// stoppable starts an edge that stores its list often, and returns when it is ready.
 func (s *site) stoppable(change ...func(*Config)) (e *Server, stop func()) {
 	s.t.Helper()
-	addr, err := stack.ResolvePort("127.0.0.1:0") // one that nobody takes while the edge is restarted
+	addr, err := stack.ResolvePort("127.0.0.1:0") // a port that no other test takes during a restart
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -106,8 +109,9 @@ func (s *site) stoppable(change ...func(*Config)) (e *Server, stop func()) {
 	return e, stop
 }
 
-// TestFlushIsRefilledWithoutAVisitor: from what visitors asked for, over the list, to memcached again.
-func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
+// TestFlushedMemcachedIsRefilled: cachefills fill a memcached that was flushed, or that is new, from the popularity lists,
+// without a request.
+func TestFlushedMemcachedIsRefilled(t *testing.T) {
 	t.Parallel()
 	h := newFillSite(t, 2, 2, storeListOften)
 	var paths []string
@@ -117,7 +121,7 @@ func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
 		refs, paths = append(refs, ref), append(paths, ref.Path())
 	}
 	h.popular(paths...)
-	eventually(t, "the lists name all", func() bool { return len(h.storedList()) == len(refs) })
+	eventually(t, "the lists have all pages", func() bool { return len(h.storedList()) == len(refs) })
 	all := func() bool {
 		for _, ref := range refs {
 			if h.stored(ref) == nil {
@@ -126,19 +130,18 @@ func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
 		}
 		return true
 	}
-	eventually(t, "memcached holds all", all)
+	eventually(t, "memcached has all pages", all)
 	renders := h.renders.Load()
 	if err := h.cache.FlushAll(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "memcached holds all again", all)
+	eventually(t, "memcached has all pages again", all)
 	if got := h.renders.Load() - renders; got != int64(len(refs)) {
-		t.Errorf("%d renders for %d pages", got, len(refs))
+		t.Errorf("%d renders for %d pages, want one each", got, len(refs))
 	}
-	// A memcached that is new, as in a cluster that starts cold, is filled likewise.
-	fresh := testenv.Memcached(t)
-	h.fill(cachefill.Config{Memcached: []string{fresh}})
-	e := h.edge(withMemcached(fresh), func(c *Config) { c.MemoryBytes = -1 })
+	empty := testenv.Memcached(t)
+	h.fill(cachefill.Config{Memcached: []string{empty}})
+	e := h.edge(withMemcached(empty), func(c *Config) { c.MemoryBytes = -1 })
 	eventually(t, "a new memcached is filled", func() bool {
 		for _, path := range paths {
 			if tierOf(t, e, path) != "memcached" {
@@ -149,7 +152,7 @@ func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
 	})
 }
 
-// TestDeadServerOfThree costs its own pages and no other.
+// TestDeadServerOfThree: when one memcached of three dies, pages of the other two still come from memcached.
 func TestDeadServerOfThree(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -176,7 +179,7 @@ func TestDeadServerOfThree(t *testing.T) {
 		}
 	}
 	if len(lost) < 10 || len(kept) < 30 {
-		t.Fatalf("%d and %d pages: the ring does not spread them", len(lost), len(kept))
+		t.Fatalf("the ring does not spread the pages: %d on the server that dies, %d on the others", len(lost), len(kept))
 	}
 	for _, path := range append(lost, kept...) {
 		eventually(t, path+" is in memcached", func() bool { return tierOf(t, e, path) == "memcached" })
@@ -186,10 +189,10 @@ func TestDeadServerOfThree(t *testing.T) {
 	}
 	for _, path := range lost {
 		if tier := tierOf(t, e, path); tier != "render" {
-			t.Errorf("%s: from %s, and its server is dead", path, tier)
+			t.Errorf("%s comes from %s, though its server is dead", path, tier)
 		}
 	}
-	for _, path := range kept { // at once, but for a memcached that takes its time
+	for _, path := range kept { // a slow look-up is a miss
 		eventually(t, path+" is still in memcached", func() bool { return tierOf(t, e, path) == "memcached" })
 	}
 	if count(t, e.metrics.lookups.WithLabelValues(dead.Addr(), "open")) == 0 {
