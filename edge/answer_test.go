@@ -34,10 +34,12 @@ func TestEncodings(t *testing.T) {
 		} {
 			got := get(t, e, "/photos/ansel", "Accept-Encoding", c.accept)
 			if got.header.Get("Content-Encoding") != c.encoding || got.header.Get("Vary") != "Accept-Encoding" {
-				t.Errorf("request %d: Accept-Encoding %q: %q, want %q", i, c.accept, got.header.Get("Content-Encoding"), c.encoding)
+				t.Errorf("request %d: Accept-Encoding %q: %q, want %q",
+					i, c.accept, got.header.Get("Content-Encoding"), c.encoding)
 			}
 			if plain := expand(t, got); plain != want {
-				t.Errorf("request %d: Accept-Encoding %q: the body has %d bytes, want %d", i, c.accept, len(plain), len(want))
+				t.Errorf("request %d: Accept-Encoding %q: the body has %d bytes, want %d",
+					i, c.accept, len(plain), len(want))
 			}
 			if c.encoding != "" && len(got.body) >= len(want) {
 				t.Errorf("request %d: %d bytes of %d are not compressed", i, len(got.body), len(want))
@@ -97,7 +99,7 @@ func TestConditionalAndHead(t *testing.T) {
 			t.Errorf("status %d", got.status)
 		}
 		s.change("user.ansel", 2, false)
-		eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 2 })
+		knows(t, e, "user.ansel", 2)
 		if got := get(t, e, "/photos/ansel", "If-None-Match", etag); got.status != 200 {
 			t.Errorf("a changed page: status %d", got.status)
 		}
@@ -167,7 +169,8 @@ func TestETags(t *testing.T) {
 				}
 			}
 		}
-		for _, path := range []string{page.Image("abcdefghijklmnopqrstuvwxyz", 320).Path(), "/static/app.0123abcd.css"} {
+		picture := page.Image("abcdefghijklmnopqrstuvwxyz", 320)
+		for _, path := range []string{picture.Path(), "/static/app.0123abcd.css"} {
 			if tag := request(path, "Accept-Encoding: br").header.Get("Etag"); !strings.HasPrefix(tag, `"`) {
 				t.Errorf("%s: ETag %s is not strong", path, tag)
 			}
@@ -184,7 +187,9 @@ func TestSecurityHeaders(t *testing.T) {
 		s.renderer()
 		e := s.edge(onPath)
 		etag := get(t, e, "/photos/ansel").header.Get("Etag")
-		names := []string{"Content-Security-Policy", "Referrer-Policy", "Cross-Origin-Opener-Policy", "X-Content-Type-Options"}
+		names := []string{
+			"Content-Security-Policy", "Referrer-Policy", "Cross-Origin-Opener-Policy", "X-Content-Type-Options",
+		}
 		want := get(t, e, "/photos/ansel").header
 		for _, c := range []struct {
 			send   string

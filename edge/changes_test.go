@@ -36,7 +36,8 @@ func TestChangesAreTimed(t *testing.T) {
 		return m.GetHistogram().GetSampleSum() > 3
 	})
 	if h := m.GetHistogram(); h.GetSampleCount() != 2 || h.GetSampleSum() > 30 {
-		t.Errorf("%d changes were timed, %g s in all; want 2, little more than 3.04 s", h.GetSampleCount(), h.GetSampleSum())
+		t.Errorf("%d changes were timed, %g s in all; want 2, little more than 3.04 s",
+			h.GetSampleCount(), h.GetSampleSum())
 	}
 	for _, b := range m.GetHistogram().GetBucket() {
 		// Cluster time may lag by as long as a heartbeat is in transit.

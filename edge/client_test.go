@@ -24,8 +24,8 @@ type answer struct {
 
 func (a answer) tier() string { return a.header.Get("X-Cache") }
 
-// get fetches a path over a connection of its own. It follows no redirect and adds no Accept-Encoding. headers are name,
-// value, name, value, ...
+// get fetches a path over a connection of its own. It follows no redirect and adds no Accept-Encoding. headers are
+// name, value, name, value, ...
 func get(t testing.TB, e *Server, path string, headers ...string) answer {
 	t.Helper()
 	return do(t, http.MethodGet, e, path, headers...)

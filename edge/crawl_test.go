@@ -34,7 +34,8 @@ func crawl(t *testing.T, e *Server, rounds, crawled int) (hits, requests int) {
 	return hits, requests
 }
 
-// TestCrawlerEvictsNothing: a crawler that requests twenty times what the in-process cache holds evicts no popular page.
+// TestCrawlerEvictsNothing: a crawler that requests twenty times what the in-process cache holds evicts no popular
+// page.
 func TestCrawlerEvictsNothing(t *testing.T) {
 	t.Parallel()
 	const limit, rounds, crawled = 1 << 20, 40, 150

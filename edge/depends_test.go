@@ -13,8 +13,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// TestHiddenLooksUnknown: an answer does not distinguish a photo that was hidden from one that never existed, except for a
-// client that has the key.
+// TestHiddenLooksUnknown: an answer does not distinguish a photo that was hidden from one that never existed, except
+// for a client that has the key.
 func TestHiddenLooksUnknown(t *testing.T) {
 	t.Parallel()
 	eachPath(t, func(t *testing.T, onPath func(*Config)) {
@@ -80,7 +80,7 @@ func TestDependsOnRequest(t *testing.T) {
 		s.renderer()
 		e := s.edge(onPath)
 		s.change("user.ansel", 3, false)
-		eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 3 })
+		knows(t, e, "user.ansel", 3)
 		first := get(t, e, "/photos/ansel", "X-Depends", "?")
 		if got := first.header.Get("X-Depends"); got != "all=0 user.ansel=3" {
 			t.Errorf("X-Depends of a rendered page: %q", got)

@@ -72,7 +72,8 @@ func TestEdgesInTheNATSCLI(t *testing.T) {
 			}
 			user, photo := got["user"], got["photo"]
 			return user != nil && photo != nil && user.NumRequests == 3 && user.NumErrors == 0 &&
-				user.AverageProcessingTime > 0 && photo.NumRequests == 1 && photo.NumErrors == 1 && strings.HasPrefix(photo.LastError, "500: ")
+				user.AverageProcessingTime > 0 && photo.NumRequests == 1 && photo.NumErrors == 1 &&
+				strings.HasPrefix(photo.LastError, "500: ")
 		}
 		return false
 	})

@@ -150,7 +150,8 @@ func TestItemsInMemcached(t *testing.T) {
 		p.store(old, p.standard(old))
 		got := p.fromMemcached(e, compressed.Path(), "Accept-Encoding", "gzip, br")
 		if got.body != string(r.Body) || got.header.Get("Content-Encoding") != "gzip" {
-			t.Errorf("%d bytes, %q: not the item of %d bytes", len(got.body), got.header.Get("Content-Encoding"), len(r.Body))
+			t.Errorf("%d bytes, %q: not the item of %d bytes",
+				len(got.body), got.header.Get("Content-Encoding"), len(r.Body))
 		}
 		for _, ref := range []page.Ref{old, compressed} {
 			etag := p.standard(ref).ETag
@@ -185,9 +186,9 @@ func TestItemsInMemcached(t *testing.T) {
 	})
 }
 
-// TestCorruptItems: a corrupt item is a miss as soon as the edge notices. It notices a corrupt gzip header or an impossible
-// length when it reads the item, anything else when it decompresses the body for a client that needs that. Then it sends
-// a fill note, which has memcached store another item.
+// TestCorruptItems: a corrupt item is a miss as soon as the edge notices. It notices a corrupt gzip header or an
+// impossible length when it reads the item, anything else when it decompresses the body for a client that needs that.
+// Then it sends a fill note, which has memcached store another item.
 func TestCorruptItems(t *testing.T) {
 	t.Parallel()
 	for name, corrupt := range map[string]func([]byte){
@@ -245,8 +246,8 @@ func TestCorruptItems(t *testing.T) {
 				}
 			}
 
-			// A client that accepts gzip gets the corrupt body, and the edge keeps the page in memory. The first client that
-			// needs another encoding has it replaced.
+			// A client that accepts gzip gets the corrupt body, and the edge keeps the page in memory. The first client
+			// that needs another encoding has it replaced.
 			edward = another()
 			storeCorrupt(edward)
 			if atOnce {
@@ -267,7 +268,8 @@ func TestCorruptItems(t *testing.T) {
 	}
 }
 
-// TestCorruptReplyIsRequestedAgain: when a renderer's compressed reply is corrupt, the edge requests the page again, plain.
+// TestCorruptReplyIsRequestedAgain: when a renderer's compressed reply is corrupt, the edge requests the page again,
+// plain.
 func TestCorruptReplyIsRequestedAgain(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -318,8 +320,8 @@ func TestErrorPagesFromMemcached(t *testing.T) {
 	})
 }
 
-// BenchmarkMemcachedHit answers a page from memcached by the handler, without net/http's own work. The item is compressed,
-// or plain as one of the previous release.
+// BenchmarkMemcachedHit answers a page from memcached by the handler, without net/http's own work. The item is
+// compressed, or plain as one of the previous release.
 func BenchmarkMemcachedHit(b *testing.B) {
 	for name, compress := range map[string]bool{"compressed": true, "plain": false} {
 		b.Run(name, func(b *testing.B) {

@@ -13,8 +13,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// errorPages has the error pages ready, because an edge needs them when no renderer answers. Renderers make them, like every
-// other page, once a minute, so that a new design reaches them too.
+// errorPages has the error pages ready, because an edge needs them when no renderer answers. Renderers make them, like
+// every other page, once a minute, so that a new design reaches them too.
 type errorPages struct {
 	s     *Server
 	pages map[int]*atomic.Pointer[cache.Page]

@@ -112,7 +112,8 @@ func TestFastPathAmongOthers(t *testing.T) {
 		method, _, _ := strings.Cut(c.send, " ")
 		a := client.receive(method)
 		if n := fastAnswers(t, e) - before; a.status != c.status || n != c.fast {
-			t.Errorf("request %d: status %d, want %d; %d answers of the fast path, want %d", i, a.status, c.status, n, c.fast)
+			t.Errorf("request %d: status %d, want %d; %d answers of the fast path, want %d",
+				i, a.status, c.status, n, c.fast)
 		}
 	}
 }
@@ -153,14 +154,15 @@ func TestFastPathStatuses(t *testing.T) {
 		check("/photos/nobody", http.StatusNotFound, tier, "<h1>nobody")
 	}
 	<-ids
-	if a, id := check("/photos/gone", http.StatusGone, "render", "<h1>gone"), <-ids; a.header.Get("X-Request-Id") != id {
-		t.Errorf("request id %s in the answer, %s on the bus", a.header.Get("X-Request-Id"), id)
+	gone := check("/photos/gone", http.StatusGone, "render", "<h1>gone")
+	if id := <-ids; gone.header.Get("X-Request-Id") != id {
+		t.Errorf("request id %s in the answer, %s on the bus", gone.header.Get("X-Request-Id"), id)
 	}
 	check("/photos/broken", http.StatusInternalServerError, "none", "<h1>error 500")
 	check("/photos/ansel", http.StatusOK, "render", "version 0<")
 	stop()
 	s.change("user.ansel", 2, false)
-	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 2 })
+	knows(t, e, "user.ansel", 2)
 	if a := check("/photos/ansel", http.StatusOK, "stale", "version 0<"); a.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("a stale page: Cache-Control is %q", a.header.Get("Cache-Control"))
 	}
@@ -214,7 +216,7 @@ func TestFastPathLooksUpOnce(t *testing.T) {
 		return true
 	})
 	s.change("user.ansel", 2, false)
-	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 2 })
+	knows(t, e, "user.ansel", 2)
 	before = lookups()
 	if a := request("/photos/ansel"); !strings.Contains(expand(t, a), "version 2") || lookups() > before+1 {
 		t.Errorf("after a change: from %s after %d look-ups", a.tier(), lookups()-before)

@@ -18,7 +18,8 @@ import (
 // breakerAfter is how many failures in a row open the circuit breaker of a memcached, see edge/cache.
 const breakerAfter = 5
 
-// TestNoRenderer: without renderers an edge serves fresh pages as usual and older ones as stale; it serves no deleted page.
+// TestNoRenderer: without renderers an edge serves fresh pages as usual and older ones as stale; it serves no deleted
+// page.
 func TestNoRenderer(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -63,7 +64,8 @@ func TestFrozenRendererIsHedged(t *testing.T) {
 	e := s.edge()
 	frozen := testenv.Connect(t, s.server.URL())
 	var swallowed atomic.Int64
-	if _, err := frozen.QueueSubscribe("page.user.>", wire.QueueRenderer, func(*nats.Msg) { swallowed.Add(1) }); err != nil {
+	swallow := func(*nats.Msg) { swallowed.Add(1) }
+	if _, err := frozen.QueueSubscribe("page.user.>", wire.QueueRenderer, swallow); err != nil {
 		t.Fatal(err)
 	}
 	if err := frozen.Flush(); err != nil {
@@ -79,7 +81,8 @@ func TestFrozenRendererIsHedged(t *testing.T) {
 	}
 }
 
-// TestBusyRendererIsRetried: an edge requests a page again after a refusal, and answers 503 when every renderer refuses.
+// TestBusyRendererIsRetried: an edge requests a page again after a refusal, and answers 503 when every renderer
+// refuses.
 func TestBusyRendererIsRetried(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -180,7 +183,7 @@ func TestNATSRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.change("user.ansel", 9, false)
-	eventually(t, "the edge follows changes again", func() bool { return e.tracker.Scope("user.ansel").Newest() == 9 })
+	knows(t, e, "user.ansel", 9)
 	eventually(t, "cached pages count as fresh again", func() bool { return !e.tracker.FeedStale() })
 }
 
@@ -201,8 +204,8 @@ func TestNATSGone(t *testing.T) {
 	}
 }
 
-// TestStreamIsReplaced: when the stream was deleted and created again, the edge follows the new one, and serves no page from
-// before it as fresh.
+// TestStreamIsReplaced: when the stream was deleted and created again, the edge follows the new one, and serves no page
+// from before it as fresh.
 func TestStreamIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -222,7 +225,7 @@ func TestStreamIsReplaced(t *testing.T) {
 			strings.Contains(get(t, e, "/photos/ansel").body, "version 2")
 	})
 	s.change("user.ansel", 3, false)
-	eventually(t, "the edge knows of a change in the new stream", func() bool { return e.tracker.Scope("user.ansel").Newest() == 3 })
+	knows(t, e, "user.ansel", 3)
 }
 
 // TestSilentRelay: without heartbeats an edge renders pages again, since it may have missed changes.
@@ -323,11 +326,12 @@ func TestSlowRender(t *testing.T) {
 	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	get(t, e, "/photos/ansel")
 	s.change("user.ansel", 2, false)
-	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 2 })
+	knows(t, e, "user.ansel", 2)
 	release := s.blockUsers()
 	before := s.renders.Load()
 	for range 2 {
-		if got := get(t, e, "/photos/ansel"); got.status != 200 || got.tier() != "stale" || !strings.Contains(got.body, "version 0<") {
+		got := get(t, e, "/photos/ansel")
+		if got.status != 200 || got.tier() != "stale" || !strings.Contains(got.body, "version 0<") {
 			t.Errorf("status %d from %s: %.60s", got.status, got.tier(), got.body)
 		}
 	}

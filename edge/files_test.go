@@ -12,15 +12,16 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// TestFilesAtAFixedPlace: browsers may keep a file at a fixed path for an hour. The edge sends an icon uncompressed, from
-// memory.
+// TestFilesAtAFixedPlace: browsers may keep a file at a fixed path for an hour. The edge sends an icon uncompressed,
+// from memory.
 func TestFilesAtAFixedPlace(t *testing.T) {
 	t.Parallel()
 	eachPath(t, func(t *testing.T, onPath func(*Config)) {
 		s := newSite(t)
 		s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
 			r := s.standard(ref)
-			r.ContentType, r.MaxAge, r.Depends, r.Body = "image/x-icon", wire.FileAge, nil, bytes.Repeat([]byte{0}, 5000)
+			r.ContentType, r.MaxAge, r.Depends = "image/x-icon", wire.FileAge, nil
+			r.Body = bytes.Repeat([]byte{0}, 5000)
 			return r
 		})
 		s.renderer()
@@ -37,8 +38,8 @@ func TestFilesAtAFixedPlace(t *testing.T) {
 	})
 }
 
-// TestUnrequestedCompression: a reply that is compressed although the edge requested it plain is decompressed for clients
-// that do not accept gzip.
+// TestUnrequestedCompression: a reply that is compressed although the edge requested it plain is decompressed for
+// clients that do not accept gzip.
 func TestUnrequestedCompression(t *testing.T) {
 	t.Parallel()
 	eachPath(t, func(t *testing.T, onPath func(*Config)) {

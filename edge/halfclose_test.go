@@ -80,7 +80,8 @@ func TestHalfClosedAfterMany(t *testing.T) {
 				release, before := s.blockUsers(), halfClosed(t, e)
 				client, name := dial(t, e), fmt.Sprint(kind, together)
 				requests := []string{
-					fmt.Sprintf(first, name), rawGet("/about"), fmt.Sprintf(first, name+"2"), rawGet("/photos/" + name + "3"),
+					fmt.Sprintf(first, name), rawGet("/about"), fmt.Sprintf(first, name+"2"),
+					rawGet("/photos/" + name + "3"),
 				}
 				if together {
 					client.send(strings.Join(requests, ""))
@@ -108,8 +109,8 @@ func TestHalfClosedAfterMany(t *testing.T) {
 	}
 }
 
-// TestClientLeaves: a reset cancels the fetch that only this client waits for at once, a FIN after the grace period. The
-// edge sends nothing to a client that has left.
+// TestClientLeaves: a reset cancels the fetch that only this client waits for at once, a FIN after the grace period.
+// The edge sends nothing to a client that has left.
 func TestClientLeaves(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -78,8 +78,8 @@ type httpClient struct{ r *http.Request }
 
 func (c httpClient) Watch() (ctx context.Context, stop func()) { return c.r.Context(), func() {} }
 
-// variantOf returns the page to fetch for a client: the compressed file of an asset, and pages with absolute links for one
-// of the origins.
+// variantOf returns the page to fetch for a client: the compressed file of an asset, and pages with absolute links for
+// one of the origins.
 func variantOf[T string | []byte](o origins, ref page.Ref, host T, accept cache.Accept) page.Ref {
 	if ref.Kind() == page.KindAsset {
 		ref = ref.Encoded(accept.Asset())

@@ -204,9 +204,7 @@ func TestListingIsNotRefilledForEachChange(t *testing.T) {
 	before := h.refills()
 	for version := int64(1); version <= changes; version++ {
 		h.change("user.ansel", version, false)
-		eventually(t, "the edge knows of the change", func() bool {
-			return h.edges[0].tracker.Scope("user.ansel").Newest() == version
-		})
+		knows(t, h.edges[0], "user.ansel", version)
 	}
 	if time.Since(began) > wire.ListingAge/2 {
 		h.popular("/") // on a slow machine: only a page that was requested lately is refilled

@@ -109,8 +109,8 @@ func (s *site) stoppable(change ...func(*Config)) (e *Server, stop func()) {
 	return e, stop
 }
 
-// TestFlushedMemcachedIsRefilled: cachefills fill a memcached that was flushed, or that is new, from the popularity lists,
-// without a request.
+// TestFlushedMemcachedIsRefilled: cachefills fill a memcached that was flushed, or that is new, from the popularity
+// lists, without a request.
 func TestFlushedMemcachedIsRefilled(t *testing.T) {
 	t.Parallel()
 	h := newFillSite(t, 2, 2, storeListOften)
@@ -179,7 +179,8 @@ func TestDeadServerOfThree(t *testing.T) {
 		}
 	}
 	if len(lost) < 10 || len(kept) < 30 {
-		t.Fatalf("the ring does not spread the pages: %d on the server that dies, %d on the others", len(lost), len(kept))
+		t.Fatalf("the ring does not spread the pages: %d on the server that dies, %d on the others",
+			len(lost), len(kept))
 	}
 	for _, path := range append(lost, kept...) {
 		eventually(t, path+" is in memcached", func() bool { return tierOf(t, e, path) == "memcached" })

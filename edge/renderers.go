@@ -32,9 +32,9 @@ const (
 	retries         = 2                      // tries after one that was refused
 )
 
-// renderers requests pages from the renderers. It hedges: when a reply takes longer than the recent 99th percentile of its
-// kind, it requests the page again. It retries when a renderer refuses. Both have a budget, so that retries do not make an
-// overload worse.
+// renderers requests pages from the renderers. It hedges: when a reply takes longer than the recent 99th percentile of
+// its kind, it requests the page again. It retries when a renderer refuses. Both have a budget, so that retries do not
+// make an overload worse.
 type renderers struct {
 	nc      *nats.Conn
 	clock   *wire.Clock
@@ -113,8 +113,8 @@ func (b *renderers) restarting() bool {
 	return at == 0 || time.Since(time.Unix(0, at)) < restartWindow
 }
 
-// get requests a page. Errors wrap those of package wire. Renderers subscribe to the assets that they have: if there is no
-// subscriber for one, although a renderer lists its assets, then the asset does not exist.
+// get requests a page. Errors wrap those of package wire. Renderers subscribe to the assets that they have: if there is
+// no subscriber for one, although a renderer lists its assets, then the asset does not exist.
 func (b *renderers) get(ctx context.Context, w want) (*nats.Msg, error) {
 	if w.ref.Kind() != page.KindAsset {
 		return b.request(ctx, w, noResponderWait)
@@ -196,10 +196,10 @@ func (b *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*na
 	return reply, err
 }
 
-// beforeHedge waits for a pong of the server, and as long again, before a hedge is sent: a reply that is already on its way
-// comes first. In a process with too few processors, when thousands of requests come at once, both requests and replies
-// wait there, and hedges would add to them. (10,000 clients at once for one page, 4 edges on 2 processors: 9 renders without
-// this wait; with it 4, and a fill.)
+// beforeHedge waits for a pong of the server, and as long again, before a hedge is sent: a reply that is already on its
+// way comes first. In a process with too few processors, when thousands of requests come at once, both requests and
+// replies wait there, and hedges would add to them. (10,000 clients at once for one page, 4 edges on 2 processors: 9
+// renders without this wait; with it 4, and a fill.)
 func (b *renderers) beforeHedge(e failsafe.Execution[*nats.Msg]) error {
 	if !e.IsHedge() {
 		return nil
@@ -228,9 +228,10 @@ func (b *renderers) once(ctx context.Context, kind page.Kind, msg *nats.Msg) (*n
 }
 
 // quantile estimates the recent 99th percentile of a stream of durations (stochastic approximation, Robbins and Monro
-// 1951): it rises by 99 steps at a longer duration and falls by one at a shorter one, in steps proportional to the estimate.
-// A step up may pass the duration that caused it; limited to that, the steps were so small that every ninth page was hedged
-// under load, not every hundredth. It takes one number; an update that is lost between two writers does no harm.
+// 1951): it rises by 99 steps at a longer duration and falls by one at a shorter one, in steps proportional to the
+// estimate. A step up may pass the duration that caused it; limited to that, the steps were so small that every ninth
+// page was hedged under load, not every hundredth. It takes one number; an update that is lost between two writers does
+// no harm.
 type quantile struct{ ns atomic.Int64 }
 
 func (q *quantile) value() time.Duration { return time.Duration(q.ns.Load()) }

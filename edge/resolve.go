@@ -76,8 +76,8 @@ func (s *Server) observe(got fetched, now time.Time) {
 	}
 }
 
-// fetch gets a page from the in-process cache, from memcached or by the bus, each only if the one before has no fresh page.
-// If all fail it returns, with the error, the newest page that may be served as stale.
+// fetch gets a page from the in-process cache, from memcached or by the bus, each only if the one before has no fresh
+// page. If all fail it returns, with the error, the newest page that may be served as stale.
 func (s *Server) fetch(from client, w want, now time.Time) (got fetched, stale bool, err error) {
 	inMemory := s.memory.Get(w.ref)
 	if inMemory != nil && s.usable(inMemory, w.atLeast, now) {
@@ -139,8 +139,8 @@ func (s *Server) lookup(w want) (got fetched, older *cache.Page) {
 	return got, nil
 }
 
-// render gets a page from a renderer. All requests for it at the same time share one fetch. A change may overtake a fetch
-// that began before this request; then another one is made.
+// render gets a page from a renderer. All requests for it at the same time share one fetch. A change may overtake a
+// fetch that began before this request; then another one is made.
 func (s *Server) render(ctx context.Context, w want) (fetched, error) {
 	for round := 1; ; round++ {
 		got, leader, err := s.flights.do(ctx, w.ref, wire.Deadline(w.ref), func(ctx context.Context) (fetched, error) {

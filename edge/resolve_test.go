@@ -39,13 +39,16 @@ func TestTiers(t *testing.T) {
 
 	// A page that is rendered twice within a minute, or popular when it changes, goes to memcached.
 	s.change("user.ansel", 2, false)
-	eventually(t, "the edge knows of the change", func() bool { return a.tracker.Scope("user.ansel").Newest() == 2 })
+	knows(t, a, "user.ansel", 2)
 	if got := get(t, a, "/photos/ansel"); got.tier() == "near" || !strings.Contains(got.body, "version 2") {
 		t.Errorf("after the change: from %s: %.60s", got.tier(), got.body)
 	}
 	client := memcache.New(cache)
 	defer client.Close()
-	eventually(t, "memcached holds the page", func() bool { _, err := client.Get("page.user.ansel"); return err == nil })
+	eventually(t, "memcached has the page", func() bool {
+		_, err := client.Get("page.user.ansel")
+		return err == nil
+	})
 	eventually(t, "the other edge has it from there", func() bool { // a slow look-up is a miss
 		got := get(t, b, "/photos/ansel")
 		if !strings.Contains(got.body, "version 2") {
@@ -101,9 +104,7 @@ func TestChangeShowsOnEveryEdge(t *testing.T) {
 	for version := int64(1); version <= 20; version++ {
 		s.change("user.ansel", version, false)
 		for _, e := range edges {
-			eventually(t, "the edge knows of the change", func() bool {
-				return e.tracker.Scope("user.ansel").Newest() == version
-			})
+			knows(t, e, "user.ansel", version)
 			if got := get(t, e, "/photos/ansel"); !strings.Contains(got.body, "version "+itoa(version)+"<") {
 				t.Fatalf("version %d: from %s: %.60s", version, got.tier(), got.body)
 			}
@@ -172,7 +173,8 @@ func TestAbandonedFetchIsCancelled(t *testing.T) {
 	eventually(t, "the fetch has ended", func() bool { return fetching(e) == 0 })
 }
 
-// TestReloadingWaitsForOneRender: a browser that reloads drops its request and sends another, which joins the same fetch.
+// TestReloadingWaitsForOneRender: a browser that reloads drops its request and sends another, which joins the same
+// fetch.
 func TestReloadingWaitsForOneRender(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -263,8 +265,8 @@ func TestTenThousandForOnePage(t *testing.T) {
 	}
 }
 
-// TestLateForAFetch: a request may find the caches empty just before another request's fetch ends. It then gets the page
-// of that fetch and begins none.
+// TestLateForAFetch: a request may find the caches empty just before another request's fetch ends. It then gets the
+// page of that fetch and begins none.
 func TestLateForAFetch(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -273,12 +275,14 @@ func TestLateForAFetch(t *testing.T) {
 	get(t, e, "/photos/ansel")
 	before := s.renders.Load()
 	got, err := e.render(t.Context(), want{ref: page.User("ansel"), number: e.nextID()})
-	if err != nil || got.tier != tierMemory || got.page != e.memory.Get(page.User("ansel")) || s.renders.Load() != before {
+	if err != nil || got.tier != tierMemory || got.page != e.memory.Get(page.User("ansel")) ||
+		s.renders.Load() != before {
 		t.Errorf("from %v, %v, %d renders", got.tier, err, s.renders.Load()-before)
 	}
 }
 
-// TestRefusals: a request for no page, or with another method, is answered with an error page and never reaches the bus.
+// TestRefusals: a request for no page, or with another method, is answered with an error page and never reaches the
+// bus.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	eachPath(t, func(t *testing.T, onPath func(*Config)) {
@@ -338,7 +342,8 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// TestAssetThatNoRendererHas: an asset without subscriber is not found if a renderer lists its assets, else unavailable.
+// TestAssetThatNoRendererHas: an asset without subscriber is not found if a renderer lists its assets, else
+// unavailable.
 func TestAssetThatNoRendererHas(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -400,6 +405,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	big := page.Image("abcdefghijklmnopqrstuvwxyz", 1280)
 	if got := get(t, e, big.Path()); got.status != 200 || e.memory.Get(big) != nil {
-		t.Errorf("status %d; a picture of %d bytes is in memory: %t", got.status, len(got.body), e.memory.Get(big) != nil)
+		t.Errorf("status %d; a picture of %d bytes is in memory: %t",
+			got.status, len(got.body), e.memory.Get(big) != nil)
 	}
 }

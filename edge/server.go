@@ -207,8 +207,8 @@ func listKey(addr string) string {
 // Addr is where the edge listens, host:port.
 func (s *Server) Addr() string { return s.lis.Addr().String() }
 
-// Close closes the listener and ends the goroutines of the in-process cache, for a server that does not Run. Metrics stay
-// registered.
+// Close closes the listener and ends the goroutines of the in-process cache, for a server that does not Run. Metrics
+// stay registered.
 func (s *Server) Close() error {
 	s.memory.Close()
 	return s.lis.Close()

@@ -11,9 +11,9 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// flights share fetches: all requests for a page at the same time wait for one fetch (singleflight). A fetch goes on while
-// anyone waits, and for a grace period after the last one has left; then it is cancelled. A fetch leaves the map before its
-// result is delivered, so a later request never gets a result that is older than itself.
+// flights share fetches: all requests for a page at the same time wait for one fetch (singleflight). A fetch goes on
+// while anyone waits, and for a grace period after the last one has left; then it is cancelled. A fetch leaves the map
+// before its result is delivered, so a later request never gets a result that is older than itself.
 type flights struct {
 	mu      sync.Mutex
 	current map[page.Ref]*flight
@@ -31,8 +31,8 @@ type flight struct {
 	err      error
 }
 
-// flightGrace is longer than a browser takes to reload, so that a client that reloads over and over waits for one render
-// and does not begin a hundred.
+// flightGrace is longer than a browser takes to reload, so that a client that reloads over and over waits for one
+// render and does not begin a hundred.
 const flightGrace = 500 * time.Millisecond
 
 // errAbandoned: everyone who waited for a fetch has left.
@@ -51,8 +51,8 @@ func (f *flights) stop() {
 	f.wg.Wait()
 }
 
-// do returns the result of the current fetch of ref, or begins one with a timeout. leader tells which. When ctx ends first,
-// do returns its cause.
+// do returns the result of the current fetch of ref, or begins one with a timeout. leader tells which. When ctx ends
+// first, do returns its cause.
 func (f *flights) do(
 	ctx context.Context, ref page.Ref, timeout time.Duration, fetch func(context.Context) (fetched, error),
 ) (result fetched, leader bool, err error) {

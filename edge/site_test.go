@@ -34,8 +34,8 @@ func TestMain(m *testing.M) {
 
 const heartbeatEvery = 100 * time.Millisecond
 
-// site has a simulated relay and simulated renderers, so that a test decides what changes and when. NATS, memcached, the
-// cachefills and the edges are real.
+// site has a simulated relay and simulated renderers, so that a test decides what changes and when. NATS, memcached,
+// the cachefills and the edges are real.
 type site struct {
 	t       testing.TB
 	server  *stack.NATS
@@ -291,7 +291,14 @@ func (s *site) startCachefill(cfg cachefill.Config) {
 	eventually(s.t, "the cachefill is ready", func() bool { return f.Ready() == nil })
 }
 
+// withMemcached has an edge use these servers.
 func withMemcached(addrs ...string) func(*Config) { return func(c *Config) { c.Memcached = addrs } }
+
+// knows waits until an edge knows a version of a scope.
+func knows(t testing.TB, e *Server, scope string, version int64) {
+	t.Helper()
+	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope(scope).Newest() == version })
+}
 
 // eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {

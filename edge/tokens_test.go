@@ -17,8 +17,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// TestToken: a client with a read-your-writes token sees its own change through any edge, before the edge knows of it. An
-// invalid token changes nothing.
+// TestToken: a client with a read-your-writes token sees its own change through any edge, before the edge knows of it.
+// An invalid token changes nothing.
 func TestToken(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -82,8 +82,8 @@ func unverifiedToken(version int64) string {
 	return wire.FreshCookie + "=" + wire.FreshKey("unknown").Sign(deps, time.Now().Add(wire.FreshAge))
 }
 
-// TestTokenWithoutKey: an edge without the key serves the sender of a token no page older than the token says, except as
-// a stale one. Other requests are not affected.
+// TestTokenWithoutKey: an edge without the key serves the sender of a token no page older than the token says, except
+// as a stale one. Other requests are not affected.
 func TestTokenWithoutKey(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -177,8 +177,8 @@ func TestTokenAndMemcached(t *testing.T) {
 	eventually(t, "it is too old", func() bool { _, older := lookup(7); return older })
 }
 
-// TestTokenAndManySharedFetches: a writer whose shared fetches all return a page that is too old gets a fetch of its own
-// in the end.
+// TestTokenAndManySharedFetches: a writer whose shared fetches all return a page that is too old gets a fetch of its
+// own in the end.
 func TestTokenAndManySharedFetches(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -260,7 +260,8 @@ func TestDeletedKeyIsReplaced(t *testing.T) {
 	if _, err := bucket.Put(t.Context(), wire.FreshKeyID, []byte("short")); err != nil {
 		t.Fatal(err)
 	}
-	if err := edges[0].tokens.Renew(t.Context()); err == nil || !strings.Contains(err.Error(), "nats kv del KEYS fresh") {
+	err = edges[0].tokens.Renew(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "nats kv del KEYS fresh") {
 		t.Errorf("a key of 5 bytes: error %v, want one that says how to delete it", err)
 	}
 	if err := s.js.DeleteKeyValue(t.Context(), wire.BucketKeys); err != nil {

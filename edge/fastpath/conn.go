@@ -141,8 +141,8 @@ func (c *conn) delegate(p []byte, size int, to int32) (int, error) {
 	if state := c.state.Load(); state == connClosed || !c.state.CompareAndSwap(state, to) {
 		return 0, io.EOF
 	}
-	// net/http has set this deadline itself, except for its first request: it has waited for that one since the connection
-	// was accepted.
+	// net/http has set this deadline itself, except for its first request: it has waited for that one since the
+	// connection was accepted.
 	if err := c.Conn.SetReadDeadline(time.Now().Add(c.server.cfg.HeaderTimeout)); err != nil {
 		return 0, err
 	}
@@ -150,8 +150,9 @@ func (c *conn) delegate(p []byte, size int, to int32) (int, error) {
 	return c.give(p), nil
 }
 
-// watchClient is the Read in which net/http waits for a disconnect; an error tells it of one. Bytes that arrive meanwhile
-// are kept for later. A client that sends more than one header's worth of them gets a connection of net/http's.
+// watchClient is the Read in which net/http waits for a disconnect; an error tells it of one. Bytes that arrive
+// meanwhile are kept for later. A client that sends more than one header's worth of them gets a connection of
+// net/http's.
 func (c *conn) watchClient(p []byte) (int, error) {
 	if err := c.readUntilEOF(0); err != nil {
 		return 0, err
@@ -179,8 +180,8 @@ func (c *conn) readUntilEOF(own int) error {
 	return nil
 }
 
-// Close is called by net/http. During an answer of the fast path the first Close is deferred: net/http, which believes that
-// the connection is idle, calls it again when Read has returned.
+// Close is called by net/http. During an answer of the fast path the first Close is deferred: net/http, which believes
+// that the connection is idle, calls it again when Read has returned.
 func (c *conn) Close() error {
 	if c.state.Swap(connClosed) == connAnswering {
 		return nil
@@ -190,8 +191,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite sends a FIN. net/http calls it before it waits for a client that still sends a header that is too large, so
-// that the client sees the end of the answer at once.
+// CloseWrite sends a FIN. net/http calls it before it waits for a client that still sends a header that is too large,
+// so that the client sees the end of the answer at once.
 func (c *conn) CloseWrite() error {
 	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return tcp.CloseWrite()

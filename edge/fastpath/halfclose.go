@@ -11,8 +11,8 @@ import (
 // cancelled. A reset counts as a disconnect at once.
 const HalfCloseGrace = 2 * time.Second
 
-// delayEOF delays the end of what a client sends until the answer is written or the grace period is over. It returns what
-// Read returns then: an error of a deadline, or io.EOF.
+// delayEOF delays the end of what a client sends until the answer is written or the grace period is over. It returns
+// what Read returns then: an error of a deadline, or io.EOF.
 func (c *conn) delayEOF() error {
 	c.server.cfg.HalfClosed()
 	grace := time.NewTimer(HalfCloseGrace)
@@ -27,7 +27,8 @@ func (c *conn) delayEOF() error {
 	return os.ErrDeadlineExceeded
 }
 
-// SetReadDeadline also ends delayEOF if t has passed: so net/http and the fast path end a Read that waits for a disconnect.
+// SetReadDeadline also ends delayEOF if t has passed: so net/http and the fast path end a Read that waits for a
+// disconnect.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	if t.IsZero() || t.After(time.Now()) {
 		c.interrupted.Store(false)

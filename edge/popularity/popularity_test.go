@@ -74,8 +74,8 @@ func TestChangeOfEverythingIsPaced(t *testing.T) {
 	}
 }
 
-// A page that changes more often than it is requested is refilled about as often as it was requested lately, however often
-// that was before.
+// A page that changes more often than it is requested is refilled about as often as it was requested lately, however
+// often that was before.
 func TestRefillsAreNoMoreThanRequests(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
