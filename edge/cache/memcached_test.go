@@ -63,8 +63,8 @@ func asIs(ref page.Ref, item []byte) (*Page, error) {
 	return &Page{Ref: ref, Reply: &wire.Reply{Body: item}}, nil
 }
 
-// BenchmarkLookup is one look-up of an item as large as a user's compressed page, by so many clients at once. memcached
-// is another process and not in B/op.
+// BenchmarkLookup is one look-up of an item as large as a user's compressed page, by 1 or 16 clients at once.
+// memcached is another process and not in B/op.
 func BenchmarkLookup(b *testing.B) {
 	for _, clients := range []int{1, 16} {
 		for _, what := range []struct {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// HalfCloseGrace is how long a client that has sent a FIN counts as waiting for the answer: a browser that closes the
-// connection sends a FIN too. After the grace period such a client has left, and a fetch that nobody else waits for is
+// HalfCloseGrace is how long a client that has sent a FIN counts as waiting for its answer. A client that closes the
+// connection sends a FIN too; after the grace period it counts as left, and a fetch for which no other request waits is
 // cancelled. A reset counts as a disconnect at once.
 const HalfCloseGrace = 2 * time.Second
 

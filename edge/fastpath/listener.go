@@ -5,7 +5,7 @@ import (
 	"net"
 )
 
-// listener gives net/http connections that the fast path shares.
+// listener accepts connections that net/http and the fast path share.
 type listener struct {
 	net.Listener
 	server *Server
