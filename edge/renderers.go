@@ -197,10 +197,10 @@ func (r *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*na
 	return reply, err
 }
 
-// beforeHedge waits for a pong of the server, and as long again, before a hedge is sent: a reply that is already on its
-// way comes first. In a process with too few processors, when thousands of requests come at once, both requests and
-// replies wait there, and hedges would add to them. (10,000 clients at once for one page, 4 edges on 2 processors: 9
-// renders without this wait; with it 4, and a fill.)
+// beforeHedge waits for the server's pong, and then as long again, so that a reply that is already on its way comes
+// first. When thousands of requests come at once to a process with few processors, requests and replies wait in that
+// process, and hedges would add to them. (10,000 clients at once for one page, 4 edges on 2 processors: 9 renders
+// without this wait; 4 renders and a fill with it.)
 func (r *renderers) beforeHedge(e failsafe.Execution[*nats.Msg]) error {
 	if !e.IsHedge() {
 		return nil

@@ -33,7 +33,7 @@ type client interface {
 type want struct {
 	ref     page.Ref
 	number  requestID
-	gzip    bool       // the client accepts gzip
+	gzip    bool       // a body that is compressed with gzip can be used
 	atLeast []wire.Dep // no older page is served, except as a stale one
 }
 

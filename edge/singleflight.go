@@ -13,7 +13,7 @@ import (
 
 // flights share fetches: all requests for a page at the same time wait for one fetch (singleflight). A fetch goes on
 // while a request waits for it, and for a grace period after the last one has left; then it is cancelled. A fetch
-// leaves the map before its result is delivered, so no request gets a result that is older than the request.
+// leaves the map before its result is delivered, so a request that comes after the result begins another fetch.
 type flights struct {
 	mu      sync.Mutex
 	current map[page.Ref]*flight

@@ -18,7 +18,7 @@ import (
 // Bounds of what counts as popular.
 const (
 	maxPages    = 4 * wire.HotSize  // pages that are counted
-	refillFrom  = 2                 // requests lately; after a change, a page with fewer is rendered for its next request
+	refillFrom  = 2                 // requests lately; after a change a page with fewer waits for its next request
 	fillFrom    = 8                 // requests lately; memcached should have such a page, even while it is in memory
 	halfLife    = time.Minute       // counts are halved this often,
 	halveFrom   = 16 * wire.HotSize // but not before this many requests: a quiet night does not erase the day
