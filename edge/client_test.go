@@ -94,6 +94,7 @@ type rawClient struct {
 	r    *bufio.Reader
 }
 
+// dial connects to an edge.
 func dial(t testing.TB, e *Server) *rawClient {
 	t.Helper()
 	conn, err := net.Dial("tcp", e.Addr())
@@ -105,6 +106,7 @@ func dial(t testing.TB, e *Server) *rawClient {
 	return &rawClient{t, conn, bufio.NewReader(conn)}
 }
 
+// send sends bytes.
 func (c *rawClient) send(text string) {
 	c.t.Helper()
 	if _, err := io.WriteString(c.conn, text); err != nil {

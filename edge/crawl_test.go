@@ -39,27 +39,27 @@ func crawl(t *testing.T, e *Server, rounds, crawled int) (hits, requests int) {
 func TestCrawlerEvictsNothing(t *testing.T) {
 	t.Parallel()
 	const limit, rounds, crawled = 1 << 20, 40, 150
-	h := newFillSite(t, 2, 1, func(c *Config) { c.MemoryBytes = limit }, storeListOften)
-	h.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
-		r := h.standard(ref)
+	s := newFillSite(t, 2, 1, func(c *Config) { c.MemoryBytes = limit }, storeListOften)
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		r := s.standard(ref)
 		r.Body = []byte(strings.Repeat("x", 4000))
 		return r
 	})
-	alone, requests := crawl(t, h.edges[0], rounds, 0)
-	beside, _ := crawl(t, h.edges[1], rounds, crawled)
+	alone, requests := crawl(t, s.edges[0], rounds, 0)
+	beside, _ := crawl(t, s.edges[1], rounds, crawled)
 	t.Logf("%d requests: %d hits alone, %d hits beside a crawler that requested %.0f times what the cache holds",
 		requests, alone, beside, float64(rounds*crawled*4000)/limit)
 	if alone < requests*9/10 || beside < alone*9/10 {
 		t.Errorf("%d requests: %d hits alone, %d hits beside the crawler", requests, alone, beside)
 	}
-	for _, counted := range h.storedList() {
+	for _, counted := range s.storedList() {
 		if counted.Ref.Kind() != page.KindUser {
 			t.Errorf("the crawler's %s is on the list with %d requests", counted.Ref, counted.Count)
 		}
 	}
-	h.settle()
+	s.settle()
 	for photo := int64(1001); photo < 1001+rounds*crawled; photo++ {
-		if h.stored(page.Photo(photo)) != nil {
+		if s.stored(page.Photo(photo)) != nil {
 			t.Fatalf("memcached has photo %d, which only the crawler requested", photo)
 		}
 	}

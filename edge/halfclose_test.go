@@ -109,8 +109,8 @@ func TestHalfClosedAfterMany(t *testing.T) {
 	}
 }
 
-// TestClientLeaves: a reset cancels the fetch that only this client waits for at once, a FIN after the grace period.
-// The edge sends nothing to a client that has left.
+// TestClientLeaves: a fetch that only one client waits for is cancelled when the client resets its connection, or after
+// the grace period when it sends a FIN. The edge sends nothing to a client that has left.
 func TestClientLeaves(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -113,35 +113,35 @@ func (s *site) stoppable(change ...func(*Config)) (e *Server, stop func()) {
 // lists, without a request.
 func TestFlushedMemcachedIsRefilled(t *testing.T) {
 	t.Parallel()
-	h := newFillSite(t, 2, 2, storeListOften)
+	s := newFillSite(t, 2, 2, storeListOften)
 	var paths []string
 	var refs []page.Ref
 	for i := range int64(20) {
 		ref := page.User("user" + itoa(i+1))
 		refs, paths = append(refs, ref), append(paths, ref.Path())
 	}
-	h.popular(paths...)
-	eventually(t, "the lists have all pages", func() bool { return len(h.storedList()) == len(refs) })
+	s.popular(paths...)
+	eventually(t, "the lists have all pages", func() bool { return len(s.storedList()) == len(refs) })
 	all := func() bool {
 		for _, ref := range refs {
-			if h.stored(ref) == nil {
+			if s.stored(ref) == nil {
 				return false
 			}
 		}
 		return true
 	}
 	eventually(t, "memcached has all pages", all)
-	renders := h.renders.Load()
-	if err := h.cache.FlushAll(); err != nil {
+	renders := s.renders.Load()
+	if err := s.cache.FlushAll(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "memcached has all pages again", all)
-	if got := h.renders.Load() - renders; got != int64(len(refs)) {
+	if got := s.renders.Load() - renders; got != int64(len(refs)) {
 		t.Errorf("%d renders for %d pages, want one each", got, len(refs))
 	}
 	empty := testenv.Memcached(t)
-	h.fill(cachefill.Config{Memcached: []string{empty}})
-	e := h.edge(withMemcached(empty), func(c *Config) { c.MemoryBytes = -1 })
+	s.fill(cachefill.Config{Memcached: []string{empty}})
+	e := s.edge(withMemcached(empty), func(c *Config) { c.MemoryBytes = -1 })
 	eventually(t, "a new memcached is filled", func() bool {
 		for _, path := range paths {
 			if tierOf(t, e, path) != "memcached" {

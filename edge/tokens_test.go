@@ -164,10 +164,10 @@ func TestTokenAndSharedFetch(t *testing.T) {
 // TestTokenAndMemcached: a page from memcached is compared with the client's token too.
 func TestTokenAndMemcached(t *testing.T) {
 	t.Parallel()
-	h := newFillSite(t, 1, 1)
-	h.popular("/photos/ansel")
-	h.shows(page.User("ansel"), "version 0<")
-	e := h.keyless(withMemcached(h.addr), func(c *Config) { c.MemoryBytes = -1 })
+	s := newFillSite(t, 1, 1)
+	s.popular("/photos/ansel")
+	s.shows(page.User("ansel"), "version 0<")
+	e := s.keyless(withMemcached(s.addr), func(c *Config) { c.MemoryBytes = -1 })
 	lookup := func(version int64) (found, older bool) { // neither if memcached is too slow
 		w := want{ref: page.User("ansel"), gzip: true, atLeast: []wire.Dep{{Scope: "user.ansel", Version: version}}}
 		got, p := e.lookup(w)
