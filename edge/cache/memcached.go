@@ -191,13 +191,13 @@ func (s *server) work(ctx context.Context) {
 		case l := <-s.queue:
 			batch, keys = append(batch[:0], l), append(keys[:0], l.key)
 		}
-	batch:
+	queued:
 		for len(batch) < batchSize {
 			select {
 			case l := <-s.queue:
 				batch, keys = append(batch, l), append(keys, l.key)
 			default:
-				break batch
+				break queued
 			}
 		}
 		s.fetch(batch, keys)

@@ -44,8 +44,8 @@ func (m *Memory) Get(ref page.Ref) *Page {
 	return p
 }
 
-// Put stores a page, unless it may not be cached or the cache has a newer one. A page that was read after now, which is
-// cluster time, does not count as newer.
+// Put stores a page, unless it may not be cached or the cache has a newer one. A page that seems to be from the future
+// does not count as newer. now is cluster time.
 func (m *Memory) Put(p *Page, now time.Time) {
 	if m.cache == nil || p.Reply.MaxAge == 0 || p.Ref.Kind() == page.KindImage && len(p.Reply.Body) > maxMemoryImage {
 		return

@@ -28,7 +28,7 @@ type conn struct {
 	deadline time.Time // when the fast path last moved the deadlines
 	ahead    []byte    // read, and not passed to net/http yet
 	owed     int       // bytes at the beginning of ahead that belong to the request that net/http has
-	request  Request   // that is answered; part of the connection so that none is allocated
+	request  Request   // the current request; part of the connection so that none is allocated
 	reason   Reason    // why net/http has the request
 
 	busy        atomic.Bool   // net/http has a request

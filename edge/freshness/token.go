@@ -33,8 +33,8 @@ func NewTokens(nc *nats.Conn, tracker *Tracker, log *slog.Logger) *Tokens {
 	return &Tokens{nc: nc, tracker: tracker, log: log}
 }
 
-// keyEvery is how often the shared key is read again: an operator may replace it. Until then, tokens signed with
-// the new key are invalid.
+// keyEvery is how often the shared key is read: an operator may replace it. Until an edge has read the new key, tokens
+// that are signed with it are invalid there.
 const keyEvery = 5 * time.Second
 
 // Key returns the key, nil while there is none.

@@ -39,8 +39,9 @@ func (f *filler) refreshEarly(cached *cache.Page, now time.Time) {
 	f.send(wire.Fill{Ref: cached.Ref, ReadAt: cached.Reply.ReadAt.Add(time.Microsecond)})
 }
 
-// fill has memcached store a page, once: with its versions, valid, and not much older. The page need not be newer:
-// other edges that render it at the same time send the same note, and one fill is enough.
+// fill sends a fill note for a page, once. The note wants the versions of the page, and rows that are valid and not
+// much older than those of the page. It does not want newer ones: other edges that render the page at the same time
+// send the same note, and one fill is enough.
 func (f *filler) fill(cached *cache.Page) {
 	if cached.InMemcached.Swap(true) {
 		return
