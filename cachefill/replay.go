@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"flickrkillr/schema/hotlist"
+	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/wire"
 )
 
@@ -19,7 +19,7 @@ const (
 	replayRate = 400 // notes a second at most, unless said otherwise
 	// seconds of what renderers do anyway: as many notes are sent as fast as that allows, then one for one; see load
 	replayAhead = 20
-	replayMost  = 4 * wire.HotSize // pages, the hottest; what is less in demand than these comes when somebody asks
+	replayMost  = 4 * wire.MaxPopular // pages, the hottest; what is less in demand than these comes when somebody asks
 	// notes at once: renderers answer what waits together by one query, which Postgres does for less
 	replayBurst  = 16
 	replayWindow = 4 * replayBurst // within so many notes, pages of a kind go together: only those share a query
@@ -36,16 +36,16 @@ func (f *Filler) replay(ctx context.Context, s *server) error {
 	}
 	read, cancel := context.WithTimeout(ctx, replayBound)
 	defer cancel()
-	list, err := hotlist.All(read, f.cfg.NATS)
-	if err != nil && !errors.Is(err, hotlist.ErrNone) {
+	list, err := popularlist.All(read, f.cfg.NATS)
+	if err != nil && !errors.Is(err, popularlist.ErrNone) {
 		return err
 	}
-	list = slices.DeleteFunc(list[:min(len(list), replayMost)], func(hot wire.Heat) bool {
+	list = slices.DeleteFunc(list[:min(len(list), replayMost)], func(hot wire.Popular) bool {
 		addr, err := f.ring.PickServer(hot.Ref.Key())
 		return err != nil || addr.String() != s.addr
 	})
 	for window := range slices.Chunk(list, replayWindow) {
-		slices.SortStableFunc(window, func(a, b wire.Heat) int { return cmp.Compare(a.Ref.Kind(), b.Ref.Kind()) })
+		slices.SortStableFunc(window, func(a, b wire.Popular) int { return cmp.Compare(a.Ref.Kind(), b.Ref.Kind()) })
 	}
 	pace := f.load.pace(f.cfg.ReplayRate)
 	most, steady := rate.NewLimiter(rate.Limit(f.cfg.ReplayRate), replayBurst),

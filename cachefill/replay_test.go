@@ -11,27 +11,27 @@ import (
 
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
-	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/ring"
 	"flickrkillr/schema/wire"
 )
 
 // demand keeps a list of n users' pages, as an edge does, and gives it.
-func (s *site) demand(n int64) []wire.Heat {
+func (s *site) demand(n int64) []wire.Popular {
 	s.t.Helper()
-	var list []wire.Heat
+	var list []wire.Popular
 	for i := range n {
-		list = append(list, wire.Heat{Ref: page.Photo(i + 1), Count: n - i})
+		list = append(list, wire.Popular{Ref: page.Photo(i + 1), Count: n - i})
 	}
-	if err := hotlist.Put(s.t.Context(), s.nc, hotlist.Key("here", "80"), list); err != nil {
+	if err := popularlist.Put(s.t.Context(), s.nc, popularlist.Key("here", "80"), list); err != nil {
 		s.t.Fatal(err)
 	}
 	return list
 }
 
 // held counts the pages of a list that memcached has.
-func (s *site) held(cache *memcache.Client, list []wire.Heat) int {
+func (s *site) held(cache *memcache.Client, list []wire.Popular) int {
 	s.t.Helper()
 	n := 0
 	for _, hot := range list {
@@ -64,7 +64,7 @@ func TestFlushIsReplayed(t *testing.T) {
 	}
 	eventually(t, "a flushed one too", func() bool {
 		return s.held(s.cache,
-			append(list, wire.Heat{Ref: mustParse(t, asset)})) == len(list)+1
+			append(list, wire.Popular{Ref: mustParse(t, asset)})) == len(list)+1
 	})
 	eventually(t, "the second replay has "+
 		"ended", func() bool { return f.metrics.replays.Load()+other.metrics.replays.Load() >= 2 })

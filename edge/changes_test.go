@@ -63,7 +63,7 @@ func TestEarlyInvalidation(t *testing.T) {
 		"nonsense", "user.ansel 9223372036854775808\n", "user.ansel 3\n", "user.ansel 7 gone\n", "user.ansel 4 gone\n",
 		"user.last 1\n",
 	} {
-		if err := s.nc.Publish(wire.SubjectHint, []byte(data)); err != nil {
+		if err := s.nc.Publish(wire.SubjectEarly, []byte(data)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"flickrkillr/cachefill"
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
-	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/ring"
 	"flickrkillr/schema/wire"
 )
@@ -22,19 +22,19 @@ import (
 func storeListOften(c *Config) { c.PopularEvery = 50 * time.Millisecond }
 
 // storedList reads the popularity lists of all edges, merged; nil if there is none, or NATS is away.
-func (s *site) storedList() []wire.Heat {
+func (s *site) storedList() []wire.Popular {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()
-	list, err := hotlist.All(ctx, s.nc)
-	if err != nil && !errors.Is(err, hotlist.ErrNone) {
+	list, err := popularlist.All(ctx, s.nc)
+	if err != nil && !errors.Is(err, popularlist.ErrNone) {
 		s.t.Log(err)
 	}
 	return list
 }
 
 // onList reports whether a list has a page.
-func onList(list []wire.Heat, ref page.Ref) bool {
-	return slices.ContainsFunc(list, func(h wire.Heat) bool { return h.Ref == ref })
+func onList(list []wire.Popular, ref page.Ref) bool {
+	return slices.ContainsFunc(list, func(h wire.Popular) bool { return h.Ref == ref })
 }
 
 // TestListSurvivesRestarts: the popularity list survives a restart of NATS, and one of the edge at the same address.

@@ -24,8 +24,8 @@ import (
 	"flickrkillr/edge/fastpath"
 	"flickrkillr/edge/freshness"
 	"flickrkillr/edge/popularity"
-	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/wire"
 )
 
@@ -201,7 +201,7 @@ func listKey(addr string) string {
 	if err != nil {
 		port = "0"
 	}
-	return hotlist.Key(host, port)
+	return popularlist.Key(host, port)
 }
 
 // Addr is where the edge listens, host:port.

@@ -62,7 +62,7 @@ func newSite(t testing.TB) *site {
 	s.background(func(ctx context.Context) {
 		for sleep.For(ctx, heartbeatEvery) {
 			if !s.mute.Load() {
-				_ = s.nc.Publish(wire.SubjectTick, wire.Tick{Time: time.Now()}.Encode())
+				_ = s.nc.Publish(wire.SubjectHeartbeat, wire.Heartbeat{Time: time.Now()}.Encode())
 			}
 		}
 	})

@@ -137,7 +137,7 @@ func TestHintComesFirst(t *testing.T) {
 	st := newSite(t)
 	st.start(t, nil)
 	heard, reply := make(chan *nats.Msg, 10), st.nc.NewRespInbox()
-	for _, subject := range []string{reply, wire.SubjectHint} {
+	for _, subject := range []string{reply, wire.SubjectEarly} {
 		if _, err := st.nc.ChanSubscribe(subject, heard); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestHintComesFirst(t *testing.T) {
 	}
 	deletion("4")
 	hint, done := receive(t, heard), receive(t, heard)
-	if hint.Subject != wire.SubjectHint || done.Subject != reply || len(changed(t, done)) != 2 ||
+	if hint.Subject != wire.SubjectEarly || done.Subject != reply || len(changed(t, done)) != 2 ||
 		string(hint.Data) != string(done.Data) {
 		t.Errorf("then come %s: %q, and %s: %q", hint.Subject, hint.Data, done.Subject, done.Data)
 	}

@@ -227,7 +227,7 @@ func TestDeadlinesAreInClusterTime(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	s := st.start(t, nil)
-	if err := st.nc.Publish(wire.SubjectTick, wire.Tick{Time: time.Now().Add(time.Hour)}.Encode()); err != nil {
+	if err := st.nc.Publish(wire.SubjectHeartbeat, wire.Heartbeat{Time: time.Now().Add(time.Hour)}.Encode()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 10*time.Second, func() error {

@@ -233,8 +233,8 @@ func (r *relay) tick(ctx context.Context) error {
 	}
 	r.metrics.relayLag.Set(now.Lag.Seconds())
 	err = r.send(ctx, &nats.Msg{
-		Subject: wire.SubjectTick,
-		Data:    wire.Tick{Time: now.Now, Lag: now.Lag}.Encode(),
+		Subject: wire.SubjectHeartbeat,
+		Data:    wire.Heartbeat{Time: now.Now, Lag: now.Lag}.Encode(),
 		Header:  nats.Header{wire.HeaderWorker: {r.id}},
 	})
 	if err == nil {

@@ -168,12 +168,12 @@ func TestOneRelayOfAll(t *testing.T) {
 		}
 		return nil
 	})
-	ticks := follow(t, st, wire.SubjectTick)
+	ticks := follow(t, st, wire.SubjectHeartbeat)
 	last := map[string]time.Time{} // by who ticked: on a machine that stalls, another one does for a moment
 	for n := range 4 {
 		select {
 		case m := <-ticks:
-			tick, err := wire.DecodeTick(m.Data)
+			tick, err := wire.DecodeHeartbeat(m.Data)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -80,7 +80,7 @@ func (s *Service) setClock(ctx context.Context) error {
 		now, err := s.store.Now(ask)
 		cancel()
 		if err == nil {
-			s.clock.Observe(wire.Tick{Time: now}, time.Now())
+			s.clock.Observe(wire.Heartbeat{Time: now}, time.Now())
 			s.waiting.Store(nil)
 			return nil
 		}
@@ -100,8 +100,8 @@ func (s *Service) setClock(ctx context.Context) error {
 
 // open makes all subscriptions and returns when the server has them.
 func (s *Service) open() error {
-	if err := s.control.add(s.nc.Subscribe(wire.SubjectTick, s.hearTick)); err != nil {
-		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectTick, err)
+	if err := s.control.add(s.nc.Subscribe(wire.SubjectHeartbeat, s.hearTick)); err != nil {
+		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectHeartbeat, err)
 	}
 	if err := s.control.add(s.nc.Subscribe(wire.SubjectCancels, s.abandoned.hear)); err != nil {
 		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectCancels, err)
@@ -115,7 +115,7 @@ func (s *Service) open() error {
 }
 
 func (s *Service) hearTick(m *nats.Msg) {
-	tick, err := wire.DecodeTick(m.Data)
+	tick, err := wire.DecodeHeartbeat(m.Data)
 	if err != nil {
 		s.log.Warn("tick", "err", err)
 		return

@@ -108,7 +108,7 @@ func (f *Feed) round(ctx context.Context) error {
 // early learns early invalidations until ctx ends. They are best effort: the stream delivers every change some
 // milliseconds later.
 func (f *Feed) early(ctx context.Context) {
-	sub, err := f.nc.SubscribeSync(wire.SubjectHint)
+	sub, err := f.nc.SubscribeSync(wire.SubjectEarly)
 	if err == nil {
 		defer func() { _ = sub.Unsubscribe() }()
 		err = sub.SetPendingLimits(earlyBacklog, earlyBytes)
@@ -160,8 +160,8 @@ func (f *Feed) message(m jetstream.Msg, until uint64, age func() time.Duration) 
 		if since, ok := wire.ParseTime(m.Headers().Get(wire.HeaderSince)); ok && seq > until {
 			f.delay.Observe(f.tracker.clock.Now().Sub(since).Seconds())
 		}
-	case wire.SubjectTick:
-		h, err := wire.DecodeTick(m.Data())
+	case wire.SubjectHeartbeat:
+		h, err := wire.DecodeHeartbeat(m.Data())
 		switch {
 		case err != nil:
 			f.log.Warn("cannot read a heartbeat", "err", err)
@@ -176,7 +176,7 @@ func (f *Feed) message(m jetstream.Msg, until uint64, age func() time.Duration) 
 
 // heartbeat records a live heartbeat. One that is late, because this process was frozen or disconnected, is good for
 // less time.
-func (f *Feed) heartbeat(h wire.Tick, now time.Time, age time.Duration) {
+func (f *Feed) heartbeat(h wire.Heartbeat, now time.Time, age time.Duration) {
 	late := f.tracker.clock.Now().Sub(h.Time)
 	f.tracker.clock.Observe(h, now)
 	if !f.timed { // cluster time is known only now

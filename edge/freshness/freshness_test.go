@@ -64,18 +64,18 @@ func TestLateHeartbeats(t *testing.T) {
 	tracker := New(&wire.Clock{})
 	feed := NewFeed(nil, tracker, newDelay(), slog.New(slog.DiscardHandler))
 	now := time.Now()
-	feed.heartbeat(wire.Tick{Time: now}, now, 0)
+	feed.heartbeat(wire.Heartbeat{Time: now}, now, 0)
 	if tracker.FeedStale() {
 		t.Fatal("a new heartbeat does not make the feed current")
 	}
 	tracker.forgetHeartbeats()
 	for ago := 300 * time.Second; ago > heartbeatGrace; ago -= time.Second {
-		feed.heartbeat(wire.Tick{Time: now.Add(-ago)}, now, 0)
+		feed.heartbeat(wire.Heartbeat{Time: now.Add(-ago)}, now, 0)
 		if !tracker.FeedStale() {
 			t.Fatalf("a heartbeat of %v ago makes the feed current", ago)
 		}
 	}
-	feed.heartbeat(wire.Tick{Time: time.Now()}, time.Now(), 0)
+	feed.heartbeat(wire.Heartbeat{Time: time.Now()}, time.Now(), 0)
 	if tracker.FeedStale() {
 		t.Error("a new heartbeat after late ones does not make the feed current")
 	}
@@ -99,7 +99,7 @@ func TestGapInTheStream(t *testing.T) {
 	running.Go(func() { feed.Run(ctx) })
 	defer func() { stop(); running.Wait() }()
 	beat := func() bool {
-		if _, err := js.Publish(t.Context(), wire.SubjectTick, wire.Tick{Time: time.Now()}.Encode()); err != nil {
+		if _, err := js.Publish(t.Context(), wire.SubjectHeartbeat, wire.Heartbeat{Time: time.Now()}.Encode()); err != nil {
 			t.Fatal(err)
 		}
 		return !tracker.FeedStale()

@@ -159,7 +159,7 @@ func (t *Tracker) Basis(r *wire.Reply) Basis {
 }
 
 // heartbeat records a live heartbeat that arrived late by so much.
-func (t *Tracker) heartbeat(h wire.Tick, late time.Duration) {
+func (t *Tracker) heartbeat(h wire.Heartbeat, late time.Duration) {
 	if h.Lag <= maxRelayLag {
 		t.goodUntil.Store(int64(time.Since(t.start) + heartbeatGrace - max(0, late)))
 	}

@@ -17,12 +17,12 @@ import (
 
 // Bounds of what counts as popular.
 const (
-	maxPages    = 4 * wire.HotSize  // pages that are counted
-	refillFrom  = 2                 // requests lately; after a change a page with fewer waits for its next request
-	fillFrom    = 8                 // requests lately; memcached should have such a page, even while it is in memory
-	halfLife    = time.Minute       // counts are halved this often,
-	halveFrom   = 16 * wire.HotSize // but not before this many requests: a quiet night does not erase the day
-	demandDecay = 10 * time.Second  // a request this long ago counts for a third of a new one, see perSecond
+	maxPages    = 4 * wire.MaxPopular  // pages that are counted
+	refillFrom  = 2                    // requests lately; after a change a page with fewer waits for its next request
+	fillFrom    = 8                    // requests lately; memcached should have such a page, even while it is in memory
+	halfLife    = time.Minute          // counts are halved this often,
+	halveFrom   = 16 * wire.MaxPopular // but not before this many requests: a quiet night does not erase the day
+	demandDecay = 10 * time.Second     // a request this long ago counts for a third of a new one, see perSecond
 )
 
 // counter counts the recent requests for a bounded number of pages, and knows which versions each page shows. A hit of
@@ -175,26 +175,26 @@ func (c *counter) ranked() []*counted {
 
 // list returns the most popular pages. It includes pages requested only twice recently (the first request is not
 // counted), which together are many. It leaves out pages that were not found.
-func (c *counter) list() []wire.Heat {
+func (c *counter) list() []wire.Popular {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var list []wire.Heat
+	var list []wire.Popular
 	for _, p := range c.ranked() {
-		if len(list) == wire.HotSize || p.count == 0 {
+		if len(list) == wire.MaxPopular || p.count == 0 {
 			break
 		}
 		if p.status == 200 || p.status == 0 {
-			list = append(list, wire.Heat{Ref: p.ref, Count: p.count})
+			list = append(list, wire.Popular{Ref: p.ref, Count: p.count})
 		}
 	}
 	return list
 }
 
 // restore adds a list that was stored before a restart.
-func (c *counter) restore(list []wire.Heat) {
+func (c *counter) restore(list []wire.Popular) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, stored := range list[:min(len(list), wire.HotSize)] {
+	for _, stored := range list[:min(len(list), wire.MaxPopular)] {
 		p := c.pages[stored.Ref]
 		if p == nil {
 			p = c.begin(stored.Ref)

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"flickrkillr/edge/cache"
-	"flickrkillr/schema/hotlist"
+	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
@@ -60,8 +60,8 @@ func (l *lister) restore(ctx context.Context) (done bool) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	list, err := hotlist.Get(ctx, l.nc, l.key)
-	if err != nil && !errors.Is(err, hotlist.ErrNone) {
+	list, err := popularlist.Get(ctx, l.nc, l.key)
+	if err != nil && !errors.Is(err, popularlist.ErrNone) {
 		l.log.Debug("cannot read the popularity list", "err", err)
 		return false
 	}
@@ -72,14 +72,14 @@ func (l *lister) restore(ctx context.Context) (done bool) {
 
 func (l *lister) store(ctx context.Context, timeout time.Duration) {
 	list := l.counter.list()
-	data := wire.EncodeHot(list)
+	data := wire.EncodePopular(list)
 	unchanged := bytes.Equal(data, l.stored) && time.Since(l.storedAt) < unchangedEvery
 	if len(list) == 0 || !l.nc.IsConnected() || unchanged {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := hotlist.Put(ctx, l.nc, l.key, list); err != nil {
+	if err := popularlist.Put(ctx, l.nc, l.key, list); err != nil {
 		l.log.Debug("cannot store the popularity list", "err", err)
 		return
 	}

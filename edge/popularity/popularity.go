@@ -21,7 +21,7 @@ type Config struct {
 	Tracker   *freshness.Tracker
 	Memory    *cache.Memory // its pages count their hits
 	Fill      bool          // whether to publish fill notes; false without memcached
-	ListKey   string        // of the popularity list, see schema/hotlist
+	ListKey   string        // of the popularity list, see schema/popularlist
 	ListEvery time.Duration // how often the list is stored; 0: 10 s
 	Fills     prometheus.Counter
 	Refills   prometheus.Counter

@@ -324,7 +324,7 @@ func TestListSurvives(t *testing.T) {
 	testenv.Eventually(t, "the stored list was read by the second", second.lister.restored.Load)
 	list := second.counter.list()
 	if len(list) != 3 || list[0].Ref != user(3) ||
-		!slices.IsSortedFunc(list, func(a, b wire.Heat) int { return cmp.Compare(b.Count, a.Count) }) {
+		!slices.IsSortedFunc(list, func(a, b wire.Popular) int { return cmp.Compare(b.Count, a.Count) }) {
 		t.Errorf("the list is %v", list)
 	}
 }

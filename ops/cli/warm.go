@@ -16,7 +16,7 @@ import (
 
 	"flickrkillr/ops/lab/audit"
 	"flickrkillr/ops/stack"
-	"flickrkillr/schema/hotlist"
+	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/wire"
 )
 
@@ -56,21 +56,21 @@ func (c *warmCommand) Run(s *session) error {
 }
 
 // popularPages reads the popularity lists of all edges, once NATS answers.
-func (c *warmCommand) popularPages(ctx context.Context, nc *stack.Bus) ([]wire.Heat, error) {
+func (c *warmCommand) popularPages(ctx context.Context, nc *stack.Bus) ([]wire.Popular, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := nc.FlushWithContext(ctx); err != nil {
 		return nil, fmt.Errorf("%w: start it with `killr up`, or say --nats", cmp.Or(nc.Down(), err))
 	}
-	list, err := hotlist.All(ctx, nc.Conn)
-	if errors.Is(err, hotlist.ErrNone) {
+	list, err := popularlist.All(ctx, nc.Conn)
+	if errors.Is(err, popularlist.ErrNone) {
 		return nil, fmt.Errorf("%w: an edge keeps one from 10 s after it has been asked for pages", err)
 	}
 	return list, err
 }
 
 // mostPopular names the first n pages.
-func mostPopular(list []wire.Heat, n int) string {
+func mostPopular(list []wire.Popular, n int) string {
 	var names []string
 	for _, hot := range list[:min(n, len(list))] {
 		names = append(names, fmt.Sprintf("%s (%d)", hot.Ref, hot.Count))
@@ -83,7 +83,7 @@ type warmResults map[string][]string
 
 // fill sends a note for each page, no faster than the rate, and waits for the answers. Without a cachefill it
 // ends at the first note.
-func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Heat) (warmResults, error) {
+func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Popular) (warmResults, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var mu sync.Mutex
@@ -111,7 +111,7 @@ func (c *warmCommand) fill(ctx context.Context, nc *nats.Conn, list []wire.Heat)
 }
 
 // fillOne has one page filled and returns the result that the cachefill reports. Without an answer the error says why.
-func (c *warmCommand) fillOne(ctx context.Context, nc *nats.Conn, hot wire.Heat) (end string, err error) {
+func (c *warmCommand) fillOne(ctx context.Context, nc *nats.Conn, hot wire.Popular) (end string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
 	answer, err := nc.RequestMsgWithContext(ctx, wire.Fill{Ref: hot.Ref}.Msg())

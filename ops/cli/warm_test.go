@@ -14,8 +14,8 @@ import (
 
 	"flickrkillr/cachefill"
 	"flickrkillr/ops/testenv"
-	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/wire"
 )
 
@@ -73,12 +73,12 @@ func TestWarmFillsWhatIsInDemand(t *testing.T) {
 }
 
 // demand keeps a list of n photos, as an edge does.
-func demand(t *testing.T, nc *nats.Conn, n int64) (list []wire.Heat) {
+func demand(t *testing.T, nc *nats.Conn, n int64) (list []wire.Popular) {
 	t.Helper()
 	for i := range n {
-		list = append(list, wire.Heat{Ref: page.Photo(i + 1), Count: n - i})
+		list = append(list, wire.Popular{Ref: page.Photo(i + 1), Count: n - i})
 	}
-	if err := hotlist.Put(t.Context(), nc, hotlist.Key("here", "80"), list); err != nil {
+	if err := popularlist.Put(t.Context(), nc, popularlist.Key("here", "80"), list); err != nil {
 		t.Fatal(err)
 	}
 	return list

@@ -15,8 +15,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/ops/testenv"
-	"flickrkillr/schema/hotlist"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/wire"
 )
 
@@ -83,7 +83,7 @@ func TestHotPagesAreThereBeforeAnybodyAsks(t *testing.T) {
 	testenv.Eventually(t, "the edges have kept their lists", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		list, err := hotlist.All(ctx, s.nc)
+		list, err := popularlist.All(ctx, s.nc)
 		return err == nil && list[0].Ref == page.User(s.names[0])
 	})
 	if err := cache.FlushAll(); err != nil {

@@ -50,9 +50,9 @@ func DecodeChanges(data []byte) ([]Change, error) {
 	return changes, nil
 }
 
-// Tick is the heartbeat of the relay, once a second: it is alive, the time, and how far behind it is. An edge that
+// Heartbeat is the heartbeat of the relay, once a second: it is alive, the time, and how far behind it is. An edge that
 // gets no heartbeat without lag trusts no copy.
-type Tick struct {
+type Heartbeat struct {
 	Time time.Time     // cluster time: Postgres' clock
 	Lag  time.Duration // age of the oldest change that is not yet in the stream, 0 when none waits
 }
@@ -63,7 +63,7 @@ type tickJSON struct {
 }
 
 // Encode gives the tick's JSON: {"time_us":1795463000123456,"lag_us":0}.
-func (t Tick) Encode() []byte {
+func (t Heartbeat) Encode() []byte {
 	b, err := json.Marshal(tickJSON{t.Time.UnixMicro(), t.Lag.Microseconds()})
 	if err != nil {
 		panic(err) // two integers always marshal
@@ -71,14 +71,14 @@ func (t Tick) Encode() []byte {
 	return b
 }
 
-// DecodeTick is the inverse of [Tick.Encode].
-func DecodeTick(data []byte) (Tick, error) {
+// DecodeHeartbeat is the inverse of [Heartbeat.Encode].
+func DecodeHeartbeat(data []byte) (Heartbeat, error) {
 	var j tickJSON
 	if err := json.Unmarshal(data, &j); err != nil {
-		return Tick{}, fmt.Errorf("tick: %w", err)
+		return Heartbeat{}, fmt.Errorf("tick: %w", err)
 	}
 	if j.TimeMicros <= 0 || j.LagMicros < 0 {
-		return Tick{}, fmt.Errorf("tick: %s has no time or a negative lag", data)
+		return Heartbeat{}, fmt.Errorf("tick: %s has no time or a negative lag", data)
 	}
-	return Tick{time.UnixMicro(j.TimeMicros), time.Duration(j.LagMicros) * time.Microsecond}, nil
+	return Heartbeat{time.UnixMicro(j.TimeMicros), time.Duration(j.LagMicros) * time.Microsecond}, nil
 }

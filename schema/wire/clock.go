@@ -32,7 +32,7 @@ const clockStep = 500 * time.Millisecond
 
 // Observe records a heartbeat that has just arrived. Heartbeats can be late but not early, so the greatest recent
 // difference is closest to the truth. A process that was frozen and finds old heartbeats queued is not misled.
-func (c *Clock) Observe(t Tick, now time.Time) {
+func (c *Clock) Observe(t Heartbeat, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if elapsed := now.Sub(c.last); c.n > 0 && (now.Round(0).Sub(c.last.Round(0))-elapsed).Abs() > clockStep {

@@ -28,14 +28,14 @@ const SubjectRendererStats = "$SRV.STATS." + ServiceRenderer
 
 // Subjects that are not a page's, see [page.Ref.Subject] for those.
 const (
-	SubjectAssets  = "asset.index"      // request: the names of a renderer's assets, one a line
-	SubjectFills   = prefixFill + ">"   // what every cachefill listens to
-	SubjectCancels = prefixCancel + ">" // what every renderer listens to, see CancelSubject
-	SubjectChanged = "changed.>"        // what the stream CHANGES holds
-	SubjectBatch   = "changed.batch"    // scopes with their new versions, see EncodeChanges
-	SubjectTick    = "changed.tick"     // once a second from the relay, see Tick
+	SubjectAssets    = "asset.index"      // request: the names of a renderer's assets, one a line
+	SubjectFills     = prefixFill + ">"   // what every cachefill listens to
+	SubjectCancels   = prefixCancel + ">" // what every renderer listens to, see CancelSubject
+	SubjectChanged   = "changed.>"        // what the stream CHANGES holds
+	SubjectBatch     = "changed.batch"    // scopes with their new versions, see EncodeChanges
+	SubjectHeartbeat = "changed.tick"     // once a second from the relay, see Heartbeat
 	// like SubjectBatch, in no stream: what an action has just changed, before the relay tells it for sure
-	SubjectHint   = "hint.changed"
+	SubjectEarly  = "hint.changed"
 	StreamChanges = "CHANGES"
 )
 

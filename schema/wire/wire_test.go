@@ -134,12 +134,12 @@ func FuzzChanges(f *testing.F) {
 
 func TestTickAndTimes(t *testing.T) {
 	t.Parallel()
-	tick := Tick{Time: time.UnixMicro(1795463000123456), Lag: 3 * time.Millisecond}
-	if got, err := DecodeTick(tick.Encode()); err != nil || got != tick {
+	tick := Heartbeat{Time: time.UnixMicro(1795463000123456), Lag: 3 * time.Millisecond}
+	if got, err := DecodeHeartbeat(tick.Encode()); err != nil || got != tick {
 		t.Errorf("got %v, %v", got, err)
 	}
 	for _, bad := range []string{"", "{}", `{"time_us":1,"lag_us":-1}`} {
-		if got, err := DecodeTick([]byte(bad)); err == nil {
+		if got, err := DecodeHeartbeat([]byte(bad)); err == nil {
 			t.Errorf("%q gives %v", bad, got)
 		}
 	}
@@ -157,13 +157,13 @@ func TestClockIgnoresLateTicks(t *testing.T) {
 	var c Clock
 	now := time.Now()
 	hour := now.Add(time.Hour) // this machine's clock is an hour behind
-	c.Observe(Tick{Time: hour}, now.Add(2*time.Millisecond))
-	c.Observe(Tick{Time: hour.Add(time.Second)}, now.Add(9*time.Second)) // found queued after a freeze of 8 s
+	c.Observe(Heartbeat{Time: hour}, now.Add(2*time.Millisecond))
+	c.Observe(Heartbeat{Time: hour.Add(time.Second)}, now.Add(9*time.Second)) // found queued after a freeze of 8 s
 	if got := c.Offset(); got != time.Hour-2*time.Millisecond {
 		t.Errorf("offset %v", got)
 	}
 	for i := 10; i < 10+clockWindow; i++ { // Postgres' clock was set right meanwhile
-		c.Observe(Tick{Time: now.Add(time.Duration(i) * time.Second)},
+		c.Observe(Heartbeat{Time: now.Add(time.Duration(i) * time.Second)},
 			now.Add(time.Duration(i)*time.Second+time.Millisecond))
 	}
 	if got := c.Offset(); got != -time.Millisecond {
@@ -346,17 +346,17 @@ func second[T any](_ T, err error) error { return err }
 
 func TestHotLists(t *testing.T) {
 	t.Parallel()
-	a := []Heat{{page.User("ansel"), 100}, {page.Tag("über alles"), 3}, {page.Image(strings.Repeat("a", 26), 640), 50}}
-	got, err := DecodeHot(EncodeHot(a))
+	a := []Popular{{page.User("ansel"), 100}, {page.Tag("über alles"), 3}, {page.Image(strings.Repeat("a", 26), 640), 50}}
+	got, err := DecodePopular(EncodePopular(a))
 	if err != nil || !slices.Equal(got, a) {
 		t.Errorf("%v %v, want %v", got, err, a)
 	}
-	got, err = DecodeHot([]byte("page.user.ansel 1\npage.nothing.x 2\nnonsense\npage.home -1\npage.home 4\n"))
-	if err == nil || !slices.Equal(got, []Heat{{page.User("ansel"), 1}, {page.Home(), 4}}) {
+	got, err = DecodePopular([]byte("page.user.ansel 1\npage.nothing.x 2\nnonsense\npage.home -1\npage.home 4\n"))
+	if err == nil || !slices.Equal(got, []Popular{{page.User("ansel"), 1}, {page.Home(), 4}}) {
 		t.Errorf("lines that name nothing: %v %v", got, err)
 	}
-	merged := MergeHot(a, []Heat{{page.User("ansel"), 1}, {page.Home(), 60}})
-	if want := []Heat{{page.User("ansel"), 101}, {page.Home(), 60}, a[2], a[1]}; !slices.Equal(merged, want) {
+	merged := MergePopular(a, []Popular{{page.User("ansel"), 1}, {page.Home(), 60}})
+	if want := []Popular{{page.User("ansel"), 101}, {page.Home(), 60}, a[2], a[1]}; !slices.Equal(merged, want) {
 		t.Errorf("merged: %v, want %v", merged, want)
 	}
 }

@@ -1,10 +1,10 @@
-// Package hotlist stores the popularity lists: one for each edge, in the JetStream KV bucket HOT, so that they survive
+// Package popularlist stores the popularity lists: one for each edge, in the JetStream KV bucket HOT, so that they survive
 // restarts of edges, cachefills and memcached.
 //
 // Input: lists from edges. Output: an edge's own list when it starts, and the sum of all lists for whoever has an empty
 // cache to fill. Must not touch: anything but the bus, through a connection of the caller. Every call ends with its
 // context.
-package hotlist
+package popularlist
 
 import (
 	"context"
@@ -34,17 +34,17 @@ func Key(host, port string) string {
 }
 
 // Put stores a list under a key. It creates the bucket if it does not exist.
-func Put(ctx context.Context, nc *nats.Conn, key string, list []wire.Heat) error {
+func Put(ctx context.Context, nc *nats.Conn, key string, list []wire.Popular) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("keeping the hot list: %w", err)
 	}
-	kv, err := js.KeyValue(ctx, wire.BucketHot)
+	kv, err := js.KeyValue(ctx, wire.BucketPopular)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = js.CreateKeyValue(ctx, wire.HotConfig())
+		kv, err = js.CreateKeyValue(ctx, wire.PopularConfig())
 	}
 	if err == nil {
-		_, err = kv.Put(ctx, key, wire.EncodeHot(list))
+		_, err = kv.Put(ctx, key, wire.EncodePopular(list))
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the hot list %s: %w", key, err)
@@ -53,7 +53,7 @@ func Put(ctx context.Context, nc *nats.Conn, key string, list []wire.Heat) error
 }
 
 // Get reads the list under a key. The error wraps ErrNone when there is none.
-func Get(ctx context.Context, nc *nats.Conn, key string) ([]wire.Heat, error) {
+func Get(ctx context.Context, nc *nats.Conn, key string) ([]wire.Popular, error) {
 	kv, err := open(ctx, nc)
 	if err != nil {
 		return nil, err
@@ -65,12 +65,12 @@ func Get(ctx context.Context, nc *nats.Conn, key string) ([]wire.Heat, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the hot list %s: %w", key, err)
 	}
-	list, _ := wire.DecodeHot(entry.Value()) // lines of another version are skipped
+	list, _ := wire.DecodePopular(entry.Value()) // lines of another version are skipped
 	return list, nil
 }
 
 // All reads all lists and adds them up, most popular first. The error wraps ErrNone when there is none.
-func All(ctx context.Context, nc *nats.Conn) ([]wire.Heat, error) {
+func All(ctx context.Context, nc *nats.Conn) ([]wire.Popular, error) {
 	kv, err := open(ctx, nc)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func All(ctx context.Context, nc *nats.Conn) ([]wire.Heat, error) {
 		return nil, fmt.Errorf("reading the hot lists: %w", err)
 	}
 	defer func() { _ = watcher.Stop() }() // its context ends too
-	var lists [][]wire.Heat
+	var lists [][]wire.Popular
 	for { // each key's list, then nil
 		select {
 		case <-ctx.Done():
@@ -90,11 +90,11 @@ func All(ctx context.Context, nc *nats.Conn) ([]wire.Heat, error) {
 				return nil, errors.New("reading the hot lists: the bus was lost")
 			}
 			if entry != nil {
-				list, _ := wire.DecodeHot(entry.Value()) // as in Get
+				list, _ := wire.DecodePopular(entry.Value()) // as in Get
 				lists = append(lists, list)
 				continue
 			}
-			if all := wire.MergeHot(lists...); len(all) > 0 {
+			if all := wire.MergePopular(lists...); len(all) > 0 {
 				return all, nil
 			}
 			return nil, ErrNone
@@ -107,7 +107,7 @@ func open(ctx context.Context, nc *nats.Conn) (jetstream.KeyValue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the hot lists: %w", err)
 	}
-	kv, err := js.KeyValue(ctx, wire.BucketHot)
+	kv, err := js.KeyValue(ctx, wire.BucketPopular)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		err = ErrNone
 	}

@@ -1,4 +1,4 @@
-package hotlist
+package popularlist
 
 import (
 	"context"
@@ -24,7 +24,7 @@ func TestListsAreKeptAndAddedUp(t *testing.T) {
 	if _, err := All(t.Context(), nc); !errors.Is(err, ErrNone) {
 		t.Errorf("without a bucket: %v", err)
 	}
-	list := []wire.Heat{{Ref: page.Home(), Count: 9}, {Ref: page.Tag("blue hour"), Count: 2}}
+	list := []wire.Popular{{Ref: page.Home(), Count: 9}, {Ref: page.Tag("blue hour"), Count: 2}}
 	if err := Put(t.Context(), nc, one, list); err != nil {
 		t.Fatal(err)
 	}
@@ -34,13 +34,13 @@ func TestListsAreKeptAndAddedUp(t *testing.T) {
 	if _, err := Get(t.Context(), nc, other); !errors.Is(err, ErrNone) {
 		t.Errorf("an edge that has never kept one: %v", err)
 	}
-	if err := Put(t.Context(), nc, other, []wire.Heat{{Ref: page.Tag("blue hour"), Count: 8}}); err != nil {
+	if err := Put(t.Context(), nc, other, []wire.Popular{{Ref: page.Tag("blue hour"), Count: 8}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := Put(t.Context(), nc, other, []wire.Heat{{Ref: page.Tag("blue hour"), Count: 10}}); err != nil {
+	if err := Put(t.Context(), nc, other, []wire.Popular{{Ref: page.Tag("blue hour"), Count: 10}}); err != nil {
 		t.Fatal(err)
 	}
-	want := []wire.Heat{{Ref: page.Tag("blue hour"), Count: 12}, {Ref: page.Home(), Count: 9}}
+	want := []wire.Popular{{Ref: page.Tag("blue hour"), Count: 12}, {Ref: page.Home(), Count: 9}}
 	if got, err := All(t.Context(), nc); err != nil || !cmp.Equal(got, want, refs) {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -56,7 +56,7 @@ func TestKeysAreLegalAndDiffer(t *testing.T) {
 			t.Errorf("%q is the key of two", key)
 		}
 		seen[key] = true
-		if err := Put(t.Context(), nc, key, []wire.Heat{{Ref: page.Home(), Count: 1}}); err != nil {
+		if err := Put(t.Context(), nc, key, []wire.Popular{{Ref: page.Home(), Count: 1}}); err != nil {
 			t.Errorf("%q: %v", key, err)
 		}
 	}
@@ -72,7 +72,7 @@ func TestEveryCallIsBounded(t *testing.T) {
 	if _, err := All(ctx, nc); err == nil || errors.Is(err, ErrNone) {
 		t.Errorf("without a bus: %v", err)
 	}
-	if err := Put(ctx, nc, "edge.a.1", []wire.Heat{{Ref: page.Home(), Count: 1}}); err == nil {
+	if err := Put(ctx, nc, "edge.a.1", []wire.Popular{{Ref: page.Home(), Count: 1}}); err == nil {
 		t.Error("without a bus a list is kept")
 	}
 }
