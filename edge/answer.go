@@ -24,7 +24,7 @@ var (
 // Bounds of writing. A client that reads less than 550 bytes a second is cut.
 const (
 	chunkSize    = 64 << 10         // bytes written before the deadline moves
-	smallBody    = 16 << 10         // bytes; a body of so many moves no deadline
+	smallBody    = 16 << 10         // bytes; only a larger body moves the deadline
 	writeTimeout = 30 * time.Second // for a small body, and for each 16 KiB of a larger one
 )
 
@@ -40,8 +40,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, p *
 	set := func(name string, value []string) { h[name] = value }
 	describe(p, v, x.tier, set)
 	x.writeHeaders(h)
-	if ask, asked := r.Header[dependsHeader]; asked {
-		h[dependsHeader] = []string{s.depends(p.Reply, ask[0])}
+	if values, ok := r.Header[dependsHeader]; ok {
+		h[dependsHeader] = []string{s.depends(p.Reply, values[0])}
 	}
 	if p.Reply.Status == http.StatusOK && p.ETag != nil && matches(r.Header["If-None-Match"], p.Reply.ETag) {
 		x.status = http.StatusNotModified
@@ -56,7 +56,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, p *
 	}
 }
 
-// describe returns the header fields of a page, except those of its body.
+// describe passes the header fields of a page, except those of its body, to field.
 func describe(p *cache.Page, v *cache.Variant, from tier, field fieldFunc) {
 	field("Content-Type", p.ContentType)
 	field("X-Content-Type-Options", nosniff)
@@ -76,7 +76,7 @@ func describe(p *cache.Page, v *cache.Variant, from tier, field fieldFunc) {
 	}
 }
 
-// describeBody returns the header fields of a body.
+// describeBody passes the header fields of a body to field.
 func describeBody(v *cache.Variant, field fieldFunc) {
 	if v.Encoding != nil {
 		field("Content-Encoding", v.Encoding)
@@ -84,7 +84,8 @@ func describeBody(v *cache.Variant, field fieldFunc) {
 	field("Content-Length", v.Length)
 }
 
-// secure returns the header fields, besides X-Content-Type-Options, of every document: pages, errors and redirects.
+// secure passes the security header fields of every document (pages, errors, redirects) to field, all but
+// X-Content-Type-Options.
 func secure(field fieldFunc) {
 	field("Content-Security-Policy", contentPolicy)
 	field("Referrer-Policy", referrer)

@@ -1,8 +1,6 @@
 package edge
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -12,65 +10,57 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// crawl walks through pages that nobody else asks for, while visitors go on with theirs, and counts the visitors' hits.
-func crawl(t *testing.T, e *Server, rounds, crawled int) (hits, asked int) {
+// crawl requests the same 50 pages in each round, as visitors do, and then as many further pages as crawled says, each
+// of them once. It returns how many of the visitors' requests were hits of the in-process cache.
+func crawl(t *testing.T, e *Server, rounds, crawled int) (hits, requests int) {
 	t.Helper()
 	const visited = 50
-	walked := int64(1000)
+	photo := int64(1000)
 	for round := range rounds {
 		for i := range int64(visited) {
-			tier := ask(t, e, "/photos/hot"+itoa(i+1))
-			if round < 5 { // to get to know them
+			tier := tierOf(t, e, "/photos/popular"+itoa(i+1))
+			if round < 5 { // until the cache knows how popular they are
 				continue
 			}
-			if asked++; tier == "near" {
+			if requests++; tier == "near" {
 				hits++
 			}
 		}
 		for range crawled {
-			walked++
-			ask(t, e, "/photo/"+itoa(walked))
+			photo++
+			tierOf(t, e, "/photo/"+itoa(photo))
 		}
 	}
-	return hits, asked
+	return hits, requests
 }
 
-// ask asks without a network between.
-func ask(t testing.TB, e *Server, path string) (tier string) {
-	t.Helper()
-	w := httptest.NewRecorder()
-	e.http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
-	if w.Code != http.StatusOK {
-		t.Fatalf("%s: %d", path, w.Code)
-	}
-	return w.Header().Get("X-Cache")
-}
-
-// TestCrawlerPushesNothingOut: a walk through thirty times what the near cache holds.
-func TestCrawlerPushesNothingOut(t *testing.T) {
+// TestCrawlerEvictsNothing: a crawler that requests twenty times what the in-process cache holds evicts no popular
+// page.
+func TestCrawlerEvictsNothing(t *testing.T) {
 	t.Parallel()
 	const limit, rounds, crawled = 1 << 20, 40, 150
-	h := newHotSite(t, 2, 1, func(c *Config) { c.MemoryBytes = limit }, keepOften)
-	h.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
-		r := h.standard(ref)
+	s := newFillSite(t, 2, 1, func(c *Config) { c.MemoryBytes = limit }, storeListOften)
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		r := s.standard(ref)
 		r.Body = []byte(strings.Repeat("x", 4000))
 		return r
 	})
-	alone, asked := crawl(t, h.edges[0], rounds, 0)
-	beside, _ := crawl(t, h.edges[1], rounds, crawled)
-	t.Logf("near hits of %d: %d alone, %d beside a crawler who saw %.0f times what the near cache holds", asked, alone, beside, float64(rounds*crawled*4000)/limit)
-	if alone < asked*9/10 || beside < alone*9/10 {
-		t.Errorf("near hits of %d: %d alone, %d beside the crawler", asked, alone, beside)
+	alone, requests := crawl(t, s.edges[0], rounds, 0)
+	beside, _ := crawl(t, s.edges[1], rounds, crawled)
+	t.Logf("%d requests: %d hits alone, %d hits beside a crawler that requested %.0f times what the cache holds",
+		requests, alone, beside, float64(rounds*crawled*4000)/limit)
+	if alone < requests*9/10 || beside < alone*9/10 {
+		t.Errorf("%d requests: %d hits alone, %d hits beside the crawler", requests, alone, beside)
 	}
-	for _, hot := range h.kept() {
-		if hot.Ref.Kind() != page.KindUser {
-			t.Errorf("the crawler's %s is in demand %d times", hot.Ref, hot.Count)
+	for _, counted := range s.storedList() {
+		if counted.Ref.Kind() != page.KindUser {
+			t.Errorf("the crawler's %s is on the list with %d requests", counted.Ref, counted.Count)
 		}
 	}
-	h.settle()
+	s.settle()
 	for photo := int64(1001); photo < 1001+rounds*crawled; photo++ {
-		if h.stored(page.Photo(photo)) != nil {
-			t.Fatalf("the crawler had photo %d filled", photo)
+		if s.stored(page.Photo(photo)) != nil {
+			t.Fatalf("memcached has photo %d, which only the crawler requested", photo)
 		}
 	}
 }

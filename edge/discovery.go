@@ -16,8 +16,8 @@ type kindCounts struct {
 	lastError                    atomic.Pointer[string]
 }
 
-// counts holds one kindCounts for each kind. Index 0, [page.KindNone], counts requests for no page: redirects of old paths,
-// and most 404s.
+// counts holds one kindCounts for each kind. Index 0, [page.KindNone], counts requests for no page: redirects of old
+// paths, and most 404s.
 type counts []kindCounts
 
 func newCounts() counts { return make(counts, page.KindCount) }
@@ -37,7 +37,8 @@ func (c counts) add(x *exchange) {
 	}
 }
 
-// endpoints lists the kinds. They are requested by HTTP and have no subject; the protocol shows the edge's address instead.
+// endpoints lists the kinds. They are requested by HTTP and have no subject; the protocol shows the edge's address
+// instead.
 func (c counts) endpoints(at string) []discovery.Endpoint {
 	all := make([]discovery.Endpoint, 0, len(c))
 	row := func(name string, k *kindCounts) {

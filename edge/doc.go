@@ -1,11 +1,11 @@
 // Package edge is the role that browsers talk to.
 //
-// **Input**: HTTP requests, replies from renderers on the bus, items of memcached, and the stream of changes. **Output**:
-// HTTP answers, page requests on the bus, and fill notes to the cachefills. **Must not touch**: Postgres; memcached other
-// than by reading; templates. Renderers make every byte that a browser shows, except one apology.
+// **Input**: HTTP requests, replies from renderers on the bus, items of memcached, and the stream of changes.
+// **Output**: HTTP answers, page requests on the bus, and fill notes to the cachefills. **Must not touch**: Postgres;
+// memcached other than by reading; templates. Renderers make every byte that a browser shows, except one apology.
 //
-// A request takes one way: [fastpath] or net/http reads it, fasthandler.go or handler.go parses it, resolve.go gets the page
-// from the in-process cache, memcached or a renderer, popularity observes the page, and the handler writes it.
+// A request takes one way: [fastpath] or net/http reads it, fasthandler.go or handler.go parses it, resolve.go gets the
+// page from the in-process cache, memcached or a renderer, popularity observes the page, and the handler writes it.
 //
 //	server.go         Server: its configuration, parts, start and stop
 //	handler.go        requests that net/http reads

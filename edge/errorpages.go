@@ -13,8 +13,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// errorPages has the error pages ready, because an edge needs them when no renderer answers. Renderers make them, like every
-// other page, once a minute, so that a new design reaches them too.
+// errorPages has the error pages ready, because an edge needs them when no renderer answers. Renderers make them, like
+// every other page, once a minute, so that a new design reaches them too.
 type errorPages struct {
 	s     *Server
 	pages map[int]*atomic.Pointer[cache.Page]
@@ -65,14 +65,14 @@ func (e *errorPages) renew(ctx context.Context) {
 			}
 			if err != nil {
 				e.s.log.Debug("cannot renew an error page", "status", status, "err", err)
-				return // the others would fail too
+				return // the other pages would fail too
 			}
 		}
 		slot.Store(got.page)
 	}
 }
 
-// complete reports whether every page is there.
+// complete reports whether the edge has every error page.
 func (e *errorPages) complete() bool {
 	for _, slot := range e.pages {
 		if slot.Load() == nil {
@@ -82,7 +82,7 @@ func (e *errorPages) complete() bool {
 	return true
 }
 
-// page returns the body of a status's error page and what gives its header fields.
+// page returns the body of the error page of a status, and a function that passes its header fields on.
 func (e *errorPages) page(status int) (body []byte, describe func(fieldFunc)) {
 	slot := e.pages[status]
 	if slot == nil {
@@ -120,7 +120,7 @@ func (e *errorPages) answer(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 }
 
-// apology is the only page of the edge itself, for when no renderer has ever answered.
+// apology is the only page that the edge makes itself. It is sent until the first renderer has replied.
 func apology(status int) []byte {
 	text := http.StatusText(status)
 	if status >= 500 {

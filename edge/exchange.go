@@ -16,7 +16,7 @@ type exchange struct {
 	number  requestID
 	kind    page.Kind
 	accept  cache.Accept
-	atLeast []wire.Dep // versions of an unverified read-your-writes token: older pages are not served, except as stale ones
+	atLeast []wire.Dep // versions of an unverified token: no older page is served, except as a stale one
 
 	tier   tier
 	status int // 0: the client has left before its answer

@@ -13,7 +13,7 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// ServeFast answers fast requests, with the same header fields and bodies as ServeHTTP does.
+// ServeFast answers fast requests with the same header fields and bodies as ServeHTTP.
 func (s *Server) ServeFast(w fastpath.Responder, r *fastpath.Request) (fastpath.Reason, error) {
 	x := exchange{start: time.Now()}
 	ref, err := page.ParsePath(string(r.Target))
@@ -71,8 +71,8 @@ func (s *Server) sendError(w fastpath.Responder, x *exchange, status int) error 
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// write writes an answer: head, the header fields of x, and the body. A large body is written in chunks, each of which has
-// its own deadline.
+// write writes an answer: head, the header fields of x, and the body. A large body is written in chunks, each of which
+// has its own deadline.
 func (s *Server) write(w fastpath.Responder, x *exchange, head, body []byte) error {
 	if err := w.MoveDeadlines(x.start); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (s *Server) write(w fastpath.Responder, x *exchange, head, body []byte) err
 	}
 }
 
-// headRoom is about how many bytes a head takes.
+// headRoom is the size of most heads, in bytes.
 const headRoom = 640
 
 // headOf returns the heads of answers with a page that is not stale. They are formatted once for each variant.

@@ -18,7 +18,9 @@ import (
 // breakerAfter is how many failures in a row open the circuit breaker of a memcached, see edge/cache.
 const breakerAfter = 5
 
-func TestNobodyAnswers(t *testing.T) {
+// TestNoRenderer: without renderers an edge serves fresh pages as usual and older ones as stale; it serves no deleted
+// page.
+func TestNoRenderer(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	stop := s.renderer()
@@ -27,30 +29,32 @@ func TestNobodyAnswers(t *testing.T) {
 	get(t, e, "/photos/gone")
 	stop()
 	if got := get(t, e, "/photos/ansel"); got.status != 200 || got.tier() != "near" {
-		t.Errorf("a true copy needs no renderer: %d from %s", got.status, got.tier())
+		t.Errorf("a fresh page: status %d from %s", got.status, got.tier())
 	}
 	got := get(t, e, "/photos/edward")
-	if got.status != 503 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "error 503") || got.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("nothing to show: %d %v", got.status, got.header)
+	if got.status != 503 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "error 503") ||
+		got.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("a page that no cache has: status %d, header %v", got.status, got.header)
 	}
 
-	// What changed is shown as it was, and says so; what is gone is not.
 	s.change("user.ansel", 5, false)
 	s.change("user.gone", 6, true)
-	eventually(t, "the edge knows", func() bool { return e.tracker.Scope("user.gone").Gone() == 6 })
+	eventually(t, "the edge knows of both changes", func() bool { return e.tracker.Scope("user.gone").Gone() == 6 })
 	got = get(t, e, "/photos/ansel")
-	if got.status != 200 || got.tier() != "stale" || !strings.Contains(got.header.Get("Server-Timing"), "cache;desc=stale") {
-		t.Errorf("changed: %d from %s", got.status, got.tier())
+	if got.status != 200 || got.tier() != "stale" ||
+		!strings.Contains(got.header.Get("Server-Timing"), "cache;desc=stale") {
+		t.Errorf("a changed page: status %d from %s", got.status, got.tier())
 	}
 	if got := get(t, e, "/photos/gone"); got.status != 503 {
-		t.Errorf("gone: %d from %s", got.status, got.tier())
+		t.Errorf("a deleted page: status %d from %s", got.status, got.tier())
 	}
 	s.renderer()
 	if got := get(t, e, "/photos/ansel"); got.tier() != "render" {
-		t.Errorf("back: from %s", got.tier())
+		t.Errorf("the changed page, with a renderer again: from %s", got.tier())
 	}
 }
 
+// TestFrozenRendererIsHedged: when one renderer of four never replies, hedges get every page from the others.
 func TestFrozenRendererIsHedged(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -60,7 +64,8 @@ func TestFrozenRendererIsHedged(t *testing.T) {
 	e := s.edge()
 	frozen := testenv.Connect(t, s.server.URL())
 	var swallowed atomic.Int64
-	if _, err := frozen.QueueSubscribe("page.user.>", wire.QueueRenderer, func(*nats.Msg) { swallowed.Add(1) }); err != nil {
+	swallow := func(*nats.Msg) { swallowed.Add(1) }
+	if _, err := frozen.QueueSubscribe("page.user.>", wire.QueueRenderer, swallow); err != nil {
 		t.Fatal(err)
 	}
 	if err := frozen.Flush(); err != nil {
@@ -72,36 +77,39 @@ func TestFrozenRendererIsHedged(t *testing.T) {
 		}
 	}
 	if swallowed.Load() == 0 {
-		t.Error("the frozen renderer was never asked, so that nothing was tested")
+		t.Error("the frozen renderer received no request, so nothing was tested")
 	}
 }
 
-func TestBusyRendererIsAskedAgain(t *testing.T) {
+// TestBusyRendererIsRetried: an edge requests a page again after a refusal, and answers 503 when every renderer
+// refuses.
+func TestBusyRendererIsRetried(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
-	var asked atomic.Int64
+	var requests atomic.Int64
 	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
-		if asked.Add(1) == 1 {
+		if requests.Add(1) == 1 {
 			_ = s.nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrBusy))
 			return nil
 		}
 		return s.standard(ref)
 	})
-	if got := get(t, e, "/photos/ansel"); got.status != 200 || asked.Load() != 2 {
-		t.Errorf("%d after %d requests", got.status, asked.Load())
+	if got := get(t, e, "/photos/ansel"); got.status != 200 || requests.Load() != 2 {
+		t.Errorf("status %d after %d requests", got.status, requests.Load())
 	}
 	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
 		_ = s.nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrBusy))
 		return nil
 	})
 	if got := get(t, e, "/photos/edward"); got.status != 503 || got.header.Get("Retry-After") == "" {
-		t.Errorf("everybody busy: %d", got.status)
+		t.Errorf("all renderers are busy: status %d", got.status)
 	}
 }
 
-func TestPoisonIsOneError(t *testing.T) {
+// TestInternalErrorIsNotRetried: a page that makes renderers fail is an error 500, after a hedge at most.
+func TestInternalErrorIsNotRetried(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
@@ -113,49 +121,51 @@ func TestPoisonIsOneError(t *testing.T) {
 	before := s.renders.Load()
 	got := get(t, e, "/photos/ansel")
 	if got.status != 500 || got.header.Get("X-Request-Id") == "" || s.renders.Load()-before > 2 {
-		t.Errorf("%d after %d renders", got.status, s.renders.Load()-before)
+		t.Errorf("status %d after %d renders", got.status, s.renders.Load()-before)
 	}
 }
 
-func TestMemcachedIsNeverNeeded(t *testing.T) {
+// TestMemcachedIsNotNeeded: an edge serves every page while memcached is frozen or dead, and uses it again afterwards.
+func TestMemcachedIsNotNeeded(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	cache := testenv.MemcachedServer(t)
 	s.cachefill(cache.Addr())
 	e := s.edge(withMemcached(cache.Addr()), func(c *Config) { c.MemoryBytes = -1 })
-	ask := func(what, path string) string {
+	tier := func(what string) string {
 		t.Helper()
-		got := get(t, e, path)
+		got := get(t, e, "/photos/ansel")
 		if got.status != 200 {
-			t.Fatalf("%s: %d", what, got.status)
+			t.Fatalf("memcached is %s: status %d", what, got.status)
 		}
 		return got.tier()
 	}
-	eventually(t, "memcached answers", func() bool { return ask("filled", "/photos/ansel") == "memcached" })
+	eventually(t, "memcached answers", func() bool { return tier("filled") == "memcached" })
 	cache.Freeze()
-	eventually(t, "every thread of memcached has stopped", func() bool { return ask("freezing", "/photos/ansel") == "render" })
+	eventually(t, "every thread of memcached has stopped", func() bool { return tier("freezing") == "render" })
 	for range 2 * breakerAfter {
-		if tier := ask("frozen", "/photos/ansel"); tier != "render" {
-			t.Errorf("frozen: from %s", tier)
+		if got := tier("frozen"); got != "render" {
+			t.Errorf("memcached is frozen: from %s", got)
 		}
 	}
 	cache.Thaw()
-	eventually(t, "a thawed memcached is used again", func() bool { return ask("thawed", "/photos/ansel") == "memcached" })
+	eventually(t, "a thawed memcached is used again", func() bool { return tier("thawed") == "memcached" })
 	if err := cache.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 * breakerAfter {
-		if tier := ask("stopped", "/photos/ansel"); tier != "render" {
-			t.Errorf("stopped: from %s", tier)
+		if got := tier("stopped"); got != "render" {
+			t.Errorf("memcached is stopped: from %s", got)
 		}
 	}
 	if err := cache.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a new memcached is filled and used", func() bool { return ask("restarted", "/photos/ansel") == "memcached" })
+	eventually(t, "a new memcached is filled and used", func() bool { return tier("restarted") == "memcached" })
 }
 
+// TestNATSRestart: no request fails during a restart of NATS, and afterwards the edge follows changes again.
 func TestNATSRestart(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -166,17 +176,18 @@ func TestNATSRestart(t *testing.T) {
 	go func() { done <- s.server.Restart() }()
 	for i := range 40 {
 		if got := get(t, e, "/photos/user"+itoa(int64(i))); got.status != 200 {
-			t.Errorf("request %d during the restart: %d", i, got.status)
+			t.Errorf("request %d during the restart: status %d", i, got.status)
 		}
 	}
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	s.change("user.ansel", 9, false)
-	eventually(t, "changes are followed again", func() bool { return e.tracker.Scope("user.ansel").Newest() == 9 })
-	eventually(t, "copies are trusted again", func() bool { return !e.tracker.FeedStale() })
+	knows(t, e, "user.ansel", 9)
+	eventually(t, "cached pages count as fresh again", func() bool { return !e.tracker.FeedStale() })
 }
 
+// TestNATSGone: without NATS an edge serves its pages as stale.
 func TestNATSGone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -184,16 +195,18 @@ func TestNATSGone(t *testing.T) {
 	e := s.edge()
 	get(t, e, "/photos/ansel")
 	s.server.Stop()
-	eventually(t, "no copy is trusted", e.tracker.FeedStale)
+	eventually(t, "no cached page counts as fresh", e.tracker.FeedStale)
 	if got := get(t, e, "/photos/ansel"); got.status != 200 || got.tier() != "stale" {
-		t.Errorf("%d from %s", got.status, got.tier())
+		t.Errorf("a cached page: status %d from %s", got.status, got.tier())
 	}
 	if got := get(t, e, "/photos/edward"); got.status != 503 {
-		t.Errorf("%d", got.status)
+		t.Errorf("a page that no cache has: status %d", got.status)
 	}
 }
 
-func TestStreamMadeAnew(t *testing.T) {
+// TestStreamIsReplaced: when the stream was deleted and created again, the edge follows the new one, and serves no page
+// from before it as fresh.
+func TestStreamIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
@@ -204,16 +217,18 @@ func TestStreamMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.mu.Lock()
-	s.versions["user.ansel"] = 2 // a change that no stream told of
+	s.versions["user.ansel"] = 2 // a change that is in no stream
 	s.mu.Unlock()
 	s.makeStream()
 	eventually(t, "the edge follows the new stream", func() bool {
-		return !e.tracker.FeedStale() && get(t, e, "/photos/ansel").tier() != "stale" && strings.Contains(get(t, e, "/photos/ansel").body, "version 2")
+		return !e.tracker.FeedStale() && get(t, e, "/photos/ansel").tier() != "stale" &&
+			strings.Contains(get(t, e, "/photos/ansel").body, "version 2")
 	})
 	s.change("user.ansel", 3, false)
-	eventually(t, "its changes count", func() bool { return e.tracker.Scope("user.ansel").Newest() == 3 })
+	knows(t, e, "user.ansel", 3)
 }
 
+// TestSilentRelay: without heartbeats an edge renders pages again, since it may have missed changes.
 func TestSilentRelay(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -221,22 +236,23 @@ func TestSilentRelay(t *testing.T) {
 	e := s.edge()
 	get(t, e, "/photos/ansel")
 	s.mute.Store(true)
-	eventually(t, "the edge notices", e.tracker.FeedStale)
+	eventually(t, "the feed is stale", e.tracker.FeedStale)
 	if got := get(t, e, "/photos/ansel"); got.tier() != "render" {
-		t.Errorf("a copy of which nobody knows whether it is true: from %s", got.tier())
+		t.Errorf("without heartbeats: from %s, want render", got.tier())
 	}
 	s.mute.Store(false)
-	eventually(t, "ticks count again", func() bool { return !e.tracker.FeedStale() })
+	eventually(t, "the feed is current again", func() bool { return !e.tracker.FeedStale() })
 	if got := get(t, e, "/photos/ansel"); got.tier() != "near" {
-		t.Errorf("from %s", got.tier())
+		t.Errorf("with heartbeats: from %s, want near", got.tier())
 	}
 }
 
-func TestStopFinishesWhatIsHeld(t *testing.T) {
+// TestStopFinishesRequests: an edge that stops accepts no more clients and finishes the requests that it has.
+func TestStopFinishesRequests(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	asked, release := make(chan struct{}), make(chan struct{})
+	requested, release := make(chan struct{}), make(chan struct{})
 	e, err := New(Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(t, s.server.URL()), Logger: s.log()})
 	if err != nil {
 		t.Fatal(err)
@@ -249,16 +265,16 @@ func TestStopFinishesWhatIsHeld(t *testing.T) {
 	e.renderers.delays[page.KindUser].set(time.Minute)
 	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
 		if ref.Kind() == page.KindUser {
-			close(asked)
+			close(requested)
 			<-release
 		}
 		return s.standard(ref)
 	})
 	got := make(chan answer, 1)
 	go func() { got <- get(t, e, "/photos/ansel") }()
-	<-asked
+	<-requested
 	stop()
-	eventually(t, "nobody new is let in", func() bool {
+	eventually(t, "no further client is accepted", func() bool {
 		resp, err := http.Get("http://" + e.Addr() + "/photos/edward")
 		if err == nil {
 			resp.Body.Close()
@@ -267,24 +283,24 @@ func TestStopFinishesWhatIsHeld(t *testing.T) {
 	})
 	close(release)
 	if a := <-got; a.status != 200 {
-		t.Errorf("the request that was held: %d", a.status)
+		t.Errorf("the request that the edge had: status %d", a.status)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 }
 
-// TestBusyHedgeLeavesTheFirstAlone: one renderer is slow and would answer, the other one is busy and says so at once.
-func TestBusyHedgeLeavesTheFirstAlone(t *testing.T) {
+// TestRefusedHedge: when a hedge is refused at once, the edge still waits for the slow reply to the first request.
+func TestRefusedHedge(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
 	e.renderers.delays[page.KindUser].set(time.Millisecond) // hedge at once
 	release := make(chan struct{})
-	var asked atomic.Int64
+	var requests atomic.Int64
 	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
-		if asked.Add(1) == 1 {
+		if requests.Add(1) == 1 {
 			<-release
 			return s.standard(ref)
 		}
@@ -293,16 +309,16 @@ func TestBusyHedgeLeavesTheFirstAlone(t *testing.T) {
 	})
 	got := make(chan answer, 1)
 	go func() { got <- get(t, e, "/photos/ansel") }()
-	eventually(t, "a hedge was refused", func() bool { return asked.Load() >= 3 })
+	eventually(t, "a hedge was refused", func() bool { return requests.Load() >= 3 })
 	close(release)
 	if a := <-got; a.status != 200 {
 		t.Errorf("status %d", a.status)
 	}
 }
 
-// TestSlowAnswer: who asks for a page that takes long, and of which there is an older copy, is shown that one, marked. The fetch goes on for
-// whoever comes next.
-func TestSlowAnswer(t *testing.T) {
+// TestSlowRender: when a page takes long to render and there is an older one, the client gets that as a stale page. The
+// fetch goes on for later requests.
+func TestSlowRender(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
@@ -310,25 +326,27 @@ func TestSlowAnswer(t *testing.T) {
 	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	get(t, e, "/photos/ansel")
 	s.change("user.ansel", 2, false)
-	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 2 })
-	release := s.holdUsers()
+	knows(t, e, "user.ansel", 2)
+	release := s.blockUsers()
 	before := s.renders.Load()
 	for range 2 {
-		if got := get(t, e, "/photos/ansel"); got.status != 200 || got.tier() != "stale" || !strings.Contains(got.body, "version 0<") {
-			t.Errorf("%d from %s: %.60s", got.status, got.tier(), got.body)
+		got := get(t, e, "/photos/ansel")
+		if got.status != 200 || got.tier() != "stale" || !strings.Contains(got.body, "version 0<") {
+			t.Errorf("status %d from %s: %.60s", got.status, got.tier(), got.body)
 		}
 	}
 	close(release)
-	eventually(t, "the newer copy is there, though nobody waited for it", func() bool {
-		c := e.memory.Get(page.User("ansel"))
-		return c != nil && e.usable(c, nil, time.Now())
+	eventually(t, "the newer page is in memory, though no request waited for it", func() bool {
+		p := e.memory.Get(page.User("ansel"))
+		return p != nil && e.usable(p, nil, time.Now())
 	})
 	if n := s.renders.Load() - before; n != 1 {
-		t.Errorf("%d renders", n)
+		t.Errorf("%d renders, want 1", n)
 	}
 }
 
-// TestEdgeBeforeNATS: who asks an edge that has not reached NATS yet is answered when it has, and told to come back when that takes too long.
+// TestEdgeBeforeNATS: a request to an edge that has not connected to NATS yet waits for the connection, and is answered
+// with a 503 if that takes too long.
 func TestEdgeBeforeNATS(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -337,7 +355,7 @@ func TestEdgeBeforeNATS(t *testing.T) {
 	e := s.start()
 	first := make(chan answer, 1)
 	go func() { first <- get(t, e, "/photos/ansel") }()
-	eventually(t, "the page is asked for", func() bool { return asked(e) > 0 })
+	eventually(t, "the page is requested", func() bool { return fetching(e) > 0 })
 	if err := s.server.Restart(); err != nil {
 		t.Fatal(err)
 	}
@@ -347,6 +365,6 @@ func TestEdgeBeforeNATS(t *testing.T) {
 	s.server.Stop()
 	late := s.start()
 	if a := get(t, late, "/photos/ansel"); a.status != 503 || a.header.Get("Retry-After") == "" {
-		t.Errorf("status %d, %v", a.status, a.header)
+		t.Errorf("without NATS: status %d, %v", a.status, a.header)
 	}
 }

@@ -15,58 +15,47 @@ import (
 	"flickrkillr/schema/page"
 )
 
-func halfClosed(t testing.TB, e *Server) int { t.Helper(); return int(count(t, e.metrics.halfClosed)) }
-
-// halfClose sends a FIN.
-func (s *speaker) halfClose() {
-	s.t.Helper()
-	if err := s.conn.(*net.TCPConn).CloseWrite(); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// asks gives a request in each of the ways that one comes in: by the express, and by net/http from there or from the
-// beginning.
-func asks(path string) map[string]string {
+// requestForms returns requests for a path, by name: a fast one, delegated ones and unparsed ones.
+func requestForms(path string) map[string]string {
 	return map[string]string{
-		"express":  plainly(path),
-		"query":    plainly(path + "?from=mail"),
+		"fast":     rawGet(path),
+		"query":    rawGet(path + "?from=mail"),
 		"HEAD":     "HEAD " + path + " HTTP/1.1\r\nHost: killr\r\n\r\n",
 		"HTTP/1.0": "GET " + path + " HTTP/1.0\r\n\r\n",
-		"foreign":  plainly(path, "X-Note: a\ttab"),
+		"unparsed": rawGet(path, "X-Note: a\ttab"),
 	}
 }
 
-// TestHalfClosed: a client that half-closes after its request gets the answer, also if the page must be rendered.
+// TestHalfClosed: a client that half-closes after its request gets the answer, even if the page must be rendered.
 func TestHalfClosed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	want := len(s.standard(page.User("ansel")).Body)
-	for paths, e := range s.bothPaths() {
+	for path, e := range s.bothPaths() {
 		get(t, e, "/photos/ansel")
 		for _, miss := range []bool{false, true} {
-			for name, text := range asks("/photos/ansel") {
-				t.Run(fmt.Sprint(paths, " ", name, " miss ", miss), func(t *testing.T) {
-					before, release := halfClosed(t, e), s.holdUsers()
+			for name, text := range requestForms("/photos/ansel") {
+				t.Run(fmt.Sprint(path, " ", name, " miss ", miss), func(t *testing.T) {
+					before, release := halfClosed(t, e), s.blockUsers()
 					if miss {
 						text = strings.Replace(text, "ansel", strings.ToLower(strings.Trim(name, "/.01")), 1)
 					}
-					visitor := dial(t, e)
-					visitor.say(text)
-					visitor.halfClose()
+					client := dial(t, e)
+					client.send(text)
+					client.halfClose()
 					if miss {
-						eventually(t, "the edge has seen the end", func() bool { return halfClosed(t, e) > before })
+						eventually(t, "the edge has received the FIN", func() bool { return halfClosed(t, e) > before })
 					}
 					close(release)
 					method, _, _ := strings.Cut(text, " ")
-					a, err := visitor.listen(method)
+					a, err := client.tryReceive(method)
 					if err != nil || a.status != 200 || a.header.Get("Content-Length") == "0" ||
 						method == http.MethodGet && len(a.body) < want-100 {
 						t.Errorf("status %d, %d bytes, %v", a.status, len(a.body), err)
 					}
-					if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
-						t.Errorf("then %q, %v", rest, err)
+					if rest, err := io.ReadAll(client.r); len(rest) > 0 || err != nil {
+						t.Errorf("%q after the answer, %v", rest, err)
 					}
 				})
 			}
@@ -75,7 +64,7 @@ func TestHalfClosed(t *testing.T) {
 	}
 }
 
-// TestHalfClosedAfterMany: so do those who ask for several pages at once, or one after the other without waiting.
+// TestHalfClosedAfterMany: a client that half-closes after several pipelined requests gets all answers.
 func TestHalfClosedAfterMany(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -83,99 +72,105 @@ func TestHalfClosedAfterMany(t *testing.T) {
 	e := s.edge()
 	get(t, e, "/about")
 	const tail = "HTTP/1.1\r\nHost: killr\r\n\r\n"
-	for i, first := range []string{"GET /photos/%s " + tail, "GET /photos/%s?from=mail " + tail} {
+	for kind, first := range map[string]string{
+		"fast": "GET /photos/%s " + tail, "delegated": "GET /photos/%s?from=mail " + tail,
+	} {
 		for _, together := range []bool{true, false} {
-			release, before := s.holdUsers(), halfClosed(t, e)
-			visitor, name := dial(t, e), fmt.Sprintf("u%d%t", i, together)
-			say := []string{
-				fmt.Sprintf(first, name), plainly("/about"), fmt.Sprintf(first, name+"2"),
-				plainly("/photos/" + name + "3"),
-			}
-			if together {
-				visitor.say(strings.Join(say, ""))
-			} else {
-				for _, text := range say {
-					visitor.say(text)
-					eventually(t, "the first is asked for", func() bool { return asked(e) == 1 })
+			t.Run(fmt.Sprint(kind, " together ", together), func(t *testing.T) {
+				release, before := s.blockUsers(), halfClosed(t, e)
+				client, name := dial(t, e), fmt.Sprint(kind, together)
+				requests := []string{
+					fmt.Sprintf(first, name), rawGet("/about"), fmt.Sprintf(first, name+"2"),
+					rawGet("/photos/" + name + "3"),
 				}
-			}
-			visitor.halfClose()
-			if together { // else the requests that have been read tell that it is no end
-				eventually(t, "the edge has seen the end", func() bool { return halfClosed(t, e) > before })
-			}
-			close(release)
-			for j := range say {
-				if a, err := visitor.listen(http.MethodGet); err != nil || a.status != 200 || a.body == "" {
-					t.Errorf("%s, together %t, answer %d: status %d, %d bytes, %v", first, together, j, a.status,
-						len(a.body), err)
+				if together {
+					client.send(strings.Join(requests, ""))
+				} else {
+					for _, text := range requests {
+						client.send(text)
+						eventually(t, "the first page is requested", func() bool { return fetching(e) == 1 })
+					}
 				}
-			}
-			if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
-				t.Errorf("then %q, %v", rest, err)
-			}
+				client.halfClose()
+				if together { // else the pipelined requests tell the edge that the FIN is no disconnect
+					eventually(t, "the edge has received the FIN", func() bool { return halfClosed(t, e) > before })
+				}
+				close(release)
+				for j := range requests {
+					if a, err := client.tryReceive(http.MethodGet); err != nil || a.status != 200 || a.body == "" {
+						t.Errorf("answer %d: status %d, %d bytes, %v", j, a.status, len(a.body), err)
+					}
+				}
+				if rest, err := io.ReadAll(client.r); len(rest) > 0 || err != nil {
+					t.Errorf("%q after the answers, %v", rest, err)
+				}
+			})
 		}
 	}
 }
 
-// TestVisitorLeaves: a FIN that is followed by nothing for a while, and a reset at once, cancel what nobody waits for.
-// A connection that is closed without an answer is closed without a status line too.
-func TestVisitorLeaves(t *testing.T) {
+// TestClientLeaves: a fetch that only one client waits for is cancelled when the client resets its connection, or after
+// the grace period when it sends a FIN. The edge sends nothing to a client that has left.
+func TestClientLeaves(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
 	get(t, e, "/photos/ansel")
-	release := s.holdUsers()
+	release := s.blockUsers()
 	defer close(release)
-	left := 0
-	for name, text := range asks("/photos/dora") {
+	for name, text := range requestForms("/photos/dora") {
 		for _, reset := range []bool{false, true} {
-			before := halfClosed(t, e)
-			visitor := dial(t, e)
-			visitor.say(plainly("/photos/ansel"))
-			visitor.hear(http.MethodGet)
-			visitor.say(text)
-			eventually(t, "the page is asked for", func() bool { return asked(e) == 1 })
-			if reset {
-				_ = visitor.conn.(*net.TCPConn).SetLinger(0)
-				_ = visitor.conn.Close()
-			} else {
-				visitor.halfClose()
-				if rest, err := io.ReadAll(visitor.r); len(rest) > 0 || err != nil {
-					t.Errorf("%s: %q, %v", name, rest, err)
+			t.Run(fmt.Sprint(name, " reset ", reset), func(t *testing.T) {
+				before, left := halfClosed(t, e), count(t, e.metrics.status[0])
+				client := dial(t, e)
+				client.send(rawGet("/photos/ansel"))
+				client.receive(http.MethodGet)
+				client.send(text)
+				eventually(t, "the page is requested", func() bool { return fetching(e) == 1 })
+				if reset {
+					_ = client.conn.(*net.TCPConn).SetLinger(0)
+					_ = client.conn.Close()
+				} else {
+					client.halfClose()
+					if rest, err := io.ReadAll(client.r); len(rest) > 0 || err != nil {
+						t.Errorf("the edge sent %q, %v", rest, err)
+					}
 				}
-			}
-			left++
-			eventually(t, "the edge has noticed", func() bool { return int(count(t, e.metrics.status[0])) == left })
-			eventually(t, "the fetch has ended", func() bool { return asked(e) == 0 })
-			if n := halfClosed(t, e) - before; (n > 0) == reset {
-				t.Errorf("%s, reset %t: %d taken for half-closed", name, reset, n)
-			}
+				eventually(t, "the edge counts the client as left", func() bool {
+					return count(t, e.metrics.status[0]) == left+1
+				})
+				eventually(t, "the fetch has ended", func() bool { return fetching(e) == 0 })
+				if n := halfClosed(t, e) - before; (n > 0) == reset {
+					t.Errorf("%d clients count as half-closed", n)
+				}
+			})
 		}
 	}
 }
 
-// finPipe is the server's end of a connection whose visitor has closed their direction after what there is to read.
+// finPipe is the server's end of a connection whose client has sent some bytes and a FIN.
 type finPipe struct {
 	net.Conn
-	said chan []byte
+	sent chan []byte
 }
 
 func (f *finPipe) Read(p []byte) (int, error) {
 	select {
-	case text := <-f.said:
+	case text := <-f.sent:
 		return copy(p, text), nil
 	default:
 		return 0, io.EOF
 	}
 }
 
-// TestHalfCloseGrace holds the handler's requests to the grace, in fake time.
+// TestHalfCloseGrace: after a FIN the client gets an answer of the handler within the grace period, and none later.
 func TestHalfCloseGrace(t *testing.T) {
 	t.Parallel()
-	for took, answered := range map[time.Duration]bool{fastpath.HalfCloseGrace / 2: true, 2 * fastpath.HalfCloseGrace: false} {
-		for name, text := range asks("/slow") {
-			t.Run(fmt.Sprint(name, answered), func(t *testing.T) {
+	const grace = fastpath.HalfCloseGrace
+	for took, answered := range map[time.Duration]bool{grace / 2: true, 2 * grace: false} {
+		for name, text := range requestForms("/slow") {
+			t.Run(fmt.Sprint(name, " answered ", answered), func(t *testing.T) {
 				t.Parallel()
 				handler := func(w http.ResponseWriter, r *http.Request) {
 					select {
@@ -188,7 +183,7 @@ func TestHalfCloseGrace(t *testing.T) {
 				onPipes(t, handler, func(_ *Server, p *pipes) {
 					here, there := net.Pipe()
 					f := &finPipe{there, make(chan []byte, 1)}
-					f.said <- []byte(text)
+					f.sent <- []byte(text)
 					p.conns <- f
 					got, err := io.ReadAll(here)
 					if answered != strings.HasPrefix(string(got), "HTTP/1") || !answered && len(got) > 0 ||

@@ -14,11 +14,11 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// errMethod: pages can be requested with GET and HEAD only.
+// errMethod: the method is neither GET nor HEAD.
 var errMethod = errors.New("method not allowed")
 
-// ServeHTTP answers what the fast path delegates. It is no ServeMux, which would redirect "//" and "/./"; those are no
-// page's path.
+// ServeHTTP answers the requests that the fast path does not. The edge uses no ServeMux: that would redirect "//" and
+// "/./", but no page has such a path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{start: time.Now(), number: s.nextID()}
 	s.metrics.inFlight.Inc()
@@ -78,8 +78,8 @@ type httpClient struct{ r *http.Request }
 
 func (c httpClient) Watch() (ctx context.Context, stop func()) { return c.r.Context(), func() {} }
 
-// variantOf returns the page to fetch for a client: the compressed file of an asset, and pages with absolute links for one
-// of the origins.
+// variantOf returns the page to fetch for a client: the compressed file of an asset, and pages with absolute links for
+// one of the origins.
 func variantOf[T string | []byte](o origins, ref page.Ref, host T, accept cache.Accept) page.Ref {
 	if ref.Kind() == page.KindAsset {
 		ref = ref.Encoded(accept.Asset())
@@ -113,7 +113,7 @@ func statusOf(err error) int {
 	return wire.Status(err)
 }
 
-// finish counts and logs an answer, of either path.
+// finish counts and logs an answer of the fast path or the handler.
 func (s *Server) finish(x *exchange, method string, target func() string, from, protocol string) {
 	s.metrics.answered(x)
 	s.counts.add(x)

@@ -30,7 +30,7 @@ func (t tier) String() string { return tierNames[t] }
 type metrics struct {
 	answers    [tiers][page.KindCount]prometheus.Counter
 	durations  [tiers]prometheus.Observer
-	status     map[int]prometheus.Counter // of the statuses that an edge gives
+	status     map[int]prometheus.Counter // by status, for those that an edge sends
 	bytes      prometheus.Counter
 	fast       prometheus.Counter
 	delegated  [fastpath.Reasons]prometheus.Counter
@@ -66,9 +66,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killr_edge_" + name, Help: help}, labels)
 	}
 	answers := counters("answers_total", "Answers by kind of page and by where they came from.", "tier", "kind")
-	status := counters("answers_by_status_total", "Answers by HTTP status; 0: the client left before.", "status")
+	status := counters("answers_by_status_total",
+		"Answers by HTTP status; 0: the client left before its answer.", "status")
 	delegated := counters("delegated_requests_total",
-		"Requests that the fast path left to net/http, by the first reason.", "reason")
+		"Requests that the fast path delegated to net/http, by the first reason.", "reason")
 	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "killr_edge_answer_seconds",
 		Help:    "Time from a request's header to the end of its answer.",
@@ -78,14 +79,14 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		registry: registry,
 		status:   map[int]prometheus.Counter{},
 		bytes:    counter("body_bytes_total", "Bytes of bodies sent."),
-		fast:     counter("fast_path_answers_total", "Answers of the fast path; the others are those of net/http."),
+		fast:     counter("fast_path_answers_total", "Answers of the fast path; net/http gives the others."),
 		halfClosed: counter("half_closed_total",
 			"Clients that closed their direction of the connection before their answer; some of them have left."),
 		hedges:    counter("hedges_total", "Second requests sent because the first took longer than usual."),
-		retries:   counter("retries_total", "Requests sent again because nobody answered or the renderer was busy."),
-		shared:    counter("shared_fetches_total", "Requests that shared the fetch of another one."),
+		retries:   counter("retries_total", "Requests sent again because no renderer replied or one was busy."),
+		shared:    counter("shared_fetches_total", "Requests that shared the fetch of another request."),
 		fills:     counter("fills_total", "Fill notes sent."),
-		refills:   counter("refills_total", "Of those, notes for popular pages that a change had overtaken."),
+		refills:   counter("refills_total", "Fill notes sent for popular pages that a change had overtaken."),
 		busErrors: counters("bus_errors_total", "Requests on the bus that failed, by code.", "code"),
 		lookups: counters("memcached_lookups_total",
 			"Look-ups in memcached by server and result: hit, miss, error, slow, open (circuit breaker).",
@@ -99,8 +100,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		}),
 		changes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "killr_edge_change_seconds",
-			Help: "Time from the write of the oldest change of a batch, before its commit, until the edge has read the " +
-				"batch, by cluster time. That lags by as long as the quickest of the last heartbeats was in transit.",
+			Help: "Time from the write of the oldest change of a batch, before its commit, until the edge has read " +
+				"the batch, by cluster time. Cluster time lags by the transit time of the fastest recent heartbeat.",
 			Buckets: changeBuckets, NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 			NativeHistogramMinResetDuration: time.Hour,
 		}),
@@ -136,14 +137,14 @@ func (m *metrics) watch(s *Server) {
 	gauge("popular_pages", "Pages whose requests are counted.", func() float64 {
 		return float64(s.popularity.Pages())
 	})
-	gauge("feed_stale", "1 while no heartbeat of the relay comes, so that pages are fresh for a second only.",
+	gauge("feed_stale", "1 while no heartbeat of the relay arrives, so that pages are fresh for a second only.",
 		func() float64 {
 			if s.tracker.FeedStale() {
 				return 1
 			}
 			return 0
 		})
-	gauge("clock_offset_seconds", "Cluster time minus this machine's.", func() float64 {
+	gauge("clock_offset_seconds", "Cluster time minus the time of this machine.", func() float64 {
 		return s.clock.Offset().Seconds()
 	})
 }

@@ -14,10 +14,10 @@ import (
 // the port if there is one. The default port of a scheme may be there or not.
 type origins map[string]string
 
-// defaultPorts are those that a scheme implies.
+// defaultPorts are the ports that a scheme implies.
 var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
-// CheckOrigins says what is wrong with the addresses that [Config] would be given as Origins.
+// CheckOrigins returns an error if the addresses are not valid as Origins of a [Config].
 func CheckOrigins(addresses []string) error {
 	_, err := newOrigins(addresses)
 	return err
@@ -49,7 +49,8 @@ func newOrigins(addresses []string) (origins, error) {
 		origin := u.Scheme + "://" + host
 		for _, h := range hosts {
 			if other, taken := o[h]; taken && other != origin {
-				return nil, fmt.Errorf("origins %s and %s: requests to both have the Host %s, so one of them must go", other, origin, h)
+				return nil, fmt.Errorf("origins %s and %s: requests to both have the Host %s; configure only one",
+					other, origin, h)
 			}
 			o[h] = origin
 		}
@@ -57,7 +58,8 @@ func newOrigins(addresses []string) (origins, error) {
 	return o, nil
 }
 
-// withOrigin returns ref with the origin, for absolute links, whose host a client has sent. Other hosts change nothing.
+// withOrigin returns ref with the origin, for absolute links, that the Host of a request selects. If it selects none,
+// withOrigin returns ref.
 func withOrigin[T string | []byte](o origins, ref page.Ref, host T) page.Ref {
 	if len(o) == 0 || len(host) > page.MaxOrigin {
 		return ref

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -8,9 +9,13 @@ import (
 	"flickrkillr/schema/page"
 )
 
+// TestOrigins: the Host of a request selects one of the configured origins; a wrong origin is an error that names it.
 func TestOrigins(t *testing.T) {
 	t.Parallel()
-	o, err := newOrigins([]string{"https://Photos.Example/", "http://plain.example:80", "http://127.0.0.1:8080", "https://[::1]", "https://other.example:8443", "https://photos.example:443"})
+	o, err := newOrigins([]string{
+		"https://Photos.Example/", "http://plain.example:80", "http://127.0.0.1:8080", "https://[::1]",
+		"https://other.example:8443", "https://photos.example:443",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,64 +37,72 @@ func TestOrigins(t *testing.T) {
 		"photos.example.evil.example":   "",
 		strings.Repeat("a", 300) + ".b": "",
 	} {
-		if got := withOrigin(o, page.Photo(7), host); got.Origin() != want || got != withOrigin(o, page.Photo(7), []byte(host)) {
-			t.Errorf("%q: at %q, want %q", host, got.Origin(), want)
-		}
+		t.Run("Host "+host, func(t *testing.T) {
+			got := withOrigin(o, page.Photo(7), host)
+			if got.Origin() != want || got != withOrigin(o, page.Photo(7), []byte(host)) {
+				t.Errorf("origin %q, want %q", got.Origin(), want)
+			}
+		})
 	}
 	if got := withOrigin(o, page.Error(404), "photos.example"); got != page.Error(404) {
-		t.Errorf("%v has no absolute links", got)
+		t.Errorf("%v has an origin, and an error page has no absolute links", got)
 	}
 	nc := newSite(t).nc
 	for _, bad := range [][]string{
-		{"photos.example"}, {"ftp://photos.example"}, {"https://"}, {""}, {"https://photos.example/x"}, {"https://photos.example?x"}, {"https://a@photos.example"},
-		{"https://photos example"}, {"https://фото.example"}, {"https://photos.example#x"}, {"http://photos.example:80x"}, {"http://photos.example", "https://photos.example"},
+		{"photos.example"}, {"ftp://photos.example"}, {"https://"}, {""}, {"https://photos.example/x"},
+		{"https://photos.example?x"}, {"https://photos.example#x"}, {"https://a@photos.example"},
+		{"https://photos example"}, {"https://фото.example"}, {"http://photos.example:80x"},
+		{"http://photos.example", "https://photos.example"},
 	} {
-		err := CheckOrigins(bad)
-		if err == nil || !strings.Contains(err.Error(), bad[len(bad)-1]) {
-			t.Errorf("%q: %v", bad, err)
-		}
-		if _, err := New(Config{NATS: nc, Addr: "127.0.0.1:0", Origins: bad}); err == nil {
-			t.Errorf("an edge takes %q", bad)
-		}
+		t.Run(fmt.Sprintf("wrong %q", bad), func(t *testing.T) {
+			if err := CheckOrigins(bad); err == nil || !strings.Contains(err.Error(), bad[len(bad)-1]) {
+				t.Errorf("error %v, want one that names %q", err, bad[len(bad)-1])
+			}
+			if _, err := New(Config{NATS: nc, Addr: "127.0.0.1:0", Origins: bad}); err == nil {
+				t.Error("New accepts it")
+			}
+		})
 	}
 }
 
-// TestOriginsOfPages: whoever comes by a configured address gets pages made for that, and nobody else does; by either way.
+// TestOriginsOfPages: requests with the Host of a configured origin, and only those, get pages made for that origin.
 func TestOriginsOfPages(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	e := s.edge(func(c *Config) { c.Origins = []string{"https://photos.example"} })
-	visitor := dial(t, e)
-	plain, at := page.Photo(7), page.Photo(7).At("https://photos.example")
-	for _, tier := range []string{"render", "near"} {
-		for _, c := range []struct {
-			host string
-			ref  page.Ref
-			tier string
-		}{
-			{"Photos.example", at, tier},
-			{"photos.example:443", at, "near"},
-			{"killr", plain, tier},
-			{"photos.example.evil.example", plain, "near"},
-		} {
-			for _, more := range []string{"", "X-Note: a\ttab\r\n"} {
-				visitor.say("GET /photo/7 HTTP/1.1\r\nHost: " + c.host + "\r\n" + more + "\r\n")
-				a := visitor.hear(http.MethodGet)
-				if want := "<h1>" + c.ref.Subject() + "</h1>"; a.body != want || a.tier() != c.tier && more == "" {
-					t.Errorf("%s: %s, from %s; want %s from %s", c.host, a.body, a.tier(), want, c.tier)
+	eachPath(t, func(t *testing.T, onPath func(*Config)) {
+		s := newSite(t)
+		s.renderer()
+		e := s.edge(onPath, func(c *Config) { c.Origins = []string{"https://photos.example"} })
+		client := dial(t, e)
+		plain, at := page.Photo(7), page.Photo(7).At("https://photos.example")
+		for _, tier := range []string{"render", "near"} {
+			for _, c := range []struct {
+				host string
+				ref  page.Ref
+				tier string
+			}{
+				{"Photos.example", at, tier},
+				{"photos.example:443", at, "near"},
+				{"killr", plain, tier},
+				{"photos.example.evil.example", plain, "near"},
+			} {
+				for _, more := range []string{"", "X-Note: a\ttab\r\n"} {
+					client.send("GET /photo/7 HTTP/1.1\r\nHost: " + c.host + "\r\n" + more + "\r\n")
+					a := client.receive(http.MethodGet)
+					if want := "<h1>" + c.ref.Subject() + "</h1>"; a.body != want || a.tier() != c.tier && more == "" {
+						t.Errorf("Host %s: %s, from %s; want %s from %s", c.host, a.body, a.tier(), want, c.tier)
+					}
 				}
 			}
 		}
-	}
-	visitor.say("GET /photo/7 HTTP/1.1\r\nHost: killr\r\nX-Forwarded-Host: photos.example\r\nForwarded: host=photos.example\r\n\r\n")
-	if a := visitor.hear(http.MethodGet); a.body != "<h1>"+plain.Subject()+"</h1>" {
-		t.Errorf("by X-Forwarded-Host: %s", a.body)
-	}
-	visitor.say("GET /photo/7/ HTTP/1.1\r\nHost: photos.example\r\n\r\n")
-	if a := visitor.hear(http.MethodGet); a.header.Get("Location") != "/photo/7" {
-		t.Errorf("redirected to %s", a.header.Get("Location"))
-	}
+		client.send(rawGet("/photo/7", "X-Forwarded-Host: photos.example", "Forwarded: host=photos.example"))
+		if a := client.receive(http.MethodGet); a.body != "<h1>"+plain.Subject()+"</h1>" {
+			t.Errorf("X-Forwarded-Host and Forwarded select an origin: %s", a.body)
+		}
+		client.send("GET /photo/7/ HTTP/1.1\r\nHost: photos.example\r\n\r\n")
+		if a := client.receive(http.MethodGet); a.header.Get("Location") != "/photo/7" {
+			t.Errorf("redirected to %s", a.header.Get("Location"))
+		}
+	})
 }
 
 func BenchmarkOrigins(b *testing.B) {

@@ -20,21 +20,21 @@ import (
 
 // Bounds of requests on the bus.
 const (
-	noResponderWait = 400 * time.Millisecond // without any renderer, an answer of another kind comes within 500 ms
+	noResponderWait = 400 * time.Millisecond // without renderers the client gets a stale page or an error within 500 ms
 	restartWindow   = 3 * time.Second        // a restart of NATS, and the time until its subscribers are back
 	backoffFirst    = 5 * time.Millisecond   // between tries while there is no renderer
 	backoffMax      = 80 * time.Millisecond
 	hedgeFloor      = 3 * time.Millisecond
 	hedgeFirst      = 100 * time.Millisecond // before any reply was timed
 	hedgeMax        = 8                      // hedges for one request
-	budgetRate      = .2                     // hedges, and retries, as a part of all requests in flight
-	budgetFloor     = 20                     // but this many at least: few requests may all wait for one frozen renderer
-	retries         = 2                      // tries after one that was refused
+	budgetRate      = .2                     // hedges, and likewise retries, as a part of all requests in flight
+	budgetFloor     = 20                     // at least this many: a few requests may all wait for one frozen renderer
+	retries         = 2                      // after a refusal
 )
 
-// renderers requests pages from the renderers. It hedges: when a reply takes longer than the recent 99th percentile of its
-// kind, it requests the page again. It retries when a renderer refuses. Both have a budget, so that retries do not make an
-// overload worse.
+// renderers requests pages from the renderers. It hedges: when a reply takes longer than the recent 99th percentile of
+// its kind, it requests the page again. It retries when a renderer refuses. Both have a budget, so that retries do not
+// make an overload worse.
 type renderers struct {
 	nc      *nats.Conn
 	clock   *wire.Clock
@@ -47,7 +47,7 @@ type renderers struct {
 }
 
 func newRenderers(nc *nats.Conn, clock *wire.Clock, m *metrics) *renderers {
-	b := &renderers{nc: nc, clock: clock, metrics: m}
+	r := &renderers{nc: nc, clock: clock, metrics: m}
 	extra := budget.NewBuilder().WithMaxRate(budgetRate).WithMinConcurrency(budgetFloor)
 	hedges := extra.Build()
 	retry := retrypolicy.NewBuilder[*nats.Msg]().
@@ -58,15 +58,16 @@ func newRenderers(nc *nats.Conn, clock *wire.Clock, m *metrics) *renderers {
 		WithBudget(extra.Build()).ReturnLastFailure().
 		OnRetry(func(failsafe.ExecutionEvent[*nats.Msg]) { m.retries.Inc() }).Build()
 	for _, k := range page.Kinds() {
-		b.delays[k].set(hedgeFirst)
+		r.delays[k].set(hedgeFirst)
 		hedge := hedgepolicy.NewBuilderWithDelayFunc(func(e failsafe.ExecutionAttempt[*nats.Msg]) time.Duration {
-			return max(hedgeFloor, b.delays[k].value(), e.ElapsedTime()) // each waits twice as long as the one before
+			// Each hedge waits twice as long as the one before.
+			return max(hedgeFloor, r.delays[k].value(), e.ElapsedTime())
 		}).WithMaxHedges(hedgeMax).WithBudget(hedges).
 			CancelIf(func(_ *nats.Msg, err error) bool { return !errors.Is(err, errOthersWork) }).
 			OnHedge(func(failsafe.ExecutionEvent[*nats.Msg]) { m.hedges.Inc() }).Build()
-		b.policy[k] = failsafe.With(retry, hedge)
+		r.policy[k] = failsafe.With(retry, hedge)
 	}
-	return b
+	return r
 }
 
 // refused reports that this renderer could not answer, and another one may.
@@ -79,11 +80,11 @@ func refused(err error) bool {
 var errOthersWork = errors.New("refused, while another request is in flight")
 
 // watch records when the connection is lost and comes back, until ctx ends.
-func (b *renderers) watch(ctx context.Context) {
-	changes := b.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED)
-	defer b.nc.RemoveStatusListener(changes)
-	if !b.nc.IsConnected() {
-		b.lostAt.CompareAndSwap(0, time.Now().UnixNano())
+func (r *renderers) watch(ctx context.Context) {
+	changes := r.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED)
+	defer r.nc.RemoveStatusListener(changes)
+	if !r.nc.IsConnected() {
+		r.lostAt.CompareAndSwap(0, time.Now().UnixNano())
 	}
 	for {
 		select {
@@ -94,82 +95,82 @@ func (b *renderers) watch(ctx context.Context) {
 			case !ok:
 				return
 			case status == nats.CONNECTED:
-				b.lostAt.Store(0)
-				b.backAt.Store(now)
+				r.lostAt.Store(0)
+				r.backAt.Store(now)
 			default:
-				b.lostAt.CompareAndSwap(0, now)
+				r.lostAt.CompareAndSwap(0, now)
 			}
 		}
 	}
 }
 
 // restarting reports that NATS has been away for no longer than a restart takes, or has just come back.
-func (b *renderers) restarting() bool {
-	at := b.lostAt.Load()
-	if b.nc.IsConnected() {
-		at = b.backAt.Load()
+func (r *renderers) restarting() bool {
+	at := r.lostAt.Load()
+	if r.nc.IsConnected() {
+		at = r.backAt.Load()
 		return at != 0 && time.Since(time.Unix(0, at)) < restartWindow
 	}
 	return at == 0 || time.Since(time.Unix(0, at)) < restartWindow
 }
 
-// get requests a page. Errors wrap those of package wire. Renderers subscribe to the assets that they have: if there is no
-// subscriber for one, although a renderer lists its assets, then the asset does not exist.
-func (b *renderers) get(ctx context.Context, w want) (*nats.Msg, error) {
+// get requests a page. Errors wrap those of package wire. Renderers subscribe to the assets that they have: if there is
+// no subscriber for one, although a renderer lists its assets, then the asset does not exist.
+func (r *renderers) get(ctx context.Context, w want) (*nats.Msg, error) {
 	if w.ref.Kind() != page.KindAsset {
-		return b.request(ctx, w, noResponderWait)
+		return r.request(ctx, w, noResponderWait)
 	}
 	w.gzip = false // the compressed file is an asset of its own
-	msg, err := b.request(ctx, w, 0)
+	msg, err := r.request(ctx, w, 0)
 	if !errors.Is(err, nats.ErrNoResponders) {
 		return msg, err
 	}
 	asking, cancel := context.WithTimeout(ctx, noResponderWait)
 	defer cancel()
-	if _, err := b.nc.RequestWithContext(asking, wire.SubjectAssets, nil); err == nil {
+	if _, err := r.nc.RequestWithContext(asking, wire.SubjectAssets, nil); err == nil {
 		return nil, fmt.Errorf("%s: %w", w.ref, wire.ErrNotFound)
 	}
-	return b.request(ctx, w, noResponderWait)
+	return r.request(ctx, w, noResponderWait)
 }
 
 // request requests a page. While it has no subscriber, request tries again for as long as wait, or as a restart of NATS
 // takes.
-func (b *renderers) request(ctx context.Context, w want, wait time.Duration) (*nats.Msg, error) {
+func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*nats.Msg, error) {
 	msg, id := nats.NewMsg(w.ref.Subject()), w.number.String()
 	msg.Header.Set(wire.HeaderRequest, id)
 	if w.gzip {
 		msg.Header.Set(wire.HeaderAccept, wire.EncodingGzip)
 	}
 	if until, ok := ctx.Deadline(); ok {
-		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(until.Add(b.clock.Offset())))
+		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(until.Add(r.clock.Offset())))
 	}
 	start, pause := time.Now(), backoffFirst
 	for {
-		reply, err := b.try(ctx, w.ref.Kind(), msg)
+		reply, err := r.try(ctx, w.ref.Kind(), msg)
 		if err == nil {
 			return reply, nil
 		}
-		if errors.Is(context.Cause(ctx), errAbandoned) { // a lost note costs no more than the work
-			_ = b.nc.Publish(wire.CancelSubject(id), nil)
+		if errors.Is(context.Cause(ctx), errAbandoned) { // best effort: a lost message only costs a render
+			_ = r.nc.Publish(wire.CancelSubject(id), nil)
 		}
 		waited := time.Since(start)
-		again := errors.Is(err, nats.ErrNoResponders) && (waited < wait || waited < restartWindow && b.restarting())
+		again := errors.Is(err, nats.ErrNoResponders) && (waited < wait || waited < restartWindow && r.restarting())
 		if !again || !sleep.For(ctx, pause) {
-			b.metrics.busErrors.WithLabelValues(wire.Code(err)).Inc()
+			r.metrics.busErrors.WithLabelValues(wire.Code(err)).Inc()
 			return nil, fmt.Errorf("%s: %w", w.ref, err)
 		}
-		b.metrics.retries.Inc()
+		r.metrics.retries.Inc()
 		pause = min(2*pause, backoffMax)
 	}
 }
 
-// try is one request with its hedges and retries.
-func (b *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*nats.Msg, error) {
-	if !b.nc.IsConnected() {
+// try sends one request, with its hedges and retries.
+func (r *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*nats.Msg, error) {
+	if !r.nc.IsConnected() {
 		switch {
-		case !b.restarting():
+		case !r.restarting():
 			return nil, nats.ErrConnectionReconnecting
-		case !b.nc.HeadersSupported(): // before the first connection the client does not know what the server can do
+		case !r.nc.HeadersSupported(): // before the first connection the client does not know what the server can do
 			return nil, nats.ErrNoResponders
 		}
 		var cancel context.CancelFunc // the client sends the request when the connection is back
@@ -180,32 +181,32 @@ func (b *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*na
 	send := func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
 		inFlight.Add(1)
 		var reply *nats.Msg
-		err := b.beforeHedge(e)
+		err := r.beforeHedge(e)
 		if err == nil {
-			reply, err = b.once(e.Context(), kind, msg)
+			reply, err = r.roundTrip(e.Context(), kind, msg)
 		}
 		if others := inFlight.Add(-1); others > 0 && refused(err) {
 			err = fmt.Errorf("%w: %w", errOthersWork, err)
 		}
 		return reply, err
 	}
-	reply, err := b.policy[kind].WithContext(ctx).GetWithExecution(send)
+	reply, err := r.policy[kind].WithContext(ctx).GetWithExecution(send)
 	if errors.Is(err, budget.ErrExceeded) {
-		err = wire.ErrBusy // too many refusals to try again
+		err = wire.ErrBusy // too many refusals: the budget of retries is used up
 	}
 	return reply, err
 }
 
-// beforeHedge waits for a pong of the server, and as long again, before a hedge is sent: a reply that is already on its way
-// comes first. In a process with too few processors, when thousands of requests come at once, both requests and replies
-// wait there, and hedges would add to them. (10,000 clients at once for one page, 4 edges on 2 processors: 9 renders without
-// this wait; with it 4, and a fill.)
-func (b *renderers) beforeHedge(e failsafe.Execution[*nats.Msg]) error {
+// beforeHedge waits for the server's pong, and then as long again, so that a reply that is already on its way comes
+// first. When thousands of requests come at once to a process with few processors, requests and replies wait in that
+// process, and hedges would add to them. (10,000 clients at once for one page, 4 edges on 2 processors: 9 renders
+// without this wait; 4 renders and a fill with it.)
+func (r *renderers) beforeHedge(e failsafe.Execution[*nats.Msg]) error {
 	if !e.IsHedge() {
 		return nil
 	}
 	start := time.Now()
-	if err := b.nc.FlushWithContext(e.Context()); err != nil {
+	if err := r.nc.FlushWithContext(e.Context()); err != nil {
 		return err
 	}
 	if !sleep.For(e.Context(), time.Since(start)) {
@@ -214,23 +215,24 @@ func (b *renderers) beforeHedge(e failsafe.Execution[*nats.Msg]) error {
 	return nil
 }
 
-// once is one message and its reply.
-func (b *renderers) once(ctx context.Context, kind page.Kind, msg *nats.Msg) (*nats.Msg, error) {
+// roundTrip sends one message and waits for its reply.
+func (r *renderers) roundTrip(ctx context.Context, kind page.Kind, msg *nats.Msg) (*nats.Msg, error) {
 	start := time.Now()
-	reply, err := b.nc.RequestMsgWithContext(ctx, msg)
+	reply, err := r.nc.RequestMsgWithContext(ctx, msg)
 	if err != nil {
 		return nil, err
 	}
 	if err = wire.ErrorOf(reply); err == nil { // a refusal is quick and does not tell how long a reply takes
-		b.delays[kind].add(time.Since(start))
+		r.delays[kind].add(time.Since(start))
 	}
 	return reply, err
 }
 
 // quantile estimates the recent 99th percentile of a stream of durations (stochastic approximation, Robbins and Monro
-// 1951): it rises by 99 steps at a longer duration and falls by one at a shorter one, in steps proportional to the estimate.
-// A step up may pass the duration that caused it; limited to that, the steps were so small that every ninth page was hedged
-// under load, not every hundredth. It takes one number; an update that is lost between two writers does no harm.
+// 1951): it rises by 99 steps at a longer duration and falls by one at a shorter one, in steps proportional to the
+// estimate. A step up may pass the duration that caused it; limited to that, the steps were so small that every ninth
+// page was hedged under load, not every hundredth. It takes one number; an update that is lost between two writers does
+// no harm.
 type quantile struct{ ns atomic.Int64 }
 
 func (q *quantile) value() time.Duration { return time.Duration(q.ns.Load()) }

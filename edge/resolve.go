@@ -13,13 +13,14 @@ import (
 )
 
 const (
-	maxRounds  = 3           // tries for one request, if changes overtake what is fetched, or it is corrupt
+	maxRounds  = 3           // fetches for one request, if changes overtake the page or it is corrupt
 	staleAfter = time.Second // how long a request waits for a fresh page if there is a stale one
 )
 
 var (
-	errLeft     = errors.New("the client has left before its answer")
-	errTookLong = fmt.Errorf("no answer within %v: %w", staleAfter, wire.ErrUnavailable) // a stale page is served instead
+	errLeft = errors.New("the client has left before its answer")
+	// errTookLong: a stale page is served instead of a fresh one.
+	errTookLong = fmt.Errorf("no answer within %v: %w", staleAfter, wire.ErrUnavailable)
 )
 
 // client is a connection that waits for an answer.
@@ -33,7 +34,7 @@ type want struct {
 	ref     page.Ref
 	number  requestID
 	gzip    bool       // a body that is compressed with gzip can be used
-	atLeast []wire.Dep // an older page must not be served, except as a stale one
+	atLeast []wire.Dep // no older page is served, except as a stale one
 }
 
 // fetched is a page and where it came from.
@@ -44,7 +45,7 @@ type fetched struct {
 }
 
 // resolve finds the page and the variant that answer a request. It sets x.tier and x.timing and, for a stale page,
-// x.cause. It returns errLeft if the client has left; every other error is to be answered with an error page.
+// x.cause. It returns errLeft if the client has left; for every other error the caller sends an error page.
 func (s *Server) resolve(from client, x *exchange, ref page.Ref) (*cache.Page, *cache.Variant, error) {
 	w := want{ref: ref, number: x.number, gzip: x.accept.Gzip(), atLeast: x.atLeast}
 	for range maxRounds {
@@ -64,7 +65,7 @@ func (s *Server) resolve(from client, x *exchange, ref page.Ref) (*cache.Page, *
 	return nil, nil, cache.ErrBroken
 }
 
-// observe tells popularity of a fresh page that answers a request.
+// observe reports to popularity that a fresh page answers a request.
 func (s *Server) observe(got fetched, now time.Time) {
 	switch got.tier {
 	case tierMemory:
@@ -76,8 +77,8 @@ func (s *Server) observe(got fetched, now time.Time) {
 	}
 }
 
-// fetch gets a page from the in-process cache, from memcached or by the bus, each only if the one before has no fresh page.
-// If all fail it returns, with the error, the newest page that may be served as stale.
+// fetch gets a page from the in-process cache, from memcached or from a renderer, each only if the one before has no
+// fresh page. If all fail it returns, with the error, the newest page that may be served as stale.
 func (s *Server) fetch(from client, w want, now time.Time) (got fetched, stale bool, err error) {
 	inMemory := s.memory.Get(w.ref)
 	if inMemory != nil && s.usable(inMemory, w.atLeast, now) {
@@ -121,7 +122,7 @@ func (s *Server) mayServeStale(p *cache.Page) bool {
 	return p != nil && !p.Broken() && s.tracker.MayServeStale(&p.Basis, time.Now())
 }
 
-// lookup asks memcached. older is a page that is not fresh.
+// lookup gets a page from memcached. If that is not fresh, lookup returns it as older.
 func (s *Server) lookup(w want) (got fetched, older *cache.Page) {
 	start := time.Now()
 	p := s.memcached.Get(w.ref)
@@ -139,12 +140,13 @@ func (s *Server) lookup(w want) (got fetched, older *cache.Page) {
 	return got, nil
 }
 
-// render gets a page from a renderer. All requests for it at the same time share one fetch. A change may overtake a fetch
-// that began before this request; then another one is made.
+// render gets a page from a renderer. All requests for it at the same time share one fetch. A change may overtake a
+// fetch that began before this request; then another one is made.
 func (s *Server) render(ctx context.Context, w want) (fetched, error) {
 	for round := 1; ; round++ {
 		got, leader, err := s.flights.do(ctx, w.ref, wire.Deadline(w.ref), func(ctx context.Context) (fetched, error) {
-			if p := s.memory.Get(w.ref); p != nil && s.usable(p, w.atLeast, time.Now()) { // by a fetch that has just ended
+			// A fetch that has just ended may have put the page there.
+			if p := s.memory.Get(w.ref); p != nil && s.usable(p, w.atLeast, time.Now()) {
 				return fetched{page: p, tier: tierMemory}, nil
 			}
 			return s.request(ctx, w)
@@ -166,7 +168,7 @@ func (s *Server) render(ctx context.Context, w want) (fetched, error) {
 	}
 }
 
-// request requests a page on the bus, for this request or for all that share its fetch.
+// request requests a page on the bus.
 func (s *Server) request(ctx context.Context, w want) (got fetched, err error) {
 	start := time.Now()
 	msg, err := s.renderers.get(ctx, w)

@@ -29,16 +29,16 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// Config is what an edge is told. Only NATS is required.
+// Config configures an edge. Only NATS is required.
 type Config struct {
-	Addr         string // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free one
+	Addr         string // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free port
 	NATS         *nats.Conn
 	Memcached    []string              // host:port of each server; none: every miss goes to the bus
 	Origins      []string              // addresses of the site, such as https://photos.example, see origins
-	TLSCert      string                // files; both or neither. Without them the edge speaks HTTP/1.1 and HTTP/2 without TLS (h2c)
-	TLSKey       string                //
+	TLSCert      string                // file; "": HTTP/1.1 and HTTP/2 without TLS (h2c)
+	TLSKey       string                // file; "" if and only if TLSCert is
 	MemoryBytes  int                   // size of the in-process cache; 0: 64 MiB; negative: none
-	MaxConns     int                   // connections open at once, 0: 10,000; a further one waits until another closes
+	MaxConns     int                   // connections open at once; 0: 10,000. A further one waits until another closes
 	PopularEvery time.Duration         // how often the popularity list is stored; 0: 10 s
 	StopTimeout  time.Duration         // how long requests may take to finish when stopping; 0: 15 s
 	NoFastPath   bool                  // net/http answers every request
@@ -87,10 +87,10 @@ type Server struct {
 // New makes an edge and begins to listen, so that a taken port is an error at once. Call Run afterwards, or Close.
 func New(cfg Config) (_ *Server, err error) {
 	if cfg.NATS == nil {
-		return nil, errors.New("edge: a NATS connection is needed")
+		return nil, errors.New("edge: a NATS connection is needed; set Config.NATS")
 	}
 	if (cfg.TLSCert == "") != (cfg.TLSKey == "") {
-		return nil, errors.New("edge: a TLS certificate and its key are needed together")
+		return nil, errors.New("edge: a TLS certificate and its key are needed together; give both or neither")
 	}
 	cfg.Addr = cmp.Or(cfg.Addr, defaultAddr)
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
@@ -174,7 +174,7 @@ func (s *Server) newHTTP() *http.Server {
 		ReadTimeout:                  30 * time.Second,
 		WriteTimeout:                 writeTimeout, // large bodies move it, see writeBody
 		IdleTimeout:                  idleTimeout,
-		MaxHeaderBytes:               16<<10 - 4096, // net/http allows 4096 bytes more than it is told
+		MaxHeaderBytes:               16<<10 - 4096, // net/http adds 4096 bytes to this limit
 		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100},
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // mistakes of clients
 	}
@@ -207,8 +207,8 @@ func listKey(addr string) string {
 // Addr is where the edge listens, host:port.
 func (s *Server) Addr() string { return s.lis.Addr().String() }
 
-// Close closes the listener and ends the goroutines of the in-process cache, for a server that does not Run. Metrics stay
-// registered.
+// Close closes the listener and ends the goroutines of the in-process cache, for a server that does not Run. Metrics
+// stay registered.
 func (s *Server) Close() error {
 	s.memory.Close()
 	return s.lis.Close()
@@ -261,7 +261,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 		err = s.fast.Wait(ctx)
 	}
 	if err != nil {
-		_ = s.http.Close() // those that are left took longer than the limit
+		_ = s.http.Close() // the requests that are left took longer than StopTimeout
 		s.fast.Cut()
 		return fmt.Errorf("edge: requests cut after %v: %w", s.cfg.StopTimeout, err)
 	}

@@ -11,9 +11,9 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// flights share fetches: all requests for a page at the same time wait for one fetch (singleflight). A fetch goes on while
-// anyone waits, and for a grace period after the last one has left; then it is cancelled. A fetch leaves the map before its
-// result is delivered, so a later request never gets a result that is older than itself.
+// flights share fetches: all requests for a page at the same time wait for one fetch (singleflight). A fetch goes on
+// while a request waits for it, and for a grace period after the last one has left; then it is cancelled. A fetch
+// leaves the map before its result is delivered, so a request that comes after the result begins another fetch.
 type flights struct {
 	mu      sync.Mutex
 	current map[page.Ref]*flight
@@ -25,22 +25,22 @@ type flight struct {
 	done     chan struct{} // closed when result and err are set
 	cancel   context.CancelCauseFunc
 	waiting  int         // guarded by flights.mu
-	detached bool        // goes on without anyone who waits; guarded by flights.mu
-	grace    *time.Timer // cancels when it ends; nil until someone has left; guarded by flights.mu
+	detached bool        // goes on even if no request waits; guarded by flights.mu
+	grace    *time.Timer // cancels the fetch; nil until all requests have left once; guarded by flights.mu
 	result   fetched
 	err      error
 }
 
-// flightGrace is longer than a browser takes to reload, so that a client that reloads over and over waits for one render
-// and does not begin a hundred.
+// flightGrace is longer than a browser takes to reload, so that a client that reloads over and over waits for one
+// render and does not begin a hundred.
 const flightGrace = 500 * time.Millisecond
 
-// errAbandoned: everyone who waited for a fetch has left.
-var errAbandoned = errors.New("nobody waits any more")
+// errAbandoned: all requests that waited for a fetch have left.
+var errAbandoned = errors.New("no request waits for the page any more")
 
 func newFlights() *flights { return &flights{current: map[page.Ref]*flight{}} }
 
-// stop lets no fetch begin any more, cancels those under way and waits for them.
+// stop prevents further fetches, cancels those under way and waits for their end.
 func (f *flights) stop() {
 	f.mu.Lock()
 	f.closed = true
@@ -51,8 +51,8 @@ func (f *flights) stop() {
 	f.wg.Wait()
 }
 
-// do returns the result of the current fetch of ref, or begins one with a timeout. leader tells which. When ctx ends first,
-// do returns its cause.
+// do returns the result of the current fetch of ref, or begins one with a timeout. leader tells which. When ctx ends
+// first, do returns its cause.
 func (f *flights) do(
 	ctx context.Context, ref page.Ref, timeout time.Duration, fetch func(context.Context) (fetched, error),
 ) (result fetched, leader bool, err error) {
@@ -64,7 +64,7 @@ func (f *flights) do(
 	}
 	if leader = one == nil; leader {
 		one = &flight{done: make(chan struct{})}
-		var fetchCtx context.Context // not ctx: others may wait longer than this request
+		var fetchCtx context.Context // not ctx: other requests may wait longer than this one
 		fetchCtx, one.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 		f.current[ref] = one
 		f.wg.Go(func() { f.run(fetchCtx, ref, one, timeout, fetch) })

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,30 +24,30 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// Two edges that begin together create the same bucket at the same moment. The server in this process then opens a store for each, and now
-// and then leaves that of the one it refuses running: its goroutines are not the edge's.
+// TestMain ignores goroutines that the NATS server in this process sometimes leaks: when two edges start, both create
+// the same bucket; the server opens a store for each, refuses one, and does not close its store.
 func TestMain(m *testing.M) {
 	const server = "github.com/nats-io/nats-server/v2/server"
 	testenv.Main(m, goleak.IgnoreTopFunction(server+".(*fileStore).flushStreamStateLoop"),
 		goleak.IgnoreTopFunction(server+"/ats.Register.func1"))
 }
 
-const tickEvery = 100 * time.Millisecond
+const heartbeatEvery = 100 * time.Millisecond
 
-// site is a bus with a stream of changes, a relay that ticks and renderers that answer from versions kept here, so that a test decides
-// what is true and when. Bus, memcached, cachefill and edges are the real ones.
+// site has a simulated relay and simulated renderers, so that a test decides what changes and when. NATS, memcached,
+// the cachefills and the edges are real.
 type site struct {
 	t       testing.TB
 	server  *stack.NATS
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	renders atomic.Int64 // pages rendered; error pages and assets do not count
-	mute    atomic.Bool  // no tick is published
-	old     atomic.Bool  // renderers are of a version that packs nothing
+	mute    atomic.Bool  // the relay sends no heartbeats
+	old     atomic.Bool  // renderers are of a release that compresses nothing
 	gzip    wire.Gzip
 
 	mu       sync.Mutex
-	versions map[string]int64
+	versions map[string]int64                      // by scope
 	reply    func(*nats.Msg, page.Ref) *wire.Reply // nil: the default
 }
 
@@ -62,7 +60,7 @@ func newSite(t testing.TB) *site {
 	}
 	s.makeStream()
 	s.background(func(ctx context.Context) {
-		for sleep.For(ctx, tickEvery) {
+		for sleep.For(ctx, heartbeatEvery) {
 			if !s.mute.Load() {
 				_ = s.nc.Publish(wire.SubjectHeartbeat, wire.Heartbeat{Time: time.Now()}.Encode())
 			}
@@ -71,7 +69,7 @@ func newSite(t testing.TB) *site {
 	return s
 }
 
-// log goes where the test's own output goes.
+// log writes to the output of the test.
 func (s *site) log() *slog.Logger { return slog.New(slog.NewTextHandler(s.t.Output(), nil)) }
 
 func (s *site) makeStream() {
@@ -89,7 +87,7 @@ func (s *site) background(f func(context.Context)) {
 	s.t.Cleanup(func() { cancel(); wg.Wait() })
 }
 
-// renderer adds one to the pool; stop takes it out again.
+// renderer starts a renderer; stop stops it.
 func (s *site) renderer() (stop func()) {
 	s.t.Helper()
 	nc := testenv.Connect(s.t, s.server.URL())
@@ -135,7 +133,7 @@ func (s *site) render(nc *nats.Conn, m *nats.Msg) {
 		}
 	}
 	if m.Header.Get(wire.HeaderAccept) == wire.EncodingGzip && !s.old.Load() {
-		s.pack(reply)
+		s.compress(reply)
 	}
 	msg := nats.NewMsg(m.Reply)
 	msg.Data = reply.Encode()
@@ -143,8 +141,8 @@ func (s *site) render(nc *nats.Conn, m *nats.Msg) {
 	_ = nc.PublishMsg(msg)
 }
 
-// pack packs a reply's body, if that gains anything.
-func (s *site) pack(r *wire.Reply) {
+// compress compresses the body of a reply with gzip, if it is compressible.
+func (s *site) compress(r *wire.Reply) {
 	if r.Compressible() {
 		var b bytes.Buffer
 		s.gzip.Pack(&b, r.Body)
@@ -152,16 +150,20 @@ func (s *site) pack(r *wire.Reply) {
 	}
 }
 
-// standard is the page of a ref as of now.
+// standard is what renderers reply for a page: its body shows the version of its scope.
 func (s *site) standard(ref page.Ref) *wire.Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := &wire.Reply{Status: 200, ContentType: "text/html; charset=utf-8", ReadAt: time.Now(), MaxAge: wire.PageAge, Depends: []wire.Dep{{Scope: wire.ScopeAll, Version: s.versions[wire.ScopeAll]}}}
+	r := &wire.Reply{
+		Status: 200, ContentType: "text/html; charset=utf-8", ReadAt: time.Now(), MaxAge: wire.PageAge,
+		Depends: []wire.Dep{{Scope: wire.ScopeAll, Version: s.versions[wire.ScopeAll]}},
+	}
 	switch ref.Kind() {
 	case page.KindUser:
 		scope := "user." + ref.Name()
 		r.Depends = append(r.Depends, wire.Dep{Scope: scope, Version: s.versions[scope]})
-		r.Body = fmt.Appendf(nil, "<h1>%s</h1><p>version %d</p>%s", ref.Name(), s.versions[scope], strings.Repeat("<p>a photo</p>", 200))
+		r.Body = fmt.Appendf(nil, "<h1>%s</h1><p>version %d</p>%s",
+			ref.Name(), s.versions[scope], strings.Repeat("<p>a photo</p>", 200))
 	case page.KindError:
 		r.Status = ref.Status()
 		r.Body = fmt.Appendf(nil, "<h1>error %d</h1>", ref.Status())
@@ -169,7 +171,7 @@ func (s *site) standard(ref page.Ref) *wire.Reply {
 		r.ContentType, r.Immutable, r.MaxAge = "text/css", true, wire.FixedAge
 		r.Body = []byte("body{} /* " + ref.Encoding() + " */")
 		switch ref.Encoding() {
-		case "br": // only said to be, for who looks at it
+		case "br": // not really, so that a test can read it
 			r.Encoding = "br"
 		case "gz":
 			var b bytes.Buffer
@@ -186,39 +188,40 @@ func (s *site) standard(ref page.Ref) *wire.Reply {
 	return r
 }
 
-// answerWith replaces what renderers answer; f's nil is no answer at all.
+// answerWith replaces the standard replies by those of f. If f returns nil, the renderer sends no reply.
 func (s *site) answerWith(f func(*nats.Msg, page.Ref) *wire.Reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reply = f
 }
 
-// holdUsers keeps the answers for users' pages back until release is closed.
-func (s *site) holdUsers() (release chan<- struct{}) {
-	held := make(chan struct{})
+// blockUsers makes renderers wait, before they reply with a user's page, until release is closed.
+func (s *site) blockUsers() (release chan<- struct{}) {
+	released := make(chan struct{})
 	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
 		if ref.Kind() == page.KindUser {
-			<-held
+			<-released
 		}
 		return s.standard(ref)
 	})
-	return held
+	return released
 }
 
-// change commits a new version of a scope and tells the stream.
+// change sets the version of a scope and publishes the change.
 func (s *site) change(scope string, version int64, gone bool) {
 	s.t.Helper()
 	s.mu.Lock()
 	s.versions[scope] = version
 	s.mu.Unlock()
-	s.tell(scope, version, gone, nil)
+	s.publishChange(scope, version, gone, nil)
 }
 
-// tell puts a change into the stream.
-func (s *site) tell(scope string, version int64, gone bool, header nats.Header) {
+// publishChange publishes a change in the stream.
+func (s *site) publishChange(scope string, version int64, gone bool, header nats.Header) {
 	s.t.Helper()
 	batch := wire.EncodeChanges([]wire.Change{{Scope: scope, Version: version, Gone: gone}})
-	eventually(s.t, "the stream has taken the change", func() bool { // a server that has just restarted may not; twice told does no harm
+	// Right after a restart of the server publishing may fail. A change may be in the stream twice.
+	eventually(s.t, "the stream has stored the change", func() bool {
 		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
 		defer cancel()
 		_, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: wire.SubjectBatch, Data: batch, Header: header})
@@ -226,22 +229,22 @@ func (s *site) tell(scope string, version int64, gone bool, header nats.Header) 
 	})
 }
 
-// edge starts one and returns when it is ready.
+// edge starts an edge and returns when it is ready and its cached pages count as fresh.
 func (s *site) edge(change ...func(*Config)) *Server {
 	s.t.Helper()
 	e := s.start(change...)
-	eventually(s.t, "the edge is ready and trusts its copies", func() bool {
-		return e.Ready() == nil && trusts(e)
+	eventually(s.t, "the edge is ready and its cached pages count as fresh", func() bool {
+		return e.Ready() == nil && trustsPages(e)
 	})
 	return e
 }
 
-// trusts reports that the edge trusts the copies that it gets from now on, and so will until something happens.
-func trusts(e *Server) bool {
+// trustsPages reports whether pages that the edge fetches from now on count as fresh.
+func trustsPages(e *Server) bool {
 	return !e.tracker.FeedStale() && e.clock.Now().After(e.tracker.InvalidBefore().Add(freshness.ClockSlip))
 }
 
-// start starts one.
+// start starts an edge and does not wait.
 func (s *site) start(change ...func(*Config)) *Server {
 	s.t.Helper()
 	cfg := Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(s.t, s.server.URL()), Logger: s.log()}
@@ -260,13 +263,13 @@ func (s *site) start(change ...func(*Config)) *Server {
 	return e
 }
 
-// cachefill starts one and returns when it is ready.
+// cachefill starts a cachefill and returns when it is ready.
 func (s *site) cachefill(memcached ...string) {
 	s.t.Helper()
 	s.startCachefill(cachefill.Config{Memcached: memcached})
 }
 
-// fill starts a cachefill that waits for memcached as long as a busy machine may take, so that no note is lost.
+// fill starts a cachefill with a long timeout, so that it loses no note on a busy machine.
 func (s *site) fill(cfg cachefill.Config) {
 	s.t.Helper()
 	cfg.Timeout = 10 * time.Second
@@ -288,47 +291,16 @@ func (s *site) startCachefill(cfg cachefill.Config) {
 	eventually(s.t, "the cachefill is ready", func() bool { return f.Ready() == nil })
 }
 
+// withMemcached has an edge use these servers.
 func withMemcached(addrs ...string) func(*Config) { return func(c *Config) { c.Memcached = addrs } }
 
-// answer is what a browser got.
-type answer struct {
-	status int
-	header http.Header
-	body   string
-}
-
-func (a answer) tier() string { return a.header.Get("X-Cache") }
-
-// get fetches without following redirects and without asking for compression. Headers are name, value, ...
-func get(t testing.TB, e *Server, path string, headers ...string) answer {
+// knows waits until an edge knows a version of a scope.
+func knows(t testing.TB, e *Server, scope string, version int64) {
 	t.Helper()
-	return do(t, http.MethodGet, e, path, headers...)
+	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope(scope).Newest() == version })
 }
 
-func do(t testing.TB, method string, e *Server, path string, headers ...string) answer {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+e.Addr()+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
-	}
-	transport := &http.Transport{DisableCompression: true}
-	defer transport.CloseIdleConnections()
-	resp, err := transport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{resp.StatusCode, resp.Header, string(body)}
-}
-
-// eventually waits for a condition that no channel tells of.
+// eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	testenv.Within(t, 20*time.Second, what, ok)

@@ -61,8 +61,8 @@ func ParseAccept(lines []string) Accept {
 // Gzip reports whether gzip is acceptable.
 func (a Accept) Gzip() bool { return a.gzip > 0 }
 
-// choose returns the encoding with the highest weight, of two alike the smaller one: "br" if brotli is available,
-// "gzip", or "" for the plain form. When none is acceptable, it returns "", as if there were no header.
+// choose returns the encoding with the highest weight, of two with the same weight the smaller one: "br" if brotli is
+// available, "gzip", or "" for the plain form. When none is acceptable, it returns "", as if there were no header.
 func (a Accept) choose(brotli bool) string {
 	switch {
 	case a.br > 0 && a.br >= a.gzip && a.br >= a.plain && brotli:

@@ -1,7 +1,11 @@
 package cache
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
+// TestAccept: the header Accept-Encoding selects an encoding.
 func TestAccept(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -38,13 +42,15 @@ func TestAccept(t *testing.T) {
 		{[]string{"identity;q=0, gzip;q=0"}, "", ""},
 		{[]string{"zstd, deflate"}, "", ""},
 	} {
-		accept := ParseAccept(c.lines)
-		if got := accept.choose(false); got != c.want {
-			t.Errorf("%q (%+v): %q, want %q", c.lines, accept, got, c.want)
-		}
-		if got := accept.choose(true); got != c.popular {
-			t.Errorf("%q (%+v), popular: %q, want %q", c.lines, accept, got, c.popular)
-		}
+		t.Run(fmt.Sprintf("%q", c.lines), func(t *testing.T) {
+			accept := ParseAccept(c.lines)
+			if got := accept.choose(false); got != c.want {
+				t.Errorf("%+v: %q, want %q", accept, got, c.want)
+			}
+			if got := accept.choose(true); got != c.popular {
+				t.Errorf("%+v, popular: %q, want %q", accept, got, c.popular)
+			}
+		})
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package cache holds copies of pages: decoded and ready to be sent, in this process or in memcached.
+// Package cache gets pages from memory and from memcached, decoded and ready to be sent.
 //
 // **Input**: renderers' replies, and items of memcached. **Output**: pages, each in the encodings that browsers accept.
 // **Must not touch**: the bus; memcached other than by reading. It does not decide which page is fresh

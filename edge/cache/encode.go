@@ -97,5 +97,5 @@ func (e *Encoder) brotliOf(p *Page) *Variant {
 	return br
 }
 
-// Intact reports whether the plain form can be had. It decompresses the page if it must.
+// Intact reports whether the page is not corrupt. It decompresses the page if that was not done yet.
 func (e *Encoder) Intact(p *Page) bool { return !p.compressible || e.plainOf(p) != nil }

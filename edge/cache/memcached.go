@@ -22,8 +22,8 @@ const (
 	lookupTimeout = 20 * time.Millisecond // one look-up, queue included
 	batchSize     = 64                    // keys in one GetMulti
 	batchWorkers  = 4                     // GetMultis at once to each server
-	queueSize     = 1024                  // keys that wait for one; more look-ups are refused
-	breakerAfter  = 5                     // failures in a row; then the server is not asked
+	queueSize     = 1024                  // keys that wait for a GetMulti; further look-ups are refused
+	breakerAfter  = 5                     // failures in a row; then no look-up is sent to the server
 	breakerPause  = time.Second           // for this long
 	resultHit     = "hit"
 	resultMiss    = "miss"
@@ -62,7 +62,7 @@ type server struct {
 	current map[string]*lookup // by key: queued or under way
 }
 
-// lookup is one key that memcached is asked for, once for all waiters.
+// lookup is a request for one key, shared by all its waiters.
 type lookup struct {
 	ref     page.Ref
 	key     string
@@ -101,7 +101,8 @@ func NewMemcached(addrs []string, decode Decoder, m MemcachedMetrics, log *slog.
 		s.client.MaxIdleConns = batchWorkers
 		s.breaker = circuitbreaker.NewBuilder[any]().WithFailureThreshold(breakerAfter).WithDelay(breakerPause).
 			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
-				log.Warn("memcached: circuit breaker", "server", addr, "from", e.OldState.String(), "to", e.NewState.String())
+				log.Warn("memcached: the circuit breaker changes its state", "server", addr,
+					"from", e.OldState.String(), "to", e.NewState.String())
 			}).Build()
 		for _, result := range []string{resultHit, resultMiss, resultError, resultSlow, resultOpen} {
 			s.results[result] = m.Lookups.WithLabelValues(addr, result)
@@ -179,7 +180,7 @@ func (s *server) join(w *waiter, ref page.Ref, key string) bool {
 	return true
 }
 
-// work takes everything that is queued and sends it in one GetMulti. The next batch fills while one is under way.
+// work takes everything that is queued and sends it in one GetMulti. Meanwhile the next batch queues up.
 func (s *server) work(ctx context.Context) {
 	batch := make([]*lookup, 0, batchSize)
 	keys := make([]string, 0, batchSize)
@@ -190,13 +191,13 @@ func (s *server) work(ctx context.Context) {
 		case l := <-s.queue:
 			batch, keys = append(batch[:0], l), append(keys[:0], l.key)
 		}
-	fill:
+	queued:
 		for len(batch) < batchSize {
 			select {
 			case l := <-s.queue:
 				batch, keys = append(batch, l), append(keys, l.key)
 			default:
-				break fill
+				break queued
 			}
 		}
 		s.fetch(batch, keys)

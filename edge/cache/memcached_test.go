@@ -19,7 +19,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// newCache returns look-ups on one server that holds n items of so many bytes. Call working to run them.
+// newCache returns a Memcached with one server, which has n items of this size. Its look-ups wait until working is
+// called.
 func newCache(t testing.TB, n, bytes int) *Memcached {
 	t.Helper()
 	addr := testenv.Memcached(t)
@@ -43,7 +44,7 @@ func newCache(t testing.TB, n, bytes int) *Memcached {
 	return c
 }
 
-// working runs look-ups until the test ends.
+// working runs the look-ups until the test ends.
 func working(t testing.TB, c *Memcached) *Memcached {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -52,31 +53,32 @@ func working(t testing.TB, c *Memcached) *Memcached {
 	return c
 }
 
+// cacheRef is the page of the i-th item.
 func cacheRef(i int) page.Ref { return page.Photo(int64(i + 1)) }
 
 func cacheKey(i int) string { return cacheRef(i).Key() }
 
-// asIs decodes items that are no envelopes.
+// asIs decodes an item that is no envelope.
 func asIs(ref page.Ref, item []byte) (*Page, error) {
 	return &Page{Ref: ref, Reply: &wire.Reply{Body: item}}, nil
 }
 
-// BenchmarkLookup is one look-up of an item as large as a user's compressed page, by so many clients at once. memcached is
-// another process and not in B/op.
+// BenchmarkLookup is one look-up of an item as large as a user's compressed page, by 1 or 16 clients at once.
+// memcached is another process and not in B/op.
 func BenchmarkLookup(b *testing.B) {
-	for _, askers := range []int{1, 16} {
+	for _, clients := range []int{1, 16} {
 		for _, what := range []struct {
 			name  string
 			first int
 		}{{"hit", 0}, {"miss", 1000}} {
-			b.Run(fmt.Sprintf("%s/askers=%d", what.name, askers), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/clients=%d", what.name, clients), func(b *testing.B) {
 				const items = 100
 				c := working(b, newCache(b, items, 5000))
 				var next, found atomic.Int64
 				b.ReportAllocs()
 				b.ResetTimer()
 				var wg sync.WaitGroup
-				for range askers {
+				for range clients {
 					wg.Go(func() {
 						for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
 							if got := c.Get(cacheRef(what.first + int(n%items))); got != nil {
@@ -92,8 +94,8 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// TestLookupsKeepApart: each look-up gets its own item, alone or with many others at the same time.
-func TestLookupsKeepApart(t *testing.T) {
+// TestLookupsAreSeparate: each look-up gets its own item, alone or with many others at the same time.
+func TestLookupsAreSeparate(t *testing.T) {
 	t.Parallel()
 	const items, missing, rounds = 50, 5, 20
 	c := working(t, newCache(t, items, 2000))
@@ -107,7 +109,7 @@ func TestLookupsKeepApart(t *testing.T) {
 				}
 				got := found.Reply.Body
 				if i >= items || len(got) != 2000 || string(got[:len(cacheKey(i))+1]) != cacheKey(i)+"\x00" {
-					t.Errorf("for %s: %.20q, %d bytes", cacheKey(i), got, len(got))
+					t.Errorf("look-up of %s: %.20q, %d bytes", cacheKey(i), got, len(got))
 				}
 			})
 		}
@@ -115,29 +117,29 @@ func TestLookupsKeepApart(t *testing.T) {
 	}
 	testenv.Eventually(t, "one item is found", func() bool { return c.Get(cacheRef(7)) != nil })
 	if c.Get(cacheRef(items)) != nil {
-		t.Error("an item that is not there is found")
+		t.Error("a look-up finds an item that does not exist")
 	}
 }
 
-// A look-up that memcached answers after the time limit must not deliver its page to the next one.
+// TestLateAnswers: a look-up that memcached answers after the time limit does not deliver its page to the next one.
 func TestLateAnswers(t *testing.T) {
 	t.Parallel()
-	c := newCache(t, 2, 2000) // it does not work yet
+	c := newCache(t, 2, 2000)
 	if c.Get(cacheRef(0)) != nil {
-		t.Error("a page is found while nobody asks memcached")
+		t.Error("a page is found before the look-ups run")
 	}
 	working(t, c)
 	testenv.Eventually(t, "the next page is found", func() bool {
 		found := c.Get(cacheRef(1))
 		if found != nil && found.Ref != cacheRef(1) {
-			t.Fatalf("for %s: %s", cacheRef(1), found.Ref)
+			t.Fatalf("look-up of %s: %s", cacheRef(1), found.Ref)
 		}
 		return found != nil
 	})
 }
 
-// TestLookupsForTheSameShare: look-ups for a page at the same time share one request and one decoded page.
-func TestLookupsForTheSameShare(t *testing.T) {
+// TestLookupsShare: look-ups of a page at the same time share one request and one decoded page.
+func TestLookupsShare(t *testing.T) {
 	t.Parallel()
 	const pages, visitors = 3, 100
 	c := newCache(t, pages, 2000)
@@ -161,24 +163,24 @@ func TestLookupsForTheSameShare(t *testing.T) {
 		return n == pages*visitors
 	})
 	if n := len(one.queue); n != pages {
-		t.Errorf("%d lookups for %d pages", n, pages)
+		t.Errorf("%d queued look-ups for %d pages", n, pages)
 	}
 	working(t, c)
 	wg.Wait()
-	for i := range pages { // a look-up that has waited longer than the limit has none
-		given := map[*Page]bool{}
+	for i := range pages { // look-ups that waited longer than the time limit found nothing
+		delivered := map[*Page]bool{}
 		for _, c := range found[i] {
 			if c != nil {
-				given[c] = c.Ref == cacheRef(i)
+				delivered[c] = c.Ref == cacheRef(i)
 			}
 		}
-		if len(given) > 1 || slices.Contains(slices.Collect(maps.Values(given)), false) {
-			t.Errorf("page %d: %v", i, given)
+		if len(delivered) > 1 || slices.Contains(slices.Collect(maps.Values(delivered)), false) {
+			t.Errorf("page %d: %v were delivered, want the right page once", i, delivered)
 		}
 	}
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	if len(one.current) > 0 {
-		t.Errorf("%d lookups are still current", len(one.current))
+		t.Errorf("%d look-ups are still current", len(one.current))
 	}
 }

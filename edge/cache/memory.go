@@ -21,7 +21,7 @@ type Memory struct {
 	cache *otter.Cache[page.Ref, *Page] // nil: disabled
 }
 
-// NewMemory returns a cache of so many bytes: 0 is 64 MiB, negative disables it. Close ends its goroutines.
+// NewMemory returns a cache of this size in bytes; 0: 64 MiB, negative: disabled. Close ends its goroutines.
 func NewMemory(bytes int) *Memory {
 	if bytes < 0 {
 		return &Memory{}
@@ -44,7 +44,8 @@ func (m *Memory) Get(ref page.Ref) *Page {
 	return p
 }
 
-// Put keeps a page, unless it may not be cached or the one there is newer and not from the future. now is cluster time.
+// Put stores a page, unless it may not be cached or the cache has a newer one. A page that seems to be from the future
+// does not count as newer. now is cluster time.
 func (m *Memory) Put(p *Page, now time.Time) {
 	if m.cache == nil || p.Reply.MaxAge == 0 || p.Ref.Kind() == page.KindImage && len(p.Reply.Body) > maxMemoryImage {
 		return
@@ -60,7 +61,7 @@ func (m *Memory) Put(p *Page, now time.Time) {
 	})
 }
 
-// All returns every page, in any order. It does not count as a request for them.
+// All returns every page, in any order. The cache does not count that as requests.
 func (m *Memory) All() iter.Seq[*Page] {
 	if m.cache == nil {
 		return func(func(*Page) bool) {}

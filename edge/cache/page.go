@@ -28,16 +28,16 @@ type Page struct {
 
 	ContentType, CacheControl []string
 	ETag                      []string // nil: none
-	Document                  bool     // a browser can show it by itself, not only within another page
+	Document                  bool     // a browser can show it by itself, not only as a part of another page
 
 	Hits        atomic.Uint32 // answers from the in-process cache that popularity has not collected yet
 	Observed    atomic.Bool   // popularity knows the page
-	InMemcached atomic.Bool   // memcached has it, or was asked to store one as good
-	Refreshing  atomic.Bool   // memcached was asked to store a newer one
+	InMemcached atomic.Bool   // memcached has the page, or a fill note for it was sent
+	Refreshing  atomic.Bool   // a fill note for a newer page was sent
 
-	size                int                     // of the plain body, bytes
+	size                int                     // of the plain body, in bytes
 	compressible        bool                    // the body is sent in several encodings
-	plain, gzip, brotli atomic.Pointer[Variant] // the form that came, and those made on demand
+	plain, gzip, brotli atomic.Pointer[Variant] // the received form, and those made on demand
 	broken              atomic.Bool             // the compressed body is corrupt; the page is never served
 }
 
@@ -45,7 +45,7 @@ type Page struct {
 type Variant struct {
 	Body             []byte
 	Encoding, Length []string             // Content-Encoding, nil for the plain form; Content-Length
-	Head             atomic.Pointer[Head] // for whoever writes answers, which makes it once
+	Head             atomic.Pointer[Head] // made once, by the caller that writes answers
 
 	values [2]string // backs Encoding and Length with one allocation
 }
@@ -112,10 +112,10 @@ func newVariant(body []byte, encoding string) *Variant {
 // Broken reports that the compressed body is corrupt: the page counts as missing.
 func (p *Page) Broken() bool { return p.broken.Load() }
 
-// Compressible reports that the body is sent in several encodings, whichever it came in.
+// Compressible reports that the body is sent in several encodings.
 func (p *Page) Compressible() bool { return p.compressible }
 
-// Plain returns the plain form if it is there, else nil.
+// Plain returns the plain form, nil if it has not been made.
 func (p *Page) Plain() *Variant { return p.plain.Load() }
 
 // Shows reports that the page is as new as some versions, as far as it depends on their scopes.

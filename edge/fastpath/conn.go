@@ -27,12 +27,12 @@ type conn struct {
 	state    atomic.Int32
 	deadline time.Time // when the fast path last moved the deadlines
 	ahead    []byte    // read, and not passed to net/http yet
-	owed     int       // how much of it, at its beginning, belongs to the request that net/http has
-	request  Request   // the one that is answered; part of the connection so that none is allocated
-	reason   Reason    // why net/http has it
+	owed     int       // bytes at the beginning of ahead that belong to the request that net/http has
+	request  Request   // the current request; part of the connection so that none is allocated
+	reason   Reason    // why net/http has the request
 
 	busy        atomic.Bool   // net/http has a request
-	handled     atomic.Bool   // net/http's handler has, or had, it
+	handled     atomic.Bool   // net/http's handler has, or had, the request
 	interrupted atomic.Bool   // the deadline for reading is in the past
 	woken       chan struct{} // capacity 1: interrupted has become true
 }
@@ -102,14 +102,15 @@ var errPanic = errors.New("panic")
 func (c *conn) serve() (reason Reason, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.cfg.Log.Error("panic", "path", string(c.request.Target), "panic", p, "stack", string(debug.Stack()))
+			c.server.cfg.Log.Error("panic", "path", string(c.request.Target), "panic", p,
+				"stack", string(debug.Stack()))
 			reason, err = ReasonNone, errPanic
 		}
 	}()
 	return c.server.cfg.Handler.ServeFast(Responder{c}, &c.request)
 }
 
-// readAhead waits for bytes and reads them, as many as there is room for.
+// readAhead waits for bytes, and reads as many as it has room for.
 func (c *conn) readAhead() error {
 	if c.ahead == nil {
 		c.ahead = make([]byte, 0, headRoom)
@@ -119,13 +120,13 @@ func (c *conn) readAhead() error {
 	return err
 }
 
-// give moves to p what net/http is owed.
+// give moves owed bytes to p.
 func (c *conn) give(p []byte) int {
 	n := copy(p, c.ahead[:c.owed])
 	c.owed -= n
 	c.ahead = c.ahead[:copy(c.ahead, c.ahead[n:])]
 	if len(c.ahead) == 0 && c.state.Load() == connUnparsed {
-		c.ahead = nil // it is not needed again
+		c.ahead = nil // the buffer is not needed again
 	}
 	return n
 }
@@ -141,8 +142,8 @@ func (c *conn) delegate(p []byte, size int, to int32) (int, error) {
 	if state := c.state.Load(); state == connClosed || !c.state.CompareAndSwap(state, to) {
 		return 0, io.EOF
 	}
-	// net/http has set this deadline itself, except for its first request: it has waited for that one since the connection
-	// was accepted.
+	// net/http has set this deadline itself, except for its first request: it has waited for that one since the
+	// connection was accepted.
 	if err := c.Conn.SetReadDeadline(time.Now().Add(c.server.cfg.HeaderTimeout)); err != nil {
 		return 0, err
 	}
@@ -150,8 +151,8 @@ func (c *conn) delegate(p []byte, size int, to int32) (int, error) {
 	return c.give(p), nil
 }
 
-// watchClient is the Read in which net/http waits for a disconnect; an error tells it of one. Bytes that arrive meanwhile
-// are kept for later. A client that sends more than one header's worth of them gets a connection of net/http's.
+// watchClient is the Read in which net/http waits for a disconnect, which is an error. Bytes that arrive meanwhile are
+// kept for later. When there is no room for more of them, the connection belongs to net/http.
 func (c *conn) watchClient(p []byte) (int, error) {
 	if err := c.readUntilEOF(0); err != nil {
 		return 0, err
@@ -179,8 +180,8 @@ func (c *conn) readUntilEOF(own int) error {
 	return nil
 }
 
-// Close is called by net/http. During an answer of the fast path the first Close is deferred: net/http, which believes that
-// the connection is idle, calls it again when Read has returned.
+// Close is called by net/http. During an answer of the fast path the first Close is deferred: net/http, which believes
+// that the connection is idle, calls it again when Read has returned.
 func (c *conn) Close() error {
 	if c.state.Swap(connClosed) == connAnswering {
 		return nil
@@ -190,8 +191,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite sends a FIN. net/http calls it before it waits for a client that still sends a header that is too large, so
-// that the client sees the end of the answer at once.
+// CloseWrite sends a FIN. net/http calls it before it waits for a client that still sends a header that is too large,
+// so that the client sees the end of the answer at once.
 func (c *conn) CloseWrite() error {
 	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return tcp.CloseWrite()

@@ -1,14 +1,14 @@
 // Package fastpath answers simple requests below net/http, at about half of its processor time.
 //
-// **Input**: connections. **Output**: fast requests to a [Handler]; everything else, as it came, to net/http, which serves
-// the same connections. **Must not touch**: pages, caches, the bus.
+// **Input**: connections. **Output**: fast requests to a [Handler]; everything else, as it came, to net/http, which
+// serves the same connections. **Must not touch**: pages, caches, the bus.
 //
-// A fast request is a GET over HTTP/1.1 without a body or a query, whose header fields are all known to be harmless. The
-// package works in the Read of a connection: while net/http waits for the next request, this package reads it, and passes
-// on what it does not answer. So one server knows HTTP in full, and the fast path may delegate anything.
+// A fast request is a GET over HTTP/1.1 without a body or a query, whose header fields are all known to be harmless.
+// The package works in the Read of a connection: while net/http waits for the next request, this package reads it, and
+// passes on what it does not answer. So one server knows HTTP in full, and the fast path may delegate anything.
 //
-// Only complete requests are passed on, so that the fast path always knows where the next one begins. After bytes that it
-// cannot parse, such as a form or HTTP/2, the connection belongs to net/http.
+// Only complete requests are passed on, so that the fast path always knows where the next one begins. After bytes that
+// it cannot parse, such as a form or HTTP/2, the connection belongs to net/http.
 //
 //	fastpath.go       Server: its configuration, and the hooks for net/http
 //	listener.go       the listener, its limit of connections, and how it stops

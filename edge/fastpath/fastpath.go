@@ -12,8 +12,8 @@ import (
 
 // Handler answers fast requests.
 type Handler interface {
-	// ServeFast answers a request and returns ReasonNone, or has written nothing and returns why net/http must answer it. An
-	// error closes the connection. r is valid until it returns.
+	// ServeFast answers a request and returns ReasonNone, or has written nothing and returns why net/http must answer
+	// it. An error closes the connection. r is valid until it returns.
 	ServeFast(w Responder, r *Request) (Reason, error)
 }
 
@@ -35,8 +35,8 @@ type Config struct {
 type Server struct {
 	cfg      Config
 	stopping atomic.Bool
-	// slots has room for one token for each open connection; nil: any number. netutil.LimitListener would do the same, but
-	// its connections would hide CloseWrite and the type conn from net/http.
+	// slots has room for one token for each open connection; nil: any number. netutil.LimitListener would do the same,
+	// but its connections would hide CloseWrite and the type conn from net/http.
 	slots chan struct{}
 	shut  chan struct{} // closed with the listener
 	once  sync.Once     // closes shut
@@ -46,8 +46,8 @@ type Server struct {
 	empty chan struct{} // capacity 1: conns has become empty
 }
 
-// New returns a fast path. Use [Server.Listener], [Server.Wrap], [Server.ConnState] and [Server.ConnContext] with the same
-// http.Server.
+// New returns a fast path. Use [Server.Listener], [Server.Wrap], [Server.ConnState] and [Server.ConnContext] with the
+// same http.Server.
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, conns: map[*conn]struct{}{}, empty: make(chan struct{}, 1), shut: make(chan struct{})}
 	if cfg.MaxConns > 0 {
@@ -56,8 +56,8 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// connKey is the key of a connection in the contexts of its requests. net/http offers no other way from a request to its
-// connection, and only Wrap uses it.
+// connKey is the key of a connection in the contexts of its requests. net/http offers no other way from a request to
+// its connection, and only Wrap uses it.
 type connKey struct{}
 
 // ConnContext is for [http.Server.ConnContext].

@@ -5,7 +5,7 @@ import (
 	"net"
 )
 
-// listener gives net/http connections that the fast path shares.
+// listener accepts connections that net/http and the fast path share.
 type listener struct {
 	net.Listener
 	server *Server
@@ -79,8 +79,8 @@ func (s *Server) Stop() {
 	})
 }
 
-// Wait returns when every connection is closed, or with ctx's error. net/http closes them when it shuts down; a connection
-// that is being answered closes afterwards.
+// Wait returns when every connection is closed, or with ctx's error. net/http closes them when it shuts down; a
+// connection that is being answered closes afterwards.
 func (s *Server) Wait(ctx context.Context) error {
 	for {
 		s.mu.Lock()

@@ -5,14 +5,14 @@ type Reason uint8
 
 // The reasons. A Handler returns those from ReasonNoPage on, or ReasonNone.
 const (
-	ReasonNone           Reason = iota // the fast path answers; for a delegated request, a mistake of this package
+	ReasonNone           Reason = iota // the fast path answers; never the reason of a delegated request
 	ReasonOff                          // Config.Off
 	ReasonTLS                          // the connection is encrypted
-	ReasonHTTP2                        //
+	ReasonHTTP2                        // the protocol is HTTP/2
 	ReasonUnparsed                     // the connection has carried something that is not parsed here, such as a body
 	ReasonHead                         // the method is HEAD
 	ReasonQuery                        // the target has a query
-	ReasonPath                         // the target has a character that no fast path has, such as "%"
+	ReasonPath                         // the target has a character that no fast request has, such as "%"
 	ReasonUnknownHeader                // a header field is not on the list of harmless ones
 	ReasonRepeatedHeader               // a header field that matters comes twice
 	ReasonConnection                   // Connection is not keep-alive
@@ -28,7 +28,8 @@ var reasonNames = [reasons]string{
 	"connection", "cookie", "stopping", "no_page", "spelling",
 }
 
-// Reasons is how many reasons there are; they count from 0.
+// Reasons is the number of reasons; the first one is 0.
 const Reasons = int(reasons)
 
+// String returns the value of the label "reason" in metrics.
 func (r Reason) String() string { return reasonNames[r] }

@@ -24,13 +24,13 @@ func (r *Request) delegate(reason Reason) {
 	}
 }
 
-// kind is what parse says of bytes.
+// kind is the result of parse.
 type kind uint8
 
 const (
 	kindUnparsed  kind = iota // perhaps not exactly one request
 	kindDelegated             // one complete request without a body
-	kindFast                  // that, and its Request has everything that an answer needs
+	kindFast                  // likewise, and the Request has everything that an answer needs
 )
 
 // parse reads the bytes that a connection has brought. It knows a small part of HTTP and never guesses. It parses only
@@ -146,11 +146,11 @@ var harmless = [...]string{
 	"x-original-forwarded-for", "x-real-ip", "x-request-id", "x-requested-with", "x-scheme", "x-varnish",
 }
 
-// harmlessPrefixes begin the names of further ones. "sec-" is what browsers say of themselves (fetch metadata, client
-// hints, Sec-GPC); Sec-WebSocket-* comes with Upgrade, which is not parsed. The others are what proxies add.
+// harmlessPrefixes begin the names of further harmless fields. Browsers send "sec-" (fetch metadata, client
+// hints, Sec-GPC); Sec-WebSocket-* comes with Upgrade, which is not parsed. Proxies add the others.
 var harmlessPrefixes = [...]string{"sec-", "x-forwarded-", "cf-", "x-b3-", "x-amzn-", "x-envoy-"}
 
-// harmlessBySize finds the names by their length.
+// harmlessBySize holds the harmless names by their length.
 var harmlessBySize = func() (bySize [32][]string) {
 	for _, name := range harmless {
 		bySize[len(name)] = append(bySize[len(name)], name)
@@ -158,6 +158,7 @@ var harmlessBySize = func() (bySize [32][]string) {
 	return bySize
 }()
 
+// meaning returns what a header field means, by its name.
 func meaning(name []byte) field {
 	for i := range fields {
 		if f := &fields[i]; len(f.name) == len(name) && strings.EqualFold(f.name, string(name)) {

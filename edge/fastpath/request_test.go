@@ -3,6 +3,7 @@ package fastpath
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -10,11 +11,12 @@ import (
 	"testing"
 )
 
-// plainly is a GET with so many header fields.
-func plainly(path string, fields ...string) string {
+// rawGet is a GET with these header fields.
+func rawGet(path string, fields ...string) string {
 	return "GET " + path + " HTTP/1.1\r\nHost: killr\r\n" + strings.Join(append(fields, ""), "\r\n") + "\r\n"
 }
 
+// TestParse: parse tells fast requests from delegated and unparsed ones.
 func TestParse(t *testing.T) {
 	t.Parallel()
 	const chromium = "GET /photos/ansel HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: keep-alive\r\n" +
@@ -22,44 +24,44 @@ func TestParse(t *testing.T) {
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: text/html,*/*;q=0.8\r\nSec-Fetch-Site: none\r\n" +
 		"Accept-Encoding: gzip, deflate, br, zstd\r\nIf-None-Match: \"3j3cn7anriklf-br\"\r\n\r\n"
 	fast, k := parse([]byte(chromium))
-	if k != kindFast || string(fast.Target) != "/photos/ansel" || string(fast.AcceptEncoding) != "gzip, deflate, br, zstd" ||
-		string(fast.IfNoneMatch) != `"3j3cn7anriklf-br"` {
+	if k != kindFast || string(fast.Target) != "/photos/ansel" ||
+		string(fast.AcceptEncoding) != "gzip, deflate, br, zstd" || string(fast.IfNoneMatch) != `"3j3cn7anriklf-br"` {
 		t.Errorf("a browser's request: kind %d, %q, %q, %q", k, fast.Target, fast.AcceptEncoding, fast.IfNoneMatch)
 	}
 	for text, want := range map[string]kind{
-		plainly("/"):                                                 kindFast,
-		plainly("/photos/ansel/before/17"):                           kindFast,
-		plainly("/", "accept-encoding:br"):                           kindFast,
-		plainly("/", "Cookie: theme=dark"):                           kindFast,
-		plainly("/", "Cookie: a=b; fresh=1"):                         kindDelegated,
-		plainly("/", "sec-ch-ua-mobile: ?0", "DNT: 1"):               kindFast,
-		plainly("/", "Authorization: Basic eDp5"):                    kindDelegated,
-		plainly("/", "Range: bytes=0-9"):                             kindDelegated,
-		plainly("/", "X-Unheard-Of: 1"):                              kindDelegated,
-		plainly("/", "Connection: close"):                            kindDelegated,
-		plainly("/", "Accept-Encoding: br", "Accept-Encoding: gzip"): kindDelegated,
-		plainly("/", "If-None-Match: \"a\"", "If-None-Match: \"b\""): kindDelegated,
-		plainly("/", "x-depends: ?"):                                 kindDelegated,
-		plainly("/tag/d%C3%BCne"):                                    kindDelegated,
-		plainly("/search?q=a"):                                       kindDelegated,
-		plainly("http://killr/"):                                     kindDelegated,
-		"HEAD / HTTP/1.1\r\nHost: killr\r\n\r\n":                     kindDelegated,
-		plainly("/", "Content-Length: 0"):                            kindUnparsed,
-		plainly("/", "transfer-encoding: chunked"):                   kindUnparsed,
-		plainly("/", "Expect: 100-continue"):                         kindUnparsed,
-		plainly("/", "Upgrade: websocket"):                           kindUnparsed,
-		plainly(
+		rawGet("/"):                                                 kindFast,
+		rawGet("/photos/ansel/before/17"):                           kindFast,
+		rawGet("/", "accept-encoding:br"):                           kindFast,
+		rawGet("/", "Cookie: theme=dark"):                           kindFast,
+		rawGet("/", "Cookie: a=b; fresh=1"):                         kindDelegated,
+		rawGet("/", "sec-ch-ua-mobile: ?0", "DNT: 1"):               kindFast,
+		rawGet("/", "Authorization: Basic eDp5"):                    kindDelegated,
+		rawGet("/", "Range: bytes=0-9"):                             kindDelegated,
+		rawGet("/", "X-Unheard-Of: 1"):                              kindDelegated,
+		rawGet("/", "Connection: close"):                            kindDelegated,
+		rawGet("/", "Accept-Encoding: br", "Accept-Encoding: gzip"): kindDelegated,
+		rawGet("/", "If-None-Match: \"a\"", "If-None-Match: \"b\""): kindDelegated,
+		rawGet("/", "x-depends: ?"):                                 kindDelegated,
+		rawGet("/tag/d%C3%BCne"):                                    kindDelegated,
+		rawGet("/search?q=a"):                                       kindDelegated,
+		rawGet("http://killr/"):                                     kindDelegated,
+		"HEAD / HTTP/1.1\r\nHost: killr\r\n\r\n":                    kindDelegated,
+		rawGet("/", "Content-Length: 0"):                            kindUnparsed,
+		rawGet("/", "transfer-encoding: chunked"):                   kindUnparsed,
+		rawGet("/", "Expect: 100-continue"):                         kindUnparsed,
+		rawGet("/", "Upgrade: websocket"):                           kindUnparsed,
+		rawGet(
 			"/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13",
 		): kindUnparsed,
-		plainly("/", "Host: other"):                 kindUnparsed,
-		plainly("/", "X-A : b"):                     kindUnparsed,
-		plainly("/", " folded"):                     kindUnparsed,
-		plainly("/", "X-A: b\nX-B: c"):              kindUnparsed,
-		plainly("/", "X-A: b\x00"):                  kindUnparsed,
-		plainly("/", "\rX-A: b"):                    kindUnparsed,
-		plainly("/") + "G":                          kindUnparsed,
-		plainly("/") + plainly("/"):                 kindUnparsed,
-		plainly("/ "):                               kindUnparsed,
+		rawGet("/", "Host: other"):                  kindUnparsed,
+		rawGet("/", "X-A : b"):                      kindUnparsed,
+		rawGet("/", " folded"):                      kindUnparsed,
+		rawGet("/", "X-A: b\nX-B: c"):               kindUnparsed,
+		rawGet("/", "X-A: b\x00"):                   kindUnparsed,
+		rawGet("/", "\rX-A: b"):                     kindUnparsed,
+		rawGet("/") + "G":                           kindUnparsed,
+		rawGet("/") + rawGet("/"):                   kindUnparsed,
+		rawGet("/ "):                                kindUnparsed,
 		"GET / HTTP/1.1\r\n\r\n":                    kindUnparsed,
 		"GET / HTTP/1.1\r\nHost:\r\n\r\n":           kindUnparsed,
 		"GET / HTTP/1.0\r\nHost: killr\r\n\r\n":     kindUnparsed,
@@ -72,13 +74,15 @@ func TestParse(t *testing.T) {
 		"GET / HTTP/1.1\r\nHost: killr\r\n\r":       kindUnparsed,
 		"":                                          kindUnparsed,
 	} {
-		if _, k := parse([]byte(text)); k != want {
-			t.Errorf("%q: kind %d, want %d", text, k, want)
-		}
+		t.Run(fmt.Sprintf("%.60q", text), func(t *testing.T) {
+			if _, k := parse([]byte(text)); k != want {
+				t.Errorf("%q: kind %d, want %d", text, k, want)
+			}
+		})
 	}
 }
 
-// The header fields that a usual proxy adds leave a request fast.
+// TestParseBehindProxies: the header fields that usual proxies add leave a request fast.
 func TestParseBehindProxies(t *testing.T) {
 	t.Parallel()
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -130,11 +134,11 @@ func TestParseBehindProxies(t *testing.T) {
 	} {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
-			if fast, k := parse([]byte(plainly("/photos/ansel", fields...))); k != kindFast {
+			if fast, k := parse([]byte(rawGet("/photos/ansel", fields...))); k != kindFast {
 				t.Errorf("kind %d: %s", k, fast.reason)
 			}
 			for _, field := range fields {
-				if fast, k := parse([]byte(plainly("/photos/ansel", field))); k != kindFast {
+				if fast, k := parse([]byte(rawGet("/photos/ansel", field))); k != kindFast {
 					t.Errorf("%s: kind %d: %s", field, k, fast.reason)
 				}
 			}
@@ -142,8 +146,8 @@ func TestParseBehindProxies(t *testing.T) {
 	}
 }
 
-// agrees compares parse with net/http: bytes of kindFast or kindDelegated are one request and nothing else, and its
-// fields are the same.
+// agrees compares parse with net/http: bytes of kindFast or kindDelegated are exactly one request, and net/http reads
+// the same header fields.
 func agrees(t testing.TB, b []byte) kind {
 	t.Helper()
 	fast, k := parse(b)
@@ -169,7 +173,9 @@ func agrees(t testing.TB, b []byte) kind {
 		r.URL.EscapedPath() != string(fast.Target) || r.Close || r.Host == "" || r.Host != string(fast.Host) {
 		t.Fatalf("%q: net/http reads %s %s, close %v", b, r.Method, r.URL, r.Close)
 	}
-	for name, got := range map[string][]byte{"Accept-Encoding": fast.AcceptEncoding, "If-None-Match": fast.IfNoneMatch} {
+	for name, got := range map[string][]byte{
+		"Accept-Encoding": fast.AcceptEncoding, "If-None-Match": fast.IfNoneMatch,
+	} {
 		if values := r.Header.Values(name); len(values) > 1 || strings.Join(values, "") != string(got) {
 			t.Fatalf("%q: %s is %q, net/http reads %q", b, name, got, values)
 		}
@@ -182,7 +188,7 @@ func agrees(t testing.TB, b []byte) kind {
 	return k
 }
 
-// TestParseAgrees changes requests at random.
+// TestParseAgrees: parse agrees with net/http about requests that are changed at random.
 func TestParseAgrees(t *testing.T) {
 	t.Parallel()
 	parts := []string{
@@ -216,19 +222,20 @@ func TestParseAgrees(t *testing.T) {
 	}
 	for k := kindUnparsed; k <= kindFast; k++ {
 		if seen[k] < 1000 {
-			t.Errorf("kind %d: %d requests of 200,000 are not enough to believe in", k, seen[k])
+			t.Errorf("kind %d: %d requests of 200,000 are too few to test it", k, seen[k])
 		}
 	}
 }
 
+// FuzzParse: parse agrees with net/http.
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(plainly("/photos/ansel", "Accept-Encoding: gzip, br", "If-None-Match: \"a\"")))
+	f.Add([]byte(rawGet("/photos/ansel", "Accept-Encoding: gzip, br", "If-None-Match: \"a\"")))
 	f.Add([]byte("POST / HTTP/1.1\r\nHost: killr\r\nContent-Length: 3\r\n\r\na=b"))
 	f.Fuzz(func(t *testing.T, b []byte) { agrees(t, b) })
 }
 
 func BenchmarkParse(b *testing.B) {
-	text := []byte(plainly("/photos/ansel", "Connection: keep-alive",
+	text := []byte(rawGet("/photos/ansel", "Connection: keep-alive",
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
 		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
 		"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Accept-Encoding: gzip, deflate, br, zstd",

@@ -15,7 +15,7 @@ var ErrLeft = errors.New("the client has left")
 type Responder struct{ c *conn }
 
 // Watch returns a context that ends, with the cause ErrLeft, when the client leaves. Call stop before the answer is
-// written. It costs a goroutine, so it is for answers that take a while.
+// written. It costs a goroutine: do not call it for answers from memory.
 func (w Responder) Watch() (ctx context.Context, stop func()) {
 	c := w.c
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -36,8 +36,8 @@ func NewFeed(nc *nats.Conn, tracker *Tracker, delay prometheus.Observer, log *sl
 }
 
 const (
-	liveBacklog = 100                    // messages that may wait behind a heartbeat that still tells the time
-	retryEvery  = 500 * time.Millisecond // how often the stream is compared with the one followed, and failures are retried
+	liveBacklog = 100                    // a heartbeat with more messages behind it is too old to tell the time
+	retryEvery  = 500 * time.Millisecond // between retries, and between checks whether the stream was replaced
 
 	// Early invalidations that may wait. More are dropped: the stream delivers the same changes.
 	earlyBacklog = 1024
@@ -72,8 +72,10 @@ func (f *Feed) round(ctx context.Context) error {
 		return err
 	}
 	info := stream.CachedInfo()
-	asked := time.Now()
-	consumer, err := stream.OrderedConsumer(setup, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	requested := time.Now()
+	consumer, err := stream.OrderedConsumer(setup, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+	})
 	if err != nil {
 		return err
 	}
@@ -81,7 +83,7 @@ func (f *Feed) round(ctx context.Context) error {
 	// right whatever this machine's clock says; cluster time, from which it is subtracted, is known with the first
 	// heartbeat. Until then the feed is stale.
 	f.tracker.forgetHeartbeats()
-	age := func() time.Duration { return info.TimeStamp.Sub(info.Created) + time.Since(asked) }
+	age := func() time.Duration { return info.TimeStamp.Sub(info.Created) + time.Since(requested) }
 	f.last.Store(0)
 	f.timed, f.suspect = false, false
 	until := info.State.LastSeq // older messages are not live
@@ -89,7 +91,7 @@ func (f *Feed) round(ctx context.Context) error {
 	consuming, err := consumer.Consume(func(m jetstream.Msg) { f.message(m, until, age) },
 		jetstream.PullHeartbeat(time.Second), jetstream.PullExpiry(5*time.Second),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-			f.log.Debug("consumer of the stream of changes", "err", err)
+			f.log.Debug("the consumer of the stream of changes reports an error", "err", err)
 		}))
 	if err != nil {
 		return err

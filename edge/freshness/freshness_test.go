@@ -21,8 +21,8 @@ func newDelay() prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "delay"})
 }
 
-// believing returns a tracker whose feed is not stale for an hour.
-func believing() *Tracker {
+// newCurrent returns a tracker whose feed is not stale for an hour.
+func newCurrent() *Tracker {
 	t := New(&wire.Clock{})
 	t.goodUntil.Store(int64(time.Hour))
 	return t
@@ -30,16 +30,17 @@ func believing() *Tracker {
 
 func user(name string) string { return "user." + name }
 
-// A page whose scope had to be forgotten is neither fresh nor served as stale.
+// TestForgottenScopes: a page whose scope was forgotten is neither fresh nor served as stale.
 func TestForgottenScopes(t *testing.T) {
 	t.Parallel()
-	tracker := believing()
+	tracker := newCurrent()
 	tracker.rotated = time.Now().Add(-time.Second)
 	old := tracker.Basis(&wire.Reply{
-		MaxAge: wire.PageAge, ReadAt: time.Now().Add(-time.Minute), Depends: []wire.Dep{{Scope: user("ansel"), Version: 1}},
+		MaxAge: wire.PageAge, ReadAt: time.Now().Add(-time.Minute),
+		Depends: []wire.Dep{{Scope: user("ansel"), Version: 1}},
 	})
 	if now := time.Now(); !tracker.Fresh(&old, now) || !tracker.MayServeStale(&old, now) {
-		t.Fatal("a page whose scope is remembered is not fresh")
+		t.Fatal("a page is not fresh although its scope is remembered")
 	}
 	for i := 1; tracker.old[user("ansel")] != nil || tracker.young[user("ansel")] != nil; i++ {
 		tracker.Scope(user(fmt.Sprint("u", i)))
@@ -56,7 +57,8 @@ func TestForgottenScopes(t *testing.T) {
 	}
 }
 
-// A process that was frozen, or disconnected, receives old heartbeats. They say nothing about now.
+// TestLateHeartbeats: a process that was frozen or disconnected receives old heartbeats. They do not make the feed
+// current.
 func TestLateHeartbeats(t *testing.T) {
 	t.Parallel()
 	tracker := New(&wire.Clock{})
@@ -64,22 +66,22 @@ func TestLateHeartbeats(t *testing.T) {
 	now := time.Now()
 	feed.heartbeat(wire.Heartbeat{Time: now}, now, 0)
 	if tracker.FeedStale() {
-		t.Fatal("a heartbeat of now does not count")
+		t.Fatal("a new heartbeat does not make the feed current")
 	}
 	tracker.forgetHeartbeats()
 	for ago := 300 * time.Second; ago > heartbeatGrace; ago -= time.Second {
 		feed.heartbeat(wire.Heartbeat{Time: now.Add(-ago)}, now, 0)
 		if !tracker.FeedStale() {
-			t.Fatalf("a heartbeat of %v ago counts", ago)
+			t.Fatalf("a heartbeat of %v ago makes the feed current", ago)
 		}
 	}
 	feed.heartbeat(wire.Heartbeat{Time: time.Now()}, time.Now(), 0)
 	if tracker.FeedStale() {
-		t.Error("a heartbeat of now, after late ones, does not count")
+		t.Error("a new heartbeat after late ones does not make the feed current")
 	}
 }
 
-// After a gap in the stream no page that was read before it is fresh.
+// TestGapInTheStream: after a gap in the stream no page that was read before the gap is fresh.
 func TestGapInTheStream(t *testing.T) {
 	t.Parallel()
 	nc := testenv.Connect(t, testenv.NATSServer(t).URL())
@@ -102,14 +104,17 @@ func TestGapInTheStream(t *testing.T) {
 		}
 		return !tracker.FeedStale()
 	}
-	testenv.Eventually(t, "heartbeats count", beat)
+	testenv.Eventually(t, "heartbeats make the feed current", beat)
 	before := tracker.InvalidBefore()
 	feed.last.Add(^uint64(4)) // as if the next five messages had been lost
-	testenv.Eventually(t, "older pages are invalid", func() bool { beat(); return tracker.InvalidBefore().After(before) })
+	testenv.Eventually(t, "older pages are invalid", func() bool {
+		beat()
+		return tracker.InvalidBefore().After(before)
+	})
 }
 
 func BenchmarkFreshWithTenScopes(b *testing.B) {
-	tracker := believing()
+	tracker := newCurrent()
 	reply := &wire.Reply{ReadAt: time.Now(), MaxAge: time.Hour}
 	for i := range int64(10) {
 		reply.Depends = append(reply.Depends, wire.Dep{Scope: user(fmt.Sprint("u", i+1)), Version: i})

@@ -33,8 +33,8 @@ func NewTokens(nc *nats.Conn, tracker *Tracker, log *slog.Logger) *Tokens {
 	return &Tokens{nc: nc, tracker: tracker, log: log}
 }
 
-// keyEvery is how often the shared key is read again: an operator may replace it. Tokens signed with a new key are not
-// valid for as long.
+// keyEvery is how often the shared key is read: an operator may replace it. Until an edge has read the new key, tokens
+// that are signed with it are invalid there.
 const keyEvery = 5 * time.Second
 
 // Key returns the key, nil while there is none.
@@ -114,12 +114,12 @@ func (t *Tokens) Adopt(r *http.Request) (unverified []wire.Dep) {
 		}
 	}
 	if err != nil {
-		t.log.Debug("invalid read-your-writes token", "err", err)
+		t.log.Debug("ignoring an invalid read-your-writes token", "err", err)
 	}
 	return unverified
 }
 
-// Insider reports whether a value proves that its sender has the key.
+// Insider reports whether a header value proves that its sender has the key.
 func (t *Tokens) Insider(value string) bool {
 	key := t.key.Load()
 	return key != nil && key.VerifyInsider(value, t.tracker.clock.Now())

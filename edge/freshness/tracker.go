@@ -10,19 +10,21 @@ import (
 
 // Bounds on what an edge assumes about its cached pages.
 const (
-	heartbeatGrace  = 3 * time.Second // without a good heartbeat for this long, the feed counts as stale
-	maxRelayLag     = time.Second     // a heartbeat of a relay that lags more is not a good one
-	maxAgeWithoutIt = time.Second     // age up to which a page is fresh while the feed is stale: a crowd still shares one render
-	maxScopes       = 500_000         // scopes in one generation, some 50 MB; beyond, the older generation is forgotten early
-	ClockSlip       = time.Second     // how far cluster time, learned from heartbeats in transit, may lag behind the truth
+	heartbeatGrace = 3 * time.Second // without a good heartbeat for this long, the feed counts as stale
+	maxRelayLag    = time.Second     // a heartbeat of a relay that lags more is not a good one
+	staleFeedAge   = time.Second     // up to this age a page is fresh if the feed is stale: a crowd shares one render
+	maxScopes      = 500_000         // scopes in one generation, about 50 MB; then the older generation is forgotten
 )
+
+// ClockSlip is how far cluster time, which is learned from heartbeats in transit, may lag behind the truth.
+const ClockSlip = time.Second
 
 // Tracker knows the newest version of each scope and compares cached pages with it. A check costs a few atomic reads.
 // It is safe for concurrent use.
 type Tracker struct {
 	clock         *wire.Clock
 	invalidBefore atomic.Int64 // cluster time, µs: pages read before it may have missed changes
-	forgottenAt   atomic.Int64 // cluster time, µs: pages read before it may depend on forgotten scopes, so their deletion is unknown
+	forgottenAt   atomic.Int64 // cluster time, µs: pages read before it may depend on forgotten scopes
 	goodUntil     atomic.Int64 // nanoseconds since start: when the feed becomes stale unless another heartbeat comes
 	start         time.Time
 	changed       chan struct{} // capacity 1: a popular page may have been overtaken
@@ -47,7 +49,7 @@ func (s *Scope) Newest() int64 { return s.version.Load() }
 // Gone returns the newest version that deleted or hid something.
 func (s *Scope) Gone() int64 { return s.gone.Load() }
 
-// MarkPopular makes every further change of the scope wake whoever reads [Tracker.Changed].
+// MarkPopular makes every further change of the scope wake the reader of [Tracker.Changed].
 func (s *Scope) MarkPopular() { s.popular.Store(true) }
 
 // Dep is a scope that a page depends on, and the version that the page shows.
@@ -59,7 +61,7 @@ type Dep struct {
 // Overtaken reports whether a newer version is known.
 func (d Dep) Overtaken() bool { return d.Version < d.Scope.version.Load() }
 
-// Basis is what the freshness of a page is decided from. It is immutable.
+// Basis is what decides about the freshness of a page. It is immutable.
 type Basis struct {
 	ReadAt    time.Time     // cluster time at which the rows were read
 	MaxAge    time.Duration // 0: never cached
@@ -192,7 +194,7 @@ func (t *Tracker) Fresh(b *Basis, now time.Time) bool {
 	if age < -ClockSlip || age >= b.MaxAge || b.ReadAt.UnixMicro() < t.invalidBefore.Load() {
 		return false
 	}
-	if t.feedStaleAt(now) && age > maxAgeWithoutIt {
+	if t.feedStaleAt(now) && age > staleFeedAge {
 		return false
 	}
 	for _, d := range b.Deps {
@@ -203,8 +205,8 @@ func (t *Tracker) Fresh(b *Basis, now time.Time) bool {
 	return true
 }
 
-// MayServeStale reports whether a page that is not fresh may be served, marked as stale, when nothing better can be
-// had.
+// MayServeStale reports whether a page that is not fresh may be served, marked as stale, when no fresh one can be had.
+// A page that depends on a forgotten scope may not: whether its rows were deleted is unknown.
 func (t *Tracker) MayServeStale(b *Basis, now time.Time) bool {
 	if b.MaxAge == 0 || t.Age(b, now) >= b.MaxAge+wire.StaleAge || b.ReadAt.UnixMicro() < t.forgottenAt.Load() {
 		return false

@@ -12,10 +12,11 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// refreshAt is the part of a page's maximum age at which a newer one is requested, so that nobody waits when it ends.
+// refreshAt is the part of a page's maximum age after which a newer page is requested, so that no client waits at its
+// end.
 const refreshAt = .75
 
-// filler publishes fill notes: requests to the cachefills to put a page into memcached.
+// filler publishes fill notes. A fill note asks a cachefill to put a page into memcached.
 type filler struct {
 	nc      *nats.Conn
 	tracker *freshness.Tracker
@@ -28,36 +29,38 @@ func newFiller(cfg Config) *filler {
 	return &filler{nc: cfg.NATS, tracker: cfg.Tracker, enabled: cfg.Fill, sent: cfg.Fills, log: cfg.Log}
 }
 
-// refreshEarly requests a newer copy, once, of a page that nears its maximum age.
-func (f *filler) refreshEarly(c *cache.Page, now time.Time) {
-	if c.Reply.Immutable || c.Refreshing.Load() ||
-		float64(f.tracker.Age(&c.Basis, now)) < refreshAt*float64(c.Reply.MaxAge) || c.Refreshing.Swap(true) {
+// refreshEarly requests a newer page, once, when a page is near its maximum age.
+func (f *filler) refreshEarly(cached *cache.Page, now time.Time) {
+	if cached.Reply.Immutable || cached.Refreshing.Load() ||
+		float64(f.tracker.Age(&cached.Basis, now)) < refreshAt*float64(cached.Reply.MaxAge) ||
+		cached.Refreshing.Swap(true) {
 		return
 	}
-	f.send(wire.Fill{Ref: c.Ref, ReadAt: c.Reply.ReadAt.Add(time.Microsecond)})
+	f.send(wire.Fill{Ref: cached.Ref, ReadAt: cached.Reply.ReadAt.Add(time.Microsecond)})
 }
 
-// fill requests, once, a copy as good as a rendered page: with its versions, valid, and not much older. It need not be
-// newer: other edges that render the page at the same time send the same note, and one fill is enough.
-func (f *filler) fill(c *cache.Page) {
-	if c.InMemcached.Swap(true) {
+// fill sends a fill note for a page, once. The note wants the versions of the page, and rows that are valid and not
+// much older than those of the page. It does not want newer ones: other edges that render the page at the same time
+// send the same note, and one fill is enough.
+func (f *filler) fill(cached *cache.Page) {
+	if cached.InMemcached.Swap(true) {
 		return
 	}
-	age := time.Duration((1 - refreshAt) * float64(c.Reply.MaxAge))
-	readAt := later(c.Reply.ReadAt.Add(-age), f.tracker.InvalidBefore())
-	if readAt.After(c.Reply.ReadAt) {
-		readAt = c.Reply.ReadAt
+	age := time.Duration((1 - refreshAt) * float64(cached.Reply.MaxAge))
+	readAt := later(cached.Reply.ReadAt.Add(-age), f.tracker.InvalidBefore())
+	if readAt.After(cached.Reply.ReadAt) {
+		readAt = cached.Reply.ReadAt
 	}
-	f.send(wire.Fill{Ref: c.Ref, ReadAt: readAt, Wants: c.Reply.Depends})
+	f.send(wire.Fill{Ref: cached.Ref, ReadAt: readAt, Wants: cached.Reply.Depends})
 }
 
-// replace requests, once, another copy of a corrupt page.
-func (f *filler) replace(c *cache.Page) {
-	if c.Refreshing.Swap(true) {
+// replace has memcached store a corrupt page anew, once.
+func (f *filler) replace(cached *cache.Page) {
+	if cached.Refreshing.Swap(true) {
 		return
 	}
-	f.log.Warn("memcached: a corrupt item counts as a miss", "key", c.Ref.Key())
-	f.send(wire.Fill{Ref: c.Ref, ReadAt: c.Reply.ReadAt.Add(time.Microsecond)})
+	f.log.Warn("memcached: a corrupt item counts as a miss", "key", cached.Ref.Key())
+	f.send(wire.Fill{Ref: cached.Ref, ReadAt: cached.Reply.ReadAt.Add(time.Microsecond)})
 }
 
 func (f *filler) send(note wire.Fill) {

@@ -22,11 +22,11 @@ const (
 	defaultListEvery = 10 * time.Second // if the list has changed
 	unchangedEvery   = time.Hour        // if it has not: a list that is not renewed expires after a day
 	storeTimeout     = 2 * time.Second
-	stopTimeout      = time.Second // for the last time
+	stopTimeout      = time.Second // when the edge stops
 )
 
-// lister stores this edge's popularity list where the cachefills find it, and reads it back when the edge starts, so
-// that a restart does not replace a day's list by a moment's. While NATS is away it waits: the next list is as good.
+// lister stores this edge's popularity list, which the cachefills read. When the edge starts it reads the list back, so
+// that a restart does not replace the list of a day by that of a moment. While NATS is away it stores nothing.
 type lister struct {
 	nc      *nats.Conn
 	counter *counter
@@ -35,14 +35,14 @@ type lister struct {
 	every   time.Duration
 	log     *slog.Logger
 
-	restored atomic.Bool // the list from before the start has been read
+	restored atomic.Bool // whether the list from before the start was read
 	stored   []byte      // what was stored last
 	storedAt time.Time
 }
 
-// run works until ctx ends, and then stores the list once more.
+// run stores the list until ctx ends, and then once more.
 func (l *lister) run(ctx context.Context) {
-	for !l.restore(ctx) { // first of all: an empty list would replace the stored one
+	for !l.restore(ctx) { // first, since an empty list would replace the stored one
 		if !sleep.For(ctx, min(l.every, time.Second)) {
 			return
 		}
@@ -50,7 +50,7 @@ func (l *lister) run(ctx context.Context) {
 	for sleep.For(ctx, l.every) {
 		l.store(ctx, storeTimeout)
 	}
-	l.counter.collect(l.memory, rate.NewLimiter(0, 0), time.Now()) // counts only: it is too late to fill memcached
+	l.counter.collect(l.memory, rate.NewLimiter(0, 0), time.Now()) // only counts: it is too late to fill memcached
 	l.store(context.WithoutCancel(ctx), stopTimeout)
 }
 

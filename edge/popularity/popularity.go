@@ -15,20 +15,20 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// Config is what Popularity depends on. All fields but ListEvery are required.
+// Config is what a [Popularity] needs. All fields but ListEvery are required.
 type Config struct {
 	NATS      *nats.Conn
 	Tracker   *freshness.Tracker
-	Memory    *cache.Memory // pages whose hits are collected
-	Fill      bool          // publish fill notes; false if there is no memcached
+	Memory    *cache.Memory // its pages count their hits
+	Fill      bool          // whether to publish fill notes; false without memcached
 	ListKey   string        // of the popularity list, see schema/popularlist
-	ListEvery time.Duration // how often the list is stored, 0 is 10 s
+	ListEvery time.Duration // how often the list is stored; 0: 10 s
 	Fills     prometheus.Counter
 	Refills   prometheus.Counter
 	Log       *slog.Logger
 }
 
-// Popularity is safe for concurrent use.
+// Popularity counts requests and refills popular pages. It is safe for concurrent use.
 type Popularity struct {
 	cfg     Config
 	counter *counter
@@ -38,7 +38,7 @@ type Popularity struct {
 	limit   *rate.Limiter
 }
 
-// New returns a Popularity that counts; Run refills and stores the list.
+// New returns a Popularity that counts requests. Run refills pages and stores the list.
 func New(cfg Config) *Popularity {
 	if cfg.ListEvery == 0 {
 		cfg.ListEvery = defaultListEvery
@@ -46,54 +46,55 @@ func New(cfg Config) *Popularity {
 	counter := newCounter()
 	return &Popularity{
 		cfg: cfg, counter: counter, recent: newRecent(), filler: newFiller(cfg),
-		lister: &lister{nc: cfg.NATS, counter: counter, memory: cfg.Memory, key: cfg.ListKey, every: cfg.ListEvery, log: cfg.Log},
-		limit:  rate.NewLimiter(refillRate, refillBurst),
+		lister: &lister{
+			nc: cfg.NATS, counter: counter, memory: cfg.Memory, key: cfg.ListKey, every: cfg.ListEvery, log: cfg.Log,
+		},
+		limit: rate.NewLimiter(refillRate, refillBurst),
 	}
 }
 
 // Source is where a page came from.
 type Source uint8
 
-// The sources of pages.
+// The sources of pages, see [Popularity.Observe].
 const (
 	FromMemory Source = iota
 	FromMemcached
 	FromRenderer
 )
 
-// Observe records that a page answers a request, and has memcached filled if that is worth it. Of the requests that
-// share one render only the first counts.
-func (p *Popularity) Observe(c *cache.Page, from Source, now time.Time) {
-	if c.Reply.MaxAge == 0 {
+// Observe counts a request that a page answers, and has memcached filled with popular pages. Of the requests that share
+// one render only the first counts.
+func (p *Popularity) Observe(cached *cache.Page, from Source, now time.Time) {
+	if cached.Reply.MaxAge == 0 {
 		return // never cached
 	}
 	switch {
-	case !c.Observed.Load() && !c.Observed.Swap(true):
-		p.first(c)
+	case !cached.Observed.Load() && !cached.Observed.Swap(true):
+		p.first(cached)
 	case from == FromMemory:
-		c.Hits.Add(1)
+		cached.Hits.Add(1)
 	case from == FromMemcached:
-		p.counter.add(c, true)
+		p.counter.add(cached, true)
 	}
-	p.filler.refreshEarly(c, now)
+	p.filler.refreshEarly(cached, now)
 }
 
-// first counts a page that has just come from memcached or from a renderer. A page that was rendered once only is not
-// counted yet.
-func (p *Popularity) first(c *cache.Page) {
-	if c.InMemcached.Load() {
-		p.counter.add(c, true)
+// first counts the first request that a page answers. A page that was rendered only once is not counted yet.
+func (p *Popularity) first(cached *cache.Page) {
+	if cached.InMemcached.Load() {
+		p.counter.add(cached, true)
 		return
 	}
-	again := c.Ref.Kind() == page.KindAsset || p.recent.again(c.Ref)
-	p.counter.add(c, again)
+	again := cached.Ref.Kind() == page.KindAsset || p.recent.again(cached.Ref)
+	p.counter.add(cached, again)
 	if again {
-		p.filler.fill(c)
+		p.filler.fill(cached)
 	}
 }
 
-// Replace has memcached store another copy of a corrupt page.
-func (p *Popularity) Replace(c *cache.Page) { p.filler.replace(c) }
+// Replace has memcached store a corrupt page anew.
+func (p *Popularity) Replace(cached *cache.Page) { p.filler.replace(cached) }
 
 // Run refills and stores the list until ctx ends.
 func (p *Popularity) Run(ctx context.Context) {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 func newTracker() *freshness.Tracker { return freshness.New(&wire.Clock{}) }
 
-// user is the n-th user's page.
+// user is the page of the n-th user.
 func user(n int64) page.Ref { return page.User(fmt.Sprint("u", n)) }
 
 // pageOf returns a page, read at a time, that depends on scopes in version 1.
@@ -37,22 +37,23 @@ func pageOf(t *freshness.Tracker, ref page.Ref, readAt time.Time, maxAge time.Du
 	return cache.New(t, ref, r)
 }
 
-// A change of everything refills the most popular pages first, at most the burst at once, and the rest at the rate.
+// TestChangeOfEverythingIsPaced: a change of all pages refills the most popular pages first, at most refillBurst at
+// once, and the rest at refillRate.
 func TestChangeOfEverythingIsPaced(t *testing.T) {
 	t.Parallel()
-	tracker, h, now := newTracker(), newCounter(), time.Now()
+	tracker, counts, now := newTracker(), newCounter(), time.Now()
 	const pages = 3 * refillBurst
 	for i := range int64(pages) {
 		ref := page.Photo(i + 1)
-		h.add(pageOf(tracker, ref, now, wire.PageAge, wire.ScopeAll), true)
-		h.pages[ref].count = refillFrom + i
+		counts.add(pageOf(tracker, ref, now, wire.PageAge, wire.ScopeAll), true)
+		counts.pages[ref].count = refillFrom + i
 	}
 	limit := rate.NewLimiter(refillRate, refillBurst)
-	if notes, _ := h.due(tracker, limit, now); len(notes) != 0 {
+	if notes, _ := counts.due(tracker, limit, now); len(notes) != 0 {
 		t.Fatalf("%d notes before any change", len(notes))
 	}
 	tracker.Learn(wire.Change{Scope: wire.ScopeAll, Version: 2})
-	notes, next := h.due(tracker, limit, now)
+	notes, next := counts.due(tracker, limit, now)
 	if len(notes) != refillBurst || next > limitPause {
 		t.Fatalf("%d notes at once, next scan in %v", len(notes), next)
 	}
@@ -62,20 +63,20 @@ func TestChangeOfEverythingIsPaced(t *testing.T) {
 			t.Fatalf("note %d is %+v, want %s", i, note, want)
 		}
 	}
-	if notes, _ := h.due(tracker, limit, now); len(notes) != 0 {
-		t.Errorf("%d more at the same moment", len(notes))
+	if notes, _ := counts.due(tracker, limit, now); len(notes) != 0 {
+		t.Errorf("%d more notes at the same moment", len(notes))
 	}
-	if notes, _ := h.due(tracker, limit, now.Add(time.Second)); len(notes) != refillRate {
-		t.Errorf("%d in the next second, want %d", len(notes), refillRate)
+	if notes, _ := counts.due(tracker, limit, now.Add(time.Second)); len(notes) != refillRate {
+		t.Errorf("%d notes in the next second, want %d", len(notes), refillRate)
 	}
-	notes, next = h.due(tracker, limit, now.Add(time.Minute))
+	notes, next = counts.due(tracker, limit, now.Add(time.Minute))
 	if len(notes) != pages-refillBurst-refillRate || next != collectEvery {
-		t.Errorf("%d after a minute, next scan in %v", len(notes), next)
+		t.Errorf("%d notes after a minute, next scan in %v", len(notes), next)
 	}
 }
 
-// A page that changes more often than it is requested is refilled about as often as it was requested lately, however often
-// that was before.
+// TestRefillsAreNoMoreThanRequests: a page that changes more often than it is requested is refilled about as often as
+// it was requested lately, however often that was before.
 func TestRefillsAreNoMoreThanRequests(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -92,14 +93,14 @@ func TestRefillsAreNoMoreThanRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tracker, h, now := newTracker(), newCounter(), time.Now()
+			tracker, counts, now := newTracker(), newCounter(), time.Now()
 			ref := page.User("ansel")
-			h.add(pageOf(tracker, ref, now, c.maxAge, "user.ansel"), true)
-			p, owed := h.pages[ref], 0.
+			counts.add(pageOf(tracker, ref, now, c.maxAge, "user.ansel"), true)
+			p, owed := counts.pages[ref], 0.
 			request := func(perSecond float64) { // counts are collected once a second
 				owed += perSecond
 				if n := int64(owed); n > 0 {
-					h.count(p, n, now)
+					counts.count(p, n, now)
 					owed -= float64(n)
 				}
 				now = now.Add(time.Second)
@@ -110,7 +111,7 @@ func TestRefillsAreNoMoreThanRequests(t *testing.T) {
 			for range 30 {
 				request(c.lately)
 			}
-			if list := h.list(); len(list) != 1 {
+			if list := counts.list(); len(list) != 1 {
 				t.Fatalf("the list is %v", list)
 			}
 			refills := 0
@@ -118,7 +119,7 @@ func TestRefillsAreNoMoreThanRequests(t *testing.T) {
 				for hundredth := range 100 {
 					tracker.Learn(wire.Change{Scope: "user.ansel", Version: int64(2 + second*100 + hundredth)})
 					at := now.Add(time.Duration(hundredth) * 10 * time.Millisecond)
-					notes, _ := h.due(tracker, rate.NewLimiter(rate.Inf, 0), at)
+					notes, _ := counts.due(tracker, rate.NewLimiter(rate.Inf, 0), at)
 					refills += len(notes)
 				}
 				request(c.lately)
@@ -130,13 +131,13 @@ func TestRefillsAreNoMoreThanRequests(t *testing.T) {
 	}
 }
 
-// A refill that waits for the gap since the last one is timed from the end of the gap.
+// TestGapIsNoDelay: a refill that waits for the gap since the last one is timed from the end of the gap.
 func TestGapIsNoDelay(t *testing.T) {
 	t.Parallel()
-	tracker, h, now := newTracker(), newCounter(), time.Now()
+	tracker, counts, now := newTracker(), newCounter(), time.Now()
 	ref := page.User("ansel")
-	h.add(pageOf(tracker, ref, now, wire.PageAge, "user.ansel"), true)
-	h.count(h.pages[ref], refillFrom, now.Add(-time.Hour))
+	counts.add(pageOf(tracker, ref, now, wire.PageAge, "user.ansel"), true)
+	counts.count(counts.pages[ref], refillFrom, now.Add(-time.Hour))
 	limit := rate.NewLimiter(rate.Inf, 0)
 	for version, c := range []struct {
 		at    time.Duration
@@ -147,13 +148,13 @@ func TestGapIsNoDelay(t *testing.T) {
 		{maxGap - 50*time.Millisecond, 0, 50 * time.Millisecond}, {maxGap, 1, collectEvery},
 	} {
 		tracker.Learn(wire.Change{Scope: "user.ansel", Version: int64(2 + version)})
-		notes, next := h.due(tracker, limit, now.Add(c.at))
+		notes, next := counts.due(tracker, limit, now.Add(c.at))
 		if len(notes) != c.notes {
 			t.Fatalf("after %v: %d notes, want %d", c.at, len(notes), c.notes)
 		}
 		for _, note := range notes {
 			if note.Waited > time.Millisecond {
-				t.Errorf("after %v: it has waited %v", c.at, note.Waited)
+				t.Errorf("after %v: the note says that it waited %v", c.at, note.Waited)
 			}
 		}
 		if next != c.next {
@@ -162,8 +163,8 @@ func TestGapIsNoDelay(t *testing.T) {
 	}
 }
 
-// noting returns a Popularity and the fill notes that it sends.
-func noting(t *testing.T) (*Popularity, *freshness.Tracker, func() []*nats.Msg) {
+// newPopularity returns a Popularity and the fill notes that it has sent since the last call.
+func newPopularity(t *testing.T) (*Popularity, *freshness.Tracker, func() []*nats.Msg) {
 	t.Helper()
 	nc := testenv.Connect(t, testenv.NATSServer(t).URL())
 	sub, err := nc.SubscribeSync(wire.SubjectFills)
@@ -196,10 +197,11 @@ func noting(t *testing.T) (*Popularity, *freshness.Tracker, func() []*nats.Msg) 
 	}
 }
 
-// A page that is rendered for the second time goes to memcached, once. Requests that share a render count once.
+// TestObserve: a page that is rendered for the second time goes to memcached, once. Requests that share a render count
+// once.
 func TestObserve(t *testing.T) {
 	t.Parallel()
-	p, tracker, notes := noting(t)
+	p, tracker, notes := newPopularity(t)
 	now, ref := time.Now(), page.User("ansel")
 	for render := range 3 {
 		c := pageOf(tracker, ref, now.Add(time.Duration(render)*time.Microsecond), wire.PageAge, "user.ansel")
@@ -224,13 +226,13 @@ func TestObserve(t *testing.T) {
 	}
 }
 
-// A page that nears its maximum age is requested anew, once, whether memcached has it or not.
+// TestRefreshEarly: a page that is near its maximum age is requested anew, once, whether memcached has it or not.
 func TestRefreshEarly(t *testing.T) {
 	t.Parallel()
 	for name, stored := range map[string]bool{"in memcached": true, "not in memcached": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, tracker, notes := noting(t)
+			p, tracker, notes := newPopularity(t)
 			now := time.Now()
 			old := now.Add(-wire.PageAge * 4 / 5).Truncate(time.Microsecond)
 			c := pageOf(tracker, page.User("ansel"), old, wire.PageAge, "user.ansel")
@@ -250,11 +252,12 @@ func TestRefreshEarly(t *testing.T) {
 	}
 }
 
+// TestRecentIsBounded: recent forgets the oldest pages when there are too many.
 func TestRecentIsBounded(t *testing.T) {
 	t.Parallel()
 	r := newRecent()
 	if r.again(page.Photo(1)) || !r.again(page.Photo(1)) {
-		t.Error("the second time is the first that counts")
+		t.Error("again is true for the first render or false for the second")
 	}
 	for i := range int64(3 * recentPages) {
 		r.again(page.Photo(i + 2))
@@ -264,24 +267,24 @@ func TestRecentIsBounded(t *testing.T) {
 	}
 }
 
-// Whatever is requested, the pages that are counted and cached are bounded.
+// TestCounterIsBounded: the number of counted pages and the size of the cache are bounded, whatever is requested.
 func TestCounterIsBounded(t *testing.T) {
 	t.Parallel()
 	const bytes = 4 << 20
 	memory := cache.NewMemory(bytes)
 	defer memory.Close()
-	tracker, h, now := newTracker(), newCounter(), time.Now()
+	tracker, counts, now := newTracker(), newCounter(), time.Now()
 	limit := rate.NewLimiter(refillRate, refillBurst)
 	for i := range int64(60_000) {
 		ref := user(i*7919%3_000_017 + 1)
 		c := pageOf(tracker, ref, now, wire.PageAge, wire.ScopeAll, "user."+ref.Name())
 		memory.Put(c, now)
 		c.Hits.Add(uint32(i % 5))
-		h.add(c, i%3 == 0)
+		counts.add(c, i%3 == 0)
 		if i%10_000 == 0 {
-			h.collect(memory, limit, now)
+			counts.collect(memory, limit, now)
 		}
-		if n := len(h.pages); n > maxPages {
+		if n := len(counts.pages); n > maxPages {
 			t.Fatalf("after %d: %d pages are counted", i, n)
 		}
 	}
@@ -289,15 +292,15 @@ func TestCounterIsBounded(t *testing.T) {
 	if got := memory.Bytes(); got > bytes {
 		t.Errorf("%v bytes in a cache of %d", got, bytes)
 	}
-	if h.size() < maxPages/2 {
-		t.Errorf("only %d pages are counted", h.size())
+	if counts.size() < maxPages/2 {
+		t.Errorf("only %d pages are counted", counts.size())
 	}
 }
 
-// An edge that starts reads its list back before it stores one, and stores one when it stops.
+// TestListSurvives: an edge stores its list when it stops, and reads it back when it starts, before it stores one.
 func TestListSurvives(t *testing.T) {
 	t.Parallel()
-	first, tracker, _ := noting(t)
+	first, tracker, _ := newPopularity(t)
 	run := func(p *Popularity) (stop func()) {
 		ctx, cancel := context.WithCancel(context.Background())
 		var running sync.WaitGroup
@@ -306,7 +309,7 @@ func TestListSurvives(t *testing.T) {
 	}
 	stop := run(first)
 	defer stop()
-	testenv.Eventually(t, "the list was looked for", first.lister.restored.Load)
+	testenv.Eventually(t, "the stored list was read", first.lister.restored.Load)
 	for n := range int64(3) {
 		c := pageOf(tracker, user(n+1), time.Now(), wire.PageAge)
 		c.InMemcached.Store(true)
@@ -318,7 +321,7 @@ func TestListSurvives(t *testing.T) {
 	second := New(first.cfg)
 	stop = run(second)
 	defer stop()
-	testenv.Eventually(t, "the list was read", second.lister.restored.Load)
+	testenv.Eventually(t, "the stored list was read by the second", second.lister.restored.Load)
 	list := second.counter.list()
 	if len(list) != 3 || list[0].Ref != user(3) ||
 		!slices.IsSortedFunc(list, func(a, b wire.Popular) int { return cmp.Compare(b.Count, a.Count) }) {
@@ -326,11 +329,11 @@ func TestListSurvives(t *testing.T) {
 	}
 }
 
-// BenchmarkCollect is the work of each second for an in-process cache of the usual size.
+// BenchmarkCollect is what the counter does once a second, for an in-process cache of the usual size.
 func BenchmarkCollect(b *testing.B) {
 	memory := cache.NewMemory(64 << 20)
 	defer memory.Close()
-	tracker, h, now, limit := newTracker(), newCounter(), time.Now(), rate.NewLimiter(refillRate, refillBurst)
+	tracker, counts, now, limit := newTracker(), newCounter(), time.Now(), rate.NewLimiter(refillRate, refillBurst)
 	var pages []*cache.Page
 	for i := range int64(5000) {
 		c := cache.New(tracker, page.Photo(i+1), &wire.Reply{
@@ -345,22 +348,22 @@ func BenchmarkCollect(b *testing.B) {
 		for _, c := range pages[:1000] {
 			c.Hits.Add(1)
 		}
-		h.collect(memory, limit, now)
+		counts.collect(memory, limit, now)
 	}
 }
 
-// BenchmarkDue is one scan of all pages that are counted.
+// BenchmarkDue is one scan of all counted pages.
 func BenchmarkDue(b *testing.B) {
-	tracker, h, now := newTracker(), newCounter(), time.Now()
+	tracker, counts, now := newTracker(), newCounter(), time.Now()
 	for i := range int64(maxPages) {
 		c := pageOf(tracker, page.Photo(i+1), now, wire.PageAge, wire.ScopeAll, fmt.Sprint("user.u", i%1000+1))
-		h.add(c, true)
-		h.add(c, true)
+		counts.add(c, true)
+		counts.add(c, true)
 	}
 	limit := rate.NewLimiter(refillRate, refillBurst)
 	b.ReportAllocs()
 	for b.Loop() {
-		if notes, _ := h.due(tracker, limit, now); len(notes) > 0 {
+		if notes, _ := counts.due(tracker, limit, now); len(notes) > 0 {
 			b.Fatal("a page is due without any change")
 		}
 	}

@@ -16,19 +16,19 @@ import (
 // Bounds of refilling after changes.
 const (
 	collectEvery = time.Second
-	refillRate   = 200                    // notes a second: a change of everything refills the most popular first, and Postgres lives through it
-	refillBurst  = 200                    // notes at once: one user's pages and photos
-	limitPause   = 20 * time.Millisecond  // between scans while pages wait for the rate
-	scanPause    = 2 * time.Millisecond   // between any two scans: a scan of 4,000 pages takes some 0.2 ms
-	minGap       = 20 * time.Millisecond  // between refills of one page, however fast it changes
-	minGapList   = 200 * time.Millisecond // likewise of a page that depends on everybody
-	maxGap       = 5 * time.Second        // between refills of a page that changes, however seldom it is requested
+	// A change of all pages refills the most popular ones first, at a rate that Postgres can bear.
+	refillRate  = 200                    // notes a second
+	refillBurst = 200                    // notes at once: one user's pages and photos
+	limitPause  = 20 * time.Millisecond  // between scans while refillRate makes pages wait
+	scanPause   = 2 * time.Millisecond   // between any two scans: a scan of 4,000 pages takes about 0.2 ms
+	minGap      = 20 * time.Millisecond  // between refills of one page, however fast it changes
+	minGapList  = 200 * time.Millisecond // between refills of a page that depends on all users
+	maxGap      = 5 * time.Second        // between refills of a page that changes, however seldom it is requested
 )
 
-// refill requests popular pages anew right after a change, until ctx ends: when a scope rises above the version in a
-// page's newest copy, it publishes a fill note that names the new version. All edges name the same version, so one fill
-// is enough for all of them. A requested copy counts as present; if its note was lost, the next visitor misses and
-// requests it again. Without changes of popular pages it sleeps.
+// refill publishes a fill note right after a change of a popular page, until ctx ends. The note names the new versions.
+// All edges name the same versions, so one fill is enough for all of them. A refill that was requested counts as done:
+// if its note was lost, the next request for the page is a miss. While no popular page changes, refill sleeps.
 func (p *Popularity) refill(ctx context.Context) {
 	collect := time.NewTicker(collectEvery)
 	defer collect.Stop()
@@ -39,9 +39,10 @@ func (p *Popularity) refill(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-collect.C:
-			for _, c := range p.counter.collect(p.cfg.Memory, p.limit, now) {
-				if !c.Broken() && p.cfg.Tracker.Fresh(&c.Basis, time.Now()) { // else a newer one is requested below
-					p.filler.fill(c)
+			for _, cached := range p.counter.collect(p.cfg.Memory, p.limit, now) {
+				// For a page that is not fresh, due returns a note below.
+				if !cached.Broken() && p.cfg.Tracker.Fresh(&cached.Basis, time.Now()) {
+					p.filler.fill(cached)
 				}
 			}
 		case <-p.cfg.Tracker.Changed():
@@ -61,13 +62,15 @@ func (p *Popularity) refill(ctx context.Context) {
 
 // due returns the notes for popular pages that a change has overtaken, most popular first and as many as the limit
 // allows, and when to scan again.
-func (h *counter) due(t *freshness.Tracker, limit *rate.Limiter, now time.Time) (notes []wire.Fill, next time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (c *counter) due(
+	t *freshness.Tracker, limit *rate.Limiter, now time.Time,
+) (notes []wire.Fill, next time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	next = collectEvery
 	cluster := t.Clock().Now()
 	var due []*counted
-	for _, p := range h.pages {
+	for _, p := range c.pages {
 		if p.count < refillFrom || !p.overtaken(t, cluster) {
 			continue
 		}
@@ -101,10 +104,10 @@ func (p *counted) gap(now time.Time) time.Duration {
 	return max(least, time.Duration(float64(time.Second)/perSecond))
 }
 
-// overtaken compares versions as [freshness.Tracker.Fresh] does. A page whose newest copy is past its age is not
-// refilled: nobody has requested it since.
+// overtaken reports whether a change has overtaken the page. It compares versions as [freshness.Tracker.Fresh] does. A
+// page past its maximum age is not overtaken: no client has requested it since.
 func (p *counted) overtaken(t *freshness.Tracker, cluster time.Time) bool {
-	if p.status == 0 || p.maxAge >= wire.FixedAge || cluster.Sub(p.copied) >= p.maxAge {
+	if p.status == 0 || p.maxAge >= wire.FixedAge || cluster.Sub(p.newestAt) >= p.maxAge {
 		return false
 	}
 	for _, d := range p.deps {
@@ -115,7 +118,7 @@ func (p *counted) overtaken(t *freshness.Tracker, cluster time.Time) bool {
 	return p.readAt.UnixMicro() < t.InvalidBefore().UnixMicro()
 }
 
-// request returns the note for a copy that is fresh as far as is known now, and records it as requested.
+// request returns a note for a page with the newest known versions, and records the refill as requested.
 func (p *counted) request(t *freshness.Tracker, now time.Time) wire.Fill {
 	p.readAt = later(p.readAt.Add(time.Microsecond), t.InvalidBefore())
 	note := wire.Fill{Ref: p.ref, ReadAt: p.readAt, Waited: max(now.Sub(p.behind), time.Microsecond)}

@@ -25,6 +25,17 @@ func (s *site) bothPaths() map[string]*Server {
 	}
 }
 
+// eachPath runs a test of HTTP answers twice at the same time, for edges with the fast path and for edges without it:
+// the answers are the same. onPath is an option for every edge of the test.
+func eachPath(t *testing.T, test func(t *testing.T, onPath func(*Config))) {
+	for name, off := range map[string]bool{fastPath: false, noFastPath: true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, func(c *Config) { c.NoFastPath = off })
+		})
+	}
+}
+
 // TestBothPathsGiveTheSameAnswers compares an edge with the fast path and one without it.
 func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 	t.Parallel()
@@ -33,40 +44,40 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 	edges := s.bothPaths()
 	etag := get(t, edges[fastPath], "/photos/ansel").header.Get("Etag")
 	for name, c := range map[string]struct {
-		say  string
+		send string
 		fast bool // the fast path answers, where there is one
 	}{
-		"page":         {plainly("/photos/ansel"), true},
-		"gzip":         {plainly("/photos/ansel", "Accept-Encoding: gzip"), true},
-		"not modified": {plainly("/photos/ansel", "If-None-Match: "+etag), true},
-		"asset":        {plainly("/static/app.0123abcd.css", "Accept-Encoding: br"), true},
-		"redirect":     {plainly("/photos/Ansel"), false},
-		"not found":    {plainly("/nowhere"), false},
+		"page":         {rawGet("/photos/ansel"), true},
+		"gzip":         {rawGet("/photos/ansel", "Accept-Encoding: gzip"), true},
+		"not modified": {rawGet("/photos/ansel", "If-None-Match: "+etag), true},
+		"asset":        {rawGet("/static/app.0123abcd.css", "Accept-Encoding: br"), true},
+		"redirect":     {rawGet("/photos/Ansel"), false},
+		"not found":    {rawGet("/nowhere"), false},
 		"HEAD":         {"HEAD /photos/ansel HTTP/1.1\r\nHost: killr\r\n\r\n", false},
 		"POST":         {"POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 0\r\n\r\n", false},
 		"two hosts":    {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", false},
 		"version":      {"GET / HTTP/3.0\r\nHost: killr\r\n\r\n", false},
-		"close":        {plainly("/photos/ansel", "Connection: close"), false},
+		"close":        {rawGet("/photos/ansel", "Connection: close"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			method, _, _ := strings.Cut(c.say, " ")
-			ask := func(paths string) (a answer) {
+			method, _, _ := strings.Cut(c.send, " ")
+			request := func(path string) (a answer) {
 				var before int
-				for range 3 { // the last time both edges have the page, in the same form
-					before = fastAnswers(t, edges[paths])
-					visitor := dial(t, edges[paths])
-					visitor.say(c.say)
-					a = visitor.hear(method)
+				for range 3 { // by the last request both edges have the page in the same encoding
+					before = fastAnswers(t, edges[path])
+					client := dial(t, edges[path])
+					client.send(c.send)
+					a = client.receive(method)
 				}
-				if fast := fastAnswers(t, edges[paths]) > before; fast != (c.fast && paths == fastPath) {
-					t.Errorf("%s: answered by the fast path: %t", paths, fast)
+				if fast := fastAnswers(t, edges[path]) > before; fast != (c.fast && path == fastPath) {
+					t.Errorf("%s: answered by the fast path: %t", path, fast)
 				}
 				for _, changing := range []string{"Date", "X-Request-Id", "Server-Timing"} {
 					a.header.Del(changing)
 				}
 				return a
 			}
-			a, b := ask(fastPath), ask(noFastPath)
+			a, b := request(fastPath), request(noFastPath)
 			if a.status != b.status || a.body != b.body {
 				t.Errorf("status %d and %d bytes, without the fast path %d and %d", a.status, len(a.body), b.status,
 					len(b.body))
@@ -90,14 +101,14 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 	}
 }
 
-// TestDateIsThatOfTheAnswer, not of the page or of the connection.
+// TestDateIsThatOfTheAnswer: the field Date is neither of the page nor of the connection.
 func TestDateIsThatOfTheAnswer(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(_ *Server, p *pipes) {
-		visitor := p.dial(t)
+		client := p.dial(t)
 		for range 3 {
-			visitor.say(plainly("/photos/ansel"))
-			got, want := visitor.hear(http.MethodGet), time.Now().UTC().Format(http.TimeFormat)
+			client.send(rawGet("/photos/ansel"))
+			got, want := client.receive(http.MethodGet), time.Now().UTC().Format(http.TimeFormat)
 			if date := got.header.Get("Date"); date != want {
 				t.Errorf("Date is %s, want %s", date, want)
 			}
@@ -112,10 +123,10 @@ func TestLastAnswerSaysClose(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	e, stop := s.stoppable()
-	release := s.holdUsers()
-	visitor := dial(t, e)
-	visitor.say(plainly("/photos/ansel"))
-	eventually(t, "the page is requested", func() bool { return asked(e) == 1 })
+	release := s.blockUsers()
+	client := dial(t, e)
+	client.send(rawGet("/photos/ansel"))
+	eventually(t, "the page is requested", func() bool { return fetching(e) == 1 })
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); stop() }()
 	eventually(t, "no further client is accepted", func() bool {
@@ -126,7 +137,7 @@ func TestLastAnswerSaysClose(t *testing.T) {
 		return err != nil
 	})
 	close(release)
-	resp, err := http.ReadResponse(visitor.r, &http.Request{Method: http.MethodGet})
+	resp, err := http.ReadResponse(client.r, &http.Request{Method: http.MethodGet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,10 +151,10 @@ func TestLastAnswerSaysClose(t *testing.T) {
 	<-stopped
 }
 
-// duplex is the server's end of a connection that can be closed in one direction, as those of TCP can.
+// duplex is the server's end of a connection that can be closed in one direction, like one of TCP.
 type duplex struct {
-	net.Conn          // what the visitor sends
-	out      net.Conn // what the visitor receives
+	net.Conn          // what the client sends
+	out      net.Conn // what the client receives
 }
 
 func (d *duplex) Write(p []byte) (int, error)         { return d.out.Write(p) }
@@ -151,8 +162,8 @@ func (d *duplex) SetWriteDeadline(at time.Time) error { return d.out.SetWriteDea
 func (d *duplex) CloseWrite() error                   { return d.out.Close() }
 func (d *duplex) Close() error                        { return errors.Join(d.out.Close(), d.Conn.Close()) }
 
-// TestFINBeforeTheWait: a visitor who is still sending a head that is too large sees the end of the 431 while net/http
-// waits, before it closes the connection.
+// TestFINBeforeTheWait: after a 431 net/http waits before it closes the connection, for the client may still send its
+// header. The client receives the end of the answer before that wait.
 func TestFINBeforeTheWait(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(_ *Server, p *pipes) {
@@ -161,7 +172,7 @@ func TestFINBeforeTheWait(t *testing.T) {
 		p.conns <- &duplex{in, out}
 		closed := make(chan error, 1)
 		go func() { // until the server closes the connection
-			_, err := io.WriteString(send, plainly("/", "X-Long: "+strings.Repeat("x", 32<<10)))
+			_, err := io.WriteString(send, rawGet("/", "X-Long: "+strings.Repeat("x", 32<<10)))
 			closed <- err
 		}()
 		got, err := io.ReadAll(receive)
@@ -171,48 +182,48 @@ func TestFINBeforeTheWait(t *testing.T) {
 		synctest.Wait() // fake time stands still: net/http's wait does not end here
 		select {
 		case err := <-closed:
-			t.Errorf("the end of the answer came only when the connection was closed: %v", err)
+			t.Errorf("the answer ended only when the connection was closed: %v", err)
 		default:
 			if err := <-closed; !errors.Is(err, io.ErrClosedPipe) {
-				t.Errorf("the head was sent: %v", err)
+				t.Errorf("the header was sent in full: %v", err)
 			}
 		}
 	})
 }
 
-// TestMaxConns: a visitor beyond the limit is accepted when another one leaves.
+// TestMaxConns: a client beyond the limit is accepted when another one leaves.
 func TestMaxConns(t *testing.T) {
 	t.Parallel()
 	for _, off := range []bool{false, true} {
 		t.Run(fmt.Sprintf("off %t", off), func(t *testing.T) {
 			t.Parallel()
 			onLimitedPipes(t, off, 2, http.NotFound, func(_ *Server, p *pipes) {
-				ask := func(visitor *speaker) {
-					visitor.say(plainly("/other"))
-					visitor.hear(http.MethodGet)
+				request := func(client *rawClient) {
+					client.send(rawGet("/other"))
+					client.receive(http.MethodGet)
 				}
 				first, second := p.dial(t), p.dial(t)
-				ask(first)
-				ask(second)
-				accepted := make(chan *speaker, 1)
+				request(first)
+				request(second)
+				accepted := make(chan *rawClient, 1)
 				go func() { accepted <- p.dial(t) }()
 				synctest.Wait()
 				select {
 				case third := <-accepted:
-					t.Error("a third visitor was accepted")
+					t.Error("a third client was accepted")
 					accepted <- third
 				default:
 				}
 				_ = first.conn.Close()
-				ask(<-accepted)
-				ask(second)
-			}) // and the edge stops while it waits for one of these two to leave
+				request(<-accepted)
+				request(second)
+			}) // the edge stops while its listener waits for a client to leave
 		})
 	}
 }
 
-// TestNewClosesTheCache: an edge that cannot listen leaves no goroutine of its in-process cache; TestMain looks for
-// such.
+// TestNewClosesTheCache: an edge that cannot listen ends the goroutines of its in-process cache. TestMain finds leaked
+// goroutines.
 func TestNewClosesTheCache(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

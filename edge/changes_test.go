@@ -11,8 +11,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// TestChangesAreTimed: from when the relay says that the first of a batch was written. What was in the stream before, and what a relay of
-// the release before tells, is not counted.
+// TestChangesAreTimed: the edge measures the time from the first write of a batch, as the relay tells it. It does not
+// measure changes from before its start, nor those of a relay of the previous release.
 func TestChangesAreTimed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -20,10 +20,12 @@ func TestChangesAreTimed(t *testing.T) {
 	since := func(ago time.Duration) nats.Header {
 		return nats.Header{wire.HeaderSince: {wire.FormatTime(time.Now().Add(-ago))}}
 	}
-	s.tell("user.ansel", 1, false, since(time.Hour))
+	s.publishChange("user.ansel", 1, false, since(time.Hour))
 	e := s.edge()
-	for i, header := range []nats.Header{nil, {wire.HeaderSince: {"noon"}}, since(40 * time.Millisecond), since(3 * time.Second)} {
-		s.tell("user.ansel", int64(2+i), false, header)
+	for i, header := range []nats.Header{
+		nil, {wire.HeaderSince: {"noon"}}, since(40 * time.Millisecond), since(3 * time.Second),
+	} {
+		s.publishChange("user.ansel", int64(2+i), false, header)
 	}
 	var m dto.Metric
 	eventually(t, "the last change is timed", func() bool {
@@ -34,17 +36,19 @@ func TestChangesAreTimed(t *testing.T) {
 		return m.GetHistogram().GetSampleSum() > 3
 	})
 	if h := m.GetHistogram(); h.GetSampleCount() != 2 || h.GetSampleSum() > 30 {
-		t.Errorf("%d changes were timed, %g s in all; want 2, and little more than 3.04 s", h.GetSampleCount(), h.GetSampleSum())
+		t.Errorf("%d changes were timed, %g s in all; want 2, little more than 3.04 s",
+			h.GetSampleCount(), h.GetSampleSum())
 	}
 	for _, b := range m.GetHistogram().GetBucket() {
-		if b.GetUpperBound() < 0.02 && b.GetCumulativeCount() > 0 { // their clock may be behind by what a tick takes
-			t.Errorf("%d of them within %g s", b.GetCumulativeCount(), b.GetUpperBound())
+		// Cluster time may lag by as long as a heartbeat is in transit.
+		if b.GetUpperBound() < 0.02 && b.GetCumulativeCount() > 0 {
+			t.Errorf("%d changes took less than %g s", b.GetCumulativeCount(), b.GetUpperBound())
 		}
 	}
 }
 
-// TestHintsAreHeard: what an action has changed an edge knows without the stream. What cannot be read does no harm.
-func TestHintsAreHeard(t *testing.T) {
+// TestEarlyInvalidation: an edge learns a change before the stream delivers it. Unreadable messages do no harm.
+func TestEarlyInvalidation(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
@@ -55,16 +59,19 @@ func TestHintsAreHeard(t *testing.T) {
 	s.mu.Lock()
 	s.versions["user.ansel"] = 7 // committed, and not in the stream
 	s.mu.Unlock()
-	for _, data := range []string{"nonsense", "user.ansel 9223372036854775808\n", "user.ansel 3\n", "user.ansel 7 gone\n", "user.ansel 4 gone\n", "user.last 1\n"} {
+	for _, data := range []string{
+		"nonsense", "user.ansel 9223372036854775808\n", "user.ansel 3\n", "user.ansel 7 gone\n", "user.ansel 4 gone\n",
+		"user.last 1\n",
+	} {
 		if err := s.nc.Publish(wire.SubjectEarly, []byte(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, e := range edges {
 		scope, last := e.tracker.Scope("user.ansel"), e.tracker.Scope("user.last")
-		eventually(t, "the edge has heard them all", func() bool { return last.Newest() == 1 })
+		eventually(t, "the edge has received all messages", func() bool { return last.Newest() == 1 })
 		if v, gone := scope.Newest(), scope.Gone(); v != 7 || gone != 7 {
-			t.Errorf("the edge knows of version %d, and %d with which something went", v, gone)
+			t.Errorf("the newest version is %d, the newest that deleted something is %d; want 7 and 7", v, gone)
 		}
 		if got := get(t, e, "/photos/ansel"); got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
 			t.Errorf("from %s: %.60s", got.tier(), got.body)

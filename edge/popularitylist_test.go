@@ -18,10 +18,11 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-func keepOften(c *Config) { c.PopularEvery = 50 * time.Millisecond }
+// storeListOften has an edge store its popularity list often.
+func storeListOften(c *Config) { c.PopularEvery = 50 * time.Millisecond }
 
-// kept reads the lists of all edges; nil when there is none, or no bus.
-func (s *site) kept() []wire.Popular {
+// storedList reads the popularity lists of all edges, merged; nil if there is none, or NATS is away.
+func (s *site) storedList() []wire.Popular {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()
 	list, err := popularlist.All(ctx, s.nc)
@@ -31,10 +32,12 @@ func (s *site) kept() []wire.Popular {
 	return list
 }
 
-func names(list []wire.Popular, ref page.Ref) bool {
+// onList reports whether a list has a page.
+func onList(list []wire.Popular, ref page.Ref) bool {
 	return slices.ContainsFunc(list, func(h wire.Popular) bool { return h.Ref == ref })
 }
 
+// TestListSurvivesRestarts: the popularity list survives a restart of NATS, and one of the edge at the same address.
 func TestListSurvivesRestarts(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -46,12 +49,12 @@ func TestListSurvivesRestarts(t *testing.T) {
 		get(t, e, "/static/app.0123abcd.css")
 		get(t, e, "/nowhere")
 	}
-	eventually(t, "the list is kept", func() bool { return names(s.kept(), ansel) })
-	if list := s.kept(); len(list) != 1 {
-		t.Errorf("besides pages that visitors look at, the list has %v", list)
+	eventually(t, "the list is stored", func() bool { return onList(s.storedList(), ansel) })
+	if list := s.storedList(); len(list) != 1 {
+		t.Errorf("the list has assets or error pages: %v", list)
 	}
 
-	// While NATS is away the list waits; what was there is there when NATS is back.
+	// While NATS is away, the edge stores no list.
 	s.server.Stop()
 	for range 5 {
 		get(t, e, "/photos/ansel")
@@ -59,33 +62,33 @@ func TestListSurvivesRestarts(t *testing.T) {
 	if err := s.server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the list is there after a restart of NATS", func() bool { return names(s.kept(), ansel) })
-	eventually(t, "and kept on", func() bool {
+	eventually(t, "the list is there after the restart of NATS", func() bool { return onList(s.storedList(), ansel) })
+	eventually(t, "the edge stores it again", func() bool {
 		get(t, e, "/photos/edward")
-		return names(s.kept(), edward)
+		return onList(s.storedList(), edward)
 	})
 
-	// An edge that starts again at the same address goes on with its list, so that nobody's demand is lost with it.
+	// An edge that starts at the same address continues its list.
 	addr := e.Addr()
 	stop()
 	e, stop = s.stoppable(func(c *Config) { c.Addr = addr })
 	defer stop()
-	eventually(t, "what it adds stands beside", func() bool {
+	eventually(t, "the list has old and new pages", func() bool {
 		get(t, e, "/photos/paul")
-		list := s.kept()
-		return names(list, page.User("paul")) && names(list, ansel) && names(list, edward)
+		list := s.storedList()
+		return onList(list, page.User("paul")) && onList(list, ansel) && onList(list, edward)
 	})
 }
 
-// stoppable starts an edge that keeps its list often, and returns when it is ready.
+// stoppable starts an edge that stores its list often, and returns when it is ready.
 func (s *site) stoppable(change ...func(*Config)) (e *Server, stop func()) {
 	s.t.Helper()
-	addr, err := stack.ResolvePort("127.0.0.1:0") // one that nobody takes while the edge is restarted
+	addr, err := stack.ResolvePort("127.0.0.1:0") // a port that no other test takes during a restart
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	cfg := Config{Addr: addr, NATS: testenv.Connect(s.t, s.server.URL()), Logger: slog.New(slog.DiscardHandler)}
-	keepOften(&cfg)
+	storeListOften(&cfg)
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -106,42 +109,42 @@ func (s *site) stoppable(change ...func(*Config)) (e *Server, stop func()) {
 	return e, stop
 }
 
-// TestFlushIsRefilledWithoutAVisitor: from what visitors asked for, over the list, to memcached again.
-func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
+// TestFlushedMemcachedIsRefilled: cachefills fill a memcached that was flushed, or that is new, from the popularity
+// lists, without a request.
+func TestFlushedMemcachedIsRefilled(t *testing.T) {
 	t.Parallel()
-	h := newHotSite(t, 2, 2, keepOften)
+	s := newFillSite(t, 2, 2, storeListOften)
 	var paths []string
 	var refs []page.Ref
 	for i := range int64(20) {
 		ref := page.User("user" + itoa(i+1))
 		refs, paths = append(refs, ref), append(paths, ref.Path())
 	}
-	h.popular(paths...)
-	eventually(t, "the lists name all", func() bool { return len(h.kept()) == len(refs) })
+	s.popular(paths...)
+	eventually(t, "the lists have all pages", func() bool { return len(s.storedList()) == len(refs) })
 	all := func() bool {
 		for _, ref := range refs {
-			if h.stored(ref) == nil {
+			if s.stored(ref) == nil {
 				return false
 			}
 		}
 		return true
 	}
-	eventually(t, "memcached holds all", all)
-	renders := h.renders.Load()
-	if err := h.cache.FlushAll(); err != nil {
+	eventually(t, "memcached has all pages", all)
+	renders := s.renders.Load()
+	if err := s.cache.FlushAll(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "memcached holds all again", all)
-	if got := h.renders.Load() - renders; got != int64(len(refs)) {
-		t.Errorf("%d renders for %d pages", got, len(refs))
+	eventually(t, "memcached has all pages again", all)
+	if got := s.renders.Load() - renders; got != int64(len(refs)) {
+		t.Errorf("%d renders for %d pages, want one each", got, len(refs))
 	}
-	// A memcached that is new, as in a cluster that starts cold, is filled likewise.
-	fresh := testenv.Memcached(t)
-	h.fill(cachefill.Config{Memcached: []string{fresh}})
-	e := h.edge(withMemcached(fresh), func(c *Config) { c.MemoryBytes = -1 })
+	empty := testenv.Memcached(t)
+	s.fill(cachefill.Config{Memcached: []string{empty}})
+	e := s.edge(withMemcached(empty), func(c *Config) { c.MemoryBytes = -1 })
 	eventually(t, "a new memcached is filled", func() bool {
 		for _, path := range paths {
-			if ask(t, e, path) != "memcached" {
+			if tierOf(t, e, path) != "memcached" {
 				return false
 			}
 		}
@@ -149,7 +152,7 @@ func TestFlushIsRefilledWithoutAVisitor(t *testing.T) {
 	})
 }
 
-// TestDeadServerOfThree costs its own pages and no other.
+// TestDeadServerOfThree: when one memcached of three dies, pages of the other two still come from memcached.
 func TestDeadServerOfThree(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -176,21 +179,22 @@ func TestDeadServerOfThree(t *testing.T) {
 		}
 	}
 	if len(lost) < 10 || len(kept) < 30 {
-		t.Fatalf("%d and %d pages: the ring does not spread them", len(lost), len(kept))
+		t.Fatalf("the ring does not spread the pages: %d on the server that dies, %d on the others",
+			len(lost), len(kept))
 	}
 	for _, path := range append(lost, kept...) {
-		eventually(t, path+" is in memcached", func() bool { return ask(t, e, path) == "memcached" })
+		eventually(t, path+" is in memcached", func() bool { return tierOf(t, e, path) == "memcached" })
 	}
 	if err := dead.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range lost {
-		if tier := ask(t, e, path); tier != "render" {
-			t.Errorf("%s: from %s, and its server is dead", path, tier)
+		if tier := tierOf(t, e, path); tier != "render" {
+			t.Errorf("%s comes from %s, though its server is dead", path, tier)
 		}
 	}
-	for _, path := range kept { // at once, but for a memcached that takes its time
-		eventually(t, path+" is still in memcached", func() bool { return ask(t, e, path) == "memcached" })
+	for _, path := range kept { // a slow look-up is a miss
+		eventually(t, path+" is still in memcached", func() bool { return tierOf(t, e, path) == "memcached" })
 	}
 	if count(t, e.metrics.lookups.WithLabelValues(dead.Addr(), "open")) == 0 {
 		t.Error("the dead server's circuit breaker never opened")

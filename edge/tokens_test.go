@@ -17,21 +17,23 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// A writer sees their own change through any edge, also through one that has not heard of it.
-func TestFreshCookie(t *testing.T) {
+// TestToken: a client with a read-your-writes token sees its own change through any edge, before the edge knows of it.
+// An invalid token changes nothing.
+func TestToken(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	edges := []*Server{s.edge(), s.edge()}
-	key := s.freshKey(edges...)
+	key := s.signingKey(edges...)
 	cookie := func(k wire.FreshKey, version int64, until time.Time) string {
-		return "theme=dark; " + wire.FreshCookie + "=" + k.Sign([]wire.Dep{{Scope: "user.ansel", Version: version}}, until) + "; last=1"
+		token := k.Sign([]wire.Dep{{Scope: "user.ansel", Version: version}}, until)
+		return "theme=dark; " + wire.FreshCookie + "=" + token + "; last=1"
 	}
 	for _, e := range edges {
 		get(t, e, "/photos/ansel")
 	}
 	s.mu.Lock()
-	s.versions["user.ansel"] = 7 // committed, and told to nobody
+	s.versions["user.ansel"] = 7 // committed, and not published
 	s.mu.Unlock()
 	later := time.Now().Add(wire.FreshAge)
 	for name, value := range map[string]string{
@@ -42,22 +44,24 @@ func TestFreshCookie(t *testing.T) {
 		"empty":       wire.FreshCookie + "=",
 		"huge":        wire.FreshCookie + "=" + strings.Repeat("x", 4000),
 	} {
-		if got := get(t, edges[0], "/photos/ansel", "Cookie", value); got.tier() != "near" {
-			t.Errorf("a cookie that is no good (%s) was believed: %s", name, got.tier())
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := get(t, edges[0], "/photos/ansel", "Cookie", value); got.tier() != "near" {
+				t.Errorf("the edge believes an invalid token: from %s", got.tier())
+			}
+		})
 	}
 	for i, e := range edges {
 		got := get(t, e, "/photos/ansel", "Cookie", cookie(key, 7, later))
 		if got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
-			t.Errorf("edge %d, from %s: %.60s", i, got.tier(), got.body)
+			t.Errorf("edge %d, the writer, from %s: %.60s", i, got.tier(), got.body)
 		}
 		if got := get(t, e, "/photos/ansel"); got.tier() != "near" || !strings.Contains(got.body, "version 7<") {
-			t.Errorf("everybody else, edge %d, from %s: %.60s", i, got.tier(), got.body)
+			t.Errorf("edge %d, another client, from %s: %.60s", i, got.tier(), got.body)
 		}
 	}
 }
 
-// keyless starts an edge that gets no key, and returns when it trusts its copies.
+// keyless starts an edge that cannot get the signing key, and returns when its cached pages count as fresh.
 func (s *site) keyless(change ...func(*Config)) *Server {
 	s.t.Helper()
 	bucket, err := s.js.CreateOrUpdateKeyValue(s.t.Context(), wire.KeysConfig())
@@ -68,17 +72,19 @@ func (s *site) keyless(change ...func(*Config)) *Server {
 		s.t.Fatal(err)
 	}
 	e := s.start(change...)
-	eventually(s.t, "the edge trusts its copies", func() bool { return trusts(e) })
+	eventually(s.t, "cached pages count as fresh", func() bool { return trustsPages(e) })
 	return e
 }
 
-// claiming is a cookie that says of ansel's pages what nobody can verify.
-func claiming(version int64) string {
-	return wire.FreshCookie + "=" + wire.FreshKey("unknown").Sign([]wire.Dep{{Scope: "user.ansel", Version: version}}, time.Now().Add(wire.FreshAge))
+// unverifiedToken is a cookie with a token for ansel's pages that an edge without the key cannot verify.
+func unverifiedToken(version int64) string {
+	deps := []wire.Dep{{Scope: "user.ansel", Version: version}}
+	return wire.FreshCookie + "=" + wire.FreshKey("unknown").Sign(deps, time.Now().Add(wire.FreshAge))
 }
 
-// An edge that has no key yet shows a writer no copy that is older than their cookie says, unless as a stale one. Nobody else hears of that.
-func TestFreshCookieWithoutKey(t *testing.T) {
+// TestTokenWithoutKey: an edge without the key serves the sender of a token no page older than the token says, except
+// as a stale one. Other requests are not affected.
+func TestTokenWithoutKey(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	stop := s.renderer()
@@ -86,35 +92,43 @@ func TestFreshCookieWithoutKey(t *testing.T) {
 	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge: renders are counted
 	get(t, e, "/photos/ansel")
 	s.mu.Lock()
-	s.versions["user.ansel"] = 7 // committed, and told to nobody
+	s.versions["user.ansel"] = 7 // committed, and not published
 	s.mu.Unlock()
 	scope := e.tracker.Scope("user.ansel")
-	for what, value := range map[string]string{"none": "theme=dark", "nonsense": wire.FreshCookie + "=x", "an old one": claiming(0)} {
-		if got := get(t, e, "/photos/ansel", "Cookie", value); got.tier() != "near" || scope.Newest() != 0 {
-			t.Errorf("cookie %s: from %s, and the edge believes in %d", what, got.tier(), scope.Newest())
-		}
+	for name, value := range map[string]string{
+		"none": "theme=dark", "nonsense": wire.FreshCookie + "=x", "an old one": unverifiedToken(0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := get(t, e, "/photos/ansel", "Cookie", value); got.tier() != "near" || scope.Newest() != 0 {
+				t.Errorf("from %s; the newest version is %d, want 0", got.tier(), scope.Newest())
+			}
+		})
 	}
-	if got := get(t, e, "/photos/ansel", "Cookie", "theme=dark", "Cookie", claiming(7)); got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
+	got := get(t, e, "/photos/ansel", "Cookie", "theme=dark", "Cookie", unverifiedToken(7))
+	if got.tier() != "render" || !strings.Contains(got.body, "version 7<") {
 		t.Errorf("the writer, from %s: %.60s", got.tier(), got.body)
 	}
-	if got := get(t, e, "/photos/ansel", "Cookie", claiming(7)); got.tier() != "near" || !strings.Contains(got.body, "version 7<") {
+	got = get(t, e, "/photos/ansel", "Cookie", unverifiedToken(7))
+	if got.tier() != "near" || !strings.Contains(got.body, "version 7<") {
 		t.Errorf("the writer again, from %s: %.60s", got.tier(), got.body)
 	}
 	before := s.renders.Load()
-	if got := get(t, e, "/photos/ansel", "Cookie", claiming(1<<62)); got.tier() != "render" || s.renders.Load() != before+1 || scope.Newest() != 7 {
-		t.Errorf("who claims what there is not: from %s, %d renders", got.tier(), s.renders.Load()-before)
+	got = get(t, e, "/photos/ansel", "Cookie", unverifiedToken(1<<62))
+	if got.tier() != "render" || s.renders.Load() != before+1 || scope.Newest() != 7 {
+		t.Errorf("a version that does not exist: from %s, %d renders", got.tier(), s.renders.Load()-before)
 	}
 	stop()
-	if got := get(t, e, "/photos/ansel", "Cookie", claiming(8)); got.status != http.StatusOK || got.tier() != "stale" {
-		t.Errorf("with no renderer: %d from %s", got.status, got.tier())
+	got = get(t, e, "/photos/ansel", "Cookie", unverifiedToken(8))
+	if got.status != http.StatusOK || got.tier() != "stale" {
+		t.Errorf("the writer, without renderers: status %d from %s", got.status, got.tier())
 	}
 	if got := get(t, e, "/photos/ansel"); got.tier() != "near" {
-		t.Errorf("with no renderer, somebody else: from %s", got.tier())
+		t.Errorf("another client, without renderers: from %s", got.tier())
 	}
 }
 
-// Nor is who shares a fetch that began before their write content with what it brings.
-func TestClaimsOfWhoJoins(t *testing.T) {
+// TestTokenAndSharedFetch: a writer does not get the result of a shared fetch that began before the write.
+func TestTokenAndSharedFetch(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
@@ -130,30 +144,30 @@ func TestClaimsOfWhoJoins(t *testing.T) {
 	var visitors sync.WaitGroup
 	visitors.Go(func() {
 		if got := get(t, e, "/photos/ansel"); !strings.Contains(got.body, "version 0<") {
-			t.Errorf("whoever came first: %.60s", got.body)
+			t.Errorf("the first client: %.60s", got.body)
 		}
 	})
-	eventually(t, "the first waits", func() bool { return waiting(e) == 1 && s.renders.Load() == 1 })
+	eventually(t, "the first client waits", func() bool { return waiting(e) == 1 && s.renders.Load() == 1 })
 	s.mu.Lock()
 	s.versions["user.ansel"] = 7
 	s.mu.Unlock()
 	visitors.Go(func() {
-		if got := get(t, e, "/photos/ansel", "Cookie", claiming(7)); !strings.Contains(got.body, "version 7<") {
+		if got := get(t, e, "/photos/ansel", "Cookie", unverifiedToken(7)); !strings.Contains(got.body, "version 7<") {
 			t.Errorf("the writer: %.60s", got.body)
 		}
 	})
-	eventually(t, "the writer waits, too", func() bool { return waiting(e) == 2 })
+	eventually(t, "the writer waits too", func() bool { return waiting(e) == 2 })
 	close(release)
 	visitors.Wait()
 }
 
-// What lies in memcached is held against a visitor's claims like what lies near.
-func TestClaimsInMemcached(t *testing.T) {
+// TestTokenAndMemcached: a page from memcached is compared with the client's token too.
+func TestTokenAndMemcached(t *testing.T) {
 	t.Parallel()
-	h := newHotSite(t, 1, 1)
-	h.popular("/photos/ansel")
-	h.shows(page.User("ansel"), "version 0<")
-	e := h.keyless(withMemcached(h.addr), func(c *Config) { c.MemoryBytes = -1 })
+	s := newFillSite(t, 1, 1)
+	s.popular("/photos/ansel")
+	s.shows(page.User("ansel"), "version 0<")
+	e := s.keyless(withMemcached(s.addr), func(c *Config) { c.MemoryBytes = -1 })
 	lookup := func(version int64) (found, older bool) { // neither if memcached is too slow
 		w := want{ref: page.User("ansel"), gzip: true, atLeast: []wire.Dep{{Scope: "user.ansel", Version: version}}}
 		got, p := e.lookup(w)
@@ -163,8 +177,9 @@ func TestClaimsInMemcached(t *testing.T) {
 	eventually(t, "it is too old", func() bool { _, older := lookup(7); return older })
 }
 
-// Whoever joins one fetch after the other that brings what is true for all that the edge knows asks for themselves in the end.
-func TestClaimsOfWhoJoinsAgainAndAgain(t *testing.T) {
+// TestTokenAndManySharedFetches: a writer whose shared fetches all return a page that is too old gets a fetch of its
+// own in the end.
+func TestTokenAndManySharedFetches(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
@@ -174,7 +189,7 @@ func TestClaimsOfWhoJoinsAgainAndAgain(t *testing.T) {
 	old := e.memory.Get(ref)
 	ctx, stop := context.WithCancel(t.Context())
 	var crowd sync.WaitGroup
-	for range 2 { // so that there is mostly one under way
+	for range 2 { // so that a fetch is nearly always under way
 		crowd.Go(func() {
 			for ctx.Err() == nil {
 				_, _, _ = e.flights.do(ctx, ref, time.Minute, func(context.Context) (fetched, error) {
@@ -184,11 +199,11 @@ func TestClaimsOfWhoJoinsAgainAndAgain(t *testing.T) {
 			}
 		})
 	}
-	for version := int64(7); version < 57; version++ { // each time the in-process cache has an older page
+	for version := int64(7); version < 57; version++ { // the in-process cache always has an older page
 		s.mu.Lock()
 		s.versions["user.ansel"] = version
 		s.mu.Unlock()
-		eventually(t, "a fetch is under way", func() bool { return asked(e) > 0 })
+		eventually(t, "a fetch is under way", func() bool { return fetching(e) > 0 })
 		w := want{ref: ref, number: e.nextID(), atLeast: []wire.Dep{{Scope: "user.ansel", Version: version}}}
 		got, err := e.render(t.Context(), w)
 		if err != nil || got.page == nil || got.page == old {
@@ -199,8 +214,8 @@ func TestClaimsOfWhoJoinsAgainAndAgain(t *testing.T) {
 	crowd.Wait()
 }
 
-// freshKey gives the key that all of the edges have, which is one.
-func (s *site) freshKey(edges ...*Server) wire.FreshKey {
+// signingKey waits until all edges have the same signing key and returns it.
+func (s *site) signingKey(edges ...*Server) wire.FreshKey {
 	s.t.Helper()
 	bucket, err := s.js.KeyValue(s.t.Context(), wire.BucketKeys)
 	if err != nil {
@@ -219,13 +234,13 @@ func (s *site) freshKey(edges ...*Server) wire.FreshKey {
 	return entry.Value()
 }
 
-// A key that an operator deletes is made anew, and all edges come to have it.
-func TestFreshKeyMadeAnew(t *testing.T) {
+// TestDeletedKeyIsReplaced: an edge replaces a key that an operator deleted, and the others adopt it.
+func TestDeletedKeyIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
 	edges := []*Server{s.edge(), s.edge()}
-	old := s.freshKey(edges...)
+	old := s.signingKey(edges...)
 	bucket, err := s.js.KeyValue(t.Context(), wire.BucketKeys)
 	if err != nil {
 		t.Fatal(err)
@@ -239,42 +254,23 @@ func TestFreshKeyMadeAnew(t *testing.T) {
 	if err := edges[1].tokens.Renew(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if key := s.freshKey(edges...); string(key) == string(old) {
+	if key := s.signingKey(edges...); string(key) == string(old) {
 		t.Error("the key is the old one")
 	}
 	if _, err := bucket.Put(t.Context(), wire.FreshKeyID, []byte("short")); err != nil {
 		t.Fatal(err)
 	}
-	if err := edges[0].tokens.Renew(t.Context()); err == nil || !strings.Contains(err.Error(), "nats kv del KEYS fresh") {
-		t.Errorf("a key of 5 bytes: %v", err)
+	err = edges[0].tokens.Renew(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "nats kv del KEYS fresh") {
+		t.Errorf("a key of 5 bytes: error %v, want one that says how to delete it", err)
 	}
 	if err := s.js.DeleteKeyValue(t.Context(), wire.BucketKeys); err != nil {
 		t.Fatal(err)
 	}
 	if err := edges[0].tokens.Renew(t.Context()); err != nil {
-		t.Errorf("the bucket deleted: %v", err)
+		t.Errorf("the bucket is deleted: %v", err)
 	}
 	if _, err := s.js.KeyValue(t.Context(), wire.BucketKeys); errors.Is(err, jetstream.ErrBucketNotFound) {
-		t.Error("the bucket was not made again")
-	}
-}
-
-func TestVersionsAreToldWhoAsks(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	e := s.edge()
-	s.change("user.ansel", 3, false)
-	eventually(t, "the edge knows of the change", func() bool { return e.tracker.Scope("user.ansel").Newest() == 3 })
-	first := get(t, e, "/photos/ansel", "X-Depends", "?")
-	if got := first.header.Get("X-Depends"); got != "all=0 user.ansel=3" {
-		t.Errorf("rendered: %q", got)
-	}
-	again := get(t, e, "/photos/ansel", "X-Depends", "?", "If-None-Match", first.header.Get("Etag"))
-	if got := again.header.Get("X-Depends"); again.status != http.StatusNotModified || got != "all=0 user.ansel=3" {
-		t.Errorf("not modified: %d %q", again.status, got)
-	}
-	if got := get(t, e, "/photos/ansel"); got.header.Get("X-Depends") != "" {
-		t.Errorf("not asked for: %q", got.header.Get("X-Depends"))
+		t.Error("the bucket was not created again")
 	}
 }
