@@ -35,15 +35,15 @@ func writeTimeoutOf(n int) time.Duration { return writeTimeout * time.Duration(1
 type fieldFunc func(name string, value []string)
 
 // answer answers a GET or HEAD with a page.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, p *cache.Page, v *cache.Variant) {
-	h := w.Header()
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, v *cache.Variant) {
+	p, h := x.page, w.Header()
 	set := func(name string, value []string) { h[name] = value }
 	describe(p, v, x.tier, set)
 	x.writeHeaders(h)
 	if values, ok := r.Header[dependsHeader]; ok {
 		h[dependsHeader] = []string{s.depends(p.Reply, values[0])}
 	}
-	if p.Reply.Status == http.StatusOK && p.ETag != nil && matches(r.Header["If-None-Match"], p.Reply.ETag) {
+	if notModified(p, r.Header["If-None-Match"]) {
 		x.status = http.StatusNotModified
 		w.WriteHeader(x.status)
 		return
@@ -120,6 +120,11 @@ func writeBody(w http.ResponseWriter, body []byte) (n int, err error) {
 		n, body = n+m, body[m:]
 	}
 	return n, err
+}
+
+// notModified reports whether a client has the page already.
+func notModified(p *cache.Page, ifNoneMatch []string) bool {
+	return p.Reply.Status == http.StatusOK && p.ETag != nil && matches(ifNoneMatch, p.Reply.ETag)
 }
 
 // matches compares If-None-Match with an entity tag (RFC 9110, 13.1.2; weak comparison).

@@ -68,7 +68,7 @@ func TestEarlyInvalidation(t *testing.T) {
 		}
 	}
 	for _, e := range edges {
-		scope, last := e.tracker.Scope("user.ansel"), e.tracker.Scope("user.last")
+		scope, last := e.pages.tracker.Scope("user.ansel"), e.pages.tracker.Scope("user.last")
 		eventually(t, "the edge has received all messages", func() bool { return last.Newest() == 1 })
 		if v, gone := scope.Newest(), scope.Gone(); v != 7 || gone != 7 {
 			t.Errorf("the newest version is %d, the newest that deleted something is %d; want 7 and 7", v, gone)

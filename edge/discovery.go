@@ -63,7 +63,7 @@ func (s *Server) announce() (stop func(), err error) {
 		at = "https://" + s.Addr()
 	}
 	service := &discovery.Service{
-		Name: wire.ServiceEdge, ID: s.idBase, Version: s.cfg.Version, Metadata: discovery.Host(),
+		Name: wire.ServiceEdge, ID: s.ids.edge, Version: s.cfg.Version, Metadata: discovery.Host(),
 		Started: time.Now(), Logger: s.log, Description: "answers browsers from its cache, memcached and renderers",
 		Endpoints: func() []discovery.Endpoint { return s.counts.endpoints(at) },
 	}

@@ -47,11 +47,11 @@ func TestEdgesInTheNATSCLI(t *testing.T) {
 		t.Fatalf("status %d", a.status)
 	}
 	for _, args := range [][]string{{"micro", "ls"}, {"micro", "stats", "edge"}, {"micro", "ping"}} {
-		if out := run(args...); !strings.Contains(out, e.idBase) || !strings.Contains(out, other.idBase) {
+		if out := run(args...); !strings.Contains(out, e.ids.edge) || !strings.Contains(out, other.ids.edge) {
 			t.Errorf("nats %s lacks an edge:\n%s", strings.Join(args, " "), out)
 		}
 	}
-	info := run("micro", "info", "edge", e.idBase)
+	info := run("micro", "info", "edge", e.ids.edge)
 	for _, want := range []string{"1.2.3", e.Addr(), "answers browsers"} {
 		if !strings.Contains(info, want) {
 			t.Errorf("nats micro info edge lacks %s:\n%s", want, info)
@@ -63,7 +63,7 @@ func TestEdgesInTheNATSCLI(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, instance := range all {
-			if instance.ID != e.idBase {
+			if instance.ID != e.ids.edge {
 				continue
 			}
 			got := map[string]*micro.EndpointStats{}

@@ -55,7 +55,7 @@ func TestSharedFetchServesEveryEncoding(t *testing.T) {
 			s.renderer()
 			release := s.blockUsers()
 			e := s.edge()
-			e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
+			e.pages.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 			want := string(s.standard(page.User("ansel")).Body)
 			var all sync.WaitGroup
 			request := func(accept, encoding string) {

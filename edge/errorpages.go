@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -10,13 +11,13 @@ import (
 	"flickrkillr/edge/cache"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
-	"flickrkillr/schema/wire"
 )
 
 // errorPages has the error pages ready, because an edge needs them when no renderer answers. Renderers make them, like
 // every other page, once a minute, so that a new design reaches them too.
 type errorPages struct {
-	s     *Server
+	get   func(ctx context.Context, ref page.Ref) (*cache.Page, error) // from a renderer, not compressed
+	log   *slog.Logger
 	pages map[int]*atomic.Pointer[cache.Page]
 }
 
@@ -26,8 +27,8 @@ const (
 	retryAfter  = "2"                    // seconds, sent with every 503
 )
 
-func newErrorPages(s *Server) *errorPages {
-	e := &errorPages{s: s, pages: map[int]*atomic.Pointer[cache.Page]{}}
+func newErrorPages(get func(context.Context, page.Ref) (*cache.Page, error), log *slog.Logger) *errorPages {
+	e := &errorPages{get: get, log: log, pages: map[int]*atomic.Pointer[cache.Page]{}}
 	for _, status := range []int{
 		http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestURITooLong,
 		http.StatusInternalServerError, http.StatusServiceUnavailable,
@@ -53,22 +54,12 @@ func (e *errorPages) run(ctx context.Context) {
 
 func (e *errorPages) renew(ctx context.Context) {
 	for status, slot := range e.pages {
-		w := want{ref: page.Error(status), number: e.s.nextID()} // not compressed: it is sent as it is
-		got, _ := e.s.lookup(w)
-		if got.page == nil {
-			var err error
-			ctx, cancel := context.WithTimeout(ctx, wire.Deadline(w.ref))
-			got, err = e.s.request(ctx, w)
-			cancel()
-			if err == nil && !e.s.encoder.Intact(got.page) {
-				err = cache.ErrBroken
-			}
-			if err != nil {
-				e.s.log.Debug("cannot renew an error page", "status", status, "err", err)
-				return // the other pages would fail too
-			}
+		p, err := e.get(ctx, page.Error(status))
+		if err != nil {
+			e.log.Debug("cannot renew an error page", "status", status, "err", err)
+			return // the other pages would fail too
 		}
-		slot.Store(got.page)
+		slot.Store(p)
 	}
 }
 
@@ -83,7 +74,7 @@ func (e *errorPages) complete() bool {
 }
 
 // page returns the body of the error page of a status, and a function that passes its header fields on.
-func (e *errorPages) page(status int) (body []byte, describe func(fieldFunc)) {
+func (e *errorPages) page(status int) (body []byte, fields func(fieldFunc)) {
 	slot := e.pages[status]
 	if slot == nil {
 		slot = e.pages[http.StatusInternalServerError]
@@ -109,9 +100,9 @@ func (e *errorPages) page(status int) (body []byte, describe func(fieldFunc)) {
 
 // answer answers with the error page of a status.
 func (e *errorPages) answer(w http.ResponseWriter, r *http.Request, x *exchange, status int) {
-	body, describe := e.page(status)
+	body, fields := e.page(status)
 	h := w.Header()
-	describe(func(name string, value []string) { h[name] = value })
+	fields(func(name string, value []string) { h[name] = value })
 	x.status = status
 	x.writeHeaders(h)
 	w.WriteHeader(status)

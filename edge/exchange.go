@@ -3,6 +3,7 @@ package edge
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"flickrkillr/edge/cache"
@@ -18,6 +19,7 @@ type exchange struct {
 	accept  cache.Accept
 	atLeast []wire.Dep // versions of an unverified token: no older page is served, except as a stale one
 
+	page   *cache.Page // nil: none of the caches or renderers answers
 	tier   tier
 	status int // 0: the client has left before its answer
 	bytes  int // of the body
@@ -38,7 +40,13 @@ type requestID struct {
 	n    uint64
 }
 
-func (s *Server) nextID() requestID { return requestID{s.idBase, s.idNext.Add(1)} }
+// requestIDs makes the ids of one edge.
+type requestIDs struct {
+	edge string
+	last atomic.Uint64
+}
+
+func (ids *requestIDs) next() requestID { return requestID{ids.edge, ids.last.Add(1)} }
 
 func (id requestID) append(b []byte) []byte {
 	return strconv.AppendUint(append(b, id.edge...), id.n, 36)
@@ -51,9 +59,6 @@ func (x *exchange) writeHeaders(h http.Header) {
 	b := x.number.append(make([]byte, 0, 180)) // both values in one allocation
 	id := len(b)
 	b = x.appendTiming(b)
-	if x.status >= 400 { // for the error page's script, which can read this header and no other
-		b = x.number.append(append(b, ", id;desc="...))
-	}
 	text := string(b)
 	values := [...]string{text[:id], text[id:]}
 	h["X-Request-Id"] = values[0:1:1]
@@ -69,7 +74,11 @@ func (x *exchange) appendTiming(b []byte) []byte {
 	b = appendTiming(b, "queue", x.timing.worker.Queue)
 	b = appendTiming(b, "sql", x.timing.worker.SQL)
 	b = appendTiming(b, "render", x.timing.worker.Render)
-	return appendTiming(b, "edge", time.Since(x.start))
+	b = appendTiming(b, "edge", time.Since(x.start))
+	if x.tier == tierNone && x.status >= 400 { // for the script of error pages, which can read no other field
+		b = x.number.append(append(b, ", id;desc="...))
+	}
+	return b
 }
 
 func appendTiming(b []byte, name string, d time.Duration) []byte {

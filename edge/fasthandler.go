@@ -24,15 +24,15 @@ func (s *Server) ServeFast(w fastpath.Responder, r *fastpath.Request) (fastpath.
 	if string(ref.AppendPath(buf[:0])) != string(r.Target) {
 		return fastpath.ReasonSpelling, nil
 	}
-	x.number, x.kind = s.nextID(), ref.Kind()
+	x.number, x.kind = s.ids.next(), ref.Kind()
 	x.accept = cache.ParseAccept([]string{string(r.AcceptEncoding)})
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
-	p, variant, err := s.resolve(w, &x, variantOf(s.origins, ref, r.Host, x.accept))
+	variant, err := s.pages.resolve(w, &x, variantOf(s.origins, ref, r.Host, x.accept))
 	if !errors.Is(err, errLeft) {
 		s.metrics.fast.Inc()
 		if err == nil {
-			err = s.send(w, r, &x, p, variant)
+			err = s.send(w, r, &x, variant)
 		} else {
 			x.cause, err = err, s.sendError(w, &x, statusOf(err))
 		}
@@ -47,31 +47,31 @@ func (s *Server) ServeFast(w fastpath.Responder, r *fastpath.Request) (fastpath.
 }
 
 // send writes a page.
-func (s *Server) send(w fastpath.Responder, r *fastpath.Request, x *exchange, p *cache.Page, v *cache.Variant) error {
-	x.status = p.Reply.Status
+func (s *Server) send(w fastpath.Responder, r *fastpath.Request, x *exchange, v *cache.Variant) error {
+	head, body := headOf(x.page, v), v.Body
 	if x.tier == tierStale {
-		head := newHead(x.status, func(field fieldFunc) { describe(p, v, tierStale, field); describeBody(v, field) })
-		return s.write(w, x, head, v.Body)
+		head = newHead(x.page, v, tierStale)
 	}
-	head := headOf(p, v)
-	if x.status == http.StatusOK && p.ETag != nil && r.IfNoneMatch != nil &&
-		matches([]string{string(r.IfNoneMatch)}, p.Reply.ETag) {
+	x.status = x.page.Reply.Status
+	if r.IfNoneMatch != nil && notModified(x.page, []string{string(r.IfNoneMatch)}) {
 		x.status = http.StatusNotModified
 		return s.write(w, x, head.NotModified, nil)
 	}
-	return s.write(w, x, head.Full, v.Body)
+	return s.write(w, x, head.Full, body)
 }
 
 // sendError writes the error page of a status.
 func (s *Server) sendError(w fastpath.Responder, x *exchange, status int) error {
 	x.status = status
-	body, describe := s.errs.page(status)
-	return s.write(w, x, newHead(status, describe), body)
+	body, fields := s.errs.page(status)
+	var head []byte
+	fields(func(name string, value []string) { head = appendField(head, name, value) })
+	return s.write(w, x, head, body)
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// write writes an answer: head, the header fields of x, and the body. A large body is written in chunks, each of which
+// write writes an answer: the status line, head, the header fields of x, and the body. A large body is written in chunks, each of which
 // has its own deadline.
 func (s *Server) write(w fastpath.Responder, x *exchange, head, body []byte) error {
 	if err := w.MoveDeadlines(x.start); err != nil {
@@ -79,7 +79,7 @@ func (s *Server) write(w fastpath.Responder, x *exchange, head, body []byte) err
 	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	b := append((*buf)[:0], head...)
+	b := append(appendStatus((*buf)[:0], x.status), head...)
 	b = append(append(append(b, "Date: "...), s.date.at(time.Now())...), "\r\n"...)
 	if w.Closing() {
 		b = append(b, "Connection: close\r\n"...)
@@ -108,34 +108,47 @@ func (s *Server) write(w fastpath.Responder, x *exchange, head, body []byte) err
 	}
 }
 
-// headRoom is the size of most heads, in bytes.
-const headRoom = 640
-
-// headOf returns the heads of answers with a page that is not stale. They are formatted once for each variant.
-func headOf(p *cache.Page, v *cache.Variant) *cache.Head {
-	if h := v.Head.Load(); h != nil {
-		return h
+// appendStatus appends a status line.
+func appendStatus(b []byte, status int) []byte {
+	switch status { // almost always
+	case http.StatusOK:
+		return append(b, "HTTP/1.1 200 OK\r\n"...)
+	case http.StatusNotModified:
+		return append(b, "HTTP/1.1 304 Not Modified\r\n"...)
 	}
-	h := &cache.Head{}
-	h.NotModified = newHead(http.StatusNotModified, func(field fieldFunc) {
-		describe(p, v, tierNone, func(name string, value []string) {
-			if name != "Content-Type" { // net/http leaves it out of a 304 too
-				field(name, value)
-			}
-		})
-	})
-	h.Full = newHead(p.Reply.Status, func(field fieldFunc) { describe(p, v, tierNone, field); describeBody(v, field) })
-	v.Head.Store(h)
+	return fmt.Appendf(b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
+}
+
+func appendField(b []byte, name string, value []string) []byte {
+	return append(append(append(append(b, name...), ": "...), value[0]...), "\r\n"...)
+}
+
+// headOf returns the header fields of a page that is not stale. They are formatted once for each variant.
+func headOf(p *cache.Page, v *cache.Variant) *cache.Head {
+	h := v.Head.Load()
+	if h == nil {
+		h = newHead(p, v, tierNone)
+		v.Head.Store(h)
+	}
 	return h
 }
 
-// newHead formats a status line and header fields.
-func newHead(status int, fields func(fieldFunc)) []byte {
-	b := fmt.Appendf(make([]byte, 0, headRoom), "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
-	fields(func(name string, value []string) {
-		b = append(append(append(append(b, name...), ": "...), value[0]...), "\r\n"...)
+// headRoom is the size of most heads, in bytes.
+const headRoom = 640
+
+// newHead formats the header fields of a page. A 304 has no Content-Type, as in net/http, and no fields of the body.
+func newHead(p *cache.Page, v *cache.Variant, from tier) *cache.Head {
+	b := make([]byte, 0, headRoom)
+	add := func(name string, value []string) { b = appendField(b, name, value) }
+	describe(p, v, from, func(name string, value []string) {
+		if name != "Content-Type" {
+			add(name, value)
+		}
 	})
-	return b
+	notModified := len(b)
+	add("Content-Type", p.ContentType)
+	describeBody(v, add)
+	return &cache.Head{Full: b, NotModified: b[:notModified:notModified]}
 }
 
 // dateField formats the header field Date once a second.

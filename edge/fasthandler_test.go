@@ -469,14 +469,14 @@ func TestFastPathPanics(t *testing.T) {
 	t.Parallel()
 	onPipes(t, http.NotFound, func(e *Server, p *pipes) {
 		client, other := p.dial(t), p.dial(t)
-		memory := e.memory
-		e.memory = nil
+		memory := e.pages.memory
+		e.pages.memory = nil
 		client.send(rawGet("/photos/ansel"))
 		if _, err := client.r.ReadByte(); !errors.Is(err, io.EOF) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		e.memory = memory
+		e.pages.memory = memory
 		other.send(rawGet("/photos/ansel"))
 		if a := other.receive(http.MethodGet); a.status != 200 {
 			t.Errorf("status %d", a.status)

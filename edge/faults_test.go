@@ -39,7 +39,7 @@ func TestNoRenderer(t *testing.T) {
 
 	s.change("user.ansel", 5, false)
 	s.change("user.gone", 6, true)
-	eventually(t, "the edge knows of both changes", func() bool { return e.tracker.Scope("user.gone").Gone() == 6 })
+	eventually(t, "the edge knows of both changes", func() bool { return e.pages.tracker.Scope("user.gone").Gone() == 6 })
 	got = get(t, e, "/photos/ansel")
 	if got.status != 200 || got.tier() != "stale" ||
 		!strings.Contains(got.header.Get("Server-Timing"), "cache;desc=stale") {
@@ -184,7 +184,7 @@ func TestNATSRestart(t *testing.T) {
 	}
 	s.change("user.ansel", 9, false)
 	knows(t, e, "user.ansel", 9)
-	eventually(t, "cached pages count as fresh again", func() bool { return !e.tracker.FeedStale() })
+	eventually(t, "cached pages count as fresh again", func() bool { return !e.pages.tracker.FeedStale() })
 }
 
 // TestNATSGone: without NATS an edge serves its pages as stale.
@@ -195,7 +195,7 @@ func TestNATSGone(t *testing.T) {
 	e := s.edge()
 	get(t, e, "/photos/ansel")
 	s.server.Stop()
-	eventually(t, "no cached page counts as fresh", e.tracker.FeedStale)
+	eventually(t, "no cached page counts as fresh", e.pages.tracker.FeedStale)
 	if got := get(t, e, "/photos/ansel"); got.status != 200 || got.tier() != "stale" {
 		t.Errorf("a cached page: status %d from %s", got.status, got.tier())
 	}
@@ -221,7 +221,7 @@ func TestStreamIsReplaced(t *testing.T) {
 	s.mu.Unlock()
 	s.makeStream()
 	eventually(t, "the edge follows the new stream", func() bool {
-		return !e.tracker.FeedStale() && get(t, e, "/photos/ansel").tier() != "stale" &&
+		return !e.pages.tracker.FeedStale() && get(t, e, "/photos/ansel").tier() != "stale" &&
 			strings.Contains(get(t, e, "/photos/ansel").body, "version 2")
 	})
 	s.change("user.ansel", 3, false)
@@ -236,12 +236,12 @@ func TestSilentRelay(t *testing.T) {
 	e := s.edge()
 	get(t, e, "/photos/ansel")
 	s.mute.Store(true)
-	eventually(t, "the feed is stale", e.tracker.FeedStale)
+	eventually(t, "the feed is stale", e.pages.tracker.FeedStale)
 	if got := get(t, e, "/photos/ansel"); got.tier() != "render" {
 		t.Errorf("without heartbeats: from %s, want render", got.tier())
 	}
 	s.mute.Store(false)
-	eventually(t, "the feed is current again", func() bool { return !e.tracker.FeedStale() })
+	eventually(t, "the feed is current again", func() bool { return !e.pages.tracker.FeedStale() })
 	if got := get(t, e, "/photos/ansel"); got.tier() != "near" {
 		t.Errorf("with heartbeats: from %s, want near", got.tier())
 	}
@@ -262,7 +262,7 @@ func TestStopFinishesRequests(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
 	eventually(t, "the edge is ready", func() bool { return e.Ready() == nil })
-	e.renderers.delays[page.KindUser].set(time.Minute)
+	e.pages.renderers.delays[page.KindUser].set(time.Minute)
 	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
 		if ref.Kind() == page.KindUser {
 			close(requested)
@@ -296,7 +296,7 @@ func TestRefusedHedge(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
-	e.renderers.delays[page.KindUser].set(time.Millisecond) // hedge at once
+	e.pages.renderers.delays[page.KindUser].set(time.Millisecond) // hedge at once
 	release := make(chan struct{})
 	var requests atomic.Int64
 	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
@@ -323,7 +323,7 @@ func TestSlowRender(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	e := s.edge()
-	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
+	e.pages.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	get(t, e, "/photos/ansel")
 	s.change("user.ansel", 2, false)
 	knows(t, e, "user.ansel", 2)
@@ -337,8 +337,8 @@ func TestSlowRender(t *testing.T) {
 	}
 	close(release)
 	eventually(t, "the newer page is in memory, though no request waited for it", func() bool {
-		p := e.memory.Get(page.User("ansel"))
-		return p != nil && e.usable(p, nil, time.Now())
+		p := e.pages.memory.Get(page.User("ansel"))
+		return p != nil && e.pages.usable(p, nil, time.Now())
 	})
 	if n := s.renders.Load() - before; n != 1 {
 		t.Errorf("%d renders, want 1", n)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"flickrkillr/edge/cache"
@@ -20,7 +21,7 @@ var errMethod = errors.New("method not allowed")
 // ServeHTTP answers the requests that the fast path does not. The edge uses no ServeMux: that would redirect "//" and
 // "/./", but no page has such a path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{start: time.Now(), number: s.nextID()}
+	x := &exchange{start: time.Now(), number: s.ids.next()}
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
 	err := s.contain(w, r, x)
@@ -65,11 +66,11 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 	}
 	x.accept = cache.ParseAccept(r.Header["Accept-Encoding"])
 	x.atLeast = s.tokens.Adopt(r)
-	p, variant, err := s.resolve(httpClient{r}, x, variantOf(s.origins, ref, r.Host, x.accept))
+	variant, err := s.pages.resolve(httpClient{r}, x, variantOf(s.origins, ref, r.Host, x.accept))
 	if err != nil {
 		return err
 	}
-	s.answer(w, r, x, p, variant)
+	s.answer(w, r, x, variant)
 	return nil
 }
 
@@ -113,13 +114,15 @@ func statusOf(err error) int {
 	return wire.Status(err)
 }
 
-// finish counts and logs an answer of the fast path or the handler.
+// finish counts and logs an answer, whether of ServeFast or of ServeHTTP. target returns the request's path and query.
 func (s *Server) finish(x *exchange, method string, target func() string, from, protocol string) {
+	s.pages.observe(x)
 	s.metrics.answered(x)
 	s.counts.add(x)
 	if x.cause != nil && x.status >= 500 || x.tier == tierStale {
+		path, _, _ := strings.Cut(target(), "?") // what people search for does not belong in this log
 		s.log.LogAttrs(context.Background(), slog.LevelWarn, "answer",
-			slog.String("request", x.number.String()), slog.String("path", target()),
+			slog.String("request", x.number.String()), slog.String("path", path),
 			slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Any("err", x.cause))
 	}
 	if s.cfg.AccessLog != nil {

@@ -126,26 +126,26 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	return m
 }
 
-// watch adds the gauges that are read from the server.
-func (m *metrics) watch(s *Server) {
+// watch adds the gauges that are read from the parts of a resolver.
+func (m *metrics) watch(r *resolver) {
 	gauge := func(name, help string, read func() float64) {
 		opts := prometheus.GaugeOpts{Name: "killr_edge_" + name, Help: help}
 		m.registry.MustRegister(prometheus.NewGaugeFunc(opts, read))
 	}
-	gauge("near_bytes", "Size of the in-process cache.", s.memory.Bytes)
-	gauge("scopes", "Scopes whose versions are remembered.", func() float64 { return float64(s.tracker.Scopes()) })
+	gauge("near_bytes", "Size of the in-process cache.", r.memory.Bytes)
+	gauge("scopes", "Scopes whose versions are remembered.", func() float64 { return float64(r.tracker.Scopes()) })
 	gauge("popular_pages", "Pages whose requests are counted.", func() float64 {
-		return float64(s.popularity.Pages())
+		return float64(r.popularity.Pages())
 	})
-	gauge("feed_stale", "1 while no heartbeat of the relay arrives, so that pages are fresh for a second only.",
+	gauge("feed_stale", "1 while no heartbeat of the relay arrives, or it lags by more than 1 s: pages are fresh for a second only.",
 		func() float64 {
-			if s.tracker.FeedStale() {
+			if r.tracker.FeedStale() {
 				return 1
 			}
 			return 0
 		})
 	gauge("clock_offset_seconds", "Cluster time minus the time of this machine.", func() float64 {
-		return s.clock.Offset().Seconds()
+		return r.clock.Offset().Seconds()
 	})
 }
 

@@ -61,10 +61,10 @@ func onLimitedPipes(t *testing.T, off bool, conns int, handler http.HandlerFunc,
 		s := newServer(Config{
 			NoFastPath: off, MaxConns: conns, StopTimeout: defaultStopTimeout, Logger: slog.New(slog.DiscardHandler),
 		})
-		defer s.memory.Close()
+		defer s.pages.memory.Close()
 		s.http.Handler = s.fast.Wrap(handler)
-		s.popularity = popularity.New(popularity.Config{Tracker: s.tracker, Memory: s.memory, Log: s.log})
-		s.memory.Put(cache.New(s.tracker, page.User("ansel"), &wire.Reply{
+		s.pages.popularity = popularity.New(popularity.Config{Tracker: s.pages.tracker, Memory: s.pages.memory, Log: s.log})
+		s.pages.memory.Put(cache.New(s.pages.tracker, page.User("ansel"), &wire.Reply{
 			Status: 200, ContentType: "text/html", ETag: "e", ReadAt: time.Now(), MaxAge: time.Hour, Immutable: true,
 			Body: bytes.Repeat([]byte("x"), pipesBody),
 		}), time.Now())

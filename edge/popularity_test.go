@@ -63,8 +63,8 @@ func (s *fillSite) popular(paths ...string) {
 		}
 		for _, e := range s.edges {
 			eventually(s.t, path+" is counted", func() bool {
-				p := e.memory.Get(ref)
-				return p != nil && p.Hits.Load() == 0 && p.InMemcached.Load()
+				p := e.pages.memory.Get(ref)
+				return p != nil && p.Usage.Hits.Load() == 0 && p.Usage.InMemcached.Load()
 			})
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"flickrkillr/edge/cache"
+	"flickrkillr/edge/freshness"
 	"flickrkillr/edge/popularity"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -23,6 +24,18 @@ var (
 	errTookLong = fmt.Errorf("no answer within %v: %w", staleAfter, wire.ErrUnavailable)
 )
 
+// resolver finds pages. It is the way that every request takes: in-process cache, memcached, bus.
+type resolver struct {
+	clock      *wire.Clock
+	tracker    *freshness.Tracker
+	memory     *cache.Memory
+	memcached  *cache.Memcached
+	encoder    *cache.Encoder
+	flights    *flights
+	renderers  *renderers
+	popularity *popularity.Popularity
+}
+
 // client is a connection that waits for an answer.
 type client interface {
 	// Watch returns a context that ends when the client leaves. Call stop before the answer is written.
@@ -35,6 +48,7 @@ type want struct {
 	number  requestID
 	gzip    bool       // a body that is compressed with gzip can be used
 	atLeast []wire.Dep // no older page is served, except as a stale one
+	corrupt bool       // a corrupt page was found: get one from a renderer
 }
 
 // fetched is a page and where it came from.
@@ -44,144 +58,167 @@ type fetched struct {
 	timing timing
 }
 
-// resolve finds the page and the variant that answer a request. It sets x.tier and x.timing and, for a stale page,
-// x.cause. It returns errLeft if the client has left; for every other error the caller sends an error page.
-func (s *Server) resolve(from client, x *exchange, ref page.Ref) (*cache.Page, *cache.Variant, error) {
+// resolve finds the page and the variant that answer a request. It sets x.page, x.tier and x.timing and, for a stale
+// page, x.cause. It returns errLeft if the client has left; for every other error the caller sends an error page.
+func (r *resolver) resolve(from client, x *exchange, ref page.Ref) (*cache.Variant, error) {
 	w := want{ref: ref, number: x.number, gzip: x.accept.Gzip(), atLeast: x.atLeast}
-	for range maxRounds {
-		got, stale, err := s.fetch(from, w, x.start)
-		if err != nil && !stale {
-			return nil, nil, err
+	for now := x.start; ; now = time.Now() {
+		got, err := r.fetch(from, w, now)
+		x.timing = got.timing
+		if got.page == nil {
+			return nil, err
 		}
-		variant := s.encoder.Variant(got.page, x.accept, got.tier == tierMemory)
+		variant := r.encoder.Variant(got.page, x.accept, got.tier == tierMemory)
 		if !got.page.Broken() {
-			x.tier, x.timing, x.cause = got.tier, got.timing, err
-			s.observe(got, x.start)
-			return got.page, variant, nil
+			x.page, x.tier, x.cause = got.page, got.tier, err
+			return variant, nil
 		}
-		s.popularity.Replace(got.page)
-		w.gzip = false
+		r.popularity.Replace(got.page)
+		if w.corrupt {
+			return nil, cache.ErrBroken
+		}
+		w.corrupt, w.gzip = true, false
 	}
-	return nil, nil, cache.ErrBroken
 }
 
-// observe reports to popularity that a fresh page answers a request.
-func (s *Server) observe(got fetched, now time.Time) {
-	switch got.tier {
+// observe reports to popularity that a fresh page of a cache has answered a request.
+func (r *resolver) observe(x *exchange) {
+	switch x.tier {
 	case tierMemory:
-		s.popularity.Observe(got.page, popularity.FromMemory, now)
+		r.popularity.Observe(x.page, popularity.FromMemory, x.start)
 	case tierMemcached:
-		s.popularity.Observe(got.page, popularity.FromMemcached, now)
-	case tierRender:
-		s.popularity.Observe(got.page, popularity.FromRenderer, now)
+		r.popularity.Observe(x.page, popularity.FromMemcached, x.start)
 	}
 }
 
 // fetch gets a page from the in-process cache, from memcached or from a renderer, each only if the one before has no
-// fresh page. If all fail it returns, with the error, the newest page that may be served as stale.
-func (s *Server) fetch(from client, w want, now time.Time) (got fetched, stale bool, err error) {
-	inMemory := s.memory.Get(w.ref)
-	if inMemory != nil && s.usable(inMemory, w.atLeast, now) {
-		return fetched{page: inMemory, tier: tierMemory}, false, nil
+// fresh page. If all fail it returns the error, and the newest page that may be served as stale, if there is one.
+func (r *resolver) fetch(from client, w want, now time.Time) (fetched, error) {
+	inMemory := r.memory.Get(w.ref)
+	if inMemory != nil && r.usable(inMemory, w.atLeast, now) {
+		return fetched{page: inMemory, tier: tierMemory}, nil
 	}
-	got, older := s.lookup(w)
+	got, older := r.lookup(w)
 	if got.page != nil {
-		return got, false, nil
+		return got, nil
 	}
 	older = cache.Newer(inMemory, older)
 	ctx, stop := from.Watch()
+	defer stop()
+	if ctx.Err() != nil {
+		return got, errLeft
+	}
 	limited := ctx
-	if s.mayServeStale(older) {
+	if r.mayServeStale(older) {
 		var cancel context.CancelFunc
 		limited, cancel = context.WithTimeoutCause(ctx, staleAfter, errTookLong)
 		defer cancel()
 	}
 	lookup := got.timing.cache
-	got, err = s.render(limited, w)
+	got, err := r.render(limited, w)
 	got.timing.cache = lookup
-	left := ctx.Err() != nil
-	stop()
-	switch {
-	case err == nil:
-		return got, false, nil
-	case left:
-		return got, false, errLeft
-	case s.mayServeStale(older): // it may have been deleted meanwhile
-		got.page, got.tier = older, tierStale
-		return got, true, err
+	if err == nil {
+		return got, nil
 	}
-	return got, false, err
+	older = cache.Newer(older, got.page)
+	got.page = nil
+	switch {
+	case ctx.Err() != nil:
+		err = errLeft
+	case r.mayServeStale(older): // not if it was deleted meanwhile
+		got.page, got.tier = older, tierStale
+	}
+	return got, err
 }
 
 // usable reports whether a page may be served as fresh, to a client that must see some versions at least.
-func (s *Server) usable(p *cache.Page, atLeast []wire.Dep, now time.Time) bool {
-	return !p.Broken() && s.tracker.Fresh(&p.Basis, now) && p.Shows(atLeast)
+func (r *resolver) usable(p *cache.Page, atLeast []wire.Dep, now time.Time) bool {
+	return !p.Broken() && r.tracker.Fresh(&p.Basis, now) && p.Shows(atLeast)
 }
 
-func (s *Server) mayServeStale(p *cache.Page) bool {
-	return p != nil && !p.Broken() && s.tracker.MayServeStale(&p.Basis, time.Now())
+func (r *resolver) mayServeStale(p *cache.Page) bool {
+	return p != nil && !p.Broken() && r.tracker.MayServeStale(&p.Basis, time.Now())
 }
 
 // lookup gets a page from memcached. If that is not fresh, lookup returns it as older.
-func (s *Server) lookup(w want) (got fetched, older *cache.Page) {
+func (r *resolver) lookup(w want) (got fetched, older *cache.Page) {
+	if w.corrupt {
+		return got, nil
+	}
 	start := time.Now()
-	p := s.memcached.Get(w.ref)
+	p := r.memcached.Get(w.ref)
 	got.timing.cache = time.Since(start)
 	switch {
 	case p == nil:
-	case !s.usable(p, w.atLeast, time.Now()):
+	case !r.usable(p, w.atLeast, time.Now()):
 		return got, p
-	case !w.gzip && !s.encoder.Intact(p):
-		s.popularity.Replace(p)
+	case !w.gzip && !r.encoder.Intact(p):
+		r.popularity.Replace(p)
 	default:
 		got.page, got.tier = p, tierMemcached
-		s.memory.Put(p, s.clock.Now())
+		r.memory.Put(p, r.clock.Now())
 	}
 	return got, nil
 }
 
 // render gets a page from a renderer. All requests for it at the same time share one fetch. A change may overtake a
-// fetch that began before this request; then another one is made.
-func (s *Server) render(ctx context.Context, w want) (fetched, error) {
+// fetch that began before this request; then another one is made. With an error, render may return a page that is not
+// fresh.
+func (r *resolver) render(ctx context.Context, w want) (fetched, error) {
 	for round := 1; ; round++ {
-		got, leader, err := s.flights.do(ctx, w.ref, wire.Deadline(w.ref), func(ctx context.Context) (fetched, error) {
+		got, leader, err := r.flights.do(ctx, w.ref, wire.Deadline(w.ref), func(ctx context.Context) (fetched, error) {
 			// A fetch that has just ended may have put the page there.
-			if p := s.memory.Get(w.ref); p != nil && s.usable(p, w.atLeast, time.Now()) {
+			if p := r.memory.Get(w.ref); p != nil && r.usable(p, w.atLeast, time.Now()) {
 				return fetched{page: p, tier: tierMemory}, nil
 			}
-			return s.request(ctx, w)
+			return r.request(ctx, w)
 		})
-		if !leader {
-			s.metrics.shared.Inc()
-		}
-		if err != nil || leader || s.usable(got.page, w.atLeast, time.Now()) {
+		if err != nil || leader || r.usable(got.page, w.atLeast, time.Now()) {
 			return got, err
 		}
-		if round == maxRounds {
-			if got.page.Shows(w.atLeast) {
-				return got, nil // changes come faster than renders
-			}
-			ctx, cancel := context.WithTimeout(ctx, wire.Deadline(w.ref))
-			defer cancel()
-			return s.request(ctx, w)
+		if round < maxRounds {
+			continue
 		}
+		if got.page.Shows(w.atLeast) {
+			return got, nil // changes come faster than renders
+		}
+		ctx, cancel := context.WithTimeout(ctx, wire.Deadline(w.ref))
+		defer cancel()
+		own, err := r.request(ctx, w)
+		if err != nil {
+			own.page = got.page
+		}
+		return own, err
 	}
 }
 
-// request requests a page on the bus.
-func (s *Server) request(ctx context.Context, w want) (got fetched, err error) {
+// request requests a page on the bus. Popularity observes every page that a renderer makes, also one that no request
+// waits for any more.
+func (r *resolver) request(ctx context.Context, w want) (got fetched, err error) {
 	start := time.Now()
-	msg, err := s.renderers.get(ctx, w)
+	msg, err := r.renderers.get(ctx, w)
 	got.timing.bus = time.Since(start)
 	if err != nil {
 		return got, err
 	}
 	got.timing.worker = wire.ParseTiming(msg.Header.Get(wire.HeaderTiming))
-	p, err := cache.Decode(s.tracker, w.ref, msg.Data)
+	p, err := cache.Decode(r.tracker, w.ref, msg.Data)
 	if err != nil {
 		return got, errors.Join(wire.ErrInternal, err)
 	}
 	got.page, got.tier = p, tierRender
-	s.memory.Put(p, s.clock.Now())
+	r.memory.Put(p, r.clock.Now())
+	r.popularity.Observe(p, popularity.FromRenderer, start)
 	return got, nil
+}
+
+// errorPage gets an error page from a renderer.
+func (r *resolver) errorPage(ctx context.Context, w want) (*cache.Page, error) {
+	got, _, err := r.flights.do(ctx, w.ref, wire.Deadline(w.ref), func(ctx context.Context) (fetched, error) {
+		return r.request(ctx, w)
+	})
+	if err == nil && !r.encoder.Intact(got.page) {
+		err = cache.ErrBroken
+	}
+	return got.page, err
 }

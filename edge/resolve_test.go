@@ -119,7 +119,7 @@ func TestRequestsShareOneRender(t *testing.T) {
 	s.renderer()
 	release := s.blockUsers()
 	e := s.edge()
-	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
+	e.pages.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	const visitors = 200
 	var wg sync.WaitGroup
 	for range visitors {
@@ -156,7 +156,7 @@ func TestAbandonedFetchIsCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := s.edge()
-	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
+	e.pages.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	ctx, leave := context.WithCancel(t.Context())
 	var id string
 	go func() { id = <-requested; leave() }()
@@ -181,7 +181,7 @@ func TestReloadingWaitsForOneRender(t *testing.T) {
 	s.renderer()
 	release := s.blockUsers()
 	e := s.edge()
-	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
+	e.pages.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	var browser sync.WaitGroup
 	var leave context.CancelFunc
 	for range 100 {
@@ -234,7 +234,7 @@ func TestTenThousandForOnePage(t *testing.T) {
 	var all []*Server
 	for range edges {
 		e := s.edge()
-		e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
+		e.pages.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 		all = append(all, e)
 	}
 	var wg sync.WaitGroup
@@ -274,8 +274,8 @@ func TestLateForAFetch(t *testing.T) {
 	e := s.edge()
 	get(t, e, "/photos/ansel")
 	before := s.renders.Load()
-	got, err := e.render(t.Context(), want{ref: page.User("ansel"), number: e.nextID()})
-	if err != nil || got.tier != tierMemory || got.page != e.memory.Get(page.User("ansel")) ||
+	got, err := e.pages.render(t.Context(), want{ref: page.User("ansel"), number: e.ids.next()})
+	if err != nil || got.tier != tierMemory || got.page != e.pages.memory.Get(page.User("ansel")) ||
 		s.renders.Load() != before {
 		t.Errorf("from %v, %v, %d renders", got.tier, err, s.renders.Load()-before)
 	}
@@ -399,13 +399,13 @@ func TestMemoryIsBounded(t *testing.T) {
 	for i := range 500 {
 		get(t, e, "/photos/user"+itoa(int64(i)))
 	}
-	e.memory.Settle()
-	if got := e.memory.Bytes(); got > limit || got < limit/2 {
+	e.pages.memory.Settle()
+	if got := e.pages.memory.Bytes(); got > limit || got < limit/2 {
 		t.Errorf("%v bytes in an in-process cache of %d", got, limit)
 	}
 	big := page.Image("abcdefghijklmnopqrstuvwxyz", 1280)
-	if got := get(t, e, big.Path()); got.status != 200 || e.memory.Get(big) != nil {
+	if got := get(t, e, big.Path()); got.status != 200 || e.pages.memory.Get(big) != nil {
 		t.Errorf("status %d; a picture of %d bytes is in memory: %t",
-			got.status, len(got.body), e.memory.Get(big) != nil)
+			got.status, len(got.body), e.pages.memory.Get(big) != nil)
 	}
 }

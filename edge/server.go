@@ -13,7 +13,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -60,28 +59,19 @@ const (
 type Server struct {
 	cfg     Config
 	log     *slog.Logger
-	clock   *wire.Clock
 	metrics *metrics
 	lis     net.Listener
 	fast    *fastpath.Server
 	http    *http.Server
 
-	origins    origins
-	memory     *cache.Memory
-	memcached  *cache.Memcached
-	encoder    *cache.Encoder
-	flights    *flights
-	renderers  *renderers
-	errs       *errorPages
-	tracker    *freshness.Tracker
-	feed       *freshness.Feed
-	tokens     *freshness.Tokens
-	popularity *popularity.Popularity
-
-	counts counts
-	date   dateField
-	idBase string // random, so that request ids of two edges differ
-	idNext atomic.Uint64
+	origins origins
+	pages   *resolver
+	errs    *errorPages
+	feed    *freshness.Feed
+	tokens  *freshness.Tokens
+	counts  counts
+	date    dateField
+	ids     requestIDs
 }
 
 // New makes an edge and begins to listen, so that a taken port is an error at once. Call Run afterwards, or Close.
@@ -100,47 +90,52 @@ func New(cfg Config) (_ *Server, err error) {
 	s := newServer(cfg)
 	defer func() {
 		if err != nil {
-			s.memory.Close()
+			s.pages.memory.Close()
 		}
 	}()
 	if s.origins, err = newOrigins(cfg.Origins); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
 	decode := func(ref page.Ref, envelope []byte) (*cache.Page, error) {
-		return cache.Decode(s.tracker, ref, envelope)
+		return cache.Decode(s.pages.tracker, ref, envelope)
 	}
 	lookups := cache.MemcachedMetrics{Lookups: s.metrics.lookups, Batch: s.metrics.batch}
-	if s.memcached, err = cache.NewMemcached(cfg.Memcached, decode, lookups, s.log); err != nil {
+	if s.pages.memcached, err = cache.NewMemcached(cfg.Memcached, decode, lookups, s.log); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
 	if s.lis, err = s.listen(); err != nil {
 		return nil, err
 	}
-	s.popularity = popularity.New(popularity.Config{
-		NATS: cfg.NATS, Tracker: s.tracker, Memory: s.memory, Fill: s.memcached.Enabled(), ListKey: listKey(s.Addr()),
-		ListEvery: cfg.PopularEvery, Fills: s.metrics.fills, Refills: s.metrics.refills, Log: s.log,
+	s.pages.popularity = popularity.New(popularity.Config{
+		NATS: cfg.NATS, Tracker: s.pages.tracker, Memory: s.pages.memory, Fill: s.pages.memcached.Enabled(),
+		ListKey: listKey(s.Addr()), ListEvery: cfg.PopularEvery, Fills: s.metrics.fills, Refills: s.metrics.refills,
+		Log: s.log,
 	})
-	s.metrics.watch(s)
+	s.metrics.watch(s.pages)
 	return s, nil
 }
 
 // newServer makes the parts that cannot fail.
 func newServer(cfg Config) *Server {
-	clock := &wire.Clock{}
+	log, clock, m := cfg.Logger.With("role", "edge"), &wire.Clock{}, newMetrics(cfg.Registry)
+	tracker := freshness.New(clock)
 	s := &Server{
-		cfg: cfg, log: cfg.Logger.With("role", "edge"), clock: clock, metrics: newMetrics(cfg.Registry),
-		memory: cache.NewMemory(cfg.MemoryBytes), encoder: cache.NewEncoder(), flights: newFlights(),
-		tracker: freshness.New(clock), counts: newCounts(), idBase: randomID(),
+		cfg: cfg, log: log, metrics: m, counts: newCounts(), ids: requestIDs{edge: randomID()},
+		feed:   freshness.NewFeed(cfg.NATS, tracker, m.changes, log),
+		tokens: freshness.NewTokens(cfg.NATS, tracker, log),
+		pages: &resolver{
+			clock: clock, tracker: tracker, memory: cache.NewMemory(cfg.MemoryBytes), encoder: cache.NewEncoder(),
+			flights: newFlights(m.shared), renderers: newRenderers(cfg.NATS, clock, m),
+		},
 	}
-	s.feed = freshness.NewFeed(cfg.NATS, s.tracker, s.metrics.changes, s.log)
-	s.tokens = freshness.NewTokens(cfg.NATS, s.tracker, s.log)
-	s.renderers = newRenderers(cfg.NATS, clock, s.metrics)
-	s.errs = newErrorPages(s)
+	s.errs = newErrorPages(func(ctx context.Context, ref page.Ref) (*cache.Page, error) {
+		return s.pages.errorPage(ctx, want{ref: ref, number: s.ids.next()})
+	}, log)
 	s.fast = fastpath.New(fastpath.Config{
 		Handler: s, Off: cfg.NoFastPath, MaxConns: cfg.MaxConns, IdleTimeout: idleTimeout, HeaderTimeout: headerTimeout,
-		WriteTimeout: writeTimeout, ErrorHeader: serverErrorHeader(), Log: s.log,
-		Delegated:  func(reason fastpath.Reason) { s.metrics.delegated[reason].Inc() },
-		HalfClosed: s.metrics.halfClosed.Inc,
+		WriteTimeout: writeTimeout, ErrorHeader: serverErrorHeader(), Log: log,
+		Delegated:  func(reason fastpath.Reason) { m.delegated[reason].Inc() },
+		HalfClosed: m.halfClosed.Inc,
 	})
 	s.http = s.newHTTP()
 	return s
@@ -210,7 +205,7 @@ func (s *Server) Addr() string { return s.lis.Addr().String() }
 // Close closes the listener and ends the goroutines of the in-process cache, for a server that does not Run. Metrics
 // stay registered.
 func (s *Server) Close() error {
-	s.memory.Close()
+	s.pages.memory.Close()
 	return s.lis.Close()
 }
 
@@ -226,7 +221,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopWork()
 	var wg sync.WaitGroup
 	for _, part := range []func(context.Context){
-		s.feed.Run, s.tokens.Run, s.renderers.watch, s.memcached.Run, s.errs.run, s.popularity.Run,
+		s.feed.Run, s.tokens.Run, s.pages.renderers.watch, s.pages.memcached.Run, s.pages.popularity.Run, s.errs.run,
 	} {
 		wg.Go(func() { part(work) })
 	}
@@ -246,9 +241,9 @@ func (s *Server) Run(ctx context.Context) error {
 		<-served
 	}
 	stopWork()
-	s.flights.stop()
+	s.pages.flights.stop()
 	wg.Wait()
-	s.memory.Close()
+	s.pages.memory.Close()
 	return err
 }
 

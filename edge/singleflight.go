@@ -8,17 +8,20 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"flickrkillr/schema/page"
 )
 
 // flights share fetches: all requests for a page at the same time wait for one fetch (singleflight). A fetch goes on
-// while a request waits for it, and for a grace period after the last one has left; then it is cancelled. A fetch
-// leaves the map before its result is delivered, so a request that comes after the result begins another fetch.
+// while a request waits for it, and for a grace period after the last one has left; then it is cancelled. If a request
+// was answered with a stale page instead, the fetch goes on to its end, for the next request. A fetch leaves the map before its result is delivered, so a request that comes after the result begins another fetch.
 type flights struct {
 	mu      sync.Mutex
 	current map[page.Ref]*flight
 	closed  bool
 	wg      sync.WaitGroup
+	shared  prometheus.Counter // requests that joined a fetch
 }
 
 type flight struct {
@@ -38,7 +41,9 @@ const flightGrace = 500 * time.Millisecond
 // errAbandoned: all requests that waited for a fetch have left.
 var errAbandoned = errors.New("no request waits for the page any more")
 
-func newFlights() *flights { return &flights{current: map[page.Ref]*flight{}} }
+func newFlights(shared prometheus.Counter) *flights {
+	return &flights{current: map[page.Ref]*flight{}, shared: shared}
+}
 
 // stop prevents further fetches, cancels those under way and waits for their end.
 func (f *flights) stop() {
@@ -64,10 +69,12 @@ func (f *flights) do(
 	}
 	if leader = one == nil; leader {
 		one = &flight{done: make(chan struct{})}
-		var fetchCtx context.Context // not ctx: other requests may wait longer than this one
-		fetchCtx, one.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+		var fetchCtx context.Context // not from ctx: other requests may wait longer than this one
+		fetchCtx, one.cancel = context.WithCancelCause(context.Background())
 		f.current[ref] = one
 		f.wg.Go(func() { f.run(fetchCtx, ref, one, timeout, fetch) })
+	} else {
+		f.shared.Inc()
 	}
 	if one.waiting++; one.grace != nil {
 		one.grace.Stop()

@@ -15,16 +15,16 @@ func fastAnswers(t testing.TB, e *Server) int { t.Helper(); return int(count(t, 
 
 // fetching is the number of fetches under way.
 func fetching(e *Server) int {
-	e.flights.mu.Lock()
-	defer e.flights.mu.Unlock()
-	return len(e.flights.current)
+	e.pages.flights.mu.Lock()
+	defer e.pages.flights.mu.Unlock()
+	return len(e.pages.flights.current)
 }
 
 // waiting is the number of requests that wait for the fetch of ansel's page.
 func waiting(e *Server) int {
-	e.flights.mu.Lock()
-	defer e.flights.mu.Unlock()
-	if one := e.flights.current[page.User("ansel")]; one != nil {
+	e.pages.flights.mu.Lock()
+	defer e.pages.flights.mu.Unlock()
+	if one := e.pages.flights.current[page.User("ansel")]; one != nil {
 		return one.waiting
 	}
 	return 0

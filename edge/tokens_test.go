@@ -89,12 +89,12 @@ func TestTokenWithoutKey(t *testing.T) {
 	s := newSite(t)
 	stop := s.renderer()
 	e := s.keyless()
-	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge: renders are counted
+	e.pages.renderers.delays[page.KindUser].set(time.Minute) // no hedge: renders are counted
 	get(t, e, "/photos/ansel")
 	s.mu.Lock()
 	s.versions["user.ansel"] = 7 // committed, and not published
 	s.mu.Unlock()
-	scope := e.tracker.Scope("user.ansel")
+	scope := e.pages.tracker.Scope("user.ansel")
 	for name, value := range map[string]string{
 		"none": "theme=dark", "nonsense": wire.FreshCookie + "=x", "an old one": unverifiedToken(0),
 	} {
@@ -133,7 +133,7 @@ func TestTokenAndSharedFetch(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	e := s.keyless()
-	e.renderers.delays[page.KindUser].set(time.Minute) // no hedge
+	e.pages.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 	release := make(chan struct{})
 	var first sync.Once
 	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
@@ -170,7 +170,7 @@ func TestTokenAndMemcached(t *testing.T) {
 	e := s.keyless(withMemcached(s.addr), func(c *Config) { c.MemoryBytes = -1 })
 	lookup := func(version int64) (found, older bool) { // neither if memcached is too slow
 		w := want{ref: page.User("ansel"), gzip: true, atLeast: []wire.Dep{{Scope: "user.ansel", Version: version}}}
-		got, p := e.lookup(w)
+		got, p := e.pages.lookup(w)
 		return got.page != nil, p != nil
 	}
 	eventually(t, "the page is found", func() bool { found, _ := lookup(0); return found })
@@ -186,13 +186,13 @@ func TestTokenAndManySharedFetches(t *testing.T) {
 	e := s.keyless()
 	get(t, e, "/photos/ansel")
 	ref := page.User("ansel")
-	old := e.memory.Get(ref)
+	old := e.pages.memory.Get(ref)
 	ctx, stop := context.WithCancel(t.Context())
 	var crowd sync.WaitGroup
 	for range 2 { // so that a fetch is nearly always under way
 		crowd.Go(func() {
 			for ctx.Err() == nil {
-				_, _, _ = e.flights.do(ctx, ref, time.Minute, func(context.Context) (fetched, error) {
+				_, _, _ = e.pages.flights.do(ctx, ref, time.Minute, func(context.Context) (fetched, error) {
 					sleep.For(ctx, time.Millisecond)
 					return fetched{page: old, tier: tierMemcached}, nil
 				})
@@ -204,8 +204,8 @@ func TestTokenAndManySharedFetches(t *testing.T) {
 		s.versions["user.ansel"] = version
 		s.mu.Unlock()
 		eventually(t, "a fetch is under way", func() bool { return fetching(e) > 0 })
-		w := want{ref: ref, number: e.nextID(), atLeast: []wire.Dep{{Scope: "user.ansel", Version: version}}}
-		got, err := e.render(t.Context(), w)
+		w := want{ref: ref, number: e.ids.next(), atLeast: []wire.Dep{{Scope: "user.ansel", Version: version}}}
+		got, err := e.pages.render(t.Context(), w)
 		if err != nil || got.page == nil || got.page == old {
 			t.Errorf("%v, from %v", err, got.tier)
 		}

@@ -232,7 +232,7 @@ func (s *server) read(ref page.Ref, item *memcache.Item) *Page {
 		s.log.Warn("memcached: an unreadable item counts as a miss", "key", item.Key, "err", err)
 		return nil
 	}
-	p.InMemcached.Store(true)
+	p.Usage.InMemcached.Store(true)
 	return p
 }
 

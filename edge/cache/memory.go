@@ -55,7 +55,7 @@ func (m *Memory) Put(p *Page, now time.Time) {
 			return old, otter.CancelOp
 		}
 		if found && old != p {
-			p.Hits.Add(old.Hits.Swap(0))
+			p.Usage.Hits.Add(old.Usage.Hits.Swap(0))
 		}
 		return p, otter.WriteOp
 	})

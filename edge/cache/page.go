@@ -30,15 +30,19 @@ type Page struct {
 	ETag                      []string // nil: none
 	Document                  bool     // a browser can show it by itself, not only as a part of another page
 
-	Hits        atomic.Uint32 // answers from the in-process cache that popularity has not collected yet
-	Observed    atomic.Bool   // popularity knows the page
-	InMemcached atomic.Bool   // memcached has the page, or a fill note for it was sent
-	Refreshing  atomic.Bool   // a fill note for a newer page was sent
+	Usage Usage
 
 	size                int                     // of the plain body, in bytes
 	compressible        bool                    // the body is sent in several encodings
 	plain, gzip, brotli atomic.Pointer[Variant] // the received form, and those made on demand
 	broken              atomic.Bool             // the compressed body is corrupt; the page is never served
+}
+
+// Usage is what edge/popularity records with a page. It costs a hit one atomic addition.
+type Usage struct {
+	Hits        atomic.Uint32 // answers from the in-process cache that popularity has not collected yet
+	InMemcached atomic.Bool   // memcached has the page, or was asked to store one as good
+	Refreshing  atomic.Bool   // memcached was asked to store a newer one
 }
 
 // Variant is a body in one encoding, with the header values that differ between encodings.
@@ -50,10 +54,10 @@ type Variant struct {
 	values [2]string // backs Encoding and Length with one allocation
 }
 
-// Head is the part of an answer over HTTP/1.1 that is the same for every request: the status line and header fields.
+// Head has the header fields that answers have in common, whichever request they answer, as HTTP/1.1 has them.
 type Head struct {
 	Full        []byte // with a body
-	NotModified []byte // 304
+	NotModified []byte // of a 304; a part of Full
 }
 
 // Decode reads an envelope. The tracker learns the versions in it.

@@ -126,7 +126,7 @@ func (c *conn) give(p []byte) int {
 	c.owed -= n
 	c.ahead = c.ahead[:copy(c.ahead, c.ahead[n:])]
 	if len(c.ahead) == 0 && c.state.Load() == connUnparsed {
-		c.ahead = nil // the buffer is not needed again
+		c.ahead, c.request = nil, Request{} // nothing needs the buffer any more
 	}
 	return n
 }

@@ -205,7 +205,7 @@ func (f *Feed) watch(ctx context.Context, js jetstream.JetStream, created time.T
 		if stale := f.tracker.FeedStale(); stale != wasStale {
 			wasStale = stale
 			if stale {
-				f.log.Warn("the feed of changes is stale: no heartbeat of the relay comes")
+				f.log.Warn("the feed of changes is stale: the relay sends no heartbeat, or lags by more than 1 s")
 			} else {
 				f.log.Info("the feed of changes is current")
 			}

@@ -78,7 +78,7 @@ func (c *counter) add(cached *cache.Page, begin bool) {
 	p.learn(cached)
 }
 
-// countable excludes error pages, which no client requests, and assets, which the cachefills keep in memcached anyway.
+// countable excludes error pages and assets, which need no counting to be kept.
 func countable(cached *cache.Page) bool {
 	kind := cached.Ref.Kind()
 	return kind != page.KindError && kind != page.KindAsset
@@ -121,14 +121,14 @@ func (p *counted) learn(cached *cache.Page) {
 func (c *counter) collect(memory *cache.Memory, limit *rate.Limiter, now time.Time) (unstored []*cache.Page) {
 	var all []*cache.Page
 	for cached := range memory.All() {
-		if (cached.Hits.Load() > 0 || !cached.InMemcached.Load()) && countable(cached) {
+		if (cached.Usage.Hits.Load() > 0 || !cached.Usage.InMemcached.Load()) && countable(cached) {
 			all = append(all, cached)
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, cached := range all {
-		p, n := c.pages[cached.Ref], int64(cached.Hits.Swap(0))
+		p, n := c.pages[cached.Ref], int64(cached.Usage.Hits.Swap(0))
 		if p == nil && n == 0 {
 			continue
 		}
@@ -137,7 +137,7 @@ func (c *counter) collect(memory *cache.Memory, limit *rate.Limiter, now time.Ti
 		}
 		c.count(p, n, now)
 		p.learn(cached)
-		if p.count >= fillFrom && !cached.InMemcached.Load() && limit.AllowN(now, 1) {
+		if p.count >= fillFrom && !cached.Usage.InMemcached.Load() && limit.AllowN(now, 1) {
 			unstored = append(unstored, cached)
 		}
 	}

@@ -29,11 +29,11 @@ func newFiller(cfg Config) *filler {
 	return &filler{nc: cfg.NATS, tracker: cfg.Tracker, enabled: cfg.Fill, sent: cfg.Fills, log: cfg.Log}
 }
 
-// refreshEarly requests a newer page, once, when a page is near its maximum age.
+// refreshEarly sends a fill note for a newer page, once, when a page is near its maximum age.
 func (f *filler) refreshEarly(cached *cache.Page, now time.Time) {
-	if cached.Reply.Immutable || cached.Refreshing.Load() ||
+	if cached.Reply.Immutable || cached.Usage.Refreshing.Load() ||
 		float64(f.tracker.Age(&cached.Basis, now)) < refreshAt*float64(cached.Reply.MaxAge) ||
-		cached.Refreshing.Swap(true) {
+		cached.Usage.Refreshing.Swap(true) {
 		return
 	}
 	f.send(wire.Fill{Ref: cached.Ref, ReadAt: cached.Reply.ReadAt.Add(time.Microsecond)})
@@ -43,7 +43,7 @@ func (f *filler) refreshEarly(cached *cache.Page, now time.Time) {
 // much older than those of the page. It does not want newer ones: other edges that render the page at the same time
 // send the same note, and one fill is enough.
 func (f *filler) fill(cached *cache.Page) {
-	if cached.InMemcached.Swap(true) {
+	if cached.Usage.InMemcached.Swap(true) {
 		return
 	}
 	age := time.Duration((1 - refreshAt) * float64(cached.Reply.MaxAge))
@@ -56,10 +56,10 @@ func (f *filler) fill(cached *cache.Page) {
 
 // replace has memcached store a corrupt page anew, once.
 func (f *filler) replace(cached *cache.Page) {
-	if cached.Refreshing.Swap(true) {
+	if cached.Usage.Refreshing.Swap(true) {
 		return
 	}
-	f.log.Warn("memcached: a corrupt item counts as a miss", "key", cached.Ref.Key())
+	f.log.Warn("a corrupt page counts as a miss", "key", cached.Ref.Key())
 	f.send(wire.Fill{Ref: cached.Ref, ReadAt: cached.Reply.ReadAt.Add(time.Microsecond)})
 }
 

@@ -43,11 +43,11 @@ func New(cfg Config) *Popularity {
 	if cfg.ListEvery == 0 {
 		cfg.ListEvery = defaultListEvery
 	}
-	counter := newCounter()
+	counts := newCounter()
 	return &Popularity{
-		cfg: cfg, counter: counter, recent: newRecent(), filler: newFiller(cfg),
+		cfg: cfg, counter: counts, recent: newRecent(), filler: newFiller(cfg),
 		lister: &lister{
-			nc: cfg.NATS, counter: counter, memory: cfg.Memory, key: cfg.ListKey, every: cfg.ListEvery, log: cfg.Log,
+			nc: cfg.NATS, counter: counts, memory: cfg.Memory, key: cfg.ListKey, every: cfg.ListEvery, log: cfg.Log,
 		},
 		limit: rate.NewLimiter(refillRate, refillBurst),
 	}
@@ -63,29 +63,25 @@ const (
 	FromRenderer
 )
 
-// Observe counts a request that a page answers, and has memcached filled with popular pages. Of the requests that share
-// one render only the first counts.
+// Observe counts a request: a hit of the in-process cache, an answer from memcached, or the render of a page, which any
+// number of requests may share. It has memcached filled with popular pages.
 func (p *Popularity) Observe(cached *cache.Page, from Source, now time.Time) {
-	if cached.Reply.MaxAge == 0 {
-		return // never cached
+	if cached.Reply.MaxAge == 0 || cached.Ref.Kind() == page.KindError {
+		return // never cached, or kept by every edge
 	}
-	switch {
-	case !cached.Observed.Load() && !cached.Observed.Swap(true):
-		p.first(cached)
-	case from == FromMemory:
-		cached.Hits.Add(1)
-	case from == FromMemcached:
+	switch from {
+	case FromMemory:
+		cached.Usage.Hits.Add(1)
+	case FromMemcached:
 		p.counter.add(cached, true)
+	case FromRenderer:
+		p.rendered(cached)
 	}
 	p.filler.refreshEarly(cached, now)
 }
 
-// first counts the first request that a page answers. A page that was rendered only once is not counted yet.
-func (p *Popularity) first(cached *cache.Page) {
-	if cached.InMemcached.Load() {
-		p.counter.add(cached, true)
-		return
-	}
+// rendered counts a page from the second render on, and then has memcached filled with it.
+func (p *Popularity) rendered(cached *cache.Page) {
 	again := cached.Ref.Kind() == page.KindAsset || p.recent.again(cached.Ref)
 	p.counter.add(cached, again)
 	if again {

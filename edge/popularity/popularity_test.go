@@ -213,7 +213,7 @@ func TestObserve(t *testing.T) {
 		if got := notes(); len(got) != want {
 			t.Errorf("render %d: %d notes, want %d", render+1, len(got), want)
 		}
-		if hits := c.Hits.Load(); hits != 1 {
+		if hits := c.Usage.Hits.Load(); hits != 1 {
 			t.Errorf("render %d: %d hits, want 1", render+1, hits)
 		}
 	}
@@ -236,7 +236,7 @@ func TestRefreshEarly(t *testing.T) {
 			now := time.Now()
 			old := now.Add(-wire.PageAge * 4 / 5).Truncate(time.Microsecond)
 			c := pageOf(tracker, page.User("ansel"), old, wire.PageAge, "user.ansel")
-			c.InMemcached.Store(stored)
+			c.Usage.InMemcached.Store(stored)
 			for range 3 {
 				p.Observe(c, FromMemory, now)
 			}
@@ -279,7 +279,7 @@ func TestCounterIsBounded(t *testing.T) {
 		ref := user(i*7919%3_000_017 + 1)
 		c := pageOf(tracker, ref, now, wire.PageAge, wire.ScopeAll, "user."+ref.Name())
 		memory.Put(c, now)
-		c.Hits.Add(uint32(i % 5))
+		c.Usage.Hits.Add(uint32(i % 5))
 		counts.add(c, i%3 == 0)
 		if i%10_000 == 0 {
 			counts.collect(memory, limit, now)
@@ -312,7 +312,7 @@ func TestListSurvives(t *testing.T) {
 	testenv.Eventually(t, "the stored list was read", first.lister.restored.Load)
 	for n := range int64(3) {
 		c := pageOf(tracker, user(n+1), time.Now(), wire.PageAge)
-		c.InMemcached.Store(true)
+		c.Usage.InMemcached.Store(true)
 		for range n + 1 {
 			first.Observe(c, FromMemcached, time.Now())
 		}
@@ -346,7 +346,7 @@ func BenchmarkCollect(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, c := range pages[:1000] {
-			c.Hits.Add(1)
+			c.Usage.Hits.Add(1)
 		}
 		counts.collect(memory, limit, now)
 	}
