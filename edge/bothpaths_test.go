@@ -6,12 +6,18 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+
 	"flickrkillr/edge/fastpath"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 const fastPath, noFastPath = "fast path", "no fast path"
@@ -40,13 +46,30 @@ func eachPath(t *testing.T, test func(t *testing.T, onPath func(*Config))) {
 func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.renderer()
+	stop := s.renderer()
 	edges := s.bothPaths()
+	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
+		r := s.standard(ref)
+		switch ref.Name() {
+		case "nobody":
+			r.Status = http.StatusNotFound
+		case "broken":
+			_ = s.nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrInternal))
+			return nil
+		}
+		return r
+	})
 	etag := get(t, edges[fastPath], "/photos/ansel").header.Get("Etag")
-	for name, c := range map[string]struct {
+	overtaken := get(t, edges[fastPath], "/photos/dora").header.Get("Etag")
+	get(t, edges[noFastPath], "/photos/dora")
+	type request struct {
 		send string
 		fast bool // the fast path answers, where there is one
-	}{
+	}
+	compare := func(name string, c request) {
+		t.Run(name, func(t *testing.T) { sameAnswers(t, edges, c.send, c.fast) })
+	}
+	for name, c := range map[string]request{
 		"page":         {rawGet("/photos/ansel"), true},
 		"gzip":         {rawGet("/photos/ansel", "Accept-Encoding: gzip"), true},
 		"not modified": {rawGet("/photos/ansel", "If-None-Match: "+etag), true},
@@ -58,39 +81,23 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 		"two hosts":    {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", false},
 		"version":      {"GET / HTTP/3.0\r\nHost: killr\r\n\r\n", false},
 		"close":        {rawGet("/photos/ansel", "Connection: close"), false},
+		"a page's 404": {rawGet("/photos/nobody"), true},
+		"a 500":        {rawGet("/photos/broken"), true},
+		"no asset":     {rawGet("/static/app.99999999.css"), true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			method, _, _ := strings.Cut(c.send, " ")
-			request := func(path string) (a answer) {
-				var before int
-				for range 3 { // by the last request both edges have the page in the same encoding
-					before = fastAnswers(t, edges[path])
-					client := dial(t, edges[path])
-					client.send(c.send)
-					a = client.receive(method)
-				}
-				if fast := fastAnswers(t, edges[path]) > before; fast != (c.fast && path == fastPath) {
-					t.Errorf("%s: answered by the fast path: %t", path, fast)
-				}
-				for _, changing := range []string{"Date", "X-Request-Id", "Server-Timing"} {
-					a.header.Del(changing)
-				}
-				return a
-			}
-			a, b := request(fastPath), request(noFastPath)
-			if a.status != b.status || a.body != b.body {
-				t.Errorf("status %d and %d bytes, without the fast path %d and %d", a.status, len(a.body), b.status,
-					len(b.body))
-			}
-			for field := range b.header {
-				if got, want := a.header.Get(field), b.header.Get(field); got != want {
-					t.Errorf("%s: %q, without the fast path %q", field, got, want)
-				}
-			}
-			if len(a.header) != len(b.header) {
-				t.Errorf("header %v, without the fast path %v", a.header, b.header)
-			}
-		})
+		compare(name, c)
+	}
+	stop()
+	s.change("user.dora", 2, false)
+	for _, e := range edges {
+		eventually(t, "the edge knows of the change", func() bool { return e.pages.tracker.Scope("user.dora").Newest() == 2 })
+	}
+	for name, c := range map[string]request{
+		"a 503":               {rawGet("/photos/edward"), true},
+		"stale":               {rawGet("/photos/dora"), true},
+		"stale, not modified": {rawGet("/photos/dora", "If-None-Match: "+overtaken), true},
+	} {
+		compare(name, c)
 	}
 	slow := edges[noFastPath]
 	if n := fastAnswers(t, slow); n != 0 {
@@ -100,6 +107,44 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 		t.Errorf("%v delegated requests, want all because the fast path is off", got)
 	}
 }
+
+// sameAnswers compares the answers of two edges to a request, and checks that the fast path answers if it should.
+func sameAnswers(t *testing.T, edges map[string]*Server, send string, fast bool) {
+	t.Helper()
+	method, _, _ := strings.Cut(send, " ")
+	request := func(path string) (a answer) {
+		var before int
+		for range 3 { // by the last request both edges have the page in the same encoding
+			before = fastAnswers(t, edges[path])
+			client := dial(t, edges[path])
+			client.send(send)
+			a = client.receive(method)
+		}
+		if got := fastAnswers(t, edges[path]) > before; got != (fast && path == fastPath) {
+			t.Errorf("%s: answered by the fast path: %t", path, got)
+		}
+		if timing := a.header.Get("Server-Timing"); timing != "" { // names only: times differ
+			a.header.Set("Server-Timing", numbers.ReplaceAllString(timing, "N"))
+			if id := a.header.Get("X-Request-Id"); strings.Contains(timing, "id;desc=") != strings.Contains(timing, id) {
+				t.Errorf("%s: Server-Timing %q does not have the id %s", path, timing, id)
+			}
+		}
+		for _, changing := range []string{"Date", "X-Request-Id"} {
+			a.header.Del(changing)
+		}
+		return a
+	}
+	a, b := request(fastPath), request(noFastPath)
+	if a.status != b.status || a.body != b.body {
+		t.Errorf("status %d and %d bytes, without the fast path %d and %d", a.status, len(a.body), b.status, len(b.body))
+	}
+	if diff := cmp.Diff(b.header, a.header); diff != "" {
+		t.Errorf("header fields without the fast path (-) and with it (+):\n%s", diff)
+	}
+}
+
+// numbers matches what differs between two values of Server-Timing: times and request ids.
+var numbers = regexp.MustCompile(`dur=[0-9.]+|id;desc=\w+`)
 
 // TestDateIsThatOfTheAnswer: the field Date is neither of the page nor of the connection.
 func TestDateIsThatOfTheAnswer(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -296,28 +295,6 @@ func TestCorruptReplyIsRequestedAgain(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestErrorPagesFromMemcached: an edge sends error pages plain, even if they are compressed in memcached.
-func TestErrorPagesFromMemcached(t *testing.T) {
-	t.Parallel()
-	eachPath(t, func(t *testing.T, onPath func(*Config)) {
-		p := newCompressedSite(t)
-		body := []byte("<h1>error 404</h1>" + strings.Repeat("<p>nothing here</p>", 100))
-		e := p.edge(onPath, withMemcached(p.addr))
-		r := p.standard(page.Error(http.StatusNotFound))
-		r.Body = bytes.Clone(body)
-		p.compress(r)
-		p.store(page.Error(http.StatusNotFound), r)
-		eventually(t, "the page comes from memcached", func() bool { // a slow look-up is a miss
-			e.errs.renew(t.Context())
-			return get(t, e, "/nowhere").body == string(body)
-		})
-		got := get(t, e, "/nowhere", "Accept-Encoding", "gzip, br")
-		if got.status != 404 || got.body != string(body) || got.header.Get("Content-Encoding") != "" {
-			t.Errorf("status %d, %q, %d bytes", got.status, got.header.Get("Content-Encoding"), len(got.body))
-		}
-	})
 }
 
 // BenchmarkMemcachedHit answers a page from memcached by the handler, without net/http's own work. The item is

@@ -39,7 +39,7 @@ func TestNoRenderer(t *testing.T) {
 
 	s.change("user.ansel", 5, false)
 	s.change("user.gone", 6, true)
-	eventually(t, "the edge knows of both changes", func() bool { return e.pages.tracker.Scope("user.gone").Gone() == 6 })
+	eventually(t, "the edge knows of both changes", func() bool { return e.pages.tracker.Scope("user.gone").Newest() == 6 })
 	got = get(t, e, "/photos/ansel")
 	if got.status != 200 || got.tier() != "stale" ||
 		!strings.Contains(got.header.Get("Server-Timing"), "cache;desc=stale") {
@@ -342,6 +342,36 @@ func TestSlowRender(t *testing.T) {
 	})
 	if n := s.renders.Load() - before; n != 1 {
 		t.Errorf("%d renders, want 1", n)
+	}
+}
+
+// TestSlowPageIsFilled: a page that is rendered after all requests were answered with a stale one is filled all the same,
+// also by an edge without an in-process cache. Otherwise such a page would stay stale for as long as renders are slow.
+func TestSlowPageIsFilled(t *testing.T) {
+	t.Parallel()
+	p := newCompressedSite(t)
+	e := p.edge(withMemcached(p.addr), func(c *Config) { c.MemoryBytes = -1 })
+	ref := page.User("ansel")
+	notes, err := p.nc.SubscribeSync(wire.FillSubject(ref))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.store(ref, p.standard(ref))
+	p.change("user.ansel", 2, false)
+	eventually(t, "the edge knows of the change", func() bool { return e.pages.tracker.Scope("user.ansel").Newest() == 2 })
+	for round := range 2 { // a page goes to memcached when it is rendered for the second time
+		release, before := p.blockUsers(), p.renders.Load()
+		eventually(t, "a stale page is served", func() bool { // not if memcached is too slow
+			return get(t, e, ref.Path(), "Accept-Encoding", "gzip").tier() == "stale"
+		})
+		if p.renders.Load() == before {
+			t.Errorf("round %d: no page was requested", round)
+		}
+		close(release)
+		eventually(t, "the fetch has ended", func() bool { return fetching(e) == 0 })
+	}
+	if _, err := notes.NextMsg(10 * time.Second); err != nil {
+		t.Errorf("no fill note: %v", err)
 	}
 }
 

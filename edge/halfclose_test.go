@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"flickrkillr/edge/fastpath"
 	"flickrkillr/schema/page"
 )
 
@@ -167,7 +166,7 @@ func (f *finPipe) Read(p []byte) (int, error) {
 // TestHalfCloseGrace: after a FIN the client gets an answer of the handler within the grace period, and none later.
 func TestHalfCloseGrace(t *testing.T) {
 	t.Parallel()
-	const grace = fastpath.HalfCloseGrace
+	const grace = 2 * time.Second // see edge/fastpath
 	for took, answered := range map[time.Duration]bool{grace / 2: true, 2 * grace: false} {
 		for name, text := range requestForms("/slow") {
 			t.Run(fmt.Sprint(name, " answered ", answered), func(t *testing.T) {

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
@@ -232,45 +230,4 @@ func (s *site) signingKey(edges ...*Server) wire.FreshKey {
 		})
 	}
 	return entry.Value()
-}
-
-// TestDeletedKeyIsReplaced: an edge replaces a key that an operator deleted, and the others adopt it.
-func TestDeletedKeyIsReplaced(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	edges := []*Server{s.edge(), s.edge()}
-	old := s.signingKey(edges...)
-	bucket, err := s.js.KeyValue(t.Context(), wire.BucketKeys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := bucket.Delete(t.Context(), wire.FreshKeyID); err != nil {
-		t.Fatal(err)
-	}
-	if err := edges[0].tokens.Renew(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := edges[1].tokens.Renew(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if key := s.signingKey(edges...); string(key) == string(old) {
-		t.Error("the key is the old one")
-	}
-	if _, err := bucket.Put(t.Context(), wire.FreshKeyID, []byte("short")); err != nil {
-		t.Fatal(err)
-	}
-	err = edges[0].tokens.Renew(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "nats kv del KEYS fresh") {
-		t.Errorf("a key of 5 bytes: error %v, want one that says how to delete it", err)
-	}
-	if err := s.js.DeleteKeyValue(t.Context(), wire.BucketKeys); err != nil {
-		t.Fatal(err)
-	}
-	if err := edges[0].tokens.Renew(t.Context()); err != nil {
-		t.Errorf("the bucket is deleted: %v", err)
-	}
-	if _, err := s.js.KeyValue(t.Context(), wire.BucketKeys); errors.Is(err, jetstream.ErrBucketNotFound) {
-		t.Error("the bucket was not created again")
-	}
 }

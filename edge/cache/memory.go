@@ -77,13 +77,6 @@ func (m *Memory) Bytes() float64 {
 	return float64(m.cache.WeightedSize())
 }
 
-// Settle finishes pending evictions, so that Bytes is exact.
-func (m *Memory) Settle() {
-	if m.cache != nil {
-		m.cache.CleanUp()
-	}
-}
-
 // Close ends the cache's goroutines.
 func (m *Memory) Close() {
 	if m.cache != nil {

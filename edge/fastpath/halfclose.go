@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// HalfCloseGrace is how long a client that has sent a FIN counts as waiting for its answer. A client that closes the
+// halfCloseGrace is how long a client that has sent a FIN counts as waiting for its answer. A client that closes the
 // connection sends a FIN too; after the grace period it counts as left, and a fetch for which no other request waits is
 // cancelled. A reset counts as a disconnect at once.
-const HalfCloseGrace = 2 * time.Second
+const halfCloseGrace = 2 * time.Second
 
 // delayEOF delays the end of what a client sends until the answer is written or the grace period is over. It returns
 // what Read returns then: an error of a deadline, or io.EOF.
 func (c *conn) delayEOF() error {
 	c.server.cfg.HalfClosed()
-	grace := time.NewTimer(HalfCloseGrace)
+	grace := time.NewTimer(halfCloseGrace)
 	defer grace.Stop()
 	for !c.interrupted.Load() {
 		select {

@@ -8,32 +8,29 @@ import (
 	"time"
 )
 
-// ErrLeft is the cause of [Responder.Watch]'s context: the client has closed the connection.
-var ErrLeft = errors.New("the client has left")
-
 // Responder sends the answer to one fast request.
 type Responder struct{ c *conn }
 
-// Watch returns a context that ends, with the cause ErrLeft, when the client leaves. Call stop before the answer is
+// Watch returns a context that ends when the client leaves. Call stop before the answer is
 // written. It costs a goroutine: do not call it for answers from memory.
 func (w Responder) Watch() (ctx context.Context, stop func()) {
 	c := w.c
-	ctx, cancel := context.WithCancelCause(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	if err := c.SetReadDeadline(time.Time{}); err != nil {
-		cancel(ErrLeft)
+		cancel()
 		return ctx, func() {}
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		if err := c.readUntilEOF(len(c.ahead)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			cancel(ErrLeft)
+			cancel()
 		}
 	}()
 	return ctx, func() {
 		_ = c.SetReadDeadline(past)
 		<-done
-		cancel(nil)
+		cancel()
 		c.deadline = time.Time{}
 		_ = c.SetReadDeadline(c.deadline)
 	}

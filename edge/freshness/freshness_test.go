@@ -1,9 +1,11 @@
 package freshness
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -126,4 +128,54 @@ func BenchmarkFreshWithTenScopes(b *testing.B) {
 			b.Fatal("not fresh")
 		}
 	}
+}
+
+// All edges have one key: an edge replaces a key that an operator deleted, and the others adopt it.
+func TestDeletedKeyIsReplaced(t *testing.T) {
+	t.Parallel()
+	nc := testenv.Connect(t, testenv.NATSServer(t).URL())
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all [2]*Tokens
+	for i := range all {
+		all[i] = NewTokens(nc, New(&wire.Clock{}), slog.New(slog.DiscardHandler))
+	}
+	renew := func() wire.FreshKey {
+		t.Helper()
+		for _, tokens := range all {
+			if err := tokens.renew(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(*all[0].Key(), *all[1].Key()) {
+			t.Error("two edges have different keys")
+		}
+		return *all[0].Key()
+	}
+	first := renew()
+	if again := renew(); !bytes.Equal(again, first) {
+		t.Error("the key was replaced without a reason")
+	}
+	bucket, err := js.KeyValue(t.Context(), wire.BucketKeys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bucket.Delete(t.Context(), wire.FreshKeyID); err != nil {
+		t.Fatal(err)
+	}
+	if second := renew(); bytes.Equal(second, first) {
+		t.Error("a deleted key is still used")
+	}
+	if _, err := bucket.Put(t.Context(), wire.FreshKeyID, []byte("short")); err != nil {
+		t.Fatal(err)
+	}
+	if err := all[0].renew(t.Context()); err == nil || !strings.Contains(err.Error(), "nats kv del KEYS fresh") {
+		t.Errorf("a key of 5 bytes: error %v, want one that says how to delete it", err)
+	}
+	if err := js.DeleteKeyValue(t.Context(), wire.BucketKeys); err != nil {
+		t.Fatal(err)
+	}
+	renew() // creates the bucket again
 }

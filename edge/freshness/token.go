@@ -44,7 +44,7 @@ func (t *Tokens) Key() *wire.FreshKey { return t.key.Load() }
 func (t *Tokens) Run(ctx context.Context) {
 	for {
 		wait := keyEvery
-		if err := t.Renew(ctx); err != nil && ctx.Err() == nil {
+		if err := t.renew(ctx); err != nil && ctx.Err() == nil {
 			t.log.Debug("cannot read the key of read-your-writes tokens", "err", err)
 			if t.key.Load() == nil {
 				wait = retryEvery
@@ -56,8 +56,8 @@ func (t *Tokens) Run(ctx context.Context) {
 	}
 }
 
-// Renew reads the key that all edges share, and makes it if there is none.
-func (t *Tokens) Renew(ctx context.Context) error {
+// renew reads the key that all edges share, and makes it if there is none.
+func (t *Tokens) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	js, err := jetstream.New(t.nc)

@@ -46,9 +46,6 @@ type Scope struct {
 // Newest returns the newest known version.
 func (s *Scope) Newest() int64 { return s.version.Load() }
 
-// Gone returns the newest version that deleted or hid something.
-func (s *Scope) Gone() int64 { return s.gone.Load() }
-
 // MarkPopular makes every further change of the scope wake the reader of [Tracker.Changed].
 func (s *Scope) MarkPopular() { s.popular.Store(true) }
 

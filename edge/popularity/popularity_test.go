@@ -197,32 +197,56 @@ func newPopularity(t *testing.T) (*Popularity, *freshness.Tracker, func() []*nat
 	}
 }
 
-// TestObserve: a page that is rendered for the second time goes to memcached, once. Requests that share a render count
-// once.
+// TestObserve: a page that is rendered for the second time goes to memcached, and hits are counted.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	p, tracker, notes := newPopularity(t)
 	now, ref := time.Now(), page.User("ansel")
-	for render := range 3 {
+	for render, want := range []int{0, 1} {
 		c := pageOf(tracker, ref, now.Add(time.Duration(render)*time.Microsecond), wire.PageAge, "user.ansel")
-		for range 5 {
-			p.Observe(c, FromRenderer, now)
+		p.Observe(c, FromRenderer, now)
+		for range 3 {
+			p.Observe(c, FromMemory, now)
 		}
-		p.Observe(c, FromMemory, now)
-		want := min(render, 1) // the third render is an error in practice; its note does no harm
 		if got := notes(); len(got) != want {
 			t.Errorf("render %d: %d notes, want %d", render+1, len(got), want)
 		}
-		if hits := c.Usage.Hits.Load(); hits != 1 {
-			t.Errorf("render %d: %d hits, want 1", render+1, hits)
+		if hits := c.Usage.Hits.Load(); hits != 3 {
+			t.Errorf("render %d: %d hits, want 3", render+1, hits)
 		}
 	}
-	private := pageOf(tracker, page.User("dora"), now, 0, "user.dora")
-	for range 5 {
-		p.Observe(private, FromRenderer, now)
+	for _, ignored := range []*cache.Page{
+		pageOf(tracker, page.User("dora"), now, 0, "user.dora"),
+		pageOf(tracker, page.Error(404), now, wire.PageAge, wire.ScopeAll),
+	} {
+		for range 3 {
+			p.Observe(ignored, FromRenderer, now)
+		}
+		if got := notes(); len(got) != 0 || p.Pages() != 1 {
+			t.Errorf("%s: %d notes, and %d pages are counted; want none and 1", ignored.Ref, len(got), p.Pages())
+		}
 	}
-	if got := notes(); len(got) != 0 || p.Pages() != 1 {
-		t.Errorf("%d notes for a page that is never cached, %d pages are counted", len(got), p.Pages())
+}
+
+// TestCountsAreHalved: after many requests, once a minute; a quiet night changes nothing.
+func TestCountsAreHalved(t *testing.T) {
+	t.Parallel()
+	memory := cache.NewMemory(-1)
+	tracker, h, now := newTracker(), newCounter(), time.Now()
+	limit := rate.NewLimiter(refillRate, refillBurst)
+	ref, seldom := page.User("ansel"), page.User("dora")
+	for _, r := range []page.Ref{ref, seldom} {
+		h.add(pageOf(tracker, r, now, wire.PageAge), true)
+	}
+	h.collect(memory, limit, now.Add(time.Hour))
+	if n := h.pages[ref].count; n != 1 {
+		t.Errorf("few requests: the count is %d, want 1", n)
+	}
+	h.count(h.pages[ref], halveFrom, now)
+	h.collect(memory, limit, now.Add(2*time.Hour))
+	if n := h.pages[ref].count; n != (halveFrom+1)/2 || h.pages[seldom] != nil {
+		t.Errorf("many requests: the count is %d, want %d, and a page with a count of 1 is forgotten: %t", n,
+			(halveFrom+1)/2, h.pages[seldom] == nil)
 	}
 }
 
@@ -288,10 +312,7 @@ func TestCounterIsBounded(t *testing.T) {
 			t.Fatalf("after %d: %d pages are counted", i, n)
 		}
 	}
-	memory.Settle()
-	if got := memory.Bytes(); got > bytes {
-		t.Errorf("%v bytes in a cache of %d", got, bytes)
-	}
+	testenv.Eventually(t, "the cache is within its limit", func() bool { return memory.Bytes() <= bytes })
 	if counts.size() < maxPages/2 {
 		t.Errorf("only %d pages are counted", counts.size())
 	}
