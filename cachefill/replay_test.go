@@ -188,7 +188,7 @@ func TestReplayWaitsForARenderer(t *testing.T) {
 	eventually(t, "it fills the popular pages", func() bool { return s.held(s.cache, list) == len(list) })
 }
 
-// TestNoteIsAnswered: who sends a note with a reply subject hears how it ended, and of many who do everybody.
+// TestNoteIsAnswered: a note with a reply subject is answered with how it ended, and so is each of many at once.
 func TestNoteIsAnswered(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

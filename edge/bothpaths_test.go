@@ -90,7 +90,7 @@ func TestBothPathsGiveTheSameAnswers(t *testing.T) {
 	stop()
 	s.change("user.dora", 2, false)
 	for _, e := range edges {
-		eventually(t, "the edge knows of the change", func() bool { return e.pages.tracker.Scope("user.dora").Newest() == 2 })
+		knows(t, e, "user.dora", 2)
 	}
 	for name, c := range map[string]request{
 		"a 503":               {rawGet("/photos/edward"), true},
@@ -125,7 +125,8 @@ func sameAnswers(t *testing.T, edges map[string]*Server, send string, fast bool)
 		}
 		if timing := a.header.Get("Server-Timing"); timing != "" { // names only: times differ
 			a.header.Set("Server-Timing", numbers.ReplaceAllString(timing, "N"))
-			if id := a.header.Get("X-Request-Id"); strings.Contains(timing, "id;desc=") != strings.Contains(timing, id) {
+			id := a.header.Get("X-Request-Id")
+			if strings.Contains(timing, "id;desc=") != strings.Contains(timing, id) {
 				t.Errorf("%s: Server-Timing %q does not have the id %s", path, timing, id)
 			}
 		}
@@ -136,7 +137,8 @@ func sameAnswers(t *testing.T, edges map[string]*Server, send string, fast bool)
 	}
 	a, b := request(fastPath), request(noFastPath)
 	if a.status != b.status || a.body != b.body {
-		t.Errorf("status %d and %d bytes, without the fast path %d and %d", a.status, len(a.body), b.status, len(b.body))
+		t.Errorf("status %d and %d bytes, without the fast path %d and %d",
+			a.status, len(a.body), b.status, len(b.body))
 	}
 	if diff := cmp.Diff(b.header, a.header); diff != "" {
 		t.Errorf("header fields without the fast path (-) and with it (+):\n%s", diff)

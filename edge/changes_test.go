@@ -64,7 +64,7 @@ func TestEarlyInvalidation(t *testing.T) {
 		"nonsense", "user.ansel 9223372036854775808\n", "user.ansel 3\n", "user.ansel 7 gone\n", "user.ansel 4 gone\n",
 		"user.last 1\n",
 	} {
-		if err := s.nc.Publish(wire.SubjectEarly, []byte(data)); err != nil {
+		if err := s.nc.Publish(wire.SubjectEarlyInvalidation, []byte(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -76,7 +76,8 @@ func TestEarlyInvalidation(t *testing.T) {
 			t.Errorf("the newest version is %d, want 7", v)
 		}
 		for version, want := range map[int64]bool{6: false, 7: true} { // version 7 deleted something
-			basis := freshness.Basis{ReadAt: time.Now(), MaxAge: time.Hour, Deps: []freshness.Dep{{Scope: scope, Version: version}}}
+			dep := freshness.Dep{Scope: scope, Version: version}
+			basis := freshness.Basis{ReadAt: time.Now(), MaxAge: time.Hour, Deps: []freshness.Dep{dep}}
 			if got := tracker.MayServeStale(&basis, time.Now()); got != want {
 				t.Errorf("a page of version %d may be served as stale: %t, want %t", version, got, want)
 			}

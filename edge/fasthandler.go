@@ -71,8 +71,8 @@ func (s *Server) sendError(w fastpath.Responder, x *exchange, status int) error 
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// write writes an answer: the status line, head, the header fields of x, and the body. A large body is written in chunks, each of which
-// has its own deadline.
+// write writes an answer: the status line, head, the header fields of x, and the body. A large body is written in
+// chunks, each of which has its own deadline.
 func (s *Server) write(w fastpath.Responder, x *exchange, head, body []byte) error {
 	if err := w.MoveDeadlines(x.start); err != nil {
 		return err

@@ -39,7 +39,7 @@ func TestNoRenderer(t *testing.T) {
 
 	s.change("user.ansel", 5, false)
 	s.change("user.gone", 6, true)
-	eventually(t, "the edge knows of both changes", func() bool { return e.pages.tracker.Scope("user.gone").Newest() == 6 })
+	knows(t, e, "user.gone", 6)
 	got = get(t, e, "/photos/ansel")
 	if got.status != 200 || got.tier() != "stale" ||
 		!strings.Contains(got.header.Get("Server-Timing"), "cache;desc=stale") {
@@ -345,8 +345,9 @@ func TestSlowRender(t *testing.T) {
 	}
 }
 
-// TestSlowPageIsFilled: a page that is rendered after all requests were answered with a stale one is filled all the same,
-// also by an edge without an in-process cache. Otherwise such a page would stay stale for as long as renders are slow.
+// TestSlowPageIsFilled: a page that is rendered after all requests were answered with a stale one is filled all the
+// same, also by an edge without an in-process cache. Otherwise such a page would stay stale for as long as renders are
+// slow.
 func TestSlowPageIsFilled(t *testing.T) {
 	t.Parallel()
 	p := newCompressedSite(t)
@@ -358,7 +359,7 @@ func TestSlowPageIsFilled(t *testing.T) {
 	}
 	p.store(ref, p.standard(ref))
 	p.change("user.ansel", 2, false)
-	eventually(t, "the edge knows of the change", func() bool { return e.pages.tracker.Scope("user.ansel").Newest() == 2 })
+	knows(t, e, "user.ansel", 2)
 	for round := range 2 { // a page goes to memcached when it is rendered for the second time
 		release, before := p.blockUsers(), p.renders.Load()
 		eventually(t, "a stale page is served", func() bool { // not if memcached is too slow

@@ -137,7 +137,8 @@ func (m *metrics) watch(r *resolver) {
 	gauge("popular_pages", "Pages whose requests are counted.", func() float64 {
 		return float64(r.popularity.Pages())
 	})
-	gauge("feed_stale", "1 while no heartbeat of the relay arrives, or it lags by more than 1 s: pages are fresh for a second only.",
+	gauge("feed_stale",
+		"1 while no heartbeat of the relay arrives, or it lags by more than 1 s: pages are fresh for a second only.",
 		func() float64 {
 			if r.tracker.FeedStale() {
 				return 1

@@ -65,7 +65,9 @@ func onLimitedPipes(t *testing.T, off bool, conns int, handler http.HandlerFunc,
 		if handler != nil {
 			s.http.Handler = s.fast.Wrap(handler)
 		}
-		s.pages.popularity = popularity.New(popularity.Config{Tracker: s.pages.tracker, Memory: s.pages.memory, Log: s.log})
+		s.pages.popularity = popularity.New(popularity.Config{
+			Tracker: s.pages.tracker, Memory: s.pages.memory, Log: s.log,
+		})
 		s.pages.memory.Put(cache.New(s.pages.tracker, page.User("ansel"), &wire.Reply{
 			Status: 200, ContentType: "text/html", ETag: "e", ReadAt: time.Now(), MaxAge: time.Hour, Immutable: true,
 			Body: bytes.Repeat([]byte("x"), pipesBody),

@@ -15,7 +15,8 @@ import (
 
 // flights share fetches: all requests for a page at the same time wait for one fetch (singleflight). A fetch goes on
 // while a request waits for it, and for a grace period after the last one has left; then it is cancelled. If a request
-// was answered with a stale page instead, the fetch goes on to its end, for the next request. A fetch leaves the map before its result is delivered, so a request that comes after the result begins another fetch.
+// was answered with a stale page instead, the fetch goes on to its end, for the next request. A fetch leaves the map
+// before its result is delivered, so a request that comes after the result begins another fetch.
 type flights struct {
 	mu      sync.Mutex
 	current map[page.Ref]*flight

@@ -241,7 +241,8 @@ func (s *site) edge(change ...func(*Config)) *Server {
 
 // trustsPages reports whether pages that the edge fetches from now on count as fresh.
 func trustsPages(e *Server) bool {
-	return !e.pages.tracker.FeedStale() && e.pages.clock.Now().After(e.pages.tracker.InvalidBefore().Add(freshness.ClockSlip))
+	t := e.pages.tracker
+	return !t.FeedStale() && t.Clock().Now().After(t.InvalidBefore().Add(freshness.ClockSlip))
 }
 
 // start starts an edge and does not wait.
@@ -297,7 +298,9 @@ func withMemcached(addrs ...string) func(*Config) { return func(c *Config) { c.M
 // knows waits until an edge knows a version of a scope.
 func knows(t testing.TB, e *Server, scope string, version int64) {
 	t.Helper()
-	eventually(t, "the edge knows of the change", func() bool { return e.pages.tracker.Scope(scope).Newest() == version })
+	eventually(t, "the edge knows of the change", func() bool {
+		return e.pages.tracker.Scope(scope).Newest() == version
+	})
 }
 
 // eventually waits until ok returns true.

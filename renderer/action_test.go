@@ -137,7 +137,7 @@ func TestEarlyInvalidationComesFirst(t *testing.T) {
 	st := newSite(t)
 	st.start(t, nil)
 	heard, reply := make(chan *nats.Msg, 10), st.nc.NewRespInbox()
-	for _, subject := range []string{reply, wire.SubjectEarly} {
+	for _, subject := range []string{reply, wire.SubjectEarlyInvalidation} {
 		if _, err := st.nc.ChanSubscribe(subject, heard); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestEarlyInvalidationComesFirst(t *testing.T) {
 	}
 	deletion("4")
 	early, done := receive(t, heard), receive(t, heard)
-	if early.Subject != wire.SubjectEarly || done.Subject != reply || len(changed(t, done)) != 2 ||
+	if early.Subject != wire.SubjectEarlyInvalidation || done.Subject != reply || len(changed(t, done)) != 2 ||
 		string(early.Data) != string(done.Data) {
 		t.Errorf("then come %s: %q, and %s: %q", early.Subject, early.Data, done.Subject, done.Data)
 	}

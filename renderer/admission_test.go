@@ -125,8 +125,8 @@ func TestBusyWhenFull(t *testing.T) {
 	load(t, s, page.KindPhoto, 1, 2)
 	ask(4)
 
-	// The newcomer, or whoever waits longest if all this has taken long enough to be an overload: one of them is turned
-	// away at once.
+	// The newcomer, or the one that waits longest if all this has taken long enough to be an overload: one of them is
+	// turned away at once.
 	excess := receive(t, answers)
 	if err := wire.ErrorOf(excess); wire.Code(err) != "busy" {
 		t.Errorf("one request too many got %v, want busy", err)
@@ -227,7 +227,8 @@ func TestDeadlinesAreInClusterTime(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	s := st.start(t, nil)
-	if err := st.nc.Publish(wire.SubjectHeartbeat, wire.Heartbeat{Time: time.Now().Add(time.Hour)}.Encode()); err != nil {
+	heartbeat := wire.Heartbeat{Time: time.Now().Add(time.Hour)}
+	if err := st.nc.Publish(wire.SubjectHeartbeat, heartbeat.Encode()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 10*time.Second, func() error {

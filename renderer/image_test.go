@@ -44,7 +44,7 @@ type slowFile struct {
 	begun sync.Once
 }
 
-// Read is where an original is begun: whoever only opens it looks whether it is there.
+// Read is where an original is begun: code that only opens it checks that it is there.
 func (f *slowFile) Read(p []byte) (int, error) {
 	f.begun.Do(func() {
 		f.store.opened <- f.name

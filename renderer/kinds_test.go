@@ -210,7 +210,7 @@ func TestForPrograms(t *testing.T) {
 	}
 }
 
-// TestLargePageTravelsPacked: what comes near to the limit of the bus is packed, also for who did not ask for that.
+// TestLargePageTravelsPacked: a page near the limit of the bus is compressed, also for an edge that did not ask for it.
 func TestLargePageTravelsPacked(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)

@@ -156,7 +156,7 @@ func TestPoolTurnsAwayWhatItHasNoRoomFor(t *testing.T) {
 		}
 		time.Sleep(2 * overloadAfter) // in the bubble: no time passes
 		if excess := ask(p, page.Photo(5)); excess == nil || excess.ref != page.Photo(2) {
-			t.Errorf("lasting overload turned away %v, want whoever waited longest", excess)
+			t.Errorf("lasting overload turned away %v, want the one that waited longest", excess)
 		}
 		goOn <- struct{}{}
 		if got := <-turns; got[0] != page.Photo(5) {

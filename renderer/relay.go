@@ -25,8 +25,8 @@ const (
 	comeBack = 2 * wakeApart
 	// standbyPolls is how many times less often a relay polls while another is active.
 	standbyPolls = 3
-	// heartbeatEvery is the interval of heartbeats of the active relay; silence is how much longer, at least, the others
-	// wait for one.
+	// heartbeatEvery is the interval of heartbeats of the active relay; silence is how much longer, at least, the
+	// others wait for one.
 	heartbeatEvery = time.Second
 	silence        = 150 * time.Millisecond
 	// publishLimit bounds the wait for the stream's acknowledgement. Postgres ends a transaction that idles for 2 s.
@@ -217,8 +217,8 @@ func (r *relay) publish(ctx context.Context, changes []store.Change, since time.
 	return nil
 }
 
-// sendHeartbeat sends a heartbeat with the lag: once a second from the active relay, and from another one when that has fallen
-// silent.
+// sendHeartbeat sends a heartbeat with the lag: once a second from the active relay, and from another one when that has
+// fallen silent.
 func (r *relay) sendHeartbeat(ctx context.Context) error {
 	due := heartbeatEvery
 	if !r.active.Load() {

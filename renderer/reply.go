@@ -47,7 +47,7 @@ func (s *Service) confirm(j *job, changes []store.Change) {
 		all[i] = wire.Change(c)
 	}
 	data := wire.EncodeChanges(all)
-	if err := s.nc.Publish(wire.SubjectEarly, data); err != nil {
+	if err := s.nc.Publish(wire.SubjectEarlyInvalidation, data); err != nil {
 		s.log.Debug("early invalidation not published", "err", err) // the stream delivers the change
 	}
 	err := s.send(j, &nats.Msg{Subject: j.reply, Data: data,

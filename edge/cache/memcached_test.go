@@ -184,3 +184,20 @@ func TestLookupsShare(t *testing.T) {
 		t.Errorf("%d look-ups are still current", len(one.current))
 	}
 }
+
+// A look-up that finds the queue full is a miss at once.
+func TestFullQueue(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, 1, 100) // it does not work yet
+	for _, one := range c.servers {
+		for range queueSize {
+			one.queue <- &lookup{}
+		}
+		if c.Get(cacheRef(0)) != nil {
+			t.Error("a page is found")
+		}
+		if n := len(one.current); n != 0 {
+			t.Errorf("%d look-ups are under way, want none", n)
+		}
+	}
+}

@@ -49,7 +49,7 @@ type Usage struct {
 type Variant struct {
 	Body             []byte
 	Encoding, Length []string             // Content-Encoding, nil for the plain form; Content-Length
-	Head             atomic.Pointer[Head] // made once, by the caller that writes answers
+	Head             atomic.Pointer[Head] // formatted by the edge when it is first sent
 
 	values [2]string // backs Encoding and Length with one allocation
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"flickrkillr/edge/freshness"
 	"flickrkillr/schema/page"
@@ -47,6 +48,35 @@ func TestWeightCountsEveryEncoding(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The in-process cache keeps the newer of two pages, unless that comes from the future.
+func TestMemoryKeepsTheNewerPage(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, c := range map[string]struct {
+		first, second time.Duration // after now
+		want          int
+	}{
+		"older first":           {-time.Minute, 0, 2},
+		"newer first":           {0, -time.Minute, 1},
+		"from the future first": {time.Hour, 0, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			memory, tracker := NewMemory(0), freshness.New(&wire.Clock{})
+			defer memory.Close()
+			var pages []*Page
+			for _, after := range []time.Duration{c.first, c.second} {
+				p := New(tracker, page.Home(), &wire.Reply{Status: 200, MaxAge: time.Hour, ReadAt: now.Add(after)})
+				pages = append(pages, p)
+				memory.Put(p, now)
+			}
+			if got := memory.Get(page.Home()); got != pages[c.want-1] {
+				t.Errorf("the cache has the other page, want the one put at %d", c.want)
+			}
+		})
 	}
 }
 

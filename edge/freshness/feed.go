@@ -51,7 +51,7 @@ func (f *Feed) CaughtUp() bool { return f.caughtUp.Load() }
 func (f *Feed) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { f.early(ctx) })
+	wg.Go(func() { f.earlyInvalidations(ctx) })
 	for ctx.Err() == nil {
 		if err := f.round(ctx); err != nil && ctx.Err() == nil {
 			f.log.Debug("cannot follow the stream of changes", "err", err)
@@ -105,10 +105,10 @@ func (f *Feed) round(ctx context.Context) error {
 	return nil
 }
 
-// early learns early invalidations until ctx ends. They are best effort: the stream delivers every change some
-// milliseconds later.
-func (f *Feed) early(ctx context.Context) {
-	sub, err := f.nc.SubscribeSync(wire.SubjectEarly)
+// earlyInvalidations learns early invalidations until ctx ends. They are best effort: the stream delivers every change
+// some milliseconds later.
+func (f *Feed) earlyInvalidations(ctx context.Context) {
+	sub, err := f.nc.SubscribeSync(wire.SubjectEarlyInvalidation)
 	if err == nil {
 		defer func() { _ = sub.Unsubscribe() }()
 		err = sub.SetPendingLimits(earlyBacklog, earlyBytes)
@@ -116,7 +116,7 @@ func (f *Feed) early(ctx context.Context) {
 	for err == nil || errors.Is(err, nats.ErrSlowConsumer) { // some were dropped
 		var m *nats.Msg
 		if m, err = sub.NextMsgWithContext(ctx); err == nil {
-			f.learnEarly(m.Data)
+			f.learnEarlyInvalidation(m.Data)
 		}
 	}
 	if ctx.Err() == nil {
@@ -124,7 +124,7 @@ func (f *Feed) early(ctx context.Context) {
 	}
 }
 
-func (f *Feed) learnEarly(data []byte) {
+func (f *Feed) learnEarlyInvalidation(data []byte) {
 	changes, err := wire.DecodeChanges(data)
 	if err != nil {
 		f.log.Debug("cannot read an early invalidation", "err", err)

@@ -101,7 +101,8 @@ func TestGapInTheStream(t *testing.T) {
 	running.Go(func() { feed.Run(ctx) })
 	defer func() { stop(); running.Wait() }()
 	beat := func() bool {
-		if _, err := js.Publish(t.Context(), wire.SubjectHeartbeat, wire.Heartbeat{Time: time.Now()}.Encode()); err != nil {
+		data := wire.Heartbeat{Time: time.Now()}.Encode()
+		if _, err := js.Publish(t.Context(), wire.SubjectHeartbeat, data); err != nil {
 			t.Fatal(err)
 		}
 		return !tracker.FeedStale()

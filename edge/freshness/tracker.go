@@ -168,7 +168,7 @@ func (t *Tracker) invalidateBefore(ago time.Duration) {
 	t.wake()
 }
 
-// InvalidBefore returns the cluster time before which pages must have been read to be considered invalid.
+// InvalidBefore returns a cluster time: pages that were read before it are invalid.
 func (t *Tracker) InvalidBefore() time.Time { return time.UnixMicro(t.invalidBefore.Load()) }
 
 // forgetHeartbeats makes the feed stale until the next heartbeat.

@@ -20,13 +20,13 @@ const (
 	maxPages    = 4 * wire.MaxPopular  // pages that are counted
 	refillFrom  = 2                    // requests lately; after a change a page with fewer waits for its next request
 	fillFrom    = 8                    // requests lately; memcached should have such a page, even while it is in memory
-	halfLife    = time.Minute          // counts are halved this often,
-	halveFrom   = 16 * wire.MaxPopular // but not before this many requests: a quiet night does not erase the day
+	halfLife    = time.Minute          // counts are halved this often, if there were enough requests
+	halveFrom   = 16 * wire.MaxPopular // requests that are enough: a quiet night does not erase the day
 	demandDecay = 10 * time.Second     // a request this long ago counts for a third of a new one, see perSecond
 )
 
 // counter counts the recent requests for a bounded number of pages, and knows which versions each page shows. A hit of
-// the in-process cache costs one atomic addition: cache.Page.Hits, which collect reads once a second.
+// the in-process cache costs one atomic addition: cache.Usage.Hits, which collect reads once a second.
 type counter struct {
 	mu       sync.Mutex
 	pages    map[page.Ref]*counted

@@ -7,7 +7,7 @@
 //
 //	popularity.go   Popularity: the parts together, and Observe, which counts every request
 //	counter.go      counter: how often each page was requested lately, and which versions it shows
-//	recent.go       recent: which pages were rendered in the last minute
+//	recent.go       recent: which pages were rendered in the last 30 to 60 s
 //	refill.go       the loop that refills popular pages after a change
 //	fill.go         filler: publishes fill notes
 //	list.go         lister: stores the popularity list and reads it back after a restart

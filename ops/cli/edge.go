@@ -31,7 +31,7 @@ type edgeFlags struct {
 	Origin     []string      `placeholder:"URL" help:"Address at which visitors reach the site through this edge, such as https://photos.example; repeat it, or separate them by commas. A request whose Host is that of an origin gets pages whose absolute links begin with it."`
 	TLSCert    string        `type:"path" placeholder:"FILE" help:"Serve HTTPS with this certificate, in PEM. Needs --tls-key."`
 	TLSKey     string        `type:"path" placeholder:"FILE" help:"Key of the certificate, in PEM."`
-	NoFastPath bool          `help:"Answer every request through net/http (default: plain ones are answered below it)."`
+	NoFastPath bool          `help:"Answer every request through net/http (default: the fast path answers simple ones below it)."`
 	EdgeStop   time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When an edge stops: time to finish its requests, before they are cut (default ${default})."`
 }
 

@@ -109,7 +109,10 @@ func BenchmarkCommitToRefilled(b *testing.B) {
 	client, cache := newClient(b, 2), s.memcached()
 	key := page.User(s.names[0]).Key()
 	s.makePopular(client, "/photos/"+s.names[0])
-	testenv.Eventually(b, "memcached holds the popular page", func() bool { _, err := cache.Get(key); return err == nil })
+	testenv.Eventually(b, "memcached holds the popular page", func() bool {
+		_, err := cache.Get(key)
+		return err == nil
+	})
 	told := make(chan time.Time, 1024)
 	if _, err := s.nc.Subscribe(wire.SubjectBatch, func(*nats.Msg) { told <- time.Now() }); err != nil {
 		b.Fatal(err)

@@ -21,6 +21,7 @@ var rules = []struct{ from, may, why string }{
 	{"edge", "flickrkillr/templates", "new templates roll out without restarting an edge"},
 	{"edge", "flickrkillr/renderer", "roles meet on the bus, not in code"},
 	{"edge", "flickrkillr/cachefill", "roles meet on the bus, not in code"},
+	{"edge/freshness", "flickrkillr/edge/cache", "nothing is deleted to be correct, so it knows no cache"},
 	{"cachefill", "github.com/jackc/pgx", "the renderer is the only one that knows rows"},
 	{"cachefill", "github.com/a-h/templ", "it stores replies as they are and does not read pages"},
 	{"cachefill", "flickrkillr/templates", "it stores replies as they are and does not read pages"},
@@ -70,7 +71,15 @@ var ours = map[string][]string{
 		"schema/popularlist",
 		"schema/discovery",
 	},
-	"cachefill":          {"cachefill", "schema/page", "schema/wire", "schema/sleep", "schema/ring", "schema/popularlist"},
+	"edge/fastpath":  {"schema/wire"}, // bytes of HTTP; it knows no pages
+	"edge/freshness": {"schema/wire", "schema/sleep"},
+	"edge/cache":     {"edge/freshness", "schema/page", "schema/wire", "schema/ring"},
+	"edge/popularity": {
+		"edge/freshness", "edge/cache", "schema/page", "schema/wire", "schema/sleep", "schema/popularlist",
+	},
+	"cachefill": {
+		"cachefill", "schema/page", "schema/wire", "schema/sleep", "schema/ring", "schema/popularlist",
+	},
 	"renderer":           {"renderer", "schema/page", "schema/wire", "schema/sleep", "schema/discovery", "templates"},
 	"renderer/store":     {"schema/page", "renderer/query", "renderer/words"},
 	"renderer/query":     {"renderer/words"},

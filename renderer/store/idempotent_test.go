@@ -274,7 +274,7 @@ func TestFrozenActionHoldsNobodyUp(t *testing.T) {
 	if _, err := edit(1, "Newer", "-")(t.Context(), s, "other"); err != nil {
 		t.Error(err)
 	}
-	again, err := edit(1, "New", "-")(t.Context(), s, lostKey) // another process, for whoever got no answer
+	again, err := edit(1, "New", "-")(t.Context(), s, lostKey) // another process, for a client that got no answer
 	if want := []store.Change{{Scope: "user.ansel", Version: version}}; err != nil || gocmp.Diff(want, again) != "" {
 		t.Errorf("asked for again: %v, %v; want %v", again, err, want)
 	}

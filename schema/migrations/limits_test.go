@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// What the database itself refuses, whoever writes.
+// What the database itself refuses, from any writer.
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	pool := site(t)

@@ -60,7 +60,7 @@ func TestHotTagSerialisesNobody(t *testing.T) {
 	checkCounts(t, pool)
 }
 
-// One puts a tag on a photo while another one makes it public or private: whoever comes second counts it.
+// One puts a tag on a photo while another one makes it public or private: the second of them counts it.
 func TestTagWhilePrivacyChanges(t *testing.T) {
 	t.Parallel()
 	const (

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// Each statement, made by hand as in psql, announces exactly what it changed for somebody who looks.
+// Each statement, made by hand as in psql, announces exactly what it changed.
 func TestEachChangeIsAnnounced(t *testing.T) {
 	t.Parallel()
 	pool := site(t)

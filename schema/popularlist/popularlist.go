@@ -1,9 +1,9 @@
-// Package popularlist stores the popularity lists: one for each edge, in the JetStream KV bucket HOT, so that they survive
-// restarts of edges, cachefills and memcached.
+// Package popularlist stores the popularity lists: one for each edge, in the JetStream KV bucket HOT, so that they
+// survive restarts of edges, cachefills and memcached.
 //
-// **Input**: lists from edges. **Output**: an edge's own list when it starts, and the sum of all lists, which fills an empty
-// memcached. **Must not touch**: anything but the bus, through a connection of the caller. Every call ends with its
-// context.
+// **Input**: lists from edges. **Output**: an edge's own list when it starts, and the sum of all lists, which fills an
+// empty memcached. **Must not touch**: anything but the bus, through a connection of the caller. Every call ends with
+// its context.
 package popularlist
 
 import (

@@ -50,8 +50,8 @@ func DecodeChanges(data []byte) ([]Change, error) {
 	return changes, nil
 }
 
-// Heartbeat is the heartbeat of the relay, once a second: it is alive, the time, and how far behind it is. An edge that
-// gets no heartbeat without lag trusts no copy.
+// Heartbeat is what the relay says once a second: that it is alive, the time, and how far it lags. An edge without
+// heartbeats, or with a relay that lags, serves pages of up to a second only.
 type Heartbeat struct {
 	Time time.Time     // cluster time: Postgres' clock
 	Lag  time.Duration // age of the oldest change that is not yet in the stream, 0 when none waits

@@ -27,7 +27,7 @@ const (
 	FreshKeyID = "fresh"
 )
 
-// KeysConfig is the configuration of the bucket of keys that edges share, whoever creates it.
+// KeysConfig is the configuration of the bucket of keys that edges share.
 func KeysConfig() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{Bucket: BucketKeys, Description: "keys that all edges share",
 		Storage: jetstream.FileStorage, MaxBytes: 1 << 20}

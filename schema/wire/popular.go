@@ -18,7 +18,7 @@ import (
 // server reads all of them.
 const BucketPopular = "HOT"
 
-// PopularConfig is the configuration of the bucket, whoever creates it. The list of an edge that is gone expires after a
+// PopularConfig is the configuration of the bucket. The list of an edge that is gone expires after a
 // day.
 func PopularConfig() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{Bucket: BucketPopular, Description: "popular pages, by edge; see schema/wire",
@@ -46,8 +46,8 @@ func EncodePopular(list []Popular) []byte {
 	return b
 }
 
-// DecodePopular is the inverse of [EncodePopular]. It skips unreadable lines, such as those of another version, and returns
-// an error that names one beside the rest of the list.
+// DecodePopular is the inverse of [EncodePopular]. It skips unreadable lines, such as those of another version, and
+// returns an error that names one beside the rest of the list.
 func DecodePopular(data []byte) (list []Popular, err error) {
 	for line := range bytes.Lines(data) {
 		subject, digits, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), " ")

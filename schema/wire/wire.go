@@ -34,9 +34,9 @@ const (
 	SubjectChanged   = "changed.>"        // what the stream CHANGES holds
 	SubjectBatch     = "changed.batch"    // scopes with their new versions, see EncodeChanges
 	SubjectHeartbeat = "changed.tick"     // once a second from the relay, see Heartbeat
-	// like SubjectBatch, in no stream: what an action has just changed, before the relay tells it for sure
-	SubjectEarly  = "hint.changed"
-	StreamChanges = "CHANGES"
+	// like SubjectBatch, in no stream: what an action has just changed, before the relay publishes it
+	SubjectEarlyInvalidation = "hint.changed"
+	StreamChanges            = "CHANGES"
 )
 
 // CancelSubject is the subject an edge publishes to, without data, when nobody waits any more for the answer to the
@@ -101,7 +101,7 @@ const (
 	ChangesAge = 2 * PageAge      // how long changes are remembered, in the stream and at edges
 )
 
-// ChangesConfig is the configuration of the stream of changes, whoever creates it. Its content could be replaced by
+// ChangesConfig is the configuration of the stream of changes. Its content could be replaced by
 // rendering all pages again; it is on disk because losing the stream in a crash would cost every edge its cache.
 func ChangesConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{

@@ -346,7 +346,9 @@ func second[T any](_ T, err error) error { return err }
 
 func TestHotLists(t *testing.T) {
 	t.Parallel()
-	a := []Popular{{page.User("ansel"), 100}, {page.Tag("über alles"), 3}, {page.Image(strings.Repeat("a", 26), 640), 50}}
+	a := []Popular{
+		{page.User("ansel"), 100}, {page.Tag("über alles"), 3}, {page.Image(strings.Repeat("a", 26), 640), 50},
+	}
 	got, err := DecodePopular(EncodePopular(a))
 	if err != nil || !slices.Equal(got, a) {
 		t.Errorf("%v %v, want %v", got, err, a)

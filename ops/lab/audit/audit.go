@@ -161,7 +161,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 // now is the time since the start of the audit.
 func (a *audit) now() moment { return time.Since(a.start) }
 
-// readKey reads the key with which edges sign cookies. Whoever may use the bus may read it.
+// readKey reads the key with which edges sign cookies. Every client of the bus may read it.
 func (a *audit) readKey(ctx context.Context) error {
 	if a.cfg.NATS == nil {
 		return nil

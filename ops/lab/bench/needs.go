@@ -107,7 +107,7 @@ func (d *pageParser) element(name string, a attributes) {
 	case "link":
 		for rel := range strings.FieldsSeq(a.rel) {
 			switch rel {
-			case "stylesheet", "icon", "preload", "modulepreload": // a manifest is fetched by who installs the site
+			case "stylesheet", "icon", "preload", "modulepreload": // only an installation fetches the manifest
 				d.need(a.href, classStatic)
 			}
 		}
