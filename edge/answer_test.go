@@ -1,18 +1,15 @@
 package edge
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 
-	"flickrkillr/edge/fastpath"
 	"flickrkillr/schema/page"
 )
 
-// TestEncodings: a client gets the smallest encoding that it accepts and that the edge has.
+// TestEncodings: a client gets the encoding that it prefers, of those that the edge has. A page from memory has brotli.
 func TestEncodings(t *testing.T) {
 	t.Parallel()
 	eachPath(t, func(t *testing.T, onPath func(*Config)) {
@@ -275,43 +272,6 @@ func TestSlashes(t *testing.T) {
 			t.Errorf("two slashes in the middle: status %d", a.status)
 		}
 	})
-}
-
-// TestHTTP2WithoutTLS: an edge without a certificate speaks HTTP/2 too (h2c).
-func TestHTTP2WithoutTLS(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	e := s.edge()
-	transport := &http.Transport{Protocols: new(http.Protocols)}
-	transport.Protocols.SetUnencryptedHTTP2(true)
-	defer transport.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: transport}).Get("http://" + e.Addr() + "/photos/ansel")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.ProtoMajor != 2 || resp.StatusCode != 200 {
-		t.Errorf("%s %d", resp.Proto, resp.StatusCode)
-	}
-	if got := delegated(t, e); got[fastpath.ReasonHTTP2] != 1 || len(got) != 1 {
-		t.Errorf("%v delegated requests, want one by HTTP/2", got)
-	}
-}
-
-// TestTakenAddress: New fails, and names the address, when another process listens there.
-func TestTakenAddress(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	lis, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lis.Close()
-	addr := lis.Addr().String()
-	if _, err := New(Config{Addr: addr, NATS: s.nc}); err == nil || !strings.Contains(err.Error(), addr) {
-		t.Errorf("error %v, want one that names %s", err, addr)
-	}
 }
 
 // discard is a ResponseWriter that counts the bytes of bodies and drops them.

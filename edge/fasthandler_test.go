@@ -485,6 +485,62 @@ func TestFastPathPanics(t *testing.T) {
 	})
 }
 
+// TestDateIsThatOfTheAnswer: the field Date is neither of the page nor of the connection.
+func TestDateIsThatOfTheAnswer(t *testing.T) {
+	t.Parallel()
+	onPipes(t, http.NotFound, func(_ *Server, p *pipes) {
+		client := p.dial(t)
+		for range 3 {
+			client.send(rawGet("/photos/ansel"))
+			got, want := client.receive(http.MethodGet), time.Now().UTC().Format(http.TimeFormat)
+			if date := got.header.Get("Date"); date != want {
+				t.Errorf("Date is %s, want %s", date, want)
+			}
+			time.Sleep(idleTimeout / 2) // fake time
+		}
+	})
+}
+
+// duplex is the server's end of a connection that can be closed in one direction, like one of TCP.
+type duplex struct {
+	net.Conn          // what the client sends
+	out      net.Conn // what the client receives
+}
+
+func (d *duplex) Write(p []byte) (int, error)         { return d.out.Write(p) }
+func (d *duplex) SetWriteDeadline(at time.Time) error { return d.out.SetWriteDeadline(at) }
+func (d *duplex) CloseWrite() error                   { return d.out.Close() }
+func (d *duplex) Close() error                        { return errors.Join(d.out.Close(), d.Conn.Close()) }
+
+// TestFINBeforeTheWait: after a 431 net/http waits before it closes the connection, for the client may still send its
+// header. The client receives the end of the answer before that wait.
+func TestFINBeforeTheWait(t *testing.T) {
+	t.Parallel()
+	onPipes(t, http.NotFound, func(_ *Server, p *pipes) {
+		send, in := net.Pipe()
+		receive, out := net.Pipe()
+		p.conns <- &duplex{in, out}
+		closed := make(chan error, 1)
+		go func() { // until the server closes the connection
+			_, err := io.WriteString(send, rawGet("/", "X-Long: "+strings.Repeat("x", 32<<10)))
+			closed <- err
+		}()
+		got, err := io.ReadAll(receive)
+		if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 431 ") {
+			t.Errorf("%q, %v", got, err)
+		}
+		synctest.Wait() // fake time stands still: net/http's wait does not end here
+		select {
+		case err := <-closed:
+			t.Errorf("the answer ended only when the connection was closed: %v", err)
+		default:
+			if err := <-closed; !errors.Is(err, io.ErrClosedPipe) {
+				t.Errorf("the header was sent in full: %v", err)
+			}
+		}
+	})
+}
+
 // endless is a connection that delivers the same request, left times.
 type endless struct {
 	net.Conn
