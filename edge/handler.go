@@ -110,6 +110,8 @@ func statusOf(err error) int {
 		return http.StatusRequestURITooLong
 	case errors.Is(err, errMethod):
 		return http.StatusMethodNotAllowed
+	case errors.Is(err, errTookLong):
+		return http.StatusServiceUnavailable
 	}
 	return wire.Status(err)
 }

@@ -21,7 +21,7 @@ const (
 var (
 	errLeft = errors.New("the client has left before its answer")
 	// errTookLong: a stale page is served instead of a fresh one.
-	errTookLong = fmt.Errorf("no answer within %v: %w", staleAfter, wire.ErrUnavailable)
+	errTookLong = fmt.Errorf("no renderer has answered within %v", staleAfter)
 )
 
 // resolver finds pages. It is the way that every request takes: in-process cache, memcached, bus.

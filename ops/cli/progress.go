@@ -18,6 +18,8 @@ type progress struct {
 	bar    *mpb.Bar      // of the stage at hand
 	stage  seed.Stage
 	logged time.Time
+
+	unlogged *seed.Progress // the state of the stage since then; nil: none
 }
 
 const progressEvery = 5 * time.Second
@@ -39,11 +41,7 @@ func (p *progress) draw(w io.Writer) {
 // report shows one state of the seeding. Calls do not overlap.
 func (p *progress) report(at seed.Progress) {
 	if p.bars == nil {
-		if at.Stage != p.stage || time.Since(p.logged) > progressEvery {
-			p.log.Info(string(at.Stage), "done", at.Done, "of", at.Total)
-			p.logged = time.Now()
-		}
-		p.stage = at.Stage
+		p.write(at)
 		return
 	}
 	if at.Stage != p.stage {
@@ -55,6 +53,20 @@ func (p *progress) report(at seed.Progress) {
 	}
 	p.bar.SetTotal(max(at.Total, 1), false)
 	p.bar.SetCurrent(at.Done)
+}
+
+// write logs the first and the last state of each stage, and one every progressEvery.
+func (p *progress) write(at seed.Progress) {
+	if at.Stage != p.stage && p.unlogged != nil {
+		p.log.Info(string(p.stage), "done", p.unlogged.Done, "of", p.unlogged.Total)
+	}
+	if at.Stage != p.stage || time.Since(p.logged) > progressEvery {
+		p.log.Info(string(at.Stage), "done", at.Done, "of", at.Total)
+		p.logged, p.unlogged = time.Now(), nil
+	} else {
+		p.unlogged = &at
+	}
+	p.stage = at.Stage
 }
 
 func (p *progress) finishBar() {

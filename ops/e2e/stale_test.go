@@ -134,6 +134,6 @@ func checkStaleNotice(t *testing.T, tab context.Context, url string) {
 				`(() => { const l = document.querySelector(".stale"); return l.checkVisibility() ? l.textContent : "" })()`,
 			),
 		)
-		return err == nil && text == "Shown from a moment ago; reconnecting…"
+		return err == nil && text == "From a moment ago; looking for news…"
 	})
 }

@@ -302,7 +302,7 @@
 		const line = find('.stale');
 		if (!line || timing('cache') !== 'stale') return;
 		line.hidden = false;
-		line.textContent = 'Shown from a moment ago; reconnecting…';
+		line.textContent = 'From a moment ago; looking for news…';
 		for (let seconds = 4; seconds < 300; seconds *= 2) {
 			await wait(seconds);
 			if (await fresh()) {
