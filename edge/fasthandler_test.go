@@ -569,7 +569,8 @@ func BenchmarkFastPath(b *testing.B) {
 		get(b, e, "/photos/ansel", "Accept-Encoding", "gzip, br")
 	}
 	request := rawGet("/photos/ansel", "Connection: keep-alive", "Accept-Encoding: gzip, deflate, br, zstd",
-		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 "+
+			"Safari/537.36",
 		"Accept-Language: en", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate",
 		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8")
 	lis := newPipes()

@@ -21,7 +21,7 @@ import (
 // storeListOften has an edge store its popularity list often.
 func storeListOften(c *Config) { c.PopularEvery = 50 * time.Millisecond }
 
-// storedList reads the popularity lists of all edges, merged; nil if there is none, or NATS is away.
+// storedList reads the popularity lists of all edges, merged. It returns nil without any list, and while NATS is away.
 func (s *site) storedList() []wire.Popular {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()

@@ -35,7 +35,7 @@ func NewMemory(bytes int) *Memory {
 	})}
 }
 
-// Get returns the page of ref, fresh or not, nil if there is none.
+// Get returns the page of ref, fresh or not. It returns nil if the cache does not have it.
 func (m *Memory) Get(ref page.Ref) *Page {
 	if m.cache == nil {
 		return nil

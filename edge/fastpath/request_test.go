@@ -236,7 +236,8 @@ func FuzzParse(f *testing.F) {
 
 func BenchmarkParse(b *testing.B) {
 	text := []byte(rawGet("/photos/ansel", "Connection: keep-alive",
-		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 "+
+			"Safari/537.36",
 		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
 		"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Accept-Encoding: gzip, deflate, br, zstd",
 		"Accept-Language: en"))

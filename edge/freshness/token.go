@@ -37,7 +37,7 @@ func NewTokens(nc *nats.Conn, tracker *Tracker, log *slog.Logger) *Tokens {
 // that are signed with it are invalid there.
 const keyEvery = 5 * time.Second
 
-// Key returns the key, nil while there is none.
+// Key returns the signing key. It is nil until the key has been read.
 func (t *Tokens) Key() *wire.FreshKey { return t.key.Load() }
 
 // Run keeps the key current until ctx ends.
@@ -56,7 +56,7 @@ func (t *Tokens) Run(ctx context.Context) {
 	}
 }
 
-// renew reads the key that all edges share, and makes it if there is none.
+// renew reads the key that all edges share. If the key does not exist, renew makes it.
 func (t *Tokens) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

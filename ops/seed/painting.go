@@ -5,10 +5,8 @@ import (
 	"context"
 	"encoding/base32"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"image/jpeg"
-	"io/fs"
 	"math"
 	"runtime"
 	"slices"
@@ -112,7 +110,7 @@ func Draft(ctx context.Context, c Config) error {
 	}
 	var without []order
 	for _, o := range missing {
-		stored, err := isStored(ctx, c.Pictures, pictures.DraftName(o.id()))
+		stored, err := pictures.IsStored(ctx, c.Pictures, pictures.DraftName(o.id()))
 		if err != nil {
 			return fmt.Errorf("seed: look for drafts: %w", err)
 		}
@@ -185,7 +183,7 @@ func missingOriginals(ctx context.Context, c Config) ([]order, error) {
 		if !ok || o.long != max(width, height) {
 			return nil // Somebody's photo with an id that happens to begin like this.
 		}
-		stored, err := isStored(ctx, c.Pictures, id)
+		stored, err := pictures.IsStored(ctx, c.Pictures, id)
 		if err == nil && !stored {
 			missing = append(missing, o)
 		}
@@ -195,17 +193,6 @@ func missingOriginals(ctx context.Context, c Config) ([]order, error) {
 	}
 	slices.SortStableFunc(missing, func(a, b order) int { return b.long - a.long })
 	return missing, nil
-}
-
-func isStored(ctx context.Context, store pictures.Store, name string) (bool, error) {
-	file, err := store.Open(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, file.Close()
 }
 
 // albumsFor makes the albums of these pictures.

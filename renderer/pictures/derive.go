@@ -48,7 +48,7 @@ func Stored(ctx context.Context, store Store, id string, width int) ([]byte, err
 	if !errors.Is(missing, fs.ErrNotExist) {
 		return data, missing
 	}
-	if stored, err := isStored(ctx, store, id); err != nil {
+	if stored, err := IsStored(ctx, store, id); err != nil {
 		return nil, err
 	} else if stored {
 		return nil, ErrNotStored
@@ -142,7 +142,7 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 		if w == width {
 			continue
 		}
-		stored, err := isStored(ctx, store, DerivativeName(id, w))
+		stored, err := IsStored(ctx, store, DerivativeName(id, w))
 		if err == nil && !stored {
 			_, err = keep(ctx, store, id, img, o, w)
 		}
@@ -156,12 +156,12 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 // widthsOf lists the widths, up to widest, in which an original of a given width is stored.
 func widthsOf(original, widest int) []int {
 	return slices.DeleteFunc(page.Widths(), func(w int) bool {
-		return w > widest ||
-			page.StoredWidth(w, original) != w
+		return w > widest || page.StoredWidth(w, original) != w
 	})
 }
 
-func isStored(ctx context.Context, store Store, name string) (bool, error) {
+// IsStored reports whether a store has a file of this name.
+func IsStored(ctx context.Context, store Store, name string) (bool, error) {
 	r, err := store.Open(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
