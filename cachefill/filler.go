@@ -90,7 +90,7 @@ func (c *Config) setDefaults() {
 // leaves the queue group, finishes the running fills within 5 s, and returns nil.
 func (f *Filler) Run(ctx context.Context) error {
 	service, err := micro.AddService(f.cfg.NATS, micro.Config{
-		Name: wire.ServiceCachefill, Version: f.cfg.Version, Description: "keeps what many people want in memcached",
+		Name: wire.ServiceCachefill, Version: f.cfg.Version, Description: "keeps popular pages in memcached",
 		QueueGroup:   wire.QueueCachefill,
 		StatsHandler: func(*micro.Endpoint) any { return f.metrics.snapshot(f.jobs.len(), f.states()) },
 	})
