@@ -127,8 +127,14 @@ func TestDeadServerCostsItsShareOnly(t *testing.T) {
 	dead := testenv.MemcachedServer(t)
 	servers := []string{s.addr, testenv.Memcached(t), dead.Addr()}
 	f := s.filler(func(c *Config) { c.Memcached = servers })
-	dead.Freeze()
-	t.Cleanup(dead.Thaw)
+	if err := dead.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := dead.Thaw(); err != nil {
+			t.Error(err)
+		}
+	})
 	f.servers[dead.Addr()].become(&stateAway) // what three probes find, each after its timeout
 	pick, err := ring.New(servers)
 	if err != nil {

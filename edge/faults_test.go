@@ -142,14 +142,18 @@ func TestMemcachedIsNotNeeded(t *testing.T) {
 		return got.tier()
 	}
 	eventually(t, "memcached answers", func() bool { return tier("filled") == "memcached" })
-	cache.Freeze()
+	if err := cache.Freeze(); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "every thread of memcached has stopped", func() bool { return tier("freezing") == "render" })
 	for range 2 * breakerAfter {
 		if got := tier("frozen"); got != "render" {
 			t.Errorf("memcached is frozen: from %s", got)
 		}
 	}
-	cache.Thaw()
+	if err := cache.Thaw(); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "a thawed memcached is used again", func() bool { return tier("thawed") == "memcached" })
 	if err := cache.Stop(); err != nil {
 		t.Fatal(err)

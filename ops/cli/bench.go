@@ -113,7 +113,11 @@ func (c *benchCommand) findPages(ctx context.Context, data string) (pages []benc
 		if err := c.findDatabase(data); err != nil {
 			return nil, err
 		}
-		return bench.Users(ctx, c.Postgres)
+		pages, err := bench.Users(ctx, c.Postgres)
+		if err != nil {
+			return nil, fmt.Errorf("%w; start the site with `killr up`, or say --postgres", err)
+		}
+		return pages, nil
 	}
 	f, err := os.Open(c.URLs)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -278,6 +279,32 @@ func TestProgressEnds(t *testing.T) {
 				t.Errorf("it showed %q", said)
 			}
 		})
+	}
+}
+
+// TestProgressInTheLog: the log has the first and the last state of each stage.
+func TestProgressInTheLog(t *testing.T) {
+	t.Parallel()
+	shown := testenv.NewOutput()
+	p := &progress{log: slog.New(slog.NewTextHandler(shown, nil))}
+	for done := range int64(4) {
+		p.report(seed.Progress{Stage: seed.Copying, Done: done, Total: 3})
+	}
+	for done := range int64(3) {
+		p.report(seed.Progress{Stage: seed.Indexing, Done: done, Total: 2})
+	}
+	p.end(nil)
+	var got []string
+	for line := range strings.Lines(shown.String()) {
+		_, state, _ := strings.Cut(line, "msg=")
+		got = append(got, strings.TrimSpace(state))
+	}
+	want := []string{
+		`"copying rows" done=0 of=3`, `"copying rows" done=3 of=3`,
+		`"building indexes" done=0 of=2`, `"building indexes" done=2 of=2`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the log has %q, want %q", got, want)
 	}
 }
 

@@ -57,8 +57,8 @@ func (p *progress) report(at seed.Progress) {
 
 // write logs the first and the last state of each stage, and one every progressEvery.
 func (p *progress) write(at seed.Progress) {
-	if at.Stage != p.stage && p.unlogged != nil {
-		p.log.Info(string(p.stage), "done", p.unlogged.Done, "of", p.unlogged.Total)
+	if at.Stage != p.stage {
+		p.flush()
 	}
 	if at.Stage != p.stage || time.Since(p.logged) > progressEvery {
 		p.log.Info(string(at.Stage), "done", at.Done, "of", at.Total)
@@ -69,14 +69,23 @@ func (p *progress) write(at seed.Progress) {
 	p.stage = at.Stage
 }
 
+// flush logs the last state of the stage, unless it was logged.
+func (p *progress) flush() {
+	if p.unlogged != nil {
+		p.log.Info(string(p.unlogged.Stage), "done", p.unlogged.Done, "of", p.unlogged.Total)
+		p.unlogged = nil
+	}
+}
+
 func (p *progress) finishBar() {
 	if p.bar != nil {
 		p.bar.SetTotal(-1, true) // what was done is all there was to do
 	}
 }
 
-// end leaves the bars as they are and releases the terminal.
+// end shows the last state. It leaves the bars as they are and releases the terminal.
 func (p *progress) end(err error) {
+	p.flush()
 	if p.bars == nil {
 		return
 	}

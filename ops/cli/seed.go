@@ -77,7 +77,7 @@ func (s *session) prepareDatabase(url, dir string, size seedSize) error {
 			return err
 		}
 		if !empty {
-			return s.withPictures(pool, dir, func(cfg seed.Config) error { return seed.Draft(s.ctx, cfg) })
+			return s.draftMissing(pool, dir)
 		}
 		if size.Users == 0 {
 			return nil
@@ -90,34 +90,45 @@ func (s *session) prepareDatabase(url, dir string, size seedSize) error {
 	})
 }
 
-// seed fills an empty database as cfg says, and the picture store, in dir or in the data directory. Work is what does
-// it.
+// draftMissing makes the drafts that are missing in a database that was filled before. Without them the site shows
+// less, but it can start: an error is logged, and the next start tries again.
+func (s *session) draftMissing(pool *pgxpool.Pool, dir string) error {
+	err := s.withPictures(dir, func(store pictures.Store) error {
+		shown := &progress{log: s.log}
+		defer shown.end(nil)
+		return seed.Draft(s.ctx, seed.Config{Pool: pool, Pictures: store, Progress: shown.report})
+	})
+	if err != nil && s.ctx.Err() == nil {
+		s.log.Error("drafts of demonstration pictures are missing; the next start continues", "err", err)
+		return nil
+	}
+	return err
+}
+
+// seed fills a database as cfg says, and the picture store, in dir or in the data directory. Work is what does it.
 func (s *session) seed(
 	pool *pgxpool.Pool, dir string, cfg seed.Config, work func(context.Context, seed.Config) error,
 ) error {
-	return s.withPictures(pool, dir, func(to seed.Config) error {
+	return s.withPictures(dir, func(store pictures.Store) error {
 		began, shown := time.Now(), newProgress(s.stderr, s.log)
-		cfg.Pool, cfg.Pictures, cfg.Disk, cfg.Progress = to.Pool, to.Pictures, s.pictures(dir), shown.report
+		cfg.Pool, cfg.Pictures, cfg.Disk, cfg.Progress = pool, store, s.pictures(dir), shown.report
 		err := work(s.ctx, cfg)
 		shown.end(err)
 		if err == nil {
-			took := time.Since(began).Round(time.Millisecond)
-			s.log.Info("seeded", "users", cfg.Users, "photos", cfg.Photos, "took", took)
+			s.log.Info("the demonstration data is in place", "took", time.Since(began).Round(time.Millisecond))
 		}
 		return err
 	})
 }
 
-// withPictures gives f a configuration with the database and the picture store in dir, or in the data directory, and
-// with progress in the log.
-func (s *session) withPictures(pool *pgxpool.Pool, dir string, f func(seed.Config) error) (err error) {
+// withPictures opens the picture store in dir, or in the data directory, for as long as f runs.
+func (s *session) withPictures(dir string, f func(pictures.Store) error) (err error) {
 	images, err := pictures.OpenDir(s.pictures(dir))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, images.Close()) }()
-	shown := &progress{log: s.log} // no bars: they would run through the log of the site
-	return f(seed.Config{Pool: pool, Pictures: images, Progress: shown.report})
+	return f(images)
 }
 
 // paint paints the demonstration pictures that are missing, beside a running site, until all are there or ctx ends. It
@@ -126,7 +137,10 @@ func (s *session) paint(ctx context.Context, url, dir string) {
 	began := time.Now()
 	var painted int
 	err := withPool(ctx, url, func(pool *pgxpool.Pool) error {
-		return s.withPictures(pool, dir, func(cfg seed.Config) (err error) {
+		return s.withPictures(dir, func(store pictures.Store) (err error) {
+			shown := &progress{log: s.log} // no bars: they would run through the log of the site
+			defer shown.end(nil)
+			cfg := seed.Config{Pool: pool, Pictures: store, Progress: shown.report}
 			painted, err = seed.Paint(ctx, cfg, max(1, runtime.GOMAXPROCS(0)/2))
 			return err
 		})

@@ -53,8 +53,6 @@ func (c *upCommand) Run(s *session) (err error) {
 		return advise(err)
 	}
 	s.data = services.Dir()
-	var painting sync.WaitGroup
-	defer painting.Wait() // after the site has stopped: a picture is painted to its end
 	running := site.New(c.site(s, services))
 	defer func() { err = errors.Join(err, advise(running.Stop())) }()
 	s.log.Info("services are up", "data", s.data, "nats", services.Env().NATS,
@@ -81,12 +79,14 @@ func (c *upCommand) Run(s *session) (err error) {
 	fmt.Fprintf(s.stdout, "Flickr Killr is at %s/ (ready after %.1f s; Ctrl-C stops it)\n",
 		running.URLs()[0], time.Since(began).Seconds())
 	ctx, cancel := context.WithCancel(s.ctx)
-	defer cancel()
+	var painting sync.WaitGroup
 	painting.Go(func() { s.paint(ctx, services.Env().Postgres, c.Pictures) })
 	running.Wait(s.ctx)
 	if s.ctx.Err() != nil {
 		s.log.Info("stopping")
 	}
+	cancel()
+	painting.Wait() // before Stop ends the database and gives up the data directory; one picture takes a second or two
 	return nil
 }
 

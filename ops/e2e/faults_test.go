@@ -78,9 +78,13 @@ func TestMemcachedStoppedAndStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.more(t, 200)
-	s.cache.Freeze()
+	if err := s.cache.Freeze(); err != nil {
+		t.Fatal(err)
+	}
 	l.more(t, 100)
-	s.cache.Thaw()
+	if err := s.cache.Thaw(); err != nil {
+		t.Fatal(err)
+	}
 	l.more(t, 100)
 	l.mustBeClean(t)
 }

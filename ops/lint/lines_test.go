@@ -7,33 +7,9 @@ import (
 	"go/token"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
-
-// pending lists the folders whose lines are not wrapped yet, or whose imports are not grouped. Delete an entry with the
-// change that finishes its folder.
-var pending = []string{}
-
-// An entry of pending without a finding hides later ones.
-func TestPendingFoldersAreUnfinished(t *testing.T) {
-	t.Parallel()
-	findings := map[string]int{} // by folder
-	for _, ext := range []string{".go", ".templ"} {
-		sources(t, ext, func(path string, content []byte) {
-			findings[filepath.Dir(path)] += len(longLines(t, path, content))
-			if ext == ".go" {
-				findings[filepath.Dir(path)] += len(misplacedImports(t, path, content))
-			}
-		})
-	}
-	for _, dir := range pending {
-		if findings[dir] == 0 {
-			t.Errorf("%s is finished: delete it from pending", dir)
-		}
-	}
-}
 
 const (
 	maxColumns = 120
@@ -49,9 +25,6 @@ func TestLineLength(t *testing.T) {
 	t.Parallel()
 	for _, ext := range []string{".go", ".templ"} {
 		sources(t, ext, func(path string, content []byte) {
-			if slices.Contains(pending, filepath.Dir(path)) {
-				return
-			}
 			for _, finding := range longLines(t, path, content) {
 				t.Error(finding)
 			}

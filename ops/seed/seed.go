@@ -202,7 +202,7 @@ func (c Config) fill(ctx context.Context, withDrafts bool) error {
 	report := c.reporter()
 	group, ctx := errgroup.WithContext(ctx)
 	var full atomic.Bool     // The rows are in place.
-	drafts := func() error { // One at a time: copying and indexing take the other processors.
+	drafts := func() error { // One at a time: copying rows takes the other processors.
 		for i, o := range orders {
 			width := softDraftWidth
 			if i < first {
@@ -271,7 +271,7 @@ func (c Config) reporter() func(Stage, int64, int64) {
 func (c Config) counter(stage Stage, total int) func() {
 	report := c.reporter()
 	report(stage, 0, int64(total))
-	var mu sync.Mutex
+	var mu sync.Mutex // reports come in the order of done
 	var done int64
 	return func() {
 		mu.Lock()

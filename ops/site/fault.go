@@ -2,62 +2,35 @@ package site
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"syscall"
 	"time"
 )
 
-// faults are what can go wrong with a site. Those of roles need roles that are processes, those of services need the
-// service, and some need services that belong to the site.
+// faults are what can go wrong with a site. Those of roles need roles that are processes.
 var faults = []struct {
-	name   string
-	inject func(*Site, context.Context) error
+	name     string
+	ownStack bool // it needs services that belong to the site
+	inject   func(*Site, context.Context) error
 }{
-	{"kill a renderer", func(s *Site, ctx context.Context) error { return s.Kill(ctx, Renderer) }},
-	{"kill a cachefill", func(s *Site, ctx context.Context) error { return s.Kill(ctx, Cachefill) }},
-	{"kill an edge", func(s *Site, ctx context.Context) error { return s.Kill(ctx, Edge) }},
-	{"restart memcached", (*Site).restartMemcached},
-	{"flush memcached", (*Site).flushMemcached},
-	{"restart NATS", (*Site).restartNATS},
-	{"hold the relay back", func(s *Site, ctx context.Context) error {
+	{"kill a renderer", false, func(s *Site, ctx context.Context) error { return s.Kill(ctx, Renderer) }},
+	{"kill a cachefill", false, func(s *Site, ctx context.Context) error { return s.Kill(ctx, Cachefill) }},
+	{"kill an edge", false, func(s *Site, ctx context.Context) error { return s.Kill(ctx, Edge) }},
+	{"restart memcached", true, func(s *Site, ctx context.Context) error { return s.cfg.Stack.RestartMemcached(ctx) }},
+	{"flush memcached", false, func(s *Site, ctx context.Context) error {
+		return flushMemcached(ctx, s.cfg.Services.Memcached)
+	}},
+	{"restart NATS", true, func(s *Site, _ context.Context) error { return s.cfg.Stack.RestartNATS() }},
+	{"hold the relay back", false, func(s *Site, ctx context.Context) error {
 		return holdRelay(ctx, s.cfg.Services.Postgres, 6*time.Second)
 	}},
-	{"crash PostgreSQL", (*Site).crashPostgres},
-	{"wipe the stream", func(s *Site, ctx context.Context) error { return wipeChanges(ctx, s.cfg.Services.NATS) }},
-}
-
-// errElsewhere says why a fault of a service cannot be injected.
-var errElsewhere = errors.New("the service does not belong to this site, it runs elsewhere")
-
-func (s *Site) restartMemcached(ctx context.Context) error {
-	if s.cfg.Stack == nil {
-		return fmt.Errorf("restart memcached: %w", errElsewhere)
-	}
-	return s.cfg.Stack.RestartMemcached(ctx)
-}
-
-func (s *Site) restartNATS(context.Context) error {
-	if s.cfg.Stack == nil {
-		return fmt.Errorf("restart NATS: %w", errElsewhere)
-	}
-	return s.cfg.Stack.RestartNATS()
-}
-
-// crashPostgres ends PostgreSQL as a crash does: what was acknowledged must be there afterwards. A database that is
-// being started is not left half-way, so ctx does not end it.
-func (s *Site) crashPostgres(ctx context.Context) error {
-	if s.cfg.Stack == nil {
-		return fmt.Errorf("crash PostgreSQL: %w", errElsewhere)
-	}
-	return s.cfg.Stack.CrashPostgres(context.WithoutCancel(ctx))
-}
-
-func (s *Site) flushMemcached(ctx context.Context) error {
-	if len(s.cfg.Services.Memcached) == 0 {
-		return errors.New("flush memcached: the site has none")
-	}
-	return flushMemcached(ctx, s.cfg.Services.Memcached[0])
+	// PostgreSQL ends as in a crash: what was acknowledged must be there afterwards. ctx does not end a start half-way.
+	{"crash PostgreSQL", true, func(s *Site, ctx context.Context) error {
+		return s.cfg.Stack.CrashPostgres(context.WithoutCancel(ctx))
+	}},
+	{"wipe the stream", false, func(s *Site, ctx context.Context) error {
+		return wipeChanges(ctx, s.cfg.Services.NATS)
+	}},
 }
 
 // Faults lists the names that Inject knows.
@@ -71,9 +44,13 @@ func Faults() (names []string) {
 // Inject makes something go wrong, by its name in Faults, and returns when it is over: each fault undoes itself.
 func (s *Site) Inject(ctx context.Context, name string) error {
 	for _, f := range faults {
-		if f.name == name {
-			return f.inject(s, ctx)
+		if f.name != name {
+			continue
 		}
+		if f.ownStack && s.cfg.Stack == nil {
+			return fmt.Errorf("%s: the service does not belong to this site, it runs elsewhere", name)
+		}
+		return f.inject(s, ctx)
 	}
 	return fmt.Errorf("there is no fault %q", name)
 }

@@ -20,7 +20,7 @@ func TestGroup(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("says who ended by itself", func(t *testing.T) {
+	t.Run("names the member that ended by itself", func(t *testing.T) {
 		t.Parallel()
 		told := make(chan struct{})
 		g := Group{OnFailure: func() { close(told) }}

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"flickrkillr/ops/stack"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
@@ -20,10 +20,13 @@ import (
 
 // Faults that need nothing of a site but the addresses of its services.
 
-// flushMemcached empties a memcached server.
-func flushMemcached(ctx context.Context, addr string) error {
+// flushMemcached empties the first of these memcached servers.
+func flushMemcached(ctx context.Context, addrs []string) error {
+	if len(addrs) == 0 {
+		return errors.New("flush memcached: the site has none")
+	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", addr)
+	conn, err := d.DialContext(ctx, "tcp", addrs[0])
 	if err != nil {
 		return fmt.Errorf("flush memcached: %w", err)
 	}
@@ -60,10 +63,7 @@ func holdRelay(ctx context.Context, url string, d time.Duration) (err error) {
 // wipeChanges deletes the stream of changes and creates it again at once, as a careless operator might. Its followers
 // see no error.
 func wipeChanges(ctx context.Context, url string) error {
-	if url == "" { // nats.go would connect to 127.0.0.1:4222
-		return errors.New("wipe the stream: the site has no NATS")
-	}
-	nc, err := nats.Connect(url)
+	nc, err := stack.Connect(url, "wipe", nil)
 	if err != nil {
 		return fmt.Errorf("wipe the stream: %w", err)
 	}

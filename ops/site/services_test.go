@@ -14,13 +14,13 @@ import (
 func TestFaultsOfServices(t *testing.T) {
 	t.Parallel()
 	m := testenv.MemcachedServer(t)
-	if err := flushMemcached(t.Context(), m.Addr()); err != nil {
+	if err := flushMemcached(t.Context(), []string{m.Addr()}); err != nil {
 		t.Error(err)
 	}
 	if err := m.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := flushMemcached(t.Context(), m.Addr()); err == nil {
+	if err := flushMemcached(t.Context(), []string{m.Addr()}); err == nil {
 		t.Error("a memcached that is not there was flushed")
 	}
 	database := testenv.DatabaseURL(t)

@@ -148,7 +148,7 @@ func TestFaultsThatCannotBeInjected(t *testing.T) {
 		"restart NATS":        "runs elsewhere",
 		"hold the relay back": "has no database",
 		"crash PostgreSQL":    "runs elsewhere",
-		"wipe the stream":     "has no NATS",
+		"wipe the stream":     "the address of NATS is not known",
 	}
 	for _, name := range Faults() {
 		t.Run(name, func(t *testing.T) {

@@ -154,7 +154,7 @@ func (m *Memcached) Restart(ctx context.Context) error {
 }
 
 // Freeze suspends the process (SIGSTOP): it keeps its connections and does not answer, until Thaw.
-func (m *Memcached) Freeze() { _ = m.child.Signal(syscall.SIGSTOP) }
+func (m *Memcached) Freeze() error { return m.child.Signal(syscall.SIGSTOP) }
 
 // Thaw resumes a frozen process.
-func (m *Memcached) Thaw() { _ = m.child.Signal(syscall.SIGCONT) }
+func (m *Memcached) Thaw() error { return m.child.Signal(syscall.SIGCONT) }

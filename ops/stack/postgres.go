@@ -269,7 +269,9 @@ func (p *Postgres) Thaw() error { return p.signalAll(syscall.SIGCONT) }
 // signalAll reaches the sessions too: each leads a process group of its own, so the postmaster's group is not enough.
 func (p *Postgres) signalAll(sig syscall.Signal) error {
 	parent := strconv.Itoa(p.child.PID())
-	_ = p.child.Signal(sig) // first, so that it starts no more sessions
+	if err := p.child.Signal(sig); err != nil { // first, so that it starts no more sessions
+		return err
+	}
 	out, err := exec.Command("pgrep", "-P", parent).Output()
 	if err != nil {
 		return fmt.Errorf("list PostgreSQL's processes: %w", err)

@@ -234,7 +234,9 @@ func TestMemcachedRestartAndFreeze(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := m.Addr()
-	m.Freeze()
+	if err := m.Freeze(); err != nil {
+		t.Fatal(err)
+	}
 	if err := m.Restart(t.Context()); err != nil { // a frozen one can be ended too
 		t.Fatal(err)
 	}

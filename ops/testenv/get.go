@@ -22,7 +22,7 @@ func Get(t testing.TB, url string) (status int, body string) {
 	return status, body
 }
 
-// Fetch is Get for goroutines of a test, with a client of their own.
+// Fetch requests a URL with a client, which also decides about redirects. Goroutines of a test may call it.
 func Fetch(ctx context.Context, client *http.Client, url string) (
 	status int, header http.Header, body string, err error,
 ) {

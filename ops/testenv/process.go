@@ -36,7 +36,8 @@ func StartProcess(t testing.TB, env []string, args ...string) *Process {
 	return StartProgram(t, os.Args[0], env, args...)
 }
 
-// StartProgram is StartProcess for another program. It dies with this process, also when that panics or is killed.
+// StartProgram is StartProcess for another program. On Linux the program dies with this process, also if that panics or
+// is killed.
 func StartProgram(t testing.TB, path string, env []string, args ...string) *Process {
 	t.Helper()
 	cmd := exec.Command(path, args...)
@@ -44,7 +45,7 @@ func StartProgram(t testing.TB, path string, env []string, args ...string) *Proc
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = p.Stdout, p.Stderr
 	var err error
-	// No softer signal: a program whose outputs are gone dies of its next log line, in the middle of an orderly end.
+	// After SIGTERM the program would fail at its next log line, because nobody reads its output.
 	if p.child, err = stack.StartChild(cmd, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func TestProgramDiesWithTheTests(t *testing.T) {
 		t.Log("only Linux ends a program with its parent")
 		return
 	}
-	tests := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
+	tests := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.timeout", "1m")
 	tests.Env = append(os.Environ(), starter+"=1")
 	out, err := tests.StdoutPipe()
 	if err != nil {

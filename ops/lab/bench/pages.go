@@ -16,7 +16,7 @@ import (
 func Users(ctx context.Context, url string) ([]Page, error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
-		return nil, fmt.Errorf("connect to the database (start the site with `killr up`, or say --postgres): %w", err)
+		return nil, fmt.Errorf("list the users to visit: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	rows, err := conn.Query(ctx, "SELECT name FROM users WHERE photo_count > 0 ORDER BY photo_count DESC, id")
