@@ -18,7 +18,6 @@ var (
 	sameOrigin    = []string{"same-origin"}
 	contentPolicy = []string{"default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; " +
 		"connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
-	xCache = [tiers][]string{{"none"}, {"near"}, {"memcached"}, {"render"}, {"stale"}}
 )
 
 // Bounds of writing. A client that reads less than 550 bytes a second is cut.

@@ -52,7 +52,11 @@ func TestCrawlerEvictsNothing(t *testing.T) {
 	if alone < requests*9/10 || beside < alone*9/10 {
 		t.Errorf("%d requests: %d hits alone, %d hits beside the crawler", requests, alone, beside)
 	}
-	for _, counted := range s.storedList() {
+	list := s.storedList()
+	if len(list) == 0 {
+		t.Error("the list is empty")
+	}
+	for _, counted := range list {
 		if counted.Ref.Kind() != page.KindUser {
 			t.Errorf("the crawler's %s is on the list with %d requests", counted.Ref, counted.Count)
 		}

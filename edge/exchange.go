@@ -63,7 +63,7 @@ func (x *exchange) writeHeaders(h http.Header) {
 	values := [...]string{text[:id], text[id:]}
 	h["X-Request-Id"] = values[0:1:1]
 	h["Server-Timing"] = values[1:2:2]
-	h["X-Cache"] = xCache[x.tier]
+	h["X-Cache"] = tierNames[x.tier : x.tier+1 : x.tier+1]
 }
 
 // appendTiming appends the value of Server-Timing (W3C; milliseconds).

@@ -11,6 +11,7 @@ import (
 	"flickrkillr/edge/cache"
 	"flickrkillr/edge/fastpath"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 // ServeFast answers fast requests with the same header fields and bodies as ServeHTTP.
@@ -28,22 +29,36 @@ func (s *Server) ServeFast(w fastpath.Responder, r *fastpath.Request) (fastpath.
 	x.accept = cache.ParseAccept([]string{string(r.AcceptEncoding)})
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
-	variant, err := s.pages.resolve(w, &x, variantOf(s.origins, ref, r.Host, x.accept))
-	if !errors.Is(err, errLeft) {
-		s.metrics.fast.Inc()
-		if err == nil {
-			err = s.send(w, r, &x, variant)
-		} else {
-			x.cause, err = err, s.sendError(w, &x, statusOf(err))
-		}
-		x.cut = err
-	}
+	err = s.answerFast(w, r, &x, variantOf(s.origins, ref, r.Host, x.accept))
+	x.cut = err
 	from := ""
 	if s.cfg.AccessLog != nil {
 		from = w.RemoteAddr().String()
 	}
 	s.finish(&x, http.MethodGet, func() string { return string(r.Target) }, from, "HTTP/1.1")
 	return fastpath.ReasonNone, err
+}
+
+// answerFast answers a request. An error closes the connection: the client has left, or a part of the answer was sent.
+func (s *Server) answerFast(w fastpath.Responder, r *fastpath.Request, x *exchange, ref page.Ref) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.logPanic(x, string(r.Target), p)
+			if err = wire.ErrInternal; x.status == 0 {
+				x.cause, err = err, s.sendError(w, x, http.StatusInternalServerError)
+			}
+		}
+	}()
+	variant, err := s.pages.resolve(w, x, ref)
+	if errors.Is(err, errLeft) {
+		return err
+	}
+	s.metrics.fast.Inc()
+	if err == nil {
+		return s.send(w, r, x, variant)
+	}
+	x.cause = err
+	return s.sendError(w, x, statusOf(err))
 }
 
 // send writes a page.

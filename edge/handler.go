@@ -39,8 +39,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) contain(w http.ResponseWriter, r *http.Request, x *exchange) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.log.Error("panic", "request", x.number.String(), "path", r.URL.Path, "panic", p,
-				"stack", string(debug.Stack()))
+			s.logPanic(x, r.URL.Path, p)
 			if x.status != 0 { // part of an answer was sent: close the connection
 				panic(http.ErrAbortHandler)
 			}
@@ -48,6 +47,10 @@ func (s *Server) contain(w http.ResponseWriter, r *http.Request, x *exchange) (e
 		}
 	}()
 	return s.page(w, r, x)
+}
+
+func (s *Server) logPanic(x *exchange, path string, p any) {
+	s.log.Error("panic", "request", x.number.String(), "path", path, "panic", p, "stack", string(debug.Stack()))
 }
 
 // page answers a GET or HEAD. If it returns an error it has written nothing.

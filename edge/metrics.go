@@ -146,7 +146,7 @@ func (m *metrics) watch(r *resolver) {
 			return 0
 		})
 	gauge("clock_offset_seconds", "Cluster time minus the time of this machine.", func() float64 {
-		return r.clock.Offset().Seconds()
+		return r.tracker.Clock().Offset().Seconds()
 	})
 }
 

@@ -185,7 +185,7 @@ func (r *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*na
 		if err == nil {
 			reply, err = r.roundTrip(e.Context(), kind, msg)
 		}
-		if others := inFlight.Add(-1); others > 0 && refused(err) {
+		if others := inFlight.Add(-1); others > 0 && (refused(err) || errors.Is(err, nats.ErrConnectionClosed)) {
 			err = fmt.Errorf("%w: %w", errOthersWork, err)
 		}
 		return reply, err

@@ -26,7 +26,6 @@ var (
 
 // resolver finds pages. It is the way that every request takes: in-process cache, memcached, bus.
 type resolver struct {
-	clock      *wire.Clock
 	tracker    *freshness.Tracker
 	memory     *cache.Memory
 	memcached  *cache.Memcached
@@ -133,7 +132,7 @@ func (r *resolver) fetch(from client, w want, now time.Time) (fetched, error) {
 
 // usable reports whether a page may be served as fresh, to a client that must see some versions at least.
 func (r *resolver) usable(p *cache.Page, atLeast []wire.Dep, now time.Time) bool {
-	return !p.Broken() && r.tracker.Fresh(&p.Basis, now) && p.Shows(atLeast)
+	return !p.Broken() && r.tracker.Fresh(&p.Basis, now) && p.Reply.Shows(atLeast)
 }
 
 func (r *resolver) mayServeStale(p *cache.Page) bool {
@@ -156,7 +155,7 @@ func (r *resolver) lookup(w want) (got fetched, older *cache.Page) {
 		r.popularity.Replace(p)
 	default:
 		got.page, got.tier = p, tierMemcached
-		r.memory.Put(p, r.clock.Now())
+		r.memory.Put(p, r.tracker.Clock().Now())
 	}
 	return got, nil
 }
@@ -179,7 +178,7 @@ func (r *resolver) render(ctx context.Context, w want) (fetched, error) {
 		if round < maxRounds {
 			continue
 		}
-		if got.page.Shows(w.atLeast) {
+		if got.page.Reply.Shows(w.atLeast) {
 			return got, nil // changes come faster than renders
 		}
 		ctx, cancel := context.WithTimeout(ctx, wire.Deadline(w.ref))
@@ -207,7 +206,7 @@ func (r *resolver) request(ctx context.Context, w want) (got fetched, err error)
 		return got, errors.Join(wire.ErrInternal, err)
 	}
 	got.page, got.tier = p, tierRender
-	r.memory.Put(p, r.clock.Now())
+	r.memory.Put(p, r.tracker.Clock().Now())
 	r.popularity.Observe(p, popularity.FromRenderer, start)
 	return got, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base32"
 	"errors"
 	"fmt"
@@ -93,14 +94,18 @@ func New(cfg Config) (_ *Server, err error) {
 			s.pages.memory.Close()
 		}
 	}()
+	if cfg.TLSCert != "" {
+		var cert tls.Certificate
+		if cert, err = tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey); err != nil {
+			return nil, fmt.Errorf("edge: the TLS certificate: %w", err)
+		}
+		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
+	}
 	if s.origins, err = newOrigins(cfg.Origins); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
-	decode := func(ref page.Ref, envelope []byte) (*cache.Page, error) {
-		return cache.Decode(s.pages.tracker, ref, envelope)
-	}
 	lookups := cache.MemcachedMetrics{Lookups: s.metrics.lookups, Batch: s.metrics.batch}
-	if s.pages.memcached, err = cache.NewMemcached(cfg.Memcached, decode, lookups, s.log); err != nil {
+	if s.pages.memcached, err = cache.NewMemcached(cfg.Memcached, s.pages.tracker, lookups, s.log); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
 	if s.lis, err = s.listen(); err != nil {
@@ -124,7 +129,7 @@ func newServer(cfg Config) *Server {
 		feed:   freshness.NewFeed(cfg.NATS, tracker, m.changes, log),
 		tokens: freshness.NewTokens(cfg.NATS, tracker, log),
 		pages: &resolver{
-			clock: clock, tracker: tracker, memory: cache.NewMemory(cfg.MemoryBytes), encoder: cache.NewEncoder(),
+			tracker: tracker, memory: cache.NewMemory(cfg.MemoryBytes), encoder: cache.NewEncoder(),
 			flights: newFlights(m.shared), renderers: newRenderers(cfg.NATS, clock, m),
 		},
 	}
@@ -228,7 +233,7 @@ func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() {
 		if s.cfg.TLSCert != "" {
-			served <- s.http.ServeTLS(s.lis, s.cfg.TLSCert, s.cfg.TLSKey)
+			served <- s.http.ServeTLS(s.lis, "", "") // New has loaded the certificate
 		} else {
 			served <- s.http.Serve(s.lis)
 		}
@@ -236,6 +241,8 @@ func (s *Server) Run(ctx context.Context) error {
 	select {
 	case err = <-served:
 		err = fmt.Errorf("edge: serving: %w", err)
+		_ = s.http.Close()
+		s.fast.Cut()
 	case <-ctx.Done():
 		err = s.shutdown(work)
 		<-served

@@ -8,6 +8,7 @@ import (
 
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/sleep"
 )
 
 // restartLimit is how long Postgres may be away before that counts as an outage. Requests wait for a restart but not
@@ -84,10 +85,8 @@ func (s *Service) untilOutage(ctx context.Context, timeout time.Duration, ask fu
 		if err == nil || !again || away > restartLimit || ctx.Err() != nil {
 			return toWireError(err)
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, retryPause) {
 			return toWireError(err)
-		case <-time.After(retryPause):
 		}
 	}
 }

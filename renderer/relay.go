@@ -227,7 +227,7 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 	if last := r.heardAt.Load(); last != 0 && time.Since(time.Unix(0, last)) < due {
 		return nil
 	}
-	now, err := r.store.Heartbeat(ctx)
+	now, err := r.store.OutboxState(ctx)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"flickrkillr/edge/freshness"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/ring"
 )
@@ -40,9 +41,6 @@ type Memcached struct {
 	waiters sync.Pool // of *waiter
 }
 
-// Decoder reads the envelope that memcached holds for a page.
-type Decoder func(page.Ref, []byte) (*Page, error)
-
 // MemcachedMetrics are the metrics of look-ups.
 type MemcachedMetrics struct {
 	Lookups *prometheus.CounterVec // by server and result
@@ -50,7 +48,7 @@ type MemcachedMetrics struct {
 }
 
 type server struct {
-	decode  Decoder
+	tracker *freshness.Tracker
 	log     *slog.Logger
 	client  *memcache.Client
 	breaker circuitbreaker.CircuitBreaker[any]
@@ -83,7 +81,7 @@ func newWaiter() any {
 }
 
 // NewMemcached returns look-ups on the servers with these addresses; without any, every look-up is a miss.
-func NewMemcached(addrs []string, decode Decoder, m MemcachedMetrics, log *slog.Logger) (*Memcached, error) {
+func NewMemcached(addrs []string, tracker *freshness.Tracker, m MemcachedMetrics, log *slog.Logger) (*Memcached, error) {
 	c := &Memcached{servers: map[string]*server{}, waiters: sync.Pool{New: newWaiter}}
 	if len(addrs) == 0 {
 		return c, nil
@@ -94,7 +92,7 @@ func NewMemcached(addrs []string, decode Decoder, m MemcachedMetrics, log *slog.
 	}
 	for _, addr := range addrs {
 		s := &server{
-			decode: decode, log: log, client: memcache.New(addr), queue: make(chan *lookup, queueSize),
+			tracker: tracker, log: log, client: memcache.New(addr), queue: make(chan *lookup, queueSize),
 			current: map[string]*lookup{}, batch: m.Batch, results: map[string]prometheus.Counter{},
 		}
 		s.client.Timeout = lookupTimeout
@@ -227,7 +225,7 @@ func (s *server) fetch(batch []*lookup, keys []string) {
 
 // read decodes an item; an unreadable one is a miss.
 func (s *server) read(ref page.Ref, item *memcache.Item) *Page {
-	p, err := s.decode(ref, item.Value)
+	p, err := Decode(s.tracker, ref, item.Value)
 	if err != nil {
 		s.log.Warn("memcached: an unreadable item counts as a miss", "key", item.Key, "err", err)
 		return nil

@@ -14,10 +14,13 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"flickrkillr/edge/freshness"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
+
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // newCache returns a Memcached with one server, which has n items of this size. Its look-ups wait until working is
 // called.
@@ -28,13 +31,14 @@ func newCache(t testing.TB, n, bytes int) *Memcached {
 	client.Timeout = 10 * time.Second
 	defer client.Close()
 	for i := range n {
-		value := make([]byte, bytes)
-		copy(value, cacheKey(i))
-		if err := client.Set(&memcache.Item{Key: cacheKey(i), Value: value}); err != nil {
+		body := make([]byte, bytes)
+		copy(body, cacheKey(i))
+		item := (&wire.Reply{Status: 200, ContentType: "image/jpeg", Body: body}).Encode()
+		if err := client.Set(&memcache.Item{Key: cacheKey(i), Value: item}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c, err := NewMemcached([]string{addr}, asIs, MemcachedMetrics{
+	c, err := NewMemcached([]string{addr}, freshness.New(&wire.Clock{}), MemcachedMetrics{
 		Lookups: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lookups"}, []string{"server", "result"}),
 		Batch:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "batch"}),
 	}, slog.New(slog.DiscardHandler))
@@ -57,11 +61,6 @@ func working(t testing.TB, c *Memcached) *Memcached {
 func cacheRef(i int) page.Ref { return page.Photo(int64(i + 1)) }
 
 func cacheKey(i int) string { return cacheRef(i).Key() }
-
-// asIs decodes an item that is no envelope.
-func asIs(ref page.Ref, item []byte) (*Page, error) {
-	return &Page{Ref: ref, Reply: &wire.Reply{Body: item}}, nil
-}
 
 // BenchmarkLookup is one look-up of an item as large as a user's compressed page, by 1 or 16 clients at once.
 // memcached is another process and not in B/op.

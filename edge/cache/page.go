@@ -122,18 +122,6 @@ func (p *Page) Compressible() bool { return p.compressible }
 // Plain returns the plain form, nil if it has not been made.
 func (p *Page) Plain() *Variant { return p.plain.Load() }
 
-// Shows reports that the page is as new as some versions, as far as it depends on their scopes.
-func (p *Page) Shows(versions []wire.Dep) bool {
-	for _, v := range versions {
-		for _, d := range p.Reply.Depends {
-			if d.Scope == v.Scope && d.Version < v.Version {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // Newer returns the page whose rows were read later; either may be nil.
 func Newer(a, b *Page) *Page {
 	if a == nil || b != nil && b.Reply.ReadAt.After(a.Reply.ReadAt) {

@@ -1,4 +1,5 @@
-// Package fastpath answers simple requests below net/http, at about half of its processor time.
+// Package fastpath answers simple requests below net/http, for less than half of its processor time: see "Where it
+// differs from the first design" in ARCHITECTURE.md.
 //
 // **Input**: connections. **Output**: fast requests to a [Handler]; everything else, as it came, to net/http, which
 // serves the same connections. **Must not touch**: pages, caches, the bus.

@@ -9,7 +9,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"flickrkillr/ops/testenv"
 )
+
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // rawGet is a GET with these header fields.
 func rawGet(path string, fields ...string) string {

@@ -66,6 +66,9 @@ func (l *lister) restore(ctx context.Context) (done bool) {
 		return false
 	}
 	l.counter.restore(list)
+	if len(list) > 0 {
+		l.stored = wire.EncodePopular(list) // so that it is replaced even if no page stays popular
+	}
 	l.restored.Store(true)
 	return true
 }
@@ -74,7 +77,7 @@ func (l *lister) store(ctx context.Context, timeout time.Duration) {
 	list := l.counter.list()
 	data := wire.EncodePopular(list)
 	unchanged := bytes.Equal(data, l.stored) && time.Since(l.storedAt) < unchangedEvery
-	if len(list) == 0 || !l.nc.IsConnected() || unchanged {
+	if len(list) == 0 && l.stored == nil || !l.nc.IsConnected() || unchanged {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)

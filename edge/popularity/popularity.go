@@ -15,7 +15,8 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// Config is what a [Popularity] needs. All fields but ListEvery are required.
+// Config is what a [Popularity] needs. Observe uses Tracker and Memory and, with Fill, NATS and Fills. Run needs the
+// others too; only ListEvery has a default.
 type Config struct {
 	NATS      *nats.Conn
 	Tracker   *freshness.Tracker

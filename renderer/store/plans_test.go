@@ -133,7 +133,7 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		"SitemapAlbums":    {func() error { _, err := s.SitemapAlbums(ctx, 1); return err }},
 		"RelayOnce":        {func() error { _, _, err := s.RelayOnce(ctx, published); return err }},
 		"Waiting":          {func() error { _, err := s.Waiting(ctx); return err }},
-		"Heartbeat":        {func() error { _, err := s.Heartbeat(ctx); return err }},
+		"OutboxState":      {func() error { _, err := s.OutboxState(ctx); return err }},
 		"EditPhoto":        {edited, edited}, // and asked for again
 		"DeletePhoto":      {func() error { _, err := s.DeletePhoto(ctx, "delete", 2); return err }},
 		"SetPhotoPrivate": {

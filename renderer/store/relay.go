@@ -160,17 +160,17 @@ func coalesce(changes []Change) []Change {
 	return out
 }
 
-// Heartbeat is the state of the outbox.
-type Heartbeat struct {
+// OutboxState is the state of the outbox.
+type OutboxState struct {
 	Now     time.Time     // Postgres' clock
 	Waiting int           // changes not yet relayed; counting ends at 10,000
 	Lag     time.Duration // age of the oldest of them, 0 when none waits
 }
 
-// Heartbeat reads the state of the outbox.
-func (s *Store) Heartbeat(ctx context.Context) (Heartbeat, error) {
-	return read(ctx, s, "read the outbox's state", func(rows pgx.Rows) (Heartbeat, error) {
-		return pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (t Heartbeat, err error) {
+// OutboxState reads the state of the outbox.
+func (s *Store) OutboxState(ctx context.Context) (OutboxState, error) {
+	return read(ctx, s, "read the outbox's state", func(rows pgx.Rows) (OutboxState, error) {
+		return pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (t OutboxState, err error) {
 			var oldest time.Time
 			err = r.Scan(&t.Now, &oldest, &t.Waiting)
 			t.Lag = max(0, t.Now.Sub(oldest))

@@ -182,18 +182,18 @@ func TestRelaysTellEveryLastVersion(t *testing.T) {
 
 var errDown = errors.New("the bus is down")
 
-func TestHeartbeat(t *testing.T) {
+func TestOutboxState(t *testing.T) {
 	t.Parallel()
 	s, pool := open(t)
 	exec(t, pool, "DELETE FROM outbox")
 	ctx := t.Context()
-	beat, err := s.Heartbeat(ctx)
+	beat, err := s.OutboxState(ctx)
 	if err != nil || beat.Waiting != 0 || beat.Lag != 0 || beat.Now.IsZero() {
 		t.Errorf("empty: %+v %v", beat, err)
 	}
 	people(t, pool)
 	exec(t, pool, "UPDATE outbox SET at = at - interval '1 minute'")
-	beat, err = s.Heartbeat(ctx)
+	beat, err = s.OutboxState(ctx)
 	if err != nil || beat.Waiting != 2 || beat.Lag.Seconds() < 60 || beat.Lag.Seconds() > 90 {
 		t.Errorf("two wait for a minute: %+v %v", beat, err)
 	}

@@ -19,7 +19,7 @@ func IsTransient(err error) bool {
 		case "57P01", "57P02", "57P03", // admin_shutdown, crash_shutdown, cannot_connect_now
 			tooManyConnections:
 			return true
-		case "08P01": // protocol_violation: it would happen again
+		case "08P01": // protocol_violation: a mistake of a client or server, which a retry repeats
 			return false
 		}
 		return strings.HasPrefix(pg.Code, "08") // connection_exception

@@ -29,17 +29,17 @@ type Dep struct {
 	Version int64
 }
 
-// olderThan reports whether the reply shows an earlier version of a scope than versions names. Scopes that the reply
-// does not depend on do not count.
-func (r *Reply) olderThan(versions []Dep) bool {
+// Shows reports whether the reply shows these versions of scopes, or later ones. Scopes that the reply does not depend
+// on do not count.
+func (r *Reply) Shows(versions []Dep) bool {
 	for _, v := range versions {
 		for _, d := range r.Depends {
 			if d.Scope == v.Scope && d.Version < v.Version {
-				return true
+				return false
 			}
 		}
 	}
-	return false
+	return true
 }
 
 // ErrEnvelope: the bytes are no envelope of this version. Readers treat it as a miss.

@@ -77,7 +77,7 @@ func (f Fill) Met(r *Reply) bool {
 	if r.ReadAt.Before(f.ReadAt) {
 		return false
 	}
-	return !r.olderThan(f.Wants)
+	return r.Shows(f.Wants)
 }
 
 // And returns the note whose conditions are those of both notes, which are for the same page.

@@ -344,7 +344,7 @@ func TestInsiders(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-func TestHotLists(t *testing.T) {
+func TestPopularityLists(t *testing.T) {
 	t.Parallel()
 	a := []Popular{
 		{page.User("ansel"), 100}, {page.Tag("über alles"), 3}, {page.Image(strings.Repeat("a", 26), 640), 50},
