@@ -81,7 +81,9 @@ func newWaiter() any {
 }
 
 // NewMemcached returns look-ups on the servers with these addresses; without any, every look-up is a miss.
-func NewMemcached(addrs []string, tracker *freshness.Tracker, m MemcachedMetrics, log *slog.Logger) (*Memcached, error) {
+func NewMemcached(
+	addrs []string, tracker *freshness.Tracker, m MemcachedMetrics, log *slog.Logger,
+) (*Memcached, error) {
 	c := &Memcached{servers: map[string]*server{}, waiters: sync.Pool{New: newWaiter}}
 	if len(addrs) == 0 {
 		return c, nil

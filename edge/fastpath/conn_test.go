@@ -24,7 +24,8 @@ func (panicking) ServeFast(Responder, *Request) (Reason, error) { panic("broken"
 func TestHandlerPanics(t *testing.T) {
 	t.Parallel()
 	s := New(Config{
-		Handler: panicking{}, MaxConns: 1, IdleTimeout: time.Minute, HeaderTimeout: time.Minute, WriteTimeout: time.Minute,
+		Handler: panicking{}, MaxConns: 1,
+		IdleTimeout: time.Minute, HeaderTimeout: time.Minute, WriteTimeout: time.Minute,
 		Delegated: func(Reason) {}, HalfClosed: func() {}, Log: slog.New(slog.DiscardHandler),
 	})
 	conns := make(pipeListener, 1)

@@ -20,7 +20,7 @@ const (
 	refillRate  = 200                    // notes a second
 	refillBurst = 200                    // notes at once: one user's pages and photos
 	limitPause  = 20 * time.Millisecond  // between scans while refillRate makes pages wait
-	scanPause   = 2 * time.Millisecond   // between any two scans: a scan of 6,000 pages takes about 0.5 ms (BenchmarkDue)
+	scanPause   = 2 * time.Millisecond   // between any two scans; a scan takes about 0.5 ms (BenchmarkDue)
 	minGap      = 20 * time.Millisecond  // between refills of one page, however fast it changes
 	minGapList  = 200 * time.Millisecond // between refills of a page that depends on all users
 	maxGap      = 5 * time.Second        // between refills of a page that changes, however seldom it is requested
