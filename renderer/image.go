@@ -12,8 +12,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// missingImageAge is how long an answer may be used while the picture's original is missing: a 404, or a
-// draft. No scope tells when the original arrives.
+// missingImageAge is how long an answer, a 404 or a draft, may be used while the picture's original is missing. No
+// scope tells when the original arrives.
 const missingImageAge = 5 * time.Second
 
 // answerFiles is a turn of a file worker. It reads stored derivatives and passes requests for the others to the

@@ -287,8 +287,8 @@ func TestFrozenActionHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// In a rolling deploy a renderer of the release before claims a key by writing its row first. Whoever is asked with the
-// same key meanwhile does not do it again, even where the row is written while this one is at it.
+// In a rolling deploy a renderer of the release before claims a key by writing its row first. A renderer of
+// this release that gets the same key meanwhile must not repeat the action, even if that row is written while it works.
 func TestKeyIsSharedWithTheReleaseBefore(t *testing.T) {
 	t.Parallel()
 	url := testenv.DatabaseURL(t)

@@ -40,7 +40,7 @@ const (
 	kindTag        rowKind = 10 // [tagRow]
 	kindTagCount   rowKind = 11 // [tagCountRow]
 	kindDay        rowKind = 12 // a time, [row.day]
-	kindPhotoPart  rowKind = 13 // [SitemapPartRow]
+	kindPhotoPart  rowKind = 13 // [row.sitemapPart]
 	kindUserPart   rowKind = 14 // [row.part]
 	kindAlbumPart  rowKind = 15 // [row.part]
 	kindEntry      rowKind = 16 // [SitemapRow]

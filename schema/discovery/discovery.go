@@ -1,7 +1,7 @@
 // Package discovery answers the NATS micro protocol ($SRV.>) for a role, so that `nats micro ls`, `ping`, `info` and
 // `stats` show it.
 //
-// Input: questions on $SRV, and from the role who it is and what it has counted. Output: answers with the types of
+// Input: questions on $SRV, and the role's name, id and counts. Output: answers with the types of
 // nats.go's micro package. Must not touch: anything but the bus.
 //
 // It does not use micro.Service, which times how long a handler runs: in a role that is how long a request takes to be

@@ -63,8 +63,8 @@ type heartbeatJSON struct {
 }
 
 // Encode gives the heartbeat's JSON: {"time_us":1795463000123456,"lag_us":0}.
-func (t Heartbeat) Encode() []byte {
-	b, err := json.Marshal(heartbeatJSON{t.Time.UnixMicro(), t.Lag.Microseconds()})
+func (h Heartbeat) Encode() []byte {
+	b, err := json.Marshal(heartbeatJSON{h.Time.UnixMicro(), h.Lag.Microseconds()})
 	if err != nil {
 		panic(err) // two integers always marshal
 	}

@@ -18,8 +18,7 @@ import (
 // server reads all of them.
 const BucketPopular = "HOT"
 
-// PopularConfig is the configuration of the bucket. The list of an edge that is gone expires after a
-// day.
+// PopularConfig is the configuration of the bucket. The list of an edge that is gone expires after a day.
 func PopularConfig() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{Bucket: BucketPopular, Description: "popular pages, by edge; see schema/wire",
 		TTL:     24 * time.Hour,
@@ -38,9 +37,9 @@ type Popular struct {
 // EncodePopular writes a list, one line for each page: "page.user.ansel 1200".
 func EncodePopular(list []Popular) []byte {
 	b := make([]byte, 0, 40*len(list))
-	for _, h := range list {
-		b = append(append(b, h.Ref.Subject()...), ' ')
-		b = strconv.AppendInt(b, h.Count, 10)
+	for _, p := range list {
+		b = append(append(b, p.Ref.Subject()...), ' ')
+		b = strconv.AppendInt(b, p.Count, 10)
 		b = append(b, '\n')
 	}
 	return b
@@ -66,8 +65,8 @@ func DecodePopular(data []byte) (list []Popular, err error) {
 func MergePopular(lists ...[]Popular) []Popular {
 	sums := map[page.Ref]int64{}
 	for _, list := range lists {
-		for _, h := range list {
-			sums[h.Ref] += h.Count
+		for _, p := range list {
+			sums[p.Ref] += p.Count
 		}
 	}
 	all := make([]Popular, 0, len(sums))
