@@ -66,8 +66,8 @@ func seedOrFinish(ctx context.Context, cfg seed.Config) error {
 }
 
 // prepareDatabase migrates the database and fills it if nobody has signed up yet. After it all pictures can be seen;
-// the large ones may still have to be painted.
-func (s *session) prepareDatabase(url, dir string, size seedSize) error {
+// the large ones may still have to be painted. Prepared may be nil.
+func (s *session) prepareDatabase(url, dir string, size seedSize, prepared *seed.Prepared) error {
 	return withPool(s.ctx, url, func(pool *pgxpool.Pool) error {
 		if err := migrations.Up(s.ctx, pool); err != nil {
 			return err
@@ -86,6 +86,7 @@ func (s *session) prepareDatabase(url, dir string, size seedSize) error {
 		if err != nil {
 			return err
 		}
+		cfg.Prepared = prepared
 		return s.seed(pool, dir, cfg, seed.Fill)
 	})
 }
@@ -131,12 +132,15 @@ func (s *session) withPictures(dir string, f func(pictures.Store) error) (err er
 	return f(images)
 }
 
-// paint paints the demonstration pictures that are missing, beside a running site, until all are there or ctx ends. It
-// leaves half of the processors to visitors. An error is logged: the next start continues.
-func (s *session) paint(ctx context.Context, url, dir string) {
+// finishData checks the references and paints the demonstration pictures that are missing, beside a running site, until
+// all is done or ctx ends. It leaves half of the processors to visitors. An error is logged: the next start continues.
+func (s *session) finishData(ctx context.Context, url, dir string) {
 	began := time.Now()
 	var painted int
 	err := withPool(ctx, url, func(pool *pgxpool.Pool) error {
+		if _, err := migrations.CheckReferences(ctx, pool); err != nil {
+			return err
+		}
 		return s.withPictures(dir, func(store pictures.Store) (err error) {
 			shown := &progress{log: s.log} // no bars: they would run through the log of the site
 			defer shown.end(nil)
@@ -148,7 +152,7 @@ func (s *session) paint(ctx context.Context, url, dir string) {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		s.log.Error("painting the demonstration pictures failed; the next start continues", "err", err)
+		s.log.Error("finishing the demonstration data failed; the next start continues", "err", err)
 	case painted > 0:
 		s.log.Info("all pictures are painted", "count", painted, "took", time.Since(began).Round(time.Second))
 	}

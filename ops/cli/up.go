@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/sync/errgroup"
 
 	"flickrkillr/edge"
+	"flickrkillr/ops/seed"
 	"flickrkillr/ops/setup"
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
@@ -48,7 +50,7 @@ func (c *upCommand) Run(s *session) (err error) {
 	if err := setup.Run(s.ctx, setup.Config{Out: s.stdout, Quiet: true}); err != nil {
 		return err
 	}
-	services, err := stack.Start(s.ctx, cfg)
+	services, prepared, err := c.startServices(s, cfg)
 	if err != nil {
 		return advise(err)
 	}
@@ -57,7 +59,7 @@ func (c *upCommand) Run(s *session) (err error) {
 	defer func() { err = errors.Join(err, advise(running.Stop())) }()
 	s.log.Info("services are up", "data", s.data, "nats", services.Env().NATS,
 		"addresses", filepath.Join(s.data, stack.EnvFile))
-	if err := s.prepareDatabase(services.Env().Postgres, c.Pictures, c.seedSize); err != nil {
+	if err := s.prepareDatabase(services.Env().Postgres, c.Pictures, c.seedSize, prepared); err != nil {
 		return err
 	}
 	if err := c.counts().addTo(running); err != nil {
@@ -79,15 +81,38 @@ func (c *upCommand) Run(s *session) (err error) {
 	fmt.Fprintf(s.stdout, "Flickr Killr is at %s/ (ready after %.1f s; Ctrl-C stops it)\n",
 		running.URLs()[0], time.Since(began).Seconds())
 	ctx, cancel := context.WithCancel(s.ctx)
-	var painting sync.WaitGroup
-	painting.Go(func() { s.paint(ctx, services.Env().Postgres, c.Pictures) })
+	var finishing sync.WaitGroup
+	finishing.Go(func() { s.finishData(ctx, services.Env().Postgres, c.Pictures) })
 	running.Wait(s.ctx)
 	if s.ctx.Err() != nil {
 		s.log.Info("stopping")
 	}
 	cancel()
-	painting.Wait() // before Stop ends the database and gives up the data directory; one picture takes a second or two
+	finishing.Wait() // before Stop ends the database and gives up the data directory; one picture takes a second or two
 	return nil
+}
+
+// startServices starts the services, and prepares demonstration data meanwhile if the data directory is new. prepared is
+// nil if it is not, or if no data is wanted.
+func (c *upCommand) startServices(
+	s *session, cfg stack.Config,
+) (services *stack.Stack, prepared *seed.Prepared, err error) {
+	var preparing errgroup.Group
+	if _, err := stack.ReadEnv(s.data); err != nil && c.Users > 0 {
+		preparing.Go(func() error {
+			data, err := c.seedSize.config()
+			if err != nil {
+				return err
+			}
+			prepared, err = seed.Prepare(data)
+			return err
+		})
+	}
+	services, err = stack.Start(s.ctx, cfg)
+	if failed := preparing.Wait(); failed != nil && err == nil {
+		return nil, nil, errors.Join(failed, services.Stop())
+	}
+	return services, prepared, err
 }
 
 // site is the site that the flags describe, on services that run.

@@ -85,9 +85,9 @@ func (c Config) paint(ctx context.Context, album *landscape.Album, o order) erro
 	return nil
 }
 
-// Widths of drafts, in pixels: the widest that listings show, and half of that, which looks soft in a listing.
+// Widths of drafts, in pixels. Listings show pictures 320 wide, or 640 on dense displays, where these look soft.
 const (
-	draftWidth     = 640
+	draftWidth     = 480
 	softDraftWidth = 320
 )
 

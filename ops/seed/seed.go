@@ -57,6 +57,8 @@ type Config struct {
 	Originals int
 	Long      int
 	LongFirst int
+	// Prepared is what [Prepare] returned for the same numbers, if that was called before. nil: Fill does it.
+	Prepared *Prepared
 	// Disk is a directory on the disk of the database and the pictures; its free space is checked first. "": no check.
 	Disk string
 	// Progress, if set, is called often, never concurrently.
@@ -77,7 +79,7 @@ type Stage string
 const (
 	Copying   Stage = "copying rows"
 	Indexing  Stage = "building indexes"        // Counts statements.
-	Drafting  Stage = "painting small pictures" // Beside the two before; reported if it takes longer.
+	Drafting  Stage = "painting small pictures" // Beside the one before; reported if it takes longer.
 	Searching Stage = "building the search index"
 	Painting  Stage = "painting large pictures"
 )
@@ -143,8 +145,8 @@ func Demonstration(ctx context.Context, pool *pgxpool.Pool) (is bool, err error)
 	return is, nil
 }
 
-// Run fills the database as [Fill] does, builds the search index, and paints all originals. If one of these two fails,
-// the rows are complete: [Finish] does the rest.
+// Run fills the database as [Fill] does, checks the references, builds the search index, and paints all originals. If
+// one of these fails, the rows are complete: [Finish] does the rest.
 func Run(ctx context.Context, c Config) error {
 	if err := c.withDefaults().fill(ctx, false); err != nil {
 		return err
@@ -153,9 +155,13 @@ func Run(ctx context.Context, c Config) error {
 	return err
 }
 
-// Finish does what a [Run] that was cut short, or a [Fill], has left undone in a database with demonstration data: the
-// search index and originals. It reports whether there was anything to do.
+// Finish does what a [Run] that was cut short, or a [Fill], has left undone in a database with demonstration data:
+// references, the search index and originals. It reports whether there was anything to do.
 func Finish(ctx context.Context, c Config) (did bool, err error) {
+	checked, err := migrations.CheckReferences(ctx, c.Pool)
+	if err != nil {
+		return true, fmt.Errorf("seed: %w", err)
+	}
 	rows := store.New(c.Pool)
 	unbuilt, _, err := rows.SearchWaits(ctx)
 	if err != nil {
@@ -169,12 +175,12 @@ func Finish(ctx context.Context, c Config) (did bool, err error) {
 		count()
 	}
 	painted, err := Paint(ctx, c, 0)
-	return unbuilt || painted > 0, err
+	return checked > 0 || unbuilt || painted > 0, err
 }
 
-// Fill fills the database, and stores a draft of each picture; those of the first pages are as wide as listings show
-// them. It leaves the originals to [Paint], because they take longer than everything else, and the search index to a
-// renderer. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has changed anything. After another error the
+// Fill fills the database, and stores a draft of each picture, those of the first pages wider than the others. It
+// leaves the originals to [Paint], because they take longer than everything else, the search index to a renderer, and
+// the check of the references to [migrations.CheckReferences]. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has changed anything. After another error the
 // database is empty and Fill can be called again. If the rows were already committed, only drafts are missing: [Draft]
 // paints them. The connections of the pool must have no statement_timeout, because the indexes of a million photos take
 // a while.
@@ -192,36 +198,35 @@ func (c Config) fill(ctx context.Context, withDrafts bool) error {
 	if err := checkSpace(c); err != nil {
 		return err
 	}
-	w, err := loadWords()
-	if err != nil {
-		return err
+	p := c.Prepared
+	if p == nil {
+		if p, err = Prepare(c); err != nil {
+			return err
+		}
 	}
-	album := landscape.NewAlbum(c.Seed, c.Originals, c.Long)
-	site := newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(c.Seed, c.Originals, c.Long), w)
-	orders, first := site.setSizes(album, c.Long, c.LongFirst)
 	report := c.reporter()
 	group, ctx := errgroup.WithContext(ctx)
 	var full atomic.Bool     // The rows are in place.
-	drafts := func() error { // One at a time: copying rows takes the other processors.
-		for i, o := range orders {
+	drafts := func() error { // One at a time: PostgreSQL builds indexes with the other processors.
+		for i, o := range p.orders {
 			width := softDraftWidth
-			if i < first {
+			if i < p.first {
 				width = draftWidth
 			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := draft(ctx, c.Pictures, album, o, width); err != nil {
+			if err := draft(ctx, c.Pictures, p.album, o, width); err != nil {
 				return err
 			}
 			if full.Load() {
-				report(Drafting, int64(i+1), int64(len(orders)))
+				report(Drafting, int64(i+1), int64(len(p.orders)))
 			}
 		}
 		return nil
 	}
 	group.Go(func() error {
-		err := copyRows(ctx, c.Pool, site, report, func() {
+		err := copyRows(ctx, c.Pool, p.world, report, func() {
 			if withDrafts {
 				group.Go(drafts)
 			}
@@ -233,6 +238,28 @@ func (c Config) fill(ctx context.Context, withDrafts bool) error {
 		return fmt.Errorf("seed: %w", err)
 	}
 	return nil
+}
+
+// Prepared is what a seeding decides before its first row: who posts what, and which picture shows it.
+type Prepared struct {
+	world  *world
+	album  *landscape.Album
+	orders []order // what to paint, the first pages' pictures first
+	first  int     // how many of the orders are on the first pages
+}
+
+// Prepare does the part of [Fill] that needs neither the database nor the picture store, for its Config.Prepared. It
+// takes about a second for the default numbers.
+func Prepare(c Config) (*Prepared, error) {
+	c = c.withDefaults()
+	w, err := loadWords()
+	if err != nil {
+		return nil, err
+	}
+	p := &Prepared{album: landscape.NewAlbum(c.Seed, c.Originals, c.Long)}
+	p.world = newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(c.Seed, c.Originals, c.Long), w)
+	p.orders, p.first = p.world.setSizes(p.album, c.Long, c.LongFirst)
+	return p, nil
 }
 
 // setSizes decides the size of each picture, and lists the pictures. The first ones are on the first pages.
@@ -281,9 +308,10 @@ func (c Config) counter(stage Stage, total int) func() {
 	}
 }
 
-// copyRows copies all rows in one transaction. It calls begun when it knows that the database is its own to fill.
+// copyRows copies all rows in one transaction. It calls copied when the database has them and builds its indexes: until
+// then making and copying rows takes all processors.
 func copyRows(
-	ctx context.Context, pool *pgxpool.Pool, w *world, report func(Stage, int64, int64), begun func(),
+	ctx context.Context, pool *pgxpool.Pool, w *world, report func(Stage, int64, int64), copied func(),
 ) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var mine bool
@@ -301,8 +329,13 @@ func copyRows(
 		if has {
 			return ErrNotEmpty
 		}
-		begun()
-		load := func() error { return copyAll(ctx, tx, w, report) }
+		load := func() error {
+			err := copyAll(ctx, tx, w, report)
+			if err == nil {
+				copied()
+			}
+			return err
+		}
 		return migrations.WithoutIndexes(
 			ctx, tx, load, func(done, total int) { report(Indexing, int64(done), int64(total)) },
 		)

@@ -410,7 +410,7 @@ func TestPaintAfterFill(t *testing.T) {
 		t.Fatalf("%d pictures, want %d", len(ids), c.Originals)
 	}
 	for _, id := range ids {
-		const widthOf = "SELECT least(width, CASE greatest(width, height) WHEN 720 THEN 640 ELSE 320 END) " +
+		const widthOf = "SELECT least(width, CASE greatest(width, height) WHEN 720 THEN 480 ELSE 320 END) " +
 			"FROM images WHERE id = $1"
 		width, err := strconv.Atoi(ask(t, pool, widthOf, id)) // Pictures of 720 pixels are on the first pages.
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Tables lists the tables that hold the site's content, in an order in which rows can be inserted with the foreign keys
@@ -15,10 +16,13 @@ func Tables() []string {
 }
 
 // WithoutIndexes replaces all content in bulk. It empties the [Tables], drops their keys, indexes and foreign keys,
-// disables their triggers, calls load, puts everything back (which checks the rows against the keys), sets the identity
-// sequences past the largest ids, analyzes, counts albums and tags, and raises the version of "all", so that no page
-// cached before is served again. It reads from the catalogue what to drop, so this cannot differ from the migrations.
-// It calls progress before the first and after each statement that follows load, with how many of them are done.
+// disables their triggers, calls load, puts everything back, sets the identity sequences past the largest ids,
+// analyzes, counts albums and tags, and raises the version of "all", so that no page cached before is served again. It
+// reads from the catalogue what to drop, so this cannot differ from the migrations. It calls progress before the first
+// and after each statement that follows load, with how many of them are done.
+//
+// Rows that break a unique key make it fail. Foreign keys hold for every later write, but the loaded rows are not
+// checked against them: [CheckReferences] does that while the site is in use.
 //
 // All of it happens in tx: readers wait for its end, and an error or a crash leaves the old content in place. Inside
 // load, COPY ... WITH (FREEZE) is allowed, since the tables were truncated in the same transaction. load itself fills
@@ -40,6 +44,8 @@ func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error, progress 
 	}
 	err = run(ctx, tx,
 		"SET LOCAL maintenance_work_mem = '256MB'",
+		"SET LOCAL work_mem = '64MB'",
+		"SET LOCAL backend_flush_after = '2MB'", // or else the commit waits until all files are on the disk
 		"TRUNCATE "+strings.Join(tables, ", "),
 		`TRUNCATE album_counts, tag_counts, tag_deltas, photo_search, person_search, search_words, search_queue`)
 	if err != nil {
@@ -63,6 +69,32 @@ func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error, progress 
 		}
 	}
 	return nil
+}
+
+// CheckReferences checks the rows of every foreign key that no check has covered yet, as after [WithoutIndexes], and
+// reports how many keys that were. Readers and writers of the tables go on meanwhile. An error names the key that rows
+// break; the keys checked before it stay checked.
+func CheckReferences(ctx context.Context, pool *pgxpool.Pool) (checked int, err error) {
+	rows, err := pool.Query(ctx, `
+		SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint
+		WHERE contype = 'f' AND NOT convalidated AND conrelid = ANY ($1::regclass[]) ORDER BY conname`, Tables())
+	if err != nil {
+		return 0, fmt.Errorf("check references: read the catalogue: %w", err)
+	}
+	statements, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return 0, fmt.Errorf("check references: read the catalogue: %w", err)
+	}
+	for _, sql := range statements {
+		err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+			return run(ctx, tx, "SET LOCAL statement_timeout = 0", sql)
+		})
+		if err != nil {
+			return checked, fmt.Errorf("check references: %w", err)
+		}
+		checked++
+	}
+	return checked, nil
 }
 
 // finish is what follows a load once keys and triggers are back.
@@ -93,7 +125,8 @@ func keysAndTriggers(ctx context.Context, tx pgx.Tx, tables []string) (off, on [
 		things AS (
 			SELECT 1 AS off_order, 4 AS on_order, c.conname::text AS name,
 				format('ALTER TABLE %s DROP CONSTRAINT %I', t.name, c.conname) AS off,
-				format('ALTER TABLE %s ADD CONSTRAINT %I %s', t.name, c.conname, pg_get_constraintdef(c.oid)) AS on
+				format('ALTER TABLE %s ADD CONSTRAINT %I %s', t.name, c.conname, pg_get_constraintdef(c.oid))
+					|| CASE WHEN c.convalidated THEN ' NOT VALID' ELSE '' END AS on
 			FROM pg_constraint c JOIN tables t ON t.oid = c.conrelid WHERE c.contype = 'f'
 			UNION ALL
 			SELECT 2, 1, c.conname::text,
@@ -107,7 +140,6 @@ func keysAndTriggers(ctx context.Context, tx pgx.Tx, tables []string) (off, on [
 			FROM pg_index i JOIN tables t ON t.oid = i.indrelid
 			WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x'))
 			UNION ALL
-			-- a foreign key is checked by a join, which must be planned well
 			SELECT 9, 3, '', '', format('ANALYZE %s', t.name) FROM tables t
 			UNION ALL
 			SELECT 3, 5, g.tgname::text,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/migrations"
@@ -59,6 +60,16 @@ func TestWithoutIndexes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Foreign keys hold for writes at once.
+	_, err = pool.Exec(ctx, "INSERT INTO albums (user_id, title) VALUES (99, 'of nobody')")
+	if refused, ok := errors.AsType[*pgconn.PgError](err); !ok || refused.Code != "23503" {
+		t.Errorf("an album of nobody: %v", err)
+	}
+	for _, want := range []int{one[int](t, pool, "SELECT count(*)::int FROM pg_constraint WHERE contype = 'f'"), 0} {
+		if n, err := migrations.CheckReferences(ctx, pool); err != nil || n != want {
+			t.Errorf("checked %d foreign keys, %v, want %d", n, err, want)
+		}
+	}
 	if diff := cmp.Diff(before, one[string](t, pool, catalogue)); diff != "" {
 		t.Errorf("the shape changed: %s", diff)
 	}
@@ -91,7 +102,8 @@ func TestWithoutIndexesAllOrNothing(t *testing.T) {
 	}{
 		"load fails": {func(pgx.Tx) error { return refused }, refused.Error()},
 		"rows break a key": {func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "INSERT INTO albums (id, user_id, title) VALUES (1, 99, 'of nobody')")
+			_, err := tx.Exec(ctx,
+				"INSERT INTO users (id, name, display_name) VALUES (1, 'twin', 'Twin'), (1, 'double', 'Twin')")
 			return err
 		}, "put back keys and triggers: "},
 		"tags cannot be counted": {func(tx pgx.Tx) error {
@@ -111,6 +123,32 @@ func TestWithoutIndexesAllOrNothing(t *testing.T) {
 	}
 	if got := told(drain(t, pool)); got != "" {
 		t.Errorf("failed loads told %s", got)
+	}
+}
+
+// Rows that refer to nothing are found by the check that follows a load, which names the key.
+func TestCheckReferences(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Database(t)
+	ctx := t.Context()
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		return migrations.WithoutIndexes(ctx, tx, func() error {
+			_, err := tx.Exec(ctx, "INSERT INTO albums (id, user_id, title) VALUES (1, 99, 'of nobody')")
+			return err
+		}, func(int, int) {})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // It stays unchecked.
+		_, err := migrations.CheckReferences(ctx, pool)
+		if err == nil || !strings.Contains(err.Error(), "albums_user_id_fkey") {
+			t.Errorf("error %v, want one that names the key", err)
+		}
+	}
+	exec(t, pool, "DELETE FROM albums")
+	if _, err := migrations.CheckReferences(ctx, pool); err != nil {
+		t.Error(err)
 	}
 }
 

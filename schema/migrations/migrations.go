@@ -12,7 +12,7 @@
 //	003  the versions; 004 ties them to the tables
 //	005  which actions were done; 006 how they are done
 //	007  the search index
-//	009  what the pages of days and tags read
+//	009  what the pages of days and tags read; 010 counts tags anew faster
 package migrations
 
 import (

@@ -82,6 +82,13 @@ func (v *view) light(side, high float32) {
 	v.sun = [3]float32{x / l, y / l, high / l}
 }
 
+// A picture narrower than fineWidth pixels is sampled less often, since it cannot show as much, down to one step instead
+// of coarsest.
+const (
+	fineWidth = 800
+	coarsest  = 2.5
+)
+
 // paint draws the land over a painted sky, and returns which pixels are water (nil if none). It goes through each
 // column from near to far and draws what rises above what is already drawn (the "voxel space" of NovaLogic's Comanche,
 // 1992). It sums the cover of every row so that edges are smooth.
@@ -107,7 +114,8 @@ func (v *view) paintColumn(c *canvas, x int, water []bool) {
 	var sum, last rgb      // Light gathered for the row in work, and the colour drawn last.
 	var cover float32
 	drawn, wasWater := false, false
-	for t := v.near; t < v.far && bottom > 0; t += t * v.step {
+	step := v.step * max(1, min(coarsest, fineWidth/float32(c.w)))
+	for t := v.near; t < v.far && bottom > 0; t += t * step {
 		s := spot{x: v.x + rx*t, y: v.y + ry*t, t: t}
 		s.h = v.height(&s)
 		isWater := v.water > 0 && s.h < v.water
