@@ -251,7 +251,8 @@ func TestTenThousandForOnePage(t *testing.T) {
 			})
 		}
 	}
-	// On a busy machine not all of them come before the deadline of the edges' requests. The others come after the page.
+	// On a busy machine not all of them come before the deadline of the edges' requests. The others come after the
+	// page.
 	late := time.Now().Add(wire.Deadline(page.User("ansel")) / 2)
 	eventually(t, "all clients wait", func() bool {
 		n := 0

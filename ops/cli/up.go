@@ -92,8 +92,8 @@ func (c *upCommand) Run(s *session) (err error) {
 	return nil
 }
 
-// startServices starts the services, and prepares demonstration data meanwhile if the data directory is new. prepared is
-// nil if it is not, or if no data is wanted.
+// startServices starts the services, and prepares demonstration data meanwhile if the data directory is new. prepared
+// is nil if it is not, or if no data is wanted.
 func (c *upCommand) startServices(
 	s *session, cfg stack.Config,
 ) (services *stack.Stack, prepared *seed.Prepared, err error) {

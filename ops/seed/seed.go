@@ -180,10 +180,10 @@ func Finish(ctx context.Context, c Config) (did bool, err error) {
 
 // Fill fills the database, and stores a draft of each picture, those of the first pages wider than the others. It
 // leaves the originals to [Paint], because they take longer than everything else, the search index to a renderer, and
-// the check of the references to [migrations.CheckReferences]. It returns ErrNotEmpty, ErrBusy or a *SpaceError before it has changed anything. After another error the
-// database is empty and Fill can be called again. If the rows were already committed, only drafts are missing: [Draft]
-// paints them. The connections of the pool must have no statement_timeout, because the indexes of a million photos take
-// a while.
+// the check of the references to [migrations.CheckReferences]. It returns ErrNotEmpty, ErrBusy or a *SpaceError before
+// it has changed anything. After another error the database is empty and Fill can be called again. If the rows were
+// already committed, only drafts are missing: [Draft] paints them. The connections of the pool must have no
+// statement_timeout, because the indexes of a million photos take a while.
 func Fill(ctx context.Context, c Config) error { return c.withDefaults().fill(ctx, true) }
 
 // fill fills the database, and makes drafts at the same time if withDrafts is set.

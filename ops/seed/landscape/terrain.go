@@ -82,8 +82,7 @@ func (v *view) light(side, high float32) {
 	v.sun = [3]float32{x / l, y / l, high / l}
 }
 
-// A picture narrower than fineWidth pixels is sampled less often, since it cannot show as much, down to one step instead
-// of coarsest.
+// A picture narrower than fineWidth pixels cannot show as much, so its steps are longer, up to coarsest times as long.
 const (
 	fineWidth = 800
 	coarsest  = 2.5
