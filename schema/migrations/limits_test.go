@@ -123,6 +123,46 @@ func TestPostedAtIsStampedInTheOrderOfIDs(t *testing.T) {
 	}
 }
 
+// The clock was an hour ahead when the newest photo came, and is right again: photos go on coming, in the order of their
+// ids. A time that a writer gives is still checked against that order.
+func TestPhotosComeWhateverTheClockDid(t *testing.T) {
+	t.Parallel()
+	pool := site(t)
+	exec(t, pool,
+		"ALTER TABLE photos DISABLE TRIGGER photos_order",
+		"UPDATE photos SET posted_at = now() - interval '1 hour' + id * interval '1 minute'",
+		"UPDATE photos SET posted_at = now() + interval '1 hour' WHERE id = 4",
+		"ALTER TABLE photos ENABLE TRIGGER photos_order",
+		"DELETE FROM photos WHERE id = 2")
+	given := func(id int, at string) string {
+		return fmt.Sprintf("INSERT INTO photos (id, user_id, image_id, width, height, color, posted_at) "+
+			"VALUES (%d, 1, '%s', 40, 30, 255, %s)", id, imageID, at)
+	}
+	of := func(id int) string { return fmt.Sprintf("(SELECT posted_at FROM photos WHERE id = %d)", id) }
+	for _, c := range []struct {
+		what, sql string
+		refused   bool
+	}{
+		{"no time", photoSQL(1, false), false},
+		{"a time by the clock, before the newest photo's", given(90, "now()"), true},
+		{"a time after the clock's and after the newest photo's", given(91, "now() + interval '2 hours'"), true},
+		{"the newest photo's time", given(92, of(4)), false},
+		{"an id used again, no time", given(2, "NULL"), false},
+		{"photos of a statement, no time",
+			"INSERT INTO photos (user_id, image_id, width, height, color) SELECT u, '" + imageID +
+				"', 40, 30, 255 FROM unnest(ARRAY[2, 1, 2]) u", false},
+	} {
+		_, err := pool.Exec(t.Context(), c.sql)
+		if refused := err != nil; refused != c.refused {
+			t.Errorf("%s: %v; want refused: %t", c.what, err, c.refused)
+		}
+	}
+	if n := one[int](t, pool, `SELECT count(*)::integer
+		FROM (SELECT posted_at < lag(posted_at) OVER (ORDER BY id) AS back FROM photos) AS p WHERE back`); n != 0 {
+		t.Errorf("%d photos were posted before the one before them", n)
+	}
+}
+
 // Deletes and updates of a parent look for its children: each foreign key must lead an index, or they scan.
 func TestEveryForeignKeyHasAnIndex(t *testing.T) {
 	t.Parallel()
