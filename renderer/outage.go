@@ -3,23 +3,37 @@ package renderer
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
+	"flickrkillr/schema/wire"
 )
 
 // restartLimit is how long Postgres may be away before that counts as an outage. Requests wait for a restart but not
 // in an outage, since an edge that gets an error soon can show a stale page.
 const restartLimit = 3 * time.Second
 
-// outage records since when Postgres has been away: refusing or closing connections, or answering nobody. The zero
-// outage means it is there. It is safe for concurrent use.
+// outage records since when Postgres has been away: refusing or closing connections, or answering nobody. It is safe
+// for concurrent use. Make it with newOutage.
+//
+// While Postgres has been away for longer than restartLimit, nobody asks it but probe: requests that time out would
+// close good connections, and leave attempts to connect that a frozen Postgres would have to answer when it is back.
 type outage struct {
-	since    atomic.Int64 // nanoseconds since 1970; 0 while Postgres is there
-	answered atomic.Int64 // time of the last successful query, likewise
+	since    atomic.Int64  // nanoseconds since 1970; 0 while Postgres is there
+	answered atomic.Int64  // time of the last successful query, likewise
+	declared chan struct{} // of capacity 1: Postgres has been away for longer than restartLimit
+
+	mu    sync.Mutex
+	ended chan struct{} // closed, and replaced, when Postgres is back
+}
+
+func newOutage() *outage {
+	return &outage{declared: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 // note records the result of a query.
@@ -27,9 +41,15 @@ func (o *outage) note(err error) {
 	switch {
 	case err == nil:
 		o.answered.Store(time.Now().UnixNano())
-		o.since.Store(0)
+		if o.since.Swap(0) != 0 {
+			o.mu.Lock()
+			close(o.ended)
+			o.ended = make(chan struct{})
+			o.mu.Unlock()
+		}
 	case store.IsTransient(err):
 		o.since.CompareAndSwap(0, time.Now().UnixNano())
+		o.declare()
 	}
 }
 
@@ -39,6 +59,18 @@ func (o *outage) note(err error) {
 func (o *outage) silent(timeout time.Duration) {
 	if now := time.Now(); now.UnixNano()-o.answered.Load() > int64(timeout) {
 		o.since.CompareAndSwap(0, now.Add(-restartLimit-1).UnixNano())
+		o.declare()
+	}
+}
+
+// declare wakes probe if Postgres has been away for longer than restartLimit.
+func (o *outage) declare() {
+	if !o.long() {
+		return
+	}
+	select {
+	case o.declared <- struct{}{}:
+	default: // it has not yet seen the last one
 	}
 }
 
@@ -50,35 +82,92 @@ func (o *outage) length() time.Duration {
 	return 0
 }
 
-// read reads the rows of pages, with retries while Postgres restarts.
+// long reports that Postgres has been away for longer than restartLimit.
+func (o *outage) long() bool { return o.length() > restartLimit }
+
+// errAway: Postgres has been away for longer than restartLimit, and was not asked.
+var errAway = fmt.Errorf("%w: Postgres is away", wire.ErrUnavailable)
+
+// wait returns at once unless Postgres has been away for longer than restartLimit. Then it waits for its return, for
+// limit at most, and returns errAway when that is over.
+func (o *outage) wait(ctx context.Context, limit time.Duration) error {
+	o.mu.Lock()
+	ended := o.ended
+	o.mu.Unlock()
+	if !o.long() {
+		return nil
+	}
+	o.declare()
+	timeout := time.NewTimer(limit)
+	defer timeout.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	case <-timeout.C:
+	}
+	return errAway
+}
+
+// probe asks whether Postgres is back, one attempt after the other, whenever it has been away for longer than
+// restartLimit, until ctx ends.
+func (o *outage) probe(ctx context.Context, ask func(context.Context) error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-o.declared:
+		}
+		for o.long() {
+			if err := ask(ctx); err == nil {
+				o.note(nil)
+			} else if !sleep.For(ctx, probePause) {
+				return
+			}
+		}
+	}
+}
+
+// read reads the rows of pages, with retries while Postgres restarts. Pages without rows can always be had, and say
+// nothing about Postgres.
 func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, err error) {
-	err = s.untilOutage(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
+	ask := func(ctx context.Context) (err error) {
 		drafts, err = s.maker.draft(ctx, refs)
 		return err
-	})
+	}
+	if !hasRows(refs[0].Kind()) {
+		err = toWireError(contained(func() error { return ask(ctx) }))
+		return drafts, err
+	}
+	err = s.untilOutage(ctx, s.cfg.ReadTimeout, ask)
 	return drafts, err
 }
+
+// Pauses and waits in an outage.
+const (
+	probePause  = 100 * time.Millisecond // from a failed probe to the next one
+	outageGrace = 60 * time.Millisecond  // that a request waits for the end of the outage
+)
 
 // retryPause is how long untilOutage waits between two attempts: a full Postgres refuses connections at once.
 const retryPause = 20 * time.Millisecond
 
 // untilOutage calls ask until it succeeds, fails for good, or Postgres is away for longer than restartLimit. An attempt
-// ends after timeout, or after 60 ms during an outage. Within an attempt the store retries what it may; an error that
-// it leaves to its caller, such as too_many_connections, starts the count of restartLimit at once. Errors wrap one of
-// schema/wire's where one applies.
+// ends after timeout. During an outage it does not call ask, and waits outageGrace for the outage to end. Within an
+// attempt the store retries what it may; an error that it leaves to its caller, such as too_many_connections, starts
+// the count of restartLimit at once. Errors wrap one of schema/wire's where one applies.
 func (s *Service) untilOutage(ctx context.Context, timeout time.Duration, ask func(context.Context) error) error {
+	if err := s.outage.wait(ctx, outageGrace); err != nil {
+		return err
+	}
 	for {
-		limit := timeout
-		if s.outage.length() > restartLimit {
-			limit = restartLimit / 50
-		}
-		attempt, cancel := context.WithTimeout(ctx, limit)
+		attempt, cancel := context.WithTimeout(ctx, timeout)
 		err := contained(func() error { return ask(attempt) })
 		waited := errors.Is(attempt.Err(), context.DeadlineExceeded)
 		cancel()
 		s.outage.note(err)
 		if err != nil && waited && ctx.Err() == nil {
-			s.outage.silent(limit)
+			s.outage.silent(timeout)
 		}
 		away := s.outage.length()
 		again := store.IsTransient(err) || away > 0 && errors.Is(err, context.DeadlineExceeded)

@@ -81,6 +81,11 @@ func (p *Pages) draft(ctx context.Context, refs []page.Ref) ([]*draft, error) {
 	return []*draft{d}, err
 }
 
+// hasRows reports whether pages of this kind are made from rows.
+func hasRows(kind page.Kind) bool {
+	return kind != page.KindAbout && kind != page.KindError && kind != page.KindFile
+}
+
 func (p *Pages) draftOne(ctx context.Context, ref page.Ref) (*draft, error) {
 	switch ref.Kind() {
 	case page.KindHome:

@@ -66,7 +66,7 @@ func newRelay(s *Service) (*relay, error) {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
 	return &relay{
-		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: &s.outage,
+		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: s.outage,
 		poll:    s.cfg.RelayPoll,
 		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1),
 	}, nil
@@ -165,6 +165,9 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 	if err := r.makeStream(ctx); err != nil {
 		return 0, false, err
 	}
+	if err := r.outage.wait(ctx, roundLimit); err != nil {
+		return 0, false, err
+	}
 	var refused error
 	waiting := asked
 	if !asked {
@@ -179,6 +182,9 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 	}
 	if refused == nil { // else the bus failed, not Postgres
 		r.outage.note(err)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			r.outage.silent(roundLimit)
+		}
 	}
 	if err == nil || refused != nil {
 		r.answered.Store(time.Now().UnixNano())

@@ -40,6 +40,7 @@ func (s *Service) Run(ctx context.Context) error {
 		p.start(held)
 	}
 	var background sync.WaitGroup
+	background.Go(func() { s.outage.probe(ctx, s.store.Probe) })
 	err := s.open()
 	if err == nil {
 		background.Go(func() { s.relay.run(ctx, held) })

@@ -105,7 +105,7 @@ type Service struct {
 	buffers   sync.Pool     // of *bytes.Buffer
 	gzip      wire.Gzip
 	warned    atomic.Int64 // Unix second of the last warning about busy or expired requests
-	outage    outage       // of Postgres
+	outage    *outage      // of Postgres
 	abandoned abandoned
 
 	serving atomic.Bool
@@ -137,6 +137,7 @@ func New(cfg Config) (*Service, error) {
 		metrics:  metrics,
 		id:       nuid.Next(),
 		started:  time.Now(),
+		outage:   newOutage(),
 		buffers:  sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
 	}
 	s.maker = NewPages(s.store, templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")},

@@ -21,7 +21,7 @@
 // The files:
 //
 //	store.go         Store, Snapshot, sizes of pages
-//	pool.go          connection pools and their settings
+//	pool.go          connection pools and their settings; connect.go: one attempt to connect at a time
 //	row.go           the one shape of rows, and the structs that they decode into
 //	listing.go       cards of photos, neighbouring pages
 //	read.go          running a statement, with retries

@@ -26,7 +26,7 @@ func OpenSearchPool(ctx context.Context, url string, maxConns int32) (*pgxpool.P
 }
 
 // OpenPool makes a pool of at most maxConns connections for [New]. It does not connect yet: Postgres may start after
-// the renderer.
+// the renderer. One connection at a time is opened.
 //
 // A statement ends after 2 s. So does a transaction that waits for its client, because a frozen relay would block the
 // outbox. Settings in the URL override these.
@@ -47,7 +47,7 @@ func openPool(ctx context.Context, url string, maxConns int32, settings map[stri
 	}
 	config.MaxConns = maxConns
 	config.PingTimeout = time.Second
-	config.ConnConfig.ConnectTimeout = 2 * time.Second
+	newGate().install(config.ConnConfig)
 	config.MaxConnLifetimeJitter = 10 * time.Minute
 	all := map[string]string{
 		"application_name":                    "killr",

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"context"
+	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -37,6 +40,17 @@ func New(pool *pgxpool.Pool) *Store { return NewWithSearches(pool, pool, 0) }
 // longest ([SearchLongest]; 0: no bound).
 func NewWithSearches(pool, searches *pgxpool.Pool, longest time.Duration) *Store {
 	return &Store{pool: pool, searches: searches, longest: longest}
+}
+
+// Probe reports whether Postgres takes a connection, once it says so or ctx ends. It uses none of the pool's, so that
+// they are still good when a Postgres that answers nobody is back.
+func (s *Store) Probe(ctx context.Context) error {
+	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+	if err != nil {
+		return fmt.Errorf("probe Postgres: %w", err)
+	}
+	_ = conn.Close(ctx) // it has answered
+	return nil
 }
 
 // Dep is one thing an answer depends on: a scope ("all", "user.ansel", "photo.7", "album.3") and the version it had.
