@@ -15,8 +15,9 @@ import (
 )
 
 // restartLimit is how long Postgres may be away before that counts as an outage. Requests wait for a restart but not
-// in an outage, since an edge that gets an error soon can show a stale page.
-const restartLimit = 3 * time.Second
+// in an outage, since an edge that gets an error soon can show a stale page. A crash is replayed in about 3 s; edges
+// give up after 5.
+const restartLimit = 4 * time.Second
 
 // outage records since when Postgres has been away: refusing or closing connections, or answering nobody. It is safe
 // for concurrent use. Make it with newOutage.
@@ -84,6 +85,9 @@ func (o *outage) length() time.Duration {
 
 // long reports that Postgres has been away for longer than restartLimit.
 func (o *outage) long() bool { return o.length() > restartLimit }
+
+// restarting reports that Postgres is away, but not for longer than restartLimit.
+func (o *outage) restarting() bool { return o.since.Load() != 0 && !o.long() }
 
 // errAway: Postgres has been away for longer than restartLimit, and was not asked.
 var errAway = fmt.Errorf("%w: Postgres is away", wire.ErrUnavailable)

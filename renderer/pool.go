@@ -21,6 +21,10 @@ const (
 	batchWindow = time.Millisecond
 )
 
+// restartQueue is how many requests may wait while Postgres restarts: those of 4 s at 250 a second. A batch is 32 of
+// them, so they are answered within a second when it is back.
+const restartQueue = 1000
+
 // pool is a fixed number of workers behind a bounded queue. A worker takes requests that one query can answer
 // together. An idle pool adds no wait; a busy pool makes each page once.
 type pool struct {
@@ -30,6 +34,7 @@ type pool struct {
 	batch   int                           // requests that a worker takes at a time, at most
 	work    func(context.Context, []*job) // answers every job; must not keep the slice
 	depth   func(delta int)               // called when the queue grows or shrinks
+	patient func() bool                   // reports that the workers wait for a restart; nil: they never do
 
 	mu      sync.Mutex
 	arrived sync.Cond
@@ -38,6 +43,7 @@ type pool struct {
 	reading map[page.Kind]int // queries under way that other pages of the kind could have joined
 	window  *time.Timer
 	timed   bool // window is running
+	relaxed bool // restartQueue holds: since a restart, until the queue is as short again as limit says
 	closed  bool
 	running sync.WaitGroup // the workers; they end after close
 }
@@ -74,12 +80,17 @@ func (p *pool) put(j *job) *job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var excess *job
+	if p.patient != nil && p.patient() {
+		p.relaxed = true
+	} else if len(p.waiting) < p.limit {
+		p.relaxed = false
+	}
 	switch {
 	case p.closed:
 		return j
 	case len(p.waiting) == 0:
 		p.since = j.arrived
-	case len(p.waiting) >= p.limit:
+	case len(p.waiting) >= p.limit && (!p.relaxed || len(p.waiting) >= restartQueue):
 		if !p.overloaded(j.arrived) {
 			return j
 		}
@@ -162,8 +173,8 @@ func (p *pool) take(batch []*job) []*job {
 	return batch
 }
 
-// overloaded reports whether the queue has not been empty for overloadAfter.
-func (p *pool) overloaded(now time.Time) bool { return now.Sub(p.since) > overloadAfter }
+// overloaded reports whether the queue has not been empty for overloadAfter. The queue of a restart is served in order.
+func (p *pool) overloaded(now time.Time) bool { return !p.relaxed && now.Sub(p.since) > overloadAfter }
 
 // close makes the workers end when the queue is empty. It is safe to call twice.
 func (p *pool) close() {

@@ -175,6 +175,45 @@ func TestPoolTurnsAwayWhatItHasNoRoomFor(t *testing.T) {
 	})
 }
 
+// While Postgres restarts, more requests may wait, and until the queue is as short again as it usually may be. They are
+// answered in their order.
+func TestPoolHoldsTheRequestsOfARestart(t *testing.T) {
+	t.Parallel()
+	p, turns, goOn := heldPool(t, 2, restartQueue)
+	restarting := true
+	p.patient = func() bool { return restarting }
+	ask(p, page.Home())
+	<-turns // the worker is busy: what comes now waits
+	var want []page.Ref
+	put := func() *job {
+		want = append(want, page.Photo(int64(len(want)+1)))
+		return ask(p, want[len(want)-1])
+	}
+	for n := range restartQueue - 1 {
+		if put() != nil {
+			t.Fatalf("request %d is refused while Postgres restarts", n)
+		}
+	}
+	restarting = false
+	if put() != nil {
+		t.Fatal("a request is refused before the queue of the restart is answered")
+	}
+	if excess := ask(p, page.Photo(1e9)); excess == nil || excess.ref != page.Photo(1e9) {
+		t.Fatalf("the queue of a restart has no limit: %v", excess)
+	}
+	goOn <- struct{}{}
+	if got := <-turns; !slices.Equal(got, want) {
+		t.Errorf("the worker took %v, want all in their order", got)
+	}
+	ask(p, page.Photo(1))
+	ask(p, page.Photo(2))
+	if ask(p, page.Photo(3)) == nil {
+		t.Error("after the restart the queue is as long as during it")
+	}
+	goOn <- struct{}{}
+	<-turns
+}
+
 func TestPoolFinishesItsQueueBeforeItEnds(t *testing.T) {
 	t.Parallel()
 	var served int

@@ -140,6 +140,7 @@ func New(cfg Config) (*Service, error) {
 		outage:   newOutage(),
 		buffers:  sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
 	}
+	s.store.OnRetry(s.outage.note)
 	s.maker = NewPages(s.store, templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")},
 		s.clock.Now)
 	s.log = cfg.Logger.With("renderer", s.id)
@@ -160,6 +161,9 @@ func New(cfg Config) (*Service, error) {
 	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"),
 		s.guarded(s.answerActions))
 	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions)
+	for _, p := range []*pool{s.pages, s.searches, s.sitemaps, s.actions} {
+		p.patient = s.outage.restarting
+	}
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
 	}

@@ -34,7 +34,7 @@ func (s *Store) idempotent(
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	own = append([]any{key, request}, own...)
-	return withRetry(ctx, actionLimit, name, isRetryable, func(ctx context.Context) ([]Change, error) {
+	return withRetry(ctx, s, actionLimit, name, isRetryable, func(ctx context.Context) ([]Change, error) {
 		var outcome string
 		var scopes []string
 		var versions []int64

@@ -22,15 +22,15 @@ const (
 func read[T any](
 	ctx context.Context, s *Store, op string, collect func(pgx.Rows) (T, error), sql string, args ...any,
 ) (T, error) {
-	return withRetry(ctx, readLimit, op, isRetryableRead, func(ctx context.Context) (T, error) {
+	return withRetry(ctx, s, readLimit, op, isRetryableRead, func(ctx context.Context) (T, error) {
 		return readOnce(ctx, s, collect, sql, args)
 	})
 }
 
 // withRetry makes attempts until one succeeds, fails with an error that retryable refuses, or limit or ctx ends. It
-// returns the error of the last attempt.
+// returns the error of the last attempt. It reports the error of each attempt that it repeats.
 func withRetry[T any](
-	ctx context.Context, limit time.Duration, op string, retryable func(error) bool,
+	ctx context.Context, s *Store, limit time.Duration, op string, retryable func(error) bool,
 	attempt func(context.Context) (T, error),
 ) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -43,6 +43,7 @@ func withRetry[T any](
 		if !retryable(err) {
 			return result, fmt.Errorf("%s: %w", op, err)
 		}
+		s.report(err)
 		select {
 		case <-ctx.Done():
 			return result, fmt.Errorf("%s: %w", op, err)

@@ -72,7 +72,7 @@ type Facet struct {
 // and how many a band holds. A page far back starts at its own band and costs as much as the first page, unless few
 // photos of the following bands match: then the search reads more bands, and gives up after [SearchLongest].
 func (s *Store) Search(ctx context.Context, q *query.Query, order page.Sort, before int64) (SearchPage, error) {
-	return withRetry(ctx, readLimit, "search", isRetryableRead, func(ctx context.Context) (SearchPage, error) {
+	return withRetry(ctx, s, readLimit, "search", isRetryableRead, func(ctx context.Context) (SearchPage, error) {
 		found, err := s.search(ctx, q, order, before)
 		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "57014" { // query_canceled
 			err = fmt.Errorf("%w: %w", ErrTooLong, err)

@@ -28,6 +28,7 @@ type Store struct {
 	pool     *pgxpool.Pool
 	searches *pgxpool.Pool // for searches alone
 	longest  time.Duration // of a search; 0: no bound
+	report   func(error)   // of attempts that are repeated
 	floor    outboxFloor
 }
 
@@ -39,8 +40,12 @@ func New(pool *pgxpool.Pool) *Store { return NewWithSearches(pool, pool, 0) }
 // searches take no connection from pages and have their own timeout. A search starts no further statement after
 // longest ([SearchLongest]; 0: no bound).
 func NewWithSearches(pool, searches *pgxpool.Pool, longest time.Duration) *Store {
-	return &Store{pool: pool, searches: searches, longest: longest}
+	return &Store{pool: pool, searches: searches, longest: longest, report: func(error) {}}
 }
+
+// OnRetry makes the Store call report with the error of every attempt that it repeats by itself. Call it before the
+// Store is used.
+func (s *Store) OnRetry(report func(error)) { s.report = report }
 
 // Probe reports whether Postgres takes a connection, once it says so or ctx ends. It uses none of the pool's, so that
 // they are still good when a Postgres that answers nobody is back.
