@@ -244,8 +244,10 @@ func TestSilentRelay(t *testing.T) {
 	if got := get(t, e, "/photos/ansel"); got.tier() != "render" {
 		t.Errorf("without heartbeats: from %s, want render", got.tier())
 	}
+	eventually(t, "the edge says so", func() bool { return e.Ready() != nil })
 	s.mute.Store(false)
 	eventually(t, "the feed is current again", func() bool { return !e.pages.tracker.FeedStale() })
+	eventually(t, "the edge is ready again", func() bool { return e.Ready() == nil })
 	if got := get(t, e, "/photos/ansel"); got.tier() != "near" {
 		t.Errorf("with heartbeats: from %s, want near", got.tier())
 	}

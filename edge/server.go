@@ -277,6 +277,8 @@ func (s *Server) Ready() error {
 		return fmt.Errorf("edge: NATS is %s", s.cfg.NATS.Status())
 	case !s.feed.CaughtUp():
 		return errors.New("edge: has not read the stream CHANGES to its end; a renderer creates it")
+	case s.feed.Lapsed():
+		return errors.New("edge: no heartbeat comes on the stream CHANGES, or the relay lags; pages are kept for 1 s only")
 	case s.tokens.Key() == nil:
 		return errors.New("edge: the KV bucket KEYS holds no signing key yet")
 	case !s.errs.complete():

@@ -2,6 +2,7 @@ package renderer
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -130,6 +131,9 @@ func (s *Service) answerAction(ctx context.Context, j *job) {
 		return err
 	})
 	j.work.timing.SQL = time.Since(begun)
+	if store.IsFull(err) {
+		err = fmt.Errorf("%w: %w", wire.ErrFull, err)
+	}
 	if err != nil {
 		s.fail([]*job{j}, err)
 		return

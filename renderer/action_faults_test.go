@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
+	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -278,4 +280,32 @@ func TestActionsInAnOutage(t *testing.T) {
 		return wire.ErrorOf(st.act(t, wire.ActionPhotoEdit, "key",
 			"id=1&title=x"))
 	})
+}
+
+// TestActionsOnAFullDisk: an action that finds no room says so, and not that the database is away. Pages go on. With
+// room again the same key does it.
+func TestActionsOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	disk := testenv.NewDisk(t, 512)
+	disk.GiveToPostgres(t)
+	st, server := ownPostgres(t)
+	admin := testenv.Pool(t, server.AdminURL("killr"))
+	for _, sql := range []string{
+		"CREATE TABLESPACE small LOCATION '" + disk.Dir + "'", // the disk's root must be empty
+		"GRANT CREATE ON TABLESPACE small TO killr",
+		"ALTER TABLE action_keys SET TABLESPACE small",
+	} {
+		if _, err := admin.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	st.start(t, nil)
+	disk.Fill(t)
+	reply := st.act(t, wire.ActionPhotoEdit, "key", "id=1&title=Lake")
+	if err := wire.ErrorOf(reply); !errors.Is(err, wire.ErrFull) || wire.Status(err) != http.StatusInsufficientStorage {
+		t.Errorf("on a full disk: %v, status %d", err, wire.Status(err))
+	}
+	st.get(t, page.User("ansel"))
+	disk.Free(t)
+	changed(t, st.act(t, wire.ActionPhotoEdit, "key", "id=1&title=Lake"))
 }

@@ -17,6 +17,7 @@ type metrics struct {
 	panics       prometheus.Counter
 	relayActive  prometheus.Gauge
 	relayLag     prometheus.Gauge
+	relayStalled prometheus.Gauge
 	relayChanges prometheus.Counter
 	relayBatches prometheus.Counter
 	relayErrors  prometheus.Counter
@@ -53,6 +54,10 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Name: "killr_relay_lag_seconds",
 			Help: "Age of the oldest change that is not yet in the stream, as of the last heartbeat sent.",
 		}),
+		relayStalled: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "killr_relay_stalled",
+			Help: "1 while the stream CHANGES takes no messages of this process, although NATS answers.",
+		}),
 		relayChanges: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "killr_relay_changes_total", Help: "Changes published to the stream CHANGES.",
 		}),
@@ -66,7 +71,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	return m, errors.Join(
 		register(registry, &m.requests), register(registry, &m.duration), register(registry, &m.queued),
 		register(registry, &m.batch), register(registry, &m.panics), register(registry, &m.relayActive),
-		register(registry, &m.relayLag),
+		register(registry, &m.relayLag), register(registry, &m.relayStalled),
 		register(registry, &m.relayChanges), register(registry, &m.relayBatches), register(registry, &m.relayErrors))
 }
 

@@ -58,6 +58,11 @@ type relay struct {
 	heardAt  atomic.Int64  // when the last heartbeat was heard, likewise
 	active   atomic.Bool
 	stream   bool // the stream exists, as far as known
+
+	unacked    atomic.Int64           // since when the stream acknowledges nothing, likewise; 0: it does
+	reconnects uint64                 // of the connection to NATS, until then
+	stalled    atomic.Pointer[error]  // nil: changes are relayed, or NATS is away
+	config     jetstream.StreamConfig // of the stream
 }
 
 func newRelay(s *Service) (*relay, error) {
@@ -68,7 +73,7 @@ func newRelay(s *Service) (*relay, error) {
 	return &relay{
 		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: s.outage,
 		poll:    s.cfg.RelayPoll,
-		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1),
+		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1), config: wire.ChangesConfig(),
 	}, nil
 }
 
@@ -83,8 +88,12 @@ func (r *relay) wake() {
 // heard is when Postgres last answered.
 func (r *relay) heard() time.Time { return time.Unix(0, r.answered.Load()) }
 
-// hearHeartbeat notes a heartbeat of the service with this id.
+// hearHeartbeat notes a heartbeat of the service with this id. Subscribers also hear one that the stream did not take:
+// from this service it does not count.
 func (r *relay) hearHeartbeat(id string) {
+	if id == r.id && r.unacked.Load() != 0 {
+		return
+	}
 	r.heardAt.Store(time.Now().UnixNano())
 	r.setActive(id == r.id)
 }
@@ -112,6 +121,9 @@ func (r *relay) run(ctx, held context.Context) {
 		}
 		begun = time.Now()
 		n, leader, err := r.round(held, woken || owed || busy)
+		if err != nil {
+			err = r.repair(held, err)
+		}
 		busy = n > 0
 		owed, apart = !leader && (owed || woken), wakeApart
 		if failing != (err != nil) { // log the start and the end, not every round
@@ -244,6 +256,7 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 		Header:  nats.Header{wire.HeaderWorker: {r.id}},
 	})
 	if err == nil {
+		r.acknowledged(ctx)
 		r.forgetKeys(ctx)
 	}
 	return err
@@ -252,8 +265,10 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 func (r *relay) send(ctx context.Context, msg *nats.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
 	defer cancel()
+	reconnects := r.nc.Stats().Reconnects
 	if _, err := r.js.PublishMsg(ctx, msg); err != nil {
 		r.stream = false // it may be gone: check again
+		r.notAcknowledged(reconnects)
 		return fmt.Errorf("publish %s: %w", msg.Subject, err)
 	}
 	return nil
@@ -267,7 +282,7 @@ func (r *relay) makeStream(ctx context.Context) error {
 	}
 	_, err := r.js.Stream(ctx, wire.StreamChanges)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = r.js.CreateStream(ctx, wire.ChangesConfig())
+		_, err = r.js.CreateStream(ctx, r.config)
 	}
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another relay created it
 		return fmt.Errorf("make the stream %s: %w", wire.StreamChanges, err)

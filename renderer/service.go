@@ -229,7 +229,8 @@ func (s *Service) guarded(turn func(context.Context, []*job)) func(context.Conte
 	}
 }
 
-// Ready is nil while the service is in the queue group, the bus is connected and Postgres answered within 3 s.
+// Ready is nil while the service is in the queue group, the bus is connected and stores changes, and Postgres answered
+// within 3 s.
 func (s *Service) Ready() error {
 	switch {
 	case !s.nc.IsConnected():
@@ -240,6 +241,9 @@ func (s *Service) Ready() error {
 			why = *waiting
 		}
 		return errors.New("renderer: " + why)
+	}
+	if err := s.relay.stalledError(); err != nil {
+		return fmt.Errorf("renderer: relay: %w", err)
 	}
 	if silent := time.Since(s.relay.heard()); silent > 3*time.Second {
 		return fmt.Errorf("renderer: Postgres has not answered for %s", silent.Round(time.Second))

@@ -24,6 +24,7 @@ type Feed struct {
 	delay    prometheus.Observer // seconds from the write of a change to its arrival here through the stream
 	log      *slog.Logger
 	caughtUp atomic.Bool
+	lapsed   atomic.Bool // the feed is stale, and was current or should have become so
 
 	last    atomic.Uint64 // sequence number of the last message
 	timed   bool          // a live heartbeat of this stream has come; only the consumer uses it
@@ -46,6 +47,9 @@ const (
 
 // CaughtUp reports whether the stream has been read to its end once.
 func (f *Feed) CaughtUp() bool { return f.caughtUp.Load() }
+
+// Lapsed reports that no good heartbeat comes, although the edge follows the stream.
+func (f *Feed) Lapsed() bool { return f.lapsed.Load() }
 
 // Run follows the stream until ctx ends. Each round follows one stream and ends when that was replaced by another.
 func (f *Feed) Run(ctx context.Context) {
@@ -201,7 +205,9 @@ func (f *Feed) suspectLoss(reason string, err error, args ...any) {
 // watch returns when the stream was deleted and made again. Its consumer then continues from the old sequence number
 // without an error, so the stream's time of creation is the only sign.
 func (f *Feed) watch(ctx context.Context, js jetstream.JetStream, created time.Time) {
+	began := time.Now()
 	for wasStale := true; sleep.For(ctx, retryEvery); { // stale until the first heartbeat
+		f.lapsed.Store(f.tracker.FeedStale() && (!wasStale || f.lapsed.Load() || time.Since(began) > heartbeatGrace))
 		if stale := f.tracker.FeedStale(); stale != wasStale {
 			wasStale = stale
 			if stale {

@@ -13,6 +13,7 @@
 //	prepared.go   a database that is filled once, and directories
 //	bus.go        NATS
 //	cache.go      memcached
+//	disk.go       a disk that can be filled
 //	process.go    a program and what it writes; up.go is a small site
 //	get.go        an HTTP request
 //	programs.go   where Chromium and the NATS CLI are

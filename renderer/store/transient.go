@@ -55,6 +55,13 @@ func IsUnavailable(err error) bool {
 	return strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "40")
 }
 
+// IsFull reports whether a statement failed because the database's disk is full. Reads go on, but for those that need
+// room to sort.
+func IsFull(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == "53100" // disk_full
+}
+
 // tooManyConnections is the code of an error by which Postgres refuses a connection at once.
 const tooManyConnections = "53300"
 

@@ -23,6 +23,7 @@ var (
 	ErrConflict    = errors.New("the key was used for another request")
 	ErrTooLarge    = errors.New("the answer is larger than a message may be")
 	ErrUnavailable = errors.New("the database or the store does not answer")
+	ErrFull        = errors.New("the disk of the database is full: nothing can be changed until there is room")
 	ErrInternal    = errors.New("something broke")
 )
 
@@ -39,6 +40,7 @@ var codes = [...]struct {
 	{"not_found", ErrNotFound, http.StatusNotFound},
 	{"conflict", ErrConflict, http.StatusConflict},
 	{"too_large", ErrTooLarge, http.StatusInternalServerError},
+	{"full", ErrFull, http.StatusInsufficientStorage},
 	{"unavailable", ErrUnavailable, http.StatusServiceUnavailable},
 	{"no_responders", nats.ErrNoResponders, http.StatusServiceUnavailable},
 	{"timeout", context.DeadlineExceeded, http.StatusServiceUnavailable},

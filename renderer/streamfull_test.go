@@ -1,0 +1,79 @@
+package renderer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"flickrkillr/ops/stack"
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/popularlist"
+	"flickrkillr/schema/wire"
+)
+
+// TestFullDiskOfTheStream: while the disk of NATS is full, actions are done, and the renderer that relays says what is
+// wrong. When there is room again, the changes are relayed, without a restart of NATS.
+func TestFullDiskOfTheStream(t *testing.T) {
+	t.Parallel()
+	disk := testenv.NewDisk(t, 2048)
+	server, err := stack.StartNATS(stack.NATSConfig{Dir: disk.Dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	st := newSiteOn(t, server.URL(), testenv.Database(t))
+	s := st.start(t, nil)
+	st.quiet(t)
+	eventually(t, 5*time.Second, s.Ready)
+	store := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		list := slices.Repeat([]wire.Popular{{Ref: page.User("ansel"), Count: 1}}, 500)
+		return popularlist.Put(ctx, st.nc, "edge.test.1", list)
+	}
+	if err := store(); err != nil {
+		t.Fatal(err)
+	}
+	before := scopesOf(st.get(t, page.User("ansel")))["user.ansel"]
+
+	disk.Fill(t)
+	if err := store(); err == nil {
+		t.Error("a popularity list was stored on a full disk")
+	}
+	eventually(t, 20*time.Second, func() error {
+		if err := s.Ready(); !errors.Is(err, errStalled) {
+			return fmt.Errorf("says %w", err)
+		}
+		return nil
+	})
+	if got := gauge(t, s.metrics.relayStalled); got != 1 {
+		t.Errorf("killr_relay_stalled is %g, want 1", got)
+	}
+	changed(t, st.act(t, wire.ActionPhotoEdit, "key", "id=1&title=while+the+disk+is+full"))
+
+	heard := follow(t, st, wire.SubjectBatch)
+	disk.Free(t)
+	announced(t, heard, "user.ansel", before)
+	eventually(t, 20*time.Second, s.Ready)
+	st.quiet(t)
+	if got := gauge(t, s.metrics.relayStalled); got != 0 {
+		t.Errorf("killr_relay_stalled is %g, want 0", got)
+	}
+	eventually(t, 20*time.Second, store)
+}
+
+func gauge(t testing.TB, g prometheus.Gauge) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := g.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetGauge().GetValue()
+}
