@@ -21,8 +21,8 @@ const (
 	batchWindow = time.Millisecond
 )
 
-// restartQueue is how many requests may wait while Postgres restarts: those of 4 s at 250 a second. A batch is 32 of
-// them, so they are answered within a second when it is back.
+// restartQueue is how many requests may wait while Postgres restarts, and just after NATS did: those of 4 s at 250 a
+// second. A batch is 32 of them, so they are answered within a second when it is back.
 const restartQueue = 1000
 
 // pool is a fixed number of workers behind a bounded queue. A worker takes requests that one query can answer
@@ -34,7 +34,7 @@ type pool struct {
 	batch   int                           // requests that a worker takes at a time, at most
 	work    func(context.Context, []*job) // answers every job; must not keep the slice
 	depth   func(delta int)               // called when the queue grows or shrinks
-	patient func() bool                   // reports that the workers wait for a restart; nil: they never do
+	patient func() bool                   // reports a restart, whose requests are all held; nil: there is none
 
 	mu      sync.Mutex
 	arrived sync.Cond
@@ -80,10 +80,11 @@ func (p *pool) put(j *job) *job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var excess *job
-	if p.patient != nil && p.patient() {
-		p.relaxed = true
-	} else if len(p.waiting) < p.limit {
+	switch {
+	case len(p.waiting) < p.limit:
 		p.relaxed = false
+	case p.patient != nil && p.patient():
+		p.relaxed = true
 	}
 	switch {
 	case p.closed:

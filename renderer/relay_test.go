@@ -274,3 +274,35 @@ func TestRelayOutlivesNATS(t *testing.T) {
 		return err
 	})
 }
+
+// TestBurstAfterNATS: requests that were made while NATS was away come at once to whichever renderer is back first.
+// None is refused.
+func TestBurstAfterNATS(t *testing.T) {
+	t.Parallel()
+	server := testenv.NATSServer(t)
+	st := newSiteOn(t, server.URL(), testenv.Database(t))
+	s := st.start(t, small)
+	release := st.stall(t)
+	defer release()
+	first := st.ask(t, "page.user.ansel", nil)
+	load(t, s, page.KindUser, 1, 0)
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, func() error {
+		if !s.restarting() {
+			return errors.New("the renderer is not back")
+		}
+		return nil
+	})
+	var burst []<-chan *nats.Msg
+	for id := range 100 {
+		burst = append(burst, st.ask(t, fmt.Sprintf("page.photo.%d", id+1), nil))
+	}
+	release()
+	for _, answer := range append(burst, first) {
+		if err := wire.ErrorOf(receive(t, answer)); err != nil {
+			t.Fatalf("a request of the burst: %v", err)
+		}
+	}
+}

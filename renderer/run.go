@@ -41,6 +41,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	var background sync.WaitGroup
 	background.Go(func() { s.outage.probe(ctx, s.store.Probe) })
+	background.Go(func() { s.watchBus(ctx) })
 	err := s.open()
 	if err == nil {
 		background.Go(func() { s.relay.run(ctx, held) })
@@ -70,6 +71,32 @@ func (s *Service) waitForBus(ctx context.Context) bool {
 		}
 	}
 	return true
+}
+
+// burstLimit is how long after the return of NATS a burst of requests is held: all that were made while it was away
+// come at once, to whichever renderer is back first.
+const burstLimit = 3 * time.Second
+
+// restarting reports that Postgres restarts, or that NATS did a moment ago.
+func (s *Service) restarting() bool {
+	return s.outage.restarting() || time.Since(time.Unix(0, s.busBack.Load())) < burstLimit
+}
+
+// watchBus records when NATS is back, until ctx ends.
+func (s *Service) watchBus(ctx context.Context) {
+	back := s.nc.StatusChanged(nats.CONNECTED)
+	defer s.nc.RemoveStatusListener(back)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, open := <-back:
+			if !open {
+				return
+			}
+			s.busBack.Store(time.Now().UnixNano())
+		}
+	}
 }
 
 // setClock waits for Postgres and sets the clock from it, or returns when ctx ends. Errors: *RefusedError.

@@ -106,6 +106,7 @@ type Service struct {
 	gzip      wire.Gzip
 	warned    atomic.Int64 // Unix second of the last warning about busy or expired requests
 	outage    *outage      // of Postgres
+	busBack   atomic.Int64 // when NATS was last back, in nanoseconds since 1970; 0: it was not away
 	abandoned abandoned
 
 	serving atomic.Bool
@@ -162,7 +163,7 @@ func New(cfg Config) (*Service, error) {
 		s.guarded(s.answerActions))
 	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions)
 	for _, p := range []*pool{s.pages, s.searches, s.sitemaps, s.actions} {
-		p.patient = s.outage.restarting
+		p.patient = s.restarting
 	}
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
