@@ -123,8 +123,8 @@ func TestPostedAtIsStampedInTheOrderOfIDs(t *testing.T) {
 	}
 }
 
-// The clock was an hour ahead when the newest photo came, and is right again: photos go on coming, in the order of their
-// ids. A time that a writer gives is still checked against that order.
+// The clock was an hour ahead when the newest photo came, and is right again: photos go on coming, in the order of
+// their ids. A time that a writer gives is still checked against that order.
 func TestPhotosComeWhateverTheClockDid(t *testing.T) {
 	t.Parallel()
 	pool := site(t)
