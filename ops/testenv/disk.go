@@ -24,8 +24,8 @@ func NewDisk(t testing.TB, kib int) *Disk {
 	}
 	args := []string{"-t", "tmpfs", "-o", fmt.Sprintf("size=%dk,mode=0777", kib), "tmpfs", d.Dir}
 	if out, err := exec.Command("mount", args...).CombinedOutput(); err != nil {
-		t.Fatalf("this test fills a file system of its own, and needs the right to mount one, as root on Linux: %v: %s", err,
-			out)
+		t.Fatalf("this test fills a file system of its own, and needs the right to mount one, as root on Linux: "+
+			"%v: %s", err, out)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", "-l", d.Dir).CombinedOutput(); err != nil {
