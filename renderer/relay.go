@@ -269,8 +269,9 @@ func (r *relay) send(ctx context.Context, msg *nats.Msg) error {
 	if _, err := r.js.PublishMsg(ctx, msg); err != nil {
 		r.stream = false // it may be gone: check again
 		r.notAcknowledged(reconnects)
-		return fmt.Errorf("publish %s: %w", msg.Subject, err)
+		return &busError{"publish " + msg.Subject, err}
 	}
+	r.unacked.Store(0)
 	return nil
 }
 
@@ -285,7 +286,7 @@ func (r *relay) makeStream(ctx context.Context) error {
 		_, err = r.js.CreateStream(ctx, r.config)
 	}
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another relay created it
-		return fmt.Errorf("make the stream %s: %w", wire.StreamChanges, err)
+		return &busError{"make the stream " + wire.StreamChanges, err}
 	}
 	r.stream = true
 	return nil

@@ -18,6 +18,15 @@ const remakeAfter = 3 * time.Second
 // server restarts or the stream is made anew, also when there is room again.
 var errStalled = errors.New("the stream " + wire.StreamChanges + " takes no messages; is the disk of NATS full?")
 
+// busError is a failure of the stream, not of Postgres.
+type busError struct {
+	op  string
+	err error
+}
+
+func (e *busError) Error() string { return e.op + ": " + e.err.Error() }
+func (e *busError) Unwrap() error { return e.err }
+
 // stalledError is why changes are not relayed although NATS answers; nil while they are.
 func (r *relay) stalledError() error {
 	if err := r.stalled.Load(); err != nil {
@@ -39,9 +48,8 @@ func (r *relay) notAcknowledged(reconnects uint64) {
 	}
 }
 
-// acknowledged records that the stream has stored a message.
+// acknowledged records that the stream has stored a heartbeat.
 func (r *relay) acknowledged(ctx context.Context) {
-	r.unacked.Store(0)
 	if r.stalled.Swap(nil) != nil {
 		r.metrics.relayStalled.Set(0)
 		r.remakeLists(ctx)
@@ -53,7 +61,7 @@ func (r *relay) acknowledged(ctx context.Context) {
 // trust no copy that is older than the stream, and the outbox keeps what was not acknowledged.
 func (r *relay) repair(ctx context.Context, cause error) error {
 	since := r.unacked.Load()
-	if since == 0 || !r.nc.IsConnected() {
+	if _, ours := errors.AsType[*busError](cause); !ours || since == 0 || !r.nc.IsConnected() {
 		return cause
 	}
 	if now := r.nc.Stats().Reconnects; now != r.reconnects { // NATS was away: begin again
@@ -65,6 +73,7 @@ func (r *relay) repair(ctx context.Context, cause error) error {
 	defer cancel()
 	stream, err := r.js.Stream(ctx, wire.StreamChanges)
 	if errors.Is(err, jetstream.ErrStreamNotFound) { // cause says why it cannot be made
+		cause = fmt.Errorf("%w: %w", errStalled, cause)
 		r.setStalled(cause)
 		return cause
 	}
