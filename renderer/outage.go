@@ -54,11 +54,12 @@ func (o *outage) note(err error) {
 	}
 }
 
-// silent records a query that got no answer within timeout. When no other query succeeded meanwhile, not even one of
-// the relay, which polls every 40 ms while active and every 120 ms otherwise, Postgres is frozen or cut off: silent
-// then declares an outage at once. Otherwise only that query was slow.
+// silent records a query that got no answer within timeout. When no other query succeeded in the second half of that,
+// not even one of the relay, which polls every 40 ms while active and every 120 ms otherwise, Postgres is frozen or cut
+// off: silent then declares an outage at once. Otherwise only that query was slow. A freeze that comes just after the
+// query began counts too; if all queries were slow, the first probe ends the outage.
 func (o *outage) silent(timeout time.Duration) {
-	if now := time.Now(); now.UnixNano()-o.answered.Load() > int64(timeout) {
+	if now := time.Now(); now.UnixNano()-o.answered.Load() > int64(timeout/2) {
 		o.since.CompareAndSwap(0, now.Add(-restartLimit-1).UnixNano())
 		o.declare()
 	}

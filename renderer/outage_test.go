@@ -56,3 +56,32 @@ func TestFullPostgresIsAnOutageAfterRestartLimit(t *testing.T) {
 		}
 	})
 }
+
+// A query was answered just after the one that is now given up began: Postgres is frozen all the same. One that was
+// answered a moment ago says that it is not. In fake time.
+func TestSilentPostgresIsAnOutage(t *testing.T) {
+	t.Parallel()
+	const timeout = time.Second
+	for _, c := range []struct {
+		what     string
+		answered time.Duration // before the timeout
+		want     bool
+	}{
+		{"an answer just after the query began", 990 * time.Millisecond, true},
+		{"an answer just before its timeout", 10 * time.Millisecond, false},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := newOutage()
+				time.Sleep(timeout - c.answered)
+				o.note(nil)
+				time.Sleep(c.answered)
+				o.silent(timeout)
+				if got := o.long(); got != c.want {
+					t.Errorf("declared: %t, want %t", got, c.want)
+				}
+			})
+		})
+	}
+}
