@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -135,6 +136,9 @@ func (s *Site) freeze(ctx context.Context, r *running, d time.Duration) error {
 	return s.waitRole(ctx, r)
 }
 
+// relaying is the line by which the metrics of a renderer say that it relays.
+var relaying = regexp.MustCompile(`(?m)^killr_relay_active(\{[^}]*\})? 1$`)
+
 // relay finds the renderer that relays.
 func (s *Site) relay(ctx context.Context) (*running, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyAgain)
@@ -148,7 +152,7 @@ func (s *Site) relay(ctx context.Context) (*running, error) {
 				return nil, fmt.Errorf("freeze the relay: %s is no process with a debug listener", r.name)
 			}
 			body, err := read(ctx, strings.TrimSuffix(r.ready, readyPath)+"/metrics")
-			if err == nil && strings.Contains(body, "\nkillr_relay_active 1\n") {
+			if err == nil && relaying.MatchString(body) {
 				return r, nil
 			}
 		}
