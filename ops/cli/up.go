@@ -19,6 +19,7 @@ import (
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 	"flickrkillr/renderer"
+	"flickrkillr/schema/wire"
 )
 
 type upCommand struct {
@@ -255,6 +256,11 @@ func advise(err error) error {
 	if refused, ok := errors.AsType[*renderer.RefusedError](err); ok {
 		return fmt.Errorf("%w: correct --postgres or DATABASE_URL (user %q, database %q on %s)", err,
 			refused.User, refused.Database, refused.Addr)
+	}
+	if _, other := errors.AsType[*renderer.OtherSiteError](err); other {
+		return fmt.Errorf("%w: correct --nats (NATS_URL) or --postgres (DATABASE_URL), which the shell may have from "+
+			"another site's %s; if this database has replaced that site's, remove the stream first: nats stream rm %s",
+			err, stack.EnvFile, wire.StreamChanges)
 	}
 	taken, ok := errors.AsType[*stack.PortTakenError](err)
 	if !ok {
