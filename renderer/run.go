@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
@@ -105,6 +106,9 @@ func (s *Service) setClock(ctx context.Context) error {
 			return final
 		}
 		because := waiting + ": " + err.Error()
+		if store.IsOutOfConnections(err) {
+			because += ": raise its max_connections and the user's CONNECTION LIMIT, or run renderers with fewer workers"
+		}
 		s.waiting.Store(&because)
 		if !sleep.For(ctx, pause) {
 			return nil

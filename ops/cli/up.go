@@ -44,7 +44,7 @@ type upCommand struct {
 func (c *upCommand) Run(s *session) (err error) {
 	began := time.Now()
 	cfg := stack.Config{Dir: s.data, Bin: setup.BinDir(), NATSPort: c.NATSPort, PostgresPort: c.PostgresPort,
-		MemcachedPort: c.MemcachedPort, MemcachedMiB: c.MemcachedMiB, Connections: 50 + 20*c.Renderers, Logger: s.log}
+		MemcachedPort: c.MemcachedPort, MemcachedMiB: c.MemcachedMiB, Connections: c.connections(), Logger: s.log}
 	if err := c.check(cfg); err != nil {
 		return err
 	}
@@ -91,6 +91,15 @@ func (c *upCommand) Run(s *session) (err error) {
 	cancel()
 	finishing.Wait() // before Stop ends the database and gives up the data directory; one picture takes a second or two
 	return nil
+}
+
+// spareRenderers is how many more renderers PostgreSQL has connections for, at least: those that are started by hand.
+const spareRenderers = 8
+
+// connections is how many connections PostgreSQL has: enough for twice the renderers, and 50 for everything else.
+func (c *upCommand) connections() int {
+	each := int(renderer.PoolConns(c.PageWorkers, c.ActionWorkers) + renderer.SearchConns(c.SearchWorkers))
+	return 50 + each*(c.Renderers+max(spareRenderers, c.Renderers))
 }
 
 // startServices starts the services, and prepares demonstration data meanwhile if the data directory is new. prepared

@@ -49,8 +49,8 @@ type Config struct {
 	Duration             time.Duration
 	StopAtViolation      bool
 
-	Bound      time.Duration // within which a change must show while no fault is in effect; 0: QuietBound
-	Faults     []Fault
+	Bound  time.Duration // within which a change must show while no fault is in effect; 0: QuietBound
+	Faults []Fault
 	// Pause between two faults, at most; it is at least half of it. Every other pause is longer by FaultBound. 0: 5 s.
 	FaultEvery time.Duration
 
