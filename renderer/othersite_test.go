@@ -88,7 +88,9 @@ func TestOtherSiteIsRefused(t *testing.T) {
 		if err := js.DeleteStream(t.Context(), wire.StreamChanges); err != nil {
 			t.Fatal(err)
 		}
-		testenv.Within(t, 30*time.Second, "the relay creates the stream again", func() bool { return owner(t, js) == id })
+		testenv.Within(t, 30*time.Second, "the relay creates the stream again", func() bool {
+			return owner(t, js) == id
+		})
 		refusesToJoin(t, theirs, id)
 	})
 }

@@ -54,7 +54,8 @@ func TestNoConnectionLeft(t *testing.T) {
 	database := st.pool.Config().ConnConfig.Database
 	limit := func(n int) {
 		t.Helper()
-		if _, err := st.pool.Exec(t.Context(), fmt.Sprintf("ALTER DATABASE %s CONNECTION LIMIT %d", database, n)); err != nil {
+		sql := fmt.Sprintf("ALTER DATABASE %s CONNECTION LIMIT %d", database, n)
+		if _, err := st.pool.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}

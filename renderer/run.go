@@ -107,7 +107,7 @@ func (s *Service) setClock(ctx context.Context) error {
 		}
 		because := waiting + ": " + err.Error()
 		if store.IsOutOfConnections(err) {
-			because += ": raise its max_connections and the user's CONNECTION LIMIT, or run renderers with fewer workers"
+			because += ": raise its max_connections and the user's CONNECTION LIMIT, or give renderers fewer workers"
 		}
 		s.waiting.Store(&because)
 		if !sleep.For(ctx, pause) {

@@ -107,8 +107,8 @@ func TestLogIsLimited(t *testing.T) {
 					logged, all := counted(t, said)
 					for key, want := range c.all {
 						if logged[key] != c.logged[key] || all[key] != want {
-							t.Errorf("%s: %d logged of %d told of, want %d of %d", key, logged[key], all[key], c.logged[key],
-								want)
+							t.Errorf("%s: %d logged of %d told of, want %d of %d", key, logged[key], all[key],
+								c.logged[key], want)
 						}
 					}
 					flush()

@@ -230,10 +230,10 @@ func pids(t *testing.T, env stack.Env, service string) map[string]bool {
 // superuser and psql gets.
 func TestConnectionsForRenderersByHand(t *testing.T) {
 	t.Parallel()
-	for _, flags := range []rendererFlags{{ActionWorkers: 4}, {PageWorkers: 100, SearchWorkers: 20, ActionWorkers: 50}} {
+	for _, f := range []rendererFlags{{ActionWorkers: 4}, {PageWorkers: 100, SearchWorkers: 20, ActionWorkers: 50}} {
 		for _, n := range []int{0, 2, 100} {
-			c := &upCommand{Renderers: n, rendererFlags: flags}
-			each := int(renderer.PoolConns(flags.PageWorkers, flags.ActionWorkers) + renderer.SearchConns(flags.SearchWorkers))
+			c := &upCommand{Renderers: n, rendererFlags: f}
+			each := int(renderer.PoolConns(f.PageWorkers, f.ActionWorkers) + renderer.SearchConns(f.SearchWorkers))
 			if got, want := c.connections(), each*(n+8)+10; got < want {
 				t.Errorf("%d connections for %d renderers of %d, want %d", got, n, each, want)
 			}

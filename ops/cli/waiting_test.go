@@ -123,7 +123,9 @@ func TestRendererDoesNotJoinAnotherSite(t *testing.T) {
 		t.Fatal(err)
 	}
 	begin := func(database string) *testenv.Process {
-		return start(t, "--data", t.TempDir(), "--log-format", "text", "renderer", "--nats", bus, "--postgres", database)
+		return start(
+			t, "--data", t.TempDir(), "--log-format", "text", "renderer", "--nats", bus, "--postgres", database,
+		)
 	}
 	first := begin(theirs)
 	first.WaitLine(t, first.Stderr, "msg=serving")

@@ -41,7 +41,8 @@ func TestSupervisedProcess(t *testing.T) {
 	}
 }
 
-// A program that ends with status 0 is started again without the pauses that follow failures: 100 of those take minutes.
+// A program that ends with status 0 is started again without the pauses that follow failures: 100 of those take
+// minutes.
 func TestSupervisedProcessThatEndsInOrder(t *testing.T) {
 	t.Parallel()
 	starts := 0

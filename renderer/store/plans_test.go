@@ -221,8 +221,8 @@ func checkPlan(t *testing.T, pool *pgxpool.Pool, method, sql string) {
 	var walk func(planNode, int)
 	walk = func(n planNode, depth int) {
 		switch {
-		case n.Type == "Seq Scan" && !slices.Contains([]string{"epoch", "outbox", "search_state", "search_queue", "site"},
-			n.Relation):
+		case n.Type == "Seq Scan" && !slices.Contains([]string{"epoch", "outbox", "search_state",
+			"search_queue", "site"}, n.Relation):
 			t.Errorf("%s scans all of %s:\n%s", method, n.Relation, outline(plans[0].Plan, 0))
 		case n.Type == "Sort" && !sortsAllowed:
 			t.Errorf("%s sorts:\n%s", method, outline(plans[0].Plan, 0))

@@ -86,8 +86,8 @@ func TestEachFaultHasItsTurn(t *testing.T) {
 	}
 }
 
-// However fast faults follow one another, the quiet bound is checked in between: a change is acknowledged FaultBound after
-// one fault, and must show before the next.
+// However fast faults follow one another, the quiet bound is checked in between: for changes that are acknowledged
+// FaultBound after one fault and must show before the next.
 func TestQuietBoundIsCheckedBetweenFaults(t *testing.T) {
 	t.Parallel()
 	for _, every := range []time.Duration{100 * time.Millisecond, second, 4 * second, 5 * second, 16 * second} {
