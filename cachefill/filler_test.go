@@ -84,7 +84,9 @@ func (s *site) render(m *nats.Msg) {
 	s.mu.Lock()
 	reply := s.reply
 	s.mu.Unlock()
-	_ = m.Respond(reply(ref).Encode())
+	answer := reply(ref)
+	answer.Key = ref.Key()
+	_ = m.Respond(answer.Encode())
 }
 
 func (s *site) answerWith(f func(page.Ref) *wire.Reply) {

@@ -54,7 +54,7 @@ func (s *server) holds(key string, j *job) bool {
 	if err != nil {
 		return false
 	}
-	reply, err := wire.DecodeReply(item.Value)
+	reply, err := wire.DecodeReply(key, item.Value)
 	return err == nil && j.Met(reply)
 }
 
@@ -74,7 +74,7 @@ func (f *Filler) store(ctx context.Context, s *server, j *job, key string) (resu
 	if err != nil {
 		return resultFailed, fmt.Errorf("asking for %s: %w", j.Ref, err)
 	}
-	reply, err := wire.DecodeReply(msg.Data)
+	reply, err := wire.DecodeReply(key, msg.Data)
 	if err != nil {
 		return resultFailed, fmt.Errorf("the reply to %s: %w", j.Ref, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -78,6 +79,105 @@ func TestFrozenRendererIsHedged(t *testing.T) {
 	}
 	if swallowed.Load() == 0 {
 		t.Error("the frozen renderer received no request, so nothing was tested")
+	}
+}
+
+// swallow adds n renderers that are frozen: they receive requests and pings and answer nothing.
+func (s *site) swallow(n int) (requests *atomic.Int64) {
+	s.t.Helper()
+	requests = &atomic.Int64{}
+	for range n {
+		nc := testenv.Connect(s.t, s.server.URL())
+		if _, err := nc.QueueSubscribe("page.>", wire.QueueRenderer, func(*nats.Msg) { requests.Add(1) }); err != nil {
+			s.t.Fatal(err)
+		}
+		if _, err := nc.Subscribe(pingSubject, func(*nats.Msg) {}); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := nc.Flush(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return requests
+}
+
+// answerPings answers pings as a renderer that runs does, and counts them.
+func (s *site) answerPings() (pings *atomic.Int64) {
+	s.t.Helper()
+	pings = &atomic.Int64{}
+	nc := testenv.Connect(s.t, s.server.URL())
+	if _, err := nc.Subscribe(pingSubject, func(m *nats.Msg) {
+		pings.Add(1)
+		_ = m.Respond(nil)
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		s.t.Fatal(err)
+	}
+	return pings
+}
+
+// TestManyWaitForFrozenRenderers: half of the renderers are frozen, and more requests than may be hedged at once wait for
+// them. All of them get their page: a hedge that the budget refuses is sent later, and hedges that went to frozen
+// renderers keep nobody from another.
+func TestManyWaitForFrozenRenderers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for range 2 {
+		s.renderer()
+	}
+	s.answerPings()
+	requests := s.swallow(2)
+	e := s.edge()
+	e.pages.renderers.delays[page.KindUser].set(10 * time.Millisecond)
+	const clients = 12 * budgetFloor
+	var failed atomic.Int64
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			if got := get(t, e, "/photos/user"+itoa(int64(i))); got.status != 200 {
+				failed.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if failed.Load() > 0 || requests.Load() < clients/4 {
+		t.Errorf("%d of %d clients got no page; frozen renderers received %d requests", failed.Load(), clients,
+			requests.Load())
+	}
+}
+
+// TestAllRenderersAreFrozen: requests fail when no renderer answers a ping, and do not wait for their deadline.
+func TestAllRenderersAreFrozen(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	stop := s.renderer()
+	e := s.edge()
+	stop()
+	s.swallow(2)
+	if got := get(t, e, "/photos/ansel"); got.status != 503 {
+		t.Errorf("status %d", got.status)
+	}
+	if n := count(t, e.metrics.busErrors.WithLabelValues(wire.Code(wire.ErrUnavailable))); n != 1 {
+		t.Errorf("%v requests failed because no renderer runs, want 1", n)
+	}
+}
+
+// TestSlowIsNotFrozen: a request for a page that takes long waits for it if a renderer answers pings.
+func TestSlowIsNotFrozen(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	pings := s.answerPings()
+	e := s.edge()
+	release := s.blockUsers()
+	got := make(chan answer, 1)
+	go func() { got <- get(t, e, "/photos/ansel") }()
+	eventually(t, "the edge has pinged three times", func() bool { return pings.Load() >= 3 })
+	close(release)
+	if a := <-got; a.status != 200 {
+		t.Errorf("status %d", a.status)
 	}
 }
 

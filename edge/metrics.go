@@ -45,6 +45,8 @@ type metrics struct {
 	batch      prometheus.Histogram
 	inFlight   prometheus.Gauge
 	changes    prometheus.Histogram
+	unreadable prometheus.Counter
+	pauses     prometheus.Counter
 
 	registry prometheus.Registerer
 }
@@ -89,12 +91,15 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		refills:   counter("refills_total", "Fill notes sent for popular pages that a change had overtaken."),
 		busErrors: counters("bus_errors_total", "Requests on the bus that failed, by code.", "code"),
 		lookups: counters("memcached_lookups_total",
-			"Look-ups in memcached by server and result: hit, miss, error, slow, open (circuit breaker).",
+			"Look-ups in memcached by server and result: hit, miss, error, slow, open (circuit breaker), "+
+				"corrupt (a wrong checksum, or another page's item).",
 			"server", "result"),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "killr_edge_memcached_batch_keys", Help: "Keys in one GetMulti.",
 			Buckets: []float64{1, 2, 4, 8, 16, 32, 64},
 		}),
+		unreadable: counter("unreadable_messages_total", "Messages on the stream of changes that could not be read."),
+		pauses:     counter("pauses_total", "Times that this process did not run for 400 ms or longer."),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "killr_edge_requests_in_flight", Help: "Requests being answered.",
 		}),
@@ -114,7 +119,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	}
 	registry.MustRegister(
 		answers, durations, status, m.bytes, m.fast, delegated, m.halfClosed, m.hedges, m.retries, m.shared, m.fills,
-		m.refills, m.busErrors, m.lookups, m.batch, m.inFlight, m.changes,
+		m.refills, m.busErrors, m.lookups, m.batch, m.inFlight, m.changes, m.unreadable, m.pauses,
 	)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())

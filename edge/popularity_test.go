@@ -101,7 +101,7 @@ func (s *fillSite) stored(ref page.Ref) *wire.Reply {
 	if err != nil {
 		return nil
 	}
-	reply, err := wire.DecodeReply(item.Value)
+	reply, err := wire.DecodeReply(ref.Key(), item.Value)
 	if err == nil && reply.Encoding == wire.EncodingGzip {
 		reply.Encoding = ""
 		reply.Body, err = s.gzip.Unpack(reply.Body)

@@ -26,7 +26,8 @@ const (
 	backoffMax      = 80 * time.Millisecond
 	hedgeFloor      = 3 * time.Millisecond
 	hedgeFirst      = 100 * time.Millisecond // before any reply was timed
-	hedgeMax        = 8                      // hedges for one request
+	hedgeGrowth     = 25 * time.Millisecond  // each hedge waits twice as long as the one before, up to this or the delay
+	hedgeMax        = 40                     // hedges for one request
 	budgetRate      = .2                     // hedges, and likewise retries, as a part of all requests in flight
 	budgetFloor     = 20                     // at least this many: a few requests may all wait for one frozen renderer
 	retries         = 2                      // after a refusal
@@ -34,37 +35,36 @@ const (
 
 // renderers requests pages from the renderers. It hedges: when a reply takes longer than the recent 99th percentile of
 // its kind, it requests the page again. It retries when a renderer refuses. Both have a budget, so that retries do not
-// make an overload worse.
+// make an overload worse. When no renderer runs, it gives up.
 type renderers struct {
 	nc      *nats.Conn
 	clock   *wire.Clock
 	metrics *metrics
 	delays  [page.KindCount]quantile
 	policy  [page.KindCount]failsafe.Executor[*nats.Msg]
+	hedges  hedgeBudget
+	pulse   pulse
 
 	lostAt atomic.Int64 // Unix time in ns at which the connection was lost, 0 while there is one
 	backAt atomic.Int64 // at which it last came back
 }
 
 func newRenderers(nc *nats.Conn, clock *wire.Clock, m *metrics) *renderers {
-	r := &renderers{nc: nc, clock: clock, metrics: m}
-	extra := budget.NewBuilder().WithMaxRate(budgetRate).WithMinConcurrency(budgetFloor)
-	hedges := extra.Build()
+	r := &renderers{nc: nc, clock: clock, metrics: m, pulse: pulse{nc: nc}}
 	retry := retrypolicy.NewBuilder[*nats.Msg]().
 		HandleIf(func(_ *nats.Msg, err error) bool {
 			return refused(err) && !errors.Is(err, nats.ErrNoResponders)
 		}).
 		WithBackoff(backoffFirst, backoffMax).WithJitterFactor(.2).WithMaxRetries(retries).
-		WithBudget(extra.Build()).ReturnLastFailure().
+		WithBudget(budget.NewBuilder().WithMaxRate(budgetRate).WithMinConcurrency(budgetFloor).Build()).
+		ReturnLastFailure().
 		OnRetry(func(failsafe.ExecutionEvent[*nats.Msg]) { m.retries.Inc() }).Build()
 	for _, k := range page.Kinds() {
 		r.delays[k].set(hedgeFirst)
 		hedge := hedgepolicy.NewBuilderWithDelayFunc(func(e failsafe.ExecutionAttempt[*nats.Msg]) time.Duration {
-			// Each hedge waits twice as long as the one before.
-			return max(hedgeFloor, r.delays[k].value(), e.ElapsedTime())
-		}).WithMaxHedges(hedgeMax).WithBudget(hedges).
-			CancelIf(func(_ *nats.Msg, err error) bool { return !errors.Is(err, errOthersWork) }).
-			OnHedge(func(failsafe.ExecutionEvent[*nats.Msg]) { m.hedges.Inc() }).Build()
+			return max(hedgeFloor, r.delays[k].value(), min(e.ElapsedTime(), hedgeGrowth))
+		}).WithMaxHedges(hedgeMax).
+			CancelIf(func(_ *nats.Msg, err error) bool { return !errors.Is(err, errOthersWork) }).Build()
 		r.policy[k] = failsafe.With(retry, hedge)
 	}
 	return r
@@ -76,7 +76,7 @@ func refused(err error) bool {
 		errors.Is(err, nats.ErrNoResponders)
 }
 
-// errOthersWork: one of several requests for the same page was refused while another is still in flight.
+// errOthersWork: one of several requests for the same page was refused, or not sent, while another is in flight.
 var errOthersWork = errors.New("refused, while another request is in flight")
 
 // watch records when the connection is lost and comes back, until ctx ends.
@@ -150,7 +150,7 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 		if err == nil {
 			return reply, nil
 		}
-		if errors.Is(context.Cause(ctx), errAbandoned) { // best effort: a lost message only costs a render
+		if errors.Is(context.Cause(ctx), errAbandoned) || errors.Is(err, errSilent) { // best effort: a lost message only costs a render
 			_ = r.nc.Publish(wire.CancelSubject(id), nil)
 		}
 		waited := time.Since(start)
@@ -177,8 +177,17 @@ func (r *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*na
 		ctx, cancel = context.WithTimeout(ctx, restartWindow)
 		defer cancel()
 	}
+	ctx, stop := r.pulse.watch(ctx)
+	defer stop()
+	permit := r.hedges.begin()
+	defer permit.end()
 	var inFlight atomic.Int32
 	send := func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
+		if e.IsHedge() {
+			if err := permit.acquire(e.Context()); err != nil {
+				return nil, err
+			}
+		}
 		inFlight.Add(1)
 		var reply *nats.Msg
 		err := r.beforeHedge(e)
@@ -191,7 +200,10 @@ func (r *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*na
 		return reply, err
 	}
 	reply, err := r.policy[kind].WithContext(ctx).GetWithExecution(send)
-	if errors.Is(err, budget.ErrExceeded) {
+	switch {
+	case err != nil && errors.Is(context.Cause(ctx), errSilent):
+		err = errSilent
+	case errors.Is(err, budget.ErrExceeded):
 		err = wire.ErrBusy // too many refusals: the budget of retries is used up
 	}
 	return reply, err
@@ -212,6 +224,7 @@ func (r *renderers) beforeHedge(e failsafe.Execution[*nats.Msg]) error {
 	if !sleep.For(e.Context(), time.Since(start)) {
 		return e.Context().Err()
 	}
+	r.metrics.hedges.Inc()
 	return nil
 }
 
@@ -222,6 +235,7 @@ func (r *renderers) roundTrip(ctx context.Context, kind page.Kind, msg *nats.Msg
 	if err != nil {
 		return nil, err
 	}
+	r.pulse.hear()
 	if err = wire.ErrorOf(reply); err == nil { // a refusal is quick and does not tell how long a reply takes
 		r.delays[kind].add(time.Since(start))
 	}

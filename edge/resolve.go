@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	maxRounds  = 3           // fetches for one request, if changes overtake the page or it is corrupt
+	maxRounds  = 3           // fetches for one request, if changes overtake the page
 	staleAfter = time.Second // how long a request waits for a fresh page if there is a stale one
 )
 
@@ -47,7 +47,6 @@ type want struct {
 	number  requestID
 	gzip    bool       // a body that is compressed with gzip can be used
 	atLeast []wire.Dep // no older page is served, except as a stale one
-	corrupt bool       // a corrupt page was found: get one from a renderer
 }
 
 // fetched is a page and where it came from.
@@ -61,23 +60,17 @@ type fetched struct {
 // page, x.cause. It returns errLeft if the client has left; for every other error the caller sends an error page.
 func (r *resolver) resolve(from client, x *exchange, ref page.Ref) (*cache.Variant, error) {
 	w := want{ref: ref, number: x.number, gzip: x.accept.Gzip(), atLeast: x.atLeast}
-	for now := x.start; ; now = time.Now() {
-		got, err := r.fetch(from, w, now)
-		x.timing = got.timing
-		if got.page == nil {
-			return nil, err
-		}
-		variant := r.encoder.Variant(got.page, x.accept, got.tier == tierMemory)
-		if !got.page.Broken() {
-			x.page, x.tier, x.cause = got.page, got.tier, err
-			return variant, nil
-		}
-		r.popularity.Replace(got.page)
-		if w.corrupt {
-			return nil, cache.ErrBroken
-		}
-		w.corrupt, w.gzip = true, false
+	got, err := r.fetch(from, w, x.start)
+	x.timing = got.timing
+	if got.page == nil {
+		return nil, err
 	}
+	variant, broken := r.encoder.Variant(got.page, x.accept, got.tier == tierMemory)
+	if broken != nil {
+		return nil, broken
+	}
+	x.page, x.tier, x.cause = got.page, got.tier, err
+	return variant, nil
 }
 
 // observe reports to popularity that a fresh page of a cache has answered a request.
@@ -132,18 +125,15 @@ func (r *resolver) fetch(from client, w want, now time.Time) (fetched, error) {
 
 // usable reports whether a page may be served as fresh, to a client that must see some versions at least.
 func (r *resolver) usable(p *cache.Page, atLeast []wire.Dep, now time.Time) bool {
-	return !p.Broken() && r.tracker.Fresh(&p.Basis, now) && p.Reply.Shows(atLeast)
+	return r.tracker.Fresh(&p.Basis, now) && p.Reply.Shows(atLeast)
 }
 
 func (r *resolver) mayServeStale(p *cache.Page) bool {
-	return p != nil && !p.Broken() && r.tracker.MayServeStale(&p.Basis, time.Now())
+	return p != nil && r.tracker.MayServeStale(&p.Basis, time.Now())
 }
 
 // lookup gets a page from memcached. If that is not fresh, lookup returns it as older.
 func (r *resolver) lookup(w want) (got fetched, older *cache.Page) {
-	if w.corrupt {
-		return got, nil
-	}
 	start := time.Now()
 	p := r.memcached.Get(w.ref)
 	got.timing.cache = time.Since(start)
@@ -151,8 +141,6 @@ func (r *resolver) lookup(w want) (got fetched, older *cache.Page) {
 	case p == nil:
 	case !r.usable(p, w.atLeast, time.Now()):
 		return got, p
-	case !w.gzip && !r.encoder.Intact(p):
-		r.popularity.Replace(p)
 	default:
 		got.page, got.tier = p, tierMemcached
 		r.memory.Put(p, r.tracker.Clock().Now())
@@ -216,8 +204,8 @@ func (r *resolver) errorPage(ctx context.Context, w want) (*cache.Page, error) {
 	got, _, err := r.flights.do(ctx, w.ref, wire.Deadline(w.ref), func(ctx context.Context) (fetched, error) {
 		return r.request(ctx, w)
 	})
-	if err == nil && !r.encoder.Intact(got.page) {
-		err = cache.ErrBroken
+	if err == nil {
+		_, err = r.encoder.Plain(got.page)
 	}
 	return got.page, err
 }

@@ -224,12 +224,12 @@ func getUntil(ctx context.Context, t *testing.T, e *Server, path string) int {
 	return resp.StatusCode
 }
 
-// TestTenThousandForOnePage: for a page that no cache has, each edge sends one request, however many clients wait.
-func TestTenThousandForOnePage(t *testing.T) {
+// TestCrowdForOnePage: for a page that no cache has, each edge sends one request, however many clients wait.
+func TestCrowdForOnePage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	const edges, visitors = 4, 2500
+	const edges, visitors = 4, 500
 	release := s.blockUsers()
 	var all []*Server
 	for range edges {
@@ -237,34 +237,42 @@ func TestTenThousandForOnePage(t *testing.T) {
 		e.pages.renderers.delays[page.KindUser].set(time.Minute) // no hedge
 		all = append(all, e)
 	}
-	var wg sync.WaitGroup
-	var answered atomic.Int64
-	for _, e := range all {
-		for range visitors {
-			wg.Go(func() { // without sockets: a test may not open 20,000 files
-				got := httptest.NewRecorder()
-				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/photos/ansel", nil)
-				e.http.Handler.ServeHTTP(got, r)
-				if got.Code == 200 {
-					answered.Add(1)
-				}
-			})
-		}
+	// All is ready before the first request is sent, whose deadline the others share. They come without sockets: a test
+	// may not open 20,000 files.
+	got := make([]*httptest.ResponseRecorder, edges*visitors)
+	requests := make([]*http.Request, len(got))
+	for i := range got {
+		got[i] = httptest.NewRecorder()
+		requests[i] = httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/photos/ansel", nil)
 	}
-	// On a busy machine not all of them come before the deadline of the edges' requests. The others come after the
-	// page.
+	var wg sync.WaitGroup
+	for i := range got {
+		wg.Go(func() { all[i%edges].http.Handler.ServeHTTP(got[i], requests[i]) })
+	}
+	// On a busy machine some may come too late to wait with the others: they find the page, or fetch it again.
+	atMost := int64(edges)
 	late := time.Now().Add(wire.Deadline(page.User("ansel")) / 2)
 	eventually(t, "all clients wait", func() bool {
 		n := 0
 		for _, e := range all {
 			n += waiting(e)
 		}
-		return n == edges*visitors || n > 0 && time.Now().After(late)
+		if n > 0 && time.Now().After(late) {
+			atMost *= 2
+			return true
+		}
+		return n == edges*visitors
 	})
 	close(release)
 	wg.Wait()
-	if answered.Load() != edges*visitors || s.renders.Load() > edges {
-		t.Errorf("%d of %d clients got the page, %d renders", answered.Load(), edges*visitors, s.renders.Load())
+	answered := 0
+	for _, r := range got {
+		if r.Code == 200 {
+			answered++
+		}
+	}
+	if answered != edges*visitors || s.renders.Load() > atMost {
+		t.Errorf("%d of %d clients got the page, %d renders", answered, edges*visitors, s.renders.Load())
 	}
 }
 

@@ -126,7 +126,9 @@ func newServer(cfg Config) *Server {
 	tracker := freshness.New(clock)
 	s := &Server{
 		cfg: cfg, log: log, metrics: m, counts: newCounts(), ids: requestIDs{edge: randomID()},
-		feed:   freshness.NewFeed(cfg.NATS, tracker, m.changes, log),
+		feed: freshness.NewFeed(cfg.NATS, tracker, freshness.FeedMetrics{
+			Delay: m.changes, Unreadable: m.unreadable, Pauses: m.pauses,
+		}, log),
 		tokens: freshness.NewTokens(cfg.NATS, tracker, log),
 		pages: &resolver{
 			tracker: tracker, memory: cache.NewMemory(cfg.MemoryBytes), encoder: cache.NewEncoder(),

@@ -135,6 +135,7 @@ func (s *site) render(nc *nats.Conn, m *nats.Msg) {
 	if m.Header.Get(wire.HeaderAccept) == wire.EncodingGzip && !s.old.Load() {
 		s.compress(reply)
 	}
+	reply.Key = ref.Key()
 	msg := nats.NewMsg(m.Reply)
 	msg.Data = reply.Encode()
 	msg.Header.Set(wire.HeaderTiming, wire.Timing{SQL: time.Millisecond}.String())

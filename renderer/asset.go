@@ -78,12 +78,13 @@ func (s *Service) assets() []assetSubject {
 			if form.body == nil { // compression does not make it smaller: send it uncompressed
 				form.encoding, form.body = "", a.Body
 			}
+			ref := page.Asset(name).Encoded(form.token)
 			reply := wire.Reply{
-				Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding, ETag: etag(form.body),
+				Key: ref.Key(), Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding, ETag: etag(form.body),
 				MaxAge: wire.FixedAge,
 				ReadAt: s.clock.Now(), Immutable: true, Body: form.body,
 			}
-			all = append(all, assetSubject{page.Asset(name).Encoded(form.token).Subject(), reply.Encode()})
+			all = append(all, assetSubject{ref.Subject(), reply.Encode()})
 		}
 	}
 	return all

@@ -73,7 +73,7 @@ func TestWaitingUserPagesAreReadTogether(t *testing.T) {
 	release()
 	for i, answer := range answers {
 		msg := receive(t, answer)
-		reply, err := wire.DecodeReply(msg.Data)
+		reply, err := wire.DecodeReply(page.User(names[i%len(names)]).Key(), msg.Data)
 		if err != nil {
 			t.Fatal(err, wire.ErrorOf(msg))
 		}

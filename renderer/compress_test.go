@@ -13,9 +13,9 @@ import (
 
 var acceptGzip = nats.Header{wire.HeaderAccept: {wire.EncodingGzip}}
 
-func decoded(t *testing.T, msg *nats.Msg) *wire.Reply {
+func decoded(t *testing.T, ref page.Ref, msg *nats.Msg) *wire.Reply {
 	t.Helper()
-	reply, err := wire.DecodeReply(msg.Data)
+	reply, err := wire.DecodeReply(ref.Key(), msg.Data)
 	if err != nil {
 		t.Fatal(err, wire.ErrorOf(msg))
 	}
@@ -42,12 +42,12 @@ func TestPackedForWhoAsks(t *testing.T) {
 	load(t, s, page.KindUser, 1, len(headers))
 	release()
 	receive(t, first)
-	want := decoded(t, receive(t, answers[0]))
+	want := decoded(t, page.User("dorothea"), receive(t, answers[0]))
 	if want.Encoding != "" || !bytes.HasPrefix(want.Body, []byte("<!doctype html>")) {
 		t.Fatalf("nobody asked for %q: %.40q", want.Encoding, want.Body)
 	}
 	for i, answer := range answers[1:] {
-		got := decoded(t, receive(t, answer))
+		got := decoded(t, page.User("dorothea"), receive(t, answer))
 		packed := headers[i+1][wire.HeaderAccept][0] == wire.EncodingGzip
 		if packed != (got.Encoding == wire.EncodingGzip) {
 			t.Errorf("%v: %q", headers[i+1], got.Encoding)
@@ -73,7 +73,7 @@ func TestNotPacked(t *testing.T) {
 	st.start(t, nil)
 	for _, ref := range []page.Ref{page.Image(st.image.ID, 320), page.Image("zzzzzzzzzzzzzzzzzzzzzzzzzz", 320)} {
 		msg := receive(t, st.ask(t, ref.Subject(), acceptGzip))
-		if got := decoded(t, msg); got.Encoding != "" || len(got.Body) == 0 {
+		if got := decoded(t, ref, msg); got.Encoding != "" || len(got.Body) == 0 {
 			t.Errorf("%s: %q, %d bytes", ref, got.Encoding, len(got.Body))
 		}
 	}

@@ -80,7 +80,7 @@ func askUntilSomebodyIsThere(nc *nats.Conn, subject string) error {
 		if err := wire.ErrorOf(msg); err != nil {
 			return fmt.Errorf("%s: %w", subject, err)
 		}
-		_, err = wire.DecodeReply(msg.Data)
+		_, err = wire.DecodeReply(subject, msg.Data)
 		return err
 	}
 }

@@ -205,12 +205,12 @@ func TestOnePictureWorkerServesABurst(t *testing.T) {
 				asked = append(asked, st.ask(t, ref.Subject(), nil))
 			}
 			var errs []error
-			for _, answer := range asked {
+			for i, answer := range asked {
 				msg := receive(t, answer)
 				err := wire.ErrorOf(msg)
 				if err == nil {
 					var reply *wire.Reply
-					if reply, err = wire.DecodeReply(msg.Data); err == nil && reply.Status != 200 {
+					if reply, err = wire.DecodeReply(refs[i].Key(), msg.Data); err == nil && reply.Status != 200 {
 						err = fmt.Errorf("status %d", reply.Status)
 					}
 				}

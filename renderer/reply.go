@@ -15,8 +15,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// deliver sends reply to the jobs of g, all for the same page, in the form that each accepts.
+// deliver sends reply to the jobs of g, all for the same page, in the form that each accepts. It sets reply.Key.
 func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
+	reply.Key = g[0].ref.Key()
 	forms := forms{service: s, reply: reply}
 	defer forms.recycle() // publishing copies the envelope
 	for _, j := range g {

@@ -192,7 +192,7 @@ func (st *site) get(t testing.TB, ref page.Ref) *wire.Reply {
 	if err := wire.ErrorOf(msg); err != nil {
 		t.Fatalf("%s: %v", ref, err)
 	}
-	reply, err := wire.DecodeReply(msg.Data)
+	reply, err := wire.DecodeReply(ref.Key(), msg.Data)
 	if err != nil {
 		t.Fatalf("%s: %v", ref, err)
 	}

@@ -15,9 +15,6 @@ import (
 // served from the in-process cache, once; until then it is sent with gzip, as it came.
 const brotliLevel = 5
 
-// ErrBroken: the compressed body is corrupt; retry without compression.
-var ErrBroken = fmt.Errorf("the compressed body is corrupt: %w", wire.ErrEnvelope)
-
 // Encoder makes the forms of pages. It pools its encoders, which take about a megabyte each.
 type Encoder struct {
 	gzip   wire.Gzip
@@ -30,42 +27,37 @@ func NewEncoder() *Encoder {
 }
 
 // Variant returns the form to send to a client. A form is made when it is first needed and kept with the page; two
-// requests at the same moment may both make it. popular says that the page is worth the time of brotli. The result is
-// never nil; if p.Broken() is true afterwards, it must not be sent.
-func (e *Encoder) Variant(p *Page, accept Accept, popular bool) *Variant {
+// requests at the same moment may both make it. popular says that the page is worth the time of brotli. An error that
+// wraps wire.ErrInternal says that a renderer sent a body that cannot be decompressed.
+func (e *Encoder) Variant(p *Page, accept Accept, popular bool) (*Variant, error) {
 	if !p.compressible {
-		return p.plain.Load()
+		return p.plain.Load(), nil
 	}
 	br := p.brotli.Load()
 	switch accept.choose(popular || br != nil) {
 	case "br":
 		if br == nil {
-			br = e.brotliOf(p)
+			return e.brotliOf(p)
 		}
-		if br != nil {
-			return br
-		}
+		return br, nil
 	case "":
-		if plain := e.plainOf(p); plain != nil {
-			return plain
-		}
+		return e.Plain(p)
 	}
-	return e.gzipOf(p)
+	return e.gzipOf(p), nil
 }
 
-// plainOf returns the plain form, nil if the page is broken.
-func (e *Encoder) plainOf(p *Page) *Variant {
-	if plain := p.plain.Load(); plain != nil || p.broken.Load() {
-		return plain
+// Plain returns the plain form. Its error is that of Variant.
+func (e *Encoder) Plain(p *Page) (*Variant, error) {
+	if plain := p.plain.Load(); plain != nil {
+		return plain, nil
 	}
 	body, err := e.gzip.Unpack(p.gzip.Load().Body)
 	if err != nil {
-		p.broken.Store(true)
-		return nil
+		return nil, fmt.Errorf("%w: the body of %s: %w", wire.ErrInternal, p.Ref, err)
 	}
 	plain := newVariant(body, "")
 	p.plain.Store(plain)
-	return plain
+	return plain, nil
 }
 
 func (e *Encoder) gzipOf(p *Page) *Variant {
@@ -80,11 +72,10 @@ func (e *Encoder) gzipOf(p *Page) *Variant {
 	return gz
 }
 
-// brotliOf returns the brotli form, nil if the page is broken.
-func (e *Encoder) brotliOf(p *Page) *Variant {
-	plain := e.plainOf(p)
-	if plain == nil {
-		return nil
+func (e *Encoder) brotliOf(p *Page) (*Variant, error) {
+	plain, err := e.Plain(p)
+	if err != nil {
+		return nil, err
 	}
 	b := bytes.NewBuffer(make([]byte, 0, len(plain.Body)/4))
 	w := e.brotli.Get().(*brotli.Writer)
@@ -94,8 +85,5 @@ func (e *Encoder) brotliOf(p *Page) *Variant {
 	_ = w.Close()
 	br := newVariant(b.Bytes(), "br")
 	p.brotli.Store(br)
-	return br
+	return br, nil
 }
-
-// Intact reports whether the page is not corrupt. It decompresses the page if that was not done yet.
-func (e *Encoder) Intact(p *Page) bool { return !p.compressible || e.plainOf(p) != nil }

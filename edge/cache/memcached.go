@@ -32,6 +32,7 @@ const (
 	resultError   = "error"
 	resultSlow    = "slow"
 	resultOpen    = "open"
+	resultCorrupt = "corrupt" // a wrong checksum, or another page's item
 )
 
 // Memcached looks up pages in memcached. Look-ups for the same page at the same time share one request. Each server has
@@ -104,7 +105,7 @@ func NewMemcached(
 		s.client.MaxIdleConns = batchWorkers
 		s.breaker = circuitbreaker.NewBuilder[any]().WithFailureThreshold(breakerAfter).WithDelay(breakerPause).
 			OnStateChanged(s.logBreaker).Build()
-		for _, result := range []string{resultHit, resultMiss, resultError, resultSlow, resultOpen} {
+		for _, result := range []string{resultHit, resultMiss, resultError, resultSlow, resultOpen, resultCorrupt} {
 			s.results[result] = m.Lookups.WithLabelValues(addr, result)
 		}
 		c.servers[addr] = s
@@ -211,7 +212,11 @@ func (s *server) fetch(batch []*lookup, keys []string) {
 	for _, l := range batch {
 		result, found := resultMiss, (*Page)(nil)
 		if item := items.of(l.key); item != nil {
-			result, found = resultHit, s.read(l.ref, item)
+			if found = s.read(l.ref, item); found != nil {
+				result = resultHit
+			} else {
+				result = resultCorrupt
+			}
 		} else if err != nil {
 			result = resultError
 		}
@@ -225,11 +230,11 @@ func (s *server) fetch(batch []*lookup, keys []string) {
 	}
 }
 
-// read decodes an item; an unreadable one is a miss.
+// read decodes an item, and returns nil for one that is corrupt or not of ref.
 func (s *server) read(ref page.Ref, item *memcache.Item) *Page {
 	p, err := Decode(s.tracker, ref, item.Value)
 	if err != nil {
-		s.log.Warn("memcached: an unreadable item counts as a miss", "key", item.Key, "err", err)
+		s.log.Warn("memcached: a corrupt item counts as a miss", "key", item.Key, "err", err)
 		return nil
 	}
 	p.Usage.InMemcached.Store(true)

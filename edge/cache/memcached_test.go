@@ -33,7 +33,7 @@ func newCache(t testing.TB, n, bytes int) *Memcached {
 	for i := range n {
 		body := make([]byte, bytes)
 		copy(body, cacheKey(i))
-		item := (&wire.Reply{Status: 200, ContentType: "image/jpeg", Body: body}).Encode()
+		item := (&wire.Reply{Key: cacheKey(i), Status: 200, ContentType: "image/jpeg", Body: body}).Encode()
 		if err := client.Set(&memcache.Item{Key: cacheKey(i), Value: item}); err != nil {
 			t.Fatal(err)
 		}

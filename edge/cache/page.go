@@ -35,7 +35,6 @@ type Page struct {
 	size                int                     // of the plain body, in bytes
 	compressible        bool                    // the body is sent in several encodings
 	plain, gzip, brotli atomic.Pointer[Variant] // the received form, and those made on demand
-	broken              atomic.Bool             // the compressed body is corrupt; the page is never served
 }
 
 // Usage is what edge/popularity records with a page. It costs a hit one atomic addition.
@@ -60,9 +59,9 @@ type Head struct {
 	NotModified []byte // of a 304; a part of Full
 }
 
-// Decode reads an envelope. The tracker learns the versions in it.
+// Decode reads the envelope of the page of ref. The tracker learns the versions in it.
 func Decode(tracker *freshness.Tracker, ref page.Ref, envelope []byte) (*Page, error) {
-	reply, err := wire.DecodeReply(envelope)
+	reply, err := wire.DecodeReply(ref.Key(), envelope)
 	if err != nil {
 		return nil, err
 	}
@@ -112,9 +111,6 @@ func newVariant(body []byte, encoding string) *Variant {
 	v.Length = v.values[1:2:2]
 	return v
 }
-
-// Broken reports that the compressed body is corrupt: the page counts as missing.
-func (p *Page) Broken() bool { return p.broken.Load() }
 
 // Compressible reports that the body is sent in several encodings.
 func (p *Page) Compressible() bool { return p.compressible }

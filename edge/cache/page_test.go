@@ -99,8 +99,8 @@ func BenchmarkVariant(b *testing.B) {
 			accept := ParseAccept([]string{c.accept})
 			b.ReportAllocs()
 			for b.Loop() {
-				if encoder.Variant(New(tracker, page.Home(), c.reply), accept, c.popular) == nil {
-					b.Fatal("none")
+				if _, err := encoder.Variant(New(tracker, page.Home(), c.reply), accept, c.popular); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})

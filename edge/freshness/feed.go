@@ -21,7 +21,7 @@ import (
 type Feed struct {
 	nc       *nats.Conn
 	tracker  *Tracker
-	delay    prometheus.Observer // seconds from the write of a change to its arrival here through the stream
+	metrics  FeedMetrics
 	log      *slog.Logger
 	caughtUp atomic.Bool
 
@@ -30,9 +30,16 @@ type Feed struct {
 	suspect bool          // a message of this stream was missed, at any time; only the consumer uses it
 }
 
+// FeedMetrics are the metrics of a feed.
+type FeedMetrics struct {
+	Delay      prometheus.Observer // seconds from the write of a change to its arrival here through the stream
+	Unreadable prometheus.Counter  // messages of the stream that could not be read
+	Pauses     prometheus.Counter  // times when this process did not run
+}
+
 // NewFeed returns a Feed for Run.
-func NewFeed(nc *nats.Conn, tracker *Tracker, delay prometheus.Observer, log *slog.Logger) *Feed {
-	return &Feed{nc: nc, tracker: tracker, delay: delay, log: log}
+func NewFeed(nc *nats.Conn, tracker *Tracker, m FeedMetrics, log *slog.Logger) *Feed {
+	return &Feed{nc: nc, tracker: tracker, metrics: m, log: log}
 }
 
 const (
@@ -52,6 +59,12 @@ func (f *Feed) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { f.earlyInvalidations(ctx) })
+	wg.Go(func() {
+		f.tracker.noticePauses(ctx, func(gap time.Duration) {
+			f.metrics.Pauses.Inc()
+			f.log.Warn("this process did not run; pages older than a second wait for a heartbeat", "took", gap)
+		})
+	})
 	for ctx.Err() == nil {
 		if err := f.round(ctx); err != nil && ctx.Err() == nil {
 			f.log.Debug("cannot follow the stream of changes", "err", err)
@@ -150,21 +163,23 @@ func (f *Feed) message(m jetstream.Msg, until uint64, age func() time.Duration) 
 	switch m.Subject() {
 	case wire.SubjectBatch:
 		changes, err := wire.DecodeChanges(m.Data())
-		if err != nil {
-			f.suspectLoss("an unreadable batch", err)
+		if err != nil { // relays send none; the stream has no gap, so no change was lost
+			f.metrics.Unreadable.Inc()
+			f.log.Warn("skipped an unreadable message on the stream of changes", "sequence", seq, "err", err)
 		}
 		for _, c := range changes {
 			f.tracker.Learn(c)
 		}
 		// Relays of the previous release do not send the time of the write.
 		if since, ok := wire.ParseTime(m.Headers().Get(wire.HeaderSince)); ok && seq > until {
-			f.delay.Observe(f.tracker.clock.Now().Sub(since).Seconds())
+			f.metrics.Delay.Observe(f.tracker.clock.Now().Sub(since).Seconds())
 		}
 	case wire.SubjectHeartbeat:
 		h, err := wire.DecodeHeartbeat(m.Data())
 		switch {
 		case err != nil:
-			f.log.Warn("cannot read a heartbeat", "err", err)
+			f.metrics.Unreadable.Inc()
+			f.log.Warn("skipped an unreadable message on the stream of changes", "sequence", seq, "err", err)
 		case live:
 			f.heartbeat(h, now, age())
 		}

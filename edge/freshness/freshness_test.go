@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/wire"
@@ -19,8 +20,12 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-func newDelay() prometheus.Histogram {
-	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "delay"})
+func newMetrics() FeedMetrics {
+	return FeedMetrics{
+		Delay:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: "delay"}),
+		Unreadable: prometheus.NewCounter(prometheus.CounterOpts{Name: "unreadable"}),
+		Pauses:     prometheus.NewCounter(prometheus.CounterOpts{Name: "pauses"}),
+	}
 }
 
 // newCurrent returns a tracker whose feed is not stale for an hour.
@@ -64,7 +69,7 @@ func TestForgottenScopes(t *testing.T) {
 func TestLateHeartbeats(t *testing.T) {
 	t.Parallel()
 	tracker := New(&wire.Clock{})
-	feed := NewFeed(nil, tracker, newDelay(), slog.New(slog.DiscardHandler))
+	feed := NewFeed(nil, tracker, newMetrics(), slog.New(slog.DiscardHandler))
 	now := time.Now()
 	feed.heartbeat(wire.Heartbeat{Time: now}, now, 0)
 	if tracker.FeedStale() {
@@ -95,7 +100,7 @@ func TestGapInTheStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	tracker := New(&wire.Clock{})
-	feed := NewFeed(nc, tracker, newDelay(), slog.New(slog.DiscardHandler))
+	feed := NewFeed(nc, tracker, newMetrics(), slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { feed.Run(ctx) })
@@ -114,6 +119,83 @@ func TestGapInTheStream(t *testing.T) {
 		beat()
 		return tracker.InvalidBefore().After(before)
 	})
+}
+
+// TestPause: a process that did not run trusts no page older than a second, from the moment it runs again until a
+// heartbeat arrives that was written since.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	tracker := New(&wire.Clock{})
+	feed := NewFeed(nil, tracker, newMetrics(), slog.New(slog.DiscardHandler))
+	start := time.Now()
+	page := Basis{ReadAt: start.Add(-2 * time.Second), MaxAge: time.Hour}
+	fresh := func(when string, at time.Time, want bool) {
+		t.Helper()
+		if got := tracker.Fresh(&page, at); got != want {
+			t.Errorf("%s: fresh %t", when, got)
+		}
+	}
+	feed.heartbeat(wire.Heartbeat{Time: start}, start, time.Hour) // of a stream an hour old
+	tracker.tick(start, start)
+	later := start.Add(tickEvery)
+	tracker.tick(start, later)
+	fresh("it runs", later, true)
+	resumed := later.Add(2 * time.Second) // the last heartbeat alone would make the page fresh for another second
+	fresh("it runs again", resumed, false)
+	if gap := tracker.tick(later, resumed); gap != resumed.Sub(later) {
+		t.Errorf("a pause of %v", gap)
+	}
+	fresh("it has noticed the pause", resumed, false)
+	feed.heartbeat(wire.Heartbeat{Time: resumed.Add(-time.Millisecond)}, resumed, 0)
+	fresh("a heartbeat from before its end", resumed, false)
+	after := resumed.Add(tickEvery)
+	tracker.tick(resumed, after)
+	feed.heartbeat(wire.Heartbeat{Time: after}, after, 0)
+	fresh("a heartbeat written since", after, true)
+}
+
+// TestUnreadableMessage: what no relay has sent is skipped and counted. It makes no page invalid.
+func TestUnreadableMessage(t *testing.T) {
+	t.Parallel()
+	nc := testenv.Connect(t, testenv.NATSServer(t).URL())
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), wire.ChangesConfig()); err != nil {
+		t.Fatal(err)
+	}
+	publish := func(subject string, data []byte) {
+		t.Helper()
+		if _, err := js.Publish(t.Context(), subject, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(wire.SubjectBatch, []byte("\x00garbage\n"))
+	tracker, metrics := New(&wire.Clock{}), newMetrics()
+	feed := NewFeed(nc, tracker, metrics, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { feed.Run(ctx) })
+	defer func() { stop(); running.Wait() }()
+	testenv.Eventually(t, "the feed is current", func() bool {
+		publish(wire.SubjectHeartbeat, wire.Heartbeat{Time: time.Now()}.Encode())
+		return !tracker.FeedStale()
+	})
+	before := tracker.InvalidBefore()
+	publish(wire.SubjectBatch, []byte("user.ansel eighteen\n"))
+	publish(wire.SubjectHeartbeat, []byte("{}"))
+	publish(wire.SubjectBatch, wire.EncodeChanges([]wire.Change{{Scope: user("ansel"), Version: 18}}))
+	testenv.Eventually(t, "the change after them is known", func() bool {
+		return tracker.Scope(user("ansel")).Newest() == 18
+	})
+	if got := tracker.InvalidBefore(); !got.Equal(before) {
+		t.Errorf("pages read before %v are invalid, before it was %v", got, before)
+	}
+	var m dto.Metric
+	if err := metrics.Unreadable.Write(&m); err != nil || m.GetCounter().GetValue() != 3 {
+		t.Errorf("%v unreadable messages, %v, want 3", m.GetCounter().GetValue(), err)
+	}
 }
 
 func BenchmarkFreshWithTenScopes(b *testing.B) {

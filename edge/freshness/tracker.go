@@ -1,10 +1,12 @@
 package freshness
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
@@ -13,7 +15,9 @@ const (
 	heartbeatGrace = 3 * time.Second // without a good heartbeat for this long, the feed counts as stale
 	maxRelayLag    = time.Second     // a heartbeat of a relay that lags more is not a good one
 	staleFeedAge   = time.Second     // up to this age a page is fresh if the feed is stale: a crowd shares one render
-	maxScopes      = 500_000         // scopes in one generation, about 50 MB; then the older generation is forgotten
+	tickEvery      = 50 * time.Millisecond
+	maxPause       = 400 * time.Millisecond // without a tick for this long, this process did not run
+	maxScopes      = 500_000                // scopes in one generation, about 50 MB; then the older generation is forgotten
 )
 
 // ClockSlip is how far cluster time, which is learned from heartbeats in transit, may lag behind the truth.
@@ -26,6 +30,8 @@ type Tracker struct {
 	invalidBefore atomic.Int64 // cluster time, µs: pages read before it may have missed changes
 	forgottenAt   atomic.Int64 // cluster time, µs: pages read before it may depend on forgotten scopes
 	goodUntil     atomic.Int64 // nanoseconds since start: when the feed becomes stale unless another heartbeat comes
+	tickedAt      atomic.Int64 // wall clock, ns: when this process was last seen to run; 0: nobody looks
+	resumedAt     atomic.Int64 // cluster time, µs: an earlier heartbeat is from before a pause of this process
 	start         time.Time
 	changed       chan struct{} // capacity 1: a popular page may have been overtaken
 
@@ -155,9 +161,10 @@ func (t *Tracker) Basis(r *wire.Reply) Basis {
 	return b
 }
 
-// heartbeat records a live heartbeat that arrived late by so much.
+// heartbeat records a live heartbeat that arrived late by so much. After a pause of this process it ignores those
+// written before its end: changes that came after them may still be queued.
 func (t *Tracker) heartbeat(h wire.Heartbeat, late time.Duration) {
-	if h.Lag <= maxRelayLag {
+	if h.Lag <= maxRelayLag && h.Time.UnixMicro() >= t.resumedAt.Load() {
 		t.goodUntil.Store(int64(time.Since(t.start) + heartbeatGrace - max(0, late)))
 	}
 }
@@ -171,13 +178,44 @@ func (t *Tracker) invalidateBefore(ago time.Duration) {
 // InvalidBefore returns a cluster time: pages that were read before it are invalid.
 func (t *Tracker) InvalidBefore() time.Time { return time.UnixMicro(t.invalidBefore.Load()) }
 
+// noticePauses notes that this process runs, until ctx ends. When it did not run for maxPause, because it was stopped or
+// its machine stalled, it calls paused with the length, and the feed is stale until a heartbeat that was written later.
+func (t *Tracker) noticePauses(ctx context.Context, paused func(time.Duration)) {
+	defer t.tickedAt.Store(0)
+	for last := time.Now(); ; {
+		now := time.Now()
+		if gap := t.tick(last, now); gap > maxPause {
+			paused(gap)
+		}
+		last = now
+		if !sleep.For(ctx, tickEvery) {
+			return
+		}
+	}
+}
+
+// tick notes that this process runs now, and returns for how long it may not have run since it was seen last.
+func (t *Tracker) tick(last, now time.Time) (gap time.Duration) {
+	// The monotonic clock of a suspended machine stands still, and the wall clock may be set: the longer one counts.
+	gap = max(now.Sub(last), now.Round(0).Sub(last.Round(0)))
+	if gap > maxPause {
+		t.resumedAt.Store(t.clock.At(now).UnixMicro())
+		t.forgetHeartbeats()
+	}
+	t.tickedAt.Store(now.UnixNano())
+	return gap
+}
+
 // forgetHeartbeats makes the feed stale until the next heartbeat.
 func (t *Tracker) forgetHeartbeats() { t.goodUntil.Store(0) }
 
-// FeedStale reports that heartbeats have stopped, or that they say that the relay lags.
+// FeedStale reports that heartbeats have stopped, that they say that the relay lags, or that this process did not run.
 func (t *Tracker) FeedStale() bool { return t.feedStaleAt(time.Now()) }
 
 func (t *Tracker) feedStaleAt(now time.Time) bool {
+	if ticked := t.tickedAt.Load(); ticked != 0 && now.UnixNano()-ticked > int64(maxPause) {
+		return true // a request that comes before the tick that ends a pause
+	}
 	return int64(now.Sub(t.start)) > t.goodUntil.Load()
 }
 

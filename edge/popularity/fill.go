@@ -54,15 +54,6 @@ func (f *filler) fill(cached *cache.Page) {
 	f.send(wire.Fill{Ref: cached.Ref, ReadAt: readAt, Wants: cached.Reply.Depends})
 }
 
-// replace has memcached store a corrupt page anew, once.
-func (f *filler) replace(cached *cache.Page) {
-	if cached.Usage.Refreshing.Swap(true) {
-		return
-	}
-	f.log.Warn("a corrupt page counts as a miss", "key", cached.Ref.Key())
-	f.send(wire.Fill{Ref: cached.Ref, ReadAt: cached.Reply.ReadAt.Add(time.Microsecond)})
-}
-
 func (f *filler) send(note wire.Fill) {
 	if !f.enabled {
 		return

@@ -90,9 +90,6 @@ func (p *Popularity) rendered(cached *cache.Page) {
 	}
 }
 
-// Replace has memcached store a corrupt page anew.
-func (p *Popularity) Replace(cached *cache.Page) { p.filler.replace(cached) }
-
 // Run refills and stores the list until ctx ends.
 func (p *Popularity) Run(ctx context.Context) {
 	var wg sync.WaitGroup

@@ -42,7 +42,7 @@ func (p *Popularity) refill(ctx context.Context) {
 		case now := <-collect.C:
 			for _, cached := range p.counter.collect(p.cfg.Memory, p.limit, now) {
 				// For a page that is not fresh, due returns a note below.
-				if !cached.Broken() && p.cfg.Tracker.Fresh(&cached.Basis, time.Now()) {
+				if p.cfg.Tracker.Fresh(&cached.Basis, time.Now()) {
 					p.filler.fill(cached)
 				}
 			}

@@ -95,7 +95,8 @@ func render(t *testing.T, nc *nats.Conn, broken page.Ref) {
 			case broken.Subject():
 				_ = nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrInternal))
 			default:
-				reply := &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(), Body: []byte(m.Subject)}
+				reply := &wire.Reply{Key: m.Subject, Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(),
+					Body: []byte(m.Subject)}
 				_ = m.Respond(reply.Encode())
 			}
 		})

@@ -46,7 +46,7 @@ func body(item *memcache.Item, err error) []byte {
 	if err != nil {
 		return nil
 	}
-	reply, err := wire.DecodeReply(item.Value)
+	reply, err := wire.DecodeReply(item.Key, item.Value)
 	if err != nil || reply.Encoding != wire.EncodingGzip {
 		return nil
 	}

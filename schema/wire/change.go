@@ -33,8 +33,7 @@ func EncodeChanges(changes []Change) []byte {
 	return b
 }
 
-// DecodeChanges is the inverse of [EncodeChanges]. After an error the reader does not know what changed and must
-// trust no older copy.
+// DecodeChanges is the inverse of [EncodeChanges].
 func DecodeChanges(data []byte) ([]Change, error) {
 	text := string(data)
 	changes := make([]Change, 0, strings.Count(text, "\n"))

@@ -2,8 +2,11 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +15,7 @@ import (
 // Reply is a page, asset or picture, with the data that decide whether a copy may still be shown. Its encoding, the
 // envelope, is what a renderer sends and what memcached holds, byte for byte.
 type Reply struct {
+	Key         string        // page.Ref.Key of what was requested
 	Status      int           // HTTP status that the page deserves: 200, 404, 410, ...
 	ContentType string        // MIME type
 	Encoding    string        // Content-Encoding of Body: "", "br", "gzip"
@@ -51,14 +55,17 @@ const (
 )
 
 // Encode writes the envelope: a line with the format's version and the status, header lines, a blank line, the body.
+// The last header line is the CRC-32C (Castagnoli) of all bytes but itself, in hexadecimal.
 //
 //	killr/1 200
+//	Key: page.user.ansel
 //	Content-Type: text/html; charset=utf-8
 //	Max-Age: 600
 //	Read-At: 1795463000123456
 //	Depends: all=1 user.ansel=18
 //	ETag: 3jx0c8v1k2m4
 //	Length: 18211
+//	Checksum: 0badcafe
 //
 //	<!doctype html>...
 func (r *Reply) Encode() []byte {
@@ -74,8 +81,10 @@ func (r *Reply) EncodeTo(buf *bytes.Buffer) {
 
 // appendHead appends everything before the body.
 func (r *Reply) appendHead(b []byte) []byte {
+	start := len(b)
 	b = append(b, magic...)
 	b = strconv.AppendInt(b, int64(r.Status), 10)
+	b = appendHeader(b, "Key", r.Key)
 	b = appendHeader(b, "Content-Type", r.ContentType)
 	b = appendHeader(b, "Content-Encoding", r.Encoding)
 	b = append(b, "\nMax-Age: "...)
@@ -91,7 +100,24 @@ func (r *Reply) appendHead(b []byte) []byte {
 	}
 	b = append(b, "\nLength: "...)
 	b = strconv.AppendInt(b, int64(len(r.Body)), 10)
+	head := b[start:]
+	b = appendChecksum(append(b, checksumLine...), head, r.Body)
 	return append(b, "\n\n"...)
+}
+
+const (
+	checksumLine   = "\nChecksum: "
+	checksumDigits = 2 * crc32.Size
+)
+
+// castagnoli has the polynomial that processors compute.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// appendChecksum appends the CRC-32C of an envelope: of its head, up to the line with the sum, and its body.
+func appendChecksum(b, head, body []byte) []byte {
+	var sum [crc32.Size]byte
+	binary.BigEndian.PutUint32(sum[:], crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, body))
+	return hex.AppendEncode(b, sum[:])
 }
 
 func appendHeader(b []byte, name, value string) []byte {
@@ -108,17 +134,26 @@ func appendHeader(b []byte, name, value string) []byte {
 	return b
 }
 
-// DecodeReply decodes an envelope. The reply's Body aliases data. Unknown headers are ignored, so that a newer
-// renderer may add some. Anything else unexpected, such as a body shorter than its Length, is an error that wraps
-// ErrEnvelope. So is a compressed body with a wrong header or a size over MaxUnpacked. DecodeReply does not check the
-// content of the body: decompression compares the checksum, at the edge or in the browser.
-func DecodeReply(data []byte) (*Reply, error) {
+// DecodeReply decodes the envelope of the page with this key. The reply's Body aliases data. Unknown headers are
+// ignored, so that a newer renderer may add some. Anything else unexpected, such as another page's key, a wrong checksum
+// or a compressed body that says it is larger than MaxUnpacked, is an error that wraps ErrEnvelope.
+func DecodeReply(key string, data []byte) (*Reply, error) {
 	end := bytes.Index(data, []byte("\n\n"))
 	if end < 0 || !bytes.HasPrefix(data, []byte(magic)) {
 		return nil, fmt.Errorf("%w: it does not begin with %q and a header block", ErrEnvelope, magic)
 	}
-	head := string(data[len(magic):end]) // one allocation: all header values are parts of it
-	r := &Reply{Body: data[end+2:]}
+	body := data[end+2:]
+	last := bytes.LastIndexByte(data[:end], '\n')
+	stated, ok := bytes.CutPrefix(data[max(last, 0):end], []byte(checksumLine))
+	if !ok {
+		return nil, fmt.Errorf("%w: its header does not end with a checksum", ErrEnvelope)
+	}
+	var sum [checksumDigits]byte
+	if !bytes.Equal(stated, appendChecksum(sum[:0], data[:last], body)) {
+		return nil, fmt.Errorf("%w: its checksum is not %q", ErrEnvelope, stated)
+	}
+	head := string(data[len(magic):last]) // one allocation: all header values are parts of it
+	r := &Reply{Body: body}
 	status, head, _ := strings.Cut(head, "\n")
 	length := -1
 	var err error
@@ -141,6 +176,9 @@ func DecodeReply(data []byte) (*Reply, error) {
 			return nil, fmt.Errorf("%w: header %s: %w", ErrEnvelope, name, err)
 		}
 	}
+	if r.Key != key {
+		return nil, fmt.Errorf("%w: it is of %q, not of %q", ErrEnvelope, r.Key, key)
+	}
 	if length != len(r.Body) {
 		return nil, fmt.Errorf("%w: the body has %d bytes, not its length %d", ErrEnvelope, len(r.Body), length)
 	}
@@ -154,6 +192,8 @@ func DecodeReply(data []byte) (*Reply, error) {
 
 func (r *Reply) setHeader(name, value string) (err error) {
 	switch name {
+	case "Key":
+		r.Key = value
 	case "Content-Type":
 		r.ContentType = value
 	case "Content-Encoding":

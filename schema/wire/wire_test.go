@@ -20,7 +20,7 @@ import (
 
 func sample() *Reply {
 	return &Reply{
-		Status: 200, ContentType: "text/html; charset=utf-8", ETag: "3jx0c8v1k2m4", MaxAge: PageAge,
+		Key: "page.user.ansel", Status: 200, ContentType: "text/html; charset=utf-8", ETag: "3jx0c8v1k2m4", MaxAge: PageAge,
 		ReadAt: time.UnixMicro(1795463000123456), Depends: []Dep{{"all", 1}, {"user.ansel", 18}},
 		Body: []byte("<!doctype html>\n\nbody"),
 	}
@@ -28,9 +28,9 @@ func sample() *Reply {
 
 func TestEnvelopeIsReadable(t *testing.T) {
 	t.Parallel()
-	want := "killr/1 200\nContent-Type: text/html; charset=utf-8\nMax-Age: 600\n" +
-		"Read-At: 1795463000123456\nDepends: all=1 user.ansel=18\nETag: 3jx0c8v1k2m4\nLength: 21\n\n" +
-		"<!doctype html>\n\nbody"
+	want := "killr/1 200\nKey: page.user.ansel\nContent-Type: text/html; charset=utf-8\nMax-Age: 600\n" +
+		"Read-At: 1795463000123456\nDepends: all=1 user.ansel=18\nETag: 3jx0c8v1k2m4\nLength: 21\n" +
+		"Checksum: 2da75689\n\n<!doctype html>\n\nbody"
 	if diff := cmp.Diff(want, string(sample().Encode())); diff != "" {
 		t.Error(diff)
 	}
@@ -43,7 +43,7 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 		{Status: 404, ReadAt: time.UnixMicro(1), Body: []byte{}},
 		{Status: 200, Encoding: "br", Immutable: true, ReadAt: time.UnixMicro(0), Body: []byte{0, 1, 2, '\n', '\n'}},
 	} {
-		got, err := DecodeReply(r.Encode())
+		got, err := DecodeReply(r.Key, r.Encode())
 		if diff := cmp.Diff(r, got); err != nil || diff != "" {
 			t.Errorf("%v %s", err, diff)
 		}
@@ -53,7 +53,7 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 func TestEnvelopeValuesCannotAddHeaders(t *testing.T) {
 	t.Parallel()
 	r := &Reply{Status: 200, ContentType: "text/html\nDepends: all=99\n\nbody"}
-	got, err := DecodeReply(r.Encode())
+	got, err := DecodeReply("", r.Encode())
 	if err != nil || len(got.Depends) != 0 || len(got.Body) != 0 {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -66,34 +66,69 @@ func TestEnvelopeRefuses(t *testing.T) {
 		"empty":          "",
 		"html":           "<!doctype html>\n\n",
 		"no end":         "killr/1 200\nLength: 0\n",
-		"newer":          strings.Replace(whole, "killr/1", "killr/2", 1),
 		"truncated":      whole[:len(whole)-1],
 		"longer":         whole + "x",
-		"no length":      "killr/1 200\n\n",
-		"status":         "killr/1 ok\nLength: 0\n\n",
-		"age":            "killr/1 200\nMax-Age: long\nLength: 0\n\n",
-		"depends":        "killr/1 200\nDepends: all\nLength: 0\n\n",
-		"depends spaces": "killr/1 200\nDepends: all=1  x=2\nLength: 0\n\n",
-		"line":           "killr/1 200\nnonsense\nLength: 0\n\n",
-		"no gzip":        "killr/1 200\nContent-Encoding: gzip\nLength: 20\n\n<!doctype html>12345",
-		"gzip cut short": "killr/1 200\nContent-Encoding: gzip\nLength: 3\n\n\x1f\x8b\x08",
-		"huge gzip":      "killr/1 200\nContent-Encoding: gzip\nLength: 18\n\n\x1f\x8b\x08456789a12345678",
+		"no checksum":    "killr/1 200\nKey: page.user.ansel\nLength: 0\n\n",
+		"only checksum":  "killr/1 \nChecksum: \n\n",
+		"short checksum": strings.Replace(whole, "Checksum: ", "Checksum: 0", 1),
+		"newer":          summed("killr/2 200\nLength: 0", ""),
+		"another's":      summed("killr/1 200\nKey: page.user.dorothea\nLength: 0", ""),
+		"nobody's":       summed("killr/1 200\nLength: 0", ""),
+		"no length":      summed("killr/1 200\nKey: page.user.ansel", ""),
+		"status":         summed("killr/1 ok\nKey: page.user.ansel\nLength: 0", ""),
+		"age":            summed("killr/1 200\nKey: page.user.ansel\nMax-Age: long\nLength: 0", ""),
+		"depends":        summed("killr/1 200\nKey: page.user.ansel\nDepends: all\nLength: 0", ""),
+		"depends spaces": summed("killr/1 200\nKey: page.user.ansel\nDepends: all=1  x=2\nLength: 0", ""),
+		"line":           summed("killr/1 200\nKey: page.user.ansel\nnonsense\nLength: 0", ""),
+		"no gzip": summed("killr/1 200\nKey: page.user.ansel\nContent-Encoding: gzip\nLength: 20",
+			"<!doctype html>12345"),
+		"gzip cut short": summed("killr/1 200\nKey: page.user.ansel\nContent-Encoding: gzip\nLength: 3",
+			"\x1f\x8b\x08"),
+		"huge gzip": summed("killr/1 200\nKey: page.user.ansel\nContent-Encoding: gzip\nLength: 18",
+			"\x1f\x8b\x08456789a12345678"),
 	} {
-		if r, err := DecodeReply([]byte(data)); !errors.Is(err, ErrEnvelope) {
+		if r, err := DecodeReply("page.user.ansel", []byte(data)); !errors.Is(err, ErrEnvelope) {
 			t.Errorf("%s: got %+v, %v", name, r, err)
+		}
+	}
+	if r, err := DecodeReply("page.user.ansel", []byte(summed("killr/1 200\nKey: page.user.ansel\nLength: 0", ""))); err != nil {
+		t.Errorf("nothing wrong: got %+v, %v", r, err)
+	}
+}
+
+// summed is an envelope with the right checksum.
+func summed(head, body string) string {
+	return fmt.Sprintf("%s\nChecksum: %s\n\n%s", head, appendChecksum(nil, []byte(head), []byte(body)), body)
+}
+
+// A flip of any bit is noticed, wherever it is.
+func TestFlippedBits(t *testing.T) {
+	t.Parallel()
+	r := sample()
+	data := r.Encode()
+	for i := range data {
+		for bit := range 8 {
+			data[i] ^= 1 << bit
+			if got, err := DecodeReply(r.Key, data); !errors.Is(err, ErrEnvelope) {
+				t.Errorf("bit %d of byte %d: got %+v, %v", bit, i, got, err)
+			}
+			data[i] ^= 1 << bit
 		}
 	}
 }
 
 func FuzzEnvelope(f *testing.F) {
-	f.Add(sample().Encode())
-	f.Add([]byte("killr/1 404\nMax-Age: 5\nFuture: yes\nLength: 2\n\nhi"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := DecodeReply(data)
+	f.Add("killr/1 200\nKey: page.user.ansel\nDepends: all=1\nLength: 0", []byte{})
+	f.Add("killr/1 404\nMax-Age: 5\nFuture: yes\nLength: 2", []byte("hi"))
+	f.Fuzz(func(t *testing.T, head string, body []byte) {
+		_, key, _ := strings.Cut(head, "\nKey: ")
+		key, _, _ = strings.Cut(key, "\n")
+		data := summed(head, string(body))
+		r, err := DecodeReply(key, []byte(data))
 		if err != nil {
 			return
 		}
-		again, err := DecodeReply(r.Encode())
+		again, err := DecodeReply(key, r.Encode())
 		if err != nil {
 			t.Fatalf("%q decodes to %+v, whose envelope does not: %v", data, r, err)
 		}
@@ -364,11 +399,17 @@ func TestPopularityLists(t *testing.T) {
 }
 
 func BenchmarkDecodeReply(b *testing.B) {
-	data := sample().Encode()
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := DecodeReply(data); err != nil {
-			b.Fatal(err)
-		}
+	for _, size := range []int{20, 5_000, 500_000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			r := sample()
+			r.Body = make([]byte, size)
+			data := r.Encode()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := DecodeReply(r.Key, data); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -1,0 +1,75 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"flickrkillr/schema/sleep"
+	"flickrkillr/schema/wire"
+)
+
+// How an edge finds out that no renderer runs. Clients get an error within 500 ms.
+const (
+	pulseAfter  = 150 * time.Millisecond // without a message of a renderer for this long, a request that waits pings them
+	pulseServer = 50 * time.Millisecond  // if NATS takes longer for a pong, the ping tells nothing
+	pulseWithin = 200 * time.Millisecond // a renderer answers a ping in less than a millisecond, however busy it is
+)
+
+// errSilent: renderers are connected, but none of them runs.
+var errSilent = fmt.Errorf("%w: no renderer answers a ping", wire.ErrUnavailable)
+
+// pulse tells renderers that take long for a page from renderers that are frozen. NATS needs some seconds to notice that
+// a client is frozen; until then its requests get no answer at all.
+type pulse struct {
+	nc    *nats.Conn
+	heard atomic.Int64 // when a renderer last answered anything: Unix ns
+}
+
+// hear records that a renderer has answered.
+func (p *pulse) hear() { p.heard.Store(time.Now().UnixNano()) }
+
+func (p *pulse) since() time.Duration { return time.Since(time.Unix(0, p.heard.Load())) }
+
+// watch returns a context for a request, which ends with errSilent when no renderer runs. Call stop at its end.
+func (p *pulse) watch(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	timer := time.AfterFunc(pulseAfter, func() {
+		for ctx.Err() == nil {
+			if p.since() > pulseAfter && p.silent(ctx) {
+				cancel(errSilent)
+			}
+			sleep.For(ctx, pulseAfter)
+		}
+	})
+	return ctx, func() {
+		timer.Stop()
+		cancel(nil)
+	}
+}
+
+// silent reports that a ping was delivered to renderers and none of them answered, nor anything else.
+func (p *pulse) silent(ctx context.Context) bool {
+	server, cancel := context.WithTimeout(ctx, pulseServer)
+	defer cancel()
+	if p.nc.FlushWithContext(server) != nil {
+		return false
+	}
+	asked := time.Now()
+	ping, cancel := context.WithTimeout(ctx, pulseWithin)
+	defer cancel()
+	_, err := p.nc.RequestWithContext(ping, pingSubject, nil)
+	if err == nil {
+		p.hear()
+	}
+	return errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && p.nc.IsConnected() &&
+		p.since() > time.Since(asked)
+}
+
+// pingSubject reaches all renderers.
+var pingSubject = micro.APIPrefix + "." + micro.PingVerb.String() + "." + wire.ServiceRenderer
