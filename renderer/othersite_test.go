@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"flickrkillr/ops/testenv"
@@ -139,4 +140,37 @@ func TestStreamWithoutASite(t *testing.T) {
 		t.Errorf("the stream is now %+v", got)
 	}
 	refusesToJoin(t, theirs, siteID(t, st.pool))
+}
+
+// While JetStream is away renderers serve: pages need none. Once it is back, the bus is one site's, and the other's
+// renderer ends.
+func TestSiteIsCheckedOnceJetStreamIsBack(t *testing.T) {
+	t.Parallel()
+	bus, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus.Start()
+	t.Cleanup(func() { bus.Shutdown(); bus.WaitForShutdown() })
+	a := newSiteOn(t, bus.ClientURL(), testenv.Database(t))
+	b := otherSite(t, a.url)
+	both := []*running{launch(t, a.service(t, nil)), launch(t, b.service(t, nil))}
+	for _, r := range both {
+		testenv.Within(t, 30*time.Second, "it serves without JetStream", r.serving.Load)
+	}
+	if err := bus.EnableJetStream(&server.JetStreamConfig{StoreDir: t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+	var loser *running
+	select {
+	case <-both[0].ended:
+		loser = both[0]
+	case <-both[1].ended:
+		loser = both[1]
+	}
+	if !isOtherSite(loser.err) {
+		t.Errorf("the loser ends with %v", loser.err)
+	}
+	winner := both[1-slices.Index(both, loser)]
+	testenv.Within(t, 30*time.Second, "the other one is ready", func() bool { return winner.Ready() == nil })
 }
