@@ -146,7 +146,8 @@ func TestStreamWithoutASite(t *testing.T) {
 // renderer ends.
 func TestSiteIsCheckedOnceJetStreamIsBack(t *testing.T) {
 	t.Parallel()
-	bus, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
+	options := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true}
+	bus, err := server.NewServer(options)
 	if err != nil {
 		t.Fatal(err)
 	}
