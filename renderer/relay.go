@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -44,7 +45,9 @@ const (
 // poll of another one continues its work.
 type relay struct {
 	id      string
+	site    string // the id of the database's site, once Postgres has answered
 	store   *store.Store
+	pool    *pgxpool.Pool // for messages
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	log     *slog.Logger
@@ -57,7 +60,8 @@ type relay struct {
 	answered atomic.Int64  // when Postgres last answered, in nanoseconds since 1970
 	heardAt  atomic.Int64  // when the last heartbeat was heard, likewise
 	active   atomic.Bool
-	stream   bool // the stream exists, as far as known
+	stream   bool // the stream exists and is this site's, as far as known
+	joined   bool // it has been this site's since this relay began
 }
 
 func newRelay(s *Service) (*relay, error) {
@@ -66,7 +70,7 @@ func newRelay(s *Service) (*relay, error) {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
 	return &relay{
-		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: &s.outage,
+		id: s.id, store: s.store, pool: s.cfg.Pool, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: &s.outage,
 		poll:    s.cfg.RelayPoll,
 		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1),
 	}, nil
@@ -101,17 +105,21 @@ func (r *relay) setActive(active bool) {
 	r.log.Info("relay", "active", active)
 }
 
-// run relays until ctx ends, and then finishes its round under held. It retries failed rounds for ever.
-func (r *relay) run(ctx, held context.Context) {
+// run relays until ctx ends, and then finishes its round under held. It retries failed rounds for ever. It returns an
+// *OtherSiteError when the bus turns out to be another site's before this relay has joined it.
+func (r *relay) run(ctx, held context.Context) error {
 	begun, apart, pause := time.Now(), wakeApart, time.Duration(0)
 	failing, owed, busy := false, false, false // owed: a round was asked for while another relay had the lock
 	for {
 		woken, ended := r.wait(ctx, begun, apart, pause)
 		if ended {
-			return
+			return nil
 		}
 		begun = time.Now()
 		n, leader, err := r.round(held, woken || owed || busy)
+		if !r.joined && isOtherSite(err) {
+			return err
+		}
 		busy = n > 0
 		owed, apart = !leader && (owed || woken), wakeApart
 		if failing != (err != nil) { // log the start and the end, not every round
@@ -250,22 +258,5 @@ func (r *relay) send(ctx context.Context, msg *nats.Msg) error {
 		r.stream = false // it may be gone: check again
 		return fmt.Errorf("publish %s: %w", msg.Subject, err)
 	}
-	return nil
-}
-
-// makeStream creates the stream if it does not exist. It does not change an existing one: an operator may have set
-// its replicas and limits.
-func (r *relay) makeStream(ctx context.Context) error {
-	if r.stream {
-		return nil
-	}
-	_, err := r.js.Stream(ctx, wire.StreamChanges)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = r.js.CreateStream(ctx, wire.ChangesConfig())
-	}
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another relay created it
-		return fmt.Errorf("make the stream %s: %w", wire.StreamChanges, err)
-	}
-	r.stream = true
 	return nil
 }

@@ -13,6 +13,7 @@
 //	005  which actions were done; 006 how they are done
 //	007  the search index
 //	009  what the pages of days and tags read; 010 counts tags anew faster
+//	012  which site the database belongs to
 package migrations
 
 import (
