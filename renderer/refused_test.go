@@ -7,9 +7,12 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/testenv"
 )
 
 // What can work later is waited for; what cannot is refused, with a message that names everything but the password.
@@ -42,4 +45,26 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%v gives %v", c.err, got)
 		}
 	}
+}
+
+// A renderer that gets no connection says what to raise, and serves once there is one.
+func TestNoConnectionLeft(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	database := st.pool.Config().ConnConfig.Database
+	limit := func(n int) {
+		t.Helper()
+		sql := fmt.Sprintf("ALTER DATABASE %s CONNECTION LIMIT %d", database, n)
+		if _, err := st.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(0) // the pool has its connection already
+	r := launch(t, st.service(t, func(c *Config) { c.Pool = testenv.Pool(t, st.pool.Config().ConnString()) }))
+	testenv.Within(t, 30*time.Second, "it says what to raise", func() bool {
+		err := r.Ready()
+		return err != nil && strings.Contains(err.Error(), "raise its max_connections")
+	})
+	limit(-1)
+	testenv.Within(t, 30*time.Second, "it serves", func() bool { return r.Ready() == nil })
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -44,7 +45,9 @@ const (
 // poll of another one continues its work.
 type relay struct {
 	id      string
+	site    string // the id of the database's site, once Postgres has answered
 	store   *store.Store
+	pool    *pgxpool.Pool // for messages
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	log     *slog.Logger
@@ -57,7 +60,8 @@ type relay struct {
 	answered atomic.Int64  // when Postgres last answered, in nanoseconds since 1970
 	heardAt  atomic.Int64  // when the last heartbeat was heard, likewise
 	active   atomic.Bool
-	stream   bool // the stream exists, as far as known
+	stream   bool // the stream exists and is this site's, as far as known
+	joined   bool // it has been this site's since this relay began
 
 	unacked    atomic.Int64           // since when the stream acknowledges nothing, likewise; 0: it does
 	reconnects uint64                 // of the connection to NATS, until then
@@ -71,7 +75,7 @@ func newRelay(s *Service) (*relay, error) {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
 	return &relay{
-		id: s.id, store: s.store, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: s.outage,
+		id: s.id, store: s.store, pool: s.cfg.Pool, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: s.outage,
 		poll:    s.cfg.RelayPoll,
 		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1), config: wire.ChangesConfig(),
 	}, nil
@@ -110,17 +114,21 @@ func (r *relay) setActive(active bool) {
 	r.log.Info("relay", "active", active)
 }
 
-// run relays until ctx ends, and then finishes its round under held. It retries failed rounds for ever.
-func (r *relay) run(ctx, held context.Context) {
+// run relays until ctx ends, and then finishes its round under held. It retries failed rounds for ever. It returns an
+// *OtherSiteError when the bus turns out to be another site's before this relay has joined it.
+func (r *relay) run(ctx, held context.Context) error {
 	begun, apart, pause := time.Now(), wakeApart, time.Duration(0)
 	failing, owed, busy := false, false, false // owed: a round was asked for while another relay had the lock
 	for {
 		woken, ended := r.wait(ctx, begun, apart, pause)
 		if ended {
-			return
+			return nil
 		}
 		begun = time.Now()
 		n, leader, err := r.round(held, woken || owed || busy)
+		if !r.joined && isOtherSite(err) {
+			return err
+		}
 		if err != nil {
 			err = r.repair(held, err)
 		}
@@ -272,22 +280,5 @@ func (r *relay) send(ctx context.Context, msg *nats.Msg) error {
 		return &busError{"publish " + msg.Subject, err}
 	}
 	r.unacked.Store(0)
-	return nil
-}
-
-// makeStream creates the stream if it does not exist. It does not change an existing one: an operator may have set
-// its replicas and limits.
-func (r *relay) makeStream(ctx context.Context) error {
-	if r.stream {
-		return nil
-	}
-	_, err := r.js.Stream(ctx, wire.StreamChanges)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = r.js.CreateStream(ctx, r.config)
-	}
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another relay created it
-		return &busError{"make the stream " + wire.StreamChanges, err}
-	}
-	r.stream = true
 	return nil
 }

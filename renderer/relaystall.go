@@ -61,7 +61,7 @@ func (r *relay) acknowledged(ctx context.Context) {
 // trust no copy that is older than the stream, and the outbox keeps what was not acknowledged.
 func (r *relay) repair(ctx context.Context, cause error) error {
 	since := r.unacked.Load()
-	if _, ours := errors.AsType[*busError](cause); !ours || since == 0 || !r.nc.IsConnected() {
+	if _, ours := errors.AsType[*busError](cause); !ours || isOtherSite(cause) || since == 0 || !r.nc.IsConnected() {
 		return cause
 	}
 	if now := r.nc.Stats().Reconnects; now != r.reconnects { // NATS was away: begin again

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
@@ -17,7 +18,8 @@ import (
 // renderer that cannot read must not take requests from those that can. To stop, it leaves the queue group, answers
 // every request that has arrived, ends the relay and the indexer, and leaves the bus, and returns nil. After
 // Config.StopTimeout it cuts unfinished work off and returns an error that says so. It returns a *RefusedError when
-// the database address can never work. It may be called once.
+// the database address can never work, and an *OtherSiteError when bus and database belong to different sites. It may
+// be called once.
 func (s *Service) Run(ctx context.Context) error {
 	if !s.begun.CompareAndSwap(false, true) {
 		return errors.New("renderer: Run was called before")
@@ -33,6 +35,9 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.setClock(ctx); err != nil {
 		return err
 	}
+	if err := s.checkSite(ctx); err != nil {
+		return err
+	}
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -42,9 +47,14 @@ func (s *Service) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { s.outage.probe(ctx, s.store.Probe) })
 	background.Go(func() { s.watchBus(ctx) })
+	var other error // valid once background has ended
 	err := s.open()
 	if err == nil {
-		background.Go(func() { s.relay.run(ctx, held) })
+		background.Go(func() {
+			if other = s.relay.run(ctx, held); other != nil {
+				cancel()
+			}
+		})
 		background.Go(func() { s.countTags(ctx) })
 		background.Go(func() { s.keepIndex(ctx, held) })
 		s.serving.Store(true)
@@ -54,7 +64,8 @@ func (s *Service) Run(ctx context.Context) error {
 		<-ctx.Done()
 	}
 	cancel()
-	return errors.Join(err, s.shut(drop, &background))
+	err = errors.Join(err, s.shut(drop, &background))
+	return errors.Join(other, err)
 }
 
 // pools lists the pools; each stands before the pool that its workers pass requests to.
@@ -99,13 +110,17 @@ func (s *Service) watchBus(ctx context.Context) {
 	}
 }
 
-// setClock waits for Postgres and sets the clock from it, or returns when ctx ends. Errors: *RefusedError.
+// setClock waits for Postgres, sets the clock from it and learns which site it belongs to, or returns when ctx ends.
+// Errors: *RefusedError.
 func (s *Service) setClock(ctx context.Context) error {
 	waiting := "waiting for PostgreSQL at " + databaseAddr(s.cfg.Pool)
 	s.waiting.Store(&waiting)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		ask, cancel := context.WithTimeout(ctx, s.cfg.ReadTimeout)
 		now, err := s.store.Now(ask)
+		if err == nil {
+			s.relay.site, err = s.store.SiteID(ask)
+		}
 		cancel()
 		if err == nil {
 			s.clock.Observe(wire.Heartbeat{Time: now}, time.Now())
@@ -119,6 +134,9 @@ func (s *Service) setClock(ctx context.Context) error {
 			return final
 		}
 		because := waiting + ": " + err.Error()
+		if store.IsOutOfConnections(err) {
+			because += ": raise its max_connections and the user's CONNECTION LIMIT, or give renderers fewer workers"
+		}
 		s.waiting.Store(&because)
 		if !sleep.For(ctx, pause) {
 			return nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -49,6 +50,7 @@ type MemcachedMetrics struct {
 }
 
 type server struct {
+	addr    string
 	tracker *freshness.Tracker
 	log     *slog.Logger
 	client  *memcache.Client
@@ -56,6 +58,7 @@ type server struct {
 	queue   chan *lookup
 	batch   prometheus.Histogram
 	results map[string]prometheus.Counter
+	failure atomic.Value // of failure: the last one
 
 	mu      sync.Mutex
 	current map[string]*lookup // by key: queued or under way
@@ -95,16 +98,13 @@ func NewMemcached(
 	}
 	for _, addr := range addrs {
 		s := &server{
-			tracker: tracker, log: log, client: memcache.New(addr), queue: make(chan *lookup, queueSize),
+			addr: addr, tracker: tracker, log: log, client: memcache.New(addr), queue: make(chan *lookup, queueSize),
 			current: map[string]*lookup{}, batch: m.Batch, results: map[string]prometheus.Counter{},
 		}
 		s.client.Timeout = lookupTimeout
 		s.client.MaxIdleConns = batchWorkers
 		s.breaker = circuitbreaker.NewBuilder[any]().WithFailureThreshold(breakerAfter).WithDelay(breakerPause).
-			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
-				log.Warn("memcached: the circuit breaker changes its state", "server", addr,
-					"from", e.OldState.String(), "to", e.NewState.String())
-			}).Build()
+			OnStateChanged(s.logBreaker).Build()
 		for _, result := range []string{resultHit, resultMiss, resultError, resultSlow, resultOpen, resultCorrupt} {
 			s.results[result] = m.Lookups.WithLabelValues(addr, result)
 		}
@@ -251,11 +251,28 @@ func (s *server) try(keys []string) (items, error) {
 		got, err = s.get(keys) // memcached was restarted meanwhile
 	}
 	if err != nil {
+		s.failure.Store(failure{err})
 		s.breaker.RecordFailure()
 	} else {
 		s.breaker.RecordSuccess()
 	}
 	return got, err
+}
+
+// failure gives errors of all types one type, as an atomic.Value needs.
+type failure struct{ error }
+
+// logBreaker logs when a server ceases to answer, with the reason, and when it answers again. The attempts between, one
+// every breakerPause, are no news.
+func (s *server) logBreaker(e circuitbreaker.StateChangedEvent) {
+	switch {
+	case e.OldState == circuitbreaker.ClosedState:
+		err, _ := s.failure.Load().(failure)
+		s.log.Warn("memcached does not answer and is not asked any more", "server", s.addr, "err", err.error,
+			"count", breakerAfter, "retry_every", breakerPause)
+	case e.NewState == circuitbreaker.ClosedState:
+		s.log.Info("memcached answers again", "server", s.addr)
+	}
 }
 
 // items is what a server returned for its keys: the one item, or some of many.

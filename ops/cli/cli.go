@@ -89,7 +89,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 		explain(stderr, parser, chosen, err)
 		return 2
 	}
-	log, err := newLogger(stderr, cli.LogLevel, cli.LogFormat)
+	log, flush, err := newLogger(stderr, cli.LogLevel, cli.LogFormat)
 	if err != nil {
 		fmt.Fprintln(stderr, "killr:", err)
 		return 2
@@ -106,6 +106,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 			flags:   chosen.Flags(),
 		},
 	)
+	flush()
 	if err == nil || (ctx.Err() != nil && errors.Is(err, context.Canceled)) { // told to stop, and stopped
 		return 0
 	}

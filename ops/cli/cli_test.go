@@ -223,7 +223,7 @@ func TestLogFormats(t *testing.T) {
 		"json": `{"time":`, "text": "time=", "auto": "time=", "pretty": "INF hello",
 	} {
 		var out bytes.Buffer
-		log, err := newLogger(&out, "info", format)
+		log, _, err := newLogger(&out, "info", format)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,12 +10,18 @@ import (
 	"github.com/lmittmann/tint"
 )
 
-// newLogger makes the process's logger. format auto is pretty on a terminal, and lines of key=value elsewhere.
-func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
+// newLogger makes the process's logger, which limits repeated warnings and errors. format auto is pretty on a terminal,
+// and lines of key=value elsewhere. The program calls flush at its end.
+func newLogger(w io.Writer, level, format string) (log *slog.Logger, flush func(), err error) {
 	var least slog.Level
 	if err := least.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level: %w", err)
+		return nil, nil, fmt.Errorf("--log-level: %w", err)
 	}
+	handler, flush := limitLog(newLogHandler(w, least, format))
+	return slog.New(handler), flush, nil
+}
+
+func newLogHandler(w io.Writer, least slog.Level, format string) slog.Handler {
 	if format == "auto" {
 		format = "text"
 		if terminal(w) {
@@ -24,20 +30,18 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	}
 	switch format {
 	case "pretty":
-		return slog.New(
-			tint.NewTextHandler(
-				w,
-				&tint.Options{
-					Level:      least,
-					TimeFormat: time.TimeOnly,
-					NoColor:    !terminal(w) || os.Getenv("NO_COLOR") != "",
-				},
-			),
-		), nil
+		return tint.NewTextHandler(
+			w,
+			&tint.Options{
+				Level:      least,
+				TimeFormat: time.TimeOnly,
+				NoColor:    !terminal(w) || os.Getenv("NO_COLOR") != "",
+			},
+		)
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: least})), nil
+		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: least})
 	default:
-		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: least})), nil
+		return slog.NewTextHandler(w, &slog.HandlerOptions{Level: least})
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 	"flickrkillr/renderer"
+	"flickrkillr/schema/wire"
 )
 
 type upCommand struct {
@@ -44,7 +45,7 @@ type upCommand struct {
 func (c *upCommand) Run(s *session) (err error) {
 	began := time.Now()
 	cfg := stack.Config{Dir: s.data, Bin: setup.BinDir(), NATSPort: c.NATSPort, PostgresPort: c.PostgresPort,
-		MemcachedPort: c.MemcachedPort, MemcachedMiB: c.MemcachedMiB, Connections: 50 + 20*c.Renderers, Logger: s.log}
+		MemcachedPort: c.MemcachedPort, MemcachedMiB: c.MemcachedMiB, Connections: c.connections(), Logger: s.log}
 	if err := c.check(cfg); err != nil {
 		return err
 	}
@@ -91,6 +92,15 @@ func (c *upCommand) Run(s *session) (err error) {
 	cancel()
 	finishing.Wait() // before Stop ends the database and gives up the data directory; one picture takes a second or two
 	return nil
+}
+
+// spareRenderers is how many more renderers PostgreSQL has connections for, at least: those that are started by hand.
+const spareRenderers = 8
+
+// connections is how many connections PostgreSQL has: enough for twice the renderers, and 50 for everything else.
+func (c *upCommand) connections() int {
+	each := int(renderer.PoolConns(c.PageWorkers, c.ActionWorkers) + renderer.SearchConns(c.SearchWorkers))
+	return 50 + each*(c.Renderers+max(spareRenderers, c.Renderers))
 }
 
 // startServices starts the services, and prepares demonstration data meanwhile if the data directory is new. prepared
@@ -257,6 +267,11 @@ func advise(err error) error {
 	if refused, ok := errors.AsType[*renderer.RefusedError](err); ok {
 		return fmt.Errorf("%w: correct --postgres or DATABASE_URL (user %q, database %q on %s)", err,
 			refused.User, refused.Database, refused.Addr)
+	}
+	if _, other := errors.AsType[*renderer.OtherSiteError](err); other {
+		return fmt.Errorf("%w: correct --nats (NATS_URL) or --postgres (DATABASE_URL), which the shell may have from "+
+			"another site's %s; if this database has replaced that site's, remove the stream first: nats stream rm %s",
+			err, stack.EnvFile, wire.StreamChanges)
 	}
 	taken, ok := errors.AsType[*stack.PortTakenError](err)
 	if !ok {

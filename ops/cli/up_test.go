@@ -19,6 +19,7 @@ import (
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer"
 )
 
 // start runs killr as a process, as a user does.
@@ -221,6 +222,21 @@ func pids(t *testing.T, env stack.Env, service string) map[string]bool {
 		var info micro.Info
 		if err := json.Unmarshal(m.Data, &info); err == nil {
 			found[info.Metadata["pid"]] = true
+		}
+	}
+}
+
+// PostgreSQL has connections for renderers that join by hand, whatever their size, besides those that nobody but a
+// superuser and psql gets.
+func TestConnectionsForRenderersByHand(t *testing.T) {
+	t.Parallel()
+	for _, f := range []rendererFlags{{ActionWorkers: 4}, {PageWorkers: 100, SearchWorkers: 20, ActionWorkers: 50}} {
+		for _, n := range []int{0, 2, 100} {
+			c := &upCommand{Renderers: n, rendererFlags: f}
+			each := int(renderer.PoolConns(f.PageWorkers, f.ActionWorkers) + renderer.SearchConns(f.SearchWorkers))
+			if got, want := c.connections(), each*(n+8)+10; got < want {
+				t.Errorf("%d connections for %d renderers of %d, want %d", got, n, each, want)
+			}
 		}
 	}
 }

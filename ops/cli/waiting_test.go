@@ -115,6 +115,35 @@ func TestRendererEndsWithAWrongDatabase(t *testing.T) {
 	}
 }
 
+// TestRendererDoesNotJoinAnotherSite: a shell that has read another site's stack.env gives a renderer the wrong bus.
+func TestRendererDoesNotJoinAnotherSite(t *testing.T) {
+	t.Parallel()
+	bus, theirs, ours := testenv.NATS(t), testenv.DatabaseURL(t), testenv.DatabaseURL(t)
+	if _, err := testenv.Pool(t, ours).Exec(t.Context(), "UPDATE site SET id = gen_random_uuid()"); err != nil {
+		t.Fatal(err)
+	}
+	begin := func(database string) *testenv.Process {
+		return start(
+			t, "--data", t.TempDir(), "--log-format", "text", "renderer", "--nats", bus, "--postgres", database,
+		)
+	}
+	first := begin(theirs)
+	first.WaitLine(t, first.Stderr, "msg=serving")
+	second := begin(ours)
+	status := second.WaitFor(t, 5*time.Minute)
+	said := second.Stderr.String()
+	if status != 1 || strings.Contains(said, "msg=serving") {
+		t.Errorf("status %d: %s", status, said)
+	}
+	for _, words := range []string{bus + " belongs to site ", "correct --nats (NATS_URL)", "nats stream rm CHANGES"} {
+		if !strings.Contains(said, words) {
+			t.Errorf("it says nothing of %q: %s", words, said)
+		}
+	}
+	third := begin(theirs)
+	third.WaitLine(t, third.Stderr, "msg=serving")
+}
+
 // TestCtrlCOfARole: a Ctrl-C in the terminal of a role that serves ends it with status 0, also when NATS has gone
 // before.
 func TestCtrlCOfARole(t *testing.T) {

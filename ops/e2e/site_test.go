@@ -19,6 +19,8 @@ import (
 	roles "flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 // Sizes of the data set: small enough to be seeded in seconds, large enough for every kind of page and for listings of
@@ -228,6 +230,32 @@ func (s *site) visitors(n int) *load {
 					path += fmt.Sprintf("/before/%d", 1_000_000+v*100_000+i)
 				}
 				l.visit(client, s.urls[(v+i)%len(s.urls)]+path, name)
+			}
+		})
+	}
+	s.t.Cleanup(func() { l.end() })
+	return l
+}
+
+// busRequests starts n clients of the bus, who request pages of users as an edge does, but neither hedge nor repeat
+// requests.
+func (s *site) busRequests(n int) *load {
+	l := &load{}
+	var ctx context.Context
+	ctx, l.stop = context.WithCancel(context.Background())
+	for c := range n {
+		l.wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				name := s.names[(c+i)%len(s.names)]
+				msg, err := s.nc.Request(page.User(name).Subject(), nil, wire.PageDeadline)
+				l.requests.Add(1)
+				if err == nil && strings.HasPrefix(string(msg.Data), "killr/1 200") &&
+					strings.Contains(string(msg.Data), "/photos/"+name) {
+					continue
+				}
+				l.mu.Lock()
+				l.failures = append(l.failures, fmt.Sprintf("bus: %s: %v", name, err))
+				l.mu.Unlock()
 			}
 		})
 	}

@@ -210,10 +210,11 @@ func (p *Postgres) resetPassword(ctx context.Context) error {
 	return nil
 }
 
-// sitePassword is derived from the superuser's, so that one file is enough; it does not reveal the superuser's.
-func (p *Postgres) sitePassword() string {
+// passwordOf is a user's password. It is derived from the superuser's, so that one file is enough, and does not reveal
+// it.
+func (p *Postgres) passwordOf(user string) string {
 	mac := hmac.New(sha256.New, []byte(p.password))
-	mac.Write([]byte(siteUser))
+	mac.Write([]byte(user))
 	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 

@@ -21,10 +21,10 @@ type Env struct {
 const EnvFile = "stack.env"
 
 // writeEnv writes the addresses to stack.env, where roles and shells find them. Besides the variables of roles it sets
-// those of psql, and adds bin, where setup puts the NATS CLI, to PATH. The file has a password: only its owner may read
-// it.
-func writeEnv(dir, bin string, env Env) error {
-	db, err := url.Parse(env.Postgres)
+// those of psql, as in the address psql, and adds bin, where setup puts the NATS CLI, to PATH. The file has passwords:
+// only its owner may read it.
+func writeEnv(dir, bin string, env Env, psql string) error {
+	db, err := url.Parse(psql)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", EnvFile, err)
 	}

@@ -23,13 +23,21 @@ const (
 	superuser    = "postgres"
 	siteUser     = "killr"
 	siteDatabase = "killr"
+	// psqlUser is for a person at a terminal: it acts as siteUser, and has connections of its own.
+	psqlUser = "killr_psql"
+)
+
+// Connections that roles cannot take.
+const (
+	superuserConnections = 3 // PostgreSQL's own default
+	psqlConnections      = 2
 )
 
 // PostgresConfig says where and how a private PostgreSQL runs.
 type PostgresConfig struct {
 	Dir         string // its home: the cluster, its password and its log lie here; made if absent; needed
 	Port        int    // on 127.0.0.1; 0: any free one
-	Connections int    // 0: 100
+	Connections int    // of which 3 are the superuser's and 2 those of stack.env's psql; 0: 100
 	Throwaway   bool   // for tests: nothing is synced to disk, a crash may lose everything
 }
 
@@ -131,6 +139,7 @@ func (p *Postgres) settings() []string {
 		"port=" + strconv.Itoa(p.cfg.Port),
 		"unix_socket_directories=", // none: its path may be at most 107 bytes long, and data directories are not
 		"max_connections=" + strconv.Itoa(p.cfg.Connections),
+		"superuser_reserved_connections=" + strconv.Itoa(superuserConnections),
 		"jit=off",              // compiling costs more than any query of ours takes
 		"wal_level=minimal",    // no replica here; COPY into a table made in the same transaction skips the log
 		"max_wal_senders=0",    // needed by the line above
@@ -168,32 +177,57 @@ func (p *Postgres) waitReady(ctx context.Context) error {
 	}
 }
 
-// ensureSite makes the site's user and database where they are missing. It is safe to repeat.
+// ensureSite makes the site's users and database where they are missing. It is safe to repeat.
 func (p *Postgres) ensureSite(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, p.AdminURL("postgres"))
 	if err != nil {
 		return fmt.Errorf("connect as %s: %w", superuser, err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	var user, database bool
-	const q = `select exists(select from pg_roles where rolname = $1),
-		exists(select from pg_database where datname = $2)`
-	if err := conn.QueryRow(ctx, q, siteUser, siteDatabase).Scan(&user, &database); err != nil {
-		return fmt.Errorf("look for the site's database: %w", err)
+	limit := p.cfg.Connections - superuserConnections - psqlConnections
+	if err := p.ensureUser(ctx, conn, siteUser, limit); err != nil {
+		return err
 	}
-	if !user {
-		if _, err := conn.Exec(ctx, `create role `+siteUser+` login`); err != nil {
-			return fmt.Errorf("make user %s: %w", siteUser, err)
+	if err := p.ensureUser(ctx, conn, psqlUser, -1); err != nil {
+		return err
+	}
+	// A session of psqlUser begins as siteUser, who then owns what it makes.
+	for _, sql := range []string{
+		`grant ` + siteUser + ` to ` + psqlUser, `alter role ` + psqlUser + ` set role = '` + siteUser + `'`,
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("let %s act as %s: %w", psqlUser, siteUser, err)
 		}
 	}
-	// A password of hexadecimal digits needs no quoting.
-	if _, err := conn.Exec(ctx, `alter role `+siteUser+` password '`+p.sitePassword()+`'`); err != nil {
-		return fmt.Errorf("set the password of %s: %w", siteUser, err)
+	var database bool
+	const q = `select exists(select from pg_database where datname = $1)`
+	if err := conn.QueryRow(ctx, q, siteDatabase).Scan(&database); err != nil {
+		return fmt.Errorf("look for the site's database: %w", err)
 	}
 	if !database {
 		if _, err := conn.Exec(ctx, `create database `+siteDatabase+` owner `+siteUser); err != nil {
 			return fmt.Errorf("make database %s: %w", siteDatabase, err)
 		}
+	}
+	return nil
+}
+
+// ensureUser makes a user who may have so many connections at once (-1: any number) and sets the password.
+func (p *Postgres) ensureUser(ctx context.Context, conn *pgx.Conn, user string, connections int) error {
+	var exists bool
+	const q = `select exists(select from pg_roles where rolname = $1)`
+	if err := conn.QueryRow(ctx, q, user).Scan(&exists); err != nil {
+		return fmt.Errorf("look for user %s: %w", user, err)
+	}
+	verb := "alter"
+	if !exists {
+		verb = "create"
+	}
+	// A password of hexadecimal digits needs no quoting.
+	sql := fmt.Sprintf("%s role %s login connection limit %d password '%s'", verb, user, connections,
+		p.passwordOf(user))
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("%s user %s: %w", verb, user, err)
 	}
 	return nil
 }
@@ -215,8 +249,12 @@ func (p *Postgres) URL() string { return p.URLFor(siteDatabase) }
 
 // URLFor is how the site's user connects to another database of this cluster.
 func (p *Postgres) URLFor(database string) string {
-	return p.url(siteUser, p.sitePassword(), database)
+	return p.url(siteUser, p.passwordOf(siteUser), database)
 }
+
+// PsqlURL is how a person's psql connects to the site's database, also when roles have all connections that they may
+// have.
+func (p *Postgres) PsqlURL() string { return p.url(psqlUser, p.passwordOf(psqlUser), siteDatabase) }
 
 // AdminURL is how the superuser connects. Nothing but tests and this package should.
 func (p *Postgres) AdminURL(database string) string { return p.url(superuser, p.password, database) }

@@ -115,7 +115,7 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	})
 	err = starting.Wait()
 	if err == nil {
-		err = writeEnv(s.data.path, cfg.Bin, s.Env())
+		err = writeEnv(s.data.path, cfg.Bin, s.Env(), s.postgres.PsqlURL())
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Stop())
@@ -217,7 +217,7 @@ func (s *Stack) Env() Env {
 func (s *Stack) Announce(edges []string) error {
 	env := s.Env()
 	env.Edges = edges
-	return writeEnv(s.data.path, s.bin, env)
+	return writeEnv(s.data.path, s.bin, env, s.postgres.PsqlURL())
 }
 
 // Dir is the data directory, absolute.

@@ -12,12 +12,32 @@ import (
 	"flickrkillr/schema/sleep"
 )
 
-// How long supervision waits before it starts a program again: ever longer, until the program has run for lastsFor.
+// Pauses of supervision. A program that failed is started again after a pause that doubles with each failure, until the
+// program has run for lastsFor. One that ended with status 0 was told to end and is started again at once, so that it
+// is away only for as long as it needs to start. Two starts are at least leastRestartWait apart in any case.
 const (
 	leastRestartWait = 50 * time.Millisecond
 	mostRestartWait  = 5 * time.Second
 	lastsFor         = 10 * time.Second
 )
+
+// backOff chooses the pauses. Its zero value is for a program that has not failed yet.
+type backOff struct {
+	last time.Duration // the pause after the last failure; 0: no failure since the program last lasted
+}
+
+// wait is the pause after a program that ran for so long has ended with err, nil for status 0.
+func (b *backOff) wait(err error, ran time.Duration) time.Duration {
+	if err == nil {
+		b.last = 0
+		return max(0, leastRestartWait-ran)
+	}
+	if ran > lastsFor {
+		b.last = 0
+	}
+	b.last = min(max(2*b.last, leastRestartWait), mostRestartWait)
+	return b.last
+}
 
 // supervise starts a program again each time it ends by itself, and returns when ctx ends. current is the process that
 // was started last.
@@ -28,7 +48,7 @@ func supervise(
 	current func() *Child,
 	restart func(context.Context) error,
 ) {
-	wait := leastRestartWait
+	var pauses backOff
 	for {
 		began := time.Now()
 		c := current()
@@ -43,14 +63,15 @@ func supervise(
 		if current().running() { // it was restarted on purpose
 			continue
 		}
-		if time.Since(began) > lastsFor {
-			wait = leastRestartWait
+		wait := pauses.wait(c.err, time.Since(began))
+		if c.err == nil {
+			log.Info(name + " ended with status 0 and is started again")
+		} else {
+			log.Error(name+" ended by itself and is started again", "err", c.err, "wait", wait)
 		}
-		log.Error(name+" ended by itself and is started again", "err", c.err, "wait", wait)
 		if !sleep.For(ctx, wait) {
 			return
 		}
-		wait = min(2*wait, mostRestartWait)
 		if err := restart(ctx); ctx.Err() != nil {
 			return
 		} else if err != nil {

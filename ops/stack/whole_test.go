@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,11 +13,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 func TestStack(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Dir: filepath.Join(postgresHome(t), "it's data"), Bin: "/opt/some bin"}
+	cfg := Config{Dir: filepath.Join(postgresHome(t), "it's data"), Bin: "/opt/some bin", Connections: 20}
 	began := time.Now()
 	s, err := Start(t.Context(), cfg)
 	if err != nil {
@@ -81,6 +86,26 @@ func TestStack(t *testing.T) {
 		pid, ok := Holder(cfg.Dir)
 		if ok != (runtime.GOOS == "linux") || ok && pid != os.Getpid() {
 			t.Errorf("holder %d, %v; we are %d", pid, ok, os.Getpid())
+		}
+	})
+
+	t.Run("psql has a connection when roles have all others", func(t *testing.T) {
+		for n := 0; ; n++ {
+			conn, err := pgx.Connect(t.Context(), s.Env().Postgres)
+			if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "53300" && n > 10 {
+				break
+			}
+			if err != nil {
+				t.Fatalf("after %d connections: %v", n, err)
+			}
+			defer conn.Close(context.WithoutCancel(t.Context()))
+		}
+		cmd := exec.Command("sh", "-euc", `. "$0"; psql -AtX -c 'create table made (); select current_user, tableowner from
+			pg_tables where tablename = $$made$$; drop table made'`, filepath.Join(cfg.Dir, EnvFile))
+		cmd.Env = append(os.Environ(), "PATH="+s.postgres.programs.Dir+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "killr|killr\n") {
+			t.Errorf("%v: %s", err, out)
 		}
 	})
 

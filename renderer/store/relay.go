@@ -186,3 +186,10 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 		return pgx.CollectExactlyOneRow(rows, pgx.RowTo[time.Time])
 	}, "SELECT clock_timestamp()")
 }
+
+// SiteID is the id of the site that the database belongs to.
+func (s *Store) SiteID(ctx context.Context) (string, error) {
+	return read(ctx, s, "read the id of the site", func(rows pgx.Rows) (string, error) {
+		return pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+	}, "SELECT id::text FROM site")
+}

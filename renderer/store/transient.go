@@ -68,11 +68,13 @@ const tooManyConnections = "53300"
 // isRetryableRead reports whether a read that failed with err is run again here: after a transient error, but not while
 // Postgres is full. The caller waits for that, because it measures for how long Postgres has been away, and another
 // renderer may have a connection.
-func isRetryableRead(err error) bool {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == tooManyConnections {
-		return false
-	}
-	return IsTransient(err)
+func isRetryableRead(err error) bool { return !IsOutOfConnections(err) && IsTransient(err) }
+
+// IsOutOfConnections reports whether Postgres refused a connection because the server, the user or the database may
+// have no more.
+func IsOutOfConnections(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == tooManyConnections
 }
 
 // isRetryable reports whether an idempotent transaction that failed with err is run again here: after what makes a read

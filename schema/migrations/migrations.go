@@ -14,6 +14,7 @@
 //	007  the search index
 //	009  what the pages of days and tags read; 010 counts tags anew faster
 //	011  photos keep their order whatever the clock does
+//	012  which site the database belongs to
 package migrations
 
 import (

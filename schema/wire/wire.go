@@ -37,6 +37,9 @@ const (
 	// like SubjectBatch, in no stream: what an action has just changed, before the relay publishes it
 	SubjectEarlyInvalidation = "hint.changed"
 	StreamChanges            = "CHANGES"
+	// MetadataSite is the key in the metadata of StreamChanges whose value is the id of the site that its changes come
+	// from, see table site of schema/migrations.
+	MetadataSite = "site"
 )
 
 // CancelSubject is the subject an edge publishes to, without data, when nobody waits any more for the answer to the

@@ -49,9 +49,10 @@ type Config struct {
 	Duration             time.Duration
 	StopAtViolation      bool
 
-	Bound      time.Duration // within which a change must show while no fault is in effect; 0: QuietBound
-	Faults     []Fault
-	FaultEvery time.Duration // average pause between two faults, at least half of it; 0: 5 s
+	Bound  time.Duration // within which a change must show while no fault is in effect; 0: QuietBound
+	Faults []Fault
+	// Pause between two faults, at most; it is at least half of it. Every other pause is longer by FaultBound. 0: 5 s.
+	FaultEvery time.Duration
 
 	Logger    *slog.Logger    // nil: silent
 	Progress  func(Progress)  // called every 5 s; may be nil

@@ -37,7 +37,8 @@ type faultLog struct {
 }
 
 // run injects faults, one after the other with pauses between, until ctx ends. First it injects each fault once, in
-// random order, so that a short audit has had them all. Then it draws them.
+// random order, so that a short audit has had them all. Then it draws them. Every other pause, from the first one, is
+// longer by FaultBound: only after that time does the quiet bound hold again, and so it is checked whatever every is.
 func (t *faultLog) run(ctx context.Context, faults []Fault, every time.Duration, draw *rand.Rand) {
 	order := draw.Perm(len(faults))
 	rest := every / 8 // the first one comes soon
@@ -51,6 +52,9 @@ func (t *faultLog) run(ctx context.Context, faults []Fault, every time.Duration,
 			f = faults[draw.IntN(len(faults))]
 		}
 		t.inject(ctx, f)
+		if n%2 == 0 {
+			rest += FaultBound
+		}
 	}
 }
 

@@ -86,6 +86,34 @@ func TestEachFaultHasItsTurn(t *testing.T) {
 	}
 }
 
+// However fast faults follow one another, the quiet bound is checked in between: for changes that are acknowledged
+// FaultBound after one fault and must show before the next.
+func TestQuietBoundIsCheckedBetweenFaults(t *testing.T) {
+	t.Parallel()
+	for _, every := range []time.Duration{100 * time.Millisecond, second, 4 * second, 5 * second, 16 * second} {
+		t.Run(every.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*(every+FaultBound))
+				defer cancel()
+				start := time.Now()
+				tr := &faultLog{now: func() moment { return time.Since(start) }, log: slog.New(slog.DiscardHandler)}
+				faults := []Fault{{Name: "a", Inject: func(context.Context) error { return nil }}}
+				tr.run(ctx, faults, every, rand.New(rand.NewPCG(1, drawFault)))
+				all := tr.events()
+				if len(all) < 10 {
+					t.Fatalf("%d faults", len(all))
+				}
+				for i := range all[:len(all)-2] {
+					if longest := tr.quiet(all[i].Ended, all[i+2].Began); longest < FaultBound+every/2 {
+						t.Errorf("after fault %d the longest pause is %v", i, longest)
+					}
+				}
+			})
+		})
+	}
+}
+
 // FaultBound is the edge's: how long it relies on the last good heartbeat, and how far the relay may be behind when it
 // sends one.
 func TestFaultBoundIsTheEdges(t *testing.T) {
