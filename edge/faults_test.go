@@ -2,7 +2,9 @@ package edge
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -392,6 +394,69 @@ func TestStopFinishesRequests(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestDrain: an edge that is told to stop says that it is not ready and goes on answering for a while. Each answer
+// closes its connection, also one that was idle, so that no client finds its connection closed under a request.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	eachPath(t, func(t *testing.T, onPath func(*Config)) {
+		s := newSite(t)
+		s.renderer()
+		cfg := Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(t, s.server.URL()), Logger: s.log(), Drain: time.Hour}
+		onPath(&cfg)
+		e, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := make(chan struct{})
+		e.pause = func(ctx context.Context, d time.Duration) bool {
+			if d != cfg.Drain {
+				t.Errorf("it drains for %v", d)
+			}
+			<-stop
+			return true
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- e.Run(ctx) }()
+		eventually(t, "the edge is ready", func() bool { return e.Ready() == nil })
+		transport := &http.Transport{}
+		defer transport.CloseIdleConnections()
+		client := &http.Client{Transport: transport}
+		ask := func() (reused, closes bool) {
+			t.Helper()
+			trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }}
+			r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodGet,
+				"http://"+e.Addr()+"/photos/ansel", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+				t.Errorf("status %d, %v", resp.StatusCode, err)
+			}
+			return reused, resp.Close
+		}
+		if _, closes := ask(); closes {
+			t.Error("an answer before the stop closes its connection")
+		}
+		cancel()
+		eventually(t, "the edge says that it stops", func() bool { return e.Ready() != nil })
+		for _, idle := range []bool{true, false} {
+			if reused, closes := ask(); reused != idle || !closes {
+				t.Errorf("on an idle connection %t, want %t; the answer closes it: %t", reused, idle, closes)
+			}
+		}
+		close(stop)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestRefusedHedge: when a hedge is refused at once, the edge still waits for the slow reply to the first request.

@@ -24,6 +24,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{start: time.Now(), number: s.ids.next()}
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
+	if s.draining.Load() {
+		w.Header().Set("Connection", "close") // net/http obeys it, and sends GOAWAY to a client of HTTP/2
+	}
 	err := s.contain(w, r, x)
 	if err != nil && !errors.Is(err, errLeft) && r.Context().Err() == nil {
 		x.cause = err

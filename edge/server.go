@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,6 +27,7 @@ import (
 	"flickrkillr/edge/popularity"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/popularlist"
+	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
 
@@ -33,19 +35,22 @@ import (
 type Config struct {
 	Addr         string // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free port
 	NATS         *nats.Conn
-	Memcached    []string              // host:port of each server; none: every miss goes to the bus
-	Origins      []string              // addresses of the site, such as https://photos.example, see origins
-	TLSCert      string                // file; "": HTTP/1.1 and HTTP/2 without TLS (h2c)
-	TLSKey       string                // file; "" if and only if TLSCert is
-	MemoryBytes  int                   // size of the in-process cache; 0: 64 MiB; negative: none
-	MaxConns     int                   // connections open at once; 0: 10,000. A further one waits until another closes
-	PopularEvery time.Duration         // how often the popularity list is stored; 0: 10 s
-	StopTimeout  time.Duration         // how long requests may take to finish when stopping; 0: 15 s
-	NoFastPath   bool                  // net/http answers every request
-	Version      string                // semantic version for `nats micro ls`; "": 0.0.0
-	Logger       *slog.Logger          // nil: no log
-	AccessLog    *slog.Logger          // a line for each answer; nil: none
-	Registry     prometheus.Registerer // nil: metrics are kept but not shown
+	Memcached    []string      // host:port of each server; none: every miss goes to the bus
+	Origins      []string      // addresses of the site, such as https://photos.example, see origins
+	TLSCert      string        // file; "": HTTP/1.1 and HTTP/2 without TLS (h2c)
+	TLSKey       string        // file; "" if and only if TLSCert is
+	MemoryBytes  int           // size of the in-process cache; 0: 64 MiB; negative: none
+	MaxConns     int           // connections open at once; 0: 10,000. A further one waits until another closes
+	PopularEvery time.Duration // how often the popularity list is stored; 0: 10 s
+	StopTimeout  time.Duration // how long requests may take to finish when stopping; 0: 15 s
+	// Drain is for how long the edge goes on taking requests when it is told to stop: Ready fails, and each answer closes
+	// its connection. A load balancer that asks for readiness has so long to find another edge. 0: it does not.
+	Drain      time.Duration
+	NoFastPath bool                  // net/http answers every request
+	Version    string                // semantic version for `nats micro ls`; "": 0.0.0
+	Logger     *slog.Logger          // nil: no log
+	AccessLog  *slog.Logger          // a line for each answer; nil: none
+	Registry   prometheus.Registerer // nil: metrics are kept but not shown
 }
 
 const (
@@ -73,6 +78,9 @@ type Server struct {
 	counts  counts
 	date    dateField
 	ids     requestIDs
+
+	draining atomic.Bool
+	pause    func(context.Context, time.Duration) bool // sleep.For
 }
 
 // New makes an edge and begins to listen, so that a taken port is an error at once. Call Run afterwards, or Close.
@@ -125,7 +133,7 @@ func newServer(cfg Config) *Server {
 	log, clock, m := cfg.Logger.With("role", "edge"), &wire.Clock{}, newMetrics(cfg.Registry)
 	tracker := freshness.New(clock)
 	s := &Server{
-		cfg: cfg, log: log, metrics: m, counts: newCounts(), ids: requestIDs{edge: randomID()},
+		cfg: cfg, log: log, metrics: m, counts: newCounts(), ids: requestIDs{edge: randomID()}, pause: sleep.For,
 		feed: freshness.NewFeed(cfg.NATS, tracker, freshness.FeedMetrics{
 			Delay: m.changes, Unreadable: m.unreadable, Pauses: m.pauses,
 		}, log),
@@ -216,8 +224,8 @@ func (s *Server) Close() error {
 	return s.lis.Close()
 }
 
-// Run serves until ctx ends, then finishes current requests, for at most StopTimeout, and waits for everything that it
-// started. It returns nil after an orderly stop.
+// Run serves until ctx ends, and for Drain after that. Then it finishes current requests, for at most StopTimeout, and
+// waits for everything that it started. It returns nil after an orderly stop.
 func (s *Server) Run(ctx context.Context) error {
 	unannounce, err := s.announce()
 	defer unannounce()
@@ -246,6 +254,7 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.http.Close()
 		s.fast.Cut()
 	case <-ctx.Done():
+		s.drain(work)
 		err = s.shutdown(work)
 		<-served
 	}
@@ -254,6 +263,16 @@ func (s *Server) Run(ctx context.Context) error {
 	wg.Wait()
 	s.pages.memory.Close()
 	return err
+}
+
+// drain lets clients and load balancers go elsewhere before the port is closed.
+func (s *Server) drain(ctx context.Context) {
+	s.draining.Store(true)
+	s.fast.Drain()
+	if s.cfg.Drain > 0 {
+		s.log.Info("draining", "took", s.cfg.Drain)
+		s.pause(ctx, s.cfg.Drain)
+	}
 }
 
 func (s *Server) shutdown(ctx context.Context) error {
@@ -275,6 +294,8 @@ func (s *Server) shutdown(ctx context.Context) error {
 // Ready returns nil if the edge can answer and knows what changes, else what is missing.
 func (s *Server) Ready() error {
 	switch {
+	case s.draining.Load():
+		return errors.New("edge: it stops")
 	case !s.cfg.NATS.IsConnected():
 		return fmt.Errorf("edge: NATS is %s", s.cfg.NATS.Status())
 	case !s.feed.CaughtUp():

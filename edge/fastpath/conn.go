@@ -131,10 +131,11 @@ func (c *conn) give(p []byte) int {
 	return n
 }
 
-// enter begins an answer, unless the connection is closed or the server stops.
+// enter begins an answer, unless the connection is closed or the server drains or stops.
 func (c *conn) enter() bool {
 	state := c.state.Load()
-	return state != connClosed && !c.server.stopping.Load() && c.state.CompareAndSwap(state, connAnswering)
+	return state != connClosed && !c.server.draining.Load() && !c.server.stopping.Load() &&
+		c.state.CompareAndSwap(state, connAnswering)
 }
 
 // delegate passes a request to net/http: the first size bytes that were read.

@@ -34,6 +34,7 @@ type Config struct {
 // Server is the fast path of one http.Server.
 type Server struct {
 	cfg      Config
+	draining atomic.Bool
 	stopping atomic.Bool
 	// slots has room for one token for each open connection; nil: any number. netutil.LimitListener would do the same,
 	// but its connections would hide CloseWrite and the type conn from net/http.

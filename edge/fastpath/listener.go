@@ -68,6 +68,9 @@ func (s *Server) remove(c *conn) {
 	}
 }
 
+// Drain delegates every further request to net/http, whose handler can say that the connection is closed after it.
+func (s *Server) Drain() { s.draining.Store(true) }
+
 // Stop delegates every further request, and closes the connections that net/http believes to be new: it would wait for
 // their first request.
 func (s *Server) Stop() {

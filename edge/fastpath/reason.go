@@ -17,7 +17,7 @@ const (
 	ReasonRepeatedHeader               // a header field that matters comes twice
 	ReasonConnection                   // Connection is not keep-alive
 	ReasonCookie                       // the client has a read-your-writes token
-	ReasonStopping                     // the server stops
+	ReasonStopping                     // the server drains or stops
 	ReasonNoPage                       // the path is no page's
 	ReasonSpelling                     // the path is another spelling of a page's, which is redirected
 	reasons

@@ -161,12 +161,10 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 		return err
 	}
 	var faults []audit.Fault
-	for _, name := range site.Faults() {
-		if c.Faults && (len(c.Fault) == 0 || slices.Contains(c.Fault, name)) {
-			faults = append(
-				faults,
-				audit.Fault{Name: name, Inject: func(ctx context.Context) error { return own.Inject(ctx, name) }},
-			)
+	for _, f := range site.Faults() {
+		if c.Faults && (len(c.Fault) == 0 || slices.Contains(c.Fault, f.Name)) {
+			inject := func(ctx context.Context) error { return own.Inject(ctx, f.Name) }
+			faults = append(faults, audit.Fault{Name: f.Name, Strict: f.Strict, Inject: inject})
 		}
 	}
 	for _, url := range own.DebugURLs(site.Edge) {

@@ -116,7 +116,10 @@ func (p Program) Run(ctx context.Context, args []string) int {
 
 // commandVars are the variables in the flags' tags.
 func commandVars() kong.Vars {
-	names := site.Faults()
+	var names []string
+	for _, f := range site.Faults() {
+		names = append(names, f.Name)
+	}
 	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`}
 }
 

@@ -13,6 +13,7 @@ type edgeCommand struct {
 	AccessLog bool   `negatable:"" default:"true" help:"Log a line for each HTTP answer (default: yes)."`
 	roleFlags
 	edgeFlags
+	Drain time.Duration `name:"edge-drain" default:"5s" min:"0s" max:"24h" placeholder:"TIME" help:"When the edge stops: how long it goes on taking requests while /readyz says that it stops, so that a load balancer finds another edge (default ${default})."`
 }
 
 func (c *edgeCommand) Run(s *session) error {
@@ -20,7 +21,9 @@ func (c *edgeCommand) Run(s *session) error {
 		return advise(err)
 	}
 	return s.runRole(site.Edge, &c.roleFlags, "--nats and --memcached", func() site.Config {
-		return site.Config{Addr: c.Addr, AccessLog: c.AccessLog, Edge: c.config()}
+		cfg := site.Config{Addr: c.Addr, AccessLog: c.AccessLog, Edge: c.config()}
+		cfg.Edge.Drain = c.Drain
+		return cfg
 	})
 }
 

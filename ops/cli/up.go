@@ -36,6 +36,7 @@ type upCommand struct {
 	Processes     bool   `help:"Run each role as a process of its own, and restart one that ends."`
 	seedSize
 	edgeFlags
+	EdgeDrain time.Duration `default:"0s" min:"0s" max:"24h" placeholder:"TIME" help:"When an edge stops: how long it goes on taking requests while /readyz says that it stops (default ${default})."`
 	rendererFlags
 	cachefillFlags
 }
@@ -140,6 +141,7 @@ func (c *upCommand) site(s *session, services *stack.Stack) site.Config {
 		Renderer:     c.rendererFlags.config(),
 		Cachefill:    c.cachefillFlags.config(),
 	}
+	cfg.Edge.Drain = c.EdgeDrain
 	if c.Processes {
 		cfg.Processes = &site.ProcessConfig{
 			Data:  s.data,

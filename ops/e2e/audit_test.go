@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/lab/audit"
+	roles "flickrkillr/ops/site"
 	"flickrkillr/ops/testenv"
 )
 
@@ -92,8 +93,8 @@ func TestAudit(t *testing.T) {
 			t.Errorf("%s: %s", f.Name, f.Err)
 		}
 	}
-	if len(broken) != 9 {
-		t.Errorf("broken were %v, want all 9 things", broken)
+	if len(broken) != len(roles.Faults()) {
+		t.Errorf("broken were %v, want all %d things", broken, len(roles.Faults()))
 	}
 	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 ||
 		r.Fresh[audit.Psql].N+r.FreshInFault[audit.Psql].N == 0 ||
@@ -246,6 +247,21 @@ func TestAuditFindsMistakes(t *testing.T) {
 			rules: []string{"fresh"},
 			flags: wiping(),
 		}, {
+			name: "an edge does not notice that it did not run",
+			edits: []edit{
+				{"edge/freshness/tracker.go", "gap > maxPause {\n		t.resumedAt", "gap > time.Hour {\n		t.resumedAt"},
+				{"edge/freshness/tracker.go", "now.UnixNano()-ticked > int64(maxPause)", "now.UnixNano()-ticked > 1<<62"},
+			},
+			rules: []string{"fresh", "gone"},
+			flags: []string{"--fault", "freeze an edge", "--fault-every", "1s"},
+		}, {
+			name: "an edge needs no heartbeats",
+			edits: []edit{{
+				"edge/freshness/tracker.go", "if t.feedStaleAt(now) && age > staleFeedAge {", "if false {",
+			}},
+			rules: []string{"fresh", "gone"},
+			flags: []string{"--fault", "hold the relay back", "--fault-every", "1s"},
+		}, {
 			name: "the database loses what it acknowledged",
 			edits: []edit{{
 				"ops/stack/stack.go", `Connections: cfg.Connections}`, `Connections: cfg.Connections, Throwaway: true}`,
@@ -257,7 +273,7 @@ func TestAuditFindsMistakes(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			r, status := audited(
-				t, m.build(t), append([]string{"--duration", "60s", "--stop-at-violation"}, m.flags...)...,
+				t, m.build(t), append([]string{"--duration", "2m", "--stop-at-violation"}, m.flags...)...,
 			)
 			if status != 1 || !slices.ContainsFunc(m.rules, func(rule string) bool { return r.Rules[rule] > 0 }) {
 				t.Errorf("exit status %d, broken were %v after %v, want one of %v", status, r.Rules, r.Took, m.rules)

@@ -64,7 +64,7 @@ func (s *Site) addProcess(group *Group, role Role, name string) (*running, error
 func (s *Site) stopTimeout(role Role) time.Duration {
 	switch role {
 	case Edge:
-		return cmp.Or(s.cfg.Edge.StopTimeout, defaultStop)
+		return s.cfg.Edge.Drain + cmp.Or(s.cfg.Edge.StopTimeout, defaultStop)
 	case Renderer:
 		return cmp.Or(s.cfg.Renderer.StopTimeout, defaultStop)
 	}
@@ -106,7 +106,11 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 		if addr, err = s.edgeAddr(); err == nil {
 			addr, err = stack.ResolvePort(addr) // the process would keep a port of its own choice to itself
 		}
-		args = append(append(args, "--addr", addr), cfg.EdgeArgs...)
+		args = append(args, "--addr", addr)
+		if role == Edge {
+			args = append(args, "--edge-drain", s.cfg.Edge.Drain.String())
+		}
+		args = append(args, cfg.EdgeArgs...)
 		if role == Together {
 			args = append(args, "--dir", filepath.Join(cfg.Data, "together"), "--pictures", s.cfg.Pictures)
 		}

@@ -71,7 +71,7 @@ type Site struct {
 
 	mu     sync.Mutex // guards what follows
 	roles  []*running
-	killed map[Role]int // how many have been killed, to choose the next
+	struck map[Role]int // how many have been killed or frozen, to choose the next
 }
 
 // running is one role of a site.
@@ -91,7 +91,7 @@ func New(cfg Config) *Site {
 	if cfg.Stack != nil {
 		cfg.Services = cfg.Stack.Env()
 	}
-	s := &Site{cfg: cfg, log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), killed: map[Role]int{},
+	s := &Site{cfg: cfg, log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), struck: map[Role]int{},
 		failed: make(chan struct{})}
 	fail := sync.OnceFunc(func() { close(s.failed) })
 	s.edges.OnFailure, s.workers.OnFailure, s.helpers.OnFailure = fail, fail, fail

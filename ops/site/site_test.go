@@ -143,6 +143,10 @@ func TestFaultsThatCannotBeInjected(t *testing.T) {
 		"kill a renderer":     "no renderer is running",
 		"kill a cachefill":    "no cachefill is running",
 		"kill an edge":        "no edge is running",
+		"freeze an edge":      "no edge is running",
+		"freeze a renderer":   "no renderer is running",
+		"freeze the relay":    "no renderer is running",
+		"freeze PostgreSQL":   "runs elsewhere",
 		"restart memcached":   "runs elsewhere",
 		"flush memcached":     "the site has none",
 		"restart NATS":        "runs elsewhere",
@@ -150,11 +154,11 @@ func TestFaultsThatCannotBeInjected(t *testing.T) {
 		"crash PostgreSQL":    "runs elsewhere",
 		"wipe the stream":     "the address of NATS is not known",
 	}
-	for _, name := range Faults() {
-		t.Run(name, func(t *testing.T) {
+	for _, f := range Faults() {
+		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
-			says, ok := want[name]
-			err := New(Config{}).Inject(t.Context(), name)
+			says, ok := want[f.Name]
+			err := New(Config{}).Inject(t.Context(), f.Name)
 			if !ok || err == nil || !strings.Contains(err.Error(), says) {
 				t.Errorf("error %v, want one with %q", err, says)
 			}
@@ -173,7 +177,7 @@ func TestRolesInThisProcessHaveNoPID(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Kill(t.Context(), Edge); err == nil ||
-		!strings.Contains(err.Error(), "edge-1: it runs in this process") {
+		!strings.Contains(err.Error(), "edge-1 runs in this process") {
 		t.Errorf("Kill: %v", err)
 	}
 	if pids, err := s.PIDs(Edge); err == nil || !strings.Contains(err.Error(), "edge-1 has no process of its own") {
@@ -196,7 +200,7 @@ func TestReadinessNeedsADebugListener(t *testing.T) {
 		t.Errorf("WaitReady: %v", err)
 	}
 	if err := s.Kill(soon(t), Edge); err == nil ||
-		!strings.Contains(err.Error(), "edge-1: it has no debug listener") {
+		!strings.Contains(err.Error(), "edge-1 has no debug listener") {
 		t.Errorf("Kill: %v", err)
 	}
 	if err := s.Stop(); err == nil {

@@ -11,8 +11,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"flickrkillr/schema/sleep"
 )
 
 // postgresDir is PostgreSQL's home within the data directory.
@@ -190,6 +193,15 @@ func (s *Stack) CrashPostgres(ctx context.Context) error {
 	defer s.changing.Unlock()
 	s.postgres.Kill()
 	return s.postgres.Restart(ctx)
+}
+
+// FreezePostgres suspends PostgreSQL with all its sessions for the time d.
+func (s *Stack) FreezePostgres(ctx context.Context, d time.Duration) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	err := s.postgres.Freeze()
+	sleep.For(ctx, d)
+	return errors.Join(err, s.postgres.Thaw())
 }
 
 // Env is where the services are.

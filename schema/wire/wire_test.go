@@ -91,7 +91,8 @@ func TestEnvelopeRefuses(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", name, r, err)
 		}
 	}
-	if r, err := DecodeReply("page.user.ansel", []byte(summed("killr/1 200\nKey: page.user.ansel\nLength: 0", ""))); err != nil {
+	good := summed("killr/1 200\nKey: page.user.ansel\nLength: 0", "")
+	if r, err := DecodeReply("page.user.ansel", []byte(good)); err != nil {
 		t.Errorf("nothing wrong: got %+v, %v", r, err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 // Fault is something that goes wrong during the audit. Inject returns when it is over: each fault undoes itself.
 type Fault struct {
 	Name   string
+	Strict bool // the bound of quiet times holds during it
 	Inject func(context.Context) error
 }
 
@@ -21,7 +22,9 @@ type FaultEvent struct {
 	Name  string        `json:"name"`
 	Began time.Duration `json:"began_ns"` // after the start of the audit
 	Ended time.Duration `json:"ended_ns"`
-	Err   string        `json:"error,omitempty"` // why it could not be injected or undone
+
+	Strict bool   `json:"strict,omitempty"`
+	Err    string `json:"error,omitempty"` // why it could not be injected or undone
 }
 
 // faultLog injects faults, and records when one was in effect.
@@ -59,7 +62,7 @@ func (t *faultLog) inject(ctx context.Context, f Fault) {
 	t.mu.Lock()
 	t.log.Info("injecting a fault", "fault", f.Name)
 	n := len(t.list)
-	t.list = append(t.list, FaultEvent{Name: f.Name, Began: t.now()})
+	t.list = append(t.list, FaultEvent{Name: f.Name, Strict: f.Strict, Began: t.now()})
 	t.mu.Unlock()
 	err := f.Inject(ctx)
 	t.mu.Lock()
@@ -70,12 +73,12 @@ func (t *faultLog) inject(ctx context.Context, f Fault) {
 	}
 }
 
-// between reports whether any fault was in effect at any time between two moments.
+// between reports whether any fault that is not strict was in effect at any time between two moments.
 func (t *faultLog) between(from, to moment) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, h := range t.list {
-		if h.Began < to && (h.Ended == 0 || h.Ended > from) {
+		if !h.Strict && h.Began < to && (h.Ended == 0 || h.Ended > from) {
 			return true
 		}
 	}
