@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +20,13 @@ const (
 	pulseWithin = 200 * time.Millisecond // a renderer answers a ping in less than a millisecond, however busy it is
 )
 
-// errSilent: renderers are connected, but none of them runs.
-var errSilent = fmt.Errorf("%w: no renderer answers a ping", wire.ErrUnavailable)
+// errSilent: renderers are connected, but none of them runs. It counts as wire.ErrUnavailable.
+var errSilent error = silentError{}
+
+type silentError struct{}
+
+func (silentError) Error() string        { return "no renderer answers a ping" }
+func (silentError) Is(target error) bool { return target == wire.ErrUnavailable }
 
 // pulse tells renderers that take long for a page from renderers that are frozen. NATS needs some seconds to notice that
 // a client is frozen; until then its requests get no answer at all.
