@@ -192,8 +192,8 @@ func TestItemsInMemcached(t *testing.T) {
 	})
 }
 
-// TestCorruptItems: an item with a flipped byte anywhere, or with another page, is a miss, counted and logged, for every
-// visitor, whatever they accept. It is replaced when the page is rendered again.
+// TestCorruptItems: an item with a flipped byte anywhere, or with another page, is a miss, counted and logged, for
+// every visitor, whatever they accept. It is replaced when the page is rendered again.
 func TestCorruptItems(t *testing.T) {
 	t.Parallel()
 	p := newCompressedSite(t)
@@ -245,8 +245,8 @@ func TestCorruptItems(t *testing.T) {
 	}
 }
 
-// TestReplyThatCannotBeUnpacked: a renderer's reply with a right checksum and a broken gzip body is an error for whoever
-// needs it unpacked.
+// TestReplyThatCannotBeUnpacked: a renderer's reply with a right checksum and a broken gzip body is an error for
+// whoever needs it unpacked.
 func TestReplyThatCannotBeUnpacked(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -120,8 +120,8 @@ func (s *site) answerPings() (pings *atomic.Int64) {
 	return pings
 }
 
-// TestManyWaitForFrozenRenderers: half of the renderers are frozen, and more requests than may be hedged at once wait for
-// them. All of them get their page: a hedge that the budget refuses is sent later, and hedges that went to frozen
+// TestManyWaitForFrozenRenderers: half of the renderers are frozen, and more requests than may be hedged at once wait
+// for them. All of them get their page: a hedge that the budget refuses is sent later, and hedges that went to frozen
 // renderers keep nobody from another.
 func TestManyWaitForFrozenRenderers(t *testing.T) {
 	t.Parallel()

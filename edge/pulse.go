@@ -15,7 +15,7 @@ import (
 
 // How an edge finds out that no renderer runs. Clients get an error within 500 ms.
 const (
-	pulseAfter  = 150 * time.Millisecond // without a message of a renderer for this long, a request that waits pings them
+	pulseAfter  = 150 * time.Millisecond // without a message of a renderer for so long, requests that wait ping them
 	pulseServer = 50 * time.Millisecond  // if NATS takes longer for a pong, the ping tells nothing
 	pulseWithin = 200 * time.Millisecond // a renderer answers a ping in less than a millisecond, however busy it is
 )
@@ -28,8 +28,8 @@ type silentError struct{}
 func (silentError) Error() string        { return "no renderer answers a ping" }
 func (silentError) Is(target error) bool { return target == wire.ErrUnavailable }
 
-// pulse tells renderers that take long for a page from renderers that are frozen. NATS needs some seconds to notice that
-// a client is frozen; until then its requests get no answer at all.
+// pulse tells renderers that take long for a page from renderers that are frozen. NATS needs some seconds to notice
+// that a client is frozen; until then its requests get no answer at all.
 type pulse struct {
 	nc    *nats.Conn
 	heard atomic.Int64 // when a renderer last answered anything: Unix ns

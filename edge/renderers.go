@@ -26,7 +26,7 @@ const (
 	backoffMax      = 80 * time.Millisecond
 	hedgeFloor      = 3 * time.Millisecond
 	hedgeFirst      = 100 * time.Millisecond // before any reply was timed
-	hedgeGrowth     = 25 * time.Millisecond  // each hedge waits twice as long as the one before, up to this or the delay
+	hedgeGrowth     = 25 * time.Millisecond  // each hedge waits twice as long as the last, up to this or the delay
 	hedgeMax        = 40                     // hedges for one request
 	budgetRate      = .2                     // hedges, and likewise retries, as a part of all requests in flight
 	budgetFloor     = 20                     // at least this many: a few requests may all wait for one frozen renderer
@@ -150,7 +150,8 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 		if err == nil {
 			return reply, nil
 		}
-		if errors.Is(context.Cause(ctx), errAbandoned) || errors.Is(err, errSilent) { // best effort: a lost message only costs a render
+		if errors.Is(context.Cause(ctx), errAbandoned) || errors.Is(err, errSilent) {
+			// best effort: a lost message only costs a render
 			_ = r.nc.Publish(wire.CancelSubject(id), nil)
 		}
 		waited := time.Since(start)

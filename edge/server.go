@@ -43,8 +43,8 @@ type Config struct {
 	MaxConns     int           // connections open at once; 0: 10,000. A further one waits until another closes
 	PopularEvery time.Duration // how often the popularity list is stored; 0: 10 s
 	StopTimeout  time.Duration // how long requests may take to finish when stopping; 0: 15 s
-	// Drain is for how long the edge goes on taking requests when it is told to stop: Ready fails, and each answer closes
-	// its connection. A load balancer that asks for readiness has so long to find another edge. 0: it does not.
+	// Drain is for how long the edge goes on taking requests when it is told to stop: Ready fails, and each answer
+	// closes its connection. A load balancer that asks for readiness has so long to find another edge. 0: it does not.
 	Drain      time.Duration
 	NoFastPath bool                  // net/http answers every request
 	Version    string                // semantic version for `nats micro ls`; "": 0.0.0

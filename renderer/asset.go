@@ -80,9 +80,8 @@ func (s *Service) assets() []assetSubject {
 			}
 			ref := page.Asset(name).Encoded(form.token)
 			reply := wire.Reply{
-				Key: ref.Key(), Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding, ETag: etag(form.body),
-				MaxAge: wire.FixedAge,
-				ReadAt: s.clock.Now(), Immutable: true, Body: form.body,
+				Key: ref.Key(), Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding,
+				ETag: etag(form.body), MaxAge: wire.FixedAge, ReadAt: s.clock.Now(), Immutable: true, Body: form.body,
 			}
 			all = append(all, assetSubject{ref.Subject(), reply.Encode()})
 		}

@@ -17,7 +17,7 @@ const (
 	staleFeedAge   = time.Second     // up to this age a page is fresh if the feed is stale: a crowd shares one render
 	tickEvery      = 50 * time.Millisecond
 	maxPause       = 400 * time.Millisecond // without a tick for this long, this process did not run
-	maxScopes      = 500_000                // scopes in one generation, about 50 MB; then the older generation is forgotten
+	maxScopes      = 500_000                // scopes in a generation, about 50 MB; then the older one is forgotten
 )
 
 // ClockSlip is how far cluster time, which is learned from heartbeats in transit, may lag behind the truth.
@@ -178,8 +178,9 @@ func (t *Tracker) invalidateBefore(ago time.Duration) {
 // InvalidBefore returns a cluster time: pages that were read before it are invalid.
 func (t *Tracker) InvalidBefore() time.Time { return time.UnixMicro(t.invalidBefore.Load()) }
 
-// noticePauses notes that this process runs, until ctx ends. When it did not run for maxPause, because it was stopped or
-// its machine stalled, it calls paused with the length, and the feed is stale until a heartbeat that was written later.
+// noticePauses notes that this process runs, until ctx ends. When it did not run for maxPause, because it was stopped
+// or its machine stalled, it calls paused with the length, and the feed is stale until a heartbeat that was written
+// later.
 func (t *Tracker) noticePauses(ctx context.Context, paused func(time.Duration)) {
 	defer t.tickedAt.Store(0)
 	for last := time.Now(); ; {

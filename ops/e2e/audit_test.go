@@ -249,8 +249,14 @@ func TestAuditFindsMistakes(t *testing.T) {
 		}, {
 			name: "an edge does not notice that it did not run",
 			edits: []edit{
-				{"edge/freshness/tracker.go", "gap > maxPause {\n		t.resumedAt", "gap > time.Hour {\n		t.resumedAt"},
-				{"edge/freshness/tracker.go", "now.UnixNano()-ticked > int64(maxPause)", "now.UnixNano()-ticked > 1<<62"},
+				{
+					"edge/freshness/tracker.go", "gap > maxPause {\n		t.resumedAt",
+					"gap > time.Hour {\n		t.resumedAt",
+				},
+				{
+					"edge/freshness/tracker.go", "now.UnixNano()-ticked > int64(maxPause)",
+					"now.UnixNano()-ticked > 1<<62",
+				},
 			},
 			rules: []string{"fresh", "gone"},
 			flags: []string{"--fault", "freeze an edge", "--fault-every", "1s"},

@@ -39,7 +39,9 @@ var faults = []Fault{
 	{"kill a renderer", false, false, func(s *Site, ctx context.Context) error { return s.Kill(ctx, Renderer) }},
 	{"kill a cachefill", false, false, func(s *Site, ctx context.Context) error { return s.Kill(ctx, Cachefill) }},
 	{"kill an edge", false, false, func(s *Site, ctx context.Context) error { return s.Kill(ctx, Edge) }},
-	{"freeze an edge", true, false, func(s *Site, ctx context.Context) error { return s.Freeze(ctx, Edge, edgeFrozen) }},
+	{"freeze an edge", true, false, func(s *Site, ctx context.Context) error {
+		return s.Freeze(ctx, Edge, edgeFrozen)
+	}},
 	{"freeze a renderer", false, false, func(s *Site, ctx context.Context) error {
 		return s.Freeze(ctx, Renderer, othersFrozen)
 	}},
@@ -53,7 +55,9 @@ var faults = []Fault{
 	{"freeze PostgreSQL", false, true, func(s *Site, ctx context.Context) error {
 		return s.cfg.Stack.FreezePostgres(ctx, othersFrozen)
 	}},
-	{"restart memcached", false, true, func(s *Site, ctx context.Context) error { return s.cfg.Stack.RestartMemcached(ctx) }},
+	{"restart memcached", false, true, func(s *Site, ctx context.Context) error {
+		return s.cfg.Stack.RestartMemcached(ctx)
+	}},
 	{"flush memcached", false, false, func(s *Site, ctx context.Context) error {
 		return flushMemcached(ctx, s.cfg.Services.Memcached)
 	}},

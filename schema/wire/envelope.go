@@ -135,8 +135,8 @@ func appendHeader(b []byte, name, value string) []byte {
 }
 
 // DecodeReply decodes the envelope of the page with this key. The reply's Body aliases data. Unknown headers are
-// ignored, so that a newer renderer may add some. Anything else unexpected, such as another page's key, a wrong checksum
-// or a compressed body that says it is larger than MaxUnpacked, is an error that wraps ErrEnvelope.
+// ignored, so that a newer renderer may add some. Anything else unexpected, such as another page's key, a wrong
+// checksum or a compressed body that says it is larger than MaxUnpacked, is an error that wraps ErrEnvelope.
 func DecodeReply(key string, data []byte) (*Reply, error) {
 	end := bytes.Index(data, []byte("\n\n"))
 	if end < 0 || !bytes.HasPrefix(data, []byte(magic)) {

@@ -20,8 +20,8 @@ import (
 
 func sample() *Reply {
 	return &Reply{
-		Key: "page.user.ansel", Status: 200, ContentType: "text/html; charset=utf-8", ETag: "3jx0c8v1k2m4", MaxAge: PageAge,
-		ReadAt: time.UnixMicro(1795463000123456), Depends: []Dep{{"all", 1}, {"user.ansel", 18}},
+		Key: "page.user.ansel", Status: 200, ContentType: "text/html; charset=utf-8", ETag: "3jx0c8v1k2m4",
+		MaxAge: PageAge, ReadAt: time.UnixMicro(1795463000123456), Depends: []Dep{{"all", 1}, {"user.ansel", 18}},
 		Body: []byte("<!doctype html>\n\nbody"),
 	}
 }
