@@ -20,11 +20,11 @@ var (
 		"connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
 )
 
-// Bounds of writing. A client that reads less than 550 bytes a second is cut.
+// Bounds of writing. A client that reads less than 1,600 bytes a second is cut.
 const (
 	chunkSize    = 64 << 10         // bytes written before the deadline moves
 	smallBody    = 16 << 10         // bytes; only a larger body moves the deadline
-	writeTimeout = 30 * time.Second // for a small body, and for each 16 KiB of a larger one
+	writeTimeout = 10 * time.Second // for a small body, and for each 16 KiB of a larger one
 )
 
 // writeTimeoutOf returns how long writing n bytes may take.

@@ -158,7 +158,7 @@ func newServer(cfg Config) *Server {
 
 // listen opens the listener, which accepts at most MaxConns connections at once.
 func (s *Server) listen() (net.Listener, error) {
-	lis, err := net.Listen("tcp", s.cfg.Addr)
+	lis, err := (&net.ListenConfig{Control: limitReaders}).Listen(context.Background(), "tcp", s.cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("edge: cannot listen on %s: %w", s.cfg.Addr, err)
 	}

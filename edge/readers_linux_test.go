@@ -1,0 +1,60 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// TestVisitorsWhoDoNotRead: an edge soon closes the connection of a visitor who asks for a picture and reads nothing,
+// though the kernel would take all of it. Others get theirs meanwhile.
+func TestVisitorsWhoDoNotRead(t *testing.T) {
+	t.Parallel()
+	eachPath(t, func(t *testing.T, onPath func(*Config)) {
+		s := newSite(t)
+		s.renderer()
+		s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+			r := s.standard(ref)
+			if ref.Kind() == page.KindImage {
+				r.ContentType, r.Body = "image/jpeg", make([]byte, 300_000)
+			}
+			return r
+		})
+		e := s.edge(onPath)
+		picture := page.Image("aaaaaaaaaaaaaaaaaaaaaaaaaa", 1280).Path()
+		get(t, e, picture)
+		narrow := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+			return c.Control(func(fd uintptr) {
+				if err := syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096); err != nil {
+					t.Error(err)
+				}
+			})
+		}}
+		for range 20 {
+			conn, err := narrow.DialContext(t.Context(), "tcp", e.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", picture); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := get(t, e, picture); got.status != 200 || len(got.body) != 300_000 {
+			t.Errorf("another visitor: status %d, %d bytes", got.status, len(got.body))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second) // less than an idle connection may last
+		defer cancel()
+		if err := e.fast.Wait(ctx); err != nil {
+			t.Errorf("connections are still open: %v", err)
+		}
+	})
+}
