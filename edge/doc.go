@@ -12,7 +12,10 @@
 //	fasthandler.go    requests that the fast path reads
 //	resolve.go        the page that answers a request
 //	singleflight.go   one fetch for all requests for a page at the same time
-//	renderers.go      page requests on the bus, with hedges and retries
+//	renderers.go      page requests on the bus, with retries
+//	hedge.go          sends a request again when its reply takes long
+//	pulse.go          tells renderers that take long from renderers that do not run
+//	readers_linux.go  bounds of visitors who read slowly
 //	answer.go         header fields and bodies
 //	errorpages.go     error pages, ready before they are needed
 //	exchange.go       one request and its answer, for header, metrics and logs

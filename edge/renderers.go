@@ -9,7 +9,6 @@ import (
 
 	"github.com/failsafe-go/failsafe-go"
 	"github.com/failsafe-go/failsafe-go/budget"
-	"github.com/failsafe-go/failsafe-go/hedgepolicy"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/nats-io/nats.go"
 
@@ -24,13 +23,9 @@ const (
 	restartWindow   = 3 * time.Second        // a restart of NATS, and the time until its subscribers are back
 	backoffFirst    = 5 * time.Millisecond   // between tries while there is no renderer
 	backoffMax      = 80 * time.Millisecond
-	hedgeFloor      = 3 * time.Millisecond
-	hedgeFirst      = 100 * time.Millisecond // before any reply was timed
-	hedgeGrowth     = 25 * time.Millisecond  // each hedge waits twice as long as the last, up to this or the delay
-	hedgeMax        = 40                     // hedges for one request
-	budgetRate      = .2                     // hedges, and likewise retries, as a part of all requests in flight
-	budgetFloor     = 20                     // at least this many: a few requests may all wait for one frozen renderer
-	retries         = 2                      // after a refusal
+	retryRate       = .2 // retries, as a part of all requests in flight
+	retryLeast      = 20 // at least so many
+	retries         = 2  // after a refusal
 )
 
 // renderers requests pages from the renderers. It hedges: when a reply takes longer than the recent 99th percentile of
@@ -41,7 +36,7 @@ type renderers struct {
 	clock   *wire.Clock
 	metrics *metrics
 	delays  [page.KindCount]quantile
-	policy  [page.KindCount]failsafe.Executor[*nats.Msg]
+	retry   failsafe.Executor[*nats.Msg]
 	hedges  hedgeBudget
 	pulse   pulse
 
@@ -51,22 +46,17 @@ type renderers struct {
 
 func newRenderers(nc *nats.Conn, clock *wire.Clock, m *metrics) *renderers {
 	r := &renderers{nc: nc, clock: clock, metrics: m, pulse: pulse{nc: nc}}
-	retry := retrypolicy.NewBuilder[*nats.Msg]().
+	for k := range r.delays {
+		r.delays[k].set(hedgeFirst)
+	}
+	r.retry = failsafe.With(retrypolicy.NewBuilder[*nats.Msg]().
 		HandleIf(func(_ *nats.Msg, err error) bool {
 			return refused(err) && !errors.Is(err, nats.ErrNoResponders)
 		}).
 		WithBackoff(backoffFirst, backoffMax).WithJitterFactor(.2).WithMaxRetries(retries).
-		WithBudget(budget.NewBuilder().WithMaxRate(budgetRate).WithMinConcurrency(budgetFloor).Build()).
+		WithBudget(budget.NewBuilder().WithMaxRate(retryRate).WithMinConcurrency(retryLeast).Build()).
 		ReturnLastFailure().
-		OnRetry(func(failsafe.ExecutionEvent[*nats.Msg]) { m.retries.Inc() }).Build()
-	for _, k := range page.Kinds() {
-		r.delays[k].set(hedgeFirst)
-		hedge := hedgepolicy.NewBuilderWithDelayFunc(func(e failsafe.ExecutionAttempt[*nats.Msg]) time.Duration {
-			return max(hedgeFloor, r.delays[k].value(), min(e.ElapsedTime(), hedgeGrowth))
-		}).WithMaxHedges(hedgeMax).
-			CancelIf(func(_ *nats.Msg, err error) bool { return !errors.Is(err, errOthersWork) }).Build()
-		r.policy[k] = failsafe.With(retry, hedge)
-	}
+		OnRetry(func(failsafe.ExecutionEvent[*nats.Msg]) { m.retries.Inc() }).Build())
 	return r
 }
 
@@ -75,9 +65,6 @@ func refused(err error) bool {
 	return errors.Is(err, wire.ErrBusy) || errors.Is(err, wire.ErrUnavailable) || errors.Is(err, wire.ErrExpired) ||
 		errors.Is(err, nats.ErrNoResponders)
 }
-
-// errOthersWork: one of several requests for the same page was refused, or not sent, while another is in flight.
-var errOthersWork = errors.New("refused, while another request is in flight")
 
 // watch records when the connection is lost and comes back, until ctx ends.
 func (r *renderers) watch(ctx context.Context) {
@@ -180,27 +167,9 @@ func (r *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*na
 	}
 	ctx, stop := r.pulse.watch(ctx)
 	defer stop()
-	permit := r.hedges.begin()
-	defer permit.end()
-	var inFlight atomic.Int32
-	send := func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
-		if e.IsHedge() {
-			if err := permit.acquire(e.Context()); err != nil {
-				return nil, err
-			}
-		}
-		inFlight.Add(1)
-		var reply *nats.Msg
-		err := r.beforeHedge(e)
-		if err == nil {
-			reply, err = r.roundTrip(e.Context(), kind, msg)
-		}
-		if others := inFlight.Add(-1); others > 0 && (refused(err) || errors.Is(err, nats.ErrConnectionClosed)) {
-			err = fmt.Errorf("%w: %w", errOthersWork, err)
-		}
-		return reply, err
-	}
-	reply, err := r.policy[kind].WithContext(ctx).GetWithExecution(send)
+	reply, err := r.retry.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
+		return r.hedged(e.Context(), kind, msg)
+	})
 	switch {
 	case err != nil && errors.Is(context.Cause(ctx), errSilent):
 		err = errSilent
@@ -210,27 +179,13 @@ func (r *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*na
 	return reply, err
 }
 
-// beforeHedge waits for the server's pong, and then as long again, so that a reply that is already on its way comes
-// first. When thousands of requests come at once to a process with few processors, requests and replies wait in that
-// process, and hedges would add to them. (10,000 clients at once for one page, 4 edges on 2 processors: 9 renders
-// without this wait; 4 renders and a fill with it.)
-func (r *renderers) beforeHedge(e failsafe.Execution[*nats.Msg]) error {
-	if !e.IsHedge() {
-		return nil
-	}
-	start := time.Now()
-	if err := r.nc.FlushWithContext(e.Context()); err != nil {
-		return err
-	}
-	if !sleep.For(e.Context(), time.Since(start)) {
-		return e.Context().Err()
-	}
-	r.metrics.hedges.Inc()
-	return nil
-}
-
 // roundTrip sends one message and waits for its reply.
-func (r *renderers) roundTrip(ctx context.Context, kind page.Kind, msg *nats.Msg) (*nats.Msg, error) {
+func (r *renderers) roundTrip(ctx context.Context, kind page.Kind, msg *nats.Msg, hedge bool) (*nats.Msg, error) {
+	if hedge {
+		if err := r.beforeHedge(ctx); err != nil {
+			return nil, err
+		}
+	}
 	start := time.Now()
 	reply, err := r.nc.RequestMsgWithContext(ctx, msg)
 	if err != nil {
