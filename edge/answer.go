@@ -24,11 +24,12 @@ var (
 const (
 	chunkSize    = 64 << 10         // bytes written before the deadline moves
 	smallBody    = 16 << 10         // bytes; only a larger body moves the deadline
-	writeTimeout = 10 * time.Second // for a small body, and for each 16 KiB of a larger one
+	writeTimeout = 30 * time.Second // for making an answer and writing a small body
+	chunkTimeout = 10 * time.Second // for each 16 KiB of a larger one
 )
 
-// writeTimeoutOf returns how long writing n bytes may take.
-func writeTimeoutOf(n int) time.Duration { return writeTimeout * time.Duration(1+n/smallBody) }
+// writeTimeoutOf returns how long writing n bytes of a larger body may take.
+func writeTimeoutOf(n int) time.Duration { return chunkTimeout * time.Duration(1+n/smallBody) }
 
 // fieldFunc receives a header field, by its canonical name in Go.
 type fieldFunc func(name string, value []string)
