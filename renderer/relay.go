@@ -250,7 +250,10 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 	if !r.active.Load() {
 		due += r.silence
 	}
-	if last := r.heardAt.Load(); last != 0 && time.Since(time.Unix(0, last)) < due {
+	// After a message that was not acknowledged only one that is tells that the stream takes messages: heartbeats are
+	// heard also when it does not.
+	last := r.heardAt.Load()
+	if last != 0 && time.Since(time.Unix(0, last)) < due && r.unacked.Load() == 0 {
 		return nil
 	}
 	now, err := r.store.OutboxState(ctx)

@@ -69,6 +69,25 @@ func TestFullDiskOfTheStream(t *testing.T) {
 	eventually(t, 20*time.Second, store)
 }
 
+// A relay whose message was not acknowledged once, as after a pause of its process, is ready again when the stream takes
+// messages, also if another renderer relays meanwhile.
+func TestOneMessageNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	all := []*running{st.start(t, nil), st.start(t, nil)}
+	for _, s := range all {
+		eventually(t, 20*time.Second, s.Ready)
+	}
+	for _, s := range all {
+		s.relay.unacked.Store(time.Now().UnixNano())
+		s.relay.setStalled(errStalled)
+		eventually(t, 20*time.Second, s.Ready)
+		if s.relay.unacked.Load() != 0 {
+			t.Error("it counts from that message still")
+		}
+	}
+}
+
 func gauge(t testing.TB, g prometheus.Gauge) float64 {
 	t.Helper()
 	var m dto.Metric

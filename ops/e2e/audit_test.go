@@ -259,7 +259,10 @@ func TestAuditFindsMistakes(t *testing.T) {
 				},
 			},
 			rules: []string{"fresh", "gone"},
-			flags: []string{"--fault", "freeze an edge", "--fault-every", "1s"},
+			// Many visitors with pauses: each waits for an edge that is frozen, and others must come after a change.
+			flags: []string{
+				"--fault", "freeze an edge", "--fault-every", "1s", "--observers", "64", "--view-rate", "80",
+			},
 		}, {
 			name: "an edge needs no heartbeats",
 			edits: []edit{{
