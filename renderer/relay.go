@@ -209,7 +209,7 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 	if err == nil || refused != nil {
 		r.answered.Store(time.Now().UnixNano())
 	}
-	if err == nil && leader {
+	if err == nil && (leader || r.unacked.Load() != 0) {
 		err = r.sendHeartbeat(ctx)
 	}
 	return n, leader, err

@@ -264,13 +264,6 @@ func TestAuditFindsMistakes(t *testing.T) {
 				"--fault", "freeze an edge", "--fault-every", "1s", "--observers", "64", "--view-rate", "80",
 			},
 		}, {
-			name: "an edge needs no heartbeats",
-			edits: []edit{{
-				"edge/freshness/tracker.go", "if t.feedStaleAt(now) && age > staleFeedAge {", "if false {",
-			}},
-			rules: []string{"fresh", "gone"},
-			flags: []string{"--fault", "hold the relay back", "--fault-every", "1s"},
-		}, {
 			name: "the database loses what it acknowledged",
 			edits: []edit{{
 				"ops/stack/stack.go", `Connections: cfg.Connections}`, `Connections: cfg.Connections, Throwaway: true}`,
