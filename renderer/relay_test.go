@@ -299,6 +299,9 @@ func TestBurstAfterNATS(t *testing.T) {
 	for id := range 100 {
 		burst = append(burst, st.ask(t, fmt.Sprintf("page.photo.%d", id+1), nil))
 	}
+	if err := st.nc.FlushTimeout(10 * time.Second); err != nil { // this client is back too, and hears the answers
+		t.Fatal(err)
+	}
 	release()
 	for _, answer := range append(burst, first) {
 		if err := wire.ErrorOf(receive(t, answer)); err != nil {

@@ -69,8 +69,8 @@ func TestFullDiskOfTheStream(t *testing.T) {
 	eventually(t, 20*time.Second, store)
 }
 
-// A relay whose message was not acknowledged once, as after a pause of its process, is ready again when the stream takes
-// messages, also if another renderer relays meanwhile.
+// A relay whose message was not acknowledged once, as after a pause of its process, is ready again when the stream
+// takes messages, also if another renderer relays meanwhile.
 func TestOneMessageNotAcknowledged(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
