@@ -63,7 +63,7 @@ type relay struct {
 	stream   bool // the stream exists and is this site's, as far as known
 	joined   bool // it has been this site's since this relay began
 
-	unacked    atomic.Int64           // since when the stream acknowledges nothing, likewise; 0: it does
+	unacked    atomic.Int64           // since when the stream acknowledges nothing, likewise; 0: it does, as far as known
 	reconnects uint64                 // of the connection to NATS, until then
 	stalled    atomic.Pointer[error]  // nil: changes are relayed, or NATS is away
 	config     jetstream.StreamConfig // of the stream
@@ -89,8 +89,8 @@ func (r *relay) wake() {
 	}
 }
 
-// heard is when Postgres last answered.
-func (r *relay) heard() time.Time { return time.Unix(0, r.answered.Load()) }
+// lastAnswer is when Postgres last answered.
+func (r *relay) lastAnswer() time.Time { return time.Unix(0, r.answered.Load()) }
 
 // hearHeartbeat notes a heartbeat of the service with this id. Subscribers also hear one that the stream did not take:
 // from this service it does not count.
@@ -131,6 +131,8 @@ func (r *relay) run(ctx, held context.Context) error {
 		}
 		if err != nil {
 			err = r.repair(held, err)
+		} else if r.unacked.Load() == 0 {
+			r.resume(held)
 		}
 		busy = n > 0
 		owed, apart = !leader && (owed || woken), wakeApart
@@ -267,7 +269,6 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 		Header:  nats.Header{wire.HeaderWorker: {r.id}},
 	})
 	if err == nil {
-		r.acknowledged(ctx)
 		r.forgetKeys(ctx)
 	}
 	return err

@@ -137,7 +137,7 @@ func TestWokenRelayComesBack(t *testing.T) {
 	wakened := time.Now()
 	s.relay.wake()
 	eventually(t, 5*time.Second, func() error {
-		if s.relay.heard().Before(wakened) {
+		if s.relay.lastAnswer().Before(wakened) {
 			return errors.New("it has not looked yet")
 		}
 		return nil

@@ -48,8 +48,8 @@ func (r *relay) notAcknowledged(reconnects uint64) {
 	}
 }
 
-// acknowledged records that the stream has stored a heartbeat.
-func (r *relay) acknowledged(ctx context.Context) {
+// resume ends the stall, after a round that succeeded, with every message acknowledged.
+func (r *relay) resume(ctx context.Context) {
 	if r.stalled.Swap(nil) != nil {
 		r.metrics.relayStalled.Set(0)
 		r.remakeLists(ctx)

@@ -246,7 +246,11 @@ func (s *Service) Ready() error {
 	if err := s.relay.stalledError(); err != nil {
 		return fmt.Errorf("renderer: relay: %w", err)
 	}
-	if silent := time.Since(s.relay.heard()); silent > 3*time.Second {
+	answered := s.relay.lastAnswer()
+	if answered.UnixNano() <= 0 {
+		return errors.New("renderer: Postgres has not answered yet")
+	}
+	if silent := time.Since(answered); silent > 3*time.Second {
 		return fmt.Errorf("renderer: Postgres has not answered for %s", silent.Round(time.Second))
 	}
 	return nil

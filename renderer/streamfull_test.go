@@ -86,6 +86,12 @@ func TestOneMessageNotAcknowledged(t *testing.T) {
 			t.Error("it counts from that message still")
 		}
 	}
+	for _, s := range all { // The next message, a batch, was acknowledged, and the other renderer sends heartbeats.
+		s.relay.setStalled(errStalled)
+	}
+	for _, s := range all {
+		eventually(t, 20*time.Second, s.Ready)
+	}
 }
 
 func gauge(t testing.TB, g prometheus.Gauge) float64 {
