@@ -36,8 +36,8 @@ type rendererLoad struct {
 
 // run measures until ctx ends, except while skip reports that there is more to do than usual.
 func (l *rendererLoad) run(ctx context.Context, skip func() bool) {
-	tick := time.NewTicker(loadEvery)
-	defer tick.Stop()
+	ticker := time.NewTicker(loadEvery)
+	defer ticker.Stop()
 	for {
 		if skip() {
 			l.at = time.Time{}
@@ -47,7 +47,7 @@ func (l *rendererLoad) run(ctx context.Context, skip func() bool) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-ticker.C:
 		}
 	}
 }

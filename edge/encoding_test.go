@@ -245,8 +245,8 @@ func TestCorruptItems(t *testing.T) {
 	}
 }
 
-// TestReplyThatCannotBeUnpacked: a renderer's reply with a right checksum and a broken gzip body is an error for
-// whoever needs it unpacked.
+// TestReplyThatCannotBeUnpacked: the checksum of a renderer's reply is right, but its gzip body is broken. A client that
+// takes no gzip gets an error.
 func TestReplyThatCannotBeUnpacked(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -401,8 +401,8 @@ func TestStopFinishesRequests(t *testing.T) {
 	}
 }
 
-// TestDrain: an edge that is told to stop says that it is not ready and goes on answering for a while. Each answer
-// closes its connection, also one that was idle, so that no client finds its connection closed under a request.
+// TestDrain: an edge that was told to stop is not ready and still answers for a while. Each of these answers closes its
+// connection, whether it was idle before or is new.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	eachPath(t, func(t *testing.T, onPath func(*Config)) {

@@ -1,32 +1,14 @@
 package edge
 
 import (
-	"bytes"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
+
+	"flickrkillr/ops/testenv"
 )
-
-// lockedBuffer is a buffer that a logger and a test share.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // TestAccessLog: each answer has a line that says what was requested and what was sent.
 func TestAccessLog(t *testing.T) {
@@ -34,8 +16,8 @@ func TestAccessLog(t *testing.T) {
 	eachPath(t, func(t *testing.T, onPath func(*Config)) {
 		s := newSite(t)
 		s.renderer()
-		var lines lockedBuffer
-		e := s.edge(onPath, func(c *Config) { c.AccessLog = slog.New(slog.NewJSONHandler(&lines, nil)) })
+		lines := testenv.NewOutput()
+		e := s.edge(onPath, func(c *Config) { c.AccessLog = slog.New(slog.NewJSONHandler(lines, nil)) })
 		got := get(t, e, "/photos/ansel")
 		id := got.header.Get("X-Request-Id")
 		eventually(t, "the line is written", func() bool { return strings.Contains(lines.String(), id) })

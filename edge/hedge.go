@@ -33,7 +33,7 @@ func (b *hedgeBudget) take() bool {
 	return false
 }
 
-// outcome is the reply to one of several messages for one request, or why there is none.
+// outcome is the reply to one message, or the error that came instead.
 type outcome struct {
 	reply *nats.Msg
 	err   error

@@ -38,14 +38,14 @@ type pulse struct {
 // hear records that a renderer has answered.
 func (p *pulse) hear() { p.heard.Store(time.Now().UnixNano()) }
 
-func (p *pulse) since() time.Duration { return time.Since(time.Unix(0, p.heard.Load())) }
+func (p *pulse) lastHeard() time.Time { return time.Unix(0, p.heard.Load()) }
 
 // watch returns a context for a request, which ends with errSilent when no renderer runs. Call stop at its end.
 func (p *pulse) watch(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	timer := time.AfterFunc(pulseAfter, func() {
 		for ctx.Err() == nil {
-			if p.since() > pulseAfter && p.silent(ctx) {
+			if time.Since(p.lastHeard()) > pulseAfter && p.silent(ctx) {
 				cancel(errSilent)
 			}
 			sleep.For(ctx, pulseAfter)
@@ -72,7 +72,7 @@ func (p *pulse) silent(ctx context.Context) bool {
 		p.hear()
 	}
 	return errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && p.nc.IsConnected() &&
-		p.since() > time.Since(asked)
+		p.lastHeard().Before(asked)
 }
 
 // pingSubject reaches all renderers.

@@ -14,8 +14,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// TestVisitorsWhoDoNotRead: an edge soon closes the connection of a visitor who asks for a picture and reads nothing,
-// though the kernel would take all of it. Others get theirs meanwhile.
+// TestVisitorsWhoDoNotRead: visitors ask for a picture and read nothing of it. The edge soon closes their connections.
+// Other visitors get the picture meanwhile.
 func TestVisitorsWhoDoNotRead(t *testing.T) {
 	t.Parallel()
 	eachPath(t, func(t *testing.T, onPath func(*Config)) {

@@ -2,7 +2,6 @@ package renderer
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,25 +95,28 @@ func TestOtherSiteIsRefused(t *testing.T) {
 	})
 }
 
+// oneJoins checks that one of two renderers ends because the bus is another site's, and that the other one is ready.
+func oneJoins(t *testing.T, a, b *running) {
+	t.Helper()
+	winner, loser := a, b
+	select {
+	case <-a.ended:
+		winner, loser = b, a
+	case <-b.ended:
+	}
+	if !isOtherSite(loser.err) {
+		t.Errorf("the loser ends with %v", loser.err)
+	}
+	testenv.Within(t, 30*time.Second, "the other one is ready", func() bool { return winner.Ready() == nil })
+}
+
 // Of two sites that claim an empty bus at the same moment one gets it.
 func TestOneSiteClaimsABus(t *testing.T) {
 	t.Parallel()
 	a := newSite(t)
 	b := otherSite(t, a.url)
 	first, second := a.service(t, nil), b.service(t, nil)
-	both := []*running{launch(t, first), launch(t, second)}
-	var loser *running
-	select {
-	case <-both[0].ended:
-		loser = both[0]
-	case <-both[1].ended:
-		loser = both[1]
-	}
-	if !isOtherSite(loser.err) {
-		t.Errorf("the loser ends with %v", loser.err)
-	}
-	winner := both[1-slices.Index(both, loser)]
-	testenv.Within(t, 30*time.Second, "the other one serves", func() bool { return winner.Ready() == nil })
+	oneJoins(t, launch(t, first), launch(t, second))
 }
 
 // A stream that was made by hand, or by an older version, names no site. The first renderer adds its own and leaves the
@@ -155,23 +157,12 @@ func TestSiteIsCheckedOnceJetStreamIsBack(t *testing.T) {
 	t.Cleanup(func() { bus.Shutdown(); bus.WaitForShutdown() })
 	a := newSiteOn(t, bus.ClientURL(), testenv.Database(t))
 	b := otherSite(t, a.url)
-	both := []*running{launch(t, a.service(t, nil)), launch(t, b.service(t, nil))}
-	for _, r := range both {
+	first, second := launch(t, a.service(t, nil)), launch(t, b.service(t, nil))
+	for _, r := range []*running{first, second} {
 		testenv.Within(t, 30*time.Second, "it serves without JetStream", r.serving.Load)
 	}
 	if err := bus.EnableJetStream(&server.JetStreamConfig{StoreDir: t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
-	var loser *running
-	select {
-	case <-both[0].ended:
-		loser = both[0]
-	case <-both[1].ended:
-		loser = both[1]
-	}
-	if !isOtherSite(loser.err) {
-		t.Errorf("the loser ends with %v", loser.err)
-	}
-	winner := both[1-slices.Index(both, loser)]
-	testenv.Within(t, 30*time.Second, "the other one is ready", func() bool { return winner.Ready() == nil })
+	oneJoins(t, first, second)
 }

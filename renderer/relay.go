@@ -63,7 +63,7 @@ type relay struct {
 	stream   bool // the stream exists and is this site's, as far as known
 	joined   bool // it has been this site's since this relay began
 
-	unacked    atomic.Int64           // since when the stream acknowledges nothing, likewise; 0: it does, as far as known
+	unacked    atomic.Int64           // since when the stream acknowledges nothing, likewise; 0: it does
 	reconnects uint64                 // of the connection to NATS, until then
 	stalled    atomic.Pointer[error]  // nil: changes are relayed, or NATS is away
 	config     jetstream.StreamConfig // of the stream

@@ -1,10 +1,8 @@
 package cache
 
 import (
-	"bytes"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,35 +14,17 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// lockedBuffer is a buffer that may be read while a logger writes to it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // A memcached that is away is one line with the reason, and one when it answers again, however often it is tried
 // meanwhile.
 func TestBreakerLogsChangesOnly(t *testing.T) {
 	t.Parallel()
 	server := testenv.MemcachedServer(t)
-	var out lockedBuffer
+	out := testenv.NewOutput()
 	lookups := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lookups"}, []string{"server", "result"})
 	c, err := NewMemcached([]string{server.Addr()}, freshness.New(&wire.Clock{}), MemcachedMetrics{
 		Lookups: lookups,
 		Batch:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "batch"}),
-	}, slog.New(slog.NewTextHandler(&out, nil)))
+	}, slog.New(slog.NewTextHandler(out, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -88,10 +89,10 @@ func TestLateHeartbeats(t *testing.T) {
 	}
 }
 
-// TestGapInTheStream: after a gap in the stream no page that was read before the gap is fresh.
-func TestGapInTheStream(t *testing.T) {
-	t.Parallel()
-	nc := testenv.Connect(t, testenv.NATSServer(t).URL())
+// newStream creates CHANGES on a NATS server of its own, and returns a connection and a function that publishes.
+func newStream(t *testing.T) (nc *nats.Conn, publish func(subject string, data []byte)) {
+	t.Helper()
+	nc = testenv.Connect(t, testenv.NATSServer(t).URL())
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
@@ -99,17 +100,33 @@ func TestGapInTheStream(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), wire.ChangesConfig()); err != nil {
 		t.Fatal(err)
 	}
-	tracker := New(&wire.Clock{})
-	feed := NewFeed(nc, tracker, newMetrics(), slog.New(slog.DiscardHandler))
+	return nc, func(subject string, data []byte) {
+		t.Helper()
+		if _, err := js.Publish(t.Context(), subject, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// follow runs a feed until the test ends.
+func follow(t *testing.T, nc *nats.Conn, m FeedMetrics) *Feed {
+	t.Helper()
+	feed := NewFeed(nc, New(&wire.Clock{}), m, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { feed.Run(ctx) })
-	defer func() { stop(); running.Wait() }()
+	t.Cleanup(func() { stop(); running.Wait() })
+	return feed
+}
+
+// TestGapInTheStream: after a gap in the stream no page that was read before the gap is fresh.
+func TestGapInTheStream(t *testing.T) {
+	t.Parallel()
+	nc, publish := newStream(t)
+	feed := follow(t, nc, newMetrics())
+	tracker := feed.tracker
 	beat := func() bool {
-		data := wire.Heartbeat{Time: time.Now()}.Encode()
-		if _, err := js.Publish(t.Context(), wire.SubjectHeartbeat, data); err != nil {
-			t.Fatal(err)
-		}
+		publish(wire.SubjectHeartbeat, wire.Heartbeat{Time: time.Now()}.Encode())
 		return !tracker.FeedStale()
 	}
 	testenv.Eventually(t, "heartbeats make the feed current", beat)
@@ -136,20 +153,20 @@ func TestPause(t *testing.T) {
 		}
 	}
 	feed.heartbeat(wire.Heartbeat{Time: start}, start, time.Hour) // of a stream an hour old
-	tracker.tick(start, start)
-	later := start.Add(tickEvery)
-	tracker.tick(start, later)
+	tracker.runs(start, start)
+	later := start.Add(checkEvery)
+	tracker.runs(start, later)
 	fresh("it runs", later, true)
 	resumed := later.Add(2 * time.Second) // the last heartbeat alone would make the page fresh for another second
 	fresh("it runs again", resumed, false)
-	if gap := tracker.tick(later, resumed); gap != resumed.Sub(later) {
+	if gap := tracker.runs(later, resumed); gap != resumed.Sub(later) {
 		t.Errorf("a pause of %v", gap)
 	}
 	fresh("it has noticed the pause", resumed, false)
 	feed.heartbeat(wire.Heartbeat{Time: resumed.Add(-time.Millisecond)}, resumed, 0)
 	fresh("a heartbeat from before its end", resumed, false)
-	after := resumed.Add(tickEvery)
-	tracker.tick(resumed, after)
+	after := resumed.Add(checkEvery)
+	tracker.runs(resumed, after)
 	feed.heartbeat(wire.Heartbeat{Time: after}, after, 0)
 	fresh("a heartbeat written since", after, true)
 }
@@ -157,27 +174,10 @@ func TestPause(t *testing.T) {
 // TestUnreadableMessage: what no relay has sent is skipped and counted. It makes no page invalid.
 func TestUnreadableMessage(t *testing.T) {
 	t.Parallel()
-	nc := testenv.Connect(t, testenv.NATSServer(t).URL())
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateStream(t.Context(), wire.ChangesConfig()); err != nil {
-		t.Fatal(err)
-	}
-	publish := func(subject string, data []byte) {
-		t.Helper()
-		if _, err := js.Publish(t.Context(), subject, data); err != nil {
-			t.Fatal(err)
-		}
-	}
+	nc, publish := newStream(t)
 	publish(wire.SubjectBatch, []byte("\x00garbage\n"))
-	tracker, metrics := New(&wire.Clock{}), newMetrics()
-	feed := NewFeed(nc, tracker, metrics, slog.New(slog.DiscardHandler))
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { feed.Run(ctx) })
-	defer func() { stop(); running.Wait() }()
+	metrics := newMetrics()
+	tracker := follow(t, nc, metrics).tracker
 	testenv.Eventually(t, "the feed is current", func() bool {
 		publish(wire.SubjectHeartbeat, wire.Heartbeat{Time: time.Now()}.Encode())
 		return !tracker.FeedStale()

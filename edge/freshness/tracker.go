@@ -15,8 +15,8 @@ const (
 	heartbeatGrace = 3 * time.Second // without a good heartbeat for this long, the feed counts as stale
 	maxRelayLag    = time.Second     // a heartbeat of a relay that lags more is not a good one
 	staleFeedAge   = time.Second     // up to this age a page is fresh if the feed is stale: a crowd shares one render
-	tickEvery      = 50 * time.Millisecond
-	maxPause       = 400 * time.Millisecond // without a tick for this long, this process did not run
+	checkEvery     = 50 * time.Millisecond
+	maxPause       = 400 * time.Millisecond // without a check for this long, this process did not run
 	maxScopes      = 500_000                // scopes in a generation, about 50 MB; then the older one is forgotten
 )
 
@@ -30,7 +30,7 @@ type Tracker struct {
 	invalidBefore atomic.Int64 // cluster time, µs: pages read before it may have missed changes
 	forgottenAt   atomic.Int64 // cluster time, µs: pages read before it may depend on forgotten scopes
 	goodUntil     atomic.Int64 // nanoseconds since start: when the feed becomes stale unless another heartbeat comes
-	tickedAt      atomic.Int64 // wall clock, ns: when this process was last seen to run; 0: nobody looks
+	ranAt         atomic.Int64 // wall clock, ns: when this process was last seen to run; 0: nobody looks
 	resumedAt     atomic.Int64 // cluster time, µs: an earlier heartbeat is from before a pause of this process
 	start         time.Time
 	changed       chan struct{} // capacity 1: a popular page may have been overtaken
@@ -182,28 +182,28 @@ func (t *Tracker) InvalidBefore() time.Time { return time.UnixMicro(t.invalidBef
 // or its machine stalled, it calls paused with the length, and the feed is stale until a heartbeat that was written
 // later.
 func (t *Tracker) noticePauses(ctx context.Context, paused func(time.Duration)) {
-	defer t.tickedAt.Store(0)
+	defer t.ranAt.Store(0)
 	for last := time.Now(); ; {
 		now := time.Now()
-		if gap := t.tick(last, now); gap > maxPause {
+		if gap := t.runs(last, now); gap > maxPause {
 			paused(gap)
 		}
 		last = now
-		if !sleep.For(ctx, tickEvery) {
+		if !sleep.For(ctx, checkEvery) {
 			return
 		}
 	}
 }
 
-// tick notes that this process runs now, and returns for how long it may not have run since it was seen last.
-func (t *Tracker) tick(last, now time.Time) (gap time.Duration) {
+// runs notes that this process runs now, and returns for how long it may not have run since it was seen last.
+func (t *Tracker) runs(last, now time.Time) (gap time.Duration) {
 	// The monotonic clock of a suspended machine stands still, and the wall clock may be set: the longer one counts.
 	gap = max(now.Sub(last), now.Round(0).Sub(last.Round(0)))
 	if gap > maxPause {
 		t.resumedAt.Store(t.clock.At(now).UnixMicro())
 		t.forgetHeartbeats()
 	}
-	t.tickedAt.Store(now.UnixNano())
+	t.ranAt.Store(now.UnixNano())
 	return gap
 }
 
@@ -214,8 +214,8 @@ func (t *Tracker) forgetHeartbeats() { t.goodUntil.Store(0) }
 func (t *Tracker) FeedStale() bool { return t.feedStaleAt(time.Now()) }
 
 func (t *Tracker) feedStaleAt(now time.Time) bool {
-	if ticked := t.tickedAt.Load(); ticked != 0 && now.UnixNano()-ticked > int64(maxPause) {
-		return true // a request that comes before the tick that ends a pause
+	if ran := t.ranAt.Load(); ran != 0 && now.UnixNano()-ran > int64(maxPause) {
+		return true // a request that comes before the pause was noticed
 	}
 	return int64(now.Sub(t.start)) > t.goodUntil.Load()
 }

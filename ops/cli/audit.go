@@ -40,7 +40,7 @@ type auditCommand struct {
 	Renderers  int           `default:"2" min:"1" max:"100" placeholder:"N" help:"Renderers of the audit's own site (default ${default})."`
 	Faults     bool          `default:"true" negatable:"" help:"Inject faults into the audit's own site."`
 	Fault      []string      `enum:"${faults}" placeholder:"NAME" help:"Inject only this fault; repeat it for several: ${fault_list}."`
-	FaultEvery time.Duration `default:"5s" min:"100ms" placeholder:"TIME" help:"Longest pause between two faults; none is shorter than half of it (default ${default}). Every other pause is 4s longer, so that --bound is checked as well."`
+	FaultEvery time.Duration `default:"5s" min:"100ms" placeholder:"TIME" help:"Longest pause between two faults; the shortest is half of it (default ${default}). Every other pause is 4s longer: --bound is checked in it."`
 
 	StopAtViolation bool `help:"Stop at the first violation."`
 	JSON            bool `help:"Print the report as JSON."`

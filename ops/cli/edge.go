@@ -13,7 +13,7 @@ type edgeCommand struct {
 	AccessLog bool   `negatable:"" default:"true" help:"Log a line for each HTTP answer (default: yes)."`
 	roleFlags
 	edgeFlags
-	Drain time.Duration `name:"edge-drain" default:"5s" min:"0s" max:"24h" placeholder:"TIME" help:"When the edge stops: how long it goes on taking requests while /readyz says that it stops, so that a load balancer finds another edge (default ${default})."`
+	Drain time.Duration `name:"edge-drain" default:"5s" min:"0s" max:"24h" placeholder:"TIME" help:"How long an edge that was told to stop still answers, while /readyz fails and load balancers leave it (default ${default})."`
 }
 
 func (c *edgeCommand) Run(s *session) error {

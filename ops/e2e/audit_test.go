@@ -254,8 +254,8 @@ func TestAuditFindsMistakes(t *testing.T) {
 					"gap > time.Hour {\n		t.resumedAt",
 				},
 				{
-					"edge/freshness/tracker.go", "now.UnixNano()-ticked > int64(maxPause)",
-					"now.UnixNano()-ticked > 1<<62",
+					"edge/freshness/tracker.go", "now.UnixNano()-ran > int64(maxPause)",
+					"now.UnixNano()-ran > 1<<62",
 				},
 			},
 			rules: []string{"fresh", "gone"},

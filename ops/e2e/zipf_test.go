@@ -96,13 +96,13 @@ func (s *site) steady(z *zipf, perSecond int, into *atomic.Pointer[tally]) (stop
 	}
 	wg.Go(func() {
 		defer close(work)
-		tick := time.NewTicker(time.Second / time.Duration(perSecond))
-		defer tick.Stop()
+		ticker := time.NewTicker(time.Second / time.Duration(perSecond))
+		defer ticker.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-tick.C:
+			case <-ticker.C:
 				work <- z.path()
 			}
 		}

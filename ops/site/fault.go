@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"regexp"
 	"strings"
 	"syscall"
@@ -40,10 +38,10 @@ var faults = []Fault{
 	{"kill a cachefill", false, false, func(s *Site, ctx context.Context) error { return s.Kill(ctx, Cachefill) }},
 	{"kill an edge", false, false, func(s *Site, ctx context.Context) error { return s.Kill(ctx, Edge) }},
 	{"freeze an edge", true, false, func(s *Site, ctx context.Context) error {
-		return s.Freeze(ctx, Edge, edgeFrozen)
+		return s.freezeNext(ctx, Edge, edgeFrozen)
 	}},
 	{"freeze a renderer", false, false, func(s *Site, ctx context.Context) error {
-		return s.Freeze(ctx, Renderer, othersFrozen)
+		return s.freezeNext(ctx, Renderer, othersFrozen)
 	}},
 	{"freeze the relay", false, false, func(s *Site, ctx context.Context) error {
 		relay, err := s.relay(ctx)
@@ -114,8 +112,8 @@ func (s *Site) next(role Role) (r *running, pid int, err error) {
 	return r, pid, nil
 }
 
-// Freeze suspends one process of a role, each in its turn, for the time d, and returns when it is ready again.
-func (s *Site) Freeze(ctx context.Context, role Role, d time.Duration) error {
+// freezeNext freezes one process of a role, each in its turn.
+func (s *Site) freezeNext(ctx context.Context, role Role, d time.Duration) error {
 	r, _, err := s.next(role)
 	if err != nil {
 		return fmt.Errorf("freeze: %w", err)
@@ -123,6 +121,7 @@ func (s *Site) Freeze(ctx context.Context, role Role, d time.Duration) error {
 	return s.freeze(ctx, r, d)
 }
 
+// freeze suspends a process for the time d, and returns when it is ready again.
 func (s *Site) freeze(ctx context.Context, r *running, d time.Duration) error {
 	pid := r.process.PID()
 	if pid == 0 {
@@ -155,8 +154,8 @@ func (s *Site) relay(ctx context.Context) (*running, error) {
 			if r.process == nil || r.ready == "" {
 				return nil, fmt.Errorf("freeze the relay: %s is no process with a debug listener", r.name)
 			}
-			body, err := read(ctx, strings.TrimSuffix(r.ready, readyPath)+"/metrics")
-			if err == nil && relaying.MatchString(body) {
+			metrics, err := Get(ctx, debugClient, strings.TrimSuffix(r.ready, readyPath)+"/metrics")
+			if err == nil && relaying.Match(metrics) {
 				return r, nil
 			}
 		}
@@ -164,22 +163,6 @@ func (s *Site) relay(ctx context.Context) (*running, error) {
 			return nil, fmt.Errorf("freeze the relay: no renderer relays: %w", ctx.Err())
 		}
 	}
-}
-
-// read gets the body behind a URL.
-func read(ctx context.Context, url string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
-	resp, err := client.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return string(body), err
 }
 
 // Kill ends one process of a role as a crash does, each in its turn, and returns when it is ready again.

@@ -29,21 +29,24 @@ func Await(ctx context.Context, failed <-chan struct{}, try func(context.Context
 }
 
 // Get asks for a page and reads it whole. Anything but a 200 is an error.
-func Get(ctx context.Context, client *http.Client, url string) error {
+func Get(ctx context.Context, client *http.Client, url string) (body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
+	if body, err = io.ReadAll(resp.Body); err != nil {
+		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, resp.Status)
+		return nil, fmt.Errorf("%s answers %s", url, resp.Status)
 	}
-	return nil
+	return body, nil
 }
+
+// debugClient asks debug listeners. It keeps no connections.
+var debugClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}

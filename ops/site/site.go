@@ -258,7 +258,10 @@ func (s *Site) WaitPages(ctx context.Context, path string) error {
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: 2 * time.Second}
 	for _, url := range s.URLs() {
-		err := Await(ctx, s.Failed(), func(ctx context.Context) error { return Get(ctx, client, url+path) })
+		err := Await(ctx, s.Failed(), func(ctx context.Context) error {
+			_, err := Get(ctx, client, url+path)
+			return err
+		})
 		if err != nil && !s.hasFailed() {
 			return err
 		}
@@ -281,12 +284,12 @@ func (s *Site) waitRole(ctx context.Context, r *running) error {
 	if r.process != nil && r.ready == "" {
 		return fmt.Errorf("%s has no debug listener that says whether it is ready", r.name)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
 	err := Await(ctx, s.Failed(), func(ctx context.Context) error {
 		if r.process == nil {
 			return r.here.Ready()
 		}
-		return Get(ctx, client, r.ready)
+		_, err := Get(ctx, debugClient, r.ready)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("%s is not ready: %w", r.name, err)

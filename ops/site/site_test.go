@@ -70,7 +70,7 @@ func TestSiteInThisProcess(t *testing.T) {
 		t.Errorf("after one was removed the edges are at %q", left)
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	if err := Get(t.Context(), client, urls[1]+"/about"); err == nil {
+	if _, err := Get(t.Context(), client, urls[1]+"/about"); err == nil {
 		t.Error("the edge that was removed serves pages")
 	}
 	if s.hasFailed() {

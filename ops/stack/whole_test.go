@@ -100,8 +100,11 @@ func TestStack(t *testing.T) {
 			}
 			defer conn.Close(context.WithoutCancel(t.Context()))
 		}
-		cmd := exec.Command("sh", "-euc", `. "$0"; psql -AtX -c 'create table made (); select current_user, tableowner from
-			pg_tables where tablename = $$made$$; drop table made'`, filepath.Join(cfg.Dir, EnvFile))
+		const script = `. "$0"
+			psql -AtX -c 'create table made ();
+				select current_user, tableowner from pg_tables where tablename = $$made$$;
+				drop table made'`
+		cmd := exec.Command("sh", "-euc", script, filepath.Join(cfg.Dir, EnvFile))
 		cmd.Env = append(os.Environ(), "PATH="+s.postgres.programs.Dir+":"+os.Getenv("PATH"))
 		out, err := cmd.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "killr|killr\n") {

@@ -64,7 +64,10 @@ func (s *Server) wait(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	err := site.Await(ctx, s.running.Failed(), func(ctx context.Context) error { return site.Get(ctx, client, url) })
+	err := site.Await(ctx, s.running.Failed(), func(ctx context.Context) error {
+		_, err := site.Get(ctx, client, url)
+		return err
+	})
 	if err != nil {
 		var names []string
 		for _, p := range s.processes {
