@@ -285,9 +285,8 @@ func TestAuditFindsMistakes(t *testing.T) {
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			r, status := audited(
-				t, m.build(t), append([]string{"--duration", "2m", "--stop-at-violation", "--view-rate", "300"}, m.flags...)...,
-			)
+			flags := append([]string{"--duration", "2m", "--stop-at-violation", "--view-rate", "300"}, m.flags...)
+			r, status := audited(t, m.build(t), flags...)
 			if status != 1 || !slices.ContainsFunc(m.rules, func(rule string) bool { return r.Rules[rule] > 0 }) {
 				t.Errorf("exit status %d, broken were %v after %v, want one of %v", status, r.Rules, r.Took, m.rules)
 			}

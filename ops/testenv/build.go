@@ -26,9 +26,9 @@ func Program(t testing.TB) string {
 	return path
 }
 
-// BuildProgram builds killr as a file, with further flags of go build. It is built without the compiler's profile, which
-// takes a minute and changes nothing that is tested, and without the race detector, even if the tests run with it:
-// painting would take ten times as long.
+// BuildProgram builds killr as a file, with further flags of go build. It is built without the compiler's profile,
+// which takes a minute and changes nothing that is tested, and without the race detector, even if the tests run with
+// it: painting would take ten times as long.
 func BuildProgram(path string, flags ...string) error {
 	cmd := exec.Command("go", append(append([]string{"build", "-pgo=off", "-o", path}, flags...), "flickrkillr")...)
 	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
