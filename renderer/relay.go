@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +68,7 @@ type relay struct {
 	reconnects uint64                 // of the connection to NATS, until then
 	stalled    atomic.Pointer[error]  // nil: changes are relayed, or NATS is away
 	config     jetstream.StreamConfig // of the stream
+	resumed    chan struct{}          // of capacity 1: the stream takes messages again
 }
 
 func newRelay(s *Service) (*relay, error) {
@@ -78,6 +80,7 @@ func newRelay(s *Service) (*relay, error) {
 		id: s.id, store: s.store, pool: s.cfg.Pool, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: s.outage,
 		poll:    s.cfg.RelayPoll,
 		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1), config: wire.ChangesConfig(),
+		resumed: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -117,6 +120,11 @@ func (r *relay) setActive(active bool) {
 // run relays until ctx ends, and then finishes its round under held. It retries failed rounds for ever. It returns an
 // *OtherSiteError when the bus turns out to be another site's before this relay has joined it.
 func (r *relay) run(ctx, held context.Context) error {
+	var buckets sync.WaitGroup
+	defer buckets.Wait()
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	buckets.Go(func() { r.watchBuckets(watching) })
 	begun, apart, pause := time.Now(), wakeApart, time.Duration(0)
 	failing, owed, busy := false, false, false // owed: a round was asked for while another relay had the lock
 	for {
@@ -132,7 +140,7 @@ func (r *relay) run(ctx, held context.Context) error {
 		if err != nil {
 			err = r.repair(held, err)
 		} else if r.unacked.Load() == 0 {
-			r.resume(held)
+			r.resume()
 		}
 		busy = n > 0
 		owed, apart = !leader && (owed || woken), wakeApart

@@ -49,10 +49,13 @@ func (r *relay) notAcknowledged(reconnects uint64) {
 }
 
 // resume ends the stall, after a round that succeeded, with every message acknowledged.
-func (r *relay) resume(ctx context.Context) {
+func (r *relay) resume() {
 	if r.stalled.Swap(nil) != nil {
 		r.metrics.relayStalled.Set(0)
-		r.remakeLists(ctx)
+		select {
+		case r.resumed <- struct{}{}:
+		default: // the buckets are to be looked after already
+		}
 	}
 }
 
@@ -99,25 +102,4 @@ func (r *relay) repair(ctx context.Context, cause error) error {
 		return fmt.Errorf("%w; delete it: %w", cause, err)
 	}
 	return cause
-}
-
-// remakeLists deletes the bucket of popularity lists if it has stopped as the stream had. Edges make it anew when they
-// store their lists, within 10 s.
-func (r *relay) remakeLists(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	kv, err := r.js.KeyValue(ctx, wire.BucketPopular)
-	if err != nil {
-		return // there is none
-	}
-	const probe = "probe"
-	if _, err := kv.Put(ctx, probe, nil); err == nil {
-		_ = kv.Purge(ctx, probe)
-		return
-	}
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	if err := r.js.DeleteKeyValue(ctx, wire.BucketPopular); err != nil {
-		r.log.Warn("relay: the popularity lists cannot be stored", "err", err)
-	}
 }
