@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
@@ -58,7 +59,7 @@ type relay struct {
 	silence time.Duration // random, so that two relays rarely take over at once
 
 	woken    chan struct{} // of capacity 1: a round is asked for
-	answered atomic.Int64  // when Postgres last answered, in nanoseconds since 1970
+	answered atomic.Int64  // when Postgres last answered, as in package monotonic; 0: never
 	heardAt  atomic.Int64  // when the last heartbeat was heard, likewise
 	active   atomic.Bool
 	stream   bool // the stream exists and is this site's, as far as known
@@ -92,8 +93,8 @@ func (r *relay) wake() {
 	}
 }
 
-// lastAnswer is when Postgres last answered.
-func (r *relay) lastAnswer() time.Time { return time.Unix(0, r.answered.Load()) }
+// lastAnswer is when Postgres last answered, as in package monotonic; 0: never.
+func (r *relay) lastAnswer() int64 { return r.answered.Load() }
 
 // hearHeartbeat notes a heartbeat of the service with this id. Subscribers also hear one that the stream did not take:
 // from this service it does not count.
@@ -101,7 +102,7 @@ func (r *relay) hearHeartbeat(id string) {
 	if id == r.id && r.unacked.Load() != 0 {
 		return
 	}
-	r.heardAt.Store(time.Now().UnixNano())
+	r.heardAt.Store(monotonic.Now())
 	r.setActive(id == r.id)
 }
 
@@ -217,7 +218,7 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 		}
 	}
 	if err == nil || refused != nil {
-		r.answered.Store(time.Now().UnixNano())
+		r.answered.Store(monotonic.Now())
 	}
 	if err == nil && (leader || r.unacked.Load() != 0) {
 		err = r.sendHeartbeat(ctx)
@@ -263,7 +264,7 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 	// After a message that was not acknowledged only one that is tells that the stream takes messages: heartbeats are
 	// heard also when it does not.
 	last := r.heardAt.Load()
-	if last != 0 && time.Since(time.Unix(0, last)) < due && r.unacked.Load() == 0 {
+	if last != 0 && monotonic.Since(last) < due && r.unacked.Load() == 0 {
 		return nil
 	}
 	now, err := r.store.OutboxState(ctx)

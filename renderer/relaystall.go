@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/wire"
 )
 
@@ -43,7 +44,7 @@ func (r *relay) setStalled(err error) {
 // notAcknowledged records that the stream has not acknowledged a message, before which the connection to NATS had been
 // made again so often.
 func (r *relay) notAcknowledged(reconnects uint64) {
-	if r.unacked.CompareAndSwap(0, time.Now().UnixNano()) {
+	if r.unacked.CompareAndSwap(0, monotonic.Now()) {
 		r.reconnects = reconnects
 	}
 }
@@ -69,7 +70,7 @@ func (r *relay) repair(ctx context.Context, cause error) error {
 	}
 	if now := r.nc.Stats().Reconnects; now != r.reconnects { // NATS was away: begin again
 		r.reconnects = now
-		r.unacked.Store(time.Now().UnixNano())
+		r.unacked.Store(monotonic.Now())
 		return cause
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
@@ -89,9 +90,9 @@ func (r *relay) repair(ctx context.Context, cause error) error {
 	}
 	cause = fmt.Errorf("%w: %w", errStalled, cause)
 	r.setStalled(cause)
-	silent := time.Since(time.Unix(0, since))
+	silent := monotonic.Since(since)
 	if info.TimeStamp.Sub(info.Created) < silent { // another relay made it anew
-		r.unacked.Store(time.Now().UnixNano())
+		r.unacked.Store(monotonic.Now())
 		return cause
 	}
 	if silent < remakeAfter {

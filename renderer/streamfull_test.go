@@ -14,6 +14,7 @@ import (
 
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/wire"
@@ -104,7 +105,7 @@ func TestOneMessageNotAcknowledged(t *testing.T) {
 		eventually(t, 20*time.Second, s.Ready)
 	}
 	for _, s := range all {
-		s.relay.unacked.Store(time.Now().UnixNano())
+		s.relay.unacked.Store(monotonic.Now())
 		s.relay.setStalled(errStalled)
 		eventually(t, 20*time.Second, s.Ready)
 		if s.relay.unacked.Load() != 0 {
