@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -233,6 +234,48 @@ func TestTooLargeLeavesTheOldValue(t *testing.T) {
 	}
 	if item, err := s.cache.Get("page.user.ansel"); err != nil || bytes.Equal(item.Value, old.Value) {
 		t.Errorf("just below the limit: %v", err)
+	}
+}
+
+// A memcached that takes smaller items than the cachefill knows refuses a large one. It keeps the old value, and goes
+// on to be filled.
+func TestRefusedLeavesTheOldValue(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.addr = testenv.MemcachedWith(t, stack.MemcachedConfig{ItemKiB: 512}).Addr()
+	s.cache = memcache.New(s.addr)
+	s.cache.Timeout = 10 * time.Second
+	t.Cleanup(func() { _ = s.cache.Close() })
+	f := s.filler()
+	ref := page.User("ansel")
+	s.want(ref, time.Time{})
+	settled(t, 1, f)
+	old, err := s.cache.Get(ref.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	standard := s.reply
+	s.answerWith(func(page.Ref) *wire.Reply {
+		return &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: time.Now(), Body: make([]byte, 700<<10)}
+	})
+	const refusals = 2 * awayAfter // more than make a server count as away
+	for range refusals {
+		s.want(ref, time.Now())
+	}
+	s.want(page.User("dorothea"), time.Now())
+	counts := settled(t, 2+refusals, f)
+	if n := counts[resultTooLarge] + counts[resultJoined]; counts[resultTooLarge] < 2 || n != 1+refusals {
+		t.Errorf("%d too large, %d joined to them: want %d together, counts %v", counts[resultTooLarge],
+			counts[resultJoined], 1+refusals, counts)
+	}
+	if item, err := s.cache.Get(ref.Key()); err != nil || !bytes.Equal(item.Value, old.Value) {
+		t.Errorf("the old value is gone: %v", err)
+	}
+	s.answerWith(standard)
+	s.want(ref, time.Now())
+	settled(t, 3+refusals, f)
+	if item, err := s.cache.Get(ref.Key()); err != nil || bytes.Equal(item.Value, old.Value) {
+		t.Errorf("the next copy is not stored: %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -63,6 +64,29 @@ func (s *server) do(op func() error) error {
 			break
 		}
 		err = op()
+	}
+	return err
+}
+
+// errTooLarge: the server takes smaller items only.
+var errTooLarge = errors.New("memcached takes smaller items only")
+
+// put stores an item in the place of an old one, or as a new one. A set would not do: when memcached cannot take the
+// item, because it is too large or there is no room, a set deletes the old one first.
+func (s *server) put(item *memcache.Item, isNew bool) (err error) {
+	for range 3 { // an old item may expire, or be evicted, before it is replaced
+		op := s.client.Replace
+		if isNew {
+			op = s.client.Add
+		}
+		err = s.do(func() error { return op(item) })
+		if !errors.Is(err, memcache.ErrNotStored) {
+			break
+		}
+		isNew = !isNew
+	}
+	if err != nil && strings.Contains(err.Error(), "SERVER_ERROR object too large") { // the client has no name for it
+		err = fmt.Errorf("%w: %w", errTooLarge, err)
 	}
 	return err
 }

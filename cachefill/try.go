@@ -39,7 +39,7 @@ func (f *Filler) try(ctx context.Context, j *job) (result, error) {
 		if !sleep.For(ctx, pause) {
 			return resultFailed, ctx.Err()
 		}
-		if s.holds(key, j) {
+		if good, _ := s.holds(key, j); good {
 			return resultHeld, nil
 		}
 	}
@@ -47,21 +47,22 @@ func (f *Filler) try(ctx context.Context, j *job) (result, error) {
 }
 
 // holds reports whether the server has a copy that meets the job's conditions. A copy that cannot be read or decoded
-// does not.
-func (s *server) holds(key string, j *job) bool {
+// does not. exists reports whether it has any.
+func (s *server) holds(key string, j *job) (good, exists bool) {
 	var item *memcache.Item
 	err := s.do(func() (err error) { item, err = s.client.Get(key); return err })
 	if err != nil {
-		return false
+		return false, false
 	}
 	reply, err := wire.DecodeReply(key, item.Value)
-	return err == nil && j.Met(reply)
+	return err == nil && j.Met(reply), true
 }
 
 // store requests the page, compressed, and stores the reply unchanged in memcached, unless that has happened since
 // the note was sent.
 func (f *Filler) store(ctx context.Context, s *server, j *job, key string) (result, error) {
-	if s.holds(key, j) {
+	good, exists := s.holds(key, j)
+	if good {
 		return resultHeld, nil
 	}
 	ask, cancel := context.WithTimeout(ctx, wire.Deadline(j.Ref))
@@ -82,14 +83,14 @@ func (f *Filler) store(ctx context.Context, s *server, j *job, key string) (resu
 		return resultPrivate, nil
 	}
 	if len(key)+len(msg.Data)+itemOverhead > f.cfg.ItemLimit {
-		// memcached would refuse it and drop the old value, which can still be shown as stale
-		return resultTooLarge, nil
+		return resultTooLarge, nil // the old value, which can still be shown as stale, stays
 	}
 	ttl := min(reply.MaxAge+wire.StaleAge, maxTTL)
-	err = s.do(func() error {
-		return s.client.Set(&memcache.Item{Key: key, Value: msg.Data, Expiration: int32(ttl / time.Second)})
-	})
-	if err != nil {
+	err = s.put(&memcache.Item{Key: key, Value: msg.Data, Expiration: int32(ttl / time.Second)}, !exists)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return resultTooLarge, nil
+	case err != nil:
 		return resultCacheError, fmt.Errorf("storing %s: %w", key, err)
 	}
 	return resultFilled, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
@@ -33,20 +34,18 @@ func (silentError) Is(target error) bool { return target == wire.ErrUnavailable 
 // that a client is frozen; until then its requests get no answer at all.
 type pulse struct {
 	nc    *nats.Conn
-	heard atomic.Int64 // when a renderer last answered anything: Unix ns
+	heard atomic.Int64 // when a renderer last answered anything, as in package monotonic; 0: never
 }
 
 // hear records that a renderer has answered.
-func (p *pulse) hear() { p.heard.Store(time.Now().UnixNano()) }
-
-func (p *pulse) lastHeard() time.Time { return time.Unix(0, p.heard.Load()) }
+func (p *pulse) hear() { p.heard.Store(monotonic.Now()) }
 
 // watch returns a context for a request, which ends with errSilent when no renderer runs. Call stop at its end.
 func (p *pulse) watch(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	timer := time.AfterFunc(pulseAfter, func() {
 		for ctx.Err() == nil {
-			if time.Since(p.lastHeard()) > pulseAfter && p.silent(ctx) {
+			if monotonic.Since(p.heard.Load()) > pulseAfter && p.silent(ctx) {
 				cancel(errSilent)
 			}
 			sleep.For(ctx, pulseAfter)
@@ -74,7 +73,7 @@ func (p *pulse) unanswered(ctx context.Context) bool {
 	if p.nc.FlushWithContext(server) != nil {
 		return false
 	}
-	asked := time.Now()
+	asked := monotonic.Now()
 	ping, cancel := context.WithTimeout(ctx, pulseWithin)
 	defer cancel()
 	_, err := p.nc.RequestWithContext(ping, pingSubject, nil)
@@ -82,7 +81,7 @@ func (p *pulse) unanswered(ctx context.Context) bool {
 		p.hear()
 	}
 	return errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && p.nc.IsConnected() &&
-		p.lastHeard().Before(asked) && time.Since(asked) < pulseWithin+pulseServer
+		p.heard.Load() < asked && monotonic.Since(asked) < pulseWithin+pulseServer
 }
 
 // pingSubject reaches all renderers.

@@ -12,6 +12,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
@@ -40,7 +41,7 @@ type renderers struct {
 	hedges  hedgeBudget
 	pulse   pulse
 
-	lostAt atomic.Int64 // Unix time in ns at which the connection was lost, 0 while there is one
+	lostAt atomic.Int64 // when the connection was lost, as in package monotonic; 0 while there is one
 	backAt atomic.Int64 // at which it last came back
 }
 
@@ -71,14 +72,14 @@ func (r *renderers) watch(ctx context.Context) {
 	changes := r.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED)
 	defer r.nc.RemoveStatusListener(changes)
 	if !r.nc.IsConnected() {
-		r.lostAt.CompareAndSwap(0, time.Now().UnixNano())
+		r.lostAt.CompareAndSwap(0, monotonic.Now())
 	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case status, ok := <-changes:
-			switch now := time.Now().UnixNano(); {
+			switch now := monotonic.Now(); {
 			case !ok:
 				return
 			case status == nats.CONNECTED:
@@ -96,9 +97,9 @@ func (r *renderers) restarting() bool {
 	at := r.lostAt.Load()
 	if r.nc.IsConnected() {
 		at = r.backAt.Load()
-		return at != 0 && time.Since(time.Unix(0, at)) < restartWindow
+		return at != 0 && monotonic.Since(at) < restartWindow
 	}
-	return at == 0 || time.Since(time.Unix(0, at)) < restartWindow
+	return at == 0 || monotonic.Since(at) < restartWindow
 }
 
 // get requests a page. Errors wrap those of package wire. Renderers subscribe to the assets that they have: if there is
@@ -128,7 +129,8 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 	if w.gzip {
 		msg.Header.Set(wire.HeaderAccept, wire.EncodingGzip)
 	}
-	if until, ok := ctx.Deadline(); ok {
+	// Without cluster time a deadline by a clock that is an hour behind has passed already: the renderer sets one.
+	if until, ok := ctx.Deadline(); ok && r.clock.Known() {
 		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(until.Add(r.clock.Offset())))
 	}
 	start, pause := time.Now(), backoffFirst

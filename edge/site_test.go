@@ -45,14 +45,18 @@ type site struct {
 	mute    atomic.Bool  // the relay sends no heartbeats
 	old     atomic.Bool  // renderers are of a release that compresses nothing
 	gzip    wire.Gzip
+	ahead   time.Duration // cluster time less the clock of edges
 
 	mu       sync.Mutex
 	versions map[string]int64                      // by scope
 	reply    func(*nats.Msg, page.Ref) *wire.Reply // nil: the default
 }
 
-func newSite(t testing.TB) *site {
-	s := &site{t: t, server: testenv.NATSServer(t), versions: map[string]int64{}}
+func newSite(t testing.TB) *site { return newSiteAhead(t, 0) }
+
+// newSiteAhead is newSite with edges whose clock is wrong.
+func newSiteAhead(t testing.TB, ahead time.Duration) *site {
+	s := &site{t: t, server: testenv.NATSServer(t), versions: map[string]int64{}, ahead: ahead}
 	s.nc = testenv.Connect(t, s.server.URL())
 	var err error
 	if s.js, err = jetstream.New(s.nc); err != nil {
@@ -62,12 +66,15 @@ func newSite(t testing.TB) *site {
 	s.background(func(ctx context.Context) {
 		for sleep.For(ctx, heartbeatEvery) {
 			if !s.mute.Load() {
-				_ = s.nc.Publish(wire.SubjectHeartbeat, wire.Heartbeat{Time: time.Now()}.Encode())
+				_ = s.nc.Publish(wire.SubjectHeartbeat, wire.Heartbeat{Time: s.now()}.Encode())
 			}
 		}
 	})
 	return s
 }
+
+// now is cluster time.
+func (s *site) now() time.Time { return time.Now().Add(s.ahead) }
 
 // log writes to the output of the test.
 func (s *site) log() *slog.Logger { return slog.New(slog.NewTextHandler(s.t.Output(), nil)) }
@@ -156,7 +163,7 @@ func (s *site) standard(ref page.Ref) *wire.Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := &wire.Reply{
-		Status: 200, ContentType: "text/html; charset=utf-8", ReadAt: time.Now(), MaxAge: wire.PageAge,
+		Status: 200, ContentType: "text/html; charset=utf-8", ReadAt: s.now(), MaxAge: wire.PageAge,
 		Depends: []wire.Dep{{Scope: wire.ScopeAll, Version: s.versions[wire.ScopeAll]}},
 	}
 	switch ref.Kind() {

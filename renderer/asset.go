@@ -12,6 +12,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
+// maxReplyHeader is the most bytes of a reply's header, which count as its payload.
+const maxReplyHeader = 1 << 10
+
 // assetSubject is one form of an asset, encoded.
 type assetSubject struct {
 	subject  string
@@ -25,9 +28,9 @@ func (s *Service) offerAssets() error {
 	var index strings.Builder
 	for _, a := range s.assets() {
 		fmt.Fprintln(&index, a.subject)
-		if size := int64(len(a.envelope)); size > s.nc.MaxPayload() {
-			return fmt.Errorf("%w: %s has %d bytes, the bus takes %d", wire.ErrTooLarge, a.subject, size,
-				s.nc.MaxPayload())
+		if size := int64(len(a.envelope) + maxReplyHeader); size > s.nc.MaxPayload() {
+			return fmt.Errorf("%w: %s has %d bytes with its header, the bus takes %d", wire.ErrTooLarge, a.subject,
+				size, s.nc.MaxPayload())
 		}
 		if err := s.offer(a); err != nil {
 			return err

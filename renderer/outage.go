@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
@@ -25,7 +26,7 @@ const restartLimit = 4 * time.Second
 // While Postgres has been away for longer than restartLimit, nobody asks it but probe: requests that time out would
 // close good connections, and leave attempts to connect that a frozen Postgres would have to answer when it is back.
 type outage struct {
-	since    atomic.Int64  // nanoseconds since 1970; 0 while Postgres is there
+	since    atomic.Int64  // as in package monotonic; 0 while Postgres is there
 	answered atomic.Int64  // time of the last successful query, likewise
 	declared chan struct{} // of capacity 1: Postgres has been away for longer than restartLimit
 
@@ -41,7 +42,7 @@ func newOutage() *outage {
 func (o *outage) note(err error) {
 	switch {
 	case err == nil:
-		o.answered.Store(time.Now().UnixNano())
+		o.answered.Store(monotonic.Now())
 		if o.since.Swap(0) != 0 {
 			o.mu.Lock()
 			close(o.ended)
@@ -49,7 +50,7 @@ func (o *outage) note(err error) {
 			o.mu.Unlock()
 		}
 	case store.IsTransient(err):
-		o.since.CompareAndSwap(0, time.Now().UnixNano())
+		o.since.CompareAndSwap(0, monotonic.Now())
 		o.declare()
 	}
 }
@@ -59,8 +60,8 @@ func (o *outage) note(err error) {
 // off: silent then declares an outage at once. Otherwise only that query was slow. A freeze that comes just after the
 // query began counts too; if all queries were slow, the first probe ends the outage.
 func (o *outage) silent(timeout time.Duration) {
-	if now := time.Now(); now.UnixNano()-o.answered.Load() > int64(timeout/2) {
-		o.since.CompareAndSwap(0, now.Add(-restartLimit-1).UnixNano())
+	if monotonic.Since(o.answered.Load()) > timeout/2 {
+		o.since.CompareAndSwap(0, monotonic.Now()-int64(restartLimit)-1)
 		o.declare()
 	}
 }
@@ -79,7 +80,7 @@ func (o *outage) declare() {
 // length is how long Postgres has been away; 0 while it is there.
 func (o *outage) length() time.Duration {
 	if since := o.since.Load(); since != 0 {
-		return max(1, time.Since(time.Unix(0, since)))
+		return max(1, monotonic.Since(since))
 	}
 	return 0
 }

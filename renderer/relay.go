@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
@@ -57,7 +59,7 @@ type relay struct {
 	silence time.Duration // random, so that two relays rarely take over at once
 
 	woken    chan struct{} // of capacity 1: a round is asked for
-	answered atomic.Int64  // when Postgres last answered, in nanoseconds since 1970
+	answered atomic.Int64  // when Postgres last answered, as in package monotonic; 0: never
 	heardAt  atomic.Int64  // when the last heartbeat was heard, likewise
 	active   atomic.Bool
 	stream   bool // the stream exists and is this site's, as far as known
@@ -67,6 +69,7 @@ type relay struct {
 	reconnects uint64                 // of the connection to NATS, until then
 	stalled    atomic.Pointer[error]  // nil: changes are relayed, or NATS is away
 	config     jetstream.StreamConfig // of the stream
+	resumed    chan struct{}          // of capacity 1: the stream takes messages again
 }
 
 func newRelay(s *Service) (*relay, error) {
@@ -78,6 +81,7 @@ func newRelay(s *Service) (*relay, error) {
 		id: s.id, store: s.store, pool: s.cfg.Pool, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: s.outage,
 		poll:    s.cfg.RelayPoll,
 		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1), config: wire.ChangesConfig(),
+		resumed: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -89,8 +93,8 @@ func (r *relay) wake() {
 	}
 }
 
-// lastAnswer is when Postgres last answered.
-func (r *relay) lastAnswer() time.Time { return time.Unix(0, r.answered.Load()) }
+// lastAnswer is when Postgres last answered, as in package monotonic; 0: never.
+func (r *relay) lastAnswer() int64 { return r.answered.Load() }
 
 // hearHeartbeat notes a heartbeat of the service with this id. Subscribers also hear one that the stream did not take:
 // from this service it does not count.
@@ -98,7 +102,7 @@ func (r *relay) hearHeartbeat(id string) {
 	if id == r.id && r.unacked.Load() != 0 {
 		return
 	}
-	r.heardAt.Store(time.Now().UnixNano())
+	r.heardAt.Store(monotonic.Now())
 	r.setActive(id == r.id)
 }
 
@@ -117,6 +121,11 @@ func (r *relay) setActive(active bool) {
 // run relays until ctx ends, and then finishes its round under held. It retries failed rounds for ever. It returns an
 // *OtherSiteError when the bus turns out to be another site's before this relay has joined it.
 func (r *relay) run(ctx, held context.Context) error {
+	var buckets sync.WaitGroup
+	defer buckets.Wait()
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	buckets.Go(func() { r.watchBuckets(watching) })
 	begun, apart, pause := time.Now(), wakeApart, time.Duration(0)
 	failing, owed, busy := false, false, false // owed: a round was asked for while another relay had the lock
 	for {
@@ -132,7 +141,7 @@ func (r *relay) run(ctx, held context.Context) error {
 		if err != nil {
 			err = r.repair(held, err)
 		} else if r.unacked.Load() == 0 {
-			r.resume(held)
+			r.resume()
 		}
 		busy = n > 0
 		owed, apart = !leader && (owed || woken), wakeApart
@@ -209,7 +218,7 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 		}
 	}
 	if err == nil || refused != nil {
-		r.answered.Store(time.Now().UnixNano())
+		r.answered.Store(monotonic.Now())
 	}
 	if err == nil && (leader || r.unacked.Load() != 0) {
 		err = r.sendHeartbeat(ctx)
@@ -255,7 +264,7 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 	// After a message that was not acknowledged only one that is tells that the stream takes messages: heartbeats are
 	// heard also when it does not.
 	last := r.heardAt.Load()
-	if last != 0 && time.Since(time.Unix(0, last)) < due && r.unacked.Load() == 0 {
+	if last != 0 && monotonic.Since(last) < due && r.unacked.Load() == 0 {
 		return nil
 	}
 	now, err := r.store.OutboxState(ctx)

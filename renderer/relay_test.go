@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -134,10 +135,10 @@ func TestWokenRelayComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	st.retitle(t, "while another one has the lock")
-	wakened := time.Now()
+	wakened := monotonic.Now()
 	s.relay.wake()
 	eventually(t, 5*time.Second, func() error {
-		if s.relay.lastAnswer().Before(wakened) {
+		if s.relay.lastAnswer() < wakened {
 			return errors.New("it has not looked yet")
 		}
 		return nil

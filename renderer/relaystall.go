@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/wire"
 )
 
@@ -43,16 +44,19 @@ func (r *relay) setStalled(err error) {
 // notAcknowledged records that the stream has not acknowledged a message, before which the connection to NATS had been
 // made again so often.
 func (r *relay) notAcknowledged(reconnects uint64) {
-	if r.unacked.CompareAndSwap(0, time.Now().UnixNano()) {
+	if r.unacked.CompareAndSwap(0, monotonic.Now()) {
 		r.reconnects = reconnects
 	}
 }
 
 // resume ends the stall, after a round that succeeded, with every message acknowledged.
-func (r *relay) resume(ctx context.Context) {
+func (r *relay) resume() {
 	if r.stalled.Swap(nil) != nil {
 		r.metrics.relayStalled.Set(0)
-		r.remakeLists(ctx)
+		select {
+		case r.resumed <- struct{}{}:
+		default: // the buckets are to be looked after already
+		}
 	}
 }
 
@@ -66,7 +70,7 @@ func (r *relay) repair(ctx context.Context, cause error) error {
 	}
 	if now := r.nc.Stats().Reconnects; now != r.reconnects { // NATS was away: begin again
 		r.reconnects = now
-		r.unacked.Store(time.Now().UnixNano())
+		r.unacked.Store(monotonic.Now())
 		return cause
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
@@ -86,9 +90,9 @@ func (r *relay) repair(ctx context.Context, cause error) error {
 	}
 	cause = fmt.Errorf("%w: %w", errStalled, cause)
 	r.setStalled(cause)
-	silent := time.Since(time.Unix(0, since))
+	silent := monotonic.Since(since)
 	if info.TimeStamp.Sub(info.Created) < silent { // another relay made it anew
-		r.unacked.Store(time.Now().UnixNano())
+		r.unacked.Store(monotonic.Now())
 		return cause
 	}
 	if silent < remakeAfter {
@@ -99,25 +103,4 @@ func (r *relay) repair(ctx context.Context, cause error) error {
 		return fmt.Errorf("%w; delete it: %w", cause, err)
 	}
 	return cause
-}
-
-// remakeLists deletes the bucket of popularity lists if it has stopped as the stream had. Edges make it anew when they
-// store their lists, within 10 s.
-func (r *relay) remakeLists(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	kv, err := r.js.KeyValue(ctx, wire.BucketPopular)
-	if err != nil {
-		return // there is none
-	}
-	const probe = "probe"
-	if _, err := kv.Put(ctx, probe, nil); err == nil {
-		_ = kv.Purge(ctx, probe)
-		return
-	}
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	if err := r.js.DeleteKeyValue(ctx, wire.BucketPopular); err != nil {
-		r.log.Warn("relay: the popularity lists cannot be stored", "err", err)
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
@@ -90,7 +91,7 @@ const burstLimit = 3 * time.Second
 
 // restarting reports that Postgres restarts, or that NATS did a moment ago.
 func (s *Service) restarting() bool {
-	return s.outage.restarting() || time.Since(time.Unix(0, s.busBack.Load())) < burstLimit
+	return s.outage.restarting() || s.busBack.Load() != 0 && monotonic.Since(s.busBack.Load()) < burstLimit
 }
 
 // watchBus records when NATS is back, until ctx ends.
@@ -105,7 +106,7 @@ func (s *Service) watchBus(ctx context.Context) {
 			if !open {
 				return
 			}
-			s.busBack.Store(time.Now().UnixNano())
+			s.busBack.Store(monotonic.Now())
 		}
 	}
 }

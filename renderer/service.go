@@ -22,6 +22,7 @@ import (
 	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/discovery"
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/wire"
 	"flickrkillr/templates"
 )
@@ -106,7 +107,7 @@ type Service struct {
 	gzip      wire.Gzip
 	warned    atomic.Int64 // Unix second of the last warning about busy or expired requests
 	outage    *outage      // of Postgres
-	busBack   atomic.Int64 // when NATS was last back, in nanoseconds since 1970; 0: it was not away
+	busBack   atomic.Int64 // when NATS was last back, as in package monotonic; 0: it was not away
 	abandoned abandoned
 
 	serving atomic.Bool
@@ -247,10 +248,10 @@ func (s *Service) Ready() error {
 		return fmt.Errorf("renderer: relay: %w", err)
 	}
 	answered := s.relay.lastAnswer()
-	if answered.UnixNano() <= 0 {
+	if answered == 0 {
 		return errors.New("renderer: Postgres has not answered yet")
 	}
-	if silent := time.Since(answered); silent > 3*time.Second {
+	if silent := monotonic.Since(answered); silent > 3*time.Second {
 		return fmt.Errorf("renderer: Postgres has not answered for %s", silent.Round(time.Second))
 	}
 	return nil

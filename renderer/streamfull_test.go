@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/wire"
@@ -41,11 +43,31 @@ func TestFullDiskOfTheStream(t *testing.T) {
 	if err := store(); err != nil {
 		t.Fatal(err)
 	}
+	js, err := jetstream.New(st.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := js.CreateKeyValue(t.Context(), wire.KeysConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	setKey := func(name string, size int) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_, err := keys.Put(ctx, name, make([]byte, size))
+		return err
+	}
+	if err := setKey(wire.FreshKeyID, wire.FreshKeySize); err != nil {
+		t.Fatal(err)
+	}
 	before := scopesOf(st.get(t, page.User("ansel")))["user.ansel"]
 
 	disk.Fill(t)
 	if err := store(); err == nil {
 		t.Error("a popularity list was stored on a full disk")
+	}
+	if err := setKey("another", 10<<10); err == nil {
+		t.Error("a key was stored on a full disk")
 	}
 	eventually(t, 20*time.Second, func() error {
 		if err := s.Ready(); !errors.Is(err, errStalled) {
@@ -67,6 +89,10 @@ func TestFullDiskOfTheStream(t *testing.T) {
 		t.Errorf("killr_relay_stalled is %g, want 0", got)
 	}
 	eventually(t, 20*time.Second, store)
+	eventually(t, 20*time.Second, func() error { return setKey("another", 10<<10) })
+	if key, err := keys.Get(t.Context(), wire.FreshKeyID); err != nil || len(key.Value()) != wire.FreshKeySize {
+		t.Errorf("the key of the tokens is gone: %v", err)
+	}
 }
 
 // A relay whose message was not acknowledged once, as after a pause of its process, is ready again when the stream
@@ -79,7 +105,7 @@ func TestOneMessageNotAcknowledged(t *testing.T) {
 		eventually(t, 20*time.Second, s.Ready)
 	}
 	for _, s := range all {
-		s.relay.unacked.Store(time.Now().UnixNano())
+		s.relay.unacked.Store(monotonic.Now())
 		s.relay.setStalled(errStalled)
 		eventually(t, 20*time.Second, s.Ready)
 		if s.relay.unacked.Load() != 0 {

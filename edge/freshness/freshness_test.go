@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -169,6 +170,27 @@ func TestPause(t *testing.T) {
 	tracker.runs(resumed, after)
 	feed.heartbeat(wire.Heartbeat{Time: after}, after, 0)
 	fresh("a heartbeat written since", after, true)
+}
+
+// TestClockSetForward: to an edge whose machine's clock is set forward by an hour it seems that it did not run, and
+// then that all heartbeats are from before. It believes them again after some seconds.
+func TestClockSetForward(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tracker := New(&wire.Clock{})
+		now := time.Now()
+		tracker.clock.Observe(wire.Heartbeat{Time: now.Add(time.Hour)}, now) // as if the step had come just after it
+		tracker.runs(now.Add(-time.Second), now)
+		for second := 1; second < 6; second++ {
+			time.Sleep(time.Second) // of the bubble's clock
+			now = time.Now()
+			tracker.runs(now, now)
+			tracker.heartbeat(wire.Heartbeat{Time: now}, 0)
+			if stale, want := tracker.FeedStale(), time.Duration(second)*time.Second <= heartbeatGrace; stale != want {
+				t.Errorf("%d s later: stale %t", second, stale)
+			}
+		}
+	})
 }
 
 // TestUnreadableMessage: what no relay has sent is skipped and counted. It makes no page invalid.

@@ -32,6 +32,7 @@ type Tracker struct {
 	goodUntil     atomic.Int64 // nanoseconds since start: when the feed becomes stale unless another heartbeat comes
 	ranAt         atomic.Int64 // wall clock, ns: when this process was last seen to run; 0: nobody looks
 	resumedAt     atomic.Int64 // cluster time, µs: an earlier heartbeat is from before a pause of this process
+	resumed       atomic.Int64 // the same moment, nanoseconds since start
 	start         time.Time
 	changed       chan struct{} // capacity 1: a popular page may have been overtaken
 
@@ -162,10 +163,13 @@ func (t *Tracker) Basis(r *wire.Reply) Basis {
 }
 
 // heartbeat records a live heartbeat that arrived late by so much. After a pause of this process it ignores those
-// written before its end: changes that came after them may still be queued.
+// written before its end: changes that came after them may still be queued. Heartbeats that come longer than
+// heartbeatGrace after the end and yet seem to be from before it tell that the machine's clock was set forward.
 func (t *Tracker) heartbeat(h wire.Heartbeat, late time.Duration) {
-	if h.Lag <= maxRelayLag && h.Time.UnixMicro() >= t.resumedAt.Load() {
-		t.goodUntil.Store(int64(time.Since(t.start) + heartbeatGrace - max(0, late)))
+	now := time.Since(t.start)
+	before := h.Time.UnixMicro() < t.resumedAt.Load() && now-time.Duration(t.resumed.Load()) <= heartbeatGrace
+	if h.Lag <= maxRelayLag && !before {
+		t.goodUntil.Store(int64(now + heartbeatGrace - max(0, late)))
 	}
 }
 
@@ -201,6 +205,7 @@ func (t *Tracker) runs(last, now time.Time) (gap time.Duration) {
 	gap = max(now.Sub(last), now.Round(0).Sub(last.Round(0)))
 	if gap > maxPause {
 		t.resumedAt.Store(t.clock.At(now).UnixMicro())
+		t.resumed.Store(int64(now.Sub(t.start)))
 		t.forgetHeartbeats()
 	}
 	t.ranAt.Store(now.UnixNano())

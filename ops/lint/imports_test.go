@@ -67,6 +67,7 @@ var ours = map[string][]string{
 		"schema/page",
 		"schema/wire",
 		"schema/sleep",
+		"schema/monotonic",
 		"schema/ring",
 		"schema/popularlist",
 		"schema/discovery",
@@ -80,7 +81,9 @@ var ours = map[string][]string{
 	"cachefill": {
 		"cachefill", "schema/page", "schema/wire", "schema/sleep", "schema/ring", "schema/popularlist",
 	},
-	"renderer":           {"renderer", "schema/page", "schema/wire", "schema/sleep", "schema/discovery", "templates"},
+	"renderer": {
+		"renderer", "schema/page", "schema/wire", "schema/sleep", "schema/monotonic", "schema/discovery", "templates",
+	},
 	"renderer/store":     {"schema/page", "renderer/query", "renderer/words"},
 	"renderer/query":     {"renderer/words"},
 	"renderer/words":     {},
@@ -90,6 +93,7 @@ var ours = map[string][]string{
 	"schema/wire":        {"schema/page"},
 	"schema/ring":        {},
 	"schema/sleep":       {},
+	"schema/monotonic":   {},
 	"schema/popularlist": {"schema/page", "schema/wire"},
 	"schema/discovery":   {},
 	"schema/migrations":  {},

@@ -18,6 +18,7 @@ type MemcachedConfig struct {
 	Port        int // on 127.0.0.1; 0: any free one
 	MemoryMiB   int // 0: 64
 	Connections int // 0: 1,024, memcached's own default
+	ItemKiB     int // the largest item; 0: 1,024, memcached's own default
 }
 
 // Memcached is a running memcached child. Its methods may not be called concurrently with one another.
@@ -44,6 +45,9 @@ func StartMemcached(ctx context.Context, cfg MemcachedConfig) (*Memcached, error
 	if cfg.Connections == 0 {
 		cfg.Connections = 1024
 	}
+	if cfg.ItemKiB == 0 {
+		cfg.ItemKiB = 1024
+	}
 	if cfg.Port != 0 {
 		m := &Memcached{cfg: cfg, path: path, cred: cred}
 		if err := m.start(ctx); err != nil {
@@ -69,9 +73,10 @@ func (m *Memcached) start(ctx context.Context) error {
 	if err := CheckPort("memcached", m.Addr()); err != nil {
 		return err
 	}
-	// -U 0: UDP answers are an amplifier. Items stay at the 1 MiB default, which is also the greatest NATS message.
+	// -U 0: UDP answers are an amplifier. The default of an item, 1 MiB, is also the greatest NATS message.
 	cmd := exec.Command(m.path, "-l", "127.0.0.1", "-p", strconv.Itoa(m.cfg.Port), "-U", "0",
-		"-m", strconv.Itoa(m.cfg.MemoryMiB), "-c", strconv.Itoa(m.cfg.Connections), "-t", "2")
+		"-m", strconv.Itoa(m.cfg.MemoryMiB), "-c", strconv.Itoa(m.cfg.Connections), "-t", "2",
+		"-I", strconv.Itoa(m.cfg.ItemKiB)+"k")
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: m.cred}
 	c, err := StartChild(cmd, syscall.SIGKILL) // it has nothing to save, and a frozen process handles no other signal

@@ -15,7 +15,13 @@ func Memcached(t testing.TB) string {
 // MemcachedServer is Memcached for tests that stop, restart or freeze it.
 func MemcachedServer(t testing.TB) *stack.Memcached {
 	t.Helper()
-	m, err := stack.StartMemcached(t.Context(), stack.MemcachedConfig{})
+	return MemcachedWith(t, stack.MemcachedConfig{})
+}
+
+// MemcachedWith is MemcachedServer with a configuration.
+func MemcachedWith(t testing.TB, cfg stack.MemcachedConfig) *stack.Memcached {
+	t.Helper()
+	m, err := stack.StartMemcached(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ type Photo struct {
 	TakenAt     *time.Time // nil: unknown
 	Faves       int32
 	Camera      Camera
-	Tags        []string // in alphabetical order
-	Albums      []AlbumName
+	Tags        []string    // at most 100, in alphabetical order
+	Albums      []AlbumName // at most 100
 	// The neighbours in the owner's stream; nil at its ends.
 	Newer, Older *Neighbour
 }
@@ -64,8 +64,8 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 			coalesce(p.description, ''), p.taken_at, coalesce(p.faves, 0),
 			coalesce(p.camera, ''), coalesce(p.lens, ''), coalesce(p.exposure, ''), coalesce(p.aperture, 0),
 				coalesce(p.focal_mm, 0), coalesce(p.iso, 0),
-			(SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags m JOIN tags g ON g.id = m.tag_id
-				WHERE m.photo_id = p.id),
+			(SELECT array_agg(g.name ORDER BY g.name) FROM (SELECT x.tag_id FROM photo_tags x WHERE x.photo_id = p.id
+				ORDER BY x.tag_id LIMIT 100) AS m JOIN tags g ON g.id = m.tag_id),
 			al.ids, al.titles,
 			coalesce(n.id, 0), coalesce(n.title, ''), coalesce(n.image_id, ''), coalesce(n.width, 0), coalesce(n.height,
 				0), coalesce(n.color, 0),
@@ -77,7 +77,8 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 			LEFT JOIN users u ON u.id = p.user_id
 			LEFT JOIN LATERAL (
 				SELECT array_agg(b.id ORDER BY b.id) AS ids, array_agg(b.title ORDER BY b.id) AS titles
-				FROM album_photos m JOIN albums b ON b.id = m.album_id WHERE m.photo_id = p.id
+				FROM (SELECT x.album_id FROM album_photos x WHERE x.photo_id = p.id LIMIT 100) AS m
+					JOIN albums b ON b.id = m.album_id
 			) AS al ON true
 			LEFT JOIN LATERAL (SELECT * FROM photos x WHERE x.user_id = p.user_id AND NOT x.private AND x.id > p.id
 				ORDER BY x.id LIMIT 1) AS n ON true

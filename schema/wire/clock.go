@@ -59,5 +59,13 @@ func (c *Clock) Now() time.Time { return c.At(time.Now()) }
 // At is cluster time at a time of this machine's clock.
 func (c *Clock) At(t time.Time) time.Time { return t.Add(time.Duration(c.offset.Load())) }
 
+// Known reports whether cluster time is known: a heartbeat has come. Until then it may be off by as much as this
+// machine's clock is.
+func (c *Clock) Known() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n > 0
+}
+
 // Offset is cluster time minus this machine's time.
 func (c *Clock) Offset() time.Duration { return time.Duration(c.offset.Load()) }

@@ -42,6 +42,9 @@ const (
 	MetadataSite = "site"
 )
 
+// Buckets lists the JetStream KV buckets of a site. The relay looks after them.
+func Buckets() []string { return []string{BucketKeys, BucketPopular} }
+
 // CancelSubject is the subject an edge publishes to, without data, when nobody waits any more for the answer to the
 // request with this id.
 func CancelSubject(id string) string { return prefixCancel + id }
