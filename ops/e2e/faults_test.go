@@ -23,32 +23,6 @@ func TestScaleUnderLoad(t *testing.T) {
 	l.mustBeClean(t)
 }
 
-func TestRendererKilledUnderLoad(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 2, 3)
-	l := s.visitors(8)
-	for range 3 {
-		l.more(t, 200)
-		must(t, syscall.Kill(s.pids(roles.Renderer)[0], syscall.SIGKILL)) // it is restarted
-		l.more(t, 100)
-		s.scale(3)
-	}
-	l.mustBeClean(t)
-}
-
-func TestRendererFrozenUnderLoad(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, 4)
-	l := s.visitors(8)
-	l.more(t, 400)
-	frozen := s.pids(roles.Renderer)[0]
-	must(t, syscall.Kill(frozen, syscall.SIGSTOP))
-	l.more(t, 400)
-	must(t, syscall.Kill(frozen, syscall.SIGCONT))
-	l.more(t, 200)
-	l.mustBeClean(t)
-}
-
 func TestEdgeStopsWithoutCuttingAnybody(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
@@ -64,43 +38,6 @@ func TestEdgeStopsWithoutCuttingAnybody(t *testing.T) {
 			t.Errorf("%s: %v", role, err)
 		}
 	}
-}
-
-func TestMemcachedStoppedAndStarted(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, 1)
-	l := s.visitors(4)
-	l.more(t, 100)
-	if err := s.cache.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	l.more(t, 200)
-	if err := s.cache.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	l.more(t, 200)
-	if err := s.cache.Freeze(); err != nil {
-		t.Fatal(err)
-	}
-	l.more(t, 100)
-	if err := s.cache.Thaw(); err != nil {
-		t.Fatal(err)
-	}
-	l.more(t, 100)
-	l.mustBeClean(t)
-}
-
-func TestNATSRestarted(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 2, 2)
-	l := s.visitors(4)
-	l.more(t, 200)
-	if err := s.bus.Restart(); err != nil {
-		t.Fatal(err)
-	}
-	l.more(t, 400)
-	l.mustBeClean(t)
-	s.retitle(t, "after the restart")
 }
 
 // TestNoRendererLeft: cached pages are shown, others are answered by an error page that says when to retry.

@@ -14,8 +14,11 @@ type Check struct {
 	Met    bool   `json:"met"`
 }
 
-// CheckBad is the check of bad answers. It alone does not depend on how busy the machine is.
-const CheckBad = "bad answers"
+// The checks that do not depend on how busy the machine is.
+const (
+	CheckFaults = "faults"
+	CheckBad    = "bad answers"
+)
 
 // judge compares what was seen with the targets of a row.
 func (o *Outcome) judge(row Row) {
@@ -28,7 +31,7 @@ func (o *Outcome) judge(row Row) {
 	for _, f := range o.Faults {
 		injected = injected && f.Err == ""
 	}
-	check(Check{What: "faults", Target: "injected and undone", Seen: fmt.Sprint(len(o.Faults)), Met: injected})
+	check(Check{What: CheckFaults, Target: "injected and undone", Seen: fmt.Sprint(len(o.Faults)), Met: injected})
 	for i := range o.Loads {
 		for _, c := range o.Loads[i].checks(row.Loads[i].Target, o.Faults) {
 			c.Load = row.Loads[i].Name

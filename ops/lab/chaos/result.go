@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -69,13 +70,22 @@ func newSeen(l Load, b *bench.Result) Seen {
 	return s
 }
 
-// notes are warnings about the generator.
+// notes say how far the generator of the load was late.
 func notes(b *bench.Result) (all []string) {
-	if a := b.Arrivals; a != nil && a.Late+a.Waited+a.Dropped > 0 {
-		for _, w := range b.Warnings() {
-			if !slices.Contains(all, w) {
-				all = append(all, w)
-			}
+	a := b.Arrivals
+	if a == nil {
+		return nil
+	}
+	for _, c := range []struct {
+		count int64
+		what  string
+	}{
+		{a.Late, "pages began more than 10 ms late, because the machine was busy; their latency includes that"},
+		{a.Waited, "pages waited more than 10 ms for a free visitor; their latency includes that"},
+		{a.Dropped, "pages never began, because 10 s of others were waiting"},
+	} {
+		if c.count > 0 {
+			all = append(all, fmt.Sprintf("%d %s", c.count, c.what))
 		}
 	}
 	return all
@@ -87,9 +97,9 @@ func (res *Result) add(ctx context.Context, o Outcome, log *slog.Logger) {
 	switch {
 	case ctx.Err() != nil:
 	case o.Err != "":
-		log.Error("could not be run", "name", o.Row, "without", o.Without, "err", o.Err)
+		log.Error("could not be run", "name", o.title(), "err", o.Err)
 	default:
-		log.Info(o.verdict(), "name", o.Row, "without", o.Without, "bad", o.bad(), "count", o.requests())
+		log.Info(o.verdict(), "name", o.title(), "bad", o.bad(), "count", o.requests())
 	}
 }
 

@@ -94,9 +94,9 @@ func (o *Outcome) write(b *bytes.Buffer) {
 	}
 	for i := range o.Loads {
 		s := &o.Loads[i]
-		fmt.Fprintf(b, "  %s%d requests, %d bad, %d stale, %d refused (slowest %s); p50 %s, p99 %s, p99.9 %s, max %s\n",
-			prefix(s.Load), s.Requests, s.Bad, s.Stale, s.Refused.Count, millis(s.Refused.Max), millis(s.Times.P50),
-			millis(s.Times.P99), millis(s.Times.P999), millis(s.Times.Max))
+		fmt.Fprintf(b, "  %s%d requests, %d bad, %d stale, %d refused; p50 %s, p99 %s, p99.9 %s, max %s\n",
+			prefix(s.Load), s.Requests, s.Bad, s.Stale, s.Refused.Count, millis(s.Times.P50), millis(s.Times.P99),
+			millis(s.Times.P999), millis(s.Times.Max))
 		for _, f := range s.Kinds {
 			fmt.Fprintf(b, "    %d %s, such as: %s\n", f.Count, f.Kind, f.Example)
 		}

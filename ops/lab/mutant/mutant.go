@@ -73,6 +73,12 @@ func Build(ctx context.Context, root, dir string, edits []Edit) (program string,
 	return program, nil
 }
 
+// Check fails if the source no longer contains what the edits replace.
+func Check(root string, edits []Edit) error {
+	_, err := apply(root, edits)
+	return err
+}
+
 // apply returns the edited files by their paths.
 func apply(root string, edits []Edit) (map[string]string, error) {
 	sources := map[string]string{}
