@@ -24,8 +24,8 @@ type chaosCommand struct {
 
 // Sizes of the demonstration data of a chaos run's own site.
 const (
-	chaosUsers  = 2000
-	chaosPhotos = 20000
+	chaosUsers  = 1000
+	chaosPhotos = 10000
 )
 
 // errMissed makes the exit status 1; the result says which.

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"net/http"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -38,36 +37,6 @@ func TestEdgeStopsWithoutCuttingAnybody(t *testing.T) {
 			t.Errorf("%s: %v", role, err)
 		}
 	}
-}
-
-// TestNoRendererLeft: cached pages are shown, others are answered by an error page that says when to retry.
-func TestNoRendererLeft(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, 1)
-	client := newClient(t, 1)
-	warm := s.urls[0] + "/photos/" + s.names[0]
-	if status, _, _, err := testenv.Fetch(t.Context(), client, warm); err != nil || status != http.StatusOK {
-		t.Fatalf("%d %v", status, err)
-	}
-	s.scale(0)
-	// Without heartbeats an edge soon no longer relies on its copies, and marks what it shows as stale.
-	testenv.Eventually(t, "the cached page is shown as stale", func() bool {
-		status, header, _, err := testenv.Fetch(t.Context(), client, warm)
-		if err != nil || status != http.StatusOK {
-			t.Fatalf("cached: %d %v", status, err)
-		}
-		return header.Get("X-Cache") == "stale"
-	})
-	status, header, body, err := testenv.Fetch(t.Context(), client, s.urls[0]+"/photos/"+s.names[1])
-	if err != nil || status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" ||
-		!strings.Contains(body, "<html") {
-		t.Errorf("not cached: %d %v %v", status, err, header)
-	}
-	s.scale(1)
-	testenv.Eventually(t, "pages are made again", func() bool {
-		status, _, _, err := testenv.Fetch(t.Context(), client, s.urls[0]+"/photos/"+s.names[1])
-		return err == nil && status == http.StatusOK
-	})
 }
 
 // TestRenderersRestartedInTurn: SIGTERM to one renderer after another, each once the one before serves again. Requests
