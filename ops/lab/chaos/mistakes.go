@@ -20,7 +20,7 @@ var (
 	)}
 	withoutPatience = []mutant.Edit{
 		mutant.Replace("renderer/outage.go", "restartLimit = 4 * time.Second", "restartLimit = time.Duration(0)"),
-		mutant.Replace("renderer/store/read.go", "readLimit   = 5 * time.Second", "readLimit   = time.Millisecond"),
+		mutant.Replace("renderer/store/read.go", "		if !retryable(err) {\n", "		if true {\n"),
 	}
 	withoutReadTimeout = []mutant.Edit{mutant.Replace(
 		"renderer/service.go", "defaultReadTimeout   = 1500 * time.Millisecond", "defaultReadTimeout   = time.Minute",
