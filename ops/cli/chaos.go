@@ -54,7 +54,10 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, services.Stop()) }()
-	if cfg.Users, err = bench.Users(s.ctx, services.Env().Postgres); err != nil {
+	if cfg.Pages.Users, err = bench.Users(s.ctx, services.Env().Postgres); err != nil {
+		return err
+	}
+	if cfg.Pages.Albums, err = albumPages(s, services.Env().Postgres); err != nil {
 		return err
 	}
 	cfg.Stack, cfg.Pictures, cfg.Env = services, picturesOf(services), flagEnv(s.flags)

@@ -101,7 +101,9 @@ var ours = map[string][]string{
 	// The site without a bus: the same rows and views, in one program.
 	"ops/lab/ladder": {"ops", "schema", "renderer", "templates"},
 	// It breaks a site from outside: processes and services, never the roles' code.
-	"ops/lab/chaos":  {"ops/lab/bench", "ops/lab/mutant", "ops/lab/report", "ops/site", "ops/stack", "schema/sleep"},
+	"ops/lab/chaos": {
+		"ops/lab/bench", "ops/lab/mutant", "ops/lab/report", "ops/lab/scale", "ops/site", "ops/stack", "schema/sleep",
+	},
 	"ops/lab/mutant": {},
 }
 

@@ -20,17 +20,20 @@ func (s Setup) on(change func(*Setup)) Setup {
 func all(t Target) []Load { return []Load{{Exponent: 1, Target: t}} }
 
 // hot are the pages of the users with the most photos. Each is asked for before anything breaks.
-func hot(users []bench.Page) []bench.Page { return users[:min(len(users), 100)] }
+func hot(p Pages) []bench.Page { return p.Users[:min(len(p.Users), 100)] }
 
 // never are pages that hardly anybody asks for twice: listings of users from a photo on that need not exist.
-func never(users []bench.Page) []bench.Page {
+func never(p Pages) []bench.Page {
 	pages := make([]bench.Page, 50_000)
 	for i := range pages {
-		user := users[i%len(users)]
+		user := p.Users[i%len(p.Users)]
 		pages[i] = bench.Page{Path: fmt.Sprintf("%s/before/%d", user.Path, 1_000_000_000+i), User: user.User}
 	}
 	return pages
 }
+
+// albums are pages that need a query each: pages of users that wait at the same time share one.
+func albums(p Pages) []bench.Page { return p.Albums }
 
 // The controls of several rows.
 var (
@@ -179,6 +182,15 @@ func Catalogue() []Row {
 			Setup: usual, Loads: []Load{{Exponent: 1, Failover: true}},
 			Fault:   Fault{Every: 5 * time.Second, Do: signalInTurn(site.Edge, syscall.SIGTERM)},
 			Control: Control{Off: "other edges: there is one", Setup: func(s *Setup) { s.Edges = 1 }},
+		},
+		{
+			Name: "three times as many visitors as one renderer can serve", Visitor: "a 503 at once, or the page",
+			Why:   "a bounded queue, of which the newest go first",
+			Setup: Setup{Renderers: 1, Edges: 1, NoNear: true, NoMemcached: true, SlowQueries: 20 * time.Millisecond},
+			Loads: []Load{{Pages: albums, Refusals: true, Target: Target{
+				Goodput: .8, Refused: 100 * time.Millisecond,
+			}}},
+			Overload: 3, Control: Control{Off: "the limit of the queue", Edits: withoutQueueLimit},
 		},
 		{
 			Name: "NATS is gone for 30 s", Visitor: "stale pages",

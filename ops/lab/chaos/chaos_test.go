@@ -28,7 +28,7 @@ func TestCatalogue(t *testing.T) {
 				t.Error("the name is taken, or has a comma or a quotation mark")
 			}
 			names[r.Name] = true
-			if r.Visitor == "" || r.Why == "" || len(r.Loads) == 0 || r.Fault.Do == nil || r.Setup.Edges == 0 {
+			if r.Visitor == "" || r.Why == "" || len(r.Loads) == 0 || (r.Fault.Do == nil) == (r.Overload == 0) || r.Setup.Edges == 0 {
 				t.Errorf("incomplete: %+v", r)
 			}
 			share := 0.0
@@ -105,9 +105,12 @@ func TestInject(t *testing.T) {
 	})
 }
 
+// someFault is never injected.
+var someFault = Fault{Do: func(context.Context, *scene, int, time.Duration) error { return nil }}
+
 // seen is a load with some bad and refused answers, and a slow part from the second 2 to 3.
 func seen(bad, refused int64) Seen {
-	return Seen{Requests: 1000, Bad: bad, Refused: bench.Times{Count: refused, Max: 400}, Stale: 3,
+	return Seen{Right: 80, Requests: 1000, Bad: bad, Refused: bench.Times{Count: refused, Max: 400}, Stale: 3,
 		Times: bench.Times{P50: 1, P99: 50, P999: 90, Max: 120}, Series: []bench.Point{
 			{At: 1, Pages: 250, Max: 20},
 			{At: 2, Pages: 250, Max: 120, Failed: bad, Refused: refused, Stale: 3, Rendered: 100},
@@ -135,19 +138,21 @@ func TestJudge(t *testing.T) {
 		"slowest too long":   {Target{Max: 119 * ms}, 0, 0, "slowest"},
 		"503 in time":        {Target{Refused: 400 * ms}, 0, 9, ""},
 		"503 late":           {Target{Refused: 399 * ms}, 0, 9, "slowest 503"},
+		"goodput":            {Target{Goodput: .8}, 0, 0, ""},
+		"too little goodput": {Target{Goodput: .81}, 0, 0, "right answers per second"},
 		"stale":              {Target{StaleRequired: true}, 0, 0, ""},
 		"recovered":          {Target{Recovered: 1000 * ms}, 0, 0, ""},
 		"recovered too late": {Target{Recovered: 499 * ms}, 0, 0, "recovered after"},
 		"slow for too long":  {Target{Recovered: 1000 * ms, P999: 94 * ms}, 0, 0, "recovered after"},
 		"soon cached again":  {Target{Cached: .9, CachedWithin: 1500 * ms}, 0, 0, ""},
 		"not cached soon":    {Target{Cached: .9, CachedWithin: 500 * ms}, 0, 0, "in a cache, 500ms after the fault"},
-		"nobody asks then":   {Target{Cached: .9, CachedWithin: time.Hour}, 0, 0, "in a cache, 1h0m0s after the fault"},
+		"not cached at last": {Target{Cached: .99, CachedWithin: time.Hour}, 0, 0, "in a cache, 1h0m0s after the fault"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := seen(c.bad, c.refused)
-			o := Outcome{Row: "a row", Faults: []Event{{Began: 1.2, Ended: 1.5}}, Loads: []Seen{s}}
-			o.judge(Row{Loads: []Load{{Target: c.target}}})
+			o := Outcome{Row: "a row", Faults: []Event{{Began: 1.2, Ended: 1.5}}, Loads: []Seen{s}, Peak: 100}
+			o.judge(Row{Loads: []Load{{Target: c.target}}, Fault: someFault})
 			var missed []string
 			for _, check := range o.Checks {
 				if !check.Met {
@@ -178,7 +183,7 @@ func TestNothingSeen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if o.judge(Row{Loads: []Load{{}}}); o.Met || o.Good() {
+			if o.judge(Row{Loads: []Load{{}}, Fault: someFault}); o.Met || o.Good() {
 				t.Errorf("it counts as met: %+v", o)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"flickrkillr/ops/lab/scale"
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 	"flickrkillr/schema/sleep"
@@ -27,7 +28,19 @@ type scene struct {
 	stack *stack.Stack
 	site  *site.Site
 	setup Setup
+	delay *scale.Delay // in front of PostgreSQL; nil: none
 	log   *slog.Logger
+}
+
+// stop stops the roles of the row.
+func (s *scene) stop() (err error) {
+	if s.site != nil {
+		err = s.site.Stop()
+	}
+	if s.delay != nil {
+		err = errors.Join(err, s.delay.Close())
+	}
+	return err
 }
 
 // Event is a fault that was injected.
@@ -53,6 +66,9 @@ func (f Fault) times(whole time.Duration) (begin []time.Duration, hold time.Dura
 
 // inject injects the faults of a run that begins at start and takes whole, until ctx ends.
 func (f Fault) inject(ctx context.Context, on *scene, start time.Time, whole time.Duration) (events []Event) {
+	if f.Do == nil { // the load itself is what goes wrong
+		return nil
+	}
 	begin, hold := f.times(whole)
 	for n, at := range begin {
 		if !sleep.For(ctx, time.Until(start.Add(at))) {

@@ -27,13 +27,15 @@ func (o *Outcome) judge(row Row) {
 		o.Checks = append(o.Checks, c)
 		o.Met = o.Met && c.Met
 	}
-	injected := len(o.Faults) > 0
-	for _, f := range o.Faults {
-		injected = injected && f.Err == ""
+	if row.Fault.Do != nil {
+		injected := len(o.Faults) > 0
+		for _, f := range o.Faults {
+			injected = injected && f.Err == ""
+		}
+		check(Check{What: CheckFaults, Target: "injected and undone", Seen: fmt.Sprint(len(o.Faults)), Met: injected})
 	}
-	check(Check{What: CheckFaults, Target: "injected and undone", Seen: fmt.Sprint(len(o.Faults)), Met: injected})
 	for i := range o.Loads {
-		for _, c := range o.Loads[i].checks(row.Loads[i].Target, o.Faults) {
+		for _, c := range o.Loads[i].checks(row.Loads[i].Target, o.Faults, o.Peak) {
 			c.Load = row.Loads[i].Name
 			check(c)
 		}
@@ -41,7 +43,7 @@ func (o *Outcome) judge(row Row) {
 }
 
 // checks are all figures of a load that have a target.
-func (s *Seen) checks(t Target, faults []Event) []Check {
+func (s *Seen) checks(t Target, faults []Event, peak float64) []Check {
 	most := int64(t.Bad * float64(s.Requests))
 	all := []Check{{What: CheckBad, Target: fmt.Sprintf("at most %d", most), Seen: fmt.Sprint(s.Bad),
 		Met: s.Bad <= most && s.Requests > 0}}
@@ -55,6 +57,10 @@ func (s *Seen) checks(t Target, faults []Event) []Check {
 	within("p99.9", s.Times.P999, t.P999)
 	within("slowest", s.Times.Max, t.Max)
 	within("slowest 503", s.Refused.Max, t.Refused)
+	if t.Goodput > 0 {
+		all = append(all, Check{What: "right answers per second", Seen: fmt.Sprintf("%.0f", s.Right),
+			Target: fmt.Sprintf("at least %.0f", t.Goodput*peak), Met: s.Right >= t.Goodput*peak})
+	}
 	if t.StaleRequired {
 		all = append(all, Check{What: "stale answers", Target: "some", Seen: fmt.Sprint(s.Stale), Met: s.Stale > 0})
 	}
@@ -92,7 +98,11 @@ func (s *Seen) cached(t Target, faults []Event) (share float64, n int64) {
 	if len(faults) == 0 {
 		return 0, 0
 	}
-	from := faults[len(faults)-1].Ended + t.CachedWithin.Seconds()
+	whole := 0.0
+	if n := len(s.Series); n > 0 {
+		whole = s.Series[n-1].At
+	}
+	from := faults[len(faults)-1].Ended + min(t.CachedWithin.Seconds(), whole/2) // short runs have less time
 	var rendered, all, last float64
 	for _, p := range s.Series {
 		if p.At > from {

@@ -28,6 +28,10 @@ var (
 	withoutLookupTimeout = []mutant.Edit{mutant.Replace(
 		"edge/cache/memcached.go", "lookupTimeout = 20 * time.Millisecond", "lookupTimeout = 20 * time.Second",
 	)}
+	withoutQueueLimit = []mutant.Edit{
+		mutant.Replace("renderer/service.go", "defaultQueueFactor   = 8", "defaultQueueFactor   = 100_000"),
+		mutant.Replace("renderer/pool.go", "return !p.relaxed && ", "return false && !p.relaxed && "),
+	}
 	// withoutMisses takes every look-up in memcached that finds nothing for an error.
 	withoutMisses = []mutant.Edit{mutant.Replace(
 		"edge/resolve.go", "	older = cache.Newer(inMemory, older)\n",

@@ -26,6 +26,7 @@ type Outcome struct {
 	Visitor string    `json:"visitor"`           // what a visitor may notice
 	Why     string    `json:"why"`               // the mechanism
 	Began   time.Time `json:"began"`
+	Peak    float64   `json:"peak,omitempty"` // pages per second, before an overload
 	Faults  []Event   `json:"faults"`
 	Loads   []Seen    `json:"loads"`
 	Checks  []Check   `json:"checks"`
@@ -44,7 +45,8 @@ type Seen struct {
 	Kinds    []bench.Failure `json:"kinds"`   // of bad answers
 	Refused  bench.Times     `json:"refused"` // 503 that say when to retry; they count as bad unless the load allows them
 	Stale    int64           `json:"stale"`
-	Times    bench.Times     `json:"times"` // of right answers and timeouts
+	Right    float64         `json:"right_per_second"` // right answers
+	Times    bench.Times     `json:"times"`            // of right answers and timeouts
 	Series   []bench.Point   `json:"series"`
 	Notes    []string        `json:"notes,omitempty"` // reasons to distrust the figures
 }
@@ -54,6 +56,9 @@ func newSeen(l Load, b *bench.Result) Seen {
 	pages := b.Kind("page")
 	s := Seen{Load: l.Name, Requests: b.Requests, Bad: b.Failed, Refused: b.Refused, Stale: pages.Tiers["stale"],
 		Times: pages.Times, Series: b.Series, Kinds: slices.Clone(b.Failures), Notes: notes(b)}
+	if b.Seconds > 0 {
+		s.Right = float64(b.Requests-b.Failed) / b.Seconds
+	}
 	if !l.Refusals {
 		return s
 	}

@@ -17,6 +17,8 @@ type Row struct {
 	Setup Setup
 	Loads []Load // at once
 	Fault Fault
+	// The rate is so many times what visitors can get who each wait for their page; 0: the rate of the run.
+	Overload float64
 
 	Control Control
 }
@@ -24,9 +26,10 @@ type Row struct {
 // Setup is the site of a row.
 type Setup struct {
 	Renderers, Edges, Cachefills int
-	NoNear                       bool // edges without an in-process cache
-	NoMemcached                  bool // and no cachefill
-	Program                      string
+	NoNear                       bool          // edges without an in-process cache
+	NoMemcached                  bool          // and no cachefill
+	SlowQueries                  time.Duration // that each query takes longer; 0: as long as usual
+	Program                      string        // "": this program
 }
 
 // usual is the site of most rows.
@@ -35,14 +38,20 @@ var usual = Setup{Renderers: 4, Edges: 2, Cachefills: 2}
 // uncached is a site on which renderers make every page.
 var uncached = Setup{Renderers: 4, Edges: 2, NoNear: true, NoMemcached: true}
 
+// Pages are pages of the site to choose from.
+type Pages struct {
+	Users  []bench.Page // the pages of users, most photos first
+	Albums []bench.Page
+}
+
 // Load is visitors of one kind.
 type Load struct {
 	Name     string // "" if the row has only one
 	Share    float64
-	Pages    func(users []bench.Page) []bench.Page // nil: every user's page
-	Exponent float64                               // of the Zipf distribution of pages
-	Failover bool                                  // they go to another edge if theirs cannot be reached
-	Refusals bool                                  // a 503 that says when to retry is a right answer
+	Pages    func(Pages) []bench.Page // nil: every user's page
+	Exponent float64                  // of the Zipf distribution of pages
+	Failover bool                     // they go to another edge if theirs cannot be reached
+	Refusals bool                     // a 503 that says when to retry is a right answer
 	Target   Target
 }
 
@@ -55,6 +64,7 @@ type Target struct {
 	Recovered     time.Duration // from the end of a fault until all answers are right, fresh, and within P999
 	Cached        float64       // answers that a cache has, as a part of all, once CachedWithin has passed
 	CachedWithin  time.Duration // since the end of the fault
+	Goodput       float64       // right answers per second, as a part of the peak; for rows with Overload
 	StaleRequired bool          // at least one stale page is shown: without, the fault did not reach the visitors
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -15,15 +16,16 @@ import (
 
 	"flickrkillr/ops/lab/bench"
 	"flickrkillr/ops/lab/mutant"
+	"flickrkillr/ops/lab/scale"
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 )
 
-// Config is the input of a run. Stack, Users and Rows are required.
+// Config is the input of a run. Stack, Pages and Rows are required.
 type Config struct {
 	Stack    *stack.Stack // with a seeded database
 	Pictures string       // directory of the picture store
-	Users    []bench.Page // their pages, most photos first
+	Pages    Pages
 	Rows     []Row
 
 	Rate     float64       // pages per second, 0 is 500
@@ -45,8 +47,8 @@ const step = 100 * time.Millisecond
 
 // Run runs the rows one after another, until ctx ends: then it returns what it has. An interrupted run is no error.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	if cfg.Stack == nil || len(cfg.Users) == 0 || len(cfg.Rows) == 0 {
-		return nil, errors.New("chaos: a stack, users and rows are needed")
+	if cfg.Stack == nil || len(cfg.Pages.Users) == 0 || len(cfg.Rows) == 0 {
+		return nil, errors.New("chaos: a stack, pages and rows are needed")
 	}
 	cfg.Rate, cfg.Duration = cmp.Or(cfg.Rate, 500), cmp.Or(cfg.Duration, time.Minute)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
@@ -100,10 +102,7 @@ func (cfg *Config) run(ctx context.Context, row Row, setup Setup, without string
 	if err == nil {
 		err = cfg.visit(ctx, row, on, &out)
 	}
-	if on.site != nil {
-		err = errors.Join(err, on.site.Stop())
-	}
-	if err != nil && ctx.Err() == nil {
+	if err = errors.Join(err, on.stop()); err != nil && ctx.Err() == nil {
 		out.Err = err.Error()
 	}
 	out.judge(row)
@@ -121,6 +120,17 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 	}
 	if on.setup.NoMemcached {
 		services.Memcached = nil
+	}
+	if on.setup.SlowQueries > 0 {
+		database, err := url.Parse(services.Postgres)
+		if err == nil {
+			on.delay, err = scale.Listen(database.Host, on.setup.SlowQueries)
+		}
+		if err != nil {
+			return err
+		}
+		database.Host = on.delay.Addr()
+		services.Postgres = database.String()
 	}
 	on.site = site.New(site.Config{
 		Services: services, Pictures: cfg.Pictures, Logger: slog.New(slog.DiscardHandler),
@@ -147,14 +157,21 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 // visit loads the site of a row and injects its fault meanwhile.
 func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) error {
 	warm := min(warmup, cfg.Duration/2)
-	edges := on.site.URLs()
+	edges, rate := on.site.URLs(), cfg.Rate
+	if row.Overload > 0 {
+		peak, err := cfg.peak(ctx, row.Loads[0], edges)
+		if err != nil || peak == 0 {
+			return errors.Join(err, errors.New("the site serves no page before it is overloaded"))
+		}
+		out.Peak, rate = peak, row.Overload*peak
+	}
 	start := time.Now().Add(warm)
 	seen := make([]*bench.Result, len(row.Loads))
 	loads, ctx := errgroup.WithContext(ctx)
 	for i, l := range row.Loads {
 		loads.Go(func() (err error) {
 			b := l.config(cfg, edges)
-			b.Warmup = warm
+			b.Rate, b.Warmup = rate*cmp.Or(l.Share, 1), warm
 			if i == 0 {
 				b.Progress = cfg.Progress
 			}
@@ -172,15 +189,26 @@ func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) 
 	return err
 }
 
+// peak is how many pages a second visitors get who each wait for their page.
+func (cfg *Config) peak(ctx context.Context, l Load, edges []string) (float64, error) {
+	b := l.config(cfg, edges)
+	b.Visitors, b.Warmup, b.Duration = 24, time.Second, min(5*time.Second, cfg.Duration)
+	res, err := bench.Run(ctx, b)
+	if err != nil {
+		return 0, err
+	}
+	return res.PagesPerSecond, nil
+}
+
 // config is what bench is told of a load.
 func (l Load) config(cfg *Config, edges []string) bench.Config {
 	b := bench.Config{
-		Edges: edges, Pages: cfg.Users, Exponent: l.Exponent, Seed: 1, Rate: cfg.Rate * cmp.Or(l.Share, 1),
+		Edges: edges, Pages: cfg.Pages.Users, Exponent: l.Exponent, Seed: 1,
 		Duration: cfg.Duration, Timeout: 15 * time.Second, PagesOnly: true, KeepConnections: true,
 		Failover: l.Failover, Step: step,
 	}
 	if l.Pages != nil {
-		b.Pages, b.VisitPages = l.Pages(cfg.Users), 1
+		b.Pages, b.VisitPages = l.Pages(cfg.Pages), 1
 	}
 	return b
 }
