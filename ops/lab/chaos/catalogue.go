@@ -19,21 +19,24 @@ func (s Setup) on(change func(*Setup)) Setup {
 // all is a load of every user's pages.
 func all(t Target) []Load { return []Load{{Exponent: 1, Target: t}} }
 
-// hot are the pages of the users with the most photos. Each is asked for before anything breaks.
+// hot are the pages of the users with the most photos.
 func hot(p Pages) []bench.Page { return p.Users[:min(len(p.Users), 100)] }
 
-// never are pages that hardly anybody asks for twice: listings of users from a photo on that need not exist.
-func never(p Pages) []bench.Page {
+// never are pages that hardly anybody asks for twice.
+func never(p Pages) []bench.Page { return before(p.Users) }
+
+// before are many pages of listings, each from a place on that hardly another one has.
+func before(listings []bench.Page) []bench.Page {
 	pages := make([]bench.Page, 50_000)
 	for i := range pages {
-		user := p.Users[i%len(p.Users)]
-		pages[i] = bench.Page{Path: fmt.Sprintf("%s/before/%d", user.Path, 1_000_000_000+i), User: user.User}
+		l := listings[i%len(listings)]
+		pages[i] = bench.Page{Path: fmt.Sprintf("%s/before/%d", l.Path, 1_000_000_000+i), User: l.User}
 	}
 	return pages
 }
 
 // albums are pages that need a query each: pages of users that wait at the same time share one.
-func albums(p Pages) []bench.Page { return p.Albums }
+func albums(p Pages) []bench.Page { return before(p.Albums) }
 
 // The controls of several rows.
 var (
@@ -78,7 +81,7 @@ func Catalogue() []Row {
 			Name: "all renderers are gone for 10 s", Visitor: "stale pages, or soon a 503 that says when to retry",
 			Why:   "NATS says at once that nobody listens; edges show their last copy",
 			Setup: usual, Loads: []Load{
-				{Name: "cached", Share: .5, Pages: hot, Target: Target{StaleRequired: true}},
+				{Name: "cached", Share: .5, Pages: hot, Known: true, Target: Target{StaleRequired: true}},
 				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
 					Target: Target{Refused: 500 * time.Millisecond}},
 			},
@@ -88,7 +91,7 @@ func Catalogue() []Row {
 			Name: "all renderers are frozen for 8 s", Visitor: "stale pages, or soon a 503 that says when to retry",
 			Why:   "requests without an answer ping all renderers",
 			Setup: usual, Loads: []Load{
-				{Name: "cached", Share: .5, Pages: hot, Target: Target{StaleRequired: true}},
+				{Name: "cached", Share: .5, Pages: hot, Known: true, Target: Target{StaleRequired: true}},
 				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
 					Target: Target{Refused: 500 * time.Millisecond}},
 			},
@@ -128,7 +131,7 @@ func Catalogue() []Row {
 			Name: "PostgreSQL is frozen for 10 s", Visitor: "stale pages, or soon a 503 that says when to retry",
 			Why:   "queries have a time limit; then one probe asks whether it is back",
 			Setup: usual, Loads: []Load{
-				{Name: "cached", Share: .5, Pages: hot, Target: Target{Recovered: 2 * time.Second}},
+				{Name: "cached", Share: .5, Pages: hot, Known: true, Target: Target{Recovered: 2 * time.Second}},
 				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
 					Target: Target{Refused: 2 * time.Second, Recovered: 2 * time.Second}},
 			},
@@ -188,14 +191,14 @@ func Catalogue() []Row {
 			Why:   "a bounded queue, of which the newest go first",
 			Setup: Setup{Renderers: 1, Edges: 1, NoNear: true, NoMemcached: true, SlowQueries: 20 * time.Millisecond},
 			Loads: []Load{{Pages: albums, Refusals: true, Target: Target{
-				Goodput: .8, Refused: 100 * time.Millisecond,
+				Goodput: .8, P99: time.Second, Refused: 100 * time.Millisecond,
 			}}},
 			Overload: 3, Control: Control{Off: "the limit of the queue", Edits: withoutQueueLimit},
 		},
 		{
 			Name: "NATS is gone for 30 s", Visitor: "stale pages",
 			Why:   "edges read memcached and their own caches without the bus",
-			Setup: usual, Loads: []Load{{Pages: hot, Exponent: 1, Target: Target{
+			Setup: usual, Loads: []Load{{Pages: hot, Known: true, Exponent: 1, Target: Target{
 				Bad: .001, StaleRequired: true, Recovered: 3 * time.Second,
 			}}},
 			Fault: Fault{Hold: 30 * time.Second,

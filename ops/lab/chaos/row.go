@@ -50,6 +50,7 @@ type Load struct {
 	Share    float64
 	Pages    func(Pages) []bench.Page // nil: every user's page
 	Exponent float64                  // of the Zipf distribution of pages
+	Known    bool                     // each edge is asked for each page once, before anything breaks
 	Failover bool                     // they go to another edge if theirs cannot be reached
 	Refusals bool                     // a 503 that says when to retry is a right answer
 	Target   Target

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -41,6 +42,9 @@ type Config struct {
 
 // warmup is how long a row's site is loaded before anything counts.
 const warmup = 5 * time.Second
+
+// visitors is how many pages of a load are on their way at once, at most.
+const visitors = 2000
 
 // step is what one point of a timeline stands for.
 const step = 100 * time.Millisecond
@@ -165,6 +169,11 @@ func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) 
 		}
 		out.Peak, rate = peak, row.Overload*peak
 	}
+	for _, l := range row.Loads {
+		if err := l.know(ctx, cfg.Pages, edges); err != nil {
+			return err
+		}
+	}
 	start := time.Now().Add(warm)
 	seen := make([]*bench.Result, len(row.Loads))
 	loads, ctx := errgroup.WithContext(ctx)
@@ -200,12 +209,30 @@ func (cfg *Config) peak(ctx context.Context, l Load, edges []string) (float64, e
 	return res.PagesPerSecond, nil
 }
 
+// know asks each edge for each page, if the visitors' pages should be known.
+func (l Load) know(ctx context.Context, pages Pages, edges []string) error {
+	if !l.Known {
+		return nil
+	}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	for _, edge := range edges {
+		for _, p := range l.Pages(pages) {
+			if _, err := site.Get(ctx, client, edge+p.Path); err != nil {
+				return fmt.Errorf("ask for a page before anything breaks: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
 // config is what bench is told of a load.
 func (l Load) config(cfg *Config, edges []string) bench.Config {
 	b := bench.Config{
 		Edges: edges, Pages: cfg.Pages.Users, Exponent: l.Exponent, Seed: 1,
 		Duration: cfg.Duration, Timeout: 15 * time.Second, PagesOnly: true, KeepConnections: true,
-		Failover: l.Failover, Step: step,
+		Failover: l.Failover, Step: step, Visitors: visitors,
 	}
 	if l.Pages != nil {
 		b.Pages, b.VisitPages = l.Pages(cfg.Pages), 1
