@@ -91,10 +91,10 @@ func TestChaos(t *testing.T) {
 // Interrupted in the next row, the command reports what it has seen, and leaves nothing behind.
 func TestChaosFindsMistakes(t *testing.T) {
 	t.Parallel()
-	res, _ := runChaos(t, "number=2", "--duration", "4s", "--control",
+	res, status := runChaos(t, "number=2", "--duration", "4s", "--control",
 		"--row", "an edge is told to stop every 5 s", "--row", "NATS is gone for 30 s")
-	if !res.Interrupted || len(res.Rows) < 2 || res.Rows[1].Without == "" {
-		t.Fatalf("want a row, its control, and an interruption: %+v", res)
+	if status != 0 || !res.Interrupted || len(res.Rows) < 2 || res.Rows[1].Without == "" {
+		t.Fatalf("exit status %d; want 0, a row, its control, and an interruption: %+v", status, res)
 	}
 	if missed := badAnswers(&res.Rows[0]); len(missed) > 0 {
 		t.Errorf("the row: %+v", missed)

@@ -163,6 +163,10 @@ func TestJudge(t *testing.T) {
 			if got := strings.Join(missed, ", "); got != c.misses || o.Met != (c.misses == "") || o.Good() != o.Met {
 				t.Errorf("missed are %q, met %v; want %q", got, o.Met, c.misses)
 			}
+			cut := o
+			if cut.Cut = true; !cut.Good() {
+				t.Error("a row that was interrupted counts as missed")
+			}
 			control := o
 			if control.Without = "anything"; control.Good() == o.Good() {
 				t.Error("a control is good if it misses, and only then")

@@ -31,11 +31,12 @@ type Outcome struct {
 	Loads   []Seen    `json:"loads"`
 	Checks  []Check   `json:"checks"`
 	Met     bool      `json:"met"`             // all checks are; a control should not meet them
+	Cut     bool      `json:"cut,omitempty"`   // it was interrupted, so that nothing follows from its checks
 	Err     string    `json:"error,omitempty"` // why it could not be run
 }
 
-// Good reports that a row met its target, or that a control missed it.
-func (o *Outcome) Good() bool { return o.Err == "" && o.Met == (o.Without == "") }
+// Good reports that a row met its target, that a control missed it, or that nothing is known.
+func (o *Outcome) Good() bool { return o.Cut || o.Err == "" && o.Met == (o.Without == "") }
 
 // Seen is what the visitors of one load saw. Times are in milliseconds.
 type Seen struct {
@@ -85,7 +86,8 @@ func notes(b *bench.Result) (all []string) {
 		count int64
 		what  string
 	}{
-		{a.Late, "pages began more than 10 ms late, because the machine was busy; their latency includes that"},
+		{a.Late, fmt.Sprintf("pages began more than 10 ms late (%s at most), because the machine was busy; "+
+			"their latency includes that", millis(a.Worst))},
 		{a.Waited, "pages waited more than 10 ms for a free visitor; their latency includes that"},
 		{a.Dropped, "pages never began, because 10 s of others were waiting"},
 	} {
@@ -98,9 +100,10 @@ func notes(b *bench.Result) (all []string) {
 
 // add records an outcome and logs it.
 func (res *Result) add(ctx context.Context, o Outcome, log *slog.Logger) {
+	o.Cut = ctx.Err() != nil
 	res.Rows = append(res.Rows, o)
 	switch {
-	case ctx.Err() != nil:
+	case o.Cut:
 	case o.Err != "":
 		log.Error("could not be run", "name", o.title(), "err", o.Err)
 	default:
@@ -125,6 +128,8 @@ func (o *Outcome) requests() (n int64) {
 // verdict is one word or two about an outcome.
 func (o *Outcome) verdict() string {
 	switch {
+	case o.Cut:
+		return "interrupted"
 	case o.Err != "":
 		return "not run"
 	case o.Without == "" && o.Met:

@@ -54,7 +54,7 @@ func (res *Result) WriteJSON(w io.Writer) error {
 func (res *Result) summary() string {
 	s := fmt.Sprintf("Each row for %g s, %g pages a second begun at random (open loop).", res.Duration, res.Rate)
 	if res.Interrupted {
-		s += " Interrupted: the last row is not complete."
+		s += " Interrupted: the last of them is not complete."
 	}
 	return s
 }
@@ -64,6 +64,7 @@ func (res *Result) total() string {
 	var rows, met, controls, missed int
 	for i := range res.Rows {
 		switch o := &res.Rows[i]; {
+		case o.Cut:
 		case o.Without == "" && o.Good():
 			rows, met = rows+1, met+1
 		case o.Without == "":
