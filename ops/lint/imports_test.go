@@ -102,7 +102,8 @@ var ours = map[string][]string{
 	"ops/lab/ladder": {"ops", "schema", "renderer", "templates"},
 	// It breaks a site from outside: processes and services, never the roles' code.
 	"ops/lab/chaos": {
-		"ops/lab/bench", "ops/lab/mutant", "ops/lab/report", "ops/lab/scale", "ops/site", "ops/stack", "schema/sleep",
+		"ops/lab/audit", "ops/lab/bench", "ops/lab/mutant", "ops/lab/report", "ops/lab/scale", "ops/site", "ops/stack",
+		"schema/sleep",
 	},
 	"ops/lab/mutant": {},
 }

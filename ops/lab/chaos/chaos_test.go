@@ -28,7 +28,7 @@ func TestCatalogue(t *testing.T) {
 				t.Error("the name is taken, or has a comma or a quotation mark")
 			}
 			names[r.Name] = true
-			if r.Visitor == "" || r.Why == "" || len(r.Loads) == 0 || r.Setup.Edges == 0 ||
+			if r.Visitor == "" || r.Why == "" || (len(r.Loads) == 0) == !r.Writes || r.Setup.Edges == 0 ||
 				(r.Fault.Do == nil) == (r.Overload == 0) {
 				t.Errorf("incomplete: %+v", r)
 			}
@@ -189,6 +189,18 @@ func TestNothingSeen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if o.judge(Row{Loads: []Load{{}}, Fault: someFault}); o.Met || o.Good() {
+				t.Errorf("it counts as met: %+v", o)
+			}
+		})
+	}
+	for name, w := range map[string]*Writes{
+		"no audit": nil, "no write": {Answers: 1}, "no answer": {Acknowledged: 1},
+		"a lost write": {Acknowledged: 5, Answers: 9, False: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := Outcome{Faults: []Event{{Ended: 1}}, Writes: w}
+			if o.judge(Row{Writes: true, Fault: someFault}); o.Met {
 				t.Errorf("it counts as met: %+v", o)
 			}
 		})

@@ -34,6 +34,15 @@ func (o *Outcome) judge(row Row) {
 		}
 		check(Check{What: CheckFaults, Target: "injected and undone", Seen: fmt.Sprint(len(o.Faults)), Met: injected})
 	}
+	if row.Writes {
+		seen := Writes{}
+		if o.Writes != nil {
+			seen = *o.Writes
+		}
+		check(Check{What: "writes", Target: "some", Seen: fmt.Sprint(seen.Acknowledged), Met: seen.Acknowledged > 0})
+		check(Check{What: "false answers", Target: "0", Seen: fmt.Sprintf("%d of %d", seen.False, seen.Answers),
+			Met: seen.False == 0 && seen.Answers > 0})
+	}
 	for i := range o.Loads {
 		for _, c := range o.Loads[i].checks(row.Loads[i].Target, o.Faults, o.Peak) {
 			c.Load = row.Loads[i].Name

@@ -21,6 +21,10 @@ func (res *Result) Report() report.Page {
 		if o.Err != "" {
 			page.Notes = append(page.Notes, o.title()+": "+o.Err)
 		}
+		if w := o.Writes; w != nil {
+			table.Rows = append(table.Rows, []string{o.title(), fmt.Sprint(w.Answers), fmt.Sprint(w.False), "", "", "",
+				"", "", "", fmt.Sprintf("%s: %d writes, %d kills", o.verdict(), w.Acknowledged, len(o.Faults))})
+		}
 		for j := range o.Loads {
 			s := &o.Loads[j]
 			verdict := o.verdict()

@@ -29,6 +29,7 @@ type Outcome struct {
 	Peak    float64   `json:"peak,omitempty"` // pages per second, before an overload
 	Faults  []Event   `json:"faults"`
 	Loads   []Seen    `json:"loads"`
+	Writes  *Writes   `json:"writes,omitempty"`
 	Checks  []Check   `json:"checks"`
 	Met     bool      `json:"met"`             // all checks are; a control should not meet them
 	Cut     bool      `json:"cut,omitempty"`   // it was interrupted, so that nothing follows from its checks
@@ -112,6 +113,9 @@ func (res *Result) add(ctx context.Context, o Outcome, log *slog.Logger) {
 }
 
 func (o *Outcome) bad() (n int64) {
+	if o.Writes != nil {
+		n = o.Writes.False
+	}
 	for _, s := range o.Loads {
 		n += s.Bad
 	}
@@ -119,6 +123,9 @@ func (o *Outcome) bad() (n int64) {
 }
 
 func (o *Outcome) requests() (n int64) {
+	if o.Writes != nil {
+		n = o.Writes.Answers
+	}
 	for _, s := range o.Loads {
 		n += s.Requests
 	}

@@ -17,6 +17,8 @@ type Row struct {
 	Setup Setup
 	Loads []Load // at once
 	Fault Fault
+	// Visitors who write, instead of loads: the audit's. Fault.Every is the longest pause between faults then.
+	Writes bool
 	// The rate is so many times what visitors can get who each wait for their page; 0: the rate of the run.
 	Overload float64
 
@@ -29,6 +31,7 @@ type Setup struct {
 	NoNear                       bool          // edges without an in-process cache
 	NoMemcached                  bool          // and no cachefill
 	SlowQueries                  time.Duration // that each query takes longer; 0: as long as usual
+	NoSync                       bool          // renderers do not wait until PostgreSQL has written what it commits
 	Program                      string        // "": this program
 }
 

@@ -104,7 +104,11 @@ func (cfg *Config) run(ctx context.Context, row Row, setup Setup, without string
 	on := &scene{stack: cfg.Stack, setup: setup, log: cfg.Logger}
 	err := cfg.start(ctx, on)
 	if err == nil {
-		err = cfg.visit(ctx, row, on, &out)
+		act := cfg.visit
+		if row.Writes {
+			act = cfg.write
+		}
+		err = act(ctx, row, on, &out)
 	}
 	if err = errors.Join(err, on.stop()); err != nil && ctx.Err() == nil {
 		out.Err = err.Error()
@@ -125,16 +129,9 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 	if on.setup.NoMemcached {
 		services.Memcached = nil
 	}
-	if on.setup.SlowQueries > 0 {
-		database, err := url.Parse(services.Postgres)
-		if err == nil {
-			on.delay, err = scale.Listen(database.Host, on.setup.SlowQueries)
-		}
-		if err != nil {
-			return err
-		}
-		database.Host = on.delay.Addr()
-		services.Postgres = database.String()
+	var err error
+	if services.Postgres, err = on.database(services.Postgres); err != nil {
+		return err
 	}
 	on.site = site.New(site.Config{
 		Services: services, Pictures: cfg.Pictures, Logger: slog.New(slog.DiscardHandler),
@@ -146,7 +143,7 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 			Share: 1 + on.setup.Renderers + on.setup.Edges + on.setup.Cachefills,
 		},
 	})
-	err := errors.Join(
+	err = errors.Join(
 		on.site.Add(site.Renderer, on.setup.Renderers), on.site.Add(site.Cachefill, on.setup.Cachefills),
 		on.site.Add(site.Edge, on.setup.Edges),
 	)
@@ -156,6 +153,26 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 	waiting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return on.site.WaitReady(waiting)
+}
+
+// database is how renderers of a setup connect to the database at an address.
+func (s *scene) database(addr string) (string, error) {
+	u, err := url.Parse(addr)
+	if err != nil {
+		return "", err
+	}
+	if s.setup.SlowQueries > 0 {
+		if s.delay, err = scale.Listen(u.Host, s.setup.SlowQueries); err != nil {
+			return "", err
+		}
+		u.Host = s.delay.Addr()
+	}
+	if s.setup.NoSync {
+		query := u.Query()
+		query.Set("synchronous_commit", "off")
+		u.RawQuery = query.Encode()
+	}
+	return u.String(), nil
 }
 
 // visit loads the site of a row and injects its fault meanwhile.

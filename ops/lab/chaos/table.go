@@ -105,6 +105,14 @@ func (o *Outcome) write(b *bytes.Buffer) {
 			fmt.Fprintf(b, "    note: %s\n", note)
 		}
 	}
+	if w := o.Writes; w != nil {
+		fmt.Fprintf(b, "  %d writes, %d answers compared with them, %d false; %d faults\n", w.Acknowledged, w.Answers,
+			w.False, len(o.Faults))
+		for _, v := range w.First[:min(len(w.First), 3)] {
+			first, _, _ := strings.Cut(v, "\n")
+			fmt.Fprintf(b, "    %s\n", first)
+		}
+	}
 	for _, c := range o.Checks {
 		met := "met"
 		if !c.Met {
@@ -205,7 +213,11 @@ func (res *Result) WriteMarkdown(w io.Writer) error {
 				millis(s.Times.Max), strings.TrimPrefix(verdict, ": "), control)
 		}
 		if len(o.Loads) == 0 {
-			fmt.Fprintf(&b, "| %s |  |  |  |  |  |  |  | %s |  |\n", o.Row, o.verdict())
+			visitors := ""
+			if o.Writes != nil {
+				visitors = fmt.Sprintf("%d writes, %d false answers", o.Writes.Acknowledged, o.Writes.False)
+			}
+			fmt.Fprintf(&b, "| %s | %s |  |  |  |  |  |  | %s | %s |\n", o.Row, visitors, o.verdict(), control)
 		}
 	}
 	fmt.Fprintf(&b, "\n%s\n", res.total())
