@@ -208,7 +208,7 @@ func Catalogue() []Row {
 			Control: noStale,
 		},
 		{
-			Name: "everything is killed at once at random moments", Visitor: "error pages; no acknowledged write is lost",
+			Name: "everything is killed at once at random moments", Visitor: "error pages; no write is lost",
 			Why:   "a write is acknowledged when PostgreSQL has written it",
 			Setup: usual, Writes: true,
 			Fault: Fault{Every: 2 * time.Second, Do: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
