@@ -51,19 +51,23 @@ func (o *Outcome) plot(s *Seen, whole float64) report.Plot {
 	answers := report.Line{Name: "answers", Class: "c1"}
 	bad := report.Line{Name: "bad", Class: "c4"}
 	stale := report.Line{Name: "stale", Class: "c3"}
+	refused := report.Line{Name: "503 that says when to retry", Class: "c2"}
 	most := 1.0
 	for _, p := range perSecond(s.Series) {
 		most = max(most, p.Pages)
 		for _, at := range []struct {
 			line  *report.Line
 			value float64
-		}{{&answers, p.Pages}, {&bad, float64(p.Failed)}, {&stale, float64(p.Stale)}} {
+		}{{&answers, p.Pages}, {&bad, float64(p.Failed)}, {&stale, float64(p.Stale)}, {&refused, float64(p.Refused)}} {
 			at.line.X, at.line.Y = append(at.line.X, p.At+.5), append(at.line.Y, at.value)
 		}
 	}
 	x := report.LinearAxis(whole, func(s float64) string { return report.Plain(s) + " s" })
 	plot := report.Plot{Title: prefix(s.Load) + o.title(), Note: "answers per second; " + o.verdict(),
 		X: x, Y: report.LinearAxis(most, report.Plain), Lines: []report.Line{answers, stale, bad}}
+	if s.Refused.Count > 0 {
+		plot.Lines = append(plot.Lines, refused)
+	}
 	for _, f := range o.Faults {
 		plot.Spans = append(plot.Spans, report.Span{From: f.Began, To: f.Ended})
 	}

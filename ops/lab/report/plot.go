@@ -139,7 +139,7 @@ func LogAxis(least, most float64, label func(float64) string) Axis {
 }
 
 // leastSpan keeps a moment visible, as a part of the width.
-const leastSpan = .002
+const leastSpan = .004
 
 // SVG draws the plot.
 func (p Plot) SVG() template.HTML {
