@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"flickrkillr/ops/lab/bench"
@@ -43,7 +44,8 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		return nil
 	}
 	cfg := chaos.Config{Rows: rows, Rate: c.Rate, Duration: c.Duration, Control: c.Control, Logger: s.log}
-	if c.Control {
+	built := func(r chaos.Row) bool { return len(r.Control.Edits) > 0 }
+	if c.Control && slices.ContainsFunc(rows, built) {
 		if cfg.Source, err = mutant.Root(s.ctx); err != nil {
 			return fmt.Errorf("--control: %w", err)
 		}

@@ -95,9 +95,13 @@ func (o *Outcome) write(b *bytes.Buffer) {
 	}
 	for i := range o.Loads {
 		s := &o.Loads[i]
-		fmt.Fprintf(b, "  %s%d requests, %d bad, %d stale, %d refused; p50 %s, p99 %s, p99.9 %s, max %s\n",
-			prefix(s.Load), s.Requests, s.Bad, s.Stale, s.Refused.Count, millis(s.Times.P50), millis(s.Times.P99),
-			millis(s.Times.P999), millis(s.Times.Max))
+		fmt.Fprintf(b, "  %s%d requests, %d bad, %d stale; p50 %s, p99 %s, p99.9 %s, max %s\n", prefix(s.Load),
+			s.Requests, s.Bad, s.Stale, millis(s.Times.P50), millis(s.Times.P99), millis(s.Times.P999),
+			millis(s.Times.Max))
+		if r := s.Refused; r.Count > 0 {
+			fmt.Fprintf(b, "    %d times 503 that says when to retry: p50 %s, p99 %s, max %s\n", r.Count, millis(r.P50),
+				millis(r.P99), millis(r.Max))
+		}
 		for _, f := range s.Kinds {
 			fmt.Fprintf(b, "    %d %s, such as: %s\n", f.Count, f.Kind, f.Example)
 		}

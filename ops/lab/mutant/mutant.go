@@ -30,7 +30,7 @@ func Replace(file, from, to string) Edit { return Edit{file, from, to} }
 func Root(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Dir}}").Output()
 	if err != nil {
-		return "", fmt.Errorf("find the source tree, by `go list`: %w", err)
+		return "", fmt.Errorf("a mutant needs Go, and the source tree as the working directory: go list: %w", err)
 	}
 	root, ok := strings.CutPrefix(strings.TrimSpace(string(out)), module+" ")
 	if !ok {
