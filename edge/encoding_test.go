@@ -245,8 +245,8 @@ func TestCorruptItems(t *testing.T) {
 	}
 }
 
-// TestReplyThatCannotBeUnpacked: the checksum of a renderer's reply is right, but its gzip body is broken. A client that
-// takes no gzip gets an error.
+// TestReplyThatCannotBeUnpacked: the checksum of a renderer's reply is right, but its gzip body is broken. A client
+// that takes no gzip gets an error.
 func TestReplyThatCannotBeUnpacked(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -43,8 +43,8 @@ type Config struct {
 // warmup is how long a row's site is loaded before anything counts.
 const warmup = 5 * time.Second
 
-// visitors is how many pages of a load are on their way at once, at most.
-const visitors = 2000
+// visitors is how many pages of a load are on their way at once, at most. Two loads stay below edge --address-conns.
+const visitors = 1000
 
 // step is what one point of a timeline stands for.
 const step = 100 * time.Millisecond
