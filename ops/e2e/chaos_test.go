@@ -26,7 +26,8 @@ func runChaos(t *testing.T, until string, args ...string) (*chaos.Result, int) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, testenv.Program(t), append([]string{"chaos", "--json", "--rate", "100"}, args...)...)
+	args = append([]string{"chaos", "--json", "--rate", "100"}, args...)
+	cmd := exec.CommandContext(ctx, testenv.Program(t), args...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp, "KILLR_DATA="+filepath.Join(temp, "unused"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
