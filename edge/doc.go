@@ -15,6 +15,7 @@
 //	renderers.go      page requests on the bus, with retries
 //	hedge.go          sends a request again when its reply takes long
 //	pulse.go          tells renderers that take long from renderers that do not run
+//	addresses.go      a limit on the connections of one address
 //	readers_linux.go  bounds of visitors who read slowly
 //	answer.go         header fields and bodies
 //	errorpages.go     error pages, ready before they are needed

@@ -47,6 +47,7 @@ type metrics struct {
 	changes    prometheus.Histogram
 	unreadable prometheus.Counter
 	pauses     prometheus.Counter
+	refused    prometheus.Counter
 
 	registry prometheus.Registerer
 }
@@ -100,6 +101,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		}),
 		unreadable: counter("unreadable_messages_total", "Messages on the stream of changes that could not be read."),
 		pauses:     counter("pauses_total", "Times that this process did not run for 400 ms or longer."),
+		refused:    counter("refused_connections_total", "Connections closed because their address had too many."),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "killr_edge_requests_in_flight", Help: "Requests being answered.",
 		}),
@@ -119,7 +121,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	}
 	registry.MustRegister(
 		answers, durations, status, m.bytes, m.fast, delegated, m.halfClosed, m.hedges, m.retries, m.shared, m.fills,
-		m.refills, m.busErrors, m.lookups, m.batch, m.inFlight, m.changes, m.unreadable, m.pauses,
+		m.refills, m.busErrors, m.lookups, m.batch, m.inFlight, m.changes, m.unreadable, m.pauses, m.refused,
 	)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())

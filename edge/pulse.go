@@ -17,8 +17,9 @@ import (
 // How an edge finds out that no renderer runs. Clients get an error within 500 ms.
 const (
 	pulseAfter  = 150 * time.Millisecond // without a message of a renderer for so long, requests that wait ping them
-	pulseServer = 50 * time.Millisecond  // if NATS takes longer for a pong, the ping tells nothing
-	pulseWithin = 200 * time.Millisecond // a renderer answers a ping in less than a millisecond, however busy it is
+	pulsePings  = 2                      // so many of them in turn
+	pulseWithin = 150 * time.Millisecond // a renderer answers a ping in less than a millisecond, however busy it is
+	pulseServer = 50 * time.Millisecond  // if NATS, or this process, is late by so much, the ping tells nothing
 )
 
 // errSilent: renderers are connected, but none of them runs. It counts as wire.ErrUnavailable.
@@ -56,8 +57,17 @@ func (p *pulse) watch(parent context.Context) (ctx context.Context, stop func())
 	}
 }
 
-// silent reports that a ping was delivered to renderers and none of them answered, nor anything else.
+// silent reports that pings were delivered to renderers and none of them answered, nor anything else.
 func (p *pulse) silent(ctx context.Context) bool {
+	for range pulsePings {
+		if !p.unanswered(ctx) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *pulse) unanswered(ctx context.Context) bool {
 	server, cancel := context.WithTimeout(ctx, pulseServer)
 	defer cancel()
 	if p.nc.FlushWithContext(server) != nil {
@@ -71,7 +81,7 @@ func (p *pulse) silent(ctx context.Context) bool {
 		p.hear()
 	}
 	return errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && p.nc.IsConnected() &&
-		p.heard.Load() < asked
+		p.heard.Load() < asked && monotonic.Since(asked) < pulseWithin+pulseServer
 }
 
 // pingSubject reaches all renderers.

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -41,6 +42,7 @@ type Config struct {
 	TLSKey       string        // file; "" if and only if TLSCert is
 	MemoryBytes  int           // size of the in-process cache; 0: 64 MiB; negative: none
 	MaxConns     int           // connections open at once; 0: 10,000. A further one waits until another closes
+	AddressConns int           // connections of one address open at once; 0: 2,500. A further one is closed
 	PopularEvery time.Duration // how often the popularity list is stored; 0: 10 s
 	StopTimeout  time.Duration // how long requests may take to finish when stopping; 0: 15 s
 	// Drain is for how long the edge goes on taking requests when it is told to stop: Ready fails, and each answer
@@ -54,11 +56,12 @@ type Config struct {
 }
 
 const (
-	defaultAddr        = "127.0.0.1:8080"
-	defaultMaxConns    = 10_000
-	defaultStopTimeout = 15 * time.Second
-	idleTimeout        = 60 * time.Second // for the next request on a connection
-	headerTimeout      = 5 * time.Second  // for a request's header
+	defaultAddr         = "127.0.0.1:8080"
+	defaultMaxConns     = 10_000
+	defaultAddressConns = 2_500
+	defaultStopTimeout  = 15 * time.Second
+	idleTimeout         = 60 * time.Second // for the next request on a connection
+	headerTimeout       = 5 * time.Second  // for a request's header
 )
 
 // Server is an edge.
@@ -93,6 +96,7 @@ func New(cfg Config) (_ *Server, err error) {
 	}
 	cfg.Addr = cmp.Or(cfg.Addr, defaultAddr)
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
+	cfg.AddressConns = cmp.Or(cfg.AddressConns, defaultAddressConns)
 	cfg.StopTimeout = cmp.Or(cfg.StopTimeout, defaultStopTimeout)
 	cfg.Version = cmp.Or(cfg.Version, "0.0.0")
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
@@ -156,12 +160,17 @@ func newServer(cfg Config) *Server {
 	return s
 }
 
-// listen opens the listener, which accepts at most MaxConns connections at once.
+// listen opens the listener, which accepts at most MaxConns connections at once, and AddressConns of one address.
 func (s *Server) listen() (net.Listener, error) {
 	lis, err := (&net.ListenConfig{Control: limitReaders}).Listen(context.Background(), "tcp", s.cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("edge: cannot listen on %s: %w", s.cfg.Addr, err)
 	}
+	lis = newFairListener(lis, s.cfg.AddressConns, func(from netip.Prefix) {
+		s.metrics.refused.Inc()
+		s.log.Warn("closed a new connection: its address has too many open ones", "address", from,
+			"limit", s.cfg.AddressConns, "remedy", "if it is a load balancer, raise --address-conns")
+	})
 	if s.cfg.TLSCert != "" { // the fast path, which is below net/http, cannot see through TLS
 		return netutil.LimitListener(lis, s.cfg.MaxConns), nil
 	}

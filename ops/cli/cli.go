@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"flickrkillr/ops/lab/chaos"
 	"flickrkillr/ops/site"
 )
 
@@ -30,6 +31,7 @@ type commands struct {
 	Seed      seedCommand      `cmd:"" help:"Fill an empty database with the demonstration data."`
 	Audit     auditCommand     `cmd:"" help:"Test the caches: change photos, view them through every edge, inject faults, and compare each answer with the database."`
 	Bench     benchCommand     `cmd:"" help:"Load a running site as browsers do, and report latency and failures."`
+	Chaos     chaosCommand     `cmd:"" help:"Break a site of its own, one thing after another, while visitors load it, and report what they notice."`
 	Ladder    ladderCommand    `cmd:"" help:"Measure the site's older designs, from a CGI process for each page to today's, on the same page of the same database."`
 	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing if all of it is installed."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
@@ -120,7 +122,8 @@ func commandVars() kong.Vars {
 	for _, f := range site.Faults() {
 		names = append(names, f.Name)
 	}
-	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`}
+	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`,
+		"rows": strings.Join(chaos.Names(), ",")}
 }
 
 // explain prints what is wrong with the command line, and what is allowed. parsed is nil if kong refused it.

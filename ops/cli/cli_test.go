@@ -122,6 +122,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"bench --zipf NaN", 2, "--zipf=NaN is not allowed: at least 0"},
 		{"up --photos -5", 2, "--photos=-5 is not allowed: at least 1 (see killr up --help)"},
 		{"audit --fault frob", 2, `must be one of "kill a renderer",`},
+		{"chaos --row frob", 2, `must be one of "a renderer is killed every 2 s",`},
 		{"audit --metrics http://127.0.0.1:1/metrics", 1, "--edge"},
 		{"warm", 1, "first, or say --nats\n"},
 		{"migrate", 1, "first, or say --postgres\n"},

@@ -20,6 +20,7 @@
 //	setup.go      setup
 //	audit.go      audit, of a running site or of one in a sandbox
 //	bench.go      bench; benchprogress.go shows how far it is; benchpeers.go is bench --peers
+//	chaos.go      chaos, on a site in a sandbox
 //	ladder.go     ladder; ladderscale.go is ladder --scale
 //	version.go    version
 //

@@ -31,7 +31,7 @@ func measures(t *testing.T, result any, args ...string) {
 	}
 	cmd := exec.CommandContext(
 		t.Context(),
-		os.Args[0],
+		testenv.Program(t),
 		append([]string{"--data", filepath.Join(dir, "none"), "--log-level", "warn"}, args...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	var out, errs bytes.Buffer

@@ -5,17 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"flickrkillr/ops/lab/audit"
+	"flickrkillr/ops/lab/mutant"
 	roles "flickrkillr/ops/site"
 	"flickrkillr/ops/testenv"
 )
@@ -78,7 +77,8 @@ const bound = "--bound=4s"
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	r, status := audited(
-		t, program(t), "--seed", "7", "--writes", "1000", "--observations", "5000", "--fault-every", "1s", bound,
+		t, testenv.Program(t), "--seed", "7", "--writes", "1000", "--observations", "5000", "--view-rate", "200",
+		"--fault-every", "1s", bound,
 	)
 	for _, v := range r.First {
 		t.Error(v)
@@ -117,7 +117,7 @@ func TestAuditOfARunningSite(t *testing.T) {
 	for _, url := range s.urls {
 		args = append(args, "--edge", url)
 	}
-	r, status := audited(t, program(t), args...)
+	r, status := audited(t, testenv.Program(t), args...)
 	if status != 0 || r.Violations != 0 || r.Edges != 2 || len(r.Faults) != 0 || r.Observations < 2000 ||
 		r.Notice.Err == "" {
 		t.Errorf("exit status %d: %+v", status, r)
@@ -127,66 +127,30 @@ func TestAuditOfARunningSite(t *testing.T) {
 // TestAuditInterrupted reports what it has measured, and leaves nothing behind.
 func TestAuditInterrupted(t *testing.T) {
 	t.Parallel()
-	r, status := auditedUntil(t, "msg=auditing", program(t), "--duration", "10m", "--no-faults", bound)
+	r, status := auditedUntil(t, "msg=auditing", testenv.Program(t), "--duration", "10m", "--no-faults", bound)
 	if status != 0 || r.Violations != 0 || r.Observations == 0 || r.Took > 5*time.Minute {
 		t.Errorf("exit status %d: %+v", status, r)
 	}
 }
 
-// mutant is the program with a deliberate mistake.
-type mutant struct {
+// mistake is one that a mutant makes.
+type mistake struct {
 	name  string
-	edits []edit
+	edits []mutant.Edit
 	rules []string // one of them must be violated
 	flags []string
 }
 
-// edit replaces one piece of a source file.
-type edit struct{ file, from, to string }
-
-// build builds the mutant. It fails if the source no longer contains what is to be replaced.
-func (m *mutant) build(t *testing.T) string {
+// build builds the mutant.
+func (m *mistake) build(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sources := map[string]string{}
-	for _, e := range m.edits {
-		path := filepath.Join(root, e.file)
-		if sources[path] == "" {
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sources[path] = string(b)
-		}
-		if n := strings.Count(sources[path], e.from); n != 1 {
-			t.Fatalf("%s has %q %d times: this test must follow the code", e.file, e.from, n)
-		}
-		sources[path] = strings.Replace(sources[path], e.from, e.to, 1)
-	}
-	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	for path, source := range sources {
-		overlay.Replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(overlay.Replace)))
-		if err := os.WriteFile(overlay.Replace[path], []byte(source), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b, err := json.Marshal(overlay)
+	program, err := mutant.Build(t.Context(), root, t.TempDir(), m.edits)
 	if err != nil {
 		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(file, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(dir, "killr")
-	cmd := exec.Command("go", "build", "-pgo=off", "-overlay", file, "-o", program, "flickrkillr")
-	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build of a mutant: %v\n%s", err, out)
 	}
 	return program
 }
@@ -198,85 +162,98 @@ func wiping() []string { return []string{"--fault", "wipe the stream", "--fault-
 // TestAuditFindsMistakes proves that the audit can fail: it finds each typical mistake of such a cache.
 func TestAuditFindsMistakes(t *testing.T) {
 	t.Parallel()
-	for _, m := range []mutant{
+	for _, m := range []mistake{
 		{
-			name:  "versions are not compared",
-			edits: []edit{{"edge/freshness/tracker.go", "d.Version < d.Scope.version.Load()", "d.Version < 0"}},
+			name: "versions are not compared",
+			edits: []mutant.Edit{
+				mutant.Replace("edge/freshness/tracker.go", "d.Version < d.Scope.version.Load()", "d.Version < 0"),
+			},
 			rules: []string{"back", "own", "fresh"},
 			flags: []string{"--no-faults"},
 		}, {
 			name:  "cookies of writers are ignored",
-			edits: []edit{{"edge/handler.go", "	x.atLeast = s.tokens.Adopt(r)\n", ""}},
+			edits: []mutant.Edit{mutant.Replace("edge/handler.go", "	x.atLeast = s.tokens.Adopt(r)\n", "")},
 			rules: []string{"own"},
 			flags: []string{"--no-faults"},
 		}, {
 			name: "the relay drops what it took",
-			edits: []edit{{
+			edits: []mutant.Edit{mutant.Replace(
 				"renderer/relay.go", "	batch := make([]wire.Change, len(changes))\n",
 				"	if len(changes) > 0 {\n		return nil\n	}\n	batch := make([]wire.Change, len(changes))\n",
-			}},
+			)},
 			rules: []string{"fresh"},
 			flags: []string{"--no-faults"},
 		}, {
 			name: "rows are read before versions",
-			edits: []edit{
-				{
+			edits: []mutant.Edit{
+				mutant.Replace(
 					"renderer/store/users.go", `return read(ctx, s, "read users", func`,
 					`pages, err := read(ctx, s, "read users", func`,
-				},
-				{"renderer/store/users.go", "		names, befores, afters, newest)\n}", `		names, befores, afters, newest)
+				),
+				mutant.Replace("renderer/store/users.go", "		names, befores, afters, newest)\n}", `		names, befores, afters, newest)
 	for i := range pages {
 		if pages[i].User != nil && err == nil {
 			err = s.pool.QueryRow(ctx, "SELECT version FROM users WHERE name = $1", pages[i].User.Name).Scan(&pages[i].Depends[1].Version)
 		}
 	}
 	return pages, err
-}`},
+}`),
 			},
 			rules: []string{"label"},
 			flags: []string{"--no-faults"},
 		}, {
 			name: "a stream made anew is not noticed",
-			edits: []edit{
-				{
+			edits: []mutant.Edit{
+				mutant.Replace(
 					"edge/freshness/feed.go", "!stream.CachedInfo().Created.Equal(created) {",
 					"stream.CachedInfo().Created.Equal(created.Add(1)) {",
-				},
-				{"edge/freshness/feed.go", "last != 0 && seq != last+1 {", "last != 0 && seq == last {"},
+				),
+				mutant.Replace("edge/freshness/feed.go", "last != 0 && seq != last+1 {", "last != 0 && seq == last {"),
 			},
 			rules: []string{"fresh"},
 			flags: wiping(),
 		}, {
-			name: "an edge does not notice that it did not run",
-			edits: []edit{
-				{
-					"edge/freshness/tracker.go", "gap > maxPause {\n		t.resumedAt",
-					"gap > time.Hour {\n		t.resumedAt",
-				},
-				{
+			name: "an edge does not care that it did not run",
+			edits: []mutant.Edit{
+				mutant.Replace( // and needs a second to catch up
+					"edge/freshness/tracker.go",
+					"		t.resumedAt.Store(t.clock.At(now).UnixMicro())\n		t.forgetHeartbeats()\n",
+					"		t.mu.Lock()\n		time.AfterFunc(time.Second, t.mu.Unlock)\n",
+				),
+				mutant.Replace(
 					"edge/freshness/tracker.go", "now.UnixNano()-ran > int64(maxPause)",
 					"now.UnixNano()-ran > 1<<62",
-				},
+				),
 			},
 			rules: []string{"fresh", "gone"},
-			// Many visitors with pauses: each waits for an edge that is frozen, and others must come after a change.
-			flags: []string{
-				"--fault", "freeze an edge", "--fault-every", "1s", "--observers", "64", "--view-rate", "80",
+			flags: []string{"--fault", "freeze an edge", "--fault-every", "1s"},
+		}, {
+			name: "a frozen relay holds all others up, and an edge needs no heartbeats",
+			edits: []mutant.Edit{
+				mutant.Replace(
+					"renderer/store/pool.go", `"idle_in_transaction_session_timeout": "2s"`,
+					`"idle_in_transaction_session_timeout": "1h"`,
+				),
+				mutant.Replace(
+					"edge/freshness/tracker.go", "if t.feedStaleAt(now) && age > staleFeedAge {", "if false {",
+				),
 			},
+			rules: []string{"fresh", "gone"},
+			// So many owners that a change of one page rarely makes another page of the same owner known.
+			flags: []string{"--fault", "freeze the relay", "--fault-every", "1s", bound, "--owners", "300"},
 		}, {
 			name: "the database loses what it acknowledged",
-			edits: []edit{{
+			edits: []mutant.Edit{mutant.Replace(
 				"ops/stack/stack.go", `Connections: cfg.Connections}`, `Connections: cfg.Connections, Throwaway: true}`,
-			}},
+			)},
 			rules: []string{"back", "fresh", "label", "gone", "own"},
 			flags: []string{"--fault", "crash PostgreSQL", "--fault-every", "1s"},
 		},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			r, status := audited(
-				t, m.build(t), append([]string{"--duration", "2m", "--stop-at-violation"}, m.flags...)...,
-			)
+			flags := append([]string{"--duration", "2m", "--stop-at-violation", "--view-rate", "300"}, m.flags...)
+			r, status := audited(t, m.build(t), flags...)
 			if status != 1 || !slices.ContainsFunc(m.rules, func(rule string) bool { return r.Rules[rule] > 0 }) {
 				t.Errorf("exit status %d, broken were %v after %v, want one of %v", status, r.Rules, r.Took, m.rules)
 			}
@@ -286,7 +263,7 @@ func TestAuditFindsMistakes(t *testing.T) {
 	t.Run("but not where there is none", func(t *testing.T) {
 		t.Parallel()
 		r, status := audited(
-			t, program(t), append([]string{"--duration", "16s", "--stop-at-violation", bound}, wiping()...)...,
+			t, testenv.Program(t), append([]string{"--duration", "16s", "--stop-at-violation", bound}, wiping()...)...,
 		)
 		if status != 0 || r.Violations != 0 || len(r.Faults) == 0 {
 			t.Errorf("exit status %d: %v", status, r.First)

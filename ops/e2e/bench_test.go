@@ -18,11 +18,11 @@ import (
 func TestBench(t *testing.T) {
 	t.Parallel()
 	data := testenv.DataDir(t)
-	up := testenv.StartProgram(t, program(t), nil, testenv.UpArgs(data, "--processes", "--edges", "2")...)
+	up := testenv.StartProgram(t, testenv.Program(t), nil, testenv.UpArgs(data, "--processes", "--edges", "2")...)
 	testenv.SiteURL(t, up)
 	report := filepath.Join(t.TempDir(), "report.html")
 	out := run(
-		t, 5*time.Minute, nil, program(t), "--data", data, "--log-level", "error", "bench", "--visitors", "2",
+		t, 5*time.Minute, nil, testenv.Program(t), "--data", data, "--log-level", "error", "bench", "--visitors", "2",
 		"--warmup", "500ms", "--duration", "2s", "--json", "--report", report,
 	)
 	var res bench.Result

@@ -45,7 +45,7 @@ func BenchmarkCPU(b *testing.B) {
 					flags := append([]string{"up", "--data", data, "--addr", "127.0.0.1:0", "--nats-port", "0",
 						"--users", "20000", "--photos", "200000",
 						"--no-access-log", "--near-cache", c.near, "--log-level", "warn"}, how.flags...)
-					up := testenv.StartProgram(b, program(b), nil, flags...)
+					up := testenv.StartProgram(b, testenv.Program(b), nil, flags...)
 					url := strings.TrimSuffix(testenv.SiteURL(b, up), "/")
 					time.Sleep(3 * time.Second) // until work that the start caused has ended
 					measure(b, up.PID(), url, c.paths(b.Context(), b, data))

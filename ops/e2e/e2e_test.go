@@ -9,13 +9,10 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,30 +20,6 @@ import (
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
-
-var build struct {
-	sync.Once
-	err error
-}
-
-// program builds killr once for all tests, and returns its path.
-func program(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(testenv.SharedDir(t), "killr")
-	build.Do(func() {
-		// A build with the profile takes a minute more, and changes nothing that is tested.
-		cmd := exec.Command("go", "build", "-pgo=off", "-o", path, "flickrkillr")
-		// Without the race detector, even if the tests run with it: painting would take ten times as long.
-		cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			build.err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
-	})
-	if build.err != nil {
-		t.Fatal(build.err)
-	}
-	return path
-}
 
 // newClient returns a client that keeps up to n connections and does not follow redirects.
 func newClient(t testing.TB, n int) *http.Client {

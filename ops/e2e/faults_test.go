@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"net/http"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -23,32 +22,6 @@ func TestScaleUnderLoad(t *testing.T) {
 	l.mustBeClean(t)
 }
 
-func TestRendererKilledUnderLoad(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 2, 3)
-	l := s.visitors(8)
-	for range 3 {
-		l.more(t, 200)
-		must(t, syscall.Kill(s.pids(roles.Renderer)[0], syscall.SIGKILL)) // it is restarted
-		l.more(t, 100)
-		s.scale(3)
-	}
-	l.mustBeClean(t)
-}
-
-func TestRendererFrozenUnderLoad(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, 4)
-	l := s.visitors(8)
-	l.more(t, 400)
-	frozen := s.pids(roles.Renderer)[0]
-	must(t, syscall.Kill(frozen, syscall.SIGSTOP))
-	l.more(t, 400)
-	must(t, syscall.Kill(frozen, syscall.SIGCONT))
-	l.more(t, 200)
-	l.mustBeClean(t)
-}
-
 func TestEdgeStopsWithoutCuttingAnybody(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
@@ -64,73 +37,6 @@ func TestEdgeStopsWithoutCuttingAnybody(t *testing.T) {
 			t.Errorf("%s: %v", role, err)
 		}
 	}
-}
-
-func TestMemcachedStoppedAndStarted(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, 1)
-	l := s.visitors(4)
-	l.more(t, 100)
-	if err := s.cache.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	l.more(t, 200)
-	if err := s.cache.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	l.more(t, 200)
-	if err := s.cache.Freeze(); err != nil {
-		t.Fatal(err)
-	}
-	l.more(t, 100)
-	if err := s.cache.Thaw(); err != nil {
-		t.Fatal(err)
-	}
-	l.more(t, 100)
-	l.mustBeClean(t)
-}
-
-func TestNATSRestarted(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 2, 2)
-	l := s.visitors(4)
-	l.more(t, 200)
-	if err := s.bus.Restart(); err != nil {
-		t.Fatal(err)
-	}
-	l.more(t, 400)
-	l.mustBeClean(t)
-	s.retitle(t, "after the restart")
-}
-
-// TestNoRendererLeft: cached pages are shown, others are answered by an error page that says when to retry.
-func TestNoRendererLeft(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, 1)
-	client := newClient(t, 1)
-	warm := s.urls[0] + "/photos/" + s.names[0]
-	if status, _, _, err := testenv.Fetch(t.Context(), client, warm); err != nil || status != http.StatusOK {
-		t.Fatalf("%d %v", status, err)
-	}
-	s.scale(0)
-	// Without heartbeats an edge soon no longer relies on its copies, and marks what it shows as stale.
-	testenv.Eventually(t, "the cached page is shown as stale", func() bool {
-		status, header, _, err := testenv.Fetch(t.Context(), client, warm)
-		if err != nil || status != http.StatusOK {
-			t.Fatalf("cached: %d %v", status, err)
-		}
-		return header.Get("X-Cache") == "stale"
-	})
-	status, header, body, err := testenv.Fetch(t.Context(), client, s.urls[0]+"/photos/"+s.names[1])
-	if err != nil || status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" ||
-		!strings.Contains(body, "<html") {
-		t.Errorf("not cached: %d %v %v", status, err, header)
-	}
-	s.scale(1)
-	testenv.Eventually(t, "pages are made again", func() bool {
-		status, _, _, err := testenv.Fetch(t.Context(), client, s.urls[0]+"/photos/"+s.names[1])
-		return err == nil && status == http.StatusOK
-	})
 }
 
 // TestRenderersRestartedInTurn: SIGTERM to one renderer after another, each once the one before serves again. Requests

@@ -91,7 +91,7 @@ func TestPopularPagesAreThereBeforeAnyRequest(t *testing.T) {
 	}
 	testenv.Eventually(t, "a flushed memcached holds the page again", holds("Told by nobody"))
 	out, err := exec.CommandContext(
-		t.Context(), program(t), "warm", "--nats", s.bus.URL(), "--data", t.TempDir(),
+		t.Context(), testenv.Program(t), "warm", "--nats", s.bus.URL(), "--data", t.TempDir(),
 	).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "the most popular first: page.user."+s.names[0]) {
 		t.Errorf("killr warm: %v\n%s", err, out)

@@ -62,7 +62,7 @@ func newSite(t testing.TB, edges, renderers int) *site {
 // seed fills a database.
 func seed(ctx context.Context, t testing.TB, postgres, pictures string, users, photos int) error {
 	out, err := exec.CommandContext(
-		ctx, program(t), "seed", "--postgres", postgres, "--pictures", pictures, "--users", fmt.Sprint(users),
+		ctx, testenv.Program(t), "seed", "--postgres", postgres, "--pictures", pictures, "--users", fmt.Sprint(users),
 		"--photos", fmt.Sprint(photos),
 	).CombinedOutput()
 	if err != nil {
@@ -87,7 +87,7 @@ func newSiteOn(t testing.TB, postgres, pictures string, edges, renderers int) *s
 			NATS: s.bus.URL(), Postgres: s.postgres, Memcached: []string{s.cache.Addr()},
 		}, Pictures: pictures,
 		Addr: "127.0.0.1:0", DebugAddr: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(said, nil)),
-		Processes: &roles.ProcessConfig{Program: program(t), Data: filepath.Join(t.TempDir(), "unused"),
+		Processes: &roles.ProcessConfig{Program: testenv.Program(t), Data: filepath.Join(t.TempDir(), "unused"),
 			Args:     []string{"--log-format", "json"},
 			EdgeArgs: []string{"--no-access-log"}, Output: said},
 	})

@@ -55,6 +55,7 @@ var rules = []struct{ from, may, why string }{
 	{"ops/site", "flickrkillr/ops/lab", "instruments measure a site; a site does not depend on them"},
 	{"ops/site", "flickrkillr/ops/cli", "commands run a site, not the other way round"},
 	{"ops/lab", "flickrkillr/ops/cli", "commands run instruments, not the other way round"},
+	{"ops/lab/mutant", "flickrkillr/ops/site", "it builds programs and runs none"},
 	{"ops/site", "github.com/alecthomas/kong", "only the command line knows flags"},
 	{"ops/lab", "github.com/alecthomas/kong", "only the command line knows flags"},
 }
@@ -103,6 +104,12 @@ var ours = map[string][]string{
 	"ops/site": {"ops", "schema", "edge", "renderer", "cachefill"}, // it runs the roles, in this process too
 	// The site without a bus: the same rows and views, in one program.
 	"ops/lab/ladder": {"ops", "schema", "renderer", "templates"},
+	// It breaks a site from outside: processes and services, never the roles' code.
+	"ops/lab/chaos": {
+		"ops/lab/audit", "ops/lab/bench", "ops/lab/mutant", "ops/lab/report", "ops/lab/scale", "ops/site", "ops/stack",
+		"schema/sleep",
+	},
+	"ops/lab/mutant": {},
 }
 
 type pkg struct {

@@ -9,6 +9,7 @@
 // elsewhere the next start ends what was left over), and are always reaped.
 //
 //	stack.go      Stack: all three services in one data directory
+//	fault.go      what can be done to them: stop, crash, freeze
 //	nats.go       NATS; natslog.go is its log
 //	postgres.go   PostgreSQL; cluster.go makes its cluster, pidfile.go repairs what an earlier run left
 //	memcached.go  memcached

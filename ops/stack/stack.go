@@ -11,11 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"flickrkillr/schema/sleep"
 )
 
 // postgresDir is PostgreSQL's home within the data directory.
@@ -168,40 +165,6 @@ func (s *Stack) keepRunning(
 	supervise(ctx, name, s.log,
 		func() *Child { s.changing.Lock(); defer s.changing.Unlock(); return current() },
 		func(ctx context.Context) error { s.changing.Lock(); defer s.changing.Unlock(); return restart(ctx) })
-}
-
-// RestartNATS stops NATS and starts it again, with its streams.
-func (s *Stack) RestartNATS() error {
-	if s.nats == nil {
-		return errors.New("restart NATS: it runs elsewhere")
-	}
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	return s.nats.Restart()
-}
-
-// RestartMemcached stops memcached and starts it again, empty.
-func (s *Stack) RestartMemcached(ctx context.Context) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	return s.memcached.Restart(ctx)
-}
-
-// CrashPostgres ends PostgreSQL as a crash does and starts it again: it replays its log.
-func (s *Stack) CrashPostgres(ctx context.Context) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	s.postgres.Kill()
-	return s.postgres.Restart(ctx)
-}
-
-// FreezePostgres suspends PostgreSQL with all its sessions for the time d.
-func (s *Stack) FreezePostgres(ctx context.Context, d time.Duration) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	err := s.postgres.Freeze()
-	sleep.For(ctx, d)
-	return errors.Join(err, s.postgres.Thaw())
 }
 
 // Env is where the services are.

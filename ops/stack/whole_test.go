@@ -152,6 +152,38 @@ func TestStack(t *testing.T) {
 		}
 	})
 
+	// A fault that is held ends early with its context, and is undone all the same.
+	t.Run("services that were broken answer again", func(t *testing.T) {
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for what, inject := range map[string]func() error{
+			"NATS stopped":        func() error { return s.StopNATS(ended, time.Hour) },
+			"memcached stopped":   func() error { return s.StopMemcached(ended, time.Hour) },
+			"memcached frozen":    func() error { return s.FreezeMemcached(ended, time.Hour) },
+			"PostgreSQL restart":  func() error { return s.RestartPostgres(t.Context()) },
+			"postmaster killed":   func() error { return s.KillPostmaster(t.Context()) },
+			"PostgreSQL's crash":  func() error { return s.CrashPostgres(t.Context()) },
+			"PostgreSQL's freeze": func() error { return s.FreezePostgres(ended, time.Hour) },
+		} {
+			if err := inject(); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			conn, err := pgx.Connect(t.Context(), s.Env().Postgres)
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			if err := conn.Close(t.Context()); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			if _, err := memcachedPID(s.memcached.Addr()); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			if !s.nats.server.Running() {
+				t.Errorf("%s: NATS does not run", what)
+			}
+		}
+	})
+
 	before := s.Env()
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)

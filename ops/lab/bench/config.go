@@ -34,10 +34,13 @@ type Config struct {
 	// A visit uses the connections of the visitor's last one. Otherwise each visit is a new browser.
 	KeepConnections bool
 	Identity        bool // ask for uncompressed bodies; otherwise gzip, as browsers do
-	HTTP2           bool // one connection of HTTP/2, without TLS (h2c) or with it
-	Viewport        Viewport
-	Screens         float64 // lazy pictures are fetched within this many screens of a page, 0 is 2.5
+	// A visitor whose edge cannot be reached goes to the next one, as a browser does with a name of several addresses.
+	Failover bool
+	HTTP2    bool // one connection of HTTP/2, without TLS (h2c) or with it
+	Viewport Viewport
+	Screens  float64 // lazy pictures are fetched within this many screens of a page, 0 is 2.5
 
+	Step     time.Duration  // that each point of the series stands for, 0: see interval
 	Servers  []Server       // processes whose processor time is counted
 	Progress func(Progress) // called about once a second, never concurrently
 

@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -201,5 +203,66 @@ func TestAPageThatChangesIsCheckedAgain(t *testing.T) {
 	res := mustRun(t, cfg)
 	if res.Failed != 1 || res.Failures[0].Kind != kindWrong || res.Pages != 4 {
 		t.Errorf("%d pages, failures %+v; want the third to be wrong", res.Pages, res.Failures)
+	}
+}
+
+// A visitor whose edge refuses connections goes to another one, and stays there. Without Failover it fails.
+func TestAnEdgeThatCannotBeReached(t *testing.T) {
+	t.Parallel()
+	for name, failover := range map[string]bool{"another edge": true, "no other edge": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site := http.HandlerFunc(serve)
+			gone, there := listen(t, site), listen(t, site)
+			cfg := some(gone, 3)
+			cfg.Edges = append(cfg.Edges, there)
+			cfg.PagesOnly, cfg.VisitPages, cfg.Failover = true, 1, failover
+			first := refuse()
+			cfg.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if addr == strings.TrimPrefix(gone, "http://") {
+					return first(ctx, network, addr)
+				}
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			}
+			res := mustRun(t, cfg)
+			if failover {
+				mustBeClean(t, res)
+			} else if res.Failed != 3 || res.Failures[0].Kind != kindConnect {
+				t.Errorf("failures %+v, want that each page cannot connect", res.Failures)
+			}
+		})
+	}
+}
+
+// A 503 that says when to retry is counted apart, in the timeline too.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status int
+		want   int64
+	}{
+		"503 with Retry-After": {http.StatusServiceUnavailable, 2}, "500 with Retry-After": {500, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := Config{Visitors: 1, Rate: 50, Even: true, Duration: 40 * time.Millisecond, PagesOnly: true,
+				Step: 10 * time.Millisecond}
+			within(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "1")
+				w.WriteHeader(c.status)
+			}, cfg, func(t *testing.T, res *Result) {
+				if res.Failed != 2 || res.Refused.Count != c.want || len(res.Series) != 4 {
+					t.Fatalf("%d failed, %d refused, %d points; want 2, %d, 4", res.Failed, res.Refused.Count,
+						len(res.Series), c.want)
+				}
+				var failed, refused int64
+				for _, p := range res.Series {
+					failed, refused = failed+p.Failed, refused+p.Refused
+				}
+				if failed != 2 || refused != c.want {
+					t.Errorf("in the timeline %d failed, %d refused; want 2, %d", failed, refused, c.want)
+				}
+			})
+		})
 	}
 }

@@ -32,20 +32,23 @@ type answer struct {
 	encoding  string // Content-Encoding
 	mediaType string // Content-Type
 	immutable bool   // by Cache-Control: browsers do not request it again
+	refused   bool   // a 503 that says when to retry
 	body      []byte // as received
 }
 
 func newAnswer(status int, h http.Header, body []byte) answer {
 	return answer{status: status, tier: h.Get("X-Cache"), encoding: h.Get("Content-Encoding"),
 		mediaType: h.Get("Content-Type"),
-		immutable: cacheable(h.Get("Cache-Control")), body: body}
+		immutable: cacheable(h.Get("Cache-Control")),
+		refused:   status == http.StatusServiceUnavailable && h.Get("Retry-After") != "", body: body}
 }
 
 // http1 speaks HTTP/1.1 over connections that are opened when first needed and kept. Net/http's Transport would hand
 // every request to two other goroutines and back. Responses are parsed by net/http.
 type http1 struct {
 	cfg      *Config
-	edge     edge
+	edges    []edge       // where to connect: to the first one, or to the next that can be reached
+	at       atomic.Int32 // the one at hand, an index
 	conns    [browserConns]*http1Conn
 	opened   *atomic.Int64 // connections, of all visitors
 	repeated *atomic.Int64 // requests repeated because the server had closed a kept connection
@@ -53,6 +56,7 @@ type http1 struct {
 
 type http1Conn struct {
 	net.Conn
+	host    string // as in the Host header
 	reader  *bufio.Reader
 	accept  string // encodings of bodies
 	request []byte
@@ -75,7 +79,7 @@ func (c *http1) get(ctx context.Context, slot int, path string, buf []byte) (ans
 			}
 			c.conns[slot] = conn
 		}
-		a, reuse, grown, err := conn.get(ctx, c.edge.host, path, buf, c.cfg.Timeout)
+		a, reuse, grown, err := conn.get(ctx, path, buf, c.cfg.Timeout)
 		buf = grown
 		if err != nil || !reuse {
 			c.drop(slot)
@@ -89,23 +93,35 @@ func (c *http1) get(ctx context.Context, slot int, path string, buf []byte) (ans
 	}
 }
 
-func (c *http1) open(ctx context.Context) (*http1Conn, error) {
+// open connects to the edge at hand, or to the next one that can be reached.
+func (c *http1) open(ctx context.Context) (conn *http1Conn, err error) {
+	for range c.edges {
+		at := c.at.Load()
+		if conn, err = c.openTo(ctx, c.edges[at]); err == nil || ctx.Err() != nil {
+			break
+		}
+		c.at.CompareAndSwap(at, (at+1)%int32(len(c.edges)))
+	}
+	return conn, err
+}
+
+func (c *http1) openTo(ctx context.Context, to edge) (*http1Conn, error) {
 	c.opened.Add(1)
 	within, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	nc, err := c.cfg.dial(within, "tcp", c.edge.addr)
+	nc, err := c.cfg.dial(within, "tcp", to.addr)
 	if err != nil {
 		return nil, &failure{kindConnect, err}
 	}
-	if c.edge.secure {
-		secure := tls.Client(nc, tlsConfig(c.edge))
+	if to.secure {
+		secure := tls.Client(nc, tlsConfig(to))
 		if err := secure.HandshakeContext(within); err != nil {
 			_ = nc.Close() // the handshake's failure is the one to tell
 			return nil, &failure{kindConnect, err}
 		}
 		nc = secure
 	}
-	conn := &http1Conn{Conn: nc, reader: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted()}
+	conn := &http1Conn{Conn: nc, host: to.host, reader: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted()}
 	conn.forget = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends what waits
 	return conn, nil
 }
@@ -138,7 +154,7 @@ func (e *silentError) Unwrap() error { return e.err }
 
 // get makes one exchange. reuse reports whether the connection can be used again.
 func (c *http1Conn) get(
-	ctx context.Context, host, path string, buf []byte, timeout time.Duration,
+	ctx context.Context, path string, buf []byte, timeout time.Duration,
 ) (a answer, reuse bool, grown []byte, err error) {
 	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return a, false, buf, &silentError{err}
@@ -149,7 +165,7 @@ func (c *http1Conn) get(
 	c.request = append(c.request[:0], "GET "...)
 	c.request = append(c.request, path...)
 	c.request = append(c.request, " HTTP/1.1\r\nHost: "...)
-	c.request = append(c.request, host...)
+	c.request = append(c.request, c.host...)
 	c.request = append(c.request, "\r\nUser-Agent: killr-bench\r\nAccept: */*\r\nAccept-Encoding: "...)
 	c.request = append(c.request, c.accept...)
 	c.request = append(c.request, "\r\n\r\n"...)

@@ -20,10 +20,11 @@ const (
 
 var classNames = [classes]string{"page", "static file", "picture"}
 
-// A load is a page with all that it needed: one more kind of time, behind those of single requests.
+// Further kinds of time, behind those of single requests.
 const (
-	timeLoad  = int(classes)
-	timeKinds = int(classes) + 1
+	timeLoad    = int(classes) + iota // a page with all that it needed
+	timeRefused                       // a 503 with Retry-After, for anything
+	timeKinds
 )
 
 // maxTime is the longest time in a histogram; longer ones are counted as this.
@@ -140,6 +141,9 @@ func (r *recorder) request(c class, counted, interrupted bool, took time.Duratio
 	}
 	if err == nil || kind == kindTimeout {
 		r.time(int(c), took)
+	}
+	if a.refused {
+		r.time(timeRefused, took)
 	}
 }
 

@@ -29,7 +29,8 @@ type Result struct {
 	Kinds    []Kind    `json:"kinds"`
 	Failed   int64     `json:"failed"`
 	Failures []Failure `json:"failures"`
-	Cut      int64     `json:"cut"` // requests under way when everything ended; nothing is known about them
+	Refused  Times     `json:"refused"` // those failures that were a 503 with Retry-After
+	Cut      int64     `json:"cut"`     // requests under way when everything ended; nothing is known about them
 	Arrivals *Arrivals `json:"arrivals,omitempty"`
 
 	Servers    []CPU   `json:"servers"`
@@ -107,15 +108,21 @@ type Point struct {
 	Pages    float64 `json:"pages_per_second"`
 	Requests float64 `json:"requests_per_second"`
 	Failed   int64   `json:"failed"`
+	Refused  int64   `json:"refused"` // of those that failed: a 503 with Retry-After
+	Stale    int64   `json:"stale"`   // right answers that were marked as stale
+	Rendered int64   `json:"rendered"`
 	P50      float64 `json:"p50"` // of pages that were done then; 0 if none was
 	P99      float64 `json:"p99"`
+	Max      float64 `json:"max"`
 }
 
 func newPoint(part *tally, at, took time.Duration) Point {
 	times := part.times[classPage]
 	return Point{At: at.Seconds(), Pages: float64(part.donePages) / took.Seconds(),
 		Requests: float64(part.doneRequests) / took.Seconds(),
-		Failed:   part.failed(), P50: millis(times.ValueAtQuantile(50)), P99: millis(times.ValueAtQuantile(99))}
+		Failed:   part.failed(), Refused: part.times[timeRefused].TotalCount(),
+		Stale: part.tiers[classPage]["stale"], Rendered: part.tiers[classPage]["render"],
+		P50: millis(times.ValueAtQuantile(50)), P99: millis(times.ValueAtQuantile(99)), Max: millis(times.Max())}
 }
 
 func millis(micros int64) float64 { return float64(micros) / 1000 }
@@ -143,7 +150,8 @@ func (r *run) result(w *watched) *Result {
 	t := w.total
 	res := &Result{Setup: r.setup(), Began: r.from, Seconds: w.took.Seconds(), Interrupted: w.interrupted,
 		Visits:      int64(r.visits.Load()),
-		Connections: r.opened.Load(), Repeated: r.repeated.Load(), Failed: t.failed(), Cut: t.cut, Series: w.series}
+		Connections: r.opened.Load(), Repeated: r.repeated.Load(), Failed: t.failed(), Cut: t.cut, Series: w.series,
+		Refused: newTimes(t.times[timeRefused])}
 	if res.Seconds > 0 {
 		res.PagesPerSecond = float64(w.inTime.donePages) / res.Seconds
 		res.RequestsPerSecond = float64(w.inTime.doneRequests) / res.Seconds

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,11 @@ func (r *run) newVisitor(number int) *visitor {
 	if r.cfg.HTTP2 {
 		v.client = newHTTP2(&r.cfg, v.edge, &r.opened)
 	} else {
-		v.client = &http1{cfg: &r.cfg, edge: v.edge, opened: &r.opened, repeated: &r.repeated}
+		edges := []edge{v.edge}
+		if n := number % len(r.edges); r.cfg.Failover {
+			edges = slices.Concat(r.edges[n:], r.edges[:n])
+		}
+		v.client = &http1{cfg: &r.cfg, edges: edges, opened: &r.opened, repeated: &r.repeated}
 	}
 	return v
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -21,7 +22,7 @@ type watched struct {
 // watch drains the recorders repeatedly until the time is over or ctx ends.
 func (r *run) watch(ctx context.Context) *watched {
 	w := &watched{total: newTally()}
-	step, part := interval(r.cfg.Duration), newTally()
+	step, part := cmp.Or(r.cfg.Step, interval(r.cfg.Duration)), newTally()
 	for at := r.began; at.Before(r.from) && ctx.Err() == nil; {
 		next := at.Add(min(step, r.from.Sub(at)))
 		sleep.For(ctx, time.Until(next))

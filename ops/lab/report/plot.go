@@ -17,7 +17,11 @@ type Plot struct {
 	Lines []Line
 	X, Y  Axis    // bars need no Y
 	Bars  []Group // instead of lines
+	Spans []Span  // shaded behind the lines
 }
+
+// Span is a part of the X axis.
+type Span struct{ From, To float64 }
 
 // Line is one curve. It is interrupted where Y is NaN.
 type Line struct {
@@ -134,10 +138,18 @@ func LogAxis(least, most float64, label func(float64) string) Axis {
 	return a
 }
 
+// leastSpan keeps a moment visible, as a part of the width.
+const leastSpan = .004
+
 // SVG draws the plot.
 func (p Plot) SVG() template.HTML {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="plot" role="img" aria-label="%s">`, template.HTMLEscapeString(p.Title+": "+p.Note))
+	for _, s := range p.Spans {
+		x := p.X.place(s.From)
+		width := max(p.X.place(s.To)-x, leastSpan)
+		fmt.Fprintf(&b, `<rect class="span" x="%s" y="0" width="%s" height="100%%"/>`, percent(x), percent(width))
+	}
 	for _, t := range p.Y.Ticks {
 		y := percent(1 - p.Y.place(t.At))
 		fmt.Fprintf(&b, `<line class="grid" x1="0" x2="100%%" y1="%s" y2="%s"/>`, y, y)

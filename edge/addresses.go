@@ -1,0 +1,82 @@
+package edge
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// ipv6Site is the part of an IPv6 address that counts: a visitor's network usually hands out the rest.
+const ipv6Site = 64
+
+// fairListener closes a new connection at once if its address has as many open ones as it may have. So a single visitor
+// does not take the connections of all others.
+type fairListener struct {
+	net.Listener // of TCP
+	most         int
+	refused      func(netip.Prefix)
+
+	mu   sync.Mutex
+	open map[netip.Prefix]int
+}
+
+func newFairListener(lis net.Listener, most int, refused func(netip.Prefix)) *fairListener {
+	return &fairListener{Listener: lis, most: most, refused: refused, open: map[netip.Prefix]int{}}
+}
+
+func (l *fairListener) Accept() (net.Conn, error) {
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		conn := nc.(*net.TCPConn)
+		from := network(conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr())
+		if l.take(from) {
+			return &fairConn{TCPConn: conn, release: sync.OnceFunc(func() { l.release(from) })}, nil
+		}
+		_ = conn.SetLinger(0) // nothing of it stays in the kernel
+		_ = conn.Close()
+		l.refused(from)
+	}
+}
+
+func (l *fairListener) take(from netip.Prefix) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[from] >= l.most {
+		return false
+	}
+	l.open[from]++
+	return true
+}
+
+func (l *fairListener) release(from netip.Prefix) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[from]--; l.open[from] == 0 {
+		delete(l.open, from)
+	}
+}
+
+// network is the part of an address that counts.
+func network(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap()
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = ipv6Site
+	}
+	from, _ := addr.WithZone("").Prefix(bits) // bits is never too many
+	return from
+}
+
+// fairConn is a connection that counts until it is closed.
+type fairConn struct {
+	*net.TCPConn
+	release func()
+}
+
+func (c *fairConn) Close() error {
+	defer c.release()
+	return c.TCPConn.Close()
+}

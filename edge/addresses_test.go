@@ -1,0 +1,78 @@
+package edge
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+
+	"flickrkillr/ops/testenv"
+)
+
+// TestConnsOfOneAddress: an edge closes the connections that an address opens beyond its limit. It serves other
+// addresses, and the same one once it has closed a connection. 127.0.0.2 stands for another visitor.
+func TestConnsOfOneAddress(t *testing.T) {
+	t.Parallel()
+	eachPath(t, func(t *testing.T, onPath func(*Config)) {
+		s := newSite(t)
+		s.renderer()
+		lines := testenv.NewOutput()
+		e := s.edge(onPath, func(c *Config) { c.AddressConns, c.Logger = 3, slog.New(slog.NewTextHandler(lines, nil)) })
+		open := func(ip string) (conn net.Conn, served bool) {
+			t.Helper()
+			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+			head := make([]byte, len("HTTP/1.1 200"))
+			conn, err := dialer.DialContext(t.Context(), "tcp", e.Addr())
+			if err == nil {
+				t.Cleanup(func() { _ = conn.Close() })
+				_, _ = io.WriteString(conn, rawGet("/photos/ansel")) // what it leads to is read next
+				_, err = io.ReadFull(conn, head)
+			}
+			if err != nil && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+				t.Error(err)
+			}
+			return conn, string(head) == "HTTP/1.1 200"
+		}
+		var last net.Conn
+		for range 3 {
+			conn, served := open("127.0.0.1")
+			if !served {
+				t.Fatal("a connection within the limit is not served")
+			}
+			last = conn
+		}
+		for range 10 {
+			if _, served := open("127.0.0.1"); served {
+				t.Error("a connection beyond the limit is served")
+			}
+		}
+		if _, served := open("127.0.0.2"); !served {
+			t.Error("another address is not served")
+		}
+		if line := lines.String(); !strings.Contains(line, "127.0.0.1/32") {
+			t.Errorf("the log does not name the address: %s", line)
+		}
+		_ = last.Close()
+		eventually(t, "the address is served again", func() bool {
+			_, served := open("127.0.0.1")
+			return served
+		})
+	})
+}
+
+// TestNetwork: the addresses of one IPv6 network count as one, and an IPv4 address counts as itself.
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	for addr, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7/32", "::ffff:192.0.2.7": "192.0.2.7/32",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
+	} {
+		if got := network(netip.MustParseAddr(addr)); got.String() != want {
+			t.Errorf("%s counts as %v, want %s", addr, got, want)
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"flickrkillr/ops/lab/bench"
+	"flickrkillr/ops/lab/chaos"
+	"flickrkillr/ops/lab/mutant"
+	"flickrkillr/ops/seed"
+)
+
+type chaosCommand struct {
+	Row      []string      `enum:"${rows}" placeholder:"NAME" help:"Run only this row of the catalogue; repeat it for several. --list shows the names."`
+	List     bool          `help:"List the rows of the catalogue, and run none."`
+	Duration time.Duration `default:"1m" min:"1s" max:"24h" placeholder:"TIME" help:"Time to load the site in each row (default ${default}). A fault takes at most half of it."`
+	Rate     float64       `default:"500" min:"1" placeholder:"N" help:"Pages begun per second, whether or not the site keeps up (default ${default})."`
+	Control  bool          `help:"After each row run its control: the same row on a site without the mechanism that protects visitors, which must miss the target. Most controls are built from the source tree, which must be the working directory, and need Go."`
+	JSON     bool          `name:"json" help:"Print the result as JSON instead of a table."`
+	Markdown bool          `help:"Print the result as a Markdown table."`
+	Report   string        `type:"path" placeholder:"FILE" help:"Also write the result, with a timeline of each row, to this HTML file."`
+}
+
+// Sizes of the demonstration data of a chaos run's own site.
+const (
+	chaosUsers  = 1000
+	chaosPhotos = 10000
+)
+
+// errMissed makes the exit status 1; the result says which.
+var errMissed = errors.New("a row missed its target, a control did not, or one could not be run")
+
+func (c *chaosCommand) Run(s *session) (err error) {
+	rows, err := chaos.Find(c.Row)
+	if err != nil {
+		return err
+	}
+	if c.List {
+		for _, r := range rows {
+			fmt.Fprintf(s.stdout, "%-42s %s\n", r.Name, r.Visitor)
+		}
+		return nil
+	}
+	cfg := chaos.Config{Rows: rows, Rate: c.Rate, Duration: c.Duration, Control: c.Control, Logger: s.log}
+	built := func(r chaos.Row) bool { return len(r.Control.Edits) > 0 }
+	if c.Control && slices.ContainsFunc(rows, built) {
+		if cfg.Source, err = mutant.Root(s.ctx); err != nil {
+			return fmt.Errorf("--control: %w", err)
+		}
+	}
+	services, err := s.openSandbox("chaos", true, seed.Config{Users: chaosUsers, Photos: chaosPhotos,
+		Originals: ladderOriginals, Long: ladderLong})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, services.Stop()) }()
+	if cfg.Pages.Users, err = bench.Users(s.ctx, services.Env().Postgres); err != nil {
+		return err
+	}
+	if cfg.Pages.Albums, err = albumPages(s, services.Env().Postgres); err != nil {
+		return err
+	}
+	cfg.Stack, cfg.Pictures, cfg.Env = services, picturesOf(services), flagEnv(s.flags)
+	cfg.Progress = s.logProgress()
+	result, err := chaos.Run(s.ctx, cfg)
+	if err != nil {
+		return err
+	}
+	show := result.WriteTable
+	switch {
+	case c.JSON:
+		show = result.WriteJSON
+	case c.Markdown:
+		show = result.WriteMarkdown
+	}
+	err = show(s.stdout)
+	if c.Report != "" {
+		err = errors.Join(err, result.Report().WriteFile(c.Report))
+	}
+	if err == nil && !result.Good() {
+		err = errMissed
+	}
+	return err
+}

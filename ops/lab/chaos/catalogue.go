@@ -1,0 +1,220 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"flickrkillr/ops/lab/bench"
+	"flickrkillr/ops/site"
+)
+
+// on is a setup with some changes.
+func (s Setup) on(change func(*Setup)) Setup {
+	change(&s)
+	return s
+}
+
+// all is a load of every user's pages.
+func all(t Target) []Load { return []Load{{Exponent: 1, Target: t}} }
+
+// hot are the pages of the users with the most photos.
+func hot(p Pages) []bench.Page { return p.Users[:min(len(p.Users), 100)] }
+
+// never are pages that hardly anybody asks for twice.
+func never(p Pages) []bench.Page { return before(p.Users) }
+
+// before are many pages of listings, each from a place on that hardly another one has.
+func before(listings []bench.Page) []bench.Page {
+	pages := make([]bench.Page, 50_000)
+	for i := range pages {
+		l := listings[i%len(listings)]
+		pages[i] = bench.Page{Path: fmt.Sprintf("%s/before/%d", l.Path, 1_000_000_000+i), User: l.User}
+	}
+	return pages
+}
+
+// albums are pages that need a query each: pages of users that wait at the same time share one.
+func albums(p Pages) []bench.Page { return before(p.Albums) }
+
+// The controls of several rows.
+var (
+	oneRenderer = Control{Off: "other renderers: there is one", Setup: func(s *Setup) { s.Renderers = 1 }}
+	noHedges    = Control{Off: "hedging", Edits: withoutHedges}
+	noStale     = Control{Off: "stale pages", Edits: withoutStale}
+	noRestart   = Control{Off: "waiting for PostgreSQL", Edits: withoutPatience}
+)
+
+// Catalogue is all rows.
+func Catalogue() []Row {
+	noNear := usual.on(func(s *Setup) { s.NoNear = true })
+	return []Row{
+		{
+			Name: "a renderer is killed every 2 s", Visitor: "at most 50 ms more",
+			Why:   "a request without an answer is sent to another renderer",
+			Setup: uncached, Loads: all(Target{P999: 60 * time.Millisecond}),
+			Fault:   Fault{Every: 2 * time.Second, Do: signalInTurn(site.Renderer, syscall.SIGKILL)},
+			Control: oneRenderer,
+		},
+		{
+			Name: "a renderer is told to stop every 1 s", Visitor: "nothing",
+			Why:   "it leaves the queue group and finishes what it has",
+			Setup: uncached, Loads: all(Target{P999: 60 * time.Millisecond}),
+			Fault:   Fault{Every: time.Second, Do: signalInTurn(site.Renderer, syscall.SIGTERM)},
+			Control: oneRenderer,
+		},
+		{
+			Name: "one of four renderers is frozen for 8 s", Visitor: "at most 50 ms more",
+			Why:   "a request without an answer is sent to another renderer",
+			Setup: uncached, Loads: all(Target{P999: 300 * time.Millisecond, Recovered: 2 * time.Second}),
+			Fault: Fault{Hold: 8 * time.Second, Do: freeze(site.Renderer, 1)}, Control: noHedges,
+		},
+		{
+			Name: "two of four renderers are frozen for 8 s", Visitor: "at most 50 ms more",
+			Why:   "a hedge that the budget refuses is tried again",
+			Setup: uncached, Loads: all(Target{P999: 300 * time.Millisecond, Recovered: 2 * time.Second}),
+			Fault:   Fault{Hold: 8 * time.Second, Do: freeze(site.Renderer, 2)},
+			Control: Control{Off: "further tries of a hedge, and more than 4 at once", Edits: withoutFurtherHedges},
+		},
+		{
+			Name: "all renderers are gone for 10 s", Visitor: "stale pages, or soon a 503 that says when to retry",
+			Why:   "NATS says at once that nobody listens; edges show their last copy",
+			Setup: usual, Loads: []Load{
+				{Name: "cached", Share: .5, Pages: hot, Known: true, Target: Target{StaleRequired: true}},
+				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
+					Target: Target{Refused: 500 * time.Millisecond}},
+			},
+			Fault: Fault{Hold: 10 * time.Second, Do: remove(site.Renderer)}, Control: noStale,
+		},
+		{
+			Name: "all renderers are frozen for 8 s", Visitor: "stale pages, or soon a 503 that says when to retry",
+			Why:   "requests without an answer ping all renderers",
+			Setup: usual, Loads: []Load{
+				{Name: "cached", Share: .5, Pages: hot, Known: true, Target: Target{StaleRequired: true}},
+				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
+					Target: Target{Refused: 500 * time.Millisecond}},
+			},
+			Fault: Fault{Hold: 8 * time.Second, Do: freeze(site.Renderer, usual.Renderers)}, Control: noStale,
+		},
+		{
+			Name: "NATS is gone for 1 s", Visitor: "at most 2 s of delay",
+			Why:   "edges and renderers connect again, and edges wait for that",
+			Setup: uncached, Loads: all(Target{Max: 3 * time.Second, Recovered: 3 * time.Second}),
+			Fault: Fault{Every: 15 * time.Second, Hold: time.Second,
+				Do: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+					return s.stack.StopNATS(ctx, hold)
+				}},
+			Control: Control{Off: "waiting for NATS", Edits: withoutReconnects},
+		},
+		{
+			Name: "PostgreSQL restarts", Visitor: "at most 1 s of delay",
+			Why:   "reads are tried again until it is back",
+			Setup: uncached, Loads: all(Target{Recovered: 3 * time.Second}),
+			Fault: Fault{Every: 15 * time.Second,
+				Do: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
+					return s.stack.RestartPostgres(context.WithoutCancel(ctx))
+				}},
+			Control: noRestart,
+		},
+		{
+			Name: "the postmaster is killed", Visitor: "some seconds of delay",
+			Why:   "reads are tried again until the log is replayed",
+			Setup: uncached, Loads: all(Target{Recovered: 3 * time.Second}),
+			Fault: Fault{Every: 15 * time.Second,
+				Do: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
+					return s.stack.KillPostmaster(context.WithoutCancel(ctx))
+				}},
+			Control: noRestart,
+		},
+		{
+			Name: "PostgreSQL is frozen for 10 s", Visitor: "stale pages, or soon a 503 that says when to retry",
+			Why:   "queries have a time limit; then one probe asks whether it is back",
+			Setup: usual, Loads: []Load{
+				{Name: "cached", Share: .5, Pages: hot, Known: true, Target: Target{Recovered: 2 * time.Second}},
+				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
+					Target: Target{Refused: 2 * time.Second, Recovered: 2 * time.Second}},
+			},
+			Fault: Fault{Hold: 10 * time.Second,
+				Do: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+					return s.stack.FreezePostgres(ctx, hold)
+				}},
+			Control: Control{Off: "the time limit of queries", Edits: withoutReadTimeout},
+		},
+		{
+			Name: "memcached is dead for 10 s", Visitor: "nothing, or slower pages",
+			Why:   "an error is a miss; a circuit breaker",
+			Setup: noNear, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Fault: Fault{Hold: 10 * time.Second,
+				Do: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+					return s.stack.StopMemcached(ctx, hold)
+				}},
+			Control: Control{Off: "making pages that memcached does not have", Edits: withoutMisses},
+		},
+		{
+			Name: "memcached is frozen for 10 s", Visitor: "at most 30 ms more",
+			Why:   "a look-up that takes 20 ms is a miss; a circuit breaker",
+			Setup: noNear, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Fault: Fault{Hold: 10 * time.Second,
+				Do: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+					return s.stack.FreezeMemcached(ctx, hold)
+				}},
+			Control: Control{Off: "the time limit of look-ups", Edits: withoutLookupTimeout},
+		},
+		{
+			Name: "memcached is flushed", Visitor: "slower pages for a moment",
+			Why:   "cachefills fill it with the popular pages",
+			Setup: noNear, Loads: []Load{{Pages: hot, Exponent: 1, Target: Target{
+				Cached: .9, CachedWithin: 10 * time.Second,
+			}}},
+			Fault: Fault{Do: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
+				return s.site.Inject(ctx, "flush memcached")
+			}},
+			Control: Control{Off: "cachefills", Setup: func(s *Setup) { s.Cachefills = 0 }},
+		},
+		{
+			Name: "all cachefills are gone", Visitor: "nothing",
+			Why:   "renderers make what memcached does not have",
+			Setup: noNear, Loads: all(Target{}),
+			Fault:   Fault{Hold: 30 * time.Second, Do: remove(site.Cachefill)},
+			Control: Control{Off: "making pages that memcached does not have", Edits: withoutMisses},
+		},
+		{
+			Name: "an edge is told to stop every 5 s", Visitor: "nothing",
+			Why:   "it finishes its requests, and visitors go to another edge",
+			Setup: usual, Loads: []Load{{Exponent: 1, Failover: true}},
+			Fault:   Fault{Every: 5 * time.Second, Do: signalInTurn(site.Edge, syscall.SIGTERM)},
+			Control: Control{Off: "other edges: there is one", Setup: func(s *Setup) { s.Edges = 1 }},
+		},
+		{
+			Name: "three times as many visitors as one renderer can serve", Visitor: "a 503 at once, or the page",
+			Why:   "a bounded queue, of which the newest go first",
+			Setup: Setup{Renderers: 1, Edges: 1, NoNear: true, NoMemcached: true, SlowQueries: 20 * time.Millisecond},
+			Loads: []Load{{Pages: albums, Refusals: true, Target: Target{
+				Goodput: .8, P99: time.Second, Refused: 100 * time.Millisecond,
+			}}},
+			Overload: 3, Control: Control{Off: "the limit of the queue", Edits: withoutQueueLimit},
+		},
+		{
+			Name: "NATS is gone for 30 s", Visitor: "stale pages",
+			Why:   "edges read memcached and their own caches without the bus",
+			Setup: usual, Loads: []Load{{Pages: hot, Known: true, Exponent: 1, Target: Target{
+				Bad: .001, StaleRequired: true, Recovered: 3 * time.Second,
+			}}},
+			Fault: Fault{Hold: 30 * time.Second,
+				Do: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+					return s.stack.StopNATS(ctx, hold)
+				}},
+			Control: noStale,
+		},
+		{
+			Name: "everything is killed at once at random moments", Visitor: "error pages; no write is lost",
+			Why:   "a write is acknowledged when PostgreSQL has written it",
+			Setup: usual, Writes: true,
+			Fault: Fault{Every: 2 * time.Second, Do: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
+				return killEverything(ctx, s)
+			}},
+			Control: Control{Off: "waiting for the disk", Setup: func(s *Setup) { s.NoSync = true }},
+		},
+	}
+}

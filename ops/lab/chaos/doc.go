@@ -1,0 +1,26 @@
+// Package chaos breaks a site on purpose, one thing after another, while visitors load it, and says of each row of its
+// catalogue whether the visitors noticed more than they may.
+//
+// **Input**: a [Config]: a stack of its own with a seeded database, the rows, the rate and duration. **Output**: a
+// [Result]: for each row the answers, those that were bad by kind, latencies, a timeline with the faults, and the
+// target, met or missed; as a table, as Markdown, as JSON, or as a page with plots. **Must not touch**: the roles'
+// code, a site that others use. Only ops/cli and tests import it.
+//
+// Each row gets roles of its own, as processes, on the services that all rows share. The load is that of ops/lab/bench:
+// an open loop, so that a slow site does not slow the visitors, who check each body.
+//
+// A row has a control: the same row on a site without the mechanism that protects it, which must miss the target. It
+// proves that the row can be missed. Some controls have fewer processes or no cache; others are mutants, which are
+// built from the source tree (ops/lab/mutant).
+//
+// Files:
+//
+//	row.go        Row: what is broken, the load, the targets, the control
+//	catalogue.go  all rows
+//	mistakes.go   the mutants of the controls
+//	fault.go      when a fault is injected, and how
+//	run.go        runs rows: starts roles, loads them, injects the fault
+//	killall.go    visitors who write, while everything is killed at once
+//	judge.go      compares what was seen with the targets
+//	result.go     Result; table.go prints it; report.go is the page with plots
+package chaos

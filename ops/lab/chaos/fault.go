@@ -1,0 +1,154 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"syscall"
+	"time"
+
+	"flickrkillr/ops/lab/scale"
+	"flickrkillr/ops/site"
+	"flickrkillr/ops/stack"
+	"flickrkillr/schema/sleep"
+)
+
+// Fault says what is broken and when. Its times are those of a run of a minute; in a shorter run a fault comes earlier
+// and takes at most half of the time.
+type Fault struct {
+	Every time.Duration // from one to the next; 0: once
+	Hold  time.Duration // how long it lasts; 0: it is over at once
+	// Do injects the n-th fault, from 0, and returns when it is over. It undoes the fault also when ctx ends.
+	Do func(ctx context.Context, on *scene, n int, hold time.Duration) error
+}
+
+// scene is what can be broken.
+type scene struct {
+	stack *stack.Stack
+	site  *site.Site
+	setup Setup
+	delay *scale.Delay // in front of PostgreSQL; nil: none
+	log   *slog.Logger
+}
+
+// stop stops the roles of the row.
+func (s *scene) stop() (err error) {
+	if s.site != nil {
+		err = s.site.Stop()
+	}
+	if s.delay != nil {
+		err = errors.Join(err, s.delay.Close())
+	}
+	return err
+}
+
+// Event is a fault that was injected.
+type Event struct {
+	Began float64 `json:"began"` // in seconds since the start
+	Ended float64 `json:"ended"`
+	Err   string  `json:"error,omitempty"` // why it could not be injected or undone
+}
+
+// times are when faults begin, after the start of a run that takes whole, and how long each is held. The last quarter
+// is left for the site to recover.
+func (f Fault) times(whole time.Duration) (begin []time.Duration, hold time.Duration) {
+	hold = min(f.Hold, whole/2)
+	first := whole / 4
+	if f.Every == 0 {
+		return []time.Duration{first}, hold
+	}
+	for at := min(f.Every, first); at+hold <= whole-whole/4 || len(begin) == 0; at += f.Every {
+		begin = append(begin, at)
+	}
+	return begin, hold
+}
+
+// inject injects the faults of a run that begins at start and takes whole, until ctx ends.
+func (f Fault) inject(ctx context.Context, on *scene, start time.Time, whole time.Duration) (events []Event) {
+	if f.Do == nil { // the load itself is what goes wrong
+		return nil
+	}
+	begin, hold := f.times(whole)
+	for n, at := range begin {
+		if !sleep.For(ctx, time.Until(start.Add(at))) {
+			return events
+		}
+		e := Event{Began: time.Since(start).Seconds()}
+		err := f.Do(ctx, on, n, hold)
+		e.Ended = time.Since(start).Seconds()
+		if err != nil && ctx.Err() == nil {
+			e.Err = err.Error()
+			on.log.Error("a fault could not be injected, or not undone", "err", err)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// signal sends a signal to the i-th process of a role. One that is being restarted gets none.
+func (s *scene) signal(role site.Role, i int, signal syscall.Signal) error {
+	pids, err := s.site.PIDs(role)
+	if err != nil {
+		return err
+	}
+	pid := pids[i%len(pids)]
+	if pid == 0 {
+		return nil
+	}
+	if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("%v to a process of the role %s: %w", signal, role, err)
+	}
+	return nil
+}
+
+// signalInTurn sends a signal to one process of a role, each in its turn.
+func signalInTurn(role site.Role, signal syscall.Signal) func(context.Context, *scene, int, time.Duration) error {
+	return func(_ context.Context, s *scene, n int, _ time.Duration) error { return s.signal(role, n, signal) }
+}
+
+// freeze suspends the first n processes of a role.
+func freeze(role site.Role, n int) func(context.Context, *scene, int, time.Duration) error {
+	return func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+		pids, err := s.site.PIDs(role)
+		if err != nil {
+			return err
+		}
+		var errs []error
+		pids = pids[:min(n, len(pids))]
+		for _, pid := range pids {
+			errs = append(errs, signalPID(pid, syscall.SIGSTOP))
+		}
+		sleep.For(ctx, hold)
+		for _, pid := range pids {
+			errs = append(errs, signalPID(pid, syscall.SIGCONT))
+		}
+		return errors.Join(errs...)
+	}
+}
+
+func signalPID(pid int, signal syscall.Signal) error {
+	if pid == 0 {
+		return errors.New("a process that should be frozen does not run")
+	}
+	return syscall.Kill(pid, signal)
+}
+
+// remove stops all processes of a role, and starts as many again.
+func remove(role site.Role) func(context.Context, *scene, int, time.Duration) error {
+	return func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+		began := time.Now()
+		pids, err := s.site.PIDs(role)
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for range pids {
+			errs = append(errs, s.site.Remove(role))
+		}
+		if sleep.For(ctx, hold-time.Since(began)) {
+			errs = append(errs, s.site.Add(role, len(pids)))
+		}
+		return errors.Join(errs...)
+	}
+}

@@ -1,0 +1,127 @@
+package chaos
+
+import (
+	"fmt"
+	"time"
+)
+
+// Check is one figure and its target.
+type Check struct {
+	Load   string `json:"load,omitempty"`
+	What   string `json:"what"`
+	Target string `json:"target"`
+	Seen   string `json:"seen"`
+	Met    bool   `json:"met"`
+}
+
+// The checks that do not depend on how busy the machine is.
+const (
+	CheckFaults = "faults"
+	CheckBad    = "bad answers"
+)
+
+// judge compares what was seen with the targets of a row.
+func (o *Outcome) judge(row Row) {
+	o.Met = o.Err == "" && len(o.Loads) == len(row.Loads)
+	check := func(c Check) {
+		o.Checks = append(o.Checks, c)
+		o.Met = o.Met && c.Met
+	}
+	if row.Fault.Do != nil {
+		injected := len(o.Faults) > 0
+		for _, f := range o.Faults {
+			injected = injected && f.Err == ""
+		}
+		check(Check{What: CheckFaults, Target: "injected and undone", Seen: fmt.Sprint(len(o.Faults)), Met: injected})
+	}
+	if row.Writes {
+		seen := Writes{}
+		if o.Writes != nil {
+			seen = *o.Writes
+		}
+		check(Check{What: "writes", Target: "some", Seen: fmt.Sprint(seen.Acknowledged), Met: seen.Acknowledged > 0})
+		check(Check{What: "false answers", Target: "0", Seen: fmt.Sprintf("%d of %d", seen.False, seen.Answers),
+			Met: seen.False == 0 && seen.Answers > 0})
+	}
+	for i := range o.Loads {
+		for _, c := range o.Loads[i].checks(row.Loads[i].Target, o.Faults, o.Peak) {
+			c.Load = row.Loads[i].Name
+			check(c)
+		}
+	}
+}
+
+// checks are all figures of a load that have a target.
+func (s *Seen) checks(t Target, faults []Event, peak float64) []Check {
+	most := int64(t.Bad * float64(s.Requests))
+	all := []Check{{What: CheckBad, Target: fmt.Sprintf("at most %d", most), Seen: fmt.Sprint(s.Bad),
+		Met: s.Bad <= most && s.Requests > 0}}
+	within := func(what string, seen float64, target time.Duration) {
+		if target > 0 {
+			all = append(all, Check{What: what, Target: "at most " + target.String(),
+				Seen: millis(seen), Met: seen <= float64(target.Microseconds())/1000})
+		}
+	}
+	within("p99", s.Times.P99, t.P99)
+	within("p99.9", s.Times.P999, t.P999)
+	within("slowest", s.Times.Max, t.Max)
+	within("slowest 503", s.Refused.Max, t.Refused)
+	if t.Goodput > 0 {
+		all = append(all, Check{What: "right answers per second", Seen: fmt.Sprintf("%.0f", s.Right),
+			Target: fmt.Sprintf("at least %.0f", t.Goodput*peak), Met: s.Right >= t.Goodput*peak})
+	}
+	if t.StaleRequired {
+		all = append(all, Check{What: "stale answers", Target: "some", Seen: fmt.Sprint(s.Stale), Met: s.Stale > 0})
+	}
+	if t.Recovered > 0 {
+		within("recovered after", 1000*s.recovered(t, faults), t.Recovered)
+	}
+	if t.Cached > 0 {
+		share, n := s.cached(t, faults)
+		all = append(all, Check{What: "in a cache, " + t.CachedWithin.String() + " after the fault",
+			Target: fmt.Sprintf("at least %.0f%%", 100*t.Cached), Seen: fmt.Sprintf("%.1f%% of %d", 100*share, n),
+			Met: n > 0 && share >= t.Cached})
+	}
+	return all
+}
+
+// recovered is the time in seconds from the end of a fault to the end of the last part of the timeline with an answer
+// that is bad, refused, stale or slow; the longest of all faults. What is seen after the next fault began is its own.
+func (s *Seen) recovered(t Target, faults []Event) (longest float64) {
+	for i, f := range faults {
+		for _, p := range s.Series {
+			if p.At <= f.Ended || i+1 < len(faults) && p.At > faults[i+1].Began {
+				continue
+			}
+			slow := t.P999 > 0 && p.Max > float64(t.P999.Microseconds())/1000
+			if p.Failed > 0 || p.Refused > 0 || p.Stale > 0 || slow {
+				longest = max(longest, p.At-f.Ended)
+			}
+		}
+	}
+	return longest
+}
+
+// cached is the part of n answers that a cache has given, from some time after the last fault on.
+func (s *Seen) cached(t Target, faults []Event) (share float64, n int64) {
+	if len(faults) == 0 {
+		return 0, 0
+	}
+	whole := 0.0
+	if n := len(s.Series); n > 0 {
+		whole = s.Series[n-1].At
+	}
+	from := faults[len(faults)-1].Ended + min(t.CachedWithin.Seconds(), whole/2) // short runs have less time
+	var rendered, all, last float64
+	for _, p := range s.Series {
+		if p.At > from {
+			all += p.Pages * (p.At - last)
+			rendered += float64(p.Rendered)
+		}
+		last = p.At
+	}
+	if all == 0 {
+		return 0, 0
+	}
+	return 1 - rendered/all, int64(all + .5)
+}

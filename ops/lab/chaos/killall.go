@@ -1,0 +1,97 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"flickrkillr/ops/lab/audit"
+	"flickrkillr/ops/site"
+	"flickrkillr/ops/stack"
+)
+
+// Writes is what an audit said of acknowledged writes, in a row whose visitors write.
+type Writes struct {
+	Acknowledged int64    `json:"acknowledged"` // or looked up, when no answer had come
+	Answers      int64    `json:"answers"`      // that were compared with them
+	False        int64    `json:"false"`        // answers that contradict a write: it was lost, or an old page was shown
+	First        []string `json:"first,omitempty"`
+}
+
+// Of a row whose visitors write.
+const (
+	writers    = 8
+	writesRate = 100             // per second
+	falseAfter = 4 * time.Second // an edge relies on its copies for no longer, whatever the relay does
+)
+
+// killEverything kills all roles as a crash does, PostgreSQL too, restarts NATS and memcached, and returns when all
+// are ready again.
+func killEverything(ctx context.Context, s *scene) error {
+	var errs []error
+	for _, role := range []site.Role{site.Edge, site.Renderer, site.Cachefill} {
+		pids, err := s.site.PIDs(role)
+		errs = append(errs, err)
+		for i := range pids {
+			errs = append(errs, s.signal(role, i, syscall.SIGKILL))
+		}
+	}
+	undone := context.WithoutCancel(ctx)
+	errs = append(errs, s.stack.CrashPostgres(undone), s.stack.RestartNATS(), s.stack.RestartMemcached(undone))
+	ready, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return errors.Join(append(errs, s.site.WaitReady(ready))...)
+}
+
+// write audits the site of a row while its fault is injected at random moments.
+func (cfg *Config) write(ctx context.Context, row Row, on *scene, out *Outcome) error {
+	pool, err := openPool(ctx, cfg.Stack.Env().Postgres)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	bus, err := stack.JoinBus(cfg.Stack.Env().NATS, "chaos", cfg.Logger)
+	if err != nil {
+		return err
+	}
+	defer bus.Close()
+	n := 0
+	report, err := audit.Run(ctx, audit.Config{
+		Edges: on.site.URLs(), OneMachine: true, Pool: pool, NATS: bus.Conn, Seed: 1, Writers: writers,
+		Rate: writesRate, ViewRate: cfg.Rate, BusShare: 1, Duration: cfg.Duration, Bound: falseAfter,
+		Faults: []audit.Fault{{Name: row.Name, Inject: func(ctx context.Context) error {
+			n++
+			return row.Fault.Do(ctx, on, n-1, row.Fault.Hold)
+		}}},
+		FaultEvery: row.Fault.Every, Logger: cfg.Logger,
+	})
+	if report == nil {
+		return err
+	}
+	for _, f := range report.Faults {
+		out.Faults = append(out.Faults, Event{Began: f.Began.Seconds(), Ended: f.Ended.Seconds(), Err: f.Err})
+	}
+	out.Writes = &Writes{Acknowledged: report.Writes[audit.Bus] + report.Writes[audit.Psql],
+		Answers: report.Observations, False: report.Violations}
+	for _, v := range report.First {
+		out.Writes.First = append(out.Writes.First, v.String())
+	}
+	return err
+}
+
+func openPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	c, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	c.MaxConns = writers + 2
+	pool, err := pgxpool.NewWithConfig(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return pool, nil
+}

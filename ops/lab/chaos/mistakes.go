@@ -1,0 +1,40 @@
+package chaos
+
+import "flickrkillr/ops/lab/mutant"
+
+// The mutants of the controls. Each switches one mechanism off.
+var (
+	withoutHedges = []mutant.Edit{mutant.Replace(
+		"edge/hedge.go", "if allowed = allowed || r.hedges.take(); allowed {", "if allowed {",
+	)}
+	withoutFurtherHedges = []mutant.Edit{
+		mutant.Replace("edge/hedge.go", "			elapsed := time.Since(start)\n",
+			"			if !allowed {\n				continue\n			}\n			elapsed := time.Since(start)\n"),
+		mutant.Replace("edge/hedge.go", "hedgeLeast   = 20", "hedgeLeast   = 4"),
+	}
+	withoutStale = []mutant.Edit{mutant.Replace(
+		"edge/resolve.go", "return p != nil && r.tracker.MayServeStale(", "return false && r.tracker.MayServeStale(",
+	)}
+	withoutReconnects = []mutant.Edit{mutant.Replace(
+		"edge/renderers.go", "restartWindow   = 3 * time.Second", "restartWindow   = time.Duration(0)",
+	)}
+	withoutPatience = []mutant.Edit{
+		mutant.Replace("renderer/outage.go", "restartLimit = 4 * time.Second", "restartLimit = time.Duration(0)"),
+		mutant.Replace("renderer/store/read.go", "		if !retryable(err) {\n", "		if true {\n"),
+	}
+	withoutReadTimeout = []mutant.Edit{mutant.Replace(
+		"renderer/service.go", "defaultReadTimeout   = 1500 * time.Millisecond", "defaultReadTimeout   = time.Minute",
+	)}
+	withoutLookupTimeout = []mutant.Edit{mutant.Replace(
+		"edge/cache/memcached.go", "lookupTimeout = 20 * time.Millisecond", "lookupTimeout = 20 * time.Second",
+	)}
+	withoutQueueLimit = []mutant.Edit{
+		mutant.Replace("renderer/service.go", "defaultQueueFactor   = 8", "defaultQueueFactor   = 100_000"),
+		mutant.Replace("renderer/pool.go", "return !p.relaxed && ", "return false && !p.relaxed && "),
+	}
+	// withoutMisses takes every look-up in memcached that finds nothing for an error.
+	withoutMisses = []mutant.Edit{mutant.Replace(
+		"edge/resolve.go", "	older = cache.Newer(inMemory, older)\n",
+		"	if older == nil {\n		return got, wire.ErrUnavailable\n	}\n	older = cache.Newer(inMemory, older)\n",
+	)}
+)

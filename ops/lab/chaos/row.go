@@ -1,0 +1,111 @@
+package chaos
+
+import (
+	"fmt"
+	"time"
+
+	"flickrkillr/ops/lab/bench"
+	"flickrkillr/ops/lab/mutant"
+)
+
+// Row is one line of the catalogue: something that goes wrong, and what visitors may notice of it.
+type Row struct {
+	Name    string // what goes wrong, in plain words
+	Visitor string // what a visitor may notice
+	Why     string // the mechanism that protects visitors
+
+	Setup Setup
+	Loads []Load // at once
+	Fault Fault
+	// Visitors who write, instead of loads: the audit's. Fault.Every is the longest pause between faults then.
+	Writes bool
+	// The rate is so many times what visitors can get who each wait for their page; 0: the rate of the run.
+	Overload float64
+
+	Control Control
+}
+
+// Setup is the site of a row.
+type Setup struct {
+	Renderers, Edges, Cachefills int
+	NoNear                       bool          // edges without an in-process cache
+	NoMemcached                  bool          // and no cachefill
+	SlowQueries                  time.Duration // that each query takes longer; 0: as long as usual
+	NoSync                       bool          // renderers do not wait until PostgreSQL has written what it commits
+	Program                      string        // "": this program
+}
+
+// usual is the site of most rows.
+var usual = Setup{Renderers: 4, Edges: 2, Cachefills: 2}
+
+// uncached is a site on which renderers make every page.
+var uncached = Setup{Renderers: 4, Edges: 2, NoNear: true, NoMemcached: true}
+
+// Pages are pages of the site to choose from.
+type Pages struct {
+	Users  []bench.Page // the pages of users, most photos first
+	Albums []bench.Page
+}
+
+// Load is visitors of one kind.
+type Load struct {
+	Name     string // "" if the row has only one
+	Share    float64
+	Pages    func(Pages) []bench.Page // nil: every user's page
+	Exponent float64                  // of the Zipf distribution of pages
+	Known    bool                     // each edge is asked for each page once, before anything breaks
+	Failover bool                     // they go to another edge if theirs cannot be reached
+	Refusals bool                     // a 503 that says when to retry is a right answer
+	Target   Target
+}
+
+// Target is what a load may notice at most. A zero time is no target.
+type Target struct {
+	Bad           float64       // bad answers, as a part of all
+	P99, P999     time.Duration // of right answers
+	Max           time.Duration
+	Refused       time.Duration // of the slowest 503 that says when to retry
+	Recovered     time.Duration // from the end of a fault until all answers are right, fresh, and within P999
+	Cached        float64       // answers that a cache has, as a part of all, once CachedWithin has passed
+	CachedWithin  time.Duration // since the end of the fault
+	Goodput       float64       // right answers per second, as a part of the peak; for rows with Overload
+	StaleRequired bool          // at least one stale page is shown: without, the fault did not reach the visitors
+}
+
+// Control switches the mechanism of a row off: by another setup, or by a mutant.
+type Control struct {
+	Off   string // what is switched off
+	Setup func(*Setup)
+	Edits []mutant.Edit
+}
+
+// Names lists the rows of the catalogue.
+func Names() (names []string) {
+	for _, r := range Catalogue() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// Find returns the rows with these names, in the order of the catalogue; without names all.
+func Find(names []string) ([]Row, error) {
+	all := Catalogue()
+	if len(names) == 0 {
+		return all, nil
+	}
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	var rows []Row
+	for _, r := range all {
+		if wanted[r.Name] {
+			rows = append(rows, r)
+			delete(wanted, r.Name)
+		}
+	}
+	for name := range wanted {
+		return nil, fmt.Errorf("the catalogue has no row %q", name)
+	}
+	return rows, nil
+}

@@ -1,0 +1,258 @@
+package chaos
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"flickrkillr/ops/lab/bench"
+	"flickrkillr/ops/lab/mutant"
+	"flickrkillr/ops/lab/scale"
+	"flickrkillr/ops/site"
+	"flickrkillr/ops/stack"
+)
+
+// Config is the input of a run. Stack, Pages and Rows are required.
+type Config struct {
+	Stack    *stack.Stack // with a seeded database
+	Pictures string       // directory of the picture store
+	Pages    Pages
+	Rows     []Row
+
+	Rate     float64       // pages per second, 0 is 500
+	Duration time.Duration // of each row, 0 is a minute
+	Control  bool          // run each row's control after it
+	Source   string        // root of the source tree, which mutants are built from; needed by some controls
+
+	Env      []string  // added to the environment of the roles
+	Output   io.Writer // what the roles print; nil: nowhere
+	Logger   *slog.Logger
+	Progress func(bench.Progress) // called about once a second, never concurrently
+}
+
+// warmup is how long a row's site is loaded before anything counts.
+const warmup = 5 * time.Second
+
+// visitors is how many pages of a load are on their way at once, at most. Two loads stay below edge --address-conns.
+const visitors = 1000
+
+// step is what one point of a timeline stands for.
+const step = 100 * time.Millisecond
+
+// Run runs the rows one after another, until ctx ends: then it returns what it has. An interrupted run is no error.
+func Run(ctx context.Context, cfg Config) (*Result, error) {
+	if cfg.Stack == nil || len(cfg.Pages.Users) == 0 || len(cfg.Rows) == 0 {
+		return nil, errors.New("chaos: a stack, pages and rows are needed")
+	}
+	cfg.Rate, cfg.Duration = cmp.Or(cfg.Rate, 500), cmp.Or(cfg.Duration, time.Minute)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	cfg.Output = cmp.Or(cfg.Output, io.Discard)
+	res := &Result{Began: time.Now(), Rate: cfg.Rate, Duration: cfg.Duration.Seconds()}
+	for n, row := range cfg.Rows {
+		if ctx.Err() != nil {
+			break
+		}
+		cfg.Logger.Info("row", "name", row.Name, "number", n+1, "of", len(cfg.Rows))
+		res.add(ctx, cfg.run(ctx, row, row.Setup, ""), cfg.Logger)
+		if !cfg.Control || ctx.Err() != nil {
+			continue
+		}
+		cfg.Logger.Info("control", "name", row.Name, "without", row.Control.Off)
+		setup, err := cfg.without(ctx, row.Control, row.Setup, n)
+		if err != nil {
+			res.add(ctx, Outcome{Row: row.Name, Without: row.Control.Off, Err: err.Error()}, cfg.Logger)
+			continue
+		}
+		res.add(ctx, cfg.run(ctx, row, setup, row.Control.Off), cfg.Logger)
+	}
+	res.Interrupted = ctx.Err() != nil
+	return res, nil
+}
+
+// without is the setup of a control. It builds the mutant, if it is one.
+func (cfg *Config) without(ctx context.Context, c Control, setup Setup, n int) (Setup, error) {
+	if c.Setup != nil {
+		c.Setup(&setup)
+	}
+	if len(c.Edits) == 0 {
+		return setup, nil
+	}
+	if cfg.Source == "" {
+		return setup, errors.New("this control is built from the source tree, with Go")
+	}
+	dir := filepath.Join(cfg.Stack.Dir(), fmt.Sprintf("mutant-%d", n))
+	err := os.Mkdir(dir, 0o755)
+	if err == nil {
+		setup.Program, err = mutant.Build(ctx, cfg.Source, dir, c.Edits)
+	}
+	return setup, err
+}
+
+// run runs a row, or its control, on a site of its own.
+func (cfg *Config) run(ctx context.Context, row Row, setup Setup, without string) (out Outcome) {
+	out = Outcome{Row: row.Name, Without: without, Visitor: row.Visitor, Why: row.Why, Began: time.Now()}
+	on := &scene{stack: cfg.Stack, setup: setup, log: cfg.Logger}
+	err := cfg.start(ctx, on)
+	if err == nil {
+		act := cfg.visit
+		if row.Writes {
+			act = cfg.write
+		}
+		err = act(ctx, row, on, &out)
+	}
+	if err = errors.Join(err, on.stop()); err != nil && ctx.Err() == nil {
+		out.Err = err.Error()
+	}
+	out.judge(row)
+	return out
+}
+
+// start starts the roles of a setup and waits until they are ready.
+func (cfg *Config) start(ctx context.Context, on *scene) error {
+	if err := cfg.Stack.RestartMemcached(ctx); err != nil { // empty for each row
+		return err
+	}
+	services, args := cfg.Stack.Env(), []string{"--no-access-log"}
+	if on.setup.NoNear {
+		args = append(args, "--near-cache", "0")
+	}
+	if on.setup.NoMemcached {
+		services.Memcached = nil
+	}
+	var err error
+	if services.Postgres, err = on.database(services.Postgres); err != nil {
+		return err
+	}
+	on.site = site.New(site.Config{
+		Services: services, Pictures: cfg.Pictures, Logger: slog.New(slog.DiscardHandler),
+		Addr: "127.0.0.1:0", DebugAddr: "127.0.0.1:0",
+		Processes: &site.ProcessConfig{
+			Program: on.setup.Program,
+			Data:    filepath.Join(cfg.Stack.Dir(), "roles"), // without a stack.env: the services are those given
+			Args:    []string{"--log-level", "error"}, EdgeArgs: args, Env: cfg.Env, Output: cfg.Output,
+			Share: 1 + on.setup.Renderers + on.setup.Edges + on.setup.Cachefills,
+		},
+	})
+	err = errors.Join(
+		on.site.Add(site.Renderer, on.setup.Renderers), on.site.Add(site.Cachefill, on.setup.Cachefills),
+		on.site.Add(site.Edge, on.setup.Edges),
+	)
+	if err != nil {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return on.site.WaitReady(waiting)
+}
+
+// database is how renderers of a setup connect to the database at an address.
+func (s *scene) database(addr string) (string, error) {
+	u, err := url.Parse(addr)
+	if err != nil {
+		return "", err
+	}
+	if s.setup.SlowQueries > 0 {
+		if s.delay, err = scale.Listen(u.Host, s.setup.SlowQueries); err != nil {
+			return "", err
+		}
+		u.Host = s.delay.Addr()
+	}
+	if s.setup.NoSync {
+		query := u.Query()
+		query.Set("synchronous_commit", "off")
+		u.RawQuery = query.Encode()
+	}
+	return u.String(), nil
+}
+
+// visit loads the site of a row and injects its fault meanwhile.
+func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) error {
+	warm := min(warmup, cfg.Duration/2)
+	edges, rate := on.site.URLs(), cfg.Rate
+	if row.Overload > 0 {
+		peak, err := cfg.peak(ctx, row.Loads[0], edges)
+		if err != nil || peak == 0 {
+			return errors.Join(err, errors.New("the site serves no page before it is overloaded"))
+		}
+		out.Peak, rate = peak, row.Overload*peak
+	}
+	for _, l := range row.Loads {
+		if err := l.know(ctx, cfg.Pages, edges); err != nil {
+			return err
+		}
+	}
+	start := time.Now().Add(warm)
+	seen := make([]*bench.Result, len(row.Loads))
+	loads, ctx := errgroup.WithContext(ctx)
+	for i, l := range row.Loads {
+		loads.Go(func() (err error) {
+			b := l.config(cfg, edges)
+			b.Rate, b.Warmup = rate*cmp.Or(l.Share, 1), warm
+			if i == 0 {
+				b.Progress = cfg.Progress
+			}
+			seen[i], err = bench.Run(ctx, b)
+			return err
+		})
+	}
+	out.Faults = row.Fault.inject(ctx, on, start, cfg.Duration)
+	err := loads.Wait()
+	for i, l := range row.Loads {
+		if seen[i] != nil {
+			out.Loads = append(out.Loads, newSeen(l, seen[i]))
+		}
+	}
+	return err
+}
+
+// peak is how many pages a second visitors get who each wait for their page.
+func (cfg *Config) peak(ctx context.Context, l Load, edges []string) (float64, error) {
+	b := l.config(cfg, edges)
+	b.Visitors, b.Warmup, b.Duration = 24, time.Second, min(5*time.Second, cfg.Duration)
+	res, err := bench.Run(ctx, b)
+	if err != nil {
+		return 0, err
+	}
+	return res.PagesPerSecond, nil
+}
+
+// know asks each edge for each page, if the visitors' pages should be known.
+func (l Load) know(ctx context.Context, pages Pages, edges []string) error {
+	if !l.Known {
+		return nil
+	}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	for _, edge := range edges {
+		for _, p := range l.Pages(pages) {
+			if _, err := site.Get(ctx, client, edge+p.Path); err != nil {
+				return fmt.Errorf("ask for a page before anything breaks: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// config is what bench is told of a load.
+func (l Load) config(cfg *Config, edges []string) bench.Config {
+	b := bench.Config{
+		Edges: edges, Pages: cfg.Pages.Users, Exponent: l.Exponent, Seed: 1,
+		Duration: cfg.Duration, Timeout: 15 * time.Second, PagesOnly: true, KeepConnections: true,
+		Failover: l.Failover, Step: step, Visitors: visitors,
+	}
+	if l.Pages != nil {
+		b.Pages, b.VisitPages = l.Pages(cfg.Pages), 1
+	}
+	return b
+}

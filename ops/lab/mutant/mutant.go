@@ -1,0 +1,100 @@
+// Package mutant builds the program with a deliberate mistake, to prove that an instrument finds it.
+//
+// **Input**: the source tree and [Edit]s of it. **Output**: the path of a program. **Must not touch**: the source tree:
+// the compiler reads the edited files from elsewhere (go build -overlay).
+package mutant
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const module = "flickrkillr"
+
+// Edit replaces one piece of a source file.
+type Edit struct {
+	file     string // as seen from the root of the module
+	from, to string // from stands there exactly once
+}
+
+// Replace replaces, in a file named as seen from the root of the module, a text that stands there exactly once.
+func Replace(file, from, to string) Edit { return Edit{file, from, to} }
+
+// Root finds the source tree: the module that the working directory belongs to.
+func Root(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("a mutant needs Go, and the source tree as the working directory: go list: %w", err)
+	}
+	root, ok := strings.CutPrefix(strings.TrimSpace(string(out)), module+" ")
+	if !ok {
+		return "", fmt.Errorf("the working directory belongs to %s, not to the source tree of %s",
+			strings.TrimSpace(string(out)), module)
+	}
+	return root, nil
+}
+
+// Build builds the program with some edits in the directory dir, and returns its path. It fails if the source no longer
+// contains what is to be replaced.
+func Build(ctx context.Context, root, dir string, edits []Edit) (program string, err error) {
+	sources, err := apply(root, edits)
+	if err != nil {
+		return "", err
+	}
+	var overlay struct{ Replace map[string]string }
+	overlay.Replace = map[string]string{}
+	for path, source := range sources {
+		overlay.Replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(overlay.Replace)))
+		if err := os.WriteFile(overlay.Replace[path], []byte(source), 0o600); err != nil {
+			return "", err
+		}
+	}
+	b, err := json.Marshal(overlay)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		return "", err
+	}
+	program = filepath.Join(dir, "killr")
+	cmd := exec.CommandContext(ctx, "go", "build", "-pgo=off", "-overlay", file, "-o", program, module)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", errors.Join(ctx.Err(), fmt.Errorf("go build of a mutant: %w\n%s", err, out))
+	}
+	return program, nil
+}
+
+// Check fails if the source no longer contains what the edits replace.
+func Check(root string, edits []Edit) error {
+	_, err := apply(root, edits)
+	return err
+}
+
+// apply returns the edited files by their paths.
+func apply(root string, edits []Edit) (map[string]string, error) {
+	sources := map[string]string{}
+	for _, e := range edits {
+		path := filepath.Join(root, e.file)
+		if sources[path] == "" {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			sources[path] = string(b)
+		}
+		if n := strings.Count(sources[path], e.from); n != 1 {
+			return nil, fmt.Errorf("%s has %q %d times: the mutant must follow the code", e.file, e.from, n)
+		}
+		sources[path] = strings.Replace(sources[path], e.from, e.to, 1)
+	}
+	return sources, nil
+}

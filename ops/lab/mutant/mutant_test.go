@@ -1,0 +1,50 @@
+package mutant
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestEdits: an edit must find what it replaces exactly once, and several may change one file.
+func TestEdits(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	path := filepath.Join(root, "a.go")
+	if err := os.WriteFile(path, []byte("one two two three"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		edits      []Edit
+		want, says string
+	}{
+		"two in one file": {[]Edit{Replace("a.go", "one", "1"), Replace("a.go", "three", "3")}, "1 two two 3", ""},
+		"not there":       {[]Edit{Replace("a.go", "four", "4")}, "", "0 times"},
+		"twice":           {[]Edit{Replace("a.go", "two", "2")}, "", "2 times"},
+		"no such file":    {[]Edit{Replace("b.go", "one", "1")}, "", "no such file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sources, err := apply(root, c.edits)
+			if err == nil && c.says == "" && sources[path] == c.want {
+				return
+			}
+			if c.says == "" || err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%q, %v; want %q, %q", sources[path], err, c.want, c.says)
+			}
+		})
+	}
+}
+
+// TestRoot: the tests of this package run within the source tree.
+func TestRoot(t *testing.T) {
+	t.Parallel()
+	root, err := Root(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
+		t.Error(err)
+	}
+}
