@@ -105,8 +105,9 @@ func TestFastPathAmongOthers(t *testing.T) {
 		{fast, 200, 4},
 		{"HEAD /photos/ansel HTTP/1.1\r\nHost: killr\r\n\r\n", 200, 4},
 		{fast, 200, 5},
-		{"POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 4\r\n\r\nGET ", 405, 5},
+		{"POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 0\r\n\r\n", 405, 5},
 		{fast, 200, 5}, // after the POST the connection belongs to net/http
+		{"POST /photos/ansel HTTP/1.1\r\nHost: killr\r\nContent-Length: 4\r\n\r\nGET ", 405, 5}, // a body ends it
 	} {
 		client.send(c.send)
 		method, _, _ := strings.Cut(c.send, " ")

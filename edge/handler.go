@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -15,8 +16,11 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// errMethod: the method is neither GET nor HEAD.
-var errMethod = errors.New("method not allowed")
+var (
+	errMethod = errors.New("method not allowed") // neither GET nor HEAD
+	// errBody: a GET has a body, which no page needs.
+	errBody = fmt.Errorf("%w: a GET with a body", page.ErrMalformed)
+)
 
 // ServeHTTP answers the requests that the fast path does not. The edge uses no ServeMux: that would redirect "//" and
 // "/./", but no page has such a path.
@@ -24,7 +28,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{start: time.Now(), number: s.ids.next()}
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
-	if s.draining.Load() {
+	// Where the body of a request ends, a proxy and net/http may not agree: net/http takes a length beside chunks, and
+	// folded fields. No page needs a body, so nothing that comes behind one is read.
+	if s.draining.Load() || r.ProtoMajor == 1 && hasBody(r) {
 		w.Header().Set("Connection", "close") // net/http obeys it, and sends GOAWAY to a client of HTTP/2
 	}
 	err := s.contain(w, r, x)
@@ -61,6 +67,9 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return errMethod
 	}
+	if hasBody(r) {
+		return errBody
+	}
 	ref, err := page.ParsePath(r.URL.RequestURI())
 	if err != nil {
 		return err
@@ -79,6 +88,9 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 	s.answer(w, r, x, variant)
 	return nil
 }
+
+// hasBody reports whether a request announces a body, which may be empty.
+func hasBody(r *http.Request) bool { return r.ContentLength != 0 || len(r.TransferEncoding) > 0 }
 
 // httpClient is the client of a request that net/http reads.
 type httpClient struct{ r *http.Request }

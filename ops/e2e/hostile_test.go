@@ -37,9 +37,10 @@ func (b *tab) arm() {
 	}))
 }
 
-// TestHostileTextInABrowser: of 100 hostile texts as titles, descriptions, biographies, tags, albums' titles and queries,
-// and of some of them in the other fields, a browser runs nothing and loads nothing. The Content-Security-Policy finds
-// nothing to refuse either: that would be an error in the console. The same texts on a page without escaping do run.
+// TestHostileTextInABrowser: of 100 hostile texts as titles, descriptions, biographies, tags, albums' titles and
+// queries, and of some of them in the other fields, a browser runs nothing and loads nothing. The
+// Content-Security-Policy finds nothing to refuse either: that would be an error in the console. The same texts on a
+// page without escaping do run.
 func TestHostileTextInABrowser(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)

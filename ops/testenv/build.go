@@ -16,8 +16,8 @@ var built struct {
 }
 
 // Program builds killr, once for all tests of a package, and returns its path. It is built without the compiler's
-// profile, which takes a minute and changes nothing that is tested, and without the race detector, even if the tests run
-// with it: painting would take ten times as long.
+// profile, which takes a minute and changes nothing that is tested, and without the race detector, even if the tests
+// run with it: painting would take ten times as long.
 func Program(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(SharedDir(t), "killr")

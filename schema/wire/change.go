@@ -76,8 +76,9 @@ func DecodeHeartbeat(data []byte) (Heartbeat, error) {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return Heartbeat{}, fmt.Errorf("heartbeat: %w", err)
 	}
-	if j.TimeMicros <= 0 || j.LagMicros < 0 {
-		return Heartbeat{}, fmt.Errorf("heartbeat: %s has no time or a negative lag", data)
+	lag, ok := micros(j.LagMicros)
+	if j.TimeMicros <= 0 || !ok {
+		return Heartbeat{}, fmt.Errorf("heartbeat: %.80s has no time or an impossible lag", data)
 	}
-	return Heartbeat{time.UnixMicro(j.TimeMicros), time.Duration(j.LagMicros) * time.Microsecond}, nil
+	return Heartbeat{time.UnixMicro(j.TimeMicros), lag}, nil
 }

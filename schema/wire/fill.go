@@ -66,8 +66,10 @@ func ParseFill(subject string, header nats.Header) (f Fill, err error) {
 			return Fill{}, fmt.Errorf("header %s: %w", HeaderWants, err)
 		}
 	}
-	if us, err := strconv.ParseInt(header.Get(HeaderWaited), 10, 64); err == nil && us > 0 {
-		f.Waited = time.Duration(us) * time.Microsecond
+	if us, err := strconv.ParseInt(header.Get(HeaderWaited), 10, 64); err == nil {
+		if waited, ok := micros(us); ok {
+			f.Waited = waited
+		}
 	}
 	return f, nil
 }

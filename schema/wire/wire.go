@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -135,6 +136,11 @@ func ParseTime(s string) (time.Time, bool) {
 	return time.UnixMicro(us), true
 }
 
+// micros is a duration of so many microseconds; false if it is negative or too long for the type.
+func micros(us int64) (time.Duration, bool) {
+	return time.Duration(us) * time.Microsecond, us >= 0 && us <= math.MaxInt64/int64(time.Microsecond)
+}
+
 // Timing says how long a renderer queued, read and rendered, for HeaderTiming and the visitor's Server-Timing.
 type Timing struct {
 	Queue, SQL, Render time.Duration
@@ -154,10 +160,10 @@ func ParseTiming(s string) (t Timing) {
 	for field := range strings.FieldsSeq(s) {
 		name, digits, _ := strings.Cut(field, "=")
 		us, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil {
+		d, ok := micros(us)
+		if err != nil || !ok {
 			continue
 		}
-		d := time.Duration(us) * time.Microsecond
 		switch name {
 		case "queue":
 			t.Queue = d
