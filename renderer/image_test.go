@@ -182,11 +182,11 @@ func TestPictureWithoutOriginal(t *testing.T) {
 	}
 }
 
-// 160 pictures are requested at the same moment, all of them stored or none: one picture worker answers all, refusing
+// 80 pictures are requested at the same moment, all of them stored or none: one picture worker answers all, refusing
 // none.
 func TestOnePictureWorkerServesABurst(t *testing.T) {
 	t.Parallel()
-	const requests = 160
+	const requests = 80
 	for name, stored := range map[string]bool{"stored": true, "not stored": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
