@@ -212,8 +212,12 @@ func (res *Result) WriteMarkdown(w io.Writer) error {
 			if missed := o.missed(s.Load); missed != "" {
 				verdict += ": " + missed
 			}
-			fmt.Fprintf(&b, "| %s | %s | %d of %d | %d | %s | %s | %s | %s | %s | %s |\n", name, s.Load, s.Bad,
-				s.Requests, s.Refused.Count, millis(s.Times.P50), millis(s.Times.P99), millis(s.Times.P999),
+			refused := fmt.Sprint(s.Refused.Count)
+			if s.Refused.Count > 0 {
+				refused += ", max " + millis(s.Refused.Max)
+			}
+			fmt.Fprintf(&b, "| %s | %s | %d of %d | %s | %s | %s | %s | %s | %s | %s |\n", name, s.Load, s.Bad,
+				s.Requests, refused, millis(s.Times.P50), millis(s.Times.P99), millis(s.Times.P999),
 				millis(s.Times.Max), strings.TrimPrefix(verdict, ": "), control)
 		}
 		if len(o.Loads) == 0 {
