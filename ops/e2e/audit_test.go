@@ -1,15 +1,8 @@
 package e2e
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,55 +12,18 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// audited runs `killr audit`, of this build or of a mutant, on a site of its own, and returns its report and exit
-// status.
+// audited runs `killr audit`, of this build or of a mutant, and returns its report and exit status.
 func audited(t *testing.T, path string, args ...string) (*audit.Report, int) {
 	t.Helper()
 	return auditedUntil(t, "", path, args...)
 }
 
-// heard is a log, and a function to call when it contains a text.
-type heard struct {
-	all  bytes.Buffer
-	text string
-	call func()
-}
-
-func (h *heard) Write(p []byte) (int, error) {
-	if h.text != "" && bytes.Contains(p, []byte(h.text)) {
-		h.call()
-	}
-	return h.all.Write(p)
-}
-
-// auditedUntil is audited, interrupted as by Ctrl-C when its log contains a text.
+// auditedUntil is audited, interrupted when its log contains a text.
 func auditedUntil(t *testing.T, text, path string, args ...string) (*audit.Report, int) {
 	t.Helper()
-	temp := testenv.DataDir(t) // removed even if the program does not do so
-	if err := os.MkdirAll(temp, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, append([]string{"audit", "--json", "--edges", "2"}, args...)...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+temp, "KILLR_DATA="+filepath.Join(temp, "unused"))
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = time.Minute
-	var out bytes.Buffer
-	logs := heard{text: text, call: cancel}
-	cmd.Stdout, cmd.Stderr = &out, &logs
-	err := cmd.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) && !errors.Is(err, context.Canceled) {
-		t.Fatalf("killr audit: %v\n%s", err, logs.all.String())
-	}
 	var report audit.Report
-	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
-		t.Fatalf("killr audit: %v, %v\n%s\n%s", cmd.ProcessState, err, out.String(), logs.all.String())
-	}
-	if left, err := filepath.Glob(filepath.Join(temp, "*")); err != nil || len(left) > 0 {
-		t.Errorf("it left %v, %v", left, err)
-	}
-	return &report, cmd.ProcessState.ExitCode()
+	status := runInstrument(t, &report, text, path, append([]string{"audit", "--json", "--edges", "2"}, args...)...)
+	return &report, status
 }
 
 // bound is one that a slow machine keeps, too: an edge relies on its copies for no longer, whatever the relay does.

@@ -1,51 +1,19 @@
 package e2e
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"testing"
-	"time"
 
 	"flickrkillr/ops/lab/chaos"
 	"flickrkillr/ops/testenv"
 )
 
-// runChaos runs `killr chaos` on a site of its own, and returns its result and exit status. It is interrupted, as by
-// Ctrl-C, when its log contains the text until; "": never.
+// runChaos runs `killr chaos` and returns its result and exit status. It is interrupted when its log contains a text.
 func runChaos(t *testing.T, until string, args ...string) (*chaos.Result, int) {
 	t.Helper()
-	temp := testenv.DataDir(t) // removed even if the program does not do so
-	if err := os.MkdirAll(temp, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
+	var result chaos.Result
 	args = append([]string{"chaos", "--json", "--rate", "100"}, args...)
-	cmd := exec.CommandContext(ctx, testenv.Program(t), args...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+temp, "KILLR_DATA="+filepath.Join(temp, "unused"))
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = time.Minute
-	var out bytes.Buffer
-	logs := heard{text: until, call: cancel}
-	cmd.Stdout, cmd.Stderr = &out, &logs
-	err := cmd.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) && !errors.Is(err, context.Canceled) {
-		t.Fatalf("killr chaos: %v\n%s", err, logs.all.String())
-	}
-	var res chaos.Result
-	if err := json.Unmarshal(out.Bytes(), &res); err != nil {
-		t.Fatalf("killr chaos: %v, %v\n%s\n%s", cmd.ProcessState, err, out.String(), logs.all.String())
-	}
-	if left, err := filepath.Glob(filepath.Join(temp, "*")); err != nil || len(left) > 0 {
-		t.Errorf("it left %v, %v", left, err)
-	}
-	return &res, cmd.ProcessState.ExitCode()
+	status := runInstrument(t, &result, until, testenv.Program(t), args...)
+	return &result, status
 }
 
 // badAnswers are the verdicts about bad answers of an outcome: latencies depend on what else the machine does.

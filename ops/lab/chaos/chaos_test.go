@@ -253,7 +253,8 @@ func TestForms(t *testing.T) {
 			"0 of 1 rows met", "1 of 1 controls",
 		}},
 		"Markdown": {markdown.String(), []string{
-			"| a row |  | 2 of 1000 | 1, max 400 ms |", "missed: bad answers 2 (at most 0)", "without luck: missed, as it should",
+			"| a row |  | 2 of 1000 | 1, max 400 ms |", "missed: bad answers 2 (at most 0)",
+			"without luck: missed, as it should",
 		}},
 		"page": {page.String(), []string{`class="span"`, "a row; control, without luck", "1 of 2"}},
 	} {
