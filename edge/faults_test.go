@@ -104,23 +104,6 @@ func (s *site) swallow(n int) (requests *atomic.Int64) {
 	return requests
 }
 
-// answerPings answers pings as a renderer that runs does, and counts them.
-func (s *site) answerPings() (pings *atomic.Int64) {
-	s.t.Helper()
-	pings = &atomic.Int64{}
-	nc := testenv.Connect(s.t, s.server.URL())
-	if _, err := nc.Subscribe(pingSubject, func(m *nats.Msg) {
-		pings.Add(1)
-		_ = m.Respond(nil)
-	}); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := nc.Flush(); err != nil {
-		s.t.Fatal(err)
-	}
-	return pings
-}
-
 // TestManyWaitForFrozenRenderers: half of the renderers are frozen, and more requests than may be hedged at once wait
 // for them. All of them get their page: a hedge that the budget refuses is sent later, and hedges that went to frozen
 // renderers keep nobody from another.
@@ -130,7 +113,6 @@ func TestManyWaitForFrozenRenderers(t *testing.T) {
 	for range 2 {
 		s.renderer()
 	}
-	s.answerPings()
 	requests := s.swallow(2)
 	e := s.edge()
 	e.pages.renderers.delays[page.KindUser].set(10 * time.Millisecond)
@@ -169,17 +151,47 @@ func TestAllRenderersAreFrozen(t *testing.T) {
 	}
 }
 
+// TestFrozenRendererIsDropped: a request that waits for the last renderer, which is frozen, does not wait on when NATS
+// has dropped that renderer.
+func TestFrozenRendererIsDropped(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	stop := s.renderer()
+	e := s.edge()
+	stop()
+	nc := testenv.Connect(t, s.server.URL()) // its requests wait; it answers pings until it is dropped
+	received := make(chan struct{}, 100)
+	if _, err := nc.QueueSubscribe("page.>", wire.QueueRenderer, func(*nats.Msg) { received <- struct{}{} }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nc.Subscribe(pingSubject, func(m *nats.Msg) { _ = m.Respond(nil) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan answer, 1)
+	go func() { got <- get(t, e, "/photos/ansel") }()
+	<-received
+	nc.Close()
+	if a := <-got; a.status != 503 {
+		t.Errorf("status %d", a.status)
+	}
+	if n := count(t, e.metrics.busErrors.WithLabelValues(wire.Code(nats.ErrNoResponders))); n < 1 {
+		t.Errorf("%v requests failed because there is no renderer, want at least 1", n)
+	}
+}
+
 // TestSlowIsNotFrozen: a request for a page that takes long waits for it if a renderer answers pings.
 func TestSlowIsNotFrozen(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	pings := s.answerPings()
 	e := s.edge()
 	release := s.blockUsers()
 	got := make(chan answer, 1)
 	go func() { got <- get(t, e, "/photos/ansel") }()
-	eventually(t, "the edge has pinged three times", func() bool { return pings.Load() >= 3 })
+	eventually(t, "the edge has pinged three times", func() bool { return s.pings.Load() >= 3 })
 	close(release)
 	if a := <-got; a.status != 200 {
 		t.Errorf("status %d", a.status)

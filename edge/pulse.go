@@ -40,13 +40,16 @@ type pulse struct {
 // hear records that a renderer has answered.
 func (p *pulse) hear() { p.heard.Store(monotonic.Now()) }
 
-// watch returns a context for a request, which ends with errSilent when no renderer runs. Call stop at its end.
+// watch returns a context for a request, which ends when no renderer runs; its cause is what check returns. Call stop at
+// the request's end.
 func (p *pulse) watch(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	timer := time.AfterFunc(pulseAfter, func() {
 		for ctx.Err() == nil {
-			if monotonic.Since(p.heard.Load()) > pulseAfter && p.silent(ctx) {
-				cancel(errSilent)
+			if monotonic.Since(p.heard.Load()) > pulseAfter {
+				if err := p.check(ctx); err != nil {
+					cancel(err)
+				}
 			}
 			sleep.For(ctx, pulseAfter)
 		}
@@ -57,31 +60,39 @@ func (p *pulse) watch(parent context.Context) (ctx context.Context, stop func())
 	}
 }
 
-// silent reports that pings were delivered to renderers and none of them answered, nor anything else.
-func (p *pulse) silent(ctx context.Context) bool {
+// check returns why no renderer answers pings: errSilent, or nats.ErrNoResponders if none is connected any more. nil: one
+// answers, or the pings tell nothing.
+func (p *pulse) check(ctx context.Context) (err error) {
 	for range pulsePings {
-		if !p.unanswered(ctx) {
-			return false
+		if err = p.ping(ctx); err == nil {
+			return nil
 		}
 	}
-	return true
+	return err
 }
 
-func (p *pulse) unanswered(ctx context.Context) bool {
+func (p *pulse) ping(ctx context.Context) error {
 	server, cancel := context.WithTimeout(ctx, pulseServer)
 	defer cancel()
 	if p.nc.FlushWithContext(server) != nil {
-		return false
+		return nil
 	}
 	asked := monotonic.Now()
-	ping, cancel := context.WithTimeout(ctx, pulseWithin)
+	within, cancel := context.WithTimeout(ctx, pulseWithin)
 	defer cancel()
-	_, err := p.nc.RequestWithContext(ping, pingSubject, nil)
+	_, err := p.nc.RequestWithContext(within, pingSubject, nil)
 	if err == nil {
 		p.hear()
 	}
-	return errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && p.nc.IsConnected() &&
-		p.heard.Load() < asked && monotonic.Since(asked) < pulseWithin+pulseServer
+	switch late := monotonic.Since(asked) > pulseWithin+pulseServer; {
+	case ctx.Err() != nil || !p.nc.IsConnected() || p.heard.Load() >= asked || late:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return errSilent
+	case errors.Is(err, nats.ErrNoResponders):
+		return err
+	}
+	return nil
 }
 
 // pingSubject reaches all renderers.

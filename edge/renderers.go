@@ -172,9 +172,9 @@ func (r *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*na
 	reply, err := r.retry.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
 		return r.hedged(e.Context(), kind, msg)
 	})
-	switch {
-	case err != nil && errors.Is(context.Cause(ctx), errSilent):
-		err = errSilent
+	switch cause := context.Cause(ctx); {
+	case err != nil && (errors.Is(cause, errSilent) || errors.Is(cause, nats.ErrNoResponders)):
+		err = cause
 	case errors.Is(err, budget.ErrExceeded):
 		err = wire.ErrBusy // too many refusals: the budget of retries is used up
 	}

@@ -42,6 +42,7 @@ type site struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	renders atomic.Int64 // pages rendered; error pages and assets do not count
+	pings   atomic.Int64 // answered
 	mute    atomic.Bool  // the relay sends no heartbeats
 	old     atomic.Bool  // renderers are of a release that compresses nothing
 	gzip    wire.Gzip
@@ -106,6 +107,14 @@ func (s *site) renderer() (stop func()) {
 		}
 		subs = append(subs, sub)
 	}
+	sub, err := nc.Subscribe(pingSubject, func(m *nats.Msg) {
+		s.pings.Add(1)
+		_ = m.Respond(nil)
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	subs = append(subs, sub)
 	if err := nc.Flush(); err != nil {
 		s.t.Fatal(err)
 	}
