@@ -61,7 +61,7 @@ func TestChaos(t *testing.T) {
 func TestChaosFindsMistakes(t *testing.T) {
 	t.Parallel()
 	res, status := runChaos(t, "number=2", "--duration", "4s", "--control",
-		"--row", "an edge is told to stop every 5 s", "--row", "NATS is gone for 30 s")
+		"--row", "all cachefills are gone", "--row", "NATS is gone for 30 s")
 	if status != 0 || !res.Interrupted || len(res.Rows) < 2 || res.Rows[1].Without == "" {
 		t.Fatalf("exit status %d; want 0, a row, its control, and an interruption: %+v", status, res)
 	}
