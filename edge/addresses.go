@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// ipv6Site is the part of an IPv6 address that counts: a visitor's network usually hands out the rest.
-const ipv6Site = 64
+// ipv6NetworkBits of an IPv6 address count: a visitor's network usually hands out the rest.
+const ipv6NetworkBits = 64
 
-// fairListener closes a new connection at once if its address has as many open ones as it may have. So a single visitor
-// does not take the connections of all others.
+// fairListener limits the open connections of one address. It closes a further one at once, so that no visitor takes
+// the connections of all others.
 type fairListener struct {
 	net.Listener // of TCP
 	most         int
@@ -64,7 +64,7 @@ func network(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap()
 	bits := addr.BitLen()
 	if addr.Is6() {
-		bits = ipv6Site
+		bits = ipv6NetworkBits
 	}
 	from, _ := addr.WithZone("").Prefix(bits) // bits is never too many
 	return from

@@ -160,15 +160,19 @@ func TestFrozenRendererIsDropped(t *testing.T) {
 	e := s.edge()
 	release, renders := s.blockUsers(), s.renders.Load()
 	defer close(release)
+	none := e.metrics.busErrors.WithLabelValues(wire.Code(nats.ErrNoResponders))
+	late := e.metrics.busErrors.WithLabelValues(wire.Code(context.DeadlineExceeded))
 	got := make(chan answer, 1)
-	go func() { got <- get(t, e, "/photos/ansel") }()
+	go func() { defer close(got); got <- get(t, e, "/photos/ansel") }()
 	eventually(t, "a renderer has the request", func() bool { return s.renders.Load() > renders })
+	before := count(t, none)
 	drop()
 	if a := <-got; a.status != 503 {
 		t.Errorf("status %d", a.status)
 	}
-	if n := count(t, e.metrics.busErrors.WithLabelValues(wire.Code(nats.ErrNoResponders))); n < 1 {
-		t.Errorf("%v requests failed because there is no renderer, want at least 1", n)
+	if n := count(t, none) - before; n < 1 || count(t, late) > 0 {
+		t.Errorf("%v requests failed because there is no renderer, want at least 1; %v waited for their deadline", n,
+			count(t, late))
 	}
 }
 

@@ -18,8 +18,7 @@ import (
 
 var (
 	errMethod = errors.New("method not allowed") // neither GET nor HEAD
-	// errBody: a GET has a body, which no page needs.
-	errBody = fmt.Errorf("%w: a GET with a body", page.ErrMalformed)
+	errBody   = fmt.Errorf("%w: a request for a page with a body", page.ErrMalformed)
 )
 
 // ServeHTTP answers the requests that the fast path does not. The edge uses no ServeMux: that would redirect "//" and

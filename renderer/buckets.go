@@ -12,41 +12,44 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// Bounds of looking after buckets.
+// Times of the check of buckets.
 const (
 	bucketsEvery = time.Minute
-	bucketLimit  = 2 * time.Second // for each request of JetStream, and for reading all values of a bucket
+	bucketsSoon  = 2 * time.Second // after a stall; by then a heartbeat has said which relay is active
+	bucketLimit  = 2 * time.Second // for a request of JetStream, and for reading all values of a bucket
 	bucketPause  = time.Second     // between tries to make one anew
 )
 
-// watchBuckets looks after the JetStream KV buckets until ctx ends: the active relay every minute, and each relay whose
-// stream had stalled. A bucket is a stream too: after a failed write to a full disk it takes no value until the server
-// restarts or it is made anew. That may happen to a bucket alone, when the stream's last block on the disk had room.
-func (r *relay) watchBuckets(ctx context.Context) {
+// watchBuckets checks the JetStream KV buckets until ctx ends, while this relay is the active one: every minute, and
+// after its stream had stalled. A bucket is a stream too: after a failed write to a full disk it takes no value until
+// the server restarts or it is made anew. That may happen to a bucket alone, when the stream's last block on the disk
+// had room. A bucket that is being made anew is completed under held.
+func (r *relay) watchBuckets(ctx, held context.Context) {
+	wait := bucketsEvery
 	for {
-		every := time.NewTimer(bucketsEvery)
 		select {
 		case <-ctx.Done():
-			every.Stop()
 			return
 		case <-r.resumed:
-			every.Stop()
-		case <-every.C:
-			if !r.active.Load() || r.unacked.Load() != 0 {
-				continue
-			}
+			wait = bucketsSoon
+			continue
+		case <-time.After(wait):
+			wait = bucketsEvery
+		}
+		if !r.active.Load() || r.unacked.Load() != 0 {
+			continue
 		}
 		for _, name := range wire.Buckets() {
-			if err := r.repairBucket(ctx, name); err != nil && ctx.Err() == nil {
+			if err := r.repairBucket(ctx, held, name); err != nil && ctx.Err() == nil {
 				r.log.Warn("relay: a bucket takes no values", "bucket", name, "err", err)
 			}
 		}
 	}
 }
 
-// repairBucket makes a bucket anew, with the values that it has, if it does not take another one. The disk has room, as
-// far as known.
-func (r *relay) repairBucket(ctx context.Context, name string) error {
+// repairBucket makes a bucket anew, with the values that it has, if it has not taken another one twice, with remakeAfter
+// in between, although NATS was never away.
+func (r *relay) repairBucket(ctx, held context.Context, name string) error {
 	asking, cancel := context.WithTimeout(ctx, bucketLimit)
 	defer cancel()
 	kv, err := r.js.KeyValue(asking, name)
@@ -61,39 +64,62 @@ func (r *relay) repairBucket(ctx context.Context, name string) error {
 	if !ok {
 		return fmt.Errorf("bucket %s: an unknown status", name)
 	}
-	const probe = "probe"
-	if _, err = kv.Put(asking, probe, nil); err == nil {
-		return kv.Purge(asking, probe)
+	reconnects := r.nc.Stats().Reconnects
+	if takesValues(ctx, kv) == nil || !sleep.For(ctx, remakeAfter) {
+		return nil
 	}
-	return r.remakeBucket(ctx, kv, before.StreamInfo(), err)
+	if err = takesValues(ctx, kv); err == nil {
+		return nil
+	}
+	if !r.nc.IsConnected() || r.nc.Stats().Reconnects != reconnects {
+		return err
+	}
+	return r.remakeBucket(held, kv, before.StreamInfo(), err)
 }
 
-// remakeBucket makes a bucket anew that failed with cause, unless another relay has done so since before.
+// takesValues puts a value into a bucket, and removes it.
+func takesValues(ctx context.Context, kv jetstream.KeyValue) error {
+	const probe = "probe"
+	ctx, cancel := context.WithTimeout(ctx, bucketLimit)
+	defer cancel()
+	if _, err := kv.Put(ctx, probe, nil); err != nil {
+		return err
+	}
+	return kv.Purge(ctx, probe)
+}
+
+// remakeBucket makes a bucket anew that failed with cause, unless it has been made anew since before, or its servers are
+// electing a leader.
 func (r *relay) remakeBucket(ctx context.Context, kv jetstream.KeyValue, before *jetstream.StreamInfo, cause error,
 ) error {
 	asking, cancel := context.WithTimeout(ctx, bucketLimit)
 	defer cancel()
-	stream := before.Config.Name
-	now, err := r.js.Stream(asking, stream)
-	if err != nil || !now.CachedInfo().Created.Equal(before.Created) {
-		return err
-	}
 	values, err := valuesOf(asking, kv)
-	if err == nil {
-		err = r.js.DeleteStream(asking, stream)
-	}
 	if err != nil {
+		return errors.Join(cause, err)
+	}
+	stream, err := r.js.Stream(asking, before.Config.Name)
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	now := stream.CachedInfo()
+	if !now.Created.Equal(before.Created) || now.Cluster != nil && now.Cluster.Leader == "" {
+		return cause
+	}
+	if err := r.js.DeleteStream(asking, before.Config.Name); err != nil {
 		return errors.Join(cause, err)
 	}
 	r.log.Warn("relay: a bucket took no values and is made anew", "bucket", kv.Bucket(), "count", len(values),
 		"err", cause)
-	for ctx.Err() == nil {
+	for {
 		if err = r.restore(ctx, kv, before.Config, values); err == nil {
 			return nil
 		}
-		sleep.For(ctx, bucketPause) // the disk may be full again
+		if !sleep.For(ctx, bucketPause) { // the disk may be full again
+			r.log.Error("relay: a bucket was deleted and could not be made anew", "bucket", kv.Bucket(), "err", err)
+			return err
+		}
 	}
-	return err
 }
 
 // valuesOf reads all values of a bucket.
@@ -108,16 +134,20 @@ func valuesOf(ctx context.Context, kv jetstream.KeyValue) (map[string][]byte, er
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case entry := <-watcher.Updates():
-			if entry == nil { // the end, or a lost connection
-				return values, ctx.Err()
+		case entry, ok := <-watcher.Updates():
+			if !ok {
+				return nil, errors.New("the watcher of the bucket has ended")
+			}
+			if entry == nil { // that was all
+				return values, nil
 			}
 			values[entry.Key()] = entry.Value()
 		}
 	}
 }
 
-// restore makes a bucket and puts values into it, except those that another one has put there since.
+// restore makes a bucket and puts values into it. They count more than those that somebody has put there meanwhile: edges
+// hold the old key of tokens.
 func (r *relay) restore(ctx context.Context, kv jetstream.KeyValue, cfg jetstream.StreamConfig,
 	values map[string][]byte) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketLimit)
@@ -126,7 +156,7 @@ func (r *relay) restore(ctx context.Context, kv jetstream.KeyValue, cfg jetstrea
 		return err
 	}
 	for key, value := range values {
-		if _, err := kv.Create(ctx, key, value); err != nil && !errors.Is(err, jetstream.ErrKeyExists) {
+		if _, err := kv.Put(ctx, key, value); err != nil {
 			return err
 		}
 	}

@@ -125,7 +125,7 @@ func (r *relay) run(ctx, held context.Context) error {
 	defer buckets.Wait()
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	buckets.Go(func() { r.watchBuckets(watching) })
+	buckets.Go(func() { r.watchBuckets(watching, held) })
 	begun, apart, pause := time.Now(), wakeApart, time.Duration(0)
 	failing, owed, busy := false, false, false // owed: a round was asked for while another relay had the lock
 	for {

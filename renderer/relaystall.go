@@ -55,7 +55,7 @@ func (r *relay) resume() {
 		r.metrics.relayStalled.Set(0)
 		select {
 		case r.resumed <- struct{}{}:
-		default: // the buckets are to be looked after already
+		default: // a check is already requested
 		}
 	}
 }

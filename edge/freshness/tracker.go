@@ -167,9 +167,14 @@ func (t *Tracker) Basis(r *wire.Reply) Basis {
 // heartbeatGrace after the end and yet seem to be from before it tell that the machine's clock was set forward.
 func (t *Tracker) heartbeat(h wire.Heartbeat, late time.Duration) {
 	now := time.Since(t.start)
-	before := h.Time.UnixMicro() < t.resumedAt.Load() && now-time.Duration(t.resumed.Load()) <= heartbeatGrace
-	if h.Lag <= maxRelayLag && !before {
-		t.goodUntil.Store(int64(now + heartbeatGrace - max(0, late)))
+	resumedAt := t.resumedAt.Load()
+	before := h.Time.UnixMicro() < resumedAt && now-time.Duration(t.resumed.Load()) <= heartbeatGrace
+	if h.Lag > maxRelayLag || before {
+		return
+	}
+	t.goodUntil.Store(int64(now + heartbeatGrace - max(0, late)))
+	if t.resumedAt.Load() != resumedAt { // a pause was noticed meanwhile
+		t.forgetHeartbeats()
 	}
 }
 
@@ -204,8 +209,8 @@ func (t *Tracker) runs(last, now time.Time) (gap time.Duration) {
 	// The monotonic clock of a suspended machine stands still, and the wall clock may be set: the longer one counts.
 	gap = max(now.Sub(last), now.Round(0).Sub(last.Round(0)))
 	if gap > maxPause {
+		t.resumed.Store(int64(now.Sub(t.start))) // before resumedAt, which heartbeat reads first
 		t.resumedAt.Store(t.clock.At(now).UnixMicro())
-		t.resumed.Store(int64(now.Sub(t.start)))
 		t.forgetHeartbeats()
 	}
 	t.ranAt.Store(now.UnixNano())

@@ -13,7 +13,7 @@ type edgeCommand struct {
 	AccessLog bool   `negatable:"" default:"true" help:"Log a line for each HTTP answer (default: yes)."`
 	roleFlags
 	edgeFlags
-	Drain time.Duration `name:"edge-drain" default:"5s" min:"0s" max:"24h" placeholder:"TIME" help:"How long an edge that was told to stop still answers, while /readyz fails and load balancers leave it (default ${default})."`
+	Drain time.Duration `name:"edge-drain" default:"5s" min:"0s" max:"24h" placeholder:"TIME" help:"Answer for this long after the order to stop, while /readyz fails and load balancers leave (default ${default})."`
 }
 
 func (c *edgeCommand) Run(s *session) error {
@@ -31,7 +31,7 @@ func (c *edgeCommand) Run(s *session) error {
 type edgeFlags struct {
 	NearCache    int           `default:"64" min:"0" max:"1000000" placeholder:"MIB" help:"Memory for an edge's in-process page cache, in MiB (default ${default}; 0 disables it)."`
 	MaxConns     int           `default:"10000" min:"1" max:"10000000" placeholder:"N" help:"Connections of browsers that an edge accepts at once (default ${default})."`
-	AddressConns int           `default:"2500" min:"1" max:"10000000" placeholder:"N" help:"Connections of one address that an edge accepts at once, further ones are closed (default ${default}). Behind a load balancer all visitors have its address: raise it to --max-conns."`
+	AddressConns int           `default:"2500" min:"1" max:"10000000" placeholder:"N" help:"Close further connections of an address that has this many open (default ${default}). Behind a load balancer all visitors have its address: raise this to --max-conns."`
 	Origin       []string      `placeholder:"URL" help:"Address at which visitors reach the site through this edge, such as https://photos.example; repeat it, or separate them by commas. A request whose Host is that of an origin gets pages whose absolute links begin with it."`
 	TLSCert      string        `type:"path" placeholder:"FILE" help:"Serve HTTPS with this certificate, in PEM. Needs --tls-key."`
 	TLSKey       string        `type:"path" placeholder:"FILE" help:"Key of the certificate, in PEM."`

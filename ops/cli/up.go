@@ -36,7 +36,7 @@ type upCommand struct {
 	Processes     bool   `help:"Run each role as a process of its own, and restart one that ends."`
 	seedSize
 	edgeFlags
-	EdgeDrain time.Duration `default:"0s" min:"0s" max:"24h" placeholder:"TIME" help:"How long an edge that was told to stop still answers, while its /readyz fails (default ${default})."`
+	EdgeDrain time.Duration `default:"0s" min:"0s" max:"24h" placeholder:"TIME" help:"Let an edge answer for this long after the order to stop, while its /readyz fails (default ${default})."`
 	rendererFlags
 	cachefillFlags
 }

@@ -173,7 +173,7 @@ func TestAuditFindsMistakes(t *testing.T) {
 			edits: []mutant.Edit{
 				mutant.Replace( // and needs a second to catch up
 					"edge/freshness/tracker.go",
-					"		t.resumed.Store(int64(now.Sub(t.start)))\n		t.forgetHeartbeats()\n",
+					"		t.resumedAt.Store(t.clock.At(now).UnixMicro())\n		t.forgetHeartbeats()\n",
 					"		t.mu.Lock()\n		time.AfterFunc(time.Second, t.mu.Unlock)\n",
 				),
 				mutant.Replace(

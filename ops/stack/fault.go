@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,6 +26,28 @@ func (s *Stack) StopNATS(ctx context.Context, d time.Duration) error {
 	s.nats.Stop()
 	sleep.For(ctx, d)
 	return s.nats.start()
+}
+
+// CrashAll ends PostgreSQL as a crash does and stops NATS and memcached, all at the same moment, and starts them again.
+func (s *Stack) CrashAll(ctx context.Context) error {
+	if s.nats == nil {
+		return errors.New("crash all services: NATS runs elsewhere")
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	var all sync.WaitGroup
+	var errs [3]error
+	all.Go(func() {
+		s.postgres.Kill()
+		errs[0] = s.postgres.Restart(ctx)
+	})
+	all.Go(func() {
+		s.nats.Stop()
+		errs[1] = s.nats.start()
+	})
+	all.Go(func() { errs[2] = s.memcached.Restart(ctx) })
+	all.Wait()
+	return errors.Join(errs[:]...)
 }
 
 // RestartMemcached stops memcached and starts it again, empty.

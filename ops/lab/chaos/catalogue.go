@@ -19,8 +19,8 @@ func (s Setup) on(change func(*Setup)) Setup {
 // all is a load of every user's pages.
 func all(t Target) []Load { return []Load{{Exponent: 1, Target: t}} }
 
-// hot are the pages of the users with the most photos.
-func hot(p Pages) []bench.Page { return p.Users[:min(len(p.Users), 100)] }
+// popular are the pages of the users with the most photos.
+func popular(p Pages) []bench.Page { return p.Users[:min(len(p.Users), 100)] }
 
 // never are pages that hardly anybody asks for twice.
 func never(p Pages) []bench.Page { return before(p.Users) }
@@ -54,55 +54,55 @@ func Catalogue() []Row {
 			Name: "a renderer is killed every 2 s", Visitor: "at most 50 ms more",
 			Why:   "a request without an answer is sent to another renderer",
 			Setup: uncached, Loads: all(Target{P999: 60 * time.Millisecond}),
-			Fault:   Fault{Every: 2 * time.Second, Do: signalInTurn(site.Renderer, syscall.SIGKILL)},
+			Fault:   Fault{Every: 2 * time.Second, Inject: signalInTurn(site.Renderer, syscall.SIGKILL)},
 			Control: oneRenderer,
 		},
 		{
 			Name: "a renderer is told to stop every 1 s", Visitor: "nothing",
 			Why:   "it leaves the queue group and finishes what it has",
 			Setup: uncached, Loads: all(Target{P999: 60 * time.Millisecond}),
-			Fault:   Fault{Every: time.Second, Do: signalInTurn(site.Renderer, syscall.SIGTERM)},
+			Fault:   Fault{Every: time.Second, Inject: signalInTurn(site.Renderer, syscall.SIGTERM)},
 			Control: oneRenderer,
 		},
 		{
 			Name: "one of four renderers is frozen for 8 s", Visitor: "at most 50 ms more",
 			Why:   "a request without an answer is sent to another renderer",
 			Setup: uncached, Loads: all(Target{P999: 300 * time.Millisecond, Recovered: 2 * time.Second}),
-			Fault: Fault{Hold: 8 * time.Second, Do: freeze(site.Renderer, 1)}, Control: noHedges,
+			Fault: Fault{Hold: 8 * time.Second, Inject: freeze(site.Renderer, 1)}, Control: noHedges,
 		},
 		{
 			Name: "two of four renderers are frozen for 8 s", Visitor: "at most 50 ms more",
 			Why:   "a hedge that the budget refuses is tried again",
 			Setup: uncached, Loads: all(Target{P999: 300 * time.Millisecond, Recovered: 2 * time.Second}),
-			Fault:   Fault{Hold: 8 * time.Second, Do: freeze(site.Renderer, 2)},
+			Fault:   Fault{Hold: 8 * time.Second, Inject: freeze(site.Renderer, 2)},
 			Control: Control{Off: "further tries of a hedge, and more than 4 at once", Edits: withoutFurtherHedges},
 		},
 		{
 			Name: "all renderers are gone for 10 s", Visitor: "stale pages, or soon a 503 that says when to retry",
 			Why:   "NATS says at once that nobody listens; edges show their last copy",
 			Setup: usual, Loads: []Load{
-				{Name: "cached", Share: .5, Pages: hot, Known: true, Target: Target{StaleRequired: true}},
+				{Name: "cached", Share: .5, Pages: popular, Known: true, Target: Target{StaleRequired: true}},
 				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
 					Target: Target{Refused: 500 * time.Millisecond}},
 			},
-			Fault: Fault{Hold: 10 * time.Second, Do: remove(site.Renderer)}, Control: noStale,
+			Fault: Fault{Hold: 10 * time.Second, Inject: remove(site.Renderer)}, Control: noStale,
 		},
 		{
 			Name: "all renderers are frozen for 8 s", Visitor: "stale pages, or soon a 503 that says when to retry",
 			Why:   "requests without an answer ping all renderers",
 			Setup: usual, Loads: []Load{
-				{Name: "cached", Share: .5, Pages: hot, Known: true, Target: Target{StaleRequired: true}},
+				{Name: "cached", Share: .5, Pages: popular, Known: true, Target: Target{StaleRequired: true}},
 				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
 					Target: Target{Refused: 500 * time.Millisecond}},
 			},
-			Fault: Fault{Hold: 8 * time.Second, Do: freeze(site.Renderer, usual.Renderers)}, Control: noStale,
+			Fault: Fault{Hold: 8 * time.Second, Inject: freeze(site.Renderer, usual.Renderers)}, Control: noStale,
 		},
 		{
 			Name: "NATS is gone for 1 s", Visitor: "at most 2 s of delay",
 			Why:   "edges and renderers connect again, and edges wait for that",
 			Setup: uncached, Loads: all(Target{Max: 3 * time.Second, Recovered: 3 * time.Second}),
 			Fault: Fault{Every: 15 * time.Second, Hold: time.Second,
-				Do: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+				Inject: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
 					return s.stack.StopNATS(ctx, hold)
 				}},
 			Control: Control{Off: "waiting for NATS", Edits: withoutReconnects},
@@ -112,7 +112,7 @@ func Catalogue() []Row {
 			Why:   "reads are tried again until it is back",
 			Setup: uncached, Loads: all(Target{Recovered: 3 * time.Second}),
 			Fault: Fault{Every: 15 * time.Second,
-				Do: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
+				Inject: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
 					return s.stack.RestartPostgres(context.WithoutCancel(ctx))
 				}},
 			Control: noRestart,
@@ -122,7 +122,7 @@ func Catalogue() []Row {
 			Why:   "reads are tried again until the log is replayed",
 			Setup: uncached, Loads: all(Target{Recovered: 3 * time.Second}),
 			Fault: Fault{Every: 15 * time.Second,
-				Do: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
+				Inject: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
 					return s.stack.KillPostmaster(context.WithoutCancel(ctx))
 				}},
 			Control: noRestart,
@@ -131,12 +131,12 @@ func Catalogue() []Row {
 			Name: "PostgreSQL is frozen for 10 s", Visitor: "stale pages, or soon a 503 that says when to retry",
 			Why:   "queries have a time limit; then one probe asks whether it is back",
 			Setup: usual, Loads: []Load{
-				{Name: "cached", Share: .5, Pages: hot, Known: true, Target: Target{Recovered: 2 * time.Second}},
+				{Name: "cached", Share: .5, Pages: popular, Known: true, Target: Target{Recovered: 2 * time.Second}},
 				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
 					Target: Target{Refused: 2 * time.Second, Recovered: 2 * time.Second}},
 			},
 			Fault: Fault{Hold: 10 * time.Second,
-				Do: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+				Inject: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
 					return s.stack.FreezePostgres(ctx, hold)
 				}},
 			Control: Control{Off: "the time limit of queries", Edits: withoutReadTimeout},
@@ -146,7 +146,7 @@ func Catalogue() []Row {
 			Why:   "an error is a miss; a circuit breaker",
 			Setup: noNear, Loads: all(Target{P99: 100 * time.Millisecond}),
 			Fault: Fault{Hold: 10 * time.Second,
-				Do: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+				Inject: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
 					return s.stack.StopMemcached(ctx, hold)
 				}},
 			Control: Control{Off: "making pages that memcached does not have", Edits: withoutMisses},
@@ -156,7 +156,7 @@ func Catalogue() []Row {
 			Why:   "a look-up that takes 20 ms is a miss; a circuit breaker",
 			Setup: noNear, Loads: all(Target{P99: 100 * time.Millisecond}),
 			Fault: Fault{Hold: 10 * time.Second,
-				Do: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+				Inject: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
 					return s.stack.FreezeMemcached(ctx, hold)
 				}},
 			Control: Control{Off: "the time limit of look-ups", Edits: withoutLookupTimeout},
@@ -164,10 +164,10 @@ func Catalogue() []Row {
 		{
 			Name: "memcached is flushed", Visitor: "slower pages for a moment",
 			Why:   "cachefills fill it with the popular pages",
-			Setup: noNear, Loads: []Load{{Pages: hot, Exponent: 1, Target: Target{
+			Setup: noNear, Loads: []Load{{Pages: popular, Exponent: 1, Target: Target{
 				Cached: .9, CachedWithin: 10 * time.Second,
 			}}},
-			Fault: Fault{Do: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
+			Fault: Fault{Inject: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
 				return s.site.Inject(ctx, "flush memcached")
 			}},
 			Control: Control{Off: "cachefills", Setup: func(s *Setup) { s.Cachefills = 0 }},
@@ -176,14 +176,14 @@ func Catalogue() []Row {
 			Name: "all cachefills are gone", Visitor: "nothing",
 			Why:   "renderers make what memcached does not have",
 			Setup: noNear, Loads: all(Target{}),
-			Fault:   Fault{Hold: 30 * time.Second, Do: remove(site.Cachefill)},
+			Fault:   Fault{Hold: 30 * time.Second, Inject: remove(site.Cachefill)},
 			Control: Control{Off: "making pages that memcached does not have", Edits: withoutMisses},
 		},
 		{
 			Name: "an edge is told to stop every 5 s", Visitor: "nothing",
 			Why:   "it finishes its requests, and visitors go to another edge",
 			Setup: usual, Loads: []Load{{Exponent: 1, Failover: true}},
-			Fault:   Fault{Every: 5 * time.Second, Do: signalInTurn(site.Edge, syscall.SIGTERM)},
+			Fault:   Fault{Every: 5 * time.Second, Inject: signalInTurn(site.Edge, syscall.SIGTERM)},
 			Control: Control{Off: "other edges: there is one", Setup: func(s *Setup) { s.Edges = 1 }},
 		},
 		{
@@ -198,11 +198,11 @@ func Catalogue() []Row {
 		{
 			Name: "NATS is gone for 30 s", Visitor: "stale pages",
 			Why:   "edges read memcached and their own caches without the bus",
-			Setup: usual, Loads: []Load{{Pages: hot, Known: true, Exponent: 1, Target: Target{
+			Setup: usual, Loads: []Load{{Pages: popular, Known: true, Exponent: 1, Target: Target{
 				Bad: .001, StaleRequired: true, Recovered: 3 * time.Second,
 			}}},
 			Fault: Fault{Hold: 30 * time.Second,
-				Do: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
+				Inject: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
 					return s.stack.StopNATS(ctx, hold)
 				}},
 			Control: noStale,
@@ -211,7 +211,7 @@ func Catalogue() []Row {
 			Name: "everything is killed at once at random moments", Visitor: "error pages; no write is lost",
 			Why:   "a write is acknowledged when PostgreSQL has written it",
 			Setup: usual, Writes: true,
-			Fault: Fault{Every: 2 * time.Second, Do: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
+			Fault: Fault{Every: 2 * time.Second, Inject: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
 				return killEverything(ctx, s)
 			}},
 			Control: Control{Off: "waiting for the disk", Setup: func(s *Setup) { s.NoSync = true }},

@@ -29,7 +29,7 @@ func TestCatalogue(t *testing.T) {
 			}
 			names[r.Name] = true
 			if r.Visitor == "" || r.Why == "" || (len(r.Loads) == 0) == !r.Writes || r.Setup.Edges == 0 ||
-				(r.Fault.Do == nil) == (r.Overload == 0) {
+				(r.Fault.Inject == nil) == (r.Overload == 0) {
 				t.Errorf("incomplete: %+v", r)
 			}
 			share := 0.0
@@ -91,7 +91,7 @@ func TestInject(t *testing.T) {
 		defer cancel()
 		var n int
 		f := Fault{Every: 10 * time.Second, Hold: time.Second,
-			Do: func(ctx context.Context, _ *scene, number int, hold time.Duration) error {
+			Inject: func(ctx context.Context, _ *scene, number int, hold time.Duration) error {
 				if number != n {
 					t.Errorf("fault %d is called %d", n, number)
 				}
@@ -100,14 +100,14 @@ func TestInject(t *testing.T) {
 				return nil
 			}}
 		events := f.inject(ctx, &scene{}, time.Now(), time.Minute)
-		if want := []Event{{Began: 10, Ended: 11}, {Began: 20, Ended: 21}}; !slices.Equal(events, want) {
+		if want := []FaultEvent{{Began: 10, Ended: 11}, {Began: 20, Ended: 21}}; !slices.Equal(events, want) {
 			t.Errorf("events %+v, want %+v", events, want)
 		}
 	})
 }
 
 // someFault is never injected.
-var someFault = Fault{Do: func(context.Context, *scene, int, time.Duration) error { return nil }}
+var someFault = Fault{Inject: func(context.Context, *scene, int, time.Duration) error { return nil }}
 
 // seen is a load with some bad and refused answers, and a slow part from the second 2 to 3.
 func seen(bad, refused int64) Seen {
@@ -152,8 +152,8 @@ func TestJudge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := seen(c.bad, c.refused)
-			o := Outcome{Row: "a row", Faults: []Event{{Began: 1.2, Ended: 1.5}}, Loads: []Seen{s}, Peak: 100}
-			o.judge(Row{Loads: []Load{{Target: c.target}}, Fault: someFault})
+			o := Outcome{Row: "a row", Faults: []FaultEvent{{Began: 1.2, Ended: 1.5}}, Loads: []Seen{s}, Peak: 100}
+			o.compare(Row{Loads: []Load{{Target: c.target}}, Fault: someFault})
 			var missed []string
 			for _, check := range o.Checks {
 				if !check.Met {
@@ -181,14 +181,14 @@ func TestNothingSeen(t *testing.T) {
 	right := seen(0, 0)
 	for name, o := range map[string]Outcome{
 		"no fault":           {Loads: []Seen{right}},
-		"a fault that fails": {Loads: []Seen{right}, Faults: []Event{{Err: "it does not run"}}},
-		"no load":            {Faults: []Event{{Ended: 1}}},
-		"no request":         {Loads: []Seen{{}}, Faults: []Event{{Ended: 1}}},
-		"an error":           {Loads: []Seen{right}, Faults: []Event{{Ended: 1}}, Err: "the site does not start"},
+		"a fault that fails": {Loads: []Seen{right}, Faults: []FaultEvent{{Err: "it does not run"}}},
+		"no load":            {Faults: []FaultEvent{{Ended: 1}}},
+		"no request":         {Loads: []Seen{{}}, Faults: []FaultEvent{{Ended: 1}}},
+		"an error":           {Loads: []Seen{right}, Faults: []FaultEvent{{Ended: 1}}, Err: "the site does not start"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if o.judge(Row{Loads: []Load{{}}, Fault: someFault}); o.Met || o.Good() {
+			if o.compare(Row{Loads: []Load{{}}, Fault: someFault}); o.Met || o.Good() {
 				t.Errorf("it counts as met: %+v", o)
 			}
 		})
@@ -199,8 +199,8 @@ func TestNothingSeen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := Outcome{Faults: []Event{{Ended: 1}}, Writes: w}
-			if o.judge(Row{Writes: true, Fault: someFault}); o.Met {
+			o := Outcome{Faults: []FaultEvent{{Ended: 1}}, Writes: w}
+			if o.compare(Row{Writes: true, Fault: someFault}); o.Met {
 				t.Errorf("it counts as met: %+v", o)
 			}
 		})
@@ -228,9 +228,9 @@ func TestForms(t *testing.T) {
 	t.Parallel()
 	bad, good := Outcome{Row: "a row", Visitor: "nothing", Why: "luck"}, Outcome{Row: "a row", Without: "luck"}
 	for _, o := range []*Outcome{&bad, &good} {
-		o.Faults, o.Loads = []Event{{Began: 1.2, Ended: 1.5}}, []Seen{seen(2, 1)}
+		o.Faults, o.Loads = []FaultEvent{{Began: 1.2, Ended: 1.5}}, []Seen{seen(2, 1)}
 		o.Loads[0].Kinds = []bench.Failure{{Kind: "timeout", Count: 2, Example: "page <b>"}}
-		o.judge(Row{Loads: []Load{{}}})
+		o.compare(Row{Loads: []Load{{}}})
 	}
 	res := &Result{Duration: 4, Rate: 250, Rows: []Outcome{bad, good}}
 	if res.Good() {

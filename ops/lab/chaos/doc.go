@@ -21,6 +21,6 @@
 //	fault.go      when a fault is injected, and how
 //	run.go        runs rows: starts roles, loads them, injects the fault
 //	killall.go    visitors who write, while everything is killed at once
-//	judge.go      compares what was seen with the targets
+//	targets.go    compares what was seen with the targets
 //	result.go     Result; table.go prints it; report.go is the page with plots
 package chaos

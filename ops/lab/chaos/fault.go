@@ -19,8 +19,9 @@ import (
 type Fault struct {
 	Every time.Duration // from one to the next; 0: once
 	Hold  time.Duration // how long it lasts; 0: it is over at once
-	// Do injects the n-th fault, from 0, and returns when it is over. It undoes the fault also when ctx ends.
-	Do func(ctx context.Context, on *scene, n int, hold time.Duration) error
+	// Inject injects the n-th fault, from 0, and returns when it is undone, or ctx has ended: then services run again, and
+	// roles are about to be stopped. errSkipped: there was nothing to break.
+	Inject func(ctx context.Context, on *scene, n int, hold time.Duration) error
 }
 
 // scene is what can be broken.
@@ -43,8 +44,8 @@ func (s *scene) stop() (err error) {
 	return err
 }
 
-// Event is a fault that was injected.
-type Event struct {
+// FaultEvent is a fault that was injected.
+type FaultEvent struct {
 	Began float64 `json:"began"` // in seconds since the start
 	Ended float64 `json:"ended"`
 	Err   string  `json:"error,omitempty"` // why it could not be injected or undone
@@ -65,8 +66,8 @@ func (f Fault) times(whole time.Duration) (begin []time.Duration, hold time.Dura
 }
 
 // inject injects the faults of a run that begins at start and takes whole, until ctx ends.
-func (f Fault) inject(ctx context.Context, on *scene, start time.Time, whole time.Duration) (events []Event) {
-	if f.Do == nil { // the load itself is what goes wrong
+func (f Fault) inject(ctx context.Context, on *scene, start time.Time, whole time.Duration) (events []FaultEvent) {
+	if f.Inject == nil { // the load itself is what goes wrong
 		return nil
 	}
 	begin, hold := f.times(whole)
@@ -74,8 +75,11 @@ func (f Fault) inject(ctx context.Context, on *scene, start time.Time, whole tim
 		if !sleep.For(ctx, time.Until(start.Add(at))) {
 			return events
 		}
-		e := Event{Began: time.Since(start).Seconds()}
-		err := f.Do(ctx, on, n, hold)
+		e := FaultEvent{Began: time.Since(start).Seconds()}
+		err := f.Inject(ctx, on, n, hold)
+		if errors.Is(err, errSkipped) {
+			continue
+		}
 		e.Ended = time.Since(start).Seconds()
 		if err != nil && ctx.Err() == nil {
 			e.Err = err.Error()
@@ -86,7 +90,10 @@ func (f Fault) inject(ctx context.Context, on *scene, start time.Time, whole tim
 	return events
 }
 
-// signal sends a signal to the i-th process of a role. One that is being restarted gets none.
+// errSkipped: a process was to be killed that is being restarted.
+var errSkipped = errors.New("the process does not run")
+
+// signal sends a signal to the i-th process of a role.
 func (s *scene) signal(role site.Role, i int, signal syscall.Signal) error {
 	pids, err := s.site.PIDs(role)
 	if err != nil {
@@ -94,9 +101,11 @@ func (s *scene) signal(role site.Role, i int, signal syscall.Signal) error {
 	}
 	pid := pids[i%len(pids)]
 	if pid == 0 {
-		return nil
+		return errSkipped
 	}
-	if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := syscall.Kill(pid, signal); errors.Is(err, syscall.ESRCH) {
+		return errSkipped
+	} else if err != nil {
 		return fmt.Errorf("%v to a process of the role %s: %w", signal, role, err)
 	}
 	return nil

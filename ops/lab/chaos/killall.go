@@ -22,26 +22,26 @@ type Writes struct {
 	First        []string `json:"first,omitempty"`
 }
 
-// Of a row whose visitors write.
+// The load and the bound of a row whose visitors write.
 const (
 	writers    = 8
 	writesRate = 100             // per second
 	falseAfter = 4 * time.Second // an edge relies on its copies for no longer, whatever the relay does
 )
 
-// killEverything kills all roles as a crash does, PostgreSQL too, restarts NATS and memcached, and returns when all
-// are ready again.
+// killEverything kills all roles, and then all services at the same moment, and returns when all are ready again.
 func killEverything(ctx context.Context, s *scene) error {
 	var errs []error
 	for _, role := range []site.Role{site.Edge, site.Renderer, site.Cachefill} {
 		pids, err := s.site.PIDs(role)
 		errs = append(errs, err)
 		for i := range pids {
-			errs = append(errs, s.signal(role, i, syscall.SIGKILL))
+			if err := s.signal(role, i, syscall.SIGKILL); !errors.Is(err, errSkipped) {
+				errs = append(errs, err)
+			}
 		}
 	}
-	undone := context.WithoutCancel(ctx)
-	errs = append(errs, s.stack.CrashPostgres(undone), s.stack.RestartNATS(), s.stack.RestartMemcached(undone))
+	errs = append(errs, s.stack.CrashAll(context.WithoutCancel(ctx)))
 	ready, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return errors.Join(append(errs, s.site.WaitReady(ready))...)
@@ -65,7 +65,7 @@ func (cfg *Config) write(ctx context.Context, row Row, on *scene, out *Outcome) 
 		Rate: writesRate, ViewRate: cfg.Rate, BusShare: 1, Duration: cfg.Duration, Bound: falseAfter,
 		Faults: []audit.Fault{{Name: row.Name, Inject: func(ctx context.Context) error {
 			n++
-			return row.Fault.Do(ctx, on, n-1, row.Fault.Hold)
+			return row.Fault.Inject(ctx, on, n-1, row.Fault.Hold)
 		}}},
 		FaultEvery: row.Fault.Every, Logger: cfg.Logger,
 	})
@@ -73,7 +73,7 @@ func (cfg *Config) write(ctx context.Context, row Row, on *scene, out *Outcome) 
 		return err
 	}
 	for _, f := range report.Faults {
-		out.Faults = append(out.Faults, Event{Began: f.Began.Seconds(), Ended: f.Ended.Seconds(), Err: f.Err})
+		out.Faults = append(out.Faults, FaultEvent{Began: f.Began.Seconds(), Ended: f.Ended.Seconds(), Err: f.Err})
 	}
 	out.Writes = &Writes{Acknowledged: report.Writes[audit.Bus] + report.Writes[audit.Psql],
 		Answers: report.Observations, False: report.Violations}

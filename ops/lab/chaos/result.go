@@ -21,19 +21,19 @@ type Result struct {
 
 // Outcome is what a row, or its control, came to.
 type Outcome struct {
-	Row     string    `json:"row"`
-	Without string    `json:"without,omitempty"` // of a control: the mechanism that is switched off
-	Visitor string    `json:"visitor"`           // what a visitor may notice
-	Why     string    `json:"why"`               // the mechanism
-	Began   time.Time `json:"began"`
-	Peak    float64   `json:"peak,omitempty"` // pages per second, before an overload
-	Faults  []Event   `json:"faults"`
-	Loads   []Seen    `json:"loads"`
-	Writes  *Writes   `json:"writes,omitempty"`
-	Checks  []Check   `json:"checks"`
-	Met     bool      `json:"met"`             // all checks are; a control should not meet them
-	Cut     bool      `json:"cut,omitempty"`   // it was interrupted, so that nothing follows from its checks
-	Err     string    `json:"error,omitempty"` // why it could not be run
+	Row     string       `json:"row"`
+	Without string       `json:"without,omitempty"` // of a control: the mechanism that is switched off
+	Visitor string       `json:"visitor"`           // what a visitor may notice
+	Why     string       `json:"why"`               // the mechanism
+	Began   time.Time    `json:"began"`
+	Peak    float64      `json:"peak,omitempty"` // pages per second, before an overload
+	Faults  []FaultEvent `json:"faults"`
+	Loads   []Seen       `json:"loads"`
+	Writes  *Writes      `json:"writes,omitempty"`
+	Checks  []Check      `json:"checks"`
+	Met     bool         `json:"met"`             // all checks are; a control should not meet them
+	Cut     bool         `json:"cut,omitempty"`   // it was interrupted, so that nothing follows from its checks
+	Err     string       `json:"error,omitempty"` // why it could not be run
 }
 
 // Good reports that a row met its target, that a control missed it, or that nothing is known.
@@ -50,7 +50,7 @@ type Seen struct {
 	Right    float64         `json:"right_per_second"` // right answers
 	Times    bench.Times     `json:"times"`            // of right answers and timeouts
 	Series   []bench.Point   `json:"series"`
-	Notes    []string        `json:"notes,omitempty"` // reasons to distrust the figures
+	Notes    []string        `json:"notes,omitempty"` // why figures may be wrong
 }
 
 // newSeen is what a benchmark says of a load.

@@ -113,7 +113,7 @@ func (cfg *Config) run(ctx context.Context, row Row, setup Setup, without string
 	if err = errors.Join(err, on.stop()); err != nil && ctx.Err() == nil {
 		out.Err = err.Error()
 	}
-	out.judge(row)
+	out.compare(row)
 	return out
 }
 

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -20,19 +21,22 @@ const (
 	CheckBad    = "bad answers"
 )
 
-// judge compares what was seen with the targets of a row.
-func (o *Outcome) judge(row Row) {
+// compare compares what was seen with the targets of a row.
+func (o *Outcome) compare(row Row) {
 	o.Met = o.Err == "" && len(o.Loads) == len(row.Loads)
 	check := func(c Check) {
 		o.Checks = append(o.Checks, c)
 		o.Met = o.Met && c.Met
 	}
-	if row.Fault.Do != nil {
+	if row.Fault.Inject != nil {
 		injected := len(o.Faults) > 0
 		for _, f := range o.Faults {
 			injected = injected && f.Err == ""
 		}
 		check(Check{What: CheckFaults, Target: "injected and undone", Seen: fmt.Sprint(len(o.Faults)), Met: injected})
+		if !injected {
+			o.cannotTell("the fault was not injected, or not undone")
+		}
 	}
 	if row.Writes {
 		seen := Writes{}
@@ -42,8 +46,14 @@ func (o *Outcome) judge(row Row) {
 		check(Check{What: "writes", Target: "some", Seen: fmt.Sprint(seen.Acknowledged), Met: seen.Acknowledged > 0})
 		check(Check{What: "false answers", Target: "0", Seen: fmt.Sprintf("%d of %d", seen.False, seen.Answers),
 			Met: seen.False == 0 && seen.Answers > 0})
+		if seen.Acknowledged == 0 || seen.Answers == 0 {
+			o.cannotTell("no write was acknowledged, or no answer compared with one")
+		}
 	}
 	for i := range o.Loads {
+		if o.Loads[i].Requests == 0 {
+			o.cannotTell("no visitor asked for a page")
+		}
 		for _, c := range o.Loads[i].checks(row.Loads[i].Target, o.Faults, o.Peak) {
 			c.Load = row.Loads[i].Name
 			check(c)
@@ -51,8 +61,14 @@ func (o *Outcome) judge(row Row) {
 	}
 }
 
+// cannotTell notes why the row says nothing: it is neither met nor, as a control, rightly missed.
+func (o *Outcome) cannotTell(why string) {
+	o.Met = false
+	o.Err = cmp.Or(o.Err, why)
+}
+
 // checks are all figures of a load that have a target.
-func (s *Seen) checks(t Target, faults []Event, peak float64) []Check {
+func (s *Seen) checks(t Target, faults []FaultEvent, peak float64) []Check {
 	most := int64(t.Bad * float64(s.Requests))
 	all := []Check{{What: CheckBad, Target: fmt.Sprintf("at most %d", most), Seen: fmt.Sprint(s.Bad),
 		Met: s.Bad <= most && s.Requests > 0}}
@@ -85,16 +101,17 @@ func (s *Seen) checks(t Target, faults []Event, peak float64) []Check {
 	return all
 }
 
-// recovered is the time in seconds from the end of a fault to the end of the last part of the timeline with an answer
-// that is bad, refused, stale or slow; the longest of all faults. What is seen after the next fault began is its own.
-func (s *Seen) recovered(t Target, faults []Event) (longest float64) {
+// recovered is the time in seconds from the end of a fault to the end of the last part of the timeline without an answer,
+// or with one that is bad, refused, stale or slow; the longest of all faults. What is seen after the next fault began is its own.
+func (s *Seen) recovered(t Target, faults []FaultEvent) (longest float64) {
 	for i, f := range faults {
 		for _, p := range s.Series {
 			if p.At <= f.Ended || i+1 < len(faults) && p.At > faults[i+1].Began {
 				continue
 			}
+			silent := p.Pages == 0
 			slow := t.P999 > 0 && p.Max > float64(t.P999.Microseconds())/1000
-			if p.Failed > 0 || p.Refused > 0 || p.Stale > 0 || slow {
+			if p.Failed > 0 || p.Refused > 0 || p.Stale > 0 || slow || silent {
 				longest = max(longest, p.At-f.Ended)
 			}
 		}
@@ -103,7 +120,7 @@ func (s *Seen) recovered(t Target, faults []Event) (longest float64) {
 }
 
 // cached is the part of n answers that a cache has given, from some time after the last fault on.
-func (s *Seen) cached(t Target, faults []Event) (share float64, n int64) {
+func (s *Seen) cached(t Target, faults []FaultEvent) (share float64, n int64) {
 	if len(faults) == 0 {
 		return 0, 0
 	}
