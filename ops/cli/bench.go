@@ -17,7 +17,7 @@ type benchCommand struct {
 	databaseFlag
 	Edge     []string      `placeholder:"URL" help:"Address of an edge to load, such as http://127.0.0.1:8080; repeat it for each, or separate them by commas (default: the edges of the running 'up')."`
 	URLs     string        `name:"urls" type:"existingfile" placeholder:"FILE" help:"File of paths to begin visits with, one a line, the most popular first (default: every user's page in the database, most photos first)."`
-	Visitors int           `min:"0" max:"100000" placeholder:"N" help:"Concurrent visitors, each of whom waits for a page before the next: a closed loop (default: 16). With --rate: pages in progress at once, at most (default: 256)."`
+	Visitors int           `min:"0" max:"100000" placeholder:"N" help:"Concurrent visitors, each of whom waits for a page before the next: a closed loop (default: 16). With --rate: pages in progress at once, at most (default: 256). An edge takes 2500 connections from one machine, see edge --address-conns."`
 	Rate     float64       `min:"0" placeholder:"N" help:"Begin this many pages per second, whether or not the site keeps up: an open loop. Latency counts from when a page should have begun."`
 	Even     bool          `help:"With --rate: begin pages at equal intervals (default: at random, as independent visitors do: Poisson)."`
 	Think    time.Duration `min:"0s" placeholder:"TIME" help:"Closed loop: time that a visitor looks at a page before the next (default: none)."`

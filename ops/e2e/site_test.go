@@ -89,7 +89,7 @@ func newSiteOn(t testing.TB, postgres, pictures string, edges, renderers int) *s
 		Addr: "127.0.0.1:0", DebugAddr: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(said, nil)),
 		Processes: &roles.ProcessConfig{Program: testenv.Program(t), Data: filepath.Join(t.TempDir(), "unused"),
 			Args:     []string{"--log-format", "json"},
-			EdgeArgs: []string{"--no-access-log"}, Output: said},
+			EdgeArgs: []string{"--no-access-log", "--address-conns", "10000"}, Output: said},
 	})
 	t.Cleanup(func() {
 		if err := s.roles.Stop(); err != nil {
