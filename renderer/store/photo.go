@@ -17,7 +17,7 @@ type Photo struct {
 	Faves       int32
 	Camera      Camera
 	Tags        []string    // the 100 oldest, in alphabetical order
-	Albums      []AlbumName // the 100 oldest
+	Albums      []AlbumName // 100 at most
 	// The neighbours in the owner's stream; nil at its ends.
 	Newer, Older *Neighbour
 }
@@ -77,8 +77,7 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 			LEFT JOIN users u ON u.id = p.user_id
 			LEFT JOIN LATERAL (
 				SELECT array_agg(b.id ORDER BY b.id) AS ids, array_agg(b.title ORDER BY b.id) AS titles
-				FROM (SELECT x.album_id FROM album_photos x WHERE x.photo_id = p.id
-				ORDER BY x.album_id LIMIT 100) AS m
+				FROM (SELECT x.album_id FROM album_photos x WHERE x.photo_id = p.id LIMIT 100) AS m
 					JOIN albums b ON b.id = m.album_id
 			) AS al ON true
 			LEFT JOIN LATERAL (SELECT * FROM photos x WHERE x.user_id = p.user_id AND NOT x.private AND x.id > p.id
