@@ -14,8 +14,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// How an edge finds out that no renderer runs: 450 ms after the last message of one, as long as NATS is quick, a request
-// fails that has waited for 150 ms or longer.
+// How an edge finds out that no renderer runs: 450 ms after the last message of one, as long as NATS is quick, a
+// request fails that has waited for 150 ms or longer.
 const (
 	pulseAfter  = 150 * time.Millisecond // without a message of a renderer for so long, requests that wait ping them
 	pulsePings  = 2                      // so many of them in turn
@@ -41,8 +41,8 @@ type pulse struct {
 // hear records that a renderer has answered.
 func (p *pulse) hear() { p.heard.Store(monotonic.Now()) }
 
-// watch returns a context for a request, which ends when no renderer runs; its cause is what check returns. Call stop at
-// the request's end.
+// watch returns a context for a request, which ends when no renderer runs; its cause is what check returns. Call stop
+// at the request's end.
 func (p *pulse) watch(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	timer := time.AfterFunc(pulseAfter, func() {
@@ -60,8 +60,8 @@ func (p *pulse) watch(parent context.Context) (ctx context.Context, stop func())
 	}
 }
 
-// check returns why no renderer answers pings: errSilent, or nats.ErrNoResponders if none is connected any more. nil: one
-// answers, or the pings tell nothing.
+// check returns why no renderer answers pings: errSilent, or nats.ErrNoResponders if none is connected any more. nil:
+// one answers, or the pings tell nothing.
 func (p *pulse) check(ctx context.Context) (err error) {
 	for range pulsePings {
 		if err = p.ping(ctx); err == nil {

@@ -47,8 +47,8 @@ func (r *relay) watchBuckets(ctx, held context.Context) {
 	}
 }
 
-// repairBucket makes a bucket anew, with the values that it has, if it has not taken another one twice, with remakeAfter
-// in between, although NATS was never away.
+// repairBucket makes a bucket anew, with the values that it has, if it has not taken another one twice, with
+// remakeAfter in between, although NATS was never away.
 func (r *relay) repairBucket(ctx, held context.Context, name string) error {
 	asking, cancel := context.WithTimeout(ctx, bucketLimit)
 	defer cancel()
@@ -88,8 +88,8 @@ func takesValues(ctx context.Context, kv jetstream.KeyValue) error {
 	return kv.Purge(ctx, probe)
 }
 
-// remakeBucket makes a bucket anew that failed with cause, unless it has been made anew since before, or its servers are
-// electing a leader.
+// remakeBucket makes a bucket anew that failed with cause, unless it has been made anew since before, or its servers
+// are electing a leader.
 func (r *relay) remakeBucket(ctx context.Context, kv jetstream.KeyValue, before *jetstream.StreamInfo, cause error,
 ) error {
 	asking, cancel := context.WithTimeout(ctx, bucketLimit)
@@ -146,8 +146,8 @@ func valuesOf(ctx context.Context, kv jetstream.KeyValue) (map[string][]byte, er
 	}
 }
 
-// restore makes a bucket and puts values into it. They count more than those that somebody has put there meanwhile: edges
-// hold the old key of tokens.
+// restore makes a bucket and puts values into it. They count more than those that somebody has put there meanwhile:
+// edges hold the old key of tokens.
 func (r *relay) restore(ctx context.Context, kv jetstream.KeyValue, cfg jetstream.StreamConfig,
 	values map[string][]byte) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketLimit)

@@ -128,7 +128,8 @@ func TestLargeReplies(t *testing.T) {
 						t.Errorf("%v, want the code too_large", err)
 					}
 					want := fmt.Sprintf("request=%q subject=page.about code=too_large", j.id)
-					if !strings.Contains(log.String(), want) || !strings.Contains(log.String(), "the bus takes 1048576") {
+					all := log.String()
+					if !strings.Contains(all, want) || !strings.Contains(all, "the bus takes 1048576") {
 						t.Errorf("the log lacks %s and the sizes", want)
 					}
 					continue

@@ -211,9 +211,10 @@ func Catalogue() []Row {
 			Name: "everything is killed at once at random moments", Visitor: "error pages; no write is lost",
 			Why:   "a write is acknowledged when PostgreSQL has written it",
 			Setup: usual, Writes: true,
-			Fault: Fault{Every: 2 * time.Second, Inject: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
-				return killEverything(ctx, s)
-			}},
+			Fault: Fault{Every: 2 * time.Second,
+				Inject: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
+					return killEverything(ctx, s)
+				}},
 			Control: Control{Off: "waiting for the disk", Setup: func(s *Setup) { s.NoSync = true }},
 		},
 	}

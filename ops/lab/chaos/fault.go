@@ -19,8 +19,8 @@ import (
 type Fault struct {
 	Every time.Duration // from one to the next; 0: once
 	Hold  time.Duration // how long it lasts; 0: it is over at once
-	// Inject injects the n-th fault, from 0, and returns when it is undone, or ctx has ended: then services run again, and
-	// roles are about to be stopped. errSkipped: there was nothing to break.
+	// Inject injects the n-th fault, from 0, and returns when it is undone, or ctx has ended: then services run again,
+	// and roles are about to be stopped. errSkipped: there was nothing to break.
 	Inject func(ctx context.Context, on *scene, n int, hold time.Duration) error
 }
 

@@ -101,8 +101,9 @@ func (s *Seen) checks(t Target, faults []FaultEvent, peak float64) []Check {
 	return all
 }
 
-// recovered is the time in seconds from the end of a fault to the end of the last part of the timeline without an answer,
-// or with one that is bad, refused, stale or slow; the longest of all faults. What is seen after the next fault began is its own.
+// recovered is the time in seconds from the end of a fault to the end of the last part of the timeline without an
+// answer, or with one that is bad, refused, stale or slow; the longest of all faults. What is seen after the next fault
+// began is its own.
 func (s *Seen) recovered(t Target, faults []FaultEvent) (longest float64) {
 	for i, f := range faults {
 		for _, p := range s.Series {
