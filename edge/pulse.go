@@ -49,9 +49,13 @@ func (p *pulse) watch(parent context.Context) (ctx context.Context, stop func())
 		for ctx.Err() == nil {
 			if rest := pulseAfter - monotonic.Since(p.heard.Load()); rest > 0 {
 				sleep.For(ctx, rest)
-			} else if err := p.check(ctx); err != nil {
-				cancel(err)
+				continue
 			}
+			if err := p.check(ctx); err != nil {
+				cancel(err)
+				return
+			}
+			sleep.For(ctx, pulseAfter) // the pings may have ended at once, and told nothing
 		}
 	})
 	return ctx, func() {

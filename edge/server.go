@@ -45,7 +45,7 @@ type Config struct {
 	AddressConns int           // connections of one address open at once; 0: 2,500. A further one is closed
 	PopularEvery time.Duration // how often the popularity list is stored; 0: 10 s
 	StopTimeout  time.Duration // how long requests may take to finish when stopping; 0: 15 s
-	// Drain is for how long the edge goes on taking requests when it is told to stop: Ready fails, and each answer
+	// Drain is for how long the edge still takes requests after the order to stop: Ready fails, and each answer
 	// closes its connection. A load balancer that asks for readiness has so long to find another edge. 0: it does not.
 	Drain      time.Duration
 	NoFastPath bool                  // net/http answers every request

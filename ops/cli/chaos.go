@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"text/tabwriter"
 	"time"
 
 	"flickrkillr/ops/lab/bench"
@@ -38,10 +39,11 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		return err
 	}
 	if c.List {
+		table := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 		for _, r := range rows {
-			fmt.Fprintf(s.stdout, "%-42s %s\n", r.Name, r.Visitor)
+			fmt.Fprintf(table, "%s\t%s\n", r.Name, r.Visitor)
 		}
-		return nil
+		return table.Flush()
 	}
 	cfg := chaos.Config{Rows: rows, Rate: c.Rate, Duration: c.Duration, Control: c.Control, Logger: s.log}
 	built := func(r chaos.Row) bool { return len(r.Control.Edits) > 0 }

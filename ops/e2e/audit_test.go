@@ -146,7 +146,7 @@ func TestAuditFindsMistakes(t *testing.T) {
 					"renderer/store/users.go", `return read(ctx, s, "read users", func`,
 					`pages, err := read(ctx, s, "read users", func`,
 				),
-				mutant.Replace("renderer/store/users.go", "		names, befores, afters, newest)\n}", `		names, befores, afters, newest)
+				mutant.Replace("renderer/store/users.go", "names, befores, afters, newest)\n}", `names, befores, afters, newest)
 	for i := range pages {
 		if pages[i].User != nil && err == nil {
 			err = s.pool.QueryRow(ctx, "SELECT version FROM users WHERE name = $1", pages[i].User.Name).Scan(&pages[i].Depends[1].Version)

@@ -41,10 +41,7 @@ func (s *Stack) CrashAll(ctx context.Context) error {
 		s.postgres.Kill()
 		errs[0] = s.postgres.Restart(ctx)
 	})
-	all.Go(func() {
-		s.nats.Stop()
-		errs[1] = s.nats.start()
-	})
+	all.Go(func() { errs[1] = s.nats.Restart() })
 	all.Go(func() { errs[2] = s.memcached.Restart(ctx) })
 	all.Wait()
 	return errors.Join(errs[:]...)

@@ -1,13 +1,13 @@
 package chaos
 
 import (
-	"context"
 	"fmt"
 	"syscall"
 	"time"
 
 	"flickrkillr/ops/lab/bench"
 	"flickrkillr/ops/site"
+	"flickrkillr/ops/stack"
 )
 
 // on is a setup with some changes.
@@ -22,11 +22,11 @@ func all(t Target) []Load { return []Load{{Exponent: 1, Target: t}} }
 // popular are the pages of the users with the most photos.
 func popular(p Pages) []bench.Page { return p.Users[:min(len(p.Users), 100)] }
 
-// never are pages that hardly anybody asks for twice.
-func never(p Pages) []bench.Page { return before(p.Users) }
+// rare are pages that hardly anybody asks for twice.
+func rare(p Pages) []bench.Page { return pagesBefore(p.Users) }
 
-// before are many pages of listings, each from a place on that hardly another one has.
-func before(listings []bench.Page) []bench.Page {
+// pagesBefore are many pages of listings, each of which begins at another photo or album.
+func pagesBefore(listings []bench.Page) []bench.Page {
 	pages := make([]bench.Page, 50_000)
 	for i := range pages {
 		l := listings[i%len(listings)]
@@ -36,7 +36,7 @@ func before(listings []bench.Page) []bench.Page {
 }
 
 // albums are pages that need a query each: pages of users that wait at the same time share one.
-func albums(p Pages) []bench.Page { return before(p.Albums) }
+func albums(p Pages) []bench.Page { return pagesBefore(p.Albums) }
 
 // The controls of several rows.
 var (
@@ -46,8 +46,8 @@ var (
 	noRestart   = Control{Off: "waiting for PostgreSQL", Edits: withoutPatience}
 )
 
-// Catalogue is all rows.
-func Catalogue() []Row {
+// catalogue is all rows.
+func catalogue() []Row {
 	noNear := usual.on(func(s *Setup) { s.NoNear = true })
 	return []Row{
 		{
@@ -58,7 +58,7 @@ func Catalogue() []Row {
 			Control: oneRenderer,
 		},
 		{
-			Name: "a renderer is told to stop every 1 s", Visitor: "nothing",
+			Name: "a renderer stops every 1 s", Visitor: "nothing",
 			Why:   "it leaves the queue group and finishes what it has",
 			Setup: uncached, Loads: all(Target{P999: 60 * time.Millisecond}),
 			Fault:   Fault{Every: time.Second, Inject: signalInTurn(site.Renderer, syscall.SIGTERM)},
@@ -82,7 +82,7 @@ func Catalogue() []Row {
 			Why:   "NATS says at once that nobody listens; edges show their last copy",
 			Setup: usual, Loads: []Load{
 				{Name: "cached", Share: .5, Pages: popular, Known: true, Target: Target{StaleRequired: true}},
-				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
+				{Name: "never asked for", Share: .5, Pages: rare, Refusals: true,
 					Target: Target{Refused: 500 * time.Millisecond}},
 			},
 			Fault: Fault{Hold: 10 * time.Second, Inject: remove(site.Renderer)}, Control: noStale,
@@ -92,7 +92,7 @@ func Catalogue() []Row {
 			Why:   "requests without an answer ping all renderers",
 			Setup: usual, Loads: []Load{
 				{Name: "cached", Share: .5, Pages: popular, Known: true, Target: Target{StaleRequired: true}},
-				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
+				{Name: "never asked for", Share: .5, Pages: rare, Refusals: true,
 					Target: Target{Refused: 500 * time.Millisecond}},
 			},
 			Fault: Fault{Hold: 8 * time.Second, Inject: freeze(site.Renderer, usual.Renderers)}, Control: noStale,
@@ -101,30 +101,21 @@ func Catalogue() []Row {
 			Name: "NATS is gone for 1 s", Visitor: "at most 2 s of delay",
 			Why:   "edges and renderers connect again, and edges wait for that",
 			Setup: uncached, Loads: all(Target{Max: 3 * time.Second, Recovered: 3 * time.Second}),
-			Fault: Fault{Every: 15 * time.Second, Hold: time.Second,
-				Inject: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
-					return s.stack.StopNATS(ctx, hold)
-				}},
+			Fault:   Fault{Every: 15 * time.Second, Hold: time.Second, Inject: held((*stack.Stack).StopNATS)},
 			Control: Control{Off: "waiting for NATS", Edits: withoutReconnects},
 		},
 		{
 			Name: "PostgreSQL restarts", Visitor: "at most 1 s of delay",
 			Why:   "reads are tried again until it is back",
-			Setup: uncached, Loads: all(Target{Recovered: 3 * time.Second}),
-			Fault: Fault{Every: 15 * time.Second,
-				Inject: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
-					return s.stack.RestartPostgres(context.WithoutCancel(ctx))
-				}},
+			Setup: uncached, Loads: all(Target{Max: time.Second, Recovered: 3 * time.Second}),
+			Fault:   Fault{Every: 15 * time.Second, Inject: whole((*stack.Stack).RestartPostgres)},
 			Control: noRestart,
 		},
 		{
-			Name: "the postmaster is killed", Visitor: "some seconds of delay",
+			Name: "the postmaster is killed", Visitor: "at most 3 s of delay",
 			Why:   "reads are tried again until the log is replayed",
-			Setup: uncached, Loads: all(Target{Recovered: 3 * time.Second}),
-			Fault: Fault{Every: 15 * time.Second,
-				Inject: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
-					return s.stack.KillPostmaster(context.WithoutCancel(ctx))
-				}},
+			Setup: uncached, Loads: all(Target{Max: 3 * time.Second, Recovered: 3 * time.Second}),
+			Fault:   Fault{Every: 15 * time.Second, Inject: whole((*stack.Stack).KillPostmaster)},
 			Control: noRestart,
 		},
 		{
@@ -132,33 +123,24 @@ func Catalogue() []Row {
 			Why:   "queries have a time limit; then one probe asks whether it is back",
 			Setup: usual, Loads: []Load{
 				{Name: "cached", Share: .5, Pages: popular, Known: true, Target: Target{Recovered: 2 * time.Second}},
-				{Name: "never asked for", Share: .5, Pages: never, Refusals: true,
+				{Name: "never asked for", Share: .5, Pages: rare, Refusals: true,
 					Target: Target{Refused: 2 * time.Second, Recovered: 2 * time.Second}},
 			},
-			Fault: Fault{Hold: 10 * time.Second,
-				Inject: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
-					return s.stack.FreezePostgres(ctx, hold)
-				}},
+			Fault:   Fault{Hold: 10 * time.Second, Inject: held((*stack.Stack).FreezePostgres)},
 			Control: Control{Off: "the time limit of queries", Edits: withoutReadTimeout},
 		},
 		{
 			Name: "memcached is dead for 10 s", Visitor: "nothing, or slower pages",
 			Why:   "an error is a miss; a circuit breaker",
 			Setup: noNear, Loads: all(Target{P99: 100 * time.Millisecond}),
-			Fault: Fault{Hold: 10 * time.Second,
-				Inject: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
-					return s.stack.StopMemcached(ctx, hold)
-				}},
+			Fault:   Fault{Hold: 10 * time.Second, Inject: held((*stack.Stack).StopMemcached)},
 			Control: Control{Off: "making pages that memcached does not have", Edits: withoutMisses},
 		},
 		{
 			Name: "memcached is frozen for 10 s", Visitor: "at most 30 ms more",
 			Why:   "a look-up that takes 20 ms is a miss; a circuit breaker",
 			Setup: noNear, Loads: all(Target{P99: 100 * time.Millisecond}),
-			Fault: Fault{Hold: 10 * time.Second,
-				Inject: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
-					return s.stack.FreezeMemcached(ctx, hold)
-				}},
+			Fault:   Fault{Hold: 10 * time.Second, Inject: held((*stack.Stack).FreezeMemcached)},
 			Control: Control{Off: "the time limit of look-ups", Edits: withoutLookupTimeout},
 		},
 		{
@@ -167,22 +149,20 @@ func Catalogue() []Row {
 			Setup: noNear, Loads: []Load{{Pages: popular, Exponent: 1, Target: Target{
 				Cached: .9, CachedWithin: 10 * time.Second,
 			}}},
-			Fault: Fault{Inject: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
-				return s.site.Inject(ctx, "flush memcached")
-			}},
+			Fault:   Fault{Inject: flushMemcached},
 			Control: Control{Off: "cachefills", Setup: func(s *Setup) { s.Cachefills = 0 }},
 		},
 		{
 			Name: "all cachefills are gone", Visitor: "nothing",
 			Why:   "renderers make what memcached does not have",
-			Setup: noNear, Loads: all(Target{}),
+			Setup: noNear, Loads: all(Target{P999: 100 * time.Millisecond}),
 			Fault:   Fault{Hold: 30 * time.Second, Inject: remove(site.Cachefill)},
 			Control: Control{Off: "making pages that memcached does not have", Edits: withoutMisses},
 		},
 		{
-			Name: "an edge is told to stop every 5 s", Visitor: "nothing",
+			Name: "an edge stops every 5 s", Visitor: "nothing",
 			Why:   "it finishes its requests, and visitors go to another edge",
-			Setup: usual, Loads: []Load{{Exponent: 1, Failover: true}},
+			Setup: usual, Loads: []Load{{Exponent: 1, Failover: true, Target: Target{P999: 100 * time.Millisecond}}},
 			Fault:   Fault{Every: 5 * time.Second, Inject: signalInTurn(site.Edge, syscall.SIGTERM)},
 			Control: Control{Off: "other edges: there is one", Setup: func(s *Setup) { s.Edges = 1 }},
 		},
@@ -201,20 +181,14 @@ func Catalogue() []Row {
 			Setup: usual, Loads: []Load{{Pages: popular, Known: true, Exponent: 1, Target: Target{
 				Bad: .001, StaleRequired: true, Recovered: 3 * time.Second,
 			}}},
-			Fault: Fault{Hold: 30 * time.Second,
-				Inject: func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
-					return s.stack.StopNATS(ctx, hold)
-				}},
+			Fault:   Fault{Hold: 30 * time.Second, Inject: held((*stack.Stack).StopNATS)},
 			Control: noStale,
 		},
 		{
 			Name: "everything is killed at once at random moments", Visitor: "error pages; no write is lost",
 			Why:   "a write is acknowledged when PostgreSQL has written it",
 			Setup: usual, Writes: true,
-			Fault: Fault{Every: 2 * time.Second,
-				Inject: func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
-					return killEverything(ctx, s)
-				}},
+			Fault:   Fault{Every: 2 * time.Second, Inject: killEverything},
 			Control: Control{Off: "waiting for the disk", Setup: func(s *Setup) { s.NoSync = true }},
 		},
 	}

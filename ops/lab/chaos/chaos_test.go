@@ -22,7 +22,7 @@ func TestCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := map[string]bool{}
-	for _, r := range Catalogue() {
+	for _, r := range catalogue() {
 		t.Run(r.Name, func(t *testing.T) {
 			if names[r.Name] || strings.ContainsAny(r.Name, `,"`) {
 				t.Error("the name is taken, or has a comma or a quotation mark")
@@ -35,6 +35,10 @@ func TestCatalogue(t *testing.T) {
 			share := 0.0
 			for _, l := range r.Loads {
 				share += l.Share
+				g := l.Target
+				if g.P99+g.P999+g.Max+g.Refused+g.Recovered == 0 && g.Cached == 0 && !g.StaleRequired {
+					t.Error("a load has a target for bad answers only")
+				}
 			}
 			if len(r.Loads) > 1 && share != 1 {
 				t.Errorf("the loads have %v of the rate", share)
@@ -256,7 +260,7 @@ func TestForms(t *testing.T) {
 			"| a row |  | 2 of 1000 | 1, max 400 ms |", "missed: bad answers 2 (at most 0)",
 			"without luck: missed, as it should",
 		}},
-		"page": {page.String(), []string{`class="span"`, "a row; control, without luck", "1 of 2"}},
+		"page": {page.String(), []string{`class="span"`, "a row; control, without luck", "0 of 1", "1 of 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -21,8 +21,10 @@ type Fault struct {
 	Hold  time.Duration // how long it lasts; 0: it is over at once
 	// Inject injects the n-th fault, from 0, and returns when it is undone, or ctx has ended: then services run again,
 	// and roles are about to be stopped. errSkipped: there was nothing to break.
-	Inject func(ctx context.Context, on *scene, n int, hold time.Duration) error
+	Inject injector
 }
+
+type injector func(ctx context.Context, on *scene, n int, hold time.Duration) error
 
 // scene is what can be broken.
 type scene struct {
@@ -112,12 +114,12 @@ func (s *scene) signal(role site.Role, i int, signal syscall.Signal) error {
 }
 
 // signalInTurn sends a signal to one process of a role, each in its turn.
-func signalInTurn(role site.Role, signal syscall.Signal) func(context.Context, *scene, int, time.Duration) error {
+func signalInTurn(role site.Role, signal syscall.Signal) injector {
 	return func(_ context.Context, s *scene, n int, _ time.Duration) error { return s.signal(role, n, signal) }
 }
 
 // freeze suspends the first n processes of a role.
-func freeze(role site.Role, n int) func(context.Context, *scene, int, time.Duration) error {
+func freeze(role site.Role, n int) injector {
 	return func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
 		pids, err := s.site.PIDs(role)
 		if err != nil {
@@ -143,8 +145,24 @@ func signalPID(pid int, signal syscall.Signal) error {
 	return syscall.Kill(pid, signal)
 }
 
+// held injects a fault of a service that lasts.
+func held(fault func(*stack.Stack, context.Context, time.Duration) error) injector {
+	return func(ctx context.Context, s *scene, _ int, hold time.Duration) error { return fault(s.stack, ctx, hold) }
+}
+
+// whole injects a fault of a service that is not cut short when ctx ends.
+func whole(fault func(*stack.Stack, context.Context) error) injector {
+	return func(ctx context.Context, s *scene, _ int, _ time.Duration) error {
+		return fault(s.stack, context.WithoutCancel(ctx))
+	}
+}
+
+func flushMemcached(ctx context.Context, s *scene, _ int, _ time.Duration) error {
+	return s.site.Inject(ctx, "flush memcached")
+}
+
 // remove stops all processes of a role, and starts as many again.
-func remove(role site.Role) func(context.Context, *scene, int, time.Duration) error {
+func remove(role site.Role) injector {
 	return func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
 		began := time.Now()
 		pids, err := s.site.PIDs(role)

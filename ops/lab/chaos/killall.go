@@ -18,7 +18,7 @@ import (
 type Writes struct {
 	Acknowledged int64    `json:"acknowledged"` // or looked up, when no answer had come
 	Answers      int64    `json:"answers"`      // that were compared with them
-	False        int64    `json:"false"`        // answers that contradict a write: it was lost, or an old page was shown
+	False        int64    `json:"false"`        // answers that show a lost write, or an old page
 	First        []string `json:"first,omitempty"`
 }
 
@@ -30,7 +30,7 @@ const (
 )
 
 // killEverything kills all roles, and then all services at the same moment, and returns when all are ready again.
-func killEverything(ctx context.Context, s *scene) error {
+func killEverything(ctx context.Context, s *scene, _ int, _ time.Duration) error {
 	var errs []error
 	for _, role := range []site.Role{site.Edge, site.Renderer, site.Cachefill} {
 		pids, err := s.site.PIDs(role)

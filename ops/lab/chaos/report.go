@@ -12,12 +12,8 @@ func (res *Result) Report() report.Page {
 		Summary: []string{res.summary(), res.total()}, Foot: "The shaded times are those of faults."}
 	table := report.Table{Title: "Rows", TextLast: true,
 		Heads: []string{"requests", "bad", "stale", "refused", "p50, ms", "p99, ms", "p99.9, ms", "max, ms", "target"}}
-	met := 0
 	for i := range res.Rows {
 		o := &res.Rows[i]
-		if o.Good() {
-			met++
-		}
 		if o.Err != "" {
 			page.Notes = append(page.Notes, o.title()+": "+o.Err)
 		}
@@ -39,7 +35,12 @@ func (res *Result) Report() report.Page {
 			page.Plots = append(page.Plots, o.plot(s, res.Duration))
 		}
 	}
-	page.Figures = []report.Figure{{Value: fmt.Sprintf("%d of %d", met, len(res.Rows)), Label: "as they should be"}}
+	rows, met, controls, missed := res.totals()
+	page.Figures = []report.Figure{{Value: fmt.Sprintf("%d of %d", met, rows), Label: "rows met their targets"}}
+	if controls > 0 {
+		page.Figures = append(page.Figures, report.Figure{Value: fmt.Sprintf("%d of %d", missed, controls),
+			Label: "controls missed theirs, as they should"})
+	}
 	page.Tables = []report.Table{table}
 	return page
 }

@@ -45,7 +45,7 @@ type Seen struct {
 	Requests int64           `json:"requests"`
 	Bad      int64           `json:"bad"`
 	Kinds    []bench.Failure `json:"kinds"`   // of bad answers
-	Refused  bench.Times     `json:"refused"` // 503 that say when to retry; they count as bad unless the load allows them
+	Refused  bench.Times     `json:"refused"` // 503 that say when to retry; bad unless the load allows them
 	Stale    int64           `json:"stale"`
 	Right    float64         `json:"right_per_second"` // right answers
 	Times    bench.Times     `json:"times"`            // of right answers and timeouts
@@ -108,28 +108,20 @@ func (res *Result) add(ctx context.Context, o Outcome, log *slog.Logger) {
 	case o.Err != "":
 		log.Error("could not be run", "name", o.title(), "err", o.Err)
 	default:
-		log.Info(o.verdict(), "name", o.title(), "bad", o.bad(), "count", o.requests())
+		bad, all := o.counts()
+		log.Info(o.verdict(), "name", o.title(), "bad", bad, "count", all)
 	}
 }
 
-func (o *Outcome) bad() (n int64) {
+// counts adds up the answers that were bad or false, and all that were checked.
+func (o *Outcome) counts() (bad, all int64) {
 	if o.Writes != nil {
-		n = o.Writes.False
+		bad, all = o.Writes.False, o.Writes.Answers
 	}
 	for _, s := range o.Loads {
-		n += s.Bad
+		bad, all = bad+s.Bad, all+s.Requests
 	}
-	return n
-}
-
-func (o *Outcome) requests() (n int64) {
-	if o.Writes != nil {
-		n = o.Writes.Answers
-	}
-	for _, s := range o.Loads {
-		n += s.Requests
-	}
-	return n
+	return bad, all
 }
 
 // verdict is one word or two about an outcome.

@@ -81,7 +81,7 @@ type Control struct {
 
 // Names lists the rows of the catalogue.
 func Names() (names []string) {
-	for _, r := range Catalogue() {
+	for _, r := range catalogue() {
 		names = append(names, r.Name)
 	}
 	return names
@@ -89,7 +89,7 @@ func Names() (names []string) {
 
 // Find returns the rows with these names, in the order of the catalogue; without names all.
 func Find(names []string) ([]Row, error) {
-	all := Catalogue()
+	all := catalogue()
 	if len(names) == 0 {
 		return all, nil
 	}

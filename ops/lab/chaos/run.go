@@ -58,6 +58,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	cfg.Output = cmp.Or(cfg.Output, io.Discard)
 	res := &Result{Began: time.Now(), Rate: cfg.Rate, Duration: cfg.Duration.Seconds()}
+	mutants := mutantBuilder{cfg: &cfg, built: map[string]string{}}
 	for n, row := range cfg.Rows {
 		if ctx.Err() != nil {
 			break
@@ -68,7 +69,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 			continue
 		}
 		cfg.Logger.Info("control", "name", row.Name, "without", row.Control.Off)
-		setup, err := cfg.without(ctx, row.Control, row.Setup, n)
+		setup, err := mutants.without(ctx, row.Control, row.Setup)
 		if err != nil {
 			res.add(ctx, Outcome{Row: row.Name, Without: row.Control.Off, Err: err.Error()}, cfg.Logger)
 			continue
@@ -79,23 +80,41 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	return res, nil
 }
 
-// without is the setup of a control. It builds the mutant, if it is one.
-func (cfg *Config) without(ctx context.Context, c Control, setup Setup, n int) (Setup, error) {
+// mutantBuilder builds each mutant once: several rows have the same control.
+type mutantBuilder struct {
+	cfg   *Config
+	built map[string]string // paths by edits
+}
+
+// without is the setup of a control.
+func (m *mutantBuilder) without(ctx context.Context, c Control, setup Setup) (Setup, error) {
 	if c.Setup != nil {
 		c.Setup(&setup)
 	}
 	if len(c.Edits) == 0 {
 		return setup, nil
 	}
-	if cfg.Source == "" {
-		return setup, errors.New("this control is built from the source tree, with Go")
+	edits := fmt.Sprint(c.Edits)
+	if m.built[edits] == "" {
+		program, err := m.build(ctx, c.Edits)
+		if err != nil {
+			return setup, err
+		}
+		m.built[edits] = program
 	}
-	dir := filepath.Join(cfg.Stack.Dir(), fmt.Sprintf("mutant-%d", n))
-	err := os.Mkdir(dir, 0o755)
-	if err == nil {
-		setup.Program, err = mutant.Build(ctx, cfg.Source, dir, c.Edits)
+	setup.Program = m.built[edits]
+	return setup, nil
+}
+
+func (m *mutantBuilder) build(ctx context.Context, edits []mutant.Edit) (string, error) {
+	if m.cfg.Source == "" {
+		return "", errors.New("this control is built from the source tree, with Go")
 	}
-	return setup, err
+	dir, err := os.MkdirTemp(m.cfg.Stack.Dir(), "mutant-")
+	if err != nil {
+		return "", err
+	}
+	return mutant.Build(ctx, m.cfg.Source, dir, edits)
 }
 
 // run runs a row, or its control, on a site of its own.
@@ -244,7 +263,7 @@ func (l Load) know(ctx context.Context, pages Pages, edges []string) error {
 	return nil
 }
 
-// config is what bench is told of a load.
+// config makes the benchmark of a load.
 func (l Load) config(cfg *Config, edges []string) bench.Config {
 	b := bench.Config{
 		Edges: edges, Pages: cfg.Pages.Users, Exponent: l.Exponent, Seed: 1,

@@ -52,16 +52,16 @@ func (res *Result) WriteJSON(w io.Writer) error {
 
 // summary says how the rows were run.
 func (res *Result) summary() string {
-	s := fmt.Sprintf("Each row for %g s, %g pages a second begun at random (open loop).", res.Duration, res.Rate)
+	s := fmt.Sprintf("Each row for %g s at %g pages a second, begun at random (open loop); the overload, and visitors "+
+		"who write, have rates of their own.", res.Duration, res.Rate)
 	if res.Interrupted {
 		s += " Interrupted: the last of them is not complete."
 	}
 	return s
 }
 
-// total counts outcomes.
-func (res *Result) total() string {
-	var rows, met, controls, missed int
+// totals counts outcomes, without one that was interrupted.
+func (res *Result) totals() (rows, met, controls, missed int) {
 	for i := range res.Rows {
 		switch o := &res.Rows[i]; {
 		case o.Cut:
@@ -75,6 +75,12 @@ func (res *Result) total() string {
 			controls++
 		}
 	}
+	return rows, met, controls, missed
+}
+
+// total is totals in words.
+func (res *Result) total() string {
+	rows, met, controls, missed := res.totals()
 	s := fmt.Sprintf("%d of %d rows met their targets", met, rows)
 	if controls > 0 {
 		s += fmt.Sprintf("; %d of %d controls missed theirs, as they should", missed, controls)
@@ -206,6 +212,9 @@ func (res *Result) WriteMarkdown(w io.Writer) error {
 		for j := range o.Loads {
 			s := &o.Loads[j]
 			name, verdict := o.Row, o.verdict()
+			if o.Err != "" {
+				verdict += ": " + o.Err
+			}
 			if j > 0 {
 				name, verdict, control = "", "", ""
 			}
