@@ -43,7 +43,7 @@ var (
 	oneRenderer = Control{Off: "other renderers: there is one", Setup: func(s *Setup) { s.Renderers = 1 }}
 	noHedges    = Control{Off: "hedging", Edits: withoutHedges}
 	noStale     = Control{Off: "stale pages", Edits: withoutStale}
-	noRestart   = Control{Off: "waiting for PostgreSQL", Edits: withoutPatience}
+	noRestart   = Control{Off: "waiting for PostgreSQL and asking again", Edits: withoutPatience}
 )
 
 // catalogue is all rows.

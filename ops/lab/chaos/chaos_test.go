@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -274,5 +275,27 @@ func TestForms(t *testing.T) {
 	var back Result
 	if err := json.Unmarshal(encoded.Bytes(), &back); err != nil || len(back.Rows) != 2 || back.Rows[0].Met {
 		t.Errorf("JSON reads back as %+v, %v", back, err)
+	}
+}
+
+// TestSilenceIsNotRecovery: a site that answers nobody after a fault has not recovered. The moment at the end of a run
+// says nothing.
+func TestSilenceIsNotRecovery(t *testing.T) {
+	t.Parallel()
+	fault := []FaultEvent{{Ended: 1}}
+	answers := func(rates ...float64) (s Seen) {
+		for i, rate := range rates {
+			s.Series = append(s.Series, bench.Point{At: 1 + float64(i+1)*step.Seconds(), Pages: rate})
+		}
+		return s
+	}
+	silent := answers(500, 0, 500)
+	if got := silent.recovered(Target{}, fault); math.Abs(got-2*step.Seconds()) > 1e-9 {
+		t.Errorf("recovered after %v s, want %v", got, 2*step.Seconds())
+	}
+	whole := answers(500, 500)
+	whole.Series = append(whole.Series, bench.Point{At: 1 + 2.01*step.Seconds()})
+	if got := whole.recovered(Target{}, fault); got != 0 {
+		t.Errorf("recovered after %v s, want 0", got)
 	}
 }

@@ -106,11 +106,14 @@ func (s *Seen) checks(t Target, faults []FaultEvent, peak float64) []Check {
 // began is its own.
 func (s *Seen) recovered(t Target, faults []FaultEvent) (longest float64) {
 	for i, f := range faults {
+		last := 0.0
 		for _, p := range s.Series {
+			took := p.At - last
+			last = p.At
 			if p.At <= f.Ended || i+1 < len(faults) && p.At > faults[i+1].Began {
 				continue
 			}
-			silent := p.Pages == 0
+			silent := p.Pages == 0 && took >= step.Seconds()/2 // the last part may be a moment only
 			slow := t.P999 > 0 && p.Max > float64(t.P999.Microseconds())/1000
 			if p.Failed > 0 || p.Refused > 0 || p.Stale > 0 || slow || silent {
 				longest = max(longest, p.At-f.Ended)
