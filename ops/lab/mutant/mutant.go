@@ -40,8 +40,9 @@ func Root(ctx context.Context) (string, error) {
 	return root, nil
 }
 
-// Build builds the program with some edits in the directory dir, and returns its path. It fails if the source no longer
-// contains what is to be replaced.
+// Build builds the program with some edits, or none, in the directory dir, and returns its path. It fails if the source
+// no longer contains what is to be replaced. The program has no symbols for debuggers and was optimised without the
+// profile, so that it is built in seconds.
 func Build(ctx context.Context, root, dir string, edits []Edit) (program string, err error) {
 	sources, err := apply(root, edits)
 	if err != nil {
@@ -64,7 +65,9 @@ func Build(ctx context.Context, root, dir string, edits []Edit) (program string,
 		return "", err
 	}
 	program = filepath.Join(dir, "killr")
-	cmd := exec.CommandContext(ctx, "go", "build", "-pgo=off", "-overlay", file, "-o", program, module)
+	cmd := exec.CommandContext(
+		ctx, "go", "build", "-pgo=off", "-ldflags=-s -w", "-overlay", file, "-o", program, module,
+	)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
 	if out, err := cmd.CombinedOutput(); err != nil {
