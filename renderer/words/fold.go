@@ -46,7 +46,11 @@ func Fold(text string) string {
 			continue
 		}
 		for _, d := range norm.NFD.String(string(r)) {
-			if !unicode.Is(unicode.Mn, d) {
+			switch plain, ok := plainLetter(d); {
+			case unicode.Is(unicode.Mn, d):
+			case ok:
+				b.WriteString(plain)
+			default:
 				b.WriteRune(finalSigma(d))
 			}
 		}
