@@ -69,9 +69,11 @@ func isASCII(text string) (ascii, upper bool) {
 	return true, upper
 }
 
-// dropsMarks reports whether a mark on this letter is an accent or a vowel point that many leave out.
+// dropsMarks reports whether a mark on this letter is an accent or a vowel point that many leave out. On what is no
+// letter a mark says nothing.
 func dropsMarks(base rune) bool {
-	return base < utf8.RuneSelf || unicode.In(base, unicode.Latin, unicode.Greek, unicode.Hebrew, unicode.Arabic)
+	return base < utf8.RuneSelf || !unicode.In(base, unicode.L, unicode.M) ||
+		unicode.In(base, unicode.Latin, unicode.Greek, unicode.Hebrew, unicode.Arabic)
 }
 
 func finalSigma(r rune) rune {
