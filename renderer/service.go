@@ -44,7 +44,7 @@ type Config struct {
 	// pictures made at once that are not stored, each holding a decoded original; 0: one for every two processors
 	PictureWorkers int
 	ActionWorkers  int // changes made at once; 0: 4, and no more than a third of what Pool has connections for
-	QueueFactor    int // requests that wait, for each worker; 0: 8
+	QueueFactor    int // requests that wait, for each worker; 0: 8. Of pages more, if they are soon answered
 
 	ReadTimeout time.Duration // after which a Postgres that says nothing is given up; 0: 1.5 s
 	StopTimeout time.Duration // in which the work that is held must be finished; 0: 15 s
@@ -166,6 +166,7 @@ func New(cfg Config) (*Service, error) {
 	for _, p := range []*pool{s.pages, s.searches, s.sitemaps, s.actions} {
 		p.patient = s.restarting
 	}
+	s.pages.prompt = true
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
 	}

@@ -32,6 +32,7 @@ var (
 	)}
 	withoutQueueLimit = []mutant.Edit{
 		mutant.Replace("renderer/service.go", "defaultQueueFactor   = 8", "defaultQueueFactor   = 100_000"),
+		mutant.Replace("renderer/service.go", "	s.pages.prompt = true\n", ""),
 		mutant.Replace("renderer/pool.go", "return !p.relaxed && ", "return false && !p.relaxed && "),
 	}
 	// withoutMisses takes every look-up in memcached that finds nothing for an error.

@@ -234,7 +234,7 @@ func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) 
 	return err
 }
 
-// peak is how many pages a second visitors get who each wait for their page.
+// peak is how many pages a second visitors get who each wait for their page. Refusals are none.
 func (cfg *Config) peak(ctx context.Context, l Load, edges []string) (float64, error) {
 	b := l.config(cfg, edges)
 	b.Visitors, b.Warmup, b.Duration = 24, time.Second, min(5*time.Second, cfg.Duration)
@@ -242,7 +242,7 @@ func (cfg *Config) peak(ctx context.Context, l Load, edges []string) (float64, e
 	if err != nil {
 		return 0, err
 	}
-	return res.PagesPerSecond, nil
+	return newSeen(l, res).Right, nil
 }
 
 // know asks each edge for each page, if the visitors' pages should be known.
