@@ -25,7 +25,7 @@ const (
 // the server restarts or it is made anew. That may happen to a bucket alone, when the stream's last block on the disk
 // had room. A bucket that is being made anew is completed under held.
 func (r *relay) watchBuckets(ctx, held context.Context) {
-	wait := bucketsEvery
+	wait := r.bucketsEvery
 	for {
 		select {
 		case <-ctx.Done():
@@ -34,7 +34,7 @@ func (r *relay) watchBuckets(ctx, held context.Context) {
 			wait = bucketsSoon
 			continue
 		case <-time.After(wait):
-			wait = bucketsEvery
+			wait = r.bucketsEvery
 		}
 		if !r.active.Load() || r.unacked.Load() != 0 {
 			continue

@@ -70,6 +70,8 @@ type relay struct {
 	stalled    atomic.Pointer[error]  // nil: changes are relayed, or NATS is away
 	config     jetstream.StreamConfig // of the stream
 	resumed    chan struct{}          // of capacity 1: the stream takes messages again
+
+	bucketsEvery time.Duration // how often the buckets are checked
 }
 
 func newRelay(s *Service) (*relay, error) {
@@ -81,7 +83,7 @@ func newRelay(s *Service) (*relay, error) {
 		id: s.id, store: s.store, pool: s.cfg.Pool, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: s.outage,
 		poll:    s.cfg.RelayPoll,
 		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1), config: wire.ChangesConfig(),
-		resumed: make(chan struct{}, 1),
+		resumed: make(chan struct{}, 1), bucketsEvery: bucketsEvery,
 	}, nil
 }
 

@@ -198,6 +198,15 @@ func TestNothingSeen(t *testing.T) {
 			}
 		})
 	}
+	t.Run("nothing cached after the fault", func(t *testing.T) {
+		t.Parallel()
+		before := seen(0, 0)
+		o := Outcome{Faults: []FaultEvent{{Began: 4, Ended: 5}}, Loads: []Seen{before}, Without: "cachefills"}
+		o.compare(Row{Loads: []Load{{Target: Target{Cached: .9, CachedWithin: time.Second}}}, Fault: someFault})
+		if o.Err == "" || o.Good() {
+			t.Errorf("a control that saw nothing counts as rightly missed: %+v", o)
+		}
+	})
 	for name, w := range map[string]*Writes{
 		"no audit": nil, "no write": {Answers: 1}, "no answer": {Acknowledged: 1},
 		"a lost write": {Acknowledged: 5, Answers: 9, False: 1},
