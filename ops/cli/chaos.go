@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -46,10 +45,16 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		return table.Flush()
 	}
 	cfg := chaos.Config{Rows: rows, Rate: c.Rate, Duration: c.Duration, Control: c.Control, Logger: s.log}
-	built := func(r chaos.Row) bool { return len(r.Control.Edits) > 0 }
-	if c.Control && slices.ContainsFunc(rows, built) {
-		if cfg.Source, err = mutant.Root(s.ctx); err != nil {
+	if chaos.NeedSource(rows, c.Control) {
+		cfg.Source, err = mutant.Root(s.ctx)
+		switch {
+		case err != nil && c.Control:
 			return fmt.Errorf("--control: %w", err)
+		case err != nil && len(c.Row) == 0:
+			cfg.Rows = chaos.WithoutSource(rows)
+			s.log.Warn("rows are left out", "count", len(rows)-len(cfg.Rows), "err", err)
+		case err != nil:
+			return fmt.Errorf("--row: %w", err)
 		}
 	}
 	services, err := s.openSandbox("chaos", true, seed.Config{Users: chaosUsers, Photos: chaosPhotos,

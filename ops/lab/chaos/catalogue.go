@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/lab/bench"
+	"flickrkillr/ops/lab/scale"
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 )
@@ -174,6 +175,41 @@ func catalogue() []Row {
 				Goodput: .8, P99: time.Second, Refused: 100 * time.Millisecond,
 			}}},
 			Overload: 3, Control: Control{Off: "the limit of the queue", Edits: withoutQueueLimit},
+		},
+		{
+			Name: "an edge is frozen for 8 s", Visitor: "nothing, at other edges",
+			Why:   "NATS drops a client that does not read, and nobody waits for it",
+			Setup: uncached, Loads: []Load{{Exponent: 1, LastEdge: true, Target: Target{P99: 100 * time.Millisecond}}},
+			Fault:   Fault{Hold: 8 * time.Second, Inject: freeze(site.Edge, 1)},
+			Control: Control{Off: "other edges: there is one", Setup: func(s *Setup) { s.Edges = 1 }},
+		},
+		{
+			Name: "clocks are an hour off", Visitor: "nothing",
+			Why:   "times on the bus are PostgreSQL's, and each process knows how far its own clock is off",
+			Setup: usual.on(func(s *Setup) { s.Edits = wrongClocks }),
+			Loads: all(Target{P99: 100 * time.Millisecond}), Control: Control{Off: "cluster time", Edits: withoutClusterTime},
+		},
+		{
+			Name: "clocks leap by hours every 7 s", Visitor: "slower pages for a moment",
+			Why:   "durations are monotonic, and until the next heartbeat edges trust no older copy",
+			Setup: usual.on(func(s *Setup) { s.Edits, s.Env = wrongClocks, []string{clocksLeap} }),
+			Loads: all(Target{P99: 100 * time.Millisecond}), Control: Control{Off: "cluster time", Edits: withoutClusterTime},
+		},
+		{
+			// Four ways of 50 ms, and on each a round trip, for what was lost there.
+			Name: "NATS is 50 ms away and loses 1%", Visitor: "slower pages", Why: "requests have seconds",
+			Setup: uncached.on(func(s *Setup) {
+				s.Bus = scale.Line{There: 50 * time.Millisecond, Back: 50 * time.Millisecond, Lost: .01}
+			}),
+			Loads:   all(Target{P99: 600 * time.Millisecond}),
+			Control: Control{Off: "the time that requests have: it is 0.2 s", Edits: withoutLongDeadline},
+		},
+		{
+			Name: "no role can open a file for 10 s", Visitor: "nothing",
+			Why:   "roles keep their connections, and make do with those",
+			Setup: uncached, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Fault:   Fault{Hold: 10 * time.Second, Inject: noFiles(site.Renderer, site.Edge)},
+			Control: oneRenderer,
 		},
 		{
 			Name: "NATS is gone for 30 s", Visitor: "stale pages",

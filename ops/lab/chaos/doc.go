@@ -17,8 +17,8 @@
 //
 //	row.go        Row: what is broken, the load, the targets, the control
 //	catalogue.go  all rows
-//	mistakes.go   the mutants of the controls
-//	fault.go      when a fault is injected, and how
+//	mistakes.go   the mutants of the controls; clocks.go: programs whose clocks are wrong
+//	fault.go      when a fault is injected, and how; limit_linux.go: limits of running processes
 //	run.go        runs rows: starts roles, loads them, injects the fault
 //	killall.go    visitors who write, while everything is killed at once
 //	targets.go    compares what was seen with the targets

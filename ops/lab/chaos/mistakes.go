@@ -35,6 +35,12 @@ var (
 		mutant.Replace("renderer/service.go", "	s.pages.prompt = true\n", ""),
 		mutant.Replace("renderer/pool.go", "return !p.relaxed && ", "return false && !p.relaxed && "),
 	}
+	withoutClusterTime = []mutant.Edit{
+		mutant.Replace("schema/wire/clock.go", "	c.offset.Store(int64(best))\n", "	c.offset.Store(int64(0 * best))\n"),
+	}
+	withoutLongDeadline = []mutant.Edit{mutant.Replace(
+		"schema/wire/wire.go", "PageDeadline  = 5 * time.Second", "PageDeadline  = 200 * time.Millisecond",
+	)}
 	// withoutMisses takes every look-up in memcached that finds nothing for an error.
 	withoutMisses = []mutant.Edit{mutant.Replace(
 		"edge/resolve.go", "	older = cache.Newer(inMemory, older)\n",
