@@ -150,8 +150,25 @@ func catalogue() []Row {
 			Setup: noNear, Loads: []Load{{Pages: popular, Exponent: 1, Target: Target{
 				Cached: .9, CachedWithin: 10 * time.Second,
 			}}},
-			Fault:   Fault{Inject: flushMemcached},
-			Control: Control{Off: "cachefills", Setup: func(s *Setup) { s.Cachefills = 0 }},
+			Fault:     Fault{Inject: named("flush memcached")},
+			Control:   Control{Off: "cachefills", Setup: func(s *Setup) { s.Cachefills = 0 }},
+			Addresses: true,
+		},
+		{
+			Name: "the relay is held back for 6 s", Visitor: "slower pages",
+			Why:   "edges that do not hear of changes trust no copy, and ask renderers",
+			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Fault:     Fault{Inject: named("hold the relay back")},
+			Control:   Control{Off: "making pages anew", Edits: withoutNewer},
+			Addresses: true,
+		},
+		{
+			Name: "the stream of changes is deleted every 15 s", Visitor: "slower pages for a moment",
+			Why:   "the relay makes it anew, and edges trust no copy that is older",
+			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Fault:     Fault{Every: 15 * time.Second, Inject: named("wipe the stream")},
+			Control:   Control{Off: "making pages anew", Edits: withoutNewer},
+			Addresses: true,
 		},
 		{
 			Name: "all cachefills are gone", Visitor: "nothing",

@@ -19,7 +19,7 @@
 //	catalogue.go  all rows
 //	mistakes.go   the mutants of the controls; clocks.go: programs whose clocks are wrong
 //	fault.go      when a fault is injected, and how; limit_linux.go: limits of running processes
-//	run.go        runs rows: starts roles, loads them, injects the fault
+//	run.go        runs rows: starts roles, loads them, injects the fault; running.go: on a site that runs already
 //	killall.go    visitors who write, while everything is killed at once
 //	targets.go    compares what was seen with the targets
 //	result.go     Result; table.go prints it; report.go is the page with plots

@@ -29,8 +29,9 @@ type injector func(ctx context.Context, on *scene, n int, hold time.Duration) er
 
 // scene is what can be broken.
 type scene struct {
-	stack *stack.Stack
+	stack *stack.Stack // nil: the site runs already
 	site  *site.Site
+	edges []string
 	setup Setup
 	lines []*scale.Delay // in front of services
 	log   *slog.Logger
@@ -172,8 +173,9 @@ func whole(fault func(*stack.Stack, context.Context) error) injector {
 	}
 }
 
-func flushMemcached(ctx context.Context, s *scene, _ int, _ time.Duration) error {
-	return s.site.Inject(ctx, "flush memcached")
+// named injects a fault that the site knows by its name.
+func named(fault string) injector {
+	return func(ctx context.Context, s *scene, _ int, _ time.Duration) error { return s.site.Inject(ctx, fault) }
 }
 
 // remove stops all processes of a role, and starts as many again.

@@ -41,6 +41,11 @@ var (
 	withoutLongDeadline = []mutant.Edit{mutant.Replace(
 		"schema/wire/wire.go", "PageDeadline  = 5 * time.Second", "PageDeadline  = 200 * time.Millisecond",
 	)}
+	// withoutNewer takes a copy that may be too old for an error, as well as none.
+	withoutNewer = []mutant.Edit{mutant.Replace(
+		"edge/resolve.go", "	older = cache.Newer(inMemory, older)\n",
+		"	if older != nil || inMemory != nil {\n		return got, wire.ErrUnavailable\n	}\n",
+	)}
 	// withoutMisses takes every look-up in memcached that finds nothing for an error.
 	withoutMisses = []mutant.Edit{mutant.Replace(
 		"edge/resolve.go", "	older = cache.Newer(inMemory, older)\n",

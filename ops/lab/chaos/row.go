@@ -25,6 +25,8 @@ type Row struct {
 	Overload float64
 
 	Control Control
+
+	Addresses bool // it can be run on a running site: the fault needs nothing but the addresses of the services
 }
 
 // Setup is the site of a row.

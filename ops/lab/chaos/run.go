@@ -23,9 +23,10 @@ import (
 	"flickrkillr/ops/stack"
 )
 
-// Config is the input of a run. Stack, Pages and Rows are required.
+// Config is the input of a run. Pages, Rows, and Stack or Running are required.
 type Config struct {
 	Stack    *stack.Stack // with a seeded database
+	Running  *Running     // instead of Stack: rows of [OnRunning] are run on this site, without Control
 	Pictures string       // directory of the picture store
 	Pages    Pages
 	Rows     []Row
@@ -52,8 +53,11 @@ const step = 100 * time.Millisecond
 
 // Run runs the rows one after another, until ctx ends: then it returns what it has. An interrupted run is no error.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	if cfg.Stack == nil || len(cfg.Pages.Users) == 0 || len(cfg.Rows) == 0 {
-		return nil, errors.New("chaos: a stack, pages and rows are needed")
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	if len(cfg.Pages.Users) == 0 {
+		return nil, errors.New("chaos: there are no pages to visit")
 	}
 	cfg.Rate, cfg.Duration = cmp.Or(cfg.Rate, 500), cmp.Or(cfg.Duration, time.Minute)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
@@ -149,6 +153,10 @@ func (cfg *Config) run(ctx context.Context, row Row, setup Setup, without string
 
 // start starts the roles of a setup and waits until they are ready.
 func (cfg *Config) start(ctx context.Context, on *scene) error {
+	if cfg.Running != nil {
+		cfg.Running.join(on)
+		return nil
+	}
 	if err := cfg.Stack.RestartMemcached(ctx); err != nil { // empty for each row
 		return err
 	}
@@ -183,6 +191,7 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 	if err != nil {
 		return err
 	}
+	on.edges = on.site.URLs()
 	waiting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return on.site.WaitReady(waiting)
@@ -222,7 +231,7 @@ func (s *scene) through(line scale.Line, addr string) (string, error) {
 // visit loads the site of a row and injects its fault meanwhile.
 func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) error {
 	warm := min(warmup, cfg.Duration/2)
-	edges, rate := on.site.URLs(), cfg.Rate
+	edges, rate := on.edges, cfg.Rate
 	if row.Overload > 0 {
 		peak, err := cfg.peak(ctx, row.Loads[0], edges)
 		if err != nil || peak == 0 {
