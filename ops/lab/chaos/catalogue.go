@@ -186,7 +186,7 @@ func catalogue() []Row {
 		},
 		{
 			Name: "three times as many visitors as one renderer can serve", Visitor: "a 503 at once, or the page",
-			Why:   "a bounded queue, of which the newest go first",
+			Why:   "what would wait in the queue for long is refused on arrival",
 			Setup: Setup{Renderers: 1, Edges: 1, NoNear: true, NoMemcached: true, SlowQueries: 20 * time.Millisecond},
 			Loads: []Load{{Pages: albums, Refusals: true, Target: Target{
 				Goodput: .8, P99: time.Second, Refused: 100 * time.Millisecond,
@@ -222,11 +222,11 @@ func catalogue() []Row {
 			Control: Control{Off: "the time that requests have: it is 0.2 s", Edits: withoutLongDeadline},
 		},
 		{
-			Name: "no role can open a file for 10 s", Visitor: "nothing",
-			Why:   "roles keep their connections, and make do with those",
+			Name: "edges and renderers can open no file for 10 s", Visitor: "nothing",
+			Why:   "they keep their connections, and make do with those",
 			Setup: uncached, Loads: all(Target{P99: 100 * time.Millisecond}),
 			Fault:   Fault{Hold: 10 * time.Second, Inject: noFiles(site.Renderer, site.Edge)},
-			Control: oneRenderer,
+			Control: Control{Off: "connections to PostgreSQL that are kept", Edits: withoutKeptConnections},
 		},
 		{
 			Name: "NATS is gone for 30 s", Visitor: "stale pages",

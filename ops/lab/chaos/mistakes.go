@@ -35,6 +35,9 @@ var (
 		mutant.Replace("renderer/service.go", "	s.pages.prompt = true\n", ""),
 		mutant.Replace("renderer/pool.go", "return !p.relaxed && ", "return false && !p.relaxed && "),
 	}
+	withoutKeptConnections = []mutant.Edit{mutant.Replace("renderer/store/pool.go",
+		"config.MaxConnLifetimeJitter = 10 * time.Minute",
+		"config.MaxConnLifetime, config.MaxConnLifetimeJitter = time.Millisecond, 0")}
 	withoutClusterTime = []mutant.Edit{
 		mutant.Replace("schema/wire/clock.go", "	c.offset.Store(int64(best))\n", "	c.offset.Store(int64(0 * best))\n"),
 	}
