@@ -44,7 +44,8 @@ func (r *relay) watchBuckets(ctx, held context.Context) {
 		}
 		for _, name := range append(wire.Buckets(), wire.StreamChanges) {
 			if err := r.replicate(ctx, name); err != nil && ctx.Err() == nil {
-				r.log.Warn("relay: the number of replicas cannot be set", "name", name, "replicas", r.replicas, "err", err)
+				r.log.Warn("relay: the number of replicas cannot be set", "name", name, "replicas", r.replicas,
+					"err", err)
 			}
 		}
 		for _, name := range wire.Buckets() {

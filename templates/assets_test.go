@@ -40,7 +40,9 @@ func TestAssets(t *testing.T) {
 			}
 			continue
 		}
-		unpacks(t, name, asset.Br(), asset.Body, func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil })
+		unpacks(t, name, asset.Br(), asset.Body, func(r io.Reader) (io.Reader, error) {
+			return brotli.NewReader(r), nil
+		})
 		unpacks(t, name, asset.Gzip(), asset.Body, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) })
 	}
 	if _, ok := a.Get("app.00000000.css"); ok {

@@ -103,7 +103,8 @@ func (c *chaosCommand) breakRunning(s *session, cfg chaos.Config) (err error) {
 		return err
 	}
 	if !c.Yes {
-		return fmt.Errorf("chaos with --edge breaks a running site; nothing was broken yet; --yes allows it:\n%s", c.plan(cfg))
+		return fmt.Errorf("chaos with --edge breaks a running site; nothing was broken yet; --yes allows it:\n%s",
+			c.plan(cfg))
 	}
 	if cfg.Pages.Users, err = bench.Users(s.ctx, c.Postgres); err != nil {
 		return err
@@ -115,8 +116,8 @@ func (c *chaosCommand) breakRunning(s *session, cfg chaos.Config) (err error) {
 // plan describes what would be done to which site.
 func (c *chaosCommand) plan(cfg chaos.Config) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "  visit  %s, %g pages a second, each time for %s\n  bus    %s\n  cache  %s", strings.Join(c.Edge, " "),
-		cfg.Rate, cfg.Duration, stack.Redact(c.NATS), strings.Join(c.Memcached, " "))
+	fmt.Fprintf(&b, "  visit  %s, %g pages a second, each time for %s\n  bus    %s\n  cache  %s",
+		strings.Join(c.Edge, " "), cfg.Rate, cfg.Duration, stack.Redact(c.NATS), strings.Join(c.Memcached, " "))
 	for _, r := range cfg.Rows {
 		fmt.Fprintf(&b, "\n  break  %s; visitors notice %s", r.Name, r.Visitor)
 	}

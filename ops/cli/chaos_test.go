@@ -21,10 +21,12 @@ func TestChaosOfARunningSiteAsks(t *testing.T) {
 		"without --yes": {site, []string{
 			"--yes", "http://" + all.addr, "500 pages a second", "memcached is flushed", "the relay is held back",
 		}},
-		"another row":       {append(site, "--yes", "--row", "PostgreSQL restarts"), []string{"PostgreSQL restarts", "--edge"}},
+		"another row": {append(site, "--yes", "--row", "PostgreSQL restarts"), []string{
+			"PostgreSQL restarts", "--edge",
+		}},
 		"a control":         {append(site, "--yes", "--control"), []string{"--control", "--edge"}},
 		"no running site":   {[]string{"chaos", "--yes"}, []string{"--edge"}},
-		"nothing is known":  {[]string{"chaos", "--edge", "http://" + all.addr, "--data", t.TempDir()}, []string{"--memcached"}},
+		"nothing is known":  {append(site[:3:3], "--data", t.TempDir()), []string{"--memcached"}},
 		"no memcached said": {append(site[:5:5], "--data", t.TempDir()), []string{"--memcached"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -120,7 +120,8 @@ func busCluster(t *testing.T) (urls []string, cut func(bool)) {
 	}
 	gates := []*gate{newGate(t, ports[0]), newGate(t, ports[1])}
 	routes := [3][]string{
-		{net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[1]))}, {net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))},
+		{net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[1]))},
+		{net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))},
 		{gates[0].listener.Addr().String(), gates[1].listener.Addr().String()},
 	}
 	for i := range ports {

@@ -87,7 +87,9 @@ func (n *NATS) start() error {
 	}
 	if c := n.cfg.Cluster; c != nil {
 		opts.ServerName = c.Server
-		opts.Cluster = server.ClusterOpts{Name: "killr", Host: n.cfg.Host, Port: c.Port, NoAdvertise: true, PoolSize: -1}
+		opts.Cluster = server.ClusterOpts{
+			Name: "killr", Host: n.cfg.Host, Port: c.Port, NoAdvertise: true, PoolSize: -1,
+		}
 		opts.Routes = server.RoutesFromStr("nats://" + strings.Join(c.Routes, ",nats://"))
 	}
 	if err := CheckPort("NATS", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port))); err != nil {

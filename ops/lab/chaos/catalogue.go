@@ -202,15 +202,17 @@ func catalogue() []Row {
 		},
 		{
 			Name: "clocks are an hour off", Visitor: "nothing",
-			Why:   "times on the bus are PostgreSQL's, and each process knows how far its own clock is off",
-			Setup: usual.on(func(s *Setup) { s.Edits = wrongClocks }),
-			Loads: all(Target{P99: 100 * time.Millisecond}), Control: Control{Off: "cluster time", Edits: withoutClusterTime},
+			Why:     "times on the bus are PostgreSQL's, and each process knows how far its own clock is off",
+			Setup:   usual.on(func(s *Setup) { s.Edits = wrongClocks }),
+			Loads:   all(Target{P99: 100 * time.Millisecond}),
+			Control: Control{Off: "cluster time", Edits: withoutClusterTime},
 		},
 		{
 			Name: "clocks leap by hours every 7 s", Visitor: "slower pages for a moment",
-			Why:   "durations are monotonic, and until the next heartbeat edges trust no older copy",
-			Setup: usual.on(func(s *Setup) { s.Edits, s.Env = wrongClocks, []string{clocksLeap} }),
-			Loads: all(Target{P99: 100 * time.Millisecond}), Control: Control{Off: "cluster time", Edits: withoutClusterTime},
+			Why:     "durations are monotonic, and until the next heartbeat edges trust no older copy",
+			Setup:   usual.on(func(s *Setup) { s.Edits, s.Env = wrongClocks, []string{clocksLeap} }),
+			Loads:   all(Target{P99: 100 * time.Millisecond}),
+			Control: Control{Off: "cluster time", Edits: withoutClusterTime},
 		},
 		{
 			// Four ways of 50 ms, and on each a round trip, for what was lost there.

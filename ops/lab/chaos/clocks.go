@@ -3,8 +3,9 @@ package chaos
 import "flickrkillr/ops/lab/mutant"
 
 // wrongClocks make a program whose clock is wrong. Of three processes with successive ids one is an hour behind, one is
-// right, and one is an hour ahead. In the environment clocksLeap they change places every 7 s, so that leaps fall before
-// and after heartbeats. The monotonic clock, by which timers run, stays right, as on a machine whose clock is set.
+// right, and one is an hour ahead. In the environment clocksLeap they change places every 7 s, so that leaps fall
+// before and after heartbeats. The monotonic clock, by which timers run, stays right, as on a machine whose clock is
+// set.
 var wrongClocks = []mutant.Edit{
 	mutant.ReplaceLibrary("time/time.go", "	sec, nsec, mono := runtimeNow()\n	if mono == 0 {\n",
 		"	sec, nsec, mono := runtimeNow()\n	sec += wrongBy(mono)\n	if mono == 0 {\n"),

@@ -39,7 +39,7 @@ var (
 		"config.MaxConnLifetimeJitter = 10 * time.Minute",
 		"config.MaxConnLifetime, config.MaxConnLifetimeJitter = time.Millisecond, 0")}
 	withoutClusterTime = []mutant.Edit{
-		mutant.Replace("schema/wire/clock.go", "	c.offset.Store(int64(best))\n", "	c.offset.Store(int64(0 * best))\n"),
+		mutant.Replace("schema/wire/clock.go", "c.offset.Store(int64(best))", "c.offset.Store(int64(0 * best))"),
 	}
 	withoutLongDeadline = []mutant.Edit{mutant.Replace(
 		"schema/wire/wire.go", "PageDeadline  = 5 * time.Second", "PageDeadline  = 200 * time.Millisecond",

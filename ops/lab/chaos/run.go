@@ -180,7 +180,8 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 		Processes: &site.ProcessConfig{
 			Program: on.setup.program,
 			Data:    filepath.Join(cfg.Stack.Dir(), "roles"), // without a stack.env: the services are those given
-			Args:    []string{"--log-level", "error"}, EdgeArgs: args, Env: slices.Concat(cfg.Env, on.setup.Env), Output: cfg.Output,
+			Args:    []string{"--log-level", "error"}, EdgeArgs: args,
+			Env: slices.Concat(cfg.Env, on.setup.Env), Output: cfg.Output,
 			Share: 1 + on.setup.Renderers + on.setup.Edges + on.setup.Cachefills,
 		},
 	})

@@ -14,9 +14,9 @@ import (
 // Line is how slow the way between clients and a server is.
 type Line struct {
 	There, Back time.Duration // from a client to the server, and back
-	// Lost is the part of what is sent at once that is lost, 0 to 1, in both directions. It, and all that follows on its
-	// connection, comes a round trip later: the receiver's acknowledgements of what follows tell the sender, who sends
-	// it again.
+	// Lost is the part of what is sent at once that is lost, 0 to 1, in both directions. It, and all that follows on
+	// its connection, comes a round trip later: the receiver's acknowledgements of what follows tell the sender, who
+	// sends it again.
 	Lost float64
 }
 
