@@ -219,6 +219,26 @@ func TestBusyRendererIsRetried(t *testing.T) {
 	}
 }
 
+// TestLateRefusalIsNotRetried: what a renderer refuses only after a while, as when Postgres is frozen, others refuse as
+// late.
+func TestLateRefusalIsNotRetried(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
+		time.AfterFunc(retryWithin+50*time.Millisecond, func() {
+			_ = s.nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrUnavailable))
+		})
+		return nil
+	})
+	before := count(t, e.metrics.retries)
+	got := get(t, e, "/photos/ansel")
+	if retried := count(t, e.metrics.retries) - before; got.status != 503 || retried != 0 {
+		t.Errorf("status %d after %v further tries", got.status, retried)
+	}
+}
+
 // TestInternalErrorIsNotRetried: a page that makes renderers fail is an error 500, after a hedge at most.
 func TestInternalErrorIsNotRetried(t *testing.T) {
 	t.Parallel()

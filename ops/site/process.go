@@ -121,6 +121,9 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 		if s.cfg.Pictures != "" {
 			args = append(args, "--pictures", s.cfg.Pictures)
 		}
+		if s.cfg.Renderer.Replicas > 0 {
+			args = append(args, "--replicas", strconv.Itoa(s.cfg.Renderer.Replicas))
+		}
 	case Bus:
 		_, port, wrong := net.SplitHostPort(strings.TrimPrefix(s.cfg.Services.NATS, "nats://"))
 		args, err = append(args, "--port", port, "--dir", filepath.Join(cfg.Data, "bus-"+port)), wrong

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -18,6 +19,15 @@ type NATSConfig struct {
 	Port   int          // 0: any free one
 	Dir    string       // where JetStream keeps its streams; needed
 	Logger *slog.Logger // nil: silent
+
+	Cluster *NATSCluster // nil: this server is alone
+}
+
+// NATSCluster says how a server is one of several.
+type NATSCluster struct {
+	Server string   // name of this server, different for each
+	Port   int      // where the others connect
+	Routes []string // host:port of other servers, at least one: two servers are connected by either's route
 }
 
 // NATS is an embedded nats-server, the same code as production runs.
@@ -75,6 +85,13 @@ func (n *NATS) start() error {
 		MaxPingsOut:        2,
 		WriteDeadline:      5 * time.Second,
 	}
+	if c := n.cfg.Cluster; c != nil {
+		opts.ServerName = c.Server
+		opts.Cluster = server.ClusterOpts{
+			Name: "killr", Host: n.cfg.Host, Port: c.Port, NoAdvertise: true, PoolSize: -1,
+		}
+		opts.Routes = server.RoutesFromStr("nats://" + strings.Join(c.Routes, ",nats://"))
+	}
 	if err := CheckPort("NATS", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port))); err != nil {
 		return err
 	}
@@ -94,7 +111,7 @@ func (n *NATS) start() error {
 			log.lastError(),
 		)
 	}
-	if !s.JetStreamEnabled() {
+	if !s.JetStreamEnabled() { // in a cluster a leader is elected later
 		s.Shutdown()
 		s.WaitForShutdown()
 		return fmt.Errorf("start NATS: JetStream cannot use %s%s", n.cfg.Dir, log.lastError())
