@@ -108,8 +108,8 @@ func (st *site) start(t testing.TB, change func(*Config)) *running {
 // service makes a service that is not running yet.
 func (st *site) service(t testing.TB, change func(*Config)) *Service {
 	t.Helper()
-	cfg := Config{NATS: testenv.Connect(t, st.url), Pool: st.pool, Pictures: st.pictures, Version: "1.2.3",
-		Logger: slog.New(logged{t})}
+	cfg := Config{NATS: testenv.ConnectAs(t, st.url, wire.RoleRenderer), Pool: st.pool, Pictures: st.pictures,
+		Version: "1.2.3", Logger: slog.New(logged{t})}
 	if change != nil {
 		change(&cfg)
 	}
