@@ -302,7 +302,7 @@ func (s *site) fill(cfg cachefill.Config) {
 
 func (s *site) startCachefill(cfg cachefill.Config) {
 	s.t.Helper()
-	cfg.NATS, cfg.Logger = s.signIn(), s.log()
+	cfg.NATS, cfg.Logger = testenv.ConnectAs(s.t, s.server.URL(), wire.RoleCachefill), s.log()
 	f, err := cachefill.New(cfg)
 	if err != nil {
 		s.t.Fatal(err)

@@ -69,10 +69,10 @@ func AccessTable() []Access {
 			SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
 		},
 			followStream(StreamChanges),
-			makeStream(bucketStream(BucketKeys)), readBucket(BucketKeys), writeBucket(BucketKeys),
-			makeStream(bucketStream(BucketPopular)), readBucket(BucketPopular), writeBucket(BucketPopular),
-			makeStream(bucketStream(BucketSessions)), watchBucket(BucketSessions), writeBucket(BucketSessions),
-			makeStream(bucketStream(BucketLimits)), watchBucket(BucketLimits), writeBucket(BucketLimits),
+			makeBucket(BucketKeys), readBucket(BucketKeys), writeBucket(BucketKeys),
+			makeBucket(BucketPopular), readBucket(BucketPopular), writeBucket(BucketPopular),
+			makeBucket(BucketSessions), watchBucket(BucketSessions), writeBucket(BucketSessions),
+			makeBucket(BucketLimits), watchBucket(BucketLimits), writeBucket(BucketLimits),
 		),
 		Subscribe: slices.Concat(plain(SubjectEarlyInvalidation), discovered(RoleEdge)),
 		Answers:   answerTime,
@@ -157,12 +157,16 @@ func jetStream(request string) string { return "$JS.API." + request }
 // bucketStream is the stream that holds a JetStream KV bucket.
 func bucketStream(bucket string) string { return "KV_" + bucket }
 
-// makeStream lets a role create a stream that does not exist.
-func makeStream(stream string) []string { return []string{jetStream("STREAM.CREATE." + stream)} }
+// makeBucket lets a role create a bucket that does not exist. Clients ask what the account allows first.
+func makeBucket(bucket string) []string {
+	return []string{jetStream("INFO"), jetStream("STREAM.CREATE." + bucketStream(bucket))}
+}
 
 // remakeStream lets a role create a stream, and delete it with everything in it.
 func remakeStream(stream string) []string {
-	return append(makeStream(stream), jetStream("STREAM.INFO."+stream), jetStream("STREAM.DELETE."+stream))
+	return []string{
+		jetStream("STREAM.CREATE." + stream), jetStream("STREAM.INFO." + stream), jetStream("STREAM.DELETE." + stream),
+	}
 }
 
 // followStream lets a role read a stream through consumers of its own.
