@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"flickrkillr/schema/wire"
 )
@@ -212,8 +213,12 @@ func TestRefusalsAreLoggedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Close()
-	if got := b.refused.count.Load(); got != 4 {
-		t.Errorf("it counted %d refusals", got)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(b.Refusals())
+	metrics, err := registry.Gather()
+	if err != nil || len(metrics) != 1 || metrics[0].GetName() != "killr_edge_bus_refusals_total" ||
+		metrics[0].GetMetric()[0].GetCounter().GetValue() != 4 {
+		t.Errorf("it counted %v, %v", metrics, err)
 	}
 	log := said.String()
 	if n := strings.Count(log, "subject=hint.changed"); n != 1 || strings.Count(log, "role=edge") != 2 ||

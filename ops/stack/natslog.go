@@ -29,7 +29,7 @@ func (l *natsLog) Errorf(format string, v ...any) {
 	}
 	l.fail(format, v)
 }
-func (l *natsLog) Fatalf(format string, v ...any)  { l.fail(format, v) } // an embedded server may not end the process
+func (l *natsLog) Fatalf(format string, v ...any) { l.fail(format, v) } // an embedded server may not end the process
 
 func (l *natsLog) fail(format string, v []any) {
 	l.mu.Lock()
