@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
 	"golang.org/x/sync/errgroup"
 
 	"flickrkillr/ops/testenv"
@@ -126,7 +127,7 @@ func TestActionsThatPanicAreContained(t *testing.T) {
 	const times = 3
 	for range times {
 		answer := make(chan *nats.Msg, 1)
-		inbox := st.nc.NewRespInbox()
+		inbox := wire.InboxPrefix(wire.RoleEdge) + "." + nuid.Next()
 		if _, err := st.nc.ChanSubscribe(inbox, answer); err != nil {
 			t.Fatal(err)
 		}

@@ -98,7 +98,7 @@ func printAccess(out io.Writer, a wire.Access) {
 	}
 	column("subscribe", subscribe)
 	if a.Answers > 0 {
-		column("answer", []string{fmt.Sprintf("each request, once, within %s", a.Answers)})
+		column("answer", []string{fmt.Sprintf("each request, within %s", a.Answers)})
 	}
 	fmt.Fprintln(out)
 }

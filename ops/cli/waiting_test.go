@@ -142,7 +142,10 @@ func TestRendererDoesNotJoinAnotherSite(t *testing.T) {
 	if status != 1 || strings.Contains(said, "msg=serving") {
 		t.Errorf("status %d: %s", status, said)
 	}
-	for _, words := range []string{bus + " belongs to site ", "correct --nats (NATS_URL)", "renderer.nk --inbox-prefix _INBOX_renderer stream rm CHANGES"} {
+	for _, words := range []string{
+		bus + " belongs to site ", "correct --nats (NATS_URL)",
+		"renderer.nk --inbox-prefix _INBOX_renderer stream rm CHANGES",
+	} {
 		if !strings.Contains(said, words) {
 			t.Errorf("it says nothing of %q: %s", words, said)
 		}

@@ -22,13 +22,17 @@ func Users(table []wire.Access, seeds Seeds) (all []*server.NkeyUser, err error)
 	return all, nil
 }
 
+// answersEach is how often a request may be answered: without limit. NATS counts a second request with the same reply
+// subject as an answer to the first.
+const answersEach = -1
+
 func permissions(a wire.Access) *server.Permissions {
 	p := &server.Permissions{
 		Publish:   &server.SubjectPermission{Allow: a.Publish},
 		Subscribe: &server.SubjectPermission{Allow: subscriptions(a)},
 	}
 	if a.Answers > 0 {
-		p.Response = &server.ResponsePermission{MaxMsgs: 1, Expires: a.Answers}
+		p.Response = &server.ResponsePermission{MaxMsgs: answersEach, Expires: a.Answers}
 	}
 	return p
 }
@@ -62,7 +66,7 @@ func WriteAuthorization(out io.Writer, seeds Seeds) error {
 		list("publish", a.Publish)
 		list("subscribe", subscriptions(a))
 		if a.Answers > 0 {
-			fmt.Fprintf(&b, "        allow_responses: { max: 1, expires: %q }\n", a.Answers)
+			fmt.Fprintf(&b, "        allow_responses: { max: %d, expires: %q }\n", answersEach, a.Answers)
 		}
 		b.WriteString("      }\n    }\n")
 	}

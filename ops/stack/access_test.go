@@ -192,6 +192,53 @@ func TestOnlyRenderersAnswer(t *testing.T) {
 	}
 }
 
+// TestRequestsWithOneReplySubject are all answered.
+func TestRequestsWithOneReplySubject(t *testing.T) {
+	t.Parallel()
+	bus := busWith(t, wire.AccessTable())
+	operator, err := Connect(bus.Login(wire.RoleOperator), "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(operator.Close)
+	renderer, err := Connect(bus.Login(wire.RoleRenderer), "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(renderer.Close)
+	requests, err := renderer.QueueSubscribeSync("page.>", wire.QueueRenderer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inbox := operator.NewInbox()
+	answers, err := operator.SubscribeSync(inbox)
+	if err != nil || renderer.FlushTimeout(time.Minute) != nil {
+		t.Fatal("no connection", err)
+	}
+	const n = 3
+	for range n {
+		if err := operator.PublishRequest("page.home", inbox, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all []*nats.Msg
+	for range n {
+		m, err := requests.NextMsg(time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, m)
+	}
+	for i, m := range all {
+		if err := m.Respond(nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := answers.NextMsg(time.Minute); err != nil {
+			t.Fatalf("answer %d: %v", i+1, err)
+		}
+	}
+}
+
 // TestRefusalsAreLoggedOnce by subject, and counted each time.
 func TestRefusalsAreLoggedOnce(t *testing.T) {
 	t.Parallel()

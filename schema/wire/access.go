@@ -26,7 +26,7 @@ type Access struct {
 	Role      Role
 	Publish   []string
 	Subscribe []Listen
-	// It may answer each request that reaches it, once, for this long; 0: it may not.
+	// It may answer each request that reaches it, for this long; 0: it may not.
 	Answers time.Duration
 }
 
@@ -51,8 +51,12 @@ const (
 	BucketLimits   = "LIMITS"   // how often somebody has tried to sign in
 )
 
-// answerTime is how long a role may take to answer, and more than the longest deadline.
-const answerTime = 2 * ActionDeadline
+// How long roles may take to answer. NATS remembers every message with a reply subject for that long, unless the role
+// may publish to that subject anyway: for edges these are the messages of the stream.
+const (
+	answerTime      = 2 * ActionDeadline // more than the longest deadline
+	discoveryAnswer = 5 * time.Second    // of an edge, which answers nothing else
+)
 
 // AccessTable is the one list of what each role may do on the bus. The server of `killr up` and of all tests, and the
 // configuration that `killr bus config` prints, are made from it.
@@ -75,7 +79,7 @@ func AccessTable() []Access {
 			makeBucket(BucketLimits), watchBucket(BucketLimits), writeBucket(BucketLimits),
 		),
 		Subscribe: slices.Concat(plain(SubjectEarlyInvalidation), discovered(RoleEdge)),
-		Answers:   answerTime,
+		Answers:   discoveryAnswer,
 	}
 	renderer := Access{
 		Role: RoleRenderer,
