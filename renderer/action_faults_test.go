@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nuid"
 	"golang.org/x/sync/errgroup"
 
 	"flickrkillr/ops/testenv"
@@ -127,7 +126,7 @@ func TestActionsThatPanicAreContained(t *testing.T) {
 	const times = 3
 	for range times {
 		answer := make(chan *nats.Msg, 1)
-		inbox := wire.InboxPrefix(wire.RoleEdge) + "." + nuid.Next()
+		inbox := edgeInbox()
 		if _, err := st.nc.ChanSubscribe(inbox, answer); err != nil {
 			t.Fatal(err)
 		}

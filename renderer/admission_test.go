@@ -272,7 +272,7 @@ func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	s := st.start(t, nil)
-	j := &job{request: request{ref: page.About(), subject: "page.about", reply: st.nc.NewRespInbox(),
+	j := &job{request: request{ref: page.About(), subject: "page.about", reply: edgeInbox(),
 		endpoint: s.endpoints[0], arrived: time.Now()}}
 	answer := make(chan *nats.Msg, 1)
 	if _, err := st.nc.ChanSubscribe(j.reply, answer); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/andybalholm/cascadia"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
 	"golang.org/x/net/html"
 
 	"flickrkillr/ops/testenv"
@@ -97,6 +98,9 @@ func landscape(t testing.TB, width, height int) []byte {
 	}
 	return b.Bytes()
 }
+
+// edgeInbox is a new reply subject of an edge, for a job that did not come by the bus: a renderer may answer there.
+func edgeInbox() string { return wire.InboxPrefix(wire.RoleEdge) + "." + nuid.Next() }
 
 // start runs a service on a connection of its own until the test ends; change may be nil. It returns once the service
 // is ready.
