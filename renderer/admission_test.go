@@ -18,7 +18,7 @@ import (
 func (st *site) ask(t testing.TB, subject string, header nats.Header) <-chan *nats.Msg {
 	t.Helper()
 	answer := make(chan *nats.Msg, 1)
-	inbox := st.nc.NewRespInbox()
+	inbox := edgeInbox()
 	sub, err := st.nc.Subscribe(inbox, func(m *nats.Msg) { answer <- m })
 	if err != nil {
 		t.Fatal(err)
