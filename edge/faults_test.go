@@ -390,7 +390,7 @@ func TestStopFinishesRequests(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	requested, release := make(chan struct{}), make(chan struct{})
-	e, err := New(Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(t, s.server.URL()), Logger: s.log()})
+	e, err := New(Config{Addr: "127.0.0.1:0", NATS: s.signIn(), Logger: s.log()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -434,7 +434,7 @@ func TestDrain(t *testing.T) {
 	eachPath(t, func(t *testing.T, onPath func(*Config)) {
 		s := newSite(t)
 		s.renderer()
-		cfg := Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(t, s.server.URL()), Logger: s.log(), Drain: time.Hour}
+		cfg := Config{Addr: "127.0.0.1:0", NATS: s.signIn(), Logger: s.log(), Drain: time.Hour}
 		onPath(&cfg)
 		e, err := New(cfg)
 		if err != nil {

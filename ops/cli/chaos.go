@@ -12,6 +12,7 @@ import (
 	"flickrkillr/ops/lab/mutant"
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
+	"flickrkillr/schema/wire"
 )
 
 type chaosCommand struct {
@@ -89,16 +90,15 @@ func (c *chaosCommand) Run(s *session) (err error) {
 	return c.run(s, cfg)
 }
 
-// breakRunning runs rows on a running site.
+// breakRunning runs rows on a running site. It signs in to the bus as a renderer, which may delete the stream.
 func (c *chaosCommand) breakRunning(s *session, cfg chaos.Config) (err error) {
-	if err := c.find(s.data, "--nats, --postgres and --memcached"); err != nil {
+	if err := c.find(s.data, "--nats, --postgres and --memcached", wire.RoleRenderer); err != nil {
 		return err
 	}
 	if c.NATS == "" || c.Postgres == "" || len(c.Memcached) == 0 {
 		return errors.New("to break a running site its services must be known: say --nats, --postgres and --memcached")
 	}
-	cfg.Running = &chaos.Running{Edges: c.Edge,
-		Services: stack.Env{NATS: c.NATS, Postgres: c.Postgres, Memcached: c.Memcached}}
+	cfg.Running = &chaos.Running{Edges: c.Edge, Services: c.env(wire.RoleRenderer)}
 	if err := cfg.Check(); err != nil {
 		return err
 	}

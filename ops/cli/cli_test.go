@@ -68,7 +68,7 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 			if flag.Help == "" {
 				t.Errorf("%s --%s has no help", command.Name, flag.Name)
 			}
-			if (len(flag.Envs) == 0) != typed[command.Name+" --"+flag.Name] {
+			if (len(flag.Envs) == 0) != typed[command.Path()+" --"+flag.Name] {
 				t.Errorf("%s --%s has the environment variables %q", command.Name, flag.Name, flag.Envs)
 			}
 			for _, name := range flag.Envs {
@@ -78,7 +78,7 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 			}
 		}
 		if command.Type == kong.CommandNode {
-			status, help, _ := killr(t.Context(), command.Name, "--help")
+			status, help, _ := killr(t.Context(), append(strings.Fields(command.Path()), "--help")...)
 			if status != 0 || !strings.Contains(strings.Join(strings.Fields(help), " "), command.Help) {
 				t.Errorf("%s --help: status %d\n%s", command.Name, status, help)
 			}

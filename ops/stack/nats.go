@@ -11,14 +11,19 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"flickrkillr/schema/wire"
 )
 
 // NATSConfig says how the embedded nats-server runs.
 type NATSConfig struct {
-	Host   string       // "": 127.0.0.1
-	Port   int          // 0: any free one
-	Dir    string       // where JetStream keeps its streams; needed
-	Logger *slog.Logger // nil: silent
+	Host   string        // "": 127.0.0.1
+	Port   int           // 0: any free one
+	Dir    string        // where JetStream keeps its streams; needed
+	Seeds  Seeds         // by which clients sign in as roles, see MakeSeeds; nil: it asks nobody who they are
+	Table  []wire.Access // what each role may do; nil: as in wire.AccessTable
+	Any    string        // the public key of one more user, who may do everything; for tests. "": none
+	Logger *slog.Logger  // nil: silent
 
 	Cluster *NATSCluster // nil: this server is alone
 }
@@ -47,6 +52,9 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	}
 	if cfg.Host == "" {
 		cfg.Host = "127.0.0.1"
+	}
+	if cfg.Table == nil {
+		cfg.Table = wire.AccessTable()
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
@@ -94,6 +102,15 @@ func (n *NATS) start() error {
 	}
 	if err := CheckPort("NATS", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port))); err != nil {
 		return err
+	}
+	if n.cfg.Seeds != nil {
+		var err error
+		if opts.Nkeys, err = Users(n.cfg.Table, n.cfg.Seeds); err != nil {
+			return fmt.Errorf("start NATS: %w", err)
+		}
+		if n.cfg.Any != "" {
+			opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: n.cfg.Any})
+		}
 	}
 	s, err := server.NewServer(opts)
 	if err != nil {
