@@ -19,8 +19,8 @@ import (
 // is remembered with a password or a code in it: a repeated sign-up computes its codes again, from the key and the
 // password.
 const (
-	ActionSignUp      = "account.signup"   // name, password
-	ActionSignIn      = "account.signin"   // name, password; changes nothing
+	ActionSignUp      = "account.signup"   // name, password, next: the path that the form's page leads to, or nothing
+	ActionSignIn      = "account.signin"   // likewise; changes nothing
 	ActionRecover     = "account.recover"  // name, code, password: sets the password and uses up the code
 	ActionPassword    = "account.password" // old, password
 	ActionProfileEdit = "profile.edit"     // display, bio
