@@ -48,7 +48,9 @@ func keyOf(token string) (k key, ok bool) {
 	if len(token) != tokenSize {
 		return k, false
 	}
-	return sha256.Sum256([]byte(token)), true
+	var plain [tokenSize]byte // so that nothing is allocated
+	copy(plain[:], token)
+	return sha256.Sum256(plain[:]), true
 }
 
 // IDOf returns the id of the session that a token would have.

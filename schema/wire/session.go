@@ -47,7 +47,7 @@ func DecodeSession(id string, data []byte) (*Session, error) {
 // SessionsConfig is the configuration of the bucket of sessions. A session has less than 500 bytes with its index.
 func SessionsConfig() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{Bucket: BucketSessions, Description: "who is signed in", TTL: SessionAge,
-		Storage: jetstream.FileStorage, MaxBytes: 512 << 20, MaxValueSize: 4 << 10}
+		Storage: jetstream.FileStorage, MaxBytes: 256 << 20, MaxValueSize: 4 << 10}
 }
 
 // BucketLimits is the JetStream KV bucket in which edges count guesses of passwords.
@@ -56,5 +56,5 @@ const BucketLimits = "LIMITS"
 // LimitsConfig is the configuration of the bucket of counts. They matter for a minute.
 func LimitsConfig() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{Bucket: BucketLimits, Description: "guesses of passwords, by account and address",
-		TTL: 10 * time.Minute, Storage: jetstream.MemoryStorage, MaxBytes: 64 << 20, MaxValueSize: 1 << 10}
+		TTL: 10 * time.Minute, Storage: jetstream.FileStorage, MaxBytes: 16 << 20, MaxValueSize: 1 << 10}
 }
