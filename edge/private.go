@@ -382,6 +382,12 @@ func (s *Server) countGuess(r *http.Request, kind page.Private, who visitor, nam
 	default:
 		return 0, nil
 	}
+	if account != "" {
+		account = "account " + account
+		if wait := s.limits.Full(account); wait > 0 {
+			return wait, nil
+		}
+	}
 	if s.cfg.AddressGuesses > 0 {
 		from, err := netip.ParseAddrPort(r.RemoteAddr)
 		if err != nil {
@@ -395,5 +401,5 @@ func (s *Server) countGuess(r *http.Request, kind page.Private, who visitor, nam
 	if account == "" {
 		return 0, nil
 	}
-	return s.limits.Take(r.Context(), "account "+account, guessesOfAccount)
+	return s.limits.Take(r.Context(), account, guessesOfAccount)
 }

@@ -26,7 +26,7 @@ type Limits struct {
 	nc     *nats.Conn
 	clock  *wire.Clock
 	bucket atomic.Pointer[jetstream.KeyValue]
-	turns  [64]sync.Mutex // by key: one edge's guesses at one key do not compete with each other
+	turns  [64]sync.Mutex // by the key's first letter: one edge's guesses at one key do not compete with each other
 
 	mu   sync.Mutex
 	full map[string]time.Time // keys that nobody may guess at, and until when, in cluster time
@@ -48,12 +48,11 @@ const tries = 200
 func (l *Limits) Take(ctx context.Context, what string, most int) (wait time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
-	hash := sha256.Sum256([]byte(what))
-	at := coding.EncodeToString(hash[:20])
-	if wait = l.fullFor(at); wait > 0 {
+	if wait = l.Full(what); wait > 0 {
 		return wait, nil
 	}
-	turn := &l.turns[hash[0]%64]
+	at := limitKey(what)
+	turn := &l.turns[at[0]%64]
 	turn.Lock()
 	defer turn.Unlock()
 	if wait = l.fullFor(at); wait > 0 {
@@ -70,6 +69,15 @@ func (l *Limits) Take(ctx context.Context, what string, most int) (wait time.Dur
 		}
 	}
 	return 0, fmt.Errorf("count a guess: %w: too many at once", wire.ErrBusy)
+}
+
+// Full returns for how long no guess at what is allowed, as far as this edge knows. It costs no request.
+func (l *Limits) Full(what string) time.Duration { return l.fullFor(limitKey(what)) }
+
+// limitKey is the key in the bucket: 160 bits of a hash, as names and addresses may have any character.
+func limitKey(what string) string {
+	hash := sha256.Sum256([]byte(what))
+	return coding.EncodeToString(hash[:20])
 }
 
 // try counts a guess; done is false if another edge was quicker.
