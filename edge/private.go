@@ -206,8 +206,7 @@ func (s *Server) seeOther(w http.ResponseWriter, x *exchange, path string) {
 // signOut ends the session that a form was sent with.
 func (s *Server) signOut(w http.ResponseWriter, r *http.Request, x *exchange, who visitor) error {
 	if who.Session != nil {
-		err := s.sessions.End(r.Context(), who.User, who.ID)
-		if err != nil && !errors.Is(err, session.ErrNone) {
+		if err := s.sessions.SignOut(r.Context(), who.Visitor); err != nil {
 			return err
 		}
 	}
@@ -339,9 +338,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, kind page.Privat
 	case kind == page.PrivatePassword || kind == page.PrivateRecover:
 		_, err = s.sessions.EndAll(r.Context(), account.User, session.IDOf(token), account.PasswordAt)
 	case who.Session != nil:
-		if err = s.sessions.End(r.Context(), who.User, who.ID); errors.Is(err, session.ErrNone) {
-			err = nil
-		}
+		err = s.sessions.SignOut(r.Context(), who.Visitor)
 	}
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -85,12 +86,16 @@ func (p PrivatePage) frame(title string) frame {
 	return frame{site: p.Site, kind: "text", title: title, description: title + ".", noIndex: true}
 }
 
-// describedBy is the id of the text that says what is wrong with a field, "" if nothing is.
-func (f Form) describedBy(field string) string {
-	if f.Problems[field] == "" {
-		return ""
+// describedBy lists the ids of the texts about a field: its hint, and what is wrong with it.
+func (f Form) describedBy(in input) string {
+	var ids []string
+	if in.hint != "" {
+		ids = append(ids, in.name+"-hint")
 	}
-	return field + "-problem"
+	if f.Problems[in.name] != "" {
+		ids = append(ids, in.name+"-problem")
+	}
+	return strings.Join(ids, " ")
 }
 
 // input is one field of a form.

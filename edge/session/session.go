@@ -234,6 +234,17 @@ func (s *Store) Begin(ctx context.Context, a wire.Account, agent string) (token 
 	return token, nil
 }
 
+// SignOut ends the session of a visitor.
+func (s *Store) SignOut(ctx context.Context, v Visitor) error {
+	kv, err := s.open()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	return s.end(ctx, kv, v.User, v.ID)
+}
+
 // End ends a session of a user; [ErrNone] if it is none of theirs.
 func (s *Store) End(ctx context.Context, user int64, id string) error {
 	kv, err := s.open()

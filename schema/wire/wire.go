@@ -44,7 +44,7 @@ const (
 )
 
 // Buckets lists the JetStream KV buckets of a site. The relay looks after them.
-func Buckets() []string { return []string{BucketKeys, BucketPopular} }
+func Buckets() []string { return []string{BucketKeys, BucketPopular, BucketSessions, BucketLimits} }
 
 // CancelSubject is the subject an edge publishes to, without data, when nobody waits any more for the answer to the
 // request with this id.
