@@ -265,7 +265,8 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopWork()
 	var wg sync.WaitGroup
 	for _, part := range []func(context.Context){
-		s.feed.Run, s.tokens.Run, s.sessions.Run, s.pages.renderers.watch, s.pages.memcached.Run, s.pages.popularity.Run, s.errs.run,
+		s.feed.Run, s.tokens.Run, s.sessions.Run, s.pages.renderers.watch, s.pages.memcached.Run,
+		s.pages.popularity.Run, s.errs.run,
 	} {
 		wg.Go(func() { part(work) })
 	}

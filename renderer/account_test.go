@@ -153,7 +153,8 @@ func TestProfile(t *testing.T) {
 		t.Errorf("status %q, %v", refused.Header.Get(wire.HeaderStatus), wire.ErrorOf(refused))
 	}
 	form := &wire.Reply{Body: refused.Data}
-	if bio, problems := texts(t, form, "textarea"), texts(t, form, ".problem"); len(problems) != 1 || bio[0] != "Kept <b>" {
+	bio, problems := texts(t, form, "textarea"), texts(t, form, ".problem")
+	if len(problems) != 1 || len(bio) != 1 || bio[0] != "Kept <b>" {
 		t.Errorf("the form has %q and says %q", bio, problems)
 	}
 	if !strings.Contains(string(refused.Data), `name="key" value="p2"`) {

@@ -36,8 +36,8 @@ type outcome struct {
 // change makes a change, once for its key, and returns the scopes that it changed. The form was checked before.
 type change func(ctx context.Context, rows *store.Store, key string) ([]store.Change, error)
 
-// actionEndpoints lists the actions on photos and the parsers of their forms. Endpoint names cannot contain a dot: "photo.edit"
-// is "photo-edit".
+// actionEndpoints lists the actions on photos and the parsers of their forms. Endpoint names cannot contain a dot:
+// "photo.edit" is "photo-edit".
 func actionEndpoints(workers *pool) []*endpoint {
 	var all []*endpoint
 	for _, a := range [...]struct {

@@ -20,8 +20,8 @@ const (
 	pendingBytes    = 4 << 20
 )
 
-// endpoint is a kind of page, public or private, or an action: its subjects, how to parse a request, which pool answers it, and its
-// statistics.
+// endpoint is a kind of page, public or private, or an action: its subjects, how to parse a request, which pool answers
+// it, and its statistics.
 type endpoint struct {
 	name     string   // among statistics and metrics
 	subjects []string // subscribed to; the statistics count them together and show the first

@@ -32,6 +32,6 @@
 //	relay.go      changes, from the outbox to the stream; relaystall.go: a stream that takes none
 //	index.go      the search index, and tagcounter.go the counts of tags: what the active relay does besides
 //
-// Pages, searches, the sitemap, stored pictures, pictures to be made, actions, and what hashes passwords have workers of
-// their own, so that none delays another.
+// Pages, searches, the sitemap, stored pictures, pictures to be made, actions, and actions with a password have workers
+// of their own, so that none delays another.
 package renderer

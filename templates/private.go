@@ -98,6 +98,11 @@ func (f Form) describedBy(in input) string {
 	return strings.Join(ids, " ")
 }
 
+// secret is a field whose text is not shown.
+func secret(name, label, autocomplete string) input {
+	return input{name: name, label: label, kind: "password", autocomplete: autocomplete}
+}
+
 // input is one field of a form.
 type input struct {
 	name, label, kind, autocomplete string

@@ -213,7 +213,8 @@ func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 			Key: "k1", Next: "/photos/ansel?x=1&y=2", Notice: "Something has happened.",
 			Values: map[string]string{"name": typed, "display": typed, "bio": bio},
 			Problems: map[string]string{
-				FormProblem: "This was sent before", "name": "is taken: choose another", "bio": "is too long: shorten it",
+				FormProblem: "This was sent before", "name": "is taken: choose another",
+				"bio": "is too long: shorten it",
 			},
 		},
 		Sessions: []SessionCard{

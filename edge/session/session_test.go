@@ -371,9 +371,9 @@ func TestSummary(t *testing.T) {
 	t.Parallel()
 	for agent, want := range map[string]string{
 		"": "", "nonsense\r\n<b>": "", "curl/8.0": "curl",
-		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36 Edg/126": "Edge on Windows",
-		"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Mobile Safari/604.1":         "Safari on iPhone",
-		"Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36":            "Chrome on Android",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/126.0 Safari/537.36 Edg/126": "Edge on Windows",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Safari/604.1":          "Safari on iPhone",
+		"Mozilla/5.0 (Linux; Android 14) Chrome/126.0 Mobile Safari/537.36":            "Chrome on Android",
 	} {
 		if got := summary(agent); got != want {
 			t.Errorf("%q: %q, want %q", agent, got, want)

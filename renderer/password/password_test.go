@@ -32,7 +32,8 @@ func TestVerifyRefusesOtherStrings(t *testing.T) {
 	for _, phc := range []string{
 		"", "lake", "$2a$10$abc", "$argon2i$v=19$m=64,t=1,p=1$" + salt + "$" + hash,
 		"$argon2id$v=16$m=64,t=1,p=1$" + salt + "$" + hash, "$argon2id$v=19$m=64,t=0,p=1$" + salt + "$" + hash,
-		"$argon2id$v=19$m=4294967295,t=1,p=1$" + salt + "$" + hash, "$argon2id$v=19$m=64,t=999,p=1$" + salt + "$" + hash,
+		"$argon2id$v=19$m=4294967295,t=1,p=1$" + salt + "$" + hash,
+		"$argon2id$v=19$m=64,t=999,p=1$" + salt + "$" + hash,
 		"$argon2id$v=19$m=64,t=1,p=1$" + salt + "$", "$argon2id$v=19$m=64,t=1,p=1$***$" + hash,
 	} {
 		if ok, err := Verify(phc, ""); ok || !errors.Is(err, ErrFormat) {
@@ -73,7 +74,8 @@ func TestRefuse(t *testing.T) {
 	for password, part := range map[string]string{
 		"": "missing", "short": "too short", strings.Repeat("ab9", 86): "too long", "ansel_adams": "the name",
 		"Ansel_Adams2026!": "the name", "password": "guessed", "Password123!": "guessed", "aaaaaaaaaa": "guessed",
-		"abababababab": "guessed", "12345678": "guessed", "lake\x00\x00\x00\x00": "read", "lake\xff\xff\xff\xff": "read",
+		"abababababab": "guessed", "12345678": "guessed",
+		"lake\x00\x00\x00\x00": "read", "lake\xff\xff\xff\xff": "read",
 		"mountain lake": "", "海辺の朝もう一度": "", strings.Repeat("mount", 51): "",
 	} {
 		why := Refuse(password, "ansel_adams")

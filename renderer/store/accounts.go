@@ -82,5 +82,6 @@ type Profile struct {
 // EditProfile changes a user's profile and returns the user's scope. It returns [ErrNotFound] if there is no such user.
 func (s *Store) EditProfile(ctx context.Context, key string, user int64, edit Profile) ([]Change, error) {
 	return s.idempotent(ctx, key, "profile.edit", []any{user, edit},
-		`SELECT outcome, scopes, versions, gone FROM edit_profile($1, $2, $3, $4, $5)`, user, edit.DisplayName, edit.Bio)
+		`SELECT outcome, scopes, versions, gone FROM edit_profile($1, $2, $3, $4, $5)`,
+		user, edit.DisplayName, edit.Bio)
 }

@@ -18,8 +18,8 @@ var reserved = []string{
 	// the site itself
 	"abuse", "admin", "administrator", "anonymous", "everyone", "flickr", "flickrkillr", "flickr-killr",
 	"flickr_killr", "help", "hostmaster", "info", "legal", "mail", "moderator", "nobody", "noreply", "no-reply", "null",
-	"official", "owner", "postmaster", "privacy", "root", "security", "staff", "status", "support", "sysadmin", "system",
-	"team", "terms", "test", "undefined", "webmaster", "www", "you",
+	"official", "owner", "postmaster", "privacy", "root", "security", "staff", "status", "support", "sysadmin",
+	"system", "team", "terms", "test", "undefined", "webmaster", "www", "you",
 }
 
 // Reserved reports whether a user name is kept for the site.
