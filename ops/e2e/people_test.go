@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/andybalholm/cascadia"
+	"github.com/chromedp/chromedp"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -207,6 +208,7 @@ func TestPeople(t *testing.T) {
 		{"forged", forgedForms},
 		{"bad input", badForms},
 		{"shared pages", sharedPages},
+		{"browser", inBrowser},
 		{"guesses", guesses},
 		{"no secrets", noSecrets},
 	} {
@@ -534,6 +536,40 @@ func sharedPages(t *testing.T, s *peopleSite) {
 			t.Errorf("/me is from %s", got.header.Get("X-Cache"))
 		}
 	}
+}
+
+// inBrowser: somebody signs up, edits their profile and signs out in Chromium, whose header says who is signed in.
+func inBrowser(t *testing.T, s *peopleSite) {
+	parent := browser(t)
+	b := newTab(t, parent, s.urls[1])
+	fill := func(field, text string) {
+		t.Helper()
+		b.do(chromedp.SendKeys("#"+field, text))
+	}
+	press := func() { t.Helper(); ask[bool](b, `(document.querySelector("main button").click(), true)`) }
+	header := `document.querySelector(".me")?.textContent`
+	b.open("/about")
+	b.becomes(header + ` === "Sign in"`)
+	b.becomes(`location.pathname + location.search === "/signin?next=%2Fabout" ||
+		!!document.querySelector(".me").click()`)
+	// A press during the transition between two documents is lost.
+	b.becomes(`location.pathname === "/signup" || !!document.querySelector("main .quiet a").click()`)
+	fill("name", "Diane_Arbus_of_New_York")
+	fill("password", "a long walk")
+	press()
+	b.becomes(`document.querySelectorAll("main li code").length === 10`)
+	b.becomes(header + ` === "diane_a…"`)
+	b.open("/me/profile")
+	fill("bio", "Seen in the park.")
+	press()
+	b.becomes(`location.pathname === "/photos/diane_arbus_of_new_york" &&
+		document.querySelector("main").textContent.includes("Seen in the park.")`)
+	openPage(t, parent, s.urls[2]+"/me/sessions", 360, true)
+	openPage(t, parent, s.urls[2]+"/me/profile", 1440, false)
+	b.open("/me")
+	press()
+	b.becomes(`location.pathname === "/" && ` + header + ` === "Sign in"`)
+	b.noProblems()
 }
 
 // guesses: of a thousand guesses at one password over four edges, ten reach a renderer.

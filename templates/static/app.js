@@ -336,7 +336,7 @@
 	const greet = () => {
 		const link = find('.me');
 		const [, who] = /(?:^|; )me=([\w-]+)/.exec(document.cookie) ?? [];
-		link.textContent = who ? who.replace(/(.{11}).{2,}/, '$1…') : 'Sign in';
+		link.textContent = who ? who.replace(/(.{7}).{2,}/, '$1…') : 'Sign in';
 		if (!who) link.href = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`;
 	};
 
