@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -373,7 +372,7 @@ func (s *Server) countGuess(r *http.Request, kind page.Private, who visitor, nam
 	switch kind {
 	case page.PrivateSignUp:
 	case page.PrivateSignIn, page.PrivateRecover:
-		account = strings.ToLower(strings.TrimSpace(name))
+		account = wire.FoldName(name)
 	case page.PrivatePassword:
 		account = who.Name
 	default:

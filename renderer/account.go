@@ -12,8 +12,6 @@ import (
 	"unicode"
 
 	"github.com/nats-io/nats.go"
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
 
 	"flickrkillr/renderer/password"
 	"flickrkillr/renderer/store"
@@ -216,7 +214,7 @@ func (f form) shown() map[string]string {
 	return values
 }
 
-// userName reads a name that is typed in any spelling: compatibility forms (NFKC) and letter case do not count.
+// userName reads a name that is typed in any spelling.
 func (f form) userName() (string, error) {
 	typed := strings.TrimSpace(f["name"])
 	switch {
@@ -225,7 +223,7 @@ func (f form) userName() (string, error) {
 	case len(typed) > 400:
 		return "", wrong("name", "is too long: give at most 31 letters, digits, hyphens or underscores")
 	}
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(typed))), nil
+	return wire.FoldName(typed), nil
 }
 
 // newName is userName for a name that somebody wants to take.

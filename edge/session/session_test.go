@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -397,4 +398,65 @@ func BenchmarkSessionCheck(b *testing.B) {
 			b.Fatal("the session is not known")
 		}
 	}
+}
+
+// BenchmarkRevocation measures the time from the end of a session at one edge until three others refuse it, while a
+// thousand other sessions a second change.
+func BenchmarkRevocation(b *testing.B) {
+	at := newBus(b)
+	edges := []*Store{at.edge(), at.edge(), at.edge(), at.edge()}
+	ctx, stop := context.WithCancel(b.Context())
+	var others sync.WaitGroup
+	var changed atomic.Int64
+	for i := range 4 {
+		others.Go(func() {
+			kv, err := edges[i].open()
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			for tick := time.NewTicker(4 * time.Millisecond); ; {
+				select {
+				case <-ctx.Done():
+					tick.Stop()
+					return
+				case <-tick.C:
+				}
+				_, k := newToken()
+				if _, err := kv.Put(ctx, k.id(), []byte(`{"user":1,"name":"x"}`)); err == nil {
+					changed.Add(1)
+				}
+			}
+		})
+	}
+	began := time.Now()
+	var took []time.Duration
+	for b.Loop() {
+		token := at.begin(edges[0], ansel())
+		for _, s := range edges {
+			if !has(b, s, token) {
+				b.Fatal("no session")
+			}
+		}
+		start := time.Now()
+		if err := edges[0].End(b.Context(), 7, IDOf(token)); err != nil {
+			b.Fatal(err)
+		}
+		for _, s := range edges[1:] {
+			for {
+				if _, ok := s.Known(token); !ok {
+					break
+				}
+				runtime.Gosched()
+			}
+		}
+		took = append(took, time.Since(start))
+	}
+	rate := float64(changed.Load()) / time.Since(began).Seconds()
+	stop()
+	others.Wait()
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(rate, "changes/s")
 }

@@ -610,6 +610,8 @@ func guesses(t *testing.T, s *peopleSite) {
 	if n := reached.Load(); n == 0 || n > 10 || refused.Load() < 1000-10 {
 		t.Errorf("%d guesses reached a renderer, %d were refused", n, refused.Load())
 	}
+	other := s.person("ＳＡＬＬＹ") // another spelling of the name is no other account
+	other.signIn(2).expect(http.StatusTooManyRequests, "")
 	answer := s.person("sally").signIn(1)
 	said := strings.Join(answer.texts(".problem"), "")
 	if answer.status != http.StatusTooManyRequests || !strings.Contains(said, "Try again in") {

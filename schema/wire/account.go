@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Actions of people, see [ActionPhotoEdit] for how actions work. HeaderUser says whose password or profile is meant;
@@ -63,6 +65,15 @@ func ParseAccount(s string) (a Account, err error) {
 		return Account{}, fmt.Errorf("%s: %q is no account", HeaderAccount, s)
 	}
 	return a, nil
+}
+
+// FoldName returns the one spelling of a user's name, which people may type in others: compatibility forms (NFKC),
+// letter case and space around it do not count. What is longer than any name stays as it is.
+func FoldName(typed string) string {
+	if len(typed) > 1<<10 {
+		return typed
+	}
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(typed))))
 }
 
 // ChangedBy returns the scopes and versions in the reply to an action.
