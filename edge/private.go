@@ -28,10 +28,9 @@ var cachePrivate = []string{"private, no-store"}
 
 // visitor is who sent a request for a private page.
 type visitor struct {
-	session.Visitor        // Session is nil if nobody is signed in
-	token           string // of the session
-	planted         bool   // the browser sent a cookie that is no session's
-	twice           bool   // the browser sent several
+	session.Visitor      // Session is nil if nobody is signed in
+	planted         bool // the browser sent a cookie that is no session's
+	twice           bool // the browser sent several
 }
 
 // visitor finds out who sent a request, and renews the cookies when it is time.
@@ -53,7 +52,7 @@ func (s *Server) visitor(w http.ResponseWriter, r *http.Request) (visitor, error
 	if renewed {
 		s.setSession(w, r, token, found.Name)
 	}
-	return visitor{Visitor: found, token: token}, nil
+	return visitor{Visitor: found}, nil
 }
 
 // isPrivate reports whether a path is that of a private page or form.
