@@ -33,7 +33,7 @@ type accountAction struct {
 	fields []string
 	pool   *pool
 	own    bool // it is about the user of HeaderUser
-	act    func(ctx context.Context, s *Service, a attempt) (*outcome, error)
+	act    func(ctx context.Context, d *doing, a attempt) (*outcome, error)
 }
 
 // attempt is an action of a person that is under way.
@@ -75,11 +75,11 @@ func accountEndpoints(workers, passwords *pool) []*endpoint {
 				}
 				form, wrongForm := parseForm(a.name, m.Data, a.fields...)
 				at := attempt{key, user, form}
-				var do deed = func(ctx context.Context, s *Service) (*outcome, error) {
+				var do deed = func(ctx context.Context, d *doing) (*outcome, error) {
 					if wrongForm != nil {
 						return nil, wrongForm
 					}
-					return a.act(ctx, s, at)
+					return a.act(ctx, d, at)
 				}
 				if m.Header.Get(wire.HeaderAccept) == wire.AcceptPage {
 					do = withPage(a.page, at, do)
@@ -144,8 +144,8 @@ func (p problems) asError() error {
 
 // withPage answers a form that something is wrong with by the form's page.
 func withPage(kind page.Private, at attempt, do deed) deed {
-	return func(ctx context.Context, s *Service) (*outcome, error) {
-		out, err := do(ctx, s)
+	return func(ctx context.Context, d *doing) (*outcome, error) {
+		out, err := do(ctx, d)
 		all, ok := errors.AsType[problems](err)
 		if input, one := errors.AsType[*wire.InputError](err); one && !ok {
 			all, ok = problems{input.Field: input.Problem}, true
@@ -158,7 +158,7 @@ func withPage(kind page.Private, at attempt, do deed) deed {
 		if !ok {
 			return out, err
 		}
-		view, viewErr := s.privateView(ctx, kind, at.user, templates.Form{
+		view, viewErr := d.privateView(ctx, kind, at.user, templates.Form{
 			Key: key, Next: at.form["next"], Values: at.form.shown(), Problems: all.onPage(kind),
 		}, nil)
 		if viewErr != nil {
@@ -170,8 +170,8 @@ func withPage(kind page.Private, at attempt, do deed) deed {
 
 // withoutPage leaves out what only pages have.
 func withoutPage(do deed) deed {
-	return func(ctx context.Context, s *Service) (*outcome, error) {
-		out, err := do(ctx, s)
+	return func(ctx context.Context, d *doing) (*outcome, error) {
+		out, err := do(ctx, d)
 		if out != nil {
 			out.view = nil
 		}
@@ -265,7 +265,7 @@ func (f form) typedPassword(field string) (string, error) {
 	return typed, nil
 }
 
-func signUp(ctx context.Context, s *Service, a attempt) (*outcome, error) {
+func signUp(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	all := problems{}
 	name, err := a.form.newName()
 	_ = all.note(err) // of fields only
@@ -279,26 +279,29 @@ func signUp(ctx context.Context, s *Service, a attempt) (*outcome, error) {
 	for i, code := range codes {
 		stored[i] = password.CodeHash(code)
 	}
-	changes, err := s.store.SignUp(ctx, a.key, name, password.Hash(secret, a.context(name)), stored)
+	hash := password.Hash(secret, a.context(name))
+	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		return d.store.SignUp(ctx, a.key, name, hash, stored)
+	})
 	if errors.Is(err, store.ErrTaken) {
 		return nil, wrong("name", "is taken: choose another")
 	}
 	if err != nil {
 		return nil, err
 	}
-	account, err := s.store.AccountNamed(ctx, name)
+	account, err := d.accountNamed(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	return &outcome{changes: changes, account: toAccount(account), view: templates.Codes(templates.CodesPage{
-		Site: s.maker.site, Person: templates.Person{Name: name}, Codes: codes,
+		Site: d.maker.site, Person: templates.Person{Name: name}, Codes: codes,
 	})}, nil
 }
 
 // errNoMatch is one answer for an unknown name, a wrong password and an account that is closed.
 func errNoMatch() error { return wrong("password", "does not fit the name: check both") }
 
-func signIn(ctx context.Context, s *Service, a attempt) (*outcome, error) {
+func signIn(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	all := problems{}
 	name, err := a.form.userName()
 	_ = all.note(err)
@@ -307,7 +310,7 @@ func signIn(ctx context.Context, s *Service, a attempt) (*outcome, error) {
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
-	account, err := s.checkPassword(ctx, name, secret)
+	account, err := d.checkPassword(ctx, name, secret)
 	if err != nil {
 		return nil, err
 	}
@@ -316,8 +319,8 @@ func signIn(ctx context.Context, s *Service, a attempt) (*outcome, error) {
 
 // checkPassword returns the account of a name if the password is its own. It takes the same time whether there is such
 // an account or not.
-func (s *Service) checkPassword(ctx context.Context, name, secret string) (*store.Account, error) {
-	account, err := s.store.AccountNamed(ctx, name)
+func (d *doing) checkPassword(ctx context.Context, name, secret string) (*store.Account, error) {
+	account, err := d.accountNamed(ctx, name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
@@ -337,7 +340,7 @@ func (s *Service) checkPassword(ctx context.Context, name, secret string) (*stor
 
 // recoverAccount sets a password by a recovery code. A code has 80 bits, so its hash may be compared at once; the new
 // password is hashed first, so that an unknown name takes the same time.
-func recoverAccount(ctx context.Context, s *Service, a attempt) (*outcome, error) {
+func recoverAccount(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	all := problems{}
 	name, err := a.form.userName()
 	_ = all.note(err)
@@ -351,13 +354,15 @@ func recoverAccount(ctx context.Context, s *Service, a attempt) (*outcome, error
 		return nil, err
 	}
 	hash := password.Hash(secret, a.context(name))
-	account, err := s.store.AccountNamed(ctx, name)
+	account, err := d.accountNamed(ctx, name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
 	var changes []store.Change
 	if err == nil && !account.Disabled && account.Password != "" {
-		changes, err = s.store.Recover(ctx, a.key, account.User, password.CodeHash(code), hash)
+		changes, err = fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+			return d.store.Recover(ctx, a.key, account.User, password.CodeHash(code), hash)
+		})
 	} else {
 		err = store.ErrNotFound
 	}
@@ -367,20 +372,20 @@ func recoverAccount(ctx context.Context, s *Service, a attempt) (*outcome, error
 	if err != nil {
 		return nil, err
 	}
-	return s.afterPassword(ctx, account.User, changes)
+	return d.afterPassword(ctx, account.User, changes)
 }
 
 // afterPassword reads the account again, for when its password was set.
-func (s *Service) afterPassword(ctx context.Context, user int64, changes []store.Change) (*outcome, error) {
-	account, err := s.store.AccountOf(ctx, user)
+func (d *doing) afterPassword(ctx context.Context, user int64, changes []store.Change) (*outcome, error) {
+	account, err := d.accountOf(ctx, user)
 	if err != nil {
 		return nil, err
 	}
 	return &outcome{changes: changes, account: toAccount(account)}, nil
 }
 
-func changePassword(ctx context.Context, s *Service, a attempt) (*outcome, error) {
-	account, err := s.store.AccountOf(ctx, a.user)
+func changePassword(ctx context.Context, d *doing, a attempt) (*outcome, error) {
+	account, err := d.accountOf(ctx, a.user)
 	if err != nil {
 		return nil, err
 	}
@@ -402,17 +407,19 @@ func changePassword(ctx context.Context, s *Service, a attempt) (*outcome, error
 			return nil, wrong("old", "is not the one that holds: check it")
 		}
 	}
-	changes, err := s.store.SetPassword(ctx, a.key, a.user, account.Password, hash)
+	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		return d.store.SetPassword(ctx, a.key, a.user, account.Password, hash)
+	})
 	if errors.Is(err, store.ErrChanged) {
 		return nil, wrong("old", "was changed just now: sign in again")
 	}
 	if err != nil {
 		return nil, err
 	}
-	return s.afterPassword(ctx, a.user, changes)
+	return d.afterPassword(ctx, a.user, changes)
 }
 
-func editProfile(ctx context.Context, s *Service, a attempt) (*outcome, error) {
+func editProfile(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	all := problems{}
 	var edit store.Profile
 	var err error
@@ -429,7 +436,9 @@ func editProfile(ctx context.Context, s *Service, a attempt) (*outcome, error) {
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
-	changes, err := s.store.EditProfile(ctx, a.key, a.user, edit)
+	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		return d.store.EditProfile(ctx, a.key, a.user, edit)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -444,6 +453,14 @@ func checkDisplayName(name string) error {
 		return wrong("display", "has marks that change the direction of text: leave them out")
 	}
 	return nil
+}
+
+func (d *doing) accountNamed(ctx context.Context, name string) (*store.Account, error) {
+	return fromRows(ctx, d, func(ctx context.Context) (*store.Account, error) { return d.store.AccountNamed(ctx, name) })
+}
+
+func (d *doing) accountOf(ctx context.Context, user int64) (*store.Account, error) {
+	return fromRows(ctx, d, func(ctx context.Context) (*store.Account, error) { return d.store.AccountOf(ctx, user) })
 }
 
 func toAccount(a *store.Account) *wire.Account {

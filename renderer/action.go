@@ -23,7 +23,25 @@ const actionTimeout = 5 * time.Second
 type action struct{ do deed }
 
 // deed does what was asked.
-type deed func(ctx context.Context, s *Service) (*outcome, error)
+type deed func(ctx context.Context, d *doing) (*outcome, error)
+
+// doing is a service at work on one action.
+type doing struct {
+	*Service
+	sql time.Duration // that Postgres has taken so far
+}
+
+// fromRows asks Postgres, which is waited for as long as an action may. What else an action does, such as hashing a
+// password, has no part in that time.
+func fromRows[T any](ctx context.Context, d *doing, ask func(ctx context.Context) (T, error)) (answer T, err error) {
+	begun := time.Now()
+	err = d.untilOutage(ctx, actionTimeout, func(ctx context.Context) (err error) {
+		answer, err = ask(ctx)
+		return err
+	})
+	d.sql += time.Since(begun)
+	return answer, err
+}
 
 // outcome is what a deed has done.
 type outcome struct {
@@ -59,8 +77,10 @@ func actionEndpoints(workers *pool) []*endpoint {
 				if err != nil {
 					return parsed{}, err
 				}
-				do := func(ctx context.Context, s *Service) (*outcome, error) {
-					changes, err := change(ctx, s.store, key)
+				do := func(ctx context.Context, d *doing) (*outcome, error) {
+					changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+						return change(ctx, d.store, key)
+					})
 					return &outcome{changes: changes}, err
 				}
 				return parsed{action: &action{do}, limit: wire.ActionDeadline}, nil
@@ -138,13 +158,9 @@ func (s *Service) answerActionsOf(ctx context.Context, p *pool, jobs []*job) {
 func (s *Service) answerAction(ctx context.Context, j *job) {
 	ctx, cancel := s.context(ctx, [][]*job{{j}})
 	defer cancel()
-	begun := time.Now()
-	var out *outcome
-	err := s.untilOutage(ctx, actionTimeout, func(ctx context.Context) (err error) {
-		out, err = j.action.do(ctx, s)
-		return err
-	})
-	j.work.timing.SQL = time.Since(begun)
+	d := &doing{Service: s}
+	out, err := j.action.do(ctx, d)
+	j.work.timing.SQL = d.sql
 	if store.IsFull(err) {
 		err = fmt.Errorf("%w: %w", wire.ErrFull, err)
 	}
@@ -154,7 +170,7 @@ func (s *Service) answerAction(ctx context.Context, j *job) {
 	}
 	var html []byte
 	if out.view != nil {
-		begun = time.Now()
+		begun := time.Now()
 		buf := s.buffer()
 		defer s.recycle(buf)
 		if err := contained(func() error { return out.view.Render(ctx, buf) }); err != nil {

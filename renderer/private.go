@@ -29,8 +29,8 @@ func privateEndpoints(workers *pool) []*endpoint {
 					return parsed{}, err
 				}
 				return parsed{limit: wire.PageDeadline, action: &action{
-					do: func(ctx context.Context, s *Service) (*outcome, error) {
-						return s.privatePage(ctx, kind, user, asked)
+					do: func(ctx context.Context, d *doing) (*outcome, error) {
+						return d.privatePage(ctx, kind, user, asked)
 					},
 				}}, nil
 			},
@@ -47,7 +47,7 @@ var notices = map[string]string{
 	wire.NoticeCookies:   "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
 
-func (s *Service) privatePage(
+func (d *doing) privatePage(
 	ctx context.Context, kind page.Private, user int64, asked wire.PrivateRequest,
 ) (*outcome, error) {
 	f := templates.Form{Key: asked.Key, Next: asked.Next, Notice: notices[asked.Notice], Values: map[string]string{}}
@@ -58,17 +58,17 @@ func (s *Service) privatePage(
 		f.Problems = map[string]string{templates.FormProblem: fmt.Sprintf(
 			"There were too many attempts. Try again in %d seconds", int(asked.Wait.Round(time.Second)/time.Second)+1)}
 	}
-	view, err := s.privateView(ctx, kind, user, f, asked.Sessions)
+	view, err := d.privateView(ctx, kind, user, f, asked.Sessions)
 	return &outcome{view: view}, err
 }
 
 // privateView makes the view of a private page. For the profile's form without values it takes those of the user.
-func (s *Service) privateView(
+func (d *doing) privateView(
 	ctx context.Context, kind page.Private, user int64, f templates.Form, sessions []wire.OwnSession,
 ) (templ.Component, error) {
-	p := templates.PrivatePage{Site: s.maker.site, Kind: kind, Form: f}
+	p := templates.PrivatePage{Site: d.maker.site, Kind: kind, Form: f}
 	if kind.NeedsSession() {
-		account, err := s.store.AccountOf(ctx, user)
+		account, err := d.accountOf(ctx, user)
 		if err != nil {
 			return nil, err
 		}
