@@ -1,8 +1,9 @@
 // Package edge is the role that browsers talk to.
 //
-// **Input**: HTTP requests, replies from renderers on the bus, items of memcached, and the stream of changes.
-// **Output**: HTTP answers, page requests on the bus, and fill notes to the cachefills. **Must not touch**: Postgres;
-// memcached other than by reading; templates. Renderers make every byte that a browser shows, except one apology.
+// **Input**: HTTP requests, replies from renderers on the bus, items of memcached, the stream of changes, and sessions.
+// **Output**: HTTP answers, page requests and actions on the bus, sessions, and fill notes to the cachefills.
+// **Must not touch**: Postgres; memcached other than by reading; templates. Renderers make every byte that a browser
+// shows, except one apology.
 //
 // A request takes one way: [fastpath] or net/http reads it, fasthandler.go or handler.go parses it, resolve.go gets the
 // page from the in-process cache, memcached or a renderer, popularity observes the page, and the handler writes it.
@@ -18,6 +19,8 @@
 //	addresses.go      a limit on the connections of one address
 //	readers_linux.go  bounds of visitors who read slowly
 //	answer.go         header fields and bodies
+//	private.go        pages for one visitor, and what their forms do
+//	forms.go          reads forms, sets cookies
 //	errorpages.go     error pages, ready before they are needed
 //	exchange.go       one request and its answer, for header, metrics and logs
 //	origins.go        the site's addresses, for absolute links
@@ -29,4 +32,5 @@
 //	fastpath/     answers simple requests below net/http
 //	freshness/    whether a page still shows the newest rows
 //	popularity/   which pages are popular, and fill notes for them
+//	session/      who is signed in, and how often a password may be guessed
 package edge

@@ -30,8 +30,10 @@ const (
 func newErrorPages(get func(context.Context, page.Ref) (*cache.Page, error), log *slog.Logger) *errorPages {
 	e := &errorPages{get: get, log: log, pages: map[int]*atomic.Pointer[cache.Page]{}}
 	for _, status := range []int{
-		http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestURITooLong,
-		http.StatusInternalServerError, http.StatusServiceUnavailable,
+		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
+		http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
+		http.StatusUnsupportedMediaType, http.StatusInternalServerError, http.StatusServiceUnavailable,
+		http.StatusInsufficientStorage,
 	} {
 		e.pages[status] = &atomic.Pointer[cache.Page]{}
 	}
@@ -92,8 +94,6 @@ func (e *errorPages) page(status int) (body []byte, fields func(fieldFunc)) {
 		switch status {
 		case http.StatusServiceUnavailable:
 			field("Retry-After", []string{retryAfter})
-		case http.StatusMethodNotAllowed:
-			field("Allow", []string{"GET, HEAD"})
 		}
 	}
 }
@@ -103,6 +103,9 @@ func (e *errorPages) answer(w http.ResponseWriter, r *http.Request, x *exchange,
 	body, fields := e.page(status)
 	h := w.Header()
 	fields(func(name string, value []string) { h[name] = value })
+	if status == http.StatusMethodNotAllowed {
+		h.Set("Allow", methodsOf(r.URL.EscapedPath()))
+	}
 	x.status = status
 	x.writeHeaders(h)
 	w.WriteHeader(status)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"flickrkillr/edge/cache"
+	"flickrkillr/edge/session"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -54,6 +55,9 @@ func (s *Server) contain(w http.ResponseWriter, r *http.Request, x *exchange) (e
 			err = wire.ErrInternal
 		}
 	}()
+	if kind, signOut, ok := isPrivate(r.URL.EscapedPath()); ok {
+		return s.private(w, r, x, kind, signOut)
+	}
 	return s.page(w, r, x)
 }
 
@@ -127,6 +131,14 @@ func statusOf(err error) int {
 		return http.StatusRequestURITooLong
 	case errors.Is(err, errMethod):
 		return http.StatusMethodNotAllowed
+	case errors.Is(err, errCrossOrigin):
+		return http.StatusForbidden
+	case errors.Is(err, errFormTooLong):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, errFormType):
+		return http.StatusUnsupportedMediaType
+	case errors.Is(err, session.ErrOvertaken):
+		return http.StatusConflict
 	case errors.Is(err, errTookLong):
 		return http.StatusServiceUnavailable
 	}

@@ -58,6 +58,11 @@ func newOrigins(addresses []string) (origins, error) {
 	return o, nil
 }
 
+// secure reports whether the origin for a Host begins with https.
+func (o origins) secure(host string) bool {
+	return strings.HasPrefix(o[strings.ToLower(host)], "https://")
+}
+
 // withOrigin returns ref with the origin, for absolute links, that the Host of a request selects. If it selects none,
 // withOrigin returns ref.
 func withOrigin[T string | []byte](o origins, ref page.Ref, host T) page.Ref {

@@ -158,6 +158,57 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 	}
 }
 
+// askEvery is how long an answer for one visitor is awaited before the request is made again. Sign-ins may wait for
+// others for some seconds.
+const askEvery = 6 * time.Second
+
+// ask makes a request for one visitor: an action, which its key makes safe to repeat, or a private page. It is not
+// hedged, because what takes long here is work. While nobody answers it is made again until ctx ends. An error that a
+// renderer has replied is in the reply, unless another renderer may do better.
+func (r *renderers) ask(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
+	if until, ok := ctx.Deadline(); ok && r.clock.Known() {
+		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(until.Add(r.clock.Offset())))
+	}
+	start, pause := time.Now(), backoffFirst
+	for {
+		attempt, cancel := context.WithTimeout(ctx, askEvery)
+		reply, err := r.askOnce(attempt, msg)
+		cancel()
+		again := errors.Is(err, context.DeadlineExceeded) || refused(err) && !errors.Is(err, nats.ErrNoResponders)
+		if errors.Is(err, nats.ErrNoResponders) {
+			waited := time.Since(start)
+			again = waited < noResponderWait || waited < restartWindow && r.restarting()
+		}
+		if err == nil {
+			return reply, nil
+		}
+		if !again || ctx.Err() != nil || !sleep.For(ctx, pause) {
+			r.metrics.busErrors.WithLabelValues(wire.Code(err)).Inc()
+			return nil, fmt.Errorf("%s: %w", msg.Subject, err)
+		}
+		r.metrics.retries.Inc()
+		pause = min(2*pause, askPause)
+	}
+}
+
+// askPause is the longest pause between two attempts of ask.
+const askPause = 500 * time.Millisecond
+
+// askOnce makes a request once. It returns the reply with an error in it, unless that is a refusal.
+func (r *renderers) askOnce(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
+	if !r.nc.IsConnected() && !r.restarting() {
+		return nil, nats.ErrConnectionReconnecting
+	}
+	reply, err := r.nc.RequestMsgWithContext(ctx, msg)
+	if err != nil {
+		return nil, err
+	}
+	if err := wire.ErrorOf(reply); refused(err) {
+		return nil, err
+	}
+	return reply, nil
+}
+
 // try sends one request, with its hedges and retries.
 func (r *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*nats.Msg, error) {
 	if !r.nc.IsConnected() {

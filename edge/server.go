@@ -26,6 +26,7 @@ import (
 	"flickrkillr/edge/fastpath"
 	"flickrkillr/edge/freshness"
 	"flickrkillr/edge/popularity"
+	"flickrkillr/edge/session"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/sleep"
@@ -36,15 +37,18 @@ import (
 type Config struct {
 	Addr         string // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free port
 	NATS         *nats.Conn
-	Memcached    []string      // host:port of each server; none: every miss goes to the bus
-	Origins      []string      // addresses of the site, such as https://photos.example, see origins
-	TLSCert      string        // file; "": HTTP/1.1 and HTTP/2 without TLS (h2c)
-	TLSKey       string        // file; "" if and only if TLSCert is
-	MemoryBytes  int           // size of the in-process cache; 0: 64 MiB; negative: none
-	MaxConns     int           // connections open at once; 0: 10,000. A further one waits until another closes
-	AddressConns int           // connections of one address open at once; 0: 2,500. A further one is closed
-	PopularEvery time.Duration // how often the popularity list is stored; 0: 10 s
-	StopTimeout  time.Duration // how long requests may take to finish when stopping; 0: 15 s
+	Memcached    []string // host:port of each server; none: every miss goes to the bus
+	Origins      []string // addresses of the site, such as https://photos.example, see origins
+	TLSCert      string   // file; "": HTTP/1.1 and HTTP/2 without TLS (h2c)
+	TLSKey       string   // file; "" if and only if TLSCert is
+	MemoryBytes  int      // size of the in-process cache; 0: 64 MiB; negative: none
+	MaxConns     int      // connections open at once; 0: 10,000. A further one waits until another closes
+	AddressConns int      // connections of one address open at once; 0: 2,500. A further one is closed
+	// AddressGuesses is how many forms with a password one address may send in a minute, at all edges; 0: 100;
+	// negative: any number, for a proxy in front that shows all visitors at its own address.
+	AddressGuesses int
+	PopularEvery   time.Duration // how often the popularity list is stored; 0: 10 s
+	StopTimeout    time.Duration // how long requests may take to finish when stopping; 0: 15 s
 	// Drain is for how long the edge still takes requests after the order to stop: Ready fails, and each answer
 	// closes its connection. A load balancer that asks for readiness has so long to find another edge. 0: it does not.
 	Drain      time.Duration
@@ -60,6 +64,8 @@ const (
 	defaultMaxConns     = 10_000
 	defaultAddressConns = 2_500
 	defaultStopTimeout  = 15 * time.Second
+	defaultGuesses      = 100
+	maxSessions         = 100_000          // kept in memory, with about 400 bytes each
 	idleTimeout         = 60 * time.Second // for the next request on a connection
 	headerTimeout       = 5 * time.Second  // for a request's header
 )
@@ -78,9 +84,14 @@ type Server struct {
 	errs    *errorPages
 	feed    *freshness.Feed
 	tokens  *freshness.Tokens
-	counts  counts
-	date    dateField
-	ids     requestIDs
+
+	sessions    *session.Store
+	limits      *session.Limits
+	crossOrigin *http.CrossOriginProtection
+
+	counts counts
+	date   dateField
+	ids    requestIDs
 
 	draining atomic.Bool
 	pause    func(context.Context, time.Duration) bool // sleep.For
@@ -97,6 +108,7 @@ func New(cfg Config) (_ *Server, err error) {
 	cfg.Addr = cmp.Or(cfg.Addr, defaultAddr)
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
 	cfg.AddressConns = cmp.Or(cfg.AddressConns, defaultAddressConns)
+	cfg.AddressGuesses = cmp.Or(cfg.AddressGuesses, defaultGuesses)
 	cfg.StopTimeout = cmp.Or(cfg.StopTimeout, defaultStopTimeout)
 	cfg.Version = cmp.Or(cfg.Version, "0.0.0")
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
@@ -115,6 +127,11 @@ func New(cfg Config) (_ *Server, err error) {
 	}
 	if s.origins, err = newOrigins(cfg.Origins); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
+	}
+	for _, origin := range s.origins {
+		if err = s.crossOrigin.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("edge: %w", err)
+		}
 	}
 	lookups := cache.MemcachedMetrics{Lookups: s.metrics.lookups, Batch: s.metrics.batch}
 	if s.pages.memcached, err = cache.NewMemcached(cfg.Memcached, s.pages.tracker, lookups, s.log); err != nil {
@@ -141,7 +158,10 @@ func newServer(cfg Config) *Server {
 		feed: freshness.NewFeed(cfg.NATS, tracker, freshness.FeedMetrics{
 			Delay: m.changes, Unreadable: m.unreadable, Pauses: m.pauses,
 		}, log),
-		tokens: freshness.NewTokens(cfg.NATS, tracker, log),
+		tokens:      freshness.NewTokens(cfg.NATS, tracker, log),
+		sessions:    session.New(session.Config{NATS: cfg.NATS, Clock: clock, Log: log, Most: maxSessions}),
+		limits:      session.NewLimits(cfg.NATS, clock),
+		crossOrigin: http.NewCrossOriginProtection(),
 		pages: &resolver{
 			tracker: tracker, memory: cache.NewMemory(cfg.MemoryBytes), encoder: cache.NewEncoder(),
 			flights: newFlights(m.shared), renderers: newRenderers(cfg.NATS, clock, m),
@@ -245,7 +265,8 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopWork()
 	var wg sync.WaitGroup
 	for _, part := range []func(context.Context){
-		s.feed.Run, s.tokens.Run, s.pages.renderers.watch, s.pages.memcached.Run, s.pages.popularity.Run, s.errs.run,
+		s.feed.Run, s.tokens.Run, s.sessions.Run, s.pages.renderers.watch, s.pages.memcached.Run,
+		s.pages.popularity.Run, s.errs.run,
 	} {
 		wg.Go(func() { part(work) })
 	}

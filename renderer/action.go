@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/a-h/templ"
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/renderer/store"
@@ -17,17 +18,44 @@ import (
 // another renderer.
 const actionTimeout = 5 * time.Second
 
-// action is a request to change something.
-type action struct {
-	key    string
-	change change
+// action is a request that concerns one person or one attempt: a change, or a page for one visitor. It is answered
+// alone, and no answer is used twice.
+type action struct{ do deed }
+
+// deed does what was asked.
+type deed func(ctx context.Context, d *doing) (*outcome, error)
+
+// doing is a service at work on one action.
+type doing struct {
+	*Service
+	sql time.Duration // that Postgres has taken so far
+}
+
+// fromRows asks Postgres, which is waited for as long as an action may. What else an action does, such as hashing a
+// password, has no part in that time.
+func fromRows[T any](ctx context.Context, d *doing, ask func(ctx context.Context) (T, error)) (answer T, err error) {
+	begun := time.Now()
+	err = d.untilOutage(ctx, actionTimeout, func(ctx context.Context) (err error) {
+		answer, err = ask(ctx)
+		return err
+	})
+	d.sql += time.Since(begun)
+	return answer, err
+}
+
+// outcome is what a deed has done.
+type outcome struct {
+	changes []store.Change
+	account *wire.Account   // whose password was checked or set; nil: nobody's
+	view    templ.Component // the page to answer with; nil: the changes are the answer
+	refused problems        // what was wrong with the form, which view shows; nil: nothing
 }
 
 // change makes a change, once for its key, and returns the scopes that it changed. The form was checked before.
 type change func(ctx context.Context, rows *store.Store, key string) ([]store.Change, error)
 
-// actionEndpoints lists the actions and the parsers of their forms. Endpoint names cannot contain a dot: "photo.edit"
-// is "photo-edit".
+// actionEndpoints lists the actions on photos and the parsers of their forms. Endpoint names cannot contain a dot:
+// "photo.edit" is "photo-edit".
 func actionEndpoints(workers *pool) []*endpoint {
 	var all []*endpoint
 	for _, a := range [...]struct {
@@ -49,7 +77,13 @@ func actionEndpoints(workers *pool) []*endpoint {
 				if err != nil {
 					return parsed{}, err
 				}
-				return parsed{action: &action{key, change}, limit: wire.ActionDeadline}, nil
+				do := func(ctx context.Context, d *doing) (*outcome, error) {
+					changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+						return change(ctx, d.store, key)
+					})
+					return &outcome{changes: changes}, err
+				}
+				return parsed{action: &action{do}, limit: wire.ActionDeadline}, nil
 			},
 		})
 	}
@@ -112,9 +146,9 @@ func parsePhotoPrivacy(name string, data []byte) (change, error) {
 	}, nil
 }
 
-// answerActions is a turn of an action worker. Each turn has one action: no two actions are the same request.
-func (s *Service) answerActions(ctx context.Context, jobs []*job) {
-	for _, g := range s.begin(s.actions, jobs) {
+// answerActionsOf is a turn of a worker for actions. Each turn has one action: no two actions are the same request.
+func (s *Service) answerActionsOf(ctx context.Context, p *pool, jobs []*job) {
+	for _, g := range s.begin(p, jobs) {
 		s.answerAction(ctx, g[0])
 	}
 }
@@ -124,13 +158,9 @@ func (s *Service) answerActions(ctx context.Context, jobs []*job) {
 func (s *Service) answerAction(ctx context.Context, j *job) {
 	ctx, cancel := s.context(ctx, [][]*job{{j}})
 	defer cancel()
-	begun := time.Now()
-	var changes []store.Change
-	err := s.untilOutage(ctx, actionTimeout, func(ctx context.Context) (err error) {
-		changes, err = j.action.change(ctx, s.store, j.action.key)
-		return err
-	})
-	j.work.timing.SQL = time.Since(begun)
+	d := &doing{Service: s}
+	out, err := j.action.do(ctx, d)
+	j.work.timing.SQL = d.sql
 	if store.IsFull(err) {
 		err = fmt.Errorf("%w: %w", wire.ErrFull, err)
 	}
@@ -138,6 +168,25 @@ func (s *Service) answerAction(ctx context.Context, j *job) {
 		s.fail([]*job{j}, err)
 		return
 	}
-	s.relay.wake()
-	s.confirm(j, changes)
+	var html []byte
+	if out.view != nil {
+		begun := time.Now()
+		buf := s.buffer()
+		defer s.recycle(buf)
+		if err := contained(func() error { return out.view.Render(ctx, buf) }); err != nil {
+			s.fail([]*job{j}, fmt.Errorf("render: %w", err))
+			return
+		}
+		html = buf.Bytes()
+		j.work.timing.Render = time.Since(begun)
+	}
+	if out.refused != nil {
+		j.work.refusal = html
+		s.fail([]*job{j}, out.refused)
+		return
+	}
+	if len(out.changes) > 0 {
+		s.relay.wake()
+	}
+	s.confirm(j, out, html)
 }

@@ -16,8 +16,10 @@ import (
 const (
 	bucketsEvery = time.Minute
 	bucketsSoon  = 2 * time.Second // after a stall; by then a heartbeat has said which relay is active
-	bucketLimit  = 2 * time.Second // for a request of JetStream, and for reading all values of a bucket
-	bucketPause  = time.Second     // between tries to make one anew
+	bucketLimit  = 2 * time.Second // for a request of JetStream
+	// for each value besides, when all of a bucket are read or written: 0.2 ms in a server that syncs each
+	bucketEach  = time.Millisecond
+	bucketPause = time.Second // between tries to make one anew
 )
 
 // watchBuckets checks the JetStream KV buckets until ctx ends, while this relay is the active one: every minute, and
@@ -137,7 +139,7 @@ func takesValues(ctx context.Context, kv jetstream.KeyValue) error {
 // are electing a leader.
 func (r *relay) remakeBucket(ctx context.Context, kv jetstream.KeyValue, before *jetstream.StreamInfo, cause error,
 ) error {
-	asking, cancel := context.WithTimeout(ctx, bucketLimit)
+	asking, cancel := context.WithTimeout(ctx, bucketLimit+time.Duration(before.State.Msgs)*bucketEach)
 	defer cancel()
 	values, err := valuesOf(asking, kv)
 	if err != nil {
@@ -191,17 +193,23 @@ func valuesOf(ctx context.Context, kv jetstream.KeyValue) (map[string][]byte, er
 	}
 }
 
-// restore makes a bucket and puts values into it. They count more than those that somebody has put there meanwhile:
-// edges hold the old key of tokens.
+// restore makes a bucket and puts values into it, unless somebody has put or deleted one meanwhile: a session that has
+// ended stays so. Only in the bucket of keys the old values count, because edges hold the old key of tokens.
 func (r *relay) restore(ctx context.Context, kv jetstream.KeyValue, cfg jetstream.StreamConfig,
 	values map[string][]byte) error {
-	ctx, cancel := context.WithTimeout(ctx, bucketLimit)
+	ctx, cancel := context.WithTimeout(ctx, bucketLimit+time.Duration(len(values))*bucketEach)
 	defer cancel()
 	if _, err := r.js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return err
 	}
 	for key, value := range values {
-		if _, err := kv.Put(ctx, key, value); err != nil {
+		var err error
+		if kv.Bucket() == wire.BucketKeys {
+			_, err = kv.Put(ctx, key, value)
+		} else if _, err = kv.Update(ctx, key, value, 0); errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

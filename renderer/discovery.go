@@ -20,8 +20,8 @@ const (
 	pendingBytes    = 4 << 20
 )
 
-// endpoint is a kind of page or an action: its subjects, how to parse a request, which pool answers it, and its
-// statistics.
+// endpoint is a kind of page, public or private, or an action: its subjects, how to parse a request, which pool answers
+// it, and its statistics.
 type endpoint struct {
 	name     string   // among statistics and metrics
 	subjects []string // subscribed to; the statistics count them together and show the first
@@ -32,7 +32,7 @@ type endpoint struct {
 
 // endpoints lists what is answered, one line for each kind of page. Names and subjects are part of the product: `nats
 // micro info renderer` shows them.
-func endpoints(pages, searches, sitemaps, files, changes *pool) []*endpoint {
+func endpoints(pages, searches, sitemaps, files, changes, passwords *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
 		kind page.Kind
@@ -57,7 +57,9 @@ func endpoints(pages, searches, sitemaps, files, changes *pool) []*endpoint {
 	} {
 		all = append(all, &endpoint{name: e.kind.String(), subjects: e.kind.Patterns(), pool: e.pool, parse: parsePage})
 	}
-	return append(all, actionEndpoints(changes)...)
+	all = append(all, actionEndpoints(changes)...)
+	all = append(all, accountEndpoints(changes, passwords)...)
+	return append(all, privateEndpoints(changes)...)
 }
 
 // join subscribes to the subjects of the endpoints in the queue group.

@@ -19,6 +19,7 @@
 //	home.go ...   one file for each kind of page: its rows and its view model; view.go is what they share
 //	image.go      pictures; asset.go: static files, answered without a worker
 //	action.go     changes, once for each key; form.go checks their forms
+//	account.go    the actions of people: sign-up, passwords, profile; private.go: pages for one person
 //	reply.go      sends, counts and logs the reply; compress.go compresses it; failure.go turns errors into replies
 //
 // Beside the way of a request:
@@ -32,6 +33,6 @@
 //	              buckets.go: buckets that take no value, and the replicas of all
 //	index.go      the search index, and tagcounter.go the counts of tags: what the active relay does besides
 //
-// Pages, searches, the sitemap, stored pictures, pictures to be made, and actions have workers of their own, so that
-// none delays another.
+// Pages, searches, the sitemap, stored pictures, pictures to be made, actions, and actions with a password have workers
+// of their own, so that none delays another.
 package renderer

@@ -24,7 +24,7 @@ type job struct {
 // request is what a message on the bus asks for.
 type request struct {
 	ref      page.Ref // the page or picture; the zero Ref for an action
-	action   *action  // what is to be changed; nil for all else
+	action   *action  // what concerns one person or attempt; nil for all else
 	id       string   // shared by the visitor, the logs and the reply
 	subject  string
 	reply    string // the subject that the requester listens to
@@ -37,11 +37,12 @@ type request struct {
 // work is what was done for a job.
 type work struct {
 	timing   wire.Timing
-	answered bool // a reply was sent
-	passedOn bool // the worker gives the job to another pool
+	answered bool   // a reply was sent
+	passedOn bool   // the worker gives the job to another pool
+	refusal  []byte // the page of a form that something is wrong with; nil: there is none
 }
 
-// same reports whether one answer serves both jobs. It never does for actions: each has a key of its own.
+// same reports whether one answer serves both jobs. It never does for actions.
 func (j *job) same(other *job) bool {
 	return j == other || j.action == nil && other.action == nil && j.ref == other.ref
 }

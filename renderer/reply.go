@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
-	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -40,20 +40,30 @@ func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
 	}
 }
 
-// confirm replies to an action with the scopes it changed. It first publishes them as an early invalidation, since
-// the relay tells the edges later.
-func (s *Service) confirm(j *job, changes []store.Change) {
-	all := make([]wire.Change, len(changes))
-	for i, c := range changes {
-		all[i] = wire.Change(c)
+// confirm replies to an action with the scopes it changed, or with a page. It first publishes the changes as an early
+// invalidation, since the relay tells the edges later.
+func (s *Service) confirm(j *job, out *outcome, html []byte) {
+	all := make([]wire.Change, len(out.changes))
+	deps := make([]wire.Dep, len(out.changes))
+	for i, c := range out.changes {
+		all[i], deps[i] = wire.Change(c), wire.Dep{Scope: c.Scope, Version: c.Version}
 	}
-	data := wire.EncodeChanges(all)
-	if err := s.nc.Publish(wire.SubjectEarlyInvalidation, data); err != nil {
-		s.log.Debug("early invalidation not published", "err", err) // the stream delivers the change
+	msg := &nats.Msg{Subject: j.reply, Data: wire.EncodeChanges(all),
+		Header: nats.Header{wire.HeaderTiming: {j.work.timing.String()}}}
+	if len(all) > 0 {
+		if err := s.nc.Publish(wire.SubjectEarlyInvalidation, msg.Data); err != nil {
+			s.log.Debug("early invalidation not published", "err", err) // the stream delivers the change
+		}
 	}
-	err := s.send(j, &nats.Msg{Subject: j.reply, Data: data,
-		Header: nats.Header{wire.HeaderTiming: {j.work.timing.String()}}})
-	if err != nil {
+	if out.view != nil {
+		msg.Data = html
+		msg.Header.Set(wire.HeaderStatus, strconv.Itoa(http.StatusOK))
+		msg.Header.Set(wire.HeaderChanged, wire.FormatDeps(deps))
+	}
+	if out.account != nil {
+		msg.Header.Set(wire.HeaderAccount, out.account.String())
+	}
+	if err := s.send(j, msg); err != nil {
 		s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
 		return
 	}
@@ -125,7 +135,12 @@ func (s *Service) replyError(j *job, code string, err error) {
 		attrs = append(attrs, slog.String("stack", stack))
 	}
 	s.log.LogAttrs(context.Background(), s.level(code, err), "request failed", attrs...)
-	if err := s.send(j, wire.ErrorMsg(j.reply, err)); err != nil {
+	msg := wire.ErrorMsg(j.reply, err)
+	if j.work.refusal != nil {
+		msg.Data = j.work.refusal
+		msg.Header.Set(wire.HeaderStatus, strconv.Itoa(http.StatusUnprocessableEntity))
+	}
+	if err := s.send(j, msg); err != nil {
 		s.log.Warn("error not sent", "request", j.id, "subject", j.subject, "err", err)
 	}
 }

@@ -100,7 +100,7 @@ type Service struct {
 	started  time.Time
 	clock    wire.Clock
 
-	pages, searches, sitemaps, files, images, actions *pool
+	pages, searches, sitemaps, files, images, actions, passwords *pool
 
 	endpoints []*endpoint
 	relay     *relay
@@ -164,9 +164,11 @@ func New(cfg Config) (*Service, error) {
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue),
 		maxBatch, queued("pictures"), s.guarded(s.answerImages))
 	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"),
-		s.guarded(s.answerActions))
-	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions)
-	for _, p := range []*pool{s.pages, s.searches, s.sitemaps, s.actions} {
+		s.guarded(func(ctx context.Context, jobs []*job) { s.answerActionsOf(ctx, s.actions, jobs) }))
+	s.passwords = newPool("passwords", passwordWorkers(), passwordQueue, 1, queued("passwords"),
+		s.guarded(func(ctx context.Context, jobs []*job) { s.answerActionsOf(ctx, s.passwords, jobs) }))
+	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords)
+	for _, p := range []*pool{s.pages, s.searches, s.sitemaps, s.actions, s.passwords} {
 		p.patient = s.restarting
 	}
 	s.pages.prompt = true
@@ -176,9 +178,18 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
+// maxPasswordWorkers hash passwords, each for 25 ms and in 19 MiB. They have at most half of the processors, so that
+// many sign-ins at once leave the rest to pages.
+const maxPasswordWorkers = 2
+
+func passwordWorkers() int { return max(1, min(maxPasswordWorkers, runtime.GOMAXPROCS(0)/2)) }
+
+// passwordQueue lets two hundred people sign in at the same moment: the last one waits for five seconds.
+const passwordQueue = 200
+
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
-// relay, the search index and the counts of tags.
-const fixedConns = 4
+// relay, the search index and the counts of tags, and those of the password workers.
+const fixedConns = 4 + maxPasswordWorkers
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 

@@ -18,6 +18,7 @@
 //	model.go         the view models, as far as they do not stand beside their view
 //	layout.templ     what is around every page; linkeddata.go: JSON-LD in its head
 //	home.templ ...   one file for each kind of page; problem.templ: error pages
+//	private.templ    forms and pages for one person; private.go: their models
 //	listing.templ    parts that pages share; grid.go: grids of photos, written by hand for speed
 //	shape.go         shape, colour and sizes of pictures; format.go: numbers, dates, titles
 //	links.go         addresses in texts of users

@@ -25,7 +25,7 @@ func pagesOf(site Site, s, prose string) []templ.Component {
 	cards := []Card{{Photo: page.Photo(1), Title: s, Author: who, Image: im, Posted: testDate}}
 	albums := []AlbumCard{{Album: page.Album(1), Title: s, Count: 1, Cover: im}}
 	camera := Camera{Model: s, Lens: s, Exposure: s}
-	return []templ.Component{
+	pages := []templ.Component{
 		Home(HomePage{Site: site, Self: page.Home(), Popular: cards, Recent: cards}),
 		User(UserPage{Site: site, Self: page.User(s), User: who, Bio: prose, Joined: testDate, Albums: albums,
 			Photos: cards, Older: page.User(s).Before(1)}),
@@ -43,6 +43,10 @@ func pagesOf(site Site, s, prose string) []templ.Component {
 		Tags(TagsPage{Site: site, Tags: []TagCount{{s, 1}}}),
 		Albums(AlbumsPage{Site: site, Self: page.Albums(s), User: who, Albums: albums}),
 	}
+	for _, kind := range page.Privates() {
+		pages = append(pages, Private(testPrivate(site, kind, s, prose)))
+	}
+	return append(pages, Codes(CodesPage{Site: site, Person: who}))
 }
 
 // shapeOf lists a page's elements with the names of their attributes, in order.

@@ -198,5 +198,27 @@ func everyPage(site Site) map[string]templ.Component {
 	for _, status := range []int{400, 404, 410, 414, 418, 500, 501, 503} {
 		pages[fmt.Sprint("error ", status)] = Error(ErrorPage{Site: site, Status: status})
 	}
+	for _, kind := range page.Privates() {
+		pages["private "+kind.String()] = Private(testPrivate(site, kind, "ansel", "Half\r\na life"))
+	}
+	pages["codes"] = Codes(CodesPage{Site: site, Person: ansel, Codes: []string{"abcd-efgh-2345-6723"}})
 	return pages
+}
+
+// testPrivate is a private page as it is after a refused form, with what somebody typed in each field.
+func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
+	return PrivatePage{
+		Site: site, Kind: kind, Person: Person{Name: "ansel", Display: typed}, Codes: 10,
+		Form: Form{
+			Key: "k1", Next: "/photos/ansel?x=1&y=2", Notice: "Something has happened.",
+			Values: map[string]string{"name": typed, "display": typed, "bio": bio},
+			Problems: map[string]string{
+				FormProblem: "This was sent before", "name": "is taken: choose another",
+				"bio": "is too long: shorten it",
+			},
+		},
+		Sessions: []SessionCard{
+			{ID: "abc", Agent: typed, Created: testDate, Seen: testDate, Current: true}, {ID: "def", Created: testDate},
+		},
+	}
 }

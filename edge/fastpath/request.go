@@ -80,7 +80,7 @@ func parse(b []byte) (r Request, k kind) {
 				r.delegate(ReasonConnection)
 			}
 		case fieldCookie:
-			if bytes.Contains(value, []byte(wire.FreshCookie)) {
+			if bytes.Contains(value, []byte(wire.FreshCookie+"=")) {
 				r.delegate(ReasonCookie)
 			}
 		case fieldAccept:

@@ -38,6 +38,7 @@ func TestParse(t *testing.T) {
 		rawGet("/", "accept-encoding:br"):                           kindFast,
 		rawGet("/", "Cookie: theme=dark"):                           kindFast,
 		rawGet("/", "Cookie: a=b; fresh=1"):                         kindDelegated,
+		rawGet("/", "Cookie: session=xfreshx; me=fresh"):            kindFast,
 		rawGet("/", "sec-ch-ua-mobile: ?0", "DNT: 1"):               kindFast,
 		rawGet("/", "Authorization: Basic eDp5"):                    kindDelegated,
 		rawGet("/", "Range: bytes=0-9"):                             kindDelegated,

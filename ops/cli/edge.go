@@ -32,6 +32,7 @@ type edgeFlags struct {
 	NearCache    int           `default:"64" min:"0" max:"1000000" placeholder:"MIB" help:"Memory for an edge's in-process page cache, in MiB (default ${default}; 0 disables it)."`
 	MaxConns     int           `default:"10000" min:"1" max:"10000000" placeholder:"N" help:"Connections of browsers that an edge accepts at once (default ${default})."`
 	AddressConns int           `default:"2500" min:"1" max:"10000000" placeholder:"N" help:"Close further connections of an address that has this many open (default ${default}). Behind a load balancer all visitors have its address: raise this to --max-conns."`
+	Guesses      int           `name:"address-guesses" default:"100" min:"0" max:"10000000" placeholder:"N" help:"Forms with a password that one address may send in a minute, at all edges together (default ${default}; 0: any number). Behind a load balancer all visitors have its address: set this to 0."`
 	Origin       []string      `placeholder:"URL" help:"Address at which visitors reach the site through this edge, such as https://photos.example; repeat it, or separate them by commas. A request whose Host is that of an origin gets pages whose absolute links begin with it."`
 	TLSCert      string        `type:"path" placeholder:"FILE" help:"Serve HTTPS with this certificate, in PEM. Needs --tls-key."`
 	TLSKey       string        `type:"path" placeholder:"FILE" help:"Key of the certificate, in PEM."`
@@ -45,6 +46,10 @@ func (f edgeFlags) config() edge.Config {
 	if near == 0 {
 		near = -1
 	}
+	guesses := f.Guesses
+	if guesses == 0 {
+		guesses = -1
+	}
 	return edge.Config{
 		Origins:      f.Origin,
 		TLSCert:      f.TLSCert,
@@ -52,7 +57,9 @@ func (f edgeFlags) config() edge.Config {
 		MemoryBytes:  near,
 		MaxConns:     f.MaxConns,
 		AddressConns: f.AddressConns,
-		NoFastPath:   f.NoFastPath,
-		StopTimeout:  f.EdgeStop,
+
+		AddressGuesses: guesses,
+		NoFastPath:     f.NoFastPath,
+		StopTimeout:    f.EdgeStop,
 	}
 }

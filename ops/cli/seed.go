@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -155,6 +156,24 @@ func (s *session) finishData(ctx context.Context, url, dir string) {
 		s.log.Error("finishing the demonstration data failed; the next start continues", "err", err)
 	case painted > 0:
 		s.log.Info("all pictures are painted", "count", painted, "took", time.Since(began).Round(time.Second))
+	}
+}
+
+// showAccounts prints who can sign in to the demonstration data. A database without it has no such accounts.
+func (s *session) showAccounts(url string) {
+	var found []seed.Account
+	err := withPool(s.ctx, url, func(pool *pgxpool.Pool) (err error) {
+		found, err = seed.Accounts(s.ctx, pool)
+		return err
+	})
+	if err != nil {
+		if s.ctx.Err() == nil {
+			s.log.Warn("cannot tell who can sign in", "err", err)
+		}
+		return
+	}
+	for _, a := range found {
+		fmt.Fprintf(s.stdout, "Sign in as %s with the password %q\n", a.Name, a.Password)
 	}
 }
 

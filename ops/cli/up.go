@@ -82,6 +82,7 @@ func (c *upCommand) Run(s *session) (err error) {
 	}
 	fmt.Fprintf(s.stdout, "Flickr Killr is at %s/ (ready after %.1f s; Ctrl-C stops it)\n",
 		running.URLs()[0], time.Since(began).Seconds())
+	s.showAccounts(services.Env().Postgres)
 	ctx, cancel := context.WithCancel(s.ctx)
 	var finishing sync.WaitGroup
 	finishing.Go(func() { s.finishData(ctx, services.Env().Postgres, c.Pictures) })

@@ -70,6 +70,7 @@ func TestUp(t *testing.T) {
 	data := testenv.DataDir(t)
 	first := start(t, testenv.UpArgs(data, "--debug-addr", "127.0.0.1:0")...)
 	home := testenv.SiteURL(t, first)
+	first.WaitLine(t, first.Stdout, `Sign in as ansel with the password "`)
 	status, body := testenv.Get(t, home+"photos/ansel")
 	if status != http.StatusOK || !strings.Contains(body, `<link rel="canonical" href="`+home+`photos/ansel">`) {
 		t.Errorf("ansel's page: status %d\n%s", status, body)

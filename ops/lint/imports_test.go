@@ -40,6 +40,8 @@ var rules = []struct{ from, may, why string }{
 	{"renderer/words", "github.com/jackc/pgx", "it knows texts and nothing else"},
 	{"renderer/query", "github.com/jackc/pgx", "it knows texts and nothing else"},
 	{"renderer/pictures", "github.com/jackc/pgx", "it knows picture files and nothing else"},
+	{"renderer/password", "github.com/jackc/pgx", "it knows passwords and nothing else"},
+	{"renderer/password", "github.com/nats-io", "it knows passwords and nothing else"},
 	{"renderer/pictures", "github.com/nats-io", "it knows picture files and nothing else"},
 	{"templates", "github.com/jackc/pgx", "a view fetches nothing"},
 	{"templates", "github.com/nats-io", "a view fetches nothing"},
@@ -75,6 +77,7 @@ var ours = map[string][]string{
 	},
 	"edge/fastpath":  {"schema/wire"}, // bytes of HTTP; it knows no pages
 	"edge/freshness": {"schema/wire", "schema/sleep"},
+	"edge/session":   {"schema/wire", "schema/sleep", "schema/monotonic"},
 	"edge/cache":     {"edge/freshness", "schema/page", "schema/wire", "schema/ring"},
 	"edge/popularity": {
 		"edge/freshness", "edge/cache", "schema/page", "schema/wire", "schema/sleep", "schema/popularlist",
@@ -88,6 +91,7 @@ var ours = map[string][]string{
 	"renderer/store":     {"schema/page", "renderer/query", "renderer/words"},
 	"renderer/query":     {"renderer/words"},
 	"renderer/words":     {},
+	"renderer/password":  {},
 	"renderer/pictures":  {"schema/page"},
 	"templates":          {"schema/page"},
 	"schema/page":        {},
@@ -98,7 +102,9 @@ var ours = map[string][]string{
 	"schema/popularlist": {"schema/page", "schema/wire"},
 	"schema/discovery":   {},
 	"schema/migrations":  {},
-	"ops":                {"ops", "schema", "renderer/pictures", "renderer/store", "renderer/words"},
+	"ops": {
+		"ops", "schema", "renderer/password", "renderer/pictures", "renderer/store", "renderer/words",
+	},
 	// Commands wire every package; testenv is refused below.
 	"ops/cli":  {""},
 	"ops/site": {"ops", "schema", "edge", "renderer", "cachefill"}, // it runs the roles, in this process too

@@ -9,8 +9,8 @@
 // are painted afterwards. A picture's id says how it is painted, so the next start continues an interrupted painting.
 //
 // The data is also meant to be difficult for the site. Most users have a few photos, and a handful have thousands.
-// Titles, tags and descriptions are missing, very long, in nine other scripts, or hostile. Three users always exist:
-// "ansel" with a full page, "mallory" whose texts are all attacks, and "quiet" who has posted nothing.
+// Titles, tags and descriptions are missing, very long, in nine other scripts, or hostile. Three users always exist,
+// with accounts: "ansel" with a full page, "mallory" whose texts are all attacks, and "quiet" who has posted nothing.
 //
 // Files:
 //
@@ -20,6 +20,7 @@
 //	maker.go     rows of photos, tags and pictures; users.go: of users; albums.go: of albums
 //	text.go      titles and descriptions; tags.go: tags; words.go: the word lists
 //	style.go     how a user photographs and writes; camera.go: cameras and exposures
+//	accounts.go  accounts of the users that always exist
 //	gallery.go   chooses the picture of a photo by what it shows; first.go: those of the first pages
 //	painting.go  paints originals and drafts
 //	rows.go      encodes rows for COPY; copy.go sends them
@@ -380,7 +381,7 @@ func copyAll(ctx context.Context, tx pgx.Tx, w *world, report func(Stage, int64,
 		}
 	}
 	report(Copying, done, done)
-	return nil
+	return addAccounts(ctx, tx)
 }
 
 const chunkUsers = 2000

@@ -37,6 +37,6 @@
 //	searchpeople.go  people and tags beside the photos
 //	searchtypos.go   words that nobody wrote, corrected
 //	searchqueue.go   the queue of what to index; searchindex.go, searchrows.go, searchbuild.go: writing the index
-//	actions.go       changes; idempotent.go: once for each key
+//	actions.go       changes; accounts.go: of accounts and profiles; idempotent.go: once for each key
 //	relay.go         the outbox
 package store

@@ -12,7 +12,9 @@ import (
 // Tables lists the tables that hold the site's content, in an order in which rows can be inserted with the foreign keys
 // in place.
 func Tables() []string {
-	return []string{"users", "images", "photos", "tags", "photo_tags", "albums", "album_photos"}
+	return []string{
+		"users", "images", "photos", "tags", "photo_tags", "albums", "album_photos", "accounts", "recovery_codes",
+	}
 }
 
 // WithoutIndexes replaces all content in bulk. It empties the [Tables], drops their keys, indexes and foreign keys,

@@ -15,6 +15,7 @@
 //	009  what the pages of days and tags read; 010 counts tags anew faster
 //	011  photos keep their order whatever the clock does
 //	012  which site the database belongs to
+//	013  accounts, and the actions of people
 package migrations
 
 import (

@@ -61,7 +61,7 @@ func TestEachChangeIsAnnounced(t *testing.T) {
 			"WITH p AS (DELETE FROM photos WHERE user_id = 2) DELETE FROM users WHERE id = 2",
 			"user.vivian! photo.4!"},
 		{"a table is emptied", "TRUNCATE photo_tags", "all!"},
-		{"everything is emptied", "TRUNCATE users, photos, albums, album_photos, photo_tags",
+		{"everything is emptied", "TRUNCATE users, photos, albums, album_photos, photo_tags, accounts, recovery_codes",
 			"all! all! all! all! all!"},
 		{"somebody restored a backup", "SELECT announce_all()", "all!"},
 		{"nothing is deleted", "DELETE FROM photos WHERE id = 99", ""},

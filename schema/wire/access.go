@@ -45,12 +45,6 @@ func InboxPrefix(role Role) string {
 	return "_INBOX_" + string(role)
 }
 
-// Buckets of accounts. Only edges use them.
-const (
-	BucketSessions = "SESSIONS" // who is signed in
-	BucketLimits   = "LIMITS"   // how often somebody has tried to sign in
-)
-
 // How long roles may take to answer. NATS remembers every message with a reply subject for that long, unless the role
 // may publish to that subject anyway: for edges these are the messages of the stream.
 const (
@@ -95,9 +89,9 @@ func AccessTable() []Access {
 		),
 		Answers: answerTime,
 	}
-	for _, bucket := range Buckets() { // the relay makes anew those that take no values
-		renderer.Publish = slices.Concat(renderer.Publish,
-			remakeStream(bucketStream(bucket)), watchBucket(bucket), writeBucket(bucket))
+	for _, bucket := range Buckets() { // the relay makes anew those that take no values, and sets their replicas
+		renderer.Publish = slices.Concat(renderer.Publish, remakeStream(bucketStream(bucket)), watchBucket(bucket),
+			writeBucket(bucket), []string{jetStream("STREAM.UPDATE." + bucketStream(bucket))})
 	}
 	cachefill := Access{
 		Role:      RoleCachefill,
@@ -113,7 +107,7 @@ func AccessTable() []Access {
 			jetStream("CONSUMER.LIST." + StreamChanges), jetStream("CONSUMER.NAMES." + StreamChanges),
 			jetStream("STREAM.MSG.GET." + StreamChanges), jetStream("DIRECT.GET." + StreamChanges),
 			jetStream("DIRECT.GET." + StreamChanges + ".>"), "$JS.ACK." + StreamChanges + ".>",
-		}, followStream(StreamChanges), watchBucket(BucketPopular)),
+		}, followStream(StreamChanges), watchBucket(BucketPopular), watchBucket(BucketSessions)),
 		// Neither what people do with their accounts nor pages that are for them alone.
 		Subscribe: plain(slices.Concat(pages, []string{
 			ActionSubject("photo.>"), SubjectFills, SubjectCancels, SubjectChanged, SubjectEarlyInvalidation,

@@ -44,7 +44,7 @@ const (
 )
 
 // Buckets lists the JetStream KV buckets of a site. The relay looks after them.
-func Buckets() []string { return []string{BucketKeys, BucketPopular} }
+func Buckets() []string { return []string{BucketKeys, BucketPopular, BucketSessions, BucketLimits} }
 
 // CancelSubject is the subject an edge publishes to, without data, when nobody waits any more for the answer to the
 // request with this id.
@@ -65,7 +65,8 @@ const (
 // Headers of messages on the bus. NATS header names are case-sensitive: take them from here.
 const (
 	HeaderDeadline = "Killr-Deadline" // request: when its answer is worthless, see FormatTime
-	// request: the coding that the body may have, EncodingGzip; without it a body of a page is plain
+	// request: the coding that the body may have, EncodingGzip; without it a body of a page is plain. Of an action:
+	// AcceptPage
 	HeaderAccept  = "Killr-Accept"
 	HeaderRequest = "Killr-Request" // request: the id that the visitor, the logs and the reply share
 	HeaderTiming  = "Killr-Timing"  // reply: where the time went, see Timing

@@ -415,3 +415,41 @@ func BenchmarkDecodeReply(b *testing.B) {
 		})
 	}
 }
+
+func TestAccount(t *testing.T) {
+	t.Parallel()
+	want := Account{User: 7, Name: "ansel", PasswordAt: time.UnixMicro(1795463000123456)}
+	if got, err := ParseAccount(want.String()); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, text := range []string{"", "7 ansel", "0 ansel 1", "x ansel 1", "7 ansel x", "7 a b 1"} {
+		if a, err := ParseAccount(text); err == nil {
+			t.Errorf("%q is %+v", text, a)
+		}
+	}
+	for _, typed := range []string{"ansel", " Ansel\t", "ANSEL", "ａｎｓｅｌ", "ＡＮＳＥＬ"} {
+		if got := FoldName(typed); got != "ansel" {
+			t.Errorf("%q is folded to %q", typed, got)
+		}
+	}
+	if FoldName("аnsel") == "ansel" { // a Cyrillic letter
+		t.Error("letters of two scripts are the same")
+	}
+}
+
+func TestSession(t *testing.T) {
+	t.Parallel()
+	want := Session{ID: "abc", User: 7, Name: "ansel", Created: time.Unix(1, 0).UTC(), Agent: "Firefox on Linux"}
+	data, err := want.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := DecodeSession("abc", data); err != nil || *got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, text := range []string{"", "{}", "null", `{"user":7}`, `{"user":-1,"name":"x"}`, "x"} {
+		if s, err := DecodeSession("abc", []byte(text)); err == nil {
+			t.Errorf("%q is %+v", text, s)
+		}
+	}
+}

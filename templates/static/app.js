@@ -332,6 +332,15 @@
 		place.hidden = false;
 	};
 
+	// A page is the same for everybody, so the header learns from a cookie who is signed in.
+	const greet = () => {
+		const link = find('.me');
+		const [, who] = /(?:^|; )me=([\w-]+)/.exec(document.cookie) ?? [];
+		link.textContent = who ? who.replace(/(.{7}).{2,}/, '$1…') : 'Sign in';
+		if (!who) link.href = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`;
+	};
+
+	greet();
 	name();
 	offerKeys();
 	if (find('.stage')) soon(follow);

@@ -1,0 +1,400 @@
+package edge
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/edge/session"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// Private pages and forms. They never pass a cache: their identity is a [page.Private], which no cache takes, and each
+// is requested from a renderer for one visitor.
+
+// guessesOfAccount is how often a minute, at all edges together, somebody may guess the password of one account.
+const guessesOfAccount = 10
+
+var cachePrivate = []string{"private, no-store"}
+
+// visitor is who sent a request for a private page.
+type visitor struct {
+	session.Visitor      // Session is nil if nobody is signed in
+	planted         bool // the browser sent a cookie that is no session's
+	twice           bool // the browser sent several
+}
+
+// visitor finds out who sent a request, and renews the cookies when it is time.
+func (s *Server) visitor(w http.ResponseWriter, r *http.Request) (visitor, error) {
+	token, count := session.Token(r.Header["Cookie"], session.Cookie(s.secureFor(r)))
+	switch {
+	case count == 0:
+		return visitor{}, nil
+	case count > 1:
+		return visitor{planted: true, twice: true}, nil
+	}
+	found, renewed, err := s.sessions.Find(r.Context(), token)
+	if errors.Is(err, session.ErrNone) {
+		return visitor{planted: true}, nil
+	}
+	if err != nil {
+		return visitor{}, err
+	}
+	if renewed {
+		s.setSession(w, r, token, found.Name)
+	}
+	return visitor{Visitor: found}, nil
+}
+
+// isPrivate reports whether a path is that of a private page or form.
+func isPrivate(path string) (kind page.Private, signOut, ok bool) {
+	if path == page.PathSignOut {
+		return 0, true, true
+	}
+	kind, ok = page.ParsePrivate(path)
+	return kind, false, ok
+}
+
+// methodsOf returns the methods that a path takes.
+func methodsOf(path string) string {
+	switch _, signOut, ok := isPrivate(path); {
+	case signOut:
+		return "POST"
+	case ok:
+		return "GET, HEAD, POST"
+	}
+	return "GET, HEAD"
+}
+
+// private answers a request for a private page, or a form. If it returns an error it has written nothing.
+func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, signOut bool) error {
+	write := r.Method == http.MethodPost
+	if !write && (signOut || r.Method != http.MethodGet && r.Method != http.MethodHead) {
+		return errMethod
+	}
+	if !write && hasBody(r) {
+		return errBody
+	}
+	who, err := s.visitor(w, r)
+	if err != nil {
+		return err
+	}
+	if write {
+		if err := s.checkOrigin(r, who.Session != nil || who.planted); err != nil {
+			return err
+		}
+	}
+	if who.planted {
+		s.clearSession(w, r)
+	}
+	switch {
+	case signOut:
+		return s.signOut(w, r, x, who)
+	case who.Session == nil && kind.NeedsSession():
+		s.seeOther(w, x, signInPath(kind.Path(), who.twice))
+		return nil
+	case write && who.Blind:
+		return fmt.Errorf("%w: the session cannot be checked", wire.ErrUnavailable)
+	case write:
+		return s.submit(w, r, x, kind, who)
+	case who.Session != nil && !kind.NeedsSession():
+		s.seeOther(w, x, page.PrivateMe.Path())
+		return nil
+	}
+	query := r.URL.Query()
+	ask := wire.PrivateRequest{Key: rand.Text(), Next: localPath(query.Get("next")), Notice: query.Get("notice")}
+	return s.show(w, r, x, kind, who, ask, http.StatusOK)
+}
+
+// signInPath is the path of the form for signing in, which leads to next.
+func signInPath(next string, twice bool) string {
+	query := url.Values{"next": {next}}
+	if twice {
+		query.Set("notice", wire.NoticeCookies)
+	}
+	return page.PrivateSignIn.Path() + "?" + query.Encode()
+}
+
+// show answers with a private page.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, who visitor,
+	ask wire.PrivateRequest, status int) error {
+	if kind == page.PrivateSessions {
+		all, err := s.sessions.List(r.Context(), who.User)
+		if err != nil {
+			return err
+		}
+		for _, one := range all {
+			ask.Sessions = append(ask.Sessions, wire.OwnSession{ID: one.ID, Agent: one.Agent, Created: one.Created,
+				Seen: one.Seen, Current: one.ID == who.ID})
+		}
+	}
+	data, err := ask.Encode()
+	if err != nil {
+		return fmt.Errorf("ask for %s: %w", kind.Subject(), err)
+	}
+	reply, err := s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)
+	if err != nil {
+		return err
+	}
+	if err := wire.ErrorOf(reply); err != nil {
+		return err
+	}
+	s.sendPrivate(w, r, x, reply.Data, status)
+	return nil
+}
+
+// askFor makes a request for one visitor on the bus.
+func (s *Server) askFor(ctx context.Context, x *exchange, subject string, who visitor, header nats.Header, data []byte,
+	limit time.Duration) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	header.Set(wire.HeaderRequest, x.number.String())
+	if who.Session != nil {
+		header.Set(wire.HeaderUser, strconv.FormatInt(who.User, 10))
+	}
+	begun := time.Now()
+	reply, err := s.pages.renderers.ask(ctx, &nats.Msg{Subject: subject, Header: header, Data: data})
+	x.timing.bus = time.Since(begun)
+	if err == nil {
+		x.tier, x.timing.worker = tierRender, wire.ParseTiming(reply.Header.Get(wire.HeaderTiming))
+	}
+	return reply, err
+}
+
+// sendPrivate answers with a page that was made for one visitor.
+func (s *Server) sendPrivate(w http.ResponseWriter, r *http.Request, x *exchange, html []byte, status int) {
+	h := w.Header()
+	x.status = status
+	x.writeHeaders(h)
+	h["Content-Type"] = []string{"text/html; charset=utf-8"}
+	h["Content-Length"] = []string{strconv.Itoa(len(html))}
+	s.secureFields(h)
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		x.bytes, x.cut = writeBody(w, html)
+	}
+}
+
+// secureFields sets the header fields that every answer about a person has.
+func (s *Server) secureFields(h http.Header) {
+	h["X-Content-Type-Options"] = nosniff
+	h["Cache-Control"] = cachePrivate
+	secure(func(name string, value []string) { h[name] = value })
+}
+
+// seeOther has the browser go to a path by GET.
+func (s *Server) seeOther(w http.ResponseWriter, x *exchange, path string) {
+	h := w.Header()
+	x.status = http.StatusSeeOther
+	x.writeHeaders(h)
+	h.Set("Location", path)
+	s.secureFields(h)
+	w.WriteHeader(x.status)
+}
+
+// signOut ends the session that a form was sent with.
+func (s *Server) signOut(w http.ResponseWriter, r *http.Request, x *exchange, who visitor) error {
+	if who.Session != nil {
+		if err := s.sessions.SignOut(r.Context(), who.Visitor); err != nil {
+			return err
+		}
+	}
+	s.clearSession(w, r)
+	s.seeOther(w, x, page.Home().Path())
+	return nil
+}
+
+// submit does what a form asks for.
+func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, who visitor) error {
+	form, key, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	if kind == page.PrivateSessions {
+		return s.endSessions(w, r, x, who, form.Get("end"))
+	}
+	action, ok := actionOf(kind)
+	if !ok {
+		return errMethod
+	}
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	if form.Has("next") {
+		form.Set("next", localPath(form.Get("next")))
+	}
+	wait, err := s.countGuess(r, kind, who, form.Get("name"))
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+		ask := wire.PrivateRequest{Key: key, Next: form.Get("next"), Wait: wait,
+			Values: url.Values{"name": {form.Get("name")}}}
+		return s.show(w, r, x, kind, who, ask, http.StatusTooManyRequests)
+	}
+	header := nats.Header{wire.HeaderKey: {key}, wire.HeaderAccept: {wire.AcceptPage}}
+	reply, err := s.askFor(r.Context(), x, wire.ActionSubject(action), who, header, []byte(form.Encode()),
+		wire.ActionDeadline)
+	if err != nil {
+		return err
+	}
+	if reply.Header.Get(wire.HeaderCode) != "" {
+		return s.refuse(w, r, x, reply)
+	}
+	changed, err := wire.ChangedBy(reply)
+	if err != nil {
+		return fmt.Errorf("the reply to %s: %w", action, err)
+	}
+	s.setFresh(w, r, changed)
+	if reply.Header.Get(wire.HeaderAccount) != "" {
+		if err := s.signIn(w, r, kind, who, reply); err != nil {
+			return err
+		}
+	}
+	if status, ok := pageStatus(reply); ok {
+		s.sendPrivate(w, r, x, reply.Data, status)
+		return nil
+	}
+	s.seeOther(w, x, afterwards(kind, who, form))
+	return nil
+}
+
+// actionOf is the action of the form on a page; false if it has none.
+func actionOf(kind page.Private) (string, bool) {
+	switch kind {
+	case page.PrivateSignIn:
+		return wire.ActionSignIn, true
+	case page.PrivateSignUp:
+		return wire.ActionSignUp, true
+	case page.PrivateRecover:
+		return wire.ActionRecover, true
+	case page.PrivatePassword:
+		return wire.ActionPassword, true
+	case page.PrivateProfile:
+		return wire.ActionProfileEdit, true
+	}
+	return "", false
+}
+
+// afterwards is where a form leads to.
+func afterwards(kind page.Private, who visitor, form url.Values) string {
+	notice := ""
+	switch kind {
+	case page.PrivateProfile:
+		return page.User(who.Name).Path()
+	case page.PrivatePassword:
+		notice = wire.NoticePassword
+	case page.PrivateRecover:
+		notice = wire.NoticeRecovered
+	default:
+		if next := form.Get("next"); next != "" {
+			return next
+		}
+		return page.PrivateMe.Path()
+	}
+	return page.PrivateMe.Path() + "?" + url.Values{"notice": {notice}}.Encode()
+}
+
+// pageStatus returns the status of the page in a reply; false if there is none.
+func pageStatus(reply *nats.Msg) (int, bool) {
+	status, err := strconv.Atoi(reply.Header.Get(wire.HeaderStatus))
+	return status, err == nil && status >= 200 && status < 600
+}
+
+// refuse answers with the form that something is wrong with.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, x *exchange, reply *nats.Msg) error {
+	status, ok := pageStatus(reply)
+	if !ok {
+		return wire.ErrorOf(reply)
+	}
+	s.sendPrivate(w, r, x, reply.Data, status)
+	return nil
+}
+
+// signIn begins a session for the account in a reply. The one that the browser has had ends. After a new password all
+// others end, too.
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request, kind page.Private, who visitor, reply *nats.Msg) error {
+	account, err := wire.ParseAccount(reply.Header.Get(wire.HeaderAccount))
+	if err != nil {
+		return err
+	}
+	token, err := s.sessions.Begin(r.Context(), account, r.UserAgent())
+	if err != nil {
+		return err
+	}
+	switch {
+	case kind == page.PrivatePassword || kind == page.PrivateRecover:
+		_, err = s.sessions.EndAll(r.Context(), account.User, session.IDOf(token), account.PasswordAt)
+	case who.Session != nil:
+		err = s.sessions.SignOut(r.Context(), who.Visitor)
+	}
+	if err != nil {
+		return err
+	}
+	s.setSession(w, r, token, account.Name)
+	return nil
+}
+
+// endSessions ends one of a person's sessions, by its id, or "all".
+func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, x *exchange, who visitor, which string) error {
+	var err error
+	if which == "all" {
+		_, err = s.sessions.EndAll(r.Context(), who.User, "", time.Time{})
+	} else {
+		err = s.sessions.End(r.Context(), who.User, which)
+	}
+	if err != nil && !errors.Is(err, session.ErrNone) {
+		return err
+	}
+	if which == "all" || which == who.ID {
+		s.clearSession(w, r)
+		s.seeOther(w, x, page.Home().Path())
+		return nil
+	}
+	s.seeOther(w, x, page.PrivateSessions.Path()+"?"+url.Values{"notice": {wire.NoticeEnded}}.Encode())
+	return nil
+}
+
+// countGuess counts a form that has a password checked or hashed. wait is for how long no further one is allowed.
+func (s *Server) countGuess(r *http.Request, kind page.Private, who visitor, name string) (time.Duration, error) {
+	account := ""
+	switch kind {
+	case page.PrivateSignUp:
+	case page.PrivateSignIn, page.PrivateRecover:
+		account = wire.FoldName(name)
+	case page.PrivatePassword:
+		account = who.Name
+	default:
+		return 0, nil
+	}
+	if account != "" {
+		account = "account " + account
+		if wait := s.limits.Full(account); wait > 0 {
+			return wait, nil
+		}
+	}
+	if s.cfg.AddressGuesses > 0 {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil {
+			return 0, fmt.Errorf("the address of a visitor: %w", err)
+		}
+		wait, err := s.limits.Take(r.Context(), "address "+network(from.Addr()).String(), s.cfg.AddressGuesses)
+		if wait > 0 || err != nil {
+			return wait, err
+		}
+	}
+	if account == "" {
+		return 0, nil
+	}
+	return s.limits.Take(r.Context(), account, guessesOfAccount)
+}

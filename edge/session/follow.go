@@ -1,0 +1,128 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"flickrkillr/schema/sleep"
+	"flickrkillr/schema/wire"
+)
+
+// Times of following the bucket.
+const (
+	followAgain = 200 * time.Millisecond // after a failure
+	lookEvery   = 2 * time.Second        // whether the bucket was made anew
+)
+
+// errRemade: the bucket is another one than the one that is watched.
+var errRemade = errors.New("the bucket was made anew")
+
+// Run opens the bucket, makes it if there is none, and drops what changes from memory, until ctx ends.
+func (s *Store) Run(ctx context.Context) {
+	for {
+		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
+			s.log.Debug("cannot follow the bucket of sessions", "err", err)
+		}
+		s.known.doubt()
+		if !sleep.For(ctx, followAgain) {
+			return
+		}
+	}
+}
+
+// Ready returns nil once the bucket is there.
+func (s *Store) Ready() error {
+	_, err := s.open()
+	return err
+}
+
+// openBucket opens a JetStream KV bucket and makes it if there is none.
+func openBucket(ctx context.Context, nc *nats.Conn, config jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	kv, err := js.KeyValue(ctx, config.Bucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = js.CreateKeyValue(ctx, config)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", config.Bucket, err)
+	}
+	return kv, nil
+}
+
+// follow watches the bucket until that fails. What is kept must be read again once the watcher runs, and after each
+// time that the connection was lost.
+func (s *Store) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	opening, opened := context.WithTimeout(ctx, asking)
+	defer opened()
+	kv, err := openBucket(opening, s.nc, wire.SessionsConfig())
+	if err != nil {
+		return err
+	}
+	created, err := createdAt(opening, kv)
+	if err != nil {
+		return err
+	}
+	back := s.nc.StatusChanged(nats.CONNECTED)
+	defer s.nc.RemoveStatusListener(back)
+	// Keys of sessions are one token; those of the index have several.
+	watcher, err := kv.Watch(ctx, "*", jetstream.UpdatesOnly(), jetstream.MetaOnly())
+	if err != nil {
+		return fmt.Errorf("bucket %s: watch: %w", kv.Bucket(), err)
+	}
+	defer func() { _ = watcher.Stop() }() // its context ends too
+	s.known.doubt()
+	s.bucket.Store(&kv)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case change, open := <-watcher.Updates():
+			if !open {
+				return errors.New("the watcher has ended")
+			}
+			if change == nil {
+				continue
+			}
+			if k, ok := keyOfID(change.Key()); ok {
+				s.known.changed(k)
+			}
+		case <-back:
+			s.known.doubt()
+		case <-tick.C:
+			asked, cancel := context.WithTimeout(ctx, asking)
+			now, err := createdAt(asked, kv)
+			cancel()
+			switch {
+			case errors.Is(err, jetstream.ErrStreamNotFound), err == nil && !now.Equal(created):
+				return errRemade
+			case err != nil:
+				s.log.Debug("cannot ask for the bucket of sessions", "err", err)
+			}
+		}
+	}
+}
+
+// createdAt returns when a bucket was made.
+func createdAt(ctx context.Context, kv jetstream.KeyValue) (time.Time, error) {
+	status, err := kv.Status(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("bucket %s: %w", kv.Bucket(), err)
+	}
+	of, ok := status.(*jetstream.KeyValueBucketStatus)
+	if !ok {
+		return time.Time{}, fmt.Errorf("bucket %s: an unknown status", kv.Bucket())
+	}
+	return of.StreamInfo().Created, nil
+}

@@ -1,0 +1,129 @@
+package session
+
+import (
+	"sync"
+
+	"flickrkillr/schema/monotonic"
+	"flickrkillr/schema/wire"
+)
+
+// known holds the sessions that an edge has seen lately. It has two generations: when the newer one is full, it becomes
+// the older one, whose rest is forgotten.
+type known struct {
+	most int // in each generation
+
+	mu           sync.RWMutex
+	newer, older map[key]*entry
+	epoch        uint64 // rises when nothing that is kept may be relied on
+	reading      map[key]*reads
+}
+
+// entry is what was read about a token.
+type entry struct {
+	session *wire.Session // nil: there is none
+	epoch   uint64
+	at      int64 // when it was read, as in package monotonic
+}
+
+// reads are readings of one session that are under way.
+type reads struct {
+	under   int
+	changes uint64 // of the session since the first of them began
+}
+
+// reading is the state of things when a reading began.
+type reading struct{ epoch, changes uint64 }
+
+func newKnown(most int) known {
+	return known{most: max(1, most/2), newer: map[key]*entry{}, reading: map[key]*reads{}}
+}
+
+// find returns the entry of a token and the present epoch.
+func (k *known) find(at key) (*entry, uint64) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	e, ok := k.newer[at]
+	if !ok {
+		e = k.older[at]
+	}
+	return e, k.epoch
+}
+
+// get returns what is known of a token; nil if nothing is, or nothing that may be relied on.
+func (k *known) get(at key) *entry {
+	e, epoch := k.find(at)
+	if e == nil || e.epoch != epoch {
+		return nil
+	}
+	return e
+}
+
+// old returns a session that was read within the last five minutes; nil if there is none.
+func (k *known) old(at key) *wire.Session {
+	e, _ := k.find(at)
+	if e == nil || monotonic.Since(e.at) >= blindFor {
+		return nil
+	}
+	return e.session
+}
+
+// begin begins a reading. put or end must follow.
+func (k *known) begin(at key) reading {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r := k.reading[at]
+	if r == nil {
+		r = &reads{}
+		k.reading[at] = r
+	}
+	r.under++
+	return reading{k.epoch, r.changes}
+}
+
+// end ends a reading without a result.
+func (k *known) end(at key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.done(at)
+}
+
+// done ends a reading and returns how often the session has changed. k.mu is held.
+func (k *known) done(at key) (changes uint64) {
+	r := k.reading[at]
+	if r.under--; r.under == 0 {
+		delete(k.reading, at)
+	}
+	return r.changes
+}
+
+// put keeps what was read. It returns false if it may be outdated: the session has changed since the reading began.
+func (k *known) put(at key, began reading, session *wire.Session) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.done(at) != began.changes || k.epoch != began.epoch {
+		return false
+	}
+	if len(k.newer) >= k.most {
+		k.older, k.newer = k.newer, make(map[key]*entry, k.most)
+	}
+	k.newer[at] = &entry{session, k.epoch, monotonic.Now()}
+	return true
+}
+
+// changed forgets a session, because it has changed or ended.
+func (k *known) changed(at key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.newer, at)
+	delete(k.older, at)
+	if r := k.reading[at]; r != nil {
+		r.changes++
+	}
+}
+
+// doubt makes everything that is kept be read again before it counts.
+func (k *known) doubt() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.epoch++
+}

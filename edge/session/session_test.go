@@ -1,0 +1,462 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"flickrkillr/ops/stack"
+	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/wire"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// bus is a server with the stores of several edges.
+type bus struct {
+	t      testing.TB
+	server *stack.NATS
+	clock  *wire.Clock
+}
+
+func newBus(t testing.TB) *bus {
+	t.Helper()
+	clock := &wire.Clock{}
+	clock.Observe(wire.Heartbeat{Time: time.Now()}, time.Now())
+	return &bus{t, testenv.NATSServer(t), clock}
+}
+
+// edge runs a store until the test ends.
+func (b *bus) edge() *Store {
+	b.t.Helper()
+	s := New(Config{NATS: testenv.Connect(b.t, b.server.URL()), Clock: b.clock, Log: slog.New(slog.DiscardHandler),
+		Most: 100})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	b.t.Cleanup(func() { cancel(); running.Wait() })
+	eventually(b.t, "the bucket is open", func() bool { return s.Ready() == nil })
+	return s
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	testenv.Within(t, 20*time.Second, what, ok)
+}
+
+// ansel is an account whose password was set an hour ago.
+func ansel() wire.Account {
+	return wire.Account{User: 7, Name: "ansel", PasswordAt: time.Now().Add(-time.Hour)}
+}
+
+func (b *bus) begin(s *Store, a wire.Account) string {
+	b.t.Helper()
+	token, err := s.Begin(b.t.Context(), a, "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return token
+}
+
+// has reports whether a token has a session at an edge.
+func has(t testing.TB, s *Store, token string) bool {
+	t.Helper()
+	v, _, err := s.Find(t.Context(), token)
+	if err != nil && !errors.Is(err, ErrNone) {
+		t.Fatal(err)
+	}
+	return err == nil && v.Session != nil
+}
+
+// TestSessions: a session that one edge begins is known to all, and refused by all once one of them ends it.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	edges := []*Store{b.edge(), b.edge()}
+	token, other := b.begin(edges[0], ansel()), b.begin(edges[1], ansel())
+	stranger := b.begin(edges[0], wire.Account{User: 70, Name: "dorothea", PasswordAt: time.Now()})
+	for i, s := range edges {
+		v, _, err := s.Find(t.Context(), token)
+		if err != nil || v.Name != "ansel" || v.User != 7 || v.Agent != "Firefox on Linux" || v.Blind {
+			t.Errorf("edge %d: %+v, %v", i, v.Session, err)
+		}
+		if !has(t, s, other) || !has(t, s, stranger) {
+			t.Errorf("edge %d does not know a session", i)
+		}
+		if kept, ok := s.Known(token); !ok || kept.Name != "ansel" {
+			t.Errorf("edge %d does not keep the session", i)
+		}
+	}
+	list, err := edges[1].List(t.Context(), 7)
+	ids := []string{IDOf(token), IDOf(other)}
+	if err != nil || len(list) != 2 || !slices.Contains(ids, list[0].ID) || !slices.Contains(ids, list[1].ID) {
+		t.Errorf("the list of sessions: %+v, %v", list, err)
+	}
+	if err := edges[0].End(t.Context(), 70, IDOf(token)); !errors.Is(err, ErrNone) {
+		t.Errorf("another person ends the session: %v", err)
+	}
+	if err := edges[0].End(t.Context(), 7, "u.7.x"); !errors.Is(err, ErrNone) {
+		t.Errorf("an id that is none: %v", err)
+	}
+	if err := edges[0].End(t.Context(), 7, IDOf(token)); err != nil {
+		t.Fatal(err)
+	}
+	if has(t, edges[0], token) {
+		t.Error("the edge that ended a session takes it")
+	}
+	eventually(t, "the other edge has dropped it", func() bool { _, ok := edges[1].Known(token); return !ok })
+	if has(t, edges[1], token) || !has(t, edges[1], other) {
+		t.Error("the other edge refuses another session")
+	}
+	if n, err := edges[1].EndAll(t.Context(), 7, "", time.Time{}); n != 1 || err != nil {
+		t.Errorf("ended %d sessions, %v", n, err)
+	}
+	if has(t, edges[1], other) || !has(t, edges[1], stranger) {
+		t.Error("not exactly the sessions of one user have ended")
+	}
+}
+
+// TestForeignTokens: what somebody made up is no session, and costs one request of the bucket.
+func TestForeignTokens(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := b.edge()
+	planted, _ := newToken()
+	for _, token := range []string{"", "x", planted, strings.Repeat("a", 8000), "u.7", planted[1:] + "é"} {
+		if has(t, s, token) {
+			t.Errorf("%.50q is a session", token)
+		}
+		if _, ok := s.Known(token); ok {
+			t.Errorf("%.50q is known", token)
+		}
+	}
+}
+
+// TestNoSecretInBucket: neither keys nor values of the bucket have the token.
+func TestNoSecretInBucket(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := b.edge()
+	token := b.begin(s, ansel())
+	kv, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := kv.Keys(t.Context())
+	if err != nil || len(keys) != 2 {
+		t.Fatalf("keys %v, %v", keys, err)
+	}
+	for _, at := range keys {
+		entry, err := kv.Get(t.Context(), at)
+		if err != nil || strings.Contains(at+string(entry.Value()), token) {
+			t.Errorf("%s: %s, %v", at, entry.Value(), err)
+		}
+	}
+}
+
+// TestNewPassword: a new password ends all sessions but one, and one that begins with the old password meanwhile.
+func TestNewPassword(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := b.edge()
+	before := ansel()
+	old := b.begin(s, before)
+	after := before
+	after.PasswordAt = time.Now()
+	kept := b.begin(s, after)
+	if n, err := s.EndAll(t.Context(), 7, IDOf(kept), after.PasswordAt); n != 1 || err != nil {
+		t.Errorf("ended %d sessions, %v", n, err)
+	}
+	if has(t, s, old) || !has(t, s, kept) {
+		t.Error("other sessions than the old one have ended")
+	}
+	if token, err := s.Begin(t.Context(), before, ""); !errors.Is(err, ErrOvertaken) || token != "" {
+		t.Errorf("a sign-in with the old password: %v", err)
+	}
+	if list, err := s.List(t.Context(), 7); len(list) != 1 || err != nil {
+		t.Errorf("sessions after it: %v, %v", list, err)
+	}
+	b.begin(s, after)
+}
+
+// TestRenewal: a session that was not seen for an hour is renewed, once, and not one that ends at the same time.
+func TestRenewal(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := b.edge()
+	token := b.begin(s, ansel())
+	if _, renewed, err := s.Find(t.Context(), token); renewed || err != nil {
+		t.Errorf("a new session is renewed: %v", err)
+	}
+	b.clock.Observe(wire.Heartbeat{Time: time.Now().Add(2 * renewAfter)}, time.Now())
+	v, renewed, err := s.Find(t.Context(), token)
+	if !renewed || err != nil || b.clock.Now().Sub(v.Seen) > time.Minute {
+		t.Errorf("not renewed: %+v, %v", v.Session, err)
+	}
+	if _, renewed, _ := s.Find(t.Context(), token); renewed {
+		t.Error("renewed again")
+	}
+	ended := *v.Session
+	if err := s.End(t.Context(), 7, v.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, renewed := s.renew(t.Context(), &ended); renewed || has(t, s, token) {
+		t.Error("a session that has ended was renewed")
+	}
+}
+
+// TestWithoutNATS: an edge that has lost NATS keeps taking the sessions that it has seen, for reads only. NATS brings
+// them back.
+func TestWithoutNATS(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := b.edge()
+	seen, unseen := b.begin(s, ansel()), b.begin(s, ansel())
+	if !has(t, s, seen) {
+		t.Fatal("no session")
+	}
+	b.server.Stop()
+	eventually(t, "the connection is lost", func() bool { return !s.nc.IsConnected() })
+	s.known.doubt()
+	if v, _, err := s.Find(t.Context(), seen); err != nil || !v.Blind || v.Name != "ansel" {
+		t.Errorf("a session that was seen: %+v, %v", v, err)
+	}
+	if _, _, err := s.Find(t.Context(), unseen); !errors.Is(err, wire.ErrUnavailable) {
+		t.Errorf("a session that was not seen: %v", err)
+	}
+	if _, err := s.Begin(t.Context(), ansel(), ""); !errors.Is(err, wire.ErrUnavailable) {
+		t.Errorf("a new session: %v", err)
+	}
+	if err := b.server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the session is there again", func() bool {
+		v, _, err := s.Find(t.Context(), unseen)
+		return err == nil && !v.Blind
+	})
+}
+
+// TestRemade: an edge follows a bucket that was deleted and made anew.
+func TestRemade(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	edges := []*Store{b.edge(), b.edge()}
+	token := b.begin(edges[0], ansel())
+	if !has(t, edges[0], token) {
+		t.Fatal("no session")
+	}
+	js, err := jetstream.New(testenv.Connect(t, b.server.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteKeyValue(t.Context(), wire.BucketSessions); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the session is gone", func() bool {
+		_, _, err := edges[0].Find(t.Context(), token)
+		return errors.Is(err, ErrNone)
+	})
+	eventually(t, "another one can begin, and both edges know when it ends", func() bool {
+		next, err := edges[0].Begin(t.Context(), ansel(), "")
+		return err == nil && has(t, edges[1], next) && edges[0].End(t.Context(), 7, IDOf(next)) == nil &&
+			!has(t, edges[0], next)
+	})
+}
+
+// TestReadingAndEnding: a session that ends while it is read is not kept.
+func TestReadingAndEnding(t *testing.T) {
+	t.Parallel()
+	k := newKnown(10)
+	at, session := key{1}, &wire.Session{User: 7}
+	began := k.begin(at)
+	k.changed(at)
+	if k.put(at, began, session) || k.get(at) != nil {
+		t.Error("kept what had changed meanwhile")
+	}
+	began = k.begin(at)
+	k.doubt()
+	if k.put(at, began, session) || k.get(at) != nil {
+		t.Error("kept what was read before everything was doubted")
+	}
+	if !k.put(at, k.begin(at), session) || k.get(at) == nil {
+		t.Error("not kept")
+	}
+	k.doubt()
+	if k.get(at) != nil || k.old(at) != session {
+		t.Error("what is doubted counts, or is not there for when NATS is away")
+	}
+	for i := range 100 {
+		k.put(key{2, byte(i)}, k.begin(key{2, byte(i)}), session)
+	}
+	if n := len(k.newer) + len(k.older); n > 10 || len(k.reading) != 0 {
+		t.Errorf("%d sessions are kept, %d readings under way", n, len(k.reading))
+	}
+}
+
+// TestLimits: of many guesses at four edges at once no more than the allowed ones pass, and after the window as many
+// again.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	edges := make([]*Limits, 4)
+	for i := range edges {
+		edges[i] = NewLimits(testenv.Connect(t, b.server.URL()), b.clock)
+	}
+	storm := func() int64 {
+		var passed atomic.Int64
+		var guesses sync.WaitGroup
+		for i := range 1000 {
+			guesses.Go(func() {
+				wait, err := edges[i%4].Take(t.Context(), "account ansel", 10)
+				switch {
+				case err != nil:
+					t.Error(err)
+				case wait == 0:
+					passed.Add(1)
+				case wait > Window:
+					t.Errorf("the next guess in %s", wait)
+				}
+			})
+		}
+		guesses.Wait()
+		return passed.Load()
+	}
+	if n := storm(); n != 10 {
+		t.Errorf("%d guesses passed", n)
+	}
+	if wait, err := edges[0].Take(t.Context(), "account dorothea", 10); wait != 0 || err != nil {
+		t.Errorf("another account: %s, %v", wait, err)
+	}
+	b.clock.Observe(wire.Heartbeat{Time: time.Now().Add(2 * Window)}, time.Now())
+	if n := storm(); n != 10 {
+		t.Errorf("%d guesses passed in the next window", n)
+	}
+	b.server.Stop()
+	if _, err := edges[0].Take(t.Context(), "account vivian", 10); !errors.Is(err, wire.ErrUnavailable) {
+		t.Errorf("a guess that cannot be counted: %v", err)
+	}
+}
+
+func TestToken(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		fields []string
+		token  string
+		count  int
+	}{
+		{nil, "", 0},
+		{[]string{"theme=dark; session=abc; fresh=x"}, "abc", 1},
+		{[]string{"session2=abc; mysession=abc; x=session=abc"}, "", 0},
+		{[]string{`session="abc"`}, "abc", 1},
+		{[]string{"session=abc", "session=def"}, "def", 2},
+		{[]string{"session=abc;session=def"}, "def", 2},
+		{[]string{"session="}, "", 1},
+		{[]string{strings.Repeat("a=b; ", 1600) + "session=abc"}, "abc", 1},
+	} {
+		if token, count := Token(c.fields, "session"); token != c.token || count != c.count {
+			t.Errorf("%.60q: %q, %d", c.fields, token, count)
+		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	for agent, want := range map[string]string{
+		"": "", "nonsense\r\n<b>": "", "curl/8.0": "curl",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/126.0 Safari/537.36 Edg/126": "Edge on Windows",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Safari/604.1":          "Safari on iPhone",
+		"Mozilla/5.0 (Linux; Android 14) Chrome/126.0 Mobile Safari/537.36":            "Chrome on Android",
+	} {
+		if got := summary(agent); got != want {
+			t.Errorf("%q: %q, want %q", agent, got, want)
+		}
+	}
+}
+
+// BenchmarkSessionCheck is what knowing a signed-in visitor costs: from the header field to the session.
+func BenchmarkSessionCheck(b *testing.B) {
+	at := newBus(b)
+	s := at.edge()
+	token := at.begin(s, ansel())
+	fields := []string{"theme=dark; session=" + token + "; me=ansel"}
+	if !has(b, s, token) {
+		b.Fatal("no session")
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		value, _ := Token(fields, "session")
+		if _, ok := s.Known(value); !ok && !has(b, s, token) {
+			b.Fatal("the session is not known")
+		}
+	}
+}
+
+// BenchmarkRevocation measures the time from the end of a session at one edge until three others refuse it, while a
+// thousand other sessions a second change.
+func BenchmarkRevocation(b *testing.B) {
+	at := newBus(b)
+	edges := []*Store{at.edge(), at.edge(), at.edge(), at.edge()}
+	ctx, stop := context.WithCancel(b.Context())
+	var others sync.WaitGroup
+	var changed atomic.Int64
+	for i := range 4 {
+		others.Go(func() {
+			kv, err := edges[i].open()
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			for tick := time.NewTicker(4 * time.Millisecond); ; {
+				select {
+				case <-ctx.Done():
+					tick.Stop()
+					return
+				case <-tick.C:
+				}
+				_, k := newToken()
+				if _, err := kv.Put(ctx, k.id(), []byte(`{"user":1,"name":"x"}`)); err == nil {
+					changed.Add(1)
+				}
+			}
+		})
+	}
+	began := time.Now()
+	var took []time.Duration
+	for b.Loop() {
+		token := at.begin(edges[0], ansel())
+		for _, s := range edges {
+			if !has(b, s, token) {
+				b.Fatal("no session")
+			}
+		}
+		start := time.Now()
+		if err := edges[0].End(b.Context(), 7, IDOf(token)); err != nil {
+			b.Fatal(err)
+		}
+		for _, s := range edges[1:] {
+			for {
+				if _, ok := s.Known(token); !ok {
+					break
+				}
+				runtime.Gosched()
+			}
+		}
+		took = append(took, time.Since(start))
+	}
+	rate := float64(changed.Load()) / time.Since(began).Seconds()
+	stop()
+	others.Wait()
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(rate, "changes/s")
+}

@@ -1,0 +1,468 @@
+package renderer
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/renderer/password"
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+	"flickrkillr/templates"
+)
+
+// Limits of a profile, in characters, as the tables have them.
+const (
+	maxDisplayName = 100
+	maxBio         = 2000
+)
+
+// accountAction is an action of a person: how its form is checked, and what it does.
+type accountAction struct {
+	name   string
+	page   page.Private // that has its form
+	fields []string
+	pool   *pool
+	own    bool // it is about the user of HeaderUser
+	act    func(ctx context.Context, d *doing, a attempt) (*outcome, error)
+}
+
+// attempt is an action of a person that is under way.
+type attempt struct {
+	key  string
+	user int64 // HeaderUser; 0: nobody
+	form form
+}
+
+// context names the attempt for package password.
+func (a attempt) context(subject string) string { return subject + " " + a.key }
+
+func accountActions(workers, passwords *pool) []accountAction {
+	return []accountAction{
+		{wire.ActionSignUp, page.PrivateSignUp, []string{"name", "password", "next"}, passwords, false, signUp},
+		{wire.ActionSignIn, page.PrivateSignIn, []string{"name", "password", "next"}, passwords, false, signIn},
+		{wire.ActionRecover, page.PrivateRecover, []string{"name", "code", "password"}, passwords, false,
+			recoverAccount},
+		{wire.ActionPassword, page.PrivatePassword, []string{"old", "password"}, passwords, true, changePassword},
+		{wire.ActionProfileEdit, page.PrivateProfile, []string{"display", "bio"}, workers, true, editProfile},
+	}
+}
+
+// accountEndpoints lists the endpoints of accounts. What is wrong with a form is found by a worker, because the answer
+// may be a page.
+func accountEndpoints(workers, passwords *pool) []*endpoint {
+	var all []*endpoint
+	for _, a := range accountActions(workers, passwords) {
+		all = append(all, &endpoint{
+			name: strings.ReplaceAll(a.name, ".", "-"), subjects: []string{wire.ActionSubject(a.name)}, pool: a.pool,
+			parse: func(m *nats.Msg) (parsed, error) {
+				key, err := keyOf(m)
+				if err != nil {
+					return parsed{}, err
+				}
+				user, err := userOf(m, a.own)
+				if err != nil {
+					return parsed{}, err
+				}
+				form, wrongForm := parseForm(a.name, m.Data, a.fields...)
+				at := attempt{key, user, form}
+				var do deed = func(ctx context.Context, d *doing) (*outcome, error) {
+					if wrongForm != nil {
+						return nil, wrongForm
+					}
+					return a.act(ctx, d, at)
+				}
+				if m.Header.Get(wire.HeaderAccept) == wire.AcceptPage {
+					do = withPage(a.page, at, do)
+				} else {
+					do = withoutPage(do)
+				}
+				return parsed{action: &action{do: do}, limit: wire.ActionDeadline}, nil
+			},
+		})
+	}
+	return all
+}
+
+// userOf reads for which user a request is.
+func userOf(m *nats.Msg, required bool) (int64, error) {
+	text := m.Header.Get(wire.HeaderUser)
+	if text == "" && !required {
+		return 0, nil
+	}
+	user, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || user <= 0 {
+		return 0, wrong(wire.HeaderUser, "is not the number of a user: give digits, such as 7")
+	}
+	return user, nil
+}
+
+// problems are what is wrong with a form, by field; [templates.FormProblem] is the form as a whole. As an error it is
+// the first of them.
+type problems map[string]string
+
+func (p problems) Error() string { return p.first().Error() }
+
+// Unwrap makes it an *wire.InputError.
+func (p problems) Unwrap() error { return p.first() }
+
+func (p problems) first() *wire.InputError {
+	for _, field := range slices.Sorted(maps.Keys(p)) {
+		return &wire.InputError{Field: field, Problem: p[field]}
+	}
+	return &wire.InputError{Field: formField, Problem: "cannot be used"}
+}
+
+// note takes an error of a field; it returns other errors, and nil.
+func (p problems) note(err error) error {
+	input, ok := errors.AsType[*wire.InputError](err)
+	if !ok {
+		return err
+	}
+	if p[input.Field] == "" {
+		p[input.Field] = input.Problem
+	}
+	return nil
+}
+
+// asError returns p, or nil if there are no problems.
+func (p problems) asError() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}
+
+// withPage answers a form that something is wrong with by the form's page.
+func withPage(kind page.Private, at attempt, do deed) deed {
+	return func(ctx context.Context, d *doing) (*outcome, error) {
+		out, err := do(ctx, d)
+		all, ok := errors.AsType[problems](err)
+		if input, one := errors.AsType[*wire.InputError](err); one && !ok {
+			all, ok = problems{input.Field: input.Problem}, true
+		}
+		key := at.key
+		if errors.Is(err, store.ErrConflict) {
+			all, ok = problems{formField: "This was sent before with other content. Look at it and send it again"}, true
+			key = rand.Text()
+		}
+		if !ok {
+			return out, err
+		}
+		view, viewErr := d.privateView(ctx, kind, at.user, templates.Form{
+			Key: key, Next: at.form["next"], Values: at.form.shown(), Problems: all.onPage(kind),
+		}, nil)
+		if viewErr != nil {
+			return nil, viewErr
+		}
+		return &outcome{refused: all, view: view}, nil
+	}
+}
+
+// withoutPage leaves out what only pages have.
+func withoutPage(do deed) deed {
+	return func(ctx context.Context, d *doing) (*outcome, error) {
+		out, err := do(ctx, d)
+		if out != nil {
+			out.view = nil
+		}
+		return out, err
+	}
+}
+
+// onPage puts what is wrong with no field of a form's page where the page shows it.
+func (p problems) onPage(kind page.Private) map[string]string {
+	shown := map[string]string{}
+	for field, problem := range p {
+		if field == formField {
+			shown[templates.FormProblem] = strings.ToUpper(problem[:1]) + problem[1:]
+			continue
+		}
+		if slices.Contains(fieldsOf(kind), field) {
+			shown[field] = problem
+			continue
+		}
+		shown[templates.FormProblem] = fmt.Sprintf("The field %s %s", field, problem)
+	}
+	return shown
+}
+
+func fieldsOf(kind page.Private) []string {
+	for _, a := range accountActions(nil, nil) {
+		if a.page == kind {
+			return a.fields
+		}
+	}
+	return nil
+}
+
+// shown is what a form's page may repeat of what was typed: no password and no code.
+func (f form) shown() map[string]string {
+	values := map[string]string{}
+	for _, name := range []string{"name", "display", "bio"} {
+		values[name] = f[name]
+	}
+	return values
+}
+
+// userName reads a name that is typed in any spelling.
+func (f form) userName() (string, error) {
+	typed := strings.TrimSpace(f["name"])
+	switch {
+	case typed == "":
+		return "", wrong("name", "is missing: give 2 to 31 letters, digits, hyphens or underscores")
+	case len(typed) > 400:
+		return "", wrong("name", "is too long: give at most 31 letters, digits, hyphens or underscores")
+	}
+	return wire.FoldName(typed), nil
+}
+
+// newName is userName for a name that somebody wants to take.
+func (f form) newName() (string, error) {
+	name, err := f.userName()
+	switch {
+	case err != nil:
+		return "", err
+	case page.ValidUser(name) && page.Reserved(name):
+		return "", wrong("name", "is kept for the site: choose another")
+	case page.ValidUser(name):
+		return name, nil
+	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }):
+		return "", wrong("name", "has control characters or invisible ones: leave them out")
+	case len(name) > 31:
+		return "", wrong("name", "is too long: use at most 31 characters")
+	case len(name) < 2:
+		return "", wrong("name", "is too short: use at least 2 characters")
+	case name[0] == '-' || name[0] == '_':
+		return "", wrong("name", "begins with a hyphen or underscore: begin with a letter or a digit")
+	}
+	return "", wrong("name", "has other characters than a to z, 0 to 9, hyphen and underscore: leave them out")
+}
+
+// newPassword reads a password that is to be set.
+func (f form) newPassword(user string) (string, error) {
+	if why := password.Refuse(f["password"], user); why != "" {
+		return "", &wire.InputError{Field: "password", Problem: why}
+	}
+	return f["password"], nil
+}
+
+// typedPassword reads a password that is to be checked. What is too long is none.
+func (f form) typedPassword(field string) (string, error) {
+	typed := f[field]
+	if typed == "" || len(typed) > 4*password.Longest {
+		return "", wrong(field, "is missing, or too long: give the one that you have chosen")
+	}
+	return typed, nil
+}
+
+func signUp(ctx context.Context, d *doing, a attempt) (*outcome, error) {
+	all := problems{}
+	name, err := a.form.newName()
+	_ = all.note(err) // of fields only
+	secret, err := a.form.newPassword(name)
+	_ = all.note(err)
+	if err := all.asError(); err != nil {
+		return nil, err
+	}
+	codes := password.Codes(secret, a.context(name))
+	stored := make([][]byte, len(codes))
+	for i, code := range codes {
+		stored[i] = password.CodeHash(code)
+	}
+	hash := password.Hash(secret, a.context(name))
+	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		return d.store.SignUp(ctx, a.key, name, hash, stored)
+	})
+	if errors.Is(err, store.ErrTaken) {
+		return nil, wrong("name", "is taken: choose another")
+	}
+	if err != nil {
+		return nil, err
+	}
+	account, err := d.accountNamed(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return &outcome{changes: changes, account: toAccount(account), view: templates.Codes(templates.CodesPage{
+		Site: d.maker.site, Person: templates.Person{Name: name}, Codes: codes,
+	})}, nil
+}
+
+// errNoMatch is one answer for an unknown name, a wrong password and an account that is closed.
+func errNoMatch() error { return wrong("password", "does not fit the name: check both") }
+
+func signIn(ctx context.Context, d *doing, a attempt) (*outcome, error) {
+	all := problems{}
+	name, err := a.form.userName()
+	_ = all.note(err)
+	secret, err := a.form.typedPassword("password")
+	_ = all.note(err)
+	if err := all.asError(); err != nil {
+		return nil, err
+	}
+	account, err := d.checkPassword(ctx, name, secret)
+	if err != nil {
+		return nil, err
+	}
+	return &outcome{account: toAccount(account)}, nil
+}
+
+// checkPassword returns the account of a name if the password is its own. It takes the same time whether there is such
+// an account or not.
+func (d *doing) checkPassword(ctx context.Context, name, secret string) (*store.Account, error) {
+	account, err := d.accountNamed(ctx, name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if err != nil || account.Password == "" {
+		password.VerifyNobody(secret)
+		return nil, errNoMatch()
+	}
+	ok, err := password.Verify(account.Password, secret)
+	if err != nil {
+		return nil, fmt.Errorf("the account of user %d: %w", account.User, err)
+	}
+	if !ok || account.Disabled {
+		return nil, errNoMatch()
+	}
+	return account, nil
+}
+
+// recoverAccount sets a password by a recovery code. A code has 80 bits, so its hash may be compared at once; the new
+// password is hashed first, so that an unknown name takes the same time.
+func recoverAccount(ctx context.Context, d *doing, a attempt) (*outcome, error) {
+	all := problems{}
+	name, err := a.form.userName()
+	_ = all.note(err)
+	secret, err := a.form.newPassword(name)
+	_ = all.note(err)
+	code := a.form["code"]
+	if code == "" || len(code) > 100 {
+		all["code"] = "is missing, or too long: give one of those that you got when you signed up"
+	}
+	if err := all.asError(); err != nil {
+		return nil, err
+	}
+	hash := password.Hash(secret, a.context(name))
+	account, err := d.accountNamed(ctx, name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	var changes []store.Change
+	if err == nil && !account.Disabled && account.Password != "" {
+		changes, err = fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+			return d.store.Recover(ctx, a.key, account.User, password.CodeHash(code), hash)
+		})
+	} else {
+		err = store.ErrNotFound
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, wrong("code", "does not fit the name, or was used: check both, or use another code")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.afterPassword(ctx, account.User, changes)
+}
+
+// afterPassword reads the account again, for when its password was set.
+func (d *doing) afterPassword(ctx context.Context, user int64, changes []store.Change) (*outcome, error) {
+	account, err := d.accountOf(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	return &outcome{changes: changes, account: toAccount(account)}, nil
+}
+
+func changePassword(ctx context.Context, d *doing, a attempt) (*outcome, error) {
+	account, err := d.accountOf(ctx, a.user)
+	if err != nil {
+		return nil, err
+	}
+	all := problems{}
+	old, err := a.form.typedPassword("old")
+	_ = all.note(err)
+	secret, err := a.form.newPassword(account.Name)
+	_ = all.note(err)
+	if err := all.asError(); err != nil {
+		return nil, err
+	}
+	hash := password.Hash(secret, a.context(account.Name))
+	if account.Password != hash { // it is when this attempt is a repetition
+		ok, err := password.Verify(account.Password, old)
+		if err != nil {
+			return nil, fmt.Errorf("the account of user %d: %w", account.User, err)
+		}
+		if !ok {
+			return nil, wrong("old", "is not the one that holds: check it")
+		}
+	}
+	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		return d.store.SetPassword(ctx, a.key, a.user, account.Password, hash)
+	})
+	if errors.Is(err, store.ErrChanged) {
+		return nil, wrong("old", "was changed just now: sign in again")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.afterPassword(ctx, a.user, changes)
+}
+
+func editProfile(ctx context.Context, d *doing, a attempt) (*outcome, error) {
+	all := problems{}
+	var edit store.Profile
+	var err error
+	edit.DisplayName, err = a.form.line("display", maxDisplayName)
+	if err == nil && edit.DisplayName != nil {
+		err = checkDisplayName(*edit.DisplayName)
+	}
+	_ = all.note(err)
+	edit.Bio, err = a.form.prose("bio", maxBio)
+	_ = all.note(err)
+	if edit == (store.Profile{}) && len(all) == 0 {
+		all[formField] = "changes nothing: give a display name, a text about you or both"
+	}
+	if err := all.asError(); err != nil {
+		return nil, err
+	}
+	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		return d.store.EditProfile(ctx, a.key, a.user, edit)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &outcome{changes: changes}, nil
+}
+
+func checkDisplayName(name string) error {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return wrong("display", "is missing: give at least one character")
+	case strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) }):
+		return wrong("display", "has marks that change the direction of text: leave them out")
+	}
+	return nil
+}
+
+func (d *doing) accountNamed(ctx context.Context, name string) (*store.Account, error) {
+	return fromRows(ctx, d, func(ctx context.Context) (*store.Account, error) { return d.store.AccountNamed(ctx, name) })
+}
+
+func (d *doing) accountOf(ctx context.Context, user int64) (*store.Account, error) {
+	return fromRows(ctx, d, func(ctx context.Context) (*store.Account, error) { return d.store.AccountOf(ctx, user) })
+}
+
+func toAccount(a *store.Account) *wire.Account {
+	return &wire.Account{User: a.User, Name: a.Name, PasswordAt: a.PasswordAt}
+}

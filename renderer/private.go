@@ -1,0 +1,85 @@
+package renderer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+	"flickrkillr/templates"
+)
+
+// privateEndpoints lists the pages that are made for one person. They are never batched, shared or kept.
+func privateEndpoints(workers *pool) []*endpoint {
+	var all []*endpoint
+	for _, kind := range page.Privates() {
+		all = append(all, &endpoint{
+			name: "private-" + kind.String(), subjects: []string{kind.Subject()}, pool: workers,
+			parse: func(m *nats.Msg) (parsed, error) {
+				user, err := userOf(m, kind.NeedsSession())
+				if err != nil {
+					return parsed{}, err
+				}
+				asked, err := wire.DecodePrivateRequest(m.Data)
+				if err != nil {
+					return parsed{}, err
+				}
+				return parsed{limit: wire.PageDeadline, action: &action{
+					do: func(ctx context.Context, d *doing) (*outcome, error) {
+						return d.privatePage(ctx, kind, user, asked)
+					},
+				}}, nil
+			},
+		})
+	}
+	return all
+}
+
+// notices are what a page says about what has just happened.
+var notices = map[string]string{
+	wire.NoticePassword:  "Your password is changed. All other browsers are signed out.",
+	wire.NoticeRecovered: "Your password is set. All other browsers are signed out.",
+	wire.NoticeEnded:     "That browser is signed out.",
+	wire.NoticeCookies:   "Your browser sent two session cookies, so neither of them counts. Sign in again.",
+}
+
+func (d *doing) privatePage(
+	ctx context.Context, kind page.Private, user int64, asked wire.PrivateRequest,
+) (*outcome, error) {
+	f := templates.Form{Key: asked.Key, Next: asked.Next, Notice: notices[asked.Notice], Values: map[string]string{}}
+	for name := range asked.Values {
+		f.Values[name] = asked.Values.Get(name)
+	}
+	if asked.Wait > 0 {
+		f.Problems = map[string]string{templates.FormProblem: fmt.Sprintf(
+			"There were too many attempts. Try again in %d seconds", int(asked.Wait.Round(time.Second)/time.Second)+1)}
+	}
+	view, err := d.privateView(ctx, kind, user, f, asked.Sessions)
+	return &outcome{view: view}, err
+}
+
+// privateView makes the view of a private page. For the profile's form without values it takes those of the user.
+func (d *doing) privateView(
+	ctx context.Context, kind page.Private, user int64, f templates.Form, sessions []wire.OwnSession,
+) (templ.Component, error) {
+	p := templates.PrivatePage{Site: d.maker.site, Kind: kind, Form: f}
+	if kind.NeedsSession() {
+		account, err := d.accountOf(ctx, user)
+		if err != nil {
+			return nil, err
+		}
+		p.Person = templates.Person{Name: account.Name, Display: account.DisplayName}
+		p.Codes = account.Codes
+		if kind == page.PrivateProfile && len(f.Problems) == 0 {
+			f.Values["display"], f.Values["bio"] = account.DisplayName, account.Bio
+		}
+	}
+	for _, session := range sessions {
+		p.Sessions = append(p.Sessions, templates.SessionCard(session))
+	}
+	return templates.Private(p), nil
+}

@@ -1,0 +1,57 @@
+package page
+
+// Private names a page of one person: a form, or what only that person may see. It is not a [Ref], so nothing that
+// shares, keeps or fills pages can be given one.
+type Private uint8
+
+// Private pages. All but the first three need a session.
+const (
+	PrivateSignIn Private = iota
+	PrivateSignUp
+	PrivateRecover // a recovery code sets a new password
+	PrivateMe
+	PrivatePassword
+	PrivateSessions
+	PrivateProfile
+
+	privateCount = int(iota)
+)
+
+// PathSignOut takes a POST that ends the session. It has no page.
+const PathSignOut = "/signout"
+
+var privates = [privateCount]struct{ name, path string }{
+	{"signin", "/signin"}, {"signup", "/signup"}, {"recover", "/recover"}, {"me", "/me"}, {"password", "/me/password"},
+	{"sessions", "/me/sessions"}, {"profile", "/me/profile"},
+}
+
+// Privates lists all private pages.
+func Privates() []Private {
+	all := make([]Private, privateCount)
+	for i := range all {
+		all[i] = Private(i)
+	}
+	return all
+}
+
+// ParsePrivate returns the private page at a path, which has no other spelling.
+func ParsePrivate(path string) (Private, bool) {
+	for i := range privates {
+		if privates[i].path == path {
+			return Private(i), true
+		}
+	}
+	return 0, false
+}
+
+// String is the name of the page in subjects and logs, such as "signin".
+func (p Private) String() string { return privates[p].name }
+
+// Path is where browsers find the page.
+func (p Private) Path() string { return privates[p].path }
+
+// Subject is where renderers are asked for the page: "private.signin".
+func (p Private) Subject() string { return "private." + privates[p].name }
+
+// NeedsSession reports whether only a person who is signed in has the page.
+func (p Private) NeedsSession() bool { return p >= PrivateMe }

@@ -1,0 +1,138 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Actions of people, see [ActionPhotoEdit] for how actions work. HeaderUser says whose password or profile is meant;
+// the edge takes it from the session. Only edges may set it, which is what permissions of the bus are for.
+//
+// A reply to one of the first four has HeaderAccount. With HeaderAccept: page, what is wrong with the form is answered
+// by the form's page with status 422, see [HeaderStatus], and a sign-up by the page with the recovery codes. No reply
+// is remembered with a password or a code in it: a repeated sign-up computes its codes again, from the key and the
+// password.
+const (
+	ActionSignUp      = "account.signup"   // name, password, next: the path that the form's page leads to, or nothing
+	ActionSignIn      = "account.signin"   // likewise; changes nothing
+	ActionRecover     = "account.recover"  // name, code, password: sets the password and uses up the code
+	ActionPassword    = "account.password" // old, password
+	ActionProfileEdit = "profile.edit"     // display, bio
+)
+
+// Headers of private pages and of actions of people.
+const (
+	HeaderUser    = "Killr-User"    // request: the number of the user for whom it is made
+	HeaderAccount = "Killr-Account" // reply: whose account it is, see Account
+	HeaderStatus  = "Killr-Status"  // reply: its data are an HTML page with this HTTP status, for one visitor
+	HeaderChanged = "Killr-Changed" // reply with a page: the scopes that changed, see FormatDeps
+	AcceptPage    = "page"          // value of HeaderAccept
+)
+
+// Account says whose password was checked or set.
+type Account struct {
+	User       int64
+	Name       string
+	PasswordAt time.Time // when the password was set that holds now
+}
+
+// String is the header's form: "7 ansel 1795463000123456".
+func (a Account) String() string {
+	return strconv.FormatInt(a.User, 10) + " " + a.Name + " " + FormatTime(a.PasswordAt)
+}
+
+// ParseAccount is the inverse of [Account.String].
+func ParseAccount(s string) (a Account, err error) {
+	parts := strings.Split(s, " ")
+	ok := len(parts) == 3
+	if ok {
+		a.Name = parts[1]
+		a.User, err = strconv.ParseInt(parts[0], 10, 64)
+		ok = err == nil && a.User > 0
+	}
+	if ok {
+		a.PasswordAt, ok = ParseTime(parts[2])
+	}
+	if !ok {
+		return Account{}, fmt.Errorf("%s: %q is no account", HeaderAccount, s)
+	}
+	return a, nil
+}
+
+// FoldName returns the one spelling of a user's name, which people may type in others: compatibility forms (NFKC),
+// letter case and space around it do not count. What is longer than any name stays as it is.
+func FoldName(typed string) string {
+	if len(typed) > 1<<10 {
+		return typed
+	}
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(typed))))
+}
+
+// ChangedBy returns the scopes and versions in the reply to an action.
+func ChangedBy(reply *nats.Msg) ([]Dep, error) {
+	if reply.Header.Get(HeaderStatus) != "" {
+		changed := reply.Header.Get(HeaderChanged)
+		if changed == "" {
+			return nil, nil
+		}
+		return ParseDeps(changed)
+	}
+	changes, err := DecodeChanges(reply.Data)
+	if err != nil {
+		return nil, err
+	}
+	deps := make([]Dep, len(changes))
+	for i, c := range changes {
+		deps[i] = Dep{c.Scope, c.Version}
+	}
+	return deps, nil
+}
+
+// PrivateRequest is the data of a request for a private page: what the edge knows and rows do not.
+type PrivateRequest struct {
+	Key      string        `json:"key,omitempty"`      // for the form's hidden field
+	Next     string        `json:"next,omitempty"`     // the path to go to after signing in
+	Notice   string        `json:"notice,omitempty"`   // what has just happened, one of Notices
+	Values   url.Values    `json:"values,omitempty"`   // what was typed, without passwords and codes
+	Wait     time.Duration `json:"wait,omitempty"`     // after too many guesses: when the next one is allowed
+	Sessions []OwnSession  `json:"sessions,omitempty"` // of the person, the one last seen first
+}
+
+// OwnSession is a session as its person sees it.
+type OwnSession struct {
+	ID      string    `json:"id"`
+	Agent   string    `json:"agent"`
+	Created time.Time `json:"created"`
+	Seen    time.Time `json:"seen"`
+	Current bool      `json:"current,omitempty"` // it is the one that asks
+}
+
+// Notices: what a private page may say on top.
+const (
+	NoticePassword  = "password"  // the password was changed
+	NoticeRecovered = "recovered" // the password was set by a recovery code
+	NoticeEnded     = "ended"     // sessions were ended
+	NoticeCookies   = "cookies"   // the browser sent two session cookies
+)
+
+// Encode returns the request's JSON.
+func (r PrivateRequest) Encode() ([]byte, error) { return json.Marshal(r) }
+
+// DecodePrivateRequest is the inverse of [PrivateRequest.Encode]. No data are a request without anything.
+func DecodePrivateRequest(data []byte) (r PrivateRequest, err error) {
+	if len(data) == 0 {
+		return r, nil
+	}
+	if err = json.Unmarshal(data, &r); err != nil {
+		return r, fmt.Errorf("%w: %w", ErrBadRequest, err)
+	}
+	return r, nil
+}

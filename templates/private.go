@@ -1,0 +1,111 @@
+package templates
+
+import (
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"flickrkillr/schema/page"
+)
+
+// PrivatePage is a page for one person, or a form. Which fields count depends on Kind.
+type PrivatePage struct {
+	Site     Site
+	Kind     page.Private
+	Form     Form
+	Person   Person        // who is signed in
+	Bio      string        // theirs
+	Codes    int           // recovery codes that they have left
+	Sessions []SessionCard // theirs, the one last seen first
+}
+
+// Form is the state of a form: empty, or as it was sent with what is wrong with it.
+type Form struct {
+	Key      string            // names the attempt, so that sending the form twice does it once
+	Next     string            // the path to go to afterwards; "" for the usual one
+	Notice   string            // a sentence about what has just happened; "" for none
+	Values   map[string]string // what was typed, by field, without passwords and codes
+	Problems map[string]string // what is wrong, by field, such as "is taken: choose another"; "form": all of it
+}
+
+// FormProblem is the key of Problems for what is wrong with the form as a whole, which is a sentence without its full
+// stop.
+const FormProblem = "form"
+
+// SessionCard is a session in the list of a person's own.
+type SessionCard struct {
+	ID            string
+	Agent         string // such as "Firefox on Linux"; "" is not known
+	Created, Seen time.Time
+	Current       bool // it is the one that asks
+}
+
+func (c SessionCard) agent() string {
+	if c.Agent == "" {
+		return "Unknown browser"
+	}
+	return clean(c.Agent)
+}
+
+// CodesPage shows the recovery codes of a new account, once.
+type CodesPage struct {
+	Site   Site
+	Person Person
+	Codes  []string
+}
+
+// Private is the view of a private page.
+func Private(p PrivatePage) templ.Component {
+	switch p.Kind {
+	case page.PrivateSignUp:
+		return signUp(p)
+	case page.PrivateRecover:
+		return recoverForm(p)
+	case page.PrivateMe:
+		return me(p)
+	case page.PrivatePassword:
+		return passwordForm(p)
+	case page.PrivateSessions:
+		return sessions(p)
+	case page.PrivateProfile:
+		return profileForm(p)
+	}
+	return signIn(p)
+}
+
+// withNext is the path of a form that leads to p.Form.Next afterwards.
+func (p PrivatePage) withNext(to page.Private) string {
+	if p.Form.Next == "" {
+		return to.Path()
+	}
+	return to.Path() + "?" + nextQuery(p.Form.Next)
+}
+
+func (p PrivatePage) frame(title string) frame {
+	return frame{site: p.Site, kind: "text", title: title, description: title + ".", noIndex: true}
+}
+
+// describedBy lists the ids of the texts about a field: its hint, and what is wrong with it.
+func (f Form) describedBy(in input) string {
+	var ids []string
+	if in.hint != "" {
+		ids = append(ids, in.name+"-hint")
+	}
+	if f.Problems[in.name] != "" {
+		ids = append(ids, in.name+"-problem")
+	}
+	return strings.Join(ids, " ")
+}
+
+// secret is a field whose text is not shown.
+func secret(name, label, autocomplete string) input {
+	return input{name: name, label: label, kind: "password", autocomplete: autocomplete}
+}
+
+// input is one field of a form.
+type input struct {
+	name, label, kind, autocomplete string
+	most                            int // characters, 0: no limit
+	hint                            string
+}
