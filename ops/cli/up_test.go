@@ -13,12 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/wire"
 	"flickrkillr/renderer"
 )
 
@@ -201,7 +201,7 @@ func number(t *testing.T, s string) int {
 // pids asks the bus which processes offer a service: the metadata of each instance says so.
 func pids(t *testing.T, env stack.Env, service string) map[string]bool {
 	t.Helper()
-	nc, err := nats.Connect(env.NATS)
+	nc, err := stack.Connect(env.Login(wire.RoleOperator), "test", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
