@@ -118,7 +118,9 @@ func busCluster(t *testing.T) (urls []string, cut func(bool)) {
 			t.Fatal(err)
 		}
 	}
-	gates := []*gate{newGate(t, ports[0]), newGate(t, ports[1])}
+	// Servers tell each other of servers, so the others may connect to the last one too.
+	gates := []*gate{newGate(t, ports[0]), newGate(t, ports[1]), newGate(t, ports[2])}
+	advertise := [3]string{2: gates[2].listener.Addr().String()}
 	routes := [3][]string{
 		{net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[1]))},
 		{net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))},
@@ -126,7 +128,7 @@ func busCluster(t *testing.T) (urls []string, cut func(bool)) {
 	}
 	for i := range ports {
 		n, err := stack.StartNATS(stack.NATSConfig{Dir: t.TempDir(), Cluster: &stack.NATSCluster{
-			Server: fmt.Sprintf("server-%d", i), Port: ports[i], Routes: routes[i],
+			Server: fmt.Sprintf("server-%d", i), Port: ports[i], Routes: routes[i], Advertise: advertise[i],
 		}})
 		if err != nil {
 			t.Fatal(err)

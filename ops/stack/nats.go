@@ -30,9 +30,10 @@ type NATSConfig struct {
 
 // NATSCluster says how a server is one of several.
 type NATSCluster struct {
-	Server string   // name of this server, different for each
-	Port   int      // where the others connect
-	Routes []string // host:port of other servers, at least one: two servers are connected by either's route
+	Server    string   // name of this server, different for each
+	Port      int      // where the others connect
+	Advertise string   // host:port that other servers are told to connect to; "": Host and Port
+	Routes    []string // host:port of other servers, at least one: two servers are connected by either's route
 }
 
 // NATS is an embedded nats-server, the same code as production runs.
@@ -96,7 +97,7 @@ func (n *NATS) start() error {
 	if c := n.cfg.Cluster; c != nil {
 		opts.ServerName = c.Server
 		opts.Cluster = server.ClusterOpts{
-			Name: "killr", Host: n.cfg.Host, Port: c.Port, NoAdvertise: true, PoolSize: -1,
+			Name: "killr", Host: n.cfg.Host, Port: c.Port, Advertise: c.Advertise, NoAdvertise: true, PoolSize: -1,
 		}
 		opts.Routes = server.RoutesFromStr("nats://" + strings.Join(c.Routes, ",nats://"))
 	}

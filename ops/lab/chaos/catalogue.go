@@ -221,7 +221,7 @@ func catalogue() []Row {
 				s.Bus = scale.Line{There: 50 * time.Millisecond, Back: 50 * time.Millisecond, Lost: .01}
 			}),
 			Loads:   all(Target{P99: 600 * time.Millisecond}),
-			Control: Control{Off: "the time that requests have: it is 0.2 s", Edits: withoutLongDeadline},
+			Control: Control{Off: "the time that requests have: it is 0.3 s", Edits: withoutLongDeadline},
 		},
 		{
 			Name: "edges and renderers can open no file for 10 s", Visitor: "nothing",

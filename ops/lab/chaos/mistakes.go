@@ -42,7 +42,7 @@ var (
 		mutant.Replace("schema/wire/clock.go", "c.offset.Store(int64(best))", "c.offset.Store(int64(0 * best))"),
 	}
 	withoutLongDeadline = []mutant.Edit{mutant.Replace(
-		"schema/wire/wire.go", "PageDeadline  = 5 * time.Second", "PageDeadline  = 200 * time.Millisecond",
+		"schema/wire/wire.go", "PageDeadline  = 5 * time.Second", "PageDeadline  = 300 * time.Millisecond",
 	)}
 	// withoutNewer takes a copy that may be too old for an error, as well as none.
 	withoutNewer = []mutant.Edit{mutant.Replace(
