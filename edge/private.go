@@ -155,14 +155,12 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 // askFor makes a request for one visitor on the bus.
 func (s *Server) askFor(ctx context.Context, x *exchange, subject string, who visitor, header nats.Header, data []byte,
 	limit time.Duration) (*nats.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	header.Set(wire.HeaderRequest, x.number.String())
 	if who.Session != nil {
 		header.Set(wire.HeaderUser, strconv.FormatInt(who.User, 10))
 	}
 	begun := time.Now()
-	reply, err := s.pages.renderers.ask(ctx, &nats.Msg{Subject: subject, Header: header, Data: data})
+	reply, err := s.pages.renderers.ask(ctx, &nats.Msg{Subject: subject, Header: header, Data: data}, limit)
 	x.timing.bus = time.Since(begun)
 	if err == nil {
 		x.tier, x.timing.worker = tierRender, wire.ParseTiming(reply.Header.Get(wire.HeaderTiming))

@@ -158,20 +158,18 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 	}
 }
 
-// askEvery is how long an answer for one visitor is awaited before the request is made again. Sign-ins may wait for
-// others for some seconds.
-const askEvery = 6 * time.Second
-
 // ask makes a request for one visitor: an action, which its key makes safe to repeat, or a private page. It is not
-// hedged, because what takes long here is work. While nobody answers it is made again until ctx ends. An error that a
-// renderer has replied is in the reply, unless another renderer may do better.
-func (r *renderers) ask(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
-	if until, ok := ctx.Deadline(); ok && r.clock.Known() {
-		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(until.Add(r.clock.Offset())))
-	}
+// hedged, because what takes long here is work. It is made again after half of limit, and while nobody listens, until
+// limit has passed. An error that a renderer has replied is in the reply, unless another renderer may do better.
+func (r *renderers) ask(ctx context.Context, msg *nats.Msg, limit time.Duration) (*nats.Msg, error) {
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
 	start, pause := time.Now(), backoffFirst
+	if r.clock.Known() {
+		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(start.Add(limit+r.clock.Offset())))
+	}
 	for {
-		attempt, cancel := context.WithTimeout(ctx, askEvery)
+		attempt, cancel := context.WithTimeout(ctx, limit/2)
 		reply, err := r.askOnce(attempt, msg)
 		cancel()
 		again := errors.Is(err, context.DeadlineExceeded) || refused(err) && !errors.Is(err, nats.ErrNoResponders)

@@ -456,7 +456,9 @@ func checkDisplayName(name string) error {
 }
 
 func (d *doing) accountNamed(ctx context.Context, name string) (*store.Account, error) {
-	return fromRows(ctx, d, func(ctx context.Context) (*store.Account, error) { return d.store.AccountNamed(ctx, name) })
+	return fromRows(ctx, d, func(ctx context.Context) (*store.Account, error) {
+		return d.store.AccountNamed(ctx, name)
+	})
 }
 
 func (d *doing) accountOf(ctx context.Context, user int64) (*store.Account, error) {

@@ -25,7 +25,8 @@ func TestAccounts(t *testing.T) {
 		t.Fatalf("accounts %v, %v", found, err)
 	}
 	for _, a := range found {
-		phc := ask(t, pool, "SELECT password FROM accounts a JOIN users u ON u.id = a.user_id WHERE u.name = $1", a.Name)
+		phc := ask(t, pool, "SELECT password FROM accounts WHERE user_id = (SELECT id FROM users WHERE name = $1)",
+			a.Name)
 		if ok, err := password.Verify(phc, a.Password); !ok || err != nil {
 			t.Errorf("%s: %q does not fit %s: %v", a.Name, a.Password, phc, err)
 		}

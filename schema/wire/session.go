@@ -53,8 +53,8 @@ func SessionsConfig() jetstream.KeyValueConfig {
 // BucketLimits is the JetStream KV bucket in which edges count guesses of passwords.
 const BucketLimits = "LIMITS"
 
-// LimitsConfig is the configuration of the bucket of counts, which matter for a minute. It has room for 400,000 names and
-// addresses.
+// LimitsConfig is the configuration of the bucket of counts, which matter for a minute. It has room for 400,000 names
+// and addresses.
 func LimitsConfig() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{Bucket: BucketLimits, Description: "guesses of passwords, by account and address",
 		TTL: 2 * time.Minute, Storage: jetstream.FileStorage, MaxBytes: 64 << 20, MaxValueSize: 1 << 10}
