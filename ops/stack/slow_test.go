@@ -46,7 +46,7 @@ func TestSlowClientIsDropped(t *testing.T) {
 	t.Cleanup(n.Stop)
 	connect := func(name string, options ...nats.Option) *nats.Conn {
 		t.Helper()
-		nc, err := Connect(n.URL(), name, nil, options...)
+		nc, err := Connect(Login{URL: n.URL()}, name, nil, options...)
 		if err != nil {
 			t.Fatal(err)
 		}
