@@ -127,13 +127,9 @@ func busCluster(t *testing.T) (urls []string, cut func(bool)) {
 		{gates[0].listener.Addr().String(), gates[1].listener.Addr().String()},
 	}
 	for i := range ports {
-		n, err := stack.StartNATS(stack.NATSConfig{Dir: t.TempDir(), Cluster: &stack.NATSCluster{
+		n := testenv.NATSWith(t, stack.NATSConfig{Dir: t.TempDir(), Cluster: &stack.NATSCluster{
 			Server: fmt.Sprintf("server-%d", i), Port: ports[i], Routes: routes[i], Advertise: advertise[i],
 		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(n.Stop)
 		urls = append(urls, n.URL())
 	}
 	return urls, func(shut bool) {
@@ -191,8 +187,8 @@ func TestSplitBus(t *testing.T) {
 	}
 	start := func(bus string, roles ...Role) *Site {
 		s := New(Config{
-			Services: stack.Env{NATS: bus, Postgres: env.Postgres}, Pictures: filepath.Join(t.TempDir(), "pictures"),
-			Addr: "127.0.0.1:0", Renderer: renderer.Config{Replicas: 3},
+			Services: stack.Env{NATS: bus, Seeds: env.Seeds, Postgres: env.Postgres},
+			Pictures: filepath.Join(t.TempDir(), "pictures"), Addr: "127.0.0.1:0", Renderer: renderer.Config{Replicas: 3},
 		})
 		t.Cleanup(func() {
 			if err := s.Stop(); err != nil {

@@ -31,8 +31,15 @@ func NATSServer(t testing.TB) *stack.NATS {
 // NATSIn is NATSServer with its streams in a directory.
 func NATSIn(t testing.TB, dir string) *stack.NATS {
 	t.Helper()
+	return NATSWith(t, stack.NATSConfig{Dir: dir})
+}
+
+// NATSWith is NATSServer with a configuration, to which it adds who may sign in.
+func NATSWith(t testing.TB, cfg stack.NATSConfig) *stack.NATS {
+	t.Helper()
 	signIn := busKeys(t)
-	n, err := stack.StartNATS(stack.NATSConfig{Dir: dir, Seeds: signIn.seeds, Any: signIn.anyKey})
+	cfg.Seeds, cfg.Any = signIn.seeds, signIn.anyKey
+	n, err := stack.StartNATS(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
