@@ -108,7 +108,8 @@ func (s *site) filler(change ...func(*Config)) *Filler {
 // begin starts a cachefill.
 func (s *site) begin(change ...func(*Config)) (f *Filler, stop func()) {
 	s.t.Helper()
-	cfg := Config{NATS: testenv.Connect(s.t, s.url), Memcached: []string{s.addr}, Version: "1.2.3",
+	cfg := Config{NATS: testenv.ConnectAs(s.t, s.url, wire.RoleCachefill), Memcached: []string{s.addr},
+		Version: "1.2.3",
 		Timeout: 10 * time.Second, Logger: slog.New(slog.NewTextHandler(s.t.Output(), nil))}
 	for _, f := range change {
 		f(&cfg)

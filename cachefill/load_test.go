@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/wire"
 )
 
 // TestPaceFollowsTheSteadyLoad: a replay doubles what renderers have to do and no more, and never asks for more than is
@@ -41,7 +42,7 @@ func TestPaceFollowsTheSteadyLoad(t *testing.T) {
 func TestLoadAddsUpRenderers(t *testing.T) {
 	t.Parallel()
 	url := testenv.NATS(t)
-	l := &rendererLoad{nc: testenv.Connect(t, url)}
+	l := &rendererLoad{nc: testenv.ConnectAs(t, url, wire.RoleCachefill)}
 	if made, ok := l.measure(t.Context()); ok {
 		t.Errorf("%d pages, and there is no renderer", made)
 	}

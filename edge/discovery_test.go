@@ -24,7 +24,7 @@ func TestEdgesInTheNATSCLI(t *testing.T) {
 	other := s.edge()
 	run := func(args ...string) string {
 		t.Helper()
-		args = append([]string{"--server", s.server.URL()}, args...)
+		args = append([]string{"--server", s.server.URL(), "--nkey", testenv.Seeds(t)[wire.RoleOperator]}, args...)
 		out, err := exec.CommandContext(t.Context(), cli, args...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("nats %s: %v\n%s", strings.Join(args, " "), err, out)

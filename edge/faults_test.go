@@ -219,6 +219,26 @@ func TestBusyRendererIsRetried(t *testing.T) {
 	}
 }
 
+// TestLateRefusalIsNotRetried: what a renderer refuses only after a while, as when Postgres is frozen, others refuse as
+// late.
+func TestLateRefusalIsNotRetried(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
+		time.AfterFunc(retryWithin+50*time.Millisecond, func() {
+			_ = s.nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrUnavailable))
+		})
+		return nil
+	})
+	before := count(t, e.metrics.retries)
+	got := get(t, e, "/photos/ansel")
+	if retried := count(t, e.metrics.retries) - before; got.status != 503 || retried != 0 {
+		t.Errorf("status %d after %v further tries", got.status, retried)
+	}
+}
+
 // TestInternalErrorIsNotRetried: a page that makes renderers fail is an error 500, after a hedge at most.
 func TestInternalErrorIsNotRetried(t *testing.T) {
 	t.Parallel()
@@ -370,7 +390,7 @@ func TestStopFinishesRequests(t *testing.T) {
 	s := newSite(t)
 	s.renderer()
 	requested, release := make(chan struct{}), make(chan struct{})
-	e, err := New(Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(t, s.server.URL()), Logger: s.log()})
+	e, err := New(Config{Addr: "127.0.0.1:0", NATS: s.signIn(), Logger: s.log()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,7 +434,7 @@ func TestDrain(t *testing.T) {
 	eachPath(t, func(t *testing.T, onPath func(*Config)) {
 		s := newSite(t)
 		s.renderer()
-		cfg := Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(t, s.server.URL()), Logger: s.log(), Drain: time.Hour}
+		cfg := Config{Addr: "127.0.0.1:0", NATS: s.signIn(), Logger: s.log(), Drain: time.Hour}
 		onPath(&cfg)
 		e, err := New(cfg)
 		if err != nil {

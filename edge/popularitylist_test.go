@@ -87,7 +87,7 @@ func (s *site) stoppable(change ...func(*Config)) (e *Server, stop func()) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	cfg := Config{Addr: addr, NATS: testenv.Connect(s.t, s.server.URL()), Logger: slog.New(slog.DiscardHandler)}
+	cfg := Config{Addr: addr, NATS: s.signIn(), Logger: slog.New(slog.DiscardHandler)}
 	storeListOften(&cfg)
 	for _, f := range change {
 		f(&cfg)

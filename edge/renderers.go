@@ -24,10 +24,14 @@ const (
 	restartWindow   = 3 * time.Second        // a restart of NATS, and the time until its subscribers are back
 	backoffFirst    = 5 * time.Millisecond   // between tries while there is no renderer
 	backoffMax      = 80 * time.Millisecond
-	retryRate       = .2 // retries, as a part of all requests in flight
-	retryLeast      = 20 // at least so many
-	retries         = 2  // after a refusal
+	retryRate       = .2                     // retries, as a part of all requests in flight
+	retryLeast      = 20                     // at least so many
+	retries         = 2                      // after a refusal
+	retryWithin     = 100 * time.Millisecond // a later refusal, as of a frozen Postgres, is one that others give too
 )
+
+// errLate: a renderer refused after retryWithin.
+var errLate = errors.New("refused late")
 
 // renderers requests pages from the renderers. It hedges: when a reply takes longer than the recent 99th percentile of
 // its kind, it requests the page again. It retries when a renderer refuses. Both have a budget, so that retries do not
@@ -52,7 +56,7 @@ func newRenderers(nc *nats.Conn, clock *wire.Clock, m *metrics) *renderers {
 	}
 	r.retry = failsafe.With(retrypolicy.NewBuilder[*nats.Msg]().
 		HandleIf(func(_ *nats.Msg, err error) bool {
-			return refused(err) && !errors.Is(err, nats.ErrNoResponders)
+			return refused(err) && !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, errLate)
 		}).
 		WithBackoff(backoffFirst, backoffMax).WithJitterFactor(.2).WithMaxRetries(retries).
 		WithBudget(budget.NewBuilder().WithMaxRate(retryRate).WithMinConcurrency(retryLeast).Build()).
@@ -219,7 +223,12 @@ func (r *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*na
 	ctx, stop := r.pulse.watch(ctx)
 	defer stop()
 	reply, err := r.retry.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
-		return r.hedged(e.Context(), kind, msg)
+		sent := time.Now()
+		reply, err := r.hedged(e.Context(), kind, msg)
+		if err != nil && time.Since(sent) > retryWithin && !r.restarting() {
+			err = fmt.Errorf("%w: %w", errLate, err)
+		}
+		return reply, err
 	})
 	switch cause := context.Cause(ctx); {
 	case err != nil && (errors.Is(cause, errSilent) || errors.Is(cause, nats.ErrNoResponders)):

@@ -74,6 +74,12 @@ func newSiteAhead(t testing.TB, ahead time.Duration) *site {
 	return s
 }
 
+// signIn connects to the bus as an edge.
+func (s *site) signIn() *nats.Conn {
+	s.t.Helper()
+	return testenv.ConnectAs(s.t, s.server.URL(), wire.RoleEdge)
+}
+
 // now is cluster time.
 func (s *site) now() time.Time { return time.Now().Add(s.ahead) }
 
@@ -265,7 +271,7 @@ func trustsPages(e *Server) bool {
 // start starts an edge and does not wait.
 func (s *site) start(change ...func(*Config)) *Server {
 	s.t.Helper()
-	cfg := Config{Addr: "127.0.0.1:0", NATS: testenv.Connect(s.t, s.server.URL()), Logger: s.log()}
+	cfg := Config{Addr: "127.0.0.1:0", NATS: s.signIn(), Logger: s.log()}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -296,7 +302,7 @@ func (s *site) fill(cfg cachefill.Config) {
 
 func (s *site) startCachefill(cfg cachefill.Config) {
 	s.t.Helper()
-	cfg.NATS, cfg.Logger = testenv.Connect(s.t, s.server.URL()), s.log()
+	cfg.NATS, cfg.Logger = testenv.ConnectAs(s.t, s.server.URL(), wire.RoleCachefill), s.log()
 	f, err := cachefill.New(cfg)
 	if err != nil {
 		s.t.Fatal(err)

@@ -125,7 +125,7 @@ func TestActionsThatPanicAreContained(t *testing.T) {
 	const times = 3
 	for range times {
 		answer := make(chan *nats.Msg, 1)
-		inbox := st.nc.NewRespInbox()
+		inbox := edgeInbox()
 		if _, err := st.nc.ChanSubscribe(inbox, answer); err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ import (
 func (st *site) ask(t testing.TB, subject string, header nats.Header) <-chan *nats.Msg {
 	t.Helper()
 	answer := make(chan *nats.Msg, 1)
-	inbox := st.nc.NewRespInbox()
+	inbox := edgeInbox()
 	sub, err := st.nc.Subscribe(inbox, func(m *nats.Msg) { answer <- m })
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +272,7 @@ func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	s := st.start(t, nil)
-	j := &job{request: request{ref: page.About(), subject: "page.about", reply: st.nc.NewRespInbox(),
+	j := &job{request: request{ref: page.About(), subject: "page.about", reply: edgeInbox(),
 		endpoint: s.endpoints[0], arrived: time.Now()}}
 	answer := make(chan *nats.Msg, 1)
 	if _, err := st.nc.ChanSubscribe(j.reply, answer); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,13 +13,14 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// maxReplyHeader is the most bytes of a reply's header, which count as its payload.
+// maxReplyHeader is the most bytes of a reply's header, which count as its payload, and of an envelope's.
 const maxReplyHeader = 1 << 10
 
-// assetSubject is one form of an asset, encoded.
+// assetSubject is one form of an asset.
 type assetSubject struct {
 	subject  string
-	envelope []byte
+	largest  int           // bytes of the envelope, at most
+	envelope func() []byte // made when it is first requested
 }
 
 // offerAssets subscribes to each asset by its exact subject. During a rolling deploy old and new renderers share the
@@ -28,7 +30,7 @@ func (s *Service) offerAssets() error {
 	var index strings.Builder
 	for _, a := range s.assets() {
 		fmt.Fprintln(&index, a.subject)
-		if size := int64(len(a.envelope) + maxReplyHeader); size > s.nc.MaxPayload() {
+		if size := int64(a.largest + maxReplyHeader); size > s.nc.MaxPayload() {
 			return fmt.Errorf("%w: %s has %d bytes with its header, the bus takes %d", wire.ErrTooLarge, a.subject,
 				size, s.nc.MaxPayload())
 		}
@@ -36,7 +38,8 @@ func (s *Service) offerAssets() error {
 			return err
 		}
 	}
-	return s.offer(assetSubject{wire.SubjectAssets, []byte(index.String())})
+	names := []byte(index.String())
+	return s.offer(assetSubject{wire.SubjectAssets, len(names), func() []byte { return names }})
 }
 
 func (s *Service) offer(a assetSubject) error {
@@ -47,13 +50,14 @@ func (s *Service) offer(a assetSubject) error {
 	return nil
 }
 
-// sendAsset answers in the goroutine of the subscription: it never blocks.
+// sendAsset answers in the goroutine of the subscription, which has no other requests than those for this form. The
+// first of them waits until it is compressed, for some 10 ms.
 func (s *Service) sendAsset(m *nats.Msg, a assetSubject) {
 	if m.Reply == "" {
 		return
 	}
 	begun := time.Now()
-	reply := &nats.Msg{Subject: m.Reply, Data: a.envelope, Header: nats.Header{wire.HeaderWorker: {s.id}}}
+	reply := &nats.Msg{Subject: m.Reply, Data: a.envelope(), Header: nats.Header{wire.HeaderWorker: {s.id}}}
 	if id := m.Header.Get(wire.HeaderRequest); id != "" {
 		reply.Header.Set(wire.HeaderRequest, id)
 	}
@@ -66,7 +70,7 @@ func (s *Service) sendAsset(m *nats.Msg, a assetSubject) {
 	s.log.Debug("answered", "request", m.Header.Get(wire.HeaderRequest), "subject", a.subject, "code", code)
 }
 
-// assets encodes all forms of all assets.
+// assets lists all forms of all assets.
 func (s *Service) assets() []assetSubject {
 	var all []assetSubject
 	for _, name := range s.cfg.Assets.Names() {
@@ -74,19 +78,24 @@ func (s *Service) assets() []assetSubject {
 		if !ok {
 			continue
 		}
+		whole := func() []byte { return a.Body }
 		for _, form := range [...]struct {
 			token, encoding string
-			body            []byte
-		}{{"", "", a.Body}, {"br", "br", a.Br}, {"gz", "gzip", a.Gzip}} {
-			if form.body == nil { // compression does not make it smaller: send it uncompressed
-				form.encoding, form.body = "", a.Body
-			}
+			body            func() []byte
+		}{{"", "", whole}, {"br", "br", a.Br}, {"gz", "gzip", a.Gzip}} {
 			ref := page.Asset(name).Encoded(form.token)
-			reply := wire.Reply{
-				Key: ref.Key(), Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding,
-				ETag: etag(form.body), MaxAge: wire.FixedAge, ReadAt: s.clock.Now(), Immutable: true, Body: form.body,
+			encode := func() []byte {
+				reply := wire.Reply{
+					Key: ref.Key(), Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding,
+					MaxAge: wire.FixedAge, ReadAt: s.clock.Now(), Immutable: true, Body: form.body(),
+				}
+				if reply.Body == nil { // compression does not make it smaller: send it uncompressed
+					reply.Encoding, reply.Body = "", a.Body
+				}
+				reply.ETag = etag(reply.Body)
+				return reply.Encode()
 			}
-			all = append(all, assetSubject{ref.Subject(), reply.Encode()})
+			all = append(all, assetSubject{ref.Subject(), len(a.Body) + maxReplyHeader, sync.OnceValue(encode)})
 		}
 	}
 	return all

@@ -27,7 +27,10 @@ const (
 // the server restarts or it is made anew. That may happen to a bucket alone, when the stream's last block on the disk
 // had room. A bucket that is being made anew is completed under held.
 func (r *relay) watchBuckets(ctx, held context.Context) {
-	wait := bucketsEvery
+	wait := r.bucketsEvery
+	if r.replicas > 1 {
+		wait = min(wait, bucketsSoon)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -36,10 +39,16 @@ func (r *relay) watchBuckets(ctx, held context.Context) {
 			wait = bucketsSoon
 			continue
 		case <-time.After(wait):
-			wait = bucketsEvery
+			wait = r.bucketsEvery
 		}
 		if !r.active.Load() || r.unacked.Load() != 0 {
 			continue
+		}
+		for _, name := range append(wire.Buckets(), wire.StreamChanges) {
+			if err := r.replicate(ctx, name); err != nil && ctx.Err() == nil {
+				r.log.Warn("relay: the number of replicas cannot be set", "name", name, "replicas", r.replicas,
+					"err", err)
+			}
 		}
 		for _, name := range wire.Buckets() {
 			if err := r.repairBucket(ctx, held, name); err != nil && ctx.Err() == nil {
@@ -47,6 +56,42 @@ func (r *relay) watchBuckets(ctx, held context.Context) {
 			}
 		}
 	}
+}
+
+// replicate gives the stream CHANGES, or a bucket, as many replicas as are configured. Edges make the buckets, and know
+// nothing of replicas.
+func (r *relay) replicate(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, bucketLimit)
+	defer cancel()
+	if name != wire.StreamChanges {
+		kv, err := r.js.KeyValue(ctx, name)
+		if err != nil {
+			return nil //nolint:nilerr // there is none, or JetStream is away
+		}
+		status, err := kv.Status(ctx)
+		if err != nil {
+			return err
+		}
+		bucket, ok := status.(*jetstream.KeyValueBucketStatus)
+		if !ok {
+			return fmt.Errorf("bucket %s: an unknown status", name)
+		}
+		name = bucket.StreamInfo().Config.Name
+	}
+	stream, err := r.js.Stream(ctx, name)
+	if err != nil {
+		return nil //nolint:nilerr // likewise
+	}
+	config := stream.CachedInfo().Config
+	if config.Replicas == r.replicas {
+		return nil
+	}
+	config.Replicas = r.replicas
+	if _, err := r.js.UpdateStream(ctx, config); err != nil {
+		return err
+	}
+	r.log.Info("relay: the number of replicas is set", "name", name, "replicas", r.replicas)
+	return nil
 }
 
 // repairBucket makes a bucket anew, with the values that it has, if it has not taken another one twice, with

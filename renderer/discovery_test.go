@@ -77,10 +77,11 @@ func TestWithTheNATSCLI(t *testing.T) {
 	st := newSite(t)
 	s := st.start(t, nil)
 	other := st.start(t, nil)
+	signIn := []string{"--server", st.url, "--nkey", testenv.Seeds(t)[wire.RoleOperator]}
 	run := func(args ...string) string {
 		t.Helper()
 		out, err := exec.CommandContext(t.Context(), cli,
-			append([]string{"--server", st.url}, args...)...).CombinedOutput()
+			append(signIn, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("nats %s: %v\n%s", strings.Join(args, " "), err, out)
 		}

@@ -29,7 +29,8 @@
 //	outage.go     how long Postgres is waited for; refused.go: addresses that can never work
 //	abandoned.go  requests whose answer nobody waits for any more
 //	stats.go      figures for `nats micro`; metrics.go: for Prometheus
-//	relay.go      changes, from the outbox to the stream; relaystall.go: a stream that takes none
+//	relay.go      changes, from the outbox to the stream; relaystall.go: a stream that takes none;
+//	              buckets.go: buckets that take no value, and the replicas of all
 //	index.go      the search index, and tagcounter.go the counts of tags: what the active relay does besides
 //
 // Pages, searches, the sitemap, stored pictures, pictures to be made, actions, and actions with a password have workers

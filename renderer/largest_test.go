@@ -111,7 +111,7 @@ func TestLargeReplies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, gzip := range []bool{false, true} {
 				j := &job{request: request{id: fmt.Sprint(name, gzip), ref: page.About(), subject: "page.about",
-					reply: st.nc.NewRespInbox(), endpoint: s.endpoints[0], arrived: time.Now(), gzip: gzip}}
+					reply: edgeInbox(), endpoint: s.endpoints[0], arrived: time.Now(), gzip: gzip}}
 				answer := make(chan *nats.Msg, 1)
 				_, err := st.nc.ChanSubscribe(j.reply, answer)
 				if err == nil {

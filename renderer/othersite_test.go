@@ -148,7 +148,8 @@ func TestStreamWithoutASite(t *testing.T) {
 // renderer ends.
 func TestSiteIsCheckedOnceJetStreamIsBack(t *testing.T) {
 	t.Parallel()
-	options := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true}
+	options := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
+		Nkeys: testenv.NATSUsers(t)}
 	bus, err := server.NewServer(options)
 	if err != nil {
 		t.Fatal(err)

@@ -175,6 +175,68 @@ func TestPoolTurnsAwayWhatItHasNoRoomFor(t *testing.T) {
 	})
 }
 
+// TestPromptPool: a prompt pool holds a burst. In an overload it refuses on arrival what would wait for long, answers
+// the others in their order, and its workers are never idle.
+func TestPromptPool(t *testing.T) {
+	t.Parallel()
+	const each = 10 * time.Millisecond
+	type wait struct{ from, queued time.Duration }
+	// run offers n requests, one each pause, to a pool whose one worker has already answered some.
+	run := func(t *testing.T, n int, pause time.Duration) (waits []wait, refused int) {
+		begun := time.Now()
+		p := newPool("test", 1, 2, 1, func(int) {}, func(_ context.Context, jobs []*job) {
+			waits = append(waits, wait{jobs[0].arrived.Sub(begun), time.Since(jobs[0].arrived)})
+			time.Sleep(each)
+		})
+		p.prompt = true
+		p.start(t.Context())
+		for range 2 {
+			ask(p, page.Home())
+			time.Sleep(2 * each)
+		}
+		waits, begun = nil, time.Now()
+		for range n {
+			if excess := ask(p, page.Home()); excess != nil {
+				if refused++; !excess.arrived.Equal(time.Now()) {
+					t.Error("a request is refused that was admitted before")
+				}
+			}
+			time.Sleep(pause)
+		}
+		p.close()
+		p.running.Wait()
+		return waits, refused
+	}
+	t.Run("a burst", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			if _, refused := run(t, int(burstWait/each), 0); refused > 0 {
+				t.Errorf("%d requests are refused", refused)
+			}
+		})
+	})
+	t.Run("an overload", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			const n, pause = 2000, each / 5
+			waits, refused := run(t, n, pause)
+			if most := int(n*pause/each + burstWait/each); refused < n-most || len(waits) < int(n*pause/each) {
+				t.Errorf("%d of %d are answered, %d refused, in the time of %d", len(waits), n, refused, most)
+			}
+			last := time.Duration(-1)
+			for _, w := range waits {
+				if w.from < last {
+					t.Fatal("they are not answered in their order")
+				}
+				last = w.from
+				if w.queued > burstWait+each || w.from > 2*burstWait && w.queued > overloadWait+each {
+					t.Fatalf("one that came after %v waited for %v", w.from, w.queued)
+				}
+			}
+		})
+	})
+}
+
 // While Postgres restarts, more requests may wait, and until the queue is as short again as it usually may be. They are
 // answered in their order.
 func TestPoolHoldsTheRequestsOfARestart(t *testing.T) {

@@ -70,6 +70,9 @@ type relay struct {
 	stalled    atomic.Pointer[error]  // nil: changes are relayed, or NATS is away
 	config     jetstream.StreamConfig // of the stream
 	resumed    chan struct{}          // of capacity 1: the stream takes messages again
+
+	replicas     int           // of the stream and the buckets
+	bucketsEvery time.Duration // how often the buckets are checked
 }
 
 func newRelay(s *Service) (*relay, error) {
@@ -77,11 +80,13 @@ func newRelay(s *Service) (*relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
+	config := wire.ChangesConfig()
+	config.Replicas = s.cfg.Replicas
 	return &relay{
 		id: s.id, store: s.store, pool: s.cfg.Pool, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: s.outage,
 		poll:    s.cfg.RelayPoll,
-		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1), config: wire.ChangesConfig(),
-		resumed: make(chan struct{}, 1),
+		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1), config: config,
+		resumed: make(chan struct{}, 1), replicas: s.cfg.Replicas, bucketsEvery: bucketsEvery,
 	}, nil
 }
 

@@ -44,13 +44,16 @@ type Config struct {
 	// pictures made at once that are not stored, each holding a decoded original; 0: one for every two processors
 	PictureWorkers int
 	ActionWorkers  int // changes made at once; 0: 4, and no more than a third of what Pool has connections for
-	QueueFactor    int // requests that wait, for each worker; 0: 8
+	QueueFactor    int // requests that wait, for each worker; 0: 8. Of pages more, if they are soon answered
 
 	ReadTimeout time.Duration // after which a Postgres that says nothing is given up; 0: 1.5 s
 	StopTimeout time.Duration // in which the work that is held must be finished; 0: 15 s
 	SlowAfter   time.Duration // from which an answer is logged as a warning; 0: 1 s
-	RelayPoll   time.Duration // how often the relay looks for changes that nobody announced; 0: 40 ms
-	IndexPoll   time.Duration // how often the search index is brought up to date; 0: 250 ms
+	// Replicas is how many servers of a NATS cluster hold the stream CHANGES and the buckets: 1, 3 or 5; 0: 1.
+	Replicas int
+
+	RelayPoll time.Duration // how often the relay looks for changes that nobody announced; 0: 40 ms
+	IndexPoll time.Duration // how often the search index is brought up to date; 0: 250 ms
 }
 
 // Defaults of Config.
@@ -168,6 +171,7 @@ func New(cfg Config) (*Service, error) {
 	for _, p := range []*pool{s.pages, s.searches, s.sitemaps, s.actions, s.passwords} {
 		p.patient = s.restarting
 	}
+	s.pages.prompt = true
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
 	}
@@ -212,6 +216,7 @@ func (c *Config) setDefaults() {
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, defaultReadTimeout)
 	c.StopTimeout = cmp.Or(c.StopTimeout, defaultStopTimeout)
 	c.SlowAfter = cmp.Or(c.SlowAfter, defaultSlowAfter)
+	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.RelayPoll = cmp.Or(c.RelayPoll, defaultRelayPoll)
 	c.IndexPoll = cmp.Or(c.IndexPoll, defaultIndexPoll)
 	c.Version = cmp.Or(c.Version, "0.0.0")

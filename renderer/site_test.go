@@ -15,6 +15,7 @@ import (
 	"github.com/andybalholm/cascadia"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
 	"golang.org/x/net/html"
 
 	"flickrkillr/ops/testenv"
@@ -98,6 +99,9 @@ func landscape(t testing.TB, width, height int) []byte {
 	return b.Bytes()
 }
 
+// edgeInbox is a new reply subject of an edge, for a job that did not come by the bus: a renderer may answer there.
+func edgeInbox() string { return wire.InboxPrefix(wire.RoleEdge) + "." + nuid.Next() }
+
 // start runs a service on a connection of its own until the test ends; change may be nil. It returns once the service
 // is ready.
 func (st *site) start(t testing.TB, change func(*Config)) *running {
@@ -108,8 +112,8 @@ func (st *site) start(t testing.TB, change func(*Config)) *running {
 // service makes a service that is not running yet.
 func (st *site) service(t testing.TB, change func(*Config)) *Service {
 	t.Helper()
-	cfg := Config{NATS: testenv.Connect(t, st.url), Pool: st.pool, Pictures: st.pictures, Version: "1.2.3",
-		Logger: slog.New(logged{t})}
+	cfg := Config{NATS: testenv.ConnectAs(t, st.url, wire.RoleRenderer), Pool: st.pool, Pictures: st.pictures,
+		Version: "1.2.3", Logger: slog.New(logged{t})}
 	if change != nil {
 		change(&cfg)
 	}

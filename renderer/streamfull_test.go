@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/page"
@@ -25,11 +24,7 @@ import (
 func TestFullDiskOfTheStream(t *testing.T) {
 	t.Parallel()
 	disk := testenv.NewDisk(t, 2048)
-	server, err := stack.StartNATS(stack.NATSConfig{Dir: disk.Dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
+	server := testenv.NATSIn(t, disk.Dir)
 	st := newSiteOn(t, server.URL(), testenv.Database(t))
 	s := st.start(t, nil)
 	st.quiet(t)

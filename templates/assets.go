@@ -7,10 +7,12 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/andybalholm/brotli"
 
@@ -25,8 +27,11 @@ type Asset struct {
 	Name string
 	Type string // for the Content-Type header
 	Body []byte
-	Br   []byte // brotli at level 11; nil when it is no smaller than Body
-	Gzip []byte // gzip at level 9; nil when it is no smaller than Body
+
+	// The compressed forms: brotli at level 11 and gzip at level 9. Each is nil when it is no smaller than Body. They
+	// are made when they are first asked for: made for each renderer that starts, they were most of what its start
+	// costs. Safe for concurrent use.
+	Br, Gzip func() []byte
 }
 
 // Assets are the static files of this version of the site. They do not change once loaded.
@@ -50,14 +55,8 @@ func contentType(extension string) (string, bool) {
 	return "", false
 }
 
-// LoadAssets reads the embedded files, names each after the first 8 hex digits of its SHA-256, and compresses it.
-func LoadAssets() (*Assets, error) { return loadAssets((*Asset).compress) }
-
-// NameAssets is LoadAssets without the compressed forms, for a process that makes one page and ends: compressing
-// would take longer.
-func NameAssets() (*Assets, error) { return loadAssets(func(*Asset) error { return nil }) }
-
-func loadAssets(finish func(*Asset) error) (*Assets, error) {
+// LoadAssets reads the embedded files, and names each after the first 8 hex digits of its SHA-256.
+func LoadAssets() (*Assets, error) {
 	entries, err := fs.ReadDir(static, "static")
 	if err != nil {
 		return nil, fmt.Errorf("list static files: %w", err)
@@ -65,9 +64,6 @@ func loadAssets(finish func(*Asset) error) (*Assets, error) {
 	a := &Assets{byName: map[string]Asset{}, paths: map[string]string{}}
 	for _, e := range entries {
 		asset, err := loadAsset(e.Name())
-		if err == nil {
-			err = finish(&asset)
-		}
 		if err != nil {
 			return nil, fmt.Errorf("load static/%s: %w", e.Name(), err)
 		}
@@ -89,11 +85,18 @@ func loadAsset(file string) (Asset, error) {
 		return Asset{}, fmt.Errorf("no content type for %q", extension)
 	}
 	sum := sha256.Sum256(body)
-	return Asset{
+	a := Asset{
 		Name: file[:len(file)-len(extension)] + "." + hex.EncodeToString(sum[:4]) + extension,
 		Type: kind,
 		Body: body,
-	}, nil
+		Br:   sync.OnceValue(func() []byte { return packed(body, brotliWriter) }),
+		Gzip: sync.OnceValue(func() []byte { return packed(body, gzipWriter) }),
+	}
+	if extension == ".png" { // it is compressed as it is
+		none := func() []byte { return nil }
+		a.Br, a.Gzip = none, none
+	}
+	return a, nil
 }
 
 // compact removes what only readers of the source need: comments, indentation, empty lines, and spaces beside
@@ -155,43 +158,30 @@ func squeeze(source []byte, after, before string) []byte {
 	return kept
 }
 
-// compress adds the compressed forms of the body. A PNG is compressed as it is.
-func (a *Asset) compress() error {
-	if a.Type == "image/png" {
+// brotliWriter has a window of 64 KiB, which holds any of these files. With the default of 4 MiB the encoder clears 100
+// MB for three files.
+func brotliWriter(w io.Writer) (io.WriteCloser, error) {
+	return brotli.NewWriterOptions(w, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: 16}), nil
+}
+
+func gzipWriter(w io.Writer) (io.WriteCloser, error) {
+	return gzip.NewWriterLevel(w, gzip.BestCompression)
+}
+
+// packed is a compressed body; nil when it is no smaller, or cannot be compressed.
+func packed(body []byte, open func(io.Writer) (io.WriteCloser, error)) []byte {
+	var b bytes.Buffer
+	w, err := open(&b)
+	if err == nil {
+		_, err = w.Write(body)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil || b.Len() >= len(body) {
 		return nil
 	}
-	var br, gz bytes.Buffer
-	// A window of 64 KiB holds any of these files. With the default of 4 MiB the encoder clears 100 MB for three files.
-	if err := pack(brotli.NewWriterOptions(&br, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: 16}),
-		a.Body); err != nil {
-		return fmt.Errorf("brotli: %w", err)
-	}
-	zip, err := gzip.NewWriterLevel(&gz, gzip.BestCompression)
-	if err != nil {
-		return fmt.Errorf("gzip: %w", err)
-	}
-	if err := pack(zip, a.Body); err != nil {
-		return fmt.Errorf("gzip: %w", err)
-	}
-	a.Br, a.Gzip = ifSmaller(br.Bytes(), a.Body), ifSmaller(gz.Bytes(), a.Body)
-	return nil
-}
-
-func pack(w interface {
-	Write([]byte) (int, error)
-	Close() error
-}, body []byte) error {
-	if _, err := w.Write(body); err != nil {
-		return err
-	}
-	return w.Close()
-}
-
-func ifSmaller(compressed, body []byte) []byte {
-	if len(compressed) < len(body) {
-		return compressed
-	}
-	return nil
+	return b.Bytes()
 }
 
 // Path is the address of a file by its plain name: "app.css" is at "/static/app.3f2a1b0c.css"; "" for a file that

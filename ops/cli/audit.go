@@ -15,6 +15,7 @@ import (
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
+	"flickrkillr/schema/wire"
 )
 
 type auditCommand struct {
@@ -65,7 +66,7 @@ func (c *auditCommand) Run(s *session) error {
 
 // auditRunning audits a running site and injects no faults.
 func (c *auditCommand) auditRunning(s *session) error {
-	if err := c.find(s.data, "--nats and --postgres"); err != nil {
+	if err := c.find(s.data, "--nats and --postgres", wire.RoleAudit); err != nil {
 		return err
 	}
 	if c.Postgres == "" {
@@ -86,7 +87,7 @@ func (c *auditCommand) auditRunning(s *session) error {
 			"database", databaseName(pool), "users", c.Owners)
 		var nc *nats.Conn
 		if c.NATS != "" {
-			joined, err := stack.JoinBus(c.NATS, "audit", s.log)
+			joined, err := stack.JoinBus(c.env(wire.RoleAudit).Login(wire.RoleAudit), "audit", s.log)
 			if err != nil {
 				return err
 			}
@@ -170,7 +171,7 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 	for _, url := range own.DebugURLs(site.Edge) {
 		c.Metrics = append(c.Metrics, url+"/metrics")
 	}
-	bus, err := stack.JoinBus(services.Env().NATS, "audit", s.log)
+	bus, err := stack.JoinBus(services.Env().Login(wire.RoleAudit), "audit", s.log)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/wire"
 )
 
 // TestAuditOfARunningSiteAsks: without --yes it says what it would do, to what, and does nothing.
@@ -20,7 +21,7 @@ func TestAuditOfARunningSiteAsks(t *testing.T) {
 	defer cancel()
 	status, stdout, logs := killr(
 		ctx, "audit", "--edge", "http://"+edge.addr, "--postgres", database, "--nats", testenv.NATS(t),
-		"--owners", "1",
+		"--nats-seed", testenv.Seeds(t)[wire.RoleAudit], "--owners", "1",
 	)
 	if status != 1 || stdout != "" {
 		t.Errorf("status %d: %s", status, stdout)

@@ -3,7 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -11,9 +11,14 @@ import (
 	"flickrkillr/ops/lab/chaos"
 	"flickrkillr/ops/lab/mutant"
 	"flickrkillr/ops/seed"
+	"flickrkillr/ops/stack"
+	"flickrkillr/schema/wire"
 )
 
 type chaosCommand struct {
+	Edge []string `env:"-" placeholder:"URL" help:"Break a running site that visitors reach through this edge; repeat it for each edge. Needs --yes, and runs only the rows that need nothing but the addresses of the services. Only counts when typed: no environment variable sets it. Default: start a site of its own, and remove it afterwards."`
+	Yes  bool     `env:"-" help:"With --edge: do break the running site."`
+
 	Row      []string      `enum:"${rows}" placeholder:"NAME" help:"Run only this row of the catalogue; repeat it for several. --list shows the names."`
 	List     bool          `help:"List the rows of the catalogue, and run none."`
 	Duration time.Duration `default:"1m" min:"1s" max:"24h" placeholder:"TIME" help:"Time to load the site in each row (default ${default}). A fault takes at most half of it."`
@@ -22,6 +27,7 @@ type chaosCommand struct {
 	JSON     bool          `name:"json" help:"Print the result as JSON instead of a table."`
 	Markdown bool          `help:"Print the result as a Markdown table."`
 	Report   string        `type:"path" placeholder:"FILE" help:"Also write the result, with a timeline of each row, to this HTML file."`
+	services
 }
 
 // Sizes of the demonstration data of a chaos run's own site.
@@ -38,6 +44,12 @@ func (c *chaosCommand) Run(s *session) (err error) {
 	if err != nil {
 		return err
 	}
+	if c.Yes && len(c.Edge) == 0 {
+		return errors.New("--yes is for a running site: name its edges with --edge")
+	}
+	if len(c.Edge) > 0 && len(c.Row) == 0 {
+		rows = chaos.OnRunning(rows)
+	}
 	if c.List {
 		table := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 		for _, r := range rows {
@@ -45,11 +57,21 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		}
 		return table.Flush()
 	}
-	cfg := chaos.Config{Rows: rows, Rate: c.Rate, Duration: c.Duration, Control: c.Control, Logger: s.log}
-	built := func(r chaos.Row) bool { return len(r.Control.Edits) > 0 }
-	if c.Control && slices.ContainsFunc(rows, built) {
-		if cfg.Source, err = mutant.Root(s.ctx); err != nil {
+	cfg := chaos.Config{Rows: rows, Rate: c.Rate, Duration: c.Duration, Control: c.Control, Logger: s.log,
+		Progress: s.logProgress()}
+	if len(c.Edge) > 0 {
+		return c.breakRunning(s, cfg)
+	}
+	if chaos.NeedSource(rows, c.Control) {
+		cfg.Source, err = mutant.Root(s.ctx)
+		switch {
+		case err != nil && c.Control:
 			return fmt.Errorf("--control: %w", err)
+		case err != nil && len(c.Row) == 0:
+			cfg.Rows = chaos.WithoutSource(rows)
+			s.log.Warn("rows are left out", "count", len(rows)-len(cfg.Rows), "err", err)
+		case err != nil:
+			return fmt.Errorf("--row: %w", err)
 		}
 	}
 	services, err := s.openSandbox("chaos", true, seed.Config{Users: chaosUsers, Photos: chaosPhotos,
@@ -65,7 +87,45 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		return err
 	}
 	cfg.Stack, cfg.Pictures, cfg.Env = services, picturesOf(services), flagEnv(s.flags)
-	cfg.Progress = s.logProgress()
+	return c.run(s, cfg)
+}
+
+// breakRunning runs rows on a running site. It signs in to the bus as a renderer, which may delete the stream.
+func (c *chaosCommand) breakRunning(s *session, cfg chaos.Config) (err error) {
+	if err := c.find(s.data, "--nats, --postgres and --memcached", wire.RoleRenderer); err != nil {
+		return err
+	}
+	if c.NATS == "" || c.Postgres == "" || len(c.Memcached) == 0 {
+		return errors.New("to break a running site its services must be known: say --nats, --postgres and --memcached")
+	}
+	cfg.Running = &chaos.Running{Edges: c.Edge, Services: c.env(wire.RoleRenderer)}
+	if err := cfg.Check(); err != nil {
+		return err
+	}
+	if !c.Yes {
+		return fmt.Errorf("chaos with --edge breaks a running site; nothing was broken yet; --yes allows it:\n%s",
+			c.plan(cfg))
+	}
+	if cfg.Pages.Users, err = bench.Users(s.ctx, c.Postgres); err != nil {
+		return err
+	}
+	s.log.Warn("a running site is broken", "edges", strings.Join(c.Edge, " "), "count", len(cfg.Rows))
+	return c.run(s, cfg)
+}
+
+// plan describes what would be done to which site.
+func (c *chaosCommand) plan(cfg chaos.Config) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  visit  %s, %g pages a second, each time for %s\n  bus    %s\n  cache  %s",
+		strings.Join(c.Edge, " "), cfg.Rate, cfg.Duration, stack.Redact(c.NATS), strings.Join(c.Memcached, " "))
+	for _, r := range cfg.Rows {
+		fmt.Fprintf(&b, "\n  break  %s; visitors notice %s", r.Name, r.Visitor)
+	}
+	return b.String()
+}
+
+// run runs the rows and prints the result.
+func (c *chaosCommand) run(s *session, cfg chaos.Config) error {
 	result, err := chaos.Run(s.ctx, cfg)
 	if err != nil {
 		return err

@@ -34,10 +34,10 @@ type commands struct {
 	Chaos     chaosCommand     `cmd:"" help:"Break a site of its own, one thing after another, while visitors load it, and report what they notice."`
 	Ladder    ladderCommand    `cmd:"" help:"Measure the site's older designs, from a CGI process for each page to today's, on the same page of the same database."`
 	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing if all of it is installed."`
+	Bus       busCommand       `cmd:"" help:"Show and check what each role may do on the bus."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 
 	Rung     rungCommand     `cmd:"" hidden:"" help:"Serve one of the older versions of the site, for the ladder and the benchmark."`
-	Bus      busCommand      `cmd:"" hidden:"" help:"Run the bus alone, for the ladder and the benchmark."`
 	Together togetherCommand `cmd:"" hidden:"" help:"Run a bus, a renderer and an edge in one process, for the benchmark."`
 }
 
@@ -132,7 +132,7 @@ func explain(w io.Writer, parser *kong.Kong, parsed *kong.Context, err error) {
 		parsed = wrong.Context
 	}
 	if parsed != nil && parsed.Selected() != nil {
-		fmt.Fprintf(w, "killr: %v (see killr %s --help)\n", err, parsed.Selected().Name)
+		fmt.Fprintf(w, "killr: %v (see killr %s --help)\n", err, parsed.Selected().Path())
 		return
 	}
 	said := strings.Replace(err.Error(), "unexpected argument", "there is no command", 1)
@@ -141,7 +141,7 @@ func explain(w io.Writer, parser *kong.Kong, parsed *kong.Context, err error) {
 	}
 	fmt.Fprintf(w, "killr: %s\nThe commands are:\n", said)
 	for _, command := range parser.Model.Leaves(true) {
-		fmt.Fprintf(w, "  %-10s %s\n", command.Name, command.Help)
+		fmt.Fprintf(w, "  %-10s %s\n", command.Path(), command.Help)
 	}
 	fmt.Fprintln(w, "See killr COMMAND --help for the flags of one.")
 }

@@ -57,8 +57,9 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	plainName := regexp.MustCompile(`^(KILLR(_[A-Z][A-Z0-9]+)+|NATS_URL|DATABASE_URL|MEMCACHED_SERVERS)$`)
-	// What decides where an audit writes.
-	typed := map[string]bool{"audit --edge": true, "audit --metrics": true, "audit --yes": true}
+	// What decides where an audit writes, and what is broken.
+	typed := map[string]bool{"audit --edge": true, "audit --metrics": true, "audit --yes": true, "chaos --edge": true,
+		"chaos --yes": true}
 	for _, command := range append(parser.Model.Leaves(false), parser.Model.Node) {
 		for _, flag := range command.Flags {
 			if flag.Name == "help" {
@@ -67,7 +68,7 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 			if flag.Help == "" {
 				t.Errorf("%s --%s has no help", command.Name, flag.Name)
 			}
-			if (len(flag.Envs) == 0) != typed[command.Name+" --"+flag.Name] {
+			if (len(flag.Envs) == 0) != typed[command.Path()+" --"+flag.Name] {
 				t.Errorf("%s --%s has the environment variables %q", command.Name, flag.Name, flag.Envs)
 			}
 			for _, name := range flag.Envs {
@@ -77,7 +78,7 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 			}
 		}
 		if command.Type == kong.CommandNode {
-			status, help, _ := killr(t.Context(), command.Name, "--help")
+			status, help, _ := killr(t.Context(), append(strings.Fields(command.Path()), "--help")...)
 			if status != 0 || !strings.Contains(strings.Join(strings.Fields(help), " "), command.Help) {
 				t.Errorf("%s --help: status %d\n%s", command.Name, status, help)
 			}

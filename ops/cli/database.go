@@ -14,7 +14,7 @@ type databaseFlag struct {
 
 func (f *databaseFlag) findDatabase(data string) error {
 	at := services{Postgres: f.Postgres}
-	if err := at.find(data, "--postgres"); err != nil {
+	if err := at.find(data, "--postgres", ""); err != nil {
 		return err
 	}
 	f.Postgres = at.Postgres

@@ -22,6 +22,7 @@
 //	bench.go      bench; benchprogress.go shows how far it is; benchpeers.go is bench --peers
 //	chaos.go      chaos, on a site in a sandbox
 //	ladder.go     ladder; ladderscale.go is ladder --scale
+//	bus.go        bus check, bus config
 //	version.go    version
 //
 //	sandbox.go    services and data in a temporary directory, for a command that breaks or measures things

@@ -36,7 +36,7 @@ func (c *ladderCommand) scaleOwn(s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	delay, err := scale.Listen(database.Host, queryDelay)
+	delay, err := scale.Listen(database.Host, scale.Line{There: queryDelay})
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,11 @@ func (m measured) processes(on *stack.Stack) (url string, all []rig.Process, err
 	if err != nil {
 		return "", nil, err
 	}
-	services := stack.Env{NATS: "nats://" + addr, Postgres: cmp.Or(m.database, on.Env().Postgres)}
+	seeds, err := stack.MakeSeeds(rolesDir(on)) // before the bus, so that no role looks for its seed too early
+	if err != nil {
+		return "", nil, err
+	}
+	services := stack.Env{NATS: "nats://" + addr, Seeds: seeds, Postgres: cmp.Or(m.database, on.Env().Postgres)}
 	if !m.noMemcached {
 		services.Memcached = on.Env().Memcached
 	}
@@ -66,21 +70,25 @@ func together(on *stack.Stack) (url string, all []rig.Process, err error) {
 func measuredSite(on *stack.Stack, services stack.Env, edgeFlags []string, share int) *site.Site {
 	return site.New(
 		site.Config{Services: services, Pictures: picturesOf(on), Addr: "127.0.0.1:0", Processes: &site.ProcessConfig{
-			Data: filepath.Join(
-				on.Dir(),
-				"roles",
-			), Args: []string{"--log-level", "error"}, EdgeArgs: edgeFlags, Share: share}},
+			Data: rolesDir(on), Args: []string{"--log-level", "error"}, EdgeArgs: edgeFlags, Share: share}},
 	)
 }
 
-// busCommand is the bus alone, as a process of its own, so that its processor time is measured apart.
-type busCommand struct {
+// rolesDir is the data directory of the measured processes.
+func rolesDir(on *stack.Stack) string { return filepath.Join(on.Dir(), "roles") }
+
+// busServeCommand is the bus alone, as a process of its own, so that its processor time is measured apart.
+type busServeCommand struct {
 	Port int    `placeholder:"PORT" help:"Port on 127.0.0.1."`
 	Dir  string `type:"path" placeholder:"DIR" help:"Where its streams are kept."`
 }
 
-func (c *busCommand) Run(s *session) error {
-	bus, err := stack.StartNATS(stack.NATSConfig{Port: c.Port, Dir: c.Dir})
+func (c *busServeCommand) Run(s *session) error {
+	seeds, err := stack.MakeSeeds(s.data)
+	if err != nil {
+		return err
+	}
+	bus, err := stack.StartNATS(stack.NATSConfig{Port: c.Port, Dir: c.Dir, Seeds: seeds})
 	if err != nil {
 		return err
 	}
@@ -99,14 +107,18 @@ type togetherCommand struct {
 }
 
 func (c *togetherCommand) Run(s *session) (err error) {
-	bus, err := stack.StartNATS(stack.NATSConfig{Dir: c.Dir})
+	seeds, err := stack.MakeSeeds(s.data)
+	if err != nil {
+		return err
+	}
+	bus, err := stack.StartNATS(stack.NATSConfig{Dir: c.Dir, Seeds: seeds})
 	if err != nil {
 		return err
 	}
 	defer bus.Stop()
 	running := site.New(
 		site.Config{
-			Services: stack.Env{NATS: bus.URL(), Postgres: c.Postgres},
+			Services: stack.Env{NATS: bus.URL(), Seeds: seeds, Postgres: c.Postgres},
 			Pictures: s.pictures(c.Pictures),
 			Version:  s.version,
 			Logger:   s.log,

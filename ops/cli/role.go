@@ -5,6 +5,7 @@ import (
 
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
+	"flickrkillr/schema/wire"
 )
 
 // roleFlags are the flags of each command that runs one role.
@@ -16,11 +17,11 @@ type roleFlags struct {
 // runRole runs one role in this process until it is told to stop. flags are the names of those that say where the
 // services are, for error messages; config is called once the addresses are known.
 func (s *session) runRole(role site.Role, f *roleFlags, flags string, config func() site.Config) (err error) {
-	if err := f.find(s.data, flags); err != nil {
+	if err := f.find(s.data, flags, wire.Role(role)); err != nil {
 		return err
 	}
 	cfg := config()
-	cfg.Services = stack.Env{NATS: f.NATS, Postgres: f.Postgres, Memcached: f.Memcached}
+	cfg.Services = f.env(wire.Role(role))
 	cfg.DebugAddr, cfg.Version, cfg.Logger = f.DebugAddr, s.version, s.log
 	if cfg.DebugAddr != "" {
 		if err := stack.CheckPort("debug listener", cfg.DebugAddr); err != nil {

@@ -6,19 +6,21 @@ import (
 	"os"
 
 	"flickrkillr/ops/stack"
+	"flickrkillr/schema/wire"
 )
 
 // services are the flags that say where a role finds the services it needs.
 type services struct {
 	NATS      string   `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env)."`
+	NATSSeed  string   `type:"path" placeholder:"FILE" help:"File with the nkey seed by which this command signs in to NATS (default: as in the data directory, for the NATS of its stack.env; a NATS that asks nobody who they are needs none)."`
 	Postgres  string   `env:"DATABASE_URL" placeholder:"URL" help:"Address of the database (default: as in stack.env)."`
 	edge      string   // where an edge of the site is that NATS and Postgres belong to; "" when not known
 	Memcached []string `env:"MEMCACHED_SERVERS" placeholder:"HOST:PORT" help:"Address of a memcached server; repeat it for each, or separate them by commas. Every role must be given the same servers (default: as in stack.env)."`
 }
 
-// find takes addresses that were not given from the data directory's stack.env. flags are the names of the flags that
-// give them, for error messages.
-func (v *services) find(data, flags string) error {
+// find takes addresses that were not given from the data directory's stack.env, and the seed of a role from beside it.
+// flags are the names of the flags that give the addresses, for error messages.
+func (v *services) find(data, flags string, role wire.Role) error {
 	complete := v.NATS != "" && v.Postgres != "" && len(v.Memcached) > 0
 	env, err := stack.ReadEnv(data)
 	if errors.Is(err, os.ErrNotExist) || err != nil && complete {
@@ -36,6 +38,9 @@ func (v *services) find(data, flags string) error {
 	if v.NATS == "" {
 		v.NATS = env.NATS
 	}
+	if v.NATSSeed == "" && v.NATS == env.NATS {
+		v.NATSSeed = env.Seeds[role]
+	}
 	if v.Postgres == "" {
 		v.Postgres = env.Postgres
 	}
@@ -46,4 +51,9 @@ func (v *services) find(data, flags string) error {
 		v.edge = env.Edges[0]
 	}
 	return nil
+}
+
+// env is where the services are, for a process that runs one role.
+func (v *services) env(role wire.Role) stack.Env {
+	return stack.Env{NATS: v.NATS, Seeds: stack.Seeds{role: v.NATSSeed}, Postgres: v.Postgres, Memcached: v.Memcached}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"flickrkillr/ops/stack"
+	"flickrkillr/schema/wire"
 )
 
 // A role that goes by stack.env knows the edge named there; one that was told other addresses does not.
@@ -27,12 +28,12 @@ func TestEdgeOfTheStack(t *testing.T) {
 		{services{NATS: "nats://a:1", Postgres: "postgres://other", Memcached: []string{"c:2"}}, ""},
 	} {
 		got := c.given
-		if err := got.find(data, "--nats"); err != nil || got.edge != c.want {
+		if err := got.find(data, "--nats", wire.RoleRenderer); err != nil || got.edge != c.want {
 			t.Errorf("%+v: edge %q, %v; want %q", c.given, got.edge, err, c.want)
 		}
 	}
 	alone := services{NATS: "nats://a:1", Postgres: "postgres://b", Memcached: []string{"c:2"}}
-	if err := alone.find(t.TempDir(), "--nats"); err != nil || alone.edge != "" {
+	if err := alone.find(t.TempDir(), "--nats", wire.RoleRenderer); err != nil || alone.edge != "" {
 		t.Errorf("without a stack.env: edge %q, %v", alone.edge, err)
 	}
 }

@@ -263,6 +263,10 @@ var portFlags = map[string]string{
 	"ladder":         "--addr",
 }
 
+// removeStream is how a person removes the stream of changes. Only a renderer's seed allows it.
+const removeStream = "nats --nkey DATA/nkeys/" + string(wire.RoleRenderer) + ".nk --inbox-prefix _INBOX_" +
+	string(wire.RoleRenderer) + " stream rm " + wire.StreamChanges
+
 // advise adds to an error which flag corrects it.
 func advise(err error) error {
 	if refused, ok := errors.AsType[*renderer.RefusedError](err); ok {
@@ -271,8 +275,8 @@ func advise(err error) error {
 	}
 	if _, other := errors.AsType[*renderer.OtherSiteError](err); other {
 		return fmt.Errorf("%w: correct --nats (NATS_URL) or --postgres (DATABASE_URL), which the shell may have from "+
-			"another site's %s; if this database has replaced that site's, remove the stream first: nats stream rm %s",
-			err, stack.EnvFile, wire.StreamChanges)
+			"another site's %s; if this database has replaced that site's, remove the stream first, as a renderer: %s",
+			err, stack.EnvFile, removeStream)
 	}
 	taken, ok := errors.AsType[*stack.PortTakenError](err)
 	if !ok {

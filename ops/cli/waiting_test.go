@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/wire"
 )
 
 // closedPort is an address on which nobody listens: it was free a moment ago.
@@ -47,16 +48,20 @@ func TestRolesSayWhatTheyWaitFor(t *testing.T) {
 			[]string{"role=cachefill", "NATS at nats://joe:xxxxx@" + away, "refused"},
 		},
 		"renderer without database": {
-			[]string{"renderer", "--nats", bus, "--postgres", database},
+			append([]string{"renderer", "--postgres", database}, testenv.NATSFlags(t, bus, wire.RoleRenderer)...),
 			[]string{"role=renderer", "waiting for PostgreSQL at " + away, "refused"},
 		},
 		"cachefill without renderer": {
-			[]string{"cachefill", "--nats", bus, "--memcached", memcached},
+			append([]string{"cachefill", "--memcached", memcached}, testenv.NATSFlags(t, bus, wire.RoleCachefill)...),
 			[]string{"role=cachefill", "list of assets", "no responders"},
 		},
 		"edge without renderer": {
-			[]string{"edge", "--addr", "127.0.0.1:0", "--nats", bus},
+			append([]string{"edge", "--addr", "127.0.0.1:0"}, testenv.NATSFlags(t, bus, wire.RoleEdge)...),
 			[]string{"role=edge", "a renderer creates it"},
+		},
+		"edge without a seed": {
+			[]string{"edge", "--addr", "127.0.0.1:0", "--nats", bus},
+			[]string{"role=edge", bus + " asks who signs in: say --nats-seed", "seed of the role edge"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +108,8 @@ func TestRendererEndsWithAWrongDatabase(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := start(t, "--data", t.TempDir(), "--log-format", "text", "renderer", "--nats", bus, "--postgres", w.url)
+			r := start(t, "--data", t.TempDir(), "--log-format", "text", "renderer", "--nats", bus,
+				"--nats-seed", testenv.Seeds(t)[wire.RoleRenderer], "--postgres", w.url)
 			status := r.WaitFor(t, 5*time.Minute)
 			if said := r.Stderr.String(); status != 1 || !strings.Contains(said, w.says) ||
 				!strings.Contains(said, "correct --postgres or DATABASE_URL") ||
@@ -125,6 +131,7 @@ func TestRendererDoesNotJoinAnotherSite(t *testing.T) {
 	begin := func(database string) *testenv.Process {
 		return start(
 			t, "--data", t.TempDir(), "--log-format", "text", "renderer", "--nats", bus, "--postgres", database,
+			"--nats-seed", testenv.Seeds(t)[wire.RoleRenderer],
 		)
 	}
 	first := begin(theirs)
@@ -135,7 +142,10 @@ func TestRendererDoesNotJoinAnotherSite(t *testing.T) {
 	if status != 1 || strings.Contains(said, "msg=serving") {
 		t.Errorf("status %d: %s", status, said)
 	}
-	for _, words := range []string{bus + " belongs to site ", "correct --nats (NATS_URL)", "nats stream rm CHANGES"} {
+	for _, words := range []string{
+		bus + " belongs to site ", "correct --nats (NATS_URL)",
+		"renderer.nk --inbox-prefix _INBOX_renderer stream rm CHANGES",
+	} {
 		if !strings.Contains(said, words) {
 			t.Errorf("it says nothing of %q: %s", words, said)
 		}
@@ -152,6 +162,7 @@ func TestCtrlCOfARole(t *testing.T) {
 	args := func(command string, more ...string) []string {
 		return append([]string{
 			"--data", t.TempDir(), "--log-format", "text", command, "--nats", server.URL(), "--memcached", memcached,
+			"--nats-seed", testenv.Seeds(t)[wire.Role(command)],
 		}, more...)
 	}
 	database := testenv.DatabaseURL(t)

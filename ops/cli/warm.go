@@ -21,7 +21,7 @@ import (
 )
 
 type warmCommand struct {
-	NATS string        `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env)."`
+	busFlags
 	Rate int           `default:"200" min:"1" max:"1000000" placeholder:"N" help:"Pages per second to fill (default ${default})."`
 	Wait time.Duration `default:"15s" min:"1ms" placeholder:"TIME" help:"Time to wait for one page (default ${default})."`
 }
@@ -31,11 +31,7 @@ const warmAtOnce = 64
 
 // Run has cachefills fill memcached with every popular page, the most popular first, and reports the results.
 func (c *warmCommand) Run(s *session) error {
-	at := services{NATS: c.NATS}
-	if err := at.find(s.data, "--nats"); err != nil {
-		return err
-	}
-	nc, err := stack.JoinBus(at.NATS, "warm", s.log)
+	nc, err := c.join(s, wire.RoleOperator, "warm")
 	if err != nil {
 		return err
 	}

@@ -33,14 +33,15 @@ func TestWarmSaysWhatIsMissing(t *testing.T) {
 	}{
 		{"nothing was started", nil, "run `killr up` first"},
 		{"no NATS", []string{"--nats", "nats://127.0.0.1:1"}, "NATS at nats://127.0.0.1:1 does not answer: "},
-		{"no list", []string{"--nats", bus}, "no popularity list"},
+		{"no list", testenv.NATSFlags(t, bus, wire.RoleOperator), "no popularity list"},
 	} {
 		if status, said := warm(c.args...); status != 1 || !strings.Contains(said, c.says) {
 			t.Errorf("%s: status %d, said %q", c.what, status, said)
 		}
 	}
 	storeList(t, testenv.Connect(t, bus), 3)
-	if status, said := warm("--nats", bus); status != 1 || !strings.Contains(said, "no cachefill is on the bus") {
+	status, said := warm(testenv.NATSFlags(t, bus, wire.RoleOperator)...)
+	if status != 1 || !strings.Contains(said, "no cachefill is on the bus") {
 		t.Errorf("no cachefill: status %d, said %q", status, said)
 	}
 }
@@ -56,7 +57,11 @@ func TestWarmFillsPopularPages(t *testing.T) {
 	client.Timeout = 10 * time.Second
 	defer client.Close()
 
-	status, stdout, stderr := killr(t.Context(), "--data", t.TempDir(), "warm", "--nats", bus, "--rate", "5000")
+	status, stdout, stderr := killr(
+		t.Context(), append(
+			[]string{"--data", t.TempDir(), "warm", "--rate", "5000"}, testenv.NATSFlags(t, bus, wire.RoleOperator)...,
+		)...,
+	)
 	if status != 1 || !strings.Contains(stderr, "not in memcached: 1 of 20 pages") ||
 		!strings.Contains(stdout, "1 failed, such as page.photo.7") {
 		t.Errorf("one page fails: status %d\n%s%s", status, stdout, stderr)
@@ -113,7 +118,9 @@ func render(t *testing.T, nc *nats.Conn, broken page.Ref) {
 func startCachefill(t *testing.T, bus, addr string) {
 	t.Helper()
 	f, err := cachefill.New(
-		cachefill.Config{NATS: testenv.Connect(t, bus), Memcached: []string{addr}, Timeout: 10 * time.Second},
+		cachefill.Config{
+			NATS: testenv.ConnectAs(t, bus, wire.RoleCachefill), Memcached: []string{addr}, Timeout: 10 * time.Second,
+		},
 	)
 	if err != nil {
 		t.Fatal(err)

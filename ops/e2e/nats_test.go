@@ -14,6 +14,7 @@ import (
 
 	"flickrkillr/ops/setup"
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/wire"
 )
 
 // TestNATSCommandLine uses the site as an operator does.
@@ -24,7 +25,7 @@ func TestNATSCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSite(t, 1, 2)
-	env := []string{"NATS_URL=" + s.bus.URL(), "NO_COLOR=1"}
+	env := []string{"NATS_URL=" + s.bus.URL(), "NATS_NKEY=" + testenv.Seeds(t)[wire.RoleOperator], "NO_COLOR=1"}
 	name := s.names[0]
 
 	watching, watch := context.WithTimeout(t.Context(), time.Minute)

@@ -92,6 +92,7 @@ func TestPopularPagesAreThereBeforeAnyRequest(t *testing.T) {
 	testenv.Eventually(t, "a flushed memcached holds the page again", holds("Told by nobody"))
 	out, err := exec.CommandContext(
 		t.Context(), testenv.Program(t), "warm", "--nats", s.bus.URL(), "--data", t.TempDir(),
+		"--nats-seed", testenv.Seeds(t)[wire.RoleOperator],
 	).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "the most popular first: page.user."+s.names[0]) {
 		t.Errorf("killr warm: %v\n%s", err, out)

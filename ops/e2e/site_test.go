@@ -79,12 +79,14 @@ func newSiteOn(t testing.TB, postgres, pictures string, edges, renderers int) *s
 	}
 	s.pool = testenv.Pool(t, s.postgres)
 	s.nc = testenv.Connect(t, s.bus.URL())
-	s.flags = []string{"--nats", s.bus.URL(), "--postgres", s.postgres, "--memcached", s.cache.Addr()}
+	s.flags = append(
+		testenv.NATSFlags(t, s.bus.URL(), wire.RoleAudit), "--postgres", s.postgres, "--memcached", s.cache.Addr(),
+	)
 	s.names = column[string](s, "SELECT name FROM users WHERE photo_count > 0 ORDER BY photo_count DESC, name")
 	said := testenv.NewOutput()
 	s.roles = roles.New(roles.Config{
 		Services: stack.Env{
-			NATS: s.bus.URL(), Postgres: s.postgres, Memcached: []string{s.cache.Addr()},
+			NATS: s.bus.URL(), Seeds: testenv.Seeds(t), Postgres: s.postgres, Memcached: []string{s.cache.Addr()},
 		}, Pictures: pictures,
 		Addr: "127.0.0.1:0", DebugAddr: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(said, nil)),
 		Processes: &roles.ProcessConfig{Program: testenv.Program(t), Data: filepath.Join(t.TempDir(), "unused"),
@@ -94,6 +96,9 @@ func newSiteOn(t testing.TB, postgres, pictures string, edges, renderers int) *s
 	t.Cleanup(func() {
 		if err := s.roles.Stop(); err != nil {
 			t.Error(err)
+		}
+		if line, ok := said.Line("the bus refused"); ok {
+			t.Error(line)
 		}
 		if t.Failed() {
 			lines := strings.SplitAfter(said.String(), "\n")

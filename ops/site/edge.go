@@ -5,11 +5,9 @@ import (
 	"net"
 	"strconv"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"flickrkillr/edge"
 	"flickrkillr/ops/debug"
-	"flickrkillr/ops/stack"
+	"flickrkillr/schema/wire"
 )
 
 // edgeAddr is where the next edge listens.
@@ -60,11 +58,10 @@ func (s *Site) edgeHere(name string) (*local, error) {
 	if cfg.Addr, err = s.edgeAddr(); err != nil {
 		return nil, err
 	}
-	bus, err := stack.JoinBus(s.cfg.Services.NATS, name, s.log)
+	bus, registry, err := s.joinBus(wire.RoleEdge, name)
 	if err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
 	cfg.NATS, cfg.Memcached = bus.Conn, s.cfg.Services.Memcached
 	cfg.Version, cfg.Logger, cfg.Registry = s.cfg.Version, s.log, registry
 	if s.cfg.AccessLog {

@@ -68,7 +68,7 @@ var faults = []Fault{
 		return s.cfg.Stack.CrashPostgres(context.WithoutCancel(ctx))
 	}},
 	{"wipe the stream", false, false, func(s *Site, ctx context.Context) error {
-		return wipeChanges(ctx, s.cfg.Services.NATS)
+		return wipeChanges(ctx, s.cfg.Services)
 	}},
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/stack"
+	"flickrkillr/schema/wire"
 )
 
 // ProcessConfig says how roles run as processes.
@@ -89,7 +90,11 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 			return p, "", fmt.Errorf("start %s: %w", name, err)
 		}
 	}
-	args := append([]string{string(role), "--data", cfg.Data}, cfg.Args...)
+	command := []string{string(role)}
+	if role == Bus {
+		command = append(command, "serve")
+	}
+	args := slices.Concat(command, []string{"--data", cfg.Data}, cfg.Args)
 	if s.cfg.DebugAddr != "" && role != Bus {
 		debugAddr, err := NthAddr(s.cfg.DebugAddr, s.started)
 		if err == nil {
@@ -121,6 +126,9 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 		if s.cfg.Pictures != "" {
 			args = append(args, "--pictures", s.cfg.Pictures)
 		}
+		if s.cfg.Renderer.Replicas > 0 {
+			args = append(args, "--replicas", strconv.Itoa(s.cfg.Renderer.Replicas))
+		}
 	case Bus:
 		_, port, wrong := net.SplitHostPort(strings.TrimPrefix(s.cfg.Services.NATS, "nats://"))
 		args, err = append(args, "--port", port, "--dir", filepath.Join(cfg.Data, "bus-"+port)), wrong
@@ -130,6 +138,9 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 	}
 	output := cmp.Or(cfg.Output, io.Writer(os.Stderr))
 	env := slices.Concat(s.cfg.Services.Environ(os.Environ()), processorShare(cfg.Share), cfg.Env)
+	if seed := s.cfg.Services.Login(wire.Role(role)).Seed; seed != "" {
+		env = append(env, "KILLR_NATS_SEED="+seed)
+	}
 	p.Name = name
 	p.Command = func() *exec.Cmd {
 		cmd := exec.Command(program, args...)

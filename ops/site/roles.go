@@ -13,6 +13,7 @@ import (
 	"flickrkillr/renderer"
 	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/wire"
 )
 
 // local is a role in this process.
@@ -76,7 +77,7 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		pool.Close()
 		return nil, errors.Join(err, images.Close())
 	}
-	bus, err := stack.JoinBus(s.cfg.Services.NATS, name, s.log)
+	bus, registry, err := s.joinBus(wire.RoleRenderer, name)
 	if err != nil {
 		pool.Close()
 		searches.Close()
@@ -90,7 +91,6 @@ func (s *Site) rendererHere(name string) (*local, error) {
 			s.log.Error("close the picture store", "err", err)
 		}
 	}
-	registry := prometheus.NewRegistry()
 	cfg.NATS, cfg.Pool, cfg.Searches, cfg.Pictures = bus.Conn, pool, searches, images
 	cfg.Version, cfg.Logger, cfg.Registry = s.cfg.Version, s.log, registry
 	r, err := renderer.New(cfg)
@@ -110,11 +110,10 @@ func (s *Site) cachefillHere(name string) (*local, error) {
 	if len(s.cfg.Services.Memcached) == 0 {
 		return nil, errors.New("a cachefill needs memcached: say --memcached")
 	}
-	bus, err := stack.JoinBus(s.cfg.Services.NATS, name, s.log)
+	bus, registry, err := s.joinBus(wire.RoleCachefill, name)
 	if err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
 	cfg.NATS, cfg.Memcached = bus.Conn, s.cfg.Services.Memcached
 	cfg.Version, cfg.Logger, cfg.Registry = s.cfg.Version, s.log, registry
 	c, err := cachefill.New(cfg)
@@ -127,6 +126,17 @@ func (s *Site) cachefillHere(name string) (*local, error) {
 		run:   c.Run,
 		close: bus.Close,
 	}, nil
+}
+
+// joinBus connects a role in this process to NATS. The registry for its metrics has those of the connection.
+func (s *Site) joinBus(role wire.Role, name string) (*stack.Bus, *prometheus.Registry, error) {
+	bus, err := stack.JoinBus(s.cfg.Services.Login(role), name, s.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(bus.Refusals())
+	return bus, registry, nil
 }
 
 // busOr is why the bus is down, which keeps a role from serving, or else the role's own reason.

@@ -65,9 +65,9 @@ func holdRelay(ctx context.Context, url string, d time.Duration) (err error) {
 }
 
 // wipeChanges deletes the stream of changes and creates it again at once, as a careless operator might. Its followers
-// see no error.
-func wipeChanges(ctx context.Context, url string) error {
-	nc, err := stack.Connect(url, "wipe", nil)
+// see no error. A renderer's key opens this way: the operator's own does not.
+func wipeChanges(ctx context.Context, services stack.Env) error {
+	nc, err := stack.Connect(services.Login(wire.RoleRenderer), "wipe", nil)
 	if err != nil {
 		return fmt.Errorf("wipe the stream: %w", err)
 	}

@@ -16,7 +16,10 @@ import (
 // services are those of one test, with a database that holds no photo.
 func services(t *testing.T) stack.Env {
 	t.Helper()
-	return stack.Env{NATS: testenv.NATS(t), Postgres: testenv.DatabaseURL(t), Memcached: []string{testenv.Memcached(t)}}
+	return stack.Env{
+		NATS: testenv.NATS(t), Seeds: testenv.Seeds(t), Postgres: testenv.DatabaseURL(t),
+		Memcached: []string{testenv.Memcached(t)},
+	}
 }
 
 func soon(t *testing.T) context.Context {
@@ -92,7 +95,7 @@ func TestSiteThatLacksSomething(t *testing.T) {
 	} {
 		t.Run(string(c.role), func(t *testing.T) {
 			t.Parallel()
-			s := New(Config{Services: stack.Env{NATS: bus}, Addr: "127.0.0.1:0"})
+			s := New(Config{Services: stack.Env{NATS: bus, Seeds: testenv.Seeds(t)}, Addr: "127.0.0.1:0"})
 			if err := s.Add(c.role, 1); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want one with %q", err, c.says)
 			}
@@ -109,7 +112,7 @@ func TestSiteThatLacksSomething(t *testing.T) {
 // TestRoleThatEndsByItself: the site says that it has failed, and Stop says why.
 func TestRoleThatEndsByItself(t *testing.T) {
 	t.Parallel()
-	s := New(Config{Services: stack.Env{NATS: testenv.NATS(t)}, Addr: "127.0.0.1:0",
+	s := New(Config{Services: stack.Env{NATS: testenv.NATS(t), Seeds: testenv.Seeds(t)}, Addr: "127.0.0.1:0",
 		Processes: &ProcessConfig{Program: "/no/such/program", Data: t.TempDir()}})
 	if err := s.Add(Edge, 1); err != nil {
 		t.Fatal(err)
@@ -172,7 +175,7 @@ func TestFaultsThatCannotBeInjected(t *testing.T) {
 // TestRolesInThisProcessHaveNoPID: they cannot be killed, and say so.
 func TestRolesInThisProcessHaveNoPID(t *testing.T) {
 	t.Parallel()
-	s := New(Config{Services: stack.Env{NATS: testenv.NATS(t)}, Addr: "127.0.0.1:0"})
+	s := New(Config{Services: stack.Env{NATS: testenv.NATS(t), Seeds: testenv.Seeds(t)}, Addr: "127.0.0.1:0"})
 	if err := s.Add(Edge, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +194,7 @@ func TestRolesInThisProcessHaveNoPID(t *testing.T) {
 // TestReadinessNeedsADebugListener: a process without one cannot be asked, so no call claims that it is ready.
 func TestReadinessNeedsADebugListener(t *testing.T) {
 	t.Parallel()
-	s := New(Config{Services: stack.Env{NATS: testenv.NATS(t)}, Addr: "127.0.0.1:0",
+	s := New(Config{Services: stack.Env{NATS: testenv.NATS(t), Seeds: testenv.Seeds(t)}, Addr: "127.0.0.1:0",
 		Processes: &ProcessConfig{Program: "/no/such/program", Data: t.TempDir()}})
 	if err := s.Add(Edge, 1); err != nil {
 		t.Fatal(err)
@@ -260,7 +263,7 @@ func TestDescribe(t *testing.T) {
 		{Edge, "/killr edge --data /data --log-level error --addr 127.0.0.1:"},
 		{Renderer, "/killr renderer --data /data --log-level error --pictures /pictures"},
 		{Cachefill, "/killr cachefill --data /data --log-level error"},
-		{Bus, "/killr bus --data /data --log-level error --port 4999 --dir /data/bus-4999"},
+		{Bus, "/killr bus serve --data /data --log-level error --port 4999 --dir /data/bus-4999"},
 	} {
 		p, url, err := s.Describe(c.role)
 		if err != nil {

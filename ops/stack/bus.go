@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -8,26 +9,25 @@ import (
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Bus is a connection to NATS that can say why it is down.
 type Bus struct {
 	*nats.Conn
-	url    string // without passwords
-	failed atomic.Pointer[string]
-	closed chan struct{}
+	to      Login
+	refused *refusals
+	failed  atomic.Pointer[error]
+	closed  chan struct{}
 }
 
 // JoinBus connects the program called name to NATS. It does not wait for the connection, which is retried until
-// Close.
-func JoinBus(url, name string, log *slog.Logger) (*Bus, error) {
-	b := &Bus{url: Redact(url), closed: make(chan struct{})}
+// Close. Errors: no address, or a seed that cannot be read.
+func JoinBus(to Login, name string, log *slog.Logger) (*Bus, error) {
+	b := &Bus{to: to, closed: make(chan struct{})}
 	var err error
-	b.Conn, err = Connect(url, "killr "+name, log,
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			why := err.Error()
-			b.failed.Store(&why)
-		}),
+	b.Conn, b.refused, err = connect(to, "killr "+name, log,
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.failed.Store(&err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }))
 	if err != nil {
 		return nil, err
@@ -41,16 +41,39 @@ func (b *Bus) Close() {
 	<-b.closed
 }
 
+// Refusals is a metric that counts what NATS has refused to the role by its permissions.
+func (b *Bus) Refusals() prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "killr_" + string(b.to.Role) + "_bus_refusals_total",
+		Help: "Messages and subscriptions that NATS refused to this role by its permissions.",
+	}, func() float64 { return float64(b.refused.count.Load()) })
+}
+
+// Refused lists what NATS has refused to the role, each once: "publish to changed.tick".
+func (b *Bus) Refused() []string { return b.refused.list() }
+
 // Down says why there is no connection; nil while there is one.
 func (b *Bus) Down() error {
 	if b.IsConnected() {
 		return nil
 	}
-	why := "no connection yet"
-	if failed := b.failed.Load(); failed != nil {
-		why = *failed
+	failed := b.failed.Load()
+	if failed == nil {
+		return fmt.Errorf("NATS at %s does not answer: no connection yet", Redact(b.to.URL))
 	}
-	return fmt.Errorf("NATS at %s does not answer: %s", b.url, why)
+	switch err := *failed; {
+	case errors.Is(err, nats.ErrAuthorization) && b.to.Seed == "":
+		return fmt.Errorf("NATS at %s asks who signs in: say --nats-seed, the file with the seed of the role %s",
+			Redact(b.to.URL), b.to.Role)
+	case errors.Is(err, nats.ErrAuthorization):
+		return fmt.Errorf("NATS at %s does not know the key of %s: correct --nats-seed, or give NATS the public key "+
+			"of the role %s (`killr bus config`)", Redact(b.to.URL), b.to.Seed, b.to.Role)
+	case errors.Is(err, nats.ErrNkeysNotSupported):
+		return fmt.Errorf("NATS at %s does not ask who signs in: leave out --nats-seed (%s)",
+			Redact(b.to.URL), b.to.Seed)
+	default:
+		return fmt.Errorf("NATS at %s does not answer: %w", Redact(b.to.URL), err)
+	}
 }
 
 // Redact replaces the passwords in a NATS address, or in several separated by commas.

@@ -9,7 +9,7 @@ import (
 func TestJoinBusNeedsAnAddress(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", " ", ", ,"} {
-		b, err := JoinBus(url, "test", slog.New(slog.DiscardHandler))
+		b, err := JoinBus(Login{URL: url}, "test", slog.New(slog.DiscardHandler))
 		if err == nil {
 			b.Close()
 			t.Fatalf("joined %q", url)

@@ -8,20 +8,49 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/wire"
 )
+
+// Login says where NATS is, and as what a program signs in.
+type Login struct {
+	URL  string    // or several, separated by commas
+	Role wire.Role // whose inboxes the program has
+	Seed string    // the file with the role's seed; "": NATS asks for none
+}
 
 // Connect connects to NATS as every role does: it retries for ever, reconnects within 0.1 s after the server is back,
 // and notices a dead connection after about 4 s. name is shown by `nats server report connections`. Connect returns at
-// once even when no server answers; logger (nil: silent) gets disconnects and reconnects. options override these.
-// Without an address it fails: nats.go would connect to whatever listens on 127.0.0.1:4222.
-func Connect(url, name string, logger *slog.Logger, options ...nats.Option) (*nats.Conn, error) {
-	if strings.Trim(url, ", ") == "" {
-		return nil, errors.New("the address of NATS is not known: say --nats")
+// once even when no server answers; logger (nil: silent) gets disconnects, reconnects, and what NATS refuses. options
+// override these. Without an address it fails: nats.go would connect to whatever listens on 127.0.0.1:4222. It fails
+// too when the seed cannot be read.
+func Connect(to Login, name string, logger *slog.Logger, options ...nats.Option) (*nats.Conn, error) {
+	nc, _, err := connect(to, name, logger, options...)
+	return nc, err
+}
+
+func connect(
+	to Login, name string, logger *slog.Logger, options ...nats.Option,
+) (*nats.Conn, *refusals, error) {
+	if strings.Trim(to.URL, ", ") == "" {
+		return nil, nil, errors.New("the address of NATS is not known: say --nats")
 	}
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	nc, err := nats.Connect(url, append([]nats.Option{
+	refused := &refusals{log: logger, role: to.Role}
+	if to.Seed != "" {
+		signIn, err := nats.NkeyOptionFromSeed(to.Seed)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the seed of the role %s, %s: %w: correct --nats-seed",
+				to.Role, to.Seed, err)
+		}
+		options = append([]nats.Option{signIn}, options...)
+	}
+	if to.Role != "" {
+		options = append([]nats.Option{nats.CustomInboxPrefix(wire.InboxPrefix(to.Role))}, options...)
+	}
+	nc, err := nats.Connect(to.URL, append([]nats.Option{
 		nats.Name(name),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),      // the default gives up after 60
@@ -40,6 +69,10 @@ func Connect(url, name string, logger *slog.Logger, options ...nats.Option) (*na
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { logger.Info("bus back", "url", nc.ConnectedUrlRedacted()) }),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				refused.add(err)
+				return
+			}
 			subject := ""
 			if sub != nil {
 				subject = sub.Subject
@@ -48,7 +81,7 @@ func Connect(url, name string, logger *slog.Logger, options ...nats.Option) (*na
 		}),
 	}, options...)...)
 	if err != nil { // the address cannot be read; it may hold a password
-		return nil, fmt.Errorf("connect to NATS: %w", err)
+		return nil, nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	return nc, nil
+	return nc, refused, nil
 }

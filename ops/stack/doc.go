@@ -16,6 +16,8 @@
 //	supervise.go  processes that are started again when they end
 //	child.go      a child process; child_linux.go, child_other.go tie it to its parent
 //	connect.go    connect to NATS; bus.go is a connection that can say why it is down
+//	access.go     what NATS lets each role do; checkaccess.go tries it, refusals.go logs what is refused
+//	seeds.go      the seeds by which roles sign in to NATS
 //	env.go        stack.env, and the environment of children
 //	datadir.go    the data directory and its lock
 //	port.go       free ports, and who holds a taken one

@@ -7,22 +7,28 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"flickrkillr/schema/wire"
 )
 
 // Env is where the services of a running stack are.
 type Env struct {
 	NATS      string   // nats://127.0.0.1:4222
+	Seeds     Seeds    // by which roles sign in to NATS; nil: it asks for none
 	Postgres  string   // postgres://user:password@127.0.0.1:port/database?sslmode=disable
 	Memcached []string // host:port of each server
 	Edges     []string // http://127.0.0.1:8080, once they have been announced
 }
 
+// Login is how a role signs in to NATS.
+func (e Env) Login(role wire.Role) Login { return Login{URL: e.NATS, Role: role, Seed: e.Seeds[role]} }
+
 // EnvFile is the file in a data directory that holds the addresses of the stack last started there.
 const EnvFile = "stack.env"
 
 // writeEnv writes the addresses to stack.env, where roles and shells find them. Besides the variables of roles it sets
-// those of psql, as in the address psql, and adds bin, where setup puts the NATS CLI, to PATH. The file has passwords:
-// only its owner may read it.
+// those of psql, as in the address psql, and the operator's seed for the NATS CLI, and adds bin, where setup puts that
+// CLI, to PATH. The file has passwords: only its owner may read it.
 func writeEnv(dir, bin string, env Env, psql string) error {
 	db, err := url.Parse(psql)
 	if err != nil {
@@ -34,6 +40,7 @@ func writeEnv(dir, bin string, env Env, psql string) error {
 	for _, v := range [][2]string{
 		{"KILLR_DATA", dir},
 		{"NATS_URL", env.NATS},
+		{"NATS_NKEY", env.Seeds[wire.RoleOperator]},
 		{"DATABASE_URL", env.Postgres},
 		{"MEMCACHED_SERVERS", strings.Join(env.Memcached, ",")},
 		{"KILLR_EDGE", strings.Join(env.Edges, ",")},
@@ -85,7 +92,7 @@ func (e Env) Environ(base []string) []string {
 	for _, v := range base {
 		switch name, _, _ := strings.Cut(v, "="); {
 		case name == "NATS_URL", name == "DATABASE_URL", name == "MEMCACHED_SERVERS", strings.HasPrefix(name, "KILLR_"):
-		case libpq[name]:
+		case name == "NATS_NKEY", libpq[name]:
 		default:
 			env = append(env, v)
 		}
@@ -118,7 +125,7 @@ func ReadEnv(dir string) (Env, error) {
 		value = strings.ReplaceAll(strings.Trim(value, "'"), `'\''`, "'")
 		switch name {
 		case "NATS_URL":
-			env.NATS = value
+			env.NATS, env.Seeds = value, SeedsIn(dir)
 		case "DATABASE_URL":
 			env.Postgres = value
 		case "MEMCACHED_SERVERS":

@@ -7,17 +7,32 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"flickrkillr/schema/wire"
 )
 
 // NATSConfig says how the embedded nats-server runs.
 type NATSConfig struct {
-	Host   string       // "": 127.0.0.1
-	Port   int          // 0: any free one
-	Dir    string       // where JetStream keeps its streams; needed
-	Logger *slog.Logger // nil: silent
+	Host   string        // "": 127.0.0.1
+	Port   int           // 0: any free one
+	Dir    string        // where JetStream keeps its streams; needed
+	Seeds  Seeds         // by which clients sign in as roles, see MakeSeeds; nil: it asks nobody who they are
+	Table  []wire.Access // what each role may do; nil: as in wire.AccessTable
+	Any    string        // the public key of one more user, who may do everything; for tests. "": none
+	Logger *slog.Logger  // nil: silent
+
+	Cluster *NATSCluster // nil: this server is alone
+}
+
+// NATSCluster says how a server is one of several.
+type NATSCluster struct {
+	Server string   // name of this server, different for each
+	Port   int      // where the others connect
+	Routes []string // host:port of other servers, at least one: two servers are connected by either's route
 }
 
 // NATS is an embedded nats-server, the same code as production runs.
@@ -37,6 +52,9 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	}
 	if cfg.Host == "" {
 		cfg.Host = "127.0.0.1"
+	}
+	if cfg.Table == nil {
+		cfg.Table = wire.AccessTable()
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
@@ -75,8 +93,24 @@ func (n *NATS) start() error {
 		MaxPingsOut:        2,
 		WriteDeadline:      5 * time.Second,
 	}
+	if c := n.cfg.Cluster; c != nil {
+		opts.ServerName = c.Server
+		opts.Cluster = server.ClusterOpts{
+			Name: "killr", Host: n.cfg.Host, Port: c.Port, NoAdvertise: true, PoolSize: -1,
+		}
+		opts.Routes = server.RoutesFromStr("nats://" + strings.Join(c.Routes, ",nats://"))
+	}
 	if err := CheckPort("NATS", net.JoinHostPort(n.cfg.Host, strconv.Itoa(n.cfg.Port))); err != nil {
 		return err
+	}
+	if n.cfg.Seeds != nil {
+		var err error
+		if opts.Nkeys, err = Users(n.cfg.Table, n.cfg.Seeds); err != nil {
+			return fmt.Errorf("start NATS: %w", err)
+		}
+		if n.cfg.Any != "" {
+			opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: n.cfg.Any})
+		}
 	}
 	s, err := server.NewServer(opts)
 	if err != nil {
@@ -94,7 +128,7 @@ func (n *NATS) start() error {
 			log.lastError(),
 		)
 	}
-	if !s.JetStreamEnabled() {
+	if !s.JetStreamEnabled() { // in a cluster a leader is elected later
 		s.Shutdown()
 		s.WaitForShutdown()
 		return fmt.Errorf("start NATS: JetStream cannot use %s%s", n.cfg.Dir, log.lastError())

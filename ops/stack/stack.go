@@ -54,6 +54,7 @@ type Stack struct {
 	sandbox   string // the temporary directory; "": none
 	bin       string
 	log       *slog.Logger
+	seeds     Seeds
 	nats      *NATS
 	postgres  *Postgres
 	memcached *Memcached
@@ -92,7 +93,11 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	starting, ctx := errgroup.WithContext(ctx)
 	if !cfg.NoNATS {
 		starting.Go(func() (err error) {
-			s.nats, err = StartNATS(NATSConfig{Port: cfg.NATSPort, Dir: s.data.join("jetstream"), Logger: cfg.Logger})
+			if s.seeds, err = MakeSeeds(s.data.path); err != nil {
+				return err
+			}
+			s.nats, err = StartNATS(NATSConfig{Port: cfg.NATSPort, Dir: s.data.join("jetstream"), Seeds: s.seeds,
+				Logger: cfg.Logger})
 			return err
 		})
 	}
@@ -171,7 +176,7 @@ func (s *Stack) keepRunning(
 func (s *Stack) Env() Env {
 	env := Env{Postgres: s.postgres.URL(), Memcached: []string{s.memcached.Addr()}}
 	if s.nats != nil {
-		env.NATS = s.nats.URL()
+		env.NATS, env.Seeds = s.nats.URL(), s.seeds
 	}
 	return env
 }

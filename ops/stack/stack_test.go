@@ -256,7 +256,7 @@ func TestNATSRestartKeepsStreams(t *testing.T) {
 	}
 	defer n.Stop()
 	url := n.URL()
-	nc, err := Connect(url, t.Name(), nil)
+	nc, err := Connect(Login{URL: url}, t.Name(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,35 +1,35 @@
 package testenv
 
 import (
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
+	"context"
 	"sync"
 	"testing"
+
+	"flickrkillr/ops/lab/mutant"
 )
 
 var built struct {
 	sync.Once
-	err error
+	path string
+	err  error
 }
 
-// Program builds killr, once for all tests of a package, and returns its path. It is built without the compiler's
-// profile, which takes a minute and changes nothing that is tested, and without the race detector, even if the tests
-// run with it: painting would take ten times as long.
+// Program builds killr, once for all tests of a package, and returns its path. It is built without the race detector,
+// even if the tests run with it: painting would take ten times as long.
 func Program(t testing.TB) string {
 	t.Helper()
-	path := filepath.Join(SharedDir(t), "killr")
+	dir := SharedDir(t)
 	built.Do(func() {
-		cmd := exec.Command("go", "build", "-pgo=off", "-o", path, "flickrkillr")
-		cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("go build: %w\n%s", err, out)
+		ctx := context.Background() // of the package, and not of the test that comes first
+		root, err := mutant.Root(ctx)
+		if err != nil {
+			built.err = err
+			return
 		}
+		built.path, built.err = mutant.Build(ctx, root, dir, nil)
 	})
 	if built.err != nil {
 		t.Fatal(built.err)
 	}
-	return path
+	return built.path
 }

@@ -188,11 +188,13 @@ func (p *parser) item() {
 		return
 	}
 	last := len(p.query.Items) - 1
-	if !p.or && slices.ContainsFunc(p.query.Items,
+	joins := p.or && !not && !p.query.Items[last].Not
+	if !joins && slices.ContainsFunc(p.query.Items,
 		func(it Item) bool { return it.Not == not && len(it.Any) == 1 && it.Any[0].Raw == part.Raw }) {
+		p.or = false
 		return // said before
 	}
-	if p.or && !not && last >= 0 && !p.query.Items[last].Not {
+	if joins {
 		p.query.Items[last].Any = append(p.query.Items[last].Any, part)
 	} else {
 		p.query.Items = append(p.query.Items, Item{Any: []Part{part}, Not: not})

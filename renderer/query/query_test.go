@@ -104,8 +104,10 @@ func TestLinks(t *testing.T) {
 
 func TestManyWords(t *testing.T) {
 	t.Parallel()
-	if q := query.Parse("x y x -x"); outline(q) != "x, y, -x" {
-		t.Error("said twice:", outline(q))
+	for text, want := range map[string]string{"x y x -x": "x, y, -x", "x -y or x": "x, -y"} {
+		if q := query.Parse(text); outline(q) != want {
+			t.Errorf("said twice: %q is %q", text, outline(q))
+		}
 	}
 	var text strings.Builder
 	for i := range 500 {

@@ -46,7 +46,11 @@ func Fold(text string) string {
 			continue
 		}
 		for _, d := range norm.NFD.String(string(r)) {
-			if !unicode.Is(unicode.Mn, d) {
+			switch plain, ok := plainLetter(d); {
+			case unicode.Is(unicode.Mn, d):
+			case ok:
+				b.WriteString(plain)
+			default:
 				b.WriteRune(finalSigma(d))
 			}
 		}
@@ -65,9 +69,11 @@ func isASCII(text string) (ascii, upper bool) {
 	return true, upper
 }
 
-// dropsMarks reports whether a mark on this letter is an accent or a vowel point that many leave out.
+// dropsMarks reports whether a mark on this letter is an accent or a vowel point that many leave out. On what is no
+// letter a mark says nothing.
 func dropsMarks(base rune) bool {
-	return base < utf8.RuneSelf || unicode.In(base, unicode.Latin, unicode.Greek, unicode.Hebrew, unicode.Arabic)
+	return base < utf8.RuneSelf || !unicode.In(base, unicode.L, unicode.M) ||
+		unicode.In(base, unicode.Latin, unicode.Greek, unicode.Hebrew, unicode.Arabic)
 }
 
 func finalSigma(r rune) rune {

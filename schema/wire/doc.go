@@ -18,4 +18,5 @@
 //	fresh.go     the read-your-writes token
 //	popular.go   popularity lists
 //	clock.go     cluster time
+//	access.go    what each role may publish and subscribe
 package wire

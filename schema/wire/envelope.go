@@ -127,12 +127,14 @@ func appendHeader(b []byte, name, value string) []byte {
 	b = append(append(b, '\n'), name...)
 	b = append(b, ": "...)
 	for i := range len(value) { // a line break in a value would begin another header
-		if c := value[i]; c >= ' ' {
+		if c := value[i]; !control(c) {
 			b = append(b, c)
 		}
 	}
 	return b
 }
+
+func control(c byte) bool { return c < ' ' || c == 0x7f }
 
 // DecodeReply decodes the envelope of the page with this key. The reply's Body aliases data. Unknown headers are
 // ignored, so that a newer renderer may add some. Anything else unexpected, such as another page's key, a wrong
@@ -164,6 +166,9 @@ func DecodeReply(key string, data []byte) (*Reply, error) {
 		var line string
 		line, head, _ = strings.Cut(head, "\n")
 		name, value, ok := strings.Cut(line, ": ")
+		for i := 0; ok && i < len(value); i++ {
+			ok = !control(value[i])
+		}
 		if !ok {
 			return nil, fmt.Errorf("%w: header line %q", ErrEnvelope, line)
 		}

@@ -80,6 +80,7 @@ func TestEnvelopeRefuses(t *testing.T) {
 		"depends":        summed("killr/1 200\nKey: page.user.ansel\nDepends: all\nLength: 0", ""),
 		"depends spaces": summed("killr/1 200\nKey: page.user.ansel\nDepends: all=1  x=2\nLength: 0", ""),
 		"line":           summed("killr/1 200\nKey: page.user.ansel\nnonsense\nLength: 0", ""),
+		"control":        summed("killr/1 200\nKey: page.user.ansel\nETag: a\rSet-Cookie: b\nLength: 0", ""),
 		"no gzip": summed("killr/1 200\nKey: page.user.ansel\nContent-Encoding: gzip\nLength: 20",
 			"<!doctype html>12345"),
 		"gzip cut short": summed("killr/1 200\nKey: page.user.ansel\nContent-Encoding: gzip\nLength: 3",

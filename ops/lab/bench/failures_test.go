@@ -206,17 +206,26 @@ func TestAPageThatChangesIsCheckedAgain(t *testing.T) {
 	}
 }
 
-// A visitor whose edge refuses connections goes to another one, and stays there. Without Failover it fails.
+// A visitor whose edge refuses connections goes to another one, and stays there: what fails there is not blamed on the
+// first. Without Failover it fails.
 func TestAnEdgeThatCannotBeReached(t *testing.T) {
 	t.Parallel()
-	for name, failover := range map[string]bool{"another edge": true, "no other edge": false} {
+	for name, c := range map[string]struct{ failover, wrong bool }{
+		"another edge": {true, false}, "another edge, which fails": {true, true}, "no other edge": {false, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			site := http.HandlerFunc(serve)
-			gone, there := listen(t, site), listen(t, site)
+			gone, there := listen(t, http.HandlerFunc(serve)), listen(t, http.HandlerFunc(
+				func(w http.ResponseWriter, r *http.Request) {
+					if c.wrong {
+						typed("text/html", "<html>an apology</html>")(w, r)
+						return
+					}
+					serve(w, r)
+				}))
 			cfg := some(gone, 3)
 			cfg.Edges = append(cfg.Edges, there)
-			cfg.PagesOnly, cfg.VisitPages, cfg.Failover = true, 1, failover
+			cfg.PagesOnly, cfg.VisitPages, cfg.Failover = true, 1, c.failover
 			first := refuse()
 			cfg.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				if addr == strings.TrimPrefix(gone, "http://") {
@@ -225,9 +234,14 @@ func TestAnEdgeThatCannotBeReached(t *testing.T) {
 				return new(net.Dialer).DialContext(ctx, network, addr)
 			}
 			res := mustRun(t, cfg)
-			if failover {
+			switch {
+			case c.wrong:
+				if res.Failed != 3 || !strings.Contains(res.Failures[0].Example, there) {
+					t.Errorf("failures %+v, want each page to be wrong at %s", res.Failures, there)
+				}
+			case c.failover:
 				mustBeClean(t, res)
-			} else if res.Failed != 3 || res.Failures[0].Kind != kindConnect {
+			case res.Failed != 3 || res.Failures[0].Kind != kindConnect:
 				t.Errorf("failures %+v, want that each page cannot connect", res.Failures)
 			}
 		})

@@ -19,6 +19,7 @@ const browserConns = 6
 // client fetches for one visitor. Its slots may be used concurrently, each by one goroutine.
 type client interface {
 	slots() int
+	url() string // of the edge that it requests from
 	// get fetches a path. The answer's body is in buf, or in what buf had to grow to, which is returned whatever
 	// happens.
 	get(ctx context.Context, slot int, path string, buf []byte) (answer, []byte, error)
@@ -67,6 +68,8 @@ type http1Conn struct {
 var getRequest = &http.Request{Method: http.MethodGet}
 
 func (c *http1) slots() int { return browserConns }
+
+func (c *http1) url() string { return c.edges[c.at.Load()].url }
 
 func (c *http1) get(ctx context.Context, slot int, path string, buf []byte) (answer, []byte, error) {
 	for {

@@ -38,6 +38,8 @@ func newHTTP2(cfg *Config, e edge, opened *atomic.Int64) *http2 {
 
 func (c *http2) slots() int { return streams }
 
+func (c *http2) url() string { return c.edge.url }
+
 func (c *http2) get(ctx context.Context, _ int, path string, buf []byte) (answer, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()

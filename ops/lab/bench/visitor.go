@@ -12,7 +12,6 @@ import (
 type visitor struct {
 	run     *run
 	rec     *recorder
-	edge    edge
 	client  client
 	visit   *visit // nil: none has begun
 	missing []need // by the current page
@@ -20,13 +19,14 @@ type visitor struct {
 }
 
 func (r *run) newVisitor(number int) *visitor {
-	v := &visitor{run: r, rec: r.recorders[number%len(r.recorders)], edge: r.edges[number%len(r.edges)]}
+	v := &visitor{run: r, rec: r.recorders[number%len(r.recorders)]}
+	n := number % len(r.edges)
+	edges := slices.Concat(r.edges[n:], r.edges[:n])
 	if r.cfg.HTTP2 {
-		v.client = newHTTP2(&r.cfg, v.edge, &r.opened)
+		v.client = newHTTP2(&r.cfg, edges[0], &r.opened)
 	} else {
-		edges := []edge{v.edge}
-		if n := number % len(r.edges); r.cfg.Failover {
-			edges = slices.Concat(r.edges[n:], r.edges[:n])
+		if !r.cfg.Failover {
+			edges = edges[:1]
 		}
 		v.client = &http1{cfg: &r.cfg, edges: edges, opened: &r.opened, repeated: &r.repeated}
 	}
@@ -66,7 +66,7 @@ func (v *visitor) fetchPage(ctx context.Context, p Page, intended time.Time, cou
 	if err == nil {
 		seen, err = v.run.checkPage(p, a)
 	}
-	v.rec.request(classPage, counted, err != nil && ctx.Err() != nil, took, a, v.edge.url+p.Path, err)
+	v.rec.request(classPage, counted, err != nil && ctx.Err() != nil, took, a, v.client.url()+p.Path, err)
 	if err != nil {
 		return nil
 	}
@@ -125,6 +125,6 @@ func (v *visitor) fetchFile(ctx context.Context, slot int, n need, counted bool)
 	if err == nil {
 		err = checkFile(n, a)
 	}
-	v.rec.request(n.class, counted, err != nil && ctx.Err() != nil, took, a, v.edge.url+n.path, err)
+	v.rec.request(n.class, counted, err != nil && ctx.Err() != nil, took, a, v.client.url()+n.path, err)
 	return err == nil && a.immutable, err == nil
 }

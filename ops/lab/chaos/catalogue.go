@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/lab/bench"
+	"flickrkillr/ops/lab/scale"
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 )
@@ -149,8 +150,25 @@ func catalogue() []Row {
 			Setup: noNear, Loads: []Load{{Pages: popular, Exponent: 1, Target: Target{
 				Cached: .9, CachedWithin: 10 * time.Second,
 			}}},
-			Fault:   Fault{Inject: flushMemcached},
-			Control: Control{Off: "cachefills", Setup: func(s *Setup) { s.Cachefills = 0 }},
+			Fault:     Fault{Inject: named("flush memcached")},
+			Control:   Control{Off: "cachefills", Setup: func(s *Setup) { s.Cachefills = 0 }},
+			Addresses: true,
+		},
+		{
+			Name: "the relay is held back for 6 s", Visitor: "slower pages",
+			Why:   "edges that do not hear of changes trust no copy, and ask renderers",
+			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Fault:     Fault{Inject: named("hold the relay back")},
+			Control:   Control{Off: "making pages anew", Edits: withoutNewer},
+			Addresses: true,
+		},
+		{
+			Name: "the stream of changes is deleted every 15 s", Visitor: "slower pages for a moment",
+			Why:   "the relay makes it anew, and edges trust no copy that is older",
+			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Fault:     Fault{Every: 15 * time.Second, Inject: named("wipe the stream")},
+			Control:   Control{Off: "making pages anew", Edits: withoutNewer},
+			Addresses: true,
 		},
 		{
 			Name: "all cachefills are gone", Visitor: "nothing",
@@ -168,12 +186,49 @@ func catalogue() []Row {
 		},
 		{
 			Name: "three times as many visitors as one renderer can serve", Visitor: "a 503 at once, or the page",
-			Why:   "a bounded queue, of which the newest go first",
+			Why:   "what would wait in the queue for long is refused on arrival",
 			Setup: Setup{Renderers: 1, Edges: 1, NoNear: true, NoMemcached: true, SlowQueries: 20 * time.Millisecond},
 			Loads: []Load{{Pages: albums, Refusals: true, Target: Target{
 				Goodput: .8, P99: time.Second, Refused: 100 * time.Millisecond,
 			}}},
 			Overload: 3, Control: Control{Off: "the limit of the queue", Edits: withoutQueueLimit},
+		},
+		{
+			Name: "an edge is frozen for 8 s", Visitor: "nothing, at other edges",
+			Why:   "NATS drops a client that does not read, and nobody waits for it",
+			Setup: uncached, Loads: []Load{{Exponent: 1, LastEdge: true, Target: Target{P99: 100 * time.Millisecond}}},
+			Fault:   Fault{Hold: 8 * time.Second, Inject: freeze(site.Edge, 1)},
+			Control: Control{Off: "other edges: there is one", Setup: func(s *Setup) { s.Edges = 1 }},
+		},
+		{
+			Name: "clocks are an hour off", Visitor: "nothing",
+			Why:     "times on the bus are PostgreSQL's, and each process knows how far its own clock is off",
+			Setup:   usual.on(func(s *Setup) { s.Edits = wrongClocks }),
+			Loads:   all(Target{P99: 100 * time.Millisecond}),
+			Control: Control{Off: "cluster time", Edits: withoutClusterTime},
+		},
+		{
+			Name: "clocks leap by hours every 7 s", Visitor: "slower pages for a moment",
+			Why:     "durations are monotonic, and until the next heartbeat edges trust no older copy",
+			Setup:   usual.on(func(s *Setup) { s.Edits, s.Env = wrongClocks, []string{clocksLeap} }),
+			Loads:   all(Target{P99: 100 * time.Millisecond}),
+			Control: Control{Off: "cluster time", Edits: withoutClusterTime},
+		},
+		{
+			// Four ways of 50 ms, and on each a round trip, for what was lost there.
+			Name: "NATS is 50 ms away and loses 1%", Visitor: "slower pages", Why: "requests have seconds",
+			Setup: uncached.on(func(s *Setup) {
+				s.Bus = scale.Line{There: 50 * time.Millisecond, Back: 50 * time.Millisecond, Lost: .01}
+			}),
+			Loads:   all(Target{P99: 600 * time.Millisecond}),
+			Control: Control{Off: "the time that requests have: it is 0.2 s", Edits: withoutLongDeadline},
+		},
+		{
+			Name: "edges and renderers can open no file for 10 s", Visitor: "nothing",
+			Why:   "they keep their connections, and make do with those",
+			Setup: uncached, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Fault:   Fault{Hold: 10 * time.Second, Inject: noFiles(site.Renderer, site.Edge)},
+			Control: Control{Off: "connections to PostgreSQL that are kept", Edits: withoutKeptConnections},
 		},
 		{
 			Name: "NATS is gone for 30 s", Visitor: "stale pages",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"syscall"
 	"time"
 
@@ -28,10 +29,11 @@ type injector func(ctx context.Context, on *scene, n int, hold time.Duration) er
 
 // scene is what can be broken.
 type scene struct {
-	stack *stack.Stack
+	stack *stack.Stack // nil: the site runs already
 	site  *site.Site
+	edges []string
 	setup Setup
-	delay *scale.Delay // in front of PostgreSQL; nil: none
+	lines []*scale.Delay // in front of services
 	log   *slog.Logger
 }
 
@@ -40,8 +42,8 @@ func (s *scene) stop() (err error) {
 	if s.site != nil {
 		err = s.site.Stop()
 	}
-	if s.delay != nil {
-		err = errors.Join(err, s.delay.Close())
+	for _, l := range s.lines {
+		err = errors.Join(err, l.Close())
 	}
 	return err
 }
@@ -120,29 +122,43 @@ func signalInTurn(role site.Role, signal syscall.Signal) injector {
 
 // freeze suspends the first n processes of a role.
 func freeze(role site.Role, n int) injector {
+	return processes(n, []site.Role{role}, func(pid int) (undo func() error, err error) {
+		return func() error { return syscall.Kill(pid, syscall.SIGCONT) }, syscall.Kill(pid, syscall.SIGSTOP)
+	})
+}
+
+// noFiles takes from all processes of some roles the right to open files, sockets among them. What is open stays open.
+func noFiles(roles ...site.Role) injector {
+	return processes(math.MaxInt, roles, forbidFiles)
+}
+
+// processes does something to the first n processes of each of some roles, and undoes it after hold.
+func processes(n int, roles []site.Role, do func(pid int) (undo func() error, err error)) injector {
 	return func(ctx context.Context, s *scene, _ int, hold time.Duration) error {
-		pids, err := s.site.PIDs(role)
-		if err != nil {
-			return err
-		}
 		var errs []error
-		pids = pids[:min(n, len(pids))]
-		for _, pid := range pids {
-			errs = append(errs, signalPID(pid, syscall.SIGSTOP))
+		var undo []func() error
+		for _, role := range roles {
+			pids, err := s.site.PIDs(role)
+			errs = append(errs, err)
+			for _, pid := range pids[:min(n, len(pids))] {
+				if pid == 0 {
+					errs = append(errs, fmt.Errorf("a process of the role %s does not run", role))
+					continue
+				}
+				back, err := do(pid)
+				if err != nil {
+					errs = append(errs, err)
+					continue
+				}
+				undo = append(undo, back)
+			}
 		}
 		sleep.For(ctx, hold)
-		for _, pid := range pids {
-			errs = append(errs, signalPID(pid, syscall.SIGCONT))
+		for _, back := range undo {
+			errs = append(errs, back())
 		}
 		return errors.Join(errs...)
 	}
-}
-
-func signalPID(pid int, signal syscall.Signal) error {
-	if pid == 0 {
-		return errors.New("a process that should be frozen does not run")
-	}
-	return syscall.Kill(pid, signal)
 }
 
 // held injects a fault of a service that lasts.
@@ -157,8 +173,9 @@ func whole(fault func(*stack.Stack, context.Context) error) injector {
 	}
 }
 
-func flushMemcached(ctx context.Context, s *scene, _ int, _ time.Duration) error {
-	return s.site.Inject(ctx, "flush memcached")
+// named injects a fault that the site knows by its name.
+func named(fault string) injector {
+	return func(ctx context.Context, s *scene, _ int, _ time.Duration) error { return s.site.Inject(ctx, fault) }
 }
 
 // remove stops all processes of a role, and starts as many again.

@@ -12,6 +12,7 @@ import (
 	"flickrkillr/ops/lab/audit"
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
+	"flickrkillr/schema/wire"
 )
 
 // Writes is what an audit said of acknowledged writes, in a row whose visitors write.
@@ -54,7 +55,7 @@ func (cfg *Config) write(ctx context.Context, row Row, on *scene, out *Outcome) 
 		return err
 	}
 	defer pool.Close()
-	bus, err := stack.JoinBus(cfg.Stack.Env().NATS, "chaos", cfg.Logger)
+	bus, err := stack.JoinBus(cfg.Stack.Env().Login(wire.RoleAudit), "chaos", cfg.Logger)
 	if err != nil {
 		return err
 	}

@@ -32,8 +32,23 @@ var (
 	)}
 	withoutQueueLimit = []mutant.Edit{
 		mutant.Replace("renderer/service.go", "defaultQueueFactor   = 8", "defaultQueueFactor   = 100_000"),
+		mutant.Replace("renderer/service.go", "	s.pages.prompt = true\n", ""),
 		mutant.Replace("renderer/pool.go", "return !p.relaxed && ", "return false && !p.relaxed && "),
 	}
+	withoutKeptConnections = []mutant.Edit{mutant.Replace("renderer/store/pool.go",
+		"config.MaxConnLifetimeJitter = 10 * time.Minute",
+		"config.MaxConnLifetime, config.MaxConnLifetimeJitter = time.Millisecond, 0")}
+	withoutClusterTime = []mutant.Edit{
+		mutant.Replace("schema/wire/clock.go", "c.offset.Store(int64(best))", "c.offset.Store(int64(0 * best))"),
+	}
+	withoutLongDeadline = []mutant.Edit{mutant.Replace(
+		"schema/wire/wire.go", "PageDeadline  = 5 * time.Second", "PageDeadline  = 200 * time.Millisecond",
+	)}
+	// withoutNewer takes a copy that may be too old for an error, as well as none.
+	withoutNewer = []mutant.Edit{mutant.Replace(
+		"edge/resolve.go", "	older = cache.Newer(inMemory, older)\n",
+		"	if older != nil || inMemory != nil {\n		return got, wire.ErrUnavailable\n	}\n",
+	)}
 	// withoutMisses takes every look-up in memcached that finds nothing for an error.
 	withoutMisses = []mutant.Edit{mutant.Replace(
 		"edge/resolve.go", "	older = cache.Newer(inMemory, older)\n",

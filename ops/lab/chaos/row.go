@@ -2,10 +2,12 @@ package chaos
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"flickrkillr/ops/lab/bench"
 	"flickrkillr/ops/lab/mutant"
+	"flickrkillr/ops/lab/scale"
 )
 
 // Row is one line of the catalogue: something that goes wrong, and what visitors may notice of it.
@@ -23,6 +25,8 @@ type Row struct {
 	Overload float64
 
 	Control Control
+
+	Addresses bool // it can be run on a running site: the fault needs nothing but the addresses of the services
 }
 
 // Setup is the site of a row.
@@ -32,8 +36,14 @@ type Setup struct {
 	NoMemcached                  bool          // and no cachefill
 	SlowQueries                  time.Duration // that each query takes longer; 0: as long as usual
 	NoSync                       bool          // renderers do not wait until PostgreSQL has written what it commits
-	Program                      string        // "": this program
+	Bus                          scale.Line    // between the roles and NATS
+	Edits                        []mutant.Edit // of the program; none: this program
+	Env                          []string      // added to the environment of the roles
+	program                      string        // with these edits
 }
+
+// broken reports that what goes wrong in a row is its site.
+func (s *Setup) broken() bool { return len(s.Edits) > 0 || s.Bus != (scale.Line{}) }
 
 // usual is the site of most rows.
 var usual = Setup{Renderers: 4, Edges: 2, Cachefills: 2}
@@ -56,6 +66,7 @@ type Load struct {
 	Known    bool                     // each edge is asked for each page once, before anything breaks
 	Failover bool                     // they go to another edge if theirs cannot be reached
 	Refusals bool                     // a 503 that says when to retry is a right answer
+	LastEdge bool                     // they visit only the edge that was started last
 	Target   Target
 }
 
@@ -77,6 +88,22 @@ type Control struct {
 	Off   string // what is switched off
 	Setup func(*Setup)
 	Edits []mutant.Edit
+}
+
+// needsSource reports that the row's site is built from the source tree.
+func (r *Row) needsSource() bool { return len(r.Setup.Edits) > 0 }
+
+// NeedSource reports whether a run of these rows builds programs from the source tree, which takes Go. Without controls
+// only the rows of wrong clocks do.
+func NeedSource(rows []Row, controls bool) bool {
+	return slices.ContainsFunc(rows, func(r Row) bool {
+		return r.needsSource() || controls && len(r.Control.Edits) > 0
+	})
+}
+
+// WithoutSource returns the rows that can be run without the source tree.
+func WithoutSource(rows []Row) []Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { return r.needsSource() })
 }
 
 // Names lists the rows of the catalogue.

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,9 +23,10 @@ import (
 	"flickrkillr/ops/stack"
 )
 
-// Config is the input of a run. Stack, Pages and Rows are required.
+// Config is the input of a run. Pages, Rows, and Stack or Running are required.
 type Config struct {
 	Stack    *stack.Stack // with a seeded database
+	Running  *Running     // instead of Stack: rows of [OnRunning] are run on this site, without Control
 	Pictures string       // directory of the picture store
 	Pages    Pages
 	Rows     []Row
@@ -51,8 +53,11 @@ const step = 100 * time.Millisecond
 
 // Run runs the rows one after another, until ctx ends: then it returns what it has. An interrupted run is no error.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	if cfg.Stack == nil || len(cfg.Pages.Users) == 0 || len(cfg.Rows) == 0 {
-		return nil, errors.New("chaos: a stack, pages and rows are needed")
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	if len(cfg.Pages.Users) == 0 {
+		return nil, errors.New("chaos: there are no pages to visit")
 	}
 	cfg.Rate, cfg.Duration = cmp.Or(cfg.Rate, 500), cmp.Or(cfg.Duration, time.Minute)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
@@ -64,13 +69,17 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 			break
 		}
 		cfg.Logger.Info("row", "name", row.Name, "number", n+1, "of", len(cfg.Rows))
-		res.add(ctx, cfg.run(ctx, row, row.Setup, ""), cfg.Logger)
+		setup, err := mutants.complete(ctx, row.Setup)
+		if err != nil {
+			res.add(ctx, Outcome{Row: row.Name, Err: err.Error()}, cfg.Logger)
+			continue
+		}
+		res.add(ctx, cfg.run(ctx, row, setup, ""), cfg.Logger)
 		if !cfg.Control || ctx.Err() != nil {
 			continue
 		}
 		cfg.Logger.Info("control", "name", row.Name, "without", row.Control.Off)
-		setup, err := mutants.without(ctx, row.Control, row.Setup)
-		if err != nil {
+		if setup, err = mutants.without(ctx, row.Control, row.Setup); err != nil {
 			res.add(ctx, Outcome{Row: row.Name, Without: row.Control.Off, Err: err.Error()}, cfg.Logger)
 			continue
 		}
@@ -80,7 +89,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	return res, nil
 }
 
-// mutantBuilder builds each mutant once: several rows have the same control.
+// mutantBuilder builds each changed program once: several rows have the same control.
 type mutantBuilder struct {
 	cfg   *Config
 	built map[string]string // paths by edits
@@ -91,24 +100,30 @@ func (m *mutantBuilder) without(ctx context.Context, c Control, setup Setup) (Se
 	if c.Setup != nil {
 		c.Setup(&setup)
 	}
-	if len(c.Edits) == 0 {
+	setup.Edits = slices.Concat(setup.Edits, c.Edits)
+	return m.complete(ctx, setup)
+}
+
+// complete is a setup with the path of its program.
+func (m *mutantBuilder) complete(ctx context.Context, setup Setup) (Setup, error) {
+	if len(setup.Edits) == 0 {
 		return setup, nil
 	}
-	edits := fmt.Sprint(c.Edits)
+	edits := fmt.Sprint(setup.Edits)
 	if m.built[edits] == "" {
-		program, err := m.build(ctx, c.Edits)
+		program, err := m.build(ctx, setup.Edits)
 		if err != nil {
 			return setup, err
 		}
 		m.built[edits] = program
 	}
-	setup.Program = m.built[edits]
+	setup.program = m.built[edits]
 	return setup, nil
 }
 
 func (m *mutantBuilder) build(ctx context.Context, edits []mutant.Edit) (string, error) {
 	if m.cfg.Source == "" {
-		return "", errors.New("this control is built from the source tree, with Go")
+		return "", errors.New("its program is built from the source tree, with Go")
 	}
 	dir, err := os.MkdirTemp(m.cfg.Stack.Dir(), "mutant-")
 	if err != nil {
@@ -138,6 +153,10 @@ func (cfg *Config) run(ctx context.Context, row Row, setup Setup, without string
 
 // start starts the roles of a setup and waits until they are ready.
 func (cfg *Config) start(ctx context.Context, on *scene) error {
+	if cfg.Running != nil {
+		cfg.Running.join(on)
+		return nil
+	}
 	if err := cfg.Stack.RestartMemcached(ctx); err != nil { // empty for each row
 		return err
 	}
@@ -152,13 +171,17 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 	if services.Postgres, err = on.database(services.Postgres); err != nil {
 		return err
 	}
+	if services.NATS, err = on.through(on.setup.Bus, services.NATS); err != nil {
+		return err
+	}
 	on.site = site.New(site.Config{
 		Services: services, Pictures: cfg.Pictures, Logger: slog.New(slog.DiscardHandler),
 		Addr: "127.0.0.1:0", DebugAddr: "127.0.0.1:0",
 		Processes: &site.ProcessConfig{
-			Program: on.setup.Program,
+			Program: on.setup.program,
 			Data:    filepath.Join(cfg.Stack.Dir(), "roles"), // without a stack.env: the services are those given
-			Args:    []string{"--log-level", "error"}, EdgeArgs: args, Env: cfg.Env, Output: cfg.Output,
+			Args:    []string{"--log-level", "error"}, EdgeArgs: args,
+			Env: slices.Concat(cfg.Env, on.setup.Env), Output: cfg.Output,
 			Share: 1 + on.setup.Renderers + on.setup.Edges + on.setup.Cachefills,
 		},
 	})
@@ -169,6 +192,7 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 	if err != nil {
 		return err
 	}
+	on.edges = on.site.URLs()
 	waiting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return on.site.WaitReady(waiting)
@@ -176,28 +200,39 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 
 // database is how renderers of a setup connect to the database at an address.
 func (s *scene) database(addr string) (string, error) {
+	addr, err := s.through(scale.Line{There: s.setup.SlowQueries}, addr)
+	if err != nil || !s.setup.NoSync {
+		return addr, err
+	}
 	u, err := url.Parse(addr)
 	if err != nil {
 		return "", err
 	}
-	if s.setup.SlowQueries > 0 {
-		if s.delay, err = scale.Listen(u.Host, s.setup.SlowQueries); err != nil {
-			return "", err
-		}
-		u.Host = s.delay.Addr()
+	query := u.Query()
+	query.Set("synchronous_commit", "off")
+	u.RawQuery = query.Encode()
+	return u.String(), nil
+}
+
+// through is the address of a service at the other end of a line.
+func (s *scene) through(line scale.Line, addr string) (string, error) {
+	u, err := url.Parse(addr)
+	if err != nil || line == (scale.Line{}) {
+		return addr, err
 	}
-	if s.setup.NoSync {
-		query := u.Query()
-		query.Set("synchronous_commit", "off")
-		u.RawQuery = query.Encode()
+	delay, err := scale.Listen(u.Host, line)
+	if err != nil {
+		return "", err
 	}
+	s.lines = append(s.lines, delay)
+	u.Host = delay.Addr()
 	return u.String(), nil
 }
 
 // visit loads the site of a row and injects its fault meanwhile.
 func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) error {
 	warm := min(warmup, cfg.Duration/2)
-	edges, rate := on.site.URLs(), cfg.Rate
+	edges, rate := on.edges, cfg.Rate
 	if row.Overload > 0 {
 		peak, err := cfg.peak(ctx, row.Loads[0], edges)
 		if err != nil || peak == 0 {
@@ -216,6 +251,9 @@ func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) 
 	for i, l := range row.Loads {
 		loads.Go(func() (err error) {
 			b := l.config(cfg, edges)
+			if l.LastEdge {
+				b.Edges = edges[len(edges)-1:]
+			}
 			b.Rate, b.Warmup = rate*cmp.Or(l.Share, 1), warm
 			if i == 0 {
 				b.Progress = cfg.Progress
@@ -234,7 +272,7 @@ func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) 
 	return err
 }
 
-// peak is how many pages a second visitors get who each wait for their page.
+// peak is how many pages a second visitors get who each wait for their page. Refusals are none.
 func (cfg *Config) peak(ctx context.Context, l Load, edges []string) (float64, error) {
 	b := l.config(cfg, edges)
 	b.Visitors, b.Warmup, b.Duration = 24, time.Second, min(5*time.Second, cfg.Duration)
@@ -242,7 +280,7 @@ func (cfg *Config) peak(ctx context.Context, l Load, edges []string) (float64, e
 	if err != nil {
 		return 0, err
 	}
-	return res.PagesPerSecond, nil
+	return newSeen(l, res).Right, nil
 }
 
 // know asks each edge for each page, if the visitors' pages should be known.

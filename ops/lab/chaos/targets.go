@@ -54,7 +54,11 @@ func (o *Outcome) compare(row Row) {
 		if o.Loads[i].Requests == 0 {
 			o.cannotTell("no visitor asked for a page")
 		}
-		for _, c := range o.Loads[i].checks(row.Loads[i].Target, o.Faults, o.Peak) {
+		target := row.Loads[i].Target
+		if _, after := o.Loads[i].cached(target, o.Faults); target.Cached > 0 && after == 0 {
+			o.cannotTell("nothing was seen after the fault")
+		}
+		for _, c := range o.Loads[i].checks(target, o.Faults, o.Peak) {
 			c.Load = row.Loads[i].Name
 			check(c)
 		}

@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"flickrkillr/ops/lab/rig"
-	"flickrkillr/templates"
 )
 
 var rungCGI = rung{
@@ -29,7 +28,7 @@ func (s Serving) cgi() http.Handler {
 
 // ServePage is that program: it answers the one request in CGI's environment variables.
 func ServePage(ctx context.Context, postgres string) error {
-	pages, closePages, err := openPages(ctx, postgres, 1, templates.NameAssets)
+	pages, closePages, err := openPages(ctx, postgres, 1)
 	if err != nil {
 		return err
 	}

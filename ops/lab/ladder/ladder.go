@@ -138,7 +138,7 @@ func (c *climb) prepare(ctx context.Context, pictures []page.Ref) error {
 
 // MakePage renders a page, which must exist, as all versions of the site do.
 func MakePage(ctx context.Context, pool *pgxpool.Pool, ref page.Ref) ([]byte, error) {
-	assets, err := templates.NameAssets()
+	assets, err := templates.LoadAssets()
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func Serve(ctx context.Context, s Serving) error {
 	case versionCGI:
 		handler = s.withFiles(s.cgi())
 	case versionProcess:
-		pages, closePages, err := openPages(ctx, s.Postgres, poolSize, templates.LoadAssets)
+		pages, closePages, err := openPages(ctx, s.Postgres, poolSize)
 		if err != nil {
 			return err
 		}
@@ -79,10 +79,8 @@ type pages struct {
 	buffers sync.Pool // of *bytes.Buffer
 }
 
-func openPages(
-	ctx context.Context, postgres string, connections int32, load func() (*templates.Assets, error),
-) (*pages, func(), error) {
-	assets, err := load()
+func openPages(ctx context.Context, postgres string, connections int32) (*pages, func(), error) {
+	assets, err := templates.LoadAssets()
 	if err != nil {
 		return nil, nil, err
 	}

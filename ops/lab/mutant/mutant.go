@@ -19,12 +19,19 @@ const module = "flickrkillr"
 
 // Edit replaces one piece of a source file.
 type Edit struct {
-	file     string // as seen from the root of the module
+	file     string // as seen from the root of the module, or of Go's own sources
 	from, to string // from stands there exactly once
+	library  bool   // file is one of Go's standard library
 }
 
 // Replace replaces, in a file named as seen from the root of the module, a text that stands there exactly once.
-func Replace(file, from, to string) Edit { return Edit{file, from, to} }
+func Replace(file, from, to string) Edit { return Edit{file: file, from: from, to: to} }
+
+// ReplaceLibrary is Replace for a file of Go's standard library, such as "time/time.go": of that which the program is
+// built with, not of the one that is installed.
+func ReplaceLibrary(file, from, to string) Edit {
+	return Edit{file: file, from: from, to: to, library: true}
+}
 
 // Root finds the source tree: the module that the working directory belongs to.
 func Root(ctx context.Context) (string, error) {
@@ -40,10 +47,11 @@ func Root(ctx context.Context) (string, error) {
 	return root, nil
 }
 
-// Build builds the program with some edits in the directory dir, and returns its path. It fails if the source no longer
-// contains what is to be replaced.
+// Build builds the program with some edits, or none, in the directory dir, and returns its path. It fails if the source
+// no longer contains what is to be replaced. The program has no symbols for debuggers and was optimised without the
+// profile, so that it is built in seconds.
 func Build(ctx context.Context, root, dir string, edits []Edit) (program string, err error) {
-	sources, err := apply(root, edits)
+	sources, err := apply(ctx, root, edits)
 	if err != nil {
 		return "", err
 	}
@@ -64,7 +72,9 @@ func Build(ctx context.Context, root, dir string, edits []Edit) (program string,
 		return "", err
 	}
 	program = filepath.Join(dir, "killr")
-	cmd := exec.CommandContext(ctx, "go", "build", "-pgo=off", "-overlay", file, "-o", program, module)
+	cmd := exec.CommandContext(
+		ctx, "go", "build", "-pgo=off", "-ldflags=-s -w", "-overlay", file, "-o", program, module,
+	)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -74,16 +84,25 @@ func Build(ctx context.Context, root, dir string, edits []Edit) (program string,
 }
 
 // Check fails if the source no longer contains what the edits replace.
-func Check(root string, edits []Edit) error {
-	_, err := apply(root, edits)
+func Check(ctx context.Context, root string, edits []Edit) error {
+	_, err := apply(ctx, root, edits)
 	return err
 }
 
 // apply returns the edited files by their paths.
-func apply(root string, edits []Edit) (map[string]string, error) {
-	sources := map[string]string{}
+func apply(ctx context.Context, root string, edits []Edit) (map[string]string, error) {
+	sources, library := map[string]string{}, ""
 	for _, e := range edits {
 		path := filepath.Join(root, e.file)
+		if e.library {
+			if library == "" {
+				var err error
+				if library, err = libraryRoot(ctx, root); err != nil {
+					return nil, err
+				}
+			}
+			path = filepath.Join(library, e.file)
+		}
 		if sources[path] == "" {
 			b, err := os.ReadFile(path)
 			if err != nil {
@@ -97,4 +116,15 @@ func apply(root string, edits []Edit) (map[string]string, error) {
 		sources[path] = strings.Replace(sources[path], e.from, e.to, 1)
 	}
 	return sources, nil
+}
+
+// libraryRoot is the folder of the standard library that the module at root is built with.
+func libraryRoot(ctx context.Context, root string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "env", "GOROOT")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("find Go's standard library: go env: %w", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(out)), "src"), nil
 }

@@ -26,7 +26,7 @@ func TestEdits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sources, err := apply(root, c.edits)
+			sources, err := apply(t.Context(), root, c.edits)
 			if err == nil && c.says == "" && sources[path] == c.want {
 				return
 			}
@@ -34,6 +34,25 @@ func TestEdits(t *testing.T) {
 				t.Errorf("%q, %v; want %q, %q", sources[path], err, c.want, c.says)
 			}
 		})
+	}
+}
+
+// TestLibrary: the standard library can be edited too.
+func TestLibrary(t *testing.T) {
+	t.Parallel()
+	root, err := Root(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const from = "func Now() Time {"
+	sources, err := apply(t.Context(), root, []Edit{ReplaceLibrary("time/time.go", from, from+" // edited")})
+	if err != nil || len(sources) != 1 {
+		t.Fatalf("%d files, %v", len(sources), err)
+	}
+	for path, source := range sources {
+		if !strings.HasSuffix(path, "/src/time/time.go") || !strings.Contains(source, from+" // edited") {
+			t.Errorf("%s is not edited", path)
+		}
 	}
 }
 

@@ -5,29 +5,38 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
 )
 
-// Delay is a proxy that forwards what clients send after a delay, in order, and what the server sends at once. Make it
-// with Listen.
+// Line is how slow the way between clients and a server is.
+type Line struct {
+	There, Back time.Duration // from a client to the server, and back
+	// Lost is the part of what is sent at once that is lost, 0 to 1, in both directions. It, and all that follows on
+	// its connection, comes a round trip later: the receiver's acknowledgements of what follows tell the sender, who
+	// sends it again.
+	Lost float64
+}
+
+// Delay is a proxy that forwards in order what clients and server send, as late as its line says. Make it with Listen.
 type Delay struct {
 	listener net.Listener
 	target   string // host:port
-	by       time.Duration
+	line     Line
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 }
 
 // Listen opens a Delay in front of target, on a free port of 127.0.0.1.
-func Listen(target string, by time.Duration) (*Delay, error) {
+func Listen(target string, line Line) (*Delay, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("delay %s: %w", target, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background()) // ends in Close
-	d := &Delay{listener: l, target: target, by: by, cancel: cancel}
+	d := &Delay{listener: l, target: target, line: line, cancel: cancel}
 	d.running.Go(func() { d.accept(ctx) })
 	return d, nil
 }
@@ -64,10 +73,10 @@ func (d *Delay) serve(ctx context.Context, client net.Conn) {
 	defer context.AfterFunc(ctx, func() { _ = errors.Join(client.Close(), server.Close()) })()
 	var back sync.WaitGroup
 	back.Go(func() {
-		_, _ = io.Copy(client, server)
+		d.forward(client, server, d.line.Back)
 		_ = client.Close()
 	})
-	d.forward(server, client)
+	d.forward(server, client, d.line.There)
 	_ = server.Close()
 	back.Wait()
 }
@@ -80,7 +89,11 @@ type part struct {
 
 // forward copies with the delay until src ends. Parts are delayed independently: the delay adds latency and does not
 // limit throughput.
-func (d *Delay) forward(dst io.Writer, src io.Reader) {
+func (d *Delay) forward(dst io.Writer, src io.Reader, by time.Duration) {
+	if by == 0 && d.line.Lost == 0 {
+		_, _ = io.Copy(dst, src)
+		return
+	}
 	parts := make(chan part, 256)
 	var writing sync.WaitGroup
 	writing.Go(func() {
@@ -93,7 +106,11 @@ func (d *Delay) forward(dst io.Writer, src io.Reader) {
 		buf := make([]byte, 8<<10)
 		n, err := src.Read(buf)
 		if n > 0 {
-			parts <- part{buf[:n], time.Now().Add(d.by)}
+			late := by
+			if rand.Float64() < d.line.Lost { // the writer is late for what follows too
+				late += d.line.There + d.line.Back
+			}
+			parts <- part{buf[:n], time.Now().Add(late)}
 		}
 		if err != nil {
 			break

@@ -46,7 +46,7 @@ func echo(t *testing.T) string {
 func TestDelayHoldsBackAndKeepsTheOrder(t *testing.T) {
 	t.Parallel()
 	const by = 50 * time.Millisecond
-	d, err := Listen(echo(t), by)
+	d, err := Listen(echo(t), Line{There: by})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,10 +78,44 @@ func TestDelayHoldsBackAndKeepsTheOrder(t *testing.T) {
 	}
 }
 
+// TestDelayBothWays: what comes back is late too, and what is lost comes a round trip later.
+func TestDelayBothWays(t *testing.T) {
+	t.Parallel()
+	const way = 20 * time.Millisecond
+	for name, c := range map[string]struct {
+		line  Line
+		least time.Duration
+	}{
+		"back": {Line{Back: way}, way}, "there and back": {Line{There: way, Back: way}, 2 * way},
+		"all lost once": {Line{There: way, Back: way, Lost: 1}, 6 * way},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, err := Listen(echo(t), c.line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = d.Close() }()
+			conn, err := net.Dial("tcp", d.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			began := time.Now()
+			if _, err := conn.Write([]byte{1}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Read(make([]byte, 1)); err != nil || time.Since(began) < c.least {
+				t.Errorf("it came after %v, want %v; %v", time.Since(began), c.least, err)
+			}
+		})
+	}
+}
+
 func TestDelayEndsWithItsClientAndWithoutAServer(t *testing.T) {
 	t.Parallel()
 	for _, target := range []string{echo(t), "127.0.0.1:1"} {
-		d, err := Listen(target, time.Millisecond)
+		d, err := Listen(target, Line{There: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package chaos
+
+import (
+	"errors"
+	"runtime"
+)
+
+func forbidFiles(int) (undo func() error, err error) {
+	return nil, errors.New("the limits of another process cannot be set on " + runtime.GOOS)
+}

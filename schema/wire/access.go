@@ -1,0 +1,194 @@
+package wire
+
+import (
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/micro"
+
+	"flickrkillr/schema/page"
+)
+
+// Role is who signs in to the bus, by a key of its own. What each may do there is in [AccessTable].
+type Role string
+
+// The roles of a site, and those of people and programs beside it.
+const (
+	RoleEdge      Role = ServiceEdge
+	RoleRenderer  Role = ServiceRenderer
+	RoleCachefill Role = ServiceCachefill
+	RoleOperator  Role = "operator" // a person with the NATS command line, and `killr warm`
+	RoleAudit     Role = "audit"    // `killr audit` and `killr chaos`
+)
+
+// Access is what one role may do on the bus. Subjects may have wildcards. What is not named is refused.
+type Access struct {
+	Role      Role
+	Publish   []string
+	Subscribe []Listen
+	// It may answer each request that reaches it, for this long; 0: it may not.
+	Answers time.Duration
+}
+
+// Listen is a subject that a role may subscribe to.
+type Listen struct {
+	Subject string
+	Queue   string // only in this queue group; "": outside of any, and in every one
+}
+
+// InboxPrefix begins the inboxes of a role, to which the answers to its requests go. A role may not subscribe to the
+// inboxes of another. The operator has the prefix that NATS clients use by themselves.
+func InboxPrefix(role Role) string {
+	if role == RoleOperator {
+		return "_INBOX"
+	}
+	return "_INBOX_" + string(role)
+}
+
+// How long roles may take to answer. NATS remembers every message with a reply subject for that long, unless the role
+// may publish to that subject anyway: for edges these are the messages of the stream.
+const (
+	answerTime      = 2 * ActionDeadline // more than the longest deadline
+	discoveryAnswer = 5 * time.Second    // of an edge, which answers nothing else
+)
+
+// AccessTable is the one list of what each role may do on the bus. The server of `killr up` and of all tests, and the
+// configuration that `killr bus config` prints, are made from it.
+//
+// JetStream's requests name their stream in the subject, so a role reaches only the streams that it uses. What such a
+// request asks for is in its data, which NATS compares with nothing: who may create a consumer chooses where JetStream
+// sends the messages of that stream.
+func AccessTable() []Access {
+	pages := []string{page.SubjectPrefix + ">", "asset.>", "image.>"}
+	edge := Access{
+		Role: RoleEdge,
+		Publish: slices.Concat(pages, []string{
+			"private.>", ActionSubject("photo.>"), ActionSubject("account.>"), ActionSubject("profile.>"),
+			SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
+		},
+			followStream(StreamChanges),
+			makeBucket(BucketKeys), readBucket(BucketKeys), writeBucket(BucketKeys),
+			makeBucket(BucketPopular), readBucket(BucketPopular), writeBucket(BucketPopular),
+			makeBucket(BucketSessions), watchBucket(BucketSessions), writeBucket(BucketSessions),
+			makeBucket(BucketLimits), watchBucket(BucketLimits), writeBucket(BucketLimits),
+		),
+		Subscribe: slices.Concat(plain(SubjectEarlyInvalidation), discovered(RoleEdge)),
+		Answers:   discoveryAnswer,
+	}
+	renderer := Access{
+		Role: RoleRenderer,
+		Publish: slices.Concat([]string{
+			SubjectChanged, SubjectEarlyInvalidation,
+			// The right to answer ends with the connection. These answers are to be sent after NATS has restarted too.
+			InboxPrefix(RoleEdge) + ".>", InboxPrefix(RoleCachefill) + ".>", InboxPrefix(RoleAudit) + ".>",
+			jetStream("STREAM.UPDATE." + StreamChanges), // the relay writes into it whose changes these are
+		}, remakeStream(StreamChanges)),
+		Subscribe: slices.Concat(
+			queued(QueueRenderer, slices.Concat(pages, []string{"private.>", ActionSubject(">")})...),
+			plain(SubjectHeartbeat, SubjectCancels), discovered(RoleRenderer),
+		),
+		Answers: answerTime,
+	}
+	for _, bucket := range Buckets() { // the relay makes anew those that take no values
+		renderer.Publish = slices.Concat(renderer.Publish,
+			remakeStream(bucketStream(bucket)), watchBucket(bucket), writeBucket(bucket))
+	}
+	cachefill := Access{
+		Role:      RoleCachefill,
+		Publish:   slices.Concat(pages, []string{SubjectFills, SubjectRendererStats}, watchBucket(BucketPopular)),
+		Subscribe: slices.Concat(queued(QueueCachefill, SubjectFills), discovered(RoleCachefill)),
+		Answers:   answerTime,
+	}
+	operator := Access{
+		Role: RoleOperator,
+		Publish: slices.Concat(pages, []string{
+			ActionSubject("photo.>"), SubjectFills, micro.APIPrefix + ".>",
+			jetStream("INFO"), jetStream("STREAM.LIST"), jetStream("STREAM.NAMES"),
+			jetStream("CONSUMER.LIST." + StreamChanges), jetStream("CONSUMER.NAMES." + StreamChanges),
+			jetStream("STREAM.MSG.GET." + StreamChanges), jetStream("DIRECT.GET." + StreamChanges),
+			jetStream("DIRECT.GET." + StreamChanges + ".>"), "$JS.ACK." + StreamChanges + ".>",
+		}, followStream(StreamChanges), watchBucket(BucketPopular), watchBucket(BucketSessions)),
+		// Neither what people do with their accounts nor pages that are for them alone. Sessions show no secret.
+		Subscribe: plain(slices.Concat(pages, []string{
+			ActionSubject("photo.>"), SubjectFills, SubjectCancels, SubjectChanged, SubjectEarlyInvalidation,
+		})...),
+	}
+	audit := Access{
+		Role: RoleAudit,
+		Publish: slices.Concat(
+			[]string{ActionSubject("photo.>"), micro.APIPrefix + ".PING." + ServiceRenderer}, readBucket(BucketKeys),
+		),
+	}
+	all := []Access{edge, renderer, cachefill, operator, audit}
+	for i := range all {
+		a := &all[i]
+		slices.Sort(a.Publish)
+		a.Publish = slices.Compact(a.Publish)
+		a.Subscribe = append(a.Subscribe, Listen{Subject: InboxPrefix(a.Role) + ".>"})
+	}
+	return all
+}
+
+// plain are subscriptions outside of queue groups.
+func plain(subjects ...string) []Listen { return queued("", subjects...) }
+
+// queued are subscriptions in one queue group.
+func queued(queue string, subjects ...string) (all []Listen) {
+	for _, subject := range subjects {
+		all = append(all, Listen{subject, queue})
+	}
+	return all
+}
+
+// discovered are the subjects on which NATS micro asks for a role.
+func discovered(role Role) (all []Listen) {
+	for _, verb := range []micro.Verb{micro.PingVerb, micro.InfoVerb, micro.StatsVerb} {
+		subject := micro.APIPrefix + "." + verb.String()
+		all = append(all, plain(subject, subject+"."+string(role), subject+"."+string(role)+".*")...)
+	}
+	return all
+}
+
+// jetStream is the subject of a request for JetStream.
+func jetStream(request string) string { return "$JS.API." + request }
+
+// bucketStream is the stream that holds a JetStream KV bucket.
+func bucketStream(bucket string) string { return "KV_" + bucket }
+
+// makeBucket lets a role create a bucket that does not exist. Clients ask what the account allows first.
+func makeBucket(bucket string) []string {
+	return []string{jetStream("INFO"), jetStream("STREAM.CREATE." + bucketStream(bucket))}
+}
+
+// remakeStream lets a role create a stream, and delete it with everything in it.
+func remakeStream(stream string) []string {
+	return []string{
+		jetStream("STREAM.CREATE." + stream), jetStream("STREAM.INFO." + stream), jetStream("STREAM.DELETE." + stream),
+	}
+}
+
+// followStream lets a role read a stream through consumers of its own.
+func followStream(stream string) []string {
+	return []string{
+		jetStream("STREAM.INFO." + stream),
+		jetStream("CONSUMER.CREATE." + stream + ".>"),
+		jetStream("CONSUMER.INFO." + stream + ".*"),
+		jetStream("CONSUMER.DELETE." + stream + ".*"),
+		jetStream("CONSUMER.MSG.NEXT." + stream + ".*"),
+		"$JS.FC." + stream + ".>", // flow control
+	}
+}
+
+// readBucket lets a role get values by their keys.
+func readBucket(bucket string) []string {
+	stream := bucketStream(bucket)
+	return []string{jetStream("STREAM.INFO." + stream), jetStream("DIRECT.GET." + stream + ".>")}
+}
+
+// watchBucket lets a role get values, list them and hear of new ones.
+func watchBucket(bucket string) []string {
+	return append(followStream(bucketStream(bucket)), readBucket(bucket)...)
+}
+
+// writeBucket lets a role put, change and remove values.
+func writeBucket(bucket string) []string { return []string{"$KV." + bucket + ".>"} }
