@@ -69,7 +69,7 @@ func TestEveryRoleMayDoOnlyItsOwn(t *testing.T) {
 		{Role: wire.RoleOperator, Subscribe: true, Subject: "action.account.signin"},
 		{Role: wire.RoleOperator, Subscribe: true, Subject: "_INBOX_edge.x"},
 		{Role: wire.RoleAudit, Subject: "changed.tick"}, {Role: wire.RoleAudit, Subject: "$KV.KEYS.fresh"},
-		{Role: wire.RoleRenderer, Subject: "$KV.SESSIONS.x"},
+		{Role: wire.RoleCachefill, Subject: "$KV.SESSIONS.x"}, {Role: wire.RoleOperator, Subject: "$KV.SESSIONS.x"},
 		{Role: wire.RoleRenderer, Subscribe: true, Subject: "_INBOX_edge.>"},
 		{Role: wire.RoleRenderer, Subscribe: true, Subject: "page.user.ansel"}, // outside of the queue group
 	} {
