@@ -38,8 +38,8 @@ func newBus(t testing.TB) *bus {
 // edge runs a store until the test ends.
 func (b *bus) edge() *Store {
 	b.t.Helper()
-	s := New(Config{NATS: testenv.Connect(b.t, b.server.URL()), Clock: b.clock, Log: slog.New(slog.DiscardHandler),
-		Most: 100})
+	s := New(Config{NATS: testenv.ConnectAs(b.t, b.server.URL(), wire.RoleEdge), Clock: b.clock,
+		Log: slog.New(slog.DiscardHandler), Most: 100})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
@@ -309,7 +309,7 @@ func TestLimits(t *testing.T) {
 	b := newBus(t)
 	edges := make([]*Limits, 4)
 	for i := range edges {
-		edges[i] = NewLimits(testenv.Connect(t, b.server.URL()), b.clock)
+		edges[i] = NewLimits(testenv.ConnectAs(t, b.server.URL(), wire.RoleEdge), b.clock)
 	}
 	storm := func() int64 {
 		var passed atomic.Int64

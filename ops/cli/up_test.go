@@ -18,8 +18,8 @@ import (
 	"flickrkillr/ops/seed"
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
-	"flickrkillr/schema/wire"
 	"flickrkillr/renderer"
+	"flickrkillr/schema/wire"
 )
 
 // start runs killr as a process, as a user does.

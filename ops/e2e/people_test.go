@@ -49,7 +49,8 @@ func newPeopleSite(t *testing.T) *peopleSite {
 	s := &peopleSite{t: t, pool: testenv.Pool(t, postgres), nc: testenv.Connect(t, bus.URL()),
 		said: testenv.NewOutput()}
 	site := roles.New(roles.Config{
-		Services: stack.Env{NATS: bus.URL(), Postgres: postgres}, Pictures: t.TempDir(), Addr: "127.0.0.1:0",
+		Services: stack.Env{NATS: bus.URL(), Seeds: testenv.Seeds(t), Postgres: postgres},
+		Pictures: t.TempDir(), Addr: "127.0.0.1:0",
 		Logger: slog.New(slog.NewTextHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug})), AccessLog: true,
 		Edge: edge.Config{AddressGuesses: addressGuesses},
 	})

@@ -108,7 +108,7 @@ func AccessTable() []Access {
 			jetStream("STREAM.MSG.GET." + StreamChanges), jetStream("DIRECT.GET." + StreamChanges),
 			jetStream("DIRECT.GET." + StreamChanges + ".>"), "$JS.ACK." + StreamChanges + ".>",
 		}, followStream(StreamChanges), watchBucket(BucketPopular), watchBucket(BucketSessions)),
-		// Neither what people do with their accounts nor pages that are for them alone.
+		// Neither what people do with their accounts nor pages that are for them alone. Sessions show no secret.
 		Subscribe: plain(slices.Concat(pages, []string{
 			ActionSubject("photo.>"), SubjectFills, SubjectCancels, SubjectChanged, SubjectEarlyInvalidation,
 		})...),

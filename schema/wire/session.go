@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Sessions are in a JetStream KV bucket, of which edges are the only writers. Keys:
+// Sessions are in a JetStream KV bucket, written by edges, and by the relay when it makes the bucket anew. Keys:
 //
 //	<id>            a session, as JSON. The id is the base32, in lower case, of the SHA-256 of the cookie's token
 //	u.<user>.<id>   says that the session is one of that user's; empty
