@@ -210,15 +210,7 @@ func TestSplitBus(t *testing.T) {
 	}
 	const path = "/photo/1"
 	here, there := majority.URLs()[0]+path, minority.URLs()[0]+path
-	connect := func(bus string) *nats.Conn { // these servers ask nobody who they are
-		nc, err := stack.Connect(stack.Login{URL: bus}, "test", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
-		return nc
-	}
-	bus := connect(urls[0])
+	bus := testenv.Connect(t, urls[0])
 	act := func(nc *nats.Conn, title string) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -276,7 +268,7 @@ func TestSplitBus(t *testing.T) {
 	if status, _, _ := answer(t, minority.URLs()[0]+"/photos/nobody"); status != http.StatusServiceUnavailable {
 		t.Errorf("a page that it never had: status %d", status)
 	}
-	if err := act(connect(urls[2]), "Refused"); !errors.Is(err, nats.ErrNoResponders) {
+	if err := act(testenv.Connect(t, urls[2]), "Refused"); !errors.Is(err, nats.ErrNoResponders) {
 		t.Errorf("a write where no renderer is: %v", err)
 	}
 	edit("Meanwhile")
