@@ -21,8 +21,10 @@ func TestBucketIsRepaired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, cfg := range []jetstream.KeyValueConfig{wire.KeysConfig(), wire.PopularConfig()} {
-		t.Run(cfg.Bucket, func(t *testing.T) { //nolint:paralleltest // the renderer below is of both
+	for _, cfg := range []jetstream.KeyValueConfig{
+		wire.KeysConfig(), wire.PopularConfig(), wire.SessionsConfig(), wire.LimitsConfig(),
+	} {
+		t.Run(cfg.Bucket, func(t *testing.T) { //nolint:paralleltest // the renderer below is of all
 			cfg.MaxBytes = 8 << 10
 			kv, err := js.CreateKeyValue(t.Context(), cfg)
 			if err != nil {
