@@ -188,7 +188,8 @@ func TestSplitBus(t *testing.T) {
 	start := func(bus string, roles ...Role) *Site {
 		s := New(Config{
 			Services: stack.Env{NATS: bus, Seeds: env.Seeds, Postgres: env.Postgres},
-			Pictures: filepath.Join(t.TempDir(), "pictures"), Addr: "127.0.0.1:0", Renderer: renderer.Config{Replicas: 3},
+			Pictures: filepath.Join(t.TempDir(), "pictures"), Addr: "127.0.0.1:0",
+			Renderer: renderer.Config{Replicas: 3},
 		})
 		t.Cleanup(func() {
 			if err := s.Stop(); err != nil {
