@@ -62,9 +62,9 @@ type Word struct {
 	Dense bool     // of a script without spaces
 }
 
-// Parse reads a text.
+// Parse reads a text. Of what separates words one space is left, within quotes too.
 func Parse(text string) Query {
-	p := parser{rest: strings.TrimSpace(text)}
+	p := parser{rest: strings.Join(strings.Fields(text), " ")}
 	for p.rest != "" {
 		p.item()
 	}

@@ -87,6 +87,10 @@ func (s *scanner) scan() {
 		r, size := utf8.DecodeRuneInString(s.text[i:])
 		switch classOf(r) {
 		case letter:
+			if unicode.Is(unicode.Mn, r) { // on a character of a script without spaces: it begins no word
+				i += size
+				continue
+			}
 			i = s.word(i)
 		case dense:
 			i = s.run(i)
