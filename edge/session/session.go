@@ -193,6 +193,7 @@ func (s *Store) renew(ctx context.Context, old *wire.Session) (*wire.Session, bo
 		s.log.Debug("a session was not renewed", "err", err)
 		return old, false
 	}
+	s.forget(old.ID)
 	return &next, true
 }
 
@@ -270,15 +271,20 @@ func (s *Store) End(ctx context.Context, user int64, id string) error {
 func (s *Store) end(ctx context.Context, kv jetstream.KeyValue, user int64, id string) error {
 	err := kv.Delete(ctx, id)
 	if err == nil {
-		if k, ok := keyOfID(id); ok {
-			s.known.changed(k) // the watcher says so too, a moment later
-		}
+		s.forget(id)
 		err = kv.Delete(ctx, indexKey(user, id))
 	}
 	if err != nil {
 		return unavailable("end a session", err)
 	}
 	return nil
+}
+
+// forget drops a session that this edge has changed. The watcher says so too, a moment later.
+func (s *Store) forget(id string) {
+	if k, ok := keyOfID(id); ok {
+		s.known.changed(k)
+	}
 }
 
 // EndAll ends all sessions of a user but one (except, an id; "": none is kept), and returns how many. passwordAt is
