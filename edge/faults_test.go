@@ -219,23 +219,31 @@ func TestBusyRendererIsRetried(t *testing.T) {
 	}
 }
 
-// TestLateRefusalIsNotRetried: what a renderer refuses only after a while, as when Postgres is frozen, others refuse as
-// late.
+// TestLateRefusalIsNotRetried: where a database answers only after a while that it does not, as when Postgres is frozen,
+// other renderers have no other. One that is busy may be alone with it, however late it says so.
 func TestLateRefusalIsNotRetried(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	s.renderer()
-	e := s.edge()
-	s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
-		time.AfterFunc(retryWithin+50*time.Millisecond, func() {
-			_ = s.nc.PublishMsg(wire.ErrorMsg(m.Reply, wire.ErrUnavailable))
+	for name, c := range map[string]struct {
+		refusal error
+		retried float64
+	}{"no database": {wire.ErrUnavailable, 0}, "busy": {wire.ErrBusy, retries}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.renderer()
+			e := s.edge()
+			s.answerWith(func(m *nats.Msg, ref page.Ref) *wire.Reply {
+				time.AfterFunc(retryWithin+50*time.Millisecond, func() {
+					_ = s.nc.PublishMsg(wire.ErrorMsg(m.Reply, c.refusal))
+				})
+				return nil
+			})
+			before := count(t, e.metrics.retries)
+			got := get(t, e, "/photos/ansel")
+			if retried := count(t, e.metrics.retries) - before; got.status != 503 || retried != c.retried {
+				t.Errorf("status %d after %v further tries, want %v", got.status, retried, c.retried)
+			}
 		})
-		return nil
-	})
-	before := count(t, e.metrics.retries)
-	got := get(t, e, "/photos/ansel")
-	if retried := count(t, e.metrics.retries) - before; got.status != 503 || retried != 0 {
-		t.Errorf("status %d after %v further tries", got.status, retried)
 	}
 }
 

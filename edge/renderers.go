@@ -27,11 +27,11 @@ const (
 	retryRate       = .2                     // retries, as a part of all requests in flight
 	retryLeast      = 20                     // at least so many
 	retries         = 2                      // after a refusal
-	retryWithin     = 100 * time.Millisecond // a later refusal, as of a frozen Postgres, is one that others give too
+	retryWithin     = 100 * time.Millisecond // "unavailable" later, as of a frozen Postgres, others say too
 )
 
-// errLate: a renderer refused after retryWithin.
-var errLate = errors.New("refused late")
+// errLate: a renderer said after retryWithin that its database does not answer.
+var errLate = errors.New("said late")
 
 // renderers requests pages from the renderers. It hedges: when a reply takes longer than the recent 99th percentile of
 // its kind, it requests the page again. It retries when a renderer refuses. Both have a budget, so that retries do not
@@ -225,7 +225,7 @@ func (r *renderers) try(ctx context.Context, kind page.Kind, msg *nats.Msg) (*na
 	reply, err := r.retry.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[*nats.Msg]) (*nats.Msg, error) {
 		sent := time.Now()
 		reply, err := r.hedged(e.Context(), kind, msg)
-		if err != nil && time.Since(sent) > retryWithin && !r.restarting() {
+		if errors.Is(err, wire.ErrUnavailable) && time.Since(sent) > retryWithin && !r.restarting() {
 			err = fmt.Errorf("%w: %w", errLate, err)
 		}
 		return reply, err

@@ -15,7 +15,7 @@ const overloadAfter = 100 * time.Millisecond
 
 // Bounds of the time in a queue whose pool is prompt. A burst may wait, because it ends: when memcached dies, all its
 // pages are requested at once. A queue that has not been empty for burstWait is an overload, in which waiting helps
-// nobody: what would wait longer than overloadWait is refused on arrival.
+// nobody: what would wait longer than overloadWait is refused on arrival. As many as limit says may always wait.
 const (
 	burstWait    = 500 * time.Millisecond
 	overloadWait = 50 * time.Millisecond
@@ -127,10 +127,12 @@ func (p *pool) room(now time.Time) int {
 		return restartQueue
 	case !p.prompt || p.each == 0:
 		return p.limit
-	case now.Sub(p.since) > burstWait:
-		return min(max(p.workers, p.answered(overloadWait)), restartQueue)
 	}
-	return min(max(p.limit, p.answered(burstWait)), restartQueue)
+	wait := burstWait
+	if now.Sub(p.since) > burstWait {
+		wait = overloadWait
+	}
+	return min(max(p.limit, p.answered(wait)), restartQueue)
 }
 
 // answered is how many requests the workers answer within the time d at their recent rate. p.mu is held.
