@@ -219,8 +219,8 @@ func TestBusyRendererIsRetried(t *testing.T) {
 	}
 }
 
-// TestLateRefusalIsNotRetried: where a database answers only after a while that it does not, as when Postgres is frozen,
-// other renderers have no other. One that is busy may be alone with it, however late it says so.
+// TestLateRefusalIsNotRetried: a renderer that says only after a while that its database does not answer, as when
+// Postgres is frozen, has the same database as the others. One that is busy may be the only one, however late it says so.
 func TestLateRefusalIsNotRetried(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
