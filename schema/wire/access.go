@@ -9,7 +9,7 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// Role is what a program or person signs in to the bus as, by a key of its own. What each may do there is in [AccessTable].
+// Role is what a program or person signs in to the bus as, by a key of its own. [AccessTable] says what each may do.
 type Role string
 
 // The roles of a site, and those of people and programs beside it.
