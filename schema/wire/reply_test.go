@@ -9,7 +9,7 @@ func TestValidReply(t *testing.T) {
 		"_INBOX_audit.x": true,
 		"":               false, "_INBOX": false, "_INBOX.": false, "_INBOX.>": false, "_INBOX.*.1": false,
 		"_INBOX_.x": false, "_INBOX_operator.x": true, "_INBOX_other.x": false, "_INBOXES.x": false,
-		"x._INBOX.y": false,
+		"x._INBOX.y":   false,
 		"changed.tick": false, "hint.changed": false, "$KV.SESSIONS.x": false, "$JS.API.STREAM.DELETE.CHANGES": false,
 		"$SRV.PING": false, "page.home": false,
 	} {
