@@ -12,9 +12,10 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
+	"github.com/nats-io/nuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/ring"
 	"flickrkillr/schema/sleep"
@@ -89,17 +90,9 @@ func (c *Config) setDefaults() {
 // Run serves until ctx ends: it joins the queue group, fills the assets, and then whatever notes ask for. To stop, it
 // leaves the queue group, finishes the running fills within 5 s, and returns nil.
 func (f *Filler) Run(ctx context.Context) error {
-	service, err := micro.AddService(f.cfg.NATS, micro.Config{
-		Name: wire.ServiceCachefill, Version: f.cfg.Version, Description: "keeps popular pages in memcached",
-		QueueGroup:   wire.QueueCachefill,
-		StatsHandler: func(*micro.Endpoint) any { return f.metrics.snapshot(f.jobs.len(), f.states()) },
-	})
+	subscriptions, err := f.join()
 	if err != nil {
-		return fmt.Errorf("cachefill: joining the bus: %w", err)
-	}
-	if err := service.AddEndpoint("fill", micro.HandlerFunc(f.take),
-		micro.WithEndpointSubject(wire.SubjectFills)); err != nil {
-		return errors.Join(fmt.Errorf("cachefill: joining the queue group: %w", err), service.Stop())
+		return errors.Join(err, leave(subscriptions))
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx)) // running fills finish when ctx ends
 	defer stop()
@@ -115,7 +108,7 @@ func (f *Filler) Run(ctx context.Context) error {
 	}
 
 	<-ctx.Done()
-	err = service.Stop()
+	err = leave(subscriptions)
 	close(stopping)
 	defer time.AfterFunc(stopTimeout, stop).Stop()
 	wg.Wait()
@@ -125,10 +118,37 @@ func (f *Filler) Run(ctx context.Context) error {
 	for _, s := range f.servers { // only idle connections are left
 		_ = s.client.Close()
 	}
-	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		return fmt.Errorf("cachefill: leaving the bus: %w", err)
+	return err
+}
+
+// join announces the cachefill and joins the queue group. The caller leaves, also after an error.
+func (f *Filler) join() ([]*nats.Subscription, error) {
+	service := &discovery.Service{
+		Name: wire.ServiceCachefill, ID: nuid.Next(), Version: f.cfg.Version, Metadata: discovery.Host(),
+		Started: time.Now(), Logger: f.log, Description: "keeps popular pages in memcached",
+		Endpoints: func() []discovery.Endpoint {
+			return []discovery.Endpoint{f.metrics.endpoint(f.jobs.len(), f.states())}
+		},
 	}
-	return nil
+	all, err := service.Subscribe(f.cfg.NATS)
+	if err != nil {
+		return all, fmt.Errorf("cachefill: joining the bus: %w", err)
+	}
+	sub, err := f.cfg.NATS.QueueSubscribe(wire.SubjectFills, wire.QueueCachefill, f.take)
+	if err != nil {
+		return all, fmt.Errorf("cachefill: joining the queue group: %w", err)
+	}
+	return append(all, sub), nil
+}
+
+// leave ends subscriptions. Notes that have come are still taken.
+func leave(subscriptions []*nats.Subscription) (err error) {
+	for _, sub := range subscriptions {
+		if ended := sub.Drain(); ended != nil && !errors.Is(ended, nats.ErrConnectionClosed) {
+			err = errors.Join(err, fmt.Errorf("cachefill: leaving %s: %w", sub.Subject, ended))
+		}
+	}
+	return err
 }
 
 // Ready is nil once the assets are in memcached.
@@ -164,15 +184,19 @@ func (f *Filler) replaying() bool {
 	return false
 }
 
-// take accepts a note. The micro service calls it for one note at a time, so it only queues.
-func (f *Filler) take(r micro.Request) {
+// take accepts a note. nats.go calls it for one note at a time, so it only queues.
+func (f *Filler) take(m *nats.Msg) {
 	j := &job{came: time.Now()}
-	if reply := r.Reply(); reply != "" {
-		j.reply = []string{reply}
+	if m.Reply != "" {
+		if !wire.ValidReply(m.Reply) {
+			f.log.Debug("dropped a note whose reply subject is no inbox", "subject", m.Subject, "reply", m.Reply)
+			return
+		}
+		j.reply = []string{m.Reply}
 	}
-	note, err := wire.ParseFill(r.Subject(), nats.Header(r.Headers()))
+	note, err := wire.ParseFill(m.Subject, m.Header)
 	if err != nil {
-		f.log.Warn("note refused", "subject", r.Subject(), "err", err)
+		f.log.Warn("note refused", "subject", m.Subject, "err", err)
 		f.ended(j, resultRefused)
 		return
 	}
@@ -219,6 +243,7 @@ func (f *Filler) work(ctx context.Context, stopping <-chan struct{}) {
 func (f *Filler) fill(ctx context.Context, j *job) {
 	start := time.Now()
 	result, err := f.try(ctx, j)
+	f.metrics.worked(time.Since(start), err)
 	if result == resultFilled {
 		f.metrics.filled(j, time.Since(start))
 	}

@@ -335,6 +335,35 @@ func TestMicroStatistics(t *testing.T) {
 	}
 }
 
+// TestAnswersOnlyInboxes: nobody can have a cachefill publish to a stream, by a reply subject.
+func TestAnswersOnlyInboxes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.filler()
+	published, err := s.nc.SubscribeSync("changed.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator := testenv.ConnectAs(t, s.url, wire.RoleOperator)
+	subjects := []string{"fill.nonsense", "fill.page.home", "$SRV.PING", "$SRV.STATS.cachefill"}
+	for _, subject := range subjects {
+		if err := operator.PublishRequest(subject, "changed.tick", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, subject := range subjects { // each subscription is answered in order, so what came before is done
+		if _, err := operator.RequestWithContext(t.Context(), subject, nil); err != nil {
+			t.Fatalf("%s: %v", subject, err)
+		}
+	}
+	if err := s.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := published.Pending(); err != nil || n != 0 {
+		t.Errorf("it published %d messages to changed.tick, %v", n, err)
+	}
+}
+
 func TestNeedsServers(t *testing.T) {
 	t.Parallel()
 	nc := testenv.Connect(t, testenv.NATS(t))

@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/wire"
 )
 
@@ -42,6 +43,8 @@ type metrics struct {
 	replays  atomic.Int64
 
 	mu      sync.Mutex
+	spent   time.Duration           // on all jobs
+	failure string                  // why the last job that failed did
 	times   *hdrhistogram.Histogram // of fills, in microseconds
 	refills *hdrhistogram.Histogram // of those that a change was the reason for, from when an edge heard of it
 }
@@ -93,8 +96,35 @@ func (m *metrics) filled(j *job, took time.Duration) {
 	}
 }
 
-// snapshot is what `nats micro stats cachefill` shows beside the library's own numbers, which count accepted notes,
-// not filled pages.
+// worked records how long a job took, however it ended, and why it failed.
+func (m *metrics) worked(took time.Duration, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.spent += took
+	if err != nil {
+		m.failure = err.Error()
+	}
+}
+
+// endpoint is what `nats micro stats cachefill` shows. It counts notes that are finished.
+func (m *metrics) endpoint(queued int, servers map[string]string) discovery.Endpoint {
+	e := discovery.Endpoint{Name: "fill", Subject: wire.SubjectFills, Queue: wire.QueueCachefill,
+		Data: m.snapshot(queued, servers)}
+	for r := range results {
+		n := int(m.counts[r].Load())
+		e.Requests += n
+		switch r {
+		case resultFailed, resultCacheError, resultRefused, resultDropped:
+			e.Errors += n
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e.LastError, e.Processing = m.failure, m.spent
+	return e
+}
+
+// snapshot is the endpoint's further data, which count filled pages too.
 func (m *metrics) snapshot(queued int, servers map[string]string) any {
 	m.mu.Lock()
 	defer m.mu.Unlock()

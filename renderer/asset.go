@@ -53,7 +53,8 @@ func (s *Service) offer(a assetSubject) error {
 // sendAsset answers in the goroutine of the subscription, which has no other requests than those for this form. The
 // first of them waits until it is compressed, for some 10 ms.
 func (s *Service) sendAsset(m *nats.Msg, a assetSubject) {
-	if m.Reply == "" {
+	if !wire.ValidReply(m.Reply) {
+		s.log.Debug("dropped a request without an inbox", "subject", m.Subject, "reply", m.Reply)
 		return
 	}
 	begun := time.Now()

@@ -14,8 +14,9 @@ import (
 // receive parses a request, checks its deadline and puts it into the endpoint's pool, or refuses it. It runs in the
 // goroutine of its subscription, one request at a time, and never blocks.
 func (s *Service) receive(e *endpoint, msg *nats.Msg) {
-	if msg.Reply == "" {
-		return // published, not requested: nobody would read the answer
+	if !wire.ValidReply(msg.Reply) { // or there is none: nobody would read the answer
+		s.log.Debug("dropped a request without an inbox", "subject", msg.Subject, "reply", msg.Reply)
+		return
 	}
 	now := time.Now()
 	j := &job{request: request{

@@ -84,6 +84,7 @@ var ours = map[string][]string{
 	},
 	"cachefill": {
 		"cachefill", "schema/page", "schema/wire", "schema/sleep", "schema/ring", "schema/popularlist",
+		"schema/discovery",
 	},
 	"renderer": {
 		"renderer", "schema/page", "schema/wire", "schema/sleep", "schema/monotonic", "schema/discovery", "templates",
@@ -100,7 +101,7 @@ var ours = map[string][]string{
 	"schema/sleep":       {},
 	"schema/monotonic":   {},
 	"schema/popularlist": {"schema/page", "schema/wire"},
-	"schema/discovery":   {},
+	"schema/discovery":   {"schema/wire"},
 	"schema/migrations":  {},
 	"ops": {
 		"ops", "schema", "renderer/password", "renderer/pictures", "renderer/store", "renderer/words",

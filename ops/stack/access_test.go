@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"flickrkillr/schema/wire"
@@ -66,6 +67,17 @@ func TestEveryRoleMayDoOnlyItsOwn(t *testing.T) {
 		{Role: wire.RoleOperator, Subject: "changed.tick"}, {Role: wire.RoleOperator, Subject: "hint.changed"},
 		{Role: wire.RoleOperator, Subject: "$JS.API.STREAM.DELETE.CHANGES"},
 		{Role: wire.RoleOperator, Subject: "$JS.API.DIRECT.GET.KV_KEYS.$KV.KEYS.fresh"},
+		// JetStream answers these with bytes that a stream takes, to any reply subject.
+		{Role: wire.RoleOperator, Subject: "$JS.API.DIRECT.GET.CHANGES"},
+		{Role: wire.RoleOperator, Subject: "$JS.API.DIRECT.GET.KV_SESSIONS.$KV.SESSIONS.x"},
+		{Role: wire.RoleOperator, Subject: "$JS.API.DIRECT.GET.KV_HOT.x"},
+		{Role: wire.RoleOperator, Subject: "$JS.API.CONSUMER.CREATE.KV_SESSIONS.x"},
+		{Role: wire.RoleOperator, Subject: "$JS.API.CONSUMER.CREATE.CHANGES.x"},
+		{Role: wire.RoleOperator, Subject: "$JS.API.CONSUMER.MSG.NEXT.CHANGES.x"},
+		{Role: wire.RoleOperator, Subject: "$JS.API.CONSUMER.MSG.NEXT.KV_HOT.x"},
+		{Role: wire.RoleOperator, Subject: "$JS.ACK.CHANGES.x"},
+		{Role: wire.RoleCachefill, Subject: "$JS.API.DIRECT.GET.KV_HOT.x"},
+		{Role: wire.RoleCachefill, Subject: "$JS.API.CONSUMER.MSG.NEXT.KV_HOT.x"},
 		{Role: wire.RoleOperator, Subscribe: true, Subject: "action.account.signin"},
 		{Role: wire.RoleOperator, Subscribe: true, Subject: "_INBOX_edge.x"},
 		{Role: wire.RoleAudit, Subject: "changed.tick"}, {Role: wire.RoleAudit, Subject: "$KV.KEYS.fresh"},
@@ -79,6 +91,75 @@ func TestEveryRoleMayDoOnlyItsOwn(t *testing.T) {
 		}
 		if named := maySubscribe(table[i], never.Subject, never.Queue); never.Subscribe && named {
 			t.Errorf("the table lets %s subscribe to %s %s", never.Role, never.Subject, never.Queue)
+		}
+	}
+}
+
+// TestJetStreamAnswersReachNoStream: operators and cachefills cannot delete a stream, or copy what is in one, by the
+// reply subject of a request for JetStream, which answers there with its own rights.
+func TestJetStreamAnswersReachNoStream(t *testing.T) {
+	t.Parallel()
+	bus := busWith(t, wire.AccessTable())
+	connect := func(role wire.Role) *nats.Conn {
+		t.Helper()
+		nc, err := Connect(bus.Login(role), "test", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+		return nc
+	}
+	js, err := jetstream.New(connect(wire.RoleRenderer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := func(name, subject string) {
+		t.Helper()
+		config := jetstream.StreamConfig{Name: name, Subjects: []string{subject}, AllowDirect: true}
+		if _, err := js.CreateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create(wire.StreamChanges, wire.SubjectChanged)
+	for _, bucket := range wire.Buckets() {
+		create("KV_"+bucket, "$KV."+bucket+".>")
+		if _, err := js.Publish(t.Context(), "$KV."+bucket+".visitor", []byte("secret")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, a := range wire.AccessTable() {
+		if a.Role != wire.RoleOperator && a.Role != wire.RoleCachefill {
+			continue
+		}
+		nc := connect(a.Role)
+		for _, subject := range append(a.Publish, // those that it must not have are refused
+			"$JS.API.DIRECT.GET.CHANGES", "$JS.API.DIRECT.GET.KV_SESSIONS.$KV.SESSIONS.visitor") {
+			if !strings.HasPrefix(subject, "$JS.") {
+				continue
+			}
+			subject = strings.NewReplacer("*", "visitor", ">", "visitor").Replace(subject)
+			for _, reply := range []string{"$JS.API.STREAM.DELETE.KV_LIMITS", "$KV.SESSIONS.mine"} {
+				for _, data := range []string{"", `{"seq":99}`} {
+					if err := nc.PublishRequest(subject, reply, []byte(data)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		// Another request is answered after those.
+		if _, err := nc.Request("$JS.API.STREAM.INFO.KV_HOT", nil, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, bucket := range wire.Buckets() {
+		stream, err := js.Stream(t.Context(), "KV_"+bucket)
+		if err != nil {
+			t.Errorf("%s: %v", bucket, err)
+			continue
+		}
+		m, err := stream.GetLastMsgForSubject(t.Context(), "$KV."+bucket+".mine")
+		if err == nil && string(m.Data) == "secret" {
+			t.Errorf("a value of %s was copied", bucket)
 		}
 	}
 }

@@ -20,7 +20,7 @@
 //	seeds.go      the seeds by which roles sign in to NATS
 //	env.go        stack.env, and the environment of children
 //	datadir.go    the data directory and its lock
-//	port.go       free ports, and who holds a taken one
+//	port.go       free ports, and the process that holds a taken one
 //	find.go       the programs of PostgreSQL and memcached
 //	user.go       the user that children run as
 //	logfile.go    the log of a child

@@ -41,6 +41,9 @@ func MakeSeeds(data string) (Seeds, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the seeds of the roles: %w", err)
 	}
+	if err := os.Chmod(dir, 0o700); err != nil { // it may have been there
+		return nil, fmt.Errorf("make the seeds of the roles: %w", err)
+	}
 	seeds := seedFiles(dir)
 	for role, file := range seeds {
 		if err := makeSeed(file); err != nil {
@@ -50,7 +53,8 @@ func MakeSeeds(data string) (Seeds, error) {
 	return seeds, nil
 }
 
-// makeSeed writes a new seed under another name and renames it, so that a start cut short leaves no half of one.
+// makeSeed writes a new seed under another name and links it, so that a start cut short leaves no half of one. Of
+// processes that do so at once the first wins; the others leave its seed as it is.
 func makeSeed(file string) error {
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -64,11 +68,19 @@ func makeSeed(file string) error {
 	if err != nil {
 		return err
 	}
-	making := file + ".making"
-	if err := os.WriteFile(making, append(seed, '\n'), 0o600); err != nil {
+	making, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".making-*") // only the owner may read it
+	if err != nil {
 		return err
 	}
-	return os.Rename(making, file)
+	defer func() { _ = os.Remove(making.Name()) }()
+	_, err = making.Write(append(seed, '\n'))
+	if err = errors.Join(err, making.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(making.Name(), file); !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return nil
 }
 
 // publicKeys reads the seeds and returns the key of each role that NATS knows.

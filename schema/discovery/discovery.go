@@ -18,6 +18,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+
+	"flickrkillr/schema/wire"
 )
 
 // Service is one instance of a role, as the micro protocol describes it.
@@ -80,8 +82,12 @@ func (s *Service) Subscribe(nc *nats.Conn) (all []*nats.Subscription, err error)
 
 func (s *Service) respond(answer func() any) nats.MsgHandler {
 	return func(m *nats.Msg) {
+		if !wire.ValidReply(m.Reply) {
+			s.Logger.Debug("dropped a request without an inbox", "subject", m.Subject, "reply", m.Reply)
+			return
+		}
 		data, err := json.Marshal(answer())
-		if err == nil && m.Reply != "" {
+		if err == nil {
 			err = m.Respond(data)
 		}
 		if err != nil {

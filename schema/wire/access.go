@@ -9,7 +9,7 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// Role is who signs in to the bus, by a key of its own. What each may do there is in [AccessTable].
+// Role is what a program or person signs in to the bus as, by a key of its own. [AccessTable] says what each may do.
 type Role string
 
 // The roles of a site, and those of people and programs beside it.
@@ -20,6 +20,8 @@ const (
 	RoleOperator  Role = "operator" // a person with the NATS command line, and `killr warm`
 	RoleAudit     Role = "audit"    // `killr audit` and `killr chaos`
 )
+
+var roles = [...]Role{RoleEdge, RoleRenderer, RoleCachefill, RoleOperator, RoleAudit}
 
 // Access is what one role may do on the bus. Subjects may have wildcards. What is not named is refused.
 type Access struct {
@@ -36,13 +38,16 @@ type Listen struct {
 	Queue   string // only in this queue group; "": outside of any, and in every one
 }
 
+// rolePrefix begins the inbox prefix of every role but the operator.
+const rolePrefix = "_INBOX_"
+
 // InboxPrefix begins the inboxes of a role, to which the answers to its requests go. A role may not subscribe to the
 // inboxes of another. The operator has the prefix that NATS clients use by themselves.
 func InboxPrefix(role Role) string {
 	if role == RoleOperator {
 		return "_INBOX"
 	}
-	return "_INBOX_" + string(role)
+	return rolePrefix + string(role)
 }
 
 // How long roles may take to answer. NATS remembers every message with a reply subject for that long, unless the role
@@ -56,8 +61,13 @@ const (
 // configuration that `killr bus config` prints, are made from it.
 //
 // JetStream's requests name their stream in the subject, so a role reaches only the streams that it uses. What such a
-// request asks for is in its data, which NATS compares with nothing: who may create a consumer chooses where JetStream
-// sends the messages of that stream.
+// request asks for is in its data, which NATS compares with nothing: a role that may create a consumer chooses where
+// JetStream sends the messages of that stream.
+//
+// JetStream answers to any reply subject, with its own rights. DIRECT.GET and CONSUMER.MSG.NEXT answer with a stored
+// message, or with an empty one if there is none. So a role that may send these requests can copy a session to a
+// token of its own, and delete a stream, by the reply subject alone: people and cachefills may not. All other answers
+// are JSON, which no stream takes for more than an unreadable message.
 func AccessTable() []Access {
 	pages := []string{page.SubjectPrefix + ">", "asset.>", "image.>"}
 	edge := Access{
@@ -66,11 +76,12 @@ func AccessTable() []Access {
 			"private.>", ActionSubject("photo.>"), ActionSubject("account.>"), ActionSubject("profile.>"),
 			SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
 		},
-			followStream(StreamChanges),
+			followStream(StreamChanges), []string{jetStream("CONSUMER.MSG.NEXT." + StreamChanges + ".*")},
 			makeBucket(BucketKeys), readBucket(BucketKeys), writeBucket(BucketKeys),
 			makeBucket(BucketPopular), readBucket(BucketPopular), writeBucket(BucketPopular),
-			makeBucket(BucketSessions), watchBucket(BucketSessions), writeBucket(BucketSessions),
-			makeBucket(BucketLimits), watchBucket(BucketLimits), writeBucket(BucketLimits),
+			makeBucket(BucketSessions), readBucket(BucketSessions), writeBucket(BucketSessions),
+			makeBucket(BucketLimits), readBucket(BucketLimits), writeBucket(BucketLimits),
+			watchBucket(BucketSessions), watchBucket(BucketLimits),
 		),
 		Subscribe: slices.Concat(plain(SubjectEarlyInvalidation), discovered(RoleEdge)),
 		Answers:   discoveryAnswer,
@@ -81,7 +92,7 @@ func AccessTable() []Access {
 			SubjectChanged, SubjectEarlyInvalidation,
 			// The right to answer ends with the connection. These answers are to be sent after NATS has restarted too.
 			InboxPrefix(RoleEdge) + ".>", InboxPrefix(RoleCachefill) + ".>", InboxPrefix(RoleAudit) + ".>",
-			jetStream("STREAM.UPDATE." + StreamChanges), // the relay writes into it whose changes these are
+			jetStream("STREAM.UPDATE." + StreamChanges), // the relay writes its site into the metadata
 		}, remakeStream(StreamChanges)),
 		Subscribe: slices.Concat(
 			queued(QueueRenderer, slices.Concat(pages, []string{"private.>", ActionSubject(">")})...),
@@ -90,8 +101,8 @@ func AccessTable() []Access {
 		Answers: answerTime,
 	}
 	for _, bucket := range Buckets() { // the relay makes anew those that take no values, and sets their replicas
-		renderer.Publish = slices.Concat(renderer.Publish, remakeStream(bucketStream(bucket)), watchBucket(bucket),
-			writeBucket(bucket), []string{jetStream("STREAM.UPDATE." + bucketStream(bucket))})
+		renderer.Publish = slices.Concat(renderer.Publish, remakeStream(bucketStream(bucket)), readBucket(bucket),
+			watchBucket(bucket), writeBucket(bucket), []string{jetStream("STREAM.UPDATE." + bucketStream(bucket))})
 	}
 	cachefill := Access{
 		Role:      RoleCachefill,
@@ -104,13 +115,14 @@ func AccessTable() []Access {
 		Publish: slices.Concat(pages, []string{
 			ActionSubject("photo.>"), SubjectFills, micro.APIPrefix + ".>",
 			jetStream("INFO"), jetStream("STREAM.LIST"), jetStream("STREAM.NAMES"),
+			jetStream("STREAM.INFO." + StreamChanges), jetStream("STREAM.INFO." + bucketStream(BucketSessions)),
 			jetStream("CONSUMER.LIST." + StreamChanges), jetStream("CONSUMER.NAMES." + StreamChanges),
-			jetStream("STREAM.MSG.GET." + StreamChanges), jetStream("DIRECT.GET." + StreamChanges),
-			jetStream("DIRECT.GET." + StreamChanges + ".>"), "$JS.ACK." + StreamChanges + ".>",
-		}, followStream(StreamChanges), watchBucket(BucketPopular), watchBucket(BucketSessions)),
+			jetStream("CONSUMER.INFO." + StreamChanges + ".*"),
+		}, watchBucket(BucketPopular)),
 		// Neither what people do with their accounts nor pages that are for them alone. Sessions show no secret.
 		Subscribe: plain(slices.Concat(pages, []string{
 			ActionSubject("photo.>"), SubjectFills, SubjectCancels, SubjectChanged, SubjectEarlyInvalidation,
+			"$KV." + BucketSessions + ".>",
 		})...),
 	}
 	audit := Access{
@@ -167,14 +179,13 @@ func remakeStream(stream string) []string {
 	}
 }
 
-// followStream lets a role read a stream through consumers of its own.
+// followStream lets a role read a stream through consumers of its own, to which JetStream pushes messages.
 func followStream(stream string) []string {
 	return []string{
 		jetStream("STREAM.INFO." + stream),
 		jetStream("CONSUMER.CREATE." + stream + ".>"),
 		jetStream("CONSUMER.INFO." + stream + ".*"),
 		jetStream("CONSUMER.DELETE." + stream + ".*"),
-		jetStream("CONSUMER.MSG.NEXT." + stream + ".*"),
 		"$JS.FC." + stream + ".>", // flow control
 	}
 }
@@ -185,10 +196,8 @@ func readBucket(bucket string) []string {
 	return []string{jetStream("STREAM.INFO." + stream), jetStream("DIRECT.GET." + stream + ".>")}
 }
 
-// watchBucket lets a role get values, list them and hear of new ones.
-func watchBucket(bucket string) []string {
-	return append(followStream(bucketStream(bucket)), readBucket(bucket)...)
-}
+// watchBucket lets a role list values and hear of new ones.
+func watchBucket(bucket string) []string { return followStream(bucketStream(bucket)) }
 
 // writeBucket lets a role put, change and remove values.
 func writeBucket(bucket string) []string { return []string{"$KV." + bucket + ".>"} }

@@ -19,4 +19,5 @@
 //	popular.go   popularity lists
 //	clock.go     cluster time
 //	access.go    what each role may publish and subscribe
+//	reply.go     reply subjects that a service may answer to
 package wire
