@@ -220,7 +220,8 @@ func TestBusyRendererIsRetried(t *testing.T) {
 }
 
 // TestLateRefusalIsNotRetried: a renderer that says only after a while that its database does not answer, as when
-// Postgres is frozen, has the same database as the others. One that is busy may be the only one, however late it says so.
+// Postgres is frozen, has the same database as the others. One that is busy may be the only one, however late it
+// says so.
 func TestLateRefusalIsNotRetried(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -71,7 +71,7 @@ func TestEveryRoleMayDoOnlyItsOwn(t *testing.T) {
 		{Role: wire.RoleOperator, Subject: "$JS.API.DIRECT.GET.CHANGES"},
 		{Role: wire.RoleOperator, Subject: "$JS.API.DIRECT.GET.KV_SESSIONS.$KV.SESSIONS.x"},
 		{Role: wire.RoleOperator, Subject: "$JS.API.DIRECT.GET.KV_HOT.x"},
-		{Role: wire.RoleOperator, Subject: "$JS.API.CONSUMER.CREATE.KV_SESSIONS.x"},
+		{Role: wire.RoleOperator, Subject: "$JS.API.CONSUMER.CREATE.KV_KEYS.x"},
 		{Role: wire.RoleOperator, Subject: "$JS.API.CONSUMER.CREATE.CHANGES.x"},
 		{Role: wire.RoleOperator, Subject: "$JS.API.CONSUMER.MSG.NEXT.CHANGES.x"},
 		{Role: wire.RoleOperator, Subject: "$JS.API.CONSUMER.MSG.NEXT.KV_HOT.x"},

@@ -115,10 +115,10 @@ func AccessTable() []Access {
 		Publish: slices.Concat(pages, []string{
 			ActionSubject("photo.>"), SubjectFills, micro.APIPrefix + ".>",
 			jetStream("INFO"), jetStream("STREAM.LIST"), jetStream("STREAM.NAMES"),
-			jetStream("STREAM.INFO." + StreamChanges), jetStream("STREAM.INFO." + bucketStream(BucketSessions)),
+			jetStream("STREAM.INFO." + StreamChanges),
 			jetStream("CONSUMER.LIST." + StreamChanges), jetStream("CONSUMER.NAMES." + StreamChanges),
 			jetStream("CONSUMER.INFO." + StreamChanges + ".*"),
-		}, watchBucket(BucketPopular)),
+		}, watchBucket(BucketPopular), watchBucket(BucketSessions)),
 		// Neither what people do with their accounts nor pages that are for them alone. Sessions show no secret.
 		Subscribe: plain(slices.Concat(pages, []string{
 			ActionSubject("photo.>"), SubjectFills, SubjectCancels, SubjectChanged, SubjectEarlyInvalidation,
