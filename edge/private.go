@@ -24,6 +24,9 @@ import (
 // guessesOfAccount is how often a minute, at all edges together, somebody may guess the password of one account.
 const guessesOfAccount = 10
 
+// submitTime bounds a form: reading it (30 s), its action (15 s) and what it does to sessions.
+const submitTime = time.Minute
+
 var cachePrivate = []string{"private, no-store"}
 
 // visitor is who sent a request for a private page.
@@ -95,6 +98,11 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 	}
 	if who.planted {
 		s.clearSession(w, r)
+	}
+	if write { // a visitor who disconnects does not stop half-way what has begun
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTime)
+		defer cancel()
+		r = r.WithContext(ctx)
 	}
 	switch {
 	case signOut:
@@ -255,7 +263,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	}
 	s.setFresh(w, r, changed)
 	if reply.Header.Get(wire.HeaderAccount) != "" {
-		if err := s.signIn(w, r, kind, who, reply); err != nil {
+		if err := s.signIn(w, r, who, reply); err != nil {
 			return err
 		}
 	}
@@ -320,8 +328,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, x *exchange, rep
 }
 
 // signIn begins a session for the account in a reply. The one that the browser has had ends. After a new password all
-// others end, too.
-func (s *Server) signIn(w http.ResponseWriter, r *http.Request, kind page.Private, who visitor, reply *nats.Msg) error {
+// others end, too, because they began with an earlier one.
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request, who visitor, reply *nats.Msg) error {
 	account, err := wire.ParseAccount(reply.Header.Get(wire.HeaderAccount))
 	if err != nil {
 		return err
@@ -330,14 +338,10 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, kind page.Privat
 	if err != nil {
 		return err
 	}
-	switch {
-	case kind == page.PrivatePassword || kind == page.PrivateRecover:
-		_, err = s.sessions.EndAll(r.Context(), account.User, session.IDOf(token), account.PasswordAt)
-	case who.Session != nil:
-		err = s.sessions.SignOut(r.Context(), who.Visitor)
-	}
-	if err != nil {
-		return err
+	if who.Session != nil {
+		if err := s.sessions.SignOut(r.Context(), who.Visitor); err != nil {
+			return err
+		}
 	}
 	s.setSession(w, r, token, account.Name)
 	return nil
@@ -347,7 +351,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, kind page.Privat
 func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, x *exchange, who visitor, which string) error {
 	var err error
 	if which == "all" {
-		_, err = s.sessions.EndAll(r.Context(), who.User, "", time.Time{})
+		err = s.sessions.EndAll(r.Context(), who.User)
 	} else {
 		err = s.sessions.End(r.Context(), who.User, which)
 	}

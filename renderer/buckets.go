@@ -1,9 +1,12 @@
 package renderer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -202,7 +205,8 @@ func (r *relay) restore(ctx context.Context, kv jetstream.KeyValue, cfg jetstrea
 	if _, err := r.js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return err
 	}
-	for key, value := range values {
+	for _, key := range restoreOrder(slices.Collect(maps.Keys(values))) {
+		value := values[key]
 		var err error
 		if kv.Bucket() == wire.BucketKeys {
 			_, err = kv.Put(ctx, key, value)
@@ -214,4 +218,20 @@ func (r *relay) restore(ctx context.Context, kv jetstream.KeyValue, cfg jetstrea
 		}
 	}
 	return nil
+}
+
+// restoreOrder puts what revokes sessions before all else: no session counts again, not even for a moment.
+func restoreOrder(keys []string) []string {
+	slices.SortFunc(keys, func(a, b string) int {
+		_, aRevokes := wire.ParseRevocationKey(a)
+		_, bRevokes := wire.ParseRevocationKey(b)
+		switch {
+		case aRevokes == bRevokes:
+			return cmp.Compare(a, b)
+		case aRevokes:
+			return -1
+		}
+		return 1
+	})
+	return keys
 }

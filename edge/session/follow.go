@@ -74,8 +74,8 @@ func (s *Store) follow(ctx context.Context) error {
 	}
 	back := s.nc.StatusChanged(nats.CONNECTED)
 	defer s.nc.RemoveStatusListener(back)
-	// Keys of sessions are one token; those of the index have several.
-	watcher, err := kv.Watch(ctx, "*", jetstream.UpdatesOnly(), jetstream.MetaOnly())
+	// Keys of sessions have one token, those of revocations two, and those of the index three.
+	watcher, err := kv.WatchFiltered(ctx, []string{"*", "*.*"}, jetstream.UpdatesOnly(), jetstream.MetaOnly())
 	if err != nil {
 		return fmt.Errorf("bucket %s: watch: %w", kv.Bucket(), err)
 	}
@@ -97,6 +97,8 @@ func (s *Store) follow(ctx context.Context) error {
 			}
 			if k, ok := keyOfID(change.Key()); ok {
 				s.known.changed(k)
+			} else if user, ok := wire.ParseRevocationKey(change.Key()); ok {
+				s.known.revoke(user)
 			}
 		case <-back:
 			s.known.doubt()

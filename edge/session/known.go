@@ -16,13 +16,17 @@ type known struct {
 	newer, older map[key]*entry
 	epoch        uint64 // rises when nothing that is kept may be relied on
 	reading      map[key]*reads
+	// How often the revocation of a user has changed, at the user modulo the length. A user who shares the place of
+	// another is only read once more.
+	revoked [1 << 14]uint32
 }
 
 // entry is what was read about a token.
 type entry struct {
 	session *wire.Session // nil: there is none
 	epoch   uint64
-	at      int64 // when it was read, as in package monotonic
+	revoked uint32 // of known.revoked
+	at      int64  // when it was read, as in package monotonic
 }
 
 // reads are readings of one session that are under way.
@@ -32,7 +36,10 @@ type reads struct {
 }
 
 // reading is the state of things when a reading began.
-type reading struct{ epoch, changes uint64 }
+type reading struct {
+	epoch, changes uint64
+	revoked        uint32 // of the session's user, see known.revocations
+}
 
 func newKnown(most int) known {
 	return known{most: max(1, most/2), newer: map[key]*entry{}, reading: map[key]*reads{}}
@@ -46,7 +53,27 @@ func (k *known) find(at key) (*entry, uint64) {
 	if !ok {
 		e = k.older[at]
 	}
+	if e != nil && e.session != nil && e.revoked != *k.place(e.session.User) {
+		return nil, k.epoch
+	}
 	return e, k.epoch
+}
+
+// place is where the changes of a user's revocation are counted. k.mu is held.
+func (k *known) place(user int64) *uint32 { return &k.revoked[uint64(user)%uint64(len(k.revoked))] }
+
+// revocations returns how often the revocation of a user has changed. It must be asked before that is read.
+func (k *known) revocations(user int64) uint32 {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return *k.place(user)
+}
+
+// revoke drops all sessions of a user, because the user's revocation has changed.
+func (k *known) revoke(user int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	*k.place(user)++
 }
 
 // get returns what is known of a token; nil if nothing is, or nothing that may be relied on.
@@ -77,7 +104,7 @@ func (k *known) begin(at key) reading {
 		k.reading[at] = r
 	}
 	r.under++
-	return reading{k.epoch, r.changes}
+	return reading{epoch: k.epoch, changes: r.changes}
 }
 
 // end ends a reading without a result.
@@ -96,17 +123,21 @@ func (k *known) done(at key) (changes uint64) {
 	return r.changes
 }
 
-// put keeps what was read. It returns false if it may be outdated: the session has changed since the reading began.
+// put keeps what was read. It returns false if it may be outdated: the session, or the revocation of its user, has
+// changed since the reading began.
 func (k *known) put(at key, began reading, session *wire.Session) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.done(at) != began.changes || k.epoch != began.epoch {
 		return false
 	}
+	if session != nil && *k.place(session.User) != began.revoked {
+		return false
+	}
 	if len(k.newer) >= k.most {
 		k.older, k.newer = k.newer, make(map[key]*entry, k.most)
 	}
-	k.newer[at] = &entry{session, k.epoch, monotonic.Now()}
+	k.newer[at] = &entry{session, k.epoch, began.revoked, monotonic.Now()}
 	return true
 }
 

@@ -53,9 +53,9 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	testenv.Within(t, 20*time.Second, what, ok)
 }
 
-// ansel is an account whose password was set an hour ago.
+// ansel is an account whose password was set some time ago.
 func ansel() wire.Account {
-	return wire.Account{User: 7, Name: "ansel", PasswordAt: time.Now().Add(-time.Hour)}
+	return wire.Account{User: 7, Name: "ansel", PasswordAt: time.UnixMicro(1795463000123456)}
 }
 
 func (b *bus) begin(s *Store, a wire.Account) string {
@@ -117,8 +117,8 @@ func TestSessions(t *testing.T) {
 	if has(t, edges[1], token) || !has(t, edges[1], other) {
 		t.Error("the other edge refuses another session")
 	}
-	if n, err := edges[1].EndAll(t.Context(), 7, "", time.Time{}); n != 1 || err != nil {
-		t.Errorf("ended %d sessions, %v", n, err)
+	if err := edges[1].EndAll(t.Context(), 7); err != nil {
+		t.Error(err)
 	}
 	if has(t, edges[1], other) || !has(t, edges[1], stranger) {
 		t.Error("not exactly the sessions of one user have ended")
@@ -152,7 +152,7 @@ func TestNoSecretInBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys, err := kv.Keys(t.Context())
-	if err != nil || len(keys) != 2 {
+	if err != nil || len(keys) != 3 {
 		t.Fatalf("keys %v, %v", keys, err)
 	}
 	for _, at := range keys {
@@ -173,9 +173,6 @@ func TestNewPassword(t *testing.T) {
 	after := before
 	after.PasswordAt = time.Now()
 	kept := b.begin(s, after)
-	if n, err := s.EndAll(t.Context(), 7, IDOf(kept), after.PasswordAt); n != 1 || err != nil {
-		t.Errorf("ended %d sessions, %v", n, err)
-	}
 	if has(t, s, old) || !has(t, s, kept) {
 		t.Error("other sessions than the old one have ended")
 	}
@@ -186,6 +183,72 @@ func TestNewPassword(t *testing.T) {
 		t.Errorf("sessions after it: %v, %v", list, err)
 	}
 	b.begin(s, after)
+}
+
+// TestOneWriteRevokes: one value of the bucket ends all sessions of a user, at each edge at once, whether anybody
+// removes them or not, and those sessions only.
+func TestOneWriteRevokes(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	edges := []*Store{b.edge(), b.edge()}
+	old := ansel()
+	kv, err := edges[0].open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, by := range map[string]wire.Revocation{
+		"a new password":      {PasswordAt: time.Now()},
+		"signed out at once":  {Until: b.clock.Now().Add(time.Minute)}, // the clock of another edge is ahead
+		"neither of the two":  {PasswordAt: old.PasswordAt, Until: time.Now().Add(-time.Hour)},
+		"nothing, as nothing": {},
+	} {
+		old.User++
+		token := b.begin(edges[0], old)
+		dorothea := wire.Account{User: 70, Name: "dorothea", PasswordAt: old.PasswordAt}
+		stranger := b.begin(edges[0], dorothea)
+		if !has(t, edges[0], token) || !has(t, edges[1], token) {
+			t.Fatalf("%s: no session", what)
+		}
+		if _, err := edges[0].revoke(t.Context(), kv, old.User, by); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(what, "n") {
+			if !has(t, edges[0], token) || !has(t, edges[1], token) {
+				t.Errorf("%s: the session has ended", what)
+			}
+			continue
+		}
+		eventually(t, what, func() bool { return !has(t, edges[0], token) && !has(t, edges[1], token) })
+		if _, err := kv.Get(t.Context(), IDOf(token)); err != nil {
+			t.Errorf("%s: the session is removed: %v", what, err)
+		}
+		if list, err := edges[1].List(t.Context(), old.User); len(list) != 0 || err != nil {
+			t.Errorf("%s: %v, %v", what, list, err)
+		}
+		next := old
+		next.PasswordAt = time.Now()
+		if again := b.begin(edges[1], next); !has(t, edges[0], again) || !has(t, edges[0], stranger) {
+			t.Errorf("%s: too much is revoked", what)
+		}
+		if _, err := kv.Get(t.Context(), IDOf(token)); !errors.Is(err, jetstream.ErrKeyNotFound) {
+			t.Errorf("%s: what counts no more stays in the bucket: %v", what, err)
+		}
+	}
+	// Of two writes at once neither is lost.
+	early, late := time.Now().Add(time.Hour).UTC(), time.Now().Add(2*time.Hour).UTC()
+	var writes sync.WaitGroup
+	for i, by := range []wire.Revocation{{PasswordAt: early}, {PasswordAt: late}, {Until: early}, {Until: late}} {
+		writes.Go(func() {
+			if _, err := edges[i%2].revoke(t.Context(), kv, 80, by); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writes.Wait()
+	got, _, err := revocationOf(t.Context(), kv, 80)
+	if err != nil || !got.PasswordAt.Equal(late) || !got.Until.Equal(late) {
+		t.Errorf("%+v, %v", got, err)
+	}
 }
 
 // TestRenewal: a session that was not seen for an hour is renewed, once, and not one that ends at the same time.
