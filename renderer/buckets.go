@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -67,29 +66,19 @@ func (r *relay) replicate(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketLimit)
 	defer cancel()
 	if name != wire.StreamChanges {
-		kv, err := r.js.KeyValue(ctx, name)
-		if err != nil {
-			return nil //nolint:nilerr // there is none, or JetStream is away
-		}
-		status, err := kv.Status(ctx)
-		if err != nil {
-			return err
-		}
-		bucket, ok := status.(*jetstream.KeyValueBucketStatus)
-		if !ok {
-			return fmt.Errorf("bucket %s: an unknown status", name)
-		}
-		name = bucket.StreamInfo().Config.Name
+		name = wire.BucketStream(name)
 	}
 	stream, err := r.js.Stream(ctx, name)
 	if err != nil {
 		return nil //nolint:nilerr // likewise
 	}
 	config := stream.CachedInfo().Config
-	if config.Replicas == r.replicas {
+	// Any replica may answer a direct request, with what was so some time ago. A session that has ended must be none.
+	direct := config.AllowDirect && (name != wire.BucketStream(wire.BucketSessions) || r.replicas == 1)
+	if config.Replicas == r.replicas && config.AllowDirect == direct {
 		return nil
 	}
-	config.Replicas = r.replicas
+	config.Replicas, config.AllowDirect = r.replicas, direct
 	if _, err := r.js.UpdateStream(ctx, config); err != nil {
 		return err
 	}
@@ -106,13 +95,9 @@ func (r *relay) repairBucket(ctx, held context.Context, name string) error {
 	if err != nil {
 		return nil //nolint:nilerr // there is none, or JetStream is away
 	}
-	status, err := kv.Status(asking)
+	before, err := r.js.Stream(asking, wire.BucketStream(name))
 	if err != nil {
 		return err
-	}
-	before, ok := status.(*jetstream.KeyValueBucketStatus)
-	if !ok {
-		return fmt.Errorf("bucket %s: an unknown status", name)
 	}
 	reconnects := r.nc.Stats().Reconnects
 	if takesValues(ctx, kv) == nil || !sleep.For(ctx, remakeAfter) {
@@ -124,7 +109,7 @@ func (r *relay) repairBucket(ctx, held context.Context, name string) error {
 	if !r.nc.IsConnected() || r.nc.Stats().Reconnects != reconnects {
 		return err
 	}
-	return r.remakeBucket(held, kv, before.StreamInfo(), err)
+	return r.remakeBucket(held, kv, before.CachedInfo(), err)
 }
 
 // takesValues puts a value into a bucket, and removes it.

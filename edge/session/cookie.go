@@ -53,6 +53,12 @@ func keyOf(token string) (k key, ok bool) {
 	return sha256.Sum256(plain[:]), true
 }
 
+// IsToken reports whether a cookie's value can be a token, whether it has a session or not.
+func IsToken(value string) bool {
+	_, ok := keyOf(value)
+	return ok
+}
+
 // IDOf returns the id of the session that a token would have.
 func IDOf(token string) string {
 	k, _ := keyOf(token)

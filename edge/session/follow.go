@@ -37,8 +37,10 @@ func (s *Store) Run(ctx context.Context) {
 
 // Ready returns nil once the bucket is there.
 func (s *Store) Ready() error {
-	_, err := s.open()
-	return err
+	if _, err := s.open(); err != nil {
+		return fmt.Errorf("the KV bucket %s is not open: %w", wire.BucketSessions, err)
+	}
+	return nil
 }
 
 // openBucket opens a JetStream KV bucket and makes it if there is none.
@@ -104,7 +106,7 @@ func (s *Store) follow(ctx context.Context) error {
 			s.known.doubt()
 		case <-tick.C:
 			asked, cancel := context.WithTimeout(ctx, asking)
-			now, err := createdAt(asked, kv)
+			now, err := createdAt(asked, kv) // it also updates whether kv may read from any replica
 			cancel()
 			switch {
 			case errors.Is(err, jetstream.ErrStreamNotFound), err == nil && !now.Equal(created):

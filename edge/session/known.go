@@ -7,6 +7,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
+// maxAbsent bounds the tokens without a session that are kept, each for two seconds.
+const maxAbsent = 1000
+
 // known holds the sessions that an edge has seen lately. It has two generations: when the newer one is full, it becomes
 // the older one, whose rest is forgotten.
 type known struct {
@@ -14,7 +17,8 @@ type known struct {
 
 	mu           sync.RWMutex
 	newer, older map[key]*entry
-	epoch        uint64 // rises when nothing that is kept may be relied on
+	absent       map[key]*entry // tokens without a session, apart, so that made-up ones displace no session
+	epoch        uint64         // rises when nothing that is kept may be relied on
 	reading      map[key]*reads
 	// How often the revocation of a user has changed, at the user modulo the length. A user who shares the place of
 	// another is only read once more.
@@ -23,7 +27,7 @@ type known struct {
 
 // entry is what was read about a token.
 type entry struct {
-	session *wire.Session // nil: there is none
+	session *wire.Session // nil: there is none, in known.absent
 	epoch   uint64
 	revoked uint32 // of known.revoked
 	at      int64  // when it was read, as in package monotonic
@@ -42,7 +46,8 @@ type reading struct {
 }
 
 func newKnown(most int) known {
-	return known{most: max(1, most/2), newer: map[key]*entry{}, reading: map[key]*reads{}}
+	return known{most: max(1, most/2), newer: map[key]*entry{}, absent: map[key]*entry{},
+		reading: map[key]*reads{}}
 }
 
 // find returns the entry of a token and the present epoch.
@@ -51,7 +56,10 @@ func (k *known) find(at key) (*entry, uint64) {
 	defer k.mu.RUnlock()
 	e, ok := k.newer[at]
 	if !ok {
-		e = k.older[at]
+		e, ok = k.older[at]
+	}
+	if !ok {
+		e = k.absent[at]
 	}
 	if e != nil && e.session != nil && e.revoked != *k.place(e.session.User) {
 		return nil, k.epoch
@@ -131,9 +139,18 @@ func (k *known) put(at key, began reading, session *wire.Session) bool {
 	if k.done(at) != began.changes || k.epoch != began.epoch {
 		return false
 	}
-	if session != nil && *k.place(session.User) != began.revoked {
+	if session == nil {
+		k.drop(at)
+		if len(k.absent) >= maxAbsent {
+			clear(k.absent)
+		}
+		k.absent[at] = &entry{nil, k.epoch, 0, monotonic.Now()}
+		return true
+	}
+	if *k.place(session.User) != began.revoked {
 		return false
 	}
+	delete(k.absent, at)
 	if len(k.newer) >= k.most {
 		k.older, k.newer = k.newer, make(map[key]*entry, k.most)
 	}
@@ -145,11 +162,17 @@ func (k *known) put(at key, began reading, session *wire.Session) bool {
 func (k *known) changed(at key) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.newer, at)
-	delete(k.older, at)
+	k.drop(at)
 	if r := k.reading[at]; r != nil {
 		r.changes++
 	}
+}
+
+// drop forgets a token. k.mu is held.
+func (k *known) drop(at key) {
+	delete(k.newer, at)
+	delete(k.older, at)
+	delete(k.absent, at)
 }
 
 // doubt makes everything that is kept be read again before it counts.

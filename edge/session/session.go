@@ -19,6 +19,7 @@
 package session
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -42,8 +43,12 @@ const (
 	checkEvery = 30 * time.Second // a kept session is read again, in case the watcher has missed something
 	blindFor   = 5 * time.Minute  // for so long a session counts that cannot be read again, for reads only
 	absentFor  = 2 * time.Second  // a token without a session is not looked up again
-	maxListed  = 200              // sessions of one user in a list
+	maxOfUser  = 50               // sessions of one user; the next one ends that which was renewed first
 )
+
+// indexValue is the value of an entry of the index. It is as large as the marker of its removal, so that a full bucket
+// takes that.
+var indexValue = bytes.Repeat([]byte(" "), 40)
 
 // Errors.
 var (
@@ -79,19 +84,6 @@ func New(c Config) *Store {
 type Visitor struct {
 	*wire.Session
 	Blind bool // the session could not be read again, as NATS is away: it counts for reads only
-}
-
-// Known returns the session of a token from memory; false if it must be looked up.
-func (s *Store) Known(token string) (*wire.Session, bool) {
-	k, ok := keyOf(token)
-	if !ok {
-		return nil, false
-	}
-	e := s.known.get(k)
-	if e == nil || e.session == nil || monotonic.Since(e.at) >= checkEvery {
-		return nil, false
-	}
-	return e.session, true
 }
 
 // Find returns the session of a token. Errors: [ErrNone], or that the bucket cannot be read, as wire.ErrUnavailable.
@@ -180,6 +172,7 @@ func revocationOf(ctx context.Context, kv jetstream.KeyValue, user int64) (wire.
 func (s *Store) revoke(ctx context.Context, kv jetstream.KeyValue, user int64, add wire.Revocation) (
 	wire.Revocation, error,
 ) {
+	freed := false
 	for range tries {
 		now, revision, err := revocationOf(ctx, kv, user)
 		if err != nil {
@@ -202,8 +195,16 @@ func (s *Store) revoke(ctx context.Context, kv jetstream.KeyValue, user int64, a
 		case err == nil:
 			s.known.revoke(user) // the watcher says so too, a moment later
 			return next, nil
-		case !errors.Is(err, jetstream.ErrKeyExists) && !errors.Is(err, jetstream.ErrKeyRevisionMismatch):
+		case errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch):
+			continue
+		}
+		// A full bucket still takes removals, as they need less room, and what they free may do for the value.
+		if _, answered := errors.AsType[*jetstream.APIError](err); !answered || freed {
 			return now, unavailable("revoke sessions", err)
+		}
+		freed = true
+		if removed := s.remove(ctx, kv, user, next); removed != nil {
+			return now, errors.Join(unavailable("revoke sessions", err), removed)
 		}
 	}
 	return wire.Revocation{}, fmt.Errorf("revoke sessions: %w: too many at once", wire.ErrBusy)
@@ -224,7 +225,12 @@ func (s *Store) read(ctx context.Context, id string) (*wire.Session, error) {
 	if err != nil {
 		return nil, unavailable("read a session", err)
 	}
-	return wire.DecodeSession(id, entry.Value())
+	session, err := wire.DecodeSession(id, entry.Value())
+	if err != nil {
+		s.log.Warn("a session cannot be decoded, so its person must sign in again", "err", err)
+		return nil, ErrNone
+	}
+	return session, nil
 }
 
 // open returns the bucket. Without a connection it does not wait for one.
@@ -255,7 +261,7 @@ func (s *Store) renew(ctx context.Context, old *wire.Session) (*wire.Session, bo
 	if err == nil {
 		var data []byte
 		if data, err = next.Encode(); err == nil {
-			_, err = kv.Put(ctx, wire.SessionIndexKey(old.User, old.ID), nil)
+			_, err = kv.Put(ctx, wire.SessionIndexKey(old.User, old.ID), indexValue)
 		}
 		if err == nil {
 			_, err = kv.Update(ctx, old.ID, data, entry.Revision())
@@ -306,7 +312,7 @@ func (s *Store) Begin(ctx context.Context, a wire.Account, agent string) (token 
 	if err != nil {
 		return "", fmt.Errorf("begin a session: %w", err)
 	}
-	if _, err = kv.Put(ctx, wire.SessionIndexKey(a.User, session.ID), nil); err == nil {
+	if _, err = kv.Put(ctx, wire.SessionIndexKey(a.User, session.ID), indexValue); err == nil {
 		_, err = kv.Create(ctx, session.ID, data)
 	}
 	if err != nil {
@@ -323,7 +329,7 @@ func (s *Store) Begin(ctx context.Context, a wire.Account, agent string) (token 
 	return token, nil
 }
 
-// tidy removes the sessions of a user that count no more. It only keeps the bucket small: none of them is taken.
+// tidy removes the sessions of a user that count no more, and the oldest ones beyond 50.
 func (s *Store) tidy(ctx context.Context, kv jetstream.KeyValue, user int64, by wire.Revocation) {
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
@@ -332,15 +338,20 @@ func (s *Store) tidy(ctx context.Context, kv jetstream.KeyValue, user int64, by 
 	}
 }
 
-// remove removes those sessions of a user that a revocation names.
+// remove removes those sessions of a user that a revocation names, and the oldest ones beyond 50.
 func (s *Store) remove(ctx context.Context, kv jetstream.KeyValue, user int64, by wire.Revocation) error {
 	ids, err := s.idsOf(ctx, kv, user)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		session, err := s.read(ctx, id)
-		if err == nil && by.Revokes(session) {
+	for i, id := range ids {
+		var session *wire.Session
+		remove := i < len(ids)-maxOfUser
+		if !remove {
+			session, err = s.read(ctx, id)
+			remove = err == nil && by.Revokes(session)
+		}
+		if remove {
 			err = s.end(ctx, kv, user, id)
 		}
 		if err != nil && !errors.Is(err, ErrNone) { // one that begins just now is listed before it is there
@@ -418,7 +429,7 @@ func (s *Store) EndAll(ctx context.Context, user int64) error {
 	return nil
 }
 
-// idsOf lists the sessions of a user.
+// idsOf lists the sessions of a user, the one last renewed last.
 func (s *Store) idsOf(ctx context.Context, kv jetstream.KeyValue, user int64) (ids []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
@@ -444,7 +455,7 @@ func (s *Store) idsOf(ctx context.Context, kv jetstream.KeyValue, user int64) (i
 	}
 }
 
-// List returns the sessions of a user, the one last seen first, at most 200.
+// List returns the sessions of a user, the one last seen first, at most 50.
 func (s *Store) List(ctx context.Context, user int64) ([]wire.Session, error) {
 	kv, err := s.open()
 	if err != nil {
@@ -461,7 +472,7 @@ func (s *Store) List(ctx context.Context, user int64) ([]wire.Session, error) {
 		return nil, err
 	}
 	var all []wire.Session
-	for _, id := range ids[max(0, len(ids)-maxListed):] {
+	for _, id := range ids[max(0, len(ids)-maxOfUser):] {
 		session, err := s.read(ctx, id)
 		if errors.Is(err, ErrNone) {
 			continue // it ended just now

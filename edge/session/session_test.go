@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,7 +93,7 @@ func TestSessions(t *testing.T) {
 		if !has(t, s, other) || !has(t, s, stranger) {
 			t.Errorf("edge %d does not know a session", i)
 		}
-		if kept, ok := s.Known(token); !ok || kept.Name != "ansel" {
+		if kept, _ := keyOf(token); s.known.get(kept) == nil {
 			t.Errorf("edge %d does not keep the session", i)
 		}
 	}
@@ -113,7 +114,8 @@ func TestSessions(t *testing.T) {
 	if has(t, edges[0], token) {
 		t.Error("the edge that ended a session takes it")
 	}
-	eventually(t, "the other edge has dropped it", func() bool { _, ok := edges[1].Known(token); return !ok })
+	ended, _ := keyOf(token)
+	eventually(t, "the other edge has dropped it", func() bool { return edges[1].known.get(ended) == nil })
 	if has(t, edges[1], token) || !has(t, edges[1], other) {
 		t.Error("the other edge refuses another session")
 	}
@@ -134,9 +136,6 @@ func TestForeignTokens(t *testing.T) {
 	for _, token := range []string{"", "x", planted, strings.Repeat("a", 8000), "u.7", planted[1:] + "é"} {
 		if has(t, s, token) {
 			t.Errorf("%.50q is a session", token)
-		}
-		if _, ok := s.Known(token); ok {
-			t.Errorf("%.50q is known", token)
 		}
 	}
 }
@@ -251,6 +250,92 @@ func TestOneWriteRevokes(t *testing.T) {
 	}
 }
 
+// TestManySessions: a user's sessions are bounded, and the oldest ends. One that cannot be decoded is none.
+func TestManySessions(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := b.edge()
+	var tokens []string
+	for range maxOfUser + 2 {
+		tokens = append(tokens, b.begin(s, ansel()))
+	}
+	if list, err := s.List(t.Context(), 7); len(list) != maxOfUser || err != nil {
+		t.Errorf("%d sessions, %v", len(list), err)
+	}
+	if has(t, s, tokens[0]) || has(t, s, tokens[1]) || !has(t, s, tokens[2]) {
+		t.Error("other sessions than the oldest have ended")
+	}
+	kv, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Put(t.Context(), IDOf(tokens[5]), []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what cannot be decoded is no session", func() bool { return !has(t, s, tokens[5]) })
+}
+
+// TestFullBucket: a full bucket takes no session any more, but each can end.
+func TestFullBucket(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	js, err := jetstream.New(testenv.Connect(t, b.server.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := wire.SessionsConfig()
+	config.MaxBytes = 4 << 10
+	kv, err := js.CreateKeyValue(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := b.edge()
+	first, second, third, fourth := b.begin(s, ansel()), b.begin(s, ansel()), b.begin(s, ansel()), b.begin(s, ansel())
+	for n, err := 0, error(nil); err == nil; n++ { // each is smaller than a marker
+		_, err = kv.Put(t.Context(), strconv.Itoa(n), nil)
+	}
+	if _, err := s.Begin(t.Context(), ansel(), ""); !errors.Is(err, wire.ErrUnavailable) {
+		t.Fatalf("the bucket is not full: %v", err)
+	}
+	if err := kv.Delete(t.Context(), wire.SessionIndexKey(7, IDOf(fourth))); err != nil { // alone, as if interrupted
+		t.Errorf("no entry of the index can be removed: %v", err)
+	}
+	if err := s.End(t.Context(), 7, IDOf(first)); err != nil || has(t, s, first) {
+		t.Errorf("the session does not end: %v", err)
+	}
+	if err := kv.Purge(t.Context(), wire.RevocationKey(7)); err != nil { // as after 30 days
+		t.Fatal(err)
+	}
+	if err := s.EndAll(t.Context(), 7); err != nil || has(t, s, second) || has(t, s, third) || has(t, s, fourth) {
+		t.Errorf("the sessions do not end: %v", err)
+	}
+}
+
+// TestReadFromLeader: an edge goes on when the bucket may be read from its leader only.
+func TestReadFromLeader(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := b.edge()
+	token := b.begin(s, ansel())
+	js, err := jetstream.New(testenv.Connect(t, b.server.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), wire.BucketStream(wire.BucketSessions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := stream.CachedInfo().Config
+	changed.AllowDirect = false
+	if _, err := js.UpdateStream(t.Context(), changed); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "sessions are read from the leader", func() bool {
+		list, err := s.List(t.Context(), 7)
+		return err == nil && len(list) == 1 && has(t, s, token)
+	})
+}
+
 // TestRenewal: a session that was not seen for an hour is renewed, once, and not one that ends at the same time.
 func TestRenewal(t *testing.T) {
 	t.Parallel()
@@ -360,6 +445,15 @@ func TestReadingAndEnding(t *testing.T) {
 	for i := range 100 {
 		k.put(key{2, byte(i)}, k.begin(key{2, byte(i)}), session)
 	}
+	for i := range 2 * maxAbsent { // made-up tokens displace no session
+		made := key{3, byte(i), byte(i >> 8)}
+		if !k.put(made, k.begin(made), nil) || k.get(made) == nil {
+			t.Fatal("a token without a session is not kept")
+		}
+	}
+	if last := (key{2, 99}); k.get(last) == nil || len(k.absent) > maxAbsent {
+		t.Errorf("made-up tokens displace a session, or %d are kept", len(k.absent))
+	}
 	if n := len(k.newer) + len(k.older); n > 10 || len(k.reading) != 0 {
 		t.Errorf("%d sessions are kept, %d readings under way", n, len(k.reading))
 	}
@@ -457,8 +551,8 @@ func BenchmarkSessionCheck(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		value, _ := Token(fields, "session")
-		if _, ok := s.Known(value); !ok && !has(b, s, token) {
-			b.Fatal("the session is not known")
+		if _, _, err := s.Find(b.Context(), value); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
@@ -506,10 +600,7 @@ func BenchmarkRevocation(b *testing.B) {
 			b.Fatal(err)
 		}
 		for _, s := range edges[1:] {
-			for {
-				if _, ok := s.Known(token); !ok {
-					break
-				}
+			for has(b, s, token) {
 				runtime.Gosched()
 			}
 		}

@@ -70,6 +70,7 @@ func AccessTable() []Access {
 			makeBucket(BucketKeys), readBucket(BucketKeys), writeBucket(BucketKeys),
 			makeBucket(BucketPopular), readBucket(BucketPopular), writeBucket(BucketPopular),
 			makeBucket(BucketSessions), watchBucket(BucketSessions), writeBucket(BucketSessions),
+			[]string{jetStream("STREAM.MSG.GET." + BucketStream(BucketSessions))}, // if it has replicas
 			makeBucket(BucketLimits), watchBucket(BucketLimits), writeBucket(BucketLimits),
 		),
 		Subscribe: slices.Concat(plain(SubjectEarlyInvalidation), discovered(RoleEdge)),
@@ -90,8 +91,8 @@ func AccessTable() []Access {
 		Answers: answerTime,
 	}
 	for _, bucket := range Buckets() { // the relay makes anew those that take no values, and sets their replicas
-		renderer.Publish = slices.Concat(renderer.Publish, remakeStream(bucketStream(bucket)), watchBucket(bucket),
-			writeBucket(bucket), []string{jetStream("STREAM.UPDATE." + bucketStream(bucket))})
+		renderer.Publish = slices.Concat(renderer.Publish, remakeStream(BucketStream(bucket)), watchBucket(bucket),
+			writeBucket(bucket), []string{jetStream("STREAM.UPDATE." + BucketStream(bucket))})
 	}
 	cachefill := Access{
 		Role:      RoleCachefill,
@@ -152,12 +153,12 @@ func discovered(role Role) (all []Listen) {
 // jetStream is the subject of a request for JetStream.
 func jetStream(request string) string { return "$JS.API." + request }
 
-// bucketStream is the stream that holds a JetStream KV bucket.
-func bucketStream(bucket string) string { return "KV_" + bucket }
+// BucketStream returns the name of the stream that holds a JetStream KV bucket.
+func BucketStream(bucket string) string { return "KV_" + bucket }
 
 // makeBucket lets a role create a bucket that does not exist. Clients ask what the account allows first.
 func makeBucket(bucket string) []string {
-	return []string{jetStream("INFO"), jetStream("STREAM.CREATE." + bucketStream(bucket))}
+	return []string{jetStream("INFO"), jetStream("STREAM.CREATE." + BucketStream(bucket))}
 }
 
 // remakeStream lets a role create a stream, and delete it with everything in it.
@@ -181,13 +182,13 @@ func followStream(stream string) []string {
 
 // readBucket lets a role get values by their keys.
 func readBucket(bucket string) []string {
-	stream := bucketStream(bucket)
+	stream := BucketStream(bucket)
 	return []string{jetStream("STREAM.INFO." + stream), jetStream("DIRECT.GET." + stream + ".>")}
 }
 
 // watchBucket lets a role get values, list them and hear of new ones.
 func watchBucket(bucket string) []string {
-	return append(followStream(bucketStream(bucket)), readBucket(bucket)...)
+	return append(followStream(BucketStream(bucket)), readBucket(bucket)...)
 }
 
 // writeBucket lets a role put, change and remove values.
