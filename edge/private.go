@@ -34,6 +34,7 @@ type visitor struct {
 	session.Visitor      // Session is nil if nobody is signed in
 	planted         bool // the browser sent a cookie that is no session's
 	twice           bool // the browser sent several
+	malformed       bool // the cookie can be no session's
 }
 
 // visitor finds out who sent a request, and renews the cookies when it is time.
@@ -47,7 +48,7 @@ func (s *Server) visitor(w http.ResponseWriter, r *http.Request) (visitor, error
 	}
 	found, renewed, err := s.sessions.Find(r.Context(), token)
 	if errors.Is(err, session.ErrNone) {
-		return visitor{planted: true}, nil
+		return visitor{planted: true, malformed: !session.IsToken(token)}, nil
 	}
 	if err != nil {
 		return visitor{}, err
@@ -96,7 +97,7 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 			return err
 		}
 	}
-	if who.planted {
+	if who.twice || who.malformed { // one that is not found now may be found when the bucket was made anew
 		s.clearSession(w, r)
 	}
 	if write { // a visitor who disconnects does not stop half-way what has begun
@@ -153,7 +154,13 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 	if err != nil {
 		return err
 	}
-	if err := wire.ErrorOf(reply); err != nil {
+	err = wire.ErrorOf(reply)
+	if kind.NeedsSession() && errors.Is(err, wire.ErrNotFound) { // there is no such user any more
+		s.clearSession(w, r)
+		s.seeOther(w, x, signInPath(kind.Path(), false))
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	s.sendPrivate(w, r, x, reply.Data, status)

@@ -337,7 +337,7 @@ func (s *Server) Ready() error {
 	case !s.errs.complete():
 		return errors.New("edge: no renderer has answered yet")
 	}
-	return nil
+	return s.sessions.Ready()
 }
 
 func randomID() string {

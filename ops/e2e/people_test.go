@@ -501,7 +501,8 @@ func badForms(t *testing.T, s *peopleSite) {
 		cleared := slices.ContainsFunc(answer.header["Set-Cookie"], func(line string) bool {
 			return strings.HasPrefix(line, "session=;") && strings.Contains(line, "Max-Age=0")
 		})
-		if cleared == (c.location == "") {
+		// A token that is not found may be while the bucket is made anew: the browser keeps it.
+		if cleared != (c.location != "" && what != "a planted one") {
 			t.Errorf("%s: the cookie is cleared: %t", what, cleared)
 		}
 	}
