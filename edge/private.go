@@ -111,7 +111,7 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 	case who.Session == nil && kind.NeedsSession():
 		s.seeOther(w, x, signInPath(kind.Path(), who.twice))
 		return nil
-	case write && who.Blind:
+	case write && who.Unverified:
 		return fmt.Errorf("%w: the session cannot be checked", wire.ErrUnavailable)
 	case write:
 		return s.submit(w, r, x, kind, who)

@@ -15,8 +15,8 @@ import (
 
 // Times of following the bucket.
 const (
-	followAgain = 200 * time.Millisecond // after a failure
-	lookEvery   = 2 * time.Second        // whether the bucket was made anew
+	followAgain      = 200 * time.Millisecond // after a failure
+	checkBucketEvery = 2 * time.Second        // whether the bucket was made anew
 )
 
 // errRemade: the bucket is another one than the one that is watched.
@@ -28,7 +28,7 @@ func (s *Store) Run(ctx context.Context) {
 		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
 			s.log.Debug("cannot follow the bucket of sessions", "err", err)
 		}
-		s.known.doubt()
+		s.known.suspectAll()
 		if !sleep.For(ctx, followAgain) {
 			return
 		}
@@ -82,9 +82,9 @@ func (s *Store) follow(ctx context.Context) error {
 		return fmt.Errorf("bucket %s: watch: %w", kv.Bucket(), err)
 	}
 	defer func() { _ = watcher.Stop() }() // its context ends too
-	s.known.doubt()
+	s.known.suspectAll()
 	s.bucket.Store(&kv)
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(checkBucketEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -103,7 +103,7 @@ func (s *Store) follow(ctx context.Context) error {
 				s.known.revoke(user)
 			}
 		case <-back:
-			s.known.doubt()
+			s.known.suspectAll()
 		case <-tick.C:
 			asked, cancel := context.WithTimeout(ctx, asking)
 			now, err := createdAt(asked, kv) // it also updates whether kv may read from any replica

@@ -13,7 +13,7 @@ const maxAbsent = 1000
 // known holds the sessions that an edge has seen lately. It has two generations: when the newer one is full, it becomes
 // the older one, whose rest is forgotten.
 type known struct {
-	most int // in each generation
+	capacity int // of each generation
 
 	mu           sync.RWMutex
 	newer, older map[key]*entry
@@ -45,8 +45,8 @@ type reading struct {
 	revoked        uint32 // of the session's user, see known.revocations
 }
 
-func newKnown(most int) known {
-	return known{most: max(1, most/2), newer: map[key]*entry{}, absent: map[key]*entry{},
+func newKnown(capacity int) known {
+	return known{capacity: max(1, capacity/2), newer: map[key]*entry{}, absent: map[key]*entry{},
 		reading: map[key]*reads{}}
 }
 
@@ -96,7 +96,7 @@ func (k *known) get(at key) *entry {
 // old returns a session that was read within the last five minutes; nil if there is none.
 func (k *known) old(at key) *wire.Session {
 	e, _ := k.find(at)
-	if e == nil || monotonic.Since(e.at) >= blindFor {
+	if e == nil || monotonic.Since(e.at) >= unverifiedFor {
 		return nil
 	}
 	return e.session
@@ -151,8 +151,8 @@ func (k *known) put(at key, began reading, session *wire.Session) bool {
 		return false
 	}
 	delete(k.absent, at)
-	if len(k.newer) >= k.most {
-		k.older, k.newer = k.newer, make(map[key]*entry, k.most)
+	if len(k.newer) >= k.capacity {
+		k.older, k.newer = k.newer, make(map[key]*entry, k.capacity)
 	}
 	k.newer[at] = &entry{session, k.epoch, began.revoked, monotonic.Now()}
 	return true
@@ -175,8 +175,8 @@ func (k *known) drop(at key) {
 	delete(k.absent, at)
 }
 
-// doubt makes everything that is kept be read again before it counts.
-func (k *known) doubt() {
+// suspectAll makes everything that is kept be read again before it counts.
+func (k *known) suspectAll() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.epoch++

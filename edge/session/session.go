@@ -38,12 +38,12 @@ import (
 
 // Bounds.
 const (
-	asking     = 2 * time.Second  // for one request of the bucket
-	renewAfter = time.Hour        // since a session was last renewed
-	checkEvery = 30 * time.Second // a kept session is read again, in case the watcher has missed something
-	blindFor   = 5 * time.Minute  // for so long a session counts that cannot be read again, for reads only
-	absentFor  = 2 * time.Second  // a token without a session is not looked up again
-	maxOfUser  = 50               // sessions of one user; the next one ends that which was renewed first
+	asking        = 2 * time.Second  // for one request of the bucket
+	renewAfter    = time.Hour        // since a session was last renewed
+	checkEvery    = 30 * time.Second // a kept session is read again, in case the watcher has missed something
+	unverifiedFor = 5 * time.Minute  // for so long a session counts that cannot be read again, for reads only
+	absentFor     = 2 * time.Second  // a token without a session is not looked up again
+	maxOfUser     = 50               // sessions of one user; the next one ends that which was renewed first
 )
 
 // indexValue is the value of an entry of the index. It is as large as the marker of its removal, so that a full bucket
@@ -60,10 +60,10 @@ var (
 
 // Config is the input of [New]. All fields are required.
 type Config struct {
-	NATS  *nats.Conn
-	Clock *wire.Clock
-	Log   *slog.Logger
-	Most  int // sessions kept
+	NATS     *nats.Conn
+	Clock    *wire.Clock
+	Log      *slog.Logger
+	Capacity int // sessions kept
 }
 
 // Store finds, begins and ends sessions. It is safe for concurrent use.
@@ -77,13 +77,13 @@ type Store struct {
 
 // New returns a Store that knows no session yet. Run follows the bucket.
 func New(c Config) *Store {
-	return &Store{nc: c.NATS, clock: c.Clock, log: c.Log, known: newKnown(c.Most)}
+	return &Store{nc: c.NATS, clock: c.Clock, log: c.Log, known: newKnown(c.Capacity)}
 }
 
 // Visitor is who a token belongs to.
 type Visitor struct {
 	*wire.Session
-	Blind bool // the session could not be read again, as NATS is away: it counts for reads only
+	Unverified bool // the session could not be read again, as NATS is away: it counts for reads only
 }
 
 // Find returns the session of a token. Errors: [ErrNone], or that the bucket cannot be read, as wire.ErrUnavailable.
@@ -104,7 +104,7 @@ func (s *Store) Find(ctx context.Context, token string) (v Visitor, renewed bool
 	default:
 		v = Visitor{Session: e.session}
 	}
-	if !v.Blind && s.clock.Now().Sub(v.Seen) >= renewAfter {
+	if !v.Unverified && s.clock.Now().Sub(v.Seen) >= renewAfter {
 		v.Session, renewed = s.renew(ctx, v.Session)
 	}
 	return v, renewed, nil

@@ -40,7 +40,7 @@ func newBus(t testing.TB) *bus {
 func (b *bus) edge() *Store {
 	b.t.Helper()
 	s := New(Config{NATS: testenv.ConnectAs(b.t, b.server.URL(), wire.RoleEdge), Clock: b.clock,
-		Log: slog.New(slog.DiscardHandler), Most: 100})
+		Log: slog.New(slog.DiscardHandler), Capacity: 100})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
@@ -87,7 +87,7 @@ func TestSessions(t *testing.T) {
 	stranger := b.begin(edges[0], wire.Account{User: 70, Name: "dorothea", PasswordAt: time.Now()})
 	for i, s := range edges {
 		v, _, err := s.Find(t.Context(), token)
-		if err != nil || v.Name != "ansel" || v.User != 7 || v.Agent != "Firefox on Linux" || v.Blind {
+		if err != nil || v.Name != "ansel" || v.User != 7 || v.Agent != "Firefox on Linux" || v.Unverified {
 			t.Errorf("edge %d: %+v, %v", i, v.Session, err)
 		}
 		if !has(t, s, other) || !has(t, s, stranger) {
@@ -374,8 +374,8 @@ func TestWithoutNATS(t *testing.T) {
 	}
 	b.server.Stop()
 	eventually(t, "the connection is lost", func() bool { return !s.nc.IsConnected() })
-	s.known.doubt()
-	if v, _, err := s.Find(t.Context(), seen); err != nil || !v.Blind || v.Name != "ansel" {
+	s.known.suspectAll()
+	if v, _, err := s.Find(t.Context(), seen); err != nil || !v.Unverified || v.Name != "ansel" {
 		t.Errorf("a session that was seen: %+v, %v", v, err)
 	}
 	if _, _, err := s.Find(t.Context(), unseen); !errors.Is(err, wire.ErrUnavailable) {
@@ -389,7 +389,7 @@ func TestWithoutNATS(t *testing.T) {
 	}
 	eventually(t, "the session is there again", func() bool {
 		v, _, err := s.Find(t.Context(), unseen)
-		return err == nil && !v.Blind
+		return err == nil && !v.Unverified
 	})
 }
 
@@ -431,16 +431,16 @@ func TestReadingAndEnding(t *testing.T) {
 		t.Error("kept what had changed meanwhile")
 	}
 	began = k.begin(at)
-	k.doubt()
+	k.suspectAll()
 	if k.put(at, began, session) || k.get(at) != nil {
-		t.Error("kept what was read before everything was doubted")
+		t.Error("kept what was read before everything was suspect")
 	}
 	if !k.put(at, k.begin(at), session) || k.get(at) == nil {
 		t.Error("not kept")
 	}
-	k.doubt()
+	k.suspectAll()
 	if k.get(at) != nil || k.old(at) != session {
-		t.Error("what is doubted counts, or is not there for when NATS is away")
+		t.Error("what is suspect counts, or is not there for when NATS is away")
 	}
 	for i := range 100 {
 		k.put(key{2, byte(i)}, k.begin(key{2, byte(i)}), session)
