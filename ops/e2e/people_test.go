@@ -506,6 +506,11 @@ func badForms(t *testing.T, s *peopleSite) {
 			t.Errorf("%s: the cookie is cleared: %t", what, cleared)
 		}
 	}
+	if _, err := s.pool.Exec(t.Context(), "DELETE FROM users WHERE name = 'bad_cookie'"); err != nil {
+		t.Fatal(err)
+	}
+	p.get(0, "/me").expect(http.StatusSeeOther, "/signin?next=%2Fme")
+	p.get(0, "/signin").expect(http.StatusOK, "")
 }
 
 func manyFields(n int) string {
