@@ -24,6 +24,9 @@ import (
 // guessesOfAccount is how often a minute, at all edges together, somebody may guess the password of one account.
 const guessesOfAccount = 10
 
+// submitTime bounds a form: reading it (30 s), its action (15 s) and what it does to sessions.
+const submitTime = time.Minute
+
 var cachePrivate = []string{"private, no-store"}
 
 // visitor is who sent a request for a private page.
@@ -31,6 +34,7 @@ type visitor struct {
 	session.Visitor      // Session is nil if nobody is signed in
 	planted         bool // the browser sent a cookie that is no session's
 	twice           bool // the browser sent several
+	malformed       bool // the cookie can be no session's
 }
 
 // visitor finds out who sent a request, and renews the cookies when it is time.
@@ -44,7 +48,7 @@ func (s *Server) visitor(w http.ResponseWriter, r *http.Request) (visitor, error
 	}
 	found, renewed, err := s.sessions.Find(r.Context(), token)
 	if errors.Is(err, session.ErrNone) {
-		return visitor{planted: true}, nil
+		return visitor{planted: true, malformed: !session.IsToken(token)}, nil
 	}
 	if err != nil {
 		return visitor{}, err
@@ -93,8 +97,13 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 			return err
 		}
 	}
-	if who.planted {
+	if who.twice || who.malformed { // one that is not found now may be found when the bucket was made anew
 		s.clearSession(w, r)
+	}
+	if write { // a visitor who disconnects does not stop half-way what has begun
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTime)
+		defer cancel()
+		r = r.WithContext(ctx)
 	}
 	switch {
 	case signOut:
@@ -102,7 +111,7 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 	case who.Session == nil && kind.NeedsSession():
 		s.seeOther(w, x, signInPath(kind.Path(), who.twice))
 		return nil
-	case write && who.Blind:
+	case write && who.Unverified:
 		return fmt.Errorf("%w: the session cannot be checked", wire.ErrUnavailable)
 	case write:
 		return s.submit(w, r, x, kind, who)
@@ -145,7 +154,13 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 	if err != nil {
 		return err
 	}
-	if err := wire.ErrorOf(reply); err != nil {
+	err = wire.ErrorOf(reply)
+	if kind.NeedsSession() && errors.Is(err, wire.ErrNotFound) { // there is no such user any more
+		s.clearSession(w, r)
+		s.seeOther(w, x, signInPath(kind.Path(), false))
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	s.sendPrivate(w, r, x, reply.Data, status)
@@ -255,7 +270,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	}
 	s.setFresh(w, r, changed)
 	if reply.Header.Get(wire.HeaderAccount) != "" {
-		if err := s.signIn(w, r, kind, who, reply); err != nil {
+		if err := s.signIn(w, r, who, reply); err != nil {
 			return err
 		}
 	}
@@ -320,8 +335,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, x *exchange, rep
 }
 
 // signIn begins a session for the account in a reply. The one that the browser has had ends. After a new password all
-// others end, too.
-func (s *Server) signIn(w http.ResponseWriter, r *http.Request, kind page.Private, who visitor, reply *nats.Msg) error {
+// others end, too, because they began with an earlier one.
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request, who visitor, reply *nats.Msg) error {
 	account, err := wire.ParseAccount(reply.Header.Get(wire.HeaderAccount))
 	if err != nil {
 		return err
@@ -330,14 +345,10 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, kind page.Privat
 	if err != nil {
 		return err
 	}
-	switch {
-	case kind == page.PrivatePassword || kind == page.PrivateRecover:
-		_, err = s.sessions.EndAll(r.Context(), account.User, session.IDOf(token), account.PasswordAt)
-	case who.Session != nil:
-		err = s.sessions.SignOut(r.Context(), who.Visitor)
-	}
-	if err != nil {
-		return err
+	if who.Session != nil {
+		if err := s.sessions.SignOut(r.Context(), who.Visitor); err != nil {
+			return err
+		}
 	}
 	s.setSession(w, r, token, account.Name)
 	return nil
@@ -347,7 +358,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, kind page.Privat
 func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, x *exchange, who visitor, which string) error {
 	var err error
 	if which == "all" {
-		_, err = s.sessions.EndAll(r.Context(), who.User, "", time.Time{})
+		err = s.sessions.EndAll(r.Context(), who.User)
 	} else {
 		err = s.sessions.End(r.Context(), who.User, which)
 	}

@@ -159,7 +159,7 @@ func newServer(cfg Config) *Server {
 			Delay: m.changes, Unreadable: m.unreadable, Pauses: m.pauses,
 		}, log),
 		tokens:      freshness.NewTokens(cfg.NATS, tracker, log),
-		sessions:    session.New(session.Config{NATS: cfg.NATS, Clock: clock, Log: log, Most: maxSessions}),
+		sessions:    session.New(session.Config{NATS: cfg.NATS, Clock: clock, Log: log, Capacity: maxSessions}),
 		limits:      session.NewLimits(cfg.NATS, clock),
 		crossOrigin: http.NewCrossOriginProtection(),
 		pages: &resolver{
@@ -337,7 +337,7 @@ func (s *Server) Ready() error {
 	case !s.errs.complete():
 		return errors.New("edge: no renderer has answered yet")
 	}
-	return nil
+	return s.sessions.Ready()
 }
 
 func randomID() string {

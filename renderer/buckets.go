@@ -1,9 +1,11 @@
 package renderer
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -64,29 +66,19 @@ func (r *relay) replicate(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketLimit)
 	defer cancel()
 	if name != wire.StreamChanges {
-		kv, err := r.js.KeyValue(ctx, name)
-		if err != nil {
-			return nil //nolint:nilerr // there is none, or JetStream is away
-		}
-		status, err := kv.Status(ctx)
-		if err != nil {
-			return err
-		}
-		bucket, ok := status.(*jetstream.KeyValueBucketStatus)
-		if !ok {
-			return fmt.Errorf("bucket %s: an unknown status", name)
-		}
-		name = bucket.StreamInfo().Config.Name
+		name = wire.BucketStream(name)
 	}
 	stream, err := r.js.Stream(ctx, name)
 	if err != nil {
 		return nil //nolint:nilerr // likewise
 	}
 	config := stream.CachedInfo().Config
-	if config.Replicas == r.replicas {
+	// Any replica may answer a direct request, with what was so some time ago. A session that has ended must be none.
+	direct := config.AllowDirect && (name != wire.BucketStream(wire.BucketSessions) || r.replicas == 1)
+	if config.Replicas == r.replicas && config.AllowDirect == direct {
 		return nil
 	}
-	config.Replicas = r.replicas
+	config.Replicas, config.AllowDirect = r.replicas, direct
 	if _, err := r.js.UpdateStream(ctx, config); err != nil {
 		return err
 	}
@@ -103,13 +95,9 @@ func (r *relay) repairBucket(ctx, held context.Context, name string) error {
 	if err != nil {
 		return nil //nolint:nilerr // there is none, or JetStream is away
 	}
-	status, err := kv.Status(asking)
+	before, err := r.js.Stream(asking, wire.BucketStream(name))
 	if err != nil {
 		return err
-	}
-	before, ok := status.(*jetstream.KeyValueBucketStatus)
-	if !ok {
-		return fmt.Errorf("bucket %s: an unknown status", name)
 	}
 	reconnects := r.nc.Stats().Reconnects
 	if takesValues(ctx, kv) == nil || !sleep.For(ctx, remakeAfter) {
@@ -121,7 +109,7 @@ func (r *relay) repairBucket(ctx, held context.Context, name string) error {
 	if !r.nc.IsConnected() || r.nc.Stats().Reconnects != reconnects {
 		return err
 	}
-	return r.remakeBucket(held, kv, before.StreamInfo(), err)
+	return r.remakeBucket(held, kv, before.CachedInfo(), err)
 }
 
 // takesValues puts a value into a bucket, and removes it.
@@ -202,7 +190,8 @@ func (r *relay) restore(ctx context.Context, kv jetstream.KeyValue, cfg jetstrea
 	if _, err := r.js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return err
 	}
-	for key, value := range values {
+	for _, key := range restoreOrder(slices.Collect(maps.Keys(values))) {
+		value := values[key]
 		var err error
 		if kv.Bucket() == wire.BucketKeys {
 			_, err = kv.Put(ctx, key, value)
@@ -214,4 +203,20 @@ func (r *relay) restore(ctx context.Context, kv jetstream.KeyValue, cfg jetstrea
 		}
 	}
 	return nil
+}
+
+// restoreOrder puts what revokes sessions before all else: no session counts again, not even for a moment.
+func restoreOrder(keys []string) []string {
+	slices.SortFunc(keys, func(a, b string) int {
+		_, aRevokes := wire.ParseRevocationKey(a)
+		_, bRevokes := wire.ParseRevocationKey(b)
+		switch {
+		case aRevokes == bRevokes:
+			return cmp.Compare(a, b)
+		case aRevokes:
+			return -1
+		}
+		return 1
+	})
+	return keys
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -65,5 +66,13 @@ func TestBucketIsRepaired(t *testing.T) {
 	}
 	if err := s.Ready(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRestoreOrder(t *testing.T) {
+	t.Parallel()
+	got := restoreOrder([]string{"u.7.abc", "abc", "u.70", "u.x", "zzz", "u.7"})
+	if want := []string{"u.7", "u.70", "abc", "u.7.abc", "u.x", "zzz"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -26,8 +26,11 @@ const tokenSize = 43
 // key is the SHA-256 of a token.
 type key [sha256.Size]byte
 
-// coding writes keys with the characters that keys of a bucket may have.
-var coding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+// keyCharacters are those of base32, in lower case, as keys of a bucket may have them.
+const keyCharacters = "abcdefghijklmnopqrstuvwxyz234567"
+
+// coding writes keys.
+var coding = base32.NewEncoding(keyCharacters).WithPadding(base32.NoPadding)
 
 // id is the key in the bucket.
 func (k key) id() string { return coding.EncodeToString(k[:]) }
@@ -51,6 +54,12 @@ func keyOf(token string) (k key, ok bool) {
 	var plain [tokenSize]byte // so that nothing is allocated
 	copy(plain[:], token)
 	return sha256.Sum256(plain[:]), true
+}
+
+// IsToken reports whether a cookie's value can be a token, whether it has a session or not.
+func IsToken(value string) bool {
+	_, ok := keyOf(value)
+	return ok
 }
 
 // IDOf returns the id of the session that a token would have.

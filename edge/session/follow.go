@@ -15,8 +15,8 @@ import (
 
 // Times of following the bucket.
 const (
-	followAgain = 200 * time.Millisecond // after a failure
-	lookEvery   = 2 * time.Second        // whether the bucket was made anew
+	followAgain      = 200 * time.Millisecond // after a failure
+	checkBucketEvery = 2 * time.Second        // whether the bucket was made anew
 )
 
 // errRemade: the bucket is another one than the one that is watched.
@@ -28,7 +28,7 @@ func (s *Store) Run(ctx context.Context) {
 		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
 			s.log.Debug("cannot follow the bucket of sessions", "err", err)
 		}
-		s.known.doubt()
+		s.known.suspectAll()
 		if !sleep.For(ctx, followAgain) {
 			return
 		}
@@ -37,8 +37,10 @@ func (s *Store) Run(ctx context.Context) {
 
 // Ready returns nil once the bucket is there.
 func (s *Store) Ready() error {
-	_, err := s.open()
-	return err
+	if _, err := s.open(); err != nil {
+		return fmt.Errorf("the KV bucket %s is not open: %w", wire.BucketSessions, err)
+	}
+	return nil
 }
 
 // openBucket opens a JetStream KV bucket and makes it if there is none.
@@ -74,15 +76,15 @@ func (s *Store) follow(ctx context.Context) error {
 	}
 	back := s.nc.StatusChanged(nats.CONNECTED)
 	defer s.nc.RemoveStatusListener(back)
-	// Keys of sessions are one token; those of the index have several.
-	watcher, err := kv.Watch(ctx, "*", jetstream.UpdatesOnly(), jetstream.MetaOnly())
+	// Keys of sessions have one token, those of revocations two, and those of the index three.
+	watcher, err := kv.WatchFiltered(ctx, []string{"*", "*.*"}, jetstream.UpdatesOnly(), jetstream.MetaOnly())
 	if err != nil {
 		return fmt.Errorf("bucket %s: watch: %w", kv.Bucket(), err)
 	}
 	defer func() { _ = watcher.Stop() }() // its context ends too
-	s.known.doubt()
+	s.known.suspectAll()
 	s.bucket.Store(&kv)
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(checkBucketEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -97,12 +99,14 @@ func (s *Store) follow(ctx context.Context) error {
 			}
 			if k, ok := keyOfID(change.Key()); ok {
 				s.known.changed(k)
+			} else if user, ok := wire.ParseRevocationKey(change.Key()); ok {
+				s.known.revoke(user)
 			}
 		case <-back:
-			s.known.doubt()
+			s.known.suspectAll()
 		case <-tick.C:
 			asked, cancel := context.WithTimeout(ctx, asking)
-			now, err := createdAt(asked, kv)
+			now, err := createdAt(asked, kv) // it also updates whether kv may read from any replica
 			cancel()
 			switch {
 			case errors.Is(err, jetstream.ErrStreamNotFound), err == nil && !now.Equal(created):

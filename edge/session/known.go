@@ -7,22 +7,30 @@ import (
 	"flickrkillr/schema/wire"
 )
 
+// maxAbsent bounds the tokens without a session that are kept, each for two seconds.
+const maxAbsent = 1000
+
 // known holds the sessions that an edge has seen lately. It has two generations: when the newer one is full, it becomes
 // the older one, whose rest is forgotten.
 type known struct {
-	most int // in each generation
+	capacity int // of each generation
 
 	mu           sync.RWMutex
 	newer, older map[key]*entry
-	epoch        uint64 // rises when nothing that is kept may be relied on
+	absent       map[key]*entry // tokens without a session, apart, so that made-up ones displace no session
+	epoch        uint64         // rises when nothing that is kept may be relied on
 	reading      map[key]*reads
+	// How often the revocation of a user has changed, at the user modulo the length. A user who shares the place of
+	// another is only read once more.
+	revoked [1 << 14]uint32
 }
 
 // entry is what was read about a token.
 type entry struct {
-	session *wire.Session // nil: there is none
+	session *wire.Session // nil: there is none, in known.absent
 	epoch   uint64
-	at      int64 // when it was read, as in package monotonic
+	revoked uint32 // of known.revoked
+	at      int64  // when it was read, as in package monotonic
 }
 
 // reads are readings of one session that are under way.
@@ -32,10 +40,14 @@ type reads struct {
 }
 
 // reading is the state of things when a reading began.
-type reading struct{ epoch, changes uint64 }
+type reading struct {
+	epoch, changes uint64
+	revoked        uint32 // of the session's user, see known.revocations
+}
 
-func newKnown(most int) known {
-	return known{most: max(1, most/2), newer: map[key]*entry{}, reading: map[key]*reads{}}
+func newKnown(capacity int) known {
+	return known{capacity: max(1, capacity/2), newer: map[key]*entry{}, absent: map[key]*entry{},
+		reading: map[key]*reads{}}
 }
 
 // find returns the entry of a token and the present epoch.
@@ -44,9 +56,32 @@ func (k *known) find(at key) (*entry, uint64) {
 	defer k.mu.RUnlock()
 	e, ok := k.newer[at]
 	if !ok {
-		e = k.older[at]
+		e, ok = k.older[at]
+	}
+	if !ok {
+		e = k.absent[at]
+	}
+	if e != nil && e.session != nil && e.revoked != *k.place(e.session.User) {
+		return nil, k.epoch
 	}
 	return e, k.epoch
+}
+
+// place is where the changes of a user's revocation are counted. k.mu is held.
+func (k *known) place(user int64) *uint32 { return &k.revoked[uint64(user)%uint64(len(k.revoked))] }
+
+// revocations returns how often the revocation of a user has changed. It must be asked before that is read.
+func (k *known) revocations(user int64) uint32 {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return *k.place(user)
+}
+
+// revoke drops all sessions of a user, because the user's revocation has changed.
+func (k *known) revoke(user int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	*k.place(user)++
 }
 
 // get returns what is known of a token; nil if nothing is, or nothing that may be relied on.
@@ -61,7 +96,7 @@ func (k *known) get(at key) *entry {
 // old returns a session that was read within the last five minutes; nil if there is none.
 func (k *known) old(at key) *wire.Session {
 	e, _ := k.find(at)
-	if e == nil || monotonic.Since(e.at) >= blindFor {
+	if e == nil || monotonic.Since(e.at) >= unverifiedFor {
 		return nil
 	}
 	return e.session
@@ -77,7 +112,7 @@ func (k *known) begin(at key) reading {
 		k.reading[at] = r
 	}
 	r.under++
-	return reading{k.epoch, r.changes}
+	return reading{epoch: k.epoch, changes: r.changes}
 }
 
 // end ends a reading without a result.
@@ -96,17 +131,30 @@ func (k *known) done(at key) (changes uint64) {
 	return r.changes
 }
 
-// put keeps what was read. It returns false if it may be outdated: the session has changed since the reading began.
+// put keeps what was read. It returns false if it may be outdated: the session, or the revocation of its user, has
+// changed since the reading began.
 func (k *known) put(at key, began reading, session *wire.Session) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.done(at) != began.changes || k.epoch != began.epoch {
 		return false
 	}
-	if len(k.newer) >= k.most {
-		k.older, k.newer = k.newer, make(map[key]*entry, k.most)
+	if session == nil {
+		k.drop(at)
+		if len(k.absent) >= maxAbsent {
+			clear(k.absent)
+		}
+		k.absent[at] = &entry{nil, k.epoch, 0, monotonic.Now()}
+		return true
 	}
-	k.newer[at] = &entry{session, k.epoch, monotonic.Now()}
+	if *k.place(session.User) != began.revoked {
+		return false
+	}
+	delete(k.absent, at)
+	if len(k.newer) >= k.capacity {
+		k.older, k.newer = k.newer, make(map[key]*entry, k.capacity)
+	}
+	k.newer[at] = &entry{session, k.epoch, began.revoked, monotonic.Now()}
 	return true
 }
 
@@ -114,15 +162,21 @@ func (k *known) put(at key, began reading, session *wire.Session) bool {
 func (k *known) changed(at key) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.newer, at)
-	delete(k.older, at)
+	k.drop(at)
 	if r := k.reading[at]; r != nil {
 		r.changes++
 	}
 }
 
-// doubt makes everything that is kept be read again before it counts.
-func (k *known) doubt() {
+// drop forgets a token. k.mu is held.
+func (k *known) drop(at key) {
+	delete(k.newer, at)
+	delete(k.older, at)
+	delete(k.absent, at)
+}
+
+// suspectAll makes everything that is kept be read again before it counts.
+func (k *known) suspectAll() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.epoch++

@@ -26,7 +26,7 @@ type Limits struct {
 	nc     *nats.Conn
 	clock  *wire.Clock
 	bucket atomic.Pointer[jetstream.KeyValue]
-	turns  [64]sync.Mutex // by the key's first letter: one edge's guesses at one key do not compete with each other
+	turns  [32]sync.Mutex // by the key's first character: one edge's guesses at one key do not compete with each other
 
 	mu   sync.Mutex
 	full map[string]time.Time // keys that nobody may guess at, and until when, in cluster time
@@ -43,16 +43,16 @@ const maxFull = 10_000
 // tries bounds how often an edge counts a guess again because another edge was quicker.
 const tries = 200
 
-// Take counts a guess at what, such as a name, of which most are allowed in a [Window]. wait is for how long none is
+// Take counts a guess at what, such as a name, of which limit are allowed in a [Window]. wait is for how long none is
 // allowed any more; 0: this one is. An error means that it could not be counted, so it must not be allowed either.
-func (l *Limits) Take(ctx context.Context, what string, most int) (wait time.Duration, err error) {
+func (l *Limits) Take(ctx context.Context, what string, limit int) (wait time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
 	if wait = l.Full(what); wait > 0 {
 		return wait, nil
 	}
 	at := limitKey(what)
-	turn := &l.turns[at[0]%64]
+	turn := &l.turns[strings.IndexByte(keyCharacters, at[0])]
 	turn.Lock()
 	defer turn.Unlock()
 	if wait = l.fullFor(at); wait > 0 {
@@ -63,7 +63,7 @@ func (l *Limits) Take(ctx context.Context, what string, most int) (wait time.Dur
 		return 0, err
 	}
 	for range tries {
-		done, wait, err := l.try(ctx, kv, at, most)
+		done, wait, err := l.try(ctx, kv, at, limit)
 		if done || err != nil {
 			return wait, err
 		}
@@ -81,7 +81,7 @@ func limitKey(what string) string {
 }
 
 // try counts a guess; done is false if another edge was quicker.
-func (l *Limits) try(ctx context.Context, kv jetstream.KeyValue, at string, most int) (
+func (l *Limits) try(ctx context.Context, kv jetstream.KeyValue, at string, limit int) (
 	done bool, wait time.Duration, err error,
 ) {
 	now := l.clock.Now()
@@ -92,7 +92,7 @@ func (l *Limits) try(ctx context.Context, kv jetstream.KeyValue, at string, most
 		_, err = kv.Create(ctx, at, encodeCount(end, count))
 	case err == nil:
 		if until, n, ok := decodeCount(entry.Value()); ok && until.After(now) {
-			if n >= most {
+			if n >= limit {
 				l.setFull(at, until)
 				return true, until.Sub(now), nil
 			}

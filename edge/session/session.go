@@ -19,13 +19,13 @@
 package session
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -38,13 +38,17 @@ import (
 
 // Bounds.
 const (
-	asking     = 2 * time.Second  // for one request of the bucket
-	renewAfter = time.Hour        // since a session was last renewed
-	checkEvery = 30 * time.Second // a kept session is read again, in case the watcher has missed something
-	blindFor   = 5 * time.Minute  // for so long a session counts that cannot be read again, for reads only
-	absentFor  = 2 * time.Second  // a token without a session is not looked up again
-	maxListed  = 200              // sessions of one user in a list
+	asking        = 2 * time.Second  // for one request of the bucket
+	renewAfter    = time.Hour        // since a session was last renewed
+	checkEvery    = 30 * time.Second // a kept session is read again, in case the watcher has missed something
+	unverifiedFor = 5 * time.Minute  // for so long a session counts that cannot be read again, for reads only
+	absentFor     = 2 * time.Second  // a token without a session is not looked up again
+	maxOfUser     = 50               // sessions of one user; the next one ends that which was renewed first
 )
+
+// indexValue is the value of an entry of the index. It is as large as the marker of its removal, so that a full bucket
+// takes that.
+var indexValue = bytes.Repeat([]byte(" "), 40)
 
 // Errors.
 var (
@@ -56,10 +60,10 @@ var (
 
 // Config is the input of [New]. All fields are required.
 type Config struct {
-	NATS  *nats.Conn
-	Clock *wire.Clock
-	Log   *slog.Logger
-	Most  int // sessions kept
+	NATS     *nats.Conn
+	Clock    *wire.Clock
+	Log      *slog.Logger
+	Capacity int // sessions kept
 }
 
 // Store finds, begins and ends sessions. It is safe for concurrent use.
@@ -73,26 +77,13 @@ type Store struct {
 
 // New returns a Store that knows no session yet. Run follows the bucket.
 func New(c Config) *Store {
-	return &Store{nc: c.NATS, clock: c.Clock, log: c.Log, known: newKnown(c.Most)}
+	return &Store{nc: c.NATS, clock: c.Clock, log: c.Log, known: newKnown(c.Capacity)}
 }
 
 // Visitor is who a token belongs to.
 type Visitor struct {
 	*wire.Session
-	Blind bool // the session could not be read again, as NATS is away: it counts for reads only
-}
-
-// Known returns the session of a token from memory; false if it must be looked up.
-func (s *Store) Known(token string) (*wire.Session, bool) {
-	k, ok := keyOf(token)
-	if !ok {
-		return nil, false
-	}
-	e := s.known.get(k)
-	if e == nil || e.session == nil || monotonic.Since(e.at) >= checkEvery {
-		return nil, false
-	}
-	return e.session, true
+	Unverified bool // the session could not be read again, as NATS is away: it counts for reads only
 }
 
 // Find returns the session of a token. Errors: [ErrNone], or that the bucket cannot be read, as wire.ErrUnavailable.
@@ -113,7 +104,7 @@ func (s *Store) Find(ctx context.Context, token string) (v Visitor, renewed bool
 	default:
 		v = Visitor{Session: e.session}
 	}
-	if !v.Blind && s.clock.Now().Sub(v.Seen) >= renewAfter {
+	if !v.Unverified && s.clock.Now().Sub(v.Seen) >= renewAfter {
 		v.Session, renewed = s.renew(ctx, v.Session)
 	}
 	return v, renewed, nil
@@ -124,6 +115,12 @@ func (s *Store) load(ctx context.Context, k key) (Visitor, error) {
 	for range 3 {
 		began := s.known.begin(k)
 		session, err := s.read(ctx, k.id())
+		if err == nil {
+			began.revoked = s.known.revocations(session.User)
+			if err = s.check(ctx, session); err != nil {
+				session = nil
+			}
+		}
 		if err != nil && !errors.Is(err, ErrNone) {
 			s.known.end(k)
 			if old := s.known.old(k); old != nil {
@@ -136,6 +133,81 @@ func (s *Store) load(ctx context.Context, k key) (Visitor, error) {
 		}
 	}
 	return Visitor{}, fmt.Errorf("%w: the session changes all the time", wire.ErrUnavailable)
+}
+
+// check returns [ErrNone] if a session was revoked.
+func (s *Store) check(ctx context.Context, session *wire.Session) error {
+	kv, err := s.open()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	revocation, _, err := revocationOf(ctx, kv, session.User)
+	if err == nil && revocation.Revokes(session) {
+		err = ErrNone
+	}
+	return err
+}
+
+// revocationOf reads which sessions of a user count no more, and the value's revision; 0 if there is none. A value that
+// cannot be decoded revokes all that began before it was written.
+func revocationOf(ctx context.Context, kv jetstream.KeyValue, user int64) (wire.Revocation, uint64, error) {
+	entry, err := kv.Get(ctx, wire.RevocationKey(user))
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return wire.Revocation{}, 0, nil
+	}
+	if err != nil {
+		return wire.Revocation{}, 0, unavailable("read a revocation", err)
+	}
+	revocation, err := wire.DecodeRevocation(entry.Value())
+	if err != nil {
+		revocation = wire.Revocation{Until: entry.Created()}
+	}
+	return revocation, entry.Revision(), nil
+}
+
+// revoke adds to what is revoked of a user's sessions, and returns all of it. Once it returns, the bucket says so: each
+// edge hears of it at once, and finds it with the next session that it reads.
+func (s *Store) revoke(ctx context.Context, kv jetstream.KeyValue, user int64, add wire.Revocation) (
+	wire.Revocation, error,
+) {
+	freed := false
+	for range tries {
+		now, revision, err := revocationOf(ctx, kv, user)
+		if err != nil {
+			return now, err
+		}
+		next := now.Join(add)
+		if next == now {
+			return now, nil
+		}
+		data, err := next.Encode()
+		if err != nil {
+			return now, fmt.Errorf("revoke sessions: %w", err)
+		}
+		if revision == 0 {
+			_, err = kv.Create(ctx, wire.RevocationKey(user), data)
+		} else {
+			_, err = kv.Update(ctx, wire.RevocationKey(user), data, revision)
+		}
+		switch {
+		case err == nil:
+			s.known.revoke(user) // the watcher says so too, a moment later
+			return next, nil
+		case errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch):
+			continue
+		}
+		// A full bucket still takes removals, as they need less room, and what they free may do for the value.
+		if _, answered := errors.AsType[*jetstream.APIError](err); !answered || freed {
+			return now, unavailable("revoke sessions", err)
+		}
+		freed = true
+		if removed := s.remove(ctx, kv, user, next); removed != nil {
+			return now, errors.Join(unavailable("revoke sessions", err), removed)
+		}
+	}
+	return wire.Revocation{}, fmt.Errorf("revoke sessions: %w: too many at once", wire.ErrBusy)
 }
 
 // read reads a session from the bucket.
@@ -153,7 +225,12 @@ func (s *Store) read(ctx context.Context, id string) (*wire.Session, error) {
 	if err != nil {
 		return nil, unavailable("read a session", err)
 	}
-	return wire.DecodeSession(id, entry.Value())
+	session, err := wire.DecodeSession(id, entry.Value())
+	if err != nil {
+		s.log.Warn("a session cannot be decoded, so its person must sign in again", "err", err)
+		return nil, ErrNone
+	}
+	return session, nil
 }
 
 // open returns the bucket. Without a connection it does not wait for one.
@@ -169,7 +246,8 @@ func unavailable(op string, err error) error {
 	return fmt.Errorf("%s: %w: %w", op, wire.ErrUnavailable, err)
 }
 
-// renew begins a session's 30 days again. If it changes or ends at the same time, that counts.
+// renew begins a session's 30 days again. If it changes or ends at the same time, that counts. What is revoked at the
+// same time is read afterwards, and ends: else it could outlive its revocation, which is kept for 30 days too.
 func (s *Store) renew(ctx context.Context, old *wire.Session) (*wire.Session, bool) {
 	kv, err := s.open()
 	if err != nil {
@@ -183,7 +261,7 @@ func (s *Store) renew(ctx context.Context, old *wire.Session) (*wire.Session, bo
 	if err == nil {
 		var data []byte
 		if data, err = next.Encode(); err == nil {
-			_, err = kv.Put(ctx, indexKey(old.User, old.ID), nil)
+			_, err = kv.Put(ctx, wire.SessionIndexKey(old.User, old.ID), indexValue)
 		}
 		if err == nil {
 			_, err = kv.Update(ctx, old.ID, data, entry.Revision())
@@ -194,45 +272,93 @@ func (s *Store) renew(ctx context.Context, old *wire.Session) (*wire.Session, bo
 		return old, false
 	}
 	s.forget(old.ID)
+	if revocation, _, err := revocationOf(ctx, kv, old.User); err == nil && revocation.Revokes(&next) {
+		if err := s.end(ctx, kv, old.User, old.ID); err != nil {
+			s.log.Debug("a revoked session is not removed", "err", err)
+		}
+	}
 	return &next, true
 }
 
-// Begin begins a session and returns its token. agent is the browser's User-Agent. It returns [ErrOvertaken] if the
-// password was set anew since the account was checked.
+// Begin begins a session and returns its token. agent is the browser's User-Agent. Sessions that began with an earlier
+// password count no more, whoever has set the new one. It returns [ErrOvertaken] if the password was set anew since the
+// account was checked.
 //
-// A new password writes its time and then lists the sessions to end; Begin writes the session and then reads that time.
-// So of two that happen at once, one sees the other.
+// Begin writes the session and then reads what is revoked. So of a new password and a sign-in with the old one that
+// happen at once, one sees the other.
 func (s *Store) Begin(ctx context.Context, a wire.Account, agent string) (token string, err error) {
 	kv, err := s.open()
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, asking)
+	whole := ctx
+	ctx, cancel := context.WithTimeout(whole, asking)
 	defer cancel()
+	before, err := s.revoke(ctx, kv, a.User, wire.Revocation{PasswordAt: a.PasswordAt})
+	if err != nil {
+		return "", err
+	}
+	if before.PasswordAt.After(a.PasswordAt) {
+		return "", ErrOvertaken
+	}
 	token, k := newToken()
 	now := s.clock.Now()
-	session := wire.Session{ID: k.id(), User: a.User, Name: a.Name, Created: now, Seen: now, Agent: summary(agent)}
+	session := wire.Session{ID: k.id(), User: a.User, Name: a.Name, PasswordAt: a.PasswordAt, Created: now, Seen: now,
+		Agent: summary(agent)}
+	if !now.After(before.Until) { // the clock of the edge that wrote it is ahead
+		session.Created = before.Until.Add(time.Microsecond)
+	}
 	data, err := session.Encode()
 	if err != nil {
 		return "", fmt.Errorf("begin a session: %w", err)
 	}
-	if _, err = kv.Put(ctx, indexKey(a.User, session.ID), nil); err == nil {
+	if _, err = kv.Put(ctx, wire.SessionIndexKey(a.User, session.ID), indexValue); err == nil {
 		_, err = kv.Create(ctx, session.ID, data)
 	}
 	if err != nil {
 		return "", unavailable("begin a session", err)
 	}
-	set, err := kv.Get(ctx, passwordKey(a.User))
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return token, nil
-	}
+	after, _, err := revocationOf(ctx, kv, a.User)
 	if err != nil {
-		return "", unavailable("begin a session", err)
+		return "", err
 	}
-	if at, ok := wire.ParseTime(string(set.Value())); ok && at.After(a.PasswordAt) {
+	if after.Revokes(&session) {
 		return "", errors.Join(ErrOvertaken, s.end(ctx, kv, a.User, session.ID))
 	}
+	s.tidy(whole, kv, a.User, after)
 	return token, nil
+}
+
+// tidy removes the sessions of a user that count no more, and the oldest ones beyond 50.
+func (s *Store) tidy(ctx context.Context, kv jetstream.KeyValue, user int64, by wire.Revocation) {
+	ctx, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	if err := s.remove(ctx, kv, user, by); err != nil {
+		s.log.Debug("sessions that count no more are not removed", "err", err)
+	}
+}
+
+// remove removes those sessions of a user that a revocation names, and the oldest ones beyond 50.
+func (s *Store) remove(ctx context.Context, kv jetstream.KeyValue, user int64, by wire.Revocation) error {
+	ids, err := s.idsOf(ctx, kv, user)
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		var session *wire.Session
+		remove := i < len(ids)-maxOfUser
+		if !remove {
+			session, err = s.read(ctx, id)
+			remove = err == nil && by.Revokes(session)
+		}
+		if remove {
+			err = s.end(ctx, kv, user, id)
+		}
+		if err != nil && !errors.Is(err, ErrNone) { // one that begins just now is listed before it is there
+			return err
+		}
+	}
+	return nil
 }
 
 // SignOut ends the session of a visitor.
@@ -257,7 +383,7 @@ func (s *Store) End(ctx context.Context, user int64, id string) error {
 	if _, ok := keyOfID(id); !ok {
 		return ErrNone
 	}
-	_, err = kv.Get(ctx, indexKey(user, id))
+	_, err = kv.Get(ctx, wire.SessionIndexKey(user, id))
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return ErrNone
 	}
@@ -272,7 +398,7 @@ func (s *Store) end(ctx context.Context, kv jetstream.KeyValue, user int64, id s
 	err := kv.Delete(ctx, id)
 	if err == nil {
 		s.forget(id)
-		err = kv.Delete(ctx, indexKey(user, id))
+		err = kv.Delete(ctx, wire.SessionIndexKey(user, id))
 	}
 	if err != nil {
 		return unavailable("end a session", err)
@@ -287,46 +413,32 @@ func (s *Store) forget(id string) {
 	}
 }
 
-// EndAll ends all sessions of a user but one (except, an id; "": none is kept), and returns how many. passwordAt is
-// when a new password was set, because of which they end; the zero time if there is none.
-func (s *Store) EndAll(ctx context.Context, user int64, except string, passwordAt time.Time) (n int, err error) {
+// EndAll ends all sessions of a user, by one write. What is left of them in the bucket is removed afterwards.
+func (s *Store) EndAll(ctx context.Context, user int64) error {
 	kv, err := s.open()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if !passwordAt.IsZero() {
-		asked, cancel := context.WithTimeout(ctx, asking)
-		_, err = kv.Put(asked, passwordKey(user), []byte(wire.FormatTime(passwordAt)))
-		cancel()
-		if err != nil {
-			return 0, unavailable("end sessions", err)
-		}
+	asked, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	revoked, err := s.revoke(asked, kv, user, wire.Revocation{Until: s.clock.Now()})
+	if err != nil {
+		return err
 	}
-	ids, err := s.idsOf(ctx, kv, user)
-	for _, id := range ids {
-		if err != nil {
-			break
-		}
-		if id != except {
-			ending, cancel := context.WithTimeout(ctx, asking)
-			err = s.end(ending, kv, user, id)
-			cancel()
-			n++
-		}
-	}
-	return n, err
+	s.tidy(ctx, kv, user, revoked)
+	return nil
 }
 
-// idsOf lists the sessions of a user.
+// idsOf lists the sessions of a user, the one last renewed last.
 func (s *Store) idsOf(ctx context.Context, kv jetstream.KeyValue, user int64) (ids []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
-	watcher, err := kv.Watch(ctx, indexKey(user, "*"), jetstream.IgnoreDeletes(), jetstream.MetaOnly())
+	watcher, err := kv.Watch(ctx, wire.SessionIndexKey(user, "*"), jetstream.IgnoreDeletes(), jetstream.MetaOnly())
 	if err != nil {
 		return nil, unavailable("list sessions", err)
 	}
 	defer func() { _ = watcher.Stop() }() // its context ends too
-	prefix := indexKey(user, "")
+	prefix := wire.SessionIndexKey(user, "")
 	for {
 		select {
 		case <-ctx.Done():
@@ -343,7 +455,7 @@ func (s *Store) idsOf(ctx context.Context, kv jetstream.KeyValue, user int64) (i
 	}
 }
 
-// List returns the sessions of a user, the one last seen first, at most 200.
+// List returns the sessions of a user, the one last seen first, at most 50.
 func (s *Store) List(ctx context.Context, user int64) ([]wire.Session, error) {
 	kv, err := s.open()
 	if err != nil {
@@ -353,8 +465,14 @@ func (s *Store) List(ctx context.Context, user int64) ([]wire.Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	asked, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	revocation, _, err := revocationOf(asked, kv, user)
+	if err != nil {
+		return nil, err
+	}
 	var all []wire.Session
-	for _, id := range ids[max(0, len(ids)-maxListed):] {
+	for _, id := range ids[max(0, len(ids)-maxOfUser):] {
 		session, err := s.read(ctx, id)
 		if errors.Is(err, ErrNone) {
 			continue // it ended just now
@@ -362,13 +480,12 @@ func (s *Store) List(ctx context.Context, user int64) ([]wire.Session, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, *session)
+		if !revocation.Revokes(session) {
+			all = append(all, *session)
+		}
 	}
 	slices.SortFunc(all, func(a, b wire.Session) int {
 		return cmp.Or(b.Seen.Compare(a.Seen), cmp.Compare(a.ID, b.ID))
 	})
 	return all, nil
 }
-
-func indexKey(user int64, id string) string { return passwordKey(user) + "." + id }
-func passwordKey(user int64) string         { return "u." + strconv.FormatInt(user, 10) }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,7 +40,7 @@ func newBus(t testing.TB) *bus {
 func (b *bus) edge() *Store {
 	b.t.Helper()
 	s := New(Config{NATS: testenv.ConnectAs(b.t, b.server.URL(), wire.RoleEdge), Clock: b.clock,
-		Log: slog.New(slog.DiscardHandler), Most: 100})
+		Log: slog.New(slog.DiscardHandler), Capacity: 100})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
@@ -53,9 +54,9 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	testenv.Within(t, 20*time.Second, what, ok)
 }
 
-// ansel is an account whose password was set an hour ago.
+// ansel is an account whose password was set some time ago.
 func ansel() wire.Account {
-	return wire.Account{User: 7, Name: "ansel", PasswordAt: time.Now().Add(-time.Hour)}
+	return wire.Account{User: 7, Name: "ansel", PasswordAt: time.UnixMicro(1795463000123456)}
 }
 
 func (b *bus) begin(s *Store, a wire.Account) string {
@@ -86,13 +87,13 @@ func TestSessions(t *testing.T) {
 	stranger := b.begin(edges[0], wire.Account{User: 70, Name: "dorothea", PasswordAt: time.Now()})
 	for i, s := range edges {
 		v, _, err := s.Find(t.Context(), token)
-		if err != nil || v.Name != "ansel" || v.User != 7 || v.Agent != "Firefox on Linux" || v.Blind {
+		if err != nil || v.Name != "ansel" || v.User != 7 || v.Agent != "Firefox on Linux" || v.Unverified {
 			t.Errorf("edge %d: %+v, %v", i, v.Session, err)
 		}
 		if !has(t, s, other) || !has(t, s, stranger) {
 			t.Errorf("edge %d does not know a session", i)
 		}
-		if kept, ok := s.Known(token); !ok || kept.Name != "ansel" {
+		if kept, _ := keyOf(token); s.known.get(kept) == nil {
 			t.Errorf("edge %d does not keep the session", i)
 		}
 	}
@@ -113,12 +114,13 @@ func TestSessions(t *testing.T) {
 	if has(t, edges[0], token) {
 		t.Error("the edge that ended a session takes it")
 	}
-	eventually(t, "the other edge has dropped it", func() bool { _, ok := edges[1].Known(token); return !ok })
+	ended, _ := keyOf(token)
+	eventually(t, "the other edge has dropped it", func() bool { return edges[1].known.get(ended) == nil })
 	if has(t, edges[1], token) || !has(t, edges[1], other) {
 		t.Error("the other edge refuses another session")
 	}
-	if n, err := edges[1].EndAll(t.Context(), 7, "", time.Time{}); n != 1 || err != nil {
-		t.Errorf("ended %d sessions, %v", n, err)
+	if err := edges[1].EndAll(t.Context(), 7); err != nil {
+		t.Error(err)
 	}
 	if has(t, edges[1], other) || !has(t, edges[1], stranger) {
 		t.Error("not exactly the sessions of one user have ended")
@@ -135,9 +137,6 @@ func TestForeignTokens(t *testing.T) {
 		if has(t, s, token) {
 			t.Errorf("%.50q is a session", token)
 		}
-		if _, ok := s.Known(token); ok {
-			t.Errorf("%.50q is known", token)
-		}
 	}
 }
 
@@ -152,7 +151,7 @@ func TestNoSecretInBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys, err := kv.Keys(t.Context())
-	if err != nil || len(keys) != 2 {
+	if err != nil || len(keys) != 3 {
 		t.Fatalf("keys %v, %v", keys, err)
 	}
 	for _, at := range keys {
@@ -173,9 +172,6 @@ func TestNewPassword(t *testing.T) {
 	after := before
 	after.PasswordAt = time.Now()
 	kept := b.begin(s, after)
-	if n, err := s.EndAll(t.Context(), 7, IDOf(kept), after.PasswordAt); n != 1 || err != nil {
-		t.Errorf("ended %d sessions, %v", n, err)
-	}
 	if has(t, s, old) || !has(t, s, kept) {
 		t.Error("other sessions than the old one have ended")
 	}
@@ -186,6 +182,158 @@ func TestNewPassword(t *testing.T) {
 		t.Errorf("sessions after it: %v, %v", list, err)
 	}
 	b.begin(s, after)
+}
+
+// TestOneWriteRevokes: one value of the bucket ends all sessions of a user, at each edge at once, whether anybody
+// removes them or not, and those sessions only.
+func TestOneWriteRevokes(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	edges := []*Store{b.edge(), b.edge()}
+	old := ansel()
+	kv, err := edges[0].open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, by := range map[string]wire.Revocation{
+		"a new password":      {PasswordAt: time.Now()},
+		"signed out at once":  {Until: b.clock.Now().Add(time.Minute)}, // the clock of another edge is ahead
+		"neither of the two":  {PasswordAt: old.PasswordAt, Until: time.Now().Add(-time.Hour)},
+		"nothing, as nothing": {},
+	} {
+		old.User++
+		token := b.begin(edges[0], old)
+		dorothea := wire.Account{User: 70, Name: "dorothea", PasswordAt: old.PasswordAt}
+		stranger := b.begin(edges[0], dorothea)
+		if !has(t, edges[0], token) || !has(t, edges[1], token) {
+			t.Fatalf("%s: no session", what)
+		}
+		if _, err := edges[0].revoke(t.Context(), kv, old.User, by); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(what, "n") {
+			if !has(t, edges[0], token) || !has(t, edges[1], token) {
+				t.Errorf("%s: the session has ended", what)
+			}
+			continue
+		}
+		eventually(t, what, func() bool { return !has(t, edges[0], token) && !has(t, edges[1], token) })
+		if _, err := kv.Get(t.Context(), IDOf(token)); err != nil {
+			t.Errorf("%s: the session is removed: %v", what, err)
+		}
+		if list, err := edges[1].List(t.Context(), old.User); len(list) != 0 || err != nil {
+			t.Errorf("%s: %v, %v", what, list, err)
+		}
+		next := old
+		next.PasswordAt = time.Now()
+		if again := b.begin(edges[1], next); !has(t, edges[0], again) || !has(t, edges[0], stranger) {
+			t.Errorf("%s: too much is revoked", what)
+		}
+		if _, err := kv.Get(t.Context(), IDOf(token)); !errors.Is(err, jetstream.ErrKeyNotFound) {
+			t.Errorf("%s: what counts no more stays in the bucket: %v", what, err)
+		}
+	}
+	// Of two writes at once neither is lost.
+	early, late := time.Now().Add(time.Hour).UTC(), time.Now().Add(2*time.Hour).UTC()
+	var writes sync.WaitGroup
+	for i, by := range []wire.Revocation{{PasswordAt: early}, {PasswordAt: late}, {Until: early}, {Until: late}} {
+		writes.Go(func() {
+			if _, err := edges[i%2].revoke(t.Context(), kv, 80, by); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writes.Wait()
+	got, _, err := revocationOf(t.Context(), kv, 80)
+	if err != nil || !got.PasswordAt.Equal(late) || !got.Until.Equal(late) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestManySessions: a user's sessions are bounded, and the oldest ends. One that cannot be decoded is none.
+func TestManySessions(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := b.edge()
+	var tokens []string
+	for range maxOfUser + 2 {
+		tokens = append(tokens, b.begin(s, ansel()))
+	}
+	if list, err := s.List(t.Context(), 7); len(list) != maxOfUser || err != nil {
+		t.Errorf("%d sessions, %v", len(list), err)
+	}
+	if has(t, s, tokens[0]) || has(t, s, tokens[1]) || !has(t, s, tokens[2]) {
+		t.Error("other sessions than the oldest have ended")
+	}
+	kv, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Put(t.Context(), IDOf(tokens[5]), []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what cannot be decoded is no session", func() bool { return !has(t, s, tokens[5]) })
+}
+
+// TestFullBucket: a full bucket takes no session any more, but each can end.
+func TestFullBucket(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	js, err := jetstream.New(testenv.Connect(t, b.server.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := wire.SessionsConfig()
+	config.MaxBytes = 4 << 10
+	kv, err := js.CreateKeyValue(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := b.edge()
+	first, second, third, fourth := b.begin(s, ansel()), b.begin(s, ansel()), b.begin(s, ansel()), b.begin(s, ansel())
+	for n, err := 0, error(nil); err == nil; n++ { // each is smaller than a marker
+		_, err = kv.Put(t.Context(), strconv.Itoa(n), nil)
+	}
+	if _, err := s.Begin(t.Context(), ansel(), ""); !errors.Is(err, wire.ErrUnavailable) {
+		t.Fatalf("the bucket is not full: %v", err)
+	}
+	if err := kv.Delete(t.Context(), wire.SessionIndexKey(7, IDOf(fourth))); err != nil { // alone, as if interrupted
+		t.Errorf("no entry of the index can be removed: %v", err)
+	}
+	if err := s.End(t.Context(), 7, IDOf(first)); err != nil || has(t, s, first) {
+		t.Errorf("the session does not end: %v", err)
+	}
+	if err := kv.Purge(t.Context(), wire.RevocationKey(7)); err != nil { // as after 30 days
+		t.Fatal(err)
+	}
+	if err := s.EndAll(t.Context(), 7); err != nil || has(t, s, second) || has(t, s, third) || has(t, s, fourth) {
+		t.Errorf("the sessions do not end: %v", err)
+	}
+}
+
+// TestReadFromLeader: an edge goes on when the bucket may be read from its leader only.
+func TestReadFromLeader(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := b.edge()
+	token := b.begin(s, ansel())
+	js, err := jetstream.New(testenv.Connect(t, b.server.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), wire.BucketStream(wire.BucketSessions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := stream.CachedInfo().Config
+	changed.AllowDirect = false
+	if _, err := js.UpdateStream(t.Context(), changed); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "sessions are read from the leader", func() bool {
+		list, err := s.List(t.Context(), 7)
+		return err == nil && len(list) == 1 && has(t, s, token)
+	})
 }
 
 // TestRenewal: a session that was not seen for an hour is renewed, once, and not one that ends at the same time.
@@ -226,8 +374,8 @@ func TestWithoutNATS(t *testing.T) {
 	}
 	b.server.Stop()
 	eventually(t, "the connection is lost", func() bool { return !s.nc.IsConnected() })
-	s.known.doubt()
-	if v, _, err := s.Find(t.Context(), seen); err != nil || !v.Blind || v.Name != "ansel" {
+	s.known.suspectAll()
+	if v, _, err := s.Find(t.Context(), seen); err != nil || !v.Unverified || v.Name != "ansel" {
 		t.Errorf("a session that was seen: %+v, %v", v, err)
 	}
 	if _, _, err := s.Find(t.Context(), unseen); !errors.Is(err, wire.ErrUnavailable) {
@@ -241,7 +389,7 @@ func TestWithoutNATS(t *testing.T) {
 	}
 	eventually(t, "the session is there again", func() bool {
 		v, _, err := s.Find(t.Context(), unseen)
-		return err == nil && !v.Blind
+		return err == nil && !v.Unverified
 	})
 }
 
@@ -283,19 +431,28 @@ func TestReadingAndEnding(t *testing.T) {
 		t.Error("kept what had changed meanwhile")
 	}
 	began = k.begin(at)
-	k.doubt()
+	k.suspectAll()
 	if k.put(at, began, session) || k.get(at) != nil {
-		t.Error("kept what was read before everything was doubted")
+		t.Error("kept what was read before everything was suspect")
 	}
 	if !k.put(at, k.begin(at), session) || k.get(at) == nil {
 		t.Error("not kept")
 	}
-	k.doubt()
+	k.suspectAll()
 	if k.get(at) != nil || k.old(at) != session {
-		t.Error("what is doubted counts, or is not there for when NATS is away")
+		t.Error("what is suspect counts, or is not there for when NATS is away")
 	}
 	for i := range 100 {
 		k.put(key{2, byte(i)}, k.begin(key{2, byte(i)}), session)
+	}
+	for i := range 2 * maxAbsent { // made-up tokens displace no session
+		made := key{3, byte(i), byte(i >> 8)}
+		if !k.put(made, k.begin(made), nil) || k.get(made) == nil {
+			t.Fatal("a token without a session is not kept")
+		}
+	}
+	if last := (key{2, 99}); k.get(last) == nil || len(k.absent) > maxAbsent {
+		t.Errorf("made-up tokens displace a session, or %d are kept", len(k.absent))
 	}
 	if n := len(k.newer) + len(k.older); n > 10 || len(k.reading) != 0 {
 		t.Errorf("%d sessions are kept, %d readings under way", n, len(k.reading))
@@ -394,8 +551,8 @@ func BenchmarkSessionCheck(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		value, _ := Token(fields, "session")
-		if _, ok := s.Known(value); !ok && !has(b, s, token) {
-			b.Fatal("the session is not known")
+		if _, _, err := s.Find(b.Context(), value); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
@@ -443,10 +600,7 @@ func BenchmarkRevocation(b *testing.B) {
 			b.Fatal(err)
 		}
 		for _, s := range edges[1:] {
-			for {
-				if _, ok := s.Known(token); !ok {
-					break
-				}
+			for has(b, s, token) {
 				runtime.Gosched()
 			}
 		}

@@ -501,10 +501,16 @@ func badForms(t *testing.T, s *peopleSite) {
 		cleared := slices.ContainsFunc(answer.header["Set-Cookie"], func(line string) bool {
 			return strings.HasPrefix(line, "session=;") && strings.Contains(line, "Max-Age=0")
 		})
-		if cleared == (c.location == "") {
+		// A token that is not found may be while the bucket is made anew: the browser keeps it.
+		if cleared != (c.location != "" && what != "a planted one") {
 			t.Errorf("%s: the cookie is cleared: %t", what, cleared)
 		}
 	}
+	if _, err := s.pool.Exec(t.Context(), "DELETE FROM users WHERE name = 'bad_cookie'"); err != nil {
+		t.Fatal(err)
+	}
+	p.get(0, "/me").expect(http.StatusSeeOther, "/signin?next=%2Fme")
+	p.get(0, "/signin").expect(http.StatusOK, "")
 }
 
 func manyFields(n int) string {

@@ -242,11 +242,17 @@ func TestSplitBus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{wire.StreamChanges, "KV_" + wire.BucketKeys} { // a bucket is a stream of that name
+	for _, name := range []string{
+		wire.StreamChanges, wire.BucketStream(wire.BucketKeys), wire.BucketStream(wire.BucketSessions),
+	} {
 		until(t, 20*time.Second, func() error {
 			stream, err := js.Stream(t.Context(), name)
 			if err == nil && stream.CachedInfo().Config.Replicas != 3 {
 				err = fmt.Errorf("%s has %d replicas", name, stream.CachedInfo().Config.Replicas)
+			}
+			sessions := name == wire.BucketStream(wire.BucketSessions)
+			if err == nil && sessions && stream.CachedInfo().Config.AllowDirect {
+				err = errors.New("sessions may be read from any replica")
 			}
 			return err
 		})

@@ -82,6 +82,7 @@ func AccessTable() []Access {
 			makeBucket(BucketSessions), readBucket(BucketSessions), writeBucket(BucketSessions),
 			makeBucket(BucketLimits), readBucket(BucketLimits), writeBucket(BucketLimits),
 			watchBucket(BucketSessions), watchBucket(BucketLimits),
+			[]string{jetStream("STREAM.MSG.GET." + BucketStream(BucketSessions))}, // if it has replicas
 		),
 		Subscribe: slices.Concat(plain(SubjectEarlyInvalidation), discovered(RoleEdge)),
 		Answers:   discoveryAnswer,
@@ -101,8 +102,8 @@ func AccessTable() []Access {
 		Answers: answerTime,
 	}
 	for _, bucket := range Buckets() { // the relay makes anew those that take no values, and sets their replicas
-		renderer.Publish = slices.Concat(renderer.Publish, remakeStream(bucketStream(bucket)), readBucket(bucket),
-			watchBucket(bucket), writeBucket(bucket), []string{jetStream("STREAM.UPDATE." + bucketStream(bucket))})
+		renderer.Publish = slices.Concat(renderer.Publish, remakeStream(BucketStream(bucket)), readBucket(bucket),
+			watchBucket(bucket), writeBucket(bucket), []string{jetStream("STREAM.UPDATE." + BucketStream(bucket))})
 	}
 	cachefill := Access{
 		Role:      RoleCachefill,
@@ -164,12 +165,12 @@ func discovered(role Role) (all []Listen) {
 // jetStream is the subject of a request for JetStream.
 func jetStream(request string) string { return "$JS.API." + request }
 
-// bucketStream is the stream that holds a JetStream KV bucket.
-func bucketStream(bucket string) string { return "KV_" + bucket }
+// BucketStream returns the name of the stream that holds a JetStream KV bucket.
+func BucketStream(bucket string) string { return "KV_" + bucket }
 
 // makeBucket lets a role create a bucket that does not exist. Clients ask what the account allows first.
 func makeBucket(bucket string) []string {
-	return []string{jetStream("INFO"), jetStream("STREAM.CREATE." + bucketStream(bucket))}
+	return []string{jetStream("INFO"), jetStream("STREAM.CREATE." + BucketStream(bucket))}
 }
 
 // remakeStream lets a role create a stream, and delete it with everything in it.
@@ -192,12 +193,12 @@ func followStream(stream string) []string {
 
 // readBucket lets a role get values by their keys.
 func readBucket(bucket string) []string {
-	stream := bucketStream(bucket)
+	stream := BucketStream(bucket)
 	return []string{jetStream("STREAM.INFO." + stream), jetStream("DIRECT.GET." + stream + ".>")}
 }
 
 // watchBucket lets a role list values and hear of new ones.
-func watchBucket(bucket string) []string { return followStream(bucketStream(bucket)) }
+func watchBucket(bucket string) []string { return followStream(BucketStream(bucket)) }
 
 // writeBucket lets a role put, change and remove values.
 func writeBucket(bucket string) []string { return []string{"$KV." + bucket + ".>"} }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -12,8 +14,8 @@ import (
 // Sessions are in a JetStream KV bucket, written by edges, and by the relay when it makes the bucket anew. Keys:
 //
 //	<id>            a session, as JSON. The id is the base32, in lower case, of the SHA-256 of the cookie's token
-//	u.<user>.<id>   says that the session is one of that user's; empty
-//	u.<user>        when the user's password was last set, see FormatTime: earlier sign-ins begin no session any more
+//	u.<user>.<id>   says that the session is one of that user's
+//	u.<user>        which sessions of that user count no more, as JSON, see Revocation
 const BucketSessions = "SESSIONS"
 
 // SessionAge is how long a session lives after it was last renewed.
@@ -21,12 +23,13 @@ const SessionAge = 30 * 24 * time.Hour
 
 // Session is what an edge knows of a visitor who is signed in.
 type Session struct {
-	ID      string    `json:"-"` // its key
-	User    int64     `json:"user"`
-	Name    string    `json:"name"`
-	Created time.Time `json:"created"` // cluster time
-	Seen    time.Time `json:"seen"`    // cluster time, renewed once an hour at most
-	Agent   string    `json:"agent"`   // a summary, such as "Firefox on Linux"
+	ID         string    `json:"-"` // its key
+	User       int64     `json:"user"`
+	Name       string    `json:"name"`
+	PasswordAt time.Time `json:"password_at"` // when the password was set that it began with, by Postgres
+	Created    time.Time `json:"created"`     // cluster time
+	Seen       time.Time `json:"seen"`        // cluster time, renewed once an hour at most
+	Agent      string    `json:"agent"`       // a summary, such as "Firefox on Linux"
 }
 
 // Encode returns the session's value in the bucket.
@@ -44,7 +47,60 @@ func DecodeSession(id string, data []byte) (*Session, error) {
 	return &s, nil
 }
 
-// SessionsConfig is the configuration of the bucket of sessions. A session has less than 500 bytes with its index.
+// Revocation says which sessions of a user count no more. Its times only ever rise.
+type Revocation struct {
+	PasswordAt time.Time `json:"password_at"` // those that began with a password that was set earlier
+	Until      time.Time `json:"until"`       // those that began until then, in cluster time
+}
+
+// Revokes reports whether a session counts no more.
+func (r Revocation) Revokes(s *Session) bool {
+	return s.PasswordAt.Before(r.PasswordAt) || !r.Until.IsZero() && !s.Created.After(r.Until)
+}
+
+// Join returns what revokes the sessions that r or other does.
+func (r Revocation) Join(other Revocation) Revocation {
+	if other.PasswordAt.After(r.PasswordAt) {
+		r.PasswordAt = other.PasswordAt
+	}
+	if other.Until.After(r.Until) {
+		r.Until = other.Until
+	}
+	return r
+}
+
+// Encode returns the revocation's value in the bucket.
+func (r Revocation) Encode() ([]byte, error) { return json.Marshal(r) }
+
+// DecodeRevocation is the inverse of [Revocation.Encode].
+func DecodeRevocation(data []byte) (r Revocation, err error) {
+	if err = json.Unmarshal(data, &r); err != nil {
+		return r, fmt.Errorf("revocation: %w", err)
+	}
+	return r, nil
+}
+
+// userPrefix begins the keys in the bucket of sessions that begin with a user.
+const userPrefix = "u."
+
+// RevocationKey is the key of a user's [Revocation].
+func RevocationKey(user int64) string { return userPrefix + strconv.FormatInt(user, 10) }
+
+// SessionIndexKey is the key that says whose a session is.
+func SessionIndexKey(user int64, id string) string { return RevocationKey(user) + "." + id }
+
+// ParseRevocationKey is the inverse of [RevocationKey].
+func ParseRevocationKey(key string) (user int64, ok bool) {
+	digits, ok := strings.CutPrefix(key, userPrefix)
+	if !ok {
+		return 0, false
+	}
+	user, err := strconv.ParseInt(digits, 10, 64)
+	return user, err == nil && user > 0
+}
+
+// SessionsConfig is the configuration of the bucket of sessions. A session has about 500 bytes with its index,
+// and a user's revocation 190. The markers of a session's removal, about 270, stay for 30 days, too.
 func SessionsConfig() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{Bucket: BucketSessions, Description: "who is signed in", TTL: SessionAge,
 		Storage: jetstream.FileStorage, MaxBytes: 256 << 20, MaxValueSize: 4 << 10}

@@ -447,6 +447,13 @@ func TestSession(t *testing.T) {
 	if got, err := DecodeSession("abc", data); err != nil || *got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
+	for key, want := range map[string]int64{
+		RevocationKey(7): 7, SessionIndexKey(7, "abc"): 0, "abc": 0, "u.": 0, "u.x": 0, "u.-7": 0,
+	} {
+		if user, ok := ParseRevocationKey(key); ok != (want > 0) || ok && user != want {
+			t.Errorf("%q revokes sessions of %d, %t", key, user, ok)
+		}
+	}
 	for _, text := range []string{"", "{}", "null", `{"user":7}`, `{"user":-1,"name":"x"}`, "x"} {
 		if s, err := DecodeSession("abc", []byte(text)); err == nil {
 			t.Errorf("%q is %+v", text, s)
