@@ -280,6 +280,11 @@ func signUp(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 		stored[i] = password.CodeHash(code)
 	}
 	hash := password.Hash(secret, a.context(name))
+	before, err := d.accountNamed(ctx, name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	repeated := err == nil && before.Password == hash
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		return d.store.SignUp(ctx, a.key, name, hash, stored)
 	})
@@ -293,9 +298,17 @@ func signUp(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &outcome{changes: changes, account: toAccount(account), view: templates.Codes(templates.CodesPage{
+	out, err := afterPassword(account, hash, changes)
+	if err != nil {
+		return nil, err
+	}
+	out.view = templates.Codes(templates.CodesPage{
 		Site: d.maker.site, Person: templates.Person{Name: name}, Codes: codes,
-	})}, nil
+	})
+	if repeated { // a reload after somebody has signed out signs nobody in
+		out.account = nil
+	}
+	return out, nil
 }
 
 // errNoMatch is one answer for an unknown name, a wrong password and an account that is closed.
@@ -372,16 +385,19 @@ func recoverAccount(ctx context.Context, d *doing, a attempt) (*outcome, error) 
 	if err != nil {
 		return nil, err
 	}
-	return d.afterPassword(ctx, account.User, changes)
-}
-
-// afterPassword reads the account again, for when its password was set.
-func (d *doing) afterPassword(ctx context.Context, user int64, changes []store.Change) (*outcome, error) {
-	account, err := d.accountOf(ctx, user)
-	if err != nil {
+	if account, err = d.accountOf(ctx, account.User); err != nil { // again, for when its password was set
 		return nil, err
 	}
-	return &outcome{changes: changes, account: toAccount(account)}, nil
+	return afterPassword(account, hash, changes)
+}
+
+// afterPassword is the outcome of an action that has set the password with this hash, or did so before, under the same
+// key. If another password holds meanwhile, or the account is closed, nobody is signed in.
+func afterPassword(now *store.Account, hash string, changes []store.Change) (*outcome, error) {
+	if now.Password != hash || now.Disabled {
+		return nil, errNoMatch()
+	}
+	return &outcome{changes: changes, account: toAccount(now)}, nil
 }
 
 func changePassword(ctx context.Context, d *doing, a attempt) (*outcome, error) {
@@ -416,7 +432,10 @@ func changePassword(ctx context.Context, d *doing, a attempt) (*outcome, error) 
 	if err != nil {
 		return nil, err
 	}
-	return d.afterPassword(ctx, a.user, changes)
+	if account, err = d.accountOf(ctx, a.user); err != nil { // again, for when its password was set
+		return nil, err
+	}
+	return afterPassword(account, hash, changes)
 }
 
 func editProfile(ctx context.Context, d *doing, a attempt) (*outcome, error) {

@@ -16,10 +16,10 @@ import (
 // Actions of people, see [ActionPhotoEdit] for how actions work. HeaderUser says whose password or profile is meant;
 // the edge takes it from the session. Only edges may set it, which is what permissions of the bus are for.
 //
-// A reply to one of the first four has HeaderAccount. With HeaderAccept: page, what is wrong with the form is answered
-// by the form's page with status 422, see [HeaderStatus], and a sign-up by the page with the recovery codes. No reply
-// is remembered with a password or a code in it: a repeated sign-up computes its codes again, from the key and the
-// password.
+// A reply to one of the first four has HeaderAccount, unless it repeats a sign-up, which signs nobody in. With
+// HeaderAccept: page, what is wrong with the form is answered by the form's page with status 422, see [HeaderStatus],
+// and a sign-up by the page with the recovery codes. No reply is remembered with a password or a code in it: a repeated
+// sign-up computes its codes again, from the key and the password.
 const (
 	ActionSignUp      = "account.signup"   // name, password, next: the path that the form's page leads to, or nothing
 	ActionSignIn      = "account.signin"   // likewise; changes nothing
