@@ -132,6 +132,12 @@ func signInPath(next string, twice bool) string {
 // show answers with a private page.
 func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, who visitor,
 	ask wire.PrivateRequest, status int) error {
+	if !takesNext(kind) {
+		ask.Next = ""
+	}
+	if fromOtherSite(r) { // a link must not be able to say that a password was changed
+		ask.Notice = ""
+	}
 	if kind == page.PrivateSessions {
 		all, err := s.sessions.List(r.Context(), who.User)
 		if err != nil {
@@ -232,7 +238,10 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	if form.Has("next") {
+	switch {
+	case !takesNext(kind):
+		form.Del("next")
+	case form.Has("next"):
 		form.Set("next", localPath(form.Get("next")))
 	}
 	wait, err := s.countGuess(r, kind, who, form.Get("name"))

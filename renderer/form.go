@@ -28,7 +28,8 @@ const formField = "form"
 // filled it in; all errors are of the type *wire.InputError.
 type form map[string]string
 
-// parseForm reads an action's data, which may have the known fields and no others.
+// parseForm reads an action's data, which may have the known fields and no others. With an error it returns the fields
+// that nothing is wrong with, for the form's page.
 func parseForm(action string, data []byte, known ...string) (form, error) {
 	if len(data) > wire.MaxForm {
 		return nil, wrong(formField, "has %d bytes: shorten it to %d", len(data), wire.MaxForm)
@@ -40,18 +41,23 @@ func parseForm(action string, data []byte, known ...string) (form, error) {
 	f := make(form, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) { // of two mistakes it is always the same that is told
 		all := values[name]
+		var problem error
 		switch {
 		case !slices.Contains(known, name):
-			return nil, wrong(strayName(name), "is no field of %s: leave it out, it takes %s", action,
+			problem = wrong(strayName(name), "is no field of %s: leave it out, it takes %s", action,
 				strings.Join(known, ", "))
 		case len(all) > 1:
-			return nil, wrong(name, "is given %d times: give it once", len(all))
+			problem = wrong(name, "is given %d times: give it once", len(all))
 		case !utf8.ValidString(all[0]):
-			return nil, wrong(name, "is not UTF-8: encode it as that")
+			problem = wrong(name, "is not UTF-8: encode it as that")
+		default:
+			f[name] = all[0]
 		}
-		f[name] = all[0]
+		if err == nil {
+			err = problem
+		}
 	}
-	return f, nil
+	return f, err
 }
 
 func wrong(field, problem string, args ...any) error {
