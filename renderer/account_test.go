@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"strings"
@@ -185,11 +186,20 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-// TestPrivatePages: each is made for its user only, and is no envelope.
+// TestPrivatePages: each is made for its user only, is no envelope, and waits for no action.
 func TestPrivatePages(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
-	st.start(t, nil)
+	s := st.start(t, nil).Service
+	release := make(chan struct{})
+	defer close(release)
+	for range s.cfg.ActionWorkers {
+		s.actions.put(&job{request: request{endpoint: s.endpoints[0], arrived: time.Now(),
+			deadline: time.Now().Add(time.Minute), action: &action{func(context.Context, *doing) (*outcome, error) {
+				<-release
+				return nil, wire.ErrInternal
+			}}}})
+	}
 	for _, kind := range page.Privates() {
 		ask := func(user string) *nats.Msg {
 			data, err := wire.PrivateRequest{Key: "the-key", Wait: time.Second}.Encode()
