@@ -60,7 +60,7 @@ func parseForm(action string, data []byte, known ...string) (form, error) {
 	return f, err
 }
 
-func wrong(field, problem string, args ...any) error {
+func wrong(field, problem string, args ...any) *wire.InputError {
 	return &wire.InputError{Field: field, Problem: fmt.Sprintf(problem, args...)}
 }
 
@@ -97,18 +97,18 @@ func (f form) flag(name string) (bool, error) {
 }
 
 // line reads a text of one line without the space around it; nil when the field was not given.
-func (f form) line(name string, limit int) (*string, error) {
+func (f form) line(name string, limit int) (*string, *wire.InputError) {
 	return f.text(name, limit, "line breaks or other control characters: leave them out", unicode.IsControl)
 }
 
 // prose reads a text of many lines, which end in "\n" whatever the browser sent; nil when the field was not given.
-func (f form) prose(name string, limit int) (*string, error) {
+func (f form) prose(name string, limit int) (*string, *wire.InputError) {
 	return f.text(name, limit, "control characters: leave out all but line breaks and tabs", func(r rune) bool {
 		return unicode.IsControl(r) && r != '\n' && r != '\t'
 	})
 }
 
-func (f form) text(name string, limit int, bad string, isBad func(rune) bool) (*string, error) {
+func (f form) text(name string, limit int, bad string, isBad func(rune) bool) (*string, *wire.InputError) {
 	text, ok := f[name]
 	if !ok {
 		return nil, nil
