@@ -160,8 +160,8 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 
 // ask makes a request for one visitor: an action, which its key makes safe to repeat, or a private page. It is not
 // hedged, because what takes long here is work. It is made again while nobody listens, after a refusal, and, unless it
-// has a password hashed, after half of limit, until limit has passed. Passwords may wait in a queue for that long, and a
-// second copy there would only make it longer. An error that a renderer has replied is in the reply, unless another
+// has a password hashed, after half of limit, until limit has passed. Passwords may wait in a queue for that long, and
+// a second copy there would only make it longer. An error that a renderer has replied is in the reply, unless another
 // renderer may do better.
 func (r *renderers) ask(ctx context.Context, msg *nats.Msg, limit time.Duration) (*nats.Msg, error) {
 	ctx, stop := context.WithTimeout(ctx, limit)

@@ -123,8 +123,8 @@ func TestAccounts(t *testing.T) {
 	refusedFor(t, signIn("imogen", first), "password")
 	for _, header := range []nats.Header{{wire.HeaderKey: {"up"}}, withPage} { // its password does not hold any more
 		again := st.send(t, wire.ActionSignUp, header, form)
-		if got := refusedFor(t, again, "password"); got != wrongPassword || again.Header.Get(wire.HeaderAccount) != "" ||
-			strings.Contains(string(again.Data), codes[1]) {
+		if got := refusedFor(t, again, "password"); got != wrongPassword ||
+			again.Header.Get(wire.HeaderAccount) != "" || strings.Contains(string(again.Data), codes[1]) {
 			t.Errorf("a sign-up repeated after another password: %q, %q", got, again.Header)
 		}
 	}

@@ -100,7 +100,7 @@ func ChangedBy(reply *nats.Msg) ([]Dep, error) {
 type PrivateRequest struct {
 	Key      string        `json:"key,omitempty"`      // for the form's hidden field
 	Next     string        `json:"next,omitempty"`     // the path to go to after signing in
-	Notice   string        `json:"notice,omitempty"`   // what has just happened, one of Notices
+	Notice   string        `json:"notice,omitempty"`   // what has just happened, such as NoticePassword
 	Values   url.Values    `json:"values,omitempty"`   // what was typed, without passwords and codes
 	Wait     time.Duration `json:"wait,omitempty"`     // after too many guesses: when the next one is allowed
 	Sessions []OwnSession  `json:"sessions,omitempty"` // of the person, the one last seen first
