@@ -7,9 +7,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"unicode/utf8"
 
 	"flickrkillr/edge/session"
+	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
 
@@ -83,10 +85,22 @@ func checkKey(key string) error {
 	return nil
 }
 
+// takesNext reports whether a form leads to a path that its address or a hidden field names.
+func takesNext(kind page.Private) bool {
+	return kind == page.PrivateSignIn || kind == page.PrivateSignUp
+}
+
+// fromOtherSite reports whether a browser says that another site has sent a visitor here, by a link or a form.
+func fromOtherSite(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
+}
+
 // localPath returns a path of this site that a visitor wants to go to; "" for anything else.
 func localPath(next string) string {
 	const longest = 512
-	if len(next) < 2 || len(next) > longest || next[0] != '/' || next[1] == '/' || next[1] == '\\' {
+	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.HasPrefix(next, "/\\") ||
+		len(next) > longest {
 		return ""
 	}
 	u, err := url.Parse(next)

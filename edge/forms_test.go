@@ -53,7 +53,7 @@ func TestLocalPath(t *testing.T) {
 	t.Parallel()
 	for next, want := range map[string]string{
 		"/photos/ansel": "/photos/ansel", "/search?q=a&b=c#x": "/search?q=a&b=c", "/tag/d%C3%BCne": "/tag/d%C3%BCne",
-		"": "", "/": "", "photos": "", "//evil.example": "", "/\\evil.example": "", "https://evil.example/": "",
+		"/": "/", "": "", "photos": "", "//evil.example": "", "/\\evil.example": "", "https://evil.example/": "",
 		"javascript:alert(1)": "", "/a\r\nSet-Cookie: x=1": "", "/" + strings.Repeat("a", 600): "",
 		"/\t/evil.example": "",
 	} {

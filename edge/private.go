@@ -21,8 +21,13 @@ import (
 // Private pages and forms. They never pass a cache: their identity is a [page.Private], which no cache takes, and each
 // is requested from a renderer for one visitor.
 
-// guessesOfAccount is how often a minute, at all edges together, somebody may guess the password of one account.
-const guessesOfAccount = 10
+// Bounds of forms with a password in a minute, at all edges together.
+const (
+	guessesOfAccount = 10 // at the password of one account
+	// formsOfSite bounds sign-ups, and recoveries, of everybody where addresses are not counted. Each costs a renderer
+	// 25 or 50 ms of hashing, so both together take at most three quarters of one worker for passwords.
+	formsOfSite = 600
+)
 
 // submitTime bounds a form: reading it (30 s), its action (15 s) and what it does to sessions.
 const submitTime = time.Minute
@@ -136,6 +141,12 @@ func signInPath(next string, twice bool) string {
 // show answers with a private page.
 func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, who visitor,
 	ask wire.PrivateRequest, status int) error {
+	if !takesNext(kind) {
+		ask.Next = ""
+	}
+	if fromOtherSite(r) { // a link must not be able to say that a password was changed
+		ask.Notice = ""
+	}
 	if kind == page.PrivateSessions {
 		all, err := s.sessions.List(r.Context(), who.User)
 		if err != nil {
@@ -242,7 +253,10 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	if form.Has("next") {
+	switch {
+	case !takesNext(kind):
+		form.Del("next")
+	case form.Has("next"):
 		form.Set("next", localPath(form.Get("next")))
 	}
 	wait, err := s.countGuess(r, kind, who, form.Get("name"))
@@ -376,34 +390,58 @@ func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, x *exchange
 
 // countGuess counts a form that has a password checked or hashed. wait is for how long no further one is allowed.
 func (s *Server) countGuess(r *http.Request, kind page.Private, who visitor, name string) (time.Duration, error) {
-	account := ""
-	switch kind {
-	case page.PrivateSignUp:
-	case page.PrivateSignIn, page.PrivateRecover:
-		account = wire.FoldName(name)
-	case page.PrivatePassword:
-		account = who.Name
-	default:
-		return 0, nil
+	bounds, err := guessBounds(kind, who, name, r.RemoteAddr, s.cfg.AddressGuesses)
+	if err != nil {
+		return 0, err
 	}
-	if account != "" {
-		account = "account " + account
-		if wait := s.limits.Full(account); wait > 0 {
+	for _, b := range bounds { // at an account that is full, an address is not counted
+		if wait := s.limits.Full(b.what); wait > 0 {
 			return wait, nil
 		}
 	}
-	if s.cfg.AddressGuesses > 0 {
-		from, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil {
-			return 0, fmt.Errorf("the address of a visitor: %w", err)
-		}
-		wait, err := s.limits.Take(r.Context(), "address "+network(from.Addr()).String(), s.cfg.AddressGuesses)
-		if wait > 0 || err != nil {
+	for _, b := range bounds {
+		if wait, err := s.limits.Take(r.Context(), b.what, b.limit); wait > 0 || err != nil {
 			return wait, err
 		}
 	}
-	if account == "" {
-		return 0, nil
+	return 0, nil
+}
+
+// guessBound is how often a minute a form may be sent for an account, an address or the whole site.
+type guessBound struct {
+	what  string
+	limit int
+}
+
+// guessBounds lists what a form counts for. The old password in a change counts for the user, apart from sign-ins, so
+// that nobody else keeps the owner from it. A recovery does not count for the account at all: nobody guesses 80 bits.
+// remoteAddr has the port; addressLimit is negative if all visitors have the address of a proxy.
+func guessBounds(kind page.Private, who visitor, name, remoteAddr string, addressLimit int) ([]guessBound, error) {
+	account := ""
+	switch kind {
+	case page.PrivateSignUp, page.PrivateRecover:
+	case page.PrivateSignIn:
+		if name = wire.FoldName(name); name != "" {
+			account = "account " + name
+		}
+	case page.PrivatePassword:
+		account = "password " + strconv.FormatInt(who.User, 10)
+	default:
+		return nil, nil
 	}
-	return s.limits.Take(r.Context(), account, guessesOfAccount)
+	var bounds []guessBound
+	switch {
+	case addressLimit > 0:
+		from, err := netip.ParseAddrPort(remoteAddr)
+		if err != nil {
+			return nil, fmt.Errorf("the address of a visitor: %w", err)
+		}
+		bounds = append(bounds, guessBound{"address " + network(from.Addr()).String(), addressLimit})
+	case account == "":
+		bounds = append(bounds, guessBound{"site " + kind.String(), formsOfSite})
+	}
+	if account != "" {
+		bounds = append(bounds, guessBound{account, guessesOfAccount})
+	}
+	return bounds, nil
 }

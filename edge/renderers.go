@@ -159,17 +159,22 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 }
 
 // ask makes a request for one visitor: an action, which its key makes safe to repeat, or a private page. It is not
-// hedged, because what takes long here is work. It is made again after half of limit, and while nobody listens, until
-// limit has passed. An error that a renderer has replied is in the reply, unless another renderer may do better.
+// hedged, because what takes long here is work. It is made again while nobody listens, after a refusal, and, unless it
+// has a password hashed, after half of limit, until limit has passed. Passwords may wait in a queue for that long, and
+// a second copy there would only make it longer. An error that a renderer has replied is in the reply, unless another
+// renderer may do better.
 func (r *renderers) ask(ctx context.Context, msg *nats.Msg, limit time.Duration) (*nats.Msg, error) {
 	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
-	start, pause := time.Now(), backoffFirst
+	start, pause, patience := time.Now(), backoffFirst, limit/2
+	if hashesPassword(msg.Subject) {
+		patience = limit
+	}
 	if r.clock.Known() {
 		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(start.Add(limit+r.clock.Offset())))
 	}
 	for {
-		attempt, cancel := context.WithTimeout(ctx, limit/2)
+		attempt, cancel := context.WithTimeout(ctx, patience)
 		reply, err := r.askOnce(attempt, msg)
 		cancel()
 		again := errors.Is(err, context.DeadlineExceeded) || refused(err) && !errors.Is(err, nats.ErrNoResponders)
@@ -187,6 +192,16 @@ func (r *renderers) ask(ctx context.Context, msg *nats.Msg, limit time.Duration)
 		r.metrics.retries.Inc()
 		pause = min(2*pause, askPause)
 	}
+}
+
+// hashesPassword reports whether a subject is that of an action that has a password hashed.
+func hashesPassword(subject string) bool {
+	switch subject {
+	case wire.ActionSubject(wire.ActionSignUp), wire.ActionSubject(wire.ActionSignIn),
+		wire.ActionSubject(wire.ActionRecover), wire.ActionSubject(wire.ActionPassword):
+		return true
+	}
+	return false
 }
 
 // askPause is the longest pause between two attempts of ask.

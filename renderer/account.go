@@ -28,12 +28,11 @@ const (
 
 // accountAction is an action of a person: how its form is checked, and what it does.
 type accountAction struct {
-	name   string
-	page   page.Private // that has its form
-	fields []string
-	pool   *pool
-	own    bool // it is about the user of HeaderUser
-	act    func(ctx context.Context, d *doing, a attempt) (*outcome, error)
+	name string
+	page page.Private // that has its form
+	pool *pool
+	own  bool // it is about the user of HeaderUser
+	act  func(ctx context.Context, d *doing, a attempt) (*outcome, error)
 }
 
 // attempt is an action of a person that is under way.
@@ -48,12 +47,11 @@ func (a attempt) context(subject string) string { return subject + " " + a.key }
 
 func accountActions(workers, passwords *pool) []accountAction {
 	return []accountAction{
-		{wire.ActionSignUp, page.PrivateSignUp, []string{"name", "password", "next"}, passwords, false, signUp},
-		{wire.ActionSignIn, page.PrivateSignIn, []string{"name", "password", "next"}, passwords, false, signIn},
-		{wire.ActionRecover, page.PrivateRecover, []string{"name", "code", "password"}, passwords, false,
-			recoverAccount},
-		{wire.ActionPassword, page.PrivatePassword, []string{"old", "password"}, passwords, true, changePassword},
-		{wire.ActionProfileEdit, page.PrivateProfile, []string{"display", "bio"}, workers, true, editProfile},
+		{wire.ActionSignUp, page.PrivateSignUp, passwords, false, signUp},
+		{wire.ActionSignIn, page.PrivateSignIn, passwords, false, signIn},
+		{wire.ActionRecover, page.PrivateRecover, passwords, false, recoverAccount},
+		{wire.ActionPassword, page.PrivatePassword, passwords, true, changePassword},
+		{wire.ActionProfileEdit, page.PrivateProfile, workers, true, editProfile},
 	}
 }
 
@@ -73,20 +71,20 @@ func accountEndpoints(workers, passwords *pool) []*endpoint {
 				if err != nil {
 					return parsed{}, err
 				}
-				form, wrongForm := parseForm(a.name, m.Data, a.fields...)
+				form, wrongForm := parseForm(a.name, m.Data, fieldsOf(a.page)...)
 				at := attempt{key, user, form}
-				var do deed = func(ctx context.Context, d *doing) (*outcome, error) {
+				var run actionFunc = func(ctx context.Context, d *doing) (*outcome, error) {
 					if wrongForm != nil {
 						return nil, wrongForm
 					}
 					return a.act(ctx, d, at)
 				}
 				if m.Header.Get(wire.HeaderAccept) == wire.AcceptPage {
-					do = withPage(a.page, at, do)
+					run = withPage(a.page, at, run)
 				} else {
-					do = withoutPage(do)
+					run = withoutPage(run)
 				}
-				return parsed{action: &action{do: do}, limit: wire.ActionDeadline}, nil
+				return parsed{action: &action{run: run}, limit: wire.ActionDeadline}, nil
 			},
 		})
 	}
@@ -122,16 +120,11 @@ func (p problems) first() *wire.InputError {
 	return &wire.InputError{Field: formField, Problem: "cannot be used"}
 }
 
-// note takes an error of a field; it returns other errors, and nil.
-func (p problems) note(err error) error {
-	input, ok := errors.AsType[*wire.InputError](err)
-	if !ok {
-		return err
+// note takes what is wrong with a field; nil is nothing.
+func (p problems) note(wrong *wire.InputError) {
+	if wrong != nil && p[wrong.Field] == "" {
+		p[wrong.Field] = wrong.Problem
 	}
-	if p[input.Field] == "" {
-		p[input.Field] = input.Problem
-	}
-	return nil
 }
 
 // asError returns p, or nil if there are no problems.
@@ -143,9 +136,9 @@ func (p problems) asError() error {
 }
 
 // withPage answers a form that something is wrong with by the form's page.
-func withPage(kind page.Private, at attempt, do deed) deed {
+func withPage(kind page.Private, at attempt, run actionFunc) actionFunc {
 	return func(ctx context.Context, d *doing) (*outcome, error) {
-		out, err := do(ctx, d)
+		out, err := run(ctx, d)
 		all, ok := errors.AsType[problems](err)
 		if input, one := errors.AsType[*wire.InputError](err); one && !ok {
 			all, ok = problems{input.Field: input.Problem}, true
@@ -169,9 +162,9 @@ func withPage(kind page.Private, at attempt, do deed) deed {
 }
 
 // withoutPage leaves out what only pages have.
-func withoutPage(do deed) deed {
+func withoutPage(run actionFunc) actionFunc {
 	return func(ctx context.Context, d *doing) (*outcome, error) {
-		out, err := do(ctx, d)
+		out, err := run(ctx, d)
 		if out != nil {
 			out.view = nil
 		}
@@ -196,11 +189,17 @@ func (p problems) onPage(kind page.Private) map[string]string {
 	return shown
 }
 
+// fieldsOf lists the fields of the form on a page.
 func fieldsOf(kind page.Private) []string {
-	for _, a := range accountActions(nil, nil) {
-		if a.page == kind {
-			return a.fields
-		}
+	switch kind {
+	case page.PrivateSignUp, page.PrivateSignIn:
+		return []string{"name", "password", "next"}
+	case page.PrivateRecover:
+		return []string{"name", "code", "password"}
+	case page.PrivatePassword:
+		return []string{"old", "password"}
+	case page.PrivateProfile:
+		return []string{"display", "bio"}
 	}
 	return nil
 }
@@ -215,7 +214,7 @@ func (f form) shown() map[string]string {
 }
 
 // userName reads a name that is typed in any spelling.
-func (f form) userName() (string, error) {
+func (f form) userName() (string, *wire.InputError) {
 	typed := strings.TrimSpace(f["name"])
 	switch {
 	case typed == "":
@@ -227,11 +226,11 @@ func (f form) userName() (string, error) {
 }
 
 // newName is userName for a name that somebody wants to take.
-func (f form) newName() (string, error) {
-	name, err := f.userName()
+func (f form) newName() (string, *wire.InputError) {
+	name, problem := f.userName()
 	switch {
-	case err != nil:
-		return "", err
+	case problem != nil:
+		return "", problem
 	case page.ValidUser(name) && page.Reserved(name):
 		return "", wrong("name", "is kept for the site: choose another")
 	case page.ValidUser(name):
@@ -249,7 +248,7 @@ func (f form) newName() (string, error) {
 }
 
 // newPassword reads a password that is to be set.
-func (f form) newPassword(user string) (string, error) {
+func (f form) newPassword(user string) (string, *wire.InputError) {
 	if why := password.Refuse(f["password"], user); why != "" {
 		return "", &wire.InputError{Field: "password", Problem: why}
 	}
@@ -257,7 +256,7 @@ func (f form) newPassword(user string) (string, error) {
 }
 
 // typedPassword reads a password that is to be checked. What is too long is none.
-func (f form) typedPassword(field string) (string, error) {
+func (f form) typedPassword(field string) (string, *wire.InputError) {
 	typed := f[field]
 	if typed == "" || len(typed) > 4*password.Longest {
 		return "", wrong(field, "is missing, or too long: give the one that you have chosen")
@@ -267,10 +266,10 @@ func (f form) typedPassword(field string) (string, error) {
 
 func signUp(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	all := problems{}
-	name, err := a.form.newName()
-	_ = all.note(err) // of fields only
-	secret, err := a.form.newPassword(name)
-	_ = all.note(err)
+	name, problem := a.form.newName()
+	all.note(problem)
+	secret, problem := a.form.newPassword(name)
+	all.note(problem)
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
@@ -280,6 +279,11 @@ func signUp(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 		stored[i] = password.CodeHash(code)
 	}
 	hash := password.Hash(secret, a.context(name))
+	before, err := d.accountNamed(ctx, name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	repeated := err == nil && before.Password == hash
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		return d.store.SignUp(ctx, a.key, name, hash, stored)
 	})
@@ -293,9 +297,17 @@ func signUp(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &outcome{changes: changes, account: toAccount(account), view: templates.Codes(templates.CodesPage{
+	out, err := afterPassword(account, hash, changes)
+	if err != nil {
+		return nil, err
+	}
+	out.view = templates.Codes(templates.CodesPage{
 		Site: d.maker.site, Person: templates.Person{Name: name}, Codes: codes,
-	})}, nil
+	})
+	if repeated { // a reload after somebody has signed out signs nobody in
+		out.account = nil
+	}
+	return out, nil
 }
 
 // errNoMatch is one answer for an unknown name, a wrong password and an account that is closed.
@@ -303,10 +315,10 @@ func errNoMatch() error { return wrong("password", "does not fit the name: check
 
 func signIn(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	all := problems{}
-	name, err := a.form.userName()
-	_ = all.note(err)
-	secret, err := a.form.typedPassword("password")
-	_ = all.note(err)
+	name, problem := a.form.userName()
+	all.note(problem)
+	secret, problem := a.form.typedPassword("password")
+	all.note(problem)
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
@@ -342,10 +354,10 @@ func (d *doing) checkPassword(ctx context.Context, name, secret string) (*store.
 // password is hashed first, so that an unknown name takes the same time.
 func recoverAccount(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	all := problems{}
-	name, err := a.form.userName()
-	_ = all.note(err)
-	secret, err := a.form.newPassword(name)
-	_ = all.note(err)
+	name, problem := a.form.userName()
+	all.note(problem)
+	secret, problem := a.form.newPassword(name)
+	all.note(problem)
 	code := a.form["code"]
 	if code == "" || len(code) > 100 {
 		all["code"] = "is missing, or too long: give one of those that you got when you signed up"
@@ -372,16 +384,19 @@ func recoverAccount(ctx context.Context, d *doing, a attempt) (*outcome, error) 
 	if err != nil {
 		return nil, err
 	}
-	return d.afterPassword(ctx, account.User, changes)
-}
-
-// afterPassword reads the account again, for when its password was set.
-func (d *doing) afterPassword(ctx context.Context, user int64, changes []store.Change) (*outcome, error) {
-	account, err := d.accountOf(ctx, user)
-	if err != nil {
+	if account, err = d.accountOf(ctx, account.User); err != nil { // again, for when its password was set
 		return nil, err
 	}
-	return &outcome{changes: changes, account: toAccount(account)}, nil
+	return afterPassword(account, hash, changes)
+}
+
+// afterPassword is the outcome of an action that has set the password with this hash, or did so before, under the same
+// key. If another password holds meanwhile, or the account is closed, nobody is signed in.
+func afterPassword(now *store.Account, hash string, changes []store.Change) (*outcome, error) {
+	if now.Password != hash || now.Disabled {
+		return nil, errNoMatch()
+	}
+	return &outcome{changes: changes, account: toAccount(now)}, nil
 }
 
 func changePassword(ctx context.Context, d *doing, a attempt) (*outcome, error) {
@@ -390,10 +405,10 @@ func changePassword(ctx context.Context, d *doing, a attempt) (*outcome, error) 
 		return nil, err
 	}
 	all := problems{}
-	old, err := a.form.typedPassword("old")
-	_ = all.note(err)
-	secret, err := a.form.newPassword(account.Name)
-	_ = all.note(err)
+	old, problem := a.form.typedPassword("old")
+	all.note(problem)
+	secret, problem := a.form.newPassword(account.Name)
+	all.note(problem)
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
@@ -416,20 +431,23 @@ func changePassword(ctx context.Context, d *doing, a attempt) (*outcome, error) 
 	if err != nil {
 		return nil, err
 	}
-	return d.afterPassword(ctx, a.user, changes)
+	if account, err = d.accountOf(ctx, a.user); err != nil { // again, for when its password was set
+		return nil, err
+	}
+	return afterPassword(account, hash, changes)
 }
 
 func editProfile(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	all := problems{}
 	var edit store.Profile
-	var err error
-	edit.DisplayName, err = a.form.line("display", maxDisplayName)
-	if err == nil && edit.DisplayName != nil {
-		err = checkDisplayName(*edit.DisplayName)
+	var problem *wire.InputError
+	edit.DisplayName, problem = a.form.line("display", maxDisplayName)
+	if problem == nil && edit.DisplayName != nil {
+		problem = checkDisplayName(*edit.DisplayName)
 	}
-	_ = all.note(err)
-	edit.Bio, err = a.form.prose("bio", maxBio)
-	_ = all.note(err)
+	all.note(problem)
+	edit.Bio, problem = a.form.prose("bio", maxBio)
+	all.note(problem)
 	if edit == (store.Profile{}) && len(all) == 0 {
 		all[formField] = "changes nothing: give a display name, a text about you or both"
 	}
@@ -445,7 +463,7 @@ func editProfile(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	return &outcome{changes: changes}, nil
 }
 
-func checkDisplayName(name string) error {
+func checkDisplayName(name string) *wire.InputError {
 	switch {
 	case strings.TrimSpace(name) == "":
 		return wrong("display", "is missing: give at least one character")

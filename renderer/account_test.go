@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/renderer/password"
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -52,7 +54,7 @@ func TestAccounts(t *testing.T) {
 	st := newSite(t)
 	st.scalar(t, `SELECT setval(pg_get_serial_sequence('users', 'id'), 3)`) // the rows have ids of their own
 	st.start(t, nil)
-	const first, second = "a walk to the lake", "a walk to the sea"
+	const first, second, third = "a walk to the lake", "a walk to the sea", "a walk to the hill"
 	form := encoded("name", "Imogen", "password", first)
 	withPage := nats.Header{wire.HeaderKey: {"up"}, wire.HeaderAccept: {wire.AcceptPage}}
 
@@ -64,8 +66,11 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("changes %+v, the version is %d", changes, version)
 	}
 	again := st.act(t, wire.ActionSignUp, "up", form)
-	if accountIn(t, again, "imogen") != signedUp || string(again.Data) != string(reply.Data) {
+	if wire.ErrorOf(again) != nil || string(again.Data) != string(reply.Data) {
 		t.Errorf("a repetition gets %q, want %q", again.Data, reply.Data)
+	}
+	if got := again.Header.Get(wire.HeaderAccount); got != "" {
+		t.Errorf("a repetition signs in %q", got)
 	}
 	err := wire.ErrorOf(st.act(t, wire.ActionSignUp, "up", encoded("name", "imogen", "password", second)))
 	if !errors.Is(err, wire.ErrConflict) {
@@ -116,6 +121,13 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("repeated: %+v, want %+v", repeated, set)
 	}
 	refusedFor(t, signIn("imogen", first), "password")
+	for _, header := range []nats.Header{{wire.HeaderKey: {"up"}}, withPage} { // its password does not hold any more
+		again := st.send(t, wire.ActionSignUp, header, form)
+		if got := refusedFor(t, again, "password"); got != wrongPassword ||
+			again.Header.Get(wire.HeaderAccount) != "" || strings.Contains(string(again.Data), codes[1]) {
+			t.Errorf("a sign-up repeated after another password: %q, %q", got, again.Header)
+		}
+	}
 
 	recover := func(key, code, secret string) *nats.Msg {
 		return st.act(t, wire.ActionRecover, key, encoded("name", "imogen", "code", code, "password", secret))
@@ -125,6 +137,9 @@ func TestAccounts(t *testing.T) {
 	accountIn(t, recover("r2", codes[0], first), "imogen")
 	refusedFor(t, recover("r3", codes[0], second), "code")
 	accountIn(t, signIn("imogen", first), "imogen")
+	accountIn(t, st.send(t, wire.ActionPassword, mine("pw2"), encoded("old", first, "password", third)), "imogen")
+	refusedFor(t, recover("r2", codes[0], first), "password") // another password holds
+	accountIn(t, recover("r5", codes[2], first), "imogen")
 
 	if _, err := st.pool.Exec(t.Context(), `UPDATE accounts SET disabled_at = now()`); err != nil {
 		t.Fatal(err)
@@ -133,6 +148,10 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("a closed account is answered by %q", got)
 	}
 	refusedFor(t, recover("r4", codes[1], second), "code")
+	refusedFor(t, recover("r5", codes[2], first), "code") // done before, but nobody signs in
+	if out, err := afterPassword(&store.Account{Password: "h", Disabled: true}, "h", nil); err == nil {
+		t.Errorf("an account that was closed meanwhile: %+v", out)
+	}
 }
 
 // TestProfile: an edit is on the person's page, and what is refused is answered by the form with what was typed.
@@ -167,11 +186,20 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-// TestPrivatePages: each is made for its user only, and is no envelope.
+// TestPrivatePages: each is made for its user only, is no envelope, and waits for no action.
 func TestPrivatePages(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
-	st.start(t, nil)
+	s := st.start(t, nil).Service
+	release := make(chan struct{})
+	defer close(release)
+	for range s.cfg.ActionWorkers {
+		s.actions.put(&job{request: request{endpoint: s.endpoints[0], arrived: time.Now(),
+			deadline: time.Now().Add(time.Minute), action: &action{func(context.Context, *doing) (*outcome, error) {
+				<-release
+				return nil, wire.ErrInternal
+			}}}})
+	}
 	for _, kind := range page.Privates() {
 		ask := func(user string) *nats.Msg {
 			data, err := wire.PrivateRequest{Key: "the-key", Wait: time.Second}.Encode()

@@ -20,10 +20,10 @@ const actionTimeout = 5 * time.Second
 
 // action is a request that concerns one person or one attempt: a change, or a page for one visitor. It is answered
 // alone, and no answer is used twice.
-type action struct{ do deed }
+type action struct{ run actionFunc }
 
-// deed does what was asked.
-type deed func(ctx context.Context, d *doing) (*outcome, error)
+// actionFunc does what was asked.
+type actionFunc func(ctx context.Context, d *doing) (*outcome, error)
 
 // doing is a service at work on one action.
 type doing struct {
@@ -43,7 +43,7 @@ func fromRows[T any](ctx context.Context, d *doing, ask func(ctx context.Context
 	return answer, err
 }
 
-// outcome is what a deed has done.
+// outcome is what an action has done.
 type outcome struct {
 	changes []store.Change
 	account *wire.Account   // whose password was checked or set; nil: nobody's
@@ -77,13 +77,13 @@ func actionEndpoints(workers *pool) []*endpoint {
 				if err != nil {
 					return parsed{}, err
 				}
-				do := func(ctx context.Context, d *doing) (*outcome, error) {
+				run := func(ctx context.Context, d *doing) (*outcome, error) {
 					changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 						return change(ctx, d.store, key)
 					})
 					return &outcome{changes: changes}, err
 				}
-				return parsed{action: &action{do}, limit: wire.ActionDeadline}, nil
+				return parsed{action: &action{run}, limit: wire.ActionDeadline}, nil
 			},
 		})
 	}
@@ -100,11 +100,12 @@ func parsePhotoEdit(name string, data []byte) (change, error) {
 		return nil, err
 	}
 	var edit store.Edit
-	if edit.Title, err = f.line("title", maxTitle); err != nil {
-		return nil, err
+	var problem *wire.InputError
+	if edit.Title, problem = f.line("title", maxTitle); problem != nil {
+		return nil, problem
 	}
-	if edit.Description, err = f.prose("description", maxDescription); err != nil {
-		return nil, err
+	if edit.Description, problem = f.prose("description", maxDescription); problem != nil {
+		return nil, problem
 	}
 	if edit == (store.Edit{}) {
 		return nil, wrong(formField, "changes nothing: give a title, a description or both")
@@ -159,7 +160,7 @@ func (s *Service) answerAction(ctx context.Context, j *job) {
 	ctx, cancel := s.context(ctx, [][]*job{{j}})
 	defer cancel()
 	d := &doing{Service: s}
-	out, err := j.action.do(ctx, d)
+	out, err := j.action.run(ctx, d)
 	j.work.timing.SQL = d.sql
 	if store.IsFull(err) {
 		err = fmt.Errorf("%w: %w", wire.ErrFull, err)

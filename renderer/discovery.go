@@ -32,7 +32,7 @@ type endpoint struct {
 
 // endpoints lists what is answered, one line for each kind of page. Names and subjects are part of the product: `nats
 // micro info renderer` shows them.
-func endpoints(pages, searches, sitemaps, files, changes, passwords *pool) []*endpoint {
+func endpoints(pages, searches, sitemaps, files, changes, passwords, privates *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
 		kind page.Kind
@@ -59,7 +59,7 @@ func endpoints(pages, searches, sitemaps, files, changes, passwords *pool) []*en
 	}
 	all = append(all, actionEndpoints(changes)...)
 	all = append(all, accountEndpoints(changes, passwords)...)
-	return append(all, privateEndpoints(changes)...)
+	return append(all, privateEndpoints(privates)...)
 }
 
 // join subscribes to the subjects of the endpoints in the queue group.

@@ -28,7 +28,8 @@ const formField = "form"
 // filled it in; all errors are of the type *wire.InputError.
 type form map[string]string
 
-// parseForm reads an action's data, which may have the known fields and no others.
+// parseForm reads an action's data, which may have the known fields and no others. With an error it returns the fields
+// that nothing is wrong with, for the form's page.
 func parseForm(action string, data []byte, known ...string) (form, error) {
 	if len(data) > wire.MaxForm {
 		return nil, wrong(formField, "has %d bytes: shorten it to %d", len(data), wire.MaxForm)
@@ -40,21 +41,26 @@ func parseForm(action string, data []byte, known ...string) (form, error) {
 	f := make(form, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) { // of two mistakes it is always the same that is told
 		all := values[name]
+		var problem error
 		switch {
 		case !slices.Contains(known, name):
-			return nil, wrong(strayName(name), "is no field of %s: leave it out, it takes %s", action,
+			problem = wrong(strayName(name), "is no field of %s: leave it out, it takes %s", action,
 				strings.Join(known, ", "))
 		case len(all) > 1:
-			return nil, wrong(name, "is given %d times: give it once", len(all))
+			problem = wrong(name, "is given %d times: give it once", len(all))
 		case !utf8.ValidString(all[0]):
-			return nil, wrong(name, "is not UTF-8: encode it as that")
+			problem = wrong(name, "is not UTF-8: encode it as that")
+		default:
+			f[name] = all[0]
 		}
-		f[name] = all[0]
+		if err == nil {
+			err = problem
+		}
 	}
-	return f, nil
+	return f, err
 }
 
-func wrong(field, problem string, args ...any) error {
+func wrong(field, problem string, args ...any) *wire.InputError {
 	return &wire.InputError{Field: field, Problem: fmt.Sprintf(problem, args...)}
 }
 
@@ -91,18 +97,18 @@ func (f form) flag(name string) (bool, error) {
 }
 
 // line reads a text of one line without the space around it; nil when the field was not given.
-func (f form) line(name string, limit int) (*string, error) {
+func (f form) line(name string, limit int) (*string, *wire.InputError) {
 	return f.text(name, limit, "line breaks or other control characters: leave them out", unicode.IsControl)
 }
 
 // prose reads a text of many lines, which end in "\n" whatever the browser sent; nil when the field was not given.
-func (f form) prose(name string, limit int) (*string, error) {
+func (f form) prose(name string, limit int) (*string, *wire.InputError) {
 	return f.text(name, limit, "control characters: leave out all but line breaks and tabs", func(r rune) bool {
 		return unicode.IsControl(r) && r != '\n' && r != '\t'
 	})
 }
 
-func (f form) text(name string, limit int, bad string, isBad func(rune) bool) (*string, error) {
+func (f form) text(name string, limit int, bad string, isBad func(rune) bool) (*string, *wire.InputError) {
 	text, ok := f[name]
 	if !ok {
 		return nil, nil

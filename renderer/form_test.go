@@ -133,3 +133,16 @@ func TestGoodForms(t *testing.T) {
 		}
 	}
 }
+
+// TestParseFormKeeps: with an error come the fields that were read, so that the form's page can show them.
+func TestParseFormKeeps(t *testing.T) {
+	t.Parallel()
+	f, err := parseForm("a.b", []byte("bio=x&bio=y&admin=1&display=Ansel&name=%FF"), "bio", "display", "name")
+	want := wrong("admin", "is no field of a.b: leave it out, it takes bio, display, name")
+	if err == nil || err.Error() != want.Error() {
+		t.Errorf("the first mistake is %v", err)
+	}
+	if diff := cmp.Diff(form{"display": "Ansel"}, f); diff != "" {
+		t.Error(diff)
+	}
+}

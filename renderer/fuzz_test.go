@@ -44,10 +44,14 @@ func FuzzForm(f *testing.F) {
 		}
 		_, err = fields.flag("private")
 		check(err)
-		title, err := fields.line("title", maxTitle)
-		check(err)
-		prose, err := fields.prose("description", maxDescription)
-		check(err)
+		title, problem := fields.line("title", maxTitle)
+		if problem != nil {
+			check(problem)
+		}
+		prose, problem := fields.prose("description", maxDescription)
+		if problem != nil {
+			check(problem)
+		}
 		for text, limit := range map[*string]int{title: maxTitle, prose: maxDescription} {
 			if text != nil && (!utf8.ValidString(*text) || utf8.RuneCountInString(*text) > limit ||
 				strings.ContainsRune(*text, 0) || strings.TrimSpace(*text) != *text) {

@@ -44,6 +44,7 @@ type pool struct {
 	depth   func(delta int)               // called when the queue grows or shrinks
 	patient func() bool                   // reports a restart, whose requests are all held; nil: there is none
 	prompt  bool                          // the queue is bounded by the time in it, not by limit, see room
+	ordered bool                          // the oldest request goes first in an overload, too
 
 	mu      sync.Mutex
 	arrived sync.Cond
@@ -222,7 +223,7 @@ func (p *pool) take(batch []*job) []*job {
 // overloaded reports that the newest request goes first: the queue has not been empty for overloadAfter. The queue of a
 // restart is served in order, and so is one that is short: there nobody waits for long.
 func (p *pool) overloaded(now time.Time) bool {
-	return !p.relaxed && !p.prompt && now.Sub(p.since) > overloadAfter
+	return !p.relaxed && !p.prompt && !p.ordered && now.Sub(p.since) > overloadAfter
 }
 
 // close makes the workers end when the queue is empty. It is safe to call twice.

@@ -322,3 +322,24 @@ func TestActionsAreNeverTakenTogether(t *testing.T) {
 		}
 	}
 }
+
+// TestOrderedPool: in an overload the oldest request is answered first, and the newest is refused.
+func TestOrderedPool(t *testing.T) {
+	t.Parallel()
+	p := newPool("test", 1, 2, 1, func(int) {}, nil)
+	p.ordered = true
+	long := time.Now().Add(-time.Minute)
+	first, second, third := &job{}, &job{}, &job{}
+	first.arrived, second.arrived, third.arrived = long, long, time.Now()
+	for _, j := range []*job{first, second} {
+		if p.put(j) != nil {
+			t.Fatal("a request is refused although there is room")
+		}
+	}
+	if p.put(third) != third {
+		t.Error("the request that came last is not the one refused")
+	}
+	if got := p.take(nil); len(got) != 1 || got[0] != first {
+		t.Errorf("taken first: %v", got)
+	}
+}

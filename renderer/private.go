@@ -29,7 +29,7 @@ func privateEndpoints(workers *pool) []*endpoint {
 					return parsed{}, err
 				}
 				return parsed{limit: wire.PageDeadline, action: &action{
-					do: func(ctx context.Context, d *doing) (*outcome, error) {
+					run: func(ctx context.Context, d *doing) (*outcome, error) {
 						return d.privatePage(ctx, kind, user, asked)
 					},
 				}}, nil

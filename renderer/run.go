@@ -70,8 +70,8 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // pools lists the pools; each stands before the pool that its workers pass requests to.
-func (s *Service) pools() [7]*pool {
-	return [...]*pool{s.pages, s.searches, s.sitemaps, s.files, s.images, s.actions, s.passwords}
+func (s *Service) pools() [8]*pool {
+	return [...]*pool{s.pages, s.searches, s.sitemaps, s.files, s.images, s.actions, s.passwords, s.privates}
 }
 
 // waitForBus waits until the connection is up, because the server tells the limit of messages. It returns false when

@@ -100,7 +100,7 @@ type Service struct {
 	started  time.Time
 	clock    wire.Clock
 
-	pages, searches, sitemaps, files, images, actions, passwords *pool
+	pages, searches, sitemaps, files, images, actions, passwords, privates *pool
 
 	endpoints []*endpoint
 	relay     *relay
@@ -167,11 +167,14 @@ func New(cfg Config) (*Service, error) {
 		s.guarded(func(ctx context.Context, jobs []*job) { s.answerActionsOf(ctx, s.actions, jobs) }))
 	s.passwords = newPool("passwords", passwordWorkers(), passwordQueue, 1, queued("passwords"),
 		s.guarded(func(ctx context.Context, jobs []*job) { s.answerActionsOf(ctx, s.passwords, jobs) }))
-	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords)
-	for _, p := range []*pool{s.pages, s.searches, s.sitemaps, s.actions, s.passwords} {
+	s.privates = newPool("private", privateWorkers, privateQueue, 1, queued("private"),
+		s.guarded(func(ctx context.Context, jobs []*job) { s.answerActionsOf(ctx, s.privates, jobs) }))
+	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords, s.privates)
+	for _, p := range []*pool{s.pages, s.searches, s.sitemaps, s.actions, s.passwords, s.privates} {
 		p.patient = s.restarting
 	}
 	s.pages.prompt = true
+	s.passwords.ordered = true // edges wait for a reply as long as its place in this queue takes
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
 	}
@@ -187,9 +190,17 @@ func passwordWorkers() int { return max(1, min(maxPasswordWorkers, runtime.GOMAX
 // passwordQueue lets two hundred people sign in at the same moment: the last one waits for five seconds.
 const passwordQueue = 200
 
+const (
+	// privateWorkers make private pages, apart from actions: a page that refuses a further guess costs no change its
+	// worker.
+	privateWorkers = 2
+	// privateQueue lets two hundred people open a form at the same moment. A page takes about a millisecond.
+	privateQueue = 200
+)
+
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
-// relay, the search index and the counts of tags, and those of the password workers.
-const fixedConns = 4 + maxPasswordWorkers
+// relay, the search index and the counts of tags, and those of the workers for passwords and private pages.
+const fixedConns = 4 + maxPasswordWorkers + privateWorkers
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 

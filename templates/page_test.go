@@ -275,6 +275,10 @@ func TestErrors(t *testing.T) {
 			retries = 1
 		}
 		d.count("[data-retry]", retries)
+		d.count("main [href='']", 0) // it would lose the form that was sent
+		if again := strings.Contains(string(d.body), "Reload this page"); again != (status >= 500) {
+			t.Errorf("%d: a reload is offered: %t", status, again)
+		}
 	}
 }
 

@@ -106,6 +106,6 @@ func secret(name, label, autocomplete string) input {
 // input is one field of a form.
 type input struct {
 	name, label, kind, autocomplete string
-	most                            int // characters, 0: no limit
+	maxLength                       int // characters, 0: no limit
 	hint                            string
 }

@@ -13,9 +13,10 @@ import "flickrkillr/schema/page"
 // problem is what an error page says: its title, one sentence and one way on.
 type problem struct {
 	title, sentence string
-	way             page.Ref // the zero Ref is this same address again
+	way             page.Ref
 	label           string
-	retry           bool // the page asks again by itself, once
+	again           bool // reloading the page may help
+	retry           bool // the page reloads by itself, once
 }
 
 func (p ErrorPage) problem() problem {
@@ -23,51 +24,58 @@ func (p ErrorPage) problem() problem {
 	case 400, 414:
 		return problem{
 			"Not understood", "This address could not be understood.",
-			page.Search(""), "Search for it instead", false,
+			page.Search(""), "Search for it instead", false, false,
 		}
 	case 403:
 		return problem{
 			"Not allowed", "This was not sent by a page of this site, so it was not done.",
-			page.Home(), "See everybody’s newest photos", false,
+			page.Home(), "See everybody’s newest photos", false, false,
 		}
 	case 404:
 		return problem{
 			"Not found", "There is nothing at this address.",
-			page.Home(), "See everybody’s newest photos", false,
+			page.Home(), "See everybody’s newest photos", false, false,
 		}
 	case 410:
 		return problem{
 			"Gone", "What was here has been taken down by its owner.",
-			page.Home(), "See everybody’s newest photos", false,
+			page.Home(), "See everybody’s newest photos", false, false,
 		}
 	case 413, 415:
 		return problem{
 			"Not understood", "This form is too large, or was sent in a way that could not be understood.",
-			page.Home(), "See everybody’s newest photos", false,
+			page.Home(), "See everybody’s newest photos", false, false,
 		}
 	case 500:
 		return problem{
 			"Something broke", "Something broke on our side, and we have a note of it.",
-			page.Ref{}, "Try again", false,
+			page.Home(), "See everybody’s newest photos", true, false,
 		}
 	case 507:
 		return problem{
 			"No room", "There is no room to keep this right now. Nothing was changed.",
-			page.Ref{}, "Try again", false,
+			page.Home(), "See everybody’s newest photos", true, false,
 		}
 	case 502, 503, 504:
 		return problem{
 			"Too busy", "It is too busy here right now: back in a few seconds.",
-			page.Ref{}, "Try again", true,
+			page.Home(), "See everybody’s newest photos", true, true,
 		}
 	}
 	if p.Status >= 500 {
-		return problem{"Something broke", "This could not be done right now.", page.Ref{}, "Try again", false}
+		return problem{
+			"Something broke", "This could not be done right now.",
+			page.Home(), "See everybody’s newest photos", true, false,
+		}
 	}
-	return problem{"Not possible", "This cannot be done here.", page.Home(), "See everybody’s newest photos", false}
+	return problem{
+		"Not possible", "This cannot be done here.",
+		page.Home(), "See everybody’s newest photos", false, false,
+	}
 }
 
-// Error is what is shown instead of a page, for any HTTP status of 400 or more.
+// Error is what is shown instead of a page, or as the answer to a form, for any HTTP status of 400 or more. It has no
+// link to its own address: behind a form that would be an empty form with another key. A reload sends the form again.
 func Error(p ErrorPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -109,18 +117,18 @@ func Error(p ErrorPage) templ.Component {
 			var templ_7745c5c3_Var3 string
 			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(it.sentence)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 67, Col: 20}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 75, Col: 20}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</h1><p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</h1>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if it.way == (page.Ref{}) {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<a class=\"way\" href=\"\"")
+			if it.again {
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<p")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -130,56 +138,38 @@ func Error(p ErrorPage) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, ">")
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-				var templ_7745c5c3_Var4 string
-				templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(it.label)
-				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 76, Col: 16}
-				}
-				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "</a>")
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-			} else {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<a class=\"way\" href=\"")
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-				var templ_7745c5c3_Var5 templ.SafeURL
-				templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinURLErrs(it.way.Path())
-				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 78, Col: 40}
-				}
-				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "\">")
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-				var templ_7745c5c3_Var6 string
-				templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(it.label)
-				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 78, Col: 53}
-				}
-				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "</a>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, ">Reload this page to try again. If you have sent a form, that sends it again, and it is done once.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "</p><p class=\"quiet trace\" hidden>Request <code></code></p></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<p><a class=\"way\" href=\"")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			var templ_7745c5c3_Var4 templ.SafeURL
+			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinURLErrs(it.way.Path())
+			if templ_7745c5c3_Err != nil {
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 83, Col: 41}
+			}
+			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "\">")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			var templ_7745c5c3_Var5 string
+			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(it.label)
+			if templ_7745c5c3_Err != nil {
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `problem.templ`, Line: 83, Col: 54}
+			}
+			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "</a></p><p class=\"quiet trace\" hidden>Request <code></code></p></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -248,6 +248,11 @@ func signUpOutIn(t *testing.T, s *peopleSite) {
 			t.Errorf("edge %d knows who signed out", i)
 		}
 	}
+	fields.Set("password", p.password)
+	reloaded := p.form(3, "/signup", fields) // by the next visitor at this computer
+	if got := reloaded.texts("main li code"); !slices.Equal(got, codes) || p.knows(3) {
+		t.Errorf("a sign-up reloaded after signing out: %d, codes %q, signed in: %t", reloaded.status, got, p.knows(3))
+	}
 	wrong := s.person("vivian")
 	wrong.password = "something else"
 	unknown := s.person("nobody_there")
@@ -265,6 +270,18 @@ func signUpOutIn(t *testing.T, s *peopleSite) {
 	if !p.knows(0) {
 		t.Error("not signed in")
 	}
+	recover := s.person("x").form(0, "/recover?next=%2Fabout", url.Values{"name": {"vivian"}, "next": {"/about"}})
+	if said := strings.Join(recover.texts(".problem"), " "); recover.attr("input[name=next]", "value") != "" ||
+		strings.Contains(said, "next") || recover.attr("input[name=name]", "value") != "vivian" {
+		t.Errorf("a form that leads nowhere says %q of a path", said)
+	}
+	for site, want := range map[string]int{"cross-site": 0, "same-origin": 1} {
+		p.header.Set("Sec-Fetch-Site", site)
+		if got := p.get(0, "/me?notice=recovered").texts("main p[role=status]"); len(got) != want {
+			t.Errorf("who comes by a link, %s, is told %q", site, got)
+		}
+	}
+	p.header.Del("Sec-Fetch-Site")
 	for _, next := range []string{"//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:x"} {
 		if got := s.person("x").get(0, "/signin?next="+url.QueryEscape(next)); strings.Contains(got.body, "evil") ||
 			strings.Contains(got.body, "javascript:x") {

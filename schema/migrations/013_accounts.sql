@@ -8,13 +8,15 @@ CREATE TABLE accounts (
     password_at  timestamptz NOT NULL DEFAULT clock_timestamp(), -- when the password was set
     disabled_at  timestamptz, -- from then on nobody signs in
     email        text        UNIQUE CHECK (char_length(email) BETWEEN 3 AND 254),
-    password     text        NOT NULL CHECK (password ~ '^\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$')
+    password     text        NOT NULL
+        CHECK (password ~ '^\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$')
 );
 
--- Codes that were not used yet. Each sets a new password once.
+-- Codes that were not used yet. Each sets a new password once. It has 80 bits, which follow from the password and the
+-- key of the sign-up by argon2id; its SHA-256 is stored.
 CREATE TABLE recovery_codes (
     user_id  bigint NOT NULL REFERENCES accounts (user_id) ON DELETE CASCADE,
-    code     bytea  NOT NULL CHECK (octet_length(code) = 32), -- SHA-256 of 80 random bits
+    code     bytea  NOT NULL CHECK (octet_length(code) = 32),
     PRIMARY KEY (user_id, code)
 );
 
@@ -42,7 +44,8 @@ BEGIN
     IF result.outcome IS NOT NULL THEN
         RETURN result;
     END IF;
-    INSERT INTO users (name, display_name) VALUES (new_name, new_name) ON CONFLICT (name) DO NOTHING RETURNING id INTO new_id;
+    INSERT INTO users (name, display_name) VALUES (new_name, new_name) ON CONFLICT (name) DO NOTHING
+        RETURNING id INTO new_id;
     IF NOT FOUND THEN
         result.outcome := 'taken';
         RETURN result;

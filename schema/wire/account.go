@@ -16,10 +16,10 @@ import (
 // Actions of people, see [ActionPhotoEdit] for how actions work. HeaderUser says whose password or profile is meant;
 // the edge takes it from the session. Only edges may set it, which is what permissions of the bus are for.
 //
-// A reply to one of the first four has HeaderAccount. With HeaderAccept: page, what is wrong with the form is answered
-// by the form's page with status 422, see [HeaderStatus], and a sign-up by the page with the recovery codes. No reply
-// is remembered with a password or a code in it: a repeated sign-up computes its codes again, from the key and the
-// password.
+// A reply to one of the first four has HeaderAccount, unless it repeats a sign-up, which signs nobody in. With
+// HeaderAccept: page, what is wrong with the form is answered by the form's page with status 422, see [HeaderStatus],
+// and a sign-up by the page with the recovery codes. No reply is remembered with a password or a code in it: a repeated
+// sign-up computes its codes again, from the key and the password.
 const (
 	ActionSignUp      = "account.signup"   // name, password, next: the path that the form's page leads to, or nothing
 	ActionSignIn      = "account.signin"   // likewise; changes nothing
@@ -100,7 +100,7 @@ func ChangedBy(reply *nats.Msg) ([]Dep, error) {
 type PrivateRequest struct {
 	Key      string        `json:"key,omitempty"`      // for the form's hidden field
 	Next     string        `json:"next,omitempty"`     // the path to go to after signing in
-	Notice   string        `json:"notice,omitempty"`   // what has just happened, one of Notices
+	Notice   string        `json:"notice,omitempty"`   // what has just happened, such as NoticePassword
 	Values   url.Values    `json:"values,omitempty"`   // what was typed, without passwords and codes
 	Wait     time.Duration `json:"wait,omitempty"`     // after too many guesses: when the next one is allowed
 	Sessions []OwnSession  `json:"sessions,omitempty"` // of the person, the one last seen first
