@@ -21,6 +21,7 @@
 //	answer.go         header fields and bodies
 //	private.go        pages for one visitor, and what their forms do
 //	forms.go          reads forms, sets cookies
+//	signin.go         begins and ends sessions, counts guesses
 //	errorpages.go     error pages, ready before they are needed
 //	exchange.go       one request and its answer, for header, metrics and logs
 //	origins.go        the site's addresses, for absolute links

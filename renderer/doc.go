@@ -19,7 +19,8 @@
 //	home.go ...   one file for each kind of page: its rows and its view model; view.go is what they share
 //	image.go      pictures; asset.go: static files, answered without a worker
 //	action.go     changes, once for each key; form.go checks their forms
-//	account.go    the actions of people: sign-up, passwords, profile; private.go: pages for one person
+//	account.go    the actions of people: sign-up, passwords, profile
+//	accountform.go their forms, and what is wrong with them; private.go: pages for one person
 //	reply.go      sends, counts and logs the reply; compress.go compresses it; failure.go turns errors into replies
 //
 // Beside the way of a request:

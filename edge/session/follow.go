@@ -22,7 +22,7 @@ const (
 // errRemade: the bucket is another one than the one that is watched.
 var errRemade = errors.New("the bucket was made anew")
 
-// Run opens the bucket, makes it if there is none, and drops what changes from memory, until ctx ends.
+// Run opens the bucket, or creates it, and follows it until ctx ends. A session that changes is dropped from memory.
 func (s *Store) Run(ctx context.Context) {
 	for {
 		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
@@ -43,7 +43,7 @@ func (s *Store) Ready() error {
 	return nil
 }
 
-// openBucket opens a JetStream KV bucket and makes it if there is none.
+// openBucket opens a JetStream KV bucket. It creates a bucket that does not exist.
 func openBucket(ctx context.Context, nc *nats.Conn, config jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {

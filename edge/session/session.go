@@ -11,7 +11,8 @@
 //
 // Files:
 //
-//	session.go  Store: begin, find, list and end sessions
+//	session.go  Store: begin, find, renew and list sessions
+//	revoke.go   ends sessions: one, or all of a user
 //	known.go    the sessions that an edge keeps
 //	follow.go   opens the bucket and follows its changes
 //	cookie.go   tokens, in cookies and as keys; agent.go: a browser's summary
@@ -150,66 +151,6 @@ func (s *Store) check(ctx context.Context, session *wire.Session) error {
 	return err
 }
 
-// revocationOf reads which sessions of a user count no more, and the value's revision; 0 if there is none. A value that
-// cannot be decoded revokes all that began before it was written.
-func revocationOf(ctx context.Context, kv jetstream.KeyValue, user int64) (wire.Revocation, uint64, error) {
-	entry, err := kv.Get(ctx, wire.RevocationKey(user))
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return wire.Revocation{}, 0, nil
-	}
-	if err != nil {
-		return wire.Revocation{}, 0, unavailable("read a revocation", err)
-	}
-	revocation, err := wire.DecodeRevocation(entry.Value())
-	if err != nil {
-		revocation = wire.Revocation{Until: entry.Created()}
-	}
-	return revocation, entry.Revision(), nil
-}
-
-// revoke adds to what is revoked of a user's sessions, and returns all of it. Once it returns, the bucket says so: each
-// edge hears of it at once, and finds it with the next session that it reads.
-func (s *Store) revoke(ctx context.Context, kv jetstream.KeyValue, user int64, add wire.Revocation) (
-	wire.Revocation, error,
-) {
-	freed := false
-	for range tries {
-		now, revision, err := revocationOf(ctx, kv, user)
-		if err != nil {
-			return now, err
-		}
-		next := now.Join(add)
-		if next == now {
-			return now, nil
-		}
-		data, err := next.Encode()
-		if err != nil {
-			return now, fmt.Errorf("revoke sessions: %w", err)
-		}
-		if revision == 0 {
-			_, err = kv.Create(ctx, wire.RevocationKey(user), data)
-		} else {
-			_, err = kv.Update(ctx, wire.RevocationKey(user), data, revision)
-		}
-		switch {
-		case err == nil:
-			s.known.revoke(user) // the watcher says so too, a moment later
-			return next, nil
-		case errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch):
-			continue
-		}
-		// A full bucket still takes removals, as they need less room, and what they free may do for the value.
-		if _, answered := errors.AsType[*jetstream.APIError](err); !answered || freed {
-			return now, unavailable("revoke sessions", err)
-		}
-		freed = true
-		if removed := s.remove(ctx, kv, user, next); removed != nil {
-			return now, errors.Join(unavailable("revoke sessions", err), removed)
-		}
-	}
-	return wire.Revocation{}, fmt.Errorf("revoke sessions: %w: too many at once", wire.ErrBusy)
-}
-
 // read reads a session from the bucket.
 func (s *Store) read(ctx context.Context, id string) (*wire.Session, error) {
 	kv, err := s.open()
@@ -327,106 +268,6 @@ func (s *Store) Begin(ctx context.Context, a wire.Account, agent string) (token 
 	}
 	s.tidy(whole, kv, a.User, after)
 	return token, nil
-}
-
-// tidy removes the sessions of a user that count no more, and the oldest ones beyond 50.
-func (s *Store) tidy(ctx context.Context, kv jetstream.KeyValue, user int64, by wire.Revocation) {
-	ctx, cancel := context.WithTimeout(ctx, asking)
-	defer cancel()
-	if err := s.remove(ctx, kv, user, by); err != nil {
-		s.log.Debug("sessions that count no more are not removed", "err", err)
-	}
-}
-
-// remove removes those sessions of a user that a revocation names, and the oldest ones beyond 50.
-func (s *Store) remove(ctx context.Context, kv jetstream.KeyValue, user int64, by wire.Revocation) error {
-	ids, err := s.idsOf(ctx, kv, user)
-	if err != nil {
-		return err
-	}
-	for i, id := range ids {
-		var session *wire.Session
-		remove := i < len(ids)-maxOfUser
-		if !remove {
-			session, err = s.read(ctx, id)
-			remove = err == nil && by.Revokes(session)
-		}
-		if remove {
-			err = s.end(ctx, kv, user, id)
-		}
-		if err != nil && !errors.Is(err, ErrNone) { // one that begins just now is listed before it is there
-			return err
-		}
-	}
-	return nil
-}
-
-// SignOut ends the session of a visitor.
-func (s *Store) SignOut(ctx context.Context, v Visitor) error {
-	kv, err := s.open()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, asking)
-	defer cancel()
-	return s.end(ctx, kv, v.User, v.ID)
-}
-
-// End ends a session of a user; [ErrNone] if it is none of theirs.
-func (s *Store) End(ctx context.Context, user int64, id string) error {
-	kv, err := s.open()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, asking)
-	defer cancel()
-	if _, ok := keyOfID(id); !ok {
-		return ErrNone
-	}
-	_, err = kv.Get(ctx, wire.SessionIndexKey(user, id))
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return ErrNone
-	}
-	if err != nil {
-		return unavailable("end a session", err)
-	}
-	return s.end(ctx, kv, user, id)
-}
-
-// end ends a session before it forgets whose it was: what is interrupted can be done again.
-func (s *Store) end(ctx context.Context, kv jetstream.KeyValue, user int64, id string) error {
-	err := kv.Delete(ctx, id)
-	if err == nil {
-		s.forget(id)
-		err = kv.Delete(ctx, wire.SessionIndexKey(user, id))
-	}
-	if err != nil {
-		return unavailable("end a session", err)
-	}
-	return nil
-}
-
-// forget drops a session that this edge has changed. The watcher says so too, a moment later.
-func (s *Store) forget(id string) {
-	if k, ok := keyOfID(id); ok {
-		s.known.changed(k)
-	}
-}
-
-// EndAll ends all sessions of a user, by one write. What is left of them in the bucket is removed afterwards.
-func (s *Store) EndAll(ctx context.Context, user int64) error {
-	kv, err := s.open()
-	if err != nil {
-		return err
-	}
-	asked, cancel := context.WithTimeout(ctx, asking)
-	defer cancel()
-	revoked, err := s.revoke(asked, kv, user, wire.Revocation{Until: s.clock.Now()})
-	if err != nil {
-		return err
-	}
-	s.tidy(ctx, kv, user, revoked)
-	return nil
 }
 
 // idsOf lists the sessions of a user, the one last renewed last.
