@@ -21,7 +21,7 @@ const module = "flickrkillr"
 type Edit struct {
 	file     string // as seen from the root of the module, or of Go's own sources
 	from, to string // from stands there exactly once
-	library  bool   // file is one of Go's standard library
+	goroot   bool   // file is one of Go's standard library
 }
 
 // Replace replaces, in a file named as seen from the root of the module, a text that stands there exactly once.
@@ -30,7 +30,7 @@ func Replace(file, from, to string) Edit { return Edit{file: file, from: from, t
 // ReplaceLibrary is Replace for a file of Go's standard library, such as "time/time.go": of that which the program is
 // built with, not of the one that is installed.
 func ReplaceLibrary(file, from, to string) Edit {
-	return Edit{file: file, from: from, to: to, library: true}
+	return Edit{file: file, from: from, to: to, goroot: true}
 }
 
 // Root finds the source tree: the module that the working directory belongs to.
@@ -94,7 +94,7 @@ func apply(ctx context.Context, root string, edits []Edit) (map[string]string, e
 	sources, library := map[string]string{}, ""
 	for _, e := range edits {
 		path := filepath.Join(root, e.file)
-		if e.library {
+		if e.goroot {
 			if library == "" {
 				var err error
 				if library, err = libraryRoot(ctx, root); err != nil {
