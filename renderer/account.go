@@ -29,7 +29,7 @@ type accountAction struct {
 	page page.Private // that has its form
 	pool *pool
 	own  bool // it is about the user of HeaderUser
-	act  func(ctx context.Context, d *doing, a attempt) (*outcome, error)
+	act  func(ctx context.Context, d *actionRun, a attempt) (*outcome, error)
 }
 
 // attempt is an action of a person that is under way.
@@ -70,7 +70,7 @@ func accountEndpoints(workers, passwords *pool) []*endpoint {
 				}
 				form, wrongForm := parseForm(a.name, m.Data, fieldsOf(a.page)...)
 				at := attempt{key, user, form}
-				var run actionFunc = func(ctx context.Context, d *doing) (*outcome, error) {
+				var run actionFunc = func(ctx context.Context, d *actionRun) (*outcome, error) {
 					if wrongForm != nil {
 						return nil, wrongForm
 					}
@@ -103,7 +103,7 @@ func userOf(m *nats.Msg, required bool) (int64, error) {
 
 // withPage answers a form that something is wrong with by the form's page.
 func withPage(kind page.Private, at attempt, run actionFunc) actionFunc {
-	return func(ctx context.Context, d *doing) (*outcome, error) {
+	return func(ctx context.Context, d *actionRun) (*outcome, error) {
 		out, err := run(ctx, d)
 		all, ok := errors.AsType[problems](err)
 		if input, one := errors.AsType[*wire.InputError](err); one && !ok {
@@ -129,7 +129,7 @@ func withPage(kind page.Private, at attempt, run actionFunc) actionFunc {
 
 // withoutPage leaves out what only pages have.
 func withoutPage(run actionFunc) actionFunc {
-	return func(ctx context.Context, d *doing) (*outcome, error) {
+	return func(ctx context.Context, d *actionRun) (*outcome, error) {
 		out, err := run(ctx, d)
 		if out != nil {
 			out.view = nil
@@ -153,7 +153,7 @@ func fieldsOf(kind page.Private) []string {
 	return nil
 }
 
-func signUp(ctx context.Context, d *doing, a attempt) (*outcome, error) {
+func signUp(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all := problems{}
 	name, problem := a.form.newName()
 	all.note(problem)
@@ -202,7 +202,7 @@ func signUp(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 // errNoMatch is one answer for an unknown name, a wrong password and an account that is closed.
 func errNoMatch() error { return wrong("password", "does not fit the name: check both") }
 
-func signIn(ctx context.Context, d *doing, a attempt) (*outcome, error) {
+func signIn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all := problems{}
 	name, problem := a.form.userName()
 	all.note(problem)
@@ -220,7 +220,7 @@ func signIn(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 
 // checkPassword returns the account of a name if the password is its own. It takes the same time whether there is such
 // an account or not.
-func (d *doing) checkPassword(ctx context.Context, name, secret string) (*store.Account, error) {
+func (d *actionRun) checkPassword(ctx context.Context, name, secret string) (*store.Account, error) {
 	account, err := d.accountNamed(ctx, name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
@@ -241,7 +241,7 @@ func (d *doing) checkPassword(ctx context.Context, name, secret string) (*store.
 
 // recoverAccount sets a password by a recovery code. A code has 80 bits, so its hash may be compared at once; the new
 // password is hashed first, so that an unknown name takes the same time.
-func recoverAccount(ctx context.Context, d *doing, a attempt) (*outcome, error) {
+func recoverAccount(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all := problems{}
 	name, problem := a.form.userName()
 	all.note(problem)
@@ -288,7 +288,7 @@ func afterPassword(now *store.Account, hash string, changes []store.Change) (*ou
 	return &outcome{changes: changes, account: toAccount(now)}, nil
 }
 
-func changePassword(ctx context.Context, d *doing, a attempt) (*outcome, error) {
+func changePassword(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	account, err := d.accountOf(ctx, a.user)
 	if err != nil {
 		return nil, err
@@ -326,7 +326,7 @@ func changePassword(ctx context.Context, d *doing, a attempt) (*outcome, error) 
 	return afterPassword(account, hash, changes)
 }
 
-func editProfile(ctx context.Context, d *doing, a attempt) (*outcome, error) {
+func editProfile(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all := problems{}
 	var edit store.Profile
 	var problem *wire.InputError
@@ -352,13 +352,13 @@ func editProfile(ctx context.Context, d *doing, a attempt) (*outcome, error) {
 	return &outcome{changes: changes}, nil
 }
 
-func (d *doing) accountNamed(ctx context.Context, name string) (*store.Account, error) {
+func (d *actionRun) accountNamed(ctx context.Context, name string) (*store.Account, error) {
 	return fromRows(ctx, d, func(ctx context.Context) (*store.Account, error) {
 		return d.store.AccountNamed(ctx, name)
 	})
 }
 
-func (d *doing) accountOf(ctx context.Context, user int64) (*store.Account, error) {
+func (d *actionRun) accountOf(ctx context.Context, user int64) (*store.Account, error) {
 	return fromRows(ctx, d, func(ctx context.Context) (*store.Account, error) { return d.store.AccountOf(ctx, user) })
 }
 

@@ -195,7 +195,7 @@ func TestPrivatePages(t *testing.T) {
 	defer close(release)
 	for range s.cfg.ActionWorkers {
 		s.actions.put(&job{request: request{endpoint: s.endpoints[0], arrived: time.Now(),
-			deadline: time.Now().Add(time.Minute), action: &action{func(context.Context, *doing) (*outcome, error) {
+			deadline: time.Now().Add(time.Minute), action: &action{func(context.Context, *actionRun) (*outcome, error) {
 				<-release
 				return nil, wire.ErrInternal
 			}}}})

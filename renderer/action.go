@@ -23,17 +23,17 @@ const actionTimeout = 5 * time.Second
 type action struct{ run actionFunc }
 
 // actionFunc does what was asked.
-type actionFunc func(ctx context.Context, d *doing) (*outcome, error)
+type actionFunc func(ctx context.Context, d *actionRun) (*outcome, error)
 
-// doing is a service at work on one action.
-type doing struct {
+// actionRun is one run of an action.
+type actionRun struct {
 	*Service
 	sql time.Duration // that Postgres has taken so far
 }
 
 // fromRows asks Postgres, which is waited for as long as an action may. What else an action does, such as hashing a
 // password, has no part in that time.
-func fromRows[T any](ctx context.Context, d *doing, ask func(ctx context.Context) (T, error)) (answer T, err error) {
+func fromRows[T any](ctx context.Context, d *actionRun, ask func(ctx context.Context) (T, error)) (answer T, err error) {
 	begun := time.Now()
 	err = d.untilOutage(ctx, actionTimeout, func(ctx context.Context) (err error) {
 		answer, err = ask(ctx)
@@ -77,7 +77,7 @@ func actionEndpoints(workers *pool) []*endpoint {
 				if err != nil {
 					return parsed{}, err
 				}
-				run := func(ctx context.Context, d *doing) (*outcome, error) {
+				run := func(ctx context.Context, d *actionRun) (*outcome, error) {
 					changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 						return change(ctx, d.store, key)
 					})
@@ -159,7 +159,7 @@ func (s *Service) answerActionsOf(ctx context.Context, p *pool, jobs []*job) {
 func (s *Service) answerAction(ctx context.Context, j *job) {
 	ctx, cancel := s.context(ctx, [][]*job{{j}})
 	defer cancel()
-	d := &doing{Service: s}
+	d := &actionRun{Service: s}
 	out, err := j.action.run(ctx, d)
 	j.work.timing.SQL = d.sql
 	if store.IsFull(err) {

@@ -29,7 +29,7 @@ func privateEndpoints(workers *pool) []*endpoint {
 					return parsed{}, err
 				}
 				return parsed{limit: wire.PageDeadline, action: &action{
-					run: func(ctx context.Context, d *doing) (*outcome, error) {
+					run: func(ctx context.Context, d *actionRun) (*outcome, error) {
 						return d.privatePage(ctx, kind, user, asked)
 					},
 				}}, nil
@@ -47,7 +47,7 @@ var notices = map[string]string{
 	wire.NoticeCookies:   "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
 
-func (d *doing) privatePage(
+func (d *actionRun) privatePage(
 	ctx context.Context, kind page.Private, user int64, asked wire.PrivateRequest,
 ) (*outcome, error) {
 	f := templates.Form{Key: asked.Key, Next: asked.Next, Notice: notices[asked.Notice], Values: map[string]string{}}
@@ -63,7 +63,7 @@ func (d *doing) privatePage(
 }
 
 // privateView makes the view of a private page. For the profile's form without values it takes those of the user.
-func (d *doing) privateView(
+func (d *actionRun) privateView(
 	ctx context.Context, kind page.Private, user int64, f templates.Form, sessions []wire.OwnSession,
 ) (templ.Component, error) {
 	p := templates.PrivatePage{Site: d.maker.site, Kind: kind, Form: f}
