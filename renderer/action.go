@@ -33,7 +33,9 @@ type actionRun struct {
 
 // fromRows asks Postgres, which is waited for as long as an action may. What else an action does, such as hashing a
 // password, has no part in that time.
-func fromRows[T any](ctx context.Context, d *actionRun, ask func(ctx context.Context) (T, error)) (answer T, err error) {
+func fromRows[T any](
+	ctx context.Context, d *actionRun, ask func(ctx context.Context) (T, error),
+) (answer T, err error) {
 	begun := time.Now()
 	err = d.untilOutage(ctx, actionTimeout, func(ctx context.Context) (err error) {
 		answer, err = ask(ctx)
