@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"reflect"
 	"slices"
@@ -18,6 +19,9 @@ import (
 	"flickrkillr/renderer/store"
 )
 
+// passwordHash is one that no password has.
+const passwordHash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaA"
+
 // No statement of this package may scan all photos, and no listing may fetch what it does not show in order to sort it.
 // Every exported method is called, a new one too or this test fails, and every statement that reaches Postgres is
 // explained.
@@ -32,6 +36,8 @@ func TestPlans(t *testing.T) {
 		"INSERT INTO outbox (scope, version, gone) SELECT 'user.u' || g, g, false FROM generate_series(1, 5000) g",
 		`INSERT INTO action_keys (key, request, scopes, versions, gone)
 			SELECT g, decode(repeat('00', 32), 'hex'), '{photo.1}', '{1}', '{f}' FROM generate_series(1, 20000) g`,
+		"INSERT INTO accounts (user_id, password) SELECT g, '"+passwordHash+"' FROM generate_series(1, 4000) g",
+		"INSERT INTO recovery_codes (user_id, code) SELECT g, sha256(g::text::bytea) FROM generate_series(1, 4000) g",
 		"VACUUM ANALYZE")
 
 	traced := &statements{}
@@ -73,6 +79,10 @@ func TestPlans(t *testing.T) {
 		"delete_photo('scans', $1, 12)",
 		"(SELECT 'done' AS outcome FROM count_tags(10000), (SELECT $1::bytea) AS key) AS counted",
 		"set_photo_private('scans', $1, 13, true)", "set_photo_private('scans', $1, 13, false)",
+		"sign_up('scans', $1, 'another', '" + passwordHash + "', ARRAY[$1::bytea])",
+		"set_password('scans', $1, 7, '" + passwordHash + "', '" + passwordHash + "')",
+		"recover_account('scans', sha256($1), 7, sha256('7'), '" + passwordHash + "')",
+		"edit_profile('scans', $1, 7, 'Display', NULL)",
 	} {
 		checkScans(t, untraced, call)
 	}
@@ -103,6 +113,7 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 	}
 	title := "Title"
 	edited := func() error { _, err := s.EditPhoto(ctx, "edit", 1, store.Edit{Title: &title}); return err }
+	code, display := sha256.Sum256([]byte("1")), "Display"
 	published := func([]store.Change, time.Time) error { return nil }
 	return map[string][]func() error{
 		"Users": {func() error {
@@ -141,6 +152,21 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 			func() error { _, err := s.SetPhotoPrivate(ctx, "hide", 3, true); return err },
 			func() error { _, err := s.SetPhotoPrivate(ctx, "show", 3, false); return err },
 		},
+		"SignUp": {func() error {
+			_, err := s.SignUp(ctx, "signup", "newcomer", passwordHash, [][]byte{code[:]})
+			return err
+		}},
+		"AccountNamed": {func() error { _, err := s.AccountNamed(ctx, "u1"); return err }},
+		"AccountOf":    {func() error { _, err := s.AccountOf(ctx, 1); return err }},
+		"SetPassword": {func() error {
+			_, err := s.SetPassword(ctx, "password", 1, passwordHash, passwordHash)
+			return err
+		}},
+		"Recover": {func() error { _, err := s.Recover(ctx, "recover", 1, code[:], passwordHash); return err }},
+		"EditProfile": {func() error {
+			_, err := s.EditProfile(ctx, "profile", 1, store.Profile{DisplayName: &display})
+			return err
+		}},
 		"ForgetKeys": {func() error { _, err := s.ForgetKeys(ctx, time.Hour); return err }},
 		"Now":        {func() error { _, err := s.Now(ctx); return err }},
 		"SiteID":     {func() error { _, err := s.SiteID(ctx); return err }},
