@@ -32,14 +32,15 @@ type Row struct {
 // Setup is the site of a row.
 type Setup struct {
 	Renderers, Edges, Cachefills int
-	NoNear                       bool          // edges without an in-process cache
-	NoMemcached                  bool          // and no cachefill
-	SlowQueries                  time.Duration // that each query takes longer; 0: as long as usual
-	NoSync                       bool          // renderers do not wait until PostgreSQL has written what it commits
-	Bus                          scale.Line    // between the roles and NATS
-	Edits                        []mutant.Edit // of the program; none: this program
-	Env                          []string      // added to the environment of the roles
-	program                      string        // with these edits
+	NoNear                       bool                       // edges without an in-process cache
+	NoMemcached                  bool                       // and no cachefill
+	SlowQueries                  time.Duration              // that each query takes longer; 0: as long as usual
+	NoSync                       bool                       // renderers do not wait until PostgreSQL has written what it commits
+	Bus                          scale.Line                 // between the roles and NATS
+	Edits                        []mutant.Edit              // of the program; none: this program
+	Env                          []string                   // added to the environment of the roles
+	EnvOf                        func(name string) []string // and to that of the process with this name
+	program                      string                     // with these edits
 }
 
 // broken reports that what goes wrong in a row is its site.
