@@ -35,11 +35,11 @@ type Setup struct {
 	NoNear                       bool                       // edges without an in-process cache
 	NoMemcached                  bool                       // and no cachefill
 	SlowQueries                  time.Duration              // that each query takes longer; 0: as long as usual
-	NoSync                       bool                       // renderers do not wait until PostgreSQL has written what it commits
+	NoSync                       bool                       // renderers do not wait until PostgreSQL has written a commit
 	Bus                          scale.Line                 // between the roles and NATS
 	Edits                        []mutant.Edit              // of the program; none: this program
 	Env                          []string                   // added to the environment of the roles
-	EnvOf                        func(name string) []string // and to that of the process with this name
+	EnvOf                        func(name string) []string // and to that of one of them
 	program                      string                     // with these edits
 }
 
