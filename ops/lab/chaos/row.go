@@ -35,7 +35,7 @@ type Setup struct {
 	NoNear                       bool                       // edges without an in-process cache
 	NoMemcached                  bool                       // and no cachefill
 	SlowQueries                  time.Duration              // that each query takes longer; 0: as long as usual
-	NoSync                       bool                       // renderers do not wait until PostgreSQL has written a commit
+	NoSync                       bool                       // nobody waits until PostgreSQL has written a commit
 	Bus                          scale.Line                 // between the roles and NATS
 	Edits                        []mutant.Edit              // of the program; none: this program
 	Env                          []string                   // added to the environment of the roles
