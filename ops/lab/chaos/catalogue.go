@@ -213,7 +213,7 @@ func catalogue() []Row {
 			Setup: usual.on(func(s *Setup) {
 				s.Edits, s.EnvOf, s.Env = wrongClocks, clockOf, []string{clocksLeap}
 			}),
-			Loads:   all(Target{P99: 100 * time.Millisecond, Cached: .8}),
+			Loads:   all(Target{P99: 100 * time.Millisecond, Cached: .6}),
 			Control: Control{Off: "cluster time", Edits: withoutClusterTime},
 		},
 		{
