@@ -157,7 +157,7 @@ func catalogue() []Row {
 		{
 			Name: "the relay is held back for 6 s", Visitor: "slower pages",
 			Why:   "edges that do not hear of changes trust no copy, and ask renderers",
-			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond, NoStale: true}),
 			Fault:     Fault{Inject: named("hold the relay back")},
 			Control:   Control{Off: "making pages anew", Edits: withoutNewer},
 			Addresses: true,
@@ -165,7 +165,7 @@ func catalogue() []Row {
 		{
 			Name: "the stream of changes is deleted every 15 s", Visitor: "slower pages for a moment",
 			Why:   "the relay makes it anew, and edges trust no copy that is older",
-			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond, NoStale: true}),
 			Fault:     Fault{Every: 15 * time.Second, Inject: named("wipe the stream")},
 			Control:   Control{Off: "making pages anew", Edits: withoutNewer},
 			Addresses: true,

@@ -81,6 +81,7 @@ type Target struct {
 	Cached        float64       // answers that a cache has, as a part of all, once CachedWithin has passed
 	CachedWithin  time.Duration // since the end of the fault
 	Goodput       float64       // right answers per second, as a part of the peak; for rows with Overload
+	NoStale       bool          // no stale page is shown
 	StaleRequired bool          // at least one stale page is shown: without, the fault did not reach the visitors
 }
 

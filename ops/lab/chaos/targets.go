@@ -90,6 +90,9 @@ func (s *Seen) checks(t Target, faults []FaultEvent, peak float64) []Check {
 		all = append(all, Check{What: "right answers per second", Seen: fmt.Sprintf("%.0f", s.Right),
 			Target: fmt.Sprintf("at least %.0f", t.Goodput*peak), Met: s.Right >= t.Goodput*peak})
 	}
+	if t.NoStale {
+		all = append(all, Check{What: "stale answers", Target: "none", Seen: fmt.Sprint(s.Stale), Met: s.Stale == 0})
+	}
 	if t.StaleRequired {
 		all = append(all, Check{What: "stale answers", Target: "some", Seen: fmt.Sprint(s.Stale), Met: s.Stale > 0})
 	}
