@@ -1,0 +1,133 @@
+package audit
+
+import (
+	"context"
+	"crypto/rand"
+	mathrand "math/rand/v2"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"flickrkillr/ops/lab/person"
+	schema "flickrkillr/schema/page"
+	"flickrkillr/schema/sleep"
+)
+
+// The ways to end sessions, as reports name them.
+const (
+	signOut      = "sign out"
+	endOne       = "sign out one"
+	endAll       = "sign out everywhere"
+	newPassword  = "new password"
+	waysToRevoke = 4
+)
+
+// revoke ends sessions of a member through one edge, and times how soon every edge refuses them: rule "ended". What the
+// form does not end must go on: rule "kept".
+func (p *people) revoke(ctx context.Context, m *member, draw *mathrand.Rand) {
+	edge, before := p.edge(draw), m.browsers
+	way := [waysToRevoke]string{signOut, endOne, endAll, newPassword}[draw.IntN(waysToRevoke)]
+	ended := before[:]
+	done := false
+	// What has begun is completed, so that its outcome is known.
+	whole := context.WithoutCancel(ctx)
+	switch way {
+	case signOut:
+		ended = before[1:]
+		done = p.end(whole, edge, schema.PathSignOut, before[1], url.Values{})
+	case endOne:
+		ended = before[1:]
+		done = p.end(whole, edge, schema.PrivateSessions.Path(), before[0], url.Values{"end": {idOf(before[1].Token)}})
+	case endAll:
+		done = p.end(whole, edge, schema.PrivateSessions.Path(), before[0], url.Values{"end": {"all"}})
+	case newPassword:
+		done = p.setPassword(whole, m, edge, before[0])
+	}
+	acked := p.a.now()
+	if !done {
+		m.browsers = [browsersEach]person.Session{} // whether they have ended is unknown
+		p.failed(ctx, way, nil)
+		return
+	}
+	for i := range m.browsers {
+		if i >= browsersEach-len(ended) && m.browsers[i] == before[i] {
+			m.browsers[i] = person.Session{}
+		}
+	}
+	p.a.tally.revoked(way)
+	p.time(ctx, m, way, ended, acked)
+	for _, edge := range p.a.cfg.Edges {
+		for _, s := range m.browsers {
+			p.check(ctx, m, edge, s)
+		}
+	}
+}
+
+// end sends a form that ends sessions, until it is done.
+func (p *people) end(ctx context.Context, edge, path string, as person.Session, form url.Values) bool {
+	answer, err := p.post(ctx, edge, path, as, form)
+	return err == nil && answer.Status == http.StatusSeeOther
+}
+
+// setPassword sets a new password, which gives the browser a new session and ends all others.
+func (p *people) setPassword(ctx context.Context, m *member, edge string, as person.Session) bool {
+	next := rand.Text()
+	p.secrets.add(&secret{text: next, what: "a password"})
+	form := url.Values{"old": {m.passwords[0]}, "password": {next}}
+	m.passwords = []string{next, m.passwords[0]}
+	answer, err := p.password(ctx, edge, schema.PrivatePassword, as, form)
+	if err != nil || answer.Session.Token == "" {
+		return false
+	}
+	m.passwords = m.passwords[:1]
+	p.keep(m, 0, answer.Session)
+	return true
+}
+
+// time requests a member's page with each of the ended sessions from every edge, until all refuse them. The time counts
+// from the acknowledgement until the request was sent that the last edge refused.
+func (p *people) time(ctx context.Context, m *member, way string, ended []person.Session, acked moment) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	worst := moment(0)
+	for _, edge := range p.a.cfg.Edges {
+		for _, s := range ended {
+			all.Go(func() {
+				at := p.refusedAt(ctx, m, edge, way, s, acked)
+				mu.Lock()
+				defer mu.Unlock()
+				worst = max(worst, at)
+			})
+		}
+	}
+	all.Wait()
+	switch {
+	case ctx.Err() != nil:
+	case worst == never:
+		p.a.tally.unrefused()
+	default:
+		p.a.tally.endedAt(worst-acked, p.a.faults.between(acked-FaultBound, worst))
+	}
+}
+
+// refusedAt returns when the request was sent that an edge refused; never if it did not within pollLimit, or honoured
+// the session after the bound, which is a violation.
+func (p *people) refusedAt(ctx context.Context, m *member, edge, way string, s person.Session, acked moment) moment {
+	path := schema.PrivateMe.Path()
+	for end := acked + pollLimit; p.a.now() < end && ctx.Err() == nil; sleep.For(ctx, pollEvery) {
+		begin := p.a.now()
+		answer, err := p.web.Get(ctx, http.MethodHead, edge, path, s)
+		switch {
+		case err != nil || answer.Status >= 500:
+			continue
+		case answer.SignedOut():
+			return begin
+		}
+		if late := begin - acked; late > p.a.checker.bound(acked, begin) {
+			p.violated("ended", edge+path, answer, begin,
+				"the session of %s counts %v after it was ended: %s", m.name, late, way)
+			return never
+		}
+	}
+	return never
+}
