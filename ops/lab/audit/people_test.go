@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
@@ -45,7 +46,7 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		name = ""
 	}
 	begin := func(name string) {
-		token := strings.Repeat(fmt.Sprintf("%x", len(s.sessions)%16), 43)
+		token := rand.Text() + rand.Text()
 		s.sessions[token] = name
 		http.SetCookie(w, &http.Cookie{Name: "session", Value: token, MaxAge: 60})
 	}
@@ -85,7 +86,7 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			seeOther("/signin?next=%2Fme")
 			return
 		}
-		page := `<p>` + name + `</p><input name="key" value="` + strings.Repeat("k", 26) + `">`
+		page := `<p>` + name + `</p><input name="key" value="` + rand.Text() + `">`
 		if s.keeps && s.last == "" {
 			s.last = page
 		}

@@ -52,7 +52,7 @@ func TestSecretsAreFoundAnywhere(t *testing.T) {
 func TestSecretsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newSecrets()
-	text := func(i int) string { return fmt.Sprintf("a secret with the number %d.", i) }
+	text := func(i int) string { return fmt.Sprintf("%016x", uint64(i+1)*hashWord) }
 	for i := range maxSecrets + 1 {
 		s.add(&secret{text: text(i)})
 	}
