@@ -43,10 +43,11 @@ func (c *benchCommand) withPeople(s *session, cfg *bench.Config, run func() erro
 		if err != nil {
 			return err
 		}
+		var sessions []begun
 		defer func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), benchCleanUp)
 			defer cancel()
-			err = errors.Join(err, remove(ctx))
+			err = errors.Join(err, endAll(ctx, sessions), remove(ctx))
 		}()
 		client := person.Client{HTTP: &http.Client{Timeout: benchSignIn, CheckRedirect: lastResponse}}
 		defer client.HTTP.CloseIdleConnections()
@@ -56,17 +57,15 @@ func (c *benchCommand) withPeople(s *session, cfg *bench.Config, run func() erro
 			if err != nil {
 				return err
 			}
+			sessions = append(sessions, begun{edge, session})
 			cfg.Cookies = append(cfg.Cookies, session.Cookie)
-			defer func() { // the account is removed too, so a failure matters little
-				ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), benchCleanUp)
-				defer cancel()
-				if err := client.SignOut(ctx, edge, session); err != nil {
-					s.log.Warn("a session is not ended", "err", err)
-				}
-			}()
 		}
 		if c.SignIns > 0 {
-			cfg.Storm = func(ctx context.Context) bench.Storm { return signInAtOnce(ctx, cfg.Edges, accounts[visitors:]) }
+			cfg.Storm = func(ctx context.Context) bench.Storm {
+				storm, more := signInAtOnce(ctx, cfg.Edges, accounts[visitors:])
+				sessions = append(sessions, more...)
+				return storm
+			}
 		}
 		return run()
 	})
@@ -74,9 +73,26 @@ func (c *benchCommand) withPeople(s *session, cfg *bench.Config, run func() erro
 
 func lastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// signInAtOnce signs all accounts in at once. Their sessions end with the accounts. On the loopback interface they come from many addresses, as
-// a site limits what one address may guess.
-func signInAtOnce(ctx context.Context, edges []string, accounts []seed.Account) bench.Storm {
+// begun is a session that a benchmark has begun.
+type begun struct {
+	edge string
+	person.Session
+}
+
+// endAll ends sessions: they would be stored for 30 days.
+func endAll(ctx context.Context, sessions []begun) error {
+	client := person.Client{HTTP: &http.Client{CheckRedirect: lastResponse}}
+	defer client.HTTP.CloseIdleConnections()
+	var errs []error
+	for _, one := range sessions {
+		errs = append(errs, client.SignOut(ctx, one.edge, one.Session))
+	}
+	return errors.Join(errs...)
+}
+
+// signInAtOnce signs all accounts in at once. On the loopback interface they come from many addresses, as a site limits
+// what one address may guess.
+func signInAtOnce(ctx context.Context, edges []string, accounts []seed.Account) (_ bench.Storm, sessions []begun) {
 	var mu sync.Mutex
 	took, outcomes := bench.NewTimer(), map[string]int64{}
 	var all sync.WaitGroup
@@ -102,12 +118,13 @@ func signInAtOnce(ctx context.Context, edges []string, accounts []seed.Account) 
 				outcomes[fmt.Sprintf("status %d", answer.Status)]++
 			default:
 				outcomes["signed in"]++
+				sessions = append(sessions, begun{edge, answer.Session})
 			}
 		})
 	}
 	all.Wait()
 	return bench.Storm{What: fmt.Sprintf("%d people signed in at once", len(accounts)), Outcomes: outcomes,
-		Seconds: time.Since(began).Seconds(), Times: took.Times()}
+		Seconds: time.Since(began).Seconds(), Times: took.Times()}, sessions
 }
 
 // transportFrom makes connections for the i-th person.

@@ -55,7 +55,8 @@ func (p *people) listen(ctx context.Context) {
 			return
 		case m := <-messages:
 			p.leaks.messages.Add(1)
-			if found := p.secrets.find(appendFields(slices.Clip(m.Data), http.Header(m.Header)), seenOnBus); found != nil {
+			text := appendFields(slices.Clip(m.Data), http.Header(m.Header))
+			if found := p.secrets.find(text, seenOnBus); found != nil {
 				p.leaked("message "+m.Subject, found)
 			}
 		}

@@ -47,6 +47,7 @@ type people struct {
 	free    chan *member
 	secrets *secrets
 	leaks   leaks
+	probes  sync.WaitGroup // of ended sessions
 }
 
 // member is one of the audit's people. One goroutine at a time uses it, but for cookie.
@@ -181,6 +182,7 @@ func (p *people) run(ctx context.Context) {
 		})
 	}
 	all.Wait()
+	p.probes.Wait()
 }
 
 // come is what a member does: sign in where signed out, look at private pages, and end a session.

@@ -117,6 +117,7 @@ func (s *accountsSite) audited(t *testing.T, n int) (rules []string, report *Rep
 	for i := range n {
 		a.people.come(t.Context(), a.people.members[i%2], draw)
 	}
+	a.people.probes.Wait()
 	report = a.tally.sum()
 	report.People = a.people.sum(report.People)
 	for rule := range report.Rules {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"flickrkillr/ops/lab/person"
 	schema "flickrkillr/schema/page"
@@ -92,6 +93,7 @@ func (p *people) time(ctx context.Context, m *member, way string, ended []person
 	worst := moment(0)
 	for _, edge := range p.a.cfg.Edges {
 		for _, s := range ended {
+			p.probes.Go(func() { p.probe(ctx, m, edge, way, s, acked) })
 			all.Go(func() {
 				at := p.refusedAt(ctx, m, edge, way, s, acked)
 				mu.Lock()
@@ -113,21 +115,47 @@ func (p *people) time(ctx context.Context, m *member, way string, ended []person
 // refusedAt returns when the request was sent that an edge refused; never if it did not within pollLimit, or honoured
 // the session after the bound, which is a violation.
 func (p *people) refusedAt(ctx context.Context, m *member, edge, way string, s person.Session, acked moment) moment {
-	path := schema.PrivateMe.Path()
 	for end := acked + pollLimit; p.a.now() < end && ctx.Err() == nil; sleep.For(ctx, pollEvery) {
 		begin := p.a.now()
-		answer, err := p.web.Get(ctx, http.MethodHead, edge, path, s)
-		switch {
-		case err != nil || answer.Status >= 500:
-			continue
-		case answer.SignedOut():
+		refused, violated := p.askEnded(ctx, m, edge, way, s, acked)
+		if refused {
 			return begin
 		}
-		if late := begin - acked; late > p.a.checker.bound(acked, begin) {
-			p.violated("ended", edge+path, answer, begin,
-				"the session of %s counts %v after it was ended: %s", m.name, late, way)
+		if violated {
 			return never
 		}
 	}
 	return never
+}
+
+// probe asks an edge once more, as soon as it must refuse. An edge that was frozen at the first request is asked for
+// the first time then.
+func (p *people) probe(ctx context.Context, m *member, edge, way string, s person.Session, acked moment) {
+	if sleep.For(ctx, acked+p.a.cfg.Bound+probeAfter-p.a.now()) {
+		p.askEnded(ctx, m, edge, way, s, acked)
+	}
+}
+
+// probeAfter is the time from the bound to the probe.
+const probeAfter = 10 * time.Millisecond
+
+// askEnded requests a member's page with an ended session. It may only be honoured within the bound.
+func (p *people) askEnded(ctx context.Context, m *member, edge, way string, s person.Session, acked moment) (
+	refused, violated bool,
+) {
+	path, begin := schema.PrivateMe.Path(), p.a.now()
+	answer, err := p.web.Get(ctx, http.MethodHead, edge, path, s)
+	if err != nil || answer.Status >= 500 {
+		return false, false
+	}
+	if answer.SignedOut() {
+		return true, false
+	}
+	late := begin - acked
+	if late <= p.a.checker.bound(acked, begin) {
+		return false, false
+	}
+	p.violated("ended", edge+path, answer, begin,
+		"the session of %s counts %v after it was ended: %s", m.name, late, way)
+	return false, true
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// part is a part of the answers, which is reported beside the whole: those to visitors of one kind, or those to requests
-// of one time.
+// part is a part of the answers, which is reported beside the whole: those to visitors of one kind, or to requests of
+// one time.
 type part int
 
 const (
