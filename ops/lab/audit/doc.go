@@ -30,9 +30,9 @@
 // of them, and so are the items of memcached, and the messages of the bus that an audit may hear. Every other visitor
 // of the pages that all share is signed in, and these answers are held to the same rules.
 //
-// An answer about photos is checked once every write to its users that began before the answer ended has its outcome. So
-// a verdict does not depend on the order in which outcomes arrive. The queue of unchecked answers is bounded; when it is
-// full, observers wait.
+// An answer about photos is checked once every write to its users that began before the answer ended has its
+// outcome. So a verdict does not depend on the order in which outcomes arrive. The queue of unchecked answers is
+// bounded; when it is full, observers wait.
 //
 // All random choices come from one seed, so a run can be repeated with the same decisions, though not with the same
 // timing.
