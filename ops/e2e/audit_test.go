@@ -84,9 +84,9 @@ func TestAuditOfARunningSite(t *testing.T) {
 		r.Notice.Err == "" {
 		t.Errorf("exit status %d: %+v", status, r)
 	}
-	if left := column[string](s, "SELECT name FROM users WHERE name LIKE 'killraudit-%'"); len(left) > 0 ||
-		r.People.Accounts == 0 {
-		t.Errorf("of %d people %v are left", r.People.Accounts, left)
+	left := column[int64](s, "SELECT count(*) FROM users WHERE name LIKE 'killraudit-%'")
+	if left[0] != 0 || r.People.Accounts == 0 {
+		t.Errorf("of %d people %d are left", r.People.Accounts, left[0])
 	}
 	var counted int64
 	for _, url := range s.roles.DebugURLs(roles.Edge) {
