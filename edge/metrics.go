@@ -48,6 +48,7 @@ type metrics struct {
 	unreadable prometheus.Counter
 	pauses     prometheus.Counter
 	refused    prometheus.Counter
+	signIns    *prometheus.CounterVec
 
 	registry prometheus.Registerer
 }
@@ -102,6 +103,9 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		unreadable: counter("unreadable_messages_total", "Messages on the stream of changes that could not be read."),
 		pauses:     counter("pauses_total", "Times that this process did not run for 400 ms or longer."),
 		refused:    counter("refused_connections_total", "Connections closed because their address had too many."),
+		signIns: counters("sign_ins_total",
+			"Forms to sign in, by outcome: ok, wrong (name or password), limited (too many guesses), unavailable.",
+			"outcome"),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "killr_edge_requests_in_flight", Help: "Requests being answered.",
 		}),
@@ -116,12 +120,16 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	for _, code := range []int{0, 200, 301, 304, 400, 404, 405, 410, 414, 500, 503} {
 		m.status[code] = status.WithLabelValues(strconv.Itoa(code))
 	}
+	for _, outcome := range []string{signInOK, signInWrong, signInLimited, signInUnavailable} {
+		m.signIns.WithLabelValues(outcome)
+	}
 	for reason := range m.delegated {
 		m.delegated[reason] = delegated.WithLabelValues(fastpath.Reason(reason).String())
 	}
 	registry.MustRegister(
 		answers, durations, status, m.bytes, m.fast, delegated, m.halfClosed, m.hedges, m.retries, m.shared, m.fills,
 		m.refills, m.busErrors, m.lookups, m.batch, m.inFlight, m.changes, m.unreadable, m.pauses, m.refused,
+		m.signIns,
 	)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())

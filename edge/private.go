@@ -118,7 +118,11 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 	case write && who.Unverified:
 		return fmt.Errorf("%w: the session cannot be checked", wire.ErrUnavailable)
 	case write:
-		return s.submit(w, r, x, kind, who)
+		err := s.submit(w, r, x, kind, who)
+		if outcome := signInOutcome(kind, x.status, err); outcome != "" {
+			s.metrics.signIns.WithLabelValues(outcome).Inc()
+		}
+		return err
 	case who.Session != nil && !kind.NeedsSession():
 		s.seeOther(w, x, page.PrivateMe.Path())
 		return nil

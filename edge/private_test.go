@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"net/http"
 	"reflect"
 	"testing"
 
@@ -38,6 +39,35 @@ func TestGuessBounds(t *testing.T) {
 			got, err := guessBounds(c.kind, c.who, " ANSEL ", from, c.addressLimit)
 			if err != nil || !reflect.DeepEqual(got, c.want) {
 				t.Errorf("%v, %v, want %v", got, err, c.want)
+			}
+		})
+	}
+}
+
+// TestSignInOutcome: a form to sign in counts as what became of it; other forms, and those that no page of the site
+// sends, do not count.
+func TestSignInOutcome(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		kind   page.Private
+		status int
+		err    error
+		want   string
+	}{
+		{"signed in", page.PrivateSignIn, http.StatusSeeOther, nil, "ok"},
+		{"a wrong password", page.PrivateSignIn, http.StatusUnprocessableEntity, nil, "wrong"},
+		{"a password of before", page.PrivateSignIn, 0, session.ErrOvertaken, "wrong"},
+		{"too many guesses", page.PrivateSignIn, http.StatusTooManyRequests, nil, "limited"},
+		{"no NATS", page.PrivateSignIn, 0, wire.ErrUnavailable, "unavailable"},
+		{"a busy renderer", page.PrivateSignIn, 0, wire.ErrBusy, "unavailable"},
+		{"a form that cannot be read", page.PrivateSignIn, 0, errForm, ""},
+		{"another form", page.PrivateSignUp, http.StatusSeeOther, nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if got := signInOutcome(c.kind, c.status, c.err); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
 	}

@@ -158,8 +158,10 @@ func newServer(cfg Config) *Server {
 		feed: freshness.NewFeed(cfg.NATS, tracker, freshness.FeedMetrics{
 			Delay: m.changes, Unreadable: m.unreadable, Pauses: m.pauses,
 		}, log),
-		tokens:      freshness.NewTokens(cfg.NATS, tracker, log),
-		sessions:    session.New(session.Config{NATS: cfg.NATS, Clock: clock, Log: log, Capacity: maxSessions}),
+		tokens: freshness.NewTokens(cfg.NATS, tracker, log),
+		sessions: session.New(session.Config{
+			NATS: cfg.NATS, Clock: clock, Awake: tracker.Awake, Log: log, Capacity: maxSessions,
+		}),
 		limits:      session.NewLimits(cfg.NATS, clock),
 		crossOrigin: http.NewCrossOriginProtection(),
 		pages: &resolver{

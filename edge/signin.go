@@ -125,3 +125,31 @@ func guessBounds(kind page.Private, who visitor, name, remoteAddr string, addres
 	}
 	return bounds, nil
 }
+
+// Outcomes of a sign-in, as a metric has them.
+const (
+	signInOK          = "ok"
+	signInWrong       = "wrong"
+	signInLimited     = "limited"
+	signInUnavailable = "unavailable" // the site could not tell; the visitor tries again
+)
+
+// signInOutcome is what became of a form to sign in that was answered with a status, or failed with an error. "": it is
+// another form, or one that no page of the site sends.
+func signInOutcome(kind page.Private, status int, err error) string {
+	if err != nil {
+		status = statusOf(err)
+	}
+	switch {
+	case kind != page.PrivateSignIn:
+	case status == http.StatusSeeOther:
+		return signInOK
+	case status == http.StatusUnprocessableEntity, status == http.StatusConflict: // a new password was set meanwhile
+		return signInWrong
+	case status == http.StatusTooManyRequests:
+		return signInLimited
+	case status >= 500:
+		return signInUnavailable
+	}
+	return ""
+}

@@ -224,10 +224,25 @@ func (t *Tracker) forgetHeartbeats() { t.goodUntil.Store(0) }
 func (t *Tracker) FeedStale() bool { return t.feedStaleAt(time.Now()) }
 
 func (t *Tracker) feedStaleAt(now time.Time) bool {
-	if ran := t.ranAt.Load(); ran != 0 && now.UnixNano()-ran > int64(maxPause) {
-		return true // a request that comes before the pause was noticed
+	if t.pausedAt(now) {
+		return true
 	}
 	return int64(now.Sub(t.start)) > t.goodUntil.Load()
+}
+
+// pausedAt reports, to a request that comes before that is noticed, that this process did not run until now.
+func (t *Tracker) pausedAt(now time.Time) bool {
+	ran := t.ranAt.Load()
+	return ran != 0 && now.UnixNano()-ran > int64(maxPause)
+}
+
+// Awake is for how long this process has run without a pause of 400 ms or longer.
+func (t *Tracker) Awake() time.Duration {
+	now := time.Now()
+	if t.pausedAt(now) {
+		return 0
+	}
+	return now.Sub(t.start) - time.Duration(t.resumed.Load())
 }
 
 // Fresh reports whether a page may be served as fresh now, by this machine's clock. Every promise about freshness rests

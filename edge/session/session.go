@@ -63,6 +63,7 @@ var (
 type Config struct {
 	NATS     *nats.Conn
 	Clock    *wire.Clock
+	Awake    func() time.Duration // for how long this process has run without a pause
 	Log      *slog.Logger
 	Capacity int // sessions kept
 }
@@ -71,6 +72,7 @@ type Config struct {
 type Store struct {
 	nc     *nats.Conn
 	clock  *wire.Clock
+	awake  func() time.Duration
 	log    *slog.Logger
 	known  known
 	bucket atomic.Pointer[jetstream.KeyValue]
@@ -78,7 +80,7 @@ type Store struct {
 
 // New returns a Store that knows no session yet. Run follows the bucket.
 func New(c Config) *Store {
-	return &Store{nc: c.NATS, clock: c.Clock, log: c.Log, known: newKnown(c.Capacity)}
+	return &Store{nc: c.NATS, clock: c.Clock, awake: c.Awake, log: c.Log, known: newKnown(c.Capacity)}
 }
 
 // Visitor is who a token belongs to.
@@ -98,7 +100,7 @@ func (s *Store) Find(ctx context.Context, token string) (v Visitor, renewed bool
 	switch {
 	case e != nil && e.session == nil && monotonic.Since(e.at) < absentFor:
 		return Visitor{}, false, ErrNone
-	case e == nil || e.session == nil || monotonic.Since(e.at) >= checkEvery:
+	case e == nil || e.session == nil || monotonic.Since(e.at) >= min(checkEvery, s.awake()):
 		if v, err = s.load(ctx, k); err != nil {
 			return Visitor{}, false, err
 		}

@@ -27,20 +27,24 @@ type bus struct {
 	t      testing.TB
 	server *stack.NATS
 	clock  *wire.Clock
+	awake  atomic.Int64 // for how long the stores have run without a pause
 }
 
 func newBus(t testing.TB) *bus {
 	t.Helper()
 	clock := &wire.Clock{}
 	clock.Observe(wire.Heartbeat{Time: time.Now()}, time.Now())
-	return &bus{t, testenv.NATSServer(t), clock}
+	b := &bus{t: t, server: testenv.NATSServer(t), clock: clock}
+	b.awake.Store(int64(time.Hour))
+	return b
 }
 
 // edge runs a store until the test ends.
 func (b *bus) edge() *Store {
 	b.t.Helper()
 	s := New(Config{NATS: testenv.ConnectAs(b.t, b.server.URL(), wire.RoleEdge), Clock: b.clock,
-		Log: slog.New(slog.DiscardHandler), Capacity: 100})
+		Awake: func() time.Duration { return time.Duration(b.awake.Load()) },
+		Log:   slog.New(slog.DiscardHandler), Capacity: 100})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
@@ -124,6 +128,29 @@ func TestSessions(t *testing.T) {
 	}
 	if has(t, edges[1], other) || !has(t, edges[1], stranger) {
 		t.Error("not exactly the sessions of one user have ended")
+	}
+}
+
+// TestPause: an edge that did not run reads its sessions again before they count. Its watcher may be as late as it is.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := b.edge()
+	token := b.begin(s, ansel())
+	v, _, err := s.Find(t.Context(), token)
+	if err != nil || s.SignOut(t.Context(), v) != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the edge refuses the session", func() bool { return !has(t, s, token) })
+	k, _ := keyOf(token)
+	eventually(t, "the session is kept, as if the watcher had not told", func() bool {
+		began := s.known.begin(k)
+		began.revoked = s.known.revocations(v.User)
+		return s.known.put(k, began, v.Session) && has(t, s, token)
+	})
+	b.awake.Store(0)
+	if has(t, s, token) {
+		t.Error("a session that ended during a pause counts")
 	}
 }
 

@@ -33,7 +33,9 @@ type auditCommand struct {
 	ActionsOnly  bool          `help:"Make only writes that have an action (new titles, hiding, showing), so that --bus-share 1 means all. Edges hear of these directly as well, so that they do not test the relay."`
 	Owners       int           `default:"40" min:"1" max:"100000" placeholder:"N" help:"Users whose photos are written to (default ${default})."`
 	Writers      int           `default:"8" min:"1" max:"1000" placeholder:"N" help:"Concurrent writes (default ${default})."`
-	Observers    int           `default:"8" min:"1" max:"1000" placeholder:"N" help:"Concurrent visitors (default ${default})."`
+	Observers    int           `default:"8" min:"1" max:"1000" placeholder:"N" help:"Concurrent visitors (default ${default}). Every other one is signed in."`
+	People       int           `default:"12" min:"0" max:"1000" placeholder:"N" help:"People whom the audit signs up, and whose sessions begin and end (default ${default}; 0: none). Their names begin with killraudit-. It removes them at its end."`
+	SignIns      float64       `default:"1" min:"0.01" max:"100" placeholder:"N" help:"Forms with a password per second, after the first 20 (default ${default}). A site takes 100 a minute from one address, see edge --address-guesses."`
 
 	Bound time.Duration `default:"1s" min:"1ms" placeholder:"TIME" help:"Time in which every edge must show a change while no fault is active (default ${default})."`
 
@@ -110,13 +112,19 @@ func (c *auditCommand) plan(ctx context.Context, pool *pgxpool.Pool) (string, er
 	if demonstration {
 		data = "the demonstration data"
 	}
+	people := "1 person"
+	if c.People != 1 {
+		people = fmt.Sprintf("%d people", c.People)
+	}
 	bus := "none"
 	if c.NATS != "" {
 		bus = stack.Redact(c.NATS)
 	}
 	return fmt.Sprintf("  visit      %s\n  write to   %s, which holds %s\n  bus        %s\n"+
-		"  change     the photos of %s, for good: overwrite titles, hide, show, delete and add photos",
-		strings.Join(c.Edge, " "), databaseName(pool), data, bus, audit.Count(c.Owners, "user")), nil
+		"  change     the photos of %s, for good: overwrite titles, hide, show, delete and add photos\n"+
+		"  sign up    %s, named %s..., and remove them at the end",
+		strings.Join(c.Edge, " "), databaseName(pool), data, bus, audit.Count(c.Owners, "user"), people,
+		audit.NamePrefix), nil
 }
 
 // databaseName names a pool's database without its password.
@@ -147,7 +155,7 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 			Processes: &site.ProcessConfig{
 				Data:     services.Dir(),
 				Args:     []string{"--log-level", "error"},
-				EdgeArgs: []string{"--no-access-log"},
+				EdgeArgs: []string{"--no-access-log", "--address-guesses", "60000"}, // all visitors have one address
 				Env:      flagEnv(s.flags),
 			},
 		},
@@ -168,6 +176,7 @@ func (c *auditCommand) auditOwn(s *session) (err error) {
 			faults = append(faults, audit.Fault{Name: f.Name, Strict: f.Strict, Inject: inject})
 		}
 	}
+	c.Memcached = services.Env().Memcached
 	for _, url := range own.DebugURLs(site.Edge) {
 		c.Metrics = append(c.Metrics, url+"/metrics")
 	}
@@ -202,7 +211,8 @@ func (c *auditCommand) run(s *session, edges []string, pool *pgxpool.Pool, nc *n
 	report, err := audit.Run(s.ctx, audit.Config{
 		Edges: edges, Metrics: c.Metrics, OneMachine: len(c.Edge) == 0, Pool: pool, NATS: nc, Seed: c.Seed,
 		Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, ViewRate: c.ViewRate,
-		BusShare: c.BusShare, Actions: c.ActionsOnly, Writes: c.Writes, Observations: c.Observations,
+		BusShare: c.BusShare, Actions: c.ActionsOnly, People: c.People, SignIns: c.SignIns, Memcached: c.Memcached,
+		Writes: c.Writes, Observations: c.Observations,
 		Duration: c.Duration, StopAtViolation: c.StopAtViolation, Bound: c.Bound,
 		Faults: faults, FaultEvery: c.FaultEvery, Logger: s.log,
 		Progress: func(p audit.Progress) {

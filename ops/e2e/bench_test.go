@@ -23,7 +23,7 @@ func TestBench(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "report.html")
 	out := run(
 		t, 5*time.Minute, nil, testenv.Program(t), "--data", data, "--log-level", "error", "bench", "--visitors", "2",
-		"--warmup", "500ms", "--duration", "2s", "--json", "--report", report,
+		"--warmup", "500ms", "--duration", "2s", "--json", "--report", report, "--signed-in", "50", "--sign-ins", "4",
 	)
 	var res bench.Result
 	if err := json.Unmarshal([]byte(out), &res); err != nil {
@@ -48,6 +48,13 @@ func TestBench(t *testing.T) {
 				t.Errorf("%s from %q", k.Name, tier)
 			}
 		}
+	}
+	if in, out := res.Part("signed in"), res.Part("anonymous"); in.Visitors != 1 || out.Visitors != 1 ||
+		in.Pages == 0 || out.Pages == 0 || in.Requests+out.Requests != res.Requests {
+		t.Errorf("signed in: %+v, anonymous: %+v, of %d requests", in, out, res.Requests)
+	}
+	if res.Storm == nil || res.Storm.Outcomes["signed in"] != 4 {
+		t.Errorf("4 people signed in at once: %+v", res.Storm)
 	}
 	paid := map[string]int{}
 	for _, c := range res.Servers {

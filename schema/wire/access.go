@@ -131,6 +131,7 @@ func AccessTable() []Access {
 		Publish: slices.Concat(
 			[]string{ActionSubject("photo.>"), micro.APIPrefix + ".PING." + ServiceRenderer}, readBucket(BucketKeys),
 		),
+		Subscribe: plain(AuditedSubjects()...),
 	}
 	all := []Access{edge, renderer, cachefill, operator, audit}
 	for i := range all {
@@ -140,6 +141,14 @@ func AccessTable() []Access {
 		a.Subscribe = append(a.Subscribe, Listen{Subject: InboxPrefix(a.Role) + ".>"})
 	}
 	return all
+}
+
+// AuditedSubjects are those whose messages `killr audit` searches for what only one person may see: requests for pages,
+// fill notes, changes, and popularity lists.
+func AuditedSubjects() []string {
+	return []string{
+		page.SubjectPrefix + ">", SubjectFills, SubjectChanged, SubjectEarlyInvalidation, "$KV." + BucketPopular + ".>",
+	}
 }
 
 // plain are subscriptions outside of queue groups.

@@ -31,6 +31,8 @@ type Config struct {
 	Pool  *pgxpool.Pool // to the database of the site; at least Writers connections
 	NATS  *nats.Conn    // nil: no writes by the bus, no cookies
 
+	Memcached []string // servers whose items are searched for what only one person may see; none: they are not
+
 	Metrics    []string // http://host:port/metrics of each edge; none: commit to notice is not measured
 	OneMachine bool     // edges and database share one clock
 
@@ -42,6 +44,11 @@ type Config struct {
 	ViewRate  float64 // page views per second, without timing probes; 0: unlimited
 	BusShare  float64 // from 0 to 1: share of the writes sent by the bus, of those that have an action
 	Actions   bool    // only writes that have an action and can be undone: set a title, hide, show
+
+	// People whom the audit signs up, with browsers that end their sessions; 0: none. Every other visitor is signed in
+	// as one of them. Their accounts are removed at the end.
+	People  int
+	SignIns float64 // forms with a password per second, after the first 20; 0: 1
 
 	// The audit ends when both numbers are reached and each fault was injected once, or after Duration, whichever comes
 	// first. Without any of these it runs until its context ends.
@@ -106,6 +113,8 @@ type audit struct {
 	owned      chan *event
 	watched    []atomic.Int32 // by owner: how many of its writes are being timed
 	decided    atomic.Int64
+	checker    *checker
+	people     *people
 }
 
 // queued is how many answers may wait to be checked, about 1 KiB each.
@@ -129,6 +138,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	a.people = newPeople(a)
 	var err error
 	if a.world, err = choose(ctx, cfg.Pool, cfg.Owners, a.now); err != nil {
 		return nil, err
@@ -147,10 +157,17 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	for range stopwatches {
 		a.watches <- a.newStopwatch()
 	}
+	a.checker = &checker{
+		photos: a.world.photos, quiet: cfg.Bound, faults: a.faults, violation: a.tally.violated, stale: a.tally.late,
+	}
+	if err := a.people.signUpAll(ctx, cfg.People); err != nil {
+		return nil, errors.Join(err, a.people.leave(ctx))
+	}
 	before, _ := a.readMetrics(ctx) // the second reading reports errors
 	began := a.now()
-	err = a.run(ctx)
+	err = errors.Join(a.run(ctx), a.people.leave(ctx))
 	r := a.tally.sum()
+	r.People = a.people.sum(r.People)
 	after, problem := a.readMetrics(context.WithoutCancel(ctx))
 	r.Notice = noticeBetween(before, after, cfg.OneMachine, problem)
 	r.Started, r.QuietBound = a.start, cfg.Bound
@@ -225,15 +242,12 @@ func (a *audit) checkEdges(ctx context.Context) error {
 func (a *audit) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	c := &checker{
-		photos: a.world.photos, quiet: a.cfg.Bound, faults: a.faults, violation: a.tally.violated, stale: a.tally.late,
-	}
 	writes, views := pace(a.cfg.Rate), pace(a.cfg.ViewRate)
 	var checkers, others sync.WaitGroup
 	for range 2 {
 		checkers.Go(func() {
 			for o := range a.queue {
-				c.check(o)
+				a.checker.check(o)
 			}
 		})
 	}
@@ -241,6 +255,9 @@ func (a *audit) run(ctx context.Context) error {
 		others.Go(func() { a.observe(ctx, n, views) })
 	}
 	others.Go(func() { a.viewAsWriter(ctx, views) })
+	others.Go(func() { a.people.run(ctx) })
+	others.Go(func() { a.people.listen(ctx) })
+	others.Go(func() { a.people.sweep(ctx) })
 	if len(a.cfg.Faults) > 0 {
 		others.Go(func() {
 			a.faults.run(ctx, a.cfg.Faults, a.cfg.FaultEvery, rand.New(rand.NewPCG(a.cfg.Seed, drawFault)))

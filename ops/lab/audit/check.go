@@ -63,6 +63,7 @@ type observation struct {
 	notModified bool // a 304
 	content     *content
 	own         *event // the request carries the cookie of this write
+	signedIn    bool   // the request carries a session
 }
 
 func (o *observation) stale() bool { return o.cache == "stale" }

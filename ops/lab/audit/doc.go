@@ -17,10 +17,22 @@
 //	gone   it shows nothing that was deleted or made private longer ago than the bound, not even marked as stale
 //	back   one visitor of one edge never sees the version of a scope fall
 //	own    a visitor with the signed cookie of a write sees that write at once, through any edge
+//	ended  no edge honours a session that was ended longer ago than the bound
+//	kept   no edge refuses a session that nobody has ended
+//	secret nobody gets what only another person may see
 //
-// An answer is checked once every write to its users that began before the answer ended has its outcome. So a verdict
-// does not depend on the order in which outcomes arrive. The queue of unchecked answers is bounded; when it is full,
-// observers wait.
+// The last three are about people whom the audit signs up. Their browsers end sessions in every way that the site has.
+// A session counts as ended when the form's answer arrives; each edge is then asked with its cookie until it refuses.
+// A session that cannot be checked, as NATS is away, is answered by an error, which is neither.
+//
+// A secret is what one person alone may see: names that no page shows, tokens and ids of sessions, recovery codes, keys
+// of forms, and where a visitor came from; passwords nobody may see. Each answer, with its header, is searched for all
+// of them, and so are the items of memcached, and the messages of the bus that an audit may hear. Every other visitor
+// of the pages that all share is signed in, and these answers are held to the same rules.
+//
+// An answer about photos is checked once every write to its users that began before the answer ended has its
+// outcome. So a verdict does not depend on the order in which outcomes arrive. The queue of unchecked answers is
+// bounded; when it is full, observers wait.
 //
 // All random choices come from one seed, so a run can be repeated with the same decisions, though not with the same
 // timing.
@@ -34,6 +46,9 @@
 //	view.go       chooses pages to request; visitor.go requests them; scan.go reads bodies
 //	check.go      checks answers against the history; label.go is the rule of that name
 //	stopwatch.go  times how soon a write shows at every edge
+//	people.go     signs people up and in, and looks at their private pages
+//	revoke.go     ends sessions, and times how soon every edge refuses them
+//	secret.go     finds secrets in texts; leak.go reads the bus and memcached for that
 //	notice.go     reads from the edges' metrics how soon they learned of changes
 //	fault.go      injects faults, and knows when one was in effect
 //	report.go     collects the figures and prints them

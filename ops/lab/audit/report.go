@@ -117,7 +117,29 @@ type Report struct {
 	// Measured without pages: when edges had changes from the stream, however the changes were made, faults or not.
 	Notice Notice `json:"commit_to_notice"`
 
+	People People `json:"people"`
+
 	Faults []FaultEvent `json:"faults"`
+}
+
+// People says what the audit's people did, and how much was searched for what only one of them may see.
+type People struct {
+	Accounts int              `json:"accounts"`
+	SignIns  int64            `json:"sign_ins"`
+	SignedIn int64            `json:"signed_in"` // observations by visitors who are signed in
+	Revoked  map[string]int64 `json:"revoked"`   // by the form that ended sessions
+
+	// From the acknowledgement of a form that ends sessions until the first request was sent that the last edge
+	// refused. While no fault was in effect, and while one was.
+	Ended        Spread `json:"end_to_refused"`
+	EndedInFault Spread `json:"end_to_refused_in_trouble"`
+	Unrefused    int64  `json:"unrefused"` // not refused by every edge within 10 s, or later than the bound
+
+	Secrets  int   `json:"secrets"`           // that were looked for at the end
+	Shared   int64 `json:"searched_shared"`   // answers for all visitors
+	Private  int64 `json:"searched_private"`  // answers for one visitor
+	Items    int64 `json:"searched_items"`    // of memcached
+	Messages int64 `json:"searched_messages"` // of the bus
 }
 
 // tally collects the report. It is safe for concurrent use.
@@ -127,6 +149,8 @@ type tally struct {
 	quiet       map[Via]*hdrhistogram.Histogram
 	duringFault map[Via]*hdrhistogram.Histogram
 	sent        map[Via]*hdrhistogram.Histogram
+	ended       *hdrhistogram.Histogram
+	endedFault  *hdrhistogram.Histogram
 	onProblem   func(Violation)
 }
 
@@ -135,13 +159,22 @@ const keptViolations = 20
 func newTally(onProblem func(Violation)) *tally {
 	t := &tally{
 		onProblem: onProblem, quiet: map[Via]*hdrhistogram.Histogram{}, duringFault: map[Via]*hdrhistogram.Histogram{},
-		sent: map[Via]*hdrhistogram.Histogram{},
+		sent: map[Via]*hdrhistogram.Histogram{}, ended: newHistogram(), endedFault: newHistogram(),
 	}
 	t.report = Report{Writes: map[Via]int64{}, Caches: map[string]int64{}, Failed: map[string]int64{},
 		Rules: map[string]int64{},
 		Fresh: map[Via]Spread{}, FreshInFault: map[Via]Spread{}, FreshFromSent: map[Via]Spread{},
-		FaultBound: FaultBound}
+		FaultBound: FaultBound, People: People{Revoked: map[string]int64{}}}
 	return t
+}
+
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, time.Minute.Microseconds(), 3)
+}
+
+// record records a time, as one within the bounds of the histogram.
+func record(h *hdrhistogram.Histogram, took time.Duration) {
+	_ = h.RecordValue(min(max(1, took.Microseconds()), time.Minute.Microseconds())) // so it has no error
 }
 
 func (t *tally) violated(v Violation) {
@@ -182,6 +215,9 @@ func (t *tally) observed(o *observation) {
 	if o.notModified {
 		r.NotModified++
 	}
+	if o.signedIn {
+		r.People.SignedIn++
+	}
 	if o.own != nil {
 		r.Own++
 		if o.stale() {
@@ -202,9 +238,9 @@ func (t *tally) arrived(e *event, shown moment, duringFault bool) {
 	defer t.mu.Unlock()
 	note := func(in map[Via]*hdrhistogram.Histogram, took time.Duration) {
 		if in[e.via] == nil {
-			in[e.via] = hdrhistogram.New(1, time.Minute.Microseconds(), 3)
+			in[e.via] = newHistogram()
 		}
-		_ = in[e.via].RecordValue(min(max(1, took.Microseconds()), time.Minute.Microseconds())) // within its bounds
+		record(in[e.via], took)
 	}
 	if duringFault {
 		note(t.duringFault, shown-e.acked)
@@ -218,6 +254,37 @@ func (t *tally) unseen() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.report.Unseen++
+}
+
+// signedIn counts a session that has begun.
+func (t *tally) signedIn() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.People.SignIns++
+}
+
+// revoked counts a form that has ended sessions.
+func (t *tally) revoked(way string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.People.Revoked[way]++
+}
+
+// endedAt records how soon all edges refused sessions that had ended.
+func (t *tally) endedAt(took time.Duration, duringFault bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if duringFault {
+		record(t.endedFault, took)
+	} else {
+		record(t.ended, took)
+	}
+}
+
+func (t *tally) unrefused() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.People.Unrefused++
 }
 
 // counts returns the numbers of writes, observations and violations so far.
@@ -243,6 +310,7 @@ func (t *tally) sum() *Report {
 	for via, h := range t.sent {
 		t.report.FreshFromSent[via] = spread(h)
 	}
+	t.report.People.Ended, t.report.People.EndedInFault = spread(t.ended), spread(t.endedFault)
 	return &t.report
 }
 
@@ -287,6 +355,7 @@ func (r *Report) Write(w io.Writer) error {
 		"oldest page", "%.1f ms behind an acknowledged write; the bound is %v, and %v while a fault is in effect",
 		ms(r.Oldest), r.QuietBound, r.FaultBound,
 	)
+	r.People.write(line)
 	faults := map[string]int64{}
 	for _, f := range r.Faults {
 		faults[f.Name]++
@@ -307,6 +376,23 @@ func (r *Report) Write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (p *People) write(line func(name, format string, args ...any)) {
+	if p.Accounts == 0 {
+		return
+	}
+	line("people", "%s, %d sign-ins; %d observations signed in", Count(p.Accounts, "account"), p.SignIns, p.SignedIn)
+	line("ended sessions", "%s", list(p.Revoked))
+	line("end to refused", "by every edge: %v", p.Ended)
+	if p.EndedInFault.N > 0 {
+		line("", "during faults: %v", p.EndedInFault)
+	}
+	if p.Unrefused > 0 {
+		line("", "%d not refused in time by every edge", p.Unrefused)
+	}
+	line("secrets", "%d, looked for in %d answers for all, %d for one visitor, %d items of memcached, %d messages",
+		p.Secrets, p.Shared, p.Private, p.Items, p.Messages)
 }
 
 // WriteJSON prints the report for programs.

@@ -61,6 +61,7 @@ func (a *audit) drawTarget(draw *rand.Rand) target {
 func (a *audit) observe(ctx context.Context, n int, limit *rate.Limiter) {
 	draw := rand.New(rand.NewPCG(a.cfg.Seed, uint64(n)<<8|drawVisitor))
 	v := a.newVisitor(n%len(a.cfg.Edges), n/len(a.cfg.Edges)%2 == 1)
+	v.member = a.people.visitorAt(n)
 	for limit.Wait(ctx) == nil {
 		if v.view(ctx, http.MethodGet, a.drawTarget(draw), nil) == nil {
 			sleep.For(ctx, 10*time.Millisecond) // a visitor who gets no page pauses before the next request

@@ -21,6 +21,8 @@ type visitor struct {
 	life  string           // prefix of the request ids of the edge's process
 	seen  map[string]int64 // by scope: the newest version that this process of the edge has shown this visitor
 	pages map[string]page304
+
+	member *member // as whom the visitor is signed in; nil: nobody
 }
 
 // page304 is a page that the visitor has cached, as browsers do, to revalidate it with If-None-Match.
@@ -80,10 +82,13 @@ func (v *visitor) ask(ctx context.Context, method string, t target, own *event) 
 	if has {
 		req.Header["If-None-Match"] = []string{stored.etag}
 	}
+	if v.member != nil {
+		req.Header["Cookie"] = []string{*v.member.cookie.Load()}
+	}
 	if own != nil {
 		req.AddCookie(&http.Cookie{Name: wire.FreshCookie, Value: v.a.cookie(own)})
 	}
-	o := &observation{target: t, edge: v.edge, own: own, headOnly: method == http.MethodHead}
+	o := &observation{target: t, edge: v.edge, own: own, headOnly: method == http.MethodHead, signedIn: v.member != nil}
 	o.target.path = url
 	o.begin = v.a.now()
 	resp, err := v.a.client.Do(req)
@@ -97,6 +102,11 @@ func (v *visitor) ask(ctx context.Context, method string, t target, own *event) 
 	o.end = v.a.now()
 	o.status, o.cache, o.id = resp.StatusCode, resp.Header.Get("X-Cache"), resp.Header.Get("X-Request-Id")
 	o.depends = resp.Header.Get("X-Depends")
+	text := appendFields(v.body, resp.Header)
+	v.body = text[:len(v.body)]
+	if found := v.a.people.searchShared(text); found != nil {
+		v.a.tally.violated(violation(o, "secret", nil, "an answer for all visitors has "+found.what+found.of()))
+	}
 	rest, withheld := withoutWithheld(o.depends)
 	o.withheld = withheld
 	if o.named, err = v.a.world.resolve(rest); err != nil && o.status < 500 {

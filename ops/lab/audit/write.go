@@ -37,6 +37,7 @@ const (
 	drawWrite = iota + 1
 	drawVisitor
 	drawFault
+	drawPerson
 )
 
 // Draws from 0 to 99: below each limit the write of that name, from the last one on tagging.

@@ -40,6 +40,14 @@ type Config struct {
 	Viewport Viewport
 	Screens  float64 // lazy pictures are fetched within this many screens of a page, 0 is 2.5
 
+	// SignedIn is how many percent of the visitors are signed in. Each of these sends one of Cookies, a header field
+	// Cookie, with every request.
+	SignedIn float64
+	Cookies  []string
+	// Storm does something to the site, once, at half of the counted time. Pages that are requested while it runs are
+	// reported apart. nil: nothing.
+	Storm func(context.Context) Storm
+
 	Step     time.Duration  // that each point of the series stands for, 0: see interval
 	Servers  []Server       // processes whose processor time is counted
 	Progress func(Progress) // called about once a second, never concurrently
@@ -98,6 +106,10 @@ func (cfg Config) complete() (Config, error) {
 		return cfg, errors.New("bench: a rate, exponent or number is negative")
 	case cfg.Rate > 0 && cfg.Think > 0:
 		return cfg, errors.New("bench: a rate and a think time exclude each other: the rate says when pages begin")
+	}
+	if cfg.SignedIn < 0 || cfg.SignedIn > 100 || cfg.SignedIn > 0 && len(cfg.Cookies) == 0 {
+		return cfg, fmt.Errorf("bench: %g%% of the visitors cannot be signed in with %d cookies", cfg.SignedIn,
+			len(cfg.Cookies))
 	}
 	for _, e := range cfg.Edges {
 		if _, err := parseEdge(e); err != nil {

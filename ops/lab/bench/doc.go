@@ -19,6 +19,7 @@
 //	needs.go      finds what a page needs and links to; srcset.go chooses pictures as browsers do
 //	http1.go      up to six connections; http2.go: one connection
 //	check.go      checks each answer before it counts
+//	part.go       counts answers apart: visitors who are signed in, and what comes during a storm
 //	record.go     counts answers; result.go: the figures that follow
 //	table.go      prints them; words.go: the sentences; report.go: the page with plots
 package bench

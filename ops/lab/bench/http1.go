@@ -52,6 +52,7 @@ type http1 struct {
 	at       atomic.Int32 // the one at hand, an index
 	conns    [browserConns]*http1Conn
 	opened   *atomic.Int64 // connections, of all visitors
+	cookie   string        // header field Cookie; "": none
 	repeated *atomic.Int64 // requests repeated because the server had closed a kept connection
 }
 
@@ -60,6 +61,7 @@ type http1Conn struct {
 	host    string // as in the Host header
 	reader  *bufio.Reader
 	accept  string // encodings of bodies
+	cookie  string // header field Cookie; "": none
 	request []byte
 	forget  func() bool // ends the watch on the context
 }
@@ -124,7 +126,8 @@ func (c *http1) openTo(ctx context.Context, to edge) (*http1Conn, error) {
 		}
 		nc = secure
 	}
-	conn := &http1Conn{Conn: nc, host: to.host, reader: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted()}
+	conn := &http1Conn{Conn: nc, host: to.host, reader: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted(),
+		cookie: c.cookie}
 	conn.forget = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends what waits
 	return conn, nil
 }
@@ -171,6 +174,10 @@ func (c *http1Conn) get(
 	c.request = append(c.request, c.host...)
 	c.request = append(c.request, "\r\nUser-Agent: killr-bench\r\nAccept: */*\r\nAccept-Encoding: "...)
 	c.request = append(c.request, c.accept...)
+	if c.cookie != "" {
+		c.request = append(c.request, "\r\nCookie: "...)
+		c.request = append(c.request, c.cookie...)
+	}
 	c.request = append(c.request, "\r\n\r\n"...)
 	if _, err := c.Write(c.request); err != nil {
 		return a, false, buf, &silentError{err}

@@ -16,14 +16,15 @@ const streams = 100
 type http2 struct {
 	cfg       *Config
 	edge      edge
+	cookie    string // header field Cookie; "": none
 	transport *http.Transport
 }
 
-func newHTTP2(cfg *Config, e edge, opened *atomic.Int64) *http2 {
+func newHTTP2(cfg *Config, e edge, cookie string, opened *atomic.Int64) *http2 {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(e.secure)
 	protocols.SetUnencryptedHTTP2(!e.secure)
-	return &http2{cfg, e, &http.Transport{
+	return &http2{cfg, e, cookie, &http.Transport{
 		Protocols: protocols, DisableCompression: true, TLSClientConfig: tlsConfig(e),
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			opened.Add(1)
@@ -48,6 +49,9 @@ func (c *http2) get(ctx context.Context, _ int, path string, buf []byte) (answer
 		return answer{}, buf, err
 	}
 	req.Header = http.Header{"User-Agent": {"killr-bench"}, "Accept": {"*/*"}, "Accept-Encoding": {c.cfg.accepted()}}
+	if c.cookie != "" {
+		req.Header.Set("Cookie", c.cookie)
+	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return answer{}, buf, err

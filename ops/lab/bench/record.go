@@ -45,6 +45,7 @@ type tally struct {
 	waited   int64                              // pages that waited for a free visitor
 	worst    time.Duration                      // longest delay of a page
 	cut      int64                              // requests in flight when the run was cut
+	parts    [partKinds]partTally
 
 	donePages, doneRequests int64 // by when they ended, for rates and costs
 }
@@ -56,6 +57,9 @@ func newTally() *tally {
 	}
 	for i := range t.tiers {
 		t.tiers[i] = map[string]int64{}
+	}
+	for i := range t.parts {
+		t.parts[i].times = newHistogram()
 	}
 	return t
 }
@@ -84,13 +88,16 @@ func (t *tally) add(other *tally) {
 		t.failures[kind] = f
 	}
 	clear(other.failures)
+	for i := range t.parts {
+		t.parts[i].add(&other.parts[i])
+	}
 	t.late += other.late
 	t.waited += other.waited
 	t.worst = max(t.worst, other.worst)
 	t.cut += other.cut
 	t.donePages += other.donePages
 	t.doneRequests += other.doneRequests
-	*other = tally{times: other.times, tiers: other.tiers, failures: other.failures}
+	*other = tally{times: other.times, tiers: other.tiers, failures: other.failures, parts: other.parts}
 }
 
 func (t *tally) failed() (n int64) {
@@ -115,8 +122,10 @@ func (r *recorder) moveTo(t *tally) {
 }
 
 // request counts an answer, or a failure. counted: the request began in the counted time. interrupted: it was cut when
-// the run ended.
-func (r *recorder) request(c class, counted, interrupted bool, took time.Duration, a answer, url string, err error) {
+// the run ended. in is what it belongs to besides.
+func (r *recorder) request(
+	c class, counted, interrupted bool, took time.Duration, a answer, url string, err error, in partSet,
+) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if interrupted {
@@ -145,6 +154,29 @@ func (r *recorder) request(c class, counted, interrupted bool, took time.Duratio
 	if a.refused {
 		r.time(timeRefused, took)
 	}
+	for p := range partKinds {
+		if in.has(p) {
+			r.t.parts[p].request(c, took, a.tier, kind)
+		}
+	}
+}
+
+// request counts an answer; failure is the kind of its failure, "" if it is right.
+func (p *partTally) request(c class, took time.Duration, tier, failure string) {
+	p.requests++
+	if failure != "" {
+		p.failed++
+	}
+	if c != classPage {
+		return
+	}
+	p.pages++
+	if tier == "near" || tier == "memcached" {
+		p.hits++
+	}
+	if failure == "" || failure == kindTimeout {
+		record(p.times, took)
+	}
 }
 
 func (r *recorder) fail(c class, url string, err error) string {
@@ -169,8 +201,12 @@ func (r *recorder) load(took time.Duration) {
 }
 
 func (r *recorder) time(kind int, took time.Duration) {
+	record(r.t.times[kind], took)
+}
+
+func record(h *hdrhistogram.Histogram, took time.Duration) {
 	took = min(max(took, time.Microsecond), maxTime)
-	_ = r.t.times[kind].RecordValue(took.Microseconds()) // within its bounds, it has no error
+	_ = h.RecordValue(took.Microseconds()) // within its bounds, it has no error
 }
 
 // began counts how late a page began, and why.

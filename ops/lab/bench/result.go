@@ -32,6 +32,8 @@ type Result struct {
 	Refused  Times     `json:"refused"` // those failures that were a 503 with Retry-After
 	Cut      int64     `json:"cut"`     // requests under way when everything ended; nothing is known about them
 	Arrivals *Arrivals `json:"arrivals,omitempty"`
+	Parts    []Part    `json:"parts,omitempty"` // signed in and not, before a storm and during it
+	Storm    *Storm    `json:"storm,omitempty"`
 
 	Servers    []CPU   `json:"servers"`
 	Generator  CPU     `json:"generator"`
@@ -57,7 +59,8 @@ type Setup struct {
 	Seed       uint64   `json:"seed"`
 	Viewport   Viewport `json:"viewport"`
 	Screens    float64  `json:"screens"`
-	TimeLimit  float64  `json:"time_limit"` // seconds
+	SignedIn   float64  `json:"signed_in,omitempty"` // percent of the visitors
+	TimeLimit  float64  `json:"time_limit"`          // seconds
 }
 
 // Kind has the figures of pages, static files, pictures, or complete pages.
@@ -151,7 +154,7 @@ func (r *run) result(w *watched) *Result {
 	res := &Result{Setup: r.setup(), Began: r.from, Seconds: w.took.Seconds(), Interrupted: w.interrupted,
 		Visits:      int64(r.visits.Load()),
 		Connections: r.opened.Load(), Repeated: r.repeated.Load(), Failed: t.failed(), Cut: t.cut, Series: w.series,
-		Refused: newTimes(t.times[timeRefused])}
+		Parts: r.parts(t), Storm: r.stormed, Refused: newTimes(t.times[timeRefused])}
 	if res.Seconds > 0 {
 		res.PagesPerSecond = float64(w.inTime.donePages) / res.Seconds
 		res.RequestsPerSecond = float64(w.inTime.doneRequests) / res.Seconds
@@ -225,7 +228,7 @@ func (r *run) setup() Setup {
 		Warmup: cfg.Warmup.Seconds(), Protocol: "HTTP/1.1", PagesOnly: cfg.PagesOnly, VisitPages: cfg.VisitPages,
 		KeepConns: cfg.KeepConnections,
 		Pages:     len(cfg.Pages), Exponent: cfg.Exponent, Seed: cfg.Seed, Viewport: cfg.Viewport, Screens: cfg.Screens,
-		TimeLimit: cfg.Timeout.Seconds()}
+		TimeLimit: cfg.Timeout.Seconds(), SignedIn: cfg.SignedIn}
 	if cfg.Rate > 0 {
 		s.Loop = "open"
 	}

@@ -33,6 +33,9 @@ type run struct {
 
 	opened, repeated, dropped atomic.Int64
 
+	phase   atomic.Int32 // a part: whether the storm is still to come, runs, or is over
+	stormed *Storm       // what came of it
+
 	began time.Time // start of the visitors
 	from  time.Time // start of the counted time
 	end   time.Time // end of the counted time: nothing begins after it
@@ -57,6 +60,13 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	r.end = r.from.Add(cfg.Duration)
 	var visitors sync.WaitGroup
 	r.start(work, &visitors)
+	if cfg.Storm != nil {
+		visitors.Go(func() {
+			if sleep.For(work, time.Until(r.from.Add(cfg.Duration/2))) {
+				r.storm(work)
+			}
+		})
+	}
 	w := r.watch(ctx)
 	overtime := time.AfterFunc(cfg.Timeout+grace, cut)
 	defer overtime.Stop()
@@ -71,6 +81,7 @@ func newRun(cfg Config) *run {
 		e, _ := parseEdge(text) // checked by complete
 		r.edges = append(r.edges, e)
 	}
+	r.phase.Store(int32(partBefore))
 	r.buffers.New = func() any { b := make([]byte, 0, 8<<10); return &b }
 	r.parsedPages = otter.Must(&otter.Options[string, *parsedPage]{
 		MaximumWeight: viewsBytes,

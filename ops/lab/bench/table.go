@@ -24,7 +24,29 @@ func (res *Result) sections() []section {
 	if caches := res.caches(); len(caches.rows) > 0 {
 		all = append(all, caches)
 	}
+	if len(res.Parts) > 0 {
+		all = append(all, res.partsSection())
+	}
 	return append(all, res.processors())
+}
+
+// partsSection compares parts of the answers: visitors of two kinds, or two times.
+func (res *Result) partsSection() section {
+	s := section{title: "Pages of a part, ms", heads: []string{
+		"visitors", "requests", "failed", "pages", "from a cache", "average", "p50", "p95", "p99", "max",
+	}}
+	for _, p := range res.Parts {
+		visitors, t := "", p.Times
+		if p.Visitors > 0 {
+			visitors = number(int64(p.Visitors))
+		}
+		s.rows = append(s.rows, []string{
+			p.Name, visitors, number(p.Requests), number(p.Failed), number(p.Pages),
+			fmt.Sprintf("%.1f%%", 100*p.HitRate()), short(t.Average), short(t.P50), short(t.P95), short(t.P99),
+			short(t.Max),
+		})
+	}
+	return s
 }
 
 func (res *Result) latencies() section {

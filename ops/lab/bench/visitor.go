@@ -16,19 +16,24 @@ type visitor struct {
 	visit   *visit // nil: none has begun
 	missing []need // by the current page
 	keep    []bool // which of them the browser caches
+	kind    part   // whether signed in
 }
 
 func (r *run) newVisitor(number int) *visitor {
-	v := &visitor{run: r, rec: r.recorders[number%len(r.recorders)]}
+	v := &visitor{run: r, rec: r.recorders[number%len(r.recorders)], kind: r.kindOf(number)}
+	cookie := ""
+	if v.kind == partSignedIn {
+		cookie = r.cfg.Cookies[number%len(r.cfg.Cookies)]
+	}
 	n := number % len(r.edges)
 	edges := slices.Concat(r.edges[n:], r.edges[:n])
 	if r.cfg.HTTP2 {
-		v.client = newHTTP2(&r.cfg, edges[0], &r.opened)
+		v.client = newHTTP2(&r.cfg, edges[0], cookie, &r.opened)
 	} else {
 		if !r.cfg.Failover {
 			edges = edges[:1]
 		}
-		v.client = &http1{cfg: &r.cfg, edges: edges, opened: &r.opened, repeated: &r.repeated}
+		v.client = &http1{cfg: &r.cfg, edges: edges, cookie: cookie, opened: &r.opened, repeated: &r.repeated}
 	}
 	return v
 }
@@ -57,7 +62,7 @@ func (v *visitor) viewPage(ctx context.Context, intended time.Time) {
 
 // fetchPage returns nil if the page is missing or wrong.
 func (v *visitor) fetchPage(ctx context.Context, p Page, intended time.Time, counted bool) *parsedPage {
-	buf := v.run.buffer()
+	buf, in := v.run.buffer(), v.run.partsOf(v.kind)
 	a, grown, err := v.client.get(ctx, 0, p.Path, *buf)
 	*buf = grown
 	defer v.run.buffers.Put(buf)
@@ -66,7 +71,7 @@ func (v *visitor) fetchPage(ctx context.Context, p Page, intended time.Time, cou
 	if err == nil {
 		seen, err = v.run.checkPage(p, a)
 	}
-	v.rec.request(classPage, counted, err != nil && ctx.Err() != nil, took, a, v.client.url()+p.Path, err)
+	v.rec.request(classPage, counted, err != nil && ctx.Err() != nil, took, a, v.client.url()+p.Path, err, in)
 	if err != nil {
 		return nil
 	}
@@ -118,13 +123,13 @@ func (v *visitor) fetchFile(ctx context.Context, slot int, n need, counted bool)
 	}
 	buf := v.run.buffer()
 	defer v.run.buffers.Put(buf)
-	began := time.Now()
+	began, in := time.Now(), v.run.partsOf(v.kind)
 	a, grown, err := v.client.get(ctx, slot, n.path, *buf)
 	*buf = grown
 	took := time.Since(began)
 	if err == nil {
 		err = checkFile(n, a)
 	}
-	v.rec.request(n.class, counted, err != nil && ctx.Err() != nil, took, a, v.client.url()+n.path, err)
+	v.rec.request(n.class, counted, err != nil && ctx.Err() != nil, took, a, v.client.url()+n.path, err, in)
 	return err == nil && a.immutable, err == nil
 }

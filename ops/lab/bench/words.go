@@ -2,6 +2,8 @@ package bench
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,6 +38,13 @@ func (res *Result) Summary() []string {
 				true: "connections are kept between visits", false: "each visit opens its own connections",
 			}[s.KeepConns]),
 	}
+	if s.SignedIn > 0 {
+		lines = append(lines, fmt.Sprintf("%g%% of the visitors are signed in.", s.SignedIn))
+	}
+	if storm := res.Storm; storm != nil {
+		lines = append(lines, fmt.Sprintf("In the middle %s: %s in %.1f s, p50 %s ms, p99 %s ms.", storm.What,
+			outcomes(storm.Outcomes), storm.Seconds, short(storm.Times.P50), short(storm.Times.P99)))
+	}
 	if !s.PagesOnly {
 		lines = append(
 			lines,
@@ -46,6 +55,15 @@ func (res *Result) Summary() []string {
 		)
 	}
 	return lines
+}
+
+// outcomes lists counts by what they count.
+func outcomes(counts map[string]int64) string {
+	var all []string
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		all = append(all, number(counts[what])+" "+what)
+	}
+	return strings.Join(all, ", ")
 }
 
 // Warnings are reasons to distrust the figures.

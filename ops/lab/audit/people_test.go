@@ -1,0 +1,186 @@
+package audit
+
+import (
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"flickrkillr/ops/lab/person"
+)
+
+// accountsSite is a site of accounts with edges that make mistakes.
+type accountsSite struct {
+	mu       sync.Mutex
+	sessions map[string]string // names by token
+	last     string            // the page that a faulty edge has kept
+
+	honours bool // an edge honours every session, ended or not
+	refuses bool // an edge refuses every session
+	keeps   bool // an edge answers with the page of whoever came first
+	public  bool // an edge says that private pages may be kept
+}
+
+func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.Header().Set("Cache-Control", "private, no-store")
+	if s.public {
+		w.Header().Set("Cache-Control", "max-age=60")
+	}
+	token, name := "", ""
+	if c, err := r.Cookie("session"); err == nil {
+		token, name = c.Value, s.sessions[c.Value]
+	}
+	if s.honours && token != "" {
+		name = "somebody"
+	}
+	if s.refuses {
+		name = ""
+	}
+	begin := func(name string) {
+		token := rand.Text() + rand.Text()
+		s.sessions[token] = name
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: token, MaxAge: 60})
+	}
+	seeOther := func(path string) {
+		w.Header().Set("Location", path)
+		w.WriteHeader(http.StatusSeeOther)
+	}
+	switch r.Method + r.URL.Path {
+	case "POST/signup":
+		begin(r.FormValue("name"))
+		fmt.Fprint(w, "<code>3f6a-k2v7-99ab-x1yz</code>")
+	case "POST/signin":
+		begin(r.FormValue("name"))
+		seeOther("/me")
+	case "POST/me/sessions":
+		for token, of := range s.sessions {
+			if end := r.FormValue("end"); of == name && (end == "all" || end == idOf(token)) {
+				delete(s.sessions, token)
+			}
+		}
+		seeOther("/")
+	case "POST/me/password":
+		for token, of := range s.sessions {
+			if of == name {
+				delete(s.sessions, token)
+			}
+		}
+		begin(name)
+		seeOther("/me")
+	case "POST/signout":
+		delete(s.sessions, token)
+		seeOther("/")
+	case "GET/signin", "GET/signup", "GET/recover":
+		fmt.Fprint(w, "a form")
+	default:
+		if name == "" {
+			seeOther("/signin?next=%2Fme")
+			return
+		}
+		page := `<p>` + name + `</p><input name="key" value="` + rand.Text() + `">`
+		if s.keeps && s.last == "" {
+			s.last = page
+		}
+		if s.keeps {
+			page = s.last
+		}
+		fmt.Fprint(w, page)
+	}
+}
+
+// audited lets two people come to the site n times, and returns the rules that it broke.
+func (s *accountsSite) audited(t *testing.T, n int) (rules []string, report *Report) {
+	t.Helper()
+	s.sessions = map[string]string{}
+	server := httptest.NewServer(s)
+	defer server.Close()
+	client := server.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	a := &audit{cfg: Config{Edges: []string{server.URL}, Bound: time.Millisecond, People: 2, SignIns: 1000},
+		log: slog.New(slog.DiscardHandler), start: time.Now(), client: client, tally: newTally(nil)}
+	a.faults = &faultLog{now: a.now, log: a.log}
+	a.checker = &checker{quiet: a.cfg.Bound, faults: a.faults}
+	a.people = newPeople(a)
+	if err := a.people.signUpAll(t.Context(), a.cfg.People); err != nil {
+		t.Fatal(err)
+	}
+	draw := mathrand.New(mathrand.NewPCG(1, 1))
+	for i := range n {
+		a.people.come(t.Context(), a.people.members[i%2], draw)
+	}
+	a.people.probes.Wait()
+	report = a.tally.sum()
+	report.People = a.people.sum(report.People)
+	for rule := range report.Rules {
+		rules = append(rules, rule)
+	}
+	slices.Sort(rules)
+	return rules, report
+}
+
+// TestPeopleFindMistakes: each mistake of an edge breaks the rule that it should, and a right one breaks none.
+func TestPeopleFindMistakes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		site *accountsSite
+		want string // the rule that is broken, among others
+	}{
+		"none":                            {&accountsSite{}, ""},
+		"an ended session counts":         {&accountsSite{honours: true}, "ended"},
+		"a session is refused":            {&accountsSite{refuses: true}, "kept"},
+		"a private page is kept":          {&accountsSite{keeps: true}, "secret"},
+		"caches may keep what is for one": {&accountsSite{public: true}, "secret"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rules, report := c.site.audited(t, 16)
+			if c.want == "" && len(rules) > 0 || c.want != "" && !slices.Contains(rules, c.want) {
+				t.Errorf("broken are %v, want %q: %v", rules, c.want, report.First)
+			}
+			if p := report.People; c.want == "" && (p.Accounts != 2 || p.SignIns == 0 || p.Ended.N != 16 ||
+				p.Unrefused != 0 || len(p.Revoked) != waysToRevoke || p.Private == 0 || p.Secrets == 0) {
+				t.Errorf("%+v", p)
+			}
+		})
+	}
+}
+
+// TestVisitorsTakeTurns: at each edge some visitors are signed in and others are not, whether they keep pages or not.
+func TestVisitorsTakeTurns(t *testing.T) {
+	t.Parallel()
+	a := &audit{cfg: Config{Edges: make([]string, 2)}}
+	a.people = newPeople(a)
+	a.people.members = []*member{{name: "ansel"}}
+	for edge := range a.cfg.Edges {
+		kinds := map[[2]bool]bool{}
+		for n := edge; n < 8; n += 2 {
+			kinds[[2]bool{n/2%2 == 1, a.people.visitorAt(n) != nil}] = true
+		}
+		if len(kinds) != 2 {
+			t.Errorf("edge %d has visitors %v", edge, kinds)
+		}
+	}
+	if newPeople(a).visitorAt(1) != nil {
+		t.Error("a visitor is signed in as nobody")
+	}
+}
+
+func TestIDOf(t *testing.T) {
+	t.Parallel()
+	const token, id = "bAXJ8-0TIpqPcmCqTH0dcUVtxdr4XAFAoM3cnyYdCyA", 52
+	if got := idOf(token); len(got) != id || got != strings.ToLower(got) {
+		t.Errorf("the id of a session is %q", got)
+	}
+	if (person.Session{}).Token != "" {
+		t.Error("nobody has a session")
+	}
+}
