@@ -27,6 +27,7 @@
 //	origins.go        the site's addresses, for absolute links
 //	depends.go        the header field X-Depends
 //	discovery.go      edges in nats micro ls
+//	gone.go           tells renderers what this edge shows no more, for receipts
 //	metrics.go        metrics
 //
 //	cache/        pages, in this process and in memcached

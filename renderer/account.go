@@ -49,6 +49,7 @@ func accountActions(workers, passwords *pool) []accountAction {
 		{wire.ActionRecover, page.PrivateRecover, passwords, false, recoverAccount},
 		{wire.ActionPassword, page.PrivatePassword, passwords, true, changePassword},
 		{wire.ActionProfileEdit, page.PrivateProfile, workers, true, editProfile},
+		{wire.ActionDelete, page.PrivateDelete, passwords, false, deleteAccount}, // again without a user, see there
 	}
 }
 
@@ -149,6 +150,8 @@ func fieldsOf(kind page.Private) []string {
 		return []string{"old", "password"}
 	case page.PrivateProfile:
 		return []string{"display", "bio"}
+	case page.PrivateDelete:
+		return []string{"password", "sessions"}
 	}
 	return nil
 }

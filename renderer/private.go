@@ -3,11 +3,13 @@ package renderer
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/a-h/templ"
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 	"flickrkillr/templates"
@@ -44,12 +46,23 @@ var notices = map[string]string{
 	wire.NoticePassword:  "Your password is changed. All other browsers are signed out.",
 	wire.NoticeRecovered: "Your password is set. All other browsers are signed out.",
 	wire.NoticeEnded:     "That browser is signed out.",
+	wire.NoticeNoSession: "There is no such session. Perhaps it had ended before.",
 	wire.NoticeCookies:   "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
 
 func (d *actionRun) privatePage(
 	ctx context.Context, kind page.Private, user int64, asked wire.PrivateRequest,
 ) (*outcome, error) {
+	if kind == page.PrivateReceipt {
+		receipt, err := d.receipt(ctx, asked.Receipt)
+		if err != nil {
+			return nil, err
+		}
+		if asked.JSON {
+			return &outcome{view: asJSON(receipt)}, nil
+		}
+		return &outcome{view: templates.ReceiptPage(d.maker.site, receipt)}, nil
+	}
 	f := templates.Form{Key: asked.Key, Next: asked.Next, Notice: notices[asked.Notice], Values: map[string]string{}}
 	for name := range asked.Values {
 		f.Values[name] = asked.Values.Get(name)
@@ -80,6 +93,18 @@ func (d *actionRun) privateView(
 	}
 	for _, session := range sessions {
 		p.Sessions = append(p.Sessions, templates.SessionCard(session))
+	}
+	if kind == page.PrivateDelete {
+		has, err := fromRows(ctx, d, func(ctx context.Context) (store.Holdings, error) {
+			return d.store.Holdings(ctx, user)
+		})
+		if err != nil {
+			return nil, err
+		}
+		p.Has = templates.Holdings(has)
+		if f.Values["sessions"] == "" {
+			f.Values["sessions"] = strconv.Itoa(len(sessions))
+		}
 	}
 	return templates.Private(p), nil
 }

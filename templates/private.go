@@ -18,6 +18,7 @@ type PrivatePage struct {
 	Bio      string        // theirs
 	Codes    int           // recovery codes that they have left
 	Sessions []SessionCard // theirs, the one last seen first
+	Has      Holdings      // what they have
 }
 
 // Form is the state of a form: empty, or as it was sent with what is wrong with it.
@@ -70,6 +71,8 @@ func Private(p PrivatePage) templ.Component {
 		return sessions(p)
 	case page.PrivateProfile:
 		return profileForm(p)
+	case page.PrivateDelete:
+		return deleteForm(p)
 	}
 	return signIn(p)
 }

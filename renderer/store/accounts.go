@@ -30,7 +30,7 @@ type Account struct {
 const selectAccount = `
 	SELECT u.id, u.name, u.display_name, u.bio, coalesce(a.password, ''), coalesce(a.password_at, u.created_at),
 		a.disabled_at IS NOT NULL, (SELECT count(*) FROM recovery_codes c WHERE c.user_id = u.id)
-	FROM users u LEFT JOIN accounts a ON a.user_id = u.id `
+	FROM shown_users u LEFT JOIN accounts a ON a.user_id = u.id `
 
 // AccountNamed reads the account of a name. It returns [ErrNotFound] for a name that no user has.
 func (s *Store) AccountNamed(ctx context.Context, name string) (*Account, error) {
