@@ -21,6 +21,7 @@
 //	answer.go         header fields and bodies
 //	private.go        pages for one visitor, and what their forms do
 //	forms.go          reads forms, sets cookies
+//	bearer.go         API tokens, and what programs do with them
 //	signin.go         begins and ends sessions, counts guesses
 //	errorpages.go     error pages, ready before they are needed
 //	exchange.go       one request and its answer, for header, metrics and logs

@@ -52,7 +52,7 @@ func (s *Server) visitor(w http.ResponseWriter, r *http.Request) (visitor, error
 		return visitor{planted: true, twice: true}, nil
 	}
 	found, renewed, err := s.sessions.Find(r.Context(), token)
-	if errors.Is(err, session.ErrNone) {
+	if errors.Is(err, session.ErrNone) || err == nil && found.Token != "" { // an API token is no cookie
 		return visitor{planted: true, malformed: !session.IsToken(token)}, nil
 	}
 	if err != nil {
@@ -95,6 +95,9 @@ func methodsOf(path string) string {
 
 // private answers a request for a private page, or a form. If it returns an error it has written nothing.
 func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, signOut bool) error {
+	if token, ok := session.Bearer(r.Header); ok {
+		return s.forToken(w, r, x, kind, signOut, token)
+	}
 	write := r.Method == http.MethodPost
 	if !write && (signOut || r.Method != http.MethodGet && r.Method != http.MethodHead) {
 		return errMethod
@@ -157,6 +160,16 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 	}
 	if fromOtherSite(r) { // a link must not be able to say that a password was changed
 		ask.Notice = ""
+	}
+	if kind == page.PrivateTokens {
+		all, err := s.sessions.Tokens(r.Context(), who.User)
+		if err != nil {
+			return err
+		}
+		for _, one := range all {
+			ask.Tokens = append(ask.Tokens, wire.OwnToken{ID: one.ID, Name: one.Token, Write: one.Write,
+				Created: one.Created, Seen: one.Seen})
+		}
 	}
 	if kind == page.PrivateSessions || kind == page.PrivateDelete {
 		all, err := s.sessions.List(r.Context(), who.User)
@@ -271,6 +284,9 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	if kind == page.PrivateSessions {
 		return s.endSessions(w, r, x, who, form.Get("end"))
 	}
+	if kind == page.PrivateTokens {
+		return s.submitToken(w, r, x, who, form)
+	}
 	action, ok := actionOf(kind)
 	if !ok {
 		return errMethod
@@ -340,6 +356,8 @@ func actionOf(kind page.Private) (string, bool) {
 		return wire.ActionProfileEdit, true
 	case page.PrivateDelete:
 		return wire.ActionDelete, true
+	case page.PrivateCodes:
+		return wire.ActionCodes, true
 	}
 	return "", false
 }

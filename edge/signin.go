@@ -120,7 +120,7 @@ func guessBounds(kind page.Private, who visitor, name, remoteAddr string, addres
 		if name = wire.FoldName(name); name != "" {
 			account = "account " + name
 		}
-	case page.PrivatePassword, page.PrivateDelete:
+	case page.PrivatePassword, page.PrivateDelete, page.PrivateCodes:
 		if who.Session != nil {
 			account = "password " + strconv.FormatInt(who.User, 10)
 		}

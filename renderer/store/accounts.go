@@ -66,6 +66,13 @@ func (s *Store) SetPassword(ctx context.Context, key string, user int64, old, pa
 		`SELECT outcome, scopes, versions, gone FROM set_password($1, $2, $3, $4, $5)`, user, old, password)
 }
 
+// SetCodes replaces the recovery codes of a user, of which codes are what is stored. It returns the current version of
+// the user, and [ErrChanged] if the password, a PHC string, is no longer the one that was checked.
+func (s *Store) SetCodes(ctx context.Context, key string, user int64, password string, codes [][]byte) ([]Change, error) {
+	return s.idempotent(ctx, key, "account.codes", []any{user, password},
+		`SELECT outcome, scopes, versions, gone FROM set_codes($1, $2, $3, $4, $5)`, user, password, codes)
+}
+
 // Recover sets the password of a user and uses up a recovery code, of which code is what is stored. It returns the
 // current version of the user, and [ErrNotFound] if the user has no such code.
 func (s *Store) Recover(ctx context.Context, key string, user int64, code []byte, password string) ([]Change, error) {

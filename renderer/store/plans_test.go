@@ -92,6 +92,7 @@ func TestPlans(t *testing.T) {
 		"set_password('scans', $1, 7, '" + passwordHash + "', '" + passwordHash + "')",
 		"recover_account('scans', sha256($1), 7, sha256('7'), '" + passwordHash + "')",
 		"delete_account('scans', $1, 7, '" + passwordHash + "', $1, 1)",
+		"set_codes('scans', $1, 11, '" + passwordHash + "', ARRAY[$1::bytea])",
 		"(SELECT 'done' AS outcome FROM delete_rows(8, 200), (SELECT $1::bytea) AS key) AS deleted",
 		"(SELECT 'done' AS outcome FROM holdings(8), (SELECT $1::bytea) AS key) AS counted",
 		"edit_profile('scans', $1, 7, 'Display', NULL)",
@@ -172,6 +173,10 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		"AccountOf":    {func() error { _, err := s.AccountOf(ctx, 1); return err }},
 		"SetPassword": {func() error {
 			_, err := s.SetPassword(ctx, "password", 1, passwordHash, passwordHash)
+			return err
+		}},
+		"SetCodes": {func() error {
+			_, err := s.SetCodes(ctx, "codes", 3, passwordHash, [][]byte{code[:]})
 			return err
 		}},
 		"Recover": {func() error { _, err := s.Recover(ctx, "recover", 1, code[:], passwordHash); return err }},

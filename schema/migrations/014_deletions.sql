@@ -228,3 +228,27 @@ BEGIN
     RETURN 0;
 END $$;
 -- +goose StatementEnd
+
+-- +goose StatementBegin
+-- Replaces the recovery codes of a user; "changed" as above.
+CREATE FUNCTION set_codes(key text, request bytea, its_user bigint, checked_password text, codes bytea[])
+    RETURNS action_outcome LANGUAGE plpgsql AS $$
+DECLARE
+    result  action_outcome := claim_key(key, request);
+BEGIN
+    IF result.outcome IS NOT NULL THEN
+        RETURN result;
+    END IF;
+    PERFORM FROM accounts a
+        WHERE a.user_id = its_user AND a.password = checked_password AND a.disabled_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        result.outcome := 'changed';
+        RETURN result;
+    END IF;
+    DELETE FROM recovery_codes c WHERE c.user_id = its_user;
+    INSERT INTO recovery_codes (user_id, code) SELECT its_user, c FROM unnest(codes) AS c;
+    result := user_version(its_user);
+    PERFORM remember_key(key, request, result);
+    RETURN result;
+END $$;
+-- +goose StatementEnd

@@ -15,6 +15,8 @@ const (
 	PrivateSessions
 	PrivateProfile
 	PrivateDelete
+	PrivateTokens // API tokens
+	PrivateCodes  // new recovery codes
 
 	privateCount = int(iota)
 )
@@ -25,6 +27,7 @@ const PathSignOut = "/signout"
 var privates = [privateCount]struct{ name, path string }{
 	{"signin", "/signin"}, {"signup", "/signup"}, {"recover", "/recover"}, {"receipt", "/receipt"}, {"me", "/me"},
 	{"password", "/me/password"}, {"sessions", "/me/sessions"}, {"profile", "/me/profile"}, {"delete", "/me/delete"},
+	{"tokens", "/me/tokens"}, {"codes", "/me/codes"},
 }
 
 // Privates lists all private pages.

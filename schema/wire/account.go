@@ -29,6 +29,7 @@ const (
 	// password; sessions: how many the person has, for the receipt. The reply has HeaderReceipt. Without HeaderUser it
 	// finds what was done before under the key.
 	ActionDelete = "account.delete"
+	ActionCodes  = "account.codes" // password: replaces the recovery codes; with HeaderAccept the reply shows them
 )
 
 // Headers of private pages and of actions of people.
@@ -110,6 +111,26 @@ type PrivateRequest struct {
 	Sessions []OwnSession  `json:"sessions,omitempty"` // of the person, the one last seen first
 	Receipt  string        `json:"receipt,omitempty"`  // the id of a receipt, see HeaderReceipt
 	JSON     bool          `json:"json,omitempty"`     // the reply is to be JSON, not a page
+	Tokens   []OwnToken    `json:"tokens,omitempty"`   // of the person, the one used last first
+	Made     *MadeToken    `json:"made,omitempty"`     // has just been made
+
+	Problems map[string]string `json:"problems,omitempty"` // what is wrong with the form, by field
+}
+
+// OwnToken is an API token as its person sees it.
+type OwnToken struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Write   bool      `json:"write"`
+	Created time.Time `json:"created"`
+	Seen    time.Time `json:"seen"` // used last, to the hour
+}
+
+// MadeToken is a new API token, which is shown once.
+type MadeToken struct {
+	Token string `json:"token"`
+	Name  string `json:"name"`
+	Write bool   `json:"write"`
 }
 
 // OwnSession is a session as its person sees it.
@@ -127,6 +148,7 @@ const (
 	NoticeRecovered = "recovered" // the password was set by a recovery code
 	NoticeEnded     = "ended"     // sessions were ended
 	NoticeNoSession = "none"      // a session that was to be ended is none of theirs, or had ended before
+	NoticeToken     = "token"     // an API token was ended
 	NoticeCookies   = "cookies"   // the browser sent two session cookies
 )
 
