@@ -73,7 +73,8 @@ func isPrivate(path string) (kind page.Private, signOut, ok bool) {
 	return kind, false, ok
 }
 
-// logged is what the log of answers has of a path and query: of a private page the path alone, as a query may be secret.
+// logged is what the log of answers has of a path and query: of a private page the path alone, as a query may be
+// secret.
 func logged(target string) string {
 	path, _, _ := strings.Cut(target, "?")
 	if _, _, ok := isPrivate(path); ok {

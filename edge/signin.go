@@ -53,7 +53,8 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, who visitor, rep
 func (s *Server) leave(w http.ResponseWriter, r *http.Request, x *exchange, who visitor, receipt string) {
 	if who.Session != nil {
 		if err := s.sessions.EndAll(r.Context(), who.User); err != nil {
-			s.log.Warn("the sessions of a deleted account are left to the relay", "request", x.number.String(), "err", err)
+			s.log.Warn("the sessions of a deleted account are left to the relay", "request", x.number.String(),
+				"err", err)
 		}
 	}
 	s.clearSession(w, r)

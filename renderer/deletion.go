@@ -117,6 +117,7 @@ func (d *actionRun) receipt(ctx context.Context, id string) (templates.Receipt, 
 		SessionsEndedAt: done.RevokedAt, NameKeptUntil: done.KeptUntil, ReadableUntil: done.At.Add(wire.ReceiptAge),
 		Removed: templates.Holdings(done.Had), Sessions: done.Sessions, PhotosLeft: done.PhotosLeft,
 		FilesRemoved: done.FilesRemoved, FilesKept: done.FilesKept, Photos: done.PhotoIDs, Albums: done.AlbumIDs,
+		Edges: []templates.EdgeKnows{}, // in JSON an empty list, not null
 	}
 	for _, edge := range slices.Sorted(maps.Keys(known)) {
 		r.Edges = append(r.Edges, templates.EdgeKnows{Edge: edgeName(edge), Since: known[edge]})

@@ -53,6 +53,9 @@ func (s *Service) doLeftovers(ctx context.Context) {
 func (s *Service) doLeftoversOnce(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, leftoversLimit)
 	defer cancel()
+	if waiting, err := s.store.LeftoversWait(ctx); !waiting {
+		return false, err
+	}
 	err = s.store.Revoke(ctx, s.revoke)
 	rows, failed := s.store.DeleteRows(ctx)
 	err = errors.Join(err, failed)

@@ -20,7 +20,8 @@ const maxTokens = 20
 var ErrTooMany = errors.New("there are 20 tokens already")
 
 // BeginToken makes an API token for a user who is signed in, and returns it. It ends as the user's sessions do: with
-// "Sign out everywhere", with a new password, and when it was not used for 30 days. Errors: [ErrTooMany], [ErrOvertaken].
+// "Sign out everywhere", with a new password, and when it was not used for 30 days. Errors: [ErrTooMany],
+// [ErrOvertaken].
 func (s *Store) BeginToken(ctx context.Context, of Visitor, name string, write bool) (token string, err error) {
 	kv, err := s.open()
 	if err != nil {
@@ -40,7 +41,8 @@ func (s *Store) BeginToken(ctx context.Context, of Visitor, name string, write b
 		return "", err
 	}
 	token, k := newToken()
-	session := wire.Session{ID: k.id(), User: of.User, Name: of.Name, PasswordAt: of.PasswordAt, Token: name, Write: write}
+	session := wire.Session{ID: k.id(), User: of.User, Name: of.Name, PasswordAt: of.PasswordAt, Token: name,
+		Write: write}
 	if _, err := s.write(ctx, kv, before, &session); err != nil {
 		return "", err
 	}

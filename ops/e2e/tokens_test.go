@@ -60,26 +60,31 @@ func apiTokens(t *testing.T, s *peopleSite) {
 	}
 	key := strings.Repeat("k", 26)
 	edit := func(from *person, fields url.Values) *shown {
-		return from.send(http.MethodPost, s.urls[1]+"/me/profile", "application/x-www-form-urlencoded", fields.Encode())
+		return from.send(http.MethodPost, s.urls[1]+"/me/profile", "application/x-www-form-urlencoded",
+			fields.Encode())
 	}
 	for name, c := range map[string]struct {
 		answer *shown
 		status int
 		says   string
 	}{
-		"write":          {edit(writes, url.Values{"bio": {"by a program"}, "key": {key}}), http.StatusOK, "user.dora"},
-		"without a key":  {edit(writes, url.Values{"bio": {"by a program"}}), http.StatusUnprocessableEntity, "key"},
-		"wrong field":    {edit(writes, url.Values{"x": {"y"}, "key": {key}}), http.StatusUnprocessableEntity, "x is no field"},
-		"read-only":      {edit(reads, url.Values{"bio": {"no"}, "key": {key}}), http.StatusForbidden, "may only read"},
-		"profile":        {reads.get(2, "/me/profile"), http.StatusOK, "by a program"},
-		"wrong token":    {s.program("killr_"+strings.Repeat("A", 43)).get(0, "/me"), http.StatusUnauthorized, "invalid_token"},
-		"no token":       {s.program("").get(0, "/me"), http.StatusUnauthorized, "invalid_token"},
-		"a cookie":       {s.program("killr_"+p.cookie("session")).get(0, "/me"), http.StatusUnauthorized, "invalid_token"},
+		"write":         {edit(writes, url.Values{"bio": {"by a program"}, "key": {key}}), http.StatusOK, "user.dora"},
+		"without a key": {edit(writes, url.Values{"bio": {"by a program"}}), http.StatusUnprocessableEntity, "key"},
+		"wrong field": {edit(writes, url.Values{"x": {"y"}, "key": {key}}), http.StatusUnprocessableEntity,
+			"x is no field"},
+		"read-only": {edit(reads, url.Values{"bio": {"no"}, "key": {key}}), http.StatusForbidden, "may only read"},
+		"profile":   {reads.get(2, "/me/profile"), http.StatusOK, "by a program"},
+		"wrong token": {s.program("killr_"+strings.Repeat("A", 43)).get(0, "/me"), http.StatusUnauthorized,
+			"invalid_token"},
+		"no token": {s.program("").get(0, "/me"), http.StatusUnauthorized,
+			"invalid_token"},
+		"a cookie": {s.program("killr_"+p.cookie("session")).get(0, "/me"), http.StatusUnauthorized,
+			"invalid_token"},
 		"a token's list": {writes.get(0, "/me/tokens"), http.StatusForbidden, "sign in with a browser"},
 		"sessions":       {writes.get(0, "/me/sessions"), http.StatusForbidden, "sign in with a browser"},
 		"new token": {writes.form(0, "/me/tokens", url.Values{"key": {key}, "name": {"x"}}),
 			http.StatusForbidden, "sign in with a browser"},
-		"password": {writes.form(0, "/me/password", url.Values{"key": {key}, "old": {p.password}, "password": {"by the lake"}}),
+		"password": {writes.form(0, "/me/password", url.Values{"key": {key}, "old": {p.password}}),
 			http.StatusForbidden, "sign in with a browser"},
 		"delete": {writes.form(0, "/me/delete", url.Values{"key": {key}, "password": {p.password}}),
 			http.StatusForbidden, "sign in with a browser"},
@@ -90,7 +95,8 @@ func apiTokens(t *testing.T, s *peopleSite) {
 			c.answer.header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %d %s %q", name, c.answer.status, c.answer.header.Get("Content-Type"), c.answer.body)
 		}
-		if challenged := c.answer.header.Get("Www-Authenticate") != ""; challenged != (c.status == http.StatusUnauthorized) {
+		challenged := c.answer.header.Get("Www-Authenticate") != ""
+		if challenged != (c.status == http.StatusUnauthorized) {
 			t.Errorf("%s: challenged %t", name, challenged)
 		}
 	}
@@ -100,13 +106,16 @@ func apiTokens(t *testing.T, s *peopleSite) {
 		t.Error("a token counts as a cookie")
 	}
 	list := p.get(2, "/me/tokens")
-	if names := list.texts("main form h2 bdi"); !slices.Contains(names, "a reader") || !slices.Contains(names, "a <writer>") {
+	if names := list.texts("main form h2 bdi"); !slices.Contains(names, "a reader") ||
+		!slices.Contains(names, "a <writer>") {
 		t.Errorf("the list has %q", names)
 	}
 	if sessions := p.get(2, "/me/sessions").texts("form h2 bdi"); len(sessions) != 1 {
 		t.Errorf("tokens are among the sessions: %q", sessions)
 	}
-	for name, says := range map[string]string{"": "missing", strings.Repeat("x", 61): "too long", "a\u202eb": "invisible"} {
+	for name, says := range map[string]string{
+		"": "missing", strings.Repeat("x", 61): "too long", "a\u202eb": "invisible",
+	} {
 		refused := p.form(0, "/me/tokens", url.Values{"key": {"none"}, "name": {name}})
 		refused.expect(http.StatusUnprocessableEntity, "")
 		if got := strings.Join(refused.texts(".problem"), ""); !strings.Contains(got, says) {
@@ -169,13 +178,17 @@ func loginByProgram(t *testing.T, s *peopleSite) {
 		says        string
 	}{
 		{"no token", "", append([]string{"whoami"}, edge...), 1, "there is no token for " + s.urls[1]},
-		{"wrong password", "not it\n", append([]string{"login", "--name", "walker"}, edge...), 1, "does not fit the name"},
+		{"wrong password", "not it\n", append([]string{"login", "--name", "walker"}, edge...), 1,
+			"does not fit the name"},
 		{"no password", "", append([]string{"login", "--name", "walker"}, edge...), 1, "no password was given"},
-		{"no encryption", "x\n", []string{"login", "--name", "walker", "--edge", "http://photos.example"}, 1, "--insecure"},
-		{"no edge", "x\n", []string{"login", "--name", "walker", "--edge", "photos.example"}, 1, "no address of an edge"},
+		{"no encryption", "x\n", []string{"login", "--name", "walker", "--edge", "http://photos.example"}, 1,
+			"--insecure"},
+		{"no edge", "x\n", []string{"login", "--name", "walker", "--edge", "photos.example"}, 1,
+			"no address of an edge"},
 		{"sign in", "walker\n" + p.password + "\n", append([]string{"login"}, edge...), 0, "as walker"},
 		{"who", "", append([]string{"whoami"}, edge...), 0, "walker\n"},
-		{"sign in again", p.password, append([]string{"login", "--name", "walker", "--token-name", "mine"}, edge...), 0, "as walker"},
+		{"sign in again", p.password, append([]string{"login", "--name", "walker", "--token-name", "mine"},
+			edge...), 0, "as walker"},
 	} {
 		if status, said := killr(c.input, c.args...); status != c.status || !strings.Contains(said, c.says) {
 			t.Errorf("%s: %d %q", c.what, status, said)

@@ -68,7 +68,8 @@ func (s *Store) SetPassword(ctx context.Context, key string, user int64, old, pa
 
 // SetCodes replaces the recovery codes of a user, of which codes are what is stored. It returns the current version of
 // the user, and [ErrChanged] if the password, a PHC string, is no longer the one that was checked.
-func (s *Store) SetCodes(ctx context.Context, key string, user int64, password string, codes [][]byte) ([]Change, error) {
+func (s *Store) SetCodes(ctx context.Context, key string, user int64, password string, codes [][]byte,
+) ([]Change, error) {
 	return s.idempotent(ctx, key, "account.codes", []any{user, password},
 		`SELECT outcome, scopes, versions, gone FROM set_codes($1, $2, $3, $4, $5)`, user, password, codes)
 }

@@ -30,8 +30,8 @@ func (s *Store) Holdings(ctx context.Context, user int64) (Holdings, error) {
 // DeleteAccount deletes the account of a user and hides everything of theirs at once. [Store.DeleteRows] and
 // [Store.RemoveUnused] do the rest. password is the PHC string that was checked, receipt the SHA-256 of what the
 // receipt's address has. It returns the user's scope, and [ErrChanged] if the password is another one by now.
-func (s *Store) DeleteAccount(ctx context.Context, key string, user int64, password string, receipt []byte, sessions int,
-) ([]Change, error) {
+func (s *Store) DeleteAccount(ctx context.Context, key string, user int64, password string, receipt []byte,
+	sessions int) ([]Change, error) {
 	return s.idempotent(ctx, key, "account.delete", []any{user, fmt.Sprintf("%x", receipt)},
 		`SELECT outcome, scopes, versions, gone FROM delete_account($1, $2, $3, $4, $5, $6)`,
 		user, password, receipt, sessions)
@@ -109,6 +109,17 @@ func (s *Store) EdgesLearned(ctx context.Context, user int64, edges map[string]t
 		return fmt.Errorf("note what edges know: %w", err)
 	}
 	return nil
+}
+
+// LeftoversWait reports whether [Store.Revoke], [Store.DeleteRows] or [Store.RemoveUnused] may have something to do.
+func (s *Store) LeftoversWait(ctx context.Context) (waiting bool, err error) {
+	if err = s.pool.QueryRow(ctx, `
+		SELECT (SELECT r.id FROM revocations r ORDER BY r.id LIMIT 1) IS NOT NULL
+			OR (SELECT d.user_id FROM deletions d WHERE d.rows_gone_at IS NULL ORDER BY d.user_id LIMIT 1) IS NOT NULL
+			OR (SELECT u.id FROM unused_images u ORDER BY u.id LIMIT 1) IS NOT NULL`).Scan(&waiting); err != nil {
+		err = fmt.Errorf("look for leftovers: %w", err)
+	}
+	return waiting, err
 }
 
 // deleteAtOnce is how many photos or albums a step deletes: 200 photos take 50 to 150 ms.
@@ -192,7 +203,8 @@ func removeUnused(ctx context.Context, tx pgx.Tx, remove func(context.Context, s
 		users, images, kept = append(users, u.User), append(images, u.Image), append(kept, shown)
 	}
 	if _, err := tx.Exec(ctx, `
-		UPDATE deletions d SET files_removed = d.files_removed + u.originals - u.kept, files_kept = d.files_kept + u.kept
+		UPDATE deletions d SET files_removed = d.files_removed + u.originals - u.kept,
+			files_kept = d.files_kept + u.kept
 		FROM (SELECT user_id, count(*) AS originals, sum(kept) AS kept
 			FROM unnest($1::bigint[], $2::integer[]) AS t (user_id, kept) GROUP BY user_id) AS u
 		WHERE d.user_id = u.user_id`, users, kept); err != nil {

@@ -154,7 +154,8 @@ func TestDeleteAccount(t *testing.T) {
 	}
 	var revoked []store.Revocation
 	failing := errors.New("no bucket")
-	if err := s.Revoke(ctx, func(context.Context, store.Revocation) error { return failing }); !errors.Is(err, failing) {
+	broken := func(context.Context, store.Revocation) error { return failing }
+	if err := s.Revoke(ctx, broken); !errors.Is(err, failing) {
 		t.Errorf("a failed revocation: %v", err)
 	}
 	if err := s.Revoke(ctx, func(_ context.Context, r store.Revocation) error {

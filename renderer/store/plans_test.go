@@ -39,12 +39,13 @@ func TestPlans(t *testing.T) {
 			SELECT g, decode(repeat('00', 32), 'hex'), '{photo.1}', '{1}', '{f}' FROM generate_series(1, 20000) g`,
 		"INSERT INTO accounts (user_id, password) SELECT g, '"+passwordHash+"' FROM generate_series(1, 4000) g",
 		"INSERT INTO recovery_codes (user_id, code) SELECT g, sha256(g::text::bytea) FROM generate_series(1, 4000) g",
-		`INSERT INTO deletions (user_id, version, photos, albums, tags, codes, sessions, files, receipt, name, photo_ids,
-				album_ids, rows_gone_at)
+		`INSERT INTO deletions (user_id, version, photos, albums, tags, codes, sessions, files, receipt, name,
+				photo_ids, album_ids, rows_gone_at)
 			SELECT g, 1, 1, 1, 1, 1, 1, 1, sha256(g::text::bytea), 'gone' || g, '{}', '{}', now()
 			FROM generate_series(10001, 14000) g`,
 		"INSERT INTO kept_names (name) SELECT 'gone' || g FROM generate_series(1, 4000) g",
-		"INSERT INTO deletion_edges (user_id, learned_at, edge) SELECT g, now(), 'a' FROM generate_series(10001, 14000) g",
+		`INSERT INTO deletion_edges (user_id, learned_at, edge)
+			SELECT g, now(), 'a' FROM generate_series(10001, 14000) g`,
 		"INSERT INTO unused_images (user_id, image_id) SELECT g, 'x' FROM generate_series(1, 4000) g",
 		"INSERT INTO revocations (user_id, password_at) SELECT g, now() FROM generate_series(1, 4000) g",
 		"VACUUM ANALYZE")
@@ -193,7 +194,8 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		"EdgesLearned": {func() error {
 			return s.EdgesLearned(ctx, 10_400, map[string]time.Time{"edge.a.1": time.Unix(1.5e9, 0)})
 		}},
-		"DeleteRows": {func() error { _, err := s.DeleteRows(ctx); return err }},
+		"LeftoversWait": {func() error { _, err := s.LeftoversWait(ctx); return err }},
+		"DeleteRows":    {func() error { _, err := s.DeleteRows(ctx); return err }},
 		"RemoveUnused": {func() error {
 			_, err := s.RemoveUnused(ctx, func(context.Context, string) error { return nil })
 			return err
