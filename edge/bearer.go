@@ -140,7 +140,7 @@ func (s *Server) submitJSON(
 		return &wire.InputError{Field: "key", Problem: "is missing: name the attempt by 16 to 64 characters, " +
 			"in the form or in the header field Idempotency-Key"}
 	}
-	action, ok := actionOf(kind)
+	action, ok := actionOf(kind, form)
 	if !ok {
 		return errMethod
 	}

@@ -8,8 +8,11 @@ type Private uint8
 const (
 	PrivateSignIn Private = iota
 	PrivateSignUp
-	PrivateRecover // a recovery code sets a new password
-	PrivateReceipt // of an account that was deleted, for who knows its address
+	PrivateReceipt  // of an account that was deleted, for who knows its address
+	PrivateRecover  // a recovery code sets a new password
+	PrivateMailLink // mails a link that does
+	PrivateReset    // is such a link
+	PrivateConfirm  // is a link that confirms an address
 	PrivateMe
 	PrivatePassword
 	PrivateSessions
@@ -17,6 +20,9 @@ const (
 	PrivateDelete
 	PrivateTokens // API tokens
 	PrivateCodes  // new recovery codes
+	PrivatePasskeys
+	PrivateNewPasskey
+	PrivateEmail
 
 	privateCount = int(iota)
 )
@@ -25,9 +31,11 @@ const (
 const PathSignOut = "/signout"
 
 var privates = [privateCount]struct{ name, path string }{
-	{"signin", "/signin"}, {"signup", "/signup"}, {"recover", "/recover"}, {"receipt", "/receipt"}, {"me", "/me"},
+	{"signin", "/signin"}, {"signup", "/signup"}, {"receipt", "/receipt"}, {"recover", "/recover"},
+	{"mail-link", "/recover/link"}, {"reset", "/reset"}, {"confirm", "/confirm"}, {"me", "/me"},
 	{"password", "/me/password"}, {"sessions", "/me/sessions"}, {"profile", "/me/profile"}, {"delete", "/me/delete"},
-	{"tokens", "/me/tokens"}, {"codes", "/me/codes"},
+	{"tokens", "/me/tokens"}, {"codes", "/me/codes"}, {"passkeys", "/me/passkeys"},
+	{"new-passkey", "/me/passkeys/new"}, {"email", "/me/email"},
 }
 
 // Privates lists all private pages.

@@ -6,8 +6,9 @@ import "slices"
 // take for the site itself.
 var reserved = []string{
 	// paths
-	"about", "after", "album", "albums", "before", "explore", "feed", "img", "me", "oembed", "photo", "photos",
-	"receipt", "recover", "search", "signin", "signout", "signup", "sitemap", "static", "tag", "tags",
+	"about", "after", "album", "albums", "before", "confirm", "explore", "feed", "img", "me", "oembed", "photo",
+	"photos", "receipt", "recover", "reset", "search", "signin", "signout", "signup", "sitemap", "static", "tag",
+	"tags",
 	// paths that the site may have one day
 	"account", "accounts", "api", "app", "assets", "auth", "blog", "comments", "contact", "download", "edit", "events",
 	"faves", "files", "groups", "home", "images", "login", "logout", "new", "notifications", "oauth", "password",
