@@ -205,7 +205,7 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		}},
 		"Holdings": {func() error { _, err := s.Holdings(ctx, 1); return err }},
 		"DeleteAccount": {func() error {
-			_, err := s.DeleteAccount(ctx, "delete-account", 9, passwordHash, code[:], 1)
+			_, err := s.DeleteAccount(ctx, "delete-account", 2000, passwordHash, code[:], 1)
 			return err
 		}},
 		"DeletionOf": {func() error { _, err := s.DeletionOf(ctx, make([]byte, 32)); return absent(err) }},
