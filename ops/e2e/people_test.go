@@ -621,6 +621,8 @@ func inBrowser(t *testing.T, s *peopleSite) {
 		document.querySelector("main").textContent.includes("Seen in the park.")`)
 	openPage(t, parent, s.urls[2]+"/me/sessions", 360, true)
 	openPage(t, parent, s.urls[2]+"/me/profile", 1440, false)
+	openPage(t, parent, s.urls[2]+"/me/delete", 360, true)
+	openPage(t, parent, s.urls[2]+"/me/tokens", 360, false)
 	b.open("/me")
 	press()
 	b.becomes(`location.pathname === "/" && ` + header + ` === "Sign in"`)
