@@ -118,7 +118,11 @@ func openPage(t *testing.T, parent context.Context, url string, width int64, dar
 	// Layout shifts are summed from the start. Scrolling makes lazy pictures load; then all must be there.
 	const watch = `window.__cls = 0; new PerformanceObserver(l => { for (const e of l.getEntries()) if (!e.hadRecentInput) window.__cls += e.value }).observe({type: "layout-shift", buffered: true}); 0`
 	const scroll = `(async () => {
-		for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight) { scrollTo({top: y, behavior: "instant"}); await new Promise(r => setTimeout(r, 30)) }
+		for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight) {
+			scrollTo({top: y, behavior: "instant"});
+			// Pictures are requested when a frame is drawn, which takes a slow machine a while. A hidden tab draws none.
+			await new Promise(r => { requestAnimationFrame(() => requestAnimationFrame(r)); setTimeout(r, 1000) });
+		}
 		// Pictures beyond the right edge of a strip rightly wait.
 		const end = i => (i.closest(".reel") ?? document.documentElement).getBoundingClientRect().right;
 		const pictures = [...document.images].filter(i => i.getBoundingClientRect().left < end(i));
