@@ -21,12 +21,14 @@
 //	answer.go         header fields and bodies
 //	private.go        pages for one visitor, and what their forms do
 //	forms.go          reads forms, sets cookies
+//	bearer.go         API tokens, and what programs do with them
 //	signin.go         begins and ends sessions, counts guesses
 //	errorpages.go     error pages, ready before they are needed
 //	exchange.go       one request and its answer, for header, metrics and logs
 //	origins.go        the site's addresses, for absolute links
 //	depends.go        the header field X-Depends
 //	discovery.go      edges in nats micro ls
+//	gone.go           tells renderers what this edge shows no more, for receipts
 //	metrics.go        metrics
 //
 //	cache/        pages, in this process and in memcached

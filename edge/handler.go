@@ -158,8 +158,9 @@ func (s *Server) finish(x *exchange, method string, target func() string, from, 
 	}
 	if s.cfg.AccessLog != nil {
 		s.cfg.AccessLog.LogAttrs(context.Background(), slog.LevelInfo, "access",
-			slog.String("request", x.number.String()), slog.String("method", method), slog.String("path", target()),
-			slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Int("bytes", x.bytes),
+			slog.String("request", x.number.String()), slog.String("method", method),
+			slog.String("path", logged(target())), slog.Int("status", x.status),
+			slog.String("cache", x.tier.String()), slog.Int("bytes", x.bytes),
 			slog.Duration("took", time.Since(x.start)), slog.String("from", from), slog.String("protocol", protocol),
 			slog.Bool("cut", x.cut != nil))
 	}

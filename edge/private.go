@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -51,7 +52,7 @@ func (s *Server) visitor(w http.ResponseWriter, r *http.Request) (visitor, error
 		return visitor{planted: true, twice: true}, nil
 	}
 	found, renewed, err := s.sessions.Find(r.Context(), token)
-	if errors.Is(err, session.ErrNone) {
+	if errors.Is(err, session.ErrNone) || err == nil && found.Token != "" { // an API token is no cookie
 		return visitor{planted: true, malformed: !session.IsToken(token)}, nil
 	}
 	if err != nil {
@@ -72,12 +73,22 @@ func isPrivate(path string) (kind page.Private, signOut, ok bool) {
 	return kind, false, ok
 }
 
+// logged is what the log of answers has of a path and query: of a private page the path alone, as a query may be
+// secret.
+func logged(target string) string {
+	path, _, _ := strings.Cut(target, "?")
+	if _, _, ok := isPrivate(path); ok {
+		return path
+	}
+	return target
+}
+
 // methodsOf returns the methods that a path takes.
 func methodsOf(path string) string {
-	switch _, signOut, ok := isPrivate(path); {
+	switch kind, signOut, ok := isPrivate(path); {
 	case signOut:
 		return "POST"
-	case ok:
+	case ok && kind != page.PrivateReceipt:
 		return "GET, HEAD, POST"
 	}
 	return "GET, HEAD"
@@ -85,6 +96,9 @@ func methodsOf(path string) string {
 
 // private answers a request for a private page, or a form. If it returns an error it has written nothing.
 func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, signOut bool) error {
+	if token, ok := session.Bearer(r.Header); ok {
+		return s.forToken(w, r, x, kind, signOut, token)
+	}
 	write := r.Method == http.MethodPost
 	if !write && (signOut || r.Method != http.MethodGet && r.Method != http.MethodHead) {
 		return errMethod
@@ -112,7 +126,8 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 	switch {
 	case signOut:
 		return s.signOut(w, r, x, who)
-	case who.Session == nil && kind.NeedsSession():
+	case who.Session == nil && kind.NeedsSession() && !(write && kind == page.PrivateDelete):
+		// A deletion that is sent again has no session any more, and finds its receipt by its key.
 		s.seeOther(w, x, signInPath(kind.Path(), who.twice))
 		return nil
 	case write && who.Unverified:
@@ -123,12 +138,13 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 			s.metrics.signIns.WithLabelValues(outcome).Inc()
 		}
 		return err
-	case who.Session != nil && !kind.NeedsSession():
+	case who.Session != nil && !kind.NeedsSession() && kind != page.PrivateReceipt:
 		s.seeOther(w, x, page.PrivateMe.Path())
 		return nil
 	}
 	query := r.URL.Query()
-	ask := wire.PrivateRequest{Key: rand.Text(), Next: localPath(query.Get("next")), Notice: query.Get("notice")}
+	ask := wire.PrivateRequest{Key: rand.Text(), Next: localPath(query.Get("next")), Notice: query.Get("notice"),
+		Receipt: query.Get("id"), JSON: kind == page.PrivateReceipt && wantsJSON(r)}
 	return s.show(w, r, x, kind, who, ask, http.StatusOK)
 }
 
@@ -150,7 +166,17 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 	if fromOtherSite(r) { // a link must not be able to say that a password was changed
 		ask.Notice = ""
 	}
-	if kind == page.PrivateSessions {
+	if kind == page.PrivateTokens {
+		all, err := s.sessions.Tokens(r.Context(), who.User)
+		if err != nil {
+			return err
+		}
+		for _, one := range all {
+			ask.Tokens = append(ask.Tokens, wire.OwnToken{ID: one.ID, Name: one.Token, Write: one.Write,
+				Created: one.Created, Seen: one.Seen})
+		}
+	}
+	if kind == page.PrivateSessions || kind == page.PrivateDelete {
 		all, err := s.sessions.List(r.Context(), who.User)
 		if err != nil {
 			return err
@@ -168,17 +194,41 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 	if err != nil {
 		return err
 	}
-	err = wire.ErrorOf(reply)
-	if kind.NeedsSession() && errors.Is(err, wire.ErrNotFound) { // there is no such user any more
-		s.clearSession(w, r)
-		s.seeOther(w, x, signInPath(kind.Path(), false))
-		return nil
+	if err = wire.ErrorOf(reply); err != nil {
+		return s.unlessNobody(w, r, x, kind, err)
 	}
-	if err != nil {
+	s.sendPrivate(w, r, x, reply.Data, typeOf(ask), status)
+	return nil
+}
+
+// unlessNobody returns an error, unless it says that there is no such user any more. Then the visitor must sign in.
+func (s *Server) unlessNobody(
+	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, err error,
+) error {
+	if !kind.NeedsSession() || !errors.Is(err, wire.ErrNotFound) {
 		return err
 	}
-	s.sendPrivate(w, r, x, reply.Data, status)
+	s.clearSession(w, r)
+	s.seeOther(w, x, signInPath(kind.Path(), false))
 	return nil
+}
+
+// wantsJSON reports whether a program asks, and not a browser.
+func wantsJSON(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Accept"), "application/json")
+}
+
+var (
+	typeHTML = []string{"text/html; charset=utf-8"}
+	typeJSON = []string{"application/json"}
+)
+
+// typeOf is the Content-Type of what a renderer was asked for.
+func typeOf(ask wire.PrivateRequest) []string {
+	if ask.JSON {
+		return typeJSON
+	}
+	return typeHTML
 }
 
 // askFor makes a request for one visitor on the bus.
@@ -197,17 +247,19 @@ func (s *Server) askFor(ctx context.Context, x *exchange, subject string, who vi
 	return reply, err
 }
 
-// sendPrivate answers with a page that was made for one visitor.
-func (s *Server) sendPrivate(w http.ResponseWriter, r *http.Request, x *exchange, html []byte, status int) {
+// sendPrivate answers with what was made for one visitor.
+func (s *Server) sendPrivate(
+	w http.ResponseWriter, r *http.Request, x *exchange, body []byte, contentType []string, status int,
+) {
 	h := w.Header()
 	x.status = status
 	x.writeHeaders(h)
-	h["Content-Type"] = []string{"text/html; charset=utf-8"}
-	h["Content-Length"] = []string{strconv.Itoa(len(html))}
+	h["Content-Type"] = contentType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	s.secureFields(h)
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		x.bytes, x.cut = writeBody(w, html)
+		x.bytes, x.cut = writeBody(w, body)
 	}
 }
 
@@ -236,6 +288,9 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	}
 	if kind == page.PrivateSessions {
 		return s.endSessions(w, r, x, who, form.Get("end"))
+	}
+	if kind == page.PrivateTokens {
+		return s.submitToken(w, r, x, who, form)
 	}
 	action, ok := actionOf(kind)
 	if !ok {
@@ -267,7 +322,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 		return err
 	}
 	if reply.Header.Get(wire.HeaderCode) != "" {
-		return s.refuse(w, r, x, reply)
+		return s.refuse(w, r, x, kind, reply)
 	}
 	changed, err := wire.ChangedBy(reply)
 	if err != nil {
@@ -280,7 +335,11 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 		}
 	}
 	if status, ok := pageStatus(reply); ok {
-		s.sendPrivate(w, r, x, reply.Data, status)
+		s.sendPrivate(w, r, x, reply.Data, typeHTML, status)
+		return nil
+	}
+	if receipt := reply.Header.Get(wire.HeaderReceipt); receipt != "" {
+		s.leave(w, r, x, who, receipt)
 		return nil
 	}
 	s.seeOther(w, x, afterwards(kind, who, form))
@@ -300,6 +359,10 @@ func actionOf(kind page.Private) (string, bool) {
 		return wire.ActionPassword, true
 	case page.PrivateProfile:
 		return wire.ActionProfileEdit, true
+	case page.PrivateDelete:
+		return wire.ActionDelete, true
+	case page.PrivateCodes:
+		return wire.ActionCodes, true
 	}
 	return "", false
 }
@@ -330,11 +393,13 @@ func pageStatus(reply *nats.Msg) (int, bool) {
 }
 
 // refuse answers with the form that something is wrong with.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, x *exchange, reply *nats.Msg) error {
+func (s *Server) refuse(
+	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, reply *nats.Msg,
+) error {
 	status, ok := pageStatus(reply)
 	if !ok {
-		return wire.ErrorOf(reply)
+		return s.unlessNobody(w, r, x, kind, wire.ErrorOf(reply))
 	}
-	s.sendPrivate(w, r, x, reply.Data, status)
+	s.sendPrivate(w, r, x, reply.Data, typeHTML, status)
 	return nil
 }

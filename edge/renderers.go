@@ -135,7 +135,8 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 	}
 	// Without cluster time a deadline by a clock that is an hour behind has passed already: the renderer sets one.
 	if until, ok := ctx.Deadline(); ok && r.clock.Known() {
-		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(until.Add(r.clock.Offset())))
+		_, latest := r.clock.Bounds(until)
+		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(latest))
 	}
 	start, pause := time.Now(), backoffFirst
 	for {
@@ -171,7 +172,8 @@ func (r *renderers) ask(ctx context.Context, msg *nats.Msg, limit time.Duration)
 		patience = limit
 	}
 	if r.clock.Known() {
-		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(start.Add(limit+r.clock.Offset())))
+		_, latest := r.clock.Bounds(start.Add(limit))
+		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(latest))
 	}
 	for {
 		attempt, cancel := context.WithTimeout(ctx, patience)

@@ -260,6 +260,11 @@ func (s *Server) Close() error {
 func (s *Server) Run(ctx context.Context) error {
 	unannounce, err := s.announce()
 	defer unannounce()
+	if err == nil {
+		var stop func()
+		stop, err = s.answerGone()
+		defer stop()
+	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("edge: %w", err), s.Close())
 	}

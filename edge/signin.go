@@ -48,6 +48,19 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, who visitor, rep
 	return nil
 }
 
+// leave shows somebody who has deleted their account the receipt, without a session. If theirs cannot be ended now, the
+// relay ends them.
+func (s *Server) leave(w http.ResponseWriter, r *http.Request, x *exchange, who visitor, receipt string) {
+	if who.Session != nil {
+		if err := s.sessions.EndAll(r.Context(), who.User); err != nil {
+			s.log.Warn("the sessions of a deleted account are left to the relay", "request", x.number.String(),
+				"err", err)
+		}
+	}
+	s.clearSession(w, r)
+	s.seeOther(w, x, page.PrivateReceipt.Path()+"?"+url.Values{"id": {receipt}}.Encode())
+}
+
 // endSessions ends one of a person's sessions, by its id, or "all".
 func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, x *exchange, who visitor, which string) error {
 	var err error
@@ -64,7 +77,11 @@ func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, x *exchange
 		s.seeOther(w, x, page.Home().Path())
 		return nil
 	}
-	s.seeOther(w, x, page.PrivateSessions.Path()+"?"+url.Values{"notice": {wire.NoticeEnded}}.Encode())
+	notice := wire.NoticeEnded
+	if err != nil {
+		notice = wire.NoticeNoSession
+	}
+	s.seeOther(w, x, page.PrivateSessions.Path()+"?"+url.Values{"notice": {notice}}.Encode())
 	return nil
 }
 
@@ -104,8 +121,10 @@ func guessBounds(kind page.Private, who visitor, name, remoteAddr string, addres
 		if name = wire.FoldName(name); name != "" {
 			account = "account " + name
 		}
-	case page.PrivatePassword:
-		account = "password " + strconv.FormatInt(who.User, 10)
+	case page.PrivatePassword, page.PrivateDelete, page.PrivateCodes:
+		if who.Session != nil {
+			account = "password " + strconv.FormatInt(who.User, 10)
+		}
 	default:
 		return nil, nil
 	}

@@ -49,6 +49,8 @@ func accountActions(workers, passwords *pool) []accountAction {
 		{wire.ActionRecover, page.PrivateRecover, passwords, false, recoverAccount},
 		{wire.ActionPassword, page.PrivatePassword, passwords, true, changePassword},
 		{wire.ActionProfileEdit, page.PrivateProfile, workers, true, editProfile},
+		{wire.ActionDelete, page.PrivateDelete, passwords, false, deleteAccount}, // again without a user, see there
+		{wire.ActionCodes, page.PrivateCodes, passwords, true, renewCodes},
 	}
 }
 
@@ -119,7 +121,7 @@ func withPage(kind page.Private, at attempt, run actionFunc) actionFunc {
 		}
 		view, viewErr := d.privateView(ctx, kind, at.user, templates.Form{
 			Key: key, Next: at.form["next"], Values: at.form.shown(), Problems: all.onPage(kind),
-		}, nil)
+		}, wire.PrivateRequest{})
 		if viewErr != nil {
 			return nil, viewErr
 		}
@@ -149,6 +151,10 @@ func fieldsOf(kind page.Private) []string {
 		return []string{"old", "password"}
 	case page.PrivateProfile:
 		return []string{"display", "bio"}
+	case page.PrivateDelete:
+		return []string{"password", "sessions"}
+	case page.PrivateCodes:
+		return []string{"password"}
 	}
 	return nil
 }
@@ -162,11 +168,7 @@ func signUp(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
-	codes := password.Codes(secret, a.context(name))
-	stored := make([][]byte, len(codes))
-	for i, code := range codes {
-		stored[i] = password.CodeHash(code)
-	}
+	codes, stored := newCodes(secret, a.context(name))
 	hash := password.Hash(secret, a.context(name))
 	before, err := d.accountNamed(ctx, name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -324,6 +326,40 @@ func changePassword(ctx context.Context, d *actionRun, a attempt) (*outcome, err
 		return nil, err
 	}
 	return afterPassword(account, hash, changes)
+}
+
+// newCodes returns recovery codes, and what is stored of them. A repeated attempt gets the same ones.
+func newCodes(secret, context string) (codes []string, stored [][]byte) {
+	codes = password.Codes(secret, context)
+	for _, code := range codes {
+		stored = append(stored, password.CodeHash(code))
+	}
+	return codes, stored
+}
+
+// renewCodes replaces the recovery codes.
+func renewCodes(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
+	account, err := d.accountOf(ctx, a.user)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkOwn(account, a.form, "password"); err != nil {
+		return nil, err
+	}
+	codes, stored := newCodes(a.form["password"], a.context(account.Name))
+	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		return d.store.SetCodes(ctx, a.key, a.user, account.Password, stored)
+	})
+	if errors.Is(err, store.ErrChanged) {
+		return nil, wrong("password", "was changed just now: sign in again")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &outcome{changes: changes, view: templates.Codes(templates.CodesPage{
+		Site: d.maker.site, Person: templates.Person{Name: account.Name, Display: account.DisplayName}, Codes: codes,
+		Renewed: true,
+	})}, nil
 }
 
 func editProfile(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {

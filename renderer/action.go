@@ -49,6 +49,7 @@ func fromRows[T any](
 type outcome struct {
 	changes []store.Change
 	account *wire.Account   // whose password was checked or set; nil: nobody's
+	receipt string          // the id of a receipt; "": there is none
 	view    templ.Component // the page to answer with; nil: the changes are the answer
 	refused problems        // what was wrong with the form, which view shows; nil: nothing
 }

@@ -21,6 +21,7 @@
 //	action.go     changes, once for each key; form.go checks their forms
 //	account.go    the actions of people: sign-up, passwords, profile
 //	accountform.go their forms, and what is wrong with them; private.go: pages for one person
+//	deletion.go   deletes accounts, and writes their receipts
 //	reply.go      sends, counts and logs the reply; compress.go compresses it; failure.go turns errors into replies
 //
 // Beside the way of a request:
@@ -32,7 +33,8 @@
 //	stats.go      figures for `nats micro`; metrics.go: for Prometheus
 //	relay.go      changes, from the outbox to the stream; relaystall.go: a stream that takes none;
 //	              buckets.go: buckets that take no value, and the replicas of all
-//	index.go      the search index, and tagcounter.go the counts of tags: what the active relay does besides
+//	index.go      the search index, tagcounter.go the counts of tags, and leftovers.go what deletions leave to be done:
+//	              what the active relay does besides
 //
 // Pages, searches, the sitemap, stored pictures, pictures to be made, actions, and actions with a password have workers
 // of their own, so that none delays another.

@@ -3,11 +3,13 @@ package renderer
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/a-h/templ"
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 	"flickrkillr/templates"
@@ -44,27 +46,51 @@ var notices = map[string]string{
 	wire.NoticePassword:  "Your password is changed. All other browsers are signed out.",
 	wire.NoticeRecovered: "Your password is set. All other browsers are signed out.",
 	wire.NoticeEnded:     "That browser is signed out.",
+	wire.NoticeToken:     "The token is ended.",
+	wire.NoticeNoSession: "There is no such session. Perhaps it had ended before.",
 	wire.NoticeCookies:   "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
 
 func (d *actionRun) privatePage(
 	ctx context.Context, kind page.Private, user int64, asked wire.PrivateRequest,
 ) (*outcome, error) {
+	if kind == page.PrivateReceipt {
+		receipt, err := d.receipt(ctx, asked.Receipt)
+		if err != nil {
+			return nil, err
+		}
+		if asked.JSON {
+			return &outcome{view: asJSON(receipt)}, nil
+		}
+		return &outcome{view: templates.ReceiptPage(d.maker.site, receipt)}, nil
+	}
+	if asked.JSON {
+		account, err := d.accountOf(ctx, user)
+		if err != nil {
+			return nil, err
+		}
+		return &outcome{view: asJSON(struct {
+			Name        string `json:"name"`
+			DisplayName string `json:"display_name"`
+			Bio         string `json:"bio"`
+		}{account.Name, account.DisplayName, account.Bio})}, nil
+	}
 	f := templates.Form{Key: asked.Key, Next: asked.Next, Notice: notices[asked.Notice], Values: map[string]string{}}
 	for name := range asked.Values {
 		f.Values[name] = asked.Values.Get(name)
 	}
+	f.Problems = asked.Problems
 	if asked.Wait > 0 {
 		f.Problems = map[string]string{templates.FormProblem: fmt.Sprintf(
 			"There were too many attempts. Try again in %d seconds", int(asked.Wait.Round(time.Second)/time.Second)+1)}
 	}
-	view, err := d.privateView(ctx, kind, user, f, asked.Sessions)
+	view, err := d.privateView(ctx, kind, user, f, asked)
 	return &outcome{view: view}, err
 }
 
 // privateView makes the view of a private page. For the profile's form without values it takes those of the user.
 func (d *actionRun) privateView(
-	ctx context.Context, kind page.Private, user int64, f templates.Form, sessions []wire.OwnSession,
+	ctx context.Context, kind page.Private, user int64, f templates.Form, asked wire.PrivateRequest,
 ) (templ.Component, error) {
 	p := templates.PrivatePage{Site: d.maker.site, Kind: kind, Form: f}
 	if kind.NeedsSession() {
@@ -78,8 +104,26 @@ func (d *actionRun) privateView(
 			f.Values["display"], f.Values["bio"] = account.DisplayName, account.Bio
 		}
 	}
-	for _, session := range sessions {
+	for _, session := range asked.Sessions {
 		p.Sessions = append(p.Sessions, templates.SessionCard(session))
+	}
+	for _, token := range asked.Tokens {
+		p.Tokens = append(p.Tokens, templates.TokenCard(token))
+	}
+	if asked.Made != nil {
+		p.Made = templates.MadeToken(*asked.Made)
+	}
+	if kind == page.PrivateDelete {
+		has, err := fromRows(ctx, d, func(ctx context.Context) (store.Holdings, error) {
+			return d.store.Holdings(ctx, user)
+		})
+		if err != nil {
+			return nil, err
+		}
+		p.Has = templates.Holdings(has)
+		if f.Values["sessions"] == "" {
+			f.Values["sessions"] = strconv.Itoa(len(asked.Sessions))
+		}
 	}
 	return templates.Private(p), nil
 }

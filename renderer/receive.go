@@ -81,7 +81,8 @@ func (s *Service) deadline(limit time.Duration, header string, now time.Time) (t
 	if !ok {
 		return latest, fmt.Errorf("%w: %s is no time: %.40q", wire.ErrBadRequest, wire.HeaderDeadline, header)
 	}
-	if left := at.Sub(now.Add(s.clock.Offset())); left < latest.Sub(now) {
+	earliest, _ := s.clock.Bounds(now)
+	if left := at.Sub(earliest); left < limit {
 		return now.Add(left), nil
 	}
 	return latest, nil

@@ -63,6 +63,9 @@ func (s *Service) confirm(j *job, out *outcome, html []byte) {
 	if out.account != nil {
 		msg.Header.Set(wire.HeaderAccount, out.account.String())
 	}
+	if out.receipt != "" {
+		msg.Header.Set(wire.HeaderReceipt, out.receipt)
+	}
 	if err := s.send(j, msg); err != nil {
 		s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
 		return

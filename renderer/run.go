@@ -57,6 +57,7 @@ func (s *Service) Run(ctx context.Context) error {
 			}
 		})
 		background.Go(func() { s.countTags(ctx) })
+		background.Go(func() { s.doLeftovers(ctx) })
 		background.Go(func() { s.keepIndex(ctx, held) })
 		s.serving.Store(true)
 		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "search_workers",

@@ -199,8 +199,9 @@ const (
 )
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
-// relay, the search index and the counts of tags, and those of the workers for passwords and private pages.
-const fixedConns = 4 + maxPasswordWorkers + privateWorkers
+// relay, the search index, the counts of tags and the leftovers of changes, and those of the workers for passwords and
+// private pages.
+const fixedConns = 5 + maxPasswordWorkers + privateWorkers
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 

@@ -3,12 +3,16 @@ package renderer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,31 +61,88 @@ const rows = `
 	INSERT INTO album_photos (album_id, photo_id, user_id, position) SELECT 1, n, 1, n * 10 FROM generate_series(1,
 		60) AS n;`
 
+// filled is the database with these rows, filled once.
+var filled testenv.Prepared
+
 func newSite(t testing.TB) *site {
 	t.Helper()
-	return newSiteOn(t, testenv.NATS(t), testenv.Database(t))
+	im, _ := onlyPicture(t)
+	url := filled.URL(t, func(ctx context.Context, url string) error {
+		pool, err := pgxpool.New(ctx, url)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		return fill(ctx, pool, im)
+	})
+	return siteOn(t, testenv.NATS(t), testenv.Pool(t, url))
 }
 
+// newSiteOn is newSite with the caller's bus and its migrated, empty database.
 func newSiteOn(t testing.TB, url string, pool *pgxpool.Pool) *site {
 	t.Helper()
-	dir, err := pictures.OpenDir(t.TempDir())
+	im, _ := onlyPicture(t)
+	if err := fill(t.Context(), pool, im); err != nil {
+		t.Fatal(err)
+	}
+	return siteOn(t, url, pool)
+}
+
+// siteOn is newSite with a database that has the rows.
+func siteOn(t testing.TB, url string, pool *pgxpool.Pool) *site {
+	t.Helper()
+	im, from := onlyPicture(t)
+	path := t.TempDir()
+	if err := os.CopyFS(path, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := pictures.OpenDir(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = dir.Close() })
-	im, err := pictures.Ingest(t.Context(), dir, bytes.NewReader(landscape(t, 900, 600)), pictures.Limits{})
-	if err != nil {
-		t.Fatal(err)
+	return &site{url: url, nc: testenv.Connect(t, url), pool: pool, pictures: dir, image: im}
+}
+
+// fill inserts the rows and indexes them for the search.
+func fill(ctx context.Context, pool *pgxpool.Pool, im pictures.Image) error {
+	if _, err := pool.Exec(ctx, fmt.Sprintf(rows, im.ID, im.Width, im.Height, im.Color, im.Bytes)); err != nil {
+		return err
 	}
-	if _, err := pool.Exec(t.Context(), fmt.Sprintf(rows, im.ID, im.Width, im.Height, im.Color, im.Bytes)); err != nil {
-		t.Fatal(err)
-	}
-	for n := 1; n > 0; { // the search index
-		if n, err = store.New(pool).IndexOnce(t.Context(), store.IndexMost); err != nil {
-			t.Fatal(err)
+	for {
+		if n, err := store.New(pool).IndexOnce(ctx, store.IndexMost); err != nil || n == 0 {
+			return err
 		}
 	}
-	return &site{url: url, nc: testenv.Connect(t, url), pool: pool, pictures: dir, image: im}
+}
+
+// ingested is the only picture of every site. It is painted and ingested once, because that takes a second.
+var ingested struct {
+	once  sync.Once
+	err   error
+	dir   string
+	image pictures.Image
+}
+
+// onlyPicture returns the only picture, and a picture store with it, to be copied.
+func onlyPicture(t testing.TB) (im pictures.Image, dir string) {
+	t.Helper()
+	shared := testenv.SharedDir(t)
+	ingested.once.Do(func() {
+		ingested.dir = filepath.Join(shared, "pictures")
+		dir, err := pictures.OpenDir(ingested.dir)
+		if err != nil {
+			ingested.err = err
+			return
+		}
+		file := bytes.NewReader(landscape(t, 900, 600))
+		ingested.image, err = pictures.Ingest(context.WithoutCancel(t.Context()), dir, file, pictures.Limits{})
+		ingested.err = errors.Join(err, dir.Close())
+	})
+	if ingested.err != nil {
+		t.Fatal(ingested.err)
+	}
+	return ingested.image, ingested.dir
 }
 
 func landscape(t testing.TB, width, height int) []byte {
@@ -89,7 +150,7 @@ func landscape(t testing.TB, width, height int) []byte {
 	im := image.NewRGBA(image.Rect(0, 0, width, height))
 	for y := range height {
 		for x := range width {
-			im.Set(x, y, color.RGBA{byte(x), byte(y), 120, 255})
+			im.SetRGBA(x, y, color.RGBA{byte(x), byte(y), 120, 255})
 		}
 	}
 	var b bytes.Buffer

@@ -18,6 +18,9 @@ type PrivatePage struct {
 	Bio      string        // theirs
 	Codes    int           // recovery codes that they have left
 	Sessions []SessionCard // theirs, the one last seen first
+	Has      Holdings      // what they have
+	Tokens   []TokenCard   // theirs, the one used last first
+	Made     MadeToken     // the token that was made just now; zero: none
 }
 
 // Form is the state of a form: empty, or as it was sent with what is wrong with it.
@@ -48,11 +51,35 @@ func (c SessionCard) agent() string {
 	return clean(c.Agent)
 }
 
-// CodesPage shows the recovery codes of a new account, once.
+// TokenCard is an API token in the list of a person's own.
+type TokenCard struct {
+	ID            string
+	Name          string
+	Write         bool
+	Created, Seen time.Time
+}
+
+// MadeToken is a new API token, which is shown once.
+type MadeToken struct {
+	Token string
+	Name  string
+	Write bool
+}
+
+// access says what a token may do.
+func access(write bool) string {
+	if write {
+		return "may read and write"
+	}
+	return "may read"
+}
+
+// CodesPage shows new recovery codes, once.
 type CodesPage struct {
-	Site   Site
-	Person Person
-	Codes  []string
+	Site    Site
+	Person  Person
+	Codes   []string
+	Renewed bool // they replace others; false: they are those of a new account
 }
 
 // Private is the view of a private page.
@@ -70,6 +97,12 @@ func Private(p PrivatePage) templ.Component {
 		return sessions(p)
 	case page.PrivateProfile:
 		return profileForm(p)
+	case page.PrivateDelete:
+		return deleteForm(p)
+	case page.PrivateTokens:
+		return tokens(p)
+	case page.PrivateCodes:
+		return codesForm(p)
 	}
 	return signIn(p)
 }

@@ -201,6 +201,11 @@ func everyPage(site Site) map[string]templ.Component {
 	for _, kind := range page.Privates() {
 		pages["private "+kind.String()] = Private(testPrivate(site, kind, "ansel", "Half\r\na life"))
 	}
+	pages["private receipt, shown"] = ReceiptPage(site, Receipt{
+		Name: "ansel", Scope: "user.ansel", Version: 7, DeletedAt: testDate, NameKeptUntil: testDate, PhotosLeft: 2,
+		FilesKept: 1, Removed: Holdings{Photos: 9, Files: 5}, Photos: []int64{1, 2}, Albums: []int64{3},
+		Edges: []EdgeKnows{{"host:8080", testDate}, {"host:8081", time.Time{}}},
+	})
 	pages["codes"] = Codes(CodesPage{Site: site, Person: ansel, Codes: []string{"abcd-efgh-2345-6723"}})
 	return pages
 }
@@ -220,5 +225,7 @@ func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 		Sessions: []SessionCard{
 			{ID: "abc", Agent: typed, Created: testDate, Seen: testDate, Current: true}, {ID: "def", Created: testDate},
 		},
+		Tokens: []TokenCard{{ID: "abc", Name: typed, Write: true, Created: testDate, Seen: testDate}},
+		Made:   MadeToken{Token: "killr_abc", Name: typed},
 	}
 }

@@ -47,6 +47,7 @@ type Tracker struct {
 type Scope struct {
 	version atomic.Int64 // newest known
 	gone    atomic.Int64 // newest version that deleted or hid something: an older page is not shown, not even as stale
+	goneAt  atomic.Int64 // when gone last rose, in cluster time, µs
 	popular atomic.Bool  // a popular page depends on it, or did
 }
 
@@ -127,6 +128,9 @@ func (t *Tracker) Learn(c wire.Change) {
 	s := t.Scope(c.Scope)
 	raise(&s.version, c.Version)
 	if c.Gone {
+		if s.gone.Load() < c.Version {
+			s.goneAt.Store(t.clock.Now().UnixMicro())
+		}
 		raise(&s.gone, c.Version)
 	}
 	if s.popular.Load() {
@@ -149,6 +153,24 @@ func raise(v *atomic.Int64, to int64) {
 			return
 		}
 	}
+}
+
+// GoneSince returns from when on no copy of before the version of a scope was shown, which went at a time; zero: one
+// may be shown. What this edge has forgotten went so long ago that no copy is left.
+func (t *Tracker) GoneSince(scope string, version int64, at time.Time) time.Time {
+	t.mu.RLock()
+	s := t.young[scope]
+	if s == nil {
+		s = t.old[scope]
+	}
+	t.mu.RUnlock()
+	if s != nil && s.gone.Load() >= version {
+		return time.UnixMicro(s.goneAt.Load())
+	}
+	if oldest := at.Add(wire.PageAge + wire.StaleAge); t.clock.Now().After(oldest) {
+		return oldest
+	}
+	return time.Time{}
 }
 
 // Basis returns the basis of a reply. It also learns the reply's versions: a renderer has read them from the database.

@@ -79,24 +79,29 @@ func (s *Store) tidy(ctx context.Context, kv jetstream.KeyValue, user int64, by 
 	}
 }
 
-// remove removes those sessions of a user that a revocation names, and the oldest ones beyond 50.
+// remove removes those sessions and API tokens of a user that a revocation names, and the oldest sessions beyond 50.
 func (s *Store) remove(ctx context.Context, kv jetstream.KeyValue, user int64, by wire.Revocation) error {
-	ids, err := s.idsOf(ctx, kv, user)
-	if err != nil {
-		return err
-	}
-	for i, id := range ids {
-		var session *wire.Session
-		remove := i < len(ids)-maxOfUser
-		if !remove {
-			session, err = s.read(ctx, id)
-			remove = err == nil && by.Revokes(session)
-		}
-		if remove {
-			err = s.end(ctx, kv, user, id)
-		}
-		if err != nil && !errors.Is(err, ErrNone) { // one that begins just now is listed before it is there
+	for _, index := range []struct {
+		prefix string
+		most   int
+	}{{wire.SessionIndexKey(user, ""), maxOfUser}, {wire.TokenIndexKey(user, ""), maxTokens}} {
+		ids, err := s.idsOf(ctx, kv, index.prefix)
+		if err != nil {
 			return err
+		}
+		for i, id := range ids {
+			var session *wire.Session
+			remove := i < len(ids)-index.most
+			if !remove {
+				session, err = s.read(ctx, id)
+				remove = err == nil && by.Revokes(session)
+			}
+			if remove {
+				err = s.end(ctx, kv, id, index.prefix+id)
+			}
+			if err != nil && !errors.Is(err, ErrNone) { // one that begins just now is listed before it is there
+				return err
+			}
 		}
 	}
 	return nil
@@ -110,11 +115,16 @@ func (s *Store) SignOut(ctx context.Context, v Visitor) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
-	return s.end(ctx, kv, v.User, v.ID)
+	return s.end(ctx, kv, v.ID, v.IndexKey())
 }
 
 // End ends a session of a user; [ErrNone] if it is none of theirs.
 func (s *Store) End(ctx context.Context, user int64, id string) error {
+	return s.endIndexed(ctx, id, wire.SessionIndexKey(user, id))
+}
+
+// endIndexed ends a session if its key is in the index.
+func (s *Store) endIndexed(ctx context.Context, id, index string) error {
 	kv, err := s.open()
 	if err != nil {
 		return err
@@ -124,22 +134,22 @@ func (s *Store) End(ctx context.Context, user int64, id string) error {
 	if _, ok := keyOfID(id); !ok {
 		return ErrNone
 	}
-	_, err = kv.Get(ctx, wire.SessionIndexKey(user, id))
+	_, err = kv.Get(ctx, index)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return ErrNone
 	}
 	if err != nil {
 		return unavailable("end a session", err)
 	}
-	return s.end(ctx, kv, user, id)
+	return s.end(ctx, kv, id, index)
 }
 
 // end ends a session before it forgets whose it was: what is interrupted can be done again.
-func (s *Store) end(ctx context.Context, kv jetstream.KeyValue, user int64, id string) error {
+func (s *Store) end(ctx context.Context, kv jetstream.KeyValue, id, index string) error {
 	err := kv.Delete(ctx, id)
 	if err == nil {
 		s.forget(id)
-		err = kv.Delete(ctx, wire.SessionIndexKey(user, id))
+		err = kv.Delete(ctx, index)
 	}
 	if err != nil {
 		return unavailable("end a session", err)

@@ -15,6 +15,7 @@
 //	revoke.go   ends sessions: one, or all of a user
 //	known.go    the sessions that an edge keeps
 //	follow.go   opens the bucket and follows its changes
+//	tokens.go   API tokens, which are sessions without a browser
 //	cookie.go   tokens, in cookies and as keys; agent.go: a browser's summary
 //	limits.go   Limits: how often somebody may guess a password
 package session
@@ -204,7 +205,7 @@ func (s *Store) renew(ctx context.Context, old *wire.Session) (*wire.Session, bo
 	if err == nil {
 		var data []byte
 		if data, err = next.Encode(); err == nil {
-			_, err = kv.Put(ctx, wire.SessionIndexKey(old.User, old.ID), indexValue)
+			_, err = kv.Put(ctx, old.IndexKey(), indexValue)
 		}
 		if err == nil {
 			_, err = kv.Update(ctx, old.ID, data, entry.Revision())
@@ -216,7 +217,7 @@ func (s *Store) renew(ctx context.Context, old *wire.Session) (*wire.Session, bo
 	}
 	s.forget(old.ID)
 	if revocation, _, err := revocationOf(ctx, kv, old.User); err == nil && revocation.Revokes(&next) {
-		if err := s.end(ctx, kv, old.User, old.ID); err != nil {
+		if err := s.end(ctx, kv, old.ID, old.IndexKey()); err != nil {
 			s.log.Debug("a revoked session is not removed", "err", err)
 		}
 	}
@@ -245,43 +246,52 @@ func (s *Store) Begin(ctx context.Context, a wire.Account, agent string) (token 
 		return "", ErrOvertaken
 	}
 	token, k := newToken()
-	now := s.clock.Now()
-	session := wire.Session{ID: k.id(), User: a.User, Name: a.Name, PasswordAt: a.PasswordAt, Created: now, Seen: now,
-		Agent: summary(agent)}
-	if !now.After(before.Until) { // the clock of the edge that wrote it is ahead
-		session.Created = before.Until.Add(time.Microsecond)
-	}
-	data, err := session.Encode()
-	if err != nil {
-		return "", fmt.Errorf("begin a session: %w", err)
-	}
-	if _, err = kv.Put(ctx, wire.SessionIndexKey(a.User, session.ID), indexValue); err == nil {
-		_, err = kv.Create(ctx, session.ID, data)
-	}
-	if err != nil {
-		return "", unavailable("begin a session", err)
-	}
-	after, _, err := revocationOf(ctx, kv, a.User)
+	session := wire.Session{ID: k.id(), User: a.User, Name: a.Name, PasswordAt: a.PasswordAt, Agent: summary(agent)}
+	after, err := s.write(ctx, kv, before, &session)
 	if err != nil {
 		return "", err
-	}
-	if after.Revokes(&session) {
-		return "", errors.Join(ErrOvertaken, s.end(ctx, kv, a.User, session.ID))
 	}
 	s.tidy(whole, kv, a.User, after)
 	return token, nil
 }
 
-// idsOf lists the sessions of a user, the one last renewed last.
-func (s *Store) idsOf(ctx context.Context, kv jetstream.KeyValue, user int64) (ids []string, err error) {
+// write writes a session that begins now, and returns what is revoked of its user's afterwards. before is what was.
+func (s *Store) write(ctx context.Context, kv jetstream.KeyValue, before wire.Revocation, session *wire.Session) (
+	after wire.Revocation, err error,
+) {
+	now := s.clock.Now()
+	session.Created, session.Seen = now, now
+	if !now.After(before.Until) { // the clock of the edge that wrote it is ahead
+		session.Created = before.Until.Add(time.Microsecond)
+	}
+	data, err := session.Encode()
+	if err != nil {
+		return after, fmt.Errorf("begin a session: %w", err)
+	}
+	if _, err = kv.Put(ctx, session.IndexKey(), indexValue); err == nil {
+		_, err = kv.Create(ctx, session.ID, data)
+	}
+	if err != nil {
+		return after, unavailable("begin a session", err)
+	}
+	if after, _, err = revocationOf(ctx, kv, session.User); err != nil {
+		return after, err
+	}
+	if after.Revokes(session) {
+		return after, errors.Join(ErrOvertaken, s.end(ctx, kv, session.ID, session.IndexKey()))
+	}
+	return after, nil
+}
+
+// idsOf lists the sessions whose keys in the index begin with a prefix, the one last renewed last.
+func (s *Store) idsOf(ctx context.Context, kv jetstream.KeyValue, prefix string) (ids []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
-	watcher, err := kv.Watch(ctx, wire.SessionIndexKey(user, "*"), jetstream.IgnoreDeletes(), jetstream.MetaOnly())
+	watcher, err := kv.Watch(ctx, prefix+"*", jetstream.IgnoreDeletes(), jetstream.MetaOnly())
 	if err != nil {
 		return nil, unavailable("list sessions", err)
 	}
 	defer func() { _ = watcher.Stop() }() // its context ends too
-	prefix := wire.SessionIndexKey(user, "")
 	for {
 		select {
 		case <-ctx.Done():
@@ -300,11 +310,16 @@ func (s *Store) idsOf(ctx context.Context, kv jetstream.KeyValue, user int64) (i
 
 // List returns the sessions of a user, the one last seen first, at most 50.
 func (s *Store) List(ctx context.Context, user int64) ([]wire.Session, error) {
+	return s.list(ctx, user, wire.SessionIndexKey(user, ""), maxOfUser)
+}
+
+// list returns those sessions of a user whose keys in the index begin with a prefix, the one last seen first.
+func (s *Store) list(ctx context.Context, user int64, prefix string, most int) ([]wire.Session, error) {
 	kv, err := s.open()
 	if err != nil {
 		return nil, err
 	}
-	ids, err := s.idsOf(ctx, kv, user)
+	ids, err := s.idsOf(ctx, kv, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -315,7 +330,7 @@ func (s *Store) List(ctx context.Context, user int64) ([]wire.Session, error) {
 		return nil, err
 	}
 	var all []wire.Session
-	for _, id := range ids[max(0, len(ids)-maxOfUser):] {
+	for _, id := range ids[max(0, len(ids)-most):] {
 		session, err := s.read(ctx, id)
 		if errors.Is(err, ErrNone) {
 			continue // it ended just now

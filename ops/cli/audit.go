@@ -133,15 +133,19 @@ func databaseName(pool *pgxpool.Pool) string {
 	return fmt.Sprintf("%s@%s:%d/%s", c.User, c.Host, c.Port, c.Database)
 }
 
-// Sizes of the demonstration data of an audit's own site.
+// Sizes of the demonstration data of an audit's own site. No audit looks at a picture, so there are few and small ones.
 const (
-	auditUsers  = 150
-	auditPhotos = 3000
+	auditUsers     = 150
+	auditPhotos    = 3000
+	auditOriginals = 2
+	auditLong      = 64 // pixels
 )
 
 // auditOwn audits a site that is started for it, and injects faults into it.
 func (c *auditCommand) auditOwn(s *session) (err error) {
-	services, err := s.openSandbox("audit", true, seed.Config{Users: auditUsers, Photos: auditPhotos})
+	services, err := s.openSandbox("audit", true, seed.Config{
+		Users: auditUsers, Photos: auditPhotos, Originals: auditOriginals, Long: auditLong,
+	})
 	if err != nil {
 		return err
 	}

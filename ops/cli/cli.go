@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -34,6 +36,8 @@ type commands struct {
 	Chaos     chaosCommand     `cmd:"" help:"Break a site of its own, one thing after another, while visitors load it, and report what they notice."`
 	Ladder    ladderCommand    `cmd:"" help:"Measure the site's older designs, from a CGI process for each page to today's, on the same page of the same database."`
 	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing if all of it is installed."`
+	Login     loginCommand     `cmd:"" help:"Make a token with your name and password, and keep it for programs; --logout ends it."`
+	Whoami    whoamiCommand    `cmd:"" help:"Print whose account the token belongs to."`
 	Bus       busCommand       `cmd:"" help:"Show and check what each role may do on the bus."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 
@@ -47,6 +51,7 @@ type session struct {
 	version string          // of this build
 	data    string          // the data directory
 	log     *slog.Logger
+	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
 	flags   []*kong.Flag // all, as parsed: roles started as processes are given the same
@@ -54,7 +59,8 @@ type session struct {
 
 // Program is killr as the main package or a test runs it.
 type Program struct {
-	Version        string // of this build
+	Version        string    // of this build
+	Stdin          io.Reader // nil: os.Stdin
 	Stdout, Stderr io.Writer
 }
 
@@ -103,6 +109,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 			version: p.Version,
 			data:    cli.Data,
 			log:     log,
+			stdin:   cmp.Or(p.Stdin, io.Reader(os.Stdin)),
 			stdout:  stdout,
 			stderr:  stderr,
 			flags:   chosen.Flags(),

@@ -59,7 +59,7 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 	plainName := regexp.MustCompile(`^(KILLR(_[A-Z][A-Z0-9]+)+|NATS_URL|DATABASE_URL|MEMCACHED_SERVERS)$`)
 	// What decides where an audit writes, and what is broken.
 	typed := map[string]bool{"audit --edge": true, "audit --metrics": true, "audit --yes": true, "chaos --edge": true,
-		"chaos --yes": true}
+		"chaos --yes": true, "login --insecure": true, "login --logout": true, "whoami --insecure": true}
 	for _, command := range append(parser.Model.Leaves(false), parser.Model.Node) {
 		for _, flag := range command.Flags {
 			if flag.Name == "help" {

@@ -17,14 +17,15 @@ import (
 // audited runs `killr audit`, of this build or of a mutant, and returns its report and exit status.
 func audited(t *testing.T, path string, args ...string) (*audit.Report, int) {
 	t.Helper()
-	return auditedUntil(t, "", path, args...)
+	return auditedWith(t, nil, "", path, args...)
 }
 
-// auditedUntil is audited, interrupted when its log contains a text.
-func auditedUntil(t *testing.T, text, path string, args ...string) (*audit.Report, int) {
+// auditedWith is audited with more in its environment, interrupted when its log contains the text until ("": never).
+func auditedWith(t *testing.T, env []string, until, path string, args ...string) (*audit.Report, int) {
 	t.Helper()
 	var report audit.Report
-	status := runInstrument(t, &report, text, path, append([]string{"audit", "--json", "--edges", "2"}, args...)...)
+	args = append([]string{"audit", "--json", "--edges", "2"}, args...)
+	status := runInstrument(t, &report, env, until, path, args...)
 	return &report, status
 }
 
@@ -108,29 +109,35 @@ var signIns = regexp.MustCompile(`(?m)^killr_edge_sign_ins_total\{[^}]*outcome="
 // TestAuditInterrupted reports what it has measured, and leaves nothing behind.
 func TestAuditInterrupted(t *testing.T) {
 	t.Parallel()
-	r, status := auditedUntil(t, "msg=auditing", testenv.Program(t), "--duration", "10m", "--no-faults", bound)
+	r, status := auditedWith(
+		t, nil, "msg=auditing", testenv.Program(t), "--duration", "10m", "--no-faults", bound,
+	)
 	if status != 0 || r.Violations != 0 || r.Observations == 0 || r.Took > 5*time.Minute {
 		t.Errorf("exit status %d: %+v", status, r)
 	}
 }
 
-// mistake is one that a mutant makes.
+// mistake is one that the mutant makes when it is chosen.
 type mistake struct {
 	name  string
-	edits []mutant.Edit
-	rules []string // one of them must be violated
-	every bool     // all of them must be
+	edits func(chosen string) []mutant.Edit // chosen is true in a process that makes the mistake
+	rules []string                          // one of them must be violated
+	every bool                              // all of them must be
 	flags []string
 }
 
-// build builds the mutant.
-func (m *mistake) build(t *testing.T) string {
+// buildMutant builds one program with all mistakes.
+func buildMutant(t *testing.T, mistakes []mistake) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := mutant.Build(t.Context(), root, t.TempDir(), m.edits)
+	var edits []mutant.Edit
+	for _, m := range mistakes {
+		edits = append(edits, m.edits(mutant.Chosen(m.name))...)
+	}
+	program, err := mutant.Build(t.Context(), root, t.TempDir(), edits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,124 +148,147 @@ func (m *mistake) build(t *testing.T) string {
 // is longer than the old one; only then does a follower that has noticed nothing continue.
 func wiping() []string { return []string{"--fault", "wipe the stream", "--fault-every", "16s"} }
 
-// TestAuditFindsMistakes proves that the audit can fail: it finds each typical mistake of such a cache.
-func TestAuditFindsMistakes(t *testing.T) {
-	t.Parallel()
-	for _, m := range []mistake{
+// typicalMistakes are those of such a cache.
+func typicalMistakes() []mistake {
+	return []mistake{
 		{
 			name: "versions are not compared",
-			edits: []mutant.Edit{
-				mutant.Replace("edge/freshness/tracker.go", "d.Version < d.Scope.version.Load()", "d.Version < 0"),
+			edits: func(chosen string) []mutant.Edit {
+				const compare = "d.Version < d.Scope.version.Load()"
+				return []mutant.Edit{mutant.Replace("edge/freshness/tracker.go", compare, compare+" && !"+chosen)}
 			},
 			rules: []string{"back", "own", "fresh"},
 			flags: []string{"--no-faults"},
 		}, {
-			name:  "cookies of writers are ignored",
-			edits: []mutant.Edit{mutant.Replace("edge/handler.go", "	x.atLeast = s.tokens.Adopt(r)\n", "")},
+			name: "cookies of writers are ignored",
+			edits: func(chosen string) []mutant.Edit {
+				const adopt = "	x.atLeast = s.tokens.Adopt(r)\n"
+				return []mutant.Edit{mutant.Replace("edge/handler.go", adopt, "	if !"+chosen+" {\n"+adopt+"	}\n")}
+			},
 			rules: []string{"own"},
 			flags: []string{"--no-faults"},
 		}, {
 			name: "the relay drops what it took",
-			edits: []mutant.Edit{mutant.Replace(
-				"renderer/relay.go", "	batch := make([]wire.Change, len(changes))\n",
-				"	if len(changes) > 0 {\n		return nil\n	}\n	batch := make([]wire.Change, len(changes))\n",
-			)},
+			edits: func(chosen string) []mutant.Edit {
+				const begin = "	batch := make([]wire.Change, len(changes))\n"
+				drop := "	if len(changes) > 0 && " + chosen + " {\n		return nil\n	}\n"
+				return []mutant.Edit{mutant.Replace("renderer/relay.go", begin, drop+begin)}
+			},
 			rules: []string{"fresh"},
 			flags: []string{"--no-faults"},
 		}, {
 			name: "rows are read before versions",
-			edits: []mutant.Edit{
-				mutant.Replace(
-					"renderer/store/users.go", `return read(ctx, s, "read users", func`,
-					`pages, err := read(ctx, s, "read users", func`,
-				),
-				mutant.Replace("renderer/store/users.go", "names, befores, afters, newest)\n}", `names, befores, afters, newest)
+			edits: func(chosen string) []mutant.Edit {
+				return []mutant.Edit{
+					mutant.Replace(
+						"renderer/store/users.go", `return read(ctx, s, "read users", func`,
+						`pages, err := read(ctx, s, "read users", func`,
+					),
+					mutant.Replace("renderer/store/users.go", "names, befores, afters, newest)\n}",
+						`names, befores, afters, newest)
 	for i := range pages {
-		if pages[i].User != nil && err == nil {
+		if pages[i].User != nil && err == nil && `+chosen+` {
 			err = s.pool.QueryRow(ctx, "SELECT version FROM users WHERE name = $1", pages[i].User.Name).Scan(&pages[i].Depends[1].Version)
 		}
 	}
 	return pages, err
 }`),
+				}
 			},
 			rules: []string{"label"},
 			flags: []string{"--no-faults"},
 		}, {
 			name: "a stream made anew is not noticed",
-			edits: []mutant.Edit{
-				mutant.Replace(
-					"edge/freshness/feed.go", "!stream.CachedInfo().Created.Equal(created) {",
-					"stream.CachedInfo().Created.Equal(created.Add(1)) {",
-				),
-				mutant.Replace("edge/freshness/feed.go", "last != 0 && seq != last+1 {", "last != 0 && seq == last {"),
+			edits: func(chosen string) []mutant.Edit {
+				const anew, gap = "!stream.CachedInfo().Created.Equal(created) {", "last != 0 && seq != last+1 {"
+				return []mutant.Edit{
+					mutant.Replace("edge/freshness/feed.go", anew, "!"+chosen+" && "+anew),
+					mutant.Replace("edge/freshness/feed.go", gap, "!"+chosen+" && "+gap),
+				}
 			},
 			rules: []string{"fresh"},
 			flags: wiping(),
 		}, {
 			name: "an edge does not care that it did not run",
-			edits: []mutant.Edit{
-				mutant.Replace( // and needs a second to catch up
-					"edge/freshness/tracker.go",
-					"		t.resumedAt.Store(t.clock.At(now).UnixMicro())\n		t.forgetHeartbeats()\n",
-					"		t.mu.Lock()\n		time.AfterFunc(time.Second, t.mu.Unlock)\n",
-				),
-				mutant.Replace(
-					"edge/freshness/tracker.go", "now.UnixNano()-ran > int64(maxPause)",
-					"now.UnixNano()-ran > 1<<62",
-				),
+			edits: func(chosen string) []mutant.Edit {
+				const resume = "		t.resumedAt.Store(t.clock.At(now).UnixMicro())\n		t.forgetHeartbeats()\n"
+				const pause = "now.UnixNano()-ran > int64(maxPause)"
+				late := "		if " + chosen + " {\n			t.mu.Lock()\n" + // and needs a second to catch up
+					"			time.AfterFunc(time.Second, t.mu.Unlock)\n		} else {\n" + resume + "		}\n"
+				return []mutant.Edit{
+					mutant.Replace("edge/freshness/tracker.go", resume, late),
+					mutant.Replace("edge/freshness/tracker.go", pause, "!"+chosen+" && "+pause),
+				}
 			},
 			rules: []string{"fresh", "gone"},
 			flags: []string{"--fault", "freeze an edge", "--fault-every", "1s"},
 		}, {
 			name: "a frozen relay holds all others up, and an edge needs no heartbeats",
-			edits: []mutant.Edit{
-				mutant.Replace(
-					"renderer/store/pool.go", `"idle_in_transaction_session_timeout": "2s"`,
-					`"idle_in_transaction_session_timeout": "1h"`,
-				),
-				mutant.Replace(
-					"edge/freshness/tracker.go", "if t.feedStaleAt(now) && age > staleFeedAge {", "if false {",
-				),
+			edits: func(chosen string) []mutant.Edit {
+				const limit = `"idle_in_transaction_session_timeout": `
+				const stale = "t.feedStaleAt(now) && age > staleFeedAge {"
+				limits := `map[bool]string{false: "2s", true: "1h"}[` + chosen + `]`
+				return []mutant.Edit{
+					mutant.Replace("renderer/store/pool.go", limit+`"2s"`, limit+limits),
+					mutant.Replace("edge/freshness/tracker.go", stale, "!"+chosen+" && "+stale),
+				}
 			},
 			rules: []string{"fresh", "gone"},
 			// So many owners that a change of one page rarely makes another page of the same owner known.
 			flags: []string{"--fault", "freeze the relay", "--fault-every", "1s", bound, "--owners", "300"},
 		}, {
 			name: "the database loses what it acknowledged",
-			edits: []mutant.Edit{mutant.Replace(
-				"ops/stack/stack.go", `Connections: cfg.Connections}`, `Connections: cfg.Connections, Throwaway: true}`,
-			)},
+			edits: func(chosen string) []mutant.Edit {
+				return []mutant.Edit{mutant.Replace(
+					"ops/stack/stack.go", `Connections: cfg.Connections}`,
+					`Connections: cfg.Connections, Throwaway: `+chosen+`}`,
+				)}
+			},
 			rules: []string{"back", "fresh", "label", "gone", "own"},
 			flags: []string{"--fault", "crash PostgreSQL", "--fault-every", "1s"},
 		}, {
 			name: "an edge keeps private pages, and does not hear that sessions end",
-			edits: []mutant.Edit{
-				mutant.Replace("edge/private.go", "	\"strconv\"\n", "	\"strconv\"\n	\"sync\"\n"),
-				mutant.Replace(
-					"edge/private.go",
-					"	reply, err := s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)\n",
-					`	kept, _ := keptPages.Load(kind)
+			edits: func(chosen string) []mutant.Edit {
+				return []mutant.Edit{
+					mutant.Replace("edge/private.go", "	\"strconv\"\n", "	\"strconv\"\n	\"sync\"\n"),
+					mutant.Replace(
+						"edge/private.go",
+						"	reply, err := s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)\n",
+						`	kept, _ := keptPages.Load(kind)
 	reply, ok := kept.(*nats.Msg)
-	if !ok {
+	if !ok || !`+chosen+` {
 		reply, err = s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)
 		keptPages.Store(kind, reply)
 	}
 `,
-				),
-				mutant.Replace("edge/private.go", "var cachePrivate", "var keptPages sync.Map\n\nvar cachePrivate"),
-				mutant.Replace("edge/session/follow.go", "s.known.changed(k)", "_ = k"),
-				mutant.Replace("edge/session/follow.go", "s.known.revoke(user)", "_ = user"),
+					),
+					mutant.Replace("edge/private.go", "var cachePrivate", "var keptPages sync.Map\n\nvar cachePrivate"),
+					mutant.Replace(
+						"edge/session/follow.go", "s.known.changed(k)", "if !"+chosen+" { s.known.changed(k) }",
+					),
+					mutant.Replace(
+						"edge/session/follow.go", "s.known.revoke(user)", "if !"+chosen+" { s.known.revoke(user) }",
+					),
+				}
 			},
 			rules: []string{"secret", "ended"}, every: true, // one program for both, which are found apart
 			flags: []string{
 				"--no-faults", "--stop-at-violation=false", "--duration", "20s", "--view-rate", "50", "--rate", "10",
 			},
 		},
-	} {
+	}
+}
+
+// TestAuditFindsMistakes proves that the audit can fail: it finds each typical mistake of such a cache, and nothing in
+// the same program when that makes none.
+func TestAuditFindsMistakes(t *testing.T) {
+	t.Parallel()
+	program := buildMutant(t, typicalMistakes())
+	for _, m := range typicalMistakes() {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			flags := append([]string{"--duration", "2m", "--stop-at-violation", "--view-rate", "300"}, m.flags...)
-			r, status := audited(t, m.build(t), flags...)
+			r, status := auditedWith(t, []string{mutant.Choose(m.name)}, "", program, flags...)
 			found := slices.DeleteFunc(slices.Clone(m.rules), func(rule string) bool { return r.Rules[rule] == 0 })
 			if status != 1 || len(found) == 0 || m.every && len(found) < len(m.rules) {
 				t.Errorf("exit status %d, broken were %v after %v, want %v", status, r.Rules, r.Took, m.rules)
@@ -268,9 +298,10 @@ func TestAuditFindsMistakes(t *testing.T) {
 	}
 	t.Run("but not where there is none", func(t *testing.T) {
 		t.Parallel()
-		r, status := audited(
-			t, testenv.Program(t), append([]string{"--duration", "16s", "--stop-at-violation", bound}, wiping()...)...,
+		flags := append(
+			[]string{"--duration", "16s", "--stop-at-violation", "--view-rate", "300", bound}, wiping()...,
 		)
+		r, status := audited(t, program, flags...)
 		if status != 0 || r.Violations != 0 || len(r.Faults) == 0 {
 			t.Errorf("exit status %d: %v", status, r.First)
 		}

@@ -118,7 +118,7 @@ func openPage(t *testing.T, parent context.Context, url string, width int64, dar
 	// Layout shifts are summed from the start. Scrolling makes lazy pictures load; then all must be there.
 	const watch = `window.__cls = 0; new PerformanceObserver(l => { for (const e of l.getEntries()) if (!e.hadRecentInput) window.__cls += e.value }).observe({type: "layout-shift", buffered: true}); 0`
 	const scroll = `(async () => {
-		for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) { scrollTo({top: y, behavior: "instant"}); await new Promise(r => setTimeout(r, 30)) }
+		for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight) { scrollTo({top: y, behavior: "instant"}); await new Promise(r => setTimeout(r, 30)) }
 		// Pictures beyond the right edge of a strip rightly wait.
 		const end = i => (i.closest(".reel") ?? document.documentElement).getBoundingClientRect().right;
 		const pictures = [...document.images].filter(i => i.getBoundingClientRect().left < end(i));
@@ -205,9 +205,25 @@ func fileName(url string) string {
 	}, "page-"+path)
 }
 
-func TestEveryPageInABrowser(t *testing.T) {
+// TestBrowsing: what visitors do on one site, in one browser, without changing anything.
+func TestBrowsing(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 1, 2)
+	s, chromium := newSite(t, 1, 2), browser(t)
+	for name, test := range map[string]func(t *testing.T, s *site, chromium context.Context){
+		"every page": everyPage, "keyboard": keyboard, "a photo follows its list": photoFollowsTheList,
+		"quick keys": quickKeys, "dialog of keys": keysDialog,
+	} {
+		t.Run(name, func(t *testing.T) {
+			own := *s
+			own.t = t
+			test(t, &own, chromium)
+		})
+	}
+}
+
+// everyPage opens each kind of page at several widths, light and dark.
+func everyPage(t *testing.T, s *site, chromium context.Context) {
+	t.Helper()
 	tag := column[string](
 		s,
 		"SELECT t.name FROM tags t JOIN photo_tags pt ON pt.tag_id = t.id GROUP BY t.name ORDER BY count(*) DESC, t.name LIMIT 1",
@@ -227,7 +243,6 @@ func TestEveryPageInABrowser(t *testing.T) {
 	day := column[string](
 		s, "SELECT to_char(max(posted_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM photos WHERE NOT private",
 	)[0]
-	tab := browser(t)
 	for _, page := range []struct {
 		path   string
 		status int64
@@ -255,7 +270,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 			allow = []int64{page.status}
 		}
 		for i, width := range []int64{360, 800, 1440} {
-			v := openPage(t, tab, s.urls[0]+page.path, width, i%2 == 1, allow...)
+			v := openPage(t, chromium, s.urls[0]+page.path, width, i%2 == 1, allow...)
 			if v.bytes > 30<<10 || v.bytes == 0 {
 				t.Errorf("%s: %d bytes of HTML, want at most 30 KiB", page.path, v.bytes)
 			}
@@ -266,16 +281,17 @@ func TestEveryPageInABrowser(t *testing.T) {
 	}
 }
 
-// TestKeyboard navigates by keys: to a photo, to its neighbours, and to the search field.
-func TestKeyboard(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, 1)
+// keyboard navigates by keys: to a photo, to its neighbours, and to the search field.
+func keyboard(t *testing.T, s *site, chromium context.Context) {
+	t.Helper()
 	ids := column[int64](
 		s,
 		"SELECT p.id FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private ORDER BY p.id DESC LIMIT 3",
 		s.names[0],
 	)
-	ctx, stop := context.WithTimeout(browser(t), 2*time.Minute)
+	ctx, closeTab := chromedp.NewContext(chromium)
+	defer closeTab()
+	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
 	if err := chromedp.Do(ctx, chromedp.Navigate(fmt.Sprintf("%s/photo/%d", s.urls[0], ids[1]))); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ func runChaos(t *testing.T, until string, args ...string) (*chaos.Result, int) {
 	t.Helper()
 	var result chaos.Result
 	args = append([]string{"chaos", "--json", "--rate", "100"}, args...)
-	status := runInstrument(t, &result, until, testenv.Program(t), args...)
+	status := runInstrument(t, &result, nil, until, testenv.Program(t), args...)
 	return &result, status
 }
 

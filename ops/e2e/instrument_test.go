@@ -15,10 +15,10 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// runInstrument runs an instrument of killr, of this build or of a mutant, on a site of its own. It reads what the
-// instrument prints as JSON into result, and returns its exit status. The instrument is interrupted, as by Ctrl-C, when
-// its log contains the text until; "": never. It may leave nothing behind.
-func runInstrument(t *testing.T, result any, until, path string, args ...string) int {
+// runInstrument runs an instrument of killr, of this build or of a mutant, on a site of its own, with env added to its
+// environment. It reads what the instrument prints as JSON into result, and returns its exit status. The instrument is
+// interrupted, as by Ctrl-C, when its log contains the text until; "": never. It may leave nothing behind.
+func runInstrument(t *testing.T, result any, env []string, until, path string, args ...string) int {
 	t.Helper()
 	temp := testenv.DataDir(t) // removed even if the program does not do so
 	if err := os.MkdirAll(temp, 0o755); err != nil {
@@ -27,7 +27,7 @@ func runInstrument(t *testing.T, result any, until, path string, args ...string)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+temp, "KILLR_DATA="+filepath.Join(temp, "unused"))
+	cmd.Env = append(append(os.Environ(), "TMPDIR="+temp, "KILLR_DATA="+filepath.Join(temp, "unused")), env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
 	var out bytes.Buffer

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"testing"
@@ -21,18 +22,16 @@ const (
 	upText    = `document.querySelector(".up span").textContent`
 )
 
-// TestPhotoFollowsTheList: previous, next and up are those of the list that a visitor came from, beyond its page, after
+// photoFollowsTheList: previous, next and up are those of the list that a visitor came from, beyond its page, after
 // a reload and in another tab. An invalid list leaves those of the photo's owner.
-func TestPhotoFollowsTheList(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, 1)
+func photoFollowsTheList(t *testing.T, s *site, chromium context.Context) {
+	t.Helper()
 	tag := column[string](
 		s,
 		"SELECT t.name FROM tags t JOIN photo_tags pt ON pt.tag_id = t.id GROUP BY t.name ORDER BY count(*) DESC, t.name LIMIT 1",
 	)[0]
 	list := "/tag/" + url.PathEscape(tag)
-	chrome := browser(t)
-	b := newTab(t, chrome, s.urls[0])
+	b := newTab(t, chromium, s.urls[0])
 	b.open(list)
 	first := ask[[]string](b, gridPaths)
 	older := ask[string](b, `document.querySelector(".pager a[rel=next]").pathname`)
@@ -68,7 +67,7 @@ func TestPhotoFollowsTheList(t *testing.T) {
 	b.becomes(fmt.Sprintf(`%s == %q`, upText, back))
 	b.noProblems()
 
-	other := newTab(t, chrome, s.urls[0]) // as by a copied link: its session storage is empty
+	other := newTab(t, chromium, s.urls[0]) // as by a copied link: its session storage is empty
 	other.open(here)
 	other.becomes(fmt.Sprintf(
 		`%s == %q && document.querySelector(".turn.prev").pathname == %q`, upText, back, first[last],
@@ -104,16 +103,15 @@ func TestPhotoFollowsTheList(t *testing.T) {
 	other.becomes(`location.pathname + location.hash == "` + liked[1] + `"`)
 }
 
-// TestQuickKeys: each press moves on by one photo, however fast, without exceptions; the same for fast clicks.
-func TestQuickKeys(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, 1)
+// quickKeys: each press moves on by one photo, however fast, without exceptions; the same for fast clicks.
+func quickKeys(t *testing.T, s *site, chromium context.Context) {
+	t.Helper()
 	photos := column[string](
 		s,
 		"SELECT '/photo/' || p.id FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = $1 AND NOT private ORDER BY p.id DESC LIMIT 8",
 		s.names[0],
 	)
-	b := newTab(t, browser(t), s.urls[0])
+	b := newTab(t, chromium, s.urls[0])
 	b.open(photos[0])
 	b.do(chromedp.KeyEvent("jjjjj"))
 	b.becomes(at(photos[5]) + fmt.Sprintf(` && document.querySelector(".turn.next").pathname == %q`, photos[6]))
@@ -147,12 +145,11 @@ func TestQuickKeys(t *testing.T) {
 	b.noProblems()
 }
 
-// TestKeysDialog: "?" shows the keys in a dialog that holds the focus. Escape closes it and does nothing else.
-func TestKeysDialog(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, 1)
+// keysDialog: "?" shows the keys in a dialog that holds the focus. Escape closes it and does nothing else.
+func keysDialog(t *testing.T, s *site, chromium context.Context) {
+	t.Helper()
 	photo := column[string](s, "SELECT '/photo/' || max(id) FROM photos WHERE NOT private")[0]
-	b := newTab(t, browser(t), s.urls[0])
+	b := newTab(t, chromium, s.urls[0])
 	for _, path := range []string{photo, "/"} {
 		b.open(path)
 		b.do(chromedp.KeyEvent("?"))

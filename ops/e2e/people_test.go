@@ -38,6 +38,8 @@ type peopleSite struct {
 	nc   *nats.Conn
 	said *testenv.Output
 
+	pictures string // the folder of the picture store
+
 	secrets []string // codes and tokens that people have got
 }
 
@@ -48,10 +50,10 @@ func newPeopleSite(t *testing.T) *peopleSite {
 	t.Helper()
 	bus, postgres := testenv.NATSServer(t), testenv.DatabaseURL(t)
 	s := &peopleSite{t: t, pool: testenv.Pool(t, postgres), nc: testenv.Connect(t, bus.URL()),
-		said: testenv.NewOutput()}
+		said: testenv.NewOutput(), pictures: t.TempDir()}
 	site := roles.New(roles.Config{
 		Services: stack.Env{NATS: bus.URL(), Seeds: testenv.Seeds(t), Postgres: postgres},
-		Pictures: t.TempDir(), Addr: "127.0.0.1:0",
+		Pictures: s.pictures, Addr: "127.0.0.1:0",
 		Logger: slog.New(slog.NewTextHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug})), AccessLog: true,
 		Edge: edge.Config{AddressGuesses: addressGuesses},
 	})
@@ -207,6 +209,11 @@ func TestPeople(t *testing.T) {
 		{"new password", newPassword},
 		{"recovery", recovery},
 		{"sessions", listSessions},
+		{"tokens", apiTokens},
+		{"login", loginByProgram},
+		{"new codes", newCodes},
+		{"closed account", closeAccount},
+		{"deleted account", deleteAccount},
 		{"forged", forgedForms},
 		{"bad input", badForms},
 		{"shared pages", sharedPages},

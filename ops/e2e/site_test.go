@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
 	"os/exec"
@@ -52,11 +53,17 @@ var seeded testenv.Prepared
 // newSite starts edges, renderers and one cachefill on a seeded database.
 func newSite(t testing.TB, edges, renderers int) *site {
 	t.Helper()
-	pictures := filepath.Join(testenv.SharedDir(t), "pictures")
+	pictures := sharedPictures(t)
 	postgres := seeded.URL(
 		t, func(ctx context.Context, url string) error { return seed(ctx, t, url, pictures, users, photos) },
 	)
 	return newSiteOn(t, postgres, pictures, edges, renderers)
+}
+
+// sharedPictures is the picture store of all sites. The data sets are the same, so it is painted once.
+func sharedPictures(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(testenv.SharedDir(t), "pictures")
 }
 
 // seed fills a database.
@@ -210,6 +217,10 @@ func (s *site) exec(sql string, args ...any) {
 	}
 }
 
+// each is how often a visitor of a load requests a page, unless the answer takes longer. Without a pause visitors take
+// all processors from the roles that are started and stopped meanwhile.
+const each = 20 * time.Millisecond
+
 // load is visitors who request pages of users, one after another, until it ends. Every answer must be the right page.
 type load struct {
 	stop     context.CancelFunc
@@ -228,7 +239,7 @@ func (s *site) visitors(n int) *load {
 	ctx, l.stop = context.WithCancel(context.Background())
 	for v := range n {
 		l.wg.Go(func() {
-			for i := 0; ctx.Err() == nil; i++ {
+			for i := range turns(ctx) {
 				name := s.names[(v+i)%len(s.names)]
 				path := "/photos/" + name
 				if i%2 == 0 {
@@ -250,7 +261,7 @@ func (s *site) busRequests(n int) *load {
 	ctx, l.stop = context.WithCancel(context.Background())
 	for c := range n {
 		l.wg.Go(func() {
-			for i := 0; ctx.Err() == nil; i++ {
+			for i := range turns(ctx) {
 				name := s.names[(c+i)%len(s.names)]
 				msg, err := s.nc.Request(page.User(name).Subject(), nil, wire.PageDeadline)
 				l.requests.Add(1)
@@ -266,6 +277,21 @@ func (s *site) busRequests(n int) *load {
 	}
 	s.t.Cleanup(func() { l.end() })
 	return l
+}
+
+// turns counts from 0, one number at each turn of a visitor, until ctx ends.
+func turns(ctx context.Context) iter.Seq[int] {
+	return func(turn func(int) bool) {
+		next := time.NewTicker(each)
+		defer next.Stop()
+		for i := 0; turn(i); i++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-next.C:
+			}
+		}
+	}
 }
 
 func (l *load) visit(client *http.Client, url, name string) {

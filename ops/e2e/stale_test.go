@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -19,30 +18,38 @@ import (
 // as stale; pages known to be gone are not; other pages are answered 503 with a time to retry.
 func TestStaleRatherThanNothing(t *testing.T) {
 	t.Parallel()
+	chromium := browser(t)
 	for _, c := range []struct {
 		what         string
+		ownPostgres  bool
 		break_, mend func(*testing.T, *site, *stack.Postgres)
 	}{
-		{"renderers",
+		{"renderers", false,
 			func(_ *testing.T, s *site, _ *stack.Postgres) { s.scale(0) },
 			func(_ *testing.T, s *site, _ *stack.Postgres) { s.scale(1) }},
-		{"Postgres",
+		{"Postgres", true,
 			func(t *testing.T, _ *site, p *stack.Postgres) { p.Kill() },
 			func(t *testing.T, _ *site, p *stack.Postgres) { must(t, p.Restart(t.Context())) }},
-		{"frozen Postgres",
+		{"frozen Postgres", true,
 			func(t *testing.T, _ *site, p *stack.Postgres) { must(t, p.Freeze()) },
 			func(t *testing.T, _ *site, p *stack.Postgres) { must(t, p.Thaw()) }},
-		{"NATS",
+		{"NATS", false,
 			func(_ *testing.T, s *site, _ *stack.Postgres) { s.bus.Stop() },
 			func(t *testing.T, s *site, _ *stack.Postgres) { must(t, s.bus.Restart()) }},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
+			if !c.ownPostgres {
+				s := newSite(t, 1, 1)
+				s.staleRatherThanNothing(t, chromium, func() { c.break_(t, s, nil) }, func() { c.mend(t, s, nil) })
+				return
+			}
 			postgres := testenv.Postgres(t)
-			pictures := filepath.Join(t.TempDir(), "pictures")
-			must(t, seed(t.Context(), t, postgres.URL(), pictures, users, photos))
-			s := newSiteOn(t, postgres.URL(), pictures, 1, 1)
-			s.staleRatherThanNothing(t, func() { c.break_(t, s, postgres) }, func() { c.mend(t, s, postgres) })
+			must(t, seed(t.Context(), t, postgres.URL(), sharedPictures(t), users, photos))
+			s := newSiteOn(t, postgres.URL(), sharedPictures(t), 1, 1)
+			s.staleRatherThanNothing(
+				t, chromium, func() { c.break_(t, s, postgres) }, func() { c.mend(t, s, postgres) },
+			)
 		})
 	}
 }
@@ -54,7 +61,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
+func (s *site) staleRatherThanNothing(t *testing.T, chromium context.Context, breakIt, mend func()) {
 	client := newClient(t, 4)
 	at := func(path string) (status int, header http.Header, took time.Duration) {
 		t.Helper()
@@ -87,7 +94,9 @@ func (s *site) staleRatherThanNothing(t *testing.T, breakIt, mend func()) {
 		func() bool { status, _, _ := at(gone); return status == http.StatusNotFound },
 	)
 
-	tab, stop := context.WithTimeout(browser(t), 5*time.Minute)
+	tab, closeTab := chromedp.NewContext(chromium)
+	defer closeTab()
+	tab, stop := context.WithTimeout(tab, 5*time.Minute)
 	defer stop()
 	must(t, chromedp.Do(tab, chromedp.Navigate(s.urls[0]+warm[0]))) // style sheet and script are in its cache too
 

@@ -40,6 +40,13 @@ func small(t testing.TB, pool *pgxpool.Pool) seed.Config {
 	return seed.Config{Pool: pool, Pictures: store(t), Users: 400, Photos: 6000, Originals: 16, Long: 128}
 }
 
+// smaller is small for tests of what happens to a seeding, whatever the rows: half a chunk of photos.
+func smaller(t testing.TB, pool *pgxpool.Pool) seed.Config {
+	c := small(t, pool)
+	c.Users, c.Photos = 100, 2000
+	return c
+}
+
 // ask gives the one value that a query results in, as text.
 func ask(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) string {
 	t.Helper()
@@ -317,7 +324,7 @@ func TestShownFirstIsLarger(t *testing.T) {
 
 func TestProgress(t *testing.T) {
 	t.Parallel()
-	c := small(t, testenv.Database(t))
+	c := smaller(t, testenv.Database(t))
 	var stages []seed.Stage
 	var last seed.Progress
 	c.Progress = func(p seed.Progress) {
@@ -363,7 +370,7 @@ func TestTinySites(t *testing.T) {
 func TestOneAtATime(t *testing.T) {
 	t.Parallel()
 	pool := testenv.Database(t)
-	c := small(t, pool)
+	c := smaller(t, pool)
 	tx, err := pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -381,7 +388,7 @@ func TestOneAtATime(t *testing.T) {
 
 func TestDiskTooFull(t *testing.T) {
 	t.Parallel()
-	c := small(t, testenv.Database(t))
+	c := smaller(t, testenv.Database(t))
 	c.Disk, c.Photos = t.TempDir(), 1_000_000_000_000
 	err := seed.Run(t.Context(), c)
 	var space *seed.SpaceError
@@ -400,7 +407,7 @@ func TestDiskTooFull(t *testing.T) {
 func TestPaintAfterFill(t *testing.T) {
 	t.Parallel()
 	pool := testenv.Database(t)
-	c := small(t, pool)
+	c := smaller(t, pool)
 	c.Long, c.LongFirst = 700, 720
 	if err := seed.Fill(t.Context(), c); err != nil {
 		t.Fatal(err)
@@ -506,7 +513,7 @@ func (s *fullStore) Put(ctx context.Context, name string, r io.Reader) error {
 func TestFillOnFullDisk(t *testing.T) {
 	t.Parallel()
 	pool := testenv.Database(t)
-	c := small(t, pool)
+	c := smaller(t, pool)
 	full := &fullStore{Store: c.Pictures}
 	full.room.Store(3)
 	c.Pictures = full
@@ -556,7 +563,7 @@ func TestRefusedFillStoresNothing(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), "SELECT pg_advisory_xact_lock(x'73656564'::int)"); err != nil {
 		t.Fatal(err)
 	}
-	c := small(t, pool)
+	c := smaller(t, pool)
 	none := &fullStore{Store: c.Pictures}
 	c.Pictures = none
 	if err := seed.Fill(t.Context(), c); !errors.Is(err, seed.ErrBusy) {
@@ -571,7 +578,7 @@ func TestRefusedFillStoresNothing(t *testing.T) {
 func TestPaintLeavesOthers(t *testing.T) {
 	t.Parallel()
 	pool := testenv.Database(t)
-	c := small(t, pool)
+	c := smaller(t, pool)
 	if err := seed.Fill(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@ type ProcessConfig struct {
 	Data    string   // the data directory that processes are given
 	Args    []string // for every process
 	// Added to the environment of every process, which otherwise has the site's addresses and none of the shell's.
-	Env []string
+	Env   []string
+	EnvOf func(name string) []string // and to that of the one with this name, such as "edge-2"; may be nil
 
 	EdgeArgs []string  // for edges alone
 	Output   io.Writer // what processes print; nil: os.Stderr
@@ -138,6 +139,9 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 	}
 	output := cmp.Or(cfg.Output, io.Writer(os.Stderr))
 	env := slices.Concat(s.cfg.Services.Environ(os.Environ()), processorShare(cfg.Share), cfg.Env)
+	if cfg.EnvOf != nil {
+		env = append(env, cfg.EnvOf(name)...)
+	}
 	if seed := s.cfg.Services.Login(wire.Role(role)).Seed; seed != "" {
 		env = append(env, "KILLR_NATS_SEED="+seed)
 	}

@@ -30,7 +30,7 @@ type Account struct {
 const selectAccount = `
 	SELECT u.id, u.name, u.display_name, u.bio, coalesce(a.password, ''), coalesce(a.password_at, u.created_at),
 		a.disabled_at IS NOT NULL, (SELECT count(*) FROM recovery_codes c WHERE c.user_id = u.id)
-	FROM users u LEFT JOIN accounts a ON a.user_id = u.id `
+	FROM shown_users u LEFT JOIN accounts a ON a.user_id = u.id `
 
 // AccountNamed reads the account of a name. It returns [ErrNotFound] for a name that no user has.
 func (s *Store) AccountNamed(ctx context.Context, name string) (*Account, error) {
@@ -64,6 +64,14 @@ func (s *Store) SignUp(ctx context.Context, key, name, password string, codes []
 func (s *Store) SetPassword(ctx context.Context, key string, user int64, old, password string) ([]Change, error) {
 	return s.idempotent(ctx, key, "account.password", []any{user, password},
 		`SELECT outcome, scopes, versions, gone FROM set_password($1, $2, $3, $4, $5)`, user, old, password)
+}
+
+// SetCodes replaces the recovery codes of a user, of which codes are what is stored. It returns the current version of
+// the user, and [ErrChanged] if the password, a PHC string, is no longer the one that was checked.
+func (s *Store) SetCodes(ctx context.Context, key string, user int64, password string, codes [][]byte,
+) ([]Change, error) {
+	return s.idempotent(ctx, key, "account.codes", []any{user, password},
+		`SELECT outcome, scopes, versions, gone FROM set_codes($1, $2, $3, $4, $5)`, user, password, codes)
 }
 
 // Recover sets the password of a user and uses up a recovery code, of which code is what is stored. It returns the

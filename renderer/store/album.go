@@ -46,7 +46,8 @@ func (s *Store) Album(ctx context.Context, id, after, before int64) (AlbumPage, 
 						WHERE m.album_id = $1 AND m.position <= $2)
 				ELSE false END::integer,
 			0, u.name, u.display_name
-		FROM albums a JOIN users u ON u.id = a.user_id LEFT JOIN album_counts c ON c.album_id = a.id WHERE a.id = $1
+		FROM albums a JOIN shown_users u ON u.id = a.user_id LEFT JOIN album_counts c ON c.album_id = a.id
+		WHERE a.id = $1
 		UNION ALL
 		(SELECT 3, m.position, p.id, 0, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, '', ''
 			FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
@@ -72,6 +73,9 @@ func collectAlbum(rows pgx.Rows, id int64, backwards bool) (AlbumPage, error) {
 			page.Album, behind = a.album, a.behind
 			page.on(a.album.Name, a.version)
 		case kindPhoto:
+			if page.Album == nil { // its owner is gone, and its rows are not yet
+				return
+			}
 			p := r.photo()
 			p.card.Owner = page.Album.Owner
 			page.Photos = append(page.Photos, p.card)

@@ -40,7 +40,7 @@ const exploreRanking = `
 		UNION ALL
 		SELECT 3, c.place::integer, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color,
 			u.name, u.display_name
-		FROM chosen c JOIN photos p ON p.id = c.id JOIN users u ON u.id = p.user_id
+		FROM chosen c JOIN photos p ON p.id = c.id JOIN shown_users u ON u.id = p.user_id
 		UNION ALL`
 
 // Explore reads the most interesting photos of the seven newest days that have any.

@@ -30,7 +30,7 @@ const feedHead = `
 // Feed reads a user's newest FeedSize photos, newest first.
 func (s *Store) Feed(ctx context.Context, name string) (FeedPage, error) {
 	return s.feed(ctx, "user."+name, `
-		WITH found AS MATERIALIZED (SELECT * FROM users WHERE name = $1)`+feedHead+`
+		WITH found AS MATERIALIZED (SELECT * FROM shown_users WHERE name = $1)`+feedHead+`
 		UNION ALL
 		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '', '' FROM tombstones WHERE scope = 'user.' || $1
 		UNION ALL
@@ -50,7 +50,8 @@ func (s *Store) HomeFeed(ctx context.Context) (FeedPage, error) {
 		UNION ALL
 		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
 			u.display_name, p.description
-		FROM (SELECT * FROM photos WHERE NOT private ORDER BY id DESC LIMIT 30) AS p JOIN users u ON u.id = p.user_id`)
+		FROM (SELECT * FROM photos WHERE NOT private ORDER BY id DESC LIMIT 30) AS p
+			JOIN shown_users u ON u.id = p.user_id`)
 }
 
 // TagFeed reads the newest FeedSize photos that carry a tag, newest first. There are none when nobody uses it.
@@ -63,7 +64,7 @@ func (s *Store) TagFeed(ctx context.Context, tag string) (FeedPage, error) {
 		FROM tag, LATERAL (
 			SELECT o.* FROM photo_tags m JOIN photos o ON o.id = m.photo_id AND NOT o.private
 			WHERE m.tag_id = tag.id ORDER BY m.photo_id DESC LIMIT 30
-		) AS p JOIN users u ON u.id = p.user_id`,
+		) AS p JOIN shown_users u ON u.id = p.user_id`,
 		tag)
 }
 
@@ -71,7 +72,8 @@ func (s *Store) TagFeed(ctx context.Context, tag string) (FeedPage, error) {
 func (s *Store) AlbumFeed(ctx context.Context, id int64) (FeedPage, error) {
 	return s.feed(ctx, "album."+strconv.FormatInt(id, 10), `
 		WITH found AS MATERIALIZED (
-			SELECT a.*, u.version, u.name, u.display_name FROM albums a JOIN users u ON u.id = a.user_id WHERE a.id = $1
+			SELECT a.*, u.version, u.name, u.display_name FROM albums a JOIN shown_users u ON u.id = a.user_id
+			WHERE a.id = $1
 		)`+feedHead+`
 		UNION ALL
 		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '', '' FROM tombstones WHERE scope = 'album.' || $1::bigint

@@ -32,7 +32,7 @@ func (s *Store) Home(ctx context.Context, before, after int64) (HomePage, error)
 			(SELECT 3, * FROM photos WHERE $2 > 0 AND NOT private AND id > $2 ORDER BY id LIMIT 49)
 			UNION ALL
 			(SELECT 5, * FROM photos WHERE $1 = $3 AND NOT private AND faves > 0 ORDER BY faves DESC, id DESC LIMIT 10)
-		) AS p JOIN users u ON u.id = p.user_id`,
+		) AS p JOIN shown_users u ON u.id = p.user_id`,
 		lower, upper, newest)
 }
 

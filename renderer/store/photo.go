@@ -57,7 +57,7 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 		return nil, nil
 	}
 	return read(ctx, s, "read photos", func(rows pgx.Rows) ([]PhotoPage, error) { return collectPhotos(rows, ids) }, `
-		SELECT a.nr, now(), e.version, coalesce(t.version, 0), p.id IS NOT NULL,
+		SELECT a.nr, now(), e.version, coalesce(t.version, 0), u.id IS NOT NULL,
 			coalesce(p.title, ''), coalesce(p.posted_at, now()), coalesce(p.image_id, ''), coalesce(p.width, 0),
 				coalesce(p.height, 0), coalesce(p.color, 0),
 			coalesce(u.name, ''), coalesce(u.display_name, ''), coalesce(u.version, 0),
@@ -74,7 +74,7 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 		FROM unnest($1::bigint[]) WITH ORDINALITY AS a (id, nr) CROSS JOIN epoch e
 			LEFT JOIN tombstones t ON t.scope = 'photo.' || a.id
 			LEFT JOIN photos p ON p.id = a.id AND NOT p.private
-			LEFT JOIN users u ON u.id = p.user_id
+			LEFT JOIN shown_users u ON u.id = p.user_id
 			LEFT JOIN LATERAL (
 				SELECT array_agg(b.id ORDER BY b.id) AS ids, array_agg(b.title ORDER BY b.id) AS titles
 				FROM (SELECT x.album_id FROM album_photos x WHERE x.photo_id = p.id LIMIT 100) AS m

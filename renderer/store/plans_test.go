@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -38,6 +39,15 @@ func TestPlans(t *testing.T) {
 			SELECT g, decode(repeat('00', 32), 'hex'), '{photo.1}', '{1}', '{f}' FROM generate_series(1, 20000) g`,
 		"INSERT INTO accounts (user_id, password) SELECT g, '"+passwordHash+"' FROM generate_series(1, 4000) g",
 		"INSERT INTO recovery_codes (user_id, code) SELECT g, sha256(g::text::bytea) FROM generate_series(1, 4000) g",
+		`INSERT INTO deletions (user_id, version, photos, albums, tags, codes, sessions, files, receipt, name,
+				photo_ids, album_ids, rows_gone_at)
+			SELECT g, 1, 1, 1, 1, 1, 1, 1, sha256(g::text::bytea), 'gone' || g, '{}', '{}', now()
+			FROM generate_series(10001, 14000) g`,
+		"INSERT INTO kept_names (name) SELECT 'gone' || g FROM generate_series(1, 4000) g",
+		`INSERT INTO deletion_edges (user_id, learned_at, edge)
+			SELECT g, now(), 'a' FROM generate_series(10001, 14000) g`,
+		"INSERT INTO unused_images (user_id, image_id) SELECT g, 'x' FROM generate_series(1, 4000) g",
+		"INSERT INTO revocations (user_id, password_at) SELECT g, now() FROM generate_series(1, 4000) g",
 		"VACUUM ANALYZE")
 
 	traced := &statements{}
@@ -82,6 +92,10 @@ func TestPlans(t *testing.T) {
 		"sign_up('scans', $1, 'another', '" + passwordHash + "', ARRAY[$1::bytea])",
 		"set_password('scans', $1, 7, '" + passwordHash + "', '" + passwordHash + "')",
 		"recover_account('scans', sha256($1), 7, sha256('7'), '" + passwordHash + "')",
+		"delete_account('scans', $1, 7, '" + passwordHash + "', $1, 1)",
+		"set_codes('scans', $1, 11, '" + passwordHash + "', ARRAY[$1::bytea])",
+		"(SELECT 'done' AS outcome FROM delete_rows(8, 200), (SELECT $1::bytea) AS key) AS deleted",
+		"(SELECT 'done' AS outcome FROM holdings(8), (SELECT $1::bytea) AS key) AS counted",
 		"edit_profile('scans', $1, 7, 'Display', NULL)",
 	} {
 		checkScans(t, untraced, call)
@@ -162,15 +176,46 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 			_, err := s.SetPassword(ctx, "password", 1, passwordHash, passwordHash)
 			return err
 		}},
+		"SetCodes": {func() error {
+			_, err := s.SetCodes(ctx, "codes", 3, passwordHash, [][]byte{code[:]})
+			return err
+		}},
 		"Recover": {func() error { _, err := s.Recover(ctx, "recover", 1, code[:], passwordHash); return err }},
 		"EditProfile": {func() error {
 			_, err := s.EditProfile(ctx, "profile", 1, store.Profile{DisplayName: &display})
 			return err
 		}},
-		"ForgetKeys": {func() error { _, err := s.ForgetKeys(ctx, time.Hour); return err }},
-		"Now":        {func() error { _, err := s.Now(ctx); return err }},
-		"SiteID":     {func() error { _, err := s.SiteID(ctx); return err }},
+		"Holdings": {func() error { _, err := s.Holdings(ctx, 1); return err }},
+		"DeleteAccount": {func() error {
+			_, err := s.DeleteAccount(ctx, "delete-account", 9, passwordHash, code[:], 1)
+			return err
+		}},
+		"DeletionOf": {func() error { _, err := s.DeletionOf(ctx, make([]byte, 32)); return absent(err) }},
+		"EdgesLearned": {func() error {
+			return s.EdgesLearned(ctx, 10_400, map[string]time.Time{"edge.a.1": time.Unix(1.5e9, 0)})
+		}},
+		"LeftoversWait": {func() error { _, err := s.LeftoversWait(ctx); return err }},
+		"DeleteRows":    {func() error { _, err := s.DeleteRows(ctx); return err }},
+		"RemoveUnused": {func() error {
+			_, err := s.RemoveUnused(ctx, func(context.Context, string) error { return nil })
+			return err
+		}},
+		"Revoke": {func() error {
+			return s.Revoke(ctx, func(context.Context, store.Revocation) error { return nil })
+		}},
+		"ForgetDeletions": {func() error { return s.ForgetDeletions(ctx, time.Hour) }},
+		"ForgetKeys":      {func() error { _, err := s.ForgetKeys(ctx, time.Hour); return err }},
+		"Now":             {func() error { _, err := s.Now(ctx); return err }},
+		"SiteID":          {func() error { _, err := s.SiteID(ctx); return err }},
 	}
+}
+
+// absent makes the error about a row that does not exist none.
+func absent(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // statements is a tracer that collects what is run.

@@ -152,7 +152,7 @@ func (s *Store) showFound(
 		WITH people AS MATERIALIZED (
 			SELECT u.id, u.name, u.display_name, u.version, u.created_at, u.photo_count FROM (
 				SELECT user_id FROM person_search WHERE $2::text <> '' AND words @@ (SELECT $2::tsquery) LIMIT 400
-			) AS m JOIN users u ON u.id = m.user_id ORDER BY u.name = $3 DESC, u.photo_count DESC, u.id LIMIT 6
+			) AS m JOIN shown_users u ON u.id = m.user_id ORDER BY u.name = $3 DESC, u.photo_count DESC, u.id LIMIT 6
 		), ideas AS MATERIALIZED (
 			SELECT word, max(photos) AS photos, max(likeness) AS likeness FROM (
 				SELECT word, photos, 3 AS likeness FROM search_words WHERE word = ANY ($4::text[])
@@ -169,7 +169,7 @@ func (s *Store) showFound(
 		SELECT 3, h.nr::integer, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
 			u.display_name
 		FROM unnest($1::bigint[]) WITH ORDINALITY AS h (id, nr) JOIN photos p ON p.id = h.id AND NOT p.private
-			JOIN users u ON u.id = p.user_id
+			JOIN shown_users u ON u.id = p.user_id
 		UNION ALL
 		SELECT 6, (row_number() OVER ())::integer, p.photo_count, p.version, p.created_at, '', coalesce(n.image_id, ''),
 			coalesce(n.width, 0), coalesce(n.height, 0),
@@ -179,7 +179,8 @@ func (s *Store) showFound(
 		UNION ALL
 		SELECT 7, (row_number() OVER ())::integer, photos, 0, now(), substr(word, 2), '', 0, 0, 0, '', '' FROM ideas
 		UNION ALL
-		SELECT 8, 0, 0, version, now(), '', '', 0, 0, 0, name, display_name FROM users WHERE name = ANY ($8::text[])`,
+		SELECT 8, 0, 0, version, now(), '', '', 0, 0, 0, name, display_name FROM shown_users
+			WHERE name = ANY ($8::text[])`,
 		hits, people.words, people.name, tags.exact, tags.from, tags.to, tags.like, owners)
 	if err != nil {
 		return found, err

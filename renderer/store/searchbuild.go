@@ -202,7 +202,7 @@ func (b *searchBuild) flush(ctx context.Context) error {
 func (b *searchBuild) people(ctx context.Context) error {
 	for last := int64(0); ; {
 		rows, err := b.conn.Query(ctx,
-			"SELECT id, name, display_name FROM users WHERE id > $1 ORDER BY id LIMIT $2", last, buildBatch)
+			"SELECT id, name, display_name FROM shown_users WHERE id > $1 ORDER BY id LIMIT $2", last, buildBatch)
 		if err != nil {
 			return err
 		}

@@ -148,7 +148,7 @@ func (f *finder) fetch(ctx context.Context, before int64, most int) (hits []hit,
 		UNION ALL
 		(SELECT 5, u.name, n, 0 FROM (
 				SELECT user_id, count(*) AS n FROM found WHERE $8 GROUP BY user_id ORDER BY n DESC, user_id LIMIT %[4]d
-			) AS o JOIN users u ON u.id = o.user_id)
+			) AS o JOIN shown_users u ON u.id = o.user_id)
 		UNION ALL
 		(SELECT 6, g.name, n, 0 FROM (
 				SELECT tag_id, count(*) AS n FROM (SELECT photo_id FROM found WHERE $8) AS s

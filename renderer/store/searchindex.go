@@ -177,7 +177,7 @@ func (x *searchIndexer) people(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := x.tx.Query(ctx, "SELECT id, name, display_name FROM users WHERE id = ANY ($1)", ids)
+	rows, err := x.tx.Query(ctx, "SELECT id, name, display_name FROM shown_users WHERE id = ANY ($1)", ids)
 	if err != nil {
 		return err
 	}

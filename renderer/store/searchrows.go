@@ -24,7 +24,7 @@ const searchedPhotos = `
 			WHERE m.photo_id = p.id),
 		(SELECT array_agg(b.title ORDER BY b.id) FROM album_photos m JOIN albums b ON b.id = m.album_id
 			WHERE m.photo_id = p.id)
-	FROM photos p JOIN users u ON u.id = p.user_id`
+	FROM photos p JOIN shown_users u ON u.id = p.user_id`
 
 func eachSearchedPhoto(rows pgx.Rows, f func(*searchedPhoto)) error {
 	var p searchedPhoto

@@ -51,7 +51,7 @@ func (s *Store) SitemapIndex(ctx context.Context) (SitemapIndex, error) {
 		UNION ALL
 		SELECT 14, 0, n, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM tops, generate_series(users, greatest(1,
 			users - 14999), -1) AS n, LATERAL (
-			SELECT FROM users u WHERE u.photo_count > 0 AND u.id > (n - 1) * 5000 AND u.id <= n * 5000
+			SELECT FROM shown_users u WHERE u.photo_count > 0 AND u.id > (n - 1) * 5000 AND u.id <= n * 5000
 				ORDER BY u.id DESC LIMIT 1) AS x
 		UNION ALL
 		SELECT 15, 0, n, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM tops, generate_series(albums, greatest(1,
@@ -79,8 +79,9 @@ func (s *Store) SitemapPhotos(ctx context.Context, n int64) (SitemapPart, error)
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		(SELECT 16, 0, id, 0, 'epoch', '', image_id, width, 0, 0, '', '' FROM photos WHERE NOT private
-			AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
+		(SELECT 16, 0, p.id, 0, 'epoch', '', p.image_id, p.width, 0, 0, '', ''
+			FROM photos p JOIN shown_users u ON u.id = p.user_id
+			WHERE NOT p.private AND p.id > $1::bigint AND p.id <= $1 + 5000 ORDER BY p.id DESC LIMIT 5000)`)
 }
 
 // SitemapUsers reads the users of the n-th part who have public photos. It leaves out when each last posted: with
@@ -89,8 +90,8 @@ func (s *Store) SitemapUsers(ctx context.Context, n int64) (SitemapPart, error) 
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		(SELECT 16, 0, id, 0, 'epoch', '', name, 0, 0, 0, '', '' FROM users WHERE photo_count > 0 AND id > $1::bigint
-			AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
+		(SELECT 16, 0, id, 0, 'epoch', '', name, 0, 0, 0, '', '' FROM shown_users
+			WHERE photo_count > 0 AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
 }
 
 // SitemapAlbums reads the albums of the n-th part that have public photos.
@@ -98,8 +99,8 @@ func (s *Store) SitemapAlbums(ctx context.Context, n int64) (SitemapPart, error)
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		(SELECT 16, 0, a.id, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM albums a JOIN album_counts c ON c.album_id = a.id
-			AND c.photo_count > 0
+		(SELECT 16, 0, a.id, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM albums a JOIN shown_users u ON u.id = a.user_id
+			JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
 			WHERE a.id > $1::bigint AND a.id <= $1 + 5000 ORDER BY a.id DESC LIMIT 5000)`)
 }
 

@@ -40,7 +40,7 @@ func (s *Store) Tag(ctx context.Context, tag string, before, after int64) (TagPa
 			UNION ALL
 			(SELECT n.* FROM photo_tags m JOIN photos n ON n.id = m.photo_id AND NOT n.private
 				WHERE $3 > 0 AND m.tag_id = tag.id AND m.photo_id > $3 ORDER BY m.photo_id LIMIT 49)
-		) AS p JOIN users u ON u.id = p.user_id`,
+		) AS p JOIN shown_users u ON u.id = p.user_id`,
 		tag, lower, upper, newest)
 }
 

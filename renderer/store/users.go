@@ -55,7 +55,7 @@ func (s *Store) Users(ctx context.Context, queries []UserQuery) ([]UserPage, err
 			SELECT nr::integer, name, before, after FROM unnest($1::text[], $2::bigint[],
 				$3::bigint[]) WITH ORDINALITY AS a (name, before, after, nr)
 		), found AS MATERIALIZED (
-			SELECT a.nr, a.before, a.after, u.* FROM asked a JOIN users u ON u.name = a.name
+			SELECT a.nr, a.before, a.after, u.* FROM asked a JOIN shown_users u ON u.name = a.name
 		)
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL

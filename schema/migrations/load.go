@@ -49,7 +49,8 @@ func WithoutIndexes(ctx context.Context, tx pgx.Tx, load func() error, progress 
 		"SET LOCAL work_mem = '64MB'",
 		"SET LOCAL backend_flush_after = '2MB'", // or else the commit waits until all files are on the disk
 		"TRUNCATE "+strings.Join(tables, ", "),
-		`TRUNCATE album_counts, tag_counts, tag_deltas, photo_search, person_search, search_words, search_queue`)
+		`TRUNCATE album_counts, tag_counts, tag_deltas, photo_search, person_search, search_words, search_queue,
+			deletions, deletion_edges, kept_names, unused_images, revocations`)
 	if err != nil {
 		return fmt.Errorf("empty the tables: %w", err)
 	}

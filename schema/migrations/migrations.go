@@ -16,6 +16,7 @@
 //	011  photos keep their order whatever the clock does
 //	012  which site the database belongs to
 //	013  accounts, and the actions of people
+//	014  accounts that are deleted or closed, and sessions that end with them
 package migrations
 
 import (

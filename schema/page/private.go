@@ -4,15 +4,19 @@ package page
 // shares, keeps or fills pages can be given one.
 type Private uint8
 
-// Private pages. All but the first three need a session.
+// Private pages. Those before PrivateMe need no session.
 const (
 	PrivateSignIn Private = iota
 	PrivateSignUp
 	PrivateRecover // a recovery code sets a new password
+	PrivateReceipt // of an account that was deleted, for who knows its address
 	PrivateMe
 	PrivatePassword
 	PrivateSessions
 	PrivateProfile
+	PrivateDelete
+	PrivateTokens // API tokens
+	PrivateCodes  // new recovery codes
 
 	privateCount = int(iota)
 )
@@ -21,8 +25,9 @@ const (
 const PathSignOut = "/signout"
 
 var privates = [privateCount]struct{ name, path string }{
-	{"signin", "/signin"}, {"signup", "/signup"}, {"recover", "/recover"}, {"me", "/me"}, {"password", "/me/password"},
-	{"sessions", "/me/sessions"}, {"profile", "/me/profile"},
+	{"signin", "/signin"}, {"signup", "/signup"}, {"recover", "/recover"}, {"receipt", "/receipt"}, {"me", "/me"},
+	{"password", "/me/password"}, {"sessions", "/me/sessions"}, {"profile", "/me/profile"}, {"delete", "/me/delete"},
+	{"tokens", "/me/tokens"}, {"codes", "/me/codes"},
 }
 
 // Privates lists all private pages.

@@ -54,7 +54,7 @@ func InboxPrefix(role Role) string {
 // may publish to that subject anyway: for edges these are the messages of the stream.
 const (
 	answerTime      = 2 * ActionDeadline // more than the longest deadline
-	discoveryAnswer = 5 * time.Second    // of an edge, which answers nothing else
+	discoveryAnswer = 5 * time.Second    // of an edge, which answers nothing else but questions about what is gone
 )
 
 // AccessTable is the one list of what each role may do on the bus. The server of `killr up` and of all tests, and the
@@ -84,13 +84,13 @@ func AccessTable() []Access {
 			watchBucket(BucketSessions), watchBucket(BucketLimits),
 			[]string{jetStream("STREAM.MSG.GET." + BucketStream(BucketSessions))}, // if it has replicas
 		),
-		Subscribe: slices.Concat(plain(SubjectEarlyInvalidation), discovered(RoleEdge)),
+		Subscribe: slices.Concat(plain(SubjectEarlyInvalidation, SubjectGone), discovered(RoleEdge)),
 		Answers:   discoveryAnswer,
 	}
 	renderer := Access{
 		Role: RoleRenderer,
 		Publish: slices.Concat([]string{
-			SubjectChanged, SubjectEarlyInvalidation,
+			SubjectChanged, SubjectEarlyInvalidation, SubjectGone,
 			// The right to answer ends with the connection. These answers are to be sent after NATS has restarted too.
 			InboxPrefix(RoleEdge) + ".>", InboxPrefix(RoleCachefill) + ".>", InboxPrefix(RoleAudit) + ".>",
 			jetStream("STREAM.UPDATE." + StreamChanges), // the relay writes its site into the metadata

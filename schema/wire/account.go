@@ -26,6 +26,10 @@ const (
 	ActionRecover     = "account.recover"  // name, code, password: sets the password and uses up the code
 	ActionPassword    = "account.password" // old, password
 	ActionProfileEdit = "profile.edit"     // display, bio
+	// password; sessions: how many the person has, for the receipt. The reply has HeaderReceipt. Without HeaderUser it
+	// finds what was done before under the key.
+	ActionDelete = "account.delete"
+	ActionCodes  = "account.codes" // password: replaces the recovery codes; with HeaderAccept the reply shows them
 )
 
 // Headers of private pages and of actions of people.
@@ -34,6 +38,7 @@ const (
 	HeaderAccount = "Killr-Account" // reply: whose account it is, see Account
 	HeaderStatus  = "Killr-Status"  // reply: its data are an HTML page with this HTTP status, for one visitor
 	HeaderChanged = "Killr-Changed" // reply with a page: the scopes that changed, see FormatDeps
+	HeaderReceipt = "Killr-Receipt" // reply: an account was deleted, and its receipt has this id, which is a secret
 	AcceptPage    = "page"          // value of HeaderAccept
 )
 
@@ -104,6 +109,28 @@ type PrivateRequest struct {
 	Values   url.Values    `json:"values,omitempty"`   // what was typed, without passwords and codes
 	Wait     time.Duration `json:"wait,omitempty"`     // after too many guesses: when the next one is allowed
 	Sessions []OwnSession  `json:"sessions,omitempty"` // of the person, the one last seen first
+	Receipt  string        `json:"receipt,omitempty"`  // the id of a receipt, see HeaderReceipt
+	JSON     bool          `json:"json,omitempty"`     // the reply is to be JSON, not a page
+	Tokens   []OwnToken    `json:"tokens,omitempty"`   // of the person, the one used last first
+	Made     *MadeToken    `json:"made,omitempty"`     // has just been made
+
+	Problems map[string]string `json:"problems,omitempty"` // what is wrong with the form, by field
+}
+
+// OwnToken is an API token as its person sees it.
+type OwnToken struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Write   bool      `json:"write"`
+	Created time.Time `json:"created"`
+	Seen    time.Time `json:"seen"` // used last, to the hour
+}
+
+// MadeToken is a new API token, which is shown once.
+type MadeToken struct {
+	Token string `json:"token"`
+	Name  string `json:"name"`
+	Write bool   `json:"write"`
 }
 
 // OwnSession is a session as its person sees it.
@@ -120,6 +147,8 @@ const (
 	NoticePassword  = "password"  // the password was changed
 	NoticeRecovered = "recovered" // the password was set by a recovery code
 	NoticeEnded     = "ended"     // sessions were ended
+	NoticeNoSession = "none"      // a session that was to be ended is none of theirs, or had ended before
+	NoticeToken     = "token"     // an API token was ended
 	NoticeCookies   = "cookies"   // the browser sent two session cookies
 )
 

@@ -30,12 +30,32 @@ const (
 // clock was set.
 const clockStep = 500 * time.Millisecond
 
+// Bounds gives the earliest and the latest time that cluster time can be at a time of this machine's clock. They differ
+// when that clock was set since the last heartbeat, or the machine was suspended: cluster time then went on by the
+// monotonic clock, or by the machine's own. What must not come too early goes by the one, what must not come too late by
+// the other.
+func (c *Clock) Bounds(t time.Time) (earliest, latest time.Time) {
+	at := c.At(t)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == 0 {
+		return at, at
+	}
+	set := c.setBy(t)
+	return at.Add(min(0, -set)), at.Add(max(0, -set))
+}
+
+// setBy is by how much this machine's clock was set forward since the last heartbeat, until t; negative: set back.
+func (c *Clock) setBy(t time.Time) time.Duration {
+	return t.Round(0).Sub(c.last.Round(0)) - t.Sub(c.last)
+}
+
 // Observe records a heartbeat that has just arrived. Heartbeats can be late but not early, so the greatest recent
 // difference is closest to the truth. A process that was frozen and finds old heartbeats queued is not misled.
 func (c *Clock) Observe(t Heartbeat, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if elapsed := now.Sub(c.last); c.n > 0 && (now.Round(0).Sub(c.last.Round(0))-elapsed).Abs() > clockStep {
+	if c.n > 0 && c.setBy(now).Abs() > clockStep {
 		c.n = 0 // the machine's clock was set: forget the old differences
 	}
 	d := t.Time.Sub(now)

@@ -15,6 +15,7 @@ import (
 //
 //	<id>            a session, as JSON. The id is the base32, in lower case, of the SHA-256 of the cookie's token
 //	u.<user>.<id>   says that the session is one of that user's
+//	t.<user>.<id>   likewise, of an API token
 //	u.<user>        which sessions of that user count no more, as JSON, see Revocation
 const BucketSessions = "SESSIONS"
 
@@ -30,6 +31,17 @@ type Session struct {
 	Created    time.Time `json:"created"`     // cluster time
 	Seen       time.Time `json:"seen"`        // cluster time, renewed once an hour at most
 	Agent      string    `json:"agent"`       // a summary, such as "Firefox on Linux"
+	// Of an API token, which is a session without a browser: the name that its person has given it; "": it is none.
+	Token string `json:"token,omitempty"`
+	Write bool   `json:"write,omitempty"` // the token may change something
+}
+
+// IndexKey is the key that says whose the session is.
+func (s Session) IndexKey() string {
+	if s.Token != "" {
+		return TokenIndexKey(s.User, s.ID)
+	}
+	return SessionIndexKey(s.User, s.ID)
 }
 
 // Encode returns the session's value in the bucket.
@@ -88,6 +100,11 @@ func RevocationKey(user int64) string { return userPrefix + strconv.FormatInt(us
 
 // SessionIndexKey is the key that says whose a session is.
 func SessionIndexKey(user int64, id string) string { return RevocationKey(user) + "." + id }
+
+// TokenIndexKey is the key that says whose an API token is.
+func TokenIndexKey(user int64, id string) string {
+	return "t." + strconv.FormatInt(user, 10) + "." + id
+}
 
 // ParseRevocationKey is the inverse of [RevocationKey].
 func ParseRevocationKey(key string) (user int64, ok bool) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
@@ -206,6 +207,38 @@ func TestClockIgnoresLateHeartbeats(t *testing.T) {
 	if got := c.Offset(); got != -time.Millisecond {
 		t.Errorf("offset %v", got)
 	}
+}
+
+// TestClockThatWasSet: until the next heartbeat deadlines are neither too early nor passed because a clock was set.
+func TestClockThatWasSet(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	later := now.Add(time.Second)
+	var c Clock
+	if earliest, latest := c.Bounds(later); earliest != later || latest != later {
+		t.Errorf("before the first heartbeat: %v to %v", earliest, latest)
+	}
+	c.Observe(Heartbeat{Time: now.Add(time.Hour)}, now)
+	want := now.Add(time.Hour + time.Second)
+	for _, set := range []time.Duration{0, -2 * time.Hour, time.Hour} {
+		earliest, latest := c.Bounds(whenSet(later, set))
+		first, last := want.Add(min(0, set)), want.Add(max(0, set))
+		if earliest.UnixNano() != first.UnixNano() || latest.UnixNano() != last.UnixNano() {
+			t.Errorf("set by %v: %v to %v, want %v to %v", set, earliest, latest, first, last)
+		}
+	}
+}
+
+// whenSet is a time as a machine has it whose clock was set by some time: its monotonic clock knows nothing of that.
+func whenSet(t time.Time, by time.Duration) time.Time {
+	set := t.Add(by)
+	monotonic := &(*struct {
+		wall uint64
+		ext  int64
+		loc  *time.Location
+	})(unsafe.Pointer(&set)).ext
+	*monotonic -= int64(by)
+	return set
 }
 
 func TestErrorsCrossTheBus(t *testing.T) {

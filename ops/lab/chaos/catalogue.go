@@ -157,7 +157,7 @@ func catalogue() []Row {
 		{
 			Name: "the relay is held back for 6 s", Visitor: "slower pages",
 			Why:   "edges that do not hear of changes trust no copy, and ask renderers",
-			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond, NoStale: true}),
 			Fault:     Fault{Inject: named("hold the relay back")},
 			Control:   Control{Off: "making pages anew", Edits: withoutNewer},
 			Addresses: true,
@@ -165,7 +165,7 @@ func catalogue() []Row {
 		{
 			Name: "the stream of changes is deleted every 15 s", Visitor: "slower pages for a moment",
 			Why:   "the relay makes it anew, and edges trust no copy that is older",
-			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond}),
+			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond, NoStale: true}),
 			Fault:     Fault{Every: 15 * time.Second, Inject: named("wipe the stream")},
 			Control:   Control{Off: "making pages anew", Edits: withoutNewer},
 			Addresses: true,
@@ -203,15 +203,17 @@ func catalogue() []Row {
 		{
 			Name: "clocks are an hour off", Visitor: "nothing",
 			Why:     "times on the bus are PostgreSQL's, and each process knows how far its own clock is off",
-			Setup:   usual.on(func(s *Setup) { s.Edits = wrongClocks }),
-			Loads:   all(Target{P99: 100 * time.Millisecond}),
+			Setup:   usual.on(func(s *Setup) { s.Edits, s.EnvOf = wrongClocks, clockOf }),
+			Loads:   all(Target{P99: 100 * time.Millisecond, Cached: .9}),
 			Control: Control{Off: "cluster time", Edits: withoutClusterTime},
 		},
 		{
 			Name: "clocks leap by hours every 7 s", Visitor: "slower pages for a moment",
-			Why:     "durations are monotonic, and until the next heartbeat edges trust no older copy",
-			Setup:   usual.on(func(s *Setup) { s.Edits, s.Env = wrongClocks, []string{clocksLeap} }),
-			Loads:   all(Target{P99: 100 * time.Millisecond}),
+			Why: "durations are monotonic, and until the next heartbeat edges trust no older copy",
+			Setup: usual.on(func(s *Setup) {
+				s.Edits, s.EnvOf, s.Env = wrongClocks, clockOf, []string{clocksLeap}
+			}),
+			Loads:   all(Target{P99: 100 * time.Millisecond, Cached: .6}),
 			Control: Control{Off: "cluster time", Edits: withoutClusterTime},
 		},
 		{
@@ -229,6 +231,24 @@ func catalogue() []Row {
 			Setup: uncached, Loads: all(Target{P99: 100 * time.Millisecond}),
 			Fault:   Fault{Hold: 10 * time.Second, Inject: noFiles(site.Renderer, site.Edge)},
 			Control: Control{Off: "connections to PostgreSQL that are kept", Edits: withoutKeptConnections},
+		},
+		{
+			Name: "cachefills can open no file for 10 s", Visitor: "slower pages for a moment",
+			Why:   "renderers make what memcached does not have; then cachefills fill it again",
+			Setup: noNear, Loads: []Load{{Pages: popular, Exponent: 1, Target: Target{
+				P99: 100 * time.Millisecond, Cached: .9, CachedWithin: 10 * time.Second,
+			}}},
+			Fault:   Fault{Hold: 10 * time.Second, Inject: flushedAfter(noFiles(site.Cachefill))},
+			Control: Control{Off: "cachefills", Setup: func(s *Setup) { s.Cachefills = 0 }},
+		},
+		{
+			Name: "a process gets no more memory every 2 s", Visitor: "connections to an edge that ends break",
+			Why:   "it ends at once, and is started again; others answer meanwhile",
+			Setup: noNear, Loads: []Load{{Exponent: 1, Failover: true, Target: Target{
+				Bad: .03, P99: 100 * time.Millisecond,
+			}}},
+			Fault:   Fault{Every: 2 * time.Second, Inject: noMemory},
+			Control: Control{Off: "other renderers and edges", Setup: func(s *Setup) { s.Renderers, s.Edges = 1, 1 }},
 		},
 		{
 			Name: "NATS is gone for 30 s", Visitor: "stale pages",

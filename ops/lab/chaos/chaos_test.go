@@ -147,6 +147,7 @@ func TestJudge(t *testing.T) {
 		"goodput":            {Target{Goodput: .8}, 0, 0, ""},
 		"too little goodput": {Target{Goodput: .81}, 0, 0, "right answers per second"},
 		"stale":              {Target{StaleRequired: true}, 0, 0, ""},
+		"stale, not allowed": {Target{NoStale: true}, 0, 0, "stale answers"},
 		"recovered":          {Target{Recovered: 1000 * ms}, 0, 0, ""},
 		"recovered too late": {Target{Recovered: 499 * ms}, 0, 0, "recovered after"},
 		"slow for too long":  {Target{Recovered: 1000 * ms, P999: 94 * ms}, 0, 0, "recovered after"},

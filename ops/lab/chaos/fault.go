@@ -97,15 +97,23 @@ func (f Fault) inject(ctx context.Context, on *scene, start time.Time, whole tim
 // errSkipped: a process was to be killed that is being restarted.
 var errSkipped = errors.New("the process does not run")
 
-// signal sends a signal to the i-th process of a role.
-func (s *scene) signal(role site.Role, i int, signal syscall.Signal) error {
+// pid is the id of the i-th process of a role, or errSkipped.
+func (s *scene) pid(role site.Role, i int) (int, error) {
 	pids, err := s.site.PIDs(role)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	pid := pids[i%len(pids)]
-	if pid == 0 {
-		return errSkipped
+	if pid := pids[i%len(pids)]; pid != 0 {
+		return pid, nil
+	}
+	return 0, errSkipped
+}
+
+// signal sends a signal to the i-th process of a role.
+func (s *scene) signal(role site.Role, i int, signal syscall.Signal) error {
+	pid, err := s.pid(role, i)
+	if err != nil {
+		return err
 	}
 	if err := syscall.Kill(pid, signal); errors.Is(err, syscall.ESRCH) {
 		return errSkipped
@@ -130,6 +138,23 @@ func freeze(role site.Role, n int) injector {
 // noFiles takes from all processes of some roles the right to open files, sockets among them. What is open stays open.
 func noFiles(roles ...site.Role) injector {
 	return processes(math.MaxInt, roles, forbidFiles)
+}
+
+// noMemory takes from one process of a role all memory but what it has, each role and process in its turn.
+func noMemory(_ context.Context, s *scene, n int, _ time.Duration) error {
+	roles := []site.Role{site.Renderer, site.Edge, site.Cachefill}
+	pid, err := s.pid(roles[n%len(roles)], n/len(roles))
+	if err != nil {
+		return err
+	}
+	return forbidMemory(pid)
+}
+
+// flushedAfter empties memcached when another fault is undone.
+func flushedAfter(fault injector) injector {
+	return func(ctx context.Context, s *scene, n int, hold time.Duration) error {
+		return errors.Join(fault(ctx, s, n, hold), s.site.Inject(context.WithoutCancel(ctx), "flush memcached"))
+	}
 }
 
 // processes does something to the first n processes of each of some roles, and undoes it after hold.

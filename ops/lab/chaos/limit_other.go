@@ -7,6 +7,8 @@ import (
 	"runtime"
 )
 
-func forbidFiles(int) (undo func() error, err error) {
-	return nil, errors.New("the limits of another process cannot be set on " + runtime.GOOS)
+func forbidFiles(int) (undo func() error, err error) { return nil, forbidMemory(0) }
+
+func forbidMemory(int) error {
+	return errors.New("the limits of another process cannot be set on " + runtime.GOOS)
 }

@@ -32,14 +32,15 @@ type Row struct {
 // Setup is the site of a row.
 type Setup struct {
 	Renderers, Edges, Cachefills int
-	NoNear                       bool          // edges without an in-process cache
-	NoMemcached                  bool          // and no cachefill
-	SlowQueries                  time.Duration // that each query takes longer; 0: as long as usual
-	NoSync                       bool          // renderers do not wait until PostgreSQL has written what it commits
-	Bus                          scale.Line    // between the roles and NATS
-	Edits                        []mutant.Edit // of the program; none: this program
-	Env                          []string      // added to the environment of the roles
-	program                      string        // with these edits
+	NoNear                       bool                       // edges without an in-process cache
+	NoMemcached                  bool                       // and no cachefill
+	SlowQueries                  time.Duration              // that each query takes longer; 0: as long as usual
+	NoSync                       bool                       // nobody waits until PostgreSQL has written a commit
+	Bus                          scale.Line                 // between the roles and NATS
+	Edits                        []mutant.Edit              // of the program; none: this program
+	Env                          []string                   // added to the environment of the roles
+	EnvOf                        func(name string) []string // and to that of one of them
+	program                      string                     // with these edits
 }
 
 // broken reports that what goes wrong in a row is its site.
@@ -80,6 +81,7 @@ type Target struct {
 	Cached        float64       // answers that a cache has, as a part of all, once CachedWithin has passed
 	CachedWithin  time.Duration // since the end of the fault
 	Goodput       float64       // right answers per second, as a part of the peak; for rows with Overload
+	NoStale       bool          // no stale page is shown
 	StaleRequired bool          // at least one stale page is shown: without, the fault did not reach the visitors
 }
 

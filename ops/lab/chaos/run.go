@@ -181,7 +181,7 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 			Program: on.setup.program,
 			Data:    filepath.Join(cfg.Stack.Dir(), "roles"), // without a stack.env: the services are those given
 			Args:    []string{"--log-level", "error"}, EdgeArgs: args,
-			Env: slices.Concat(cfg.Env, on.setup.Env), Output: cfg.Output,
+			Env: slices.Concat(cfg.Env, on.setup.Env), EnvOf: on.setup.EnvOf, Output: cfg.Output,
 			Share: 1 + on.setup.Renderers + on.setup.Edges + on.setup.Cachefills,
 		},
 	})

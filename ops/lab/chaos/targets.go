@@ -90,6 +90,9 @@ func (s *Seen) checks(t Target, faults []FaultEvent, peak float64) []Check {
 		all = append(all, Check{What: "right answers per second", Seen: fmt.Sprintf("%.0f", s.Right),
 			Target: fmt.Sprintf("at least %.0f", t.Goodput*peak), Met: s.Right >= t.Goodput*peak})
 	}
+	if t.NoStale {
+		all = append(all, Check{What: "stale answers", Target: "none", Seen: fmt.Sprint(s.Stale), Met: s.Stale == 0})
+	}
 	if t.StaleRequired {
 		all = append(all, Check{What: "stale answers", Target: "some", Seen: fmt.Sprint(s.Stale), Met: s.Stale > 0})
 	}
@@ -98,7 +101,11 @@ func (s *Seen) checks(t Target, faults []FaultEvent, peak float64) []Check {
 	}
 	if t.Cached > 0 {
 		share, n := s.cached(t, faults)
-		all = append(all, Check{What: "in a cache, " + t.CachedWithin.String() + " after the fault",
+		what := "in a cache"
+		if len(faults) > 0 {
+			what += ", " + t.CachedWithin.String() + " after the fault"
+		}
+		all = append(all, Check{What: what,
 			Target: fmt.Sprintf("at least %.0f%%", 100*t.Cached), Seen: fmt.Sprintf("%.1f%% of %d", 100*share, n),
 			Met: n > 0 && share >= t.Cached})
 	}
@@ -127,16 +134,17 @@ func (s *Seen) recovered(t Target, faults []FaultEvent) (longest float64) {
 	return longest
 }
 
-// cached is the part of n answers that a cache has given, from some time after the last fault on.
+// cached is the part of n answers that a cache has given, from some time after the last fault on, or all the time where
+// the site itself is what is wrong.
 func (s *Seen) cached(t Target, faults []FaultEvent) (share float64, n int64) {
-	if len(faults) == 0 {
-		return 0, 0
-	}
 	whole := 0.0
 	if n := len(s.Series); n > 0 {
 		whole = s.Series[n-1].At
 	}
-	from := faults[len(faults)-1].Ended + min(t.CachedWithin.Seconds(), whole/2) // short runs have less time
+	from := min(t.CachedWithin.Seconds(), whole/2) // short runs have less time
+	if len(faults) > 0 {
+		from += faults[len(faults)-1].Ended
+	}
 	var rendered, all, last float64
 	for _, p := range s.Series {
 		if p.At > from {

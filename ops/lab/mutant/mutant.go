@@ -9,9 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +35,18 @@ func Replace(file, from, to string) Edit { return Edit{file: file, from: from, t
 func ReplaceLibrary(file, from, to string) Edit {
 	return Edit{file: file, from: from, to: to, goroot: true}
 }
+
+// One program can have several mistakes, of which each process makes at most one: that which its environment chooses.
+const (
+	chosenVariable    = "chosenMistake"  // of each package with an edit that uses Chosen
+	chosenEnvironment = "CHOSEN_MISTAKE" // not KILLR_: a site keeps those from its processes
+)
+
+// Chosen is an expression of Go, for the new text of an edit: true in a process that makes this mistake.
+func Chosen(mistake string) string { return fmt.Sprintf("(%s == %q)", chosenVariable, mistake) }
+
+// Choose is the entry of the environment that makes a process, and those that it starts, make a mistake.
+func Choose(mistake string) string { return chosenEnvironment + "=" + mistake }
 
 // Root finds the source tree: the module that the working directory belongs to.
 func Root(ctx context.Context) (string, error) {
@@ -72,11 +87,15 @@ func Build(ctx context.Context, root, dir string, edits []Edit) (program string,
 		return "", err
 	}
 	program = filepath.Join(dir, "killr")
+	// The race detector, if the tests have it, would only be slow.
+	flags := slices.DeleteFunc(strings.Fields(os.Getenv("GOFLAGS")), func(flag string) bool {
+		return flag == "-race" || strings.HasPrefix(flag, "-gcflags=")
+	})
 	cmd := exec.CommandContext(
 		ctx, "go", "build", "-pgo=off", "-ldflags=-s -w", "-overlay", file, "-o", program, module,
 	)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
+	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.Join(flags, " "))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", errors.Join(ctx.Err(), fmt.Errorf("go build of a mutant: %w\n%s", err, out))
 	}
@@ -89,7 +108,7 @@ func Check(ctx context.Context, root string, edits []Edit) error {
 	return err
 }
 
-// apply returns the edited files by their paths.
+// apply returns the edited files, and those that the edits need, by their paths.
 func apply(ctx context.Context, root string, edits []Edit) (map[string]string, error) {
 	sources, library := map[string]string{}, ""
 	for _, e := range edits {
@@ -114,8 +133,25 @@ func apply(ctx context.Context, root string, edits []Edit) (map[string]string, e
 			return nil, fmt.Errorf("%s has %q %d times: the mutant must follow the code", e.file, e.from, n)
 		}
 		sources[path] = strings.Replace(sources[path], e.from, e.to, 1)
+		if strings.Contains(e.to, chosenVariable) {
+			if err := declareChosen(sources, path); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return sources, nil
+}
+
+// declareChosen adds a file with the variable of Chosen to the package that a file belongs to.
+func declareChosen(sources map[string]string, path string) error {
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly)
+	if err != nil {
+		return err
+	}
+	sources[filepath.Join(filepath.Dir(path), "chosen_mistake.go")] = fmt.Sprintf(
+		"package %s\n\nimport \"os\"\n\nvar %s = os.Getenv(%q)\n", file.Name.Name, chosenVariable, chosenEnvironment,
+	)
+	return nil
 }
 
 // libraryRoot is the folder of the standard library that the module at root is built with.

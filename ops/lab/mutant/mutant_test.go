@@ -37,6 +37,30 @@ func TestEdits(t *testing.T) {
 	}
 }
 
+// TestChosen: a package with an edit that depends on the chosen mistake gets a file that declares the variable.
+func TestChosen(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "a.go"), []byte("package a // one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sources, err := apply(t.Context(), root, []Edit{Replace("a.go", "// one", "var bad = "+Chosen("a mistake"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"a.go":              `package a var bad = (chosenMistake == "a mistake")`,
+		"chosen_mistake.go": "package a\n\nimport \"os\"\n\nvar chosenMistake = os.Getenv(\"CHOSEN_MISTAKE\")\n",
+	} {
+		if got := sources[filepath.Join(root, name)]; got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if got := Choose("a mistake"); got != "CHOSEN_MISTAKE=a mistake" {
+		t.Errorf("the environment's entry is %q", got)
+	}
+}
+
 // TestLibrary: the standard library can be edited too.
 func TestLibrary(t *testing.T) {
 	t.Parallel()

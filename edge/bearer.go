@@ -1,0 +1,224 @@
+package edge
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/edge/session"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// API tokens are for programs: what they get is JSON. A token has no cookie, so no other site can make a browser send
+// it, and its writes need no origin.
+
+// maxTokenName is the longest name of a token, in characters.
+const maxTokenName = 60
+
+// refusal is an answer to a program whose request cannot be done.
+type refusal struct {
+	status    int
+	Code      string `json:"error"`
+	Problem   string `json:"problem"`
+	challenge string // the header field WWW-Authenticate
+}
+
+func (e *refusal) Error() string { return e.Code + ": " + e.Problem }
+
+var (
+	errToken = &refusal{http.StatusUnauthorized, "invalid_token",
+		"the token is wrong, or has ended: make a new one at " + page.PrivateTokens.Path(),
+		`Bearer realm="Flickr Killr", error="invalid_token"`}
+	errTokenKind = &refusal{http.StatusForbidden, "insufficient_scope",
+		"no token may do this: sign in with a browser", ""}
+	errTokenReads = &refusal{http.StatusForbidden, "insufficient_scope",
+		"the token may only read: make one that may write", ""}
+)
+
+// forToken answers a request with an API token. All its answers are JSON.
+func (s *Server) forToken(
+	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, signOut bool, token string,
+) error {
+	err := s.tryToken(w, r, x, kind, signOut, token)
+	if err == nil || x.status != 0 {
+		return err
+	}
+	answer, ok := errors.AsType[*refusal](err)
+	if !ok {
+		answer = &refusal{status: statusOf(err), Code: wire.Code(err), Problem: http.StatusText(statusOf(err))}
+		if input, ok := errors.AsType[*wire.InputError](err); ok {
+			answer.status, answer.Problem = http.StatusUnprocessableEntity, input.Error()
+		}
+		x.cause = err
+	}
+	if answer.challenge != "" {
+		w.Header().Set("WWW-Authenticate", answer.challenge)
+	}
+	if answer.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	return s.sendJSON(w, r, x, answer, answer.status)
+}
+
+// tryToken does what a request with an API token asks for. If it returns an error it has written nothing.
+func (s *Server) tryToken(
+	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, signOut bool, token string,
+) error {
+	found, err := s.sessions.FindToken(r.Context(), token)
+	if errors.Is(err, session.ErrNone) {
+		return errToken
+	}
+	if err != nil {
+		return err
+	}
+	who, write := visitor{Visitor: found}, r.Method == http.MethodPost
+	switch {
+	case !write && (signOut || r.Method != http.MethodGet && r.Method != http.MethodHead):
+		return errMethod
+	case !write && hasBody(r):
+		return errBody
+	case write && who.Unverified:
+		return wire.ErrUnavailable
+	case signOut: // ends the token itself
+		if err := s.sessions.SignOut(r.Context(), found); err != nil {
+			return err
+		}
+		return s.sendJSON(w, r, x, struct{}{}, http.StatusOK)
+	case kind != page.PrivateMe && kind != page.PrivateProfile:
+		return errTokenKind
+	case !write:
+		return s.showJSON(w, r, x, kind, who)
+	case !found.Write:
+		return errTokenReads
+	case kind != page.PrivateProfile:
+		return errMethod
+	}
+	return s.submitJSON(w, r, x, kind, who)
+}
+
+// showJSON answers with what a private page shows.
+func (s *Server) showJSON(
+	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, who visitor,
+) error {
+	data, err := wire.PrivateRequest{JSON: true}.Encode()
+	if err != nil {
+		return err
+	}
+	reply, err := s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)
+	if err == nil {
+		err = wire.ErrorOf(reply)
+	}
+	if errors.Is(err, wire.ErrNotFound) { // there is no such user any more
+		return errToken
+	}
+	if err != nil {
+		return err
+	}
+	s.sendPrivate(w, r, x, reply.Data, typeJSON, http.StatusOK)
+	return nil
+}
+
+// submitJSON does what a form asks for, whose key may be in the header field Idempotency-Key, too.
+func (s *Server) submitJSON(
+	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, who visitor,
+) error {
+	form, key, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	if key == "" {
+		key = strings.Trim(r.Header.Get("Idempotency-Key"), `"`)
+	}
+	if err := checkKey(key); err != nil {
+		return &wire.InputError{Field: "key", Problem: "is missing: name the attempt by 16 to 64 characters, " +
+			"in the form or in the header field Idempotency-Key"}
+	}
+	action, ok := actionOf(kind)
+	if !ok {
+		return errMethod
+	}
+	reply, err := s.askFor(r.Context(), x, wire.ActionSubject(action), who, nats.Header{wire.HeaderKey: {key}},
+		[]byte(form.Encode()), wire.ActionDeadline)
+	if err == nil {
+		err = wire.ErrorOf(reply)
+	}
+	if err != nil {
+		return err
+	}
+	changed, err := wire.ChangedBy(reply)
+	if err != nil {
+		return err
+	}
+	s.setFresh(w, r, changed)
+	done := struct {
+		Changed map[string]int64 `json:"changed"` // versions by scope
+	}{map[string]int64{}}
+	for _, d := range changed {
+		done.Changed[d.Scope] = d.Version
+	}
+	return s.sendJSON(w, r, x, done, http.StatusOK)
+}
+
+func (s *Server) sendJSON(w http.ResponseWriter, r *http.Request, x *exchange, v any, status int) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	s.sendPrivate(w, r, x, append(data, '\n'), typeJSON, status)
+	return nil
+}
+
+// submitToken makes a token for somebody who is signed in with a browser, and shows it once; or ends one.
+func (s *Server) submitToken(
+	w http.ResponseWriter, r *http.Request, x *exchange, who visitor, form url.Values,
+) error {
+	if id := form.Get("end"); id != "" {
+		notice := wire.NoticeToken
+		err := s.sessions.EndToken(r.Context(), who.User, id)
+		if errors.Is(err, session.ErrNone) {
+			notice = wire.NoticeNoSession
+		} else if err != nil {
+			return err
+		}
+		s.seeOther(w, x, page.PrivateTokens.Path()+"?"+url.Values{"notice": {notice}}.Encode())
+		return nil
+	}
+	name, write := strings.TrimSpace(form.Get("name")), form.Get("access") == "write"
+	ask := wire.PrivateRequest{JSON: wantsJSON(r), Problems: map[string]string{},
+		Values: url.Values{"name": {name}, "access": {form.Get("access")}}}
+	switch {
+	case name == "":
+		ask.Problems["name"] = "is missing: say what the token is for"
+	case utf8.RuneCountInString(name) > maxTokenName:
+		ask.Problems["name"] = "is too long: use at most 60 characters"
+	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }):
+		ask.Problems["name"] = "has control characters or invisible ones: leave them out"
+	}
+	status := http.StatusUnprocessableEntity
+	if len(ask.Problems) == 0 {
+		token, err := s.sessions.BeginToken(r.Context(), who.Visitor, name, write)
+		switch {
+		case errors.Is(err, session.ErrTooMany):
+			ask.Problems["name"] = "cannot be used: you have 20 tokens, end one first"
+		case err != nil:
+			return err
+		default:
+			status, ask.Values = http.StatusOK, nil
+			ask.Made = &wire.MadeToken{Token: token, Name: name, Write: write}
+		}
+	}
+	if ask.JSON {
+		if ask.Made == nil {
+			return s.sendJSON(w, r, x, &refusal{Code: "bad_request", Problem: "name " + ask.Problems["name"]}, status)
+		}
+		return s.sendJSON(w, r, x, ask.Made, status)
+	}
+	return s.show(w, r, x, page.PrivateTokens, who, ask, status)
+}

@@ -1,0 +1,64 @@
+package templates
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Holdings counts what a person has.
+type Holdings struct {
+	Photos int `json:"photos"`
+	Albums int `json:"albums"`
+	Tags   int `json:"tags"` // different ones
+	Codes  int `json:"recovery_codes"`
+	Files  int `json:"files"` // originals; each has stored forms of other sizes
+}
+
+// Receipt says what has become of an account that was deleted. It is also what programs get, as JSON. A zero time means
+// "not yet".
+type Receipt struct {
+	Name            string      `json:"name"`
+	Complete        bool        `json:"complete"` // nothing below is left to be done
+	DeletedAt       time.Time   `json:"deleted_at"`
+	RowsGoneAt      time.Time   `json:"rows_gone_at,omitzero"`
+	SessionsEndedAt time.Time   `json:"sessions_ended_at,omitzero"`
+	NameKeptUntil   time.Time   `json:"name_kept_until,omitzero"`
+	ReadableUntil   time.Time   `json:"readable_until"`
+	Scope           string      `json:"scope"`
+	Version         int64       `json:"version"` // of the scope: no older copy of a page is shown
+	Removed         Holdings    `json:"removed"`
+	Sessions        int         `json:"sessions"`
+	PhotosLeft      int         `json:"photos_left"` // hidden, and not deleted yet
+	FilesRemoved    int         `json:"files_removed"`
+	FilesKept       int         `json:"files_kept"` // photos of others show them
+	Photos          []int64     `json:"photo_ids"`  // the first 1,000
+	Albums          []int64     `json:"album_ids"`  // likewise
+	Edges           []EdgeKnows `json:"edges"`
+}
+
+// EdgeKnows says since when an edge has shown nothing of the person.
+type EdgeKnows struct {
+	Edge  string    `json:"edge"`
+	Since time.Time `json:"since,omitzero"` // zero: it has not said so
+}
+
+// FilesLeft is how many originals are still to be looked at.
+func (r Receipt) FilesLeft() int { return max(0, r.Removed.Files-r.FilesRemoved-r.FilesKept) }
+
+// moment is a time in milliseconds, or "not yet".
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "not yet"
+	}
+	return t.UTC().Format("2 January 2006, 15:04:05.000 UTC")
+}
+
+// numbers lists ids.
+func numbers(ids []int64) string {
+	all := make([]string, len(ids))
+	for i, id := range ids {
+		all[i] = strconv.FormatInt(id, 10)
+	}
+	return strings.Join(all, ", ")
+}
