@@ -34,7 +34,7 @@
 //	stats.go      figures for `nats micro`; metrics.go: for Prometheus
 //	relay.go      changes, from the outbox to the stream; relaystall.go: a stream that takes none;
 //	              buckets.go: buckets that take no value, and the replicas of all
-//	index.go      the search index, tagcounter.go the counts of tags, and leftovers.go what deletions leave to be done:
+//	index.go      the search index, tagcounter.go the counts of tags, leftovers.go what deletions leave to be done:
 //	              what the active relay does besides
 //
 // Pages, searches, the sitemap, stored pictures, pictures to be made, actions, and actions with a password have workers

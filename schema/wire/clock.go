@@ -32,8 +32,8 @@ const clockStep = 500 * time.Millisecond
 
 // Bounds gives the earliest and the latest time that cluster time can be at a time of this machine's clock. They differ
 // when that clock was set since the last heartbeat, or the machine was suspended: cluster time then went on by the
-// monotonic clock, or by the machine's own. What must not come too early goes by the one, what must not come too late by
-// the other.
+// monotonic clock, or by the machine's own. What must not come too early goes by the one, what must not come too late
+// by the other.
 func (c *Clock) Bounds(t time.Time) (earliest, latest time.Time) {
 	at := c.At(t)
 	c.mu.Lock()
