@@ -38,7 +38,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.cause = err
 		s.errs.answer(w, r, x, statusOf(err))
 	}
-	s.finish(x, r.Method, r.URL.RequestURI, r.RemoteAddr, r.Proto)
+	s.finish(x, r.Method, logged(r), r.RemoteAddr, r.Proto)
 	if x.status == 0 { // the client has left; net/http would add an empty 200
 		panic(http.ErrAbortHandler)
 	}

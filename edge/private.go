@@ -31,7 +31,10 @@ const (
 // submitTime bounds a form: reading it (30 s), its action (15 s) and what it does to sessions.
 const submitTime = time.Minute
 
-var cachePrivate = []string{"private, no-store"}
+var (
+	cachePrivate    = []string{"private, no-store"}
+	referrerPrivate = []string{"same-origin"} // no other site hears of an address that may have a token in it
+)
 
 // visitor is who sent a request for a private page.
 type visitor struct {
@@ -39,6 +42,8 @@ type visitor struct {
 	planted         bool // the browser sent a cookie that is no session's
 	twice           bool // the browser sent several
 	malformed       bool // the cookie can be no session's
+
+	origin, browser string // for passkeys, see passkeyVisit; "" on pages without
 }
 
 // visitor finds out who sent a request, and renews the cookies when it is time.
@@ -104,6 +109,9 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 	if who.twice || who.malformed { // one that is not found now may be found when the bucket was made anew
 		s.clearSession(w, r)
 	}
+	if takesPasskeys(kind) && !signOut {
+		who.origin, who.browser = s.passkeyVisit(w, r)
+	}
 	if write { // a visitor who disconnects does not stop half-way what has begun
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTime)
 		defer cancel()
@@ -119,12 +127,13 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 		return fmt.Errorf("%w: the session cannot be checked", wire.ErrUnavailable)
 	case write:
 		return s.submit(w, r, x, kind, who)
-	case who.Session != nil && !kind.NeedsSession():
+	case who.Session != nil && !kind.NeedsSession() && !byLink(kind):
 		s.seeOther(w, x, page.PrivateMe.Path())
 		return nil
 	}
 	query := r.URL.Query()
-	ask := wire.PrivateRequest{Key: rand.Text(), Next: localPath(query.Get("next")), Notice: query.Get("notice")}
+	ask := wire.PrivateRequest{Key: rand.Text(), Next: localPath(query.Get("next")), Notice: query.Get("notice"),
+		Values: linkValues(kind, query)}
 	return s.show(w, r, x, kind, who, ask, http.StatusOK)
 }
 
@@ -184,6 +193,10 @@ func (s *Server) askFor(ctx context.Context, x *exchange, subject string, who vi
 	if who.Session != nil {
 		header.Set(wire.HeaderUser, strconv.FormatInt(who.User, 10))
 	}
+	if who.browser != "" {
+		header.Set(wire.HeaderOrigin, who.origin)
+		header.Set(wire.HeaderBrowser, who.browser)
+	}
 	begun := time.Now()
 	reply, err := s.pages.renderers.ask(ctx, &nats.Msg{Subject: subject, Header: header, Data: data}, limit)
 	x.timing.bus = time.Since(begun)
@@ -212,6 +225,7 @@ func (s *Server) secureFields(h http.Header) {
 	h["X-Content-Type-Options"] = nosniff
 	h["Cache-Control"] = cachePrivate
 	secure(func(name string, value []string) { h[name] = value })
+	h["Referrer-Policy"] = referrerPrivate
 }
 
 // seeOther has the browser go to a path by GET.
@@ -233,12 +247,15 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	if kind == page.PrivateSessions {
 		return s.endSessions(w, r, x, who, form.Get("end"))
 	}
-	action, ok := actionOf(kind)
+	action, ok := actionOf(kind, form)
 	if !ok {
 		return errMethod
 	}
 	if err := checkKey(key); err != nil {
 		return err
+	}
+	if action == wire.ActionPasskeySignIn { // sent again it must not sign in again, as somebody else may sit there
+		key = rand.Text()
 	}
 	switch {
 	case !takesNext(kind):
@@ -253,7 +270,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	if wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 		ask := wire.PrivateRequest{Key: key, Next: form.Get("next"), Wait: wait,
-			Values: url.Values{"name": {form.Get("name")}}}
+			Values: url.Values{"name": {form.Get("name")}, "token": {form.Get("token")}}}
 		return s.show(w, r, x, kind, who, ask, http.StatusTooManyRequests)
 	}
 	header := nats.Header{wire.HeaderKey: {key}, wire.HeaderAccept: {wire.AcceptPage}}
@@ -283,11 +300,32 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	return nil
 }
 
-// actionOf is the action of the form on a page; false if it has none.
-func actionOf(kind page.Private) (string, bool) {
+// actionOf is the action of a form on a page; false if the page has none.
+func actionOf(kind page.Private, form url.Values) (string, bool) {
 	switch kind {
 	case page.PrivateSignIn:
+		if form.Has("passkey") {
+			return wire.ActionPasskeySignIn, true
+		}
 		return wire.ActionSignIn, true
+	case page.PrivatePasskeys:
+		if form.Has("remove") {
+			return wire.ActionPasskeyRemove, true
+		}
+		return wire.ActionPasskeyRename, true
+	case page.PrivateMailLink:
+		return wire.ActionMailLink, true
+	case page.PrivateReset:
+		return wire.ActionReset, true
+	case page.PrivateConfirm:
+		return wire.ActionConfirm, true
+	case page.PrivateEmail:
+		return wire.ActionEmail, true
+	case page.PrivateNewPasskey:
+		if form.Has("passkey") {
+			return wire.ActionPasskeyAdd, true
+		}
+		return wire.ActionPasskeyBegin, true
 	case page.PrivateSignUp:
 		return wire.ActionSignUp, true
 	case page.PrivateRecover:
@@ -304,11 +342,15 @@ func actionOf(kind page.Private) (string, bool) {
 func afterwards(kind page.Private, who visitor, form url.Values) string {
 	notice := ""
 	switch kind {
+	case page.PrivatePasskeys, page.PrivateNewPasskey:
+		return afterPasskey(kind, form)
+	case page.PrivateMailLink, page.PrivateConfirm, page.PrivateEmail:
+		return afterMail(kind, who, form)
 	case page.PrivateProfile:
 		return page.User(who.Name).Path()
 	case page.PrivatePassword:
 		notice = wire.NoticePassword
-	case page.PrivateRecover:
+	case page.PrivateRecover, page.PrivateReset:
 		notice = wire.NoticeRecovered
 	default:
 		if next := form.Get("next"); next != "" {

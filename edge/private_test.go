@@ -27,10 +27,16 @@ func TestGuessBounds(t *testing.T) {
 		{"sign-in at a proxy", page.PrivateSignIn, visitor{}, -1, []guessBound{{"account ansel", 10}}},
 		{"password", page.PrivatePassword, ansel, 100, []guessBound{address, {"password 7", 10}}},
 		{"password at a proxy", page.PrivatePassword, ansel, -1, []guessBound{{"password 7", 10}}},
+		{"new passkey", page.PrivateNewPasskey, ansel, 100, []guessBound{address, {"password 7", 10}}},
 		{"recovery", page.PrivateRecover, visitor{}, 100, []guessBound{address}},
 		{"recovery at a proxy", page.PrivateRecover, visitor{}, -1, []guessBound{{"site recover", 600}}},
 		{"sign-up", page.PrivateSignUp, visitor{}, 100, []guessBound{address}},
 		{"sign-up at a proxy", page.PrivateSignUp, visitor{}, -1, []guessBound{{"site signup", 600}}},
+		{"mail", page.PrivateMailLink, visitor{}, 100, []guessBound{address, {"mail ansel", 10}}},
+		{"mail at a proxy", page.PrivateMailLink, visitor{}, -1,
+			[]guessBound{{"site mail-link", 600}, {"mail ansel", 10}}},
+		{"reset", page.PrivateReset, visitor{}, 100, []guessBound{address}},
+		{"address", page.PrivateEmail, ansel, 100, []guessBound{address, {"password 7", 10}}},
 		{"profile", page.PrivateProfile, ansel, 100, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

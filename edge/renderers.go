@@ -198,7 +198,9 @@ func (r *renderers) ask(ctx context.Context, msg *nats.Msg, limit time.Duration)
 func hashesPassword(subject string) bool {
 	switch subject {
 	case wire.ActionSubject(wire.ActionSignUp), wire.ActionSubject(wire.ActionSignIn),
-		wire.ActionSubject(wire.ActionRecover), wire.ActionSubject(wire.ActionPassword):
+		wire.ActionSubject(wire.ActionRecover), wire.ActionSubject(wire.ActionPassword),
+		wire.ActionSubject(wire.ActionPasskeyBegin), wire.ActionSubject(wire.ActionReset),
+		wire.ActionSubject(wire.ActionEmail):
 		return true
 	}
 	return false

@@ -99,12 +99,14 @@ type guessBound struct {
 func guessBounds(kind page.Private, who visitor, name, remoteAddr string, addressLimit int) ([]guessBound, error) {
 	account := ""
 	switch kind {
-	case page.PrivateSignUp, page.PrivateRecover:
+	case page.PrivateSignUp, page.PrivateRecover, page.PrivateReset, page.PrivateConfirm:
+	case page.PrivateMailLink:
+		account = "mail " + wire.FoldName(name)
 	case page.PrivateSignIn:
 		if name = wire.FoldName(name); name != "" {
 			account = "account " + name
 		}
-	case page.PrivatePassword:
+	case page.PrivatePassword, page.PrivateNewPasskey, page.PrivateEmail:
 		account = "password " + strconv.FormatInt(who.User, 10)
 	default:
 		return nil, nil
@@ -117,7 +119,7 @@ func guessBounds(kind page.Private, who visitor, name, remoteAddr string, addres
 			return nil, fmt.Errorf("the address of a visitor: %w", err)
 		}
 		bounds = append(bounds, guessBound{"address " + network(from.Addr()).String(), addressLimit})
-	case account == "":
+	case account == "" || kind == page.PrivateMailLink:
 		bounds = append(bounds, guessBound{"site " + kind.String(), formsOfSite})
 	}
 	if account != "" {

@@ -34,9 +34,22 @@ type accountAction struct {
 
 // attempt is an action of a person that is under way.
 type attempt struct {
+	visit
 	key  string
-	user int64 // HeaderUser; 0: nobody
 	form form
+}
+
+// visit says who asks for an action or a private page, and where.
+type visit struct {
+	user    int64  // HeaderUser; 0: nobody
+	origin  string // HeaderOrigin
+	browser string // HeaderBrowser
+}
+
+// visitOf reads who asks.
+func visitOf(m *nats.Msg, required bool) (visit, error) {
+	user, err := userOf(m, required)
+	return visit{user, m.Header.Get(wire.HeaderOrigin), m.Header.Get(wire.HeaderBrowser)}, err
 }
 
 // context names the attempt for package password.
@@ -49,6 +62,15 @@ func accountActions(workers, passwords *pool) []accountAction {
 		{wire.ActionRecover, page.PrivateRecover, passwords, false, recoverAccount},
 		{wire.ActionPassword, page.PrivatePassword, passwords, true, changePassword},
 		{wire.ActionProfileEdit, page.PrivateProfile, workers, true, editProfile},
+		{wire.ActionPasskeyBegin, page.PrivateNewPasskey, passwords, true, beginPasskey},
+		{wire.ActionPasskeyAdd, page.PrivateNewPasskey, workers, true, addPasskey},
+		{wire.ActionPasskeyRename, page.PrivatePasskeys, workers, true, renamePasskey},
+		{wire.ActionPasskeyRemove, page.PrivatePasskeys, workers, true, removePasskey},
+		{wire.ActionMailLink, page.PrivateMailLink, workers, false, mailLink},
+		{wire.ActionReset, page.PrivateReset, passwords, false, resetPassword},
+		{wire.ActionConfirm, page.PrivateConfirm, workers, false, confirmEmail},
+		{wire.ActionEmail, page.PrivateEmail, passwords, true, changeEmail},
+		{wire.ActionPasskeySignIn, page.PrivateSignIn, workers, false, signInByPasskey},
 	}
 }
 
@@ -64,12 +86,12 @@ func accountEndpoints(workers, passwords *pool) []*endpoint {
 				if err != nil {
 					return parsed{}, err
 				}
-				user, err := userOf(m, a.own)
+				visit, err := visitOf(m, a.own)
 				if err != nil {
 					return parsed{}, err
 				}
 				form, wrongForm := parseForm(a.name, m.Data, fieldsOf(a.page)...)
-				at := attempt{key, user, form}
+				at := attempt{visit, key, form}
 				var run actionFunc = func(ctx context.Context, d *actionRun) (*outcome, error) {
 					if wrongForm != nil {
 						return nil, wrongForm
@@ -117,7 +139,7 @@ func withPage(kind page.Private, at attempt, run actionFunc) actionFunc {
 		if !ok {
 			return out, err
 		}
-		view, viewErr := d.privateView(ctx, kind, at.user, templates.Form{
+		view, viewErr := d.privateView(ctx, kind, at.visit, templates.Form{
 			Key: key, Next: at.form["next"], Values: at.form.shown(), Problems: all.onPage(kind),
 		}, nil)
 		if viewErr != nil {
@@ -141,14 +163,28 @@ func withoutPage(run actionFunc) actionFunc {
 // fieldsOf lists the fields of the form on a page.
 func fieldsOf(kind page.Private) []string {
 	switch kind {
-	case page.PrivateSignUp, page.PrivateSignIn:
+	case page.PrivateSignUp:
 		return []string{"name", "password", "next"}
+	case page.PrivateSignIn:
+		return []string{"name", "password", "passkey", "next"}
 	case page.PrivateRecover:
 		return []string{"name", "code", "password"}
 	case page.PrivatePassword:
 		return []string{"old", "password"}
 	case page.PrivateProfile:
 		return []string{"display", "bio"}
+	case page.PrivateMailLink:
+		return []string{"name"}
+	case page.PrivateReset:
+		return []string{"token", "password"}
+	case page.PrivateConfirm:
+		return []string{"token"}
+	case page.PrivateEmail:
+		return []string{"email", "password"}
+	case page.PrivatePasskeys:
+		return []string{"id", "label", "remove"}
+	case page.PrivateNewPasskey:
+		return []string{"password", "passkey", "label"}
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (p problems) onPage(kind page.Private) map[string]string {
 // shown is what a form's page may repeat of what was typed: no password and no code.
 func (f form) shown() map[string]string {
 	values := map[string]string{}
-	for _, name := range []string{"name", "display", "bio"} {
+	for _, name := range []string{"name", "display", "bio", "id", "label", "email", "token"} {
 		values[name] = f[name]
 	}
 	return values

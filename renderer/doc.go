@@ -20,6 +20,7 @@
 //	image.go      pictures; asset.go: static files, answered without a worker
 //	action.go     changes, once for each key; form.go checks their forms
 //	account.go    the actions of people: sign-up, passwords, profile
+//	passkey.go    passkeys; mail.go: mailed links, and addresses
 //	accountform.go their forms, and what is wrong with them; private.go: pages for one person
 //	reply.go      sends, counts and logs the reply; compress.go compresses it; failure.go turns errors into replies
 //

@@ -15,6 +15,7 @@ type metrics struct {
 	queued       *prometheus.GaugeVec     // by pool
 	batch        *prometheus.HistogramVec // by pool
 	panics       prometheus.Counter
+	mails        *prometheus.CounterVec // by outcome
 	relayActive  prometheus.Gauge
 	relayLag     prometheus.Gauge
 	relayStalled prometheus.Gauge
@@ -47,6 +48,10 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "killr_renderer_panics_total", Help: "Requests answered with internal because of a panic.",
 		}),
+		mails: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "killr_renderer_mails_total",
+			Help: "Mails asked for, by outcome: sent, nobody (no mail to send), failed, dropped (the queue was full).",
+		}, []string{"outcome"}),
 		relayActive: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "killr_relay_active", Help: "1 while this process relays changes for all.",
 		}),
@@ -70,7 +75,8 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	}
 	return m, errors.Join(
 		register(registry, &m.requests), register(registry, &m.duration), register(registry, &m.queued),
-		register(registry, &m.batch), register(registry, &m.panics), register(registry, &m.relayActive),
+		register(registry, &m.batch), register(registry, &m.panics), register(registry, &m.mails),
+		register(registry, &m.relayActive),
 		register(registry, &m.relayLag), register(registry, &m.relayStalled),
 		register(registry, &m.relayChanges), register(registry, &m.relayBatches), register(registry, &m.relayErrors))
 }

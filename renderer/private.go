@@ -2,6 +2,7 @@ package renderer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,7 +21,7 @@ func privateEndpoints(workers *pool) []*endpoint {
 		all = append(all, &endpoint{
 			name: "private-" + kind.String(), subjects: []string{kind.Subject()}, pool: workers,
 			parse: func(m *nats.Msg) (parsed, error) {
-				user, err := userOf(m, kind.NeedsSession())
+				visit, err := visitOf(m, kind.NeedsSession())
 				if err != nil {
 					return parsed{}, err
 				}
@@ -30,7 +31,7 @@ func privateEndpoints(workers *pool) []*endpoint {
 				}
 				return parsed{limit: wire.PageDeadline, action: &action{
 					run: func(ctx context.Context, d *actionRun) (*outcome, error) {
-						return d.privatePage(ctx, kind, user, asked)
+						return d.privatePage(ctx, kind, visit, asked)
 					},
 				}}, nil
 			},
@@ -41,14 +42,21 @@ func privateEndpoints(workers *pool) []*endpoint {
 
 // notices are what a page says about what has just happened.
 var notices = map[string]string{
-	wire.NoticePassword:  "Your password is changed. All other browsers are signed out.",
-	wire.NoticeRecovered: "Your password is set. All other browsers are signed out.",
-	wire.NoticeEnded:     "That browser is signed out.",
-	wire.NoticeCookies:   "Your browser sent two session cookies, so neither of them counts. Sign in again.",
+	wire.NoticePassword:       "Your password is changed. All other browsers are signed out.",
+	wire.NoticeRecovered:      "Your password is set. All other browsers are signed out.",
+	wire.NoticeEnded:          "That browser is signed out.",
+	wire.NoticePasskeyAdded:   "The passkey is added. It signs you in from now on.",
+	wire.NoticePasskeyRenamed: "The passkey is renamed.",
+	wire.NoticePasskeyRemoved: "The passkey is removed here. Your device may still offer it: remove it there, too.",
+	wire.NoticeMailLink:       "A link is on its way, if there is such an account and it has an address.",
+	wire.NoticeEmailSent:      "A link is on its way to that address. Open it to confirm the address.",
+	wire.NoticeEmailRemoved:   "Your address is removed.",
+	wire.NoticeConfirmed:      "Your address is confirmed.",
+	wire.NoticeCookies:        "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
 
 func (d *actionRun) privatePage(
-	ctx context.Context, kind page.Private, user int64, asked wire.PrivateRequest,
+	ctx context.Context, kind page.Private, v visit, asked wire.PrivateRequest,
 ) (*outcome, error) {
 	f := templates.Form{Key: asked.Key, Next: asked.Next, Notice: notices[asked.Notice], Values: map[string]string{}}
 	for name := range asked.Values {
@@ -58,17 +66,17 @@ func (d *actionRun) privatePage(
 		f.Problems = map[string]string{templates.FormProblem: fmt.Sprintf(
 			"There were too many attempts. Try again in %d seconds", int(asked.Wait.Round(time.Second)/time.Second)+1)}
 	}
-	view, err := d.privateView(ctx, kind, user, f, asked.Sessions)
+	view, err := d.privateView(ctx, kind, v, f, asked.Sessions)
 	return &outcome{view: view}, err
 }
 
 // privateView makes the view of a private page. For the profile's form without values it takes those of the user.
 func (d *actionRun) privateView(
-	ctx context.Context, kind page.Private, user int64, f templates.Form, sessions []wire.OwnSession,
+	ctx context.Context, kind page.Private, v visit, f templates.Form, sessions []wire.OwnSession,
 ) (templ.Component, error) {
 	p := templates.PrivatePage{Site: d.maker.site, Kind: kind, Form: f}
 	if kind.NeedsSession() {
-		account, err := d.accountOf(ctx, user)
+		account, err := d.accountOf(ctx, v.user)
 		if err != nil {
 			return nil, err
 		}
@@ -77,6 +85,9 @@ func (d *actionRun) privateView(
 		if kind == page.PrivateProfile && len(f.Problems) == 0 {
 			f.Values["display"], f.Values["bio"] = account.DisplayName, account.Bio
 		}
+	}
+	if err := errors.Join(d.addPasskeysTo(ctx, &p, v), d.addMailTo(ctx, &p, v)); err != nil {
+		return nil, err
 	}
 	for _, session := range sessions {
 		p.Sessions = append(p.Sessions, templates.SessionCard(session))

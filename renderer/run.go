@@ -45,6 +45,9 @@ func (s *Service) Run(ctx context.Context) error {
 	for _, p := range s.pools() {
 		p.start(held)
 	}
+	if s.mail != nil {
+		s.mailing.Go(func() { s.mail.Run(held) })
+	}
 	var background sync.WaitGroup
 	background.Go(func() { s.outage.probe(ctx, s.store.Probe) })
 	background.Go(func() { s.watchBus(ctx) })
@@ -122,6 +125,9 @@ func (s *Service) setClock(ctx context.Context) error {
 		if err == nil {
 			s.relay.site, err = s.store.SiteID(ask)
 		}
+		if err == nil {
+			err = s.readKey(ask)
+		}
 		cancel()
 		if err == nil {
 			s.clock.Observe(wire.Heartbeat{Time: now}, time.Now())
@@ -190,12 +196,17 @@ func (s *Service) shut(drop context.CancelFunc, background *sync.WaitGroup) erro
 		p.close()
 		note("finish "+p.name, waitFor(ctx, &p.running))
 	}
+	if s.mail != nil { // no action queues any more
+		s.mail.Close()
+		note("send the mails that wait", waitFor(ctx, &s.mailing))
+	}
 	note("end the relay and the indexer", waitFor(ctx, background))
 	drop() // cut off unfinished work
 	for _, p := range s.pools() {
 		p.running.Wait()
 	}
 	background.Wait()
+	s.mailing.Wait()
 	note("end questions", s.control.drain(bus))
 	s.relay.setActive(false) // it receives no further heartbeat, not even its own last one
 	if err := s.nc.FlushWithContext(bus); err != nil && !errors.Is(err, nats.ErrConnectionClosed) &&

@@ -19,6 +19,8 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"flickrkillr/renderer/mail"
+	"flickrkillr/renderer/passkey"
 	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/discovery"
@@ -38,6 +40,8 @@ type Config struct {
 	Registry *prometheus.Registry // nil: the metrics go nowhere
 	Version  string               // of the micro service, as semver; "": 0.0.0
 	BaseURL  string               // where the site is reached, such as "https://photos.example"; "" when not known
+
+	SMTP string // the server that mails are sent by, see mail.ParseURL; "": no mail is sent
 
 	PageWorkers   int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
 	SearchWorkers int // searches answered at once; 0: one for every two processors
@@ -99,6 +103,9 @@ type Service struct {
 	metadata map[string]string
 	started  time.Time
 	clock    wire.Clock
+	passkeys *passkey.Ceremonies // valid once Run has read the site's key
+	mail     *mail.Queue         // nil: no mail is sent
+	mailing  sync.WaitGroup      // until the queue has ended
 
 	pages, searches, sitemaps, files, images, actions, passwords, privates *pool
 
@@ -150,6 +157,9 @@ func New(cfg Config) (*Service, error) {
 		s.clock.Now)
 	s.log = cfg.Logger.With("renderer", s.id)
 	s.metadata = cfg.metadata()
+	if err := s.newMailer(); err != nil {
+		return nil, fmt.Errorf("renderer: %w", err)
+	}
 	queued := func(name string) func(int) {
 		gauge := metrics.queued.WithLabelValues(name)
 		return func(delta int) { gauge.Add(float64(delta)) }

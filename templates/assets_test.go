@@ -17,7 +17,7 @@ import (
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	a := testSite(t).Assets
-	if len(a.Names()) != 6 {
+	if len(a.Names()) != 7 {
 		t.Errorf("names %v", a.Names())
 	}
 	for _, name := range a.Names() {
@@ -106,10 +106,10 @@ func unpacks(t *testing.T, name string, packed, body []byte, open func(io.Reader
 func TestAssetsStayAtHome(t *testing.T) {
 	t.Parallel()
 	site := testSite(t)
+	script := []string{"http:", "https:", "innerHTML", "eval(", "document.write", "setAttribute('style'",
+		"insertAdjacentHTML"}
 	for file, banned := range map[string][]string{
-		"app.css": {"url(", "@import", "http:", "https:", "!important"},
-		"app.js": {"http:", "https:", "innerHTML", "eval(", "document.write", "setAttribute('style'",
-			"insertAdjacentHTML"},
+		"app.css": {"url(", "@import", "http:", "https:", "!important"}, "app.js": script, "passkey.js": script,
 	} {
 		body := site.asset(t, file).Body
 		for _, word := range banned {

@@ -18,6 +18,13 @@ type PrivatePage struct {
 	Bio      string        // theirs
 	Codes    int           // recovery codes that they have left
 	Sessions []SessionCard // theirs, the one last seen first
+
+	CanMail bool   // the site sends mail
+	Email   string // theirs; "" if they have none
+
+	Passkeys       []PasskeyCard // theirs, the one added first in front
+	PasskeyHost    string        // of the site, for which a new passkey would count; "": browsers allow none here
+	PasskeyOptions string        // JSON with which the browser uses a passkey, or makes one; "": it may not
 }
 
 // Form is the state of a form: empty, or as it was sent with what is wrong with it.
@@ -70,6 +77,18 @@ func Private(p PrivatePage) templ.Component {
 		return sessions(p)
 	case page.PrivateProfile:
 		return profileForm(p)
+	case page.PrivateMailLink:
+		return mailLinkForm(p)
+	case page.PrivateReset:
+		return resetForm(p)
+	case page.PrivateConfirm:
+		return confirmForm(p)
+	case page.PrivateEmail:
+		return emailForm(p)
+	case page.PrivatePasskeys:
+		return passkeys(p)
+	case page.PrivateNewPasskey:
+		return newPasskey(p)
 	}
 	return signIn(p)
 }

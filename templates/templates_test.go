@@ -217,6 +217,9 @@ func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 				"bio": "is too long: shorten it",
 			},
 		},
+		Passkeys: []PasskeyCard{{ID: "7", Label: typed, Host: typed, Created: testDate, Used: testDate}},
+		CanMail:  true, Email: typed, PasskeyHost: "photos.example",
+		PasskeyOptions: `{"user":{"displayName":"` + typed + `"}}`,
 		Sessions: []SessionCard{
 			{ID: "abc", Agent: typed, Created: testDate, Seen: testDate, Current: true}, {ID: "def", Created: testDate},
 		},

@@ -29,6 +29,7 @@ type rendererFlags struct {
 	PictureWorkers int           `default:"0" min:"0" max:"1000" placeholder:"N" help:"Pictures not stored yet that a renderer makes at once (0, the default: one for every two processors)."`
 	ActionWorkers  int           `default:"4" min:"1" max:"1000" placeholder:"N" help:"Actions, which are writes, that a renderer performs at once (default ${default})."`
 	BaseURL        string        `placeholder:"URL" help:"Address by which visitors reach the site, for links that must be absolute: feeds, previews, sitemaps (default: the first edge of 'up')."`
+	SMTP           string        `name:"smtp" placeholder:"URL" help:"Mail server, for links that set a new password: smtp://user:password@host:587?from=address, with STARTTLS unless tls=off is added, or smtps:// (default: no mail). Other users of the machine can read flags: set KILLR_SMTP instead."`
 	Replicas       int           `default:"1" enum:"1,3,5" placeholder:"N" help:"Servers of a NATS cluster that hold the stream of changes and the buckets: 1, 3 or 5 (default ${default}). With 3, one may fail."`
 	RendererStop   time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When a renderer stops: time to finish its requests, before they are cut (default ${default})."`
 }
@@ -41,6 +42,7 @@ func (f rendererFlags) config() renderer.Config {
 		SearchWorkers:  f.SearchWorkers,
 		PictureWorkers: f.PictureWorkers,
 		ActionWorkers:  f.ActionWorkers,
+		SMTP:           f.SMTP,
 		Replicas:       f.Replicas,
 		StopTimeout:    f.RendererStop,
 	}

@@ -397,6 +397,19 @@ func recovery(t *testing.T, s *peopleSite) {
 	s.person("").form(0, "/recover", fields(code, "out of town")).expect(http.StatusUnprocessableEntity, "")
 	p.password = "in the field"
 	p.signIn(0).expect(http.StatusSeeOther, "/me")
+	const token = "what-a-mailed-link-has-in-it"
+	s.secrets = append(s.secrets, token)
+	for _, visitor := range []*person{p, s.person("")} { // whether signed in or not
+		form := visitor.get(0, "/reset?token="+token)
+		form.expect(http.StatusOK, "")
+		if got := form.header.Get("Referrer-Policy"); form.attr("input[name=token]", "value") != token ||
+			got != "same-origin" {
+			t.Errorf("the page of a mailed link has the token %q and Referrer-Policy %q",
+				form.attr("input[name=token]", "value"), got)
+		}
+	}
+	s.person("").form(0, "/reset", url.Values{"token": {token}, "password": {"over the hills"}}).
+		expect(http.StatusUnprocessableEntity, "")
 }
 
 func listSessions(t *testing.T, s *peopleSite) {
@@ -434,6 +447,7 @@ func forgedForms(t *testing.T, s *peopleSite) {
 	p.signUp(0)
 	paths := []string{
 		"/signin", "/signup", "/recover", "/signout", "/me", "/me/password", "/me/sessions", "/me/profile",
+		"/me/passkeys", "/me/passkeys/new", "/me/email", "/recover/link", "/reset", "/confirm",
 	}
 	for what, header := range map[string]http.Header{
 		"another origin":       {"Origin": {"https://evil.example"}},
@@ -604,6 +618,7 @@ func inBrowser(t *testing.T, s *peopleSite) {
 	press()
 	b.becomes(`location.pathname === "/" && ` + header + ` === "Sign in"`)
 	b.noProblems()
+	passkeyInBrowser(t, parent, s, "Diane_Arbus_of_New_York", "a long walk")
 }
 
 // guesses: of a thousand guesses at one password over four edges, ten reach a renderer.

@@ -3,8 +3,8 @@
 // **Input**: the address of a server, and jobs that make mails. **Output**: mails, each sent once if the server takes
 // it, and a count of what became of them. **Must not touch**: the database, the bus. It knows nothing of accounts.
 //
-// Whoever queues a job waits for nothing, so the time of an answer tells neither whether there is anybody to mail to nor
-// how the server does.
+// Whoever queues a job waits for nothing, so the time of an answer tells neither whether there is anybody to mail to
+// nor how the server does.
 //
 // Files: server.go, addresses and how a mail is sent; queue.go, the queue and its tries.
 package mail
@@ -96,8 +96,8 @@ type Mail struct {
 // longestAddress is the longest address that SMTP takes, in bytes.
 const longestAddress = 254
 
-// ParseAddress reads an address that somebody has typed, such as " Ansel@Photos.Example ", and returns its one spelling:
-// in lower case, without a name. ok is false for what mails cannot be sent to.
+// ParseAddress reads an address that somebody has typed, such as " Ansel@Photos.Example ", and returns its one
+// spelling: in lower case, without a name. ok is false for what mails cannot be sent to.
 func ParseAddress(typed string) (address string, ok bool) {
 	typed = strings.ToLower(strings.TrimSpace(typed))
 	parsed, err := mail.ParseAddress(typed)

@@ -3,12 +3,13 @@
 // **Input**: where a visitor's browser is, the passkeys that a user has, and what an authenticator has answered.
 // **Output**: options for a browser, and credentials that were proved. **Must not touch**: the database, the bus.
 //
-// No state is kept between the two steps of a ceremony, so any renderer may answer the second one. A challenge is sealed
-// instead: it says until when it is valid, and a MAC binds it to what it was made for, to the address of the site, to the
-// browser, and to the user. That it is answered once only is for the caller to see to, who is given the challenge.
+// No state is kept between the two steps of a ceremony, so any renderer may answer the second one. A challenge is
+// sealed instead: it says until when it is valid, and a MAC binds it to what it was made for, to the address of the
+// site, to the browser, and to the user. That it is answered once only is for the caller to see to, who is given the
+// challenge.
 //
-// Users must be verified (by a finger, a face or a PIN): a passkey stands for both name and password, and a security key
-// that is lost must open nothing.
+// Users must be verified (by a finger, a face or a PIN): a passkey stands for both name and password, and a security
+// key that is lost must open nothing.
 //
 // Files: passkey.go, the two ceremonies; challenge.go, what seals them.
 package passkey
@@ -125,7 +126,8 @@ func (c *Ceremonies) Add(at Place, u User, answer []byte) (*Proved, error) {
 	return proved(credential, challenge)
 }
 
-// SignInOptions returns PublicKeyCredentialRequestOptions as JSON, with which a browser lets a visitor choose a passkey.
+// SignInOptions returns PublicKeyCredentialRequestOptions as JSON, with which a browser lets a visitor choose a
+// passkey.
 func (c *Ceremonies) SignInOptions(at Place) ([]byte, error) {
 	options, _, err := c.beginSignIn(at, c.seal(at, 0))
 	if err != nil {

@@ -45,8 +45,8 @@ func (m *member) find(credential []byte) (User, error) {
 	return m.User, nil
 }
 
-// TestSignIn: an answer counts for the challenge that it was made for, where and by whom that was asked, and for nothing
-// else.
+// TestSignIn: an answer counts for the challenge that it was made for, where and by whom that was asked, and for
+// nothing else.
 func TestSignIn(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -110,12 +110,14 @@ func TestAdd(t *testing.T) {
 		want   error
 	}{
 		{"as asked", func(*authenticator.Authenticator, *User, *Place) {}, nil},
-		{"late", func(_ *authenticator.Authenticator, _ *User, at *Place) { at.Now = at.Now.Add(time.Hour) }, ErrExpired},
+		{"late", func(_ *authenticator.Authenticator, _ *User, at *Place) { at.Now = at.Now.Add(time.Hour) },
+			ErrExpired},
 		{"another user", func(_ *authenticator.Authenticator, u *User, _ *Place) { u.ID = 8 }, ErrRefused},
 		{"another browser", func(_ *authenticator.Authenticator, _ *User, at *Place) { at.Browser = "x" }, ErrRefused},
 		{"another site", func(a *authenticator.Authenticator, _ *User, _ *Place) { a.Origin = "https://evil.example" },
 			ErrRefused},
-		{"another host", func(a *authenticator.Authenticator, _ *User, _ *Place) { a.Host = "evil.example" }, ErrRefused},
+		{"another host", func(a *authenticator.Authenticator, _ *User, _ *Place) { a.Host = "evil.example" },
+			ErrRefused},
 		{"not verified", func(a *authenticator.Authenticator, _ *User, _ *Place) { a.Unverified = true }, ErrRefused},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -168,7 +170,9 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%s has no %s", data, part)
 		}
 	}
-	for _, answer := range []string{"", "{}", "null", "[]", strings.Repeat("[", 10_000), `{"id":"AA","type":"public-key"}`} {
+	for _, answer := range []string{
+		"", "{}", "null", "[]", strings.Repeat("[", 10_000), `{"id":"AA","type":"public-key"}`,
+	} {
 		if _, err := ceremonies.SignIn(here, []byte(answer), m.find); !errors.Is(err, ErrRefused) {
 			t.Errorf("%.40q: %v", answer, err)
 		}

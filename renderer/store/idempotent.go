@@ -16,7 +16,7 @@ var (
 )
 
 // idempotent calls a function of the database that makes a change once for each key: one statement, so one transaction
-// and one round trip. The functions are in schema/migrations, files 006 and 013. They store under the key what was
+// and one round trip. The functions are in schema/migrations, from file 006 on. They store under the key what was
 // changed. For a known key they change nothing and return the stored changes, or the outcome "conflict" if the key
 // belongs to another action or other arguments. Of two concurrent calls with one key, one waits for the other. A failed
 // call stores nothing.
@@ -51,6 +51,12 @@ func (s *Store) idempotent(
 			return nil, ErrTaken
 		case "changed":
 			return nil, ErrChanged
+		case "used":
+			return nil, ErrUsed
+		case "too many":
+			return nil, ErrTooMany
+		case "copied":
+			return nil, ErrCopied
 		}
 		changes := make([]Change, len(scopes))
 		for i := range changes {

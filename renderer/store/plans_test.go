@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -38,6 +39,15 @@ func TestPlans(t *testing.T) {
 			SELECT g, decode(repeat('00', 32), 'hex'), '{photo.1}', '{1}', '{f}' FROM generate_series(1, 20000) g`,
 		"INSERT INTO accounts (user_id, password) SELECT g, '"+passwordHash+"' FROM generate_series(1, 4000) g",
 		"INSERT INTO recovery_codes (user_id, code) SELECT g, sha256(g::text::bytea) FROM generate_series(1, 4000) g",
+		`INSERT INTO passkeys (user_id, credential, host, label, sign_count, record)
+			SELECT g, sha256(g::text::bytea), 'photos.example', 'key', 0, '{}' FROM generate_series(1, 4000) g`,
+		`INSERT INTO used_challenges
+			SELECT sha256(g::text::bytea), now() - interval '2 hours' FROM generate_series(1, 5000) g`,
+		`INSERT INTO mail_links
+			SELECT sha256(a.user_id::text::bytea), a.user_id,
+				CASE WHEN a.user_id IN (8, 9) THEN 'email' ELSE 'password' END, 'u' || a.user_id || '@photos.example',
+				a.user_id, a.password_at, now() + interval '1 hour'
+			FROM accounts a`,
 		"VACUUM ANALYZE")
 
 	traced := &statements{}
@@ -83,6 +93,12 @@ func TestPlans(t *testing.T) {
 		"set_password('scans', $1, 7, '" + passwordHash + "', '" + passwordHash + "')",
 		"recover_account('scans', sha256($1), 7, sha256('7'), '" + passwordHash + "')",
 		"edit_profile('scans', $1, 7, 'Display', NULL)",
+		"add_passkey('scans', sha256($1), 7, sha256('new'), 'credential', 'photos.example', 'key', 0, '{}', 20)",
+		"use_passkey('scans', sha256($1), 7, sha256('new'), 1, '{}')", "rename_passkey('scans', sha256($1), 7, 7, 'k')",
+		"remove_passkey('scans', sha256($1), 7, 7)",
+		"reset_password('scans', sha256($1), sha256('7'), '" + passwordHash + "')",
+		"confirm_email('scans', sha256($1), sha256('9'))", "remove_email('scans', sha256($1), 7)",
+		"(SELECT 'done' AS outcome FROM make_link(sha256($1), 10, 'email', 'a@b.example', 'scans', 3)) AS made",
 	} {
 		checkScans(t, untraced, call)
 	}
@@ -114,6 +130,9 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 	title := "Title"
 	edited := func() error { _, err := s.EditPhoto(ctx, "edit", 1, store.Edit{Title: &title}); return err }
 	code, display := sha256.Sum256([]byte("1")), "Display"
+	passwordToken, emailToken := sha256.Sum256([]byte("12")), sha256.Sum256([]byte("8"))
+	passkey := store.Passkey{User: 1, Credential: []byte("new"), Host: "photos.example", Label: "key",
+		Record: []byte("{}")}
 	published := func([]store.Change, time.Time) error { return nil }
 	return map[string][]func() error{
 		"Users": {func() error {
@@ -167,9 +186,40 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 			_, err := s.EditProfile(ctx, "profile", 1, store.Profile{DisplayName: &display})
 			return err
 		}},
-		"ForgetKeys": {func() error { _, err := s.ForgetKeys(ctx, time.Hour); return err }},
-		"Now":        {func() error { _, err := s.Now(ctx); return err }},
-		"SiteID":     {func() error { _, err := s.SiteID(ctx); return err }},
+		"Passkeys":   {func() error { _, err := s.Passkeys(ctx, 1); return err }},
+		"PasskeyOf":  {func() error { _, err := s.PasskeyOf(ctx, code[:]); return err }},
+		"AddPasskey": {func() error { _, err := s.AddPasskey(ctx, "add", code[:], passkey); return err }},
+		"UsePasskey": {func() error {
+			used := passkey
+			used.ID, used.Count = 4, 1
+			_, err := s.UsePasskey(ctx, "use", append(code[:31:31], 0), used)
+			return err
+		}},
+		"RenamePasskey": {func() error { _, err := s.RenamePasskey(ctx, "rename", 3, 3, "key"); return err }},
+		"RemovePasskey": {func() error { _, err := s.RemovePasskey(ctx, "remove", 2, 2); return err }},
+		"AccountByEmail": {func() error {
+			if _, err := s.AccountByEmail(ctx, "u1@photos.example"); !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			return nil
+		}},
+		"EmailOf": {func() error { _, err := s.EmailOf(ctx, 1); return err }},
+		"MakeLink": {func() error {
+			_, err := s.MakeLink(ctx, store.Link{Token: make([]byte, 32), User: 11, Purpose: store.LinkPassword,
+				Email: "a@b.example", Attempt: "made"})
+			return err
+		}},
+		"UserOfLink": {func() error { _, err := s.UserOfLink(ctx, passwordToken[:], store.LinkPassword); return err }},
+		"ResetPassword": {func() error {
+			_, err := s.ResetPassword(ctx, "reset", passwordToken[:], passwordHash)
+			return err
+		}},
+		"ConfirmEmail": {func() error { _, err := s.ConfirmEmail(ctx, "confirm", emailToken[:]); return err }},
+		"RemoveEmail":  {func() error { _, err := s.RemoveEmail(ctx, "email", 8); return err }},
+		"SiteKey":      {func() error { _, err := s.SiteKey(ctx); return err }},
+		"ForgetKeys":   {func() error { _, err := s.ForgetKeys(ctx, time.Hour); return err }},
+		"Now":          {func() error { _, err := s.Now(ctx); return err }},
+		"SiteID":       {func() error { _, err := s.SiteID(ctx); return err }},
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 func Tables() []string {
 	return []string{
 		"users", "images", "photos", "tags", "photo_tags", "albums", "album_photos", "accounts", "recovery_codes",
+		"passkeys", "mail_links",
 	}
 }
 

@@ -4,15 +4,21 @@ package page
 // shares, keeps or fills pages can be given one.
 type Private uint8
 
-// Private pages. All but the first three need a session.
+// Private pages. Those before PrivateMe need no session.
 const (
 	PrivateSignIn Private = iota
 	PrivateSignUp
-	PrivateRecover // a recovery code sets a new password
+	PrivateRecover  // a recovery code sets a new password
+	PrivateMailLink // mails a link that does
+	PrivateReset    // is such a link
+	PrivateConfirm  // is a link that confirms an address
 	PrivateMe
 	PrivatePassword
 	PrivateSessions
 	PrivateProfile
+	PrivatePasskeys
+	PrivateNewPasskey
+	PrivateEmail
 
 	privateCount = int(iota)
 )
@@ -21,8 +27,10 @@ const (
 const PathSignOut = "/signout"
 
 var privates = [privateCount]struct{ name, path string }{
-	{"signin", "/signin"}, {"signup", "/signup"}, {"recover", "/recover"}, {"me", "/me"}, {"password", "/me/password"},
-	{"sessions", "/me/sessions"}, {"profile", "/me/profile"},
+	{"signin", "/signin"}, {"signup", "/signup"}, {"recover", "/recover"}, {"mail-link", "/recover/link"},
+	{"reset", "/reset"}, {"confirm", "/confirm"}, {"me", "/me"}, {"password", "/me/password"},
+	{"sessions", "/me/sessions"}, {"profile", "/me/profile"}, {"passkeys", "/me/passkeys"},
+	{"new-passkey", "/me/passkeys/new"}, {"email", "/me/email"},
 }
 
 // Privates lists all private pages.

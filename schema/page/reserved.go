@@ -6,8 +6,8 @@ import "slices"
 // take for the site itself.
 var reserved = []string{
 	// paths
-	"about", "after", "album", "albums", "before", "explore", "feed", "img", "me", "oembed", "photo", "photos",
-	"recover", "search", "signin", "signout", "signup", "sitemap", "static", "tag", "tags",
+	"about", "after", "album", "albums", "before", "confirm", "explore", "feed", "img", "me", "oembed", "photo",
+	"photos", "recover", "reset", "search", "signin", "signout", "signup", "sitemap", "static", "tag", "tags",
 	// paths that the site may have one day
 	"account", "accounts", "api", "app", "assets", "auth", "blog", "comments", "contact", "download", "edit", "events",
 	"faves", "files", "groups", "home", "images", "login", "logout", "new", "notifications", "oauth", "password",

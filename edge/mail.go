@@ -1,0 +1,50 @@
+package edge
+
+import (
+	"net/http"
+	"net/url"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// byLink reports whether a page is opened by a mailed link, which has a token in its query.
+func byLink(kind page.Private) bool { return kind == page.PrivateReset || kind == page.PrivateConfirm }
+
+// longestToken bounds the token in a link, which has 43 characters.
+const longestToken = 64
+
+// linkValues are what a page shows of the link that it was opened by.
+func linkValues(kind page.Private, query url.Values) url.Values {
+	token := query.Get("token")
+	if !byLink(kind) || len(token) > longestToken {
+		return nil
+	}
+	return url.Values{"token": {token}}
+}
+
+// logged returns what logs say was requested. Of a private page they have no query, as that may be a mailed token.
+func logged(r *http.Request) func() string {
+	return func() string {
+		if _, _, private := isPrivate(r.URL.EscapedPath()); private {
+			return r.URL.EscapedPath()
+		}
+		return r.URL.RequestURI()
+	}
+}
+
+// afterMail is where a form about mail leads to.
+func afterMail(kind page.Private, who visitor, form url.Values) string {
+	to, notice := kind, wire.NoticeMailLink
+	switch {
+	case kind == page.PrivateEmail && form.Get("email") == "":
+		notice = wire.NoticeEmailRemoved
+	case kind == page.PrivateEmail:
+		notice = wire.NoticeEmailSent
+	case kind == page.PrivateConfirm && who.Session == nil:
+		to, notice = page.PrivateSignIn, wire.NoticeConfirmed
+	case kind == page.PrivateConfirm:
+		to, notice = page.PrivateMe, wire.NoticeConfirmed
+	}
+	return to.Path() + "?" + url.Values{"notice": {notice}}.Encode()
+}
