@@ -50,7 +50,7 @@ func cluster(t testing.TB) *stack.Postgres {
 
 // begin belongs to no single test, so to no single test's context either.
 func (c *clusterOnce) begin() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // a busy machine took more than 2
 	defer cancel()
 	var err error
 	if c.home, err = newHome(); err != nil {
