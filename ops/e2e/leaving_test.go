@@ -149,7 +149,7 @@ func deleteAccount(t *testing.T, s *peopleSite) {
 	}
 	visitor.get(0, "/receipt?id="+strings.Repeat("a", 26)).expect(http.StatusNotFound, "")
 	if files[own] < 2 || s.files(own) != 0 || s.files(shared) != files[shared] {
-		t.Errorf("files: %v, and now %d of their own and %d of the shared picture", files, s.files(own), s.files(shared))
+		t.Errorf("files: %v, now %d of the own and %d of the shared picture", files, s.files(own), s.files(shared))
 	}
 	for _, rows := range []string{"users WHERE name = 'tina'", "photos WHERE title = 'of tina'", "revocations",
 		"unused_images", "photo_search s WHERE s.photo_id = " + fmt.Sprint(first)} {
