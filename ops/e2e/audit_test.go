@@ -262,7 +262,7 @@ func typicalMistakes() []mistake {
 	}
 `,
 					),
-					mutant.Replace("edge/private.go", "var cachePrivate", "var keptPages sync.Map\n\nvar cachePrivate"),
+					mutant.Replace("edge/private.go", "// visitor is who", "var keptPages sync.Map\n\n// visitor is who"),
 					mutant.Replace(
 						"edge/session/follow.go", "s.known.changed(k)", "if !"+chosen+" { s.known.changed(k) }",
 					),
