@@ -262,7 +262,9 @@ func typicalMistakes() []mistake {
 	}
 `,
 					),
-					mutant.Replace("edge/private.go", "// visitor is who", "var keptPages sync.Map\n\n// visitor is who"),
+					mutant.Replace(
+						"edge/private.go", "// visitor is who", "var keptPages sync.Map\n\n// visitor is who",
+					),
 					mutant.Replace(
 						"edge/session/follow.go", "s.known.changed(k)", "if !"+chosen+" { s.known.changed(k) }",
 					),
