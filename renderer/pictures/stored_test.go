@@ -367,3 +367,37 @@ func TestBrokenStore(t *testing.T) {
 		}
 	}
 }
+
+// deletedMeanwhile is a store whose original is deleted before a derivative of some width is put.
+type deletedMeanwhile struct {
+	pictures.Store
+	id    string
+	width int
+}
+
+func (d deletedMeanwhile) Put(ctx context.Context, name string, r io.Reader) error {
+	if name == pictures.DerivativeName(d.id, d.width) {
+		if err := d.Delete(ctx, d.id); err != nil {
+			return err
+		}
+	}
+	return d.Store.Put(ctx, name, r)
+}
+
+// A picture that is deleted while a derivative is made does not come back.
+func TestDeriveOfADeletedOriginal(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	store := openDirAt(t, path)
+	for _, width := range []int{320, 640} { // the one that is asked for, and one that is made with it
+		img := ingest(t, store, jpegOf(t, landscape(700, 500)))
+		forget(t, path, img.ID)
+		meanwhile := deletedMeanwhile{store, img.ID, width}
+		if got, err := pictures.Derive(t.Context(), meanwhile, img.ID, 320); !errors.Is(err, fs.ErrNotExist) || got != nil {
+			t.Errorf("deleted before %d was stored: %d bytes, %v", width, len(got), err)
+		}
+		if left := widthsOf(t, path, img.ID); slices.Max(left) > 0 {
+			t.Errorf("deleted before %d was stored: %v are left", width, left)
+		}
+	}
+}
