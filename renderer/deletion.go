@@ -141,8 +141,8 @@ const (
 )
 
 // askEdges asks every edge since when it has shown nothing of a person who is gone, for one deletion of which that is
-// not known. more reports whether there was one. What is missing are the edges that have not answered although they have
-// a popularity list, which each has for a day after it was there last, and those that may still show something.
+// not known. more reports whether there was one. Missing are the edges that have a popularity list, which stays for a
+// day, and do not answer, and those that may still show something.
 func (s *Service) askEdges(ctx context.Context) (more bool, err error) {
 	gone, err := s.store.NextUnknown(ctx)
 	if err != nil || gone == nil {

@@ -23,7 +23,8 @@ func TestDeletion(t *testing.T) {
 	st := newSite(t)
 	secret := "a walk to the lake"
 	hash := password.Hash(secret, "key")
-	if _, err := st.pool.Exec(t.Context(), "INSERT INTO accounts (user_id, password) VALUES (1, $1)", hash); err != nil {
+	const account = "INSERT INTO accounts (user_id, password) VALUES (1, $1)"
+	if _, err := st.pool.Exec(t.Context(), account, hash); err != nil {
 		t.Fatal(err)
 	}
 	js, err := jetstream.New(st.nc)
@@ -81,8 +82,9 @@ func TestDeletion(t *testing.T) {
 	})
 	receipt := receiptID("twice")
 	var outcome string
-	if err := tx.QueryRow(t.Context(), "SELECT outcome FROM delete_account('first', sha256('a'), 1, $1, $2, 2, 3)", hash,
-		receiptHash(receipt)).Scan(&outcome); err != nil || outcome != "done" {
+	err = tx.QueryRow(t.Context(), "SELECT outcome FROM delete_account('first', sha256('a'), 1, $1, $2, 2, 3)", hash,
+		receiptHash(receipt)).Scan(&outcome)
+	if err != nil || outcome != "done" {
 		t.Fatal(outcome, err)
 	}
 	if err := tx.Commit(t.Context()); err != nil {

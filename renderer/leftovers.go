@@ -91,8 +91,8 @@ func (s *Service) doLeftover(ctx context.Context, kind leftover) {
 	}
 }
 
-// revoke writes to the bucket of sessions which ones count no more. It fails without the bucket: that may be about to be
-// made anew, with the sessions that it had.
+// revoke writes to the bucket of sessions which ones count no more. Without the bucket it fails: the relay may be
+// making it anew, with the sessions that it had.
 func (s *Service) revoke(ctx context.Context, r store.Revocation) error {
 	const op = "revoke sessions"
 	kv, err := s.relay.js.KeyValue(ctx, wire.BucketSessions)

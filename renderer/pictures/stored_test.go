@@ -393,7 +393,8 @@ func TestDeriveOfADeletedOriginal(t *testing.T) {
 		img := ingest(t, store, jpegOf(t, landscape(700, 500)))
 		forget(t, path, img.ID)
 		meanwhile := deletedMeanwhile{store, img.ID, width}
-		if got, err := pictures.Derive(t.Context(), meanwhile, img.ID, 320); !errors.Is(err, fs.ErrNotExist) || got != nil {
+		got, err := pictures.Derive(t.Context(), meanwhile, img.ID, 320)
+		if !errors.Is(err, fs.ErrNotExist) || got != nil {
 			t.Errorf("deleted before %d was stored: %d bytes, %v", width, len(got), err)
 		}
 		if left := widthsOf(t, path, img.ID); slices.Max(left) > 0 {

@@ -96,7 +96,8 @@ func TestDeleteAccount(t *testing.T) {
 	album(t, pool)
 	exec(t, pool, "INSERT INTO accounts (user_id, password, email) VALUES (1, '"+passwordHash+"', 'a@photos.example')",
 		"INSERT INTO recovery_codes VALUES (1, sha256('a'))",
-		"INSERT INTO passkeys (user_id, credential, host, label, sign_count, record) VALUES (1, 'c', 'h', 'l', 0, '{}')")
+		`INSERT INTO passkeys (user_id, credential, host, label, sign_count, record)
+			VALUES (1, 'c', 'h', 'l', 0, '{}')`)
 	index(t, s)
 	want := store.Holdings{Photos: 4, Albums: 1, Tags: 2, Files: 1, Codes: 1, Passkeys: 1, Emails: 1}
 	if had, err := s.Holdings(ctx, 1); err != nil || had != want {
@@ -195,7 +196,8 @@ func TestDeleteAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d.Had != want || d.Sessions != 2 || d.Tokens != 3 || d.FilesKept != 1 || d.FilesRemoved != 0 ||
-		len(d.Edges) != 1 || d.EdgesKnowAt.IsZero() || d.RowsGoneAt.IsZero() || d.RevokedAt.IsZero() || len(d.PhotoIDs) != 4 || len(d.AlbumIDs) != 1 ||
+		len(d.Edges) != 1 || d.EdgesKnowAt.IsZero() || d.RowsGoneAt.IsZero() || d.RevokedAt.IsZero() ||
+		len(d.PhotoIDs) != 4 || len(d.AlbumIDs) != 1 ||
 		!d.Edges["edge.a.1"].Equal(time.UnixMicro(5)) {
 		t.Errorf("%+v", d)
 	}
@@ -224,17 +226,19 @@ func named(id, name string) string {
 	return "INSERT INTO users (id, name, display_name) OVERRIDING SYSTEM VALUE VALUES (" + id + ", '" + name + "', 'D')"
 }
 
-// TestRemoveUnused: an original goes with its last photo, whatever else waits, and one that cannot be removed keeps none
-// of the others waiting.
+// TestRemoveUnused: an original goes with its last photo, whatever else waits, and one that cannot be removed keeps
+// none of the others waiting.
 func TestRemoveUnused(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s, pool := open(t)
 	exec(t, pool, named("1", "ansel"), named("2", "dorothea"),
 		`INSERT INTO images (id, bytes, width, height, color)
-			SELECT lpad(translate(g::text, '0123456789', 'abcdefghij'), 26, 'a'), 9, 40, 30, 255 FROM generate_series(200, 259) g`,
+			SELECT lpad(translate(g::text, '0123456789', 'abcdefghij'), 26, 'a'), 9, 40, 30, 255
+			FROM generate_series(200, 259) g`,
 		`INSERT INTO photos (user_id, image_id, width, height, color, title)
-			SELECT CASE WHEN g < 257 THEN 1 ELSE 2 END, lpad(translate(g::text, '0123456789', 'abcdefghij'), 26, 'a'), 40, 30, 255, g::text
+			SELECT CASE WHEN g < 257 THEN 1 ELSE 2 END,
+				lpad(translate(g::text, '0123456789', 'abcdefghij'), 26, 'a'), 40, 30, 255, g::text
 			FROM generate_series(200, 259) g`,
 		"INSERT INTO accounts (user_id, password) VALUES (1, '"+passwordHash+"')",
 		"DELETE FROM photos WHERE title IN ('200', '201')") // before the account: no part of the receipt
@@ -289,8 +293,8 @@ func TestDeletionsInTurn(t *testing.T) {
 	s, pool := open(t)
 	for id, name := range []string{"ansel", "dorothea"} {
 		user := int64(id + 1)
-		exec(t, pool, named(fmt.Sprint(user), name),
-			fmt.Sprintf("INSERT INTO accounts (user_id, password) VALUES (%d, '%s')", user, passwordHash))
+		exec(t, pool, named(fmt.Sprint(user), name), fmt.Sprintf(
+			"INSERT INTO accounts (user_id, password) VALUES (%d, '%s')", user, passwordHash))
 		receipt := []byte(strings.Repeat(name[:1], 32))
 		if _, err := s.DeleteAccount(ctx, name, user, passwordHash, receipt, 0, 0); err != nil {
 			t.Fatal(err)
@@ -311,8 +315,8 @@ func TestDeletionsInTurn(t *testing.T) {
 	}
 }
 
-// TestPasswordTimeRises: a new password, and a closed, opened or deleted account, end the sessions of before even if the
-// clock of Postgres was set back meanwhile.
+// TestPasswordTimeRises: a new password, and a closed, opened or deleted account, end the sessions of before even if
+// the clock of Postgres was set back meanwhile.
 func TestPasswordTimeRises(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -341,7 +345,8 @@ func TestPasswordTimeRises(t *testing.T) {
 		exec(t, pool, step.sql)
 		after := one[time.Time](t, pool, "SELECT password_at FROM accounts")
 		if at := last(); !after.After(before) || !at.Equal(after) {
-			t.Errorf("%s: the password is of %s, then of %s; what was before %s is revoked", step.name, before, after, at)
+			t.Errorf("%s: the password is of %s, then of %s, and what was before %s is revoked", step.name, before,
+				after, at)
 		}
 	}
 	before := one[time.Time](t, pool, "SELECT password_at FROM accounts")

@@ -113,16 +113,16 @@ CREATE TABLE revocations (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
 -- +goose StatementBegin
--- The time of a password that replaces one of a given time. It is later, also when the clock was set back: sessions that
--- began with the earlier password are told by it.
+-- The time of a password that replaces one of a given time. It is later even if the clock was set back, because it tells
+-- which sessions began with the earlier password.
 CREATE FUNCTION later_password(earlier timestamptz) RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
     SELECT greatest(clock_timestamp(), earlier + interval '1 microsecond')
 $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- An account whose password is set, by whatever program, or that is closed or opened again, begins anew: the sessions of
--- before stay ended.
+-- An account whose password is set, by whatever program, or that is closed or opened again, begins anew: the sessions
+-- of before stay ended.
 CREATE FUNCTION account_begins_anew() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.password_at := later_password(OLD.password_at);
@@ -234,7 +234,7 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- Deletes at most so many photos or albums of a user who is gone, counts them in the receipt, and returns how many; after
+-- Deletes at most so many photos or albums of a user who is gone, counts them in the receipt, and returns how many. After
 -- the last ones it deletes the user, and returns 0.
 CREATE FUNCTION delete_rows(its_user bigint, most integer) RETURNS integer LANGUAGE plpgsql
     SET jit = off SET enable_seqscan = off AS $$
