@@ -103,6 +103,9 @@ func TestDeleteAccount(t *testing.T) {
 	if had, err := s.Holdings(ctx, 1); err != nil || had != want {
 		t.Errorf("the form says %+v, %v; want %+v", had, err, want)
 	}
+	if n := one[int64](t, pool, "SELECT photos + files + tags FROM holdings(1, 2)"); n != 2+1+1 {
+		t.Errorf("of two photos the form counts %d photos, files and tags", n)
+	}
 	before := shownOfAnsel(t, s)
 	for page, n := range before {
 		if n == 0 {
@@ -131,6 +134,9 @@ func TestDeleteAccount(t *testing.T) {
 		}
 	}
 	hidden()
+	if d, err := s.DeletionOf(ctx, receipt); err != nil || d.Had.Photos != 0 || d.Had.Codes != 1 {
+		t.Errorf("the action itself has counted %+v, %v", d, err)
+	}
 	if users, err := s.Users(ctx, []store.UserQuery{{Name: "ansel"}}); err != nil ||
 		version(users[0].Depends, "user.ansel") != changes[0].Version {
 		t.Errorf("the page that says so has another version than the action: %v, %v", users, err)
