@@ -200,22 +200,21 @@ const (
 func (s *Store) RemoveUnused(ctx context.Context, remove func(context.Context, string) error) (n int, err error) {
 	const op = "remove unused originals"
 	var ids []int64
-	// An original that gets a photo at the same moment is not deleted: the foreign key refuses that, and the next call
-	// finds the photo.
 	if err := s.pool.QueryRow(ctx, `
-		WITH taken AS MATERIALIZED (
-			SELECT u.id, u.image_id FROM unused_images u
+		SELECT ARRAY(SELECT u.id FROM unused_images u
 			WHERE NOT EXISTS (SELECT FROM deletions d WHERE d.user_id = u.user_id AND d.rows_gone_at IS NULL)
-			ORDER BY u.id LIMIT $1
-		), deleted AS (
-			DELETE FROM images i WHERE i.id = ANY (ARRAY(SELECT t.image_id FROM taken t))
-				AND NOT EXISTS (SELECT FROM photos p WHERE p.image_id = i.id)
-		)
-		SELECT ARRAY(SELECT t.id FROM taken t)`, unusedAtOnce).Scan(&ids); err != nil {
+			ORDER BY u.id LIMIT $1)`, unusedAtOnce).Scan(&ids); err != nil {
 		return 0, fmt.Errorf("%s: %w", op, err)
 	}
 	if len(ids) == 0 {
 		return 0, nil
+	}
+	// An original that gets a photo at the same moment is not deleted: the foreign key refuses that, and the next call
+	// finds the photo.
+	if _, err := s.pool.Exec(ctx, `
+		DELETE FROM images i WHERE i.id = ANY (ARRAY(SELECT u.image_id FROM unused_images u WHERE u.id = ANY ($1)))
+			AND NOT EXISTS (SELECT FROM photos p WHERE p.image_id = i.id)`, ids); err != nil {
+		return 0, fmt.Errorf("%s: %w", op, err)
 	}
 	tried := removals{removed: []int64{}} // not nil: that would be NULL
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {

@@ -78,9 +78,9 @@ CREATE TABLE unused_images (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- a new one puts it behind the others
     user_id  bigint  NOT NULL, -- who had the photo
     counts   boolean NOT NULL, -- among the files of a deletion
-    image_id text COLLATE "C" NOT NULL,
-    UNIQUE (user_id, image_id)
+    image_id text COLLATE "C" NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+CREATE UNIQUE INDEX unused_images_counted ON unused_images (user_id, image_id) WHERE counts;
 
 -- +goose StatementBegin
 -- Counts an original of a user who is gone once, in however many steps its photos are deleted: no entry of theirs is
@@ -89,10 +89,10 @@ CREATE FUNCTION photos_unused() RETURNS trigger LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     WITH entries AS (
-        INSERT INTO unused_images AS u (user_id, image_id, counts)
+        INSERT INTO unused_images (user_id, image_id, counts)
             SELECT o.user_id, o.image_id, EXISTS (SELECT FROM deletions d WHERE d.user_id = o.user_id)
             FROM (SELECT DISTINCT user_id, image_id FROM old_rows) AS o ORDER BY o.user_id, o.image_id
-            ON CONFLICT (user_id, image_id) DO UPDATE SET counts = true WHERE excluded.counts AND NOT u.counts
+            ON CONFLICT (user_id, image_id) WHERE counts DO NOTHING
             RETURNING user_id, counts
     )
     UPDATE deletions d SET files = d.files + e.files
