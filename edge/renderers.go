@@ -202,7 +202,7 @@ func hashesPassword(subject string) bool {
 	case wire.ActionSubject(wire.ActionSignUp), wire.ActionSubject(wire.ActionSignIn),
 		wire.ActionSubject(wire.ActionRecover), wire.ActionSubject(wire.ActionPassword),
 		wire.ActionSubject(wire.ActionPasskeyBegin), wire.ActionSubject(wire.ActionReset),
-		wire.ActionSubject(wire.ActionEmail):
+		wire.ActionSubject(wire.ActionEmail), wire.ActionSubject(wire.ActionToken):
 		return true
 	}
 	return false
