@@ -145,6 +145,7 @@ func apiTokens(t *testing.T, s *peopleSite) {
 	}
 	p.form(0, "/me/password", url.Values{"old": {p.password}, "password": {"by the river"}}).
 		expect(http.StatusSeeOther, "/me?notice=password")
+	p.password = "by the river"
 	for i := range s.urls {
 		testenv.Eventually(t, "a new password ends tokens", func() bool { return !writes.accepts(i) })
 	}
