@@ -1,8 +1,13 @@
 package edge
 
 import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -177,7 +182,7 @@ func (s *Server) sendJSON(w http.ResponseWriter, r *http.Request, x *exchange, v
 
 // submitToken makes a token for somebody who is signed in with a browser, and shows it once; or ends one.
 func (s *Server) submitToken(
-	w http.ResponseWriter, r *http.Request, x *exchange, who visitor, form url.Values,
+	w http.ResponseWriter, r *http.Request, x *exchange, who visitor, form url.Values, key string,
 ) error {
 	if id := form.Get("end"); id != "" {
 		notice := wire.NoticeToken
@@ -190,35 +195,82 @@ func (s *Server) submitToken(
 		s.seeOther(w, x, page.PrivateTokens.Path()+"?"+url.Values{"notice": {notice}}.Encode())
 		return nil
 	}
+	made, problem, err := s.makeToken(r.Context(), x, who, form, key)
+	switch {
+	case err != nil:
+		return err
+	case problem != nil && wantsJSON(r):
+		return s.sendJSON(w, r, x, &refusal{Code: "bad_request", Problem: problem.Error()},
+			http.StatusUnprocessableEntity)
+	case problem != nil:
+		ask := wire.PrivateRequest{Key: key, Problems: map[string]string{problem.Field: problem.Problem},
+			Values: url.Values{"name": {form.Get("name")}, "access": {form.Get("access")}}}
+		return s.show(w, r, x, page.PrivateTokens, who, ask, http.StatusUnprocessableEntity)
+	case wantsJSON(r):
+		return s.sendJSON(w, r, x, made, http.StatusOK)
+	}
+	return s.show(w, r, x, page.PrivateTokens, who, wire.PrivateRequest{Key: rand.Text(), Made: made}, http.StatusOK)
+}
+
+// makeToken makes a token, or says what is wrong with the form. A renderer checks the password. A form that is sent
+// again finds the token that it has made, and makes it again if that has ended.
+func (s *Server) makeToken(ctx context.Context, x *exchange, who visitor, form url.Values, key string) (
+	*wire.MadeToken, *wire.InputError, error,
+) {
 	name, write := strings.TrimSpace(form.Get("name")), form.Get("access") == "write"
-	ask := wire.PrivateRequest{JSON: wantsJSON(r), Problems: map[string]string{},
-		Values: url.Values{"name": {name}, "access": {form.Get("access")}}}
+	if problem := checkTokenName(name); problem != "" {
+		return nil, &wire.InputError{Field: "name", Problem: problem}, nil
+	}
+	reply, err := s.askFor(ctx, x, wire.ActionSubject(wire.ActionToken), who, nats.Header{wire.HeaderKey: {key}},
+		[]byte(url.Values{"password": {form.Get("password")}}.Encode()), wire.ActionDeadline)
+	if err == nil {
+		err = wire.ErrorOf(reply)
+	}
+	if problem, ok := errors.AsType[*wire.InputError](err); ok {
+		return nil, problem, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	account, err := wire.ParseAccount(reply.Header.Get(wire.HeaderAccount))
+	if err != nil {
+		return nil, nil, err
+	}
+	secret, err := s.tokenSecret(account.User, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	token, err := s.sessions.BeginToken(ctx, account, secret, name, write)
+	if errors.Is(err, session.ErrTooMany) {
+		return nil, &wire.InputError{Field: "name", Problem: "cannot be used: you have 20 tokens, end one first"}, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return &wire.MadeToken{Token: token, Name: name, Write: write}, nil, nil
+}
+
+func checkTokenName(name string) string {
 	switch {
 	case name == "":
-		ask.Problems["name"] = "is missing: say what the token is for"
+		return "is missing: say what the token is for"
 	case utf8.RuneCountInString(name) > maxTokenName:
-		ask.Problems["name"] = "is too long: use at most 60 characters"
+		return "is too long: use at most 60 characters"
 	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }):
-		ask.Problems["name"] = "has control characters or invisible ones: leave them out"
+		return "has control characters or invisible ones: leave them out"
 	}
-	status := http.StatusUnprocessableEntity
-	if len(ask.Problems) == 0 {
-		token, err := s.sessions.BeginToken(r.Context(), who.Visitor, name, write)
-		switch {
-		case errors.Is(err, session.ErrTooMany):
-			ask.Problems["name"] = "cannot be used: you have 20 tokens, end one first"
-		case err != nil:
-			return err
-		default:
-			status, ask.Values = http.StatusOK, nil
-			ask.Made = &wire.MadeToken{Token: token, Name: name, Write: write}
-		}
+	return ""
+}
+
+// tokenSecret is what a token is made from: at every edge the same for one form, and known to nobody who does not have
+// both the key of the form and the key that edges share.
+func (s *Server) tokenSecret(user int64, key string) (secret [sha256.Size]byte, err error) {
+	shared := s.tokens.Key()
+	if shared == nil {
+		return secret, fmt.Errorf("%w: the edge has no key yet", wire.ErrUnavailable)
 	}
-	if ask.JSON {
-		if ask.Made == nil {
-			return s.sendJSON(w, r, x, &refusal{Code: "bad_request", Problem: "name " + ask.Problems["name"]}, status)
-		}
-		return s.sendJSON(w, r, x, ask.Made, status)
-	}
-	return s.show(w, r, x, page.PrivateTokens, who, ask, status)
+	mac := hmac.New(sha256.New, *shared)
+	fmt.Fprintf(mac, "API token %d %s", user, key)
+	mac.Sum(secret[:0])
+	return secret, nil
 }

@@ -7,6 +7,14 @@ import (
 	"flickrkillr/schema/wire"
 )
 
+// pathOf is where a visitor without a session wants to go: to a page, or a mailed link.
+func pathOf(kind page.Private, query url.Values) string {
+	if token := query.Get("token"); byLink(kind) && token != "" {
+		return kind.Path() + "?" + url.Values{"token": {token}}.Encode()
+	}
+	return kind.Path()
+}
+
 // byLink reports whether a page is opened by a mailed link, which has a token in its query.
 func byLink(kind page.Private) bool { return kind == page.PrivateReset || kind == page.PrivateConfirm }
 
@@ -23,15 +31,13 @@ func linkValues(kind page.Private, query url.Values) url.Values {
 }
 
 // afterMail is where a form about mail leads to.
-func afterMail(kind page.Private, who visitor, form url.Values) string {
+func afterMail(kind page.Private, form url.Values) string {
 	to, notice := kind, wire.NoticeMailLink
 	switch {
 	case kind == page.PrivateEmail && form.Get("email") == "":
 		notice = wire.NoticeEmailRemoved
 	case kind == page.PrivateEmail:
 		notice = wire.NoticeEmailSent
-	case kind == page.PrivateConfirm && who.Session == nil:
-		to, notice = page.PrivateSignIn, wire.NoticeConfirmed
 	case kind == page.PrivateConfirm:
 		to, notice = page.PrivateMe, wire.NoticeConfirmed
 	}

@@ -78,11 +78,14 @@ func isPrivate(path string) (kind page.Private, signOut, ok bool) {
 	return kind, false, ok
 }
 
-// logged is what the log of answers has of a path and query: of a private page the path alone, as a query may be
-// secret.
+// logged is what the log of answers has of a path and query: the query only of pages for everybody. That of a private
+// page, in whatever spelling, may be secret.
 func logged(target string) string {
-	path, _, _ := strings.Cut(target, "?")
-	if _, _, ok := isPrivate(path); ok {
+	path, _, hasQuery := strings.Cut(target, "?")
+	if !hasQuery {
+		return target
+	}
+	if _, err := page.ParsePath(target); err != nil {
 		return path
 	}
 	return target
@@ -136,7 +139,7 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 		return s.signOut(w, r, x, who)
 	case who.Session == nil && kind.NeedsSession() && !(write && kind == page.PrivateDelete):
 		// A deletion that is sent again has no session any more, and finds its receipt by its key.
-		s.seeOther(w, x, signInPath(kind.Path(), who.twice))
+		s.seeOther(w, x, signInPath(pathOf(kind, r.URL.Query()), who.twice))
 		return nil
 	case write && who.Unverified:
 		return fmt.Errorf("%w: the session cannot be checked", wire.ErrUnavailable)
@@ -302,9 +305,6 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	if kind == page.PrivateSessions {
 		return s.endSessions(w, r, x, who, form.Get("end"))
 	}
-	if kind == page.PrivateTokens {
-		return s.submitToken(w, r, x, who, form)
-	}
 	action, ok := actionOf(kind, form)
 	if !ok {
 		return errMethod
@@ -321,7 +321,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	case form.Has("next"):
 		form.Set("next", localPath(form.Get("next")))
 	}
-	wait, err := s.countGuess(r, kind, who, form.Get("name"))
+	wait, err := s.countGuess(r, kind, who, form)
 	if err != nil {
 		return err
 	}
@@ -330,6 +330,9 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 		ask := wire.PrivateRequest{Key: key, Next: form.Get("next"), Wait: wait,
 			Values: url.Values{"name": {form.Get("name")}, "token": {form.Get("token")}}}
 		return s.show(w, r, x, kind, who, ask, http.StatusTooManyRequests)
+	}
+	if kind == page.PrivateTokens {
+		return s.submitToken(w, r, x, who, form, key)
 	}
 	header := nats.Header{wire.HeaderKey: {key}, wire.HeaderAccept: {wire.AcceptPage}}
 	reply, err := s.askFor(r.Context(), x, wire.ActionSubject(action), who, header, []byte(form.Encode()),
@@ -400,6 +403,8 @@ func actionOf(kind page.Private, form url.Values) (string, bool) {
 		return wire.ActionDelete, true
 	case page.PrivateCodes:
 		return wire.ActionCodes, true
+	case page.PrivateTokens:
+		return wire.ActionToken, true
 	}
 	return "", false
 }
@@ -411,7 +416,7 @@ func afterwards(kind page.Private, who visitor, form url.Values) string {
 	case page.PrivatePasskeys, page.PrivateNewPasskey:
 		return afterPasskey(kind, form)
 	case page.PrivateMailLink, page.PrivateConfirm, page.PrivateEmail:
-		return afterMail(kind, who, form)
+		return afterMail(kind, form)
 	case page.PrivateProfile:
 		return page.User(who.Name).Path()
 	case page.PrivatePassword:

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/http"
+	"net/url"
 	"reflect"
 	"testing"
 
@@ -17,32 +18,42 @@ func TestGuessBounds(t *testing.T) {
 	ansel := visitor{Visitor: session.Visitor{Session: &wire.Session{User: 7, Name: "ansel"}}}
 	const from = "203.0.113.9:4711"
 	address := guessBound{"address 203.0.113.9/32", 100}
+	named, ending := url.Values{"name": {" ANSEL "}}, url.Values{"end": {"x"}}
+	mailed := url.Values{"email": {" A@Photos.Example"}}
 	for _, c := range []struct {
 		name         string
 		kind         page.Private
 		who          visitor
+		form         url.Values
 		addressLimit int
 		want         []guessBound
 	}{
-		{"sign-in", page.PrivateSignIn, visitor{}, 100, []guessBound{address, {"account ansel", 10}}},
-		{"sign-in at a proxy", page.PrivateSignIn, visitor{}, -1, []guessBound{{"account ansel", 10}}},
-		{"password", page.PrivatePassword, ansel, 100, []guessBound{address, {"password 7", 10}}},
-		{"password at a proxy", page.PrivatePassword, ansel, -1, []guessBound{{"password 7", 10}}},
-		{"new passkey", page.PrivateNewPasskey, ansel, 100, []guessBound{address, {"password 7", 10}}},
-		{"recovery", page.PrivateRecover, visitor{}, 100, []guessBound{address}},
-		{"recovery at a proxy", page.PrivateRecover, visitor{}, -1, []guessBound{{"site recover", 600}}},
-		{"sign-up", page.PrivateSignUp, visitor{}, 100, []guessBound{address}},
-		{"sign-up at a proxy", page.PrivateSignUp, visitor{}, -1, []guessBound{{"site signup", 600}}},
-		{"mail", page.PrivateMailLink, visitor{}, 100, []guessBound{address, {"mail ansel", 10}}},
-		{"mail at a proxy", page.PrivateMailLink, visitor{}, -1,
+		{"sign-in", page.PrivateSignIn, visitor{}, named, 100, []guessBound{address, {"account ansel", 10}}},
+		{"sign-in at a proxy", page.PrivateSignIn, visitor{}, named, -1, []guessBound{{"account ansel", 10}}},
+		{"password", page.PrivatePassword, ansel, nil, 100, []guessBound{address, {"password 7", 10}}},
+		{"password at a proxy", page.PrivatePassword, ansel, nil, -1, []guessBound{{"password 7", 10}}},
+		{"new passkey", page.PrivateNewPasskey, ansel, nil, 100, []guessBound{address, {"password 7", 10}}},
+		{"recovery", page.PrivateRecover, visitor{}, nil, 100, []guessBound{address}},
+		{"recovery at a proxy", page.PrivateRecover, visitor{}, nil, -1, []guessBound{{"site recover", 600}}},
+		{"sign-up", page.PrivateSignUp, visitor{}, nil, 100, []guessBound{address}},
+		{"sign-up at a proxy", page.PrivateSignUp, visitor{}, nil, -1, []guessBound{{"site signup", 600}}},
+		{"mail", page.PrivateMailLink, visitor{}, named, 100, []guessBound{address, {"mail ansel", 10}}},
+		{"mail at a proxy", page.PrivateMailLink, visitor{}, named, -1,
 			[]guessBound{{"site mail-link", 600}, {"mail ansel", 10}}},
-		{"reset", page.PrivateReset, visitor{}, 100, []guessBound{address}},
-		{"address", page.PrivateEmail, ansel, 100, []guessBound{address, {"password 7", 10}}},
-		{"profile", page.PrivateProfile, ansel, 100, nil},
+		{"reset", page.PrivateReset, visitor{}, nil, 100, []guessBound{address}},
+		{"mail address", page.PrivateEmail, ansel, mailed, 100,
+			[]guessBound{address, {"password 7", 10}, {"mail a@photos.example", 10}}},
+		{"no mail address", page.PrivateEmail, ansel, nil, 100, []guessBound{address, {"password 7", 10}}},
+		{"confirm at a proxy", page.PrivateConfirm, ansel, nil, -1, []guessBound{{"confirm 7", 10}}},
+		{"passkey", page.PrivateSignIn, visitor{}, nil, 100, []guessBound{address}},
+		{"passkey at a proxy", page.PrivateSignIn, visitor{}, nil, -1, nil},
+		{"token", page.PrivateTokens, ansel, nil, 100, []guessBound{address, {"password 7", 10}}},
+		{"end a token", page.PrivateTokens, ansel, ending, 100, []guessBound{address, {"tokens 7", 10}}},
+		{"profile", page.PrivateProfile, ansel, nil, 100, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := guessBounds(c.kind, c.who, " ANSEL ", from, c.addressLimit)
+			got, err := guessBounds(c.kind, c.who, c.form, from, c.addressLimit)
 			if err != nil || !reflect.DeepEqual(got, c.want) {
 				t.Errorf("%v, %v, want %v", got, err, c.want)
 			}
@@ -76,5 +87,19 @@ func TestSignInOutcome(t *testing.T) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestLogged: the log has the query of pages for everybody, and of no other path that somebody may ask for.
+func TestLogged(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[string]string{
+		"/search?q=lake": "/search?q=lake", "/photos/ansel": "/photos/ansel", "/reset?token=x": "/reset",
+		"/reset/?token=x": "/reset/", "/%72eset?token=x": "/%72eset", "//receipt?id=x": "//receipt",
+		"/signin?next=%2Fconfirm%3Ftoken%3Dx": "/signin", "/Reset?token=x": "/Reset",
+	} {
+		if got := logged(target); got != want {
+			t.Errorf("%s: %s, want %s", target, got, want)
+		}
 	}
 }

@@ -85,9 +85,12 @@ func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, x *exchange
 	return nil
 }
 
-// countGuess counts a form that has a password checked or hashed. wait is for how long no further one is allowed.
-func (s *Server) countGuess(r *http.Request, kind page.Private, who visitor, name string) (time.Duration, error) {
-	bounds, err := guessBounds(kind, who, name, r.RemoteAddr, s.cfg.AddressGuesses)
+// countGuess counts a form that has a password checked or hashed, or a mail sent. wait is for how long no further one
+// is allowed.
+func (s *Server) countGuess(r *http.Request, kind page.Private, who visitor, form url.Values) (
+	time.Duration, error,
+) {
+	bounds, err := guessBounds(kind, who, form, r.RemoteAddr, s.cfg.AddressGuesses)
 	if err != nil {
 		return 0, err
 	}
@@ -112,20 +115,38 @@ type guessBound struct {
 
 // guessBounds lists what a form counts for. The old password in a change counts for the user, apart from sign-ins, so
 // that nobody else keeps the owner from it. A recovery does not count for the account at all: nobody guesses 80 bits.
-// remoteAddr has the port; addressLimit is negative if all visitors have the address of a proxy.
-func guessBounds(kind page.Private, who visitor, name, remoteAddr string, addressLimit int) ([]guessBound, error) {
-	account := ""
+// A form that has a mail sent counts for the address that the mail is for, too. remoteAddr has the port; addressLimit
+// is negative if all visitors have the address of a proxy.
+func guessBounds(kind page.Private, who visitor, form url.Values, remoteAddr string, addressLimit int) (
+	[]guessBound, error,
+) {
+	var own []string // what the form counts for besides an address
+	user := ""
+	if who.Session != nil {
+		user = strconv.FormatInt(who.User, 10)
+	}
 	switch kind {
-	case page.PrivateSignUp, page.PrivateRecover, page.PrivateReset, page.PrivateConfirm:
+	case page.PrivateSignUp, page.PrivateRecover, page.PrivateReset:
 	case page.PrivateMailLink:
-		account = "mail " + wire.FoldName(name)
+		own = append(own, "mail "+wire.FoldName(form.Get("name")))
 	case page.PrivateSignIn:
-		if name = wire.FoldName(name); name != "" {
-			account = "account " + name
+		if name := wire.FoldName(form.Get("name")); name != "" {
+			own = append(own, "account "+name)
 		}
-	case page.PrivatePassword, page.PrivateDelete, page.PrivateCodes, page.PrivateNewPasskey, page.PrivateEmail:
-		if who.Session != nil {
-			account = "password " + strconv.FormatInt(who.User, 10)
+	case page.PrivatePassword, page.PrivateDelete, page.PrivateCodes, page.PrivateNewPasskey, page.PrivateEmail,
+		page.PrivateTokens, page.PrivateConfirm:
+		what := "password "
+		switch {
+		case kind == page.PrivateTokens && form.Has("end"):
+			what = "tokens "
+		case kind == page.PrivateConfirm:
+			what = "confirm "
+		}
+		if user != "" {
+			own = append(own, what+user)
+		}
+		if email := wire.FoldName(form.Get("email")); kind == page.PrivateEmail && email != "" {
+			own = append(own, "mail "+email)
 		}
 	default:
 		return nil, nil
@@ -138,11 +159,12 @@ func guessBounds(kind page.Private, who visitor, name, remoteAddr string, addres
 			return nil, fmt.Errorf("the address of a visitor: %w", err)
 		}
 		bounds = append(bounds, guessBound{"address " + network(from.Addr()).String(), addressLimit})
-	case account == "" || kind == page.PrivateMailLink:
+	case kind == page.PrivateSignIn: // by a passkey nothing is hashed
+	case len(own) == 0 || kind == page.PrivateMailLink:
 		bounds = append(bounds, guessBound{"site " + kind.String(), formsOfSite})
 	}
-	if account != "" {
-		bounds = append(bounds, guessBound{account, guessesOfAccount})
+	for _, what := range own {
+		bounds = append(bounds, guessBound{what, guessesOfAccount})
 	}
 	return bounds, nil
 }

@@ -64,13 +64,14 @@ func accountActions(workers, passwords *pool) []accountAction {
 		{wire.ActionProfileEdit, page.PrivateProfile, workers, true, editProfile},
 		{wire.ActionDelete, page.PrivateDelete, passwords, false, deleteAccount}, // again without a user, see there
 		{wire.ActionCodes, page.PrivateCodes, passwords, true, renewCodes},
+		{wire.ActionToken, page.PrivateTokens, passwords, true, allowToken},
 		{wire.ActionPasskeyBegin, page.PrivateNewPasskey, passwords, true, beginPasskey},
 		{wire.ActionPasskeyAdd, page.PrivateNewPasskey, workers, true, addPasskey},
 		{wire.ActionPasskeyRename, page.PrivatePasskeys, workers, true, renamePasskey},
 		{wire.ActionPasskeyRemove, page.PrivatePasskeys, workers, true, removePasskey},
 		{wire.ActionMailLink, page.PrivateMailLink, workers, false, mailLink},
 		{wire.ActionReset, page.PrivateReset, passwords, false, resetPassword},
-		{wire.ActionConfirm, page.PrivateConfirm, workers, false, confirmEmail},
+		{wire.ActionConfirm, page.PrivateConfirm, workers, true, confirmEmail},
 		{wire.ActionEmail, page.PrivateEmail, passwords, true, changeEmail},
 		{wire.ActionPasskeySignIn, page.PrivateSignIn, workers, false, signInByPasskey},
 	}
@@ -177,7 +178,7 @@ func fieldsOf(kind page.Private) []string {
 		return []string{"display", "bio"}
 	case page.PrivateDelete:
 		return []string{"password", "sessions", "tokens"}
-	case page.PrivateCodes:
+	case page.PrivateCodes, page.PrivateTokens:
 		return []string{"password"}
 	case page.PrivateMailLink:
 		return []string{"name"}
@@ -396,6 +397,22 @@ func renewCodes(ctx context.Context, d *actionRun, a attempt) (*outcome, error) 
 		Site: d.maker.site, Person: templates.Person{Name: account.Name, Display: account.DisplayName}, Codes: codes,
 		Renewed: true,
 	})}, nil
+}
+
+// allowToken checks the password of somebody who wants an API token, which an edge makes. A session alone may not have
+// one made: who borrows a browser for a minute must not get in for good.
+func allowToken(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
+	account, err := d.accountOf(ctx, a.user)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkOwn(account, a.form, "password"); err != nil {
+		return nil, err
+	}
+	if account.Disabled {
+		return nil, errNoMatch()
+	}
+	return &outcome{account: toAccount(account)}, nil
 }
 
 func editProfile(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {

@@ -75,14 +75,19 @@ func (r *relay) replicate(ctx context.Context, name string) error {
 	config := stream.CachedInfo().Config
 	// Any replica may answer a direct request, with what was so some time ago. A session that has ended must be none.
 	direct := config.AllowDirect && (name != wire.BucketStream(wire.BucketSessions) || r.replicas == 1)
-	if config.Replicas == r.replicas && config.AllowDirect == direct {
+	marker := config.SubjectDeleteMarkerTTL // edges of before have made the bucket of sessions without
+	if name == wire.BucketStream(wire.BucketSessions) {
+		marker = wire.SessionMarkerAge
+	}
+	if config.Replicas == r.replicas && config.AllowDirect == direct && config.SubjectDeleteMarkerTTL == marker {
 		return nil
 	}
 	config.Replicas, config.AllowDirect = r.replicas, direct
+	config.AllowMsgTTL, config.SubjectDeleteMarkerTTL = config.AllowMsgTTL || marker > 0, marker
 	if _, err := r.js.UpdateStream(ctx, config); err != nil {
 		return err
 	}
-	r.log.Info("relay: the number of replicas is set", "name", name, "replicas", r.replicas)
+	r.log.Info("relay: the number of replicas and the age of markers are set", "name", name, "replicas", r.replicas)
 	return nil
 }
 

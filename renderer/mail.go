@@ -41,12 +41,30 @@ func (s *Service) newMailer() error {
 // addMailTo adds to a private page what it says about mail.
 func (d *actionRun) addMailTo(ctx context.Context, p *templates.PrivatePage, v visit) (err error) {
 	p.CanMail = d.mail != nil
-	if p.Kind == page.PrivateEmail {
-		p.Email, err = fromRows(ctx, d, func(ctx context.Context) (string, error) {
-			return d.store.EmailOf(ctx, v.user)
-		})
+	switch p.Kind {
+	case page.PrivateEmail, page.PrivateMe, page.PrivateConfirm:
+		p.Email, err = d.emailOf(ctx, v.user)
+	}
+	if p.Kind == page.PrivateConfirm && err == nil {
+		link, err := d.linkOf(ctx, tokenHash(p.Form.Values["token"]), store.LinkEmail)
+		if err == nil && link.User == v.user {
+			p.Confirms = link.Email
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
 	}
 	return err
+}
+
+func (d *actionRun) emailOf(ctx context.Context, user int64) (string, error) {
+	return fromRows(ctx, d, func(ctx context.Context) (string, error) { return d.store.EmailOf(ctx, user) })
+}
+
+func (d *actionRun) linkOf(ctx context.Context, token []byte, purpose string) (store.LinkTo, error) {
+	return fromRows(ctx, d, func(ctx context.Context) (store.LinkTo, error) {
+		return d.store.LinkOf(ctx, token, purpose)
+	})
 }
 
 // post queues a mail.
@@ -100,15 +118,16 @@ func (s *Service) mailbox(ctx context.Context, typed string) (*store.Account, st
 	return account, email, err
 }
 
-// mailWithLink makes a mail with a link for a purpose; nil if there are enough of them already.
+// mailWithLink makes a mail with a link for a purpose. It returns nil if there are enough of them already, or if the
+// password is another one than when the account was read: who has a password of before gets no link.
 func (s *Service) mailWithLink(
 	ctx context.Context, purpose string, account *store.Account, email, attempt string,
 ) (*mail.Mail, error) {
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // never fails, see crypto/rand
 	token := base64.RawURLEncoding.EncodeToString(secret[:])
-	made, err := s.store.MakeLink(ctx, store.Link{Token: tokenHash(token), User: account.User, Purpose: purpose,
-		Email: email, Attempt: attempt})
+	made, err := s.store.MakeLink(ctx, store.Link{Token: tokenHash(token), User: account.User,
+		PasswordAt: account.PasswordAt, Purpose: purpose, Email: email, Attempt: attempt})
 	if err != nil || !made {
 		return nil, err
 	}
@@ -147,16 +166,14 @@ func errLink() error {
 // resetPassword sets a password by a mailed link.
 func resetPassword(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	token := tokenHash(a.form["token"])
-	user, err := fromRows(ctx, d, func(ctx context.Context) (int64, error) {
-		return d.store.UserOfLink(ctx, token, store.LinkPassword)
-	})
+	link, err := d.linkOf(ctx, token, store.LinkPassword)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, errLink()
 	}
 	if err != nil {
 		return nil, err
 	}
-	account, err := d.accountOf(ctx, user)
+	account, err := d.accountOf(ctx, link.User)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +191,7 @@ func resetPassword(ctx context.Context, d *actionRun, a attempt) (*outcome, erro
 	if err != nil {
 		return nil, err
 	}
-	if account, err = d.accountOf(ctx, user); err != nil { // again, for when its password was set
+	if account, err = d.accountOf(ctx, link.User); err != nil { // again, for when its password was set
 		return nil, err
 	}
 	return afterPassword(account, hash, changes)
@@ -207,25 +224,64 @@ func changeEmail(ctx context.Context, d *actionRun, a attempt) (*outcome, error)
 			return d.mailWithLink(ctx, store.LinkEmail, account, email, a.key)
 		})
 	}
+	before, err := d.emailOf(ctx, a.user)
+	if err != nil {
+		return nil, err
+	}
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		return d.store.RemoveEmail(ctx, a.key, a.user)
 	})
 	if err != nil {
 		return nil, err
 	}
+	d.tellOldAddress(account.Name, before, "")
 	return &outcome{changes: changes}, nil
 }
 
-// confirmEmail takes the address that a link was mailed to.
+// confirmEmail takes the address that a link was mailed to. Only the person who has asked for the link may: a link that
+// somebody else has had mailed takes the address from no account of its reader.
 func confirmEmail(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
-	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
-		return d.store.ConfirmEmail(ctx, a.key, tokenHash(a.form["token"]))
-	})
+	token := tokenHash(a.form["token"])
+	account, err := d.accountOf(ctx, a.user)
+	if err != nil {
+		return nil, err
+	}
+	before, err := d.emailOf(ctx, a.user)
+	if err != nil {
+		return nil, err
+	}
+	link, err := d.linkOf(ctx, token, store.LinkEmail)
+	var changes []store.Change
+	if err == nil {
+		changes, err = fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+			return d.store.ConfirmEmail(ctx, a.key, a.user, token)
+		})
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, errLink()
 	}
 	if err != nil {
 		return nil, err
 	}
+	d.tellOldAddress(account.Name, before, link.Email)
 	return &outcome{changes: changes}, nil
+}
+
+// tellOldAddress mails the address that an account has no longer, so that its owner hears of it.
+func (d *actionRun) tellOldAddress(name, before, now string) {
+	if before == "" || before == now || d.mail == nil {
+		return
+	}
+	const does = "no longer has this address: links that set a new password are not mailed here any more"
+	const advice = "If it was not you, set a new password, and look at the address in your account"
+	account := d.maker.site.Base + page.PrivateMe.Path()
+	m := &mail.Mail{To: before, Subject: "Your address on " + templates.Name + " is removed",
+		Text: fmt.Sprintf("The account %s at %s\n%s.\n\n%s:\n\n%s\n", name, d.maker.site.Base, does, advice, account),
+		HTML: fmt.Sprintf(`<!doctype html><html lang="en"><body><p>The account <b>%s</b> at %s %s.</p><p>%s: `+
+			`<a href="%s">your account</a>.</p></body></html>`+"\n", html.EscapeString(name),
+			html.EscapeString(d.maker.site.Base), does, advice, html.EscapeString(account)),
+	}
+	if err := d.post(func(context.Context) (*mail.Mail, error) { return m, nil }); err != nil {
+		d.log.Warn("an address that was removed hears nothing of it", "err", err)
+	}
 }

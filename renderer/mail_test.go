@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"fmt"
 	"html"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -42,6 +44,7 @@ func newPostbox(t *testing.T) *postbox {
 		_ = server.Serve(listener) // until Close
 	}()
 	t.Cleanup(func() {
+		_ = listener.Close() // Close does not close one that is not served yet
 		_ = server.Close()
 		<-served
 	})
@@ -139,11 +142,16 @@ func TestMail(t *testing.T) {
 	if n := len(box.links(t, "imogen@photos.example", page.PrivateReset, 0)); n != 0 {
 		t.Error("a link is mailed to an address that nobody has confirmed")
 	}
-	refusedFor(t, st.act(t, wire.ActionConfirm, "c0", encoded("token", strings.Repeat("A", 43))), "form")
+	confirm := func(m *member, key, token string) *nats.Msg {
+		t.Helper()
+		return m.do(wire.ActionConfirm, key, "token", token)
+	}
+	refusedFor(t, confirm(m, "c0", strings.Repeat("A", 43)), "form")
+	refusedFor(t, confirm(other, "c9", token), "form") // who has had it mailed to somebody else's address
 	refusedFor(t, st.act(t, wire.ActionReset, "c1", encoded("token", token, "password", "by another door")), "form")
-	changed(t, st.act(t, wire.ActionConfirm, "c2", encoded("token", token)))
-	changed(t, st.act(t, wire.ActionConfirm, "c2", encoded("token", token))) // the edge has got no answer
-	refusedFor(t, st.act(t, wire.ActionConfirm, "c3", encoded("token", token)), "form")
+	changed(t, confirm(m, "c2", token))
+	changed(t, confirm(m, "c2", token)) // the edge has got no answer
+	refusedFor(t, confirm(m, "c3", token), "form")
 
 	known, unknown := ask("l1", "IMOGEN@photos.example"), ask("l2", "nobody@photos.example")
 	byName, noMail := ask("l3", " Imogen "), ask("l4", "garry")
@@ -186,13 +194,17 @@ func TestMail(t *testing.T) {
 	done++
 	email(other, "e4", "imogen@photos.example")
 	tokens := box.links(t, "imogen@photos.example", page.PrivateConfirm, 2)
-	changed(t, st.act(t, wire.ActionConfirm, "c4", encoded("token", tokens[1])))
+	changed(t, confirm(other, "c4", tokens[1]))
 	if n := st.scalar(t, `SELECT count(*) FROM accounts WHERE email IS NOT NULL`); n != 1 {
 		t.Errorf("%d accounts have the address", n)
 	}
+	_, err := st.pool.Exec(t.Context(), `UPDATE mail_links SET expires_at = now() WHERE purpose = 'password'`)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ask("l7", "garry")
 	last := box.links(t, "imogen@photos.example", page.PrivateReset, 4)[3]
-	_, err := st.pool.Exec(t.Context(), `UPDATE mail_links SET expires_at = now() WHERE used_at IS NULL`)
+	_, err = st.pool.Exec(t.Context(), `UPDATE mail_links SET expires_at = now() WHERE used_at IS NULL`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,6 +212,90 @@ func TestMail(t *testing.T) {
 	changed(t, email(other, "e5", ""))
 	if n := st.scalar(t, `SELECT count(*) FROM accounts WHERE email IS NOT NULL`); n != 0 {
 		t.Error("the address is not removed")
+	}
+	testenv.Eventually(t, "the address that was removed hears of it", func() bool {
+		box.mu.Lock()
+		defer box.mu.Unlock()
+		all := box.mails["imogen@photos.example"]
+		return strings.Contains(all[len(all)-1], "no longer has this address")
+	})
+	email(m, "e6", "imogen@photos.example")
+	email(m, "e7", "imogen@photos.example") // the fourth to this address within half an hour, of two accounts
+	mailsDone(t, s, done+3)                 // with that about the address that was removed
+	if n := len(box.links(t, "imogen@photos.example", page.PrivateConfirm, 0)); n != 3 {
+		t.Errorf("%d links to one address, want 3", n)
+	}
+	if _, err := st.pool.Exec(t.Context(), `UPDATE accounts SET email = 'thief@photos.example' WHERE user_id = $1`,
+		m.user); err != nil {
+		t.Fatal(err)
+	}
+	me := strings.Join(texts(t, &wire.Reply{Body: m.show(page.PrivateMe).Data}, ".story"), "")
+	if !strings.Contains(me, "thief@photos.example") {
+		t.Errorf("the account does not show its address: %s", me)
+	}
+	codes := texts(t, &wire.Reply{Body: m.do(wire.ActionCodes, "codes", "password", m.password).Data}, "code")
+	accountIn(t, st.act(t, wire.ActionRecover, "rc",
+		encoded("name", "imogen", "code", codes[0], "password", "after the thief")), "imogen")
+	if n := st.scalar(t, `SELECT count(*) FROM accounts WHERE email IS NOT NULL`); n != 0 {
+		t.Error("an address that a thief has set outlives the recovery")
+	}
+}
+
+// TestLinkOfThePasswordBefore: who has the password of before gets no link, though it was asked for while that held.
+func TestLinkOfThePasswordBefore(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	st.scalar(t, `SELECT setval(pg_get_serial_sequence('users', 'id'), 3)`)
+	st.start(t, nil)
+	m := newMember(t, st, "imogen")
+	rows := store.New(st.pool)
+	account, err := rows.AccountOf(t.Context(), m.user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := store.Link{Token: tokenHash("a"), User: m.user, PasswordAt: account.PasswordAt, Purpose: store.LinkEmail,
+		Email: "thief@photos.example", Attempt: "a"}
+	if made, err := rows.MakeLink(t.Context(), link); !made || err != nil {
+		t.Fatalf("%t, %v", made, err)
+	}
+	changed(t, m.do(wire.ActionPassword, "p1", "old", m.password, "password", "another walk"))
+	link.Token, link.Attempt = tokenHash("b"), "b" // the job has waited
+	if made, err := rows.MakeLink(t.Context(), link); made || err != nil {
+		t.Errorf("a link is made: %t, %v", made, err)
+	}
+}
+
+// TestConfirmAtOnce: of two accounts that confirm one address at once, the last one has it.
+func TestConfirmAtOnce(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	st.scalar(t, `SELECT setval(pg_get_serial_sequence('users', 'id'), 3)`)
+	st.start(t, nil)
+	rows := store.New(st.pool)
+	members := []*member{newMember(t, st, "imogen"), newMember(t, st, "garry")}
+	for round := range 10 {
+		var both sync.WaitGroup
+		for i, m := range members {
+			account, err := rows.AccountOf(t.Context(), m.user)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := fmt.Sprintf("%d-%d", round, i)
+			if _, err := st.pool.Exec(t.Context(), `DELETE FROM mail_links WHERE user_id = $1`, m.user); err != nil {
+				t.Fatal(err)
+			}
+			if made, err := rows.MakeLink(t.Context(), store.Link{Token: tokenHash(name), User: m.user,
+				PasswordAt: account.PasswordAt, Purpose: store.LinkEmail, Email: "both@photos.example",
+				Attempt: name}); !made || err != nil {
+				t.Fatalf("%t, %v", made, err)
+			}
+			both.Go(func() {
+				if _, err := rows.ConfirmEmail(t.Context(), name, m.user, tokenHash(name)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		both.Wait()
 	}
 }
 

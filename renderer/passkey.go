@@ -44,7 +44,7 @@ func (d *actionRun) addPasskeysTo(ctx context.Context, p *templates.PrivatePage,
 		}
 	case page.PrivateNewPasskey:
 		p.PasskeyHost = at.Host()
-	case page.PrivatePasskeys:
+	case page.PrivatePasskeys, page.PrivateMe:
 		all, err := d.passkeysOf(ctx, v.user)
 		if err != nil {
 			return err
@@ -110,7 +110,8 @@ func (d *actionRun) passkeyMaker(
 
 // ownerOf is a user with the passkeys that they have for a host.
 func (d *actionRun) ownerOf(ctx context.Context, account *store.Account, host string) (passkey.User, error) {
-	owner := passkey.User{ID: account.User, Name: account.Name, Display: account.DisplayName}
+	owner := passkey.User{ID: account.User, Name: account.Name, Display: account.DisplayName,
+		PasswordAt: account.PasswordAt}
 	all, err := d.passkeysOf(ctx, account.User)
 	if err != nil {
 		return owner, err
@@ -124,7 +125,7 @@ func (d *actionRun) ownerOf(ctx context.Context, account *store.Account, host st
 }
 
 // addPasskey stores the passkey that an authenticator has made. Its challenge shows that beginPasskey has checked the
-// password.
+// password that holds still.
 func addPasskey(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	account, err := d.accountOf(ctx, a.user)
 	if err != nil {
@@ -144,10 +145,12 @@ func addPasskey(ctx context.Context, d *actionRun, a attempt) (*outcome, error) 
 		return d.passkeyMaker(ctx, a, account, problems{problem.Field: problem.Problem})
 	}
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
-		return d.store.AddPasskey(ctx, a.key, made.Challenge, store.Passkey{User: a.user, Credential: made.Credential,
-			Host: at.Host(), Label: label, Count: made.Count, Record: made.Record})
+		return d.store.AddPasskey(ctx, a.key, account.PasswordAt, made.Challenge, store.Passkey{User: a.user,
+			Credential: made.Credential, Host: at.Host(), Label: label, Count: made.Count, Record: made.Record})
 	})
 	switch {
+	case errors.Is(err, store.ErrChanged):
+		return nil, wrong(formField, "Your password was changed just now: sign in again")
 	case errors.Is(err, store.ErrTaken):
 		return nil, wrong(formField, "This passkey was added before")
 	case errors.Is(err, store.ErrTooMany):

@@ -157,7 +157,10 @@ func TestPasskeys(t *testing.T) {
 		t.Error("the passkey has another name, or was never used")
 	}
 
+	late := m.options(m.do(wire.ActionPasskeyBegin, "b3", "password", m.password))
 	changed(t, m.do(wire.ActionPassword, "p1", "old", m.password, "password", "another walk"))
+	thief := authenticator.New(t, passkeyOrigin)
+	refusedFor(t, m.do(wire.ActionPasskeyAdd, "a6", "label", "Late", "passkey", thief.Create(late)), "form")
 	accountIn(t, m.signIn("s8", a.Get(m.options(m.show(page.PrivateSignIn)))), "imogen") // it stays
 	if _, err := st.pool.Exec(t.Context(), `UPDATE accounts SET disabled_at = now()`); err != nil {
 		t.Fatal(err)

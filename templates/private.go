@@ -25,6 +25,8 @@ type PrivatePage struct {
 
 	CanMail bool   // the site sends mail
 	Email   string // theirs; "" if they have none
+	// The address that a link would give them; "": it is no link of theirs.
+	Confirms string
 
 	Passkeys       []PasskeyCard // theirs, the one added first in front
 	PasskeyHost    string        // of the site, for which a new passkey would count; "": browsers allow none here

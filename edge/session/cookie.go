@@ -71,6 +71,11 @@ func IDOf(token string) string {
 func newToken() (token string, k key) {
 	var random [sha256.Size]byte
 	_, _ = rand.Read(random[:]) // never fails, see crypto/rand
+	return tokenOf(random)
+}
+
+// tokenOf returns the token that has these random bits.
+func tokenOf(random [sha256.Size]byte) (token string, k key) {
 	token = base64.RawURLEncoding.EncodeToString(random[:])
 	return token, sha256.Sum256([]byte(token))
 }

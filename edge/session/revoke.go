@@ -146,15 +146,25 @@ func (s *Store) endIndexed(ctx context.Context, id, index string) error {
 
 // end ends a session before it forgets whose it was: what is interrupted can be done again.
 func (s *Store) end(ctx context.Context, kv jetstream.KeyValue, id, index string) error {
-	err := kv.Delete(ctx, id)
+	err := purge(ctx, kv, id)
 	if err == nil {
 		s.forget(id)
-		err = kv.Delete(ctx, index)
+		err = purge(ctx, kv, index)
 	}
 	if err != nil {
 		return unavailable("end a session", err)
 	}
 	return nil
+}
+
+// purge removes a key, and leaves a marker for an hour, so that sessions that begin and end all the time do not fill
+// the bucket. In a bucket of before, which takes no such marker until a relay has set it, the marker stays for 30 days.
+func purge(ctx context.Context, kv jetstream.KeyValue, key string) error {
+	err := kv.Purge(ctx, key, jetstream.PurgeTTL(wire.SessionMarkerAge))
+	if _, refused := errors.AsType[*jetstream.APIError](err); refused {
+		err = kv.Delete(ctx, key)
+	}
+	return err
 }
 
 // forget drops a session that this edge has changed. The watcher says so too, a moment later.

@@ -50,7 +50,7 @@ const (
 
 // indexValue is the value of an entry of the index. It is as large as the marker of its removal, so that a full bucket
 // takes that.
-var indexValue = bytes.Repeat([]byte(" "), 40)
+var indexValue = bytes.Repeat([]byte(" "), 80)
 
 // Errors.
 var (
@@ -319,6 +319,17 @@ func (s *Store) list(ctx context.Context, user int64, prefix string, most int) (
 	if err != nil {
 		return nil, err
 	}
+	all, err := s.valid(ctx, kv, user, prefix, most)
+	slices.SortFunc(all, func(a, b wire.Session) int {
+		return cmp.Or(b.Seen.Compare(a.Seen), cmp.Compare(a.ID, b.ID))
+	})
+	return all, err
+}
+
+// valid returns what list does, the one that was begun or renewed last at the end.
+func (s *Store) valid(ctx context.Context, kv jetstream.KeyValue, user int64, prefix string, most int) (
+	all []wire.Session, err error,
+) {
 	ids, err := s.idsOf(ctx, kv, prefix)
 	if err != nil {
 		return nil, err
@@ -329,7 +340,6 @@ func (s *Store) list(ctx context.Context, user int64, prefix string, most int) (
 	if err != nil {
 		return nil, err
 	}
-	var all []wire.Session
 	for _, id := range ids[max(0, len(ids)-most):] {
 		session, err := s.read(ctx, id)
 		if errors.Is(err, ErrNone) {
@@ -342,8 +352,5 @@ func (s *Store) list(ctx context.Context, user int64, prefix string, most int) (
 			all = append(all, *session)
 		}
 	}
-	slices.SortFunc(all, func(a, b wire.Session) int {
-		return cmp.Or(b.Seen.Compare(a.Seen), cmp.Compare(a.ID, b.ID))
-	})
 	return all, nil
 }

@@ -302,6 +302,64 @@ func TestManySessions(t *testing.T) {
 	eventually(t, "what cannot be decoded is no session", func() bool { return !has(t, s, tokens[5]) })
 }
 
+// TestTokens: a form that is sent again finds its token, of many tokens at once those stay that came first, and what
+// ends leaves nothing in the bucket for long.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	s := b.edge()
+	make20 := func(n byte, name string) (string, error) {
+		return s.BeginToken(t.Context(), ansel(), [32]byte{n}, name, true)
+	}
+	first, err := make20(1, "mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := make20(1, "mine"); again != first || err != nil {
+		t.Errorf("a repetition: another token: %t, %v", again != first, err)
+	}
+	if _, err := make20(1, "other"); !errors.Is(err, wire.ErrConflict) {
+		t.Errorf("another name: %v", err)
+	}
+	var all sync.WaitGroup
+	for n := range byte(2 * maxTokens) {
+		all.Go(func() {
+			if _, err := make20(n+2, "many"); err != nil && !errors.Is(err, ErrTooMany) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	list, err := s.Tokens(t.Context(), 7)
+	if err != nil || len(list) < 2 || len(list) > maxTokens+2 { // one that is half made is not counted
+		t.Fatalf("%d tokens, %v", len(list), err)
+	}
+	kv, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EndToken(t.Context(), 7, list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(testenv.Connect(t, b.server.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), wire.BucketStream(kv.Bucket()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{list[0].ID, list[0].IndexKey()} {
+		marker, err := stream.GetLastMsgForSubject(t.Context(), "$KV."+kv.Bucket()+"."+key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if marker.Header.Get(jetstream.MsgTTLHeader) != wire.SessionMarkerAge.String() {
+			t.Errorf("the marker of %s stays: %v", key, marker.Header)
+		}
+	}
+}
+
 // TestFullBucket: a full bucket takes no session any more, but each can end.
 func TestFullBucket(t *testing.T) {
 	t.Parallel()

@@ -2,8 +2,11 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
 
 	"flickrkillr/schema/wire"
@@ -19,39 +22,59 @@ const maxTokens = 20
 // ErrTooMany: a user has as many API tokens as a user may have.
 var ErrTooMany = errors.New("there are 20 tokens already")
 
-// BeginToken makes an API token for a user who is signed in, and returns it. It ends as the user's sessions do: with
-// "Sign out everywhere", with a new password, and when it was not used for 30 days. Errors: [ErrTooMany],
-// [ErrOvertaken].
-func (s *Store) BeginToken(ctx context.Context, of Visitor, name string, write bool) (token string, err error) {
+// BeginToken makes an API token of 256 secret bits for a user whose password was checked, and returns it. It ends as
+// the user's sessions do: with "Sign out everywhere", with a new password, and when it was not used for 30 days. With
+// the same secret it finds the token that it has made before. Errors: [ErrTooMany], [ErrOvertaken], wire.ErrConflict if
+// the token with this secret has another name or other rights.
+//
+// Of any number of tokens that are made at once, those stay that came first into the index.
+func (s *Store) BeginToken(ctx context.Context, a wire.Account, secret [sha256.Size]byte, name string, write bool) (
+	token string, err error,
+) {
 	kv, err := s.open()
 	if err != nil {
 		return "", err
 	}
-	has, err := s.Tokens(ctx, of.User)
+	token, k := tokenOf(secret)
+	session := wire.Session{ID: k.id(), User: a.User, Name: a.Name, PasswordAt: a.PasswordAt, Token: name, Write: write}
+	has, err := s.valid(ctx, kv, a.User, wire.TokenIndexKey(a.User, ""), math.MaxInt)
 	if err != nil {
 		return "", err
+	}
+	if i := indexOf(has, session.ID); i >= 0 {
+		if has[i].Token != name || has[i].Write != write {
+			return "", wire.ErrConflict
+		}
+		return tokenPrefix + token, nil
 	}
 	if len(has) >= maxTokens {
 		return "", ErrTooMany
 	}
-	ctx, cancel := context.WithTimeout(ctx, asking)
+	asked, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
-	before, _, err := revocationOf(ctx, kv, of.User)
+	before, _, err := revocationOf(asked, kv, a.User)
 	if err != nil {
 		return "", err
 	}
-	token, k := newToken()
-	session := wire.Session{ID: k.id(), User: of.User, Name: of.Name, PasswordAt: of.PasswordAt, Token: name,
-		Write: write}
-	if _, err := s.write(ctx, kv, before, &session); err != nil {
+	if _, err := s.write(asked, kv, before, &session); err != nil {
 		return "", err
+	}
+	if has, err = s.valid(ctx, kv, a.User, wire.TokenIndexKey(a.User, ""), math.MaxInt); err != nil {
+		return "", err
+	}
+	if indexOf(has, session.ID) >= maxTokens {
+		return "", errors.Join(ErrTooMany, s.end(asked, kv, session.ID, session.IndexKey()))
 	}
 	return tokenPrefix + token, nil
 }
 
-// Tokens returns the API tokens of a user, the one used last first.
+func indexOf(all []wire.Session, id string) int {
+	return slices.IndexFunc(all, func(s wire.Session) bool { return s.ID == id })
+}
+
+// Tokens returns all API tokens of a user, the one used last first.
 func (s *Store) Tokens(ctx context.Context, user int64) ([]wire.Session, error) {
-	return s.list(ctx, user, wire.TokenIndexKey(user, ""), maxTokens)
+	return s.list(ctx, user, wire.TokenIndexKey(user, ""), math.MaxInt)
 }
 
 // EndToken ends an API token of a user; [ErrNone] if it is none of theirs.

@@ -70,17 +70,20 @@ func (c *loginCommand) Run(s *session) error {
 	if err := edge.signIn(s.ctx, name, password); err != nil {
 		return err
 	}
-	token, err := edge.makeToken(s.ctx, cmp.Or(c.TokenName, host), c.ReadOnly)
-	ended := edge.end(s.ctx, "") // the session was for the token alone
-	if err = errors.Join(err, ended); err != nil {
-		return err
-	}
+	token, err := edge.makeToken(s.ctx, cmp.Or(c.TokenName, host), password, c.ReadOnly)
+	ended := edge.end(context.WithoutCancel(s.ctx), "") // the session was for the token alone
 	edge.client.Jar = nil
-	who, err := edge.whoami(s.ctx, token)
+	who := ""
+	if err = errors.Join(err, ended); err == nil {
+		who, err = edge.whoami(s.ctx, token)
+	}
 	if err == nil {
 		err = edge.keep(keptToken{edge.url, who, token})
 	}
 	if err != nil {
+		if token != "" { // nobody knows it
+			err = errors.Join(err, edge.end(context.WithoutCancel(s.ctx), token))
+		}
 		return err
 	}
 	if old.Token != "" {
@@ -235,15 +238,19 @@ func (e *edgeClient) signIn(ctx context.Context, name, password string) error {
 	return e.unexpected("sign in", answer)
 }
 
-// makeToken makes a token in the session of signIn.
-func (e *edgeClient) makeToken(ctx context.Context, name string, readOnly bool) (string, error) {
+// makeToken makes a token in the session of signIn. If the answer is lost it asks again, with the same key.
+func (e *edgeClient) makeToken(ctx context.Context, name, password string, readOnly bool) (string, error) {
 	access := "write"
 	if readOnly {
 		access = "read"
 	}
-	answer, err := e.post(ctx, page.PrivateTokens.Path(), "", url.Values{"name": {name}, "access": {access}})
+	form := url.Values{"name": {name}, "access": {access}, "password": {password}, "key": {rand.Text()}}
+	answer, err := e.post(ctx, page.PrivateTokens.Path(), "", form)
+	if err != nil && ctx.Err() == nil {
+		answer, err = e.post(ctx, page.PrivateTokens.Path(), "", form)
+	}
 	if err != nil {
-		return "", fmt.Errorf("make a token: %w", err)
+		return "", fmt.Errorf("make a token: %w (if one was made, end it at %s)", err, e.url+page.PrivateTokens.Path())
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {

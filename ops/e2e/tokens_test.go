@@ -29,7 +29,7 @@ func (s *peopleSite) program(token string) *person {
 // token makes an API token on the page.
 func (p *person) token(edge int, name, access string) string {
 	p.s.t.Helper()
-	made := p.form(edge, "/me/tokens", url.Values{"key": {"none"}, "name": {name}, "access": {access}})
+	made := p.form(edge, "/me/tokens", url.Values{"name": {name}, "access": {access}, "password": {p.password}})
 	made.expect(http.StatusOK, "")
 	codes := made.texts("main code")
 	if len(codes) != 1 || !strings.HasPrefix(codes[0], "killr_") {
@@ -116,19 +116,26 @@ func apiTokens(t *testing.T, s *peopleSite) {
 	for name, says := range map[string]string{
 		"": "missing", strings.Repeat("x", 61): "too long", "a\u202eb": "invisible",
 	} {
-		refused := p.form(0, "/me/tokens", url.Values{"key": {"none"}, "name": {name}})
+		refused := p.form(0, "/me/tokens", url.Values{"name": {name}, "password": {p.password}})
 		refused.expect(http.StatusUnprocessableEntity, "")
 		if got := strings.Join(refused.texts(".problem"), ""); !strings.Contains(got, says) {
 			t.Errorf("%q: %q", name, got)
 		}
 	}
+	noPassword := p.form(0, "/me/tokens", url.Values{"name": {"x"}, "password": {"not it"}})
+	noPassword.expect(http.StatusUnprocessableEntity, "")
+	if got := strings.Join(noPassword.texts(".problem"), ""); !strings.Contains(got, "Password is not the one") {
+		t.Errorf("a wrong password: %q", got)
+	}
+	p.form(0, "/me/tokens", url.Values{"name": {"x"}, "password": {p.password}, "key": {"none"}}).
+		expect(http.StatusBadRequest, "")
 	ids := map[string]string{}
 	for i, name := range list.texts("main form h2 bdi") {
 		ids[name] = attrsOf(list, "main form button[name=end]", "value")[i]
 	}
-	s.person("").form(0, "/me/tokens", url.Values{"key": {"none"}, "end": {ids["a reader"]}}).
+	s.person("").form(0, "/me/tokens", url.Values{"key": {key}, "end": {ids["a reader"]}}).
 		expect(http.StatusSeeOther, "/signin?next=%2Fme%2Ftokens")
-	p.form(3, "/me/tokens", url.Values{"key": {"none"}, "end": {ids["a reader"]}}).
+	p.form(3, "/me/tokens", url.Values{"end": {ids["a reader"]}}).
 		expect(http.StatusSeeOther, "/me/tokens?notice=token")
 	for i := range s.urls {
 		testenv.Eventually(t, "an ended token is refused", func() bool { return !reads.accepts(i) })
@@ -138,6 +145,7 @@ func apiTokens(t *testing.T, s *peopleSite) {
 	}
 	p.form(0, "/me/password", url.Values{"old": {p.password}, "password": {"by the river"}}).
 		expect(http.StatusSeeOther, "/me?notice=password")
+	p.password = "by the river"
 	for i := range s.urls {
 		testenv.Eventually(t, "a new password ends tokens", func() bool { return !writes.accepts(i) })
 	}
@@ -208,6 +216,12 @@ func loginByProgram(t *testing.T, s *peopleSite) {
 	}
 	if names := p.get(0, "/me/tokens").texts("main form h2 bdi"); !slices.Equal(names, []string{"mine"}) {
 		t.Errorf("tokens %q: the one of before is to be ended", names)
+	}
+	var out bytes.Buffer
+	nowhere := cli.Program{Stdin: strings.NewReader(p.password), Stdout: &out, Stderr: &out}
+	status := nowhere.Run(t.Context(), append([]string{"login", "--name", "walker", "--config", files[0]}, edge...))
+	if names := p.get(0, "/me/tokens").texts("main form h2 bdi"); status != 1 || !slices.Equal(names, []string{"mine"}) {
+		t.Errorf("a token that cannot be kept: %d, tokens %q, %q", status, names, out.String())
 	}
 	if sessions := p.get(2, "/me/sessions").texts("form h2 bdi"); len(sessions) != 1 {
 		t.Errorf("sessions are left: %q", sessions)

@@ -45,6 +45,7 @@ func newPostbox(t *testing.T) *postbox {
 		_ = server.Serve(listener) // until Close
 	}()
 	t.Cleanup(func() {
+		_ = listener.Close() // Close does not close one that is not served yet
 		_ = server.Close()
 		<-served
 	})
@@ -87,6 +88,11 @@ func sendBy(t *testing.T, url string, m *Mail, tries int) (outcome, log string) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	return sendTo(t, server, m, tries)
+}
+
+func sendTo(t *testing.T, server *Server, m *Mail, tries int) (outcome, log string) {
+	t.Helper()
 	said := testenv.NewOutput()
 	counted := make(chan string, 1)
 	q := NewQueue(server, slog.New(slog.NewTextHandler(said, nil)), func(outcome string) { counted <- outcome })
@@ -170,6 +176,69 @@ func TestServersAway(t *testing.T) {
 	}
 	if got, log := sendBy(t, fmt.Sprintf("smtp://%s?tls=off&from=a@b.example", address), &letter, 1); got != Failed {
 		t.Errorf("without a server: %s\n%s", got, log)
+	}
+}
+
+// TestServerHangs: a server that takes the connection and says nothing is given up.
+func TestServerHangs(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	server, err := ParseURL(fmt.Sprintf("smtp://%s?tls=off&from=a@b.example", listener.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.timeout = 10 * time.Millisecond
+	if got, log := sendTo(t, server, &letter, 2); got != Failed || !strings.Contains(log, "try 2") {
+		t.Errorf("%s\n%s", got, log)
+	}
+}
+
+// TestWaitingMails: mails that wait for their next try hold up no others, and are tried once more when the queue
+// closes.
+func TestWaitingMails(t *testing.T) {
+	t.Parallel()
+	box := newPostbox(t)
+	later := &smtp.SMTPError{Code: 451, Message: "try later"}
+	server, err := ParseURL(box.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := make(chan string, 3*workers)
+	q := NewQueue(server, slog.New(slog.DiscardHandler), func(outcome string) { counted <- outcome })
+	q.pauses = []time.Duration{time.Hour}
+	var running sync.WaitGroup
+	running.Go(func() { q.Run(t.Context()) })
+	put := func(to string) {
+		t.Helper()
+		m := letter
+		m.To = to
+		if err := q.Put(func(context.Context) (*Mail, error) { return &m, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range workers {
+		box.refuse = append(box.refuse, later)
+	}
+	for range workers {
+		put("slow@photos.example")
+	}
+	testenv.Eventually(t, "all workers have met a refusal", func() bool {
+		box.mu.Lock()
+		defer box.mu.Unlock()
+		return len(box.refuse) == 0
+	})
+	put("quick@photos.example")
+	if got := <-counted; got != Sent || box.to[0] != "quick@photos.example" {
+		t.Errorf("%s to %s", got, box.to)
+	}
+	q.Close()
+	running.Wait()
+	if len(box.to) != workers+1 || len(counted) != workers {
+		t.Errorf("%d mails, %d outcomes", len(box.to), len(counted))
 	}
 }
 

@@ -29,6 +29,7 @@ type Server struct {
 	port                 int
 	from                 *mail.Address
 	security             security
+	timeout              time.Duration // for one try
 }
 
 // security is how the connection is encrypted.
@@ -54,7 +55,7 @@ func ParseURL(address string) (*Server, error) {
 	if err != nil {
 		return nil, errors.New("it cannot be read: write smtp://user:password@host:587?from=address, with %-escapes")
 	}
-	s := &Server{host: u.Hostname(), user: u.User.Username()}
+	s := &Server{host: u.Hostname(), user: u.User.Username(), timeout: sendTimeout}
 	s.password, _ = u.User.Password()
 	query := u.Query()
 	for name, values := range query {
@@ -126,7 +127,7 @@ func (s *Server) send(ctx context.Context, m *Mail) error {
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // no out-of-office answers
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
-	options := []gomail.Option{gomail.WithPort(s.port), gomail.WithTimeout(sendTimeout)}
+	options := []gomail.Option{gomail.WithPort(s.port), gomail.WithTimeout(s.timeout)}
 	switch s.security {
 	case wholeTLS:
 		options = append(options, gomail.WithSSL())
@@ -144,7 +145,7 @@ func (s *Server) send(ctx context.Context, m *Mail) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return client.DialAndSendWithContext(ctx, msg)
 }

@@ -20,24 +20,27 @@ const (
 	challengeSize = timeSize + randomSize + sha256.Size
 )
 
-// seal makes a challenge for a user; 0 is anybody, who wants to sign in.
-func (c *Ceremonies) seal(at Place, user int64) []byte {
+// anybody wants to sign in.
+var anybody User
+
+// seal makes a challenge for a user.
+func (c *Ceremonies) seal(at Place, u User) []byte {
 	challenge := make([]byte, timeSize+randomSize, challengeSize)
 	binary.BigEndian.PutUint64(challenge, uint64(at.Now.Add(validFor).Unix()))
 	_, _ = rand.Read(challenge[timeSize:]) // never fails, see crypto/rand
-	return append(challenge, c.mac(at, user, challenge)...)
+	return append(challenge, c.mac(at, u, challenge)...)
 }
 
 // open returns the challenge that was answered, if it was made for this user at this place and is still valid.
-func (c *Ceremonies) open(at Place, user int64, encoded string) ([]byte, error) {
+func (c *Ceremonies) open(at Place, u User, encoded string) ([]byte, error) {
 	challenge, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil || len(challenge) != challengeSize {
 		return nil, fmt.Errorf("%w: its challenge is none of this site", ErrRefused)
 	}
 	sealed, mac := challenge[:timeSize+randomSize], challenge[timeSize+randomSize:]
-	if !hmac.Equal(mac, c.mac(at, user, sealed)) {
-		return nil, fmt.Errorf("%w: its challenge was made for another user, browser or address, or by nobody here",
-			ErrRefused)
+	if !hmac.Equal(mac, c.mac(at, u, sealed)) {
+		return nil, fmt.Errorf("%w: its challenge was made for another user, password, browser or address, or by nobody "+
+			"here", ErrRefused)
 	}
 	if until := int64(binary.BigEndian.Uint64(sealed)); at.Now.Unix() > until {
 		return nil, fmt.Errorf("%w: for %d s", ErrExpired, at.Now.Unix()-until)
@@ -45,8 +48,9 @@ func (c *Ceremonies) open(at Place, user int64, encoded string) ([]byte, error) 
 	return challenge, nil
 }
 
-func (c *Ceremonies) mac(at Place, user int64, sealed []byte) []byte {
-	return c.hash("challenge", []byte(at.Origin), []byte(at.Browser), number(user), sealed)
+func (c *Ceremonies) mac(at Place, u User, sealed []byte) []byte {
+	return c.hash("challenge", []byte(at.Origin), []byte(at.Browser), number(u.ID), number(u.PasswordAt.UnixMicro()),
+		sealed)
 }
 
 // handle is how authenticators know a user. It says nothing about the user to those who have no key.

@@ -5,8 +5,8 @@
 //
 // No state is kept between the two steps of a ceremony, so any renderer may answer the second one. A challenge is
 // sealed instead: it says until when it is valid, and a MAC binds it to what it was made for, to the address of the
-// site, to the browser, and to the user. That it is answered once only is for the caller to see to, who is given the
-// challenge.
+// site, to the browser, and to the user and the password that the user has typed. That it is answered once only is for
+// the caller to see to, who is given the challenge.
 //
 // Users must be verified (by a finger, a face or a PIN): a passkey stands for both name and password, and a security
 // key that is lost must open nothing.
@@ -73,7 +73,9 @@ type User struct {
 	ID      int64
 	Name    string
 	Display string
-	Records []json.RawMessage // of the passkeys that they have
+	// When the password was set that they have typed, for AddOptions and Add: a challenge counts while it holds.
+	PasswordAt time.Time
+	Records    []json.RawMessage // of the passkeys that they have
 }
 
 // Proved is a passkey whose authenticator has answered a challenge.
@@ -90,7 +92,7 @@ func (c *Ceremonies) AddOptions(at Place, u User) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	options, _, err := c.beginAdd(at, owner, c.seal(at, u.ID))
+	options, _, err := c.beginAdd(at, owner, c.seal(at, u))
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +105,7 @@ func (c *Ceremonies) Add(at Place, u User, answer []byte) (*Proved, error) {
 	if err != nil {
 		return nil, refused(err)
 	}
-	challenge, err := c.open(at, u.ID, parsed.Response.CollectedClientData.Challenge)
+	challenge, err := c.open(at, u, parsed.Response.CollectedClientData.Challenge)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +131,7 @@ func (c *Ceremonies) Add(at Place, u User, answer []byte) (*Proved, error) {
 // SignInOptions returns PublicKeyCredentialRequestOptions as JSON, with which a browser lets a visitor choose a
 // passkey.
 func (c *Ceremonies) SignInOptions(at Place) ([]byte, error) {
-	options, _, err := c.beginSignIn(at, c.seal(at, 0))
+	options, _, err := c.beginSignIn(at, c.seal(at, anybody))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +148,7 @@ func (c *Ceremonies) SignIn(at Place, answer []byte, find func(credential []byte
 	if err != nil {
 		return nil, refused(err)
 	}
-	challenge, err := c.open(at, 0, parsed.Response.CollectedClientData.Challenge)
+	challenge, err := c.open(at, anybody, parsed.Response.CollectedClientData.Challenge)
 	if err != nil {
 		return nil, err
 	}

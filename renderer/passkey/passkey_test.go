@@ -113,6 +113,8 @@ func TestAdd(t *testing.T) {
 		{"late", func(_ *authenticator.Authenticator, _ *User, at *Place) { at.Now = at.Now.Add(time.Hour) },
 			ErrExpired},
 		{"another user", func(_ *authenticator.Authenticator, u *User, _ *Place) { u.ID = 8 }, ErrRefused},
+		{"another password", func(_ *authenticator.Authenticator, u *User, _ *Place) { u.PasswordAt = here.Now },
+			ErrRefused},
 		{"another browser", func(_ *authenticator.Authenticator, _ *User, at *Place) { at.Browser = "x" }, ErrRefused},
 		{"another site", func(a *authenticator.Authenticator, _ *User, _ *Place) { a.Origin = "https://evil.example" },
 			ErrRefused},

@@ -56,12 +56,15 @@ func (s *Store) PasskeyOf(ctx context.Context, credential []byte) (*Passkey, err
 }
 
 // AddPasskey adds a passkey, of which User, Credential, Host, Label, Count and Record count, in answer to a challenge
-// of 16 to 64 bytes. It returns the current version of the user. Errors: [ErrUsed] if the challenge was answered
-// before, [ErrTaken] if the passkey was added before, [ErrTooMany], [ErrNotFound] for a closed account, [ErrConflict].
-func (s *Store) AddPasskey(ctx context.Context, key string, challenge []byte, p Passkey) ([]Change, error) {
+// of 16 to 64 bytes. passwordAt is when the password was set that the user has typed. It returns the current version of
+// the user. Errors: [ErrChanged] if another password holds now, [ErrUsed] if the challenge was answered before,
+// [ErrTaken] if the passkey was added before, [ErrTooMany], [ErrNotFound] for a closed account, [ErrConflict].
+func (s *Store) AddPasskey(
+	ctx context.Context, key string, passwordAt time.Time, challenge []byte, p Passkey,
+) ([]Change, error) {
 	return s.idempotent(ctx, key, "account.passkey.add", []any{p.User, p.Credential, p.Label, challenge},
-		`SELECT outcome, scopes, versions, gone FROM add_passkey($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		p.User, challenge, p.Credential, p.Host, p.Label, p.Count, p.Record, MaxPasskeys)
+		`SELECT outcome, scopes, versions, gone FROM add_passkey($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		p.User, passwordAt, challenge, p.Credential, p.Host, p.Label, p.Count, p.Record, MaxPasskeys)
 }
 
 // UsePasskey records that a passkey, of which ID, Count and Record count, has signed a challenge, and returns the

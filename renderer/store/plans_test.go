@@ -37,7 +37,8 @@ func TestPlans(t *testing.T) {
 		"INSERT INTO outbox (scope, version, gone) SELECT 'user.u' || g, g, false FROM generate_series(1, 5000) g",
 		`INSERT INTO action_keys (key, request, scopes, versions, gone)
 			SELECT g, decode(repeat('00', 32), 'hex'), '{photo.1}', '{1}', '{f}' FROM generate_series(1, 20000) g`,
-		"INSERT INTO accounts (user_id, password) SELECT g, '"+passwordHash+"' FROM generate_series(1, 4000) g",
+		"INSERT INTO accounts (user_id, password, password_at) SELECT g, '"+passwordHash+
+			"', '2026-01-01 00:00Z' FROM generate_series(1, 4000) g",
 		"INSERT INTO recovery_codes (user_id, code) SELECT g, sha256(g::text::bytea) FROM generate_series(1, 4000) g",
 		`INSERT INTO deletions (user_id, version, codes, passkeys, emails, sessions, tokens, receipt, name,
 				photo_ids, album_ids, rows_gone_at, edges_know_at)
@@ -106,12 +107,14 @@ func TestPlans(t *testing.T) {
 		"(SELECT 'done' AS outcome FROM delete_rows(8, 200), (SELECT $1::bytea) AS key) AS deleted",
 		"(SELECT 'done' AS outcome FROM holdings(8, 1000), (SELECT $1::bytea) AS key) AS counted",
 		"edit_profile('scans', $1, 7, 'Display', NULL)",
-		"add_passkey('scans', sha256($1), 7, sha256('new'), 'credential', 'photos.example', 'key', 0, '{}', 20)",
+		"add_passkey('scans', sha256($1), 7, (SELECT password_at FROM accounts WHERE user_id = 7), sha256('new'), " +
+			"'credential', 'photos.example', 'key', 0, '{}', 20)",
 		"use_passkey('scans', sha256($1), 7, sha256('new'), 1, '{}')", "rename_passkey('scans', sha256($1), 7, 7, 'k')",
 		"remove_passkey('scans', sha256($1), 7, 7)",
 		"reset_password('scans', sha256($1), sha256('7'), '" + passwordHash + "')",
-		"confirm_email('scans', sha256($1), sha256('9'))", "remove_email('scans', sha256($1), 7)",
-		"(SELECT 'done' AS outcome FROM make_link(sha256($1), 10, 'email', 'a@b.example', 'scans', 3)) AS made",
+		"confirm_email('scans', sha256($1), 9, sha256('9'))", "remove_email('scans', sha256($1), 7)",
+		"(SELECT 'done' AS outcome FROM make_link(sha256($1), 10, " +
+			"(SELECT password_at FROM accounts WHERE user_id = 10), 'email', 'a@b.example', 'scans', 3)) AS made",
 	} {
 		checkScans(t, untraced, call)
 	}
@@ -142,6 +145,7 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 	}
 	title := "Title"
 	edited := func() error { _, err := s.EditPhoto(ctx, "edit", 1, store.Edit{Title: &title}); return err }
+	passwordAt := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	code, display := sha256.Sum256([]byte("1")), "Display"
 	passwordToken, emailToken := sha256.Sum256([]byte("12")), sha256.Sum256([]byte("8"))
 	passkey := store.Passkey{User: 1, Credential: []byte("new"), Host: "photos.example", Label: "key",
@@ -225,7 +229,10 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		"ForgetDeletions": {func() error { return s.ForgetDeletions(ctx, time.Hour) }},
 		"Passkeys":        {func() error { _, err := s.Passkeys(ctx, 1); return err }},
 		"PasskeyOf":       {func() error { _, err := s.PasskeyOf(ctx, code[:]); return err }},
-		"AddPasskey":      {func() error { _, err := s.AddPasskey(ctx, "add", code[:], passkey); return err }},
+		"AddPasskey": {func() error {
+			_, err := s.AddPasskey(ctx, "add", passwordAt, code[:], passkey)
+			return err
+		}},
 		"UsePasskey": {func() error {
 			used := passkey
 			used.ID, used.Count = 4, 1
@@ -242,16 +249,16 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		}},
 		"EmailOf": {func() error { _, err := s.EmailOf(ctx, 1); return err }},
 		"MakeLink": {func() error {
-			_, err := s.MakeLink(ctx, store.Link{Token: make([]byte, 32), User: 11, Purpose: store.LinkPassword,
-				Email: "a@b.example", Attempt: "made"})
+			_, err := s.MakeLink(ctx, store.Link{Token: make([]byte, 32), User: 11, PasswordAt: passwordAt,
+				Purpose: store.LinkPassword, Email: "a@b.example", Attempt: "made"})
 			return err
 		}},
-		"UserOfLink": {func() error { _, err := s.UserOfLink(ctx, passwordToken[:], store.LinkPassword); return err }},
+		"LinkOf": {func() error { _, err := s.LinkOf(ctx, passwordToken[:], store.LinkPassword); return err }},
 		"ResetPassword": {func() error {
 			_, err := s.ResetPassword(ctx, "reset", passwordToken[:], passwordHash)
 			return err
 		}},
-		"ConfirmEmail": {func() error { _, err := s.ConfirmEmail(ctx, "confirm", emailToken[:]); return err }},
+		"ConfirmEmail": {func() error { _, err := s.ConfirmEmail(ctx, "confirm", 8, emailToken[:]); return err }},
 		"RemoveEmail":  {func() error { _, err := s.RemoveEmail(ctx, "email", 8); return err }},
 		"SiteKey":      {func() error { _, err := s.SiteKey(ctx); return err }},
 		"ForgetKeys":   {func() error { _, err := s.ForgetKeys(ctx, time.Hour); return err }},

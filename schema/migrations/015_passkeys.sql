@@ -43,18 +43,23 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION add_passkey(key text, request bytea, its_user bigint, answered bytea, its_credential bytea,
-    its_host text, its_label text, its_count bigint, its_record jsonb, most int)
+-- Adds a passkey to an account whose password is still the one that was checked.
+CREATE FUNCTION add_passkey(key text, request bytea, its_user bigint, its_password_at timestamptz, answered bytea,
+    its_credential bytea, its_host text, its_label text, its_count bigint, its_record jsonb, most int)
     RETURNS action_outcome LANGUAGE plpgsql AS $$
 DECLARE
-    result  action_outcome := claim_key(key, request);
+    result       action_outcome := claim_key(key, request);
+    password_at  timestamptz;
 BEGIN
     IF result.outcome IS NOT NULL THEN
         RETURN result;
     END IF;
-    PERFORM FROM accounts a WHERE a.user_id = its_user AND a.disabled_at IS NULL FOR NO KEY UPDATE;
+    SELECT a.password_at INTO password_at FROM accounts a WHERE a.user_id = its_user AND a.disabled_at IS NULL
+        FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         result.outcome := 'not found';
+    ELSIF password_at <> its_password_at THEN
+        result.outcome := 'changed';
     ELSIF EXISTS (SELECT FROM passkeys p WHERE p.credential = its_credential) THEN
         result.outcome := 'taken';
     ELSIF (SELECT count(*) FROM passkeys p WHERE p.user_id = its_user) >= most THEN

@@ -12,7 +12,6 @@ const (
 	PrivateRecover  // a recovery code sets a new password
 	PrivateMailLink // mails a link that does
 	PrivateReset    // is such a link
-	PrivateConfirm  // is a link that confirms an address
 	PrivateMe
 	PrivatePassword
 	PrivateSessions
@@ -23,6 +22,7 @@ const (
 	PrivatePasskeys
 	PrivateNewPasskey
 	PrivateEmail
+	PrivateConfirm // is a link that confirms an address
 
 	privateCount = int(iota)
 )
@@ -32,10 +32,10 @@ const PathSignOut = "/signout"
 
 var privates = [privateCount]struct{ name, path string }{
 	{"signin", "/signin"}, {"signup", "/signup"}, {"receipt", "/receipt"}, {"recover", "/recover"},
-	{"mail-link", "/recover/link"}, {"reset", "/reset"}, {"confirm", "/confirm"}, {"me", "/me"},
-	{"password", "/me/password"}, {"sessions", "/me/sessions"}, {"profile", "/me/profile"}, {"delete", "/me/delete"},
-	{"tokens", "/me/tokens"}, {"codes", "/me/codes"}, {"passkeys", "/me/passkeys"},
-	{"new-passkey", "/me/passkeys/new"}, {"email", "/me/email"},
+	{"mail-link", "/recover/link"}, {"reset", "/reset"}, {"me", "/me"}, {"password", "/me/password"},
+	{"sessions", "/me/sessions"}, {"profile", "/me/profile"}, {"delete", "/me/delete"}, {"tokens", "/me/tokens"},
+	{"codes", "/me/codes"}, {"passkeys", "/me/passkeys"}, {"new-passkey", "/me/passkeys/new"},
+	{"email", "/me/email"}, {"confirm", "/confirm"},
 }
 
 // Privates lists all private pages.

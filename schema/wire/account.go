@@ -29,6 +29,7 @@ const (
 	// password; sessions: how many the person has, for the receipt. The reply has HeaderReceipt. Without HeaderUser it
 	// finds what was done before under the key.
 	ActionDelete = "account.delete"
+	ActionToken  = "account.token" // password: checks it. The reply has HeaderAccount, for which the edge makes a token
 	ActionCodes  = "account.codes" // password: replaces the recovery codes; with HeaderAccept the reply shows them
 )
 
@@ -77,7 +78,7 @@ func ParseAccount(s string) (a Account, err error) {
 func HashesPassword(subject string) bool {
 	switch strings.TrimPrefix(subject, prefixAction) {
 	case ActionSignUp, ActionSignIn, ActionRecover, ActionPassword, ActionDelete, ActionCodes, ActionPasskeyBegin,
-		ActionReset, ActionEmail:
+		ActionReset, ActionEmail, ActionToken:
 		return true
 	}
 	return false

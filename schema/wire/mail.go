@@ -6,7 +6,7 @@ const (
 	ActionMailLink = "account.link"
 	ActionReset    = "account.reset"   // token, password: sets the password; the reply has HeaderAccount
 	ActionEmail    = "account.email"   // email, or "" for none, password: mails a link that confirms the address
-	ActionConfirm  = "account.confirm" // token: takes the address that the link was mailed to
+	ActionConfirm  = "account.confirm" // token: gives the person who has asked for the link its address
 )
 
 // Notices about mail.

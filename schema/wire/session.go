@@ -116,11 +116,15 @@ func ParseRevocationKey(key string) (user int64, ok bool) {
 	return user, err == nil && user > 0
 }
 
+// SessionMarkerAge is how long the markers of a session's removal stay. Each edge has heard of it by then, and a bucket
+// that is made anew meanwhile does not get the session back.
+const SessionMarkerAge = time.Hour
+
 // SessionsConfig is the configuration of the bucket of sessions. A session has about 500 bytes with its index,
-// and a user's revocation 190. The markers of a session's removal, about 270, stay for 30 days, too.
+// and a user's revocation 190. The markers of a session's removal, about 350, stay for an hour.
 func SessionsConfig() jetstream.KeyValueConfig {
 	return jetstream.KeyValueConfig{Bucket: BucketSessions, Description: "who is signed in", TTL: SessionAge,
-		Storage: jetstream.FileStorage, MaxBytes: 256 << 20, MaxValueSize: 4 << 10}
+		Storage: jetstream.FileStorage, MaxBytes: 256 << 20, MaxValueSize: 4 << 10, LimitMarkerTTL: SessionMarkerAge}
 }
 
 // BucketLimits is the JetStream KV bucket in which edges count guesses of passwords.
