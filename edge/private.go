@@ -177,7 +177,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 	if fromOtherSite(r) { // a link must not be able to say that a password was changed
 		ask.Notice = ""
 	}
-	if kind == page.PrivateTokens {
+	if kind == page.PrivateTokens || kind == page.PrivateDelete {
 		all, err := s.sessions.Tokens(r.Context(), who.User)
 		if err != nil {
 			return err

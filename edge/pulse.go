@@ -14,10 +14,10 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// How an edge finds out that no renderer runs: 450 ms after the last message of one, as long as NATS is quick, a
-// request fails that has waited for 150 ms or longer.
+// How an edge finds out that no renderer runs: 400 ms after the last message of one, as long as NATS is quick, a
+// request fails that has waited for 100 ms or longer.
 const (
-	pulseAfter  = 150 * time.Millisecond // without a message of a renderer for so long, requests that wait ping them
+	pulseAfter  = 100 * time.Millisecond // without a message of a renderer for so long, requests that wait ping them
 	pulsePings  = 2                      // so many of them in turn
 	pulseWithin = 150 * time.Millisecond // a renderer answers a ping in less than a millisecond, however busy it is
 	pulseServer = 50 * time.Millisecond  // if NATS, or this process, is late by so much, the ping tells nothing

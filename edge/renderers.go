@@ -168,7 +168,7 @@ func (r *renderers) ask(ctx context.Context, msg *nats.Msg, limit time.Duration)
 	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
 	start, pause, patience := time.Now(), backoffFirst, limit/2
-	if hashesPassword(msg.Subject) {
+	if wire.HashesPassword(msg.Subject) {
 		patience = limit
 	}
 	if r.clock.Known() {
@@ -194,18 +194,6 @@ func (r *renderers) ask(ctx context.Context, msg *nats.Msg, limit time.Duration)
 		r.metrics.retries.Inc()
 		pause = min(2*pause, askPause)
 	}
-}
-
-// hashesPassword reports whether a subject is that of an action that has a password hashed.
-func hashesPassword(subject string) bool {
-	switch subject {
-	case wire.ActionSubject(wire.ActionSignUp), wire.ActionSubject(wire.ActionSignIn),
-		wire.ActionSubject(wire.ActionRecover), wire.ActionSubject(wire.ActionPassword),
-		wire.ActionSubject(wire.ActionPasskeyBegin), wire.ActionSubject(wire.ActionReset),
-		wire.ActionSubject(wire.ActionEmail), wire.ActionSubject(wire.ActionToken):
-		return true
-	}
-	return false
 }
 
 // askPause is the longest pause between two attempts of ask.

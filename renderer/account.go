@@ -177,7 +177,7 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivateProfile:
 		return []string{"display", "bio"}
 	case page.PrivateDelete:
-		return []string{"password", "sessions"}
+		return []string{"password", "sessions", "tokens"}
 	case page.PrivateCodes, page.PrivateTokens:
 		return []string{"password"}
 	case page.PrivateMailLink:

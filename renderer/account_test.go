@@ -154,6 +154,17 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
+// TestHashesPassword: edges wait in one piece for those actions that the workers for passwords do.
+func TestHashesPassword(t *testing.T) {
+	t.Parallel()
+	workers, passwords := &pool{}, &pool{}
+	for _, a := range accountActions(workers, passwords) {
+		if hashes := wire.HashesPassword(wire.ActionSubject(a.name)); hashes != (a.pool == passwords) {
+			t.Errorf("%s: edges take it for one that hashes a password: %t", a.name, hashes)
+		}
+	}
+}
+
 // TestProfile: an edit is on the person's page, and what is refused is answered by the form with what was typed.
 func TestProfile(t *testing.T) {
 	t.Parallel()
@@ -201,6 +212,9 @@ func TestPrivatePages(t *testing.T) {
 			}}}})
 	}
 	for _, kind := range page.Privates() {
+		if kind == page.PrivateReceipt {
+			continue // there is none, see TestDeletion
+		}
 		ask := func(user string) *nats.Msg {
 			data, err := wire.PrivateRequest{Key: "the-key", Wait: time.Second}.Encode()
 			if err != nil {

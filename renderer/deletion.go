@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -26,31 +27,24 @@ import (
 // deleteAccount deletes an account. Its receipt has an address that follows from the key of the form, which only that
 // person's browser has. So a form that is sent again finds the receipt, though account and session are gone by then.
 func deleteAccount(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
-	receipt := receiptID(a.key)
-	done, err := d.deletionOf(ctx, receipt)
-	if err == nil && (a.user == 0 || a.user == done.User) {
-		change := store.Change{Scope: done.Scope(), Version: done.Version, Gone: true}
-		return &outcome{changes: []store.Change{change}, receipt: receipt}, nil
-	}
-	if err == nil {
-		return nil, toWireError(store.ErrConflict)
-	}
+	out, err := deletedBefore(ctx, d, a)
 	if !errors.Is(err, store.ErrNotFound) {
-		return nil, err
+		return out, err
 	}
 	account, err := d.accountOf(ctx, a.user)
+	if errors.Is(err, store.ErrNotFound) { // the same form, sent twice at once, may just have deleted it
+		return deletedBefore(ctx, d, a)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if err := checkOwn(account, a.form, "password"); err != nil {
 		return nil, err
 	}
-	sessions, err := strconv.ParseUint(a.form["sessions"], 10, 10)
-	if err != nil {
-		sessions = 0 // not known
-	}
+	receipt := receiptID(a.key)
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
-		return d.store.DeleteAccount(ctx, a.key, a.user, account.Password, receiptHash(receipt), int(sessions))
+		return d.store.DeleteAccount(ctx, a.key, a.user, account.Password, receiptHash(receipt),
+			a.form.known("sessions"), a.form.known("tokens"))
 	})
 	if errors.Is(err, store.ErrChanged) {
 		return nil, wrong("password", "was changed just now: sign in again")
@@ -59,6 +53,29 @@ func deleteAccount(ctx context.Context, d *actionRun, a attempt) (*outcome, erro
 		return nil, err
 	}
 	return &outcome{changes: changes, receipt: receipt}, nil
+}
+
+// deletedBefore is the outcome of a deletion by an earlier attempt, or store.ErrNotFound.
+func deletedBefore(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
+	receipt := receiptID(a.key)
+	done, err := d.deletionOf(ctx, receipt)
+	if err != nil {
+		return nil, err
+	}
+	if a.user != 0 && a.user != done.User {
+		return nil, toWireError(store.ErrConflict)
+	}
+	change := store.Change{Scope: done.Scope(), Version: done.Version, Gone: true}
+	return &outcome{changes: []store.Change{change}, receipt: receipt}, nil
+}
+
+// known is a count that a form has shown; 0 if it has none.
+func (f form) known(field string) int {
+	n, err := strconv.ParseUint(f[field], 10, 10)
+	if err != nil {
+		return 0
+	}
+	return int(n)
 }
 
 // checkOwn checks the password that a person who is signed in has typed.
@@ -95,40 +112,25 @@ func (d *actionRun) deletionOf(ctx context.Context, receipt string) (*store.Dele
 	})
 }
 
-// receipt says what has become of an account that was deleted, and what of it is left, now.
+// receipt says what has become of an account that was deleted, and what of it is left. It reads one row: the renderer
+// that relays asks the edges, however often somebody reads a receipt.
 func (d *actionRun) receipt(ctx context.Context, id string) (templates.Receipt, error) {
 	done, err := d.deletionOf(ctx, id)
 	if err != nil {
 		return templates.Receipt{}, err
 	}
-	known, missing := d.askEdges(ctx, done)
-	if len(known) > 0 {
-		if _, err = fromRows(ctx, d, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, d.store.EdgesLearned(ctx, done.User, known)
-		}); err != nil {
-			return templates.Receipt{}, err
-		}
-	}
-	for edge, at := range done.Edges { // what an edge has said first counts
-		known[edge] = at
-	}
 	r := templates.Receipt{
 		Name: done.Name, Scope: done.Scope(), Version: done.Version, DeletedAt: done.At, RowsGoneAt: done.RowsGoneAt,
 		SessionsEndedAt: done.RevokedAt, NameKeptUntil: done.KeptUntil, ReadableUntil: done.At.Add(wire.ReceiptAge),
-		Removed: templates.Holdings(done.Had), Sessions: done.Sessions, PhotosLeft: done.PhotosLeft,
+		Removed: templates.Holdings(done.Had), Sessions: done.Sessions, Tokens: done.Tokens,
 		FilesRemoved: done.FilesRemoved, FilesKept: done.FilesKept, Photos: done.PhotoIDs, Albums: done.AlbumIDs,
 		Edges: []templates.EdgeKnows{}, // in JSON an empty list, not null
 	}
-	for _, edge := range slices.Sorted(maps.Keys(known)) {
-		r.Edges = append(r.Edges, templates.EdgeKnows{Edge: edgeName(edge), Since: known[edge]})
-	}
-	for _, edge := range missing {
-		if _, ok := known[edge]; !ok {
-			r.Edges = append(r.Edges, templates.EdgeKnows{Edge: edgeName(edge)})
-		}
+	for _, edge := range slices.Sorted(maps.Keys(done.Edges)) {
+		r.Edges = append(r.Edges, templates.EdgeKnows{Edge: edgeName(edge), Since: done.Edges[edge]})
 	}
 	r.Complete = r.FilesLeft() == 0 && !r.RowsGoneAt.IsZero() && !r.SessionsEndedAt.IsZero() &&
-		!slices.ContainsFunc(r.Edges, func(e templates.EdgeKnows) bool { return e.Since.IsZero() })
+		!done.EdgesKnowAt.IsZero()
 	return r, nil
 }
 
@@ -138,36 +140,45 @@ const (
 	edgesOthers = 30 * time.Millisecond
 )
 
-// askEdges asks every edge since when it has shown nothing of a person who is gone. missing are those that have not
-// answered although they have a popularity list, which they have for a day after they were there last, and those that
-// may still show something.
-func (d *actionRun) askEdges(ctx context.Context, done *store.Deletion) (known map[string]time.Time, missing []string) {
-	known = map[string]time.Time{}
-	silent := map[string]bool{}
-	for _, edge := range d.listedEdges(ctx) {
+// askEdges asks every edge since when it has shown nothing of a person who is gone, for one deletion of which that is
+// not known. more reports whether there was one. Missing are the edges that have a popularity list, which stays for a
+// day, and do not answer, and those that may still show something.
+func (s *Service) askEdges(ctx context.Context) (more bool, err error) {
+	gone, err := s.store.NextUnknown(ctx)
+	if err != nil || gone == nil {
+		return false, err
+	}
+	listed, failed := s.listedEdges(ctx)
+	known, silent := map[string]time.Time{}, map[string]bool{}
+	for _, edge := range listed {
 		silent[edge] = true
 	}
-	question, err := wire.GoneQuestion{Scope: done.Scope(), Version: done.Version, At: done.At}.Encode()
+	for _, edge := range gone.Known {
+		delete(silent, edge)
+	}
+	answers := 0
+	question, err := wire.GoneQuestion{Scope: gone.Scope(), Version: gone.Version, At: gone.At}.Encode()
 	if err == nil {
-		err = d.gather(ctx, wire.SubjectGone, question, func(m *nats.Msg) (complete bool) {
+		err = s.gather(ctx, wire.SubjectGone, question, func(m *nats.Msg) (complete bool) {
 			answer, err := wire.DecodeGoneAnswer(m.Data)
 			switch {
 			case err != nil:
-				d.log.Debug("cannot read what an edge says", "err", err)
+				s.log.Debug("cannot read what an edge says", "err", err)
 				return false
-			case answer.Since.IsZero():
-				silent[answer.Edge] = true
-			default:
+			case !answer.Since.IsZero():
 				known[answer.Edge] = answer.Since
 				delete(silent, answer.Edge)
+			case !slices.Contains(gone.Known, answer.Edge):
+				silent[answer.Edge] = true
 			}
+			answers++
 			return len(silent) == 0
 		})
 	}
-	if err != nil {
-		d.log.Warn("cannot ask the edges what they know", "err", err)
-	}
-	return known, slices.Sorted(maps.Keys(silent))
+	failed = errors.Join(failed, err)
+	all := failed == nil && answers > 0 // with no answer at all, the edges are rather away than none
+	err = s.store.EdgesLearned(ctx, gone.User, known, slices.Sorted(maps.Keys(silent)), all)
+	return err == nil, errors.Join(failed, err)
 }
 
 // gather sends a request and takes answers until take says that all have come, and no other one comes for a moment.
@@ -197,18 +208,18 @@ func (s *Service) gather(ctx context.Context, subject string, data []byte, take 
 }
 
 // listedEdges lists the edges that have a popularity list.
-func (s *Service) listedEdges(ctx context.Context) []string {
+func (s *Service) listedEdges(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, bucketLimit)
 	defer cancel()
 	kv, err := s.relay.js.KeyValue(ctx, wire.BucketPopular)
 	if err != nil {
-		return nil // there is none yet
+		return nil, fmt.Errorf("list the edges: %w", err)
 	}
 	edges, err := kv.Keys(ctx, jetstream.MetaOnly())
 	if err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) {
-		s.log.Warn("cannot list the edges", "err", err)
+		return nil, fmt.Errorf("list the edges: %w", err)
 	}
-	return edges
+	return edges, nil
 }
 
 // edgeName makes the key of a popularity list readable: "edge.host.8080" is "host:8080".

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,57 +23,79 @@ const (
 	revokeTries    = 10                     // of writing a revocation while edges write it too
 )
 
-// doLeftovers does, until ctx ends, what changes leave to be done: it ends sessions whose account was closed or deleted
-// or has a new password, deletes the rows of deleted accounts, and removes files that no photo shows any more. Only the
-// renderer with the active relay does so. Each step can be repeated, so whoever is active next goes on.
+// leftover is a kind of work that changes leave. step does a part of it, which can be repeated, so whoever relays next
+// goes on. more reports whether it did something.
+type leftover struct {
+	name  string
+	every time.Duration // looks for something to do
+	step  func(context.Context) (more bool, err error)
+}
+
+// leftovers lists what changes leave: sessions end whose account was closed or deleted or has a new password, rows of
+// deleted accounts are deleted, files that no photo shows any more are removed, and edges are asked what they know.
+func (s *Service) leftovers() []leftover {
+	var last int64 // the user whose rows were deleted last
+	return []leftover{
+		{"revocations", leftoversEvery, func(ctx context.Context) (bool, error) {
+			return false, s.store.Revoke(ctx, s.revoke)
+		}},
+		{"rows", leftoversEvery, func(ctx context.Context) (more bool, err error) {
+			last, err = s.store.DeleteRows(ctx, last)
+			if err == nil && last != 0 { // others are to hear of it soon
+				s.relay.wake()
+			}
+			return last != 0, err
+		}},
+		{"files", leftoversEvery, func(ctx context.Context) (bool, error) {
+			n, err := s.store.RemoveUnused(ctx, s.pictures.Delete)
+			return n > 0, err
+		}},
+		{"edges", leftoversEvery, s.askEdges},
+		{"receipts", forgetEvery, func(ctx context.Context) (bool, error) {
+			return false, s.store.ForgetDeletions(ctx, wire.ReceiptAge)
+		}},
+	}
+}
+
+// doLeftovers does, until ctx ends, what changes leave to be done. Only the renderer with the active relay does so.
+// Each kind goes its own way, so that none waits for another.
 func (s *Service) doLeftovers(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, kind := range s.leftovers() {
+		all.Go(func() { s.doLeftover(ctx, kind) })
+	}
+	all.Wait()
+}
+
+func (s *Service) doLeftover(ctx context.Context, kind leftover) {
 	failing := false
-	var forgotten time.Time
 	for pause := leftoversEvery; sleep.For(ctx, pause); {
 		pause = leftoversEvery
 		if !s.relay.active.Load() {
 			continue
 		}
-		more, err := s.doLeftoversOnce(ctx)
-		if err == nil && time.Since(forgotten) > forgetEvery {
-			forgotten = time.Now()
-			err = s.store.ForgetDeletions(ctx, wire.ReceiptAge)
-		}
-		if more && err == nil {
+		limited, cancel := context.WithTimeout(ctx, leftoversLimit)
+		more, err := kind.step(limited)
+		cancel()
+		switch {
+		case err != nil:
+		case more:
 			pause = leftoversPause
+		default:
+			pause = kind.every
 		}
 		if ctx.Err() == nil && failing != (err != nil) { // log the start and the end, not every attempt
 			failing = err != nil
-			s.log.Warn("leftovers of changes", "failing", failing, "err", err)
+			s.log.Warn("leftovers of changes", "kind", kind.name, "failing", failing, "err", err)
 		}
 	}
 }
 
-// doLeftoversOnce does a step of each kind. What fails keeps none of the others from being done. more reports whether
-// something may be left.
-func (s *Service) doLeftoversOnce(ctx context.Context) (more bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, leftoversLimit)
-	defer cancel()
-	if waiting, err := s.store.LeftoversWait(ctx); !waiting {
-		return false, err
-	}
-	err = s.store.Revoke(ctx, s.revoke)
-	rows, failed := s.store.DeleteRows(ctx)
-	err = errors.Join(err, failed)
-	if rows { // others are to hear of it soon
-		s.relay.wake()
-	}
-	files, failed := s.store.RemoveUnused(ctx, s.pictures.Delete)
-	return rows || files > 0, errors.Join(err, failed)
-}
-
-// revoke writes to the bucket of sessions which ones count no more. Without the bucket there are none.
+// revoke writes to the bucket of sessions which ones count no more. Without the bucket it fails: the relay may be
+// making it anew, with the sessions that it had.
 func (s *Service) revoke(ctx context.Context, r store.Revocation) error {
 	const op = "revoke sessions"
 	kv, err := s.relay.js.KeyValue(ctx, wire.BucketSessions)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}

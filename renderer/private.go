@@ -131,9 +131,10 @@ func (d *actionRun) privateView(
 		if err != nil {
 			return nil, err
 		}
-		p.Has = templates.Holdings(has)
+		p.Has, p.HasMore = templates.Holdings(has), has.Photos == store.HoldingsMost
 		if f.Values["sessions"] == "" {
 			f.Values["sessions"] = strconv.Itoa(len(asked.Sessions))
+			f.Values["tokens"] = strconv.Itoa(len(asked.Tokens))
 		}
 	}
 	return templates.Private(p), nil

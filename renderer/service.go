@@ -209,9 +209,9 @@ const (
 )
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
-// relay, the search index, the counts of tags and the leftovers of changes, and those of the workers for passwords and
-// private pages.
-const fixedConns = 5 + maxPasswordWorkers + privateWorkers
+// relay, the search index, the counts of tags, the rows of deleted accounts and the other leftovers of changes, and
+// those of the workers for passwords and private pages.
+const fixedConns = 6 + maxPasswordWorkers + privateWorkers
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 

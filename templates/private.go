@@ -19,6 +19,7 @@ type PrivatePage struct {
 	Codes    int           // recovery codes that they have left
 	Sessions []SessionCard // theirs, the one last seen first
 	Has      Holdings      // what they have
+	HasMore  bool          // photos, tags and files are more than Has says
 	Tokens   []TokenCard   // theirs, the one used last first
 	Made     MadeToken     // the token that was made just now; zero: none
 

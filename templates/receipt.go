@@ -8,11 +8,13 @@ import (
 
 // Holdings counts what a person has.
 type Holdings struct {
-	Photos int `json:"photos"`
-	Albums int `json:"albums"`
-	Tags   int `json:"tags"` // different ones
-	Codes  int `json:"recovery_codes"`
-	Files  int `json:"files"` // originals; each has stored forms of other sizes
+	Photos   int `json:"photos"`
+	Albums   int `json:"albums"`
+	Tags     int `json:"tags"`  // counted once for each photo that has one
+	Files    int `json:"files"` // different originals; each has stored forms of other sizes
+	Codes    int `json:"recovery_codes"`
+	Passkeys int `json:"passkeys"`
+	Emails   int `json:"email_addresses"` // 0 or 1
 }
 
 // Receipt says what has become of an account that was deleted. It is also what programs get, as JSON. A zero time means
@@ -27,9 +29,9 @@ type Receipt struct {
 	ReadableUntil   time.Time   `json:"readable_until"`
 	Scope           string      `json:"scope"`
 	Version         int64       `json:"version"` // of the scope: no older copy of a page is shown
-	Removed         Holdings    `json:"removed"`
+	Removed         Holdings    `json:"removed"` // so far
 	Sessions        int         `json:"sessions"`
-	PhotosLeft      int         `json:"photos_left"` // hidden, and not deleted yet
+	Tokens          int         `json:"tokens"`
 	FilesRemoved    int         `json:"files_removed"`
 	FilesKept       int         `json:"files_kept"` // photos of others show them
 	Photos          []int64     `json:"photo_ids"`  // the first 1,000
@@ -45,6 +47,22 @@ type EdgeKnows struct {
 
 // FilesLeft is how many originals are still to be looked at.
 func (r Receipt) FilesLeft() int { return max(0, r.Removed.Files-r.FilesRemoved-r.FilesKept) }
+
+// atLeast is a count, of which there may be more.
+func atLeast(more bool, n int) string {
+	if more {
+		return count(n) + " or more"
+	}
+	return count(n)
+}
+
+// removedTitle is the heading of what was removed.
+func removedTitle(r Receipt) string {
+	if r.RowsGoneAt.IsZero() {
+		return "What was removed so far"
+	}
+	return "What was removed"
+}
 
 // moment is a time in milliseconds, or "not yet".
 func moment(t time.Time) string {

@@ -202,7 +202,7 @@ func everyPage(site Site) map[string]templ.Component {
 		pages["private "+kind.String()] = Private(testPrivate(site, kind, "ansel", "Half\r\na life"))
 	}
 	pages["private receipt, shown"] = ReceiptPage(site, Receipt{
-		Name: "ansel", Scope: "user.ansel", Version: 7, DeletedAt: testDate, NameKeptUntil: testDate, PhotosLeft: 2,
+		Name: "ansel", Scope: "user.ansel", Version: 7, DeletedAt: testDate, NameKeptUntil: testDate,
 		FilesKept: 1, Removed: Holdings{Photos: 9, Files: 5}, Photos: []int64{1, 2}, Albums: []int64{3},
 		Edges: []EdgeKnows{{"host:8080", testDate}, {"host:8081", time.Time{}}},
 	})

@@ -40,14 +40,15 @@ type lister struct {
 	storedAt time.Time
 }
 
-// run stores the list until ctx ends, and then once more.
+// run stores the list until ctx ends, and then once more. The first time it does so at once, whatever is popular: the
+// lists say which edges there are.
 func (l *lister) run(ctx context.Context) {
 	for !l.restore(ctx) { // first, since an empty list would replace the stored one
 		if !sleep.For(ctx, min(l.every, time.Second)) {
 			return
 		}
 	}
-	for sleep.For(ctx, l.every) {
+	for l.store(ctx, storeTimeout); sleep.For(ctx, l.every); {
 		l.store(ctx, storeTimeout)
 	}
 	l.counter.collect(l.memory, rate.NewLimiter(0, 0), time.Now()) // only counts: it is too late to fill memcached
@@ -77,7 +78,7 @@ func (l *lister) store(ctx context.Context, timeout time.Duration) {
 	list := l.counter.list()
 	data := wire.EncodePopular(list)
 	unchanged := bytes.Equal(data, l.stored) && time.Since(l.storedAt) < unchangedEvery
-	if len(list) == 0 && l.stored == nil || !l.nc.IsConnected() || unchanged {
+	if !l.nc.IsConnected() || unchanged {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)

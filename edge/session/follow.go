@@ -19,16 +19,24 @@ const (
 	checkBucketEvery = 2 * time.Second        // whether the bucket was made anew
 )
 
-// errRemade: the bucket is another one than the one that is watched.
-var errRemade = errors.New("the bucket was made anew")
+var (
+	// errRemade: the bucket is another one than the one that is watched.
+	errRemade = errors.New("the bucket was made anew")
+	// errReconnected: a NATS server that was restarted has forgotten the watcher, which notices only after seconds.
+	errReconnected = errors.New("the connection was lost")
+)
 
 // Run opens the bucket, or creates it, and follows it until ctx ends. A session that changes is dropped from memory.
 func (s *Store) Run(ctx context.Context) {
 	for {
-		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
+		err := s.follow(ctx)
+		if ctx.Err() == nil {
 			s.log.Debug("cannot follow the bucket of sessions", "err", err)
 		}
 		s.known.suspectAll()
+		if errors.Is(err, errReconnected) {
+			continue
+		}
 		if !sleep.For(ctx, followAgain) {
 			return
 		}
@@ -59,8 +67,8 @@ func openBucket(ctx context.Context, nc *nats.Conn, config jetstream.KeyValueCon
 	return kv, nil
 }
 
-// follow watches the bucket until that fails. What is kept must be read again once the watcher runs, and after each
-// time that the connection was lost.
+// follow watches the bucket until that fails, or the connection was lost. What is kept must be read again once the
+// watcher runs, and when it has ended.
 func (s *Store) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -103,7 +111,7 @@ func (s *Store) follow(ctx context.Context) error {
 				s.known.revoke(user)
 			}
 		case <-back:
-			s.known.suspectAll()
+			return errReconnected
 		case <-tick.C:
 			asked, cancel := context.WithTimeout(ctx, asking)
 			now, err := createdAt(asked, kv) // it also updates whether kv may read from any replica

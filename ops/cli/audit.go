@@ -235,8 +235,13 @@ func (c *auditCommand) run(s *session, edges []string, pool *pgxpool.Pool, nc *n
 		show = report.WriteJSON
 	}
 	err = errors.Join(err, show(s.stdout))
-	if err == nil && report.Violations > 0 {
+	switch people := report.People; {
+	case err != nil:
+	case report.Violations > 0:
 		err = errViolations
+	case people.Unread > 0 && people.Items == 0:
+		err = errors.New("no item of memcached could be read, so none was searched for secrets: " +
+			"see --log-level debug for the reason")
 	}
 	return err
 }

@@ -45,9 +45,13 @@ func (c *benchCommand) withPeople(s *session, cfg *bench.Config, run func() erro
 		}
 		var sessions []begun
 		defer func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), benchCleanUp)
-			defer cancel()
-			err = errors.Join(err, endAll(ctx, sessions), remove(ctx))
+			for _, step := range []func(context.Context) error{
+				func(ctx context.Context) error { return endAll(ctx, sessions) }, remove,
+			} {
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), benchCleanUp)
+				err = errors.Join(err, step(ctx))
+				cancel()
+			}
 		}()
 		client := person.Client{HTTP: &http.Client{Timeout: benchSignIn, CheckRedirect: lastResponse}}
 		defer client.HTTP.CloseIdleConnections()

@@ -146,6 +146,9 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 		if err == nil && !stored {
 			_, err = keep(ctx, store, id, img, o, w)
 		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 		if err != nil {
 			return out, errors.Join(ErrNotKept, err)
 		}
@@ -172,7 +175,8 @@ func IsStored(ctx context.Context, store Store, name string) (bool, error) {
 	return true, r.Close()
 }
 
-// keep makes one derivative of a decoded original and stores it. With ErrNotKept the JPEG is there all the same.
+// keep makes one derivative of a decoded original and stores it, unless the original was deleted meanwhile: then
+// errors.Is(err, fs.ErrNotExist) holds. With ErrNotKept the JPEG is there all the same.
 func keep(ctx context.Context, store Store, id string, img image.Image, o orientation, width int) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -190,8 +194,19 @@ func keep(ctx context.Context, store Store, id string, img image.Image, o orient
 	if err != nil {
 		return nil, err
 	}
-	if err := store.Put(ctx, DerivativeName(id, width), bytes.NewReader(out)); err != nil {
+	name := DerivativeName(id, width)
+	put := store.Put(ctx, name, bytes.NewReader(out))
+	// Delete removes the original first. If that is still here, a Delete after now removes what was just stored, too.
+	ctx = context.WithoutCancel(ctx)
+	stored, err := IsStored(ctx, store, id)
+	if err == nil && !stored {
+		err = store.Delete(ctx, name)
+	}
+	if err = errors.Join(put, err); err != nil {
 		return out, fmt.Errorf("%w: %w", ErrNotKept, err)
+	}
+	if !stored {
+		return nil, fmt.Errorf("pictures: %s was deleted meanwhile: %w", id, fs.ErrNotExist)
 	}
 	return out, nil
 }

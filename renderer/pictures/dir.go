@@ -86,16 +86,19 @@ func (d *Dir) Open(_ context.Context, name string) (io.ReadCloser, error) {
 }
 
 // Delete implements Store.
-func (d *Dir) Delete(_ context.Context, id string) error {
-	if !ValidID(id) {
+func (d *Dir) Delete(_ context.Context, name string) error {
+	if !validName(name) {
 		return ErrBadID
 	}
-	errs := []error{d.remove(fileName(id)), d.remove(fileName(DraftName(id)))}
-	for _, width := range page.Widths() {
-		errs = append(errs, d.remove(fileName(DerivativeName(id, width))))
+	errs := []error{d.remove(fileName(name))}
+	if ValidID(name) {
+		errs = append(errs, d.remove(fileName(DraftName(name))))
+		for _, width := range page.Widths() {
+			errs = append(errs, d.remove(fileName(DerivativeName(name, width))))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("pictures: delete %s: %w", id, err)
+		return fmt.Errorf("pictures: delete %s: %w", name, err)
 	}
 	return nil
 }

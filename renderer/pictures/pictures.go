@@ -16,12 +16,12 @@ import (
 // implementation here; an object store such as S3 could offer the same three methods.
 //
 // Open of a name that does not exist returns an error for which errors.Is(err, fs.ErrNotExist) holds. Delete removes
-// an original and its derivatives, and succeeds if there are none. Put replaces a file atomically: no reader sees
-// half a file. All methods refuse other names with ErrBadID.
+// a file, the original before its draft and derivatives, which go with it, and succeeds if there are none. Put replaces
+// a file atomically: no reader sees half a file. All methods refuse other names with ErrBadID.
 type Store interface {
 	Put(ctx context.Context, name string, r io.Reader) error
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
-	Delete(ctx context.Context, id string) error
+	Delete(ctx context.Context, name string) error
 }
 
 // ErrBadID is returned for an id that is not 26 characters of a-z and 2-7, and for the name of a file without such an

@@ -229,9 +229,9 @@ func TestStoreRefusesOtherNames(t *testing.T) {
 		if _, err := store.Open(t.Context(), name); !errors.Is(err, pictures.ErrBadID) {
 			t.Errorf("Open(%q) = %v, want ErrBadID", name, err)
 		}
-	}
-	if err := store.Delete(t.Context(), pictures.DerivativeName(id, 640)); !errors.Is(err, pictures.ErrBadID) {
-		t.Errorf("Delete of a derivative = %v, want ErrBadID", err)
+		if err := store.Delete(t.Context(), name); !errors.Is(err, pictures.ErrBadID) {
+			t.Errorf("Delete(%q) = %v, want ErrBadID", name, err)
+		}
 	}
 }
 
@@ -364,6 +364,41 @@ func TestBrokenStore(t *testing.T) {
 		_, err := pictures.Stored(t.Context(), broken{}, pictures.ID(nil), width)
 		if !errors.Is(err, errBroken) || errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%d: %v", width, err)
+		}
+	}
+}
+
+// deletedMeanwhile is a store whose original is deleted before a derivative of some width is put.
+type deletedMeanwhile struct {
+	pictures.Store
+	id    string
+	width int
+}
+
+func (d deletedMeanwhile) Put(ctx context.Context, name string, r io.Reader) error {
+	if name == pictures.DerivativeName(d.id, d.width) {
+		if err := d.Delete(ctx, d.id); err != nil {
+			return err
+		}
+	}
+	return d.Store.Put(ctx, name, r)
+}
+
+// A picture that is deleted while a derivative is made does not come back.
+func TestDeriveOfADeletedOriginal(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	store := openDirAt(t, path)
+	for _, width := range []int{320, 640} { // the one that is asked for, and one that is made with it
+		img := ingest(t, store, jpegOf(t, landscape(700, 500)))
+		forget(t, path, img.ID)
+		meanwhile := deletedMeanwhile{store, img.ID, width}
+		got, err := pictures.Derive(t.Context(), meanwhile, img.ID, 320)
+		if !errors.Is(err, fs.ErrNotExist) || got != nil {
+			t.Errorf("deleted before %d was stored: %d bytes, %v", width, len(got), err)
+		}
+		if left := widthsOf(t, path, img.ID); slices.Max(left) > 0 {
+			t.Errorf("deleted before %d was stored: %v are left", width, left)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -93,9 +94,18 @@ func TestDeleteAccount(t *testing.T) {
 	ctx := t.Context()
 	s, pool := open(t)
 	album(t, pool)
-	exec(t, pool, "INSERT INTO accounts (user_id, password) VALUES (1, '"+passwordHash+"')",
-		"INSERT INTO recovery_codes VALUES (1, sha256('a'))")
+	exec(t, pool, "INSERT INTO accounts (user_id, password, email) VALUES (1, '"+passwordHash+"', 'a@photos.example')",
+		"INSERT INTO recovery_codes VALUES (1, sha256('a'))",
+		`INSERT INTO passkeys (user_id, credential, host, label, sign_count, record)
+			VALUES (1, 'c', 'h', 'l', 0, '{}')`)
 	index(t, s)
+	want := store.Holdings{Photos: 4, Albums: 1, Tags: 2, Files: 1, Codes: 1, Passkeys: 1, Emails: 1}
+	if had, err := s.Holdings(ctx, 1); err != nil || had != want {
+		t.Errorf("the form says %+v, %v; want %+v", had, err, want)
+	}
+	if n := one[int64](t, pool, "SELECT photos + files + tags FROM holdings(1, 2)"); n != 2+1+1 {
+		t.Errorf("of two photos the form counts %d photos, files and tags", n)
+	}
 	before := shownOfAnsel(t, s)
 	for page, n := range before {
 		if n == 0 {
@@ -104,14 +114,14 @@ func TestDeleteAccount(t *testing.T) {
 	}
 	receipt := []byte(strings.Repeat("r", 32))
 	other := strings.Replace(passwordHash, "aGFz", "AAAA", 1)
-	if _, err := s.DeleteAccount(ctx, "key", 1, other, receipt, 2); !errors.Is(err, store.ErrChanged) {
+	if _, err := s.DeleteAccount(ctx, "key", 1, other, receipt, 2, 3); !errors.Is(err, store.ErrChanged) {
 		t.Errorf("with another password: %v", err)
 	}
-	changes, err := s.DeleteAccount(ctx, "key", 1, passwordHash, receipt, 2)
+	changes, err := s.DeleteAccount(ctx, "key", 1, passwordHash, receipt, 2, 3)
 	if err != nil || len(changes) != 1 || changes[0].Scope != "user.ansel" || !changes[0].Gone {
 		t.Fatalf("%+v, %v", changes, err)
 	}
-	again, err := s.DeleteAccount(ctx, "key", 1, passwordHash, receipt, 2)
+	again, err := s.DeleteAccount(ctx, "key", 1, passwordHash, receipt, 2, 3)
 	if err != nil || len(again) != 1 || again[0] != changes[0] {
 		t.Errorf("again: %+v, %v", again, err)
 	}
@@ -124,6 +134,9 @@ func TestDeleteAccount(t *testing.T) {
 		}
 	}
 	hidden()
+	if d, err := s.DeletionOf(ctx, receipt); err != nil || d.Had.Photos != 0 || d.Had.Codes != 1 {
+		t.Errorf("the action itself has counted %+v, %v", d, err)
+	}
 	if users, err := s.Users(ctx, []store.UserQuery{{Name: "ansel"}}); err != nil ||
 		version(users[0].Depends, "user.ansel") != changes[0].Version {
 		t.Errorf("the page that says so has another version than the action: %v, %v", users, err)
@@ -142,10 +155,10 @@ func TestDeleteAccount(t *testing.T) {
 		if steps%2 == 1 {
 			cancel() // whoever does it is killed
 		}
-		more, err := s.DeleteRows(cut)
+		user, err := s.DeleteRows(cut, 0)
 		cancel()
 		hidden()
-		if err == nil && !more || steps > 20 {
+		if err == nil && user == 0 || steps > 20 {
 			break
 		}
 	}
@@ -164,19 +177,33 @@ func TestDeleteAccount(t *testing.T) {
 	}); err != nil || len(revoked) != 1 || revoked[0].User != 1 {
 		t.Errorf("revoked %+v, %v", revoked, err)
 	}
-	if err := s.EdgesLearned(ctx, 1, map[string]time.Time{"edge.a.1": time.UnixMicro(5)}); err != nil {
-		t.Error(err)
+	learned := func(at int64, all bool, missing ...string) {
+		t.Helper()
+		edges := map[string]time.Time{"edge.a.1": time.UnixMicro(at)}
+		if err := s.EdgesLearned(ctx, 1, edges, missing, all); err != nil {
+			t.Error(err)
+		}
 	}
-	if err := s.EdgesLearned(ctx, 1, map[string]time.Time{"edge.a.1": time.UnixMicro(9)}); err != nil {
-		t.Error(err)
+	if next, err := s.NextUnknown(ctx); err != nil || next == nil || next.Scope() != "user.ansel" {
+		t.Errorf("edges to ask: %+v, %v", next, err)
 	}
+	learned(5, true, "edge.b.2", "edge.c.3")
+	if next, err := s.NextUnknown(ctx); err != nil || next != nil {
+		t.Errorf("edges are asked again at once: %+v, %v", next, err)
+	}
+	learned(9, false)
+	waiting, err := s.DeletionOf(ctx, receipt)
+	if err != nil || len(waiting.Edges) != 3 || !waiting.EdgesKnowAt.IsZero() {
+		t.Errorf("while two edges are missing: %+v, %v", waiting, err)
+	}
+	learned(9, true)
 	d, err := s.DeletionOf(ctx, receipt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := store.Holdings{Photos: 4, Albums: 1, Tags: 1, Codes: 1, Files: 1}
-	if d.Had != want || d.Sessions != 2 || d.FilesKept != 1 || d.FilesRemoved != 0 || d.PhotosLeft != 0 ||
-		d.RowsGoneAt.IsZero() || d.RevokedAt.IsZero() || len(d.PhotoIDs) != 4 || len(d.AlbumIDs) != 1 ||
+	if d.Had != want || d.Sessions != 2 || d.Tokens != 3 || d.FilesKept != 1 || d.FilesRemoved != 0 ||
+		len(d.Edges) != 1 || d.EdgesKnowAt.IsZero() || d.RowsGoneAt.IsZero() || d.RevokedAt.IsZero() ||
+		len(d.PhotoIDs) != 4 || len(d.AlbumIDs) != 1 ||
 		!d.Edges["edge.a.1"].Equal(time.UnixMicro(5)) {
 		t.Errorf("%+v", d)
 	}
@@ -197,5 +224,140 @@ func TestDeleteAccount(t *testing.T) {
 	}
 	if _, err := s.SignUp(ctx, "newer", "ansel", passwordHash, nil); err != nil {
 		t.Errorf("the name after its time: %v", err)
+	}
+}
+
+// named is an SQL command that makes a user.
+func named(id, name string) string {
+	return "INSERT INTO users (id, name, display_name) OVERRIDING SYSTEM VALUE VALUES (" + id + ", '" + name + "', 'D')"
+}
+
+// TestRemoveUnused: an original goes with its last photo, whatever else waits, and one that cannot be removed keeps
+// none of the others waiting.
+func TestRemoveUnused(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, pool := open(t)
+	exec(t, pool, named("1", "ansel"), named("2", "dorothea"),
+		`INSERT INTO images (id, bytes, width, height, color)
+			SELECT lpad(translate(g::text, '0123456789', 'abcdefghij'), 26, 'a'), 9, 40, 30, 255
+			FROM generate_series(200, 259) g`,
+		`INSERT INTO photos (user_id, image_id, width, height, color, title)
+			SELECT CASE WHEN g < 257 THEN 1 ELSE 2 END,
+				lpad(translate(g::text, '0123456789', 'abcdefghij'), 26, 'a'), 40, 30, 255, g::text
+			FROM generate_series(200, 259) g`,
+		"INSERT INTO accounts (user_id, password) VALUES (1, '"+passwordHash+"')",
+		"DELETE FROM photos WHERE title IN ('200', '201')") // before the account: no part of the receipt
+	receipt := []byte(strings.Repeat("r", 32))
+	if _, err := s.DeleteAccount(ctx, "key", 1, passwordHash, receipt, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if user, err := s.DeleteRows(ctx, 0); user != 1 || err != nil {
+		t.Fatal(user, err)
+	}
+	exec(t, pool, "DELETE FROM photos WHERE user_id = 2")
+	files := map[string]int{}
+	broken := errors.New("read-only")
+	failing := strings.Repeat("a", 23) + "cfh" // of photo 257
+	remove := func(_ context.Context, id string) error {
+		if id == failing {
+			return broken
+		}
+		files[id]++
+		return nil
+	}
+	if n, err := s.RemoveUnused(ctx, remove); n != 2 || !errors.Is(err, broken) || len(files) != 2 {
+		t.Errorf("behind the many of an account whose rows are going: %d, %v, removed %v", n, err, files)
+	}
+	for last := int64(1); last != 0; {
+		user, err := s.DeleteRows(ctx, last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = user
+	}
+	for n := 1; n > 0; {
+		var err error
+		if n, err = s.RemoveUnused(ctx, remove); err != nil && !errors.Is(err, broken) {
+			t.Fatal(err)
+		}
+	}
+	d, err := s.DeletionOf(ctx, receipt)
+	if err != nil || d.Had.Files != 55 || d.FilesRemoved != 55 || d.FilesKept != 0 || len(files) != 59 {
+		t.Errorf("%+v, %v; removed %d files", d, err, len(files))
+	}
+	failing = ""
+	if n, err := s.RemoveUnused(ctx, remove); n != 1 || err != nil || len(files) != 60 {
+		t.Errorf("the one that could not be removed: %d, %v", n, err)
+	}
+}
+
+// TestDeletionsInTurn: a user whose rows cannot be deleted keeps no other user's from being deleted.
+func TestDeletionsInTurn(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, pool := open(t)
+	for id, name := range []string{"ansel", "dorothea"} {
+		user := int64(id + 1)
+		exec(t, pool, named(fmt.Sprint(user), name), fmt.Sprintf(
+			"INSERT INTO accounts (user_id, password) VALUES (%d, '%s')", user, passwordHash))
+		receipt := []byte(strings.Repeat(name[:1], 32))
+		if _, err := s.DeleteAccount(ctx, name, user, passwordHash, receipt, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(t, pool, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "+
+		"$$ BEGIN IF OLD.id = 1 THEN RAISE 'no'; END IF; RETURN OLD; END $$",
+		"CREATE TRIGGER refuse BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION refuse()")
+	user, err := s.DeleteRows(ctx, 0)
+	if user != 1 || err == nil {
+		t.Errorf("rows of user %d, %v", user, err)
+	}
+	if user, err = s.DeleteRows(ctx, user); user != 2 || err != nil {
+		t.Errorf("rows of user %d, %v", user, err)
+	}
+	if user, err = s.DeleteRows(ctx, user); user != 1 || err == nil {
+		t.Errorf("rows of user %d, %v", user, err)
+	}
+}
+
+// TestPasswordTimeRises: a new password, and a closed, opened or deleted account, end the sessions of before even if
+// the clock of Postgres was set back meanwhile.
+func TestPasswordTimeRises(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, pool := open(t)
+	exec(t, pool, named("1", "ansel"), "INSERT INTO accounts (user_id, password, password_at) "+
+		"VALUES (1, '"+passwordHash+"', now() + interval '1 hour')")
+	var revoked time.Time
+	last := func() time.Time {
+		t.Helper()
+		n := 0
+		if err := s.Revoke(ctx, func(_ context.Context, r store.Revocation) error {
+			n, revoked = n+1, r.PasswordAt
+			return nil
+		}); err != nil || n != 1 {
+			t.Fatalf("%d revocations, %v", n, err)
+		}
+		return revoked
+	}
+	other := strings.Replace(passwordHash, "aGFz", "AAAA", 1)
+	for _, step := range []struct{ name, sql string }{
+		{"a new password", "UPDATE accounts SET password = '" + other + "', password_at = clock_timestamp()"},
+		{"the account is closed", "UPDATE accounts SET disabled_at = now()"},
+		{"the account is opened", "UPDATE accounts SET disabled_at = NULL"},
+	} {
+		before := one[time.Time](t, pool, "SELECT password_at FROM accounts")
+		exec(t, pool, step.sql)
+		after := one[time.Time](t, pool, "SELECT password_at FROM accounts")
+		if at := last(); !after.After(before) || !at.Equal(after) {
+			t.Errorf("%s: the password is of %s, then of %s, and what was before %s is revoked", step.name, before,
+				after, at)
+		}
+	}
+	before := one[time.Time](t, pool, "SELECT password_at FROM accounts")
+	exec(t, pool, "DELETE FROM accounts")
+	if at := last(); !at.After(before) {
+		t.Errorf("deleted: the password is of %s, what was before %s is revoked", before, at)
 	}
 }

@@ -40,14 +40,14 @@ func TestPlans(t *testing.T) {
 		"INSERT INTO accounts (user_id, password, password_at) SELECT g, '"+passwordHash+
 			"', '2026-01-01 00:00Z' FROM generate_series(1, 4000) g",
 		"INSERT INTO recovery_codes (user_id, code) SELECT g, sha256(g::text::bytea) FROM generate_series(1, 4000) g",
-		`INSERT INTO deletions (user_id, version, photos, albums, tags, codes, sessions, files, receipt, name,
-				photo_ids, album_ids, rows_gone_at)
-			SELECT g, 1, 1, 1, 1, 1, 1, 1, sha256(g::text::bytea), 'gone' || g, '{}', '{}', now()
+		`INSERT INTO deletions (user_id, version, codes, passkeys, emails, sessions, tokens, receipt, name,
+				photo_ids, album_ids, rows_gone_at, edges_know_at)
+			SELECT g, 1, 1, 1, 1, 1, 1, sha256(g::text::bytea), 'gone' || g, '{}', '{}', now(), now()
 			FROM generate_series(10001, 14000) g`,
 		"INSERT INTO kept_names (name) SELECT 'gone' || g FROM generate_series(1, 4000) g",
 		`INSERT INTO deletion_edges (user_id, learned_at, edge)
 			SELECT g, now(), 'a' FROM generate_series(10001, 14000) g`,
-		"INSERT INTO unused_images (user_id, image_id) SELECT g, 'x' FROM generate_series(1, 4000) g",
+		"INSERT INTO unused_images (user_id, counts, image_id) SELECT g, false, 'x' FROM generate_series(1, 4000) g",
 		"INSERT INTO revocations (user_id, password_at) SELECT g, now() FROM generate_series(1, 4000) g",
 		`INSERT INTO passkeys (user_id, credential, host, label, sign_count, record)
 			SELECT g, sha256(g::text::bytea), 'photos.example', 'key', 0, '{}' FROM generate_series(1, 4000) g`,
@@ -102,10 +102,10 @@ func TestPlans(t *testing.T) {
 		"sign_up('scans', $1, 'another', '" + passwordHash + "', ARRAY[$1::bytea])",
 		"set_password('scans', $1, 7, '" + passwordHash + "', '" + passwordHash + "')",
 		"recover_account('scans', sha256($1), 7, sha256('7'), '" + passwordHash + "')",
-		"delete_account('scans', $1, 7, '" + passwordHash + "', $1, 1)",
+		"delete_account('scans', $1, 7, '" + passwordHash + "', $1, 1, 1)",
 		"set_codes('scans', $1, 11, '" + passwordHash + "', ARRAY[$1::bytea])",
 		"(SELECT 'done' AS outcome FROM delete_rows(8, 200), (SELECT $1::bytea) AS key) AS deleted",
-		"(SELECT 'done' AS outcome FROM holdings(8), (SELECT $1::bytea) AS key) AS counted",
+		"(SELECT 'done' AS outcome FROM holdings(8, 1000), (SELECT $1::bytea) AS key) AS counted",
 		"edit_profile('scans', $1, 7, 'Display', NULL)",
 		"add_passkey('scans', sha256($1), 7, (SELECT password_at FROM accounts WHERE user_id = 7), sha256('new'), " +
 			"'credential', 'photos.example', 'key', 0, '{}', 20)",
@@ -209,15 +209,16 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		}},
 		"Holdings": {func() error { _, err := s.Holdings(ctx, 1); return err }},
 		"DeleteAccount": {func() error {
-			_, err := s.DeleteAccount(ctx, "delete-account", 2000, passwordHash, code[:], 1)
+			_, err := s.DeleteAccount(ctx, "delete-account", 2000, passwordHash, code[:], 1, 1)
 			return err
 		}},
 		"DeletionOf": {func() error { _, err := s.DeletionOf(ctx, make([]byte, 32)); return absent(err) }},
 		"EdgesLearned": {func() error {
-			return s.EdgesLearned(ctx, 10_400, map[string]time.Time{"edge.a.1": time.Unix(1.5e9, 0)})
+			return s.EdgesLearned(ctx, 10_400, map[string]time.Time{"edge.a.1": time.Unix(1.5e9, 0)},
+				[]string{"edge.b.2"}, true)
 		}},
-		"LeftoversWait": {func() error { _, err := s.LeftoversWait(ctx); return err }},
-		"DeleteRows":    {func() error { _, err := s.DeleteRows(ctx); return err }},
+		"NextUnknown": {func() error { _, err := s.NextUnknown(ctx); return err }},
+		"DeleteRows":  {func() error { _, err := s.DeleteRows(ctx, 0); return err }},
 		"RemoveUnused": {func() error {
 			_, err := s.RemoveUnused(ctx, func(context.Context, string) error { return nil })
 			return err

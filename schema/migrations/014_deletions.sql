@@ -34,12 +34,17 @@ CREATE TABLE deletions (
     deleted_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     rows_gone_at   timestamptz, -- when the last row was deleted
     revoked_at     timestamptz, -- when the bucket of sessions said that theirs count no more
-    photos         integer     NOT NULL,
-    albums         integer     NOT NULL,
-    tags           integer     NOT NULL, -- different ones
+    asked_at       timestamptz, -- when the edges were last asked since when they show nothing of the person
+    edges_know_at  timestamptz, -- when all of them had said so
+    photos         integer     NOT NULL DEFAULT 0, -- deleted so far, and likewise the next three
+    albums         integer     NOT NULL DEFAULT 0,
+    tags           integer     NOT NULL DEFAULT 0, -- counted once for each photo that had one
+    files          integer     NOT NULL DEFAULT 0, -- different originals
     codes          integer     NOT NULL, -- recovery codes
+    passkeys       integer     NOT NULL,
+    emails         integer     NOT NULL, -- 0 or 1
     sessions       integer     NOT NULL, -- as the form has shown them
-    files          integer     NOT NULL, -- originals that the photos showed
+    tokens         integer     NOT NULL, -- likewise
     files_removed  integer     NOT NULL DEFAULT 0,
     files_kept     integer     NOT NULL DEFAULT 0, -- photos of others show them
     receipt        bytea       NOT NULL UNIQUE CHECK (octet_length(receipt) = 32), -- SHA-256 of what its address has
@@ -49,11 +54,12 @@ CREATE TABLE deletions (
 );
 CREATE INDEX deletions_unfinished ON deletions (user_id) WHERE rows_gone_at IS NULL;
 CREATE INDEX deletions_finished ON deletions (rows_gone_at);
+CREATE INDEX deletions_unknown ON deletions (asked_at NULLS FIRST, user_id) WHERE edges_know_at IS NULL;
 
--- When an edge has said that it shows nothing of the person any more.
+-- The edges that there are, and when each has said that it shows nothing of the person any more.
 CREATE TABLE deletion_edges (
     user_id     bigint      NOT NULL REFERENCES deletions (user_id) ON DELETE CASCADE,
-    learned_at  timestamptz NOT NULL,
+    learned_at  timestamptz, -- NULL: not yet
     edge        text        NOT NULL,
     PRIMARY KEY (user_id, edge)
 );
@@ -69,16 +75,29 @@ CREATE INDEX kept_names_until ON kept_names (kept_until);
 -- deletes the row in images, then, with the row here locked, the files, if there is still no row in images. Who stores
 -- an original adds its row to images before the file, and locks the rows here.
 CREATE TABLE unused_images (
-    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    user_id   bigint NOT NULL, -- who had the photo
-    image_id  text COLLATE "C" NOT NULL
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- a new one puts it behind the others
+    user_id  bigint  NOT NULL, -- who had the photo
+    counts   boolean NOT NULL, -- among the files of a deletion
+    image_id text COLLATE "C" NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX unused_images_user ON unused_images (user_id, image_id);
+CREATE UNIQUE INDEX unused_images_counted ON unused_images (user_id, image_id) WHERE counts;
 
 -- +goose StatementBegin
-CREATE FUNCTION photos_unused() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Counts an original of a user who is gone once, in however many steps its photos are deleted: no entry of theirs is
+-- taken before the last row is gone.
+CREATE FUNCTION photos_unused() RETURNS trigger LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
-    INSERT INTO unused_images (user_id, image_id) SELECT DISTINCT user_id, image_id FROM old_rows;
+    WITH entries AS (
+        INSERT INTO unused_images (user_id, image_id, counts)
+            SELECT o.user_id, o.image_id, EXISTS (SELECT FROM deletions d WHERE d.user_id = o.user_id)
+            FROM (SELECT DISTINCT user_id, image_id FROM old_rows) AS o ORDER BY o.user_id, o.image_id
+            ON CONFLICT (user_id, image_id) WHERE counts DO NOTHING
+            RETURNING user_id, counts
+    )
+    UPDATE deletions d SET files = d.files + e.files
+        FROM (SELECT user_id, count(*) AS files FROM entries WHERE counts GROUP BY user_id) AS e
+        WHERE d.user_id = e.user_id;
     RETURN NULL;
 END $$;
 -- +goose StatementEnd
@@ -94,33 +113,37 @@ CREATE TABLE revocations (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
 -- +goose StatementBegin
--- An account whose password is set, by whatever program, or that is opened again, begins anew: the sessions of before
--- stay ended.
+-- The time of a password that replaces one of a given time. It is later even if the clock was set back, because it tells
+-- which sessions began with the earlier password.
+CREATE FUNCTION later_password(earlier timestamptz) RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
+    SELECT greatest(clock_timestamp(), earlier + interval '1 microsecond')
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- An account whose password is set, by whatever program, or that is closed or opened again, begins anew: the sessions
+-- of before stay ended.
 CREATE FUNCTION account_begins_anew() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.password_at := clock_timestamp();
+    NEW.password_at := later_password(OLD.password_at);
     RETURN NEW;
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER accounts_begin_anew BEFORE UPDATE ON accounts FOR EACH ROW
-    WHEN (NEW.password_at = OLD.password_at
-        AND (NEW.password <> OLD.password OR NEW.disabled_at IS NULL AND OLD.disabled_at IS NOT NULL))
+    WHEN (NEW.password <> OLD.password OR NEW.password_at <> OLD.password_at
+        OR NEW.disabled_at IS DISTINCT FROM OLD.disabled_at)
     EXECUTE FUNCTION account_begins_anew();
 
 -- +goose StatementBegin
 CREATE FUNCTION account_revokes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' AND NEW.disabled_at IS NULL THEN
-        INSERT INTO revocations (user_id, password_at) VALUES (NEW.user_id, NEW.password_at);
-    ELSE -- nobody signs in any more
-        INSERT INTO revocations (user_id, password_at) VALUES (OLD.user_id, clock_timestamp());
-    END IF;
+    INSERT INTO revocations (user_id, password_at) VALUES (OLD.user_id,
+        CASE WHEN TG_OP = 'UPDATE' THEN NEW.password_at ELSE later_password(OLD.password_at) END);
     RETURN NULL;
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER accounts_revoke_update AFTER UPDATE ON accounts FOR EACH ROW
-    WHEN (NEW.password_at <> OLD.password_at OR NEW.disabled_at IS DISTINCT FROM OLD.disabled_at)
-    EXECUTE FUNCTION account_revokes();
+    WHEN (NEW.password_at <> OLD.password_at) EXECUTE FUNCTION account_revokes();
 CREATE TRIGGER accounts_revoke_delete AFTER DELETE ON accounts FOR EACH ROW EXECUTE FUNCTION account_revokes();
 
 -- The functions below follow the rules of 006.
@@ -153,15 +176,22 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- What a person has: what the form says before, and the receipt afterwards. files counts different originals.
-CREATE FUNCTION holdings(its_user bigint, OUT photos bigint, OUT albums bigint, OUT tags bigint, OUT codes bigint,
-    OUT files bigint) LANGUAGE plpgsql STABLE SET jit = off SET enable_seqscan = off AS $$
+-- What a person has, as the form says before the account is deleted. Of photos and albums it counts most, and tags and
+-- files of those photos alone, so that it does the same little for everybody. tags counts each once for each photo.
+CREATE FUNCTION holdings(its_user bigint, most integer, OUT photos bigint, OUT albums bigint, OUT tags bigint,
+    OUT files bigint, OUT codes bigint, OUT passkeys bigint, OUT emails bigint)
+    LANGUAGE plpgsql STABLE SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+    AS $$
+DECLARE
+    ids bigint[] := ARRAY(SELECT p.id FROM photos p WHERE p.user_id = its_user ORDER BY p.private, p.id LIMIT most);
 BEGIN
-    SELECT count(*), count(DISTINCT p.image_id) INTO photos, files FROM photos p WHERE p.user_id = its_user;
-    SELECT count(*) INTO albums FROM albums a WHERE a.user_id = its_user;
-    SELECT count(DISTINCT t.tag_id) INTO tags FROM photos p JOIN photo_tags t ON t.photo_id = p.id
-        WHERE p.user_id = its_user;
+    photos := cardinality(ids);
+    SELECT count(DISTINCT p.image_id) INTO files FROM photos p WHERE p.id = ANY (ids);
+    SELECT count(*) INTO tags FROM photo_tags t WHERE t.photo_id = ANY (ids);
+    SELECT count(*) INTO albums FROM (SELECT FROM albums a WHERE a.user_id = its_user LIMIT most) AS counted;
     SELECT count(*) INTO codes FROM recovery_codes c WHERE c.user_id = its_user;
+    SELECT count(*) INTO passkeys FROM passkeys k WHERE k.user_id = its_user; -- of 015
+    SELECT count(a.email) INTO emails FROM accounts a WHERE a.user_id = its_user;
 END $$;
 -- +goose StatementEnd
 
@@ -169,7 +199,7 @@ END $$;
 -- Deletes an account and hides the person with everything of theirs; "changed" if the password is no longer the one
 -- that the caller has checked, or the account is closed. delete_rows does the rest.
 CREATE FUNCTION delete_account(key text, request bytea, its_user bigint, checked_password text, its_receipt bytea,
-    its_sessions integer) RETURNS action_outcome LANGUAGE plpgsql AS $$
+    its_sessions integer, its_tokens integer) RETURNS action_outcome LANGUAGE plpgsql AS $$
 DECLARE
     result    action_outcome := claim_key(key, request);
     its_name  text;
@@ -190,12 +220,12 @@ BEGIN
     SELECT t.version INTO raised FROM tombstones t WHERE t.scope = 'user.' || its_name;
     INSERT INTO kept_names AS k (name) VALUES (its_name)
         ON CONFLICT (name) DO UPDATE SET kept_until = excluded.kept_until;
-    INSERT INTO deletions (user_id, version, photos, albums, tags, codes, sessions, files, receipt, name, photo_ids,
+    INSERT INTO deletions (user_id, version, codes, passkeys, emails, sessions, tokens, receipt, name, photo_ids,
             album_ids)
-        SELECT its_user, raised, h.photos, h.albums, h.tags, h.codes, its_sessions, h.files, its_receipt, its_name,
+        SELECT its_user, raised, h.codes, h.passkeys, h.emails, its_sessions, its_tokens, its_receipt, its_name,
             ARRAY(SELECT p.id FROM photos p WHERE p.user_id = its_user ORDER BY p.private, p.id LIMIT 1000),
             ARRAY(SELECT a.id FROM albums a WHERE a.user_id = its_user ORDER BY a.id LIMIT 1000)
-        FROM holdings(its_user) AS h;
+        FROM holdings(its_user, 0) AS h;
     DELETE FROM accounts a WHERE a.user_id = its_user;
     result := ROW ('done'::text, ARRAY['user.' || its_name], ARRAY[raised], ARRAY[true]);
     PERFORM remember_key(key, request, result);
@@ -204,24 +234,26 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- Deletes at most so many photos or albums of a user who is gone, and returns how many; after the last ones the user
--- itself, and returns 0.
+-- Deletes at most so many photos or albums of a user who is gone, counts them in the receipt, and returns how many. After
+-- the last ones it deletes the user, and returns 0.
 CREATE FUNCTION delete_rows(its_user bigint, most integer) RETURNS integer LANGUAGE plpgsql
     SET jit = off SET enable_seqscan = off AS $$
 DECLARE
-    n integer;
+    ids  bigint[];
+    used integer;
 BEGIN
-    DELETE FROM photos WHERE id = ANY (ARRAY(
-        SELECT p.id FROM photos p WHERE p.user_id = its_user ORDER BY p.private, p.id LIMIT most FOR UPDATE));
-    GET DIAGNOSTICS n = ROW_COUNT;
-    IF n > 0 THEN
-        RETURN n;
+    ids := ARRAY(SELECT p.id FROM photos p WHERE p.user_id = its_user ORDER BY p.private, p.id LIMIT most FOR UPDATE);
+    IF cardinality(ids) > 0 THEN
+        SELECT count(*) INTO used FROM photo_tags t WHERE t.photo_id = ANY (ids);
+        DELETE FROM photos WHERE id = ANY (ids);
+        UPDATE deletions d SET photos = d.photos + cardinality(ids), tags = d.tags + used WHERE d.user_id = its_user;
+        RETURN cardinality(ids);
     END IF;
-    DELETE FROM albums WHERE id = ANY (ARRAY(
-        SELECT a.id FROM albums a WHERE a.user_id = its_user ORDER BY a.id LIMIT most FOR UPDATE));
-    GET DIAGNOSTICS n = ROW_COUNT;
-    IF n > 0 THEN
-        RETURN n;
+    ids := ARRAY(SELECT a.id FROM albums a WHERE a.user_id = its_user ORDER BY a.id LIMIT most FOR UPDATE);
+    IF cardinality(ids) > 0 THEN
+        DELETE FROM albums WHERE id = ANY (ids);
+        UPDATE deletions d SET albums = d.albums + cardinality(ids) WHERE d.user_id = its_user;
+        RETURN cardinality(ids);
     END IF;
     DELETE FROM users u WHERE u.id = its_user AND u.gone_at IS NOT NULL;
     UPDATE deletions d SET rows_gone_at = clock_timestamp() WHERE d.user_id = its_user AND d.rows_gone_at IS NULL;

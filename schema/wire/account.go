@@ -73,6 +73,17 @@ func ParseAccount(s string) (a Account, err error) {
 	return a, nil
 }
 
+// HashesPassword reports whether a subject is that of an action that has a password hashed, or codes. It may wait for
+// others of its kind for longer than other actions do.
+func HashesPassword(subject string) bool {
+	switch strings.TrimPrefix(subject, prefixAction) {
+	case ActionSignUp, ActionSignIn, ActionRecover, ActionPassword, ActionDelete, ActionCodes, ActionPasskeyBegin, ActionToken,
+		ActionReset, ActionEmail:
+		return true
+	}
+	return false
+}
+
 // FoldName returns the one spelling of a user's name, which people may type in others: compatibility forms (NFKC),
 // letter case and space around it do not count. What is longer than any name stays as it is.
 func FoldName(typed string) string {

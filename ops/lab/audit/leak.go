@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,8 +22,11 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// leaks counts what was searched for secrets.
-type leaks struct{ shared, private, items, messages atomic.Int64 }
+// leaks counts what was searched for secrets, and what was not.
+type leaks struct {
+	shared, private, items, messages atomic.Int64
+	large, lost, unread              atomic.Int64 // items; messages; sweeps of a server that failed
+}
 
 // searchShared looks for secrets in an answer that any visitor may get: its body, and its header.
 func (p *people) searchShared(text []byte) *secret {
@@ -41,13 +45,22 @@ func (p *people) listen(ctx context.Context) {
 		return
 	}
 	messages := make(chan *nats.Msg, 4096) // the client drops what has no room
+	var subs []*nats.Subscription
+	defer func() {
+		for _, sub := range subs {
+			if n, err := sub.Dropped(); err == nil {
+				p.leaks.lost.Add(int64(n))
+			}
+			_ = sub.Unsubscribe() // the connection may be lost
+		}
+	}()
 	for _, subject := range wire.AuditedSubjects() {
 		sub, err := nc.ChanSubscribe(subject, messages)
 		if err != nil {
 			p.a.log.Warn("cannot listen to the bus", "subject", subject, "err", err)
 			continue
 		}
-		defer func() { _ = sub.Unsubscribe() }() // the connection may be lost
+		subs = append(subs, sub)
 	}
 	for {
 		select {
@@ -74,7 +87,8 @@ func (p *people) leaked(where string, found *secret) {
 const (
 	sweepEvery = 5 * time.Second
 	sweepTime  = 10 * time.Second
-	sweepItems = 5000 // of one server in one sweep
+	sweepItems = 5000    // of one server in one sweep, chosen at random
+	largest    = 2 << 20 // bytes of an item that is read
 )
 
 // sweep searches the items of memcached, again and again until ctx ends, and once more.
@@ -86,6 +100,7 @@ func (p *people) sweep(ctx context.Context) {
 		more = sleep.For(ctx, sweepEvery)
 		for _, addr := range p.a.cfg.Memcached {
 			if err := p.sweepServer(context.WithoutCancel(ctx), addr); err != nil {
+				p.leaks.unread.Add(1)
 				p.a.log.Debug("cannot read memcached", "server", addr, "err", err)
 			}
 		}
@@ -119,6 +134,10 @@ func (p *people) sweepServer(ctx context.Context, addr string) error {
 		if data == nil {
 			continue
 		}
+		if len(data) > largest {
+			p.leaks.large.Add(1)
+			continue
+		}
 		p.leaks.items.Add(1)
 		found := p.secrets.find(data, seenOnBus)
 		if _, body, ok := bytes.Cut(data, []byte("\n\n")); ok && found == nil {
@@ -133,12 +152,12 @@ func (p *people) sweepServer(ctx context.Context, addr string) error {
 	return nil
 }
 
-// itemKeys lists the keys of a server, up to a bound.
+// itemKeys lists keys of a server: all, or as many as one sweep reads, each with the same chance.
 func itemKeys(w io.Writer, r *bufio.Reader) (keys []string, err error) {
 	if _, err := io.WriteString(w, "lru_crawler metadump all\r\n"); err != nil {
 		return nil, err
 	}
-	for {
+	for seen := 0; ; seen++ {
 		line, err := r.ReadString('\n')
 		if err != nil {
 			return nil, fmt.Errorf("list the items: %w", err)
@@ -152,13 +171,20 @@ func itemKeys(w io.Writer, r *bufio.Reader) (keys []string, err error) {
 			return nil, fmt.Errorf("list the items: the server answers %q", line)
 		}
 		escaped, _, _ = strings.Cut(escaped, " ")
-		if key, err := url.PathUnescape(escaped); err == nil && len(keys) < sweepItems {
+		key, err := url.PathUnescape(escaped)
+		if err != nil {
+			return nil, fmt.Errorf("list the items: the key %q: %w", escaped, err)
+		}
+		if len(keys) < sweepItems {
 			keys = append(keys, key)
+		} else if at := rand.IntN(seen + 1); at < sweepItems {
+			keys[at] = key
 		}
 	}
 }
 
-// itemAt gets an item; nil if it is not there any more.
+// itemAt gets an item; nil if it is not there any more. Of one that is too large it has only the first bytes, but more
+// than largest.
 func itemAt(w io.Writer, r *bufio.Reader, key string) (data []byte, err error) {
 	if _, err := io.WriteString(w, "get "+key+"\r\n"); err != nil {
 		return nil, err
@@ -176,14 +202,14 @@ func itemAt(w io.Writer, r *bufio.Reader, key string) (data []byte, err error) {
 			return nil, fmt.Errorf("get an item: the server answers %q", line)
 		}
 		size, err := strconv.Atoi(parts[3])
-		if err != nil || size < 0 || size > 2<<20 {
+		if err != nil || size < 0 {
 			return nil, fmt.Errorf("get an item: it has %s bytes", parts[3])
 		}
-		data = make([]byte, size)
+		data = make([]byte, min(size, largest+1))
 		if _, err := io.ReadFull(r, data); err != nil {
 			return nil, fmt.Errorf("get an item: %w", err)
 		}
-		if _, err := r.Discard(len("\r\n")); err != nil {
+		if _, err := r.Discard(size - len(data) + len("\r\n")); err != nil {
 			return nil, fmt.Errorf("get an item: %w", err)
 		}
 	}

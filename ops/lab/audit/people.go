@@ -374,5 +374,6 @@ func (p *people) sum(r People) People {
 	r.Accounts, r.Secrets = len(p.members), p.secrets.count()
 	r.Shared, r.Private = p.leaks.shared.Load(), p.leaks.private.Load()
 	r.Items, r.Messages = p.leaks.items.Load(), p.leaks.messages.Load()
+	r.Large, r.Lost, r.Unread = p.leaks.large.Load(), p.leaks.lost.Load(), p.leaks.unread.Load()
 	return r
 }

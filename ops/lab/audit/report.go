@@ -140,6 +140,10 @@ type People struct {
 	Private  int64 `json:"searched_private"`  // answers for one visitor
 	Items    int64 `json:"searched_items"`    // of memcached
 	Messages int64 `json:"searched_messages"` // of the bus
+
+	Large  int64 `json:"large_items"`   // of memcached, over 2 MiB: not searched
+	Lost   int64 `json:"lost_messages"` // came faster than they were searched
+	Unread int64 `json:"failed_sweeps"` // times that a memcached server could not be read to its end
 }
 
 // tally collects the report. It is safe for concurrent use.
@@ -393,6 +397,10 @@ func (p *People) write(line func(name, format string, args ...any)) {
 	}
 	line("secrets", "%d, looked for in %d answers for all, %d for one visitor, %d items of memcached, %d messages",
 		p.Secrets, p.Shared, p.Private, p.Items, p.Messages)
+	if p.Large+p.Lost+p.Unread > 0 {
+		line("", "not searched: %d items over 2 MiB, %d messages; %d sweeps of memcached ended early",
+			p.Large, p.Lost, p.Unread)
+	}
 }
 
 // WriteJSON prints the report for programs.

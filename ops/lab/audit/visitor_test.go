@@ -50,8 +50,9 @@ func visiting(t *testing.T, keeps bool, answers ...fakeAnswer) (*visitor, *fakeE
 	s := newHistory(t)
 	start := time.Now()
 	a := &audit{cfg: Config{Edges: []string{server.URL}}, log: slog.New(slog.DiscardHandler), client: server.Client(),
-		tally: newTally(func(v Violation) { s.found = append(s.found, v) }),
-		start: start, queue: make(chan *observation, 10), key: make(wire.FreshKey, wire.FreshKeySize),
+		people: &people{},
+		tally:  newTally(func(v Violation) { s.found = append(s.found, v) }),
+		start:  start, queue: make(chan *observation, 10), key: make(wire.FreshKey, wire.FreshKeySize),
 		world: &world{photos: s.checker.photos, names: map[string]*owner{"ansel": s.owner}}}
 	a.faults = &faultLog{now: a.now}
 	return a.newVisitor(0, keeps), f, s
