@@ -220,7 +220,8 @@ func loginByProgram(t *testing.T, s *peopleSite) {
 	var out bytes.Buffer
 	nowhere := cli.Program{Stdin: strings.NewReader(p.password), Stdout: &out, Stderr: &out}
 	status := nowhere.Run(t.Context(), append([]string{"login", "--name", "walker", "--config", files[0]}, edge...))
-	if names := p.get(0, "/me/tokens").texts("main form h2 bdi"); status != 1 || !slices.Equal(names, []string{"mine"}) {
+	names := p.get(0, "/me/tokens").texts("main form h2 bdi")
+	if status != 1 || !slices.Equal(names, []string{"mine"}) {
 		t.Errorf("a token that cannot be kept: %d, tokens %q, %q", status, names, out.String())
 	}
 	if sessions := p.get(2, "/me/sessions").texts("form h2 bdi"); len(sessions) != 1 {

@@ -39,8 +39,8 @@ func (c *Ceremonies) open(at Place, u User, encoded string) ([]byte, error) {
 	}
 	sealed, mac := challenge[:timeSize+randomSize], challenge[timeSize+randomSize:]
 	if !hmac.Equal(mac, c.mac(at, u, sealed)) {
-		return nil, fmt.Errorf("%w: its challenge was made for another user, password, browser or address, or by nobody "+
-			"here", ErrRefused)
+		return nil, fmt.Errorf("%w: its challenge was made for another user, password, browser or address, "+
+			"or by nobody here", ErrRefused)
 	}
 	if until := int64(binary.BigEndian.Uint64(sealed)); at.Now.Unix() > until {
 		return nil, fmt.Errorf("%w: for %d s", ErrExpired, at.Now.Unix()-until)
