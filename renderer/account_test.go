@@ -213,7 +213,7 @@ func TestPrivatePages(t *testing.T) {
 	}
 	for _, kind := range page.Privates() {
 		if kind == page.PrivateReceipt {
-			continue // there is none, see TestDeletion
+			continue // there is none without an address
 		}
 		ask := func(user string) *nats.Msg {
 			data, err := wire.PrivateRequest{Key: "the-key", Wait: time.Second}.Encode()

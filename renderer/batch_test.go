@@ -21,7 +21,7 @@ import (
 type counter struct{ queries atomic.Int64 }
 
 func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
-	if strings.Contains(q.SQL, "FROM users") || strings.Contains(q.SQL, "JOIN users") {
+	if strings.Contains(q.SQL, "FROM shown_users") || strings.Contains(q.SQL, "JOIN shown_users") {
 		c.queries.Add(1)
 	}
 	return ctx

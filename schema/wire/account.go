@@ -77,8 +77,8 @@ func ParseAccount(s string) (a Account, err error) {
 // others of its kind for longer than other actions do.
 func HashesPassword(subject string) bool {
 	switch strings.TrimPrefix(subject, prefixAction) {
-	case ActionSignUp, ActionSignIn, ActionRecover, ActionPassword, ActionDelete, ActionCodes, ActionToken,
-		ActionPasskeyBegin, ActionReset, ActionEmail:
+	case ActionSignUp, ActionSignIn, ActionRecover, ActionPassword, ActionDelete, ActionCodes, ActionPasskeyBegin,
+		ActionReset, ActionEmail, ActionToken:
 		return true
 	}
 	return false
