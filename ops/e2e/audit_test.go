@@ -220,7 +220,7 @@ func typicalMistakes() []mistake {
 					mutant.Replace("edge/freshness/tracker.go", pause, "!"+chosen+" && "+pause),
 				}
 			},
-			rules: []string{"fresh", "gone"},
+			rules: []string{"fresh", "gone", "ended"},
 			flags: []string{"--fault", "freeze an edge", "--fault-every", "1s"},
 		}, {
 			name: "a frozen relay holds all others up, and an edge needs no heartbeats",
@@ -244,7 +244,7 @@ func typicalMistakes() []mistake {
 					`Connections: cfg.Connections, Throwaway: `+chosen+`}`,
 				)}
 			},
-			rules: []string{"back", "fresh", "label", "gone", "own"},
+			rules: []string{"back", "fresh", "label", "gone", "own", "ended", "kept"},
 			flags: []string{"--fault", "crash PostgreSQL", "--fault-every", "1s"},
 		}, {
 			name: "an edge keeps private pages, and does not hear that sessions end",
