@@ -19,7 +19,7 @@
 //	addresses.go      a limit on the connections of one address
 //	readers_linux.go  bounds of visitors who read slowly
 //	answer.go         header fields and bodies
-//	private.go        pages for one visitor, and what their forms do
+//	private.go        pages for one visitor; submit.go: what their forms do
 //	forms.go          reads forms, sets cookies
 //	bearer.go         API tokens, and what programs do with them
 //	signin.go         begins and ends sessions, counts guesses

@@ -19,7 +19,7 @@
 //	home.go ...   one file for each kind of page: its rows and its view model; view.go is what they share
 //	image.go      pictures; asset.go: static files, answered without a worker
 //	action.go     changes, once for each key; form.go checks their forms
-//	account.go    the actions of people: sign-up, passwords, profile
+//	account.go    the actions of people: sign-up, sign-in, recovery; ownaccount.go: password, codes, tokens, profile
 //	passkey.go    passkeys; mail.go: mailed links, and addresses
 //	accountform.go their forms, and what is wrong with them; private.go: pages for one person
 //	deletion.go   deletes accounts, and writes their receipts

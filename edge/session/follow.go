@@ -67,8 +67,8 @@ func openBucket(ctx context.Context, nc *nats.Conn, config jetstream.KeyValueCon
 	return kv, nil
 }
 
-// follow watches the bucket until that fails, or the connection was lost. What is kept must be read again once the
-// watcher runs, and when it has ended.
+// follow watches the bucket until that fails or the connection is lost. Sessions that are kept are read again before
+// they count, from when the watcher has started, and again from when it has ended.
 func (s *Store) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

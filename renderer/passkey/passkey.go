@@ -117,11 +117,11 @@ func (c *Ceremonies) Add(at Place, u User, answer []byte) (*Proved, error) {
 	if err != nil {
 		return nil, err
 	}
-	library, err := c.library(at)
+	ceremony, err := c.ceremony(at)
 	if err != nil {
 		return nil, err
 	}
-	credential, err := library.CreateCredential(owner, *state, parsed)
+	credential, err := ceremony.CreateCredential(owner, *state, parsed)
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -156,7 +156,7 @@ func (c *Ceremonies) SignIn(at Place, answer []byte, find func(credential []byte
 	if err != nil {
 		return nil, err
 	}
-	library, err := c.library(at)
+	ceremony, err := c.ceremony(at)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +168,7 @@ func (c *Ceremonies) SignIn(at Place, answer []byte, find func(credential []byte
 	if err != nil {
 		return nil, err
 	}
-	credential, err := library.ValidateDiscoverableLogin(
+	credential, err := ceremony.ValidateDiscoverableLogin(
 		func(_, _ []byte) (webauthn.User, error) { return found, nil }, *state, parsed)
 	if err != nil {
 		return nil, refused(err)
@@ -178,7 +178,7 @@ func (c *Ceremonies) SignIn(at Place, answer []byte, find func(credential []byte
 	return proved(credential, challenge)
 }
 
-func (c *Ceremonies) library(at Place) (*webauthn.WebAuthn, error) {
+func (c *Ceremonies) ceremony(at Place) (*webauthn.WebAuthn, error) {
 	host := at.Host()
 	if host == "" {
 		return nil, fmt.Errorf("%w: there are no passkeys at %q", ErrRefused, at.Origin)
@@ -192,16 +192,16 @@ func (c *Ceremonies) library(at Place) (*webauthn.WebAuthn, error) {
 		}})
 }
 
-// beginAdd returns the options of a ceremony and the library's state of it. Both follow from the arguments, so the
+// beginAdd returns the options of a ceremony and go-webauthn's state of it. Both follow from the arguments, so the
 // second step computes the same as the first.
 func (c *Ceremonies) beginAdd(at Place, owner *owner, challenge []byte) (
 	*protocol.CredentialCreation, *webauthn.SessionData, error,
 ) {
-	library, err := c.library(at)
+	ceremony, err := c.ceremony(at)
 	if err != nil {
 		return nil, nil, err
 	}
-	return library.BeginRegistration(owner,
+	return ceremony.BeginRegistration(owner,
 		webauthn.WithExclusions(webauthn.Credentials(owner.credentials).CredentialDescriptors()),
 		func(options *protocol.PublicKeyCredentialCreationOptions) error {
 			options.Challenge = challenge
@@ -213,15 +213,15 @@ func (c *Ceremonies) beginAdd(at Place, owner *owner, challenge []byte) (
 func (c *Ceremonies) beginSignIn(at Place, challenge []byte) (
 	*protocol.CredentialAssertion, *webauthn.SessionData, error,
 ) {
-	library, err := c.library(at)
+	ceremony, err := c.ceremony(at)
 	if err != nil {
 		return nil, nil, err
 	}
-	return library.BeginDiscoverableLogin(webauthn.WithChallenge(challenge),
+	return ceremony.BeginDiscoverableLogin(webauthn.WithChallenge(challenge),
 		webauthn.WithUserVerification(protocol.VerificationRequired))
 }
 
-// owner is a User as the library wants it.
+// owner is a User as go-webauthn wants it.
 type owner struct {
 	User
 	handle      []byte
@@ -254,7 +254,7 @@ func proved(credential *webauthn.Credential, challenge []byte) (*Proved, error) 
 		Count: int64(credential.Authenticator.SignCount), Record: record}, nil
 }
 
-// refused wraps an error of the library, with what it says to programmers.
+// refused wraps an error of go-webauthn, with what it says to programmers.
 func refused(err error) error {
 	if detail, ok := errors.AsType[*protocol.Error](err); ok && detail.DevInfo != "" {
 		return fmt.Errorf("%w: %w: %s", ErrRefused, err, detail.DevInfo)

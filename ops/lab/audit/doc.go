@@ -51,5 +51,5 @@
 //	secret.go     finds secrets in texts; leak.go reads the bus and memcached for that
 //	notice.go     reads from the edges' metrics how soon they learned of changes
 //	fault.go      injects faults, and knows when one was in effect
-//	report.go     collects the figures and prints them
+//	tally.go      collects the figures; report.go prints them
 package audit
