@@ -81,6 +81,7 @@ var ours = map[string][]string{
 	},
 	"edge/fastpath":  {"schema/wire"}, // bytes of HTTP; it knows no pages
 	"edge/freshness": {"schema/wire", "schema/sleep"},
+	"edge/upload":    {"schema/page", "schema/wire"},
 	"edge/session":   {"schema/wire", "schema/sleep", "schema/monotonic"},
 	"edge/cache":     {"edge/freshness", "schema/page", "schema/wire", "schema/ring"},
 	"edge/popularity": {
