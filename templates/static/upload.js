@@ -81,7 +81,7 @@
 			const name = task.file.name || 'No name';
 			const row = {
 				bar: make('progress', { max: 1, ariaLabel: name }), text: make('span'),
-				drop: make('button', { type: 'button', ariaLabel: `Leave out ${name}`, onclick: () => drop(task) }, 'Leave out'),
+				drop: Object.assign(button('Leave out', () => drop(task)), { ariaLabel: `Leave out ${name}` }),
 			};
 			row.line = make('li', { className: 'row' }, make('bdi', {}, name),
 				make('span', { className: 'quiet' }, sizeOf(task.file.size)), row.text, row.drop, row.bar);
