@@ -18,11 +18,11 @@ type Upload struct {
 // A crash of the machine may lose pieces, or damage them. A damaged one counts as missing, so a sender sends it again.
 //
 // Begin makes room for an upload. length is that of the file, at most MaxFile, 0 while it is not known; a known one
-// stays. Write stores data as the piece that begins at an offset, a multiple of the store's piece size. It returns
-// ErrBadPiece for a piece that has no place in the file. Stored says how many bytes from the beginning are there. Read
-// returns a file of a length, or ErrMissingPiece. Discard removes everything of an upload, which ends before the first
-// piece goes. Of an upload that was not begun, or was discarded, Write, Stored and Read say
-// errors.Is(err, fs.ErrNotExist), and Discard does nothing. Staged lists what was begun and not discarded.
+// stays. Write stores data as the piece that begins at an offset, a multiple of MaxPiece. It returns ErrBadPiece for a
+// piece that has no place in the file. Stored says how many bytes from the beginning are there. Read returns a file, or
+// ErrMissingPiece if not all of a length is there, or the length is known and another. Discard removes everything of an
+// upload, which ends before the first piece goes. Of an upload that was not begun, or was discarded, Write, Stored and
+// Read say errors.Is(err, fs.ErrNotExist), and Discard does nothing. Staged lists what was begun and not discarded.
 type Staging interface {
 	Begin(ctx context.Context, u Upload, length int64) error
 	Write(ctx context.Context, u Upload, offset int64, data []byte) error

@@ -99,7 +99,11 @@ func (d *Dir) Read(ctx context.Context, u Upload, length int64) ([]byte, error) 
 	if !u.valid() || length < 0 || length > MaxFile {
 		return nil, ErrBadID
 	}
-	if _, err := d.root.Stat(u.folder()); err != nil {
+	known, err := d.length(u)
+	if err == nil && known != 0 && known != length {
+		err = ErrMissingPiece
+	}
+	if err != nil {
 		return nil, fmt.Errorf("pictures: upload %s: %w", u.ID, err)
 	}
 	data, err := assemble(length, func(offset int64) ([]byte, error) {
