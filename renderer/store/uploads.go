@@ -40,6 +40,8 @@ type Outcome struct {
 	Photo     int64  // what it has become
 	Version   int64  // of the owner then, in the scope Scope
 	Scope     string // of the owner
+	Name      string // of the file
+	Image     string // the original that it is, or is about to be
 	Private   bool
 	Duplicate bool   // the owner had that photo before
 	Made      bool   // no derivatives of its picture wait to be made
@@ -138,10 +140,11 @@ func (s *Store) upload(ctx context.Context, op, call string, args ...any) (*Outc
 		var outcome string
 		var bytes, photo, version *int64
 		var private, duplicate, made *bool
-		var scope, problem *string
+		var scope, image, name, problem *string
 		err := s.pool.QueryRow(ctx,
-			"SELECT outcome, bytes, photo, version, private, duplicate, made, scope, problem FROM "+call, args...,
-		).Scan(&outcome, &bytes, &photo, &version, &private, &duplicate, &made, &scope, &problem)
+			"SELECT outcome, bytes, photo, version, private, duplicate, made, scope, image, name, problem FROM "+
+				call, args...,
+		).Scan(&outcome, &bytes, &photo, &version, &private, &duplicate, &made, &scope, &image, &name, &problem)
 		if err != nil {
 			return nil, err
 		}
@@ -160,6 +163,8 @@ func (s *Store) upload(ctx context.Context, op, call string, args ...any) (*Outc
 		fill(&o.Duplicate, duplicate)
 		fill(&o.Made, made)
 		fill(&o.Scope, scope)
+		fill(&o.Image, image)
+		fill(&o.Name, name)
 		fill(&o.Problem, problem)
 		return &o, nil
 	})

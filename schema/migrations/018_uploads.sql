@@ -104,7 +104,7 @@ CREATE TRIGGER uploads_leave_delete AFTER DELETE ON uploads FOR EACH ROW
 -- What has become of an upload: "open", nothing yet; "photo"; "problem"; or "not found". scope is the owner's. made: no
 -- derivatives of its picture wait to be made.
 CREATE TYPE upload_outcome AS (outcome text, bytes bigint, photo bigint, version bigint, private boolean,
-    duplicate boolean, made boolean, scope text, problem text);
+    duplicate boolean, made boolean, scope text, image text, name text, problem text);
 
 -- +goose StatementBegin
 -- Locks what a person stores, and counts it if it was not counted before.
@@ -139,7 +139,7 @@ BEGIN
     result := ROW (CASE WHEN u.ended_at IS NULL THEN 'open' WHEN u.problem IS NULL THEN 'photo' ELSE 'problem' END,
         u.bytes, u.photo_id, u.version, u.private, u.duplicate,
         NOT EXISTS (SELECT FROM unmade_pictures m WHERE m.image_id = u.image_id),
-        (SELECT 'user.' || s.name FROM users s WHERE s.id = its_user), u.problem);
+        (SELECT 'user.' || s.name FROM users s WHERE s.id = its_user), u.image_id, u.name, u.problem);
     RETURN result;
 END $$;
 -- +goose StatementEnd
