@@ -44,8 +44,18 @@ func (s *Service) answerFiles(ctx context.Context, jobs []*job) {
 // few such workers, because each holds a decoded original in memory.
 func (s *Service) answerImages(ctx context.Context, jobs []*job) {
 	for _, g := range s.begin(s.images, jobs) {
-		s.answerPicture(ctx, g, pictures.Derive)
+		s.answerPicture(ctx, g, s.derive)
 	}
+}
+
+// derive is pictures.Derive when a picture may be decoded.
+func (s *Service) derive(ctx context.Context, store pictures.Store, id string, width int) ([]byte, error) {
+	release, err := s.decoders.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return pictures.Derive(ctx, store, id, width)
 }
 
 // answerPicture answers the jobs of g with the derivative from get. It returns false, and answers nothing, if the
