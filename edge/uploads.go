@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/nats-io/nats.go"
 
@@ -145,7 +144,7 @@ func (s *Server) submitFiles(w http.ResponseWriter, r *http.Request, x *exchange
 			return err
 		}
 		status = why.Status
-		ask.Problems = map[string]string{"form": capital(why.Problem)}
+		ask.Problems = map[string]string{"form": strings.TrimSuffix(upload.RefusalOf(why).Problem, ".")}
 	} else if len(form.Lines) == 0 {
 		ask.Problems = map[string]string{"file": "has no file: choose at least one"}
 	}
@@ -163,11 +162,4 @@ func statusOfLines(lines []wire.UploadLine) int {
 		}
 	}
 	return http.StatusUnprocessableEntity
-}
-
-// capital begins a sentence.
-func capital(text string) string {
-	letters := []rune(text)
-	letters[0] = unicode.ToUpper(letters[0])
-	return string(letters)
 }

@@ -178,7 +178,7 @@ func TestUpload(t *testing.T) {
 	small := fileOf(10)
 	s.holds(s.patch(s.edges[0], s.begin(10), 0, small), small)
 	refused := s.patch(s.edges[0], s.begin(len(testenv.BadFile)), 0, []byte(testenv.BadFile))
-	if refused.status != http.StatusUnprocessableEntity || !strings.Contains(refused.body, "the file is no picture") {
+	if refused.status != http.StatusUnprocessableEntity || !strings.Contains(refused.body, "This is no picture. Choose a JPEG.") {
 		t.Errorf("no picture: %d %s", refused.status, refused.body)
 	}
 }

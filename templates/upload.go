@@ -7,7 +7,7 @@ type UploadLine struct {
 	Name      string // as on the person's disk
 	Photo     int64  // 0: there is none
 	Duplicate bool   // the person has had this photo already
-	Problem   string // why there is no photo, such as "is no picture: choose a JPEG"
+	Problem   string // why there is no photo, in whole sentences
 }
 
 // fileName is how a line calls its file.

@@ -6,15 +6,17 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"flickrkillr/schema/wire"
 )
 
 // Refusal is an answer that says why a request is not done.
 type Refusal struct {
-	Status  int
+	Status  int    // of HTTP
 	Code    string // for programs
-	Problem string // for people, without a full stop
+	Problem string // for people, in whole sentences
 }
 
 func (e *Refusal) Error() string { return e.Code + ": " + e.Problem }
@@ -39,11 +41,22 @@ const typeOffset = "application/offset+octet-stream"
 
 // RefusalOf is how an error of this package is answered.
 func RefusalOf(err error) *Refusal {
+	refusal := refusalOf(err)
+	problem := []rune(refusal.Problem)
+	problem[0] = unicode.ToUpper(problem[0])
+	return &Refusal{refusal.Status, refusal.Code, strings.TrimSuffix(string(problem), ".") + "."}
+}
+
+func refusalOf(err error) *Refusal {
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		return refusal
 	}
 	if input, ok := errors.AsType[*wire.InputError](err); ok {
-		return &Refusal{http.StatusUnprocessableEntity, "refused", "the " + input.Error()}
+		problem := input.Problem // of a file: whole sentences
+		if input.Field != "file" {
+			problem = input.Error()
+		}
+		return &Refusal{http.StatusUnprocessableEntity, "refused", problem}
 	}
 	for _, known := range []struct {
 		err    error

@@ -38,6 +38,8 @@ type storedUpload struct {
 // BadFile begins files that are refused.
 const BadFile = "no picture"
 
+const badFileProblem = "This is no picture. Choose a JPEG."
+
 // ErrSilent, returned by the function of [Uploads.Before], has a request get no answer.
 var ErrSilent = errors.New("no answer")
 
@@ -213,7 +215,7 @@ func (u *Uploads) finish(one *storedUpload, data []byte, h nats.Header) ([]byte,
 		return nil, wire.ErrConflict
 	}
 	if one.done == nil && bytes.HasPrefix(content, []byte(BadFile)) {
-		one.done = &wire.UploadStatus{Bytes: size, Offset: size, Problem: "file is no picture"}
+		one.done = &wire.UploadStatus{Bytes: size, Offset: size, Problem: badFileProblem}
 	}
 	if one.done == nil {
 		sum := sha256.Sum256(content)
@@ -227,7 +229,7 @@ func (u *Uploads) finish(one *storedUpload, data []byte, h nats.Header) ([]byte,
 		one.done = &wire.UploadStatus{Bytes: size, Offset: size, Photo: u.photos[key]}
 	}
 	if one.done.Problem != "" {
-		return nil, &wire.InputError{Field: "file", Problem: "is no picture"}
+		return nil, &wire.InputError{Field: "file", Problem: badFileProblem}
 	}
 	h.Set(wire.HeaderPhoto, strconv.FormatInt(one.done.Photo, 10))
 	changes := []wire.Change{{Scope: "user.ansel", Version: 7}, {Scope: wire.ScopeAll, Version: 7}}

@@ -98,7 +98,7 @@ type UploadLine struct {
 	Name      string `json:"name"`
 	Photo     int64  `json:"photo,omitempty"`
 	Duplicate bool   `json:"duplicate,omitempty"` // the person has had this photo already
-	Problem   string `json:"problem,omitempty"`   // why there is no photo
+	Problem   string `json:"problem,omitempty"`   // why there is no photo, in whole sentences
 }
 
 // Stages of an upload, in their order.

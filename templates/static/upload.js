@@ -117,7 +117,7 @@
 
 	const refuse = (task, problem) => {
 		task.photo = '';
-		become(task, 'refused', problem ? `${problem[0].toUpperCase()}${problem.slice(1)}.` : 'The site refuses it.');
+		become(task, 'refused', problem || 'The site refuses it.');
 		forget(task);
 	};
 
@@ -150,7 +150,7 @@
 			try {
 				({ problem } = JSON.parse(request.responseText));
 			} catch { /* of a proxy */ }
-			if (status === 401) problem = 'sign in again, then choose the file once more';
+			if (status === 401) problem = 'Sign in again, then choose the file once more.';
 			fail([408, 429].includes(status) || status >= 500 && status !== 507 ? Error(status) : new Refused(problem));
 		};
 		request.onerror = () => fail(Error('network'));
