@@ -121,15 +121,16 @@ func TestPlans(t *testing.T) {
 		"remove_passkey('scans', sha256($1), 7, 7)",
 		"reset_password('scans', sha256($1), sha256('7'), '" + passwordHash + "')",
 		"confirm_email('scans', sha256($1), 9, sha256('9'))", "remove_email('scans', sha256($1), 7)",
-		"(SELECT 'done' AS outcome FROM create_upload(1, '" + fresh + "', 'a', 0, false, 5, 0, 0), (SELECT $1::bytea)" +
-			" AS key) AS created",
+		"(SELECT 'done' AS outcome FROM create_upload(1, '" + fresh + "', 'a', 0, false, 5, 0, 0), " +
+			"(SELECT $1::bytea) AS key) AS created",
 		"(SELECT 'done' AS outcome FROM reserve_upload(13, '" + open + "', '" + imageID(10) + "', 5), " +
 			"(SELECT $1::bytea) AS key) AS reserved",
-		"(SELECT 'done' AS outcome FROM finish_upload(13, '" + open + "', '" + imageID(10) + "', 5, 4, 3, 0, '', NULL, " +
-			"NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, '', ''), (SELECT $1::bytea) AS key) AS finished",
+		"(SELECT 'done' AS outcome FROM finish_upload(13, '" + open + "', '" + imageID(10) + "', 5, 4, 3, 0, '', " +
+			"NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, '', ''), (SELECT $1::bytea) AS key) AS finished",
 		"(SELECT 'done' AS outcome FROM end_upload(13, '" + open + "', 'no'), (SELECT $1::bytea) AS key) AS ended",
 		"(SELECT 'done' AS outcome FROM take_picture(NULL), (SELECT $1::bytea) AS key) AS taken",
-		"(SELECT 'done' AS outcome FROM picture_made('" + imageID(9) + "', 5, 3, 8), (SELECT $1::bytea) AS key) AS made",
+		"(SELECT 'done' AS outcome FROM picture_made('" + imageID(9) + "', 5, 3, 8), " +
+			"(SELECT $1::bytea) AS key) AS made",
 		"(SELECT DISTINCT 'done' AS outcome FROM (SELECT $1::bytea) AS key LEFT JOIN picture_refused('" + imageID(9) +
 			"', 'no') ON true) AS refused",
 		"(SELECT 'done' AS outcome FROM make_link(sha256($1), 10, " +
