@@ -273,12 +273,13 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 			func() error { _, _, err := s.TakePicture(ctx, ""); return err },
 			func() error { _, _, err := s.TakePicture(ctx, imageID(9)); return err },
 		},
-		"PictureMade":     {func() error { return s.PictureMade(ctx, imageID(9), 5, 3, 7) }},
-		"PictureGone":     {func() error { return s.PictureGone(ctx, imageID(9)) }},
-		"RefusePicture":   {func() error { _, err := s.RefusePicture(ctx, imageID(9), "no"); return err }},
-		"ForgetDeletions": {func() error { return s.ForgetDeletions(ctx, time.Hour) }},
-		"Passkeys":        {func() error { _, err := s.Passkeys(ctx, 1); return err }},
-		"PasskeyOf":       {func() error { _, err := s.PasskeyOf(ctx, code[:]); return err }},
+		"PictureMade":      {func() error { return s.PictureMade(ctx, imageID(9), 5, 3, 7) }},
+		"PictureGone":      {func() error { return s.PictureGone(ctx, imageID(9)) }},
+		"PicturePostponed": {func() error { return s.PicturePostponed(ctx, imageID(9)) }},
+		"RefusePicture":    {func() error { _, err := s.RefusePicture(ctx, imageID(9), "no"); return err }},
+		"ForgetDeletions":  {func() error { return s.ForgetDeletions(ctx, time.Hour) }},
+		"Passkeys":         {func() error { _, err := s.Passkeys(ctx, 1); return err }},
+		"PasskeyOf":        {func() error { _, err := s.PasskeyOf(ctx, code[:]); return err }},
 		"AddPasskey": {func() error {
 			_, err := s.AddPasskey(ctx, "add", passwordAt, code[:], passkey)
 			return err
