@@ -239,8 +239,8 @@ const (
 )
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
-// relay, the search index, the counts of tags, the rows of deleted accounts, the other leftovers of changes and pictures
-// that are developed, and those of the workers for passwords, private pages and uploads.
+// relay, the search index, the counts of tags, the rows of deleted accounts, the other leftovers of changes and
+// pictures that are developed, and those of the workers for passwords, private pages and uploads.
 const fixedConns = 7 + maxPasswordWorkers + privateWorkers + uploadWorkers + finishWorkers
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }

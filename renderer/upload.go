@@ -199,7 +199,7 @@ func uploadError(err error) error {
 	case errors.Is(err, pictures.ErrMissingPiece):
 		return fmt.Errorf("%w: %w", wire.ErrConflict, err)
 	case errors.Is(err, pictures.ErrBadPiece):
-		return wrong(wire.HeaderOffset, "has no chunk of this length: send %d bytes from a multiple of that, and fewer "+
+		return wrong(wire.HeaderOffset, "has no chunk of this length: send %d bytes from a multiple of that, fewer "+
 			"at the end of the file only", wire.MaxChunk)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: %w", wire.ErrFull, err)

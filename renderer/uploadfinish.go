@@ -130,8 +130,8 @@ func (f *finishing) discard() {
 func uploadedPhoto(im *pictures.Image, name string) store.UploadedPhoto {
 	c := &im.Camera
 	photo := store.UploadedPhoto{Image: im.ID, Bytes: im.Bytes, Width: im.Width, Height: im.Height, Color: im.Color,
-		Title: photoTitle(im.Title, name), Camera: c.Model, Lens: c.Lens, Aperture: c.Aperture, Exposure: c.Exposure, ISO: c.ISO,
-		FocalMM: c.FocalMM}
+		Title: photoTitle(im.Title, name), Camera: c.Model, Lens: c.Lens, Aperture: c.Aperture, Exposure: c.Exposure,
+		ISO: c.ISO, FocalMM: c.FocalMM}
 	if c.HasTaken {
 		photo.TakenAt = &c.TakenAt
 	}

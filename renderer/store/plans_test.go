@@ -121,15 +121,16 @@ func TestPlans(t *testing.T) {
 		"remove_passkey('scans', sha256($1), 7, 7)",
 		"reset_password('scans', sha256($1), sha256('7'), '" + passwordHash + "')",
 		"confirm_email('scans', sha256($1), 9, sha256('9'))", "remove_email('scans', sha256($1), 7)",
-		"(SELECT 'done' AS outcome FROM create_upload(1, '" + fresh + "', 'a', 0, false, 5, 0, 0), (SELECT $1::bytea)" +
-			" AS key) AS created",
+		"(SELECT 'done' AS outcome FROM create_upload(1, '" + fresh + "', 'a', 0, false, 5, 0, 0), " +
+			"(SELECT $1::bytea) AS key) AS created",
 		"(SELECT 'done' AS outcome FROM reserve_upload(13, '" + open + "', '" + imageID(10) + "', 5), " +
 			"(SELECT $1::bytea) AS key) AS reserved",
-		"(SELECT 'done' AS outcome FROM finish_upload(13, '" + open + "', '" + imageID(10) + "', 5, 4, 3, 0, '', NULL, " +
-			"NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, '', ''), (SELECT $1::bytea) AS key) AS finished",
+		"(SELECT 'done' AS outcome FROM finish_upload(13, '" + open + "', '" + imageID(10) + "', 5, 4, 3, 0, '', " +
+			"NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, '', ''), (SELECT $1::bytea) AS key) AS finished",
 		"(SELECT 'done' AS outcome FROM end_upload(13, '" + open + "', 'no'), (SELECT $1::bytea) AS key) AS ended",
 		"(SELECT 'done' AS outcome FROM take_picture(NULL), (SELECT $1::bytea) AS key) AS taken",
-		"(SELECT 'done' AS outcome FROM picture_made('" + imageID(9) + "', 5, 3, 8), (SELECT $1::bytea) AS key) AS made",
+		"(SELECT 'done' AS outcome FROM picture_made('" + imageID(9) + "', 5, 3, 8), " +
+			"(SELECT $1::bytea) AS key) AS made",
 		"(SELECT DISTINCT 'done' AS outcome FROM (SELECT $1::bytea) AS key LEFT JOIN picture_refused('" + imageID(9) +
 			"', 'no') ON true) AS refused",
 		"(SELECT 'done' AS outcome FROM make_link(sha256($1), 10, " +
@@ -272,12 +273,13 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 			func() error { _, _, err := s.TakePicture(ctx, ""); return err },
 			func() error { _, _, err := s.TakePicture(ctx, imageID(9)); return err },
 		},
-		"PictureMade":     {func() error { return s.PictureMade(ctx, imageID(9), 5, 3, 7) }},
-		"PictureGone":     {func() error { return s.PictureGone(ctx, imageID(9)) }},
-		"RefusePicture":   {func() error { _, err := s.RefusePicture(ctx, imageID(9), "no"); return err }},
-		"ForgetDeletions": {func() error { return s.ForgetDeletions(ctx, time.Hour) }},
-		"Passkeys":        {func() error { _, err := s.Passkeys(ctx, 1); return err }},
-		"PasskeyOf":       {func() error { _, err := s.PasskeyOf(ctx, code[:]); return err }},
+		"PictureMade":      {func() error { return s.PictureMade(ctx, imageID(9), 5, 3, 7) }},
+		"PictureGone":      {func() error { return s.PictureGone(ctx, imageID(9)) }},
+		"PicturePostponed": {func() error { return s.PicturePostponed(ctx, imageID(9)) }},
+		"RefusePicture":    {func() error { _, err := s.RefusePicture(ctx, imageID(9), "no"); return err }},
+		"ForgetDeletions":  {func() error { return s.ForgetDeletions(ctx, time.Hour) }},
+		"Passkeys":         {func() error { _, err := s.Passkeys(ctx, 1); return err }},
+		"PasskeyOf":        {func() error { _, err := s.PasskeyOf(ctx, code[:]); return err }},
 		"AddPasskey": {func() error {
 			_, err := s.AddPasskey(ctx, "add", passwordAt, code[:], passkey)
 			return err
