@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -225,6 +226,7 @@ func uploadInBrowser(t *testing.T, s *peopleSite, p *person) {
 	}
 	b.do(chromedp.SetUploadFiles("#files", paths[:1]))
 	b.becomes(`document.querySelectorAll(".row").length === 5 || document.querySelectorAll(".row a").length === 5`)
+	uploadAfterReload(t, b, p)
 	for _, width := range []int64{360, 1440} {
 		for _, scheme := range []string{"light", "dark"} {
 			shootUpload(t, b, width, scheme)
@@ -236,6 +238,34 @@ func uploadInBrowser(t *testing.T, s *peopleSite, p *person) {
 	t.Logf("the longest task took %v ms", ask[float64](b, `longest`))
 	openPage(t, parent, s.urls[2]+"/upload", 360, false)
 	openPage(t, parent, s.urls[2]+"/upload", 1440, true)
+}
+
+// uploadAfterReload: a file whose upload was cut goes on where it was, when it is chosen again in a new document.
+func uploadAfterReload(t *testing.T, b *tab, p *person) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "long.jpg")
+	data := newPicture(t, 1000)
+	must(t, os.WriteFile(path, data, 0o644))
+	at := time.Now().Truncate(time.Second)
+	must(t, os.Chtimes(path, at, at))
+	made := p.tus(http.MethodPost, 0, "/upload/files", nil, "Upload-Length", strconv.Itoa(len(data)),
+		"Upload-Metadata", "filename bG9uZy5qcGc=")
+	begun := made.header.Get("Location")
+	p.tus(http.MethodPatch, 0, begun, data[:wire.MaxChunk], "Upload-Offset", "0", "Content-Type",
+		"application/offset+octet-stream")
+	ask[bool](b, fmt.Sprintf(`(localStorage["upload long.jpg,%d,%d,false"] =
+		JSON.stringify({ path: %q, at: Date.now() }), true)`, len(data), at.UnixMilli(), begun))
+	b.open("/upload")
+	b.becomes(`document.querySelector(".all p")?.textContent.startsWith("1 unfinished")`)
+	b.do(chromedp.SetUploadFiles("#files", []string{path}))
+	b.becomes(`document.querySelectorAll(".row a").length === 1`)
+	photo := ask[string](b, `document.querySelector(".row a").getAttribute("href")`)
+	if got := p.tus(http.MethodHead, 0, begun, nil).header.Get("Killr-Photo"); got != photo {
+		t.Errorf("the upload that was begun is %q, and the page shows %q", got, photo)
+	}
+	if left := ask[int](b, `Object.keys(localStorage).length`); left != 0 {
+		t.Errorf("the browser still remembers %d uploads", left)
+	}
 }
 
 // shootUpload makes a window so wide, and leaves a screenshot where KILLR_SCREENSHOTS says.
