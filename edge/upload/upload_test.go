@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestBuffers(t *testing.T) {
 			got <- name
 			b.put(buf)
 		}()
-		for waiting := before; waiting == before; {
+		for waiting := before; waiting == before; runtime.Gosched() {
 			b.mu.Lock()
 			waiting = len(*queue)
 			b.mu.Unlock()
