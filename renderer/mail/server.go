@@ -151,8 +151,8 @@ func (s *Server) send(ctx context.Context, m *Mail) error {
 	defer cancel()
 	err = client.DialAndSendWithContext(ctx, msg)
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return fmt.Errorf("the certificate of the mail server %s is not valid here (renew it, name the server as it does, "+
-			"or have this machine trust who signed it): %w", s.host, err)
+		return fmt.Errorf("the certificate of the mail server %s is not valid here (renew it, name the server as it "+
+			"does, or have this machine trust who signed it): %w", s.host, err)
 	}
 	return err
 }
