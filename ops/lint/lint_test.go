@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -36,10 +37,15 @@ func mustSayNothing(t *testing.T, name string, args ...string) {
 	}
 }
 
+// building is held while a tool is built: two at once would both compile what they share.
+var building sync.Mutex
+
 // tool builds a tool of ops/tools, or finds it in the build cache, and returns its path. The race detector, if GOFLAGS
 // asks for it, is for our code: a tool would only be slow.
 func tool(t *testing.T, name string) string {
 	t.Helper()
+	building.Lock()
+	defer building.Unlock()
 	out, err := command(t, []string{"GOFLAGS="}, "go", "tool", "-modfile=ops/tools/go.mod", "-n", name)
 	if err != nil {
 		t.Fatalf("build %s: %v\n%s", name, err, out)
