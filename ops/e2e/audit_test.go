@@ -56,7 +56,7 @@ func TestAudit(t *testing.T) {
 		t.Errorf("broken were %v, want all %d things", broken, len(roles.Faults()))
 	}
 	if p := r.People; p.Accounts == 0 || p.Ended.N+p.EndedInFault.N == 0 || p.SignedIn == 0 || p.Shared == 0 ||
-		p.Private == 0 || p.Items == 0 || p.Messages == 0 {
+		p.Private == 0 || p.Items == 0 || p.Messages == 0 || p.Addresses == 0 {
 		t.Errorf("not all that people do was there: %+v", p)
 	}
 	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 ||
