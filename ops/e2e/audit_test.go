@@ -36,7 +36,7 @@ const bound = "--bound=4s"
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	r, status := audited(
-		t, testenv.Program(t), "--seed", "7", "--writes", "1000", "--observations", "5000", "--view-rate", "200",
+		t, testenv.Program(t), "--seed", "7", "--writes", "1000", "--observations", "5000", "--view-rate", "100",
 		"--fault-every", "1s", bound,
 	)
 	for _, v := range r.First {
