@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/migrations"
 )
@@ -37,24 +36,6 @@ func fillDataset(t testing.TB, pool *pgxpool.Pool, users, photos int) {
 	if err := tx.Commit(ctx); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// filled is the data set of largeDataset.
-var filled testenv.Prepared
-
-// largeDataset makes a database with 4,000 users and 65,000 photos, which can be searched.
-func largeDataset(t testing.TB) (url string) {
-	t.Helper()
-	return filled.URL(t, func(ctx context.Context, url string) error {
-		pool, err := store.OpenPool(ctx, url, 8)
-		if err != nil {
-			return err
-		}
-		defer pool.Close()
-		fillDataset(t, pool, 4000, 65_000)
-		buildSearch(t, store.New(pool))
-		return nil
-	})
 }
 
 type dataset struct {

@@ -28,8 +28,10 @@ const passwordHash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFz
 // explained.
 func TestPlans(t *testing.T) {
 	t.Parallel()
-	url := largeDataset(t)
+	url := testenv.DatabaseURL(t)
 	pool := testenv.Pool(t, url)
+	fillDataset(t, pool, 4000, 40_000)
+	buildSearch(t, store.New(openPool(t, url)))
 	exec(t, pool,
 		"INSERT INTO tombstones SELECT 'photo.' || g, g FROM generate_series(100001, 120000) g",
 		"INSERT INTO outbox (scope, version, gone) SELECT 'user.u' || g, g, false FROM generate_series(1, 5000) g",

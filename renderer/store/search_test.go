@@ -199,7 +199,9 @@ func TestSearchFindsPeopleAndTags(t *testing.T) {
 // of known frequency, few and many.
 func TestSearchPages(t *testing.T) {
 	t.Parallel()
-	s, pool := openURL(t, largeDataset(t))
+	s, pool := open(t)
+	fillDataset(t, pool, 500, 65_000)
+	buildSearch(t, s)
 	const matches = "SELECT photo_id FROM photo_search WHERE words @@ $1::text::tsquery "
 	for text, match := range map[string]string{
 		"foxglove": "foxglove", "sunset": "sunset", "sunset year:2015": "sunset & '~2015'",
