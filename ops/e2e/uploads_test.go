@@ -226,6 +226,7 @@ func uploadInBrowser(t *testing.T, s *peopleSite, p *person) {
 	}
 	b.do(chromedp.SetUploadFiles("#files", paths[:1]))
 	b.becomes(`document.querySelectorAll(".row").length === 5 || document.querySelectorAll(".row a").length === 5`)
+	t.Logf("the longest task took %v ms", ask[float64](b, `longest`))
 	uploadAfterReload(t, b, p)
 	for _, width := range []int64{360, 1440} {
 		for _, scheme := range []string{"light", "dark"} {
@@ -235,7 +236,6 @@ func uploadInBrowser(t *testing.T, s *peopleSite, p *person) {
 	if over := ask[float64](b, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
 		t.Errorf("%v px wider than the window", over)
 	}
-	t.Logf("the longest task took %v ms", ask[float64](b, `longest`))
 	openPage(t, parent, s.urls[2]+"/upload", 360, false)
 	openPage(t, parent, s.urls[2]+"/upload", 1440, true)
 }
@@ -294,8 +294,8 @@ func uploadWithoutScript(t *testing.T, s *peopleSite, p *person) {
 	b.open("/upload")
 	b.do(chromedp.SetUploadFiles("#files", paths), chromedp.Click("main form button"))
 	b.becomes(`document.querySelectorAll(".sent a").length === 2`)
+	b.noProblems()
 	if folder := os.Getenv("KILLR_SCREENSHOTS"); folder != "" {
 		screenshot(t, b.ctx, filepath.Join(folder, "uploaded-by-form.jpg"))
 	}
-	b.noProblems()
 }

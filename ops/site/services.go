@@ -56,7 +56,8 @@ func holdRelay(ctx context.Context, url string, d time.Duration) (err error) {
 	// The change is of nobody's scope. Without one to publish a relay would not lag, whatever holds it.
 	_, err = conn.Exec(ctx, "SELECT pg_advisory_lock($1)", store.RelayLock)
 	if err == nil {
-		_, err = conn.Exec(ctx, "INSERT INTO outbox (scope, version, gone) VALUES ('photo.0', nextval('versions'), false)")
+		_, err = conn.Exec(ctx,
+			"INSERT INTO outbox (scope, version, gone) VALUES ('photo.0', nextval('versions'), false)")
 	}
 	if ctx.Err() != nil { // it ends early, perhaps before Postgres has said that the lock is held
 		return nil
