@@ -83,7 +83,8 @@ func TestUploadForm(t *testing.T) {
 		formPart{"file", "bad.jpg", []byte(testenv.BadFile)}, formPart{"file", "large.jpg", large},
 		formPart{"file", "again.jpg", one}, formPart{"file", "empty.jpg", nil})
 	want := []wire.UploadLine{
-		{Name: "one.jpg", Photo: 1}, {Name: "two.jpg", Photo: 2}, {Name: "bad.jpg", Problem: "This is no picture. Choose a JPEG."},
+		{Name: "one.jpg", Photo: 1}, {Name: "two.jpg", Photo: 2},
+		{Name: "bad.jpg", Problem: "This is no picture. Choose a JPEG."},
 		{Name: "large.jpg", Problem: "A file of more than 50 MiB."}, {Name: "again.jpg", Photo: 1, Duplicate: true},
 		{Name: "empty.jpg", Problem: "The file is empty."},
 	}
@@ -124,8 +125,8 @@ func TestHostileForms(t *testing.T) {
 	}
 	whole, kind := formBody(t, key, file)
 	_, boundary, _ := strings.Cut(kind, "boundary=")
-	head := "--" + boundary + "\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n" + formKey + "\r\n--" + boundary +
-		"\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nX-Long: "
+	head := "--" + boundary + "\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n" + formKey + "\r\n--" +
+		boundary + "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nX-Long: "
 	form := func(parts ...formPart) []byte {
 		body, its := formBody(t, parts...)
 		_, old, _ := strings.Cut(its, "boundary=")
@@ -179,7 +180,8 @@ func TestUploadFormBrokenOff(t *testing.T) {
 		formPart{"file", "two.jpg", fileOf(10_000)})
 	c := dial(t, s.edges[0])
 	c.send("POST /upload HTTP/1.1\r\nHost: " + s.edges[0].Addr() + "\r\nOrigin: http://" + s.edges[0].Addr() +
-		"\r\nCookie: " + s.cookie + "\r\nContent-Length: " + fmt.Sprint(len(body)) + "\r\nContent-Type: " + kind + "\r\n\r\n")
+		"\r\nCookie: " + s.cookie + "\r\nContent-Length: " + fmt.Sprint(len(body)) + "\r\nContent-Type: " + kind +
+		"\r\n\r\n")
 	if _, err := io.Copy(c.conn, bytes.NewReader(body[:len(body)-5000])); err != nil {
 		t.Fatal(err)
 	}

@@ -178,7 +178,8 @@ func TestUpload(t *testing.T) {
 	small := fileOf(10)
 	s.holds(s.patch(s.edges[0], s.begin(10), 0, small), small)
 	refused := s.patch(s.edges[0], s.begin(len(testenv.BadFile)), 0, []byte(testenv.BadFile))
-	if refused.status != http.StatusUnprocessableEntity || !strings.Contains(refused.body, "This is no picture. Choose a JPEG.") {
+	if refused.status != http.StatusUnprocessableEntity ||
+		!strings.Contains(refused.body, "This is no picture. Choose a JPEG.") {
 		t.Errorf("no picture: %d %s", refused.status, refused.body)
 	}
 }
@@ -220,7 +221,8 @@ func TestTus(t *testing.T) {
 		{"offset with a sign", "PATCH", ten, text("x"), []string{"Upload-Offset", "+0"}, 400, "", ""},
 		{"offset twice", "PATCH", ten, text("x"), []string{"Upload-Offset", "0\n0"}, 400, "", ""},
 		{"huge offset", "PATCH", ten, text("x"), []string{"Upload-Offset", "99999999999999999999"}, 400, "", ""},
-		{"other type", "PATCH", ten, text("x"), []string{"Upload-Offset", "0", "Content-Type", "text/plain"}, 415, "", ""},
+		{"other type", "PATCH", ten, text("x"), []string{"Upload-Offset", "0", "Content-Type", "text/plain"}, 415,
+			"", ""},
 		{"no type", "PATCH", ten, text("x"), []string{"Upload-Offset", "0", "Content-Type", ""}, 415, "", ""},
 		{"too much", "PATCH", ten, text("12345678901"), []string{"Upload-Offset", "0"}, 413, "", ""},
 		{"too much, in pieces", "PATCH", ten, io.MultiReader(text("1234567890"), text("1")),
@@ -238,12 +240,15 @@ func TestTus(t *testing.T) {
 		{"body of another type", "POST", files, text("x"), []string{"Upload-Length", "1"}, 415, "", ""},
 		{"body longer than said", "POST", files, text("xx"),
 			[]string{"Upload-Length", "1", "Content-Type", "application/offset+octet-stream"}, 413, "", ""},
-		{"metadata", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "a,b ," + "c YQ=="}, 201, "", ""},
+		{"metadata", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "a,b ,c YQ=="}, 201, "", ""},
 		{"8 KB of metadata", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "x " + big[:8188]},
 			201, "", ""},
-		{"more metadata", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "x " + big}, 400, "", ""},
-		{"metadata twice", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "a YQ==,a YQ=="}, 400, "", ""},
-		{"two of metadata", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "a YQ==\nb YQ=="}, 400, "", ""},
+		{"more metadata", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "x " + big}, 400,
+			"", ""},
+		{"metadata twice", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "a YQ==,a YQ=="}, 400,
+			"", ""},
+		{"two of metadata", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "a YQ==\nb YQ=="}, 400,
+			"", ""},
 		{"no base64", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "filename !"}, 400, "", ""},
 		{"a name of 4 KB", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "filename " + long},
 			201, "", ""},
@@ -328,7 +333,8 @@ func TestUploadGoesOnElsewhere(t *testing.T) {
 	path := s.begin(len(file))
 	const cut = 3*wire.MaxChunk + 1234
 	broken := dial(t, s.edges[0])
-	broken.send("PATCH " + path + " HTTP/1.1\r\nHost: " + s.edges[0].Addr() + "\r\nOrigin: http://" + s.edges[0].Addr() +
+	broken.send("PATCH " + path + " HTTP/1.1\r\nHost: " + s.edges[0].Addr() + "\r\nOrigin: http://" +
+		s.edges[0].Addr() +
 		"\r\nCookie: " + s.cookie + "\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Length: " +
 		strconv.Itoa(len(file)) + "\r\nContent-Type: application/offset+octet-stream\r\n\r\n" + string(file[:cut]))
 	_ = broken.conn.Close()

@@ -109,7 +109,8 @@ func TestAssetsStayAtHome(t *testing.T) {
 	script := []string{"http:", "https:", "innerHTML", "eval(", "document.write", "setAttribute('style'",
 		"insertAdjacentHTML"}
 	for file, banned := range map[string][]string{
-		"app.css": {"url(", "@import", "http:", "https:", "!important"}, "app.js": script, "passkey.js": script, "upload.js": script,
+		"app.css": {"url(", "@import", "http:", "https:", "!important"}, "app.js": script, "passkey.js": script,
+		"upload.js":  script,
 		"upload.css": {"url(", "@import", "http:", "https:", "!important"},
 	} {
 		body := site.asset(t, file).Body

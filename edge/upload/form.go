@@ -146,8 +146,8 @@ func (f *formReader) takeFile(p *multipart.Part) error {
 	return nil
 }
 
-// store makes a photo of a file. The upload's id follows from the form's key, the place of the file in the form, and its
-// beginning: a form that is sent again makes nothing twice, and another file under the same key is another upload.
+// store makes a photo of a file. The upload's id follows from the form's key, the place of the file in the form, and
+// its beginning: a form that is sent again makes nothing twice, and another file under the same key is another upload.
 func (f *formReader) store(p *multipart.Part, file wire.UploadFile) (_ done, empty bool, err error) {
 	s := f.service
 	f.pace.pause()

@@ -33,7 +33,7 @@ var (
 	errNone   = refuse(http.StatusNotFound, "not_found", "there is no such upload")
 	errOffset = refuse(http.StatusConflict, "offset", "the body begins elsewhere than what is stored ends")
 	errType   = refuse(http.StatusUnsupportedMediaType, "type", "say Content-Type: "+typeOffset)
-	errMany   = refuse(http.StatusTooManyRequests, "too_many", "at most %d uploads at once: send the others later", atOnce)
+	errMany   = refuse(http.StatusTooManyRequests, "too_many", "at most %d uploads at once: send others later", atOnce)
 	errEmpty  = refuse(http.StatusUnprocessableEntity, "refused", "the file is empty")
 )
 
@@ -63,7 +63,8 @@ func refusalOf(err error) *Refusal {
 		status int
 		code   string
 	}{
-		{errSize, http.StatusRequestEntityTooLarge, "too_large"}, {errLonger, http.StatusRequestEntityTooLarge, "longer"},
+		{errSize, http.StatusRequestEntityTooLarge, "too_large"},
+		{errLonger, http.StatusRequestEntityTooLarge, "longer"},
 		{errSlow, http.StatusRequestTimeout, "slow"}, {errBroken, http.StatusBadRequest, "broken"},
 		{wire.ErrNotFound, http.StatusNotFound, "not_found"}, {wire.ErrConflict, http.StatusConflict, "offset"},
 	} {

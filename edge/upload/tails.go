@@ -9,7 +9,8 @@ import (
 const maxTails = 32
 
 // tails keeps the end of a body that filled no chunk, for a sender who goes on at this edge. A sender who goes on at
-// another one sends these bytes again. Without tails a program that sends less than a chunk at a time would get nowhere.
+// another one sends these bytes again. Without tails a program that sends less than a chunk at a time would get
+// nowhere.
 type tails struct {
 	mu  sync.Mutex
 	all []tail // the oldest first

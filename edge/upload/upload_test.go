@@ -94,8 +94,9 @@ func TestTails(t *testing.T) {
 func TestCleanName(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"lake.jpg": "lake.jpg", "../../etc/passwd": "passwd", `C:\fotos\lake.jpg`: "lake.jpg", "a\r\nX: y.jpg": "aX: y.jpg",
-		"a\x00.jpg": "a.jpg", "gpj\u202e.exe": "gpj.exe", " 海.jpg ": "海.jpg", "\xff.jpg": ".jpg", "": "", "/": "",
+		"lake.jpg": "lake.jpg", "../../etc/passwd": "passwd", `C:\fotos\lake.jpg`: "lake.jpg",
+		"a\r\nX: y.jpg": "aX: y.jpg",
+		"a\x00.jpg":     "a.jpg", "gpj\u202e.exe": "gpj.exe", " 海.jpg ": "海.jpg", "\xff.jpg": ".jpg", "": "", "/": "",
 		strings.Repeat("海", 1400): strings.Repeat("海", 85),
 	} {
 		if got := cleanName(name); got != want {

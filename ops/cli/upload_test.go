@@ -89,7 +89,9 @@ func TestUpload(t *testing.T) {
 	t.Cleanup(server.Close)
 	folder, config := t.TempDir(), t.TempDir()
 	size := 0
-	for _, name := range []string{"a.jpg", "trip/again.PNG", "trip/b.jpeg", "trip/notes.txt", ".cache/c.jpg", ".d.jpg"} {
+	for _, name := range []string{
+		"a.jpg", "trip/again.PNG", "trip/b.jpeg", "trip/notes.txt", ".cache/c.jpg", ".d.jpg",
+	} {
 		path := filepath.Join(folder, name)
 		data := []byte(strings.Repeat(name+"\n", 1000))
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -187,7 +187,8 @@ func uploadByProgram(t *testing.T, s *peopleSite, p *person) {
 	}
 	for line := range strings.Lines(first) {
 		if address, path, ok := strings.Cut(strings.TrimSpace(line), " /"); ok {
-			s.isShown(p, strings.TrimPrefix(address, s.urls[1]), strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)))
+			title := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+			s.isShown(p, strings.TrimPrefix(address, s.urls[1]), title)
 		}
 	}
 	if again := killr("", "upload", folder); !strings.HasSuffix(again, "0 uploaded, 3 there before, 0 failed\n") {

@@ -50,7 +50,8 @@ func NewUploads(t testing.TB, url string) *Uploads {
 		photos: map[string]int64{}, files: map[int64][]byte{}, asked: map[string]int{}}
 	for _, subject := range wire.UploadRequests() {
 		// A goroutine for each request: one that waits keeps no other.
-		if _, err := u.nc.QueueSubscribe(subject, wire.QueueRenderer, func(m *nats.Msg) { go u.answer(m) }); err != nil {
+		_, err := u.nc.QueueSubscribe(subject, wire.QueueRenderer, func(m *nats.Msg) { go u.answer(m) })
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
