@@ -1,5 +1,5 @@
-// Package picturekey makes the keys by which the addresses of pictures name them: "/img/<key>/640.jpg". A key stands for
-// a photo and for the time between two of its hidings, so that the address of a picture ends with what it shows.
+// Package picturekey makes the keys by which the addresses of pictures name them: "/img/<key>/640.jpg". A key stands
+// for a photo from one of its hidings to the next, so that the address of a picture ends with what it shows.
 //
 // **Input**: the site's key, ids of photos, generations. **Output**: keys, and what a key stands for. **Must not
 // touch**: rows, files, the bus.
