@@ -60,7 +60,10 @@ func (v *visitor) view(ctx context.Context, method string, t target, own *event)
 		v.a.tally.failed(strconv.Itoa(o.status))
 		return nil
 	}
-	v.checkOrder(o)
+	if t.kind != picturePage {
+		v.checkOrder(o)
+	}
+	o.learnPicture()
 	select {
 	case v.a.queue <- o:
 		v.a.tally.observed(o)
