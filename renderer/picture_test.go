@@ -2,11 +2,16 @@ package renderer
 
 import (
 	"bytes"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"flickrkillr/renderer/picturekey"
 	"flickrkillr/renderer/pictures"
@@ -149,4 +154,26 @@ func linked(t testing.TB, st *site, ref page.Ref) (keys []string) {
 		}
 	}
 	return keys
+}
+
+// BenchmarkStoredPicture asks for stored pictures of 99 photos, 320 px wide, over the bus, so many at once: the file of
+// each, and its row.
+func BenchmarkStoredPicture(b *testing.B) {
+	for _, askers := range []int{1, 16} {
+		b.Run(fmt.Sprintf("askers=%d", askers), func(b *testing.B) {
+			st := newSite(b)
+			s := st.start(b, func(c *Config) { c.Logger = slog.New(slog.DiscardHandler) })
+			st.quiet(b)
+			refs := make([]page.Ref, 0, 100)
+			for photo := int64(1); photo <= 100; photo++ {
+				if photo != 50 { // which is private
+					refs = append(refs, st.picture(b, photo, 320))
+				}
+			}
+			r := askTogether(b, s, page.KindImage.String(), askers, func(n int64) (*nats.Msg, error) {
+				return st.nc.Request(refs[n%int64(len(refs))].Subject(), nil, 10*time.Second)
+			})
+			b.ReportMetric(r.MeanBatch, "pictures/query")
+		})
+	}
 }

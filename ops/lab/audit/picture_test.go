@@ -81,3 +81,22 @@ func TestAddresses(t *testing.T) {
 		t.Errorf("kept are %v", p.addresses)
 	}
 }
+
+// TestVisitorOfPictures: a picture that is missing names no version, and one that is there names one that may be older
+// than what its visitor has seen.
+func TestVisitorOfPictures(t *testing.T) {
+	t.Parallel()
+	v, _, s := visiting(t, false,
+		fakeAnswer{status: 200, id: "aaaaaaaa1", cache: "near", depends: "all=1 user.ansel=105", shows: "9.0"},
+		fakeAnswer{status: 200, id: "aaaaaaaa2", cache: "near", depends: "all=1 user.ansel=100"},
+		fakeAnswer{status: 404, id: "aaaaaaaa3", cache: "render"})
+	picture := target{kind: picturePage, owner: s.owner, photo: s.checker.photos[7], path: "/img/k/320.jpg"}
+	for _, to := range []target{s.page(), picture, picture} {
+		if v.view(t.Context(), http.MethodGet, to, nil) == nil {
+			t.Fatalf("no answer for %s", to.path)
+		}
+	}
+	if r := v.a.tally.sum(); r.Pictures != 2 || r.PicturesGone != 1 || r.Violations != 0 || len(r.Failed) != 0 {
+		t.Errorf("%+v", r)
+	}
+}

@@ -60,9 +60,7 @@ func (v *visitor) view(ctx context.Context, method string, t target, own *event)
 		v.a.tally.failed(strconv.Itoa(o.status))
 		return nil
 	}
-	if t.kind != picturePage {
-		v.checkOrder(o)
-	}
+	v.checkOrder(o)
 	o.learnPicture()
 	select {
 	case v.a.queue <- o:
@@ -112,8 +110,10 @@ func (v *visitor) ask(ctx context.Context, method string, t target, own *event) 
 	}
 	rest, withheld := withoutWithheld(o.depends)
 	o.withheld = withheld
-	if o.named, err = v.a.world.resolve(rest); err != nil && o.status < 500 {
-		return nil, fmt.Errorf("X-Depends %q: %w", o.depends, err)
+	if t.kind != picturePage { // whose versions may be older ones, and which depends on none if it is missing
+		if o.named, err = v.a.world.resolve(rest); err != nil && o.status < 500 {
+			return nil, fmt.Errorf("X-Depends %q: %w", o.depends, err)
+		}
 	}
 	switch {
 	case o.status == http.StatusNotModified && has:
