@@ -77,7 +77,7 @@ func deleteAccount(t *testing.T, s *peopleSite) {
 		links[photo] = pictureLink.FindString(visitor.get(0, fmt.Sprintf("/photo/%d", photo)).body)
 	}
 	paths = append(paths, links[first], links[first+1]) // the second one's file stays
-	for i := range s.urls { // each edge keeps the pages
+	for i := range s.urls {                             // each edge keeps the pages
 		for _, path := range paths {
 			testenv.Eventually(t, path+" is shown", func() bool { return visitor.get(i, path).status == http.StatusOK })
 		}

@@ -8,8 +8,8 @@ import (
 	schema "flickrkillr/schema/page"
 )
 
-// address is one under which a page has linked to the picture of its photo. It ends when the photo is hidden or deleted,
-// whatever becomes of the photo then.
+// address is one under which a page has linked to the picture of its photo. It ends when the photo is hidden or
+// deleted, whatever becomes of the photo then.
 type address struct {
 	key   string
 	since int64 // the lowest version of the owner at which a page had it
