@@ -59,7 +59,7 @@ func TestAudit(t *testing.T) {
 		p.Private == 0 || p.Items == 0 || p.Messages == 0 || p.Addresses == 0 {
 		t.Errorf("not all that people do was there: %+v", p)
 	}
-	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 ||
+	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 || r.PicturesGone == 0 || r.Pictures == r.PicturesGone ||
 		r.Fresh[audit.Psql].N+r.FreshInFault[audit.Psql].N == 0 ||
 		r.Writes[audit.Bus] == 0 || r.Writes[audit.Psql] == 0 ||
 		r.Caches["near"] == 0 || r.Caches["memcached"] == 0 || r.Caches["render"] == 0 {
@@ -196,6 +196,24 @@ func typicalMistakes() []mistake {
 				}
 			},
 			rules: []string{"label"},
+			flags: []string{"--no-faults"},
+		}, {
+			name: "a picture is shown without a look at its photo",
+			edits: func(chosen string) []mutant.Edit {
+				const look = " AND p.picture = a.picture AND NOT p.private"
+				looks := "` + map[bool]string{false: `" + look + "`}[" + chosen + "] + `"
+				return []mutant.Edit{mutant.Replace("renderer/store/picture.go", look, looks)}
+			},
+			rules: []string{"gone"},
+			flags: []string{"--no-faults"},
+		}, {
+			name: "an edge keeps pictures of photos that are gone",
+			edits: func(chosen string) []mutant.Edit {
+				const gone = "		return b.gone()\n"
+				kept := "		return b.gone() && !" + chosen + "\n"
+				return []mutant.Edit{mutant.Replace("edge/freshness/tracker.go", gone, kept)}
+			},
+			rules: []string{"gone"},
 			flags: []string{"--no-faults"},
 		}, {
 			name: "a stream made anew is not noticed",
