@@ -20,7 +20,8 @@ func TestProcessesOfARoleStartInTurn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	program := filepath.Join(dir, "program")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 3600\n"), 0o700); err != nil { //nolint:gosec // is run
+	script := []byte("#!/bin/sh\nexec sleep 3600\n")
+	if err := os.WriteFile(program, script, 0o700); err != nil { //nolint:gosec // it is run
 		t.Fatal(err)
 	}
 	s := New(Config{DebugAddr: "127.0.0.1:0", Processes: &ProcessConfig{Program: program, Data: dir}})

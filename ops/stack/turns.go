@@ -23,7 +23,7 @@ func NewTurns(bound time.Duration) *Turns {
 	return t
 }
 
-// take waits until the turn is free, for the bound, or until ctx ends. end gives the turn back, if it was taken, and may
+// take waits until the turn is free, for the bound, or until ctx ends. end gives the turn back, if it was taken. It may
 // be called twice.
 func (t *Turns) take(ctx context.Context) (end func()) {
 	ctx, cancel := context.WithTimeout(ctx, t.bound)
