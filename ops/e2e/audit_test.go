@@ -255,6 +255,49 @@ func typicalMistakes() []mistake {
 			// So many owners that a change of one page rarely makes another page of the same owner known.
 			flags: []string{"--fault", "freeze the relay", "--fault-every", "1s", bound, "--owners", "300"},
 		}, {
+			name: "a renderer that wakes does again what another has done",
+			edits: func(chosen string) []mutant.Edit {
+				const expired, known = "case !j.deadline.After(now):", "	return all[0], nil\n}"
+				return []mutant.Edit{
+					mutant.Replace("renderer/answer.go", expired, "case !"+chosen+" && !j.deadline.After(now):"),
+					mutant.Replace("renderer/answer.go", "ctx, cancel := context.WithDeadline(ctx, last)",
+						"if "+chosen+" {\n		last = last.Add(time.Minute)\n	}\n"+
+							"	ctx, cancel := context.WithDeadline(ctx, last)"),
+					mutant.Replace("renderer/form.go", known, "	if "+chosen+" {\n"+
+						"		return nats.NewInbox(), nil\n	}\n"+known),
+				}
+			},
+			rules: []string{"label", "fresh", "gone", "back"},
+			flags: []string{"--fault", "freeze a renderer", "--fault-every", "1s", bound, "--owners", "3"},
+		}, {
+			name: "a renderer answers from its last rows while the database does not answer",
+			edits: func(chosen string) []mutant.Edit {
+				const read = "	err = s.untilOutage(ctx, s.cfg.ReadTimeout, ask)\n"
+				return []mutant.Edit{
+					mutant.Replace("renderer/outage.go", "// read reads the rows of pages",
+						"var lastDrafts sync.Map\n\n// read reads the rows of pages"),
+					mutant.Replace("renderer/outage.go", read, read+`	if `+chosen+` {
+		kept := make([]*draft, len(refs))
+		for i, ref := range refs {
+			if err == nil {
+				lastDrafts.Store(ref, drafts[i])
+			} else if d, ok := lastDrafts.Load(ref); ok {
+				kept[i] = d.(*draft)
+			} else {
+				return nil, err
+			}
+		}
+		if err != nil {
+			return kept, nil
+		}
+	}
+`),
+				}
+			},
+			rules: []string{"back", "fresh", "gone"},
+			// So many owners that a page is rarely made anew soon after a change.
+			flags: []string{"--fault", "freeze PostgreSQL", "--fault-every", "1s", bound, "--owners", "300"},
+		}, {
 			name: "the database loses what it acknowledged",
 			edits: func(chosen string) []mutant.Edit {
 				return []mutant.Edit{mutant.Replace(
