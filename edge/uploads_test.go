@@ -247,9 +247,8 @@ func TestTus(t *testing.T) {
 			"", ""},
 		{"metadata twice", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "a YQ==,a YQ=="}, 400,
 			"", ""},
-
-				{"two of metadata", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "a YQ==\nb YQ=="}, 400,
-			"", ""},
+		{"two of metadata", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "a YQ==\nb YQ=="},
+			400, "", ""},
 		{"no base64", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "filename !"}, 400, "", ""},
 		{"a name of 4 KB", "POST", files, nil, []string{"Upload-Length", "1", "Upload-Metadata", "filename " + long},
 			201, "", ""},
