@@ -46,17 +46,22 @@ type peopleSite struct {
 // addressGuesses leaves enough for the whole test, which has one address.
 const addressGuesses = 400
 
-func newPeopleSite(t *testing.T) *peopleSite {
+// newPeopleSite starts such a site. With more it also gets what more changes.
+func newPeopleSite(t *testing.T, more ...func(*roles.Config)) *peopleSite {
 	t.Helper()
 	bus, postgres := testenv.NATSServer(t), testenv.DatabaseURL(t)
 	s := &peopleSite{t: t, pool: testenv.Pool(t, postgres), nc: testenv.Connect(t, bus.URL()),
 		said: testenv.NewOutput(), pictures: t.TempDir()}
-	site := roles.New(roles.Config{
+	cfg := roles.Config{
 		Services: stack.Env{NATS: bus.URL(), Seeds: testenv.Seeds(t), Postgres: postgres},
 		Pictures: s.pictures, Addr: "127.0.0.1:0",
 		Logger: slog.New(slog.NewTextHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug})), AccessLog: true,
 		Edge: edge.Config{AddressGuesses: addressGuesses},
-	})
+	}
+	for _, change := range more {
+		change(&cfg)
+	}
+	site := roles.New(cfg)
 	t.Cleanup(func() { must(t, site.Stop()) })
 	must(t, site.Add(roles.Renderer, 1))
 	must(t, site.Add(roles.Edge, 4))
@@ -584,17 +589,24 @@ func sharedPages(t *testing.T, s *peopleSite) {
 	}
 }
 
-// inBrowser: somebody signs up, edits their profile and signs out in Chromium, whose header says who is signed in.
-func inBrowser(t *testing.T, s *peopleSite) {
-	// A style sheet is compressed when it is first requested. On a busy machine that takes longer than an edge waits.
+// warmAssets requests the files of pages from each edge. A style sheet is compressed when it is first requested. On a busy
+// machine that takes longer than an edge waits.
+func (s *peopleSite) warmAssets() {
+	s.t.Helper()
 	visitor := s.person("")
 	for edge := range s.urls {
-		for _, path := range regexp.MustCompile(`/static/[^"]+`).FindAllString(visitor.get(edge, "/about").body, -1) {
-			testenv.Eventually(t, path+" is served", func() bool {
+		page := visitor.get(edge, "/about").body + visitor.get(edge, "/signin").body
+		for _, path := range regexp.MustCompile(`/static/[^"]+`).FindAllString(page, -1) {
+			testenv.Eventually(s.t, path+" is served", func() bool {
 				return visitor.get(edge, path).status == http.StatusOK
 			})
 		}
 	}
+}
+
+// inBrowser: somebody signs up, edits their profile and signs out in Chromium, whose header says who is signed in.
+func inBrowser(t *testing.T, s *peopleSite) {
+	s.warmAssets()
 	parent := browser(t)
 	b := newTab(t, parent, s.urls[1])
 	fill := func(field, text string) {

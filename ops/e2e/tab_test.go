@@ -20,12 +20,15 @@ type tab struct {
 	opened bool
 }
 
+// tabTime bounds what a test does in a tab. A test of all pages does much.
+const tabTime = 10 * time.Minute
+
 // newTab opens a tab with its own session storage.
 func newTab(t testing.TB, parent context.Context, base string) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent)
 	t.Cleanup(cancel)
-	ctx, stop := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, stop := context.WithTimeout(ctx, tabTime)
 	t.Cleanup(stop)
 	noted, err := listen(ctx)
 	if err != nil {
