@@ -27,6 +27,7 @@ import (
 	roles "flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
 
@@ -220,6 +221,9 @@ func TestPeople(t *testing.T) {
 		{"closed account", closeAccount},
 		{"deleted account", deleteAccount},
 		{"forged", forgedForms},
+		{"expired keys", expiredKeys},
+		{"other spellings", otherSpellings},
+		{"watched by an operator", watchSessions},
 		{"bad input", badForms},
 		{"shared pages", sharedPages},
 		{"browser", inBrowser},
@@ -255,11 +259,20 @@ func signUpOutIn(t *testing.T, s *peopleSite) {
 		}
 	}
 	p.get(2, "/signin").expect(http.StatusSeeOther, "/me")
-	p.form(1, "/signout", url.Values{"key": {"none"}}).expect(http.StatusSeeOther, "/")
+	thief := s.person("") // has a copy of the cookie
+	thief.header.Set("Cookie", "session="+p.cookie("session"))
+	s.secrets = append(append(s.secrets, codes...), p.cookie("session"))
 	for i := range s.urls {
-		if p.knows(i) {
-			t.Errorf("edge %d knows who signed out", i)
+		if !thief.knows(i) {
+			t.Errorf("edge %d does not know the copy of a cookie", i)
 		}
+	}
+	p.form(1, "/signout", url.Values{"key": {"none"}}).expect(http.StatusSeeOther, "/")
+	if p.cookie("session") != "" {
+		t.Error("the browser keeps the cookie")
+	}
+	for i := range s.urls {
+		testenv.Eventually(t, "the session has ended", func() bool { return !thief.knows(i) })
 	}
 	fields.Set("password", p.password)
 	reloaded := p.form(3, "/signup", fields) // by the next visitor at this computer
@@ -453,13 +466,13 @@ func listSessions(t *testing.T, s *peopleSite) {
 	testenv.Eventually(t, "all browsers are signed out", func() bool { return !third.knows(2) && !p.knows(0) })
 }
 
-// forgedForms: what another site makes a browser send is refused, on every path that takes a form.
+// forgedForms: what another site makes a browser send is refused, on every path of a private page or form.
 func forgedForms(t *testing.T, s *peopleSite) {
 	p := s.person("lisette")
 	p.signUp(0)
-	paths := []string{
-		"/signin", "/signup", "/recover", "/signout", "/me", "/me/password", "/me/sessions", "/me/profile",
-		"/me/passkeys", "/me/passkeys/new", "/me/email", "/recover/link", "/reset", "/confirm",
+	paths := []string{page.PathSignOut}
+	for _, kind := range page.Privates() {
+		paths = append(paths, kind.Path())
 	}
 	for what, header := range map[string]http.Header{
 		"another origin":       {"Origin": {"https://evil.example"}},

@@ -69,7 +69,7 @@ func TestPrivatePages(t *testing.T) {
 	b.open("/signup")
 	b.fill(map[string]string{"name": "ruth", "password": "a long walk"})
 	b.becomes(`document.querySelectorAll("main li code").length === 10`)
-	b.isForEverybody("codes")
+	b.isForEverybody("codes shown")
 
 	b.setCookies(p.cookies())
 	for _, kind := range page.Privates() {

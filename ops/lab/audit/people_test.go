@@ -26,6 +26,8 @@ type accountsSite struct {
 	refuses bool // an edge refuses every session
 	keeps   bool // an edge answers with the page of whoever came first
 	public  bool // an edge says that private pages may be kept
+	shows   bool // an edge shows people who have deleted their accounts
+	gone    map[string]bool
 }
 
 func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -76,12 +78,23 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		begin(name)
 		seeOther("/me")
+	case "POST/me/delete":
+		s.gone[name] = true
+		delete(s.sessions, token)
+		seeOther("/receipt?id=x")
 	case "POST/signout":
 		delete(s.sessions, token)
 		seeOther("/")
 	case "GET/signin", "GET/signup", "GET/recover":
 		fmt.Fprint(w, "a form")
 	default:
+		if of, ok := strings.CutPrefix(r.URL.Path, "/photos/"); ok {
+			if s.gone[of] && !s.shows {
+				w.WriteHeader(http.StatusNotFound)
+			}
+			fmt.Fprint(w, "a page")
+			return
+		}
 		if name == "" {
 			seeOther("/signin?next=%2Fme")
 			return
@@ -100,7 +113,7 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // audited lets two people come to the site n times, and returns the rules that it broke.
 func (s *accountsSite) audited(t *testing.T, n int) (rules []string, report *Report) {
 	t.Helper()
-	s.sessions = map[string]string{}
+	s.sessions, s.gone = map[string]string{}, map[string]bool{}
 	server := httptest.NewServer(s)
 	defer server.Close()
 	client := server.Client()
@@ -138,6 +151,7 @@ func TestPeopleFindMistakes(t *testing.T) {
 		"an ended session counts":         {&accountsSite{honours: true}, "ended"},
 		"a session is refused":            {&accountsSite{refuses: true}, "kept"},
 		"a private page is kept":          {&accountsSite{keeps: true}, "secret"},
+		"a deleted person is shown":       {&accountsSite{shows: true}, "gone"},
 		"caches may keep what is for one": {&accountsSite{public: true}, "secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
