@@ -620,7 +620,7 @@ func (s *peopleSite) warmAssets() {
 // inBrowser: somebody signs up, edits their profile and signs out in Chromium, whose header says who is signed in.
 func inBrowser(t *testing.T, s *peopleSite) {
 	s.warmAssets()
-	parent := browser(t)
+	parent, visitor := browser(t), s.person("")
 	b := newTab(t, parent, s.urls[1])
 	fill := func(field, text string) {
 		t.Helper()
@@ -639,11 +639,23 @@ func inBrowser(t *testing.T, s *peopleSite) {
 	press()
 	b.becomes(`document.querySelectorAll("main li code").length === 10`)
 	b.becomes(header + ` === "diane_a…"`)
+	// A browser sends its cookies to all edges, as they have one host name.
+	const own = "/photos/diane_arbus_of_new_york"
+	testenv.Eventually(t, "another edge keeps the page", func() bool {
+		return visitor.get(3, own).header.Get("X-Cache") == "near"
+	})
 	b.open("/me/profile")
 	fill("bio", "Seen in the park.")
 	press()
 	b.becomes(`location.pathname === "/photos/diane_arbus_of_new_york" &&
 		document.querySelector("main").textContent.includes("Seen in the park.")`)
+	if !slices.Contains(b.cookieNames(), "fresh") {
+		t.Errorf("after a change the browser has the cookies %q", b.cookieNames())
+	}
+	b.do(chromedp.Navigate(s.urls[3] + own))
+	if !ask[bool](b, `document.querySelector("main").textContent.includes("Seen in the park.")`) {
+		t.Error("another edge does not show who made a change the change")
+	}
 	openPage(t, parent, s.urls[2]+"/me/sessions", 360, true)
 	openPage(t, parent, s.urls[2]+"/me/profile", 1440, false)
 	openPage(t, parent, s.urls[2]+"/me/delete", 360, true)

@@ -27,12 +27,27 @@ func withMail(box *testenv.Postbox) func(*roles.Config) {
 	return func(c *roles.Config) { c.Renderer.SMTP, c.Renderer.BaseURL = box.URL, "https://photos.example" }
 }
 
-// TestPrivatePages shows every private page in Chromium, with and without something wrong in it: at three widths, light
-// and dark, nothing is wider than the window; axe-core finds no barrier; the keyboard reaches every control.
-func TestPrivatePages(t *testing.T) {
+// TestPeopleWithMail is what people do on a site that sends mail, and how all their pages look.
+func TestPeopleWithMail(t *testing.T) {
 	t.Parallel()
 	box := testenv.NewPostbox(t)
 	s := newPeopleSite(t, withMail(box))
+	s.warmAssets()
+	chromium := browser(t)
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, *peopleSite, *testenv.Postbox, context.Context)
+	}{{"private pages", privatePages}, {"hostile text", hostileText}, {"reset", resetEndsAll}} {
+		t.Run(part.name, func(t *testing.T) {
+			s.t = t
+			part.run(t, s, box, chromium)
+		})
+	}
+}
+
+// privatePages shows every private page in Chromium, with and without something wrong in it: at three widths, light and
+// dark, nothing is wider than the window; axe-core finds no barrier; the keyboard reaches every control.
+func privatePages(t *testing.T, s *peopleSite, box *testenv.Postbox, chromium context.Context) {
 	p, gone := s.person("imogen_cunningham_of_portland"), s.person("gone")
 	p.signUp(0)
 	p.form(0, "/me/email", url.Values{"email": {"imogen.cunningham@photos.example"}, "password": {p.password}}).
@@ -41,8 +56,7 @@ func TestPrivatePages(t *testing.T) {
 	gone.signUp(0)
 	receipt := gone.form(0, "/me/delete", url.Values{"password": {gone.password}}).header.Get("Location")
 
-	s.warmAssets()
-	b := newTab(t, browser(t), strings.Replace(s.urls[0], "127.0.0.1", "localhost", 1)) // allows passkeys
+	b := newTab(t, chromium, strings.Replace(s.urls[0], "127.0.0.1", "localhost", 1)) // allows passkeys
 	b.addAuthenticator()
 	seen := map[page.Private]bool{}
 	look := func(kind page.Private, query string) {

@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
 	"flickrkillr/ops/testenv"
@@ -93,4 +95,20 @@ func (b *tab) noProblems() {
 	for _, problem := range b.noted.problems {
 		b.t.Error(problem)
 	}
+}
+
+// cookieNames lists the cookies that the browser sends to the site, those that scripts cannot read included.
+func (b *tab) cookieNames() (names []string) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		got, err := cdp.Call(ctx, tab, network.GetCookies, network.GetCookiesParams{URLs: []string{b.base + "/"}})
+		if err != nil {
+			return err
+		}
+		for _, c := range got.Cookies {
+			names = append(names, c.Name)
+		}
+		return nil
+	}))
+	return names
 }
