@@ -27,9 +27,9 @@ func resetEndsAll(t *testing.T, s *peopleSite, box *testenv.Postbox, _ context.C
 	p.form(0, "/me/email", url.Values{"email": {address}, "password": {p.password}}).
 		expect(http.StatusSeeOther, "/me/email?notice=email-sent")
 	confirm := box.Links(t, address, page.PrivateConfirm.Path(), 1)[0]
-	p.form(1, "/confirm", url.Values{"token": {confirm}}).expect(http.StatusSeeOther, "/me?notice=confirmed")
+	p.form(1, "/confirm", url.Values{"token": {confirm}}).expect(http.StatusSeeOther, "/me?notice=email")
 	lost.form(2, "/recover/link", url.Values{"name": {address}}).
-		expect(http.StatusSeeOther, "/recover/link?notice=mail-link")
+		expect(http.StatusSeeOther, "/recover/link?notice=link")
 	link := box.Links(t, address, page.PrivateReset.Path(), 1)[0]
 	for i := range s.urls {
 		if !p.knows(i) || !other.knows(i) || !reads.accepts(i) {
