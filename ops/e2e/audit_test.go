@@ -36,7 +36,7 @@ const bound = "--bound=4s"
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	r, status := audited(
-		t, testenv.Program(t), "--seed", "7", "--writes", "1000", "--observations", "5000", "--view-rate", "200",
+		t, testenv.Program(t), "--seed", "7", "--writes", "1000", "--observations", "5000", "--view-rate", "100",
 		"--fault-every", "1s", bound,
 	)
 	for _, v := range r.First {
@@ -56,7 +56,7 @@ func TestAudit(t *testing.T) {
 		t.Errorf("broken were %v, want all %d things", broken, len(roles.Faults()))
 	}
 	if p := r.People; p.Accounts == 0 || p.Ended.N+p.EndedInFault.N == 0 || p.SignedIn == 0 || p.Shared == 0 ||
-		p.Private == 0 || p.Items == 0 || p.Messages == 0 {
+		p.Private == 0 || p.Items == 0 || p.Messages == 0 || p.Addresses == 0 {
 		t.Errorf("not all that people do was there: %+v", p)
 	}
 	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 ||
