@@ -67,8 +67,9 @@ func TestPasswordsInTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range signIns {
-		if err := st.nc.PublishMsg(&nats.Msg{Subject: wire.ActionSubject(wire.ActionSignIn), Reply: inbox.Subject,
-			Header: nats.Header{wire.HeaderKey: {"in"}}, Data: []byte(encoded("name", "x", "password", "not it"))}); err != nil {
+		request := &nats.Msg{Subject: wire.ActionSubject(wire.ActionSignIn), Reply: inbox.Subject,
+			Header: nats.Header{wire.HeaderKey: {"in"}}, Data: []byte(encoded("name", "x", "password", "not it"))}
+		if err := st.nc.PublishMsg(request); err != nil {
 			t.Fatal(err)
 		}
 	}

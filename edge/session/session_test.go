@@ -624,8 +624,8 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// TestSessionCheckAllocatesNothing: knowing a visitor whose session is kept costs no memory. Not parallel: it counts what
-// the whole process allocates.
+// TestSessionCheckAllocatesNothing: knowing a visitor whose session is kept costs no memory. Not parallel: it counts
+// what the whole process allocates.
 func TestSessionCheckAllocatesNothing(t *testing.T) {
 	at := newBus(t)
 	s := at.edge()

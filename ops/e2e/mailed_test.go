@@ -67,7 +67,8 @@ func hostileText(t *testing.T, s *peopleSite, _ *testenv.Postbox, chromium conte
 		texts[i] = strings.ReplaceAll(text, "\x00", "") // PostgreSQL holds none
 	}
 	short := slices.DeleteFunc(slices.Clone(texts), func(s string) bool {
-		return len(s) > 60 || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) })
+		return len(s) > 60 ||
+			strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) })
 	})
 	for _, text := range short[:5] {
 		p.token(0, text, "read")
@@ -125,8 +126,8 @@ func hostileText(t *testing.T, s *peopleSite, _ *testenv.Postbox, chromium conte
 	for _, text := range short[:5] {
 		refused.do(chromedp.Navigate(refused.base + "/signup"))
 		ask[bool](refused, fmt.Sprintf(`(document.querySelector("#name").value = %q,
-			document.querySelector("#password").value = "a long walk", document.querySelector("main button").click(), true)`,
-			text))
+			document.querySelector("#password").value = "a long walk",
+			document.querySelector("main button").click(), true)`, text))
 		refused.becomes(`document.querySelectorAll(".problem").length > 0`)
 		if got := ask[string](refused, attack); got != "0" {
 			t.Errorf("a refused name %s: alerts and addresses: %s", text, got)

@@ -602,8 +602,8 @@ func sharedPages(t *testing.T, s *peopleSite) {
 	}
 }
 
-// warmAssets requests the files of pages from each edge. A style sheet is compressed when it is first requested. On a busy
-// machine that takes longer than an edge waits.
+// warmAssets requests the files of pages from each edge. A style sheet is compressed when it is first requested. On a
+// busy machine that takes longer than an edge waits.
 func (s *peopleSite) warmAssets() {
 	s.t.Helper()
 	visitor := s.person("")

@@ -94,8 +94,8 @@ func FoldName(typed string) string {
 	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(typed))))
 }
 
-// HasVisible reports whether a text has a character that draws something: a letter, digit, sign or symbol that is none of
-// those that are drawn as nothing, such as U+200B, variation selectors and the fillers of Hangul.
+// HasVisible reports whether a text has a character that draws something: a letter, digit, sign or symbol that is none
+// of those that are drawn as nothing, such as U+200B, variation selectors and the fillers of Hangul.
 func HasVisible(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool {
 		const blankBraille, nullNotehead = '\u2800', '\U0001D159'

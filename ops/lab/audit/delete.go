@@ -12,8 +12,8 @@ import (
 	"flickrkillr/schema/sleep"
 )
 
-// comeAndGo signs somebody up, has every edge show their page, and deletes the account by its form. From the bound on no
-// edge may honour the session (rule "ended") or show the page (rule "gone").
+// comeAndGo signs somebody up, has every edge show their page, and deletes the account by its form. From the bound on
+// no edge may honour the session (rule "ended") or show the page (rule "gone").
 func (p *people) comeAndGo(ctx context.Context, edge string) {
 	whole := context.WithoutCancel(ctx) // what has begun is completed
 	m := &member{name: NamePrefix + strings.ToLower(rand.Text()[:16]), passwords: []string{rand.Text()}}
@@ -68,8 +68,8 @@ func (p *people) watchGone(ctx context.Context, edge, path, name string, acked m
 	}
 }
 
-// askGone reports whether an edge still shows the page of somebody who is deleted, which it may only within the bound. A
-// stale copy counts only if the edge had time to learn of the change.
+// askGone reports whether an edge still shows the page of somebody who is deleted, which it may only within the bound.
+// A stale copy counts only if the edge had time to learn of the change.
 func (p *people) askGone(ctx context.Context, edge, path, name string, acked moment) (shown bool) {
 	begin := p.a.now()
 	answer, err := p.web.Get(ctx, http.MethodGet, edge, path, person.Session{})
