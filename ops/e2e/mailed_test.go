@@ -107,7 +107,8 @@ func hostileText(t *testing.T, s *peopleSite, _ *testenv.Postbox, chromium conte
 		}
 	}
 	for path, shown := range map[string]string{
-		"/me": texts[0], "/me/passkeys": texts[7], "/me/tokens": short[4], "/me/profile": texts[0], "/me/delete": texts[0],
+		"/me": texts[0], "/me/passkeys": texts[7], "/me/tokens": short[4], "/me/profile": texts[0],
+		"/me/delete": texts[0],
 	} {
 		show(path)
 		if !ask[bool](b, fmt.Sprintf(`[document.querySelector("main").textContent,
@@ -125,8 +126,8 @@ func hostileText(t *testing.T, s *peopleSite, _ *testenv.Postbox, chromium conte
 	refused.setCookies([]*http.Cookie{{Name: "session", Value: "none"}})
 	for _, text := range short[:5] {
 		refused.do(chromedp.Navigate(refused.base + "/signup"))
-		ask[bool](refused, fmt.Sprintf(`(document.querySelector("#name").value = %q,
-			document.querySelector("#password").value = "a long walk",
+		ask[bool](refused, fmt.Sprintf(`(
+			document.querySelector("#name").value = %q, document.querySelector("#password").value = "a long walk",
 			document.querySelector("main button").click(), true)`, text))
 		refused.becomes(`document.querySelectorAll(".problem").length > 0`)
 		if got := ask[string](refused, attack); got != "0" {
