@@ -202,7 +202,9 @@ func (s *site) standard(ref page.Ref) *wire.Reply {
 			r.Encoding, r.Body = wire.EncodingGzip, b.Bytes()
 		}
 	case page.KindImage:
-		r.ContentType, r.Immutable, r.MaxAge = "image/jpeg", true, wire.FixedAge
+		const owner = "user.ansel"
+		r.Depends = append(r.Depends, wire.Dep{Scope: owner, Version: s.versions[owner]})
+		r.ContentType, r.Immutable = "image/jpeg", true
 		r.Body = []byte(strings.Repeat("\xff\xd8", ref.Width()*200))
 	default:
 		r.Body = []byte("<h1>" + ref.Subject() + "</h1>")

@@ -26,7 +26,7 @@ func (p *Pages) album(ctx context.Context, ref page.Ref) (*draft, error) {
 		Description: rows.Album.Description,
 		Owner:       person(rows.Album.Owner),
 		Count:       int(rows.Album.PhotoCount),
-		Photos:      cards(rows.Photos),
+		Photos:      p.cards(rows.Photos),
 	}
 	if rows.Previous > 0 {
 		view.Earlier = ref.Before(rows.Previous)

@@ -21,7 +21,7 @@ func (p *Pages) albums(ctx context.Context, ref page.Ref) (*draft, error) {
 		return p.missing(&rows.Snapshot, wire.PageAge), nil
 	}
 	view := templates.AlbumsPage{Site: p.siteFor(ref), Self: ref, User: person(rows.User.Owner),
-		Albums: albumCards(rows.Covers)}
+		Albums: p.albumCards(rows.Covers)}
 	view.Newer, view.Older = neighbours(ref, store.Listing{Newer: rows.Newer, Older: rows.Older})
 	d := shown(&rows.Snapshot, wire.PageAge, templates.Albums(view))
 	if beyond(ref, len(view.Albums)) {
@@ -30,11 +30,11 @@ func (p *Pages) albums(ctx context.Context, ref page.Ref) (*draft, error) {
 	return d, nil
 }
 
-func albumCards(rows []store.Cover) []templates.AlbumCard {
+func (p *Pages) albumCards(rows []store.Cover) []templates.AlbumCard {
 	var all []templates.AlbumCard
 	for _, c := range rows {
 		all = append(all, templates.AlbumCard{Album: page.Album(c.ID), Title: c.Title, Count: int(c.PhotoCount),
-			Cover: picture(c.Picture)})
+			Cover: p.picture(c.Picture)})
 	}
 	return all
 }

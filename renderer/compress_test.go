@@ -71,7 +71,7 @@ func TestNotPacked(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
 	st.start(t, nil)
-	for _, ref := range []page.Ref{page.Image(st.image.ID, 320), page.Image("zzzzzzzzzzzzzzzzzzzzzzzzzz", 320)} {
+	for _, ref := range []page.Ref{st.picture(t, 1, 320), page.Image("zzzzzzzzzzzzzzzzzzzzzzzzzz", 320)} {
 		msg := receive(t, st.ask(t, ref.Subject(), acceptGzip))
 		if got := decoded(t, ref, msg); got.Encoding != "" || len(got.Body) == 0 {
 			t.Errorf("%s: %q, %d bytes", ref, got.Encoding, len(got.Body))

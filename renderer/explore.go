@@ -23,7 +23,7 @@ func (p *Pages) explore(ctx context.Context, ref page.Ref) (*draft, error) {
 		return nil, err
 	}
 	d := shown(&rows.Snapshot, wire.ListingAge, templates.Explore(templates.ExplorePage{
-		Site: p.siteFor(ref), Self: ref, Photos: cards(rows.Photos), Days: rows.Days, Earlier: rows.Earlier,
+		Site: p.siteFor(ref), Self: ref, Photos: p.cards(rows.Photos), Days: rows.Days, Earlier: rows.Earlier,
 		Later: rows.Later,
 	}))
 	if ofDay && len(rows.Photos) == 0 {

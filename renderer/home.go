@@ -15,8 +15,8 @@ func (p *Pages) home(ctx context.Context, ref page.Ref) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := templates.HomePage{Site: p.siteFor(ref), Self: ref, Popular: cards(rows.Popular),
-		Recent: cards(rows.Photos)}
+	view := templates.HomePage{Site: p.siteFor(ref), Self: ref, Popular: p.cards(rows.Popular),
+		Recent: p.cards(rows.Photos)}
 	view.Newer, view.Older = neighbours(ref, rows.Listing)
 	d := shown(&rows.Snapshot, wire.ListingAge, templates.Home(view))
 	if beyond(ref, len(view.Recent)) {

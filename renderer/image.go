@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
 
-// missingImageAge is how long an answer, a 404 or a draft, may be used while the picture's original is missing. No
-// scope tells when the original arrives.
+// missingImageAge is how long an answer, a 404 or a draft, may be used. No scope tells when a missing original arrives,
+// and a 404 names no scope, as that would tell a picture that was hidden from one that never was.
 const missingImageAge = 5 * time.Second
 
 // answerFiles is a turn of a file worker. It reads stored derivatives and passes requests for the others to the
@@ -21,14 +23,9 @@ const missingImageAge = 5 * time.Second
 func (s *Service) answerFiles(ctx context.Context, jobs []*job) {
 	var missing []*job
 	s.guarded(func(ctx context.Context, jobs []*job) {
-		for _, g := range s.begin(s.files, jobs) {
-			if s.answerPicture(ctx, g, pictures.Stored) {
-				continue
-			}
-			missing = append(missing, g...)
-			for _, j := range g {
-				j.work.passedOn = true
-			}
+		missing = s.answerPictures(ctx, s.files, jobs, pictures.Stored)
+		for _, j := range missing {
+			j.work.passedOn = true
 		}
 	})(ctx, jobs)
 	for _, j := range missing { // only now: from here on the jobs belong to another worker
@@ -43,26 +40,59 @@ func (s *Service) answerFiles(ctx context.Context, jobs []*job) {
 // answerImages is a turn of a picture worker. It makes one derivative for all its requests and stores it. There are
 // few such workers, because each holds a decoded original in memory.
 func (s *Service) answerImages(ctx context.Context, jobs []*job) {
-	for _, g := range s.begin(s.images, jobs) {
-		s.answerPicture(ctx, g, pictures.Derive)
+	s.answerPictures(ctx, s.images, jobs, pictures.Derive)
+}
+
+// getPicture gets a derivative of an image in a width.
+type getPicture func(ctx context.Context, store pictures.Store, image string, width int) ([]byte, error)
+
+// answerPictures answers jobs that a worker of p took, with the derivatives from get. One query reads the rows of all.
+// It returns the jobs whose derivatives must be made first.
+func (s *Service) answerPictures(ctx context.Context, p *pool, jobs []*job, get getPicture) (missing []*job) {
+	groups := s.begin(p, jobs)
+	if len(groups) == 0 {
+		return nil
 	}
+	ctx, cancel := s.context(ctx, groups)
+	defer cancel()
+	refs := make([]page.Ref, len(groups))
+	for i, g := range groups {
+		refs[i] = g[0].ref
+	}
+	begun := time.Now()
+	var files []store.PictureFile
+	err := s.untilOutage(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
+		files, err = s.maker.files(ctx, refs)
+		return err
+	})
+	p.read(jobs)
+	sql := time.Since(begun)
+	for i, g := range groups {
+		switch {
+		case err != nil:
+			s.fail(g, unlessAbandoned(ctx, err))
+		case !s.answerPicture(ctx, g, &files[i], sql, get):
+			missing = append(missing, g...)
+		}
+	}
+	return missing
 }
 
 // answerPicture answers the jobs of g with the derivative from get. It returns false, and answers nothing, if the
-// derivative must be made first.
+// derivative must be made first. What no row shows, and what is in no file, gets the same answer.
 func (s *Service) answerPicture(
-	ctx context.Context, g []*job, get func(context.Context, pictures.Store, string, int) ([]byte, error),
+	ctx context.Context, g []*job, file *store.PictureFile, sql time.Duration, get getPicture,
 ) bool {
-	ctx, cancel := s.context(ctx, [][]*job{g})
-	defer cancel()
-	ref := g[0].ref
 	begun := time.Now()
 	var jpeg []byte
 	err := contained(func() (err error) {
-		jpeg, err = get(ctx, s.pictures, ref.Name(), ref.Width())
+		if file.ImageID == "" {
+			return fs.ErrNotExist
+		}
+		jpeg, err = get(ctx, s.pictures, file.ImageID, g[0].ref.Width())
 		return err
 	})
-	maxAge, immutable := wire.FixedAge, true
+	maxAge, immutable := wire.PageAge, true
 	if errors.Is(err, pictures.ErrDraft) {
 		maxAge, immutable, err = missingImageAge, false, nil
 	}
@@ -70,13 +100,12 @@ func (s *Service) answerPicture(
 		s.log.Warn("picture not stored: it is made again for each request", "subject", g[0].subject, "err", err)
 		err = nil
 	}
-	timing := wire.Timing{Render: time.Since(begun)}
+	timing := wire.Timing{SQL: sql, Render: time.Since(begun)}
 	switch {
 	case err == nil:
 		s.deliver(g, &wire.Reply{
 			Status: http.StatusOK, ContentType: "image/jpeg", ETag: etag(jpeg), MaxAge: maxAge,
-			ReadAt:    s.clock.Now(),
-			Immutable: immutable, Body: jpeg,
+			ReadAt: file.ReadAt, Depends: depends(file.Depends), Immutable: immutable, Body: jpeg,
 		}, timing)
 	case errors.Is(err, pictures.ErrNotStored):
 		return false
@@ -84,8 +113,7 @@ func (s *Service) answerPicture(
 		body := []byte("There is no such picture.\n")
 		s.deliver(g, &wire.Reply{
 			Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", ETag: etag(body),
-			MaxAge: missingImageAge,
-			ReadAt: s.clock.Now(), Body: body,
+			MaxAge: missingImageAge, ReadAt: s.clock.Now(), Body: body,
 		}, timing)
 	default:
 		s.fail(g, unlessAbandoned(ctx, fmt.Errorf("get the picture: %w", toWireError(err))))

@@ -95,7 +95,8 @@ func TestStoredPicturesDoNotWaitForDecoding(t *testing.T) {
 	release := sync.OnceFunc(func() { close(slow.hold) })
 	defer release()
 
-	ref := page.Image(missing.ID, 640)
+	ref := st.picture(t, st.post(t, missing), 640)
+	shown := st.post(t, stored)
 	first := st.ask(t, ref.Subject(), nil)
 	if id := <-slow.opened; id != missing.ID {
 		t.Fatalf("%s is decoded", id)
@@ -103,7 +104,7 @@ func TestStoredPicturesDoNotWaitForDecoding(t *testing.T) {
 	second := st.ask(t, ref.Subject(), nil)
 	load(t, s, page.KindImage, 1, 1)
 	for _, width := range page.Widths()[:3] {
-		if reply := st.get(t, page.Image(stored.ID, width)); reply.Status != 200 {
+		if reply := st.get(t, st.picture(t, shown, width)); reply.Status != 200 {
 			t.Errorf("stored, %d: status %d", width, reply.Status)
 		}
 	}
@@ -146,9 +147,9 @@ func TestPictureIsNeverEnlarged(t *testing.T) {
 	t.Parallel()
 	st, _ := pictureSite(t)
 	st.start(t, nil)
-	im := st.ingest(t, 500, 400)
+	photo := st.post(t, st.ingest(t, 500, 400))
 	for _, width := range page.Widths() {
-		reply := st.get(t, page.Image(im.ID, width))
+		reply := st.get(t, st.picture(t, photo, width))
 		header, err := jpeg.DecodeConfig(bytes.NewReader(reply.Body))
 		if err != nil || header.Width != min(width, 500) {
 			t.Errorf("%d: %d wide, %v", width, header.Width, err)
@@ -170,8 +171,9 @@ func TestPictureWithoutOriginal(t *testing.T) {
 		t.Fatal(err)
 	}
 	forget(t, path, im.ID, 1280)
+	photo := st.post(t, im)
 	for _, c := range []struct{ width, wide int }{{320, 320}, {640, 640}, {1280, 100}, {2560, 100}} {
-		reply := st.get(t, page.Image(im.ID, c.width))
+		reply := st.get(t, st.picture(t, photo, c.width))
 		header, err := jpeg.DecodeConfig(bytes.NewReader(reply.Body))
 		if err != nil || header.Width != c.wide {
 			t.Errorf("%d: %d wide, %v, want %d", c.width, header.Width, err, c.wide)
@@ -198,7 +200,7 @@ func TestOnePictureWorkerServesABurst(t *testing.T) {
 				if !stored {
 					forget(t, path, im.ID, 320)
 				}
-				refs[i] = page.Image(im.ID, 320)
+				refs[i] = st.picture(t, st.post(t, im), 320)
 			}
 			var asked []<-chan *nats.Msg
 			for _, ref := range refs {

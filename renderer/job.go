@@ -53,6 +53,8 @@ func (j *job) joins(other *job) bool {
 	return j.same(other) || batchable(j.ref.Kind()) && j.ref.Kind() == other.ref.Kind()
 }
 
-// batchable reports whether one query reads several pages of a kind, see [Pages.draft]. It does for the kinds asked for
-// most.
-func batchable(kind page.Kind) bool { return kind == page.KindUser || kind == page.KindPhoto }
+// batchable reports whether one query reads several pages of a kind, see [Pages.draft], or the rows of several
+// pictures. It does for the kinds asked for most.
+func batchable(kind page.Kind) bool {
+	return kind == page.KindUser || kind == page.KindPhoto || kind == page.KindImage
+}

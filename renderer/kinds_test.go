@@ -310,13 +310,13 @@ func TestImages(t *testing.T) {
 	st := newSite(t)
 	st.start(t, nil)
 	for _, width := range page.Widths() {
-		reply := st.get(t, page.Image(st.image.ID, width))
+		reply := st.get(t, st.picture(t, 1, width))
 		picture, err := jpeg.DecodeConfig(bytes.NewReader(reply.Body))
 		if err != nil || picture.Width != min(width, st.image.Width) {
 			t.Errorf("%d: %d wide, %v", width, picture.Width, err)
 		}
 		if reply.Status != 200 || reply.ContentType != "image/jpeg" || !reply.Immutable ||
-			reply.MaxAge != wire.FixedAge || reply.ETag == "" {
+			reply.MaxAge != wire.PageAge || reply.ETag == "" {
 			t.Errorf("%d: %+v", width, reply)
 		}
 	}

@@ -26,7 +26,7 @@ func (p *Pages) oEmbed(ctx context.Context, ref page.Ref) (*draft, error) {
 	}
 	answer := templates.OEmbed{
 		Site: p.siteFor(ref), Photo: page.Photo(ref.ID()), Title: rows.Photo.Title, Author: person(rows.Photo.Owner),
-		Image:    picture(rows.Photo.Picture),
+		Image:    p.picture(rows.Photo.Picture),
 		CacheAge: int(wire.PageAge / time.Second),
 	}
 	answer.MaxWidth, answer.MaxHeight = ref.MaxSize()

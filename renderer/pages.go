@@ -12,6 +12,7 @@ import (
 	"github.com/a-h/templ"
 	"github.com/cespare/xxhash/v2"
 
+	"flickrkillr/renderer/picturekey"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -23,12 +24,53 @@ import (
 type Pages struct {
 	store *store.Store
 	site  templates.Site
+	keys  *picturekey.Keys // nil until readKey, see OpenPages
 	now   func() time.Time // Postgres' clock, as near as it is known
 }
 
-// NewPages makes pages of site from rows. now is the time that a page without rows says it was read at.
-func NewPages(rows *store.Store, site templates.Site, now func() time.Time) *Pages {
-	return &Pages{store: rows, site: site, now: now}
+// OpenPages makes pages of site from rows, once it has read the site's key. now is the time that a page without rows
+// says it was read at.
+func OpenPages(
+	ctx context.Context, rows *store.Store, site templates.Site, now func() time.Time,
+) (*Pages, error) {
+	key, err := rows.SiteKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pages{store: rows, site: site, now: now}
+	p.keys, err = picturekey.New(key)
+	return p, err
+}
+
+// Files names the files in the picture store that pictures are made of, "" for one that is not shown. Refs may be any
+// pages; what is no picture has no file.
+func (p *Pages) Files(ctx context.Context, refs []page.Ref) ([]string, error) {
+	files, err := p.files(ctx, refs)
+	names := make([]string, len(files))
+	for i := range files {
+		names[i] = files[i].ImageID
+	}
+	return names, err
+}
+
+// files reads from rows what pictures are made of, without asking for what has no key of this site.
+func (p *Pages) files(ctx context.Context, refs []page.Ref) ([]store.PictureFile, error) {
+	queries, places := make([]store.PictureQuery, 0, len(refs)), make([]int, 0, len(refs))
+	for i, ref := range refs {
+		if photo, generation, ok := p.keys.Parse(ref.Name()); ok && ref.Kind() == page.KindImage {
+			queries = append(queries, store.PictureQuery{Photo: photo, Generation: generation})
+			places = append(places, i)
+		}
+	}
+	found, err := p.store.PictureFiles(ctx, queries)
+	if err != nil {
+		return nil, err
+	}
+	files := make([]store.PictureFile, len(refs))
+	for i, place := range places {
+		files[place] = found[i]
+	}
+	return files, nil
 }
 
 // Make makes one page. The reply's body lies in buf, which is emptied before. What is not there is a reply that says

@@ -10,6 +10,7 @@ import (
 
 	"flickrkillr/renderer/passkey"
 	"flickrkillr/renderer/password"
+	"flickrkillr/renderer/picturekey"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -19,14 +20,15 @@ import (
 // maxLabel bounds the label of a passkey, in characters, as the table has it.
 const maxLabel = 60
 
-// readKey reads the site's key, with which challenges are sealed.
+// readKey reads the site's key, with which challenges are sealed, and from which the keys of pictures follow.
 func (s *Service) readKey(ctx context.Context) error {
 	key, err := s.store.SiteKey(ctx)
 	if err != nil {
 		return err
 	}
 	s.passkeys = passkey.New(templates.Name, key)
-	return nil
+	s.maker.keys, err = picturekey.New(key)
+	return err
 }
 
 // place is where and when a visitor takes a step of a ceremony.

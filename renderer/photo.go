@@ -37,7 +37,7 @@ func (p *Pages) photo(ref page.Ref, rows *store.PhotoPage) *draft {
 		Title:       row.Title,
 		Description: row.Description,
 		Author:      person(row.Owner),
-		Image:       picture(row.Picture),
+		Image:       p.picture(row.Picture),
 		Posted:      row.PostedAt.UTC(),
 		Faves:       int(row.Faves),
 		Tags:        row.Tags,

@@ -13,7 +13,6 @@ import (
 
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/pictures"
-	"flickrkillr/schema/page"
 )
 
 // TestFullDiskOfThePictures: while the disk of the picture store is full, stored pictures are shown, those that are
@@ -33,6 +32,7 @@ func TestFullDiskOfThePictures(t *testing.T) {
 	st := newSite(t)
 	st.pictures = dir
 	st.start(t, nil)
+	photo := st.post(t, im)
 	missing := filepath.Join(disk.Dir, im.ID[:2], pictures.DerivativeName(im.ID, 320))
 	found, err := filepath.Glob(missing + "*")
 	if err != nil || len(found) != 1 {
@@ -44,7 +44,7 @@ func TestFullDiskOfThePictures(t *testing.T) {
 	shown := func(when string) {
 		t.Helper()
 		for width, want := range map[int]int{320: 320, 640: 640} {
-			reply := st.get(t, page.Image(im.ID, width))
+			reply := st.get(t, st.picture(t, photo, width))
 			img, err := jpeg.Decode(bytes.NewReader(reply.Body))
 			if reply.Status != 200 || err != nil || img.Bounds().Dx() != want {
 				t.Errorf("%s, %d px: status %d, %v", when, width, reply.Status, err)

@@ -45,6 +45,7 @@ type pool struct {
 	patient func() bool                   // reports a restart, whose requests are all held; nil: there is none
 	prompt  bool                          // the queue is bounded by the time in it, not by limit, see room
 	ordered bool                          // the oldest request goes first in an overload, too
+	alone   bool                          // a worker takes only requests for one page at a time
 
 	mu      sync.Mutex
 	arrived sync.Cond
@@ -205,14 +206,14 @@ func (p *pool) take(batch []*job) []*job {
 		at, step = len(p.waiting)-1, -1
 	}
 	for ; at >= 0 && at < len(p.waiting) && len(batch) < p.batch; at += step {
-		if j := p.waiting[at]; len(batch) == 0 || batch[0].joins(j) {
+		if j := p.waiting[at]; len(batch) == 0 || batch[0].same(j) || !p.alone && batch[0].joins(j) {
 			batch = append(batch, j)
 			p.waiting[at] = nil
 		}
 	}
 	p.waiting = slices.DeleteFunc(p.waiting, func(j *job) bool { return j == nil })
 	p.depth(-len(batch))
-	if batchable(batch[0].ref.Kind()) {
+	if !p.alone && batchable(batch[0].ref.Kind()) {
 		batch[0].reading = true
 		p.reading[batch[0].ref.Kind()]++
 	}

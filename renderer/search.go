@@ -53,7 +53,7 @@ func (p *Pages) search(ctx context.Context, ref page.Ref) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	view.Photos = cards(rows.Photos)
+	view.Photos = p.cards(rows.Photos)
 	if ref != ref.First() {
 		view.Newer = ref.First()
 	}
@@ -83,7 +83,7 @@ func (p *Pages) searchNarrowed(view *templates.SearchPage, asked *query.Query, r
 	ref := view.Self
 	for _, u := range rows.People {
 		view.People = append(view.People, templates.PersonCount{Person: person(u.Owner), Photos: int(u.PhotoCount),
-			Picture: picture(u.Picture)})
+			Picture: p.picture(u.Picture)})
 	}
 	for _, tag := range rows.Tags {
 		view.Tags = append(view.Tags, templates.TagCount{Tag: tag.Value, Photos: tag.Photos})

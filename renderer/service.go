@@ -82,8 +82,11 @@ const (
 	// sitemapWorkers make the sitemap. Caches do not keep its parts (5,000 rows, 0.8 MB), so crawlers must not occupy
 	// the workers of pages.
 	sitemapWorkers = 1
-	// fileWorkers read stored pictures. Each waits for the disk and holds one file, 1 MiB at most.
+	// fileWorkers read stored pictures and their rows. Each waits for the disk and holds one file, 1 MiB at most.
 	fileWorkers = 8
+	// fileBatch is how many rows a file worker reads by one query. It then reads the files one after the other, so a
+	// small batch leaves the rest to other workers.
+	fileBatch = 8
 	// fileQueue lets twenty visitors open such a page at the same moment. Reading a file takes well under a
 	// millisecond.
 	fileQueue = 20 * 48
@@ -103,7 +106,7 @@ type Service struct {
 	metadata map[string]string
 	started  time.Time
 	clock    wire.Clock
-	passkeys *passkey.Ceremonies // valid once Run has read the site's key
+	passkeys *passkey.Ceremonies // valid once Run has read the site's key, as maker.keys is
 	mail     *mail.Queue         // nil: no mail is sent
 	mailing  sync.WaitGroup      // until the queue has ended
 
@@ -153,8 +156,8 @@ func New(cfg Config) (*Service, error) {
 		buffers:  sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
 	}
 	s.store.OnRetry(s.outage.note)
-	s.maker = NewPages(s.store, templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")},
-		s.clock.Now)
+	site := templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")}
+	s.maker = &Pages{store: s.store, site: site, now: s.clock.Now}
 	s.log = cfg.Logger.With("renderer", s.id)
 	s.metadata = cfg.metadata()
 	if err := s.newMailer(); err != nil {
@@ -170,7 +173,7 @@ func New(cfg Config) (*Service, error) {
 		maxBatch, queued("searches"), s.guarded(s.answerPages))
 	s.sitemaps = newPool("sitemaps", sitemapWorkers, cfg.QueueFactor*sitemapWorkers, maxBatch, queued("sitemaps"),
 		s.guarded(s.answerPages))
-	s.files = newPool("files", fileWorkers, fileQueue, maxBatch, queued("files"), s.answerFiles)
+	s.files = newPool("files", fileWorkers, fileQueue, fileBatch, queued("files"), s.answerFiles)
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue),
 		maxBatch, queued("pictures"), s.guarded(s.answerImages))
 	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"),
@@ -180,10 +183,11 @@ func New(cfg Config) (*Service, error) {
 	s.privates = newPool("private", privateWorkers, privateQueue, 1, queued("private"),
 		s.guarded(func(ctx context.Context, jobs []*job) { s.answerActionsOf(ctx, s.privates, jobs) }))
 	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords, s.privates)
-	for _, p := range []*pool{s.pages, s.searches, s.sitemaps, s.actions, s.passwords, s.privates} {
+	for _, p := range s.pools() {
 		p.patient = s.restarting
 	}
 	s.pages.prompt = true
+	s.images.alone = true
 	s.passwords.ordered = true // edges wait for a reply as long as its place in this queue takes
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
@@ -209,9 +213,13 @@ const (
 )
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
-// relay, the search index, the counts of tags, the rows of deleted accounts and the other leftovers of changes, and
-// those of the workers for passwords and private pages.
-const fixedConns = 6 + maxPasswordWorkers + privateWorkers
+// relay, the search index, the counts of tags, the rows of deleted accounts and the other leftovers of changes; those
+// of the workers for passwords and private pages; and rowConns for the rows of pictures.
+const fixedConns = 6 + maxPasswordWorkers + privateWorkers + rowConns
+
+// rowConns is how many file workers read rows at a time when all are busy. The row of a picture takes a tenth of what
+// the rows of a page take, and requests that wait together share a query.
+const rowConns = 2
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 

@@ -31,7 +31,7 @@ func (p *Pages) sitemap(ctx context.Context, ref page.Ref) (*draft, error) {
 		part, err = p.store.SitemapPhotos(ctx, ref.ID())
 		address = func(r store.SitemapRow) templates.SitemapEntry {
 			return templates.SitemapEntry{Ref: page.Photo(r.ID),
-				Image: templates.Image{ID: r.Name, Width: int(r.Width)}}
+				Image: p.picture(r.Picture)}
 		}
 	case "users":
 		part, err = p.store.SitemapUsers(ctx, ref.ID())

@@ -15,7 +15,7 @@ func (p *Pages) tag(ctx context.Context, ref page.Ref) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := templates.TagPage{Site: p.siteFor(ref), Self: ref, Photos: cards(rows.Photos)}
+	view := templates.TagPage{Site: p.siteFor(ref), Self: ref, Photos: p.cards(rows.Photos)}
 	if len(rows.Photos) > 0 && ref == ref.First() {
 		if view.Related, err = p.store.RelatedTags(ctx, ref.Name()); err != nil {
 			return nil, err

@@ -39,8 +39,8 @@ func (p *Pages) user(ref page.Ref, rows *store.UserPage) *draft {
 		Bio:        rows.User.Bio,
 		Joined:     rows.User.CreatedAt.UTC(),
 		PhotoCount: int(rows.User.PhotoCount),
-		Albums:     albumCards(rows.Covers),
-		Photos:     cards(rows.Photos),
+		Albums:     p.albumCards(rows.Covers),
+		Photos:     p.cards(rows.Photos),
 	}
 	view.Newer, view.Older = neighbours(ref, rows.Listing)
 	d := shown(&rows.Snapshot, wire.PageAge, templates.User(view))

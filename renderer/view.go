@@ -13,19 +13,23 @@ func person(o store.Owner) templates.Person {
 	return templates.Person{Name: o.Name, Display: o.DisplayName}
 }
 
-func picture(p store.Picture) templates.Image {
-	return templates.Image{ID: p.ImageID, Width: int(p.Width), Height: int(p.Height), Color: uint32(p.Color)}
+func (p *Pages) picture(of store.Picture) templates.Image {
+	if of.PhotoID == 0 {
+		return templates.Image{}
+	}
+	return templates.Image{ID: p.keys.Key(of.PhotoID, of.Generation), Width: int(of.Width), Height: int(of.Height),
+		Color: uint32(of.Color)}
 }
 
-func card(c store.Card) templates.Card {
-	return templates.Card{Photo: page.Photo(c.ID), Title: c.Title, Author: person(c.Owner), Image: picture(c.Picture),
-		Posted: c.PostedAt.UTC()}
+func (p *Pages) card(c store.Card) templates.Card {
+	return templates.Card{Photo: page.Photo(c.ID), Title: c.Title, Author: person(c.Owner),
+		Image: p.picture(c.Picture), Posted: c.PostedAt.UTC()}
 }
 
-func cards(rows []store.Card) []templates.Card {
+func (p *Pages) cards(rows []store.Card) []templates.Card {
 	all := make([]templates.Card, len(rows))
 	for i, c := range rows {
-		all[i] = card(c)
+		all[i] = p.card(c)
 	}
 	return all
 }

@@ -44,7 +44,7 @@ func (p Person) Label() string {
 
 // Image is a picture in the widths of [page.Widths].
 type Image struct {
-	ID            string // 26 characters of base32; "" is no picture
+	ID            string // the key in its address; "" is no picture
 	Width, Height int    // of the original, in pixels
 	Color         uint32 // the dominant colour, 0xRRGGBB; fills the picture's place until it arrives
 }

@@ -199,7 +199,7 @@ func deleteForm(p PrivatePage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</dl><p>Within a second no page shows you or your photos. Your name stays reserved for 90 days, so that nobody is taken for you. A picture file that somebody else shows too stays for them. Copies of pictures that browsers and caches have already are not recalled.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</dl><p>Within a second no page shows you or your photos, and no address of your pictures shows them. Your name stays reserved for 90 days, so that nobody is taken for you. A picture file that somebody else shows too stays for them. Copies of pictures that browsers, and caches of others, have already are not recalled.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -284,3 +284,50 @@ func TestDeletedKeyIsReplaced(t *testing.T) {
 	}
 	renew() // creates the bucket again
 }
+
+// TestGoneOnly: a copy of what never changes is overtaken only by a change that took something away. It is then not
+// shown as a stale one either. The same copy of what may change is overtaken by every change.
+func TestGoneOnly(t *testing.T) {
+	t.Parallel()
+	tracker, now := newCurrent(), time.Now()
+	reply := wire.Reply{MaxAge: wire.PageAge, ReadAt: now, Immutable: true,
+		Depends: []wire.Dep{{Scope: wire.ScopeAll, Version: 3}, {Scope: user("ansel"), Version: 18}}}
+	picture := tracker.Basis(&reply)
+	reply.Immutable = false
+	page := tracker.Basis(&reply)
+	reply.Immutable, reply.Depends = true, nil
+	asset := tracker.Basis(&reply)
+	check := func(when string, pictureFresh, pageFresh, pictureStale bool) {
+		t.Helper()
+		if got := tracker.Fresh(&picture, now); got != pictureFresh {
+			t.Errorf("%s: the picture is fresh: %t", when, got)
+		}
+		if got := tracker.Fresh(&page, now); got != pageFresh {
+			t.Errorf("%s: the page is fresh: %t", when, got)
+		}
+		if got := tracker.MayServeStale(&picture, now); got != pictureStale {
+			t.Errorf("%s: the picture may be shown as a stale one: %t", when, got)
+		}
+		if !tracker.Fresh(&asset, now.Add(30*24*time.Hour)) {
+			t.Errorf("%s: an asset is not fresh", when)
+		}
+	}
+	check("at first", true, true, true)
+	tracker.Learn(wire.Change{Scope: user("dorothea"), Version: 30, Gone: true})
+	tracker.Learn(wire.Change{Scope: user("ansel"), Version: 18, Gone: true}) // which it shows
+	check("after the changes that it shows", true, true, true)
+	tracker.Learn(wire.Change{Scope: user("ansel"), Version: 19})
+	check("after an edit", true, false, true)
+	tracker.Learn(wire.Change{Scope: user("ansel"), Version: 20, Gone: true})
+	check("after a deletion", false, false, false)
+
+	picture = tracker.Basis(&wire.Reply{MaxAge: wire.PageAge, ReadAt: now, Immutable: true,
+		Depends: []wire.Dep{{Scope: user("ansel"), Version: 20}}})
+	if !tracker.Fresh(&picture, now) || tracker.Fresh(&picture, now.Add(wire.PageAge)) {
+		t.Error("a copy of after the deletion is not fresh, or is so for ever")
+	}
+	tracker.invalidateBefore(0)
+	if tracker.Fresh(&picture, now) {
+		t.Error("a copy that may have missed changes is fresh")
+	}
+}

@@ -66,11 +66,15 @@ type Dep struct {
 // Overtaken reports whether a newer version is known.
 func (d Dep) Overtaken() bool { return d.Version < d.Scope.version.Load() }
 
+// Gone reports whether a newer version is known in which something of the scope is no longer public.
+func (d Dep) Gone() bool { return d.Version < d.Scope.gone.Load() }
+
 // Basis is what decides about the freshness of a page. It is immutable.
 type Basis struct {
 	ReadAt    time.Time     // cluster time at which the rows were read
 	MaxAge    time.Duration // 0: never cached
-	Immutable bool          // never changes, so always fresh
+	Immutable bool          // never changes and never goes, so always fresh
+	GoneOnly  bool          // never changes, but may go, see [wire.Reply.GoneOnly]
 	Deps      []Dep
 }
 
@@ -175,7 +179,8 @@ func (t *Tracker) GoneSince(scope string, version int64, at time.Time) time.Time
 
 // Basis returns the basis of a reply. It also learns the reply's versions: a renderer has read them from the database.
 func (t *Tracker) Basis(r *wire.Reply) Basis {
-	b := Basis{ReadAt: r.ReadAt, MaxAge: r.MaxAge, Immutable: r.Immutable, Deps: make([]Dep, len(r.Depends))}
+	b := Basis{ReadAt: r.ReadAt, MaxAge: r.MaxAge, Immutable: r.Immutable && !r.GoneOnly(), GoneOnly: r.GoneOnly(),
+		Deps: make([]Dep, len(r.Depends))}
 	for i, d := range r.Depends {
 		s := t.Scope(d.Scope)
 		raise(&s.version, d.Version)
@@ -280,12 +285,30 @@ func (t *Tracker) Fresh(b *Basis, now time.Time) bool {
 	if t.feedStaleAt(now) && age > staleFeedAge {
 		return false
 	}
+	return !b.Overtaken()
+}
+
+// Overtaken reports whether a change is known that the page should show and does not.
+func (b *Basis) Overtaken() bool {
+	if b.GoneOnly {
+		return b.gone()
+	}
 	for _, d := range b.Deps {
 		if d.Overtaken() {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
+}
+
+// gone reports whether something on the page may be no longer public.
+func (b *Basis) gone() bool {
+	for _, d := range b.Deps {
+		if d.Gone() {
+			return true
+		}
+	}
+	return false
 }
 
 // MayServeStale reports whether a page that is not fresh may be served, marked as stale, when no fresh one can be had.
@@ -294,12 +317,7 @@ func (t *Tracker) MayServeStale(b *Basis, now time.Time) bool {
 	if b.MaxAge == 0 || t.Age(b, now) >= b.MaxAge+wire.StaleAge || b.ReadAt.UnixMicro() < t.forgottenAt.Load() {
 		return false
 	}
-	for _, d := range b.Deps {
-		if d.Version < d.Scope.gone.Load() {
-			return false
-		}
-	}
-	return true
+	return !b.gone()
 }
 
 // Age is how long ago the page's rows were read. It is negative if a clock was set back since.

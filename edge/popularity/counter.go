@@ -44,6 +44,7 @@ type counted struct {
 	// Of the newest cache.Page seen.
 	status   int // 0: none was seen, the page is on the stored list
 	maxAge   time.Duration
+	goneOnly bool      // see wire.Reply.GoneOnly
 	newestAt time.Time // when its rows were read
 
 	readAt   time.Time // when the rows of the newest page, seen or requested, were read at the earliest
@@ -107,7 +108,7 @@ func (p *counted) learn(cached *cache.Page) {
 		return
 	}
 	p.status, p.maxAge, p.newestAt = cached.Reply.Status, cached.Reply.MaxAge, cached.Reply.ReadAt
-	p.readAt, p.behind = cached.Reply.ReadAt, time.Time{}
+	p.readAt, p.behind, p.goneOnly = cached.Reply.ReadAt, time.Time{}, cached.Basis.GoneOnly
 	p.deps = p.deps[:0]
 	for i, d := range cached.Basis.Deps {
 		d.Scope.MarkPopular()

@@ -31,7 +31,7 @@ func newFiller(cfg Config) *filler {
 
 // refreshEarly sends a fill note for a newer page, once, when a page is near its maximum age.
 func (f *filler) refreshEarly(cached *cache.Page, now time.Time) {
-	if cached.Reply.Immutable || cached.Usage.Refreshing.Load() ||
+	if cached.Basis.Immutable || cached.Usage.Refreshing.Load() ||
 		float64(f.tracker.Age(&cached.Basis, now)) < refreshAt*float64(cached.Reply.MaxAge) ||
 		cached.Usage.Refreshing.Swap(true) {
 		return

@@ -389,3 +389,27 @@ func BenchmarkDue(b *testing.B) {
 		}
 	}
 }
+
+// TestPictureIsRefilledWhenSomethingIsGone: an edit of a photo's title has no picture of its owner made anew.
+func TestPictureIsRefilledWhenSomethingIsGone(t *testing.T) {
+	t.Parallel()
+	tracker, counts, now := newTracker(), newCounter(), time.Now()
+	ref := page.Image("abcdefghijklmnopqrstuvwxyz", 320)
+	counts.add(cache.New(tracker, ref, &wire.Reply{Status: 200, MaxAge: wire.PageAge, ReadAt: now, Immutable: true,
+		Depends: []wire.Dep{{Scope: wire.ScopeAll, Version: 1}, {Scope: "user.ansel", Version: 1}}}), true)
+	counts.pages[ref].count = refillFrom
+	limit := rate.NewLimiter(rate.Inf, 1)
+	tracker.Learn(wire.Change{Scope: "user.ansel", Version: 2})
+	if notes, _ := counts.due(tracker, limit, now); len(notes) != 0 {
+		t.Errorf("%d notes after an edit", len(notes))
+	}
+	tracker.Learn(wire.Change{Scope: "user.ansel", Version: 3, Gone: true})
+	notes, _ := counts.due(tracker, limit, now.Add(time.Minute))
+	want := []wire.Dep{{Scope: "user.ansel", Version: 3}}
+	if len(notes) != 1 || notes[0].Ref != ref || !slices.Equal(notes[0].Wants, want) {
+		t.Errorf("the notes after a deletion are %+v, want one for %v", notes, want)
+	}
+	if notes, _ := counts.due(tracker, limit, now.Add(2*time.Minute)); len(notes) != 0 {
+		t.Errorf("%d more notes", len(notes))
+	}
+}

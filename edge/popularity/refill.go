@@ -112,7 +112,7 @@ func (p *counted) overtaken(t *freshness.Tracker, cluster time.Time) bool {
 		return false
 	}
 	for _, d := range p.deps {
-		if d.Overtaken() {
+		if d.Overtaken() && (!p.goneOnly || d.Gone()) {
 			return true
 		}
 	}

@@ -59,7 +59,7 @@ func TestAudit(t *testing.T) {
 		p.Private == 0 || p.Items == 0 || p.Messages == 0 || p.Addresses == 0 {
 		t.Errorf("not all that people do was there: %+v", p)
 	}
-	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 ||
+	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 || r.PicturesGone == 0 || r.Pictures == r.PicturesGone ||
 		r.Fresh[audit.Psql].N+r.FreshInFault[audit.Psql].N == 0 ||
 		r.Writes[audit.Bus] == 0 || r.Writes[audit.Psql] == 0 ||
 		r.Caches["near"] == 0 || r.Caches["memcached"] == 0 || r.Caches["render"] == 0 {
@@ -198,6 +198,24 @@ func typicalMistakes() []mistake {
 			rules: []string{"label"},
 			flags: []string{"--no-faults"},
 		}, {
+			name: "a picture is shown without a look at its photo",
+			edits: func(chosen string) []mutant.Edit {
+				const look = " AND p.picture = a.picture AND NOT p.private"
+				looks := "` + map[bool]string{false: `" + look + "`}[" + chosen + "] + `"
+				return []mutant.Edit{mutant.Replace("renderer/store/picture.go", look, looks)}
+			},
+			rules: []string{"gone"},
+			flags: []string{"--no-faults"},
+		}, {
+			name: "an edge keeps pictures of photos that are gone",
+			edits: func(chosen string) []mutant.Edit {
+				const gone = "		return b.gone()\n"
+				kept := "		return b.gone() && !" + chosen + "\n"
+				return []mutant.Edit{mutant.Replace("edge/freshness/tracker.go", gone, kept)}
+			},
+			rules: []string{"gone"},
+			flags: []string{"--no-faults"},
+		}, {
 			name: "a stream made anew is not noticed",
 			edits: func(chosen string) []mutant.Edit {
 				const anew, gap = "!stream.CachedInfo().Created.Equal(created) {", "last != 0 && seq != last+1 {"
@@ -236,6 +254,49 @@ func typicalMistakes() []mistake {
 			rules: []string{"fresh", "gone"},
 			// So many owners that a change of one page rarely makes another page of the same owner known.
 			flags: []string{"--fault", "freeze the relay", "--fault-every", "1s", bound, "--owners", "300"},
+		}, {
+			name: "a renderer that wakes does again what another has done",
+			edits: func(chosen string) []mutant.Edit {
+				const expired, known = "case !j.deadline.After(now):", "	return all[0], nil\n}"
+				return []mutant.Edit{
+					mutant.Replace("renderer/answer.go", expired, "case !"+chosen+" && !j.deadline.After(now):"),
+					mutant.Replace("renderer/answer.go", "ctx, cancel := context.WithDeadline(ctx, last)",
+						"if "+chosen+" {\n		last = last.Add(time.Minute)\n	}\n"+
+							"	ctx, cancel := context.WithDeadline(ctx, last)"),
+					mutant.Replace("renderer/form.go", known, "	if "+chosen+" {\n"+
+						"		return nats.NewInbox(), nil\n	}\n"+known),
+				}
+			},
+			rules: []string{"label", "fresh", "gone", "back"},
+			flags: []string{"--fault", "freeze a renderer", "--fault-every", "1s", bound, "--owners", "3"},
+		}, {
+			name: "a renderer answers from its last rows while the database does not answer",
+			edits: func(chosen string) []mutant.Edit {
+				const read = "	err = s.untilOutage(ctx, s.cfg.ReadTimeout, ask)\n"
+				return []mutant.Edit{
+					mutant.Replace("renderer/outage.go", "// read reads the rows of pages",
+						"var lastDrafts sync.Map\n\n// read reads the rows of pages"),
+					mutant.Replace("renderer/outage.go", read, read+`	if `+chosen+` {
+		kept := make([]*draft, len(refs))
+		for i, ref := range refs {
+			if err == nil {
+				lastDrafts.Store(ref, drafts[i])
+			} else if d, ok := lastDrafts.Load(ref); ok {
+				kept[i] = d.(*draft)
+			} else {
+				return nil, err
+			}
+		}
+		if err != nil {
+			return kept, nil
+		}
+	}
+`),
+				}
+			},
+			rules: []string{"back", "fresh", "gone"},
+			// So many owners that a page is rarely made anew soon after a change.
+			flags: []string{"--fault", "freeze PostgreSQL", "--fault-every", "1s", bound, "--owners", "300"},
 		}, {
 			name: "the database loses what it acknowledged",
 			edits: func(chosen string) []mutant.Edit {

@@ -72,7 +72,12 @@ func deleteAccount(t *testing.T, s *peopleSite) {
 	paths := []string{"/photos/tina", fmt.Sprintf("/photo/%d", first), fmt.Sprintf("/album/%d", album),
 		"/photos/tina/albums", "/photos/tina/feed"}
 	visitor := s.person("")
-	for i := range s.urls { // each edge keeps the pages
+	links := map[int]string{}
+	for _, photo := range []int{first, first + 1, last} {
+		links[photo] = pictureLink.FindString(visitor.get(0, fmt.Sprintf("/photo/%d", photo)).body)
+	}
+	paths = append(paths, links[first], links[first+1]) // the second one's file stays
+	for i := range s.urls {                             // each edge keeps the pages
 		for _, path := range paths {
 			testenv.Eventually(t, path+" is shown", func() bool { return visitor.get(i, path).status == http.StatusOK })
 		}
@@ -110,6 +115,9 @@ func deleteAccount(t *testing.T, s *peopleSite) {
 		testenv.Eventually(t, "nobody is signed in", func() bool { return !p.knows(i) && !elsewhere.knows(i) })
 		if got := visitor.get(i, fmt.Sprintf("/photo/%d", last)); got.status != http.StatusOK {
 			t.Errorf("edge %d shows the other photo of the file with %d", i, got.status)
+		}
+		if got := visitor.get(i, links[last]); got.status != http.StatusOK {
+			t.Errorf("edge %d shows the picture of that photo with %d", i, got.status)
 		}
 	}
 	for _, again := range []*person{p, s.person("")} { // a reload, whose answer was lost

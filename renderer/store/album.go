@@ -49,11 +49,11 @@ func (s *Store) Album(ctx context.Context, id, after, before int64) (AlbumPage, 
 		FROM albums a JOIN shown_users u ON u.id = a.user_id LEFT JOIN album_counts c ON c.album_id = a.id
 		WHERE a.id = $1
 		UNION ALL
-		(SELECT 3, m.position, p.id, 0, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, '', ''
+		(SELECT 3, m.position, p.id, 0, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, '', ''
 			FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
 			WHERE $3 = 0 AND m.album_id = $1 AND m.position > $2 ORDER BY m.position LIMIT 49)
 		UNION ALL
-		(SELECT 3, m.position, p.id, 0, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, '', ''
+		(SELECT 3, m.position, p.id, 0, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, '', ''
 			FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
 			WHERE $3 > 0 AND m.album_id = $1 AND m.position < $3 ORDER BY m.position DESC LIMIT 49)`,
 		id, after, before)

@@ -36,7 +36,7 @@ func (s *Store) Albums(ctx context.Context, name string, before, after int64) (A
 				ELSE false END::integer,
 			0, f.name, f.display_name FROM found f
 		UNION ALL
-		SELECT 4, 0, a.id, a.photo_count, a.created_at, a.title, cover.image_id, cover.width, cover.height, cover.color,
+		SELECT 4, 0, a.id, a.photo_count, a.created_at, a.title, cover.picture, cover.width, cover.height, cover.color,
 			'', ''
 		FROM found f, LATERAL (
 			(SELECT o.*, c.photo_count FROM albums o JOIN album_counts c ON c.album_id = o.id AND c.photo_count > 0
@@ -45,8 +45,8 @@ func (s *Store) Albums(ctx context.Context, name string, before, after int64) (A
 			(SELECT n.*, c.photo_count FROM albums n JOIN album_counts c ON c.album_id = n.id AND c.photo_count > 0
 				WHERE $3 > 0 AND n.user_id = f.id AND n.id > $3 ORDER BY n.id LIMIT 49)
 		) AS a, LATERAL (
-			SELECT p.image_id, p.width, p.height, p.color FROM album_photos m JOIN photos p ON p.id = m.photo_id
-				AND NOT p.private
+			SELECT p.id || '.' || p.picture AS picture, p.width, p.height, p.color
+			FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
 			WHERE m.album_id = a.id ORDER BY m.position LIMIT 1
 		) AS cover`,
 		name, lower, upper, newest)

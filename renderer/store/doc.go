@@ -23,7 +23,7 @@
 //	store.go         Store, Snapshot, sizes of pages
 //	pool.go          connection pools and their settings; connect.go: one attempt to connect at a time
 //	row.go           the one shape of rows, and the structs that they decode into
-//	listing.go       cards of photos, neighbouring pages
+//	listing.go       cards of photos, neighbouring pages; picture.go: pictures of rows, and their files
 //	read.go          running a statement, with retries
 //	transient.go     which errors are worth a retry
 //	home.go users.go album.go albums.go photo.go tag.go tags.go explore.go feed.go sitemap.go

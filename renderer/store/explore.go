@@ -38,8 +38,8 @@ const exploreRanking = `
 		)
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		SELECT 3, c.place::integer, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color,
-			u.name, u.display_name
+		SELECT 3, c.place::integer, p.id, u.version, p.posted_at, p.title, p.id || '.' || p.picture,
+			p.width, p.height, p.color, u.name, u.display_name
 		FROM chosen c JOIN photos p ON p.id = c.id JOIN shown_users u ON u.id = p.user_id
 		UNION ALL`
 

@@ -148,8 +148,11 @@ func TestSitemap(t *testing.T) {
 		part, err := c.read()
 		got := ""
 		for _, r := range part.Rows {
-			if got += fmt.Sprint(" ", r.ID); r.Name != imageID(1) && r.Name != "" {
+			if got += fmt.Sprint(" ", r.ID); r.Name != "" {
 				got += " " + r.Name
+			}
+			if r.PhotoID != 0 && (r.PhotoID != r.ID || r.Width != 40) {
+				t.Errorf("photo %d has the picture %+v", r.ID, r.Picture)
 			}
 		}
 		if got != "" {
@@ -224,7 +227,7 @@ func TestWalkAlbums(t *testing.T) {
 		}
 		for _, c := range page.Covers {
 			got = append(got, c.ID)
-			if c.ImageID != imageID(1) || c.PhotoCount != 1 || c.Title != "A" {
+			if c.PhotoID != 1 || c.Generation <= 0 || c.PhotoCount != 1 || c.Title != "A" {
 				t.Errorf("%+v", c)
 			}
 		}

@@ -36,7 +36,7 @@ func (s *Store) Feed(ctx context.Context, name string) (FeedPage, error) {
 		UNION ALL
 		SELECT 2, 0, 0, version, created_at, '', '', photo_count, 0, 0, name, display_name, bio FROM found
 		UNION ALL
-		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name,
+		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, f.name,
 			f.display_name, p.description
 		FROM found f, LATERAL (
 			SELECT * FROM photos o WHERE o.user_id = f.id AND NOT o.private ORDER BY o.id DESC LIMIT 30
@@ -48,7 +48,7 @@ func (s *Store) Feed(ctx context.Context, name string) (FeedPage, error) {
 func (s *Store) HomeFeed(ctx context.Context) (FeedPage, error) {
 	return s.feed(ctx, "", feedHead+`
 		UNION ALL
-		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
+		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, u.name,
 			u.display_name, p.description
 		FROM (SELECT * FROM photos WHERE NOT private ORDER BY id DESC LIMIT 30) AS p
 			JOIN shown_users u ON u.id = p.user_id`)
@@ -59,7 +59,7 @@ func (s *Store) TagFeed(ctx context.Context, tag string) (FeedPage, error) {
 	return s.feed(ctx, "", `
 		WITH tag AS MATERIALIZED (SELECT id FROM tags WHERE name = $1)`+feedHead+`
 		UNION ALL
-		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
+		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, u.name,
 			u.display_name, p.description
 		FROM tag, LATERAL (
 			SELECT o.* FROM photo_tags m JOIN photos o ON o.id = m.photo_id AND NOT o.private
@@ -80,7 +80,7 @@ func (s *Store) AlbumFeed(ctx context.Context, id int64) (FeedPage, error) {
 		UNION ALL
 		SELECT 9, 0, id, version, created_at, title, '', 0, 0, 0, name, display_name, description FROM found
 		UNION ALL
-		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, f.name,
+		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, f.name,
 			f.display_name, p.description
 		FROM found f, LATERAL (
 			SELECT o.* FROM album_photos m JOIN photos o ON o.id = m.photo_id AND NOT o.private

@@ -24,7 +24,7 @@ func (s *Store) Home(ctx context.Context, before, after int64) (HomePage, error)
 				END, false)::integer,
 			0, 0, '', '' FROM epoch
 		UNION ALL
-		SELECT p.kind, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
+		SELECT p.kind, 0, p.id, u.version, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, u.name,
 			u.display_name
 		FROM (
 			(SELECT 3 AS kind, * FROM photos WHERE $2 = 0 AND NOT private AND id < $1 ORDER BY id DESC LIMIT 49)

@@ -6,14 +6,6 @@ import (
 	"time"
 )
 
-// Picture is what a page needs to lay out and show an image: its key in the picture store, its size in pixels, and
-// its dominant colour as 0xRRGGBB.
-type Picture struct {
-	ImageID       string
-	Width, Height int32
-	Color         int32
-}
-
 // Owner names a user whose photo is shown.
 type Owner struct {
 	Name, DisplayName string

@@ -58,7 +58,7 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 	}
 	return read(ctx, s, "read photos", func(rows pgx.Rows) ([]PhotoPage, error) { return collectPhotos(rows, ids) }, `
 		SELECT a.nr, now(), e.version, coalesce(t.version, 0), u.id IS NOT NULL,
-			coalesce(p.title, ''), coalesce(p.posted_at, now()), coalesce(p.image_id, ''), coalesce(p.width, 0),
+			coalesce(p.title, ''), coalesce(p.posted_at, now()), coalesce(p.picture, 0), coalesce(p.width, 0),
 				coalesce(p.height, 0), coalesce(p.color, 0),
 			coalesce(u.name, ''), coalesce(u.display_name, ''), coalesce(u.version, 0),
 			coalesce(p.description, ''), p.taken_at, coalesce(p.faves, 0),
@@ -67,9 +67,9 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 			(SELECT array_agg(g.name ORDER BY g.name) FROM (SELECT x.tag_id FROM photo_tags x WHERE x.photo_id = p.id
 				ORDER BY x.tag_id LIMIT 100) AS m JOIN tags g ON g.id = m.tag_id),
 			al.ids, al.titles,
-			coalesce(n.id, 0), coalesce(n.title, ''), coalesce(n.image_id, ''), coalesce(n.width, 0), coalesce(n.height,
+			coalesce(n.id, 0), coalesce(n.title, ''), coalesce(n.picture, 0), coalesce(n.width, 0), coalesce(n.height,
 				0), coalesce(n.color, 0),
-			coalesce(o.id, 0), coalesce(o.title, ''), coalesce(o.image_id, ''), coalesce(o.width, 0), coalesce(o.height,
+			coalesce(o.id, 0), coalesce(o.title, ''), coalesce(o.picture, 0), coalesce(o.width, 0), coalesce(o.height,
 				0), coalesce(o.color, 0)
 		FROM unnest($1::bigint[]) WITH ORDINALITY AS a (id, nr) CROSS JOIN epoch e
 			LEFT JOIN tombstones t ON t.scope = 'photo.' || a.id
@@ -102,13 +102,13 @@ func collectPhotos(rows pgx.Rows, ids []int64) ([]PhotoPage, error) {
 			newer, older            Neighbour
 		)
 		err := rows.Scan(&nr, &readAt, &all, &tombstone, &found,
-			&p.Title, &p.PostedAt, &p.ImageID, &p.Width, &p.Height, &p.Color,
+			&p.Title, &p.PostedAt, &p.Generation, &p.Width, &p.Height, &p.Color,
 			&p.Name, &p.DisplayName, &version,
 			&p.Description, &p.TakenAt, &p.Faves,
 			&p.Camera.Model, &p.Camera.Lens, &p.Camera.Exposure, &p.Camera.Aperture, &p.Camera.FocalMM, &p.Camera.ISO,
 			&p.Tags, &albums, &titles,
-			&newer.ID, &newer.Title, &newer.ImageID, &newer.Width, &newer.Height, &newer.Color,
-			&older.ID, &older.Title, &older.ImageID, &older.Width, &older.Height, &older.Color)
+			&newer.ID, &newer.Title, &newer.Generation, &newer.Width, &newer.Height, &newer.Color,
+			&older.ID, &older.Title, &older.Generation, &older.Width, &older.Height, &older.Color)
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +116,7 @@ func collectPhotos(rows pgx.Rows, ids []int64) ([]PhotoPage, error) {
 		page := &pages[nr-1]
 		page.ReadAt = readAt
 		page.Depends = append(page.Depends, Dep{scopeAll, all})
-		p.ID = ids[nr-1]
+		p.ID, p.PhotoID, newer.PhotoID, older.PhotoID = ids[nr-1], ids[nr-1], newer.ID, older.ID
 		if !found {
 			page.absent("photo."+strconv.FormatInt(p.ID, 10), tombstone)
 			continue

@@ -158,9 +158,13 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		}},
 		"Feed":   {func() error { _, err := s.Feed(ctx, "u1"); return err }},
 		"Photos": {func() error { _, err := s.Photos(ctx, []int64{1, 7, 1 << 40}); return err }},
-		"Home":   {func() error { _, err := s.Home(ctx, 0, 0); return err }},
-		"Tag":    {func() error { _, err := s.Tag(ctx, "x", 0, 0); return err }},
-		"Album":  {func() error { _, err := s.Album(ctx, 1, 0, 0); return err }},
+		"PictureFiles": {func() error {
+			_, err := s.PictureFiles(ctx, []store.PictureQuery{{Photo: 1}, {Photo: 7}, {Photo: 1 << 40}})
+			return err
+		}},
+		"Home":  {func() error { _, err := s.Home(ctx, 0, 0); return err }},
+		"Tag":   {func() error { _, err := s.Tag(ctx, "x", 0, 0); return err }},
+		"Album": {func() error { _, err := s.Album(ctx, 1, 0, 0); return err }},
 		"Search": {search("sunset"), search("xylograp"), search("sunst"), search("sunset year:2015"),
 			search("tag:x or by:u1")},
 		"RelatedTags":      {func() error { _, err := s.RelatedTags(ctx, word(0)+" 0"); return err }},

@@ -158,15 +158,13 @@ func (r *row) sitemapPart() SitemapPartRow { return SitemapPartRow{N: r.part(), 
 // part is the number of a part of the sitemap.
 func (r *row) part() int64 { return r.id }
 
-func (r *row) sitemapEntry() SitemapRow { return SitemapRow{ID: r.id, Name: r.text, Width: r.number1} }
+func (r *row) sitemapEntry() SitemapRow { return SitemapRow{ID: r.id, Name: r.text} }
 
 // question is the index of the query that a row answers. Statements for batches number queries from 1; other statements
 // say 0.
 func (r *row) question() int { return int(max(r.nr, 1)) - 1 }
 
 func (r *row) owner() Owner { return Owner{r.name, r.display} }
-
-func (r *row) picture() Picture { return Picture{r.text, r.number1, r.number2, r.number3} }
 
 // eachRow calls begin with the head of a result and f with every other row. The row is the same struct each time, so f
 // must not keep it. For a page of photos this takes 25 us less than pgx.CollectRows with RowToStructByPos. Columns

@@ -166,13 +166,13 @@ func (s *Store) showFound(
 		)
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		SELECT 3, h.nr::integer, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
-			u.display_name
+		SELECT 3, h.nr::integer, p.id, u.version, p.posted_at, p.title, p.id || '.' || p.picture,
+			p.width, p.height, p.color, u.name, u.display_name
 		FROM unnest($1::bigint[]) WITH ORDINALITY AS h (id, nr) JOIN photos p ON p.id = h.id AND NOT p.private
 			JOIN shown_users u ON u.id = p.user_id
 		UNION ALL
-		SELECT 6, (row_number() OVER ())::integer, p.photo_count, p.version, p.created_at, '', coalesce(n.image_id, ''),
-			coalesce(n.width, 0), coalesce(n.height, 0),
+		SELECT 6, (row_number() OVER ())::integer, p.photo_count, p.version, p.created_at, '',
+			coalesce(n.id || '.' || n.picture, ''), coalesce(n.width, 0), coalesce(n.height, 0),
 			coalesce(n.color, 0), p.name, p.display_name
 		FROM people p LEFT JOIN LATERAL (SELECT * FROM photos o WHERE o.user_id = p.id AND NOT o.private
 			ORDER BY o.id DESC LIMIT 1) AS n ON true

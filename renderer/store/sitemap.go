@@ -28,9 +28,9 @@ type SitemapPart struct {
 
 // SitemapRow is one photo, user or album.
 type SitemapRow struct {
-	ID    int64
-	Name  string // photos: the image id; users: the name
-	Width int32  // photos: of the original, pixels
+	ID      int64
+	Name    string // users
+	Picture        // photos; of its size the width alone
 }
 
 // SitemapIndex reads which parts exist: those with at least one public photo, one user with a public photo, or one
@@ -79,7 +79,7 @@ func (s *Store) SitemapPhotos(ctx context.Context, n int64) (SitemapPart, error)
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		(SELECT 16, 0, p.id, 0, 'epoch', '', p.image_id, p.width, 0, 0, '', ''
+		(SELECT 3, 0, p.id, 0, 'epoch', '', p.id || '.' || p.picture, p.width, 0, 0, '', ''
 			FROM photos p JOIN shown_users u ON u.id = p.user_id
 			WHERE NOT p.private AND p.id > $1::bigint AND p.id <= $1 + 5000 ORDER BY p.id DESC LIMIT 5000)`)
 }
@@ -113,7 +113,10 @@ func (s *Store) sitemapPart(ctx context.Context, n int64, sql string) (SitemapPa
 
 func collectSitemapPart(rows pgx.Rows) (part SitemapPart, err error) {
 	err = eachRow(rows, part.begin, func(r *row) {
-		if r.kind == kindEntry {
+		switch r.kind {
+		case kindPhoto:
+			part.Rows = append(part.Rows, SitemapRow{ID: r.id, Picture: r.picture()})
+		case kindEntry:
 			part.Rows = append(part.Rows, r.sitemapEntry())
 		}
 	})

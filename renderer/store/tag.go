@@ -32,7 +32,7 @@ func (s *Store) Tag(ctx context.Context, tag string, before, after int64) (TagPa
 				ELSE false END::integer,
 			0, '', '' FROM tag
 		UNION ALL
-		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, u.name,
+		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, u.name,
 			u.display_name
 		FROM tag, LATERAL (
 			(SELECT o.* FROM photo_tags m JOIN photos o ON o.id = m.photo_id AND NOT o.private

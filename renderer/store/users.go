@@ -70,18 +70,18 @@ func (s *Store) Users(ctx context.Context, queries []UserQuery) ([]UserPage, err
 				ELSE false END::integer,
 			0, f.name, f.display_name FROM found f
 		UNION ALL
-		SELECT 4, f.nr, a.id, a.photo_count, f.created_at, a.title, a.image_id, a.width, a.height, a.color, '', ''
+		SELECT 4, f.nr, a.id, a.photo_count, f.created_at, a.title, a.picture, a.width, a.height, a.color, '', ''
 		FROM found f, LATERAL (
 			SELECT al.id, al.title, c.photo_count, cover.*
 			FROM albums al JOIN album_counts c ON c.album_id = al.id AND c.photo_count > 0, LATERAL (
-				SELECT p.image_id, p.width, p.height, p.color FROM album_photos ap JOIN photos p ON p.id = ap.photo_id
-					AND NOT p.private
+				SELECT p.id || '.' || p.picture AS picture, p.width, p.height, p.color
+				FROM album_photos ap JOIN photos p ON p.id = ap.photo_id AND NOT p.private
 				WHERE ap.album_id = al.id ORDER BY ap.position LIMIT 1
 			) AS cover
 			WHERE f.before = $4 AND al.user_id = f.id ORDER BY al.id DESC LIMIT 12
 		) AS a
 		UNION ALL
-		SELECT 3, f.nr, p.id, 0, p.posted_at, p.title, p.image_id, p.width, p.height, p.color, '', ''
+		SELECT 3, f.nr, p.id, 0, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, '', ''
 		FROM found f, LATERAL (
 			(SELECT * FROM photos o WHERE f.after = 0 AND o.user_id = f.id AND NOT o.private AND o.id < f.before
 				ORDER BY o.id DESC LIMIT 49)

@@ -17,6 +17,8 @@
 //	012  which site the database belongs to
 //	013  accounts, and the actions of people
 //	014  accounts that are deleted or closed, and sessions that end with them
+//	015  passkeys; 016 mails
+//	017  the generations of pictures, with which their addresses end
 package migrations
 
 import (

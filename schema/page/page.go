@@ -138,7 +138,7 @@ type Ref struct {
 	of       Kind   // feeds: the kind of the listing they tell of
 	sort     Sort   // searches
 	after    bool   // which way pos points
-	name     string // user, tag, query, file, part of the sitemap, asset file or image id
+	name     string // user, tag, query, file, part of the sitemap, asset file or key of a picture
 	encoding string // assets: "", "br" or "gz"; oEmbed answers: "json" or "xml"
 	origin   string // where its visitor reaches the site, "" where the page need not know
 	id       int64  // photo or album id, a day, an error's status, a picture's width
@@ -228,8 +228,8 @@ func Error(status int) Ref { return Ref{kind: KindError, id: int64(status)} }
 // Asset is a static file by its content-hashed name, such as "app.3f2a1b0c.css".
 func Asset(name string) Ref { return Ref{kind: KindAsset, name: name} }
 
-// Image is a JPEG derivative of the image with this id, in one of the [Widths].
-func Image(id string, width int) Ref { return Ref{kind: KindImage, name: id, id: int64(width)} }
+// Image is the picture of a photo, by its key (see package renderer/picturekey), as a JPEG in one of the [Widths].
+func Image(key string, width int) Ref { return Ref{kind: KindImage, name: key, id: int64(width)} }
 
 // Before gives the listing's page of what comes before a photo id (older), or before a position in an album.
 func (r Ref) Before(pos int64) Ref { r.pos, r.after = pos, false; return r }
@@ -268,7 +268,8 @@ func (r Ref) Kind() Kind { return r.kind }
 // Of is the listing that a feed tells of.
 func (r Ref) Of() Ref { return Ref{kind: r.of, name: r.name, id: r.id, origin: r.origin} }
 
-// Name is the user, tag, query, file, part of the sitemap, asset file or image id; "" for kinds that have none.
+// Name is the user, tag, query, file, part of the sitemap, asset file or key of a picture; "" for kinds that have
+// none.
 func (r Ref) Name() string { return r.name }
 
 // ID is the id of a photo or an album, or the number of a part of the sitemap.
@@ -360,7 +361,7 @@ func validAsset(name string) bool {
 		!strings.ContainsFunc(ext, func(c rune) bool { return !isLowerAlnum(byte(min(c, 255))) })
 }
 
-// validImage reports whether id is 26 characters of lower-case base32, an image's content hash.
+// validImage reports whether id is 26 characters of lower-case base32, as keys of pictures are.
 func validImage(id string) bool {
 	return len(id) == 26 && !strings.ContainsFunc(id,
 		func(c rune) bool { return (c < 'a' || c > 'z') && (c < '2' || c > '7') })

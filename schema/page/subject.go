@@ -35,7 +35,7 @@ func (k Kind) Patterns() []string {
 }
 
 // Subject gives the bus subject that the page, asset or picture is requested on, such as "page.user.ansel" or
-// "image.<id>.640".
+// "image.<key>.640".
 func (r Ref) Subject() string {
 	switch r.kind {
 	case KindNone:

@@ -23,9 +23,13 @@ type Reply struct {
 	MaxAge      time.Duration // age from which a copy is stale, in whole seconds; 0: never keep a copy
 	ReadAt      time.Time     // when its rows were read, in cluster time
 	Depends     []Dep         // the versions that its rows had
-	Immutable   bool          // the body never changes under this name
+	Immutable   bool          // the body never changes under this name, but may go, see GoneOnly
 	Body        []byte
 }
+
+// GoneOnly reports that of the changes of its scopes only those count that took something away: the body never changes,
+// but what it shows may cease to be public. An immutable reply that depends on nothing never goes.
+func (r *Reply) GoneOnly() bool { return r.Immutable && len(r.Depends) > 0 }
 
 // Dep is a scope, such as "user.ansel", and the version its rows had when they were read.
 type Dep struct {

@@ -18,13 +18,13 @@ const (
 type kind uint8
 
 const (
-	userPage  kind = iota // all public photos of a user, newest first, and the albums with any
-	feedPage              // the newest 30 of them
-	photoPage             // one photo, its tags and albums
-	albumPage             // all public photos of an album, in its order
-	tagPage               // some photos, all with the tag
-	homePage              // some photos; also what a search finds
-	kinds
+	userPage    kind = iota // all public photos of a user, newest first, and the albums with any
+	feedPage                // the newest 30 of them
+	photoPage               // one photo, its tags and albums
+	albumPage               // all public photos of an album, in its order
+	tagPage                 // some photos, all with the tag
+	homePage                // some photos; also what a search finds
+	picturePage             // the picture of a photo
 )
 
 const feedSize = 30 // entries of a feed
@@ -34,9 +34,11 @@ type target struct {
 	kind  kind
 	path  string
 	owner *owner // not of tagPage and homePage
-	photo *photo // photoPage
+	photo *photo // photoPage and picturePage
 	album int    // albumPage: index among the owner's albums
 	tag   int    // tagPage
+
+	address address // picturePage
 }
 
 // named is a version that an answer names in X-Depends.
@@ -80,6 +82,10 @@ type checker struct {
 // check finds what is wrong with an answer. It first waits for the outcomes of writes that began before the answer
 // ended.
 func (c *checker) check(o *observation) {
+	if o.target.kind == picturePage {
+		c.checkPicture(o)
+		return
+	}
 	for _, n := range o.named {
 		n.owner.waitFor(o.end)
 	}
@@ -179,13 +185,17 @@ func (c *checker) checkGone(o *observation) {
 		if vanished == nil {
 			continue
 		}
-		late := o.begin - vanished.acked
-		if late <= c.bound(vanished.acked, o.begin) ||
-			o.stale() && c.faults.quiet(vanished.acked, o.begin) < FaultBound {
-			continue
+		if c.lateFor(o, vanished) {
+			c.report(o, "gone", vanished, "it shows photo %d, which was gone %v before the request", m.photo,
+				o.begin-vanished.acked)
 		}
-		c.report(o, "gone", vanished, "it shows photo %d, which was gone %v before the request", m.photo, late)
 	}
+}
+
+// lateFor reports whether an answer that shows what a write has taken away is one of too long after that.
+func (c *checker) lateFor(o *observation, vanished *event) bool {
+	return o.begin-vanished.acked > c.bound(vanished.acked, o.begin) &&
+		(!o.stale() || c.faults.quiet(vanished.acked, o.begin) >= FaultBound)
 }
 
 // vanished is the first write since which the photo has not been public in any version, if it was acknowledged before

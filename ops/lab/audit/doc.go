@@ -14,7 +14,8 @@
 //
 //	label  an answer shows the state at the versions that it names: all of it, and nothing else
 //	fresh  it names no version that a write overtook, if the write was acknowledged longer ago than the bound
-//	gone   it shows nothing that was deleted or made private longer ago than the bound, not even marked as stale
+//	gone   it shows nothing that was deleted or made private longer ago than the bound, not even marked as stale; nor
+//	       is the address of a picture that was one before
 //	back   one visitor of one edge never sees the version of a scope fall
 //	own    a visitor with the signed cookie of a write sees that write at once, through any edge
 //	ended  no edge honours a session that was ended longer ago than the bound
@@ -45,6 +46,7 @@
 //	write.go      decides on writes and records their outcomes; bus.go and psql.go carry them out
 //	view.go       chooses pages to request; visitor.go requests them; scan.go reads bodies
 //	check.go      checks answers against the history; label.go is the rule of that name
+//	picture.go    the addresses of pictures, and how long each is one
 //	stopwatch.go  times how soon a write shows at every edge
 //	people.go     signs people up and in, and looks at their private pages
 //	revoke.go     ends sessions, and times how soon every edge refuses them

@@ -47,7 +47,8 @@ type photo struct {
 	exists bool       // guarded by busy
 	now    state      // guarded by busy
 
-	timeline []*event // by version, the first is the state at the start; guarded by owner.mu
+	timeline  []*event  // by version, the first is the state at the start; guarded by owner.mu
+	addresses []address // of its picture, the newest last; guarded by owner.mu
 }
 
 // album is one album of an audited user.

@@ -90,11 +90,13 @@ type Report struct {
 	Writes       map[Via]int64    `json:"writes"`
 	Unknown      int64            `json:"writes_looked_up"` // got no answer, and were looked up in Postgres
 	Observations int64            `json:"observations"`
-	Caches       map[string]int64 `json:"x_cache"`      // answers by X-Cache
-	NotModified  int64            `json:"not_modified"` // answers 304
-	Failed       map[string]int64 `json:"failed"`       // answers without a page: by status, or "no answer"
-	Own          int64            `json:"own"`          // page views with the cookie of a write
-	OwnStale     int64            `json:"own_stale"`    // of these, answered with a stale copy
+	Caches       map[string]int64 `json:"x_cache"`       // answers by X-Cache
+	NotModified  int64            `json:"not_modified"`  // answers 304
+	Pictures     int64            `json:"pictures"`      // observations of pictures
+	PicturesGone int64            `json:"pictures_gone"` // of these, answered 404
+	Failed       map[string]int64 `json:"failed"`        // answers without a page: by status, or "no answer"
+	Own          int64            `json:"own"`           // page views with the cookie of a write
+	OwnStale     int64            `json:"own_stale"`     // of these, answered with a stale copy
 
 	Violations int64            `json:"violations"`
 	Rules      map[string]int64 `json:"violations_by_rule"`
@@ -163,6 +165,7 @@ func (r *Report) Write(w io.Writer) error {
 		"observations", "%d: %s; %d of them 304, %d with the cookie of a write (%d of these stale)", r.Observations,
 		list(r.Caches), r.NotModified, r.Own, r.OwnStale,
 	)
+	line("pictures", "%d of them, %d at an address that had ended", r.Pictures, r.PicturesGone)
 	if len(r.Failed) > 0 {
 		line("no page", "%s", list(r.Failed))
 	}

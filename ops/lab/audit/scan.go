@@ -10,6 +10,7 @@ const (
 	markerWord = searchWord + " "
 	tagWord    = "audit-"
 	tagCount   = 8
+	maxKey     = 26 // characters of the key of a picture
 )
 
 // markerTitle is the n-th title of a photo.
@@ -32,11 +33,16 @@ type content struct {
 	conflicting []shown // photos with a second, different title in the same body
 	tags        uint32  // links to the auditor's tags
 	albums      []int64 // links to albums, in their order
+	picture     string  // the key in the first address of a picture
 }
 
 // scan reads a body without parsing HTML: markers and links stand in it literally.
 func scan(body []byte) content {
 	var s content
+	if _, address, ok := bytes.Cut(body, []byte("/img/")); ok {
+		key, _, _ := bytes.Cut(address[:min(len(address), maxKey+1)], []byte("/"))
+		s.picture = string(key)
+	}
 	for rest := body; ; {
 		var m shown
 		var ok bool

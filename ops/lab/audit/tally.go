@@ -77,6 +77,11 @@ func (t *tally) observed(o *observation) {
 	r := &t.report
 	r.Observations++
 	r.Caches[o.cache]++
+	if o.target.kind == picturePage {
+		if r.Pictures++; o.status == 404 {
+			r.PicturesGone++
+		}
+	}
 	if o.notModified {
 		r.NotModified++
 	}

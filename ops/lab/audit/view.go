@@ -41,6 +41,9 @@ func (a *audit) drawTarget(draw *rand.Rand) target {
 		return target{kind: userPage, owner: o, path: schema.User(o.name).Path()}
 	case n < 70:
 		p := o.photos[min(draw.IntN(len(o.photos)), draw.IntN(len(o.photos)))]
+		if picture, ok := p.drawPicture(draw); ok && n < 47 {
+			return picture
+		}
 		return target{kind: photoPage, owner: o, photo: p, path: schema.Photo(p.id).Path()}
 	case n < 80:
 		i := draw.IntN(len(o.albums))

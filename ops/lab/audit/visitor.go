@@ -61,6 +61,7 @@ func (v *visitor) view(ctx context.Context, method string, t target, own *event)
 		return nil
 	}
 	v.checkOrder(o)
+	o.learnPicture()
 	select {
 	case v.a.queue <- o:
 		v.a.tally.observed(o)
@@ -109,8 +110,10 @@ func (v *visitor) ask(ctx context.Context, method string, t target, own *event) 
 	}
 	rest, withheld := withoutWithheld(o.depends)
 	o.withheld = withheld
-	if o.named, err = v.a.world.resolve(rest); err != nil && o.status < 500 {
-		return nil, fmt.Errorf("X-Depends %q: %w", o.depends, err)
+	if t.kind != picturePage { // whose versions may be older ones, and which depends on none if it is missing
+		if o.named, err = v.a.world.resolve(rest); err != nil && o.status < 500 {
+			return nil, fmt.Errorf("X-Depends %q: %w", o.depends, err)
+		}
 	}
 	switch {
 	case o.status == http.StatusNotModified && has:

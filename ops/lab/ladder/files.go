@@ -37,9 +37,9 @@ func picturesOf(body []byte) (refs []page.Ref, err error) {
 	return refs, nil
 }
 
-// prepare writes static files and pictures to dir, with the names of their paths. In 2007 that was done when a photo
-// was uploaded.
-func prepare(ctx context.Context, dir string, refs []page.Ref, originals pictures.Store) error {
+// prepare writes static files and pictures to dir, with the names of their paths. images[i] is the original of refs[i].
+// In 2007 that was done when a photo was uploaded.
+func prepare(ctx context.Context, dir string, refs []page.Ref, images []string, originals pictures.Store) error {
 	assets, err := templates.LoadAssets()
 	if err != nil {
 		return err
@@ -52,9 +52,9 @@ func prepare(ctx context.Context, dir string, refs []page.Ref, originals picture
 	}
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(2) // each one holds a decoded original in memory
-	for _, ref := range refs {
+	for i, ref := range refs {
 		work.Go(func() error {
-			jpeg, err := pictures.Derive(ctx, originals, ref.Name(), ref.Width())
+			jpeg, err := pictures.Derive(ctx, originals, images[i], ref.Width())
 			if err != nil {
 				return fmt.Errorf("prepare %s: %w", ref.Path(), err)
 			}

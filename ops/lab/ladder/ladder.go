@@ -133,17 +133,34 @@ func (c *climb) end() error { return os.RemoveAll(c.dir) }
 
 func (c *climb) prepare(ctx context.Context, pictures []page.Ref) error {
 	c.cfg.Logger.Info("making files and thumbnails", "count", len(pictures))
-	return prepare(ctx, c.files, pictures, c.cfg.Pictures)
+	pages, err := maker(ctx, c.cfg.Pool)
+	if err != nil {
+		return err
+	}
+	images, err := pages.Files(ctx, pictures)
+	if err != nil {
+		return err
+	}
+	return prepare(ctx, c.files, pictures, images, c.cfg.Pictures)
 }
 
-// MakePage renders a page, which must exist, as all versions of the site do.
-func MakePage(ctx context.Context, pool *pgxpool.Pool, ref page.Ref) ([]byte, error) {
+// maker makes pages, as all versions of the site do.
+func maker(ctx context.Context, pool *pgxpool.Pool) (*renderer.Pages, error) {
 	assets, err := templates.LoadAssets()
 	if err != nil {
 		return nil, err
 	}
+	return renderer.OpenPages(ctx, store.New(pool), templates.Site{Assets: assets}, time.Now)
+}
+
+// MakePage renders a page, which must exist, as all versions of the site do.
+func MakePage(ctx context.Context, pool *pgxpool.Pool, ref page.Ref) ([]byte, error) {
+	pages, err := maker(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
 	var body bytes.Buffer
-	reply, err := renderer.NewPages(store.New(pool), templates.Site{Assets: assets}, time.Now).Make(ctx, ref, &body)
+	reply, err := pages.Make(ctx, ref, &body)
 	if err == nil && reply.Status != http.StatusOK {
 		err = fmt.Errorf("%s has the status %d", ref.Path(), reply.Status)
 	}

@@ -14,7 +14,6 @@ import (
 	"flickrkillr/renderer"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
-	"flickrkillr/templates"
 )
 
 // Versions of the site that Serve serves.
@@ -80,15 +79,16 @@ type pages struct {
 }
 
 func openPages(ctx context.Context, postgres string, connections int32) (*pages, func(), error) {
-	assets, err := templates.LoadAssets()
-	if err != nil {
-		return nil, nil, err
-	}
 	pool, err := store.OpenPool(ctx, postgres, connections)
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &pages{pages: renderer.NewPages(store.New(pool), templates.Site{Assets: assets}, time.Now)}
+	made, err := maker(ctx, pool)
+	if err != nil {
+		pool.Close()
+		return nil, nil, err
+	}
+	p := &pages{pages: made}
 	p.buffers.New = func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }
 	return p, pool.Close, nil
 }

@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 
 	"flickrkillr/schema/page"
 )
 
-// ServeRung keeps one version of the site up until ctx ends, with the pictures of every page, so that it can be viewed
-// in a browser. It calls ready with the address once the version answers. cfg is that of Run; Addr says where to
-// listen.
+// ServeRung keeps one version of the site up until ctx ends, with the pictures of the front page and of the user's, so
+// that it can be viewed in a browser. It calls ready with the address once the version answers. cfg is that of Run;
+// Addr says where to listen.
 func ServeRung(ctx context.Context, cfg Config, version string, ready func(url string)) (err error) {
 	r, err := rungNamed(version)
 	if err != nil {
@@ -24,7 +23,7 @@ func ServeRung(ctx context.Context, cfg Config, version string, ready func(url s
 		return err
 	}
 	defer func() { err = errors.Join(err, c.end()) }()
-	pictures, err := c.allPictures(ctx)
+	pictures, err := c.shownPictures(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,20 +56,22 @@ func rungNamed(version string) (*rung, error) {
 	return nil, fmt.Errorf("there is no version %q: it is one of %s", version, strings.Join(known, ", "))
 }
 
-// maxPictures bounds the originals that are prepared. The demonstration data has about a hundred.
-const maxPictures = 1000
-
-// allPictures lists every picture in every width.
-func (c *climb) allPictures(ctx context.Context) (refs []page.Ref, err error) {
-	rows, err := c.cfg.Pool.Query(ctx, "SELECT id FROM images ORDER BY id LIMIT $1", maxPictures)
-	if err != nil {
-		return nil, fmt.Errorf("list the pictures: %w", err)
-	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	for _, id := range ids {
-		for _, width := range page.Widths() {
-			refs = append(refs, page.Image(id, width))
+// shownPictures lists the pictures that the front page and the page of the user link to.
+func (c *climb) shownPictures(ctx context.Context) (refs []page.Ref, err error) {
+	for _, ref := range []page.Ref{page.Home(), page.User(c.cfg.User)} {
+		body, err := MakePage(ctx, c.cfg.Pool, ref)
+		if err != nil {
+			return nil, err
+		}
+		more, err := picturesOf(body)
+		if err != nil {
+			return nil, err
+		}
+		for _, picture := range more {
+			if !slices.Contains(refs, picture) {
+				refs = append(refs, picture)
+			}
 		}
 	}
-	return refs, err
+	return refs, nil
 }
