@@ -263,6 +263,8 @@ func checkTokenName(name string) string {
 		return "is too long: use at most 60 characters"
 	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }):
 		return "has control characters or invisible ones: leave them out"
+	case !wire.HasVisible(name):
+		return "has invisible characters alone: say what the token is for"
 	}
 	return ""
 }

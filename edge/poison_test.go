@@ -113,7 +113,7 @@ func TestDoubledParameters(t *testing.T) {
 	})
 }
 
-// TestForgedRequests: no request of another site changes anything, on any route: an edge takes no writes yet.
+// TestForgedRequests: a page that takes no form takes no write, from another site or not. TestPeople has the forms.
 func TestForgedRequests(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

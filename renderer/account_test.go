@@ -190,6 +190,13 @@ func TestProfile(t *testing.T) {
 	if !strings.Contains(string(refused.Data), `name="key" value="p2"`) {
 		t.Error("the form has another key")
 	}
+	ansel.Set(wire.HeaderKey, "p3")
+	for _, blank := range []string{"\u200b", "\u2060\ufeff", "\u3164\uffa0", "\ufe0f"} {
+		why := refusedFor(t, st.send(t, wire.ActionProfileEdit, ansel, encoded("display", blank, "bio", "")), "display")
+		if !strings.Contains(why, "invisible characters alone") {
+			t.Errorf("%+q is refused: it %s", blank, why)
+		}
+	}
 	conflict := st.send(t, wire.ActionProfileEdit, nats.Header{wire.HeaderKey: {"p"}, wire.HeaderUser: {"1"},
 		wire.HeaderAccept: {wire.AcceptPage}}, encoded("display", "Other", "bio", ""))
 	if conflict.Header.Get(wire.HeaderStatus) != "422" || strings.Contains(string(conflict.Data), `value="p"`) {

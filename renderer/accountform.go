@@ -135,6 +135,8 @@ func checkDisplayName(name string) *wire.InputError {
 	switch {
 	case strings.TrimSpace(name) == "":
 		return wrong("display", "is missing: give at least one character")
+	case !wire.HasVisible(name):
+		return wrong("display", "has invisible characters alone: give at least one that can be seen")
 	case strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) }):
 		return wrong("display", "has marks that change the direction of text: leave them out")
 	}

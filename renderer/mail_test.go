@@ -3,15 +3,11 @@ package renderer
 import (
 	"fmt"
 	"html"
-	"io"
-	"net"
 	"net/mail"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/emersion/go-smtp"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,71 +17,22 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// postbox is an SMTP server that keeps what it is sent, by recipient.
+// postbox is the mail server of the site.
 type postbox struct {
-	mu    sync.Mutex
-	mails map[string][]string
-	url   string
+	*testenv.Postbox
+	url string
 }
 
 func newPostbox(t *testing.T) *postbox {
 	t.Helper()
-	box := &postbox{mails: map[string][]string{}}
-	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
-		return &delivery{box: box}, nil
-	}))
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = server.Serve(listener) // until Close
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close() // Close does not close one that is not served yet
-		_ = server.Close()
-		<-served
-	})
-	box.url = "smtp://" + listener.Addr().String() + "?tls=off&from=no-reply@photos.example"
-	return box
-}
-
-type delivery struct {
-	box *postbox
-	to  string
-}
-
-func (d *delivery) Reset()                                    {}
-func (d *delivery) Logout() error                             { return nil }
-func (d *delivery) Mail(string, *smtp.MailOptions) error      { return nil }
-func (d *delivery) Rcpt(to string, _ *smtp.RcptOptions) error { d.to = to; return nil }
-func (d *delivery) Data(r io.Reader) error {
-	data, err := io.ReadAll(r)
-	d.box.mu.Lock()
-	defer d.box.mu.Unlock()
-	d.box.mails[d.to] = append(d.box.mails[d.to], string(data))
-	return err
+	box := testenv.NewPostbox(t)
+	return &postbox{box, box.URL}
 }
 
 // links returns the tokens that were mailed to an address, in order; n of them are waited for.
-func (b *postbox) links(t *testing.T, to string, kind page.Private, n int) (tokens []string) {
+func (b *postbox) links(t *testing.T, to string, kind page.Private, n int) []string {
 	t.Helper()
-	pattern := regexp.MustCompile(regexp.QuoteMeta("https://photos.example"+kind.Path()+"?token=") + `([\w-]{43})\s`)
-	testenv.Eventually(t, "the mails to "+to, func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		tokens = nil
-		for _, m := range b.mails[to] {
-			m = strings.ReplaceAll(strings.ReplaceAll(m, "=\r\n", ""), "=3D", "=") // quoted-printable
-			if found := pattern.FindStringSubmatch(m); found != nil {
-				tokens = append(tokens, found[1])
-			}
-		}
-		return len(tokens) >= n
-	})
-	return tokens
+	return b.Links(t, to, kind.Path(), n)
 }
 
 // mailsDone waits until n mails were worked on.
@@ -164,10 +111,10 @@ func TestMail(t *testing.T) {
 	ask("l6", "imogen") // the fourth within half an hour
 	mailsDone(t, s, done)
 	links := box.links(t, "imogen@photos.example", page.PrivateReset, 3)
-	if len(links) != 3 || len(box.mails) != 1 {
-		t.Errorf("%d links, mails to %d addresses", len(links), len(box.mails))
+	if len(links) != 3 || box.Addresses() != 1 {
+		t.Errorf("%d links, mails to %d addresses", len(links), box.Addresses())
 	}
-	checkMail(t, box.mails["imogen@photos.example"][1])
+	checkMail(t, box.Mails("imogen@photos.example")[1])
 	for _, secret := range links {
 		if st.scalar(t, `SELECT count(*) FROM mail_links l WHERE l::text LIKE '%' || $1 || '%'`, secret) != 0 {
 			t.Error("a link is stored as it is")
@@ -214,9 +161,7 @@ func TestMail(t *testing.T) {
 		t.Error("the address is not removed")
 	}
 	testenv.Eventually(t, "the address that was removed hears of it", func() bool {
-		box.mu.Lock()
-		defer box.mu.Unlock()
-		all := box.mails["imogen@photos.example"]
+		all := box.Mails("imogen@photos.example")
 		return strings.Contains(all[len(all)-1], "no longer has this address")
 	})
 	email(m, "e6", "imogen@photos.example")

@@ -260,6 +260,9 @@ func (f form) label() (string, *wire.InputError) {
 	if label == nil || strings.TrimSpace(*label) == "" {
 		return "", wrong("label", "is missing: say where the passkey is, such as phone")
 	}
+	if !wire.HasVisible(*label) {
+		return "", wrong("label", "has invisible characters alone: say where the passkey is, such as phone")
+	}
 	return *label, nil
 }
 

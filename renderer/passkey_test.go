@@ -152,6 +152,10 @@ func TestPasskeys(t *testing.T) {
 	refusedFor(t, other.do(wire.ActionPasskeyRename, "r1", "id", id, "label", "Mine"), "form")
 	refusedFor(t, other.do(wire.ActionPasskeyRemove, "r2", "id", id, "label", "", "remove", "1"), "form")
 	refusedFor(t, m.do(wire.ActionPasskeyRename, "r3", "id", id, "label", strings.Repeat("a", 61)), "label")
+	why := refusedFor(t, m.do(wire.ActionPasskeyRename, "r3", "id", id, "label", "\u2060\ufe0f"), "label")
+	if !strings.Contains(why, "invisible characters alone") {
+		t.Errorf("a label that cannot be seen is refused: it %s", why)
+	}
 	changed(t, m.do(wire.ActionPasskeyRename, "r4", "id", id, "label", "Blue key"))
 	if n := st.scalar(t, `SELECT count(*) FROM passkeys WHERE label = 'Blue key' AND used_at IS NOT NULL`); n != 1 {
 		t.Error("the passkey has another name, or was never used")

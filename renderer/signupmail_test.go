@@ -59,8 +59,8 @@ func TestSignUpWithAddress(t *testing.T) {
 	}
 	refusedFor(t, signUp("up", "imogen", "other@photos.example"), "form")
 	mailsDone(t, s, 2)
-	if n := len(box.links(t, "imogen@photos.example", page.PrivateConfirm, 0)); n != 1 || len(box.mails) != 1 {
-		t.Errorf("%d links, mails to %d addresses", n, len(box.mails))
+	if n := len(box.links(t, "imogen@photos.example", page.PrivateConfirm, 0)); n != 1 || box.Addresses() != 1 {
+		t.Errorf("%d links, mails to %d addresses", n, box.Addresses())
 	}
 	if st.scalar(t, `SELECT count(*) FROM accounts WHERE email IS NOT NULL`) != 0 {
 		t.Error("an address counts that nobody has confirmed")

@@ -630,6 +630,27 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// TestSessionCheckAllocatesNothing: knowing a visitor whose session is kept costs no memory. Not parallel: it counts
+// what the whole process allocates.
+func TestSessionCheckAllocatesNothing(t *testing.T) {
+	at := newBus(t)
+	s := at.edge()
+	token := at.begin(s, ansel())
+	fields := []string{"theme=dark; session=" + token + "; me=ansel"}
+	if !has(t, s, token) {
+		t.Fatal("no session")
+	}
+	allocs := testing.AllocsPerRun(1000, func() {
+		value, _ := Token(fields, "session")
+		if _, _, err := s.Find(t.Context(), value); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs != 0 { // an average, rounded down: what NATS reads meanwhile is less than one a check
+		t.Errorf("a check allocates %v times", allocs)
+	}
+}
+
 // BenchmarkSessionCheck is what knowing a signed-in visitor costs: from the header field to the session.
 func BenchmarkSessionCheck(b *testing.B) {
 	at := newBus(b)

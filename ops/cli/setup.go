@@ -5,7 +5,7 @@ import (
 )
 
 type setupCommand struct {
-	Tests bool `default:"true" negatable:"" help:"Also install what only the tests need: Chromium and the NATS CLI (default: yes)."`
+	Tests bool `default:"true" negatable:"" help:"Also install what only the tests need: Chromium, the NATS CLI, npm and what it brings (default: yes)."`
 }
 
 func (c *setupCommand) Run(s *session) error {

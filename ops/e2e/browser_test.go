@@ -174,6 +174,11 @@ func openPage(t *testing.T, parent context.Context, url string, width int64, dar
 	); err != nil {
 		t.Errorf("%s: %v", url, err)
 	}
+	if options := barriersAt(width, dark); options != "" {
+		for _, barrier := range barriers(t, ctx, options) {
+			t.Errorf("%s at %d, %s: %s", url, width, scheme, barrier)
+		}
+	}
 	if folder := os.Getenv("KILLR_SCREENSHOTS"); folder != "" {
 		screenshot(t, ctx, filepath.Join(folder, fmt.Sprintf("%s-%d-%s.jpg", fileName(url), width, scheme)))
 	}
@@ -188,7 +193,7 @@ func openPage(t *testing.T, parent context.Context, url string, width int64, dar
 	return v
 }
 
-func screenshot(t *testing.T, ctx context.Context, path string) {
+func screenshot(t testing.TB, ctx context.Context, path string) {
 	t.Helper()
 	b, err := chromedp.Run(ctx, chromedp.FullScreenshot(80))
 	if err == nil {

@@ -17,16 +17,7 @@ func passkeyInBrowser(t *testing.T, parent context.Context, s *peopleSite, name,
 	base := strings.Replace(s.urls[3], "127.0.0.1", "localhost", 1)
 	b := newTab(t, parent, base)
 	press := func() { t.Helper(); ask[bool](b, `(document.querySelector("main button").click(), true)`) }
-	b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
-		if _, err := cdp.Call(ctx, tab, webauthn.Enable, webauthn.EnableParams{}); err != nil {
-			return err
-		}
-		_, err := cdp.Call(ctx, tab, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{
-			Options: &webauthn.VirtualAuthenticatorOptions{Protocol: "ctap2", Transport: "internal",
-				HasResidentKey: true, HasUserVerification: true, IsUserVerified: true,
-				AutomaticPresenceSimulation: true}})
-		return err
-	}))
+	b.addAuthenticator()
 	b.open("/signin?next=%2Fme%2Fpasskeys%2Fnew")
 	b.do(chromedp.SendKeys("#name", name), chromedp.SendKeys("#password", password))
 	press()
@@ -52,4 +43,19 @@ func passkeyInBrowser(t *testing.T, parent context.Context, s *peopleSite, name,
 	b.becomes(fmt.Sprintf(`location.pathname === "/me" &&
 		document.querySelector("main")?.innerText.includes(%q)`, strings.ToLower(name)))
 	b.noProblems()
+}
+
+// addAuthenticator gives the tab an authenticator that agrees to everything.
+func (b *tab) addAuthenticator() {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		if _, err := cdp.Call(ctx, tab, webauthn.Enable, webauthn.EnableParams{}); err != nil {
+			return err
+		}
+		_, err := cdp.Call(ctx, tab, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{
+			Options: &webauthn.VirtualAuthenticatorOptions{Protocol: "ctap2", Transport: "internal",
+				HasResidentKey: true, HasUserVerification: true, IsUserVerified: true,
+				AutomaticPresenceSimulation: true}})
+		return err
+	}))
 }

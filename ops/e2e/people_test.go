@@ -27,6 +27,7 @@ import (
 	roles "flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
 
@@ -46,17 +47,22 @@ type peopleSite struct {
 // addressGuesses leaves enough for the whole test, which has one address.
 const addressGuesses = 400
 
-func newPeopleSite(t *testing.T) *peopleSite {
+// newPeopleSite starts such a site. With more it also gets what more changes.
+func newPeopleSite(t *testing.T, more ...func(*roles.Config)) *peopleSite {
 	t.Helper()
 	bus, postgres := testenv.NATSServer(t), testenv.DatabaseURL(t)
 	s := &peopleSite{t: t, pool: testenv.Pool(t, postgres), nc: testenv.Connect(t, bus.URL()),
 		said: testenv.NewOutput(), pictures: t.TempDir()}
-	site := roles.New(roles.Config{
+	cfg := roles.Config{
 		Services: stack.Env{NATS: bus.URL(), Seeds: testenv.Seeds(t), Postgres: postgres},
 		Pictures: s.pictures, Addr: "127.0.0.1:0",
 		Logger: slog.New(slog.NewTextHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug})), AccessLog: true,
 		Edge: edge.Config{AddressGuesses: addressGuesses},
-	})
+	}
+	for _, change := range more {
+		change(&cfg)
+	}
+	site := roles.New(cfg)
 	t.Cleanup(func() { must(t, site.Stop()) })
 	must(t, site.Add(roles.Renderer, 1))
 	must(t, site.Add(roles.Edge, 4))
@@ -215,6 +221,9 @@ func TestPeople(t *testing.T) {
 		{"closed account", closeAccount},
 		{"deleted account", deleteAccount},
 		{"forged", forgedForms},
+		{"expired keys", expiredKeys},
+		{"other spellings", otherSpellings},
+		{"watched by an operator", watchSessions},
 		{"bad input", badForms},
 		{"shared pages", sharedPages},
 		{"browser", inBrowser},
@@ -250,11 +259,20 @@ func signUpOutIn(t *testing.T, s *peopleSite) {
 		}
 	}
 	p.get(2, "/signin").expect(http.StatusSeeOther, "/me")
-	p.form(1, "/signout", url.Values{"key": {"none"}}).expect(http.StatusSeeOther, "/")
+	thief := s.person("") // has a copy of the cookie
+	thief.header.Set("Cookie", "session="+p.cookie("session"))
+	s.secrets = append(append(s.secrets, codes...), p.cookie("session"))
 	for i := range s.urls {
-		if p.knows(i) {
-			t.Errorf("edge %d knows who signed out", i)
+		if !thief.knows(i) {
+			t.Errorf("edge %d does not know the copy of a cookie", i)
 		}
+	}
+	p.form(1, "/signout", url.Values{"key": {"none"}}).expect(http.StatusSeeOther, "/")
+	if p.cookie("session") != "" {
+		t.Error("the browser keeps the cookie")
+	}
+	for i := range s.urls {
+		testenv.Eventually(t, "the session has ended", func() bool { return !thief.knows(i) })
 	}
 	fields.Set("password", p.password)
 	reloaded := p.form(3, "/signup", fields) // by the next visitor at this computer
@@ -448,13 +466,13 @@ func listSessions(t *testing.T, s *peopleSite) {
 	testenv.Eventually(t, "all browsers are signed out", func() bool { return !third.knows(2) && !p.knows(0) })
 }
 
-// forgedForms: what another site makes a browser send is refused, on every path that takes a form.
+// forgedForms: what another site makes a browser send is refused, on every path of a private page or form.
 func forgedForms(t *testing.T, s *peopleSite) {
 	p := s.person("lisette")
 	p.signUp(0)
-	paths := []string{
-		"/signin", "/signup", "/recover", "/signout", "/me", "/me/password", "/me/sessions", "/me/profile",
-		"/me/passkeys", "/me/passkeys/new", "/me/email", "/recover/link", "/reset", "/confirm",
+	paths := []string{page.PathSignOut}
+	for _, kind := range page.Privates() {
+		paths = append(paths, kind.Path())
 	}
 	for what, header := range map[string]http.Header{
 		"another origin":       {"Origin": {"https://evil.example"}},
@@ -584,18 +602,25 @@ func sharedPages(t *testing.T, s *peopleSite) {
 	}
 }
 
-// inBrowser: somebody signs up, edits their profile and signs out in Chromium, whose header says who is signed in.
-func inBrowser(t *testing.T, s *peopleSite) {
-	// A style sheet is compressed when it is first requested. On a busy machine that takes longer than an edge waits.
+// warmAssets requests the files of pages from each edge. A style sheet is compressed when it is first requested. On a
+// busy machine that takes longer than an edge waits.
+func (s *peopleSite) warmAssets() {
+	s.t.Helper()
 	visitor := s.person("")
 	for edge := range s.urls {
-		for _, path := range regexp.MustCompile(`/static/[^"]+`).FindAllString(visitor.get(edge, "/about").body, -1) {
-			testenv.Eventually(t, path+" is served", func() bool {
+		page := visitor.get(edge, "/about").body + visitor.get(edge, "/signin").body
+		for _, path := range regexp.MustCompile(`/static/[^"]+`).FindAllString(page, -1) {
+			testenv.Eventually(s.t, path+" is served", func() bool {
 				return visitor.get(edge, path).status == http.StatusOK
 			})
 		}
 	}
-	parent := browser(t)
+}
+
+// inBrowser: somebody signs up, edits their profile and signs out in Chromium, whose header says who is signed in.
+func inBrowser(t *testing.T, s *peopleSite) {
+	s.warmAssets()
+	parent, visitor := browser(t), s.person("")
 	b := newTab(t, parent, s.urls[1])
 	fill := func(field, text string) {
 		t.Helper()
@@ -614,11 +639,23 @@ func inBrowser(t *testing.T, s *peopleSite) {
 	press()
 	b.becomes(`document.querySelectorAll("main li code").length === 10`)
 	b.becomes(header + ` === "diane_a…"`)
+	// A browser sends its cookies to all edges, as they have one host name.
+	const own = "/photos/diane_arbus_of_new_york"
+	testenv.Eventually(t, "another edge keeps the page", func() bool {
+		return visitor.get(3, own).header.Get("X-Cache") == "near"
+	})
 	b.open("/me/profile")
 	fill("bio", "Seen in the park.")
 	press()
 	b.becomes(`location.pathname === "/photos/diane_arbus_of_new_york" &&
 		document.querySelector("main").textContent.includes("Seen in the park.")`)
+	if !slices.Contains(b.cookieNames(), "fresh") {
+		t.Errorf("after a change the browser has the cookies %q", b.cookieNames())
+	}
+	b.do(chromedp.Navigate(s.urls[3] + own))
+	if !ask[bool](b, `document.querySelector("main").textContent.includes("Seen in the park.")`) {
+		t.Error("another edge does not show who made a change the change")
+	}
 	openPage(t, parent, s.urls[2]+"/me/sessions", 360, true)
 	openPage(t, parent, s.urls[2]+"/me/profile", 1440, false)
 	openPage(t, parent, s.urls[2]+"/me/delete", 360, true)

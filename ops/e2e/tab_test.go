@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
 	"flickrkillr/ops/testenv"
@@ -20,12 +22,15 @@ type tab struct {
 	opened bool
 }
 
+// tabTime bounds what a test does in a tab. A test of all pages does much.
+const tabTime = 10 * time.Minute
+
 // newTab opens a tab with its own session storage.
 func newTab(t testing.TB, parent context.Context, base string) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent)
 	t.Cleanup(cancel)
-	ctx, stop := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, stop := context.WithTimeout(ctx, tabTime)
 	t.Cleanup(stop)
 	noted, err := listen(ctx)
 	if err != nil {
@@ -90,4 +95,20 @@ func (b *tab) noProblems() {
 	for _, problem := range b.noted.problems {
 		b.t.Error(problem)
 	}
+}
+
+// cookieNames lists the cookies that the browser sends to the site, those that scripts cannot read included.
+func (b *tab) cookieNames() (names []string) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		got, err := cdp.Call(ctx, tab, network.GetCookies, network.GetCookiesParams{URLs: []string{b.base + "/"}})
+		if err != nil {
+			return err
+		}
+		for _, c := range got.Cookies {
+			names = append(names, c.Name)
+		}
+		return nil
+	}))
+	return names
 }

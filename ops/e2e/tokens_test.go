@@ -114,7 +114,7 @@ func apiTokens(t *testing.T, s *peopleSite) {
 		t.Errorf("tokens are among the sessions: %q", sessions)
 	}
 	for name, says := range map[string]string{
-		"": "missing", strings.Repeat("x", 61): "too long", "a\u202eb": "invisible",
+		"": "missing", strings.Repeat("x", 61): "too long", "a\u202eb": "invisible", "\ufe0f\u3164": "invisible",
 	} {
 		refused := p.form(0, "/me/tokens", url.Values{"name": {name}, "password": {p.password}})
 		refused.expect(http.StatusUnprocessableEntity, "")

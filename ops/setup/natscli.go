@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // The NATS CLI that tests and people look inside with. ops/tools/go.mod pins the same version; a test compares them.
@@ -19,40 +18,24 @@ const (
 )
 
 // BinDir is where the NATS CLI is, or will be: a folder named for its version in the user's cache.
-func BinDir() string {
-	cache, err := os.UserCacheDir()
-	if err != nil { // no HOME, as in some containers and services
-		cache = filepath.Join(os.TempDir(), fmt.Sprintf("cache-%d", os.Getuid()))
-	}
-	return filepath.Join(cache, "flickrkillr", "natscli-"+natsCLIVersion)
-}
+func BinDir() string { return cacheDir("natscli-" + natsCLIVersion) }
 
 // NATSCLI returns the path of the pinned NATS CLI and builds it if it is not there, which takes a minute or two from
 // nothing. Only one process builds; the others wait for it. The build needs the project's source: out is told what is
 // going on.
 func NATSCLI(ctx context.Context, out io.Writer) (string, error) {
-	dir := BinDir()
-	path := filepath.Join(dir, "nats")
-	if found(path) {
-		return path, nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("build the NATS CLI: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	path := filepath.Join(BinDir(), "nats")
+	err := makeOnce(BinDir(), func() bool { return found(path) }, func() error { return buildNATSCLI(ctx, path, out) })
 	if err != nil {
 		return "", fmt.Errorf("build the NATS CLI: %w", err)
 	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", fmt.Errorf("build the NATS CLI: %w", err)
-	}
-	if found(path) { // somebody built it while we waited
-		return path, nil
-	}
+	return path, nil
+}
+
+func buildNATSCLI(ctx context.Context, path string, out io.Writer) error {
 	root, err := sourceRoot(ctx)
 	if err != nil {
-		return "", fmt.Errorf("build the NATS CLI: %w", err)
+		return err
 	}
 	fmt.Fprintf(out, "building the NATS CLI %s (a minute or two, once)\n", natsCLIVersion)
 	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags",
@@ -61,12 +44,9 @@ func NATSCLI(ctx context.Context, out io.Writer) (string, error) {
 	// GOFLAGS may ask for the race detector, which is for our code, not for a tool.
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
 	if said, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the NATS CLI: %w: %s", err, said)
+		return fmt.Errorf("%w: %s", err, said)
 	}
-	if err := os.Rename(path+".making", path); err != nil {
-		return "", fmt.Errorf("build the NATS CLI: %w", err)
-	}
-	return path, nil
+	return os.Rename(path+".making", path)
 }
 
 func found(path string) bool {

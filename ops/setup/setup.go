@@ -1,5 +1,5 @@
 // Package setup installs what the stack and the tests need and `go build` does not bring: memcached, a PostgreSQL
-// server, and for the tests Chromium and the NATS CLI.
+// server, and for the tests Chromium, the NATS CLI, and what checks pages (axe-core and html-validate, by npm).
 //
 // **Input**: this machine. **Output**: installed programs, and one line for each. If all are installed it does nothing,
 // which takes some milliseconds. **Must not touch**: roles and their data. Only commands and tests may import it.
@@ -20,7 +20,7 @@ import (
 
 // Config says what is wanted.
 type Config struct {
-	Tests bool      // also what only tests need: Chromium and the NATS CLI
+	Tests bool      // also what only tests need: Chromium, npm, the NATS CLI, the checks of pages
 	Quiet bool      // speak only of what is being installed
 	Out   io.Writer // hears what is there, and what is being installed
 }
@@ -42,6 +42,7 @@ func needs(tests bool) []need {
 		all = append(
 			all,
 			need{name: "Chromium", find: FindChromium, apt: "chromium", brew: []string{"--cask", "google-chrome"}},
+			need{name: "npm", find: findNPM, apt: "npm", brew: []string{"node"}},
 		)
 	}
 	return all
@@ -71,9 +72,16 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := both.Wait(); err != nil {
 		return err
 	}
-	if cfg.Tests {
-		cfg.say("NATS CLI", natsCLI)
+	if !cfg.Tests {
+		return nil
 	}
+	cfg.say("NATS CLI", natsCLI)
+	checks, err := FindPageChecks(ctx, cfg.Out) // by npm, which may have been missing
+	if err != nil {
+		return err
+	}
+	cfg.say("axe-core", checks.Axe)
+	cfg.say("html-validate", checks.HTMLValidate)
 	return nil
 }
 

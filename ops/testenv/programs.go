@@ -25,3 +25,13 @@ func Chromium(t testing.TB) string {
 	}
 	return path
 }
+
+// PageChecks returns the programs that check pages, installing them if need be, which takes some seconds once.
+func PageChecks(t testing.TB) setup.PageChecks {
+	t.Helper()
+	checks, err := setup.FindPageChecks(t.Context(), t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return checks
+}

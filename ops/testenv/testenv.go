@@ -16,7 +16,7 @@
 //	disk.go       a disk that can be filled
 //	process.go    a program and what it writes; up.go is a small site
 //	get.go        an HTTP request
-//	programs.go   where Chromium and the NATS CLI are
+//	programs.go   where Chromium, the NATS CLI and the checks of pages are
 //	eventually.go wait for a condition
 package testenv
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/text/cases"
@@ -91,6 +92,16 @@ func FoldName(typed string) string {
 		return typed
 	}
 	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(typed))))
+}
+
+// HasVisible reports whether a text has a character that draws something: a letter, digit, sign or symbol that is none
+// of those that are drawn as nothing, such as U+200B, variation selectors and the fillers of Hangul.
+func HasVisible(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool {
+		const blankBraille, nullNotehead = '\u2800', '\U0001D159'
+		return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) &&
+			!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && r != blankBraille && r != nullNotehead
+	})
 }
 
 // ChangedBy returns the scopes and versions in the reply to an action.

@@ -470,6 +470,27 @@ func TestAccount(t *testing.T) {
 	}
 }
 
+// TestHasVisible: characters that are drawn as nothing show nobody a name.
+func TestHasVisible(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"", " ", "\u200b", "\u2060\u200d", "\ufeff", "\ufe0f\U000E0100", "\u115f\u1160", "\u3164", "\uffa0", "\u00ad",
+		"\u034f", "\u180e", "\u17b4", "\u2800", "\U0001D159", "\u00a0\u3000\u2028", "\u0301", "\U000E0041", "\x00\x1b",
+	} {
+		if HasVisible(text) {
+			t.Errorf("%+q shows something", text)
+		}
+		if !HasVisible(text + "a") {
+			t.Errorf("%+q and a letter show nothing", text)
+		}
+	}
+	for _, text := range []string{"a", "7", "-", "§", "☃", "❤\ufe0f", "👩\u200d💻", "雪", "ᄀ", "e\u0301", "ا"} {
+		if !HasVisible(text) {
+			t.Errorf("%+q shows nothing", text)
+		}
+	}
+}
+
 func TestSession(t *testing.T) {
 	t.Parallel()
 	want := Session{ID: "abc", User: 7, Name: "ansel", Created: time.Unix(1, 0).UTC(), Agent: "Firefox on Linux"}

@@ -47,7 +47,10 @@ type people struct {
 	free    chan *member
 	secrets *secrets
 	leaks   leaks
-	probes  sync.WaitGroup // of ended sessions
+	probes  sync.WaitGroup // of ended sessions, and of people who are gone
+
+	guestsMu sync.Mutex
+	guests   []string // names of accounts that the audit has made to delete them
 }
 
 // member is one of the audit's people. One goroutine at a time uses it, but for cookie.
@@ -356,8 +359,16 @@ func (p *people) leave(ctx context.Context) error {
 			break
 		}
 	}
-	if _, err := p.a.cfg.Pool.Exec(ctx, "DELETE FROM users WHERE name = ANY ($1)", names); err != nil {
-		return fmt.Errorf("audit: remove the accounts whose names begin with %s: %w", NamePrefix, err)
+	p.guestsMu.Lock()
+	names = append(names, p.guests...)
+	p.guestsMu.Unlock()
+	for _, sql := range []string{
+		"DELETE FROM users WHERE name = ANY ($1)", "DELETE FROM deletions WHERE name = ANY ($1)",
+		"DELETE FROM kept_names WHERE name = ANY ($1)",
+	} {
+		if _, err := p.a.cfg.Pool.Exec(ctx, sql, names); err != nil {
+			return fmt.Errorf("audit: remove the accounts whose names begin with %s: %w", NamePrefix, err)
+		}
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ type accountsSite struct {
 	keeps   bool // an edge answers with the page of whoever came first
 	tells   bool // an edge shows everybody the e-mail address of who came first
 	public  bool // an edge says that private pages may be kept
+	shows   bool // an edge shows people who have deleted their accounts
+	gone    map[string]bool
 }
 
 func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -80,12 +82,23 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		begin(name)
 		seeOther("/me")
+	case "POST/me/delete":
+		s.gone[name] = true
+		delete(s.sessions, token)
+		seeOther("/receipt?id=x")
 	case "POST/signout":
 		delete(s.sessions, token)
 		seeOther("/")
 	case "GET/signin", "GET/signup", "GET/recover":
 		fmt.Fprint(w, "a form")
 	default:
+		if of, ok := strings.CutPrefix(r.URL.Path, "/photos/"); ok {
+			if s.gone[of] && !s.shows {
+				w.WriteHeader(http.StatusNotFound)
+			}
+			fmt.Fprint(w, "a page")
+			return
+		}
 		if name == "" {
 			seeOther("/signin?next=%2Fme")
 			return
@@ -111,7 +124,7 @@ func addressOf(name string) string { return idOf(name) + "@mail.example" }
 // audited lets two people come to the site n times, and returns the rules that it broke.
 func (s *accountsSite) audited(t *testing.T, n int) (rules []string, report *Report) {
 	t.Helper()
-	s.sessions = map[string]string{}
+	s.sessions, s.gone = map[string]string{}, map[string]bool{}
 	server := httptest.NewServer(s)
 	defer server.Close()
 	client := server.Client()
@@ -152,6 +165,7 @@ func TestPeopleFindMistakes(t *testing.T) {
 		"an ended session counts":         {&accountsSite{honours: true}, "ended"},
 		"a session is refused":            {&accountsSite{refuses: true}, "kept"},
 		"a private page is kept":          {&accountsSite{keeps: true}, "secret"},
+		"a deleted person is shown":       {&accountsSite{shows: true}, "gone"},
 		"an address is shown to others":   {&accountsSite{tells: true}, "secret"},
 		"caches may keep what is for one": {&accountsSite{public: true}, "secret"},
 	} {

@@ -16,18 +16,23 @@ import (
 
 // The ways to end sessions, as reports name them.
 const (
-	signOut      = "sign out"
-	endOne       = "sign out one"
-	endAll       = "sign out everywhere"
-	newPassword  = "new password"
-	waysToRevoke = 4
+	signOut       = "sign out"
+	endOne        = "sign out one"
+	endAll        = "sign out everywhere"
+	newPassword   = "new password"
+	deleteAccount = "delete account" // of somebody who came for that
+	waysToRevoke  = 5
 )
 
 // revoke ends sessions of a member through one edge, and times how soon every edge refuses them: rule "ended". What the
 // form does not end must go on: rule "kept".
 func (p *people) revoke(ctx context.Context, m *member, draw *mathrand.Rand) {
 	edge, before := p.edge(draw), m.browsers
-	way := [waysToRevoke]string{signOut, endOne, endAll, newPassword}[draw.IntN(waysToRevoke)]
+	way := [waysToRevoke]string{signOut, endOne, endAll, newPassword, deleteAccount}[draw.IntN(waysToRevoke)]
+	if way == deleteAccount {
+		p.comeAndGo(ctx, edge)
+		return
+	}
 	ended := before[:]
 	done := false
 	// What has begun is completed, so that its outcome is known.
