@@ -3,6 +3,7 @@ package renderer
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -341,5 +342,27 @@ func TestOrderedPool(t *testing.T) {
 	}
 	if got := p.take(nil); len(got) != 1 || got[0] != first {
 		t.Errorf("taken first: %v", got)
+	}
+}
+
+// TestPicturesShareRowsAndNoDecoding: one query reads the rows of several pictures. A worker makes one picture at a
+// time, so that it holds one decoded original and leaves the others to other workers.
+func TestPicturesShareRowsAndNoDecoding(t *testing.T) {
+	t.Parallel()
+	a, b := page.Image(strings.Repeat("a", 26), 320), page.Image(strings.Repeat("b", 26), 320)
+	for alone, want := range map[bool][][]page.Ref{false: {{a, b, a}}, true: {{a, a}, {b}}} {
+		p, turns, goOn := heldPool(t, 100, 4)
+		p.alone = alone
+		ask(p, page.Home())
+		<-turns
+		for _, ref := range []page.Ref{a, b, a} {
+			ask(p, ref)
+		}
+		for _, turn := range want {
+			goOn <- struct{}{}
+			if got := <-turns; !slices.Equal(got, turn) {
+				t.Errorf("alone %t: turn = %v, want %v", alone, got, turn)
+			}
+		}
 	}
 }

@@ -84,6 +84,9 @@ const (
 	sitemapWorkers = 1
 	// fileWorkers read stored pictures and their rows. Each waits for the disk and holds one file, 1 MiB at most.
 	fileWorkers = 8
+	// fileBatch is how many rows a file worker reads by one query. It then reads the files one after the other, so a
+	// small batch leaves the rest to other workers.
+	fileBatch = 8
 	// fileQueue lets twenty visitors open such a page at the same moment. Reading a file takes well under a
 	// millisecond.
 	fileQueue = 20 * 48
@@ -170,7 +173,7 @@ func New(cfg Config) (*Service, error) {
 		maxBatch, queued("searches"), s.guarded(s.answerPages))
 	s.sitemaps = newPool("sitemaps", sitemapWorkers, cfg.QueueFactor*sitemapWorkers, maxBatch, queued("sitemaps"),
 		s.guarded(s.answerPages))
-	s.files = newPool("files", fileWorkers, fileQueue, maxBatch, queued("files"), s.answerFiles)
+	s.files = newPool("files", fileWorkers, fileQueue, fileBatch, queued("files"), s.answerFiles)
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue),
 		maxBatch, queued("pictures"), s.guarded(s.answerImages))
 	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"),
