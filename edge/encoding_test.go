@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"testing"
@@ -197,7 +198,8 @@ func TestItemsInMemcached(t *testing.T) {
 func TestCorruptItems(t *testing.T) {
 	t.Parallel()
 	p := newCompressedSite(t)
-	e := p.edge(withMemcached(p.addr))
+	said := testenv.NewOutput()
+	e := p.edge(withMemcached(p.addr), func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(said, nil)) })
 	packed := func(ref page.Ref) *wire.Reply {
 		r := p.standard(ref)
 		p.compress(r)
@@ -230,9 +232,10 @@ func TestCorruptItems(t *testing.T) {
 		for _, accept := range []string{"identity", "gzip", "gzip, br"} {
 			corrupt := e.metrics.lookups.WithLabelValues(p.addr, "corrupt")
 			before := count(t, corrupt)
+			var ref page.Ref
 			eventually(t, name+" is counted", func() bool { // a slow look-up is a miss too
 				users++
-				ref := page.User("user" + itoa(int64(users)))
+				ref = page.User("user" + itoa(int64(users)))
 				p.set(ref, item(ref))
 				got := get(t, e, ref.Path(), "Accept-Encoding", accept)
 				if got.status != 200 || got.tier() != "render" || expand(t, got) != string(p.standard(ref).Body) {
@@ -241,6 +244,9 @@ func TestCorruptItems(t *testing.T) {
 				}
 				return count(t, corrupt) > before
 			})
+			if _, ok := said.Line("level=WARN", "corrupt item", "key="+ref.Key()+" err="); !ok {
+				t.Errorf("%s, Accept-Encoding %q: no line of the log names %s", name, accept, ref.Key())
+			}
 		}
 	}
 }

@@ -397,6 +397,34 @@ func TestFastPathDeadlines(t *testing.T) {
 	})
 }
 
+// TestSlowReaders: a client that reads less than 1,600 bytes a second is cut, and one that reads more gets the page.
+func TestSlowReaders(t *testing.T) {
+	t.Parallel()
+	for _, off := range []bool{false, true} {
+		t.Run(fmt.Sprintf("fast path off %t", off), func(t *testing.T) {
+			t.Parallel()
+			onLimitedPipes(t, off, 0, nil, func(_ *Server, p *pipes) {
+				for rate, whole := range map[int]bool{500: false, 4000: true} { // bytes a second
+					client := p.dial(t)
+					client.send(rawGet("/photos/ansel"))
+					read, part := 0, make([]byte, rate)
+					var err error
+					for err == nil && read < pipesBody {
+						var n int
+						n, err = io.ReadFull(client.r, part)
+						read += n
+						time.Sleep(time.Second)
+					}
+					if got := read >= pipesBody; got != whole {
+						t.Errorf("%d bytes a second: read %d bytes, %v", rate, read, err)
+					}
+					_ = client.conn.Close()
+				}
+			})
+		})
+	}
+}
+
 // TestFastPathFinishesWhenStopped: the fast path finishes the answers that it had begun when the edge stopped.
 func TestFastPathFinishesWhenStopped(t *testing.T) {
 	t.Parallel()

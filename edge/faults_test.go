@@ -1,8 +1,10 @@
 package edge
 
 import (
+	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -552,6 +554,60 @@ func TestSlowRender(t *testing.T) {
 	if n := s.renders.Load() - before; n != 1 {
 		t.Errorf("%d renders, want 1", n)
 	}
+}
+
+// TestIdleConnectionsOverThreeStops: of clients that keep their connections, and leave when an answer says so, none
+// finds its connection reset, over three stops of an edge.
+func TestIdleConnectionsOverThreeStops(t *testing.T) {
+	t.Parallel()
+	const stops, clients = 3, 11
+	resets := 0
+	for range stops {
+		s := newSite(t)
+		s.renderer()
+		e, err := New(Config{Addr: "127.0.0.1:0", NATS: s.signIn(), Logger: s.log(), Drain: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		drained := make(chan struct{})
+		e.pause = func(context.Context, time.Duration) bool { <-drained; return true }
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- e.Run(ctx) }()
+		eventually(t, "the edge is ready", func() bool { return e.Ready() == nil })
+		var all []*rawClient
+		for range clients {
+			conn, err := net.Dial("tcp", e.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := &rawClient{t, conn, bufio.NewReader(conn)}
+			client.send(rawGet("/photos/ansel"))
+			if a := client.receive(http.MethodGet); a.status != 200 {
+				t.Fatalf("status %d", a.status)
+			}
+			all = append(all, client)
+		}
+		stop()
+		eventually(t, "the edge says that it stops", func() bool { return e.Ready() != nil })
+		for _, client := range all {
+			client.send(rawGet("/photos/ansel"))
+			resp, err := http.ReadResponse(client.r, nil)
+			if err == nil {
+				_, err = io.Copy(io.Discard, resp.Body)
+			}
+			if err != nil || resp.StatusCode != 200 || !resp.Close {
+				t.Errorf("an idle connection: %v", err)
+				resets++
+			}
+			_ = client.conn.Close()
+		}
+		close(drained)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("%d of %d idle connections were reset", resets, stops*clients)
 }
 
 // TestSlowPageIsFilled: a page that is rendered after all requests were answered with a stale one is filled all the

@@ -126,7 +126,11 @@ func guessBounds(kind page.Private, who visitor, form url.Values, remoteAddr str
 		user = strconv.FormatInt(who.User, 10)
 	}
 	switch kind {
-	case page.PrivateSignUp, page.PrivateRecover, page.PrivateReset:
+	case page.PrivateRecover, page.PrivateReset:
+	case page.PrivateSignUp:
+		if email := wire.FoldName(form.Get("email")); email != "" {
+			own = append(own, "mail "+email)
+		}
 	case page.PrivateMailLink:
 		own = append(own, "mail "+wire.FoldName(form.Get("name")))
 	case page.PrivateSignIn:
@@ -160,7 +164,7 @@ func guessBounds(kind page.Private, who visitor, form url.Values, remoteAddr str
 		}
 		bounds = append(bounds, guessBound{"address " + network(from.Addr()).String(), addressLimit})
 	case kind == page.PrivateSignIn: // by a passkey nothing is hashed
-	case len(own) == 0 || kind == page.PrivateMailLink:
+	case len(own) == 0 || kind == page.PrivateMailLink || kind == page.PrivateSignUp:
 		bounds = append(bounds, guessBound{"site " + kind.String(), formsOfSite})
 	}
 	for _, what := range own {

@@ -46,7 +46,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 	if wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 		ask := wire.PrivateRequest{Key: key, Next: form.Get("next"), Wait: wait,
-			Values: url.Values{"name": {form.Get("name")}, "token": {form.Get("token")}}}
+			Values: url.Values{"name": {form.Get("name")}, "email": {form.Get("email")}, "token": {form.Get("token")}}}
 		return s.show(w, r, x, kind, who, ask, http.StatusTooManyRequests)
 	}
 	if kind == page.PrivateTokens {

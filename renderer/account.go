@@ -167,7 +167,7 @@ func withoutPage(run actionFunc) actionFunc {
 func fieldsOf(kind page.Private) []string {
 	switch kind {
 	case page.PrivateSignUp:
-		return []string{"name", "password", "next"}
+		return []string{"name", "password", "email", "next"}
 	case page.PrivateSignIn:
 		return []string{"name", "password", "passkey", "next"}
 	case page.PrivateRecover:
@@ -202,6 +202,11 @@ func signUp(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all.note(problem)
 	secret, problem := a.form.newPassword(name)
 	all.note(problem)
+	email, problem := a.form.email()
+	all.note(problem)
+	if email != "" && d.mail == nil {
+		all[formField] = "This site sends no mail: sign up without an address"
+	}
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
@@ -213,7 +218,7 @@ func signUp(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	}
 	repeated := err == nil && before.Password == hash
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
-		return d.store.SignUp(ctx, a.key, name, hash, stored)
+		return d.store.SignUp(ctx, a.key, name, hash, email, stored)
 	})
 	if errors.Is(err, store.ErrTaken) {
 		return nil, wrong("name", "is taken: choose another")
@@ -229,9 +234,14 @@ func signUp(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.view = templates.Codes(templates.CodesPage{
-		Site: d.maker.site, Person: templates.Person{Name: name}, Codes: codes,
-	})
+	view := templates.CodesPage{Site: d.maker.site, Person: templates.Person{Name: name}, Codes: codes, Email: email}
+	if email != "" { // whatever becomes of the mail, the codes must be shown
+		if err := d.postConfirmation(account, email, a.key); err != nil {
+			d.log.Warn("a new account is mailed no link", "err", err)
+			view.Unmailed = true
+		}
+	}
+	out.view = templates.Codes(view)
 	if repeated { // a reload after somebody has signed out signs nobody in
 		out.account = nil
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"flickrkillr/renderer/mail"
 	"flickrkillr/renderer/password"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -119,6 +120,15 @@ func (f form) typedPassword(field string) (string, *wire.InputError) {
 		return "", wrong(field, "is missing, or too long: give the one that you have chosen")
 	}
 	return typed, nil
+}
+
+// email reads an address that may be missing.
+func (f form) email() (string, *wire.InputError) {
+	email, ok := mail.ParseAddress(f["email"])
+	if !ok && strings.TrimSpace(f["email"]) != "" {
+		return "", wrong("email", "is not an address that mails can be sent to: give one such as name@example.org")
+	}
+	return email, nil
 }
 
 func checkDisplayName(name string) *wire.InputError {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"runtime/pprof"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,8 +62,34 @@ func (d *doorman) pass(client net.Conn) {
 	answers.Wait()
 }
 
+// label counts the goroutines that a test, and these themselves, start before it ends. Other tests run meanwhile.
+type label string
+
+func newLabel(t testing.TB) label {
+	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("test", t.Name())))
+	return label(fmt.Sprintf("%q:%q", "test", t.Name()))
+}
+
+func (l label) end() { pprof.SetGoroutineLabels(context.Background()) }
+
+func (l label) goroutines(t testing.TB) (n int64) {
+	var profile strings.Builder
+	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
+		t.Error(err)
+	}
+	_, stacks, _ := strings.Cut(profile.String(), "\n")   // a line of its own says how many there are
+	for stack := range strings.SplitSeq(stacks, "\n\n") { // "12 @ 0x1 0x2\n# labels: {"test":"name"}\n..."
+		var same int64
+		if _, err := fmt.Sscanf(stack, "%d @", &same); err == nil && strings.Contains(stack, string(l)) {
+			n += same
+		}
+	}
+	return n
+}
+
 // TestFrozenPostgresHasOneProbe: however many requests come while Postgres is frozen, it is left with one attempt to
-// connect and one to cancel a query. Hundreds of them cost it seconds when it was back.
+// connect and one to cancel a query. Hundreds of them cost it seconds when it was back. The service has no more than
+// twice as many goroutines meanwhile.
 func TestFrozenPostgresHasOneProbe(t *testing.T) {
 	t.Parallel()
 	server := testenv.Postgres(t)
@@ -71,6 +99,7 @@ func TestFrozenPostgresHasOneProbe(t *testing.T) {
 	}
 	d, address := stand(t, at.Host)
 	at.Host = address
+	mine := newLabel(t)
 	pool, err := store.OpenPool(t.Context(), at.String(), 12)
 	if err != nil {
 		t.Fatal(err)
@@ -78,13 +107,15 @@ func TestFrozenPostgresHasOneProbe(t *testing.T) {
 	t.Cleanup(pool.Close)
 	st := newSiteOn(t, testenv.NATS(t), pool)
 	st.start(t, nil)
+	mine.end()
 	st.get(t, page.User("ansel"))
+	usual := mine.goroutines(t)
 	if err := server.Freeze(); err != nil {
 		t.Fatal(err)
 	}
 	before := d.count.Load()
-	const refusals, visitors = 1000, 20
-	var refused atomic.Int64
+	const refusals, visitors, sample = 1000, 20, 100
+	var refused, most atomic.Int64
 	var load sync.WaitGroup
 	for v := range visitors {
 		load.Go(func() {
@@ -95,7 +126,9 @@ func TestFrozenPostgresHasOneProbe(t *testing.T) {
 					return
 				}
 				if code := wire.Code(wire.ErrorOf(reply)); code == "unavailable" || code == "busy" {
-					refused.Add(1)
+					if refused.Add(1)%sample == 1 {
+						most.Store(max(most.Load(), mine.goroutines(t)))
+					}
 				}
 			}
 		})
@@ -110,7 +143,11 @@ func TestFrozenPostgresHasOneProbe(t *testing.T) {
 		t.Errorf("%d attempts to connect to a frozen Postgres for %d refused requests, want at most %d", attempts,
 			refused.Load(), probes+cancels)
 	}
+	if usual == 0 || most.Load() > 2*usual {
+		t.Errorf("%d goroutines while Postgres is frozen, want at most twice the usual %d", most.Load(), usual)
+	}
 	begun := time.Now()
 	eventually(t, 30*time.Second, func() error { return wire.ErrorOf(st.request(t, "page.user.ansel")) })
-	t.Logf("%d attempts for %d refused requests; usable %s after the thaw", attempts, refused.Load(), time.Since(begun))
+	t.Logf("%d attempts for %d refused requests, %d goroutines instead of %d; usable %s after the thaw", attempts,
+		refused.Load(), most.Load(), usual, time.Since(begun))
 }

@@ -201,10 +201,8 @@ func resetPassword(ctx context.Context, d *actionRun, a attempt) (*outcome, erro
 // has the address: only the person who reads the mail can find out.
 func changeEmail(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all := problems{}
-	email, ok := mail.ParseAddress(a.form["email"])
-	if !ok && strings.TrimSpace(a.form["email"]) != "" {
-		all["email"] = "is not an address that mails can be sent to: give one such as name@example.org"
-	}
+	email, problem := a.form.email()
+	all.note(problem)
 	secret, problem := a.form.typedPassword("password")
 	all.note(problem)
 	if err := all.asError(); err != nil {
@@ -220,9 +218,7 @@ func changeEmail(ctx context.Context, d *actionRun, a attempt) (*outcome, error)
 		return nil, wrong("password", "is not yours: check it")
 	}
 	if email != "" {
-		return &outcome{}, d.post(func(ctx context.Context) (*mail.Mail, error) {
-			return d.mailWithLink(ctx, store.LinkEmail, account, email, a.key)
-		})
+		return &outcome{}, d.postConfirmation(account, email, a.key)
 	}
 	before, err := d.emailOf(ctx, a.user)
 	if err != nil {
@@ -236,6 +232,13 @@ func changeEmail(ctx context.Context, d *actionRun, a attempt) (*outcome, error)
 	}
 	d.tellOldAddress(account.Name, before, "")
 	return &outcome{changes: changes}, nil
+}
+
+// postConfirmation queues a mail with a link that confirms an address. A repeated attempt mails nothing.
+func (d *actionRun) postConfirmation(account *store.Account, email, attempt string) error {
+	return d.post(func(ctx context.Context) (*mail.Mail, error) {
+		return d.mailWithLink(ctx, store.LinkEmail, account, email, attempt)
+	})
 }
 
 // confirmEmail takes the address that a link was mailed to. Only the person who has asked for the link may: a link that

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,7 +28,8 @@ func TestFullDiskOfTheStream(t *testing.T) {
 	disk := testenv.NewDisk(t, 2048)
 	server := testenv.NATSIn(t, disk.Dir)
 	st := newSiteOn(t, server.URL(), testenv.Database(t))
-	s := st.start(t, nil)
+	said := testenv.NewOutput()
+	s := st.start(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(said, nil)) })
 	st.quiet(t)
 	eventually(t, 5*time.Second, s.Ready)
 	store := func() error {
@@ -80,6 +83,14 @@ func TestFullDiskOfTheStream(t *testing.T) {
 	announced(t, heard, "user.ansel", before)
 	eventually(t, 20*time.Second, s.Ready)
 	st.quiet(t)
+	for _, failing := range []string{"failing=true", "failing=false"} {
+		if n := strings.Count(said.String(), failing); n != 1 {
+			t.Errorf("%d lines of the log say %s, want 1", n, failing)
+		}
+	}
+	if _, ok := said.Line("failing=true", "disk of NATS full"); !ok {
+		t.Error("no line of the log says that the disk may be full")
+	}
 	if got := gauge(t, s.metrics.relayStalled); got != 0 {
 		t.Errorf("killr_relay_stalled is %g, want 0", got)
 	}

@@ -46,7 +46,8 @@ func pagesOf(site Site, s, prose string) []templ.Component {
 	for _, kind := range page.Privates() {
 		pages = append(pages, Private(testPrivate(site, kind, s, prose)))
 	}
-	return append(pages, Codes(CodesPage{Site: site, Person: who}))
+	return append(pages, Codes(CodesPage{Site: site, Person: who, Email: s}),
+		Codes(CodesPage{Site: site, Person: who, Email: s, Unmailed: true}))
 }
 
 // shapeOf lists a page's elements with the names of their attributes, in order.

@@ -90,6 +90,9 @@ type CodesPage struct {
 	Person  Person
 	Codes   []string
 	Renewed bool // they replace others; false: they are those of a new account
+	// Email is the address that a link is mailed to, or with Unmailed could not be; "": none is.
+	Email    string
+	Unmailed bool
 }
 
 // Private is the view of a private page.

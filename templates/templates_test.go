@@ -206,7 +206,12 @@ func everyPage(site Site) map[string]templ.Component {
 		FilesKept: 1, Removed: Holdings{Photos: 9, Files: 5}, Photos: []int64{1, 2}, Albums: []int64{3},
 		Edges: []EdgeKnows{{"host:8080", testDate}, {"host:8081", time.Time{}}},
 	})
-	pages["codes"] = Codes(CodesPage{Site: site, Person: ansel, Codes: []string{"abcd-efgh-2345-6723"}})
+	codes := CodesPage{Site: site, Person: ansel, Codes: []string{"abcd-efgh-2345-6723"}}
+	pages["codes"] = Codes(codes)
+	codes.Email = "ansel@photos.example"
+	pages["private codes, with an address"] = Codes(codes)
+	codes.Unmailed = true
+	pages["private codes, without a mail"] = Codes(codes)
 	return pages
 }
 

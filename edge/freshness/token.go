@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"flickrkillr/schema/bucket"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
@@ -60,26 +61,19 @@ func (t *Tokens) Run(ctx context.Context) {
 func (t *Tokens) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	js, err := jetstream.New(t.nc)
+	keys, err := bucket.Open(ctx, t.nc, wire.KeysConfig())
 	if err != nil {
 		return err
 	}
-	bucket, err := js.KeyValue(ctx, wire.BucketKeys)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		bucket, err = js.CreateKeyValue(ctx, wire.KeysConfig())
-	}
-	if err != nil {
-		return fmt.Errorf("bucket %s: %w", wire.BucketKeys, err)
-	}
-	entry, err := bucket.Get(ctx, wire.FreshKeyID)
+	entry, err := keys.Get(ctx, wire.FreshKeyID)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		random := make([]byte, wire.FreshKeySize)
 		_, _ = rand.Read(random) // never fails, see crypto/rand
-		_, err = bucket.Create(ctx, wire.FreshKeyID, random)
+		_, err = keys.Create(ctx, wire.FreshKeyID, random)
 		if err != nil && !errors.Is(err, jetstream.ErrKeyExists) { // another edge was quicker
 			return fmt.Errorf("make the key: %w", err)
 		}
-		entry, err = bucket.Get(ctx, wire.FreshKeyID)
+		entry, err = keys.Get(ctx, wire.FreshKeyID)
 	}
 	if err != nil {
 		return fmt.Errorf("read the key: %w", err)

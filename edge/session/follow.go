@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"flickrkillr/schema/bucket"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
@@ -51,22 +52,6 @@ func (s *Store) Ready() error {
 	return nil
 }
 
-// openBucket opens a JetStream KV bucket. It creates a bucket that does not exist.
-func openBucket(ctx context.Context, nc *nats.Conn, config jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return nil, err
-	}
-	kv, err := js.KeyValue(ctx, config.Bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = js.CreateKeyValue(ctx, config)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", config.Bucket, err)
-	}
-	return kv, nil
-}
-
 // follow watches the bucket until that fails or the connection is lost. Sessions that are kept are read again before
 // they count, from when the watcher has started, and again from when it has ended.
 func (s *Store) follow(ctx context.Context) error {
@@ -74,7 +59,7 @@ func (s *Store) follow(ctx context.Context) error {
 	defer cancel()
 	opening, opened := context.WithTimeout(ctx, asking)
 	defer opened()
-	kv, err := openBucket(opening, s.nc, wire.SessionsConfig())
+	kv, err := bucket.Open(opening, s.nc, wire.SessionsConfig())
 	if err != nil {
 		return err
 	}

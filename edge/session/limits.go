@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"flickrkillr/schema/bucket"
 	"flickrkillr/schema/wire"
 )
 
@@ -117,7 +118,7 @@ func (l *Limits) open(ctx context.Context) (jetstream.KeyValue, error) {
 	if kv := l.bucket.Load(); kv != nil {
 		return *kv, nil
 	}
-	kv, err := openBucket(ctx, l.nc, wire.LimitsConfig())
+	kv, err := bucket.Open(ctx, l.nc, wire.LimitsConfig())
 	if err != nil {
 		return nil, unavailable("count a guess", err)
 	}

@@ -174,15 +174,28 @@ func (s *Store) forget(id string) {
 	}
 }
 
-// EndAll ends all sessions of a user, by one write. What is left of them in the bucket is removed afterwards.
+// EndAll ends all sessions of a user, by one write. What is left of them in the bucket is removed afterwards. A session
+// that was begun by an edge whose clock is ahead, and which no heartbeat had told the time, ends too.
 func (s *Store) EndAll(ctx context.Context, user int64) error {
 	kv, err := s.open()
 	if err != nil {
 		return err
 	}
+	until := s.clock.Now()
+	for _, prefix := range []string{wire.SessionIndexKey(user, ""), wire.TokenIndexKey(user, "")} {
+		begun, err := s.valid(ctx, kv, user, prefix, maxOfUser)
+		if err != nil {
+			return err
+		}
+		for _, session := range begun {
+			if session.Created.After(until) {
+				until = session.Created
+			}
+		}
+	}
 	asked, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
-	revoked, err := s.revoke(asked, kv, user, wire.Revocation{Until: s.clock.Now()})
+	revoked, err := s.revoke(asked, kv, user, wire.Revocation{Until: until})
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,13 @@ func newBus(t testing.TB) *bus {
 // edge runs a store until the test ends.
 func (b *bus) edge() *Store {
 	b.t.Helper()
-	s := New(Config{NATS: testenv.ConnectAs(b.t, b.server.URL(), wire.RoleEdge), Clock: b.clock,
+	return b.edgeWith(b.clock)
+}
+
+// edgeWith is edge with a clock of its own.
+func (b *bus) edgeWith(clock *wire.Clock) *Store {
+	b.t.Helper()
+	s := New(Config{NATS: testenv.ConnectAs(b.t, b.server.URL(), wire.RoleEdge), Clock: clock,
 		Awake: func() time.Duration { return time.Duration(b.awake.Load()) },
 		Log:   slog.New(slog.DiscardHandler), Capacity: 100})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))

@@ -63,7 +63,9 @@ func (s *Store) BeginToken(ctx context.Context, a wire.Account, secret [sha256.S
 		return "", err
 	}
 	if indexOf(has, session.ID) >= maxTokens {
-		return "", errors.Join(ErrTooMany, s.end(asked, kv, session.ID, session.IndexKey()))
+		ending, cancel := context.WithTimeout(ctx, asking) // reading them all may have taken the rest of the time
+		defer cancel()
+		return "", errors.Join(ErrTooMany, s.end(ending, kv, session.ID, session.IndexKey()))
 	}
 	return tokenPrefix + token, nil
 }

@@ -240,6 +240,33 @@ func TestLogFormats(t *testing.T) {
 	}
 }
 
+// TestEdgeDrain: as a service an edge gives load balancers time to leave; a site on one machine stops at once.
+func TestEdgeDrain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args     []string
+		edge, up time.Duration
+	}{
+		{[]string{"edge"}, 5 * time.Second, 0},
+		{[]string{"up"}, 0, 0},
+		{[]string{"edge", "--edge-drain", "7s"}, 7 * time.Second, 0},
+		{[]string{"up", "--edge-drain", "7s"}, 0, 7 * time.Second},
+	} {
+		var cli commands
+		parser, err := kong.New(&cli, kong.Name("killr"), commandVars())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parser.Parse(c.args); err != nil {
+			t.Fatal(err)
+		}
+		if c.args[0] == "edge" && cli.Edge.Drain != c.edge || c.args[0] == "up" && cli.Up.EdgeDrain != c.up {
+			t.Errorf("%q: an edge drains for %v or %v, want %v or %v", c.args, cli.Edge.Drain, cli.Up.EdgeDrain, c.edge,
+				c.up)
+		}
+	}
+}
+
 func TestFlagsReachRolesInOtherProcesses(t *testing.T) {
 	t.Parallel()
 	var cli commands

@@ -36,7 +36,7 @@ const bound = "--bound=4s"
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	r, status := audited(
-		t, testenv.Program(t), "--seed", "7", "--writes", "1000", "--observations", "5000", "--view-rate", "200",
+		t, testenv.Program(t), "--seed", "7", "--writes", "1000", "--observations", "5000", "--view-rate", "100",
 		"--fault-every", "1s", bound,
 	)
 	for _, v := range r.First {
@@ -56,7 +56,7 @@ func TestAudit(t *testing.T) {
 		t.Errorf("broken were %v, want all %d things", broken, len(roles.Faults()))
 	}
 	if p := r.People; p.Accounts == 0 || p.Ended.N+p.EndedInFault.N == 0 || p.SignedIn == 0 || p.Shared == 0 ||
-		p.Private == 0 || p.Items == 0 || p.Messages == 0 {
+		p.Private == 0 || p.Items == 0 || p.Messages == 0 || p.Addresses == 0 {
 		t.Errorf("not all that people do was there: %+v", p)
 	}
 	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 || r.PicturesGone == 0 || r.Pictures == r.PicturesGone ||
@@ -254,6 +254,49 @@ func typicalMistakes() []mistake {
 			rules: []string{"fresh", "gone"},
 			// So many owners that a change of one page rarely makes another page of the same owner known.
 			flags: []string{"--fault", "freeze the relay", "--fault-every", "1s", bound, "--owners", "300"},
+		}, {
+			name: "a renderer that wakes does again what another has done",
+			edits: func(chosen string) []mutant.Edit {
+				const expired, known = "case !j.deadline.After(now):", "	return all[0], nil\n}"
+				return []mutant.Edit{
+					mutant.Replace("renderer/answer.go", expired, "case !"+chosen+" && !j.deadline.After(now):"),
+					mutant.Replace("renderer/answer.go", "ctx, cancel := context.WithDeadline(ctx, last)",
+						"if "+chosen+" {\n		last = last.Add(time.Minute)\n	}\n"+
+							"	ctx, cancel := context.WithDeadline(ctx, last)"),
+					mutant.Replace("renderer/form.go", known, "	if "+chosen+" {\n"+
+						"		return nats.NewInbox(), nil\n	}\n"+known),
+				}
+			},
+			rules: []string{"label", "fresh", "gone", "back"},
+			flags: []string{"--fault", "freeze a renderer", "--fault-every", "1s", bound, "--owners", "3"},
+		}, {
+			name: "a renderer answers from its last rows while the database does not answer",
+			edits: func(chosen string) []mutant.Edit {
+				const read = "	err = s.untilOutage(ctx, s.cfg.ReadTimeout, ask)\n"
+				return []mutant.Edit{
+					mutant.Replace("renderer/outage.go", "// read reads the rows of pages",
+						"var lastDrafts sync.Map\n\n// read reads the rows of pages"),
+					mutant.Replace("renderer/outage.go", read, read+`	if `+chosen+` {
+		kept := make([]*draft, len(refs))
+		for i, ref := range refs {
+			if err == nil {
+				lastDrafts.Store(ref, drafts[i])
+			} else if d, ok := lastDrafts.Load(ref); ok {
+				kept[i] = d.(*draft)
+			} else {
+				return nil, err
+			}
+		}
+		if err != nil {
+			return kept, nil
+		}
+	}
+`),
+				}
+			},
+			rules: []string{"back", "fresh", "gone"},
+			// So many owners that a page is rarely made anew soon after a change.
+			flags: []string{"--fault", "freeze PostgreSQL", "--fault-every", "1s", bound, "--owners", "300"},
 		}, {
 			name: "the database loses what it acknowledged",
 			edits: func(chosen string) []mutant.Edit {

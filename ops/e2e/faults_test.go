@@ -1,13 +1,25 @@
 package e2e
 
 import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"io"
+	"math/rand/v2"
+	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	roles "flickrkillr/ops/site"
 	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/schema/page"
 )
 
 func TestScaleUnderLoad(t *testing.T) {
@@ -22,21 +34,70 @@ func TestScaleUnderLoad(t *testing.T) {
 	l.mustBeClean(t)
 }
 
+// TestEdgeStopsWithoutCuttingAnybody: visitors are in the middle of a picture when an edge is told to stop. Once nobody
+// else can connect, they get the rest.
 func TestEdgeStopsWithoutCuttingAnybody(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
+	path := page.Image(storeNoise(t, s.pictures), 1280).Path()
 	client := newClient(t, 1)
-	for i := range 20 {
-		status, _, _, err := testenv.Fetch(t.Context(), client, s.urls[0]+"/photos/"+s.names[i%len(s.names)])
-		if err != nil || status != http.StatusOK {
-			t.Fatalf("%d %v", status, err)
+	status, _, picture, err := testenv.Fetch(t.Context(), client, s.urls[0]+path)
+	if err != nil || status != http.StatusOK || len(picture) < 64<<10 {
+		t.Fatalf("%s: %d, %d bytes, %v", path, status, len(picture), err)
+	}
+	addr := strings.TrimPrefix(s.urls[0], "http://")
+	narrow := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error { // so that the edge holds the rest
+		var err error
+		return errors.Join(c.Control(func(fd uintptr) {
+			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096)
+		}), err)
+	}}
+	var begun []*http.Response
+	for range 8 {
+		conn, err := narrow.DialContext(t.Context(), "tcp", addr)
+		must(t, err)
+		defer conn.Close()
+		_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, addr)
+		must(t, err)
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		must(t, err)
+		begun = append(begun, answer)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.roles.Remove(roles.Edge) }()
+	testenv.Eventually(t, "nobody else can connect", func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+	for _, answer := range begun {
+		body, err := io.ReadAll(answer.Body)
+		if err != nil || string(body) != picture {
+			t.Errorf("a visitor got %d of %d bytes: %v", len(body), len(picture), err)
 		}
 	}
-	for _, role := range []roles.Role{roles.Edge, roles.Renderer} {
-		if err := s.roles.Remove(role); err != nil {
-			t.Errorf("%s: %v", role, err)
-		}
+	must(t, <-stopped)
+	must(t, s.roles.Remove(roles.Renderer))
+}
+
+// storeNoise stores a picture that does not compress, and returns its id.
+func storeNoise(t *testing.T, dir string) (id string) {
+	t.Helper()
+	noise := image.NewRGBA(image.Rect(0, 0, 1000, 700))
+	chance := rand.New(rand.NewPCG(1, 2))
+	for i := range noise.Pix {
+		noise.Pix[i] = byte(chance.Uint64())
 	}
+	var file bytes.Buffer
+	must(t, jpeg.Encode(&file, noise, nil))
+	store, err := pictures.OpenDir(dir)
+	must(t, err)
+	id = strings.Repeat("n", 26)
+	_, err = pictures.IngestAs(t.Context(), store, id, &file, pictures.Limits{})
+	must(t, errors.Join(err, store.Close()))
+	return id
 }
 
 // TestRenderersRestartedInTurn: SIGTERM to one renderer after another, each once the one before serves again. Requests

@@ -80,8 +80,8 @@ var ours = map[string][]string{
 		"schema/discovery",
 	},
 	"edge/fastpath":  {"schema/wire"}, // bytes of HTTP; it knows no pages
-	"edge/freshness": {"schema/wire", "schema/sleep"},
-	"edge/session":   {"schema/wire", "schema/sleep", "schema/monotonic"},
+	"edge/freshness": {"schema/wire", "schema/sleep", "schema/bucket"},
+	"edge/session":   {"schema/wire", "schema/sleep", "schema/monotonic", "schema/bucket"},
 	"edge/cache":     {"edge/freshness", "schema/page", "schema/wire", "schema/ring"},
 	"edge/popularity": {
 		"edge/freshness", "edge/cache", "schema/page", "schema/wire", "schema/sleep", "schema/popularlist",
@@ -105,8 +105,9 @@ var ours = map[string][]string{
 	"schema/wire":        {"schema/page"},
 	"schema/ring":        {},
 	"schema/sleep":       {},
+	"schema/bucket":      {},
 	"schema/monotonic":   {},
-	"schema/popularlist": {"schema/page", "schema/wire"},
+	"schema/popularlist": {"schema/page", "schema/wire", "schema/bucket"},
 	"schema/discovery":   {"schema/wire"},
 	"schema/migrations":  {},
 	"ops": {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -36,10 +37,15 @@ func mustSayNothing(t *testing.T, name string, args ...string) {
 	}
 }
 
+// building is held while a tool is built: two at once would both compile what they share.
+var building sync.Mutex
+
 // tool builds a tool of ops/tools, or finds it in the build cache, and returns its path. The race detector, if GOFLAGS
 // asks for it, is for our code: a tool would only be slow.
 func tool(t *testing.T, name string) string {
 	t.Helper()
+	building.Lock()
+	defer building.Unlock()
 	out, err := command(t, []string{"GOFLAGS="}, "go", "tool", "-modfile=ops/tools/go.mod", "-n", name)
 	if err != nil {
 		t.Fatalf("build %s: %v\n%s", name, err, out)
@@ -91,9 +97,26 @@ func TestFormat(t *testing.T) {
 	})
 }
 
+// vetted is what go vet says, once.
+var vetted struct {
+	sync.Once
+	said string
+	err  error
+}
+
+// vet runs go vet, or waits for it. It compiles all packages with their tests: two programs that need them at once
+// would both do so.
+func vet(t *testing.T) (string, error) {
+	t.Helper()
+	vetted.Do(func() { vetted.said, vetted.err = command(t, nil, "go", "vet", "./...") })
+	return vetted.said, vetted.err
+}
+
 func TestVet(t *testing.T) {
 	t.Parallel()
-	mustSayNothing(t, "go", "vet", "./...")
+	if said, err := vet(t); err != nil || said != "" {
+		t.Errorf("go vet: %v\n%s", err, said)
+	}
 }
 
 // TestStaticcheck: staticcheck reads every package that ours import, with a heap for which the garbage collector takes
@@ -101,6 +124,7 @@ func TestVet(t *testing.T) {
 func TestStaticcheck(t *testing.T) {
 	t.Parallel()
 	env := []string{"GOGC=400", "GOMEMLIMIT=3GiB"}
+	_, _ = vet(t) // what it says is for TestVet; staticcheck reads what it has compiled
 	if out, err := command(t, env, tool(t, "staticcheck"), "./..."); err != nil || out != "" {
 		t.Errorf("staticcheck: %v\n%s", err, out)
 	}

@@ -15,6 +15,7 @@
 // Files:
 //
 //	seed.go      Config, Run, Fill: the order of the work, in one transaction
+//	prepare.go   what is decided before the first row
 //	space.go     checks the free space on the disk
 //	plan.go      who posts how many photos, and when
 //	maker.go     rows of photos, tags and pictures; users.go: of users; albums.go: of albums
@@ -38,7 +39,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
-	"flickrkillr/ops/seed/landscape"
 	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/migrations"
@@ -239,47 +239,6 @@ func (c Config) fill(ctx context.Context, withDrafts bool) error {
 		return fmt.Errorf("seed: %w", err)
 	}
 	return nil
-}
-
-// Prepared is what a seeding decides before its first row: who posts what, and which picture shows it.
-type Prepared struct {
-	world  *world
-	album  *landscape.Album
-	orders []order // what to paint, the first pages' pictures first
-	first  int     // how many of the orders are on the first pages
-}
-
-// Prepare does the part of [Fill] that needs neither the database nor the picture store, for its Config.Prepared. It
-// takes about a second for the default numbers.
-func Prepare(c Config) (*Prepared, error) {
-	c = c.withDefaults()
-	w, err := loadWords()
-	if err != nil {
-		return nil, err
-	}
-	p := &Prepared{album: landscape.NewAlbum(c.Seed, c.Originals, c.Long)}
-	p.world = newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(c.Seed, c.Originals, c.Long), w)
-	p.orders, p.first = p.world.setSizes(p.album, c.Long, c.LongFirst)
-	return p, nil
-}
-
-// setSizes decides the size of each picture, and lists the pictures. The first ones are on the first pages.
-func (w *world) setSizes(album *landscape.Album, long, longFirst int) (orders []order, first int) {
-	shown := w.shownFirst()
-	for _, now := range []bool{true, false} {
-		for i := range w.gallery.all {
-			if shown[int32(i)] != now {
-				continue
-			}
-			p := &w.gallery.all[i]
-			if p.long = long; now {
-				p.long = longFirst
-			}
-			p.width, p.height = album.Size(i, p.long)
-			orders = append(orders, p.order)
-		}
-	}
-	return orders, len(shown)
 }
 
 // reporter makes a Progress callback, which may be nil, safe for concurrent use.

@@ -1,4 +1,5 @@
-# Installs the packages named as arguments on Debian or Ubuntu. Runs as root.
+# Installs the packages named as arguments on Debian or Ubuntu. Runs as root. Of "this|that" it installs the first that
+# there is, or tries the last.
 #
 # Debian starts a service as soon as it is installed. We run our own, privately, so while we install, policy-rc.d says no;
 # it is removed again, whatever happens. Services that systemd would start at the next boot are switched off, too.
@@ -17,7 +18,14 @@ fi
 
 # Old lists may still do, so a failed update is not the end.
 apt-get $options -q update || echo "setup: apt-get update failed; going on with the package lists that are there" >&2
-apt-get $options -q -y --no-install-recommends install "$@"
+packages=
+for alternatives in "$@"; do
+	for package in $(echo "$alternatives" | tr '|' ' '); do
+		if apt-cache show "$package" >/dev/null 2>&1; then break; fi
+	done
+	packages="$packages $package"
+done
+apt-get $options -q -y --no-install-recommends install $packages
 
 if [ -d /run/systemd/system ]; then
 	for package in "$@"; do

@@ -7,9 +7,13 @@ import (
 	"flickrkillr/ops/stack"
 )
 
-// FindChromium returns the path of a Chromium or Chrome, or a *stack.MissingError.
+// FindChromium returns the path of a Chromium or Chrome, or a *stack.MissingError. One without windows is preferred,
+// as it takes half the processor time for the same pages.
 func FindChromium() (string, error) {
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome"} {
+	for _, name := range []string{
+		"chromium-headless-shell", "chrome-headless-shell", "chromium", "chromium-browser", "google-chrome-stable",
+		"google-chrome", "chrome",
+	} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}

@@ -53,7 +53,7 @@ func installer(ctx context.Context, missing []need) (*exec.Cmd, error) {
 func aptInstaller(ctx context.Context, missing []need) (*exec.Cmd, error) {
 	args := []string{"sh", "-s", "--"}
 	for _, n := range missing {
-		args = append(args, aptPackage(n))
+		args = append(args, strings.Join(aptPackages(n), "|"))
 	}
 	if os.Geteuid() != 0 {
 		sudo, err := exec.LookPath("sudo")
@@ -70,22 +70,24 @@ func aptInstaller(ctx context.Context, missing []need) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// aptPackage is Ubuntu's name where it differs: there Chromium comes as a snap, behind a package of another name.
-func aptPackage(n need) string {
+// aptPackages are the packages of which one is enough, the best first, and last one that every release has. On Ubuntu
+// Chromium comes as a snap, behind a package of another name.
+func aptPackages(n need) []string {
 	if n.apt != "chromium" {
-		return n.apt
+		return []string{n.apt}
 	}
 	if release, err := os.ReadFile("/etc/os-release"); err == nil && bytes.Contains(release, []byte("\nID=ubuntu")) {
-		return "chromium-browser"
+		return []string{"chromium-browser"}
 	}
-	return n.apt
+	return []string{"chromium-headless-shell", n.apt}
 }
 
 // byHand tells what to install where we cannot.
 func byHand(missing []need) string {
 	var packages []string
 	for _, n := range missing {
-		packages = append(packages, aptPackage(n))
+		all := aptPackages(n)
+		packages = append(packages, all[len(all)-1])
 	}
 	return "`apt-get install " + strings.Join(
 		packages,

@@ -11,6 +11,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"flickrkillr/ops/stack"
 )
@@ -55,24 +58,50 @@ func findPostgres() (string, error) {
 // Run installs what is missing and reports everything it found. An error names what is still missing, and how to get
 // it.
 func Run(ctx context.Context, cfg Config) error {
-	missing := report(cfg)
-	if len(missing) > 0 {
-		if err := install(ctx, cfg.Out, missing); err != nil {
+	cfg.Out = &lockedWriter{to: cfg.Out}
+	var both errgroup.Group // neither ends the other half-way
+	natsCLI := ""
+	if cfg.Tests { // beside the package manager, which mostly waits for the network
+		both.Go(func() (err error) {
+			natsCLI, err = NATSCLI(ctx, cfg.Out)
 			return err
-		}
-		if missing = report(cfg); len(missing) > 0 {
-			return fmt.Errorf("still missing after installing: %s", names(missing))
-		}
+		})
 	}
-	if !cfg.Tests {
-		return nil
-	}
-	path, err := NATSCLI(ctx, cfg.Out)
-	if err != nil {
+	both.Go(func() error { return installMissing(ctx, cfg) })
+	if err := both.Wait(); err != nil {
 		return err
 	}
-	cfg.say("NATS CLI", path)
+	if cfg.Tests {
+		cfg.say("NATS CLI", natsCLI)
+	}
 	return nil
+}
+
+// installMissing installs what is missing and reports what is there.
+func installMissing(ctx context.Context, cfg Config) error {
+	missing := report(cfg)
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := install(ctx, cfg.Out, missing); err != nil {
+		return err
+	}
+	if missing = report(cfg); len(missing) > 0 {
+		return fmt.Errorf("still missing after installing: %s", names(missing))
+	}
+	return nil
+}
+
+// lockedWriter is a writer for several goroutines.
+type lockedWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(p)
 }
 
 // report says what is there and returns what is not.

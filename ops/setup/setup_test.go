@@ -74,12 +74,13 @@ func TestAptScript(t *testing.T) {
 		policy := filepath.Join(dir, "policy-rc.d")
 		note := filepath.Join(dir, "asked")
 		script := "#!/bin/sh\necho \"$DEBIAN_FRONTEND $(cat " + policy + " | tail -1) $*\" >>" + note + "\n" + apt
-		for name, body := range map[string]string{"apt-get": script, "systemctl": "#!/bin/sh\n"} {
+		for name, body := range map[string]string{"apt-get": script, "systemctl": "#!/bin/sh\n",
+			"apt-cache": "#!/bin/sh\ncase $2 in new*) exit 100;; esac\n"} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(body), 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}
-		cmd := exec.Command("sh", "-s", "--", "memcached", "postgresql")
+		cmd := exec.Command("sh", "-s", "--", "memcached", "postgresql", "newer|new|old|older", "newest|new")
 		cmd.Stdin = bytes.NewReader(aptScript)
 		cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "POLICY_RC_D=" + policy}
 		out, err := cmd.CombinedOutput()
@@ -99,7 +100,7 @@ func TestAptScript(t *testing.T) {
 		}
 		lines := strings.Split(strings.TrimSpace(asked), "\n")
 		if len(lines) != 2 || !strings.HasSuffix(lines[0], "update") ||
-			!strings.HasSuffix(lines[1], "install memcached postgresql") {
+			!strings.HasSuffix(lines[1], "install memcached postgresql old new") {
 			t.Errorf("apt-get was asked:\n%s", asked)
 		}
 		for _, line := range lines {

@@ -2,6 +2,7 @@ package site
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -52,6 +53,12 @@ func (s *Site) addProcess(group *Group, role Role, name string) (*running, error
 		return nil, err
 	}
 	k := stack.Supervise(name, s.stopTimeout(role)+2*time.Second, s.log, p.Command)
+	if p.Ready != "" { // otherwise nobody can tell when the next one's turn comes
+		k.InTurn(s.turnsOf(role), func(ctx context.Context) error {
+			_, err := Get(ctx, debugClient, p.Ready)
+			return err
+		})
+	}
 	return &running{
 		role:    role,
 		name:    name,
@@ -60,6 +67,18 @@ func (s *Site) addProcess(group *Group, role Role, name string) (*running, error
 		process: k,
 		member:  group.Add(name, k.Run),
 	}, nil
+}
+
+// turnBound is how long a process that has ended waits at most for another of its role that is starting. A usual start
+// takes a tenth of that; one that waits for its services keeps nobody up for longer.
+const turnBound = 2 * time.Second
+
+// turnsOf are the turns in which processes of a role start again.
+func (s *Site) turnsOf(role Role) *stack.Turns {
+	if s.turns[role] == nil {
+		s.turns[role] = stack.NewTurns(turnBound)
+	}
+	return s.turns[role]
 }
 
 // stopTimeout is how long a role may take to finish its requests.

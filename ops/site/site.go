@@ -68,6 +68,7 @@ type Site struct {
 	started                 int           // roles so far
 	failed                  chan struct{} // closed when a member of any group ends by itself
 	firstAddr               string        // of the first edge, once chosen
+	turns                   map[Role]*stack.Turns
 
 	mu     sync.Mutex // guards what follows
 	roles  []*running
@@ -92,7 +93,7 @@ func New(cfg Config) *Site {
 		cfg.Services = cfg.Stack.Env()
 	}
 	s := &Site{cfg: cfg, log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), struck: map[Role]int{},
-		failed: make(chan struct{})}
+		turns: map[Role]*stack.Turns{}, failed: make(chan struct{})}
 	fail := sync.OnceFunc(func() { close(s.failed) })
 	s.edges.OnFailure, s.workers.OnFailure, s.helpers.OnFailure = fail, fail, fail
 	return s

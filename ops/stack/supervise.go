@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os/exec"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -89,6 +90,10 @@ type Supervised struct {
 	log     *slog.Logger
 	command func() *exec.Cmd
 	child   atomic.Pointer[Child] // the last one started; nil before the first
+
+	turns    *Turns                      // with others of its kind; nil: it starts again whatever they do
+	ready    func(context.Context) error // nil once the process serves
+	awaiting sync.WaitGroup              // goroutines that call ready
 }
 
 // Supervise prepares a process; Run starts it. command returns a fresh command for each start. A process that is told
@@ -126,7 +131,8 @@ func (s *Supervised) Run(ctx context.Context) error {
 	if err := s.start(ctx); err != nil {
 		return err
 	}
-	supervise(ctx, s.name, s.log, s.child.Load, s.start)
+	supervise(ctx, s.name, s.log, s.child.Load, s.startInTurn)
+	s.awaiting.Wait()
 	return s.child.Load().stop(syscall.SIGTERM, s.grace)
 }
 

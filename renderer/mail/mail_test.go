@@ -2,6 +2,7 @@ package mail
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -25,16 +26,28 @@ type postbox struct {
 	mu     sync.Mutex
 	mails  []string
 	to     []string
+	secure int // how many mails came encrypted
 	refuse []error
 	url    string
 }
 
 func newPostbox(t *testing.T) *postbox {
 	t.Helper()
+	box := servePostbox(t, nil)
+	box.url += "?tls=off&from=no-reply@photos.example"
+	return box
+}
+
+// servePostbox starts a postbox that offers STARTTLS with a certificate, or none. Its url has no options.
+func servePostbox(t *testing.T, certificate *tls.Certificate) *postbox {
+	t.Helper()
 	box := &postbox{}
-	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
-		return &session{box: box}, nil
+	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return &session{box: box, conn: c}, nil
 	}))
+	if certificate != nil {
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}}
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -49,13 +62,14 @@ func newPostbox(t *testing.T) *postbox {
 		_ = server.Close()
 		<-served
 	})
-	box.url = "smtp://" + listener.Addr().String() + "?tls=off&from=no-reply@photos.example"
+	box.url = "smtp://" + listener.Addr().String()
 	return box
 }
 
 type session struct {
-	box *postbox
-	to  string
+	box  *postbox
+	conn *smtp.Conn
+	to   string
 }
 
 func (s *session) Reset()                               {}
@@ -77,6 +91,9 @@ func (s *session) Data(r io.Reader) error {
 	data, err := io.ReadAll(r)
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
+	if _, ok := s.conn.TLSConnectionState(); ok {
+		s.box.secure++
+	}
 	s.box.mails, s.box.to = append(s.box.mails, string(data)), append(s.box.to, s.to)
 	return err
 }

@@ -12,6 +12,7 @@ package mail
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/mail"
@@ -29,7 +30,8 @@ type Server struct {
 	port                 int
 	from                 *mail.Address
 	security             security
-	timeout              time.Duration // for one try
+	timeout              time.Duration  // for one try
+	roots                *x509.CertPool // who may sign the server's certificate; nil: whom this machine trusts
 }
 
 // security is how the connection is encrypted.
@@ -127,13 +129,13 @@ func (s *Server) send(ctx context.Context, m *Mail) error {
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // no out-of-office answers
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
-	options := []gomail.Option{gomail.WithPort(s.port), gomail.WithTimeout(s.timeout)}
+	options := []gomail.Option{gomail.WithPort(s.port), gomail.WithTimeout(s.timeout),
+		gomail.WithTLSConfig(&tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12, RootCAs: s.roots})}
 	switch s.security {
 	case wholeTLS:
 		options = append(options, gomail.WithSSL())
 	case startTLS:
-		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory),
-			gomail.WithTLSConfig(&tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12}))
+		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
 	case noTLS:
 		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS))
 	}
@@ -147,7 +149,12 @@ func (s *Server) send(ctx context.Context, m *Mail) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return client.DialAndSendWithContext(ctx, msg)
+	err = client.DialAndSendWithContext(ctx, msg)
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fmt.Errorf("the certificate of the mail server %s is not valid here (renew it, name the server as it "+
+			"does, or have this machine trust who signed it): %w", s.host, err)
+	}
+	return err
 }
 
 // isFinal reports that the server will not take a mail at any time.

@@ -53,9 +53,14 @@ func (s *Store) account(ctx context.Context, op, sql string, argument any) (*Acc
 }
 
 // SignUp makes a user with an account and returns the scope of the new user. password is a PHC string that is the same
-// at each repetition, codes are what is stored of recovery codes. Errors: [ErrTaken], [ErrConflict].
-func (s *Store) SignUp(ctx context.Context, key, name, password string, codes [][]byte) ([]Change, error) {
-	return s.idempotent(ctx, key, "account.signup", []any{name, password},
+// at each repetition, codes are what is stored of recovery codes. email, which may be "", is not stored: an address
+// counts once it is confirmed. But with another one it is another request. Errors: [ErrTaken], [ErrConflict].
+func (s *Store) SignUp(ctx context.Context, key, name, password, email string, codes [][]byte) ([]Change, error) {
+	arguments := []any{name, password}
+	if email != "" {
+		arguments = append(arguments, email)
+	}
+	return s.idempotent(ctx, key, "account.signup", arguments,
 		`SELECT outcome, scopes, versions, gone FROM sign_up($1, $2, $3, $4, $5)`, name, password, codes)
 }
 

@@ -141,7 +141,7 @@ func TestDeleteAccount(t *testing.T) {
 		version(users[0].Depends, "user.ansel") != changes[0].Version {
 		t.Errorf("the page that says so has another version than the action: %v, %v", users, err)
 	}
-	if _, err := s.SignUp(ctx, "new", "ansel", passwordHash, nil); !errors.Is(err, store.ErrTaken) {
+	if _, err := s.SignUp(ctx, "new", "ansel", passwordHash, "", nil); !errors.Is(err, store.ErrTaken) {
 		t.Errorf("the name while rows are left: %v", err)
 	}
 	files := map[string]int{}
@@ -211,7 +211,7 @@ func TestDeleteAccount(t *testing.T) {
 	if n, err := s.RemoveUnused(ctx, remove); err != nil || n != 1 || files[imageID(1)] != 1 {
 		t.Errorf("the last photo of an original: %d, %v, removed %v", n, err, files)
 	}
-	if _, err := s.SignUp(ctx, "new", "ansel", passwordHash, nil); !errors.Is(err, store.ErrTaken) {
+	if _, err := s.SignUp(ctx, "new", "ansel", passwordHash, "", nil); !errors.Is(err, store.ErrTaken) {
 		t.Errorf("the name: %v", err)
 	}
 	exec(t, pool, "UPDATE kept_names SET kept_until = now() - interval '1 s'",
@@ -222,7 +222,7 @@ func TestDeleteAccount(t *testing.T) {
 	if _, err := s.DeletionOf(ctx, receipt); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an old receipt: %v", err)
 	}
-	if _, err := s.SignUp(ctx, "newer", "ansel", passwordHash, nil); err != nil {
+	if _, err := s.SignUp(ctx, "newer", "ansel", passwordHash, "", nil); err != nil {
 		t.Errorf("the name after its time: %v", err)
 	}
 }

@@ -193,7 +193,7 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 			func() error { _, err := s.SetPhotoPrivate(ctx, "show", 3, false); return err },
 		},
 		"SignUp": {func() error {
-			_, err := s.SignUp(ctx, "signup", "newcomer", passwordHash, [][]byte{code[:]})
+			_, err := s.SignUp(ctx, "signup", "newcomer", passwordHash, "", [][]byte{code[:]})
 			return err
 		}},
 		"AccountNamed": {func() error { _, err := s.AccountNamed(ctx, "u1"); return err }},

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"flickrkillr/schema/bucket"
 	"flickrkillr/schema/wire"
 )
 
@@ -35,14 +36,7 @@ func Key(host, port string) string {
 
 // Put stores a list under a key. It creates the bucket if it does not exist.
 func Put(ctx context.Context, nc *nats.Conn, key string, list []wire.Popular) error {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("keeping the popularity list: %w", err)
-	}
-	kv, err := js.KeyValue(ctx, wire.BucketPopular)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = js.CreateKeyValue(ctx, wire.PopularConfig())
-	}
+	kv, err := bucket.Open(ctx, nc, wire.PopularConfig())
 	if err == nil {
 		_, err = kv.Put(ctx, key, wire.EncodePopular(list))
 	}

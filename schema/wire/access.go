@@ -69,13 +69,14 @@ const (
 // token of its own, and delete a stream, by the reply subject alone: people and cachefills may not. All other answers
 // are JSON, which no stream takes for more than an unreadable message.
 func AccessTable() []Access {
-	pages := []string{page.SubjectPrefix + ">", "asset.>", "image.>"}
+	pages := []string{page.SubjectPrefix + ">", "asset.>", "picture.>"}
 	edge := Access{
 		Role: RoleEdge,
 		Publish: slices.Concat(pages, []string{
 			"private.>", ActionSubject("photo.>"), ActionSubject("account.>"), ActionSubject("profile.>"),
 			SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
 		},
+			UploadRequests(),
 			followStream(StreamChanges), []string{jetStream("CONSUMER.MSG.NEXT." + StreamChanges + ".*")},
 			makeBucket(BucketKeys), readBucket(BucketKeys), writeBucket(BucketKeys),
 			makeBucket(BucketPopular), readBucket(BucketPopular), writeBucket(BucketPopular),
@@ -84,19 +85,20 @@ func AccessTable() []Access {
 			watchBucket(BucketSessions), watchBucket(BucketLimits),
 			[]string{jetStream("STREAM.MSG.GET." + BucketStream(BucketSessions))}, // if it has replicas
 		),
-		Subscribe: slices.Concat(plain(SubjectEarlyInvalidation, SubjectGone), discovered(RoleEdge)),
-		Answers:   discoveryAnswer,
+		Subscribe: slices.Concat(plain(SubjectEarlyInvalidation, SubjectGone, SubjectUploadEvents),
+			discovered(RoleEdge)),
+		Answers: discoveryAnswer,
 	}
 	renderer := Access{
 		Role: RoleRenderer,
 		Publish: slices.Concat([]string{
-			SubjectChanged, SubjectEarlyInvalidation, SubjectGone,
+			SubjectChanged, SubjectEarlyInvalidation, SubjectGone, SubjectUploadEvents,
 			// The right to answer ends with the connection. These answers are to be sent after NATS has restarted too.
 			InboxPrefix(RoleEdge) + ".>", InboxPrefix(RoleCachefill) + ".>", InboxPrefix(RoleAudit) + ".>",
 			jetStream("STREAM.UPDATE." + StreamChanges), // the relay writes its site into the metadata
 		}, remakeStream(StreamChanges)),
 		Subscribe: slices.Concat(
-			queued(QueueRenderer, slices.Concat(pages, []string{"private.>", ActionSubject(">")})...),
+			queued(QueueRenderer, slices.Concat(pages, []string{"private.>", ActionSubject(">")}, UploadRequests())...),
 			plain(SubjectHeartbeat, SubjectCancels), discovered(RoleRenderer),
 		),
 		Answers: answerTime,

@@ -14,6 +14,7 @@
 //	code.go      errors: code, sentinel and HTTP status in one table
 //	action.go    changes: names, keys, bounds, what is wrong with a form
 //	change.go    change notices and heartbeats
+//	upload.go    uploads: chunks, how they end, what happens meanwhile
 //	fill.go      notes to cachefills
 //	fresh.go     the read-your-writes token
 //	popular.go   popularity lists

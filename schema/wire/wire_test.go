@@ -493,3 +493,22 @@ func TestSession(t *testing.T) {
 		}
 	}
 }
+
+// A subject of an upload names its verb, user and id, and nothing else is taken for one.
+func TestUploadSubject(t *testing.T) {
+	t.Parallel()
+	const id = "abcdefghijklmnopqrstuvwxyz"
+	verb, user, got, err := ParseUpload(UploadSubject(UploadChunk, 7, id))
+	if err != nil || verb != UploadChunk || user != 7 || got != id {
+		t.Errorf("got %q %d %q, %v", verb, user, got, err)
+	}
+	for _, bad := range []string{
+		"", "upload", "upload.chunk.7", "upload.chunk.07." + id, "upload.chunk.-7." + id, "upload.chunk.0." + id,
+		"upload.chunk.7." + id + ".x", "upload.chunk.7.ABCDEFGHIJKLMNOPQRSTUVWXYZ", "upload.chunk.7." + id[1:],
+		"image.chunk.7." + id,
+	} {
+		if _, _, _, err := ParseUpload(bad); !errors.Is(err, ErrBadRequest) {
+			t.Errorf("%q is taken for an upload: %v", bad, err)
+		}
+	}
+}

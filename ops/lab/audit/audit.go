@@ -160,7 +160,11 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	a.checker = &checker{
 		photos: a.world.photos, quiet: cfg.Bound, faults: a.faults, violation: a.tally.violated, stale: a.tally.late,
 	}
-	if err := a.people.signUpAll(ctx, cfg.People); err != nil {
+	err = a.people.signUpAll(ctx, cfg.People)
+	if err == nil {
+		err = a.people.giveAddresses(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, a.people.leave(ctx))
 	}
 	before, _ := a.readMetrics(ctx) // the second reading reports errors

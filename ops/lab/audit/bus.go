@@ -55,8 +55,8 @@ func (a *audit) checkActions(ctx context.Context) error {
 }
 
 // attemptTimeout is how long one request for an action waits. The next request has the same key, so the action is done
-// once.
-const attemptTimeout = 3 * time.Second
+// once. A renderer that is frozen for longer finds requests that others have answered when it wakes.
+const attemptTimeout = time.Second
 
 // writeByBus makes a change by an action, as an edge does for a visitor. The reply names the versions that it raised.
 func (a *audit) writeByBus(ctx context.Context, c *change) (outcome, error) {

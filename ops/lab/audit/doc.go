@@ -51,6 +51,7 @@
 //	people.go     signs people up and in, and looks at their private pages
 //	revoke.go     ends sessions, and times how soon every edge refuses them
 //	secret.go     finds secrets in texts; leak.go reads the bus and memcached for that
+//	address.go    e-mail addresses of the audit's people, which are secrets
 //	notice.go     reads from the edges' metrics how soon they learned of changes
 //	fault.go      injects faults, and knows when one was in effect
 //	tally.go      collects the figures; report.go prints them

@@ -26,6 +26,7 @@ import (
 type leaks struct {
 	shared, private, items, messages atomic.Int64
 	large, lost, unread              atomic.Int64 // items; messages; sweeps of a server that failed
+	addresses                        atomic.Int64 // pages that showed their visitors their own
 }
 
 // searchShared looks for secrets in an answer that any visitor may get: its body, and its header.

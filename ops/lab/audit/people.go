@@ -52,7 +52,8 @@ type people struct {
 
 // member is one of the audit's people. One goroutine at a time uses it, but for cookie.
 type member struct {
-	name string
+	name    string
+	address string // "": none
 	// The password; while it is not known whether a new one was set, both, the likelier one first.
 	passwords []string
 	browsers  [browsersEach]person.Session
@@ -269,6 +270,7 @@ func (p *people) look(ctx context.Context, m *member, edge, path string, s perso
 	if key := keys.FindSubmatch(answer.Body); key != nil {
 		p.secrets.add(&secret{text: string(key[1]), what: "the key of a form", owner: m})
 	}
+	p.countAddress(m, path, answer.Body)
 	if !strings.Contains(string(answer.Body), m.name) && path != schema.PrivateSessions.Path() {
 		p.violated("secret", edge+path, answer, begin, "the page is not that of %s", m.name)
 	}
@@ -374,6 +376,7 @@ func (p *people) sum(r People) People {
 	r.Accounts, r.Secrets = len(p.members), p.secrets.count()
 	r.Shared, r.Private = p.leaks.shared.Load(), p.leaks.private.Load()
 	r.Items, r.Messages = p.leaks.items.Load(), p.leaks.messages.Load()
+	r.Addresses = p.leaks.addresses.Load()
 	r.Large, r.Lost, r.Unread = p.leaks.large.Load(), p.leaks.lost.Load(), p.leaks.unread.Load()
 	return r
 }

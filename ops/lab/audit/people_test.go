@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
@@ -21,10 +22,12 @@ type accountsSite struct {
 	mu       sync.Mutex
 	sessions map[string]string // names by token
 	last     string            // the page that a faulty edge has kept
+	first    string            // who signed up first
 
 	honours bool // an edge honours every session, ended or not
 	refuses bool // an edge refuses every session
 	keeps   bool // an edge answers with the page of whoever came first
+	tells   bool // an edge shows everybody the e-mail address of who came first
 	public  bool // an edge says that private pages may be kept
 }
 
@@ -57,6 +60,7 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + r.URL.Path {
 	case "POST/signup":
 		begin(r.FormValue("name"))
+		s.first = cmp.Or(s.first, r.FormValue("name"))
 		fmt.Fprint(w, "<code>3f6a-k2v7-99ab-x1yz</code>")
 	case "POST/signin":
 		begin(r.FormValue("name"))
@@ -86,7 +90,11 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			seeOther("/signin?next=%2Fme")
 			return
 		}
-		page := `<p>` + name + `</p><input name="key" value="` + rand.Text() + `">`
+		shown := name
+		if s.tells {
+			shown = s.first
+		}
+		page := `<p>` + name + ` ` + addressOf(shown) + `</p><input name="key" value="` + rand.Text() + `">`
 		if s.keeps && s.last == "" {
 			s.last = page
 		}
@@ -96,6 +104,9 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, page)
 	}
 }
+
+// addressOf is the e-mail address of a person, which does not tell their name.
+func addressOf(name string) string { return idOf(name) + "@mail.example" }
 
 // audited lets two people come to the site n times, and returns the rules that it broke.
 func (s *accountsSite) audited(t *testing.T, n int) (rules []string, report *Report) {
@@ -112,6 +123,9 @@ func (s *accountsSite) audited(t *testing.T, n int) (rules []string, report *Rep
 	a.people = newPeople(a)
 	if err := a.people.signUpAll(t.Context(), a.cfg.People); err != nil {
 		t.Fatal(err)
+	}
+	for _, m := range a.people.members {
+		a.people.noteAddress(m, addressOf(m.name))
 	}
 	draw := mathrand.New(mathrand.NewPCG(1, 1))
 	for i := range n {
@@ -138,6 +152,7 @@ func TestPeopleFindMistakes(t *testing.T) {
 		"an ended session counts":         {&accountsSite{honours: true}, "ended"},
 		"a session is refused":            {&accountsSite{refuses: true}, "kept"},
 		"a private page is kept":          {&accountsSite{keeps: true}, "secret"},
+		"an address is shown to others":   {&accountsSite{tells: true}, "secret"},
 		"caches may keep what is for one": {&accountsSite{public: true}, "secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +162,8 @@ func TestPeopleFindMistakes(t *testing.T) {
 				t.Errorf("broken are %v, want %q: %v", rules, c.want, report.First)
 			}
 			if p := report.People; c.want == "" && (p.Accounts != 2 || p.SignIns == 0 || p.Ended.N != 16 ||
-				p.Unrefused != 0 || len(p.Revoked) != waysToRevoke || p.Private == 0 || p.Secrets == 0) {
+				p.Unrefused != 0 || len(p.Revoked) != waysToRevoke || p.Private == 0 || p.Secrets == 0 ||
+				p.Addresses == 0) {
 				t.Errorf("%+v", p)
 			}
 		})

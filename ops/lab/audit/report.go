@@ -134,11 +134,13 @@ type People struct {
 	EndedInFault Spread `json:"end_to_refused_in_trouble"`
 	Unrefused    int64  `json:"unrefused"` // not refused by every edge within 10 s, or later than the bound
 
-	Secrets  int   `json:"secrets"`           // that were looked for at the end
-	Shared   int64 `json:"searched_shared"`   // answers for all visitors
-	Private  int64 `json:"searched_private"`  // answers for one visitor
-	Items    int64 `json:"searched_items"`    // of memcached
-	Messages int64 `json:"searched_messages"` // of the bus
+	Secrets int `json:"secrets"` // that were looked for at the end
+	// Pages that showed their visitors their own e-mail address, which is one of the secrets.
+	Addresses int64 `json:"own_addresses"`
+	Shared    int64 `json:"searched_shared"`   // answers for all visitors
+	Private   int64 `json:"searched_private"`  // answers for one visitor
+	Items     int64 `json:"searched_items"`    // of memcached
+	Messages  int64 `json:"searched_messages"` // of the bus
 
 	Large  int64 `json:"large_items"`   // of memcached, over 2 MiB: not searched
 	Lost   int64 `json:"lost_messages"` // came faster than they were searched

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -46,6 +47,11 @@ var (
 	noStale     = Control{Off: "stale pages", Edits: withoutStale}
 	noRestart   = Control{Off: "waiting for PostgreSQL and asking again", Edits: withoutPatience}
 )
+
+// slowArgs are flags of edges with 1,400 connections, of which an address can have so many.
+func slowArgs(ofAddress int) []string {
+	return []string{"--max-conns", "1400", "--address-conns", strconv.Itoa(ofAddress)}
+}
 
 // catalogue is all rows.
 func catalogue() []Row {
@@ -199,6 +205,17 @@ func catalogue() []Row {
 			Setup: uncached, Loads: []Load{{Exponent: 1, LastEdge: true, Target: Target{P99: 100 * time.Millisecond}}},
 			Fault:   Fault{Hold: 8 * time.Second, Inject: freeze(site.Edge, 1)},
 			Control: Control{Off: "other edges: there is one", Setup: func(s *Setup) { s.Edges = 1 }},
+		},
+		{
+			// Slow clients could take all 1,400 connections of an edge, and get 1,000. Visitors connect for each page.
+			Name: "thousands of clients read and send slowly for 20 s", Visitor: "nothing",
+			Why:   "an address has some of the connections only, and slow clients are cut",
+			Setup: usual.on(func(s *Setup) { s.EdgeArgs = slowArgs(1000) }),
+			Loads: []Load{{Exponent: 1, Anew: true, Target: Target{P99: 100 * time.Millisecond}}},
+			Fault: Fault{Hold: 20 * time.Second, Inject: slow},
+			Control: Control{Off: "the limit of connections of an address", Setup: func(s *Setup) {
+				s.EdgeArgs = slowArgs(1400)
+			}},
 		},
 		{
 			Name: "clocks are an hour off", Visitor: "nothing",

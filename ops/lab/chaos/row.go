@@ -34,6 +34,7 @@ type Setup struct {
 	Renderers, Edges, Cachefills int
 	NoNear                       bool                       // edges without an in-process cache
 	NoMemcached                  bool                       // and no cachefill
+	EdgeArgs                     []string                   // flags of the edges
 	SlowQueries                  time.Duration              // that each query takes longer; 0: as long as usual
 	NoSync                       bool                       // nobody waits until PostgreSQL has written a commit
 	Bus                          scale.Line                 // between the roles and NATS
@@ -67,6 +68,7 @@ type Load struct {
 	Known    bool                     // each edge is asked for each page once, before anything breaks
 	Failover bool                     // they go to another edge if theirs cannot be reached
 	Refusals bool                     // a 503 that says when to retry is a right answer
+	Anew     bool                     // each page is asked for on a new connection
 	LastEdge bool                     // they visit only the edge that was started last
 	Target   Target
 }

@@ -164,6 +164,7 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 	if on.setup.NoNear {
 		args = append(args, "--near-cache", "0")
 	}
+	args = append(args, on.setup.EdgeArgs...)
 	if on.setup.NoMemcached {
 		services.Memcached = nil
 	}
@@ -305,11 +306,14 @@ func (l Load) know(ctx context.Context, pages Pages, edges []string) error {
 func (l Load) config(cfg *Config, edges []string) bench.Config {
 	b := bench.Config{
 		Edges: edges, Pages: cfg.Pages.Users, Exponent: l.Exponent, Seed: 1,
-		Duration: cfg.Duration, Timeout: 15 * time.Second, PagesOnly: true, KeepConnections: true,
+		Duration: cfg.Duration, Timeout: 15 * time.Second, PagesOnly: true, KeepConnections: !l.Anew,
 		Failover: l.Failover, Step: step, Visitors: visitors,
 	}
 	if l.Pages != nil {
-		b.Pages, b.VisitPages = l.Pages(cfg.Pages), 1
+		b.Pages = l.Pages(cfg.Pages)
+	}
+	if l.Pages != nil || l.Anew {
+		b.VisitPages = 1
 	}
 	return b
 }

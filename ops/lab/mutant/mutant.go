@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,6 +71,26 @@ func Build(ctx context.Context, root, dir string, edits []Edit) (program string,
 	if err != nil {
 		return "", err
 	}
+	command, environ := "go", os.Environ()
+	if slices.ContainsFunc(edits, func(e Edit) bool { return e.goroot }) {
+		// The compiler replaces no file in the module cache, where downloaded toolchains are: it sees it elsewhere.
+		goroot, err := goRoot(ctx, root)
+		if err != nil {
+			return "", err
+		}
+		link := filepath.Join(dir, "goroot")
+		if err := os.Symlink(goroot, link); err != nil {
+			return "", err
+		}
+		for path, source := range maps.Clone(sources) {
+			if inside, ok := strings.CutPrefix(path, goroot+string(filepath.Separator)); ok {
+				delete(sources, path)
+				sources[filepath.Join(link, inside)] = source
+			}
+		}
+		command = filepath.Join(link, "bin", "go")
+		environ = append(environ, "GOROOT="+link, "GOTOOLCHAIN=local")
+	}
 	var overlay struct{ Replace map[string]string }
 	overlay.Replace = map[string]string{}
 	for path, source := range sources {
@@ -92,10 +113,10 @@ func Build(ctx context.Context, root, dir string, edits []Edit) (program string,
 		return flag == "-race" || strings.HasPrefix(flag, "-gcflags=")
 	})
 	cmd := exec.CommandContext(
-		ctx, "go", "build", "-pgo=off", "-ldflags=-s -w", "-overlay", file, "-o", program, module,
+		ctx, command, "build", "-pgo=off", "-ldflags=-s -w", "-overlay", file, "-o", program, module,
 	)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.Join(flags, " "))
+	cmd.Env = append(environ, "GOFLAGS="+strings.Join(flags, " "))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", errors.Join(ctx.Err(), fmt.Errorf("go build of a mutant: %w\n%s", err, out))
 	}
@@ -110,17 +131,17 @@ func Check(ctx context.Context, root string, edits []Edit) error {
 
 // apply returns the edited files, and those that the edits need, by their paths.
 func apply(ctx context.Context, root string, edits []Edit) (map[string]string, error) {
-	sources, library := map[string]string{}, ""
+	sources, goroot := map[string]string{}, ""
 	for _, e := range edits {
 		path := filepath.Join(root, e.file)
 		if e.goroot {
-			if library == "" {
+			if goroot == "" {
 				var err error
-				if library, err = libraryRoot(ctx, root); err != nil {
+				if goroot, err = goRoot(ctx, root); err != nil {
 					return nil, err
 				}
 			}
-			path = filepath.Join(library, e.file)
+			path = filepath.Join(goroot, "src", e.file)
 		}
 		if sources[path] == "" {
 			b, err := os.ReadFile(path)
@@ -154,13 +175,13 @@ func declareChosen(sources map[string]string, path string) error {
 	return nil
 }
 
-// libraryRoot is the folder of the standard library that the module at root is built with.
-func libraryRoot(ctx context.Context, root string) (string, error) {
+// goRoot is the folder of the Go that the module at root is built with.
+func goRoot(ctx context.Context, root string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "env", "GOROOT")
 	cmd.Dir = root
 	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("find Go's standard library: go env: %w", err)
 	}
-	return filepath.Join(strings.TrimSpace(string(out)), "src"), nil
+	return strings.TrimSpace(string(out)), nil
 }
