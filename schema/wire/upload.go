@@ -59,10 +59,13 @@ const (
 // UploadRequests are the subjects that renderers listen to in their queue group.
 func UploadRequests() (all []string) {
 	for _, verb := range []string{UploadCreate, UploadChunk, UploadState, UploadFinish, UploadCancel} {
-		all = append(all, prefixUpload+verb+".*.*")
+		all = append(all, UploadPattern(verb))
 	}
 	return all
 }
+
+// UploadPattern is the subject of all requests of one kind, for a subscription.
+func UploadPattern(verb string) string { return prefixUpload + verb + ".*.*" }
 
 // UploadFile is what is known of a file before its bytes.
 type UploadFile struct {
