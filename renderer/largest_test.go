@@ -66,7 +66,7 @@ func TestLargestPages(t *testing.T) {
 				page.About(), page.Feed(page.Home()), page.Feed(user), page.Feed(page.Album(990)),
 				page.Feed(page.Tag("blue hour")), page.Sitemap(), page.SitemapPart("photos", 1),
 				page.SitemapPart("users", 1), page.SitemapPart("albums", 1), page.OEmbed(1049, "json", 0, 0),
-				page.OEmbed(1049, "xml", 0, 0), page.Error(404), st.picture(t, 1049, 2560)}
+				page.OEmbed(1049, "xml", 0, 0), page.Error(404), st.picture(t, 1, 2560)}
 			for _, file := range page.Files() {
 				refs = append(refs, page.File(file))
 			}
