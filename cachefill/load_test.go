@@ -52,7 +52,7 @@ func TestLoadAddsUpRenderers(t *testing.T) {
 		_, err := nc.Subscribe("$SRV.STATS.renderer", func(m *nats.Msg) {
 			asked.Add(1)
 			data, err := json.Marshal(micro.Stats{Endpoints: []*micro.EndpointStats{{Subject: "page.user.>",
-				NumRequests: 5}, {Subject: "page.home", NumRequests: 2}, {Subject: "image.>", NumRequests: 100}}})
+				NumRequests: 5}, {Subject: "page.home", NumRequests: 2}, {Subject: "picture.>", NumRequests: 100}}})
 			if err == nil {
 				err = m.Respond(data)
 			}

@@ -63,10 +63,15 @@ func (s *Server) forToken(
 		}
 		x.cause = err
 	}
+	return s.sendRefusal(w, r, x, answer)
+}
+
+// sendRefusal answers with a refusal.
+func (s *Server) sendRefusal(w http.ResponseWriter, r *http.Request, x *exchange, answer *refusal) error {
 	if answer.challenge != "" {
 		w.Header().Set("WWW-Authenticate", answer.challenge)
 	}
-	if answer.status == http.StatusServiceUnavailable {
+	if answer.status == http.StatusServiceUnavailable || answer.status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", retryAfter)
 	}
 	return s.sendJSON(w, r, x, answer, answer.status)

@@ -55,6 +55,9 @@ func (s *Server) contain(w http.ResponseWriter, r *http.Request, x *exchange) (e
 			err = wire.ErrInternal
 		}
 	}()
+	if isUpload(r.URL.EscapedPath()) {
+		return s.uploads(w, r, x)
+	}
 	if kind, signOut, ok := isPrivate(r.URL.EscapedPath()); ok {
 		return s.private(w, r, x, kind, signOut)
 	}

@@ -49,6 +49,7 @@ type metrics struct {
 	pauses     prometheus.Counter
 	refused    prometheus.Counter
 	signIns    *prometheus.CounterVec
+	uploaded   prometheus.Counter
 
 	registry prometheus.Registerer
 }
@@ -106,6 +107,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		signIns: counters("sign_ins_total",
 			"Forms to sign in, by outcome: ok, wrong (name or password), limited (too many guesses), unavailable.",
 			"outcome"),
+		uploaded: counter("upload_bytes_total", "Bytes of uploads that renderers have stored."),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "killr_edge_requests_in_flight", Help: "Requests being answered.",
 		}),
@@ -129,7 +131,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	registry.MustRegister(
 		answers, durations, status, m.bytes, m.fast, delegated, m.halfClosed, m.hedges, m.retries, m.shared, m.fills,
 		m.refills, m.busErrors, m.lookups, m.batch, m.inFlight, m.changes, m.unreadable, m.pauses, m.refused,
-		m.signIns,
+		m.signIns, m.uploaded,
 	)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())

@@ -129,7 +129,7 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 	if takesPasskeys(kind) && !signOut {
 		who.origin, who.browser = s.passkeyVisit(w, r)
 	}
-	if write { // a visitor who disconnects does not stop half-way what has begun
+	if write && kind != page.PrivateUpload { // a visitor who disconnects does not stop half-way what has begun
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTime)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -143,6 +143,8 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 		return nil
 	case write && who.Unverified:
 		return fmt.Errorf("%w: the session cannot be checked", wire.ErrUnavailable)
+	case write && kind == page.PrivateUpload:
+		return s.submitFiles(w, r, x, who)
 	case write:
 		err := s.submit(w, r, x, kind, who)
 		if outcome := signInOutcome(kind, x.status, err); outcome != "" {

@@ -165,24 +165,40 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 // a second copy there would only make it longer. An error that a renderer has replied is in the reply, unless another
 // renderer may do better.
 func (r *renderers) ask(ctx context.Context, msg *nats.Msg, limit time.Duration) (*nats.Msg, error) {
-	ctx, stop := context.WithTimeout(ctx, limit)
-	defer stop()
-	start, pause, patience := time.Now(), backoffFirst, limit/2
+	attempt := limit / 2
 	if wire.HashesPassword(msg.Subject) {
-		patience = limit
+		attempt = limit
 	}
+	return r.persist(ctx, msg, persistence{limit: limit, attempt: attempt, unheard: noResponderWait})
+}
+
+// persistence says for how long a request is made again.
+type persistence struct {
+	limit   time.Duration // for all attempts
+	attempt time.Duration // for one
+	unheard time.Duration // while nobody listens, or NATS is away; around a restart of NATS at least restartWindow
+}
+
+// persist is ask with another persistence.
+func (r *renderers) persist(ctx context.Context, msg *nats.Msg, p persistence) (*nats.Msg, error) {
+	ctx, stop := context.WithTimeout(ctx, p.limit)
+	defer stop()
+	start, pause := time.Now(), backoffFirst
 	if r.clock.Known() {
-		_, latest := r.clock.Bounds(start.Add(limit))
+		_, latest := r.clock.Bounds(start.Add(p.limit))
 		msg.Header.Set(wire.HeaderDeadline, wire.FormatTime(latest))
 	}
 	for {
-		attempt, cancel := context.WithTimeout(ctx, patience)
+		attempt, cancel := context.WithTimeout(ctx, p.attempt)
 		reply, err := r.askOnce(attempt, msg)
 		cancel()
 		again := errors.Is(err, context.DeadlineExceeded) || refused(err) && !errors.Is(err, nats.ErrNoResponders)
-		if errors.Is(err, nats.ErrNoResponders) {
-			waited := time.Since(start)
-			again = waited < noResponderWait || waited < restartWindow && r.restarting()
+		waited := time.Since(start)
+		switch {
+		case errors.Is(err, nats.ErrNoResponders):
+			again = waited < p.unheard || waited < restartWindow && r.restarting()
+		case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting):
+			again = waited < p.unheard && p.unheard > noResponderWait
 		}
 		if err == nil {
 			return reply, nil

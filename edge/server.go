@@ -27,6 +27,7 @@ import (
 	"flickrkillr/edge/freshness"
 	"flickrkillr/edge/popularity"
 	"flickrkillr/edge/session"
+	"flickrkillr/edge/upload"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/popularlist"
 	"flickrkillr/schema/sleep"
@@ -37,13 +38,14 @@ import (
 type Config struct {
 	Addr         string // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free port
 	NATS         *nats.Conn
-	Memcached    []string // host:port of each server; none: every miss goes to the bus
-	Origins      []string // addresses of the site, such as https://photos.example, see origins
-	TLSCert      string   // file; "": HTTP/1.1 and HTTP/2 without TLS (h2c)
-	TLSKey       string   // file; "" if and only if TLSCert is
-	MemoryBytes  int      // size of the in-process cache; 0: 64 MiB; negative: none
-	MaxConns     int      // connections open at once; 0: 10,000. A further one waits until another closes
-	AddressConns int      // connections of one address open at once; 0: 2,500. A further one is closed
+	Uploads      *nats.Conn // carries the bytes of uploads, so that no page waits behind them; nil: NATS
+	Memcached    []string   // host:port of each server; none: every miss goes to the bus
+	Origins      []string   // addresses of the site, such as https://photos.example, see origins
+	TLSCert      string     // file; "": HTTP/1.1 and HTTP/2 without TLS (h2c)
+	TLSKey       string     // file; "" if and only if TLSCert is
+	MemoryBytes  int        // size of the in-process cache; 0: 64 MiB; negative: none
+	MaxConns     int        // connections open at once; 0: 10,000. A further one waits until another closes
+	AddressConns int        // connections of one address open at once; 0: 2,500. A further one is closed
 	// AddressGuesses is how many forms with a password one address may send in a minute, at all edges; 0: 100;
 	// negative: any number, for a proxy in front that shows all visitors at its own address.
 	AddressGuesses int
@@ -89,6 +91,10 @@ type Server struct {
 	limits      *session.Limits
 	crossOrigin *http.CrossOriginProtection
 
+	uploadBus *renderers
+	files     *upload.Service
+	events    *upload.Events
+
 	counts counts
 	date   dateField
 	ids    requestIDs
@@ -111,6 +117,7 @@ func New(cfg Config) (_ *Server, err error) {
 	cfg.AddressGuesses = cmp.Or(cfg.AddressGuesses, defaultGuesses)
 	cfg.StopTimeout = cmp.Or(cfg.StopTimeout, defaultStopTimeout)
 	cfg.Version = cmp.Or(cfg.Version, "0.0.0")
+	cfg.Uploads = cmp.Or(cfg.Uploads, cfg.NATS)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	s := newServer(cfg)
 	defer func() {
@@ -168,7 +175,9 @@ func newServer(cfg Config) *Server {
 			tracker: tracker, memory: cache.NewMemory(cfg.MemoryBytes), encoder: cache.NewEncoder(),
 			flights: newFlights(m.shared), renderers: newRenderers(cfg.NATS, clock, m),
 		},
+		uploadBus: newRenderers(cfg.Uploads, clock, m), events: upload.NewEvents(cfg.Uploads),
 	}
+	s.files = upload.New(upload.Config{Ask: s.askUpload, Received: m.uploaded})
 	s.errs = newErrorPages(func(ctx context.Context, ref page.Ref) (*cache.Page, error) {
 		return s.pages.errorPage(ctx, want{ref: ref, number: s.ids.next()})
 	}, log)
@@ -272,7 +281,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopWork()
 	var wg sync.WaitGroup
 	for _, part := range []func(context.Context){
-		s.feed.Run, s.tokens.Run, s.sessions.Run, s.pages.renderers.watch, s.pages.memcached.Run,
+		s.feed.Run, s.tokens.Run, s.sessions.Run, s.pages.renderers.watch, s.uploadBus.watch, s.pages.memcached.Run,
 		s.pages.popularity.Run, s.errs.run,
 	} {
 		wg.Go(func() { part(work) })
@@ -316,6 +325,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StopTimeout)
 	defer cancel()
 	s.fast.Stop()
+	s.events.Stop() // browsers go on at another edge
 	err := s.http.Shutdown(ctx)
 	if err == nil {
 		err = s.fast.Wait(ctx)

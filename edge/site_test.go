@@ -106,7 +106,7 @@ func (s *site) renderer() (stop func()) {
 	s.t.Helper()
 	nc := testenv.Connect(s.t, s.server.URL())
 	var subs []*nats.Subscription
-	for _, subject := range []string{"page.>", "image.>", "asset.>"} {
+	for _, subject := range []string{"page.>", "picture.>", "asset.>"} {
 		sub, err := nc.QueueSubscribe(subject, wire.QueueRenderer, func(m *nats.Msg) { go s.render(nc, m) })
 		if err != nil {
 			s.t.Fatal(err)

@@ -30,14 +30,14 @@ func waiting(e *Server) int {
 	return 0
 }
 
-// count is the value of a counter.
+// count is the value of a counter or a gauge.
 func count(t testing.TB, c prometheus.Metric) float64 {
 	t.Helper()
 	var m dto.Metric
 	if err := c.Write(&m); err != nil {
 		t.Fatal(err)
 	}
-	return m.GetCounter().GetValue()
+	return m.GetCounter().GetValue() + m.GetGauge().GetValue()
 }
 
 // sum is the value of a counter, added over its labels.

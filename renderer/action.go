@@ -52,6 +52,11 @@ type outcome struct {
 	receipt string          // the id of a receipt; "": there is none
 	view    templ.Component // the page to answer with; nil: the changes are the answer
 	refused problems        // what was wrong with the form, which view shows; nil: nothing
+
+	data      []byte // the answer about an upload; nil: the changes are the answer
+	photo     int64  // what an upload has become; 0: nothing yet
+	duplicate bool   // which the person had before
+	then      func() // what is done once the answer is sent; nil: nothing
 }
 
 // change makes a change, once for its key, and returns the scopes that it changed. The form was checked before.
@@ -193,4 +198,7 @@ func (s *Service) answerAction(ctx context.Context, j *job) {
 		s.relay.wake()
 	}
 	s.confirm(j, out, html)
+	if out.then != nil {
+		out.then()
+	}
 }

@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,6 +28,7 @@ type endpoint struct {
 	subjects []string // subscribed to; the statistics count them together and show the first
 	pool     *pool
 	parse    func(*nats.Msg) (parsed, error)
+	bus      *nats.Conn // by which requests come and replies go; nil: as most
 	stats    stats
 }
 
@@ -66,7 +68,7 @@ func endpoints(pages, searches, sitemaps, files, changes, passwords, privates *p
 func (s *Service) join() error {
 	for _, e := range s.endpoints {
 		for _, subject := range e.subjects {
-			err := s.requests.add(s.nc.QueueSubscribe(subject, wire.QueueRenderer,
+			err := s.requests.add(cmp.Or(e.bus, s.nc).QueueSubscribe(subject, wire.QueueRenderer,
 				func(m *nats.Msg) { s.receive(e, m) }))
 			if err != nil {
 				return fmt.Errorf("subscribe to %s: %w", subject, err)

@@ -97,7 +97,7 @@ func TestWithTheNATSCLI(t *testing.T) {
 		}
 	}
 	info := run("micro", "info", "renderer", s.id)
-	for _, want := range []string{"1.2.3", "page.user.>", "image.>", "p99_ms", "queue_wait_p99_ms", "page_workers"} {
+	for _, want := range []string{"1.2.3", "page.user.>", "picture.>", "p99_ms", "queue_wait_p99_ms", "page_workers"} {
 		if !strings.Contains(info, want) {
 			t.Errorf("nats micro info renderer lacks %s:\n%s", want, info)
 		}

@@ -23,6 +23,7 @@
 //	passkey.go    passkeys; mail.go: mailed links, and addresses
 //	accountform.go their forms, and what is wrong with them; private.go: pages for one person
 //	deletion.go   deletes accounts, and writes their receipts
+//	upload.go     files that people upload, in chunks; uploadfinish.go makes the photo
 //	reply.go      sends, counts and logs the reply; compress.go compresses it; failure.go turns errors into replies
 //
 // Beside the way of a request:
@@ -34,6 +35,7 @@
 //	stats.go      figures for `nats micro`; metrics.go: for Prometheus
 //	relay.go      changes, from the outbox to the stream; relaystall.go: a stream that takes none;
 //	              buckets.go: buckets that take no value, and the replicas of all
+//	develop.go    decodes pictures that were uploaded, and removes uploads that were given up
 //	index.go      the search index, tagcounter.go the counts of tags, leftovers.go what deletions leave to be done:
 //	              what the active relay does besides
 //

@@ -40,7 +40,7 @@ func (s *Service) answerFiles(ctx context.Context, jobs []*job) {
 // answerImages is a turn of a picture worker. It makes one derivative for all its requests and stores it. There are
 // few such workers, because each holds a decoded original in memory.
 func (s *Service) answerImages(ctx context.Context, jobs []*job) {
-	s.answerPictures(ctx, s.images, jobs, pictures.Derive)
+	s.answerPictures(ctx, s.images, jobs, s.derive)
 }
 
 // getPicture gets a derivative of an image in a width.
@@ -76,6 +76,16 @@ func (s *Service) answerPictures(ctx context.Context, p *pool, jobs []*job, get 
 		}
 	}
 	return missing
+}
+
+// derive is pictures.Derive when a picture may be decoded.
+func (s *Service) derive(ctx context.Context, store pictures.Store, id string, width int) ([]byte, error) {
+	release, err := s.decoders.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return pictures.Derive(ctx, store, id, width)
 }
 
 // answerPicture answers the jobs of g with the derivative from get. It returns false, and answers nothing, if the

@@ -335,7 +335,7 @@ func TestBadSubjects(t *testing.T) {
 		"page.photo.007", "page.photo.1.2",
 		"page.home.x", "page.tag.=zz", "page.search.a.b", "page.error.200", "page.album.1.sideways.3",
 		"page.feed.user.ansel.before.1",
-		"image.x.320", "image." + st.image.ID + ".321", "image." + st.image.ID, "page.photo." + strconv.Itoa(1<<62) +
+		"picture.x.320", "picture." + st.image.ID + ".321", "image." + st.image.ID, "page.photo." + strconv.Itoa(1<<62) +
 			"0",
 	} {
 		if err := wire.ErrorOf(st.request(t, subject)); wire.Code(err) != "bad_request" {

@@ -32,7 +32,8 @@ type leftover struct {
 }
 
 // leftovers lists what changes leave: sessions end whose account was closed or deleted or has a new password, rows of
-// deleted accounts are deleted, files that no photo shows any more are removed, and edges are asked what they know.
+// deleted accounts are deleted, files that no photo shows any more are removed, edges are asked what they know,
+// derivatives are made that a renderer owes, and uploads that were given up are removed.
 func (s *Service) leftovers() []leftover {
 	var last int64 // the user whose rows were deleted last
 	return []leftover{
@@ -51,6 +52,8 @@ func (s *Service) leftovers() []leftover {
 			return n > 0, err
 		}},
 		{"edges", leftoversEvery, s.askEdges},
+		{"pictures", leftoversEvery, s.takeDue},
+		{"uploads", forgetEvery, s.sweepUploads},
 		{"receipts", forgetEvery, func(ctx context.Context) (bool, error) {
 			return false, s.store.ForgetDeletions(ctx, wire.ReceiptAge)
 		}},

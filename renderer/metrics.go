@@ -16,6 +16,8 @@ type metrics struct {
 	batch        *prometheus.HistogramVec // by pool
 	panics       prometheus.Counter
 	mails        *prometheus.CounterVec // by outcome
+	uploads      *prometheus.CounterVec // by outcome
+	uploadBytes  prometheus.Counter
 	relayActive  prometheus.Gauge
 	relayLag     prometheus.Gauge
 	relayStalled prometheus.Gauge
@@ -52,6 +54,13 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Name: "killr_renderer_mails_total",
 			Help: "Mails asked for, by outcome: sent, nobody (no mail to send), failed, dropped (the queue was full).",
 		}, []string{"outcome"}),
+		uploads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "killr_renderer_uploads_total",
+			Help: "Answers to finished uploads, by outcome: photo, duplicate (the person had it), refused, cancelled.",
+		}, []string{"outcome"}),
+		uploadBytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "killr_renderer_upload_bytes_total", Help: "Bytes of uploads stored in the staging area.",
+		}),
 		relayActive: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "killr_relay_active", Help: "1 while this process relays changes for all.",
 		}),
@@ -76,6 +85,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	return m, errors.Join(
 		register(registry, &m.requests), register(registry, &m.duration), register(registry, &m.queued),
 		register(registry, &m.batch), register(registry, &m.panics), register(registry, &m.mails),
+		register(registry, &m.uploads), register(registry, &m.uploadBytes),
 		register(registry, &m.relayActive),
 		register(registry, &m.relayLag), register(registry, &m.relayStalled),
 		register(registry, &m.relayChanges), register(registry, &m.relayBatches), register(registry, &m.relayErrors))

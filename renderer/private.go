@@ -121,6 +121,9 @@ func (d *actionRun) privateView(
 	for _, token := range asked.Tokens {
 		p.Tokens = append(p.Tokens, templates.TokenCard(token))
 	}
+	for _, line := range asked.Uploads {
+		p.Uploads = append(p.Uploads, templates.UploadLine(line))
+	}
 	if asked.Made != nil {
 		p.Made = templates.MadeToken(*asked.Made)
 	}

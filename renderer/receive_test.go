@@ -41,7 +41,7 @@ func TestAnswersOnlyInboxes(t *testing.T) {
 	asset := strings.Fields(string(st.request(t, wire.SubjectAssets).Data))[0]
 	// A wrong deadline has an answer without a body, which JetStream takes for a good request to delete.
 	header := nats.Header{wire.HeaderDeadline: {"x"}}
-	subjects := []string{"page.home", "action.photo.edit", "image.x.320", asset, "$SRV.PING", "$SRV.STATS.renderer"}
+	subjects := []string{"page.home", "action.photo.edit", "picture.x.320", asset, "$SRV.PING", "$SRV.STATS.renderer"}
 	for _, subject := range subjects {
 		for _, reply := range replies {
 			msg := &nats.Msg{Subject: subject, Reply: reply, Header: header}

@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,11 +51,11 @@ func (s *Service) confirm(j *job, out *outcome, html []byte) {
 	}
 	msg := &nats.Msg{Subject: j.reply, Data: wire.EncodeChanges(all),
 		Header: nats.Header{wire.HeaderTiming: {j.work.timing.String()}}}
-	if len(all) > 0 {
-		if err := s.nc.Publish(wire.SubjectEarlyInvalidation, msg.Data); err != nil {
-			s.log.Debug("early invalidation not published", "err", err) // the stream delivers the change
-		}
+	s.invalidateEarly(all)
+	if out.data != nil {
+		msg.Data = out.data
 	}
+	out.uploaded(msg.Header)
 	if out.view != nil {
 		msg.Data = html
 		msg.Header.Set(wire.HeaderStatus, strconv.Itoa(http.StatusOK))
@@ -73,12 +74,22 @@ func (s *Service) confirm(j *job, out *outcome, html []byte) {
 	s.finished(j, http.StatusOK)
 }
 
+// invalidateEarly tells edges of changes before the relay does. It may get lost: the stream delivers the changes.
+func (s *Service) invalidateEarly(changes []wire.Change) {
+	if len(changes) == 0 {
+		return
+	}
+	if err := s.nc.Publish(wire.SubjectEarlyInvalidation, wire.EncodeChanges(changes)); err != nil {
+		s.log.Debug("early invalidation not published", "err", err)
+	}
+}
+
 // send publishes a reply to j. A message larger than the bus takes fails with nats.ErrMaxPayload before anything is
 // sent.
 func (s *Service) send(j *job, msg *nats.Msg) error {
 	msg.Header.Set(wire.HeaderWorker, s.id)
 	msg.Header.Set(wire.HeaderRequest, j.id)
-	return s.nc.PublishMsg(msg)
+	return cmp.Or(j.endpoint.bus, s.nc).PublishMsg(msg)
 }
 
 // finished counts and logs a request that was answered with an envelope of this status, or with an action's changes.

@@ -62,6 +62,9 @@ func (s *Service) Run(ctx context.Context) error {
 		background.Go(func() { s.countTags(ctx) })
 		background.Go(func() { s.doLeftovers(ctx) })
 		background.Go(func() { s.keepIndex(ctx, held) })
+		for range s.cfg.PictureWorkers {
+			background.Go(func() { s.developer(ctx, held) })
+		}
 		s.serving.Store(true)
 		s.log.Info("serving", "version", s.cfg.Version, "page_workers", s.cfg.PageWorkers, "search_workers",
 			s.cfg.SearchWorkers, "picture_workers", s.cfg.PictureWorkers,
@@ -74,15 +77,16 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // pools lists the pools; each stands before the pool that its workers pass requests to.
-func (s *Service) pools() [8]*pool {
-	return [...]*pool{s.pages, s.searches, s.sitemaps, s.files, s.images, s.actions, s.passwords, s.privates}
+func (s *Service) pools() [11]*pool {
+	return [...]*pool{s.pages, s.searches, s.sitemaps, s.files, s.images, s.actions, s.passwords, s.privates,
+		s.chunks, s.uploading, s.finishes}
 }
 
 // waitForBus waits until the connection is up, because the server tells the limit of messages. It returns false when
 // ctx ended before.
 func (s *Service) waitForBus(ctx context.Context) bool {
-	for !s.nc.IsConnected() {
-		if s.nc.IsClosed() || !sleep.For(ctx, 20*time.Millisecond) {
+	for !s.nc.IsConnected() || !s.uploads.IsConnected() {
+		if s.nc.IsClosed() || s.uploads.IsClosed() || !sleep.For(ctx, 20*time.Millisecond) {
 			return ctx.Err() == nil // open fails on a closed connection
 		}
 	}
@@ -160,7 +164,7 @@ func (s *Service) open() error {
 	if err := s.control.add(s.nc.Subscribe(wire.SubjectCancels, s.abandoned.hear)); err != nil {
 		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectCancels, err)
 	}
-	for _, subscribe := range [...]func() error{s.join, s.offerAssets, s.announce, s.nc.Flush} {
+	for _, subscribe := range [...]func() error{s.join, s.offerAssets, s.announce, s.nc.Flush, s.uploads.Flush} {
 		if err := subscribe(); err != nil {
 			return fmt.Errorf("renderer: %w", err)
 		}
@@ -210,9 +214,11 @@ func (s *Service) shut(drop context.CancelFunc, background *sync.WaitGroup) erro
 	s.mailing.Wait()
 	note("end questions", s.control.drain(bus))
 	s.relay.setActive(false) // it receives no further heartbeat, not even its own last one
-	if err := s.nc.FlushWithContext(bus); err != nil && !errors.Is(err, nats.ErrConnectionClosed) &&
-		context.Cause(bus) != errBusAway {
-		note("send the last replies", err)
+	for _, nc := range []*nats.Conn{s.nc, s.uploads} {
+		if err := nc.FlushWithContext(bus); err != nil && !errors.Is(err, nats.ErrConnectionClosed) &&
+			context.Cause(bus) != errBusAway {
+			note("send the last replies", err)
+		}
 	}
 	if context.Cause(bus) == errBusAway {
 		s.log.Warn("stopped without NATS: unsent replies are lost, their requesters retry")
@@ -236,7 +242,7 @@ func (s *Service) whileConnected(ctx context.Context) (_ context.Context, done f
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		for seen := time.Now(); sleep.For(ctx, busTimeout/25); {
-			if s.nc.IsConnected() {
+			if s.nc.IsConnected() && s.uploads.IsConnected() {
 				seen = time.Now()
 			} else if time.Since(seen) >= busTimeout {
 				cancel(errBusAway)

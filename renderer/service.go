@@ -35,6 +35,8 @@ type Config struct {
 	Pool     *pgxpool.Pool // of PoolConns connections
 	Searches *pgxpool.Pool // of SearchConns connections, see store.OpenSearchPool; nil: Pool
 	Pictures pictures.Store
+	Uploads  *nats.Conn           // for uploads, so that chunks delay no page; nil: NATS
+	Staging  pictures.Staging     // where uploads wait; nil: Pictures, which then has to be one
 	Assets   *templates.Assets    // nil: those embedded in the program
 	Logger   *slog.Logger         // nil: silent
 	Registry *prometheus.Registry // nil: the metrics go nowhere
@@ -42,6 +44,9 @@ type Config struct {
 	BaseURL  string               // where the site is reached, such as "https://photos.example"; "" when not known
 
 	SMTP string // the server that mails are sent by, see mail.ParseURL; "": no mail is sent
+
+	QuotaBytes  int64 // of originals that a person may store; 0: no limit
+	QuotaPhotos int64 // photos that a person may have; 0: no limit
 
 	PageWorkers   int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
 	SearchWorkers int // searches answered at once; 0: one for every two processors
@@ -96,8 +101,10 @@ const (
 type Service struct {
 	cfg      Config
 	nc       *nats.Conn
+	uploads  *nats.Conn
 	store    *store.Store
 	pictures pictures.Store
+	staging  pictures.Staging
 	maker    *Pages
 	log      *slog.Logger
 	metrics  *metrics
@@ -111,6 +118,10 @@ type Service struct {
 	mailing  sync.WaitGroup      // until the queue has ended
 
 	pages, searches, sitemaps, files, images, actions, passwords, privates *pool
+	chunks, uploading, finishes                                            *pool
+
+	decoders    decoders
+	undeveloped chan undeveloped // pictures that wait for a developer
 
 	endpoints []*endpoint
 	relay     *relay
@@ -133,6 +144,12 @@ func New(cfg Config) (*Service, error) {
 	if cfg.NATS == nil || cfg.Pool == nil || cfg.Pictures == nil {
 		return nil, errors.New("renderer: Config needs NATS, Pool and Pictures")
 	}
+	if cfg.Staging == nil {
+		var ok bool
+		if cfg.Staging, ok = cfg.Pictures.(pictures.Staging); !ok {
+			return nil, errors.New("renderer: Config needs Staging: Pictures has no staging area")
+		}
+	}
 	if cfg.Assets == nil {
 		var err error
 		if cfg.Assets, err = templates.LoadAssets(); err != nil {
@@ -147,13 +164,18 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg:      cfg,
 		nc:       cfg.NATS,
+		uploads:  cmp.Or(cfg.Uploads, cfg.NATS),
 		store:    store.NewWithSearches(cfg.Pool, cmp.Or(cfg.Searches, cfg.Pool), store.SearchLongest),
 		pictures: cfg.Pictures,
+		staging:  cfg.Staging,
+		decoders: make(decoders, cfg.PictureWorkers),
 		metrics:  metrics,
 		id:       nuid.Next(),
 		started:  time.Now(),
 		outage:   newOutage(),
-		buffers:  sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
+
+		undeveloped: make(chan undeveloped, developQueue),
+		buffers:     sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
 	}
 	s.store.OnRetry(s.outage.note)
 	site := templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")}
@@ -176,18 +198,26 @@ func New(cfg Config) (*Service, error) {
 	s.files = newPool("files", fileWorkers, fileQueue, fileBatch, queued("files"), s.answerFiles)
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue),
 		maxBatch, queued("pictures"), s.guarded(s.answerImages))
-	s.actions = newPool("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers, 1, queued("actions"),
-		s.guarded(func(ctx context.Context, jobs []*job) { s.answerActionsOf(ctx, s.actions, jobs) }))
-	s.passwords = newPool("passwords", passwordWorkers(), passwordQueue, 1, queued("passwords"),
-		s.guarded(func(ctx context.Context, jobs []*job) { s.answerActionsOf(ctx, s.passwords, jobs) }))
-	s.privates = newPool("private", privateWorkers, privateQueue, 1, queued("private"),
-		s.guarded(func(ctx context.Context, jobs []*job) { s.answerActionsOf(ctx, s.privates, jobs) }))
+	actions := func(name string, workers, queue int) (p *pool) {
+		p = newPool(name, workers, queue, 1, queued(name),
+			s.guarded(func(ctx context.Context, jobs []*job) { s.answerActionsOf(ctx, p, jobs) }))
+		return p
+	}
+	s.actions = actions("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers)
+	s.passwords = actions("passwords", passwordWorkers(), passwordQueue)
+	s.privates = actions("private", privateWorkers, privateQueue)
+	s.chunks = actions("chunks", chunkWorkers, chunkQueue)
+	s.uploading = actions("uploads", uploadWorkers, uploadQueue)
+	s.finishes = actions("finishes", finishWorkers, finishQueue)
 	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords, s.privates)
+	s.endpoints = append(s.endpoints, uploadEndpoints(s.uploads, s.chunks, s.uploading, s.finishes)...)
 	for _, p := range s.pools() {
 		p.patient = s.restarting
 	}
+	s.chunks.patient = nil // they need no Postgres, and much memory
 	s.pages.prompt = true
 	s.images.alone = true
+	s.chunks.ordered = true
 	s.passwords.ordered = true // edges wait for a reply as long as its place in this queue takes
 	if s.relay, err = newRelay(s); err != nil {
 		return nil, fmt.Errorf("renderer: %w", err)
@@ -213,9 +243,10 @@ const (
 )
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
-// relay, the search index, the counts of tags, the rows of deleted accounts and the other leftovers of changes; those
-// of the workers for passwords and private pages; and rowConns for the rows of pictures.
-const fixedConns = 6 + maxPasswordWorkers + privateWorkers + rowConns
+// relay, the search index, the counts of tags, the rows of deleted accounts, the other leftovers of changes, and
+// pictures that are developed; those of the workers for passwords, private pages and uploads; and rowConns for the rows
+// of pictures.
+const fixedConns = 7 + maxPasswordWorkers + privateWorkers + uploadWorkers + finishWorkers + rowConns
 
 // rowConns is how many file workers read rows at a time when all are busy. The row of a picture takes a tenth of what
 // the rows of a page take, and requests that wait together share a query.
@@ -281,7 +312,7 @@ func (s *Service) guarded(turn func(context.Context, []*job)) func(context.Conte
 // within 3 s.
 func (s *Service) Ready() error {
 	switch {
-	case !s.nc.IsConnected():
+	case !s.nc.IsConnected() || !s.uploads.IsConnected():
 		return errors.New("renderer: NATS does not answer")
 	case !s.serving.Load():
 		why := "not in the queue group"

@@ -37,6 +37,7 @@ type site struct {
 	nc       *nats.Conn // the asker's
 	pool     *pgxpool.Pool
 	pictures pictures.Store
+	staging  pictures.Staging
 	image    pictures.Image
 }
 
@@ -59,7 +60,8 @@ const rows = `
 	INSERT INTO albums (id, user_id, title, description) OVERRIDING SYSTEM VALUE VALUES (1, 1, 'Yosemite',
 		'The valley');
 	INSERT INTO album_photos (album_id, photo_id, user_id, position) SELECT 1, n, 1, n * 10 FROM generate_series(1,
-		60) AS n;`
+		60) AS n;
+	SELECT setval(pg_get_serial_sequence('photos', 'id'), 1000);`
 
 // filled is the database with these rows, filled once.
 var filled testenv.Prepared
@@ -101,7 +103,7 @@ func siteOn(t testing.TB, url string, pool *pgxpool.Pool) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = dir.Close() })
-	return &site{url: url, nc: testenv.Connect(t, url), pool: pool, pictures: dir, image: im}
+	return &site{url: url, nc: testenv.Connect(t, url), pool: pool, pictures: dir, staging: dir, image: im}
 }
 
 // fill inserts the rows and indexes them for the search.
@@ -174,7 +176,7 @@ func (st *site) start(t testing.TB, change func(*Config)) *running {
 func (st *site) service(t testing.TB, change func(*Config)) *Service {
 	t.Helper()
 	cfg := Config{NATS: testenv.ConnectAs(t, st.url, wire.RoleRenderer), Pool: st.pool, Pictures: st.pictures,
-		Version: "1.2.3", Logger: slog.New(logged{t})}
+		Staging: st.staging, Version: "1.2.3", Logger: slog.New(logged{t})}
 	if change != nil {
 		change(&cfg)
 	}

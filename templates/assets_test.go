@@ -17,7 +17,7 @@ import (
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	a := testSite(t).Assets
-	if len(a.Names()) != 7 {
+	if len(a.Names()) != 9 {
 		t.Errorf("names %v", a.Names())
 	}
 	for _, name := range a.Names() {
@@ -110,6 +110,8 @@ func TestAssetsStayAtHome(t *testing.T) {
 		"insertAdjacentHTML"}
 	for file, banned := range map[string][]string{
 		"app.css": {"url(", "@import", "http:", "https:", "!important"}, "app.js": script, "passkey.js": script,
+		"upload.js":  script,
+		"upload.css": {"url(", "@import", "http:", "https:", "!important"},
 	} {
 		body := site.asset(t, file).Body
 		for _, word := range banned {

@@ -13,7 +13,9 @@ const (
 	maxStyle   = 10_000
 	maxScript  = 10_000
 
-	maxPasskeys = 1_500 // of the script for passkeys, on two pages
+	maxPasskeys     = 1_500  // of the script for passkeys, on two pages
+	maxUploader     = 10_000 // of the script on the page for new photos
+	maxUploadsStyle = 1_500
 )
 
 func TestBudgets(t *testing.T) {
@@ -26,7 +28,10 @@ func TestBudgets(t *testing.T) {
 			t.Errorf("%s is %d bytes, at most %d", name, size, maxListing)
 		}
 	}
-	for file, most := range map[string]int{"app.css": maxStyle, "app.js": maxScript, "passkey.js": maxPasskeys} {
+	for file, most := range map[string]int{
+		"app.css": maxStyle, "app.js": maxScript, "passkey.js": maxPasskeys, "upload.js": maxUploader,
+		"upload.css": maxUploadsStyle,
+	} {
 		asset := site.asset(t, file)
 		t.Logf("%s: %d bytes, br %d, gzip %d", file, len(asset.Body), len(asset.Br()), len(asset.Gzip()))
 		if len(asset.Body) > most {

@@ -23,11 +23,11 @@ func TestEveryPage(t *testing.T) {
 			d.count("header a.name[href='/']", 1)
 			d.count("form[role=search][action='/search'] input[name=q]", 1)
 			d.count("label[for=q]", 1)
-			d.count("head > script[defer][blocking=render]", 1+len(d.all("form[data-passkey]")))
+			d.count("head > script[defer][blocking=render]", 1+len(d.all("form[data-passkey], form[data-files]")))
 			d.count(".stale[role=status][hidden]", 1)
 			d.count("a[rel]:not([href])", 0)
-			d.attribute("link[rel=stylesheet]", "href", site.Assets.Path("app.css"))
-			d.attribute("script[src]:not([src*='/passkey.'])", "src", site.Assets.Path("app.js"))
+			d.attribute("link[rel=stylesheet]:not([href*='/upload.'])", "href", site.Assets.Path("app.css"))
+			d.attribute("script[src]:not([src*='/passkey.']):not([src*='/upload.'])", "src", site.Assets.Path("app.js"))
 			for _, property := range []string{"og:title", "og:type", "og:site_name", "og:description"} {
 				d.count("head > meta[property='"+property+"']:not([content=''])", 1)
 			}

@@ -22,6 +22,7 @@ type PrivatePage struct {
 	HasMore  bool          // photos, tags and files are more than Has says
 	Tokens   []TokenCard   // theirs, the one used last first
 	Made     MadeToken     // the token that was made just now; zero: none
+	Uploads  []UploadLine  // what became of the files that were sent just now
 
 	CanMail bool   // the site sends mail
 	Email   string // theirs; "" if they have none
@@ -128,6 +129,8 @@ func Private(p PrivatePage) templ.Component {
 		return passkeys(p)
 	case page.PrivateNewPasskey:
 		return newPasskey(p)
+	case page.PrivateUpload:
+		return upload(p)
 	}
 	return signIn(p)
 }

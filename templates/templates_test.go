@@ -235,5 +235,9 @@ func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 		},
 		Tokens: []TokenCard{{ID: "abc", Name: typed, Write: true, Created: testDate, Seen: testDate}},
 		Made:   MadeToken{Token: "killr_abc", Name: typed},
+		Uploads: []UploadLine{
+			{Name: typed, Photo: 7}, {Name: typed, Photo: 8, Duplicate: true},
+			{Name: typed, Problem: "This is no picture."},
+		},
 	}
 }

@@ -38,6 +38,7 @@ type commands struct {
 	Setup     setupCommand     `cmd:"" help:"Install what 'up' and the tests need; does nothing if all of it is installed."`
 	Login     loginCommand     `cmd:"" help:"Make a token with your name and password, and keep it for programs; --logout ends it."`
 	Whoami    whoamiCommand    `cmd:"" help:"Print whose account the token belongs to."`
+	Upload    uploadCommand    `cmd:"" help:"Upload the pictures of a folder, with the token that 'login' keeps."`
 	Bus       busCommand       `cmd:"" help:"Show and check what each role may do on the bus."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 

@@ -59,7 +59,8 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 	plainName := regexp.MustCompile(`^(KILLR(_[A-Z][A-Z0-9]+)+|NATS_URL|DATABASE_URL|MEMCACHED_SERVERS)$`)
 	// What decides where an audit writes, and what is broken.
 	typed := map[string]bool{"audit --edge": true, "audit --metrics": true, "audit --yes": true, "chaos --edge": true,
-		"chaos --yes": true, "login --insecure": true, "login --logout": true, "whoami --insecure": true}
+		"chaos --yes": true, "login --insecure": true, "login --logout": true, "whoami --insecure": true,
+		"upload --insecure": true}
 	for _, command := range append(parser.Model.Leaves(false), parser.Model.Node) {
 		for _, flag := range command.Flags {
 			if flag.Name == "help" {
@@ -206,7 +207,11 @@ func TestNumbersHaveLimits(t *testing.T) {
 				t.Errorf("%s --%s has no tag min", command.Name, flag.Name)
 				continue
 			}
-			status, _, stderr := killr(t.Context(), "--data", t.TempDir(), command.Name, "--"+flag.Name, low)
+			args := []string{"--data", t.TempDir(), command.Name, "--" + flag.Name, low}
+			for range command.Positional {
+				args = append(args, t.TempDir())
+			}
+			status, _, stderr := killr(t.Context(), args...)
 			if status != 2 || !strings.Contains(stderr, "at least "+flag.Tag.Get("min")+" ") {
 				t.Errorf("%s --%s %s: status %d, %s", command.Name, flag.Name, low, status, stderr)
 			}

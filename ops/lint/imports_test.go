@@ -82,6 +82,7 @@ var ours = map[string][]string{
 	"edge/fastpath":  {"schema/wire"}, // bytes of HTTP; it knows no pages
 	"edge/freshness": {"schema/wire", "schema/sleep", "schema/bucket"},
 	"edge/session":   {"schema/wire", "schema/sleep", "schema/monotonic", "schema/bucket"},
+	"edge/upload":    {"schema/page", "schema/wire"},
 	"edge/cache":     {"edge/freshness", "schema/page", "schema/wire", "schema/ring"},
 	"edge/popularity": {
 		"edge/freshness", "edge/cache", "schema/page", "schema/wire", "schema/sleep", "schema/popularlist",

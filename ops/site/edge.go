@@ -7,6 +7,7 @@ import (
 
 	"flickrkillr/edge"
 	"flickrkillr/ops/debug"
+	"flickrkillr/ops/stack"
 	"flickrkillr/schema/wire"
 )
 
@@ -62,20 +63,26 @@ func (s *Site) edgeHere(name string) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.NATS, cfg.Memcached = bus.Conn, s.cfg.Services.Memcached
+	uploads, err := stack.JoinBus(s.cfg.Services.Login(wire.RoleEdge), name+" uploads", s.log)
+	if err != nil {
+		bus.Close()
+		return nil, err
+	}
+	closeAll := func() { uploads.Close(); bus.Close() }
+	cfg.NATS, cfg.Uploads, cfg.Memcached = bus.Conn, uploads.Conn, s.cfg.Services.Memcached
 	cfg.Version, cfg.Logger, cfg.Registry = s.cfg.Version, s.log, registry
 	if s.cfg.AccessLog {
 		cfg.AccessLog = s.log.With("edge", name)
 	}
 	e, err := edge.New(cfg)
 	if err != nil {
-		bus.Close()
+		closeAll()
 		return nil, err
 	}
 	return &local{
 		debug: debug.Role{Name: name, Registry: registry, Ready: busOr(bus, e.Ready)},
 		addr:  e.Addr(),
 		run:   e.Run,
-		close: bus.Close,
+		close: closeAll,
 	}, nil
 }

@@ -83,14 +83,23 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		searches.Close()
 		return nil, errors.Join(err, images.Close())
 	}
+	uploads, err := stack.JoinBus(s.cfg.Services.Login(wire.RoleRenderer), name+" uploads", s.log)
+	if err != nil {
+		bus.Close()
+		pool.Close()
+		searches.Close()
+		return nil, errors.Join(err, images.Close())
+	}
 	release := func() {
 		bus.Close()
+		uploads.Close()
 		pool.Close()
 		searches.Close()
 		if err := images.Close(); err != nil {
 			s.log.Error("close the picture store", "err", err)
 		}
 	}
+	cfg.Uploads = uploads.Conn
 	cfg.NATS, cfg.Pool, cfg.Searches, cfg.Pictures = bus.Conn, pool, searches, images
 	cfg.Version, cfg.Logger, cfg.Registry = s.cfg.Version, s.log, registry
 	r, err := renderer.New(cfg)

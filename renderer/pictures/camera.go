@@ -40,18 +40,17 @@ const (
 
 var errBudget = errors.New("metadata took too long")
 
-// readCamera reads the EXIF data of a file of format f. Bad metadata is no reason to refuse a picture: unreadable
-// fields are left out.
+// readCamera reads the EXIF data of a file of format f, and its title (IPTC). Bad metadata is no reason to refuse a
+// picture: unreadable fields are left out.
 //
 // The decoder's own Timeout option is not used: when it fires, the decoder's goroutine keeps reading from a buffer
 // that was already returned for the next call. Instead the reader and the tag filter stop at the deadline.
-func readCamera(ctx context.Context, f format, data []byte) Camera {
+func readCamera(ctx context.Context, f format, data []byte) (c Camera, title string) {
 	if f.meta == imagemeta.ImageFormatAuto {
-		return Camera{}
+		return Camera{}, ""
 	}
 	deadline := time.Now().Add(exifBudget)
 	late := func() bool { return ctx.Err() != nil || time.Now().After(deadline) }
-	var c Camera
 	var maker, model, taken, zone string
 	handle := func(tag imagemeta.TagInfo) error {
 		if late() {
@@ -78,22 +77,26 @@ func readCamera(ctx context.Context, f format, data []byte) Camera {
 			taken = cleanText(tag.Value)
 		case "OffsetTimeOriginal":
 			zone = cleanText(tag.Value)
+		case "ObjectName":
+			title = cleanText(tag.Value)
 		}
 		return nil
 	}
 	// The error is of no use: what was read before it stands, and the rest of a broken block is not there to be read.
 	_, _ = imagemeta.Decode(imagemeta.Options{
-		R:               &lateReader{ReadSeeker: bytes.NewReader(data), late: late},
-		ImageFormat:     f.meta,
-		Sources:         imagemeta.EXIF,
-		LimitNumTags:    exifTagLimit,
-		LimitTagSize:    1 << 10,
-		ShouldHandleTag: func(t imagemeta.TagInfo) bool { return strings.HasPrefix(t.Namespace, "IFD0") && !late() },
-		HandleTag:       handle,
+		R:            &lateReader{ReadSeeker: bytes.NewReader(data), late: late},
+		ImageFormat:  f.meta,
+		Sources:      imagemeta.EXIF | imagemeta.IPTC,
+		LimitNumTags: exifTagLimit,
+		LimitTagSize: 1 << 10,
+		ShouldHandleTag: func(t imagemeta.TagInfo) bool {
+			return (strings.HasPrefix(t.Namespace, "IFD0") || t.Source == imagemeta.IPTC) && !late()
+		},
+		HandleTag: handle,
 	})
 	c.Model = modelName(maker, model)
 	c.TakenAt, c.HasTaken = takenTime(taken, zone)
-	return c
+	return c, title
 }
 
 type lateReader struct {

@@ -118,7 +118,8 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 	if err != nil {
 		return nil, err
 	}
-	o := readCamera(ctx, f, original).orientation
+	camera, _ := readCamera(ctx, f, original)
+	o := camera.orientation
 	if narrower := page.StoredWidth(width, o.apply(image.Pt(header.Width, header.Height)).X); narrower != width {
 		return Derive(ctx, store, id, narrower)
 	}
@@ -154,6 +155,16 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 		}
 	}
 	return out, nil
+}
+
+// keepAll makes derivatives of a decoded original and stores them, unless it was deleted meanwhile, see keep.
+func keepAll(ctx context.Context, store Store, id string, img image.Image, o orientation, widths []int) error {
+	for _, width := range widths {
+		if _, err := keep(ctx, store, id, img, o, width); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // widthsOf lists the widths, up to widest, in which an original of a given width is stored.

@@ -18,8 +18,10 @@
 //
 //	pictures.go  Store, ids and names of files
 //	dir.go       the Store in a directory
+//	staging.go   Staging, where pieces of files wait that are on their way; staging_dir.go: in a directory
 //	ingest.go    takes a file in; refuse.go: why one is refused
-//	format.go    formats, and limits checked before decoding
+//	inspect.go   what is known of a file before it is decoded; develop.go: decodes one that is stored
+//	format.go    formats, and limits checked before decoding; complete.go: files that are cut off
 //	camera.go    EXIF data
 //	dominant.go  the dominant colour
 //	derive.go    derivatives: sizes, reading, making

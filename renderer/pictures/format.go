@@ -19,6 +19,7 @@ type format struct {
 	name   string
 	config func(io.Reader) (image.Config, error)
 	decode func(io.Reader) (image.Image, error) // The first frame only, where there are several.
+	ends   func([]byte) bool                    // Whether the end of the picture is there.
 	meta   imagemeta.ImageFormat                // ImageFormatAuto where there is no EXIF to read.
 }
 
@@ -26,13 +27,13 @@ type format struct {
 func sniff(data []byte) (format, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xff\xd8\xff")):
-		return format{"jpeg", jpeg.DecodeConfig, jpeg.Decode, imagemeta.JPEG}, nil
+		return format{"jpeg", jpeg.DecodeConfig, jpeg.Decode, jpegEnds, imagemeta.JPEG}, nil
 	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
-		return format{"png", png.DecodeConfig, png.Decode, imagemeta.PNG}, nil
+		return format{"png", png.DecodeConfig, png.Decode, pngEnds, imagemeta.PNG}, nil
 	case bytes.HasPrefix(data, []byte("GIF87a")), bytes.HasPrefix(data, []byte("GIF89a")):
-		return format{"gif", gif.DecodeConfig, gif.Decode, imagemeta.ImageFormatAuto}, nil
+		return format{"gif", gif.DecodeConfig, gif.Decode, gifEnds, imagemeta.ImageFormatAuto}, nil
 	case len(data) >= 12 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP":
-		return format{"webp", webp.DecodeConfig, webp.Decode, imagemeta.WebP}, nil
+		return format{"webp", webp.DecodeConfig, webp.Decode, webpEnds, imagemeta.WebP}, nil
 	}
 	return format{}, refuseFormat(looksLike(data))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"image"
 	"io"
 	"io/fs"
 )
@@ -33,7 +34,7 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Image is what is known about an original in the store.
+// Image is what is known about an original.
 type Image struct {
 	ID     string
 	Format string // "jpeg", "png", "gif" or "webp".
@@ -41,6 +42,7 @@ type Image struct {
 	Height int
 	Bytes  int64  // Of the original.
 	Color  uint32 // 0xRRGGBB, the colour that fills its place until it arrives.
+	Title  string // As the file has it (IPTC "Object Name"), of printable characters; "" if it has none.
 	Camera Camera
 }
 
@@ -74,40 +76,30 @@ func IngestAs(ctx context.Context, store Store, id string, r io.Reader, limits L
 }
 
 func ingest(ctx context.Context, store Store, id string, data []byte, limits Limits) (Image, error) {
-	f, err := sniff(data)
+	f, result, err := inspect(ctx, data, limits)
 	if err != nil {
 		return Image{}, err
 	}
-	if _, err := f.measure(data, limits.Pixels); err != nil {
-		return Image{}, err
-	}
-	if err := ctx.Err(); err != nil {
-		return Image{}, fmt.Errorf("pictures: ingest: %w", err)
-	}
+	result.ID = id
 	img, err := f.pixels(data)
 	if err != nil {
 		return Image{}, err
 	}
-	camera := readCamera(ctx, f, data)
-	size := camera.orientation.apply(img.Bounds().Size())
-	result := Image{
-		ID:     id,
-		Format: f.name,
-		Width:  size.X,
-		Height: size.Y,
-		Bytes:  int64(len(data)),
-		Color:  Dominant(img),
-		Camera: camera,
-	}
+	result.decoded(img)
 	if err := store.Put(ctx, result.ID, bytes.NewReader(data)); err != nil {
 		return Image{}, err
 	}
-	for _, width := range widthsOf(size.X, widestAtOnce) {
-		if _, err := keep(ctx, store, result.ID, img, camera.orientation, width); err != nil {
-			return Image{}, err
-		}
+	err = keepAll(ctx, store, id, img, result.Camera.orientation, widthsOf(result.Width, widestAtOnce))
+	if err != nil {
+		return Image{}, err
 	}
 	return result, nil
+}
+
+// decoded takes what the header does not tell: the colour, and the size of a GIF whose first frame is smaller.
+func (i *Image) decoded(img image.Image) {
+	size := i.Camera.orientation.apply(img.Bounds().Size())
+	i.Width, i.Height, i.Color = size.X, size.Y, Dominant(img)
 }
 
 // readAll reads r to its end, or refuses it once it proves longer than limit.

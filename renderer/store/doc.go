@@ -38,5 +38,7 @@
 //	searchtypos.go   words that nobody wrote, corrected
 //	searchqueue.go   the queue of what to index; searchindex.go, searchrows.go, searchbuild.go: writing the index
 //	actions.go       changes; accounts.go: of accounts and profiles; idempotent.go: once for each key
+//	uploads.go       files that people upload, and what has become of them
+//	unmade.go        pictures that were stored and not decoded yet
 //	relay.go         the outbox
 package store

@@ -58,6 +58,13 @@ func TestPlans(t *testing.T) {
 				CASE WHEN a.user_id IN (8, 9) THEN 'email' ELSE 'password' END, 'u' || a.user_id || '@photos.example',
 				a.user_id, a.password_at, now() + interval '1 hour'
 			FROM accounts a`,
+		`INSERT INTO uploads (user_id, id, name, bytes, private, image_id, ended_at, photo_id)
+			SELECT a.user_id, rpad(translate(a.user_id || 'x' || n, '0189', 'abcd'), 26, 'z'), 'a.jpg', 5, false,
+				CASE n WHEN 2 THEN rpad(translate('u' || a.user_id, '0189', 'abcd'), 26, 'z') END, CASE n WHEN 3 THEN now() END, CASE n WHEN 3 THEN a.user_id END
+			FROM accounts a, generate_series(1, 3) n`,
+		"INSERT INTO quota_use SELECT user_id, 1, 5 FROM accounts WHERE user_id > 1",
+		`INSERT INTO unmade_pictures (image_id, due_at)
+			SELECT rpad(translate('x' || g, '0189', 'abcd'), 26, 'z'), now() FROM generate_series(1, 4000) g`,
 		"VACUUM ANALYZE")
 
 	traced := &statements{}
@@ -93,6 +100,7 @@ func TestPlans(t *testing.T) {
 			}
 		}
 	}
+	fresh, open := strings.Repeat("a", 26), "b3xb"+strings.Repeat("z", 22)
 	for _, call := range []string{
 		// and asked for again
 		"edit_photo('scans', $1, 11, 'Title', NULL)", "edit_photo('scans', $1, 11, 'Title', NULL)",
@@ -113,6 +121,18 @@ func TestPlans(t *testing.T) {
 		"remove_passkey('scans', sha256($1), 7, 7)",
 		"reset_password('scans', sha256($1), sha256('7'), '" + passwordHash + "')",
 		"confirm_email('scans', sha256($1), 9, sha256('9'))", "remove_email('scans', sha256($1), 7)",
+		"(SELECT 'done' AS outcome FROM create_upload(1, '" + fresh + "', 'a', 0, false, 5, 0, 0), " +
+			"(SELECT $1::bytea) AS key) AS created",
+		"(SELECT 'done' AS outcome FROM reserve_upload(13, '" + open + "', '" + imageID(10) + "', 5), " +
+			"(SELECT $1::bytea) AS key) AS reserved",
+		"(SELECT 'done' AS outcome FROM finish_upload(13, '" + open + "', '" + imageID(10) + "', 5, 4, 3, 0, '', " +
+			"NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, '', ''), (SELECT $1::bytea) AS key) AS finished",
+		"(SELECT 'done' AS outcome FROM end_upload(13, '" + open + "', 'no'), (SELECT $1::bytea) AS key) AS ended",
+		"(SELECT 'done' AS outcome FROM take_picture(NULL), (SELECT $1::bytea) AS key) AS taken",
+		"(SELECT 'done' AS outcome FROM picture_made('" + imageID(9) + "', 5, 3, 8), " +
+			"(SELECT $1::bytea) AS key) AS made",
+		"(SELECT DISTINCT 'done' AS outcome FROM (SELECT $1::bytea) AS key LEFT JOIN picture_refused('" + imageID(9) +
+			"', 'no') ON true) AS refused",
 		"(SELECT 'done' AS outcome FROM make_link(sha256($1), 10, " +
 			"(SELECT password_at FROM accounts WHERE user_id = 10), 'email', 'a@b.example', 'scans', 3)) AS made",
 	} {
@@ -150,6 +170,9 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 	passwordToken, emailToken := sha256.Sum256([]byte("12")), sha256.Sum256([]byte("8"))
 	passkey := store.Passkey{User: 1, Credential: []byte("new"), Host: "photos.example", Label: "key",
 		Record: []byte("{}")}
+	upload := store.UploadID{User: 1, ID: "aaaaaaaaaaaaaaaaaaaaaaaaaa"}
+	open := store.UploadID{User: 12, ID: "b2xb" + strings.Repeat("z", 22)}
+	quota := store.Quota{Bytes: 1 << 40, Photos: 1 << 40}
 	published := func([]store.Change, time.Time) error { return nil }
 	return map[string][]func() error{
 		"Users": {func() error {
@@ -230,9 +253,37 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		"Revoke": {func() error {
 			return s.Revoke(ctx, func(context.Context, store.Revocation) error { return nil })
 		}},
-		"ForgetDeletions": {func() error { return s.ForgetDeletions(ctx, time.Hour) }},
-		"Passkeys":        {func() error { _, err := s.Passkeys(ctx, 1); return err }},
-		"PasskeyOf":       {func() error { _, err := s.PasskeyOf(ctx, code[:]); return err }},
+		"CreateUpload": {
+			func() error {
+				for range 2 { // and asked for again
+					if _, err := s.CreateUpload(ctx, upload, store.UploadFile{Name: "a.jpg"}, 50, quota); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		},
+		"UploadOf":      {func() error { _, err := s.UploadOf(ctx, upload); return absent(err) }},
+		"ReserveUpload": {func() error { _, err := s.ReserveUpload(ctx, open, imageID(9), 5); return err }},
+		"FinishUpload": {func() error {
+			_, err := s.FinishUpload(ctx, open, store.UploadedPhoto{Image: imageID(9), Bytes: 5, Width: 4, Height: 3},
+				quota, "", "")
+			return err
+		}},
+		"EndUpload":     {func() error { _, err := s.EndUpload(ctx, open, "no"); return err }},
+		"EndedUploads":  {func() error { _, err := s.EndedUploads(ctx, []store.UploadID{open, upload}); return err }},
+		"ForgetUploads": {func() error { _, err := s.ForgetUploads(ctx, 24*time.Hour); return err }},
+		"TakePicture": {
+			func() error { _, _, err := s.TakePicture(ctx, ""); return err },
+			func() error { _, _, err := s.TakePicture(ctx, imageID(9)); return err },
+		},
+		"PictureMade":      {func() error { return s.PictureMade(ctx, imageID(9), 5, 3, 7) }},
+		"PictureGone":      {func() error { return s.PictureGone(ctx, imageID(9)) }},
+		"PicturePostponed": {func() error { return s.PicturePostponed(ctx, imageID(9)) }},
+		"RefusePicture":    {func() error { _, err := s.RefusePicture(ctx, imageID(9), "no"); return err }},
+		"ForgetDeletions":  {func() error { return s.ForgetDeletions(ctx, time.Hour) }},
+		"Passkeys":         {func() error { _, err := s.Passkeys(ctx, 1); return err }},
+		"PasskeyOf":        {func() error { _, err := s.PasskeyOf(ctx, code[:]); return err }},
 		"AddPasskey": {func() error {
 			_, err := s.AddPasskey(ctx, "add", passwordAt, code[:], passkey)
 			return err

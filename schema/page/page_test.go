@@ -47,7 +47,7 @@ func TestForms(t *testing.T) {
 		{About(), "/about", "page.about"},
 		{Error(404), "", "page.error.404"},
 		{Asset("app.0123abcd.css"), "/static/app.0123abcd.css", "asset.app.0123abcd.css"},
-		{Image(someImage, 640), "/img/" + someImage + "/640.jpg", "image." + someImage + ".640"},
+		{Image(someImage, 640), "/img/" + someImage + "/640.jpg", "picture." + someImage + ".640"},
 	} {
 		if got := c.ref.Path(); got != c.path {
 			t.Errorf("Path = %q, want %q", got, c.path)
@@ -323,7 +323,7 @@ func FuzzParsePath(f *testing.F) {
 
 func FuzzParseSubject(f *testing.F) {
 	for _, s := range []string{"page.home", "page.user.ansel.before.3", "page.tag.~5aSc5pmv", "page.search.a=20b",
-		"asset.a.00000000.js.br", "image." + someImage + ".320", "page.error.503"} {
+		"asset.a.00000000.js.br", "picture." + someImage + ".320", "page.error.503"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, subject string) {

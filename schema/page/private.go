@@ -23,12 +23,17 @@ const (
 	PrivateNewPasskey
 	PrivateEmail
 	PrivateConfirm // is a link that confirms an address
+	PrivateUpload
 
 	privateCount = int(iota)
 )
 
-// PathSignOut takes a POST that ends the session. It has no page.
-const PathSignOut = "/signout"
+// Paths without a page.
+const (
+	PathSignOut      = "/signout"       // takes a POST that ends the session
+	PathUploadFiles  = "/upload/files"  // takes files by tus; an upload is at PathUploadFiles + "/" + its id
+	PathUploadEvents = "/upload/events" // tells what happens to a person's uploads (Server-Sent Events)
+)
 
 var privates = [privateCount]struct{ name, path string }{
 	{"signin", "/signin"}, {"signup", "/signup"}, {"receipt", "/receipt"}, {"recover", "/recover"},
@@ -36,6 +41,7 @@ var privates = [privateCount]struct{ name, path string }{
 	{"sessions", "/me/sessions"}, {"profile", "/me/profile"}, {"delete", "/me/delete"}, {"tokens", "/me/tokens"},
 	{"codes", "/me/codes"}, {"passkeys", "/me/passkeys"}, {"new-passkey", "/me/passkeys/new"},
 	{"email", "/me/email"}, {"confirm", "/confirm"},
+	{"upload", "/upload"},
 }
 
 // Privates lists all private pages.

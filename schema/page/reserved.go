@@ -8,12 +8,12 @@ var reserved = []string{
 	// paths
 	"about", "after", "album", "albums", "before", "confirm", "explore", "feed", "img", "me", "oembed", "photo",
 	"photos", "receipt", "recover", "reset", "search", "signin", "signout", "signup", "sitemap", "static", "tag",
-	"tags",
+	"tags", "upload",
 	// paths that the site may have one day
 	"account", "accounts", "api", "app", "assets", "auth", "blog", "comments", "contact", "download", "edit", "events",
 	"faves", "files", "groups", "home", "images", "login", "logout", "new", "notifications", "oauth", "password",
 	"passkeys", "people", "private", "profile", "public", "register", "s", "sessions", "settings", "share", "tokens",
-	"upload", "uploads", "user", "users", "well-known", "ws",
+	"uploads", "user", "users", "well-known", "ws",
 	// roles
 	"bus", "cachefill", "edge", "killr", "memcached", "nats", "postgres", "renderer",
 	// the site itself

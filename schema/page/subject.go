@@ -14,7 +14,7 @@ import (
 const (
 	SubjectPrefix = "page."
 	prefixAsset   = "asset."
-	prefixImage   = "image."
+	prefixImage   = "picture."
 )
 
 // Patterns lists the NATS subjects, with wildcards, that match the [Ref.Subject] of every Ref of the kind and of no
@@ -35,7 +35,7 @@ func (k Kind) Patterns() []string {
 }
 
 // Subject gives the bus subject that the page, asset or picture is requested on, such as "page.user.ansel" or
-// "image.<key>.640".
+// "picture.<key>.640".
 func (r Ref) Subject() string {
 	switch r.kind {
 	case KindNone:
@@ -141,7 +141,7 @@ func ParseSubject(subject string) (Ref, error) {
 		if validAsset(name) {
 			r.kind, r.name = KindAsset, name
 		}
-	case "image":
+	case "picture":
 		id, digits, _ := strings.Cut(rest, ".")
 		if width, ok := parseID(digits); ok && validImage(id) && validWidth(width) {
 			r = Image(id, int(width))

@@ -69,7 +69,7 @@ const (
 // token of its own, and delete a stream, by the reply subject alone: people and cachefills may not. All other answers
 // are JSON, which no stream takes for more than an unreadable message.
 func AccessTable() []Access {
-	pages := []string{page.SubjectPrefix + ">", "asset.>", "image.>"}
+	pages := []string{page.SubjectPrefix + ">", "asset.>", "picture.>"}
 	edge := Access{
 		Role: RoleEdge,
 		Publish: slices.Concat(pages, []string{

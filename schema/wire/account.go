@@ -138,6 +138,7 @@ type PrivateRequest struct {
 	Made     *MadeToken    `json:"made,omitempty"`     // has just been made
 
 	Problems map[string]string `json:"problems,omitempty"` // what is wrong with the form, by field
+	Uploads  []UploadLine      `json:"uploads,omitempty"`  // what became of the files that the form had, in their order
 }
 
 // OwnToken is an API token as its person sees it.

@@ -23,7 +23,7 @@ var (
 	ErrConflict    = errors.New("the key was used for another request")
 	ErrTooLarge    = errors.New("the answer is larger than a message may be")
 	ErrUnavailable = errors.New("the database or the store does not answer")
-	ErrFull        = errors.New("the disk of the database is full: nothing can be changed until there is room")
+	ErrFull        = errors.New("a disk of the site is full: nothing can be changed until there is room")
 	ErrInternal    = errors.New("something broke")
 )
 

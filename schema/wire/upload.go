@@ -19,7 +19,8 @@ import (
 // reply to finish, and in that to state.
 const (
 	// UploadCreate begins an upload. Data: an [UploadFile]. Reply: nothing. It refuses, with an [InputError], what
-	// cannot become a photo whatever its bytes are, and what exceeds the person's quota.
+	// cannot become a photo whatever its bytes are, and what exceeds the person's quota. Repeated with a length, it
+	// gives one to an upload that has none.
 	UploadCreate = "create"
 	// UploadChunk stores a part of the file. HeaderOffset says where in the file it begins: a multiple of MaxChunk.
 	// Data: MaxChunk bytes, fewer only at the end of the file. Reply: nothing. ErrNotFound: there is no such upload,
@@ -59,10 +60,13 @@ const (
 // UploadRequests are the subjects that renderers listen to in their queue group.
 func UploadRequests() (all []string) {
 	for _, verb := range []string{UploadCreate, UploadChunk, UploadState, UploadFinish, UploadCancel} {
-		all = append(all, prefixUpload+verb+".*.*")
+		all = append(all, UploadPattern(verb))
 	}
 	return all
 }
+
+// UploadPattern is the subject of all requests of one kind, for a subscription.
+func UploadPattern(verb string) string { return prefixUpload + verb + ".*.*" }
 
 // UploadFile is what is known of a file before its bytes.
 type UploadFile struct {
@@ -87,6 +91,14 @@ type UploadEvent struct {
 	Photo   int64  `json:"photo,omitempty"`   // from UploadLive on
 	Version int64  `json:"version,omitempty"` // UploadLive: of the owner's scope
 	Problem string `json:"problem,omitempty"` // UploadRefused: why, for a person
+}
+
+// UploadLine is what became of one file of a form.
+type UploadLine struct {
+	Name      string `json:"name"`
+	Photo     int64  `json:"photo,omitempty"`
+	Duplicate bool   `json:"duplicate,omitempty"` // the person has had this photo already
+	Problem   string `json:"problem,omitempty"`   // why there is no photo, in whole sentences
 }
 
 // Stages of an upload, in their order.

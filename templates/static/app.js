@@ -337,6 +337,7 @@
 		const link = find('.me');
 		const [, who] = /(?:^|; )me=([\w-]+)/.exec(document.cookie) ?? [];
 		link.textContent = who ? who.replace(/(.{7}).{2,}/, '$1…') : 'Sign in';
+		if (who && innerWidth >= 640) link.before(make('a', { href: '/upload' }, 'Upload'));
 		if (!who) link.href = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`;
 	};
 

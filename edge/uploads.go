@@ -1,0 +1,165 @@
+package edge
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/edge/session"
+	"flickrkillr/edge/upload"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// uploadUnheard is for how long a request about an upload is made again while no renderer listens. Its sender waits; a
+// request that fails has the sender send again what was under way.
+const uploadUnheard = 10 * time.Second
+
+var (
+	errSignedOut = &refusal{http.StatusUnauthorized, "signed_out", "sign in first", `Bearer realm="Flickr Killr"`}
+	errOtherSite = &refusal{http.StatusForbidden, "cross_origin", "no page of this site has sent this", ""}
+)
+
+// askUpload makes a request about an upload.
+func (s *Server) askUpload(ctx context.Context, msg *nats.Msg, limit, attempt time.Duration) (*nats.Msg, error) {
+	return s.uploadBus.persist(ctx, msg, persistence{limit: limit, attempt: attempt, unheard: uploadUnheard})
+}
+
+// isUpload reports whether a path is one for files, or for what happens to them.
+func isUpload(path string) bool {
+	return path == page.PathUploadEvents || path == page.PathUploadFiles ||
+		strings.HasPrefix(path, page.PathUploadFiles+"/")
+}
+
+// uploads answers requests about uploads. Refusals are JSON.
+func (s *Server) uploads(w http.ResponseWriter, r *http.Request, x *exchange) error {
+	err := s.tryUploads(w, r, x)
+	if err == nil || x.status != 0 {
+		return err
+	}
+	answer, ok := errors.AsType[*refusal](err)
+	if errors.Is(err, errCrossOrigin) {
+		answer, ok = errOtherSite, true
+	}
+	if !ok {
+		why := upload.RefusalOf(err)
+		answer = &refusal{status: why.Status, Code: why.Code, Problem: why.Problem}
+		x.cause = err
+	}
+	answerSoon(w)
+	return s.sendRefusal(w, r, x, answer)
+}
+
+func (s *Server) tryUploads(w http.ResponseWriter, r *http.Request, x *exchange) error {
+	if r.Method == http.MethodOptions {
+		return s.answerUpload(w, r, x, upload.Describe(w.Header()))
+	}
+	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && hasBody(r) {
+		return &refusal{status: http.StatusBadRequest, Code: "bad_request", Problem: "no body belongs here"}
+	}
+	who, err := s.uploader(w, r)
+	if err != nil {
+		return err
+	}
+	if r.URL.EscapedPath() == page.PathUploadEvents {
+		return s.uploadEvents(w, r, x, who)
+	}
+	answer, err := s.files.Tus(w.Header(), s.uploadRequest(w, r, who))
+	if err != nil {
+		return err
+	}
+	s.setFresh(w, r, answer.Changed)
+	return s.answerUpload(w, r, x, answer)
+}
+
+// uploader is who sends a request about uploads: a person who is signed in, or a program with a token that may write.
+func (s *Server) uploader(w http.ResponseWriter, r *http.Request) (visitor, error) {
+	if token, ok := session.Bearer(r.Header); ok {
+		found, err := s.sessions.FindToken(r.Context(), token)
+		switch {
+		case errors.Is(err, session.ErrNone):
+			return visitor{}, errToken
+		case err != nil:
+			return visitor{}, err
+		case found.Unverified:
+			return visitor{}, wire.ErrUnavailable
+		case !found.Write:
+			return visitor{}, errTokenReads
+		}
+		return visitor{Visitor: found}, nil
+	}
+	who, err := s.visitor(w, r)
+	if err == nil {
+		err = s.checkOrigin(r, (who.Session != nil || who.planted) && r.Method != http.MethodGet &&
+			r.Method != http.MethodHead)
+	}
+	switch {
+	case err != nil:
+		return who, err
+	case who.Session == nil:
+		return who, errSignedOut
+	case who.Unverified:
+		return who, wire.ErrUnavailable
+	}
+	return who, nil
+}
+
+func (s *Server) uploadRequest(w http.ResponseWriter, r *http.Request, who visitor) upload.Request {
+	return upload.Request{Request: r, User: who.User, Deadline: http.NewResponseController(w).SetReadDeadline}
+}
+
+// answerUpload sends what upload answers.
+func (s *Server) answerUpload(w http.ResponseWriter, r *http.Request, x *exchange, answer upload.Answer) error {
+	answerSoon(w)
+	if answer.JSON != nil {
+		return s.sendJSON(w, r, x, answer.JSON, answer.Status)
+	}
+	h := w.Header()
+	x.status = answer.Status
+	x.writeHeaders(h)
+	s.secureFields(h)
+	w.WriteHeader(x.status)
+	return nil
+}
+
+// answerSoon gives an answer the usual time, however long the body before it took.
+func answerSoon(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // else writing says so
+}
+
+// submitFiles takes the files of a form, and shows what became of each.
+func (s *Server) submitFiles(w http.ResponseWriter, r *http.Request, x *exchange, who visitor) error {
+	form, err := s.files.ReadForm(s.uploadRequest(w, r, who), checkKey)
+	s.setFresh(w, r, form.Changed)
+	ask := wire.PrivateRequest{Uploads: form.Lines}
+	status := statusOfLines(form.Lines)
+	if err != nil {
+		why, ok := errors.AsType[*upload.Refusal](err)
+		if !ok {
+			return err
+		}
+		status = why.Status
+		ask.Problems = map[string]string{"form": strings.TrimSuffix(upload.RefusalOf(why).Problem, ".")}
+	} else if len(form.Lines) == 0 {
+		ask.Problems = map[string]string{"file": "has no file: choose at least one"}
+	}
+	answerSoon(w)
+	ask.Key = rand.Text()
+	r = r.WithContext(context.WithoutCancel(r.Context()))
+	return s.show(w, r, x, page.PrivateUpload, who, ask, status)
+}
+
+// statusOfLines is the status of the page with these lines: 422 if none of them has a photo.
+func statusOfLines(lines []wire.UploadLine) int {
+	for _, line := range lines {
+		if line.Photo > 0 {
+			return http.StatusOK
+		}
+	}
+	return http.StatusUnprocessableEntity
+}

@@ -1,0 +1,310 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	mathrand "math/rand/v2"
+	"mime"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/sleep"
+)
+
+type uploadCommand struct {
+	tokenFlags
+	Private  bool   `help:"Let only you see the photos."`
+	Parallel int    `default:"4" min:"1" max:"16" placeholder:"N" help:"Files to send at once (default ${default})."`
+	Dir      string `arg:"" type:"path" help:"Folder whose pictures are uploaded, with those in its folders; or one file."`
+}
+
+// Bounds of one file's upload.
+const (
+	uploadTries = 8               // failures in a row, without a byte between them
+	uploadStall = 2 * time.Minute // without a byte, or an answer after the last one
+	uploadPause = 500 * time.Millisecond
+)
+
+// pictureNames are how the names of files end that are uploaded from a folder.
+var pictureNames = []string{".jpg", ".jpeg", ".png", ".gif", ".webp"}
+
+// Run uploads the pictures of a folder, several at once.
+func (c *uploadCommand) Run(s *session) error {
+	edge, err := c.open()
+	if err != nil {
+		return err
+	}
+	kept, err := edge.kept()
+	if err != nil {
+		return err
+	}
+	files, size, err := picturesIn(c.Dir)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("%s has no pictures: their names end in %s", c.Dir, strings.Join(pictureNames, ", "))
+	}
+	u := &uploader{url: edge.url, token: kept.Token, private: c.Private, client: uploadClient(edge.client),
+		progress: newUploadProgress(s.stderr, s.log, len(files), size)}
+	defer u.client.CloseIdleConnections()
+	var group errgroup.Group
+	group.SetLimit(c.Parallel)
+	for _, file := range files {
+		group.Go(func() error {
+			if s.ctx.Err() == nil {
+				u.done(u.upload(s.ctx, file))
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // no function returns an error
+	u.progress.end()
+	return u.report(s)
+}
+
+// picturesIn lists the pictures in a folder and those below it, without hidden ones, and adds up their sizes in bytes.
+// A file is listed whatever its name.
+func picturesIn(root string) (files []string, size int64, err error) {
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		hidden := path != root && strings.HasPrefix(d.Name(), ".")
+		if d.IsDir() && hidden {
+			return filepath.SkipDir
+		}
+		isPicture := slices.Contains(pictureNames, strings.ToLower(filepath.Ext(path)))
+		if !d.Type().IsRegular() || hidden || !isPicture && path != root {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		files = append(files, path)
+		size += info.Size()
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("list the pictures: %w", err)
+	}
+	return files, size, nil
+}
+
+// uploadClient is a client without a bound on whole requests: a large file on a slow line takes its time.
+func uploadClient(of *http.Client) *http.Client {
+	return &http.Client{CheckRedirect: of.CheckRedirect, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
+}
+
+// uploader uploads files to one edge by tus.
+type uploader struct {
+	url, token string
+	private    bool
+	client     *http.Client
+	progress   *uploadProgress
+
+	mu      sync.Mutex
+	results []uploadResult
+}
+
+// uploadResult is what became of one file.
+type uploadResult struct {
+	path      string
+	photo     string // the address of its page
+	duplicate bool
+	err       error
+}
+
+func (u *uploader) done(r uploadResult) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.results = append(u.results, r)
+	u.progress.finished()
+}
+
+// report prints what became of the files. Its error says that some failed.
+func (u *uploader) report(s *session) error {
+	slices.SortFunc(u.results, func(a, b uploadResult) int { return cmp.Compare(a.path, b.path) })
+	uploaded, had, failed := 0, 0, 0
+	for _, r := range u.results {
+		switch {
+		case r.err != nil:
+			failed++
+			fmt.Fprintf(s.stderr, "%s: %v\n", r.path, r.err)
+		case r.duplicate:
+			had++
+		default:
+			uploaded++
+			fmt.Fprintf(s.stdout, "%s %s\n", r.photo, r.path)
+		}
+	}
+	fmt.Fprintf(s.stdout, "%d uploaded, %d there before, %d failed\n", uploaded, had, failed)
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d files were not uploaded", failed, len(u.results))
+	}
+	return nil
+}
+
+// errRefused is an answer that another try does not change.
+type errRefused struct{ error }
+
+// upload uploads one file. After an error that may pass it asks how far the file is, and goes on from there.
+func (u *uploader) upload(ctx context.Context, path string) uploadResult {
+	r := uploadResult{path: path}
+	file, err := os.Open(path)
+	if err != nil {
+		r.err = err
+		return r
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		r.err = err
+		return r
+	}
+	one := &fileUpload{uploader: u, file: file, size: info.Size(), key: rand.Text()}
+	for tries := 0; ; tries++ {
+		before := one.offset
+		if r.photo, r.duplicate, r.err = one.try(ctx); r.err == nil {
+			return r
+		}
+		if one.offset > before {
+			tries = 0
+		}
+		if _, refused := errors.AsType[errRefused](r.err); refused || tries == uploadTries {
+			return r
+		}
+		pause := min(uploadPause<<tries, 30*time.Second)
+		if !sleep.For(ctx, pause/2+time.Duration(mathrand.Int64N(int64(pause)))) {
+			return r
+		}
+	}
+}
+
+// fileUpload is the upload of one file.
+type fileUpload struct {
+	*uploader
+	file   *os.File
+	size   int64
+	key    string // names the attempt: the same file twice in a folder is two attempts
+	path   string // of the upload at the edge; "": not begun
+	offset int64  // bytes that the edge has
+}
+
+// try sends what the edge does not have yet. It asks for that by GET, whose answer says why there is no such upload.
+func (f *fileUpload) try(ctx context.Context) (photo string, duplicate bool, err error) {
+	method, path, header := http.MethodGet, f.path, map[string]string{}
+	if path == "" {
+		method, path = http.MethodPost, page.PathUploadFiles
+		header["Upload-Length"] = strconv.FormatInt(f.size, 10)
+		header["Upload-Metadata"] = f.metadata()
+		header["Idempotency-Key"] = f.key
+	}
+	answer, err := f.send(ctx, method, path, header, nil, 0)
+	if err != nil {
+		return "", false, err
+	}
+	if f.path == "" {
+		f.path = answer.Get("Location")
+	}
+	for {
+		if page := answer.Get("Killr-Photo"); page != "" {
+			f.progress.at(f.size - f.offset)
+			return f.url + page, answer.Get("Killr-Duplicate") != "", nil
+		}
+		offset, err := strconv.ParseInt(answer.Get("Upload-Offset"), 10, 64)
+		if err != nil || offset < 0 || offset > f.size {
+			return "", false, errRefused{fmt.Errorf("%s answers without an offset", f.url)}
+		}
+		f.progress.at(offset - f.offset)
+		f.offset = offset
+		header = map[string]string{"Upload-Offset": strconv.FormatInt(offset, 10),
+			"Content-Type": "application/offset+octet-stream"}
+		body := io.NewSectionReader(f.file, offset, f.size-offset)
+		if answer, err = f.send(ctx, http.MethodPatch, f.path, header, body, f.size-offset); err != nil {
+			return "", false, err
+		}
+	}
+}
+
+func (f *fileUpload) metadata() string {
+	pairs := []string{"filename " + base64.StdEncoding.EncodeToString([]byte(filepath.Base(f.file.Name())))}
+	if kind := mime.TypeByExtension(filepath.Ext(f.file.Name())); kind != "" {
+		pairs = append(pairs, "filetype "+base64.StdEncoding.EncodeToString([]byte(kind)))
+	}
+	if f.private {
+		pairs = append(pairs, "private "+base64.StdEncoding.EncodeToString([]byte("1")))
+	}
+	return strings.Join(pairs, ",")
+}
+
+// movingBody is a body that notes when it moves.
+type movingBody struct {
+	io.Reader
+	moved func()
+}
+
+func (b movingBody) Read(p []byte) (int, error) {
+	b.moved()
+	return b.Reader.Read(p)
+}
+
+// send makes a request and returns the header of an answer that is no refusal. An errRefused says why not.
+func (f *fileUpload) send(ctx context.Context, method, path string, header map[string]string, body io.Reader,
+	size int64) (http.Header, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stall := time.AfterFunc(uploadStall, cancel)
+	defer stall.Stop()
+	if body != nil {
+		body = movingBody{body, func() { stall.Reset(uploadStall) }}
+	}
+	r, err := http.NewRequestWithContext(ctx, method, f.url+path, body)
+	if err != nil {
+		return nil, errRefused{err}
+	}
+	r.ContentLength = size
+	r.Header.Set("Tus-Resumable", "1.0.0")
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Authorization", "Bearer "+f.token)
+	for name, value := range header {
+		r.Header.Set(name, value)
+	}
+	answer, err := f.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	var said struct{ Problem string }
+	data, _ := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
+	_ = json.Unmarshal(data, &said) // a proxy says something else
+	err = errors.New(cmp.Or(said.Problem, answer.Status))
+	switch status := answer.StatusCode; {
+	case status < 300:
+		return answer.Header, nil
+	case status == http.StatusConflict, status == http.StatusRequestTimeout, status == http.StatusTooManyRequests,
+		status >= 500 && status != http.StatusInsufficientStorage:
+		return nil, err
+	}
+	return nil, errRefused{err}
+}

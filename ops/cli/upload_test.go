@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// tusSite is what an edge is to a program that uploads. It cuts the first body that reaches it half-way.
+type tusSite struct {
+	mu      sync.Mutex
+	uploads []*tusUpload
+	cut     bool // a body was cut
+	sent    int  // bytes of bodies that it took
+}
+
+type tusUpload struct {
+	name, key string
+	size      int
+	data      []byte
+}
+
+func (s *tusSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Header.Get("Authorization") != "Bearer killr_x" || r.Header.Get("Tus-Resumable") != "1.0.0" {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if r.Method == http.MethodPost {
+		coded := strings.TrimPrefix(strings.Split(r.Header.Get("Upload-Metadata"), ",")[0], "filename ")
+		name, _ := base64.StdEncoding.DecodeString(coded)
+		size, _ := strconv.Atoi(r.Header.Get("Upload-Length"))
+		s.uploads = append(s.uploads, &tusUpload{name: string(name), key: r.Header.Get("Idempotency-Key"), size: size})
+		w.Header().Set("Location", fmt.Sprintf("/upload/files/%d", len(s.uploads)-1))
+		w.Header().Set("Upload-Offset", "0")
+		w.WriteHeader(http.StatusCreated)
+		return
+	}
+	n, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/upload/files/"))
+	one := s.uploads[n]
+	if r.Method == http.MethodPatch {
+		if r.Header.Get("Upload-Offset") != strconv.Itoa(len(one.data)) {
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
+		limit := int64(one.size)
+		if !s.cut {
+			limit = int64(one.size / 2)
+		}
+		body, _ := io.ReadAll(io.LimitReader(r.Body, limit))
+		one.data = append(one.data, body...)
+		s.sent += len(body)
+		if !s.cut {
+			s.cut = true
+			panic(http.ErrAbortHandler)
+		}
+	}
+	w.Header().Set("Upload-Offset", strconv.Itoa(len(one.data)))
+	if len(one.data) == one.size {
+		switch one.name {
+		case "bad.gif":
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			_, _ = io.WriteString(w, `{"error":"refused","problem":"the file is no picture"}`)
+			return
+		case "again.PNG":
+			w.Header().Set("Killr-Duplicate", "1")
+		}
+		w.Header().Set("Killr-Photo", fmt.Sprintf("/photo/%d", n+1))
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// TestUpload: the pictures of a folder are uploaded, a body that is cut goes on where it was, and each file that is
+// refused is named.
+func TestUpload(t *testing.T) {
+	t.Parallel()
+	site := &tusSite{}
+	server := httptest.NewServer(site)
+	t.Cleanup(server.Close)
+	folder, config := t.TempDir(), t.TempDir()
+	size := 0
+	for _, name := range []string{
+		"a.jpg", "trip/again.PNG", "trip/b.jpeg", "trip/notes.txt", ".cache/c.jpg", ".d.jpg",
+	} {
+		path := filepath.Join(folder, name)
+		data := []byte(strings.Repeat(name+"\n", 1000))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains("a.jpg trip/again.PNG trip/b.jpeg", name) {
+			size += len(data)
+		}
+	}
+	edge, err := tokenFlags{Edge: server.URL, Config: config}.open()
+	if err == nil {
+		err = edge.keep(keptToken{server.URL, "ansel", "killr_x"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	upload := func(path string) (status int, said, complained string) {
+		var out, errs bytes.Buffer
+		program := Program{Stdout: &out, Stderr: &errs}
+		status = program.Run(t.Context(), []string{"upload", "--edge", server.URL, "--config", config, path})
+		return status, out.String(), errs.String()
+	}
+	status, said, complained := upload(folder)
+	if status != 0 || !strings.HasSuffix(said, "2 uploaded, 1 there before, 0 failed\n") ||
+		strings.Count(said, server.URL+"/photo/") != 2 {
+		t.Errorf("status %d, %q, %q", status, said, complained)
+	}
+	if site.sent != size || !site.cut {
+		t.Errorf("%d bytes were sent of %d", site.sent, size)
+	}
+	for _, one := range site.uploads {
+		if !bytes.Equal(one.data, []byte(strings.Repeat(string(one.data[:bytes.IndexByte(one.data, '\n')+1]), 1000))) {
+			t.Errorf("%s has arrived otherwise", one.name)
+		}
+	}
+	bad := filepath.Join(folder, "bad.gif")
+	if err := os.WriteFile(bad, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, said, complained = upload(bad)
+	if status != 1 || !strings.Contains(complained, bad+": the file is no picture\n") ||
+		!strings.HasSuffix(said, "0 uploaded, 0 there before, 1 failed\n") {
+		t.Errorf("a bad file: status %d, %q, %q", status, said, complained)
+	}
+	if status, _, complained := upload(filepath.Join(folder, ".cache", "none")); status != 1 ||
+		!strings.Contains(complained, "none") {
+		t.Errorf("no such folder: %d %q", status, complained)
+	}
+	if status, _, complained := upload(t.TempDir()); status != 1 || !strings.Contains(complained, "has no pictures") {
+		t.Errorf("an empty folder: %d %q", status, complained)
+	}
+}

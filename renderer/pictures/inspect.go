@@ -1,0 +1,53 @@
+package pictures
+
+import (
+	"context"
+	"fmt"
+)
+
+// Undecoded is the colour of a picture that was not decoded yet, 0xRRGGBB: a neutral grey.
+const Undecoded = 0x808080
+
+// Inspect says what is known of a file before it is decoded, and stores nothing. It refuses what is no picture, too
+// large, or cut off, by header and structure alone, so it costs little whatever the file is. The size of a GIF is that
+// of its header, the colour is [Undecoded]. Errors are those of [Ingest].
+func Inspect(ctx context.Context, data []byte, limits Limits) (Image, error) {
+	limits = limits.withDefaults()
+	switch {
+	case len(data) == 0:
+		return Image{}, refuseEmpty()
+	case int64(len(data)) > limits.Bytes:
+		return Image{}, refuseBytes(limits.Bytes)
+	}
+	_, result, err := inspect(ctx, data, limits)
+	if err != nil {
+		return Image{}, err
+	}
+	result.ID = ID(data)
+	return result, nil
+}
+
+// inspect is [Inspect] without the id.
+func inspect(ctx context.Context, data []byte, limits Limits) (format, Image, error) {
+	f, err := sniff(data)
+	if err != nil {
+		return f, Image{}, err
+	}
+	header, err := f.measure(data, limits.Pixels)
+	if err != nil {
+		return f, Image{}, err
+	}
+	if err := f.complete(data); err != nil {
+		return f, Image{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return f, Image{}, fmt.Errorf("pictures: inspect: %w", err)
+	}
+	result := Image{Format: f.name, Width: header.Width, Height: header.Height, Bytes: int64(len(data)),
+		Color: Undecoded}
+	result.Camera, result.Title = readCamera(ctx, f, data)
+	if result.Camera.orientation.swaps() {
+		result.Width, result.Height = result.Height, result.Width
+	}
+	return f, result, nil
+}

@@ -1,0 +1,76 @@
+package pictures
+
+import (
+	"bytes"
+	"context"
+	"errors"
+)
+
+// Upload names a file that is on its way: whose it is, and an id of the form of a picture's.
+type Upload struct {
+	User int64
+	ID   string
+}
+
+// Staging keeps the pieces of files that are on their way, each a file of its own. Any process may take any piece, in
+// any order, and more than once. A piece is there whole or not at all. Dir is its one implementation here.
+//
+// A crash of the machine may lose pieces, or damage them. A damaged one counts as missing, so a sender sends it again.
+//
+// Begin makes room for an upload. length is that of the file, at most MaxFile, 0 while it is not known; a known one
+// stays. Write stores data as the piece that begins at an offset, a multiple of MaxPiece. It returns ErrBadPiece for a
+// piece that has no place in the file. Stored says how many bytes from the beginning are there. Read returns a file, or
+// ErrMissingPiece if not all of a length is there, or the length is known and another. Discard removes everything of an
+// upload, which ends before the first piece goes. Of an upload that was not begun, or was discarded, Write, Stored and
+// Read say errors.Is(err, fs.ErrNotExist), and Discard does nothing. Staged lists what was begun and not discarded.
+type Staging interface {
+	Begin(ctx context.Context, u Upload, length int64) error
+	Write(ctx context.Context, u Upload, offset int64, data []byte) error
+	Stored(ctx context.Context, u Upload) (offset int64, err error)
+	Read(ctx context.Context, u Upload, length int64) ([]byte, error)
+	Discard(ctx context.Context, u Upload) error
+	Staged(ctx context.Context) ([]Upload, error)
+}
+
+// MaxPiece is the length in bytes of every piece but the last.
+const MaxPiece = 512 << 10
+
+// MaxFile is the length in bytes of the largest file.
+const MaxFile = defaultBytes
+
+// Errors of Staging.
+var (
+	// ErrBadPiece: the piece does not begin where one begins, or has another length than it can have there.
+	ErrBadPiece = errors.New("pictures: no such piece of the file")
+	// ErrMissingPiece: a piece is missing or damaged.
+	ErrMissingPiece = errors.New("pictures: a piece of the file is missing")
+)
+
+// fits reports whether a file of a length, 0 if that is not known, has a piece of size bytes at offset.
+func fits(length, offset int64, size int) bool {
+	switch {
+	case offset < 0 || offset%MaxPiece != 0 || size <= 0 || size > MaxPiece:
+		return false
+	case length == 0:
+		return offset+int64(size) <= MaxFile
+	}
+	return int64(size) == min(MaxPiece, length-offset)
+}
+
+func (u Upload) valid() bool { return u.User > 0 && ValidID(u.ID) }
+
+// assemble reads the pieces of a file in their order.
+func assemble(length int64, read func(offset int64) ([]byte, error)) ([]byte, error) {
+	data := bytes.NewBuffer(make([]byte, 0, length))
+	for offset := int64(0); offset < length; offset += MaxPiece {
+		piece, err := read(offset)
+		if err != nil {
+			return nil, err
+		}
+		if !fits(length, offset, len(piece)) {
+			return nil, ErrMissingPiece
+		}
+		data.Write(piece)
+	}
+	return data.Bytes(), nil
+}

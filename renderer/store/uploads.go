@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// UploadID names an upload: the user, and the id that the sender made, 26 characters of a-z and 2-7.
+type UploadID struct {
+	User int64
+	ID   string
+}
+
+// UploadFile is what is known of an uploaded file before its bytes.
+type UploadFile struct {
+	Name    string
+	Bytes   int64 // 0: not known yet
+	Private bool
+}
+
+// Quota bounds what a person may store; 0: no limit.
+type Quota struct {
+	Bytes  int64 // of originals
+	Photos int64
+}
+
+// Errors of uploads that a quota refuses.
+var (
+	ErrTooManyBytes  = errors.New("more bytes than the person may store")
+	ErrTooManyPhotos = errors.New("more photos than the person may have")
+)
+
+// Outcome is what has become of an upload. It has ended if Photo or Problem is set.
+type Outcome struct {
+	Bytes     int64  // of the file, as announced; 0: not known
+	Photo     int64  // what it has become
+	Version   int64  // of the owner then, in the scope Scope
+	Scope     string // of the owner
+	Name      string // of the file
+	Image     string // the original that it is, or is about to be
+	Private   bool
+	Duplicate bool   // the owner had that photo before
+	Made      bool   // no derivatives of its picture wait to be made
+	Problem   string // why it has become nothing
+}
+
+// Ended reports whether it has.
+func (o *Outcome) Ended() bool { return o.Photo != 0 || o.Problem != "" }
+
+// Changes are the scopes that the upload has changed, or, if it changed nothing that anybody sees, its owner's.
+func (o *Outcome) Changes() []Change {
+	changes := []Change{{Scope: o.Scope, Version: o.Version}}
+	if !o.Private && !o.Duplicate {
+		changes = append(changes, Change{Scope: fmt.Sprintf("photo.%d", o.Photo), Version: o.Version})
+	}
+	return changes
+}
+
+// CreateUpload begins an upload and says what is known of it. One that is there stays, and gets its length if that was
+// not known. longest is how many bytes one of unknown length may have. Errors: [ErrTooManyBytes], [ErrTooManyPhotos];
+// [ErrNotFound] if the user has no account.
+func (s *Store) CreateUpload(ctx context.Context, u UploadID, file UploadFile, longest int64, quota Quota) (
+	*Outcome, error,
+) {
+	return s.upload(ctx, "create an upload", "create_upload($1, $2, $3, $4, $5, $6, $7, $8)",
+		u.User, u.ID, file.Name, file.Bytes, file.Private, longest, quota.Bytes, quota.Photos)
+}
+
+// UploadOf says what has become of an upload, or [ErrNotFound].
+func (s *Store) UploadOf(ctx context.Context, u UploadID) (*Outcome, error) {
+	return s.upload(ctx, "look for an upload", "claim_upload($1, $2)", u.User, u.ID)
+}
+
+// EndUpload ends an upload without a photo, unless it has ended. problem says why, for a person.
+func (s *Store) EndUpload(ctx context.Context, u UploadID, problem string) (*Outcome, error) {
+	return s.upload(ctx, "end an upload", "end_upload($1, $2, $3)", u.User, u.ID, problem)
+}
+
+// ReserveUpload says which original the file of an upload is about to be stored as, and its length in bytes. Once it
+// returns, nobody removes that original before the upload has ended. The upload has ended by then if its owner has a
+// photo of that original, or if it had ended before.
+func (s *Store) ReserveUpload(ctx context.Context, u UploadID, image string, length int64) (*Outcome, error) {
+	out, err := s.upload(ctx, "reserve an original", "reserve_upload($1, $2, $3, $4)", u.User, u.ID, image, length)
+	if err != nil || out.Ended() {
+		return out, err
+	}
+	// RemoveUnused holds these while it removes files. It began before it could know of this upload.
+	const op = "wait for an original's removal"
+	_, err = withRetry(ctx, s, actionLimit, op, isRetryable, func(ctx context.Context) (struct{}, error) {
+		_, err := s.pool.Exec(ctx,
+			"SELECT FROM unused_images WHERE image_id = $1 ORDER BY id FOR KEY SHARE", image)
+		return struct{}{}, err
+	})
+	return out, err
+}
+
+// UploadedPhoto is what is known of a photo when it is made of an upload. Zero values are unknown.
+type UploadedPhoto struct {
+	Image         string // the original's id
+	Bytes         int64
+	Width, Height int
+	Color         uint32
+	Title         string
+	TakenAt       *time.Time
+	Camera, Lens  string
+	Aperture      float64
+	Exposure      string
+	ISO           int
+	FocalMM       float64
+}
+
+// FinishUpload makes the photo of an upload whose original is stored, see [Store.ReserveUpload], once: a repetition
+// says what has become of it. What exceeds the quota ends the upload, for the reasons given.
+func (s *Store) FinishUpload(ctx context.Context, u UploadID, p UploadedPhoto, quota Quota,
+	tooManyBytes, tooManyPhotos string) (*Outcome, error) {
+	return s.upload(ctx, "finish an upload",
+		"finish_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+		u.User, u.ID, p.Image, p.Bytes, p.Width, p.Height, p.Color, p.Title, p.TakenAt, orNull(p.Camera),
+		orNull(p.Lens), orNull(p.Aperture), orNull(p.Exposure), orNull(p.ISO), orNull(p.FocalMM), quota.Bytes,
+		quota.Photos, tooManyBytes, tooManyPhotos)
+}
+
+// orNull is NULL for a zero value.
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+// upload calls a function of the database about one upload. Each may be called again.
+func (s *Store) upload(ctx context.Context, op, call string, args ...any) (*Outcome, error) {
+	return withRetry(ctx, s, actionLimit, op, isRetryable, func(ctx context.Context) (*Outcome, error) {
+		var o Outcome
+		var outcome string
+		var bytes, photo, version *int64
+		var private, duplicate, made *bool
+		var scope, image, name, problem *string
+		err := s.pool.QueryRow(ctx,
+			"SELECT outcome, bytes, photo, version, private, duplicate, made, scope, image, name, problem FROM "+
+				call, args...,
+		).Scan(&outcome, &bytes, &photo, &version, &private, &duplicate, &made, &scope, &image, &name, &problem)
+		if err != nil {
+			return nil, err
+		}
+		switch outcome {
+		case "not found":
+			return nil, ErrNotFound
+		case "too many bytes":
+			return nil, ErrTooManyBytes
+		case "too many photos":
+			return nil, ErrTooManyPhotos
+		}
+		fill(&o.Bytes, bytes)
+		fill(&o.Photo, photo)
+		fill(&o.Version, version)
+		fill(&o.Private, private)
+		fill(&o.Duplicate, duplicate)
+		fill(&o.Made, made)
+		fill(&o.Scope, scope)
+		fill(&o.Image, image)
+		fill(&o.Name, name)
+		fill(&o.Problem, problem)
+		return &o, nil
+	})
+}
+
+// fill sets a value that is not NULL.
+func fill[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// EndedUploads returns those of some uploads that have ended, or that are not known.
+func (s *Store) EndedUploads(ctx context.Context, all []UploadID) ([]UploadID, error) {
+	users, ids := make([]int64, len(all)), make([]string, len(all))
+	for i, u := range all {
+		users[i], ids[i] = u.User, u.ID
+	}
+	return read(ctx, s, "look for ended uploads", func(rows pgx.Rows) ([]UploadID, error) {
+		return pgx.CollectRows(rows, pgx.RowToStructByPos[UploadID])
+	}, `
+		SELECT a.user_id, a.id FROM unnest($1::bigint[], $2::text[]) AS a (user_id, id)
+		WHERE (SELECT u.ended_at IS NULL FROM uploads u WHERE u.user_id = a.user_id AND u.id = a.id) IS NOT TRUE`,
+		users, ids)
+}
+
+// ForgetUploads deletes uploads that began longer than age ago, at most 1,000, and returns how many.
+func (s *Store) ForgetUploads(ctx context.Context, age time.Duration) (int, error) {
+	tag, err := s.pool.Exec(ctx, `
+		DELETE FROM uploads WHERE ctid = ANY (ARRAY(
+			SELECT u.ctid FROM uploads u WHERE u.created_at < now() - $1::interval ORDER BY u.created_at
+				LIMIT 1000 FOR UPDATE SKIP LOCKED))`, age)
+	if err != nil {
+		return 0, fmt.Errorf("forget uploads: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
+}

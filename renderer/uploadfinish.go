@@ -1,0 +1,139 @@
+package renderer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/wire"
+)
+
+func parseFinish(u store.UploadID, m *nats.Msg) (actionFunc, error) {
+	length, err := strconv.ParseInt(string(m.Data), 10, 64)
+	switch {
+	case err != nil || length < 0:
+		return nil, wrong(fileField, "The length of the file is no number.")
+	case length > wire.MaxUpload:
+		return nil, wrong(fileField, "The file is larger than %d MiB.", wire.MaxUpload>>20)
+	}
+	return func(ctx context.Context, d *actionRun) (*outcome, error) {
+		f := finishing{actionRun: d, upload: u, length: length}
+		return f.run(ctx)
+	}, nil
+}
+
+// finishing makes the photo of an upload. It may end after any step: a repetition, here or at another renderer, goes
+// through all steps again, and each finds what was done. So what it leaves is a photo, or an upload that is open. The
+// file is not decoded: that takes longest, and the photo is on pages by then, see developer.
+type finishing struct {
+	*actionRun
+	upload store.UploadID
+	length int64 // of the file
+}
+
+func (f *finishing) run(ctx context.Context) (*outcome, error) {
+	data, err := f.staging.Read(ctx, pictures.Upload(f.upload), f.length)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, pictures.ErrMissingPiece) {
+		return f.endedBefore(ctx, err)
+	}
+	if err != nil {
+		return nil, uploadError(err)
+	}
+	im, err := pictures.Inspect(ctx, data, pictures.Limits{Bytes: wire.MaxUpload})
+	if refused, ok := errors.AsType[*pictures.RefusedError](err); ok {
+		f.log.Info("upload refused", "upload", f.upload.ID, "reason", refused.Reason, "err", refused.Err)
+		out, err := f.endUpload(ctx, f.upload, refused.Problem+" "+refused.Remedy)
+		if err != nil {
+			return nil, err
+		}
+		return f.ended(out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.tellUpload(f.upload, wire.UploadEvent{Stage: wire.UploadChecked})
+	out, err := fromRows(ctx, f.actionRun, func(ctx context.Context) (*store.Outcome, error) {
+		return f.store.ReserveUpload(ctx, f.upload, im.ID, f.length)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if out.Ended() {
+		return f.ended(out)
+	}
+	if err := f.pictures.Put(ctx, im.ID, bytes.NewReader(data)); err != nil {
+		return nil, uploadError(err)
+	}
+	f.tellUpload(f.upload, wire.UploadEvent{Stage: wire.UploadStored})
+	photo := uploadedPhoto(&im, out.Name)
+	out, err = fromRows(ctx, f.actionRun, func(ctx context.Context) (*store.Outcome, error) {
+		return f.store.FinishUpload(ctx, f.upload, photo, f.quota(), f.tooManyBytes(), f.tooManyPhotos())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f.ended(out)
+}
+
+// endedBefore is the outcome of an upload of which not everything is staged, for the reason given.
+func (f *finishing) endedBefore(ctx context.Context, why error) (*outcome, error) {
+	out, err := f.uploadOf(ctx, f.upload)
+	if err != nil {
+		return nil, err
+	}
+	if !out.Ended() {
+		return nil, uploadError(errors.Join(pictures.ErrMissingPiece, why))
+	}
+	return f.ended(out)
+}
+
+// ended is the outcome of an upload that has ended, now or before.
+func (f *finishing) ended(out *store.Outcome) (*outcome, error) {
+	if out.Problem != "" {
+		f.metrics.uploads.WithLabelValues("refused").Inc()
+		f.discard()
+		f.tellUpload(f.upload, wire.UploadEvent{Stage: wire.UploadRefused, Problem: out.Problem})
+		return nil, wrong(fileField, "%s", out.Problem)
+	}
+	kind := "photo"
+	if out.Duplicate {
+		kind = "duplicate"
+	}
+	f.metrics.uploads.WithLabelValues(kind).Inc()
+	return &outcome{changes: out.Changes(), photo: out.Photo, duplicate: out.Duplicate, then: func() {
+		live := wire.UploadEvent{Stage: wire.UploadLive, Photo: out.Photo, Version: out.Version}
+		f.tellUpload(f.upload, live)
+		if out.Made {
+			live.Stage = wire.UploadThumbnails
+			f.tellUpload(f.upload, live)
+		} else {
+			f.develop(undeveloped{image: out.Image, upload: f.upload, photo: out.Photo, version: out.Version})
+		}
+		f.discard()
+	}}, nil
+}
+
+// discard removes what is staged of an upload that has ended. What it leaves is found by sweepUploads.
+func (f *finishing) discard() {
+	if err := f.staging.Discard(context.Background(), pictures.Upload(f.upload)); err != nil {
+		f.log.Warn("upload not removed from the staging area", "upload", f.upload.ID, "err", err)
+	}
+}
+
+// uploadedPhoto is what is known of a photo: what its file says, and the file's name.
+func uploadedPhoto(im *pictures.Image, name string) store.UploadedPhoto {
+	c := &im.Camera
+	photo := store.UploadedPhoto{Image: im.ID, Bytes: im.Bytes, Width: im.Width, Height: im.Height, Color: im.Color,
+		Title: photoTitle(im.Title, name), Camera: c.Model, Lens: c.Lens, Aperture: c.Aperture, Exposure: c.Exposure,
+		ISO: c.ISO, FocalMM: c.FocalMM}
+	if c.HasTaken {
+		photo.TakenAt = &c.TakenAt
+	}
+	return photo
+}

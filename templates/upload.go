@@ -1,0 +1,29 @@
+package templates
+
+import "flickrkillr/schema/page"
+
+// UploadLine is what became of one file of a form.
+type UploadLine struct {
+	Name      string // as on the person's disk
+	Photo     int64  // 0: there is none
+	Duplicate bool   // the person has had this photo already
+	Problem   string // why there is no photo, in whole sentences
+}
+
+// fileName is how a line calls its file.
+func (l UploadLine) fileName() string {
+	if name := clean(l.Name); name != "" {
+		return name
+	}
+	return "A file without a name"
+}
+
+// photoPath is the address of the photo.
+func (l UploadLine) photoPath() string { return page.Photo(l.Photo).Path() }
+
+// uploadFrame is the frame of the page with the uploader, which has a script and a stylesheet of its own.
+func (p PrivatePage) uploadFrame() frame {
+	f := p.frame("Upload photos")
+	f.script, f.style = "upload.js", "upload.css"
+	return f
+}
