@@ -130,13 +130,14 @@ func TestUploadEvents(t *testing.T) {
 func TestTellEvents(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	stream, err := upload.NewEvents(s.signIn()).Open(t.Context(), 7)
+	_, err := upload.NewEvents(s.signIn()).Open(t.Context(), 7)
 	if err == nil {
 		t.Error("a subscription without a bound on its time")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if stream, err = upload.NewEvents(s.signIn()).Open(ctx, 7); err != nil {
+	stream, err := upload.NewEvents(s.signIn()).Open(ctx, 7)
+	if err != nil {
 		t.Fatal(err)
 	}
 	defer stream.Close()

@@ -39,8 +39,15 @@ func TestScaleUnderLoad(t *testing.T) {
 func TestEdgeStopsWithoutCuttingAnybody(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, 1)
-	path := page.Image(storeNoise(t, s.pictures), 1280).Path()
+	noise := storeNoise(t, s.pictures)
+	s.exec("INSERT INTO images (id, bytes, width, height, color) VALUES ($1, 1, 1000, 700, 0)", noise)
+	id := column[int64](s, `INSERT INTO photos (user_id, image_id, width, height, color)
+		VALUES ((SELECT min(id) FROM users), $1, 1000, 700, 0) RETURNING id`, noise)[0]
 	client := newClient(t, 1)
+	_, _, body, err := testenv.Fetch(t.Context(), client, s.urls[0]+page.Photo(id).Path())
+	must(t, err)
+	shown := pictureLink.FindString(body)
+	path := shown[:strings.LastIndexByte(shown, '/')+1] + "1280.jpg"
 	status, _, picture, err := testenv.Fetch(t.Context(), client, s.urls[0]+path)
 	if err != nil || status != http.StatusOK || len(picture) < 64<<10 {
 		t.Fatalf("%s: %d, %d bytes, %v", path, status, len(picture), err)
