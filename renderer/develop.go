@@ -85,7 +85,7 @@ func (s *Service) developOne(ctx context.Context, p undeveloped) (err error) {
 	}
 	if p.times > developTries {
 		s.log.Error("a picture ends the process that decodes it: it is left as it is", "image", p.image)
-		return s.store.PictureGone(ctx, p.image)
+		return s.store.PictureGone(ctx, p.image, p.times)
 	}
 	im, err := pictures.Develop(ctx, s.pictures, p.image, func() {
 		if p.upload.ID != "" {
@@ -103,9 +103,9 @@ func (s *Service) developOne(ctx context.Context, p undeveloped) (err error) {
 		s.log.Info("picture cannot be decoded", "image", p.image, "err", err)
 		return s.refusePicture(ctx, p.image, refused.Problem+" "+refused.Remedy)
 	case errors.Is(err, fs.ErrNotExist): // its photos were deleted
-		return s.store.PictureGone(ctx, p.image)
+		return s.store.PictureGone(ctx, p.image, p.times)
 	}
-	return errors.Join(err, s.store.PicturePostponed(context.WithoutCancel(ctx), p.image))
+	return errors.Join(err, s.store.PicturePostponed(context.WithoutCancel(ctx), p.image, p.times))
 }
 
 // refusePicture removes the photos of a picture that cannot be decoded.

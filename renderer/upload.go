@@ -127,13 +127,14 @@ func parseState(u store.UploadID, _ *nats.Msg) (actionFunc, error) {
 		if err != nil {
 			return nil, err
 		}
-		state := wire.UploadStatus{Bytes: out.Bytes, Offset: out.Bytes, Photo: out.Photo, Problem: out.Problem}
+		state := wire.UploadStatus{Bytes: out.Bytes, Offset: out.Bytes, Photo: out.Photo,
+			Duplicate: out.Duplicate, Problem: out.Problem}
 		if !out.Ended() {
-			state.Offset, err = d.staging.Stored(ctx, pictures.Upload(u))
-			if errors.Is(err, fs.ErrNotExist) { // its folder was not made, or is lost
-				state.Offset, err = 0, d.staging.Begin(ctx, pictures.Upload(u), out.Bytes)
+			// Its folder may not have been made, or have lost files in a crash of the machine.
+			if err := d.staging.Begin(ctx, pictures.Upload(u), out.Bytes); err != nil {
+				return nil, uploadError(err)
 			}
-			if err != nil {
+			if state.Offset, err = d.staging.Stored(ctx, pictures.Upload(u)); err != nil {
 				return nil, uploadError(err)
 			}
 		}

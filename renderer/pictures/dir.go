@@ -67,7 +67,11 @@ func (d *Dir) Put(ctx context.Context, name string, r io.Reader) error {
 	if err := d.write(ctx, tmp, r); err != nil {
 		return fmt.Errorf("pictures: put %s: %w", name, errors.Join(err, d.remove(tmp)))
 	}
-	if err := d.place(tmp, name); err != nil {
+	err := ctx.Err() // a file that comes late may be one that was removed meanwhile
+	if err == nil {
+		err = d.place(tmp, name)
+	}
+	if err != nil {
 		return fmt.Errorf("pictures: put %s: %w", name, errors.Join(err, d.remove(tmp)))
 	}
 	return nil

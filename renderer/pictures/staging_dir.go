@@ -88,8 +88,15 @@ func (d *Dir) Stored(_ context.Context, u Upload) (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("pictures: upload %s: %w", u.ID, err)
 		}
-		if size := info.Size() - sumLength; size != MaxPiece {
-			return offset + max(0, size), nil
+		if size := max(0, info.Size()-sumLength); size != MaxPiece {
+			length, err := d.length(u)
+			if err != nil {
+				return 0, fmt.Errorf("pictures: upload %s: %w", u.ID, err)
+			}
+			if length != 0 && offset+size != length { // a crash of the machine has cut it
+				return offset, nil
+			}
+			return offset + size, nil
 		}
 	}
 }

@@ -176,6 +176,9 @@ func TestStagingFindsDamage(t *testing.T) {
 		if err := os.WriteFile(stored, damage(piece), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		if n, err := dir.Stored(t.Context(), u); err != nil || n%pictures.MaxPiece != 0 && n != int64(len(data)) {
+			t.Errorf("%s: no piece can follow %d bytes (%v)", name, n, err)
+		}
 		if _, err := dir.Read(t.Context(), u, int64(len(data))); !errors.Is(err, pictures.ErrMissingPiece) {
 			t.Errorf("%s: %v, want ErrMissingPiece", name, err)
 		}

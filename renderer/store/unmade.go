@@ -31,13 +31,16 @@ func (s *Store) PictureMade(ctx context.Context, image string, width, height int
 
 // PicturePostponed notes that nothing was wrong with a picture whose derivatives could not be made: the disk may be
 // full. It is taken again later.
-func (s *Store) PicturePostponed(ctx context.Context, image string) error {
-	return s.exec(ctx, "postpone a picture", "UPDATE unmade_pictures SET tries = 1 WHERE image_id = $1", image)
+func (s *Store) PicturePostponed(ctx context.Context, image string, times int) error {
+	return s.exec(ctx, "postpone a picture",
+		"UPDATE unmade_pictures SET tries = 1 WHERE image_id = $1 AND tries = $2", image, times)
 }
 
-// PictureGone forgets a picture whose original is not there any more.
-func (s *Store) PictureGone(ctx context.Context, image string) error {
-	return s.exec(ctx, "forget a picture", "DELETE FROM unmade_pictures WHERE image_id = $1", image)
+// PictureGone forgets a picture whose original was not there when it was taken. One that has been uploaded again since
+// was not taken so often.
+func (s *Store) PictureGone(ctx context.Context, image string, times int) error {
+	return s.exec(ctx, "forget a picture", "DELETE FROM unmade_pictures WHERE image_id = $1 AND tries = $2", image,
+		times)
 }
 
 // exec runs a statement that may be repeated.

@@ -34,6 +34,9 @@ var (
 	ErrTooManyPhotos = errors.New("more photos than the person may have")
 )
 
+// ErrOtherBytes: since the file of an upload was read, another file was reserved for it.
+var ErrOtherBytes = errors.New("other bytes have arrived for the upload")
+
 // Outcome is what has become of an upload. It has ended if Photo or Problem is set.
 type Outcome struct {
 	Bytes     int64  // of the file, as announced; 0: not known
@@ -114,7 +117,7 @@ type UploadedPhoto struct {
 }
 
 // FinishUpload makes the photo of an upload whose original is stored, see [Store.ReserveUpload], once: a repetition
-// says what has become of it. What exceeds the quota ends the upload, for the reasons given.
+// says what has become of it. What exceeds the quota ends the upload, for the reasons given. Errors: [ErrOtherBytes].
 func (s *Store) FinishUpload(ctx context.Context, u UploadID, p UploadedPhoto, quota Quota,
 	tooManyBytes, tooManyPhotos string) (*Outcome, error) {
 	return s.upload(ctx, "finish an upload",
@@ -151,6 +154,8 @@ func (s *Store) upload(ctx context.Context, op, call string, args ...any) (*Outc
 		switch outcome {
 		case "not found":
 			return nil, ErrNotFound
+		case "conflict":
+			return nil, ErrOtherBytes
 		case "too many bytes":
 			return nil, ErrTooManyBytes
 		case "too many photos":

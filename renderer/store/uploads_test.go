@@ -204,6 +204,44 @@ func TestReservedOriginalsStay(t *testing.T) {
 	}
 }
 
+// TestOneOriginalForOneUpload: of an upload that is finished with two contents, the one that was reserved last becomes
+// the photo. The other one's file is removed, and so is a file that is stored once the photo was deleted.
+func TestOneOriginalForOneUpload(t *testing.T) {
+	t.Parallel()
+	s, pool := uploaders(t)
+	first, last, u := imageID(7), imageID(8), uploadOf(1, "a")
+	create(t, s, u)
+	for _, image := range []string{first, last} {
+		if _, err := s.ReserveUpload(t.Context(), u, image, 9); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := func(image string) (*store.Outcome, error) {
+		return s.FinishUpload(t.Context(), u, photoOf(image), store.Quota{}, "", "")
+	}
+	if out, err := stored(first); !errors.Is(err, store.ErrOtherBytes) {
+		t.Errorf("finished with the first content: %+v, %v", out, err)
+	}
+	if out := finish(t, s, u, last); out.Photo == 0 || out.Image != last {
+		t.Fatalf("%+v", out)
+	}
+	unused := func(image string) bool {
+		t.Helper()
+		exec(t, pool, "DELETE FROM photos")
+		return one[bool](t, pool, "SELECT EXISTS (SELECT FROM unused_images WHERE image_id = '"+image+"')")
+	}
+	if !unused(first) {
+		t.Error("the file of the other content stays")
+	}
+	exec(t, pool, "DELETE FROM unused_images")
+	if out, err := stored(last); err != nil || out.Photo == 0 {
+		t.Errorf("repeated: %+v, %v", out, err)
+	}
+	if !unused(last) {
+		t.Error("a file that came after its photo was deleted stays")
+	}
+}
+
 // TestReservationWaitsForRemoval: an original that is just being removed is stored after that.
 func TestReservationWaitsForRemoval(t *testing.T) {
 	t.Parallel()
@@ -263,7 +301,8 @@ func TestRefusedPicture(t *testing.T) {
 			t.Errorf("the upload: %+v, %v", out, err)
 		}
 	}
-	const left = "SELECT (SELECT count(*) FROM photos) + (SELECT count(*) FROM unmade_pictures)"
+	left := "SELECT (SELECT count(*) FROM photos) + (SELECT count(*) FROM unmade_pictures) + " +
+		"(SELECT count(*) FROM images WHERE id = '" + image + "')" // or a later upload of it would count as decoded
 	if n := one[int](t, pool, left); n != 0 {
 		t.Errorf("%d rows are left", n)
 	}
@@ -293,7 +332,7 @@ func TestTakePicture(t *testing.T) {
 	exec(t, pool, "UPDATE unmade_pictures SET due_at = now()")
 	taken("", "a", 2)
 	taken("", "", 0)
-	if err := s.PicturePostponed(t.Context(), "a"); err != nil {
+	if err := s.PicturePostponed(t.Context(), "a", 2); err != nil {
 		t.Fatal(err)
 	}
 	exec(t, pool, "UPDATE unmade_pictures SET due_at = now()")

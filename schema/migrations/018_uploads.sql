@@ -225,8 +225,13 @@ BEGIN
     IF result.outcome <> 'open' THEN
         RETURN result;
     END IF;
+    IF EXISTS (SELECT FROM accounts a WHERE a.user_id = its_user AND a.disabled_at IS NOT NULL) THEN
+        result.outcome := 'not found';
+        RETURN result;
+    END IF;
     UPDATE uploads u SET image_id = its_image, bytes = its_bytes WHERE u.user_id = its_user AND u.id = its_id;
-    SELECT p.id INTO had FROM photos p WHERE p.image_id = its_image AND p.user_id = its_user LIMIT 1;
+    SELECT p.id INTO had FROM photos p WHERE p.image_id = its_image AND p.user_id = its_user LIMIT 1
+        FOR KEY SHARE; -- one that is being deleted is not had
     IF FOUND THEN
         RETURN upload_became(its_user, its_id, had, true);
     END IF;
@@ -235,7 +240,7 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- Makes the photo of an open upload whose original is stored.
+-- Makes the photo of an open upload whose original is stored. "conflict": another original is reserved for it by now.
 CREATE FUNCTION finish_upload(its_user bigint, its_id text, its_image text, its_bytes bigint, its_width integer,
     its_height integer, its_color integer, its_title text, its_taken_at timestamptz, its_camera text, its_lens text,
     its_aperture real, its_exposure text, its_iso integer, its_focal_mm real, most_bytes bigint, most_photos bigint,
@@ -248,9 +253,11 @@ DECLARE
     excess    text;
     photo     bigint;
 BEGIN
-    IF result.outcome <> 'open' THEN
-        IF result.outcome <> 'photo' THEN -- the original is stored by now
-            INSERT INTO unused_images (user_id, image_id, counts) VALUES (its_user, its_image, false);
+    IF result.outcome <> 'open' OR result.image IS DISTINCT FROM its_image THEN
+        -- The original is stored by now, perhaps again. Whoever removes originals keeps those that a photo shows.
+        INSERT INTO unused_images (user_id, image_id, counts) VALUES (its_user, its_image, false);
+        IF result.outcome = 'open' THEN -- other bytes have arrived since it was read, and are reserved
+            result.outcome := 'conflict';
         END IF;
         RETURN result;
     END IF;
@@ -338,5 +345,6 @@ BEGIN
             RETURN NEXT;
         END IF;
     END LOOP;
+    DELETE FROM images i WHERE i.id = its_image; -- so that a later upload of the same bytes is decoded, too
 END $$;
 -- +goose StatementEnd

@@ -82,6 +82,8 @@ type UploadStatus struct {
 	Offset  int64  `json:"offset"`            // so many bytes from the beginning are stored
 	Photo   int64  `json:"photo,omitempty"`   // it has ended, and this is the photo
 	Problem string `json:"problem,omitempty"` // it has ended, and this is why there is no photo
+	// Duplicate: the person had the photo before.
+	Duplicate bool `json:"duplicate,omitempty"`
 }
 
 // UploadEvent is one stage of an upload.
