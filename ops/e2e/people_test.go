@@ -508,7 +508,7 @@ func badForms(t *testing.T, s *peopleSite) {
 		"JSON":                  {"/signup", "application/json", `{"name":"bad_form","password":"a long walk"}`, 415},
 		"multipart":             {"/signup", "multipart/form-data; boundary=x", "--x--", 415},
 		"another charset":       {"/signup", urlencoded + "; charset=utf-16", key + "&name=bad_form", 415},
-		"huge":                  {"/signup", urlencoded, key + "&name=" + strings.Repeat("a", 65<<10), 413},
+		"huge":                  {"/signup", urlencoded, key + "&name=" + strings.Repeat("a", 129<<10), 413},
 		"a field twice":         {"/signup", urlencoded, key + "&name=bad_form&name=other&password=a+long+walk", 400},
 		"many fields":           {"/signup", urlencoded, key + manyFields(100), 400},
 		"not UTF-8":             {"/signup", urlencoded, key + "&name=bad%ff&password=a+long+walk", 400},
