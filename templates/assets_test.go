@@ -17,7 +17,7 @@ import (
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	a := testSite(t).Assets
-	if len(a.Names()) != 9 {
+	if len(a.Names()) != 11 {
 		t.Errorf("names %v", a.Names())
 	}
 	for _, name := range a.Names() {
@@ -108,10 +108,10 @@ func TestAssetsStayAtHome(t *testing.T) {
 	site := testSite(t)
 	script := []string{"http:", "https:", "innerHTML", "eval(", "document.write", "setAttribute('style'",
 		"insertAdjacentHTML"}
+	style := []string{"url(", "@import", "http:", "https:", "!important"}
 	for file, banned := range map[string][]string{
-		"app.css": {"url(", "@import", "http:", "https:", "!important"}, "app.js": script, "passkey.js": script,
-		"upload.js":  script,
-		"upload.css": {"url(", "@import", "http:", "https:", "!important"},
+		"app.css": style, "app.js": script, "passkey.js": script, "organise.css": style, "organise.js": script,
+		"upload.css": style, "upload.js": script,
 	} {
 		body := site.asset(t, file).Body
 		for _, word := range banned {
