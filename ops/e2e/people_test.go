@@ -218,6 +218,7 @@ func TestPeople(t *testing.T) {
 		{"tokens", apiTokens},
 		{"login", loginByProgram},
 		{"new codes", newCodes},
+		{"own photos", ownPhotos},
 		{"closed account", closeAccount},
 		{"deleted account", deleteAccount},
 		{"forged", forgedForms},
@@ -470,9 +471,11 @@ func listSessions(t *testing.T, s *peopleSite) {
 func forgedForms(t *testing.T, s *peopleSite) {
 	p := s.person("lisette")
 	p.signUp(0)
-	paths := []string{page.PathSignOut}
+	paths := []string{page.PathSignOut, page.OwnPhoto(7).Path()}
 	for _, kind := range page.Privates() {
-		paths = append(paths, kind.Path())
+		if !kind.AboutPhoto() {
+			paths = append(paths, kind.Path())
+		}
 	}
 	for what, header := range map[string]http.Header{
 		"another origin":       {"Origin": {"https://evil.example"}},
@@ -660,6 +663,7 @@ func inBrowser(t *testing.T, s *peopleSite) {
 	openPage(t, parent, s.urls[2]+"/me/profile", 1440, false)
 	openPage(t, parent, s.urls[2]+"/me/delete", 360, true)
 	openPage(t, parent, s.urls[2]+"/me/tokens", 360, false)
+	ownInBrowser(t, parent, s, "diane_arbus_of_new_york")
 	b.open("/me")
 	press()
 	b.becomes(`location.pathname === "/" && ` + header + ` === "Sign in"`)

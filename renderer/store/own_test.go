@@ -127,7 +127,8 @@ func TestOwnPhotos(t *testing.T) {
 			if again, err := c.do[last](t.Context(), s, "key"); err != nil || gocmp.Diff(changes, again) != "" {
 				t.Errorf("asked for again: %v, %v", again, err)
 			}
-			if _, err := change(store.OwnTag, "other", 1)(t.Context(), s, "key"); !errors.Is(err, store.ErrConflict) {
+			_, err = change(store.OwnTag, "other", 1)(t.Context(), s, "key")
+			if !errors.Is(err, store.ErrConflict) {
 				t.Errorf("the same key for something else: %v", err)
 			}
 			if got := derived(t, s, pool); got != c.want {
@@ -144,8 +145,8 @@ func newest(t *testing.T, pool *pgxpool.Pool) map[string]int64 {
 		FROM (SELECT scope, max(version) AS version FROM outbox GROUP BY scope) AS o`)
 }
 
-// TestOwnPhotosOfOthers: nobody changes the photo of another, or one that does not exist, or is in the bin, or of a user
-// who is gone; and nothing is left behind, not even a tag.
+// TestOwnPhotosOfOthers: nobody changes the photo of another, or one that does not exist, or is in the bin, or is of a
+// user who is gone; and nothing is left behind, not even a tag.
 func TestOwnPhotosOfOthers(t *testing.T) {
 	t.Parallel()
 	s, pool := ownAlbum(t)
@@ -224,8 +225,8 @@ func TestOwnPhotoRead(t *testing.T) {
 		return p
 	}
 	p := edit("a", store.OwnEdit{Description: &text, Taken: &day, Tags: &tags, Private: &hide})
-	if p.Title != "one" || p.Description != text || !p.Private || !slices.Equal(p.Tags, []string{"sea", "sky", "été"}) ||
-		p.TakenAt == nil || !p.TakenAt.Equal(taken) {
+	if p.Title != "one" || p.Description != text || !p.Private || p.TakenAt == nil ||
+		!slices.Equal(p.Tags, []string{"sea", "sky", "été"}) || !p.TakenAt.Equal(taken) {
 		t.Errorf("%+v, taken %v", p, p.TakenAt)
 	}
 	day = "1969-07-20"
@@ -312,8 +313,8 @@ func TestOwnListings(t *testing.T) {
 	}
 }
 
-// TestEmptyBins: what is in a bin for long is deleted for good, with its file; an operator who makes a photo public takes
-// it out.
+// TestEmptyBins: what is in a bin for long is deleted for good, with its file; an operator who makes a photo public
+// takes it out.
 func TestEmptyBins(t *testing.T) {
 	t.Parallel()
 	s, pool := ownAlbum(t)
