@@ -183,8 +183,8 @@ func TestOwnPhotos(t *testing.T) {
 		t.Errorf("a picture that is wider than its original: %v", err)
 	}
 
-	refused := ansel.do(wire.ActionOwnEdit, "bad", "id", "51", "title", strings.Repeat("x", 201), "tags", "lake, a\x01b",
-		"taken", "x", "visibility", "private")
+	refused := ansel.do(wire.ActionOwnEdit, "bad", "id", "51", "title", strings.Repeat("x", 201),
+		"tags", "lake, a\x01b", "taken", "x", "visibility", "private")
 	for _, field := range []string{"title", "tags", "taken"} {
 		if !bytes.Contains(refused.Data, []byte(field+"-problem")) {
 			t.Errorf("nothing is said about the %s", field)

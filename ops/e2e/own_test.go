@@ -30,7 +30,8 @@ func (s *peopleSite) post(name string, count int) (first int) {
 		picture := image.NewRGBA(image.Rect(0, 0, shape[0], shape[1]))
 		for y := range shape[1] {
 			for x := range shape[0] {
-				picture.SetRGBA(x, y, color.RGBA{byte(40 + 50*i), byte(255 * y / shape[1]), byte(255 * x / shape[0]), 255})
+				down, right := byte(255*y/shape[1]), byte(255*x/shape[0])
+				picture.SetRGBA(x, y, color.RGBA{byte(40 + 50*i), down, right, 255})
 			}
 		}
 		var file bytes.Buffer
@@ -89,8 +90,8 @@ func ownPhotos(t *testing.T, s *peopleSite) {
 	refused := p.form(0, form, url.Values{"title": {strings.Repeat("x", 201)}, "tags": {"sea, Lake"},
 		"description": {"By <night>"}, "visibility": {"private"}})
 	refused.expect(http.StatusUnprocessableEntity, "")
-	if refused.attr("#tags", "value") != "sea, Lake" || strings.Join(refused.texts("#description"), "") != "By <night>" ||
-		refused.attr("option[selected]", "value") != "private" || len(refused.texts(".problem")) != 1 {
+	if refused.attr("#tags", "value") != "sea, Lake" || refused.attr("option[selected]", "value") != "private" ||
+		strings.Join(refused.texts("#description"), "") != "By <night>" || len(refused.texts(".problem")) != 1 {
 		t.Errorf("something that was typed is lost: %q", refused.texts(".problem"))
 	}
 	p.form(0, form, url.Values{"title": {"Farm <noon>"}, "description": {""}, "tags": {"Sea, blue  hour"},

@@ -118,7 +118,7 @@ func ParsePrivate(path string) (PrivateRef, bool) {
 // String is the name of the page in subjects and logs, such as "signin".
 func (p Private) String() string { return privates[p].name }
 
-// Path is where browsers find the page; of a page about a photo it is what all their paths begin with, see [PrivateRef].
+// Path is where browsers find the page. The paths of pages about photos begin with it, see [PrivateRef.Path].
 func (p Private) Path() string { return privates[p].path }
 
 // Subject is where renderers are asked for the page: "private.signin".
