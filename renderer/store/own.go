@@ -215,16 +215,16 @@ func (s *Store) OwnBin(ctx context.Context, user int64) ([]OwnPhoto, error) {
 }
 
 // OwnTags reads the tags that a user has used most, at most 50, in alphabetical order. Of public and of private photos
-// the newest 500 count.
+// the newest 200 count.
 func (s *Store) OwnTags(ctx context.Context, user int64) ([]string, error) {
 	return read(ctx, s, "list own tags", func(rows pgx.Rows) ([]string, error) {
 		return pgx.CollectRows(rows, pgx.RowTo[string])
 	}, `
 		SELECT g.name FROM (
 			SELECT t.tag_id FROM (
-				(SELECT o.id FROM photos o WHERE o.user_id = $1 AND NOT o.private ORDER BY o.id DESC LIMIT 500)
+				(SELECT o.id FROM photos o WHERE o.user_id = $1 AND NOT o.private ORDER BY o.id DESC LIMIT 200)
 				UNION ALL
-				(SELECT o.id FROM photos o WHERE o.user_id = $1 AND o.private ORDER BY o.id DESC LIMIT 500)
+				(SELECT o.id FROM photos o WHERE o.user_id = $1 AND o.private ORDER BY o.id DESC LIMIT 200)
 			) AS p JOIN photo_tags t ON t.photo_id = p.id GROUP BY t.tag_id ORDER BY count(*) DESC, t.tag_id LIMIT 50
 		) AS m JOIN tags g ON g.id = m.tag_id ORDER BY g.name`, user)
 }

@@ -428,7 +428,7 @@ func checkPlan(t *testing.T, pool *pgxpool.Pool, method, sql string) {
 	if err := conn.Conn().Deallocate(ctx, "explained"); err != nil {
 		t.Fatal(err)
 	}
-	// These sort at most what their stages let through: 420 photos and 200 owners for Explore, the tags of 1,000 photos
+	// These sort at most what their stages let through: 420 photos and 200 owners for Explore, the tags of 400 photos
 	// for OwnTags.
 	sortsAllowed := slices.Contains([]string{"Search", "RelatedTags", "IndexOnce", "Explore", "ExploreDay", "OwnTags"},
 		method)
