@@ -136,13 +136,12 @@ func (d *actionRun) ownPicture(ctx context.Context, v visit, asked wire.PrivateR
 	})}, nil
 }
 
-// deriveOwn makes a picture that is not stored. One at a time is made, since each holds a decoded original.
+// deriveOwn makes a picture that is not stored.
 func (d *actionRun) deriveOwn(ctx context.Context, id string, width int) ([]byte, error) {
-	select {
-	case d.derivingOwn <- struct{}{}:
-		defer func() { <-d.derivingOwn }()
-		return pictures.Derive(ctx, d.pictures, id, width)
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	release, err := d.decoders.acquire(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer release()
+	return pictures.Derive(ctx, d.pictures, id, width)
 }

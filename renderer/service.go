@@ -123,8 +123,6 @@ type Service struct {
 	decoders    decoders
 	undeveloped chan undeveloped // pictures that wait for a developer
 
-	derivingOwn chan struct{} // full while a picture is made for its owner alone
-
 	endpoints []*endpoint
 	relay     *relay
 	requests  subscriptions // in the queue group
@@ -177,7 +175,6 @@ func New(cfg Config) (*Service, error) {
 		outage:   newOutage(),
 
 		undeveloped: make(chan undeveloped, developQueue),
-		derivingOwn: make(chan struct{}, 1),
 		buffers:     sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
 	}
 	s.store.OnRetry(s.outage.note)
