@@ -61,8 +61,8 @@ func TestLoadAssetsCompressesNothing(t *testing.T) { //nolint:paralleltest // se
 			t.Error(err)
 		}
 	}
-	if allocs := testing.AllocsPerRun(1, load); allocs > 150 {
-		t.Errorf("%v allocations; when all were compressed there were about 300, otherwise 60", allocs)
+	if allocs := testing.AllocsPerRun(1, load); allocs > 250 {
+		t.Errorf("%v allocations; when all are compressed there are about 750, otherwise 160", allocs)
 	}
 }
 
