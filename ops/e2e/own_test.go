@@ -167,7 +167,8 @@ func ownInBrowser(t *testing.T, parent context.Context, s *peopleSite, name stri
 	edit := `[...document.querySelectorAll(".facts a")].find((a) => a.textContent === "Edit")`
 	b.becomes(`!!` + edit)
 	ask[bool](b, `(`+edit+`.click(), true)`)
-	b.becomes(fmt.Sprintf(`location.pathname === "/me/photos/%d"`, first) + ` && !!document.querySelector("#tags")?.list`)
+	b.becomes(fmt.Sprintf(`location.pathname === "/me/photos/%d"`, first) + ` &&
+		!!document.querySelector("#tags")?.list`)
 	ask[bool](b, `(document.querySelector("#title").value += " in the park", true)`)
 	b.do(chromedp.SendKeys("#tags", "park, "))
 	ask[bool](b, `(document.querySelector("main button").click(), true)`)
