@@ -40,6 +40,10 @@ func (s *Server) checkOrigin(r *http.Request, withSession bool) error {
 	return nil
 }
 
+// fieldPhotos is the one field that may be given several times, once for each photo that was chosen. It is passed on as
+// one list with commas.
+const fieldPhotos = "photos"
+
 // readForm reads the form in a request: at most wire.MaxForm bytes of UTF-8, with one value a field. Its key, which
 // names the attempt, is returned on its own.
 func readForm(w http.ResponseWriter, r *http.Request) (form url.Values, key string, err error) {
@@ -57,6 +61,9 @@ func readForm(w http.ResponseWriter, r *http.Request) (form url.Values, key stri
 	form, err = url.ParseQuery(string(data))
 	if err != nil || len(form) > maxFields {
 		return nil, "", errForm
+	}
+	if photos := form[fieldPhotos]; len(photos) > 1 && len(photos) <= wire.MaxPhotos {
+		form.Set(fieldPhotos, strings.Join(photos, ","))
 	}
 	for name, values := range form {
 		switch {

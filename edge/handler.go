@@ -58,8 +58,8 @@ func (s *Server) contain(w http.ResponseWriter, r *http.Request, x *exchange) (e
 	if isUpload(r.URL.EscapedPath()) {
 		return s.uploads(w, r, x)
 	}
-	if kind, signOut, ok := isPrivate(r.URL.EscapedPath()); ok {
-		return s.private(w, r, x, kind, signOut)
+	if ref, signOut, ok := isPrivate(r.URL.EscapedPath()); ok {
+		return s.private(w, r, x, ref, signOut)
 	}
 	return s.page(w, r, x)
 }

@@ -8,11 +8,11 @@ import (
 )
 
 // pathOf is where a visitor without a session wants to go: to a page, or a mailed link.
-func pathOf(kind page.Private, query url.Values) string {
-	if token := query.Get("token"); byLink(kind) && token != "" {
-		return kind.Path() + "?" + url.Values{"token": {token}}.Encode()
+func pathOf(ref page.PrivateRef, query url.Values) string {
+	if token := query.Get("token"); byLink(ref.Private) && token != "" {
+		return ref.Path() + "?" + url.Values{"token": {token}}.Encode()
 	}
-	return kind.Path()
+	return ref.Path()
 }
 
 // byLink reports whether a page is opened by a mailed link, which has a token in its query.
@@ -22,9 +22,9 @@ func byLink(kind page.Private) bool { return kind == page.PrivateReset || kind =
 const longestToken = 64
 
 // linkValues are what a page shows of the link that it was opened by.
-func linkValues(kind page.Private, query url.Values) url.Values {
+func linkValues(query url.Values) url.Values {
 	token := query.Get("token")
-	if !byLink(kind) || len(token) > longestToken {
+	if len(token) > longestToken {
 		return nil
 	}
 	return url.Values{"token": {token}}

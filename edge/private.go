@@ -70,12 +70,12 @@ func (s *Server) visitor(w http.ResponseWriter, r *http.Request) (visitor, error
 }
 
 // isPrivate reports whether a path is that of a private page or form.
-func isPrivate(path string) (kind page.Private, signOut, ok bool) {
+func isPrivate(path string) (ref page.PrivateRef, signOut, ok bool) {
 	if path == page.PathSignOut {
-		return 0, true, true
+		return page.PrivateRef{}, true, true
 	}
-	kind, ok = page.ParsePrivate(path)
-	return kind, false, ok
+	ref, ok = page.ParsePrivate(path)
+	return ref, false, ok
 }
 
 // logged is what the log of answers has of a path and query: the query only of pages for everybody. That of a private
@@ -93,17 +93,20 @@ func logged(target string) string {
 
 // methodsOf returns the methods that a path takes.
 func methodsOf(path string) string {
-	switch kind, signOut, ok := isPrivate(path); {
+	switch ref, signOut, ok := isPrivate(path); {
 	case signOut:
 		return "POST"
-	case ok && kind != page.PrivateReceipt:
+	case ok && ref.Private != page.PrivateReceipt && ref.Private != page.PrivatePicture:
 		return "GET, HEAD, POST"
 	}
 	return "GET, HEAD"
 }
 
 // private answers a request for a private page, or a form. If it returns an error it has written nothing.
-func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, signOut bool) error {
+func (s *Server) private(
+	w http.ResponseWriter, r *http.Request, x *exchange, ref page.PrivateRef, signOut bool,
+) error {
+	kind := ref.Private
 	if token, ok := session.Bearer(r.Header); ok {
 		return s.forToken(w, r, x, kind, signOut, token)
 	}
@@ -139,14 +142,14 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 		return s.signOut(w, r, x, who)
 	case who.Session == nil && kind.NeedsSession() && !(write && kind == page.PrivateDelete):
 		// A deletion that is sent again has no session any more, and finds its receipt by its key.
-		s.seeOther(w, x, signInPath(pathOf(kind, r.URL.Query()), who.twice))
+		s.seeOther(w, x, signInPath(pathOf(ref, r.URL.Query()), who.twice))
 		return nil
 	case write && who.Unverified:
 		return fmt.Errorf("%w: the session cannot be checked", wire.ErrUnavailable)
 	case write && kind == page.PrivateUpload:
 		return s.submitFiles(w, r, x, who)
 	case write:
-		err := s.submit(w, r, x, kind, who)
+		err := s.submit(w, r, x, ref, who)
 		if outcome := signInOutcome(kind, x.status, err); outcome != "" {
 			s.metrics.signIns.WithLabelValues(outcome).Inc()
 		}
@@ -157,7 +160,7 @@ func (s *Server) private(w http.ResponseWriter, r *http.Request, x *exchange, ki
 	}
 	query := r.URL.Query()
 	ask := wire.PrivateRequest{Key: rand.Text(), Next: localPath(query.Get("next")), Notice: query.Get("notice"),
-		Receipt: query.Get("id"), JSON: kind == page.PrivateReceipt && wantsJSON(r), Values: linkValues(kind, query)}
+		Receipt: query.Get("id"), JSON: kind == page.PrivateReceipt && wantsJSON(r), Values: valuesOf(ref, query)}
 	return s.show(w, r, x, kind, who, ask, http.StatusOK)
 }
 
@@ -210,15 +213,16 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 	if err = wire.ErrorOf(reply); err != nil {
 		return s.unlessNobody(w, r, x, kind, err)
 	}
-	s.sendPrivate(w, r, x, reply.Data, typeOf(ask), status)
+	s.sendPrivate(w, r, x, reply.Data, typeOf(kind, ask), status)
 	return nil
 }
 
-// unlessNobody returns an error, unless it says that there is no such user any more. Then the visitor must sign in.
+// unlessNobody returns an error, unless it says that there is no such user any more. Then the visitor must sign in. Of
+// a page about a photo it says that there is no such photo.
 func (s *Server) unlessNobody(
 	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, err error,
 ) error {
-	if !kind.NeedsSession() || !errors.Is(err, wire.ErrNotFound) {
+	if !kind.NeedsSession() || kind.AboutPhoto() || !errors.Is(err, wire.ErrNotFound) {
 		return err
 	}
 	s.clearSession(w, r)
@@ -234,12 +238,16 @@ func wantsJSON(r *http.Request) bool {
 var (
 	typeHTML = []string{"text/html; charset=utf-8"}
 	typeJSON = []string{"application/json"}
+	typeJPEG = []string{"image/jpeg"}
 )
 
 // typeOf is the Content-Type of what a renderer was asked for.
-func typeOf(ask wire.PrivateRequest) []string {
-	if ask.JSON {
+func typeOf(kind page.Private, ask wire.PrivateRequest) []string {
+	switch {
+	case ask.JSON:
 		return typeJSON
+	case kind == page.PrivatePicture:
+		return typeJPEG
 	}
 	return typeHTML
 }
@@ -274,6 +282,9 @@ func (s *Server) sendPrivate(
 	h["Content-Type"] = contentType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	s.secureFields(h)
+	if contentType[0] == typeJPEG[0] { // a browser shows it on a page of its own, whose style the policy would forbid
+		h.Del("Content-Security-Policy")
+	}
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		x.bytes, x.cut = writeBody(w, body)

@@ -15,11 +15,16 @@ import (
 )
 
 // submit does what a form asks for.
-func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, who visitor) error {
+func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref page.PrivateRef, who visitor) error {
+	kind := ref.Private
 	form, key, err := readForm(w, r)
 	if err != nil {
 		return err
 	}
+	if kind == page.PrivatePhoto {
+		form.Set("id", strconv.FormatInt(ref.Photo, 10))
+	}
+	after := takeAfter(kind, form)
 	if kind == page.PrivateSessions {
 		return s.endSessions(w, r, x, who, form.Get("end"))
 	}
@@ -79,7 +84,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, kin
 		s.leave(w, r, x, who, receipt)
 		return nil
 	}
-	s.seeOther(w, x, afterwards(kind, who, form))
+	s.seeOther(w, x, afterwards(kind, who, form, after))
 	return nil
 }
 
@@ -123,18 +128,26 @@ func actionOf(kind page.Private, form url.Values) (string, bool) {
 		return wire.ActionCodes, true
 	case page.PrivateTokens:
 		return wire.ActionToken, true
+	case page.PrivatePhoto:
+		return wire.ActionOwnEdit, true
+	case page.PrivatePhotos:
+		return wire.ActionOwnPhotos, true
+	case page.PrivateBin:
+		return wire.ActionOwnBin, true
 	}
 	return "", false
 }
 
 // afterwards is where a form leads to.
-func afterwards(kind page.Private, who visitor, form url.Values) string {
+func afterwards(kind page.Private, who visitor, form url.Values, after string) string {
 	notice := ""
 	switch kind {
 	case page.PrivatePasskeys, page.PrivateNewPasskey:
 		return afterPasskey(kind, form)
 	case page.PrivateMailLink, page.PrivateConfirm, page.PrivateEmail:
 		return afterMail(kind, form)
+	case page.PrivatePhoto, page.PrivatePhotos, page.PrivateBin:
+		return afterOwn(kind, form, after)
 	case page.PrivateProfile:
 		return page.User(who.Name).Path()
 	case page.PrivatePassword:

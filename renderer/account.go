@@ -73,6 +73,9 @@ func accountActions(workers, passwords *pool) []accountAction {
 		{wire.ActionReset, page.PrivateReset, passwords, false, resetPassword},
 		{wire.ActionConfirm, page.PrivateConfirm, workers, true, confirmEmail},
 		{wire.ActionEmail, page.PrivateEmail, passwords, true, changeEmail},
+		{wire.ActionOwnEdit, page.PrivatePhoto, workers, true, editOwn},
+		{wire.ActionOwnPhotos, page.PrivatePhotos, workers, true, changeOwn},
+		{wire.ActionOwnBin, page.PrivateBin, workers, true, changeBin},
 		{wire.ActionPasskeySignIn, page.PrivateSignIn, workers, false, signInByPasskey},
 	}
 }
@@ -192,6 +195,12 @@ func fieldsOf(kind page.Private) []string {
 		return []string{"id", "label", "remove"}
 	case page.PrivateNewPasskey:
 		return []string{"password", "passkey", "label"}
+	case page.PrivatePhoto:
+		return []string{"id", "title", "description", "tags", "taken", "visibility"}
+	case page.PrivatePhotos:
+		return []string{"photos", "do", "tag", "show", "before"}
+	case page.PrivateBin:
+		return []string{"photos", "do"}
 	}
 	return nil
 }

@@ -223,7 +223,8 @@ func TestPrivatePages(t *testing.T) {
 			continue // there is none without an address
 		}
 		ask := func(user string) *nats.Msg {
-			data, err := wire.PrivateRequest{Key: "the-key", Wait: time.Second}.Encode()
+			data, err := wire.PrivateRequest{Key: "the-key", Wait: time.Second,
+				Values: url.Values{"id": {"7"}, "width": {"320"}}}.Encode()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -242,7 +243,7 @@ func TestPrivatePages(t *testing.T) {
 		}
 		reply := ask("1")
 		if err := wire.ErrorOf(reply); err != nil || reply.Header.Get(wire.HeaderStatus) != "200" ||
-			!strings.HasPrefix(string(reply.Data), "<!doctype html>") {
+			strings.HasPrefix(string(reply.Data), "<!doctype html>") == (kind == page.PrivatePicture) {
 			t.Errorf("%s: %v, %.40q", kind, err, reply.Data)
 		}
 		if _, err := wire.DecodeReply(kind.Subject(), reply.Data); err == nil {

@@ -65,7 +65,10 @@ func (p problems) onPage(kind page.Private) map[string]string {
 // shown is what a form's page may repeat of what was typed: no password and no code.
 func (f form) shown() map[string]string {
 	values := map[string]string{}
-	for _, name := range []string{"name", "display", "bio", "sessions", "tokens", "id", "label", "email", "token"} {
+	for _, name := range []string{
+		"name", "display", "bio", "sessions", "tokens", "id", "label", "email", "token", "title", "description",
+		"tags", "taken", "visibility", "photos", "tag", "show", "before",
+	} {
 		values[name] = f[name]
 	}
 	return values

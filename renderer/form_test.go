@@ -52,7 +52,7 @@ func TestBadForms(t *testing.T) {
 		{"photo.edit", "id=1&description=%C3", "description is not UTF-8: encode it as that"},
 		{"photo.edit", "id=1&title=%zz", "form cannot be read: encode it as application/x-www-form-urlencoded"},
 		{"photo.edit", "id=1;title=x", "form cannot be read: encode it as application/x-www-form-urlencoded"},
-		{"photo.edit", "id=1&title=" + strings.Repeat("x", 64<<10), "form has 65547 bytes: shorten it to 65536"},
+		{"photo.edit", "id=1&title=" + strings.Repeat("x", 128<<10), "form has 131083 bytes: shorten it to 131072"},
 		{"photo.delete", "", "id is missing: give the number of a photo"},
 		{"photo.delete", "id=1&title=x", "title is no field of photo.delete: leave it out, it takes id"},
 		{"photo.privacy", "id=1", "private is missing: give true or false"},

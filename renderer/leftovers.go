@@ -32,8 +32,9 @@ type leftover struct {
 }
 
 // leftovers lists what changes leave: sessions end whose account was closed or deleted or has a new password, rows of
-// deleted accounts are deleted, files that no photo shows any more are removed, edges are asked what they know,
-// derivatives are made that a renderer owes, and uploads that were given up are removed.
+// deleted accounts are deleted, photos are deleted that were in a bin for long, files that no photo shows any more are
+// removed, edges are asked what they know, derivatives are made that a renderer owes, and uploads are removed that were
+// given up.
 func (s *Service) leftovers() []leftover {
 	var last int64 // the user whose rows were deleted last
 	return []leftover{
@@ -49,6 +50,10 @@ func (s *Service) leftovers() []leftover {
 		}},
 		{"files", leftoversEvery, func(ctx context.Context) (bool, error) {
 			n, err := s.store.RemoveUnused(ctx, s.pictures.Delete)
+			return n > 0, err
+		}},
+		{"bins", forgetEvery, func(ctx context.Context) (bool, error) {
+			n, err := s.store.EmptyBins(ctx, wire.BinDays*24*time.Hour)
 			return n > 0, err
 		}},
 		{"edges", leftoversEvery, s.askEdges},

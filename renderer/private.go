@@ -56,6 +56,11 @@ var notices = map[string]string{
 	wire.NoticeEmailSent:      "A link is on its way to that address. Open it to confirm the address.",
 	wire.NoticeEmailRemoved:   "Your address is removed.",
 	wire.NoticeConfirmed:      "Your address is confirmed.",
+	wire.NoticeSaved:          "The photo is saved. Only you can see it.",
+	wire.NoticeChanged:        "The photos are changed.",
+	wire.NoticeBinned:         "What you deleted is in the bin for 30 days.",
+	wire.NoticeRestored:       "The photos are back.",
+	wire.NoticeRemoved:        "The photos are deleted for good.",
 	wire.NoticeCookies:        "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
 
@@ -71,6 +76,9 @@ func (d *actionRun) privatePage(
 			return &outcome{view: asJSON(receipt)}, nil
 		}
 		return &outcome{view: templates.ReceiptPage(d.maker.site, receipt)}, nil
+	}
+	if kind == page.PrivatePicture {
+		return d.ownPicture(ctx, v, asked)
 	}
 	if asked.JSON {
 		account, err := d.accountOf(ctx, v.user)
@@ -112,7 +120,8 @@ func (d *actionRun) privateView(
 			f.Values["display"], f.Values["bio"] = account.DisplayName, account.Bio
 		}
 	}
-	if err := errors.Join(d.addPasskeysTo(ctx, &p, v), d.addMailTo(ctx, &p, v)); err != nil {
+	if err := errors.Join(d.addPasskeysTo(ctx, &p, v), d.addMailTo(ctx, &p, v),
+		d.addPhotosTo(ctx, &p, v, asked.Notice)); err != nil {
 		return nil, err
 	}
 	for _, session := range asked.Sessions {

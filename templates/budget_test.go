@@ -16,6 +16,7 @@ const (
 	maxPasskeys     = 1_500  // of the script for passkeys, on two pages
 	maxUploader     = 10_000 // of the script on the page for new photos
 	maxUploadsStyle = 1_500
+	maxOrganise     = 2_000 // of the style sheet, and of the script, for one's own photos
 )
 
 func TestBudgets(t *testing.T) {
@@ -30,7 +31,7 @@ func TestBudgets(t *testing.T) {
 	}
 	for file, most := range map[string]int{
 		"app.css": maxStyle, "app.js": maxScript, "passkey.js": maxPasskeys, "upload.js": maxUploader,
-		"upload.css": maxUploadsStyle,
+		"upload.css": maxUploadsStyle, "organise.css": maxOrganise, "organise.js": maxOrganise,
 	} {
 		asset := site.asset(t, file)
 		t.Logf("%s: %d bytes, br %d, gzip %d", file, len(asset.Body), len(asset.Br()), len(asset.Gzip()))

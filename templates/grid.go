@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/a-h/templ"
+
+	"flickrkillr/schema/page"
 )
 
 // eager is how many pictures at the head of a page are fetched at once; those of urgent, a phone's first row, before
@@ -70,7 +72,7 @@ func gridOf(n int, room []byte, item func(b []byte, i int) []byte) templ.Compone
 // picture itself has nothing to add.
 func (c *Card) append(b []byte, in slot, at int, byline bool) []byte {
 	b = append(b, `<a href="`...)
-	b = escaped(c.Photo.AppendPath(b), len(b))
+	b = escaped(c.appendPath(b), len(b))
 	b = append(b, `">`...)
 	b = c.Image.append(b, in, at)
 	b = append(b, `<span class="cap"><bdi>`...)
@@ -82,6 +84,13 @@ func (c *Card) append(b []byte, in slot, at int, byline bool) []byte {
 		b = append(b, `</bdi></small>`...)
 	}
 	return append(b, `</span></a></li>`...)
+}
+
+func (c *Card) appendPath(b []byte) []byte {
+	if c.To != (page.PrivateRef{}) {
+		return c.To.AppendPath(b)
+	}
+	return c.Photo.AppendPath(b)
 }
 
 // append writes the picture that is the at-th of its page.

@@ -96,7 +96,7 @@ func TestHostileProse(t *testing.T) {
 	for _, s := range testenv.HostileTexts() {
 		for _, component := range pagesOf(site, "word", s+"\n"+s) {
 			d := render(t, component)
-			d.count("script[src]", 1+len(d.all("form[data-passkey], form[data-files]")))
+			d.count("script[src]", 1+d.furtherScripts())
 			d.dataBlocks()
 			d.count("p[dir=auto] :not(a):not(br)", 0)
 			d.noScriptAddress(s)

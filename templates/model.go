@@ -47,6 +47,7 @@ type Image struct {
 	ID            string // the key in its address; "" is no picture
 	Width, Height int    // of the original, in pixels
 	Color         uint32 // the dominant colour, 0xRRGGBB; fills the picture's place until it arrives
+	Own           int64  // the photo, if only its owner, who sees the page, may see the picture; 0: everybody may
 }
 
 // Card is a photo in a grid.
@@ -56,6 +57,8 @@ type Card struct {
 	Author Person // left out of the page of the author themselves
 	Image  Image
 	Posted time.Time // its month, in UTC, is the heading it stands under on its owner's page
+
+	To page.PrivateRef // on its owner's private pages: where it leads to instead of Photo; zero: to Photo
 }
 
 // AlbumCard is an album in the strip of covers on its owner's page.

@@ -24,6 +24,11 @@ type PrivatePage struct {
 	Made     MadeToken     // the token that was made just now; zero: none
 	Uploads  []UploadLine  // what became of the files that were sent just now
 
+	Photos []OwnCard // a page of their own photos, the bin, or the one that the form is about
+	Older  int64     // position of the next page of photos; 0: there is none
+	Undo   []int64   // photos that they have put into the bin just now
+	Tags   []string  // that they use most
+
 	CanMail bool   // the site sends mail
 	Email   string // theirs; "" if they have none
 	// The address that a link would give them; "": it is no link of theirs.
@@ -131,6 +136,12 @@ func Private(p PrivatePage) templ.Component {
 		return newPasskey(p)
 	case page.PrivateUpload:
 		return upload(p)
+	case page.PrivatePhotos:
+		return ownPhotos(p)
+	case page.PrivatePhoto:
+		return ownPhoto(p)
+	case page.PrivateBin:
+		return ownBin(p)
 	}
 	return signIn(p)
 }
@@ -169,4 +180,6 @@ type input struct {
 	name, label, kind, autocomplete string
 	maxLength                       int // characters, 0: no limit
 	hint                            string
+	list                            string // the id of a datalist; "": none
+	optional                        bool
 }

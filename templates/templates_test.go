@@ -215,20 +215,36 @@ func everyPage(site Site) map[string]templ.Component {
 	return pages
 }
 
+// testOwnCards are two photos with the same title, of which the second one is private and chosen.
+func testOwnCards(title string) []OwnCard {
+	cards := make([]OwnCard, 2)
+	for i := range cards {
+		id := int64(100 + i)
+		cards[i] = OwnCard{ID: id, Private: i == 1, Chosen: i == 1,
+			Card: Card{Photo: page.Photo(id), To: page.OwnPhoto(id), Title: title, Image: testImage(i)}}
+	}
+	cards[1].Image.Own = 101
+	return cards
+}
+
 // testPrivate is a private page as it is after a refused form, with what somebody typed in each field.
 func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 	return PrivatePage{
 		Site: site, Kind: kind, Person: Person{Name: "ansel", Display: typed}, Codes: 10,
 		Form: Form{
 			Key: "k1", Next: "/photos/ansel?x=1&y=2", Notice: "Something has happened.",
-			Values: map[string]string{"name": typed, "display": typed, "bio": bio},
+			Values: map[string]string{
+				"name": typed, "display": typed, "bio": bio, "title": typed, "description": bio, "tags": typed,
+				"tag": typed, "show": "private", "before": "99", "visibility": "private", "taken": "2026-02-28",
+			},
 			Problems: map[string]string{
 				FormProblem: "This was sent before", "name": "is taken: choose another",
-				"bio": "is too long: shorten it",
+				"bio": "is too long: shorten it", "title": "is too long: shorten it", "tag": "is missing: give one",
 			},
 		},
 		Passkeys: []PasskeyCard{{ID: "7", Label: typed, Host: typed, Created: testDate, Used: testDate}},
-		CanMail:  true, Email: typed, PasskeyHost: "photos.example",
+		Photos:   testOwnCards(typed), Older: 7, Undo: []int64{7, 9}, Tags: []string{"sea", typed},
+		CanMail: true, Email: typed, PasskeyHost: "photos.example",
 		PasskeyOptions: `{"user":{"displayName":"` + typed + `"}}`,
 		Sessions: []SessionCard{
 			{ID: "abc", Agent: typed, Created: testDate, Seen: testDate, Current: true}, {ID: "def", Created: testDate},

@@ -84,6 +84,19 @@ func hostileText(t *testing.T, s *peopleSite, _ *testenv.Postbox, chromium conte
 			t.Fatal(err)
 		}
 	}
+	photo := s.post("edith", 3)
+	for _, sql := range []string{
+		`UPDATE photos SET title = left(array_to_string($1::text[], ' '), 200),
+			description = left(array_to_string($1::text[], ' '), 5000) WHERE title LIKE 'edith %'`,
+		`INSERT INTO tags (name) SELECT DISTINCT t FROM (SELECT lower(trim(text)) COLLATE "C" AS t
+				FROM unnest($1::text[]) AS h (text)) AS l WHERE octet_length(t) BETWEEN 1 AND 64
+				AND t !~ '[\u0001-\u001f\u007f-\u009f]|  ' ON CONFLICT DO NOTHING`,
+	} {
+		if _, err := s.pool.Exec(t.Context(), sql, texts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.exec(fmt.Sprint("INSERT INTO photo_tags (photo_id, tag_id) SELECT ", photo, ", id FROM tags LIMIT 60"))
 	b := newTab(t, chromium, s.urls[0])
 	b.arm()
 	show := func(path string) {
@@ -103,7 +116,7 @@ func hostileText(t *testing.T, s *peopleSite, _ *testenv.Postbox, chromium conte
 	b.setCookies(p.cookies())
 	for _, kind := range page.Privates() {
 		if kind.NeedsSession() {
-			show(kind.Path())
+			show(ownPath(kind, photo))
 		}
 	}
 	for path, shown := range map[string]string{

@@ -218,6 +218,7 @@ func TestPeople(t *testing.T) {
 		{"tokens", apiTokens},
 		{"login", loginByProgram},
 		{"new codes", newCodes},
+		{"own photos", ownPhotos},
 		{"closed account", closeAccount},
 		{"deleted account", deleteAccount},
 		{"forged", forgedForms},
@@ -470,9 +471,11 @@ func listSessions(t *testing.T, s *peopleSite) {
 func forgedForms(t *testing.T, s *peopleSite) {
 	p := s.person("lisette")
 	p.signUp(0)
-	paths := []string{page.PathSignOut}
+	paths := []string{page.PathSignOut, page.OwnPhoto(7).Path()}
 	for _, kind := range page.Privates() {
-		paths = append(paths, kind.Path())
+		if !kind.AboutPhoto() {
+			paths = append(paths, kind.Path())
+		}
 	}
 	for what, header := range map[string]http.Header{
 		"another origin":       {"Origin": {"https://evil.example"}},
@@ -508,7 +511,7 @@ func badForms(t *testing.T, s *peopleSite) {
 		"JSON":                  {"/signup", "application/json", `{"name":"bad_form","password":"a long walk"}`, 415},
 		"multipart":             {"/signup", "multipart/form-data; boundary=x", "--x--", 415},
 		"another charset":       {"/signup", urlencoded + "; charset=utf-16", key + "&name=bad_form", 415},
-		"huge":                  {"/signup", urlencoded, key + "&name=" + strings.Repeat("a", 65<<10), 413},
+		"huge":                  {"/signup", urlencoded, key + "&name=" + strings.Repeat("a", 129<<10), 413},
 		"a field twice":         {"/signup", urlencoded, key + "&name=bad_form&name=other&password=a+long+walk", 400},
 		"many fields":           {"/signup", urlencoded, key + manyFields(100), 400},
 		"not UTF-8":             {"/signup", urlencoded, key + "&name=bad%ff&password=a+long+walk", 400},
@@ -660,6 +663,7 @@ func inBrowser(t *testing.T, s *peopleSite) {
 	openPage(t, parent, s.urls[2]+"/me/profile", 1440, false)
 	openPage(t, parent, s.urls[2]+"/me/delete", 360, true)
 	openPage(t, parent, s.urls[2]+"/me/tokens", 360, false)
+	ownInBrowser(t, parent, s, "diane_arbus_of_new_york")
 	b.open("/me")
 	press()
 	b.becomes(`location.pathname === "/" && ` + header + ` === "Sign in"`)

@@ -59,14 +59,19 @@ func privatePages(t *testing.T, s *peopleSite, box *testenv.Postbox, chromium co
 	b := newTab(t, chromium, strings.Replace(s.urls[0], "127.0.0.1", "localhost", 1)) // allows passkeys
 	b.addAuthenticator()
 	seen := map[page.Private]bool{}
+	first := s.post(p.name, 7)
+	p.form(0, "/me/photos", url.Values{"photos": {fmt.Sprint(first+1, ",", first+4)}, "do": {"bin"}})
 	look := func(kind page.Private, query string) {
 		t.Helper()
-		b.open(kind.Path() + query)
-		if at := ask[string](b, "location.pathname"); at != kind.Path() {
-			t.Errorf("%s leads to %s", kind.Path(), at)
+		path := ownPath(kind, first)
+		b.open(path + query)
+		if at := ask[string](b, "location.pathname"); at != path {
+			t.Errorf("%s leads to %s", path, at)
 		}
 		seen[kind] = true
-		b.isForEverybody(kind.String())
+		if kind != page.PrivatePicture { // the browser makes a page of it
+			b.isForEverybody(kind.String())
+		}
 	}
 	for _, kind := range page.Privates() {
 		if !kind.NeedsSession() {
@@ -91,6 +96,10 @@ func privatePages(t *testing.T, s *peopleSite, box *testenv.Postbox, chromium co
 			look(kind, map[page.Private]string{page.PrivateConfirm: "?token=" + confirm}[kind])
 		}
 	}
+	b.open("/me/photos")
+	ask[bool](b, `(document.querySelector(".tools button").click(), true)`)
+	b.becomes(`document.querySelectorAll(".problem").length === 1`)
+	b.isForEverybody("photos refused")
 	b.open("/me/tokens")
 	b.fill(map[string]string{"name": "The laptop in the studio", "password": p.password})
 	b.becomes(`document.querySelectorAll("main code").length === 1`)
@@ -105,6 +114,17 @@ func privatePages(t *testing.T, s *peopleSite, box *testenv.Postbox, chromium co
 	if len(seen) != len(page.Privates()) {
 		t.Errorf("of %v only %v were looked at", page.Privates(), slices.Collect(maps.Keys(seen)))
 	}
+}
+
+// ownPath is where a private page is; that of a page about a photo is about this one.
+func ownPath(kind page.Private, photo int) string {
+	switch kind {
+	case page.PrivatePhoto:
+		return page.OwnPhoto(int64(photo)).Path()
+	case page.PrivatePicture:
+		return page.OwnPicture(int64(photo), 640).Path()
+	}
+	return kind.Path()
 }
 
 // fill types into fields, by id, and sends the first form of the page.
@@ -179,7 +199,8 @@ func (b *tab) keyboardReachesAll(name string) {
 			reached.add(e.target);
 			if (getComputedStyle(e.target).outlineStyle === "none") plain.push(e.target.outerHTML);
 		});
-		return controls.length;
+		// Year, month, day and calendar of a date are four stops.
+		return controls.length + 3 * document.querySelectorAll("[type=date]").length;
 	})()`)
 	b.do(chromedp.KeyEvent(strings.Repeat("\t", n+2)))
 	b.becomes("reached.size >= controls.length")

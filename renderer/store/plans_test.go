@@ -78,7 +78,8 @@ func TestPlans(t *testing.T) {
 	defer tracedPool.Close()
 	s := store.New(tracedPool)
 
-	calls := everyMethod(t.Context(), s)
+	calls := everyMethod(t.Context(), s, one[int64](t, pool,
+		"SELECT max(id) FROM photos WHERE user_id = 1 AND NOT private"))
 	for i := range reflect.TypeOf(s).NumMethod() {
 		method := reflect.TypeOf(s).Method(i).Name
 		if method == "BuildSearch" || method == "Probe" || method == "OnRetry" {
@@ -133,11 +134,21 @@ func TestPlans(t *testing.T) {
 			"(SELECT $1::bytea) AS key) AS made",
 		"(SELECT DISTINCT 'done' AS outcome FROM (SELECT $1::bytea) AS key LEFT JOIN picture_refused('" + imageID(9) +
 			"', 'no') ON true) AS refused",
+		"edit_own_photo('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), 'Title', NULL, " +
+			"'{x,lake}', true, '2026-02-28', true)",
+		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), ownScan("bin"), ownScan("empty"),
+		"(SELECT 'done' AS outcome FROM empty_bins('1 hour', 200), (SELECT $1::bytea) AS key) AS emptied",
 		"(SELECT 'done' AS outcome FROM make_link(sha256($1), 10, " +
 			"(SELECT password_at FROM accounts WHERE user_id = 10), 'email', 'a@b.example', 'scans', 3)) AS made",
 	} {
 		checkScans(t, untraced, call)
 	}
+}
+
+// ownScan is a change of ten photos of user 1.
+func ownScan(what string) string {
+	return "change_own_photos('scans', $1, 1, ARRAY(SELECT id FROM photos WHERE user_id = 1 AND NOT private " +
+		"ORDER BY id DESC LIMIT 10), '" + what + "', 'x', 200)"
 }
 
 // checkScans calls a function that does an action, and asks which tables its statements, and those of the triggers,
@@ -159,7 +170,7 @@ func checkScans(t *testing.T, pool *pgxpool.Pool, call string) {
 	}
 }
 
-func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error {
+func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[string][]func() error {
 	search := func(q string) func() error {
 		return func() error { _, err := searchFor(ctx, s, q, 0); return err }
 	}
@@ -173,6 +184,9 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 	upload := store.UploadID{User: 1, ID: "aaaaaaaaaaaaaaaaaaaaaaaaaa"}
 	open := store.UploadID{User: 12, ID: "b2xb" + strings.Repeat("z", 22)}
 	quota := store.Quota{Bytes: 1 << 40, Photos: 1 << 40}
+	listOwn := func(filter store.OwnFilter) func() error {
+		return func() error { _, err := s.OwnPhotos(ctx, 1, filter, 0); return err }
+	}
 	published := func([]store.Change, time.Time) error { return nil }
 	return map[string][]func() error{
 		"Users": {func() error {
@@ -315,10 +329,24 @@ func everyMethod(ctx context.Context, s *store.Store) map[string][]func() error 
 		}},
 		"ConfirmEmail": {func() error { _, err := s.ConfirmEmail(ctx, "confirm", 8, emailToken[:]); return err }},
 		"RemoveEmail":  {func() error { _, err := s.RemoveEmail(ctx, "email", 8); return err }},
-		"SiteKey":      {func() error { _, err := s.SiteKey(ctx); return err }},
-		"ForgetKeys":   {func() error { _, err := s.ForgetKeys(ctx, time.Hour); return err }},
-		"Now":          {func() error { _, err := s.Now(ctx); return err }},
-		"SiteID":       {func() error { _, err := s.SiteID(ctx); return err }},
+		"EditOwnPhoto": {func() error {
+			_, err := s.EditOwnPhoto(ctx, "own", 1, newestOf1, store.OwnEdit{Title: &title, Tags: &[]string{"x"}})
+			return err
+		}},
+		"ChangeOwnPhotos": {func() error {
+			_, err := s.ChangeOwnPhotos(ctx, "owns", 1, []int64{newestOf1}, store.OwnTag, "x")
+			return err
+		}},
+		"EmptyBins":  {func() error { _, err := s.EmptyBins(ctx, time.Hour); return err }},
+		"OwnPhoto":   {func() error { _, err := s.OwnPhoto(ctx, 1, 1); return absent(err) }},
+		"OwnPicture": {func() error { _, err := s.OwnPicture(ctx, 1, 1); return absent(err) }},
+		"OwnPhotos":  {listOwn(store.OwnAll), listOwn(store.OwnHidden), listOwn(store.OwnUntagged)},
+		"OwnBin":     {func() error { _, err := s.OwnBin(ctx, 1); return err }},
+		"OwnTags":    {func() error { _, err := s.OwnTags(ctx, 1); return err }},
+		"SiteKey":    {func() error { _, err := s.SiteKey(ctx); return err }},
+		"ForgetKeys": {func() error { _, err := s.ForgetKeys(ctx, time.Hour); return err }},
+		"Now":        {func() error { _, err := s.Now(ctx); return err }},
+		"SiteID":     {func() error { _, err := s.SiteID(ctx); return err }},
 	}
 }
 
@@ -400,8 +428,10 @@ func checkPlan(t *testing.T, pool *pgxpool.Pool, method, sql string) {
 	if err := conn.Conn().Deallocate(ctx, "explained"); err != nil {
 		t.Fatal(err)
 	}
-	// These sort at most what their stages let through: 420 photos and 200 owners for Explore.
-	sortsAllowed := slices.Contains([]string{"Search", "RelatedTags", "IndexOnce", "Explore", "ExploreDay"}, method)
+	// These sort at most what their stages let through: 420 photos and 200 owners for Explore, the tags of 400 photos
+	// for OwnTags.
+	sortsAllowed := slices.Contains([]string{"Search", "RelatedTags", "IndexOnce", "Explore", "ExploreDay", "OwnTags"},
+		method)
 	var walk func(planNode, int)
 	walk = func(n planNode, depth int) {
 		switch {

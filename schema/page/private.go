@@ -1,5 +1,10 @@
 package page
 
+import (
+	"strconv"
+	"strings"
+)
+
 // Private names a page of one person: a form, or what only that person may see. It is not a [Ref], so nothing that
 // shares, keeps or fills pages can be given one.
 type Private uint8
@@ -24,6 +29,10 @@ const (
 	PrivateEmail
 	PrivateConfirm // is a link that confirms an address
 	PrivateUpload
+	PrivatePhotos  // one's own photos, public and private
+	PrivatePhoto   // the form that changes one of them
+	PrivateBin     // photos that one has deleted, for 30 days
+	PrivatePicture // the picture of one's own photo, a JPEG
 
 	privateCount = int(iota)
 )
@@ -40,8 +49,38 @@ var privates = [privateCount]struct{ name, path string }{
 	{"mail-link", "/recover/link"}, {"reset", "/reset"}, {"me", "/me"}, {"password", "/me/password"},
 	{"sessions", "/me/sessions"}, {"profile", "/me/profile"}, {"delete", "/me/delete"}, {"tokens", "/me/tokens"},
 	{"codes", "/me/codes"}, {"passkeys", "/me/passkeys"}, {"new-passkey", "/me/passkeys/new"},
-	{"email", "/me/email"}, {"confirm", "/confirm"},
-	{"upload", "/upload"},
+	{"email", "/me/email"}, {"confirm", "/confirm"}, {"upload", "/upload"}, {"photos", "/me/photos"},
+	{"photo", "/me/photos/"}, {"bin", "/me/bin"}, {"picture", "/me/pictures/"},
+}
+
+// PrivateRef identifies one private page. PrivateRefs are comparable with ==.
+type PrivateRef struct {
+	Private
+	Photo int64 // which it is about; 0: it is about none
+	Width int   // of a picture in pixels, one of [Widths]
+}
+
+// OwnPhoto is the form that changes one's own photo.
+func OwnPhoto(id int64) PrivateRef { return PrivateRef{Private: PrivatePhoto, Photo: id} }
+
+// OwnPicture is the picture of one's own photo, in one of the [Widths].
+func OwnPicture(id int64, width int) PrivateRef {
+	return PrivateRef{Private: PrivatePicture, Photo: id, Width: width}
+}
+
+// Path is where browsers find the page.
+func (r PrivateRef) Path() string { return string(r.AppendPath(nil)) }
+
+// AppendPath appends the path to b.
+func (r PrivateRef) AppendPath(b []byte) []byte {
+	b = append(b, privates[r.Private].path...)
+	if r.AboutPhoto() {
+		b = strconv.AppendInt(b, r.Photo, 10)
+	}
+	if r.Private == PrivatePicture {
+		b = append(strconv.AppendInt(append(b, '/'), int64(r.Width), 10), ".jpg"...)
+	}
+	return b
 }
 
 // Privates lists all private pages.
@@ -54,19 +93,32 @@ func Privates() []Private {
 }
 
 // ParsePrivate returns the private page at a path, which has no other spelling.
-func ParsePrivate(path string) (Private, bool) {
+func ParsePrivate(path string) (PrivateRef, bool) {
 	for i := range privates {
-		if privates[i].path == path {
-			return Private(i), true
+		kind := Private(i)
+		if !kind.AboutPhoto() && privates[i].path == path {
+			return PrivateRef{Private: kind}, true
 		}
 	}
-	return 0, false
+	if id, ok := strings.CutPrefix(path, privates[PrivatePhoto].path); ok {
+		photo, ok := parseID(id)
+		return OwnPhoto(photo), ok
+	}
+	rest, ok := strings.CutPrefix(path, privates[PrivatePicture].path)
+	if !ok {
+		return PrivateRef{}, false
+	}
+	id, file, _ := strings.Cut(rest, "/")
+	digits, isJPEG := strings.CutSuffix(file, ".jpg")
+	photo, ok := parseID(id)
+	width, ok2 := parseID(digits)
+	return OwnPicture(photo, int(width)), ok && ok2 && isJPEG && validWidth(width)
 }
 
 // String is the name of the page in subjects and logs, such as "signin".
 func (p Private) String() string { return privates[p].name }
 
-// Path is where browsers find the page.
+// Path is where browsers find the page. The paths of pages about photos begin with it, see [PrivateRef.Path].
 func (p Private) Path() string { return privates[p].path }
 
 // Subject is where renderers are asked for the page: "private.signin".
@@ -74,3 +126,6 @@ func (p Private) Subject() string { return "private." + privates[p].name }
 
 // NeedsSession reports whether only a person who is signed in has the page.
 func (p Private) NeedsSession() bool { return p >= PrivateMe }
+
+// AboutPhoto reports whether there is such a page for each photo.
+func (p Private) AboutPhoto() bool { return p == PrivatePhoto || p == PrivatePicture }

@@ -8,7 +8,7 @@ import (
 
 func TestPrivate(t *testing.T) {
 	t.Parallel()
-	for _, p := range Privates() {
+	for _, p := range everyPrivate() {
 		if got, ok := ParsePrivate(p.Path()); !ok || got != p {
 			t.Errorf("%s: its path %s is that of %s, %v", p, p.Path(), got, ok)
 		}
@@ -19,11 +19,33 @@ func TestPrivate(t *testing.T) {
 			t.Errorf("%s has the subject of %s", p, ref)
 		}
 	}
-	for _, path := range []string{"/", "/me/", "/ME", "/me/x.css", "/signin/", "/me//password", "/signin?next=/", ""} {
+	for _, path := range []string{
+		"/", "/me/", "/ME", "/me/x.css", "/signin/", "/me//password", "/signin?next=/", "", "/me/photos/",
+		"/me/photos/0", "/me/photos/07", "/me/photos/-7", "/me/photos/7/", "/me/photos/7x", "/me/photos/%37",
+		"/me/photos/9223372036854775808", "/me/pictures/", "/me/pictures/7", "/me/pictures/7/320",
+		"/me/pictures/7/321.jpg", "/me/pictures/7/0320.jpg", "/me/pictures/x/320.jpg", "/me/pictures/7/320.jpg/",
+	} {
 		if p, ok := ParsePrivate(path); ok {
 			t.Errorf("%q is taken for %s", path, p)
 		}
 	}
+}
+
+// everyPrivate is each private page once.
+func everyPrivate() (all []PrivateRef) {
+	for _, kind := range Privates() {
+		switch kind {
+		case PrivatePhoto:
+			all = append(all, OwnPhoto(7), OwnPhoto(1<<62))
+		case PrivatePicture:
+			for _, width := range Widths() {
+				all = append(all, OwnPicture(7, width))
+			}
+		default:
+			all = append(all, PrivateRef{Private: kind})
+		}
+	}
+	return all
 }
 
 // TestRoutesAreReserved: no user name is the first segment of a path.

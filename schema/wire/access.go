@@ -74,7 +74,7 @@ func AccessTable() []Access {
 		Role: RoleEdge,
 		Publish: slices.Concat(pages, []string{
 			"private.>", ActionSubject("photo.>"), ActionSubject("account.>"), ActionSubject("profile.>"),
-			SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
+			ActionSubject("own.>"), SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
 		},
 			UploadRequests(),
 			followStream(StreamChanges), []string{jetStream("CONSUMER.MSG.NEXT." + StreamChanges + ".*")},

@@ -24,9 +24,10 @@ const (
 	KeyAge         = time.Hour
 )
 
-// Bounds in bytes. In MaxForm fit the longest title and description in any script with every byte escaped.
+// Bounds in bytes. In MaxForm fit the longest title and description with 100 of the longest tags, in any script with
+// every byte escaped.
 const (
-	MaxForm = 64 << 10
+	MaxForm = 128 << 10
 	MaxKey  = 64
 )
 

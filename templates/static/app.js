@@ -146,6 +146,7 @@
 		document.head.append(...every(itsOwn, page.head));
 		find('main').replaceWith(main);
 		offerKeys(main);
+		offerEdit();
 		if (isNew) scrollTo(0, 0);
 		main.focus({ preventScroll: true });
 		return follow();
@@ -333,15 +334,23 @@
 	};
 
 	// A page is the same for everybody, so the header learns from a cookie who is signed in.
+	const [, who] = /(?:^|; )me=([\w-]+)/.exec(document.cookie) ?? [];
 	const greet = () => {
 		const link = find('.me');
-		const [, who] = /(?:^|; )me=([\w-]+)/.exec(document.cookie) ?? [];
 		link.textContent = who ? who.replace(/(.{7}).{2,}/, '$1…') : 'Sign in';
 		if (who && innerWidth >= 640) link.before(make('a', { href: '/upload' }, 'Upload'));
 		if (!who) link.href = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`;
 	};
 
+	// Likewise a photo of one's own has a link to the form that changes it.
+	const offerEdit = () => {
+		if (!who || !find(`.story [rel=author][href="/photos/${who}"]`)) return;
+		const href = `/me/photos/${location.pathname.slice(7)}`;
+		find('.story .facts').append(' ', make('span', {}, make('a', { href }, 'Edit')));
+	};
+
 	greet();
+	offerEdit();
 	name();
 	offerKeys();
 	if (find('.stage')) soon(follow);

@@ -210,7 +210,7 @@ func (p *people) come(ctx context.Context, m *member, draw *mathrand.Rand) {
 
 // looked are the private pages that a member looks at.
 var looked = []schema.Private{
-	schema.PrivateMe, schema.PrivateProfile, schema.PrivateSessions, schema.PrivatePassword,
+	schema.PrivateMe, schema.PrivateProfile, schema.PrivateSessions, schema.PrivatePassword, schema.PrivatePhotos,
 }
 
 // open are the private pages that anybody may look at.

@@ -1,0 +1,190 @@
+package renderer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// maxTags bounds the tags of a photo, as its page shows them.
+const maxTags = 100
+
+// editOwn changes a photo of one's own.
+func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
+	id, err := a.form.id()
+	if err != nil {
+		return nil, err
+	}
+	var edit store.OwnEdit
+	all := problems{}
+	var problem *wire.InputError
+	edit.Title, problem = a.form.line("title", maxTitle)
+	all.note(problem)
+	edit.Description, problem = a.form.prose("description", maxDescription)
+	all.note(problem)
+	edit.Tags, problem = a.form.tags("tags")
+	all.note(problem)
+	edit.Taken, problem = a.form.day("taken", d.clock.Now())
+	all.note(problem)
+	edit.Private, problem = a.form.visibility()
+	all.note(problem)
+	if err := all.asError(); err != nil {
+		return nil, err
+	}
+	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		return d.store.EditOwnPhoto(ctx, a.key, a.user, id, edit)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &outcome{changes: changes}, nil
+}
+
+// What the buttons of the two lists do to the photos that were chosen.
+var (
+	photoChanges = []store.OwnChange{store.OwnTag, store.OwnUntag, store.OwnPublic, store.OwnPrivate, store.OwnBin}
+	binChanges   = []store.OwnChange{store.OwnRestore, store.OwnRemove, store.OwnEmpty}
+)
+
+func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
+	return changeChosen(ctx, d, a, photoChanges)
+}
+
+func changeBin(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
+	return changeChosen(ctx, d, a, binChanges)
+}
+
+// changeChosen does one of some changes to the photos that were chosen.
+func changeChosen(ctx context.Context, d *actionRun, a attempt, allowed []store.OwnChange) (*outcome, error) {
+	change := store.OwnChange(a.form["do"])
+	if !slices.Contains(allowed, change) {
+		return nil, wrong(formField, "Choose what to do: press one of the buttons")
+	}
+	ids, problem := a.form.photos("photos")
+	if problem == nil && len(ids) == 0 && change != store.OwnEmpty {
+		problem = wrong(formField, "No photo is chosen. Choose at least one")
+	}
+	if problem != nil {
+		return nil, problem
+	}
+	tag := ""
+	if change == store.OwnTag || change == store.OwnUntag {
+		tags, problem := a.form.tags("tag")
+		switch {
+		case problem != nil:
+			return nil, problem
+		case tags == nil || len(*tags) != 1:
+			return nil, wrong("tag", "is not one tag: give one, without a comma")
+		}
+		tag = (*tags)[0]
+	}
+	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		return d.store.ChangeOwnPhotos(ctx, a.key, a.user, ids, change, tag)
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, wrong(formField, "None of these photos is here any more")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &outcome{changes: changes}, nil
+}
+
+// photos reads ids of photos with commas between them. It returns each once, in order.
+func (f form) photos(name string) ([]int64, *wire.InputError) {
+	if f[name] == "" {
+		return nil, nil
+	}
+	parts := strings.Split(f[name], ",")
+	if len(parts) > wire.MaxPhotos {
+		return nil, wrong(formField, "%d photos are chosen. Choose at most %d", len(parts), wire.MaxPhotos)
+	}
+	ids := make([]int64, len(parts))
+	for i, part := range parts {
+		id, err := strconv.ParseUint(part, 10, 63)
+		if err != nil || id == 0 {
+			return nil, wrong(formField, "The numbers of the photos cannot be read. Reload the page")
+		}
+		ids[i] = int64(id)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// tags reads tags with commas between them, each in its one form (see page.CleanTag) and once; nil when the field was
+// not given.
+func (f form) tags(name string) (*[]string, *wire.InputError) {
+	text, ok := f[name]
+	if !ok {
+		return nil, nil
+	}
+	tags := []string{}
+	for typed := range strings.SplitSeq(text, ",") {
+		tag := norm.NFC.String(page.CleanTag(typed))
+		switch n := utf8.RuneCountInString(tag); {
+		case tag == "" || slices.Contains(tags, tag):
+			continue
+		case n > page.MaxTag:
+			return nil, wrong(name, "have one of %d characters: shorten it to %d", n, page.MaxTag)
+		case len(tag) > page.MaxText:
+			return nil, wrong(name, "have one of %d bytes: shorten it to %d", len(tag), page.MaxText)
+		case strings.ContainsFunc(tag, func(r rune) bool {
+			return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+		}):
+			return nil, wrong(name, "have control characters, or marks that change the direction: leave them out")
+		}
+		tags = append(tags, tag)
+	}
+	if len(tags) > maxTags {
+		return nil, wrong(name, "are %d: leave %d", len(tags), maxTags)
+	}
+	return &tags, nil
+}
+
+// day reads a day as browsers send it, or none; nil when the field was not given. It may be today anywhere on earth.
+func (f form) day(name string, now time.Time) (*store.Day, *wire.InputError) {
+	text, ok := f[name]
+	if !ok {
+		return nil, nil
+	}
+	day := store.Day(strings.TrimSpace(text))
+	if day == "" {
+		return &day, nil
+	}
+	at, err := time.Parse(time.DateOnly, string(day))
+	switch {
+	case err != nil:
+		return nil, wrong(name, "is no day: give year, month and day, such as 2026-02-28")
+	case at.Year() < firstPhoto:
+		return nil, wrong(name, "is before there were photos: give a day from %d on", firstPhoto)
+	case at.After(now.Add(14 * time.Hour)):
+		return nil, wrong(name, "is yet to come: give a day until today")
+	}
+	return &day, nil
+}
+
+// firstPhoto is the year of the oldest photograph.
+const firstPhoto = 1826
+
+// visibility reads whether a photo is to be private; nil when the field was not given.
+func (f form) visibility() (private *bool, problem *wire.InputError) {
+	is := f["visibility"] == "private"
+	switch text, ok := f["visibility"]; {
+	case !ok:
+		return nil, nil
+	case !is && text != "public":
+		return nil, wrong("visibility", "is neither public nor private: choose one of them")
+	}
+	return &is, nil
+}

@@ -1,0 +1,147 @@
+package renderer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+	"flickrkillr/templates"
+)
+
+// addPhotosTo adds to a private page what it shows of one's own photos. A form without problems gets the values of the
+// photo; with problems it keeps what was typed.
+func (d *actionRun) addPhotosTo(ctx context.Context, p *templates.PrivatePage, v visit, notice string) (err error) {
+	f := &p.Form
+	switch p.Kind {
+	case page.PrivatePhoto:
+		id, problem := form(f.Values).id()
+		if problem != nil {
+			return problem
+		}
+		row, err := fromRows(ctx, d, func(ctx context.Context) (*store.OwnPhoto, error) {
+			return d.store.OwnPhoto(ctx, v.user, id)
+		})
+		if err != nil {
+			return err
+		}
+		p.Photos = []templates.OwnCard{d.maker.ownCard(*row)}
+		if len(f.Problems) == 0 {
+			f.Values["title"], f.Values["description"] = row.Title, row.Description
+			f.Values["tags"] = strings.Join(row.Tags, ", ")
+			f.Values["visibility"] = "public"
+			if row.Private {
+				f.Values["visibility"] = "private"
+			}
+			if row.TakenAt != nil {
+				f.Values["taken"] = row.TakenAt.UTC().Format("2006-01-02")
+			}
+		}
+	case page.PrivatePhotos:
+		before, _ := strconv.ParseInt(f.Values["before"], 10, 64) // what is none is the first page
+		list, err := fromRows(ctx, d, func(ctx context.Context) (store.OwnListing, error) {
+			return d.store.OwnPhotos(ctx, v.user, store.OwnFilter(f.Values["show"]), before)
+		})
+		if err != nil {
+			return err
+		}
+		p.Photos, p.Older = d.maker.ownCards(list.Photos, f.Values["photos"]), list.Older
+		if undo, problem := form(f.Values).photos("undo"); notice == wire.NoticeBinned && problem == nil {
+			p.Undo = undo
+		}
+	case page.PrivateBin:
+		rows, err := fromRows(ctx, d, func(ctx context.Context) ([]store.OwnPhoto, error) {
+			return d.store.OwnBin(ctx, v.user)
+		})
+		if err != nil {
+			return err
+		}
+		p.Photos = d.maker.ownCards(rows, f.Values["photos"])
+	}
+	if p.Kind == page.PrivatePhoto || p.Kind == page.PrivatePhotos {
+		p.Tags, err = fromRows(ctx, d, func(ctx context.Context) ([]string, error) {
+			return d.store.OwnTags(ctx, v.user)
+		})
+	}
+	return err
+}
+
+// ownCards are photos of a list, of which some are chosen.
+func (p *Pages) ownCards(rows []store.OwnPhoto, chosen string) []templates.OwnCard {
+	ids, _ := form{"photos": chosen}.photos("photos")
+	cards := make([]templates.OwnCard, len(rows))
+	for i, row := range rows {
+		cards[i] = p.ownCard(row)
+		_, cards[i].Chosen = slices.BinarySearch(ids, row.ID)
+	}
+	return cards
+}
+
+// ownWidest is the width, in pixels, of the picture that a photo in the bin leads to.
+const ownWidest = 1280
+
+// ownCard is a photo as its owner sees it. Whatever everybody may see has the picture of everybody, which caches keep.
+func (p *Pages) ownCard(row store.OwnPhoto) templates.OwnCard {
+	c := templates.OwnCard{Card: p.card(row.Card), ID: row.ID, Private: row.Private}
+	c.To = page.OwnPhoto(row.ID)
+	if row.Private || !row.Binned.IsZero() {
+		c.Image.Own = row.ID
+	}
+	if !row.Binned.IsZero() {
+		c.To = page.OwnPicture(row.ID, page.StoredWidth(ownWidest, int(row.Width)))
+	}
+	return c
+}
+
+// ownPicture answers with the picture of one's own photo, whether others may see it or not.
+func (d *actionRun) ownPicture(ctx context.Context, v visit, asked wire.PrivateRequest) (*outcome, error) {
+	id, err := form{"id": asked.Values.Get("id")}.id()
+	if err != nil {
+		return nil, err
+	}
+	width, err := strconv.Atoi(asked.Values.Get("width"))
+	if err != nil || !slices.Contains(page.Widths(), width) {
+		return nil, wrong("width", "is none of those in which pictures are served")
+	}
+	file, err := fromRows(ctx, d, func(ctx context.Context) (string, error) {
+		return d.store.OwnPicture(ctx, v.user, id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	jpeg, err := pictures.Stored(ctx, d.pictures, file, width)
+	if errors.Is(err, pictures.ErrNotStored) {
+		jpeg, err = d.deriveOwn(ctx, file, width)
+	}
+	switch {
+	case errors.Is(err, pictures.ErrDraft), errors.Is(err, pictures.ErrNotKept):
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: the picture of photo %d", wire.ErrNotFound, id)
+	case err != nil:
+		return nil, fmt.Errorf("get an own picture: %w", err)
+	}
+	return &outcome{view: templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		_, err := w.Write(jpeg)
+		return err
+	})}, nil
+}
+
+// deriveOwn makes a picture that is not stored.
+func (d *actionRun) deriveOwn(ctx context.Context, id string, width int) ([]byte, error) {
+	release, err := d.decoders.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return pictures.Derive(ctx, d.pictures, id, width)
+}

@@ -1,0 +1,101 @@
+package templates
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"flickrkillr/schema/page"
+)
+
+// OwnCard is a photo in a list of its owner's own.
+type OwnCard struct {
+	Card
+	ID      int64
+	Private bool
+	Chosen  bool // for what the buttons do
+}
+
+func (p PrivatePage) ownFrame(title string) frame {
+	f := p.frame(title)
+	f.style, f.script = "organise.css", "organise.js"
+	return f
+}
+
+// listFrame is that of a list of photos.
+func (p PrivatePage) listFrame(title string) frame {
+	f := p.ownFrame(title)
+	f.kind = "listing"
+	return f
+}
+
+// ownGrid is a justified grid of one's own photos, each with a box to choose it.
+func ownGrid(cards []OwnCard) templ.Component {
+	in := inGrid()
+	return gridOf(len(cards), cardRoom(), func(b []byte, i int) []byte {
+		c := &cards[i]
+		b = append(c.Image.appendShape(append(b, `<li class="`...)), `">`...)
+		b = strconv.AppendInt(append(b, `<input class="pick" type="checkbox" name="photos" value="`...), c.ID, 10)
+		b = append(b, `" aria-label="Choose `...)
+		b = escaped(append(b, titleOr(shorten(c.Title, maxCardTitle))...), len(b))
+		if b = append(b, '"'); c.Chosen {
+			b = append(b, " checked"...)
+		}
+		if b = append(b, '>'); c.Private {
+			b = append(b, `<span class="badge">Private</span>`...)
+		}
+		return c.append(b, in, i, false)
+	})
+}
+
+// idList writes ids with commas between them.
+func idList(ids []int64) string {
+	parts := make([]string, len(ids))
+	for i, id := range ids {
+		parts[i] = strconv.FormatInt(id, 10)
+	}
+	return strings.Join(parts, ",")
+}
+
+// ownFilters are the lists of one's own photos.
+var ownFilters = [...]struct{ show, label string }{{"", "All"}, {"untagged", "Untagged"}, {"private", "Private"}}
+
+// listPath is where a list of one's own photos is, from a position on.
+func listPath(show string, before int64) string {
+	query := ""
+	if show != "" {
+		query = "?show=" + show
+	}
+	if before > 0 {
+		query += map[bool]string{true: "?", false: "&"}[query == ""] + "before=" + strconv.FormatInt(before, 10)
+	}
+	return page.PrivatePhotos.Path() + query
+}
+
+// show is the filter of the list, which is one of ownFilters.
+func (p PrivatePage) show() string {
+	for _, f := range ownFilters {
+		if f.show == p.Form.Values["show"] {
+			return f.show
+		}
+	}
+	return ""
+}
+
+// before is the position of the list.
+func (p PrivatePage) before() int64 {
+	before, _ := strconv.ParseInt(p.Form.Values["before"], 10, 64) // what is none is the first page
+	return max(before, 0)
+}
+
+// other is the form's state for another form on its page, which has a key of its own.
+func (f Form) other(suffix string) Form { return Form{Key: f.Key + suffix} }
+
+// photo is what the form of a photo is about.
+func (p PrivatePage) photo() OwnCard {
+	for _, c := range p.Photos {
+		return c
+	}
+	return OwnCard{}
+}

@@ -1,0 +1,50 @@
+// One's own photos: choosing many at once, and completing tags. All of it works without this script, one by one.
+(() => {
+	'use strict';
+
+	const form = document.querySelector('.organise');
+	const boxes = form ? [...form.querySelectorAll('.pick')] : [];
+	if (boxes.length) {
+		const said = document.createElement('span');
+		said.role = 'status';
+		const all = document.createElement('button');
+		all.type = 'button';
+		form.querySelector('.tools').append(said, all);
+
+		const tell = () => {
+			const n = boxes.filter((box) => box.checked).length;
+			said.textContent = n ? `${n} chosen` : '';
+			all.textContent = n < boxes.length ? 'Choose all' : 'Choose none';
+		};
+		all.addEventListener('click', () => {
+			const checked = boxes.some((box) => !box.checked);
+			for (const box of boxes) box.checked = checked;
+			tell();
+		});
+
+		// With Shift, all from the box that was pressed last take the state of this one.
+		let last = -1;
+		form.addEventListener('click', (event) => {
+			const at = boxes.indexOf(event.target);
+			if (at < 0) return;
+			if (event.shiftKey && last >= 0) {
+				for (const box of boxes.slice(Math.min(at, last), Math.max(at, last) + 1)) box.checked = boxes[at].checked;
+			}
+			last = at;
+			tell();
+		});
+
+		// A browser that goes back to the page restores what was chosen.
+		addEventListener('pageshow', tell);
+		tell();
+	}
+
+	// A list of suggestions completes the whole field, so each begins with the tags that are there.
+	const tags = document.querySelector('#tags');
+	const options = tags?.list ? [...tags.list.options] : [];
+	const own = options.map((option) => option.value);
+	tags?.addEventListener('input', () => {
+		const before = tags.value.replace(/[^,]*$/, '');
+		options.forEach((option, i) => { option.value = before ? `${before} ${own[i]}` : own[i]; });
+	});
+})();
