@@ -110,7 +110,8 @@ func (s *Server) uploader(w http.ResponseWriter, r *http.Request) (visitor, erro
 }
 
 func (s *Server) uploadRequest(w http.ResponseWriter, r *http.Request, who visitor) upload.Request {
-	return upload.Request{Request: r, User: who.User, Deadline: http.NewResponseController(w).SetReadDeadline}
+	return upload.Request{Request: r, User: who.User, Allowed: s.stillSignedIn(r),
+		Deadline: http.NewResponseController(w).SetReadDeadline}
 }
 
 // answerUpload sends what upload answers.
@@ -127,10 +128,16 @@ func (s *Server) answerUpload(w http.ResponseWriter, r *http.Request, x *exchang
 	return nil
 }
 
-// answerSoon gives an answer the usual time, however long the body before it took.
+// answerSoon gives an answer the usual time, however long the body before it took. net/http reads the rest of a short
+// body before it answers; a sender who is silent must not keep it from that.
 func answerSoon(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // else writing says so
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Now().Add(restTimeout))
+	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // else writing says so
 }
+
+// restTimeout is for how long net/http waits for the rest of a body that nobody wants.
+const restTimeout = 2 * time.Second
 
 // submitFiles takes the files of a form, and shows what became of each.
 func (s *Server) submitFiles(w http.ResponseWriter, r *http.Request, x *exchange, who visitor) error {

@@ -196,7 +196,8 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivateNewPasskey:
 		return []string{"password", "passkey", "label"}
 	case page.PrivatePhoto:
-		return []string{"id", "title", "description", "tags", "taken", "visibility"}
+		return []string{"id", "title", "description", "tags", "taken", "visibility",
+			wasPrefix + "taken", wasPrefix + "visibility"}
 	case page.PrivatePhotos:
 		return []string{"photos", "do", "tag", "show", "before"}
 	case page.PrivateBin:

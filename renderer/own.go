@@ -20,12 +20,26 @@ import (
 // maxTags bounds the tags of a photo, as its page shows them.
 const maxTags = 100
 
+// wasPrefix begins the names of hidden fields that say what a form has shown. A field that is as it was shown changes
+// nothing: a form that was opened earlier does not show to everybody what was made private since.
+const wasPrefix = "was-"
+
+// changed removes from a form the fields that are as they were shown.
+func (f form) changed() {
+	for _, name := range []string{"taken", "visibility"} {
+		if was, ok := f[wasPrefix+name]; ok && was == f[name] {
+			delete(f, name)
+		}
+	}
+}
+
 // editOwn changes a photo of one's own.
 func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	id, err := a.form.id()
 	if err != nil {
 		return nil, err
 	}
+	a.form.changed()
 	var edit store.OwnEdit
 	all := problems{}
 	var problem *wire.InputError

@@ -46,6 +46,9 @@ func (d *actionRun) addPhotosTo(ctx context.Context, p *templates.PrivatePage, v
 			if row.TakenAt != nil {
 				f.Values["taken"] = row.TakenAt.UTC().Format("2006-01-02")
 			}
+			for _, name := range []string{"taken", "visibility"} {
+				f.Values[wasPrefix+name] = f.Values[name]
+			}
 		}
 	case page.PrivatePhotos:
 		before, _ := strconv.ParseInt(f.Values["before"], 10, 64) // what is none is the first page

@@ -44,6 +44,7 @@ type formReader struct {
 	ctx     context.Context
 	user    int64
 	checked func(key string) error
+	allowed func() error
 
 	pace   *pacedBody
 	limit  *limitedBody
@@ -69,7 +70,7 @@ func (s *Service) ReadForm(r Request, checkKey func(string) error) (Form, error)
 		return Form{}, errMany
 	}
 	defer s.leave(r.User)
-	f := &formReader{service: s, ctx: context.WithoutCancel(r.Context()), user: r.User, checked: checkKey,
+	f := &formReader{service: s, ctx: context.WithoutCancel(r.Context()), user: r.User, checked: checkKey, allowed: r.stillAllowed,
 		pace: &pacedBody{Reader: r.Body, deadline: r.Deadline}}
 	f.limit = &limitedBody{Reader: f.pace}
 	f.parts = multipart.NewReader(f.limit, parameters["boundary"])
@@ -116,6 +117,9 @@ func (f *formReader) next() (more bool, err error) {
 // takeFile takes one file, and adds its line to the form. It returns an error only if the rest cannot be read.
 func (f *formReader) takeFile(p *multipart.Part) error {
 	if err := f.checked(f.key); err != nil { // it comes before the files
+		return err
+	}
+	if err := f.allowed(); err != nil {
 		return err
 	}
 	if len(f.form.Lines) == maxFiles {
@@ -186,6 +190,9 @@ func (f *formReader) store(p *multipart.Part, file wire.UploadFile) (_ done, emp
 		}
 		return done{}, false, err
 	}
+	if err := f.allowed(); err != nil {
+		return done{}, false, err
+	}
 	d, err := s.finish(f.ctx, up, stored)
 	return d, false, err
 }
@@ -205,7 +212,7 @@ func (s *Service) before(ctx context.Context, up upload) (_ done, empty bool, er
 	case at.Problem != "":
 		return done{}, false, refuse(http.StatusGone, "refused", "%s", at.Problem)
 	}
-	return done{photo: at.Photo}, false, nil
+	return done{photo: at.Photo, duplicate: at.Duplicate}, false, nil
 }
 
 // limitedBody bounds what may be read before a part has begun: multipart would take 10 MiB of header fields.

@@ -34,6 +34,7 @@ var (
 	errOffset = refuse(http.StatusConflict, "offset", "the body begins elsewhere than what is stored ends")
 	errType   = refuse(http.StatusUnsupportedMediaType, "type", "say Content-Type: "+typeOffset)
 	errMany   = refuse(http.StatusTooManyRequests, "too_many", "at most %d uploads at once: send others later", atOnce)
+	errEnded  = refuse(http.StatusUnauthorized, "signed_out", "your session has ended: sign in again")
 	errEmpty  = refuse(http.StatusUnprocessableEntity, "refused", "the file is empty")
 )
 

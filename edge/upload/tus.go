@@ -62,7 +62,16 @@ func New(c Config) *Service {
 type Request struct {
 	*http.Request
 	User     int64
+	Allowed  func() bool           // whether the user may still upload: a body may take hours; nil: always
 	Deadline func(time.Time) error // moves the deadline for reading the body; the zero Time: none
+}
+
+// stillAllowed returns errEnded if the session of the request does not count any more.
+func (r *Request) stillAllowed() error {
+	if r.Allowed != nil && !r.Allowed() {
+		return errEnded
+	}
+	return nil
 }
 
 // Answer is what is answered to a request that is not refused.
@@ -259,6 +268,9 @@ func (s *Service) take(ctx context.Context, h http.Header, r Request, up upload,
 	if p.end < 0 || stored < p.end {
 		return answer, nil
 	}
+	if err := r.stillAllowed(); err != nil { // the upload stays open
+		return Answer{}, err
+	}
 	photo, err := s.finish(ctx, up, stored)
 	if err != nil {
 		return Answer{}, err
@@ -285,7 +297,7 @@ func (s *Service) ended(h http.Header, at wire.UploadStatus) (Answer, error) {
 		size := strconv.FormatInt(max(at.Bytes, at.Offset), 10)
 		h.Set("Upload-Offset", size)
 		h.Set("Upload-Length", size)
-		done{photo: at.Photo}.tell(h)
+		done{photo: at.Photo, duplicate: at.Duplicate}.tell(h)
 		return Answer{Status: http.StatusNoContent}, nil
 	}
 	return Answer{}, errOffset

@@ -73,7 +73,7 @@ CREATE INDEX kept_names_until ON kept_names (kept_until);
 
 -- Originals of deleted photos, whose files the renderer that relays removes unless another photo shows them. First it
 -- deletes the row in images, then, with the row here locked, the files, if there is still no row in images. Who stores
--- an original names it in an open upload (018) before the file, and locks the rows here.
+-- an original names it in an open upload (019) before the file, and locks the rows here.
 CREATE TABLE unused_images (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- a new one puts it behind the others
     user_id  bigint  NOT NULL, -- who had the photo

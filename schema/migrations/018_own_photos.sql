@@ -6,9 +6,8 @@ ALTER TABLE photos
     ADD COLUMN binned_at timestamptz, -- when it was put into the bin; NULL: it is not there
     ADD COLUMN private_before boolean, -- whether it was private before
     ADD CONSTRAINT photos_bin_is_private
-        CHECK (CASE WHEN binned_at IS NULL THEN private_before IS NULL ELSE private AND private_before IS NOT NULL END);
-CREATE INDEX photos_binned ON photos (binned_at) WHERE binned_at IS NOT NULL; -- what is deleted for good
-CREATE INDEX photos_own_bin ON photos (user_id, binned_at, id) WHERE binned_at IS NOT NULL; -- the page of a bin
+        CHECK (CASE WHEN binned_at IS NULL THEN private_before IS NULL ELSE private AND private_before IS NOT NULL END)
+        NOT VALID; -- reading all photos would keep everybody from them; see 020
 
 -- The functions below follow the rules of 006. Photos are locked before tags, and tags before the owner (whom the
 -- triggers lock): so does every writer of these tables who locks more than one of them.
@@ -109,7 +108,7 @@ END $$;
 -- +goose StatementBegin
 -- Does one thing to several photos of a user's own: "tag" or "untag" with a tag, "public", "private", "bin"; and to
 -- those in the bin "restore", "remove", which deletes them for good, or "empty", which removes as many as there are
--- ids at most, the oldest first, whichever they are. Each is one statement on photos, so that the owner gets one
+-- ids at most, those that the page of the bin shows. Each is one statement on photos, so that the owner gets one
 -- version. A tag is put on no photo that has 100. Photos that are none of theirs are left out; "not found": all are.
 CREATE FUNCTION change_own_photos(key text, request bytea, its_user bigint, ids bigint[], what text, its_tag text,
     most integer) RETURNS action_outcome LANGUAGE plpgsql SET enable_seqscan = off AS $$
@@ -125,7 +124,7 @@ BEGIN
     END IF;
     IF what = 'empty' THEN
         ids := ARRAY(SELECT p.id FROM photos p WHERE p.user_id = its_user AND p.binned_at IS NOT NULL
-            ORDER BY p.binned_at, p.id LIMIT most);
+            ORDER BY p.binned_at DESC, p.id DESC LIMIT most);
     END IF;
     mine := lock_own(its_user, ids, what IN ('restore', 'remove', 'empty'));
     IF mine = '{}' AND what <> 'empty' THEN
@@ -169,6 +168,7 @@ END $$;
 CREATE FUNCTION empty_bins(age interval, most integer) RETURNS integer LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     ids bigint[] := ARRAY(SELECT p.id FROM photos p WHERE p.binned_at < clock_timestamp() - age
+            AND EXISTS (SELECT FROM shown_users u WHERE u.id = p.user_id) -- of others delete_rows counts them
         ORDER BY p.binned_at LIMIT most FOR UPDATE SKIP LOCKED);
 BEGIN
     DELETE FROM photos p WHERE p.id = ANY (ids);

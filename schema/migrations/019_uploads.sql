@@ -230,7 +230,8 @@ BEGIN
         RETURN result;
     END IF;
     UPDATE uploads u SET image_id = its_image, bytes = its_bytes WHERE u.user_id = its_user AND u.id = its_id;
-    SELECT p.id INTO had FROM photos p WHERE p.image_id = its_image AND p.user_id = its_user LIMIT 1
+    SELECT p.id INTO had FROM photos p
+        WHERE p.image_id = its_image AND p.user_id = its_user AND p.binned_at IS NULL LIMIT 1
         FOR KEY SHARE; -- one that is being deleted is not had
     IF FOUND THEN
         RETURN upload_became(its_user, its_id, had, true);
@@ -269,7 +270,8 @@ BEGIN
         EXIT WHEN FOUND;
     END LOOP;
     PERFORM FROM users u WHERE u.id = its_user FOR NO KEY UPDATE; -- so that two uploads of one file see each other
-    SELECT p.id INTO photo FROM photos p WHERE p.image_id = its_image AND p.user_id = its_user LIMIT 1;
+    SELECT p.id INTO photo FROM photos p
+        WHERE p.image_id = its_image AND p.user_id = its_user AND p.binned_at IS NULL LIMIT 1;
     IF FOUND THEN
         RETURN upload_became(its_user, its_id, photo, true);
     END IF;
