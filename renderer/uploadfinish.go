@@ -73,7 +73,7 @@ func (f *finishing) run(ctx context.Context) (*outcome, error) {
 	}
 	f.tellUpload(f.upload, wire.UploadEvent{Stage: wire.UploadStored})
 	photo := uploadedPhoto(&im, out.Name)
-	// Whatever has become of the upload meanwhile, Postgres must hear that the original is stored, or nobody removes it.
+	// Whatever has become of the upload, Postgres must hear that the original is stored, or nobody removes it.
 	ctx = context.WithoutCancel(ctx)
 	out, err = fromRows(ctx, f.actionRun, func(ctx context.Context) (*store.Outcome, error) {
 		return f.store.FinishUpload(ctx, f.upload, photo, f.quota(), f.tooManyBytes(), f.tooManyPhotos())

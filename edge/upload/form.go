@@ -70,8 +70,9 @@ func (s *Service) ReadForm(r Request, checkKey func(string) error) (Form, error)
 		return Form{}, errMany
 	}
 	defer s.leave(r.User)
-	f := &formReader{service: s, ctx: context.WithoutCancel(r.Context()), user: r.User, checked: checkKey, allowed: r.stillAllowed,
-		pace: &pacedBody{Reader: r.Body, deadline: r.Deadline}}
+	f := &formReader{service: s, ctx: context.WithoutCancel(r.Context()), user: r.User, checked: checkKey,
+		allowed: r.stillAllowed,
+		pace:    &pacedBody{Reader: r.Body, deadline: r.Deadline}}
 	f.limit = &limitedBody{Reader: f.pace}
 	f.parts = multipart.NewReader(f.limit, parameters["boundary"])
 	for more := true; more && err == nil; {
