@@ -121,7 +121,8 @@ func (u *sender) state(t testing.TB) wire.UploadStatus {
 	return state
 }
 
-// stages collects the events of the upload. A stage that comes several times in a row is there once.
+// stages collects the events of the upload. A stage that comes again is there once: a finish that is repeated tells
+// "live" again, perhaps after "thumbnails".
 func (u *sender) stages(t testing.TB) func() string {
 	t.Helper()
 	var mu sync.Mutex
@@ -133,7 +134,7 @@ func (u *sender) stages(t testing.TB) func() string {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if len(all) == 0 || all[len(all)-1] != event.Stage {
+		if !slices.Contains(all, event.Stage) {
 			all = append(all, event.Stage)
 		}
 	})
