@@ -72,7 +72,11 @@ func listen(ctx context.Context, allow ...int64) (*visit, error) {
 			if thrown := e.ExceptionDetails.Exception; thrown != nil {
 				said = thrown.Description
 			}
-			note("exception: %v %s", e.ExceptionDetails, said)
+			// A visitor who goes on before a page is shown aborts the transition to it, before the page's script can
+			// say that this is no error.
+			if !strings.Contains(said, "Transition was aborted") {
+				note("exception: %v %s", e.ExceptionDetails, said)
+			}
 		case *cdplog.EventEntryAdded:
 			if len(allow) == 0 && e.Entry.Level == cdplog.EntryLevelError {
 				note("log: %s %s", e.Entry.Text, e.Entry.URL)

@@ -29,37 +29,58 @@ type Process struct {
 // tick is the unit of /proc's times: USER_HZ is 100 on every Linux that Go runs on.
 const tick = 10 * time.Millisecond
 
-// Tree returns root and all its descendants, root first. Errors: ErrUnknown, and os.ErrNotExist when root is not
-// running.
-func Tree(root int) ([]Process, error) {
+// attempts bounds how often the tree is read because a process of it ended meanwhile.
+const attempts = 10
+
+// Tree returns root and all its descendants, root first. A process that ends while the tree is read would be counted
+// twice or not at all, as its time goes to its parent; so the tree is read again then. Errors: ErrUnknown, and
+// os.ErrNotExist when root is not running.
+func Tree(root int) (tree []Process, err error) {
+	for range attempts {
+		var whole bool
+		if tree, whole, err = read(root); err != nil || whole {
+			break
+		}
+	}
+	return tree, err
+}
+
+// read reads the tree once. whole: no process has ended meanwhile.
+func read(root int) (tree []Process, whole bool, err error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil || len(files) == 0 {
-		return nil, ErrUnknown
+		return nil, false, ErrUnknown
 	}
+	whole = true
 	all, children := map[int]Process{}, map[int][]int{}
 	for _, f := range files {
 		text, err := os.ReadFile(f)
 		if err != nil {
-			continue // it has ended
+			whole = false // it has ended
+			continue
 		}
 		p, err := parse(string(text))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f, err)
+			return nil, false, fmt.Errorf("%s: %w", f, err)
 		}
 		all[p.PID] = p
 		children[p.Parent] = append(children[p.Parent], p.PID)
 	}
 	if _, ok := all[root]; !ok {
-		return nil, fmt.Errorf("process %d: %w", root, os.ErrNotExist)
+		return nil, false, fmt.Errorf("process %d: %w", root, os.ErrNotExist)
 	}
-	var tree []Process
 	for next := []int{root}; len(next) > 0; next = next[1:] {
 		p := all[next[0]]
 		p.Args = args(p.PID)
 		tree = append(tree, p)
 		next = append(next, children[p.PID]...)
 	}
-	return tree, nil
+	for _, f := range files {
+		if _, err := os.Stat(f); err != nil {
+			whole = false
+		}
+	}
+	return tree, whole, nil
 }
 
 // parse reads /proc/<pid>/stat, proc(5). The second field is the command in parentheses, and may itself contain spaces
