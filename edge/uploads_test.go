@@ -426,6 +426,34 @@ func TestUploadKey(t *testing.T) {
 	if len(paths) != 2 {
 		t.Errorf("uploads %v", paths)
 	}
+	// Without bytes, it says what is there.
+	again := func(key string, size int) answer {
+		t.Helper()
+		got := s.request(s.edges[1], http.MethodPost, "/upload/files", nil, "Upload-Length", strconv.Itoa(size),
+			"Idempotency-Key", key)
+		if key != "refused" && got.status != http.StatusCreated {
+			t.Errorf("%s: status %d %s", key, got.status, got.body)
+		}
+		return got
+	}
+	s.holds(again("attempt-1", len(file)), file)
+	long := fileOf(2 * wire.MaxChunk)
+	begun := again("half", len(long))
+	if at := begun.header.Get("Upload-Offset"); at != "0" {
+		t.Errorf("a new upload is at %q", at)
+	}
+	s.patch(s.edges[0], begun.header.Get("Location"), 0, long[:wire.MaxChunk])
+	half := again("half", len(long))
+	if at := half.header.Get("Upload-Offset"); at != strconv.Itoa(wire.MaxChunk) ||
+		half.header.Get("Location") != begun.header.Get("Location") {
+		t.Errorf("half an upload is at %q, %q", at, half.header.Get("Location"))
+	}
+	bad := again("refused", len(testenv.BadFile))
+	s.patch(s.edges[0], bad.header.Get("Location"), 0, []byte(testenv.BadFile))
+	if bad = again("refused", len(testenv.BadFile)); bad.status != http.StatusGone ||
+		!strings.Contains(bad.body, "no picture") {
+		t.Errorf("a refused upload: status %d %s", bad.status, bad.body)
+	}
 }
 
 // TestUploadAccess: nobody else's uploads, no other site's requests, and no token that may only read.

@@ -134,7 +134,8 @@ func (s *Service) Tus(h http.Header, r Request) (Answer, error) {
 	return Answer{}, refuse(http.StatusMethodNotAllowed, "method", "this address takes other methods")
 }
 
-// post begins an upload, and takes the beginning of the file if the request has it.
+// post begins an upload, and takes the beginning of the file if the request has it. With the key of an upload that is
+// there, and without bytes, it says how far that is, as HEAD does.
 func (s *Service) post(h http.Header, r Request) (Answer, error) {
 	size, err := announced(r.Header)
 	if err != nil {
@@ -156,7 +157,8 @@ func (s *Service) post(h http.Header, r Request) (Answer, error) {
 		return Answer{}, errLonger
 	}
 	up := upload{r.User, newID()}
-	if key := strings.Trim(r.Header.Get("Idempotency-Key"), `"`); key != "" {
+	key := strings.Trim(r.Header.Get("Idempotency-Key"), `"`)
+	if key != "" {
 		up.id = newID("key", strconv.FormatInt(r.User, 10), key)
 	}
 	if !s.enter(r.User) {
@@ -170,11 +172,16 @@ func (s *Service) post(h http.Header, r Request) (Answer, error) {
 	}
 	h.Set("Location", up.path())
 	answer := Answer{Status: http.StatusCreated}
-	if !withBody {
-		h.Set("Upload-Offset", "0")
-		return answer, nil
+	switch {
+	case withBody:
+		return s.take(ctx, h, r, up, part{end: size}, answer)
+	case key != "":
+		answer, err = s.head(h, r, up, false)
+		answer.Status = http.StatusCreated
+		return answer, err
 	}
-	return s.take(ctx, h, r, up, part{end: size}, answer)
+	h.Set("Upload-Offset", "0")
+	return answer, nil
 }
 
 // patch takes what comes next of a file.

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -166,7 +168,10 @@ func (u *uploader) report(s *session) error {
 }
 
 // errRefused is an answer that another try does not change.
-type errRefused struct{ error }
+type errRefused struct {
+	error
+	status int // of HTTP; 0: there is no answer
+}
 
 // upload uploads one file. After an error that may pass it asks how far the file is, and goes on from there.
 func (u *uploader) upload(ctx context.Context, path string) uploadResult {
@@ -182,7 +187,7 @@ func (u *uploader) upload(ctx context.Context, path string) uploadResult {
 		r.err = err
 		return r
 	}
-	one := &fileUpload{uploader: u, file: file, size: info.Size(), key: rand.Text()}
+	one := &fileUpload{uploader: u, file: file, size: info.Size(), key: u.keyOf(path, info)}
 	for tries := 0; ; tries++ {
 		before := one.offset
 		if r.photo, r.duplicate, r.err = one.try(ctx); r.err == nil {
@@ -201,12 +206,19 @@ func (u *uploader) upload(ctx context.Context, path string) uploadResult {
 	}
 }
 
+// keyOf names the upload of a file, the same in each run while the file is the same. So the edge knows for a day how far
+// it is, or which photo it has become, and nothing is kept on this computer.
+func (u *uploader) keyOf(path string, info fs.FileInfo) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %d %t", path, info.Size(), info.ModTime().UnixNano(), u.private))
+	return hex.EncodeToString(sum[:])
+}
+
 // fileUpload is the upload of one file.
 type fileUpload struct {
 	*uploader
 	file   *os.File
 	size   int64
-	key    string // names the attempt: the same file twice in a folder is two attempts
+	key    string // names the upload: the same file twice in a folder is two uploads
 	path   string // of the upload at the edge; "": not begun
 	offset int64  // bytes that the edge has
 }
@@ -221,20 +233,26 @@ func (f *fileUpload) try(ctx context.Context) (photo string, duplicate bool, err
 		header["Idempotency-Key"] = f.key
 	}
 	answer, err := f.send(ctx, method, path, header, nil, 0)
+	if refused, ok := errors.AsType[errRefused](err); ok && refused.status == http.StatusGone && f.path == "" {
+		f.key = rand.Text() // an earlier run's upload was refused, for a reason that may have gone
+		return "", false, fmt.Errorf("in an earlier run: %w", refused.error)
+	}
 	if err != nil {
 		return "", false, err
 	}
+	before := false // whether an earlier run has uploaded it
 	if f.path == "" {
-		f.path = answer.Get("Location")
+		f.path, before = answer.Get("Location"), true
 	}
 	for {
 		if page := answer.Get("Killr-Photo"); page != "" {
 			f.progress.at(f.size - f.offset)
-			return f.url + page, answer.Get("Killr-Duplicate") != "", nil
+			return f.url + page, before || answer.Get("Killr-Duplicate") != "", nil
 		}
+		before = false
 		offset, err := strconv.ParseInt(answer.Get("Upload-Offset"), 10, 64)
 		if err != nil || offset < 0 || offset > f.size {
-			return "", false, errRefused{fmt.Errorf("%s answers without an offset", f.url)}
+			return "", false, errRefused{error: fmt.Errorf("%s answers without an offset", f.url)}
 		}
 		f.progress.at(offset - f.offset)
 		f.offset = offset
@@ -281,7 +299,7 @@ func (f *fileUpload) send(ctx context.Context, method, path string, header map[s
 	}
 	r, err := http.NewRequestWithContext(ctx, method, f.url+path, body)
 	if err != nil {
-		return nil, errRefused{err}
+		return nil, errRefused{error: err}
 	}
 	r.ContentLength = size
 	r.Header.Set("Tus-Resumable", "1.0.0")
@@ -306,5 +324,5 @@ func (f *fileUpload) send(ctx context.Context, method, path string, header map[s
 		status >= 500 && status != http.StatusInsufficientStorage:
 		return nil, err
 	}
-	return nil, errRefused{err}
+	return nil, errRefused{err, answer.StatusCode}
 }

@@ -37,6 +37,9 @@ func (s *tusSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method == http.MethodPost {
+		if s.known(w, r.Header.Get("Idempotency-Key")) {
+			return
+		}
 		coded := strings.TrimPrefix(strings.Split(r.Header.Get("Upload-Metadata"), ",")[0], "filename ")
 		name, _ := base64.StdEncoding.DecodeString(coded)
 		size, _ := strconv.Atoi(r.Header.Get("Upload-Length"))
@@ -78,6 +81,27 @@ func (s *tusSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Killr-Photo", fmt.Sprintf("/photo/%d", n+1))
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+// known answers about an upload that has begun before. false: there is none.
+func (s *tusSite) known(w http.ResponseWriter, key string) bool {
+	for i, one := range s.uploads {
+		if one.key != key {
+			continue
+		}
+		w.Header().Set("Location", fmt.Sprintf("/upload/files/%d", i))
+		w.Header().Set("Upload-Offset", strconv.Itoa(len(one.data)))
+		switch {
+		case len(one.data) == one.size && one.name == "bad.gif":
+			w.WriteHeader(http.StatusGone)
+			return true
+		case len(one.data) == one.size:
+			w.Header().Set("Killr-Photo", fmt.Sprintf("/photo/%d", i+1))
+		}
+		w.WriteHeader(http.StatusCreated)
+		return true
+	}
+	return false
 }
 
 // TestUpload: the pictures of a folder are uploaded, a body that is cut goes on where it was, and each file that is
@@ -130,6 +154,16 @@ func TestUpload(t *testing.T) {
 			t.Errorf("%s has arrived otherwise", one.name)
 		}
 	}
+	status, said, _ = upload(folder)
+	if status != 0 || site.sent != size || said != "0 uploaded, 3 there before, 0 failed\n" {
+		t.Errorf("again: status %d, %d bytes were sent in all of %d, %q", status, site.sent, size, said)
+	}
+	half := &site.uploads[0].data // as if that run had been ended
+	*half = (*half)[:len(*half)-100]
+	if status, said, _ = upload(folder); status != 0 || site.sent != size+100 || len(site.uploads) != 3 ||
+		!strings.HasSuffix(said, "1 uploaded, 2 there before, 0 failed\n") {
+		t.Errorf("the next run: status %d, %d bytes were sent in all of %d, %q", status, site.sent, size+100, said)
+	}
 	bad := filepath.Join(folder, "bad.gif")
 	if err := os.WriteFile(bad, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
@@ -138,6 +172,9 @@ func TestUpload(t *testing.T) {
 	if status != 1 || !strings.Contains(complained, bad+": the file is no picture\n") ||
 		!strings.HasSuffix(said, "0 uploaded, 0 there before, 1 failed\n") {
 		t.Errorf("a bad file: status %d, %q, %q", status, said, complained)
+	}
+	if upload(bad); len(site.uploads) != 5 {
+		t.Errorf("a bad file was not tried again: %d uploads", len(site.uploads))
 	}
 	if status, _, complained := upload(filepath.Join(folder, ".cache", "none")); status != 1 ||
 		!strings.Contains(complained, "none") {
