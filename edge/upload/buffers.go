@@ -44,7 +44,7 @@ func (b *buffers) take(ctx context.Context, first bool) ([]byte, error) {
 		return buf, nil
 	case <-ctx.Done():
 		b.leave(queue, wait)
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 }
 

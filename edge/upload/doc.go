@@ -14,6 +14,7 @@
 //	form.go      files of a multipart form, for browsers without script
 //	receive.go   a body becomes chunks, at most four of which are under way
 //	buffers.go   the memory for chunks, which all uploads share
+//	fillers.go   how many of them one user fills at a time
 //	tails.go     ends of bodies that filled no chunk
 //	requests.go  requests to renderers
 //	events.go    what happens to a user's uploads

@@ -156,17 +156,19 @@ func (f *formReader) takeFile(p *multipart.Part) error {
 func (f *formReader) store(p *multipart.Part, file wire.UploadFile) (_ done, empty bool, err error) {
 	s := f.service
 	f.pace.pause()
-	buf, err := s.buffers.take(f.ctx, true)
+	buf, filled, err := s.bufferOf(f.ctx, f.user, true)
 	if err != nil {
 		return done{}, false, err
 	}
 	size, err := io.ReadFull(p, buf)
 	var body io.Reader = p
+	ended := errors.Is(err, io.ErrUnexpectedEOF) && f.partEnded(p)
+	filled()
 	switch {
 	case errors.Is(err, io.EOF): // of an empty part
 		s.buffers.put(buf)
 		return done{}, true, errEmpty
-	case errors.Is(err, io.ErrUnexpectedEOF) && f.partEnded(p):
+	case ended:
 		body = http.NoBody
 	case err != nil:
 		s.buffers.put(buf)

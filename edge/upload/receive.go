@@ -77,6 +77,7 @@ type sending struct {
 	group   *errgroup.Group
 	ctx     context.Context
 	slots   chan struct{} // one for each buffer that the upload has
+	filling func()        // ends the time in which a buffer of the user is filled; nil: none is
 
 	at   int64  // where the chunk in buf begins in the file
 	buf  []byte // nil: none
@@ -95,6 +96,7 @@ func (s *Service) receive(ctx context.Context, up upload, p part) (stored int64,
 	for more := true; more && err == nil; {
 		more, err = t.next()
 	}
+	t.filled()
 	p.pace.pause()
 	err = errors.Join(group.Wait(), err)
 	if t.buf != nil {
@@ -113,7 +115,7 @@ func (t *sending) next() (more bool, err error) {
 	if room == 0 {
 		return false, t.nothingMore()
 	}
-	if err := t.needBuffer(); err != nil {
+	if err := t.needBuffer(room); err != nil {
 		return false, err
 	}
 	for t.size < room {
@@ -151,25 +153,38 @@ func (t *sending) nothingMore() error {
 	return nil
 }
 
-// needBuffer waits until the upload may have another buffer, and for that.
-func (t *sending) needBuffer() (err error) {
-	if t.buf != nil {
+// needBuffer waits until the upload may fill a buffer with so many bytes, and for that.
+func (t *sending) needBuffer(room int) (err error) {
+	if t.size == room {
 		return nil
 	}
 	t.pace.pause()
+	if t.buf != nil {
+		t.filling, err = t.service.fillers.enter(t.ctx, t.up.user)
+		return err
+	}
 	select {
 	case t.slots <- struct{}{}:
 	case <-t.ctx.Done():
 		return context.Cause(t.ctx)
 	}
-	if t.buf, err = t.service.buffers.take(t.ctx, len(t.slots) == 1); err != nil {
+	if t.buf, t.filling, err = t.service.bufferOf(t.ctx, t.up.user, len(t.slots) == 1); err != nil {
 		<-t.slots
 	}
 	return err
 }
 
+// filled notes that the sender fills no buffer now.
+func (t *sending) filled() {
+	if t.filling != nil {
+		t.filling()
+		t.filling = nil
+	}
+}
+
 // send sends the chunk that was read.
 func (t *sending) send() {
+	t.filled()
 	buf, size, at := t.buf, t.size, t.at
 	t.buf, t.size, t.at = nil, 0, at+int64(size)
 	t.group.Go(func() error {
@@ -185,7 +200,7 @@ func (t *sending) send() {
 
 // leave keeps what was read and not sent, for a sender who goes on, unless the upload has failed.
 func (t *sending) leave(err error) {
-	if t.size > 0 && !t.last && (err == nil || errors.Is(err, errBroken)) {
+	if t.size > 0 && !t.last && (err == nil || errors.Is(err, errBroken) || errors.Is(err, errCrowded)) {
 		t.service.tails.keep(tail{t.up, t.at, t.size, t.buf})
 		return
 	}

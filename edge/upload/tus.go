@@ -45,6 +45,7 @@ type Config struct {
 type Service struct {
 	ask      Ask
 	buffers  *buffers
+	fillers  *fillers
 	tails    *tails
 	received prometheus.Counter
 
@@ -55,7 +56,7 @@ type Service struct {
 // New returns a Service.
 func New(c Config) *Service {
 	b := newBuffers(buffersOfEdge)
-	return &Service{ask: c.Ask, buffers: b, tails: newTails(b), received: c.Received, busy: map[int64]int{}}
+	return &Service{ask: c.Ask, buffers: b, fillers: newFillers(), tails: newTails(b), received: c.Received, busy: map[int64]int{}}
 }
 
 // Request is a request of a user who is signed in.
