@@ -375,6 +375,10 @@ func TestUploadFinishedLater(t *testing.T) {
 	if !strings.Contains(got.body, `"photo":"/photo/1"`) || !strings.Contains(got.body, `"offset":1000`) {
 		t.Errorf("the state is %s", got.body)
 	}
+	late := s.request(s.edges[1], http.MethodDelete, path, nil)
+	if s.holds(late, file); late.status != http.StatusNoContent {
+		t.Errorf("left out too late: %d %s", late.status, late.body)
+	}
 	bad := s.begin(len(testenv.BadFile))
 	s.patch(s.edges[0], bad, 0, []byte(testenv.BadFile))
 	if got := s.request(s.edges[1], http.MethodGet, bad, nil); got.status != http.StatusGone ||

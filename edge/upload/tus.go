@@ -123,10 +123,7 @@ func (s *Service) Tus(h http.Header, r Request) (Answer, error) {
 	case isFile && (method == http.MethodHead || method == http.MethodGet):
 		return s.head(h, r, up, method == http.MethodGet)
 	case isFile && method == http.MethodDelete:
-		if err := s.cancel(r.Context(), up); err != nil {
-			return Answer{}, err
-		}
-		return Answer{Status: http.StatusNoContent}, nil
+		return s.delete(h, r, up)
 	case isFile:
 		h.Set("Allow", "HEAD, GET, PATCH, DELETE, OPTIONS")
 	default:
@@ -356,6 +353,22 @@ func (s *Service) head(h http.Header, r Request, up upload, asJSON bool) (Answer
 		answer.JSON = state
 	}
 	return answer, nil
+}
+
+// delete ends an upload. If it has become a photo before, the answer says so.
+func (s *Service) delete(h http.Header, r Request, up upload) (Answer, error) {
+	ctx := context.WithoutCancel(r.Context())
+	if err := s.cancel(ctx, up); err != nil {
+		return Answer{}, err
+	}
+	switch at, err := s.state(ctx, up); {
+	case errors.Is(err, wire.ErrNotFound): // it never began, or is forgotten
+	case err != nil:
+		return Answer{}, err
+	case at.Photo > 0:
+		return s.ended(h, at)
+	}
+	return Answer{Status: http.StatusNoContent}, nil
 }
 
 // enter counts a request that brings a file. false: the user has too many.

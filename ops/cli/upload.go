@@ -321,7 +321,7 @@ func (f *fileUpload) send(ctx context.Context, method, path string, header map[s
 	case status < 300:
 		return answer.Header, nil
 	case status == http.StatusConflict, status == http.StatusRequestTimeout, status == http.StatusTooManyRequests,
-		status >= 500 && status != http.StatusInsufficientStorage:
+		status >= 500:
 		return nil, err
 	}
 	return nil, errRefused{err, answer.StatusCode}

@@ -229,6 +229,8 @@ func uploadInBrowser(t *testing.T, s *peopleSite, p *person) {
 	b.becomes(`document.querySelectorAll(".row").length === 5 || document.querySelectorAll(".row a").length === 5`)
 	t.Logf("the longest task took %v ms", ask[float64](b, `longest`))
 	uploadAfterReload(t, b, p)
+	uploadLeftOut(t, b)
+	uploadSignedOut(t, b)
 	for _, width := range []int64{360, 1440} {
 		for _, scheme := range []string{"light", "dark"} {
 			shootUpload(t, b, width, scheme)
@@ -266,6 +268,85 @@ func uploadAfterReload(t *testing.T, b *tab, p *person) {
 	}
 	if left := ask[int](b, `Object.keys(localStorage).length`); left != 0 {
 		t.Errorf("the browser still remembers %d uploads", left)
+	}
+}
+
+// leaveOut adds a file to the page, and presses its button "Leave out" once the script has sent a request of a method,
+// or, with answered, once that has an answer. The page then shows so many rows.
+func leaveOut(t *testing.T, b *tab, method string, answered bool, rows int) {
+	t.Helper()
+	path := writePictures(t, t.TempDir(), 300, "left.jpg")[0]
+	// The button is pressed before the script has the answer.
+	ask[bool](b, fmt.Sprintf(`(() => {
+		const { open, send } = XMLHttpRequest.prototype;
+		window.left = "";
+		window.deleted = false;
+		const press = () => {
+			XMLHttpRequest.prototype.send = send;
+			[...document.querySelectorAll(".row button")].at(-1).click();
+		};
+		XMLHttpRequest.prototype.open = function (method, path) {
+			this.method = method;
+			if (method === "PATCH" || method === "DELETE") window.left = path;
+			if (method === "DELETE") this.addEventListener("loadend", () => { window.deleted = this.status === 204; });
+			open.call(this, method, path);
+		};
+		XMLHttpRequest.prototype.send = function (body) {
+			if (this.method !== %q) return send.call(this, body);
+			if (!%t) { send.call(this, body); press(); return; }
+			fetch(window.left, { method: "PATCH", body, headers: { "Tus-Resumable": "1.0.0", "Upload-Offset": "0",
+				"Content-Type": "application/offset+octet-stream" } }).then(press);
+		};
+		return true;
+	})()`, method, answered))
+	b.do(chromedp.SetUploadFiles("#files", []string{path}))
+	b.becomes(`window.deleted`)
+	b.becomes(fmt.Sprintf(`document.querySelectorAll(".row").length === %d`, rows))
+}
+
+// uploadLeftOut: a file that is left out while its upload begins leaves no open upload. One that is a photo by then keeps
+// its row, which says so.
+func uploadLeftOut(t *testing.T, b *tab) {
+	t.Helper()
+	b.open("/upload")
+	leaveOut(t, b, "POST", false, 0)
+	if left := ask[int](b, `Object.keys(localStorage).length`); left != 0 {
+		t.Errorf("the browser remembers %d uploads that were left out", left)
+	}
+	b.open("/upload")
+	leaveOut(t, b, "PATCH", true, 1)
+	b.becomes(`document.querySelectorAll(".row a").length === 1`)
+	b.becomes(`document.querySelector(".all p").textContent === "1 of 1 uploaded."`)
+}
+
+// uploadSignedOut: a file that is refused because the session has ended, or the disk is full, goes on where it was.
+func uploadSignedOut(t *testing.T, b *tab) {
+	t.Helper()
+	ask[bool](b, `(localStorage["upload damaged"] = "{", true)`)
+	b.open("/upload")
+	b.becomes(`document.querySelector(".all p")?.textContent.startsWith("Choose photos")`)
+	ask[bool](b, `(() => {
+		const { open } = XMLHttpRequest.prototype;
+		window.begun = [];
+		let refused = 0;
+		XMLHttpRequest.prototype.open = function (method, path) {
+			if (method === "POST") begun.push(path);
+			if (method !== "PATCH" || refused === 2) return open.call(this, method, path);
+			const status = [507, 401][refused++];
+			Object.defineProperty(this, "status", { get: () => status });
+			open.call(this, "GET", "/about");
+		};
+		return true;
+	})()`)
+	b.do(chromedp.SetUploadFiles("#files", writePictures(t, t.TempDir(), 300, "full.jpg")))
+	b.becomes(`document.querySelector(".row .problem")?.textContent.startsWith("Sign in again")`)
+	if left := ask[int](b, `Object.keys(localStorage).length`); left != 1 {
+		t.Errorf("the browser remembers %d uploads, want the one that goes on", left)
+	}
+	ask[bool](b, `([...document.querySelectorAll(".all button")].at(-1).click(), true)`)
+	b.becomes(`document.querySelectorAll(".row a").length === 1`)
+	if n := ask[int](b, `begun.length`); n != 1 {
+		t.Errorf("the file began %d times", n)
 	}
 }
 

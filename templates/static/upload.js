@@ -7,7 +7,6 @@
 	const { files: home, events } = form.dataset;
 	const input = form.elements.file;
 	const atOnce = 3;
-	const day = 864e5;
 
 	const make = (tag, properties, ...children) => {
 		const element = document.createElement(tag);
@@ -33,8 +32,10 @@
 		} catch { /* it is full: after a reload the file begins again */ }
 	};
 	const remembered = (key) => {
-		const { path, at } = JSON.parse(storage[key] ?? '{}');
-		return Date.now() - at < day && path;
+		try {
+			const { path, at } = JSON.parse(storage[key]);
+			return Date.now() - at < 864e5 && path;
+		} catch { /* there is none, or it is damaged */ }
 	};
 	const unfinished = () => Object.keys(storage).filter((key) => key.startsWith('upload ')
 		&& (remembered(key) || remember(key))).length;
@@ -102,7 +103,7 @@
 		tellSoon();
 	};
 
-	const stages = { received: 'Uploading', checked: 'Checked', stored: 'Stored', live: 'See the photo', thumbnails: 'See the photo' };
+	const stages = { checked: 'Checked', stored: 'Stored', live: 'See the photo' };
 
 	const forget = ({ key }) => {
 		remember(key);
@@ -126,14 +127,14 @@
 	class Refused extends Error {}
 
 	const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
-	const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+	const random = () => [...crypto.getRandomValues(new Uint8Array(16))].join('.');
 
 	// Sends a request. A refusal that will not change is a Refused, what may go better later an Error.
 	const send = (task, method, path, headers, body) => new Promise((done, fail) => {
 		const request = new XMLHttpRequest();
 		task.request = request;
 		request.open(method, path);
-		Object.entries({ 'Tus-Resumable': '1.0.0', ...headers }).forEach(([name, value]) => request.setRequestHeader(name, value));
+		Object.entries({ 'Tus-Resumable': '1.0.0', ...headers }).forEach((header) => request.setRequestHeader(...header));
 		request.upload.onprogress = ({ loaded }) => {
 			if (!body || task.state !== 'sending') return;
 			task.sent = task.offset + loaded;
@@ -142,66 +143,57 @@
 		};
 		request.onload = () => {
 			const { status } = request;
-			if (status < 300 || status === 409 || method === 'HEAD' && status < 500 && status !== 401) {
+			if (status < 300 || status === 409 || method === 'GET' && status === 404) {
 				done({ status, get: (name) => request.getResponseHeader(name) });
 				return;
 			}
-			let problem = '';
+			let problem;
 			try {
 				({ problem } = JSON.parse(request.responseText));
 			} catch { /* of a proxy */ }
-			if (status === 401) problem = 'Sign in again, then choose the file once more.';
-			fail([408, 429].includes(status) || status >= 500 && status !== 507 ? Error(status) : new Refused(problem));
+			fail([401, 408, 429].includes(status) || status >= 500 ? Error(status) : new Refused(problem));
 		};
-		request.onerror = () => fail(Error('network'));
-		request.onabort = () => fail(Error('abort'));
+		request.onerror = request.onabort = () => fail(Error());
 		request.send(body);
 	});
 
-	const adopt = (task, path) => {
-		task.path = path;
-		byID.set(path.split('/').pop(), task);
-	};
-
-	// Finds out how far the upload is, or begins one. It returns true if there is a photo already.
+	// Finds out how far the upload is, or begins one. It returns the path of the photo if there is one already.
 	const begin = async (task) => {
 		const path = task.path || remembered(task.key);
-		if (path) {
-			const at = await send(task, 'HEAD', path);
-			if (at.status === 200) {
-				adopt(task, path);
-				task.offset = Number(at.get('Upload-Offset'));
-				return finished(task, at);
-			}
-			remember(task.key);
+		let at = path && await send(task, 'GET', path);
+		if (at?.status !== 200) {
+			task.path = '';
+			if (task.state === 'dropped') return '';
+			task.attempt ??= random();
+			const { name, type, size } = task.file;
+			const metadata = `filename ${base64(name)},filetype ${base64(type)}${task.hidden ? ',private MQ==' : ''}`;
+			at = await send(task, 'POST', home, { 'Upload-Length': size, 'Upload-Metadata': metadata, 'Idempotency-Key': task.attempt });
 		}
-		task.attempt ??= random();
-		const { name, type, size } = task.file;
-		const metadata = `filename ${base64(name)},filetype ${base64(type)}${task.hidden ? ',private MQ==' : ''}`;
-		const made = await send(task, 'POST', home, { 'Upload-Length': size, 'Upload-Metadata': metadata, 'Idempotency-Key': task.attempt });
-		adopt(task, made.get('Location'));
-		remember(task.key, task.path);
-		task.offset = 0;
-		return false;
+		task.path = at.get('Location') ?? path;
+		byID.set(task.path.split('/').pop(), task);
+		if (task.state !== 'dropped') remember(task.key, task.path);
+		task.offset = Number(at.get('Upload-Offset'));
+		return finished(task, at);
 	};
 
 	const finished = (task, answer) => {
 		const photo = answer.get('Killr-Photo');
 		if (photo) end(task, photo, answer.get('Killr-Duplicate'));
-		return Boolean(photo);
+		return photo;
 	};
 
 	const upload = async (task) => {
-		if (await begin(task)) return;
-		for (;;) {
+		let ended = await begin(task);
+		while (!ended && task.state !== 'dropped') {
 			become(task, 'sending', 'Uploading');
 			const headers = { 'Upload-Offset': task.offset, 'Content-Type': 'application/offset+octet-stream' };
 			const answer = await send(task, 'PATCH', task.path, headers, task.file.slice(task.offset));
-			if (finished(task, answer)) return;
 			const offset = Number(answer.get('Upload-Offset'));
-			if (answer.status === 409 || !(offset > task.offset)) throw Error('offset');
+			ended = finished(task, answer);
+			if (!ended && (answer.status === 409 || !(offset > task.offset))) throw Error('offset');
 			task.offset = offset;
 		}
+		if (task.state === 'dropped') leaveOut(task);
 	};
 
 	const run = async (task) => {
@@ -210,20 +202,14 @@
 			await upload(task);
 		} catch (err) {
 			if (task.state === 'dropped' || task.state === 'refused') return;
-			if (err instanceof Refused) {
-				refuse(task, err.message);
-				return;
+			if (err instanceof Refused) refuse(task, err.message);
+			else if (paused) become(task, 'waiting', 'Paused');
+			else if (err.message == 401) become(task, 'failed', 'Sign in again in another tab.');
+			else if (++task.tries > 8) become(task, 'failed', 'No answer.');
+			else {
+				become(task, 'waiting', 'Trying again');
+				task.after = Date.now() + Math.min(500 * 2 ** task.tries, 30e3) * (.5 + Math.random());
 			}
-			if (paused) {
-				become(task, 'waiting', 'Paused');
-				return;
-			}
-			if (++task.tries > 8) {
-				become(task, 'failed', 'No answer.');
-				return;
-			}
-			become(task, 'waiting', 'Trying again');
-			task.after = Date.now() + Math.min(500 * 2 ** task.tries, 30e3) * (.5 + Math.random());
 		}
 	};
 
@@ -248,12 +234,23 @@
 		if (soonest < Infinity) next = setTimeout(start, soonest);
 	};
 
+	// Ends an upload at the site, if it has begun. If it was a photo already, its row comes back.
+	const leaveOut = async (task) => {
+		if (!task.path) return;
+		const answer = await send({}, 'DELETE', task.path).catch(() => {});
+		if (!answer?.get('Killr-Photo')) return;
+		task.state = '';
+		counts.all++;
+		list.append(task.row.line);
+		finished(task, answer);
+	};
+
 	const drop = (task) => {
 		become(task, 'dropped');
 		counts.all--;
-		task.request?.abort();
-		if (task.path) send({}, 'DELETE', task.path).catch(() => {});
 		forget(task);
+		if (task.path) task.request?.abort();
+		leaveOut(task);
 		tasks.splice(tasks.indexOf(task), 1);
 		task.row.line.remove();
 		tellSoon();
