@@ -109,6 +109,31 @@ func TestUploadForm(t *testing.T) {
 	}
 }
 
+// TestUploadFormSentAgain: a file that no renderer took is taken when its form is sent again.
+func TestUploadFormSentAgain(t *testing.T) {
+	t.Parallel()
+	s := newUploadSite(t)
+	s.showsForm()
+	file := fileOf(1000)
+	body, kind := formBody(t, formPart{"key", "", []byte(formKey)}, formPart{"file", "one.jpg", file})
+	s.store.Before(func(verb string, _ *nats.Msg) error {
+		if verb == wire.UploadChunk {
+			return wire.ErrFull
+		}
+		return nil
+	})
+	if status, page := s.submit(body, kind); status != http.StatusUnprocessableEntity || len(page.Uploads) != 1 {
+		t.Errorf("no disk: status %d, %+v", status, page.Uploads)
+	}
+	if n := s.store.Asked(wire.UploadCancel); n != 0 {
+		t.Errorf("the upload was cancelled %d times", n)
+	}
+	s.store.Before(nil)
+	if _, page := s.submit(body, kind); len(page.Uploads) != 1 || page.Uploads[0].Photo != 1 {
+		t.Errorf("again: %+v", page.Uploads)
+	}
+}
+
 // TestHostileForms: a form that no page of the site sends is refused, and takes little memory.
 func TestHostileForms(t *testing.T) {
 	t.Parallel()

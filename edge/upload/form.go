@@ -188,7 +188,8 @@ func (f *formReader) store(p *multipart.Part, file wire.UploadFile) (_ done, emp
 		return s.before(f.ctx, up)
 	}
 	if err != nil {
-		if !errors.Is(err, errBroken) { // a form that is broken off may be sent again
+		_, refused := errors.AsType[*wire.InputError](err)
+		if refused || errors.Is(err, errSize) { // after other errors the form may be sent again
 			_ = s.cancel(f.ctx, up) // otherwise the sweeper removes it
 		}
 		return done{}, false, err
