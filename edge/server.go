@@ -345,6 +345,8 @@ func (s *Server) Ready() error {
 		return errors.New("edge: it stops")
 	case !s.cfg.NATS.IsConnected():
 		return fmt.Errorf("edge: NATS is %s", s.cfg.NATS.Status())
+	case !s.cfg.Uploads.IsConnected():
+		return fmt.Errorf("edge: NATS is %s for uploads", s.cfg.Uploads.Status())
 	case !s.feed.CaughtUp():
 		return errors.New("edge: has not read the stream CHANGES to its end; a renderer creates it")
 	case s.feed.Lapsed():

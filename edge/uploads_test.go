@@ -460,6 +460,19 @@ func TestUploadKey(t *testing.T) {
 	}
 }
 
+// TestReadyForUploads: an edge that can take no uploads is not ready.
+func TestReadyForUploads(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	uploads := s.signIn()
+	e := s.edge(func(c *Config) { c.Uploads = uploads })
+	uploads.Close()
+	if err := e.Ready(); err == nil || !strings.Contains(err.Error(), "for uploads") {
+		t.Errorf("without its connection for uploads: %v", err)
+	}
+}
+
 // TestUploadAccess: nobody else's uploads, no other site's requests, and no token that may only read.
 func TestUploadAccess(t *testing.T) {
 	t.Parallel()
