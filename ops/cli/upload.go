@@ -56,19 +56,20 @@ func (c *uploadCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	files, size, err := picturesIn(c.Dir)
+	pictures, err := picturesIn(c.Dir)
 	if err != nil {
 		return err
 	}
-	if len(files) == 0 {
+	if len(pictures.files)+len(pictures.failed) == 0 {
 		return fmt.Errorf("%s has no pictures: their names end in %s", c.Dir, strings.Join(pictureNames, ", "))
 	}
 	u := &uploader{url: edge.url, token: kept.Token, private: c.Private, client: uploadClient(edge.client),
-		progress: newUploadProgress(s.stderr, s.log, len(files), size)}
+		progress: newUploadProgress(s.stderr, s.log, len(pictures.files), pictures.size),
+		results: pictures.failed}
 	defer u.client.CloseIdleConnections()
 	var group errgroup.Group
 	group.SetLimit(c.Parallel)
-	for _, file := range files {
+	for _, file := range pictures.files {
 		group.Go(func() error {
 			if s.ctx.Err() == nil {
 				u.done(u.upload(s.ctx, file))
@@ -81,33 +82,50 @@ func (c *uploadCommand) Run(s *session) error {
 	return u.report(s)
 }
 
-// picturesIn lists the pictures in a folder and those below it, without hidden ones, and adds up their sizes in bytes.
-// A file is listed whatever its name.
-func picturesIn(root string) (files []string, size int64, err error) {
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		hidden := path != root && strings.HasPrefix(d.Name(), ".")
-		if d.IsDir() && hidden {
-			return filepath.SkipDir
-		}
-		isPicture := slices.Contains(pictureNames, strings.ToLower(filepath.Ext(path)))
-		if !d.Type().IsRegular() || hidden || !isPicture && path != root {
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		files = append(files, path)
-		size += info.Size()
-		return nil
-	})
+// pictureList is the pictures in a folder and those below it, without hidden ones. A file is listed whatever its name.
+type pictureList struct {
+	root   string
+	files  []string
+	size   int64          // of all, in bytes
+	failed []uploadResult // what cannot be read
+}
+
+// picturesIn lists the pictures in a folder, which may be a symbolic link.
+func picturesIn(root string) (*pictureList, error) {
+	target, err := filepath.EvalSymlinks(root)
 	if err != nil {
-		return nil, 0, fmt.Errorf("list the pictures: %w", err)
+		return nil, fmt.Errorf("list the pictures: %w", err)
 	}
-	return files, size, nil
+	list := &pictureList{root: target}
+	if err := filepath.WalkDir(target, list.add); err != nil {
+		return nil, fmt.Errorf("list the pictures: %w", err)
+	}
+	return list, nil
+}
+
+// add is an [fs.WalkDirFunc]. What cannot be read keeps nothing else from being listed.
+func (l *pictureList) add(path string, d fs.DirEntry, err error) error {
+	if d == nil {
+		return err // the root is missing
+	}
+	hidden := path != l.root && strings.HasPrefix(d.Name(), ".")
+	isPicture := slices.Contains(pictureNames, strings.ToLower(filepath.Ext(path)))
+	var info fs.FileInfo
+	switch {
+	case d.IsDir() && hidden:
+		return filepath.SkipDir
+	case err == nil && (!d.Type().IsRegular() || hidden || !isPicture && path != l.root):
+		return nil
+	case err == nil:
+		info, err = d.Info()
+	}
+	if err != nil {
+		l.failed = append(l.failed, uploadResult{path: path, err: err})
+		return nil
+	}
+	l.files = append(l.files, path)
+	l.size += info.Size()
+	return nil
 }
 
 // uploadClient is a client without a bound on whole requests: a large file on a slow line takes its time.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -103,6 +104,36 @@ func (s *tusSite) known(w http.ResponseWriter, key string) bool {
 		return true
 	}
 	return false
+}
+
+// TestPicturesIn: a folder may be a symbolic link, and a folder in it that cannot be read is named, and keeps nothing else.
+func TestPicturesIn(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	link := filepath.Join(folder, "link")
+	real := filepath.Join(folder, "real")
+	if err := os.MkdirAll(filepath.Join(real, "shut"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(real, "a.jpg"), []byte("12345"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(real, link); err != nil {
+		t.Fatal(err)
+	}
+	list, err := picturesIn(link)
+	if err != nil || len(list.files) != 1 || list.size != 5 || len(list.failed) != 0 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	entries, err := os.ReadDir(real)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shut := filepath.Join(list.root, "shut")
+	if err := list.add(shut, entries[1], fs.ErrPermission); err != nil || len(list.files) != 1 ||
+		len(list.failed) != 1 || list.failed[0].path != shut {
+		t.Errorf("a folder that is shut: %v, %+v", err, list)
+	}
 }
 
 // TestUpload: the pictures of a folder are uploaded, a body that is cut goes on where it was, and each file that is
