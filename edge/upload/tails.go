@@ -32,13 +32,20 @@ type tail struct {
 	buf  []byte
 }
 
-// keep takes over the buffer of a tail.
+// keep takes over the buffer of a tail. It replaces the one that the upload has.
 func (t *tails) keep(end tail) {
-	t.drop(end.up)
 	t.mu.Lock()
+	var former []byte
+	if i := t.find(end.up); i >= 0 {
+		former = t.all[i].buf
+		t.all = slices.Delete(t.all, i, i+1)
+	}
 	t.all = append(t.all, end)
 	most := len(t.all) > maxTails
 	t.mu.Unlock()
+	if former != nil {
+		t.buffers.put(former)
+	}
 	if most {
 		if buf := t.reclaim(); buf != nil {
 			t.buffers.put(buf)

@@ -65,7 +65,7 @@ func (c *uploadCommand) Run(s *session) error {
 	}
 	u := &uploader{url: edge.url, token: kept.Token, private: c.Private, client: uploadClient(edge.client),
 		progress: newUploadProgress(s.stderr, s.log, len(pictures.files), pictures.size),
-		results: pictures.failed}
+		results:  pictures.failed}
 	defer u.client.CloseIdleConnections()
 	var group errgroup.Group
 	group.SetLimit(c.Parallel)

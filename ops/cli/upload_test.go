@@ -111,21 +111,21 @@ func TestPicturesIn(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	link := filepath.Join(folder, "link")
-	real := filepath.Join(folder, "real")
-	if err := os.MkdirAll(filepath.Join(real, "shut"), 0o700); err != nil {
+	folderOfLink := filepath.Join(folder, "real")
+	if err := os.MkdirAll(filepath.Join(folderOfLink, "shut"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(real, "a.jpg"), []byte("12345"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folderOfLink, "a.jpg"), []byte("12345"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(real, link); err != nil {
+	if err := os.Symlink(folderOfLink, link); err != nil {
 		t.Fatal(err)
 	}
 	list, err := picturesIn(link)
 	if err != nil || len(list.files) != 1 || list.size != 5 || len(list.failed) != 0 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	entries, err := os.ReadDir(real)
+	entries, err := os.ReadDir(folderOfLink)
 	if err != nil {
 		t.Fatal(err)
 	}

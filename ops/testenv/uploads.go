@@ -227,7 +227,8 @@ func (u *Uploads) finish(one *storedUpload, data []byte, h nats.Header) ([]byte,
 			u.photos[key] = int64(len(u.photos) + 1)
 			u.files[u.photos[key]] = content
 		}
-		one.done = &wire.UploadStatus{Bytes: size, Offset: size, Photo: u.photos[key]}
+		one.done = &wire.UploadStatus{Bytes: size, Offset: size, Photo: u.photos[key],
+			Duplicate: h.Get(wire.HeaderDuplicate) != ""}
 	}
 	if one.done.Problem != "" {
 		return nil, &wire.InputError{Field: "file", Problem: badFileProblem}
