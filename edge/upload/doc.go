@@ -6,8 +6,8 @@
 //
 // An edge keeps nothing of an upload that another one needs: each chunk is with a renderer before the offset says so.
 // So an upload that begins at one edge goes on at another. What is kept here, for whoever goes on at the same edge, is
-// the end of a body that filled no chunk (tails.go). The offset counts it, too. If the edge ends, or another one goes on,
-// the offset is less than a chunk smaller: a sender must be able to send the last 512 KiB again.
+// the end of a body that filled no chunk (tails.go). The offset counts it, too. If the edge ends, or another one
+// goes on, the offset is less than a chunk smaller: a sender must be able to send the last 512 KiB again.
 //
 // Files:
 //

@@ -15,8 +15,8 @@ const (
 	bufferWait  = 60 * time.Second // then the sender is told to come again; some programs give up after 2 minutes
 )
 
-// fillers bounds the buffers that one user fills. A slow sender needs more than a minute for one. Without the bound four
-// people with slow lines would hold all buffers of an edge.
+// fillers bounds the buffers that one user fills. A slow sender needs more than a minute for one. Without the bound
+// four people with slow lines would hold all buffers of an edge.
 type fillers struct {
 	mu  sync.Mutex
 	all map[int64]*userFills
@@ -65,8 +65,8 @@ func (f *fillers) leave(user int64, fills *userFills) {
 
 var errCrowded = fmt.Errorf("no memory for another chunk: %w", wire.ErrBusy)
 
-// bufferOf waits until a user may fill a buffer, and for that. first says that the upload has none yet. filled says that
-// it is full, and is called once. Errors: [wire.ErrBusy].
+// bufferOf waits until a user may fill a buffer, and for that. first says that the upload has none yet. filled says
+// that it is full, and is called once. Errors: [wire.ErrBusy].
 func (s *Service) bufferOf(ctx context.Context, user int64, first bool) (buf []byte, filled func(), err error) {
 	filled, err = s.fillers.enter(ctx, user)
 	if err != nil {

@@ -56,7 +56,8 @@ type Service struct {
 // New returns a Service.
 func New(c Config) *Service {
 	b := newBuffers(buffersOfEdge)
-	return &Service{ask: c.Ask, buffers: b, fillers: newFillers(), tails: newTails(b), received: c.Received, busy: map[int64]int{}}
+	return &Service{ask: c.Ask, buffers: b,
+		fillers: newFillers(), tails: newTails(b), received: c.Received, busy: map[int64]int{}}
 }
 
 // Request is a request of a user who is signed in.

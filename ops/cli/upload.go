@@ -224,8 +224,8 @@ func (u *uploader) upload(ctx context.Context, path string) uploadResult {
 	}
 }
 
-// keyOf names the upload of a file, the same in each run while the file is the same. So the edge knows for a day how far
-// it is, or which photo it has become, and nothing is kept on this computer.
+// keyOf names the upload of a file, the same in each run while the file is the same. So the edge knows for a day how
+// far it is, or which photo it has become, and nothing is kept on this computer.
 func (u *uploader) keyOf(path string, info fs.FileInfo) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %d %t", path, info.Size(), info.ModTime().UnixNano(), u.private))
 	return hex.EncodeToString(sum[:])

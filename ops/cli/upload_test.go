@@ -106,7 +106,7 @@ func (s *tusSite) known(w http.ResponseWriter, key string) bool {
 	return false
 }
 
-// TestPicturesIn: a folder may be a symbolic link, and a folder in it that cannot be read is named, and keeps nothing else.
+// TestPicturesIn: a folder may be a symbolic link. A folder in it that cannot be read is named, and keeps nothing else.
 func TestPicturesIn(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

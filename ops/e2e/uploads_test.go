@@ -304,8 +304,8 @@ func leaveOut(t *testing.T, b *tab, method string, answered bool, rows int) {
 	b.becomes(fmt.Sprintf(`document.querySelectorAll(".row").length === %d`, rows))
 }
 
-// uploadLeftOut: a file that is left out while its upload begins leaves no open upload. One that is a photo by then keeps
-// its row, which says so.
+// uploadLeftOut: a file that is left out while its upload begins leaves no open upload. One that is a photo by then
+// keeps its row, which says so.
 func uploadLeftOut(t *testing.T, b *tab) {
 	t.Helper()
 	b.open("/upload")
