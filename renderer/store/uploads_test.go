@@ -145,7 +145,7 @@ func TestReservedOriginalsStay(t *testing.T) {
 	s, pool := uploaders(t)
 	image, u := imageID(7), uploadOf(1, "a")
 	create(t, s, u)
-	removed := func() (all []string) {
+	removedNow := func() (all []string) {
 		for {
 			n, err := s.RemoveUnused(t.Context(), func(_ context.Context, id string) error {
 				all = append(all, id)
@@ -158,6 +158,10 @@ func TestReservedOriginalsStay(t *testing.T) {
 				return all
 			}
 		}
+	}
+	removed := func() []string { // half a minute later
+		exec(t, pool, "UPDATE unused_images SET due_at = due_at - interval '30 s'")
+		return removedNow()
 	}
 	exec(t, pool, "INSERT INTO unused_images (user_id, counts, image_id) VALUES (2, false, '"+image+"')")
 	if _, err := s.ReserveUpload(t.Context(), u, image, 9); err != nil {
@@ -190,6 +194,9 @@ func TestReservedOriginalsStay(t *testing.T) {
 		}
 		if err := end(v); err != nil {
 			t.Fatal(err)
+		}
+		if all := removedNow(); len(all) > 0 {
+			t.Errorf("removed %q, which a finish that is under way may store yet", all)
 		}
 		if all := removed(); !slices.Contains(all, image) {
 			t.Errorf("removed %q of an upload that has ended", all)

@@ -23,6 +23,7 @@ CREATE INDEX uploads_storing ON uploads (image_id) WHERE ended_at IS NULL AND im
 CREATE INDEX uploads_photo ON uploads (photo_id) WHERE photo_id IS NOT NULL;
 CREATE INDEX uploads_created_at ON uploads (created_at);
 CREATE INDEX unused_images_image ON unused_images (image_id);
+ALTER TABLE unused_images ADD COLUMN due_at timestamptz NOT NULL DEFAULT '-infinity'; -- not removed before
 
 -- What people who upload store, for their quota. The first upload makes the row. From then on triggers keep it, under
 -- the lock on the owner, so that it is exact.
@@ -85,10 +86,18 @@ CREATE TRIGGER photos_use_quota_update AFTER UPDATE ON photos FOR EACH ROW
     WHEN (NEW.user_id <> OLD.user_id OR NEW.image_id <> OLD.image_id) EXECUTE FUNCTION photo_moves_quota();
 
 -- +goose StatementBegin
--- Has the file of an original removed, unless a photo shows it, that an upload stored and will not use.
+-- Has the file of an original removed, unless a photo shows it, that an upload stored and will not use. A finish that is
+-- under way may store it yet, and be killed then. So it is removed after twice the 15 s that a finish may take.
+CREATE FUNCTION original_unused(its_user bigint, its_image text) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO unused_images (user_id, image_id, counts, due_at)
+        VALUES (its_user, its_image, false, clock_timestamp() + interval '30 seconds');
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 CREATE FUNCTION upload_leaves_original() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO unused_images (user_id, image_id, counts) VALUES (OLD.user_id, OLD.image_id, false);
+    PERFORM original_unused(OLD.user_id, OLD.image_id);
     RETURN NULL;
 END $$;
 -- +goose StatementEnd
@@ -256,7 +265,7 @@ DECLARE
 BEGIN
     IF result.outcome <> 'open' OR result.image IS DISTINCT FROM its_image THEN
         -- The original is stored by now, perhaps again. Whoever removes originals keeps those that a photo shows.
-        INSERT INTO unused_images (user_id, image_id, counts) VALUES (its_user, its_image, false);
+        PERFORM original_unused(its_user, its_image);
         IF result.outcome = 'open' THEN -- other bytes have arrived since it was read, and are reserved
             result.outcome := 'conflict';
         END IF;
