@@ -138,6 +138,28 @@ func TestQuotaBoundsUploadsAtOnce(t *testing.T) {
 	}
 }
 
+// TestUploadsThatBecomeNothingAreBounded: a person who begins and cancels uploads without end is refused; others are not.
+func TestUploadsThatBecomeNothingAreBounded(t *testing.T) {
+	t.Parallel()
+	s, pool := uploaders(t)
+	exec(t, pool, `INSERT INTO uploads (user_id, id, name, bytes, private, ended_at, problem)
+		SELECT 1, rpad(translate('u' || n, '0189', 'xvwy'), 26, 'z'), '', 5, false, now(), 'cancelled'
+		FROM generate_series(1, 9999) n`)
+	create(t, s, uploadOf(1, "a"))
+	if _, err := s.EndUpload(t.Context(), uploadOf(1, "a"), "cancelled"); err != nil {
+		t.Fatal(err)
+	}
+	file := store.UploadFile{Name: "a.jpg", Bytes: 9}
+	_, err := s.CreateUpload(t.Context(), uploadOf(1, "b"), file, 50, store.Quota{})
+	if !errors.Is(err, store.ErrTooManyUploads) {
+		t.Errorf("one more: %v", err)
+	}
+	if out, err := s.CreateUpload(t.Context(), uploadOf(1, "a"), file, 50, store.Quota{}); err != nil || !out.Ended() {
+		t.Errorf("one that is known: %+v, %v", out, err)
+	}
+	create(t, s, uploadOf(2, "b"))
+}
+
 // TestReservedOriginalsStay: an original that an upload is about to store is not removed, though nobody shows it. If
 // nothing becomes of the upload it is.
 func TestReservedOriginalsStay(t *testing.T) {

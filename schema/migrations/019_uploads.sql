@@ -19,6 +19,7 @@ CREATE TABLE uploads (
     CHECK ((ended_at IS NULL) = (photo_id IS NULL AND problem IS NULL))
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 CREATE INDEX uploads_open ON uploads (user_id) WHERE ended_at IS NULL;
+CREATE INDEX uploads_refused ON uploads (user_id) WHERE problem IS NOT NULL;
 CREATE INDEX uploads_storing ON uploads (image_id) WHERE ended_at IS NULL AND image_id IS NOT NULL;
 CREATE INDEX uploads_photo ON uploads (photo_id) WHERE photo_id IS NOT NULL;
 CREATE INDEX uploads_created_at ON uploads (created_at);
@@ -86,8 +87,8 @@ CREATE TRIGGER photos_use_quota_update AFTER UPDATE ON photos FOR EACH ROW
     WHEN (NEW.user_id <> OLD.user_id OR NEW.image_id <> OLD.image_id) EXECUTE FUNCTION photo_moves_quota();
 
 -- +goose StatementBegin
--- Has the file of an original removed, unless a photo shows it, that an upload stored and will not use. A finish that is
--- under way may store it yet, and be killed then. So it is removed after twice the 15 s that a finish may take.
+-- Has the file of an original removed, unless a photo shows it, that an upload stored and will not use. A finish that
+-- is under way may store it yet, and be killed then. So it is removed after twice the 15 s that a finish may take.
 CREATE FUNCTION original_unused(its_user bigint, its_image text) RETURNS void LANGUAGE sql AS $$
     INSERT INTO unused_images (user_id, image_id, counts, due_at)
         VALUES (its_user, its_image, false, clock_timestamp() + interval '30 seconds');
@@ -156,7 +157,7 @@ END $$;
 -- +goose StatementBegin
 -- Begins an upload; one that is there already stays, and gets its length if that was not known. "too many bytes" and
 -- "too many photos": it would exceed what a person may store, open uploads included; 0 is no limit. One of unknown
--- length counts as longest.
+-- length counts as longest. "too many uploads": nothing has become of 10,000, whose rows are kept for a day.
 CREATE FUNCTION create_upload(its_user bigint, its_id text, its_name text, its_bytes bigint, hide boolean,
     longest bigint, most_bytes bigint, most_photos bigint) RETURNS upload_outcome LANGUAGE plpgsql AS $$
 DECLARE
@@ -186,6 +187,11 @@ BEGIN
     ELSIF most_bytes > 0 AND used.bytes + wanted.bytes + coalesce(nullif(its_bytes, 0), longest) > most_bytes
     THEN
         result.outcome := 'too many bytes';
+        RETURN result;
+    END IF;
+    IF (SELECT count(*) FROM (SELECT FROM uploads u WHERE u.user_id = its_user AND u.problem IS NOT NULL
+            LIMIT 10000) AS r) = 10000 THEN
+        result.outcome := 'too many uploads';
         RETURN result;
     END IF;
     INSERT INTO uploads (user_id, id, name, bytes, private) VALUES (its_user, its_id, its_name, its_bytes, hide)
