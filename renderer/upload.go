@@ -129,8 +129,7 @@ func parseState(u store.UploadID, _ *nats.Msg) (actionFunc, error) {
 		if err != nil {
 			return nil, err
 		}
-		state := wire.UploadStatus{Bytes: out.Bytes, Offset: out.Bytes, Photo: out.Photo,
-			Duplicate: out.Duplicate, Problem: out.Problem}
+		state := statusOf(out)
 		if !out.Ended() {
 			// Its folder may not have been made, or have lost files in a crash of the machine.
 			if err := d.staging.Begin(ctx, pictures.Upload(u), out.Bytes); err != nil {
@@ -155,8 +154,18 @@ func parseCancel(u store.UploadID, _ *nats.Msg) (actionFunc, error) {
 		if out.Problem == problem {
 			d.metrics.uploads.WithLabelValues("cancelled").Inc()
 		}
-		return &outcome{}, uploadError(d.staging.Discard(ctx, pictures.Upload(u)))
+		if err := d.staging.Discard(ctx, pictures.Upload(u)); err != nil {
+			return nil, uploadError(err)
+		}
+		data, err := statusOf(out).Encode()
+		return &outcome{data: data}, err
 	}, nil
+}
+
+// statusOf is the status of an upload that has ended.
+func statusOf(out *store.Outcome) wire.UploadStatus {
+	return wire.UploadStatus{Bytes: out.Bytes, Offset: out.Bytes, Photo: out.Photo, Duplicate: out.Duplicate,
+		Problem: out.Problem}
 }
 
 func (d *actionRun) uploadOf(ctx context.Context, u store.UploadID) (*store.Outcome, error) {
