@@ -22,7 +22,8 @@ func TestPictureThatEndsProcesses(t *testing.T) {
 	}
 	taken := func() {
 		t.Helper()
-		if err := s.developOne(t.Context(), undeveloped{image: im.ID, taken: true, times: developTries + 1}); err != nil {
+		p := undeveloped{image: im.ID, taken: true, times: developTries + 1}
+		if err := s.developOne(t.Context(), p); err != nil {
 			t.Error(err)
 		}
 	}

@@ -96,7 +96,7 @@ func parseCreate(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 		case errors.Is(err, store.ErrTooManyPhotos):
 			return nil, wrong(fileField, "%s", d.tooManyPhotos())
 		case errors.Is(err, store.ErrTooManyUploads):
-			return nil, wrong(fileField, "Too many of your uploads were cancelled or refused today. Try again tomorrow.")
+			return nil, wrong(fileField, "Too many of your uploads were refused or cancelled. Try again tomorrow.")
 		case err != nil:
 			return nil, err
 		case out.Ended():

@@ -138,7 +138,7 @@ func TestQuotaBoundsUploadsAtOnce(t *testing.T) {
 	}
 }
 
-// TestUploadsThatBecomeNothingAreBounded: a person who begins and cancels uploads without end is refused; others are not.
+// TestUploadsThatBecomeNothingAreBounded: one who begins and cancels uploads without end is refused; others are not.
 func TestUploadsThatBecomeNothingAreBounded(t *testing.T) {
 	t.Parallel()
 	s, pool := uploaders(t)
