@@ -14,8 +14,8 @@ import (
 const (
 	// developQueue is how many pictures wait in memory. Further ones are taken when they are due.
 	developQueue = 256
-	// developTries is how often a picture is taken before it is left as it is. Each try but the first follows one in
-	// which the process ended. Its derivatives are then made when somebody asks for them.
+	// developTries is how often a picture is taken before it is given up: no derivatives of it are made any more. Each
+	// try but the first follows one in which the process ended. Its photos stay: other pictures may have been to blame.
 	developTries = 10
 	developLimit = 50 * time.Second // shorter than the minute for which a picture is taken
 )
@@ -84,8 +84,12 @@ func (s *Service) developOne(ctx context.Context, p undeveloped) (err error) {
 		p.times = times
 	}
 	if p.times > developTries {
-		s.log.Error("a picture ends the process that decodes it: it is left as it is", "image", p.image)
-		return s.store.PictureGone(ctx, p.image, p.times)
+		stored, err := pictures.IsStored(ctx, s.pictures, p.image)
+		if err == nil && !stored {
+			return s.store.PictureGone(ctx, p.image, p.times)
+		}
+		s.log.Error("a picture ends the process that decodes it: it is not decoded any more", "image", p.image)
+		return errors.Join(err, s.store.PictureGivenUp(ctx, p.image, p.times))
 	}
 	im, err := pictures.Develop(ctx, s.pictures, p.image, func() {
 		if p.upload.ID != "" {

@@ -78,13 +78,21 @@ func (s *Service) answerPictures(ctx context.Context, p *pool, jobs []*job, get 
 	return missing
 }
 
-// derive is pictures.Derive when a picture may be decoded.
+// derive is pictures.Derive when a picture may be decoded. errors.Is(err, fs.ErrNotExist) holds for one that was given
+// up: it would end this process for everybody.
 func (s *Service) derive(ctx context.Context, store pictures.Store, id string, width int) ([]byte, error) {
 	release, err := s.decoders.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
+	times, err := s.store.TimesTaken(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if times > developTries {
+		return nil, fmt.Errorf("picture %s was given up: %w", id, fs.ErrNotExist)
+	}
 	return pictures.Derive(ctx, store, id, width)
 }
 

@@ -124,7 +124,7 @@ func (d *actionRun) ownPicture(ctx context.Context, v visit, asked wire.PrivateR
 	}
 	jpeg, err := pictures.Stored(ctx, d.pictures, file, width)
 	if errors.Is(err, pictures.ErrNotStored) {
-		jpeg, err = d.deriveOwn(ctx, file, width)
+		jpeg, err = d.derive(ctx, d.pictures, file, width)
 	}
 	switch {
 	case errors.Is(err, pictures.ErrDraft), errors.Is(err, pictures.ErrNotKept):
@@ -137,14 +137,4 @@ func (d *actionRun) ownPicture(ctx context.Context, v visit, asked wire.PrivateR
 		_, err := w.Write(jpeg)
 		return err
 	})}, nil
-}
-
-// deriveOwn makes a picture that is not stored.
-func (d *actionRun) deriveOwn(ctx context.Context, id string, width int) ([]byte, error) {
-	release, err := d.decoders.acquire(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return pictures.Derive(ctx, d.pictures, id, width)
 }

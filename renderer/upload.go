@@ -95,6 +95,8 @@ func parseCreate(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 			return nil, wrong(fileField, "%s", d.tooManyBytes())
 		case errors.Is(err, store.ErrTooManyPhotos):
 			return nil, wrong(fileField, "%s", d.tooManyPhotos())
+		case errors.Is(err, store.ErrTooManyUploads):
+			return nil, wrong(fileField, "Too many of your uploads were refused or cancelled. Try again tomorrow.")
 		case err != nil:
 			return nil, err
 		case out.Ended():
@@ -127,8 +129,7 @@ func parseState(u store.UploadID, _ *nats.Msg) (actionFunc, error) {
 		if err != nil {
 			return nil, err
 		}
-		state := wire.UploadStatus{Bytes: out.Bytes, Offset: out.Bytes, Photo: out.Photo,
-			Duplicate: out.Duplicate, Problem: out.Problem}
+		state := statusOf(out)
 		if !out.Ended() {
 			// Its folder may not have been made, or have lost files in a crash of the machine.
 			if err := d.staging.Begin(ctx, pictures.Upload(u), out.Bytes); err != nil {
@@ -153,8 +154,18 @@ func parseCancel(u store.UploadID, _ *nats.Msg) (actionFunc, error) {
 		if out.Problem == problem {
 			d.metrics.uploads.WithLabelValues("cancelled").Inc()
 		}
-		return &outcome{}, uploadError(d.staging.Discard(ctx, pictures.Upload(u)))
+		if err := d.staging.Discard(ctx, pictures.Upload(u)); err != nil {
+			return nil, uploadError(err)
+		}
+		data, err := statusOf(out).Encode()
+		return &outcome{data: data}, err
 	}, nil
+}
+
+// statusOf is the status of an upload that has ended.
+func statusOf(out *store.Outcome) wire.UploadStatus {
+	return wire.UploadStatus{Bytes: out.Bytes, Offset: out.Bytes, Photo: out.Photo, Duplicate: out.Duplicate,
+		Problem: out.Problem}
 }
 
 func (d *actionRun) uploadOf(ctx context.Context, u store.UploadID) (*store.Outcome, error) {

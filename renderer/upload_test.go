@@ -110,7 +110,13 @@ func (u *sender) finished(t testing.TB) int64 {
 
 func (u *sender) state(t testing.TB) wire.UploadStatus {
 	t.Helper()
-	reply, err := u.ask(t, wire.UploadState, nil, nil)
+	return u.status(t, wire.UploadState)
+}
+
+// status is the answer to a request that is answered with one.
+func (u *sender) status(t testing.TB, verb string) wire.UploadStatus {
+	t.Helper()
+	reply, err := u.ask(t, verb, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,8 +235,8 @@ func TestUpload(t *testing.T) {
 	if err := u.chunk(t, 0, u.data[:wire.MaxChunk]); !errors.Is(err, wire.ErrNotFound) {
 		t.Errorf("a chunk after the end: %v", err)
 	}
-	if _, err := u.ask(t, wire.UploadCancel, nil, nil); err != nil || u.state(t) != whole {
-		t.Errorf("cancelled after the end: %v, %+v", err, u.state(t))
+	if state := u.status(t, wire.UploadCancel); state != whole || u.state(t) != whole {
+		t.Errorf("cancelled after the end: %+v, then %+v", state, u.state(t))
 	}
 	if got := counted(t, first.metrics.uploadBytes); got == 0 {
 		t.Error("no bytes of uploads are counted")
@@ -279,8 +285,8 @@ func TestUploadRefusesRequests(t *testing.T) {
 		t.Errorf("create with a file that is too large: %v", err)
 	}
 
-	if _, err := u.ask(t, wire.UploadCancel, nil, nil); err != nil {
-		t.Fatal(err)
+	if state := u.status(t, wire.UploadCancel); !strings.Contains(state.Problem, "cancelled") || state.Photo != 0 {
+		t.Errorf("cancelled: %+v", state)
 	}
 	if err := u.chunk(t, 0, u.data[:wire.MaxChunk]); !errors.Is(err, wire.ErrNotFound) {
 		t.Errorf("a chunk after cancelling: %v", err)

@@ -16,6 +16,15 @@ import (
 	"flickrkillr/schema/wire"
 )
 
+// originalsAreDue makes it the time at which originals are removed that uploads have left so far.
+func (st *site) originalsAreDue(t testing.TB) {
+	t.Helper()
+	const due = "UPDATE unused_images SET due_at = now()"
+	if _, err := st.pool.Exec(t.Context(), due); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestUploadQuota: what would exceed it is refused before a byte is sent, and again when it is finished.
 func TestUploadQuota(t *testing.T) {
 	t.Parallel()
@@ -60,6 +69,7 @@ func TestUploadQuota(t *testing.T) {
 	if state := c.state(t); !errors.Is(err, wire.ErrBadRequest) || !strings.Contains(state.Problem, "100 photos") {
 		t.Errorf("finished over the quota: %v, state %+v", err, state)
 	}
+	st.originalsAreDue(t)
 	testenv.Eventually(t, "the original is removed", func() bool {
 		_, err := st.pictures.Open(t.Context(), pictures.ID(c.data))
 		return errors.Is(err, fs.ErrNotExist) && st.scalar(t, "SELECT count(*) FROM images") == 1
@@ -94,6 +104,7 @@ func TestUploadsOfADeletedAccount(t *testing.T) {
 	if all, err := st.staging.Staged(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("staged: %v (%v)", all, err)
 	}
+	st.originalsAreDue(t)
 	testenv.Eventually(t, "the original is removed", func() bool {
 		_, err := st.pictures.Open(t.Context(), image)
 		return errors.Is(err, fs.ErrNotExist)
@@ -202,6 +213,7 @@ func TestUploadKilledAnywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		if step != "discard" {
+			st.originalsAreDue(t)
 			testenv.Eventually(t, "nothing is left", func() bool {
 				_, err := st.pictures.Open(t.Context(), pictures.ID(data))
 				all, listErr := st.staging.Staged(t.Context())

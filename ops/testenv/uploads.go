@@ -175,10 +175,11 @@ func (u *Uploads) do(verb string, user int64, id string, m *nats.Msg, h nats.Hea
 	case wire.UploadFinish:
 		return u.finish(one, m.Data, h)
 	}
-	if one.done == nil {
-		delete(u.all, id)
+	if one.done != nil { // which cancelling does not change
+		return one.done.Encode()
 	}
-	return nil, nil
+	delete(u.all, id)
+	return wire.UploadStatus{Bytes: one.file.Bytes, Problem: "The upload was cancelled."}.Encode()
 }
 
 func (u *Uploads) chunk(one *storedUpload, m *nats.Msg) error {

@@ -196,13 +196,15 @@ const (
 // RemoveUnused takes originals that deleted photos have shown, and calls remove with the id of each that no photo shows
 // any more. Should this process end, they are taken again. One that cannot be removed is taken again after all others.
 // Those of a user whose account was deleted are taken when the rows are gone, and counted in the receipt. One that an
-// upload is about to store is not taken, see [Store.ReserveUpload]. It returns how many entries it is done with.
+// upload is about to store is not taken, see [Store.ReserveUpload]; one that an upload leaves is taken 30 s later. It
+// returns how many entries it is done with.
 func (s *Store) RemoveUnused(ctx context.Context, remove func(context.Context, string) error) (n int, err error) {
 	const op = "remove unused originals"
 	var ids []int64
 	if err := s.pool.QueryRow(ctx, `
 		SELECT ARRAY(SELECT u.id FROM unused_images u
-			WHERE NOT EXISTS (SELECT FROM deletions d WHERE d.user_id = u.user_id AND d.rows_gone_at IS NULL)
+			WHERE u.due_at <= clock_timestamp()
+				AND NOT EXISTS (SELECT FROM deletions d WHERE d.user_id = u.user_id AND d.rows_gone_at IS NULL)
 				AND (SELECT o.id FROM uploads o WHERE o.image_id = u.image_id AND o.ended_at IS NULL LIMIT 1) IS NULL
 			ORDER BY u.id LIMIT $1)`, unusedAtOnce).Scan(&ids); err != nil {
 		return 0, fmt.Errorf("%s: %w", op, err)

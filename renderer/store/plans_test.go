@@ -294,6 +294,8 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"PictureMade":      {func() error { return s.PictureMade(ctx, imageID(9), 5, 3, 7) }},
 		"PictureGone":      {func() error { return s.PictureGone(ctx, imageID(9), 1) }},
 		"PicturePostponed": {func() error { return s.PicturePostponed(ctx, imageID(9), 1) }},
+		"PictureGivenUp":   {func() error { return s.PictureGivenUp(ctx, imageID(9), 1) }},
+		"TimesTaken":       {func() error { _, err := s.TimesTaken(ctx, imageID(9)); return err }},
 		"RefusePicture":    {func() error { _, err := s.RefusePicture(ctx, imageID(9), "no"); return err }},
 		"ForgetDeletions":  {func() error { return s.ForgetDeletions(ctx, time.Hour) }},
 		"Passkeys":         {func() error { _, err := s.Passkeys(ctx, 1); return err }},

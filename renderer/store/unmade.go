@@ -43,6 +43,21 @@ func (s *Store) PictureGone(ctx context.Context, image string, times int) error 
 		times)
 }
 
+// PictureGivenUp notes that a picture is not to be decoded, because processes end that do. It is taken again a day
+// later, when its original may be gone.
+func (s *Store) PictureGivenUp(ctx context.Context, image string, times int) error {
+	return s.exec(ctx, "give a picture up", `
+		UPDATE unmade_pictures SET due_at = clock_timestamp() + interval '1 day'
+		WHERE image_id = $1 AND tries = $2`, image, times)
+}
+
+// TimesTaken says how often a picture was taken that waits to be made; 0: it does not wait, or was not taken.
+func (s *Store) TimesTaken(ctx context.Context, image string) (int, error) {
+	return read(ctx, s, "look how often a picture was taken", func(rows pgx.Rows) (int, error) {
+		return pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+	}, "SELECT coalesce((SELECT tries FROM unmade_pictures WHERE image_id = $1), 0)", image)
+}
+
 // exec runs a statement that may be repeated.
 func (s *Store) exec(ctx context.Context, op, sql string, args ...any) error {
 	_, err := withRetry(ctx, s, actionLimit, op, isRetryable, func(ctx context.Context) (struct{}, error) {

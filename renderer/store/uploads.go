@@ -28,10 +28,11 @@ type Quota struct {
 	Photos int64
 }
 
-// Errors of uploads that a quota refuses.
+// Errors of uploads that would be too many.
 var (
-	ErrTooManyBytes  = errors.New("more bytes than the person may store")
-	ErrTooManyPhotos = errors.New("more photos than the person may have")
+	ErrTooManyBytes   = errors.New("more bytes than the person may store")
+	ErrTooManyPhotos  = errors.New("more photos than the person may have")
+	ErrTooManyUploads = errors.New("nothing has become of too many uploads of the person")
 )
 
 // ErrOtherBytes: since the file of an upload was read, another file was reserved for it.
@@ -64,8 +65,8 @@ func (o *Outcome) Changes() []Change {
 }
 
 // CreateUpload begins an upload and says what is known of it. One that is there stays, and gets its length if that was
-// not known. longest is how many bytes one of unknown length may have. Errors: [ErrTooManyBytes], [ErrTooManyPhotos];
-// [ErrNotFound] if the user has no account.
+// not known. longest is how many bytes one of unknown length may have. Errors: [ErrTooManyBytes], [ErrTooManyPhotos],
+// [ErrTooManyUploads]; [ErrNotFound] if the user has no account.
 func (s *Store) CreateUpload(ctx context.Context, u UploadID, file UploadFile, longest int64, quota Quota) (
 	*Outcome, error,
 ) {
@@ -160,6 +161,8 @@ func (s *Store) upload(ctx context.Context, op, call string, args ...any) (*Outc
 			return nil, ErrTooManyBytes
 		case "too many photos":
 			return nil, ErrTooManyPhotos
+		case "too many uploads":
+			return nil, ErrTooManyUploads
 		}
 		fill(&o.Bytes, bytes)
 		fill(&o.Photo, photo)

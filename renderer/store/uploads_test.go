@@ -138,6 +138,28 @@ func TestQuotaBoundsUploadsAtOnce(t *testing.T) {
 	}
 }
 
+// TestUploadsThatBecomeNothingAreBounded: one who begins and cancels uploads without end is refused; others are not.
+func TestUploadsThatBecomeNothingAreBounded(t *testing.T) {
+	t.Parallel()
+	s, pool := uploaders(t)
+	exec(t, pool, `INSERT INTO uploads (user_id, id, name, bytes, private, ended_at, problem)
+		SELECT 1, rpad(translate('u' || n, '0189', 'xvwy'), 26, 'z'), '', 5, false, now(), 'cancelled'
+		FROM generate_series(1, 9999) n`)
+	create(t, s, uploadOf(1, "a"))
+	if _, err := s.EndUpload(t.Context(), uploadOf(1, "a"), "cancelled"); err != nil {
+		t.Fatal(err)
+	}
+	file := store.UploadFile{Name: "a.jpg", Bytes: 9}
+	_, err := s.CreateUpload(t.Context(), uploadOf(1, "b"), file, 50, store.Quota{})
+	if !errors.Is(err, store.ErrTooManyUploads) {
+		t.Errorf("one more: %v", err)
+	}
+	if out, err := s.CreateUpload(t.Context(), uploadOf(1, "a"), file, 50, store.Quota{}); err != nil || !out.Ended() {
+		t.Errorf("one that is known: %+v, %v", out, err)
+	}
+	create(t, s, uploadOf(2, "b"))
+}
+
 // TestReservedOriginalsStay: an original that an upload is about to store is not removed, though nobody shows it. If
 // nothing becomes of the upload it is.
 func TestReservedOriginalsStay(t *testing.T) {
@@ -145,7 +167,7 @@ func TestReservedOriginalsStay(t *testing.T) {
 	s, pool := uploaders(t)
 	image, u := imageID(7), uploadOf(1, "a")
 	create(t, s, u)
-	removed := func() (all []string) {
+	removedNow := func() (all []string) {
 		for {
 			n, err := s.RemoveUnused(t.Context(), func(_ context.Context, id string) error {
 				all = append(all, id)
@@ -158,6 +180,10 @@ func TestReservedOriginalsStay(t *testing.T) {
 				return all
 			}
 		}
+	}
+	removed := func() []string { // half a minute later
+		exec(t, pool, "UPDATE unused_images SET due_at = due_at - interval '30 s'")
+		return removedNow()
 	}
 	exec(t, pool, "INSERT INTO unused_images (user_id, counts, image_id) VALUES (2, false, '"+image+"')")
 	if _, err := s.ReserveUpload(t.Context(), u, image, 9); err != nil {
@@ -190,6 +216,9 @@ func TestReservedOriginalsStay(t *testing.T) {
 		}
 		if err := end(v); err != nil {
 			t.Fatal(err)
+		}
+		if all := removedNow(); len(all) > 0 {
+			t.Errorf("removed %q, which a finish that is under way may store yet", all)
 		}
 		if all := removed(); !slices.Contains(all, image) {
 			t.Errorf("removed %q of an upload that has ended", all)

@@ -33,7 +33,8 @@ const (
 	// HeaderDuplicate. A file that is no picture, or damaged, is an [InputError] of the field "file", and its upload
 	// has ended. ErrConflict: less is stored than the length says; ask for the state, and send the rest.
 	UploadFinish = "finish"
-	// UploadCancel removes what is stored. No data. Reply: nothing. It does nothing to an upload that has ended.
+	// UploadCancel removes what is stored. No data. Reply: an [UploadStatus], which names the photo if the upload had
+	// become one before: cancelling does nothing to an upload that has ended.
 	UploadCancel = "cancel"
 )
 
