@@ -71,6 +71,8 @@ type sentFile struct {
 	mu   sync.Mutex
 	cuts []int // the body waits at these offsets, the smallest first
 
+	whenSent func() // called when the connection has taken the last byte; may be nil
+
 	key       string // names the attempt
 	path      string // of the upload; "": not begun
 	tries     int
@@ -244,6 +246,9 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	n := copy(p, b.file.data[b.at:end])
 	b.at += n
 	b.sender.sent.Add(int64(n))
+	if b.at == len(b.file.data) && b.file.whenSent != nil {
+		b.file.whenSent()
+	}
 	return n, nil
 }
 
