@@ -200,7 +200,8 @@ func (s *sender) send(
 		return nil, err
 	case status < 300:
 		return answer.Header, nil
-	case status == http.StatusConflict || status == http.StatusTooManyRequests || status >= 500:
+	case status == http.StatusConflict, status == http.StatusRequestTimeout, status == http.StatusTooManyRequests,
+		status >= 500:
 		return nil, fmt.Errorf("%s: %d: %s", method, status, said)
 	default:
 		return nil, errFinal{fmt.Errorf("%s: %d: %s", method, status, said)}
