@@ -3,15 +3,13 @@ package renderer
 import (
 	"bytes"
 	"fmt"
-	"image"
-	"image/jpeg"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/wire"
 )
 
@@ -21,7 +19,7 @@ import (
 func BenchmarkUpload(b *testing.B) {
 	st := newSite(b)
 	st.start(b, nil)
-	data := largePhoto(b)
+	data := testenv.LargePhoto(b)
 	events := make(chan *nats.Msg, 10_000)
 	if _, err := st.nc.ChanSubscribe(wire.UploadEventsOf(1), events); err != nil {
 		b.Fatal(err)
@@ -63,24 +61,4 @@ func letters(n int) string {
 		text[i] += 'a' - '0'
 	}
 	return string(text)
-}
-
-// largePhoto is a JPEG of 4,000 x 3,000 pixels with as much noise as photos have.
-func largePhoto(t testing.TB) []byte {
-	t.Helper()
-	im := image.NewYCbCr(image.Rect(0, 0, 4000, 3000), image.YCbCrSubsampleRatio420)
-	r := rand.New(rand.NewPCG(1, 2))
-	for y := range 3000 {
-		for x := range 4000 {
-			im.Y[y*im.YStride+x] = uint8(60 + (x+y)/50 + r.IntN(40))
-		}
-	}
-	for i := range im.Cb {
-		im.Cb[i], im.Cr[i] = uint8(110+i%40), 140
-	}
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, im, &jpeg.Options{Quality: 88}); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
 }

@@ -33,7 +33,7 @@ import (
 
 // peopleSite is four edges and a renderer in this process, on an empty database. Sign-ups fill it.
 type peopleSite struct {
-	t    *testing.T
+	t    testing.TB
 	urls []string // of the edges, without a slash at the end
 	pool *pgxpool.Pool
 	nc   *nats.Conn
@@ -48,7 +48,7 @@ type peopleSite struct {
 const addressGuesses = 400
 
 // newPeopleSite starts such a site. With more it also gets what more changes.
-func newPeopleSite(t *testing.T, more ...func(*roles.Config)) *peopleSite {
+func newPeopleSite(t testing.TB, more ...func(*roles.Config)) *peopleSite {
 	t.Helper()
 	bus, postgres := testenv.NATSServer(t), testenv.DatabaseURL(t)
 	s := &peopleSite{t: t, pool: testenv.Pool(t, postgres), nc: testenv.Connect(t, bus.URL()),
@@ -92,7 +92,7 @@ func (s *peopleSite) person(name string) *person {
 
 // shown is an answer.
 type shown struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   string

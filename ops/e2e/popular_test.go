@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,11 +140,7 @@ func BenchmarkCommitToRefilled(b *testing.B) {
 		s.makePopular(client, "/photos/"+s.names[0])
 		time.Sleep(20 * time.Millisecond) // changes come one by one
 	}
-	for name, times := range map[string][]time.Duration{"commit": whole, "told": since} {
-		slices.Sort(times)
-		for unit, q := range map[string]float64{"p50-ms": .5, "p99-ms": .99, "max-ms": 1} {
-			b.ReportMetric(float64(times[int(q*float64(len(times)-1))].Microseconds())/1000, name+"-"+unit)
-		}
-	}
+	reportTimes(b, "commit", whole)
+	reportTimes(b, "told", since)
 	b.ReportMetric(0, "ns/op")
 }

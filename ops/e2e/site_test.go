@@ -89,7 +89,8 @@ func newSiteOn(t testing.TB, postgres, pictures string, edges, renderers int) *s
 	s.flags = append(
 		testenv.NATSFlags(t, s.bus.URL(), wire.RoleAudit), "--postgres", s.postgres, "--memcached", s.cache.Addr(),
 	)
-	s.names = column[string](s, "SELECT name FROM users WHERE photo_count > 0 ORDER BY photo_count DESC, name")
+	s.names = column[[]string](s, `SELECT coalesce(array_agg(name ORDER BY photo_count DESC, name), '{}') FROM users
+		WHERE photo_count > 0`)[0]
 	said := testenv.NewOutput()
 	s.roles = roles.New(roles.Config{
 		Services: stack.Env{

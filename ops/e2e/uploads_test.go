@@ -28,7 +28,7 @@ import (
 )
 
 // newPicture makes a JPEG that is unlike any other. Its size in bytes grows with the square of side.
-func newPicture(t *testing.T, side int) []byte {
+func newPicture(t testing.TB, side int) []byte {
 	t.Helper()
 	m := image.NewRGBA(image.Rect(0, 0, side*3/2, side))
 	random := rand.NewPCG(rand.Uint64(), 1)
