@@ -90,7 +90,8 @@ func (p *people) upload(ctx context.Context, edge string, as person.Session, tit
 		key := rand.Text() // one for all tries
 		var answer *person.Answer
 		answer, err = p.until(ctx, func(ctx context.Context) (*person.Answer, error) {
-			return p.web.Upload(ctx, edge, as, key, person.File{Name: title + ".jpg", Data: file.Bytes(), Private: private})
+			sent := person.File{Name: title + ".jpg", Data: file.Bytes(), Private: private}
+			return p.web.Upload(ctx, edge, as, key, sent)
 		})
 		if err == nil {
 			photo, _ = strconv.ParseInt(path.Base(answer.Header.Get("Killr-Photo")), 10, 64)
@@ -165,7 +166,7 @@ func (p *people) checkHidden(ctx context.Context, m *member, edge string) {
 		begin := p.a.now()
 		answer := p.get(ctx, m, edge, own, m.browsers[0])
 		if answer != nil && answer.Status == http.StatusNotFound {
-			p.violated("lost", edge+own, answer, begin, "%s does not find a photo whose upload was acknowledged", m.name)
+			p.violated("lost", edge+own, answer, begin, "%s does not find a photo that they have uploaded", m.name)
 		}
 		for _, path := range []string{own, schema.OwnPicture(photo, 320).Path(), schema.Photo(photo).Path()} {
 			begin = p.a.now()
