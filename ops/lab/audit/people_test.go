@@ -174,7 +174,8 @@ func (s *accountsSite) answersPhoto(w http.ResponseWriter, r *http.Request, name
 	case isPicture:
 		fmt.Fprint(w, "a picture")
 	default:
-		fmt.Fprintf(w, "%s, a photo of %s: /img/x/%s/320.jpg", p.title, p.owner, path[strings.LastIndexByte(path, '/')+1:])
+		number := path[strings.LastIndexByte(path, '/')+1:]
+		fmt.Fprintf(w, "%s, a photo of %s: /img/x/%s/320.jpg", p.title, p.owner, number)
 	}
 	return true
 }
