@@ -117,24 +117,24 @@ type Service struct {
 	mail     *mail.Queue         // nil: no mail is sent
 	mailing  sync.WaitGroup      // until the queue has ended
 
-	pages, searches, sitemaps, files, images, actions, passwords, privates *pool
-	chunks, uploading, finishes, originals                                 *pool
+	pages, searches, sitemaps, files, ownFiles, images, actions, passwords, privates *pool
+	chunks, uploading, finishes, originals                                           *pool
 
-	decoders    decoders
-	shared      *sharedForms
-	undeveloped chan undeveloped // pictures that wait for a developer
+	decoders     decoders
+	shared       *sharedForms
+	chunkBuffers sync.Pool        // of *[wire.MaxChunk]byte
+	undeveloped  chan undeveloped // pictures that wait for a developer
 
-	endpoints    []*endpoint
-	relay        *relay
-	requests     subscriptions // in the queue group
-	control      subscriptions // heartbeats, cancels, questions about the service
-	buffers      sync.Pool     // of *bytes.Buffer
-	chunkBuffers sync.Pool     // of *[wire.MaxChunk]byte
-	gzip         wire.Gzip
-	warned       atomic.Int64 // Unix second of the last warning about busy or expired requests
-	outage       *outage      // of Postgres
-	busBack      atomic.Int64 // when NATS was last back, as in package monotonic; 0: it was not away
-	abandoned    abandoned
+	endpoints []*endpoint
+	relay     *relay
+	requests  subscriptions // in the queue group
+	control   subscriptions // heartbeats, cancels, questions about the service
+	buffers   sync.Pool     // of *bytes.Buffer
+	gzip      wire.Gzip
+	warned    atomic.Int64 // Unix second of the last warning about busy or expired requests
+	outage    *outage      // of Postgres
+	busBack   atomic.Int64 // when NATS was last back, as in package monotonic; 0: it was not away
+	abandoned abandoned
 
 	serving atomic.Bool
 	waiting atomic.Pointer[string] // what it waits for before it serves; nil: nothing
@@ -200,6 +200,7 @@ func New(cfg Config) (*Service, error) {
 	s.sitemaps = newPool("sitemaps", sitemapWorkers, cfg.QueueFactor*sitemapWorkers, maxBatch, queued("sitemaps"),
 		s.guarded(s.answerPages))
 	s.files = newPool("files", fileWorkers, fileQueue, fileBatch, queued("files"), s.answerFiles)
+	s.ownFiles = newPool("own-files", ownFileWorkers, ownFileQueue, 1, queued("own-files"), s.answerOwnFiles)
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue),
 		maxBatch, queued("pictures"), s.guarded(s.answerImages))
 	actions := func(name string, workers, queue int) (p *pool) {
@@ -214,7 +215,8 @@ func New(cfg Config) (*Service, error) {
 	s.uploading = actions("uploads", uploadWorkers, uploadQueue)
 	s.finishes = actions("finishes", finishWorkers, finishQueue)
 	s.originals = actions("originals", originalWorkers, originalQueue)
-	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords, s.privates)
+	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords, s.privates,
+		s.ownFiles)
 	s.endpoints = append(s.endpoints, uploadEndpoints(s.uploads, s.chunks, s.uploading, s.finishes)...)
 	s.endpoints = append(s.endpoints, originalEndpoints(s.uploads, s.originals)...)
 	for _, p := range s.pools() {
@@ -255,9 +257,9 @@ const (
 const fixedConns = 7 + maxPasswordWorkers + privateWorkers + uploadWorkers + finishWorkers +
 	originalWorkers + rowConns
 
-// rowConns is how many file workers read rows at a time when all are busy. The row of a picture takes a tenth of what
-// the rows of a page take, and requests that wait together share a query.
-const rowConns = 2
+// rowConns is how many file workers, of both pools, read rows at a time when all are busy. The row of a picture takes a
+// tenth of what the rows of a page take, and requests of everybody that wait together share a query.
+const rowConns = 3
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 
