@@ -82,9 +82,10 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- Checksums of originals, which zip files and their contents name. NULL: not computed yet.
+-- What zip files and their contents say of originals, read from the file itself. NULL: not read yet.
 ALTER TABLE images
     ADD COLUMN crc32 bigint, -- IEEE, as zip has it
+    ADD COLUMN checked_bytes bigint, -- the length
     ADD COLUMN sha256 bytea;
 
 -- Zip files that people have asked for: of an album, or of everything. What is in one does not change once it is ready,
@@ -112,3 +113,33 @@ CREATE TABLE takeout_parts (
     data        bytea   NOT NULL,
     PRIMARY KEY (takeout_id, kind, nr)
 );
+
+-- +goose StatementBegin
+-- Begins a zip file of an album of a user's own, or of everything (NULL). Of those that there are it removes all but the
+-- newest. "not found": there is no such album.
+CREATE FUNCTION begin_takeout(key text, request bytea, its_user bigint, its_id text, its_album bigint, most integer)
+    RETURNS action_outcome LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    result     action_outcome := claim_key(key, request);
+    its_title  text := '';
+BEGIN
+    IF result.outcome IS NOT NULL THEN
+        RETURN result;
+    END IF;
+    PERFORM FROM accounts a WHERE a.user_id = its_user AND a.disabled_at IS NULL FOR UPDATE;
+    IF FOUND AND its_album IS NOT NULL THEN
+        SELECT a.title INTO its_title FROM albums a WHERE a.id = its_album AND a.user_id = its_user;
+    END IF;
+    IF NOT FOUND THEN
+        result.outcome := 'not found';
+        RETURN result;
+    END IF;
+    DELETE FROM takeouts t WHERE t.id IN (SELECT o.id FROM takeouts o WHERE o.user_id = its_user
+        ORDER BY o.made_at DESC, o.id OFFSET most - 1);
+    INSERT INTO takeouts (user_id, id, album_id, title) VALUES (its_user, its_id, its_album, its_title)
+        ON CONFLICT (id) DO NOTHING;
+    result := user_version(its_user);
+    PERFORM remember_key(key, request, result);
+    RETURN result;
+END $$;
+-- +goose StatementEnd
