@@ -76,6 +76,7 @@ func accountActions(workers, passwords *pool) []accountAction {
 		{wire.ActionOwnEdit, page.PrivatePhoto, workers, true, editOwn},
 		{wire.ActionOwnPhotos, page.PrivatePhotos, workers, true, changeOwn},
 		{wire.ActionOwnBin, page.PrivateBin, workers, true, changeBin},
+		{wire.ActionTakeout, page.PrivateTakeout, workers, true, beginTakeout},
 		{wire.ActionPasskeySignIn, page.PrivateSignIn, workers, false, signInByPasskey},
 	}
 }
@@ -202,6 +203,8 @@ func fieldsOf(kind page.Private) []string {
 		return []string{"photos", "do", "tag", "show", "before", "licence"}
 	case page.PrivateBin:
 		return []string{"photos", "do"}
+	case page.PrivateTakeout:
+		return []string{"album"}
 	}
 	return nil
 }

@@ -68,6 +68,7 @@ var notices = map[string]string{
 	wire.NoticeBinned:         "What you deleted is in the bin for 30 days.",
 	wire.NoticeRestored:       "The photos are back.",
 	wire.NoticeRemoved:        "The photos are deleted for good.",
+	wire.NoticeTakeout:        "Your zip file is being prepared. It appears below.",
 	wire.NoticeCookies:        "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
 
@@ -129,7 +130,7 @@ func (d *actionRun) privateView(
 		}
 	}
 	if err := errors.Join(d.addPasskeysTo(ctx, &p, v), d.addMailTo(ctx, &p, v),
-		d.addPhotosTo(ctx, &p, v, asked.Notice)); err != nil {
+		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addTakeoutsTo(ctx, &p, v)); err != nil {
 		return nil, err
 	}
 	for _, session := range asked.Sessions {

@@ -29,6 +29,9 @@ type PrivatePage struct {
 	Undo   []int64   // photos that they have put into the bin just now
 	Tags   []string  // that they use most
 
+	Takeouts      []TakeoutCard  // their zip files, the newest first
+	TakeoutAlbums []TakeoutAlbum // of which zip files can be made
+
 	CanMail bool   // the site sends mail
 	Email   string // theirs; "" if they have none
 	// The address that a link would give them; "": it is no link of theirs.
@@ -142,6 +145,8 @@ func Private(p PrivatePage) templ.Component {
 		return ownPhoto(p)
 	case page.PrivateBin:
 		return ownBin(p)
+	case page.PrivateTakeout:
+		return takeout(p)
 	}
 	return signIn(p)
 }

@@ -76,7 +76,7 @@ func AccessTable() []Access {
 			"private.>", ActionSubject("photo.>"), ActionSubject("account.>"), ActionSubject("profile.>"),
 			ActionSubject("own.>"), SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
 		},
-			UploadRequests(), OriginalRequests(),
+			UploadRequests(), OriginalRequests(), TakeoutRequests(),
 			followStream(StreamChanges), []string{jetStream("CONSUMER.MSG.NEXT." + StreamChanges + ".*")},
 			makeBucket(BucketKeys), readBucket(BucketKeys), writeBucket(BucketKeys),
 			makeBucket(BucketPopular), readBucket(BucketPopular), writeBucket(BucketPopular),
@@ -99,7 +99,7 @@ func AccessTable() []Access {
 		}, remakeStream(StreamChanges)),
 		Subscribe: slices.Concat(
 			queued(QueueRenderer, slices.Concat(pages, []string{"private.>", ActionSubject(">")}, UploadRequests(),
-				OriginalRequests())...),
+				OriginalRequests(), TakeoutRequests())...),
 			plain(SubjectHeartbeat, SubjectCancels), discovered(RoleRenderer),
 		),
 		Answers: answerTime,
