@@ -29,7 +29,7 @@ func TestHandlerPanics(t *testing.T) {
 		Delegated: func(Reason) {}, HalfClosed: func() {}, Log: slog.New(slog.DiscardHandler),
 	})
 	conns := make(pipeListener, 1)
-	lis := s.Listener(conns)
+	lis := s.Listener(conns, nil)
 	for range 2 {
 		here, there := net.Pipe()
 		conns <- there
