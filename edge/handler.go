@@ -39,7 +39,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.errs.answer(w, r, x, statusOf(err))
 	}
 	s.finish(x, r.Method, r.URL.RequestURI, r.RemoteAddr, r.Proto)
-	if x.status == 0 { // the client has left; net/http would add an empty 200
+	if x.status == 0 || x.unfinished { // the client has left; net/http would add an empty 200, or end the body
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -57,6 +57,9 @@ func (s *Server) contain(w http.ResponseWriter, r *http.Request, x *exchange) (e
 	}()
 	if isUpload(r.URL.EscapedPath()) {
 		return s.uploads(w, r, x)
+	}
+	if answer, ok := s.isDownload(r.URL.EscapedPath()); ok {
+		return answer(w, r, x)
 	}
 	if ref, signOut, ok := isPrivate(r.URL.EscapedPath()); ok {
 		return s.private(w, r, x, ref, signOut)

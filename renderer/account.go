@@ -178,7 +178,7 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivatePassword:
 		return []string{"old", "password"}
 	case page.PrivateProfile:
-		return []string{"display", "bio"}
+		return []string{"display", "bio", "licence", "download"}
 	case page.PrivateDelete:
 		return []string{"password", "sessions", "tokens"}
 	case page.PrivateCodes, page.PrivateTokens:
@@ -196,10 +196,10 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivateNewPasskey:
 		return []string{"password", "passkey", "label"}
 	case page.PrivatePhoto:
-		return []string{"id", "title", "description", "tags", "taken", "visibility",
-			wasPrefix + "taken", wasPrefix + "visibility"}
+		return []string{"id", "title", "description", "tags", "taken", "visibility", "licence", "download",
+			wasPrefix + "taken", wasPrefix + "visibility", wasPrefix + "licence", wasPrefix + "download"}
 	case page.PrivatePhotos:
-		return []string{"photos", "do", "tag", "show", "before"}
+		return []string{"photos", "do", "tag", "show", "before", "licence"}
 	case page.PrivateBin:
 		return []string{"photos", "do"}
 	}

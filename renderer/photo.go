@@ -45,6 +45,8 @@ func (p *Pages) photo(ref page.Ref, rows *store.PhotoPage) *draft {
 			Model: row.Camera.Model, Lens: row.Camera.Lens, Exposure: row.Camera.Exposure,
 			Aperture: float64(row.Camera.Aperture), ISO: int(row.Camera.ISO), Focal: float64(row.Camera.FocalMM),
 		},
+		Licence:  row.Licence,
+		Original: row.Downloadable,
 		Previous: neighbour(row.Newer), // in reading order: the owner's page shows the newest first
 		Next:     neighbour(row.Older),
 	}

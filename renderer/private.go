@@ -93,7 +93,10 @@ func (d *actionRun) privatePage(
 			Name        string `json:"name"`
 			DisplayName string `json:"display_name"`
 			Bio         string `json:"bio"`
-		}{account.Name, account.DisplayName, account.Bio})}, nil
+			Licence     string `json:"licence"` // of new photos
+			Download    bool   `json:"download"`
+		}{account.Name, account.DisplayName, account.Bio, string(account.Rights.Licence),
+			account.Rights.Downloadable})}, nil
 	}
 	f := templates.Form{Key: asked.Key, Next: asked.Next, Notice: notices[asked.Notice], Values: map[string]string{}}
 	for name := range asked.Values {
@@ -122,6 +125,7 @@ func (d *actionRun) privateView(
 		p.Codes = account.Codes
 		if kind == page.PrivateProfile && len(f.Problems) == 0 {
 			f.Values["display"], f.Values["bio"] = account.DisplayName, account.Bio
+			form(f.Values).showRights(account.Rights)
 		}
 	}
 	if err := errors.Join(d.addPasskeysTo(ctx, &p, v), d.addMailTo(ctx, &p, v),

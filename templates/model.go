@@ -106,6 +106,8 @@ type PhotoPage struct {
 	Tags           []string
 	Camera         Camera
 	Albums         []AlbumCard // that it is in; only Album and Title are shown
+	Licence        page.Licence
+	Original       bool // others may download the original
 	Previous, Next page.Ref
 }
 

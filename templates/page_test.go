@@ -73,12 +73,14 @@ func (d document) noOtherHost(site Site) {
 			d.t.Errorf("link to %q: %v", attr(n, "href"), err)
 			continue
 		}
-		if (u.Host != "" || u.Scheme != "") && attr(n, "rel") != "nofollow ugc noopener" {
+		toLicence := attr(n, "rel") == "license" && u.Host == "creativecommons.org"
+		if (u.Host != "" || u.Scheme != "") && attr(n, "rel") != "nofollow ugc noopener" && !toLicence {
 			d.t.Errorf("link to %q has rel=%q", u, attr(n, "rel"))
 		}
 		if u.Host == "" && u.Path != "" {
 			_, private := page.ParsePrivate(u.Path)
-			if _, err := page.ParsePath(u.RequestURI()); err != nil && !private {
+			_, _, original := page.ParseOriginal(u.Path)
+			if _, err := page.ParsePath(u.RequestURI()); err != nil && !private && !original {
 				d.t.Errorf("link to a page that is none: %v", err)
 			}
 		}

@@ -158,7 +158,7 @@ func testPhoto(site Site) PhotoPage {
 		Author:      ansel, Image: testImage(0), Posted: testDate, Taken: testDate.AddDate(0, -1, 0), Faves: 1204,
 		Tags:   []string{"fjord", "blue hour", "夜明け"},
 		Camera: Camera{Model: "X-T5", Lens: "XF 23mm", Aperture: 2.8, Exposure: "1/250", ISO: 12800, Focal: 23.5},
-		Albums: testAlbums(2), Previous: page.Photo(8), Next: page.Photo(6),
+		Albums: testAlbums(2), Licence: "by-sa", Original: true, Previous: page.Photo(8), Next: page.Photo(6),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
 )
 
 // passwordHash is one that no password has.
@@ -65,6 +66,9 @@ func TestPlans(t *testing.T) {
 		"INSERT INTO quota_use SELECT user_id, 1, 5 FROM accounts WHERE user_id > 1",
 		`INSERT INTO unmade_pictures (image_id, due_at)
 			SELECT rpad(translate('x' || g, '0189', 'abcd'), 26, 'z'), now() FROM generate_series(1, 4000) g`,
+		`INSERT INTO takeouts (user_id, id, title)
+			SELECT a.user_id, rpad(translate(a.user_id || 'x', '0189', 'abcd'), 26, 'z'), '' FROM accounts a`,
+		"INSERT INTO takeout_parts (takeout_id, kind, nr, data) SELECT id, 'plan', 0, '' FROM takeouts",
 		"VACUUM ANALYZE")
 
 	traced := &statements{}
@@ -136,6 +140,9 @@ func TestPlans(t *testing.T) {
 			"', 'no') ON true) AS refused",
 		"edit_own_photo('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), 'Title', NULL, " +
 			"'{x,lake}', true, '2026-02-28', true)",
+		"change_own_rights('scans', $1, 1, ARRAY(SELECT id FROM photos WHERE user_id = 1 AND NOT private " +
+			"ORDER BY id DESC LIMIT 10), 'by', true)",
+		"set_default_rights('scans', $1, 7, 'by', true)",
 		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), ownScan("bin"), ownScan("empty"),
 		"(SELECT 'done' AS outcome FROM empty_bins('1 hour', 200), (SELECT $1::bytea) AS key) AS emptied",
 		"(SELECT 'done' AS outcome FROM make_link(sha256($1), 10, " +
@@ -174,7 +181,7 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 	search := func(q string) func() error {
 		return func() error { _, err := searchFor(ctx, s, q, 0); return err }
 	}
-	title := "Title"
+	title, licence := "Title", page.Licence("by")
 	edited := func() error { _, err := s.EditPhoto(ctx, "edit", 1, store.Edit{Title: &title}); return err }
 	passwordAt := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	code, display := sha256.Sum256([]byte("1")), "Display"
@@ -248,6 +255,18 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.EditProfile(ctx, "profile", 1, store.Profile{DisplayName: &display})
 			return err
 		}},
+		"SetDefaultRights": {func() error {
+			_, err := s.SetDefaultRights(ctx, "default-rights", 1, store.RightsEdit{Licence: &licence})
+			return err
+		}},
+		"ChangeOwnRights": {func() error {
+			_, err := s.ChangeOwnRights(ctx, "rights", 1, []int64{newestOf1}, store.RightsEdit{Licence: &licence})
+			return err
+		}},
+		"Original": {
+			func() error { _, err := s.Original(ctx, 0, 1); return absent(err) },
+			func() error { _, err := s.Original(ctx, 1, newestOf1); return err },
+		},
 		"Holdings": {func() error { _, err := s.Holdings(ctx, 1); return err }},
 		"DeleteAccount": {func() error {
 			_, err := s.DeleteAccount(ctx, "delete-account", 2000, passwordHash, code[:], 1, 1)
