@@ -82,7 +82,8 @@ func TestOutside(t *testing.T) { //nolint:paralleltest // Outside is for the who
 	}
 	for _, c := range s.commands {
 		priority, err := syscall.Getpriority(syscall.PRIO_PROCESS, c.Process.Pid)
-		if runtime.GOOS == "linux" && (err != nil || priority > 20-outsideNice) { // Linux returns 20 less the nice value
+		// Linux returns 20 less the nice value.
+		if runtime.GOOS == "linux" && (err != nil || priority > 20-outsideNice) {
 			t.Errorf("the priority of a process that hashes is %d, %v; want %d", priority, err, 20-outsideNice)
 		}
 		if err := c.Process.Kill(); err != nil {
