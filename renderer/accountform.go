@@ -67,7 +67,7 @@ func (f form) shown() map[string]string {
 	values := map[string]string{}
 	for _, name := range []string{
 		"name", "display", "bio", "sessions", "tokens", "id", "label", "email", "token", "title", "description",
-		"tags", "taken", "visibility", "photos", "tag", "show", "before", wasPrefix + "taken",
+		"tags", "taken", "visibility", "photos", "tag", "show", "before", "photo", "album", "days", wasPrefix + "taken",
 		wasPrefix + "visibility",
 	} {
 		values[name] = f[name]

@@ -22,6 +22,7 @@ import (
 	"flickrkillr/renderer/mail"
 	"flickrkillr/renderer/passkey"
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/sharelink"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/monotonic"
@@ -114,11 +115,12 @@ type Service struct {
 	started  time.Time
 	clock    wire.Clock
 	passkeys *passkey.Ceremonies // valid once Run has read the site's key, as maker.keys is
+	links    *sharelink.Links    // likewise
 	mail     *mail.Queue         // nil: no mail is sent
 	mailing  sync.WaitGroup      // until the queue has ended
 
 	pages, searches, sitemaps, files, images, actions, passwords, privates *pool
-	chunks, uploading, finishes                                            *pool
+	shares, chunks, uploading, finishes                                    *pool
 
 	decoders    decoders
 	undeveloped chan undeveloped // pictures that wait for a developer
@@ -206,6 +208,7 @@ func New(cfg Config) (*Service, error) {
 	s.actions = actions("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers)
 	s.passwords = actions("passwords", passwordWorkers(), passwordQueue)
 	s.privates = actions("private", privateWorkers, privateQueue)
+	s.shares = actions("shares", shareWorkers, shareQueue)
 	s.chunks = actions("chunks", chunkWorkers, chunkQueue)
 	s.uploading = actions("uploads", uploadWorkers, uploadQueue)
 	s.finishes = actions("finishes", finishWorkers, finishQueue)
@@ -244,9 +247,9 @@ const (
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
 // relay, the search index, the counts of tags, the rows of deleted accounts, the other leftovers of changes, and
-// pictures that are developed; those of the workers for passwords, private pages and uploads; and rowConns for the rows
+// pictures that are developed; those of the workers for passwords, private pages, pages of shares, and uploads; and rowConns for the rows
 // of pictures.
-const fixedConns = 7 + maxPasswordWorkers + privateWorkers + uploadWorkers + finishWorkers + rowConns
+const fixedConns = 7 + maxPasswordWorkers + privateWorkers + shareWorkers + uploadWorkers + finishWorkers + rowConns
 
 // rowConns is how many file workers read rows at a time when all are busy. The row of a picture takes a tenth of what
 // the rows of a page take, and requests that wait together share a query.
