@@ -44,7 +44,7 @@ type visitor struct {
 	twice           bool // the browser sent several
 	malformed       bool // the cookie can be no session's
 
-	origin, browser string // for passkeys, see passkeyVisit; "" on pages without
+	origin, browser string // for passkeys, see passkeyVisit, and links; "" on pages without
 }
 
 // visitor finds out who sent a request, and renews the cookies when it is time.
@@ -83,16 +83,19 @@ func isPrivate(path string) (ref page.PrivateRef, signOut, ok bool) {
 func logged(target string) string {
 	path, _, hasQuery := strings.Cut(target, "?")
 	if !hasQuery {
-		return target
+		return hidden(target)
 	}
 	if _, err := page.ParsePath(target); err != nil {
-		return path
+		return hidden(path)
 	}
 	return target
 }
 
 // methodsOf returns the methods that a path takes.
 func methodsOf(path string) string {
+	if share, ok := page.ParseShare(path); ok && share.Photo == 0 {
+		return "GET, HEAD, POST"
+	}
 	switch ref, signOut, ok := isPrivate(path); {
 	case signOut:
 		return "POST"
@@ -128,6 +131,9 @@ func (s *Server) private(
 	}
 	if who.twice || who.malformed { // one that is not found now may be found when the bucket was made anew
 		s.clearSession(w, r)
+	}
+	if kind == page.PrivateShares || kind == page.PrivatePhoto {
+		who.origin = s.originOf(r.Host) // with which links begin
 	}
 	if takesPasskeys(kind) && !signOut {
 		who.origin, who.browser = s.passkeyVisit(w, r)
@@ -206,7 +212,12 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 	if err != nil {
 		return fmt.Errorf("ask for %s: %w", kind.Subject(), err)
 	}
-	reply, err := s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)
+	var reply *nats.Msg
+	if kind == page.PrivatePicture {
+		reply, err = s.askForPicture(r.Context(), x, kind.Subject(), who, data)
+	} else {
+		reply, err = s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)
+	}
 	if err != nil {
 		return err
 	}
@@ -255,16 +266,37 @@ func typeOf(kind page.Private, ask wire.PrivateRequest) []string {
 // askFor makes a request for one visitor on the bus.
 func (s *Server) askFor(ctx context.Context, x *exchange, subject string, who visitor, header nats.Header, data []byte,
 	limit time.Duration) (*nats.Msg, error) {
+	msg := messageFor(x, subject, who, header, data)
+	return x.onBus(func() (*nats.Msg, error) { return s.pages.renderers.ask(ctx, msg, limit) })
+}
+
+// askForPicture requests a picture for one visitor.
+func (s *Server) askForPicture(
+	ctx context.Context, x *exchange, subject string, who visitor, data []byte,
+) (*nats.Msg, error) {
+	msg := messageFor(x, subject, who, nats.Header{}, data)
+	return x.onBus(func() (*nats.Msg, error) { return s.pages.renderers.picture(ctx, msg) })
+}
+
+// messageFor is a request for one visitor.
+func messageFor(x *exchange, subject string, who visitor, header nats.Header, data []byte) *nats.Msg {
 	header.Set(wire.HeaderRequest, x.number.String())
 	if who.Session != nil {
 		header.Set(wire.HeaderUser, strconv.FormatInt(who.User, 10))
 	}
-	if who.browser != "" {
+	if who.origin != "" {
 		header.Set(wire.HeaderOrigin, who.origin)
+	}
+	if who.browser != "" {
 		header.Set(wire.HeaderBrowser, who.browser)
 	}
+	return &nats.Msg{Subject: subject, Header: header, Data: data}
+}
+
+// onBus notes how long a request on the bus takes, and what its reply says of that.
+func (x *exchange) onBus(ask func() (*nats.Msg, error)) (*nats.Msg, error) {
 	begun := time.Now()
-	reply, err := s.pages.renderers.ask(ctx, &nats.Msg{Subject: subject, Header: header, Data: data}, limit)
+	reply, err := ask()
 	x.timing.bus = time.Since(begun)
 	if err == nil {
 		x.tier, x.timing.worker = tierRender, wire.ParseTiming(reply.Header.Get(wire.HeaderTiming))
@@ -291,12 +323,16 @@ func (s *Server) sendPrivate(
 	}
 }
 
-// secureFields sets the header fields that every answer about a person has.
+// secureFields sets the header fields that every answer about a person has. A Referrer-Policy that is set stays.
 func (s *Server) secureFields(h http.Header) {
+	policy, ok := h["Referrer-Policy"]
+	if !ok {
+		policy = referrerPrivate
+	}
 	h["X-Content-Type-Options"] = nosniff
 	h["Cache-Control"] = cachePrivate
 	secure(func(name string, value []string) { h[name] = value })
-	h["Referrer-Policy"] = referrerPrivate
+	h["Referrer-Policy"] = policy
 }
 
 // seeOther has the browser go to a path by GET.

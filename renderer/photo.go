@@ -42,8 +42,8 @@ func (p *Pages) photo(ref page.Ref, rows *store.PhotoPage) *draft {
 		Faves:       int(row.Faves),
 		Tags:        row.Tags,
 		Camera:      camera(row.Camera),
-		Previous: neighbour(row.Newer), // in reading order: the owner's page shows the newest first
-		Next:     neighbour(row.Older),
+		Previous:    neighbour(row.Newer), // in reading order: the owner's page shows the newest first
+		Next:        neighbour(row.Older),
 	}
 	if row.TakenAt != nil {
 		view.Taken = row.TakenAt.UTC()

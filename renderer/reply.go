@@ -165,7 +165,7 @@ func (s *Service) replyError(j *job, code string, err error) {
 // settle marks a request as answered.
 func (s *Service) settle(j *job) {
 	j.work.answered = true
-	if j.admitted && j.action == nil {
+	if j.admitted && j.mayBeDropped() {
 		s.abandoned.remove(j)
 	}
 }

@@ -48,7 +48,7 @@ func shareEndpoints(pages, passwords, files *pool) []*endpoint {
 		{name: "share-page", subjects: []string{wire.SubjectSharePage}, pool: pages,
 			parse: func(m *nats.Msg) (parsed, error) {
 				v, asked, err := shareRequestOf(m)
-				return parsed{limit: wire.PageDeadline, action: &action{
+				return parsed{limit: wire.PageDeadline, action: &action{dropped: true,
 					run: func(ctx context.Context, d *actionRun) (*outcome, error) { return d.sharePage(ctx, v, asked) },
 				}}, err
 			}},
@@ -134,7 +134,9 @@ func (d *actionRun) noteSeen(share *store.Share) {
 	}
 }
 
-func shareIn(d *actionRun, share *store.Share) page.Share { return d.links.Share(sharelink.Nonce(share.Nonce)) }
+func shareIn(d *actionRun, share *store.Share) page.Share {
+	return d.links.Share(sharelink.Nonce(share.Nonce))
+}
 
 func (d *actionRun) passwordOf(share *store.Share, f templates.Form) templ.Component {
 	return templates.SharePassword(templates.SharePasswordPage{Site: d.maker.site, Share: shareIn(d, share), Form: f})

@@ -93,27 +93,16 @@ func (d *actionRun) addSharesTo(ctx context.Context, p *templates.PrivatePage, v
 		return nil
 	}
 	f := form(p.Form.Values)
-	photo, album := f.place("photo"), f.place("album")
-	switch {
-	case photo != 0:
-		row, err := fromRows(ctx, d, func(ctx context.Context) (*store.OwnPhoto, error) {
-			return d.store.OwnPhoto(ctx, v.user, photo)
-		})
-		if err != nil {
-			return err
-		}
-		p.Photos, p.Shared = []templates.OwnCard{d.maker.ownCard(*row)}, row.Title
-	case album != 0:
-		title, err := fromRows(ctx, d, func(ctx context.Context) (string, error) {
-			return d.store.OwnAlbumTitle(ctx, v.user, album)
-		})
-		if err != nil {
-			return err
-		}
-		p.Shared = title
+	err := d.addSharedTo(ctx, p, v)
+	if errors.Is(err, store.ErrNotFound) { // it was deleted meanwhile
+		delete(f, "photo")
+		delete(f, "album")
+		p.Form.Problems = map[string]string{templates.FormProblem: "This is not here any more, or in your bin"}
+	} else if err != nil {
+		return err
 	}
 	list, err := fromRows(ctx, d, func(ctx context.Context) (store.OwnShares, error) {
-		return d.store.OwnShares(ctx, v.user, photo, album, f.place("before"))
+		return d.store.OwnShares(ctx, v.user, f.place("photo"), f.place("album"), f.place("before"))
 	})
 	if err != nil {
 		return err
@@ -123,6 +112,32 @@ func (d *actionRun) addSharesTo(ctx context.Context, p *templates.PrivatePage, v
 		p.Shares = append(p.Shares, d.shareCard(row, v.origin))
 	}
 	return nil
+}
+
+// addSharedTo adds what a new link is to show, if the page is about that. It returns store.ErrNotFound for what is none
+// of one's own.
+func (d *actionRun) addSharedTo(ctx context.Context, p *templates.PrivatePage, v visit) error {
+	f := form(p.Form.Values)
+	if photo := f.place("photo"); photo != 0 {
+		row, err := fromRows(ctx, d, func(ctx context.Context) (*store.OwnPhoto, error) {
+			return d.store.OwnPhoto(ctx, v.user, photo)
+		})
+		if err == nil {
+			p.Photos, p.Shared = []templates.OwnCard{d.maker.ownCard(*row)}, row.Title
+		}
+		return err
+	}
+	album := f.place("album")
+	if album == 0 {
+		delete(f, "album")
+		delete(f, "photo")
+		return nil
+	}
+	title, err := fromRows(ctx, d, func(ctx context.Context) (string, error) {
+		return d.store.OwnAlbumTitle(ctx, v.user, album)
+	})
+	p.Shared = title
+	return err
 }
 
 // shareCard is a link as its owner sees it, at the address of the site by which they have come.

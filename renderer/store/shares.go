@@ -49,9 +49,12 @@ type OwnShare struct {
 	Title        string     // of that
 }
 
+// SharesSize is how many links a page of one's own has at most.
+const SharesSize = 20
+
 // OwnShares are links of a user's own, newest first.
 type OwnShares struct {
-	Shares []OwnShare // at most PageSize
+	Shares []OwnShare // at most SharesSize
 	Older  int64      // position of the next page; 0: there is none
 }
 
@@ -69,15 +72,15 @@ func (s *Store) OwnShares(ctx context.Context, user, photo, album, before int64)
 	return read(ctx, s, "list own shares", func(rows pgx.Rows) (OwnShares, error) {
 		all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[OwnShare])
 		l := OwnShares{Shares: all}
-		if len(all) > PageSize {
-			l.Shares, l.Older = all[:PageSize], all[PageSize-1].ID
+		if len(all) > SharesSize {
+			l.Shares, l.Older = all[:SharesSize], all[SharesSize-1].ID
 		}
 		return l, err
 	}, `
 		SELECT s.id, s.nonce, s.name, s.created_at, s.expires_at, coalesce(s.expires_at <= now(), false), s.seen_at,
 			s.password IS NOT NULL, coalesce(s.photo_id, 0), coalesce(s.album_id, 0), coalesce(p.title, a.title)
 		FROM shares s LEFT JOIN photos p ON p.id = s.photo_id LEFT JOIN albums a ON a.id = s.album_id
-		WHERE $3::bigint IS NOT NULL AND s.id < $2 AND `+where+" ORDER BY s.id DESC LIMIT 49", user, before, of)
+		WHERE $3::bigint IS NOT NULL AND s.id < $2 AND `+where+" ORDER BY s.id DESC LIMIT 21", user, before, of)
 }
 
 // OwnAlbumTitle reads the title of an album of a user's own. It returns [ErrNotFound] for any other.
