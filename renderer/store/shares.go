@@ -225,11 +225,13 @@ func (s *Store) SharedAlbum(ctx context.Context, hash []byte, after, before int6
 			FROM open_shares o WHERE o.hash = $1 AND o.album_id IS NOT NULL)
 		SELECT 0, s.behind, 0::bigint, 0::bigint, '', now(), 0, 0, 0, 0, false FROM s
 		UNION ALL
-		(SELECT m.position, s.behind, p.id, p.id, p.title, p.posted_at, p.picture, p.width, p.height, p.color, p.private
-			FROM s JOIN album_photos m ON m.album_id = s.album_id JOIN photos p ON p.id = m.photo_id AND p.binned_at IS NULL
-			WHERE $3 = 0 AND m.position > $2 ORDER BY m.position LIMIT 49)
+		(SELECT m.position, (SELECT behind FROM s), p.id, p.id, p.title, p.posted_at, p.picture, p.width, p.height,
+				p.color, p.private
+			FROM album_photos m JOIN photos p ON p.id = m.photo_id AND p.binned_at IS NULL
+			WHERE m.album_id = (SELECT album_id FROM s) AND $3 = 0 AND m.position > $2 ORDER BY m.position LIMIT 49)
 		UNION ALL
-		(SELECT m.position, s.behind, p.id, p.id, p.title, p.posted_at, p.picture, p.width, p.height, p.color, p.private
-			FROM s JOIN album_photos m ON m.album_id = s.album_id JOIN photos p ON p.id = m.photo_id AND p.binned_at IS NULL
-			WHERE $3 > 0 AND m.position < $3 ORDER BY m.position DESC LIMIT 49)`, hash, after, before)
+		(SELECT m.position, (SELECT behind FROM s), p.id, p.id, p.title, p.posted_at, p.picture, p.width, p.height,
+				p.color, p.private
+			FROM album_photos m JOIN photos p ON p.id = m.photo_id AND p.binned_at IS NULL
+			WHERE m.album_id = (SELECT album_id FROM s) AND $3 > 0 AND m.position < $3 ORDER BY m.position DESC LIMIT 49)`, hash, after, before)
 }

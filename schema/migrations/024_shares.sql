@@ -19,8 +19,8 @@ CREATE TABLE shares (
     FOREIGN KEY (album_id, user_id) REFERENCES albums (id, user_id) ON DELETE CASCADE
 );
 CREATE INDEX shares_user ON shares (user_id, id); -- the list of one's own
-CREATE INDEX shares_photo ON shares (photo_id) WHERE photo_id IS NOT NULL;
-CREATE INDEX shares_album ON shares (album_id) WHERE album_id IS NOT NULL;
+CREATE INDEX shares_photo ON shares (photo_id, user_id, id);
+CREATE INDEX shares_album ON shares (album_id, user_id, id);
 
 -- Those that show something now, with their owners.
 CREATE VIEW open_shares AS
