@@ -90,7 +90,8 @@ func (s *Server) showShare(
 // shareHeader is the header of a request about a share.
 func (s *Server) shareHeader(r *http.Request, x *exchange, share page.Share) nats.Header {
 	header := nats.Header{wire.HeaderRequest: {x.number.String()}, wire.HeaderShare: {share.ID()}}
-	if grant, count := session.Token(r.Header["Cookie"], grantCookie(s.secureFor(r))); count == 1 && wire.ValidKey(grant) {
+	grant, count := session.Token(r.Header["Cookie"], grantCookie(s.secureFor(r)))
+	if count == 1 && wire.ValidKey(grant) {
 		header.Set(wire.HeaderGrant, grant)
 	}
 	return header

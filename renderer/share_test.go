@@ -127,7 +127,8 @@ func TestShareLinks(t *testing.T) {
 	g := &guest{st: st, t: t, share: photo}
 	shown, err := g.see(wire.ShareRequest{})
 	own := fmt.Sprintf("%s/50/640.jpg", photo.Path())
-	if err != nil || !slices.Contains(texts(t, shown, "h1"), "Moonrise 50") || !bytes.Contains(shown.Body, []byte(own)) {
+	if err != nil || !slices.Contains(texts(t, shown, "h1"), "Moonrise 50") ||
+		!bytes.Contains(shown.Body, []byte(own)) {
 		t.Errorf("the page of a photo: %v", err)
 	}
 	for _, secret := range []string{"og:url", "og:image", "canonical", "/img/", "/me/pictures", "for &lt;mother"} {
@@ -151,7 +152,8 @@ func TestShareLinks(t *testing.T) {
 	for _, other := range []int64{49, 51, 101, 999} {
 		page, err := g.see(wire.ShareRequest{Photo: other})
 		picture, bad := g.see(wire.ShareRequest{Photo: other, Width: 320})
-		if !errors.Is(err, wire.ErrNotFound) || !errors.Is(bad, wire.ErrNotFound) || len(page.Body)+len(picture.Body) > 0 {
+		if !errors.Is(err, wire.ErrNotFound) || !errors.Is(bad, wire.ErrNotFound) ||
+			len(page.Body)+len(picture.Body) > 0 {
 			t.Errorf("photo %d by a link to another: %v, %v", other, err, bad)
 		}
 	}
@@ -185,7 +187,8 @@ func TestShareLinks(t *testing.T) {
 		return nil
 	})
 
-	if reply := dorothea.do(wire.ActionUnshare, "theft", "end", photoID); reply.Header.Get(wire.HeaderStatus) != "422" {
+	reply := dorothea.do(wire.ActionUnshare, "theft", "end", photoID)
+	if reply.Header.Get(wire.HeaderStatus) != "422" {
 		t.Errorf("another's link is revoked: %v", reply.Header)
 	}
 	if err := wire.ErrorOf(ansel.do(wire.ActionUnshare, "end", "end", photoID)); err != nil {
@@ -218,8 +221,9 @@ func TestSharePassword(t *testing.T) {
 	asks := func(what string) {
 		t.Helper()
 		form, err := g.see(wire.ShareRequest{Key: "the key"})
-		if err != nil || texts(t, form, "input[type=password]") == nil || bytes.Contains(form.Body, []byte("Moonrise")) ||
-			bytes.Contains(form.Body, []byte("Ansel")) || !bytes.Contains(form.Body, []byte(`name="key" value="the key"`)) {
+		if err != nil || texts(t, form, "input[type=password]") == nil ||
+			bytes.Contains(form.Body, []byte("Moonrise")) || bytes.Contains(form.Body, []byte("Ansel")) ||
+			!bytes.Contains(form.Body, []byte(`name="key" value="the key"`)) {
 			t.Errorf("%s: %v, %s", what, err, form.Body)
 		}
 		if _, err := g.see(wire.ShareRequest{Photo: 50, Width: 640}); !errors.Is(err, wire.ErrNotFound) {
@@ -244,7 +248,8 @@ func TestSharePassword(t *testing.T) {
 	if _, err := g.see(wire.ShareRequest{Photo: 50, Width: 640}); err != nil {
 		t.Errorf("the picture with the password: %v", err)
 	}
-	if shown, _ := g.see(wire.ShareRequest{Wait: time.Minute}); !bytes.Contains(shown.Body, []byte("too many attempts")) {
+	shown, _ := g.see(wire.ShareRequest{Wait: time.Minute})
+	if !bytes.Contains(shown.Body, []byte("too many attempts")) {
 		t.Error("after too many guesses nothing is said")
 	}
 	other, _ := ansel.share("other", "photo", "50", "password", secret)

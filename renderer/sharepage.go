@@ -49,7 +49,9 @@ func shareEndpoints(pages, passwords, files *pool) []*endpoint {
 			parse: func(m *nats.Msg) (parsed, error) {
 				v, asked, err := shareRequestOf(m)
 				return parsed{limit: wire.PageDeadline, action: &action{dropped: true,
-					run: func(ctx context.Context, d *actionRun) (*outcome, error) { return d.sharePage(ctx, v, asked) },
+					run: func(ctx context.Context, d *actionRun) (*outcome, error) {
+						return d.sharePage(ctx, v, asked)
+					},
 				}}, err
 			}},
 		{name: "share-picture", subjects: []string{wire.SubjectSharePicture}, pool: files,
@@ -74,7 +76,9 @@ func shareEndpoints(pages, passwords, files *pool) []*endpoint {
 				}
 				form, err := parseForm(wire.ActionShareOpen, m.Data, "password")
 				return parsed{limit: wire.ActionDeadline, action: &action{
-					run: func(ctx context.Context, d *actionRun) (*outcome, error) { return d.openShare(ctx, v, key, form) },
+					run: func(ctx context.Context, d *actionRun) (*outcome, error) {
+						return d.openShare(ctx, v, key, form)
+					},
 				}}, err
 			}},
 	}
@@ -142,7 +146,9 @@ func (d *actionRun) passwordOf(share *store.Share, f templates.Form) templ.Compo
 	return templates.SharePassword(templates.SharePasswordPage{Site: d.maker.site, Share: shareIn(d, share), Form: f})
 }
 
-func (d *actionRun) sharedPhoto(ctx context.Context, v shareVisit, share *store.Share, id int64) (templ.Component, error) {
+func (d *actionRun) sharedPhoto(
+	ctx context.Context, v shareVisit, share *store.Share, id int64,
+) (templ.Component, error) {
 	row, err := fromRows(ctx, d, func(ctx context.Context) (*store.SharedPhoto, error) {
 		return d.store.SharedPhoto(ctx, v.hash, id)
 	})

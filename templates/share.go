@@ -31,12 +31,12 @@ func (c ShareCard) heading() string {
 	return titleOr(c.Title)
 }
 
-// what says what the link shows.
+// what says what kind of thing the link shows.
 func (c ShareCard) what() string {
 	if c.Album != 0 {
-		return "The album “" + titleOr(shorten(c.Title, maxCardTitle)) + "”"
+		return "The album"
 	}
-	return "The photo “" + titleOr(shorten(c.Title, maxCardTitle)) + "”"
+	return "The photo"
 }
 
 // sharesPath is where one's own links are: all, or those to what the page is about; from a position on.

@@ -1,11 +1,11 @@
 // Package sharelink makes the tokens of links by which whoever has one sees a photo or an album: "/s/<token>". It also
 // makes the grants that prove that a browser has given the password of a link.
 //
-// **Input**: the site's key, the nonce of a link, its password as it is stored. **Output**: tokens and grants. **Must not
-// touch**: rows, files, the bus, passwords as they were typed.
+// **Input**: the site's key, the nonce of a link, its password as it is stored. **Output**: tokens and grants. **Must
+// not touch**: rows, files, the bus, passwords as they were typed.
 //
-// A token follows from the site's key and the nonce, so that its owner can be shown a link again, and the table of links
-// has none in it. Its SHA-256 is stored, by which a link is found.
+// A token follows from the site's key and the nonce, so that its owner can be shown a link again, and the table of
+// links has none in it. Its SHA-256 is stored, by which a link is found.
 package sharelink
 
 import (

@@ -15,8 +15,8 @@ type NewShare struct {
 	Days         int    `json:",omitempty"` // how long it lasts; 0: until it is revoked
 }
 
-// MakeShare makes a link to a photo or an album of a user's own, of which nonce and hash are stored, and of which a user
-// may have most. A repeated call makes none, whatever its nonce and hash. It returns the current version of the user.
+// MakeShare makes a link to a photo or an album of a user's own. nonce and hash are stored; a user may have most links.
+// A repeated call makes none, whatever its nonce and hash. It returns the current version of the user.
 // Errors: [ErrNotFound] for what is none of theirs, [ErrTooMany], [ErrConflict].
 func (s *Store) MakeShare(
 	ctx context.Context, key string, user int64, share NewShare, nonce, hash []byte, most int,

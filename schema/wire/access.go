@@ -74,7 +74,8 @@ func AccessTable() []Access {
 		Role: RoleEdge,
 		Publish: slices.Concat(pages, []string{
 			"private.>", ActionSubject("photo.>"), ActionSubject("account.>"), ActionSubject("profile.>"),
-			ActionSubject("own.>"), ActionSubject("share.>"), SubjectSharePage, SubjectSharePicture, SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
+			ActionSubject("own.>"), ActionSubject("share.>"), SubjectSharePage, SubjectSharePicture,
+			SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
 		},
 			UploadRequests(),
 			followStream(StreamChanges), []string{jetStream("CONSUMER.MSG.NEXT." + StreamChanges + ".*")},
