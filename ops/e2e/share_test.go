@@ -190,7 +190,7 @@ func shareAlbum(t *testing.T, s *peopleSite) {
 	visitor.get(0, fmt.Sprint(link, "/", first)).expect(http.StatusNotFound, "")
 	s.exec(fmt.Sprintf(
 		"INSERT INTO album_photos (album_id, photo_id, user_id, position) SELECT album_id, %d, user_id, %d "+
-		"FROM album_photos WHERE photo_id = %d", first, first+9, first+2))
+			"FROM album_photos WHERE photo_id = %d", first, first+9, first+2))
 	visitor.get(0, fmt.Sprint(link, "/", first)).expect(http.StatusOK, "")
 	s.exec("UPDATE shares SET expires_at = now() WHERE album_id = " + album)
 	visitor.get(0, link).expect(http.StatusNotFound, "")
@@ -392,9 +392,9 @@ func shareInBrowser(t *testing.T, s *peopleSite) {
 	first := s.post("berenice", 6)
 	s.exec(fmt.Sprintf(
 		"WITH a AS (INSERT INTO albums (user_id, title, description) SELECT id, 'Changing New York', '' "+
-		"FROM users WHERE name = 'berenice' RETURNING id, user_id) "+
-		"INSERT INTO album_photos (album_id, photo_id, user_id, position) "+
-		"SELECT a.id, n, a.user_id, n FROM a, generate_series(%d, %d) n", first, first+5))
+			"FROM users WHERE name = 'berenice' RETURNING id, user_id) "+
+			"INSERT INTO album_photos (album_id, photo_id, user_id, position) "+
+			"SELECT a.id, n, a.user_id, n FROM a, generate_series(%d, %d) n", first, first+5))
 	owner, visitor := newTab(t, parent, s.urls[1]), newTab(t, parent, s.urls[2])
 	owner.setCookies(p.cookies())
 	owner.open(fmt.Sprint("/me/photos/", first+4))
