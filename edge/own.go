@@ -21,9 +21,9 @@ func valuesOf(ref page.PrivateRef, query url.Values) url.Values {
 			values.Set("width", strconv.Itoa(ref.Width))
 		}
 		return values
-	case ref.Private == page.PrivatePhotos:
+	case ref.Private == page.PrivatePhotos, ref.Private == page.PrivateShares:
 		values := url.Values{}
-		for _, name := range [...]string{"show", "before", "undo"} {
+		for _, name := range [...]string{"show", "before", "undo", "photo", "album"} {
 			if value := query.Get(name); value != "" && len(value) <= longestList {
 				values.Set(name, value)
 			}
@@ -69,6 +69,16 @@ func afterOwn(kind page.Private, form url.Values, after string) string {
 		if form.Get("do") == "bin" {
 			query.Set("notice", wire.NoticeBinned)
 			query.Set("undo", form.Get(fieldPhotos))
+		}
+	case page.PrivateShares:
+		for _, name := range [...]string{"photo", "album"} {
+			if value := form.Get(name); value != "" {
+				query.Set(name, value)
+			}
+		}
+		query.Set("notice", wire.NoticeShared)
+		if form.Has("end") {
+			query.Set("notice", wire.NoticeUnshared)
 		}
 	default:
 		query.Set("notice", wire.NoticeRemoved)

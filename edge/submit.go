@@ -134,6 +134,11 @@ func actionOf(kind page.Private, form url.Values) (string, bool) {
 		return wire.ActionOwnPhotos, true
 	case page.PrivateBin:
 		return wire.ActionOwnBin, true
+	case page.PrivateShares:
+		if form.Has("end") {
+			return wire.ActionUnshare, true
+		}
+		return wire.ActionShare, true
 	case page.PrivateTakeout:
 		return wire.ActionTakeout, true
 	}
@@ -148,7 +153,7 @@ func afterwards(kind page.Private, who visitor, form url.Values, after string) s
 		return afterPasskey(kind, form)
 	case page.PrivateMailLink, page.PrivateConfirm, page.PrivateEmail:
 		return afterMail(kind, form)
-	case page.PrivatePhoto, page.PrivatePhotos, page.PrivateBin:
+	case page.PrivatePhoto, page.PrivatePhotos, page.PrivateBin, page.PrivateShares:
 		return afterOwn(kind, form, after)
 	case page.PrivateProfile:
 		return page.User(who.Name).Path()

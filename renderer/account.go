@@ -76,6 +76,8 @@ func accountActions(workers, passwords *pool) []accountAction {
 		{wire.ActionOwnEdit, page.PrivatePhoto, workers, true, editOwn},
 		{wire.ActionOwnPhotos, page.PrivatePhotos, workers, true, changeOwn},
 		{wire.ActionOwnBin, page.PrivateBin, workers, true, changeBin},
+		{wire.ActionShare, page.PrivateShares, passwords, true, makeShare},
+		{wire.ActionUnshare, page.PrivateShares, workers, true, endShare},
 		{wire.ActionTakeout, page.PrivateTakeout, workers, true, beginTakeout},
 		{wire.ActionPasskeySignIn, page.PrivateSignIn, workers, false, signInByPasskey},
 	}
@@ -203,6 +205,8 @@ func fieldsOf(kind page.Private) []string {
 		return []string{"photos", "do", "tag", "show", "before", "licence"}
 	case page.PrivateBin:
 		return []string{"photos", "do"}
+	case page.PrivateShares:
+		return []string{"photo", "album", "name", "password", "days", "end", "before"}
 	case page.PrivateTakeout:
 		return []string{"album"}
 	}

@@ -68,6 +68,8 @@ var notices = map[string]string{
 	wire.NoticeBinned:         "What you deleted is in the bin for 30 days.",
 	wire.NoticeRestored:       "The photos are back.",
 	wire.NoticeRemoved:        "The photos are deleted for good.",
+	wire.NoticeShared:         "The link is made. Whoever has it sees what it leads to.",
+	wire.NoticeUnshared:       "The link is revoked. It shows nothing any more.",
 	wire.NoticeTakeout:        "Your zip file is being prepared. It appears below.",
 	wire.NoticeCookies:        "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
@@ -105,11 +107,16 @@ func (d *actionRun) privatePage(
 	}
 	f.Problems = asked.Problems
 	if asked.Wait > 0 {
-		f.Problems = map[string]string{templates.FormProblem: fmt.Sprintf(
-			"There were too many attempts. Try again in %d seconds", int(asked.Wait.Round(time.Second)/time.Second)+1)}
+		f.Problems = map[string]string{templates.FormProblem: tooManyAttempts(asked.Wait)}
 	}
 	view, err := d.privateView(ctx, kind, v, f, asked)
 	return &outcome{view: view}, err
+}
+
+// tooManyAttempts says when a form may be sent again.
+func tooManyAttempts(wait time.Duration) string {
+	return fmt.Sprintf("There were too many attempts. Try again in %d seconds",
+		int(wait.Round(time.Second)/time.Second)+1)
 }
 
 // privateView makes the view of a private page. For the profile's form without values it takes those of the user.
@@ -130,7 +137,7 @@ func (d *actionRun) privateView(
 		}
 	}
 	if err := errors.Join(d.addPasskeysTo(ctx, &p, v), d.addMailTo(ctx, &p, v),
-		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addTakeoutsTo(ctx, &p, v)); err != nil {
+		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addSharesTo(ctx, &p, v), d.addTakeoutsTo(ctx, &p, v)); err != nil {
 		return nil, err
 	}
 	for _, session := range asked.Sessions {

@@ -22,6 +22,7 @@ import (
 	"flickrkillr/renderer/mail"
 	"flickrkillr/renderer/passkey"
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/sharelink"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/monotonic"
@@ -114,11 +115,12 @@ type Service struct {
 	started  time.Time
 	clock    wire.Clock
 	passkeys *passkey.Ceremonies // valid once Run has read the site's key, as maker.keys is
+	links    *sharelink.Links    // likewise
 	mail     *mail.Queue         // nil: no mail is sent
 	mailing  sync.WaitGroup      // until the queue has ended
 
 	pages, searches, sitemaps, files, ownFiles, images, actions, passwords, privates *pool
-	chunks, uploading, finishes, originals                                           *pool
+	shares, chunks, uploading, finishes, originals                                   *pool
 
 	decoders     decoders
 	shared       *sharedForms
@@ -211,12 +213,14 @@ func New(cfg Config) (*Service, error) {
 	s.actions = actions("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers)
 	s.passwords = actions("passwords", passwordWorkers(), passwordQueue)
 	s.privates = actions("private", privateWorkers, privateQueue)
+	s.shares = actions("shares", shareWorkers, shareQueue)
 	s.chunks = actions("chunks", chunkWorkers, chunkQueue)
 	s.uploading = actions("uploads", uploadWorkers, uploadQueue)
 	s.finishes = actions("finishes", finishWorkers, finishQueue)
 	s.originals = actions("originals", originalWorkers, originalQueue)
 	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords, s.privates,
 		s.ownFiles)
+	s.endpoints = append(s.endpoints, shareEndpoints(s.shares, s.passwords, s.ownFiles)...)
 	s.endpoints = append(s.endpoints, uploadEndpoints(s.uploads, s.chunks, s.uploading, s.finishes)...)
 	s.endpoints = append(s.endpoints, originalEndpoints(s.uploads, s.originals)...)
 	s.endpoints = append(s.endpoints, takeoutEndpoints(s.uploads, s.originals)...)
@@ -252,10 +256,10 @@ const (
 )
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
-// relay, the search index, the counts of tags, the rows of deleted accounts, the other leftovers of changes, zip
-// files that are prepared, and pictures that are developed; those of the workers for passwords, private pages, uploads and originals; and rowConns
-// for the rows of pictures.
-const fixedConns = 8 + maxPasswordWorkers + privateWorkers + uploadWorkers + finishWorkers +
+// relay, the search index, the counts of tags, the rows of deleted accounts, the other leftovers of changes, zip files
+// that are prepared, and pictures that are developed; those of the workers for passwords, private pages, shares, uploads
+// and originals; and rowConns for the rows of pictures.
+const fixedConns = 8 + maxPasswordWorkers + privateWorkers + shareWorkers + uploadWorkers + finishWorkers +
 	originalWorkers + rowConns
 
 // rowConns is how many file workers, of both pools, read rows at a time when all are busy. The row of a picture takes a

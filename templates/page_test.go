@@ -62,7 +62,8 @@ func (d document) noOtherHost(site Site) {
 	}
 	for _, n := range d.all("[srcset]") {
 		for part := range strings.SplitSeq(attr(n, "srcset"), ",") {
-			if !strings.HasPrefix(part, "/img/") && !strings.HasPrefix(part, "/me/pictures/") {
+			if !strings.HasPrefix(part, "/img/") && !strings.HasPrefix(part, "/me/pictures/") &&
+				!strings.HasPrefix(part, page.PathShares) {
 				d.t.Errorf("srcset has %q", part)
 			}
 		}
@@ -80,7 +81,9 @@ func (d document) noOtherHost(site Site) {
 		if u.Host == "" && u.Path != "" {
 			_, private := page.ParsePrivate(u.Path)
 			_, _, original := page.ParseOriginal(u.Path)
-			if _, err := page.ParsePath(u.RequestURI()); err != nil && !private && !original {
+			_, zip := page.ParseTakeout(u.Path)
+			_, shared := page.ParseShare(u.Path)
+			if _, err := page.ParsePath(u.RequestURI()); err != nil && !private && !original && !zip && !shared {
 				d.t.Errorf("link to a page that is none: %v", err)
 			}
 		}

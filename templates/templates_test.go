@@ -206,6 +206,19 @@ func everyPage(site Site) map[string]templ.Component {
 		FilesKept: 1, Removed: Holdings{Photos: 9, Files: 5}, Photos: []int64{1, 2}, Albums: []int64{3},
 		Edges: []EdgeKnows{{"host:8080", testDate}, {"host:8081", time.Time{}}},
 	})
+	link := page.Share{Token: page.ShareToken([16]byte{1, 2, 3})}
+	shared := SharedAlbumPage{Site: site, Share: link, Title: "Iceland", Description: "By <night>", Owner: ansel,
+		Photos: testCards(48), Earlier: 7, Later: 9}
+	for i := range shared.Photos {
+		shared.Photos[i].Share = page.Share{Token: link.Token, Photo: int64(i + 1)}
+		shared.Photos[i].Image.Own, shared.Photos[i].Image.Share = int64(i+1), link.Token
+	}
+	pages["private shared album"] = SharedAlbum(shared)
+	photo := SharedPhotoPage{PhotoPage: testPhoto(site), Share: link, IsAlbum: true, Album: "Iceland", Next: 9}
+	photo.Image.Own, photo.Image.Share = 7, link.Token
+	pages["private shared photo"] = SharedPhoto(photo)
+	pages["private share password"] = SharePassword(SharePasswordPage{Site: site, Share: link,
+		Form: Form{Key: "k1", Problems: map[string]string{"password": "is wrong", FormProblem: "Wait"}}})
 	codes := CodesPage{Site: site, Person: ansel, Codes: []string{"abcd-efgh-2345-6723"}}
 	pages["codes"] = Codes(codes)
 	codes.Email = "ansel@photos.example"
@@ -227,10 +240,26 @@ func testOwnCards(title string) []OwnCard {
 	return cards
 }
 
+// testShares are links with a name.
+func testShares(name string) []ShareCard {
+	link := ShareCard{ID: 7, Link: "https://photos.example/s/" + page.ShareToken([16]byte{7}), Name: name, Title: name,
+		Photo: 9, Password: true, Made: testDate, Expires: testDate, Seen: testDate, Expired: true}
+	other := link
+	other.ID, other.Photo, other.Album, other.Expired, other.Seen = 8, 0, 9, false, time.Time{}
+	return []ShareCard{link, other}
+}
+
+// testTakeouts are zip files of an album with a title and of everything, of which the second is not ready.
+func testTakeouts(title string) []TakeoutCard {
+	return []TakeoutCard{{ID: strings.Repeat("a", 26), Album: true, Title: title, Made: testDate, Until: testDate,
+		Ready: true, Photos: 1204, Size: "1.2 GB"}, {ID: strings.Repeat("b", 26), Made: testDate, Until: testDate}}
+}
+
 // testPrivate is a private page as it is after a refused form, with what somebody typed in each field.
 func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 	return PrivatePage{
 		Site: site, Kind: kind, Person: Person{Name: "ansel", Display: typed}, Codes: 10,
+		Takeouts: testTakeouts(typed), TakeoutAlbums: []TakeoutAlbum{{7, typed}},
 		Form: Form{
 			Key: "k1", Next: "/photos/ansel?x=1&y=2", Notice: "Something has happened.",
 			Values: map[string]string{
@@ -243,7 +272,8 @@ func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 			},
 		},
 		Passkeys: []PasskeyCard{{ID: "7", Label: typed, Host: typed, Created: testDate, Used: testDate}},
-		Photos:   testOwnCards(typed), Older: 7, Undo: []int64{7, 9}, Tags: []string{"sea", typed},
+		Photos:   testOwnCards(typed), Older: 7, Undo: []int64{7, 9},
+		Shares: testShares(typed), Shared: typed, Tags: []string{"sea", typed},
 		CanMail: true, Email: typed, PasskeyHost: "photos.example",
 		PasskeyOptions: `{"user":{"displayName":"` + typed + `"}}`,
 		Sessions: []SessionCard{

@@ -69,6 +69,10 @@ func TestPlans(t *testing.T) {
 		`INSERT INTO takeouts (user_id, id, title)
 			SELECT a.user_id, rpad(translate(a.user_id || 'x', '0189', 'abcd'), 26, 'z'), '' FROM accounts a`,
 		"INSERT INTO takeout_parts (takeout_id, kind, nr, data) SELECT id, 'plan', 0, '' FROM takeouts",
+		`INSERT INTO shares (user_id, photo_id, album_id, name, nonce, hash)
+			SELECT user_id, id, NULL::bigint, '', decode(repeat('00', 16), 'hex'), sha256(id::text::bytea) FROM photos
+			UNION ALL
+			SELECT user_id, NULL, id, '', decode(repeat('00', 16), 'hex'), sha256(('album' || id)::bytea) FROM albums`,
 		"VACUUM ANALYZE")
 
 	traced := &statements{}
@@ -145,6 +149,11 @@ func TestPlans(t *testing.T) {
 		"begin_takeout('scans', $1, 7, '" + fresh + "', NULL, 2)",
 		"set_default_rights('scans', $1, 7, 'by', true)",
 		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), ownScan("bin"), ownScan("empty"),
+		"make_share('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), NULL, '', NULL, 7, " +
+			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
+		"make_share('scans', $1, 1, NULL, (SELECT max(id) FROM albums WHERE user_id = 1), '', NULL, NULL, " +
+			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
+		"end_share('scans', $1, 1, (SELECT max(id) FROM shares WHERE user_id = 1))",
 		"(SELECT 'done' AS outcome FROM empty_bins('1 hour', 200), (SELECT $1::bytea) AS key) AS emptied",
 		"(SELECT 'done' AS outcome FROM make_link(sha256($1), 10, " +
 			"(SELECT password_at FROM accounts WHERE user_id = 10), 'email', 'a@b.example', 'scans', 3)) AS made",
@@ -391,6 +400,26 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.ChangeOwnPhotos(ctx, "owns", 1, []int64{newestOf1}, store.OwnTag, "x")
 			return err
 		}},
+		"MakeShare": {func() error {
+			_, err := s.MakeShare(ctx, "share", 1, store.NewShare{Photo: newestOf1}, make([]byte, 16), make([]byte, 32),
+				1<<20)
+			return err
+		}},
+		"EndShare": {func() error { _, err := s.EndShare(ctx, "unshare", 1, 1<<40); return absent(err) }},
+		"OwnShares": {
+			func() error { _, err := s.OwnShares(ctx, 1, 0, 0, 0); return err },
+			func() error { _, err := s.OwnShares(ctx, 1, newestOf1, 0, 0); return err },
+			func() error { _, err := s.OwnShares(ctx, 1, 0, 1, 0); return err },
+		},
+		"OwnAlbumTitle": {func() error { _, err := s.OwnAlbumTitle(ctx, 1, 1); return absent(err) }},
+		"Share":         {func() error { _, err := s.Share(ctx, shareHash("album1")); return err }},
+		"ShareSeen":     {func() error { return s.ShareSeen(ctx, 1) }},
+		"SharedPhoto":   {func() error { _, err := s.SharedPhoto(ctx, shareHash("album1"), 1); return absent(err) }},
+		"SharedPicture": {func() error { _, err := s.SharedPicture(ctx, shareHash("album1"), 1); return absent(err) }},
+		"SharedAlbum": {
+			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 1, 0); return err },
+			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 0, 20); return err },
+		},
 		"EmptyBins":  {func() error { _, err := s.EmptyBins(ctx, time.Hour); return err }},
 		"OwnPhoto":   {func() error { _, err := s.OwnPhoto(ctx, 1, 1); return absent(err) }},
 		"OwnPicture": {func() error { _, err := s.OwnPicture(ctx, 1, 1); return absent(err) }},

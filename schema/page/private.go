@@ -33,6 +33,7 @@ const (
 	PrivatePhoto   // the form that changes one of them
 	PrivateBin     // photos that one has deleted, for 30 days
 	PrivatePicture // the picture of one's own photo, a JPEG
+	PrivateShares  // links to one's own photos and albums
 	PrivateTakeout // makes zip files of one's own photos, and lists them
 
 	privateCount = int(iota)
@@ -51,7 +52,7 @@ var privates = [privateCount]struct{ name, path string }{
 	{"sessions", "/me/sessions"}, {"profile", "/me/profile"}, {"delete", "/me/delete"}, {"tokens", "/me/tokens"},
 	{"codes", "/me/codes"}, {"passkeys", "/me/passkeys"}, {"new-passkey", "/me/passkeys/new"},
 	{"email", "/me/email"}, {"confirm", "/confirm"}, {"upload", "/upload"}, {"photos", "/me/photos"},
-	{"photo", "/me/photos/"}, {"bin", "/me/bin"}, {"picture", "/me/pictures/"},
+	{"photo", "/me/photos/"}, {"bin", "/me/bin"}, {"picture", "/me/pictures/"}, {"shares", "/me/shares"},
 	{"takeout", "/me/takeout"},
 }
 

@@ -74,7 +74,8 @@ func AccessTable() []Access {
 		Role: RoleEdge,
 		Publish: slices.Concat(pages, []string{
 			"private.>", ActionSubject("photo.>"), ActionSubject("account.>"), ActionSubject("profile.>"),
-			ActionSubject("own.>"), SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
+			ActionSubject("own.>"), ActionSubject("share.>"), SubjectSharePage, SubjectSharePicture,
+			SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
 		},
 			UploadRequests(), OriginalRequests(), TakeoutRequests(),
 			followStream(StreamChanges), []string{jetStream("CONSUMER.MSG.NEXT." + StreamChanges + ".*")},
@@ -98,7 +99,8 @@ func AccessTable() []Access {
 			jetStream("STREAM.UPDATE." + StreamChanges), // the relay writes its site into the metadata
 		}, remakeStream(StreamChanges)),
 		Subscribe: slices.Concat(
-			queued(QueueRenderer, slices.Concat(pages, []string{"private.>", ActionSubject(">")}, UploadRequests(),
+			queued(QueueRenderer, slices.Concat(pages,
+				[]string{"private.>", SubjectSharePage, SubjectSharePicture, ActionSubject(">")}, UploadRequests(),
 				OriginalRequests(), TakeoutRequests())...),
 			plain(SubjectHeartbeat, SubjectCancels), discovered(RoleRenderer),
 		),

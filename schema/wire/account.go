@@ -79,7 +79,7 @@ func ParseAccount(s string) (a Account, err error) {
 func HashesPassword(subject string) bool {
 	switch strings.TrimPrefix(subject, prefixAction) {
 	case ActionSignUp, ActionSignIn, ActionRecover, ActionPassword, ActionDelete, ActionCodes, ActionPasskeyBegin,
-		ActionReset, ActionEmail, ActionToken:
+		ActionReset, ActionEmail, ActionToken, ActionShare, ActionShareOpen:
 		return true
 	}
 	return false
