@@ -57,6 +57,12 @@ func (s *Store) idempotent(
 			return nil, ErrTooMany
 		case "copied":
 			return nil, ErrCopied
+		case "no parent":
+			return nil, ErrNoParent
+		case "too deep":
+			return nil, ErrTooDeep
+		case "hidden":
+			return nil, ErrHidden
 		}
 		changes := make([]Change, len(scopes))
 		for i := range changes {
