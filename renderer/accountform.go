@@ -68,7 +68,7 @@ func (f form) shown() map[string]string {
 	for _, name := range []string{
 		"name", "display", "bio", "sessions", "tokens", "id", "label", "email", "token", "title", "description",
 		"tags", "taken", "visibility", "photos", "tag", "show", "before", wasPrefix + "taken",
-		wasPrefix + "visibility",
+		wasPrefix + "visibility", "do", "album", "parent", "at", "after",
 	} {
 		values[name] = f[name]
 	}

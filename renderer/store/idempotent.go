@@ -63,6 +63,8 @@ func (s *Store) idempotent(
 			return nil, ErrTooDeep
 		case "hidden":
 			return nil, ErrHidden
+		case "too long":
+			return nil, ErrLongTitle
 		}
 		changes := make([]Change, len(scopes))
 		for i := range changes {

@@ -17,6 +17,8 @@ var (
 	ErrNoParent = errors.New("the user calls no album so")
 	ErrTooDeep  = errors.New("an album that has albums, or is in one, goes into no other")
 	ErrHidden   = errors.New("not everybody may see the photo")
+	// ErrLongTitle: no album has the label, which is too long for the title of a new one.
+	ErrLongTitle = errors.New("the title of an album has 200 characters at most")
 )
 
 // AlbumEdit is a change of a user's own album. A nil field stays as it is.
@@ -62,7 +64,7 @@ func (s *Store) CoverOwnAlbum(ctx context.Context, key string, user, album, phot
 // AddToOwnAlbum puts those of some photos that are a user's, at most 200, at the end of the album with the label, in
 // the given order. It makes the album if there is none, and leaves photos that are in it where they are. It returns the
 // scope of the user, and that of an album that it has made. Errors: [ErrNotFound] if none of the photos is theirs,
-// [ErrTooMany] if they have as many albums as they may, [ErrConflict].
+// [ErrTooMany] if they have as many albums as they may, [ErrLongTitle], [ErrConflict].
 func (s *Store) AddToOwnAlbum(ctx context.Context, key string, user int64, label string, photos []int64) (
 	[]Change, error,
 ) {

@@ -338,7 +338,7 @@ END $$;
 -- +goose StatementBegin
 -- Puts photos of a user's own at the end of the album that they call so, in the given order, and makes the album if
 -- there is none. Photos that are in it stay where they are. "not found": none of the photos is theirs, or all are in
--- the bin; "too many": the user has so many albums already.
+-- the bin; "too many": the user has so many albums already; "too long": no new album can be called so.
 CREATE FUNCTION add_to_own_album(key text, request bytea, its_user bigint, label text, ids bigint[], most integer)
     RETURNS action_outcome LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -360,6 +360,10 @@ BEGIN
     END IF;
     its := album_called(its_user, label);
     IF its IS NULL THEN
+        IF char_length(label) > 200 THEN
+            result.outcome := 'too long';
+            RETURN result;
+        END IF;
         made := insert_own_album(its_user, label, '', NULL, most);
         IF made IS NULL THEN
             result.outcome := 'too many';
