@@ -10,7 +10,7 @@ import (
 )
 
 // afterAlbum is where a form about one's own albums leads to: to the album, a new one, too, or to the list of them.
-func afterAlbum(kind page.Private, form url.Values, changed []wire.Dep) string {
+func afterAlbum(kind page.Private, form url.Values, changed []wire.Change) string {
 	query, to := url.Values{}, page.PrivateAlbums.Path()
 	do := form.Get("do")
 	if kind == page.PrivateAlbum && do != "delete" {

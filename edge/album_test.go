@@ -12,11 +12,11 @@ import (
 // same page of it.
 func TestAfterAlbum(t *testing.T) {
 	t.Parallel()
-	made := []wire.Dep{{Scope: "user.ansel", Version: 7}, {Scope: "album.12", Version: 7}}
+	made := []wire.Change{{Scope: "user.ansel", Version: 7}, {Scope: "album.12", Version: 7}}
 	for _, c := range []struct {
 		kind    page.Private
 		form    url.Values
-		changed []wire.Dep
+		changed []wire.Change
 		want    string
 	}{
 		{page.PrivateAlbums, url.Values{"title": {"New"}}, made, "/me/albums/12"},

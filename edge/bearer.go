@@ -184,7 +184,7 @@ func (s *Server) submitJSON(
 }
 
 // sendChanged answers a program whose form was done.
-func (s *Server) sendChanged(w http.ResponseWriter, r *http.Request, x *exchange, changed []wire.Dep) error {
+func (s *Server) sendChanged(w http.ResponseWriter, r *http.Request, x *exchange, changed []wire.Change) error {
 	done := struct {
 		Changed map[string]int64 `json:"changed"` // versions by scope
 	}{map[string]int64{}}
