@@ -29,7 +29,7 @@ func TestAfterOwn(t *testing.T) {
 		{page.PrivatePhotos, url.Values{"do": {"tag"}, "show": {"untagged"}, "before": {"99"}, "photos": {"7"}},
 			"/me/photos?before=99&notice=changed&show=untagged"},
 		{page.PrivatePhotos, url.Values{"do": {"bin"}, "photos": {"7,9"}}, "/me/photos?notice=binned&undo=7%2C9"},
-		{page.PrivatePhotos, url.Values{"do": {"album"}, "album": {"Trips"}, "photos": {"7"}}, "/me/photos?notice=added"},
+		{page.PrivatePhotos, url.Values{"do": {"album"}, "album": {"Trips"}}, "/me/photos?notice=added"},
 		{page.PrivatePhotos, url.Values{"do": {"unalbum"}, "album": {"Trips"}}, "/me/photos?notice=taken"},
 		{page.PrivateBin, url.Values{"do": {"restore"}, "photos": {"7"}}, "/me/bin?notice=restored"},
 		{page.PrivateBin, url.Values{"do": {"restore"}, "photos": {"7"}, "to": {"photos"}},

@@ -74,8 +74,8 @@ func changedAlbum(changes []store.Change, err error) (*outcome, error) {
 	return &outcome{changes: changes}, nil
 }
 
-// addToAlbum puts the photos that were chosen into the album that was named. Those of a list that shows the newest first
-// go in with the oldest first.
+// addToAlbum puts the photos that were chosen into the album that was named. Those of a list that shows the newest
+// first go in with the oldest first.
 func addToAlbum(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	ids, label, err := a.form.chosenAlbum(a.form["do"] == "add")
 	if err != nil {

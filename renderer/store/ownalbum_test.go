@@ -360,7 +360,8 @@ func TestOwnAlbumsAtOnce(t *testing.T) {
 	}
 }
 
-// TestOwnAlbumReads: a person sees all photos of their album once, in its order, but those in the bin; and their albums.
+// TestOwnAlbumReads: a person sees all photos of their album once, in its order, without those in the bin; and their
+// albums.
 func TestOwnAlbumReads(t *testing.T) {
 	t.Parallel()
 	s, pool := ownAlbum(t)

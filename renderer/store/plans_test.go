@@ -371,7 +371,10 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			return err
 		}},
 		"CoverOwnAlbum": {func() error { _, err := s.CoverOwnAlbum(ctx, "ca", 1, 1, 0); return err }},
-		"AddToOwnAlbum": {func() error { _, err := s.AddToOwnAlbum(ctx, "aa", 1, "New", []int64{newestOf1}); return err }},
+		"AddToOwnAlbum": {func() error {
+			_, err := s.AddToOwnAlbum(ctx, "aa", 1, "New", []int64{newestOf1})
+			return err
+		}},
 		"MoveInOwnAlbum": {func() error {
 			_, err := s.MoveInOwnAlbum(ctx, "mv", 1, 1, []int64{newestOf1}, store.MoveFirst, 0)
 			return absent(err)

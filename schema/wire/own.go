@@ -17,14 +17,14 @@ const (
 // Actions with one's own albums. An album is called by its title, or, in another one, by "Other / Title", in whatever
 // case. Albums that are another's, and those that do not exist, are an [ErrNotFound].
 const (
-	// do: make, or nothing, with a title and perhaps a description, and parent: the album that it goes into; add or take
-	// with an album, which add makes if there is none, and photos, as above, which add puts at its end in their order.
-	// The changes after make have the new album's scope.
+	// do: make, or nothing, with a title and perhaps a description, and parent: the album that it goes into; add or
+	// take with an album, which add makes if there is none, and photos, as above, which add puts at its end in their
+	// order. The changes after make have the new album's scope.
 	ActionOwnAlbums = "own.albums"
 	// id; do: save with title, description, parent ("" for none), of which what is not given stays as it is; delete,
-	// which leaves the photos; take, first, last, earlier or later with photos; before or after with photos, and at: the
-	// photo before or after which they go; place with photos, and at: the number of the place; cover with one photo, or
-	// none for the first of the album
+	// which leaves the photos; take, first, last, earlier or later with photos; before or after with photos, and at:
+	// the photo before or after which they go; place with photos, and at: the number of the place; cover with one
+	// photo, or none for the first of the album
 	ActionOwnAlbum = "own.album"
 )
 
