@@ -18,6 +18,14 @@ type OwnAlbumCard struct {
 
 func (c OwnAlbumCard) path() string { return page.OwnAlbum(c.ID).Path() }
 
+// holds says what is in the album.
+func (c OwnAlbumCard) holds() string {
+	if c.Count == 0 && len(c.Inside) > 0 {
+		return counted(len(c.Inside), "album")
+	}
+	return counted(c.Count, "public photo")
+}
+
 // coverHeight is that of the picture of the cover, at 320 px of width.
 func (c OwnAlbumCard) coverHeight() string {
 	_, h := c.Cover.scaled(320)

@@ -107,6 +107,8 @@ func TestOwnAlbums(t *testing.T) {
 		{"taken out by the label", []action{takeFrom(0, "YOSEMITE", 4)}, "Yosemite 1 #1 *1", "user.ansel"},
 		{"cover", []action{both, cover(1, 2)}, "Yosemite 1,4,2 #2 *2", "user.ansel"},
 		{"no cover", []action{both, cover(1, 2), cover(1, 0)}, "Yosemite 1,4,2 #2 *1", "user.ansel"},
+		{"the cover of one in another", append(nested, addTo("trips / yosemite", 2), cover(1, 2)),
+			"Yosemite in Trips 1,4,2 #2 *2; Trips *2", "user.ansel"},
 		{"the cover taken out", []action{both, cover(1, 2), takeFrom(1, "", 2)}, "Yosemite 1,4 #1 *1",
 			"user.ansel"},
 		{"the cover put into the bin", []action{both, cover(1, 2), change(store.OwnBin, "", 2)},

@@ -5,7 +5,7 @@ ALTER TABLE albums
     ADD COLUMN parent bigint, -- the album that it is in, of the same owner and in none itself; NULL: it is in none
     ADD COLUMN cover_photo bigint, -- counts while it is a public photo of the album; the first such one otherwise
     ADD CHECK (parent <> id);
-CREATE INDEX albums_parent ON albums (parent, id) WHERE parent IS NOT NULL;
+CREATE INDEX albums_parent ON albums (parent, id);
 ALTER TABLE albums ADD FOREIGN KEY (parent, user_id) REFERENCES albums (id, user_id) ON DELETE SET NULL (parent);
 
 -- Positions have gaps, so that a photo is moved by writing its own row alone. Who appends to an album begins at
@@ -23,10 +23,13 @@ CREATE FUNCTION album_cover(its_album bigint, chosen bigint) RETURNS SETOF photo
             WHERE m.album_id = its_album AND m.photo_id = chosen),
         (SELECT p.id FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
             WHERE m.album_id = its_album ORDER BY m.position LIMIT 1),
-        (SELECT f.id FROM albums k JOIN album_counts n ON n.album_id = k.id AND n.photo_count > 0, LATERAL (
-                SELECT p.id FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
-                WHERE m.album_id = k.id ORDER BY m.position LIMIT 1
-            ) AS f WHERE k.parent = its_album ORDER BY k.id LIMIT 1))
+        (SELECT coalesce(
+                (SELECT p.id FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
+                    WHERE m.album_id = k.id AND m.photo_id = k.cover_photo),
+                (SELECT p.id FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
+                    WHERE m.album_id = k.id ORDER BY m.position LIMIT 1))
+            FROM albums k JOIN album_counts n ON n.album_id = k.id AND n.photo_count > 0
+            WHERE k.parent = its_album ORDER BY k.id LIMIT 1))
 $$;
 -- +goose StatementEnd
 
