@@ -25,8 +25,8 @@ func valuesOf(ref page.PrivateRef, query url.Values) url.Values {
 		values := shortValues(query, "after", "before")
 		values.Set("id", strconv.FormatInt(ref.Album, 10))
 		return values
-	case ref.Private == page.PrivatePhotos:
-		return shortValues(query, "show", "before", "undo")
+	case ref.Private == page.PrivatePhotos, ref.Private == page.PrivateShares:
+		return shortValues(query, "show", "before", "undo", "photo", "album")
 	case ref.Private == page.PrivateAlbums:
 		return shortValues(query, "before")
 	}
@@ -93,6 +93,16 @@ func afterOwn(kind page.Private, form url.Values, after string) string {
 			query.Set("notice", wire.NoticeAdded)
 		case "unalbum":
 			query.Set("notice", wire.NoticeTaken)
+		}
+	case page.PrivateShares:
+		for _, name := range [...]string{"photo", "album"} {
+			if value := form.Get(name); value != "" {
+				query.Set(name, value)
+			}
+		}
+		query.Set("notice", wire.NoticeShared)
+		if form.Has("end") {
+			query.Set("notice", wire.NoticeUnshared)
 		}
 	default:
 		query.Set("notice", wire.NoticeRemoved)

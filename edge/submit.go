@@ -145,6 +145,11 @@ func actionOf(kind page.Private, form url.Values) (string, bool) {
 		return wire.ActionOwnAlbums, true
 	case page.PrivateAlbum:
 		return wire.ActionOwnAlbum, true
+	case page.PrivateShares:
+		if form.Has("end") {
+			return wire.ActionUnshare, true
+		}
+		return wire.ActionShare, true
 	}
 	return "", false
 }
@@ -157,7 +162,7 @@ func afterwards(kind page.Private, who visitor, form url.Values, after string) s
 		return afterPasskey(kind, form)
 	case page.PrivateMailLink, page.PrivateConfirm, page.PrivateEmail:
 		return afterMail(kind, form)
-	case page.PrivatePhoto, page.PrivatePhotos, page.PrivateBin:
+	case page.PrivatePhoto, page.PrivatePhotos, page.PrivateBin, page.PrivateShares:
 		return afterOwn(kind, form, after)
 	case page.PrivateProfile:
 		return page.User(who.Name).Path()

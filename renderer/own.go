@@ -24,9 +24,12 @@ const maxTags = 100
 // nothing: a form that was opened earlier does not show to everybody what was made private since.
 const wasPrefix = "was-"
 
+// shownBefore are the fields that have such a field beside them.
+var shownBefore = []string{"taken", "visibility", "licence", "download"}
+
 // changed removes from a form the fields that are as they were shown.
 func (f form) changed() {
-	for _, name := range []string{"taken", "visibility"} {
+	for _, name := range shownBefore {
 		if was, ok := f[wasPrefix+name]; ok && was == f[name] {
 			delete(f, name)
 		}
@@ -53,12 +56,19 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all.note(problem)
 	edit.Private, problem = a.form.visibility()
 	all.note(problem)
+	rights, problem := a.form.rights()
+	all.note(problem)
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		return d.store.EditOwnPhoto(ctx, a.key, a.user, id, edit)
 	})
+	if err == nil && rights != (store.RightsEdit{}) {
+		var more []store.Change
+		more, err = d.changeRights(ctx, a.key, a.user, []int64{id}, rights)
+		changes = newest(changes, more)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +77,9 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 
 // What the buttons of the two lists do to the photos that were chosen.
 var (
-	photoChanges = []store.OwnChange{store.OwnTag, store.OwnUntag, store.OwnPublic, store.OwnPrivate, store.OwnBin}
-	binChanges   = []store.OwnChange{store.OwnRestore, store.OwnRemove, store.OwnEmpty}
+	photoChanges = []store.OwnChange{store.OwnTag, store.OwnUntag, store.OwnPublic, store.OwnPrivate, store.OwnBin,
+		doLicence, doOpen, doClose}
+	binChanges = []store.OwnChange{store.OwnRestore, store.OwnRemove, store.OwnEmpty}
 )
 
 func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
@@ -109,7 +120,14 @@ func changeChosen(ctx context.Context, d *actionRun, a attempt, allowed []store.
 		}
 		tag = (*tags)[0]
 	}
+	rights, problem := rightsOf(change, a.form)
+	if problem != nil {
+		return nil, problem
+	}
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		if rights != (store.RightsEdit{}) {
+			return d.store.ChangeOwnRights(ctx, a.key, a.user, ids, rights)
+		}
 		return d.store.ChangeOwnPhotos(ctx, a.key, a.user, ids, change, tag)
 	})
 	if errors.Is(err, store.ErrNotFound) {

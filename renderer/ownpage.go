@@ -39,7 +39,8 @@ func (d *actionRun) addPhotosTo(ctx context.Context, p *templates.PrivatePage, v
 			if row.TakenAt != nil {
 				f.Values["taken"] = row.TakenAt.UTC().Format("2006-01-02")
 			}
-			for _, name := range []string{"taken", "visibility"} {
+			form(f.Values).showRights(row.Rights)
+			for _, name := range shownBefore {
 				f.Values[wasPrefix+name] = f.Values[name]
 			}
 		}

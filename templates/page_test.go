@@ -63,7 +63,8 @@ func (d document) noOtherHost(site Site) {
 	}
 	for _, n := range d.all("[srcset]") {
 		for part := range strings.SplitSeq(attr(n, "srcset"), ",") {
-			if !strings.HasPrefix(part, "/img/") && !strings.HasPrefix(part, "/me/pictures/") {
+			if !strings.HasPrefix(part, "/img/") && !strings.HasPrefix(part, "/me/pictures/") &&
+				!strings.HasPrefix(part, page.PathShares) {
 				d.t.Errorf("srcset has %q", part)
 			}
 		}
@@ -74,12 +75,15 @@ func (d document) noOtherHost(site Site) {
 			d.t.Errorf("link to %q: %v", attr(n, "href"), err)
 			continue
 		}
-		if (u.Host != "" || u.Scheme != "") && attr(n, "rel") != "nofollow ugc noopener" {
+		toLicence := attr(n, "rel") == "license" && u.Host == "creativecommons.org"
+		if (u.Host != "" || u.Scheme != "") && attr(n, "rel") != "nofollow ugc noopener" && !toLicence {
 			d.t.Errorf("link to %q has rel=%q", u, attr(n, "rel"))
 		}
 		if u.Host == "" && u.Path != "" {
 			_, private := page.ParsePrivate(u.Path)
-			if _, err := page.ParsePath(u.RequestURI()); err != nil && !private {
+			_, _, original := page.ParseOriginal(u.Path)
+			_, shared := page.ParseShare(u.Path)
+			if _, err := page.ParsePath(u.RequestURI()); err != nil && !private && !original && !shared {
 				d.t.Errorf("link to a page that is none: %v", err)
 			}
 		}

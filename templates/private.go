@@ -24,10 +24,12 @@ type PrivatePage struct {
 	Made     MadeToken     // the token that was made just now; zero: none
 	Uploads  []UploadLine  // what became of the files that were sent just now
 
-	Photos []OwnCard // a page of their own photos, the bin, or the one that the form is about
-	Older  int64     // position of the next page of photos; 0: there is none
-	Undo   []int64   // photos that they have put into the bin just now
-	Tags   []string  // that they use most
+	Photos []OwnCard   // a page of their own photos, the bin, or the one that the form is about
+	Older  int64       // position of the next page of photos; 0: there is none
+	Shares []ShareCard // a page of their links, newest first
+	Shared string      // the title of the photo or album that a new link is to show; "": none is to be made
+	Undo   []int64     // photos that they have put into the bin just now
+	Tags   []string    // that they use most
 
 	Albums     []OwnAlbumCard // a page of their own albums
 	Album      OwnAlbum       // the one that the forms are about, whose photos are in Photos
@@ -150,6 +152,8 @@ func Private(p PrivatePage) templ.Component {
 		return ownAlbums(p)
 	case page.PrivateAlbum:
 		return ownAlbum(p)
+	case page.PrivateShares:
+		return shares(p)
 	}
 	return signIn(p)
 }

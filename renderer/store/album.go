@@ -111,28 +111,32 @@ func collectAlbum(rows pgx.Rows, id int64, backwards bool) (AlbumPage, error) {
 		page.absent("album."+strconv.FormatInt(id, 10), tombstone)
 		return page, nil
 	}
-	page.setNeighbours(positions, backwards, behind)
+	page.Photos, page.Previous, page.Next = placed(page.Photos, positions, backwards, behind)
 	return page, nil
 }
 
-func (p *AlbumPage) setNeighbours(positions []int32, backwards, behind bool) {
-	more := len(p.Photos) > PageSize
+// placed makes a page of an album from up to PageSize+1 rows with their positions, read from a position backwards or
+// forwards. behind says whether there are photos on the other side of it. It returns the positions of the neighbouring
+// pages, see [AlbumPage].
+func placed[T any](rows []T, positions []int32, backwards, behind bool) (page []T, previous, next int64) {
+	more := len(rows) > PageSize
 	if more {
-		p.Photos, positions = p.Photos[:PageSize], positions[:PageSize]
+		rows, positions = rows[:PageSize], positions[:PageSize]
 	}
-	previous, next := behind, more
+	hasPrevious, hasNext := behind, more
 	if backwards {
-		slices.Reverse(p.Photos)
+		slices.Reverse(rows)
 		slices.Reverse(positions)
-		previous, next = more, behind
+		hasPrevious, hasNext = more, behind
 	}
 	if len(positions) == 0 {
-		return
+		return rows, 0, 0
 	}
-	if previous {
-		p.Previous = int64(positions[0])
+	if hasPrevious {
+		previous = int64(positions[0])
 	}
-	if next {
-		p.Next = int64(positions[len(positions)-1])
+	if hasNext {
+		next = int64(positions[len(positions)-1])
 	}
+	return rows, previous, next
 }

@@ -79,7 +79,8 @@ type OwnPhoto struct {
 	// Read by [Store.OwnPhoto] alone.
 	Description string
 	TakenAt     *time.Time // nil: unknown
-	Tags        []string   // in alphabetical order
+	Rights      Rights
+	Tags        []string // in alphabetical order
 }
 
 // OwnPhoto reads a photo of a user's own that is not in the bin. It returns [ErrNotFound] for any other.
@@ -87,12 +88,12 @@ func (s *Store) OwnPhoto(ctx context.Context, user, id int64) (*OwnPhoto, error)
 	return read(ctx, s, "read an own photo", func(rows pgx.Rows) (*OwnPhoto, error) {
 		p, err := pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (p OwnPhoto, err error) {
 			return p, r.Scan(&p.ID, &p.PhotoID, &p.Title, &p.PostedAt, &p.Generation, &p.Width, &p.Height, &p.Color,
-				&p.Private, &p.Description, &p.TakenAt, &p.Tags)
+				&p.Private, &p.Description, &p.TakenAt, &p.Rights.Licence, &p.Rights.Downloadable, &p.Tags)
 		})
 		return &p, orNotFound(err)
 	}, `
 		SELECT p.id, p.id, p.title, p.posted_at, p.picture, p.width, p.height, p.color, p.private, p.description,
-			p.taken_at, (SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags t JOIN tags g ON g.id = t.tag_id
+			p.taken_at, p.licence, p.downloadable, (SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags t JOIN tags g ON g.id = t.tag_id
 				WHERE t.photo_id = p.id)
 		FROM photos p WHERE p.id = $2 AND p.user_id = $1 AND p.binned_at IS NULL`, user, id)
 }

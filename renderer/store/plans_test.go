@@ -18,6 +18,7 @@ import (
 
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
 )
 
 // passwordHash is one that no password has.
@@ -65,6 +66,13 @@ func TestPlans(t *testing.T) {
 		"INSERT INTO quota_use SELECT user_id, 1, 5 FROM accounts WHERE user_id > 1",
 		`INSERT INTO unmade_pictures (image_id, due_at)
 			SELECT rpad(translate('x' || g, '0189', 'abcd'), 26, 'z'), now() FROM generate_series(1, 4000) g`,
+		`INSERT INTO takeouts (user_id, id, title)
+			SELECT a.user_id, rpad(translate(a.user_id || 'x', '0189', 'abcd'), 26, 'z'), '' FROM accounts a`,
+		"INSERT INTO takeout_parts (takeout_id, kind, nr, data) SELECT id, 'plan', 0, '' FROM takeouts",
+		`INSERT INTO shares (user_id, photo_id, album_id, name, nonce, hash)
+			SELECT user_id, id, NULL::bigint, '', decode(repeat('00', 16), 'hex'), sha256(id::text::bytea) FROM photos
+			UNION ALL
+			SELECT user_id, NULL, id, '', decode(repeat('00', 16), 'hex'), sha256(('album' || id)::bytea) FROM albums`,
 		"VACUUM ANALYZE")
 
 	traced := &statements{}
@@ -136,7 +144,15 @@ func TestPlans(t *testing.T) {
 			"', 'no') ON true) AS refused",
 		"edit_own_photo('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), 'Title', NULL, " +
 			"'{x,lake}', true, '2026-02-28', true)",
+		"change_own_rights('scans', $1, 1, ARRAY(SELECT id FROM photos WHERE user_id = 1 AND NOT private " +
+			"ORDER BY id DESC LIMIT 10), 'by', true)",
+		"set_default_rights('scans', $1, 7, 'by', true)",
 		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), ownScan("bin"), ownScan("empty"),
+		"make_share('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), NULL, '', NULL, 7, " +
+			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
+		"make_share('scans', $1, 1, NULL, (SELECT max(id) FROM albums WHERE user_id = 1), '', NULL, NULL, " +
+			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
+		"end_share('scans', $1, 1, (SELECT max(id) FROM shares WHERE user_id = 1))",
 		"(SELECT 'done' AS outcome FROM empty_bins('1 hour', 200), (SELECT $1::bytea) AS key) AS emptied",
 		"make_own_album('scans', $1, 1, 'Newer', '', (SELECT title FROM albums WHERE id = 1), 1000)",
 		"edit_own_album('scans', $1, 1, 1, 'Newer', NULL, (SELECT title FROM albums WHERE id = 2))",
@@ -191,7 +207,7 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 	search := func(q string) func() error {
 		return func() error { _, err := searchFor(ctx, s, q, 0); return err }
 	}
-	title := "Title"
+	title, licence := "Title", page.Licence("by")
 	edited := func() error { _, err := s.EditPhoto(ctx, "edit", 1, store.Edit{Title: &title}); return err }
 	passwordAt := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	code, display := sha256.Sum256([]byte("1")), "Display"
@@ -265,6 +281,18 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.EditProfile(ctx, "profile", 1, store.Profile{DisplayName: &display})
 			return err
 		}},
+		"SetDefaultRights": {func() error {
+			_, err := s.SetDefaultRights(ctx, "default-rights", 1, store.RightsEdit{Licence: &licence})
+			return err
+		}},
+		"ChangeOwnRights": {func() error {
+			_, err := s.ChangeOwnRights(ctx, "rights", 1, []int64{newestOf1}, store.RightsEdit{Licence: &licence})
+			return err
+		}},
+		"Original": {
+			func() error { _, err := s.Original(ctx, 0, 1); return absent(err) },
+			func() error { _, err := s.Original(ctx, 1, newestOf1); return err },
+		},
 		"Holdings": {func() error { _, err := s.Holdings(ctx, 1); return err }},
 		"DeleteAccount": {func() error {
 			_, err := s.DeleteAccount(ctx, "delete-account", 2000, passwordHash, code[:], 1, 1)
@@ -356,6 +384,26 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.ChangeOwnPhotos(ctx, "owns", 1, []int64{newestOf1}, store.OwnTag, "x")
 			return err
 		}},
+		"MakeShare": {func() error {
+			_, err := s.MakeShare(ctx, "share", 1, store.NewShare{Photo: newestOf1}, make([]byte, 16), make([]byte, 32),
+				1<<20)
+			return err
+		}},
+		"EndShare": {func() error { _, err := s.EndShare(ctx, "unshare", 1, 1<<40); return absent(err) }},
+		"OwnShares": {
+			func() error { _, err := s.OwnShares(ctx, 1, 0, 0, 0); return err },
+			func() error { _, err := s.OwnShares(ctx, 1, newestOf1, 0, 0); return err },
+			func() error { _, err := s.OwnShares(ctx, 1, 0, 1, 0); return err },
+		},
+		"OwnAlbumTitle": {func() error { _, err := s.OwnAlbumTitle(ctx, 1, 1); return absent(err) }},
+		"Share":         {func() error { _, err := s.Share(ctx, shareHash("album1")); return err }},
+		"ShareSeen":     {func() error { return s.ShareSeen(ctx, 1) }},
+		"SharedPhoto":   {func() error { _, err := s.SharedPhoto(ctx, shareHash("album1"), 1); return absent(err) }},
+		"SharedPicture": {func() error { _, err := s.SharedPicture(ctx, shareHash("album1"), 1); return absent(err) }},
+		"SharedAlbum": {
+			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 1, 0); return err },
+			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 0, 20); return err },
+		},
 		"EmptyBins":     {func() error { _, err := s.EmptyBins(ctx, time.Hour); return err }},
 		"OwnPhoto":      {func() error { _, err := s.OwnPhoto(ctx, 1, 1); return absent(err) }},
 		"OwnPicture":    {func() error { _, err := s.OwnPicture(ctx, 1, 1); return absent(err) }},

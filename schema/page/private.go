@@ -35,6 +35,7 @@ const (
 	PrivatePicture // the picture of one's own photo, a JPEG
 	PrivateAlbums  // one's own albums
 	PrivateAlbum   // the forms that change one of them
+	PrivateShares  // links to one's own photos and albums
 
 	privateCount = int(iota)
 )
@@ -53,7 +54,7 @@ var privates = [privateCount]struct{ name, path string }{
 	{"codes", "/me/codes"}, {"passkeys", "/me/passkeys"}, {"new-passkey", "/me/passkeys/new"},
 	{"email", "/me/email"}, {"confirm", "/confirm"}, {"upload", "/upload"}, {"photos", "/me/photos"},
 	{"photo", "/me/photos/"}, {"bin", "/me/bin"}, {"picture", "/me/pictures/"},
-	{"albums", "/me/albums"}, {"album", "/me/albums/"},
+	{"albums", "/me/albums"}, {"album", "/me/albums/"}, {"shares", "/me/shares"},
 }
 
 // PrivateRef identifies one private page. PrivateRefs are comparable with ==.
