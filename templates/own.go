@@ -15,6 +15,7 @@ type OwnCard struct {
 	ID      int64
 	Private bool
 	Chosen  bool // for what the buttons do
+	Cover   bool // it stands for the album that the page shows
 }
 
 func (p PrivatePage) ownFrame(title string) frame {
@@ -42,8 +43,11 @@ func ownGrid(cards []OwnCard) templ.Component {
 		if b = append(b, '"'); c.Chosen {
 			b = append(b, " checked"...)
 		}
-		if b = append(b, '>'); c.Private {
+		switch b = append(b, '>'); {
+		case c.Private:
 			b = append(b, `<span class="badge">Private</span>`...)
+		case c.Cover:
+			b = append(b, `<span class="badge">Cover</span>`...)
 		}
 		return c.append(b, in, i, false)
 	})

@@ -31,6 +31,9 @@ type PrivatePage struct {
 	Undo   []int64     // photos that they have put into the bin just now
 	Tags   []string    // that they use most
 
+	Albums        []OwnAlbumCard // a page of their own albums
+	Album         OwnAlbum       // the one that the forms are about, whose photos are in Photos
+	AlbumNames    []string       // what they call their albums: those that photos go into, or other albums
 	Takeouts      []TakeoutCard  // their zip files, the newest first
 	TakeoutAlbums []TakeoutAlbum // of which zip files can be made
 
@@ -147,6 +150,10 @@ func Private(p PrivatePage) templ.Component {
 		return ownPhoto(p)
 	case page.PrivateBin:
 		return ownBin(p)
+	case page.PrivateAlbums:
+		return ownAlbums(p)
+	case page.PrivateAlbum:
+		return ownAlbum(p)
 	case page.PrivateShares:
 		return shares(p)
 	case page.PrivateTakeout:
