@@ -70,7 +70,8 @@ func (f *takeouts) answer(m *nats.Msg, buf []byte) ([]byte, error) {
 	nr, _ := strconv.ParseInt(m.Header.Get(wire.HeaderOffset), 10, 64) // of a head there is none
 	if strings.HasPrefix(m.Subject, "original.") {
 		verb, user, photo, err := wire.ParseOriginal(m.Subject)
-		if err != nil || user != 7 || verb != wire.OriginalChunk || m.Header.Get(wire.HeaderFile) != fmt.Sprint("f", photo) {
+		if err != nil || user != 7 || verb != wire.OriginalChunk ||
+			m.Header.Get(wire.HeaderFile) != fmt.Sprint("f", photo) {
 			return nil, errors.Join(err, wire.ErrNotFound)
 		}
 		f.chunks.Add(1)

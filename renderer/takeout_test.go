@@ -131,8 +131,8 @@ func archiveOf(t *testing.T, r *zip.Reader) (a takeout.Archive) {
 	return a
 }
 
-// TestTakeout: people get a zip file with their originals and what they wrote about them: of everything, or of an album,
-// in its order. What is in it stays as it was.
+// TestTakeout: people get a zip file with their originals and what they wrote about them: of everything, or of an
+// album, in its order. What is in it stays as it was.
 func TestTakeout(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)

@@ -187,6 +187,12 @@ func (m *takeoutMaker) albums() error {
 		after = row.ID
 		album := takeout.Album{ID: strconv.FormatInt(row.ID, 10), Title: row.Title, Description: row.Description,
 			Created: row.CreatedAt.UTC(), Photos: make([]string, len(row.Photos))}
+		if row.Parent != 0 {
+			album.Parent = strconv.FormatInt(row.Parent, 10)
+		}
+		if row.Cover != 0 {
+			album.Cover = strconv.FormatInt(row.Cover, 10)
+		}
 		for i, id := range row.Photos {
 			album.Photos[i] = strconv.FormatInt(id, 10)
 		}

@@ -30,6 +30,8 @@ type TakenAlbum struct {
 	Title       string
 	Description string
 	CreatedAt   time.Time
+	Parent      int64   // the album that it is in; 0: it is in none
+	Cover       int64   // the photo that was chosen for it; 0: none was
 	Photos      []int64 // in their order
 }
 
@@ -99,7 +101,8 @@ func (w *TakeoutWriter) Photos(after int64) ([]TakenPhoto, error) {
 		var sums Checksums
 		err = r.Scan(&p.ID, &p.Position, &p.Image, &crc, &sums.SHA256, &size, &sums.Extension, &p.Title,
 			&p.Description, &p.TakenAt, &p.PostedAt, &p.Private, &p.Rights.Licence, &p.Rights.Downloadable,
-			&p.Camera.Model, &p.Camera.Lens, &p.Camera.Exposure, &p.Camera.Aperture, &p.Camera.FocalMM, &p.Camera.ISO, &p.Tags)
+			&p.Camera.Model, &p.Camera.Lens, &p.Camera.Exposure, &p.Camera.Aperture, &p.Camera.FocalMM,
+			&p.Camera.ISO, &p.Tags)
 		if crc != nil && size != nil {
 			sums.CRC32, sums.Bytes = uint32(*crc), *size
 			p.Checksums = &sums
@@ -112,7 +115,8 @@ func (w *TakeoutWriter) Photos(after int64) ([]TakenPhoto, error) {
 // no further one.
 func (w *TakeoutWriter) Album(after int64) (*TakenAlbum, error) {
 	rows, err := w.tx.Query(w.ctx, `
-		SELECT a.id, a.title, a.description, a.created_at, ARRAY(SELECT m.photo_id FROM album_photos m
+		SELECT a.id, a.title, a.description, a.created_at, coalesce(a.parent, 0), coalesce(a.cover_photo, 0),
+			ARRAY(SELECT m.photo_id FROM album_photos m
 			JOIN photos p ON p.id = m.photo_id AND p.binned_at IS NULL WHERE m.album_id = a.id ORDER BY m.position)
 		FROM albums a WHERE a.user_id = $1 AND a.id > $2 AND ($3::bigint = 0 OR a.id = $3) ORDER BY a.id LIMIT 1`,
 		w.takeout.User, after, w.takeout.Album)

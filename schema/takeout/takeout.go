@@ -28,7 +28,9 @@ type Album struct {
 	Title       string    `json:"title"`
 	Description string    `json:"description,omitempty"`
 	Created     time.Time `json:"created"`
-	Photos      []string  `json:"photos"` // ids, in their order
+	Parent      string    `json:"parent,omitempty"` // id of the album that it is in
+	Cover       string    `json:"cover,omitempty"`  // id of the photo that was chosen for it
+	Photos      []string  `json:"photos"`           // ids, in their order
 }
 
 // Photo is a photo. The texts are as their owner wrote them.
