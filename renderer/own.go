@@ -87,6 +87,12 @@ var (
 const doUnlisted store.OwnChange = "unlisted"
 
 func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
+	switch a.form["do"] {
+	case "album":
+		return addToAlbum(ctx, d, a)
+	case "unalbum":
+		return takeFromCalled(ctx, d, a)
+	}
 	return changeChosen(ctx, d, a, photoChanges)
 }
 
@@ -146,6 +152,13 @@ func changeChosen(ctx context.Context, d *actionRun, a attempt, allowed []store.
 
 // photos reads ids of photos with commas between them. It returns each once, in order.
 func (f form) photos(name string) ([]int64, *wire.InputError) {
+	ids, problem := f.photosAsGiven(name)
+	slices.Sort(ids)
+	return slices.Compact(ids), problem
+}
+
+// photosAsGiven is photos in the order in which they were given.
+func (f form) photosAsGiven(name string) ([]int64, *wire.InputError) {
 	if f[name] == "" {
 		return nil, nil
 	}
@@ -161,8 +174,7 @@ func (f form) photos(name string) ([]int64, *wire.InputError) {
 		}
 		ids[i] = int64(id)
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	return ids, nil
 }
 
 // tags reads tags with commas between them, each in its one form (see page.CleanTag) and once; nil when the field was

@@ -16,6 +16,7 @@ type OwnCard struct {
 	Private  bool
 	Unlisted bool // private, and whoever has its link sees it
 	Chosen   bool // for what the buttons do
+	Cover    bool // it stands for the album that the page shows
 }
 
 func (p PrivatePage) ownFrame(title string) frame {
@@ -48,6 +49,8 @@ func ownGrid(cards []OwnCard) templ.Component {
 			b = append(b, `<span class="badge">Unlisted</span>`...)
 		case c.Private:
 			b = append(b, `<span class="badge">Private</span>`...)
+		case c.Cover:
+			b = append(b, `<span class="badge">Cover</span>`...)
 		}
 		return c.append(b, in, i, false)
 	})

@@ -32,6 +32,10 @@ type PrivatePage struct {
 	Undo   []int64     // photos that they have put into the bin just now
 	Tags   []string    // that they use most
 
+	Albums     []OwnAlbumCard // a page of their own albums
+	Album      OwnAlbum       // the one that the forms are about, whose photos are in Photos
+	AlbumNames []string       // what they call their albums: those that photos go into, or other albums
+
 	CanMail bool   // the site sends mail
 	Email   string // theirs; "" if they have none
 	// The address that a link would give them; "": it is no link of theirs.
@@ -145,6 +149,10 @@ func Private(p PrivatePage) templ.Component {
 		return ownPhoto(p)
 	case page.PrivateBin:
 		return ownBin(p)
+	case page.PrivateAlbums:
+		return ownAlbums(p)
+	case page.PrivateAlbum:
+		return ownAlbum(p)
 	case page.PrivateShares:
 		return shares(p)
 	}

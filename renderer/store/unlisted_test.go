@@ -110,7 +110,8 @@ func TestUnlisted(t *testing.T) {
 				t.Errorf("%q, told %q, want %q and %q", got, told, c.want, c.told)
 			}
 			for _, line := range strings.Fields(strings.Split(c.want, ":")[1]) { // everybody else sees none of them
-				if n := one[int](t, pool, "SELECT count(*)::integer FROM photos WHERE NOT private AND id = "+line); n != 0 {
+				const public = "SELECT count(*)::integer FROM photos WHERE NOT private AND id = "
+				if n := one[int](t, pool, public+line); n != 0 {
 					t.Errorf("photo %s is public", line)
 				}
 			}
