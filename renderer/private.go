@@ -64,6 +64,7 @@ var notices = map[string]string{
 	wire.NoticeEmailRemoved:   "Your address is removed.",
 	wire.NoticeConfirmed:      "Your address is confirmed.",
 	wire.NoticeSaved:          "The photo is saved. Only you can see it.",
+	wire.NoticeUnlisted:       "The photo is saved. Whoever has its link sees it.",
 	wire.NoticeChanged:        "The photos are changed.",
 	wire.NoticeBinned:         "What you deleted is in the bin for 30 days.",
 	wire.NoticeRestored:       "The photos are back.",

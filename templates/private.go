@@ -27,6 +27,7 @@ type PrivatePage struct {
 	Photos []OwnCard   // a page of their own photos, the bin, or the one that the form is about
 	Older  int64       // position of the next page of photos; 0: there is none
 	Shares []ShareCard // a page of their links, newest first
+	Link   string      // by which whoever has it sees the unlisted photo that the form is about; "": it is none
 	Shared string      // the title of the photo or album that a new link is to show; "": none is to be made
 	Undo   []int64     // photos that they have put into the bin just now
 	Tags   []string    // that they use most

@@ -148,6 +148,7 @@ func TestPlans(t *testing.T) {
 			"ORDER BY id DESC LIMIT 10), 'by', true)",
 		"begin_takeout('scans', $1, 7, '" + fresh + "', NULL, 2)",
 		"set_default_rights('scans', $1, 7, 'by', true)",
+		unlistScan("true"), unlistScan("false"),
 		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), ownScan("bin"), ownScan("empty"),
 		"make_share('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), NULL, '', NULL, 7, " +
 			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
@@ -169,6 +170,14 @@ func TestPlans(t *testing.T) {
 	} {
 		checkScans(t, untraced, call)
 	}
+}
+
+// unlistScan makes ten photos of user 1 private, and unlisted or not.
+func unlistScan(unlist string) string {
+	return "(SELECT c.outcome FROM (SELECT " + tenOf1 + " AS ids) AS i, LATERAL change_own_photos('scans', $1, 1, i.ids, " +
+		"'private', '', 200) AS c, LATERAL set_unlisted(left('scans', length(c.outcome) + 1), 1, i.ids, " + unlist +
+		", array_fill(substr(sha256($1), 1, 16), ARRAY[10]), ARRAY(SELECT sha256(('u' || g)::bytea) " +
+		"FROM generate_series(1, 10) g))) AS unlisted"
 }
 
 // tenOf1 is ten photos of user 1.
@@ -418,8 +427,12 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			return err
 		}},
 		"MakeShare": {func() error {
-			_, err := s.MakeShare(ctx, "share", 1, store.NewShare{Photo: newestOf1}, make([]byte, 16), make([]byte, 32),
-				1<<20)
+			_, err := s.MakeShare(ctx, "share", 1, store.NewShare{Photo: newestOf1}, secret("x"), 1<<20)
+			return err
+		}},
+		"Unlisted": {func() error { _, err := s.Unlisted(ctx, 1, []int64{1, newestOf1}); return err }},
+		"UnlistOwnPhotos": {func() error {
+			_, err := s.UnlistOwnPhotos(ctx, "unlist", 1, []int64{newestOf1}, []store.ShareSecret{secret("y")})
 			return err
 		}},
 		"EndShare": {func() error { _, err := s.EndShare(ctx, "unshare", 1, 1<<40); return absent(err) }},
