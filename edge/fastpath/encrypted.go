@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // plainAnswer is for a client that speaks HTTP where TLS is spoken.
@@ -27,6 +29,12 @@ func (c *conn) shakeHands() error {
 		return io.EOF // to which net/http answers nothing
 	}
 	return encrypted.SetWriteDeadline(time.Time{})
+}
+
+// agreedOnHTTP2 reports whether client and server have agreed on HTTP/2, by ALPN.
+func (c *conn) agreedOnHTTP2() bool {
+	encrypted, ok := c.Conn.(*tls.Conn)
+	return ok && encrypted.ConnectionState().NegotiatedProtocol == http2.NextProtoTLS
 }
 
 // isHTTP reports whether the first bytes of a connection begin a request of HTTP/1.
