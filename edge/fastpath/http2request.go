@@ -58,7 +58,7 @@ func (f *http2Filter) request() (r Request, ok bool) {
 				return r, false
 			case name == ":method" && value == "GET" && !seen.method:
 				seen.method = true
-			case name == ":scheme" && !seen.scheme:
+			case name == ":scheme" && (value == "https" || value == "http") && !seen.scheme:
 				seen.scheme = true
 			case name == ":authority" && r.Host == nil && ValidHost([]byte(value)):
 				r.Host = keep(value)
