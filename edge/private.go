@@ -111,7 +111,7 @@ func (s *Server) private(
 ) error {
 	kind := ref.Private
 	if token, ok := session.Bearer(r.Header); ok {
-		return s.forToken(w, r, x, kind, signOut, token)
+		return s.forToken(w, r, x, ref, signOut, token)
 	}
 	write := r.Method == http.MethodPost
 	if !write && (signOut || r.Method != http.MethodGet && r.Method != http.MethodHead) {
@@ -229,11 +229,11 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 }
 
 // unlessNobody returns an error, unless it says that there is no such user any more. Then the visitor must sign in. Of
-// a page about a photo it says that there is no such photo.
+// a page about a photo or an album it says that there is none.
 func (s *Server) unlessNobody(
 	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, err error,
 ) error {
-	if !kind.NeedsSession() || kind.AboutPhoto() || !errors.Is(err, wire.ErrNotFound) {
+	if !kind.NeedsSession() || kind.AboutPhoto() || kind.AboutAlbum() || !errors.Is(err, wire.ErrNotFound) {
 		return err
 	}
 	s.clearSession(w, r)

@@ -64,10 +64,17 @@ var notices = map[string]string{
 	wire.NoticeEmailRemoved:   "Your address is removed.",
 	wire.NoticeConfirmed:      "Your address is confirmed.",
 	wire.NoticeSaved:          "The photo is saved. Only you can see it.",
+	wire.NoticeUnlisted:       "The photo is saved. Whoever has its link sees it.",
 	wire.NoticeChanged:        "The photos are changed.",
 	wire.NoticeBinned:         "What you deleted is in the bin for 30 days.",
 	wire.NoticeRestored:       "The photos are back.",
 	wire.NoticeRemoved:        "The photos are deleted for good.",
+	wire.NoticeAdded:          "The photos are in the album.",
+	wire.NoticeTaken:          "The photos are out of the album. They are still here.",
+	wire.NoticeMoved:          "The order is changed.",
+	wire.NoticeCover:          "The cover is changed.",
+	wire.NoticeAlbumSaved:     "The album is saved.",
+	wire.NoticeAlbumDeleted:   "The album is deleted. Its photos are still here.",
 	wire.NoticeShared:         "The link is made. Whoever has it sees what it leads to.",
 	wire.NoticeUnshared:       "The link is revoked. It shows nothing any more.",
 	wire.NoticeCookies:        "Your browser sent two session cookies, so neither of them counts. Sign in again.",
@@ -85,6 +92,9 @@ func (d *actionRun) privatePage(
 			return &outcome{view: asJSON(receipt)}, nil
 		}
 		return &outcome{view: templates.ReceiptPage(d.maker.site, receipt)}, nil
+	}
+	if asked.JSON && (kind == page.PrivateAlbums || kind == page.PrivateAlbum) {
+		return d.albumsAsJSON(ctx, kind, v, asked)
 	}
 	if asked.JSON {
 		account, err := d.accountOf(ctx, v.user)
@@ -136,7 +146,7 @@ func (d *actionRun) privateView(
 		}
 	}
 	if err := errors.Join(d.addPasskeysTo(ctx, &p, v), d.addMailTo(ctx, &p, v),
-		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addSharesTo(ctx, &p, v)); err != nil {
+		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addAlbumsTo(ctx, &p, v), d.addSharesTo(ctx, &p, v)); err != nil {
 		return nil, err
 	}
 	for _, session := range asked.Sessions {

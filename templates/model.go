@@ -63,7 +63,7 @@ type Card struct {
 	Share page.Share      // likewise on pages that whoever has a link sees
 }
 
-// AlbumCard is an album in the strip of covers on its owner's page.
+// AlbumCard is an album in a list of albums.
 type AlbumCard struct {
 	Album page.Ref
 	Title string
@@ -194,6 +194,9 @@ type AlbumPage struct {
 	Description    string
 	Owner          Person
 	Count          int
+	Parent         AlbumCard   // that it is in; only Album and Title are shown; zero: it is in none
+	Inside         []AlbumCard // the albums in it, on the first page
+	Cover          Card        // the photo that stands for it; zero: none does
 	Photos         []Card
 	Earlier, Later page.Ref
 }
