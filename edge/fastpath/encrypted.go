@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"net"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -23,8 +22,9 @@ func (c *conn) shakeHands() error {
 	}
 	if err := encrypted.Handshake(); err != nil {
 		c.server.cfg.Log.Debug("the client and this server do not agree on TLS", "from", c.RemoteAddr(), "err", err)
-		if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil && isHTTP(plain.RecordHeader) {
-			answerPlain(plain.Conn)
+		plain, ok := errors.AsType[tls.RecordHeaderError](err)
+		if ok && plain.Conn != nil && isHTTP(plain.RecordHeader) {
+			_, _ = io.WriteString(plain.Conn, plainAnswer)
 		}
 		return io.EOF // to which net/http answers nothing
 	}
@@ -45,5 +45,3 @@ func isHTTP(first [5]byte) bool {
 	}
 	return false
 }
-
-func answerPlain(to net.Conn) { _, _ = io.WriteString(to, plainAnswer) }

@@ -74,16 +74,30 @@ func pattern(n int) []byte {
 
 func startHTTP2(t testing.TB, encryption *tls.Config) *http2Site {
 	t.Helper()
+	return startHTTP2With(t, encryption, false)
+}
+
+// startHTTP2With is startHTTP2 with Config.Off.
+func startHTTP2With(t testing.TB, encryption *tls.Config, off bool) *http2Site {
+	t.Helper()
 	s := &http2Site{saw: map[string]Request{}, gets: map[string]http.Request{}}
 	fast := New(Config{
-		Handler: s, IdleTimeout: time.Hour, HeaderTimeout: time.Minute, WriteTimeout: time.Minute,
+		Handler: s, Off: off, IdleTimeout: time.Hour, HeaderTimeout: time.Minute, WriteTimeout: time.Minute,
 		Delegated: func(Reason) {}, HalfClosed: func() {}, Log: slog.New(slog.DiscardHandler),
 	})
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
+	var open sync.WaitGroup
 	server := &http.Server{
-		Handler: fast.Wrap(s), ConnState: fast.ConnState, ConnContext: fast.ConnContext, Protocols: protocols,
+		Handler: fast.Wrap(s), ConnState: func(c net.Conn, state http.ConnState) {
+			switch fast.ConnState(c, state); state {
+			case http.StateNew:
+				open.Add(1)
+			case http.StateClosed:
+				open.Done()
+			}
+		}, ConnContext: fast.ConnContext, Protocols: protocols,
 		HTTP2: &http.HTTP2Config{MaxReadFrameSize: LargestFrame}, ReadHeaderTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
@@ -99,6 +113,7 @@ func startHTTP2(t testing.TB, encryption *tls.Config) *http2Site {
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
 		}
+		open.Wait()
 	})
 	return s
 }
