@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -54,7 +55,7 @@ type headers struct {
 const (
 	frameHead   = 9        // bytes
 	settingSize = 6        // bytes
-	longestHead = 64 << 10 // of a header block, in bytes
+	longestHead = 64 << 10 // of a header block, in bytes, as it is sent
 	roomToRead  = 8 << 10
 	// What the client allows before it has said anything.
 	initialWindow = 65_535
@@ -63,19 +64,33 @@ const (
 	mostWaiting = 256 << 10
 )
 
+// LongestFields is what the fields of a request may have, in bytes, as RFC 9113 counts them. net/http must refuse so many
+// itself.
+const LongestFields = 16_000
+
 // errClosing ends a connection of which the client has broken the rules where net/http could not notice.
 var errClosing = errors.New("the client does not keep to HTTP/2")
 
 func newHTTP2Filter(c *conn) *http2Filter {
 	f := &http2Filter{c: c, in: make([]byte, 0, roomToRead), window: initialWindow, passedAt: time.Now()}
 	f.out.c = c
-	f.decoder = hpack.NewDecoder(tableSize, func(field hpack.HeaderField) {
-		f.fields = append(f.fields, field)
-		f.size += int(field.Size())
-	})
+	f.decoder = hpack.NewDecoder(tableSize, f.note)
 	f.decoder.SetMaxStringLength(longestHead)
 	return f
 }
+
+// note notes a field of the current header block. Of a block that is too long net/http gets what it needs to refuse it:
+// each byte of it may stand for 4 KiB.
+func (f *http2Filter) note(field hpack.HeaderField) {
+	if size := int(field.Size()); f.size+size > LongestFields {
+		f.decoder.SetEmitEnabled(false)
+		field = hpack.HeaderField{Name: "x", Value: filling[:LongestFields-f.size]}
+	}
+	f.fields = append(f.fields, field)
+	f.size += int(field.Size())
+}
+
+var filling = strings.Repeat("x", LongestFields)
 
 // begin takes what was read of a connection, which begins with the preface.
 func (f *http2Filter) begin(b []byte) {
@@ -123,8 +138,8 @@ func (f *http2Filter) fill() error {
 	if err := f.out.flush(); err != nil {
 		return err
 	}
-	if len(f.in) == cap(f.in) { // next has refused longer frames
-		f.in = append(make([]byte, 0, frameHead+longestHead), f.in...)
+	if len(f.in) == cap(f.in) { // next passes longer frames on
+		f.in = append(make([]byte, 0, frameHead+LargestFrame), f.in...)
 	}
 	n, err := f.c.Conn.Read(f.in[len(f.in):cap(f.in)])
 	f.in = f.in[:len(f.in)+n]
@@ -287,6 +302,7 @@ func readHeaders(flags http2.Flags, stream uint32, payload []byte) (h headers, o
 // take handles a header block. A request that is not answered is passed on.
 func (f *http2Filter) take(h *headers) error {
 	f.fields, f.size = f.fields[:0], 0
+	f.decoder.SetEmitEnabled(true)
 	_, err := f.decoder.Write(h.block)
 	if err = errors.Join(err, f.decoder.Close()); err != nil {
 		f.give(appendFrameHead(nil, 1, http2.FrameHeaders, http2.FlagHeadersEndHeaders, h.stream))
@@ -311,7 +327,7 @@ func (f *http2Filter) take(h *headers) error {
 	return nil
 }
 
-// repeat passes a header block on, without use of the dynamic table.
+// repeat passes a header block on, without use of the dynamic table. It fits into one frame.
 func (f *http2Filter) repeat(h *headers) {
 	begin := len(f.toInner)
 	flags := http2.FlagHeadersEndHeaders

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -188,6 +189,25 @@ func TestHTTP2HeaderBlocks(t *testing.T) {
 				t.Error("the connection goes on")
 			}
 		})
+	}
+}
+
+// TestHTTP2HeaderBomb: of a header block that is much longer when it is decoded net/http gets no more than it needs to
+// refuse it.
+func TestHTTP2HeaderBomb(t *testing.T) {
+	t.Parallel()
+	s := startHTTP2(t, nil)
+	c := dialHTTP2(t, s)
+	var r received
+	c.must(c.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: 1, BlockFragment: c.fields("/far/1", "x", strings.Repeat("y", 3900)), EndStream: true, EndHeaders: true,
+	}))
+	c.until(&r, func(http2.Frame) bool { return r.ended[1] })
+	bomb := append(c.fields("/far/1"), bytes.Repeat([]byte{0x80 | 62}, 16_000)...) // the newest field, 62 MB in all
+	c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: bomb, EndStream: true, EndHeaders: true}))
+	c.until(&r, func(http2.Frame) bool { return r.ended[3] })
+	if r.status[1] != "200" || r.status[3] != "431" || !c.alive(&r) {
+		t.Errorf("%+v", r)
 	}
 }
 

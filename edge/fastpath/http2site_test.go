@@ -97,7 +97,7 @@ func startHTTP2With(t testing.TB, encryption *tls.Config, off bool) *http2Site {
 				open.Done()
 			}
 		}, ConnContext: fast.ConnContext, Protocols: protocols,
-		HTTP2: &http.HTTP2Config{MaxReadFrameSize: LargestFrame}, ReadHeaderTimeout: time.Minute,
+		HTTP2: &http.HTTP2Config{MaxReadFrameSize: LargestFrame}, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 12 << 10,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
