@@ -33,8 +33,8 @@ type leftover struct {
 
 // leftovers lists what changes leave: sessions end whose account was closed or deleted or has a new password, rows of
 // deleted accounts are deleted, photos are deleted that were in a bin for long, files that no photo shows any more are
-// removed, edges are asked what they know, derivatives are made that a renderer owes, and uploads are removed that were
-// given up.
+// removed, edges are asked what they know, derivatives are made that a renderer owes, images of before blurs get
+// theirs, and uploads are removed that were given up.
 func (s *Service) leftovers() []leftover {
 	var last int64 // the user whose rows were deleted last
 	return []leftover{
@@ -58,6 +58,7 @@ func (s *Service) leftovers() []leftover {
 		}},
 		{"edges", leftoversEvery, s.askEdges},
 		{"pictures", leftoversEvery, s.takeDue},
+		{"blurs", forgetEvery, s.fillBlurs()},
 		{"uploads", forgetEvery, s.sweepUploads},
 		{"receipts", forgetEvery, func(ctx context.Context) (bool, error) {
 			return false, s.store.ForgetDeletions(ctx, wire.ReceiptAge)

@@ -42,7 +42,7 @@ func sketch(seed uint64, count, size int) *gallery {
 			for i := first; i < len(g.all); i += workers {
 				painted := album.PaintAt(i, sketchLong)
 				g.all[i] = picture{
-					order: order{albumKey: albumKey{seed, size}, index: i}, color: pictures.Dominant(painted.Image),
+					order: order{albumKey: albumKey{seed, size}, index: i}, color: pictures.Blur(painted.Image),
 					scene: string(painted.Scene), light: painted.Light, mono: painted.Mono, subjects: painted.Subjects,
 				}
 			}
