@@ -26,9 +26,12 @@ func TestAfterOwn(t *testing.T) {
 	}{
 		{page.PrivatePhoto, url.Values{"id": {"7"}, "visibility": {"public"}}, "/photo/7"},
 		{page.PrivatePhoto, url.Values{"id": {"7"}, "visibility": {"private"}}, "/me/photos/7?notice=saved"},
+		{page.PrivatePhoto, url.Values{"id": {"7"}, "visibility": {"unlisted"}}, "/me/photos/7?notice=unlisted"},
 		{page.PrivatePhotos, url.Values{"do": {"tag"}, "show": {"untagged"}, "before": {"99"}, "photos": {"7"}},
 			"/me/photos?before=99&notice=changed&show=untagged"},
 		{page.PrivatePhotos, url.Values{"do": {"bin"}, "photos": {"7,9"}}, "/me/photos?notice=binned&undo=7%2C9"},
+		{page.PrivatePhotos, url.Values{"do": {"album"}, "album": {"Trips"}}, "/me/photos?notice=added"},
+		{page.PrivatePhotos, url.Values{"do": {"unalbum"}, "album": {"Trips"}}, "/me/photos?notice=taken"},
 		{page.PrivateBin, url.Values{"do": {"restore"}, "photos": {"7"}}, "/me/bin?notice=restored"},
 		{page.PrivateBin, url.Values{"do": {"restore"}, "photos": {"7"}, "to": {"photos"}},
 			"/me/photos?notice=restored"},
@@ -57,6 +60,8 @@ func TestValuesOf(t *testing.T) {
 		{page.OwnPhoto(7), url.Values{"id": {"7"}}},
 		{page.OwnPicture(7, 320), url.Values{"id": {"7"}, "width": {"320"}}},
 		{page.PrivateRef{Private: page.PrivateBin}, nil},
+		{page.PrivateRef{Private: page.PrivateAlbums}, url.Values{}},
+		{page.OwnAlbum(12), url.Values{"id": {"12"}}},
 	} {
 		if got := valuesOf(c.ref, query); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.ref.Path(), got, c.want)

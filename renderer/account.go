@@ -76,6 +76,10 @@ func accountActions(workers, passwords *pool) []accountAction {
 		{wire.ActionOwnEdit, page.PrivatePhoto, workers, true, editOwn},
 		{wire.ActionOwnPhotos, page.PrivatePhotos, workers, true, changeOwn},
 		{wire.ActionOwnBin, page.PrivateBin, workers, true, changeBin},
+		{wire.ActionOwnAlbums, page.PrivateAlbums, workers, true, changeAlbums},
+		{wire.ActionOwnAlbum, page.PrivateAlbum, workers, true, changeAlbum},
+		{wire.ActionShare, page.PrivateShares, passwords, true, makeShare},
+		{wire.ActionUnshare, page.PrivateShares, workers, true, endShare},
 		{wire.ActionPasskeySignIn, page.PrivateSignIn, workers, false, signInByPasskey},
 	}
 }
@@ -178,7 +182,7 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivatePassword:
 		return []string{"old", "password"}
 	case page.PrivateProfile:
-		return []string{"display", "bio"}
+		return []string{"display", "bio", "licence", "download"}
 	case page.PrivateDelete:
 		return []string{"password", "sessions", "tokens"}
 	case page.PrivateCodes, page.PrivateTokens:
@@ -196,12 +200,18 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivateNewPasskey:
 		return []string{"password", "passkey", "label"}
 	case page.PrivatePhoto:
-		return []string{"id", "title", "description", "tags", "taken", "visibility",
-			wasPrefix + "taken", wasPrefix + "visibility"}
+		return []string{"id", "title", "description", "tags", "taken", "visibility", "licence", "download",
+			wasPrefix + "taken", wasPrefix + "visibility", wasPrefix + "licence", wasPrefix + "download"}
 	case page.PrivatePhotos:
-		return []string{"photos", "do", "tag", "show", "before"}
+		return []string{"photos", "do", "tag", "album", "show", "before", "licence"}
 	case page.PrivateBin:
 		return []string{"photos", "do"}
+	case page.PrivateAlbums:
+		return []string{"do", "title", "description", "parent", "album", "photos", "before"}
+	case page.PrivateAlbum:
+		return []string{"id", "do", "title", "description", "parent", "photos", "at", "after", "before"}
+	case page.PrivateShares:
+		return []string{"photo", "album", "name", "password", "days", "end", "before"}
 	}
 	return nil
 }

@@ -67,8 +67,9 @@ func (f form) shown() map[string]string {
 	values := map[string]string{}
 	for _, name := range []string{
 		"name", "display", "bio", "sessions", "tokens", "id", "label", "email", "token", "title", "description",
-		"tags", "taken", "visibility", "photos", "tag", "show", "before", wasPrefix + "taken",
-		wasPrefix + "visibility",
+		"tags", "taken", "visibility", "photos", "tag", "show", "before", "licence", "download", "photo", "album",
+		wasPrefix + "taken", wasPrefix + "visibility", wasPrefix + "licence", wasPrefix + "download",
+		"days", "do", "parent", "at", "after",
 	} {
 		values[name] = f[name]
 	}

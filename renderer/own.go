@@ -24,9 +24,12 @@ const maxTags = 100
 // nothing: a form that was opened earlier does not show to everybody what was made private since.
 const wasPrefix = "was-"
 
+// shownBefore are the fields that have such a field beside them.
+var shownBefore = []string{"taken", "visibility", "licence", "download"}
+
 // changed removes from a form the fields that are as they were shown.
 func (f form) changed() {
-	for _, name := range []string{"taken", "visibility"} {
+	for _, name := range shownBefore {
 		if was, ok := f[wasPrefix+name]; ok && was == f[name] {
 			delete(f, name)
 		}
@@ -51,14 +54,22 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all.note(problem)
 	edit.Taken, problem = a.form.day("taken", d.clock.Now())
 	all.note(problem)
-	edit.Private, problem = a.form.visibility()
+	edit.Private, edit.Unlisted, problem = a.form.visibility()
+	all.note(problem)
+	rights, problem := a.form.rights()
 	all.note(problem)
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
+	edit.Link = d.newLink()
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		return d.store.EditOwnPhoto(ctx, a.key, a.user, id, edit)
 	})
+	if err == nil && rights != (store.RightsEdit{}) {
+		var more []store.Change
+		more, err = d.changeRights(ctx, a.key, a.user, []int64{id}, rights)
+		changes = newest(changes, more)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -67,11 +78,21 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 
 // What the buttons of the two lists do to the photos that were chosen.
 var (
-	photoChanges = []store.OwnChange{store.OwnTag, store.OwnUntag, store.OwnPublic, store.OwnPrivate, store.OwnBin}
-	binChanges   = []store.OwnChange{store.OwnRestore, store.OwnRemove, store.OwnEmpty}
+	photoChanges = []store.OwnChange{store.OwnTag, store.OwnUntag, store.OwnPublic, doUnlisted, store.OwnPrivate,
+		store.OwnBin, doLicence, doOpen, doClose}
+	binChanges = []store.OwnChange{store.OwnRestore, store.OwnRemove, store.OwnEmpty}
 )
 
+// doUnlisted makes photos unlisted: private, and each with a link.
+const doUnlisted store.OwnChange = "unlisted"
+
 func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
+	switch a.form["do"] {
+	case "album":
+		return addToAlbum(ctx, d, a)
+	case "unalbum":
+		return takeFromCalled(ctx, d, a)
+	}
 	return changeChosen(ctx, d, a, photoChanges)
 }
 
@@ -103,7 +124,21 @@ func changeChosen(ctx context.Context, d *actionRun, a attempt, allowed []store.
 		}
 		tag = (*tags)[0]
 	}
+	rights, problem := rightsOf(change, a.form)
+	if problem != nil {
+		return nil, problem
+	}
+	links := make([]store.ShareSecret, len(ids))
+	for i := range links {
+		links[i] = d.newLink()
+	}
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		if rights != (store.RightsEdit{}) {
+			return d.store.ChangeOwnRights(ctx, a.key, a.user, ids, rights)
+		}
+		if change == doUnlisted {
+			return d.store.UnlistOwnPhotos(ctx, a.key, a.user, ids, links)
+		}
 		return d.store.ChangeOwnPhotos(ctx, a.key, a.user, ids, change, tag)
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -117,6 +152,13 @@ func changeChosen(ctx context.Context, d *actionRun, a attempt, allowed []store.
 
 // photos reads ids of photos with commas between them. It returns each once, in order.
 func (f form) photos(name string) ([]int64, *wire.InputError) {
+	ids, problem := f.photosAsGiven(name)
+	slices.Sort(ids)
+	return slices.Compact(ids), problem
+}
+
+// photosAsGiven is photos in the order in which they were given.
+func (f form) photosAsGiven(name string) ([]int64, *wire.InputError) {
 	if f[name] == "" {
 		return nil, nil
 	}
@@ -132,8 +174,7 @@ func (f form) photos(name string) ([]int64, *wire.InputError) {
 		}
 		ids[i] = int64(id)
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	return ids, nil
 }
 
 // tags reads tags with commas between them, each in its one form (see page.CleanTag) and once; nil when the field was
@@ -191,14 +232,16 @@ func (f form) day(name string, now time.Time) (*store.Day, *wire.InputError) {
 // firstPhoto is the year of the oldest photograph.
 const firstPhoto = 1826
 
-// visibility reads whether a photo is to be private; nil when the field was not given.
-func (f form) visibility() (private *bool, problem *wire.InputError) {
-	is := f["visibility"] == "private"
+// visibility reads who may see a photo; nil when the field was not given. Of a public photo unlisted says nothing.
+func (f form) visibility() (private, unlisted *bool, problem *wire.InputError) {
+	is, byLink := f["visibility"] != "public", f["visibility"] == "unlisted"
 	switch text, ok := f["visibility"]; {
 	case !ok:
-		return nil, nil
-	case !is && text != "public":
-		return nil, wrong("visibility", "is neither public nor private: choose one of them")
+		return nil, nil, nil
+	case !is:
+		return &is, nil, nil
+	case !byLink && text != "private":
+		return nil, nil, wrong("visibility", "is neither public, unlisted nor private: choose one of them")
 	}
-	return &is, nil
+	return &is, &byLink, nil
 }

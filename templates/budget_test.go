@@ -18,6 +18,8 @@ const (
 	maxUploadsStyle = 1_500
 	maxBlur         = 2_900 // of the style sheet for what stands for photos, on pages with any
 	maxOrganise     = 2_000 // of the style sheet, and of the script, for one's own photos
+	maxAlbumsStyle  = 1_500 // of the style sheet for one's own albums
+	maxAlbumOrder   = 5_000 // of the script that orders an album
 )
 
 func TestBudgets(t *testing.T) {
@@ -33,6 +35,7 @@ func TestBudgets(t *testing.T) {
 	for file, most := range map[string]int{
 		"app.css": maxStyle, "app.js": maxScript, "passkey.js": maxPasskeys, "upload.js": maxUploader,
 		"upload.css": maxUploadsStyle, "organise.css": maxOrganise, "organise.js": maxOrganise, "blur.css": maxBlur,
+		"albums.css": maxAlbumsStyle, "albums.js": maxAlbumOrder,
 	} {
 		asset := site.asset(t, file)
 		t.Logf("%s: %d bytes, br %d, gzip %d", file, len(asset.Body), len(asset.Br()), len(asset.Gzip()))

@@ -12,9 +12,11 @@ import (
 // OwnCard is a photo in a list of its owner's own.
 type OwnCard struct {
 	Card
-	ID      int64
-	Private bool
-	Chosen  bool // for what the buttons do
+	ID       int64
+	Private  bool
+	Unlisted bool // private, and whoever has its link sees it
+	Chosen   bool // for what the buttons do
+	Cover    bool // it stands for the album that the page shows
 }
 
 func (p PrivatePage) ownFrame(title string) frame {
@@ -42,8 +44,13 @@ func ownGrid(cards []OwnCard) templ.Component {
 		if b = append(b, '"'); c.Chosen {
 			b = append(b, " checked"...)
 		}
-		if b = append(b, '>'); c.Private {
+		switch b = append(b, '>'); {
+		case c.Unlisted:
+			b = append(b, `<span class="badge">Unlisted</span>`...)
+		case c.Private:
 			b = append(b, `<span class="badge">Private</span>`...)
+		case c.Cover:
+			b = append(b, `<span class="badge">Cover</span>`...)
 		}
 		return c.append(b, in, i, false)
 	})

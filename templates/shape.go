@@ -6,7 +6,8 @@ import "flickrkillr/schema/page"
 // Content-Security-Policy forbids style attributes and a page that is cached and shared cannot carry a nonce. Each
 // class is one digit: x1 y5 z2 is a ratio of 1.52. The style sheet has one short rule a digit and adds them up, so that
 // every ratio between 0.05 and 9.99 is exact to half a hundredth, 1 px in a row of 260. A digit of zero needs no class.
-// ac bv ... are the six colours of the photo's blur, in base 32, each with its rule in blur.css. All take 27 bytes at most.
+// ac bv ... are the six colours of the photo's blur, in base 32, each with its rule in blur.css. All take at most 27
+// bytes.
 
 // minShape and maxShape bound a ratio in hundredths.
 const minShape, maxShape = 5, 999
@@ -51,6 +52,9 @@ func (im Image) at(width int) page.Ref { return page.Image(im.ID, page.StoredWid
 func (im Image) src(width int) string { return string(im.appendSrc(nil, width)) }
 
 func (im Image) appendSrc(b []byte, width int) []byte {
+	if im.Share != "" {
+		return page.Share{Token: im.Share, Photo: im.Own, Width: page.StoredWidth(width, im.Width)}.AppendPath(b)
+	}
 	if im.Own != 0 {
 		return page.OwnPicture(im.Own, page.StoredWidth(width, im.Width)).AppendPath(b)
 	}

@@ -158,7 +158,7 @@ func testPhoto(site Site) PhotoPage {
 		Author:      ansel, Image: testImage(0), Posted: testDate, Taken: testDate.AddDate(0, -1, 0), Faves: 1204,
 		Tags:   []string{"fjord", "blue hour", "夜明け"},
 		Camera: Camera{Model: "X-T5", Lens: "XF 23mm", Aperture: 2.8, Exposure: "1/250", ISO: 12800, Focal: 23.5},
-		Albums: testAlbums(2), Previous: page.Photo(8), Next: page.Photo(6),
+		Albums: testAlbums(2), Licence: "by-sa", Original: true, Previous: page.Photo(8), Next: page.Photo(6),
 	}
 }
 
@@ -186,6 +186,9 @@ func everyPage(site Site) map[string]templ.Component {
 			Photos: cards, Older: page.Search("blue").Before(9)}),
 		"album": Album(AlbumPage{Site: site, Self: page.Album(1), Title: "Iceland", Owner: ansel, Count: 212,
 			Photos: cards, Later: page.Album(1).After(48)}),
+		"album with albums": Album(AlbumPage{Site: site, Self: page.Album(1), Title: "Iceland", Owner: ansel, Count: 48,
+			Parent: AlbumCard{Album: page.Album(2), Title: "North"}, Inside: testAlbums(20), Cover: cards[7],
+			Photos: cards}),
 		"about": About(AboutPage{Site: site}),
 		"explore": Explore(ExplorePage{Site: site, Self: page.Explore(), Photos: cards,
 			Days: []time.Time{testDate, testDate.AddDate(0, 0, -1)}}),
@@ -206,6 +209,19 @@ func everyPage(site Site) map[string]templ.Component {
 		FilesKept: 1, Removed: Holdings{Photos: 9, Files: 5}, Photos: []int64{1, 2}, Albums: []int64{3},
 		Edges: []EdgeKnows{{"host:8080", testDate}, {"host:8081", time.Time{}}},
 	})
+	link := page.Share{Token: page.ShareToken([16]byte{1, 2, 3})}
+	shared := SharedAlbumPage{Site: site, Share: link, Title: "Iceland", Description: "By <night>", Owner: ansel,
+		Photos: testCards(48), Earlier: 7, Later: 9}
+	for i := range shared.Photos {
+		shared.Photos[i].Share = page.Share{Token: link.Token, Photo: int64(i + 1)}
+		shared.Photos[i].Image.Own, shared.Photos[i].Image.Share = int64(i+1), link.Token
+	}
+	pages["private shared album"] = SharedAlbum(shared)
+	photo := SharedPhotoPage{PhotoPage: testPhoto(site), Share: link, IsAlbum: true, Album: "Iceland", Next: 9}
+	photo.Image.Own, photo.Image.Share = 7, link.Token
+	pages["private shared photo"] = SharedPhoto(photo)
+	pages["private share password"] = SharePassword(SharePasswordPage{Site: site, Share: link,
+		Form: Form{Key: "k1", Problems: map[string]string{"password": "is wrong", FormProblem: "Wait"}}})
 	codes := CodesPage{Site: site, Person: ansel, Codes: []string{"abcd-efgh-2345-6723"}}
 	pages["codes"] = Codes(codes)
 	codes.Email = "ansel@photos.example"
@@ -227,6 +243,15 @@ func testOwnCards(title string) []OwnCard {
 	return cards
 }
 
+// testShares are links with a name.
+func testShares(name string) []ShareCard {
+	link := ShareCard{ID: 7, Link: "https://photos.example/s/" + page.ShareToken([16]byte{7}), Name: name, Title: name,
+		Photo: 9, Password: true, Made: testDate, Expires: testDate, Seen: testDate, Expired: true}
+	other := link
+	other.ID, other.Photo, other.Album, other.Expired, other.Seen = 8, 0, 9, false, time.Time{}
+	return []ShareCard{link, other}
+}
+
 // testPrivate is a private page as it is after a refused form, with what somebody typed in each field.
 func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 	return PrivatePage{
@@ -243,8 +268,16 @@ func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 			},
 		},
 		Passkeys: []PasskeyCard{{ID: "7", Label: typed, Host: typed, Created: testDate, Used: testDate}},
-		Photos:   testOwnCards(typed), Older: 7, Undo: []int64{7, 9}, Tags: []string{"sea", typed},
-		CanMail: true, Email: typed, PasskeyHost: "photos.example",
+		Photos:   testOwnCards(typed), Older: 7, Undo: []int64{7, 9},
+		Shares: testShares(typed), Shared: typed, Tags: []string{"sea", typed},
+		Albums: []OwnAlbumCard{
+			{ID: 3, Title: typed, Count: 7, Cover: testImage(1), Inside: []OwnAlbumCard{{ID: 4, Title: typed}}},
+			{ID: 5},
+		},
+		Album: OwnAlbum{ID: 3, Title: typed, Parent: typed, Total: 212, Place: 49, Previous: 49, Next: 96,
+			HasCover: true, Inside: []OwnAlbumCard{{ID: 4, Title: typed}}},
+		AlbumNames: []string{typed},
+		CanMail:    true, Email: typed, PasskeyHost: "photos.example",
 		PasskeyOptions: `{"user":{"displayName":"` + typed + `"}}`,
 		Sessions: []SessionCard{
 			{ID: "abc", Agent: typed, Created: testDate, Seen: testDate, Current: true}, {ID: "def", Created: testDate},
