@@ -378,6 +378,8 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			func() error { _, _, err := s.TakePicture(ctx, ""); return err },
 			func() error { _, _, err := s.TakePicture(ctx, imageID(9)); return err },
 		},
+		"NextFlatImage":    {func() error { _, err := s.NextFlatImage(ctx, imageID(9)); return err }},
+		"SetBlur":          {func() error { return s.SetBlur(ctx, store.FlatImage{ID: imageID(9)}, 1<<30) }},
 		"PictureMade":      {func() error { return s.PictureMade(ctx, imageID(9), 5, 3, 7) }},
 		"PictureGone":      {func() error { return s.PictureGone(ctx, imageID(9), 1) }},
 		"PicturePostponed": {func() error { return s.PicturePostponed(ctx, imageID(9), 1) }},
