@@ -133,7 +133,7 @@ func TestOriginals(t *testing.T) {
 	}
 	shared, head, err := st.whole(t, 0, 49)
 	if err != nil || bytes.Contains(shared, []byte("GPS")) || bytes.Contains(shared, []byte("behind")) ||
-		head.File == id {
+		strings.Contains(head.File, id) {
 		t.Fatalf("others get %d bytes, %+v, %v", len(shared), head, err)
 	}
 	if _, err := jpeg.Decode(bytes.NewReader(shared)); err != nil {
@@ -142,11 +142,18 @@ func TestOriginals(t *testing.T) {
 	if _, err := st.original(t, wire.OriginalHead, 0, 50); !errors.Is(err, wire.ErrNotFound) {
 		t.Errorf("a private photo for everybody: %v", err)
 	}
+	part, err := st.original(t, wire.OriginalChunk, 1, 49, wire.HeaderFile, id, wire.HeaderOffset, "5",
+		wire.HeaderLength, "7")
+	if err != nil || !bytes.Equal(part.Data, file[5:12]) {
+		t.Errorf("seven bytes are %x, %v", part.Data, err)
+	}
 
 	// What does not fit is refused.
 	for name, pairs := range map[string][]string{
 		"behind the end": {wire.HeaderFile, id, wire.HeaderOffset, fmt.Sprint(len(file))},
 		"no place":       {wire.HeaderFile, id, wire.HeaderOffset, "-1"},
+		"no length":      {wire.HeaderFile, id, wire.HeaderOffset, "0", wire.HeaderLength, "0"},
+		"too long":       {wire.HeaderFile, id, wire.HeaderOffset, "0", wire.HeaderLength, fmt.Sprint(wire.MaxChunk + 1)},
 	} {
 		if _, err := st.original(t, wire.OriginalChunk, 1, 49, pairs...); !errors.Is(err, wire.ErrBadRequest) {
 			t.Errorf("%s: %v", name, err)
