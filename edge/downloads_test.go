@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -234,27 +235,31 @@ func TestOriginalEndsWithEdge(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789"), 40*wire.MaxChunk/10)
 	store := &originals{data: data, file: "abc"}
 	store.serve(t, s.server.URL())
-	e := s.edges[0]
+	e, err := New(Config{Addr: "127.0.0.1:0", NATS: s.signIn(), Logger: s.log()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(running) }()
+	eventually(t, "the edge is ready", func() bool { return e.Ready() == nil })
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	begin := func() *http.Response {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.Addr()+"/photo/7/original", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := transport.RoundTrip(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.Addr()+"/photo/7/original", nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	resp := begin()
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer resp.Body.Close()
 	if _, err := io.ReadFull(resp.Body, make([]byte, 10)); err != nil {
 		t.Fatal(err)
 	}
-	e.endDownloads()
-	if err := e.http.Shutdown(t.Context()); err != nil { // it waits for the download, whose client reads nothing
+	stop()
+	if err := <-ended; err != nil { // the download, whose client reads nothing, must not keep it
 		t.Errorf("the edge does not stop: %v", err)
 	}
 	if n, err := io.Copy(io.Discard, resp.Body); err == nil || n >= int64(len(data)) {
