@@ -153,7 +153,8 @@ func TestOriginals(t *testing.T) {
 		"behind the end": {wire.HeaderFile, id, wire.HeaderOffset, fmt.Sprint(len(file))},
 		"no place":       {wire.HeaderFile, id, wire.HeaderOffset, "-1"},
 		"no length":      {wire.HeaderFile, id, wire.HeaderOffset, "0", wire.HeaderLength, "0"},
-		"too long":       {wire.HeaderFile, id, wire.HeaderOffset, "0", wire.HeaderLength, fmt.Sprint(wire.MaxChunk + 1)},
+		"too long": {wire.HeaderFile, id, wire.HeaderOffset, "0", wire.HeaderLength,
+			fmt.Sprint(wire.MaxChunk + 1)},
 	} {
 		if _, err := st.original(t, wire.OriginalChunk, 1, 49, pairs...); !errors.Is(err, wire.ErrBadRequest) {
 			t.Errorf("%s: %v", name, err)
@@ -222,7 +223,8 @@ func TestRights(t *testing.T) {
 	if err := wire.ErrorOf(ansel.do(wire.ActionOwnEdit, "both", seen...)); err != nil {
 		t.Fatal(err)
 	}
-	if n := st.scalar(t, `SELECT count(*) FROM photos WHERE id = 49 AND private AND downloadable AND licence = 'by-nd'`); n != 1 {
+	if n := st.scalar(t, `SELECT count(*) FROM photos
+			WHERE id = 49 AND private AND downloadable AND licence = 'by-nd'`); n != 1 {
 		t.Error("not both have changed")
 	}
 	if n := st.scalar(t, "SELECT count(*) FROM action_keys"); n != keys+1 {
