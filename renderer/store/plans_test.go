@@ -421,7 +421,8 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"ConfirmEmail": {func() error { _, err := s.ConfirmEmail(ctx, "confirm", 8, emailToken[:]); return err }},
 		"RemoveEmail":  {func() error { _, err := s.RemoveEmail(ctx, "email", 8); return err }},
 		"EditOwnPhoto": {func() error {
-			_, err := s.EditOwnPhoto(ctx, "own", 1, newestOf1, store.OwnEdit{Title: &title, Tags: &[]string{"x"}})
+			_, err := s.EditOwnPhoto(ctx, "own", 1, newestOf1, store.OwnEdit{Title: &title, Tags: &[]string{"x"},
+				Rights: store.RightsEdit{Licence: &licence}})
 			return err
 		}},
 		"ChangeOwnPhotos": {func() error {
