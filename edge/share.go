@@ -168,9 +168,10 @@ func hidden(path string) string {
 	if err != nil {
 		plain = path
 	}
-	at := strings.Index(strings.ToLower(plain), page.PathShares)
-	if at < 0 {
-		return path
+	for end := len(page.PathShares); end <= len(plain); end++ {
+		if strings.EqualFold(plain[end-len(page.PathShares):end], page.PathShares) {
+			return plain[:end] + "…"
+		}
 	}
-	return plain[:at+len(page.PathShares)] + "…"
+	return path
 }
