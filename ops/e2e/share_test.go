@@ -34,6 +34,7 @@ func TestShareLinks(t *testing.T) {
 		{"password", sharePassword},
 		{"unlisted", unlistPhotos},
 		{"guessed", guessShares},
+		{"bounds", boundShares},
 		{"forged", forgeShares},
 		{"deleted account", shareOfDeleted},
 		{"no secrets", shareSecrets},
