@@ -28,7 +28,7 @@ const (
 	placeText   = "48.8569371"
 	placeBytes  = "\x00\x00\x72\xbb\x00\x00\x03\xe8" // 29371/1000, in big-endian form
 	placeScript = "<html><script>alert(document.cookie)</script>"
-	placeXMP    = `<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:Description exif:GPSLatitude="` + placeText + `"/></x:xmpmeta>`
+	placeXMP    = `<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:Desc exif:GPSLatitude="` + placeText + `"/></x:xmpmeta>`
 )
 
 // placeEXIF is a TIFF block whose GPS directory has a latitude.
@@ -165,7 +165,8 @@ func uploadNamed(t *testing.T, s *peopleSite, p *person) {
 	harmful := regexp.MustCompile(`[\x00-\x1f\x7f\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]`)
 	for what, name := range map[string]string{
 		"a way up": "../../../etc/passwd.jpg", "an escaped one": "%2e%2e%2f%2e%2e%2fpasswd.jpg",
-		"backslashes": `..\..\windows\system.jpg`, "NUL": "lake\x00.jpg", "a line end": "a\r\nSet-Cookie: session=x.jpg",
+		"backslashes": `..\..\windows\system.jpg`, "NUL": "lake\x00.jpg",
+		"a line end": "a\r\nSet-Cookie: session=x.jpg",
 		"a mark of direction": "\u202egpj.exe\u202c.jpg", "4 KB": strings.Repeat("x", 4096) + ".jpg",
 		"no text": "\xff\xfe.jpg", "only dots": "....jpg",
 	} {
