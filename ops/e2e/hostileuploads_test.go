@@ -166,7 +166,7 @@ func uploadNamed(t *testing.T, s *peopleSite, p *person) {
 	for what, name := range map[string]string{
 		"a way up": "../../../etc/passwd.jpg", "an escaped one": "%2e%2e%2f%2e%2e%2fpasswd.jpg",
 		"backslashes": `..\..\windows\system.jpg`, "NUL": "lake\x00.jpg",
-		"a line end": "a\r\nSet-Cookie: session=x.jpg",
+		"a line end":          "a\r\nSet-Cookie: session=x.jpg",
 		"a mark of direction": "\u202egpj.exe\u202c.jpg", "4 KB": strings.Repeat("x", 4096) + ".jpg",
 		"no text": "\xff\xfe.jpg", "only dots": "....jpg",
 	} {
