@@ -70,6 +70,8 @@ func TestUploads(t *testing.T) {
 		{"resumed elsewhere", uploadResumed},
 		{"by a form", uploadByForm},
 		{"by killr", uploadByProgram},
+		{"hostile files", uploadHostile},
+		{"hostile names", uploadNamed},
 		{"in a browser", uploadInBrowser},
 		{"in a browser without script", uploadWithoutScript},
 	} {
