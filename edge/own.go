@@ -73,10 +73,14 @@ func afterOwn(kind page.Private, form url.Values, after string) string {
 	switch kind {
 	case page.PrivatePhoto:
 		id, _ := strconv.ParseInt(form.Get("id"), 10, 64) // of the address
-		if form.Get("visibility") != "private" {
+		switch form.Get("visibility") {
+		case "private":
+			query.Set("notice", wire.NoticeSaved)
+		case "unlisted":
+			query.Set("notice", wire.NoticeUnlisted)
+		default:
 			return page.Photo(id).Path()
 		}
-		query.Set("notice", wire.NoticeSaved)
 		to = page.OwnPhoto(id).Path()
 	case page.PrivatePhotos:
 		for _, name := range [...]string{"show", "before"} {

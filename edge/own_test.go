@@ -26,6 +26,7 @@ func TestAfterOwn(t *testing.T) {
 	}{
 		{page.PrivatePhoto, url.Values{"id": {"7"}, "visibility": {"public"}}, "/photo/7"},
 		{page.PrivatePhoto, url.Values{"id": {"7"}, "visibility": {"private"}}, "/me/photos/7?notice=saved"},
+		{page.PrivatePhoto, url.Values{"id": {"7"}, "visibility": {"unlisted"}}, "/me/photos/7?notice=unlisted"},
 		{page.PrivatePhotos, url.Values{"do": {"tag"}, "show": {"untagged"}, "before": {"99"}, "photos": {"7"}},
 			"/me/photos?before=99&notice=changed&show=untagged"},
 		{page.PrivatePhotos, url.Values{"do": {"bin"}, "photos": {"7,9"}}, "/me/photos?notice=binned&undo=7%2C9"},

@@ -54,13 +54,14 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all.note(problem)
 	edit.Taken, problem = a.form.day("taken", d.clock.Now())
 	all.note(problem)
-	edit.Private, problem = a.form.visibility()
+	edit.Private, edit.Unlisted, problem = a.form.visibility()
 	all.note(problem)
 	rights, problem := a.form.rights()
 	all.note(problem)
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
+	edit.Link = d.newLink()
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		return d.store.EditOwnPhoto(ctx, a.key, a.user, id, edit)
 	})
@@ -77,10 +78,13 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 
 // What the buttons of the two lists do to the photos that were chosen.
 var (
-	photoChanges = []store.OwnChange{store.OwnTag, store.OwnUntag, store.OwnPublic, store.OwnPrivate, store.OwnBin,
-		doLicence, doOpen, doClose}
+	photoChanges = []store.OwnChange{store.OwnTag, store.OwnUntag, store.OwnPublic, doUnlisted, store.OwnPrivate,
+		store.OwnBin, doLicence, doOpen, doClose}
 	binChanges = []store.OwnChange{store.OwnRestore, store.OwnRemove, store.OwnEmpty}
 )
+
+// doUnlisted makes photos unlisted: private, and each with a link.
+const doUnlisted store.OwnChange = "unlisted"
 
 func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	switch a.form["do"] {
@@ -124,9 +128,16 @@ func changeChosen(ctx context.Context, d *actionRun, a attempt, allowed []store.
 	if problem != nil {
 		return nil, problem
 	}
+	links := make([]store.ShareSecret, len(ids))
+	for i := range links {
+		links[i] = d.newLink()
+	}
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		if rights != (store.RightsEdit{}) {
 			return d.store.ChangeOwnRights(ctx, a.key, a.user, ids, rights)
+		}
+		if change == doUnlisted {
+			return d.store.UnlistOwnPhotos(ctx, a.key, a.user, ids, links)
 		}
 		return d.store.ChangeOwnPhotos(ctx, a.key, a.user, ids, change, tag)
 	})
@@ -221,14 +232,16 @@ func (f form) day(name string, now time.Time) (*store.Day, *wire.InputError) {
 // firstPhoto is the year of the oldest photograph.
 const firstPhoto = 1826
 
-// visibility reads whether a photo is to be private; nil when the field was not given.
-func (f form) visibility() (private *bool, problem *wire.InputError) {
-	is := f["visibility"] == "private"
+// visibility reads who may see a photo; nil when the field was not given. Of a public photo unlisted says nothing.
+func (f form) visibility() (private, unlisted *bool, problem *wire.InputError) {
+	is, byLink := f["visibility"] != "public", f["visibility"] == "unlisted"
 	switch text, ok := f["visibility"]; {
 	case !ok:
-		return nil, nil
-	case !is && text != "public":
-		return nil, wrong("visibility", "is neither public nor private: choose one of them")
+		return nil, nil, nil
+	case !is:
+		return &is, nil, nil
+	case !byLink && text != "private":
+		return nil, nil, wrong("visibility", "is neither public, unlisted nor private: choose one of them")
 	}
-	return &is, nil
+	return &is, &byLink, nil
 }

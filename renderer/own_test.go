@@ -83,7 +83,7 @@ func TestOwnForms(t *testing.T) {
 	if tags, p := (form{}).tags("tags"); tags != nil || p != nil {
 		t.Errorf("tags that were not given: %v, %v", tags, p)
 	}
-	if _, p := (form{"visibility": "friends"}).visibility(); p == nil {
+	if _, _, p := (form{"visibility": "friends"}).visibility(); p == nil {
 		t.Error("a visibility that does not exist")
 	}
 }

@@ -64,6 +64,7 @@ var notices = map[string]string{
 	wire.NoticeEmailRemoved:   "Your address is removed.",
 	wire.NoticeConfirmed:      "Your address is confirmed.",
 	wire.NoticeSaved:          "The photo is saved. Only you can see it.",
+	wire.NoticeUnlisted:       "The photo is saved. Whoever has its link sees it.",
 	wire.NoticeChanged:        "The photos are changed.",
 	wire.NoticeBinned:         "What you deleted is in the bin for 30 days.",
 	wire.NoticeRestored:       "The photos are back.",
@@ -76,6 +77,7 @@ var notices = map[string]string{
 	wire.NoticeAlbumDeleted:   "The album is deleted. Its photos are still here.",
 	wire.NoticeShared:         "The link is made. Whoever has it sees what it leads to.",
 	wire.NoticeUnshared:       "The link is revoked. It shows nothing any more.",
+	wire.NoticeTakeout:        "Your zip file is being prepared. It appears below.",
 	wire.NoticeCookies:        "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
 
@@ -145,7 +147,8 @@ func (d *actionRun) privateView(
 		}
 	}
 	if err := errors.Join(d.addPasskeysTo(ctx, &p, v), d.addMailTo(ctx, &p, v),
-		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addAlbumsTo(ctx, &p, v), d.addSharesTo(ctx, &p, v)); err != nil {
+		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addAlbumsTo(ctx, &p, v), d.addSharesTo(ctx, &p, v),
+		d.addTakeoutsTo(ctx, &p, v)); err != nil {
 		return nil, err
 	}
 	for _, session := range asked.Sessions {

@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -47,10 +48,9 @@ func makeShare(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
-	nonce := sharelink.NewNonce()
-	hash := d.links.Share(nonce).Hash()
+	link := d.newLink()
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
-		return d.store.MakeShare(ctx, a.key, a.user, share, nonce[:], hash[:], wire.MaxShares)
+		return d.store.MakeShare(ctx, a.key, a.user, share, link, wire.MaxShares)
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -61,6 +61,18 @@ func makeShare(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 		return nil, err
 	}
 	return &outcome{changes: changes}, nil
+}
+
+// newLink is what is stored of a new link.
+func (d *actionRun) newLink() store.ShareSecret {
+	nonce := sharelink.NewNonce()
+	hash := d.links.Share(nonce).Hash()
+	return store.ShareSecret{Nonce: nonce[:], Hash: hash[:]}
+}
+
+// address is a link as its owner hands it on, at the address of the site by which they have come.
+func (d *actionRun) address(nonce []byte, origin string) string {
+	return cmp.Or(origin, d.maker.site.Base) + d.links.Share(sharelink.Nonce(nonce)).Path()
 }
 
 // endShare revokes a link of one's own.
@@ -140,14 +152,11 @@ func (d *actionRun) addSharedTo(ctx context.Context, p *templates.PrivatePage, v
 	return err
 }
 
-// shareCard is a link as its owner sees it, at the address of the site by which they have come.
+// shareCard is a link as its owner sees it.
 func (d *actionRun) shareCard(row store.OwnShare, origin string) templates.ShareCard {
 	c := templates.ShareCard{ID: row.ID, Name: row.Name, Title: row.Title, Photo: row.Photo, Album: row.Album,
-		Password: row.Password, Made: row.CreatedAt, Expired: row.Expired}
-	if origin == "" {
-		origin = d.maker.site.Base
-	}
-	c.Link = origin + d.links.Share(sharelink.Nonce(row.Nonce)).Path()
+		Password: row.Password, Unlisted: row.Unlisted, Made: row.CreatedAt, Expired: row.Expired,
+		Link: d.address(row.Nonce, origin)}
 	if row.ExpiresAt != nil {
 		c.Expires = *row.ExpiresAt
 	}

@@ -12,10 +12,11 @@ import (
 // OwnCard is a photo in a list of its owner's own.
 type OwnCard struct {
 	Card
-	ID      int64
-	Private bool
-	Chosen  bool // for what the buttons do
-	Cover   bool // it stands for the album that the page shows
+	ID       int64
+	Private  bool
+	Unlisted bool // private, and whoever has its link sees it
+	Chosen   bool // for what the buttons do
+	Cover    bool // it stands for the album that the page shows
 }
 
 func (p PrivatePage) ownFrame(title string) frame {
@@ -44,6 +45,8 @@ func ownGrid(cards []OwnCard) templ.Component {
 			b = append(b, " checked"...)
 		}
 		switch b = append(b, '>'); {
+		case c.Unlisted:
+			b = append(b, `<span class="badge">Unlisted</span>`...)
 		case c.Private:
 			b = append(b, `<span class="badge">Private</span>`...)
 		case c.Cover:

@@ -27,13 +27,16 @@ type PrivatePage struct {
 	Photos []OwnCard   // a page of their own photos, the bin, or the one that the form is about
 	Older  int64       // position of the next page of photos; 0: there is none
 	Shares []ShareCard // a page of their links, newest first
+	Link   string      // by which whoever has it sees the unlisted photo that the form is about; "": it is none
 	Shared string      // the title of the photo or album that a new link is to show; "": none is to be made
 	Undo   []int64     // photos that they have put into the bin just now
 	Tags   []string    // that they use most
 
-	Albums     []OwnAlbumCard // a page of their own albums
-	Album      OwnAlbum       // the one that the forms are about, whose photos are in Photos
-	AlbumNames []string       // what they call their albums: those that photos go into, or other albums
+	Albums        []OwnAlbumCard // a page of their own albums
+	Album         OwnAlbum       // the one that the forms are about, whose photos are in Photos
+	AlbumNames    []string       // what they call their albums: those that photos go into, or other albums
+	Takeouts      []TakeoutCard  // their zip files, the newest first
+	TakeoutAlbums []TakeoutAlbum // of which zip files can be made
 
 	CanMail bool   // the site sends mail
 	Email   string // theirs; "" if they have none
@@ -154,6 +157,8 @@ func Private(p PrivatePage) templ.Component {
 		return ownAlbum(p)
 	case page.PrivateShares:
 		return shares(p)
+	case page.PrivateTakeout:
+		return takeout(p)
 	}
 	return signIn(p)
 }

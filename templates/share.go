@@ -18,6 +18,7 @@ type ShareCard struct {
 	Title         string // of what it shows
 	Photo, Album  int64  // what it shows; one of the two is 0
 	Password      bool   // it has one
+	Unlisted      bool   // it makes what it shows unlisted
 	Made          time.Time
 	Expires, Seen time.Time // zero: never
 	Expired       bool

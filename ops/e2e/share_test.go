@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -31,6 +32,7 @@ func TestShareLinks(t *testing.T) {
 		{"photo", sharePhoto},
 		{"album", shareAlbum},
 		{"password", sharePassword},
+		{"unlisted", unlistPhotos},
 		{"guessed", guessShares},
 		{"forged", forgeShares},
 		{"deleted account", shareOfDeleted},
@@ -296,6 +298,66 @@ func sharePassword(t *testing.T, s *peopleSite) {
 	visitor.get(3, picture).expect(http.StatusNotFound, "")
 }
 
+// unlistPhotos: an unlisted photo is shown to whoever has its link, which its form shows, and is hidden from all others
+// and from all lists, through every edge.
+func unlistPhotos(t *testing.T, s *peopleSite) {
+	p, visitor := s.person("ilse"), s.person("")
+	p.signUp(0)
+	first := s.post("ilse", 6)
+	path, form := fmt.Sprint("/photo/", first), fmt.Sprint("/me/photos/", first)
+	for i := range s.urls { // each edge keeps the pages of before
+		testenv.Eventually(t, "the photo is shown", func() bool { return visitor.get(i, path).status == http.StatusOK })
+		visitor.get(i, "/photos/ilse")
+	}
+	picture := visitor.get(0, path).attr(".stage img", "src")
+	p.form(0, form, url.Values{"title": {"Eiffel"}, "visibility": {"unlisted"}, "was-visibility": {"public"}}).
+		expect(http.StatusSeeOther, form+"?notice=unlisted")
+	shown := p.get(1, form)
+	link := strings.TrimPrefix(shown.attr(".link", "value"), s.urls[1])
+	s.secrets = append(s.secrets, strings.TrimPrefix(link, page.PathShares))
+	if shown.attr("#visibility option[selected]", "value") != "unlisted" || !strings.HasPrefix(link, page.PathShares) {
+		t.Errorf("the form says %q and shows the link %q", shown.attr("#visibility option[selected]", "value"), link)
+	}
+	for i := range s.urls {
+		if got := visitor.get(i, link); got.status != http.StatusOK || got.texts("h1")[0] != "Eiffel" {
+			t.Errorf("edge %d: the link is answered by %d", i, got.status)
+		}
+		testenv.Eventually(t, "nobody sees it without the link", func() bool {
+			return visitor.get(i, path).status == http.StatusNotFound &&
+				visitor.get(i, picture).status == http.StatusNotFound &&
+				!strings.Contains(visitor.get(i, "/photos/ilse").body, path+`"`)
+		})
+		for _, list := range []string{"/photos/ilse", "/photos/ilse/feed.atom", "/", "/explore", "/search?q=eiffel",
+			"/sitemap/photos-1.xml"} {
+			if got := visitor.get(i, list); strings.Contains(got.body, fmt.Sprintf("/photo/%d<", first)) ||
+				strings.Contains(got.body, path+`"`) || strings.Contains(got.body, link) {
+				t.Errorf("edge %d: %s has it", i, list)
+			}
+		}
+	}
+	// Several, each with a link; those that have one keep it.
+	several := []string{fmt.Sprint(first), fmt.Sprint(first + 1), fmt.Sprint(first + 4)}
+	p.form(2, "/me/photos", url.Values{"photos": several, "do": {"unlisted"}}).
+		expect(http.StatusSeeOther, "/me/photos?notice=changed")
+	if badges := p.get(3, "/me/photos").texts(".badge"); !slices.Equal(badges, []string{"Unlisted", "Unlisted",
+		"Unlisted"}) {
+		t.Errorf("the list marks %q", badges)
+	}
+	if n := len(p.get(3, "/me/shares").texts("button[name=end]")); n != 3 {
+		t.Errorf("there are %d links", n)
+	}
+	visitor.get(1, link).expect(http.StatusOK, "")
+	p.form(1, "/me/photos", url.Values{"photos": several[:1], "do": {"private"}})
+	for i := range s.urls {
+		visitor.get(i, link).expect(http.StatusNotFound, "")
+	}
+	if got := p.get(2, form); got.attr(".link", "value") != "" ||
+		got.attr("#visibility option[selected]", "value") != "private" {
+		t.Error("a private photo is shown as unlisted")
+	}
+	p.form(0, form, url.Values{"visibility": {"friends"}}).expect(http.StatusUnprocessableEntity, "")
+}
+
 // guessShares: a token that somebody makes up shows nothing, whatever it resembles, and asks no renderer to hash.
 func guessShares(t *testing.T, s *peopleSite) {
 	visitor := s.person("")
@@ -406,6 +468,11 @@ func shareInBrowser(t *testing.T, s *peopleSite) {
 	owner.becomes(`!!document.querySelector(".link") && location.search.includes("notice=shared")`)
 	owner.becomes(`[...document.querySelectorAll("button")].some((b) => b.textContent === "Copy")`)
 	owner.isForEverybody("links of a photo")
+	p.form(1, "/me/photos", url.Values{"photos": {fmt.Sprint(first + 2)}, "do": {"unlisted"}})
+	owner.open(fmt.Sprint("/me/photos/", first+2))
+	owner.becomes(`[...document.querySelectorAll("button")].some((b) => b.textContent === "Copy")`)
+	owner.isForEverybody("unlisted photo")
+	owner.open(fmt.Sprint("/me/shares?photo=", first+4))
 	link := ask[string](owner, `new URL(document.querySelector(".link").value).pathname`)
 	s.secrets = append(s.secrets, strings.TrimPrefix(link, page.PathShares))
 
@@ -438,10 +505,10 @@ func shareInBrowser(t *testing.T, s *peopleSite) {
 	visitor.do(chromedp.KeyEvent("u"))
 	visitor.becomes(`location.pathname === "` + album + `"`)
 	owner.open("/me/shares")
-	owner.becomes(`document.querySelectorAll(".link").length === 2`)
+	owner.becomes(`document.querySelectorAll(".link").length === 3`)
 	owner.isForEverybody("all links")
 	ask[bool](owner, `(document.querySelector("button[name=end]").click(), true)`)
-	owner.becomes(`location.search === "?notice=unshared" && document.querySelectorAll(".link").length === 1`)
+	owner.becomes(`location.search === "?notice=unshared" && document.querySelectorAll(".link").length === 2`)
 	visitor.open(album)
 	visitor.becomes(`document.querySelector("h1").textContent !== "Changing New York"`)
 	owner.noProblems()

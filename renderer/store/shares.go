@@ -15,17 +15,17 @@ type NewShare struct {
 	Days         int    `json:",omitempty"` // how long it lasts; 0: until it is revoked
 }
 
-// MakeShare makes a link to a photo or an album of a user's own. nonce and hash are stored; a user may have most links.
-// A repeated call makes none, whatever its nonce and hash. It returns the current version of the user.
+// MakeShare makes a link to a photo or an album of a user's own. Of those that make nothing unlisted a user may have
+// most. A repeated call makes none, whatever its secret. It returns the current version of the user.
 // Errors: [ErrNotFound] for what is none of theirs, [ErrTooMany], [ErrConflict].
 func (s *Store) MakeShare(
-	ctx context.Context, key string, user int64, share NewShare, nonce, hash []byte, most int,
+	ctx context.Context, key string, user int64, share NewShare, secret ShareSecret, most int,
 ) ([]Change, error) {
 	return s.idempotent(ctx, key, "own.share", []any{user, share}, `
 		SELECT outcome, scopes, versions, gone
 		FROM make_share($1, $2, $3, nullif($4::bigint, 0), nullif($5::bigint, 0), $6, nullif($7::text, ''),
 			nullif($8::integer, 0), $9, $10, $11)`,
-		user, share.Photo, share.Album, share.Name, share.Password, share.Days, nonce, hash, most)
+		user, share.Photo, share.Album, share.Name, share.Password, share.Days, secret.Nonce, secret.Hash, most)
 }
 
 // EndShare revokes a link of a user's own: what reads it afterwards finds none. It returns the current version of the
@@ -33,6 +33,28 @@ func (s *Store) MakeShare(
 func (s *Store) EndShare(ctx context.Context, key string, user, id int64) ([]Change, error) {
 	return s.idempotent(ctx, key, "own.unshare", []any{user, id},
 		"SELECT outcome, scopes, versions, gone FROM end_share($1, $2, $3, $4)", user, id)
+}
+
+// ShareSecret is what is stored of a new link, besides what it shows: see package sharelink.
+type ShareSecret struct{ Nonce, Hash []byte }
+
+// Unlisted reads which of some photos of a user's own are unlisted, and the nonces of their links.
+func (s *Store) Unlisted(ctx context.Context, user int64, photos []int64) (map[int64][]byte, error) {
+	if len(photos) == 0 {
+		return nil, nil
+	}
+	return read(ctx, s, "read unlisted photos", func(rows pgx.Rows) (map[int64][]byte, error) {
+		nonces := map[int64][]byte{}
+		var photo int64
+		var nonce []byte
+		_, err := pgx.ForEachRow(rows, []any{&photo, &nonce}, func() error {
+			nonces[photo] = nonce
+			return nil
+		})
+		return nonces, err
+	}, `
+		SELECT s.photo_id, s.nonce FROM shares s JOIN photos p ON p.id = s.photo_id AND p.private
+		WHERE s.photo_id = ANY ($2) AND s.user_id = $1 AND s.unlisted`, user, photos)
 }
 
 // OwnShare is a link as its owner sees it.
@@ -45,6 +67,7 @@ type OwnShare struct {
 	Expired      bool
 	SeenAt       *time.Time // when it was used last, to the hour; nil: never
 	Password     bool       // it has one
+	Unlisted     bool       // it makes what it shows unlisted; revoked, that is private
 	Photo, Album int64      // what it shows; one of the two is 0
 	Title        string     // of that
 }
@@ -78,7 +101,7 @@ func (s *Store) OwnShares(ctx context.Context, user, photo, album, before int64)
 		return l, err
 	}, `
 		SELECT s.id, s.nonce, s.name, s.created_at, s.expires_at, coalesce(s.expires_at <= now(), false), s.seen_at,
-			s.password IS NOT NULL, coalesce(s.photo_id, 0), coalesce(s.album_id, 0), coalesce(p.title, a.title)
+			s.password IS NOT NULL, s.unlisted, coalesce(s.photo_id, 0), coalesce(s.album_id, 0), coalesce(p.title, a.title)
 		FROM shares s LEFT JOIN photos p ON p.id = s.photo_id LEFT JOIN albums a ON a.id = s.album_id
 		WHERE $3::bigint IS NOT NULL AND s.id < $2 AND `+where+" ORDER BY s.id DESC LIMIT 21", user, before, of)
 }

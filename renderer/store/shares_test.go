@@ -19,6 +19,10 @@ func shareHash(name string) []byte { hash := sha256.Sum256([]byte(name)); return
 
 func nonce(name string) []byte { return shareHash(name)[:16] }
 
+func secret(name string) store.ShareSecret {
+	return store.ShareSecret{Nonce: nonce(name), Hash: shareHash(name)}
+}
+
 // shareAlbum is ownAlbum with accounts: ansel's album has his photos 1, and 4, which is private; 2 and 3, which is
 // private, are in no album, and 5 is vivian's.
 func shareAlbum(t *testing.T) (*store.Store, *pgxpool.Pool) {
@@ -31,7 +35,7 @@ func shareAlbum(t *testing.T) (*store.Store, *pgxpool.Pool) {
 
 func share(t *testing.T, s *store.Store, name string, user int64, link store.NewShare) error {
 	t.Helper()
-	changes, err := s.MakeShare(t.Context(), name, user, link, nonce(name), shareHash(name), 10)
+	changes, err := s.MakeShare(t.Context(), name, user, link, secret(name), 10)
 	if err == nil && (len(changes) != 1 || changes[0].Gone) {
 		t.Errorf("the changes of link %s: %v", name, changes)
 	}
@@ -169,7 +173,7 @@ func TestMakeShare(t *testing.T) {
 	}
 	link := store.NewShare{Photo: 1, Name: "for mother", Password: passwordHash, Days: 7}
 	for i := range 2 {
-		_, err := s.MakeShare(ctx, "key", 1, link, nonce(fmt.Sprint(i)), shareHash(fmt.Sprint(i)), 10)
+		_, err := s.MakeShare(ctx, "key", 1, link, secret(fmt.Sprint(i)), 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +189,7 @@ func TestMakeShare(t *testing.T) {
 		t.Errorf("the link is %+v", one)
 	}
 	link.Name = "for father"
-	if _, err := s.MakeShare(ctx, "key", 1, link, nonce("x"), shareHash("x"), 10); !errors.Is(err, store.ErrConflict) {
+	if _, err := s.MakeShare(ctx, "key", 1, link, secret("x"), 10); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("the same key for another link: %v", err)
 	}
 	if _, err := s.EndShare(ctx, "end", 2, one.ID); !errors.Is(err, store.ErrNotFound) {
