@@ -5,7 +5,7 @@
 
 	const form = document.querySelector('form[data-files]');
 	const { files: home, events } = form.dataset;
-	const input = form.elements.file;
+	const { file: input, private: hide, album } = form.elements;
 	const atOnce = 3;
 
 	const make = (tag, properties, ...children) => {
@@ -17,7 +17,7 @@
 
 	// Unfinished uploads, by what tells files apart. Who chooses the same file again after a reload goes on.
 
-	const fingerprint = ({ name, size, lastModified }) => `upload ${[name, size, lastModified, form.elements.private.checked]}`;
+	const fingerprint = ({ name, size, lastModified }) => `upload ${[name, size, lastModified, hide.checked, album.value]}`;
 	const storage = (() => {
 		try {
 			return localStorage;
@@ -50,7 +50,7 @@
 	const known = new Set();
 	const rowless = [];
 	let paused = false;
-	let telling = 0;
+	let telling;
 
 	const tell = () => {
 		telling = 0;
@@ -166,7 +166,7 @@
 			if (task.state === 'dropped') return '';
 			task.attempt ??= random();
 			const { name, type, size } = task.file;
-			const metadata = `filename ${base64(name)},filetype ${base64(type)}${task.hidden ? ',private MQ==' : ''}`;
+			const metadata = `filename ${base64(name)},filetype ${base64(type)},album ${base64(task.album)}${task.hidden ? ',private MQ==' : ''}`;
 			at = await send(task, 'POST', home, { 'Upload-Length': size, 'Upload-Metadata': metadata, 'Idempotency-Key': task.attempt });
 		}
 		task.path = at.get('Location') ?? path;
@@ -214,7 +214,7 @@
 	};
 
 	let running = 0;
-	let next = 0;
+	let next;
 
 	const start = () => {
 		clearTimeout(next);
@@ -279,7 +279,7 @@
 
 	// Events. What they tell may get lost, and what the answers tell counts anyway.
 
-	let source = null;
+	let source;
 
 	const listen = () => {
 		if (source || !events) return;
@@ -306,7 +306,7 @@
 			const key = fingerprint(file);
 			if (known.has(key)) continue;
 			known.add(key);
-			const task = { file, key, hidden: form.elements.private.checked, state: 'waiting', text: 'Waiting', sent: 0, tries: 0, after: 0 };
+			const task = { file, key, hidden: hide.checked, album: album.value, state: 'waiting', text: 'Waiting', sent: 0, tries: 0, after: 0 };
 			tasks.push(task);
 			rowless.push(task);
 			counts.all++;
@@ -357,6 +357,6 @@
 	hold.hidden = again.hidden = true;
 	const left = unfinished();
 	said.textContent = left
-		? `${left} unfinished from before: choose the same ${left > 1 ? 'files' : 'file'} again to go on.`
-		: 'Choose photos, drop them here, or paste them.';
+		? `${left} unfinished from before: choose the same files again to go on.`
+		: 'Choose photos, drop or paste them.';
 })();
