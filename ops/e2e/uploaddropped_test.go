@@ -30,8 +30,8 @@ type dropped struct {
 // saysAll reads what the page says: how many of how many are uploaded, were refused, and failed.
 var saysAll = regexp.MustCompile(`^(\d+) of (\d+) uploaded(?:, (\d+) refused)?(?:, (\d+) failed)?`)
 
-// drop drops files on the page for uploads, and returns when none is under way any more.
-func drop(t testing.TB, b *tab, paths []string, limit time.Duration) (d dropped) {
+// drop drops paths on the page for uploads, which have so many files, and returns when none is under way any more.
+func drop(t testing.TB, b *tab, paths []string, files int, limit time.Duration) (d dropped) {
 	t.Helper()
 	ask[int](b, `(window.longest = 0, new PerformanceObserver((l) => { for (const e of l.getEntries())
 		longest = Math.max(longest, e.duration) }).observe({ type: "longtask" }), 0)`)
@@ -48,13 +48,13 @@ func drop(t testing.TB, b *tab, paths []string, limit time.Duration) (d dropped)
 		d.heapMiB = max(d.heapMiB, ask[float64](b, `performance.memory.usedJSHeapSize / 1048576`))
 		d.tabMiB = max(d.tabMiB, largestTabMiB(t))
 		d.said = ask[string](b, `document.querySelector(".all p").textContent`)
-		if said := saysAll.FindStringSubmatch(d.said); said != nil && said[2] == strconv.Itoa(len(paths)) {
+		if said := saysAll.FindStringSubmatch(d.said); said != nil && said[2] == strconv.Itoa(files) {
 			ended := 0
 			for _, n := range []string{said[1], said[3], said[4]} { // uploaded, refused, failed
 				number, _ := strconv.Atoi(n) // "" is none
 				ended += number
 			}
-			if ended == len(paths) {
+			if ended == files {
 				break
 			}
 		}
@@ -98,11 +98,15 @@ func newDropSite(t testing.TB, files, size int) (*tab, []string) {
 	return people.signedInTab(t, browser(t), p), paths
 }
 
-// TestUploadsDropped: files that are dropped on the page are uploaded, each of them.
+// TestUploadsDropped: files that are dropped on the page are uploaded, each of them, and so are those in a folder.
 func TestUploadsDropped(t *testing.T) {
 	t.Parallel()
 	b, paths := newDropSite(t, 30, 100_000)
-	if d := drop(t, b, paths, time.Minute); d.said != "30 of 30 uploaded." {
+	folder := filepath.Join(t.TempDir(), "folder")
+	must(t, os.Mkdir(folder, 0o700))
+	paths = append(paths, folder)
+	writePictures(t, folder, 200, "lake.jpg", "river.jpg")
+	if d := drop(t, b, paths, 32, time.Minute); d.said != "32 of 32 uploaded." {
 		t.Errorf("the page says: %s", d.said)
 	}
 	b.noProblems()
@@ -116,7 +120,7 @@ func BenchmarkUploadDropped(b *testing.B) {
 	const size = 5_000_000
 	tab, paths := newDropSite(b, b.N, size)
 	b.ResetTimer()
-	d := drop(b, tab, paths, 4*time.Minute)
+	d := drop(b, tab, paths, b.N, 4*time.Minute)
 	b.StopTimer()
 	uploaded := 0
 	_, err := fmt.Sscanf(d.said, "%d of", &uploaded)
