@@ -214,7 +214,7 @@ func uploadByProgram(t *testing.T, s *peopleSite, p *person) {
 }
 
 // signedInTab is a tab in which the person is signed in.
-func (s *peopleSite) signedInTab(t *testing.T, parent context.Context, p *person) *tab {
+func (s *peopleSite) signedInTab(t testing.TB, parent context.Context, p *person) *tab {
 	t.Helper()
 	b := newTab(t, parent, s.urls[1])
 	b.open("/signin?next=%2Fupload")

@@ -301,8 +301,12 @@
 
 	const add = async (files) => {
 		listen();
-		for (const [i, file] of [...files].entries()) {
-			if (i % 100 === 99) await new Promise((done) => { setTimeout(done); });
+		let begun = performance.now();
+		for (const file of [...files]) {
+			if (performance.now() - begun > 20) {
+				await new Promise((done) => { setTimeout(done); });
+				begun = performance.now();
+			}
 			const key = fingerprint(file);
 			if (known.has(key)) continue;
 			known.add(key);
@@ -346,9 +350,12 @@
 	addEventListener('dragleave', over);
 	addEventListener('drop', (event) => {
 		over(event);
-		const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-		add([...event.dataTransfer.files].filter((file, i) => !entries[i]?.isDirectory));
-		entries.filter((entry) => entry.isDirectory).forEach((entry) => { inFolder(entry).then(add, () => {}); });
+		const files = [...event.dataTransfer.files];
+		const items = [...event.dataTransfer.items].filter((item) => item.kind === 'file');
+		// A folder has no type. Chromium takes a millisecond to tell what an item is.
+		const entries = items.map((item) => !item.type && item.webkitGetAsEntry?.());
+		add(files.filter((file, i) => !entries[i]?.isDirectory));
+		entries.filter((entry) => entry?.isDirectory).forEach((entry) => { inFolder(entry).then(add, () => {}); });
 	});
 
 	form.querySelectorAll('[data-plain]').forEach((element) => element.remove());
