@@ -375,13 +375,15 @@ func hideAlbum(t *testing.T, s *peopleSite) {
 	photo := fmt.Sprint("/photo/", first)
 	for i := range s.urls { // each edge keeps the pages of before
 		testenv.Eventually(t, "the album is shown", func() bool {
-			return visitor.get(i, album).status == http.StatusOK && strings.Contains(visitor.get(i, photo).body, "Subway")
+			return visitor.get(i, album).status == http.StatusOK &&
+				strings.Contains(visitor.get(i, photo).body, "Subway")
 		})
 		visitor.get(i, "/photos/walker")
 	}
 	hide := func(who *person, edge int, visibility string) *shown {
-		return who.send(http.MethodPost, s.urls[edge]+form, "application/x-www-form-urlencoded", url.Values{"do": {"show"},
-			"visibility": {visibility}, "key": {who.get(0, "/me/albums").attr("input[name=key]", "value")}}.Encode())
+		key := who.get(0, "/me/albums").attr("input[name=key]", "value")
+		return who.send(http.MethodPost, s.urls[edge]+form, "application/x-www-form-urlencoded",
+			url.Values{"do": {"show"}, "visibility": {visibility}, "key": {key}}.Encode())
 	}
 	hide(other, 1, "private").expect(http.StatusNotFound, "")
 	hide(p, 1, "friends").expect(http.StatusUnprocessableEntity, "")

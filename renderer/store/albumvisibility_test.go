@@ -63,8 +63,8 @@ func albumSeen(t *testing.T, s *store.Store, pool *pgxpool.Pool) string {
 	return strings.Join(places, ", ")
 }
 
-// TestShowOwnAlbum: an album that its owner hides is found nowhere, except by its link if it is unlisted, and is told to
-// be gone; its photos stay as they are. Shown again it is everywhere.
+// TestShowOwnAlbum: an album that its owner hides is found nowhere, except by its link if it is unlisted, and is told
+// to be gone; its photos stay as they are. Shown again it is everywhere.
 func TestShowOwnAlbum(t *testing.T) {
 	t.Parallel()
 	const everywhere = "page, feed, albums, user, photo, sitemap, sitemap part, search"
@@ -87,8 +87,8 @@ func TestShowOwnAlbum(t *testing.T) {
 		{"unlisted, then private", []action{showAlbum(true, true), showAlbum(true, false)}, "", "user.ansel"},
 		{"unlisted, then public", []action{showAlbum(true, true), showAlbum(false, false)}, everywhere + ", link a",
 			"user.ansel album.1"},
-		{"public and private again", []action{showAlbum(true, true), showAlbum(false, false), showAlbum(true, false)}, "",
-			"user.ansel! album.1!"},
+		{"public and private again", []action{showAlbum(true, true), showAlbum(false, false), showAlbum(true, false)},
+			"", "user.ansel! album.1!"},
 		{"revoked", []action{showAlbum(true, true), end}, "", "user.ansel"},
 	} {
 		t.Run(c.what, func(t *testing.T) {

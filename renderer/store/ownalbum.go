@@ -137,8 +137,8 @@ func (s *Store) OwnAlbums(ctx context.Context, user, before int64) (albums []Own
 		var c Cover
 		var parent int64
 		var private bool
-		_, err := pgx.ForEachRow(rows, []any{&c.ID, &parent, &private, &c.Title, &c.PhotoCount, &c.PhotoID, &c.Generation,
-			&c.Width, &c.Height, &c.Color}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&c.ID, &parent, &private, &c.Title, &c.PhotoCount, &c.PhotoID,
+			&c.Generation, &c.Width, &c.Height, &c.Color}, func() error {
 			if parent == 0 {
 				all = append(all, OwnAlbum{Cover: c, Private: private})
 			} else {

@@ -176,8 +176,8 @@ func TestPlans(t *testing.T) {
 
 // unlistScan makes ten photos of user 1 private, and unlisted or not.
 func unlistScan(unlist string) string {
-	return "(SELECT c.outcome FROM (SELECT " + tenOf1 + " AS ids) AS i, LATERAL change_own_photos('scans', $1, 1, i.ids, " +
-		"'private', '', 200) AS c, LATERAL set_unlisted(left('scans', length(c.outcome) + 1), 1, i.ids, " + unlist +
+	return "(SELECT c.outcome FROM (SELECT " + tenOf1 + " AS ids) AS i, " +
+		"LATERAL change_own_photos('scans', $1, 1, i.ids, 'private', '', 200) AS c, LATERAL set_unlisted(left('scans', length(c.outcome) + 1), 1, i.ids, " + unlist +
 		", array_fill(substr(sha256($1), 1, 16), ARRAY[10]), ARRAY(SELECT sha256(('u' || g)::bytea) " +
 		"FROM generate_series(1, 10) g))) AS unlisted"
 }
