@@ -73,8 +73,8 @@ func (s *Store) ChangeOwnPhotos(
 	return s.changeOwnPhotos(ctx, key, user, ids, []any{user, ids, change, tag}, change, tag, unlist, nil)
 }
 
-// UnlistOwnPhotos makes those of some photos that are a user's own private, and gives each a link that has none: the one
-// of links at its place. It returns what [Store.ChangeOwnPhotos] does.
+// UnlistOwnPhotos makes those of some photos that are a user's own private, and gives each that has no link the one of
+// links at its place. It returns what [Store.ChangeOwnPhotos] does.
 func (s *Store) UnlistOwnPhotos(
 	ctx context.Context, key string, user int64, ids []int64, links []ShareSecret,
 ) ([]Change, error) {
