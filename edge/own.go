@@ -2,7 +2,9 @@ package edge
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -22,21 +24,35 @@ func valuesOf(ref page.PrivateRef, query url.Values) url.Values {
 		}
 		return values
 	case ref.Private == page.PrivatePhotos:
-		values := url.Values{}
-		for _, name := range [...]string{"show", "before", "undo"} {
-			if value := query.Get(name); value != "" && len(value) <= longestList {
-				values.Set(name, value)
-			}
-		}
-		return values
+		return ownValues(query, wire.FieldPart, "undo")
+	case ref.Private == page.PrivateBin:
+		return ownValues(query)
 	}
 	return nil
+}
+
+// ownValues are those values of an address that a list of one's own photos knows, and further ones.
+func ownValues(query url.Values, further ...string) url.Values {
+	values := url.Values{}
+	for _, name := range slices.Concat(wire.OwnFilters(), wire.OwnPlaces(), further) {
+		if value := query.Get(name); value != "" && len(value) <= longestList {
+			values.Set(name, value)
+		}
+	}
+	return values
+}
+
+// ownList are the values of a list of which a form has the query.
+func ownList(query string) url.Values {
+	values, _ := url.ParseQuery(query) // what cannot be read is left out
+	return ownValues(values)
 }
 
 // longestList bounds a list of photos in an address, in bytes: MaxPhotos ids of nine digits.
 const longestList = 10 * wire.MaxPhotos
 
-// afterPhotos is the value of the field "to" with which a form of the bin leads to the list of photos.
+// afterPhotos is the value of the field "to" with which a form of the bin leads to the list of photos. The query of the
+// list may follow it.
 const afterPhotos = "photos"
 
 // takeAfter takes the field out of a form that says where it leads, and returns it.
@@ -49,7 +65,7 @@ func takeAfter(kind page.Private, form url.Values) string {
 }
 
 // afterOwn is where a form about one's own photos leads to.
-func afterOwn(kind page.Private, form url.Values, after string) string {
+func afterOwn(kind page.Private, form url.Values, after string, changed []wire.Dep) string {
 	query, to := url.Values{}, kind.Path()
 	switch kind {
 	case page.PrivatePhoto:
@@ -60,24 +76,38 @@ func afterOwn(kind page.Private, form url.Values, after string) string {
 		query.Set("notice", wire.NoticeSaved)
 		to = page.OwnPhoto(id).Path()
 	case page.PrivatePhotos:
-		for _, name := range [...]string{"show", "before"} {
-			if value := form.Get(name); value != "" {
-				query.Set(name, value)
-			}
-		}
-		query.Set("notice", wire.NoticeChanged)
-		if form.Get("do") == "bin" {
-			query.Set("notice", wire.NoticeBinned)
-			query.Set("undo", form.Get(fieldPhotos))
+		query = ownList(form.Get("list"))
+		notice, ok := undone[form.Get("do")]
+		if undo := photosOf(changed); ok && undo != "" {
+			query.Set("notice", notice)
+			query.Set("undo", undo)
+		} else {
+			query.Set("notice", wire.NoticeChanged)
 		}
 	default:
 		query.Set("notice", wire.NoticeRemoved)
 		if form.Get("do") == "restore" {
 			query.Set("notice", wire.NoticeRestored)
 		}
-		if after == afterPhotos {
-			to = page.PrivatePhotos.Path()
+		if to, list, _ := strings.Cut(after, "?"); to == afterPhotos {
+			back := ownList(list)
+			back.Set("notice", query.Get("notice"))
+			return page.PrivatePhotos.Path() + "?" + back.Encode()
 		}
 	}
 	return to + "?" + query.Encode()
+}
+
+// undone are the notices of what is done to several photos and can be taken back.
+var undone = map[string]string{"bin": wire.NoticeBinned, "private": wire.NoticeHidden, "public": wire.NoticeShown}
+
+// photosOf lists the photos that a change was about, which need not be all that were chosen.
+func photosOf(changed []wire.Dep) string {
+	var ids []string
+	for _, d := range changed {
+		if id, ok := strings.CutPrefix(d.Scope, "photo."); ok {
+			ids = append(ids, id)
+		}
+	}
+	return strings.Join(ids, ",")
 }

@@ -196,12 +196,15 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivateNewPasskey:
 		return []string{"password", "passkey", "label"}
 	case page.PrivatePhoto:
-		return []string{"id", "title", "description", "tags", "taken", "visibility",
-			wasPrefix + "taken", wasPrefix + "visibility"}
-	case page.PrivatePhotos:
-		return []string{"photos", "do", "tag", "show", "before"}
+		fields := append([]string{"id"}, ownFields()...)
+		for _, name := range ownFields() {
+			fields = append(fields, wasPrefix+name)
+		}
+		return fields
+	case page.PrivatePhotos: // the last two are of pages of the release before
+		return []string{"photos", "do", "tag", "list", "show", "before"}
 	case page.PrivateBin:
-		return []string{"photos", "do"}
+		return []string{"photos", "do", "seen"}
 	}
 	return nil
 }

@@ -67,10 +67,12 @@ func (f form) shown() map[string]string {
 	values := map[string]string{}
 	for _, name := range []string{
 		"name", "display", "bio", "sessions", "tokens", "id", "label", "email", "token", "title", "description",
-		"tags", "taken", "visibility", "photos", "tag", "show", "before", wasPrefix + "taken",
-		wasPrefix + "visibility",
+		"tags", "taken", "visibility", "photos", "tag", "list",
 	} {
 		values[name] = f[name]
+	}
+	for _, name := range ownFields() {
+		values[wasPrefix+name] = f[wasPrefix+name]
 	}
 	return values
 }

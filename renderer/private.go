@@ -58,6 +58,8 @@ var notices = map[string]string{
 	wire.NoticeConfirmed:      "Your address is confirmed.",
 	wire.NoticeSaved:          "The photo is saved. Only you can see it.",
 	wire.NoticeChanged:        "The photos are changed.",
+	wire.NoticeHidden:         "Only you can see these photos now.",
+	wire.NoticeShown:          "Everybody can see these photos now.",
 	wire.NoticeBinned:         "What you deleted is in the bin for 30 days.",
 	wire.NoticeRestored:       "The photos are back.",
 	wire.NoticeRemoved:        "The photos are deleted for good.",

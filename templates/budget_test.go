@@ -17,6 +17,7 @@ const (
 	maxUploader     = 10_000 // of the script on the page for new photos
 	maxUploadsStyle = 1_500
 	maxOrganise     = 2_000 // of the style sheet, and of the script, for one's own photos
+	maxArchive      = 5_000 // likewise, for the list of all of them
 )
 
 func TestBudgets(t *testing.T) {
@@ -32,6 +33,7 @@ func TestBudgets(t *testing.T) {
 	for file, most := range map[string]int{
 		"app.css": maxStyle, "app.js": maxScript, "passkey.js": maxPasskeys, "upload.js": maxUploader,
 		"upload.css": maxUploadsStyle, "organise.css": maxOrganise, "organise.js": maxOrganise,
+		"archive.css": maxArchive, "archive.js": maxArchive,
 	} {
 		asset := site.asset(t, file)
 		t.Logf("%s: %d bytes, br %d, gzip %d", file, len(asset.Body), len(asset.Br()), len(asset.Gzip()))

@@ -3,6 +3,7 @@ package templates
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 
@@ -14,7 +15,8 @@ type OwnCard struct {
 	Card
 	ID      int64
 	Private bool
-	Chosen  bool // for what the buttons do
+	Chosen  bool      // for what the buttons do
+	Dated   time.Time // its month, in UTC, is the heading it stands under; zero: it has none
 }
 
 func (p PrivatePage) ownFrame(title string) frame {
@@ -30,12 +32,16 @@ func (p PrivatePage) listFrame(title string) frame {
 	return f
 }
 
-// ownGrid is a justified grid of one's own photos, each with a box to choose it.
+// ownGrid is a justified grid of one's own photos, each with a box to choose it. The first one of each month has the
+// month as a heading.
 func ownGrid(cards []OwnCard) templ.Component {
 	in := inGrid()
 	return gridOf(len(cards), cardRoom(), func(b []byte, i int) []byte {
 		c := &cards[i]
 		b = append(c.Image.appendShape(append(b, `<li class="`...)), `">`...)
+		if !c.Dated.IsZero() && (i == 0 || !sameMonth(cards[i-1].Dated, c.Dated)) {
+			b = appendMonthOf(b, c.Dated)
+		}
 		b = strconv.AppendInt(append(b, `<input class="pick" type="checkbox" name="photos" value="`...), c.ID, 10)
 		b = append(b, `" aria-label="Choose `...)
 		b = escaped(append(b, titleOr(shorten(c.Title, maxCardTitle))...), len(b))
@@ -58,35 +64,15 @@ func idList(ids []int64) string {
 	return strings.Join(parts, ",")
 }
 
-// ownFilters are the lists of one's own photos.
-var ownFilters = [...]struct{ show, label string }{{"", "All"}, {"untagged", "Untagged"}, {"private", "Private"}}
+// wasFields are the hidden fields with what the form of a photo has shown.
+var wasFields = [...]string{"was-title", "was-description", "was-tags", "was-taken", "was-visibility"}
 
-// listPath is where a list of one's own photos is, from a position on.
-func listPath(show string, before int64) string {
-	query := ""
-	if show != "" {
-		query = "?show=" + show
+// undoPath is where what was done to several photos is taken back.
+func (p PrivatePage) undoPath() string {
+	if p.UndoBy == "restore" {
+		return page.PrivateBin.Path()
 	}
-	if before > 0 {
-		query += map[bool]string{true: "?", false: "&"}[query == ""] + "before=" + strconv.FormatInt(before, 10)
-	}
-	return page.PrivatePhotos.Path() + query
-}
-
-// show is the filter of the list, which is one of ownFilters.
-func (p PrivatePage) show() string {
-	for _, f := range ownFilters {
-		if f.show == p.Form.Values["show"] {
-			return f.show
-		}
-	}
-	return ""
-}
-
-// before is the position of the list.
-func (p PrivatePage) before() int64 {
-	before, _ := strconv.ParseInt(p.Form.Values["before"], 10, 64) // what is none is the first page
-	return max(before, 0)
+	return page.PrivatePhotos.Path()
 }
 
 // other is the form's state for another form on its page, which has a key of its own.

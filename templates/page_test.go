@@ -26,9 +26,9 @@ func TestEveryPage(t *testing.T) {
 			d.count("head > script[defer][blocking=render]", 1+d.furtherScripts())
 			d.count(".stale[role=status][hidden]", 1)
 			d.count("a[rel]:not([href])", 0)
-			d.attribute("link[rel=stylesheet]:not([href*='/organise.'], [href*='/upload.'])", "href",
+			d.attribute("link[rel=stylesheet]:not([href*='/organise.'], [href*='/archive.'], [href*='/upload.'])", "href",
 				site.Assets.Path("app.css"))
-			d.attribute("script[src]:not([src*='/passkey.'], [src*='/organise.'], [src*='/upload.'])", "src",
+			d.attribute("script[src]:not([src*='/passkey.'], [src*='/archive.'], [src*='/organise.'], [src*='/upload.'])", "src",
 				site.Assets.Path("app.js"))
 			for _, property := range []string{"og:title", "og:type", "og:site_name", "og:description"} {
 				d.count("head > meta[property='"+property+"']:not([content=''])", 1)
@@ -46,7 +46,7 @@ func TestEveryPage(t *testing.T) {
 
 // furtherScripts counts those that a page has besides the one that all have.
 func (d document) furtherScripts() int {
-	return len(d.all("form[data-passkey], form[data-files], link[rel=stylesheet][href*='/organise.']"))
+	return len(d.all("form[data-passkey], form[data-files], link[rel=stylesheet][href*='/organise.'], link[rel=stylesheet][href*='/archive.']"))
 }
 
 // noOtherHost: everything the browser fetches comes from this site, and links elsewhere are ugc links.

@@ -25,8 +25,10 @@ type PrivatePage struct {
 	Uploads  []UploadLine  // what became of the files that were sent just now
 
 	Photos []OwnCard // a page of their own photos, the bin, or the one that the form is about
-	Older  int64     // position of the next page of photos; 0: there is none
-	Undo   []int64   // photos that they have put into the bin just now
+	List   OwnList   // what the page of photos is
+	Bin    Bin       // what the page of the bin is
+	Undo   []int64   // photos that they have just changed
+	UndoBy string    // what takes that back: "restore", "public" or "private"
 	Tags   []string  // that they use most
 
 	CanMail bool   // the site sends mail
@@ -137,6 +139,9 @@ func Private(p PrivatePage) templ.Component {
 	case page.PrivateUpload:
 		return upload(p)
 	case page.PrivatePhotos:
+		if p.List.Part {
+			return ownPart(p)
+		}
 		return ownPhotos(p)
 	case page.PrivatePhoto:
 		return ownPhoto(p)
