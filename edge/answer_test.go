@@ -306,7 +306,7 @@ func BenchmarkMemoryHit(b *testing.B) {
 	w := &discard{header: http.Header{}}
 	b.ReportAllocs()
 	for b.Loop() {
-		e.http.Handler.ServeHTTP(w, r)
+		e.ServeHTTP(w, r)
 	}
 	if w.n == 0 {
 		b.Fatal("nothing was answered")

@@ -10,28 +10,41 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/edge/fastpath"
+	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
 
-const fastPath, noFastPath = "fast path", "no fast path"
+// Paths of a request through an edge, as tests name them.
+const fastPath, encrypted, noFastPath = "fast path", "fast path within TLS", "no fast path"
 
-// bothPaths starts an edge with the fast path and one without it.
-func (s *site) bothPaths() map[string]*Server {
-	s.t.Helper()
-	return map[string]*Server{
-		fastPath:   s.edge(),
-		noFastPath: s.edge(func(c *Config) { c.NoFastPath = true }),
+// pathOption returns the option for an edge with that path.
+func pathOption(t testing.TB, path string) func(*Config) {
+	return func(c *Config) {
+		c.NoFastPath = path == noFastPath
+		if path == encrypted {
+			c.TLSCert, c.TLSKey = testenv.CertificateFiles(t)
+		}
 	}
 }
 
-// eachPath runs a test of HTTP answers twice at the same time, for edges with the fast path and for edges without it:
-// the answers are the same. onPath is an option for every edge of the test.
+// bothPaths starts edges with the fast path, with encryption and without, and one without the fast path.
+func (s *site) bothPaths() map[string]*Server {
+	s.t.Helper()
+	edges := map[string]*Server{}
+	for _, path := range [...]string{fastPath, encrypted, noFastPath} {
+		edges[path] = s.edge(pathOption(s.t, path))
+	}
+	return edges
+}
+
+// eachPath runs a test of HTTP answers for each path at the same time: the answers are the same. onPath is an option for
+// every edge of the test.
 func eachPath(t *testing.T, test func(t *testing.T, onPath func(*Config))) {
-	for name, off := range map[string]bool{fastPath: false, noFastPath: true} {
-		t.Run(name, func(t *testing.T) {
+	for _, path := range [...]string{fastPath, encrypted, noFastPath} {
+		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			test(t, func(c *Config) { c.NoFastPath = off })
+			test(t, pathOption(t, path))
 		})
 	}
 }

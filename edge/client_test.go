@@ -3,6 +3,7 @@ package edge
 import (
 	"bufio"
 	"compress/gzip"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -34,14 +35,14 @@ func get(t testing.TB, e *Server, path string, headers ...string) answer {
 // do is get with another method.
 func do(t testing.TB, method string, e *Server, path string, headers ...string) answer {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+e.Addr()+path, nil)
+	r, err := http.NewRequestWithContext(t.Context(), method, origin(e)+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
-	transport := &http.Transport{DisableCompression: true}
+	transport := &http.Transport{DisableCompression: true, TLSClientConfig: trusting}
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(r)
 	if err != nil {
@@ -80,7 +81,7 @@ func expand(t *testing.T, a answer) string {
 func tierOf(t testing.TB, e *Server, path string) (tier string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	e.http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	e.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 	if w.Code != http.StatusOK {
 		t.Fatalf("%s: %d", path, w.Code)
 	}
@@ -94,14 +95,35 @@ type rawClient struct {
 	r    *bufio.Reader
 }
 
-// dial connects to an edge.
-func dial(t testing.TB, e *Server) *rawClient {
+// trusting is of a client that takes any certificate.
+var trusting = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // of edges that the test has started
+
+// origin is the address of an edge as browsers know it.
+func origin(e *Server) string {
+	if e.cfg.TLSCert != "" {
+		return "https://" + e.Addr()
+	}
+	return "http://" + e.Addr()
+}
+
+// connect connects to an edge, encrypted if it encrypts. The test closes the connection at its end.
+func connect(t testing.TB, e *Server, dialer *net.Dialer) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", e.Addr())
+	conn, err := dialer.DialContext(t.Context(), "tcp", e.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
+	if e.cfg.TLSCert != "" {
+		conn = tls.Client(conn, trusting)
+	}
 	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// dial connects to an edge.
+func dial(t testing.TB, e *Server) *rawClient {
+	t.Helper()
+	conn := connect(t, e, &net.Dialer{})
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	return &rawClient{t, conn, bufio.NewReader(conn)}
 }
@@ -143,7 +165,7 @@ func rawGet(path string, fields ...string) string {
 // halfClose sends a FIN.
 func (c *rawClient) halfClose() {
 	c.t.Helper()
-	if err := c.conn.(*net.TCPConn).CloseWrite(); err != nil {
+	if err := c.conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -56,8 +56,8 @@ func TestClockAnHourOff(t *testing.T) {
 			}
 			key := s.signingKey(e)
 			token := func(version int64, left time.Duration) string {
-				deps := []wire.Dep{{Scope: "user.ansel", Version: version}}
-				return wire.FreshCookie + "=" + key.Sign(deps, s.now().Add(left))
+				changes := []wire.Change{{Scope: "user.ansel", Version: version}}
+				return wire.FreshCookie + "=" + key.Sign(changes, s.now().Add(left))
 			}
 			if got := get(t, e, "/photos/ansel", "Cookie", token(7, -time.Second)); got.tier() != "near" {
 				t.Errorf("with an expired token, from %s", got.tier())

@@ -35,7 +35,7 @@ func TestHiddenLooksUnknown(t *testing.T) {
 		})
 		insider := e.tokens.Key().Insider(time.Now().Add(time.Minute))
 		expired := e.tokens.Key().Insider(time.Now().Add(-time.Minute))
-		writer := e.tokens.Key().Sign([]wire.Dep{{Scope: hidden, Version: 1}}, time.Now().Add(time.Minute))
+		writer := e.tokens.Key().Sign([]wire.Change{{Scope: hidden, Version: 1}}, time.Now().Add(time.Minute))
 		client := dial(t, e)
 		request := func(method, scope string, fields ...string) answer {
 			text := rawGet("/"+strings.Replace(scope, ".", "/", 1), fields...)

@@ -306,7 +306,7 @@ func BenchmarkMemcachedHit(b *testing.B) {
 			before := count(b, hits)
 			b.ReportAllocs()
 			for b.Loop() {
-				e.http.Handler.ServeHTTP(w, r)
+				e.ServeHTTP(w, r)
 			}
 			b.ReportMetric((count(b, hits)-before)/float64(b.N), "hits/op")
 		})

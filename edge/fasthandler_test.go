@@ -606,7 +606,7 @@ func BenchmarkFastPath(b *testing.B) {
 	lis := newPipes()
 	defer lis.Close()
 	go func() { lis.conns <- &endless{left: b.N, request: request} }()
-	c, err := e.fast.Listener(lis).Accept()
+	c, err := e.fast.Listener(lis, nil).Accept()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -125,7 +125,7 @@ func TestManyWaitForFrozenRenderers(t *testing.T) {
 		wg.Go(func() { // without sockets: what these cost would count as slow replies
 			got := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/photos/user"+itoa(int64(i)), nil)
-			if e.http.Handler.ServeHTTP(got, r); got.Code != 200 {
+			if e.ServeHTTP(got, r); got.Code != 200 {
 				failed.Add(1)
 			}
 		})
@@ -463,14 +463,14 @@ func TestDrain(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- e.Run(ctx) }()
 		eventually(t, "the edge is ready", func() bool { return e.Ready() == nil })
-		transport := &http.Transport{}
+		transport := &http.Transport{TLSClientConfig: trusting}
 		defer transport.CloseIdleConnections()
 		client := &http.Client{Transport: transport}
 		ask := func() (reused, closes bool) {
 			t.Helper()
 			trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }}
 			r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodGet,
-				"http://"+e.Addr()+"/photos/ansel", nil)
+				origin(e)+"/photos/ansel", nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -142,9 +142,9 @@ func (s *Server) clearSession(w http.ResponseWriter, r *http.Request) {
 }
 
 // setFresh shows visitors their own change through every edge.
-func (s *Server) setFresh(w http.ResponseWriter, r *http.Request, changed []wire.Dep) {
-	for _, d := range changed {
-		s.pages.tracker.Learn(wire.Change{Scope: d.Scope, Version: d.Version})
+func (s *Server) setFresh(w http.ResponseWriter, r *http.Request, changed []wire.Change) {
+	for _, c := range changed {
+		s.pages.tracker.Learn(c)
 	}
 	key := s.tokens.Key()
 	if key == nil || len(changed) == 0 {

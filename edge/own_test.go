@@ -1,10 +1,16 @@
 package edge
 
 import (
+	"bytes"
+	"context"
+	"net/http"
 	"net/url"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -73,4 +79,74 @@ func TestValuesOf(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.ref.Path(), got, c.want)
 		}
 	}
+}
+
+// TestOwnPictureIsReadLikeAnyPicture: while a renderer does not answer a request for a picture of one's own, a second
+// copy of it is sent; when its visitor leaves, renderers hear that nobody waits any more.
+func TestOwnPictureIsReadLikeAnyPicture(t *testing.T) {
+	t.Parallel()
+	s := newUploadSite(t)
+	asked := make(chan *nats.Msg, 100)
+	if _, err := s.nc.ChanQueueSubscribe(page.PrivatePicture.Subject(), wire.QueueRenderer, asked); err != nil {
+		t.Fatal(err)
+	}
+	cancels, err := s.nc.SubscribeSync(wire.SubjectCancels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	path := page.OwnPicture(7, 320).Path()
+	visit := func(ctx context.Context) *http.Request {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.edges[0].Addr()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Cookie", s.cookie)
+		return r
+	}
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		if answer, err := http.DefaultTransport.RoundTrip(visit(ctx)); err == nil {
+			t.Errorf("status %d, though no renderer replies", answer.StatusCode)
+			_ = answer.Body.Close()
+		}
+	}()
+	first, second := <-asked, <-asked
+	id := first.Header.Get(wire.HeaderRequest)
+	if id == "" || second.Header.Get(wire.HeaderRequest) != id || first.Header.Get(wire.HeaderUser) != "7" ||
+		!bytes.Equal(first.Data, second.Data) {
+		t.Errorf("the request %v was sent again as %v", first.Header, second.Header)
+	}
+	leave()
+	<-left
+	note, err := cancels.NextMsg(10 * time.Second)
+	if err != nil || note.Subject != wire.CancelSubject(id) {
+		t.Fatalf("%v, %v, want a note that nobody waits for %s", note, err, id)
+	}
+
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for m := range asked {
+			_ = m.RespondMsg(&nats.Msg{Header: nats.Header{wire.HeaderStatus: {"200"}}, Data: []byte("\xff\xd8")})
+			if m.Header.Get(wire.HeaderRequest) != id {
+				return
+			}
+		}
+	}()
+	answer, err := http.DefaultTransport.RoundTrip(visit(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != "image/jpeg" ||
+		answer.Header.Get("Cache-Control") != "private, no-store" {
+		t.Errorf("status %d, %v", answer.StatusCode, answer.Header)
+	}
+	<-done
 }

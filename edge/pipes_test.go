@@ -74,7 +74,7 @@ func onLimitedPipes(t *testing.T, off bool, conns int, handler http.HandlerFunc,
 		}), time.Now())
 		lis := newPipes()
 		served := make(chan error, 1)
-		go func() { served <- s.http.Serve(s.fast.Listener(lis)) }()
+		go func() { served <- s.http.Serve(s.fast.Listener(lis, nil)) }()
 		visit(s, lis)
 		_ = s.shutdown(context.Background())
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {

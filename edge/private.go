@@ -206,7 +206,12 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 	if err != nil {
 		return fmt.Errorf("ask for %s: %w", kind.Subject(), err)
 	}
-	reply, err := s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)
+	var reply *nats.Msg
+	if kind == page.PrivatePicture {
+		reply, err = s.askForPicture(r.Context(), x, kind.Subject(), who, data)
+	} else {
+		reply, err = s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)
+	}
 	if err != nil {
 		return err
 	}
@@ -255,6 +260,20 @@ func typeOf(kind page.Private, ask wire.PrivateRequest) []string {
 // askFor makes a request for one visitor on the bus.
 func (s *Server) askFor(ctx context.Context, x *exchange, subject string, who visitor, header nats.Header, data []byte,
 	limit time.Duration) (*nats.Msg, error) {
+	msg := messageFor(x, subject, who, header, data)
+	return x.onBus(func() (*nats.Msg, error) { return s.pages.renderers.ask(ctx, msg, limit) })
+}
+
+// askForPicture requests a picture for one visitor.
+func (s *Server) askForPicture(
+	ctx context.Context, x *exchange, subject string, who visitor, data []byte,
+) (*nats.Msg, error) {
+	msg := messageFor(x, subject, who, nats.Header{}, data)
+	return x.onBus(func() (*nats.Msg, error) { return s.pages.renderers.picture(ctx, msg) })
+}
+
+// messageFor is a request for one visitor.
+func messageFor(x *exchange, subject string, who visitor, header nats.Header, data []byte) *nats.Msg {
 	header.Set(wire.HeaderRequest, x.number.String())
 	if who.Session != nil {
 		header.Set(wire.HeaderUser, strconv.FormatInt(who.User, 10))
@@ -263,8 +282,13 @@ func (s *Server) askFor(ctx context.Context, x *exchange, subject string, who vi
 		header.Set(wire.HeaderOrigin, who.origin)
 		header.Set(wire.HeaderBrowser, who.browser)
 	}
+	return &nats.Msg{Subject: subject, Header: header, Data: data}
+}
+
+// onBus notes how long a request on the bus takes, and what its reply says of that.
+func (x *exchange) onBus(ask func() (*nats.Msg, error)) (*nats.Msg, error) {
 	begun := time.Now()
-	reply, err := s.pages.renderers.ask(ctx, &nats.Msg{Subject: subject, Header: header, Data: data}, limit)
+	reply, err := ask()
 	x.timing.bus = time.Since(begun)
 	if err == nil {
 		x.tier, x.timing.worker = tierRender, wire.ParseTiming(reply.Header.Get(wire.HeaderTiming))

@@ -39,11 +39,7 @@ func TestVisitorsWhoDoNotRead(t *testing.T) {
 			})
 		}}
 		for range 20 {
-			conn, err := narrow.DialContext(t.Context(), "tcp", e.Addr())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
+			conn := connect(t, e, &narrow)
 			if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", picture); err != nil {
 				t.Fatal(err)
 			}

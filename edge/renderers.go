@@ -125,14 +125,35 @@ func (r *renderers) get(ctx context.Context, w want) (*nats.Msg, error) {
 	return r.request(ctx, w, noResponderWait)
 }
 
-// request requests a page. While it has no subscriber, request tries again for as long as wait, or as a restart of NATS
-// takes.
+// request requests a page, see read.
 func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*nats.Msg, error) {
-	msg, id := nats.NewMsg(w.ref.Subject()), w.number.String()
-	msg.Header.Set(wire.HeaderRequest, id)
+	msg := nats.NewMsg(w.ref.Subject())
+	msg.Header.Set(wire.HeaderRequest, w.number.String())
 	if w.gzip {
 		msg.Header.Set(wire.HeaderAccept, wire.EncodingGzip)
 	}
+	reply, err := r.read(ctx, w.ref.Kind(), msg, wait)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", w.ref, err)
+	}
+	return reply, nil
+}
+
+// picture requests a picture for one visitor, as it would one for everybody: a second copy of the request is sent when
+// that helps, and nobody goes on when the visitor has left.
+func (r *renderers) picture(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
+	ctx, stop := context.WithTimeout(ctx, wire.ImageDeadline)
+	defer stop()
+	reply, err := r.read(ctx, page.KindImage, msg, noResponderWait)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", msg.Subject, err)
+	}
+	return reply, nil
+}
+
+// read makes a request that changes nothing. It gives renderers the deadline of ctx. While the subject has no
+// subscriber, read tries again for as long as wait, or as a restart of NATS takes.
+func (r *renderers) read(ctx context.Context, kind page.Kind, msg *nats.Msg, wait time.Duration) (*nats.Msg, error) {
 	// Without cluster time a deadline by a clock that is an hour behind has passed already: the renderer sets one.
 	if until, ok := ctx.Deadline(); ok && r.clock.Known() {
 		_, latest := r.clock.Bounds(until)
@@ -140,19 +161,20 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 	}
 	start, pause := time.Now(), backoffFirst
 	for {
-		reply, err := r.try(ctx, w.ref.Kind(), msg)
+		reply, err := r.try(ctx, kind, msg)
 		if err == nil {
 			return reply, nil
 		}
-		if errors.Is(context.Cause(ctx), errAbandoned) || errors.Is(err, errSilent) {
+		cause := context.Cause(ctx)
+		if errors.Is(cause, errAbandoned) || errors.Is(cause, context.Canceled) || errors.Is(err, errSilent) {
 			// best effort: a lost message only costs a render
-			_ = r.nc.Publish(wire.CancelSubject(id), nil)
+			_ = r.nc.Publish(wire.CancelSubject(msg.Header.Get(wire.HeaderRequest)), nil)
 		}
 		waited := time.Since(start)
 		again := errors.Is(err, nats.ErrNoResponders) && (waited < wait || waited < restartWindow && r.restarting())
 		if !again || !sleep.For(ctx, pause) {
 			r.metrics.busErrors.WithLabelValues(wire.Code(err)).Inc()
-			return nil, fmt.Errorf("%s: %w", w.ref, err)
+			return nil, err
 		}
 		r.metrics.retries.Inc()
 		pause = min(2*pause, backoffMax)

@@ -209,12 +209,12 @@ func TestReloadingWaitsForOneRender(t *testing.T) {
 // getUntil requests a page, drops the request when ctx ends, and returns the status of the answer, 0 for none.
 func getUntil(ctx context.Context, t *testing.T, e *Server, path string) int {
 	t.Helper()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Addr()+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, origin(e)+path, nil)
 	if err != nil {
 		t.Error(err)
 		return 0
 	}
-	transport := &http.Transport{}
+	transport := &http.Transport{TLSClientConfig: trusting}
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(r)
 	if err != nil {
@@ -247,7 +247,7 @@ func TestCrowdForOnePage(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	for i := range got {
-		wg.Go(func() { all[i%edges].http.Handler.ServeHTTP(got[i], requests[i]) })
+		wg.Go(func() { all[i%edges].ServeHTTP(got[i], requests[i]) })
 	}
 	// On a busy machine some may come too late to wait with the others: they find the page, or fetch it again.
 	atMost := int64(edges)
@@ -338,13 +338,13 @@ func TestRefusals(t *testing.T) {
 		if got := s.renders.Load(); got != before {
 			t.Errorf("%d requests reached the bus, want none", got-before)
 		}
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.Addr()+"/photos/ansel", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, origin(e)+"/photos/ansel", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("X-Big", strings.Repeat("x", 20<<10))
 		// An error is a refusal too: the edge may close the connection before the test has sent all.
-		if resp, err := (&http.Transport{}).RoundTrip(r); err == nil {
+		if resp, err := (&http.Transport{TLSClientConfig: trusting}).RoundTrip(r); err == nil {
 			defer resp.Body.Close()
 			if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 				t.Errorf("20 KiB of headers: status %d", resp.StatusCode)

@@ -20,7 +20,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/net/netutil"
 
 	"flickrkillr/edge/cache"
 	"flickrkillr/edge/fastpath"
@@ -125,13 +124,6 @@ func New(cfg Config) (_ *Server, err error) {
 			s.pages.memory.Close()
 		}
 	}()
-	if cfg.TLSCert != "" {
-		var cert tls.Certificate
-		if cert, err = tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey); err != nil {
-			return nil, fmt.Errorf("edge: the TLS certificate: %w", err)
-		}
-		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
-	}
 	if s.origins, err = newOrigins(cfg.Origins); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
@@ -191,8 +183,33 @@ func newServer(cfg Config) *Server {
 	return s
 }
 
+// encryption is how connections are encrypted; nil: not at all. Records are as large as they may be, so that most pages
+// are one, sent by one write.
+func (s *Server) encryption() (*tls.Config, error) {
+	if s.cfg.TLSCert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("edge: the TLS certificate: %w", err)
+	}
+	return &tls.Config{
+		Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12,
+		CipherSuites: []uint16{ // of TLS 1.2
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		},
+		DynamicRecordSizingDisabled: true,
+	}, nil
+}
+
 // listen opens the listener, which accepts at most MaxConns connections at once, and AddressConns of one address.
 func (s *Server) listen() (net.Listener, error) {
+	encryption, err := s.encryption()
+	if err != nil {
+		return nil, err
+	}
 	lis, err := (&net.ListenConfig{Control: limitReaders}).Listen(context.Background(), "tcp", s.cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("edge: cannot listen on %s: %w", s.cfg.Addr, err)
@@ -202,17 +219,13 @@ func (s *Server) listen() (net.Listener, error) {
 		s.log.Warn("closed a new connection: its address has too many open ones", "address", from,
 			"limit", s.cfg.AddressConns, "remedy", "if it is a load balancer, raise --address-conns")
 	})
-	if s.cfg.TLSCert != "" { // the fast path, which is below net/http, cannot see through TLS
-		return netutil.LimitListener(lis, s.cfg.MaxConns), nil
-	}
-	return s.fast.Listener(lis), nil
+	return s.fast.Listener(lis, encryption), nil
 }
 
 func (s *Server) newHTTP() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(s.cfg.TLSCert != "")
-	protocols.SetUnencryptedHTTP2(s.cfg.TLSCert == "")
+	protocols.SetUnencryptedHTTP2(true) // within TLS, too: net/http is not told of it, see fastpath
 	return &http.Server{
 		Handler:     s.fast.Wrap(s),
 		ConnState:   s.fast.ConnState,
@@ -287,13 +300,7 @@ func (s *Server) Run(ctx context.Context) error {
 		wg.Go(func() { part(work) })
 	}
 	served := make(chan error, 1)
-	go func() {
-		if s.cfg.TLSCert != "" {
-			served <- s.http.ServeTLS(s.lis, "", "") // New has loaded the certificate
-		} else {
-			served <- s.http.Serve(s.lis)
-		}
-	}()
+	go func() { served <- s.http.Serve(s.lis) }()
 	select {
 	case err = <-served:
 		err = fmt.Errorf("edge: serving: %w", err)

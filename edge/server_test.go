@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -13,26 +14,76 @@ import (
 	"flickrkillr/edge/fastpath"
 )
 
-// TestHTTP2WithoutTLS: an edge without a certificate speaks HTTP/2 too (h2c).
-func TestHTTP2WithoutTLS(t *testing.T) {
+// TestHTTP2: an edge speaks HTTP/2, within TLS and without (h2c).
+func TestHTTP2(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.renderer()
-	e := s.edge()
-	transport := &http.Transport{Protocols: new(http.Protocols)}
-	transport.Protocols.SetUnencryptedHTTP2(true)
-	defer transport.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: transport}).Get("http://" + e.Addr() + "/photos/ansel")
+	for _, path := range []string{fastPath, encrypted} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			e := s.edge(pathOption(t, path))
+			transport := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: trusting.Clone()}
+			transport.Protocols.SetHTTP2(true)
+			transport.Protocols.SetUnencryptedHTTP2(path == fastPath)
+			defer transport.CloseIdleConnections()
+			resp, err := (&http.Client{Transport: transport}).Get(origin(e) + "/photos/ansel")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.ProtoMajor != 2 || resp.StatusCode != 200 {
+				t.Errorf("%s %d", resp.Proto, resp.StatusCode)
+			}
+			if got := delegated(t, e); got[fastpath.ReasonHTTP2] != 1 || len(got) != 1 {
+				t.Errorf("%v delegated requests, want one by HTTP/2", got)
+			}
+		})
+	}
+}
+
+// TestEncryption: an edge with a certificate takes TLS 1.2 and 1.3 with ciphers that authenticate, nothing older or
+// weaker, and tells a client without TLS to use it.
+func TestEncryption(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	e := s.start(pathOption(t, encrypted))
+	for name, c := range map[string]struct {
+		change func(*tls.Config)
+		agree  bool
+	}{
+		"TLS 1.3":  {func(c *tls.Config) { c.MinVersion = tls.VersionTLS13 }, true},
+		"TLS 1.2":  {func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }, true},
+		"TLS 1.1":  {func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }, false},
+		"CBC mode": {weakly, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := trusting.Clone()
+			c.change(config)
+			conn, err := (&tls.Dialer{Config: config}).DialContext(t.Context(), "tcp", e.Addr())
+			if (err == nil) != c.agree {
+				t.Errorf("client and edge agree: %v", err)
+			}
+			if err == nil {
+				_ = conn.Close()
+			}
+		})
+	}
+	conn, err := net.Dial("tcp", e.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	if resp.ProtoMajor != 2 || resp.StatusCode != 200 {
-		t.Errorf("%s %d", resp.Proto, resp.StatusCode)
+	defer conn.Close()
+	_, _ = io.WriteString(conn, rawGet("/"))
+	if got, err := io.ReadAll(conn); !strings.HasPrefix(string(got), "HTTP/1.0 400 Bad Request\r\n") ||
+		!strings.Contains(string(got), "HTTPS") || err != nil {
+		t.Errorf("without TLS: %q, %v", got, err)
 	}
-	if got := delegated(t, e); got[fastpath.ReasonHTTP2] != 1 || len(got) != 1 {
-		t.Errorf("%v delegated requests, want one by HTTP/2", got)
-	}
+}
+
+func weakly(c *tls.Config) {
+	c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}
 }
 
 // TestTakenAddress: New fails, and names the address, when another process listens there.

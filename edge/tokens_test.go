@@ -24,7 +24,7 @@ func TestToken(t *testing.T) {
 	edges := []*Server{s.edge(), s.edge()}
 	key := s.signingKey(edges...)
 	cookie := func(k wire.FreshKey, version int64, until time.Time) string {
-		token := k.Sign([]wire.Dep{{Scope: "user.ansel", Version: version}}, until)
+		token := k.Sign([]wire.Change{{Scope: "user.ansel", Version: version}}, until)
 		return "theme=dark; " + wire.FreshCookie + "=" + token + "; last=1"
 	}
 	for _, e := range edges {
@@ -76,8 +76,8 @@ func (s *site) keyless(change ...func(*Config)) *Server {
 
 // unverifiedToken is a cookie with a token for ansel's pages that an edge without the key cannot verify.
 func unverifiedToken(version int64) string {
-	deps := []wire.Dep{{Scope: "user.ansel", Version: version}}
-	return wire.FreshCookie + "=" + wire.FreshKey("unknown").Sign(deps, time.Now().Add(wire.FreshAge))
+	changes := []wire.Change{{Scope: "user.ansel", Version: version}}
+	return wire.FreshCookie + "=" + wire.FreshKey("unknown").Sign(changes, time.Now().Add(wire.FreshAge))
 }
 
 // TestTokenWithoutKey: an edge without the key serves the sender of a token no page older than the token says, except

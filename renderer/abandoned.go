@@ -10,8 +10,8 @@ import (
 )
 
 // abandoned tracks requests whose answer nobody waits for any more, as cancel notes on the bus tell. Such a request
-// is dropped from the queue; a worker's turn is cut short when all its requests are abandoned. Actions are never
-// abandoned: whether one is done must not depend on its visitor.
+// is dropped from the queue; a worker's turn is cut short when all its requests are abandoned. What changes
+// something is never abandoned: whether it is done must not depend on its visitor.
 type abandoned struct {
 	mu   sync.Mutex
 	jobs map[string][]*job // by request id; several when a request was sent twice

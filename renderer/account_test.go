@@ -213,10 +213,11 @@ func TestPrivatePages(t *testing.T) {
 	defer close(release)
 	for range s.cfg.ActionWorkers {
 		s.actions.put(&job{request: request{endpoint: s.endpoints[0], arrived: time.Now(),
-			deadline: time.Now().Add(time.Minute), action: &action{func(context.Context, *actionRun) (*outcome, error) {
-				<-release
-				return nil, wire.ErrInternal
-			}}}})
+			deadline: time.Now().Add(time.Minute), action: &action{
+				run: func(context.Context, *actionRun) (*outcome, error) {
+					<-release
+					return nil, wire.ErrInternal
+				}}}})
 	}
 	for _, kind := range page.Privates() {
 		if kind == page.PrivateReceipt {

@@ -2,6 +2,7 @@ package renderer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/a-h/templ"
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/wire"
 )
@@ -20,7 +22,10 @@ const actionTimeout = 5 * time.Second
 
 // action is a request that concerns one person or one attempt: a change, or a page for one visitor. It is answered
 // alone, and no answer is used twice.
-type action struct{ run actionFunc }
+type action struct {
+	run     actionFunc
+	dropped bool // it changes nothing, and is dropped when its visitor has left
+}
 
 // actionFunc does what was asked.
 type actionFunc func(ctx context.Context, d *actionRun) (*outcome, error)
@@ -28,7 +33,8 @@ type actionFunc func(ctx context.Context, d *actionRun) (*outcome, error)
 // actionRun is one run of an action.
 type actionRun struct {
 	*Service
-	sql time.Duration // that Postgres has taken so far
+	picture getPicture    // which this worker may use; nil: it gets none
+	sql     time.Duration // that Postgres has taken so far
 }
 
 // fromRows asks Postgres, which is waited for as long as an action may. What else an action does, such as hashing a
@@ -91,7 +97,7 @@ func actionEndpoints(workers *pool) []*endpoint {
 					})
 					return &outcome{changes: changes}, err
 				}
-				return parsed{action: &action{run}, limit: wire.ActionDeadline}, nil
+				return parsed{action: &action{run: run}, limit: wire.ActionDeadline}, nil
 			},
 		})
 	}
@@ -158,24 +164,28 @@ func parsePhotoPrivacy(name string, data []byte) (change, error) {
 // answerActionsOf is a turn of a worker for actions. Each turn has one action: no two actions are the same request.
 func (s *Service) answerActionsOf(ctx context.Context, p *pool, jobs []*job) {
 	for _, g := range s.begin(p, jobs) {
-		s.answerAction(ctx, g[0])
+		s.answerAction(ctx, g[0], nil)
 	}
 }
 
 // answerAction makes the change and replies once it is committed. If the reply is lost, the requester retries and
-// gets what was stored under the key.
-func (s *Service) answerAction(ctx context.Context, j *job) {
+// gets what was stored under the key. It returns false, and answers nothing, if picture does not have the picture that
+// was asked for, which must be made first.
+func (s *Service) answerAction(ctx context.Context, j *job, picture getPicture) bool {
 	ctx, cancel := s.context(ctx, [][]*job{{j}})
 	defer cancel()
-	d := &actionRun{Service: s}
+	d := &actionRun{Service: s, picture: picture}
 	out, err := j.action.run(ctx, d)
 	j.work.timing.SQL = d.sql
+	if errors.Is(err, pictures.ErrNotStored) {
+		return false
+	}
 	if store.IsFull(err) {
 		err = fmt.Errorf("%w: %w", wire.ErrFull, err)
 	}
 	if err != nil {
-		s.fail([]*job{j}, err)
-		return
+		s.fail([]*job{j}, unlessAbandoned(ctx, err))
+		return true
 	}
 	var html []byte
 	if out.view != nil {
@@ -184,7 +194,7 @@ func (s *Service) answerAction(ctx context.Context, j *job) {
 		defer s.recycle(buf)
 		if err := contained(func() error { return out.view.Render(ctx, buf) }); err != nil {
 			s.fail([]*job{j}, fmt.Errorf("render: %w", err))
-			return
+			return true
 		}
 		html = buf.Bytes()
 		j.work.timing.Render = time.Since(begun)
@@ -192,7 +202,7 @@ func (s *Service) answerAction(ctx context.Context, j *job) {
 	if out.refused != nil {
 		j.work.refusal = html
 		s.fail([]*job{j}, out.refused)
-		return
+		return true
 	}
 	if len(out.changes) > 0 {
 		s.relay.wake()
@@ -201,4 +211,5 @@ func (s *Service) answerAction(ctx context.Context, j *job) {
 	if out.then != nil {
 		out.then()
 	}
+	return true
 }

@@ -121,7 +121,7 @@ func TestActionsThatPanicAreContained(t *testing.T) {
 	st := newSite(t)
 	s := st.start(t, oneAction)
 	at := slices.IndexFunc(s.endpoints, func(e *endpoint) bool { return e.name == "photo-edit" })
-	poison := &action{func(context.Context, *actionRun) (*outcome, error) { panic("poison") }}
+	poison := &action{run: func(context.Context, *actionRun) (*outcome, error) { panic("poison") }}
 	const times = 3
 	for range times {
 		answer := make(chan *nats.Msg, 1)

@@ -17,6 +17,12 @@ import (
 // ask sends a request without waiting for its answer, which arrives in the channel.
 func (st *site) ask(t testing.TB, subject string, header nats.Header) <-chan *nats.Msg {
 	t.Helper()
+	return st.askWith(t, &nats.Msg{Subject: subject, Header: header})
+}
+
+// askWith is ask for a message, whose reply subject it sets.
+func (st *site) askWith(t testing.TB, msg *nats.Msg) <-chan *nats.Msg {
+	t.Helper()
 	answer := make(chan *nats.Msg, 1)
 	inbox := edgeInbox()
 	sub, err := st.nc.Subscribe(inbox, func(m *nats.Msg) { answer <- m })
@@ -26,7 +32,8 @@ func (st *site) ask(t testing.TB, subject string, header nats.Header) <-chan *na
 	if err := sub.AutoUnsubscribe(1); err != nil {
 		t.Fatal(err)
 	}
-	if err := st.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: inbox, Header: header}); err != nil {
+	msg.Reply = inbox
+	if err := st.nc.PublishMsg(msg); err != nil {
 		t.Fatal(err)
 	}
 	return answer

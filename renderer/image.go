@@ -21,9 +21,18 @@ const missingImageAge = 5 * time.Second
 // answerFiles is a turn of a file worker. It reads stored derivatives and passes requests for the others to the
 // picture workers, which decode. Separate workers keep reading from waiting behind decoding.
 func (s *Service) answerFiles(ctx context.Context, jobs []*job) {
+	s.passOnMissing(ctx, jobs, func(ctx context.Context, jobs []*job) []*job {
+		return s.answerPictures(ctx, s.files, jobs, pictures.Stored)
+	})
+}
+
+// passOnMissing runs a turn of a file worker, and gives the jobs that it returns to the picture workers.
+func (s *Service) passOnMissing(
+	ctx context.Context, jobs []*job, turn func(context.Context, []*job) (missing []*job),
+) {
 	var missing []*job
 	s.guarded(func(ctx context.Context, jobs []*job) {
-		missing = s.answerPictures(ctx, s.files, jobs, pictures.Stored)
+		missing = turn(ctx, jobs)
 		for _, j := range missing {
 			j.work.passedOn = true
 		}
@@ -40,6 +49,12 @@ func (s *Service) answerFiles(ctx context.Context, jobs []*job) {
 // answerImages is a turn of a picture worker. It makes one derivative for all its requests and stores it. There are
 // few such workers, because each holds a decoded original in memory.
 func (s *Service) answerImages(ctx context.Context, jobs []*job) {
+	if jobs[0].action != nil { // a picture that not everybody may see; the pool gives it a turn of its own
+		for _, g := range s.begin(s.images, jobs) {
+			s.answerAction(ctx, g[0], s.derive)
+		}
+		return
+	}
 	s.answerPictures(ctx, s.images, jobs, s.derive)
 }
 
@@ -115,7 +130,7 @@ func (s *Service) answerPicture(
 		maxAge, immutable, err = missingImageAge, false, nil
 	}
 	if errors.Is(err, pictures.ErrNotKept) {
-		s.log.Warn("picture not stored: it is made again for each request", "subject", g[0].subject, "err", err)
+		s.warnNotKept(file.ImageID, err)
 		err = nil
 	}
 	timing := wire.Timing{SQL: sql, Render: time.Since(begun)}
@@ -137,4 +152,8 @@ func (s *Service) answerPicture(
 		s.fail(g, unlessAbandoned(ctx, fmt.Errorf("get the picture: %w", toWireError(err))))
 	}
 	return true
+}
+
+func (s *Service) warnNotKept(image string, err error) {
+	s.log.Warn("picture not stored: it is made again for each request", "image", image, "err", err)
 }

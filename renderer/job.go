@@ -42,6 +42,9 @@ type work struct {
 	refusal  []byte // the page of a form that something is wrong with; nil: there is none
 }
 
+// mayBeDropped reports whether the request need not be answered when its visitor has left.
+func (j *job) mayBeDropped() bool { return j.action == nil || j.action.dropped }
+
 // same reports whether one answer serves both jobs. It never does for actions.
 func (j *job) same(other *job) bool {
 	return j == other || j.action == nil && other.action == nil && j.ref == other.ref

@@ -2,17 +2,10 @@ package renderer
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/a-h/templ"
-
-	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -106,37 +99,4 @@ func (p *Pages) ownCard(row store.OwnPhoto) templates.OwnCard {
 		c.To = page.OwnPicture(row.ID, page.StoredWidth(ownWidest, int(row.Width)))
 	}
 	return c
-}
-
-// ownPicture answers with the picture of one's own photo, whether others may see it or not.
-func (d *actionRun) ownPicture(ctx context.Context, v visit, asked wire.PrivateRequest) (*outcome, error) {
-	id, err := form{"id": asked.Values.Get("id")}.id()
-	if err != nil {
-		return nil, err
-	}
-	width, err := strconv.Atoi(asked.Values.Get("width"))
-	if err != nil || !slices.Contains(page.Widths(), width) {
-		return nil, wrong("width", "is none of those in which pictures are served")
-	}
-	file, err := fromRows(ctx, d, func(ctx context.Context) (string, error) {
-		return d.store.OwnPicture(ctx, v.user, id)
-	})
-	if err != nil {
-		return nil, err
-	}
-	jpeg, err := pictures.Stored(ctx, d.pictures, file, width)
-	if errors.Is(err, pictures.ErrNotStored) {
-		jpeg, err = d.derive(ctx, d.pictures, file, width)
-	}
-	switch {
-	case errors.Is(err, pictures.ErrDraft), errors.Is(err, pictures.ErrNotKept):
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: the picture of photo %d", wire.ErrNotFound, id)
-	case err != nil:
-		return nil, fmt.Errorf("get an own picture: %w", err)
-	}
-	return &outcome{view: templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
-		_, err := w.Write(jpeg)
-		return err
-	})}, nil
 }

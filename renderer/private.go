@@ -17,11 +17,15 @@ import (
 )
 
 // privateEndpoints lists the pages that are made for one person. They are never batched, shared or kept.
-func privateEndpoints(workers *pool) []*endpoint {
+func privateEndpoints(workers, files *pool) []*endpoint {
 	var all []*endpoint
 	for _, kind := range page.Privates() {
+		pool := workers
+		if kind == page.PrivatePicture {
+			pool = files
+		}
 		all = append(all, &endpoint{
-			name: "private-" + kind.String(), subjects: []string{kind.Subject()}, pool: workers,
+			name: "private-" + kind.String(), subjects: []string{kind.Subject()}, pool: pool,
 			parse: func(m *nats.Msg) (parsed, error) {
 				visit, err := visitOf(m, kind.NeedsSession())
 				if err != nil {
@@ -30,6 +34,9 @@ func privateEndpoints(workers *pool) []*endpoint {
 				asked, err := wire.DecodePrivateRequest(m.Data)
 				if err != nil {
 					return parsed{}, err
+				}
+				if kind == page.PrivatePicture {
+					return ownPicture(visit, asked)
 				}
 				return parsed{limit: wire.PageDeadline, action: &action{
 					run: func(ctx context.Context, d *actionRun) (*outcome, error) {
@@ -78,9 +85,6 @@ func (d *actionRun) privatePage(
 			return &outcome{view: asJSON(receipt)}, nil
 		}
 		return &outcome{view: templates.ReceiptPage(d.maker.site, receipt)}, nil
-	}
-	if kind == page.PrivatePicture {
-		return d.ownPicture(ctx, v, asked)
 	}
 	if asked.JSON {
 		account, err := d.accountOf(ctx, v.user)

@@ -46,7 +46,7 @@ func (s *Service) receive(e *endpoint, msg *nats.Msg) {
 	}
 	j.admitted = true
 	e.stats.enqueued()
-	if j.action == nil {
+	if j.mayBeDropped() {
 		s.abandoned.add(j)
 	}
 	if excess := e.pool.put(j); excess != nil {

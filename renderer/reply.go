@@ -45,9 +45,8 @@ func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
 // invalidation, since the relay tells the edges later.
 func (s *Service) confirm(j *job, out *outcome, html []byte) {
 	all := make([]wire.Change, len(out.changes))
-	deps := make([]wire.Dep, len(out.changes))
 	for i, c := range out.changes {
-		all[i], deps[i] = wire.Change(c), wire.Dep{Scope: c.Scope, Version: c.Version}
+		all[i] = wire.Change(c)
 	}
 	msg := &nats.Msg{Subject: j.reply, Data: wire.EncodeChanges(all),
 		Header: nats.Header{wire.HeaderTiming: {j.work.timing.String()}}}
@@ -59,7 +58,7 @@ func (s *Service) confirm(j *job, out *outcome, html []byte) {
 	if out.view != nil {
 		msg.Data = html
 		msg.Header.Set(wire.HeaderStatus, strconv.Itoa(http.StatusOK))
-		msg.Header.Set(wire.HeaderChanged, wire.FormatDeps(deps))
+		msg.Header.Set(wire.HeaderChanged, wire.FormatChanges(all))
 	}
 	if out.account != nil {
 		msg.Header.Set(wire.HeaderAccount, out.account.String())
@@ -162,7 +161,7 @@ func (s *Service) replyError(j *job, code string, err error) {
 // settle marks a request as answered.
 func (s *Service) settle(j *job) {
 	j.work.answered = true
-	if j.admitted && j.action == nil {
+	if j.admitted && j.mayBeDropped() {
 		s.abandoned.remove(j)
 	}
 }

@@ -117,8 +117,8 @@ type Service struct {
 	mail     *mail.Queue         // nil: no mail is sent
 	mailing  sync.WaitGroup      // until the queue has ended
 
-	pages, searches, sitemaps, files, images, actions, passwords, privates *pool
-	chunks, uploading, finishes                                            *pool
+	pages, searches, sitemaps, files, ownFiles, images, actions, passwords, privates *pool
+	chunks, uploading, finishes                                                      *pool
 
 	decoders    decoders
 	undeveloped chan undeveloped // pictures that wait for a developer
@@ -196,6 +196,7 @@ func New(cfg Config) (*Service, error) {
 	s.sitemaps = newPool("sitemaps", sitemapWorkers, cfg.QueueFactor*sitemapWorkers, maxBatch, queued("sitemaps"),
 		s.guarded(s.answerPages))
 	s.files = newPool("files", fileWorkers, fileQueue, fileBatch, queued("files"), s.answerFiles)
+	s.ownFiles = newPool("own-files", ownFileWorkers, ownFileQueue, 1, queued("own-files"), s.answerOwnFiles)
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue),
 		maxBatch, queued("pictures"), s.guarded(s.answerImages))
 	actions := func(name string, workers, queue int) (p *pool) {
@@ -209,7 +210,8 @@ func New(cfg Config) (*Service, error) {
 	s.chunks = actions("chunks", chunkWorkers, chunkQueue)
 	s.uploading = actions("uploads", uploadWorkers, uploadQueue)
 	s.finishes = actions("finishes", finishWorkers, finishQueue)
-	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords, s.privates)
+	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords, s.privates,
+		s.ownFiles)
 	s.endpoints = append(s.endpoints, uploadEndpoints(s.uploads, s.chunks, s.uploading, s.finishes)...)
 	for _, p := range s.pools() {
 		p.patient = s.restarting
@@ -248,9 +250,9 @@ const (
 // of pictures.
 const fixedConns = 7 + maxPasswordWorkers + privateWorkers + uploadWorkers + finishWorkers + rowConns
 
-// rowConns is how many file workers read rows at a time when all are busy. The row of a picture takes a tenth of what
-// the rows of a page take, and requests that wait together share a query.
-const rowConns = 2
+// rowConns is how many file workers, of both pools, read rows at a time when all are busy. The row of a picture takes a
+// tenth of what the rows of a page take, and requests of everybody that wait together share a query.
+const rowConns = 3
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 

@@ -67,7 +67,7 @@ func uploadEndpoints(bus *nats.Conn, chunks, others, finishes *pool) []*endpoint
 				if err != nil {
 					return parsed{}, err
 				}
-				return parsed{action: &action{run}, limit: wire.ActionDeadline}, nil
+				return parsed{action: &action{run: run}, limit: wire.ActionDeadline}, nil
 			},
 		})
 	}

@@ -1,6 +1,7 @@
 package fastpath
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -30,6 +31,7 @@ type conn struct {
 	owed     int       // bytes at the beginning of ahead that belong to the request that net/http has
 	request  Request   // the current request; part of the connection so that none is allocated
 	reason   Reason    // why net/http has the request
+	encrypts bool      // Conn is a *tls.Conn that has not shaken hands yet
 
 	busy        atomic.Bool   // net/http has a request
 	handled     atomic.Bool   // net/http's handler has, or had, the request
@@ -48,6 +50,11 @@ var past = time.Unix(1, 0)
 // Read answers fast requests and returns the bytes of others. It returns io.EOF at the end of a connection, on which
 // net/http writes nothing more.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.encrypts {
+		if err := c.shakeHands(); err != nil {
+			return 0, err
+		}
+	}
 	switch state := c.state.Load(); {
 	case state == connClosed:
 		return 0, io.EOF
@@ -195,7 +202,14 @@ func (c *conn) Close() error {
 // CloseWrite sends a FIN. net/http calls it before it waits for a client that still sends a header that is too large,
 // so that the client sees the end of the answer at once.
 func (c *conn) CloseWrite() error {
-	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+	under := c.Conn
+	if encrypted, ok := under.(*tls.Conn); ok {
+		if err := encrypted.CloseWrite(); err != nil {
+			return err
+		}
+		under = encrypted.NetConn()
+	}
+	if tcp, ok := under.(interface{ CloseWrite() error }); ok {
 		return tcp.CloseWrite()
 	}
 	return errors.ErrUnsupported

@@ -1,11 +1,13 @@
 package fastpath
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -29,7 +31,7 @@ func TestHandlerPanics(t *testing.T) {
 		Delegated: func(Reason) {}, HalfClosed: func() {}, Log: slog.New(slog.DiscardHandler),
 	})
 	conns := make(pipeListener, 1)
-	lis := s.Listener(conns)
+	lis := s.Listener(conns, nil)
 	for range 2 {
 		here, there := net.Pipe()
 		conns <- there
@@ -48,4 +50,26 @@ func TestHandlerPanics(t *testing.T) {
 			t.Errorf("the client receives %d bytes, %v", n, err)
 		}
 	}
+}
+
+// TestHandshakeThatDoesNotCome: a client of a listener with encryption that sends nothing is gone after the time for a
+// request's header.
+func TestHandshakeThatDoesNotCome(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{HeaderTimeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
+		conns := make(pipeListener, 1)
+		here, there := net.Pipe()
+		defer here.Close()
+		conns <- there
+		c, err := s.Listener(conns, &tls.Config{}).Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		began := time.Now()
+		if _, err := c.Read(make([]byte, 100)); !errors.Is(err, io.EOF) || time.Since(began) != 5*time.Second {
+			t.Errorf("net/http reads %v after %v, want the end of the connection", err, time.Since(began))
+		}
+	})
 }

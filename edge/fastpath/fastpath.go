@@ -85,20 +85,16 @@ func (s *Server) ConnState(nc net.Conn, state http.ConnState) {
 // Wrap returns a handler for the http.Server. It counts why each request was delegated.
 func (s *Server) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, _ := r.Context().Value(connKey{}).(*conn) // not a *conn within TLS
+		c, _ := r.Context().Value(connKey{}).(*conn)
 		switch {
 		case s.cfg.Off:
 			s.cfg.Delegated(ReasonOff)
-		case c == nil:
-			s.cfg.Delegated(ReasonTLS)
 		case r.ProtoMajor == 2:
 			s.cfg.Delegated(ReasonHTTP2)
 		default:
 			s.cfg.Delegated(c.reason)
 		}
-		if c != nil {
-			c.handled.Store(true)
-		}
+		c.handled.Store(true)
 		next.ServeHTTP(w, r)
 	})
 }

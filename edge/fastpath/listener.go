@@ -2,17 +2,22 @@ package fastpath
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 )
 
 // listener accepts connections that net/http and the fast path share.
 type listener struct {
 	net.Listener
-	server *Server
+	server     *Server
+	encryption *tls.Config // nil: none
 }
 
-// Listener returns the listener for the http.Server. Its connections come from lis.
-func (s *Server) Listener(lis net.Listener) net.Listener { return listener{lis, s} }
+// Listener returns the listener for the http.Server. Its connections come from lis, and are encrypted unless encryption
+// is nil. The http.Server must speak HTTP/2 without TLS: it is not told of the encryption.
+func (s *Server) Listener(lis net.Listener, encryption *tls.Config) net.Listener {
+	return listener{lis, s, encryption}
+}
 
 func (l listener) Accept() (net.Conn, error) {
 	if l.server.slots != nil {
@@ -27,6 +32,9 @@ func (l listener) Accept() (net.Conn, error) {
 		l.server.release()
 		return nil, err
 	}
+	if l.encryption != nil {
+		nc = tls.Server(nc, l.encryption)
+	}
 	return l.server.add(nc), nil
 }
 
@@ -38,6 +46,7 @@ func (l listener) Close() error {
 
 func (s *Server) add(nc net.Conn) *conn {
 	c := &conn{Conn: nc, server: s, woken: make(chan struct{}, 1)}
+	_, c.encrypts = nc.(*tls.Conn)
 	if s.cfg.Off {
 		c.state.Store(connUnparsed)
 	}

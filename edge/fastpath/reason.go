@@ -7,7 +7,6 @@ type Reason uint8
 const (
 	ReasonNone           Reason = iota // the fast path answers; never the reason of a delegated request
 	ReasonOff                          // Config.Off
-	ReasonTLS                          // the connection is encrypted
 	ReasonHTTP2                        // the protocol is HTTP/2
 	ReasonUnparsed                     // the connection has carried something that is not parsed here, such as a body
 	ReasonHead                         // the method is HEAD
@@ -24,7 +23,7 @@ const (
 )
 
 var reasonNames = [reasons]string{
-	"none", "off", "tls", "http2", "unparsed", "head", "query", "path", "unknown_header", "repeated_header",
+	"none", "off", "http2", "unparsed", "head", "query", "path", "unknown_header", "repeated_header",
 	"connection", "cookie", "stopping", "no_page", "spelling",
 }
 

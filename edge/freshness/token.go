@@ -98,13 +98,16 @@ func (t *Tokens) Adopt(r *http.Request) (unverified []wire.Dep) {
 	if err != nil {
 		return nil
 	}
+	var changes []wire.Change
 	if key := t.key.Load(); key == nil {
-		unverified, err = wire.FreshClaims(cookie.Value)
+		changes, err = wire.FreshClaims(cookie.Value)
+		for _, c := range changes {
+			unverified = append(unverified, wire.Dep{Scope: c.Scope, Version: c.Version})
+		}
 	} else {
-		var deps []wire.Dep
-		deps, err = key.Verify(cookie.Value, t.tracker.clock.Now())
-		for _, d := range deps {
-			t.tracker.Learn(wire.Change{Scope: d.Scope, Version: d.Version})
+		changes, err = key.Verify(cookie.Value, t.tracker.clock.Now())
+		for _, c := range changes {
+			t.tracker.Learn(c)
 		}
 	}
 	if err != nil {

@@ -35,7 +35,7 @@ var (
 // Form is what became of a form.
 type Form struct {
 	Lines   []wire.UploadLine // one for each file, in their order
-	Changed []wire.Dep        // the scopes that the photos have changed
+	Changed []wire.Change     // the scopes that the photos have changed
 }
 
 // formReader reads a form part by part.

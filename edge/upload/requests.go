@@ -42,7 +42,7 @@ func (u upload) path() string { return pathFiles + "/" + u.id }
 type done struct {
 	photo     int64
 	duplicate bool
-	changed   []wire.Dep // the scopes that the photo has changed
+	changed   []wire.Change // the scopes that the photo has changed
 }
 
 // ids are the letters of an upload's id.

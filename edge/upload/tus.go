@@ -79,8 +79,8 @@ func (r *Request) stillAllowed() error {
 // Answer is what is answered to a request that is not refused.
 type Answer struct {
 	Status  int
-	JSON    any        // the body; nil: none
-	Changed []wire.Dep // the scopes that a new photo has changed
+	JSON    any           // the body; nil: none
+	Changed []wire.Change // the scopes that a new photo has changed
 }
 
 // Describe answers a question for what the edge can do, which needs no user.

@@ -56,7 +56,8 @@ func TestAudit(t *testing.T) {
 		t.Errorf("broken were %v, want all %d things", broken, len(roles.Faults()))
 	}
 	if p := r.People; p.Accounts == 0 || p.Ended.N+p.EndedInFault.N == 0 || p.SignedIn == 0 || p.Shared == 0 ||
-		p.Private == 0 || p.Items == 0 || p.Messages == 0 || p.Addresses == 0 {
+		p.Private == 0 || p.Items == 0 || p.Messages == 0 || p.Addresses == 0 ||
+		p.Uploads == 0 || len(p.Withdrawn) == 0 {
 		t.Errorf("not all that people do was there: %+v", p)
 	}
 	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 || r.PicturesGone == 0 || r.Pictures == r.PicturesGone ||
@@ -214,6 +215,16 @@ func typicalMistakes() []mistake {
 				return []mutant.Edit{mutant.Replace("edge/freshness/tracker.go", gone, kept)}
 			},
 			rules: []string{"gone"},
+			flags: []string{"--no-faults"},
+		}, {
+			name: "everybody sees uploads that are for their owner alone",
+			edits: func(chosen string) []mutant.Edit {
+				const private = "Private: file.Private}"
+				return []mutant.Edit{
+					mutant.Replace("renderer/upload.go", private, "Private: file.Private && !"+chosen+"}"),
+				}
+			},
+			rules: []string{"secret"},
 			flags: []string{"--no-faults"},
 		}, {
 			name: "a stream made anew is not noticed",

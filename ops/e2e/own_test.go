@@ -122,14 +122,22 @@ func ownPhotos(t *testing.T, s *peopleSite) {
 	if got := p.get(3, fmt.Sprint("/photo/", first+2)).texts(".tags li"); strings.Join(got, "") != "farm" {
 		t.Errorf("tags %q", got)
 	}
+	gone := fmt.Sprint("/photo/", first+1)
+	picture = pictureLink.FindString(p.get(2, gone).body)
+	for i := range s.urls {
+		if got := p.get(i, picture); got.status != http.StatusOK {
+			t.Errorf("edge %d: %s has status %d", i, picture, got.status)
+		}
+	}
 	deleted := p.form(2, "/me/photos", url.Values{"photos": several, "do": {"bin"}, "show": {"private"}})
 	undo := "/me/photos?" + url.Values{"notice": {"binned"}, "show": {"private"},
 		"undo": {strings.Join(several, ",")}}.Encode()
 	deleted.expect(http.StatusSeeOther, undo)
-	gone := fmt.Sprint("/photo/", first+1)
 	for i := range s.urls {
-		if got := p.get(i, gone); got.status != http.StatusNotFound {
-			t.Errorf("edge %d shows a photo in the bin: %d", i, got.status)
+		for _, path := range []string{gone, picture} {
+			if got := p.get(i, path); got.status != http.StatusNotFound {
+				t.Errorf("edge %d shows %s, of a photo in the bin: %d", i, path, got.status)
+			}
 		}
 	}
 	offered := p.get(3, undo)

@@ -1,39 +1,12 @@
 package mail
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"math/big"
-	"net"
 	"strings"
 	"testing"
 	"time"
-)
 
-// signCertificate makes a certificate for an address, valid from an hour ago until a time, and who trusts it.
-func signCertificate(t *testing.T, address string, until time.Time) (*tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: until,
-		IPAddresses: []net.IP{net.ParseIP(address)}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(signed)
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
-}
+	"flickrkillr/ops/testenv"
+)
 
 // TestSTARTTLS: a mail goes, encrypted, to a server whose certificate is signed by somebody trusted, for its own
 // address, and is valid now. To any other server nothing goes, and the log says why.
@@ -53,7 +26,7 @@ func TestSTARTTLS(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			certificate, roots := signCertificate(t, c.address, c.until)
+			certificate, roots := testenv.Certificate(t, c.address, c.until)
 			box := servePostbox(t, certificate)
 			server, err := ParseURL(box.url + "?from=no-reply@photos.example")
 			if err != nil {

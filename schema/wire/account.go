@@ -39,7 +39,7 @@ const (
 	HeaderUser    = "Killr-User"    // request: the number of the user for whom it is made
 	HeaderAccount = "Killr-Account" // reply: whose account it is, see Account
 	HeaderStatus  = "Killr-Status"  // reply: its data are an HTML page with this HTTP status, for one visitor
-	HeaderChanged = "Killr-Changed" // reply with a page: the scopes that changed, see FormatDeps
+	HeaderChanged = "Killr-Changed" // reply with a page: the scopes that changed, see FormatChanges
 	HeaderReceipt = "Killr-Receipt" // reply: an account was deleted, and its receipt has this id, which is a secret
 	AcceptPage    = "page"          // value of HeaderAccept
 )
@@ -104,24 +104,16 @@ func HasVisible(text string) bool {
 	})
 }
 
-// ChangedBy returns the scopes and versions in the reply to an action.
-func ChangedBy(reply *nats.Msg) ([]Dep, error) {
+// ChangedBy returns the changes in the reply to an action.
+func ChangedBy(reply *nats.Msg) ([]Change, error) {
 	if reply.Header.Get(HeaderStatus) != "" {
 		changed := reply.Header.Get(HeaderChanged)
 		if changed == "" {
 			return nil, nil
 		}
-		return ParseDeps(changed)
+		return ParseChanges(changed)
 	}
-	changes, err := DecodeChanges(reply.Data)
-	if err != nil {
-		return nil, err
-	}
-	deps := make([]Dep, len(changes))
-	for i, c := range changes {
-		deps[i] = Dep{c.Scope, c.Version}
-	}
-	return deps, nil
+	return DecodeChanges(reply.Data)
 }
 
 // PrivateRequest is the data of a request for a private page: what the edge knows and rows do not.

@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,24 +42,35 @@ type FreshKey []byte
 const FreshKeySize = 32
 
 const (
-	maxFresh    = 1024 // bytes of a cookie's value
-	freshMAC    = 16   // bytes of the HMAC that are kept: 128 bits
-	freshScopes = 16   // scopes in one cookie: an action changes two or three
+	maxFresh = 3 << 10 // bytes of a cookie's value: MaxPhotos ids of ten digits. Browsers keep 4,096 with the name
+	freshMAC = 16      // bytes of the HMAC that are kept: 128 bits
+
+	maxClaims = maxFresh/4*3 - freshMAC - 4 // bytes of a token's payload
 )
 
 // ErrFresh: a token was not signed with this key, has expired, or cannot be read. Ignore it.
 var ErrFresh = errors.New("not a valid fresh cookie")
 
-// Sign returns a token that is valid until some cluster time: the base64url of "<until> <scope>=<version> ...", a
-// dot, and the base64url of the first 128 bits of its HMAC-SHA256. Of more than 16 dependencies it contains the first
-// 16.
-func (k FreshKey) Sign(deps []Dep, until time.Time) string {
-	payload := append([]byte(FormatTime(until)), FormatDeps(deps[:min(len(deps), freshScopes)])...)
+// Sign returns a token that is valid until some cluster time: the base64url of "<until> <changes>" (see
+// [FormatChanges]), a dot, and the base64url of the first 128 bits of its HMAC-SHA256. Of changes that are too many for
+// a cookie it leaves out photos that are gone first: their pages depend on their owner's scope as well.
+func (k FreshKey) Sign(changes []Change, until time.Time) string {
+	goneLast := slices.Clone(changes)
+	slices.SortStableFunc(goneLast, func(a, b Change) int { return cmp.Compare(a.spare(), b.spare()) })
+	payload := appendChanges([]byte(FormatTime(until)), goneLast, maxClaims)
 	return base64.RawURLEncoding.EncodeToString(payload) + "." + base64.RawURLEncoding.EncodeToString(k.mac(payload))
 }
 
+// spare is 1 for a change that a token can do without, 0 for others.
+func (c Change) spare() int {
+	if c.Gone && strings.HasPrefix(c.Scope, PrefixPhoto) {
+		return 1
+	}
+	return 0
+}
+
 // Verify is the inverse of [FreshKey.Sign] at the cluster time now. Errors wrap ErrFresh.
-func (k FreshKey) Verify(value string, now time.Time) ([]Dep, error) {
+func (k FreshKey) Verify(value string, now time.Time) ([]Change, error) {
 	payload, mac, err := decodeFresh(value)
 	if err != nil {
 		return nil, err
@@ -65,22 +78,22 @@ func (k FreshKey) Verify(value string, now time.Time) ([]Dep, error) {
 	if len(k) == 0 || !hmac.Equal(mac, k.mac(payload)) {
 		return nil, fmt.Errorf("%w: the signature is another", ErrFresh)
 	}
-	until, deps, err := parseFresh(payload)
+	until, changes, err := parseFresh(payload)
 	if err == nil && now.After(until) {
 		return nil, fmt.Errorf("%w: it has expired", ErrFresh)
 	}
-	return deps, err
+	return changes, err
 }
 
 // FreshClaims reads a token without checking its signature and expiry: anybody may have written it. Errors wrap
 // ErrFresh.
-func FreshClaims(value string) ([]Dep, error) {
+func FreshClaims(value string) ([]Change, error) {
 	payload, _, err := decodeFresh(value)
 	if err != nil {
 		return nil, err
 	}
-	_, deps, err := parseFresh(payload)
-	return deps, err
+	_, changes, err := parseFresh(payload)
+	return changes, err
 }
 
 // scopeInsider is no scope: a value that names it proves that its sender has the key.
@@ -89,12 +102,14 @@ const scopeInsider = "insider"
 // Insider returns the value of X-Depends with which a request to an edge gets the versions of absent things too. A
 // visitor must not see them: they distinguish what is hidden from what never existed. The value is valid until some
 // cluster time.
-func (k FreshKey) Insider(until time.Time) string { return k.Sign([]Dep{{Scope: scopeInsider}}, until) }
+func (k FreshKey) Insider(until time.Time) string {
+	return k.Sign([]Change{{Scope: scopeInsider}}, until)
+}
 
 // VerifyInsider reports whether value is from [FreshKey.Insider] and valid at the cluster time now.
 func (k FreshKey) VerifyInsider(value string, now time.Time) bool {
-	deps, err := k.Verify(value, now)
-	return err == nil && len(deps) == 1 && deps[0].Scope == scopeInsider
+	changes, err := k.Verify(value, now)
+	return err == nil && len(changes) == 1 && changes[0].Scope == scopeInsider
 }
 
 func decodeFresh(value string) (payload, mac []byte, err error) {
@@ -111,19 +126,19 @@ func decodeFresh(value string) (payload, mac []byte, err error) {
 	return payload, mac, err
 }
 
-func parseFresh(payload []byte) (until time.Time, deps []Dep, err error) {
+func parseFresh(payload []byte) (until time.Time, changes []Change, err error) {
 	digits, list, some := strings.Cut(string(payload), " ")
 	us, err := strconv.ParseInt(digits, 10, 64)
 	if err == nil && some {
-		deps, err = ParseDeps(list)
+		changes, err = ParseChanges(list)
 	}
-	if err == nil && len(deps) == 0 {
+	if err == nil && len(changes) == 0 {
 		err = errors.New("it names nothing")
 	}
 	if err != nil {
 		return time.Time{}, nil, fmt.Errorf("%w: %w", ErrFresh, err)
 	}
-	return time.UnixMicro(us), deps, nil
+	return time.UnixMicro(us), changes, nil
 }
 
 func (k FreshKey) mac(payload []byte) []byte {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -349,8 +350,8 @@ func TestFillIsMetByWhatIsAsGood(t *testing.T) {
 func TestFreshCookies(t *testing.T) {
 	t.Parallel()
 	key, now := FreshKey(strings.Repeat("k", FreshKeySize)), time.UnixMicro(1795463000123456)
-	deps := []Dep{{"user.ansel", 19}, {"photo.7", 19}}
-	value := key.Sign(deps, now.Add(FreshAge))
+	changes := []Change{{"user.ansel", 19, true}, {"photo.9", 19, false}, {"photo.7", 19, false}, {"photo.8", 20, true}}
+	value := key.Sign(changes, now.Add(FreshAge))
 	if strings.ContainsFunc(value, func(c rune) bool {
 		return c <= ' ' || c > '~' ||
 			strings.ContainsRune(`",;\\`, c)
@@ -358,14 +359,10 @@ func TestFreshCookies(t *testing.T) {
 		t.Errorf("%q is no cookie value (RFC 6265, 4.1.1)", value)
 	}
 	got, err := key.Verify(value, now)
-	if err != nil || !slices.Equal(got, deps) {
-		t.Errorf("%v %v, want %v", got, err, deps)
+	if err != nil || !slices.Equal(got, changes) {
+		t.Errorf("%v %v, want %v", got, err, changes)
 	}
-	many := make([]Dep, 40)
-	for i := range many {
-		many[i] = Dep{"photo.9223372036854775807", 1795463000123}
-	}
-	if claims, err := FreshClaims(value); err != nil || !slices.Equal(claims, deps) {
+	if claims, err := FreshClaims(value); err != nil || !slices.Equal(claims, changes) {
 		t.Errorf("without a key: %v, %v", claims, err)
 	}
 	for _, bad := range []string{"", ".", "x.y", "!", key.Sign(nil, now), strings.Repeat("a", maxFresh+1)} {
@@ -373,13 +370,27 @@ func TestFreshCookies(t *testing.T) {
 			t.Errorf("%.20q claims %v, %v", bad, claims, err)
 		}
 	}
-	if got, err := key.Verify(key.Sign(many, now), now); err != nil || len(got) != freshScopes {
-		t.Errorf("of many scopes: %d, %v", len(got), err)
+	// What is done to as many photos as a form may name: all that is shown anew is in the cookie. What is hidden gives
+	// way to the owner, on whom the pages depend.
+	shown, hidden := []Change{{"user.ansel", 1795463000123, false}}, []Change{}
+	for i := range int64(MaxPhotos) {
+		shown = append(shown, Change{PrefixPhoto + strconv.FormatInt(9_999_999_999-i, 10), 1795463000123, false})
+		hidden = append(hidden, Change{PrefixPhoto + strconv.FormatInt(1+i, 10), 1795463000123 + 7*i, true})
 	}
+	hidden = append(hidden, Change{"user.ansel", 1795463000123, true})
+	value = key.Sign(shown, now)
+	if got, err := key.Verify(value, now); err != nil || !slices.Equal(got, shown) || len(value) > maxFresh {
+		t.Errorf("%d photos are shown: %d bytes with %d changes, %v", MaxPhotos, len(value), len(got), err)
+	}
+	value = key.Sign(hidden, now)
+	if got, err := key.Verify(value, now); err != nil || got[0] != hidden[MaxPhotos] || len(got) < 50 {
+		t.Errorf("%d photos are hidden: %d bytes with %d changes, %v", MaxPhotos, len(value), len(got), err)
+	}
+	value = key.Sign(changes, now.Add(FreshAge))
 	for what, err := range map[string]error{
 		"expired":     second(key.Verify(value, now.Add(FreshAge+time.Microsecond))),
 		"another key": second(FreshKey(strings.Repeat("l", FreshKeySize)).Verify(value, now)),
-		"no key":      second(FreshKey(nil).Verify(FreshKey(nil).Sign(deps, now.Add(FreshAge)), now)),
+		"no key":      second(FreshKey(nil).Verify(FreshKey(nil).Sign(changes, now.Add(FreshAge)), now)),
 		"cut":         second(key.Verify(value[:len(value)-1], now)),
 		"unsigned":    second(key.Verify(strings.SplitN(value, ".", 2)[0]+".", now)),
 		"empty":       second(key.Verify("", now)),
@@ -404,7 +415,7 @@ func TestInsiders(t *testing.T) {
 		"expired":            key.VerifyInsider(value, now.Add(FreshAge+time.Microsecond)),
 		"another key":        FreshKey(strings.Repeat("l", FreshKeySize)).VerifyInsider(value, now),
 		"no key":             FreshKey(nil).VerifyInsider(FreshKey(nil).Insider(now.Add(FreshAge)), now),
-		"a visitor's cookie": key.VerifyInsider(key.Sign([]Dep{{"photo.7", 19}}, now.Add(FreshAge)), now),
+		"a visitor's cookie": key.VerifyInsider(key.Sign([]Change{{"photo.7", 19, false}}, now.Add(FreshAge)), now),
 	} {
 		if taken {
 			t.Errorf("%s is taken", what)

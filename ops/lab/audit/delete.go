@@ -12,8 +12,8 @@ import (
 	"flickrkillr/schema/sleep"
 )
 
-// comeAndGo signs somebody up, has every edge show their page, and deletes the account by its form. From the bound on
-// no edge may honour the session (rule "ended") or show the page (rule "gone").
+// comeAndGo signs somebody up who uploads a photo, has every edge show their page and the photo, and deletes the account
+// by its form. From the bound on no edge may honour the session ("ended") or show anything of theirs ("gone").
 func (p *people) comeAndGo(ctx context.Context, edge string) {
 	whole := context.WithoutCancel(ctx) // what has begun is completed
 	m := &member{name: NamePrefix + strings.ToLower(rand.Text()[:16]), passwords: []string{rand.Text()}}
@@ -27,6 +27,11 @@ func (p *people) comeAndGo(ctx context.Context, edge string) {
 	}
 	p.keep(m, 0, answer.Session)
 	path := schema.User(m.name).Path()
+	addresses := []string{path}
+	if photo, fresh := p.upload(whole, edge, m.browsers[0], rand.Text(), false); photo != 0 {
+		addresses = append(addresses, schema.Photo(photo).Path())
+		addresses = append(addresses, p.seeEverywhere(ctx, photo, fresh)...)
+	}
 	for _, one := range p.a.cfg.Edges {
 		if answer, err := p.web.Get(ctx, http.MethodGet, one, path, person.Session{}); err != nil ||
 			answer.Status != http.StatusOK {
@@ -42,7 +47,9 @@ func (p *people) comeAndGo(ctx context.Context, edge string) {
 	}
 	p.a.tally.revoked(deleteAccount)
 	for _, one := range p.a.cfg.Edges {
-		p.probes.Go(func() { p.watchGone(ctx, one, path, m.name, acked) })
+		for _, address := range addresses {
+			p.probes.Go(func() { p.watchGone(ctx, one, address, "something of "+m.name+", who was deleted", acked) })
+		}
 	}
 	p.time(ctx, m, deleteAccount, m.browsers[:1], acked)
 }
@@ -54,23 +61,23 @@ func (p *people) addGuest(name string) {
 	p.guests = append(p.guests, name)
 }
 
-// watchGone requests the page of somebody who is deleted until the edge does not show it, and once more when it must
-// not.
-func (p *people) watchGone(ctx context.Context, edge, path, name string, acked moment) {
+// watchGone requests a page or picture of what was taken away until the edge does not show it, and once more when it
+// must not.
+func (p *people) watchGone(ctx context.Context, edge, path, what string, acked moment) {
 	due := acked + p.a.cfg.Bound + probeAfter
-	for p.a.now() < due && p.askGone(ctx, edge, path, name, acked) {
+	for p.a.now() < due && p.askGone(ctx, edge, path, what, acked) {
 		if !sleep.For(ctx, pollEvery) {
 			return
 		}
 	}
 	if sleep.For(ctx, due-p.a.now()) {
-		p.askGone(ctx, edge, path, name, acked)
+		p.askGone(ctx, edge, path, what, acked)
 	}
 }
 
-// askGone reports whether an edge still shows the page of somebody who is deleted, which it may only within the bound.
+// askGone reports whether an edge still shows what was taken away, which it may only within the bound.
 // A stale copy counts only if the edge had time to learn of the change.
-func (p *people) askGone(ctx context.Context, edge, path, name string, acked moment) (shown bool) {
+func (p *people) askGone(ctx context.Context, edge, path, what string, acked moment) (shown bool) {
 	begin := p.a.now()
 	answer, err := p.web.Get(ctx, http.MethodGet, edge, path, person.Session{})
 	if err != nil || answer.Status != http.StatusOK {
@@ -79,7 +86,7 @@ func (p *people) askGone(ctx context.Context, edge, path, name string, acked mom
 	late, faults := begin-acked, p.a.faults
 	stale := answer.Header.Get("X-Cache") == "stale"
 	if late > p.a.checker.bound(acked, begin) && (!stale || faults.quiet(acked, begin) >= FaultBound) {
-		p.violated("gone", edge+path, answer, begin, "it shows %s, who was deleted %v before the request", name, late)
+		p.violated("gone", edge+path, answer, begin, "it shows %s %v before the request", what, late)
 		return false
 	}
 	return true

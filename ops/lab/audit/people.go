@@ -34,6 +34,7 @@ const (
 	browsersEach  = 2 // of each member
 	peopleAtOnce  = 2 // members who are busy at once
 	signUpsAtOnce = 20
+	uploadsOnceIn = 2 // visits of a member
 	cleanUpTime   = 30 * time.Second
 )
 
@@ -61,6 +62,8 @@ type member struct {
 	passwords []string
 	browsers  [browsersEach]person.Session
 	cookie    atomic.Pointer[string] // of a browser, for visitors of pages that all share
+	hidden    []int64                // photos that only they may see
+	shows     bool                   // they show photos to all, and so their name
 }
 
 // newPeople returns people of whom nobody has an account yet.
@@ -98,10 +101,10 @@ func (p *people) signUp(ctx context.Context, i int) error {
 	if err != nil {
 		return fmt.Errorf("sign up as %s at %s: %w", m.name, edge, err)
 	}
-	p.secrets.add(
-		&secret{text: m.name, what: "the name of somebody who is signed in", owner: m, onBus: true},
-		&secret{text: m.passwords[0], what: "a password"},
-	)
+	p.secrets.add(&secret{text: m.passwords[0], what: "a password"})
+	if m.shows = i%2 == 0; !m.shows {
+		p.secrets.add(&secret{text: m.name, what: "the name of somebody who is signed in", owner: m, onBus: true})
+	}
 	for _, code := range codes.FindAllSubmatch(answer.Body, -1) {
 		p.secrets.add(&secret{text: string(code[1]), what: "a recovery code", owner: m})
 	}
@@ -129,12 +132,21 @@ func (p *people) password(ctx context.Context, edge string, kind schema.Private,
 
 // post sends a form until there is an answer that tells what became of it.
 func (p *people) post(ctx context.Context, edge, path string, as person.Session, form url.Values) (
+	*person.Answer, error,
+) {
+	return p.until(ctx, func(ctx context.Context) (*person.Answer, error) {
+		return p.web.Post(ctx, edge, path, as, form)
+	})
+}
+
+// until sends a request again and again until there is an answer that tells what became of it.
+func (p *people) until(ctx context.Context, send func(context.Context) (*person.Answer, error)) (
 	answer *person.Answer, err error,
 ) {
 	ctx, cancel := context.WithTimeout(ctx, outcomeTimeout)
 	defer cancel()
 	for {
-		answer, err = p.web.Post(ctx, edge, path, as, form)
+		answer, err = send(ctx)
 		wait := 50 * time.Millisecond
 		switch {
 		case err != nil, answer.Status >= 500:
@@ -204,6 +216,9 @@ func (p *people) come(ctx context.Context, m *member, draw *mathrand.Rand) {
 		kind := looked[draw.IntN(len(looked))]
 		p.look(ctx, m, edge, kind.Path(), m.browsers[i%browsersEach])
 		p.lookAsNobody(ctx, m, edge)
+	}
+	if draw.IntN(uploadsOnceIn) == 0 {
+		p.bringPhotos(ctx, m, draw)
 	}
 	p.revoke(ctx, m, draw)
 }
@@ -363,6 +378,7 @@ func (p *people) leave(ctx context.Context) error {
 	names = append(names, p.guests...)
 	p.guestsMu.Unlock()
 	for _, sql := range []string{
+		"DELETE FROM photos WHERE user_id = ANY (SELECT id FROM users WHERE name = ANY ($1))",
 		"DELETE FROM users WHERE name = ANY ($1)", "DELETE FROM deletions WHERE name = ANY ($1)",
 		"DELETE FROM kept_names WHERE name = ANY ($1)",
 	} {

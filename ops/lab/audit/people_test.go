@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,18 @@ type accountsSite struct {
 	public  bool // an edge says that private pages may be kept
 	shows   bool // an edge shows people who have deleted their accounts
 	gone    map[string]bool
+
+	photos    []*sitePhoto // by number, from 1
+	forgets   bool         // it has lost photos when their owners look again
+	overtaken bool         // an edge does not show a photo that was just uploaded
+	lags      bool         // an edge shows photos, and pictures, that were taken away
+	open      bool         // an edge shows the private photos of all
+}
+
+// sitePhoto is a photo of the site.
+type sitePhoto struct {
+	owner, title    string
+	private, binned bool
 }
 
 func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -84,6 +97,9 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		seeOther("/me")
 	case "POST/me/delete":
 		s.gone[name] = true
+		for _, p := range s.photos {
+			p.binned = p.binned || p.owner == name
+		}
 		delete(s.sessions, token)
 		seeOther("/receipt?id=x")
 	case "POST/signout":
@@ -91,7 +107,20 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		seeOther("/")
 	case "GET/signin", "GET/signup", "GET/recover":
 		fmt.Fprint(w, "a form")
+	case "POST/upload/files":
+		_, title, _ := strings.Cut(r.Header.Get("Upload-Metadata"), "filename ")
+		title, private, _ := strings.Cut(title, ",private ")
+		s.photos = append(s.photos, &sitePhoto{owner: name, title: title, private: private != ""})
+		w.Header().Set("Killr-Photo", fmt.Sprint("/photo/", len(s.photos)))
+		w.WriteHeader(http.StatusCreated)
+	case "POST/me/photos", "POST/me/bin":
+		p := s.photo(r.FormValue("photos"))
+		p.private, p.binned = true, p.binned || r.FormValue("do") != "private"
+		seeOther(r.URL.Path)
 	default:
+		if s.answersPhoto(w, r, name) {
+			return
+		}
 		if of, ok := strings.CutPrefix(r.URL.Path, "/photos/"); ok {
 			if s.gone[of] && !s.shows {
 				w.WriteHeader(http.StatusNotFound)
@@ -116,6 +145,39 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		fmt.Fprint(w, page)
 	}
+}
+
+// photo finds a photo by the number that ends a path.
+func (s *accountsSite) photo(path string) *sitePhoto {
+	id, err := strconv.Atoi(path[strings.LastIndexByte(path, '/')+1:])
+	if err != nil || id < 1 || id > len(s.photos) {
+		return &sitePhoto{binned: true}
+	}
+	return s.photos[id-1]
+}
+
+// answersPhoto answers a request for a photo's page, its owner's page, or its picture. false: it is none.
+func (s *accountsSite) answersPhoto(w http.ResponseWriter, r *http.Request, name string) bool {
+	path, isPicture := strings.CutSuffix(r.URL.Path, "/320.jpg")
+	p, shown := s.photo(path), false
+	switch {
+	case strings.HasPrefix(path, "/me/photos/"), strings.HasPrefix(path, "/me/pictures/"):
+		shown = s.open || name == p.owner && !p.binned && !s.forgets
+	case strings.HasPrefix(path, "/photo/"), strings.HasPrefix(path, "/img/x"):
+		shown = s.lags || !p.private && !p.binned && !s.overtaken
+	default:
+		return false
+	}
+	switch {
+	case !shown:
+		w.WriteHeader(http.StatusNotFound)
+	case isPicture:
+		fmt.Fprint(w, "a picture")
+	default:
+		number := path[strings.LastIndexByte(path, '/')+1:]
+		fmt.Fprintf(w, "%s, a photo of %s: /img/x/%s/320.jpg", p.title, p.owner, number)
+	}
+	return true
 }
 
 // addressOf is the e-mail address of a person, which does not tell their name.
@@ -168,16 +230,20 @@ func TestPeopleFindMistakes(t *testing.T) {
 		"a deleted person is shown":       {&accountsSite{shows: true}, "gone"},
 		"an address is shown to others":   {&accountsSite{tells: true}, "secret"},
 		"caches may keep what is for one": {&accountsSite{public: true}, "secret"},
+		"an upload is lost":               {&accountsSite{forgets: true}, "lost"},
+		"an upload is not seen at once":   {&accountsSite{overtaken: true}, "own"},
+		"what was taken away is shown":    {&accountsSite{lags: true}, "gone"},
+		"private photos are shown to all": {&accountsSite{open: true}, "secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rules, report := c.site.audited(t, 16)
+			rules, report := c.site.audited(t, 24)
 			if c.want == "" && len(rules) > 0 || c.want != "" && !slices.Contains(rules, c.want) {
 				t.Errorf("broken are %v, want %q: %v", rules, c.want, report.First)
 			}
-			if p := report.People; c.want == "" && (p.Accounts != 2 || p.SignIns == 0 || p.Ended.N != 16 ||
+			if p := report.People; c.want == "" && (p.Accounts != 2 || p.SignIns == 0 || p.Ended.N != 24 ||
 				p.Unrefused != 0 || len(p.Revoked) != waysToRevoke || p.Private == 0 || p.Secrets == 0 ||
-				p.Addresses == 0) {
+				p.Addresses == 0 || p.Uploads == 0 || len(p.Withdrawn) != waysToHide) {
 				t.Errorf("%+v", p)
 			}
 		})

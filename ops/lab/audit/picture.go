@@ -78,6 +78,9 @@ func (c *checker) checkPicture(o *observation) {
 	}) {
 		c.report(o, "label", nil, "it shows photo %d, but names no version of user.%s", p.id, p.owner.name)
 	}
+	if e := o.own; e != nil && e.photo == p && !e.state.public && a.since <= e.after && !o.stale() {
+		c.report(o, "own", e, "the writer, who has hidden photo %d, sees its picture", p.id)
+	}
 	if ended != nil && c.lateFor(o, ended) {
 		c.report(o, "gone", ended, "it shows photo %d at an address that had ended %v before the request", p.id,
 			o.begin-ended.acked)

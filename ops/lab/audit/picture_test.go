@@ -38,6 +38,18 @@ func TestPictures(t *testing.T) {
 	stale.cache = "stale"
 	s.expect("", stale)
 
+	// Its writer sees that it is gone at once, unless a copy is marked as stale.
+	own := func(status int) *observation {
+		o := s.seen(20*second+3*milli, 106, status)
+		o.own = s.checker.photos[7].hiddenSince(106)
+		return o
+	}
+	s.expect("", own(http.StatusNotFound))
+	s.expect("own", own(http.StatusOK))
+	unknown := own(http.StatusOK)
+	unknown.cache = "stale"
+	s.expect("", unknown)
+
 	// It is public again, at another address.
 	s.write(30*second, 7, 115, publish)
 	s.expect("", s.seen(40*second, 106, http.StatusNotFound), s.seen(40*second, 115, http.StatusOK))

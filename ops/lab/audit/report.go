@@ -128,6 +128,9 @@ type People struct {
 	SignedIn int64            `json:"signed_in"` // observations by visitors who are signed in
 	Revoked  map[string]int64 `json:"revoked"`   // by the form that ended sessions
 
+	Uploads   int64            `json:"uploads"`   // acknowledged
+	Withdrawn map[string]int64 `json:"withdrawn"` // public photos that their owners took away, by the way
+
 	// From the acknowledgement of a form that ends sessions until the first request was sent that the last edge
 	// refused. While no fault was in effect, and while one was.
 	Ended        Spread `json:"end_to_refused"`
@@ -212,6 +215,7 @@ func (p *People) write(line func(name, format string, args ...any)) {
 		return
 	}
 	line("people", "%s, %d sign-ins; %d observations signed in", Count(p.Accounts, "account"), p.SignIns, p.SignedIn)
+	line("photos", "%d uploads; %s", p.Uploads, list(p.Withdrawn))
 	line("ended sessions", "%s", list(p.Revoked))
 	line("end to refused", "by every edge: %v", p.Ended)
 	if p.EndedInFault.N > 0 {

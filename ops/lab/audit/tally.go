@@ -29,7 +29,7 @@ func newTally(onProblem func(Violation)) *tally {
 	t.report = Report{Writes: map[Via]int64{}, Caches: map[string]int64{}, Failed: map[string]int64{},
 		Rules: map[string]int64{},
 		Fresh: map[Via]Spread{}, FreshInFault: map[Via]Spread{}, FreshFromSent: map[Via]Spread{},
-		FaultBound: FaultBound, People: People{Revoked: map[string]int64{}}}
+		FaultBound: FaultBound, People: People{Revoked: map[string]int64{}, Withdrawn: map[string]int64{}}}
 	return t
 }
 
@@ -138,6 +138,20 @@ func (t *tally) revoked(way string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.report.People.Revoked[way]++
+}
+
+// uploaded counts a photo whose upload was acknowledged.
+func (t *tally) uploaded() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.People.Uploads++
+}
+
+// withdrew counts a photo that its owner took away.
+func (t *tally) withdrew(way string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.People.Withdrawn[way]++
 }
 
 // endedAt records how soon all edges refused sessions that had ended.

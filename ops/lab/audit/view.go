@@ -75,11 +75,12 @@ func (a *audit) observe(ctx context.Context, n int, limit *rate.Limiter) {
 // cookie is the read-your-writes token that an edge gives the writer of e.
 func (a *audit) cookie(e *event) string {
 	p := e.photo
-	deps := []wire.Dep{{Scope: "user." + p.owner.name, Version: e.version}}
+	gone := e.scope != 0 && !e.state.public
+	changes := []wire.Change{{Scope: "user." + p.owner.name, Version: e.version, Gone: gone}}
 	if e.scope != 0 {
-		deps = append(deps, wire.Dep{Scope: named{photo: p}.scope(), Version: e.scope})
+		changes = append(changes, wire.Change{Scope: named{photo: p}.scope(), Version: e.scope, Gone: gone})
 	}
-	return a.key.Sign(deps, time.Now().Add(a.world.ahead+wire.FreshAge))
+	return a.key.Sign(changes, time.Now().Add(a.world.ahead+wire.FreshAge))
 }
 
 // offerOwnView hands a write to viewAsWriter if that is idle, and drops it otherwise, so that no write waits.
@@ -99,10 +100,11 @@ const ownGap = 50 * time.Millisecond
 // viewAsWriter views writes as their writer: through every edge, with the write's cookie, at once, because soon every
 // edge knows of the write anyway. For that reason it waits for the limit before it takes a write.
 func (a *audit) viewAsWriter(ctx context.Context, limit *rate.Limiter) {
+	draw := rand.New(rand.NewPCG(a.cfg.Seed, drawWriter))
 	permits := 0
 	for n := 0; ; n++ {
 		sleep.For(ctx, ownGap)
-		for ; permits < 2*len(a.cfg.Edges); permits++ {
+		for ; permits < 3*len(a.cfg.Edges); permits++ {
 			if limit.Wait(ctx) != nil {
 				return
 			}
@@ -122,6 +124,9 @@ func (a *audit) viewAsWriter(ctx context.Context, limit *rate.Limiter) {
 			v := a.newVisitor((n+i)%len(a.cfg.Edges), false)
 			v.view(ctx, http.MethodGet, target{kind: photoPage, owner: o, photo: p, path: schema.Photo(p.id).Path()}, e)
 			v.view(ctx, http.MethodGet, ownPage(o), e)
+			if picture, ok := p.drawPicture(draw); ok {
+				v.view(ctx, http.MethodGet, picture, e)
+			}
 		}
 	}
 }

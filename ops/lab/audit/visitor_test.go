@@ -148,9 +148,9 @@ func TestOwnCookie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deps, err := v.a.key.Verify(cookie.Value, time.Now())
-	if err != nil || wire.FormatDeps(deps) != " user.ansel=105 photo.7=105" {
-		t.Errorf("it says %v, %v", deps, err)
+	changes, err := v.a.key.Verify(cookie.Value, time.Now())
+	if err != nil || wire.FormatChanges(changes) != " user.ansel=105! photo.7=105!" {
+		t.Errorf("it says %v, %v", changes, err)
 	}
 }
 

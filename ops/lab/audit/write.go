@@ -38,6 +38,7 @@ const (
 	drawVisitor
 	drawFault
 	drawPerson
+	drawWriter // as whom writes are viewed
 )
 
 // Draws from 0 to 99: below each limit the write of that name, from the last one on tagging.

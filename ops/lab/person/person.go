@@ -1,16 +1,19 @@
-// Package person signs people up, in and out of a site by its forms, as their browsers do.
+// Package person signs people up, in and out of a site by its forms, and uploads photos, as their browsers do.
 //
 // **Input**: the addresses of edges, names and passwords. **Output**: answers, and the sessions that they begin. **Must
 // not touch**: the bus, the database, the roles' code. It follows no redirect and keeps no cookie by itself.
 package person
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"flickrkillr/schema/page"
@@ -64,6 +67,33 @@ func (c Client) Post(ctx context.Context, edge, path string, as Session, form ur
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Origin", edge)
+	return c.do(r, as)
+}
+
+// File is a picture to upload.
+type File struct {
+	Name    string
+	Data    []byte
+	Private bool // only the uploader sees it
+}
+
+// Upload uploads a file by one request of tus. The same key again is the same upload. A photo that it has become is
+// named by the field Killr-Photo.
+func (c Client) Upload(ctx context.Context, edge string, as Session, key string, f File) (*Answer, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, edge+page.PathUploadFiles, bytes.NewReader(f.Data))
+	if err != nil {
+		return nil, err
+	}
+	metadata := "filename " + base64.StdEncoding.EncodeToString([]byte(f.Name))
+	if f.Private {
+		metadata += ",private " + base64.StdEncoding.EncodeToString([]byte("1"))
+	}
+	for name, value := range map[string]string{
+		"Origin": edge, "Idempotency-Key": key, "Tus-Resumable": "1.0.0", "Upload-Metadata": metadata,
+		"Upload-Length": strconv.Itoa(len(f.Data)), "Content-Type": "application/offset+octet-stream",
+	} {
+		r.Header.Set(name, value)
+	}
 	return c.do(r, as)
 }
 

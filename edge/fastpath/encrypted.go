@@ -1,0 +1,41 @@
+package fastpath
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"time"
+)
+
+// plainAnswer is for a client that speaks HTTP where TLS is spoken.
+const plainAnswer = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nThis port speaks HTTPS.\n"
+
+// shakeHands begins the encryption of a connection, within the time for a request's header. net/http does not know that
+// a connection is encrypted: it would take HTTP/2 within TLS away from the fast path.
+func (c *conn) shakeHands() error {
+	c.encrypts = false
+	encrypted := c.Conn.(*tls.Conn)
+	if err := encrypted.SetDeadline(time.Now().Add(c.server.cfg.HeaderTimeout)); err != nil {
+		return err
+	}
+	if err := encrypted.Handshake(); err != nil {
+		c.server.cfg.Log.Debug("the client and this server do not agree on TLS", "from", c.RemoteAddr(), "err", err)
+		if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil && isHTTP(plain.RecordHeader) {
+			answerPlain(plain.Conn)
+		}
+		return io.EOF // to which net/http answers nothing
+	}
+	return encrypted.SetWriteDeadline(time.Time{})
+}
+
+// isHTTP reports whether the first bytes of a connection begin a request of HTTP/1.
+func isHTTP(first [5]byte) bool {
+	switch string(first[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
+		return true
+	}
+	return false
+}
+
+func answerPlain(to net.Conn) { _, _ = io.WriteString(to, plainAnswer) }
