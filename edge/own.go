@@ -65,7 +65,7 @@ func takeAfter(kind page.Private, form url.Values) string {
 }
 
 // afterOwn is where a form about one's own photos leads to.
-func afterOwn(kind page.Private, form url.Values, after string, changed []wire.Dep) string {
+func afterOwn(kind page.Private, form url.Values, after string, changed []wire.Change) string {
 	query, to := url.Values{}, kind.Path()
 	switch kind {
 	case page.PrivatePhoto:
@@ -102,7 +102,7 @@ func afterOwn(kind page.Private, form url.Values, after string, changed []wire.D
 var undone = map[string]string{"bin": wire.NoticeBinned, "private": wire.NoticeHidden, "public": wire.NoticeShown}
 
 // photosOf lists the photos that a change was about, which need not be all that were chosen.
-func photosOf(changed []wire.Dep) string {
+func photosOf(changed []wire.Change) string {
 	var ids []string
 	for _, d := range changed {
 		if id, ok := strings.CutPrefix(d.Scope, "photo."); ok {

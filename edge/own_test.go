@@ -19,16 +19,16 @@ import (
 // TestAfterOwn: a form about one's own photos leads to what it has changed, and back to the same list.
 func TestAfterOwn(t *testing.T) {
 	t.Parallel()
-	scopes := func(names ...string) (changed []wire.Dep) {
+	scopes := func(names ...string) (changed []wire.Change) {
 		for _, name := range names {
-			changed = append(changed, wire.Dep{Scope: name, Version: 9})
+			changed = append(changed, wire.Change{Scope: name, Version: 9})
 		}
 		return changed
 	}
 	for _, c := range []struct {
 		kind    page.Private
 		form    url.Values
-		changed []wire.Dep
+		changed []wire.Change
 		want    string
 	}{
 		{page.PrivatePhoto, url.Values{"id": {"7"}, "visibility": {"public"}}, nil, "/photo/7"},

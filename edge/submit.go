@@ -139,7 +139,7 @@ func actionOf(kind page.Private, form url.Values) (string, bool) {
 }
 
 // afterwards is where a form leads to.
-func afterwards(kind page.Private, who visitor, form url.Values, after string, changed []wire.Dep) string {
+func afterwards(kind page.Private, who visitor, form url.Values, after string, changed []wire.Change) string {
 	notice := ""
 	switch kind {
 	case page.PrivatePasskeys, page.PrivateNewPasskey:

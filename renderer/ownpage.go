@@ -8,7 +8,6 @@ import (
 
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
-	"flickrkillr/schema/wire"
 	"flickrkillr/templates"
 )
 

@@ -17,12 +17,15 @@ import (
 )
 
 // privateEndpoints lists the pages that are made for one person. They are never batched, shared or kept.
-func privateEndpoints(workers, files *pool) []*endpoint {
+func privateEndpoints(workers, files, archives *pool) []*endpoint {
 	var all []*endpoint
 	for _, kind := range page.Privates() {
 		pool := workers
-		if kind == page.PrivatePicture {
+		switch kind {
+		case page.PrivatePicture:
 			pool = files
+		case page.PrivatePhotos, page.PrivateBin:
+			pool = archives
 		}
 		all = append(all, &endpoint{
 			name: "private-" + kind.String(), subjects: []string{kind.Subject()}, pool: pool,

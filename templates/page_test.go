@@ -46,7 +46,8 @@ func TestEveryPage(t *testing.T) {
 
 // furtherScripts counts those that a page has besides the one that all have.
 func (d document) furtherScripts() int {
-	return len(d.all("form[data-passkey], form[data-files], link[rel=stylesheet][href*='/organise.'], link[rel=stylesheet][href*='/archive.']"))
+	return len(d.all("form[data-passkey], form[data-files], " +
+		"link[rel=stylesheet][href*='/organise.'], link[rel=stylesheet][href*='/archive.']"))
 }
 
 // noOtherHost: everything the browser fetches comes from this site, and links elsewhere are ugc links.

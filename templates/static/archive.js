@@ -77,19 +77,25 @@
 	};
 
 	// The address follows, too, so that a reload and the way back lead to what was seen.
-	const place = new Map();
-	const line = new IntersectionObserver((entries) => {
-		for (const { target, isIntersecting } of entries) {
-			if (!isIntersecting) continue;
-			show(target.querySelector('time')?.dateTime ?? place.get(target)?.month);
-			const address = place.get(target)?.address;
-			if (address && address !== location.pathname + location.search) history.replaceState(history.state, '', address);
-		}
-	}, { rootMargin: '-20% 0px -79% 0px' });
-
 	const first = grids()[0];
-	place.set(first, { address: location.pathname + location.search, month: first.querySelector('time')?.dateTime });
-	line.observe(first);
+	const place = new Map([[first, { address: location.pathname + location.search }]]);
+	const follow = () => {
+		let seen = first;
+		for (const grid of grids()) {
+			if (grid.getBoundingClientRect().top > innerHeight / 5) break;
+			seen = grid;
+		}
+		const { address, month } = place.get(seen);
+		show(seen.querySelector('time')?.dateTime ?? month);
+		if (address !== location.pathname + location.search) history.replaceState(history.state, '', address);
+	};
+	let waits = 0;
+	addEventListener('scroll', () => {
+		waits ||= setTimeout(() => {
+			waits = 0;
+			follow();
+		}, 200);
+	}, { passive: true });
 
 	let busy = false;
 	const more = async () => {
@@ -114,14 +120,13 @@
 				last.after(grid);
 				join(last, grid);
 				place.set(grid, { address, month });
-				line.observe(grid);
 			}
 			pager.replaceWith(part.querySelector('.pager') ?? '');
 			near.disconnect();
 			watch();
 		} catch {
-			near.disconnect(); // the link is still there
 			pager.removeAttribute('aria-busy');
+			addEventListener('scroll', more, { once: true }); // the link is still there, too
 		}
 		busy = false;
 	};
@@ -133,5 +138,5 @@
 		if (pager) near.observe(pager);
 	};
 	watch();
-	show(first.querySelector('time')?.dateTime);
+	follow();
 })();
