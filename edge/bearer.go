@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -49,9 +50,9 @@ var (
 
 // forToken answers a request with an API token. All its answers are JSON.
 func (s *Server) forToken(
-	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, signOut bool, token string,
+	w http.ResponseWriter, r *http.Request, x *exchange, ref page.PrivateRef, signOut bool, token string,
 ) error {
-	err := s.tryToken(w, r, x, kind, signOut, token)
+	err := s.tryToken(w, r, x, ref, signOut, token)
 	if err == nil || x.status != 0 {
 		return err
 	}
@@ -79,7 +80,7 @@ func (s *Server) sendRefusal(w http.ResponseWriter, r *http.Request, x *exchange
 
 // tryToken does what a request with an API token asks for. If it returns an error it has written nothing.
 func (s *Server) tryToken(
-	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, signOut bool, token string,
+	w http.ResponseWriter, r *http.Request, x *exchange, ref page.PrivateRef, signOut bool, token string,
 ) error {
 	found, err := s.sessions.FindToken(r.Context(), token)
 	if errors.Is(err, session.ErrNone) {
@@ -101,31 +102,40 @@ func (s *Server) tryToken(
 			return err
 		}
 		return s.sendJSON(w, r, x, struct{}{}, http.StatusOK)
-	case kind != page.PrivateMe && kind != page.PrivateProfile:
+	case !forPrograms(ref.Private):
 		return errTokenKind
 	case !write:
-		return s.showJSON(w, r, x, kind, who)
+		return s.showJSON(w, r, x, ref, who)
 	case !found.Write:
 		return errTokenReads
-	case kind != page.PrivateProfile:
+	case ref.Private == page.PrivateMe:
 		return errMethod
 	}
-	return s.submitJSON(w, r, x, kind, who)
+	return s.submitJSON(w, r, x, ref, who)
+}
+
+// forPrograms reports whether programs may read a private page and send its form.
+func forPrograms(kind page.Private) bool {
+	switch kind {
+	case page.PrivateMe, page.PrivateProfile, page.PrivateAlbums, page.PrivateAlbum:
+		return true
+	}
+	return false
 }
 
 // showJSON answers with what a private page shows.
 func (s *Server) showJSON(
-	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, who visitor,
+	w http.ResponseWriter, r *http.Request, x *exchange, ref page.PrivateRef, who visitor,
 ) error {
-	data, err := wire.PrivateRequest{JSON: true}.Encode()
+	data, err := wire.PrivateRequest{JSON: true, Values: valuesOf(ref, r.URL.Query())}.Encode()
 	if err != nil {
 		return err
 	}
-	reply, err := s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)
+	reply, err := s.askFor(r.Context(), x, ref.Subject(), who, nats.Header{}, data, wire.PageDeadline)
 	if err == nil {
 		err = wire.ErrorOf(reply)
 	}
-	if errors.Is(err, wire.ErrNotFound) { // there is no such user any more
+	if errors.Is(err, wire.ErrNotFound) && !ref.AboutAlbum() { // there is no such user any more
 		return errToken
 	}
 	if err != nil {
@@ -137,11 +147,14 @@ func (s *Server) showJSON(
 
 // submitJSON does what a form asks for, whose key may be in the header field Idempotency-Key, too.
 func (s *Server) submitJSON(
-	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, who visitor,
+	w http.ResponseWriter, r *http.Request, x *exchange, ref page.PrivateRef, who visitor,
 ) error {
 	form, key, err := readForm(w, r)
 	if err != nil {
 		return err
+	}
+	if id := idOf(ref); id != 0 {
+		form.Set("id", strconv.FormatInt(id, 10))
 	}
 	if key == "" {
 		key = strings.Trim(r.Header.Get("Idempotency-Key"), `"`)
@@ -150,7 +163,7 @@ func (s *Server) submitJSON(
 		return &wire.InputError{Field: "key", Problem: "is missing: name the attempt by 16 to 64 characters, " +
 			"in the form or in the header field Idempotency-Key"}
 	}
-	action, ok := actionOf(kind, form)
+	action, ok := actionOf(ref.Private, form)
 	if !ok {
 		return errMethod
 	}
@@ -167,6 +180,11 @@ func (s *Server) submitJSON(
 		return err
 	}
 	s.setFresh(w, r, changed)
+	return s.sendChanged(w, r, x, changed)
+}
+
+// sendChanged answers a program whose form was done.
+func (s *Server) sendChanged(w http.ResponseWriter, r *http.Request, x *exchange, changed []wire.Change) error {
 	done := struct {
 		Changed map[string]int64 `json:"changed"` // versions by scope
 	}{map[string]int64{}}

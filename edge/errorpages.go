@@ -98,11 +98,15 @@ func (e *errorPages) page(status int) (body []byte, fields func(fieldFunc)) {
 	}
 }
 
-// answer answers with the error page of a status.
+// answer answers with the error page of a status. A Referrer-Policy that is set stays.
 func (e *errorPages) answer(w http.ResponseWriter, r *http.Request, x *exchange, status int) {
 	body, fields := e.page(status)
 	h := w.Header()
+	policy, strict := h["Referrer-Policy"]
 	fields(func(name string, value []string) { h[name] = value })
+	if strict {
+		h["Referrer-Policy"] = policy
+	}
 	if status == http.StatusMethodNotAllowed {
 		h.Set("Allow", methodsOf(r.URL.EscapedPath()))
 	}

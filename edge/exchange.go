@@ -26,6 +26,8 @@ type exchange struct {
 	timing timing
 	cause  error // of an error page or a stale page
 	cut    error // the client left, or stopped reading, during the answer
+	// unfinished: a part of the body could not be had, so the connection must end
+	unfinished bool
 }
 
 // timing is where the time of a fetch went.

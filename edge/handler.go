@@ -39,7 +39,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.errs.answer(w, r, x, statusOf(err))
 	}
 	s.finish(x, r.Method, r.URL.RequestURI, r.RemoteAddr, r.Proto)
-	if x.status == 0 { // the client has left; net/http would add an empty 200
+	if x.status == 0 || x.unfinished { // the client has left; net/http would add an empty 200, or end the body
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -58,6 +58,12 @@ func (s *Server) contain(w http.ResponseWriter, r *http.Request, x *exchange) (e
 	if isUpload(r.URL.EscapedPath()) {
 		return s.uploads(w, r, x)
 	}
+	if answer, ok := s.isDownload(r.URL.EscapedPath()); ok {
+		return answer(w, r, x)
+	}
+	if share, ok := page.ParseShare(r.URL.EscapedPath()); ok {
+		return s.share(w, r, x, share)
+	}
 	if ref, signOut, ok := isPrivate(r.URL.EscapedPath()); ok {
 		return s.private(w, r, x, ref, signOut)
 	}
@@ -65,7 +71,7 @@ func (s *Server) contain(w http.ResponseWriter, r *http.Request, x *exchange) (e
 }
 
 func (s *Server) logPanic(x *exchange, path string, p any) {
-	s.log.Error("panic", "request", x.number.String(), "path", path, "panic", p, "stack", string(debug.Stack()))
+	s.log.Error("panic", "request", x.number.String(), "path", hidden(path), "panic", p, "stack", string(debug.Stack()))
 }
 
 // page answers a GET or HEAD. If it returns an error it has written nothing.
@@ -156,7 +162,7 @@ func (s *Server) finish(x *exchange, method string, target func() string, from, 
 	if x.cause != nil && x.status >= 500 || x.tier == tierStale {
 		path, _, _ := strings.Cut(target(), "?") // what people search for does not belong in this log
 		s.log.LogAttrs(context.Background(), slog.LevelWarn, "answer",
-			slog.String("request", x.number.String()), slog.String("path", path),
+			slog.String("request", x.number.String()), slog.String("path", hidden(path)),
 			slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Any("err", x.cause))
 	}
 	if s.cfg.AccessLog != nil {

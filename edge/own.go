@@ -23,18 +23,29 @@ func valuesOf(ref page.PrivateRef, query url.Values) url.Values {
 			values.Set("width", strconv.Itoa(ref.Width))
 		}
 		return values
+	case ref.AboutAlbum():
+		values := shortValues(query, "after", "before")
+		values.Set("id", strconv.FormatInt(ref.Album, 10))
+		return values
 	case ref.Private == page.PrivatePhotos:
 		return ownValues(query, wire.FieldPart, "undo")
-	case ref.Private == page.PrivateBin:
-		return ownValues(query)
+	case ref.Private == page.PrivateShares:
+		return shortValues(query, "before", "photo", "album")
+	case ref.Private == page.PrivateAlbums, ref.Private == page.PrivateBin:
+		return shortValues(query, "before")
 	}
 	return nil
 }
 
 // ownValues are those values of an address that a list of one's own photos knows, and further ones.
 func ownValues(query url.Values, further ...string) url.Values {
+	return shortValues(query, slices.Concat(wire.OwnFilters(), wire.OwnPlaces(), further)...)
+}
+
+// shortValues are those of some names in an address that are not too long.
+func shortValues(query url.Values, names ...string) url.Values {
 	values := url.Values{}
-	for _, name := range slices.Concat(wire.OwnFilters(), wire.OwnPlaces(), further) {
+	for _, name := range names {
 		if value := query.Get(name); value != "" && len(value) <= longestList {
 			values.Set(name, value)
 		}
@@ -46,6 +57,14 @@ func ownValues(query url.Values, further ...string) url.Values {
 func ownList(query string) url.Values {
 	values, _ := url.ParseQuery(query) // what cannot be read is left out
 	return ownValues(values)
+}
+
+// idOf is the number of the photo or album that a form is about; 0: it is about none.
+func idOf(ref page.PrivateRef) int64 {
+	if ref.AboutAlbum() {
+		return ref.Album
+	}
+	return ref.Photo
 }
 
 // longestList bounds a list of photos in an address, in bytes: MaxPhotos ids of nine digits.
@@ -70,19 +89,38 @@ func afterOwn(kind page.Private, form url.Values, after string, changed []wire.C
 	switch kind {
 	case page.PrivatePhoto:
 		id, _ := strconv.ParseInt(form.Get("id"), 10, 64) // of the address
-		if form.Get("visibility") != "private" {
+		switch form.Get("visibility") {
+		case "private":
+			query.Set("notice", wire.NoticeSaved)
+		case "unlisted":
+			query.Set("notice", wire.NoticeUnlisted)
+		default:
 			return page.Photo(id).Path()
 		}
-		query.Set("notice", wire.NoticeSaved)
 		to = page.OwnPhoto(id).Path()
 	case page.PrivatePhotos:
 		query = ownList(form.Get("list"))
-		notice, ok := undone[form.Get("do")]
-		if undo := photosOf(changed); ok && undo != "" {
+		do, undo := form.Get("do"), photosOf(changed)
+		query.Set("notice", wire.NoticeChanged)
+		if notice, ok := undone[do]; ok && undo != "" {
 			query.Set("notice", notice)
 			query.Set("undo", undo)
-		} else {
-			query.Set("notice", wire.NoticeChanged)
+		}
+		switch do {
+		case "album":
+			query.Set("notice", wire.NoticeAdded)
+		case "unalbum":
+			query.Set("notice", wire.NoticeTaken)
+		}
+	case page.PrivateShares:
+		for _, name := range [...]string{"photo", "album"} {
+			if value := form.Get(name); value != "" {
+				query.Set(name, value)
+			}
+		}
+		query.Set("notice", wire.NoticeShared)
+		if form.Has("end") {
+			query.Set("notice", wire.NoticeUnshared)
 		}
 	default:
 		query.Set("notice", wire.NoticeRemoved)

@@ -41,6 +41,9 @@ func TestAfterOwn(t *testing.T) {
 			"/me/photos?notice=hidden&undo=7"},
 		{page.PrivatePhotos, url.Values{"do": {"public"}, "photos": {"7,8"}}, scopes("user.a"),
 			"/me/photos?notice=changed"},
+		{page.PrivatePhoto, url.Values{"id": {"7"}, "visibility": {"unlisted"}}, nil, "/me/photos/7?notice=unlisted"},
+		{page.PrivatePhotos, url.Values{"do": {"album"}, "album": {"Trips"}}, nil, "/me/photos?notice=added"},
+		{page.PrivatePhotos, url.Values{"do": {"unalbum"}, "album": {"Trips"}}, nil, "/me/photos?notice=taken"},
 		{page.PrivateBin, url.Values{"do": {"restore"}, "photos": {"7"}}, nil, "/me/bin?notice=restored"},
 		{page.PrivateBin, url.Values{"do": {"restore"}, "photos": {"7"}, "to": {"photos"}}, nil,
 			"/me/photos?notice=restored"},
@@ -72,8 +75,10 @@ func TestValuesOf(t *testing.T) {
 			"part": {"list"}}},
 		{page.OwnPhoto(7), url.Values{"id": {"7"}}},
 		{page.OwnPicture(7, 320), url.Values{"id": {"7"}, "width": {"320"}}},
-		{page.PrivateRef{Private: page.PrivateBin}, url.Values{"q": {"lake"}}},
+		{page.PrivateRef{Private: page.PrivateBin}, url.Values{}},
 		{page.PrivateRef{Private: page.PrivateMe}, nil},
+		{page.PrivateRef{Private: page.PrivateAlbums}, url.Values{}},
+		{page.OwnAlbum(12), url.Values{"id": {"12"}}},
 	} {
 		if got := valuesOf(c.ref, query); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.ref.Path(), got, c.want)

@@ -44,7 +44,7 @@ type visitor struct {
 	twice           bool // the browser sent several
 	malformed       bool // the cookie can be no session's
 
-	origin, browser string // for passkeys, see passkeyVisit; "" on pages without
+	origin, browser string // for passkeys, see passkeyVisit, and links; "" on pages without
 }
 
 // visitor finds out who sent a request, and renews the cookies when it is time.
@@ -83,16 +83,19 @@ func isPrivate(path string) (ref page.PrivateRef, signOut, ok bool) {
 func logged(target string) string {
 	path, _, hasQuery := strings.Cut(target, "?")
 	if !hasQuery {
-		return target
+		return hidden(target)
 	}
 	if _, err := page.ParsePath(target); err != nil {
-		return path
+		return hidden(path)
 	}
 	return target
 }
 
 // methodsOf returns the methods that a path takes.
 func methodsOf(path string) string {
+	if share, ok := page.ParseShare(path); ok && share.Photo == 0 {
+		return "GET, HEAD, POST"
+	}
 	switch ref, signOut, ok := isPrivate(path); {
 	case signOut:
 		return "POST"
@@ -108,7 +111,7 @@ func (s *Server) private(
 ) error {
 	kind := ref.Private
 	if token, ok := session.Bearer(r.Header); ok {
-		return s.forToken(w, r, x, kind, signOut, token)
+		return s.forToken(w, r, x, ref, signOut, token)
 	}
 	write := r.Method == http.MethodPost
 	if !write && (signOut || r.Method != http.MethodGet && r.Method != http.MethodHead) {
@@ -128,6 +131,9 @@ func (s *Server) private(
 	}
 	if who.twice || who.malformed { // one that is not found now may be found when the bucket was made anew
 		s.clearSession(w, r)
+	}
+	if kind == page.PrivateShares || kind == page.PrivatePhoto {
+		who.origin = s.originOf(r.Host) // with which links begin
 	}
 	if takesPasskeys(kind) && !signOut {
 		who.origin, who.browser = s.passkeyVisit(w, r)
@@ -223,11 +229,11 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 }
 
 // unlessNobody returns an error, unless it says that there is no such user any more. Then the visitor must sign in. Of
-// a page about a photo it says that there is no such photo.
+// a page about a photo or an album it says that there is none.
 func (s *Server) unlessNobody(
 	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, err error,
 ) error {
-	if !kind.NeedsSession() || kind.AboutPhoto() || !errors.Is(err, wire.ErrNotFound) {
+	if !kind.NeedsSession() || kind.AboutPhoto() || kind.AboutAlbum() || !errors.Is(err, wire.ErrNotFound) {
 		return err
 	}
 	s.clearSession(w, r)
@@ -278,8 +284,10 @@ func messageFor(x *exchange, subject string, who visitor, header nats.Header, da
 	if who.Session != nil {
 		header.Set(wire.HeaderUser, strconv.FormatInt(who.User, 10))
 	}
-	if who.browser != "" {
+	if who.origin != "" {
 		header.Set(wire.HeaderOrigin, who.origin)
+	}
+	if who.browser != "" {
 		header.Set(wire.HeaderBrowser, who.browser)
 	}
 	return &nats.Msg{Subject: subject, Header: header, Data: data}
@@ -315,12 +323,16 @@ func (s *Server) sendPrivate(
 	}
 }
 
-// secureFields sets the header fields that every answer about a person has.
+// secureFields sets the header fields that every answer about a person has. A Referrer-Policy that is set stays.
 func (s *Server) secureFields(h http.Header) {
+	policy, ok := h["Referrer-Policy"]
+	if !ok {
+		policy = referrerPrivate
+	}
 	h["X-Content-Type-Options"] = nosniff
 	h["Cache-Control"] = cachePrivate
 	secure(func(name string, value []string) { h[name] = value })
-	h["Referrer-Policy"] = referrerPrivate
+	h["Referrer-Policy"] = policy
 }
 
 // seeOther has the browser go to a path by GET.

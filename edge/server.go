@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"flickrkillr/edge/cache"
+	"flickrkillr/edge/download"
 	"flickrkillr/edge/fastpath"
 	"flickrkillr/edge/freshness"
 	"flickrkillr/edge/popularity"
@@ -92,6 +93,7 @@ type Server struct {
 
 	uploadBus *renderers
 	files     *upload.Service
+	slots     *download.Slots
 	events    *upload.Events
 
 	counts counts
@@ -169,6 +171,7 @@ func newServer(cfg Config) *Server {
 		},
 		uploadBus: newRenderers(cfg.Uploads, clock, m), events: upload.NewEvents(cfg.Uploads),
 	}
+	s.slots = download.NewSlots(mostDownloads, eachDownloads)
 	s.files = upload.New(upload.Config{Ask: s.askUpload, Received: m.uploaded})
 	s.errs = newErrorPages(func(ctx context.Context, ref page.Ref) (*cache.Page, error) {
 		return s.pages.errorPage(ctx, want{ref: ref, number: s.ids.next()})

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -94,13 +95,18 @@ func (s *Server) countGuess(r *http.Request, kind page.Private, who visitor, for
 	if err != nil {
 		return 0, err
 	}
+	return s.takeGuesses(r.Context(), bounds)
+}
+
+// takeGuesses counts a guess for each of some bounds. wait is for how long no further one is allowed.
+func (s *Server) takeGuesses(ctx context.Context, bounds []guessBound) (wait time.Duration, err error) {
 	for _, b := range bounds { // at an account that is full, an address is not counted
 		if wait := s.limits.Full(b.what); wait > 0 {
 			return wait, nil
 		}
 	}
 	for _, b := range bounds {
-		if wait, err := s.limits.Take(r.Context(), b.what, b.limit); wait > 0 || err != nil {
+		if wait, err := s.limits.Take(ctx, b.what, b.limit); wait > 0 || err != nil {
 			return wait, err
 		}
 	}
@@ -152,17 +158,21 @@ func guessBounds(kind page.Private, who visitor, form url.Values, remoteAddr str
 		if email := wire.FoldName(form.Get("email")); kind == page.PrivateEmail && email != "" {
 			own = append(own, "mail "+email)
 		}
+	case page.PrivateShares:
+		if form.Get("password") == "" {
+			return nil, nil
+		}
+		own = append(own, "shares "+user)
 	default:
 		return nil, nil
 	}
 	var bounds []guessBound
 	switch {
 	case addressLimit > 0:
-		from, err := netip.ParseAddrPort(remoteAddr)
-		if err != nil {
-			return nil, fmt.Errorf("the address of a visitor: %w", err)
+		var err error
+		if bounds, err = addressBound(nil, remoteAddr, addressLimit); err != nil {
+			return nil, err
 		}
-		bounds = append(bounds, guessBound{"address " + network(from.Addr()).String(), addressLimit})
 	case kind == page.PrivateSignIn: // by a passkey nothing is hashed
 	case len(own) == 0 || kind == page.PrivateMailLink || kind == page.PrivateSignUp:
 		bounds = append(bounds, guessBound{"site " + kind.String(), formsOfSite})
@@ -171,6 +181,18 @@ func guessBounds(kind page.Private, who visitor, form url.Values, remoteAddr str
 		bounds = append(bounds, guessBound{what, guessesOfAccount})
 	}
 	return bounds, nil
+}
+
+// addressBound appends to bounds that of a visitor's address; none where addresses are not counted.
+func addressBound(bounds []guessBound, remoteAddr string, limit int) ([]guessBound, error) {
+	if limit <= 0 {
+		return bounds, nil
+	}
+	from, err := netip.ParseAddrPort(remoteAddr)
+	if err != nil {
+		return nil, fmt.Errorf("the address of a visitor: %w", err)
+	}
+	return append(bounds, guessBound{"address " + network(from.Addr()).String(), limit}), nil
 }
 
 // Outcomes of a sign-in, as a metric has them.

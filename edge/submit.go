@@ -21,8 +21,8 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 	if err != nil {
 		return err
 	}
-	if kind == page.PrivatePhoto {
-		form.Set("id", strconv.FormatInt(ref.Photo, 10))
+	if id := idOf(ref); id != 0 {
+		form.Set("id", strconv.FormatInt(id, 10))
 	}
 	after := takeAfter(kind, form)
 	if kind == page.PrivateSessions {
@@ -84,6 +84,13 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 		s.leave(w, r, x, who, receipt)
 		return nil
 	}
+	if wantsJSON(r) {
+		return s.sendChanged(w, r, x, changed)
+	}
+	if kind == page.PrivateAlbums || kind == page.PrivateAlbum {
+		s.seeOther(w, x, afterAlbum(kind, form, changed))
+		return nil
+	}
 	s.seeOther(w, x, afterwards(kind, who, form, after, changed))
 	return nil
 }
@@ -134,6 +141,15 @@ func actionOf(kind page.Private, form url.Values) (string, bool) {
 		return wire.ActionOwnPhotos, true
 	case page.PrivateBin:
 		return wire.ActionOwnBin, true
+	case page.PrivateAlbums:
+		return wire.ActionOwnAlbums, true
+	case page.PrivateAlbum:
+		return wire.ActionOwnAlbum, true
+	case page.PrivateShares:
+		if form.Has("end") {
+			return wire.ActionUnshare, true
+		}
+		return wire.ActionShare, true
 	}
 	return "", false
 }
@@ -146,7 +162,7 @@ func afterwards(kind page.Private, who visitor, form url.Values, after string, c
 		return afterPasskey(kind, form)
 	case page.PrivateMailLink, page.PrivateConfirm, page.PrivateEmail:
 		return afterMail(kind, form)
-	case page.PrivatePhoto, page.PrivatePhotos, page.PrivateBin:
+	case page.PrivatePhoto, page.PrivatePhotos, page.PrivateBin, page.PrivateShares:
 		return afterOwn(kind, form, after, changed)
 	case page.PrivateProfile:
 		return page.User(who.Name).Path()

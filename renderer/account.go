@@ -76,6 +76,10 @@ func accountActions(workers, passwords *pool) []accountAction {
 		{wire.ActionOwnEdit, page.PrivatePhoto, workers, true, editOwn},
 		{wire.ActionOwnPhotos, page.PrivatePhotos, workers, true, changeOwn},
 		{wire.ActionOwnBin, page.PrivateBin, workers, true, changeBin},
+		{wire.ActionOwnAlbums, page.PrivateAlbums, workers, true, changeAlbums},
+		{wire.ActionOwnAlbum, page.PrivateAlbum, workers, true, changeAlbum},
+		{wire.ActionShare, page.PrivateShares, passwords, true, makeShare},
+		{wire.ActionUnshare, page.PrivateShares, workers, true, endShare},
 		{wire.ActionPasskeySignIn, page.PrivateSignIn, workers, false, signInByPasskey},
 	}
 }
@@ -178,7 +182,7 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivatePassword:
 		return []string{"old", "password"}
 	case page.PrivateProfile:
-		return []string{"display", "bio"}
+		return []string{"display", "bio", "licence", "download"}
 	case page.PrivateDelete:
 		return []string{"password", "sessions", "tokens"}
 	case page.PrivateCodes, page.PrivateTokens:
@@ -202,9 +206,15 @@ func fieldsOf(kind page.Private) []string {
 		}
 		return fields
 	case page.PrivatePhotos: // the last two are of pages of the release before
-		return []string{"photos", "do", "tag", "list", "show", "before"}
+		return []string{"photos", "do", "tag", "album", "licence", "list", "show", "before"}
 	case page.PrivateBin:
 		return []string{"photos", "do", "seen"}
+	case page.PrivateAlbums:
+		return []string{"do", "title", "description", "parent", "album", "photos", "before"}
+	case page.PrivateAlbum:
+		return []string{"id", "do", "title", "description", "parent", "photos", "at", "after", "before"}
+	case page.PrivateShares:
+		return []string{"photo", "album", "name", "password", "days", "end", "before"}
 	}
 	return nil
 }

@@ -67,7 +67,8 @@ func (f form) shown() map[string]string {
 	values := map[string]string{}
 	for _, name := range []string{
 		"name", "display", "bio", "sessions", "tokens", "id", "label", "email", "token", "title", "description",
-		"tags", "taken", "visibility", "photos", "tag", "list",
+		"tags", "taken", "visibility", "photos", "tag", "list", "before", "licence", "download", "photo", "album",
+		"days", "do", "parent", "at", "after",
 	} {
 		values[name] = f[name]
 	}

@@ -27,6 +27,11 @@ func (p *Pages) album(ctx context.Context, ref page.Ref) (*draft, error) {
 		Owner:       person(rows.Album.Owner),
 		Count:       int(rows.Album.PhotoCount),
 		Photos:      p.cards(rows.Photos),
+		Inside:      p.albumCards(rows.Inside),
+		Cover:       p.card(rows.Cover),
+	}
+	if rows.Parent != nil {
+		view.Parent = templates.AlbumCard{Album: page.Album(rows.Parent.ID), Title: rows.Parent.Title}
 	}
 	if rows.Previous > 0 {
 		view.Earlier = ref.Before(rows.Previous)

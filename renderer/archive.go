@@ -70,7 +70,7 @@ func (q *ownQuery) filter(name, text string) bool {
 	case "tagged":
 		s.Tag = page.CleanTag(text)
 		return s.Tag != ""
-	case "album":
+	case "in":
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || id <= 0 {
 			return false
@@ -155,8 +155,8 @@ func (d *actionRun) addArchiveTo(ctx context.Context, p *templates.PrivatePage, 
 	p.List = templates.OwnList{Filters: q.filters, Place: q.place, At: values.Get(q.place),
 		Older: formatPosition(listing.Older), Newer: formatPosition(listing.Newer),
 		Part: values.Get(wire.FieldPart) == wire.PartList}
-	if p.List.Part {
-		return nil
+	if err := d.addLinksTo(ctx, p, v); err != nil || p.List.Part {
+		return err
 	}
 	if undo, problem := form(p.Form.Values).photos("undo"); problem == nil {
 		p.Undo, p.UndoBy = undo, map[string]string{wire.NoticeBinned: "restore", wire.NoticeHidden: "public",

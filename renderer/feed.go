@@ -53,7 +53,8 @@ func (p *Pages) feed(ctx context.Context, ref page.Ref) (*draft, error) {
 		return p.missing(&rows.Snapshot, age), nil
 	}
 	for _, e := range rows.Entries {
-		feed.Entries = append(feed.Entries, templates.FeedEntry{Card: p.card(e.Card), Description: e.Description})
+		feed.Entries = append(feed.Entries, templates.FeedEntry{Card: p.card(e.Card), Description: e.Description,
+			Licence: e.Licence})
 	}
 	return written(&rows.Snapshot, age, atomType, func(w io.Writer) error { return templates.WriteFeed(w, feed) }), nil
 }

@@ -10,20 +10,21 @@ import (
 
 // metrics are what /metrics shows. Services with one registry share them: their numbers add up.
 type metrics struct {
-	requests     *prometheus.CounterVec   // by kind (an endpoint's name) and code
-	duration     *prometheus.HistogramVec // by kind, from arrival to reply
-	queued       *prometheus.GaugeVec     // by pool
-	batch        *prometheus.HistogramVec // by pool
-	panics       prometheus.Counter
-	mails        *prometheus.CounterVec // by outcome
-	uploads      *prometheus.CounterVec // by outcome
-	uploadBytes  prometheus.Counter
-	relayActive  prometheus.Gauge
-	relayLag     prometheus.Gauge
-	relayStalled prometheus.Gauge
-	relayChanges prometheus.Counter
-	relayBatches prometheus.Counter
-	relayErrors  prometheus.Counter
+	requests      *prometheus.CounterVec   // by kind (an endpoint's name) and code
+	duration      *prometheus.HistogramVec // by kind, from arrival to reply
+	queued        *prometheus.GaugeVec     // by pool
+	batch         *prometheus.HistogramVec // by pool
+	panics        prometheus.Counter
+	mails         *prometheus.CounterVec // by outcome
+	uploads       *prometheus.CounterVec // by outcome
+	uploadBytes   prometheus.Counter
+	originalBytes prometheus.Counter
+	relayActive   prometheus.Gauge
+	relayLag      prometheus.Gauge
+	relayStalled  prometheus.Gauge
+	relayChanges  prometheus.Counter
+	relayBatches  prometheus.Counter
+	relayErrors   prometheus.Counter
 }
 
 func newMetrics(registry *prometheus.Registry) (*metrics, error) {
@@ -61,6 +62,9 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		uploadBytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "killr_renderer_upload_bytes_total", Help: "Bytes of uploads stored in the staging area.",
 		}),
+		originalBytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "killr_renderer_original_bytes_total", Help: "Bytes of originals sent to edges for downloads.",
+		}),
 		relayActive: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "killr_relay_active", Help: "1 while this process relays changes for all.",
 		}),
@@ -86,6 +90,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		register(registry, &m.requests), register(registry, &m.duration), register(registry, &m.queued),
 		register(registry, &m.batch), register(registry, &m.panics), register(registry, &m.mails),
 		register(registry, &m.uploads), register(registry, &m.uploadBytes),
+		register(registry, &m.originalBytes),
 		register(registry, &m.relayActive),
 		register(registry, &m.relayLag), register(registry, &m.relayStalled),
 		register(registry, &m.relayChanges), register(registry, &m.relayBatches), register(registry, &m.relayErrors))

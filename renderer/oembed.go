@@ -27,6 +27,7 @@ func (p *Pages) oEmbed(ctx context.Context, ref page.Ref) (*draft, error) {
 	answer := templates.OEmbed{
 		Site: p.siteFor(ref), Photo: page.Photo(ref.ID()), Title: rows.Photo.Title, Author: person(rows.Photo.Owner),
 		Image:    p.picture(rows.Photo.Picture),
+		Licence:  rows.Photo.Licence,
 		CacheAge: int(wire.PageAge / time.Second),
 	}
 	answer.MaxWidth, answer.MaxHeight = ref.MaxSize()

@@ -26,7 +26,9 @@ const maxTags = 100
 const wasPrefix = "was-"
 
 // ownFields are the fields of the form of a photo of one's own that say what they have shown.
-func ownFields() []string { return []string{"title", "description", "tags", "taken", "visibility"} }
+func ownFields() []string {
+	return []string{"title", "description", "tags", "taken", "visibility", "licence", "download"}
+}
 
 // changed is a form without the fields that are as they were shown. Line breaks are as a browser makes them.
 func (f form) changed() form {
@@ -58,23 +60,41 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all.note(problem)
 	edit.Taken, problem = typed.day("taken", d.clock.Now())
 	all.note(problem)
-	edit.Private, problem = typed.visibility()
+	edit.Private, edit.Unlisted, problem = typed.visibility()
+	all.note(problem)
+	rights, problem := typed.rights()
 	all.note(problem)
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
+	edit.Link = d.newLink()
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		return d.store.EditOwnPhoto(ctx, a.key, a.user, id, edit)
 	})
+	if err == nil && rights != (store.RightsEdit{}) {
+		var more []store.Change
+		more, err = d.changeRights(ctx, a.key, a.user, []int64{id}, rights)
+		changes = newest(changes, more)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &outcome{changes: changes}, nil
 }
 
+// doUnlisted makes photos unlisted: private, and each with a link.
+const doUnlisted store.OwnChange = "unlisted"
+
 // changeOwn does what a button of the list of photos does to those that were chosen.
 func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
-	change, ids, err := a.form.chosen(store.OwnTag, store.OwnUntag, store.OwnPublic, store.OwnPrivate, store.OwnBin)
+	switch a.form["do"] {
+	case "album":
+		return addToAlbum(ctx, d, a)
+	case "unalbum":
+		return takeFromCalled(ctx, d, a)
+	}
+	change, ids, err := a.form.chosen(store.OwnTag, store.OwnUntag, store.OwnPublic, doUnlisted, store.OwnPrivate,
+		store.OwnBin, doLicence, doOpen, doClose)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +114,21 @@ func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 		}
 		tag = (*tags)[0]
 	}
+	rights, problem := rightsOf(change, a.form)
+	if problem != nil {
+		return nil, problem
+	}
+	links := make([]store.ShareSecret, len(ids))
+	for i := range links {
+		links[i] = d.newLink()
+	}
 	return toSeveral(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		if rights != (store.RightsEdit{}) {
+			return d.store.ChangeOwnRights(ctx, a.key, a.user, ids, rights)
+		}
+		if change == doUnlisted {
+			return d.store.UnlistOwnPhotos(ctx, a.key, a.user, ids, links)
+		}
 		return d.store.ChangeOwnPhotos(ctx, a.key, a.user, ids, change, tag)
 	})
 }
@@ -150,6 +184,13 @@ func toSeveral(
 
 // photos reads ids of photos with commas between them. It returns each once, in order.
 func (f form) photos(name string) ([]int64, *wire.InputError) {
+	ids, problem := f.photosAsGiven(name)
+	slices.Sort(ids)
+	return slices.Compact(ids), problem
+}
+
+// photosAsGiven is photos in the order in which they were given.
+func (f form) photosAsGiven(name string) ([]int64, *wire.InputError) {
 	if f[name] == "" {
 		return nil, nil
 	}
@@ -165,8 +206,7 @@ func (f form) photos(name string) ([]int64, *wire.InputError) {
 		}
 		ids[i] = int64(id)
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	return ids, nil
 }
 
 // tags reads tags with commas between them, each in its one form (see page.CleanTag) and once; nil when the field was
@@ -224,14 +264,16 @@ func (f form) day(name string, now time.Time) (*store.Day, *wire.InputError) {
 // firstPhoto is the year of the oldest photograph.
 const firstPhoto = 1826
 
-// visibility reads whether a photo is to be private; nil when the field was not given.
-func (f form) visibility() (private *bool, problem *wire.InputError) {
-	is := f["visibility"] == "private"
+// visibility reads who may see a photo; nil when the field was not given. Of a public photo unlisted says nothing.
+func (f form) visibility() (private, unlisted *bool, problem *wire.InputError) {
+	is, byLink := f["visibility"] != "public", f["visibility"] == "unlisted"
 	switch text, ok := f["visibility"]; {
 	case !ok:
-		return nil, nil
-	case !is && text != "public":
-		return nil, wrong("visibility", "is neither public nor private: choose one of them")
+		return nil, nil, nil
+	case !is:
+		return &is, nil, nil
+	case !byLink && text != "private":
+		return nil, nil, wrong("visibility", "is neither public, unlisted nor private: choose one of them")
 	}
-	return &is, nil
+	return &is, &byLink, nil
 }

@@ -28,16 +28,23 @@ func (d *actionRun) addPhotosTo(ctx context.Context, p *templates.PrivatePage, v
 			return err
 		}
 		p.Photos = []templates.OwnCard{d.maker.ownCard(*row)}
+		if err := d.addLinksTo(ctx, p, v); err != nil {
+			return err
+		}
 		if len(f.Problems) == 0 {
 			f.Values["title"], f.Values["description"] = row.Title, row.Description
 			f.Values["tags"] = strings.Join(row.Tags, ", ")
 			f.Values["visibility"] = "public"
-			if row.Private {
+			switch {
+			case p.Photos[0].Unlisted:
+				f.Values["visibility"] = "unlisted"
+			case row.Private:
 				f.Values["visibility"] = "private"
 			}
 			if row.TakenAt != nil {
 				f.Values["taken"] = row.TakenAt.UTC().Format("2006-01-02")
 			}
+			form(f.Values).showRights(row.Rights)
 			for _, name := range ownFields() {
 				f.Values[wasPrefix+name] = f.Values[name]
 			}
@@ -71,6 +78,26 @@ func (d *actionRun) addBinTo(ctx context.Context, p *templates.PrivatePage, v vi
 		p.Bin.Seen = strconv.FormatInt(bin.Newest.UnixMicro(), 10)
 	}
 	return nil
+}
+
+// addLinksTo adds which of the photos on a page are unlisted, and the link of one that is there alone.
+func (d *actionRun) addLinksTo(ctx context.Context, p *templates.PrivatePage, v visit) error {
+	var private []int64
+	for _, c := range p.Photos {
+		if c.Private {
+			private = append(private, c.ID)
+		}
+	}
+	nonces, err := fromRows(ctx, d, func(ctx context.Context) (map[int64][]byte, error) {
+		return d.store.Unlisted(ctx, v.user, private)
+	})
+	for i := range p.Photos {
+		c := &p.Photos[i]
+		if nonce, ok := nonces[c.ID]; ok {
+			c.Unlisted, p.Link = true, d.address(nonce, v.origin)
+		}
+	}
+	return err
 }
 
 // ownCards are photos of a list, of which some are chosen.

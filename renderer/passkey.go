@@ -11,6 +11,7 @@ import (
 	"flickrkillr/renderer/passkey"
 	"flickrkillr/renderer/password"
 	"flickrkillr/renderer/picturekey"
+	"flickrkillr/renderer/sharelink"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -27,7 +28,10 @@ func (s *Service) readKey(ctx context.Context) error {
 		return err
 	}
 	s.passkeys = passkey.New(templates.Name, key)
-	s.maker.keys, err = picturekey.New(key)
+	if s.maker.keys, err = picturekey.New(key); err != nil {
+		return err
+	}
+	s.links, err = sharelink.New(key)
 	return err
 }
 

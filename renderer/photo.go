@@ -41,12 +41,11 @@ func (p *Pages) photo(ref page.Ref, rows *store.PhotoPage) *draft {
 		Posted:      row.PostedAt.UTC(),
 		Faves:       int(row.Faves),
 		Tags:        row.Tags,
-		Camera: templates.Camera{
-			Model: row.Camera.Model, Lens: row.Camera.Lens, Exposure: row.Camera.Exposure,
-			Aperture: float64(row.Camera.Aperture), ISO: int(row.Camera.ISO), Focal: float64(row.Camera.FocalMM),
-		},
-		Previous: neighbour(row.Newer), // in reading order: the owner's page shows the newest first
-		Next:     neighbour(row.Older),
+		Camera:      camera(row.Camera),
+		Licence:     row.Licence,
+		Original:    row.Downloadable,
+		Previous:    neighbour(row.Newer), // in reading order: the owner's page shows the newest first
+		Next:        neighbour(row.Older),
 	}
 	if row.TakenAt != nil {
 		view.Taken = row.TakenAt.UTC()
@@ -62,4 +61,9 @@ func neighbour(n *store.Neighbour) page.Ref {
 		return page.Ref{}
 	}
 	return page.Photo(n.ID)
+}
+
+func camera(c store.Camera) templates.Camera {
+	return templates.Camera{Model: c.Model, Lens: c.Lens, Exposure: c.Exposure, Aperture: float64(c.Aperture),
+		ISO: int(c.ISO), Focal: float64(c.FocalMM)}
 }

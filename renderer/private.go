@@ -67,12 +67,21 @@ var notices = map[string]string{
 	wire.NoticeEmailRemoved:   "Your address is removed.",
 	wire.NoticeConfirmed:      "Your address is confirmed.",
 	wire.NoticeSaved:          "The photo is saved. Only you can see it.",
+	wire.NoticeUnlisted:       "The photo is saved. Whoever has its link sees it.",
 	wire.NoticeChanged:        "The photos are changed.",
 	wire.NoticeHidden:         "Only you can see these photos now.",
 	wire.NoticeShown:          "Everybody can see these photos now.",
 	wire.NoticeBinned:         "What you deleted is in the bin for 30 days.",
 	wire.NoticeRestored:       "The photos are back.",
 	wire.NoticeRemoved:        "The photos are deleted for good.",
+	wire.NoticeAdded:          "The photos are in the album.",
+	wire.NoticeTaken:          "The photos are out of the album. They are still here.",
+	wire.NoticeMoved:          "The order is changed.",
+	wire.NoticeCover:          "The cover is changed.",
+	wire.NoticeAlbumSaved:     "The album is saved.",
+	wire.NoticeAlbumDeleted:   "The album is deleted. Its photos are still here.",
+	wire.NoticeShared:         "The link is made. Whoever has it sees what it leads to.",
+	wire.NoticeUnshared:       "The link is revoked. It shows nothing any more.",
 	wire.NoticeCookies:        "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
 
@@ -89,6 +98,9 @@ func (d *actionRun) privatePage(
 		}
 		return &outcome{view: templates.ReceiptPage(d.maker.site, receipt)}, nil
 	}
+	if asked.JSON && (kind == page.PrivateAlbums || kind == page.PrivateAlbum) {
+		return d.albumsAsJSON(ctx, kind, v, asked)
+	}
 	if asked.JSON {
 		account, err := d.accountOf(ctx, v.user)
 		if err != nil {
@@ -98,7 +110,10 @@ func (d *actionRun) privatePage(
 			Name        string `json:"name"`
 			DisplayName string `json:"display_name"`
 			Bio         string `json:"bio"`
-		}{account.Name, account.DisplayName, account.Bio})}, nil
+			Licence     string `json:"licence"` // of new photos
+			Download    bool   `json:"download"`
+		}{account.Name, account.DisplayName, account.Bio, string(account.Rights.Licence),
+			account.Rights.Downloadable})}, nil
 	}
 	f := templates.Form{Key: asked.Key, Next: asked.Next, Notice: notices[asked.Notice], Values: map[string]string{}}
 	for name := range asked.Values {
@@ -106,11 +121,16 @@ func (d *actionRun) privatePage(
 	}
 	f.Problems = asked.Problems
 	if asked.Wait > 0 {
-		f.Problems = map[string]string{templates.FormProblem: fmt.Sprintf(
-			"There were too many attempts. Try again in %d seconds", int(asked.Wait.Round(time.Second)/time.Second)+1)}
+		f.Problems = map[string]string{templates.FormProblem: tooManyAttempts(asked.Wait)}
 	}
 	view, err := d.privateView(ctx, kind, v, f, asked)
 	return &outcome{view: view}, err
+}
+
+// tooManyAttempts says when a form may be sent again.
+func tooManyAttempts(wait time.Duration) string {
+	return fmt.Sprintf("There were too many attempts. Try again in %d seconds",
+		int(wait.Round(time.Second)/time.Second)+1)
 }
 
 // privateView makes the view of a private page. For the profile's form without values it takes those of the user.
@@ -127,10 +147,11 @@ func (d *actionRun) privateView(
 		p.Codes = account.Codes
 		if kind == page.PrivateProfile && len(f.Problems) == 0 {
 			f.Values["display"], f.Values["bio"] = account.DisplayName, account.Bio
+			form(f.Values).showRights(account.Rights)
 		}
 	}
 	if err := errors.Join(d.addPasskeysTo(ctx, &p, v), d.addMailTo(ctx, &p, v),
-		d.addPhotosTo(ctx, &p, v, asked.Notice)); err != nil {
+		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addAlbumsTo(ctx, &p, v), d.addSharesTo(ctx, &p, v)); err != nil {
 		return nil, err
 	}
 	for _, session := range asked.Sessions {

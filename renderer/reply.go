@@ -66,6 +66,9 @@ func (s *Service) confirm(j *job, out *outcome, html []byte) {
 	if out.receipt != "" {
 		msg.Header.Set(wire.HeaderReceipt, out.receipt)
 	}
+	if out.grant != "" {
+		msg.Header.Set(wire.HeaderGrant, out.grant)
+	}
 	if err := s.send(j, msg); err != nil {
 		s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
 		return

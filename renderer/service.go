@@ -22,6 +22,7 @@ import (
 	"flickrkillr/renderer/mail"
 	"flickrkillr/renderer/passkey"
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/sharelink"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/monotonic"
@@ -114,15 +115,17 @@ type Service struct {
 	started  time.Time
 	clock    wire.Clock
 	passkeys *passkey.Ceremonies // valid once Run has read the site's key, as maker.keys is
+	links    *sharelink.Links    // likewise
 	mail     *mail.Queue         // nil: no mail is sent
 	mailing  sync.WaitGroup      // until the queue has ended
 
-	pages, searches, sitemaps, files, ownFiles, images, actions, passwords, privates,
-	archives *pool
-	chunks, uploading, finishes *pool
+	pages, searches, sitemaps, files, ownFiles, images, actions, passwords, privates *pool
+	archives, shares, chunks, uploading, finishes, originals                         *pool
 
-	decoders    decoders
-	undeveloped chan undeveloped // pictures that wait for a developer
+	decoders     decoders
+	shared       *sharedForms
+	chunkBuffers sync.Pool        // of *[wire.MaxChunk]byte
+	undeveloped  chan undeveloped // pictures that wait for a developer
 
 	endpoints []*endpoint
 	relay     *relay
@@ -175,8 +178,10 @@ func New(cfg Config) (*Service, error) {
 		started:  time.Now(),
 		outage:   newOutage(),
 
-		undeveloped: make(chan undeveloped, developQueue),
-		buffers:     sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
+		shared:       newSharedForms(),
+		undeveloped:  make(chan undeveloped, developQueue),
+		buffers:      sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
+		chunkBuffers: sync.Pool{New: func() any { return new([wire.MaxChunk]byte) }},
 	}
 	s.store.OnRetry(s.outage.note)
 	site := templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")}
@@ -209,12 +214,16 @@ func New(cfg Config) (*Service, error) {
 	s.passwords = actions("passwords", passwordWorkers(), passwordQueue)
 	s.privates = actions("private", privateWorkers, privateQueue)
 	s.archives = actions("archives", archiveWorkers, archiveQueue)
+	s.shares = actions("shares", shareWorkers, shareQueue)
 	s.chunks = actions("chunks", chunkWorkers, chunkQueue)
 	s.uploading = actions("uploads", uploadWorkers, uploadQueue)
 	s.finishes = actions("finishes", finishWorkers, finishQueue)
+	s.originals = actions("originals", originalWorkers, originalQueue)
 	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords, s.privates,
 		s.ownFiles, s.archives)
+	s.endpoints = append(s.endpoints, shareEndpoints(s.shares, s.passwords, s.ownFiles)...)
 	s.endpoints = append(s.endpoints, uploadEndpoints(s.uploads, s.chunks, s.uploading, s.finishes)...)
+	s.endpoints = append(s.endpoints, originalEndpoints(s.uploads, s.originals)...)
 	for _, p := range s.pools() {
 		p.patient = s.restarting
 	}
@@ -252,9 +261,10 @@ const (
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
 // relay, the search index, the counts of tags, the rows of deleted accounts, the other leftovers of changes, and
-// pictures that are developed; those of the workers for passwords, private pages, lists of own photos and uploads; and
-// rowConns for the rows of pictures.
-const fixedConns = 7 + maxPasswordWorkers + privateWorkers + archiveWorkers + uploadWorkers + finishWorkers + rowConns
+// pictures that are developed; those of the workers for passwords, private pages, lists of own photos, shares, uploads
+// and originals; and rowConns for the rows of pictures.
+const fixedConns = 7 + maxPasswordWorkers + privateWorkers + archiveWorkers + shareWorkers + uploadWorkers +
+	finishWorkers + originalWorkers + rowConns
 
 // rowConns is how many file workers, of both pools, read rows at a time when all are busy. The row of a picture takes a
 // tenth of what the rows of a page take, and requests of everybody that wait together share a query.

@@ -71,7 +71,8 @@ func archivePath(query string) string {
 // archiveFrame is that of the list of all photos.
 func (p PrivatePage) archiveFrame() frame {
 	f := p.listFrame("Your photos")
-	f.further = "archive"
+	f.style += " archive.css"
+	f.script += " archive.js"
 	return f
 }
 
@@ -120,7 +121,7 @@ func (l OwnList) label(name, value string) string {
 		return "In no album"
 	case "visibility":
 		return strings.ToUpper(value[:1]) + value[1:]
-	case "album":
+	case "in":
 		for _, a := range l.Albums {
 			if strconv.FormatInt(a.ID, 10) == value {
 				return "Album: " + a.Title
@@ -195,7 +196,7 @@ func yearText(year int) string { return time.Date(year, 1, 1, 0, 0, 0, 0, time.U
 
 // chosenAlbum reports whether the list is of an album.
 func (l OwnList) chosenAlbum(id int64) bool {
-	return l.Filters.Get("album") == strconv.FormatInt(id, 10)
+	return l.Filters.Get("in") == strconv.FormatInt(id, 10)
 }
 
 // hasFilters reports whether there is any filter besides words.

@@ -18,6 +18,8 @@ const (
 	maxUploadsStyle = 1_500
 	maxOrganise     = 2_000 // of the style sheet, and of the script, for one's own photos
 	maxArchive      = 5_000 // likewise, for the list of all of them
+	maxAlbumsStyle  = 1_500 // of the style sheet for one's own albums
+	maxAlbumOrder   = 5_000 // of the script that orders an album
 )
 
 func TestBudgets(t *testing.T) {
@@ -34,6 +36,7 @@ func TestBudgets(t *testing.T) {
 		"app.css": maxStyle, "app.js": maxScript, "passkey.js": maxPasskeys, "upload.js": maxUploader,
 		"upload.css": maxUploadsStyle, "organise.css": maxOrganise, "organise.js": maxOrganise,
 		"archive.css": maxArchive, "archive.js": maxArchive,
+		"albums.css": maxAlbumsStyle, "albums.js": maxAlbumOrder,
 	} {
 		asset := site.asset(t, file)
 		t.Logf("%s: %d bytes, br %d, gzip %d", file, len(asset.Body), len(asset.Br()), len(asset.Gzip()))

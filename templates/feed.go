@@ -26,6 +26,7 @@ type Feed struct {
 type FeedEntry struct {
 	Card
 	Description string
+	Licence     page.Licence
 	Updated     time.Time // zero is Posted
 }
 
@@ -54,6 +55,7 @@ type atomEntry struct {
 	Updated   string      `xml:"updated"`
 	Author    *atomPerson `xml:"author"`
 	Links     []atomLink  `xml:"link"`
+	Rights    string      `xml:"rights"`
 	Content   atomText    `xml:"content"`
 }
 
@@ -64,7 +66,7 @@ type atomPerson struct {
 
 type atomLink struct {
 	Rel  string `xml:"rel,attr"`
-	Type string `xml:"type,attr"`
+	Type string `xml:"type,attr,omitempty"`
 	Href string `xml:"href,attr"`
 }
 
@@ -115,7 +117,11 @@ func (f Feed) atom() atomFeed {
 			Published: rfc3339(e.Posted),
 			Updated:   rfc3339(e.updated()),
 			Links:     []atomLink{{"alternate", "text/html", f.Site.absolute(e.Photo)}},
+			Rights:    e.Licence.Name(),
 			Content:   atomText{"html", f.Site.content(e)},
+		}
+		if license := e.Licence.URL(); license != "" { // RFC 4946
+			feed.Entries[i].Links = append(feed.Entries[i].Links, atomLink{Rel: "license", Href: license})
 		}
 		if feed.Author == nil {
 			feed.Entries[i].Author = f.Site.atomPerson(e.Author)

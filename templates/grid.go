@@ -90,6 +90,9 @@ func (c *Card) appendPath(b []byte) []byte {
 	if c.To != (page.PrivateRef{}) {
 		return c.To.AppendPath(b)
 	}
+	if c.Share != (page.Share{}) {
+		return c.Share.AppendPath(b)
+	}
 	return c.Photo.AppendPath(b)
 }
 

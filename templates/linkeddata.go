@@ -40,6 +40,7 @@ type thing struct {
 	Keywords    string  `json:"keywords,omitempty"`
 	Uploaded    string  `json:"uploadDate,omitempty"`
 	Created     string  `json:"dateCreated,omitempty"`
+	License     string  `json:"license,omitempty"`
 	Items       []step  `json:"itemListElement,omitempty"`
 	Likes       *number `json:"interactionStatistic,omitempty"`
 }
@@ -137,6 +138,7 @@ func (p PhotoPage) thing() *thing {
 		Content: p.Site.url(p.Image.at(previewWidth)), Thumbnail: p.Site.url(p.Image.at(320)),
 		Width: strconv.Itoa(w) + " px", Height: strconv.Itoa(h) + " px",
 		Keywords: strings.Join(tags, ", "), Uploaded: stamp(p.Posted), Created: stamp(p.Taken),
+		License: p.Licence.URL(),
 	}
 	if p.Faves > 0 {
 		t.Likes = &number{"InteractionCounter", "https://schema.org/LikeAction", p.Faves}

@@ -116,7 +116,7 @@ func TestPreviews(t *testing.T) {
 			}
 		}
 		feeds := 0
-		if _, has := map[string]bool{"home": true, "user": true, "tag": true, "album": true,
+		if _, has := map[string]bool{"home": true, "user": true, "tag": true, "album": true, "album with albums": true,
 			"albums": true}[name]; has {
 			feeds = 1
 		}

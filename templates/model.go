@@ -47,7 +47,8 @@ type Image struct {
 	ID            string // the key in its address; "" is no picture
 	Width, Height int    // of the original, in pixels
 	Color         uint32 // the dominant colour, 0xRRGGBB; fills the picture's place until it arrives
-	Own           int64  // the photo, if only its owner, who sees the page, may see the picture; 0: everybody may
+	Own           int64  // the photo, if only some, who see the page, may see the picture; 0: everybody may
+	Share         string // the token of the link by which they see Own; "": they are its owner
 }
 
 // Card is a photo in a grid.
@@ -58,10 +59,11 @@ type Card struct {
 	Image  Image
 	Posted time.Time // its month, in UTC, is the heading it stands under on its owner's page
 
-	To page.PrivateRef // on its owner's private pages: where it leads to instead of Photo; zero: to Photo
+	To    page.PrivateRef // on its owner's private pages: where it leads to instead of Photo; zero: to Photo
+	Share page.Share      // likewise on pages that whoever has a link sees
 }
 
-// AlbumCard is an album in the strip of covers on its owner's page.
+// AlbumCard is an album in a list of albums.
 type AlbumCard struct {
 	Album page.Ref
 	Title string
@@ -106,6 +108,8 @@ type PhotoPage struct {
 	Tags           []string
 	Camera         Camera
 	Albums         []AlbumCard // that it is in; only Album and Title are shown
+	Licence        page.Licence
+	Original       bool // others may download the original
 	Previous, Next page.Ref
 }
 
@@ -190,6 +194,9 @@ type AlbumPage struct {
 	Description    string
 	Owner          Person
 	Count          int
+	Parent         AlbumCard   // that it is in; only Album and Title are shown; zero: it is in none
+	Inside         []AlbumCard // the albums in it, on the first page
+	Cover          Card        // the photo that stands for it; zero: none does
 	Photos         []Card
 	Earlier, Later page.Ref
 }

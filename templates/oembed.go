@@ -17,6 +17,7 @@ type OEmbed struct {
 	Title               string
 	Author              Person
 	Image               Image
+	Licence             page.Licence
 	MaxWidth, MaxHeight int // pixels; 0: no limit
 	CacheAge            int // seconds
 }
@@ -38,6 +39,8 @@ type oEmbedAnswer struct {
 	ThumbnailURL    string   `json:"thumbnail_url" xml:"thumbnail_url"`
 	ThumbnailWidth  int      `json:"thumbnail_width" xml:"thumbnail_width"`
 	ThumbnailHeight int      `json:"thumbnail_height" xml:"thumbnail_height"`
+	License         string   `json:"license" xml:"license"` // not in the specification; Flickr has both
+	LicenseURL      string   `json:"license_url,omitempty" xml:"license_url,omitempty"`
 }
 
 // WriteOEmbed writes e as "json" or "xml". Addresses are as in [WriteFeed].
@@ -51,7 +54,7 @@ func WriteOEmbed(w io.Writer, e OEmbed, format string) error {
 		AuthorName: e.Author.Label(), AuthorURL: s.absolute(page.User(e.Author.Name)), ProviderName: Name,
 		ProviderURL:  s.absolute(page.Home()),
 		ThumbnailURL: s.absolute(e.Image.at(thumbnail)), ThumbnailWidth: thumbnailWidth,
-		ThumbnailHeight: thumbnailHeight,
+		ThumbnailHeight: thumbnailHeight, License: e.Licence.Name(), LicenseURL: e.Licence.URL(),
 	}
 	var err error
 	if format == "xml" {

@@ -13,10 +13,12 @@ import (
 // OwnCard is a photo in a list of its owner's own.
 type OwnCard struct {
 	Card
-	ID      int64
-	Private bool
-	Chosen  bool      // for what the buttons do
-	Dated   time.Time // its month, in UTC, is the heading it stands under; zero: it has none
+	ID       int64
+	Private  bool
+	Unlisted bool      // private, and whoever has its link sees it
+	Chosen   bool      // for what the buttons do
+	Dated    time.Time // its month, in UTC, is the heading it stands under; zero: it has none
+	Cover    bool      // it stands for the album that the page shows
 }
 
 func (p PrivatePage) ownFrame(title string) frame {
@@ -48,8 +50,13 @@ func ownGrid(cards []OwnCard) templ.Component {
 		if b = append(b, '"'); c.Chosen {
 			b = append(b, " checked"...)
 		}
-		if b = append(b, '>'); c.Private {
+		switch b = append(b, '>'); {
+		case c.Unlisted:
+			b = append(b, `<span class="badge">Unlisted</span>`...)
+		case c.Private:
 			b = append(b, `<span class="badge">Private</span>`...)
+		case c.Cover:
+			b = append(b, `<span class="badge">Cover</span>`...)
 		}
 		return c.append(b, in, i, false)
 	})
@@ -65,7 +72,8 @@ func idList(ids []int64) string {
 }
 
 // wasFields are the hidden fields with what the form of a photo has shown.
-var wasFields = [...]string{"was-title", "was-description", "was-tags", "was-taken", "was-visibility"}
+var wasFields = [...]string{"was-title", "was-description", "was-tags", "was-taken", "was-visibility", "was-licence",
+	"was-download"}
 
 // undoPath is where what was done to several photos is taken back.
 func (p PrivatePage) undoPath() string {
@@ -73,6 +81,12 @@ func (p PrivatePage) undoPath() string {
 		return page.PrivateBin.Path()
 	}
 	return page.PrivatePhotos.Path()
+}
+
+// before is the position of a list of albums or links.
+func (p PrivatePage) before() int64 {
+	before, _ := strconv.ParseInt(p.Form.Values["before"], 10, 64) // what is none is the first page
+	return max(before, 0)
 }
 
 // other is the form's state for another form on its page, which has a key of its own.

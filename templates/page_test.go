@@ -26,10 +26,10 @@ func TestEveryPage(t *testing.T) {
 			d.count("head > script[defer][blocking=render]", 1+d.furtherScripts())
 			d.count(".stale[role=status][hidden]", 1)
 			d.count("a[rel]:not([href])", 0)
-			d.attribute("link[rel=stylesheet]:not([href*='/organise.'], [href*='/archive.'], [href*='/upload.'])", "href",
-				site.Assets.Path("app.css"))
-			d.attribute("script[src]:not([src*='/passkey.'], [src*='/archive.'], [src*='/organise.'], [src*='/upload.'])", "src",
-				site.Assets.Path("app.js"))
+			d.attribute("link[rel=stylesheet]:not([href*='/organise.'], [href*='/albums.'], "+
+				"[href*='/archive.'], [href*='/upload.'])", "href", site.Assets.Path("app.css"))
+			d.attribute("script[src]:not([src*='/passkey.'], [src*='/organise.'], [src*='/albums.'], "+
+				"[src*='/archive.'], [src*='/upload.'])", "src", site.Assets.Path("app.js"))
 			for _, property := range []string{"og:title", "og:type", "og:site_name", "og:description"} {
 				d.count("head > meta[property='"+property+"']:not([content=''])", 1)
 			}
@@ -46,7 +46,7 @@ func TestEveryPage(t *testing.T) {
 
 // furtherScripts counts those that a page has besides the one that all have.
 func (d document) furtherScripts() int {
-	return len(d.all("form[data-passkey], form[data-files], " +
+	return len(d.all("form[data-passkey], form[data-files], form[data-place], " +
 		"link[rel=stylesheet][href*='/organise.'], link[rel=stylesheet][href*='/archive.']"))
 }
 
@@ -63,7 +63,8 @@ func (d document) noOtherHost(site Site) {
 	}
 	for _, n := range d.all("[srcset]") {
 		for part := range strings.SplitSeq(attr(n, "srcset"), ",") {
-			if !strings.HasPrefix(part, "/img/") && !strings.HasPrefix(part, "/me/pictures/") {
+			if !strings.HasPrefix(part, "/img/") && !strings.HasPrefix(part, "/me/pictures/") &&
+				!strings.HasPrefix(part, page.PathShares) {
 				d.t.Errorf("srcset has %q", part)
 			}
 		}
@@ -74,12 +75,15 @@ func (d document) noOtherHost(site Site) {
 			d.t.Errorf("link to %q: %v", attr(n, "href"), err)
 			continue
 		}
-		if (u.Host != "" || u.Scheme != "") && attr(n, "rel") != "nofollow ugc noopener" {
+		toLicence := attr(n, "rel") == "license" && u.Host == "creativecommons.org"
+		if (u.Host != "" || u.Scheme != "") && attr(n, "rel") != "nofollow ugc noopener" && !toLicence {
 			d.t.Errorf("link to %q has rel=%q", u, attr(n, "rel"))
 		}
 		if u.Host == "" && u.Path != "" {
 			_, private := page.ParsePrivate(u.Path)
-			if _, err := page.ParsePath(u.RequestURI()); err != nil && !private {
+			_, _, original := page.ParseOriginal(u.Path)
+			_, shared := page.ParseShare(u.Path)
+			if _, err := page.ParsePath(u.RequestURI()); err != nil && !private && !original && !shared {
 				d.t.Errorf("link to a page that is none: %v", err)
 			}
 		}

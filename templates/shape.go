@@ -52,6 +52,9 @@ func (im Image) at(width int) page.Ref { return page.Image(im.ID, page.StoredWid
 func (im Image) src(width int) string { return string(im.appendSrc(nil, width)) }
 
 func (im Image) appendSrc(b []byte, width int) []byte {
+	if im.Share != "" {
+		return page.Share{Token: im.Share, Photo: im.Own, Width: page.StoredWidth(width, im.Width)}.AppendPath(b)
+	}
 	if im.Own != 0 {
 		return page.OwnPicture(im.Own, page.StoredWidth(width, im.Width)).AppendPath(b)
 	}

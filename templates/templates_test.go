@@ -159,7 +159,7 @@ func testPhoto(site Site) PhotoPage {
 		Author:      ansel, Image: testImage(0), Posted: testDate, Taken: testDate.AddDate(0, -1, 0), Faves: 1204,
 		Tags:   []string{"fjord", "blue hour", "夜明け"},
 		Camera: Camera{Model: "X-T5", Lens: "XF 23mm", Aperture: 2.8, Exposure: "1/250", ISO: 12800, Focal: 23.5},
-		Albums: testAlbums(2), Previous: page.Photo(8), Next: page.Photo(6),
+		Albums: testAlbums(2), Licence: "by-sa", Original: true, Previous: page.Photo(8), Next: page.Photo(6),
 	}
 }
 
@@ -187,6 +187,9 @@ func everyPage(site Site) map[string]templ.Component {
 			Photos: cards, Older: page.Search("blue").Before(9)}),
 		"album": Album(AlbumPage{Site: site, Self: page.Album(1), Title: "Iceland", Owner: ansel, Count: 212,
 			Photos: cards, Later: page.Album(1).After(48)}),
+		"album with albums": Album(AlbumPage{Site: site, Self: page.Album(1), Title: "Iceland", Owner: ansel, Count: 48,
+			Parent: AlbumCard{Album: page.Album(2), Title: "North"}, Inside: testAlbums(20), Cover: cards[7],
+			Photos: cards}),
 		"about": About(AboutPage{Site: site}),
 		"explore": Explore(ExplorePage{Site: site, Self: page.Explore(), Photos: cards,
 			Days: []time.Time{testDate, testDate.AddDate(0, 0, -1)}}),
@@ -208,6 +211,19 @@ func everyPage(site Site) map[string]templ.Component {
 		Edges: []EdgeKnows{{"host:8080", testDate}, {"host:8081", time.Time{}}},
 	})
 	pages["private photos, many"] = Private(testArchive(site))
+	link := page.Share{Token: page.ShareToken([16]byte{1, 2, 3})}
+	shared := SharedAlbumPage{Site: site, Share: link, Title: "Iceland", Description: "By <night>", Owner: ansel,
+		Photos: testCards(48), Earlier: 7, Later: 9}
+	for i := range shared.Photos {
+		shared.Photos[i].Share = page.Share{Token: link.Token, Photo: int64(i + 1)}
+		shared.Photos[i].Image.Own, shared.Photos[i].Image.Share = int64(i+1), link.Token
+	}
+	pages["private shared album"] = SharedAlbum(shared)
+	photo := SharedPhotoPage{PhotoPage: testPhoto(site), Share: link, IsAlbum: true, Album: "Iceland", Next: 9}
+	photo.Image.Own, photo.Image.Share = 7, link.Token
+	pages["private shared photo"] = SharedPhoto(photo)
+	pages["private share password"] = SharePassword(SharePasswordPage{Site: site, Share: link,
+		Form: Form{Key: "k1", Problems: map[string]string{"password": "is wrong", FormProblem: "Wait"}}})
 	codes := CodesPage{Site: site, Person: ansel, Codes: []string{"abcd-efgh-2345-6723"}}
 	pages["codes"] = Codes(codes)
 	codes.Email = "ansel@photos.example"
@@ -243,12 +259,14 @@ func testArchive(site Site) PrivatePage {
 	p := testPrivate(site, page.PrivatePhotos, "ansel", "")
 	p.Form, p.Undo, p.Photos = Form{Key: strings.Repeat("k", 26)}, nil, nil
 	p.List = OwnList{Months: testMonths(240), Older: "1720000000000000.123456789"}
-	for i, card := range testCards(30) {
+	for i, card := range testCards(28) {
 		id := int64(123_456_789 + i)
 		card.To = page.OwnPhoto(id)
 		p.Photos = append(p.Photos, OwnCard{Card: card, ID: id, Dated: testDate.AddDate(0, 0, -i)})
 	}
+	p.AlbumNames = nil
 	for i := range 30 {
+		p.AlbumNames = append(p.AlbumNames, fmt.Sprint("Summer at the lake ", i))
 		p.Tags = append(p.Tags, fmt.Sprint("blue hour ", i))
 		p.List.Albums = append(p.List.Albums, AlbumChoice{int64(i + 1), fmt.Sprint("Summer at the lake ", i)})
 	}
@@ -257,6 +275,15 @@ func testArchive(site Site) PrivatePage {
 		p.List.Lenses = append(p.List.Lenses, fmt.Sprint("EF 24-105 mm f/4 L IS USM ", i))
 	}
 	return p
+}
+
+// testShares are links with a name.
+func testShares(name string) []ShareCard {
+	link := ShareCard{ID: 7, Link: "https://photos.example/s/" + page.ShareToken([16]byte{7}), Name: name, Title: name,
+		Photo: 9, Password: true, Made: testDate, Expires: testDate, Seen: testDate, Expired: true}
+	other := link
+	other.ID, other.Photo, other.Album, other.Expired, other.Seen = 8, 0, 9, false, time.Time{}
+	return []ShareCard{link, other}
 }
 
 // testPrivate is a private page as it is after a refused form, with what somebody typed in each field.
@@ -275,14 +302,22 @@ func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 			},
 		},
 		Passkeys: []PasskeyCard{{ID: "7", Label: typed, Host: typed, Created: testDate, Used: testDate}},
-		Photos:   testOwnCards(typed), Undo: []int64{7, 9}, UndoBy: "restore", Tags: []string{"sea", typed},
+		Photos:   testOwnCards(typed), Older: 7, Undo: []int64{7, 9}, UndoBy: "restore",
 		List: OwnList{
-			Filters: url.Values{"q": {typed}, "camera": {typed}, "album": {"7"}, "untagged": {"1"}, "from": {"1999-12-31"},
+			Filters: url.Values{"q": {typed}, "camera": {typed}, "in": {"7"}, "untagged": {"1"}, "from": {"1999-12-31"},
 				"visibility": {"private"}}, Place: "before", At: "9.7", Older: "8.7", Newer: "9.9",
 			Months: testMonths(24), Cameras: []string{typed}, Lenses: []string{typed}, Albums: []AlbumChoice{{7, typed}},
 		},
-		Bin:     Bin{Count: 201, Paged: true, Older: "8.7", Seen: "9"},
-		CanMail: true, Email: typed, PasskeyHost: "photos.example",
+		Bin:    Bin{Count: 201, Paged: true, Older: "8.7", Seen: "9"},
+		Shares: testShares(typed), Shared: typed, Tags: []string{"sea", typed},
+		Albums: []OwnAlbumCard{
+			{ID: 3, Title: typed, Count: 7, Cover: testImage(1), Inside: []OwnAlbumCard{{ID: 4, Title: typed}}},
+			{ID: 5},
+		},
+		Album: OwnAlbum{ID: 3, Title: typed, Parent: typed, Total: 212, Place: 49, Previous: 49, Next: 96,
+			HasCover: true, Inside: []OwnAlbumCard{{ID: 4, Title: typed}}},
+		AlbumNames: []string{typed},
+		CanMail:    true, Email: typed, PasskeyHost: "photos.example",
 		PasskeyOptions: `{"user":{"displayName":"` + typed + `"}}`,
 		Sessions: []SessionCard{
 			{ID: "abc", Agent: typed, Created: testDate, Seen: testDate, Current: true}, {ID: "def", Created: testDate},

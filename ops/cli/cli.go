@@ -42,6 +42,7 @@ type commands struct {
 	Bus       busCommand       `cmd:"" help:"Show and check what each role may do on the bus."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 
+	Hash     hashCommand     `cmd:"" hidden:"" help:"Hash the passwords that a renderer sends to standard input."`
 	Rung     rungCommand     `cmd:"" hidden:"" help:"Serve one of the older versions of the site, for the ladder and the benchmark."`
 	Together togetherCommand `cmd:"" hidden:"" help:"Run a bus, a renderer and an edge in one process, for the benchmark."`
 }

@@ -14,6 +14,11 @@ type rendererCommand struct {
 }
 
 func (c *rendererCommand) Run(s *session) error {
+	end, err := s.hashOutside()
+	if err != nil {
+		return err
+	}
+	defer end()
 	return s.runRole(site.Renderer, &c.roleFlags, "--nats and --postgres", func() site.Config {
 		cfg := site.Config{Pictures: s.pictures(c.Pictures), Renderer: c.config()}
 		cfg.Renderer.BaseURL = cmp.Or(c.BaseURL, c.edge)

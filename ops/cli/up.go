@@ -52,6 +52,13 @@ func (c *upCommand) Run(s *session) (err error) {
 	if err := setup.Run(s.ctx, setup.Config{Out: s.stdout, Quiet: true}); err != nil {
 		return err
 	}
+	if !c.Processes {
+		end, err := s.hashOutside()
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
 	services, prepared, err := c.startServices(s, cfg)
 	if err != nil {
 		return advise(err)

@@ -219,6 +219,7 @@ func TestPeople(t *testing.T) {
 		{"login", loginByProgram},
 		{"new codes", newCodes},
 		{"own photos", ownPhotos},
+		{"own albums", ownAlbums},
 		{"closed account", closeAccount},
 		{"deleted account", deleteAccount},
 		{"forged", forgedForms},
@@ -228,6 +229,7 @@ func TestPeople(t *testing.T) {
 		{"bad input", badForms},
 		{"shared pages", sharedPages},
 		{"browser", inBrowser},
+		{"albums in a browser", albumsInBrowser},
 		{"guesses", guesses},
 		{"no secrets", noSecrets},
 	} {

@@ -99,7 +99,13 @@ func saltOf(what, context string) []byte {
 }
 
 func (c cost) hash(password string, salt []byte, size uint32) []byte {
-	return argon2.IDKey([]byte(password), salt, c.time, c.memory, c.threads, size)
+	q := question{password, salt, c.memory, c.time, c.threads, size}
+	if all := outside.Load(); all != nil {
+		if sum, ok := all.hash(q); ok {
+			return sum
+		}
+	}
+	return q.hash()
 }
 
 // coding is base64 without padding, as the PHC format wants it.

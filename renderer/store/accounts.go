@@ -24,12 +24,14 @@ type Account struct {
 	Password    string // a PHC string; "" for a user who has no account
 	PasswordAt  time.Time
 	Disabled    bool
-	Codes       int // recovery codes that were not used
+	Codes       int    // recovery codes that were not used
+	Rights      Rights // of new photos
 }
 
 const selectAccount = `
 	SELECT u.id, u.name, u.display_name, u.bio, coalesce(a.password, ''), coalesce(a.password_at, u.created_at),
-		a.disabled_at IS NOT NULL, (SELECT count(*) FROM recovery_codes c WHERE c.user_id = u.id)
+		a.disabled_at IS NOT NULL, (SELECT count(*) FROM recovery_codes c WHERE c.user_id = u.id),
+		coalesce(a.licence, 'reserved'), coalesce(a.downloadable, false)
 	FROM shown_users u LEFT JOIN accounts a ON a.user_id = u.id `
 
 // AccountNamed reads the account of a name. It returns [ErrNotFound] for a name that no user has.
@@ -44,7 +46,11 @@ func (s *Store) AccountOf(ctx context.Context, user int64) (*Account, error) {
 
 func (s *Store) account(ctx context.Context, op, sql string, argument any) (*Account, error) {
 	return read(ctx, s, op, func(rows pgx.Rows) (*Account, error) {
-		a, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByPos[Account])
+		a, err := pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (*Account, error) {
+			var a Account
+			return &a, r.Scan(&a.User, &a.Name, &a.DisplayName, &a.Bio, &a.Password, &a.PasswordAt, &a.Disabled,
+				&a.Codes, &a.Rights.Licence, &a.Rights.Downloadable)
+		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, ErrNotFound
 		}

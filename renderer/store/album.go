@@ -22,8 +22,11 @@ type Album struct {
 // AlbumPage is one page of an album.
 type AlbumPage struct {
 	Snapshot
-	Album  *Album // nil: there is no such album
-	Photos []Card // in the album's order, at most PageSize
+	Album  *Album     // nil: there is no such album
+	Parent *AlbumName // that it is in; nil: it is in none
+	Inside []Cover    // first page only: the albums in it that have a public photo, oldest first, 100 at most
+	Cover  Card       // the photo that stands for it, without its owner; zero if no public one does
+	Photos []Card     // in the album's order, at most PageSize
 	// Positions of the neighbouring pages: Ref.Before(Previous) and Ref.After(Next); 0 where there is none. They are
 	// places in the album, not photo ids.
 	Previous, Next int64
@@ -49,6 +52,18 @@ func (s *Store) Album(ctx context.Context, id, after, before int64) (AlbumPage, 
 		FROM albums a JOIN shown_users u ON u.id = a.user_id LEFT JOIN album_counts c ON c.album_id = a.id
 		WHERE a.id = $1
 		UNION ALL
+		SELECT 17, 0, p.id, 0, now(), p.title, '', 0, 0, 0, '', '' FROM albums a JOIN albums p ON p.id = a.parent
+		WHERE a.id = $1
+		UNION ALL
+		SELECT 18, 0, c.id, 0, c.posted_at, c.title, c.id || '.' || c.picture, c.width, c.height, c.color, '', ''
+		FROM albums a, LATERAL album_cover(a.id, a.cover_photo) AS c WHERE a.id = $1
+		UNION ALL
+		(SELECT 4, 0, k.id, n.photo_count, k.created_at, k.title, c.id || '.' || c.picture, c.width, c.height, c.color,
+			'', ''
+			FROM albums k JOIN album_counts n ON n.album_id = k.id AND n.photo_count > 0,
+				LATERAL album_cover(k.id, k.cover_photo) AS c
+			WHERE $2 = 0 AND $3 = 0 AND k.parent = $1 ORDER BY k.id LIMIT 100)
+		UNION ALL
 		(SELECT 3, m.position, p.id, 0, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, '', ''
 			FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
 			WHERE $3 = 0 AND m.album_id = $1 AND m.position > $2 ORDER BY m.position LIMIT 49)
@@ -72,6 +87,13 @@ func collectAlbum(rows pgx.Rows, id int64, backwards bool) (AlbumPage, error) {
 			a := r.album()
 			page.Album, behind = a.album, a.behind
 			page.on(a.album.Name, a.version)
+		case kindParent:
+			name := r.albumName()
+			page.Parent = &name
+		case kindAlbumCover:
+			page.Cover = r.card()
+		case kindCover:
+			page.Inside = append(page.Inside, r.cover().cover)
 		case kindPhoto:
 			if page.Album == nil { // its owner is gone, and its rows are not yet
 				return
@@ -89,28 +111,32 @@ func collectAlbum(rows pgx.Rows, id int64, backwards bool) (AlbumPage, error) {
 		page.absent("album."+strconv.FormatInt(id, 10), tombstone)
 		return page, nil
 	}
-	page.setNeighbours(positions, backwards, behind)
+	page.Photos, page.Previous, page.Next = placed(page.Photos, positions, backwards, behind)
 	return page, nil
 }
 
-func (p *AlbumPage) setNeighbours(positions []int32, backwards, behind bool) {
-	more := len(p.Photos) > PageSize
+// placed makes a page of an album from up to PageSize+1 rows with their positions, read from a position backwards or
+// forwards. behind says whether there are photos on the other side of it. It returns the positions of the neighbouring
+// pages, see [AlbumPage].
+func placed[T any](rows []T, positions []int32, backwards, behind bool) (page []T, previous, next int64) {
+	more := len(rows) > PageSize
 	if more {
-		p.Photos, positions = p.Photos[:PageSize], positions[:PageSize]
+		rows, positions = rows[:PageSize], positions[:PageSize]
 	}
-	previous, next := behind, more
+	hasPrevious, hasNext := behind, more
 	if backwards {
-		slices.Reverse(p.Photos)
+		slices.Reverse(rows)
 		slices.Reverse(positions)
-		previous, next = more, behind
+		hasPrevious, hasNext = more, behind
 	}
 	if len(positions) == 0 {
-		return
+		return rows, 0, 0
 	}
-	if previous {
-		p.Previous = int64(positions[0])
+	if hasPrevious {
+		previous = int64(positions[0])
 	}
-	if next {
-		p.Next = int64(positions[len(positions)-1])
+	if hasNext {
+		next = int64(positions[len(positions)-1])
 	}
+	return rows, previous, next
 }

@@ -6,11 +6,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// AlbumsPage is one page of a user's albums, newest first.
+// AlbumsPage is one page of a user's albums that are in no other one, newest first.
 type AlbumsPage struct {
 	Snapshot
 	User   *User   // nil: nobody has this name
-	Covers []Cover // at most PageSize; albums without a public photo are left out
+	Covers []Cover // at most PageSize; albums without a public photo, their own or of one inside, are left out
 	// Positions of the neighbouring pages: Ref.After(Newer) and Ref.Before(Older), album ids; 0 where there is none.
 	Newer, Older int64
 }
@@ -28,27 +28,25 @@ func (s *Store) Albums(ctx context.Context, name string, before, after int64) (A
 		UNION ALL
 		SELECT 2, 0, 0, f.version, f.created_at, '', f.bio, f.photo_count, CASE
 				WHEN $3::bigint > 0 THEN EXISTS (
-					SELECT FROM albums a JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
-						WHERE a.user_id = f.id AND a.id <= $3)
+					SELECT FROM albums a, LATERAL album_size(a.id) AS size (n)
+						WHERE a.user_id = f.id AND a.parent IS NULL AND size.n > 0 AND a.id <= $3)
 				WHEN $2::bigint < $4::bigint THEN EXISTS (
-					SELECT FROM albums a JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
-						WHERE a.user_id = f.id AND a.id >= $2)
+					SELECT FROM albums a, LATERAL album_size(a.id) AS size (n)
+						WHERE a.user_id = f.id AND a.parent IS NULL AND size.n > 0 AND a.id >= $2)
 				ELSE false END::integer,
 			0, f.name, f.display_name FROM found f
 		UNION ALL
-		SELECT 4, 0, a.id, a.photo_count, a.created_at, a.title, cover.picture, cover.width, cover.height, cover.color,
+		SELECT 4, 0, a.id, a.photo_count, a.created_at, a.title, c.id || '.' || c.picture, c.width, c.height, c.color,
 			'', ''
 		FROM found f, LATERAL (
-			(SELECT o.*, c.photo_count FROM albums o JOIN album_counts c ON c.album_id = o.id AND c.photo_count > 0
-				WHERE $3 = 0 AND o.user_id = f.id AND o.id < $2 ORDER BY o.id DESC LIMIT 49)
+			(SELECT o.*, size.photo_count FROM albums o, LATERAL album_size(o.id) AS size (photo_count)
+				WHERE $3 = 0 AND o.user_id = f.id AND o.parent IS NULL AND size.photo_count > 0 AND o.id < $2
+				ORDER BY o.id DESC LIMIT 49)
 			UNION ALL
-			(SELECT n.*, c.photo_count FROM albums n JOIN album_counts c ON c.album_id = n.id AND c.photo_count > 0
-				WHERE $3 > 0 AND n.user_id = f.id AND n.id > $3 ORDER BY n.id LIMIT 49)
-		) AS a, LATERAL (
-			SELECT p.id || '.' || p.picture AS picture, p.width, p.height, p.color
-			FROM album_photos m JOIN photos p ON p.id = m.photo_id AND NOT p.private
-			WHERE m.album_id = a.id ORDER BY m.position LIMIT 1
-		) AS cover`,
+			(SELECT n.*, size.photo_count FROM albums n, LATERAL album_size(n.id) AS size (photo_count)
+				WHERE $3 > 0 AND n.user_id = f.id AND n.parent IS NULL AND size.photo_count > 0 AND n.id > $3
+				ORDER BY n.id LIMIT 49)
+		) AS a, LATERAL album_cover(a.id, a.cover_photo) AS c`,
 		name, lower, upper, newest)
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // OwnSize is how many of a user's own photos are on a page: with what they can be searched by they have to be 30 KB.
-const OwnSize = 30
+const OwnSize = 28
 
 // OwnSearch says which of a user's photos are listed: those for which all of it holds. The zero OwnSearch is all that
 // are not in the bin.
@@ -99,7 +99,7 @@ func ownListing(compare, bound, order string) string {
 				AND coalesce(o.taken_at, o.posted_at) <bound> $4::timestamptz
 			ORDER BY coalesce(o.taken_at, o.posted_at) <order>, o.id <order> LIMIT $5
 		) AS p
-	) AS w WHERE w.matches OR w.nr = $5 ORDER BY w.dated <order>, w.id <order> LIMIT 31`)
+	) AS w WHERE w.matches OR w.nr = $5 ORDER BY w.dated <order>, w.id <order> LIMIT 29`)
 }
 
 var (
@@ -220,11 +220,11 @@ func (s *Store) OwnMonths(ctx context.Context, user int64) ([]OwnMonth, error) {
 // OwnChoices are what a user can search their own photos by.
 type OwnChoices struct {
 	Cameras, Lenses []string // of the newest 1,000 photos, at most 12 each, in alphabetical order
-	Albums          []OwnAlbum
+	Albums          []OwnAlbumChoice
 }
 
-// OwnAlbum is an album in a list to choose from.
-type OwnAlbum struct {
+// OwnAlbumChoice is an album in a list to choose from.
+type OwnAlbumChoice struct {
 	ID    int64
 	Title string
 }
@@ -233,7 +233,7 @@ type OwnAlbum struct {
 func (s *Store) OwnChoices(ctx context.Context, user, chosen int64) (OwnChoices, error) {
 	return read(ctx, s, "list what own photos are searched by", func(rows pgx.Rows) (c OwnChoices, err error) {
 		var kind int
-		var a OwnAlbum
+		var a OwnAlbumChoice
 		_, err = pgx.ForEachRow(rows, []any{&kind, &a.ID, &a.Title}, func() error {
 			switch kind {
 			case 1:

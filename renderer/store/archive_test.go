@@ -202,7 +202,7 @@ func TestOwnChoices(t *testing.T) {
 		len(c.Lenses) != 3 || len(c.Albums) != 30 || c.Albums[0].Title != "Album 60" {
 		t.Errorf("%+v", c)
 	}
-	if c = choices(1); len(c.Albums) != 31 || c.Albums[30] != (store.OwnAlbum{ID: 1, Title: "Lakes"}) {
+	if c = choices(1); len(c.Albums) != 31 || c.Albums[30] != (store.OwnAlbumChoice{ID: 1, Title: "Lakes"}) {
 		t.Errorf("with an old album %+v", c.Albums)
 	}
 	if c = choices(61); len(c.Albums) != 30 {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
+
+	"flickrkillr/schema/page"
 )
 
 // FeedPage is the content of an Atom feed: the newest photos of a listing, or the last photos of an album.
@@ -21,23 +23,24 @@ type FeedPage struct {
 type FeedEntry struct {
 	Card
 	Description string
+	Licence     page.Licence
 }
 
-// feedHead begins the statements of feeds. Their rows have the columns of [row] and a description.
+// feedHead begins the statements of feeds. Their rows have the columns of [row], a description and a licence.
 const feedHead = `
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '', '' FROM epoch`
+		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '', '', '' FROM epoch`
 
 // Feed reads a user's newest FeedSize photos, newest first.
 func (s *Store) Feed(ctx context.Context, name string) (FeedPage, error) {
 	return s.feed(ctx, "user."+name, `
 		WITH found AS MATERIALIZED (SELECT * FROM shown_users WHERE name = $1)`+feedHead+`
 		UNION ALL
-		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '', '' FROM tombstones WHERE scope = 'user.' || $1
+		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '', '', '' FROM tombstones WHERE scope = 'user.' || $1
 		UNION ALL
-		SELECT 2, 0, 0, version, created_at, '', '', photo_count, 0, 0, name, display_name, bio FROM found
+		SELECT 2, 0, 0, version, created_at, '', '', photo_count, 0, 0, name, display_name, bio, '' FROM found
 		UNION ALL
 		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, f.name,
-			f.display_name, p.description
+			f.display_name, p.description, p.licence
 		FROM found f, LATERAL (
 			SELECT * FROM photos o WHERE o.user_id = f.id AND NOT o.private ORDER BY o.id DESC LIMIT 30
 		) AS p`,
@@ -49,7 +52,7 @@ func (s *Store) HomeFeed(ctx context.Context) (FeedPage, error) {
 	return s.feed(ctx, "", feedHead+`
 		UNION ALL
 		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, u.name,
-			u.display_name, p.description
+			u.display_name, p.description, p.licence
 		FROM (SELECT * FROM photos WHERE NOT private ORDER BY id DESC LIMIT 30) AS p
 			JOIN shown_users u ON u.id = p.user_id`)
 }
@@ -60,7 +63,7 @@ func (s *Store) TagFeed(ctx context.Context, tag string) (FeedPage, error) {
 		WITH tag AS MATERIALIZED (SELECT id FROM tags WHERE name = $1)`+feedHead+`
 		UNION ALL
 		SELECT 3, 0, p.id, u.version, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, u.name,
-			u.display_name, p.description
+			u.display_name, p.description, p.licence
 		FROM tag, LATERAL (
 			SELECT o.* FROM photo_tags m JOIN photos o ON o.id = m.photo_id AND NOT o.private
 			WHERE m.tag_id = tag.id ORDER BY m.photo_id DESC LIMIT 30
@@ -76,12 +79,13 @@ func (s *Store) AlbumFeed(ctx context.Context, id int64) (FeedPage, error) {
 			WHERE a.id = $1
 		)`+feedHead+`
 		UNION ALL
-		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '', '' FROM tombstones WHERE scope = 'album.' || $1::bigint
+		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '', '', '' FROM tombstones WHERE scope = 'album.' || $1::bigint
 		UNION ALL
-		SELECT 9, 0, id, version, created_at, title, '', 0, 0, 0, name, display_name, description FROM found
+		SELECT 9, 0, id, version, created_at, title, '', 0, 0, 0, name, display_name, description,
+			'' FROM found
 		UNION ALL
 		SELECT 3, 0, p.id, f.version, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, f.name,
-			f.display_name, p.description
+			f.display_name, p.description, p.licence
 		FROM found f, LATERAL (
 			SELECT o.* FROM album_photos m JOIN photos o ON o.id = m.photo_id AND NOT o.private
 			WHERE m.album_id = f.id ORDER BY m.position DESC LIMIT 30
@@ -97,30 +101,31 @@ func (s *Store) feed(ctx context.Context, scope, sql string, args ...any) (FeedP
 }
 
 func collectFeed(rows pgx.Rows, scope string) (FeedPage, error) {
-	var page FeedPage
+	var feed FeedPage
 	var tombstone int64
 	var description string
-	err := eachRow(rows, page.begin, func(r *row) {
+	var licence page.Licence
+	err := eachRow(rows, feed.begin, func(r *row) {
 		switch r.kind {
 		case kindTombstone:
 			tombstone = r.tombstone().version
 		case kindUser:
 			u := r.user()
-			u.user.Bio, page.User = description, u.user
-			page.on(u.user.Name, u.version)
+			u.user.Bio, feed.User = description, u.user
+			feed.on(u.user.Name, u.version)
 		case kindAlbum:
 			a := r.album()
-			a.album.Description, page.Album = description, a.album
-			page.on(a.album.Name, a.version)
+			a.album.Description, feed.Album = description, a.album
+			feed.on(a.album.Name, a.version)
 		case kindPhoto:
 			p := r.photo()
-			page.on(p.card.Name, p.version)
-			page.Entries = append(page.Entries, FeedEntry{p.card, description})
+			feed.on(p.card.Name, p.version)
+			feed.Entries = append(feed.Entries, FeedEntry{p.card, description, licence})
 		}
-	}, &description)
-	if err == nil && scope != "" && page.User == nil && page.Album == nil {
-		page.absent(scope, tombstone)
+	}, &description, &licence)
+	if err == nil && scope != "" && feed.User == nil && feed.Album == nil {
+		feed.absent(scope, tombstone)
 	}
-	slices.SortStableFunc(page.Entries, func(a, b FeedEntry) int { return b.PostedAt.Compare(a.PostedAt) })
-	return page, err
+	slices.SortStableFunc(feed.Entries, func(a, b FeedEntry) int { return b.PostedAt.Compare(a.PostedAt) })
+	return feed, err
 }

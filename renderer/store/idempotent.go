@@ -57,6 +57,14 @@ func (s *Store) idempotent(
 			return nil, ErrTooMany
 		case "copied":
 			return nil, ErrCopied
+		case "no parent":
+			return nil, ErrNoParent
+		case "too deep":
+			return nil, ErrTooDeep
+		case "hidden":
+			return nil, ErrHidden
+		case "too long":
+			return nil, ErrLongTitle
 		}
 		changes := make([]Change, len(scopes))
 		for i := range changes {

@@ -16,6 +16,9 @@ type OwnEdit struct {
 	Tags        *[]string `json:",omitempty"` // all that it has then: at most 100, each in the form of page.CleanTag
 	Taken       *Day      `json:",omitempty"`
 	Private     *bool     `json:",omitempty"`
+	Unlisted    *bool     `json:",omitempty"` // of a private photo: whoever has its link sees it
+
+	Link ShareSecret `json:"-"` // the link that it gets if it is unlisted and has none
 }
 
 // Day is a day such as 2026-11-30; "" is none.
@@ -29,9 +32,12 @@ func (s *Store) EditOwnPhoto(ctx context.Context, key string, user, id int64, ed
 		day = (*string)(edit.Taken)
 	}
 	return s.idempotent(ctx, key, "own.photo", []any{user, id, edit}, `
-		SELECT outcome, scopes, versions, gone
-		FROM edit_own_photo($1, $2, $3, $4, $5, $6, $7, $8, $9::text::date, $10)`,
-		user, id, edit.Title, edit.Description, edit.Tags, edit.Taken != nil, day, edit.Private)
+		SELECT e.outcome, e.scopes, e.versions, e.gone
+		FROM edit_own_photo($1, $2, $3, $4, $5, $6, $7, $8, $9::text::date, $10) AS e CROSS JOIN LATERAL
+			set_unlisted(CASE WHEN e.outcome = 'done' AND $11::boolean IS NOT NULL THEN $1 END, $3, ARRAY[$4::bigint],
+				$11, ARRAY[$12::bytea], ARRAY[$13::bytea])`,
+		user, id, edit.Title, edit.Description, edit.Tags, edit.Taken != nil, day, edit.Private, edit.Unlisted,
+		edit.Link.Nonce, edit.Link.Hash)
 }
 
 // OwnChange is what is done to several photos of a user's own.
@@ -42,7 +48,7 @@ const (
 	OwnTag     OwnChange = "tag"   // with a tag, all but those that have 100
 	OwnUntag   OwnChange = "untag" // with a tag
 	OwnPublic  OwnChange = "public"
-	OwnPrivate OwnChange = "private"
+	OwnPrivate OwnChange = "private" // and not unlisted
 )
 
 // ChangeOwnPhotos changes those of some photos that are a user's own and not in the bin, at most 200. tag is in the form
@@ -51,9 +57,33 @@ const (
 func (s *Store) ChangeOwnPhotos(
 	ctx context.Context, key string, user int64, ids []int64, change OwnChange, tag string,
 ) ([]Change, error) {
-	return s.idempotent(ctx, key, "own.photos", []any{user, ids, change, tag},
-		`SELECT outcome, scopes, versions, gone FROM change_own_photos($1, $2, $3, $4, $5, $6, $7)`,
-		user, ids, string(change), tag, deleteAtOnce)
+	var unlist *bool
+	if change == OwnPrivate {
+		unlist = new(bool)
+	}
+	return s.changeOwnPhotos(ctx, key, user, ids, []any{user, ids, change, tag}, change, tag, unlist, nil)
+}
+
+// UnlistOwnPhotos makes those of some photos that are a user's own private, and gives each a link that has none: the one
+// of links at its place. It returns what [Store.ChangeOwnPhotos] does.
+func (s *Store) UnlistOwnPhotos(
+	ctx context.Context, key string, user int64, ids []int64, links []ShareSecret,
+) ([]Change, error) {
+	unlist := true
+	return s.changeOwnPhotos(ctx, key, user, ids, []any{user, ids, "unlisted"}, OwnPrivate, "", &unlist, links)
+}
+
+func (s *Store) changeOwnPhotos(ctx context.Context, key string, user int64, ids []int64, request []any,
+	change OwnChange, tag string, unlist *bool, links []ShareSecret) ([]Change, error) {
+	nonces, hashes := make([][]byte, len(links)), make([][]byte, len(links))
+	for i, link := range links {
+		nonces[i], hashes[i] = link.Nonce, link.Hash
+	}
+	return s.idempotent(ctx, key, "own.photos", request, `
+		SELECT c.outcome, c.scopes, c.versions, c.gone
+		FROM change_own_photos($1, $2, $3, $4, $5, $6, $7) AS c CROSS JOIN LATERAL
+			set_unlisted(CASE WHEN c.outcome = 'done' AND $8::boolean IS NOT NULL THEN $1 END, $3, $4, $8, $9, $10)`,
+		user, ids, string(change), tag, deleteAtOnce, unlist, nonces, hashes)
 }
 
 // The changes of [Store.ChangeBin].
@@ -97,7 +127,8 @@ type OwnPhoto struct {
 	// Read by [Store.OwnPhoto] alone.
 	Description string
 	TakenAt     *time.Time // nil: unknown
-	Tags        []string   // in alphabetical order
+	Rights      Rights
+	Tags        []string // in alphabetical order
 }
 
 // OwnPhoto reads a photo of a user's own that is not in the bin. It returns [ErrNotFound] for any other.
@@ -105,12 +136,12 @@ func (s *Store) OwnPhoto(ctx context.Context, user, id int64) (*OwnPhoto, error)
 	return read(ctx, s, "read an own photo", func(rows pgx.Rows) (*OwnPhoto, error) {
 		p, err := pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (p OwnPhoto, err error) {
 			return p, r.Scan(&p.ID, &p.PhotoID, &p.Title, &p.PostedAt, &p.Generation, &p.Width, &p.Height, &p.Color,
-				&p.Private, &p.Description, &p.TakenAt, &p.Tags)
+				&p.Private, &p.Description, &p.TakenAt, &p.Rights.Licence, &p.Rights.Downloadable, &p.Tags)
 		})
 		return &p, orNotFound(err)
 	}, `
 		SELECT p.id, p.id, p.title, p.posted_at, p.picture, p.width, p.height, p.color, p.private, p.description,
-			p.taken_at, (SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags t JOIN tags g ON g.id = t.tag_id
+			p.taken_at, p.licence, p.downloadable, (SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags t JOIN tags g ON g.id = t.tag_id
 				WHERE t.photo_id = p.id)
 		FROM photos p WHERE p.id = $2 AND p.user_id = $1 AND p.binned_at IS NULL`, user, id)
 }

@@ -16,8 +16,9 @@ type Photo struct {
 	TakenAt     *time.Time // nil: unknown
 	Faves       int32
 	Camera      Camera
-	Tags        []string    // the 100 oldest, in alphabetical order
-	Albums      []AlbumName // 100 at most
+	Rights
+	Tags   []string    // the 100 oldest, in alphabetical order
+	Albums []AlbumName // 100 at most
 	// The neighbours in the owner's stream; nil at its ends.
 	Newer, Older *Neighbour
 }
@@ -64,6 +65,7 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 			coalesce(p.description, ''), p.taken_at, coalesce(p.faves, 0),
 			coalesce(p.camera, ''), coalesce(p.lens, ''), coalesce(p.exposure, ''), coalesce(p.aperture, 0),
 				coalesce(p.focal_mm, 0), coalesce(p.iso, 0),
+			coalesce(p.licence, ''), coalesce(p.downloadable, false),
 			(SELECT array_agg(g.name ORDER BY g.name) FROM (SELECT x.tag_id FROM photo_tags x WHERE x.photo_id = p.id
 				ORDER BY x.tag_id LIMIT 100) AS m JOIN tags g ON g.id = m.tag_id),
 			al.ids, al.titles,
@@ -106,6 +108,7 @@ func collectPhotos(rows pgx.Rows, ids []int64) ([]PhotoPage, error) {
 			&p.Name, &p.DisplayName, &version,
 			&p.Description, &p.TakenAt, &p.Faves,
 			&p.Camera.Model, &p.Camera.Lens, &p.Camera.Exposure, &p.Camera.Aperture, &p.Camera.FocalMM, &p.Camera.ISO,
+			&p.Licence, &p.Downloadable,
 			&p.Tags, &albums, &titles,
 			&newer.ID, &newer.Title, &newer.Generation, &newer.Width, &newer.Height, &newer.Color,
 			&older.ID, &older.Title, &older.Generation, &older.Width, &older.Height, &older.Color)

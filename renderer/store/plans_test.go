@@ -18,6 +18,7 @@ import (
 
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
 )
 
 // passwordHash is one that no password has.
@@ -65,6 +66,13 @@ func TestPlans(t *testing.T) {
 		"INSERT INTO quota_use SELECT user_id, 1, 5 FROM accounts WHERE user_id > 1",
 		`INSERT INTO unmade_pictures (image_id, due_at)
 			SELECT rpad(translate('x' || g, '0189', 'abcd'), 26, 'z'), now() FROM generate_series(1, 4000) g`,
+		`INSERT INTO takeouts (user_id, id, title)
+			SELECT a.user_id, rpad(translate(a.user_id || 'x', '0189', 'abcd'), 26, 'z'), '' FROM accounts a`,
+		"INSERT INTO takeout_parts (takeout_id, kind, nr, data) SELECT id, 'plan', 0, '' FROM takeouts",
+		`INSERT INTO shares (user_id, photo_id, album_id, name, nonce, hash)
+			SELECT user_id, id, NULL::bigint, '', decode(repeat('00', 16), 'hex'), sha256(id::text::bytea) FROM photos
+			UNION ALL
+			SELECT user_id, NULL, id, '', decode(repeat('00', 16), 'hex'), sha256(('album' || id)::bytea) FROM albums`,
 		"VACUUM ANALYZE")
 
 	traced := &statements{}
@@ -136,8 +144,26 @@ func TestPlans(t *testing.T) {
 			"', 'no') ON true) AS refused",
 		"edit_own_photo('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), 'Title', NULL, " +
 			"'{x,lake}', true, '2026-02-28', true)",
+		"change_own_rights('scans', $1, 1, ARRAY(SELECT id FROM photos WHERE user_id = 1 AND NOT private " +
+			"ORDER BY id DESC LIMIT 10), 'by', true)",
+		"set_default_rights('scans', $1, 7, 'by', true)",
+		unlistScan("true"), unlistScan("false"),
 		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), binScan("bin"), binScan("empty"),
+		"make_share('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), NULL, '', NULL, 7, " +
+			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
+		"make_share('scans', $1, 1, NULL, (SELECT max(id) FROM albums WHERE user_id = 1), '', NULL, NULL, " +
+			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
+		"end_share('scans', $1, 1, (SELECT max(id) FROM shares WHERE user_id = 1))",
 		"(SELECT 'done' AS outcome FROM empty_bins('1 hour', 200), (SELECT $1::bytea) AS key) AS emptied",
+		"make_own_album('scans', $1, 1, 'Newer', '', (SELECT title FROM albums WHERE id = 1), 1000)",
+		"edit_own_album('scans', $1, 1, 1, 'Newer', NULL, (SELECT title FROM albums WHERE id = 2))",
+		"delete_own_album('scans', $1, 1, 1)",
+		"cover_own_album('scans', $1, 1, 1, (SELECT photo_id FROM album_photos WHERE album_id = 1 " +
+			"ORDER BY position LIMIT 1))",
+		"add_to_own_album('scans', $1, 1, 'Newer', " + tenOf1 + ", 1000)",
+		"add_to_own_album('scans', $1, 1, (SELECT title FROM albums WHERE id = 1), " + tenOf1 + ", 1000)",
+		"take_from_own_album('scans', $1, 1, NULL, (SELECT title FROM albums WHERE id = 1), " + tenOf1 + ")",
+		albumScan("first"), albumScan("last"), albumScan("earlier"), albumScan("later"), albumScan("place"),
 		"(SELECT 'done' AS outcome FROM make_link(sha256($1), 10, " +
 			"(SELECT password_at FROM accounts WHERE user_id = 10), 'email', 'a@b.example', 'scans', 3)) AS made",
 	} {
@@ -145,10 +171,26 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+// unlistScan makes ten photos of user 1 private, and unlisted or not.
+func unlistScan(unlist string) string {
+	return "(SELECT c.outcome FROM (SELECT " + tenOf1 + " AS ids) AS i, LATERAL change_own_photos('scans', $1, 1, i.ids, " +
+		"'private', '', 200) AS c, LATERAL set_unlisted(left('scans', length(c.outcome) + 1), 1, i.ids, " + unlist +
+		", array_fill(substr(sha256($1), 1, 16), ARRAY[10]), ARRAY(SELECT sha256(('u' || g)::bytea) " +
+		"FROM generate_series(1, 10) g))) AS unlisted"
+}
+
+// tenOf1 is ten photos of user 1.
+const tenOf1 = "ARRAY(SELECT id FROM photos WHERE user_id = 1 AND NOT private ORDER BY id DESC LIMIT 10)"
+
+// albumScan is a move of two photos in album 1.
+func albumScan(how string) string {
+	return "move_in_own_album('scans', $1, 1, 1, ARRAY(SELECT photo_id FROM album_photos WHERE album_id = 1 " +
+		"ORDER BY position OFFSET 3 LIMIT 2), '" + how + "', 7)"
+}
+
 // ownScan is a change of ten photos of user 1.
 func ownScan(what string) string {
-	return "change_own_photos('scans', $1, 1, ARRAY(SELECT id FROM photos WHERE user_id = 1 AND NOT private " +
-		"ORDER BY id DESC LIMIT 10), '" + what + "', 'x', 200)"
+	return "change_own_photos('scans', $1, 1, " + tenOf1 + ", '" + what + "', 'x', 200)"
 }
 
 // binScan puts ten photos of user 1 into the bin, or does something else to them.
@@ -180,7 +222,7 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 	search := func(q string) func() error {
 		return func() error { _, err := searchFor(ctx, s, q, 0); return err }
 	}
-	title := "Title"
+	title, licence := "Title", page.Licence("by")
 	edited := func() error { _, err := s.EditPhoto(ctx, "edit", 1, store.Edit{Title: &title}); return err }
 	passwordAt := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	code, display := sha256.Sum256([]byte("1")), "Display"
@@ -254,6 +296,18 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.EditProfile(ctx, "profile", 1, store.Profile{DisplayName: &display})
 			return err
 		}},
+		"SetDefaultRights": {func() error {
+			_, err := s.SetDefaultRights(ctx, "default-rights", 1, store.RightsEdit{Licence: &licence})
+			return err
+		}},
+		"ChangeOwnRights": {func() error {
+			_, err := s.ChangeOwnRights(ctx, "rights", 1, []int64{newestOf1}, store.RightsEdit{Licence: &licence})
+			return err
+		}},
+		"Original": {
+			func() error { _, err := s.Original(ctx, 0, 1); return absent(err) },
+			func() error { _, err := s.Original(ctx, 1, newestOf1); return err },
+		},
 		"Holdings": {func() error { _, err := s.Holdings(ctx, 1); return err }},
 		"DeleteAccount": {func() error {
 			_, err := s.DeleteAccount(ctx, "delete-account", 2000, passwordHash, code[:], 1, 1)
@@ -345,6 +399,30 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.ChangeOwnPhotos(ctx, "owns", 1, []int64{newestOf1}, store.OwnTag, "x")
 			return err
 		}},
+		"MakeShare": {func() error {
+			_, err := s.MakeShare(ctx, "share", 1, store.NewShare{Photo: newestOf1}, secret("x"), 1<<20)
+			return err
+		}},
+		"Unlisted": {func() error { _, err := s.Unlisted(ctx, 1, []int64{1, newestOf1}); return err }},
+		"UnlistOwnPhotos": {func() error {
+			_, err := s.UnlistOwnPhotos(ctx, "unlist", 1, []int64{newestOf1}, []store.ShareSecret{secret("y")})
+			return err
+		}},
+		"EndShare": {func() error { _, err := s.EndShare(ctx, "unshare", 1, 1<<40); return absent(err) }},
+		"OwnShares": {
+			func() error { _, err := s.OwnShares(ctx, 1, 0, 0, 0); return err },
+			func() error { _, err := s.OwnShares(ctx, 1, newestOf1, 0, 0); return err },
+			func() error { _, err := s.OwnShares(ctx, 1, 0, 1, 0); return err },
+		},
+		"OwnAlbumTitle": {func() error { _, err := s.OwnAlbumTitle(ctx, 1, 1); return absent(err) }},
+		"Share":         {func() error { _, err := s.Share(ctx, shareHash("album1")); return err }},
+		"ShareSeen":     {func() error { return s.ShareSeen(ctx, 1) }},
+		"SharedPhoto":   {func() error { _, err := s.SharedPhoto(ctx, shareHash("album1"), 1); return absent(err) }},
+		"SharedPicture": {func() error { _, err := s.SharedPicture(ctx, shareHash("album1"), 1); return absent(err) }},
+		"SharedAlbum": {
+			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 1, 0); return err },
+			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 0, 20); return err },
+		},
 		"EmptyBins":  {func() error { _, err := s.EmptyBins(ctx, time.Hour); return err }},
 		"OwnPhoto":   {func() error { _, err := s.OwnPhoto(ctx, 1, 1); return absent(err) }},
 		"OwnPicture": {func() error { _, err := s.OwnPicture(ctx, 1, 1); return absent(err) }},
@@ -356,11 +434,33 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.ChangeBin(ctx, "empty", 1, nil, store.OwnEmpty, time.Now())
 			return err
 		}},
-		"OwnTags":    {func() error { _, err := s.OwnTags(ctx, 1); return err }},
-		"SiteKey":    {func() error { _, err := s.SiteKey(ctx); return err }},
-		"ForgetKeys": {func() error { _, err := s.ForgetKeys(ctx, time.Hour); return err }},
-		"Now":        {func() error { _, err := s.Now(ctx); return err }},
-		"SiteID":     {func() error { _, err := s.SiteID(ctx); return err }},
+		"OwnTags":       {func() error { _, err := s.OwnTags(ctx, 1); return err }},
+		"OwnAlbums":     {func() error { _, _, err := s.OwnAlbums(ctx, 1, 0); return err }},
+		"OwnAlbumNames": {func() error { _, err := s.OwnAlbumNames(ctx, 1, true); return err }},
+		"OwnAlbum":      {func() error { _, err := s.OwnAlbum(ctx, 1, 1, 7, 0); return err }},
+		"MakeOwnAlbum":  {func() error { _, err := s.MakeOwnAlbum(ctx, "ma", 1, "Made", "", ""); return err }},
+		"EditOwnAlbum": {func() error {
+			_, err := s.EditOwnAlbum(ctx, "ea", 1, 1, store.AlbumEdit{Title: &title})
+			return err
+		}},
+		"CoverOwnAlbum": {func() error { _, err := s.CoverOwnAlbum(ctx, "ca", 1, 1, 0); return err }},
+		"AddToOwnAlbum": {func() error {
+			_, err := s.AddToOwnAlbum(ctx, "aa", 1, "New", []int64{newestOf1})
+			return err
+		}},
+		"MoveInOwnAlbum": {func() error {
+			_, err := s.MoveInOwnAlbum(ctx, "mv", 1, 1, []int64{newestOf1}, store.MoveFirst, 0)
+			return absent(err)
+		}},
+		"TakeFromOwnAlbum": {func() error {
+			_, err := s.TakeFromOwnAlbum(ctx, "ta", 1, 1, "", []int64{newestOf1})
+			return err
+		}},
+		"DeleteOwnAlbum": {func() error { _, err := s.DeleteOwnAlbum(ctx, "da", 1, 2); return err }},
+		"SiteKey":        {func() error { _, err := s.SiteKey(ctx); return err }},
+		"ForgetKeys":     {func() error { _, err := s.ForgetKeys(ctx, time.Hour); return err }},
+		"Now":            {func() error { _, err := s.Now(ctx); return err }},
+		"SiteID":         {func() error { _, err := s.SiteID(ctx); return err }},
 	}
 }
 

@@ -44,6 +44,8 @@ const (
 	kindUserPart   rowKind = 14 // [row.part]
 	kindAlbumPart  rowKind = 15 // [row.part]
 	kindEntry      rowKind = 16 // [SitemapRow]
+	kindParent     rowKind = 17 // [row.albumName]
+	kindAlbumCover rowKind = 18 // [row.card]
 )
 
 // headRow is the state of the database that the statement saw. Every result has exactly one.
@@ -89,6 +91,9 @@ func (r *row) album() albumRow {
 	}
 	return albumRow{album, r.version, r.number2 == 1}
 }
+
+// albumName is the album that another is in.
+func (r *row) albumName() AlbumName { return AlbumName{r.id, r.title} }
 
 // tagRow says that the tag exists.
 type tagRow struct {

@@ -22,11 +22,11 @@ type User struct {
 	CreatedAt  time.Time
 }
 
-// Cover stands for an album: its first public photo, and how many there are.
+// Cover stands for an album: the public photo that its owner chose, or the first one, and how many there are.
 type Cover struct {
 	ID         int64
 	Title      string
-	PhotoCount int64 // public photos, at least 1
+	PhotoCount int64 // public photos, at least 1; in a list of albums that are in no other one, with those inside
 	Picture
 }
 
@@ -34,7 +34,7 @@ type Cover struct {
 type UserPage struct {
 	Snapshot
 	User   *User   // nil: nobody has this name
-	Covers []Cover // first page only: the newest albums that have a public photo
+	Covers []Cover // first page only: the newest albums that have a public photo and are in no other one
 	Listing
 }
 
@@ -72,13 +72,11 @@ func (s *Store) Users(ctx context.Context, queries []UserQuery) ([]UserPage, err
 		UNION ALL
 		SELECT 4, f.nr, a.id, a.photo_count, f.created_at, a.title, a.picture, a.width, a.height, a.color, '', ''
 		FROM found f, LATERAL (
-			SELECT al.id, al.title, c.photo_count, cover.*
-			FROM albums al JOIN album_counts c ON c.album_id = al.id AND c.photo_count > 0, LATERAL (
-				SELECT p.id || '.' || p.picture AS picture, p.width, p.height, p.color
-				FROM album_photos ap JOIN photos p ON p.id = ap.photo_id AND NOT p.private
-				WHERE ap.album_id = al.id ORDER BY ap.position LIMIT 1
-			) AS cover
-			WHERE f.before = $4 AND al.user_id = f.id ORDER BY al.id DESC LIMIT 12
+			SELECT al.id, al.title, size.photo_count, c.id || '.' || c.picture AS picture, c.width, c.height, c.color
+			FROM albums al, LATERAL album_size(al.id) AS size (photo_count),
+				LATERAL album_cover(al.id, al.cover_photo) AS c
+			WHERE f.before = $4 AND al.user_id = f.id AND al.parent IS NULL AND size.photo_count > 0
+			ORDER BY al.id DESC LIMIT 12
 		) AS a
 		UNION ALL
 		SELECT 3, f.nr, p.id, 0, p.posted_at, p.title, p.id || '.' || p.picture, p.width, p.height, p.color, '', ''

@@ -33,6 +33,9 @@ const (
 	PrivatePhoto   // the form that changes one of them
 	PrivateBin     // photos that one has deleted, for 30 days
 	PrivatePicture // the picture of one's own photo, a JPEG
+	PrivateAlbums  // one's own albums
+	PrivateAlbum   // the forms that change one of them
+	PrivateShares  // links to one's own photos and albums
 
 	privateCount = int(iota)
 )
@@ -51,12 +54,14 @@ var privates = [privateCount]struct{ name, path string }{
 	{"codes", "/me/codes"}, {"passkeys", "/me/passkeys"}, {"new-passkey", "/me/passkeys/new"},
 	{"email", "/me/email"}, {"confirm", "/confirm"}, {"upload", "/upload"}, {"photos", "/me/photos"},
 	{"photo", "/me/photos/"}, {"bin", "/me/bin"}, {"picture", "/me/pictures/"},
+	{"albums", "/me/albums"}, {"album", "/me/albums/"}, {"shares", "/me/shares"},
 }
 
 // PrivateRef identifies one private page. PrivateRefs are comparable with ==.
 type PrivateRef struct {
 	Private
 	Photo int64 // which it is about; 0: it is about none
+	Album int64 // which it is about; 0: it is about none
 	Width int   // of a picture in pixels, one of [Widths]
 }
 
@@ -68,14 +73,20 @@ func OwnPicture(id int64, width int) PrivateRef {
 	return PrivateRef{Private: PrivatePicture, Photo: id, Width: width}
 }
 
+// OwnAlbum is the page that changes one's own album.
+func OwnAlbum(id int64) PrivateRef { return PrivateRef{Private: PrivateAlbum, Album: id} }
+
 // Path is where browsers find the page.
 func (r PrivateRef) Path() string { return string(r.AppendPath(nil)) }
 
 // AppendPath appends the path to b.
 func (r PrivateRef) AppendPath(b []byte) []byte {
 	b = append(b, privates[r.Private].path...)
-	if r.AboutPhoto() {
+	switch {
+	case r.AboutPhoto():
 		b = strconv.AppendInt(b, r.Photo, 10)
+	case r.AboutAlbum():
+		b = strconv.AppendInt(b, r.Album, 10)
 	}
 	if r.Private == PrivatePicture {
 		b = append(strconv.AppendInt(append(b, '/'), int64(r.Width), 10), ".jpg"...)
@@ -96,13 +107,17 @@ func Privates() []Private {
 func ParsePrivate(path string) (PrivateRef, bool) {
 	for i := range privates {
 		kind := Private(i)
-		if !kind.AboutPhoto() && privates[i].path == path {
+		if !kind.AboutPhoto() && !kind.AboutAlbum() && privates[i].path == path {
 			return PrivateRef{Private: kind}, true
 		}
 	}
 	if id, ok := strings.CutPrefix(path, privates[PrivatePhoto].path); ok {
 		photo, ok := parseID(id)
 		return OwnPhoto(photo), ok
+	}
+	if id, ok := strings.CutPrefix(path, privates[PrivateAlbum].path); ok {
+		album, ok := parseID(id)
+		return OwnAlbum(album), ok
 	}
 	rest, ok := strings.CutPrefix(path, privates[PrivatePicture].path)
 	if !ok {
@@ -118,7 +133,8 @@ func ParsePrivate(path string) (PrivateRef, bool) {
 // String is the name of the page in subjects and logs, such as "signin".
 func (p Private) String() string { return privates[p].name }
 
-// Path is where browsers find the page. The paths of pages about photos begin with it, see [PrivateRef.Path].
+// Path is where browsers find the page. The paths of pages about photos and albums begin with it, see
+// [PrivateRef.Path].
 func (p Private) Path() string { return privates[p].path }
 
 // Subject is where renderers are asked for the page: "private.signin".
@@ -129,3 +145,6 @@ func (p Private) NeedsSession() bool { return p >= PrivateMe }
 
 // AboutPhoto reports whether there is such a page for each photo.
 func (p Private) AboutPhoto() bool { return p == PrivatePhoto || p == PrivatePicture }
+
+// AboutAlbum reports whether there is such a page for each album.
+func (p Private) AboutAlbum() bool { return p == PrivateAlbum }

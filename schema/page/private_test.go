@@ -24,6 +24,7 @@ func TestPrivate(t *testing.T) {
 		"/me/photos/0", "/me/photos/07", "/me/photos/-7", "/me/photos/7/", "/me/photos/7x", "/me/photos/%37",
 		"/me/photos/9223372036854775808", "/me/pictures/", "/me/pictures/7", "/me/pictures/7/320",
 		"/me/pictures/7/321.jpg", "/me/pictures/7/0320.jpg", "/me/pictures/x/320.jpg", "/me/pictures/7/320.jpg/",
+		"/me/albums/", "/me/albums/0", "/me/albums/07", "/me/albums/7/", "/me/albums/x",
 	} {
 		if p, ok := ParsePrivate(path); ok {
 			t.Errorf("%q is taken for %s", path, p)
@@ -37,6 +38,8 @@ func everyPrivate() (all []PrivateRef) {
 		switch kind {
 		case PrivatePhoto:
 			all = append(all, OwnPhoto(7), OwnPhoto(1<<62))
+		case PrivateAlbum:
+			all = append(all, OwnAlbum(7), OwnAlbum(1<<62))
 		case PrivatePicture:
 			for _, width := range Widths() {
 				all = append(all, OwnPicture(7, width))

@@ -7,12 +7,12 @@ import "slices"
 var reserved = []string{
 	// paths
 	"about", "after", "album", "albums", "before", "confirm", "explore", "feed", "img", "me", "oembed", "photo",
-	"photos", "receipt", "recover", "reset", "search", "signin", "signout", "signup", "sitemap", "static", "tag",
+	"photos", "receipt", "recover", "reset", "s", "search", "signin", "signout", "signup", "sitemap", "static", "tag",
 	"tags", "upload",
 	// paths that the site may have one day
 	"account", "accounts", "api", "app", "assets", "auth", "blog", "comments", "contact", "download", "edit", "events",
 	"faves", "files", "groups", "home", "images", "login", "logout", "new", "notifications", "oauth", "password",
-	"passkeys", "people", "private", "profile", "public", "register", "s", "sessions", "settings", "share", "tokens",
+	"passkeys", "people", "private", "profile", "public", "register", "sessions", "settings", "share", "tokens",
 	"uploads", "user", "users", "well-known", "ws",
 	// roles
 	"bus", "cachefill", "edge", "killr", "memcached", "nats", "postgres", "renderer",

@@ -74,9 +74,10 @@ func AccessTable() []Access {
 		Role: RoleEdge,
 		Publish: slices.Concat(pages, []string{
 			"private.>", ActionSubject("photo.>"), ActionSubject("account.>"), ActionSubject("profile.>"),
-			ActionSubject("own.>"), SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
+			ActionSubject("own.>"), ActionSubject("share.>"), SubjectSharePage, SubjectSharePicture,
+			SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
 		},
-			UploadRequests(),
+			UploadRequests(), OriginalRequests(),
 			followStream(StreamChanges), []string{jetStream("CONSUMER.MSG.NEXT." + StreamChanges + ".*")},
 			makeBucket(BucketKeys), readBucket(BucketKeys), writeBucket(BucketKeys),
 			makeBucket(BucketPopular), readBucket(BucketPopular), writeBucket(BucketPopular),
@@ -98,7 +99,9 @@ func AccessTable() []Access {
 			jetStream("STREAM.UPDATE." + StreamChanges), // the relay writes its site into the metadata
 		}, remakeStream(StreamChanges)),
 		Subscribe: slices.Concat(
-			queued(QueueRenderer, slices.Concat(pages, []string{"private.>", ActionSubject(">")}, UploadRequests())...),
+			queued(QueueRenderer, slices.Concat(pages,
+				[]string{"private.>", SubjectSharePage, SubjectSharePicture, ActionSubject(">")}, UploadRequests(),
+				OriginalRequests())...),
 			plain(SubjectHeartbeat, SubjectCancels), discovered(RoleRenderer),
 		),
 		Answers: answerTime,

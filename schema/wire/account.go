@@ -26,7 +26,7 @@ const (
 	ActionSignIn      = "account.signin"   // likewise; changes nothing
 	ActionRecover     = "account.recover"  // name, code, password: sets the password and uses up the code
 	ActionPassword    = "account.password" // old, password
-	ActionProfileEdit = "profile.edit"     // display, bio
+	ActionProfileEdit = "profile.edit"     // display, bio; licence, download: of new photos, as in ActionOwnEdit
 	// password; sessions: how many the person has, for the receipt. The reply has HeaderReceipt. Without HeaderUser it
 	// finds what was done before under the key.
 	ActionDelete = "account.delete"
@@ -79,7 +79,7 @@ func ParseAccount(s string) (a Account, err error) {
 func HashesPassword(subject string) bool {
 	switch strings.TrimPrefix(subject, prefixAction) {
 	case ActionSignUp, ActionSignIn, ActionRecover, ActionPassword, ActionDelete, ActionCodes, ActionPasskeyBegin,
-		ActionReset, ActionEmail, ActionToken:
+		ActionReset, ActionEmail, ActionToken, ActionShare, ActionShareOpen:
 		return true
 	}
 	return false

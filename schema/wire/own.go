@@ -4,14 +4,30 @@ package wire
 // that do not exist, are an [ErrNotFound], or left out where several are named.
 const (
 	// id; title, description; tags, with commas between them; taken: a day such as 2026-11-30, or "";
-	// visibility: public or private. What is not given stays as it is.
+	// visibility: public, unlisted or private; licence: one of page.Licences; download: everybody or owner, who may
+	// have the original. What is not given stays as it is.
 	ActionOwnEdit = "own.photo"
-	// photos: at most MaxPhotos ids with commas between them; do: tag or untag with a tag, public, private, bin; list:
-	// the query of the list that they are in, for its page
+	// photos: at most MaxPhotos ids with commas between them; do: tag or untag with a tag, public, unlisted, private,
+	// bin, licence with a licence, open or close, which lets everybody or nobody else download the originals; album or
+	// unalbum with an album, see ActionOwnAlbums; list: the query of the list that they are in, for its page
 	ActionOwnPhotos = "own.photos"
 	// photos, as above; do: restore, or remove, which deletes them for good; empty, which removes the MaxPhotos that
 	// are there longest, needs no photos
 	ActionOwnBin = "own.bin"
+)
+
+// Actions with one's own albums. An album is called by its title, or, in another one, by "Other / Title", in whatever
+// case. Albums that are another's, and those that do not exist, are an [ErrNotFound].
+const (
+	// do: make, or nothing, with a title and perhaps a description, and parent: the album that it goes into; add or
+	// take with an album, which add makes if there is none, and photos, as above, which add puts at its end in their
+	// order. The changes after make have the new album's scope.
+	ActionOwnAlbums = "own.albums"
+	// id; do: save with title, description, parent ("" for none), of which what is not given stays as it is; delete,
+	// which leaves the photos; take, first, last, earlier or later with photos; before or after with photos, and at:
+	// the photo before or after which they go; place with photos, and at: the number of the place; cover with one
+	// photo, or none for the first of the album
+	ActionOwnAlbum = "own.album"
 )
 
 // MaxPhotos is how many photos one action changes at most.
@@ -23,19 +39,27 @@ const BinDays = 30
 // Notices about one's own photos.
 const (
 	NoticeSaved    = "saved"    // the photo is changed
+	NoticeUnlisted = "unlisted" // it is, and unlisted now
 	NoticeChanged  = "changed"  // several are
 	NoticeHidden   = "hidden"   // only their owner sees them
 	NoticeShown    = "shown"    // everybody sees them
 	NoticeBinned   = "binned"   // photos are in the bin
 	NoticeRestored = "restored" // they are back
 	NoticeRemoved  = "removed"  // they are deleted for good
+
+	NoticeAdded        = "added"         // they are in an album
+	NoticeTaken        = "taken"         // they are in an album no more
+	NoticeMoved        = "moved"         // they have other places in it
+	NoticeCover        = "cover"         // the album has another cover
+	NoticeAlbumSaved   = "album"         // the album is changed
+	NoticeAlbumDeleted = "album-deleted" // it is deleted
 )
 
 // OwnFilters lists the fields of an address that say which of one's own photos a page lists: q: words; camera, lens: a
-// part of the name; tagged: a tag; album: an id; from, to: days; untagged, loose (in no album): 1; visibility: public or
+// part of the name; tagged: a tag; in: the id of an album; from, to: days; untagged, loose (in no album): 1; visibility: public or
 // private.
 func OwnFilters() []string {
-	return []string{"q", "camera", "lens", "tagged", "album", "from", "to", "untagged", "loose", "visibility"}
+	return []string{"q", "camera", "lens", "tagged", "in", "from", "to", "untagged", "loose", "visibility"}
 }
 
 // OwnPlaces lists the fields that say where such a page begins, of which it has one: taken: a year or a month, such as

@@ -2,6 +2,19 @@
 (() => {
 	'use strict';
 
+	// Links are copied by a button.
+	for (const link of document.querySelectorAll('.link')) {
+		const copy = document.createElement('button');
+		copy.type = 'button';
+		copy.textContent = 'Copy';
+		copy.addEventListener('click', async () => {
+			link.select();
+			await navigator.clipboard?.writeText(link.value);
+			copy.textContent = 'Copied';
+		});
+		link.after(copy);
+	}
+
 	const form = document.querySelector('.organise');
 	const boxes = () => [...form.querySelectorAll('.pick')]; // more may come while one scrolls
 	if (form?.querySelector('.pick')) {

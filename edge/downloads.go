@@ -1,0 +1,269 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/edge/download"
+	"flickrkillr/edge/session"
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// Bounds of downloads. Each has 1 MiB in memory, see package download.
+const (
+	mostDownloads = 64 // at once, at an edge
+	eachDownloads = 6  // of one person or address
+
+	chunkLimit   = 30 * time.Second // for a chunk, in all attempts: then the download is cut
+	chunkAttempt = 5 * time.Second
+)
+
+// errSessionEnded cuts a download whose session has ended meanwhile.
+var errSessionEnded = errors.New("the session has ended")
+
+// downloader is who downloads something.
+type downloader struct {
+	user    int64       // 0: anybody
+	allowed func() bool // whether the session still counts
+	slot    string      // for what the download counts, see download.Slots
+}
+
+// original answers a request for an original. If it returns an error it has written nothing.
+func (s *Server) original(w http.ResponseWriter, r *http.Request, x *exchange, photo int64, own bool) error {
+	return s.download(w, r, x, own, func(who downloader) (sentFile, error) {
+		reply, err := s.askOriginal(r.Context(), x, wire.OriginalSubject(wire.OriginalHead, who.user, photo), nil)
+		if err != nil {
+			return sentFile{}, err
+		}
+		file, err := wire.DecodeOriginalFile(reply.Data)
+		if err != nil {
+			return sentFile{}, err
+		}
+		return sentFile{name: file.Name, kind: file.Type, tag: file.File, File: download.File{Size: file.Bytes,
+			From: func(_ context.Context, offset int64) iter.Seq2[download.Piece, error] {
+				return s.chunksOf(x, who, originalBytes{photo, file.File, file.Bytes}, offset)
+			}}}, nil
+	})
+}
+
+// originalBytes names the bytes of an original.
+type originalBytes struct {
+	photo int64
+	file  string
+	size  int64
+}
+
+// chunksOf are the pieces of an original, from a place on.
+func (s *Server) chunksOf(x *exchange, who downloader, of originalBytes, offset int64,
+) iter.Seq2[download.Piece, error] {
+	return func(yield func(download.Piece, error) bool) {
+		for ; offset < of.size; offset += wire.MaxChunk {
+			at := offset
+			fetch := func(ctx context.Context) ([]byte, error) {
+				if !who.allowed() {
+					return nil, errSessionEnded
+				}
+				reply, err := s.askOriginal(ctx, x, wire.OriginalSubject(wire.OriginalChunk, who.user, of.photo),
+					nats.Header{wire.HeaderFile: {of.file}, wire.HeaderOffset: {strconv.FormatInt(at, 10)}})
+				if err != nil {
+					return nil, err
+				}
+				return reply.Data, nil
+			}
+			if !yield(download.Piece{Size: int(min(wire.MaxChunk, of.size-at)), Fetch: fetch}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// askOriginal makes a request about an original, by the connection that uploads have.
+func (s *Server) askOriginal(ctx context.Context, x *exchange, subject string, header nats.Header) (*nats.Msg, error) {
+	if header == nil {
+		header = nats.Header{}
+	}
+	header.Set(wire.HeaderRequest, x.number.String())
+	reply, err := s.uploadBus.persist(ctx, &nats.Msg{Subject: subject, Header: header},
+		persistence{limit: chunkLimit, attempt: chunkAttempt, unheard: uploadUnheard})
+	if err == nil {
+		err = wire.ErrorOf(reply)
+	}
+	return reply, err
+}
+
+// sentFile is a file that is sent to a visitor.
+type sentFile struct {
+	download.File
+	name, kind string // on the visitor's disk; media type
+	tag        string // names the bytes
+}
+
+// download sends the file that find finds. own: only to somebody who is signed in. If it returns an error it has
+// written nothing.
+func (s *Server) download(
+	w http.ResponseWriter, r *http.Request, x *exchange, own bool, find func(downloader) (sentFile, error),
+) error {
+	_, isToken := session.Bearer(r.Header)
+	err := s.tryDownload(w, r, x, own, find)
+	if err == nil || x.status != 0 || !isToken || !own {
+		return err
+	}
+	answer, ok := errors.AsType[*refusal](err)
+	if !ok {
+		answer = &refusal{status: statusOf(err), Code: wire.Code(err), Problem: http.StatusText(statusOf(err))}
+		x.cause = err
+	}
+	return s.sendRefusal(w, r, x, answer)
+}
+
+func (s *Server) tryDownload(
+	w http.ResponseWriter, r *http.Request, x *exchange, own bool, find func(downloader) (sentFile, error),
+) error {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		return errMethod
+	case hasBody(r):
+		return errBody
+	}
+	who := downloader{allowed: func() bool { return true }, slot: s.addressSlot(r)}
+	if own {
+		user, err := s.owner(w, r)
+		if errors.Is(err, errSignedOut) {
+			s.seeOther(w, x, signInPath(r.URL.EscapedPath(), false))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		who = downloader{user: user, allowed: s.stillSignedIn(r), slot: "user " + strconv.FormatInt(user, 10)}
+	}
+	release, ok := s.slots.Take(who.slot)
+	if !ok {
+		return fmt.Errorf("%w: too many downloads at once", wire.ErrBusy)
+	}
+	defer release()
+	file, err := find(who)
+	if err != nil {
+		return err
+	}
+	s.sendFile(w, r, x, file)
+	return nil
+}
+
+// owner is who is signed in, with a browser or by a token.
+func (s *Server) owner(w http.ResponseWriter, r *http.Request) (user int64, err error) {
+	if token, ok := session.Bearer(r.Header); ok {
+		found, err := s.sessions.FindToken(r.Context(), token)
+		if errors.Is(err, session.ErrNone) {
+			err = errToken
+		}
+		if err != nil {
+			return 0, err
+		}
+		return found.User, nil
+	}
+	who, err := s.visitor(w, r)
+	if err == nil && who.Session == nil {
+		err = errSignedOut
+	}
+	if err != nil {
+		return 0, err
+	}
+	return who.User, nil
+}
+
+// addressSlot is for what a visitor counts who is not signed in; "" where all visitors come from one address.
+func (s *Server) addressSlot(r *http.Request) string {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || s.cfg.AddressGuesses < 0 {
+		return ""
+	}
+	return "address " + network(from.Addr()).String()
+}
+
+// sendFile answers with a file, or a part of it. When the rest cannot be had, it cuts the connection.
+func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, x *exchange, file sentFile) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // else it would end the request
+	h := w.Header()
+	s.secureFields(h)
+	h.Set("Content-Type", file.kind)
+	h.Set("Content-Disposition", disposition(file.name))
+	h.Set("Etag", `"`+file.tag+`"`)
+	x.tier = tierRender
+	content := file.Open(r.Context())
+	defer content.Close()
+	out := &fileWriter{ResponseWriter: w, control: control, x: x}
+	http.ServeContent(out, r, "", time.Time{}, content)
+	if x.cut = errors.Join(content.Err(), out.err); x.cut != nil {
+		s.log.Debug("download cut", "request", x.number.String(), "err", x.cut)
+		x.unfinished = true
+	}
+}
+
+// fileWriter gives each part of a body its own deadline, and notes the status.
+type fileWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	x       *exchange
+	err     error
+}
+
+func (w *fileWriter) WriteHeader(status int) {
+	w.x.status = status
+	w.x.writeHeaders(w.Header())
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *fileWriter) Write(p []byte) (n int, err error) {
+	if err = w.control.SetWriteDeadline(time.Now().Add(writeTimeoutOf(len(p)))); err == nil {
+		n, err = w.ResponseWriter.Write(p)
+	}
+	w.x.bytes += n
+	w.err = err
+	return n, err
+}
+
+// disposition is the value of Content-Disposition for a file (RFC 6266): its name as it is, and one of ASCII for
+// programs that know no other.
+func disposition(name string) string {
+	plain := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' || r == '%' {
+			return '_'
+		}
+		return r
+	}, name)
+	const attrChars = "!#$&+-.^_`|~" // RFC 8187, besides letters and digits
+	var b strings.Builder
+	for _, c := range []byte(name) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if letter || c >= '0' && c <= '9' || strings.IndexByte(attrChars, c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return `attachment; filename="` + plain + `"; filename*=UTF-8''` + b.String()
+}
+
+// isDownload finds out what a path has to download.
+func (s *Server) isDownload(path string) (
+	answer func(w http.ResponseWriter, r *http.Request, x *exchange) error, ok bool,
+) {
+	if photo, own, ok := page.ParseOriginal(path); ok {
+		return func(w http.ResponseWriter, r *http.Request, x *exchange) error {
+			return s.original(w, r, x, photo, own)
+		}, true
+	}
+	return nil, false
+}

@@ -1,0 +1,158 @@
+package password
+
+import (
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+)
+
+const (
+	// outsideNice is the priority of processes that hash. Beside busy processes of the usual priority one gets a tenth
+	// of a processor, so people can sign in during an overload too: a hash takes 0.3 s then.
+	outsideNice = 10
+	// outsideBound is how long a process may take for one hash, before it is killed and the hash is made here.
+	outsideBound = 5 * time.Second
+)
+
+// outside are the processes that hash for this one; nil: it hashes itself.
+var outside atomic.Pointer[hashers]
+
+// hashers are processes that hash, started when they are first needed.
+type hashers struct {
+	command func() *exec.Cmd
+	failed  func(error)
+	places  chan *hasher // one for each process that may run; nil: it does not run yet
+}
+
+// hasher is a process that hashes.
+type hasher struct {
+	command *exec.Cmd
+	input   io.WriteCloser
+	encoder *gob.Encoder
+	decoder *gob.Decoder
+}
+
+// question is what a process is asked for.
+type question struct {
+	Password string
+	Salt     []byte
+	Memory   uint32 // KiB
+	Time     uint32
+	Threads  uint8
+	Size     uint32
+}
+
+// Outside has passwords hashed by other processes of a lower priority from now on, by so many at once. Each runs
+// command, which has to call [Serve]. Go's scheduler lets a hash run for 10 ms at a time, and reads the network that
+// rarely while hashes occupy all of its threads: in this process, 200 sign-ins at once made each page wait for that.
+// A process that fails is told to failed, and its hash is made here. end ends the processes; it waits for hashes.
+func Outside(atOnce int, command func() *exec.Cmd, failed func(error)) (end func()) {
+	all := &hashers{command: command, failed: failed, places: make(chan *hasher, atOnce)}
+	for range atOnce {
+		all.places <- nil
+	}
+	outside.Store(all)
+	return func() {
+		outside.CompareAndSwap(all, nil)
+		for range atOnce {
+			if h := <-all.places; h != nil {
+				_ = h.end()
+			}
+		}
+		close(all.places) // for hashes that wait for a place
+	}
+}
+
+// hash asks a process; ok is false if none could answer.
+func (all *hashers) hash(q question) (sum []byte, ok bool) {
+	h, open := <-all.places
+	if !open {
+		return nil, false
+	}
+	defer func() { all.places <- h }()
+	var err error
+	if h == nil {
+		h, err = start(all.command())
+	}
+	if err == nil {
+		if sum, err = h.ask(q); err != nil {
+			err = errors.Join(err, h.end())
+			h = nil
+		}
+	}
+	if err != nil {
+		all.failed(fmt.Errorf("a process that hashes passwords: %w", err))
+	}
+	return sum, err == nil
+}
+
+// start starts a process that hashes, in a process group of its own: a Ctrl-C for this one does not end it, and its
+// priority is that of all its threads.
+func start(command *exec.Cmd) (*hasher, error) {
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	input, err := command.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	output, err := command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	h := &hasher{command, input, gob.NewEncoder(input), gob.NewDecoder(output)}
+	// It fails when this process has a lower one, which the other then has, too.
+	_ = syscall.Setpriority(syscall.PRIO_PGRP, command.Process.Pid, outsideNice)
+	return h, nil
+}
+
+// ask returns the answer of the process, which is killed if it takes too long.
+func (h *hasher) ask(q question) (sum []byte, err error) {
+	late := time.AfterFunc(outsideBound, func() { _ = h.command.Process.Kill() })
+	defer late.Stop()
+	if err := h.encoder.Encode(q); err != nil {
+		return nil, err
+	}
+	if err := h.decoder.Decode(&sum); err != nil {
+		return nil, err
+	}
+	if len(sum) != int(q.Size) {
+		return nil, fmt.Errorf("an answer of %d bytes, not %d", len(sum), q.Size)
+	}
+	return sum, nil
+}
+
+// end tells the process to end, and waits for it.
+func (h *hasher) end() error {
+	late := time.AfterFunc(outsideBound, func() { _ = h.command.Process.Kill() })
+	defer late.Stop()
+	return errors.Join(h.input.Close(), h.command.Wait())
+}
+
+// Serve hashes what [Outside] of another process asks for, until its input ends.
+func Serve(input io.Reader, output io.Writer) error {
+	decoder, encoder := gob.NewDecoder(input), gob.NewEncoder(output)
+	for {
+		var q question
+		if err := decoder.Decode(&q); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := encoder.Encode(q.hash()); err != nil {
+			return err
+		}
+	}
+}
+
+func (q question) hash() []byte {
+	return argon2.IDKey([]byte(q.Password), q.Salt, q.Time, q.Memory, q.Threads, q.Size)
+}

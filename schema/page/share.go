@@ -1,0 +1,89 @@
+package page
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strconv"
+	"strings"
+)
+
+// Share identifies a page or a picture that whoever has a link may see: "/s/<token>" and what is below it. It is
+// neither a [Ref] nor a [PrivateRef]: nothing that shares, keeps or fills pages can be given one. Shares are comparable
+// with ==.
+type Share struct {
+	Token string // of the link, a secret: 128 bits, see [ShareTokenSize]
+	Photo int64  // 0: the page that the link leads to
+	Width int    // of a picture of Photo in pixels, one of [Widths]; 0: the page of Photo
+}
+
+// ShareTokenSize is the length of a link's token in characters of base32, in lower case.
+const ShareTokenSize = 26
+
+// PathShares begins the paths of all shares, and no other.
+const PathShares = "/s/"
+
+var shareCoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// Path is where browsers find the page or picture.
+func (s Share) Path() string { return string(s.AppendPath(nil)) }
+
+// AppendPath appends the path to b.
+func (s Share) AppendPath(b []byte) []byte {
+	b = append(append(b, PathShares...), s.Token...)
+	if s.Photo != 0 {
+		b = strconv.AppendInt(append(b, '/'), s.Photo, 10)
+	}
+	if s.Width != 0 {
+		b = append(strconv.AppendInt(append(b, '/'), int64(s.Width), 10), ".jpg"...)
+	}
+	return b
+}
+
+// ID names the link without giving it away: the SHA-256 of the token in base32, 52 characters.
+func (s Share) ID() string {
+	hash := s.Hash()
+	return shareCoding.EncodeToString(hash[:])
+}
+
+// Hash is the SHA-256 of the token.
+func (s Share) Hash() [sha256.Size]byte { return sha256.Sum256([]byte(s.Token)) }
+
+// ParseShareID is the inverse of [Share.ID] for the hash.
+func ParseShareID(id string) (hash []byte, ok bool) {
+	hash, err := shareCoding.DecodeString(id)
+	return hash, err == nil && len(hash) == sha256.Size && shareCoding.EncodeToString(hash) == id
+}
+
+// ShareToken writes 128 bits as a token.
+func ShareToken(secret [16]byte) string { return shareCoding.EncodeToString(secret[:]) }
+
+// ParseShare returns the share at a path, which has no other spelling. Whether there is such a link only a renderer
+// knows.
+func ParseShare(path string) (s Share, ok bool) {
+	rest, ok := strings.CutPrefix(path, PathShares)
+	if !ok {
+		return Share{}, false
+	}
+	token, rest, hasPhoto := strings.Cut(rest, "/")
+	if len(token) != ShareTokenSize || strings.Trim(token, "abcdefghijklmnopqrstuvwxyz234567") != "" {
+		return Share{}, false
+	}
+	s.Token = token
+	if !hasPhoto {
+		return s, true
+	}
+	photo, file, isPicture := strings.Cut(rest, "/")
+	if s.Photo, ok = parseID(photo); !ok {
+		return Share{}, false
+	}
+	if !isPicture {
+		return s, true
+	}
+	digits, isJPEG := strings.CutSuffix(file, ".jpg")
+	width, ok := parseID(digits)
+	if !ok || !isJPEG || !validWidth(width) {
+		return Share{}, false
+	}
+	s.Width = int(width)
+	return s, true
+}
