@@ -265,5 +265,10 @@ func (s *Server) isDownload(path string) (
 			return s.original(w, r, x, photo, own)
 		}, true
 	}
+	if id, ok := page.ParseTakeout(path); ok {
+		return func(w http.ResponseWriter, r *http.Request, x *exchange) error {
+			return s.takeout(w, r, x, id)
+		}, true
+	}
 	return nil, false
 }

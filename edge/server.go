@@ -241,8 +241,10 @@ func (s *Server) newHTTP() *http.Server {
 		WriteTimeout:                 writeTimeout, // large bodies move it, see writeBody
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               16<<10 - 4096, // net/http adds 4096 bytes to this limit
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100},
-		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // mistakes of clients
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 100, MaxReadFrameSize: fastpath.LargestFrame,
+		},
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // mistakes of clients
 	}
 }
 

@@ -150,6 +150,8 @@ func actionOf(kind page.Private, form url.Values) (string, bool) {
 			return wire.ActionUnshare, true
 		}
 		return wire.ActionShare, true
+	case page.PrivateTakeout:
+		return wire.ActionTakeout, true
 	}
 	return "", false
 }
@@ -166,6 +168,8 @@ func afterwards(kind page.Private, who visitor, form url.Values, after string, c
 		return afterOwn(kind, form, after, changed)
 	case page.PrivateProfile:
 		return page.User(who.Name).Path()
+	case page.PrivateTakeout:
+		return kind.Path() + "?" + url.Values{"notice": {wire.NoticeTakeout}}.Encode()
 	case page.PrivatePassword:
 		notice = wire.NoticePassword
 	case page.PrivateRecover, page.PrivateReset:

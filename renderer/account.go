@@ -80,6 +80,7 @@ func accountActions(workers, passwords *pool) []accountAction {
 		{wire.ActionOwnAlbum, page.PrivateAlbum, workers, true, changeAlbum},
 		{wire.ActionShare, page.PrivateShares, passwords, true, makeShare},
 		{wire.ActionUnshare, page.PrivateShares, workers, true, endShare},
+		{wire.ActionTakeout, page.PrivateTakeout, workers, true, beginTakeout},
 		{wire.ActionPasskeySignIn, page.PrivateSignIn, workers, false, signInByPasskey},
 	}
 }
@@ -215,6 +216,8 @@ func fieldsOf(kind page.Private) []string {
 		return []string{"id", "do", "title", "description", "parent", "photos", "at", "after", "before"}
 	case page.PrivateShares:
 		return []string{"photo", "album", "name", "password", "days", "end", "before"}
+	case page.PrivateTakeout:
+		return []string{"album"}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,38 +30,44 @@ type leftover struct {
 	name  string
 	every time.Duration // looks for something to do
 	step  func(context.Context) (more bool, err error)
+	limit time.Duration // of one step; 0: leftoversLimit
 }
 
 // leftovers lists what changes leave: sessions end whose account was closed or deleted or has a new password, rows of
 // deleted accounts are deleted, photos are deleted that were in a bin for long, files that no photo shows any more are
-// removed, edges are asked what they know, derivatives are made that a renderer owes, and uploads are removed that were
-// given up.
+// removed, edges are asked what they know, derivatives are made that a renderer owes, uploads are removed that were
+// given up, and zip files are prepared.
 func (s *Service) leftovers() []leftover {
 	var last int64 // the user whose rows were deleted last
 	return []leftover{
-		{"revocations", leftoversEvery, func(ctx context.Context) (bool, error) {
+		{name: "revocations", every: leftoversEvery, step: func(ctx context.Context) (bool, error) {
 			return false, s.store.Revoke(ctx, s.revoke)
 		}},
-		{"rows", leftoversEvery, func(ctx context.Context) (more bool, err error) {
+		{name: "rows", every: leftoversEvery, step: func(ctx context.Context) (more bool, err error) {
 			last, err = s.store.DeleteRows(ctx, last)
 			if err == nil && last != 0 { // others are to hear of it soon
 				s.relay.wake()
 			}
 			return last != 0, err
 		}},
-		{"files", leftoversEvery, func(ctx context.Context) (bool, error) {
+		{name: "files", every: leftoversEvery, step: func(ctx context.Context) (bool, error) {
 			n, err := s.store.RemoveUnused(ctx, s.pictures.Delete)
 			return n > 0, err
 		}},
-		{"bins", forgetEvery, func(ctx context.Context) (bool, error) {
+		{name: "bins", every: forgetEvery, step: func(ctx context.Context) (bool, error) {
 			n, err := s.store.EmptyBins(ctx, wire.BinDays*24*time.Hour)
 			return n > 0, err
 		}},
-		{"edges", leftoversEvery, s.askEdges},
-		{"pictures", leftoversEvery, s.takeDue},
-		{"uploads", forgetEvery, s.sweepUploads},
-		{"receipts", forgetEvery, func(ctx context.Context) (bool, error) {
+		{name: "edges", every: leftoversEvery, step: s.askEdges},
+		{name: "pictures", every: leftoversEvery, step: s.takeDue},
+		{name: "uploads", every: forgetEvery, step: s.sweepUploads},
+		{name: "receipts", every: forgetEvery, step: func(ctx context.Context) (bool, error) {
 			return false, s.store.ForgetDeletions(ctx, wire.ReceiptAge)
+		}},
+		{name: "takeouts", every: leftoversEvery, step: s.prepareTakeout, limit: takeoutLimit},
+		{name: "old takeouts", every: forgetEvery, step: func(ctx context.Context) (bool, error) {
+			n, err := s.store.ForgetTakeouts(ctx, wire.TakeoutDays*24*time.Hour)
+			return n > 0, err
 		}},
 	}
 }
@@ -82,7 +89,7 @@ func (s *Service) doLeftover(ctx context.Context, kind leftover) {
 		if !s.relay.active.Load() {
 			continue
 		}
-		limited, cancel := context.WithTimeout(ctx, leftoversLimit)
+		limited, cancel := context.WithTimeout(ctx, cmp.Or(kind.limit, leftoversLimit))
 		more, err := kind.step(limited)
 		cancel()
 		switch {

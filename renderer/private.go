@@ -82,6 +82,7 @@ var notices = map[string]string{
 	wire.NoticeAlbumDeleted:   "The album is deleted. Its photos are still here.",
 	wire.NoticeShared:         "The link is made. Whoever has it sees what it leads to.",
 	wire.NoticeUnshared:       "The link is revoked. It shows nothing any more.",
+	wire.NoticeTakeout:        "Your zip file is being prepared. It appears below.",
 	wire.NoticeCookies:        "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
 
@@ -151,7 +152,8 @@ func (d *actionRun) privateView(
 		}
 	}
 	if err := errors.Join(d.addPasskeysTo(ctx, &p, v), d.addMailTo(ctx, &p, v),
-		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addAlbumsTo(ctx, &p, v), d.addSharesTo(ctx, &p, v)); err != nil {
+		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addAlbumsTo(ctx, &p, v), d.addSharesTo(ctx, &p, v),
+		d.addTakeoutsTo(ctx, &p, v)); err != nil {
 		return nil, err
 	}
 	for _, session := range asked.Sessions {

@@ -224,6 +224,7 @@ func New(cfg Config) (*Service, error) {
 	s.endpoints = append(s.endpoints, shareEndpoints(s.shares, s.passwords, s.ownFiles)...)
 	s.endpoints = append(s.endpoints, uploadEndpoints(s.uploads, s.chunks, s.uploading, s.finishes)...)
 	s.endpoints = append(s.endpoints, originalEndpoints(s.uploads, s.originals)...)
+	s.endpoints = append(s.endpoints, takeoutEndpoints(s.uploads, s.originals)...)
 	for _, p := range s.pools() {
 		p.patient = s.restarting
 	}
@@ -260,10 +261,10 @@ const (
 )
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
-// relay, the search index, the counts of tags, the rows of deleted accounts, the other leftovers of changes, and
-// pictures that are developed; those of the workers for passwords, private pages, lists of own photos, shares, uploads
-// and originals; and rowConns for the rows of pictures.
-const fixedConns = 7 + maxPasswordWorkers + privateWorkers + archiveWorkers + shareWorkers + uploadWorkers +
+// relay, the search index, the counts of tags, the rows of deleted accounts, the other leftovers of changes, zip files
+// that are prepared, and pictures that are developed; those of the workers for passwords, private pages, lists of own
+// photos, shares, uploads and originals; and rowConns for the rows of pictures.
+const fixedConns = 8 + maxPasswordWorkers + privateWorkers + archiveWorkers + shareWorkers + uploadWorkers +
 	finishWorkers + originalWorkers + rowConns
 
 // rowConns is how many file workers, of both pools, read rows at a time when all are busy. The row of a picture takes a

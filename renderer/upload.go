@@ -46,18 +46,20 @@ type uploadRequest func(u store.UploadID, m *nats.Msg) (actionFunc, error)
 func uploadEndpoints(bus *nats.Conn, chunks, others, finishes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
-		verb  string
-		pool  *pool
-		parse uploadRequest
+		verb    string
+		pool    *pool
+		parse   uploadRequest
+		pending int // bytes, see endpoint
 	}{
-		{wire.UploadCreate, others, parseCreate},
-		{wire.UploadChunk, chunks, parseChunk},
-		{wire.UploadState, others, parseState},
-		{wire.UploadFinish, finishes, parseFinish},
-		{wire.UploadCancel, others, parseCancel},
+		{wire.UploadCreate, others, parseCreate, 0},
+		{wire.UploadChunk, chunks, parseChunk, pendingChunks},
+		{wire.UploadState, others, parseState, 0},
+		{wire.UploadFinish, finishes, parseFinish, 0},
+		{wire.UploadCancel, others, parseCancel, 0},
 	} {
 		all = append(all, &endpoint{
 			name: "upload-" + e.verb, subjects: []string{wire.UploadPattern(e.verb)}, pool: e.pool, bus: bus,
+			pending: e.pending,
 			parse: func(m *nats.Msg) (parsed, error) {
 				_, user, id, err := wire.ParseUpload(m.Subject)
 				if err != nil {

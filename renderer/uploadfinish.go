@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -36,6 +37,8 @@ type finishing struct {
 	*actionRun
 	upload store.UploadID
 	length int64 // of the file
+	// keepSums computes and keeps the checksums of an original that was stored just now; nil: none was.
+	keepSums func()
 }
 
 func (f *finishing) run(ctx context.Context) (*outcome, error) {
@@ -72,6 +75,7 @@ func (f *finishing) run(ctx context.Context) (*outcome, error) {
 		return nil, uploadError(err)
 	}
 	f.tellUpload(f.upload, wire.UploadEvent{Stage: wire.UploadStored})
+	f.keepSums = func() { f.noteChecksums(checksumsOf(data, pictures.Extension(im.Format)), im.ID) }
 	photo := uploadedPhoto(&im, out.Name)
 	// Whatever has become of the upload, Postgres must hear that the original is stored, or nobody removes it.
 	ctx = context.WithoutCancel(ctx)
@@ -122,8 +126,23 @@ func (f *finishing) ended(out *store.Outcome) (*outcome, error) {
 			f.develop(undeveloped{image: out.Image, upload: f.upload, photo: out.Photo, version: out.Version})
 		}
 		f.discard()
+		if f.keepSums != nil {
+			f.keepSums()
+		}
 	}}, nil
 }
+
+// noteChecksums keeps the checksums of an original. Without them a zip file that has it takes longer to prepare.
+func (f *finishing) noteChecksums(sums store.Checksums, image string) {
+	ctx, cancel := context.WithTimeout(context.Background(), checksumsLimit)
+	defer cancel()
+	if err := f.store.NoteChecksums(ctx, image, sums); err != nil {
+		f.log.Warn("checksums of an original not kept", "upload", f.upload.ID, "err", err)
+	}
+}
+
+// checksumsLimit is for how long Postgres is waited for to keep checksums.
+const checksumsLimit = time.Second
 
 // discard removes what is staged of an upload that has ended. What it leaves is found by sweepUploads.
 func (f *finishing) discard() {

@@ -82,8 +82,9 @@ func (d document) noOtherHost(site Site) {
 		if u.Host == "" && u.Path != "" {
 			_, private := page.ParsePrivate(u.Path)
 			_, _, original := page.ParseOriginal(u.Path)
+			_, zip := page.ParseTakeout(u.Path)
 			_, shared := page.ParseShare(u.Path)
-			if _, err := page.ParsePath(u.RequestURI()); err != nil && !private && !original && !shared {
+			if _, err := page.ParsePath(u.RequestURI()); err != nil && !private && !original && !zip && !shared {
 				d.t.Errorf("link to a page that is none: %v", err)
 			}
 		}

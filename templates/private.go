@@ -35,9 +35,11 @@ type PrivatePage struct {
 	UndoBy string      // what takes that back: "restore", "public" or "private"
 	Tags   []string    // that they use most
 
-	Albums     []OwnAlbumCard // a page of their own albums
-	Album      OwnAlbum       // the one that the forms are about, whose photos are in Photos
-	AlbumNames []string       // what they call their albums: those that photos go into, or other albums
+	Albums        []OwnAlbumCard // a page of their own albums
+	Album         OwnAlbum       // the one that the forms are about, whose photos are in Photos
+	AlbumNames    []string       // what they call their albums: those that photos go into, or other albums
+	Takeouts      []TakeoutCard  // their zip files, the newest first
+	TakeoutAlbums []TakeoutAlbum // of which zip files can be made
 
 	CanMail bool   // the site sends mail
 	Email   string // theirs; "" if they have none
@@ -161,6 +163,8 @@ func Private(p PrivatePage) templ.Component {
 		return ownAlbum(p)
 	case page.PrivateShares:
 		return shares(p)
+	case page.PrivateTakeout:
+		return takeout(p)
 	}
 	return signIn(p)
 }

@@ -286,10 +286,17 @@ func testShares(name string) []ShareCard {
 	return []ShareCard{link, other}
 }
 
+// testTakeouts are zip files of an album with a title and of everything, of which the second is not ready.
+func testTakeouts(title string) []TakeoutCard {
+	return []TakeoutCard{{ID: strings.Repeat("a", 26), Album: true, Title: title, Made: testDate, Until: testDate,
+		Ready: true, Photos: 1204, Size: "1.2 GB"}, {ID: strings.Repeat("b", 26), Made: testDate, Until: testDate}}
+}
+
 // testPrivate is a private page as it is after a refused form, with what somebody typed in each field.
 func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 	return PrivatePage{
 		Site: site, Kind: kind, Person: Person{Name: "ansel", Display: typed}, Codes: 10,
+		Takeouts: testTakeouts(typed), TakeoutAlbums: []TakeoutAlbum{{7, typed}},
 		Form: Form{
 			Key: "k1", Next: "/photos/ansel?x=1&y=2", Notice: "Something has happened.",
 			Values: map[string]string{

@@ -78,10 +78,12 @@ var ours = map[string][]string{
 		"schema/ring",
 		"schema/popularlist",
 		"schema/discovery",
+		"schema/zipfile",
 	},
 	"edge/fastpath":  {"schema/wire"}, // bytes of HTTP; it knows no pages
 	"edge/freshness": {"schema/wire", "schema/sleep", "schema/bucket"},
 	"edge/session":   {"schema/wire", "schema/sleep", "schema/monotonic", "schema/bucket"},
+	"edge/download":  {}, // knows pieces of files, and not where they come from
 	"edge/upload":    {"schema/page", "schema/wire"},
 	"edge/cache":     {"edge/freshness", "schema/page", "schema/wire", "schema/ring"},
 	"edge/popularity": {
@@ -93,6 +95,7 @@ var ours = map[string][]string{
 	},
 	"renderer": {
 		"renderer", "schema/page", "schema/wire", "schema/sleep", "schema/monotonic", "schema/discovery", "templates",
+		"schema/zipfile", "schema/takeout",
 	},
 	"renderer/store":     {"schema/page", "renderer/query", "renderer/words"},
 	"renderer/query":     {"renderer/words"},
@@ -103,7 +106,9 @@ var ours = map[string][]string{
 	"renderer/pictures":  {"schema/page"},
 	"templates":          {"schema/page"},
 	"schema/page":        {},
-	"schema/wire":        {"schema/page"},
+	"schema/wire":        {"schema/page", "schema/zipfile"},
+	"schema/zipfile":     {},
+	"schema/takeout":     {},
 	"schema/ring":        {},
 	"schema/sleep":       {},
 	"schema/bucket":      {},

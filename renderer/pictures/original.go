@@ -56,8 +56,13 @@ func (o *Original) Type() (media, extension string) {
 	if err != nil {
 		return "", ""
 	}
-	if f.name == "jpeg" {
-		return "image/jpeg", ".jpg"
+	return "image/" + f.name, Extension(f.name)
+}
+
+// Extension is how names of files of a format end, see [Image].
+func Extension(format string) string {
+	if format == "jpeg" {
+		return ".jpg"
 	}
-	return "image/" + f.name, "." + f.name
+	return "." + format
 }

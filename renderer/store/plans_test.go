@@ -146,6 +146,7 @@ func TestPlans(t *testing.T) {
 			"'{x,lake}', true, '2026-02-28', true)",
 		"change_own_rights('scans', $1, 1, ARRAY(SELECT id FROM photos WHERE user_id = 1 AND NOT private " +
 			"ORDER BY id DESC LIMIT 10), 'by', true)",
+		"begin_takeout('scans', $1, 7, '" + fresh + "', NULL, 2)",
 		"set_default_rights('scans', $1, 7, 'by', true)",
 		unlistScan("true"), unlistScan("false"),
 		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), binScan("bin"), binScan("empty"),
@@ -303,6 +304,38 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"ChangeOwnRights": {func() error {
 			_, err := s.ChangeOwnRights(ctx, "rights", 1, []int64{newestOf1}, store.RightsEdit{Licence: &licence})
 			return err
+		}},
+		"BeginTakeout": {func() error {
+			_, err := s.BeginTakeout(ctx, "takeout", 1, strings.Repeat("q", 26), 0, 2)
+			return err
+		}},
+		"Takeouts": {func() error { _, err := s.Takeouts(ctx, 1); return err }},
+		"TakeoutPart": {func() error {
+			_, err := s.TakeoutPart(ctx, 1, strings.Repeat("q", 26), store.TakeoutPlan, 0)
+			return absent(err)
+		}},
+		"TakeoutAlbums":   {func() error { _, err := s.TakeoutAlbums(ctx, 1); return err }},
+		"TakeTakeout":     {func() error { _, err := s.TakeTakeout(ctx, time.Minute); return err }},
+		"PostponeTakeout": {func() error { return s.PostponeTakeout(ctx, strings.Repeat("q", 26), time.Minute) }},
+		"ForgetTakeouts":  {func() error { _, err := s.ForgetTakeouts(ctx, time.Hour); return err }},
+		"NoteChecksums": {func() error {
+			return s.NoteChecksums(ctx, imageID(9), store.Checksums{SHA256: code[:], Extension: ".jpg"})
+		}},
+		"Unchecked": {func() error { _, _, err := s.Unchecked(ctx, 1, 0); return err }},
+		"WriteTakeout": {func() error {
+			for _, album := range []int64{0, 1} {
+				err := s.WriteTakeout(ctx, &store.Takeout{ID: strings.Repeat("q", 26), User: 1, Album: album},
+					func(w *store.TakeoutWriter) error {
+						_, owner := w.Owner()
+						_, photos := w.Photos(0)
+						_, albums := w.Album(0)
+						return errors.Join(owner, photos, albums, w.Write(store.TakeoutPlan, 0, []byte("x")))
+					})
+				if err != nil && album == 0 || err == nil && album != 0 { // the second time it is ready
+					return fmt.Errorf("a zip file of album %d: %w", album, err)
+				}
+			}
+			return nil
 		}},
 		"Original": {
 			func() error { _, err := s.Original(ctx, 0, 1); return absent(err) },

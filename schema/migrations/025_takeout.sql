@@ -33,8 +33,8 @@ CREATE TRIGGER photos_rights BEFORE INSERT ON photos FOR EACH ROW
 -- The functions below follow the rules of 006 and 018.
 
 -- +goose StatementBegin
--- Sets the licence of photos of a user's own, and whether others may download them; NULL leaves it as it is. Photos that
--- are none of theirs, or in the bin, are left out; "not found": all are.
+-- Sets the licence of photos of a user's own, and whether others may download them; NULL leaves it as it is. Photos
+-- that are none of theirs, or in the bin, are left out; "not found": all are.
 CREATE FUNCTION change_own_rights(key text, request bytea, its_user bigint, ids bigint[], new_licence text,
     new_downloadable boolean) RETURNS action_outcome LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -86,7 +86,8 @@ END $$;
 ALTER TABLE images
     ADD COLUMN crc32 bigint, -- IEEE, as zip has it
     ADD COLUMN checked_bytes bigint, -- the length
-    ADD COLUMN sha256 bytea;
+    ADD COLUMN sha256 bytea,
+    ADD COLUMN extension text COLLATE "C"; -- how the names of such files end, such as ".jpg"
 
 -- Zip files that people have asked for: of an album, or of everything. What is in one does not change once it is ready,
 -- so a download goes on after a break. Its bytes are stored nowhere: parts tell which originals they are made of.
@@ -105,7 +106,8 @@ CREATE INDEX takeouts_of_user ON takeouts (user_id, made_at);
 CREATE INDEX takeouts_age ON takeouts (made_at);
 CREATE INDEX takeouts_due ON takeouts (due_at) WHERE ready_at IS NULL;
 
--- Of kind "plan" the files of a zip file, 1,000 a part; of kind "json" its photos.json, 512 KiB a part.
+-- Of kind "plan" the files of a zip file, 500 a part, and at -1 the whole; of kind "json" its photos.json, 512 KiB a
+-- part.
 CREATE TABLE takeout_parts (
     nr          integer NOT NULL,
     takeout_id  text COLLATE "C" NOT NULL REFERENCES takeouts (id) ON DELETE CASCADE,
@@ -115,8 +117,8 @@ CREATE TABLE takeout_parts (
 );
 
 -- +goose StatementBegin
--- Begins a zip file of an album of a user's own, or of everything (NULL). Of those that there are it removes all but the
--- newest. "not found": there is no such album.
+-- Begins a zip file of an album of a user's own, or of everything (NULL). Of those that there are it removes all but
+-- the newest. "not found": there is no such album.
 CREATE FUNCTION begin_takeout(key text, request bytea, its_user bigint, its_id text, its_album bigint, most integer)
     RETURNS action_outcome LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE

@@ -36,6 +36,7 @@ const (
 	PrivateAlbums  // one's own albums
 	PrivateAlbum   // the forms that change one of them
 	PrivateShares  // links to one's own photos and albums
+	PrivateTakeout // makes zip files of one's own photos, and lists them
 
 	privateCount = int(iota)
 )
@@ -54,7 +55,7 @@ var privates = [privateCount]struct{ name, path string }{
 	{"codes", "/me/codes"}, {"passkeys", "/me/passkeys"}, {"new-passkey", "/me/passkeys/new"},
 	{"email", "/me/email"}, {"confirm", "/confirm"}, {"upload", "/upload"}, {"photos", "/me/photos"},
 	{"photo", "/me/photos/"}, {"bin", "/me/bin"}, {"picture", "/me/pictures/"},
-	{"albums", "/me/albums"}, {"album", "/me/albums/"}, {"shares", "/me/shares"},
+	{"albums", "/me/albums"}, {"album", "/me/albums/"}, {"shares", "/me/shares"}, {"takeout", "/me/takeout"},
 }
 
 // PrivateRef identifies one private page. PrivateRefs are comparable with ==.

@@ -77,7 +77,7 @@ func AccessTable() []Access {
 			ActionSubject("own.>"), ActionSubject("share.>"), SubjectSharePage, SubjectSharePicture,
 			SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
 		},
-			UploadRequests(), OriginalRequests(),
+			UploadRequests(), OriginalRequests(), TakeoutRequests(),
 			followStream(StreamChanges), []string{jetStream("CONSUMER.MSG.NEXT." + StreamChanges + ".*")},
 			makeBucket(BucketKeys), readBucket(BucketKeys), writeBucket(BucketKeys),
 			makeBucket(BucketPopular), readBucket(BucketPopular), writeBucket(BucketPopular),
@@ -101,7 +101,7 @@ func AccessTable() []Access {
 		Subscribe: slices.Concat(
 			queued(QueueRenderer, slices.Concat(pages,
 				[]string{"private.>", SubjectSharePage, SubjectSharePicture, ActionSubject(">")}, UploadRequests(),
-				OriginalRequests())...),
+				OriginalRequests(), TakeoutRequests())...),
 			plain(SubjectHeartbeat, SubjectCancels), discovered(RoleRenderer),
 		),
 		Answers: answerTime,

@@ -1,0 +1,322 @@
+package renderer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"strconv"
+	"time"
+
+	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/takeout"
+	"flickrkillr/schema/wire"
+	"flickrkillr/schema/zipfile"
+)
+
+const (
+	takeoutLease = 2 * time.Minute  // for which nobody else prepares the same zip file
+	takeoutTurn  = 20 * time.Second // of reading originals; then it is another zip file's turn
+	takeoutLimit = time.Minute      // of a turn with what follows it
+)
+
+// prepareTakeout prepares a zip file that somebody has asked for, or a part of one. more reports whether it did
+// something.
+func (s *Service) prepareTakeout(ctx context.Context) (more bool, err error) {
+	t, err := s.store.TakeTakeout(ctx, takeoutLease)
+	if err != nil || t == nil {
+		return false, err
+	}
+	lost := map[string]bool{}
+	checked, err := s.checkOriginals(ctx, t, lost)
+	if err != nil || !checked {
+		return true, errors.Join(err, s.store.PostponeTakeout(context.WithoutCancel(ctx), t.ID, 0))
+	}
+	err = s.store.WriteTakeout(ctx, t, func(w *store.TakeoutWriter) error {
+		m := takeoutMaker{takeout: t, rows: w, lost: lost}
+		return m.make()
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound): // gone by now
+		return true, nil
+	case errors.Is(err, errUnchecked): // a photo was uploaded meanwhile
+		return true, s.store.PostponeTakeout(ctx, t.ID, 0)
+	}
+	return true, err
+}
+
+// checkOriginals computes what zip files say of originals where it is not known. It returns false when its turn has
+// ended before all are done: what is done is kept. It notes in lost which originals are in no file.
+func (s *Service) checkOriginals(ctx context.Context, t *store.Takeout, lost map[string]bool) (bool, error) {
+	began := time.Now()
+	for after := int64(0); ; {
+		images, last, err := s.store.Unchecked(ctx, t.User, after)
+		if err != nil {
+			return false, err
+		}
+		for _, image := range images {
+			if time.Since(began) > takeoutTurn {
+				return false, nil
+			}
+			sums, err := checksums(ctx, s.pictures, image)
+			if errors.Is(err, fs.ErrNotExist) {
+				lost[image] = true
+				continue
+			}
+			if err == nil {
+				err = s.store.NoteChecksums(ctx, image, sums)
+			}
+			if err != nil {
+				return false, err
+			}
+		}
+		if last == 0 {
+			return true, nil
+		}
+		after = last
+	}
+}
+
+// checksums reads an original.
+func checksums(ctx context.Context, from pictures.Store, image string) (c store.Checksums, err error) {
+	file, err := pictures.OpenOriginal(ctx, from, image)
+	if err != nil {
+		return c, err
+	}
+	defer file.Close()
+	_, c.Extension = file.Type()
+	sum, crc := sha256.New(), crc32.NewIEEE()
+	if c.Bytes, err = io.Copy(io.MultiWriter(sum, crc), io.NewSectionReader(file, 0, file.Size)); err != nil {
+		return c, fmt.Errorf("read an original: %w", err)
+	}
+	c.CRC32, c.SHA256 = crc.Sum32(), sum.Sum(nil)
+	return c, nil
+}
+
+// checksumsOf is checksums of an original in memory, of which it is known how the names of such files end.
+func checksumsOf(data []byte, extension string) store.Checksums {
+	sum := sha256.Sum256(data)
+	return store.Checksums{CRC32: crc32.ChecksumIEEE(data), SHA256: sum[:], Bytes: int64(len(data)),
+		Extension: extension}
+}
+
+// errUnchecked: the checksums of an original are not known.
+var errUnchecked = errors.New("an original without checksums")
+
+// takeoutMaker makes the plan of a zip file and its photos.json.
+type takeoutMaker struct {
+	takeout *store.Takeout
+	rows    *store.TakeoutWriter
+	lost    map[string]bool // originals that are in no file
+
+	files []wire.PlannedFile // of the next part
+	parts []zipfile.Mark     // before each part
+	end   zipfile.Mark
+
+	json    []byte // of the next part
+	jsons   int    // parts that are written
+	jsonSum uint32
+	length  int64 // of photos.json
+}
+
+// make writes photos.json: the head, albums, and photos, which it plans on the way.
+func (m *takeoutMaker) make() error {
+	owner, err := m.rows.Owner()
+	if err != nil {
+		return err
+	}
+	made := m.takeout.MadeAt.UTC()
+	head, err := json.Marshal(takeout.Head{Format: takeout.Format, Name: owner.Name, DisplayName: owner.DisplayName,
+		Made: made})
+	if err != nil {
+		return err
+	}
+	if err := m.text(string(head[:len(head)-1]) + ",\n\"albums\": ["); err != nil {
+		return err
+	}
+	if err := m.albums(); err != nil {
+		return err
+	}
+	if err := m.text("],\n\"photos\": ["); err != nil {
+		return err
+	}
+	if err := m.photos(); err != nil {
+		return err
+	}
+	if err := m.text("]}\n"); err != nil {
+		return err
+	}
+	if err := m.flushJSON(0); err != nil {
+		return err
+	}
+	err = m.plan(wire.PlannedFile{Name: takeout.FileName, Bytes: m.length, CRC32: m.jsonSum, Modified: made.Unix()})
+	if err != nil {
+		return err
+	}
+	if err := m.flushPlan(); err != nil {
+		return err
+	}
+	m.takeout.Bytes = m.end.Size()
+	name := owner.Name
+	if m.takeout.Album != 0 {
+		name += " " + safeName(m.takeout.Title, "album "+strconv.FormatInt(m.takeout.Album, 10))
+	}
+	data, err := wire.TakeoutFile{Name: name + " " + made.Format(time.DateOnly) + ".zip", Bytes: m.end.Size(),
+		Parts: m.parts, End: m.end}.Encode()
+	if err != nil {
+		return err
+	}
+	return m.rows.Write(store.TakeoutPlan, headPart, data)
+}
+
+// headPart is the number of the part of a plan that has its [wire.TakeoutFile].
+const headPart = -1
+
+func (m *takeoutMaker) albums() error {
+	for after, first := int64(0), true; ; first = false {
+		row, err := m.rows.Album(after)
+		if err != nil || row == nil {
+			return err
+		}
+		after = row.ID
+		album := takeout.Album{ID: strconv.FormatInt(row.ID, 10), Title: row.Title, Description: row.Description,
+			Created: row.CreatedAt.UTC(), Photos: make([]string, len(row.Photos))}
+		if row.Parent != 0 {
+			album.Parent = strconv.FormatInt(row.Parent, 10)
+		}
+		if row.Cover != 0 {
+			album.Cover = strconv.FormatInt(row.Cover, 10)
+		}
+		for i, id := range row.Photos {
+			album.Photos[i] = strconv.FormatInt(id, 10)
+		}
+		if err := m.line(first, album); err != nil {
+			return err
+		}
+	}
+}
+
+func (m *takeoutMaker) photos() error {
+	first := true
+	for after := int64(0); ; {
+		rows, err := m.rows.Photos(after)
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		for i := range rows {
+			row := &rows[i]
+			after = row.Position
+			if row.Checksums == nil && !m.lost[row.Image] {
+				return errUnchecked
+			}
+			photo := takenPhoto(row)
+			if row.Checksums != nil {
+				modified := row.PostedAt
+				if row.TakenAt != nil {
+					modified = *row.TakenAt
+				}
+				err := m.plan(wire.PlannedFile{Photo: row.ID, File: row.Image, Name: photo.File,
+					Bytes: row.Checksums.Bytes, CRC32: row.Checksums.CRC32, Modified: modified.Unix()})
+				if err != nil {
+					return err
+				}
+				m.takeout.Photos++
+			}
+			if err := m.line(first, photo); err != nil {
+				return err
+			}
+			first = false
+		}
+	}
+}
+
+// takenPhoto is a photo in photos.json.
+func takenPhoto(row *store.TakenPhoto) takeout.Photo {
+	id := strconv.FormatInt(row.ID, 10)
+	p := takeout.Photo{ID: id, Title: row.Title, Description: row.Description, Tags: row.Tags,
+		Posted: row.PostedAt.UTC(), Visibility: "public", Licence: string(row.Rights.Licence),
+		Download: row.Rights.Downloadable}
+	if row.Checksums != nil {
+		p.File = takeout.Folder + safeName(row.Title, "photo") + "-" + id + row.Checksums.Extension
+		p.SHA256, p.Bytes = hex.EncodeToString(row.Checksums.SHA256), row.Checksums.Bytes
+	}
+	if row.Private {
+		p.Visibility = "private"
+	}
+	if row.TakenAt != nil {
+		taken := row.TakenAt.UTC()
+		p.Taken = &taken
+	}
+	c := takeout.Camera(row.Camera)
+	if c != (takeout.Camera{}) {
+		p.Camera = &c
+	}
+	return p
+}
+
+// line writes an album or a photo.
+func (m *takeoutMaker) line(first bool, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	before := ",\n"
+	if first {
+		before = "\n"
+	}
+	return m.text(before + string(data))
+}
+
+func (m *takeoutMaker) text(text string) error {
+	m.json = append(m.json, text...)
+	return m.flushJSON(wire.MaxChunk)
+}
+
+// flushJSON writes parts of photos.json while at least least bytes are left.
+func (m *takeoutMaker) flushJSON(least int) error {
+	for len(m.json) >= max(least, 1) {
+		part := m.json[:min(len(m.json), wire.MaxChunk)]
+		if err := m.rows.Write(store.TakeoutJSON, m.jsons, part); err != nil {
+			return err
+		}
+		m.jsonSum = crc32.Update(m.jsonSum, crc32.IEEETable, part)
+		m.length += int64(len(part))
+		m.jsons++
+		m.json = append(m.json[:0], m.json[len(part):]...)
+	}
+	return nil
+}
+
+// plan adds a file to the zip file.
+func (m *takeoutMaker) plan(file wire.PlannedFile) error {
+	if len(m.files) == wire.PlanPart {
+		if err := m.flushPlan(); err != nil {
+			return err
+		}
+	}
+	if len(m.files) == 0 {
+		m.parts = append(m.parts, m.end)
+	}
+	m.files = append(m.files, file)
+	entry := file.Entry()
+	m.end.Add(&entry)
+	return nil
+}
+
+func (m *takeoutMaker) flushPlan() error {
+	data, err := wire.PlannedFiles{Files: m.files}.Encode()
+	if err != nil {
+		return err
+	}
+	m.files = m.files[:0]
+	return m.rows.Write(store.TakeoutPlan, len(m.parts)-1, data)
+}
