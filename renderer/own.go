@@ -62,7 +62,7 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all.note(problem)
 	edit.Private, edit.Unlisted, problem = typed.visibility()
 	all.note(problem)
-	rights, problem := typed.rights()
+	edit.Rights, problem = typed.rights()
 	all.note(problem)
 	if err := all.asError(); err != nil {
 		return nil, err
@@ -71,11 +71,6 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		return d.store.EditOwnPhoto(ctx, a.key, a.user, id, edit)
 	})
-	if err == nil && rights != (store.RightsEdit{}) {
-		var more []store.Change
-		more, err = d.changeRights(ctx, a.key, a.user, []int64{id}, rights)
-		changes = newest(changes, more)
-	}
 	if err != nil {
 		return nil, err
 	}
