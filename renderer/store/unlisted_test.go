@@ -52,7 +52,7 @@ func TestUnlisted(t *testing.T) {
 	for _, c := range []struct {
 		what string
 		do   []action // under the keys a, b, c...
-		want string   // the links of photos 1 to 5 that show something, by what made them, and which photos are unlisted
+		want string   // the links of photos 1 to 5 that show something, by what made them, and which are unlisted
 		told string   // by the last one
 	}{
 		{"one", []action{see(true, true, 1)}, "a1: 1", "user.ansel! photo.1!"},
@@ -71,9 +71,9 @@ func TestUnlisted(t *testing.T) {
 			"user.ansel! photo.1!"},
 		{"another field", []action{unlist(1), editOwn(1, store.OwnEdit{Title: &title})}, "a1: 1", "user.ansel"},
 		{"revoked", []action{unlist(1), end}, ":", "user.ansel"},
-		{"in the bin", []action{unlist(1), change(store.OwnBin, "", 1)}, ": 1", "user.ansel"},
+		{"in the bin", []action{unlist(1), change(store.OwnBin, "", 1)}, ": 1", "user.ansel photo.1"},
 		{"back from the bin", []action{unlist(1), change(store.OwnBin, "", 1), change(store.OwnRestore, "", 1)},
-			"a1: 1", "user.ansel"},
+			"a1: 1", "user.ansel photo.1"},
 		{"unlisted in the bin", []action{change(store.OwnBin, "", 2), unlist(1, 2)}, "b1: 1", "user.ansel! photo.1!"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
