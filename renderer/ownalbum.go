@@ -243,8 +243,11 @@ func (f form) albumMove() (move store.AlbumMove, n int64, problem *wire.InputErr
 	return move, 0, wrong(formField, "Choose what to do: press one of the buttons")
 }
 
-// maxAlbumLabel bounds the label of an album, in characters: two titles with " / " between them.
-const maxAlbumLabel = 2*maxTitle + 3
+// albumSeparator is between the titles in the label of an album that is in another one.
+const albumSeparator = " / "
+
+// maxAlbumLabel bounds the label of an album, in characters.
+const maxAlbumLabel = 2*maxTitle + len(albumSeparator)
 
 // albumTitle reads the title of an album; nil when the field was not given.
 func (f form) albumTitle(name string) (*string, *wire.InputError) {

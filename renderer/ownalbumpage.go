@@ -33,12 +33,13 @@ func (d *actionRun) addAlbumsTo(ctx context.Context, p *templates.PrivatePage, v
 		if err := d.addLinksTo(ctx, p, v); err != nil {
 			return err
 		}
-	case page.PrivatePhotos:
+	case page.PrivatePhotos, page.PrivateUpload:
 	default:
 		return nil
 	}
 	p.AlbumNames, err = fromRows(ctx, d, func(ctx context.Context) ([]string, error) {
-		return d.store.OwnAlbumNames(ctx, v.user, p.Kind != page.PrivatePhotos)
+		outer := p.Kind == page.PrivateAlbums || p.Kind == page.PrivateAlbum
+		return d.store.OwnAlbumNames(ctx, v.user, outer)
 	})
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
@@ -87,10 +88,17 @@ func parseCreate(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 		return nil, wrong(fileField, "The file is larger than %d MiB. Export it as a JPEG of somewhat lower quality.",
 			wire.MaxUpload>>20)
 	}
+	album, problem := form{"album": file.Album}.albumLabel("album")
+	if problem == nil && utf8.RuneCountInString(*album) > maxTitle && !strings.Contains(*album, albumSeparator) {
+		problem = wrong("album", "has more than %d characters: shorten it", maxTitle)
+	}
+	if problem != nil {
+		return nil, wrong(fileField, "The name of the album %s.", problem.Problem)
+	}
 	return func(ctx context.Context, d *actionRun) (*outcome, error) {
 		out, err := fromRows(ctx, d, func(ctx context.Context) (*store.Outcome, error) {
 			return d.store.CreateUpload(ctx, u, store.UploadFile{Name: fileName(file.Name), Bytes: file.Bytes,
-				Private: file.Private}, wire.MaxUpload, d.quota())
+				Private: file.Private, Album: *album}, wire.MaxUpload, d.quota())
 		})
 		switch {
 		case errors.Is(err, store.ErrTooManyBytes):

@@ -35,6 +35,7 @@ func TestShareLinks(t *testing.T) {
 		{"unlisted", unlistPhotos},
 		{"private album", hideAlbum},
 		{"guessed", guessShares},
+		{"bounds", boundShares},
 		{"forged", forgeShares},
 		{"deleted account", shareOfDeleted},
 		{"no secrets", shareSecrets},

@@ -380,6 +380,8 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			func() error { _, _, err := s.TakePicture(ctx, ""); return err },
 			func() error { _, _, err := s.TakePicture(ctx, imageID(9)); return err },
 		},
+		"NextFlatImage":    {func() error { _, err := s.NextFlatImage(ctx, imageID(9)); return err }},
+		"SetBlur":          {func() error { return s.SetBlur(ctx, store.FlatImage{ID: imageID(9)}, 1<<30) }},
 		"PictureMade":      {func() error { return s.PictureMade(ctx, imageID(9), 5, 3, 7) }},
 		"PictureGone":      {func() error { return s.PictureGone(ctx, imageID(9), 1) }},
 		"PicturePostponed": {func() error { return s.PicturePostponed(ctx, imageID(9), 1) }},
@@ -421,7 +423,8 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"ConfirmEmail": {func() error { _, err := s.ConfirmEmail(ctx, "confirm", 8, emailToken[:]); return err }},
 		"RemoveEmail":  {func() error { _, err := s.RemoveEmail(ctx, "email", 8); return err }},
 		"EditOwnPhoto": {func() error {
-			_, err := s.EditOwnPhoto(ctx, "own", 1, newestOf1, store.OwnEdit{Title: &title, Tags: &[]string{"x"}})
+			_, err := s.EditOwnPhoto(ctx, "own", 1, newestOf1, store.OwnEdit{Title: &title, Tags: &[]string{"x"},
+				Rights: store.RightsEdit{Licence: &licence}})
 			return err
 		}},
 		"ChangeOwnPhotos": {func() error {
