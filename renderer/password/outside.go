@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/crypto/argon2"
-
-	"flickrkillr/schema/monotonic"
 )
 
 const (
@@ -38,8 +36,8 @@ type hashers struct {
 	failed  func(error)
 	places  chan *hasher // one for each process that may run; nil: it does not run yet
 
-	late, bound, pause time.Duration // outsideLate, outsideBound and outsidePause
-	pausedAt           atomic.Int64  // as in package monotonic; 0: never
+	late, bound, pause time.Duration             // outsideLate, outsideBound and outsidePause
+	pausedAt           atomic.Pointer[time.Time] // nil: never
 }
 
 // hasher is a process that hashes.
@@ -126,13 +124,14 @@ func (all *hashers) hash(q question) (sum []byte, ok bool) {
 
 // fail has no process asked for a while.
 func (all *hashers) fail(err error) {
-	all.pausedAt.Store(monotonic.Now())
+	now := time.Now()
+	all.pausedAt.Store(&now)
 	all.failed(fmt.Errorf("a process that hashes passwords: %w", err))
 }
 
 func (all *hashers) paused() bool {
 	at := all.pausedAt.Load()
-	return at > 0 && monotonic.Since(at) < all.pause
+	return at != nil && time.Since(*at) < all.pause
 }
 
 // start starts a process that hashes, in a process group of its own: a Ctrl-C for this one does not end it, and its
