@@ -83,10 +83,10 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 		s.leave(w, r, x, who, receipt)
 		return nil
 	}
-	if wantsJSON(r) {
-		return s.sendChanged(w, r, x, changed)
-	}
 	if kind == page.PrivateAlbums || kind == page.PrivateAlbum {
+		if wantsJSON(r) {
+			return s.sendChanged(w, r, x, changed)
+		}
 		s.seeOther(w, x, afterAlbum(kind, form, changed))
 		return nil
 	}
