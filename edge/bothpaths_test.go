@@ -41,7 +41,14 @@ func (s *site) bothPaths() map[string]*Server {
 // eachPath runs a test of HTTP answers for each path at the same time: the answers are the same. onPath is an option
 // for every edge of the test.
 func eachPath(t *testing.T, test func(t *testing.T, onPath func(*Config))) {
-	for _, path := range [...]string{fastPath, encrypted, noFastPath} {
+	t.Helper()
+	onPaths(t, test, fastPath, encrypted, noFastPath)
+}
+
+// onPaths is eachPath for some paths.
+func onPaths(t *testing.T, test func(t *testing.T, onPath func(*Config)), paths ...string) {
+	t.Helper()
+	for _, path := range paths {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			test(t, pathOption(t, path))

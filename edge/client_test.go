@@ -42,7 +42,7 @@ func do(t testing.TB, method string, e *Server, path string, headers ...string) 
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
-	transport := &http.Transport{DisableCompression: true, TLSClientConfig: trusting, ForceAttemptHTTP2: true}
+	transport := &http.Transport{DisableCompression: true, TLSClientConfig: trusting.Clone(), ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(r)
 	if err != nil {

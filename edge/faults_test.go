@@ -463,7 +463,7 @@ func TestDrain(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- e.Run(ctx) }()
 		eventually(t, "the edge is ready", func() bool { return e.Ready() == nil })
-		transport := &http.Transport{TLSClientConfig: trusting}
+		transport := &http.Transport{TLSClientConfig: trusting.Clone()}
 		defer transport.CloseIdleConnections()
 		client := &http.Client{Transport: transport}
 		ask := func() (reused, closes bool) {

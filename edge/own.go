@@ -2,7 +2,9 @@ package edge
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -25,12 +27,19 @@ func valuesOf(ref page.PrivateRef, query url.Values) url.Values {
 		values := shortValues(query, "after", "before")
 		values.Set("id", strconv.FormatInt(ref.Album, 10))
 		return values
-	case ref.Private == page.PrivatePhotos, ref.Private == page.PrivateShares:
-		return shortValues(query, "show", "before", "undo", "photo", "album")
-	case ref.Private == page.PrivateAlbums:
+	case ref.Private == page.PrivatePhotos:
+		return ownValues(query, wire.FieldPart, "undo")
+	case ref.Private == page.PrivateShares:
+		return shortValues(query, "before", "photo", "album")
+	case ref.Private == page.PrivateAlbums, ref.Private == page.PrivateBin:
 		return shortValues(query, "before")
 	}
 	return nil
+}
+
+// ownValues are those values of an address that a list of one's own photos knows, and further ones.
+func ownValues(query url.Values, further ...string) url.Values {
+	return shortValues(query, slices.Concat(wire.OwnFilters(), wire.OwnPlaces(), further)...)
 }
 
 // shortValues are those of some names in an address that are not too long.
@@ -44,6 +53,12 @@ func shortValues(query url.Values, names ...string) url.Values {
 	return values
 }
 
+// ownList are the values of a list of which a form has the query.
+func ownList(query string) url.Values {
+	values, _ := url.ParseQuery(query) // what cannot be read is left out
+	return ownValues(values)
+}
+
 // idOf is the number of the photo or album that a form is about; 0: it is about none.
 func idOf(ref page.PrivateRef) int64 {
 	if ref.AboutAlbum() {
@@ -55,7 +70,8 @@ func idOf(ref page.PrivateRef) int64 {
 // longestList bounds a list of photos in an address, in bytes: MaxPhotos ids of nine digits.
 const longestList = 10 * wire.MaxPhotos
 
-// afterPhotos is the value of the field "to" with which a form of the bin leads to the list of photos.
+// afterPhotos is the value of the field "to" with which a form of the bin leads to the list of photos. The query of the
+// list may follow it.
 const afterPhotos = "photos"
 
 // takeAfter takes the field out of a form that says where it leads, and returns it.
@@ -68,7 +84,7 @@ func takeAfter(kind page.Private, form url.Values) string {
 }
 
 // afterOwn is where a form about one's own photos leads to.
-func afterOwn(kind page.Private, form url.Values, after string) string {
+func afterOwn(kind page.Private, form url.Values, after string, changed []wire.Change) string {
 	query, to := url.Values{}, kind.Path()
 	switch kind {
 	case page.PrivatePhoto:
@@ -83,16 +99,14 @@ func afterOwn(kind page.Private, form url.Values, after string) string {
 		}
 		to = page.OwnPhoto(id).Path()
 	case page.PrivatePhotos:
-		for _, name := range [...]string{"show", "before"} {
-			if value := form.Get(name); value != "" {
-				query.Set(name, value)
-			}
-		}
+		query = ownList(form.Get("list"))
+		do, undo := form.Get("do"), photosOf(changed)
 		query.Set("notice", wire.NoticeChanged)
-		switch form.Get("do") {
-		case "bin":
-			query.Set("notice", wire.NoticeBinned)
-			query.Set("undo", form.Get(fieldPhotos))
+		if notice, ok := undone[do]; ok && undo != "" {
+			query.Set("notice", notice)
+			query.Set("undo", undo)
+		}
+		switch do {
 		case "album":
 			query.Set("notice", wire.NoticeAdded)
 		case "unalbum":
@@ -113,9 +127,25 @@ func afterOwn(kind page.Private, form url.Values, after string) string {
 		if form.Get("do") == "restore" {
 			query.Set("notice", wire.NoticeRestored)
 		}
-		if after == afterPhotos {
-			to = page.PrivatePhotos.Path()
+		if to, list, _ := strings.Cut(after, "?"); to == afterPhotos {
+			back := ownList(list)
+			back.Set("notice", query.Get("notice"))
+			return page.PrivatePhotos.Path() + "?" + back.Encode()
 		}
 	}
 	return to + "?" + query.Encode()
+}
+
+// undone are the notices of what is done to several photos and can be taken back.
+var undone = map[string]string{"bin": wire.NoticeBinned, "private": wire.NoticeHidden, "public": wire.NoticeShown}
+
+// photosOf lists the photos that a change was about, which need not be all that were chosen.
+func photosOf(changed []wire.Change) string {
+	var ids []string
+	for _, d := range changed {
+		if id, ok := strings.CutPrefix(d.Scope, "photo."); ok {
+			ids = append(ids, id)
+		}
+	}
+	return strings.Join(ids, ",")
 }

@@ -214,7 +214,7 @@ func getUntil(ctx context.Context, t *testing.T, e *Server, path string) int {
 		t.Error(err)
 		return 0
 	}
-	transport := &http.Transport{TLSClientConfig: trusting}
+	transport := &http.Transport{TLSClientConfig: trusting.Clone()}
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(r)
 	if err != nil {
@@ -344,7 +344,7 @@ func TestRefusals(t *testing.T) {
 		}
 		r.Header.Set("X-Big", strings.Repeat("x", 20<<10))
 		// An error is a refusal too: the edge may close the connection before the test has sent all.
-		if resp, err := (&http.Transport{TLSClientConfig: trusting}).RoundTrip(r); err == nil {
+		if resp, err := (&http.Transport{TLSClientConfig: trusting.Clone()}).RoundTrip(r); err == nil {
 			defer resp.Body.Close()
 			if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 				t.Errorf("20 KiB of headers: status %d", resp.StatusCode)

@@ -61,7 +61,7 @@ func TestSmuggling(t *testing.T) {
 		"chunks by HTTP/1.0":           "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden,
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachPath(t, func(t *testing.T, onPath func(*Config)) {
+			onPaths(t, func(t *testing.T, onPath func(*Config)) {
 				client := dial(t, s.start(onPath))
 				client.send(send)
 				client.halfClose()
@@ -72,7 +72,7 @@ func TestSmuggling(t *testing.T) {
 				if second, err := client.tryReceive(http.MethodGet); err == nil {
 					t.Errorf("%d, and then %d: a second answer", first.status, second.status)
 				}
-			})
+			}, fastPath, noFastPath)
 		})
 	}
 	if n := smuggled.Load(); n != 0 {

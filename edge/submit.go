@@ -90,7 +90,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 		s.seeOther(w, x, afterAlbum(kind, form, changed))
 		return nil
 	}
-	s.seeOther(w, x, afterwards(kind, who, form, after))
+	s.seeOther(w, x, afterwards(kind, who, form, after, changed))
 	return nil
 }
 
@@ -167,7 +167,7 @@ func actionOf(kind page.Private, form url.Values) (string, bool) {
 }
 
 // afterwards is where a form leads to.
-func afterwards(kind page.Private, who visitor, form url.Values, after string) string {
+func afterwards(kind page.Private, who visitor, form url.Values, after string, changed []wire.Change) string {
 	notice := ""
 	switch kind {
 	case page.PrivatePasskeys, page.PrivateNewPasskey:
@@ -175,7 +175,7 @@ func afterwards(kind page.Private, who visitor, form url.Values, after string) s
 	case page.PrivateMailLink, page.PrivateConfirm, page.PrivateEmail:
 		return afterMail(kind, form)
 	case page.PrivatePhoto, page.PrivatePhotos, page.PrivateBin, page.PrivateShares:
-		return afterOwn(kind, form, after)
+		return afterOwn(kind, form, after, changed)
 	case page.PrivateProfile:
 		return page.User(who.Name).Path()
 	case page.PrivateTakeout:

@@ -201,12 +201,15 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivateNewPasskey:
 		return []string{"password", "passkey", "label"}
 	case page.PrivatePhoto:
-		return []string{"id", "title", "description", "tags", "taken", "visibility", "licence", "download",
-			wasPrefix + "taken", wasPrefix + "visibility", wasPrefix + "licence", wasPrefix + "download"}
-	case page.PrivatePhotos:
-		return []string{"photos", "do", "tag", "album", "show", "before", "licence"}
+		fields := append([]string{"id"}, ownFields()...)
+		for _, name := range ownFields() {
+			fields = append(fields, wasPrefix+name)
+		}
+		return fields
+	case page.PrivatePhotos: // the last two are of pages of the release before
+		return []string{"photos", "do", "tag", "album", "licence", "list", "show", "before"}
 	case page.PrivateBin:
-		return []string{"photos", "do"}
+		return []string{"photos", "do", "seen"}
 	case page.PrivateAlbums:
 		return []string{"do", "title", "description", "parent", "album", "photos", "before"}
 	case page.PrivateAlbum:

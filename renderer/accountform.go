@@ -67,11 +67,13 @@ func (f form) shown() map[string]string {
 	values := map[string]string{}
 	for _, name := range []string{
 		"name", "display", "bio", "sessions", "tokens", "id", "label", "email", "token", "title", "description",
-		"tags", "taken", "visibility", "photos", "tag", "show", "before", "licence", "download", "photo", "album",
-		wasPrefix + "taken", wasPrefix + "visibility", wasPrefix + "licence", wasPrefix + "download",
+		"tags", "taken", "visibility", "photos", "tag", "list", "before", "licence", "download", "photo", "album",
 		"days", "do", "parent", "at", "after",
 	} {
 		values[name] = f[name]
+	}
+	for _, name := range ownFields() {
+		values[wasPrefix+name] = f[wasPrefix+name]
 	}
 	return values
 }

@@ -36,7 +36,8 @@ type endpoint struct {
 
 // endpoints lists what is answered, one line for each kind of page. Names and subjects are part of the product: `nats
 // micro info renderer` shows them.
-func endpoints(pages, searches, sitemaps, files, changes, passwords, privates, ownFiles *pool) []*endpoint {
+func endpoints(pages, searches, sitemaps, files, changes, passwords, privates, ownFiles,
+	archives *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
 		kind page.Kind
@@ -63,7 +64,7 @@ func endpoints(pages, searches, sitemaps, files, changes, passwords, privates, o
 	}
 	all = append(all, actionEndpoints(changes)...)
 	all = append(all, accountEndpoints(changes, passwords)...)
-	return append(all, privateEndpoints(privates, ownFiles)...)
+	return append(all, privateEndpoints(privates, ownFiles, archives)...)
 }
 
 // join subscribes to the subjects of the endpoints in the queue group.

@@ -3,6 +3,7 @@ package renderer
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,16 +25,21 @@ const maxTags = 100
 // nothing: a form that was opened earlier does not show to everybody what was made private since.
 const wasPrefix = "was-"
 
-// shownBefore are the fields that have such a field beside them.
-var shownBefore = []string{"taken", "visibility", "licence", "download"}
+// ownFields are the fields of the form of a photo of one's own that say what they have shown.
+func ownFields() []string {
+	return []string{"title", "description", "tags", "taken", "visibility", "licence", "download"}
+}
 
-// changed removes from a form the fields that are as they were shown.
-func (f form) changed() {
-	for _, name := range shownBefore {
-		if was, ok := f[wasPrefix+name]; ok && was == f[name] {
-			delete(f, name)
+// changed is a form without the fields that are as they were shown. Line breaks are as a browser makes them.
+func (f form) changed() form {
+	same := strings.NewReplacer("\r\n", "\n")
+	rest := maps.Clone(f)
+	for _, name := range ownFields() {
+		if was, ok := f[wasPrefix+name]; ok && same.Replace(was) == same.Replace(f[name]) {
+			delete(rest, name)
 		}
 	}
+	return rest
 }
 
 // editOwn changes a photo of one's own.
@@ -42,21 +48,21 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.form.changed()
+	typed := a.form.changed()
 	var edit store.OwnEdit
 	all := problems{}
 	var problem *wire.InputError
-	edit.Title, problem = a.form.line("title", maxTitle)
+	edit.Title, problem = typed.line("title", maxTitle)
 	all.note(problem)
-	edit.Description, problem = a.form.prose("description", maxDescription)
+	edit.Description, problem = typed.prose("description", maxDescription)
 	all.note(problem)
-	edit.Tags, problem = a.form.tags("tags")
+	edit.Tags, problem = typed.tags("tags")
 	all.note(problem)
-	edit.Taken, problem = a.form.day("taken", d.clock.Now())
+	edit.Taken, problem = typed.day("taken", d.clock.Now())
 	all.note(problem)
-	edit.Private, edit.Unlisted, problem = a.form.visibility()
+	edit.Private, edit.Unlisted, problem = typed.visibility()
 	all.note(problem)
-	edit.Rights, problem = a.form.rights()
+	edit.Rights, problem = typed.rights()
 	all.note(problem)
 	if err := all.asError(); err != nil {
 		return nil, err
@@ -71,16 +77,10 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	return &outcome{changes: changes}, nil
 }
 
-// What the buttons of the two lists do to the photos that were chosen.
-var (
-	photoChanges = []store.OwnChange{store.OwnTag, store.OwnUntag, store.OwnPublic, doUnlisted, store.OwnPrivate,
-		store.OwnBin, doLicence, doOpen, doClose}
-	binChanges = []store.OwnChange{store.OwnRestore, store.OwnRemove, store.OwnEmpty}
-)
-
 // doUnlisted makes photos unlisted: private, and each with a link.
 const doUnlisted store.OwnChange = "unlisted"
 
+// changeOwn does what a button of the list of photos does to those that were chosen.
 func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	switch a.form["do"] {
 	case "album":
@@ -88,25 +88,15 @@ func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	case "unalbum":
 		return takeFromCalled(ctx, d, a)
 	}
-	return changeChosen(ctx, d, a, photoChanges)
-}
-
-func changeBin(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
-	return changeChosen(ctx, d, a, binChanges)
-}
-
-// changeChosen does one of some changes to the photos that were chosen.
-func changeChosen(ctx context.Context, d *actionRun, a attempt, allowed []store.OwnChange) (*outcome, error) {
-	change := store.OwnChange(a.form["do"])
-	if !slices.Contains(allowed, change) {
-		return nil, wrong(formField, "Choose what to do: press one of the buttons")
+	change, ids, err := a.form.chosen(store.OwnTag, store.OwnUntag, store.OwnPublic, doUnlisted, store.OwnPrivate,
+		store.OwnBin, doLicence, doOpen, doClose)
+	if err != nil {
+		return nil, err
 	}
-	ids, problem := a.form.photos("photos")
-	if problem == nil && len(ids) == 0 && change != store.OwnEmpty {
-		problem = wrong(formField, "No photo is chosen. Choose at least one")
-	}
-	if problem != nil {
-		return nil, problem
+	if change == store.OwnBin {
+		return toSeveral(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+			return d.store.ChangeBin(ctx, a.key, a.user, ids, change, time.Time{})
+		})
 	}
 	tag := ""
 	if change == store.OwnTag || change == store.OwnUntag {
@@ -127,7 +117,7 @@ func changeChosen(ctx context.Context, d *actionRun, a attempt, allowed []store.
 	for i := range links {
 		links[i] = d.newLink()
 	}
-	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+	return toSeveral(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		if rights != (store.RightsEdit{}) {
 			return d.store.ChangeOwnRights(ctx, a.key, a.user, ids, rights)
 		}
@@ -136,6 +126,48 @@ func changeChosen(ctx context.Context, d *actionRun, a attempt, allowed []store.
 		}
 		return d.store.ChangeOwnPhotos(ctx, a.key, a.user, ids, change, tag)
 	})
+}
+
+// changeBin does what a button of the bin does.
+func changeBin(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
+	change, ids, err := a.form.chosen(store.OwnRestore, store.OwnRemove, store.OwnEmpty)
+	if err != nil {
+		return nil, err
+	}
+	var seen time.Time
+	if change == store.OwnEmpty {
+		micros, err := strconv.ParseInt(a.form["seen"], 10, 64)
+		if err != nil {
+			return nil, wrong(formField, "The page does not say what it has shown. Reload it")
+		}
+		seen = time.UnixMicro(micros)
+	}
+	return toSeveral(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		return d.store.ChangeBin(ctx, a.key, a.user, ids, change, seen)
+	})
+}
+
+// chosen reads what is to be done, which is one of some changes, and to which photos. Emptying the bin needs none.
+func (f form) chosen(allowed ...store.OwnChange) (store.OwnChange, []int64, error) {
+	change := store.OwnChange(f["do"])
+	if !slices.Contains(allowed, change) {
+		return "", nil, wrong(formField, "Choose what to do: press one of the buttons")
+	}
+	ids, problem := f.photos("photos")
+	if problem == nil && len(ids) == 0 && change != store.OwnEmpty {
+		problem = wrong(formField, "No photo is chosen. Choose at least one")
+	}
+	if problem != nil {
+		return "", nil, problem
+	}
+	return change, ids, nil
+}
+
+// toSeveral is the outcome of a change of several photos.
+func toSeveral(
+	ctx context.Context, d *actionRun, change func(context.Context) ([]store.Change, error),
+) (*outcome, error) {
+	changes, err := fromRows(ctx, d, change)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, wrong(formField, "None of these photos is here any more")
 	}

@@ -142,22 +142,36 @@ func TestOwnPhotos(t *testing.T) {
 	dorothea := &member{st: st, t: t, user: 2}
 
 	ids, first := ansel.list(page.PrivatePhotos)
-	if len(ids) != 48 || ids[0] != "100" || ids[47] != "53" ||
-		texts(t, first, `.pager a[href="/me/photos?before=53"]`) == nil {
+	if len(ids) != 28 || ids[0] != "100" || ids[27] != "73" || texts(t, first, ".dates li") == nil {
 		t.Errorf("the first page has %v", ids)
 	}
-	ids, second := ansel.list(page.PrivatePhotos, "before", "53")
+	older := func(reply *wire.Reply) string {
+		t.Helper()
+		_, after, _ := strings.Cut(string(reply.Body), `rel="next" href="/me/photos?before=`)
+		at, _, _ := strings.Cut(after, `"`)
+		if _, ok := parsePosition(at); !ok {
+			t.Fatalf("the older photos are at %q", at)
+		}
+		return at
+	}
+	ids, second := ansel.list(page.PrivatePhotos, "before", older(first))
 	if !slices.Contains(ids, "50") || texts(t, second, `.pager a[href="/me/photos"]`) == nil ||
 		len(texts(t, second, ".badge")) != 1 || !bytes.Contains(second.Body, []byte("/me/pictures/50/640.jpg")) ||
 		bytes.Contains(second.Body, []byte("/me/pictures/51/")) {
 		t.Errorf("the second page has %v", ids)
 	}
-	if ids, _ := ansel.list(page.PrivatePhotos, "show", "private"); !slices.Equal(ids, []string{"50"}) {
-		t.Errorf("private photos %v", ids)
-	}
-	if ids, _ := ansel.list(page.PrivatePhotos, "show", "untagged", "before", "7"); !slices.Equal(ids,
-		[]string{"6", "4", "2"}) {
-		t.Errorf("photos without a tag %v", ids)
+	for _, c := range []struct {
+		field, value, want string
+	}{
+		{"visibility", "private", "[50]"}, {"untagged", "1", ""}, {"q", "nothing is called this", "[]"},
+		{"part", "list", "[100"}, {"in", "x", "[100"}, {"before", "x", "[100"}, {"before", "9e9.1", "[100"},
+		{"before", "-9223372036854775808.1", "[100"}, {"taken", "1826", "[]"}, {"from", "2026-13-01", "[100"},
+		{"tagged", "\xff\x00", "[]"}, {"q", strings.Repeat("é%", 300), "[]"},
+	} {
+		ids, reply := ansel.list(page.PrivatePhotos, c.field, c.value)
+		if got := fmt.Sprint(ids); !strings.HasPrefix(got, c.want) || len(reply.Body) == 0 {
+			t.Errorf("%s=%s: %s", c.field, c.value, got)
+		}
 	}
 
 	for _, c := range []struct {
@@ -184,13 +198,14 @@ func TestOwnPhotos(t *testing.T) {
 	}
 
 	refused := ansel.do(wire.ActionOwnEdit, "bad", "id", "51", "title", strings.Repeat("x", 201),
-		"tags", "lake, a\x01b", "taken", "x", "visibility", "private")
+		"tags", "lake, a\x01b", "taken", "x", "visibility", "private", "description", "Kept", "was-description", "Kept")
 	for _, field := range []string{"title", "tags", "taken"} {
 		if !bytes.Contains(refused.Data, []byte(field+"-problem")) {
 			t.Errorf("nothing is said about the %s", field)
 		}
 	}
-	if !bytes.Contains(refused.Data, []byte(`value="lake, `)) || refused.Header.Get(wire.HeaderStatus) != "422" {
+	if !bytes.Contains(refused.Data, []byte(`value="lake, `)) || !bytes.Contains(refused.Data, []byte("\nKept<")) ||
+		refused.Header.Get(wire.HeaderStatus) != "422" {
 		t.Error("what was typed is lost")
 	}
 	for _, id := range []string{"101", "999"} {
@@ -202,6 +217,20 @@ func TestOwnPhotos(t *testing.T) {
 	edit := []string{"id", "51", "title", "Half Dome", "description", "From\r\nbelow", "tags", "Granite, blue hour",
 		"taken", "1927-04-10", "visibility", "public"}
 	version := st.get(t, page.User("ansel")).Depends
+	st.scalar(t, "WITH other AS (UPDATE photos SET title = 'Meanwhile', private = true WHERE id = 52 RETURNING id) "+
+		"SELECT id FROM other")
+	kept := []string{"id", "52"}
+	for _, name := range ownFields() {
+		kept = append(kept, name, map[string]string{"description": "a\r\nb", "visibility": "public"}[name], wasPrefix+name,
+			map[string]string{"description": "a\nb", "visibility": "public"}[name])
+	}
+	if err := wire.ErrorOf(ansel.do(wire.ActionOwnEdit, "kept", kept...)); err != nil {
+		t.Error(err)
+	}
+	if n := st.scalar(t, "SELECT count(*) FROM photos WHERE id = 52 AND title = 'Meanwhile' AND private"); n != 1 {
+		t.Error("a form that was opened earlier takes back what was changed since")
+	}
+	st.scalar(t, "WITH other AS (UPDATE photos SET private = false WHERE id = 52 RETURNING id) SELECT id FROM other")
 	done := changed(t, ansel.do(wire.ActionOwnEdit, "edit", edit...))
 	again := changed(t, ansel.do(wire.ActionOwnEdit, "edit", edit...))
 	if len(done) != 1 || done[0].Scope != "user.ansel" || !slices.Equal(done, again) ||
@@ -226,9 +255,9 @@ func TestOwnPhotos(t *testing.T) {
 		"two":   {"photos", "51", "do", "tag", "tag", "a,b"},
 		"other": {"photos", "101,999", "do", "bin"},
 	} {
-		reply := ansel.do(wire.ActionOwnPhotos, "refused-"+name, append(pairs, "before", "53")...)
+		reply := ansel.do(wire.ActionOwnPhotos, "refused-"+name, append(pairs, "list", "before=9000000000000000.7&q=e")...)
 		if reply.Header.Get(wire.HeaderStatus) != "422" || ansel.problems(reply) == "" ||
-			!bytes.Contains(reply.Data, []byte(`name="before" value="53"`)) {
+			!bytes.Contains(reply.Data, []byte(`name="list" value="before=9000000000000000.7&amp;q=e"`)) {
 			t.Errorf("%s: %q", name, ansel.problems(reply))
 		}
 	}
@@ -241,6 +270,12 @@ func TestOwnPhotos(t *testing.T) {
 	if ids, reply := ansel.list(page.PrivateBin); !slices.Equal(ids, []string{"51", "50"}) ||
 		!bytes.Contains(reply.Body, []byte("/me/pictures/51/640.jpg")) {
 		t.Errorf("the bin has %v", ids)
+	}
+	for name, seen := range map[string]string{"nothing": "", "before": "1000000"} {
+		reply := ansel.do(wire.ActionOwnBin, "empty-"+name, "do", "empty", "seen", seen)
+		if n := st.scalar(t, "SELECT count(*) FROM photos WHERE binned_at IS NOT NULL"); n != 2 {
+			t.Errorf("emptied with %s: %v, %d are left", name, wire.ErrorOf(reply), n)
+		}
 	}
 	if ids, _ := dorothea.list(page.PrivateBin); len(ids) != 0 {
 		t.Errorf("dorothea's bin has %v", ids)

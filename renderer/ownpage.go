@@ -8,7 +8,6 @@ import (
 
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
-	"flickrkillr/schema/wire"
 	"flickrkillr/templates"
 )
 
@@ -46,40 +45,39 @@ func (d *actionRun) addPhotosTo(ctx context.Context, p *templates.PrivatePage, v
 				f.Values["taken"] = row.TakenAt.UTC().Format("2006-01-02")
 			}
 			form(f.Values).showRights(row.Rights)
-			for _, name := range shownBefore {
+			for _, name := range ownFields() {
 				f.Values[wasPrefix+name] = f.Values[name]
 			}
 		}
 	case page.PrivatePhotos:
-		before, _ := strconv.ParseInt(f.Values["before"], 10, 64) // what is none is the first page
-		list, err := fromRows(ctx, d, func(ctx context.Context) (store.OwnListing, error) {
-			return d.store.OwnPhotos(ctx, v.user, store.OwnFilter(f.Values["show"]), before)
-		})
-		if err != nil {
-			return err
-		}
-		p.Photos, p.Older = d.maker.ownCards(list.Photos, f.Values["photos"]), list.Older
-		if err := d.addLinksTo(ctx, p, v); err != nil {
-			return err
-		}
-		if undo, problem := form(f.Values).photos("undo"); notice == wire.NoticeBinned && problem == nil {
-			p.Undo = undo
-		}
+		return d.addArchiveTo(ctx, p, v, notice)
 	case page.PrivateBin:
-		rows, err := fromRows(ctx, d, func(ctx context.Context) ([]store.OwnPhoto, error) {
-			return d.store.OwnBin(ctx, v.user)
-		})
-		if err != nil {
-			return err
-		}
-		p.Photos = d.maker.ownCards(rows, f.Values["photos"])
+		return d.addBinTo(ctx, p, v)
 	}
-	if p.Kind == page.PrivatePhoto || p.Kind == page.PrivatePhotos {
+	if p.Kind == page.PrivatePhoto {
 		p.Tags, err = fromRows(ctx, d, func(ctx context.Context) ([]string, error) {
 			return d.store.OwnTags(ctx, v.user)
 		})
 	}
 	return err
+}
+
+// addBinTo adds a page of the bin.
+func (d *actionRun) addBinTo(ctx context.Context, p *templates.PrivatePage, v visit) error {
+	before, _ := parsePosition(p.Form.Values["before"]) // what is none is the first page
+	bin, err := fromRows(ctx, d, func(ctx context.Context) (store.BinListing, error) {
+		return d.store.OwnBin(ctx, v.user, before)
+	})
+	if err != nil {
+		return err
+	}
+	p.Photos = d.maker.ownCards(bin.Photos, p.Form.Values["photos"])
+	p.Bin = templates.Bin{Count: bin.Count, More: bin.Count == store.BinMost, Paged: !before.IsZero(),
+		Older: formatPosition(bin.Older)}
+	if !bin.Newest.IsZero() {
+		p.Bin.Seen = strconv.FormatInt(bin.Newest.UnixMicro(), 10)
+	}
+	return nil
 }
 
 // addLinksTo adds which of the photos on a page are unlisted, and the link of one that is there alone.
@@ -118,7 +116,7 @@ const ownWidest = 1280
 
 // ownCard is a photo as its owner sees it. Whatever everybody may see has the picture of everybody, which caches keep.
 func (p *Pages) ownCard(row store.OwnPhoto) templates.OwnCard {
-	c := templates.OwnCard{Card: p.card(row.Card), ID: row.ID, Private: row.Private}
+	c := templates.OwnCard{Card: p.card(row.Card), ID: row.ID, Private: row.Private, Dated: row.Dated}
 	c.To = page.OwnPhoto(row.ID)
 	if row.Private || !row.Binned.IsZero() {
 		c.Image.Own = row.ID

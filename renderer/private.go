@@ -17,12 +17,15 @@ import (
 )
 
 // privateEndpoints lists the pages that are made for one person. They are never batched, shared or kept.
-func privateEndpoints(workers, files *pool) []*endpoint {
+func privateEndpoints(workers, files, archives *pool) []*endpoint {
 	var all []*endpoint
 	for _, kind := range page.Privates() {
 		pool := workers
-		if kind == page.PrivatePicture {
+		switch kind {
+		case page.PrivatePicture:
 			pool = files
+		case page.PrivatePhotos, page.PrivateBin:
+			pool = archives
 		}
 		all = append(all, &endpoint{
 			name: "private-" + kind.String(), subjects: []string{kind.Subject()}, pool: pool,
@@ -66,6 +69,8 @@ var notices = map[string]string{
 	wire.NoticeSaved:          "The photo is saved. Only you can see it.",
 	wire.NoticeUnlisted:       "The photo is saved. Whoever has its link sees it.",
 	wire.NoticeChanged:        "The photos are changed.",
+	wire.NoticeHidden:         "Only you can see these photos now.",
+	wire.NoticeShown:          "Everybody can see these photos now.",
 	wire.NoticeBinned:         "What you deleted is in the bin for 30 days.",
 	wire.NoticeRestored:       "The photos are back.",
 	wire.NoticeRemoved:        "The photos are deleted for good.",

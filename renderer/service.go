@@ -120,7 +120,7 @@ type Service struct {
 	mailing  sync.WaitGroup      // until the queue has ended
 
 	pages, searches, sitemaps, files, ownFiles, images, actions, passwords, privates *pool
-	shares, shareFiles, chunks, uploading, finishes, originals                       *pool
+	archives, shares, shareFiles, chunks, uploading, finishes, originals             *pool
 
 	decoders     decoders
 	shared       *sharedForms
@@ -214,13 +214,14 @@ func New(cfg Config) (*Service, error) {
 	s.actions = actions("actions", cfg.ActionWorkers, cfg.QueueFactor*cfg.ActionWorkers)
 	s.passwords = actions("passwords", passwordWorkers(), passwordQueue)
 	s.privates = actions("private", privateWorkers, privateQueue)
+	s.archives = actions("archives", archiveWorkers, archiveQueue)
 	s.shares = actions("shares", shareWorkers, shareQueue)
 	s.chunks = actions("chunks", chunkWorkers, chunkQueue)
 	s.uploading = actions("uploads", uploadWorkers, uploadQueue)
 	s.finishes = actions("finishes", finishWorkers, finishQueue)
 	s.originals = actions("originals", originalWorkers, originalQueue)
 	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords, s.privates,
-		s.ownFiles)
+		s.ownFiles, s.archives)
 	s.endpoints = append(s.endpoints, shareEndpoints(s.shares, s.passwords, s.shareFiles)...)
 	s.endpoints = append(s.endpoints, uploadEndpoints(s.uploads, s.chunks, s.uploading, s.finishes)...)
 	s.endpoints = append(s.endpoints, originalEndpoints(s.uploads, s.originals)...)
@@ -255,14 +256,18 @@ const (
 	privateWorkers = 2
 	// privateQueue lets two hundred people open a form at the same moment. A page takes about a millisecond.
 	privateQueue = 200
+	// archiveWorkers make lists of one's own photos, apart from the pages on which people sign in: a search among
+	// 100,000 photos takes 50 ms.
+	archiveWorkers = 2
+	archiveQueue   = 200
 )
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
 // relay, the search index, the counts of tags, the rows of deleted accounts, the other leftovers of changes, zip files
-// that are prepared, and pictures that are developed; those of the workers for passwords, private pages, shares,
-// uploads and originals; and rowConns for the rows of pictures.
-const fixedConns = 8 + maxPasswordWorkers + privateWorkers + shareWorkers + uploadWorkers + finishWorkers +
-	originalWorkers + rowConns
+// that are prepared, and pictures that are developed; those of the workers for passwords, private pages, lists of own
+// photos, shares, uploads and originals; and rowConns for the rows of pictures.
+const fixedConns = 8 + maxPasswordWorkers + privateWorkers + archiveWorkers + shareWorkers + uploadWorkers +
+	finishWorkers + originalWorkers + rowConns
 
 // rowConns is how many file workers, of all three pools, read rows at a time when all are busy. The row of a picture
 // takes a tenth of what the rows of a page take, and requests of everybody that wait together share a query.

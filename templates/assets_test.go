@@ -17,7 +17,7 @@ import (
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	a := testSite(t).Assets
-	if len(a.Names()) != 14 {
+	if len(a.Names()) != 16 {
 		t.Errorf("names %v", a.Names())
 	}
 	for _, name := range a.Names() {
@@ -112,6 +112,7 @@ func TestAssetsStayAtHome(t *testing.T) {
 	for file, banned := range map[string][]string{
 		"app.css": style, "app.js": script, "passkey.js": script, "organise.css": style, "organise.js": script,
 		"upload.css": style, "upload.js": script, "albums.css": style, "albums.js": script,
+		"archive.css": style, "archive.js": script,
 	} {
 		body := site.asset(t, file).Body
 		for _, word := range banned {

@@ -18,6 +18,7 @@ const (
 	maxUploadsStyle = 1_500
 	maxBlur         = 2_900 // of the style sheet for what stands for photos, on pages with any
 	maxOrganise     = 2_000 // of the style sheet, and of the script, for one's own photos
+	maxArchive      = 5_000 // likewise, for the list of all of them
 	maxAlbumsStyle  = 1_500 // of the style sheet for one's own albums
 	maxAlbumOrder   = 5_000 // of the script that orders an album
 )
@@ -35,6 +36,7 @@ func TestBudgets(t *testing.T) {
 	for file, most := range map[string]int{
 		"app.css": maxStyle, "app.js": maxScript, "passkey.js": maxPasskeys, "upload.js": maxUploader,
 		"upload.css": maxUploadsStyle, "organise.css": maxOrganise, "organise.js": maxOrganise, "blur.css": maxBlur,
+		"archive.css": maxArchive, "archive.js": maxArchive,
 		"albums.css": maxAlbumsStyle, "albums.js": maxAlbumOrder,
 	} {
 		asset := site.asset(t, file)

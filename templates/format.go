@@ -93,8 +93,14 @@ func appendMonth(b []byte, cards []Card, at int) []byte {
 	if at > 0 && sameMonth(cards[at-1].Posted, posted) {
 		return b
 	}
-	b = posted.AppendFormat(append(b, `<h2><time datetime="`...), "2006-01")
-	b = posted.AppendFormat(append(b, `">`...), "January 2006")
+	return appendMonthOf(b, posted)
+}
+
+// appendMonthOf appends the month of a time as a heading.
+func appendMonthOf(b []byte, at time.Time) []byte {
+	at = at.UTC()
+	b = at.AppendFormat(append(b, `<h2><time datetime="`...), "2006-01")
+	b = at.AppendFormat(append(b, `">`...), "January 2006")
 	return append(b, `</time></h2>`...)
 }
 

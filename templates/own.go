@@ -3,6 +3,7 @@ package templates
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 
@@ -14,9 +15,10 @@ type OwnCard struct {
 	Card
 	ID       int64
 	Private  bool
-	Unlisted bool // private, and whoever has its link sees it
-	Chosen   bool // for what the buttons do
-	Cover    bool // it stands for the album that the page shows
+	Unlisted bool      // private, and whoever has its link sees it
+	Chosen   bool      // for what the buttons do
+	Dated    time.Time // its month, in UTC, is the heading it stands under; zero: it has none
+	Cover    bool      // it stands for the album that the page shows
 }
 
 func (p PrivatePage) ownFrame(title string) frame {
@@ -32,12 +34,16 @@ func (p PrivatePage) listFrame(title string) frame {
 	return f
 }
 
-// ownGrid is a justified grid of one's own photos, each with a box to choose it.
+// ownGrid is a justified grid of one's own photos, each with a box to choose it. The first one of each month has the
+// month as a heading.
 func ownGrid(cards []OwnCard) templ.Component {
 	in := inGrid()
 	return gridOf(len(cards), cardRoom(), func(b []byte, i int) []byte {
 		c := &cards[i]
 		b = append(c.Image.appendShape(append(b, `<li class="`...)), `">`...)
+		if !c.Dated.IsZero() && (i == 0 || !sameMonth(cards[i-1].Dated, c.Dated)) {
+			b = appendMonthOf(b, c.Dated)
+		}
 		b = strconv.AppendInt(append(b, `<input class="pick" type="checkbox" name="photos" value="`...), c.ID, 10)
 		b = append(b, `" aria-label="Choose `...)
 		b = escaped(append(b, titleOr(shorten(c.Title, maxCardTitle))...), len(b))
@@ -65,32 +71,19 @@ func idList(ids []int64) string {
 	return strings.Join(parts, ",")
 }
 
-// ownFilters are the lists of one's own photos.
-var ownFilters = [...]struct{ show, label string }{{"", "All"}, {"untagged", "Untagged"}, {"private", "Private"}}
+// wasFields are the hidden fields with what the form of a photo has shown.
+var wasFields = [...]string{"was-title", "was-description", "was-tags", "was-taken", "was-visibility", "was-licence",
+	"was-download"}
 
-// listPath is where a list of one's own photos is, from a position on.
-func listPath(show string, before int64) string {
-	query := ""
-	if show != "" {
-		query = "?show=" + show
+// undoPath is where what was done to several photos is taken back.
+func (p PrivatePage) undoPath() string {
+	if p.UndoBy == "restore" {
+		return page.PrivateBin.Path()
 	}
-	if before > 0 {
-		query += map[bool]string{true: "?", false: "&"}[query == ""] + "before=" + strconv.FormatInt(before, 10)
-	}
-	return page.PrivatePhotos.Path() + query
+	return page.PrivatePhotos.Path()
 }
 
-// show is the filter of the list, which is one of ownFilters.
-func (p PrivatePage) show() string {
-	for _, f := range ownFilters {
-		if f.show == p.Form.Values["show"] {
-			return f.show
-		}
-	}
-	return ""
-}
-
-// before is the position of the list.
+// before is the position of a list of albums or links.
 func (p PrivatePage) before() int64 {
 	before, _ := strconv.ParseInt(p.Form.Values["before"], 10, 64) // what is none is the first page
 	return max(before, 0)

@@ -27,9 +27,9 @@ func TestEveryPage(t *testing.T) {
 			d.count(".stale[role=status][hidden]", 1)
 			d.count("a[rel]:not([href])", 0)
 			d.attribute("link[rel=stylesheet]:not([href*='/blur.'], [href*='/organise.'], [href*='/albums.'], "+
-				"[href*='/upload.'])", "href", site.Assets.Path("app.css"))
+				"[href*='/archive.'], [href*='/upload.'])", "href", site.Assets.Path("app.css"))
 			d.attribute("script[src]:not([src*='/passkey.'], [src*='/organise.'], [src*='/albums.'], "+
-				"[src*='/upload.'])", "src", site.Assets.Path("app.js"))
+				"[src*='/archive.'], [src*='/upload.'])", "src", site.Assets.Path("app.js"))
 			for _, property := range []string{"og:title", "og:type", "og:site_name", "og:description"} {
 				d.count("head > meta[property='"+property+"']:not([content=''])", 1)
 			}
@@ -47,7 +47,7 @@ func TestEveryPage(t *testing.T) {
 // furtherScripts counts those that a page has besides the one that all have.
 func (d document) furtherScripts() int {
 	return len(d.all("form[data-passkey], form[data-files], form[data-place], " +
-		"link[rel=stylesheet][href*='/organise.']"))
+		"link[rel=stylesheet][href*='/organise.'], link[rel=stylesheet][href*='/archive.']"))
 }
 
 // noOtherHost: everything the browser fetches comes from this site, and links elsewhere are ugc links.

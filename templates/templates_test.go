@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -209,6 +210,7 @@ func everyPage(site Site) map[string]templ.Component {
 		FilesKept: 1, Removed: Holdings{Photos: 9, Files: 5}, Photos: []int64{1, 2}, Albums: []int64{3},
 		Edges: []EdgeKnows{{"host:8080", testDate}, {"host:8081", time.Time{}}},
 	})
+	pages["private photos, many"] = Private(testArchive(site))
 	link := page.Share{Token: page.ShareToken([16]byte{1, 2, 3})}
 	shared := SharedAlbumPage{Site: site, Share: link, Title: "Iceland", Description: "By <night>", Owner: ansel,
 		Photos: testCards(48), Earlier: 7, Later: 9}
@@ -243,6 +245,38 @@ func testOwnCards(title string) []OwnCard {
 	return cards
 }
 
+// testMonths are months with photos.
+func testMonths(n int) []Month {
+	months := make([]Month, n)
+	for i := range months {
+		months[i] = Month{First: time.Date(2026, time.Month(11-i), 1, 0, 0, 0, 0, time.UTC), Photos: 400 + i}
+	}
+	return months
+}
+
+// testArchive is the list of somebody with many photos, cameras, albums and tags.
+func testArchive(site Site) PrivatePage {
+	p := testPrivate(site, page.PrivatePhotos, "ansel", "")
+	p.Form, p.Undo, p.Photos = Form{Key: strings.Repeat("k", 26)}, nil, nil
+	p.List = OwnList{Months: testMonths(240), Older: "1720000000000000.123456789"}
+	for i, card := range testCards(28) {
+		id := int64(123_456_789 + i)
+		card.To = page.OwnPhoto(id)
+		p.Photos = append(p.Photos, OwnCard{Card: card, ID: id, Dated: testDate.AddDate(0, 0, -i)})
+	}
+	p.AlbumNames = nil
+	for i := range 30 {
+		p.AlbumNames = append(p.AlbumNames, fmt.Sprint("Summer at the lake ", i))
+		p.Tags = append(p.Tags, fmt.Sprint("blue hour ", i))
+		p.List.Albums = append(p.List.Albums, AlbumChoice{int64(i + 1), fmt.Sprint("Summer at the lake ", i)})
+	}
+	for i := range 12 {
+		p.List.Cameras = append(p.List.Cameras, fmt.Sprint("Canon EOS R", i))
+		p.List.Lenses = append(p.List.Lenses, fmt.Sprint("EF 24-105 mm f/4 L IS USM ", i))
+	}
+	return p
+}
+
 // testShares are links with a name.
 func testShares(name string) []ShareCard {
 	link := ShareCard{ID: 7, Link: "https://photos.example/s/" + page.ShareToken([16]byte{7}), Name: name, Title: name,
@@ -267,7 +301,7 @@ func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 			Key: "k1", Next: "/photos/ansel?x=1&y=2", Notice: "Something has happened.",
 			Values: map[string]string{
 				"name": typed, "display": typed, "bio": bio, "title": typed, "description": bio, "tags": typed,
-				"tag": typed, "show": "private", "before": "99", "visibility": "private", "taken": "2026-02-28",
+				"tag": typed, "visibility": "private", "taken": "2026-02-28", "was-title": typed,
 			},
 			Problems: map[string]string{
 				FormProblem: "This was sent before", "name": "is taken: choose another",
@@ -275,7 +309,13 @@ func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 			},
 		},
 		Passkeys: []PasskeyCard{{ID: "7", Label: typed, Host: typed, Created: testDate, Used: testDate}},
-		Photos:   testOwnCards(typed), Older: 7, Undo: []int64{7, 9},
+		Photos:   testOwnCards(typed), Older: 7, Undo: []int64{7, 9}, UndoBy: "restore",
+		List: OwnList{
+			Filters: url.Values{"q": {typed}, "camera": {typed}, "in": {"7"}, "untagged": {"1"}, "from": {"1999-12-31"},
+				"visibility": {"private"}}, Place: "before", At: "9.7", Older: "8.7", Newer: "9.9",
+			Months: testMonths(24), Cameras: []string{typed}, Lenses: []string{typed}, Albums: []AlbumChoice{{7, typed}},
+		},
+		Bin:    Bin{Count: 201, Paged: true, Older: "8.7", Seen: "9"},
 		Shares: testShares(typed), Shared: typed, Tags: []string{"sea", typed},
 		Albums: []OwnAlbumCard{
 			{ID: 3, Title: typed, Count: 7, Cover: testImage(1), Inside: []OwnAlbumCard{{ID: 4, Title: typed}}},

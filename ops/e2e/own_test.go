@@ -129,8 +129,9 @@ func ownPhotos(t *testing.T, s *peopleSite) {
 			t.Errorf("edge %d: %s has status %d", i, picture, got.status)
 		}
 	}
-	deleted := p.form(2, "/me/photos", url.Values{"photos": several, "do": {"bin"}, "show": {"private"}})
-	undo := "/me/photos?" + url.Values{"notice": {"binned"}, "show": {"private"},
+	deleted := p.form(2, "/me/photos", url.Values{"photos": several, "do": {"bin"},
+		"list": {"visibility=private"}})
+	undo := "/me/photos?" + url.Values{"notice": {"binned"}, "visibility": {"private"},
 		"undo": {strings.Join(several, ",")}}.Encode()
 	deleted.expect(http.StatusSeeOther, undo)
 	for i := range s.urls {
@@ -151,10 +152,11 @@ func ownPhotos(t *testing.T, s *peopleSite) {
 		testenv.Eventually(t, "everybody sees it again", func() bool { return visitor.get(i, gone).status == 200 })
 	}
 	p.form(0, "/me/photos", url.Values{"photos": several, "do": {"bin"}})
-	if got := len(p.get(1, "/me/bin").texts(".organise li")); got != 3 {
+	bin := p.get(1, "/me/bin")
+	if got := len(bin.texts(".organise li")); got != 3 {
 		t.Errorf("%d photos are in the bin", got)
 	}
-	p.form(1, "/me/bin", url.Values{"do": {"empty"}}).expect(http.StatusSeeOther, "/me/bin?notice=removed")
+	p.form(1, "/me/bin", url.Values{"do": {"empty"}, "seen": {bin.attr("[name=seen]", "value")}}).expect(http.StatusSeeOther, "/me/bin?notice=removed")
 	if n := s.count("SELECT count(*) FROM photos WHERE title LIKE 'consuelo %'"); n != 6 { // one is called Farm now
 		t.Errorf("%d photos are left", n)
 	}
@@ -209,6 +211,9 @@ func ownInBrowser(t *testing.T, parent context.Context, s *peopleSite, name stri
 	b.becomes(`location.search === "?notice=restored" && ` + boxes + `.length === 14`)
 	press("Choose all")
 	press("Make private")
-	b.becomes(`location.search === "?notice=changed" && document.querySelectorAll(".badge").length === 14`)
+	b.becomes(`location.search.startsWith("?notice=hidden&undo=") &&
+		document.querySelectorAll(".badge").length === 14`)
+	press("Undo") // the two that were private before stay so
+	b.becomes(`location.search.startsWith("?notice=shown") && document.querySelectorAll(".badge").length === 2`)
 	b.noProblems()
 }

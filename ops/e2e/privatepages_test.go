@@ -96,6 +96,10 @@ func privatePages(t *testing.T, s *peopleSite, box *testenv.Postbox, chromium co
 			look(kind, map[page.Private]string{page.PrivateConfirm: "?token=" + confirm}[kind])
 		}
 	}
+	b.open("/me/photos?taken=2026&q=imogen&camera=%3Cb%3E&untagged=1&from=1999-12-31")
+	b.isForEverybody("photos, filtered, none")
+	b.open("/me/photos?q=imogen&untagged=1&visibility=public")
+	b.isForEverybody("photos, filtered")
 	b.open("/me/photos")
 	ask[bool](b, `(document.querySelector(".tools button").click(), true)`)
 	b.becomes(`document.querySelectorAll(".problem").length === 1`)

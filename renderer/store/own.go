@@ -1,11 +1,9 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -48,21 +46,17 @@ func (s *Store) EditOwnPhoto(ctx context.Context, key string, user, id int64, ed
 // OwnChange is what is done to several photos of a user's own.
 type OwnChange string
 
-// The changes. The last three are of photos in the bin.
+// The changes of [Store.ChangeOwnPhotos].
 const (
 	OwnTag     OwnChange = "tag"   // with a tag, all but those that have 100
 	OwnUntag   OwnChange = "untag" // with a tag
 	OwnPublic  OwnChange = "public"
 	OwnPrivate OwnChange = "private" // and not unlisted
-	OwnBin     OwnChange = "bin"
-	OwnRestore OwnChange = "restore"
-	OwnRemove  OwnChange = "remove" // deletes them for good
-	OwnEmpty   OwnChange = "empty"  // likewise the 200 photos that are in the bin longest, whichever ids are given
 )
 
-// ChangeOwnPhotos changes those of some photos that are a user's own, at most 200. tag is in the form of page.CleanTag.
-// It returns the scope of the user, and those of the photos that became public or private. Errors: [ErrNotFound] if
-// none is theirs, [ErrConflict].
+// ChangeOwnPhotos changes those of some photos that are a user's own and not in the bin, at most 200. tag is in the form
+// of page.CleanTag. It returns the scope of the user, and those of the photos that became public or private. Errors:
+// [ErrNotFound] if none is theirs, [ErrConflict].
 func (s *Store) ChangeOwnPhotos(
 	ctx context.Context, key string, user int64, ids []int64, change OwnChange, tag string,
 ) ([]Change, error) {
@@ -95,6 +89,29 @@ func (s *Store) changeOwnPhotos(ctx context.Context, key string, user int64, ids
 		user, ids, string(change), tag, deleteAtOnce, unlist, nonces, hashes)
 }
 
+// The changes of [Store.ChangeBin].
+const (
+	OwnBin     OwnChange = "bin" // puts photos there
+	OwnRestore OwnChange = "restore"
+	OwnRemove  OwnChange = "remove" // deletes them for good
+	OwnEmpty   OwnChange = "empty"  // likewise 200 of those that were there at a time, whichever ids are given
+)
+
+// ChangeBin puts those of some photos that are a user's own into their bin, or takes them out, at most 200. seen is the
+// time until which what was put there was seen, for [OwnEmpty] alone. It returns the scope of the user, and those of the
+// photos that were put there or taken back. Errors: [ErrNotFound] if none is theirs, [ErrConflict].
+func (s *Store) ChangeBin(
+	ctx context.Context, key string, user int64, ids []int64, change OwnChange, seen time.Time,
+) ([]Change, error) {
+	arguments := []any{user, ids, change, ""}
+	if change == OwnEmpty {
+		arguments = append(arguments, seen.UnixMicro())
+	}
+	return s.idempotent(ctx, key, "own.photos", arguments,
+		`SELECT outcome, scopes, versions, gone FROM change_bin($1, $2, $3, $4, $5, $6, $7)`,
+		user, ids, string(change), seen, deleteAtOnce)
+}
+
 // EmptyBins deletes photos that are in a bin for longer than age, a step of at most 200, and returns how many.
 func (s *Store) EmptyBins(ctx context.Context, age time.Duration) (n int, err error) {
 	if err = s.pool.QueryRow(ctx, "SELECT empty_bins($1, $2)", age, deleteAtOnce).Scan(&n); err != nil {
@@ -108,6 +125,7 @@ type OwnPhoto struct {
 	Card
 	Private bool
 	Binned  time.Time // zero: it is not in the bin. Private says then what it was before
+	Dated   time.Time // when it was taken, or posted where that is unknown. Read by [Store.OwnPhotos] alone
 
 	// Read by [Store.OwnPhoto] alone.
 	Description string
@@ -149,116 +167,55 @@ func orNotFound(err error) error {
 	return err
 }
 
-// OwnFilter says which of a user's photos are listed.
-type OwnFilter string
-
-// The filters.
-const (
-	OwnAll      OwnFilter = ""
-	OwnUntagged OwnFilter = "untagged"
-	OwnHidden   OwnFilter = "private"
-)
-
-// OwnListing is one page of a user's own photos, newest first.
-type OwnListing struct {
-	Photos []OwnPhoto // at most PageSize
-	Older  int64      // position of the next page; 0: there is none
+// BinListing is one page of a user's bin, the photo that was put there last first.
+type BinListing struct {
+	Photos []OwnPhoto  // at most PageSize
+	Older  OwnPosition // with which [Store.OwnBin] goes on, by the time of Binned; zero: there are none
+	Newest time.Time   // when the photo was put there that was put there last; zero: the bin is empty
+	Count  int         // photos in the bin, at most BinMost
 }
 
-// selectOwn begins a listing. Public and private photos are read apart, as the index has them.
-const selectOwn = `
-	SELECT p.id, p.id, p.title, p.posted_at, p.picture, p.width, p.height, p.color, p.private, p.tagged FROM (`
+// BinMost is how many photos of a bin are counted.
+const BinMost = 10_000
 
-// ownListings are the statements of a listing, by filter. That of photos without a tag reads at most 1,000 public and
-// 1,000 private ones, tagged or not, so that a page takes no longer for who has tagged 100,000; the next page goes on.
-var ownListings = map[OwnFilter]string{
-	OwnAll: selectOwn + `
-		(SELECT o.*, false AS tagged FROM photos o
-			WHERE o.user_id = $1 AND NOT o.private AND o.id < $2 ORDER BY o.id DESC LIMIT 49)
-		UNION ALL
-		(SELECT o.*, false FROM photos o
-			WHERE o.user_id = $1 AND o.private AND o.binned_at IS NULL AND o.id < $2 ORDER BY o.id DESC LIMIT 49)
-	) AS p`,
-	OwnHidden: selectOwn + `
-		(SELECT o.*, false AS tagged FROM photos o
-			WHERE o.user_id = $1 AND o.private AND o.binned_at IS NULL AND o.id < $2 ORDER BY o.id DESC LIMIT 49)
-	) AS p`,
-	OwnUntagged: selectOwn + `
-		(SELECT o.*, EXISTS (SELECT FROM photo_tags t WHERE t.photo_id = o.id) AS tagged FROM photos o
-			WHERE o.user_id = $1 AND NOT o.private AND o.id < $2 ORDER BY o.id DESC LIMIT 1000)
-		UNION ALL
-		(SELECT o.*, EXISTS (SELECT FROM photo_tags t WHERE t.photo_id = o.id) FROM photos o
-			WHERE o.user_id = $1 AND o.private AND o.binned_at IS NULL AND o.id < $2 ORDER BY o.id DESC LIMIT 1000)
-	) AS p`,
-}
-
-// OwnPhotos reads a page of a user's own photos that are not in the bin: the first, or the one after a photo id. It
-// takes a filter that it does not know for [OwnAll].
-func (s *Store) OwnPhotos(ctx context.Context, user int64, filter OwnFilter, before int64) (OwnListing, error) {
-	sql, most := ownListings[filter], PageSize+1
-	switch {
-	case sql == "":
-		sql = ownListings[OwnAll]
-	case filter == OwnUntagged:
-		most = 1000
+// OwnBin reads a page of the photos in a user's bin: those after a position, or with the zero position
+// the newest.
+func (s *Store) OwnBin(ctx context.Context, user int64, before OwnPosition) (BinListing, error) {
+	if before.IsZero() {
+		before = latest
 	}
-	before, _ = from(before, 0)
-	return read(ctx, s, "list own photos", func(rows pgx.Rows) (OwnListing, error) {
-		type listed struct {
-			OwnPhoto
-			tagged bool
-		}
-		all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (p listed, err error) {
-			return p, r.Scan(&p.ID, &p.PhotoID, &p.Title, &p.PostedAt, &p.Generation, &p.Width, &p.Height, &p.Color,
-				&p.Private, &p.tagged)
-		})
-		if err != nil {
-			return OwnListing{}, err
-		}
-		slices.SortFunc(all, func(a, b listed) int { return cmp.Compare(b.ID, a.ID) })
-		var l OwnListing
-		read := map[bool]int{} // of public and private photos
-		for i, p := range all {
+	return read(ctx, s, "list a bin", func(rows pgx.Rows) (BinListing, error) {
+		var l BinListing
+		var p OwnPhoto
+		_, err := pgx.ForEachRow(rows, []any{&p.ID, &p.PhotoID, &p.Title, &p.PostedAt, &p.Generation, &p.Width, &p.Height,
+			&p.Color, &p.Private, &p.Binned, &l.Newest, &l.Count}, func() error {
 			if len(l.Photos) == PageSize {
-				l.Older = all[i-1].ID
-				break
+				last := l.Photos[PageSize-1]
+				l.Older = OwnPosition{At: last.Binned, ID: last.ID}
+				return nil
 			}
-			if !p.tagged {
-				l.Photos = append(l.Photos, p.OwnPhoto)
-			}
-			if read[p.Private]++; read[p.Private] == most { // further ones may follow, which were not read
-				l.Older = p.ID
-				break
-			}
-		}
-		return l, nil
-	}, sql, user, before)
-}
-
-// OwnBin reads the photos in a user's bin, at most 200, the one put there last first.
-func (s *Store) OwnBin(ctx context.Context, user int64) ([]OwnPhoto, error) {
-	return read(ctx, s, "list a bin", func(rows pgx.Rows) ([]OwnPhoto, error) {
-		return pgx.CollectRows(rows, func(r pgx.CollectableRow) (p OwnPhoto, err error) {
-			return p, r.Scan(&p.ID, &p.PhotoID, &p.Title, &p.PostedAt, &p.Generation, &p.Width, &p.Height, &p.Color,
-				&p.Private, &p.Binned)
+			l.Photos = append(l.Photos, p)
+			return nil
 		})
+		return l, err
 	}, `
-		SELECT p.id, p.id, p.title, p.posted_at, p.picture, p.width, p.height, p.color, p.private_before, p.binned_at
+		SELECT p.id, p.id, p.title, p.posted_at, p.picture, p.width, p.height, p.color, p.private_before, p.binned_at,
+			(SELECT max(n.binned_at) FROM photos n WHERE n.user_id = $1 AND n.binned_at IS NOT NULL),
+			(SELECT count(*) FROM (SELECT FROM photos c WHERE c.user_id = $1 AND c.binned_at IS NOT NULL LIMIT 10000) AS c)
 		FROM photos p WHERE p.user_id = $1 AND p.binned_at IS NOT NULL
-		ORDER BY p.binned_at DESC, p.id DESC LIMIT 200`, user)
+			AND (p.binned_at, p.id) < ($2::timestamptz, $3::bigint)
+		ORDER BY p.binned_at DESC, p.id DESC LIMIT 49`, user, before.At, before.ID)
 }
 
-// OwnTags reads the tags that a user has used most, at most 50, in alphabetical order. Of public and of private photos
-// the newest 200 count.
+// OwnTags reads the tags that a user has used most among the 400 newest photos, at most 30, in alphabetical order.
 func (s *Store) OwnTags(ctx context.Context, user int64) ([]string, error) {
 	return read(ctx, s, "list own tags", func(rows pgx.Rows) ([]string, error) {
 		return pgx.CollectRows(rows, pgx.RowTo[string])
 	}, `
 		SELECT g.name FROM (
 			SELECT t.tag_id FROM (
-				(SELECT o.id FROM photos o WHERE o.user_id = $1 AND NOT o.private ORDER BY o.id DESC LIMIT 200)
-				UNION ALL
-				(SELECT o.id FROM photos o WHERE o.user_id = $1 AND o.private ORDER BY o.id DESC LIMIT 200)
-			) AS p JOIN photo_tags t ON t.photo_id = p.id GROUP BY t.tag_id ORDER BY count(*) DESC, t.tag_id LIMIT 50
+				SELECT o.id FROM photos o WHERE o.user_id = $1 AND o.binned_at IS NULL
+				ORDER BY coalesce(o.taken_at, o.posted_at) DESC, o.id DESC LIMIT 400
+			) AS p JOIN photo_tags t ON t.photo_id = p.id GROUP BY t.tag_id ORDER BY count(*) DESC, t.tag_id LIMIT 30
 		) AS m JOIN tags g ON g.id = m.tag_id ORDER BY g.name`, user)
 }

@@ -149,7 +149,7 @@ func TestPlans(t *testing.T) {
 		"begin_takeout('scans', $1, 7, '" + fresh + "', NULL, 2)",
 		"set_default_rights('scans', $1, 7, 'by', true)",
 		unlistScan("true"), unlistScan("false"),
-		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), ownScan("bin"), ownScan("empty"),
+		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), binScan("bin"), binScan("empty"),
 		"make_share('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), NULL, '', NULL, 7, " +
 			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
 		"make_share('scans', $1, 1, NULL, (SELECT max(id) FROM albums WHERE user_id = 1), '', NULL, NULL, " +
@@ -196,6 +196,12 @@ func ownScan(what string) string {
 	return "change_own_photos('scans', $1, 1, " + tenOf1 + ", '" + what + "', 'x', 200)"
 }
 
+// binScan puts ten photos of user 1 into the bin, or does something else to them.
+func binScan(what string) string {
+	return "change_bin('scans', $1, 1, ARRAY(SELECT id FROM photos WHERE user_id = 1 AND NOT private " +
+		"ORDER BY id DESC LIMIT 10), '" + what + "', now(), 200)"
+}
+
 // checkScans calls a function that does an action, and asks which tables its statements, and those of the triggers,
 // have scanned.
 func checkScans(t *testing.T, pool *pgxpool.Pool, call string) {
@@ -229,8 +235,8 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 	upload := store.UploadID{User: 1, ID: "aaaaaaaaaaaaaaaaaaaaaaaaaa"}
 	open := store.UploadID{User: 12, ID: "b2xb" + strings.Repeat("z", 22)}
 	quota := store.Quota{Bytes: 1 << 40, Photos: 1 << 40}
-	listOwn := func(filter store.OwnFilter) func() error {
-		return func() error { _, err := s.OwnPhotos(ctx, 1, filter, 0); return err }
+	listOwn := func(search store.OwnSearch, newer bool) func() error {
+		return func() error { _, err := s.OwnPhotos(ctx, 1, search, store.OwnPosition{}, newer); return err }
 	}
 	published := func([]store.Change, time.Time) error { return nil }
 	return map[string][]func() error{
@@ -455,11 +461,17 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 1, 0); return err },
 			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 0, 20); return err },
 		},
-		"EmptyBins":     {func() error { _, err := s.EmptyBins(ctx, time.Hour); return err }},
-		"OwnPhoto":      {func() error { _, err := s.OwnPhoto(ctx, 1, 1); return absent(err) }},
-		"OwnPicture":    {func() error { _, err := s.OwnPicture(ctx, 1, 1); return absent(err) }},
-		"OwnPhotos":     {listOwn(store.OwnAll), listOwn(store.OwnHidden), listOwn(store.OwnUntagged)},
-		"OwnBin":        {func() error { _, err := s.OwnBin(ctx, 1); return err }},
+		"EmptyBins":  {func() error { _, err := s.EmptyBins(ctx, time.Hour); return err }},
+		"OwnPhoto":   {func() error { _, err := s.OwnPhoto(ctx, 1, 1); return absent(err) }},
+		"OwnPicture": {func() error { _, err := s.OwnPicture(ctx, 1, 1); return absent(err) }},
+		"OwnPhotos":  {listOwn(store.OwnSearch{}, false), listOwn(store.OwnSearch{Untagged: true}, true)},
+		"OwnMonths":  {func() error { _, err := s.OwnMonths(ctx, 1); return err }},
+		"OwnChoices": {func() error { _, err := s.OwnChoices(ctx, 1, 1); return err }},
+		"OwnBin":     {func() error { _, err := s.OwnBin(ctx, 1, store.OwnPosition{}); return err }},
+		"ChangeBin": {func() error {
+			_, err := s.ChangeBin(ctx, "empty", 1, nil, store.OwnEmpty, time.Now())
+			return err
+		}},
 		"OwnTags":       {func() error { _, err := s.OwnTags(ctx, 1); return err }},
 		"OwnAlbums":     {func() error { _, _, err := s.OwnAlbums(ctx, 1, 0); return err }},
 		"OwnAlbumNames": {func() error { _, err := s.OwnAlbumNames(ctx, 1, true); return err }},
@@ -573,9 +585,9 @@ func checkPlan(t *testing.T, pool *pgxpool.Pool, method, sql string) {
 		t.Fatal(err)
 	}
 	// These sort at most what their stages let through: 420 photos and 200 owners for Explore, the tags of 400 photos
-	// for OwnTags.
-	sortsAllowed := slices.Contains([]string{"Search", "RelatedTags", "IndexOnce", "Explore", "ExploreDay", "OwnTags"},
-		method)
+	// for OwnTags, the cameras and lenses of 1,000 for OwnChoices.
+	sortsAllowed := slices.Contains([]string{"Search", "RelatedTags", "IndexOnce", "Explore", "ExploreDay", "OwnTags",
+		"OwnChoices"}, method)
 	var walk func(planNode, int)
 	walk = func(n planNode, depth int) {
 		switch {

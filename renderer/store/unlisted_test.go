@@ -71,9 +71,9 @@ func TestUnlisted(t *testing.T) {
 			"user.ansel! photo.1!"},
 		{"another field", []action{unlist(1), editOwn(1, store.OwnEdit{Title: &title})}, "a1: 1", "user.ansel"},
 		{"revoked", []action{unlist(1), end}, ":", "user.ansel"},
-		{"in the bin", []action{unlist(1), change(store.OwnBin, "", 1)}, ": 1", "user.ansel"},
+		{"in the bin", []action{unlist(1), change(store.OwnBin, "", 1)}, ": 1", "user.ansel photo.1"},
 		{"back from the bin", []action{unlist(1), change(store.OwnBin, "", 1), change(store.OwnRestore, "", 1)},
-			"a1: 1", "user.ansel"},
+			"a1: 1", "user.ansel photo.1"},
 		{"unlisted in the bin", []action{change(store.OwnBin, "", 2), unlist(1, 2)}, "b1: 1", "user.ansel! photo.1!"},
 	} {
 		t.Run(c.what, func(t *testing.T) {

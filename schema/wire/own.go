@@ -9,7 +9,7 @@ const (
 	ActionOwnEdit = "own.photo"
 	// photos: at most MaxPhotos ids with commas between them; do: tag or untag with a tag, public, unlisted, private,
 	// bin, licence with a licence, open or close, which lets everybody or nobody else download the originals; album or
-	// unalbum with an album, see ActionOwnAlbums
+	// unalbum with an album, see ActionOwnAlbums; list: the query of the list that they are in, for its page
 	ActionOwnPhotos = "own.photos"
 	// photos, as above; do: restore, or remove, which deletes them for good; empty, which removes the MaxPhotos that
 	// are there longest, needs no photos
@@ -41,6 +41,8 @@ const (
 	NoticeSaved    = "saved"    // the photo is changed
 	NoticeUnlisted = "unlisted" // it is, and unlisted now
 	NoticeChanged  = "changed"  // several are
+	NoticeHidden   = "hidden"   // only their owner sees them
+	NoticeShown    = "shown"    // everybody sees them
 	NoticeBinned   = "binned"   // photos are in the bin
 	NoticeRestored = "restored" // they are back
 	NoticeRemoved  = "removed"  // they are deleted for good
@@ -52,4 +54,21 @@ const (
 	NoticeAlbumShown   = "album-shown"   // who sees the album is changed
 	NoticeAlbumSaved   = "album"         // the album is changed
 	NoticeAlbumDeleted = "album-deleted" // it is deleted
+)
+
+// OwnFilters lists the fields of an address that say which of one's own photos a page lists: q: words; camera, lens: a
+// part of the name; tagged: a tag; in: the id of an album; from, to: days; untagged, loose (in no album): 1; visibility: public or
+// private.
+func OwnFilters() []string {
+	return []string{"q", "camera", "lens", "tagged", "in", "from", "to", "untagged", "loose", "visibility"}
+}
+
+// OwnPlaces lists the fields that say where such a page begins, of which it has one: taken: a year or a month, such as
+// 2024-07; before, after: a position between two photos, as the links of another page have it.
+func OwnPlaces() []string { return []string{"taken", "before", "after"} }
+
+// FieldPart, with the value PartList, asks for the photos of a list and its links alone, which a script adds to a page.
+const (
+	FieldPart = "part"
+	PartList  = "list"
 )

@@ -16,8 +16,8 @@
 	}
 
 	const form = document.querySelector('.organise');
-	const boxes = form ? [...form.querySelectorAll('.pick')] : [];
-	if (boxes.length) {
+	const boxes = () => [...form.querySelectorAll('.pick')]; // more may come while one scrolls
+	if (form?.querySelector('.pick')) {
 		const said = document.createElement('span');
 		said.role = 'status';
 		const all = document.createElement('button');
@@ -25,25 +25,25 @@
 		form.querySelector('.tools').append(said, all);
 
 		const tell = () => {
-			const n = boxes.filter((box) => box.checked).length;
+			const n = form.querySelectorAll('.pick:checked').length;
 			said.textContent = n ? `${n} chosen` : '';
-			all.textContent = n < boxes.length ? 'Choose all' : 'Choose none';
+			all.textContent = form.querySelector('.pick:not(:checked)') ? 'Choose all' : 'Choose none';
 		};
 		all.addEventListener('click', () => {
-			const checked = boxes.some((box) => !box.checked);
-			for (const box of boxes) box.checked = checked;
+			const checked = boxes().some((box) => !box.checked);
+			for (const box of boxes()) box.checked = checked;
 			tell();
 		});
 
 		// With Shift, all from the box that was pressed last take the state of this one.
-		let last = -1;
-		form.addEventListener('click', (event) => {
-			const at = boxes.indexOf(event.target);
-			if (at < 0) return;
-			if (event.shiftKey && last >= 0) {
-				for (const box of boxes.slice(Math.min(at, last), Math.max(at, last) + 1)) box.checked = boxes[at].checked;
+		let last;
+		form.addEventListener('click', ({ target, shiftKey }) => {
+			if (!target.matches('.pick')) return;
+			if (shiftKey && last) {
+				const [from, to] = [boxes().indexOf(last), boxes().indexOf(target)].sort((a, b) => a - b);
+				for (const box of boxes().slice(from, to + 1)) box.checked = target.checked;
 			}
-			last = at;
+			last = target;
 			tell();
 		});
 
