@@ -230,7 +230,7 @@ func (e *edgeClient) signIn(ctx context.Context, name, password string) error {
 	}
 	defer answer.Body.Close()
 	switch answer.StatusCode {
-	case http.StatusSeeOther:
+	case http.StatusOK, http.StatusSeeOther: // edges have answered programs by either
 		return nil
 	case http.StatusUnprocessableEntity:
 		return errors.New("sign in: the password does not fit the name: check both")
