@@ -92,8 +92,8 @@ func (i *importer) photo(ctx context.Context, p *photoimport.Photo) {
 	result := uploadResult{path: p.Name}
 	file, err := p.Open()
 	if err == nil {
-		result = i.sendFile(ctx, p.Name, &fileUpload{uploader: i.uploader, file: file, name: uploadName(p), size: p.Size,
-			private: p.Visibility != "public", key: importKey(p)})
+		result = i.sendFile(ctx, p.Name, &fileUpload{uploader: i.uploader, file: file, name: uploadName(p),
+			size: p.Size, private: p.Visibility != "public", key: importKey(p)})
 		err = errors.Join(result.err, file.Close())
 	}
 	var id int64

@@ -104,9 +104,11 @@ func TestTakeoutAndImport(t *testing.T) {
 		}
 		ids = append(ids, address[strings.LastIndexByte(address, '/')+1:])
 	}
+	changes := 0
 	change := func(path string, fields url.Values) {
 		t.Helper()
-		fields.Set("key", strings.Repeat("k", 20)+fmt.Sprint(len(fields.Encode()), path[len(path)-1:], fields.Get("do")))
+		changes++
+		fields.Set("key", fmt.Sprint("takeout-and-import-", changes))
 		if got := from.form(0, path, fields); got.status != http.StatusSeeOther {
 			t.Fatalf("%s: %d %s", path, got.status, got.texts(".problem"))
 		}

@@ -20,7 +20,8 @@ func write(t *testing.T, contents map[string]string) string {
 	folder := t.TempDir()
 	for name, content := range contents {
 		path := filepath.Join(folder, filepath.FromSlash(name))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644)); err != nil {
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err = errors.Join(err, os.WriteFile(path, []byte(content), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -154,7 +155,8 @@ func TestFlickrLicences(t *testing.T) {
 		"Public Domain Dedication (CC0)": "cc0", "Public Domain Mark": "reserved", "": "reserved",
 		"No known copyright restrictions": "reserved",
 	} {
-		folder := write(t, map[string]string{"photo_123456.json": fmt.Sprintf(`{"license": %q}`, name), "123456_o.jpg": "x"})
+		folder := write(t, map[string]string{"photo_123456.json": fmt.Sprintf(`{"license": %q}`, name),
+			"123456_o.jpg": "x"})
 		p, err := photoimport.Read([]string{folder})
 		if err != nil {
 			t.Fatal(err)
