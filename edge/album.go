@@ -32,6 +32,8 @@ func afterAlbum(kind page.Private, form url.Values, changed []wire.Change) strin
 		}
 	case "save":
 		query.Set("notice", wire.NoticeAlbumSaved)
+	case "show":
+		query.Set("notice", wire.NoticeAlbumShown)
 	case "delete":
 		query.Set("notice", wire.NoticeAlbumDeleted)
 	case "add":

@@ -38,8 +38,8 @@ func (s *site) bothPaths() map[string]*Server {
 	return edges
 }
 
-// eachPath runs a test of HTTP answers for each path at the same time: the answers are the same. onPath is an option for
-// every edge of the test.
+// eachPath runs a test of HTTP answers for each path at the same time: the answers are the same. onPath is an option
+// for every edge of the test.
 func eachPath(t *testing.T, test func(t *testing.T, onPath func(*Config))) {
 	for _, path := range [...]string{fastPath, encrypted, noFastPath} {
 		t.Run(path, func(t *testing.T) {

@@ -25,8 +25,8 @@ type answer struct {
 
 func (a answer) tier() string { return a.header.Get("X-Cache") }
 
-// get fetches a path over a connection of its own. It follows no redirect and adds no Accept-Encoding. headers are
-// name, value, name, value, ...
+// get fetches a path over a connection of its own, within TLS by HTTP/2. It follows no redirect and adds no
+// Accept-Encoding. headers are name, value, name, value, ...
 func get(t testing.TB, e *Server, path string, headers ...string) answer {
 	t.Helper()
 	return do(t, http.MethodGet, e, path, headers...)
@@ -42,7 +42,7 @@ func do(t testing.TB, method string, e *Server, path string, headers ...string) 
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
-	transport := &http.Transport{DisableCompression: true, TLSClientConfig: trusting}
+	transport := &http.Transport{DisableCompression: true, TLSClientConfig: trusting, ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(r)
 	if err != nil {

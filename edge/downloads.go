@@ -21,15 +21,20 @@ import (
 
 // Bounds of downloads. Each has 1 MiB in memory, see package download.
 const (
-	mostDownloads = 64 // at once, at an edge
-	eachDownloads = 6  // of one person or address
+	mostOwnDownloads = 64 // at once, at an edge, of what people have themselves
+	mostDownloads    = 32 // of what others have
+	eachDownloads    = 6  // of one person or address
+	downloadTurn     = time.Minute
 
 	chunkLimit   = 30 * time.Second // for a chunk, in all attempts: then the download is cut
 	chunkAttempt = 5 * time.Second
 )
 
-// errSessionEnded cuts a download whose session has ended meanwhile.
-var errSessionEnded = errors.New("the session has ended")
+// Why a download is cut: its session has ended meanwhile, or the edge stops.
+var (
+	errSessionEnded = errors.New("the session has ended")
+	errStopping     = errors.New("the edge stops")
+)
 
 // downloader is who downloads something.
 type downloader struct {
@@ -50,8 +55,8 @@ func (s *Server) original(w http.ResponseWriter, r *http.Request, x *exchange, p
 			return sentFile{}, err
 		}
 		return sentFile{name: file.Name, kind: file.Type, tag: file.File, File: download.File{Size: file.Bytes,
-			From: func(_ context.Context, offset int64) iter.Seq2[download.Piece, error] {
-				return s.chunksOf(x, who, originalBytes{photo, file.File, file.Bytes}, offset)
+			From: func(_ context.Context, offset, end int64) iter.Seq2[download.Piece, error] {
+				return s.chunksOf(x, who, originalBytes{photo, file.File}, offset, end)
 			}}}, nil
 	})
 }
@@ -60,27 +65,27 @@ func (s *Server) original(w http.ResponseWriter, r *http.Request, x *exchange, p
 type originalBytes struct {
 	photo int64
 	file  string
-	size  int64
 }
 
-// chunksOf are the pieces of an original, from a place on.
-func (s *Server) chunksOf(x *exchange, who downloader, of originalBytes, offset int64,
+// chunksOf are the pieces of an original from a place to another.
+func (s *Server) chunksOf(x *exchange, who downloader, of originalBytes, offset, end int64,
 ) iter.Seq2[download.Piece, error] {
 	return func(yield func(download.Piece, error) bool) {
-		for ; offset < of.size; offset += wire.MaxChunk {
-			at := offset
+		for ; offset < end; offset += wire.MaxChunk {
+			at, size := offset, min(wire.MaxChunk, end-offset)
 			fetch := func(ctx context.Context) ([]byte, error) {
 				if !who.allowed() {
 					return nil, errSessionEnded
 				}
 				reply, err := s.askOriginal(ctx, x, wire.OriginalSubject(wire.OriginalChunk, who.user, of.photo),
-					nats.Header{wire.HeaderFile: {of.file}, wire.HeaderOffset: {strconv.FormatInt(at, 10)}})
+					nats.Header{wire.HeaderFile: {of.file}, wire.HeaderOffset: {strconv.FormatInt(at, 10)},
+						wire.HeaderLength: {strconv.FormatInt(size, 10)}})
 				if err != nil {
 					return nil, err
 				}
 				return reply.Data, nil
 			}
-			if !yield(download.Piece{Size: int(min(wire.MaxChunk, of.size-at)), Fetch: fetch}, nil) {
+			if !yield(download.Piece{Size: int(size), Fetch: fetch}, nil) {
 				return
 			}
 		}
@@ -135,7 +140,7 @@ func (s *Server) tryDownload(
 	case hasBody(r):
 		return errBody
 	}
-	who := downloader{allowed: func() bool { return true }, slot: s.addressSlot(r)}
+	slots, who := s.slots, downloader{allowed: func() bool { return true }, slot: s.addressSlot(r)}
 	if own {
 		user, err := s.owner(w, r)
 		if errors.Is(err, errSignedOut) {
@@ -145,18 +150,24 @@ func (s *Server) tryDownload(
 		if err != nil {
 			return err
 		}
-		who = downloader{user: user, allowed: s.stillSignedIn(r), slot: "user " + strconv.FormatInt(user, 10)}
+		slots, who = s.ownSlots, downloader{user: user, allowed: s.stillSignedIn(r), slot: "user " + strconv.FormatInt(user, 10)}
 	}
-	release, ok := s.slots.Take(who.slot)
+	ctx, release, ok := slots.Take(r.Context(), who.slot)
 	if !ok {
 		return fmt.Errorf("%w: too many downloads at once", wire.ErrBusy)
 	}
 	defer release()
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	defer context.AfterFunc(s.downloading, func() { cut(errStopping) })()
+	if s.downloading.Err() != nil {
+		return fmt.Errorf("%w: %w", wire.ErrBusy, errStopping)
+	}
 	file, err := find(who)
 	if err != nil {
 		return err
 	}
-	s.sendFile(w, r, x, file)
+	s.sendFile(ctx, w, r, x, file)
 	return nil
 }
 
@@ -189,49 +200,6 @@ func (s *Server) addressSlot(r *http.Request) string {
 		return ""
 	}
 	return "address " + network(from.Addr()).String()
-}
-
-// sendFile answers with a file, or a part of it. When the rest cannot be had, it cuts the connection.
-func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, x *exchange, file sentFile) {
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // else it would end the request
-	h := w.Header()
-	s.secureFields(h)
-	h.Set("Content-Type", file.kind)
-	h.Set("Content-Disposition", disposition(file.name))
-	h.Set("Etag", `"`+file.tag+`"`)
-	x.tier = tierRender
-	content := file.Open(r.Context())
-	defer content.Close()
-	out := &fileWriter{ResponseWriter: w, control: control, x: x}
-	http.ServeContent(out, r, "", time.Time{}, content)
-	if x.cut = errors.Join(content.Err(), out.err); x.cut != nil {
-		s.log.Debug("download cut", "request", x.number.String(), "err", x.cut)
-		x.unfinished = true
-	}
-}
-
-// fileWriter gives each part of a body its own deadline, and notes the status.
-type fileWriter struct {
-	http.ResponseWriter
-	control *http.ResponseController
-	x       *exchange
-	err     error
-}
-
-func (w *fileWriter) WriteHeader(status int) {
-	w.x.status = status
-	w.x.writeHeaders(w.Header())
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *fileWriter) Write(p []byte) (n int, err error) {
-	if err = w.control.SetWriteDeadline(time.Now().Add(writeTimeoutOf(len(p)))); err == nil {
-		n, err = w.ResponseWriter.Write(p)
-	}
-	w.x.bytes += n
-	w.err = err
-	return n, err
 }
 
 // disposition is the value of Content-Disposition for a file (RFC 6266): its name as it is, and one of ASCII for

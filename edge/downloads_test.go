@@ -2,11 +2,11 @@ package edge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,6 +25,7 @@ type originals struct {
 	data []byte
 	gone bool // after the first chunk
 	file string
+	sent int // bytes that edges asked for
 }
 
 func (o *originals) serve(t *testing.T, url string) {
@@ -69,7 +70,12 @@ func (o *originals) answer(m *nats.Msg) ([]byte, error) {
 	if o.gone && at > 0 {
 		return nil, wire.ErrNotFound
 	}
-	return data[at:min(len(data), at+wire.MaxChunk)], nil
+	length, err := strconv.Atoi(m.Header.Get(wire.HeaderLength))
+	if err != nil || length > wire.MaxChunk {
+		return nil, errors.Join(err, wire.ErrBadRequest)
+	}
+	o.sent += length
+	return data[at:min(len(data), at+length)], nil
 }
 
 // TestOriginals: a visitor gets an original, whole and in parts, and its owner gets every byte.
@@ -132,20 +138,20 @@ func TestOriginals(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.ranges, got.header.Get("Content-Range"), want)
 		}
 	}
-	several := s.request(e, http.MethodGet, own, nil, "Range", fmt.Sprintf("bytes=0-9,%d-%d", end-9, end))
-	_, parameters, err := mime.ParseMediaType(several.header.Get("Content-Type"))
-	if err != nil || several.status != 206 {
-		t.Fatalf("two ranges: %d, %v", several.status, err)
+	store.mu.Lock()
+	store.sent = 0
+	store.mu.Unlock()
+	if got := s.request(e, http.MethodGet, own, nil, "Range", "bytes=5-5"); got.body != string(data[5:6]) {
+		t.Errorf("a byte: %q", got.body)
 	}
-	parts := multipart.NewReader(strings.NewReader(several.body), parameters["boundary"])
-	for _, want := range [][]byte{data[:10], data[end-9:]} {
-		part, err := parts.NextPart()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := io.ReadAll(part); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("a part is %x, %v", got, err)
-		}
+	store.mu.Lock()
+	if store.sent != 1 {
+		t.Errorf("for one byte %d were fetched", store.sent)
+	}
+	store.mu.Unlock()
+	several := s.request(e, http.MethodGet, own, nil, "Range", fmt.Sprintf("bytes=0-9,%d-%d", end-9, end))
+	if several.status != http.StatusOK || several.body != string(data) {
+		t.Errorf("two ranges: %d, %d bytes", several.status, len(several.body))
 	}
 	if got := s.request(e, http.MethodGet, own, nil, "If-None-Match", `"abc"`); got.status != http.StatusNotModified {
 		t.Errorf("a file that the visitor has: %d", got.status)
@@ -218,5 +224,65 @@ func TestOriginalEndsWithSession(t *testing.T) {
 	}
 	if n, err := io.Copy(io.Discard, resp.Body); err == nil || n >= int64(len(data)) {
 		t.Errorf("%d bytes came afterwards, %v", n, err)
+	}
+}
+
+// TestOriginalEndsWithEdge: an edge that stops ends downloads at once, whose clients go on at another edge; one whose
+// client does not read, too.
+func TestOriginalEndsWithEdge(t *testing.T) {
+	t.Parallel()
+	s := newUploadSite(t)
+	data := bytes.Repeat([]byte("0123456789"), 40*wire.MaxChunk/10)
+	store := &originals{data: data, file: "abc"}
+	store.serve(t, s.server.URL())
+	e, err := New(Config{Addr: "127.0.0.1:0", NATS: s.signIn(), Logger: s.log()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(running) }()
+	eventually(t, "the edge is ready", func() bool { return e.Ready() == nil })
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.Addr()+"/photo/7/original", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if err := <-ended; err != nil { // the download, whose client reads nothing, must not keep it
+		t.Errorf("the edge does not stop: %v", err)
+	}
+	if n, err := io.Copy(io.Discard, resp.Body); err == nil || n >= int64(len(data)) {
+		t.Errorf("%d bytes came afterwards, %v", n, err)
+	}
+}
+
+// TestOthersLeaveOwnersSlots: downloads of others, however many, leave owners theirs.
+func TestOthersLeaveOwnersSlots(t *testing.T) {
+	t.Parallel()
+	s := newUploadSite(t)
+	store := &originals{data: []byte("original"), file: "abc"}
+	store.serve(t, s.server.URL())
+	e := s.edges[0]
+	for range mostDownloads {
+		if _, release, ok := e.slots.Take(t.Context(), ""); ok {
+			defer release()
+		}
+	}
+	if got := get(t, e, "/photo/7/original"); got.status != http.StatusServiceUnavailable {
+		t.Errorf("one download more of others: %d", got.status)
+	}
+	if got := s.request(e, http.MethodGet, "/me/photos/7/original", nil); got.status != http.StatusOK {
+		t.Errorf("an owner: %d", got.status)
 	}
 }

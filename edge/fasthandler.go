@@ -17,19 +17,15 @@ import (
 // ServeFast answers fast requests with the same header fields and bodies as ServeHTTP.
 func (s *Server) ServeFast(w fastpath.Responder, r *fastpath.Request) (fastpath.Reason, error) {
 	x := exchange{start: time.Now()}
-	ref, err := page.ParsePath(string(r.Target))
-	if err != nil {
-		return fastpath.ReasonNoPage, nil
-	}
-	var buf [64]byte
-	if string(ref.AppendPath(buf[:0])) != string(r.Target) {
-		return fastpath.ReasonSpelling, nil
+	ref, reason := refOf(r)
+	if reason != fastpath.ReasonNone {
+		return reason, nil
 	}
 	x.number, x.kind = s.ids.next(), ref.Kind()
 	x.accept = cache.ParseAccept([]string{string(r.AcceptEncoding)})
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
-	err = s.answerFast(w, r, &x, variantOf(s.origins, ref, r.Host, x.accept))
+	err := s.answerFast(w, r, &x, variantOf(s.origins, ref, r.Host, x.accept))
 	x.cut = err
 	from := ""
 	if s.cfg.AccessLog != nil {
@@ -37,6 +33,19 @@ func (s *Server) ServeFast(w fastpath.Responder, r *fastpath.Request) (fastpath.
 	}
 	s.finish(&x, http.MethodGet, func() string { return string(r.Target) }, from, "HTTP/1.1")
 	return fastpath.ReasonNone, err
+}
+
+// refOf returns the page that a fast request is for, or why net/http must answer it.
+func refOf(r *fastpath.Request) (page.Ref, fastpath.Reason) {
+	ref, err := page.ParsePath(string(r.Target))
+	if err != nil {
+		return ref, fastpath.ReasonNoPage
+	}
+	var buf [64]byte
+	if string(ref.AppendPath(buf[:0])) != string(r.Target) {
+		return ref, fastpath.ReasonSpelling
+	}
+	return ref, fastpath.ReasonNone
 }
 
 // answerFast answers a request. An error closes the connection: the client has left, or a part of the answer was sent.

@@ -80,6 +80,9 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 		return errMethod
 	}
 	if hasBody(r) {
+		if r.ProtoMajor == 2 { // where a body of another length than announced is an error, which net/http knows when it comes
+			_, _ = r.Body.Read(make([]byte, 1))
+		}
 		return errBody
 	}
 	ref, err := page.ParsePath(r.URL.RequestURI())
@@ -155,7 +158,14 @@ func statusOf(err error) int {
 }
 
 // finish counts and logs an answer, whether of ServeFast or of ServeHTTP. target returns the request's path and query.
+// A panic does not cut the connection: the answer may not be sent yet.
 func (s *Server) finish(x *exchange, method string, target func() string, from, protocol string) {
+	defer func() {
+		if p := recover(); p != nil { // perhaps of what hides secrets in the path, so the path is not logged
+			s.log.Error("panic", "request", x.number.String(), "method", method, "status", x.status, "from", from,
+				"panic", p, "stack", string(debug.Stack()))
+		}
+	}()
 	s.pages.observe(x)
 	s.metrics.answered(x)
 	s.counts.add(x)

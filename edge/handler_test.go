@@ -58,3 +58,19 @@ func TestHandlerPanics(t *testing.T) {
 		}
 	})
 }
+
+// TestFinishPanics: a panic while an answer is logged is logged, and does not reach the connection.
+func TestFinishPanics(t *testing.T) {
+	t.Parallel()
+	onPipes(t, nil, func(e *Server, _ *pipes) {
+		said := testenv.NewOutput()
+		e.log, e.cfg.AccessLog = slog.New(slog.NewTextHandler(said, nil)), slog.New(slog.DiscardHandler)
+		x := &exchange{number: e.ids.next(), status: http.StatusOK}
+		e.finish(x, http.MethodGet, func() string { panic("no target") }, "203.0.113.9:4711", "HTTP/1.1")
+		for _, part := range []string{"no target", x.number.String(), "method=GET", "status=200"} {
+			if !strings.Contains(said.String(), part) {
+				t.Errorf("the log has no %s: %.200s", part, said)
+			}
+		}
+	})
+}

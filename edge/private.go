@@ -132,7 +132,7 @@ func (s *Server) private(
 	if who.twice || who.malformed { // one that is not found now may be found when the bucket was made anew
 		s.clearSession(w, r)
 	}
-	if kind == page.PrivateShares || kind == page.PrivatePhoto {
+	if kind == page.PrivateShares || kind == page.PrivatePhoto || kind == page.PrivateAlbum {
 		who.origin = s.originOf(r.Host) // with which links begin
 	}
 	if takesPasskeys(kind) && !signOut {

@@ -107,3 +107,25 @@ func TestLogged(t *testing.T) {
 		}
 	}
 }
+
+// TestHidden: of a path nothing is logged that may be the token of a link, whatever stands before it.
+func TestHidden(t *testing.T) {
+	t.Parallel()
+	const token = "abcdefghijklmnopqrstuvwxyz"
+	for path, want := range map[string]string{
+		"/s/" + token: "/s/…", "/S/" + token + "/7": "/S/…", "/%53%2f" + token: "/S/…", "//s/x/s/" + token: "//s/…",
+		"/%80%80%80%80%80%80/s/":          "/\x80\x80\x80\x80\x80\x80/s/…", // each would grow by 2 bytes in lower case
+		"/%80%80/s/" + token:              "/\x80\x80/s/…",
+		"/%E1%BA%9E%E2%84%AA/s/" + token:  "/\u1e9e\u212a/s/…", // these would shrink
+		"/%zz/s/" + token:                 "/%zz/s/…",
+		"/photos/s":                       "/photos/s",
+		"/%80":                            "/%80",
+		"/s":                              "/s",
+		"":                                "",
+		"/photos/ansel/albums/7?after=80": "/photos/ansel/albums/7?after=80",
+	} {
+		if got := hidden(path); got != want {
+			t.Errorf("%q: %q, want %q", path, got, want)
+		}
+	}
+}

@@ -73,6 +73,21 @@ func (r *resolver) resolve(from client, x *exchange, ref page.Ref) (*cache.Varia
 	return variant, nil
 }
 
+// near finds the variant that answers a request if the in-process cache has the page, and it is fresh. It sets x.page and
+// x.tier. nil: it is not.
+func (r *resolver) near(x *exchange, ref page.Ref) *cache.Variant {
+	p := r.memory.Get(ref)
+	if p == nil || !r.usable(p, nil, x.start) {
+		return nil
+	}
+	variant, err := r.encoder.Variant(p, x.accept, true)
+	if err != nil {
+		return nil
+	}
+	x.page, x.tier = p, tierMemory
+	return variant
+}
+
 // observe reports to popularity that a fresh page of a cache has answered a request.
 func (r *resolver) observe(x *exchange) {
 	switch x.tier {

@@ -93,8 +93,12 @@ type Server struct {
 
 	uploadBus *renderers
 	files     *upload.Service
-	slots     *download.Slots
-	events    *upload.Events
+	slots     *download.Slots // of what others have
+	ownSlots  *download.Slots
+
+	downloading  context.Context // of all downloads
+	endDownloads context.CancelFunc
+	events       *upload.Events
 
 	counts counts
 	date   dateField
@@ -171,7 +175,9 @@ func newServer(cfg Config) *Server {
 		},
 		uploadBus: newRenderers(cfg.Uploads, clock, m), events: upload.NewEvents(cfg.Uploads),
 	}
-	s.slots = download.NewSlots(mostDownloads, eachDownloads)
+	s.slots = download.NewSlots(mostDownloads, eachDownloads, downloadTurn, time.Now)
+	s.ownSlots = download.NewSlots(mostOwnDownloads, eachDownloads, downloadTurn, time.Now)
+	s.downloading, s.endDownloads = context.WithCancel(context.Background())
 	s.files = upload.New(upload.Config{Ask: s.askUpload, Received: m.uploaded})
 	s.errs = newErrorPages(func(ctx context.Context, ref page.Ref) (*cache.Page, error) {
 		return s.pages.errorPage(ctx, want{ref: ref, number: s.ids.next()})
@@ -241,8 +247,10 @@ func (s *Server) newHTTP() *http.Server {
 		WriteTimeout:                 writeTimeout, // large bodies move it, see writeBody
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               16<<10 - 4096, // net/http adds 4096 bytes to this limit
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100},
-		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // mistakes of clients
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 100, MaxReadFrameSize: fastpath.LargestFrame,
+		},
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // mistakes of clients
 	}
 }
 
@@ -335,7 +343,8 @@ func (s *Server) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StopTimeout)
 	defer cancel()
 	s.fast.Stop()
-	s.events.Stop() // browsers go on at another edge
+	s.events.Stop()  // browsers go on at another edge
+	s.endDownloads() // likewise, with a range
 	err := s.http.Shutdown(ctx)
 	if err == nil {
 		err = s.fast.Wait(ctx)

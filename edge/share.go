@@ -24,6 +24,19 @@ var (
 	robotsShare   = []string{"noindex, nofollow, noarchive"}
 )
 
+// Bounds of guesses at the password of a link in a minute, at all edges together. One visitor who guesses does not keep
+// others out: an address is refused long before the link is.
+const (
+	guessesOfLink   = 100              // by all visitors
+	guessesOfOpener = guessesOfAccount // by one address
+	// opensOfSite bounds those of all links where addresses are not counted. Each costs a renderer 25 ms of hashing,
+	// so they take an eighth of one worker for passwords.
+	opensOfSite = 300
+)
+
+// maxGrants bounds the cookies of a visitor that may have opened a link. A page of another subdomain can plant some.
+const maxGrants = 16
+
 // grantAge is how long a browser keeps the cookie that says that the password of a link was given.
 const grantAge = 30 * 24 * time.Hour
 
@@ -64,35 +77,45 @@ func (s *Server) showShare(
 	if ask.After > 0 { // only one of them counts
 		ask.Before = 0
 	}
-	data, err := ask.Encode()
+	reply, err := s.askShare(r, x, share, ask)
 	if err != nil {
 		return err
 	}
-	msg := &nats.Msg{Subject: wire.SubjectSharePage, Header: s.shareHeader(r, x, share), Data: data}
 	contentType := typeHTML
-	reply, err := x.onBus(func() (*nats.Msg, error) {
-		if share.Width == 0 {
-			return s.pages.renderers.ask(r.Context(), msg, wire.PageDeadline)
-		}
-		msg.Subject, contentType = wire.SubjectSharePicture, typeJPEG
-		return s.pages.renderers.picture(r.Context(), msg)
-	})
-	if err == nil {
-		err = wire.ErrorOf(reply)
-	}
-	if err != nil {
-		return err
+	if share.Width != 0 {
+		contentType = typeJPEG
 	}
 	s.sendPrivate(w, r, x, reply.Data, contentType, status)
 	return nil
 }
 
+// askShare asks a renderer for a page or a picture of a share.
+func (s *Server) askShare(r *http.Request, x *exchange, share page.Share, ask wire.ShareRequest) (*nats.Msg, error) {
+	data, err := ask.Encode()
+	if err != nil {
+		return nil, err
+	}
+	msg := &nats.Msg{Subject: wire.SubjectSharePage, Header: s.shareHeader(r, x, share), Data: data}
+	reply, err := x.onBus(func() (*nats.Msg, error) {
+		if share.Width == 0 {
+			return s.pages.renderers.ask(r.Context(), msg, wire.PageDeadline)
+		}
+		msg.Subject = wire.SubjectSharePicture
+		return s.pages.renderers.picture(r.Context(), msg)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return reply, wire.ErrorOf(reply)
+}
+
 // shareHeader is the header of a request about a share.
 func (s *Server) shareHeader(r *http.Request, x *exchange, share page.Share) nats.Header {
 	header := nats.Header{wire.HeaderRequest: {x.number.String()}, wire.HeaderShare: {share.ID()}}
-	grant, count := session.Token(r.Header["Cookie"], grantCookie(s.secureFor(r)))
-	if count == 1 && wire.ValidKey(grant) {
-		header.Set(wire.HeaderGrant, grant)
+	for _, grant := range session.Values(r.Header["Cookie"], grantCookie(s.secureFor(r)), maxGrants) {
+		if wire.ValidKey(grant) {
+			header.Add(wire.HeaderGrant, grant)
+		}
 	}
 	return header
 }
@@ -115,7 +138,11 @@ func (s *Server) openShare(w http.ResponseWriter, r *http.Request, x *exchange, 
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	bounds, err := s.shareBounds(share, r.RemoteAddr)
+	// A token that somebody makes up costs a row that is not found: nothing is counted or hashed for it.
+	if _, err := s.askShare(r, x, share, wire.ShareRequest{Exists: true}); err != nil {
+		return err
+	}
+	bounds, err := shareBounds(share, r.RemoteAddr, s.cfg.AddressGuesses)
 	if err != nil {
 		return err
 	}
@@ -155,11 +182,19 @@ func (s *Server) openShare(w http.ResponseWriter, r *http.Request, x *exchange, 
 	return nil
 }
 
-// shareBounds lists what a guess of the password of a link counts for: the link, and the visitor's address where
-// addresses are counted.
-func (s *Server) shareBounds(share page.Share, remoteAddr string) ([]guessBound, error) {
-	bounds, err := addressBound(nil, remoteAddr, s.cfg.AddressGuesses)
-	return append(bounds, guessBound{"share " + share.ID(), guessesOfAccount}), err
+// shareBounds lists what a guess of the password of a link counts for, in the order in which it is counted: the
+// visitor's address, that address at the link, and the link; where addresses are not counted, the link and the site.
+// remoteAddr and addressLimit are as in guessBounds.
+func shareBounds(share page.Share, remoteAddr string, addressLimit int) ([]guessBound, error) {
+	link := guessBound{"share " + share.ID(), guessesOfLink}
+	if addressLimit <= 0 {
+		return []guessBound{link, {"site share", opensOfSite}}, nil
+	}
+	bounds, err := addressBound(nil, remoteAddr, addressLimit)
+	if err != nil {
+		return nil, err
+	}
+	return append(bounds, guessBound{link.what + " " + bounds[0].what, guessesOfOpener}, link), nil
 }
 
 // hidden replaces in a path what follows "/s/", in whatever spelling, because it is or may be the token of a link.
@@ -168,9 +203,10 @@ func hidden(path string) string {
 	if err != nil {
 		plain = path
 	}
-	at := strings.Index(strings.ToLower(plain), page.PathShares)
-	if at < 0 {
-		return path
+	for end := len(page.PathShares); end <= len(plain); end++ {
+		if strings.EqualFold(plain[end-len(page.PathShares):end], page.PathShares) {
+			return plain[:end] + "…"
+		}
 	}
-	return plain[:at+len(page.PathShares)] + "…"
+	return path
 }

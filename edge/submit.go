@@ -50,8 +50,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 	}
 	if wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-		ask := wire.PrivateRequest{Key: key, Next: form.Get("next"), Wait: wait,
-			Values: url.Values{"name": {form.Get("name")}, "email": {form.Get("email")}, "token": {form.Get("token")}}}
+		ask := wire.PrivateRequest{Key: key, Next: form.Get("next"), Wait: wait, Values: shownAgain(form)}
 		return s.show(w, r, x, kind, who, ask, http.StatusTooManyRequests)
 	}
 	if kind == page.PrivateTokens {
@@ -84,15 +83,26 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 		s.leave(w, r, x, who, receipt)
 		return nil
 	}
-	if wantsJSON(r) {
-		return s.sendChanged(w, r, x, changed)
-	}
 	if kind == page.PrivateAlbums || kind == page.PrivateAlbum {
+		if wantsJSON(r) {
+			return s.sendChanged(w, r, x, changed)
+		}
 		s.seeOther(w, x, afterAlbum(kind, form, changed))
 		return nil
 	}
 	s.seeOther(w, x, afterwards(kind, who, form, after))
 	return nil
+}
+
+// shownAgain are the fields of a form that the page shows again which refuses it.
+func shownAgain(form url.Values) url.Values {
+	values := url.Values{}
+	for _, name := range [...]string{"name", "email", "token", "photo", "album", "days"} {
+		if form.Has(name) {
+			values.Set(name, form.Get(name))
+		}
+	}
+	return values
 }
 
 // actionOf is the action of a form on a page; false if the page has none.

@@ -49,7 +49,7 @@ type zipMaker struct {
 }
 
 // from yields the pieces of the zip file from a place on.
-func (z *zipMaker) from(ctx context.Context, offset int64) iter.Seq2[download.Piece, error] {
+func (z *zipMaker) from(ctx context.Context, offset, _ int64) iter.Seq2[download.Piece, error] {
 	return func(yield func(download.Piece, error) bool) {
 		end := z.file.End
 		if offset < end.Local && !z.files(ctx, offset, yield) {
@@ -115,7 +115,7 @@ func (z *zipMaker) files(ctx context.Context, offset int64, yield func(download.
 // content yields the bytes of a file in the zip file, from a place on.
 func (z *zipMaker) content(file *wire.PlannedFile, offset int64) iter.Seq2[download.Piece, error] {
 	if file.Photo != 0 {
-		return z.chunksOf(z.x, z.who, originalBytes{file.Photo, file.File, file.Bytes}, offset)
+		return z.chunksOf(z.x, z.who, originalBytes{file.Photo, file.File}, offset, file.Bytes)
 	}
 	return func(yield func(download.Piece, error) bool) {
 		for size := file.Bytes; offset < size; {

@@ -48,8 +48,8 @@ func TestTokenSaysWhatIsGone(t *testing.T) {
 	if got := get(t, e, photos[199].Path(), "Cookie", "theme=dark"); got.status != 404 || got.tier() != "near" {
 		t.Fatalf("status %d from %s: there is no copy to be replaced", got.status, got.tier())
 	}
-	if got := get(t, e, picture.Path(), "Cookie", cookie([]wire.Change{{Scope: "user.ansel", Version: 6}})); got.tier() !=
-		"near" {
+	edited := cookie([]wire.Change{{Scope: "user.ansel", Version: 6}})
+	if got := get(t, e, picture.Path(), "Cookie", edited); got.tier() != "near" {
 		t.Errorf("the picture, after an edit, from %s", got.tier())
 	}
 	s.mu.Lock()

@@ -210,7 +210,8 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivateAlbums:
 		return []string{"do", "title", "description", "parent", "album", "photos", "before"}
 	case page.PrivateAlbum:
-		return []string{"id", "do", "title", "description", "parent", "photos", "at", "after", "before"}
+		return []string{"id", "do", "title", "description", "parent", "visibility", "photos", "at", "after",
+			"before"}
 	case page.PrivateShares:
 		return []string{"photo", "album", "name", "password", "days", "end", "before"}
 	case page.PrivateTakeout:

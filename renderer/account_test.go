@@ -225,7 +225,7 @@ func TestPrivatePages(t *testing.T) {
 		}
 		ask := func(user string) *nats.Msg {
 			data, err := wire.PrivateRequest{Key: "the-key", Wait: time.Second,
-				Values: url.Values{"id": {"7"}, "width": {"320"}}}.Encode()
+				Values: url.Values{"id": {"1"}, "width": {"320"}}}.Encode()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -24,7 +24,8 @@ const actionTimeout = 5 * time.Second
 // alone, and no answer is used twice.
 type action struct {
 	run     actionFunc
-	dropped bool // it changes nothing, and is dropped when its visitor has left
+	dropped bool   // it changes nothing, and is dropped when its visitor has left
+	link    string // the page.Share.ID of the link by which its visitor came; "": none
 }
 
 // actionFunc does what was asked.

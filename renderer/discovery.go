@@ -19,6 +19,7 @@ import (
 const (
 	pendingMessages = 4096
 	pendingBytes    = 4 << 20
+	pendingChunks   = chunkQueue * wire.MaxChunk // of chunks of uploads
 )
 
 // endpoint is a kind of page, public or private, or an action: its subjects, how to parse a request, which pool answers
@@ -29,6 +30,7 @@ type endpoint struct {
 	pool     *pool
 	parse    func(*nats.Msg) (parsed, error)
 	bus      *nats.Conn // by which requests come and replies go; nil: as most
+	pending  int        // bytes that a subscription holds before its handler has run; 0: pendingBytes
 	stats    stats
 }
 
@@ -68,8 +70,11 @@ func endpoints(pages, searches, sitemaps, files, changes, passwords, privates, o
 func (s *Service) join() error {
 	for _, e := range s.endpoints {
 		for _, subject := range e.subjects {
-			err := s.requests.add(cmp.Or(e.bus, s.nc).QueueSubscribe(subject, wire.QueueRenderer,
-				func(m *nats.Msg) { s.receive(e, m) }))
+			sub, err := cmp.Or(e.bus, s.nc).QueueSubscribe(subject, wire.QueueRenderer,
+				func(m *nats.Msg) { s.receive(e, m) })
+			if err = s.requests.add(sub, err); err == nil && e.pending > 0 {
+				err = sub.SetPendingLimits(pendingMessages, e.pending)
+			}
 			if err != nil {
 				return fmt.Errorf("subscribe to %s: %w", subject, err)
 			}

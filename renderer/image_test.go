@@ -79,7 +79,13 @@ func (st *site) ingest(t testing.TB, width, height int) pictures.Image {
 // forget removes a stored derivative.
 func forget(t testing.TB, path, id string, width int) {
 	t.Helper()
-	if err := os.Remove(filepath.Join(path, id[:2], pictures.DerivativeName(id, width))); err != nil {
+	removeFile(t, path, id, fmt.Sprintf(".%d.jpg", width))
+}
+
+// removeFile removes a file of an image, whose name is the id and an ending.
+func removeFile(t testing.TB, path, id, ending string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(path, id[:2], id+ending)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -45,6 +45,14 @@ type work struct {
 // mayBeDropped reports whether the request need not be answered when its visitor has left.
 func (j *job) mayBeDropped() bool { return j.action == nil || j.action.dropped }
 
+// link names the link that shows what was asked for; "": none does.
+func (j *job) link() string {
+	if j.action == nil {
+		return ""
+	}
+	return j.action.link
+}
+
 // same reports whether one answer serves both jobs. It never does for actions.
 func (j *job) same(other *job) bool {
 	return j == other || j.action == nil && other.action == nil && j.ref == other.ref

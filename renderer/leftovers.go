@@ -35,8 +35,8 @@ type leftover struct {
 
 // leftovers lists what changes leave: sessions end whose account was closed or deleted or has a new password, rows of
 // deleted accounts are deleted, photos are deleted that were in a bin for long, files that no photo shows any more are
-// removed, edges are asked what they know, derivatives are made that a renderer owes, uploads are removed that were
-// given up, and zip files are prepared.
+// removed, edges are asked what they know, derivatives are made that a renderer owes, images of before blurs get
+// theirs, uploads are removed that were given up, and zip files are prepared.
 func (s *Service) leftovers() []leftover {
 	var last int64 // the user whose rows were deleted last
 	return []leftover{
@@ -60,6 +60,7 @@ func (s *Service) leftovers() []leftover {
 		}},
 		{name: "edges", every: leftoversEvery, step: s.askEdges},
 		{name: "pictures", every: leftoversEvery, step: s.takeDue},
+		{name: "blurs", every: forgetEvery, step: s.fillBlurs()},
 		{name: "uploads", every: forgetEvery, step: s.sweepUploads},
 		{name: "receipts", every: forgetEvery, step: func(ctx context.Context) (bool, error) {
 			return false, s.store.ForgetDeletions(ctx, wire.ReceiptAge)

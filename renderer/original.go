@@ -27,6 +27,7 @@ type originalRequest struct {
 	user, photo int64
 	file        string // of a chunk, as the edge knows it
 	offset      int64
+	length      int64 // bytes that are wanted
 }
 
 // originalEndpoints lists the requests for originals.
@@ -50,6 +51,13 @@ func originalEndpoints(bus *nats.Conn, workers *pool) []*endpoint {
 						return parsed{}, wrong(wire.HeaderOffset, "is no place in a file: give a number of bytes")
 					}
 				}
+				r.length = wire.MaxChunk
+				if text := m.Header.Get(wire.HeaderLength); text != "" {
+					r.length, err = strconv.ParseInt(text, 10, 64)
+					if err != nil || r.length < 1 || r.length > wire.MaxChunk {
+						return parsed{}, wrong(wire.HeaderLength, "is no number of bytes from 1 to %d", wire.MaxChunk)
+					}
+				}
 				return parsed{limit: wire.PageDeadline, action: &action{
 					run: func(ctx context.Context, d *actionRun) (*outcome, error) { return e.run(ctx, d, r) },
 				}}, nil
@@ -58,10 +66,6 @@ func originalEndpoints(bus *nats.Conn, workers *pool) []*endpoint {
 	}
 	return all
 }
-
-// sharedSuffix is what the name of the form for others has behind the original's id. Another way to make that form
-// needs another suffix: it names bytes.
-const sharedSuffix = "-shared1"
 
 // openOriginal opens what a requester may have of a photo. The caller closes it.
 func (d *actionRun) openOriginal(ctx context.Context, r originalRequest) (*openedOriginal, error) {
@@ -80,8 +84,8 @@ func (d *actionRun) openOriginal(ctx context.Context, r originalRequest) (*opene
 	}
 	o.size = o.original.Size
 	if r.user == 0 {
-		o.name += sharedSuffix
-		if o.shared, err = d.shared.of(ctx, row.Image, o.original); err != nil {
+		o.name = d.shared.name(row.Image)
+		if o.shared, err = d.shared.of(row.Image, o.original); err != nil {
 			return nil, errors.Join(err, o.original.Close())
 		}
 		o.size = o.shared.Size
@@ -130,7 +134,7 @@ func originalChunk(ctx context.Context, d *actionRun, r originalRequest) (*outco
 		return nil, wrong(wire.HeaderOffset, "is behind the end of the file, which has %d bytes", o.size)
 	}
 	buf := d.chunkBuffers.Get().(*[wire.MaxChunk]byte)
-	data := buf[:min(wire.MaxChunk, o.size-r.offset)]
+	data := buf[:min(r.length, o.size-r.offset)]
 	n, err := o.ReadAt(data, r.offset)
 	if err != nil && !(errors.Is(err, io.EOF) && n == len(data)) {
 		d.chunkBuffers.Put(buf)

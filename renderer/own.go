@@ -56,7 +56,7 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	all.note(problem)
 	edit.Private, edit.Unlisted, problem = a.form.visibility()
 	all.note(problem)
-	rights, problem := a.form.rights()
+	edit.Rights, problem = a.form.rights()
 	all.note(problem)
 	if err := all.asError(); err != nil {
 		return nil, err
@@ -65,11 +65,6 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		return d.store.EditOwnPhoto(ctx, a.key, a.user, id, edit)
 	})
-	if err == nil && rights != (store.RightsEdit{}) {
-		var more []store.Change
-		more, err = d.changeRights(ctx, a.key, a.user, []int64{id}, rights)
-		changes = newest(changes, more)
-	}
 	if err != nil {
 		return nil, err
 	}

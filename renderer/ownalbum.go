@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -142,7 +143,7 @@ func changeAlbum(ctx context.Context, d *actionRun, a attempt) (*outcome, error)
 	if err != nil {
 		return nil, err
 	}
-	change, err := a.form.albumChange(d.store, a, id)
+	change, err := a.form.albumChange(d, a, id)
 	if err != nil {
 		return nil, err
 	}
@@ -154,15 +155,25 @@ func changeAlbum(ctx context.Context, d *actionRun, a attempt) (*outcome, error)
 }
 
 // albumChange reads what is to be done to an album.
-func (f form) albumChange(rows *store.Store, a attempt, id int64) (
+func (f form) albumChange(d *actionRun, a attempt, id int64) (
 	func(context.Context) ([]store.Change, error), error,
 ) {
+	rows := d.store
 	switch do := f["do"]; do {
 	case "save":
 		edit, err := f.albumEdit()
 		return func(ctx context.Context) ([]store.Change, error) {
 			return rows.EditOwnAlbum(ctx, a.key, a.user, id, edit)
 		}, err
+	case "show":
+		private, unlisted, problem := f.visibility()
+		if problem != nil || private == nil {
+			return nil, cmp.Or(problem, wrong("visibility", "is missing: choose one"))
+		}
+		unlist, link := unlisted != nil && *unlisted, d.newLink()
+		return func(ctx context.Context) ([]store.Change, error) {
+			return rows.ShowOwnAlbum(ctx, a.key, a.user, id, *private, unlist, link)
+		}, nil
 	case "delete":
 		return func(ctx context.Context) ([]store.Change, error) {
 			return rows.DeleteOwnAlbum(ctx, a.key, a.user, id)
@@ -232,8 +243,11 @@ func (f form) albumMove() (move store.AlbumMove, n int64, problem *wire.InputErr
 	return move, 0, wrong(formField, "Choose what to do: press one of the buttons")
 }
 
-// maxAlbumLabel bounds the label of an album, in characters: two titles with " / " between them.
-const maxAlbumLabel = 2*maxTitle + 3
+// albumSeparator is between the titles in the label of an album that is in another one.
+const albumSeparator = " / "
+
+// maxAlbumLabel bounds the label of an album, in characters.
+const maxAlbumLabel = 2*maxTitle + len(albumSeparator)
 
 // albumTitle reads the title of an album; nil when the field was not given.
 func (f form) albumTitle(name string) (*string, *wire.InputError) {

@@ -27,12 +27,19 @@ func (d *actionRun) addAlbumsTo(ctx context.Context, p *templates.PrivatePage, v
 			return err
 		}
 		d.maker.showOwnAlbum(p, row)
-	case page.PrivatePhotos:
+		if row.Link != nil {
+			f.Values["visibility"], p.Album.Link = "unlisted", d.address(row.Link, v.origin)
+		}
+		if err := d.addLinksTo(ctx, p, v); err != nil {
+			return err
+		}
+	case page.PrivatePhotos, page.PrivateUpload:
 	default:
 		return nil
 	}
 	p.AlbumNames, err = fromRows(ctx, d, func(ctx context.Context) ([]string, error) {
-		return d.store.OwnAlbumNames(ctx, v.user, p.Kind != page.PrivatePhotos)
+		outer := p.Kind == page.PrivateAlbums || p.Kind == page.PrivateAlbum
+		return d.store.OwnAlbumNames(ctx, v.user, outer)
 	})
 	return err
 }
@@ -69,6 +76,10 @@ func (p *Pages) showOwnAlbum(view *templates.PrivatePage, row *store.OwnAlbumPag
 		Place: int(row.Place), Previous: row.Previous, Next: row.Next, HasCover: row.CoverPhoto != 0,
 		Inside: p.coverCards(row.Inside)}
 	f := &view.Form
+	f.Values["visibility"] = "public"
+	if row.Private {
+		f.Values["visibility"] = "private"
+	}
 	view.Photos = p.ownCards(row.Photos, f.Values["photos"])
 	for i := range view.Photos {
 		view.Photos[i].Cover = view.Photos[i].ID == row.CoverPhoto
@@ -83,7 +94,7 @@ func (p *Pages) ownAlbumCards(rows []store.OwnAlbum) []templates.OwnAlbumCard {
 	cards := make([]templates.OwnAlbumCard, len(rows))
 	for i, row := range rows {
 		cards[i] = p.coverCards([]store.Cover{row.Cover})[0]
-		cards[i].Inside = p.coverCards(row.Inside)
+		cards[i].Inside, cards[i].Private = p.coverCards(row.Inside), row.Private
 	}
 	return cards
 }

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// ownFileWorkers read stored pictures for visitors who may see more than others do. Each waits for the disk, and
-	// holds one file, 1 MiB at most.
+	// ownFileWorkers read stored pictures for people who may see more of their own than others do. Each waits for the
+	// disk, and holds one file, 1 MiB at most.
 	ownFileWorkers = 4
 	// ownFileQueue lets ten people open a page of 48 such pictures at the same moment.
 	ownFileQueue = 10 * 48
@@ -27,8 +27,8 @@ const (
 // findImage reads which original a visitor may see: its id in the picture store, or wire.ErrNotFound.
 type findImage func(ctx context.Context, d *actionRun) (string, error)
 
-// privatePicture is a request for a picture that not everybody may see, in one of page.Widths. Its pool is that of
-// ownFiles: what is not stored is made by a picture worker, so private pages wait for no original that is decoded.
+// privatePicture is a request for a picture that not everybody may see, in one of page.Widths. Its pool is one of
+// privateFiles: what is not stored is made by a picture worker, so private pages wait for no original that is decoded.
 func privatePicture(width int, find findImage) (parsed, error) {
 	if !slices.Contains(page.Widths(), width) {
 		return parsed{}, wrong("width", "is none of those in which pictures are served")
@@ -76,14 +76,17 @@ func (d *actionRun) privatePicture(ctx context.Context, width int, find findImag
 	})}, nil
 }
 
-// answerOwnFiles is a turn of a worker of ownFiles. It reads a stored derivative, or passes the request on.
-func (s *Service) answerOwnFiles(ctx context.Context, jobs []*job) {
-	s.passOnMissing(ctx, jobs, func(ctx context.Context, jobs []*job) (missing []*job) {
-		for _, g := range s.begin(s.ownFiles, jobs) {
-			if !s.answerAction(ctx, g[0], pictures.Stored) {
-				missing = append(missing, g[0])
+// privateFiles returns a pool for such requests. Its workers read stored derivatives, and pass other requests on.
+func (s *Service) privateFiles(name string, workers, queue int, queued func(int)) (p *pool) {
+	p = newPool(name, workers, queue, 1, queued, func(ctx context.Context, jobs []*job) {
+		s.passOnMissing(ctx, jobs, func(ctx context.Context, jobs []*job) (missing []*job) {
+			for _, g := range s.begin(p, jobs) {
+				if !s.answerAction(ctx, g[0], pictures.Stored) {
+					missing = append(missing, g[0])
+				}
 			}
-		}
-		return missing
+			return missing
+		})
 	})
+	return p
 }

@@ -1,7 +1,6 @@
 package renderer
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -43,15 +42,6 @@ func (f form) showRights(r store.Rights) {
 	if r.Downloadable {
 		f["download"] = "everybody"
 	}
-}
-
-// changeRights sets what others may do with photos of one's own.
-func (d *actionRun) changeRights(ctx context.Context, key string, user int64, ids []int64, edit store.RightsEdit) (
-	[]store.Change, error,
-) {
-	return fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
-		return d.store.ChangeOwnRights(ctx, rightsKey(key), user, ids, edit)
-	})
 }
 
 // What the buttons do to the rights of the photos that were chosen.

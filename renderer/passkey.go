@@ -31,8 +31,10 @@ func (s *Service) readKey(ctx context.Context) error {
 	if s.maker.keys, err = picturekey.New(key); err != nil {
 		return err
 	}
-	s.links, err = sharelink.New(key)
-	return err
+	if s.links, err = sharelink.New(key); err != nil {
+		return err
+	}
+	return s.shared.setKey(key)
 }
 
 // place is where and when a visitor takes a step of a ceremony.

@@ -46,6 +46,7 @@ type pool struct {
 	prompt  bool                          // the queue is bounded by the time in it, not by limit, see room
 	ordered bool                          // the oldest request goes first in an overload, too
 	alone   bool                          // a worker takes only requests for one page at a time
+	perLink int                           // requests of visitors of one link that may wait; 0: as many as limit says
 
 	mu      sync.Mutex
 	arrived sync.Cond
@@ -103,7 +104,7 @@ func (p *pool) put(j *job) *job {
 		p.relaxed = true
 	}
 	switch {
-	case p.closed:
+	case p.closed, p.perLink > 0 && p.waitingOf(j.link()) >= p.perLink:
 		return j
 	case len(p.waiting) == 0:
 		p.since = j.arrived
@@ -135,6 +136,19 @@ func (p *pool) room(now time.Time) int {
 		wait = overloadWait
 	}
 	return min(max(p.limit, p.answered(wait)), restartQueue)
+}
+
+// waitingOf is how many visitors of a link wait; 0 for "", which is no link. p.mu is held.
+func (p *pool) waitingOf(link string) (n int) {
+	if link == "" {
+		return 0
+	}
+	for _, j := range p.waiting {
+		if j.link() == link {
+			n++
+		}
+	}
+	return n
 }
 
 // answered is how many requests the workers answer within the time d at their recent rate. p.mu is held.

@@ -366,3 +366,35 @@ func TestPicturesShareRowsAndNoDecoding(t *testing.T) {
 		}
 	}
 }
+
+// TestPoolPerLink: visitors of one link leave room to those of another, and to all else.
+func TestPoolPerLink(t *testing.T) {
+	t.Parallel()
+	p, turns, _ := heldPool(t, 3, 1)
+	p.perLink = 2
+	by := func(link string) *job {
+		return &job{request: request{action: &action{link: link}, arrived: time.Now()}}
+	}
+	p.put(by("one"))
+	<-turns // the worker is busy: what comes now waits
+	for i := range 2 {
+		if excess := p.put(by("one")); excess != nil {
+			t.Errorf("visitor %d is refused", i)
+		}
+	}
+	if third := by("one"); p.put(third) != third {
+		t.Error("one link has the whole queue")
+	}
+	if excess := p.put(by("another")); excess != nil {
+		t.Error("a visitor of another link is refused")
+	}
+	q, turns, _ := heldPool(t, 3, 1)
+	q.perLink = 2
+	ask(q, page.Home())
+	<-turns
+	for i := range 3 { // owners, and pages of everybody
+		if excess := q.put(by("")); excess != nil {
+			t.Errorf("request %d, by no link, is refused", i)
+		}
+	}
+}

@@ -73,6 +73,7 @@ var notices = map[string]string{
 	wire.NoticeTaken:          "The photos are out of the album. They are still here.",
 	wire.NoticeMoved:          "The order is changed.",
 	wire.NoticeCover:          "The cover is changed.",
+	wire.NoticeAlbumShown:     "Who sees the album is saved.",
 	wire.NoticeAlbumSaved:     "The album is saved.",
 	wire.NoticeAlbumDeleted:   "The album is deleted. Its photos are still here.",
 	wire.NoticeShared:         "The link is made. Whoever has it sees what it leads to.",

@@ -77,9 +77,9 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // pools lists the pools; each stands before the pool that its workers pass requests to.
-func (s *Service) pools() [14]*pool {
-	return [...]*pool{s.pages, s.searches, s.sitemaps, s.files, s.ownFiles, s.images, s.actions, s.passwords,
-		s.privates, s.shares, s.chunks, s.uploading, s.finishes, s.originals}
+func (s *Service) pools() [15]*pool {
+	return [...]*pool{s.pages, s.searches, s.sitemaps, s.files, s.ownFiles, s.shareFiles, s.images, s.actions,
+		s.passwords, s.privates, s.shares, s.chunks, s.uploading, s.finishes, s.originals}
 }
 
 // waitForBus waits until the connection is up, because the server tells the limit of messages. It returns false when

@@ -120,7 +120,7 @@ type Service struct {
 	mailing  sync.WaitGroup      // until the queue has ended
 
 	pages, searches, sitemaps, files, ownFiles, images, actions, passwords, privates *pool
-	shares, chunks, uploading, finishes, originals                                   *pool
+	shares, shareFiles, chunks, uploading, finishes, originals                       *pool
 
 	decoders     decoders
 	shared       *sharedForms
@@ -202,7 +202,8 @@ func New(cfg Config) (*Service, error) {
 	s.sitemaps = newPool("sitemaps", sitemapWorkers, cfg.QueueFactor*sitemapWorkers, maxBatch, queued("sitemaps"),
 		s.guarded(s.answerPages))
 	s.files = newPool("files", fileWorkers, fileQueue, fileBatch, queued("files"), s.answerFiles)
-	s.ownFiles = newPool("own-files", ownFileWorkers, ownFileQueue, 1, queued("own-files"), s.answerOwnFiles)
+	s.ownFiles = s.privateFiles("own-files", ownFileWorkers, ownFileQueue, queued("own-files"))
+	s.shareFiles = s.privateFiles("share-files", shareFileWorkers, shareFileQueue, queued("share-files"))
 	s.images = newPool("pictures", cfg.PictureWorkers, max(cfg.QueueFactor*cfg.PictureWorkers, minPictureQueue),
 		maxBatch, queued("pictures"), s.guarded(s.answerImages))
 	actions := func(name string, workers, queue int) (p *pool) {
@@ -220,7 +221,7 @@ func New(cfg Config) (*Service, error) {
 	s.originals = actions("originals", originalWorkers, originalQueue)
 	s.endpoints = endpoints(s.pages, s.searches, s.sitemaps, s.files, s.actions, s.passwords, s.privates,
 		s.ownFiles)
-	s.endpoints = append(s.endpoints, shareEndpoints(s.shares, s.passwords, s.ownFiles)...)
+	s.endpoints = append(s.endpoints, shareEndpoints(s.shares, s.passwords, s.shareFiles)...)
 	s.endpoints = append(s.endpoints, uploadEndpoints(s.uploads, s.chunks, s.uploading, s.finishes)...)
 	s.endpoints = append(s.endpoints, originalEndpoints(s.uploads, s.originals)...)
 	s.endpoints = append(s.endpoints, takeoutEndpoints(s.uploads, s.originals)...)
@@ -230,6 +231,7 @@ func New(cfg Config) (*Service, error) {
 	s.chunks.patient = nil // they need no Postgres, and much memory
 	s.pages.prompt = true
 	s.images.alone = true
+	s.shares.perLink, s.shareFiles.perLink, s.images.perLink = sharePerLink, shareFilesPerLink, shareImagesPerLink
 	s.chunks.ordered = true
 	s.passwords.ordered = true // edges wait for a reply as long as its place in this queue takes
 	if s.relay, err = newRelay(s); err != nil {
@@ -262,9 +264,9 @@ const (
 const fixedConns = 8 + maxPasswordWorkers + privateWorkers + shareWorkers + uploadWorkers + finishWorkers +
 	originalWorkers + rowConns
 
-// rowConns is how many file workers, of both pools, read rows at a time when all are busy. The row of a picture takes a
+// rowConns is how many file workers, of all three pools, read rows at a time when all are busy. The row of a picture takes a
 // tenth of what the rows of a page take, and requests of everybody that wait together share a query.
-const rowConns = 3
+const rowConns = 4
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 

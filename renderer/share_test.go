@@ -24,11 +24,13 @@ type guest struct {
 	t     *testing.T
 	share page.Share
 	grant string
+	more  []string // further grants, before grant
 }
 
 func (g *guest) send(subject, key string, data []byte) *nats.Msg {
 	g.t.Helper()
-	header := nats.Header{wire.HeaderShare: {g.share.ID()}, wire.HeaderKey: {key}, wire.HeaderGrant: {g.grant}}
+	header := nats.Header{wire.HeaderShare: {g.share.ID()}, wire.HeaderKey: {key},
+		wire.HeaderGrant: append(slices.Clone(g.more), g.grant)}
 	reply, err := g.st.nc.RequestMsg(&nats.Msg{Subject: subject, Header: header, Data: data}, 10*time.Second)
 	if err != nil {
 		g.t.Fatal(err)
@@ -248,7 +250,20 @@ func TestSharePassword(t *testing.T) {
 	if _, err := g.see(wire.ShareRequest{Photo: 50, Width: 640}); err != nil {
 		t.Errorf("the picture with the password: %v", err)
 	}
-	shown, _ := g.see(wire.ShareRequest{Wait: time.Minute})
+	g.more = []string{"planted", "planted too"}
+	if shown, err := g.see(wire.ShareRequest{}); err != nil || !bytes.Contains(shown.Body, []byte("Moonrise 50")) {
+		t.Errorf("with cookies that somebody has planted: %v", err)
+	}
+	g.more = nil
+	shown, err := g.see(wire.ShareRequest{Exists: true})
+	if err != nil || len(shown.Body) > 0 {
+		t.Errorf("whether there is such a link: %v, %s", err, shown.Body)
+	}
+	nobodys := &guest{st: st, t: t, share: page.Share{Token: strings.Repeat("a", page.ShareTokenSize)}}
+	if _, err := nobodys.see(wire.ShareRequest{Exists: true}); !errors.Is(err, wire.ErrNotFound) {
+		t.Errorf("whether there is a link that nobody has made: %v", err)
+	}
+	shown, _ = g.see(wire.ShareRequest{Wait: time.Minute})
 	if !bytes.Contains(shown.Body, []byte("too many attempts")) {
 		t.Error("after too many guesses nothing is said")
 	}

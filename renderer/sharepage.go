@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/a-h/templ"
 	"github.com/nats-io/nats.go"
@@ -23,23 +24,36 @@ import (
 const (
 	// shareWorkers make pages of shares, apart from other pages: many visitors of one link keep nobody else waiting.
 	shareWorkers = 2
-	// shareQueue lets two hundred people open a link at the same moment.
-	shareQueue = 200
+	// shareQueue lets two hundred people open a link at the same moment, and as many others other links.
+	shareQueue = 400
+	// sharePerLink is how many of them may be visitors of one link.
+	sharePerLink = shareQueue / 2
+
+	// shareFileWorkers read stored pictures for visitors of links, apart from those of owners.
+	shareFileWorkers = 2
+	// shareFileQueue lets ten people open a page of 48 such pictures at the same moment.
+	shareFileQueue = 10 * 48
+	// shareFilesPerLink is how many of these pictures one link may show, and shareImagesPerLink how many of those that
+	// are not stored, which everybody's wait for, too.
+	shareFilesPerLink  = shareFileQueue / 2
+	shareImagesPerLink = 48
 )
 
 // shareVisit is a visit of a link.
 type shareVisit struct {
-	hash  []byte // of its token
-	grant string // for one with a password; "": it was not given
+	link   string   // the page.Share.ID
+	hash   []byte   // of its token
+	grants []string // for one with a password: what the browser has, of which one may count
 }
 
 // shareVisitOf reads by which link a visitor comes.
 func shareVisitOf(m *nats.Msg) (v shareVisit, err error) {
-	hash, ok := page.ParseShareID(m.Header.Get(wire.HeaderShare))
+	link := m.Header.Get(wire.HeaderShare)
+	hash, ok := page.ParseShareID(link)
 	if !ok {
 		return v, wrong(wire.HeaderShare, "is not the id of a link: give 52 characters of base32")
 	}
-	return shareVisit{hash, m.Header.Get(wire.HeaderGrant)}, nil
+	return shareVisit{link, hash, m.Header[wire.HeaderGrant]}, nil
 }
 
 // shareEndpoints lists the endpoints of shares.
@@ -48,7 +62,7 @@ func shareEndpoints(pages, passwords, files *pool) []*endpoint {
 		{name: "share-page", subjects: []string{wire.SubjectSharePage}, pool: pages,
 			parse: func(m *nats.Msg) (parsed, error) {
 				v, asked, err := shareRequestOf(m)
-				return parsed{limit: wire.PageDeadline, action: &action{dropped: true,
+				return parsed{limit: wire.PageDeadline, action: &action{dropped: true, link: v.link,
 					run: func(ctx context.Context, d *actionRun) (*outcome, error) {
 						return d.sharePage(ctx, v, asked)
 					},
@@ -60,9 +74,13 @@ func shareEndpoints(pages, passwords, files *pool) []*endpoint {
 				if err != nil {
 					return parsed{}, err
 				}
-				return privatePicture(asked.Width, func(ctx context.Context, d *actionRun) (string, error) {
+				request, err := privatePicture(asked.Width, func(ctx context.Context, d *actionRun) (string, error) {
 					return d.sharedImage(ctx, v, asked.Photo)
 				})
+				if err == nil {
+					request.action.link = v.link
+				}
+				return request, err
 			}},
 		{name: "share-open", subjects: []string{wire.ActionSubject(wire.ActionShareOpen)}, pool: passwords,
 			parse: func(m *nats.Msg) (parsed, error) {
@@ -94,7 +112,9 @@ func shareRequestOf(m *nats.Msg) (v shareVisit, asked wire.ShareRequest, err err
 
 // granted reports whether a visitor may see what a link with a password shows, which is "" if it has none.
 func (d *actionRun) granted(v shareVisit, password string) bool {
-	return password == "" || d.links.Granted(v.grant, v.hash, password)
+	return password == "" || slices.ContainsFunc(v.grants, func(grant string) bool {
+		return d.links.Granted(grant, v.hash, password)
+	})
 }
 
 func (d *actionRun) shareOf(ctx context.Context, v shareVisit) (*store.Share, error) {
@@ -106,6 +126,9 @@ func (d *actionRun) sharePage(ctx context.Context, v shareVisit, asked wire.Shar
 	share, err := d.shareOf(ctx, v)
 	if err != nil {
 		return nil, err
+	}
+	if asked.Exists {
+		return &outcome{}, nil
 	}
 	if !d.granted(v, share.Password) || asked.Wait > 0 {
 		f := templates.Form{Key: asked.Key, Problems: map[string]string{}}

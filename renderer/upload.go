@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
@@ -46,18 +47,20 @@ type uploadRequest func(u store.UploadID, m *nats.Msg) (actionFunc, error)
 func uploadEndpoints(bus *nats.Conn, chunks, others, finishes *pool) []*endpoint {
 	var all []*endpoint
 	for _, e := range [...]struct {
-		verb  string
-		pool  *pool
-		parse uploadRequest
+		verb    string
+		pool    *pool
+		parse   uploadRequest
+		pending int // bytes, see endpoint
 	}{
-		{wire.UploadCreate, others, parseCreate},
-		{wire.UploadChunk, chunks, parseChunk},
-		{wire.UploadState, others, parseState},
-		{wire.UploadFinish, finishes, parseFinish},
-		{wire.UploadCancel, others, parseCancel},
+		{wire.UploadCreate, others, parseCreate, 0},
+		{wire.UploadChunk, chunks, parseChunk, pendingChunks},
+		{wire.UploadState, others, parseState, 0},
+		{wire.UploadFinish, finishes, parseFinish, 0},
+		{wire.UploadCancel, others, parseCancel, 0},
 	} {
 		all = append(all, &endpoint{
 			name: "upload-" + e.verb, subjects: []string{wire.UploadPattern(e.verb)}, pool: e.pool, bus: bus,
+			pending: e.pending,
 			parse: func(m *nats.Msg) (parsed, error) {
 				_, user, id, err := wire.ParseUpload(m.Subject)
 				if err != nil {
@@ -85,10 +88,17 @@ func parseCreate(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 		return nil, wrong(fileField, "The file is larger than %d MiB. Export it as a JPEG of somewhat lower quality.",
 			wire.MaxUpload>>20)
 	}
+	album, problem := form{"album": file.Album}.albumLabel("album")
+	if problem == nil && utf8.RuneCountInString(*album) > maxTitle && !strings.Contains(*album, albumSeparator) {
+		problem = wrong("album", "has more than %d characters: shorten it", maxTitle)
+	}
+	if problem != nil {
+		return nil, wrong(fileField, "The name of the album %s.", problem.Problem)
+	}
 	return func(ctx context.Context, d *actionRun) (*outcome, error) {
 		out, err := fromRows(ctx, d, func(ctx context.Context) (*store.Outcome, error) {
 			return d.store.CreateUpload(ctx, u, store.UploadFile{Name: fileName(file.Name), Bytes: file.Bytes,
-				Private: file.Private}, wire.MaxUpload, d.quota())
+				Private: file.Private, Album: *album}, wire.MaxUpload, d.quota())
 		})
 		switch {
 		case errors.Is(err, store.ErrTooManyBytes):

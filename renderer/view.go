@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -18,7 +19,7 @@ func (p *Pages) picture(of store.Picture) templates.Image {
 		return templates.Image{}
 	}
 	return templates.Image{ID: p.keys.Key(of.PhotoID, of.Generation), Width: int(of.Width), Height: int(of.Height),
-		Color: uint32(of.Color)}
+		Blur: pictures.Flat(uint32(of.Color))}
 }
 
 func (p *Pages) card(c store.Card) templates.Card {

@@ -17,7 +17,7 @@ import (
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	a := testSite(t).Assets
-	if len(a.Names()) != 13 {
+	if len(a.Names()) != 14 {
 		t.Errorf("names %v", a.Names())
 	}
 	for _, name := range a.Names() {

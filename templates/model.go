@@ -46,7 +46,7 @@ func (p Person) Label() string {
 type Image struct {
 	ID            string // the key in its address; "" is no picture
 	Width, Height int    // of the original, in pixels
-	Color         uint32 // the dominant colour, 0xRRGGBB; fills the picture's place until it arrives
+	Blur          uint32 // six colours of blur.css, 5 bits each, which fill its place until it arrives
 	Own           int64  // the photo, if only some, who see the page, may see the picture; 0: everybody may
 	Share         string // the token of the link by which they see Own; "": they are its owner
 }

@@ -14,12 +14,21 @@ type OwnAlbumCard struct {
 	Count  int            // its public photos
 	Cover  Image          // the zero Image if it has no public photo
 	Inside []OwnAlbumCard // the albums in it, without covers
+
+	Private bool // not everybody sees it
 }
 
 func (c OwnAlbumCard) path() string { return page.OwnAlbum(c.ID).Path() }
 
 // holds says what is in the album.
 func (c OwnAlbumCard) holds() string {
+	if c.Private {
+		return c.has() + ", not listed"
+	}
+	return c.has()
+}
+
+func (c OwnAlbumCard) has() string {
 	if c.Count == 0 && len(c.Inside) > 0 {
 		return counted(len(c.Inside), "album")
 	}
@@ -39,6 +48,7 @@ type OwnAlbum struct {
 	Total          int    // photos, private ones, too
 	Place          int    // the number of the first photo of the page, from 1
 	Previous, Next int64  // positions of the neighbouring pages; 0 where there is none
+	Link           string // by which whoever has it sees the album, if it is unlisted; "": it is not
 	HasCover       bool   // its owner has chosen one
 	Inside         []OwnAlbumCard
 }

@@ -26,7 +26,7 @@ func TestEveryPage(t *testing.T) {
 			d.count("head > script[defer][blocking=render]", 1+d.furtherScripts())
 			d.count(".stale[role=status][hidden]", 1)
 			d.count("a[rel]:not([href])", 0)
-			d.attribute("link[rel=stylesheet]:not([href*='/organise.'], [href*='/albums.'], "+
+			d.attribute("link[rel=stylesheet]:not([href*='/blur.'], [href*='/organise.'], [href*='/albums.'], "+
 				"[href*='/upload.'])", "href", site.Assets.Path("app.css"))
 			d.attribute("script[src]:not([src*='/passkey.'], [src*='/organise.'], [src*='/albums.'], "+
 				"[src*='/upload.'])", "src", site.Assets.Path("app.js"))

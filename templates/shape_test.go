@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,8 +20,8 @@ func TestShape(t *testing.T) {
 		im   Image
 		want string
 	}{
-		{Image{Width: 6000, Height: 4000, Color: 0xff8800}, "x1 y5 rf g8"},
-		{Image{Width: 4000, Height: 6000, Color: 0x3a5f8b}, "y6 z7 r3 g5 b8"},
+		{Image{Width: 6000, Height: 4000, Blur: 1 | 31<<20 | 10<<25}, "x1 y5 aa bv f1"},
+		{Image{Width: 4000, Height: 6000, Blur: 1<<30 | 2<<15 | 3<<10 | 4<<5}, "y6 z7 c2 d3 e4"},
 		{Image{Width: 1000, Height: 1000}, "x1"},
 		{Image{Width: 10, Height: 10_000}, "z5"},
 		{Image{Width: 100_000, Height: 10}, "x9 y9 z9"},
@@ -36,17 +37,24 @@ func TestShape(t *testing.T) {
 // The digits add up to the ratio, and each has its rule in the style sheet.
 func TestShapeHasRules(t *testing.T) {
 	t.Parallel()
-	style := testSite(t).asset(t, "app.css").Body
+	style, blur := testSite(t).asset(t, "app.css").Body, testSite(t).asset(t, "blur.css").Body
 	rapid.Check(t, func(t *rapid.T) {
 		im := Image{
 			Width: rapid.IntRange(1, 20_000).Draw(t, "width"), Height: rapid.IntRange(1, 20_000).Draw(t, "height"),
-			Color: rapid.Uint32Range(0, 0xffffff).Draw(t, "color"),
+			Blur: rapid.Uint32Range(0, 1<<31-1).Draw(t, "blur"),
 		}
-		values := map[byte]float64{}
+		values, packed := map[byte]float64{}, uint32(0)
 		for _, class := range strings.Fields(im.shape()) {
-			var digit int
-			if _, err := fmt.Sscanf(class[1:], "%x", &digit); err != nil {
+			digit, err := strconv.ParseInt(class[1:], 32, 8)
+			if err != nil {
 				t.Fatal(err)
+			}
+			if class[0] < 'x' {
+				packed |= uint32(digit) << (5 * ('f' - class[0]))
+				if !bytes.Contains(blur, fmt.Appendf(nil, ".%s{--%c:#", class, class[0])) {
+					t.Fatalf("blur.css has no rule for .%s", class)
+				}
+				continue
 			}
 			if !bytes.Contains(style, fmt.Appendf(nil, ".%s{--%c:%d}", class, class[0], digit)) {
 				t.Fatalf("the style sheet has no rule for .%s", class)
@@ -57,8 +65,8 @@ func TestShapeHasRules(t *testing.T) {
 		if want := min(max(float64(im.Width)/float64(im.Height), .05), 9.99); math.Abs(got-want) > .00501 {
 			t.Fatalf("%d x %d is %v, not %v", im.Width, im.Height, want, got)
 		}
-		if c := uint32(values['r'])<<20 | uint32(values['g'])<<12 | uint32(values['b'])<<4; c != im.Color&0xf0f0f0 {
-			t.Fatalf("%06x became %06x", im.Color, c)
+		if packed != im.Blur&(1<<30-1) {
+			t.Fatalf("%x became %x", im.Blur, packed)
 		}
 	})
 }

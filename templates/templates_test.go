@@ -112,7 +112,7 @@ func testImage(i int) Image {
 	shapes := [...][2]int{{6000, 4000}, {4000, 6000}, {4032, 3024}, {3840, 2160}, {5000, 5000}, {9000, 3000}}
 	shape := shapes[i%len(shapes)]
 	id := strings.Map(func(c rune) rune { return c - '0' + 'a' }, fmt.Sprintf("%026d", i*7919))
-	return Image{ID: id, Width: shape[0], Height: shape[1], Color: uint32(i*0x13579b) & 0xffffff}
+	return Image{ID: id, Width: shape[0], Height: shape[1], Blur: uint32(i*0x13579bdf) & (1<<30 - 1)}
 }
 
 // testCards are as real ones: seven-digit ids, titles in several scripts, some empty, some long; about eight a month.

@@ -48,12 +48,12 @@ type Usage struct {
 type Variant struct {
 	Body             []byte
 	Encoding, Length []string             // Content-Encoding, nil for the plain form; Content-Length
-	Head             atomic.Pointer[Head] // formatted by the edge when it is first sent
+	Head, HeadHTTP2  atomic.Pointer[Head] // formatted by the edge when it is first sent
 
 	values [2]string // backs Encoding and Length with one allocation
 }
 
-// Head has the header fields that answers have in common, whichever request they answer, as HTTP/1.1 has them.
+// Head has the header fields that answers have in common, whichever request they answer, as the protocol has them.
 type Head struct {
 	Full        []byte // with a body
 	NotModified []byte // of a 304; a part of Full

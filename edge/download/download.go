@@ -32,25 +32,27 @@ func (p Piece) size() int {
 // File is a file that is made while it is sent. It has the same bytes each time.
 type File struct {
 	Size int64
-	// From yields the pieces from a place on, each once. It may fetch what it needs to know them; the piece with an
-	// error is the last one.
-	From func(ctx context.Context, offset int64) iter.Seq2[Piece, error]
+	// From yields the pieces from a place on, each once, until end at least: what is behind end is not read. It may
+	// fetch what it needs to know them; the piece with an error is the last one.
+	From func(ctx context.Context, offset, end int64) iter.Seq2[Piece, error]
 }
 
 // ahead is how many chunks of a download are in memory.
 const ahead = 2
 
-// Reader reads a file. Its methods are for one goroutine. The caller must close it.
+// Reader reads a file. Its methods are for one goroutine, so http.ServeContent must get no request for several ranges,
+// which it reads in a goroutine of its own. The caller must close it.
 type Reader struct {
 	ctx    context.Context
 	file   File
 	offset int64
+	end    int64    // nothing is fetched from here on
 	begun  *reading // nil: reading begins with the next Read
 	err    error
 }
 
 // Open returns a reader of f that ends with ctx.
-func (f File) Open(ctx context.Context) *Reader { return &Reader{ctx: ctx, file: f} }
+func (f File) Open(ctx context.Context) *Reader { return &Reader{ctx: ctx, file: f, end: f.Size} }
 
 // Err is the error that ended reading, if one did.
 func (r *Reader) Err() error { return r.err }
@@ -62,6 +64,12 @@ func (r *Reader) Close() error {
 		r.begun = nil
 	}
 	return nil
+}
+
+// Limit says that n bytes are wanted from where the reader is, until the next Seek. So no more are fetched.
+func (r *Reader) Limit(n int64) {
+	_ = r.Close() // it has no error
+	r.end = min(r.offset+n, r.file.Size)
 }
 
 // Seek implements io.Seeker.
@@ -77,7 +85,7 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	}
 	if offset != r.offset {
 		_ = r.Close() // it has no error
-		r.offset = offset
+		r.offset, r.end = offset, r.file.Size
 	}
 	return offset, nil
 }
@@ -87,19 +95,19 @@ func (r *Reader) Read(p []byte) (int, error) {
 	switch {
 	case r.err != nil:
 		return 0, r.err
-	case r.offset >= r.file.Size:
+	case r.offset >= r.end:
 		return 0, io.EOF
 	case len(p) == 0:
 		return 0, nil
 	case r.begun == nil:
-		r.begun = r.file.begin(r.ctx, r.offset)
+		r.begun = r.file.begin(r.ctx, r.offset, r.end)
 	}
 	data, err := r.begun.next()
 	if err != nil {
 		r.err = fmt.Errorf("download: at byte %d: %w", r.offset, err)
 		return 0, r.err
 	}
-	n := copy(p, data)
+	n := copy(p, data[:min(int64(len(data)), r.end-r.offset)])
 	r.begun.took(n)
 	r.offset += int64(n)
 	return n, nil
@@ -125,19 +133,19 @@ type fetched struct {
 // errShort: the pieces of a file are fewer than its size says, or a chunk is not as long as it should be.
 var errShort = errors.New("a chunk has another length than was announced")
 
-func (f File) begin(ctx context.Context, offset int64) *reading {
+func (f File) begin(ctx context.Context, offset, end int64) *reading {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &reading{ctx: ctx, cancel: cancel, done: make(chan struct{}), coming: make(chan chan fetched, ahead),
 		free: make(chan struct{}, ahead)}
 	for range ahead {
 		r.free <- struct{}{}
 	}
-	go r.run(f, offset)
+	go r.run(f, offset, end)
 	return r
 }
 
-// run passes pieces to coming until there are none, one fails to be named, or ctx ends.
-func (r *reading) run(f File, offset int64) {
+// run passes pieces to coming until they reach end, there are none, one fails to be named, or ctx ends.
+func (r *reading) run(f File, offset, end int64) {
 	running := make(chan struct{}, ahead) // a value for each fetch under way
 	defer close(r.done)
 	defer func() { // a fetch that ends makes room for one value
@@ -146,7 +154,7 @@ func (r *reading) run(f File, offset int64) {
 		}
 	}()
 	defer close(r.coming)
-	for piece, err := range f.From(r.ctx, offset) {
+	for piece, err := range f.From(r.ctx, offset, end) {
 		place := make(chan fetched, 1)
 		switch {
 		case err != nil:
@@ -174,7 +182,7 @@ func (r *reading) run(f File, offset int64) {
 			return
 		case r.coming <- place:
 		}
-		if err != nil {
+		if offset += int64(piece.size()); err != nil || offset >= end {
 			return
 		}
 	}

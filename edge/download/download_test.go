@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -22,7 +23,7 @@ const chunk = 100
 
 // chunked is data in pieces: chunks of 100 bytes that are fetched, each behind 7 bytes that are not.
 func chunked(data []byte, fetch func(ctx context.Context, at int) ([]byte, error)) download.File {
-	return download.File{Size: int64(len(data)), From: func(_ context.Context, offset int64,
+	return download.File{Size: int64(len(data)), From: func(_ context.Context, offset, _ int64,
 	) iter.Seq2[download.Piece, error] {
 		return func(yield func(download.Piece, error) bool) {
 			for at := int(offset); at < len(data); {
@@ -156,7 +157,7 @@ func TestReaderFails(t *testing.T) {
 			}
 		})
 	}
-	short := download.File{Size: 10, From: func(context.Context, int64) iter.Seq2[download.Piece, error] {
+	short := download.File{Size: 10, From: func(context.Context, int64, int64) iter.Seq2[download.Piece, error] {
 		return func(yield func(download.Piece, error) bool) { yield(download.Piece{Bytes: make([]byte, 9)}, nil) }
 	}}
 	r := short.Open(t.Context())
@@ -168,28 +169,74 @@ func TestReaderFails(t *testing.T) {
 
 func TestSlots(t *testing.T) {
 	t.Parallel()
-	s := download.NewSlots(4, 2)
-	first, ok := s.Take("a")
-	if _, ok2 := s.Take("a"); !ok || !ok2 {
+	now := time.Now()
+	s := download.NewSlots(4, 2, time.Minute, func() time.Time { return now })
+	take := func(visitor string) (context.Context, func(), bool) { return s.Take(t.Context(), visitor) }
+	_, first, ok := take("a")
+	oldest, _, ok2 := take("a")
+	if !ok || !ok2 {
 		t.Fatal("two of one visitor are refused")
 	}
-	if _, ok := s.Take("a"); ok {
+	if _, _, ok := take("a"); ok {
 		t.Error("a visitor has three")
 	}
 	first()
 	first()
-	if _, ok := s.Take("a"); !ok {
+	if _, _, ok := take("a"); !ok {
 		t.Error("one that ended still counts")
 	}
-	if _, ok := s.Take("a"); ok {
+	if _, _, ok := take("a"); ok {
 		t.Error("one that ended counts twice")
 	}
 	for range 2 {
-		if _, ok := s.Take(""); !ok {
+		if _, _, ok := take(""); !ok {
 			t.Error("others are refused")
 		}
 	}
-	if _, ok := s.Take("b"); ok {
+	if _, _, ok := take("b"); ok {
 		t.Error("there are five at once")
+	}
+	now = now.Add(time.Minute)
+	next, release, ok := take("b")
+	if !ok || !errors.Is(context.Cause(oldest), download.ErrTurn) || next.Err() != nil {
+		t.Errorf("after a turn: %v, the oldest: %v", ok, context.Cause(oldest))
+	}
+	if release(); !errors.Is(next.Err(), context.Canceled) {
+		t.Error("the context of a download outlives it")
+	}
+	if _, _, ok := take("a"); !ok {
+		t.Error("one whose place was taken still counts")
+	}
+}
+
+// TestReaderLimit: a reader that wants a few bytes has what holds them fetched, and nothing behind.
+func TestReaderLimit(t *testing.T) {
+	t.Parallel()
+	data := bytesOf(100 * (chunk + 7))
+	var begun, asked atomic.Int64
+	file := chunked(data, func(_ context.Context, at int) ([]byte, error) {
+		begun.Add(1)
+		return data[at:], nil
+	})
+	from := file.From
+	file.From = func(ctx context.Context, offset, end int64) iter.Seq2[download.Piece, error] {
+		asked.Store(end - offset)
+		return from(ctx, offset, end)
+	}
+	r := file.Open(t.Context())
+	for _, c := range []struct{ from, n, chunks int }{{50, 1, 1}, {50, chunk, 2}, {0, 7, 0}, {len(data) - 3, 10, 1}} {
+		begun.Store(0)
+		if _, err := r.Seek(int64(c.from), io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		r.Limit(int64(c.n))
+		want := data[c.from:min(len(data), c.from+c.n)]
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%+v: %d bytes, %v", c, len(got), err)
+		}
+		_ = r.Close() // waits for what is fetched; it has no error
+		if n := begun.Load(); n != int64(c.chunks) || asked.Load() != int64(len(want)) {
+			t.Errorf("%+v: %d chunks were fetched for %d bytes", c, n, asked.Load())
+		}
 	}
 }

@@ -17,6 +17,7 @@ const (
 	connAnswering              // the fast path answers a request
 	connDelegated              // net/http answers a request
 	connUnparsed               // the connection belongs to net/http
+	connHTTP2                  // a connection of HTTP/2
 	connClosed
 )
 
@@ -26,12 +27,13 @@ type conn struct {
 	net.Conn
 	server   *Server
 	state    atomic.Int32
-	deadline time.Time // when the fast path last moved the deadlines
-	ahead    []byte    // read, and not passed to net/http yet
-	owed     int       // bytes at the beginning of ahead that belong to the request that net/http has
-	request  Request   // the current request; part of the connection so that none is allocated
-	reason   Reason    // why net/http has the request
-	encrypts bool      // Conn is a *tls.Conn that has not shaken hands yet
+	deadline time.Time    // when the fast path last moved the deadlines
+	ahead    []byte       // read, and not passed to net/http yet
+	owed     int          // bytes at the beginning of ahead that belong to the request that net/http has
+	request  Request      // the current request; part of the connection so that none is allocated
+	reason   Reason       // why net/http has the request
+	http2    *http2Filter // nil: the connection is not known to be one of HTTP/2
+	encrypts bool         // Conn is a *tls.Conn that has not shaken hands yet
 
 	busy        atomic.Bool   // net/http has a request
 	handled     atomic.Bool   // net/http's handler has, or had, the request
@@ -60,6 +62,8 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	case c.owed > 0:
 		return c.give(p), nil
+	case state == connHTTP2:
+		return c.http2.read(p)
 	case state == connUnparsed:
 		n, err := c.Conn.Read(p)
 		if errors.Is(err, io.EOF) && c.busy.Load() {
@@ -73,6 +77,14 @@ func (c *conn) Read(p []byte) (int, error) {
 		if len(c.ahead) == 0 {
 			if err := c.readAhead(); err != nil {
 				return 0, err
+			}
+		}
+		if c.state.Load() == connNew {
+			switch {
+			case isPreface(c.ahead):
+				return c.filter(p)
+			case c.agreedOnHTTP2():
+				return 0, io.EOF
 			}
 		}
 		size := len(c.ahead)
@@ -104,6 +116,17 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 var errPanic = errors.New("panic")
+
+// filter begins a connection of HTTP/2.
+func (c *conn) filter(p []byte) (int, error) {
+	c.http2 = newHTTP2Filter(c)
+	c.http2.begin(c.ahead)
+	c.ahead = nil
+	if !c.state.CompareAndSwap(connNew, connHTTP2) {
+		return 0, io.EOF
+	}
+	return c.http2.read(p)
+}
 
 // serve calls the handler. A panic closes the connection and harms nothing else.
 func (c *conn) serve() (reason Reason, err error) {
@@ -195,8 +218,9 @@ func (c *conn) Close() error {
 		return nil
 	}
 	c.interrupt()
-	c.server.remove(c)
-	return c.Conn.Close()
+	err := c.Conn.Close()
+	c.server.remove(c) // which makes room for another connection
+	return err
 }
 
 // CloseWrite sends a FIN. net/http calls it before it waits for a client that still sends a header that is too large,

@@ -21,6 +21,7 @@ func (l pipeListener) Addr() net.Addr            { return &net.TCPAddr{} }
 type panicking struct{}
 
 func (panicking) ServeFast(Responder, *Request) (Reason, error) { panic("broken") }
+func (panicking) ServeNear(Stream, *Request) bool               { panic("broken") }
 
 // TestHandlerPanics: a panic of the handler ends its connection, which makes room for another one.
 func TestHandlerPanics(t *testing.T) {

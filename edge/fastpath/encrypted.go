@@ -4,8 +4,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"net"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // plainAnswer is for a client that speaks HTTP where TLS is spoken.
@@ -21,12 +22,19 @@ func (c *conn) shakeHands() error {
 	}
 	if err := encrypted.Handshake(); err != nil {
 		c.server.cfg.Log.Debug("the client and this server do not agree on TLS", "from", c.RemoteAddr(), "err", err)
-		if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil && isHTTP(plain.RecordHeader) {
-			answerPlain(plain.Conn)
+		plain, ok := errors.AsType[tls.RecordHeaderError](err)
+		if ok && plain.Conn != nil && isHTTP(plain.RecordHeader) {
+			_, _ = io.WriteString(plain.Conn, plainAnswer)
 		}
 		return io.EOF // to which net/http answers nothing
 	}
 	return encrypted.SetWriteDeadline(time.Time{})
+}
+
+// agreedOnHTTP2 reports whether client and server have agreed on HTTP/2, by ALPN.
+func (c *conn) agreedOnHTTP2() bool {
+	encrypted, ok := c.Conn.(*tls.Conn)
+	return ok && encrypted.ConnectionState().NegotiatedProtocol == http2.NextProtoTLS
 }
 
 // isHTTP reports whether the first bytes of a connection begin a request of HTTP/1.
@@ -37,5 +45,3 @@ func isHTTP(first [5]byte) bool {
 	}
 	return false
 }
-
-func answerPlain(to net.Conn) { _, _ = io.WriteString(to, plainAnswer) }

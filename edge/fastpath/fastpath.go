@@ -15,6 +15,9 @@ type Handler interface {
 	// ServeFast answers a request and returns ReasonNone, or has written nothing and returns why net/http must answer
 	// it. An error closes the connection. r is valid until it returns.
 	ServeFast(w Responder, r *Request) (Reason, error)
+	// ServeNear answers a request of HTTP/2 at once, or has done nothing and returns false: net/http must answer it. r
+	// is valid until it returns.
+	ServeNear(w Stream, r *Request) bool
 }
 
 // Config is what a [Server] needs. All fields but Off and MaxConns are required.

@@ -109,8 +109,16 @@ func (s *Server) Wait(ctx context.Context) error {
 	}
 }
 
-// Cut closes every connection at once.
-func (s *Server) Cut() { s.each(func(c *conn) { _ = c.Conn.Close() }) }
+// Cut closes every connection at once. The end of encryption is not announced, which could take a while.
+func (s *Server) Cut() {
+	s.each(func(c *conn) {
+		if encrypted, ok := c.Conn.(*tls.Conn); ok {
+			_ = encrypted.NetConn().Close()
+			return
+		}
+		_ = c.Conn.Close()
+	})
+}
 
 func (s *Server) each(f func(*conn)) {
 	s.mu.Lock()

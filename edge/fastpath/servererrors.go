@@ -10,7 +10,10 @@ var (
 
 // Write adds [Config.ErrorHeader] to the answers that net/http gives before its handler has the request.
 func (c *conn) Write(p []byte) (int, error) {
-	if c.handled.Load() {
+	switch {
+	case c.http2 != nil:
+		return c.http2.out.write(p)
+	case c.handled.Load():
 		return c.Conn.Write(p)
 	}
 	line := bytes.IndexByte(p, '\r')

@@ -88,11 +88,32 @@ func Token(fields []string, name string) (token string, count int) {
 			var cookie string
 			cookie, field, _ = strings.Cut(field, ";")
 			cookie = strings.Trim(cookie, " \t")
-			if value, ok := strings.CutPrefix(cookie, name); ok && strings.HasPrefix(value, "=") {
-				token = strings.Trim(value[1:], `"`)
+			if value, ok := valueOf(cookie, name); ok {
+				token = value
 				count++
 			}
 		}
 	}
 	return token, count
+}
+
+// Values returns the values of the cookies with a name in the header fields Cookie, at most so many.
+func Values(fields []string, name string, most int) (values []string) {
+	for _, field := range fields {
+		for cookie := range strings.SplitSeq(field, ";") {
+			if value, ok := valueOf(strings.Trim(cookie, " \t"), name); ok && len(values) < most {
+				values = append(values, value)
+			}
+		}
+	}
+	return values
+}
+
+// valueOf returns the value of a cookie such as "name=value"; false if it has another name.
+func valueOf(cookie, name string) (value string, ok bool) {
+	value, ok = strings.CutPrefix(cookie, name)
+	if !ok || !strings.HasPrefix(value, "=") {
+		return "", false
+	}
+	return strings.Trim(value[1:], `"`), true
 }

@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strconv"
+	"unicode/utf8"
 
 	"flickrkillr/schema/wire"
 )
@@ -18,7 +19,7 @@ import (
 const (
 	maxFiles     = 100
 	maxFields    = 8
-	maxValue     = 1 << 10  // bytes of a field that is no file
+	maxValue     = 2 << 10  // bytes of a field that is no file
 	maxPartHead  = 16 << 10 // bytes of the header fields of a part, with what is read ahead
 	maxBoundary  = 70       // characters (RFC 2046)
 	maxLeftovers = 4 * wire.MaxUpload
@@ -56,7 +57,7 @@ type formReader struct {
 }
 
 // ReadForm takes the files of a multipart form, one after the other. The fields before them are key, which names the
-// attempt and is compared with checkKey, and private. A file that is refused does not keep the others. An error says
+// attempt and is compared with checkKey, private and album. A file that is refused does not keep the others. An error says
 // that the form could not be read; what was taken before is in the Form.
 func (s *Service) ReadForm(r Request, checkKey func(string) error) (Form, error) {
 	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -111,6 +112,11 @@ func (f *formReader) next() (more bool, err error) {
 		return true, f.checked(f.key)
 	case "private":
 		f.file.Private = isTrue(string(value))
+	case "album":
+		if !utf8.Valid(value) {
+			return false, errForm
+		}
+		f.file.Album = string(value)
 	}
 	return true, nil
 }

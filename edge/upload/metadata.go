@@ -42,6 +42,11 @@ func fileOf(field string) (file wire.UploadFile, err error) {
 			file.Type = cleanType(string(value))
 		case "private":
 			file.Private = isTrue(string(value))
+		case "album":
+			if !utf8.Valid(value) {
+				return file, badRequest("Upload-Metadata: the name of the album is not UTF-8")
+			}
+			file.Album = string(value)
 		}
 	}
 	return file, nil

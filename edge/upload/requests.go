@@ -85,7 +85,16 @@ func (s *Service) create(ctx context.Context, up upload, file wire.UploadFile) e
 	return err
 }
 
+// chunk has a renderer store a chunk, when fewer than chunksOnBus others of this edge are on their way.
 func (s *Service) chunk(ctx context.Context, up upload, at int64, data []byte) error {
+	waiting, cancel := context.WithTimeoutCause(ctx, bufferWait, errCrowded)
+	defer cancel()
+	select {
+	case s.onBus <- struct{}{}:
+		defer func() { <-s.onBus }()
+	case <-waiting.Done():
+		return context.Cause(waiting)
+	}
 	header := nats.Header{wire.HeaderOffset: {strconv.FormatInt(at, 10)}}
 	_, err := s.request(ctx, wire.UploadChunk, up, header, data, chunkLimit, chunkAttempt)
 	return err

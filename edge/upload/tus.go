@@ -35,6 +35,10 @@ const atOnce = 32
 // buffersOfEdge is the memory for chunks of one edge: 64 MiB.
 const buffersOfEdge = 64 << 20 / wire.MaxChunk
 
+// chunksOnBus is how many chunks of one edge are on the bus or with renderers: 16 MiB. Those of four edges are as many
+// as one renderer holds, and as NATS keeps for one connection before it closes it.
+const chunksOnBus = 16 << 20 / wire.MaxChunk
+
 // Config is what a [Service] needs. All fields are required.
 type Config struct {
 	Ask      Ask
@@ -48,6 +52,7 @@ type Service struct {
 	fillers  *fillers
 	tails    *tails
 	received prometheus.Counter
+	onBus    chan struct{} // one for each chunk that is asked to be stored
 
 	mu   sync.Mutex
 	busy map[int64]int // requests with files, by user
@@ -57,7 +62,8 @@ type Service struct {
 func New(c Config) *Service {
 	b := newBuffers(buffersOfEdge)
 	return &Service{ask: c.Ask, buffers: b,
-		fillers: newFillers(), tails: newTails(b), received: c.Received, busy: map[int64]int{}}
+		fillers: newFillers(), tails: newTails(b), received: c.Received, onBus: make(chan struct{}, chunksOnBus),
+		busy: map[int64]int{}}
 }
 
 // Request is a request of a user who is signed in.

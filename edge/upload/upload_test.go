@@ -105,6 +105,23 @@ func TestCleanName(t *testing.T) {
 	}
 }
 
+// TestFileOf: what is told of a file is read, or refused.
+func TestFileOf(t *testing.T) {
+	t.Parallel()
+	file, err := fileOf("filename bGFrZS5qcGc=, private MQ==,album VHJpcHMgLyBTZWE=")
+	if want := (wire.UploadFile{Name: "lake.jpg", Private: true, Album: "Trips / Sea"}); err != nil || file != want {
+		t.Errorf("%+v, %v", file, err)
+	}
+	for _, field := range []string{"album /w==", "album VHJpcHM=,album VHJpcHM=", "album x"} {
+		if file, err := fileOf(field); err == nil {
+			t.Errorf("%s: %+v", field, file)
+		}
+	}
+	if file, err := fileOf("album"); err != nil || file.Album != "" {
+		t.Errorf("no album: %+v, %v", file, err)
+	}
+}
+
 // TestStreamDropsTheLeast: a stream that nobody reads keeps a bounded number of events, those that matter.
 func TestStreamDropsTheLeast(t *testing.T) {
 	t.Parallel()

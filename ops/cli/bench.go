@@ -38,6 +38,8 @@ type benchCommand struct {
 	SignedIn float64 `name:"signed-in" min:"0" max:"100" placeholder:"PERCENT" help:"Percent of the visitors who are signed in and send their cookies (default: 0). The command adds 20 accounts to the database, signs them in before it measures, and removes them afterwards; visitors share their sessions. An address has 100 sign-ins a minute, so start it at most 5 times a minute. Visitors of both kinds are reported apart."`
 	SignIns  int     `name:"sign-ins" min:"0" max:"10000" placeholder:"N" help:"In the middle of the measured time let N people sign in at once, and report the pages of that time apart (default: 0). The command adds their accounts to the database and removes them afterwards. To an edge on 127.0.0.1 they come from many addresses; to others from one, so that the limits of sign-ins hold (see edge --address-guesses)."`
 
+	Turns time.Duration `default:"0s" min:"0s" placeholder:"TIME" help:"With --signed-in 50: let visitors who are signed in and others view pages by turns of this length, and compare the processor time of their requests (default: all at the same time)."`
+
 	Peers  bool `help:"Instead of a running site: compare this program with nginx, Varnish and a plain Go program, on a small database of its own. Takes --duration for each, in --rounds; of the other flags only --gzip, --visitors and --json count."`
 	Gzip   bool `help:"With --peers: ask for the cached page compressed, as browsers do (default: uncompressed)."`
 	Rounds int  `default:"9" min:"1" max:"1000" placeholder:"N" help:"With --peers: number of rounds (default ${default})."`
@@ -68,6 +70,7 @@ func (c *benchCommand) Run(s *session) error {
 		Viewport:        bench.Viewport{Density: c.Density},
 		Screens:         c.Screens,
 		SignedIn:        c.SignedIn,
+		Turns:           c.Turns,
 	}
 	if _, err := fmt.Sscanf(c.Viewport, "%dx%d", &cfg.Viewport.Width, &cfg.Viewport.Height); err != nil {
 		return fmt.Errorf("--viewport %s is not of the form 1280x800", c.Viewport)

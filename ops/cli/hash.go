@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -15,6 +16,14 @@ type hashCommand struct{}
 
 func (*hashCommand) Run(s *session) error { return password.Serve(s.stdin, s.stdout) }
 
+// hashProcess is a process of program that hashes. Its environment has nothing of this one's, which may have secrets.
+func hashProcess(program string, stderr io.Writer) *exec.Cmd {
+	cmd := exec.Command(program, "hash")
+	cmd.Env = []string{"GOMAXPROCS=1", "GOGC=10"} // each hash leaves 19 MiB of garbage
+	cmd.Stderr = stderr
+	return cmd
+}
+
 // hashOutside has the renderers of this process hash passwords in processes of their own, until end. They occupy half of
 // the machine's processors at most.
 func (s *session) hashOutside() (end func(), err error) {
@@ -22,12 +31,7 @@ func (s *session) hashOutside() (end func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("hash passwords in processes of their own: %w", err)
 	}
-	command := func() *exec.Cmd {
-		cmd := exec.Command(program, "hash")
-		cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=10") // each hash leaves 19 MiB of garbage
-		cmd.Stderr = s.stderr
-		return cmd
-	}
+	command := func() *exec.Cmd { return hashProcess(program, s.stderr) }
 	failed := func(err error) { s.log.Warn("passwords are hashed by the renderer itself for now", "err", err) }
 	return password.Outside(max(1, runtime.NumCPU()/2), command, failed), nil
 }

@@ -230,7 +230,7 @@ func (e *edgeClient) signIn(ctx context.Context, name, password string) error {
 	}
 	defer answer.Body.Close()
 	switch answer.StatusCode {
-	case http.StatusOK, http.StatusSeeOther: // edges have answered programs by either
+	case http.StatusSeeOther, http.StatusOK: // 200 to a program that asks for JSON
 		return nil
 	case http.StatusUnprocessableEntity:
 		return errors.New("sign in: the password does not fit the name: check both")

@@ -32,6 +32,7 @@ import (
 type uploadCommand struct {
 	tokenFlags
 	Private  bool   `help:"Let only you see the photos."`
+	Album    string `placeholder:"TITLE" help:"Put the photos, and those that are there already, into the album, which is made if there is none."`
 	Parallel int    `default:"4" min:"1" max:"16" placeholder:"N" help:"Files to send at once (default ${default})."`
 	Dir      string `arg:"" type:"path" help:"Folder whose pictures are uploaded, with those in its folders; or one file."`
 }
@@ -79,7 +80,11 @@ func (c *uploadCommand) Run(s *session) error {
 	}
 	_ = group.Wait() // no function returns an error
 	u.progress.end()
-	return u.report(s)
+	err = u.report(s)
+	if c.Album == "" || s.ctx.Err() != nil {
+		return err
+	}
+	return errors.Join(err, u.addTo(s, edge, c.Album))
 }
 
 // pictureList is the pictures in a folder and those below it, without hidden ones. A file is listed whatever its name.

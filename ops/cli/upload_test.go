@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +22,9 @@ import (
 type tusSite struct {
 	mu      sync.Mutex
 	uploads []*tusUpload
-	cut     bool // a body was cut
-	sent    int  // bytes of bodies that it took
+	cut     bool     // a body was cut
+	sent    int      // bytes of bodies that it took
+	albums  []string // forms about albums; the first is answered with 503
 }
 
 type tusUpload struct {
@@ -34,6 +36,13 @@ type tusUpload struct {
 func (s *tusSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.URL.Path == "/me/albums" && r.Header.Get("Authorization") == "Bearer killr_x" {
+		_ = r.ParseForm()
+		if s.albums = append(s.albums, r.PostForm.Encode()); len(s.albums) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return
+	}
 	if r.Header.Get("Authorization") != "Bearer killr_x" || r.Header.Get("Tus-Resumable") != "1.0.0" {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
@@ -167,10 +176,11 @@ func TestUpload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	upload := func(path string) (status int, said, complained string) {
+	upload := func(path string, more ...string) (status int, said, complained string) {
 		var out, errs bytes.Buffer
 		program := Program{Stdout: &out, Stderr: &errs}
-		status = program.Run(t.Context(), []string{"upload", "--edge", server.URL, "--config", config, path})
+		arguments := append([]string{"upload", "--edge", server.URL, "--config", config, path}, more...)
+		status = program.Run(t.Context(), arguments)
 		return status, out.String(), errs.String()
 	}
 	status, said, complained := upload(folder)
@@ -189,6 +199,18 @@ func TestUpload(t *testing.T) {
 	status, said, _ = upload(folder)
 	if status != 0 || site.sent != size || said != "0 uploaded, 3 there before, 0 failed\n" {
 		t.Errorf("again: status %d, %d bytes were sent in all of %d, %q", status, site.sent, size, said)
+	}
+	byName := map[string]int{}
+	for i, one := range site.uploads {
+		byName[one.name] = i + 1
+	}
+	inOrder := fmt.Sprintf("album=Two+trips&do=add&key=KEY&photos=%d%%2C%d%%2C%d", byName["a.jpg"], byName["again.PNG"],
+		byName["b.jpeg"])
+	status, said, _ = upload(folder, "--album", "Two trips")
+	if status != 0 || !strings.HasSuffix(said, "3 in the album Two trips\n") || len(site.albums) != 2 ||
+		site.albums[0] != site.albums[1] || regexp.MustCompile("key=[^&]+").ReplaceAllString(site.albums[0],
+		"key=KEY") != inOrder {
+		t.Errorf("into an album: status %d, %q, forms %q, want %q", status, said, site.albums, inOrder)
 	}
 	i := slices.IndexFunc(site.uploads, func(one *tusUpload) bool { return one.name == "a.jpg" })
 	half := &site.uploads[i].data // as if that run had been ended

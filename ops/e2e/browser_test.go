@@ -23,7 +23,7 @@ import (
 )
 
 // browser is a headless Chromium with its own profile.
-func browser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
+func browser(t testing.TB, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, err := setup.FindChromium()
 	if err != nil {

@@ -33,7 +33,9 @@ func TestShareLinks(t *testing.T) {
 		{"album", shareAlbum},
 		{"password", sharePassword},
 		{"unlisted", unlistPhotos},
+		{"private album", hideAlbum},
 		{"guessed", guessShares},
+		{"bounds", boundShares},
 		{"forged", forgeShares},
 		{"deleted account", shareOfDeleted},
 		{"no secrets", shareSecrets},
@@ -356,6 +358,70 @@ func unlistPhotos(t *testing.T, s *peopleSite) {
 		t.Error("a private photo is shown as unlisted")
 	}
 	p.form(0, form, url.Values{"visibility": {"friends"}}).expect(http.StatusUnprocessableEntity, "")
+}
+
+// hideAlbum: an album that its owner hides is shown at no edge, and unlisted to whoever has its link alone; its photos
+// stay as they are.
+func hideAlbum(t *testing.T, s *peopleSite) {
+	p, other, visitor := s.person("walker"), s.person("evans"), s.person("")
+	p.signUp(0)
+	other.signUp(0)
+	first := s.post("walker", 6)
+	s.exec(fmt.Sprintf("WITH a AS (INSERT INTO albums (user_id, title, description) SELECT id, 'Subway', '' "+
+		"FROM users WHERE name = 'walker' RETURNING id, user_id) "+
+		"INSERT INTO album_photos (album_id, photo_id, user_id, position) "+
+		"SELECT a.id, n, a.user_id, n FROM a, generate_series(%d, %d) n", first, first+4))
+	id := s.count("SELECT max(id) FROM albums")
+	album, form := fmt.Sprint("/album/", id), fmt.Sprint("/me/albums/", id)
+	photo := fmt.Sprint("/photo/", first)
+	for i := range s.urls { // each edge keeps the pages of before
+		testenv.Eventually(t, "the album is shown", func() bool {
+			return visitor.get(i, album).status == http.StatusOK &&
+				strings.Contains(visitor.get(i, photo).body, "Subway")
+		})
+		visitor.get(i, "/photos/walker")
+	}
+	hide := func(who *person, edge int, visibility string) *shown {
+		key := who.get(0, "/me/albums").attr("input[name=key]", "value")
+		return who.send(http.MethodPost, s.urls[edge]+form, "application/x-www-form-urlencoded",
+			url.Values{"do": {"show"}, "visibility": {visibility}, "key": {key}}.Encode())
+	}
+	hide(other, 1, "private").expect(http.StatusNotFound, "")
+	hide(p, 1, "friends").expect(http.StatusUnprocessableEntity, "")
+	hide(p, 0, "unlisted").expect(http.StatusSeeOther, form+"?notice=album-shown")
+	own := p.get(2, form)
+	link := strings.TrimPrefix(own.attr(".link", "value"), s.urls[2])
+	s.secrets = append(s.secrets, strings.TrimPrefix(link, page.PathShares))
+	if own.attr("#visibility option[selected]", "value") != "unlisted" || !strings.HasPrefix(link, page.PathShares) {
+		t.Errorf("the form says %q, with the link %q", own.attr("#visibility option[selected]", "value"), link)
+	}
+	for i := range s.urls {
+		if got := visitor.get(i, link); len(got.texts(".grid li")) != 5 {
+			t.Errorf("edge %d: by the link there are %q", i, got.texts(".grid li"))
+		}
+		testenv.Eventually(t, "nobody finds it without the link", func() bool {
+			return visitor.get(i, album).status == http.StatusNotFound &&
+				!strings.Contains(visitor.get(i, "/photos/walker").body, "Subway") &&
+				!strings.Contains(visitor.get(i, photo).body, "Subway")
+		})
+		visitor.get(i, photo).texts("h1")
+		if got := visitor.get(i, photo); got.status != http.StatusOK {
+			t.Errorf("edge %d: a photo of it: %d", i, got.status)
+		}
+		for _, list := range []string{"/photos/walker/albums", album + "/feed.atom"} {
+			if got := visitor.get(i, list); strings.Contains(got.body, "Subway") {
+				t.Errorf("edge %d: %s has it", i, list)
+			}
+		}
+	}
+	hide(p, 3, "private")
+	for i := range s.urls {
+		visitor.get(i, link).expect(http.StatusNotFound, "")
+	}
+	hide(p, 1, "public")
+	for i := range s.urls {
+		testenv.Eventually(t, "it is shown again", func() bool { return visitor.get(i, album).status == http.StatusOK })
+	}
 }
 
 // guessShares: a token that somebody makes up shows nothing, whatever it resembles, and asks no renderer to hash.

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -70,6 +71,8 @@ func TestUploads(t *testing.T) {
 		{"resumed elsewhere", uploadResumed},
 		{"by a form", uploadByForm},
 		{"by killr", uploadByProgram},
+		{"hostile files", uploadHostile},
+		{"hostile names", uploadNamed},
 		{"in a browser", uploadInBrowser},
 		{"in a browser without script", uploadWithoutScript},
 	} {
@@ -144,6 +147,7 @@ func uploadByForm(t *testing.T, s *peopleSite, p *person) {
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	must(t, w.WriteField("key", p.get(0, "/upload").attr("input[name=key]", "value")))
+	must(t, w.WriteField("album", "Birds"))
 	for name, data := range map[string][]byte{"Heron.jpg": newPicture(t, 300), "notes.jpg": []byte("Some notes.")} {
 		part, err := w.CreateFormFile("file", name)
 		must(t, err)
@@ -165,6 +169,9 @@ func uploadByForm(t *testing.T, s *peopleSite, p *person) {
 		t.Errorf("photos %q", photos)
 	}
 	s.isShown(p, photos[0], "Heron")
+	if got := p.get(1, photos[0]).texts(`main a[href^="/album/"]`); !slices.Equal(got, []string{"Birds"}) {
+		t.Errorf("the photo is in the albums %q", got)
+	}
 }
 
 // uploadByProgram: `killr upload` uploads a folder, and the second time nothing of it.
@@ -191,13 +198,23 @@ func uploadByProgram(t *testing.T, s *peopleSite, p *person) {
 			s.isShown(p, strings.TrimPrefix(address, s.urls[1]), title)
 		}
 	}
+	for range 2 { // the second time nothing changes
+		into := killr("", "upload", folder, "--album", "Three")
+		if !strings.HasSuffix(into, "0 uploaded, 3 there before, 0 failed\n3 in the album Three\n") {
+			t.Errorf("into an album: %s", into)
+		}
+	}
+	album := p.get(2, "/photos/"+p.name+"/albums").attr(`.albums a`, "href")
+	if got := p.get(3, album).texts("main .grid bdi"); !slices.Equal(got, []string{"one", "three", "two"}) {
+		t.Errorf("the album has %q", got)
+	}
 	if again := killr("", "upload", folder); !strings.HasSuffix(again, "0 uploaded, 3 there before, 0 failed\n") {
 		t.Errorf("again: %s", again)
 	}
 }
 
 // signedInTab is a tab in which the person is signed in.
-func (s *peopleSite) signedInTab(t *testing.T, parent context.Context, p *person) *tab {
+func (s *peopleSite) signedInTab(t testing.TB, parent context.Context, p *person) *tab {
 	t.Helper()
 	b := newTab(t, parent, s.urls[1])
 	b.open("/signin?next=%2Fupload")
@@ -218,12 +235,15 @@ func uploadInBrowser(t *testing.T, s *peopleSite, p *person) {
 	// The longest time for which a script keeps the page busy, in ms.
 	ask[int](b, `(window.longest = 0, new PerformanceObserver((l) => { for (const e of l.getEntries())
 		longest = Math.max(longest, e.duration) }).observe({ type: "longtask" }), 0)`)
+	ask[bool](b, `(document.querySelector("#album").value = "From a browser", true)`)
 	b.do(chromedp.SetUploadFiles("#files", append(paths, bad)))
 	b.becomes(`document.querySelectorAll(".row a").length === 4`)
 	b.becomes(`document.querySelector(".row .problem")?.textContent.length > 10`)
 	b.becomes(`document.querySelector(".all p").textContent === "4 of 5 uploaded, 1 refused."`)
 	if href := ask[string](b, `document.querySelector(".row a").getAttribute("href")`); p.get(3, href).status != 200 {
 		t.Errorf("the page of the new photo %s: %d", href, p.get(3, href).status)
+	} else if got := p.get(3, href).texts(`main a[href^="/album/"]`); !slices.Equal(got, []string{"From a browser"}) {
+		t.Errorf("the new photo is in the albums %q", got)
 	}
 	b.do(chromedp.SetUploadFiles("#files", paths[:1]))
 	b.becomes(`document.querySelectorAll(".row").length === 5 || document.querySelectorAll(".row a").length === 5`)
@@ -256,7 +276,7 @@ func uploadAfterReload(t *testing.T, b *tab, p *person) {
 	begun := made.header.Get("Location")
 	p.tus(http.MethodPatch, 0, begun, data[:wire.MaxChunk], "Upload-Offset", "0", "Content-Type",
 		"application/offset+octet-stream")
-	ask[bool](b, fmt.Sprintf(`(localStorage["upload long.jpg,%d,%d,false"] =
+	ask[bool](b, fmt.Sprintf(`(localStorage["upload long.jpg,%d,%d,false,"] =
 		JSON.stringify({ path: %q, at: Date.now() }), true)`, len(data), at.UnixMilli(), begun))
 	b.open("/upload")
 	b.becomes(`document.querySelector(".all p")?.textContent.startsWith("1 unfinished")`)

@@ -13,7 +13,7 @@ import (
 type picture struct {
 	order
 	width, height int
-	color         uint32 // 0xRRGGBB, its dominant colour.
+	color         uint32 // Its blur, see pictures.Blur.
 	scene         string
 	light         landscape.Light
 	mono          bool
@@ -27,13 +27,12 @@ type gallery struct {
 	byScene map[string][]int32
 }
 
-// sketchLong is the size of a sketch in pixels: enough to find the dominant colour and the subjects of a picture.
-const sketchLong = 48
+// sketchLong is the size of a sketch in pixels: enough to find the blur and the subjects of a picture.
+const sketchLong = 96
 
-// sketch finds out what rows say of the pictures of an album before they are painted. The album has count pictures and
-// is made for size pixels. The sketches are of a small album, whose land takes a sixteenth of the time.
-func sketch(seed uint64, count, size int) *gallery {
-	album := landscape.NewAlbum(seed, count, sketchLong)
+// sketch finds out what rows say of the pictures of an album before they are painted. The album was made of seed, for
+// size pixels. Sketches of a smaller album would have another land, and blurs that do not look like the pictures.
+func sketch(album *landscape.Album, seed uint64, size int) *gallery {
 	g := &gallery{all: make([]picture, album.Len()), byScene: map[string][]int32{}}
 	var sketching sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
@@ -42,7 +41,7 @@ func sketch(seed uint64, count, size int) *gallery {
 			for i := first; i < len(g.all); i += workers {
 				painted := album.PaintAt(i, sketchLong)
 				g.all[i] = picture{
-					order: order{albumKey: albumKey{seed, size}, index: i}, color: pictures.Dominant(painted.Image),
+					order: order{albumKey: albumKey{seed, size}, index: i}, color: pictures.Blur(painted.Image),
 					scene: string(painted.Scene), light: painted.Light, mono: painted.Mono, subjects: painted.Subjects,
 				}
 			}

@@ -102,7 +102,7 @@ func BenchmarkRows(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	world := newWorld(newPlan(1, 10_000, 100_000), sketch(1, 80, 1600), w)
+	world := newWorld(newPlan(1, 10_000, 100_000), sketch(landscape.NewAlbum(1, 80, 1600), 1, 1600), w)
 	m := world.maker()
 	out := &rows{}
 	b.ReportAllocs()

@@ -19,7 +19,7 @@ func Prepare(c Config) (*Prepared, error) {
 		return nil, err
 	}
 	p := &Prepared{album: landscape.NewAlbum(c.Seed, c.Originals, c.Long)}
-	p.world = newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(c.Seed, c.Originals, c.Long), w)
+	p.world = newWorld(newPlan(c.Seed, c.Users, c.Photos), sketch(p.album, c.Seed, c.Long), w)
 	p.orders, p.first = p.world.setSizes(p.album, c.Long, c.LongFirst)
 	return p, nil
 }

@@ -11,14 +11,22 @@ import (
 	"time"
 
 	"golang.org/x/crypto/argon2"
+
+	"flickrkillr/schema/monotonic"
 )
 
 const (
 	// outsideNice is the priority of processes that hash. Beside busy processes of the usual priority one gets a tenth
 	// of a processor, so people can sign in during an overload too: a hash takes 0.3 s then.
 	outsideNice = 10
-	// outsideBound is how long a process may take for one hash, before it is killed and the hash is made here.
+	// outsideLate is how long a process may take for one hash before the hashes after it are made here for outsidePause:
+	// two hundred sign-ins that wait are answered then. Its own hash is waited for: what it has done would be done again.
+	// It is for a process that runs: in an overload a new one takes half a second to start.
+	outsideLate = time.Second
+	// outsideBound is how long it may take before it is killed and the hash is made here.
 	outsideBound = 5 * time.Second
+	// outsidePause is for how long no process is asked after one that was late or failed.
+	outsidePause = time.Minute
 )
 
 // outside are the processes that hash for this one; nil: it hashes itself.
@@ -29,6 +37,9 @@ type hashers struct {
 	command func() *exec.Cmd
 	failed  func(error)
 	places  chan *hasher // one for each process that may run; nil: it does not run yet
+
+	late, bound, pause time.Duration // outsideLate, outsideBound and outsidePause
+	pausedAt           atomic.Int64  // as in package monotonic; 0: never
 }
 
 // hasher is a process that hashes.
@@ -52,16 +63,25 @@ type question struct {
 // Outside has passwords hashed by other processes of a lower priority from now on, by so many at once. Each runs
 // command, which has to call [Serve]. Go's scheduler lets a hash run for 10 ms at a time, and reads the network that
 // rarely while hashes occupy all of its threads: in this process, 200 sign-ins at once made each page wait for that.
-// A process that fails is told to failed, and its hash is made here. end ends the processes; it waits for hashes.
+// A process that fails or is late is told to failed; then hashes are made here for a minute. end ends the processes; it waits for hashes.
 func Outside(atOnce int, command func() *exec.Cmd, failed func(error)) (end func()) {
-	all := &hashers{command: command, failed: failed, places: make(chan *hasher, atOnce)}
+	return newHashers(atOnce, command, failed).begin()
+}
+
+func newHashers(atOnce int, command func() *exec.Cmd, failed func(error)) *hashers {
+	all := &hashers{command: command, failed: failed, places: make(chan *hasher, atOnce),
+		late: outsideLate, bound: outsideBound, pause: outsidePause}
 	for range atOnce {
 		all.places <- nil
 	}
+	return all
+}
+
+func (all *hashers) begin() (end func()) {
 	outside.Store(all)
 	return func() {
 		outside.CompareAndSwap(all, nil)
-		for range atOnce {
+		for range cap(all.places) {
 			if h := <-all.places; h != nil {
 				_ = h.end()
 			}
@@ -70,27 +90,48 @@ func Outside(atOnce int, command func() *exec.Cmd, failed func(error)) (end func
 	}
 }
 
-// hash asks a process; ok is false if none could answer.
+// hash asks a process; ok is false if none could answer, or if none is asked for now.
 func (all *hashers) hash(q question) (sum []byte, ok bool) {
+	if all.paused() {
+		return nil, false
+	}
 	h, open := <-all.places
 	if !open {
 		return nil, false
 	}
 	defer func() { all.places <- h }()
+	if all.paused() { // since it waits for a place
+		return nil, false
+	}
 	var err error
 	if h == nil {
 		h, err = start(all.command())
+	} else {
+		late := time.AfterFunc(all.late, func() { all.fail(fmt.Errorf("no answer for %v", all.late)) })
+		defer late.Stop()
 	}
 	if err == nil {
-		if sum, err = h.ask(q); err != nil {
+		if sum, err = h.ask(q, all.bound); err != nil {
+			_ = h.command.Process.Kill() // it may not end by itself
 			err = errors.Join(err, h.end())
 			h = nil
 		}
 	}
 	if err != nil {
-		all.failed(fmt.Errorf("a process that hashes passwords: %w", err))
+		all.fail(err)
 	}
 	return sum, err == nil
+}
+
+// fail has no process asked for a while.
+func (all *hashers) fail(err error) {
+	all.pausedAt.Store(monotonic.Now())
+	all.failed(fmt.Errorf("a process that hashes passwords: %w", err))
+}
+
+func (all *hashers) paused() bool {
+	at := all.pausedAt.Load()
+	return at > 0 && monotonic.Since(at) < all.pause
 }
 
 // start starts a process that hashes, in a process group of its own: a Ctrl-C for this one does not end it, and its
@@ -114,9 +155,9 @@ func start(command *exec.Cmd) (*hasher, error) {
 	return h, nil
 }
 
-// ask returns the answer of the process, which is killed if it takes too long.
-func (h *hasher) ask(q question) (sum []byte, err error) {
-	late := time.AfterFunc(outsideBound, func() { _ = h.command.Process.Kill() })
+// ask returns the answer of the process, which is killed if it takes longer than bound.
+func (h *hasher) ask(q question, bound time.Duration) (sum []byte, err error) {
+	late := time.AfterFunc(bound, func() { _ = h.command.Process.Kill() })
 	defer late.Stop()
 	if err := h.encoder.Encode(q); err != nil {
 		return nil, err

@@ -2,17 +2,23 @@ package password
 
 import (
 	"bytes"
+	"encoding/gob"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
-// servesAs is the environment variable that turns this test program into a process that hashes: "well", or "badly",
-// which says something else instead.
+// servesAs is the environment variable that turns this test program into a process that hashes: "well"; "badly", which
+// says something else instead; "never", which says nothing; "when told", which says bytes of marked, and again once
+// file 3 ends.
 const servesAs = "KILLR_TEST_HASHES"
+
+const marked = 0xaa
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(servesAs) {
@@ -24,13 +30,28 @@ func TestMain(m *testing.M) {
 	case "badly":
 		os.Stdout.WriteString("no answer of a process that hashes")
 		os.Exit(0)
+	case "never":
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	case "when told":
+		answer, encoder := bytes.Repeat([]byte{marked}, hashSize), gob.NewEncoder(os.Stdout)
+		if err := encoder.Encode(answer); err != nil {
+			os.Exit(1)
+		}
+		_, _ = io.Copy(io.Discard, os.NewFile(3, "until this ends"))
+		if err := encoder.Encode(answer); err != nil {
+			os.Exit(1)
+		}
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
 
 // started runs this test program as a process that hashes, and keeps each that was started.
 type started struct {
-	as string
+	as       string
+	inherits *os.File // file 3 of the process; nil: it has none
 
 	mu       sync.Mutex
 	commands []*exec.Cmd
@@ -40,6 +61,9 @@ type started struct {
 func (s *started) command() *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), servesAs+"="+s.as)
+	if s.inherits != nil {
+		cmd.ExtraFiles = []*os.File{s.inherits}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.commands = append(s.commands, cmd)
@@ -65,8 +89,9 @@ func cheapHash(password string) []byte {
 func TestOutside(t *testing.T) { //nolint:paralleltest // Outside is for the whole process
 	const atOnce, asked = 2, 40
 	s := &started{as: "well"}
-	end := Outside(atOnce, s.command, s.failed)
-	all := outside.Load()
+	all := newHashers(atOnce, s.command, s.failed)
+	all.late, all.pause = time.Hour, 0
+	end := all.begin()
 	var hashes sync.WaitGroup
 	for i := range asked {
 		hashes.Go(func() {
@@ -124,10 +149,59 @@ func TestOutsideFails(t *testing.T) { //nolint:paralleltest // Outside is for th
 		if !bytes.Equal(cheap.hash("lake", make([]byte, saltSize), hashSize), cheapHash("lake")) {
 			t.Error("a process that fails changes a hash")
 		}
-		if len(s.failures) != 1 {
-			t.Errorf("failures %v, want one", s.failures)
+		cheap.hash("lake", make([]byte, saltSize), hashSize)
+		if len(s.failures) != 1 || len(s.commands) > 1 {
+			t.Errorf("%d processes and failures %v, want one: no other is tried so soon", len(s.commands), s.failures)
 		}
 		end()
+	}
+}
+
+// TestOutsideHangs: a process that does not answer is killed, and the next hash does not wait for another.
+func TestOutsideHangs(t *testing.T) { //nolint:paralleltest // Outside is for the whole process
+	s := &started{as: "never"}
+	all := newHashers(1, s.command, s.failed)
+	all.late, all.bound = time.Hour, time.Millisecond
+	defer all.begin()()
+	for range 2 {
+		if !bytes.Equal(cheap.hash("lake", make([]byte, saltSize), hashSize), cheapHash("lake")) {
+			t.Error("a process that does not answer changes a hash")
+		}
+	}
+	if len(s.commands) != 1 || len(s.failures) != 1 || s.commands[0].ProcessState == nil {
+		t.Errorf("%d processes, failures %v; want one, that has ended", len(s.commands), s.failures)
+	}
+}
+
+// TestOutsideLate: of a process that is late the answer is waited for, and used; meanwhile and afterwards hashes are
+// made here, by those that wait for its place, too.
+func TestOutsideLate(t *testing.T) { //nolint:paralleltest // Outside is for the whole process
+	answer, goOn, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Close() }()
+	defer func() { _ = goOn.Close() }()
+	s := &started{as: "when told", inherits: answer}
+	salt, meanwhile := make([]byte, saltSize), make(chan bool, 1)
+	all := newHashers(1, s.command, nil)
+	all.late, all.bound = time.Millisecond, time.Hour
+	all.failed = func(err error) {
+		s.failed(err)
+		meanwhile <- bytes.Equal(cheap.hash("lake", salt, hashSize), cheapHash("lake"))
+		_ = goOn.Close() // only now the process answers
+	}
+	defer all.begin()()
+	for range 2 { // the second one is late
+		if sum := cheap.hash("lake", salt, hashSize); !bytes.Equal(sum, bytes.Repeat([]byte{marked}, hashSize)) {
+			t.Errorf("an answer is thrown away: %x", sum)
+		}
+	}
+	if !<-meanwhile || !bytes.Equal(cheap.hash("lake", salt, hashSize), cheapHash("lake")) {
+		t.Error("a late process is asked further")
+	}
+	if len(s.commands) != 1 || len(s.failures) != 1 || s.commands[0].ProcessState != nil {
+		t.Errorf("%d processes, failures %v; want one, that goes on", len(s.commands), s.failures)
 	}
 }
 

@@ -3,7 +3,7 @@
 //
 // Input: an uploaded file ([Ingest]), or the id of a picture and a width ([Stored], [Derive]).
 //
-// Output: facts about the picture (id, size as seen, dominant colour, camera data), or the bytes of a JPEG.
+// Output: facts about the picture (id, size as seen, blur, camera data), or the bytes of a JPEG.
 //
 // Must not touch: rows, the bus, HTTP. It does not bound how many pictures are decoded at once: the caller's pool does,
 // because only the caller knows how much memory there is (see [Limits] for what one picture needs).
@@ -23,7 +23,7 @@
 //	inspect.go   what is known of a file before it is decoded; develop.go: decodes one that is stored
 //	format.go    formats, and limits checked before decoding; complete.go: files that are cut off
 //	camera.go    EXIF data
-//	dominant.go  the dominant colour
+//	blur.go      what stands for a picture until it arrives
 //	derive.go    derivatives: sizes, reading, making
 //	shrink.go resample.go encode.go   making one: averaging blocks, resampling, JPEG
 package pictures

@@ -26,10 +26,13 @@ func TestBombIsRefusedByItsHeader(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, err := pictures.Ingest(t.Context(), store, bytes.NewReader(bomb), pictures.Limits{})
+	_, inspected := pictures.Inspect(t.Context(), bomb, pictures.Limits{}) // as an upload is
 	runtime.ReadMemStats(&after)
 	var refused *pictures.RefusedError
-	if !errors.As(err, &refused) || refused.Reason != pictures.TooManyPixels {
-		t.Fatalf("Ingest = %v, want TooManyPixels", err)
+	for _, err := range []error{err, inspected} {
+		if !errors.As(err, &refused) || refused.Reason != pictures.TooManyPixels {
+			t.Fatalf("%v, want TooManyPixels", err)
+		}
 	}
 	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
 		t.Errorf("refusing it allocated %d bytes, want at most 1 MiB", used)

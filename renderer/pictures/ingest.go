@@ -41,13 +41,13 @@ type Image struct {
 	Width  int    // Pixels, as seen: with the camera's orientation applied.
 	Height int
 	Bytes  int64  // Of the original.
-	Color  uint32 // 0xRRGGBB, the colour that fills its place until it arrives.
+	Color  uint32 // What fills its place until it arrives, see [Blur].
 	Title  string // As the file has it (IPTC "Object Name"), of printable characters; "" if it has none.
 	Camera Camera
 }
 
 // Ingest stores an original. It reads a file, refuses what is no picture or too large, determines its id, size,
-// colour and camera data, and stores the file unchanged with its derivatives up to 1,280 px. It checks the header
+// blur and camera data, and stores the file unchanged with its derivatives up to 1,280 px. It checks the header
 // before it decodes, and decodes once for all widths.
 //
 // A refused file gives a *RefusedError that says what to do about it; any other error is a failure of the site or of
@@ -96,10 +96,10 @@ func ingest(ctx context.Context, store Store, id string, data []byte, limits Lim
 	return result, nil
 }
 
-// decoded takes what the header does not tell: the colour, and the size of a GIF whose first frame is smaller.
+// decoded takes what the header does not tell: the blur, and the size of a GIF whose first frame is smaller.
 func (i *Image) decoded(img image.Image) {
 	size := i.Camera.orientation.apply(img.Bounds().Size())
-	i.Width, i.Height, i.Color = size.X, size.Y, Dominant(img)
+	i.Width, i.Height, i.Color = size.X, size.Y, blur(img, i.Camera.orientation)
 }
 
 // readAll reads r to its end, or refuses it once it proves longer than limit.

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"image"
-	"image/color"
 	"image/gif"
 	"image/png"
 	"math"
@@ -91,42 +89,6 @@ func TestIngestStopsWithItsContext(t *testing.T) {
 	var refused *pictures.RefusedError
 	if !errors.Is(err, context.Canceled) || errors.As(err, &refused) {
 		t.Errorf("Ingest = %v, want context.Canceled and no refusal", err)
-	}
-}
-
-// The colour of a picture is one of its colours, and the striking one rather than the mean.
-func TestDominantColour(t *testing.T) {
-	t.Parallel()
-	store := openDir(t)
-	paint := func(parts ...color.RGBA) *image.RGBA {
-		img := image.NewRGBA(image.Rect(0, 0, 240, 240))
-		for i := range img.Pix {
-			c := parts[(i/4/240)*len(parts)/240]
-			img.Pix[i] = [4]uint8{c.R, c.G, c.B, c.A}[i%4]
-		}
-		return img
-	}
-	orange, night, grey := color.RGBA{230, 120, 40, 255}, color.RGBA{10, 12, 20, 255}, color.RGBA{128, 128, 130, 255}
-	blue := color.RGBA{40, 90, 200, 255}
-	for name, c := range map[string]struct {
-		img  image.Image
-		want color.RGBA
-	}{
-		"one colour":                    {paint(blue), blue},
-		"sunset over black":             {paint(orange, night, night), orange},
-		"colour before grey":            {paint(grey, grey, blue), blue},
-		"opposites do not give mud":     {paint(orange, blue, blue), blue},
-		"nothing but grey":              {paint(grey), grey},
-		"nothing but black stays black": {paint(color.RGBA{0, 0, 0, 255}), color.RGBA{0, 0, 0, 255}},
-	} {
-		got, err := pictures.Ingest(t.Context(), store, bytes.NewReader(jpegOf(t, c.img)), pictures.Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, g, b := int(got.Color>>16), int(got.Color>>8&255), int(got.Color&255)
-		if d := max(abs(r-int(c.want.R)), abs(g-int(c.want.G)), abs(b-int(c.want.B))); d > 12 {
-			t.Errorf("%s: #%06x, want about #%02x%02x%02x", name, got.Color, c.want.R, c.want.G, c.want.B)
-		}
 	}
 }
 

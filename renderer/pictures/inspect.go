@@ -5,12 +5,9 @@ import (
 	"fmt"
 )
 
-// Undecoded is the colour of a picture that was not decoded yet, 0xRRGGBB: a neutral grey.
-const Undecoded = 0x808080
-
 // Inspect says what is known of a file before it is decoded, and stores nothing. It refuses what is no picture, too
 // large, or cut off, by header and structure alone, so it costs little whatever the file is. The size of a GIF is that
-// of its header, the colour is [Undecoded]. Errors are those of [Ingest].
+// of its header, the blur is [Undecoded]. Errors are those of [Ingest].
 func Inspect(ctx context.Context, data []byte, limits Limits) (Image, error) {
 	limits = limits.withDefaults()
 	switch {

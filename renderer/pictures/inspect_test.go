@@ -12,7 +12,7 @@ import (
 	"flickrkillr/renderer/pictures"
 )
 
-// TestInspect says of a file what Ingest does, except its colour, and stores nothing.
+// TestInspect says of a file what Ingest does, except its blur, and stores nothing.
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	data := withEXIF(t, jpegOf(t, landscape(300, 200)), []exifField{ascii(0x0110, "X-T5"), short(0x0112, 6)},
@@ -26,7 +26,7 @@ func TestInspect(t *testing.T) {
 		t.Errorf("title %q, camera %+v", got.Title, got.Camera)
 	}
 	if got.Color != pictures.Undecoded {
-		t.Errorf("colour %06x before anything was decoded", got.Color)
+		t.Errorf("blur %x before anything was decoded", got.Color)
 	}
 	want, err := pictures.Ingest(t.Context(), openDir(t), bytes.NewReader(data), pictures.Limits{})
 	if err != nil {

@@ -2,7 +2,6 @@ package pictures
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -32,22 +31,23 @@ var ErrNotShared = errors.New("pictures: the file cannot be shared without its m
 const maxParts = 4096
 
 // Share says of which parts of an original the form for others is made. It fails with [ErrNotShared].
-func Share(ctx context.Context, original []byte) (*Shared, error) {
+func Share(original []byte) (*Shared, error) {
 	f, err := sniff(original)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotShared, err)
 	}
-	camera, _ := readCamera(ctx, f, original)
-	turned := camera.orientation
-	if turned == 1 {
-		turned = 0
-	}
 	s := &stripper{data: original}
 	strip := map[string]func(orientation) bool{"jpeg": s.jpeg, "png": s.png, "gif": s.gif, "webp": s.webp}[f.name]
-	if strip == nil || !strip(turned) || len(s.parts) > maxParts {
+	done := strip != nil && strip(0) && !s.full()
+	if turned := tiffOrientation(s.exif); done && turned > 1 {
+		s.Shared = Shared{}
+		done = strip(turned) && !s.full()
+	}
+	if !done {
 		return nil, fmt.Errorf("%w: a file of format %s", ErrNotShared, f.name)
 	}
-	return &s.Shared, nil
+	shared := s.Shared // a pointer into s would keep the whole original
+	return &shared, nil
 }
 
 // ReadAt reads len(p) bytes of the form for others, fewer only at its end, from the original.
@@ -73,10 +73,17 @@ func (s *Shared) ReadAt(original io.ReaderAt, p []byte, offset int64) (n int, er
 type stripper struct {
 	Shared
 	data []byte
+	exif []byte // the first that the file has
 }
+
+// full reports whether there are more parts than a form may have. Then no more are added: the file is not shared.
+func (s *stripper) full() bool { return len(s.parts) > maxParts }
 
 // keep adds a range of the original.
 func (s *stripper) keep(from, to int) {
+	if s.full() {
+		return
+	}
 	if last := len(s.parts) - 1; last >= 0 && s.parts[last].literal == nil &&
 		s.parts[last].from+s.parts[last].n == int64(from) {
 		s.parts[last].n += int64(to - from)
@@ -86,8 +93,18 @@ func (s *stripper) keep(from, to int) {
 	s.Size += int64(to - from)
 }
 
+// found notes EXIF data of the original.
+func (s *stripper) found(exif []byte) {
+	if s.exif == nil {
+		s.exif = exif
+	}
+}
+
 // add adds bytes that the original does not have.
 func (s *stripper) add(literal []byte) {
+	if s.full() {
+		return
+	}
 	s.parts = append(s.parts, part{at: s.Size, literal: literal})
 	s.Size += int64(len(literal))
 }
@@ -106,8 +123,6 @@ const (
 	jpegAPP1  = 0xe1
 	jpegAPP2  = 0xe2
 	jpegAPP14 = 0xee
-	jpegAPP15 = 0xef
-	jpegCOM   = 0xfe
 )
 
 // jpeg keeps what draws the picture: tables, frames, scans, and of the application's segments JFIF, colour profiles,
@@ -135,8 +150,7 @@ func (s *stripper) jpeg(turned orientation) bool {
 			exif()
 			s.keep(at, at+2)
 			return true
-		case marker == jpegSOI || marker == 1 || marker >= 0xd0 && marker <= 0xd7: // without a length
-			s.keep(at, at+2)
+		case marker == jpegSOI || marker == 1 || marker >= 0xd0 && marker <= 0xd7: // these have no length
 			at += 2
 			continue
 		}
@@ -147,13 +161,10 @@ func (s *stripper) jpeg(turned orientation) bool {
 		if end < at+4 || end > len(data) {
 			return false
 		}
-		body := data[at+4 : end]
 		if marker != jpegAPP0 {
 			exif()
 		}
-		if jpegDraws(marker, body) {
-			s.keep(at, end)
-		}
+		s.jpegSegment(marker, at, end)
 		if at = end; marker == jpegSOS {
 			scan := jpegScan(data, at)
 			s.keep(at, scan)
@@ -162,17 +173,38 @@ func (s *stripper) jpeg(turned orientation) bool {
 	}
 }
 
-// jpegDraws reports whether a segment is one that the picture needs.
-func jpegDraws(marker byte, body []byte) bool {
+// jfifBytes and adobeBytes are the lengths of the bodies that those segments have without a thumbnail or anything else.
+const jfifBytes, adobeBytes = 14, 12
+
+// jpegSegment keeps a segment if the picture needs it. Of JFIF it leaves out the thumbnail, which may show what was cut
+// off the picture.
+func (s *stripper) jpegSegment(marker byte, at, end int) {
+	body := s.data[at+4 : end]
 	switch {
 	case marker == jpegAPP0:
-		return bytes.HasPrefix(body, []byte("JFIF\x00"))
-	case marker == jpegAPP2:
-		return bytes.HasPrefix(body, []byte("ICC_PROFILE\x00"))
-	case marker == jpegAPP14:
-		return bytes.HasPrefix(body, []byte("Adobe"))
+		if len(body) >= jfifBytes && bytes.HasPrefix(body, []byte("JFIF\x00")) {
+			bare := append([]byte{0xff, jpegAPP0, 0, 2 + jfifBytes}, body[:jfifBytes]...)
+			bare[len(bare)-2], bare[len(bare)-1] = 0, 0 // the size of the thumbnail
+			s.add(bare)
+		}
+	case marker == jpegAPP1 && bytes.HasPrefix(body, []byte("Exif\x00\x00")):
+		s.found(body)
+	case marker == jpegAPP2 && bytes.HasPrefix(body, []byte("ICC_PROFILE\x00")),
+		marker == jpegAPP14 && len(body) == adobeBytes && bytes.HasPrefix(body, []byte("Adobe")),
+		jpegDraws(marker):
+		s.keep(at, end)
 	}
-	return marker != jpegCOM && (marker < jpegAPP0 || marker > jpegAPP15)
+}
+
+// jpegDraws reports whether segments with this marker are tables, frames or scans.
+func jpegDraws(marker byte) bool {
+	switch {
+	case marker >= 0xc0 && marker <= 0xcf: // frames, Huffman tables, arithmetic conditioning; JPG is reserved
+		return marker != 0xc8
+	case marker == jpegSOS, marker == 0xdb, marker == 0xdc, marker == 0xdd: // scan, quantization, lines, restarts
+		return true
+	}
+	return false
 }
 
 // jpegScan returns where the coded data of a scan end that begin at a place: before a marker other than a restart.
@@ -218,6 +250,8 @@ func (s *stripper) png(turned orientation) bool {
 		}
 		if pngDraws[name] {
 			s.keep(at, end)
+		} else if name == "eXIf" {
+			s.found(s.data[at+8 : end-4])
 		}
 		at = end
 	}
@@ -233,7 +267,11 @@ func pngChunk(name string, body []byte) []byte {
 // gifDraws are the application extensions that the picture needs: how often it repeats, and its colour profile.
 var gifDraws = []string{"NETSCAPE2.0", "ANIMEXTS1.0", "ICCRGBG1012"}
 
-// gif keeps what draws the picture. Comments and data of applications go. A GIF has no orientation.
+// Labels of extensions of GIF files: how a frame is shown, and what an application has to say.
+const gifControl, gifApplication = 0xf9, 0xff
+
+// gif keeps what draws the picture. Comments, plain texts, which browsers do not draw, data of applications and
+// extensions that nobody knows go. A GIF has no orientation.
 func (s *stripper) gif(orientation) bool {
 	data := s.data
 	blocks := func(at int) int { // where sub-blocks that begin at a place end; 0: not within the file
@@ -264,11 +302,8 @@ func (s *stripper) gif(orientation) bool {
 				return false
 			}
 			end = blocks(at + 2)
-			switch data[at+1] {
-			case 0xfe:
-				kept = false
-			case 0xff:
-				kept = false
+			kept = data[at+1] == gifControl && end-at == 8 // which has one block of four bytes
+			if data[at+1] == gifApplication {
 				for _, name := range gifDraws {
 					kept = kept || bytes.HasPrefix(data[at+3:], []byte(name))
 				}
@@ -316,14 +351,20 @@ func (s *stripper) webp(turned orientation) bool {
 		switch name := string(data[at : at+4]); {
 		case name == "VP8X" && length >= 10:
 			extended = true
-			header := append([]byte(nil), data[at:end]...)
+			header := append([]byte(nil), data[at:at+18]...)
+			header[4], header[5], header[6], header[7] = 10, 0, 0, 0 // what may follow says nothing of the picture
 			header[8] &^= webpHasEXIF | webpHasXMP
 			if turned != 0 {
 				header[8] |= webpHasEXIF
 			}
 			s.add(header)
+		case name == "EXIF":
+			s.found(data[at+8 : at+8+int(length)])
 		case webpDraws[name]:
 			s.keep(at, end)
+			if end-at < 8+int(length)+int(length&1) { // the file ends without the byte that makes its length even
+				s.add([]byte{0})
+			}
 		}
 		at = end
 	}

@@ -10,6 +10,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"runtime"
 	"testing"
 
 	"golang.org/x/image/webp"
@@ -45,7 +46,7 @@ func sample() image.Image {
 // share returns the form for others of a file.
 func share(t *testing.T, file []byte) []byte {
 	t.Helper()
-	s, err := pictures.Share(t.Context(), file)
+	s, err := pictures.Share(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,12 +99,16 @@ func TestShareJPEG(t *testing.T) {
 		t.Fatal(err)
 	}
 	jfif := jpegSegment(0xe0, "JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00")
+	thumbnail := jpegSegment(0xe0, "JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x02\x04"+secret)
+	adobe := jpegSegment(0xee, "Adobe\x00\x64\x00\x00\x00\x00\x01")
 	profile := jpegSegment(0xe2, "ICC_PROFILE\x00\x01\x01colours")
 	for _, orientation := range []byte{1, 6} {
 		file := bytes.Join([][]byte{
-			plain.Bytes()[:2], jfif, jpegSegment(0xe1, "Exif\x00\x00"+exifOf(orientation)), profile,
+			plain.Bytes()[:2], thumbnail, jpegSegment(0xe1, "Exif\x00\x00"+exifOf(orientation)), profile,
 			jpegSegment(0xe1, "http://ns.adobe.com/xap/1.0/\x00"+secret), jpegSegment(0xed, "Photoshop 3.0\x00"+secret),
 			jpegSegment(0xe2, "MPF\x00"+secret), jpegSegment(0xe0, "JFXX\x00"+secret), jpegSegment(0xfe, secret),
+			adobe, jpegSegment(0xee, "Adobe"+secret), jpegSegment(0xc8, secret), jpegSegment(0xde, secret),
+			jpegSegment(0xf0, secret), jpegSegment(0x02, secret),
 			plain.Bytes()[2:], []byte("\xff\xd8 a further picture: " + secret),
 		}, nil)
 		shared := share(t, file)
@@ -116,8 +121,9 @@ func TestShareJPEG(t *testing.T) {
 			t.Fatal(err)
 		}
 		samePixels(t, img, want)
-		if !bytes.Contains(shared, profile) || !bytes.Contains(shared, jfif) {
-			t.Error("the colour profile or JFIF is lost")
+		if !bytes.Contains(shared, profile) || !bytes.Contains(shared, jfif) ||
+			!bytes.Contains(shared, adobe) {
+			t.Error("the colour profile, JFIF or Adobe's colour transform is lost")
 		}
 		if got := orientationOf(shared); got != orientation && (orientation != 1 || got != 0) {
 			t.Errorf("orientation %d, want %d", got, orientation)
@@ -127,7 +133,7 @@ func TestShareJPEG(t *testing.T) {
 			t.Errorf("it is %d px wide, %v", info.Width, err)
 		}
 	}
-	if _, err := pictures.Share(t.Context(), plain.Bytes()[:plain.Len()-2]); !errors.Is(err, pictures.ErrNotShared) {
+	if _, err := pictures.Share(plain.Bytes()[:plain.Len()-2]); !errors.Is(err, pictures.ErrNotShared) {
 		t.Errorf("a file without an end: %v", err)
 	}
 }
@@ -177,6 +183,8 @@ func TestShareGIF(t *testing.T) {
 	loop := "!\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"
 	file := bytes.Join([][]byte{plain.Bytes()[:at], []byte(loop),
 		[]byte("!\xfe" + string([]byte{byte(len(secret))}) + secret + "\x00"),
+		[]byte("!\xf9\x04\x00\x05\x00\x00" + string([]byte{byte(len(secret))}) + secret + "\x00"),
+		[]byte("!\xce" + string([]byte{byte(len(secret))}) + secret + "\x00"),
 		[]byte("!\xff\x0bXMP DataXMP" + string([]byte{byte(len(secret))}) + secret + "\x00"),
 		plain.Bytes()[at:], []byte(secret)}, nil)
 	shared := share(t, file)
@@ -219,6 +227,94 @@ func TestShareWebP(t *testing.T) {
 	}
 }
 
+// TestShareOddWebP: a file that ends without the byte that makes its last chunk even gets it, so that what follows is
+// at its place.
+func TestShareOddWebP(t *testing.T) {
+	t.Parallel()
+	extended := chunkOf(binary.LittleEndian, "VP8X", "\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00", false)
+	body := bytes.Join([][]byte{[]byte("WEBP"), extended,
+		chunkOf(binary.LittleEndian, "EXIF", exifOf(6), false), losslessWebP,
+		chunkOf(binary.LittleEndian, "ALPH", "odd", false)[:8+3]}, nil)
+	file := append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(body))), body...)
+	shared := share(t, file)
+	if at := bytes.Index(shared, []byte("odd\x00EXIF")); at < 0 || len(shared)%2 != 0 ||
+		int(binary.LittleEndian.Uint32(shared[4:])) != len(shared)-8 {
+		t.Errorf("what follows is not at an even place: %q", shared)
+	}
+}
+
+// TestShareWithoutClock: what others get does not depend on how long it takes to read what the file says. Of so many
+// metadata a reader with a clock finds no orientation.
+func TestShareWithoutClock(t *testing.T) {
+	t.Parallel()
+	var plain bytes.Buffer
+	if err := png.Encode(&plain, sample()); err != nil {
+		t.Fatal(err)
+	}
+	texts := bytes.Repeat(chunkOf(binary.BigEndian, "tEXt", "a\x00b", true), 500_000)
+	file := bytes.Join([][]byte{plain.Bytes()[:33], texts, chunkOf(binary.BigEndian, "eXIf", exifOf(6), true),
+		plain.Bytes()[33:]}, nil)
+	form, err := pictures.Share(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := make([]byte, form.Size)
+	if _, err := form.ReadAt(bytes.NewReader(file), shared, 0); err != nil || orientationOf(shared) != 6 {
+		t.Errorf("orientation %d, %v", orientationOf(shared), err)
+	}
+}
+
+// TestShareForgetsFile: a form keeps no byte of the original in memory.
+func TestShareForgetsFile(t *testing.T) {
+	t.Parallel()
+	var plain bytes.Buffer
+	if err := jpeg.Encode(&plain, sample(), nil); err != nil {
+		t.Fatal(err)
+	}
+	file := bytes.Clone(plain.Bytes())
+	gone := make(chan struct{})
+	runtime.AddCleanup(&file[0], func(done chan struct{}) { close(done) }, gone)
+	form, err := pictures.Share(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = nil
+	for range 100 { // the second collection at the latest finds it
+		runtime.GC()
+		select {
+		case <-gone:
+			runtime.KeepAlive(form)
+			return
+		default:
+			runtime.Gosched()
+		}
+	}
+	runtime.KeepAlive(form)
+	t.Error("the original is still in memory")
+}
+
+// TestShareManyParts: a file that would make a form of very many parts is refused, and costs no memory.
+func TestShareManyParts(t *testing.T) {
+	t.Parallel()
+	var plain bytes.Buffer
+	if err := png.Encode(&plain, sample()); err != nil {
+		t.Fatal(err)
+	}
+	header := 8 + 25 // the signature and IHDR
+	pair := append(chunkOf(binary.BigEndian, "gAMA", "\x00\x00\xb1\x8f", true),
+		chunkOf(binary.BigEndian, "tEXt", "a\x00b", true)...)
+	file := bytes.Join([][]byte{plain.Bytes()[:header], bytes.Repeat(pair, 100_000), plain.Bytes()[header:]}, nil)
+	var err error
+	allocated := testing.Benchmark(func(b *testing.B) {
+		for range b.N {
+			_, err = pictures.Share(file)
+		}
+	}).AllocedBytesPerOp()
+	if !errors.Is(err, pictures.ErrNotShared) || allocated > 2<<20 {
+		t.Errorf("%d bytes allocated, %v", allocated, err)
+	}
+}
+
 // FuzzShare: no file makes it panic, and what it makes is what its parts say.
 func FuzzShare(f *testing.F) {
 	var j, p bytes.Buffer
@@ -228,7 +324,7 @@ func FuzzShare(f *testing.F) {
 	f.Add(j.Bytes())
 	f.Add(p.Bytes())
 	f.Fuzz(func(t *testing.T, file []byte) {
-		s, err := pictures.Share(t.Context(), file)
+		s, err := pictures.Share(file)
 		if err != nil {
 			return
 		}

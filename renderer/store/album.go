@@ -49,18 +49,18 @@ func (s *Store) Album(ctx context.Context, id, after, before int64) (AlbumPage, 
 						WHERE m.album_id = $1 AND m.position <= $2)
 				ELSE false END::integer,
 			0, u.name, u.display_name
-		FROM albums a JOIN shown_users u ON u.id = a.user_id LEFT JOIN album_counts c ON c.album_id = a.id
+		FROM shown_albums a JOIN shown_users u ON u.id = a.user_id LEFT JOIN album_counts c ON c.album_id = a.id
 		WHERE a.id = $1
 		UNION ALL
-		SELECT 17, 0, p.id, 0, now(), p.title, '', 0, 0, 0, '', '' FROM albums a JOIN albums p ON p.id = a.parent
+		SELECT 17, 0, p.id, 0, now(), p.title, '', 0, 0, 0, '', '' FROM shown_albums a JOIN shown_albums p ON p.id = a.parent
 		WHERE a.id = $1
 		UNION ALL
 		SELECT 18, 0, c.id, 0, c.posted_at, c.title, c.id || '.' || c.picture, c.width, c.height, c.color, '', ''
-		FROM albums a, LATERAL album_cover(a.id, a.cover_photo) AS c WHERE a.id = $1
+		FROM shown_albums a, LATERAL album_cover(a.id, a.cover_photo) AS c WHERE a.id = $1
 		UNION ALL
 		(SELECT 4, 0, k.id, n.photo_count, k.created_at, k.title, c.id || '.' || c.picture, c.width, c.height, c.color,
 			'', ''
-			FROM albums k JOIN album_counts n ON n.album_id = k.id AND n.photo_count > 0,
+			FROM shown_albums k JOIN album_counts n ON n.album_id = k.id AND n.photo_count > 0,
 				LATERAL album_cover(k.id, k.cover_photo) AS c
 			WHERE $2 = 0 AND $3 = 0 AND k.parent = $1 ORDER BY k.id LIMIT 100)
 		UNION ALL

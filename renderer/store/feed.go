@@ -75,7 +75,7 @@ func (s *Store) TagFeed(ctx context.Context, tag string) (FeedPage, error) {
 func (s *Store) AlbumFeed(ctx context.Context, id int64) (FeedPage, error) {
 	return s.feed(ctx, "album."+strconv.FormatInt(id, 10), `
 		WITH found AS MATERIALIZED (
-			SELECT a.*, u.version, u.name, u.display_name FROM albums a JOIN shown_users u ON u.id = a.user_id
+			SELECT a.*, u.version, u.name, u.display_name FROM shown_albums a JOIN shown_users u ON u.id = a.user_id
 			WHERE a.id = $1
 		)`+feedHead+`
 		UNION ALL

@@ -20,6 +20,8 @@ type OwnEdit struct {
 	Private     *bool     `json:",omitempty"`
 	Unlisted    *bool     `json:",omitempty"` // of a private photo: whoever has its link sees it
 
+	Rights RightsEdit `json:",omitzero"`
+
 	Link ShareSecret `json:"-"` // the link that it gets if it is unlisted and has none
 }
 
@@ -35,11 +37,12 @@ func (s *Store) EditOwnPhoto(ctx context.Context, key string, user, id int64, ed
 	}
 	return s.idempotent(ctx, key, "own.photo", []any{user, id, edit}, `
 		SELECT e.outcome, e.scopes, e.versions, e.gone
-		FROM edit_own_photo($1, $2, $3, $4, $5, $6, $7, $8, $9::text::date, $10) AS e CROSS JOIN LATERAL
+		FROM rights_of_edit($1, $2, $3, $4, $14, $15) AS own CROSS JOIN LATERAL
+			edit_own_photo(own, $2, $3, $4, $5, $6, $7, $8, $9::text::date, $10) AS e CROSS JOIN LATERAL
 			set_unlisted(CASE WHEN e.outcome = 'done' AND $11::boolean IS NOT NULL THEN $1 END, $3, ARRAY[$4::bigint],
 				$11, ARRAY[$12::bytea], ARRAY[$13::bytea])`,
 		user, id, edit.Title, edit.Description, edit.Tags, edit.Taken != nil, day, edit.Private, edit.Unlisted,
-		edit.Link.Nonce, edit.Link.Hash)
+		edit.Link.Nonce, edit.Link.Hash, edit.Rights.Licence, edit.Rights.Downloadable)
 }
 
 // OwnChange is what is done to several photos of a user's own.
@@ -70,8 +73,8 @@ func (s *Store) ChangeOwnPhotos(
 	return s.changeOwnPhotos(ctx, key, user, ids, []any{user, ids, change, tag}, change, tag, unlist, nil)
 }
 
-// UnlistOwnPhotos makes those of some photos that are a user's own private, and gives each a link that has none: the one
-// of links at its place. It returns what [Store.ChangeOwnPhotos] does.
+// UnlistOwnPhotos makes those of some photos that are a user's own private, and gives each that has no link the one of
+// links at its place. It returns what [Store.ChangeOwnPhotos] does.
 func (s *Store) UnlistOwnPhotos(
 	ctx context.Context, key string, user int64, ids []int64, links []ShareSecret,
 ) ([]Change, error) {

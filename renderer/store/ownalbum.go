@@ -108,10 +108,23 @@ func (s *Store) MoveInOwnAlbum(
 		user, album, photos, string(move), n)
 }
 
+// ShowOwnAlbum says who sees a user's own album: everybody, or if private its owner alone, or if unlisted, too, whoever
+// has its link; link is what it gets if it has none. It returns the scope of the user, and that of the album if it
+// became private or public. Errors: [ErrNotFound], [ErrConflict].
+func (s *Store) ShowOwnAlbum(
+	ctx context.Context, key string, user, album int64, private, unlisted bool, link ShareSecret,
+) ([]Change, error) {
+	return s.idempotent(ctx, key, "own.album.show", []any{user, album, private, unlisted},
+		"SELECT outcome, scopes, versions, gone FROM show_own_album($1, $2, $3, $4, $5, $6, $7, $8)",
+		user, album, private, unlisted, link.Nonce, link.Hash)
+}
+
 // OwnAlbum is an album in the list of a user's own.
 type OwnAlbum struct {
 	Cover          // without a picture if it has no public photo; PhotoCount may be 0
 	Inside []Cover // the albums in it, oldest first, without pictures
+
+	Private bool // only its owner sees it, or whoever has a link
 }
 
 // OwnAlbums reads a page of a user's own albums that are in no other one, newest first: the first, or the one after an
@@ -123,10 +136,11 @@ func (s *Store) OwnAlbums(ctx context.Context, user, before int64) (albums []Own
 		inside := map[int64][]Cover{} // by the album that they are in
 		var c Cover
 		var parent int64
-		_, err := pgx.ForEachRow(rows, []any{&c.ID, &parent, &c.Title, &c.PhotoCount, &c.PhotoID, &c.Generation,
-			&c.Width, &c.Height, &c.Color}, func() error {
+		var private bool
+		_, err := pgx.ForEachRow(rows, []any{&c.ID, &parent, &private, &c.Title, &c.PhotoCount, &c.PhotoID,
+			&c.Generation, &c.Width, &c.Height, &c.Color}, func() error {
 			if parent == 0 {
-				all = append(all, OwnAlbum{Cover: c})
+				all = append(all, OwnAlbum{Cover: c, Private: private})
 			} else {
 				inside[parent] = append(inside[parent], c)
 			}
@@ -142,12 +156,12 @@ func (s *Store) OwnAlbums(ctx context.Context, user, before int64) (albums []Own
 		WITH page AS MATERIALIZED (
 			SELECT * FROM albums a WHERE a.user_id = $1 AND a.parent IS NULL AND a.id < $2 ORDER BY a.id DESC LIMIT 49
 		)
-		SELECT a.id, 0, a.title, coalesce(n.photo_count, 0), coalesce(c.id, 0), coalesce(c.picture, 0),
+		SELECT a.id, 0, a.private, a.title, coalesce(n.photo_count, 0), coalesce(c.id, 0), coalesce(c.picture, 0),
 			coalesce(c.width, 0), coalesce(c.height, 0), coalesce(c.color, 0)
 		FROM page a LEFT JOIN album_counts n ON n.album_id = a.id
 			LEFT JOIN LATERAL album_cover(a.id, a.cover_photo) AS c ON true
 		UNION ALL
-		SELECT k.id, k.parent, k.title, coalesce(n.photo_count, 0), 0, 0, 0, 0, 0
+		SELECT k.id, k.parent, k.private, k.title, coalesce(n.photo_count, 0), 0, 0, 0, 0, 0
 		FROM page a JOIN albums k ON k.parent = a.id LEFT JOIN album_counts n ON n.album_id = k.id`, user, before)
 	if len(albums) > PageSize {
 		albums = albums[:PageSize]
@@ -175,6 +189,8 @@ type OwnAlbumPage struct {
 	ID, CoverPhoto     int64 // CoverPhoto is the one that was chosen; 0: none was
 	Title, Description string
 	Parent             string // the title of the album that it is in; "": it is in none
+	Private            bool
+	Link               []byte // the nonce of the link that makes it unlisted; nil: it is public or private
 	Total              int64  // photos
 	Photos             []OwnPhoto
 	Place              int64   // the number of the first photo of the page, from 1
@@ -237,8 +253,8 @@ func (s *Store) ownAlbum(ctx context.Context, user, id, first int64) (*OwnAlbumP
 			var before int64
 			var ids, counts []int64
 			var titles []string
-			err = r.Scan(&p.ID, &p.CoverPhoto, &p.Title, &p.Description, &p.Parent, &p.Total, &before, &ids, &titles,
-				&counts)
+			err = r.Scan(&p.ID, &p.CoverPhoto, &p.Title, &p.Description, &p.Private, &p.Link, &p.Parent, &p.Total,
+				&before, &ids, &titles, &counts)
 			for i := range ids {
 				p.Inside = append(p.Inside, Cover{ID: ids[i], Title: titles[i], PhotoCount: counts[i]})
 			}
@@ -252,7 +268,8 @@ func (s *Store) ownAlbum(ctx context.Context, user, id, first int64) (*OwnAlbumP
 			SELECT m.position FROM photos p JOIN album_photos m ON m.photo_id = p.id AND m.album_id = $2
 			WHERE p.user_id = $1 AND p.binned_at IS NOT NULL
 		)
-		SELECT a.id, coalesce(a.cover_photo, 0), a.title, a.description, coalesce(p.title, ''),
+		SELECT a.id, coalesce(a.cover_photo, 0), a.title, a.description, a.private,
+			(SELECT s.nonce FROM shares s WHERE s.album_id = a.id AND s.unlisted AND a.private), coalesce(p.title, ''),
 			(SELECT count(*) FROM album_photos m WHERE m.album_id = a.id) - (SELECT count(*) FROM binned),
 			(SELECT count(*) FROM album_photos m WHERE m.album_id = a.id AND m.position < $3)
 				- (SELECT count(*) FROM binned b WHERE b.position < $3), k.ids, k.titles, k.counts

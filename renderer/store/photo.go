@@ -80,7 +80,7 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 			LEFT JOIN LATERAL (
 				SELECT array_agg(b.id ORDER BY b.id) AS ids, array_agg(b.title ORDER BY b.id) AS titles
 				FROM (SELECT x.album_id FROM album_photos x WHERE x.photo_id = p.id LIMIT 100) AS m
-					JOIN albums b ON b.id = m.album_id
+					JOIN shown_albums b ON b.id = m.album_id
 			) AS al ON true
 			LEFT JOIN LATERAL (SELECT * FROM photos x WHERE x.user_id = p.user_id AND NOT x.private AND x.id > p.id
 				ORDER BY x.id LIMIT 1) AS n ON true

@@ -9,7 +9,7 @@ import (
 )
 
 // Picture is what a page needs to lay out and show the picture of a photo: what its address is made of (see package
-// picturekey), its size in pixels, and its dominant colour as 0xRRGGBB. The zero Picture is none.
+// picturekey), its size in pixels, and what stands for it until it arrives. The zero Picture is none.
 type Picture struct {
 	PhotoID       int64
 	Generation    int32

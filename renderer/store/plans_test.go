@@ -159,6 +159,8 @@ func TestPlans(t *testing.T) {
 		"make_own_album('scans', $1, 1, 'Newer', '', (SELECT title FROM albums WHERE id = 1), 1000)",
 		"edit_own_album('scans', $1, 1, 1, 'Newer', NULL, (SELECT title FROM albums WHERE id = 2))",
 		"delete_own_album('scans', $1, 1, 1)",
+		"show_own_album('scans', $1, 1, 1, true, true, substr(sha256($1), 1, 16), sha256($1))",
+		"show_own_album('scans', $1, 1, 1, true, false, NULL, NULL)",
 		"cover_own_album('scans', $1, 1, 1, (SELECT photo_id FROM album_photos WHERE album_id = 1 " +
 			"ORDER BY position LIMIT 1))",
 		"add_to_own_album('scans', $1, 1, 'Newer', " + tenOf1 + ", 1000)",
@@ -174,8 +176,8 @@ func TestPlans(t *testing.T) {
 
 // unlistScan makes ten photos of user 1 private, and unlisted or not.
 func unlistScan(unlist string) string {
-	return "(SELECT c.outcome FROM (SELECT " + tenOf1 + " AS ids) AS i, LATERAL change_own_photos('scans', $1, 1, i.ids, " +
-		"'private', '', 200) AS c, LATERAL set_unlisted(left('scans', length(c.outcome) + 1), 1, i.ids, " + unlist +
+	return "(SELECT c.outcome FROM (SELECT " + tenOf1 + " AS ids) AS i, " +
+		"LATERAL change_own_photos('scans', $1, 1, i.ids, 'private', '', 200) AS c, LATERAL set_unlisted(left('scans', length(c.outcome) + 1), 1, i.ids, " + unlist +
 		", array_fill(substr(sha256($1), 1, 16), ARRAY[10]), ARRAY(SELECT sha256(('u' || g)::bytea) " +
 		"FROM generate_series(1, 10) g))) AS unlisted"
 }
@@ -378,6 +380,8 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			func() error { _, _, err := s.TakePicture(ctx, ""); return err },
 			func() error { _, _, err := s.TakePicture(ctx, imageID(9)); return err },
 		},
+		"NextFlatImage":    {func() error { _, err := s.NextFlatImage(ctx, imageID(9)); return err }},
+		"SetBlur":          {func() error { return s.SetBlur(ctx, store.FlatImage{ID: imageID(9)}, 1<<30) }},
 		"PictureMade":      {func() error { return s.PictureMade(ctx, imageID(9), 5, 3, 7) }},
 		"PictureGone":      {func() error { return s.PictureGone(ctx, imageID(9), 1) }},
 		"PicturePostponed": {func() error { return s.PicturePostponed(ctx, imageID(9), 1) }},
@@ -419,7 +423,8 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"ConfirmEmail": {func() error { _, err := s.ConfirmEmail(ctx, "confirm", 8, emailToken[:]); return err }},
 		"RemoveEmail":  {func() error { _, err := s.RemoveEmail(ctx, "email", 8); return err }},
 		"EditOwnPhoto": {func() error {
-			_, err := s.EditOwnPhoto(ctx, "own", 1, newestOf1, store.OwnEdit{Title: &title, Tags: &[]string{"x"}})
+			_, err := s.EditOwnPhoto(ctx, "own", 1, newestOf1, store.OwnEdit{Title: &title, Tags: &[]string{"x"},
+				Rights: store.RightsEdit{Licence: &licence}})
 			return err
 		}},
 		"ChangeOwnPhotos": {func() error {
@@ -459,7 +464,11 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"OwnAlbums":     {func() error { _, _, err := s.OwnAlbums(ctx, 1, 0); return err }},
 		"OwnAlbumNames": {func() error { _, err := s.OwnAlbumNames(ctx, 1, true); return err }},
 		"OwnAlbum":      {func() error { _, err := s.OwnAlbum(ctx, 1, 1, 7, 0); return err }},
-		"MakeOwnAlbum":  {func() error { _, err := s.MakeOwnAlbum(ctx, "ma", 1, "Made", "", ""); return err }},
+		"ShowOwnAlbum": {func() error {
+			_, err := s.ShowOwnAlbum(ctx, "show-album", 1, 1, true, true, secret("z"))
+			return err
+		}},
+		"MakeOwnAlbum": {func() error { _, err := s.MakeOwnAlbum(ctx, "ma", 1, "Made", "", ""); return err }},
 		"EditOwnAlbum": {func() error {
 			_, err := s.EditOwnAlbum(ctx, "ea", 1, 1, store.AlbumEdit{Title: &title})
 			return err

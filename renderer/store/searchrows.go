@@ -22,7 +22,7 @@ const searchedPhotos = `
 			p.posted_at, u.name, u.display_name,
 		(SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags m JOIN tags g ON g.id = m.tag_id
 			WHERE m.photo_id = p.id),
-		(SELECT array_agg(b.title ORDER BY b.id) FROM album_photos m JOIN albums b ON b.id = m.album_id
+		(SELECT array_agg(b.title ORDER BY b.id) FROM album_photos m JOIN shown_albums b ON b.id = m.album_id
 			WHERE m.photo_id = p.id)
 	FROM photos p JOIN shown_users u ON u.id = p.user_id`
 

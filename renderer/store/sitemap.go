@@ -56,7 +56,7 @@ func (s *Store) SitemapIndex(ctx context.Context) (SitemapIndex, error) {
 		UNION ALL
 		SELECT 15, 0, n, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM tops, generate_series(albums, greatest(1,
 			albums - 14999), -1) AS n, LATERAL (
-			SELECT FROM albums a JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
+			SELECT FROM shown_albums a JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
 			WHERE a.id > (n - 1) * 5000 AND a.id <= n * 5000 ORDER BY a.id DESC LIMIT 1) AS x`)
 }
 
@@ -99,7 +99,7 @@ func (s *Store) SitemapAlbums(ctx context.Context, n int64) (SitemapPart, error)
 	return s.sitemapPart(ctx, n, `
 		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
-		(SELECT 16, 0, a.id, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM albums a JOIN shown_users u ON u.id = a.user_id
+		(SELECT 16, 0, a.id, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM shown_albums a JOIN shown_users u ON u.id = a.user_id
 			JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0
 			WHERE a.id > $1::bigint AND a.id <= $1 + 5000 ORDER BY a.id DESC LIMIT 5000)`)
 }

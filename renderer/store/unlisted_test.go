@@ -52,7 +52,7 @@ func TestUnlisted(t *testing.T) {
 	for _, c := range []struct {
 		what string
 		do   []action // under the keys a, b, c...
-		want string   // the links of photos 1 to 5 that show something, by what made them, and which photos are unlisted
+		want string   // the links of photos 1 to 5 that show something, by what made them, and which are unlisted
 		told string   // by the last one
 	}{
 		{"one", []action{see(true, true, 1)}, "a1: 1", "user.ansel! photo.1!"},

@@ -22,7 +22,7 @@ func (s *Store) TakePicture(ctx context.Context, image string) (taken string, ti
 	return taken, times, nil
 }
 
-// PictureMade notes that the derivatives of a picture are made, and its size and colour (0xRRGGBB) as decoded. The
+// PictureMade notes that the derivatives of a picture are made, and its size and blur as decoded. The
 // photos that show it follow.
 func (s *Store) PictureMade(ctx context.Context, image string, width, height int, color uint32) error {
 	return s.exec(ctx, "note that a picture is made", "SELECT picture_made($1, $2, $3, $4)", image, width, height,

@@ -20,6 +20,7 @@ type UploadFile struct {
 	Name    string
 	Bytes   int64 // 0: not known yet
 	Private bool
+	Album   string // the label of the album that the photo goes into, see [Store.AddToOwnAlbum]; "": into none
 }
 
 // Quota bounds what a person may store; 0: no limit.
@@ -70,8 +71,18 @@ func (o *Outcome) Changes() []Change {
 func (s *Store) CreateUpload(ctx context.Context, u UploadID, file UploadFile, longest int64, quota Quota) (
 	*Outcome, error,
 ) {
-	return s.upload(ctx, "create an upload", "create_upload($1, $2, $3, $4, $5, $6, $7, $8)",
+	out, err := s.upload(ctx, "create an upload", "create_upload($1, $2, $3, $4, $5, $6, $7, $8)",
 		u.User, u.ID, file.Name, file.Bytes, file.Private, longest, quota.Bytes, quota.Photos)
+	if err != nil || file.Album == "" || out.Ended() {
+		return out, err
+	}
+	const op = "note an upload's album"
+	_, err = withRetry(ctx, s, actionLimit, op, isRetryable, func(ctx context.Context) (struct{}, error) {
+		_, err := s.pool.Exec(ctx, `UPDATE uploads SET album = $3
+			WHERE user_id = $1 AND id = $2 AND album IS NULL AND ended_at IS NULL`, u.User, u.ID, file.Album)
+		return struct{}{}, err
+	})
+	return out, err
 }
 
 // UploadOf says what has become of an upload, or [ErrNotFound].

@@ -16,19 +16,22 @@ ALTER TABLE accounts
         CHECK (licence IN ('reserved', 'by', 'by-sa', 'by-nd', 'by-nc', 'by-nc-sa', 'by-nc-nd', 'cc0')),
     ADD COLUMN downloadable boolean NOT NULL DEFAULT false;
 
+-- A new photo has what its row says; NULL, the default, is what its owner gives new photos.
+ALTER TABLE photos ALTER COLUMN licence DROP DEFAULT, ALTER COLUMN downloadable DROP DEFAULT;
+
 -- +goose StatementBegin
 CREATE FUNCTION photo_takes_rights() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    usual record;
 BEGIN
-    SELECT a.licence, a.downloadable INTO NEW.licence, NEW.downloadable FROM accounts a WHERE a.user_id = NEW.user_id;
-    IF NOT FOUND THEN
-        NEW.licence := 'reserved';
-        NEW.downloadable := false;
-    END IF;
+    SELECT a.licence, a.downloadable INTO usual FROM accounts a WHERE a.user_id = NEW.user_id;
+    NEW.licence := coalesce(NEW.licence, usual.licence, 'reserved');
+    NEW.downloadable := coalesce(NEW.downloadable, usual.downloadable, false);
     RETURN NEW;
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER photos_rights BEFORE INSERT ON photos FOR EACH ROW
-    WHEN (NEW.licence = 'reserved' AND NOT NEW.downloadable) EXECUTE FUNCTION photo_takes_rights();
+    WHEN (NEW.licence IS NULL OR NEW.downloadable IS NULL) EXECUTE FUNCTION photo_takes_rights();
 
 -- The functions below follow the rules of 006 and 018.
 
@@ -56,6 +59,25 @@ BEGIN
     result := own_versions(its_user, '{}', '{}');
     PERFORM remember_key(key, request, result);
     RETURN result;
+END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- Sets the rights of a photo for edit_own_photo, which the caller calls in the same statement with the key that this
+-- returns: so the photo is never shown to more people with rights that it is to lose. NULL leaves a right as it is. A
+-- repetition changes nothing; nor does it for a photo that is not theirs, of which edit_own_photo says so.
+CREATE FUNCTION rights_of_edit(key text, request bytea, its_user bigint, its_photo bigint, new_licence text,
+    new_downloadable boolean) RETURNS text LANGUAGE plpgsql SET enable_seqscan = off AS $$
+BEGIN
+    IF (new_licence IS NOT NULL OR new_downloadable IS NOT NULL) AND (claim_key(key, request)).outcome IS NULL
+        AND lock_own(its_user, ARRAY[its_photo], false) <> '{}'
+    THEN
+        UPDATE photos p SET licence = coalesce(new_licence, p.licence),
+                downloadable = coalesce(new_downloadable, p.downloadable)
+            WHERE p.id = its_photo AND (p.licence, p.downloadable)
+                IS DISTINCT FROM (coalesce(new_licence, p.licence), coalesce(new_downloadable, p.downloadable));
+    END IF;
+    RETURN key;
 END $$;
 -- +goose StatementEnd
 

@@ -102,8 +102,12 @@ func CheckReferences(ctx context.Context, pool *pgxpool.Pool) (checked int, err 
 	return checked, nil
 }
 
+// usualRights is what photos have that are loaded without the trigger that gives them their owner's usual rights.
+const usualRights = "ALTER TABLE photos ALTER licence SET DEFAULT 'reserved', ALTER downloadable SET DEFAULT false"
+
 // finish is what follows a load once keys and triggers are back.
 var finish = []string{
+	"ALTER TABLE photos ALTER licence DROP DEFAULT, ALTER downloadable DROP DEFAULT", // see usualRights
 	`INSERT INTO album_counts (album_id, photo_count)
 		SELECT ap.album_id, count(*) FROM album_photos ap JOIN photos p ON p.id = ap.photo_id WHERE NOT p.private
 		GROUP BY ap.album_id`,
@@ -175,5 +179,5 @@ func keysAndTriggers(ctx context.Context, tx pgx.Tx, tables []string) (off, on [
 	for _, statements := range byOrder {
 		off = append(off, statements...)
 	}
-	return off, on, err
+	return append(off, usualRights), on, err
 }

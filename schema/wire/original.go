@@ -18,13 +18,17 @@ const (
 	// OriginalHead asks what there is. No data. Reply: an [OriginalFile]. ErrNotFound: there is no such photo, or it is
 	// not for this user to have.
 	OriginalHead = "head"
-	// OriginalChunk asks for a part. HeaderOffset says where it begins, HeaderFile repeats OriginalFile.File. Reply:
-	// at most MaxChunk bytes, fewer only at the end. ErrConflict: the photo shows another original by now.
+	// OriginalChunk asks for a part. HeaderOffset says where it begins, HeaderFile repeats OriginalFile.File,
+	// HeaderLength says how many bytes are wanted, at most MaxChunk, as without it. Reply: so many bytes, fewer only at
+	// the end. ErrConflict: the photo shows another original by now.
 	OriginalChunk = "chunk"
 )
 
-// HeaderFile names the bytes that are meant, see [OriginalChunk].
-const HeaderFile = "Killr-File"
+// HeaderFile names the bytes that are meant, HeaderLength says how many, see [OriginalChunk].
+const (
+	HeaderFile   = "Killr-File"
+	HeaderLength = "Killr-Length"
+)
 
 const prefixOriginal = "original."
 

@@ -23,10 +23,10 @@ const (
 	// take with an album, which add makes if there is none, and photos, as above, which add puts at its end in their
 	// order. The changes after make have the new album's scope.
 	ActionOwnAlbums = "own.albums"
-	// id; do: save with title, description, parent ("" for none), of which what is not given stays as it is; delete,
-	// which leaves the photos; take, first, last, earlier or later with photos; before or after with photos, and at:
-	// the photo before or after which they go; place with photos, and at: the number of the place; cover with one
-	// photo, or none for the first of the album
+	// id; do: save with title, description, parent ("" for none), of which what is not given stays as it is; show with
+	// visibility: public, unlisted or private; delete, which leaves the photos; take, first, last, earlier or later
+	// with photos; before or after with photos, and at: the photo before or after which they go; place with photos, and
+	// at: the number of the place; cover with one photo, or none for the first of the album
 	ActionOwnAlbum = "own.album"
 )
 
@@ -49,6 +49,7 @@ const (
 	NoticeTaken        = "taken"         // they are in an album no more
 	NoticeMoved        = "moved"         // they have other places in it
 	NoticeCover        = "cover"         // the album has another cover
+	NoticeAlbumShown   = "album-shown"   // who sees the album is changed
 	NoticeAlbumSaved   = "album"         // the album is changed
 	NoticeAlbumDeleted = "album-deleted" // it is deleted
 )

@@ -17,7 +17,8 @@ const (
 // Headers of requests for shares.
 const (
 	HeaderShare = "Killr-Share" // request: the link's page.Share.ID
-	// Request and reply: proves that the visitor has given the password of the link.
+	// Request and reply: proves that the visitor has given the password of the link. A request may have several values,
+	// of which one counts.
 	HeaderGrant = "Killr-Grant"
 )
 
@@ -46,6 +47,7 @@ type ShareRequest struct {
 	Before int64         `json:"before,omitempty"` // likewise; at most one of the two is not 0
 	Key    string        `json:"key,omitempty"`    // for the hidden field of the form that asks for the password
 	Wait   time.Duration `json:"wait,omitempty"`   // after too many guesses: when the next one is allowed
+	Exists bool          `json:"exists,omitempty"` // only whether there is such a link: the reply to that is empty
 }
 
 // Encode returns the request's JSON.

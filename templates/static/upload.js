@@ -5,7 +5,7 @@
 
 	const form = document.querySelector('form[data-files]');
 	const { files: home, events } = form.dataset;
-	const input = form.elements.file;
+	const { file: input, private: hide, album } = form.elements;
 	const atOnce = 3;
 
 	const make = (tag, properties, ...children) => {
@@ -17,7 +17,7 @@
 
 	// Unfinished uploads, by what tells files apart. Who chooses the same file again after a reload goes on.
 
-	const fingerprint = ({ name, size, lastModified }) => `upload ${[name, size, lastModified, form.elements.private.checked]}`;
+	const fingerprint = ({ name, size, lastModified }) => `upload ${[name, size, lastModified, hide.checked, album.value]}`;
 	const storage = (() => {
 		try {
 			return localStorage;
@@ -50,7 +50,7 @@
 	const known = new Set();
 	const rowless = [];
 	let paused = false;
-	let telling = 0;
+	let telling;
 
 	const tell = () => {
 		telling = 0;
@@ -166,7 +166,7 @@
 			if (task.state === 'dropped') return '';
 			task.attempt ??= random();
 			const { name, type, size } = task.file;
-			const metadata = `filename ${base64(name)},filetype ${base64(type)}${task.hidden ? ',private MQ==' : ''}`;
+			const metadata = `filename ${base64(name)},filetype ${base64(type)},album ${base64(task.album)}${task.hidden ? ',private MQ==' : ''}`;
 			at = await send(task, 'POST', home, { 'Upload-Length': size, 'Upload-Metadata': metadata, 'Idempotency-Key': task.attempt });
 		}
 		task.path = at.get('Location') ?? path;
@@ -214,7 +214,7 @@
 	};
 
 	let running = 0;
-	let next = 0;
+	let next;
 
 	const start = () => {
 		clearTimeout(next);
@@ -279,7 +279,7 @@
 
 	// Events. What they tell may get lost, and what the answers tell counts anyway.
 
-	let source = null;
+	let source;
 
 	const listen = () => {
 		if (source || !events) return;
@@ -301,12 +301,16 @@
 
 	const add = async (files) => {
 		listen();
-		for (const [i, file] of [...files].entries()) {
-			if (i % 100 === 99) await new Promise((done) => { setTimeout(done); });
+		let begun = performance.now();
+		for (const file of [...files]) {
+			if (performance.now() - begun > 20) {
+				await new Promise((done) => { setTimeout(done); });
+				begun = performance.now();
+			}
 			const key = fingerprint(file);
 			if (known.has(key)) continue;
 			known.add(key);
-			const task = { file, key, hidden: form.elements.private.checked, state: 'waiting', text: 'Waiting', sent: 0, tries: 0, after: 0 };
+			const task = { file, key, hidden: hide.checked, album: album.value, state: 'waiting', text: 'Waiting', sent: 0, tries: 0, after: 0 };
 			tasks.push(task);
 			rowless.push(task);
 			counts.all++;
@@ -346,9 +350,12 @@
 	addEventListener('dragleave', over);
 	addEventListener('drop', (event) => {
 		over(event);
-		const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-		add([...event.dataTransfer.files].filter((file, i) => !entries[i]?.isDirectory));
-		entries.filter((entry) => entry.isDirectory).forEach((entry) => { inFolder(entry).then(add, () => {}); });
+		const files = [...event.dataTransfer.files];
+		const items = [...event.dataTransfer.items].filter((item) => item.kind === 'file');
+		// A folder has no type. Chromium takes a millisecond to tell what an item is.
+		const entries = items.map((item) => !item.type && item.webkitGetAsEntry?.());
+		add(files.filter((file, i) => !entries[i]?.isDirectory));
+		entries.filter((entry) => entry?.isDirectory).forEach((entry) => { inFolder(entry).then(add, () => {}); });
 	});
 
 	form.querySelectorAll('[data-plain]').forEach((element) => element.remove());
@@ -357,6 +364,6 @@
 	hold.hidden = again.hidden = true;
 	const left = unfinished();
 	said.textContent = left
-		? `${left} unfinished from before: choose the same ${left > 1 ? 'files' : 'file'} again to go on.`
-		: 'Choose photos, drop them here, or paste them.';
+		? `${left} unfinished from before: choose the same files again to go on.`
+		: 'Choose photos, drop or paste them.';
 })();

@@ -44,6 +44,9 @@ type Config struct {
 	// Cookie, with every request.
 	SignedIn float64
 	Cookies  []string
+	// Turns lets visitors who are signed in and others view pages by turns of this length, in a closed loop, and has the
+	// processor time of the requests of each told apart. 0: all view pages at the same time.
+	Turns time.Duration
 	// Storm does something to the site, once, at half of the counted time. Pages that are requested while it runs are
 	// reported apart. nil: nothing.
 	Storm func(context.Context) Storm
@@ -110,6 +113,9 @@ func (cfg Config) complete() (Config, error) {
 	if cfg.SignedIn < 0 || cfg.SignedIn > 100 || cfg.SignedIn > 0 && len(cfg.Cookies) == 0 {
 		return cfg, fmt.Errorf("bench: %g%% of the visitors cannot be signed in with %d cookies", cfg.SignedIn,
 			len(cfg.Cookies))
+	}
+	if cfg.Turns > 0 && (cfg.Rate > 0 || cfg.SignedIn <= 0 || cfg.SignedIn >= 100 || cfg.Storm != nil) {
+		return cfg, errors.New("bench: turns need a closed loop without a storm, and visitors of both kinds")
 	}
 	for _, e := range cfg.Edges {
 		if _, err := parseEdge(e); err != nil {

@@ -35,6 +35,8 @@ type Result struct {
 	Parts    []Part    `json:"parts,omitempty"` // signed in and not, before a storm and during it
 	Storm    *Storm    `json:"storm,omitempty"`
 
+	Comparison *Comparison `json:"comparison,omitempty"` // of visitors who are signed in and others, by turns
+
 	Servers    []CPU   `json:"servers"`
 	Generator  CPU     `json:"generator"`
 	CPUUnknown string  `json:"cpu_unknown,omitempty"` // why processor time, or some of it, is not known
@@ -60,6 +62,7 @@ type Setup struct {
 	Viewport   Viewport `json:"viewport"`
 	Screens    float64  `json:"screens"`
 	SignedIn   float64  `json:"signed_in,omitempty"` // percent of the visitors
+	Turns      float64  `json:"turns,omitempty"`     // seconds
 	TimeLimit  float64  `json:"time_limit"`          // seconds
 }
 
@@ -191,6 +194,9 @@ func (r *run) result(w *watched) *Result {
 			Late: t.late, Waited: t.waited, Dropped: r.dropped.Load(), Worst: millis(t.worst.Microseconds()),
 		}
 	}
+	if r.turns != nil {
+		res.Comparison = r.turns.comparison()
+	}
 	res.Servers = spent(w.before, w.after, w.inTime.doneRequests, w.inTime.donePages)
 	res.Generator = newCPU("generator", 1, w.after.self-w.before.self, w.inTime.doneRequests, w.inTime.donePages)
 	if res.CPUUnknown = w.after.unknown; res.CPUUnknown == "" {
@@ -228,7 +234,7 @@ func (r *run) setup() Setup {
 		Warmup: cfg.Warmup.Seconds(), Protocol: "HTTP/1.1", PagesOnly: cfg.PagesOnly, VisitPages: cfg.VisitPages,
 		KeepConns: cfg.KeepConnections,
 		Pages:     len(cfg.Pages), Exponent: cfg.Exponent, Seed: cfg.Seed, Viewport: cfg.Viewport, Screens: cfg.Screens,
-		TimeLimit: cfg.Timeout.Seconds(), SignedIn: cfg.SignedIn}
+		TimeLimit: cfg.Timeout.Seconds(), SignedIn: cfg.SignedIn, Turns: cfg.Turns.Seconds()}
 	if cfg.Rate > 0 {
 		s.Loop = "open"
 	}

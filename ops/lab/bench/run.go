@@ -33,6 +33,9 @@ type run struct {
 
 	opened, repeated, dropped atomic.Int64
 
+	turns    *turns       // nil: visitors take none
+	requests atomic.Int64 // done
+
 	phase   atomic.Int32 // a part: whether the storm is still to come, runs, or is over
 	stormed *Storm       // what came of it
 
@@ -60,6 +63,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	r.end = r.from.Add(cfg.Duration)
 	var visitors sync.WaitGroup
 	r.start(work, &visitors)
+	if r.turns != nil {
+		visitors.Go(func() { r.takeTurns(work) })
+	}
 	if cfg.Storm != nil {
 		visitors.Go(func() {
 			if sleep.For(work, time.Until(r.from.Add(cfg.Duration/2))) {
@@ -82,6 +88,9 @@ func newRun(cfg Config) *run {
 		r.edges = append(r.edges, e)
 	}
 	r.phase.Store(int32(partBefore))
+	if cfg.Turns > 0 {
+		r.turns = newTurns()
+	}
 	r.buffers.New = func() any { b := make([]byte, 0, 8<<10); return &b }
 	r.parsedPages = otter.Must(&otter.Options[string, *parsedPage]{
 		MaximumWeight: viewsBytes,
@@ -155,7 +164,14 @@ func (v *visitor) closedLoop(ctx context.Context, number int) {
 		return
 	}
 	for now := time.Now(); now.Before(v.run.end) && ctx.Err() == nil; now = time.Now() {
-		v.viewPage(ctx, now)
+		if turns := v.run.turns; turns == nil {
+			v.viewPage(ctx, now)
+		} else if turns.begin(v.kind) {
+			v.viewPage(ctx, time.Now())
+			turns.end()
+		} else {
+			return
+		}
 		if think > 0 && !sleep.For(ctx, min(think, time.Until(v.run.end))) {
 			return
 		}

@@ -71,6 +71,7 @@ func (v *visitor) fetchPage(ctx context.Context, p Page, intended time.Time, cou
 	if err == nil {
 		seen, err = v.run.checkPage(p, a)
 	}
+	v.run.requests.Add(1)
 	v.rec.request(classPage, counted, err != nil && ctx.Err() != nil, took, a, v.client.url()+p.Path, err, in)
 	if err != nil {
 		return nil
@@ -130,6 +131,7 @@ func (v *visitor) fetchFile(ctx context.Context, slot int, n need, counted bool)
 	if err == nil {
 		err = checkFile(n, a)
 	}
+	v.run.requests.Add(1)
 	v.rec.request(n.class, counted, err != nil && ctx.Err() != nil, took, a, v.client.url()+n.path, err, in)
 	return err == nil && a.immutable, err == nil
 }

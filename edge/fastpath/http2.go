@@ -1,0 +1,368 @@
+package fastpath
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// http2Filter stands between a connection and the HTTP/2 server of net/http. It answers requests for pages that are in
+// memory, as the fast path does for HTTP/1.1, and passes every other frame on as it came. Whatever it does not
+// understand it passes on too, so that net/http says what is wrong.
+//
+//   - net/http knows nothing of a request that is answered here. Later frames of that stream are kept from it, as they
+//     would be errors to it.
+//   - Its HPACK decoder must not depend on what it has not seen. So header blocks are decoded here, and passed on without
+//     use of the dynamic table. Answers from here do not touch the client's dynamic table.
+//   - Of the window of the connection the filter takes a part, which net/http does not hear of.
+type http2Filter struct {
+	c   *conn
+	out frameWriter
+
+	in      []byte // read, and not handled yet
+	toInner []byte // for net/http
+	inner   int    // bytes of toInner that net/http has read
+	pass    int    // bytes of the current frame that are still to come, and are passed on
+
+	decoder *hpack.Decoder
+	fields  []hpack.HeaderField // of the current header block
+	size    int                 // of fields, in bytes
+	opened  *headers            // of which CONTINUATION frames follow; nil: none
+
+	last      uint32    // the highest stream that the client has begun
+	innerLast uint32    // and that net/http knows of
+	window    int64     // what the client takes of a new stream, in bytes
+	budget    int64     // what the filter may send, in bytes of the window of the connection
+	full      int64     // the budget while nothing is under way
+	off       bool      // net/http answers everything
+	passedAt  time.Time // when a request was last passed on
+	text      []byte    // of the current request
+}
+
+// headers is a HEADERS frame, and what follows in CONTINUATION frames.
+type headers struct {
+	stream   uint32
+	end      bool   // no body follows
+	priority []byte // 5 bytes, or none
+	block    []byte
+}
+
+const (
+	frameHead   = 9        // bytes
+	settingSize = 6        // bytes
+	longestHead = 64 << 10 // of a header block, in bytes, as it is sent
+	roomToRead  = 8 << 10
+	// What the client allows before it has said anything.
+	initialWindow = 65_535
+	tableSize     = 4096
+	// Answers that wait for net/http to end its frame.
+	mostWaiting = 256 << 10
+)
+
+// LongestFields is what the fields of a request may have, in bytes, as RFC 9113 counts them. net/http must refuse so many
+// itself.
+const LongestFields = 16_000
+
+// errClosing ends a connection of which the client has broken the rules where net/http could not notice.
+var errClosing = errors.New("the client does not keep to HTTP/2")
+
+func newHTTP2Filter(c *conn) *http2Filter {
+	f := &http2Filter{c: c, in: make([]byte, 0, roomToRead), window: initialWindow, passedAt: time.Now()}
+	f.out.c = c
+	f.decoder = hpack.NewDecoder(tableSize, f.note)
+	f.decoder.SetMaxStringLength(longestHead)
+	return f
+}
+
+// note notes a field of the current header block. Of a block that is too long net/http gets what it needs to refuse it:
+// each byte of it may stand for 4 KiB.
+func (f *http2Filter) note(field hpack.HeaderField) {
+	if size := int(field.Size()); f.size+size > LongestFields {
+		f.decoder.SetEmitEnabled(false)
+		field = hpack.HeaderField{Name: "x", Value: filling[:LongestFields-f.size]}
+	}
+	f.fields = append(f.fields, field)
+	f.size += int(field.Size())
+}
+
+var filling = strings.Repeat("x", LongestFields)
+
+// begin takes what was read of a connection, which begins with the preface.
+func (f *http2Filter) begin(b []byte) {
+	f.give(b[:len(http2.ClientPreface)])
+	f.in = append(f.in, b[len(http2.ClientPreface):]...)
+}
+
+// read is Read for net/http.
+func (f *http2Filter) read(p []byte) (int, error) {
+	for {
+		if f.inner < len(f.toInner) {
+			if err := f.out.flush(); err != nil {
+				return 0, err
+			}
+			n := copy(p, f.toInner[f.inner:])
+			f.inner += n
+			return n, nil
+		}
+		f.toInner, f.inner = f.toInner[:0], 0
+		if f.pass > 0 && len(f.in) == 0 {
+			return f.readThrough(p)
+		}
+		more, err := f.next()
+		if err == nil && !more {
+			err = f.fill()
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// readThrough reads what is left of a frame that is passed on.
+func (f *http2Filter) readThrough(p []byte) (int, error) {
+	if err := f.out.flush(); err != nil {
+		return 0, err
+	}
+	n, err := f.c.Conn.Read(p[:min(len(p), f.pass)])
+	f.pass -= n
+	return n, err
+}
+
+// fill sends the answers so far, and waits for more of the client.
+func (f *http2Filter) fill() error {
+	if err := f.out.flush(); err != nil {
+		return err
+	}
+	if len(f.in) == cap(f.in) { // next passes longer frames on
+		f.in = append(make([]byte, 0, frameHead+LargestFrame), f.in...)
+	}
+	n, err := f.c.Conn.Read(f.in[len(f.in):cap(f.in)])
+	f.in = f.in[:len(f.in)+n]
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// next handles what was read, up to the end of a frame. It returns false if that is incomplete.
+func (f *http2Filter) next() (bool, error) {
+	if f.pass > 0 {
+		n := min(f.pass, len(f.in))
+		f.give(f.in[:n])
+		f.pass -= n
+		f.drop(n)
+		return n > 0, nil
+	}
+	if len(f.in) < frameHead {
+		return false, nil
+	}
+	length := int(f.in[0])<<16 | int(f.in[1])<<8 | int(f.in[2])
+	kind, flags := http2.FrameType(f.in[3]), http2.Flags(f.in[4])
+	stream := binary.BigEndian.Uint32(f.in[5:]) & math.MaxInt32
+	if !handled(kind) || length > LargestFrame { // longer ones are errors
+		return true, f.passOn(kind, stream, length)
+	}
+	if len(f.in) < frameHead+length {
+		return false, nil
+	}
+	frame := f.in[:frameHead+length]
+	err := f.handle(kind, flags, stream, frame)
+	f.drop(len(frame))
+	return true, err
+}
+
+// drop removes bytes that are handled.
+func (f *http2Filter) drop(n int) {
+	f.in = f.in[:copy(f.in, f.in[n:])]
+	if len(f.in) == 0 && cap(f.in) > roomToRead {
+		f.in = make([]byte, 0, roomToRead)
+	}
+}
+
+// handled reports whether frames of a kind are read here. The others are passed on as they come.
+func handled(kind http2.FrameType) bool {
+	switch kind {
+	case http2.FrameHeaders, http2.FrameContinuation, http2.FrameSettings, http2.FrameWindowUpdate,
+		http2.FrameRSTStream, http2.FramePriority:
+		return true
+	}
+	return false
+}
+
+// passOn begins to pass a frame on whose payload is not read here.
+func (f *http2Filter) passOn(kind http2.FrameType, stream uint32, length int) error {
+	if f.opened != nil {
+		f.break_()
+	}
+	if kind == http2.FrameData && f.isOurs(stream) {
+		return errClosing // its request has ended
+	}
+	f.pass = frameHead + length
+	return nil
+}
+
+// isOurs reports whether net/http does not know a stream that the client has begun. Below the highest one that it knows
+// every unknown one counts to it as closed, which is right.
+func (f *http2Filter) isOurs(stream uint32) bool { return stream > f.innerLast && stream <= f.last }
+
+// give passes bytes to net/http.
+func (f *http2Filter) give(b []byte) { f.toInner = append(f.toInner, b...) }
+
+// handle handles a whole frame.
+func (f *http2Filter) handle(kind http2.FrameType, flags http2.Flags, stream uint32, frame []byte) error {
+	payload := frame[frameHead:]
+	if f.opened != nil && (kind != http2.FrameContinuation || stream != f.opened.stream) {
+		f.break_()
+		f.give(frame)
+		return nil
+	}
+	switch kind {
+	case http2.FrameHeaders:
+		h, ok := readHeaders(flags, stream, payload)
+		if !ok || stream%2 == 0 {
+			f.give(frame)
+			return nil
+		}
+		if !flags.Has(http2.FlagHeadersEndHeaders) {
+			h.block = append([]byte(nil), h.block...)
+			f.opened = &h
+			return nil
+		}
+		return f.take(&h)
+	case http2.FrameContinuation:
+		h := f.opened
+		if h == nil {
+			f.give(frame)
+			return nil
+		}
+		if h.block = append(h.block, payload...); len(h.block) > longestHead || len(payload) == 0 {
+			return errClosing // a flood
+		}
+		if flags.Has(http2.FlagContinuationEndHeaders) {
+			f.opened = nil
+			return f.take(h)
+		}
+		return nil
+	case http2.FrameSettings:
+		f.learn(flags, payload)
+		if !flags.Has(http2.FlagSettingsAck) && len(payload)%settingSize == 0 {
+			f.giveSettings(stream, payload)
+			return nil
+		}
+	case http2.FrameWindowUpdate:
+		if len(payload) == 4 && stream == 0 {
+			f.share(frame)
+			return nil
+		}
+	}
+	if len(payload) == sizes[kind] && f.isOurs(stream) {
+		return nil // of a stream that is answered
+	}
+	f.give(frame)
+	return nil
+}
+
+// sizes are those of the payloads of frames about streams; another size is an error.
+var sizes = map[http2.FrameType]int{http2.FrameWindowUpdate: 4, http2.FrameRSTStream: 4, http2.FramePriority: 5}
+
+// break_ gives net/http the beginning of a header block that does not go on as it must.
+func (f *http2Filter) break_() {
+	f.give(appendFrameHead(nil, 0, http2.FrameHeaders, 0, f.opened.stream))
+	f.opened = nil
+}
+
+// readHeaders reads a HEADERS frame. false: it is malformed.
+func readHeaders(flags http2.Flags, stream uint32, payload []byte) (h headers, ok bool) {
+	padding := 0
+	if flags.Has(http2.FlagHeadersPadded) {
+		if len(payload) == 0 {
+			return h, false
+		}
+		padding, payload = int(payload[0]), payload[1:]
+	}
+	h = headers{stream: stream, end: flags.Has(http2.FlagHeadersEndStream)}
+	if flags.Has(http2.FlagHeadersPriority) {
+		if len(payload) < 5 {
+			return h, false
+		}
+		h.priority, payload = payload[:5:5], payload[5:]
+	}
+	if padding > len(payload) {
+		return h, false
+	}
+	h.block = payload[:len(payload)-padding]
+	return h, true
+}
+
+// take handles a header block. A request that is not answered is passed on.
+func (f *http2Filter) take(h *headers) error {
+	f.fields, f.size = f.fields[:0], 0
+	f.decoder.SetEmitEnabled(true)
+	_, err := f.decoder.Write(h.block)
+	if err = errors.Join(err, f.decoder.Close()); err != nil {
+		f.give(appendFrameHead(nil, 1, http2.FrameHeaders, http2.FlagHeadersEndHeaders, h.stream))
+		f.give([]byte{0x80}) // no field has the number 0: net/http says that the block cannot be decoded
+		return nil
+	}
+	if f.isOurs(h.stream) {
+		return errClosing // its request has ended
+	}
+	isNew := h.stream > f.last
+	if isNew {
+		f.last = h.stream
+	}
+	now := time.Now()
+	if isNew && h.end && f.answers(h, now) {
+		return nil
+	}
+	if isNew {
+		f.innerLast, f.passedAt = h.stream, now
+	}
+	f.repeat(h)
+	return nil
+}
+
+// repeat passes a header block on, without use of the dynamic table. It fits into one frame.
+func (f *http2Filter) repeat(h *headers) {
+	begin := len(f.toInner)
+	flags := http2.FlagHeadersEndHeaders
+	if h.end {
+		flags |= http2.FlagHeadersEndStream
+	}
+	if h.priority != nil {
+		flags |= http2.FlagHeadersPriority
+	}
+	f.toInner = append(appendFrameHead(f.toInner, 0, http2.FrameHeaders, flags, h.stream), h.priority...)
+	for _, field := range f.fields {
+		if ofConnection(field) {
+			field.Name = "A" // not in lower case: net/http, which would answer 400, resets the stream
+		}
+		f.toInner = AppendField(f.toInner, field.Name, field.Value)
+	}
+	f.setLength(begin)
+}
+
+// setLength completes the frame that begins at a place of toInner and ends with it.
+func (f *http2Filter) setLength(begin int) {
+	length := len(f.toInner) - begin - frameHead
+	f.toInner[begin], f.toInner[begin+1], f.toInner[begin+2] = byte(length>>16), byte(length>>8), byte(length)
+}
+
+// ofConnection reports whether a field is about the connection: in HTTP/2 a request with one is malformed.
+func ofConnection(field hpack.HeaderField) bool {
+	switch field.Name {
+	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
+		return true
+	}
+	return field.Name == "te" && field.Value != "trailers"
+}
+
+// isPreface reports whether a connection begins as HTTP/2.
+func isPreface(b []byte) bool {
+	return string(b[:min(len(b), len(http2.ClientPreface))]) == http2.ClientPreface
+}
