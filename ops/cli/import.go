@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"flickrkillr/ops/photoimport"
+	"flickrkillr/schema/wire"
 )
 
 type importCommand struct {
@@ -90,7 +91,11 @@ type importer struct {
 // photo uploads a photo and writes what is known about it.
 func (i *importer) photo(ctx context.Context, p *photoimport.Photo) {
 	result := uploadResult{path: p.Name}
-	file, err := p.Open()
+	var file photoimport.File
+	err := errTooLarge
+	if p.Size <= wire.MaxUpload {
+		file, err = p.Open()
+	}
 	if err == nil {
 		result = i.sendFile(ctx, p.Name, &fileUpload{uploader: i.uploader, file: file, name: uploadName(p),
 			size: p.Size, private: p.Visibility != "public", key: importKey(p)})
@@ -116,6 +121,8 @@ func (i *importer) photo(ctx context.Context, p *photoimport.Photo) {
 		}
 	}
 }
+
+var errTooLarge = fmt.Errorf("the file is larger than %d MiB", wire.MaxUpload>>20)
 
 // uploadName is the name that a file is uploaded by: its photo gets the right title from it, if its file has none.
 func uploadName(p *photoimport.Photo) string {
@@ -167,9 +174,6 @@ func (i *importer) describe(ctx context.Context, id int64, p *photoimport.Photo,
 	return nil
 }
 
-// maxAdded is how many photos are put into an album at once.
-const maxAdded = 200
-
 // album makes an album and puts its photos into it, unless they are there.
 func (i *importer) album(ctx context.Context, a *photoimport.Album) error {
 	label := a.Title
@@ -192,10 +196,8 @@ func (i *importer) album(ctx context.Context, a *photoimport.Album) error {
 	if missing > 0 {
 		i.notes = append(i.notes, fmt.Sprintf("album %q: %d of its photos were not imported", a.Title, missing))
 	}
-	for part := range slices.Chunk(ids, maxAdded) {
-		if err := i.api.addToAlbum(ctx, label, part); err != nil {
-			return err
-		}
+	if err := i.api.addToAlbum(ctx, label, ids); err != nil {
+		return err
 	}
 	if cover := i.photos[a.Cover]; cover != 0 {
 		return i.api.coverAlbum(ctx, a.Title, a.Parent, cover)

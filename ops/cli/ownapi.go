@@ -9,12 +9,14 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
+	"flickrkillr/schema/wire"
 )
 
 // ownAPI reads and changes what is a person's own, by a token.
@@ -145,9 +147,17 @@ func (a ownAPI) makeAlbum(ctx context.Context, title, description, parent string
 		"description": {description}, "parent": {parent}}, nil)
 }
 
+// addToAlbum puts photos at the end of an album, in their order. Those that are in it stay where they are. It makes the
+// album if there is none of that name.
 func (a ownAPI) addToAlbum(ctx context.Context, label string, photos []string) error {
-	return a.ask(ctx, page.PrivateAlbums.Path(), url.Values{"do": {"add"}, "album": {label},
-		"photos": {strings.Join(photos, ",")}}, nil)
+	for some := range slices.Chunk(photos, wire.MaxPhotos) {
+		err := a.ask(ctx, page.PrivateAlbums.Path(), url.Values{"do": {"add"}, "album": {label},
+			"photos": {strings.Join(some, ",")}}, nil)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // coverAlbum chooses the cover of an album that has none. A photo that not everybody may see stays out.

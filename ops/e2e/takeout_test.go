@@ -118,7 +118,7 @@ func TestTakeoutAndImport(t *testing.T) {
 		"download": {"everybody"}})
 	change("/me/photos/"+ids[1], url.Values{"title": {"Hidden"}, "visibility": {"private"}})
 	change("/me/photos/"+ids[2], url.Values{"title": {""}, "tags": {"alone"}, "visibility": {"public"}})
-	change("/me/photos/"+ids[3], url.Values{"title": {"By link"}, "visibility": {"unlisted"}})
+	change("/me/photos/"+ids[1], url.Values{"visibility": {"unlisted"}})
 	change("/me/albums", url.Values{"do": {"make"}, "title": {"Yosemite"}, "description": {"The valley"}})
 	change("/me/albums", url.Values{"do": {"make"}, "title": {"Cliffs"}, "parent": {"Yosemite"}})
 	change("/me/albums", url.Values{"do": {"add"}, "album": {"Yosemite"}, "photos": {ids[2] + "," + ids[0]}})
@@ -140,10 +140,14 @@ func TestTakeoutAndImport(t *testing.T) {
 		t.Errorf("imported %+v, exported %+v", got, want)
 	}
 
-	// Somebody has changed a photo since; and a run that was cut short has left one without its texts.
+	// Somebody has changed a photo since; and a run that was cut short has left another one without its texts.
 	count := s.count("SELECT count(*) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = 'berenice'")
 	s.exec("UPDATE photos p SET title = 'Changed' FROM users u WHERE u.id = p.user_id AND u.name = 'berenice' " +
-		"AND p.title LIKE 'Half%'")
+		"AND p.title = 'four'")
+	s.exec("DELETE FROM photo_tags t USING photos p, users u WHERE p.id = t.photo_id AND u.id = p.user_id " +
+		"AND u.name = 'berenice' AND p.title LIKE 'Half%'")
+	s.exec("UPDATE photos p SET title = 'Half - Dome & <more>', description = '', taken_at = NULL, licence = 'reserved', " +
+		"downloadable = false FROM users u WHERE u.id = p.user_id AND u.name = 'berenice' AND p.title LIKE 'Half%'")
 	unpacked := filepath.Join(folder, "unpacked")
 	unpack(t, exported, unpacked)
 	out, status = s.killr(configs[1], "", "import", unpacked)
@@ -156,6 +160,9 @@ func TestTakeoutAndImport(t *testing.T) {
 	}
 	if n := s.count("SELECT count(*) FROM photos WHERE title = 'Changed'"); n != 1 {
 		t.Error("what the person has changed since is overwritten")
+	}
+	if got, want := alike(to.takeout(imported)).Photos[0], alike(before).Photos[0]; !reflect.DeepEqual(got, want) {
+		t.Errorf("a photo that was cut short is %+v, want %+v", got, want)
 	}
 	if n := s.count("SELECT count(*) FROM album_photos m JOIN users u ON u.id = m.user_id " +
 		"WHERE u.name = 'berenice'"); n != 3 {
