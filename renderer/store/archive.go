@@ -90,7 +90,7 @@ func ownListing(compare, bound, order string) string {
 		Replace(`
 	SELECT w.id, w.id, w.title, w.posted_at, w.picture, w.width, w.height, w.color, w.private, w.dated, w.matches,
 		w.nr FROM (
-		SELECT p.*, <matches> AS matches FROM (
+		SELECT p.*, coalesce(<matches>, false) AS matches FROM (
 			SELECT o.*, coalesce(o.taken_at, o.posted_at) AS dated,
 				row_number() OVER (ORDER BY coalesce(o.taken_at, o.posted_at) <order>, o.id <order>) AS nr
 			FROM photos o
