@@ -23,8 +23,8 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// asProgram is the environment variable that turns this test program into killr itself, for roles that are processes. A process
-// that hashes has no environment, so its argument does so.
+// asProgram is the environment variable that turns this test program into killr itself, for roles that are processes. A
+// process that hashes has no environment, so its argument does so.
 const asProgram = "FLICKRKILLR_TEST_AS_PROGRAM"
 
 // testVersion is the version of the program that these tests run.

@@ -12,7 +12,6 @@ import (
 
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
-	"flickrkillr/schema/wire"
 )
 
 // addTo puts the photos of all files into an album, in the order of the files. Those that are in it stay where they
@@ -25,7 +24,7 @@ func (u *uploader) addTo(s *session, edge *edgeClient, album string) error {
 		}
 	}
 	for rest := photos; len(rest) > 0; {
-		some := rest[:min(len(rest), wire.MaxPhotos)]
+		some := rest[:min(len(rest), page.MaxPhotos)]
 		rest = rest[len(some):]
 		form := url.Values{"do": {"add"}, "album": {album}, "photos": {strings.Join(some, ",")}, "key": {rand.Text()}}
 		if err := u.post(s.ctx, edge, form); err != nil {

@@ -19,9 +19,9 @@ const (
 	// outsideNice is the priority of processes that hash. Beside busy processes of the usual priority one gets a tenth
 	// of a processor, so people can sign in during an overload too: a hash takes 0.3 s then.
 	outsideNice = 10
-	// outsideLate is how long a process may take for one hash before the hashes after it are made here for outsidePause:
-	// two hundred sign-ins that wait are answered then. Its own hash is waited for: what it has done would be done again.
-	// It is for a process that runs: in an overload a new one takes half a second to start.
+	// outsideLate is how long a process may take for one hash before the hashes after it are made here for
+	// outsidePause: two hundred sign-ins that wait are answered then. Its own hash is waited for: what it has done
+	// would be done again. It is for a process that runs: in an overload a new one takes half a second to start.
 	outsideLate = time.Second
 	// outsideBound is how long it may take before it is killed and the hash is made here.
 	outsideBound = 5 * time.Second
@@ -63,7 +63,8 @@ type question struct {
 // Outside has passwords hashed by other processes of a lower priority from now on, by so many at once. Each runs
 // command, which has to call [Serve]. Go's scheduler lets a hash run for 10 ms at a time, and reads the network that
 // rarely while hashes occupy all of its threads: in this process, 200 sign-ins at once made each page wait for that.
-// A process that fails or is late is told to failed; then hashes are made here for a minute. end ends the processes; it waits for hashes.
+// A process that fails or is late is told to failed; then hashes are made here for a minute. end ends the processes; it
+// waits for hashes.
 func Outside(atOnce int, command func() *exec.Cmd, failed func(error)) (end func()) {
 	return newHashers(atOnce, command, failed).begin()
 }
