@@ -350,8 +350,8 @@ func (s *Server) shutdown(ctx context.Context) error {
 		err = s.fast.Wait(ctx)
 	}
 	if err != nil {
-		_ = s.http.Close() // the requests that are left took longer than StopTimeout
-		s.fast.Cut()
+		s.fast.Cut() // the requests that are left took longer than StopTimeout
+		_ = s.http.Close()
 		return fmt.Errorf("edge: requests cut after %v: %w", s.cfg.StopTimeout, err)
 	}
 	return nil

@@ -63,7 +63,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	case c.owed > 0:
 		return c.give(p), nil
 	case state == connHTTP2:
-		return c.http2.read(p)
+		return c.readHTTP2(p)
 	case state == connUnparsed:
 		n, err := c.Conn.Read(p)
 		if errors.Is(err, io.EOF) && c.busy.Load() {
@@ -80,9 +80,14 @@ func (c *conn) Read(p []byte) (int, error) {
 			}
 		}
 		if c.state.Load() == connNew {
-			switch {
-			case isPreface(c.ahead):
+			switch begins, whole := beginsHTTP2(c.ahead); {
+			case begins && whole:
 				return c.filter(p)
+			case begins:
+				if err := c.readAhead(); err != nil {
+					return 0, err
+				}
+				continue
 			case c.agreedOnHTTP2():
 				return 0, io.EOF
 			}
@@ -125,6 +130,17 @@ func (c *conn) filter(p []byte) (int, error) {
 	if !c.state.CompareAndSwap(connNew, connHTTP2) {
 		return 0, io.EOF
 	}
+	return c.readHTTP2(p)
+}
+
+// readHTTP2 is Read of a connection of HTTP/2. A panic ends the connection and harms nothing else.
+func (c *conn) readHTTP2(p []byte) (n int, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.cfg.Log.Error("panic", "from", c.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
+			n, err = 0, errPanic
+		}
+	}()
 	return c.http2.read(p)
 }
 
@@ -218,9 +234,17 @@ func (c *conn) Close() error {
 		return nil
 	}
 	c.interrupt()
-	err := c.Conn.Close()
+	err := c.closeConn()
 	c.server.remove(c) // which makes room for another connection
 	return err
+}
+
+// closeConn closes the connection. That it ends is announced within TLS, which takes up to 5 s, unless the server stops.
+func (c *conn) closeConn() error {
+	if encrypted, ok := c.Conn.(*tls.Conn); ok && c.server.stopping.Load() {
+		return encrypted.NetConn().Close()
+	}
+	return c.Conn.Close()
 }
 
 // CloseWrite sends a FIN. net/http calls it before it waits for a client that still sends a header that is too large,

@@ -1,6 +1,7 @@
 package fastpath
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -61,7 +62,7 @@ const (
 	initialWindow = 65_535
 	tableSize     = 4096
 	// Answers that wait for net/http to end its frame.
-	mostWaiting = 256 << 10
+	mostWaiting = 64 << 10
 )
 
 // LongestFields is what the fields of a request may have, in bytes, as RFC 9113 counts them. net/http must refuse so
@@ -229,7 +230,7 @@ func (f *http2Filter) handle(kind http2.FrameType, flags http2.Flags, stream uin
 			return nil
 		}
 		if !flags.Has(http2.FlagHeadersEndHeaders) {
-			h.block = append([]byte(nil), h.block...)
+			h.block, h.priority = bytes.Clone(h.block), bytes.Clone(h.priority) // what was read moves
 			f.opened = &h
 			return nil
 		}
@@ -240,17 +241,18 @@ func (f *http2Filter) handle(kind http2.FrameType, flags http2.Flags, stream uin
 			f.give(frame)
 			return nil
 		}
-		if h.block = append(h.block, payload...); len(h.block) > longestHead || len(payload) == 0 {
+		ends := flags.Has(http2.FlagContinuationEndHeaders)
+		if h.block = append(h.block, payload...); len(h.block) > longestHead || len(payload) == 0 && !ends {
 			return errClosing // a flood
 		}
-		if flags.Has(http2.FlagContinuationEndHeaders) {
+		if ends {
 			f.opened = nil
 			return f.take(h)
 		}
 		return nil
 	case http2.FrameSettings:
 		f.learn(flags, payload)
-		if !flags.Has(http2.FlagSettingsAck) && len(payload)%settingSize == 0 {
+		if n := len(payload); !flags.Has(http2.FlagSettingsAck) && n%settingSize == 0 && n <= 100*settingSize {
 			f.giveSettings(stream, payload)
 			return nil
 		}
@@ -362,7 +364,8 @@ func ofConnection(field hpack.HeaderField) bool {
 	return field.Name == "te" && field.Value != "trailers"
 }
 
-// isPreface reports whether a connection begins as HTTP/2.
-func isPreface(b []byte) bool {
-	return string(b[:min(len(b), len(http2.ClientPreface))]) == http2.ClientPreface
+// beginsHTTP2 reports whether a connection begins as HTTP/2, as far as was read, and whether all of the preface was.
+func beginsHTTP2(b []byte) (begins, whole bool) {
+	n := min(len(b), len(http2.ClientPreface))
+	return string(b[:n]) == http2.ClientPreface[:n], n == len(http2.ClientPreface)
 }

@@ -2,13 +2,16 @@ package fastpath
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -212,6 +215,32 @@ func TestHTTP2HeaderBomb(t *testing.T) {
 	c.until(&r, func(http2.Frame) bool { return r.ended[3] })
 	if r.status[1] != "200" || r.status[3] != "431" || !c.alive(&r) {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestHTTP2SlowPreface: a connection of HTTP/2 may begin byte by byte.
+func TestHTTP2SlowPreface(t *testing.T) {
+	t.Parallel()
+	s := startHTTP2(t, nil)
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	defer conn.Close()
+	c := &http2Client{Framer: http2.NewFramer(conn, conn), t: t, conn: conn}
+	c.hpack = hpack.NewEncoder(&c.block)
+	c.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	for _, b := range []byte(http2.ClientPreface) {
+		_, err := conn.Write([]byte{b})
+		c.must(err)
+	}
+	c.must(errors.Join(c.WriteSettings(), c.WriteWindowUpdate(0, 1<<20)))
+	c.get(1, "/near/10")
+	var r received
+	c.until(&r, func(http2.Frame) bool { return r.ended[1] })
+	if r.status[1] != "200" || s.near.Load() != 1 {
+		t.Errorf("%+v, %d answers from memory", r, s.near.Load())
 	}
 }
 

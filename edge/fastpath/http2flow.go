@@ -41,13 +41,17 @@ func (f *http2Filter) giveSettings(stream uint32, payload []byte) {
 	f.setLength(begin)
 }
 
+// enlarged is how many bytes more a client must allow at once for the filter to take a part. Less may be what it gives
+// back of the window that it began with.
+const enlarged = 256 << 10
+
 // share takes a third of an enlarged window of the connection, and gives net/http the rest. A client that enlarges it
 // once, as browsers do, gives back later what was sent: first to the filter what the filter has sent. Clients do so
 // when half of the window is used, which net/http alone can reach.
 func (f *http2Filter) share(frame []byte) {
 	payload := frame[frameHead:]
 	more := int64(binary.BigEndian.Uint32(payload) & math.MaxInt32)
-	if f.full == 0 && more >= initialWindow {
+	if f.full == 0 && more >= enlarged {
 		f.full = more / 3
 	}
 	ours := min(more, f.full-f.budget)

@@ -16,7 +16,7 @@ import (
 // for the idle timeout: so it gets one now and then.
 func (f *http2Filter) answers(h *headers, now time.Time) bool {
 	server := f.c.server
-	if f.off || server.draining.Load() || server.stopping.Load() ||
+	if f.off || f.out.leaving.Load() || server.draining.Load() || server.stopping.Load() ||
 		now.Sub(f.passedAt) > server.cfg.IdleTimeout/2 ||
 		h.priority != nil && binary.BigEndian.Uint32(h.priority)<<1 == h.stream<<1 { // it depends on itself
 		return false

@@ -2,6 +2,7 @@ package fastpath
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -19,6 +20,8 @@ type frameWriter struct {
 	inBlock bool            // a header block of net/http goes on in its next frame
 	begun   bool            // net/http has sent its first frame, which must be the first one
 	out     []byte          // answers
+	size    atomic.Int64    // of out, in bytes
+	leaving atomic.Bool     // net/http has said that it takes no further requests
 }
 
 // LargestFrame is the payload that every client takes, and that net/http must take at most, in bytes.
@@ -30,12 +33,38 @@ func (w *frameWriter) write(b []byte) (int, error) {
 	defer w.mu.Unlock()
 	w.follow(b)
 	if len(w.out) == 0 || !w.between() {
-		return w.c.Conn.Write(b)
+		return w.send(b)
 	}
-	all := append(append(make([]byte, 0, len(b)+len(w.out)), b...), w.out...)
-	w.out = w.out[:0]
-	n, err := w.c.Conn.Write(all)
-	return min(n, len(b)), err
+	n, err := w.send(b)
+	if err == nil {
+		_, err = w.send(w.out)
+		w.empty()
+	}
+	return n, err
+}
+
+// slowest is the rate at which a client must take what is sent, in bytes a second, after WriteTimeout.
+const slowest = 1600
+
+// send writes bytes, within the time that a slow client may take. w.mu is held.
+func (w *frameWriter) send(b []byte) (int, error) {
+	limit := w.c.server.cfg.WriteTimeout + time.Duration(len(b))*time.Second/slowest
+	if err := w.c.Conn.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+		return 0, err
+	}
+	n, err := w.c.Conn.Write(b)
+	if err != nil {
+		return n, err
+	}
+	return n, w.c.Conn.SetWriteDeadline(time.Time{})
+}
+
+// empty notes that the answers are sent. w.mu is held.
+func (w *frameWriter) empty() {
+	if w.out = w.out[:0]; cap(w.out) > largestBody {
+		w.out = nil
+	}
+	w.size.Store(0)
 }
 
 // follow keeps track of where the frames of net/http begin and end.
@@ -56,6 +85,8 @@ func (w *frameWriter) follow(b []byte) {
 		switch http2.FrameType(w.head[3]) {
 		case http2.FrameHeaders, http2.FrameContinuation:
 			w.inBlock = !http2.Flags(w.head[4]).Has(http2.FlagHeadersEndHeaders)
+		case http2.FrameGoAway:
+			w.leaving.Store(true)
 		}
 	}
 }
@@ -65,30 +96,21 @@ func (w *frameWriter) between() bool { return w.begun && w.known == 0 && w.left 
 
 // flush sends the answers, unless net/http must end its frame first, and sends them then.
 func (w *frameWriter) flush() error {
+	if w.size.Load() == 0 {
+		return nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.out) == 0 || !w.between() {
 		return nil
 	}
-	if err := w.c.Conn.SetWriteDeadline(time.Now().Add(w.c.server.cfg.WriteTimeout)); err != nil {
-		return err
-	}
-	_, err := w.c.Conn.Write(w.out)
-	if err != nil {
-		return err
-	}
-	if w.out = w.out[:0]; cap(w.out) > largestBody {
-		w.out = nil
-	}
-	return w.c.Conn.SetWriteDeadline(time.Time{}) // net/http has none
+	_, err := w.send(w.out)
+	w.empty()
+	return err
 }
 
 // waiting is how many bytes of answers are not sent.
-func (w *frameWriter) waiting() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.out)
-}
+func (w *frameWriter) waiting() int { return int(w.size.Load()) }
 
 // add adds an answer.
 func (w *frameWriter) add(stream uint32, block, body []byte) {
@@ -108,4 +130,5 @@ func (w *frameWriter) add(stream uint32, block, body []byte) {
 		w.out = append(appendFrameHead(w.out, n, http2.FrameData, last, stream), body[:n]...)
 		body = body[n:]
 	}
+	w.size.Store(int64(len(w.out)))
 }

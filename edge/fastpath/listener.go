@@ -109,16 +109,8 @@ func (s *Server) Wait(ctx context.Context) error {
 	}
 }
 
-// Cut closes every connection at once. The end of encryption is not announced, which could take a while.
-func (s *Server) Cut() {
-	s.each(func(c *conn) {
-		if encrypted, ok := c.Conn.(*tls.Conn); ok {
-			_ = encrypted.NetConn().Close()
-			return
-		}
-		_ = c.Conn.Close()
-	})
-}
+// Cut closes every connection at once. The server has been stopped.
+func (s *Server) Cut() { s.each(func(c *conn) { _ = c.closeConn() }) }
 
 func (s *Server) each(f func(*conn)) {
 	s.mu.Lock()

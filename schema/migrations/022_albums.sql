@@ -373,6 +373,9 @@ BEGIN
             RETURN result;
         END IF;
         its := made;
+        -- Nobody else should read what private photos are called together (028).
+        UPDATE albums a SET private = true
+            WHERE a.id = made AND NOT EXISTS (SELECT FROM photos p WHERE p.id = ANY (mine) AND NOT p.private);
     END IF;
     PERFORM lock_own_album(its_user, its);
     last := (SELECT max(m.position) FROM album_photos m WHERE m.album_id = its);
