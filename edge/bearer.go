@@ -117,7 +117,8 @@ func (s *Server) tryToken(
 // forPrograms reports whether programs may read a private page and send its form.
 func forPrograms(kind page.Private) bool {
 	switch kind {
-	case page.PrivateMe, page.PrivateProfile, page.PrivateAlbums, page.PrivateAlbum:
+	case page.PrivateMe, page.PrivateProfile, page.PrivateAlbums, page.PrivateAlbum,
+		page.PrivatePhoto:
 		return true
 	}
 	return false
@@ -135,7 +136,7 @@ func (s *Server) showJSON(
 	if err == nil {
 		err = wire.ErrorOf(reply)
 	}
-	if errors.Is(err, wire.ErrNotFound) && !ref.AboutAlbum() { // there is no such user any more
+	if errors.Is(err, wire.ErrNotFound) && !ref.AboutAlbum() && !ref.AboutPhoto() { // there is no such user any more
 		return errToken
 	}
 	if err != nil {

@@ -103,6 +103,9 @@ func (d *actionRun) privatePage(
 	if asked.JSON && (kind == page.PrivateAlbums || kind == page.PrivateAlbum) {
 		return d.albumsAsJSON(ctx, kind, v, asked)
 	}
+	if asked.JSON && kind == page.PrivatePhoto {
+		return d.photoAsJSON(ctx, v, asked)
+	}
 	if asked.JSON {
 		account, err := d.accountOf(ctx, v.user)
 		if err != nil {

@@ -269,8 +269,8 @@ const (
 const fixedConns = 8 + maxPasswordWorkers + privateWorkers + archiveWorkers + shareWorkers + uploadWorkers +
 	finishWorkers + originalWorkers + rowConns
 
-// rowConns is how many file workers, of all three pools, read rows at a time when all are busy. The row of a picture takes a
-// tenth of what the rows of a page take, and requests of everybody that wait together share a query.
+// rowConns is how many file workers, of all three pools, read rows at a time when all are busy. The row of a picture
+// takes a tenth of what the rows of a page take, and requests of everybody that wait together share a query.
 const rowConns = 4
 
 func defaultPageWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }

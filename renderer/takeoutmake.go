@@ -249,7 +249,10 @@ func takenPhoto(row *store.TakenPhoto) takeout.Photo {
 		p.File = takeout.Folder + safeName(row.Title, "photo") + "-" + id + row.Checksums.Extension
 		p.SHA256, p.Bytes = hex.EncodeToString(row.Checksums.SHA256), row.Checksums.Bytes
 	}
-	if row.Private {
+	switch {
+	case row.Unlisted:
+		p.Visibility = "unlisted"
+	case row.Private:
 		p.Visibility = "private"
 	}
 	if row.TakenAt != nil {

@@ -23,8 +23,8 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// asProgram is the environment variable that turns this test program into killr itself, for roles that are processes. A process
-// that hashes has no environment, so its argument does so.
+// asProgram is the environment variable that turns this test program into killr itself, for roles that are processes. A
+// process that hashes has no environment, so its argument does so.
 const asProgram = "FLICKRKILLR_TEST_AS_PROGRAM"
 
 // testVersion is the version of the program that these tests run.
@@ -61,7 +61,7 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 	// What decides where an audit writes, and what is broken.
 	typed := map[string]bool{"audit --edge": true, "audit --metrics": true, "audit --yes": true, "chaos --edge": true,
 		"chaos --yes": true, "login --insecure": true, "login --logout": true, "whoami --insecure": true,
-		"upload --insecure": true}
+		"upload --insecure": true, "import --insecure": true}
 	for _, command := range append(parser.Model.Leaves(false), parser.Model.Node) {
 		for _, flag := range command.Flags {
 			if flag.Name == "help" {

@@ -24,8 +24,8 @@ func hashProcess(program string, stderr io.Writer) *exec.Cmd {
 	return cmd
 }
 
-// hashOutside has the renderers of this process hash passwords in processes of their own, until end. They occupy half of
-// the machine's processors at most.
+// hashOutside has the renderers of this process hash passwords in processes of their own, until end. They occupy half
+// of the machine's processors at most.
 func (s *session) hashOutside() (end func(), err error) {
 	program, err := os.Executable()
 	if err != nil {

@@ -18,7 +18,9 @@ func TestHashOutside(t *testing.T) { //nolint:paralleltest // it is about all ha
 		if err != nil {
 			t.Skip(err)
 		}
-		return slices.ContainsFunc(tree, func(p cputime.Process) bool { return len(p.Args) == 2 && p.Args[1] == "hash" })
+		return slices.ContainsFunc(tree, func(p cputime.Process) bool {
+			return len(p.Args) == 2 && p.Args[1] == "hash"
+		})
 	}
 	var said bytes.Buffer
 	s := &session{log: slog.New(slog.NewTextHandler(&said, nil)), stderr: &said}

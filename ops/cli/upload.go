@@ -210,7 +210,13 @@ func (u *uploader) upload(ctx context.Context, path string) uploadResult {
 		r.err = err
 		return r
 	}
-	one := &fileUpload{uploader: u, file: file, size: info.Size(), key: u.keyOf(path, info)}
+	return u.sendFile(ctx, path, &fileUpload{uploader: u, file: file, name: filepath.Base(file.Name()), size: info.Size(),
+		private: u.private, key: u.keyOf(path, info)})
+}
+
+// sendFile uploads one file, which errors call by a name.
+func (u *uploader) sendFile(ctx context.Context, name string, one *fileUpload) uploadResult {
+	r := uploadResult{path: name}
 	for tries := 0; ; tries++ {
 		before := one.offset
 		if r.photo, r.duplicate, r.err = one.try(ctx); r.err == nil {
@@ -239,11 +245,13 @@ func (u *uploader) keyOf(path string, info fs.FileInfo) string {
 // fileUpload is the upload of one file.
 type fileUpload struct {
 	*uploader
-	file   *os.File
-	size   int64
-	key    string // names the upload: the same file twice in a folder is two uploads
-	path   string // of the upload at the edge; "": not begun
-	offset int64  // bytes that the edge has
+	file    io.ReaderAt
+	name    string // of the file, without folders
+	size    int64
+	private bool
+	key     string // names the upload: the same file twice in a folder is two uploads
+	path    string // of the upload at the edge; "": not begun
+	offset  int64  // bytes that the edge has
 }
 
 // try sends what the edge does not have yet. It asks for that by GET, whose answer says why there is no such upload.
@@ -289,8 +297,8 @@ func (f *fileUpload) try(ctx context.Context) (photo string, duplicate bool, err
 }
 
 func (f *fileUpload) metadata() string {
-	pairs := []string{"filename " + base64.StdEncoding.EncodeToString([]byte(filepath.Base(f.file.Name())))}
-	if kind := mime.TypeByExtension(filepath.Ext(f.file.Name())); kind != "" {
+	pairs := []string{"filename " + base64.StdEncoding.EncodeToString([]byte(f.name))}
+	if kind := mime.TypeByExtension(filepath.Ext(f.name)); kind != "" {
 		pairs = append(pairs, "filetype "+base64.StdEncoding.EncodeToString([]byte(kind)))
 	}
 	if f.private {

@@ -11,8 +11,8 @@ import (
 )
 
 // BenchmarkRevokeShare revokes a link that four visitors look at again and again, each through another edge.
-// revoked-p50 and revoked-p99 say how long after the answer to the owner's form a request began that was still shown the
-// photo; below 0 there was none. look-p50 is what one look takes meanwhile.
+// revoked-p50 and revoked-p99 say how long after the answer to the owner's form a request began that was still shown
+// the photo; below 0 there was none. look-p50 is what one look takes meanwhile.
 func BenchmarkRevokeShare(b *testing.B) {
 	s := newPeopleSite(b)
 	p := s.person("revoker")

@@ -11,17 +11,15 @@ import (
 	"time"
 
 	"golang.org/x/crypto/argon2"
-
-	"flickrkillr/schema/monotonic"
 )
 
 const (
 	// outsideNice is the priority of processes that hash. Beside busy processes of the usual priority one gets a tenth
 	// of a processor, so people can sign in during an overload too: a hash takes 0.3 s then.
 	outsideNice = 10
-	// outsideLate is how long a process may take for one hash before the hashes after it are made here for outsidePause:
-	// two hundred sign-ins that wait are answered then. Its own hash is waited for: what it has done would be done again.
-	// It is for a process that runs: in an overload a new one takes half a second to start.
+	// outsideLate is how long a process may take for one hash before the hashes after it are made here for
+	// outsidePause: two hundred sign-ins that wait are answered then. Its own hash is waited for: what it has done
+	// would be done again. It is for a process that runs: in an overload a new one takes half a second to start.
 	outsideLate = time.Second
 	// outsideBound is how long it may take before it is killed and the hash is made here.
 	outsideBound = 5 * time.Second
@@ -38,8 +36,8 @@ type hashers struct {
 	failed  func(error)
 	places  chan *hasher // one for each process that may run; nil: it does not run yet
 
-	late, bound, pause time.Duration // outsideLate, outsideBound and outsidePause
-	pausedAt           atomic.Int64  // as in package monotonic; 0: never
+	late, bound, pause time.Duration             // outsideLate, outsideBound and outsidePause
+	pausedAt           atomic.Pointer[time.Time] // nil: never
 }
 
 // hasher is a process that hashes.
@@ -62,8 +60,9 @@ type question struct {
 
 // Outside has passwords hashed by other processes of a lower priority from now on, by so many at once. Each runs
 // command, which has to call [Serve]. Go's scheduler lets a hash run for 10 ms at a time, and reads the network that
-// rarely while hashes occupy all of its threads: in this process, 200 sign-ins at once made each page wait for that.
-// A process that fails or is late is told to failed; then hashes are made here for a minute. end ends the processes; it waits for hashes.
+// rarely while hashes occupy all of its threads: in this process, 200 sign-ins at once made each page wait for that. A
+// process that fails or is late is told to failed; then hashes are made here for a minute. end ends the processes; it
+// waits for hashes.
 func Outside(atOnce int, command func() *exec.Cmd, failed func(error)) (end func()) {
 	return newHashers(atOnce, command, failed).begin()
 }
@@ -125,13 +124,14 @@ func (all *hashers) hash(q question) (sum []byte, ok bool) {
 
 // fail has no process asked for a while.
 func (all *hashers) fail(err error) {
-	all.pausedAt.Store(monotonic.Now())
+	now := time.Now()
+	all.pausedAt.Store(&now)
 	all.failed(fmt.Errorf("a process that hashes passwords: %w", err))
 }
 
 func (all *hashers) paused() bool {
 	at := all.pausedAt.Load()
-	return at > 0 && monotonic.Since(at) < all.pause
+	return at != nil && time.Since(*at) < all.pause
 }
 
 // start starts a process that hashes, in a process group of its own: a Ctrl-C for this one does not end it, and its

@@ -19,6 +19,7 @@ type TakenPhoto struct {
 	TakenAt     *time.Time
 	PostedAt    time.Time
 	Private     bool
+	Unlisted    bool // private, with a link
 	Rights      Rights
 	Camera      Camera
 	Tags        []string
@@ -68,7 +69,8 @@ func (s *Store) WriteTakeout(ctx context.Context, t *Takeout, write func(*Takeou
 }
 
 const takenColumns = `p.image_id, i.crc32, i.sha256, i.checked_bytes, coalesce(i.extension, ''), p.title, p.description,
-	p.taken_at, p.posted_at, p.private, p.licence, p.downloadable, coalesce(p.camera, ''), coalesce(p.lens, ''), coalesce(p.exposure, ''),
+	p.taken_at, p.posted_at, p.private, EXISTS (SELECT FROM shares s WHERE s.photo_id = p.id AND s.unlisted),
+	p.licence, p.downloadable, coalesce(p.camera, ''), coalesce(p.lens, ''), coalesce(p.exposure, ''),
 	coalesce(p.aperture, 0), coalesce(p.focal_mm, 0), coalesce(p.iso, 0),
 	(SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags t JOIN tags g ON g.id = t.tag_id WHERE t.photo_id = p.id)`
 
@@ -100,7 +102,7 @@ func (w *TakeoutWriter) Photos(after int64) ([]TakenPhoto, error) {
 		var crc, size *int64
 		var sums Checksums
 		err = r.Scan(&p.ID, &p.Position, &p.Image, &crc, &sums.SHA256, &size, &sums.Extension, &p.Title,
-			&p.Description, &p.TakenAt, &p.PostedAt, &p.Private, &p.Rights.Licence, &p.Rights.Downloadable,
+			&p.Description, &p.TakenAt, &p.PostedAt, &p.Private, &p.Unlisted, &p.Rights.Licence, &p.Rights.Downloadable,
 			&p.Camera.Model, &p.Camera.Lens, &p.Camera.Exposure, &p.Camera.Aperture, &p.Camera.FocalMM,
 			&p.Camera.ISO, &p.Tags)
 		if crc != nil && size != nil {

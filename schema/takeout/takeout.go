@@ -44,7 +44,7 @@ type Photo struct {
 	Tags        []string   `json:"tags,omitempty"`
 	Taken       *time.Time `json:"taken,omitempty"`
 	Posted      time.Time  `json:"posted"`
-	Visibility  string     `json:"visibility"` // public or private
+	Visibility  string     `json:"visibility"` // public, unlisted or private
 	Licence     string     `json:"licence"`    // one of page.Licences
 	Download    bool       `json:"download"`   // others may download the original
 	Camera      *Camera    `json:"camera,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"flickrkillr/ops/lab/person"
@@ -158,9 +159,10 @@ func (p *people) takeAway(ctx context.Context, edge string, as person.Session, p
 	return done
 }
 
-// checkHidden looks at the photos that only a member may see: their owner finds all of them (rule "lost"), and nobody
-// else does (rule "secret").
+// checkHidden looks at the photos that only a member may see: their owner finds all of them (rule "lost"), and neither
+// nobody nor another member does (rule "secret").
 func (p *people) checkHidden(ctx context.Context, m *member, edge string) {
+	other := p.members[(slices.Index(p.members, m)+1)%len(p.members)]
 	for _, photo := range m.hidden {
 		own := schema.OwnPhoto(photo).Path()
 		begin := p.a.now()
@@ -168,12 +170,27 @@ func (p *people) checkHidden(ctx context.Context, m *member, edge string) {
 		if answer != nil && answer.Status == http.StatusNotFound {
 			p.violated("lost", edge+own, answer, begin, "%s does not find a photo that they have uploaded", m.name)
 		}
-		for _, path := range []string{own, schema.OwnPicture(photo, 320).Path(), schema.Photo(photo).Path()} {
-			begin = p.a.now()
-			answer = p.get(ctx, nil, edge, path, person.Session{})
-			if answer != nil && answer.Status == http.StatusOK {
-				p.violated("secret", edge+path, answer, begin, "it shows nobody what only %s may see", m.name)
+		for _, path := range []string{
+			own, schema.OwnPicture(photo, 320).Path(), schema.OwnOriginalPath(photo), schema.Photo(photo).Path(),
+			schema.OriginalPath(photo),
+		} {
+			p.mustNotSee(ctx, m, nil, edge, path)
+			if other != m {
+				p.mustNotSee(ctx, m, other, edge, path)
 			}
 		}
+	}
+}
+
+// mustNotSee requests what only a member may see as another one, or as nobody.
+func (p *people) mustNotSee(ctx context.Context, m, as *member, edge, path string) {
+	var session person.Session
+	if as != nil {
+		session.Cookie = *as.cookie.Load()
+	}
+	begin := p.a.now()
+	answer := p.get(ctx, as, edge, path, session)
+	if answer != nil && answer.Status == http.StatusOK {
+		p.violated("secret", edge+path, answer, begin, "it shows to others what only %s may see", m.name)
 	}
 }
