@@ -473,9 +473,9 @@ func listSessions(t *testing.T, s *peopleSite) {
 func forgedForms(t *testing.T, s *peopleSite) {
 	p := s.person("lisette")
 	p.signUp(0)
-	paths := []string{page.PathSignOut, page.OwnPhoto(7).Path()}
+	paths := []string{page.PathSignOut, page.OwnPhoto(7).Path(), page.OwnAlbum(7).Path()}
 	for _, kind := range page.Privates() {
-		if !kind.AboutPhoto() {
+		if !kind.AboutPhoto() && !kind.AboutAlbum() {
 			paths = append(paths, kind.Path())
 		}
 	}
