@@ -138,8 +138,8 @@ func (s *Store) OwnPhotos(
 		var p OwnPhoto
 		var nr int64
 		matches, full := false, false
-		_, err := pgx.ForEachRow(rows, []any{&p.ID, &p.PhotoID, &p.Title, &p.PostedAt, &p.Generation, &p.Width, &p.Height,
-			&p.Color, &p.Private, &p.Dated, &matches, &nr}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&p.ID, &p.PhotoID, &p.Title, &p.PostedAt, &p.Generation, &p.Width,
+			&p.Height, &p.Color, &p.Private, &p.Dated, &matches, &nr}, func() error {
 			switch {
 			case matches && len(l.Photos) == OwnSize:
 				full = true
