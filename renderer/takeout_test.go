@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -329,4 +330,41 @@ func inStore(t *testing.T, from pictures.Store, id string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// BenchmarkTakeout prepares zip files of 100,000 photos with a description and a tag each, and reports how much memory
+// the renderer has taken from the system more than before.
+func BenchmarkTakeout(b *testing.B) {
+	st := newSite(b)
+	const photos = 100_000
+	st.scalar(b, `WITH a AS (INSERT INTO accounts (user_id, password) VALUES (1,
+		'$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaA') RETURNING 1)
+		SELECT count(*) FROM a`)
+	st.scalar(b, fmt.Sprintf(`WITH p AS (INSERT INTO photos (user_id, image_id, width, height, color, title, description)
+			SELECT 1, id, width, height, color, 'A photo with a title', repeat('A description. ', 10)
+			FROM images, generate_series(1, %d) AS n RETURNING id),
+			t AS (INSERT INTO photo_tags (photo_id, tag_id) SELECT id, 1 FROM p RETURNING 1)
+		SELECT count(*) FROM t`, photos))
+	s := st.service(b, nil)
+	var before, after runtime.MemStats
+	most := uint64(0)
+	for b.Loop() {
+		b.StopTimer()
+		st.scalar(b, `WITH t AS (INSERT INTO takeouts (user_id, id, title)
+			VALUES (1, translate(left(md5(random()::text), 26), '0189', 'wxyz'), '') RETURNING 1) SELECT count(*) FROM t`)
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		b.StartTimer()
+		if more, err := s.prepareTakeout(b.Context()); err != nil || !more {
+			b.Fatal(more, err)
+		}
+		b.StopTimer()
+		runtime.ReadMemStats(&after)
+		most = max(most, after.Sys-before.Sys)
+		b.ReportMetric(float64(most)/(1<<20), "MiB-more")
+		b.StartTimer()
+	}
+	if n := st.scalar(b, "SELECT count(*) FROM takeouts WHERE photos > 100000"); n == 0 {
+		b.Error("no zip file is ready")
+	}
 }

@@ -146,8 +146,8 @@ func TestTakeoutAndImport(t *testing.T) {
 		"AND p.title = 'four'")
 	s.exec("DELETE FROM photo_tags t USING photos p, users u WHERE p.id = t.photo_id AND u.id = p.user_id " +
 		"AND u.name = 'berenice' AND p.title LIKE 'Half%'")
-	s.exec("UPDATE photos p SET title = 'Half - Dome & <more>', description = '', taken_at = NULL, licence = 'reserved', " +
-		"downloadable = false FROM users u WHERE u.id = p.user_id AND u.name = 'berenice' AND p.title LIKE 'Half%'")
+	s.exec("UPDATE photos p SET title = 'Half - Dome & <more>', description = '', taken_at = NULL, " +
+		"licence = 'reserved', downloadable = false FROM users u WHERE u.id = p.user_id AND u.name = 'berenice' AND p.title LIKE 'Half%'")
 	unpacked := filepath.Join(folder, "unpacked")
 	unpack(t, exported, unpacked)
 	out, status = s.killr(configs[1], "", "import", unpacked)
@@ -191,5 +191,54 @@ func unpack(t *testing.T, file, folder string) {
 		data, err := io.ReadAll(from)
 		must(t, err)
 		must(t, os.WriteFile(path, data, 0o600))
+	}
+}
+
+// TestTakeoutInBrowser: a person chooses a licence for photos, allows downloads, and has a zip file made, in a browser.
+func TestTakeoutInBrowser(t *testing.T) {
+	t.Parallel()
+	s := newPeopleSite(t)
+	p := s.person("lee")
+	p.signUp(0)
+	first := s.post("lee", 6)
+	parent := browser(t)
+	b := s.signedInTab(t, parent, p)
+	press := func(what string) {
+		t.Helper()
+		ask[bool](b, `([...document.querySelectorAll("main button")].find((b) => b.textContent === "`+what+
+			`").click(), true)`)
+	}
+	choose := func() {
+		t.Helper()
+		const boxes = `[...document.querySelectorAll(".pick")]`
+		b.becomes(boxes + `.length === 6 && !!document.querySelector(".tools [role=status]")`)
+		ask[bool](b, `(`+boxes+`[5].click(), true)`) // the first one
+		b.becomes(boxes + `.filter((box) => box.checked).length === 1`)
+	}
+	b.open("/me/photos")
+	choose()
+	ask[bool](b, `(document.querySelector(".tools select[name=licence]").value = "by-nc", true)`)
+	press("Set licence")
+	b.becomes(`location.search.includes("notice=changed")`)
+	b.open("/me/photos")
+	choose()
+	press("Allow downloads")
+	b.becomes(`location.search.includes("notice=changed")`)
+	photo := fmt.Sprint("/photo/", first)
+	b.open(photo)
+	b.becomes(`document.querySelector("a[rel=license]")?.textContent === "CC BY-NC 4.0" &&
+		!!document.querySelector("a[href='` + photo + `/original']")`)
+	s.person("").get(1, photo+"/original").expect(http.StatusOK, "")
+	b.open("/me/takeout")
+	press("Make a zip file")
+	b.becomes(`location.search === "?notice=takeout" && !!document.querySelector("main li")`)
+	testenv.Eventually(t, "the zip file is ready", func() bool {
+		b.open("/me/takeout")
+		return ask[bool](b, `!!document.querySelector("main li a[download]")`)
+	})
+	b.noProblems()
+	for i, path := range []string{"/me/takeout", photo, fmt.Sprint("/me/photos/", first), "/me/photos", "/me/profile"} {
+		openPage(t, parent, s.urls[i%2]+path, 360, i%2 == 0)
+		openPage(t, parent, s.urls[i%2]+path, 1440, i%2 == 1)
 	}
 }
