@@ -186,7 +186,8 @@ func (m *takeoutMaker) albums() error {
 		}
 		after = row.ID
 		album := takeout.Album{ID: strconv.FormatInt(row.ID, 10), Title: row.Title, Description: row.Description,
-			Created: row.CreatedAt.UTC(), Photos: make([]string, len(row.Photos))}
+			Created: row.CreatedAt.UTC(), Visibility: visibilityOf(row.Private, row.Unlisted),
+			Photos: make([]string, len(row.Photos))}
 		if row.Parent != 0 {
 			album.Parent = strconv.FormatInt(row.Parent, 10)
 		}
@@ -248,17 +249,11 @@ func (m *takeoutMaker) photos() error {
 func takenPhoto(row *store.TakenPhoto) takeout.Photo {
 	id := strconv.FormatInt(row.ID, 10)
 	p := takeout.Photo{ID: id, Title: row.Title, Description: row.Description, Tags: row.Tags,
-		Posted: row.PostedAt.UTC(), Visibility: "public", Licence: string(row.Rights.Licence),
-		Download: row.Rights.Downloadable}
+		Posted: row.PostedAt.UTC(), Visibility: visibilityOf(row.Private, row.Unlisted),
+		Licence: string(row.Rights.Licence), Download: row.Rights.Downloadable}
 	if row.Checksums != nil {
 		p.File = takeout.Folder + safeName(row.Title, "photo") + "-" + id + row.Checksums.Extension
 		p.SHA256, p.Bytes = hex.EncodeToString(row.Checksums.SHA256), row.Checksums.Bytes
-	}
-	switch {
-	case row.Unlisted:
-		p.Visibility = "unlisted"
-	case row.Private:
-		p.Visibility = "private"
 	}
 	if row.TakenAt != nil {
 		taken := row.TakenAt.UTC()
@@ -269,6 +264,17 @@ func takenPhoto(row *store.TakenPhoto) takeout.Photo {
 		p.Camera = &c
 	}
 	return p
+}
+
+// visibilityOf is who sees a photo or an album, as forms have it. unlisted: it is private, with a link.
+func visibilityOf(private, unlisted bool) string {
+	switch {
+	case unlisted:
+		return "unlisted"
+	case private:
+		return "private"
+	}
+	return "public"
 }
 
 // line writes an album or a photo.

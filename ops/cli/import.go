@@ -181,6 +181,9 @@ func (i *importer) album(ctx context.Context, a *photoimport.Album) error {
 		label = a.Parent + " / " + a.Title
 	}
 	err := i.api.makeAlbum(ctx, a.Title, a.Description, a.Parent)
+	if err == nil {
+		err = i.api.showAlbum(ctx, a.Title, a.Parent, a.Visibility)
+	}
 	if err != nil {
 		return err
 	}

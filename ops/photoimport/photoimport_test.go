@@ -174,7 +174,7 @@ func TestTakeout(t *testing.T) {
 	const sum = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881" // of "x"
 	folder := write(t, map[string]string{
 		"sub/photos.json": `{"format": "flickrkillr-takeout-1", "name": "ansel", "albums": [
-			{"id": "2", "title": "Inside", "parent": "1", "photos": ["8"]},
+			{"id": "2", "title": "Inside", "parent": "1", "visibility": "unlisted", "photos": ["8"]},
 			{"id": "1", "title": "Outside", "cover": "7", "photos": ["8", "7"]}],
 			"photos": [{"id": "8", "file": "photos/b-8.jpg", "title": "B", "posted": "2026-02-01T00:00:00Z",
 				"visibility": "private", "licence": "by", "download": true, "sha256": "` + sum + `", "tags": ["a"],
@@ -203,7 +203,7 @@ func TestTakeout(t *testing.T) {
 		t.Errorf("a file that has changed: %v", err)
 	}
 	if len(p.Albums) != 2 || p.Albums[0].Title != "Outside" || p.Albums[1].Parent != "Outside" ||
-		p.Albums[0].Cover != "7" || !slices.Equal(p.Albums[0].Photos, []string{"8", "7"}) {
+		p.Albums[0].Visibility != "" || p.Albums[1].Visibility != "unlisted" || p.Albums[0].Cover != "7" || !slices.Equal(p.Albums[0].Photos, []string{"8", "7"}) {
 		t.Errorf("albums %+v", p.Albums)
 	}
 }

@@ -69,8 +69,8 @@ func (p *Plan) addTakeout(archive *takeout.Archive, find func(name string) *entr
 	for _, inside := range []bool{false, true} {
 		for _, album := range archive.Albums {
 			if parent := titles[album.Parent]; (parent != "") == inside {
-				p.Albums = append(p.Albums, Album{Title: album.Title, Description: album.Description, Parent: parent,
-					Cover: album.Cover, Photos: album.Photos})
+				p.Albums = append(p.Albums, Album{Title: album.Title, Description: album.Description,
+					Visibility: album.Visibility, Parent: parent, Cover: album.Cover, Photos: album.Photos})
 			}
 		}
 	}
