@@ -150,7 +150,8 @@ func (s *Server) tryDownload(
 		if err != nil {
 			return err
 		}
-		slots, who = s.ownSlots, downloader{user: user, allowed: s.stillSignedIn(r), slot: "user " + strconv.FormatInt(user, 10)}
+		slots = s.ownSlots
+		who = downloader{user: user, allowed: s.stillSignedIn(r), slot: "user " + strconv.FormatInt(user, 10)}
 	}
 	ctx, release, ok := slots.Take(r.Context(), who.slot)
 	if !ok {

@@ -606,7 +606,8 @@ func measureFastPath(b *testing.B, fields ...string) {
 	for range 3 {
 		get(b, e, "/photos/ansel", "Accept-Encoding", "gzip, br")
 	}
-	request := rawGet("/photos/ansel", append(fields, "Connection: keep-alive", "Accept-Encoding: gzip, deflate, br, zstd",
+	request := rawGet("/photos/ansel", append(fields, "Connection: keep-alive",
+		"Accept-Encoding: gzip, deflate, br, zstd",
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 "+
 			"Safari/537.36",
 		"Accept-Language: en", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate",

@@ -62,7 +62,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (form url.Values, key stri
 	if err != nil || len(form) > maxFields {
 		return nil, "", errForm
 	}
-	if photos := form[fieldPhotos]; len(photos) > 1 && len(photos) <= wire.MaxPhotos {
+	if photos := form[fieldPhotos]; len(photos) > 1 && len(photos) <= page.MaxPhotos {
 		form.Set(fieldPhotos, strings.Join(photos, ","))
 	}
 	for name, values := range form {

@@ -80,7 +80,8 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, x *exchange) error
 		return errMethod
 	}
 	if hasBody(r) {
-		if r.ProtoMajor == 2 { // where a body of another length than announced is an error, which net/http knows when it comes
+		if r.ProtoMajor == 2 {
+			// A body of another length than announced is an error there, which net/http knows when it comes.
 			_, _ = r.Body.Read(make([]byte, 1))
 		}
 		return errBody

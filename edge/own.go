@@ -39,7 +39,7 @@ func valuesOf(ref page.PrivateRef, query url.Values) url.Values {
 
 // ownValues are those values of an address that a list of one's own photos knows, and further ones.
 func ownValues(query url.Values, further ...string) url.Values {
-	return shortValues(query, slices.Concat(wire.OwnFilters(), wire.OwnPlaces(), further)...)
+	return shortValues(query, slices.Concat(page.OwnFilters(), page.OwnPlaces(), further)...)
 }
 
 // shortValues are those of some names in an address that are not too long.
@@ -67,8 +67,8 @@ func idOf(ref page.PrivateRef) int64 {
 	return ref.Photo
 }
 
-// longestList bounds a list of photos in an address, in bytes: MaxPhotos ids of nine digits.
-const longestList = 10 * wire.MaxPhotos
+// longestList bounds a list of photos in an address, in bytes: page.MaxPhotos ids of nine digits.
+const longestList = 10 * page.MaxPhotos
 
 // afterPhotos is the value of the field "to" with which a form of the bin leads to the list of photos. The query of the
 // list may follow it.

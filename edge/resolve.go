@@ -73,8 +73,8 @@ func (r *resolver) resolve(from client, x *exchange, ref page.Ref) (*cache.Varia
 	return variant, nil
 }
 
-// near finds the variant that answers a request if the in-process cache has the page, and it is fresh. It sets x.page and
-// x.tier. nil: it is not.
+// near finds the variant that answers a request if the in-process cache has the page, and it is fresh. It sets x.page
+// and x.tier. nil: it is not.
 func (r *resolver) near(x *exchange, ref page.Ref) *cache.Variant {
 	p := r.memory.Get(ref)
 	if p == nil || !r.usable(p, nil, x.start) {

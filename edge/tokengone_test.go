@@ -34,7 +34,7 @@ func TestTokenSaysWhatIsGone(t *testing.T) {
 		}
 		return r
 	})
-	photos := make([]page.Ref, wire.MaxPhotos)
+	photos := make([]page.Ref, page.MaxPhotos)
 	changes := []wire.Change{{Scope: "user.ansel", Version: 7}}
 	for i := range photos {
 		photos[i] = page.Photo(int64(1_000_000 + 37*i))

@@ -36,13 +36,13 @@ type ownQuery struct {
 // left out: the page shows which filters are set.
 func parseOwnQuery(values url.Values) ownQuery {
 	q := ownQuery{filters: url.Values{}}
-	for _, name := range wire.OwnFilters() {
+	for _, name := range page.OwnFilters() {
 		text := clipped(norm.NFC.String(strings.Join(strings.Fields(values.Get(name)), " ")), maxOwnQuery)
 		if text != "" && q.filter(name, text) {
 			q.filters.Set(name, text)
 		}
 	}
-	for _, name := range wire.OwnPlaces() {
+	for _, name := range page.OwnPlaces() {
 		text := values.Get(name)
 		at, ok := parsePosition(text)
 		if name == "taken" {

@@ -190,8 +190,8 @@ func (f form) photosAsGiven(name string) ([]int64, *wire.InputError) {
 		return nil, nil
 	}
 	parts := strings.Split(f[name], ",")
-	if len(parts) > wire.MaxPhotos {
-		return nil, wrong(formField, "%d photos are chosen. Choose at most %d", len(parts), wire.MaxPhotos)
+	if len(parts) > page.MaxPhotos {
+		return nil, wrong(formField, "%d photos are chosen. Choose at most %d", len(parts), page.MaxPhotos)
 	}
 	ids := make([]int64, len(parts))
 	for i, part := range parts {

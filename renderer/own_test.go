@@ -221,8 +221,8 @@ func TestOwnPhotos(t *testing.T) {
 		"SELECT id FROM other")
 	kept := []string{"id", "52"}
 	for _, name := range ownFields() {
-		kept = append(kept, name, map[string]string{"description": "a\r\nb", "visibility": "public"}[name], wasPrefix+name,
-			map[string]string{"description": "a\nb", "visibility": "public"}[name])
+		kept = append(kept, name, map[string]string{"description": "a\r\nb", "visibility": "public"}[name],
+			wasPrefix+name, map[string]string{"description": "a\nb", "visibility": "public"}[name])
 	}
 	if err := wire.ErrorOf(ansel.do(wire.ActionOwnEdit, "kept", kept...)); err != nil {
 		t.Error(err)
@@ -255,7 +255,8 @@ func TestOwnPhotos(t *testing.T) {
 		"two":   {"photos", "51", "do", "tag", "tag", "a,b"},
 		"other": {"photos", "101,999", "do", "bin"},
 	} {
-		reply := ansel.do(wire.ActionOwnPhotos, "refused-"+name, append(pairs, "list", "before=9000000000000000.7&q=e")...)
+		pairs = append(pairs, "list", "before=9000000000000000.7&q=e")
+		reply := ansel.do(wire.ActionOwnPhotos, "refused-"+name, pairs...)
 		if reply.Header.Get(wire.HeaderStatus) != "422" || ansel.problems(reply) == "" ||
 			!bytes.Contains(reply.Data, []byte(`name="list" value="before=9000000000000000.7&amp;q=e"`)) {
 			t.Errorf("%s: %q", name, ansel.problems(reply))

@@ -9,13 +9,12 @@ import (
 	"time"
 
 	"flickrkillr/schema/page"
-	"flickrkillr/schema/wire"
 )
 
 // OwnList is what a page of one's own photos is: which photos, and from where on.
 type OwnList struct {
-	Filters url.Values // those that are set, see wire.OwnFilters
-	Place   string     // the field that says where the page begins, see wire.OwnPlaces; "": at the newest photo
+	Filters url.Values // those that are set, see page.OwnFilters
+	Place   string     // the field that says where the page begins, see page.OwnPlaces; "": at the newest photo
 	At      string     // its value
 
 	Older, Newer string // positions at which it goes on; "": there are none
@@ -103,7 +102,7 @@ type setFilter struct{ label, without string }
 // set lists the filters that are set.
 func (l OwnList) set() []setFilter {
 	var all []setFilter
-	for _, name := range wire.OwnFilters() {
+	for _, name := range page.OwnFilters() {
 		if value := l.Filters.Get(name); value != "" {
 			all = append(all, setFilter{l.label(name, value), l.without(name)})
 		}
@@ -201,7 +200,7 @@ func (l OwnList) chosenAlbum(id int64) bool {
 
 // hasFilters reports whether there is any filter besides words.
 func (l OwnList) hasFilters() bool {
-	return slices.ContainsFunc(wire.OwnFilters(), func(name string) bool { return name != "q" && l.Filters.Has(name) })
+	return slices.ContainsFunc(page.OwnFilters(), func(name string) bool { return name != "q" && l.Filters.Has(name) })
 }
 
 // nothing says why a page has no photos.
@@ -237,8 +236,8 @@ func (b Bin) holds() string {
 // warning says what emptying does.
 func (b Bin) warning() string {
 	switch {
-	case b.Count > wire.MaxPhotos:
-		return "This deletes for good the " + strconv.Itoa(wire.MaxPhotos) + " photos that you have deleted last. " +
+	case b.Count > page.MaxPhotos:
+		return "This deletes for good the " + strconv.Itoa(page.MaxPhotos) + " photos that you have deleted last. " +
 			"Nobody can bring them back."
 	case b.Count == 1:
 		return "This deletes the photo for good. Nobody can bring it back."

@@ -313,7 +313,8 @@ func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 		List: OwnList{
 			Filters: url.Values{"q": {typed}, "camera": {typed}, "in": {"7"}, "untagged": {"1"}, "from": {"1999-12-31"},
 				"visibility": {"private"}}, Place: "before", At: "9.7", Older: "8.7", Newer: "9.9",
-			Months: testMonths(24), Cameras: []string{typed}, Lenses: []string{typed}, Albums: []AlbumChoice{{7, typed}},
+			Months: testMonths(24), Cameras: []string{typed}, Lenses: []string{typed},
+			Albums: []AlbumChoice{{7, typed}},
 		},
 		Bin:    Bin{Count: 201, Paged: true, Older: "8.7", Seen: "9"},
 		Shares: testShares(typed), Shared: typed, Tags: []string{"sea", typed},

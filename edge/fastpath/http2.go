@@ -17,8 +17,8 @@ import (
 //
 //   - net/http knows nothing of a request that is answered here. Later frames of that stream are kept from it, as they
 //     would be errors to it.
-//   - Its HPACK decoder must not depend on what it has not seen. So header blocks are decoded here, and passed on without
-//     use of the dynamic table. Answers from here do not touch the client's dynamic table.
+//   - Its HPACK decoder must not depend on what it has not seen. So header blocks are decoded here, and passed on
+//     without use of the dynamic table. Answers from here do not touch the client's dynamic table.
 //   - Of the window of the connection the filter takes a part, which net/http does not hear of.
 type http2Filter struct {
 	c   *conn
@@ -64,8 +64,8 @@ const (
 	mostWaiting = 256 << 10
 )
 
-// LongestFields is what the fields of a request may have, in bytes, as RFC 9113 counts them. net/http must refuse so many
-// itself.
+// LongestFields is what the fields of a request may have, in bytes, as RFC 9113 counts them. net/http must refuse so
+// many itself.
 const LongestFields = 16_000
 
 // errClosing ends a connection of which the client has broken the rules where net/http could not notice.

@@ -106,15 +106,17 @@ func TestHTTP2AnsweredStreams(t *testing.T) {
 		"window":   {func(c *http2Client) error { return c.WriteWindowUpdate(1, 99) }, true},
 		"priority": {func(c *http2Client) error { return c.WritePriority(1, http2.PriorityParam{Weight: 9}) }, true},
 		"headers": {func(c *http2Client) error {
-			return c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields("/near/1"), EndStream: true,
-				EndHeaders: true})
+			return c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields("/near/1"),
+				EndStream: true, EndHeaders: true})
 		}, false},
 		"data": {func(c *http2Client) error { return c.WriteData(1, true, []byte("more")) }, false},
 		"of a stream that has not begun": {func(c *http2Client) error {
 			return c.WriteRSTStream(7, http2.ErrCodeCancel)
 		}, false},
-		"a short reset": {func(c *http2Client) error { return c.WriteRawFrame(http2.FrameRSTStream, 0, 1, []byte{1}) }, false},
-		"unknown":       {func(c *http2Client) error { return c.WriteRawFrame(99, 0, 1, []byte("?")) }, true},
+		"a short reset": {func(c *http2Client) error {
+			return c.WriteRawFrame(http2.FrameRSTStream, 0, 1, []byte{1})
+		}, false},
+		"unknown": {func(c *http2Client) error { return c.WriteRawFrame(99, 0, 1, []byte("?")) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -144,8 +146,8 @@ func TestHTTP2HeaderBlocks(t *testing.T) {
 	t.Parallel()
 	s := startHTTP2(t, nil)
 	pieces := func(c *http2Client, block []byte, n int) {
-		c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block[:n], EndStream: true, PadLength: 20,
-			Priority: http2.PriorityParam{Weight: 7, StreamDep: 0, Exclusive: true}}))
+		c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block[:n], EndStream: true,
+			PadLength: 20, Priority: http2.PriorityParam{Weight: 7, StreamDep: 0, Exclusive: true}}))
 		c.must(c.WriteContinuation(1, false, block[n:2*n]))
 		c.must(c.WriteContinuation(1, true, block[2*n:]))
 	}
@@ -178,7 +180,8 @@ func TestHTTP2HeaderBlocks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := dialHTTP2(t, s)
-			c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields("/near/1")[:3], EndStream: true}))
+			c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields("/near/1")[:3],
+				EndStream: true}))
 			for range 200 {
 				if send(c) != nil {
 					break
@@ -200,7 +203,8 @@ func TestHTTP2HeaderBomb(t *testing.T) {
 	c := dialHTTP2(t, s)
 	var r received
 	c.must(c.WriteHeaders(http2.HeadersFrameParam{
-		StreamID: 1, BlockFragment: c.fields("/far/1", "x", strings.Repeat("y", 3900)), EndStream: true, EndHeaders: true,
+		StreamID: 1, BlockFragment: c.fields("/far/1", "x", strings.Repeat("y", 3900)),
+		EndStream: true, EndHeaders: true,
 	}))
 	c.until(&r, func(http2.Frame) bool { return r.ended[1] })
 	bomb := append(c.fields("/far/1"), bytes.Repeat([]byte{0x80 | 62}, 16_000)...) // the newest field, 62 MB in all
@@ -241,7 +245,8 @@ func TestHTTP2RequestsAsNetHTTP(t *testing.T) {
 	names := []string{":method", ":path", ":scheme", ":authority", ":status", ":protocol", "host", "Accept", "accept",
 		"accept-encoding", "if-none-match", "cookie", "user-agent", "sec-fetch-mode", "te", "connection", "keep-alive",
 		"content-length", "upgrade", "expect", "x-forwarded-for", "range", "", "a b", "acc\x00ept", "x-é"}
-	values := []string{"GET", "POST", "http", "https", "killr", "trailers", "gzip", "a\x00b", "a\nb", "", " ", "0", "é", "*"}
+	values := []string{"GET", "POST", "http", "https", "killr", "trailers", "gzip", "a\x00b", "a\nb", "",
+		" ", "0", "é", "*"}
 	for round := range 3000 {
 		path := fmt.Sprintf("/round/%d", round)
 		fields := [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "killr"}, {":path", path},

@@ -24,8 +24,8 @@ func (f *http2Filter) learn(flags http2.Flags, payload []byte) {
 	}
 }
 
-// giveSettings passes SETTINGS on. Of several values of one setting the last one counts; net/http takes a second one for
-// an attack.
+// giveSettings passes SETTINGS on. Of several values of one setting the last one counts; net/http takes a second one
+// for an attack.
 func (f *http2Filter) giveSettings(stream uint32, payload []byte) {
 	begin := len(f.toInner)
 	f.toInner = appendFrameHead(f.toInner, 0, http2.FrameSettings, 0, stream)
@@ -42,8 +42,8 @@ func (f *http2Filter) giveSettings(stream uint32, payload []byte) {
 }
 
 // share takes a third of an enlarged window of the connection, and gives net/http the rest. A client that enlarges it
-// once, as browsers do, gives back later what was sent: first to the filter what the filter has sent. Clients do so when
-// half of the window is used, which net/http alone can reach.
+// once, as browsers do, gives back later what was sent: first to the filter what the filter has sent. Clients do so
+// when half of the window is used, which net/http alone can reach.
 func (f *http2Filter) share(frame []byte) {
 	payload := frame[frameHead:]
 	more := int64(binary.BigEndian.Uint32(payload) & math.MaxInt32)

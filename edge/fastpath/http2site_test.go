@@ -20,8 +20,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// http2Site is a server that answers /near/<n> and /far/<n> with n bytes: the first one from memory, the second one, and
-// whatever is not answered so, by net/http.
+// http2Site is a server that answers /near/<n> and /far/<n> with n bytes: the first one from memory, the second one,
+// and whatever is not answered so, by net/http.
 type http2Site struct {
 	addr string
 	near atomic.Int64
@@ -97,8 +97,8 @@ func startHTTP2With(t testing.TB, encryption *tls.Config, off bool) *http2Site {
 				open.Done()
 			}
 		}, ConnContext: fast.ConnContext, Protocols: protocols,
-		HTTP2: &http.HTTP2Config{MaxReadFrameSize: LargestFrame}, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 12 << 10,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{MaxReadFrameSize: LargestFrame}, ReadHeaderTimeout: time.Minute,
+		MaxHeaderBytes: 12 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

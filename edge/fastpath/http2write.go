@@ -7,8 +7,8 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// frameWriter writes the frames of net/http and, between them, the answers of the filter. Several answers are one write,
-// and so one record of TLS.
+// frameWriter writes the frames of net/http and, between them, the answers of the filter. Several answers are one
+// write, and so one record of TLS.
 type frameWriter struct {
 	c *conn
 

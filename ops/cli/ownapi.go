@@ -16,7 +16,6 @@ import (
 
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
-	"flickrkillr/schema/wire"
 )
 
 // ownAPI reads and changes what is a person's own, by a token.
@@ -173,7 +172,7 @@ func (a ownAPI) showAlbum(ctx context.Context, title, parent, visibility string)
 // addToAlbum puts photos at the end of an album, in their order. Those that are in it stay where they are. It makes the
 // album if there is none of that name.
 func (a ownAPI) addToAlbum(ctx context.Context, label string, photos []string) error {
-	for some := range slices.Chunk(photos, wire.MaxPhotos) {
+	for some := range slices.Chunk(photos, page.MaxPhotos) {
 		err := a.ask(ctx, page.PrivateAlbums.Path(), url.Values{"do": {"add"}, "album": {label},
 			"photos": {strings.Join(some, ",")}}, nil)
 		if err != nil {

@@ -19,8 +19,8 @@ func (s *peopleSite) archive(name string, photos int) {
 	s.exec("VACUUM ANALYZE photos")
 }
 
-// TestArchive: a person with 100,000 photos scrolls through thousands of them, jumps to a month, finds some of them, and
-// empties a bin of many pages; with and without script.
+// TestArchive: a person with 100,000 photos scrolls through thousands of them, jumps to a month, finds some of them,
+// and empties a bin of many pages; with and without script.
 func TestArchive(t *testing.T) {
 	t.Parallel()
 	s := newPeopleSite(t)
@@ -132,11 +132,13 @@ func archiveInBrowser(t *testing.T, s *peopleSite, p *person) {
 	ask[bool](b, `(scrollTo(0, 0), true)`)
 	b.becomes(`location.search === "" && document.querySelector(".pick").checked`)
 
-	ask[bool](b, `([...document.querySelectorAll(".dates a")].find((a) => a.textContent.startsWith("2014")).click(), true)`)
+	ask[bool](b, `([...document.querySelectorAll(".dates a")].`+
+		`find((a) => a.textContent.startsWith("2014")).click(), true)`)
 	b.becomes(`location.search === "?taken=2014" && document.readyState === "complete"`)
 	ask[bool](b, watch)
 	b.becomes(`document.querySelector("` + current + `")?.textContent.startsWith("December")`)
-	ask[bool](b, `([...document.querySelectorAll(".dates a")].find((a) => a.textContent.startsWith("May")).click(), true)`)
+	ask[bool](b, `([...document.querySelectorAll(".dates a")].`+
+		`find((a) => a.textContent.startsWith("May")).click(), true)`)
 	b.becomes(`location.search === "?taken=2014-05" && document.querySelector(".grid h2").textContent === "May 2014"`)
 	ask[bool](b, watch)
 	ask[bool](b, `(scrollTo(0, 900), true)`)

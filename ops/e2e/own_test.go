@@ -156,7 +156,8 @@ func ownPhotos(t *testing.T, s *peopleSite) {
 	if got := len(bin.texts(".organise li")); got != 3 {
 		t.Errorf("%d photos are in the bin", got)
 	}
-	p.form(1, "/me/bin", url.Values{"do": {"empty"}, "seen": {bin.attr("[name=seen]", "value")}}).expect(http.StatusSeeOther, "/me/bin?notice=removed")
+	empty := url.Values{"do": {"empty"}, "seen": {bin.attr("[name=seen]", "value")}}
+	p.form(1, "/me/bin", empty).expect(http.StatusSeeOther, "/me/bin?notice=removed")
 	if n := s.count("SELECT count(*) FROM photos WHERE title LIKE 'consuelo %'"); n != 6 { // one is called Farm now
 		t.Errorf("%d photos are left", n)
 	}

@@ -300,7 +300,8 @@ func albumsInBrowser(t *testing.T, s *peopleSite) {
 	ask[bool](b, `(document.querySelector("details").open = true)`)
 	fill("#parent", "travels")
 	b.press("Save")
-	b.becomes(`location.search === "?notice=album" && document.querySelector(".facts").textContent.includes("in Travels")`)
+	b.becomes(`location.search === "?notice=album" && ` +
+		`document.querySelector(".facts").textContent.includes("in Travels")`)
 	b.open("/me/albums")
 	b.becomes(`document.querySelector(".inside").textContent.trim() === "Mexico"`)
 	for _, width := range []int64{360, 800, 1440} {

@@ -208,8 +208,8 @@ func (s *sender) send(
 	}
 }
 
-// nextCut is where the body must wait next, or else the end of the file. One at or before that offset is taken: the body
-// has to wait there.
+// nextCut is where the body must wait next, or else the end of the file. One at or before that offset is taken: the
+// body has to wait there.
 func (f *sentFile) nextCut(at int) (end int, waits bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

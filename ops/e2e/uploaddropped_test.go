@@ -37,8 +37,9 @@ func drop(t testing.TB, b *tab, paths []string, files int, limit time.Duration) 
 		longest = Math.max(longest, e.duration) }).observe({ type: "longtask" }), 0)`)
 	b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 		for _, what := range []input.DispatchDragEventType{"dragEnter", "dragOver", "drop"} {
-			if _, err := cdp.Call(ctx, tab, input.DispatchDragEvent, input.DispatchDragEventParams{Type: what, X: 100, Y: 100,
-				Data: &input.DragData{Items: []*input.DragDataItem{}, Files: paths, DragOperationsMask: 1}}); err != nil {
+			data := &input.DragData{Items: []*input.DragDataItem{}, Files: paths, DragOperationsMask: 1}
+			drag := input.DispatchDragEventParams{Type: what, X: 100, Y: 100, Data: data}
+			if _, err := cdp.Call(ctx, tab, input.DispatchDragEvent, drag); err != nil {
 				return err
 			}
 		}

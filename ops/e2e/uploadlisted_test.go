@@ -17,9 +17,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// BenchmarkUploadListed uploads photos of 12 megapixels and about 5 MB, one by one, each once the site is idle again. It
-// reports how long after its last byte the upload is answered, how long until the photo is on its owner's page at every
-// edge, and how long until the browser has been told of its small pictures and has got one.
+// BenchmarkUploadListed uploads photos of 12 megapixels and about 5 MB, one by one, each once the site is idle again.
+// It reports how long after its last byte the upload is answered, how long until the photo is on its owner's page at
+// every edge, and how long until the browser has been told of its small pictures and has got one.
 //
 //	go test ./ops/e2e -run '^$' -bench UploadListed -benchtime 60x
 func BenchmarkUploadListed(b *testing.B) {
@@ -31,7 +31,8 @@ func BenchmarkUploadListed(b *testing.B) {
 	events := p.uploadEvents(0)
 	var answered, listed, seen []time.Duration
 	for n := range b.N {
-		f := &sentFile{name: fmt.Sprintf("listed-%05d.jpg", n), data: append(slices.Clone(photo), fmt.Sprint(n)...), first: n}
+		data := append(slices.Clone(photo), fmt.Sprint(n)...)
+		f := &sentFile{name: fmt.Sprintf("listed-%05d.jpg", n), data: data, first: n}
 		f.key, f.cuts = f.name, []int{len(f.data) - 1024}
 		last := make(chan time.Time, 1)
 		f.whenSent = func() { last <- time.Now() }

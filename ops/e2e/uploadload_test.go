@@ -121,7 +121,8 @@ func BenchmarkUploadMemory(b *testing.B) {
 	files := make([]*sentFile, b.N)
 	for n := range files {
 		name := fmt.Sprintf("memory-%05d.jpg", n)
-		files[n] = &sentFile{name: name, key: name, data: paddedPicture(small, 2_000_000, uint64(n)), cuts: []int{32 << 10}}
+		data := paddedPicture(small, 2_000_000, uint64(n))
+		files[n] = &sentFile{name: name, key: name, data: data, cuts: []int{32 << 10}}
 	}
 	for n, f := range files {
 		all.Go(func() {

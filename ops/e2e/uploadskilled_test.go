@@ -96,10 +96,12 @@ func (s *site) inspect(user int64, files []*sentFile) (a aftermath) {
 	}
 	a.twice = column[int](s, "SELECT count(*) FROM photos WHERE user_id = $1", user)[0] - len(files) + len(a.lost)
 	for what, query := range map[string]string{
-		"open uploads":            "SELECT count(*) FROM uploads WHERE ended_at IS NULL",
-		"images without a photo":  "SELECT count(*) FROM images i WHERE NOT EXISTS (SELECT FROM photos p WHERE p.image_id = i.id)",
-		"photos without an image": "SELECT count(*) FROM photos p WHERE NOT EXISTS (SELECT FROM images i WHERE i.id = p.image_id)",
-		"files to be removed":     "SELECT count(*) FROM unused_images",
+		"open uploads": "SELECT count(*) FROM uploads WHERE ended_at IS NULL",
+		"images without a photo": "SELECT count(*) FROM images i " +
+			"WHERE NOT EXISTS (SELECT FROM photos p WHERE p.image_id = i.id)",
+		"photos without an image": "SELECT count(*) FROM photos p " +
+			"WHERE NOT EXISTS (SELECT FROM images i WHERE i.id = p.image_id)",
+		"files to be removed": "SELECT count(*) FROM unused_images",
 	} {
 		if n := column[int](s, query)[0]; n != 0 {
 			a.orphans = append(a.orphans, fmt.Sprintf("%d %s", n, what))
@@ -113,7 +115,8 @@ func (s *site) inspect(user int64, files []*sentFile) (a aftermath) {
 	known := map[string]bool{}
 	for _, id := range column[string](s, "SELECT id FROM images") {
 		known[id] = true
-		if _, err := os.Stat(filepath.Join(s.pictures, id[:2], pictures.DerivativeName(id, page.Widths()[0]))); err != nil {
+		name := pictures.DerivativeName(id, page.Widths()[0])
+		if _, err := os.Stat(filepath.Join(s.pictures, id[:2], name)); err != nil {
 			a.small++
 		}
 	}
@@ -180,8 +183,8 @@ func killedFile(small []byte, n, least, most int) *sentFile {
 		data: paddedPicture(small, least+random.IntN(most-least), uint64(n))}
 }
 
-// TestUploadsKilled: while processes of each role are killed, again and again, every upload becomes one photo. Each body
-// waits twice for another kill, so each upload sees two at least.
+// TestUploadsKilled: while processes of each role are killed, again and again, every upload becomes one photo. Each
+// body waits twice for another kill, so each upload sees two at least.
 func TestUploadsKilled(t *testing.T) {
 	t.Parallel()
 	s := newUploadSite(t, 2, 2)
@@ -228,10 +231,10 @@ func TestUploadsKilled(t *testing.T) {
 	}
 }
 
-// BenchmarkUploadsKilled uploads photos of 1 to 5 MB for one person, six at a time, while a process of each role in turn
-// is killed every 2 s, over 2 edges and 2 renderers. It reports uploads that failed, photos that were lost or are there
-// twice, what is left that belongs to nothing, and the share of bytes that were sent again: bytes that connections have
-// taken, whether or not an edge has read them.
+// BenchmarkUploadsKilled uploads photos of 1 to 5 MB for one person, six at a time, while a process of each role in
+// turn is killed every 2 s, over 2 edges and 2 renderers. It reports uploads that failed, photos that were lost or are
+// there twice, what is left that belongs to nothing, and the share of bytes that were sent again: bytes that
+// connections have taken, whether or not an edge has read them.
 //
 //	go test ./ops/e2e -run '^$' -bench UploadsKilled -benchtime 1000x
 func BenchmarkUploadsKilled(b *testing.B) {

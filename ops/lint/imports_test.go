@@ -100,7 +100,7 @@ var ours = map[string][]string{
 	"renderer/store":     {"schema/page", "renderer/query", "renderer/words"},
 	"renderer/query":     {"renderer/words"},
 	"renderer/words":     {},
-	"renderer/password":  {},
+	"renderer/password":  {"schema/monotonic"},
 	"renderer/passkey":   {},
 	"renderer/mail":      {"schema/sleep"},
 	"renderer/pictures":  {"schema/page"},

@@ -90,7 +90,7 @@ func ownListing(compare, bound, order string) string {
 		Replace(`
 	SELECT w.id, w.id, w.title, w.posted_at, w.picture, w.width, w.height, w.color, w.private, w.dated, w.matches,
 		w.nr FROM (
-		SELECT p.*, <matches> AS matches FROM (
+		SELECT p.*, coalesce(<matches>, false) AS matches FROM (
 			SELECT o.*, coalesce(o.taken_at, o.posted_at) AS dated,
 				row_number() OVER (ORDER BY coalesce(o.taken_at, o.posted_at) <order>, o.id <order>) AS nr
 			FROM photos o
@@ -138,8 +138,8 @@ func (s *Store) OwnPhotos(
 		var p OwnPhoto
 		var nr int64
 		matches, full := false, false
-		_, err := pgx.ForEachRow(rows, []any{&p.ID, &p.PhotoID, &p.Title, &p.PostedAt, &p.Generation, &p.Width, &p.Height,
-			&p.Color, &p.Private, &p.Dated, &matches, &nr}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&p.ID, &p.PhotoID, &p.Title, &p.PostedAt, &p.Generation, &p.Width,
+			&p.Height, &p.Color, &p.Private, &p.Dated, &matches, &nr}, func() error {
 			switch {
 			case matches && len(l.Photos) == OwnSize:
 				full = true

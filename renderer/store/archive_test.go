@@ -72,7 +72,8 @@ func TestOwnArchive(t *testing.T) {
 		return at
 	}
 	const (
-		tags  = "(SELECT string_agg(g.name, ' ') FROM photo_tags t JOIN tags g ON g.id = t.tag_id WHERE t.photo_id = p.id)"
+		tags = "(SELECT string_agg(g.name, ' ') FROM photo_tags t JOIN tags g ON g.id = t.tag_id " +
+			"WHERE t.photo_id = p.id)"
 		album = "EXISTS (SELECT FROM album_photos a WHERE a.photo_id = p.id AND a.album_id = 1)"
 		dated = "coalesce(taken_at, posted_at)"
 	)
@@ -80,10 +81,11 @@ func TestOwnArchive(t *testing.T) {
 		search store.OwnSearch
 		where  string
 	}{
-		"all":         {store.OwnSearch{}, "true"},
-		"word":        {store.OwnSearch{Words: []string{"NUMBER 77"}}, "title LIKE '%number 77%'"},
-		"words":       {store.OwnSearch{Words: []string{"hour", "lake"}}, "description LIKE '%hour%'"},
-		"tag's word":  {store.OwnSearch{Words: []string{"tag 6", "blue"}}, tags + " LIKE '%tag 6%' AND description <> ''"},
+		"all":   {store.OwnSearch{}, "true"},
+		"word":  {store.OwnSearch{Words: []string{"NUMBER 77"}}, "title LIKE '%number 77%'"},
+		"words": {store.OwnSearch{Words: []string{"hour", "lake"}}, "description LIKE '%hour%'"},
+		"tag's word": {store.OwnSearch{Words: []string{"tag 6", "blue"}},
+			tags + " LIKE '%tag 6%' AND description <> ''"},
 		"wildcards":   {store.OwnSearch{Words: []string{"0% _blue_"}}, "description <> ''"},
 		"no wildcard": {store.OwnSearch{Words: []string{"l_ke"}}, "false"},
 		"camera":      {store.OwnSearch{Camera: "eos r3"}, "camera = 'Canon EOS R3'"},
@@ -101,8 +103,8 @@ func TestOwnArchive(t *testing.T) {
 		"a month": {store.OwnSearch{From: day("1930-02-01"), Until: day("1930-03-01")},
 			dated + " >= '1930-02-01Z' AND " + dated + " < '1930-03-01Z'"},
 		"together": {store.OwnSearch{Words: []string{"lake"}, Camera: "r1", Lens: "ef 0", Album: 1, Untagged: true,
-			Private: &no, From: day("1930-01-01")}, "camera LIKE '%R1' AND lens LIKE 'EF 0%' AND " + album + " AND " + tags +
-			" IS NULL AND NOT private"},
+			Private: &no, From: day("1930-01-01")},
+			"camera LIKE '%R1' AND lens LIKE 'EF 0%' AND " + album + " AND " + tags + " IS NULL AND NOT private"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

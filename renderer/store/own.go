@@ -54,9 +54,9 @@ const (
 	OwnPrivate OwnChange = "private" // and not unlisted
 )
 
-// ChangeOwnPhotos changes those of some photos that are a user's own and not in the bin, at most 200. tag is in the form
-// of page.CleanTag. It returns the scope of the user, and those of the photos that became public or private. Errors:
-// [ErrNotFound] if none is theirs, [ErrConflict].
+// ChangeOwnPhotos changes those of some photos that are a user's own and not in the bin, at most 200. tag is in the
+// form of page.CleanTag. It returns the scope of the user, and those of the photos that became public or private.
+// Errors: [ErrNotFound] if none is theirs, [ErrConflict].
 func (s *Store) ChangeOwnPhotos(
 	ctx context.Context, key string, user int64, ids []int64, change OwnChange, tag string,
 ) ([]Change, error) {
@@ -98,8 +98,8 @@ const (
 )
 
 // ChangeBin puts those of some photos that are a user's own into their bin, or takes them out, at most 200. seen is the
-// time until which what was put there was seen, for [OwnEmpty] alone. It returns the scope of the user, and those of the
-// photos that were put there or taken back. Errors: [ErrNotFound] if none is theirs, [ErrConflict].
+// time until which what was put there was seen, for [OwnEmpty] alone. It returns the scope of the user, and those of
+// the photos that were put there or taken back. Errors: [ErrNotFound] if none is theirs, [ErrConflict].
 func (s *Store) ChangeBin(
 	ctx context.Context, key string, user int64, ids []int64, change OwnChange, seen time.Time,
 ) ([]Change, error) {
@@ -187,8 +187,8 @@ func (s *Store) OwnBin(ctx context.Context, user int64, before OwnPosition) (Bin
 	return read(ctx, s, "list a bin", func(rows pgx.Rows) (BinListing, error) {
 		var l BinListing
 		var p OwnPhoto
-		_, err := pgx.ForEachRow(rows, []any{&p.ID, &p.PhotoID, &p.Title, &p.PostedAt, &p.Generation, &p.Width, &p.Height,
-			&p.Color, &p.Private, &p.Binned, &l.Newest, &l.Count}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&p.ID, &p.PhotoID, &p.Title, &p.PostedAt, &p.Generation, &p.Width,
+			&p.Height, &p.Color, &p.Private, &p.Binned, &l.Newest, &l.Count}, func() error {
 			if len(l.Photos) == PageSize {
 				last := l.Photos[PageSize-1]
 				l.Older = OwnPosition{At: last.Binned, ID: last.ID}

@@ -93,7 +93,8 @@ CREATE TRIGGER albums_search_private AFTER UPDATE OF private ON albums FOR EACH 
     WHEN (NEW.private <> OLD.private) EXECUTE FUNCTION search_album_renamed();
 
 -- +goose StatementBegin
--- As photo_hidden_ends_link.
+-- As photo_hidden_ends_link, and also when the album is public again: the link would show private photos of it, also
+-- those that become private later.
 CREATE FUNCTION album_hidden_ends_link() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
     DELETE FROM shares s WHERE s.album_id = NEW.id AND s.unlisted;
@@ -101,7 +102,7 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER albums_hidden_link AFTER UPDATE OF private ON albums FOR EACH ROW
-    WHEN (NEW.private AND NOT OLD.private) EXECUTE FUNCTION album_hidden_ends_link();
+    WHEN (NEW.private <> OLD.private) EXECUTE FUNCTION album_hidden_ends_link();
 
 -- +goose StatementBegin
 -- Says who sees an album of a user's own: everybody, its owner, or, with unlist, whoever has its link, too. An album
@@ -125,7 +126,7 @@ BEGIN
         INSERT INTO shares (user_id, album_id, name, nonce, hash, unlisted)
             VALUES (its_user, its_album, '', its_nonce, its_hash, true)
             ON CONFLICT (album_id) WHERE unlisted AND album_id IS NOT NULL DO NOTHING;
-    ELSIF hide THEN
+    ELSE
         DELETE FROM shares s WHERE s.album_id = its_album AND s.unlisted;
     END IF;
     result := album_versions(its_user, CASE WHEN was_hidden AND NOT hide THEN its_album END,

@@ -42,7 +42,7 @@ type FreshKey []byte
 const FreshKeySize = 32
 
 const (
-	maxFresh = 3 << 10 // bytes of a cookie's value: MaxPhotos ids of ten digits. Browsers keep 4,096 with the name
+	maxFresh = 3 << 10 // bytes of a cookie's value: page.MaxPhotos ids of ten digits. Browsers keep 4,096 with the name
 	freshMAC = 16      // bytes of the HMAC that are kept: 128 bits
 
 	maxClaims = maxFresh/4*3 - freshMAC - 4 // bytes of a token's payload

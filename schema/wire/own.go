@@ -7,12 +7,12 @@ const (
 	// visibility: public, unlisted or private; licence: one of page.Licences; download: everybody or owner, who may
 	// have the original. What is not given stays as it is.
 	ActionOwnEdit = "own.photo"
-	// photos: at most MaxPhotos ids with commas between them; do: tag or untag with a tag, public, unlisted, private,
-	// bin, licence with a licence, open or close, which lets everybody or nobody else download the originals; album or
-	// unalbum with an album, see ActionOwnAlbums; list: the query of the list that they are in, for its page
+	// photos: at most page.MaxPhotos ids with commas between them; do: tag or untag with a tag, public, unlisted,
+	// private, bin, licence with a licence, open or close, which lets everybody or nobody else download the originals;
+	// album or unalbum with an album, see ActionOwnAlbums; list: the query of the list that they are in, for its page
 	ActionOwnPhotos = "own.photos"
-	// photos, as above; do: restore, or remove, which deletes them for good; empty, which removes the MaxPhotos that
-	// are there longest, needs no photos
+	// photos, as above; do: restore, or remove, which deletes them for good; empty, which removes the page.MaxPhotos
+	// that are there longest, needs no photos
 	ActionOwnBin = "own.bin"
 )
 
@@ -29,9 +29,6 @@ const (
 	// at: the number of the place; cover with one photo, or none for the first of the album
 	ActionOwnAlbum = "own.album"
 )
-
-// MaxPhotos is how many photos one action changes at most.
-const MaxPhotos = 200
 
 // BinDays is how many days a photo stays in the bin.
 const BinDays = 30
@@ -55,17 +52,6 @@ const (
 	NoticeAlbumSaved   = "album"         // the album is changed
 	NoticeAlbumDeleted = "album-deleted" // it is deleted
 )
-
-// OwnFilters lists the fields of an address that say which of one's own photos a page lists: q: words; camera, lens: a
-// part of the name; tagged: a tag; in: the id of an album; from, to: days; untagged, loose (in no album): 1; visibility: public or
-// private.
-func OwnFilters() []string {
-	return []string{"q", "camera", "lens", "tagged", "in", "from", "to", "untagged", "loose", "visibility"}
-}
-
-// OwnPlaces lists the fields that say where such a page begins, of which it has one: taken: a year or a month, such as
-// 2024-07; before, after: a position between two photos, as the links of another page have it.
-func OwnPlaces() []string { return []string{"taken", "before", "after"} }
 
 // FieldPart, with the value PartList, asks for the photos of a list and its links alone, which a script adds to a page.
 const (

@@ -373,18 +373,18 @@ func TestFreshCookies(t *testing.T) {
 	// What is done to as many photos as a form may name: all that is shown anew is in the cookie. What is hidden gives
 	// way to the owner, on whom the pages depend.
 	shown, hidden := []Change{{"user.ansel", 1795463000123, false}}, []Change{}
-	for i := range int64(MaxPhotos) {
+	for i := range int64(page.MaxPhotos) {
 		shown = append(shown, Change{PrefixPhoto + strconv.FormatInt(9_999_999_999-i, 10), 1795463000123, false})
 		hidden = append(hidden, Change{PrefixPhoto + strconv.FormatInt(1+i, 10), 1795463000123 + 7*i, true})
 	}
 	hidden = append(hidden, Change{"user.ansel", 1795463000123, true})
 	value = key.Sign(shown, now)
 	if got, err := key.Verify(value, now); err != nil || !slices.Equal(got, shown) || len(value) > maxFresh {
-		t.Errorf("%d photos are shown: %d bytes with %d changes, %v", MaxPhotos, len(value), len(got), err)
+		t.Errorf("%d photos are shown: %d bytes with %d changes, %v", page.MaxPhotos, len(value), len(got), err)
 	}
 	value = key.Sign(hidden, now)
-	if got, err := key.Verify(value, now); err != nil || got[0] != hidden[MaxPhotos] || len(got) < 50 {
-		t.Errorf("%d photos are hidden: %d bytes with %d changes, %v", MaxPhotos, len(value), len(got), err)
+	if got, err := key.Verify(value, now); err != nil || got[0] != hidden[page.MaxPhotos] || len(got) < 50 {
+		t.Errorf("%d photos are hidden: %d bytes with %d changes, %v", page.MaxPhotos, len(value), len(got), err)
 	}
 	value = key.Sign(changes, now.Add(FreshAge))
 	for what, err := range map[string]error{

@@ -12,8 +12,8 @@ import (
 	"flickrkillr/schema/sleep"
 )
 
-// comeAndGo signs somebody up who uploads a photo, has every edge show their page and the photo, and deletes the account
-// by its form. From the bound on no edge may honour the session ("ended") or show anything of theirs ("gone").
+// comeAndGo signs somebody up who uploads a photo, has every edge show their page and the photo, and deletes the
+// account by its form. From the bound on no edge may honour the session ("ended") or show anything of theirs ("gone").
 func (p *people) comeAndGo(ctx context.Context, edge string) {
 	whole := context.WithoutCancel(ctx) // what has begun is completed
 	m := &member{name: NamePrefix + strings.ToLower(rand.Text()[:16]), passwords: []string{rand.Text()}}

@@ -44,8 +44,8 @@ type Config struct {
 	// Cookie, with every request.
 	SignedIn float64
 	Cookies  []string
-	// Turns lets visitors who are signed in and others view pages by turns of this length, in a closed loop, and has the
-	// processor time of the requests of each told apart. 0: all view pages at the same time.
+	// Turns lets visitors who are signed in and others view pages by turns of this length, in a closed loop, and has
+	// the processor time of the requests of each told apart. 0: all view pages at the same time.
 	Turns time.Duration
 	// Storm does something to the site, once, at half of the counted time. Pages that are requested while it runs are
 	// reported apart. nil: nothing.

@@ -58,8 +58,9 @@ func TestComparison(t *testing.T) {
 		return turn{kind: kind, requests: requests, used: time.Duration(requests*int64(micros)) * time.Microsecond}
 	}
 	all := &turns{ended: []turn{
-		one(partAnonymous, 100, 10), one(partSignedIn, 200, 12), one(partSignedIn, 100, 22), one(partAnonymous, 100, 20),
-		one(partAnonymous, 100, 10), one(partSignedIn, 100, 15), one(partSignedIn, 100, 99),
+		one(partAnonymous, 100, 10), one(partSignedIn, 200, 12), one(partSignedIn, 100, 22),
+		one(partAnonymous, 100, 20), one(partAnonymous, 100, 10),
+		one(partSignedIn, 100, 15), one(partSignedIn, 100, 99),
 	}}
 	got := all.comparison()
 	if got == nil {
@@ -68,14 +69,15 @@ func TestComparison(t *testing.T) {
 	want := Comparison{Pairs: 3, Anonymous: 4000. / 300, SignedIn: (2400 + 2200 + 1500) / 400., Ratio: 1.2, Least: 1.1,
 		Most: 1.5}
 	for _, pair := range [][2]float64{
-		{got.Anonymous, want.Anonymous}, {got.SignedIn, want.SignedIn}, {got.Ratio, want.Ratio}, {got.Least, want.Least},
-		{got.Most, want.Most},
+		{got.Anonymous, want.Anonymous}, {got.SignedIn, want.SignedIn}, {got.Ratio, want.Ratio},
+		{got.Least, want.Least}, {got.Most, want.Most},
 	} {
 		if got.Pairs != want.Pairs || math.Abs(pair[0]-pair[1]) > 1e-9 {
 			t.Errorf("%+v, want %+v", *got, want)
 		}
 	}
-	if c := (&turns{ended: []turn{{kind: partAnonymous, unknown: true}, one(partSignedIn, 1, 1)}}).comparison(); c != nil {
+	unknown := &turns{ended: []turn{{kind: partAnonymous, unknown: true}, one(partSignedIn, 1, 1)}}
+	if c := unknown.comparison(); c != nil {
 		t.Errorf("without processor time: %+v", c)
 	}
 }

@@ -44,8 +44,8 @@ func (res *Result) Summary() []string {
 	if c := res.Comparison; c != nil {
 		lines = append(lines, fmt.Sprintf("They and the others take turns of %g s. A request of theirs costs %s µs of "+
 			"the servers' processor time, one of the others %s: %.3f times as much, the median of %d pairs of turns, "+
-			"half of which are between %.3f and %.3f.", s.Turns, short(c.SignedIn), short(c.Anonymous), c.Ratio, c.Pairs,
-			c.Least, c.Most))
+			"half of which are between %.3f and %.3f.", s.Turns, short(c.SignedIn), short(c.Anonymous), c.Ratio,
+			c.Pairs, c.Least, c.Most))
 	}
 	if storm := res.Storm; storm != nil {
 		lines = append(lines, fmt.Sprintf("In the middle %s: %s in %.1f s, p50 %s ms, p99 %s ms.", storm.What,
