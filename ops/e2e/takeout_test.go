@@ -155,8 +155,8 @@ func TestTakeoutAndImport(t *testing.T) {
 		"AND p.title = 'four'")
 	s.exec("DELETE FROM photo_tags t USING photos p, users u WHERE p.id = t.photo_id AND u.id = p.user_id " +
 		"AND u.name = 'berenice' AND p.title LIKE 'Half%'")
-	s.exec("UPDATE photos p SET title = 'Half - Dome & <more>', description = '', taken_at = NULL, licence = 'reserved', " +
-		"downloadable = false FROM users u WHERE u.id = p.user_id AND u.name = 'berenice' AND p.title LIKE 'Half%'")
+	s.exec("UPDATE photos p SET title = 'Half - Dome & <more>', description = '', taken_at = NULL, " +
+		"licence = 'reserved', downloadable = false FROM users u WHERE u.id = p.user_id AND u.name = 'berenice' AND p.title LIKE 'Half%'")
 	unpacked := filepath.Join(folder, "unpacked")
 	unpack(t, exported, unpacked)
 	out, status = s.killr(configs[1], "", "import", unpacked)
