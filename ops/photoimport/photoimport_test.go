@@ -181,7 +181,8 @@ func TestTakeout(t *testing.T) {
 				"taken": "1927-04-10T23:00:00Z"},
 			{"id": "7", "file": "photos/a-7.jpg", "title": "A", "posted": "2026-01-01T00:00:00Z",
 				"visibility": "public", "licence": "nonsense", "sha256": "` + sum + `"},
-			{"id": "9", "file": "photos/c-9.jpg", "title": "C"}, {"id": "10", "title": "D"}]}`,
+			{"id": "9", "file": "photos/c-9.jpg", "title": "C"}, {"id": "10", "title": "D"},
+			{"id": "11", "file": "../secret.jpg", "title": "E"}]}`, "secret.jpg": "x",
 		"sub/photos/b-8.jpg": "x", "sub/photos/a-7.jpg": "y", "other/photos.json": "[]",
 	})
 	p, err := photoimport.Read([]string{folder})
@@ -189,7 +190,7 @@ func TestTakeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if len(p.Photos) != 2 || len(p.Problems) != 2 || p.Photos[0].ID != "7" || p.Photos[0].Licence != "reserved" {
+	if len(p.Photos) != 2 || len(p.Problems) != 3 || p.Photos[0].ID != "7" || p.Photos[0].Licence != "reserved" {
 		t.Fatalf("%+v, problems %v", p.Photos, p.Problems)
 	}
 	if b := p.Photos[1]; b.Title != "B" || b.Visibility != "private" || b.Licence != "by" || !b.Download ||

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"time"
 
@@ -37,6 +38,9 @@ func (p *Plan) readTakeouts() (found bool, err error) {
 		}
 		found = true
 		p.addTakeout(&archive, func(name string) *entry {
+			if !fs.ValidPath(name) { // it would lead to files that the archive does not have
+				return nil
+			}
 			return at[[2]string{e.root, path.Join(path.Dir(e.name), name)}]
 		})
 	}
