@@ -69,10 +69,18 @@ func (z *zipMaker) part(offset int64, counts func(zipfile.Mark) int64) int {
 	return max(0, behind-1)
 }
 
+// ask asks a renderer for a part of the zip file, while the session counts.
+func (z *zipMaker) ask(ctx context.Context, verb string, nr int64) (*nats.Msg, error) {
+	if !z.who.allowed() {
+		return nil, errSessionEnded
+	}
+	return z.askOriginal(ctx, z.x, wire.TakeoutSubject(verb, z.who.user, z.id),
+		nats.Header{wire.HeaderOffset: {strconv.FormatInt(nr, 10)}})
+}
+
 // planned reads a part of the plan.
 func (z *zipMaker) planned(ctx context.Context, nr int) ([]wire.PlannedFile, error) {
-	reply, err := z.askOriginal(ctx, z.x, wire.TakeoutSubject(wire.TakeoutPlan, z.who.user, z.id),
-		nats.Header{wire.HeaderOffset: {strconv.Itoa(nr)}})
+	reply, err := z.ask(ctx, wire.TakeoutPlan, int64(nr))
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +130,7 @@ func (z *zipMaker) content(file *wire.PlannedFile, offset int64) iter.Seq2[downl
 			nr, skip := offset/wire.MaxChunk, offset%wire.MaxChunk
 			n := min(wire.MaxChunk-skip, size-offset)
 			fetch := func(ctx context.Context) ([]byte, error) {
-				reply, err := z.askOriginal(ctx, z.x, wire.TakeoutSubject(wire.TakeoutJSON, z.who.user, z.id),
-					nats.Header{wire.HeaderOffset: {strconv.FormatInt(nr, 10)}})
+				reply, err := z.ask(ctx, wire.TakeoutJSON, nr)
 				if err != nil {
 					return nil, err
 				}

@@ -188,6 +188,46 @@ func TestTakeouts(t *testing.T) {
 	}
 }
 
+// TestTakeoutEndsWithSession: a session that is ended gets nothing more of a zip file, neither of the plan nor of
+// photos.json.
+func TestTakeoutEndsWithSession(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string][]byte{"photos.json": make([]byte, 40*wire.MaxChunk), "plan": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newUploadSite(t)
+			photos := 0
+			if content == nil {
+				photos = 400 * wire.PlanPart // empty ones
+			}
+			store := newTakeouts(photos, func(int) int64 { return 0 }, func(int) uint32 { return 0 }, content)
+			store.serve(t, s.server.URL())
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.edges[0].Addr()+
+				"/me/takeout/"+takeoutID+".zip", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Cookie", s.cookie)
+			transport := &http.Transport{}
+			defer transport.CloseIdleConnections()
+			resp, err := transport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if _, err := io.ReadFull(resp.Body, make([]byte, 10)); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.edges[0].sessions.EndAll(t.Context(), 7); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := io.Copy(io.Discard, resp.Body); err == nil || n+10 >= store.file.Bytes {
+				t.Errorf("%d bytes came afterwards, %v", n, err)
+			}
+		})
+	}
+}
+
 // rangesOf reads a file by ranges, of which the last one is kept.
 type rangesOf struct {
 	s    *uploadSite

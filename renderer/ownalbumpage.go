@@ -28,7 +28,7 @@ func (d *actionRun) addAlbumsTo(ctx context.Context, p *templates.PrivatePage, v
 		}
 		d.maker.showOwnAlbum(p, row)
 		if row.Link != nil {
-			f.Values["visibility"], p.Album.Link = "unlisted", d.address(row.Link, v.origin)
+			p.Album.Link = d.address(row.Link, v.origin)
 		}
 		if err := d.addLinksTo(ctx, p, v); err != nil {
 			return err
@@ -76,10 +76,7 @@ func (p *Pages) showOwnAlbum(view *templates.PrivatePage, row *store.OwnAlbumPag
 		Place: int(row.Place), Previous: row.Previous, Next: row.Next, HasCover: row.CoverPhoto != 0,
 		Inside: p.coverCards(row.Inside)}
 	f := &view.Form
-	f.Values["visibility"] = "public"
-	if row.Private {
-		f.Values["visibility"] = "private"
-	}
+	f.Values["visibility"] = visibilityOf(row.Private, row.Link != nil)
 	view.Photos = p.ownCards(row.Photos, f.Values["photos"])
 	for i := range view.Photos {
 		view.Photos[i].Cover = view.Photos[i].ID == row.CoverPhoto
@@ -160,12 +157,13 @@ func (d *actionRun) albumsAsJSON(ctx context.Context, kind page.Private, v visit
 		Title       string       `json:"title"`
 		Description string       `json:"description"`
 		Parent      string       `json:"parent,omitempty"`
+		Visibility  string       `json:"visibility"`
 		Cover       int64        `json:"cover,omitempty"` // the photo that was chosen
 		Total       int64        `json:"photos_in_all"`
 		Place       int64        `json:"place"`           // of the first of these photos
 		Photos      []int64      `json:"photos"`          // a page of them, in their order
 		After       int64        `json:"after,omitempty"` // the value of after for the next page
 		Albums      []albumEntry `json:"albums"`
-	}{row.ID, row.Title, row.Description, row.Parent, row.CoverPhoto, row.Total, row.Place, photos, row.Next,
-		albumEntries(row.Inside)})}, nil
+	}{row.ID, row.Title, row.Description, row.Parent, visibilityOf(row.Private, row.Link != nil), row.CoverPhoto,
+		row.Total, row.Place, photos, row.Next, albumEntries(row.Inside)})}, nil
 }

@@ -229,6 +229,15 @@ func TestTakeout(t *testing.T) {
 		t.Error("an album that is no number")
 	}
 
+	// An original that is lost although its checksums are known is left out of what is made then.
+	if err := st.pictures.Delete(t.Context(), st.image.ID); err != nil {
+		t.Fatal(err)
+	}
+	r, _, _ = ansel.zip("without-its-original")
+	if a := archiveOf(t, r); len(r.File) != 1 || len(a.Photos) != 99 || a.Photos[6].File != "" {
+		t.Errorf("%d files, %d photos, photo 7 is %+v", len(r.File), len(a.Photos), a.Photos[6])
+	}
+
 	// Of many the newest stay.
 	for i := range wire.MaxTakeouts {
 		changed(t, ansel.do(wire.ActionTakeout, fmt.Sprint("more", i)))

@@ -33,13 +33,14 @@ func (s *Service) prepareTakeout(ctx context.Context) (more bool, err error) {
 	if err != nil || t == nil {
 		return false, err
 	}
-	lost := map[string]bool{}
-	checked, err := s.checkOriginals(ctx, t, lost)
+	checked, err := s.checkOriginals(ctx, t)
 	if err != nil || !checked {
 		return true, errors.Join(err, s.store.PostponeTakeout(context.WithoutCancel(ctx), t.ID, 0))
 	}
 	err = s.store.WriteTakeout(ctx, t, func(w *store.TakeoutWriter) error {
-		m := takeoutMaker{takeout: t, rows: w, lost: lost}
+		m := takeoutMaker{takeout: t, rows: w, there: func(image string) (bool, error) {
+			return pictures.IsStored(ctx, s.pictures, image)
+		}}
 		return m.make()
 	})
 	switch {
@@ -52,8 +53,8 @@ func (s *Service) prepareTakeout(ctx context.Context) (more bool, err error) {
 }
 
 // checkOriginals computes what zip files say of originals where it is not known. It returns false when its turn has
-// ended before all are done: what is done is kept. It notes in lost which originals are in no file.
-func (s *Service) checkOriginals(ctx context.Context, t *store.Takeout, lost map[string]bool) (bool, error) {
+// ended before all are done: what is done is kept. It passes over originals whose files are lost.
+func (s *Service) checkOriginals(ctx context.Context, t *store.Takeout) (bool, error) {
 	began := time.Now()
 	for after := int64(0); ; {
 		images, last, err := s.store.Unchecked(ctx, t.User, after)
@@ -66,7 +67,6 @@ func (s *Service) checkOriginals(ctx context.Context, t *store.Takeout, lost map
 			}
 			sums, err := checksums(ctx, s.pictures, image)
 			if errors.Is(err, fs.ErrNotExist) {
-				lost[image] = true
 				continue
 			}
 			if err == nil {
@@ -113,7 +113,7 @@ var errUnchecked = errors.New("an original without checksums")
 type takeoutMaker struct {
 	takeout *store.Takeout
 	rows    *store.TakeoutWriter
-	lost    map[string]bool // originals that are in no file
+	there   func(image string) (bool, error) // whether the file of an original is stored
 
 	files []wire.PlannedFile // of the next part
 	parts []zipfile.Mark     // before each part
@@ -186,7 +186,8 @@ func (m *takeoutMaker) albums() error {
 		}
 		after = row.ID
 		album := takeout.Album{ID: strconv.FormatInt(row.ID, 10), Title: row.Title, Description: row.Description,
-			Created: row.CreatedAt.UTC(), Photos: make([]string, len(row.Photos))}
+			Created: row.CreatedAt.UTC(), Visibility: visibilityOf(row.Private, row.Unlisted),
+			Photos: make([]string, len(row.Photos))}
 		if row.Parent != 0 {
 			album.Parent = strconv.FormatInt(row.Parent, 10)
 		}
@@ -215,7 +216,12 @@ func (m *takeoutMaker) photos() error {
 		for i := range rows {
 			row := &rows[i]
 			after = row.Position
-			if row.Checksums == nil && !m.lost[row.Image] {
+			switch there, err := m.there(row.Image); {
+			case err != nil:
+				return fmt.Errorf("look for an original: %w", err)
+			case !there: // one of the plan would cut each download
+				row.Checksums = nil
+			case row.Checksums == nil:
 				return errUnchecked
 			}
 			photo := takenPhoto(row)
@@ -243,17 +249,11 @@ func (m *takeoutMaker) photos() error {
 func takenPhoto(row *store.TakenPhoto) takeout.Photo {
 	id := strconv.FormatInt(row.ID, 10)
 	p := takeout.Photo{ID: id, Title: row.Title, Description: row.Description, Tags: row.Tags,
-		Posted: row.PostedAt.UTC(), Visibility: "public", Licence: string(row.Rights.Licence),
-		Download: row.Rights.Downloadable}
+		Posted: row.PostedAt.UTC(), Visibility: visibilityOf(row.Private, row.Unlisted),
+		Licence: string(row.Rights.Licence), Download: row.Rights.Downloadable}
 	if row.Checksums != nil {
 		p.File = takeout.Folder + safeName(row.Title, "photo") + "-" + id + row.Checksums.Extension
 		p.SHA256, p.Bytes = hex.EncodeToString(row.Checksums.SHA256), row.Checksums.Bytes
-	}
-	switch {
-	case row.Unlisted:
-		p.Visibility = "unlisted"
-	case row.Private:
-		p.Visibility = "private"
 	}
 	if row.TakenAt != nil {
 		taken := row.TakenAt.UTC()
@@ -264,6 +264,17 @@ func takenPhoto(row *store.TakenPhoto) takeout.Photo {
 		p.Camera = &c
 	}
 	return p
+}
+
+// visibilityOf is who sees a photo or an album, as forms have it. unlisted: it is private, with a link.
+func visibilityOf(private, unlisted bool) string {
+	switch {
+	case unlisted:
+		return "unlisted"
+	case private:
+		return "private"
+	}
+	return "public"
 }
 
 // line writes an album or a photo.

@@ -126,11 +126,13 @@ var errTooLarge = fmt.Errorf("the file is larger than %d MiB", wire.MaxUpload>>2
 
 // uploadName is the name that a file is uploaded by: its photo gets the right title from it, if its file has none.
 func uploadName(p *photoimport.Photo) string {
-	title := strings.NewReplacer("/", "-", `\`, "-").Replace(p.Title)
-	for len(title)+len(path.Ext(p.Name)) > 255 {
-		title = title[:len(title)-1]
+	const limit = 255 // bytes
+	title, extension := strings.NewReplacer("/", "-", `\`, "-").Replace(p.Title), path.Ext(p.Name)
+	if len(extension) > limit {
+		extension = ""
 	}
-	return strings.ToValidUTF8(title, "") + path.Ext(p.Name)
+	title = title[:min(len(title), limit-len(extension))]
+	return strings.ToValidUTF8(title, "") + extension
 }
 
 // importKey names the upload of a photo, the same in each run.
@@ -181,6 +183,9 @@ func (i *importer) album(ctx context.Context, a *photoimport.Album) error {
 		label = a.Parent + " / " + a.Title
 	}
 	err := i.api.makeAlbum(ctx, a.Title, a.Description, a.Parent)
+	if err == nil {
+		err = i.api.showAlbum(ctx, a.Title, a.Parent, a.Visibility)
+	}
 	if err != nil {
 		return err
 	}

@@ -146,6 +146,29 @@ func (a ownAPI) makeAlbum(ctx context.Context, title, description, parent string
 		"description": {description}, "parent": {parent}}, nil)
 }
 
+// showAlbum says who sees an album that has no photos yet. Of one that has some its owner has said so.
+func (a ownAPI) showAlbum(ctx context.Context, title, parent, visibility string) error {
+	if visibility == "" || visibility == "public" {
+		return nil
+	}
+	id, err := a.findAlbum(ctx, title, parent)
+	if err != nil || id == 0 {
+		return err
+	}
+	var now struct {
+		Visibility string
+		Total      int64 `json:"photos_in_all"`
+	}
+	path := page.OwnAlbum(id).Path()
+	if err := a.ask(ctx, path, nil, &now); err != nil || now.Total != 0 || now.Visibility == visibility {
+		return err
+	}
+	if err := a.ask(ctx, path, url.Values{"do": {"show"}, "visibility": {visibility}}, nil); err != nil {
+		return fmt.Errorf("hide the album: %w", err)
+	}
+	return nil
+}
+
 // addToAlbum puts photos at the end of an album, in their order. Those that are in it stay where they are. It makes the
 // album if there is none of that name.
 func (a ownAPI) addToAlbum(ctx context.Context, label string, photos []string) error {

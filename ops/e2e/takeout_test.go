@@ -120,19 +120,28 @@ func TestTakeoutAndImport(t *testing.T) {
 	change("/me/photos/"+ids[2], url.Values{"title": {""}, "tags": {"alone"}, "visibility": {"public"}})
 	change("/me/photos/"+ids[1], url.Values{"visibility": {"unlisted"}})
 	change("/me/albums", url.Values{"do": {"make"}, "title": {"Yosemite"}, "description": {"The valley"}})
+	change("/me/albums", url.Values{"do": {"make"}, "title": {"Secret"}})
 	change("/me/albums", url.Values{"do": {"make"}, "title": {"Cliffs"}, "parent": {"Yosemite"}})
 	change("/me/albums", url.Values{"do": {"add"}, "album": {"Yosemite"}, "photos": {ids[2] + "," + ids[0]}})
 	change("/me/albums", url.Values{"do": {"add"}, "album": {"Yosemite / Cliffs"}, "photos": {ids[1]}})
 
+	change("/me/albums", url.Values{"do": {"add"}, "album": {"Secret"}, "photos": {ids[0]}})
+	for title, visibility := range map[string]string{"Secret": "private", "Cliffs": "unlisted"} {
+		id := s.count("SELECT a.id FROM albums a WHERE a.title = '" + title + "'")
+		change(fmt.Sprint("/me/albums/", id), url.Values{"do": {"show"}, "visibility": {visibility}})
+	}
+
 	exported := filepath.Join(folder, "imogen.zip")
 	before := from.takeout(exported)
-	if len(before.Photos) != 4 || len(before.Albums) != 2 || len(before.Albums[0].Photos) != 2 {
+	if len(before.Photos) != 4 || len(before.Albums) != 3 || len(before.Albums[0].Photos) != 2 ||
+		before.Albums[0].Visibility != "public" || before.Albums[1].Visibility != "private" ||
+		before.Albums[2].Visibility != "unlisted" {
 		t.Fatalf("taken out: %+v", before)
 	}
 	last := before.Photos[3].File
 
 	out, status := s.killr(configs[1], "", "import", "--parallel", "1", exported)
-	if status != 0 || !strings.HasSuffix(out, "4 imported, 0 there before, 0 failed, 2 albums\n") {
+	if status != 0 || !strings.HasSuffix(out, "4 imported, 0 there before, 0 failed, 3 albums\n") {
 		t.Fatalf("%d: %s", status, out)
 	}
 	imported := filepath.Join(folder, "berenice.zip")
@@ -151,7 +160,7 @@ func TestTakeoutAndImport(t *testing.T) {
 	unpacked := filepath.Join(folder, "unpacked")
 	unpack(t, exported, unpacked)
 	out, status = s.killr(configs[1], "", "import", unpacked)
-	if status != 0 || !strings.HasSuffix(out, "0 imported, 4 there before, 0 failed, 2 albums\n") {
+	if status != 0 || !strings.HasSuffix(out, "0 imported, 4 there before, 0 failed, 3 albums\n") {
 		t.Fatalf("again, %d: %s", status, out)
 	}
 	if n := s.count("SELECT count(*) FROM photos p JOIN users u ON u.id = p.user_id WHERE u.name = 'berenice'"); n !=
@@ -165,7 +174,7 @@ func TestTakeoutAndImport(t *testing.T) {
 		t.Errorf("a photo that was cut short is %+v, want %+v", got, want)
 	}
 	if n := s.count("SELECT count(*) FROM album_photos m JOIN users u ON u.id = m.user_id " +
-		"WHERE u.name = 'berenice'"); n != 3 {
+		"WHERE u.name = 'berenice'"); n != 4 {
 		t.Errorf("%d places in albums", n)
 	}
 

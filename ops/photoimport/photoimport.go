@@ -52,6 +52,7 @@ type Photo struct {
 type Album struct {
 	Title       string
 	Description string
+	Visibility  string   // public, unlisted or private; "": the export does not say
 	Parent      string   // title of the album that it is in; "": it is in none
 	Cover       string   // id of a photo; "": none was chosen
 	Photos      []string // ids, in their order

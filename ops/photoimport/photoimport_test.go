@@ -174,14 +174,15 @@ func TestTakeout(t *testing.T) {
 	const sum = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881" // of "x"
 	folder := write(t, map[string]string{
 		"sub/photos.json": `{"format": "flickrkillr-takeout-1", "name": "ansel", "albums": [
-			{"id": "2", "title": "Inside", "parent": "1", "photos": ["8"]},
+			{"id": "2", "title": "Inside", "parent": "1", "visibility": "unlisted", "photos": ["8"]},
 			{"id": "1", "title": "Outside", "cover": "7", "photos": ["8", "7"]}],
 			"photos": [{"id": "8", "file": "photos/b-8.jpg", "title": "B", "posted": "2026-02-01T00:00:00Z",
 				"visibility": "private", "licence": "by", "download": true, "sha256": "` + sum + `", "tags": ["a"],
 				"taken": "1927-04-10T23:00:00Z"},
 			{"id": "7", "file": "photos/a-7.jpg", "title": "A", "posted": "2026-01-01T00:00:00Z",
 				"visibility": "public", "licence": "nonsense", "sha256": "` + sum + `"},
-			{"id": "9", "file": "photos/c-9.jpg", "title": "C"}, {"id": "10", "title": "D"}]}`,
+			{"id": "9", "file": "photos/c-9.jpg", "title": "C"}, {"id": "10", "title": "D"},
+			{"id": "11", "file": "../secret.jpg", "title": "E"}]}`, "secret.jpg": "x",
 		"sub/photos/b-8.jpg": "x", "sub/photos/a-7.jpg": "y", "other/photos.json": "[]",
 	})
 	p, err := photoimport.Read([]string{folder})
@@ -189,7 +190,7 @@ func TestTakeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if len(p.Photos) != 2 || len(p.Problems) != 2 || p.Photos[0].ID != "7" || p.Photos[0].Licence != "reserved" {
+	if len(p.Photos) != 2 || len(p.Problems) != 3 || p.Photos[0].ID != "7" || p.Photos[0].Licence != "reserved" {
 		t.Fatalf("%+v, problems %v", p.Photos, p.Problems)
 	}
 	if b := p.Photos[1]; b.Title != "B" || b.Visibility != "private" || b.Licence != "by" || !b.Download ||
@@ -203,7 +204,8 @@ func TestTakeout(t *testing.T) {
 		t.Errorf("a file that has changed: %v", err)
 	}
 	if len(p.Albums) != 2 || p.Albums[0].Title != "Outside" || p.Albums[1].Parent != "Outside" ||
-		p.Albums[0].Cover != "7" || !slices.Equal(p.Albums[0].Photos, []string{"8", "7"}) {
+		p.Albums[0].Visibility != "" || p.Albums[1].Visibility != "unlisted" || p.Albums[0].Cover != "7" ||
+		!slices.Equal(p.Albums[0].Photos, []string{"8", "7"}) {
 		t.Errorf("albums %+v", p.Albums)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"time"
 
@@ -37,6 +38,9 @@ func (p *Plan) readTakeouts() (found bool, err error) {
 		}
 		found = true
 		p.addTakeout(&archive, func(name string) *entry {
+			if !fs.ValidPath(name) { // it would lead to files that the archive does not have
+				return nil
+			}
 			return at[[2]string{e.root, path.Join(path.Dir(e.name), name)}]
 		})
 	}
@@ -69,8 +73,8 @@ func (p *Plan) addTakeout(archive *takeout.Archive, find func(name string) *entr
 	for _, inside := range []bool{false, true} {
 		for _, album := range archive.Albums {
 			if parent := titles[album.Parent]; (parent != "") == inside {
-				p.Albums = append(p.Albums, Album{Title: album.Title, Description: album.Description, Parent: parent,
-					Cover: album.Cover, Photos: album.Photos})
+				p.Albums = append(p.Albums, Album{Title: album.Title, Description: album.Description,
+					Visibility: album.Visibility, Parent: parent, Cover: album.Cover, Photos: album.Photos})
 			}
 		}
 	}

@@ -31,6 +31,8 @@ type TakenAlbum struct {
 	Title       string
 	Description string
 	CreatedAt   time.Time
+	Private     bool
+	Unlisted    bool    // private, with a link
 	Parent      int64   // the album that it is in; 0: it is in none
 	Cover       int64   // the photo that was chosen for it; 0: none was
 	Photos      []int64 // in their order
@@ -117,7 +119,9 @@ func (w *TakeoutWriter) Photos(after int64) ([]TakenPhoto, error) {
 // no further one.
 func (w *TakeoutWriter) Album(after int64) (*TakenAlbum, error) {
 	rows, err := w.tx.Query(w.ctx, `
-		SELECT a.id, a.title, a.description, a.created_at, coalesce(a.parent, 0), coalesce(a.cover_photo, 0),
+		SELECT a.id, a.title, a.description, a.created_at, a.private,
+			EXISTS (SELECT FROM shares s WHERE s.album_id = a.id AND s.unlisted), coalesce(a.parent, 0),
+			coalesce(a.cover_photo, 0),
 			ARRAY(SELECT m.photo_id FROM album_photos m
 			JOIN photos p ON p.id = m.photo_id AND p.binned_at IS NULL WHERE m.album_id = a.id ORDER BY m.position)
 		FROM albums a WHERE a.user_id = $1 AND a.id > $2 AND ($3::bigint = 0 OR a.id = $3) ORDER BY a.id LIMIT 1`,

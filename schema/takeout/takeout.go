@@ -30,6 +30,7 @@ type Album struct {
 	Created     time.Time `json:"created"`
 	Parent      string    `json:"parent,omitempty"` // id of the album that it is in
 	Cover       string    `json:"cover,omitempty"`  // id of the photo that was chosen for it
+	Visibility  string    `json:"visibility"`       // public, unlisted or private
 	Photos      []string  `json:"photos"`           // ids, in their order
 }
 
