@@ -150,3 +150,24 @@ func TestShowAlbumOfOthers(t *testing.T) {
 		t.Errorf("its owner sees %+v: %v", own, err)
 	}
 }
+
+// TestAlbumOfPrivatePhotos: an album that is made for private photos is private, so that nobody reads its title; one
+// that is made for others is not, nor one that was there.
+func TestAlbumOfPrivatePhotos(t *testing.T) {
+	t.Parallel()
+	s, pool := shareAlbum(t)
+	exec(t, pool, "UPDATE photos SET private = true WHERE id = 1")
+	add := func(key, label string, ids ...int64) bool {
+		t.Helper()
+		if _, err := s.AddToOwnAlbum(t.Context(), key, 1, label, ids); err != nil {
+			t.Fatal(err)
+		}
+		return one[bool](t, pool, "SELECT private FROM albums WHERE title = '"+label+"'")
+	}
+	if !add("k1", "Secrets", 1) {
+		t.Error("everybody reads the title of an album of private photos")
+	}
+	if add("k2", "Both", 1, 2) || add("k3", "Yosemite", 1) {
+		t.Error("an album with a public photo, or one that was there, is private")
+	}
+}
