@@ -239,7 +239,7 @@ func (c *conn) Close() error {
 	return err
 }
 
-// closeConn closes the connection. That it ends is announced within TLS, which takes up to 5 s, unless the server stops.
+// closeConn closes the connection. Within TLS that is announced, which takes up to 5 s, unless the server stops.
 func (c *conn) closeConn() error {
 	if encrypted, ok := c.Conn.(*tls.Conn); ok && c.server.stopping.Load() {
 		return encrypted.NetConn().Close()

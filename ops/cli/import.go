@@ -164,9 +164,10 @@ func (i *importer) describe(ctx context.Context, id int64, p *photoimport.Photo,
 	set("description", now.Description, p.Description, !before || now.Description == "")
 	set("tags", strings.Join(now.Tags, ", "), strings.Join(p.Tags, ", "), !before || len(now.Tags) == 0)
 	set("taken", now.Taken, p.Taken, !before || now.Taken == "" || blank)
-	set("visibility", now.Visibility, p.Visibility, !before || blank)
-	set("licence", now.Licence, p.Licence, !before || blank)
-	set("download", now.Download, download, !before || blank)
+	// Who may see and download a photo that was there is up to its owner: it may be hidden since.
+	set("visibility", now.Visibility, p.Visibility, !before)
+	set("licence", now.Licence, p.Licence, !before)
+	set("download", now.Download, download, !before)
 	if len(form) == 0 {
 		return nil
 	}

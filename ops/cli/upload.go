@@ -210,8 +210,10 @@ func (u *uploader) upload(ctx context.Context, path string) uploadResult {
 		r.err = err
 		return r
 	}
-	return u.sendFile(ctx, path, &fileUpload{uploader: u, file: file, name: filepath.Base(file.Name()), size: info.Size(),
-		private: u.private, key: u.keyOf(path, info)})
+	return u.sendFile(ctx, path, &fileUpload{
+		uploader: u, file: file, name: filepath.Base(file.Name()), size: info.Size(), private: u.private,
+		key: u.keyOf(path, info),
+	})
 }
 
 // sendFile uploads one file, which errors call by a name.

@@ -13,18 +13,15 @@
 		element.append(...children);
 		return Object.assign(element, properties);
 	};
-	const button = (label, onclick) => make('button', { type: 'button', onclick }, label);
+	const button = (label, onclick, ariaLabel) => make('button', { type: 'button', onclick, ariaLabel }, label);
 
 	// Unfinished uploads, by what tells files apart. Who chooses the same file again after a reload goes on.
 
 	const fingerprint = ({ name, size, lastModified }) => `upload ${[name, size, lastModified, hide.checked, album.value]}`;
-	const storage = (() => {
-		try {
-			return localStorage;
-		} catch {
-			return {};
-		}
-	})();
+	let storage = {};
+	try {
+		storage = localStorage;
+	} catch { /* the browser has none */ }
 	const remember = (key, path) => {
 		delete storage[key];
 		try {
@@ -55,11 +52,8 @@
 	const tell = () => {
 		telling = 0;
 		const { all, live, refused, failed } = counts;
-		const parts = [`${live} of ${all} uploaded`];
-		if (refused) parts.push(`${refused} refused`);
-		if (failed) parts.push(`${failed} failed`);
-		if (paused) parts.push('paused');
-		said.textContent = `${parts.join(', ')}.`;
+		const parts = [`${live} of ${all} uploaded`, refused && `${refused} refused`, failed && `${failed} failed`, paused && 'paused'];
+		said.textContent = `${parts.filter(Boolean).join(', ')}.`;
 		hold.hidden = live + refused + failed === all;
 		again.hidden = !failed;
 	};
@@ -82,7 +76,7 @@
 			const name = task.file.name || 'No name';
 			const row = {
 				bar: make('progress', { max: 1, ariaLabel: name }), text: make('span'),
-				drop: Object.assign(button('Leave out', () => drop(task)), { ariaLabel: `Leave out ${name}` }),
+				drop: button('Leave out', () => drop(task), `Leave out ${name}`),
 			};
 			row.line = make('li', { className: 'row' }, make('bdi', {}, name),
 				make('span', { className: 'quiet' }, sizeOf(task.file.size)), row.text, row.drop, row.bar);
@@ -293,7 +287,7 @@
 			else if (task.state === 'sending') become(task, 'sending', stages[stage]);
 		};
 		source.onerror = () => {
-			if (source.readyState !== EventSource.CLOSED) return;
+			if (source.readyState < EventSource.CLOSED) return;
 			source = null;
 			setTimeout(listen, 30e3);
 		};
@@ -335,11 +329,11 @@
 		}
 	};
 
-	form.addEventListener('submit', (event) => event.preventDefault());
-	input.addEventListener('change', () => {
+	form.onsubmit = () => false;
+	input.onchange = () => {
 		add(input.files);
 		input.value = '';
-	});
+	};
 	addEventListener('paste', ({ clipboardData }) => add(clipboardData.files));
 	const over = (event) => {
 		if (!event.dataTransfer.types.includes('Files')) return;
@@ -364,6 +358,6 @@
 	hold.hidden = again.hidden = true;
 	const left = unfinished();
 	said.textContent = left
-		? `${left} unfinished from before: choose the same files again to go on.`
-		: 'Choose photos, drop or paste them.';
+		? `${left} unfinished: choose the same files again to go on.`
+		: 'Choose, drop or paste photos.';
 })();
