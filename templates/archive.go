@@ -3,7 +3,6 @@ package templates
 import (
 	"maps"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -196,11 +195,6 @@ func yearText(year int) string { return time.Date(year, 1, 1, 0, 0, 0, 0, time.U
 // chosenAlbum reports whether the list is of an album.
 func (l OwnList) chosenAlbum(id int64) bool {
 	return l.Filters.Get("in") == strconv.FormatInt(id, 10)
-}
-
-// hasFilters reports whether there is any filter besides words.
-func (l OwnList) hasFilters() bool {
-	return slices.ContainsFunc(page.OwnFilters(), func(name string) bool { return name != "q" && l.Filters.Has(name) })
 }
 
 // nothing says why a page has no photos.

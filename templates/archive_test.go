@@ -52,7 +52,7 @@ func TestOwnPart(t *testing.T) {
 	p := testArchive(testSite(t))
 	p.List.Part = true
 	d := render(t, Private(p))
-	d.count(".grid li", 28)
+	d.count(".grid li", 26)
 	d.count(".pager [rel=next]", 1)
 	d.count("header, form, .dates, title", 0)
 }

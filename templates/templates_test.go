@@ -259,7 +259,7 @@ func testArchive(site Site) PrivatePage {
 	p := testPrivate(site, page.PrivatePhotos, "ansel", "")
 	p.Form, p.Undo, p.Photos = Form{Key: strings.Repeat("k", 26)}, nil, nil
 	p.List = OwnList{Months: testMonths(240), Older: "1720000000000000.123456789"}
-	for i, card := range testCards(28) {
+	for i, card := range testCards(26) {
 		id := int64(123_456_789 + i)
 		card.To = page.OwnPhoto(id)
 		p.Photos = append(p.Photos, OwnCard{Card: card, ID: id, Dated: testDate.AddDate(0, 0, -i)})

@@ -10,7 +10,7 @@ import (
 )
 
 // OwnSize is how many of a user's own photos are on a page: with what they can be searched by they have to be 30 KB.
-const OwnSize = 28
+const OwnSize = 26
 
 // OwnSearch says which of a user's photos are listed: those for which all of it holds. The zero OwnSearch is all that
 // are not in the bin.
@@ -99,7 +99,7 @@ func ownListing(compare, bound, order string) string {
 				AND coalesce(o.taken_at, o.posted_at) <bound> $4::timestamptz
 			ORDER BY coalesce(o.taken_at, o.posted_at) <order>, o.id <order> LIMIT $5
 		) AS p
-	) AS w WHERE w.matches OR w.nr = $5 ORDER BY w.dated <order>, w.id <order> LIMIT 29`)
+	) AS w WHERE w.matches OR w.nr = $5 ORDER BY w.dated <order>, w.id <order> LIMIT 27`)
 }
 
 var (
