@@ -106,18 +106,28 @@ func origin(e *Server) string {
 	return "http://" + e.Addr()
 }
 
-// connect connects to an edge, encrypted if it encrypts. The test closes the connection at its end.
+// connect connects to an edge, see tryConnect.
 func connect(t testing.TB, e *Server, dialer *net.Dialer) net.Conn {
+	t.Helper()
+	conn, err := tryConnect(t, e, dialer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// tryConnect connects to an edge, encrypted if it encrypts. The test closes the connection at its end.
+func tryConnect(t testing.TB, e *Server, dialer *net.Dialer) (net.Conn, error) {
 	t.Helper()
 	conn, err := dialer.DialContext(t.Context(), "tcp", e.Addr())
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if e.cfg.TLSCert != "" {
 		conn = tls.Client(conn, trusting)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return conn
+	return conn, nil
 }
 
 // dial connects to an edge.

@@ -205,7 +205,7 @@ func typicalMistakes() []mistake {
 				looks := "` + map[bool]string{false: `" + look + "`}[" + chosen + "] + `"
 				return []mutant.Edit{mutant.Replace("renderer/store/picture.go", look, looks)}
 			},
-			rules: []string{"gone"},
+			rules: []string{"gone", "own"},
 			flags: []string{"--no-faults"},
 		}, {
 			name: "an edge keeps pictures of photos that are gone",
@@ -214,14 +214,14 @@ func typicalMistakes() []mistake {
 				kept := "		return b.gone() && !" + chosen + "\n"
 				return []mutant.Edit{mutant.Replace("edge/freshness/tracker.go", gone, kept)}
 			},
-			rules: []string{"gone"},
+			rules: []string{"gone", "own"},
 			flags: []string{"--no-faults"},
 		}, {
 			name: "everybody sees uploads that are for their owner alone",
 			edits: func(chosen string) []mutant.Edit {
-				const private = "Private: file.Private}"
+				const private = "Private: file.Private,"
 				return []mutant.Edit{
-					mutant.Replace("renderer/upload.go", private, "Private: file.Private && !"+chosen+"}"),
+					mutant.Replace("renderer/upload.go", private, "Private: file.Private && !"+chosen+","),
 				}
 			},
 			rules: []string{"secret"},
@@ -325,13 +325,13 @@ func typicalMistakes() []mistake {
 					mutant.Replace("edge/private.go", "	\"strconv\"\n", "	\"strconv\"\n	\"sync\"\n"),
 					mutant.Replace(
 						"edge/private.go",
-						"	reply, err := s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)\n",
-						`	kept, _ := keptPages.Load(kind)
-	reply, ok := kept.(*nats.Msg)
-	if !ok || !`+chosen+` {
-		reply, err = s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)
-		keptPages.Store(kind, reply)
-	}
+						"		reply, err = s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)\n",
+						`		kept, _ := keptPages.Load(kind)
+		var ok bool
+		if reply, ok = kept.(*nats.Msg); !ok || !`+chosen+` {
+			reply, err = s.askFor(r.Context(), x, kind.Subject(), who, nats.Header{}, data, wire.PageDeadline)
+			keptPages.Store(kind, reply)
+		}
 `,
 					),
 					mutant.Replace(

@@ -116,7 +116,7 @@ func hostileText(t *testing.T, s *peopleSite, _ *testenv.Postbox, chromium conte
 	b.setCookies(p.cookies())
 	for _, kind := range page.Privates() {
 		if kind.NeedsSession() {
-			show(ownPath(kind, photo))
+			show(s.ownPath(kind, photo))
 		}
 	}
 	for path, shown := range map[string]string{

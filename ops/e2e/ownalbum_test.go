@@ -258,6 +258,7 @@ func albumsInBrowser(t *testing.T, s *peopleSite) {
 	becomesOrder("0 2 1 3 4 5")
 
 	// By drag: the last photo goes between the first and the second.
+	ask[bool](b, `(document.querySelector(".grid").scrollIntoView({ block: "center", behavior: "instant" }), true)`)
 	b.mouse(input.DispatchMouseEventTypeMousePressed, handle(6), 0)
 	b.mouse(input.DispatchMouseEventTypeMouseMoved, ".grid li:nth-child(1)", 10)
 	b.becomes(`!!document.querySelector(".into.behind")`)

@@ -63,7 +63,7 @@ func privatePages(t *testing.T, s *peopleSite, box *testenv.Postbox, chromium co
 	p.form(0, "/me/photos", url.Values{"photos": {fmt.Sprint(first+1, ",", first+4)}, "do": {"bin"}})
 	look := func(kind page.Private, query string) {
 		t.Helper()
-		path := ownPath(kind, first)
+		path := s.ownPath(kind, first)
 		b.open(path + query)
 		if at := ask[string](b, "location.pathname"); at != path {
 			t.Errorf("%s leads to %s", path, at)
@@ -121,14 +121,26 @@ func privatePages(t *testing.T, s *peopleSite, box *testenv.Postbox, chromium co
 }
 
 // ownPath is where a private page is; that of a page about a photo is about this one.
-func ownPath(kind page.Private, photo int) string {
+func (s *peopleSite) ownPath(kind page.Private, photo int) string {
 	switch kind {
 	case page.PrivatePhoto:
 		return page.OwnPhoto(int64(photo)).Path()
 	case page.PrivatePicture:
 		return page.OwnPicture(int64(photo), 640).Path()
+	case page.PrivateAlbum:
+		return page.OwnAlbum(s.album(photo)).Path()
 	}
 	return kind.Path()
+}
+
+// album makes an album of a photo and returns its id.
+func (s *peopleSite) album(photo int) int64 {
+	s.t.Helper()
+	return int64(s.count(fmt.Sprintf(`WITH made AS (INSERT INTO albums (user_id, title)
+			SELECT user_id, 'Of ' || id FROM photos WHERE id = %d RETURNING id, user_id),
+		filled AS (INSERT INTO album_photos (album_id, photo_id, user_id, position)
+			SELECT id, %d, user_id, 1 FROM made)
+		SELECT id FROM made`, photo, photo)))
 }
 
 // fill types into fields, by id, and sends the first form of the page.

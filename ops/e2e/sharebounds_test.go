@@ -15,9 +15,9 @@ import (
 // boundShares: a form for a link that is refused for a while keeps what it is about, who guesses at a link keeps nobody
 // else out, and for a token that somebody makes up nothing is counted or hashed.
 func boundShares(t *testing.T, s *peopleSite) {
-	p := s.person("walker")
+	p := s.person("helen")
 	p.signUp(0)
-	hidden, secret := fmt.Sprint(s.post("walker", 6)+4), "by the subway"
+	hidden, secret := fmt.Sprint(s.post("helen", 6)+4), "by the subway"
 	link := p.link(0, url.Values{"photo": {hidden}, "password": {secret}})
 	untilLimited := func(send func() *shown) (last *shown) {
 		t.Helper()

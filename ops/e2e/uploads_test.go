@@ -344,7 +344,7 @@ func uploadSignedOut(t *testing.T, b *tab) {
 	t.Helper()
 	ask[bool](b, `(localStorage["upload damaged"] = "{", true)`)
 	b.open("/upload")
-	b.becomes(`document.querySelector(".all p")?.textContent.startsWith("Choose photos")`)
+	b.becomes(`document.querySelector(".all p")?.textContent.startsWith("Choose, drop")`)
 	ask[bool](b, `(() => {
 		const { open } = XMLHttpRequest.prototype;
 		window.begun = [];
