@@ -51,6 +51,7 @@
 //	picture.go    the addresses of pictures, and how long each is one
 //	stopwatch.go  times how soon a write shows at every edge
 //	people.go     signs people up and in, and looks at their private pages
+//	leave.go      removes these people at the end
 //	photos.go     uploads photos of these people, and takes them away
 //	revoke.go     ends sessions, and times how soon every edge refuses them
 //	secret.go     finds secrets in texts; leak.go reads the bus and memcached for that
