@@ -1,6 +1,7 @@
 package fastpath
 
 import (
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,9 +20,11 @@ type frameWriter struct {
 	left    int             // bytes of that frame that are not written
 	inBlock bool            // a header block of net/http goes on in its next frame
 	begun   bool            // net/http has sent its first frame, which must be the first one
-	out     []byte          // answers
+	out     []byte          // answers, in room
+	room    *[]byte         // of rooms; nil: there are none
 	size    atomic.Int64    // of out, in bytes
 	leaving atomic.Bool     // net/http has said that it takes no further requests
+	earned  atomic.Int64    // what was sent since calm has last asked, in frames
 }
 
 // LargestFrame is the payload that every client takes, and that net/http must take at most, in bytes.
@@ -59,11 +62,16 @@ func (w *frameWriter) send(b []byte) (int, error) {
 	return n, w.c.Conn.SetWriteDeadline(time.Time{})
 }
 
+// rooms are for answers that wait. Connections that send nothing have none.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
 // empty notes that the answers are sent. w.mu is held.
 func (w *frameWriter) empty() {
-	if w.out = w.out[:0]; cap(w.out) > largestBody {
-		w.out = nil
+	if w.room != nil {
+		*w.room = w.out[:0]
+		rooms.Put(w.room)
 	}
+	w.room, w.out = nil, nil
 	w.size.Store(0)
 }
 
@@ -85,6 +93,9 @@ func (w *frameWriter) follow(b []byte) {
 		switch http2.FrameType(w.head[3]) {
 		case http2.FrameHeaders, http2.FrameContinuation:
 			w.inBlock = !http2.Flags(w.head[4]).Has(http2.FlagHeadersEndHeaders)
+			w.earned.Add(framesPerAnswer)
+		case http2.FrameData:
+			w.earned.Add(int64(w.left / bytesPerFrame))
 		case http2.FrameGoAway:
 			w.leaving.Store(true)
 		}
@@ -116,6 +127,11 @@ func (w *frameWriter) waiting() int { return int(w.size.Load()) }
 func (w *frameWriter) add(stream uint32, block, body []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.room == nil {
+		w.room = rooms.Get().(*[]byte)
+		w.out = *w.room
+	}
+	w.earned.Add(int64(framesPerAnswer + len(body)/bytesPerFrame))
 	flags := http2.FlagHeadersEndHeaders
 	if len(body) == 0 {
 		flags |= http2.FlagHeadersEndStream
@@ -131,4 +147,17 @@ func (w *frameWriter) add(stream uint32, block, body []byte) {
 		body = body[n:]
 	}
 	w.size.Store(int64(len(w.out)))
+}
+
+// goAway says why the connection ends, if net/http is not within a frame, after the answers that wait.
+func (w *frameWriter) goAway(last uint32, code http2.ErrCode) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.between() {
+		return
+	}
+	w.out = appendFrameHead(w.out, 8, http2.FrameGoAway, 0, 0)
+	w.out = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(w.out, last), uint32(code))
+	_, _ = w.send(w.out) // the connection ends
+	w.empty()
 }
