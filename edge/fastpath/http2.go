@@ -378,7 +378,7 @@ func ofConnection(field hpack.HeaderField) bool {
 	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
 		return true
 	}
-	return field.Name == "te" && field.Value != "trailers"
+	return field.Name == "te" && field.Value != "trailers" && field.Value != ""
 }
 
 // beginsHTTP2 reports whether a connection begins as HTTP/2, as far as was read, and whether all of the preface was.
