@@ -18,7 +18,7 @@ import (
 func FuzzHTTP2Fields(f *testing.F) {
 	with, without := startHTTP2(f, nil), startHTTP2With(f, nil, true)
 	with.echo, without.echo = true, true
-	block := "\x82\x86\x84\x41\x05killr"     // GET http://killr/, and :authority comes into the table
+	block := "\x82\x86\x84\x41\x05killr"      // GET http://killr/, and :authority comes into the table
 	added := "\x82\x86\x84\xbe\x40\x01a\x01b" // killr from the table, and the field a: b into it
 	for _, seed := range []string{
 		"", "\x0a" + block, "\x0a" + block + "\x0a" + added + "\x06\x82\x86\x84\xbf\xbe\xbe",
