@@ -23,6 +23,7 @@ type frameWriter struct {
 	out     []byte          // answers, in room
 	room    *[]byte         // of rooms; nil: there are none
 	size    atomic.Int64    // of out, in bytes
+	sent    chan struct{}   // of goAway, which waits until out is sent; nil: it does not
 	leaving atomic.Bool     // net/http has said that it takes no further requests
 	earned  atomic.Int64    // what was sent since calm has last asked, in frames
 }
@@ -42,6 +43,10 @@ func (w *frameWriter) write(b []byte) (int, error) {
 	if err == nil {
 		_, err = w.send(w.out)
 		w.empty()
+	}
+	if w.sent != nil {
+		close(w.sent)
+		w.sent = nil
 	}
 	return n, err
 }
@@ -149,15 +154,31 @@ func (w *frameWriter) add(stream uint32, block, body []byte) {
 	w.size.Store(int64(len(w.out)))
 }
 
-// goAway says why the connection ends, if net/http is not within a frame, after the answers that wait.
+// goAwayWait is how long goAway waits for net/http to end its frame.
+const goAwayWait = time.Second
+
+// goAway says why the connection ends, after the answers that wait.
 func (w *frameWriter) goAway(last uint32, code http2.ErrCode) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.between() {
-		return
+	if !w.begun { // the first frame must be this one
+		w.out = appendFrameHead(w.out, 0, http2.FrameSettings, 0, 0)
+		w.begun = true
 	}
 	w.out = appendFrameHead(w.out, 8, http2.FrameGoAway, 0, 0)
 	w.out = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(w.out, last), uint32(code))
-	_, _ = w.send(w.out) // the connection ends
-	w.empty()
+	if w.between() {
+		_, _ = w.send(w.out) // the connection ends
+		w.empty()
+		w.mu.Unlock()
+		return
+	}
+	sent := make(chan struct{})
+	w.sent = sent
+	w.mu.Unlock()
+	wait := time.NewTimer(goAwayWait)
+	defer wait.Stop()
+	select {
+	case <-sent:
+	case <-wait.C:
+	}
 }
