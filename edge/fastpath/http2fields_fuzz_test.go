@@ -13,7 +13,8 @@ import (
 )
 
 // FuzzHTTP2Fields sends header blocks that use one dynamic table to a server with the filter and to one without it.
-// The handlers of both get the same fields of the same requests. Each block is made of a byte, its length, and of so
+// The handlers of both get the same fields of the same requests. After a field that is wrong net/http does not decode the
+// strings of the same block: so what cannot be decoded ends a connection here, and only resets a stream there. Each block is made of a byte, its length, and of so
 // many bytes of the input; one in four comes in two frames.
 func FuzzHTTP2Fields(f *testing.F) {
 	with, without := startHTTP2(f, nil), startHTTP2With(f, nil, true)
@@ -32,7 +33,9 @@ func FuzzHTTP2Fields(f *testing.F) {
 		if len(input) > 1000 {
 			return
 		}
-		if got, want := answersTo(t, with, input), answersTo(t, without, input); got != want {
+		got, want := answersTo(t, with, input), answersTo(t, without, input)
+		if before, ends := strings.CutSuffix(got, "ends\n"); got != want &&
+			!(ends && strings.HasPrefix(want, before+"is reset\n")) {
 			t.Errorf("%q:\n%s\nwant\n%s", input, got, want)
 		}
 	})
