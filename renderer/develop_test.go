@@ -72,7 +72,8 @@ func TestPictureThatEndsItsDecoder(t *testing.T) { //nolint:paralleltest // see 
 	if err = errors.Join(err, gob.NewEncoder(file).Encode(pictures.Greeting), file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	end := pictures.Outside(1, func() *exec.Cmd { return exec.Command("cat", greeting) }, func(err error) { t.Error(err) })
+	end := pictures.Outside(1, func() *exec.Cmd { return exec.Command("cat", greeting) },
+		func(err error) { t.Error(err) })
 	defer end()
 	image, times, err := s.store.TakePicture(t.Context(), im.ID)
 	if image == "" && err == nil {

@@ -65,7 +65,9 @@ func (d *decoders) outside() (end func()) {
 }
 
 // developed is what Develop makes of a file that is stored, derivatives included.
-func developed(t *testing.T, ctx context.Context, data []byte) (im pictures.Image, files [][]byte, small int, err error) {
+func developed(
+	t *testing.T, ctx context.Context, data []byte,
+) (im pictures.Image, files [][]byte, small int, err error) {
 	t.Helper()
 	dir, id := openDir(t), pictures.ID(data)
 	if err := dir.Put(t.Context(), id, bytes.NewReader(data)); err != nil {
