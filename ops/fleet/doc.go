@@ -1,5 +1,6 @@
-// Package fleet runs several machines on this one kernel, for tests of what many machines do: each has systemd as PID 1
-// and sshd, in namespaces of its own, and a cable to a private bridge. They are cut off, slowed down, killed and booted.
+// Package fleet runs several machines on this one kernel, for tests of what many machines do: each has systemd as PID
+// 1 and sshd, in namespaces of its own, and a cable to a private bridge. They are cut off, slowed down, killed and
+// booted.
 //
 // **Input**: root on Linux with systemd, sshd, ssh and iproute2, which `killr setup` installs. Each machine sees this
 // computer's root file system, and writes to a disk of its own in memory. **Output**: machines m1, m2... at 10.77.0.1,

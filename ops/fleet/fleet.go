@@ -74,7 +74,8 @@ func possible() error {
 		return errors.New("namespaces, networks and mounts need root: run the tests as root")
 	}
 	for _, program := range []string{
-		"/lib/systemd/systemd", "/usr/sbin/sshd", "ssh", "ssh-keygen", "ip", "unshare", "nsenter", "setpriv", "pivot_root",
+		"/lib/systemd/systemd", "/usr/sbin/sshd", "ssh", "ssh-keygen", "ip",
+		"unshare", "nsenter", "setpriv", "pivot_root",
 	} {
 		if _, err := exec.LookPath(program); err != nil {
 			return fmt.Errorf("%w: run `killr setup`", err)
