@@ -37,11 +37,11 @@ func TestHTTP2Conforms(t *testing.T) {
 				tests, failed := 0, 0
 				for _, group := range [...]*spec.TestGroup{generic.Spec(), http2.Spec(), hpack.Spec()} {
 					group.Test(&config.Config{Host: host, Port: number, Path: page, Timeout: 2 * time.Second,
-						MaxHeaderLen: 4000, TLS: e.cfg.TLSCert != "", Insecure: true})
+						MaxHeaderLen: 4000, TLS: e.cfg.Encrypts(), Insecure: true})
 					tests, failed = tests+group.PassedCount, failed+group.FailedCount
 				}
 				allowed := 0
-				if e.cfg.TLSCert == "" {
+				if !e.cfg.Encrypts() {
 					allowed = 1
 				}
 				if failed != allowed || tests+failed != 145 {

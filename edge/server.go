@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/base32"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 
 	"flickrkillr/edge/cache"
 	"flickrkillr/edge/download"
+	"flickrkillr/edge/encryption"
 	"flickrkillr/edge/fastpath"
 	"flickrkillr/edge/freshness"
 	"flickrkillr/edge/popularity"
@@ -36,16 +36,16 @@ import (
 
 // Config configures an edge. Only NATS is required.
 type Config struct {
-	Addr         string // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free port
-	NATS         *nats.Conn
-	Uploads      *nats.Conn // carries the bytes of uploads, so that no page waits behind them; nil: NATS
-	Memcached    []string   // host:port of each server; none: every miss goes to the bus
-	Origins      []string   // addresses of the site, such as https://photos.example, see origins
-	TLSCert      string     // file; "": HTTP/1.1 and HTTP/2 without TLS (h2c)
-	TLSKey       string     // file; "" if and only if TLSCert is
-	MemoryBytes  int        // size of the in-process cache; 0: 64 MiB; negative: none
-	MaxConns     int        // connections open at once; 0: 10,000. A further one waits until another closes
-	AddressConns int        // connections of one address open at once; 0: 2,500. A further one is closed
+	Addr      string // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free port
+	NATS      *nats.Conn
+	Uploads   *nats.Conn // carries the bytes of uploads, so that no page waits behind them; nil: NATS
+	Memcached []string   // host:port of each server; none: every miss goes to the bus
+	Origins   []string   // addresses of the site, such as https://photos.example, see origins
+	// Certificates for TLS, such as one with a key of ECDSA and one of RSA; none: HTTP/1.1 and HTTP/2 without TLS (h2c).
+	Certificates []encryption.KeyPair
+	MemoryBytes  int // size of the in-process cache; 0: 64 MiB; negative: none
+	MaxConns     int // connections open at once; 0: 10,000. A further one waits until another closes
+	AddressConns int // connections of one address open at once; 0: 2,500. A further one is closed
 	// AddressGuesses is how many forms with a password one address may send in a minute, at all edges; 0: 100;
 	// negative: any number, for a proxy in front that shows all visitors at its own address.
 	AddressGuesses int
@@ -78,6 +78,8 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics
 	lis     net.Listener
+	certs   *encryption.Certificates // nil: none
+	tickets *encryption.Tickets      // nil: the edge does not encrypt
 	fast    *fastpath.Server
 	http    *http.Server
 
@@ -112,9 +114,6 @@ type Server struct {
 func New(cfg Config) (_ *Server, err error) {
 	if cfg.NATS == nil {
 		return nil, errors.New("edge: a NATS connection is needed; set Config.NATS")
-	}
-	if (cfg.TLSCert == "") != (cfg.TLSKey == "") {
-		return nil, errors.New("edge: a TLS certificate and its key are needed together; give both or neither")
 	}
 	cfg.Addr = cmp.Or(cfg.Addr, defaultAddr)
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
@@ -190,27 +189,6 @@ func newServer(cfg Config) *Server {
 	})
 	s.http = s.newHTTP()
 	return s
-}
-
-// encryption is how connections are encrypted; nil: not at all. Records are as large as they may be, so that most pages
-// are one, sent by one write.
-func (s *Server) encryption() (*tls.Config, error) {
-	if s.cfg.TLSCert == "" {
-		return nil, nil
-	}
-	cert, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("edge: the TLS certificate: %w", err)
-	}
-	return &tls.Config{
-		Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12,
-		CipherSuites: []uint16{ // of TLS 1.2
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-		},
-		DynamicRecordSizingDisabled: true,
-	}, nil
 }
 
 // listen opens the listener, which accepts at most MaxConns connections at once, and AddressConns of one address.
@@ -304,10 +282,10 @@ func (s *Server) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	var wg sync.WaitGroup
-	for _, part := range []func(context.Context){
+	for _, part := range append([]func(context.Context){
 		s.feed.Run, s.tokens.Run, s.sessions.Run, s.pages.renderers.watch, s.uploadBus.watch, s.pages.memcached.Run,
 		s.pages.popularity.Run, s.errs.run,
-	} {
+	}, s.encryptionParts()...) {
 		wg.Go(func() { part(work) })
 	}
 	served := make(chan error, 1)

@@ -93,6 +93,9 @@ func (c *upCommand) Run(s *session) (err error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	var finishing sync.WaitGroup
 	finishing.Go(func() { s.finishData(ctx, services.Env().Postgres, c.Pictures) })
+	if c.edgeFlags.config().Encrypts() {
+		defer s.onHangup(running.ReloadCertificates)()
+	}
 	running.Wait(s.ctx)
 	if s.ctx.Err() != nil {
 		s.log.Info("stopping")
@@ -202,6 +205,9 @@ func (c *upCommand) check(services stack.Config) error {
 		if _, err := c.seedSize.config(); err != nil {
 			return err
 		}
+	}
+	if err := c.tlsFlags.check(); err != nil {
+		return err
 	}
 	if err := edge.CheckOrigins(c.Origin); err != nil {
 		return fmt.Errorf("--origin: %w", err)

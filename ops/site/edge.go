@@ -46,7 +46,7 @@ func (s *Site) url(addr string) string {
 		host = "127.0.0.1"
 	}
 	scheme := "http"
-	if s.cfg.Edge.TLSCert != "" {
+	if s.cfg.Edge.Encrypts() {
 		scheme = "https"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
@@ -84,5 +84,7 @@ func (s *Site) edgeHere(name string) (*local, error) {
 		addr:  e.Addr(),
 		run:   e.Run,
 		close: closeAll,
+
+		reload: e.ReloadCertificates,
 	}, nil
 }
