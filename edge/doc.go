@@ -16,7 +16,7 @@
 //	renderers.go      page requests on the bus, with retries
 //	hedge.go          sends a request again when its reply takes long
 //	pulse.go          tells renderers that take long from renderers that do not run
-//	encryption.go     TLS
+//	encryption.go     TLS; hsts.go: has browsers use nothing else; redirect.go: sends clients without it there
 //	addresses.go      a limit on the connections of one address
 //	readers_linux.go  bounds of visitors who read slowly
 //	answer.go         header fields and bodies

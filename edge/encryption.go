@@ -39,6 +39,9 @@ func (s *Server) encryptionParts() (parts []func(context.Context)) {
 	if s.certs != nil {
 		parts = append(parts, s.certs.Run)
 	}
+	if s.plain != nil {
+		parts = append(parts, s.plain.run)
+	}
 	if s.tickets != nil {
 		parts = append(parts, s.tickets.Run)
 	}

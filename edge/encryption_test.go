@@ -13,9 +13,8 @@ import (
 func TestSessionGoesOnAtAnotherEdge(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.renderer()
 	option := pathOption(t, encrypted)
-	a, b := s.edge(option), s.edge(option)
+	a, b := s.start(option), s.start(option)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			t.Parallel()
@@ -31,8 +30,8 @@ func TestSessionGoesOnAtAnotherEdge(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer resp.Body.Close()
-				if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
-					t.Fatalf("%d, %v", resp.StatusCode, err)
+				if _, err := io.Copy(io.Discard, resp.Body); err != nil { // the ticket of TLS 1.3 comes before it
+					t.Fatal(err)
 				}
 				return resp.TLS.DidResume
 			}

@@ -43,9 +43,11 @@ type Config struct {
 	Origins   []string   // addresses of the site, such as https://photos.example, see origins
 	// Certificates for TLS, such as one with a key of ECDSA and one of RSA; none: HTTP/1.1 and HTTP/2 without TLS (h2c).
 	Certificates []encryption.KeyPair
-	MemoryBytes  int // size of the in-process cache; 0: 64 MiB; negative: none
-	MaxConns     int // connections open at once; 0: 10,000. A further one waits until another closes
-	AddressConns int // connections of one address open at once; 0: 2,500. A further one is closed
+	HSTS         HSTS   // has browsers use nothing but TLS at this host
+	RedirectAddr string // where clients without TLS are sent to TLS, host:port; "": nowhere
+	MemoryBytes  int    // size of the in-process cache; 0: 64 MiB; negative: none
+	MaxConns     int    // connections open at once; 0: 10,000. A further one waits until another closes
+	AddressConns int    // connections of one address open at once; 0: 2,500. A further one is closed
 	// AddressGuesses is how many forms with a password one address may send in a minute, at all edges; 0: 100;
 	// negative: any number, for a proxy in front that shows all visitors at its own address.
 	AddressGuesses int
@@ -78,6 +80,8 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics
 	lis     net.Listener
+	hsts    []string                 // the value of the header field; nil: none
+	plain   *redirector              // nil: none
 	certs   *encryption.Certificates // nil: none
 	tickets *encryption.Tickets      // nil: the edge does not encrypt
 	fast    *fastpath.Server
@@ -144,6 +148,9 @@ func New(cfg Config) (_ *Server, err error) {
 	if s.lis, err = s.listen(); err != nil {
 		return nil, err
 	}
+	if s.plain, err = s.newRedirector(); err != nil {
+		return nil, errors.Join(err, s.lis.Close())
+	}
 	s.pages.popularity = popularity.New(popularity.Config{
 		NATS: cfg.NATS, Tracker: s.pages.tracker, Memory: s.pages.memory, Fill: s.pages.memcached.Enabled(),
 		ListKey: listKey(s.Addr()), ListEvery: cfg.PopularEvery, Fills: s.metrics.fills, Refills: s.metrics.refills,
@@ -172,7 +179,7 @@ func newServer(cfg Config) *Server {
 			tracker: tracker, memory: cache.NewMemory(cfg.MemoryBytes), encoder: cache.NewEncoder(),
 			flights: newFlights(m.shared), renderers: newRenderers(cfg.NATS, clock, m),
 		},
-		uploadBus: newRenderers(cfg.Uploads, clock, m), events: upload.NewEvents(cfg.Uploads),
+		hsts: cfg.strictTransport(), uploadBus: newRenderers(cfg.Uploads, clock, m), events: upload.NewEvents(cfg.Uploads),
 	}
 	s.slots = download.NewSlots(mostDownloads, eachDownloads, downloadTurn, time.Now)
 	s.ownSlots = download.NewSlots(mostOwnDownloads, eachDownloads, downloadTurn, time.Now)
@@ -180,10 +187,10 @@ func newServer(cfg Config) *Server {
 	s.files = upload.New(upload.Config{Ask: s.askUpload, Received: m.uploaded})
 	s.errs = newErrorPages(func(ctx context.Context, ref page.Ref) (*cache.Page, error) {
 		return s.pages.errorPage(ctx, want{ref: ref, number: s.ids.next()})
-	}, log)
+	}, s.secure, log)
 	s.fast = fastpath.New(fastpath.Config{
 		Handler: s, Off: cfg.NoFastPath, MaxConns: cfg.MaxConns, IdleTimeout: idleTimeout, HeaderTimeout: headerTimeout,
-		WriteTimeout: writeTimeout, ErrorHeader: serverErrorHeader(), Log: log,
+		WriteTimeout: writeTimeout, ErrorHeader: s.serverErrorHeader(), Log: log,
 		Delegated:  func(reason fastpath.Reason) { m.delegated[reason].Inc() },
 		HalfClosed: m.halfClosed.Inc,
 	})
@@ -233,13 +240,13 @@ func (s *Server) newHTTP() *http.Server {
 }
 
 // serverErrorHeader is what the fast path adds to the errors that net/http answers by itself.
-func serverErrorHeader() (b []byte) {
+func (s *Server) serverErrorHeader() (b []byte) {
 	line := func(name string, value []string) {
 		b = append(append(append(append(b, "\r\n"...), name...), ": "...), value[0]...)
 	}
 	line("X-Content-Type-Options", nosniff)
 	line("Cache-Control", cacheNever)
-	secure(line)
+	s.secure(line)
 	return b
 }
 
@@ -263,7 +270,7 @@ func (s *Server) Addr() string { return s.lis.Addr().String() }
 // stay registered.
 func (s *Server) Close() error {
 	s.pages.memory.Close()
-	return s.lis.Close()
+	return errors.Join(s.plain.close(), s.lis.Close())
 }
 
 // Run serves until ctx ends, and for Drain after that. Then it finishes current requests, for at most StopTimeout, and

@@ -44,14 +44,30 @@ func rsaCertificate(t *testing.T, name string) *tls.Certificate {
 	return made
 }
 
+// connected are the ends of a connection. Both may write at once, as in TLS 1.3: those of a net.Pipe would wait for ever.
+func connected(t *testing.T) (client, server net.Conn) {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	if client, err = net.Dial("tcp", lis.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = lis.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close(); _ = server.Close() })
+	return client, server
+}
+
 // shown returns the certificate that a client gets.
 func shown(t *testing.T, c *Certificates, client *tls.Config) *x509.Certificate {
 	t.Helper()
 	client = client.Clone()
 	client.InsecureSkipVerify = true //nolint:gosec // the test compares the certificate itself
-	ours, theirs := net.Pipe()
-	defer ours.Close()
-	defer theirs.Close()
+	ours, theirs := connected(t)
 	go func() { _ = tls.Server(theirs, &tls.Config{GetCertificate: c.Get}).Handshake() }()
 	conn := tls.Client(ours, client)
 	if err := conn.Handshake(); err != nil {
@@ -72,20 +88,22 @@ func TestChoice(t *testing.T) {
 	}
 	onlyRSA := []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
 	for name, try := range map[string]struct {
-		client tls.Config
+		client *tls.Config
 		want   *tls.Certificate
 	}{
-		"1.3":               {tls.Config{ServerName: "photos.example"}, modern},
-		"1.2":               {tls.Config{ServerName: "photos.example", MaxVersion: tls.VersionTLS12}, modern},
-		"without ECDSA":     {tls.Config{ServerName: "photos.example", MaxVersion: tls.VersionTLS12, CipherSuites: onlyRSA}, old},
-		"another name":      {tls.Config{ServerName: "other.example"}, other},
-		"unknown name":      {tls.Config{ServerName: "unknown.example"}, modern},
-		"no name":           {tls.Config{}, modern},
-		"no name, no ECDSA": {tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: onlyRSA}, old},
+		"1.3": {&tls.Config{ServerName: "photos.example"}, modern},
+		"1.2": {&tls.Config{ServerName: "photos.example", MaxVersion: tls.VersionTLS12}, modern},
+		"without ECDSA": {
+			&tls.Config{ServerName: "photos.example", MaxVersion: tls.VersionTLS12, CipherSuites: onlyRSA}, old,
+		},
+		"another name":      {&tls.Config{ServerName: "other.example"}, other},
+		"unknown name":      {&tls.Config{ServerName: "unknown.example"}, modern},
+		"no name":           {&tls.Config{}, modern},
+		"no name, no ECDSA": {&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: onlyRSA}, old},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := shown(t, c, &try.client); !got.Equal(try.want.Leaf) {
+			if got := shown(t, c, try.client); !got.Equal(try.want.Leaf) {
 				t.Errorf("%v %v, want %v %v", got.DNSNames, got.PublicKeyAlgorithm, try.want.Leaf.DNSNames,
 					try.want.Leaf.PublicKeyAlgorithm)
 			}
@@ -171,7 +189,8 @@ func TestNotLoaded(t *testing.T) {
 	}
 	over, _ := testenv.Certificate(t, "127.0.0.1", time.Now().Add(-time.Minute))
 	said := testenv.NewOutput()
-	if _, err := LoadCertificates([]KeyPair{files(t, "over", over)}, slog.New(slog.NewTextHandler(said, nil))); err != nil {
+	_, err := LoadCertificates([]KeyPair{files(t, "over", over)}, slog.New(slog.NewTextHandler(said, nil)))
+	if err != nil {
 		t.Error(err)
 	}
 	if !strings.Contains(said.String(), "over.pem") || !strings.Contains(said.String(), "not valid now") {

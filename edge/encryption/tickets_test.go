@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -52,9 +51,7 @@ func browser(version uint16) *tls.Config {
 // resumes reports whether a client goes on with its session at an edge. It has a new one afterwards.
 func (p *party) resumes(t *testing.T, client *tls.Config) bool {
 	t.Helper()
-	ours, theirs := net.Pipe()
-	defer ours.Close()
-	defer theirs.Close()
+	ours, theirs := connected(t)
 	go func() { _, _ = tls.Server(theirs, p.config).Write([]byte("x")) }()
 	conn := tls.Client(ours, client)
 	if _, err := conn.Read(make([]byte, 1)); err != nil { // the ticket of TLS 1.3 comes before it

@@ -55,6 +55,8 @@ func (f edgeFlags) config() edge.Config {
 	return edge.Config{
 		Origins:      f.Origin,
 		Certificates: f.certificates(),
+		HSTS:         f.hsts(),
+		RedirectAddr: f.RedirectAddr,
 		MemoryBytes:  near,
 		MaxConns:     f.MaxConns,
 		AddressConns: f.AddressConns,

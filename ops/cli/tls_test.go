@@ -59,7 +59,9 @@ func TestHangup(t *testing.T) {
 func TestTLSFlags(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"give a key for each certificate": {"--tls-cert", "a.pem", "--tls-cert", "b.pem", "--tls-key", "a.key"},
+		"give a key for each certificate":         {"--tls-cert", "a.pem", "--tls-cert", "b.pem", "--tls-key", "a.key"},
+		"--redirect-addr sends visitors to HTTPS": {"--redirect-addr", "127.0.0.1:0"},
+		"--hsts-subdomains and --hsts 8760h":      {"--hsts-preload", "--hsts-subdomains"},
 	} {
 		for _, command := range []string{"edge", "up"} {
 			p := testenv.StartProcess(t, nil, append([]string{"--data", t.TempDir(), command}, args...)...)

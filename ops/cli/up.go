@@ -93,7 +93,7 @@ func (c *upCommand) Run(s *session) (err error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	var finishing sync.WaitGroup
 	finishing.Go(func() { s.finishData(ctx, services.Env().Postgres, c.Pictures) })
-	if c.edgeFlags.config().Encrypts() {
+	if c.encrypts() {
 		defer s.onHangup(running.ReloadCertificates)()
 	}
 	running.Wait(s.ctx)
@@ -256,6 +256,9 @@ func (c *upCommand) listeners() (all []stack.Listener, err error) {
 		}
 	}
 	add("edge", "--addr", c.Addr, c.Edges)
+	if c.RedirectAddr != "" {
+		add("redirect listener", "--redirect-addr", c.RedirectAddr, c.Edges)
+	}
 	if c.DebugAddr != "" {
 		n := 1
 		if c.Processes {
@@ -268,12 +271,13 @@ func (c *upCommand) listeners() (all []stack.Listener, err error) {
 
 // portFlags are the flags that choose a port, by what listens there.
 var portFlags = map[string]string{
-	"edge":           "--addr",
-	"debug listener": "--debug-addr",
-	"NATS":           "--nats-port",
-	"PostgreSQL":     "--postgres-port",
-	"memcached":      "--memcached-port",
-	"ladder":         "--addr",
+	"edge":              "--addr",
+	"redirect listener": "--redirect-addr",
+	"debug listener":    "--debug-addr",
+	"NATS":              "--nats-port",
+	"PostgreSQL":        "--postgres-port",
+	"memcached":         "--memcached-port",
+	"ladder":            "--addr",
 }
 
 // removeStream is how a person removes the stream of changes. Only a renderer's seed allows it.

@@ -10,7 +10,7 @@ import (
 )
 
 // BucketTickets is the JetStream KV bucket with the keys of TLS session tickets. Only edges may read it. NATS keeps it
-// in memory: with these keys, recorded connections of TLS 1.2 that were resumed can be decrypted.
+// in memory: with these keys recorded connections of TLS 1.2 can be decrypted, whose clients took a ticket.
 const BucketTickets = "TICKETS"
 
 // TicketKeysID is the key of the one value in the bucket: the keys of all edges, see [EncodeTicketKeys].
