@@ -41,7 +41,7 @@ type Config struct {
 	Uploads   *nats.Conn // carries the bytes of uploads, so that no page waits behind them; nil: NATS
 	Memcached []string   // host:port of each server; none: every miss goes to the bus
 	Origins   []string   // addresses of the site, such as https://photos.example, see origins
-	// Certificates for TLS, such as one with a key of ECDSA and one of RSA; none: HTTP/1.1 and HTTP/2 without TLS (h2c).
+	// Certificates for TLS, such as one of ECDSA and one of RSA; none: HTTP/1.1 and HTTP/2 without TLS (h2c).
 	Certificates []encryption.KeyPair
 	HSTS         HSTS   // has browsers use nothing but TLS at this host
 	RedirectAddr string // where clients without TLS are sent to TLS, host:port; "": nowhere
@@ -179,7 +179,8 @@ func newServer(cfg Config) *Server {
 			tracker: tracker, memory: cache.NewMemory(cfg.MemoryBytes), encoder: cache.NewEncoder(),
 			flights: newFlights(m.shared), renderers: newRenderers(cfg.NATS, clock, m),
 		},
-		hsts: cfg.strictTransport(), uploadBus: newRenderers(cfg.Uploads, clock, m), events: upload.NewEvents(cfg.Uploads),
+		hsts: cfg.strictTransport(), uploadBus: newRenderers(cfg.Uploads, clock, m),
+		events: upload.NewEvents(cfg.Uploads),
 	}
 	s.slots = download.NewSlots(mostDownloads, eachDownloads, downloadTurn, time.Now)
 	s.ownSlots = download.NewSlots(mostOwnDownloads, eachDownloads, downloadTurn, time.Now)
