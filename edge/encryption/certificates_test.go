@@ -185,7 +185,7 @@ func TestNotLoaded(t *testing.T) {
 		_, err := LoadCertificates([]KeyPair{good, wrong}, slog.New(slog.DiscardHandler))
 		if err == nil {
 			t.Errorf("%v is taken", wrong)
-		} else if said := err.Error(); !strings.Contains(said, wrong.Certificate) && !strings.Contains(said, wrong.Key) {
+		} else if got := err.Error(); !strings.Contains(got, wrong.Certificate) && !strings.Contains(got, wrong.Key) {
 			t.Errorf("%v: error %v", wrong, err)
 		}
 	}

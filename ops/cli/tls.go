@@ -22,7 +22,7 @@ type tlsFlags struct {
 // check refuses flags that do not fit together.
 func (f *tlsFlags) check() error {
 	if len(f.TLSCert) != len(f.TLSKey) {
-		return errors.New("--tls-cert and --tls-key belong together: give a key for each certificate, in the same order")
+		return errors.New("--tls-cert and --tls-key belong together: give a key for each certificate, in their order")
 	}
 	if f.RedirectAddr != "" && !f.encrypts() {
 		return errors.New("--redirect-addr sends visitors to HTTPS, which this edge does not speak: " +
