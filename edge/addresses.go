@@ -26,7 +26,8 @@ type fairListener struct {
 func newFairListener(
 	lis net.Listener, most int, uncounted proxy.Networks, refused func(netip.Prefix),
 ) *fairListener {
-	return &fairListener{Listener: lis, most: most, uncounted: uncounted, refused: refused, open: map[netip.Prefix]int{}}
+	return &fairListener{Listener: lis, most: most, uncounted: uncounted, refused: refused,
+		open: map[netip.Prefix]int{}}
 }
 
 func (l *fairListener) Accept() (net.Conn, error) {

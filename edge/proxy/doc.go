@@ -1,6 +1,6 @@
 // Package proxy reads what trusted proxies in front of an edge say about its clients. What others say is ignored.
 //
-// **Input**: connections that begin with a header of the PROXY protocol, and the values of X-Forwarded-For or Forwarded.
+// **Input**: connections that begin with a header of the PROXY protocol; values of X-Forwarded-For or Forwarded.
 // **Output**: addresses of clients. **Must not touch**: what follows the header.
 //
 //	networks.go    which addresses are trusted

@@ -132,7 +132,8 @@ func cutValue(text string) (value, rest string, ok bool) {
 func isToken(text string) bool {
 	for i := range len(text) {
 		c := text[i]
-		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') && !strings.ContainsRune("!#$%&'*+-.^_`|~:[]", rune(c)) {
+		letter := c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~:[]", rune(c)) {
 			return false
 		}
 	}

@@ -29,7 +29,9 @@ func TestNetworks(t *testing.T) {
 	if n.Contains(netip.Addr{}) || Networks(nil).Contains(netip.MustParseAddr("10.0.0.1")) {
 		t.Error("nothing is trusted")
 	}
-	for _, text := range []string{"", "a", "10.0.0.0/33", "10.0.0.0/8,11.0.0.0/8", "::ffff:10.0.0.0/104", "10.0.0.1:80"} {
+	for _, text := range []string{
+		"", "a", "10.0.0.0/33", "10.0.0.0/8,11.0.0.0/8", "::ffff:10.0.0.0/104", "10.0.0.1:80",
+	} {
 		if _, err := ParseNetworks([]string{text}); err == nil {
 			t.Errorf("%q is taken", text)
 		}
@@ -122,7 +124,9 @@ func TestForwarded(t *testing.T) {
 // FuzzForwarded: whatever stands in the field, only addresses that are written there are found.
 func FuzzForwarded(f *testing.F) {
 	n := networks(f)
-	for _, line := range []string{`for=192.0.2.43, for="[2001:db8::17]:4711";proto=https`, `for="\"";;,`, "1.2.3.4, 10.0.0.2"} {
+	for _, line := range []string{
+		`for=192.0.2.43, for="[2001:db8::17]:4711";proto=https`, `for="\"";;,`, "1.2.3.4, 10.0.0.2",
+	} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {

@@ -23,8 +23,8 @@ const (
 // signature begins a header of version 2.
 var signature = []byte("\r\n\r\n\x00\r\nQUIT\n")
 
-// readHeader reads a header (www.haproxy.org/download/3.2/doc/proxy-protocol.txt) and not a byte more. The client is not
-// valid if the proxy speaks for itself, as in a health check. Errors wrap errHeader, or are those of r.
+// readHeader reads a header (www.haproxy.org/download/3.2/doc/proxy-protocol.txt) and not a byte more. The client is
+// not valid if the proxy speaks for itself, as in a health check. Errors wrap errHeader, or are those of r.
 func readHeader(r io.Reader) (client netip.AddrPort, err error) {
 	var first [12]byte // no header is shorter
 	if _, err = io.ReadFull(r, first[:]); err != nil {

@@ -16,7 +16,7 @@ func ParseNetworks(texts []string) (all Networks, err error) {
 		if err != nil {
 			addr, wrong := netip.ParseAddr(text)
 			if wrong != nil {
-				return nil, fmt.Errorf("trusted proxy %q: it must be an address or a network, such as 192.0.2.0/24", text)
+				return nil, fmt.Errorf("trusted proxy %q: neither an address nor a network, such as 192.0.2.0/24", text)
 			}
 			prefix = netip.PrefixFrom(addr.WithZone(""), addr.BitLen())
 		}
