@@ -150,6 +150,7 @@ func TestPlans(t *testing.T) {
 		"set_default_rights('scans', $1, 7, 'by', true)",
 		unlistScan("true"), unlistScan("false"),
 		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), binScan("bin"), binScan("empty"),
+		"unshow_own_photos('scans', $1, 1, " + tenOf1 + ")",
 		"make_share('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), NULL, '', NULL, 7, " +
 			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
 		"make_share('scans', $1, 1, NULL, (SELECT max(id) FROM albums WHERE user_id = 1), '', NULL, NULL, " +
@@ -461,8 +462,14 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 1, 0); return err },
 			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 0, 20); return err },
 		},
-		"EmptyBins":  {func() error { _, err := s.EmptyBins(ctx, time.Hour); return err }},
-		"OwnPhoto":   {func() error { _, err := s.OwnPhoto(ctx, 1, 1); return absent(err) }},
+		"EmptyBins":     {func() error { _, err := s.EmptyBins(ctx, time.Hour); return err }},
+		"OwnPhoto":      {func() error { _, err := s.OwnPhoto(ctx, 1, 1); return absent(err) }},
+		"AlbumRefuses":  {func() error { _, err := s.AlbumRefuses(ctx, 1, "None"); return err }},
+		"OwnVisibility": {func() error { _, err := s.OwnVisibility(ctx, 1, 1); return absent(err) }},
+		"UnshowOwnPhotos": {func() error {
+			_, err := s.UnshowOwnPhotos(ctx, "unshow", 1, []int64{newestOf1})
+			return absent(err)
+		}},
 		"OwnPicture": {func() error { _, err := s.OwnPicture(ctx, 1, 1); return absent(err) }},
 		"OwnPhotos":  {listOwn(store.OwnSearch{}, false), listOwn(store.OwnSearch{Untagged: true}, true)},
 		"OwnMonths":  {func() error { _, err := s.OwnMonths(ctx, 1); return err }},
