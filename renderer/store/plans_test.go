@@ -123,7 +123,8 @@ func TestPlans(t *testing.T) {
 		"set_codes('scans', $1, 11, '" + passwordHash + "', ARRAY[$1::bytea])",
 		"(SELECT 'done' AS outcome FROM delete_rows(8, 200), (SELECT $1::bytea) AS key) AS deleted",
 		"(SELECT 'done' AS outcome FROM holdings(8, 1000), (SELECT $1::bytea) AS key) AS counted",
-		"edit_profile('scans', $1, 7, 'Display', NULL)",
+		"edit_profile('scans', $1, 7, 'Display', NULL, NULL, NULL)",
+		"edit_profile('scans', $1, 7, 'Display', NULL, 'by', true)",
 		"add_passkey('scans', sha256($1), 7, (SELECT password_at FROM accounts WHERE user_id = 7), sha256('new'), " +
 			"'credential', 'photos.example', 'key', 0, '{}', 20)",
 		"use_passkey('scans', sha256($1), 7, sha256('new'), 1, '{}')", "rename_passkey('scans', sha256($1), 7, 7, 'k')",
@@ -147,7 +148,6 @@ func TestPlans(t *testing.T) {
 		"change_own_rights('scans', $1, 1, ARRAY(SELECT id FROM photos WHERE user_id = 1 AND NOT private " +
 			"ORDER BY id DESC LIMIT 10), 'by', true)",
 		"begin_takeout('scans', $1, 7, '" + fresh + "', NULL, 2)",
-		"set_default_rights('scans', $1, 7, 'by', true)",
 		unlistScan("true"), unlistScan("false"),
 		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), binScan("bin"), binScan("empty"),
 		"unshow_own_photos('scans', $1, 1, " + tenOf1 + ")",
@@ -298,10 +298,6 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"Recover": {func() error { _, err := s.Recover(ctx, "recover", 1, code[:], passwordHash); return err }},
 		"EditProfile": {func() error {
 			_, err := s.EditProfile(ctx, "profile", 1, store.Profile{DisplayName: &display})
-			return err
-		}},
-		"SetDefaultRights": {func() error {
-			_, err := s.SetDefaultRights(ctx, "default-rights", 1, store.RightsEdit{Licence: &licence})
 			return err
 		}},
 		"ChangeOwnRights": {func() error {

@@ -96,8 +96,7 @@ func TestUploadIntoNoAlbum(t *testing.T) {
 	t.Parallel()
 	s, pool := uploaders(t)
 	ctx := t.Context()
-	exec(t, pool, fmt.Sprintf("INSERT INTO images (id, bytes, width, height, color) VALUES ('%s', 9, 40, 30, 255)",
-		imageID(1)), fmt.Sprintf(`INSERT INTO photos (user_id, image_id, width, height, color)
+	exec(t, pool, fmt.Sprintf(`INSERT INTO photos (user_id, image_id, width, height, color)
 			SELECT 1, '%s', 40, 30, 255 FROM generate_series(1, %d)`, imageID(1), store.MaxAlbumPhotos),
 		"INSERT INTO albums (user_id, title) VALUES (1, 'Full')", "INSERT INTO album_photos SELECT 1, id, 1, id FROM photos",
 		fmt.Sprintf("INSERT INTO albums (user_id, title) SELECT 1, 'A' || g FROM generate_series(2, %d) g", store.MaxAlbums),

@@ -131,3 +131,33 @@ BEGIN
     RETURN result;
 END $$;
 -- +goose StatementEnd
+
+-- +goose StatementBegin
+-- As in 013, together with what new photos of the user get, see set_default_rights.
+CREATE FUNCTION edit_profile(key text, request bytea, its_user bigint, new_display_name text, new_bio text,
+    new_licence text, new_downloadable boolean) RETURNS action_outcome LANGUAGE plpgsql AS $$
+DECLARE
+    result  action_outcome := claim_key(key, request);
+BEGIN
+    IF result.outcome IS NOT NULL THEN
+        RETURN result;
+    END IF;
+    IF new_licence IS NOT NULL OR new_downloadable IS NOT NULL THEN -- before the user, as delete_account does
+        UPDATE accounts a SET licence = coalesce(new_licence, a.licence),
+                downloadable = coalesce(new_downloadable, a.downloadable) WHERE a.user_id = its_user;
+        IF NOT FOUND THEN
+            result.outcome := 'not found';
+            RETURN result;
+        END IF;
+    END IF;
+    UPDATE users u SET display_name = coalesce(new_display_name, u.display_name), bio = coalesce(new_bio, u.bio)
+        WHERE u.id = its_user;
+    IF NOT FOUND THEN
+        result.outcome := 'not found';
+        RETURN result;
+    END IF;
+    result := user_version(its_user);
+    PERFORM remember_key(key, request, result);
+    RETURN result;
+END $$;
+-- +goose StatementEnd

@@ -1,6 +1,7 @@
 package migrations_test
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -27,9 +28,9 @@ func TestArchiveIndexKeepsNobodyWaiting(t *testing.T) {
 	if _, err := provider.UpTo(ctx, 28); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, pool, "INSERT INTO users (name, display_name) VALUES ('ansel', 'Ansel')",
+	exec(t, pool, "INSERT INTO users (name, display_name) VALUES ('ansel', 'Ansel'), ('vivian', 'V')",
 		"INSERT INTO images (id, bytes, width, height, color) VALUES ('"+imageID+"', 9, 40, 30, 255)",
-		photoSQL(1, false), photoSQL(1, false))
+		photoSQL(1, false), photoSQL(1, false), photoSQL(2, false))
 	const failing = "CREATE UNIQUE INDEX CONCURRENTLY photos_archive ON photos (user_id)"
 	if _, err := pool.Exec(ctx, failing); err == nil || one[bool](t, pool, `SELECT indisvalid FROM pg_index
 			WHERE indexrelid = 'photos_archive'::regclass`) {
@@ -39,6 +40,7 @@ func TestArchiveIndexKeepsNobodyWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = writer.Rollback(context.WithoutCancel(ctx)) }() // it is committed unless the test fails
 	exec(t, writer, "UPDATE photos SET title = 'x' WHERE id = 1")
 	migrated := make(chan error, 1)
 	go func() { migrated <- migrations.Up(ctx, pool) }()
@@ -50,7 +52,7 @@ func TestArchiveIndexKeepsNobodyWaiting(t *testing.T) {
 		default:
 		}
 	}
-	exec(t, pool, "SET lock_timeout = '30s'; UPDATE photos SET title = 'y' WHERE id = 2; RESET lock_timeout")
+	exec(t, pool, "SET lock_timeout = '30s'; UPDATE photos SET title = 'y' WHERE id = 3; RESET lock_timeout")
 	if err := writer.Commit(ctx); err != nil {
 		t.Fatal(err)
 	}
