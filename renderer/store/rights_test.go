@@ -20,7 +20,7 @@ func TestEditProfileWithRights(t *testing.T) {
 	}
 	const stored = `SELECT u.display_name || coalesce(' ' || a.licence || ' ' || a.downloadable, '')
 		FROM users u LEFT JOIN accounts a ON a.user_id = u.id WHERE u.id = 1`
-	if got := one[string](t, pool, stored); got != "Ansel" {
+	if got := one[string](t, pool, stored); got != "Ansel Adams" {
 		t.Errorf("what was refused has changed the profile: %s", got)
 	}
 	exec(t, pool, "INSERT INTO accounts (user_id, password) VALUES (1, '"+passwordHash+"')", "DELETE FROM outbox")
