@@ -111,7 +111,7 @@ func (f *formReader) next() (more bool, err error) {
 		f.key = string(value)
 		return true, f.checked(f.key)
 	case "private":
-		f.file.Private = isTrue(string(value))
+		f.file.Private = f.file.Private || isTrue(string(value))
 	case "visibility":
 		if !see(&f.file, string(value)) {
 			return false, errForm
