@@ -30,6 +30,15 @@ func ownFields() []string {
 	return []string{"title", "description", "tags", "taken", "visibility", "licence", "download"}
 }
 
+// wasFields are the names of the hidden fields that say what some fields have shown.
+func wasFields(fields []string) []string {
+	was := make([]string, len(fields))
+	for i, name := range fields {
+		was[i] = wasPrefix + name
+	}
+	return was
+}
+
 // changed is a form without those of some fields that are as they were shown. Line breaks are as a browser makes them.
 func (f form) changed(fields []string) form {
 	same := strings.NewReplacer("\r\n", "\n")

@@ -98,7 +98,8 @@ func parseCreate(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 	return func(ctx context.Context, d *actionRun) (*outcome, error) {
 		out, err := fromRows(ctx, d, func(ctx context.Context) (*store.Outcome, error) {
 			return d.store.CreateUpload(ctx, u, store.UploadFile{Name: fileName(file.Name), Bytes: file.Bytes,
-				Private: file.Private, Unlisted: file.Private && file.Unlisted, Album: *album}, wire.MaxUpload, d.quota())
+				Private: file.Private, Unlisted: file.Private && file.Unlisted, Album: *album},
+				wire.MaxUpload, d.quota())
 		})
 		switch {
 		case errors.Is(err, store.ErrTooManyBytes):

@@ -123,7 +123,9 @@ func TestFileOf(t *testing.T) {
 			t.Errorf("%s: %+v, %v", field, file, err)
 		}
 	}
-	for _, field := range []string{"visibility", "visibility eA==", "album /w==", "album VHJpcHM=,album VHJpcHM=", "album x"} {
+	for _, field := range []string{
+		"visibility", "visibility eA==", "album /w==", "album VHJpcHM=,album VHJpcHM=", "album x",
+	} {
 		if file, err := fileOf(field); err == nil {
 			t.Errorf("%s: %+v", field, file)
 		}

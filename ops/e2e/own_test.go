@@ -121,8 +121,8 @@ func ownPhotos(t *testing.T, s *peopleSite) {
 		t.Helper()
 		notice := map[string]string{"tag": "tagged", "untag": "untagged"}[do]
 		p.form(edge, "/me/photos", url.Values{"photos": several, "do": {do}, "tag": {tag}}).
-			expect(http.StatusSeeOther, "/me/photos?"+url.Values{"notice": {notice}, "undo": {strings.Join(several, ",")},
-				"undo-tag": {tag}}.Encode())
+			expect(http.StatusSeeOther, "/me/photos?"+url.Values{"notice": {notice}, "undo-tag": {tag},
+				"undo": {strings.Join(several, ",")}}.Encode())
 	}
 	tagged(0, "tag", "Barn")
 	back := p.get(1, "/me/photos?"+url.Values{"notice": {"tagged"}, "undo": {strings.Join(several, ",")},

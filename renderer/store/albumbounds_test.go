@@ -131,8 +131,8 @@ func uploadAgain(ctx context.Context, s *store.Store, key, image, album string) 
 	return err
 }
 
-// TestAlbumsInAPrivateOne: an album that everybody may see is in the lists of those in no other one while the album that
-// it is in is private.
+// TestAlbumsInAPrivateOne: an album that everybody may see is in the lists of those in no other one while the album
+// that it is in is private.
 func TestAlbumsInAPrivateOne(t *testing.T) {
 	t.Parallel()
 	s, pool := ownAlbum(t)

@@ -90,17 +90,18 @@ func TestUploadIntoAlbum(t *testing.T) {
 	}
 }
 
-// TestUploadIntoNoAlbum: a file that cannot go into the album that it was uploaded into becomes no photo, and its upload
-// says why; one whose photo is in the album already is no problem.
+// TestUploadIntoNoAlbum: a file that cannot go into the album that it was uploaded into becomes no photo, and its
+// upload says why; one whose photo is in the album already is no problem.
 func TestUploadIntoNoAlbum(t *testing.T) {
 	t.Parallel()
 	s, pool := uploaders(t)
 	ctx := t.Context()
 	exec(t, pool, fmt.Sprintf(`INSERT INTO photos (user_id, image_id, width, height, color)
 			SELECT 1, '%s', 40, 30, 255 FROM generate_series(1, %d)`, imageID(1), store.MaxAlbumPhotos),
-		"INSERT INTO albums (user_id, title) VALUES (1, 'Full')", "INSERT INTO album_photos SELECT 1, id, 1, id FROM photos",
-		fmt.Sprintf("INSERT INTO albums (user_id, title) SELECT 1, 'A' || g FROM generate_series(2, %d) g", store.MaxAlbums),
-		"ANALYZE")
+		"INSERT INTO albums (user_id, title) VALUES (1, 'Full')",
+		"INSERT INTO album_photos SELECT 1, id, 1, id FROM photos",
+		fmt.Sprintf("INSERT INTO albums (user_id, title) SELECT 1, 'A' || g FROM generate_series(2, %d) g",
+			store.MaxAlbums), "ANALYZE")
 	long := strings.Repeat("x", 201)
 	for nr, c := range []struct{ album, want string }{
 		{"full", "takes no more"}, {"A2", ""}, {"Another", "1,000 albums"}, {long, "200 characters"},
@@ -139,8 +140,8 @@ func TestUploadIntoNoAlbum(t *testing.T) {
 	}
 }
 
-// TestUploadUnlisted: a file that is uploaded unlisted becomes a private photo with a link, once: made private since, it
-// stays so. A photo that its owner had before stays as it was.
+// TestUploadUnlisted: a file that is uploaded unlisted becomes a private photo with a link, once: made private since,
+// it stays so. A photo that its owner had before stays as it was.
 func TestUploadUnlisted(t *testing.T) {
 	t.Parallel()
 	s, _ := uploaders(t)

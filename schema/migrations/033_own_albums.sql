@@ -2,7 +2,7 @@
 
 -- The albums that lists for everybody have: those in no other one, and those in one that is private.
 CREATE VIEW outermost_albums AS SELECT a.* FROM shown_albums a
-    WHERE a.parent IS NULL OR EXISTS (SELECT FROM albums p WHERE p.id = a.parent AND p.private);
+    WHERE a.parent IS NULL OR (SELECT p.private FROM albums p WHERE p.id = a.parent);
 
 -- The functions below follow the rules of 006.
 

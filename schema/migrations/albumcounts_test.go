@@ -44,7 +44,7 @@ func TestAlbumCountsFollow(t *testing.T) {
 	checkCounts(t, pool)
 }
 
-// TestHidingCountsNoAlbum: that a photo is hidden, put into an album, or deleted costs the same in an album of any size.
+// TestHidingCountsNoAlbum: that a photo is hidden, put into an album, or deleted costs the same in albums of any size.
 func TestHidingCountsNoAlbum(t *testing.T) {
 	t.Parallel()
 	pool := site(t)

@@ -13,8 +13,8 @@ import (
 	"flickrkillr/schema/migrations"
 )
 
-// TestArchiveIndexKeepsNobodyWaiting: while the index of 029 is made, which waits for a writer that began before, others
-// write; and one that a killed run left invalid is made anew.
+// TestArchiveIndexKeepsNobodyWaiting: while the index of 029 is made, which waits for a writer that began before,
+// others write; and one that a killed run left invalid is made anew.
 func TestArchiveIndexKeepsNobodyWaiting(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
