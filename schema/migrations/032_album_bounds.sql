@@ -54,7 +54,8 @@ BEGIN
             ), sides AS (
                 SELECT old_owner AS user_id, -was_public::integer AS delta,
                     was_public AND (replaced OR NOT is_public OR old_owner <> new_owner) AS takes_away,
-                    CASE WHEN was_public AND NOT is_public THEN id END AS vanished, NULL::bigint AS appeared FROM changed
+                    CASE WHEN was_public AND NOT is_public THEN id END AS vanished, NULL::bigint AS appeared
+                FROM changed
                 UNION ALL
                 SELECT new_owner, is_public::integer, false, NULL, CASE WHEN is_public AND NOT was_public THEN id END
                 FROM changed
@@ -297,7 +298,7 @@ CREATE FUNCTION album_problem(outcome text) RETURNS text LANGUAGE sql IMMUTABLE 
     SELECT CASE outcome
         WHEN 'too long' THEN
             'No album of yours is called so, and a new one cannot be: shorten the name to 200 characters.'
-        WHEN 'too many' THEN 'You have 1,000 albums, and none that is called so. Delete one first, or choose one of them.'
+        WHEN 'too many' THEN 'You have 1,000 albums, and none is called so. Delete one first, or choose one of them.'
         WHEN 'full' THEN 'The album has 10,000 photos, and takes no more. Choose another one.' END
 $$;
 -- +goose StatementEnd

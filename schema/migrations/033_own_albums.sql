@@ -71,8 +71,8 @@ END $$;
 
 -- +goose StatementBegin
 -- As in 018, and the scopes name the photos that got the tag, or lost it, so that this can be taken back.
-CREATE OR REPLACE FUNCTION change_own_photos(key text, request bytea, its_user bigint, ids bigint[], what text, its_tag text,
-    most integer) RETURNS action_outcome LANGUAGE plpgsql SET enable_seqscan = off AS $$
+CREATE OR REPLACE FUNCTION change_own_photos(key text, request bytea, its_user bigint, ids bigint[], what text,
+    its_tag text, most integer) RETURNS action_outcome LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     result  action_outcome := claim_key(key, request);
     mine    bigint[];

@@ -9,7 +9,8 @@ const (
 	ActionOwnEdit = "own.photo"
 	// photos: at most page.MaxPhotos ids with commas between them; do: tag or untag with a tag, public, unshow, which
 	// takes public back, unlisted, private, bin, licence with a licence, open or close, which lets everybody or nobody
-	// else download the originals; album or unalbum with an album, see ActionOwnAlbums; list: the query of the list that they are in, for its page
+	// else download the originals; album or unalbum with an album, see ActionOwnAlbums; list: the query of the list
+	// that they are in, for its page. The changes name the photos that a tag was put on or taken off
 	ActionOwnPhotos = "own.photos"
 	// photos, as above; do: restore, or remove, which deletes them for good; empty, which removes the page.MaxPhotos
 	// that are there longest, needs no photos
