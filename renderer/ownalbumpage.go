@@ -84,6 +84,9 @@ func (p *Pages) showOwnAlbum(view *templates.PrivatePage, row *store.OwnAlbumPag
 	if f.Values["do"] != "save" || len(f.Problems) == 0 {
 		f.Values["title"], f.Values["description"] = row.Title, row.Description
 		f.Values["parent"] = row.Parent
+		for _, name := range albumFields() {
+			f.Values[wasPrefix+name] = f.Values[name]
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ func (i *importer) photo(ctx context.Context, p *photoimport.Photo) {
 	}
 	if err == nil {
 		result = i.sendFile(ctx, p.Name, &fileUpload{uploader: i.uploader, file: file, name: uploadName(p),
-			size: p.Size, private: p.Visibility != "public", key: importKey(p)})
+			size: p.Size, visibility: hiddenUnlessPublic(p.Visibility), key: importKey(p)})
 		err = errors.Join(result.err, file.Close())
 	}
 	var id int64
@@ -120,6 +120,14 @@ func (i *importer) photo(ctx context.Context, p *photoimport.Photo) {
 			i.notes = append(i.notes, p.Name+": "+note)
 		}
 	}
+}
+
+// hiddenUnlessPublic is what a photo is uploaded as before its visibility is written: nobody sees more for a moment.
+func hiddenUnlessPublic(visibility string) string {
+	if visibility == "public" {
+		return visibility
+	}
+	return "private"
 }
 
 var errTooLarge = fmt.Errorf("the file is larger than %d MiB", wire.MaxUpload>>20)
