@@ -172,12 +172,12 @@ func (u *uploader) report(s *session) error {
 		switch {
 		case r.err != nil:
 			failed++
-			fmt.Fprintf(s.stderr, "%s: %v\n", r.path, r.err)
+			fmt.Fprintln(s.stderr, plainText(r.path+": "+r.err.Error()))
 		case r.duplicate:
 			had++
 		default:
 			uploaded++
-			fmt.Fprintf(s.stdout, "%s %s\n", r.photo, r.path)
+			fmt.Fprintln(s.stdout, plainText(r.photo+" "+r.path))
 		}
 	}
 	fmt.Fprintf(s.stdout, "%d uploaded, %d there before, %d failed\n", uploaded, had, failed)
