@@ -40,7 +40,7 @@ func makeAlbum(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	}
 	private, unlisted, problem := a.form.visibility()
 	if all.note(problem); unlisted != nil && *unlisted {
-		all["visibility"] = "cannot be unlisted yet: make it private, then say so"
+		all[formField] = "A new album cannot be unlisted: make it private, and unlisted then"
 	}
 	if err := all.asError(); err != nil {
 		return nil, err
