@@ -45,7 +45,7 @@ const (
 )
 
 // pictureNames are how the names of files end that are uploaded from a folder.
-var pictureNames = []string{".jpg", ".jpeg", ".png", ".gif", ".webp"}
+var pictureNames = []string{".jpg", ".jpeg", ".png", ".gif", ".webp", ".heic"}
 
 // Run uploads the pictures of a folder, several at once.
 func (c *uploadCommand) Run(s *session) error {
