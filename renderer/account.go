@@ -207,7 +207,7 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivateBin:
 		return []string{"photos", "do", "seen"}
 	case page.PrivateAlbums:
-		return []string{"do", "title", "description", "parent", "album", "photos", "before"}
+		return []string{"do", "title", "description", "parent", "visibility", "album", "photos", "before"}
 	case page.PrivateAlbum:
 		return append(wasFields(albumFields()), "id", "do", "title", "description", "parent", "visibility", "photos",
 			"at", "after", "before")

@@ -38,10 +38,17 @@ func makeAlbum(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	if title == nil && all["title"] == "" {
 		all["title"] = "is missing: say what the album is called"
 	}
+	private, unlisted, problem := a.form.visibility()
+	if all.note(problem); unlisted != nil && *unlisted {
+		all[formField] = "A new album cannot be unlisted: make it private, and unlisted then"
+	}
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		if private != nil && *private {
+			return d.store.MakePrivateAlbum(ctx, a.key, a.user, *title, given(description), given(parent))
+		}
 		return d.store.MakeOwnAlbum(ctx, a.key, a.user, *title, given(description), given(parent))
 	})
 	return changedAlbum(changes, err)

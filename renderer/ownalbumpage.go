@@ -37,6 +37,7 @@ func (d *actionRun) addAlbumsTo(ctx context.Context, p *templates.PrivatePage, v
 	default:
 		return nil
 	}
+	p.HEIC = d.cfg.HEIC
 	p.AlbumNames, err = fromRows(ctx, d, func(ctx context.Context) ([]string, error) {
 		outer := p.Kind == page.PrivateAlbums || p.Kind == page.PrivateAlbum
 		return d.store.OwnAlbumNames(ctx, v.user, outer)

@@ -49,7 +49,7 @@ func (f *finishing) run(ctx context.Context) (*outcome, error) {
 	if err != nil {
 		return nil, uploadError(err)
 	}
-	im, err := pictures.Inspect(ctx, data, pictures.Limits{Bytes: wire.MaxUpload})
+	im, err := pictures.Inspect(ctx, data, pictures.Limits{Bytes: wire.MaxUpload, HEIC: f.cfg.HEIC})
 	if refused, ok := errors.AsType[*pictures.RefusedError](err); ok {
 		f.log.Info("upload refused", "upload", f.upload.ID, "reason", refused.Reason, "err", refused.Err)
 		out, err := f.endUpload(ctx, f.upload, refused.Problem+" "+refused.Remedy)

@@ -38,6 +38,7 @@ type PrivatePage struct {
 
 	Albums        []OwnAlbumCard // a page of their own albums
 	Album         OwnAlbum       // the one that the forms are about, whose photos are in Photos
+	HEIC          bool           // HEIC pictures are taken
 	AlbumNames    []string       // what they call their albums: those that photos go into, or other albums
 	Takeouts      []TakeoutCard  // their zip files, the newest first
 	TakeoutAlbums []TakeoutAlbum // of which zip files can be made

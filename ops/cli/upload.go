@@ -46,7 +46,7 @@ const (
 )
 
 // pictureNames are how the names of files end that are uploaded from a folder.
-var pictureNames = []string{".jpg", ".jpeg", ".png", ".gif", ".webp"}
+var pictureNames = []string{".jpg", ".jpeg", ".png", ".gif", ".webp", ".heic"}
 
 // seen is who may see the photos.
 func (c *uploadCommand) seen() string {
@@ -181,12 +181,12 @@ func (u *uploader) report(s *session) error {
 		switch {
 		case r.err != nil:
 			failed++
-			fmt.Fprintf(s.stderr, "%s: %v\n", r.path, r.err)
+			fmt.Fprintln(s.stderr, plainText(r.path+": "+r.err.Error()))
 		case r.duplicate:
 			had++
 		default:
 			uploaded++
-			fmt.Fprintf(s.stdout, "%s %s\n", r.photo, r.path)
+			fmt.Fprintln(s.stdout, plainText(r.photo+" "+r.path))
 		}
 	}
 	fmt.Fprintf(s.stdout, "%d uploaded, %d there before, %d failed\n", uploaded, had, failed)

@@ -43,6 +43,15 @@ func (s *Store) MakeOwnAlbum(ctx context.Context, key string, user int64, title,
 		user, title, description, parent, MaxAlbums)
 }
 
+// MakePrivateAlbum is MakeOwnAlbum of an album that nobody else ever sees until its owner shows it.
+func (s *Store) MakePrivateAlbum(ctx context.Context, key string, user int64, title, description, parent string) (
+	[]Change, error,
+) {
+	return s.idempotent(ctx, key, "own.albums.make-private", []any{user, title, description, parent},
+		"SELECT outcome, scopes, versions, gone FROM make_private_album($1, $2, $3, $4, $5, $6, $7)",
+		user, title, description, parent, MaxAlbums)
+}
+
 // EditOwnAlbum changes a user's own album, and returns the scope of the user. Errors: [ErrNotFound] for an album that
 // is none of theirs, and those of [Store.MakeOwnAlbum] but for ErrTooMany.
 func (s *Store) EditOwnAlbum(ctx context.Context, key string, user, album int64, edit AlbumEdit) ([]Change, error) {

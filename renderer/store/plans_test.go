@@ -315,18 +315,23 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		}},
 		"TakeoutAlbums":   {func() error { _, err := s.TakeoutAlbums(ctx, 1); return err }},
 		"TakeTakeout":     {func() error { _, err := s.TakeTakeout(ctx, time.Minute); return err }},
-		"PostponeTakeout": {func() error { return s.PostponeTakeout(ctx, strings.Repeat("q", 26), time.Minute) }},
+		"PostponeTakeout": {func() error { return s.PostponeTakeout(ctx, strings.Repeat("q", 26), time.Minute, 1) }},
+		"GiveTakeoutUp":   {func() error { return s.GiveTakeoutUp(ctx, strings.Repeat("y", 26)) }},
 		"ForgetTakeouts":  {func() error { _, err := s.ForgetTakeouts(ctx, time.Hour); return err }},
 		"NoteChecksums": {func() error {
 			return s.NoteChecksums(ctx, imageID(9), store.Checksums{SHA256: code[:], Extension: ".jpg"})
 		}},
 		"Unchecked": {func() error { _, _, err := s.Unchecked(ctx, 1, 0); return err }},
 		"WriteTakeout": {func() error {
+			written := strings.Repeat("p", 26)
+			if _, err := s.BeginTakeout(ctx, "takeout-written", 1, written, 0, 5); err != nil {
+				return err
+			}
 			for _, album := range []int64{0, 1} {
-				err := s.WriteTakeout(ctx, &store.Takeout{ID: strings.Repeat("q", 26), User: 1, Album: album},
+				err := s.WriteTakeout(ctx, &store.Takeout{ID: written, User: 1, Album: album},
 					func(w *store.TakeoutWriter) error {
 						_, owner := w.Owner()
-						_, photos := w.Photos(0)
+						_, photos := w.Photos(album, 0)
 						_, albums := w.Album(0)
 						return errors.Join(owner, photos, albums, w.Write(store.TakeoutPlan, 0, []byte("x")))
 					})
@@ -481,6 +486,10 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"OwnAlbum":      {func() error { _, err := s.OwnAlbum(ctx, 1, 1, 7, 0); return err }},
 		"ShowOwnAlbum": {func() error {
 			_, err := s.ShowOwnAlbum(ctx, "show-album", 1, 1, true, true, secret("z"))
+			return err
+		}},
+		"MakePrivateAlbum": {func() error {
+			_, err := s.MakePrivateAlbum(ctx, "ma-private", 1, "Made privately", "", "")
 			return err
 		}},
 		"MakeOwnAlbum": {func() error { _, err := s.MakeOwnAlbum(ctx, "ma", 1, "Made", "", ""); return err }},
