@@ -196,7 +196,7 @@ func TestStagingFindsDamage(t *testing.T) {
 		if n, err := dir.Stored(t.Context(), u); err != nil || n != 0 {
 			t.Errorf("%s: %d bytes count as stored (%v)", name, n, err)
 		}
-		for offset := int64(0); offset < int64(len(data)); offset += pictures.MaxPiece { // what is cut takes all behind it
+		for _, offset := range []int64{0, pictures.MaxPiece} { // what is cut takes along all behind it
 			if err := stage(t.Context(), dir, u, data, offset); err != nil {
 				t.Fatal(err)
 			}
