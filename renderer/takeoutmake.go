@@ -137,11 +137,10 @@ func checksums(ctx context.Context, from pictures.Store, image string) (c store.
 	return c, nil
 }
 
-// checksumsOf is checksums of an original in memory, of which it is known how the names of such files end.
-func checksumsOf(data []byte, extension string) store.Checksums {
-	sum := sha256.Sum256(data)
-	return store.Checksums{CRC32: crc32.ChecksumIEEE(data), SHA256: sum[:], Bytes: int64(len(data)),
-		Extension: extension}
+// checksumsOf is checksums of an original in memory, of which it is known what it is.
+func checksumsOf(data []byte, im *pictures.Image) store.Checksums {
+	return store.Checksums{CRC32: crc32.ChecksumIEEE(data), SHA256: im.SHA256[:], Bytes: int64(len(data)),
+		Extension: pictures.Extension(im.Format)}
 }
 
 // errUnchecked: the checksums of an original are not known.

@@ -242,6 +242,8 @@ func uploadError(err error) error {
 		return fmt.Errorf("%w: %w", wire.ErrNotFound, err)
 	case errors.Is(err, pictures.ErrMissingPiece):
 		return fmt.Errorf("%w: %w", wire.ErrConflict, err)
+	case errors.Is(err, pictures.ErrBusy):
+		return fmt.Errorf("%w: %w", wire.ErrBusy, err)
 	case errors.Is(err, pictures.ErrBadPiece):
 		return wrong(wire.HeaderOffset, "has no chunk of this length: send %d bytes from a multiple of that, fewer "+
 			"at the end of the file only", wire.MaxChunk)

@@ -3,6 +3,7 @@ package pictures
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"image"
 	"io"
@@ -45,6 +46,7 @@ type Image struct {
 	Color  uint32 // What fills its place until it arrives, see [Blur].
 	Title  string // As the file has it (IPTC "Object Name"), of printable characters; "" if it has none.
 	Camera Camera
+	SHA256 [sha256.Size]byte // of the original; zero unless it comes from [Inspect]
 }
 
 // Ingest stores an original. It reads a file, refuses what is no picture or too large, determines its id, size,
