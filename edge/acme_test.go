@@ -83,7 +83,7 @@ func (a *authority) begin(t *testing.T, httpPort, tlsPort int) {
 	}
 	said, store := log.New(io.Discard, "", 0), db.NewMemoryStore()
 	issuer := ca.New(said, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {}})
-	checker := va.New(said, httpPort, tlsPort, false, resolver(t), store)
+	checker := va.New(said, httpPort, tlsPort, false, nameServer(t), store)
 	front := wfe.New(said, store, checker, issuer, []string{"pebble.example"}, false, false, 1, 1)
 	a.mu.Lock()
 	a.handler = front.Handler()
@@ -91,8 +91,8 @@ func (a *authority) begin(t *testing.T, httpPort, tlsPort int) {
 	close(a.open)
 }
 
-// resolver is a DNS server that knows every name, at 127.0.0.1.
-func resolver(t *testing.T) (addr string) {
+// nameServer is a DNS server that knows every name, at 127.0.0.1.
+func nameServer(t *testing.T) (addr string) {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -109,15 +109,15 @@ func resolver(t *testing.T) (addr string) {
 			wg.Go(func() {
 				defer conn.Close()
 				_ = conn.SetDeadline(time.Now().Add(time.Minute))
-				resolve(conn)
+				answerName(conn)
 			})
 		}
 	})
 	return lis.Addr().String()
 }
 
-// resolve answers one question. By TCP each message stands behind its length.
-func resolve(conn net.Conn) {
+// answerName answers one question. By TCP each message stands behind its length.
+func answerName(conn net.Conn) {
 	head := make([]byte, 2)
 	if _, err := io.ReadFull(conn, head); err != nil {
 		return
