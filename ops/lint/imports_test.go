@@ -105,7 +105,7 @@ var ours = map[string][]string{
 	"renderer/password":  {"schema/monotonic"},
 	"renderer/passkey":   {},
 	"renderer/mail":      {"schema/sleep"},
-	"renderer/pictures":  {"schema/page"},
+	"renderer/pictures":  {"schema/page", "renderer/pictures/heif"},
 	"templates":          {"schema/page"},
 	"schema/page":        {},
 	"schema/wire":        {"schema/page", "schema/zipfile"},
