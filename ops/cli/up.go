@@ -53,7 +53,7 @@ func (c *upCommand) Run(s *session) (err error) {
 		return err
 	}
 	if !c.Processes {
-		end, err := s.hashOutside()
+		end, err := s.workOutside(c.PictureWorkers)
 		if err != nil {
 			return err
 		}
