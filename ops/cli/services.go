@@ -57,6 +57,7 @@ func (v *services) find(data, flags string, role wire.Role) error {
 // env is where the services are, for a process that runs one role.
 func (v *services) env(role wire.Role) stack.Env {
 	return stack.Env{
-		NATS: v.NATS, NATSCA: v.NATSCA, Seeds: stack.Seeds{role: v.NATSSeed}, Postgres: v.Postgres, Memcached: v.Memcached,
+		NATS: v.NATS, NATSCA: v.NATSCA, Seeds: stack.Seeds{role: v.NATSSeed},
+		Postgres: v.Postgres, Memcached: v.Memcached,
 	}
 }
