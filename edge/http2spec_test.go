@@ -63,11 +63,11 @@ func TestHTTP2Conforms(t *testing.T) {
 				for _, group := range [...]*spec.TestGroup{generic.Spec(), http2.Spec(), hpack.Spec()} {
 					largePages(group)
 					group.Test(&config.Config{Host: host, Port: number, Path: page, Timeout: 20 * time.Second,
-						MaxHeaderLen: 4000, TLS: e.cfg.TLSCert != "", Insecure: true})
+						MaxHeaderLen: 4000, TLS: e.cfg.Encrypts(), Insecure: true})
 					passed, failed = passed+group.PassedCount, append(failed, h2specFailures(group)...)
 				}
 				allowed := 0
-				if e.cfg.TLSCert == "" {
+				if !e.cfg.Encrypts() {
 					allowed = 1
 				}
 				if len(failed) != allowed || passed+len(failed) != h2specTests {
