@@ -312,6 +312,7 @@ func (s *Server) Run(ctx context.Context) error {
 	select {
 	case err = <-served:
 		err = fmt.Errorf("edge: serving: %w", err)
+		s.fast.Stop()
 		_ = s.http.Close()
 		s.fast.Cut()
 	case <-ctx.Done():
