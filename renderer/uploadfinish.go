@@ -49,7 +49,7 @@ func (f *finishing) run(ctx context.Context) (*outcome, error) {
 		return nil, uploadError(err)
 	}
 	defer f.close(file)
-	im, err := pictures.Inspect(ctx, file.Data(), pictures.Limits{Bytes: wire.MaxUpload})
+	im, err := pictures.Inspect(ctx, file.Data(), pictures.Limits{Bytes: wire.MaxUpload, HEIC: f.cfg.HEIC})
 	if refused, ok := errors.AsType[*pictures.RefusedError](err); ok {
 		f.log.Info("upload refused", "upload", f.upload.ID, "reason", refused.Reason, "err", refused.Err)
 		out, err := f.endUpload(ctx, f.upload, refused.Problem+" "+refused.Remedy)
@@ -77,6 +77,7 @@ func (f *finishing) run(ctx context.Context) (*outcome, error) {
 	f.tellUpload(f.upload, wire.UploadEvent{Stage: wire.UploadStored})
 	f.keepSums = func() { f.noteChecksums(checksumsOf(file.Data(), &im), im.ID) }
 	photo := uploadedPhoto(&im, out.Name)
+	photo.Link = f.newLink()
 	// Whatever has become of the upload, Postgres must hear that the original is stored, or nobody removes it.
 	ctx = context.WithoutCancel(ctx)
 	out, err = fromRows(ctx, f.actionRun, func(ctx context.Context) (*store.Outcome, error) {

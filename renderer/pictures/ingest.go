@@ -18,6 +18,7 @@ import (
 type Limits struct {
 	Bytes  int64 // Of the file. Default 50 MiB.
 	Pixels int   // Width times height. Default 40,000,000.
+	HEIC   bool  // HEIC files, too.
 }
 
 const (
@@ -38,7 +39,7 @@ func (l Limits) withDefaults() Limits {
 // Image is what is known about an original.
 type Image struct {
 	ID     string
-	Format string // "jpeg", "png", "gif" or "webp".
+	Format string // "jpeg", "png", "gif", "webp" or "heic".
 	Width  int    // Pixels, as seen: with the camera's orientation applied.
 	Height int
 	Bytes  int64  // Of the original.

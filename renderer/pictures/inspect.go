@@ -32,6 +32,9 @@ func inspect(ctx context.Context, data []byte, limits Limits) (format, Image, er
 	if err != nil {
 		return f, Image{}, err
 	}
+	if f.name == heic.name && !limits.HEIC {
+		return f, Image{}, refuseHEIC()
+	}
 	header, err := f.measure(data, limits.Pixels)
 	if err != nil {
 		return f, Image{}, err

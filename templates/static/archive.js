@@ -13,7 +13,7 @@
 	const lastMonth = () => [...grids.at(-1).querySelectorAll('time')].at(-1)?.dateTime ?? place.get(grids.at(-1)).month;
 	const addressOf = (place, at) => {
 		const query = new URLSearchParams(location.search);
-		for (const name of ['taken', 'before', 'after', 'notice', 'undo']) query.delete(name);
+		for (const name of ['taken', 'before', 'after', 'notice', 'undo', 'undo-tag']) query.delete(name);
 		if (place) query.set(place, at);
 		return `${location.pathname}${query.size ? `?${query}` : ''}`;
 	};
