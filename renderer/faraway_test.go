@@ -14,8 +14,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// TestPostgresFarAway: a renderer gets ready although a connection and what it asks first take longer, all together, than
-// one answer may.
+// TestPostgresFarAway: a renderer gets ready although a connection and what it asks first take longer, all together,
+// than one answer may.
 func TestPostgresFarAway(t *testing.T) {
 	t.Parallel()
 	u, err := url.Parse(testenv.DatabaseURL(t))
@@ -35,7 +35,8 @@ func TestPostgresFarAway(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = dir.Close() })
 	s, err := renderer.New(renderer.Config{
-		NATS: testenv.ConnectAs(t, testenv.NATS(t), wire.RoleRenderer), Pool: testenv.Pool(t, u.String()), Pictures: dir,
+		NATS: testenv.ConnectAs(t, testenv.NATS(t), wire.RoleRenderer), Pool: testenv.Pool(t, u.String()),
+		Pictures: dir,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		// A statement takes two round trips the first time, and three are asked before it serves.
 		ReadTimeout: 5 * roundTrip,
