@@ -37,7 +37,7 @@ func TestPostgresFarAway(t *testing.T) {
 	s, err := renderer.New(renderer.Config{
 		NATS: testenv.ConnectAs(t, testenv.NATS(t), wire.RoleRenderer), Pool: testenv.Pool(t, u.String()),
 		Pictures: dir,
-		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Logger:   slog.New(slog.NewTextHandler(t.Output(), nil)),
 		// A statement takes two round trips the first time, and three are asked before it serves.
 		ReadTimeout: 5 * roundTrip,
 	})
