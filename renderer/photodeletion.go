@@ -41,7 +41,7 @@ func removePhotos(
 func (d *actionRun) photoReceipt(ctx context.Context, v visit, asked wire.PrivateRequest) (*outcome, error) {
 	id, err := strconv.ParseInt(asked.Values.Get("id"), 10, 64)
 	if err != nil {
-		return nil, store.ErrNotFound
+		return nil, toWireError(store.ErrNotFound)
 	}
 	done, err := fromRows(ctx, d, func(ctx context.Context) (*store.Deletion, error) {
 		return d.store.PhotoDeletion(ctx, v.user, id)
