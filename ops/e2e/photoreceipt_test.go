@@ -97,7 +97,9 @@ func photoReceipts(t *testing.T, s *peopleSite, p *person) {
 	}
 	for i := range s.urls { // each edge keeps a copy
 		for _, address := range addresses {
-			visitor.get(i, address).expect(http.StatusOK, "")
+			if got := visitor.get(i, address); got.status != http.StatusOK {
+				t.Errorf("edge %d: %s has status %d", i, address, got.status)
+			}
 		}
 	}
 	size := 0
