@@ -65,7 +65,8 @@ func TestAfterOwn(t *testing.T) {
 // TestValuesOf: of an address a page hears what it is about, and nothing that is too long.
 func TestValuesOf(t *testing.T) {
 	t.Parallel()
-	query := url.Values{"id": {"7"}, "q": {"lake"}, "before": {strings.Repeat("9", 2001)}, "undo": {"7,9"}, "part": {"list"},
+	query := url.Values{"id": {"7"}, "q": {"lake"}, "before": {strings.Repeat("9", 2001)}, "undo": {"7,9"},
+		"part": {"list"},
 		"x": {"y"}}
 	for _, c := range []struct {
 		ref  page.PrivateRef

@@ -146,8 +146,9 @@ const (
 	edgesOthers = 30 * time.Millisecond
 )
 
-// askEdges asks every edge since when it has shown nothing of what is gone, for one deletion of which that is not known. more reports whether there was one. Missing are the edges that have a popularity list, which stays for a
-// day, and do not answer, and those that may still show something.
+// askEdges asks every edge since when it has shown nothing of what is gone, for one deletion of which that is not
+// known. more reports whether there was one. Missing are the edges that have a popularity list, which stays for a day,
+// and do not answer, and those that may still show something.
 func (s *Service) askEdges(ctx context.Context) (more bool, err error) {
 	gone, err := s.store.NextUnknown(ctx)
 	if err != nil || gone == nil {

@@ -74,9 +74,9 @@ func TestPhotosForGood(t *testing.T) {
 			t.Fatal(n, err)
 		}
 		files, size = files+n, size+b
-		st.exec(t, fmt.Sprintf("INSERT INTO images (id, bytes, width, height, color) VALUES ('%s', 9, 40, 30, 255)", ids[i]))
-		st.exec(t, fmt.Sprintf("INSERT INTO photos (user_id, image_id, width, height, color) VALUES (1, '%s', 40, 30, 255)",
-			ids[i]))
+		st.exec(t, "INSERT INTO images (id, bytes, width, height, color) VALUES ('"+ids[i]+"', 9, 40, 30, 255)")
+		st.exec(t, "INSERT INTO photos (user_id, image_id, width, height, color) VALUES (1, '"+ids[i]+
+			"', 40, 30, 255)")
 	}
 	st.exec(t, "UPDATE photos SET private = true, private_before = private, binned_at = now() WHERE width = 40")
 	st.start(t, nil)
@@ -88,7 +88,8 @@ func TestPhotosForGood(t *testing.T) {
 		Seen   string
 		Photos []struct{ ID int64 }
 	}
-	if err := errors.Join(err, json.Unmarshal(bin.Body, &has)); err != nil || has.Count != count || len(has.Photos) != 48 {
+	err = errors.Join(err, json.Unmarshal(bin.Body, &has))
+	if err != nil || has.Count != count || len(has.Photos) != 48 {
 		t.Fatalf("the bin as JSON: %+v, %v", has, err)
 	}
 	emptied := ansel.do(wire.ActionOwnBin, "empty", "do", "empty", "seen", has.Seen)
@@ -99,8 +100,9 @@ func TestPhotosForGood(t *testing.T) {
 		}
 		return r.Complete
 	})
-	if r.Photos != count || r.Files != count || r.FilesRemoved != count || r.FreedFiles != files || r.FreedBytes != size ||
-		len(r.IDs) != count || r.FilesGoneAt.Before(r.DeletedAt) || len(r.Edges) != 1 || !r.Edges[0].Since.Equal(knows) {
+	if r.Photos != count || r.Files != count || r.FilesRemoved != count || r.FreedFiles != files ||
+		r.FreedBytes != size || len(r.IDs) != count || r.FilesGoneAt.Before(r.DeletedAt) || len(r.Edges) != 1 ||
+		!r.Edges[0].Since.Equal(knows) {
 		t.Errorf("%+v; want %d files of %d bytes", r, files, size)
 	}
 	for _, id := range ids {

@@ -38,8 +38,8 @@ type Receipt struct {
 	FilesKept       int         `json:"files_kept"`  // photos of others show them
 	FreedFiles      int         `json:"freed_files"` // on the disk: originals, and all that was made of them
 	FreedBytes      int64       `json:"freed_bytes"` // of these
-	Photos          []int64     `json:"photo_ids"`  // the first 1,000
-	Albums          []int64     `json:"album_ids"`  // likewise
+	Photos          []int64     `json:"photo_ids"`   // the first 1,000
+	Albums          []int64     `json:"album_ids"`   // likewise
 	Edges           []EdgeKnows `json:"edges"`
 }
 

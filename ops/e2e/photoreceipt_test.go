@@ -58,8 +58,8 @@ func (s *peopleSite) alone(name, title string, count int) (first int, files []st
 		stored, err := pictures.Ingest(s.t.Context(), store, &file, pictures.Limits{})
 		must(s.t, err)
 		files = append(files, stored.ID)
-		s.exec(fmt.Sprintf("INSERT INTO images (id, bytes, width, height, color) VALUES ('%s', %d, %d, %d, %d)", stored.ID,
-			stored.Bytes, stored.Width, stored.Height, stored.Color))
+		s.exec(fmt.Sprintf("INSERT INTO images (id, bytes, width, height, color) VALUES ('%s', %d, %d, %d, %d)",
+			stored.ID, stored.Bytes, stored.Width, stored.Height, stored.Color))
 		s.exec(fmt.Sprintf("INSERT INTO photos (user_id, image_id, width, height, color, title) "+
 			"SELECT u.id, i.id, i.width, i.height, i.color, '%s %d' FROM users u, images i "+
 			"WHERE u.name = '%s' AND i.id = '%s'", title, i, name, stored.ID))
@@ -84,8 +84,8 @@ func (p *person) done(path string) (r templates.PhotoReceipt) {
 	return r
 }
 
-// photoReceipts: one photo, several, and all in the bin go for good; every edge has shown nothing of them by then, their
-// files are gone, and nobody else reads the receipts.
+// photoReceipts: one photo, several, and all in the bin go for good; every edge has shown nothing of them by then,
+// their files are gone, and nobody else reads the receipts.
 func photoReceipts(t *testing.T, s *peopleSite, p *person) {
 	visitor, other := s.person(""), s.person("lisette")
 	other.signUp(1)

@@ -45,9 +45,10 @@ func (s *Store) NextUnknown(ctx context.Context) (*Unknown, error) {
 	return &u, nil
 }
 
-// EdgesLearned notes what the edges have said about a deletion. known says since when each shows nothing of it any more; what an edge has said first counts. missing are those that have not said so. all reports that these
-// are all edges; then those without an answer in earlier calls are forgotten, and if none is missing the edges are not
-// asked again.
+// EdgesLearned notes what the edges have said about a deletion. known says since when each shows nothing of it any
+// more; what an edge has said first counts. missing are those that have not said so. all reports that these are all
+// edges; then those without an answer in earlier calls are forgotten, and if none is missing the edges are not asked
+// again.
 func (s *Store) EdgesLearned(ctx context.Context, deletion int64, known map[string]time.Time, missing []string,
 	all bool) error {
 	names := slices.Sorted(maps.Keys(known))

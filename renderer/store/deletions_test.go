@@ -185,7 +185,8 @@ func TestDeleteAccount(t *testing.T) {
 	learned := func(at int64, all bool, missing ...string) {
 		t.Helper()
 		edges := map[string]time.Time{"edge.a.1": time.UnixMicro(at)}
-		if err := s.EdgesLearned(ctx, one[int64](t, pool, "SELECT id FROM deletions"), edges, missing, all); err != nil {
+		deletion := one[int64](t, pool, "SELECT id FROM deletions")
+		if err := s.EdgesLearned(ctx, deletion, edges, missing, all); err != nil {
 			t.Error(err)
 		}
 	}

@@ -355,7 +355,8 @@ func TestLargeBin(t *testing.T) {
 	if n := one[int](t, pool, fmt.Sprintf("SELECT count(*)::integer FROM photos WHERE id IN (1, %d)", kept)); n != 2 {
 		t.Error("what was put there after the page was shown is gone, or what was taken back since")
 	}
-	if _, none, err := s.RemovePhotos(ctx, "none", 1, nil, store.OwnEmpty, seen, hashed("none")); none != 0 || err != nil {
+	_, none, err := s.RemovePhotos(ctx, "none", 1, nil, store.OwnEmpty, seen, hashed("none"))
+	if none != 0 || err != nil {
 		t.Errorf("of an empty bin there is the receipt %d, %v", none, err)
 	}
 	exec(t, pool, "UPDATE users SET gone_at = now() WHERE id = 1")

@@ -212,8 +212,8 @@ func TestFilesGoWithRows(t *testing.T) {
 	if _, err := s.DeleteRows(ctx, 0); err != nil {
 		t.Fatal(err)
 	}
-	if d := sweep(); d.Had.Files != 300 || d.FilesRemoved != 300 || d.FreedFiles != 300*freed.Files || len(gone) != 300 ||
-		gone[twice] != 1 || d.FilesGoneAt.IsZero() {
+	if d := sweep(); d.Had.Files != 300 || d.FilesRemoved != 300 || d.FreedFiles != 300*freed.Files ||
+		len(gone) != 300 || gone[twice] != 1 || d.FilesGoneAt.IsZero() {
 		t.Errorf("at the end: %+v, %d files are gone", d, len(gone))
 	}
 }

@@ -21,11 +21,11 @@ const (
 	removeWithin = time.Second
 )
 
-// RemoveUnused takes originals that deleted photos have shown, and calls remove with the id of each that no photo shows
-// any more. Should this process end, they are taken again. One that cannot be removed is taken again after all others.
-// Those of a deletion are counted in its receipt, and while its rows are going, what a photo still shows waits: that may
-// be one of its own. One that an upload is about to store is not taken, see [Store.ReserveUpload]; one that an upload
-// leaves is taken 30 s later. It returns how many entries it is done with.
+// RemoveUnused takes originals that deleted photos have shown, and calls remove with the id of each that no photo
+// shows any more. Should this process end, they are taken again. One that cannot be removed is taken again after all
+// others. Those of a deletion are counted in its receipt, and while its rows are going, what a photo still shows
+// waits: that may be one of its own. One that an upload is about to store is not taken, see [Store.ReserveUpload]; one
+// that an upload leaves is taken 30 s later. It returns how many entries it is done with.
 func (s *Store) RemoveUnused(
 	ctx context.Context, remove func(context.Context, string) (Freed, error),
 ) (n int, err error) {

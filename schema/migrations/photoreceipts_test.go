@@ -12,8 +12,8 @@ import (
 	"flickrkillr/schema/migrations"
 )
 
-// TestReceiptsOfBefore: receipts of accounts that are there when receipts of photos come (038) keep what edges have said
-// and which files count, and what is left of the account is deleted and counted.
+// TestReceiptsOfBefore: receipts of accounts that are there when receipts of photos come (038) keep what edges have
+// said and which files count, and what is left of the account is deleted and counted.
 func TestReceiptsOfBefore(t *testing.T) {
 	t.Parallel()
 	pool := testenv.Pool(t, testenv.EmptyDatabaseURL(t))
@@ -28,12 +28,14 @@ func TestReceiptsOfBefore(t *testing.T) {
 	const removed = "bbbbbbbbbbbbbbbbbbbbbbbbbb"
 	exec(t, pool,
 		"INSERT INTO users (name, display_name) VALUES ('vivian', 'Vivian'), ('ansel', 'Ansel')",
-		"INSERT INTO images (id, bytes, width, height, color) VALUES ('"+imageID+"', 9, 40, 30, 255)", photoSQL(2, false),
+		"INSERT INTO images (id, bytes, width, height, color) VALUES ('"+imageID+"', 9, 40, 30, 255)",
+		photoSQL(2, false),
 		"INSERT INTO accounts (user_id, password) VALUES (2, '$argon2id$v=19$m=19456,t=2,p=1$"+
 			"c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g')",
 		"SELECT delete_account('key', sha256('a'), 2, (SELECT password FROM accounts), sha256('r'), 1, 1)",
 		"INSERT INTO deletion_edges (user_id, learned_at, edge) VALUES (2, now(), 'edge.a.1'), (2, NULL, 'edge.b.2')",
-		"INSERT INTO unused_images (user_id, counts, image_id) VALUES (2, true, '"+removed+"'), (2, false, '"+removed+"')",
+		"INSERT INTO unused_images (user_id, counts, image_id) VALUES (2, true, '"+removed+"'), "+
+			"(2, false, '"+removed+"')",
 		"UPDATE deletions SET files = 1")
 	if err := migrations.Up(t.Context(), pool); err != nil {
 		t.Fatal(err)

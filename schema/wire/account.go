@@ -40,8 +40,8 @@ const (
 	HeaderAccount = "Killr-Account" // reply: whose account it is, see Account
 	HeaderStatus  = "Killr-Status"  // reply: its data are an HTML page with this HTTP status, for one visitor
 	HeaderChanged = "Killr-Changed" // reply with a page: the scopes that changed, see FormatChanges
-	// reply: an account was deleted, and its receipt has this id, which is a secret; or photos were, and theirs has this
-	// number
+	// reply: an account was deleted, and its receipt has this id, which is a secret; or photos were, and theirs has
+	// this number
 	HeaderReceipt = "Killr-Receipt"
 	AcceptPage    = "page" // value of HeaderAccept
 )
