@@ -28,7 +28,7 @@ func valuesOf(ref page.PrivateRef, query url.Values) url.Values {
 		values.Set("id", strconv.FormatInt(ref.Album, 10))
 		return values
 	case ref.Private == page.PrivatePhotos:
-		return ownValues(query, wire.FieldPart, "undo")
+		return ownValues(query, wire.FieldPart, "undo", undoTag)
 	case ref.Private == page.PrivatePhotoReceipt:
 		return shortValues(query, "id")
 	case ref.Private == page.PrivateShares:
@@ -107,6 +107,9 @@ func afterOwn(kind page.Private, form url.Values, after string, changed []wire.C
 		if notice, ok := undone[do]; ok && undo != "" {
 			query.Set("notice", notice)
 			query.Set("undo", undo)
+			if do == "tag" || do == "untag" {
+				query.Set(undoTag, form.Get("tag"))
+			}
 		}
 		switch do {
 		case "album":
@@ -143,8 +146,12 @@ func photoReceiptPath(number string) string {
 	return page.PrivatePhotoReceipt.Path() + "?" + url.Values{"id": {number}}.Encode()
 }
 
+// undoTag is the name of the value of an address that has the tag which photos got or lost.
+const undoTag = "undo-tag"
+
 // undone are the notices of what is done to several photos and can be taken back.
-var undone = map[string]string{"bin": wire.NoticeBinned, "private": wire.NoticeHidden, "public": wire.NoticeShown}
+var undone = map[string]string{"bin": wire.NoticeBinned, "private": wire.NoticeHidden, "public": wire.NoticeShown,
+	"tag": wire.NoticeTagged, "untag": wire.NoticeUntagged}
 
 // photosOf lists the photos that a change was about, which need not be all that were chosen.
 func photosOf(changed []wire.Change) string {

@@ -35,6 +35,10 @@ func TestAfterOwn(t *testing.T) {
 		{page.PrivatePhoto, url.Values{"id": {"7"}, "visibility": {"private"}}, nil, "/me/photos/7?notice=saved"},
 		{page.PrivatePhotos, url.Values{"do": {"tag"}, "list": {"untagged=1&before=99.7&undo=8&x=y"}, "photos": {"7"}},
 			scopes("user.a"), "/me/photos?before=99.7&notice=changed&untagged=1"},
+		{page.PrivatePhotos, url.Values{"do": {"tag"}, "tag": {"sea & sky"}, "photos": {"7,8"}},
+			scopes("user.a", "photo.8"), "/me/photos?notice=tagged&undo=8&undo-tag=sea+%26+sky"},
+		{page.PrivatePhotos, url.Values{"do": {"untag"}, "tag": {"sea"}, "photos": {"7,8"}},
+			scopes("user.a", "photo.7"), "/me/photos?notice=untagged&undo=7&undo-tag=sea"},
 		{page.PrivatePhotos, url.Values{"do": {"bin"}, "photos": {"7,8,9"}},
 			scopes("user.a", "photo.7", "photo.9"), "/me/photos?notice=binned&undo=7%2C9"},
 		{page.PrivatePhotos, url.Values{"do": {"private"}, "photos": {"7,8"}}, scopes("user.a", "photo.7"),
@@ -67,7 +71,7 @@ func TestValuesOf(t *testing.T) {
 	t.Parallel()
 	query := url.Values{"id": {"7"}, "q": {"lake"}, "before": {strings.Repeat("9", 2001)}, "undo": {"7,9"},
 		"part": {"list"},
-		"x": {"y"}}
+		"x":    {"y"}}
 	for _, c := range []struct {
 		ref  page.PrivateRef
 		want url.Values

@@ -98,7 +98,8 @@ func parseCreate(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 	return func(ctx context.Context, d *actionRun) (*outcome, error) {
 		out, err := fromRows(ctx, d, func(ctx context.Context) (*store.Outcome, error) {
 			return d.store.CreateUpload(ctx, u, store.UploadFile{Name: fileName(file.Name), Bytes: file.Bytes,
-				Private: file.Private, Album: *album}, wire.MaxUpload, d.quota())
+				Private: file.Private, Unlisted: file.Private && file.Unlisted, Album: *album},
+				wire.MaxUpload, d.quota())
 		})
 		switch {
 		case errors.Is(err, store.ErrTooManyBytes):
@@ -112,8 +113,29 @@ func parseCreate(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 		case out.Ended():
 			return &outcome{}, nil
 		}
+		if err := d.albumTakes(ctx, u, *album); err != nil {
+			return nil, err
+		}
 		return &outcome{}, uploadError(d.staging.Begin(ctx, pictures.Upload(u), out.Bytes))
 	}, nil
+}
+
+// albumTakes ends an upload, with an error that says why, whose photo cannot go into an album; "" is none.
+func (d *actionRun) albumTakes(ctx context.Context, u store.UploadID, album string) error {
+	if album == "" {
+		return nil
+	}
+	problem, err := fromRows(ctx, d, func(ctx context.Context) (string, error) {
+		problem, err := d.store.AlbumRefuses(ctx, u.User, album)
+		if err == nil && problem != "" {
+			_, err = d.store.EndUpload(ctx, u, problem)
+		}
+		return problem, err
+	})
+	if err == nil && problem != "" {
+		return wrong(fileField, "%s", problem)
+	}
+	return err
 }
 
 func parseChunk(u store.UploadID, m *nats.Msg) (actionFunc, error) {
@@ -220,6 +242,8 @@ func uploadError(err error) error {
 		return fmt.Errorf("%w: %w", wire.ErrNotFound, err)
 	case errors.Is(err, pictures.ErrMissingPiece):
 		return fmt.Errorf("%w: %w", wire.ErrConflict, err)
+	case errors.Is(err, pictures.ErrBusy):
+		return fmt.Errorf("%w: %w", wire.ErrBusy, err)
 	case errors.Is(err, pictures.ErrBadPiece):
 		return wrong(wire.HeaderOffset, "has no chunk of this length: send %d bytes from a multiple of that, fewer "+
 			"at the end of the file only", wire.MaxChunk)

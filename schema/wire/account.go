@@ -44,6 +44,9 @@ const (
 	// this number
 	HeaderReceipt = "Killr-Receipt"
 	AcceptPage    = "page" // value of HeaderAccept
+
+	// HeaderVisibility, in the reply to ActionOwnEdit, is who sees the photo now: public, unlisted or private.
+	HeaderVisibility = "Killr-Visibility"
 )
 
 // Account says whose password was checked or set.

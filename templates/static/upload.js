@@ -5,7 +5,7 @@
 
 	const form = document.querySelector('form[data-files]');
 	const { files: home, events } = form.dataset;
-	const { file: input, private: hide, album } = form.elements;
+	const { file: input, visibility: seen, album } = form.elements;
 	const atOnce = 3;
 
 	const make = (tag, properties, ...children) => {
@@ -17,7 +17,7 @@
 
 	// Unfinished uploads, by what tells files apart. Who chooses the same file again after a reload goes on.
 
-	const fingerprint = ({ name, size, lastModified }) => `upload ${[name, size, lastModified, hide.checked, album.value]}`;
+	const fingerprint = ({ name, size, lastModified }) => `upload ${[name, size, lastModified, seen.value, album.value]}`;
 	let storage = {};
 	try {
 		storage = localStorage;
@@ -160,7 +160,7 @@
 			if (task.state === 'dropped') return '';
 			task.attempt ??= random();
 			const { name, type, size } = task.file;
-			const metadata = `filename ${base64(name)},filetype ${base64(type)},album ${base64(task.album)}${task.hidden ? ',private MQ==' : ''}`;
+			const metadata = `filename ${base64(name)},filetype ${base64(type)},album ${base64(task.album)},visibility ${base64(task.seen)}`;
 			at = await send(task, 'POST', home, { 'Upload-Length': size, 'Upload-Metadata': metadata, 'Idempotency-Key': task.attempt });
 		}
 		task.path = at.get('Location') ?? path;
@@ -304,7 +304,7 @@
 			const key = fingerprint(file);
 			if (known.has(key)) continue;
 			known.add(key);
-			const task = { file, key, hidden: hide.checked, album: album.value, state: 'waiting', text: 'Waiting', sent: 0, tries: 0, after: 0 };
+			const task = { file, key, seen: seen.value, album: album.value, state: 'waiting', text: 'Waiting', sent: 0, tries: 0, after: 0 };
 			tasks.push(task);
 			rowless.push(task);
 			counts.all++;
