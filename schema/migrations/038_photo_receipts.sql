@@ -9,7 +9,7 @@ ALTER TABLE deletions
     ADD COLUMN id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     ADD COLUMN account     boolean NOT NULL DEFAULT true, -- false: photos alone
     ADD COLUMN seen        timestamptz, -- a bin is emptied of what was put there until then; NULL: no bin is
-    ADD COLUMN hidden_at   timestamptz, -- of photos: when the last one of them was hidden from pages; NULL: none was shown
+    ADD COLUMN hidden_at   timestamptz, -- of photos: when the last one was hidden from pages; NULL: none was shown
     ADD COLUMN files_gone_at timestamptz, -- when the last file was removed
     ADD COLUMN shares      integer NOT NULL DEFAULT 0, -- links to what was deleted
     ADD COLUMN freed_files integer NOT NULL DEFAULT 0, -- on the disk: originals, and what was made of them
@@ -126,6 +126,7 @@ DECLARE
     mine bigint[];
 BEGIN
     SELECT e.user_id, e.seen INTO d FROM deletions e WHERE e.id = its_deletion;
+    PERFORM lock_albums(d.user_id); -- before photos, as in 032
     ids := ARRAY(SELECT p.id FROM photos p
         WHERE p.user_id = d.user_id AND p.binned_at IS NOT NULL AND p.binned_at <= d.seen
         ORDER BY p.binned_at DESC, p.id DESC LIMIT most);
@@ -155,6 +156,7 @@ BEGIN
         RETURN result;
     END IF;
     SELECT u.name INTO its_name FROM shown_users u WHERE u.id = its_user;
+    PERFORM lock_albums(its_user); -- before photos, as in 032
     IF its_seen IS NULL THEN
         mine := lock_own(its_user, ids, true);
     END IF;
