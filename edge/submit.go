@@ -79,7 +79,12 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 		s.sendPrivate(w, r, x, reply.Data, typeHTML, status)
 		return nil
 	}
-	if receipt := reply.Header.Get(wire.HeaderReceipt); receipt != "" {
+	receipt := reply.Header.Get(wire.HeaderReceipt)
+	switch {
+	case receipt != "" && kind == page.PrivateBin:
+		s.seeOther(w, x, photoReceiptPath(receipt))
+		return nil
+	case receipt != "":
 		s.leave(w, r, x, who, receipt)
 		return nil
 	}
@@ -88,7 +93,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 	}
 	if kind == page.PrivateAlbums || kind == page.PrivateAlbum {
 		if wantsJSON(r) {
-			return s.sendChanged(w, r, x, changed)
+			return s.sendChanged(w, r, x, changed, "")
 		}
 		s.seeOther(w, x, afterAlbum(kind, form, changed))
 		return nil

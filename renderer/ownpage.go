@@ -77,7 +77,7 @@ func (d *actionRun) addBinTo(ctx context.Context, p *templates.PrivatePage, v vi
 	if !bin.Newest.IsZero() {
 		p.Bin.Seen = strconv.FormatInt(bin.Newest.UnixMicro(), 10)
 	}
-	return nil
+	return d.addReceiptsTo(ctx, p, v)
 }
 
 // addLinksTo adds which of the photos on a page are unlisted, and the link of one that is there alone.

@@ -102,6 +102,12 @@ func (d *actionRun) privatePage(
 		}
 		return &outcome{view: templates.ReceiptPage(d.maker.site, receipt)}, nil
 	}
+	if kind == page.PrivatePhotoReceipt {
+		return d.photoReceipt(ctx, v, asked)
+	}
+	if asked.JSON && kind == page.PrivateBin {
+		return d.binAsJSON(ctx, v, asked)
+	}
 	if asked.JSON && (kind == page.PrivateAlbums || kind == page.PrivateAlbum) {
 		return d.albumsAsJSON(ctx, kind, v, asked)
 	}

@@ -41,14 +41,13 @@ func TestPlans(t *testing.T) {
 		"INSERT INTO accounts (user_id, password, password_at) SELECT g, '"+passwordHash+
 			"', '2026-01-01 00:00Z' FROM generate_series(1, 4000) g",
 		"INSERT INTO recovery_codes (user_id, code) SELECT g, sha256(g::text::bytea) FROM generate_series(1, 4000) g",
-		`INSERT INTO deletions (user_id, version, codes, passkeys, emails, sessions, tokens, receipt, name,
-				photo_ids, album_ids, rows_gone_at, edges_know_at)
-			SELECT g, 1, 1, 1, 1, 1, 1, sha256(g::text::bytea), 'gone' || g, '{}', '{}', now(), now()
-			FROM generate_series(10001, 14000) g`,
+		`INSERT INTO deletions (user_id, account, version, receipt, name, rows_gone_at, edges_know_at)
+			SELECT g, g > 4000, 1, sha256(('r' || g)::bytea), 'gone' || g, now(), now()
+			FROM (SELECT generate_series(10001, 14000) UNION ALL SELECT generate_series(1, 4000)) AS d (g)`,
+		"UPDATE photos SET private = true, private_before = private, binned_at = now() WHERE user_id = 2",
 		"INSERT INTO kept_names (name) SELECT 'gone' || g FROM generate_series(1, 4000) g",
-		`INSERT INTO deletion_edges (user_id, learned_at, edge)
-			SELECT g, now(), 'a' FROM generate_series(10001, 14000) g`,
-		"INSERT INTO unused_images (user_id, counts, image_id) SELECT g, false, 'x' FROM generate_series(1, 4000) g",
+		"INSERT INTO deletion_edges (deletion_id, learned_at, edge) SELECT id, now(), 'a' FROM deletions",
+		"INSERT INTO unused_images (user_id, image_id) SELECT g, 'x' FROM generate_series(1, 4000) g",
 		"INSERT INTO revocations (user_id, password_at) SELECT g, now() FROM generate_series(1, 4000) g",
 		`INSERT INTO passkeys (user_id, credential, host, label, sign_count, record)
 			SELECT g, sha256(g::text::bytea), 'photos.example', 'key', 0, '{}' FROM generate_series(1, 4000) g`,
@@ -149,7 +148,10 @@ func TestPlans(t *testing.T) {
 			"ORDER BY id DESC LIMIT 10), 'by', true)",
 		"begin_takeout('scans', $1, 7, '" + fresh + "', NULL, 2)",
 		unlistScan("true"), unlistScan("false"),
-		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), binScan("bin"), binScan("empty"),
+		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), binScan("bin"),
+		"remove_own_photos('scans', $1, 2, ARRAY(SELECT id FROM photos WHERE user_id = 2 AND binned_at IS NOT NULL " +
+			"LIMIT 10), NULL, 10, $1)",
+		"remove_own_photos('scans', $1, 2, NULL, now(), 10, $1)",
 		"unshow_own_photos('scans', $1, 1, " + tenOf1 + ")",
 		"make_share('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), NULL, '', NULL, 7, " +
 			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
@@ -352,13 +354,15 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		}},
 		"DeletionOf": {func() error { _, err := s.DeletionOf(ctx, make([]byte, 32)); return absent(err) }},
 		"EdgesLearned": {func() error {
-			return s.EdgesLearned(ctx, 10_400, map[string]time.Time{"edge.a.1": time.Unix(1.5e9, 0)},
+			return s.EdgesLearned(ctx, 400, map[string]time.Time{"edge.a.1": time.Unix(1.5e9, 0)},
 				[]string{"edge.b.2"}, true)
 		}},
 		"NextUnknown": {func() error { _, err := s.NextUnknown(ctx); return err }},
 		"DeleteRows":  {func() error { _, err := s.DeleteRows(ctx, 0); return err }},
 		"RemoveUnused": {func() error {
-			_, err := s.RemoveUnused(ctx, func(context.Context, string) error { return nil })
+			_, err := s.RemoveUnused(ctx, func(context.Context, string) (store.Freed, error) {
+				return store.Freed{}, nil
+			})
 			return err
 		}},
 		"Revoke": {func() error {
@@ -477,13 +481,19 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"OwnChoices": {func() error { _, err := s.OwnChoices(ctx, 1, 1); return err }},
 		"OwnBin":     {func() error { _, err := s.OwnBin(ctx, 1, store.OwnPosition{}); return err }},
 		"ChangeBin": {func() error {
-			_, err := s.ChangeBin(ctx, "empty", 1, nil, store.OwnEmpty, time.Now())
+			_, err := s.ChangeBin(ctx, "bin", 1, []int64{newestOf1}, store.OwnRestore)
+			return absent(err) // it is not there
+		}},
+		"RemovePhotos": {func() error {
+			_, _, err := s.RemovePhotos(ctx, "empty", 1, nil, store.OwnEmpty, time.Now(), make([]byte, 32))
 			return err
 		}},
-		"OwnTags":       {func() error { _, err := s.OwnTags(ctx, 1); return err }},
-		"OwnAlbums":     {func() error { _, _, err := s.OwnAlbums(ctx, 1, 0); return err }},
-		"OwnAlbumNames": {func() error { _, err := s.OwnAlbumNames(ctx, 1, true); return err }},
-		"OwnAlbum":      {func() error { _, err := s.OwnAlbum(ctx, 1, 1, 7, 0); return err }},
+		"PhotoDeletion":  {func() error { _, err := s.PhotoDeletion(ctx, 7, 7); return absent(err) }},
+		"PhotoDeletions": {func() error { _, err := s.PhotoDeletions(ctx, 7); return err }},
+		"OwnTags":        {func() error { _, err := s.OwnTags(ctx, 1); return err }},
+		"OwnAlbums":      {func() error { _, _, err := s.OwnAlbums(ctx, 1, 0); return err }},
+		"OwnAlbumNames":  {func() error { _, err := s.OwnAlbumNames(ctx, 1, true); return err }},
+		"OwnAlbum":       {func() error { _, err := s.OwnAlbum(ctx, 1, 1, 7, 0); return err }},
 		"ShowOwnAlbum": {func() error {
 			_, err := s.ShowOwnAlbum(ctx, "show-album", 1, 1, true, true, secret("z"))
 			return err
