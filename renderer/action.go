@@ -58,6 +58,7 @@ type outcome struct {
 	account *wire.Account   // whose password was checked or set; nil: nobody's
 	receipt string          // the id of a receipt; "": there is none
 	grant   string          // proves that the password of a link was given; "": it was not
+	owner   int64           // to whom what is added by a link belongs; 0: nothing is
 	view    templ.Component // the page to answer with; nil: the changes are the answer
 	refused problems        // what was wrong with the form, which view shows; nil: nothing
 

@@ -5,7 +5,7 @@
 
 	const form = document.querySelector('form[data-files]');
 	const { files: home, events } = form.dataset;
-	const { file: input, private: hide, album } = form.elements;
+	const { file: input } = form.elements;
 	const atOnce = 3;
 
 	const make = (tag, properties, ...children) => {
@@ -17,7 +17,8 @@
 
 	// Unfinished uploads, by what tells files apart. Who chooses the same file again after a reload goes on.
 
-	const fingerprint = ({ name, size, lastModified }) => `upload ${[name, size, lastModified, hide.checked, album.value]}`;
+	const ours = `upload ${home} `;
+	const fingerprint = ({ name, size, lastModified }, told) => ours + [name, size, lastModified, ...told];
 	let storage = {};
 	try {
 		storage = localStorage;
@@ -34,7 +35,7 @@
 			return Date.now() - at < 864e5 && path;
 		} catch { /* there is none, or it is damaged */ }
 	};
-	const unfinished = () => Object.keys(storage).filter((key) => key.startsWith('upload ')
+	const unfinished = () => Object.keys(storage).filter((key) => key.startsWith(ours)
 		&& (remembered(key) || remember(key))).length;
 
 	// What is shown. Rows are made a few at a time, so that a thousand files keep the page from nothing.
@@ -121,6 +122,8 @@
 	class Refused extends Error {}
 
 	const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+	// What the form tells of its files.
+	const fields = () => [...new FormData(form)].filter(([name, value]) => value && !/^(file|key)$/.test(name));
 	const random = () => [...crypto.getRandomValues(new Uint8Array(16))].join('.');
 
 	// Sends a request. A refusal that will not change is a Refused, what may go better later an Error.
@@ -160,7 +163,7 @@
 			if (task.state === 'dropped') return '';
 			task.attempt ??= random();
 			const { name, type, size } = task.file;
-			const metadata = `filename ${base64(name)},filetype ${base64(type)},album ${base64(task.album)}${task.hidden ? ',private MQ==' : ''}`;
+			const metadata = [['filename', name], ['filetype', type], ...task.told].map(([key, value]) => `${key} ${base64(value)}`).join();
 			at = await send(task, 'POST', home, { 'Upload-Length': size, 'Upload-Metadata': metadata, 'Idempotency-Key': task.attempt });
 		}
 		task.path = at.get('Location') ?? path;
@@ -295,16 +298,17 @@
 
 	const add = async (files) => {
 		listen();
+		const told = fields();
 		let begun = performance.now();
 		for (const file of [...files]) {
 			if (performance.now() - begun > 20) {
 				await new Promise((done) => { setTimeout(done); });
 				begun = performance.now();
 			}
-			const key = fingerprint(file);
+			const key = fingerprint(file, told);
 			if (known.has(key)) continue;
 			known.add(key);
-			const task = { file, key, hidden: hide.checked, album: album.value, state: 'waiting', text: 'Waiting', sent: 0, tries: 0, after: 0 };
+			const task = { file, key, told, state: 'waiting', text: 'Waiting', sent: 0, tries: 0, after: 0 };
 			tasks.push(task);
 			rowless.push(task);
 			counts.all++;
