@@ -102,16 +102,16 @@ func (s *Server) guest(w http.ResponseWriter, r *http.Request, x *exchange, shar
 	for _, ofRequest := range []string{wire.HeaderRequest, wire.HeaderDeadline} { // each request has its own
 		header.Del(ofRequest)
 	}
-	request := s.uploadRequest(w, r.WithContext(context.WithValue(r.Context(), guestHeader{}, header)), visitor{})
-	request.User, request.Allowed = owner, nil // renderers check the link
-	request.Guest = &upload.Guest{Link: share, Sender: senderOf(share, bound.what), Begin: func(ctx context.Context) error {
+	begin := func(ctx context.Context) error {
 		wait, err := s.takeGuesses(ctx, []guessBound{bound})
 		if wait > 0 {
 			return errGuestFiles
 		}
 		return err
-	}}
-	return request, nil
+	}
+	return upload.Request{Request: r.WithContext(context.WithValue(r.Context(), guestHeader{}, header)), User: owner,
+		Deadline: http.NewResponseController(w).SetReadDeadline,
+		Guest:    &upload.Guest{Link: share, Sender: senderOf(share, bound.what), Begin: begin}}, nil
 }
 
 // ofGuest adds to a request about an upload by which link its guest comes, if a guest sends it.
