@@ -38,7 +38,7 @@ type fieldFunc func(name string, value []string)
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, v *cache.Variant) {
 	p, h := x.page, w.Header()
 	set := func(name string, value []string) { h[name] = value }
-	describe(p, v, x.tier, set)
+	s.describe(p, v, x.tier, set)
 	x.writeHeaders(h)
 	if values, ok := r.Header[dependsHeader]; ok {
 		h[dependsHeader] = []string{s.depends(p.Reply, values[0])}
@@ -57,7 +57,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, v *
 }
 
 // describe passes the header fields of a page, except those of its body, to field.
-func describe(p *cache.Page, v *cache.Variant, from tier, field fieldFunc) {
+func (s *Server) describe(p *cache.Page, v *cache.Variant, from tier, field fieldFunc) {
 	field("Content-Type", p.ContentType)
 	field("X-Content-Type-Options", nosniff)
 	if from == tierStale {
@@ -66,7 +66,7 @@ func describe(p *cache.Page, v *cache.Variant, from tier, field fieldFunc) {
 		field("Cache-Control", p.CacheControl)
 	}
 	if p.Document {
-		secure(field)
+		s.secure(field)
 	}
 	if p.ETag != nil {
 		field("Etag", p.ETag)
@@ -86,10 +86,13 @@ func describeBody(v *cache.Variant, field fieldFunc) {
 
 // secure passes the security header fields of every document (pages, errors, redirects) to field, all but
 // X-Content-Type-Options.
-func secure(field fieldFunc) {
+func (s *Server) secure(field fieldFunc) {
 	field("Content-Security-Policy", contentPolicy)
 	field("Referrer-Policy", referrer)
 	field("Cross-Origin-Opener-Policy", sameOrigin)
+	if s.hsts != nil {
+		field("Strict-Transport-Security", s.hsts)
+	}
 }
 
 // redirect sends the client from another spelling of a path to the canonical one.
@@ -100,7 +103,7 @@ func (s *Server) redirect(w http.ResponseWriter, x *exchange, to string) {
 	h.Set("Location", to)
 	h["X-Content-Type-Options"] = nosniff
 	h["Cache-Control"] = cacheRedirect
-	secure(func(name string, value []string) { h[name] = value })
+	s.secure(func(name string, value []string) { h[name] = value })
 	w.WriteHeader(x.status)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/edge/encryption"
 	"flickrkillr/edge/fastpath"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
@@ -23,7 +24,8 @@ func pathOption(t testing.TB, path string) func(*Config) {
 	return func(c *Config) {
 		c.NoFastPath = path == noFastPath
 		if path == encrypted {
-			c.TLSCert, c.TLSKey = testenv.CertificateFiles(t)
+			cert, key := testenv.CertificateFiles(t)
+			c.Certificates = []encryption.KeyPair{{Certificate: cert, Key: key}}
 		}
 	}
 }

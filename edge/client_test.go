@@ -100,7 +100,7 @@ var trusting = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // of edges 
 
 // origin is the address of an edge as browsers know it.
 func origin(e *Server) string {
-	if e.cfg.TLSCert != "" {
+	if e.cfg.Encrypts() {
 		return "https://" + e.Addr()
 	}
 	return "http://" + e.Addr()
@@ -123,7 +123,7 @@ func tryConnect(t testing.TB, e *Server, dialer *net.Dialer) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.cfg.TLSCert != "" {
+	if e.cfg.Encrypts() {
 		conn = tls.Client(conn, trusting)
 	}
 	t.Cleanup(func() { _ = conn.Close() })

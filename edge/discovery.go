@@ -59,7 +59,7 @@ func (c counts) endpoints(at string) []discovery.Endpoint {
 // announce shows the edge in `nats micro ls`, `info`, `stats` and `ping`. The caller calls stop, also after an error.
 func (s *Server) announce() (stop func(), err error) {
 	at := "http://" + s.Addr()
-	if s.cfg.TLSCert != "" {
+	if s.cfg.Encrypts() {
 		at = "https://" + s.Addr()
 	}
 	service := &discovery.Service{

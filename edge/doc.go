@@ -16,6 +16,7 @@
 //	renderers.go      page requests on the bus, with retries
 //	hedge.go          sends a request again when its reply takes long
 //	pulse.go          tells renderers that take long from renderers that do not run
+//	encryption.go     TLS; hsts.go: has browsers use nothing else; redirect.go: sends clients without it there
 //	addresses.go      a limit on the connections of one address
 //	readers_linux.go  bounds of visitors who read slowly
 //	answer.go         header fields and bodies
@@ -32,6 +33,7 @@
 //	metrics.go        metrics
 //
 //	cache/        pages, in this process and in memcached
+//	encryption/   certificates
 //	fastpath/     answers simple requests below net/http
 //	freshness/    whether a page still shows the newest rows
 //	popularity/   which pages are popular, and fill notes for them

@@ -16,9 +16,11 @@ import (
 // errorPages has the error pages ready, because an edge needs them when no renderer answers. Renderers make them, like
 // every other page, once a minute, so that a new design reaches them too.
 type errorPages struct {
-	get   func(ctx context.Context, ref page.Ref) (*cache.Page, error) // from a renderer, not compressed
-	log   *slog.Logger
-	pages map[int]*atomic.Pointer[cache.Page]
+	get func(ctx context.Context, ref page.Ref) (*cache.Page, error) // from a renderer, not compressed
+	log *slog.Logger
+	// secure passes the security header fields of a document on
+	secure func(fieldFunc)
+	pages  map[int]*atomic.Pointer[cache.Page]
 }
 
 const (
@@ -27,8 +29,10 @@ const (
 	retryAfter  = "2"                    // seconds, sent with every 503
 )
 
-func newErrorPages(get func(context.Context, page.Ref) (*cache.Page, error), log *slog.Logger) *errorPages {
-	e := &errorPages{get: get, log: log, pages: map[int]*atomic.Pointer[cache.Page]{}}
+func newErrorPages(
+	get func(context.Context, page.Ref) (*cache.Page, error), secure func(fieldFunc), log *slog.Logger,
+) *errorPages {
+	e := &errorPages{get: get, secure: secure, log: log, pages: map[int]*atomic.Pointer[cache.Page]{}}
 	for _, status := range []int{
 		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
 		http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
@@ -89,7 +93,7 @@ func (e *errorPages) page(status int) (body []byte, fields func(fieldFunc)) {
 		field("Content-Type", contentType)
 		field("X-Content-Type-Options", nosniff)
 		field("Cache-Control", cacheNever)
-		secure(field)
+		e.secure(field)
 		field("Content-Length", []string{strconv.Itoa(len(body))})
 		switch status {
 		case http.StatusServiceUnavailable:

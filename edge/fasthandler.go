@@ -72,9 +72,9 @@ func (s *Server) answerFast(w fastpath.Responder, r *fastpath.Request, x *exchan
 
 // send writes a page.
 func (s *Server) send(w fastpath.Responder, r *fastpath.Request, x *exchange, v *cache.Variant) error {
-	head, body := headOf(x.page, v), v.Body
+	head, body := s.headOf(x.page, v), v.Body
 	if x.tier == tierStale {
-		head = newHead(x.page, v, tierStale)
+		head = s.newHead(x.page, v, tierStale)
 	}
 	x.status = x.page.Reply.Status
 	if r.IfNoneMatch != nil && notModified(x.page, []string{string(r.IfNoneMatch)}) {
@@ -148,10 +148,10 @@ func appendField(b []byte, name string, value []string) []byte {
 }
 
 // headOf returns the header fields of a page that is not stale. They are formatted once for each variant.
-func headOf(p *cache.Page, v *cache.Variant) *cache.Head {
+func (s *Server) headOf(p *cache.Page, v *cache.Variant) *cache.Head {
 	h := v.Head.Load()
 	if h == nil {
-		h = newHead(p, v, tierNone)
+		h = s.newHead(p, v, tierNone)
 		v.Head.Store(h)
 	}
 	return h
@@ -161,10 +161,10 @@ func headOf(p *cache.Page, v *cache.Variant) *cache.Head {
 const headRoom = 640
 
 // newHead formats the header fields of a page. A 304 has no Content-Type, as in net/http, and no fields of the body.
-func newHead(p *cache.Page, v *cache.Variant, from tier) *cache.Head {
+func (s *Server) newHead(p *cache.Page, v *cache.Variant, from tier) *cache.Head {
 	b := make([]byte, 0, headRoom)
 	add := func(name string, value []string) { b = appendField(b, name, value) }
-	describe(p, v, from, func(name string, value []string) {
+	s.describe(p, v, from, func(name string, value []string) {
 		if name != "Content-Type" {
 			add(name, value)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"flickrkillr/edge/encryption"
 	"flickrkillr/edge/session"
 )
 
@@ -18,16 +19,20 @@ func TestSessionCookies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		host, cert string
-		want       string
+		host string
+		tls  bool
+		want string
 	}{
-		{"photos.example", "", "__Host-session=abc; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Lax"},
-		{"PHOTOS.example:443", "", "__Host-session=abc; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Lax"},
-		{"inside.example:8080", "", "session=abc; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"},
-		{"other.example", "", "session=abc; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"},
-		{"other.example", "cert.pem", "__Host-session=abc; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Lax"},
+		{"photos.example", false, "__Host-session=abc; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Lax"},
+		{"PHOTOS.example:443", false, "__Host-session=abc; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Lax"},
+		{"inside.example:8080", false, "session=abc; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"},
+		{"other.example", false, "session=abc; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"},
+		{"other.example", true, "__Host-session=abc; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Lax"},
 	} {
-		s := &Server{origins: origins, cfg: Config{TLSCert: c.cert}}
+		s := &Server{origins: origins}
+		if c.tls {
+			s.cfg.Certificates = []encryption.KeyPair{{Certificate: "cert.pem", Key: "key.pem"}}
+		}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/signin", nil)
 		r.Host = c.host
 		w := httptest.NewRecorder()

@@ -21,7 +21,7 @@ func (s *Server) ServeNear(w fastpath.Stream, r *fastpath.Request) bool {
 		return false
 	}
 	x.status = x.page.Reply.Status
-	head := headHTTP2(x.page, v)
+	head := s.headHTTP2(x.page, v)
 	fields, body := head.Full, v.Body
 	if r.IfNoneMatch != nil && notModified(x.page, []string{string(r.IfNoneMatch)}) {
 		x.status, fields, body = http.StatusNotModified, head.NotModified, nil
@@ -51,19 +51,19 @@ func (s *Server) block(x *exchange, fields []byte) []byte {
 }
 
 // headHTTP2 is headOf for HTTP/2.
-func headHTTP2(p *cache.Page, v *cache.Variant) *cache.Head {
+func (s *Server) headHTTP2(p *cache.Page, v *cache.Variant) *cache.Head {
 	h := v.HeadHTTP2.Load()
 	if h == nil {
-		h = newHeadHTTP2(p, v)
+		h = s.newHeadHTTP2(p, v)
 		v.HeadHTTP2.Store(h)
 	}
 	return h
 }
 
-func newHeadHTTP2(p *cache.Page, v *cache.Variant) *cache.Head {
+func (s *Server) newHeadHTTP2(p *cache.Page, v *cache.Variant) *cache.Head {
 	var fields fastpath.Fields
 	add := func(name string, value []string) { fields.Add(name, value[0]) }
-	describe(p, v, tierNone, func(name string, value []string) {
+	s.describe(p, v, tierNone, func(name string, value []string) {
 		if name != "Content-Type" {
 			add(name, value)
 		}

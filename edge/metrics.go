@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"flickrkillr/edge/encryption"
 	"flickrkillr/edge/fastpath"
 	"flickrkillr/schema/page"
 )
@@ -165,6 +166,14 @@ func (m *metrics) watch(r *resolver) {
 	gauge("clock_offset_seconds", "Cluster time minus the time of this machine.", func() float64 {
 		return r.tracker.Clock().Offset().Seconds()
 	})
+}
+
+// watchCertificates adds a gauge of the certificates in files.
+func (m *metrics) watchCertificates(all *encryption.Certificates) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "killr_edge_certificate_expiry_timestamp_seconds",
+		Help: "When the first of the TLS certificates expires, in seconds since 1970.",
+	}, func() float64 { return float64(all.Expiry().Unix()) }))
 }
 
 // answered counts an answer.

@@ -51,7 +51,7 @@ func (s *Server) originOf(host string) string {
 	switch {
 	case len(s.origins) > 0:
 		return s.origins[host]
-	case s.cfg.TLSCert != "":
+	case s.cfg.Encrypts():
 		return "https://" + host
 	}
 	return "http://" + host

@@ -331,7 +331,7 @@ func (s *Server) secureFields(h http.Header) {
 	}
 	h["X-Content-Type-Options"] = nosniff
 	h["Cache-Control"] = cachePrivate
-	secure(func(name string, value []string) { h[name] = value })
+	s.secure(func(name string, value []string) { h[name] = value })
 	h["Referrer-Policy"] = policy
 }
 

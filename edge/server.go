@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/base32"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 
 	"flickrkillr/edge/cache"
 	"flickrkillr/edge/download"
+	"flickrkillr/edge/encryption"
 	"flickrkillr/edge/fastpath"
 	"flickrkillr/edge/freshness"
 	"flickrkillr/edge/popularity"
@@ -36,16 +36,18 @@ import (
 
 // Config configures an edge. Only NATS is required.
 type Config struct {
-	Addr         string // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free port
-	NATS         *nats.Conn
-	Uploads      *nats.Conn // carries the bytes of uploads, so that no page waits behind them; nil: NATS
-	Memcached    []string   // host:port of each server; none: every miss goes to the bus
-	Origins      []string   // addresses of the site, such as https://photos.example, see origins
-	TLSCert      string     // file; "": HTTP/1.1 and HTTP/2 without TLS (h2c)
-	TLSKey       string     // file; "" if and only if TLSCert is
-	MemoryBytes  int        // size of the in-process cache; 0: 64 MiB; negative: none
-	MaxConns     int        // connections open at once; 0: 10,000. A further one waits until another closes
-	AddressConns int        // connections of one address open at once; 0: 2,500. A further one is closed
+	Addr      string // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free port
+	NATS      *nats.Conn
+	Uploads   *nats.Conn // carries the bytes of uploads, so that no page waits behind them; nil: NATS
+	Memcached []string   // host:port of each server; none: every miss goes to the bus
+	Origins   []string   // addresses of the site, such as https://photos.example, see origins
+	// Certificates for TLS, such as one of ECDSA and one of RSA; none: HTTP/1.1 and HTTP/2 without TLS (h2c).
+	Certificates []encryption.KeyPair
+	HSTS         HSTS   // has browsers use nothing but TLS at this host
+	RedirectAddr string // where clients without TLS are sent to TLS, host:port; "": nowhere
+	MemoryBytes  int    // size of the in-process cache; 0: 64 MiB; negative: none
+	MaxConns     int    // connections open at once; 0: 10,000. A further one waits until another closes
+	AddressConns int    // connections of one address open at once; 0: 2,500. A further one is closed
 	// AddressGuesses is how many forms with a password one address may send in a minute, at all edges; 0: 100;
 	// negative: any number, for a proxy in front that shows all visitors at its own address.
 	AddressGuesses int
@@ -78,6 +80,10 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics
 	lis     net.Listener
+	hsts    []string                 // the value of the header field; nil: none
+	plain   *redirector              // nil: none
+	certs   *encryption.Certificates // nil: none
+	tickets *encryption.Tickets      // nil: the edge does not encrypt
 	fast    *fastpath.Server
 	http    *http.Server
 
@@ -113,9 +119,6 @@ func New(cfg Config) (_ *Server, err error) {
 	if cfg.NATS == nil {
 		return nil, errors.New("edge: a NATS connection is needed; set Config.NATS")
 	}
-	if (cfg.TLSCert == "") != (cfg.TLSKey == "") {
-		return nil, errors.New("edge: a TLS certificate and its key are needed together; give both or neither")
-	}
 	cfg.Addr = cmp.Or(cfg.Addr, defaultAddr)
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
 	cfg.AddressConns = cmp.Or(cfg.AddressConns, defaultAddressConns)
@@ -145,6 +148,9 @@ func New(cfg Config) (_ *Server, err error) {
 	if s.lis, err = s.listen(); err != nil {
 		return nil, err
 	}
+	if s.plain, err = s.newRedirector(); err != nil {
+		return nil, errors.Join(err, s.lis.Close())
+	}
 	s.pages.popularity = popularity.New(popularity.Config{
 		NATS: cfg.NATS, Tracker: s.pages.tracker, Memory: s.pages.memory, Fill: s.pages.memcached.Enabled(),
 		ListKey: listKey(s.Addr()), ListEvery: cfg.PopularEvery, Fills: s.metrics.fills, Refills: s.metrics.refills,
@@ -173,7 +179,8 @@ func newServer(cfg Config) *Server {
 			tracker: tracker, memory: cache.NewMemory(cfg.MemoryBytes), encoder: cache.NewEncoder(),
 			flights: newFlights(m.shared), renderers: newRenderers(cfg.NATS, clock, m),
 		},
-		uploadBus: newRenderers(cfg.Uploads, clock, m), events: upload.NewEvents(cfg.Uploads),
+		hsts: cfg.strictTransport(), uploadBus: newRenderers(cfg.Uploads, clock, m),
+		events: upload.NewEvents(cfg.Uploads),
 	}
 	s.slots = download.NewSlots(mostDownloads, eachDownloads, downloadTurn, time.Now)
 	s.ownSlots = download.NewSlots(mostOwnDownloads, eachDownloads, downloadTurn, time.Now)
@@ -181,36 +188,15 @@ func newServer(cfg Config) *Server {
 	s.files = upload.New(upload.Config{Ask: s.askUpload, Received: m.uploaded})
 	s.errs = newErrorPages(func(ctx context.Context, ref page.Ref) (*cache.Page, error) {
 		return s.pages.errorPage(ctx, want{ref: ref, number: s.ids.next()})
-	}, log)
+	}, s.secure, log)
 	s.fast = fastpath.New(fastpath.Config{
 		Handler: s, Off: cfg.NoFastPath, MaxConns: cfg.MaxConns, IdleTimeout: idleTimeout, HeaderTimeout: headerTimeout,
-		WriteTimeout: writeTimeout, ErrorHeader: serverErrorHeader(), Log: log,
+		WriteTimeout: writeTimeout, ErrorHeader: s.serverErrorHeader(), Log: log,
 		Delegated:  func(reason fastpath.Reason) { m.delegated[reason].Inc() },
 		HalfClosed: m.halfClosed.Inc,
 	})
 	s.http = s.newHTTP()
 	return s
-}
-
-// encryption is how connections are encrypted; nil: not at all. Records are as large as they may be, so that most pages
-// are one, sent by one write.
-func (s *Server) encryption() (*tls.Config, error) {
-	if s.cfg.TLSCert == "" {
-		return nil, nil
-	}
-	cert, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("edge: the TLS certificate: %w", err)
-	}
-	return &tls.Config{
-		Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12,
-		CipherSuites: []uint16{ // of TLS 1.2
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-		},
-		DynamicRecordSizingDisabled: true,
-	}, nil
 }
 
 // listen opens the listener, which accepts at most MaxConns connections at once, and AddressConns of one address.
@@ -255,13 +241,13 @@ func (s *Server) newHTTP() *http.Server {
 }
 
 // serverErrorHeader is what the fast path adds to the errors that net/http answers by itself.
-func serverErrorHeader() (b []byte) {
+func (s *Server) serverErrorHeader() (b []byte) {
 	line := func(name string, value []string) {
 		b = append(append(append(append(b, "\r\n"...), name...), ": "...), value[0]...)
 	}
 	line("X-Content-Type-Options", nosniff)
 	line("Cache-Control", cacheNever)
-	secure(line)
+	s.secure(line)
 	return b
 }
 
@@ -285,7 +271,7 @@ func (s *Server) Addr() string { return s.lis.Addr().String() }
 // stay registered.
 func (s *Server) Close() error {
 	s.pages.memory.Close()
-	return s.lis.Close()
+	return errors.Join(s.plain.close(), s.lis.Close())
 }
 
 // Run serves until ctx ends, and for Drain after that. Then it finishes current requests, for at most StopTimeout, and
@@ -304,10 +290,10 @@ func (s *Server) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	var wg sync.WaitGroup
-	for _, part := range []func(context.Context){
+	for _, part := range append([]func(context.Context){
 		s.feed.Run, s.tokens.Run, s.sessions.Run, s.pages.renderers.watch, s.uploadBus.watch, s.pages.memcached.Run,
 		s.pages.popularity.Run, s.errs.run,
-	} {
+	}, s.encryptionParts()...) {
 		wg.Go(func() { part(work) })
 	}
 	served := make(chan error, 1)

@@ -15,7 +15,8 @@ const (
 	// developQueue is how many pictures wait in memory. Further ones are taken when they are due.
 	developQueue = 256
 	// developTries is how often a picture is taken before it is given up: no derivatives of it are made any more. Each
-	// try but the first follows one in which the process ended. Its photos stay: other pictures may have been to blame.
+	// try but the first follows one in which a process ended, this one or that which decodes for it. Its photos stay:
+	// other pictures may have been to blame.
 	developTries = 10
 	developLimit = 50 * time.Second // shorter than the minute for which a picture is taken
 )
@@ -108,6 +109,8 @@ func (s *Service) developOne(ctx context.Context, p undeveloped) (err error) {
 		return s.refusePicture(ctx, p.image, refused.Problem+" "+refused.Remedy)
 	case errors.Is(err, fs.ErrNotExist): // its photos were deleted
 		return s.store.PictureGone(ctx, p.image, p.times)
+	case errors.Is(err, pictures.ErrCrashed): // this try counts: the picture may be to blame
+		return err
 	}
 	return errors.Join(err, s.store.PicturePostponed(context.WithoutCancel(ctx), p.image, p.times))
 }

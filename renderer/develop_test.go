@@ -1,6 +1,11 @@
 package renderer
 
 import (
+	"encoding/gob"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"flickrkillr/renderer/pictures"
@@ -47,5 +52,48 @@ func TestPictureThatEndsProcesses(t *testing.T) {
 	taken()
 	if n := st.scalar(t, "SELECT count(*) FROM unmade_pictures"); n != 0 {
 		t.Errorf("%d pictures wait that are gone", n)
+	}
+}
+
+// TestPictureThatEndsItsDecoder: when the process ends that decodes for a renderer, this counts as a try, and neither
+// the renderer nor a request for a page suffers. Not parallel: it is about all pictures of this process.
+func TestPictureThatEndsItsDecoder(t *testing.T) { //nolint:paralleltest // see above
+	st, path := pictureSite(t)
+	im := st.ingest(t, 800, 600)
+	s := st.start(t, nil)
+	photo := st.post(t, im)
+	forget(t, path, im.ID, 640)
+	const due = "INSERT INTO unmade_pictures (image_id, due_at, tries) VALUES ($1, now(), $2)"
+	if _, err := st.pool.Exec(t.Context(), due, im.ID, developTries-1); err != nil {
+		t.Fatal(err)
+	}
+	greeting := filepath.Join(t.TempDir(), "greeting")
+	file, err := os.Create(greeting)
+	if err = errors.Join(err, gob.NewEncoder(file).Encode(pictures.Greeting), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	end := pictures.Outside(1, func() *exec.Cmd { return exec.Command("cat", greeting) },
+		func(err error) { t.Error(err) })
+	defer end()
+	image, times, err := s.store.TakePicture(t.Context(), im.ID)
+	if image == "" && err == nil {
+		image, times, err = s.store.TakePicture(t.Context(), "")
+	}
+	if image != im.ID || times != developTries || err != nil {
+		t.Fatalf("taken: %s for the %d. time, %v", image, times, err)
+	}
+	err = s.developOne(t.Context(), undeveloped{image: image, taken: true, times: times})
+	if !errors.Is(err, pictures.ErrCrashed) {
+		t.Errorf("developed: %v", err)
+	}
+	if n := st.scalar(t, "SELECT tries FROM unmade_pictures WHERE image_id = $1", im.ID); n != developTries {
+		t.Errorf("taken %d times, %d are known", developTries, n)
+	}
+	if reply := st.get(t, page.Photo(photo)); reply.Status != 200 {
+		t.Errorf("its page has status %d", reply.Status)
+	}
+	end()
+	if reply := st.get(t, st.picture(t, photo, 640)); reply.Status != 200 {
+		t.Errorf("decoded by the renderer itself, its picture has status %d", reply.Status)
 	}
 }

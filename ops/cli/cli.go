@@ -44,6 +44,7 @@ type commands struct {
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 
 	Hash     hashCommand     `cmd:"" hidden:"" help:"Hash the passwords that a renderer sends to standard input."`
+	Picture  pictureCommand  `cmd:"" hidden:"" help:"Decode the pictures that a renderer sends to standard input."`
 	Rung     rungCommand     `cmd:"" hidden:"" help:"Serve one of the older versions of the site, for the ladder and the benchmark."`
 	Together togetherCommand `cmd:"" hidden:"" help:"Run a bus, a renderer and an edge in one process, for the benchmark."`
 }

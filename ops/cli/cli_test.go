@@ -24,14 +24,15 @@ import (
 )
 
 // asProgram is the environment variable that turns this test program into killr itself, for roles that are processes. A
-// process that hashes has no environment, so its argument does so.
+// process that hashes or decodes has no environment, so its argument does so.
 const asProgram = "FLICKRKILLR_TEST_AS_PROGRAM"
 
 // testVersion is the version of the program that these tests run.
 const testVersion = "9.9.9-test"
 
 func TestMain(m *testing.M) {
-	if hashes := len(os.Args) == 2 && os.Args[1] == "hash"; hashes || os.Getenv(asProgram) != "" {
+	works := len(os.Args) == 2 && (os.Args[1] == "hash" || os.Args[1] == "picture")
+	if works || os.Getenv(asProgram) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 		status := Program{Version: testVersion, Stdout: os.Stdout, Stderr: os.Stderr}.Run(ctx, os.Args[1:])
 		stop()

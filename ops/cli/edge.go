@@ -20,6 +20,9 @@ func (c *edgeCommand) Run(s *session) error {
 	if err := stack.CheckPort("edge", c.Addr); err != nil {
 		return advise(err)
 	}
+	if err := c.tlsFlags.check(); err != nil {
+		return err
+	}
 	return s.runRole(site.Edge, &c.roleFlags, "--nats and --memcached", func() site.Config {
 		cfg := site.Config{Addr: c.Addr, AccessLog: c.AccessLog, Edge: c.config()}
 		cfg.Edge.Drain = c.Drain
@@ -29,15 +32,14 @@ func (c *edgeCommand) Run(s *session) error {
 
 // edgeFlags are the flags of an edge, which `up` takes as well.
 type edgeFlags struct {
-	NearCache    int           `default:"64" min:"0" max:"1000000" placeholder:"MIB" help:"Memory for an edge's in-process page cache, in MiB (default ${default}; 0 disables it)."`
-	MaxConns     int           `default:"10000" min:"1" max:"10000000" placeholder:"N" help:"Connections of browsers that an edge accepts at once (default ${default})."`
-	AddressConns int           `default:"2500" min:"1" max:"10000000" placeholder:"N" help:"Close further connections of an address that has this many open (default ${default}). Behind a load balancer all visitors have its address: raise this to --max-conns."`
-	Guesses      int           `name:"address-guesses" default:"100" min:"0" max:"10000000" placeholder:"N" help:"Forms with a password that one address may send in a minute, at all edges together (default ${default}; 0: any number). Behind a load balancer all visitors have its address: set this to 0."`
-	Origin       []string      `placeholder:"URL" help:"Address at which visitors reach the site through this edge, such as https://photos.example; repeat it, or separate them by commas. A request whose Host is that of an origin gets pages whose absolute links begin with it."`
-	TLSCert      string        `type:"path" placeholder:"FILE" help:"Serve HTTPS with this certificate, in PEM. Needs --tls-key."`
-	TLSKey       string        `type:"path" placeholder:"FILE" help:"Key of the certificate, in PEM."`
-	NoFastPath   bool          `help:"Answer every request through net/http (default: the fast path answers simple ones below it)."`
-	EdgeStop     time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When an edge stops: time to finish its requests, before they are cut (default ${default})."`
+	NearCache    int      `default:"64" min:"0" max:"1000000" placeholder:"MIB" help:"Memory for an edge's in-process page cache, in MiB (default ${default}; 0 disables it)."`
+	MaxConns     int      `default:"10000" min:"1" max:"10000000" placeholder:"N" help:"Connections of browsers that an edge accepts at once (default ${default})."`
+	AddressConns int      `default:"2500" min:"1" max:"10000000" placeholder:"N" help:"Close further connections of an address that has this many open (default ${default}). Behind a load balancer all visitors have its address: raise this to --max-conns."`
+	Guesses      int      `name:"address-guesses" default:"100" min:"0" max:"10000000" placeholder:"N" help:"Forms with a password that one address may send in a minute, at all edges together (default ${default}; 0: any number). Behind a load balancer all visitors have its address: set this to 0."`
+	Origin       []string `placeholder:"URL" help:"Address at which visitors reach the site through this edge, such as https://photos.example; repeat it, or separate them by commas. A request whose Host is that of an origin gets pages whose absolute links begin with it."`
+	tlsFlags
+	NoFastPath bool          `help:"Answer every request through net/http (default: the fast path answers simple ones below it)."`
+	EdgeStop   time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When an edge stops: time to finish its requests, before they are cut (default ${default})."`
 }
 
 // config is what the flags tell an edge.
@@ -52,8 +54,9 @@ func (f edgeFlags) config() edge.Config {
 	}
 	return edge.Config{
 		Origins:      f.Origin,
-		TLSCert:      f.TLSCert,
-		TLSKey:       f.TLSKey,
+		Certificates: f.certificates(),
+		HSTS:         f.hsts(),
+		RedirectAddr: f.RedirectAddr,
 		MemoryBytes:  near,
 		MaxConns:     f.MaxConns,
 		AddressConns: f.AddressConns,

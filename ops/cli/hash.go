@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"runtime"
 
 	"flickrkillr/renderer/password"
 )
@@ -22,16 +19,4 @@ func hashProcess(program string, stderr io.Writer) *exec.Cmd {
 	cmd.Env = []string{"GOMAXPROCS=1", "GOGC=10"} // each hash leaves 19 MiB of garbage
 	cmd.Stderr = stderr
 	return cmd
-}
-
-// hashOutside has the renderers of this process hash passwords in processes of their own, until end. They occupy half
-// of the machine's processors at most.
-func (s *session) hashOutside() (end func(), err error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("hash passwords in processes of their own: %w", err)
-	}
-	command := func() *exec.Cmd { return hashProcess(program, s.stderr) }
-	failed := func(err error) { s.log.Warn("passwords are hashed by the renderer itself for now", "err", err) }
-	return password.Outside(max(1, runtime.NumCPU()/2), command, failed), nil
 }

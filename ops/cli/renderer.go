@@ -14,7 +14,7 @@ type rendererCommand struct {
 }
 
 func (c *rendererCommand) Run(s *session) error {
-	end, err := s.hashOutside()
+	end, err := s.workOutside(c.PictureWorkers)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,9 @@ func (s *session) runRole(role site.Role, f *roleFlags, flags string, config fun
 	for _, addr := range running.Addrs() {
 		s.log.Info("listening", "role", string(role), "addr", addr)
 	}
+	if cfg.Edge.Encrypts() {
+		defer s.onHangup(running.ReloadCertificates)()
+	}
 	running.Wait(s.ctx)
 	return nil
 }

@@ -53,7 +53,7 @@ func (c *upCommand) Run(s *session) (err error) {
 		return err
 	}
 	if !c.Processes {
-		end, err := s.hashOutside()
+		end, err := s.workOutside(c.PictureWorkers)
 		if err != nil {
 			return err
 		}
@@ -93,6 +93,9 @@ func (c *upCommand) Run(s *session) (err error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	var finishing sync.WaitGroup
 	finishing.Go(func() { s.finishData(ctx, services.Env().Postgres, c.Pictures) })
+	if c.encrypts() {
+		defer s.onHangup(running.ReloadCertificates)()
+	}
 	running.Wait(s.ctx)
 	if s.ctx.Err() != nil {
 		s.log.Info("stopping")
@@ -203,6 +206,9 @@ func (c *upCommand) check(services stack.Config) error {
 			return err
 		}
 	}
+	if err := c.tlsFlags.check(); err != nil {
+		return err
+	}
 	if err := edge.CheckOrigins(c.Origin); err != nil {
 		return fmt.Errorf("--origin: %w", err)
 	}
@@ -250,6 +256,9 @@ func (c *upCommand) listeners() (all []stack.Listener, err error) {
 		}
 	}
 	add("edge", "--addr", c.Addr, c.Edges)
+	if c.RedirectAddr != "" {
+		add("redirect listener", "--redirect-addr", c.RedirectAddr, c.Edges)
+	}
 	if c.DebugAddr != "" {
 		n := 1
 		if c.Processes {
@@ -262,12 +271,13 @@ func (c *upCommand) listeners() (all []stack.Listener, err error) {
 
 // portFlags are the flags that choose a port, by what listens there.
 var portFlags = map[string]string{
-	"edge":           "--addr",
-	"debug listener": "--debug-addr",
-	"NATS":           "--nats-port",
-	"PostgreSQL":     "--postgres-port",
-	"memcached":      "--memcached-port",
-	"ladder":         "--addr",
+	"edge":              "--addr",
+	"redirect listener": "--redirect-addr",
+	"debug listener":    "--debug-addr",
+	"NATS":              "--nats-port",
+	"PostgreSQL":        "--postgres-port",
+	"memcached":         "--memcached-port",
+	"ladder":            "--addr",
 }
 
 // removeStream is how a person removes the stream of changes. Only a renderer's seed allows it.

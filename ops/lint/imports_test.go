@@ -80,12 +80,13 @@ var ours = map[string][]string{
 		"schema/discovery",
 		"schema/zipfile",
 	},
-	"edge/fastpath":  {"schema/wire"}, // bytes of HTTP; it knows no pages
-	"edge/freshness": {"schema/wire", "schema/sleep", "schema/bucket"},
-	"edge/session":   {"schema/wire", "schema/sleep", "schema/monotonic", "schema/bucket"},
-	"edge/download":  {}, // knows pieces of files, and not where they come from
-	"edge/upload":    {"schema/page", "schema/wire"},
-	"edge/cache":     {"edge/freshness", "schema/page", "schema/wire", "schema/ring"},
+	"edge/fastpath":   {"schema/wire"}, // bytes of HTTP; it knows no pages
+	"edge/encryption": {"schema/wire", "schema/sleep", "schema/bucket"},
+	"edge/freshness":  {"schema/wire", "schema/sleep", "schema/bucket"},
+	"edge/session":    {"schema/wire", "schema/sleep", "schema/monotonic", "schema/bucket"},
+	"edge/download":   {}, // knows pieces of files, and not where they come from
+	"edge/upload":     {"schema/page", "schema/wire"},
+	"edge/cache":      {"edge/freshness", "schema/page", "schema/wire", "schema/ring"},
 	"edge/popularity": {
 		"edge/freshness", "edge/cache", "schema/page", "schema/wire", "schema/sleep", "schema/popularlist",
 	},
@@ -130,6 +131,7 @@ var ours = map[string][]string{
 		"schema/sleep", "schema/wire",
 	},
 	"ops/lab/mutant": {},
+	"ops/fleet":      {}, // machines, and nothing of what runs on them
 }
 
 type pkg struct {

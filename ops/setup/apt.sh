@@ -31,6 +31,7 @@ if [ -d /run/systemd/system ]; then
 	for package in "$@"; do
 		case $package in
 		memcached | postgresql) systemctl disable --now "$package" || true ;;
+		openssh-server) systemctl disable --now ssh || true ;;
 		esac
 	done
 fi

@@ -41,6 +41,9 @@ func installer(ctx context.Context, missing []need) (*exec.Cmd, error) {
 	if _, err := exec.LookPath("brew"); err == nil {
 		var steps []string
 		for _, n := range missing { // formulae and casks cannot be mixed in one call
+			if n.brew == nil {
+				continue // it is a part of the system, and remains missing
+			}
 			steps = append(steps, "brew install "+strings.Join(n.brew, " "))
 		}
 		cmd := exec.CommandContext(ctx, "sh", "-ec", strings.Join(steps, "\n"))

@@ -20,6 +20,14 @@ func (s *Site) edgeAddr() (string, error) {
 	return NthAddr(s.cfg.Addr, n)
 }
 
+// redirectAddr is where the next edge listens for clients without TLS; "": nowhere.
+func (s *Site) redirectAddr() (string, error) {
+	if s.cfg.Edge.RedirectAddr == "" {
+		return "", nil
+	}
+	return NthAddr(s.cfg.Edge.RedirectAddr, s.count(Edge))
+}
+
 // NthAddr is the address n ports above addr, host:port. Port 0, any free one, stays 0.
 func NthAddr(addr string, n int) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
@@ -46,7 +54,7 @@ func (s *Site) url(addr string) string {
 		host = "127.0.0.1"
 	}
 	scheme := "http"
-	if s.cfg.Edge.TLSCert != "" {
+	if s.cfg.Edge.Encrypts() {
 		scheme = "https"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
@@ -57,6 +65,9 @@ func (s *Site) edgeHere(name string) (*local, error) {
 	cfg := s.cfg.Edge
 	var err error
 	if cfg.Addr, err = s.edgeAddr(); err != nil {
+		return nil, err
+	}
+	if cfg.RedirectAddr, err = s.redirectAddr(); err != nil {
 		return nil, err
 	}
 	bus, registry, err := s.joinBus(wire.RoleEdge, name)
@@ -84,5 +95,7 @@ func (s *Site) edgeHere(name string) (*local, error) {
 		addr:  e.Addr(),
 		run:   e.Run,
 		close: closeAll,
+
+		reload: e.ReloadCertificates,
 	}, nil
 }

@@ -134,6 +134,13 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 		args = append(args, "--addr", addr)
 		if role == Edge {
 			args = append(args, "--edge-drain", s.cfg.Edge.Drain.String())
+			redirect, wrong := s.redirectAddr()
+			if wrong != nil {
+				return p, "", wrong
+			}
+			if redirect != "" {
+				args = append(args, "--redirect-addr", redirect)
+			}
 		}
 		args = append(args, cfg.EdgeArgs...)
 		if role == Together {

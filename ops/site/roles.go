@@ -22,6 +22,8 @@ type local struct {
 	addr  string // an edge's
 	run   func(context.Context) error
 	close func() // releases what was opened for it alone, after run
+
+	reload func() // an edge: reads its certificates again
 }
 
 func (s *Site) addHere(group *Group, role Role, name string) (*running, error) {
@@ -47,6 +49,7 @@ func (s *Site) addHere(group *Group, role Role, name string) (*running, error) {
 		here:    l.debug,
 		member:  group.Add(name, l.run),
 		release: l.close,
+		reload:  l.reload,
 	}, nil
 }
 

@@ -58,7 +58,7 @@ type Config struct {
 }
 
 // Site is running roles, and the services under them if they belong to it. Its methods may not be called concurrently,
-// except Inject, Kill and Failed.
+// except Inject, Kill, Failed and ReloadCertificates.
 type Site struct {
 	cfg Config
 	log *slog.Logger
@@ -85,6 +85,7 @@ type running struct {
 	process *stack.Supervised // if it does not
 	member  *Member
 	release func() // what was opened for it alone; nil: nothing
+	reload  func() // an edge in this process: reads its certificates again
 }
 
 // New prepares a site. No role runs before Add.
@@ -250,6 +251,15 @@ func (s *Site) Announce() error {
 		return errors.New("announce the edges: the services belong to another site")
 	}
 	return s.cfg.Stack.Announce(s.URLs())
+}
+
+// ReloadCertificates has the edges in this process read their certificates again. Processes do that by themselves.
+func (s *Site) ReloadCertificates() {
+	for _, r := range s.all(Edge) {
+		if r.reload != nil {
+			r.reload()
+		}
+	}
 }
 
 // WaitPages returns when each edge serves the page at path, or when a role has failed: Wait and Stop say so.

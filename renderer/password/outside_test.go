@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"flickrkillr/renderer/outside"
 )
 
 // servesAs is the environment variable that turns this test program into a process that hashes: "well"; "badly", which
@@ -90,7 +92,8 @@ func TestOutside(t *testing.T) { //nolint:paralleltest // Outside is for the who
 	const atOnce, asked = 2, 40
 	s := &started{as: "well"}
 	all := newHashers(atOnce, s.command, s.failed)
-	all.late, all.pause = time.Hour, 0
+	all.late = time.Hour
+	all.Processes = outside.New(atOnce, s.command, 0)
 	end := all.begin()
 	var hashes sync.WaitGroup
 	for i := range asked {
@@ -108,8 +111,8 @@ func TestOutside(t *testing.T) { //nolint:paralleltest // Outside is for the who
 	for _, c := range s.commands {
 		priority, err := syscall.Getpriority(syscall.PRIO_PROCESS, c.Process.Pid)
 		// Linux returns 20 less the nice value.
-		if runtime.GOOS == "linux" && (err != nil || priority > 20-outsideNice) {
-			t.Errorf("the priority of a process that hashes is %d, %v; want %d", priority, err, 20-outsideNice)
+		if runtime.GOOS == "linux" && (err != nil || priority > 20-outside.Nice) {
+			t.Errorf("the priority of a process that hashes is %d, %v; want %d", priority, err, 20-outside.Nice)
 		}
 		if err := c.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -133,7 +136,7 @@ func TestOutside(t *testing.T) { //nolint:paralleltest // Outside is for the who
 	if sum, ok := all.hash(question{}); ok {
 		t.Errorf("hashed after the end: %x", sum)
 	}
-	if outside.Load() != nil {
+	if others.Load() != nil {
 		t.Error("after the end hashes are asked for elsewhere")
 	}
 }

@@ -126,45 +126,38 @@ func derive(ctx context.Context, store Store, id string, original []byte, width 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	img, err := f.pixels(original)
-	if err != nil {
-		return nil, err
-	}
-	seen := o.apply(img.Bounds().Size())
-	// A GIF's first frame may be smaller than the GIF.
-	if narrower := page.StoredWidth(width, seen.X); narrower != width {
-		return Derive(ctx, store, id, narrower)
-	}
-	out, err := keep(ctx, store, id, img, o, width)
-	if err != nil {
-		return out, err
-	}
-	for _, w := range widthsOf(seen.X, widestSmall) {
-		if w == width {
+	widths := []int{width}
+	for _, w := range page.Widths() {
+		if w > widestSmall || w == width {
 			continue
 		}
 		stored, err := IsStored(ctx, store, DerivativeName(id, w))
-		if err == nil && !stored {
-			_, err = keep(ctx, store, id, img, o, w)
-		}
-		if errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
 			return nil, err
 		}
-		if err != nil {
-			return out, errors.Join(ErrNotKept, err)
+		if !stored {
+			widths = append(widths, w)
 		}
 	}
-	return out, nil
-}
-
-// keepAll makes derivatives of a decoded original and stores them, unless it was deleted meanwhile, see keep.
-func keepAll(ctx context.Context, store Store, id string, img image.Image, o orientation, widths []int) error {
-	for _, width := range widths {
-		if _, err := keep(ctx, store, id, img, o, width); err != nil {
-			return err
+	var out []byte
+	var failed error
+	seen, err := making{Widths: widths}.run(ctx, original, func(w int, jpeg []byte) {
+		if w == width {
+			out = jpeg
 		}
+		if failed == nil {
+			failed = keep(ctx, store, id, w, jpeg)
+		}
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case errors.Is(failed, fs.ErrNotExist):
+		return nil, failed
+	case out == nil: // A GIF's first frame may be smaller than the GIF.
+		return Derive(ctx, store, id, page.StoredWidth(width, seen.Width))
 	}
-	return nil
+	return out, failed
 }
 
 // widthsOf lists the widths, up to widest, in which an original of a given width is stored.
@@ -186,9 +179,8 @@ func IsStored(ctx context.Context, store Store, name string) (bool, error) {
 	return true, r.Close()
 }
 
-// keep makes one derivative of a decoded original and stores it, unless the original was deleted meanwhile: then
-// errors.Is(err, fs.ErrNotExist) holds. With ErrNotKept the JPEG is there all the same.
-func keep(ctx context.Context, store Store, id string, img image.Image, o orientation, width int) ([]byte, error) {
+// derivative makes one derivative of a decoded original.
+func derivative(ctx context.Context, img image.Image, o orientation, width int) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -201,12 +193,14 @@ func keep(ctx context.Context, store Store, id string, img image.Image, o orient
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	out, err := encode(small, width)
-	if err != nil {
-		return nil, err
-	}
+	return encode(small, width)
+}
+
+// keep stores a derivative, unless the original was deleted meanwhile: then errors.Is(err, fs.ErrNotExist) holds. Other
+// errors are ErrNotKept.
+func keep(ctx context.Context, store Store, id string, width int, jpeg []byte) error {
 	name := DerivativeName(id, width)
-	put := store.Put(ctx, name, bytes.NewReader(out))
+	put := store.Put(ctx, name, bytes.NewReader(jpeg))
 	// Delete removes the original first. If that is still here, a Delete after now removes what was just stored, too.
 	ctx = context.WithoutCancel(ctx)
 	stored, err := IsStored(ctx, store, id)
@@ -214,12 +208,12 @@ func keep(ctx context.Context, store Store, id string, img image.Image, o orient
 		err = store.Delete(ctx, name)
 	}
 	if err = errors.Join(put, err); err != nil {
-		return out, fmt.Errorf("%w: %w", ErrNotKept, err)
+		return fmt.Errorf("%w: %w", ErrNotKept, err)
 	}
 	if !stored {
-		return nil, fmt.Errorf("pictures: %s was deleted meanwhile: %w", id, fs.ErrNotExist)
+		return fmt.Errorf("pictures: %s was deleted meanwhile: %w", id, fs.ErrNotExist)
 	}
-	return out, nil
+	return nil
 }
 
 // maxHeight is the height of the tallest derivative, in pixels: four times a width of 1,280.

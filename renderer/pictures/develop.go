@@ -1,6 +1,7 @@
 package pictures
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 )
@@ -14,25 +15,29 @@ func Develop(ctx context.Context, store Store, id string, small func()) (Image, 
 	if err != nil {
 		return Image{}, err
 	}
-	f, result, err := inspect(ctx, data, Limits{}.withDefaults())
+	_, result, err := inspect(ctx, data, Limits{}.withDefaults())
 	if err != nil {
 		return Image{}, err
 	}
 	result.ID = id
-	img, err := f.pixels(data)
-	if err != nil {
-		return Image{}, err
-	}
-	o := result.Camera.orientation
-	width := o.apply(img.Bounds().Size()).X
-	first := widthsOf(width, widestSmall)
-	if err := keepAll(ctx, store, id, img, o, first); err != nil {
+	first, told := widthsOf(result.Width, widestSmall), false
+	var failed error
+	seen, err := making{Widths: widthsOf(result.Width, widestAtOnce), Blur: true}.run(ctx, data,
+		func(width int, jpeg []byte) {
+			if failed != nil {
+				return
+			}
+			if failed = keep(ctx, store, id, width, jpeg); failed == nil && width == first[len(first)-1] {
+				told = true
+				small()
+			}
+		})
+	if err = cmp.Or(failed, err); err != nil {
 		return Image{}, fmt.Errorf("pictures: develop: %w", err)
 	}
-	small()
-	result.decoded(img)
-	if err := keepAll(ctx, store, id, img, o, widthsOf(width, widestAtOnce)[len(first):]); err != nil {
-		return Image{}, fmt.Errorf("pictures: develop: %w", err)
+	if !told {
+		small()
 	}
+	result.Width, result.Height, result.Color = seen.Width, seen.Height, seen.Color
 	return result, nil
 }

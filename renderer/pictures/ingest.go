@@ -89,9 +89,14 @@ func ingest(ctx context.Context, store Store, id string, data []byte, limits Lim
 	if err := store.Put(ctx, result.ID, bytes.NewReader(data)); err != nil {
 		return Image{}, err
 	}
-	err = keepAll(ctx, store, id, img, result.Camera.orientation, widthsOf(result.Width, widestAtOnce))
-	if err != nil {
-		return Image{}, err
+	for _, width := range widthsOf(result.Width, widestAtOnce) {
+		jpeg, err := derivative(ctx, img, result.Camera.orientation, width)
+		if err == nil {
+			err = keep(ctx, store, id, width, jpeg)
+		}
+		if err != nil {
+			return Image{}, err
+		}
 	}
 	return result, nil
 }

@@ -9,6 +9,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"io"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -16,7 +17,12 @@ import (
 	"flickrkillr/renderer/pictures"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if as := os.Getenv(servesAs); as != "" {
+		os.Exit(serve(as))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func openDir(t testing.TB) *pictures.Dir {
 	t.Helper()

@@ -43,7 +43,8 @@ const (
 	MetadataSite = "site"
 )
 
-// Buckets lists the JetStream KV buckets of a site. The relay looks after them.
+// Buckets lists the JetStream KV buckets that the relay looks after. It may not read those of edges alone, such as
+// BucketTickets.
 func Buckets() []string { return []string{BucketKeys, BucketPopular, BucketSessions, BucketLimits} }
 
 // CancelSubject is the subject an edge publishes to, without data, when nobody waits any more for the answer to the

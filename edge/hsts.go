@@ -1,0 +1,41 @@
+package edge
+
+import (
+	"errors"
+	"strconv"
+	"time"
+)
+
+// HSTS has browsers use nothing but TLS at the host of an edge that encrypts (RFC 6797). The zero value does not.
+type HSTS struct {
+	MaxAge     time.Duration // for how long, since the last answer; 0: not at all
+	Subdomains bool          // at all hosts below it, too
+	Preload    bool          // browsers may come with this rule; needs Subdomains and a year
+}
+
+// preloadAge is the least age of hosts that browsers come with (hstspreload.org).
+const preloadAge = 365 * 24 * time.Hour
+
+// Check returns an error if the fields do not fit together.
+func (h HSTS) Check() error {
+	if h.Preload && (!h.Subdomains || h.MaxAge < preloadAge) {
+		return errors.New("the list that browsers come with takes hosts with all that are below them, for a year or " +
+			"longer: add --hsts-subdomains and --hsts 8760h")
+	}
+	return nil
+}
+
+// strictTransport is the value of Strict-Transport-Security; nil: none.
+func (c *Config) strictTransport() []string {
+	if c.HSTS.MaxAge < time.Second || !c.Encrypts() {
+		return nil
+	}
+	value := "max-age=" + strconv.FormatInt(int64(c.HSTS.MaxAge/time.Second), 10)
+	if c.HSTS.Subdomains {
+		value += "; includeSubDomains"
+	}
+	if c.HSTS.Preload {
+		value += "; preload"
+	}
+	return []string{value}
+}

@@ -1,0 +1,23 @@
+package setup
+
+import (
+	"os/exec"
+	"runtime"
+)
+
+// fleetNeeds is what machines of a fleet (ops/fleet) need, which only Linux has.
+func fleetNeeds() []need {
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	return []need{
+		{name: "systemd", find: program("/lib/systemd/systemd"), apt: "systemd"},
+		{name: "OpenSSH server", find: program("/usr/sbin/sshd"), apt: "openssh-server"},
+		{name: "OpenSSH client", find: program("ssh"), apt: "openssh-client"},
+		{name: "iproute2", find: program("ip"), apt: "iproute2"},
+	}
+}
+
+func program(name string) func() (string, error) {
+	return func() (string, error) { return exec.LookPath(name) }
+}

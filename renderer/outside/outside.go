@@ -1,0 +1,156 @@
+// Package outside has work done by other processes of this program, of a lower priority: work that would keep the
+// processors from people who wait for pages, or that what strangers have sent could make crash.
+package outside
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// Nice is the priority of the processes. Beside busy processes of the usual priority one gets a tenth of a
+	// processor, so what they do goes on in an overload.
+	Nice = 10
+	// endBound is how long a process may take to end when it is told to.
+	endBound = 5 * time.Second
+)
+
+// ErrNone: no process was asked, because one failed a moment ago, or all have ended.
+var ErrNone = errors.New("no process is asked for now")
+
+// ErrStart: a process could not be started, or does not speak as it should.
+var ErrStart = errors.New("start a process")
+
+// Processes are processes that do one kind of work. Each is started when it is first needed, and is asked one thing at
+// a time. The methods may be called at once.
+type Processes struct {
+	command func() *exec.Cmd
+	places  chan *Process // one for each process that may run; nil: it does not run yet
+
+	pause    time.Duration
+	pausedAt atomic.Pointer[time.Time] // nil: never
+}
+
+// Process is one of Processes. What it says and is told goes by gob, and by bytes between the values.
+type Process struct {
+	New bool // It has not been asked anything yet.
+
+	Input io.Writer // what it reads
+	*gob.Encoder
+	*gob.Decoder
+
+	command *exec.Cmd
+	input   io.Closer
+}
+
+// New makes atOnce places for processes, each of which runs a command that ends when its input does. After Pause none
+// is asked for so long.
+func New(atOnce int, command func() *exec.Cmd, pause time.Duration) *Processes {
+	all := &Processes{command: command, places: make(chan *Process, atOnce), pause: pause}
+	for range atOnce {
+		all.places <- nil
+	}
+	return all
+}
+
+// Ask runs exchange with a process that is asked nothing else meanwhile. When ctx ends, the process is killed. It is
+// killed, too, when exchange returns an error, which Ask returns. It returns ErrNone or ErrStart when none was asked.
+func (all *Processes) Ask(ctx context.Context, exchange func(*Process) error) error {
+	if all.Paused() {
+		return ErrNone
+	}
+	var p *Process
+	var open bool
+	select {
+	case p, open = <-all.places:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if !open {
+		return ErrNone
+	}
+	defer func() { all.places <- p }()
+	if all.Paused() { // since it waits for a place
+		return ErrNone
+	}
+	if p == nil {
+		var err error
+		if p, err = start(all.command()); err != nil {
+			return fmt.Errorf("%w: %w", ErrStart, err)
+		}
+	}
+	stop := context.AfterFunc(ctx, p.Kill)
+	err := exchange(p)
+	p.New = false
+	if lives := stop(); !lives || err != nil {
+		p.Kill() // it may not end by itself
+		if ended := p.end(); err != nil {
+			err = errors.Join(err, ended)
+		}
+		p = nil
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// Pause has no process asked for a while.
+func (all *Processes) Pause() {
+	now := time.Now()
+	all.pausedAt.Store(&now)
+}
+
+// Paused reports whether no process is asked for now.
+func (all *Processes) Paused() bool {
+	at := all.pausedAt.Load()
+	return at != nil && time.Since(*at) < all.pause
+}
+
+// End ends the processes, once each has answered. Nothing is asked of them any more.
+func (all *Processes) End() {
+	for range cap(all.places) {
+		if p := <-all.places; p != nil {
+			_ = p.end()
+		}
+	}
+	close(all.places) // for those who wait for a place
+}
+
+// start starts a process, in a process group of its own: a Ctrl-C for this one does not end it, and its priority is
+// that of all its threads.
+func start(command *exec.Cmd) (*Process, error) {
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	input, err := command.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	output, err := command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	// It fails when this process has a lower one, which the other then has, too.
+	_ = syscall.Setpriority(syscall.PRIO_PGRP, command.Process.Pid, Nice)
+	return &Process{New: true, Input: input, Encoder: gob.NewEncoder(input), Decoder: gob.NewDecoder(output),
+		command: command, input: input}, nil
+}
+
+// Kill ends the process at once. One that is asked something answers no more.
+func (p *Process) Kill() { _ = p.command.Process.Kill() }
+
+// end tells the process to end, and waits for it.
+func (p *Process) end() error {
+	late := time.AfterFunc(endBound, p.Kill)
+	defer late.Stop()
+	return errors.Join(p.input.Close(), p.command.Wait())
+}
