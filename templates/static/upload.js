@@ -18,7 +18,6 @@
 	// Unfinished uploads, by what tells files apart. Who chooses the same file again after a reload goes on.
 
 	const ours = `upload ${home} `;
-	const fingerprint = ({ name, size, lastModified }, told) => ours + [name, size, lastModified, ...told];
 	let storage = {};
 	try {
 		storage = localStorage;
@@ -122,8 +121,6 @@
 	class Refused extends Error {}
 
 	const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
-	// What the form tells of its files.
-	const fields = () => [...new FormData(form)].filter(([name, value]) => value && !/^(file|key)$/.test(name));
 	const random = () => [...crypto.getRandomValues(new Uint8Array(16))].join('.');
 
 	// Sends a request. A refusal that will not change is a Refused, what may go better later an Error.
@@ -298,14 +295,15 @@
 
 	const add = async (files) => {
 		listen();
-		const told = fields();
+		// What the form tells of its files, without these.
+		const told = [...new FormData(form)].filter(([name, { at }]) => at && name != 'key');
 		let begun = performance.now();
 		for (const file of [...files]) {
 			if (performance.now() - begun > 20) {
 				await new Promise((done) => { setTimeout(done); });
 				begun = performance.now();
 			}
-			const key = fingerprint(file, told);
+			const key = ours + [file.name, file.size, file.lastModified, ...told];
 			if (known.has(key)) continue;
 			known.add(key);
 			const task = { file, key, told, state: 'waiting', text: 'Waiting', sent: 0, tries: 0, after: 0 };
