@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+
+	"flickrkillr/edge/proxy"
 )
 
 // ipv6NetworkBits of an IPv6 address count: a visitor's network usually hands out the rest.
@@ -12,16 +14,20 @@ const ipv6NetworkBits = 64
 // fairListener limits the open connections of one address. It closes a further one at once, so that no visitor takes
 // the connections of all others.
 type fairListener struct {
-	net.Listener // of TCP
+	net.Listener // of TCP, or a *proxy.Listener
 	most         int
+	uncounted    proxy.Networks // proxies, each of which has connections of many visitors
 	refused      func(netip.Prefix)
 
 	mu   sync.Mutex
 	open map[netip.Prefix]int
 }
 
-func newFairListener(lis net.Listener, most int, refused func(netip.Prefix)) *fairListener {
-	return &fairListener{Listener: lis, most: most, refused: refused, open: map[netip.Prefix]int{}}
+func newFairListener(
+	lis net.Listener, most int, uncounted proxy.Networks, refused func(netip.Prefix),
+) *fairListener {
+	return &fairListener{Listener: lis, most: most, uncounted: uncounted, refused: refused,
+		open: map[netip.Prefix]int{}}
 }
 
 func (l *fairListener) Accept() (net.Conn, error) {
@@ -30,10 +36,18 @@ func (l *fairListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		conn := nc.(*net.TCPConn)
-		from := network(conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr())
+		conn, direct := nc.(*net.TCPConn)
+		if !direct {
+			conn = nc.(*proxy.Conn).TCPConn
+		}
+		client := nc.RemoteAddr()
+		addr := client.(*net.TCPAddr).AddrPort().Addr()
+		if l.uncounted.Contains(addr) {
+			return &fairConn{TCPConn: conn, client: client, release: func() {}}, nil
+		}
+		from := network(addr)
 		if l.take(from) {
-			return &fairConn{TCPConn: conn, release: sync.OnceFunc(func() { l.release(from) })}, nil
+			return &fairConn{conn, client, sync.OnceFunc(func() { l.release(from) })}, nil
 		}
 		_ = conn.SetLinger(0) // nothing of it stays in the kernel
 		_ = conn.Close()
@@ -73,8 +87,12 @@ func network(addr netip.Addr) netip.Prefix {
 // fairConn is a connection that counts until it is closed.
 type fairConn struct {
 	*net.TCPConn
+	client  net.Addr
 	release func()
 }
+
+// RemoteAddr is the address of the client, which a proxy may have told.
+func (c *fairConn) RemoteAddr() net.Addr { return c.client }
 
 func (c *fairConn) Close() error {
 	defer c.release()

@@ -17,6 +17,7 @@
 //	hedge.go          sends a request again when its reply takes long
 //	pulse.go          tells renderers that take long from renderers that do not run
 //	encryption.go     TLS; hsts.go: has browsers use nothing else; redirect.go: sends clients without it there
+//	proxies.go        clients behind trusted proxies
 //	addresses.go      a limit on the connections of one address
 //	readers_linux.go  bounds of visitors who read slowly
 //	answer.go         header fields and bodies
@@ -37,5 +38,6 @@
 //	fastpath/     answers simple requests below net/http
 //	freshness/    whether a page still shows the newest rows
 //	popularity/   which pages are popular, and fill notes for them
+//	proxy/        what trusted proxies say of clients
 //	session/      who is signed in, and how often a password may be guessed
 package edge

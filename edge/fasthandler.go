@@ -29,7 +29,7 @@ func (s *Server) ServeFast(w fastpath.Responder, r *fastpath.Request) (fastpath.
 	x.cut = err
 	from := ""
 	if s.cfg.AccessLog != nil {
-		from = w.RemoteAddr().String()
+		from = s.clientOf(w.RemoteAddr().String(), r)
 	}
 	s.finish(&x, http.MethodGet, func() string { return string(r.Target) }, from, "HTTP/1.1")
 	return fastpath.ReasonNone, err

@@ -118,9 +118,9 @@ func localPath(next string) string {
 }
 
 // secureFor reports whether visitors reach the site over TLS: at this edge, or at a proxy in front of it that an origin
-// tells of.
+// tells of, or the proxy itself.
 func (s *Server) secureFor(r *http.Request) bool {
-	return s.cfg.Encrypts() || s.origins.secure(r.Host)
+	return s.cfg.Encrypts() || r.TLS != nil || s.origins.secure(r.Host)
 }
 
 // setSession sets the cookies of somebody who is signed in.

@@ -99,8 +99,8 @@ func TestGuestFiles(t *testing.T) {
 	metadata := "filename " + base64.StdEncoding.EncodeToString([]byte("a.jpg")) + ",guest " +
 		base64.StdEncoding.EncodeToString([]byte("Mia\u202e"))
 	begin := func(e *Server) answer {
-		return s.guest(e, http.MethodPost, files, nil, "Upload-Length", fmt.Sprint(len(file)), "Upload-Metadata", metadata,
-			"Idempotency-Key", "one")
+		return s.guest(e, http.MethodPost, files, nil, "Upload-Length", fmt.Sprint(len(file)),
+			"Upload-Metadata", metadata, "Idempotency-Key", "one")
 	}
 	got := begin(s.edges[0])
 	path := got.header.Get("Location")
@@ -119,7 +119,8 @@ func TestGuestFiles(t *testing.T) {
 		http.StatusNoContent {
 		t.Fatalf("%d %s", at.status, at.body)
 	}
-	if at := s.guest(s.edges[1], http.MethodHead, path, nil); at.header.Get("Upload-Offset") != fmt.Sprint(wire.MaxChunk) {
+	at := s.guest(s.edges[1], http.MethodHead, path, nil)
+	if at.header.Get("Upload-Offset") != fmt.Sprint(wire.MaxChunk) {
 		t.Errorf("%v", at.header)
 	}
 	end := s.guest(s.edges[1], http.MethodPatch, path, file[wire.MaxChunk:], "Upload-Offset", fmt.Sprint(wire.MaxChunk))
@@ -173,8 +174,10 @@ func TestGuestFilesAreRefused(t *testing.T) {
 		t.Errorf("what the edge can do: %d", got.status)
 	}
 	file := fileOf(2 * wire.MaxChunk)
-	path := s.guest(s.edges[0], http.MethodPost, files, nil, "Upload-Length", fmt.Sprint(len(file))).header.Get("Location")
-	if got := s.guest(s.edges[0], http.MethodPatch, path, file[:wire.MaxChunk], "Upload-Offset", "0"); got.status != 204 {
+	begun := s.guest(s.edges[0], http.MethodPost, files, nil, "Upload-Length", fmt.Sprint(len(file)))
+	path := begun.header.Get("Location")
+	got := s.guest(s.edges[0], http.MethodPatch, path, file[:wire.MaxChunk], "Upload-Offset", "0")
+	if got.status != http.StatusNoContent {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	// It is revoked after the request has begun: the chunk is refused.
@@ -264,7 +267,8 @@ func TestGuestFilesAreBounded(t *testing.T) {
 		t.Logf("%d files were refused: a minute ended meanwhile", refused)
 	}
 	for limit, want := range map[int]guessBound{
-		100: {"guest address 203.0.113.9/32", guestFilesOfAddress}, -1: {"guest share " + s.link.ID(), guestFilesOfLink},
+		100: {"guest address 203.0.113.9/32", guestFilesOfAddress},
+		-1:  {"guest share " + s.link.ID(), guestFilesOfLink},
 	} {
 		if got, err := guestBound(s.link, "203.0.113.9:4711", limit); err != nil || got != want {
 			t.Errorf("%d an address: %v, %v", limit, got, err)

@@ -28,6 +28,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{start: time.Now(), number: s.ids.next()}
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
+	s.readForwarded(r)
 	// Where the body of a request ends, a proxy and net/http may not agree: net/http takes a length beside chunks, and
 	// folded fields. No page needs a body, so nothing that comes behind one is read.
 	if s.draining.Load() || r.ProtoMajor == 1 && hasBody(r) {

@@ -34,7 +34,7 @@ func (s *Server) ServeNear(w fastpath.Stream, r *fastpath.Request) bool {
 	w.Answer(s.block(&x, fields), body)
 	from := ""
 	if s.cfg.AccessLog != nil {
-		from = w.RemoteAddr()
+		from = s.clientOf(w.RemoteAddr(), r)
 	}
 	s.finish(&x, http.MethodGet, func() string { return string(r.Target) }, from, "HTTP/2.0")
 	return true

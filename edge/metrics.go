@@ -49,6 +49,7 @@ type metrics struct {
 	unreadable prometheus.Counter
 	pauses     prometheus.Counter
 	refused    prometheus.Counter
+	badHeaders prometheus.Counter
 	signIns    *prometheus.CounterVec
 	uploaded   prometheus.Counter
 
@@ -105,6 +106,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		unreadable: counter("unreadable_messages_total", "Messages on the stream of changes that could not be read."),
 		pauses:     counter("pauses_total", "Times that this process did not run for 400 ms or longer."),
 		refused:    counter("refused_connections_total", "Connections closed because their address had too many."),
+		badHeaders: counter("refused_proxy_headers_total",
+			"Connections closed because a trusted proxy began them without a valid header of the PROXY protocol."),
 		signIns: counters("sign_ins_total",
 			"Forms to sign in, by outcome: ok, wrong (name or password), limited (too many guesses), unavailable.",
 			"outcome"),
@@ -132,7 +135,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	registry.MustRegister(
 		answers, durations, status, m.bytes, m.fast, delegated, m.halfClosed, m.hedges, m.retries, m.shared, m.fills,
 		m.refills, m.busErrors, m.lookups, m.batch, m.inFlight, m.changes, m.unreadable, m.pauses, m.refused,
-		m.signIns, m.uploaded,
+		m.signIns, m.uploaded, m.badHeaders,
 	)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())

@@ -32,7 +32,7 @@ const browserSize = 26
 // to a browser that has none. The address is "" if the edge has origins (`--origin`) and the browser came by none of
 // them.
 func (s *Server) passkeyVisit(w http.ResponseWriter, r *http.Request) (origin, browser string) {
-	origin = s.originOf(r.Host)
+	origin = s.originOf(r)
 	secure := s.secureFor(r)
 	browser, count := session.Token(r.Header["Cookie"], browserCookie(secure))
 	if count == 1 && len(browser) == browserSize && wire.ValidKey(browser) {
@@ -44,14 +44,14 @@ func (s *Server) passkeyVisit(w http.ResponseWriter, r *http.Request) (origin, b
 	return origin, browser
 }
 
-// originOf is the address of the site for visitors who name this Host: one of the origins if there are any, or else
+// originOf is the address of the site for visitors who send this request: one of the origins if there are any, or else
 // the Host itself.
-func (s *Server) originOf(host string) string {
-	host = strings.ToLower(host)
+func (s *Server) originOf(r *http.Request) string {
+	host := strings.ToLower(r.Host)
 	switch {
 	case len(s.origins) > 0:
 		return s.origins[host]
-	case s.cfg.Encrypts():
+	case s.secureFor(r):
 		return "https://" + host
 	}
 	return "http://" + host

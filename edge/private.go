@@ -133,7 +133,7 @@ func (s *Server) private(
 		s.clearSession(w, r)
 	}
 	if kind == page.PrivateShares || kind == page.PrivatePhoto || kind == page.PrivateAlbum {
-		who.origin = s.originOf(r.Host) // with which links begin
+		who.origin = s.originOf(r) // with which links begin
 	}
 	if takesPasskeys(kind) && !signOut {
 		who.origin, who.browser = s.passkeyVisit(w, r)

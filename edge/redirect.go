@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,11 +34,12 @@ func (s *Server) newRedirector() (*redirector, error) {
 	if !s.cfg.Encrypts() {
 		return nil, errors.New("edge: an address that sends clients to HTTPS needs a certificate")
 	}
-	lis, err := net.Listen("tcp", s.cfg.RedirectAddr)
+	lis, err := s.listenTCP(s.cfg.RedirectAddr)
 	if err != nil {
-		return nil, fmt.Errorf("edge: cannot listen on %s: %w", s.cfg.RedirectAddr, err)
+		return nil, err
 	}
-	lis = newFairListener(lis, min(s.cfg.AddressConns, mostRedirects/4), func(netip.Prefix) { s.metrics.refused.Inc() })
+	lis = newFairListener(lis, min(s.cfg.AddressConns, mostRedirects/4), s.proxies,
+		func(netip.Prefix) { s.metrics.refused.Inc() })
 	r := &redirector{lis: netutil.LimitListener(lis, mostRedirects), log: s.log, http: &http.Server{
 		Handler: http.HandlerFunc(s.redirectToTLS), ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout,
 		WriteTimeout: 10 * time.Second, MaxHeaderBytes: s.http.MaxHeaderBytes, DisableGeneralOptionsHandler: true,

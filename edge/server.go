@@ -26,6 +26,7 @@ import (
 	"flickrkillr/edge/fastpath"
 	"flickrkillr/edge/freshness"
 	"flickrkillr/edge/popularity"
+	"flickrkillr/edge/proxy"
 	"flickrkillr/edge/session"
 	"flickrkillr/edge/upload"
 	"flickrkillr/schema/page"
@@ -43,7 +44,8 @@ type Config struct {
 	Origins   []string   // addresses of the site, such as https://photos.example, see origins
 	// Certificates for TLS, such as one of ECDSA and one of RSA; none: HTTP/1.1 and HTTP/2 without TLS (h2c).
 	Certificates []encryption.KeyPair
-	HSTS         HSTS   // has browsers use nothing but TLS at this host
+	HSTS         HSTS // has browsers use nothing but TLS at this host
+	Proxies      Proxies
 	RedirectAddr string // where clients without TLS are sent to TLS, host:port; "": nowhere
 	MemoryBytes  int    // size of the in-process cache; 0: 64 MiB; negative: none
 	MaxConns     int    // connections open at once; 0: 10,000. A further one waits until another closes
@@ -80,6 +82,7 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics
 	lis     net.Listener
+	proxies proxy.Networks           // in front of the edge
 	hsts    []string                 // the value of the header field; nil: none
 	plain   *redirector              // nil: none
 	certs   *encryption.Certificates // nil: none
@@ -145,6 +148,9 @@ func New(cfg Config) (_ *Server, err error) {
 	if s.pages.memcached, err = cache.NewMemcached(cfg.Memcached, s.pages.tracker, lookups, s.log); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
+	if s.proxies, err = cfg.Proxies.networks(); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
 	if s.lis, err = s.listen(); err != nil {
 		return nil, err
 	}
@@ -205,14 +211,14 @@ func (s *Server) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	lis, err := (&net.ListenConfig{Control: limitReaders}).Listen(context.Background(), "tcp", s.cfg.Addr)
+	lis, err := s.listenTCP(s.cfg.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("edge: cannot listen on %s: %w", s.cfg.Addr, err)
+		return nil, err
 	}
-	lis = newFairListener(lis, s.cfg.AddressConns, func(from netip.Prefix) {
+	lis = newFairListener(lis, s.cfg.AddressConns, s.proxies, func(from netip.Prefix) {
 		s.metrics.refused.Inc()
 		s.log.Warn("closed a new connection: its address has too many open ones", "address", from,
-			"limit", s.cfg.AddressConns, "remedy", "if it is a load balancer, raise --address-conns")
+			"limit", s.cfg.AddressConns, "remedy", "if it is a load balancer, name it as a --trusted-proxy")
 	})
 	return s.fast.Listener(lis, encryption), nil
 }

@@ -27,7 +27,8 @@ var (
 
 // askUpload makes a request about an upload.
 func (s *Server) askUpload(ctx context.Context, msg *nats.Msg, limit, attempt time.Duration) (*nats.Msg, error) {
-	return s.uploadBus.persist(ctx, ofGuest(ctx, msg), persistence{limit: limit, attempt: attempt, unheard: uploadUnheard})
+	return s.uploadBus.persist(ctx, ofGuest(ctx, msg),
+		persistence{limit: limit, attempt: attempt, unheard: uploadUnheard})
 }
 
 // isUpload reports whether a path is one for files, or for what happens to them.

@@ -82,8 +82,8 @@ func createAsGuest(v *shareVisit, u store.UploadID, file wire.UploadFile) action
 	}
 }
 
-// guestError makes an error one for a guest, who learns nothing of the owner that is not needed. That of a link which is
-// revoked is the same as that of one that never was.
+// guestError makes an error one for a guest, who learns nothing of the owner that is not needed. That of a link which
+// is revoked is the same as that of one that never was.
 func guestError(err error) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):

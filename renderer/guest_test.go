@@ -142,7 +142,8 @@ func TestGuestUpload(t *testing.T) {
 	if _, list := dorothea.list(page.PrivatePhotos, "link", id); len(texts(t, list, ".grid li")) != 0 {
 		t.Error("another sees what came by the link")
 	}
-	if err := wire.ErrorOf(ansel.do(wire.ActionOwnPhotos, "bin", "photos", fmt.Sprint(photo), "do", "bin")); err != nil {
+	binned := ansel.do(wire.ActionOwnPhotos, "bin", "photos", fmt.Sprint(photo), "do", "bin")
+	if err := wire.ErrorOf(binned); err != nil {
 		t.Error(err)
 	}
 	if _, err := g.see(wire.ShareRequest{Photo: photo}); !errors.Is(err, wire.ErrNotFound) {
@@ -172,7 +173,8 @@ func TestGuestIsRefused(t *testing.T) {
 	other := by(open, "a")
 	other.owner = 2
 	isRefused(t, "to another person", other.create("a.jpg"), problemNoAdding)
-	if _, err := (&guest{st: st, t: t, share: shows}).see(wire.ShareRequest{Add: true}); !errors.Is(err, wire.ErrNotFound) {
+	_, err := (&guest{st: st, t: t, share: shows}).see(wire.ShareRequest{Add: true})
+	if !errors.Is(err, wire.ErrNotFound) {
 		t.Errorf("a page to add by a link that only shows: %v", err)
 	}
 	if form, err := (&guest{st: st, t: t, share: locked}).see(wire.ShareRequest{Add: true}); err != nil ||
@@ -217,8 +219,9 @@ func TestGuestIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if reply := dorothea.do(wire.ActionShareAdd, "theft", "stop", openID); reply.Header.Get(wire.HeaderStatus) != "422" {
-		t.Errorf("another stops a link: %v", reply.Header)
+	theft := dorothea.do(wire.ActionShareAdd, "theft", "stop", openID)
+	if theft.Header.Get(wire.HeaderStatus) != "422" {
+		t.Errorf("another stops a link: %v", theft.Header)
 	}
 	if err := u.chunk(wire.MaxChunk); err != nil {
 		t.Fatal(err)
@@ -227,7 +230,7 @@ func TestGuestIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	isRefused(t, "the next chunk", u.chunk(2*wire.MaxChunk), problemNoAdding)
-	_, err := u.finish()
+	_, err = u.finish()
 	isRefused(t, "the end", err, problemNoAdding)
 	if err := wire.ErrorOf(ansel.do(wire.ActionShareAdd, "let", "let", openID)); err != nil {
 		t.Fatal(err)
@@ -253,7 +256,8 @@ func TestGuestName(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string]string{
 		"": "", "  Mia\n of  \tthe lake ": "Mia of the lake", "\u202eaiM\u200b": "aiM", "\u2800\u3164": "",
-		strings.Repeat("海", 70): strings.Repeat("海", 60), "\xff<b>": "<b>", strings.Repeat("x", 59) + " y": strings.Repeat("x", 59),
+		strings.Repeat("海", 70): strings.Repeat("海", 60), "\xff<b>": "<b>",
+		strings.Repeat("x", 59) + " y": strings.Repeat("x", 59),
 	} {
 		if got := guestName(typed); got != want {
 			t.Errorf("%q: %q, want %q", typed, got, want)

@@ -158,7 +158,8 @@ func (d *actionRun) addSharedTo(ctx context.Context, p *templates.PrivatePage, v
 // shareCard is a link as its owner sees it.
 func (d *actionRun) shareCard(row store.OwnShare, origin string) templates.ShareCard {
 	c := templates.ShareCard{ID: row.ID, Name: row.Name, Title: row.Title, Photo: row.Photo, Album: row.Album,
-		Password: row.Password, Unlisted: row.Unlisted, Adds: row.Adds, Added: row.Added, Made: row.CreatedAt, Expired: row.Expired,
+		Password: row.Password, Unlisted: row.Unlisted, Adds: row.Adds, Added: row.Added, Made: row.CreatedAt,
+		Expired: row.Expired,
 		Link: d.address(row.Nonce, origin)}
 	if row.ExpiresAt != nil {
 		c.Expires = *row.ExpiresAt

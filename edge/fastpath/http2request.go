@@ -77,6 +77,10 @@ func (f *http2Filter) request() (r Request, ok bool) {
 			r.AcceptEncoding = keep(value)
 		case means == fieldMatch && r.IfNoneMatch == nil:
 			r.IfNoneMatch = keep(value)
+		case means == fieldForwardedFor && r.ForwardedFor == nil:
+			r.ForwardedFor = keep(value)
+		case means == fieldForwarded && r.Forwarded == nil:
+			r.Forwarded = keep(value)
 		default:
 			return r, false
 		}

@@ -13,6 +13,8 @@ type Request struct {
 	Host           []byte
 	AcceptEncoding []byte // nil: none
 	IfNoneMatch    []byte // nil: none
+	ForwardedFor   []byte // X-Forwarded-For; nil: none
+	Forwarded      []byte // nil: none
 
 	reason Reason // of kindDelegated: the first one
 }
@@ -93,6 +95,16 @@ func parse(b []byte) (r Request, k kind) {
 				r.delegate(ReasonRepeatedHeader)
 			}
 			r.IfNoneMatch = value
+		case fieldForwardedFor:
+			if r.ForwardedFor != nil {
+				r.delegate(ReasonRepeatedHeader)
+			}
+			r.ForwardedFor = value
+		case fieldForwarded:
+			if r.Forwarded != nil {
+				r.delegate(ReasonRepeatedHeader)
+			}
+			r.Forwarded = value
 		}
 	}
 	if !ok || len(rest) > 0 || hosts != 1 {
@@ -116,6 +128,8 @@ const (
 	fieldCookie
 	fieldAccept
 	fieldMatch
+	fieldForwardedFor
+	fieldForwarded
 )
 
 var fields = [...]struct {
@@ -132,6 +146,8 @@ var fields = [...]struct {
 	{"Cookie", fieldCookie},
 	{"Accept-Encoding", fieldAccept},
 	{"If-None-Match", fieldMatch},
+	{"X-Forwarded-For", fieldForwardedFor},
+	{"Forwarded", fieldForwarded},
 }
 
 // harmless are header fields, in lower case, that change nothing in an answer to a GET. The list names what browsers,
@@ -140,7 +156,7 @@ var fields = [...]struct {
 // means nothing to net/http's server either.
 var harmless = [...]string{
 	"accept", "accept-charset", "accept-language", "b3", "baggage", "cache-control", "cdn-loop", "device-memory", "dnt",
-	"downlink", "dpr", "ect", "forwarded", "from", "if-modified-since", "keep-alive", "origin", "pragma", "priority",
+	"downlink", "dpr", "ect", "from", "if-modified-since", "keep-alive", "origin", "pragma", "priority",
 	"proxy-connection", "purpose", "referer", "rtt", "save-data", "te", "traceparent", "tracestate", "true-client-ip",
 	"upgrade-insecure-requests", "user-agent", "via", "viewport-width", "width", "x-amz-cf-id", "x-cloud-trace-context",
 	"x-original-forwarded-for", "x-real-ip", "x-request-id", "x-requested-with", "x-scheme", "x-varnish",

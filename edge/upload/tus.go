@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -64,23 +63,6 @@ func New(c Config) *Service {
 	return &Service{ask: c.Ask, buffers: b,
 		fillers: newFillers(), tails: newTails(b), received: c.Received, onBus: make(chan struct{}, chunksOnBus),
 		busy: map[int64]int{}}
-}
-
-// Request is a request of a user who is signed in, or of a guest, whose photos go to a user.
-type Request struct {
-	*http.Request
-	User     int64
-	Allowed  func() bool           // whether the user may still upload: a body may take hours; nil: always
-	Deadline func(time.Time) error // moves the deadline for reading the body; the zero Time: none
-	Guest    *Guest                // who sends it; nil: the user does
-}
-
-// stillAllowed returns errEnded if the session of the request does not count any more.
-func (r *Request) stillAllowed() error {
-	if r.Allowed != nil && !r.Allowed() {
-		return errEnded
-	}
-	return nil
 }
 
 // Answer is what is answered to a request that is not refused.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"time"
 
 	"flickrkillr/edge"
@@ -20,7 +21,7 @@ func (c *edgeCommand) Run(s *session) error {
 	if err := stack.CheckPort("edge", c.Addr); err != nil {
 		return advise(err)
 	}
-	if err := c.tlsFlags.check(); err != nil {
+	if err := errors.Join(c.tlsFlags.check(), c.proxyFlags.check()); err != nil {
 		return err
 	}
 	return s.runRole(site.Edge, &c.roleFlags, "--nats and --memcached", func() site.Config {
@@ -34,10 +35,11 @@ func (c *edgeCommand) Run(s *session) error {
 type edgeFlags struct {
 	NearCache    int      `default:"64" min:"0" max:"1000000" placeholder:"MIB" help:"Memory for an edge's in-process page cache, in MiB (default ${default}; 0 disables it)."`
 	MaxConns     int      `default:"10000" min:"1" max:"10000000" placeholder:"N" help:"Connections of browsers that an edge accepts at once (default ${default})."`
-	AddressConns int      `default:"2500" min:"1" max:"10000000" placeholder:"N" help:"Close further connections of an address that has this many open (default ${default}). Behind a load balancer all visitors have its address: raise this to --max-conns."`
-	Guesses      int      `name:"address-guesses" default:"100" min:"0" max:"10000000" placeholder:"N" help:"Forms with a password that one address may send in a minute, at all edges together (default ${default}; 0: any number). Behind a load balancer all visitors have its address: set this to 0."`
+	AddressConns int      `default:"2500" min:"1" max:"10000000" placeholder:"N" help:"Close further connections of an address that has this many open (default ${default}). Those of a --trusted-proxy do not count."`
+	Guesses      int      `name:"address-guesses" default:"100" min:"0" max:"10000000" placeholder:"N" help:"Forms with a password that one address may send in a minute, at all edges together (default ${default}; 0: any number). Behind a load balancer that is no --trusted-proxy all visitors have its address: set this to 0."`
 	Origin       []string `placeholder:"URL" help:"Address at which visitors reach the site through this edge, such as https://photos.example; repeat it, or separate them by commas. A request whose Host is that of an origin gets pages whose absolute links begin with it."`
 	tlsFlags
+	proxyFlags
 	NoFastPath bool          `help:"Answer every request through net/http (default: the fast path answers simple ones below it)."`
 	EdgeStop   time.Duration `default:"15s" min:"1ms" max:"24h" placeholder:"TIME" help:"When an edge stops: time to finish its requests, before they are cut (default ${default})."`
 }
@@ -57,6 +59,7 @@ func (f edgeFlags) config() edge.Config {
 		Certificates: f.certificates(),
 		HSTS:         f.hsts(),
 		RedirectAddr: f.RedirectAddr,
+		Proxies:      f.proxies(),
 		MemoryBytes:  near,
 		MaxConns:     f.MaxConns,
 		AddressConns: f.AddressConns,

@@ -206,7 +206,7 @@ func (c *upCommand) check(services stack.Config) error {
 			return err
 		}
 	}
-	if err := c.tlsFlags.check(); err != nil {
+	if err := errors.Join(c.tlsFlags.check(), c.proxyFlags.check()); err != nil {
 		return err
 	}
 	if err := edge.CheckOrigins(c.Origin); err != nil {

@@ -81,6 +81,7 @@ var ours = map[string][]string{
 		"schema/zipfile",
 	},
 	"edge/fastpath":   {"schema/wire"}, // bytes of HTTP; it knows no pages
+	"edge/proxy":      {},              // addresses; it knows no requests
 	"edge/encryption": {"schema/wire", "schema/sleep", "schema/bucket"},
 	"edge/freshness":  {"schema/wire", "schema/sleep", "schema/bucket"},
 	"edge/session":    {"schema/wire", "schema/sleep", "schema/monotonic", "schema/bucket"},

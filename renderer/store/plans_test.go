@@ -253,8 +253,8 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 				_, err = s.ReserveGuestUpload(ctx, hash, u, image, 5)
 			}
 			if err == nil && steps > 2 {
-				_, err = s.FinishGuestUpload(ctx, hash, u, store.UploadedPhoto{Image: image, Bytes: 5, Width: 4, Height: 3},
-					quota, "", "")
+				photo := store.UploadedPhoto{Image: image, Bytes: 5, Width: 4, Height: 3}
+				_, err = s.FinishGuestUpload(ctx, hash, u, photo, quota, "", "")
 			}
 			return err
 		}

@@ -15,7 +15,8 @@ import (
 // The subject of a request is "upload.<verb>.<user>.<id>". The edge takes the user from the session, and makes the id,
 // which is also the idempotency key of the whole upload. A request with HeaderShare is of a guest: the user is the
 // owner of the link, as a [ShareRequest] says, and renderers check that the link lets people add photos, its password
-// (HeaderGrant), and that the upload began by it. Its photo is private, and goes into the album of the link. Replies with an error are as everywhere, see [ErrorMsg].
+// (HeaderGrant), and that the upload began by it. Its photo is private, and goes into the album of the link. Replies
+// with an error are as everywhere, see [ErrorMsg].
 //
 // What happens to an upload is told by events, "upload.event.<user>.<id>", which may get lost. The truth is in the
 // reply to finish, and in that to state.

@@ -2,9 +2,28 @@ package upload
 
 import (
 	"context"
+	"net/http"
+	"time"
 
 	"flickrkillr/schema/page"
 )
+
+// Request is a request of a user who is signed in, or of a guest, whose photos go to a user.
+type Request struct {
+	*http.Request
+	User     int64
+	Allowed  func() bool           // whether the user may still upload: a body may take hours; nil: always
+	Deadline func(time.Time) error // moves the deadline for reading the body; the zero Time: none
+	Guest    *Guest                // who sends it; nil: the user does
+}
+
+// stillAllowed returns errEnded if the session of the request does not count any more.
+func (r *Request) stillAllowed() error {
+	if r.Allowed != nil && !r.Allowed() {
+		return errEnded
+	}
+	return nil
+}
 
 // Guest is a visitor who has a link by which photos are added. What a guest sends comes out of no share of the user's.
 type Guest struct {
