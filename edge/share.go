@@ -60,7 +60,7 @@ func (s *Server) share(w http.ResponseWriter, r *http.Request, x *exchange, shar
 	}
 	query := r.URL.Query()
 	return s.showShare(w, r, x, share, wire.ShareRequest{Photo: share.Photo, Width: share.Width, Add: share.Add,
-		Key: rand.Text(),
+		Key:   rand.Text(),
 		After: position(query.Get("after")), Before: position(query.Get("before"))}, http.StatusOK)
 }
 

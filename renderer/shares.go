@@ -160,7 +160,7 @@ func (d *actionRun) shareCard(row store.OwnShare, origin string) templates.Share
 	c := templates.ShareCard{ID: row.ID, Name: row.Name, Title: row.Title, Photo: row.Photo, Album: row.Album,
 		Password: row.Password, Unlisted: row.Unlisted, Adds: row.Adds, Added: row.Added, Made: row.CreatedAt,
 		Expired: row.Expired,
-		Link: d.address(row.Nonce, origin)}
+		Link:    d.address(row.Nonce, origin)}
 	if row.ExpiresAt != nil {
 		c.Expires = *row.ExpiresAt
 	}
