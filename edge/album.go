@@ -40,7 +40,7 @@ func afterAlbum(kind page.Private, form url.Values, changed []wire.Change) strin
 		query.Set("notice", wire.NoticeAdded)
 	case "take":
 		query.Set("notice", wire.NoticeTaken)
-	case "cover":
+	case "cover", "uncover":
 		query.Set("notice", wire.NoticeCover)
 	default:
 		query.Set("notice", wire.NoticeMoved)

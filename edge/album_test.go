@@ -27,6 +27,7 @@ func TestAfterAlbum(t *testing.T) {
 		{page.PrivateAlbum, url.Values{"id": {"12"}, "do": {"save"}}, made[:1], "/me/albums/12?notice=album"},
 		{page.PrivateAlbum, url.Values{"id": {"12"}, "do": {"delete"}}, made, "/me/albums?notice=album-deleted"},
 		{page.PrivateAlbum, url.Values{"id": {"12"}, "do": {"cover"}}, made[:1], "/me/albums/12?notice=cover"},
+		{page.PrivateAlbum, url.Values{"id": {"12"}, "do": {"uncover"}}, made[:1], "/me/albums/12?notice=cover"},
 		{page.PrivateAlbum, url.Values{"id": {"12"}, "do": {"place"}, "at": {"3"}, "after": {"1048000"}}, made[:1],
 			"/me/albums/12?after=1048000&notice=moved"},
 		{page.PrivateAlbum, url.Values{"id": {"12"}, "do": {"take"}, "before": {"48&x=y"}}, made[:1],

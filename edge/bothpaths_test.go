@@ -19,10 +19,18 @@ import (
 // Paths of a request through an edge, as tests name them.
 const fastPath, encrypted, noFastPath = "fast path", "fast path within TLS", "no fast path"
 
+// byHTTP2 is the path of HTTP/2 without TLS, which clients speak by prior knowledge (h2c). Within TLS they agree on
+// HTTP/2 too. Edges of that path have a version of their own, by which do knows them; clients that write bytes
+// themselves speak HTTP/1.1 to all.
+const byHTTP2, byHTTP2Version = "fast path by HTTP/2 without TLS", "0.0.0+h2c"
+
 // pathOption returns the option for an edge with that path.
 func pathOption(t testing.TB, path string) func(*Config) {
 	return func(c *Config) {
 		c.NoFastPath = path == noFastPath
+		if path == byHTTP2 {
+			c.Version = byHTTP2Version
+		}
 		if path == encrypted {
 			cert, key := testenv.CertificateFiles(t)
 			c.Certificates = []encryption.KeyPair{{Certificate: cert, Key: key}}
@@ -44,7 +52,7 @@ func (s *site) bothPaths() map[string]*Server {
 // for every edge of the test.
 func eachPath(t *testing.T, test func(t *testing.T, onPath func(*Config))) {
 	t.Helper()
-	onPaths(t, test, fastPath, encrypted, noFastPath)
+	onPaths(t, test, fastPath, encrypted, byHTTP2, noFastPath)
 }
 
 // onPaths is eachPath for some paths.

@@ -25,8 +25,8 @@ type answer struct {
 
 func (a answer) tier() string { return a.header.Get("X-Cache") }
 
-// get fetches a path over a connection of its own, within TLS by HTTP/2. It follows no redirect and adds no
-// Accept-Encoding. headers are name, value, name, value, ...
+// get fetches a path over a connection of its own, within TLS and on the path byHTTP2 by HTTP/2. It follows no redirect
+// and adds no Accept-Encoding. headers are name, value, name, value, ...
 func get(t testing.TB, e *Server, path string, headers ...string) answer {
 	t.Helper()
 	return do(t, http.MethodGet, e, path, headers...)
@@ -43,6 +43,10 @@ func do(t testing.TB, method string, e *Server, path string, headers ...string) 
 		r.Header.Add(headers[i], headers[i+1])
 	}
 	transport := &http.Transport{DisableCompression: true, TLSClientConfig: trusting.Clone(), ForceAttemptHTTP2: true}
+	if e.cfg.Version == byHTTP2Version {
+		transport.Protocols = new(http.Protocols)
+		transport.Protocols.SetUnencryptedHTTP2(true)
+	}
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(r)
 	if err != nil {

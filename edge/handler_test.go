@@ -34,7 +34,7 @@ func TestAccessLog(t *testing.T) {
 		want := line
 		want.Request, want.Method, want.Path, want.Cache = id, http.MethodGet, "/photos/ansel", "render"
 		want.Protocol, want.Status, want.Bytes, want.Cut = "HTTP/1.1", http.StatusOK, len(got.body), false
-		if e.cfg.Encrypts() {
+		if e.cfg.Encrypts() || e.cfg.Version == byHTTP2Version {
 			want.Protocol = "HTTP/2.0"
 		}
 		if line != want || !strings.HasPrefix(from, "127.0.0.1:") {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"flickrkillr/edge/encryption"
 	"flickrkillr/edge/fastpath"
 	"flickrkillr/schema/page"
 )
@@ -171,12 +170,17 @@ func (m *metrics) watch(r *resolver) {
 	})
 }
 
-// watchCertificates adds a gauge of the certificates in files.
-func (m *metrics) watchCertificates(all *encryption.Certificates) {
+// watchCertificates adds a gauge of the certificates.
+func (m *metrics) watchCertificates(expiry func() time.Time) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "killr_edge_certificate_expiry_timestamp_seconds",
-		Help: "When the first of the TLS certificates expires, in seconds since 1970.",
-	}, func() float64 { return float64(all.Expiry().Unix()) }))
+		Help: "When the first of the TLS certificates expires, in seconds since 1970; 0: there is none yet.",
+	}, func() float64 {
+		if at := expiry(); !at.IsZero() {
+			return float64(at.Unix())
+		}
+		return 0
+	}))
 }
 
 // answered counts an answer.

@@ -28,7 +28,7 @@ func valuesOf(ref page.PrivateRef, query url.Values) url.Values {
 		values.Set("id", strconv.FormatInt(ref.Album, 10))
 		return values
 	case ref.Private == page.PrivatePhotos:
-		return ownValues(query, wire.FieldPart, "undo")
+		return ownValues(query, wire.FieldPart, "undo", undoTag)
 	case ref.Private == page.PrivateShares:
 		return shortValues(query, "before", "photo", "album")
 	case ref.Private == page.PrivateAlbums, ref.Private == page.PrivateBin:
@@ -105,6 +105,9 @@ func afterOwn(kind page.Private, form url.Values, after string, changed []wire.C
 		if notice, ok := undone[do]; ok && undo != "" {
 			query.Set("notice", notice)
 			query.Set("undo", undo)
+			if do == "tag" || do == "untag" {
+				query.Set(undoTag, form.Get("tag"))
+			}
 		}
 		switch do {
 		case "album":
@@ -142,8 +145,12 @@ func afterOwn(kind page.Private, form url.Values, after string, changed []wire.C
 	return to + "?" + query.Encode()
 }
 
+// undoTag is the name of the value of an address that has the tag which photos got or lost.
+const undoTag = "undo-tag"
+
 // undone are the notices of what is done to several photos and can be taken back.
-var undone = map[string]string{"bin": wire.NoticeBinned, "private": wire.NoticeHidden, "public": wire.NoticeShown}
+var undone = map[string]string{"bin": wire.NoticeBinned, "private": wire.NoticeHidden, "public": wire.NoticeShown,
+	"tag": wire.NoticeTagged, "untag": wire.NoticeUntagged}
 
 // photosOf lists the photos that a change was about, which need not be all that were chosen.
 func photosOf(changed []wire.Change) string {

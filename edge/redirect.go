@@ -15,8 +15,8 @@ import (
 	"flickrkillr/edge/fastpath"
 )
 
-// redirector sends clients without TLS to the edge's port with TLS. It does nothing else, so that it has bounds of its
-// own, and a flood of such clients takes no connection of others.
+// redirector sends clients without TLS to the edge's port with TLS, and answers challenges of a CA. It has bounds of
+// its own, so that a flood of such clients takes no connection of others.
 type redirector struct {
 	lis  net.Listener
 	http *http.Server
@@ -40,8 +40,12 @@ func (s *Server) newRedirector() (*redirector, error) {
 	}
 	lis = newFairListener(lis, min(s.cfg.AddressConns, mostRedirects/4), s.proxies,
 		func(netip.Prefix) { s.metrics.refused.Inc() })
+	handler := http.Handler(http.HandlerFunc(s.redirectToTLS))
+	if s.ordered != nil {
+		handler = s.ordered.Answer(handler)
+	}
 	r := &redirector{lis: netutil.LimitListener(lis, mostRedirects), log: s.log, http: &http.Server{
-		Handler: http.HandlerFunc(s.redirectToTLS), ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout,
 		WriteTimeout: 10 * time.Second, MaxHeaderBytes: s.http.MaxHeaderBytes, DisableGeneralOptionsHandler: true,
 		ErrorLog: s.http.ErrorLog,
 	}}

@@ -44,7 +44,8 @@ type Config struct {
 	Origins   []string   // addresses of the site, such as https://photos.example, see origins
 	// Certificates for TLS, such as one of ECDSA and one of RSA; none: HTTP/1.1 and HTTP/2 without TLS (h2c).
 	Certificates []encryption.KeyPair
-	HSTS         HSTS // has browsers use nothing but TLS at this host
+	Authority    encryption.Authority // orders certificates instead; none: nobody
+	HSTS         HSTS                 // has browsers use nothing but TLS at this host
 	Proxies      Proxies
 	RedirectAddr string // where clients without TLS are sent to TLS, host:port; "": nowhere
 	MemoryBytes  int    // size of the in-process cache; 0: 64 MiB; negative: none
@@ -86,6 +87,7 @@ type Server struct {
 	hsts    []string                 // the value of the header field; nil: none
 	plain   *redirector              // nil: none
 	certs   *encryption.Certificates // nil: none
+	ordered *encryption.Ordered      // nil: none
 	tickets *encryption.Tickets      // nil: the edge does not encrypt
 	fast    *fastpath.Server
 	http    *http.Server
@@ -136,6 +138,9 @@ func New(cfg Config) (_ *Server, err error) {
 			s.pages.memory.Close()
 		}
 	}()
+	if err = cfg.checkCertificates(); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
 	if s.origins, err = newOrigins(cfg.Origins); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
@@ -307,6 +312,7 @@ func (s *Server) Run(ctx context.Context) error {
 	select {
 	case err = <-served:
 		err = fmt.Errorf("edge: serving: %w", err)
+		s.fast.Stop()
 		_ = s.http.Close()
 		s.fast.Cut()
 	case <-ctx.Done():

@@ -25,11 +25,13 @@ import (
 )
 
 // TestMain ignores goroutines that the NATS server in this process sometimes leaks: when two edges start, both create
-// the same bucket; the server opens a store for each, refuses one, and does not close its store.
+// the same bucket; the server opens a store for each, refuses one, and does not close its store. It also ignores those
+// of the CA of TestACME, which cannot be stopped.
 func TestMain(m *testing.M) {
 	const server = "github.com/nats-io/nats-server/v2/server"
 	testenv.Main(m, goleak.IgnoreTopFunction(server+".(*fileStore).flushStreamStateLoop"),
-		goleak.IgnoreTopFunction(server+"/ats.Register.func1"))
+		goleak.IgnoreTopFunction(server+"/ats.Register.func1"),
+		goleak.IgnoreTopFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"))
 }
 
 const heartbeatEvery = 100 * time.Millisecond

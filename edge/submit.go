@@ -83,6 +83,9 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 		s.leave(w, r, x, who, receipt)
 		return nil
 	}
+	if seen := reply.Header.Get(wire.HeaderVisibility); seen != "" { // perhaps not what the form says
+		form.Set("visibility", seen)
+	}
 	if kind == page.PrivateAlbums || kind == page.PrivateAlbum {
 		if wantsJSON(r) {
 			return s.sendChanged(w, r, x, changed)

@@ -122,7 +122,12 @@ func (z *zipMaker) files(ctx context.Context, offset int64, yield func(download.
 
 // content yields the bytes of a file in the zip file, from a place on.
 func (z *zipMaker) content(file *wire.PlannedFile, offset int64) iter.Seq2[download.Piece, error] {
-	if file.Photo != 0 {
+	switch {
+	case file.Text != "":
+		return func(yield func(download.Piece, error) bool) {
+			yield(download.Piece{Bytes: []byte(file.Text[offset:])}, nil)
+		}
+	case file.Photo != 0:
 		return z.chunksOf(z.x, z.who, originalBytes{file.Photo, file.File}, offset, file.Bytes)
 	}
 	return func(yield func(download.Piece, error) bool) {

@@ -202,20 +202,16 @@ func fieldsOf(kind page.Private) []string {
 	case page.PrivateNewPasskey:
 		return []string{"password", "passkey", "label"}
 	case page.PrivatePhoto:
-		fields := append([]string{"id"}, ownFields()...)
-		for _, name := range ownFields() {
-			fields = append(fields, wasPrefix+name)
-		}
-		return fields
+		return append(wasFields(ownFields()), append([]string{"id"}, ownFields()...)...)
 	case page.PrivatePhotos: // the last two are of pages of the release before
 		return []string{"photos", "do", "tag", "album", "licence", "list", "show", "before"}
 	case page.PrivateBin:
 		return []string{"photos", "do", "seen"}
 	case page.PrivateAlbums:
-		return []string{"do", "title", "description", "parent", "album", "photos", "before"}
+		return []string{"do", "title", "description", "parent", "visibility", "album", "photos", "before"}
 	case page.PrivateAlbum:
-		return []string{"id", "do", "title", "description", "parent", "visibility", "photos", "at", "after",
-			"before"}
+		return append(wasFields(albumFields()), "id", "do", "title", "description", "parent", "visibility", "photos",
+			"at", "after", "before")
 	case page.PrivateShares:
 		return []string{"photo", "album", "name", "password", "days", "adds", "end", "let", "stop", "before"}
 	case page.PrivateTakeout:

@@ -72,8 +72,8 @@ func (f form) shown() map[string]string {
 	} {
 		values[name] = f[name]
 	}
-	for _, name := range ownFields() {
-		values[wasPrefix+name] = f[wasPrefix+name]
+	for _, name := range wasFields(append(albumFields(), ownFields()...)) {
+		values[name] = f[name]
 	}
 	return values
 }

@@ -57,6 +57,7 @@ type outcome struct {
 	changes []store.Change
 	account *wire.Account   // whose password was checked or set; nil: nobody's
 	receipt string          // the id of a receipt; "": there is none
+	seen    string          // who sees the photo that was changed, see wire.HeaderVisibility; "": it does not matter
 	grant   string          // proves that the password of a link was given; "": it was not
 	owner   int64           // to whom what is added by a link belongs; 0: nothing is
 	view    templ.Component // the page to answer with; nil: the changes are the answer

@@ -167,8 +167,9 @@ func (d *actionRun) addArchiveTo(ctx context.Context, p *templates.PrivatePage, 
 		return err
 	}
 	if undo, problem := form(p.Form.Values).photos("undo"); problem == nil {
-		p.Undo, p.UndoBy = undo, map[string]string{wire.NoticeBinned: "restore", wire.NoticeHidden: "public",
-			wire.NoticeShown: "private"}[notice]
+		p.Undo, p.UndoBy, p.UndoTag = undo, map[string]string{wire.NoticeBinned: "restore", wire.NoticeHidden: "public",
+			wire.NoticeShown: string(store.OwnUnshow), wire.NoticeTagged: string(store.OwnUntag),
+			wire.NoticeUntagged: string(store.OwnTag)}[notice], p.Form.Values["undo-tag"]
 	}
 	return d.addDatesTo(ctx, p, v, q.search.Album)
 }

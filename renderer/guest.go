@@ -133,7 +133,7 @@ func (d *actionRun) addPage(share *store.Share, asked wire.ShareRequest) (templ.
 	}
 	at := shareIn(d, share)
 	view := templates.SharedAddPage{Site: d.maker.site, Share: at, Title: share.Title, Owner: person(share.Owner),
-		Form: templates.Form{Key: asked.Key, Problems: asked.Problems,
+		HEIC: d.cfg.HEIC, Form: templates.Form{Key: asked.Key, Problems: asked.Problems,
 			Values: map[string]string{"guest": guestName(asked.Guest)}}}
 	for _, line := range asked.Uploads {
 		shown := templates.UploadLine{Name: line.Name, Photo: line.Photo, Problem: line.Problem}

@@ -30,11 +30,20 @@ func ownFields() []string {
 	return []string{"title", "description", "tags", "taken", "visibility", "licence", "download"}
 }
 
-// changed is a form without the fields that are as they were shown. Line breaks are as a browser makes them.
-func (f form) changed() form {
+// wasFields are the names of the hidden fields that say what some fields have shown.
+func wasFields(fields []string) []string {
+	was := make([]string, len(fields))
+	for i, name := range fields {
+		was[i] = wasPrefix + name
+	}
+	return was
+}
+
+// changed is a form without those of some fields that are as they were shown. Line breaks are as a browser makes them.
+func (f form) changed(fields []string) form {
 	same := strings.NewReplacer("\r\n", "\n")
 	rest := maps.Clone(f)
-	for _, name := range ownFields() {
+	for _, name := range fields {
 		if was, ok := f[wasPrefix+name]; ok && same.Replace(was) == same.Replace(f[name]) {
 			delete(rest, name)
 		}
@@ -48,7 +57,7 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	typed := a.form.changed()
+	typed := a.form.changed(ownFields())
 	var edit store.OwnEdit
 	all := problems{}
 	var problem *wire.InputError
@@ -74,7 +83,13 @@ func editOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &outcome{changes: changes}, nil
+	seen, err := fromRows(ctx, d, func(ctx context.Context) (string, error) {
+		return d.store.OwnVisibility(ctx, a.user, id)
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) { // it may have been deleted since
+		return nil, err
+	}
+	return &outcome{changes: changes, seen: seen}, nil
 }
 
 // doUnlisted makes photos unlisted: private, and each with a link.
@@ -88,8 +103,8 @@ func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	case "unalbum":
 		return takeFromCalled(ctx, d, a)
 	}
-	change, ids, err := a.form.chosen(store.OwnTag, store.OwnUntag, store.OwnPublic, doUnlisted, store.OwnPrivate,
-		store.OwnBin, doLicence, doOpen, doClose)
+	change, ids, err := a.form.chosen(store.OwnTag, store.OwnUntag, store.OwnPublic, store.OwnUnshow, doUnlisted,
+		store.OwnPrivate, store.OwnBin, doLicence, doOpen, doClose)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +136,10 @@ func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 		if rights != (store.RightsEdit{}) {
 			return d.store.ChangeOwnRights(ctx, a.key, a.user, ids, rights)
 		}
-		if change == doUnlisted {
+		switch change {
+		case store.OwnUnshow:
+			return d.store.UnshowOwnPhotos(ctx, a.key, a.user, ids)
+		case doUnlisted:
 			return d.store.UnlistOwnPhotos(ctx, a.key, a.user, ids, links)
 		}
 		return d.store.ChangeOwnPhotos(ctx, a.key, a.user, ids, change, tag)

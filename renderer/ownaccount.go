@@ -110,9 +110,9 @@ func editProfile(ctx context.Context, d *actionRun, a attempt) (*outcome, error)
 	all.note(problem)
 	edit.Bio, problem = a.form.prose("bio", maxBio)
 	all.note(problem)
-	rights, problem := a.form.rights()
+	edit.Rights, problem = a.form.rights()
 	all.note(problem)
-	if edit == (store.Profile{}) && rights == (store.RightsEdit{}) && len(all) == 0 {
+	if edit == (store.Profile{}) && len(all) == 0 {
 		all[formField] = "changes nothing: give a display name, a text about you, or what others may do with new photos"
 	}
 	if err := all.asError(); err != nil {
@@ -121,13 +121,6 @@ func editProfile(ctx context.Context, d *actionRun, a attempt) (*outcome, error)
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
 		return d.store.EditProfile(ctx, a.key, a.user, edit)
 	})
-	if err == nil && rights != (store.RightsEdit{}) {
-		var more []store.Change
-		more, err = fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
-			return d.store.SetDefaultRights(ctx, rightsKey(a.key), a.user, rights)
-		})
-		changes = newest(changes, more)
-	}
 	if err != nil {
 		return nil, err
 	}

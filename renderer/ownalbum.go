@@ -38,10 +38,17 @@ func makeAlbum(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	if title == nil && all["title"] == "" {
 		all["title"] = "is missing: say what the album is called"
 	}
+	private, unlisted, problem := a.form.visibility()
+	if all.note(problem); unlisted != nil && *unlisted {
+		all[formField] = "A new album cannot be unlisted: make it private, and unlisted then"
+	}
 	if err := all.asError(); err != nil {
 		return nil, err
 	}
 	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		if private != nil && *private {
+			return d.store.MakePrivateAlbum(ctx, a.key, a.user, *title, given(description), given(parent))
+		}
 		return d.store.MakeOwnAlbum(ctx, a.key, a.user, *title, given(description), given(parent))
 	})
 	return changedAlbum(changes, err)
@@ -66,6 +73,8 @@ func changedAlbum(changes []store.Change, err error) (*outcome, error) {
 		err = wrong("parent", "cannot be: an album that is in another one, or has albums, goes into no other")
 	case errors.Is(err, store.ErrTooMany):
 		err = wrong(formField, "You have %d albums already. Delete one first", store.MaxAlbums)
+	case errors.Is(err, store.ErrFull):
+		err = wrong(formField, "An album has %d photos at most. Choose fewer, or another album", store.MaxAlbumPhotos)
 	case errors.Is(err, store.ErrHidden):
 		err = wrong(formField, "Only a photo that everybody may see can be the cover")
 	}
@@ -180,15 +189,20 @@ func (f form) albumChange(d *actionRun, a attempt, id int64) (
 		}, nil
 	case "cover":
 		ids, problem := f.photos("photos")
-		if problem == nil && len(ids) > 1 {
-			problem = wrong(formField, "%d photos are chosen. Choose one for the cover", len(ids))
-		}
-		if problem != nil {
+		switch {
+		case problem != nil:
 			return nil, problem
+		case len(ids) == 0:
+			return nil, wrong(formField, "Choose one photo first")
+		case len(ids) > 1:
+			return nil, wrong(formField, "%d photos are chosen. Choose one for the cover", len(ids))
 		}
-		ids = append(ids, 0)
 		return func(ctx context.Context) ([]store.Change, error) {
 			return rows.CoverOwnAlbum(ctx, a.key, a.user, id, ids[0])
+		}, nil
+	case "uncover":
+		return func(ctx context.Context) ([]store.Change, error) {
+			return rows.CoverOwnAlbum(ctx, a.key, a.user, id, 0)
 		}, nil
 	case "take":
 		ids, problem := f.chosenPhotos(false)
@@ -213,7 +227,11 @@ func (f form) albumChange(d *actionRun, a attempt, id int64) (
 	}
 }
 
+// albumFields are the fields of the form of an album that say what they have shown, see [form.changed].
+func albumFields() []string { return []string{"title", "description", "parent"} }
+
 func (f form) albumEdit() (edit store.AlbumEdit, err error) {
+	f = f.changed(albumFields())
 	all := problems{}
 	var problem *wire.InputError
 	edit.Title, problem = f.albumTitle("title")

@@ -123,13 +123,20 @@ func TestOwnAlbums(t *testing.T) {
 	if key(cover) == "" || key(cover) != key(first) {
 		t.Errorf("the preview of the album shows %q, that of its cover %q", key(cover), key(first))
 	}
-	do(wire.ActionOwnAlbum, "uncover", "id", "11", "do", "cover")
+	do(wire.ActionOwnAlbum, "uncover", "id", "11", "do", "uncover")
 	if got := st.get(t, page.Album(11).At(origin)); key(got) == key(first) {
 		t.Error("the cover is still the one that was chosen")
 	}
 
 	do(wire.ActionOwnAlbum, "save", "id", "11", "do", "save", "title", "Yosemite Valley", "description", "",
 		"parent", "")
+	// A form that was opened before that changes what was typed alone.
+	do(wire.ActionOwnAlbum, "stale", "id", "11", "do", "save", "title", "Yosemite", "was-title", "Yosemite",
+		"description", "Since then", "was-description", "", "parent", "Trips", "was-parent", "Trips")
+	if _, reply := ansel.album(11); !strings.Contains(string(reply.Body), `name="was-title" value="Yosemite Valley"`) ||
+		!strings.Contains(string(reply.Body), "Since then</textarea>") {
+		t.Error("a form that was opened earlier has taken back what was changed since")
+	}
 	do(wire.ActionOwnAlbum, "take", "id", "11", "do", "take", "photos", "60,50")
 	do(wire.ActionOwnPhotos, "unalbum", "photos", "59", "do", "unalbum", "album", "yosemite valley")
 	if ids, reply := ansel.album(11); !slices.Equal(ids, []string{"57", "58"}) ||
@@ -156,6 +163,7 @@ func TestOwnAlbums(t *testing.T) {
 		"long":       {photos, "too long for", []string{"do", "album", "photos", "57", "album", long}},
 		"no place":   {album, "number of a place", []string{"id", "11", "do", "place", "photos", "57"}},
 		"no move":    {album, "press one", []string{"id", "11", "do", "x", "photos", "57"}},
+		"no cover":   {album, "Choose one photo first", []string{"id", "11", "do", "cover"}},
 		"two covers": {album, "Choose one", []string{"id", "11", "do", "cover", "photos", "57,58"}},
 		"not in it":  {album, "Reload", []string{"id", "11", "do", "first", "photos", "60"}},
 		"bad title":  {album, "Title is missing", []string{"id", "11", "do", "save", "title", " "}},
@@ -167,7 +175,7 @@ func TestOwnAlbums(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"11", "99"} {
-		for i, pairs := range [][]string{{"do", "delete"}, {"do", "save", "title", "Mine"}, {"do", "cover"}} {
+		for i, pairs := range [][]string{{"do", "delete"}, {"do", "save", "title", "Mine"}, {"do", "uncover"}} {
 			key := fmt.Sprint("other", id, i)
 			err := wire.ErrorOf(dorothea.do(wire.ActionOwnAlbum, key, append(pairs, "id", id)...))
 			if !errors.Is(err, wire.ErrNotFound) {

@@ -37,6 +37,7 @@ func (d *actionRun) addAlbumsTo(ctx context.Context, p *templates.PrivatePage, v
 	default:
 		return nil
 	}
+	p.HEIC = d.cfg.HEIC
 	p.AlbumNames, err = fromRows(ctx, d, func(ctx context.Context) ([]string, error) {
 		outer := p.Kind == page.PrivateAlbums || p.Kind == page.PrivateAlbum
 		return d.store.OwnAlbumNames(ctx, v.user, outer)
@@ -84,6 +85,9 @@ func (p *Pages) showOwnAlbum(view *templates.PrivatePage, row *store.OwnAlbumPag
 	if f.Values["do"] != "save" || len(f.Problems) == 0 {
 		f.Values["title"], f.Values["description"] = row.Title, row.Description
 		f.Values["parent"] = row.Parent
+		for _, name := range albumFields() {
+			f.Values[wasPrefix+name] = f.Values[name]
+		}
 	}
 }
 

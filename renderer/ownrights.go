@@ -1,21 +1,10 @@
 package renderer
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"slices"
-
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
-
-// rightsKey is the idempotency key of the part of an action that sets rights. That part is a statement of its own; a
-// repetition of the action does whichever part was not done.
-func rightsKey(key string) string {
-	sum := sha256.Sum256([]byte("rights " + key))
-	return hex.EncodeToString(sum[:])
-}
 
 // rights reads what others may do with photos; nil fields were not given.
 func (f form) rights() (edit store.RightsEdit, problem *wire.InputError) {
@@ -63,18 +52,4 @@ func rightsOf(change store.OwnChange, f form) (edit store.RightsEdit, problem *w
 		edit.Downloadable = &open
 	}
 	return edit, nil
-}
-
-// newest joins the changes of two parts of an action: of each scope the newer version.
-func newest(first, second []store.Change) []store.Change {
-	all := slices.Clone(first)
-	for _, c := range second {
-		i := slices.IndexFunc(all, func(o store.Change) bool { return o.Scope == c.Scope })
-		if i < 0 {
-			all = append(all, c)
-			continue
-		}
-		all[i].Version, all[i].Gone = max(all[i].Version, c.Version), all[i].Gone || c.Gone
-	}
-	return all
 }

@@ -71,6 +71,8 @@ var notices = map[string]string{
 	wire.NoticeChanged:        "The photos are changed.",
 	wire.NoticeHidden:         "Only you can see these photos now.",
 	wire.NoticeShown:          "Everybody can see these photos now.",
+	wire.NoticeTagged:         "The photos have the tag now.",
+	wire.NoticeUntagged:       "The photos do not have the tag any more.",
 	wire.NoticeBinned:         "What you deleted is in the bin for 30 days.",
 	wire.NoticeRestored:       "The photos are back.",
 	wire.NoticeRemoved:        "The photos are deleted for good.",

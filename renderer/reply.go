@@ -66,6 +66,9 @@ func (s *Service) confirm(j *job, out *outcome, html []byte) {
 	if out.receipt != "" {
 		msg.Header.Set(wire.HeaderReceipt, out.receipt)
 	}
+	if out.seen != "" {
+		msg.Header.Set(wire.HeaderVisibility, out.seen)
+	}
 	if out.grant != "" {
 		msg.Header.Set(wire.HeaderGrant, out.grant)
 	}

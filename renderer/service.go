@@ -49,6 +49,8 @@ type Config struct {
 	QuotaBytes  int64 // of originals that a person may store; 0: no limit
 	QuotaPhotos int64 // photos that a person may have; 0: no limit
 
+	HEIC bool // HEIC pictures are taken, too
+
 	PageWorkers   int // pages made at once; 0: two a processor, at least 4, and no more than Pool has connections for
 	SearchWorkers int // searches answered at once; 0: one for every two processors
 	// pictures made at once that are not stored, each holding a decoded original; 0: one for every two processors

@@ -93,7 +93,7 @@ func (d *actionRun) addTakeoutsTo(ctx context.Context, p *templates.PrivatePage,
 	for _, row := range rows {
 		p.Takeouts = append(p.Takeouts, templates.TakeoutCard{ID: row.ID, Album: row.Album != 0, Title: row.Title,
 			Made: row.MadeAt.UTC(), Until: row.MadeAt.UTC().AddDate(0, 0, wire.TakeoutDays), Ready: row.Ready,
-			Photos: int(row.Photos), Size: roughSize(row.Bytes)})
+			Photos: int(row.Photos), Size: roughSize(row.Bytes), Missing: int(row.Missing), Failed: row.Failed})
 	}
 	for _, album := range albums {
 		p.TakeoutAlbums = append(p.TakeoutAlbums, templates.TakeoutAlbum(album))

@@ -90,6 +90,9 @@ func (m *member) zip(key string, pairs ...string) (*zip.Reader, wire.TakeoutFile
 
 func (m *member) content(id string, f wire.PlannedFile) (all []byte) {
 	m.t.Helper()
+	if f.Text != "" {
+		return []byte(f.Text)
+	}
 	for nr := 0; int64(len(all)) < f.Bytes; nr++ {
 		var data []byte
 		var err error
@@ -161,7 +164,7 @@ func TestTakeout(t *testing.T) {
 		t.Errorf("it is called %s", file.Name)
 	}
 	a := archiveOf(t, r)
-	if len(r.File) != 99 || len(a.Photos) != 99 || a.Format != takeout.Format || a.Name != "ansel" ||
+	if len(r.File) != 100 || len(a.Photos) != 99 || a.Format != takeout.Format || a.Name != "ansel" ||
 		a.DisplayName != "Ansel <Adams>" || len(a.Albums) != 1 {
 		t.Fatalf("%d files, %d photos, %d albums, %+v", len(r.File), len(a.Photos), len(a.Albums), a.Head)
 	}
@@ -174,6 +177,9 @@ func TestTakeout(t *testing.T) {
 	}
 	if a.Photos[2].File != "" || a.Photos[2].ID != "3" {
 		t.Errorf("a photo whose original is lost: %+v", a.Photos[2])
+	}
+	if text := inZip(t, r, "photos/Moonrise 3-3 is missing.txt"); !strings.Contains(string(text), "photo 3 ") {
+		t.Errorf("in its place is %s", text)
 	}
 	if a.Photos[49].Visibility != "private" || a.Photos[48].Visibility != "public" {
 		t.Errorf("photo 50 is %s", a.Photos[49].Visibility)
@@ -210,7 +216,7 @@ func TestTakeout(t *testing.T) {
 	}
 
 	r, file, _ = ansel.zip("album", "album", "1")
-	if a := archiveOf(t, r); len(r.File) != 60 || len(a.Photos) != 60 || a.Photos[6].Title != "Another" ||
+	if a := archiveOf(t, r); len(r.File) != 61 || len(a.Photos) != 60 || a.Photos[6].Title != "Another" ||
 		len(a.Albums) != 1 || !strings.HasPrefix(file.Name, "ansel Yosemite 20") {
 		t.Errorf("the album has %d files, %d photos, and is called %s", len(r.File), len(a.Photos), file.Name)
 	}
@@ -234,7 +240,7 @@ func TestTakeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, _, _ = ansel.zip("without-its-original")
-	if a := archiveOf(t, r); len(r.File) != 1 || len(a.Photos) != 99 || a.Photos[6].File != "" {
+	if a := archiveOf(t, r); len(r.File) != 100 || len(a.Photos) != 99 || a.Photos[6].File != "" {
 		t.Errorf("%d files, %d photos, photo 7 is %+v", len(r.File), len(a.Photos), a.Photos[6])
 	}
 

@@ -3,7 +3,6 @@ package renderer
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +23,9 @@ const (
 	takeoutLease = 2 * time.Minute  // for which nobody else prepares the same zip file
 	takeoutTurn  = 20 * time.Second // of reading originals; then it is another zip file's turn
 	takeoutLimit = time.Minute      // of a turn with what follows it
+
+	takeoutPatience = 4 // tries, within 90 s, in which an original that cannot be read is looked for again
+	takeoutTries    = 7 // tries, within an hour and a half, that may fail
 )
 
 // prepareTakeout prepares a zip file that somebody has asked for, or a part of one. more reports whether it did
@@ -33,51 +35,87 @@ func (s *Service) prepareTakeout(ctx context.Context) (more bool, err error) {
 	if err != nil || t == nil {
 		return false, err
 	}
-	checked, err := s.checkOriginals(ctx, t)
-	if err != nil || !checked {
-		return true, errors.Join(err, s.store.PostponeTakeout(context.WithoutCancel(ctx), t.ID, 0))
-	}
-	err = s.store.WriteTakeout(ctx, t, func(w *store.TakeoutWriter) error {
-		m := takeoutMaker{takeout: t, rows: w, there: func(image string) (bool, error) {
-			return pictures.IsStored(ctx, s.pictures, image)
-		}}
-		return m.make()
-	})
-	switch {
-	case errors.Is(err, store.ErrNotFound): // gone by now
+	if err = s.tryTakeout(ctx, t); err == nil {
 		return true, nil
-	case errors.Is(err, errUnchecked): // a photo was uploaded meanwhile
-		return true, s.store.PostponeTakeout(ctx, t.ID, 0)
 	}
-	return true, err
+	ctx = context.WithoutCancel(ctx) // the turn may have ended
+	if t.Tries >= takeoutTries {
+		return true, errors.Join(err, s.store.GiveTakeoutUp(ctx, t.ID))
+	}
+	return true, errors.Join(err, s.store.PostponeTakeout(ctx, t.ID, time.Second<<(2*t.Tries), t.Tries))
 }
 
-// checkOriginals computes what zip files say of originals where it is not known. It returns false when its turn has
-// ended before all are done: what is done is kept. It passes over originals whose files are lost.
-func (s *Service) checkOriginals(ctx context.Context, t *store.Takeout) (bool, error) {
+// tryTakeout prepares a zip file, or a part of one.
+func (s *Service) tryTakeout(ctx context.Context, t *store.Takeout) error {
+	if t.Tries > takeoutTries { // the last one ended with its renderer
+		return fmt.Errorf("zip file %s of user %d: too many renderers have ended while they prepared it", t.ID, t.User)
+	}
+	unreadable, checked, err := s.checkOriginals(ctx, t)
+	if err != nil {
+		return err
+	}
+	if checked {
+		err = s.store.WriteTakeout(ctx, t, func(w *store.TakeoutWriter) error {
+			m := takeoutMaker{takeout: t, rows: w, unreadable: unreadable, length: func(image string) (int64, error) {
+				return s.lengthOf(ctx, image)
+			}}
+			return m.make()
+		})
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound): // gone by now
+		return nil
+	case err == nil && !checked, errors.Is(err, errUnchecked): // a photo was uploaded meanwhile
+		return s.store.PostponeTakeout(ctx, t.ID, 0, 0)
+	}
+	return err
+}
+
+// lengthOf is the length of the file of an original, in bytes; -1: there is none.
+func (s *Service) lengthOf(ctx context.Context, image string) (int64, error) {
+	file, err := pictures.OpenOriginal(ctx, s.pictures, image)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return -1, nil
+	case err != nil:
+		return 0, err
+	}
+	return file.Size, file.Close()
+}
+
+// checkOriginals computes what zip files say of originals where it is not known. done is false when its turn has ended
+// before all are: what is done is kept. It passes over originals whose files are lost, and after some tries over those
+// that cannot be read, which it returns.
+func (s *Service) checkOriginals(ctx context.Context, t *store.Takeout) (unreadable map[string]bool, done bool,
+	err error,
+) {
 	began := time.Now()
+	unreadable = map[string]bool{}
 	for after := int64(0); ; {
 		images, last, err := s.store.Unchecked(ctx, t.User, after)
 		if err != nil {
-			return false, err
+			return nil, false, err
 		}
 		for _, image := range images {
 			if time.Since(began) > takeoutTurn {
-				return false, nil
+				return nil, false, nil
 			}
 			sums, err := checksums(ctx, s.pictures, image)
-			if errors.Is(err, fs.ErrNotExist) {
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
 				continue
-			}
-			if err == nil {
+			case err != nil && t.Tries >= takeoutPatience && ctx.Err() == nil:
+				unreadable[image] = true
+				continue
+			case err == nil:
 				err = s.store.NoteChecksums(ctx, image, sums)
 			}
 			if err != nil {
-				return false, err
+				return nil, false, err
 			}
 		}
 		if last == 0 {
-			return true, nil
+			return unreadable, true, nil
 		}
 		after = last
 	}
@@ -99,11 +137,10 @@ func checksums(ctx context.Context, from pictures.Store, image string) (c store.
 	return c, nil
 }
 
-// checksumsOf is checksums of an original in memory, of which it is known how the names of such files end.
-func checksumsOf(data []byte, extension string) store.Checksums {
-	sum := sha256.Sum256(data)
-	return store.Checksums{CRC32: crc32.ChecksumIEEE(data), SHA256: sum[:], Bytes: int64(len(data)),
-		Extension: extension}
+// checksumsOf is checksums of an original in memory, of which it is known what it is.
+func checksumsOf(data []byte, im *pictures.Image) store.Checksums {
+	return store.Checksums{CRC32: crc32.ChecksumIEEE(data), SHA256: im.SHA256[:], Bytes: int64(len(data)),
+		Extension: pictures.Extension(im.Format)}
 }
 
 // errUnchecked: the checksums of an original are not known.
@@ -111,9 +148,12 @@ var errUnchecked = errors.New("an original without checksums")
 
 // takeoutMaker makes the plan of a zip file and its photos.json.
 type takeoutMaker struct {
-	takeout *store.Takeout
-	rows    *store.TakeoutWriter
-	there   func(image string) (bool, error) // whether the file of an original is stored
+	takeout    *store.Takeout
+	rows       *store.TakeoutWriter
+	unreadable map[string]bool                   // originals that are left out
+	length     func(image string) (int64, error) // of the file of an original; -1: there is none
+
+	folders []takeoutFolder
 
 	files []wire.PlannedFile // of the next part
 	parts []zipfile.Mark     // before each part
@@ -122,7 +162,7 @@ type takeoutMaker struct {
 	json    []byte // of the next part
 	jsons   int    // parts that are written
 	jsonSum uint32
-	length  int64 // of photos.json
+	jsonLen int64 // of photos.json
 }
 
 // make writes photos.json: the head, albums, and photos, which it plans on the way.
@@ -155,7 +195,7 @@ func (m *takeoutMaker) make() error {
 	if err := m.flushJSON(0); err != nil {
 		return err
 	}
-	err = m.plan(wire.PlannedFile{Name: takeout.FileName, Bytes: m.length, CRC32: m.jsonSum, Modified: made.Unix()})
+	err = m.plan(wire.PlannedFile{Name: takeout.FileName, Bytes: m.jsonLen, CRC32: m.jsonSum, Modified: made.Unix()})
 	if err != nil {
 		return err
 	}
@@ -179,12 +219,16 @@ func (m *takeoutMaker) make() error {
 const headPart = -1
 
 func (m *takeoutMaker) albums() error {
+	if m.takeout.Album == 0 {
+		m.folders = []takeoutFolder{{}}
+	}
 	for after, first := int64(0), true; ; first = false {
 		row, err := m.rows.Album(after)
 		if err != nil || row == nil {
 			return err
 		}
 		after = row.ID
+		m.folder(row)
 		album := takeout.Album{ID: strconv.FormatInt(row.ID, 10), Title: row.Title, Description: row.Description,
 			Created: row.CreatedAt.UTC(), Visibility: visibilityOf(row.Private, row.Unlisted),
 			Photos: make([]string, len(row.Photos))}
@@ -201,69 +245,6 @@ func (m *takeoutMaker) albums() error {
 			return err
 		}
 	}
-}
-
-func (m *takeoutMaker) photos() error {
-	first := true
-	for after := int64(0); ; {
-		rows, err := m.rows.Photos(after)
-		if err != nil {
-			return err
-		}
-		if len(rows) == 0 {
-			return nil
-		}
-		for i := range rows {
-			row := &rows[i]
-			after = row.Position
-			switch there, err := m.there(row.Image); {
-			case err != nil:
-				return fmt.Errorf("look for an original: %w", err)
-			case !there: // one of the plan would cut each download
-				row.Checksums = nil
-			case row.Checksums == nil:
-				return errUnchecked
-			}
-			photo := takenPhoto(row)
-			if row.Checksums != nil {
-				modified := row.PostedAt
-				if row.TakenAt != nil {
-					modified = *row.TakenAt
-				}
-				err := m.plan(wire.PlannedFile{Photo: row.ID, File: row.Image, Name: photo.File,
-					Bytes: row.Checksums.Bytes, CRC32: row.Checksums.CRC32, Modified: modified.Unix()})
-				if err != nil {
-					return err
-				}
-				m.takeout.Photos++
-			}
-			if err := m.line(first, photo); err != nil {
-				return err
-			}
-			first = false
-		}
-	}
-}
-
-// takenPhoto is a photo in photos.json.
-func takenPhoto(row *store.TakenPhoto) takeout.Photo {
-	id := strconv.FormatInt(row.ID, 10)
-	p := takeout.Photo{ID: id, Title: row.Title, Description: row.Description, Tags: row.Tags,
-		Posted: row.PostedAt.UTC(), Visibility: visibilityOf(row.Private, row.Unlisted),
-		Licence: string(row.Rights.Licence), Download: row.Rights.Downloadable}
-	if row.Checksums != nil {
-		p.File = takeout.Folder + safeName(row.Title, "photo") + "-" + id + row.Checksums.Extension
-		p.SHA256, p.Bytes = hex.EncodeToString(row.Checksums.SHA256), row.Checksums.Bytes
-	}
-	if row.TakenAt != nil {
-		taken := row.TakenAt.UTC()
-		p.Taken = &taken
-	}
-	c := takeout.Camera(row.Camera)
-	if c != (takeout.Camera{}) {
-		p.Camera = &c
-	}
-	return p
 }
 
 // visibilityOf is who sees a photo or an album, as forms have it. unlisted: it is private, with a link.
@@ -303,7 +284,7 @@ func (m *takeoutMaker) flushJSON(least int) error {
 			return err
 		}
 		m.jsonSum = crc32.Update(m.jsonSum, crc32.IEEETable, part)
-		m.length += int64(len(part))
+		m.jsonLen += int64(len(part))
 		m.jsons++
 		m.json = append(m.json[:0], m.json[len(part):]...)
 	}

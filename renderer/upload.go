@@ -108,7 +108,8 @@ func parseCreate(u store.UploadID, by *shareVisit, m *nats.Msg) (actionFunc, err
 	return func(ctx context.Context, d *actionRun) (*outcome, error) {
 		out, err := fromRows(ctx, d, func(ctx context.Context) (*store.Outcome, error) {
 			return d.store.CreateUpload(ctx, u, store.UploadFile{Name: fileName(file.Name), Bytes: file.Bytes,
-				Private: file.Private, Album: *album}, wire.MaxUpload, d.quota())
+				Private: file.Private, Unlisted: file.Private && file.Unlisted, Album: *album},
+				wire.MaxUpload, d.quota())
 		})
 		switch {
 		case errors.Is(err, store.ErrTooManyBytes):
@@ -120,6 +121,11 @@ func parseCreate(u store.UploadID, by *shareVisit, m *nats.Msg) (actionFunc, err
 		case err != nil:
 			return nil, err
 		}
+		if !out.Ended() {
+			if err := d.albumTakes(ctx, u, *album); err != nil {
+				return nil, err
+			}
+		}
 		return d.begun(ctx, u, out)
 	}, nil
 }
@@ -130,6 +136,24 @@ func (d *actionRun) begun(ctx context.Context, u store.UploadID, out *store.Outc
 		return &outcome{}, nil
 	}
 	return &outcome{}, uploadError(d.staging.Begin(ctx, pictures.Upload(u), out.Bytes))
+}
+
+// albumTakes ends an upload, with an error that says why, whose photo cannot go into an album; "" is none.
+func (d *actionRun) albumTakes(ctx context.Context, u store.UploadID, album string) error {
+	if album == "" {
+		return nil
+	}
+	problem, err := fromRows(ctx, d, func(ctx context.Context) (string, error) {
+		problem, err := d.store.AlbumRefuses(ctx, u.User, album)
+		if err == nil && problem != "" {
+			_, err = d.store.EndUpload(ctx, u, problem)
+		}
+		return problem, err
+	})
+	if err == nil && problem != "" {
+		return wrong(fileField, "%s", problem)
+	}
+	return err
 }
 
 func parseChunk(u store.UploadID, _ *shareVisit, m *nats.Msg) (actionFunc, error) {
@@ -236,6 +260,8 @@ func uploadError(err error) error {
 		return fmt.Errorf("%w: %w", wire.ErrNotFound, err)
 	case errors.Is(err, pictures.ErrMissingPiece):
 		return fmt.Errorf("%w: %w", wire.ErrConflict, err)
+	case errors.Is(err, pictures.ErrBusy):
+		return fmt.Errorf("%w: %w", wire.ErrBusy, err)
 	case errors.Is(err, pictures.ErrBadPiece):
 		return wrong(wire.HeaderOffset, "has no chunk of this length: send %d bytes from a multiple of that, fewer "+
 			"at the end of the file only", wire.MaxChunk)

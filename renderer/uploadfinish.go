@@ -1,7 +1,6 @@
 package renderer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -43,14 +42,15 @@ type finishing struct {
 }
 
 func (f *finishing) run(ctx context.Context) (*outcome, error) {
-	data, err := f.staging.Read(ctx, pictures.Upload(f.upload), f.length)
+	file, err := f.staging.Assemble(ctx, pictures.Upload(f.upload), f.length)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, pictures.ErrMissingPiece) {
 		return f.endedBefore(ctx, err)
 	}
 	if err != nil {
 		return nil, uploadError(err)
 	}
-	im, err := pictures.Inspect(ctx, data, pictures.Limits{Bytes: wire.MaxUpload})
+	defer f.close(file)
+	im, err := pictures.Inspect(ctx, file.Data(), pictures.Limits{Bytes: wire.MaxUpload, HEIC: f.cfg.HEIC})
 	if refused, ok := errors.AsType[*pictures.RefusedError](err); ok {
 		f.log.Info("upload refused", "upload", f.upload.ID, "reason", refused.Reason, "err", refused.Err)
 		out, err := f.endUpload(ctx, f.upload, refused.Problem+" "+refused.Remedy)
@@ -75,12 +75,13 @@ func (f *finishing) run(ctx context.Context) (*outcome, error) {
 	if out.Ended() {
 		return f.ended(out)
 	}
-	if err := f.pictures.Put(ctx, im.ID, bytes.NewReader(data)); err != nil {
+	if err := file.Keep(ctx, f.pictures, im.ID); err != nil {
 		return nil, uploadError(err)
 	}
 	f.tellUpload(f.upload, wire.UploadEvent{Stage: wire.UploadStored})
-	f.keepSums = func() { f.noteChecksums(checksumsOf(data, pictures.Extension(im.Format)), im.ID) }
+	f.keepSums = func() { f.noteChecksums(checksumsOf(file.Data(), &im), im.ID) }
 	photo := uploadedPhoto(&im, out.Name)
+	photo.Link = f.newLink()
 	// Whatever has become of the upload, Postgres must hear that the original is stored, or nobody removes it.
 	ctx = context.WithoutCancel(ctx)
 	out, err = fromRows(ctx, f.actionRun, func(ctx context.Context) (*store.Outcome, error) {
@@ -158,6 +159,12 @@ func (f *finishing) noteChecksums(sums store.Checksums, image string) {
 
 // checksumsLimit is for how long Postgres is waited for to keep checksums.
 const checksumsLimit = time.Second
+
+func (f *finishing) close(file pictures.Assembled) {
+	if err := file.Close(); err != nil {
+		f.log.Warn("upload in the staging area not closed", "upload", f.upload.ID, "err", err)
+	}
+}
 
 // discard removes what is staged of an upload that has ended. What it leaves is found by sweepUploads.
 func (f *finishing) discard() {

@@ -104,6 +104,9 @@ func idList(ids []int64) string {
 var wasFields = [...]string{"was-title", "was-description", "was-tags", "was-taken", "was-visibility", "was-licence",
 	"was-download"}
 
+// wasAlbumFields are those of the form of an album.
+var wasAlbumFields = [...]string{"was-title", "was-description", "was-parent"}
+
 // undoPath is where what was done to several photos is taken back.
 func (p PrivatePage) undoPath() string {
 	if p.UndoBy == "restore" {

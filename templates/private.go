@@ -24,19 +24,21 @@ type PrivatePage struct {
 	Made     MadeToken     // the token that was made just now; zero: none
 	Uploads  []UploadLine  // what became of the files that were sent just now
 
-	Photos []OwnCard   // a page of their own photos, the bin, or the one that the form is about
-	List   OwnList     // what the page of photos is
-	Bin    Bin         // what the page of the bin is
-	Older  int64       // position of the next page of links; 0: there is none
-	Shares []ShareCard // a page of their links, newest first
-	Link   string      // by which whoever has it sees the unlisted photo that the form is about; "": it is none
-	Shared string      // the title of the photo or album that a new link is to show; "": none is to be made
-	Undo   []int64     // photos that they have just changed
-	UndoBy string      // what takes that back: "restore", "public" or "private"
-	Tags   []string    // that they use most
+	Photos  []OwnCard   // a page of their own photos, the bin, or the one that the form is about
+	List    OwnList     // what the page of photos is
+	Bin     Bin         // what the page of the bin is
+	Older   int64       // position of the next page of links; 0: there is none
+	Shares  []ShareCard // a page of their links, newest first
+	Link    string      // by which whoever has it sees the unlisted photo that the form is about; "": it is none
+	Shared  string      // the title of the photo or album that a new link is to show; "": none is to be made
+	Undo    []int64     // photos that they have just changed
+	UndoBy  string      // what takes that back: "restore", "public", "unshow", "untag" or "tag"
+	UndoTag string      // the tag for the last two
+	Tags    []string    // that they use most
 
 	Albums        []OwnAlbumCard // a page of their own albums
 	Album         OwnAlbum       // the one that the forms are about, whose photos are in Photos
+	HEIC          bool           // HEIC pictures are taken
 	AlbumNames    []string       // what they call their albums: those that photos go into, or other albums
 	Takeouts      []TakeoutCard  // their zip files, the newest first
 	TakeoutAlbums []TakeoutAlbum // of which zip files can be made

@@ -96,6 +96,7 @@ type SharedAddPage struct {
 	Owner   Person
 	Form    Form         // its value "guest" is what the visitor is called
 	Uploads []UploadLine // what became of the files that were sent
+	HEIC    bool         // HEIC pictures are taken
 }
 
 func (p SharedAddPage) frame() frame {

@@ -723,7 +723,7 @@ func SharedAdd(p SharedAddPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = photoFiles(p.Form).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = photoFiles(p.Form, PrivatePage{HEIC: p.HEIC}.uploadTypes(), PrivatePage{HEIC: p.HEIC}.uploadKinds()).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

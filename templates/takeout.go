@@ -11,6 +11,8 @@ type TakeoutCard struct {
 	Ready       bool
 	Photos      int
 	Size        string // such as "1.2 GB"
+	Missing     int    // photos without their originals
+	Failed      bool   // it cannot be made
 }
 
 func (c TakeoutCard) label() string {

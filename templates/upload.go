@@ -34,3 +34,19 @@ func (p PrivatePage) uploadFrame() frame {
 	f.script, f.style = "upload.js", "upload.css"
 	return f
 }
+
+// uploadTypes are the kinds of files that may be chosen. Phones send a JPEG of a picture that is of no such kind.
+func (p PrivatePage) uploadTypes() string {
+	if p.HEIC {
+		return "image/jpeg,image/png,image/gif,image/webp,image/heic"
+	}
+	return "image/jpeg,image/png,image/gif,image/webp"
+}
+
+// uploadKinds names the last of them.
+func (p PrivatePage) uploadKinds() string {
+	if p.HEIC {
+		return ", WebP or HEIC"
+	}
+	return " or WebP"
+}

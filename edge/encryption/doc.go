@@ -1,8 +1,10 @@
 // Package encryption has what an edge needs for TLS besides crypto/tls.
 //
-// **Input**: files with certificates, and keys of session tickets in JetStream KV. **Output**: the certificate for a
-// client, and the keys for crypto/tls. **Must not touch**: connections, HTTP, pages.
+// **Input**: files with certificates; JetStream KV, with keys of session tickets and ordered certificates; a CA.
+// **Output**: the certificate for a client, and the keys for crypto/tls. **Must not touch**: connections, HTTP but
+// that of a CA, pages.
 //
 //	certificates.go   certificates in files, read again when they change
+//	acme.go           certificates that a CA gives; acmestore.go: where all edges find them
 //	tickets.go        keys of session tickets, which all edges share
 package encryption

@@ -25,7 +25,8 @@ type http2Filter struct {
 	c   *conn
 	out frameWriter
 
-	in      []byte // read, and not handled yet
+	buf     []byte // what is read comes here
+	in      []byte // the part of buf that is not handled yet
 	toInner []byte // for net/http
 	inner   int    // bytes of toInner that net/http has read
 	pass    int    // bytes of the current frame that are still to come, and are passed on
@@ -43,6 +44,7 @@ type http2Filter struct {
 	off       bool      // net/http answers everything
 	passedAt  time.Time // when a request was last passed on
 	text      []byte    // of the current request
+	calm      calm
 }
 
 // headers is a HEADERS frame, and what follows in CONTINUATION frames.
@@ -56,8 +58,10 @@ type headers struct {
 const (
 	frameHead   = 9        // bytes
 	settingSize = 6        // bytes
-	longestHead = 64 << 10 // of a header block, in bytes, as it is sent
+	longestHead = 32 << 10 // of a header block, in bytes, as it is sent
 	roomToRead  = 8 << 10
+	usualFields = 64      // of a request
+	usualText   = 4 << 10 // of what answers depend on, in bytes
 	// What the client allows before it has said anything.
 	initialWindow = 65_535
 	tableSize     = 4096
@@ -69,12 +73,10 @@ const (
 // many itself.
 const LongestFields = 16_000
 
-// errClosing ends a connection of which the client has broken the rules where net/http could not notice.
-var errClosing = errors.New("the client does not keep to HTTP/2")
-
 func newHTTP2Filter(c *conn) *http2Filter {
-	f := &http2Filter{c: c, in: make([]byte, 0, roomToRead), window: initialWindow, passedAt: time.Now()}
-	f.out.c = c
+	now := time.Now()
+	f := &http2Filter{c: c, buf: make([]byte, roomToRead), window: initialWindow, passedAt: now, calm: newCalm(now)}
+	f.in, f.out.c = f.buf[:0], c
 	f.decoder = hpack.NewDecoder(tableSize, f.note)
 	f.decoder.SetMaxStringLength(longestHead)
 	return f
@@ -110,7 +112,9 @@ func (f *http2Filter) read(p []byte) (int, error) {
 			f.inner += n
 			return n, nil
 		}
-		f.toInner, f.inner = f.toInner[:0], 0
+		if f.toInner, f.inner = f.toInner[:0], 0; cap(f.toInner) > 2*roomToRead {
+			f.toInner = nil
+		}
 		if f.pass > 0 && len(f.in) == 0 {
 			return f.readThrough(p)
 		}
@@ -139,11 +143,15 @@ func (f *http2Filter) fill() error {
 	if err := f.out.flush(); err != nil {
 		return err
 	}
-	if len(f.in) == cap(f.in) { // next passes longer frames on
-		f.in = append(make([]byte, 0, frameHead+LargestFrame), f.in...)
+	switch {
+	case len(f.in) == len(f.buf): // next passes longer frames on
+		f.buf = make([]byte, frameHead+LargestFrame)
+	case len(f.in) == 0 && len(f.buf) > roomToRead:
+		f.buf = make([]byte, roomToRead)
 	}
-	n, err := f.c.Conn.Read(f.in[len(f.in):cap(f.in)])
-	f.in = f.in[:len(f.in)+n]
+	kept := copy(f.buf, f.in)
+	n, err := f.c.Conn.Read(f.buf[kept:])
+	f.in = f.buf[:kept+n]
 	if n > 0 {
 		return nil
 	}
@@ -156,7 +164,7 @@ func (f *http2Filter) next() (bool, error) {
 		n := min(f.pass, len(f.in))
 		f.give(f.in[:n])
 		f.pass -= n
-		f.drop(n)
+		f.in = f.in[n:]
 		return n > 0, nil
 	}
 	if len(f.in) < frameHead {
@@ -165,24 +173,19 @@ func (f *http2Filter) next() (bool, error) {
 	length := int(f.in[0])<<16 | int(f.in[1])<<8 | int(f.in[2])
 	kind, flags := http2.FrameType(f.in[3]), http2.Flags(f.in[4])
 	stream := binary.BigEndian.Uint32(f.in[5:]) & math.MaxInt32
-	if !handled(kind) || length > LargestFrame { // longer ones are errors
-		return true, f.passOn(kind, stream, length)
-	}
-	if len(f.in) < frameHead+length {
+	passedOn := !handled(kind) || length > LargestFrame // longer ones are errors
+	if !passedOn && len(f.in) < frameHead+length {
 		return false, nil
 	}
-	frame := f.in[:frameHead+length]
-	err := f.handle(kind, flags, stream, frame)
-	f.drop(len(frame))
-	return true, err
-}
-
-// drop removes bytes that are handled.
-func (f *http2Filter) drop(n int) {
-	f.in = f.in[:copy(f.in, f.in[n:])]
-	if len(f.in) == 0 && cap(f.in) > roomToRead {
-		f.in = make([]byte, 0, roomToRead)
+	if !f.calm.takes(&f.out) {
+		return false, f.end(http2.ErrCodeEnhanceYourCalm)
 	}
+	if passedOn {
+		return true, f.passOn(kind, stream, length)
+	}
+	frame := f.in[:frameHead+length]
+	f.in = f.in[len(frame):]
+	return true, f.handle(kind, flags, stream, frame)
 }
 
 // handled reports whether frames of a kind are read here. The others are passed on as they come.
@@ -200,8 +203,11 @@ func (f *http2Filter) passOn(kind http2.FrameType, stream uint32, length int) er
 	if f.opened != nil {
 		f.break_()
 	}
-	if kind == http2.FrameData && f.isOurs(stream) {
-		return errClosing // its request has ended
+	if kind == http2.FrameData {
+		if f.isOurs(stream) { // its request has ended
+			return f.end(http2.ErrCodeStreamClosed)
+		}
+		f.calm.sent(length)
 	}
 	f.pass = frameHead + length
 	return nil
@@ -242,8 +248,8 @@ func (f *http2Filter) handle(kind http2.FrameType, flags http2.Flags, stream uin
 			return nil
 		}
 		ends := flags.Has(http2.FlagContinuationEndHeaders)
-		if h.block = append(h.block, payload...); len(h.block) > longestHead || len(payload) == 0 && !ends {
-			return errClosing // a flood
+		if h.block = append(h.block, payload...); len(h.block) > longestHead {
+			return f.end(http2.ErrCodeEnhanceYourCalm)
 		}
 		if ends {
 			f.opened = nil
@@ -304,6 +310,7 @@ func readHeaders(flags http2.Flags, stream uint32, payload []byte) (h headers, o
 // take handles a header block. A request that is not answered is passed on.
 func (f *http2Filter) take(h *headers) error {
 	f.fields, f.size = f.fields[:0], 0
+	defer f.forget()
 	f.decoder.SetEmitEnabled(true)
 	_, err := f.decoder.Write(h.block)
 	if err = errors.Join(err, f.decoder.Close()); err != nil {
@@ -312,7 +319,7 @@ func (f *http2Filter) take(h *headers) error {
 		return nil
 	}
 	if f.isOurs(h.stream) {
-		return errClosing // its request has ended
+		return f.end(http2.ErrCodeStreamClosed) // its request has ended
 	}
 	isNew := h.stream > f.last
 	if isNew {
@@ -327,6 +334,16 @@ func (f *http2Filter) take(h *headers) error {
 	}
 	f.repeat(h)
 	return nil
+}
+
+// forget lets go of what a header block took, so that a connection that waits keeps little.
+func (f *http2Filter) forget() {
+	if clear(f.fields); cap(f.fields) > usualFields {
+		f.fields = nil
+	}
+	if cap(f.text) > usualText {
+		f.text = nil
+	}
 }
 
 // repeat passes a header block on, without use of the dynamic table. It fits into one frame.
@@ -361,7 +378,7 @@ func ofConnection(field hpack.HeaderField) bool {
 	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
 		return true
 	}
-	return field.Name == "te" && field.Value != "trailers"
+	return field.Name == "te" && field.Value != "trailers" && field.Value != ""
 }
 
 // beginsHTTP2 reports whether a connection begins as HTTP/2, as far as was read, and whether all of the preface was.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -25,6 +26,7 @@ import (
 type http2Site struct {
 	addr string
 	near atomic.Int64
+	echo bool // net/http's handler answers with the request
 
 	mu   sync.Mutex
 	saw  map[string]Request      // by path: what ServeNear got, copied
@@ -51,6 +53,10 @@ func (s *http2Site) ServeNear(w Stream, r *Request) bool {
 }
 
 func (s *http2Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.echo {
+		_, _ = fmt.Fprintf(w, "%s %s %q %q %v", r.Method, r.RequestURI, r.Host, r.Header, r.Trailer)
+		return
+	}
 	s.mu.Lock()
 	s.gets[r.URL.Path] = *r
 	s.mu.Unlock()

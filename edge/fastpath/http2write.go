@@ -1,6 +1,7 @@
 package fastpath
 
 import (
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,9 +20,12 @@ type frameWriter struct {
 	left    int             // bytes of that frame that are not written
 	inBlock bool            // a header block of net/http goes on in its next frame
 	begun   bool            // net/http has sent its first frame, which must be the first one
-	out     []byte          // answers
+	out     []byte          // answers, in room
+	room    *[]byte         // of rooms; nil: there are none
 	size    atomic.Int64    // of out, in bytes
+	sent    chan struct{}   // of goAway, which waits until out is sent; nil: it does not
 	leaving atomic.Bool     // net/http has said that it takes no further requests
+	earned  atomic.Int64    // what was sent since calm has last asked, in frames
 }
 
 // LargestFrame is the payload that every client takes, and that net/http must take at most, in bytes.
@@ -39,6 +43,10 @@ func (w *frameWriter) write(b []byte) (int, error) {
 	if err == nil {
 		_, err = w.send(w.out)
 		w.empty()
+	}
+	if w.sent != nil {
+		close(w.sent)
+		w.sent = nil
 	}
 	return n, err
 }
@@ -59,11 +67,16 @@ func (w *frameWriter) send(b []byte) (int, error) {
 	return n, w.c.Conn.SetWriteDeadline(time.Time{})
 }
 
+// rooms are for answers that wait. Connections that send nothing have none.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
 // empty notes that the answers are sent. w.mu is held.
 func (w *frameWriter) empty() {
-	if w.out = w.out[:0]; cap(w.out) > largestBody {
-		w.out = nil
+	if w.room != nil {
+		*w.room = w.out[:0]
+		rooms.Put(w.room)
 	}
+	w.room, w.out = nil, nil
 	w.size.Store(0)
 }
 
@@ -85,6 +98,9 @@ func (w *frameWriter) follow(b []byte) {
 		switch http2.FrameType(w.head[3]) {
 		case http2.FrameHeaders, http2.FrameContinuation:
 			w.inBlock = !http2.Flags(w.head[4]).Has(http2.FlagHeadersEndHeaders)
+			w.earned.Add(framesPerAnswer)
+		case http2.FrameData:
+			w.earned.Add(int64(w.left / bytesPerFrame))
 		case http2.FrameGoAway:
 			w.leaving.Store(true)
 		}
@@ -116,6 +132,11 @@ func (w *frameWriter) waiting() int { return int(w.size.Load()) }
 func (w *frameWriter) add(stream uint32, block, body []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.room == nil {
+		w.room = rooms.Get().(*[]byte)
+		w.out = *w.room
+	}
+	w.earned.Add(int64(framesPerAnswer + len(body)/bytesPerFrame))
 	flags := http2.FlagHeadersEndHeaders
 	if len(body) == 0 {
 		flags |= http2.FlagHeadersEndStream
@@ -131,4 +152,33 @@ func (w *frameWriter) add(stream uint32, block, body []byte) {
 		body = body[n:]
 	}
 	w.size.Store(int64(len(w.out)))
+}
+
+// goAwayWait is how long goAway waits for net/http to end its frame.
+const goAwayWait = time.Second
+
+// goAway says why the connection ends, after the answers that wait.
+func (w *frameWriter) goAway(last uint32, code http2.ErrCode) {
+	w.mu.Lock()
+	if !w.begun { // the first frame must be this one
+		w.out = appendFrameHead(w.out, 0, http2.FrameSettings, 0, 0)
+		w.begun = true
+	}
+	w.out = appendFrameHead(w.out, 8, http2.FrameGoAway, 0, 0)
+	w.out = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(w.out, last), uint32(code))
+	if w.between() {
+		_, _ = w.send(w.out) // the connection ends
+		w.empty()
+		w.mu.Unlock()
+		return
+	}
+	sent := make(chan struct{})
+	w.sent = sent
+	w.mu.Unlock()
+	wait := time.NewTimer(goAwayWait)
+	defer wait.Stop()
+	select {
+	case <-sent:
+	case <-wait.C:
+	}
 }

@@ -57,8 +57,9 @@ type formReader struct {
 }
 
 // ReadForm takes the files of a multipart form, one after the other. The fields before them are key, which names the
-// attempt and is compared with checkKey, private and album, or guest. A file that is refused does not keep the others.
-// An error says that the form could not be read; what was taken before is in the Form.
+// attempt and is compared with checkKey, visibility (public, unlisted or private) or private, album, and guest. A file
+// that is refused does not keep the others. An error says that the form could not be read; what was taken before is in
+// the Form.
 func (s *Service) ReadForm(r Request, checkKey func(string) error) (Form, error) {
 	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" || len(r.Header.Values("Content-Type")) != 1 {
@@ -110,7 +111,11 @@ func (f *formReader) next() (more bool, err error) {
 		f.key = string(value)
 		return true, f.checked(f.key)
 	case "private":
-		f.file.Private = isTrue(string(value))
+		f.file.Private = f.file.Private || isTrue(string(value))
+	case "visibility":
+		if !see(&f.file, string(value)) {
+			return false, errForm
+		}
 	case "album":
 		if !utf8.Valid(value) {
 			return false, errForm

@@ -41,7 +41,11 @@ func fileOf(field string) (file wire.UploadFile, err error) {
 		case "filetype":
 			file.Type = cleanType(string(value))
 		case "private":
-			file.Private = isTrue(string(value))
+			file.Private = file.Private || isTrue(string(value))
+		case "visibility":
+			if !see(&file, string(value)) {
+				return file, badRequest("Upload-Metadata: visibility is neither public, unlisted nor private")
+			}
 		case "album":
 			if !utf8.Valid(value) {
 				return file, badRequest("Upload-Metadata: the name of the album is not UTF-8")
@@ -52,6 +56,20 @@ func fileOf(field string) (file wire.UploadFile, err error) {
 		}
 	}
 	return file, nil
+}
+
+// see says who may see the photo of a file. It returns false for what says nothing.
+func see(file *wire.UploadFile, visibility string) bool {
+	switch visibility {
+	case "public":
+	case "unlisted":
+		file.Private, file.Unlisted = true, true
+	case "private":
+		file.Private = true
+	default:
+		return false
+	}
+	return true
 }
 
 func isTrue(value string) bool { return value == "1" || value == "true" || value == "on" }

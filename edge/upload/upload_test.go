@@ -112,7 +112,20 @@ func TestFileOf(t *testing.T) {
 	if want := (wire.UploadFile{Name: "lake.jpg", Private: true, Album: "Trips / Sea"}); err != nil || file != want {
 		t.Errorf("%+v, %v", file, err)
 	}
-	for _, field := range []string{"album /w==", "album VHJpcHM=,album VHJpcHM=", "album x"} {
+	for field, want := range map[string]wire.UploadFile{
+		"visibility cHVibGlj":              {},
+		"visibility cHJpdmF0ZQ==":          {Private: true},
+		"visibility dW5saXN0ZWQ=":          {Private: true, Unlisted: true},
+		"visibility cHVibGlj,private MQ==": {Private: true},
+		"private MQ==,visibility cHVibGlj": {Private: true},
+	} {
+		if file, err := fileOf(field); err != nil || file != want {
+			t.Errorf("%s: %+v, %v", field, file, err)
+		}
+	}
+	for _, field := range []string{
+		"visibility", "visibility eA==", "album /w==", "album VHJpcHM=,album VHJpcHM=", "album x",
+	} {
 		if file, err := fileOf(field); err == nil {
 			t.Errorf("%s: %+v", field, file)
 		}

@@ -20,13 +20,14 @@ type busCommand struct {
 
 // busFlags are the flags of a command that needs the bus and nothing else.
 type busFlags struct {
-	NATS     string `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env)."`
+	NATS     string `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus; of a cluster all, separated by commas, the nearest first (default: as in the data directory's stack.env)."`
 	NATSSeed string `type:"path" placeholder:"FILE" help:"File with the nkey seed by which this command signs in to NATS (default: as in the data directory, for the NATS of its stack.env; a NATS that asks nobody who they are needs none)."`
+	NATSCA   string `name:"nats-ca" type:"path" placeholder:"FILE" help:"File with the certificates, in PEM, that sign those of NATS: speak TLS with it (default: only if NATS asks for TLS, by the certificates of this machine)."`
 }
 
 // join connects to the bus as a role. name is that of the program.
 func (f *busFlags) join(s *session, role wire.Role, name string) (*stack.Bus, error) {
-	at := services{NATS: f.NATS, NATSSeed: f.NATSSeed}
+	at := services{NATS: f.NATS, NATSSeed: f.NATSSeed, NATSCA: f.NATSCA}
 	if err := at.find(s.data, "--nats", role); err != nil {
 		return nil, err
 	}
@@ -34,7 +35,8 @@ func (f *busFlags) join(s *session, role wire.Role, name string) (*stack.Bus, er
 }
 
 type busCheckCommand struct {
-	NATS string `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env). The seeds of all roles are read from the data directory."`
+	NATS   string `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env). The seeds of all roles are read from the data directory."`
+	NATSCA string `name:"nats-ca" type:"path" placeholder:"FILE" help:"File with the certificates, in PEM, that sign those of NATS: speak TLS with it (default: only if NATS asks for TLS, by the certificates of this machine)."`
 }
 
 // errAccess makes the exit status 1; the list before it says what differs.
@@ -57,7 +59,7 @@ func (c *busCheckCommand) Run(s *session) error {
 	for _, a := range table {
 		printAccess(out, a)
 	}
-	trials, err := stack.CheckAccess(s.ctx, stack.Env{NATS: at.NATS, Seeds: seeds}, table)
+	trials, err := stack.CheckAccess(s.ctx, stack.Env{NATS: at.NATS, NATSCA: c.NATSCA, Seeds: seeds}, table)
 	if err != nil {
 		return err
 	}

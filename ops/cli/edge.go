@@ -57,6 +57,7 @@ func (f edgeFlags) config() edge.Config {
 	return edge.Config{
 		Origins:      f.Origin,
 		Certificates: f.certificates(),
+		Authority:    f.authority(),
 		HSTS:         f.hsts(),
 		RedirectAddr: f.RedirectAddr,
 		Proxies:      f.proxies(),

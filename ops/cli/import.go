@@ -85,7 +85,7 @@ type importer struct {
 
 	lock   sync.Mutex
 	notes  []string         // what was left out
-	photos map[string]int64 // by their ids in the export
+	photos map[string]int64 // by photoimport.Photo.Ref
 }
 
 // photo uploads a photo and writes what is known about it.
@@ -98,7 +98,7 @@ func (i *importer) photo(ctx context.Context, p *photoimport.Photo) {
 	}
 	if err == nil {
 		result = i.sendFile(ctx, p.Name, &fileUpload{uploader: i.uploader, file: file, name: uploadName(p),
-			size: p.Size, private: p.Visibility != "public", key: importKey(p)})
+			size: p.Size, visibility: hiddenUnlessPublic(p.Visibility), key: importKey(p)})
 		err = errors.Join(result.err, file.Close())
 	}
 	var id int64
@@ -115,11 +115,19 @@ func (i *importer) photo(ctx context.Context, p *photoimport.Photo) {
 	i.lock.Lock()
 	defer i.lock.Unlock()
 	if err == nil {
-		i.photos[p.ID] = id
+		i.photos[p.Ref] = id
 		for _, note := range p.Notes {
 			i.notes = append(i.notes, p.Name+": "+note)
 		}
 	}
+}
+
+// hiddenUnlessPublic is what a photo is uploaded as before its visibility is written: nobody sees more for a moment.
+func hiddenUnlessPublic(visibility string) string {
+	if visibility == "public" {
+		return visibility
+	}
+	return "private"
 }
 
 var errTooLarge = fmt.Errorf("the file is larger than %d MiB", wire.MaxUpload>>20)
@@ -183,7 +191,7 @@ func (i *importer) album(ctx context.Context, a *photoimport.Album) error {
 	if a.Parent != "" {
 		label = a.Parent + " / " + a.Title
 	}
-	err := i.api.makeAlbum(ctx, a.Title, a.Description, a.Parent)
+	err := i.api.makeAlbum(ctx, a.Title, a.Description, a.Parent, a.Visibility)
 	if err == nil {
 		err = i.api.showAlbum(ctx, a.Title, a.Parent, a.Visibility)
 	}
@@ -220,7 +228,7 @@ func (i *importer) report(s *session, albums int) error {
 		switch {
 		case r.err != nil:
 			failed++
-			fmt.Fprintf(s.stderr, "%s: %v\n", r.path, r.err)
+			fmt.Fprintln(s.stderr, plainText(r.path+": "+r.err.Error()))
 		case r.duplicate:
 			had++
 		default:
@@ -228,7 +236,7 @@ func (i *importer) report(s *session, albums int) error {
 		}
 	}
 	for _, note := range i.notes {
-		fmt.Fprintln(s.stderr, note)
+		fmt.Fprintln(s.stderr, plainText(note))
 	}
 	fmt.Fprintf(s.stdout, "%d imported, %d there before, %d failed, %d albums\n", imported, had, failed, albums)
 	if err := s.ctx.Err(); err != nil {

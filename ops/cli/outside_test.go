@@ -14,8 +14,8 @@ import (
 	"flickrkillr/renderer/pictures"
 )
 
-// TestWorkOutside: passwords are hashed by a process of this program, and pictures decoded by another one. Both end when
-// they are told to.
+// TestWorkOutside: passwords are hashed by a process of this program, and pictures decoded by another one. Both end
+// when they are told to.
 func TestWorkOutside(t *testing.T) { //nolint:paralleltest // it is about all hashes and pictures of this process
 	works := func(as string) bool {
 		tree, err := cputime.Tree(os.Getpid())

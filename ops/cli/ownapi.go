@@ -136,14 +136,17 @@ func (a ownAPI) findAlbum(ctx context.Context, title, parent string) (int64, err
 	}
 }
 
-// makeAlbum makes an album if there is none of that title.
-func (a ownAPI) makeAlbum(ctx context.Context, title, description, parent string) error {
+// makeAlbum makes an album if there is none of that title. Unless everybody may see it nobody else does.
+func (a ownAPI) makeAlbum(ctx context.Context, title, description, parent, visibility string) error {
 	found, err := a.findAlbum(ctx, title, parent)
 	if err != nil || found != 0 {
 		return err
 	}
-	return a.ask(ctx, page.PrivateAlbums.Path(), url.Values{"do": {"make"}, "title": {title},
-		"description": {description}, "parent": {parent}}, nil)
+	form := url.Values{"do": {"make"}, "title": {title}, "description": {description}, "parent": {parent}}
+	if visibility != "" && visibility != "public" {
+		form.Set("visibility", "private")
+	}
+	return a.ask(ctx, page.PrivateAlbums.Path(), form, nil)
 }
 
 // showAlbum says who sees an album that has no photos yet. Of one that has some its owner has said so.

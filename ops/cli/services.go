@@ -11,8 +11,9 @@ import (
 
 // services are the flags that say where a role finds the services it needs.
 type services struct {
-	NATS      string   `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus (default: as in the data directory's stack.env)."`
+	NATS      string   `env:"NATS_URL" placeholder:"URL" help:"Address of NATS, the bus; of a cluster all, separated by commas, the nearest first (default: as in the data directory's stack.env)."`
 	NATSSeed  string   `type:"path" placeholder:"FILE" help:"File with the nkey seed by which this command signs in to NATS (default: as in the data directory, for the NATS of its stack.env; a NATS that asks nobody who they are needs none)."`
+	NATSCA    string   `name:"nats-ca" type:"path" placeholder:"FILE" help:"File with the certificates, in PEM, that sign those of NATS: speak TLS with it (default: only if NATS asks for TLS, by the certificates of this machine)."`
 	Postgres  string   `env:"DATABASE_URL" placeholder:"URL" help:"Address of the database (default: as in stack.env)."`
 	edge      string   // where an edge of the site is that NATS and Postgres belong to; "" when not known
 	Memcached []string `env:"MEMCACHED_SERVERS" placeholder:"HOST:PORT" help:"Address of a memcached server; repeat it for each, or separate them by commas. Every role must be given the same servers (default: as in stack.env)."`
@@ -55,5 +56,8 @@ func (v *services) find(data, flags string, role wire.Role) error {
 
 // env is where the services are, for a process that runs one role.
 func (v *services) env(role wire.Role) stack.Env {
-	return stack.Env{NATS: v.NATS, Seeds: stack.Seeds{role: v.NATSSeed}, Postgres: v.Postgres, Memcached: v.Memcached}
+	return stack.Env{
+		NATS: v.NATS, NATSCA: v.NATSCA, Seeds: stack.Seeds{role: v.NATSSeed},
+		Postgres: v.Postgres, Memcached: v.Memcached,
+	}
 }

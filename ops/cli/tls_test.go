@@ -60,6 +60,9 @@ func TestTLSFlags(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
 		"give a key for each certificate":         {"--tls-cert", "a.pem", "--tls-cert", "b.pem", "--tls-key", "a.key"},
+		"give --tls-cert or --acme":               {"--acme", "a.example", "--tls-cert", "a.pem", "--tls-key", "a.key"},
+		"with a dot":                              {"--acme", "localhost"},
+		"name a domain":                           {"--acme-email", "me@photos.example"},
 		"--redirect-addr sends visitors to HTTPS": {"--redirect-addr", "127.0.0.1:0"},
 		"--hsts-subdomains and --hsts 8760h":      {"--hsts-preload", "--hsts-subdomains"},
 	} {

@@ -31,10 +31,11 @@ import (
 
 type uploadCommand struct {
 	tokenFlags
-	Private  bool   `help:"Let only you see the photos."`
-	Album    string `placeholder:"TITLE" help:"Put the photos, and those that are there already, into the album, which is made if there is none."`
-	Parallel int    `default:"4" min:"1" max:"16" placeholder:"N" help:"Files to send at once (default ${default})."`
-	Dir      string `arg:"" type:"path" help:"Folder whose pictures are uploaded, with those in its folders; or one file."`
+	Visibility string `default:"public" enum:"public,unlisted,private" help:"Who sees the photos: public, everybody (default); unlisted, whoever has the link of one; private, you."`
+	Private    bool   `help:"The same as --visibility private."`
+	Album      string `placeholder:"TITLE" help:"Put the photos, and those that are there already, into the album, which is made if there is none."`
+	Parallel   int    `default:"4" min:"1" max:"16" placeholder:"N" help:"Files to send at once (default ${default})."`
+	Dir        string `arg:"" type:"path" help:"Folder whose pictures are uploaded, with those in its folders; or one file."`
 }
 
 // Bounds of one file's upload.
@@ -45,7 +46,15 @@ const (
 )
 
 // pictureNames are how the names of files end that are uploaded from a folder.
-var pictureNames = []string{".jpg", ".jpeg", ".png", ".gif", ".webp"}
+var pictureNames = []string{".jpg", ".jpeg", ".png", ".gif", ".webp", ".heic"}
+
+// seen is who may see the photos.
+func (c *uploadCommand) seen() string {
+	if c.Private {
+		return "private"
+	}
+	return c.Visibility
+}
 
 // Run uploads the pictures of a folder, several at once.
 func (c *uploadCommand) Run(s *session) error {
@@ -64,7 +73,7 @@ func (c *uploadCommand) Run(s *session) error {
 	if len(pictures.files)+len(pictures.failed) == 0 {
 		return fmt.Errorf("%s has no pictures: their names end in %s", c.Dir, strings.Join(pictureNames, ", "))
 	}
-	u := &uploader{url: edge.url, token: kept.Token, private: c.Private, client: uploadClient(edge.client),
+	u := &uploader{url: edge.url, token: kept.Token, visibility: c.seen(), client: uploadClient(edge.client),
 		progress: newUploadProgress(s.stderr, s.log, len(pictures.files), pictures.size),
 		results:  pictures.failed}
 	defer u.client.CloseIdleConnections()
@@ -141,7 +150,7 @@ func uploadClient(of *http.Client) *http.Client {
 // uploader uploads files to one edge by tus.
 type uploader struct {
 	url, token string
-	private    bool
+	visibility string // of the photos: public, unlisted or private
 	client     *http.Client
 	progress   *uploadProgress
 
@@ -172,12 +181,12 @@ func (u *uploader) report(s *session) error {
 		switch {
 		case r.err != nil:
 			failed++
-			fmt.Fprintf(s.stderr, "%s: %v\n", r.path, r.err)
+			fmt.Fprintln(s.stderr, plainText(r.path+": "+r.err.Error()))
 		case r.duplicate:
 			had++
 		default:
 			uploaded++
-			fmt.Fprintf(s.stdout, "%s %s\n", r.photo, r.path)
+			fmt.Fprintln(s.stdout, plainText(r.photo+" "+r.path))
 		}
 	}
 	fmt.Fprintf(s.stdout, "%d uploaded, %d there before, %d failed\n", uploaded, had, failed)
@@ -211,7 +220,7 @@ func (u *uploader) upload(ctx context.Context, path string) uploadResult {
 		return r
 	}
 	return u.sendFile(ctx, path, &fileUpload{
-		uploader: u, file: file, name: filepath.Base(file.Name()), size: info.Size(), private: u.private,
+		uploader: u, file: file, name: filepath.Base(file.Name()), size: info.Size(), visibility: u.visibility,
 		key: u.keyOf(path, info),
 	})
 }
@@ -240,20 +249,20 @@ func (u *uploader) sendFile(ctx context.Context, name string, one *fileUpload) u
 // keyOf names the upload of a file, the same in each run while the file is the same. So the edge knows for a day how
 // far it is, or which photo it has become, and nothing is kept on this computer.
 func (u *uploader) keyOf(path string, info fs.FileInfo) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %d %t", path, info.Size(), info.ModTime().UnixNano(), u.private))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %d %s", path, info.Size(), info.ModTime().UnixNano(), u.visibility))
 	return hex.EncodeToString(sum[:])
 }
 
 // fileUpload is the upload of one file.
 type fileUpload struct {
 	*uploader
-	file    io.ReaderAt
-	name    string // of the file, without folders
-	size    int64
-	private bool
-	key     string // names the upload: the same file twice in a folder is two uploads
-	path    string // of the upload at the edge; "": not begun
-	offset  int64  // bytes that the edge has
+	file       io.ReaderAt
+	name       string // of the file, without folders
+	size       int64
+	visibility string
+	key        string // names the upload: the same file twice in a folder is two uploads
+	path       string // of the upload at the edge; "": not begun
+	offset     int64  // bytes that the edge has
 }
 
 // try sends what the edge does not have yet. It asks for that by GET, whose answer says why there is no such upload.
@@ -303,9 +312,7 @@ func (f *fileUpload) metadata() string {
 	if kind := mime.TypeByExtension(filepath.Ext(f.name)); kind != "" {
 		pairs = append(pairs, "filetype "+base64.StdEncoding.EncodeToString([]byte(kind)))
 	}
-	if f.private {
-		pairs = append(pairs, "private "+base64.StdEncoding.EncodeToString([]byte("1")))
-	}
+	pairs = append(pairs, "visibility "+base64.StdEncoding.EncodeToString([]byte(f.visibility)))
 	return strings.Join(pairs, ",")
 }
 

@@ -117,8 +117,22 @@ func ownPhotos(t *testing.T, s *peopleSite) {
 		t.Errorf("%d photos are marked as private", got)
 	}
 	several := []string{fmt.Sprint(first + 1), fmt.Sprint(first + 2), fmt.Sprint(first + 4)}
-	p.form(0, "/me/photos", url.Values{"photos": several, "do": {"tag"}, "tag": {"Farm"}}).
-		expect(http.StatusSeeOther, "/me/photos?notice=changed")
+	tagged := func(edge int, do, tag string) {
+		t.Helper()
+		notice := map[string]string{"tag": "tagged", "untag": "untagged"}[do]
+		p.form(edge, "/me/photos", url.Values{"photos": several, "do": {do}, "tag": {tag}}).
+			expect(http.StatusSeeOther, "/me/photos?"+url.Values{"notice": {notice}, "undo-tag": {tag},
+				"undo": {strings.Join(several, ",")}}.Encode())
+	}
+	tagged(0, "tag", "Barn")
+	back := p.get(1, "/me/photos?"+url.Values{"notice": {"tagged"}, "undo": {strings.Join(several, ",")},
+		"undo-tag": {"Barn"}}.Encode())
+	if do, tag := back.attr(".undo button", "value"), back.attr(".undo [name=tag]", "value"); do != "untag" ||
+		tag != "Barn" {
+		t.Errorf("what takes a tag back does %q with %q", do, tag)
+	}
+	tagged(1, "untag", "Barn")
+	tagged(0, "tag", "Farm")
 	if got := p.get(3, fmt.Sprint("/photo/", first+2)).texts(".tags li"); strings.Join(got, "") != "farm" {
 		t.Errorf("tags %q", got)
 	}

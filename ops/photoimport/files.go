@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -31,7 +32,7 @@ func (e *entry) base() string { return path.Base(e.name) }
 // read reads a whole file of at most limit bytes.
 func (e *entry) read(limit int64) ([]byte, error) {
 	if e.size > limit {
-		return nil, fmt.Errorf("%s has %d bytes, which is too long", e.name, e.size)
+		return nil, fmt.Errorf("%s has %d bytes unpacked: %d are the most that is read", e.name, e.size, limit)
 	}
 	file, err := e.open()
 	if err != nil {
@@ -41,9 +42,13 @@ func (e *entry) read(limit int64) ([]byte, error) {
 	return io.ReadAll(io.NewSectionReader(file, 0, e.size))
 }
 
+// maxFiles bounds how many files one import has: each takes a few hundred bytes of memory.
+const maxFiles = 2_000_000
+
 // files are what several folders and zip files have.
 type files struct {
 	all   []*entry
+	most  int // that there may be
 	zips  []io.Closer
 	wrong []Problem
 }
@@ -86,9 +91,8 @@ func (l *files) add(root string) error {
 		if err != nil {
 			return err
 		}
-		l.all = append(l.all, &entry{root: root, name: filepath.ToSlash(within), size: info.Size(),
+		return l.append(&entry{root: root, name: filepath.ToSlash(within), size: info.Size(),
 			open: func() (File, error) { return os.Open(name) }})
-		return nil
 	})
 }
 
@@ -111,33 +115,55 @@ func (l *files) addZip(name string) error {
 		if !f.FileInfo().Mode().IsRegular() {
 			continue
 		}
-		l.all = append(l.all, &entry{root: name, name: f.Name, size: int64(f.UncompressedSize64),
-			open: func() (File, error) { return openZipped(file, f) }})
+		if f.UncompressedSize64 > math.MaxInt64/2 {
+			l.wrong = append(l.wrong, Problem{f.Name, errors.New("its length is impossible")})
+			continue
+		}
+		if err := l.append(&entry{root: name, name: f.Name, size: int64(f.UncompressedSize64),
+			open: func() (File, error) { return openZipped(file, f) }}); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// openZipped opens a file in a zip file. One that is compressed is written to a temporary file first.
-func openZipped(from *os.File, f *zip.File) (File, error) {
-	if f.Method == zip.Store {
-		at, err := f.DataOffset()
-		if err != nil {
-			return nil, err
-		}
-		return stored{io.NewSectionReader(from, at, int64(f.UncompressedSize64))}, nil
+func (l *files) append(e *entry) error {
+	if len(l.all) == l.most {
+		return fmt.Errorf("there are more than %d files: give fewer at once", l.most)
 	}
+	l.all = append(l.all, e)
+	return nil
+}
+
+// openZipped opens a file in a zip file, unless it is damaged. One that is compressed is written to a temporary file
+// first, of the length that the zip file says.
+func openZipped(from *os.File, f *zip.File) (File, error) {
 	r, err := f.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
+	if f.Method == zip.Store {
+		at, err := f.DataOffset()
+		if err == nil {
+			_, err = io.Copy(io.Discard, r) // compares the checksum
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the zip file is damaged: %w", err)
+		}
+		return stored{io.NewSectionReader(from, at, int64(f.UncompressedSize64))}, nil
+	}
 	file, err := os.CreateTemp("", "killr-import")
 	if err != nil {
 		return nil, err
 	}
 	t := temporary{file}
-	if _, err := io.Copy(file, io.LimitReader(r, int64(f.UncompressedSize64)+1)); err != nil {
-		return nil, errors.Join(err, t.Close())
+	n, err := io.Copy(file, io.LimitReader(r, int64(f.UncompressedSize64)+1)) // compares the checksum at the end
+	if err == nil && n != int64(f.UncompressedSize64) {
+		err = errors.New("the file has another length than the zip file says")
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the zip file is damaged: %w", err), t.Close())
 	}
 	return t, nil
 }

@@ -83,7 +83,7 @@ func (p *Plan) readFlickr() (found bool, err error) {
 			}
 		case flickrLists.MatchString(e.base()):
 			var list flickrAlbums
-			if err := readJSON(e, &list); err != nil {
+			if err := readJSON(e, maxJSON, &list); err != nil {
 				p.Problems = append(p.Problems, Problem{e.name, err})
 				continue
 			}
@@ -97,8 +97,11 @@ func (p *Plan) readFlickr() (found bool, err error) {
 	return found, nil
 }
 
-func readJSON(e *entry, v any) error {
-	data, err := e.read(maxJSON)
+// maxPhotoJSON bounds the data of one photo, with its comments, in bytes.
+const maxPhotoJSON = 8 << 20
+
+func readJSON(e *entry, most int64, v any) error {
+	data, err := e.read(most)
 	if err == nil {
 		err = json.Unmarshal(data, v)
 	}
@@ -107,7 +110,7 @@ func readJSON(e *entry, v any) error {
 
 func (p *Plan) addFlickr(e *entry, pictures map[string]*entry) error {
 	var f flickrPhoto
-	if err := readJSON(e, &f); err != nil {
+	if err := readJSON(e, maxPhotoJSON, &f); err != nil {
 		return err
 	}
 	if f.ID == "" {
@@ -117,7 +120,7 @@ func (p *Plan) addFlickr(e *entry, pictures map[string]*entry) error {
 	if file == nil {
 		return fmt.Errorf("the picture of %q is not among the files: give those with pictures, too", f.Name)
 	}
-	photo := Photo{ID: f.ID, Name: file.base(), Size: file.size, file: file, Title: html.UnescapeString(f.Name),
+	photo := Photo{ID: f.ID, Ref: f.ID, Name: file.base(), Size: file.size, file: file, Title: html.UnescapeString(f.Name),
 		Description: textOf(f.Description), Taken: f.Taken[:min(len(f.Taken), len(time.DateOnly))],
 		Visibility: "private", Licence: flickrLicence(f.License)}
 	photo.posted, _ = time.Parse(time.DateTime, f.Imported) // without one it comes first
@@ -128,7 +131,7 @@ func (p *Plan) addFlickr(e *entry, pictures map[string]*entry) error {
 		photo.Tags = append(photo.Tags, html.UnescapeString(tag.Tag))
 	}
 	photo.addComments(f.Comments)
-	p.Photos = append(p.Photos, photo)
+	p.add(&photo)
 	return nil
 }
 

@@ -31,6 +31,7 @@ type Plan struct {
 // Photo is a photo, with the texts that this site takes.
 type Photo struct {
 	ID          string // in the export
+	Ref         string // names it among the photos of all exports that are read
 	Name        string // of the file
 	Size        int64
 	Title       string
@@ -54,8 +55,8 @@ type Album struct {
 	Description string
 	Visibility  string   // public, unlisted or private; "": the export does not say
 	Parent      string   // title of the album that it is in; "": it is in none
-	Cover       string   // id of a photo; "": none was chosen
-	Photos      []string // ids, in their order
+	Cover       string   // Ref of a photo; "": none was chosen
+	Photos      []string // Refs, in their order
 }
 
 // Problem is a file that is not imported, and why.
@@ -70,7 +71,7 @@ var ErrNoExport = errors.New("there is neither the photos.json of a zip file of 
 
 // Read reads folders and zip files, which together are one export. The caller closes the plan when the photos are read.
 func Read(paths []string) (*Plan, error) {
-	p := &Plan{}
+	p := &Plan{files: files{most: maxFiles}}
 	for _, one := range paths {
 		if err := p.files.add(one); err != nil {
 			return nil, errors.Join(err, p.Close())
@@ -88,9 +89,6 @@ func Read(paths []string) (*Plan, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	slices.SortStableFunc(p.Photos, func(a, b Photo) int { return a.posted.Compare(b.posted) })
-	for i := range p.Photos {
-		p.Photos[i].fit()
-	}
 	for i := range p.Albums {
 		a := &p.Albums[i]
 		a.Title, _ = shorten(oneLine(a.Title), maxTitle)
@@ -135,6 +133,12 @@ const (
 	maxDescription = 5000
 	maxTags        = 100
 )
+
+// add adds a photo, with texts that this site takes: so no more of them is in memory.
+func (p *Plan) add(photo *Photo) {
+	photo.fit()
+	p.Photos = append(p.Photos, *photo)
+}
 
 // fit makes the texts of a photo such that this site takes them.
 func (p *Photo) fit() {

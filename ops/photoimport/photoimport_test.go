@@ -204,8 +204,8 @@ func TestTakeout(t *testing.T) {
 		t.Errorf("a file that has changed: %v", err)
 	}
 	if len(p.Albums) != 2 || p.Albums[0].Title != "Outside" || p.Albums[1].Parent != "Outside" ||
-		p.Albums[0].Visibility != "" || p.Albums[1].Visibility != "unlisted" || p.Albums[0].Cover != "7" ||
-		!slices.Equal(p.Albums[0].Photos, []string{"8", "7"}) {
+		p.Albums[0].Visibility != "" || p.Albums[1].Visibility != "unlisted" || p.Albums[0].Cover != p.Photos[0].Ref ||
+		!slices.Equal(p.Albums[0].Photos, []string{p.Photos[1].Ref, p.Photos[0].Ref}) {
 		t.Errorf("albums %+v", p.Albums)
 	}
 }

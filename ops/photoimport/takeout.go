@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"time"
 
 	"flickrkillr/schema/takeout"
 )
 
-// maxJSON bounds a file of JSON in bytes. The photos.json of 100,000 photos has about 50 MB.
-const maxJSON = 1 << 30
+// maxJSON bounds a file of JSON in bytes, unpacked: it is in memory as a whole. The photos.json of 100,000 photos has
+// about 50 MB.
+const maxJSON = 256 << 20
 
 // readTakeouts reads zip files of this site. It returns false if there is none.
 func (p *Plan) readTakeouts() (found bool, err error) {
+	archives := 0
 	at := map[[2]string]*entry{}
 	for _, e := range p.files.all {
 		at[[2]string{e.root, e.name}] = e
@@ -37,7 +40,8 @@ func (p *Plan) readTakeouts() (found bool, err error) {
 			return found, fmt.Errorf("read %s: %w", e.name, err)
 		}
 		found = true
-		p.addTakeout(&archive, func(name string) *entry {
+		archives++
+		p.addTakeout(&archive, strconv.Itoa(archives), func(name string) *entry {
 			if !fs.ValidPath(name) { // it would lead to files that the archive does not have
 				return nil
 			}
@@ -47,9 +51,17 @@ func (p *Plan) readTakeouts() (found bool, err error) {
 	return found, nil
 }
 
-func (p *Plan) addTakeout(archive *takeout.Archive, find func(name string) *entry) {
+// addTakeout adds the photos and albums of an archive, which is called label among all that are read: ids of different
+// archives may be the same.
+func (p *Plan) addTakeout(archive *takeout.Archive, label string, find func(name string) *entry) {
+	ref := func(id string) string {
+		if id == "" {
+			return ""
+		}
+		return label + "/" + id
+	}
 	for _, photo := range archive.Photos {
-		one := Photo{ID: photo.ID, Title: photo.Title, Description: photo.Description, Tags: photo.Tags,
+		one := Photo{ID: photo.ID, Ref: ref(photo.ID), Title: photo.Title, Description: photo.Description, Tags: photo.Tags,
 			Visibility: photo.Visibility, Licence: photo.Licence, Download: photo.Download, posted: photo.Posted,
 			sha256: photo.SHA256}
 		if photo.Taken != nil {
@@ -64,7 +76,7 @@ func (p *Plan) addTakeout(archive *takeout.Archive, find func(name string) *entr
 			continue
 		}
 		one.Name, one.Size = one.file.base(), one.file.size
-		p.Photos = append(p.Photos, one)
+		p.add(&one)
 	}
 	titles := map[string]string{}
 	for _, album := range archive.Albums {
@@ -73,8 +85,11 @@ func (p *Plan) addTakeout(archive *takeout.Archive, find func(name string) *entr
 	for _, inside := range []bool{false, true} {
 		for _, album := range archive.Albums {
 			if parent := titles[album.Parent]; (parent != "") == inside {
+				for i := range album.Photos {
+					album.Photos[i] = ref(album.Photos[i])
+				}
 				p.Albums = append(p.Albums, Album{Title: album.Title, Description: album.Description,
-					Visibility: album.Visibility, Parent: parent, Cover: album.Cover, Photos: album.Photos})
+					Visibility: album.Visibility, Parent: parent, Cover: ref(album.Cover), Photos: album.Photos})
 			}
 		}
 	}

@@ -171,6 +171,9 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 	if seed := s.cfg.Services.Login(wire.Role(role)).Seed; seed != "" {
 		env = append(env, "KILLR_NATS_SEED="+seed)
 	}
+	if ca := s.cfg.Services.NATSCA; ca != "" {
+		env = append(env, "KILLR_NATS_CA="+ca)
+	}
 	p.Name = name
 	p.Command = func() *exec.Cmd {
 		cmd := exec.Command(program, args...)

@@ -374,9 +374,9 @@ func TestSignIn(t *testing.T) {
 	}{
 		"with its seed":          {bus.Login(wire.RoleEdge), ""},
 		"without a seed":         {Login{URL: bus.NATS, Role: wire.RoleEdge}, "say --nats-seed"},
-		"with another's seed":    {Login{bus.NATS, wire.RoleEdge, strangers[wire.RoleEdge]}, "correct --nats-seed"},
+		"with another's seed":    {edgeAt(bus.NATS, strangers[wire.RoleEdge]), "correct --nats-seed"},
 		"nobody asks":            {Login{URL: open.URL(), Role: wire.RoleEdge}, ""},
-		"a seed for nothing":     {Login{open.URL(), wire.RoleEdge, strangers[wire.RoleEdge]}, "leave out --nats-seed"},
+		"a seed for nothing":     {edgeAt(open.URL(), strangers[wire.RoleEdge]), "leave out --nats-seed"},
 		"nobody asks, or is one": {Login{URL: open.URL()}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -402,7 +402,7 @@ func TestSignIn(t *testing.T) {
 			}
 		})
 	}
-	if _, err := JoinBus(Login{bus.NATS, wire.RoleEdge, "/missing"}, "edge", nil); err == nil ||
+	if _, err := JoinBus(edgeAt(bus.NATS, "/missing"), "edge", nil); err == nil ||
 		!strings.Contains(err.Error(), "correct --nats-seed") {
 		t.Errorf("a missing seed: %v", err)
 	}
@@ -460,3 +460,5 @@ func TestAuthorization(t *testing.T) {
 		t.Errorf("other keys after a second start: %v", err)
 	}
 }
+
+func edgeAt(url, seed string) Login { return Login{URL: url, Role: wire.RoleEdge, Seed: seed} }

@@ -95,7 +95,7 @@ func triedSubjects(table []wire.Access, token string) (subjects, queues []string
 			queues = append(queues, l.Queue)
 		}
 	}
-	for _, bucket := range append(wire.Buckets(), wire.BucketTickets) {
+	for _, bucket := range append(wire.Buckets(), wire.BucketTickets, wire.BucketACME) {
 		for _, request := range []string{"UPDATE", "DELETE", "PURGE", "SNAPSHOT", "MSG.GET", "MSG.DELETE"} {
 			example("$JS.API.STREAM." + request + ".KV_" + bucket)
 		}

@@ -1,9 +1,11 @@
 package stack
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -14,7 +16,8 @@ import (
 
 // Login says where NATS is, and as what a program signs in.
 type Login struct {
-	URL  string    // or several, separated by commas
+	URL  string    // or several, separated by commas: the first is preferred, the others follow in any order
+	CA   string    // the file with the certificates that sign those of NATS; "": TLS only if NATS wants it
 	Role wire.Role // whose inboxes the program has
 	Seed string    // the file with the role's seed; "": NATS asks for none
 }
@@ -23,7 +26,7 @@ type Login struct {
 // and notices a dead connection after about 4 s. name is shown by `nats server report connections`. Connect returns at
 // once even when no server answers; logger (nil: silent) gets disconnects, reconnects, and what NATS refuses. options
 // override these. Without an address it fails: nats.go would connect to whatever listens on 127.0.0.1:4222. It fails
-// too when the seed cannot be read.
+// too when the seed or the certificates cannot be read.
 func Connect(to Login, name string, logger *slog.Logger, options ...nats.Option) (*nats.Conn, error) {
 	nc, _, err := connect(to, name, logger, options...)
 	return nc, err
@@ -47,11 +50,18 @@ func connect(
 		}
 		options = append([]nats.Option{signIn}, options...)
 	}
+	if to.CA != "" {
+		if err := readableCA(to.CA); err != nil {
+			return nil, nil, err
+		}
+		options = append([]nats.Option{nats.RootCAs(to.CA)}, options...)
+	}
 	if to.Role != "" {
 		options = append([]nats.Option{nats.CustomInboxPrefix(wire.InboxPrefix(to.Role))}, options...)
 	}
-	nc, err := nats.Connect(to.URL, append([]nats.Option{
+	nc, err := nats.Connect(homeFirst(to.URL), append([]nats.Option{
 		nats.Name(name),
+		nats.DontRandomize(), // homeFirst does
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),      // the default gives up after 60
 		nats.IgnoreAuthErrorAbort(), // the default gives up after two refused passwords
@@ -84,4 +94,16 @@ func connect(
 		return nil, nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	return nc, refused, nil
+}
+
+// readableCA says why a file of certificates cannot be used. nats.go reads it again for each connection.
+func readableCA(path string) error {
+	pem, err := os.ReadFile(path)
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		err = errors.New("it has no certificate in PEM")
+	}
+	if err != nil {
+		return fmt.Errorf("read the certificates of NATS, %s: %w: correct --nats-ca", path, err)
+	}
+	return nil
 }

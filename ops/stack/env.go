@@ -13,7 +13,8 @@ import (
 
 // Env is where the services of a running stack are.
 type Env struct {
-	NATS      string   // nats://127.0.0.1:4222
+	NATS      string   // nats://127.0.0.1:4222, or several separated by commas, the preferred one first
+	NATSCA    string   // the file with the certificates that sign those of NATS; "": none
 	Seeds     Seeds    // by which roles sign in to NATS; nil: it asks for none
 	Postgres  string   // postgres://user:password@127.0.0.1:port/database?sslmode=disable
 	Memcached []string // host:port of each server
@@ -21,7 +22,9 @@ type Env struct {
 }
 
 // Login is how a role signs in to NATS.
-func (e Env) Login(role wire.Role) Login { return Login{URL: e.NATS, Role: role, Seed: e.Seeds[role]} }
+func (e Env) Login(role wire.Role) Login {
+	return Login{URL: e.NATS, CA: e.NATSCA, Role: role, Seed: e.Seeds[role]}
+}
 
 // EnvFile is the file in a data directory that holds the addresses of the stack last started there.
 const EnvFile = "stack.env"

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,7 @@ type NATSConfig struct {
 	Seeds  Seeds         // by which clients sign in as roles, see MakeSeeds; nil: it asks nobody who they are
 	Table  []wire.Access // what each role may do; nil: as in wire.AccessTable
 	Any    string        // the public key of one more user, who may do everything; for tests. "": none
+	TLS    *tls.Config   // by which it speaks to clients; nil: it does not speak TLS
 	Logger *slog.Logger  // nil: silent
 
 	Cluster *NATSCluster // nil: this server is alone
@@ -93,6 +95,9 @@ func (n *NATS) start() error {
 		PingInterval:       2 * time.Second, // a frozen role is noticed, and its connection dropped, in seconds
 		MaxPingsOut:        2,
 		WriteDeadline:      5 * time.Second,
+	}
+	if n.cfg.TLS != nil {
+		opts.TLS, opts.TLSConfig, opts.TLSTimeout = true, n.cfg.TLS, 5
 	}
 	if c := n.cfg.Cluster; c != nil {
 		opts.ServerName = c.Server

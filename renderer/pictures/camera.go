@@ -96,6 +96,9 @@ func readCamera(ctx context.Context, f format, data []byte) (c Camera, title str
 	})
 	c.Model = modelName(maker, model)
 	c.TakenAt, c.HasTaken = takenTime(taken, zone)
+	if f.name == heic.name { // its decoder turns the picture, as other parts of the file say
+		c.orientation = 0
+	}
 	return c, title
 }
 

@@ -15,7 +15,7 @@ func Develop(ctx context.Context, store Store, id string, small func()) (Image, 
 	if err != nil {
 		return Image{}, err
 	}
-	_, result, err := inspect(ctx, data, Limits{}.withDefaults())
+	_, result, err := inspect(ctx, data, Limits{HEIC: true}.withDefaults())
 	if err != nil {
 		return Image{}, err
 	}

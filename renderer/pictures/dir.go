@@ -130,19 +130,24 @@ func (d *Dir) write(ctx context.Context, name string, r io.Reader) (err error) {
 
 // place renames a temporary file to its name, and syncs the folder so that the name survives a crash.
 func (d *Dir) place(tmp, name string) error {
-	folder := name[:2]
-	switch err := d.root.Mkdir(folder, folderMode); {
-	case err == nil: // A new folder: its own name has to reach the disk too.
-		if err := d.syncFolder("."); err != nil {
-			return err
-		}
-	case !errors.Is(err, fs.ErrExist):
+	if err := d.makeFolder(name); err != nil {
 		return err
 	}
 	if err := d.root.Rename(tmp, fileName(name)); err != nil {
 		return err
 	}
-	return d.syncFolder(folder)
+	return d.syncFolder(name[:2])
+}
+
+// makeFolder makes the folder in which a file of a name lies.
+func (d *Dir) makeFolder(name string) error {
+	switch err := d.root.Mkdir(name[:2], folderMode); {
+	case err == nil: // A new folder: its own name has to reach the disk too.
+		return d.syncFolder(".")
+	case !errors.Is(err, fs.ErrExist):
+		return err
+	}
+	return nil
 }
 
 func (d *Dir) syncFolder(name string) (err error) {

@@ -34,6 +34,8 @@ func sniff(data []byte) (format, error) {
 		return format{"gif", gif.DecodeConfig, gif.Decode, gifEnds, imagemeta.ImageFormatAuto}, nil
 	case len(data) >= 12 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP":
 		return format{"webp", webp.DecodeConfig, webp.Decode, webpEnds, imagemeta.WebP}, nil
+	case isHEIC(data):
+		return heic, nil
 	}
 	return format{}, refuseFormat(looksLike(data))
 }
@@ -51,7 +53,7 @@ func looksLike(data []byte) string {
 	case bytes.HasPrefix(head, []byte("ii*\x00")), bytes.HasPrefix(head, []byte("mm\x00*")):
 		return "a TIFF or raw file"
 	case len(head) >= 12 && string(head[4:8]) == "ftyp":
-		return "a HEIC, AVIF or video file"
+		return "an AVIF or video file"
 	}
 	return ""
 }

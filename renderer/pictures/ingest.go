@@ -3,6 +3,7 @@ package pictures
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"image"
 	"io"
@@ -17,6 +18,7 @@ import (
 type Limits struct {
 	Bytes  int64 // Of the file. Default 50 MiB.
 	Pixels int   // Width times height. Default 40,000,000.
+	HEIC   bool  // HEIC files, too.
 }
 
 const (
@@ -37,13 +39,14 @@ func (l Limits) withDefaults() Limits {
 // Image is what is known about an original.
 type Image struct {
 	ID     string
-	Format string // "jpeg", "png", "gif" or "webp".
+	Format string // "jpeg", "png", "gif", "webp" or "heic".
 	Width  int    // Pixels, as seen: with the camera's orientation applied.
 	Height int
 	Bytes  int64  // Of the original.
 	Color  uint32 // What fills its place until it arrives, see [Blur].
 	Title  string // As the file has it (IPTC "Object Name"), of printable characters; "" if it has none.
 	Camera Camera
+	SHA256 [sha256.Size]byte // of the original; zero unless it comes from [Inspect]
 }
 
 // Ingest stores an original. It reads a file, refuses what is no picture or too large, determines its id, size,

@@ -2,6 +2,7 @@ package pictures
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 )
 
@@ -20,15 +21,19 @@ func Inspect(ctx context.Context, data []byte, limits Limits) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	result.ID = ID(data)
+	result.SHA256 = sha256.Sum256(data)
+	result.ID = idOf(result.SHA256)
 	return result, nil
 }
 
-// inspect is [Inspect] without the id.
+// inspect is [Inspect] without the id and the hash.
 func inspect(ctx context.Context, data []byte, limits Limits) (format, Image, error) {
 	f, err := sniff(data)
 	if err != nil {
 		return f, Image{}, err
+	}
+	if f.name == heic.name && !limits.HEIC {
+		return f, Image{}, refuseHEIC()
 	}
 	header, err := f.measure(data, limits.Pixels)
 	if err != nil {

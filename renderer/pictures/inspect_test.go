@@ -2,6 +2,7 @@ package pictures_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"image/gif"
 	"image/png"
@@ -32,6 +33,7 @@ func TestInspect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want.SHA256 = sha256.Sum256(data)
 	if got.Color = want.Color; got != want {
 		t.Errorf("Inspect says %+v, Ingest %+v", got, want)
 	}

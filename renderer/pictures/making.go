@@ -30,6 +30,9 @@ func (m making) run(ctx context.Context, original []byte, got func(width int, jp
 		if !errors.Is(err, outside.ErrNone) {
 			return result, err
 		}
+		if isHEIC(original) {
+			return seen{}, errNoSandbox
+		}
 	}
 	return m.here(ctx, original, got)
 }

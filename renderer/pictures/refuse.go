@@ -56,6 +56,11 @@ func refuseFormat(looksLike string) error {
 	return &RefusedError{Reason: UnknownFormat, Problem: problem, Remedy: "Export it as a JPEG and send that."}
 }
 
+func refuseHEIC() error {
+	return &RefusedError{Reason: UnknownFormat, Problem: "HEIC is not enabled at this site.",
+		Remedy: "Save it as JPEG and send that."}
+}
+
 func refusePixels(w, h, limit int) error {
 	return &RefusedError{
 		Reason: TooManyPixels,

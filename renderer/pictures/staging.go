@@ -1,7 +1,6 @@
 package pictures
 
 import (
-	"bytes"
 	"context"
 	"errors"
 )
@@ -12,24 +11,34 @@ type Upload struct {
 	ID   string
 }
 
-// Staging keeps the pieces of files that are on their way, each a file of its own. Any process may take any piece, in
-// any order, and more than once. A piece is there whole or not at all. Dir is its one implementation here.
+// Staging keeps the pieces of files that are on their way. Any process may take any piece, in any order, and more than
+// once. A piece counts as there once it is whole. Dir is its one implementation here.
 //
 // A crash of the machine may lose pieces, or damage them. A damaged one counts as missing, so a sender sends it again.
 //
 // Begin makes room for an upload. length is that of the file, at most MaxFile, 0 while it is not known; a known one
 // stays. Write stores data as the piece that begins at an offset, a multiple of MaxPiece. It returns ErrBadPiece for a
-// piece that has no place in the file. Stored says how many bytes from the beginning are there. Read returns a file, or
-// ErrMissingPiece if not all of a length is there, or the length is known and another. Discard removes everything of an
-// upload, which ends before the first piece goes. Of an upload that was not begun, or was discarded, Write, Stored and
-// Read say errors.Is(err, fs.ErrNotExist), and Discard does nothing. Staged lists what was begun and not discarded.
+// piece that has no place in the file, and ErrBusy for one that may be taken a moment later. Stored says how many bytes
+// from the beginning are there. Assemble returns a file, or ErrMissingPiece if not all of a length is there, or the
+// length is known and another. Discard removes everything of an upload, which ends before the first piece goes. Of an
+// upload that was not begun, or was discarded, Write, Stored and
+// Assemble say errors.Is(err, fs.ErrNotExist), and Discard does nothing. Staged lists what was begun and not discarded.
 type Staging interface {
 	Begin(ctx context.Context, u Upload, length int64) error
 	Write(ctx context.Context, u Upload, offset int64, data []byte) error
 	Stored(ctx context.Context, u Upload) (offset int64, err error)
-	Read(ctx context.Context, u Upload, length int64) ([]byte, error)
+	Assemble(ctx context.Context, u Upload, length int64) (Assembled, error)
 	Discard(ctx context.Context, u Upload) error
 	Staged(ctx context.Context) ([]Upload, error)
+}
+
+// Assembled is a file all of whose pieces are there. The caller must close it; until then no piece changes.
+type Assembled interface {
+	// Data is the whole file.
+	Data() []byte
+	// Keep stores it as an original. Its errors are those of [Store].Put.
+	Keep(ctx context.Context, store Store, id string) error
+	Close() error
 }
 
 // MaxPiece is the length in bytes of every piece but the last.
@@ -44,6 +53,8 @@ var (
 	ErrBadPiece = errors.New("pictures: no such piece of the file")
 	// ErrMissingPiece: a piece is missing or damaged.
 	ErrMissingPiece = errors.New("pictures: a piece of the file is missing")
+	// ErrBusy: the file is being assembled.
+	ErrBusy = errors.New("pictures: the file is being assembled")
 )
 
 // fits reports whether a file of a length, 0 if that is not known, has a piece of size bytes at offset.
@@ -58,19 +69,3 @@ func fits(length, offset int64, size int) bool {
 }
 
 func (u Upload) valid() bool { return u.User > 0 && ValidID(u.ID) }
-
-// assemble reads the pieces of a file in their order.
-func assemble(length int64, read func(offset int64) ([]byte, error)) ([]byte, error) {
-	data := bytes.NewBuffer(make([]byte, 0, length))
-	for offset := int64(0); offset < length; offset += MaxPiece {
-		piece, err := read(offset)
-		if err != nil {
-			return nil, err
-		}
-		if !fits(length, offset, len(piece)) {
-			return nil, ErrMissingPiece
-		}
-		data.Write(piece)
-	}
-	return data.Bytes(), nil
-}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,16 @@ func stage(ctx context.Context, dir pictures.Staging, u pictures.Upload, data []
 	return dir.Write(ctx, u, offset, data[offset:min(int(offset)+pictures.MaxPiece, len(data))])
 }
 
+// assembled is what Assemble says of a file.
+func assembled(t *testing.T, dir pictures.Staging, u pictures.Upload, length int64) ([]byte, error) {
+	t.Helper()
+	file, err := dir.Assemble(t.Context(), u, length)
+	if err != nil {
+		return nil, err
+	}
+	return file.Data(), file.Close()
+}
+
 // TestStaging: pieces may come in any order, at once, twice, and through two openings of one directory. What is there
 // counts from the beginning.
 func TestStaging(t *testing.T) {
@@ -50,7 +61,7 @@ func TestStaging(t *testing.T) {
 	if n, err := first.Stored(t.Context(), u); err != nil || n != pictures.MaxPiece {
 		t.Errorf("%d bytes are stored (%v), want the first piece: the second is missing", n, err)
 	}
-	if _, err := first.Read(t.Context(), u, int64(len(data))); !errors.Is(err, pictures.ErrMissingPiece) {
+	if _, err := assembled(t, first, u, int64(len(data))); !errors.Is(err, pictures.ErrMissingPiece) {
 		t.Errorf("read what is not complete: %v", err)
 	}
 	var group errgroup.Group
@@ -65,7 +76,7 @@ func TestStaging(t *testing.T) {
 	if n, err := first.Stored(t.Context(), u); err != nil || n != int64(len(data)) {
 		t.Errorf("%d bytes are stored (%v), want %d", n, err, len(data))
 	}
-	if got, err := second.Read(t.Context(), u, int64(len(data))); err != nil || !bytes.Equal(got, data) {
+	if got, err := assembled(t, second, u, int64(len(data))); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("read %d bytes (%v), not the file of %d", len(got), err, len(data))
 	}
 	if all, err := first.Staged(t.Context()); err != nil || len(all) != 1 || all[0] != u {
@@ -77,7 +88,7 @@ func TestStaging(t *testing.T) {
 	if err := first.Discard(t.Context(), u); err != nil {
 		t.Errorf("discard twice: %v", err)
 	}
-	_, read := second.Read(t.Context(), u, int64(len(data)))
+	_, read := assembled(t, second, u, int64(len(data)))
 	_, stored := second.Stored(t.Context(), u)
 	for what, err := range map[string]error{
 		"write": stage(t.Context(), second, u, data, 0), "read": read, "stored": stored,
@@ -138,7 +149,7 @@ func TestStagingRefusesPieces(t *testing.T) {
 	}
 	for _, u := range []pictures.Upload{{0, uploadID}, {-1, uploadID}, {1, "../" + uploadID[3:]}, {1, ""}} {
 		_, stored := dir.Stored(t.Context(), u)
-		_, read := dir.Read(t.Context(), u, 1)
+		_, read := assembled(t, dir, u, 1)
 		for _, err := range []error{dir.Begin(t.Context(), u, 1), dir.Write(t.Context(), u, 0, data[:1]), stored, read,
 			dir.Discard(t.Context(), u)} {
 			if !errors.Is(err, pictures.ErrBadID) {
@@ -152,11 +163,11 @@ func TestStagingRefusesPieces(t *testing.T) {
 func TestStagingFindsDamage(t *testing.T) {
 	t.Parallel()
 	data, u := file(2), pictures.Upload{User: 7, ID: uploadID}
-	for name, damage := range map[string]func(piece []byte) []byte{
+	for name, damage := range map[string]func(all []byte) []byte{
 		"empty":   func([]byte) []byte { return nil },
-		"short":   func(piece []byte) []byte { return piece[:len(piece)-1] },
-		"zeroes":  func(piece []byte) []byte { return make([]byte, len(piece)) },
-		"one bit": func(piece []byte) []byte { piece[1000] ^= 1; return piece },
+		"short":   func(all []byte) []byte { return all[:pictures.MaxPiece-1] },
+		"zeroes":  func(all []byte) []byte { clear(all[:pictures.MaxPiece]); return all },
+		"one bit": func(all []byte) []byte { all[1000] ^= 1; return all },
 	} {
 		path := t.TempDir()
 		dir := openAt(t, path)
@@ -168,29 +179,114 @@ func TestStagingFindsDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		stored := filepath.Join(path, "staging", "7", uploadID, "0")
-		piece, err := os.ReadFile(stored)
+		stored := filepath.Join(path, "staging", "7", uploadID, "data")
+		all, err := os.ReadFile(stored)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(stored, damage(piece), 0o600); err != nil {
+		if err := os.WriteFile(stored, damage(all), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := dir.Stored(t.Context(), u); err != nil || n%pictures.MaxPiece != 0 && n != int64(len(data)) {
 			t.Errorf("%s: no piece can follow %d bytes (%v)", name, n, err)
 		}
-		if _, err := dir.Read(t.Context(), u, int64(len(data))); !errors.Is(err, pictures.ErrMissingPiece) {
+		if _, err := assembled(t, dir, u, int64(len(data))); !errors.Is(err, pictures.ErrMissingPiece) {
 			t.Errorf("%s: %v, want ErrMissingPiece", name, err)
 		}
 		if n, err := dir.Stored(t.Context(), u); err != nil || n != 0 {
 			t.Errorf("%s: %d bytes count as stored (%v)", name, n, err)
 		}
-		if err := stage(t.Context(), dir, u, data, 0); err != nil {
-			t.Fatal(err)
+		for _, offset := range []int64{0, pictures.MaxPiece} { // what is cut takes along all behind it
+			if err := stage(t.Context(), dir, u, data, offset); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if got, err := dir.Read(t.Context(), u, int64(len(data))); err != nil || !bytes.Equal(got, data) {
+		if got, err := assembled(t, dir, u, int64(len(data))); err != nil || !bytes.Equal(got, data) {
 			t.Errorf("%s: sent again: %d bytes, %v", name, len(got), err)
 		}
+	}
+}
+
+// TestStagingKeeps: a file becomes an original without being copied, once and again. From then on its pieces stay as
+// they are, and the original stays when the upload goes. While a file is assembled nobody changes a piece, and who
+// assembles it beside another copies it.
+func TestStagingKeeps(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	first, second := openAt(t, path), openAt(t, path)
+	data, u := file(2), pictures.Upload{User: 7, ID: uploadID}
+	id := pictures.ID(data)
+	if err := first.Begin(t.Context(), u, 0); err != nil {
+		t.Fatal(err)
+	}
+	behind := int64(3 * pictures.MaxPiece) // where no piece belongs once the length is known
+	if err := first.Write(t.Context(), u, behind, data[:5]); err != nil {
+		t.Fatal(err)
+	}
+	for _, offset := range []int64{0, pictures.MaxPiece} {
+		if err := stage(t.Context(), first, u, data, offset); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := func(file string) (os.FileInfo, uint64) {
+		t.Helper()
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info, uint64(info.Sys().(*syscall.Stat_t).Nlink)
+	}
+	staged, original := filepath.Join(path, "staging", "7", uploadID, "data"), filepath.Join(path, id[:2], id)
+	one, err := first.Assemble(t.Context(), u, int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stage(t.Context(), second, u, data, 0); !errors.Is(err, pictures.ErrBusy) {
+		t.Errorf("a piece is written while the file is assembled: %v", err)
+	}
+	other, err := second.Assemble(t.Context(), u, int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, file := range []pictures.Assembled{other, one} { // both copy: somebody else assembles it; there is one
+		if !bytes.Equal(file.Data(), data) {
+			t.Errorf("assembled %d: %d bytes are not the file", n, len(file.Data()))
+		}
+		if err := file.Keep(t.Context(), []pictures.Store{second, first}[n], id); err != nil {
+			t.Fatal(err)
+		}
+		if _, links := names(original); links != 1 {
+			t.Errorf("original %d has %d names: it is no copy", n, links)
+		}
+	}
+	if err := first.Delete(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := one.Keep(t.Context(), first, id); err != nil {
+			t.Fatal(err)
+		}
+		a, links := names(original)
+		if b, _ := names(staged); !os.SameFile(a, b) || links != 2 {
+			t.Errorf("the original has %d names: it is a copy", links)
+		}
+	}
+	if err := errors.Join(one.Close(), other.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := stage(t.Context(), second, u, data, 0); err != nil {
+		t.Errorf("a piece that comes again: %v", err)
+	}
+	changed := bytes.Clone(data[:pictures.MaxPiece])
+	changed[0]++
+	if err := second.Write(t.Context(), u, 0, changed); !errors.Is(err, pictures.ErrBadPiece) {
+		t.Errorf("a piece of an original is changed: %v", err)
+	}
+	if err := second.Discard(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	if got := readStored(t, first, id); !bytes.Equal(got, data) {
+		t.Errorf("the original is %d bytes, not the file", len(got))
 	}
 }
 

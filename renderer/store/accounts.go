@@ -96,11 +96,14 @@ func (s *Store) Recover(ctx context.Context, key string, user int64, code []byte
 type Profile struct {
 	DisplayName *string `json:",omitempty"` // 1 to 100 characters
 	Bio         *string `json:",omitempty"` // at most 2,000
+
+	Rights RightsEdit `json:",omitzero"` // what others may do with photos that the user will upload
 }
 
-// EditProfile changes a user's profile and returns the user's scope. It returns [ErrNotFound] if there is no such user.
+// EditProfile changes a user's profile and returns the user's scope. It returns [ErrNotFound] if there is no such user,
+// or, for a change of the rights, no account.
 func (s *Store) EditProfile(ctx context.Context, key string, user int64, edit Profile) ([]Change, error) {
 	return s.idempotent(ctx, key, "profile.edit", []any{user, edit},
-		`SELECT outcome, scopes, versions, gone FROM edit_profile($1, $2, $3, $4, $5)`,
-		user, edit.DisplayName, edit.Bio)
+		`SELECT outcome, scopes, versions, gone FROM edit_profile($1, $2, $3, $4, $5, $6, $7)`,
+		user, edit.DisplayName, edit.Bio, edit.Rights.Licence, edit.Rights.Downloadable)
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// AlbumsPage is one page of a user's albums that are in no other one, newest first.
+// AlbumsPage is one page of a user's albums that are in no other one that everybody sees, newest first.
 type AlbumsPage struct {
 	Snapshot
 	User   *User   // nil: nobody has this name
@@ -28,23 +28,23 @@ func (s *Store) Albums(ctx context.Context, name string, before, after int64) (A
 		UNION ALL
 		SELECT 2, 0, 0, f.version, f.created_at, '', f.bio, f.photo_count, CASE
 				WHEN $3::bigint > 0 THEN EXISTS (
-					SELECT FROM shown_albums a, LATERAL album_size(a.id) AS size (n)
-						WHERE a.user_id = f.id AND a.parent IS NULL AND size.n > 0 AND a.id <= $3)
+					SELECT FROM outermost_albums a, LATERAL album_size(a.id) AS size (n)
+						WHERE a.user_id = f.id AND size.n > 0 AND a.id <= $3)
 				WHEN $2::bigint < $4::bigint THEN EXISTS (
-					SELECT FROM shown_albums a, LATERAL album_size(a.id) AS size (n)
-						WHERE a.user_id = f.id AND a.parent IS NULL AND size.n > 0 AND a.id >= $2)
+					SELECT FROM outermost_albums a, LATERAL album_size(a.id) AS size (n)
+						WHERE a.user_id = f.id AND size.n > 0 AND a.id >= $2)
 				ELSE false END::integer,
 			0, f.name, f.display_name FROM found f
 		UNION ALL
 		SELECT 4, 0, a.id, a.photo_count, a.created_at, a.title, c.id || '.' || c.picture, c.width, c.height, c.color,
 			'', ''
 		FROM found f, LATERAL (
-			(SELECT o.*, size.photo_count FROM shown_albums o, LATERAL album_size(o.id) AS size (photo_count)
-				WHERE $3 = 0 AND o.user_id = f.id AND o.parent IS NULL AND size.photo_count > 0 AND o.id < $2
+			(SELECT o.*, size.photo_count FROM outermost_albums o, LATERAL album_size(o.id) AS size (photo_count)
+				WHERE $3 = 0 AND o.user_id = f.id AND size.photo_count > 0 AND o.id < $2
 				ORDER BY o.id DESC LIMIT 49)
 			UNION ALL
-			(SELECT n.*, size.photo_count FROM shown_albums n, LATERAL album_size(n.id) AS size (photo_count)
-				WHERE $3 > 0 AND n.user_id = f.id AND n.parent IS NULL AND size.photo_count > 0 AND n.id > $3
+			(SELECT n.*, size.photo_count FROM outermost_albums n, LATERAL album_size(n.id) AS size (photo_count)
+				WHERE $3 > 0 AND n.user_id = f.id AND size.photo_count > 0 AND n.id > $3
 				ORDER BY n.id LIMIT 49)
 		) AS a, LATERAL album_cover(a.id, a.cover_photo) AS c`,
 		name, lower, upper, newest)

@@ -77,7 +77,7 @@ func (s *Store) ReserveGuestUpload(ctx context.Context, hash []byte, u UploadID,
 func (s *Store) FinishGuestUpload(ctx context.Context, hash []byte, u UploadID, p UploadedPhoto, quota Quota,
 	tooManyBytes, tooManyPhotos string) (*Outcome, error) {
 	return s.finish(ctx, "finish a guest's upload", "finish_guest_upload", u, p, quota, tooManyBytes, tooManyPhotos,
-		", $20", hash)
+		", $20)", hash)
 }
 
 // Guest says how a photo came that a guest has added.

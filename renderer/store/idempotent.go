@@ -63,6 +63,8 @@ func (s *Store) idempotent(
 			return nil, ErrTooDeep
 		case "hidden":
 			return nil, ErrHidden
+		case "full":
+			return nil, ErrFull
 		case "too long":
 			return nil, ErrLongTitle
 		}

@@ -52,6 +52,10 @@ const (
 	OwnUntag   OwnChange = "untag" // with a tag
 	OwnPublic  OwnChange = "public"
 	OwnPrivate OwnChange = "private" // and not unlisted
+
+	// OwnUnshow takes OwnPublic back: photos that had been unlisted are so again, with the same link. See
+	// [Store.UnshowOwnPhotos].
+	OwnUnshow OwnChange = "unshow"
 )
 
 // ChangeOwnPhotos changes those of some photos that are a user's own and not in the bin, at most 200. tag is in the
@@ -74,6 +78,13 @@ func (s *Store) UnlistOwnPhotos(
 ) ([]Change, error) {
 	unlist := true
 	return s.changeOwnPhotos(ctx, key, user, ids, []any{user, ids, "unlisted"}, OwnPrivate, "", &unlist, links)
+}
+
+// UnshowOwnPhotos makes those of some photos that are a user's own as they were before they were made public: unlisted,
+// with the link of before, or private. It returns what [Store.ChangeOwnPhotos] does.
+func (s *Store) UnshowOwnPhotos(ctx context.Context, key string, user int64, ids []int64) ([]Change, error) {
+	return s.idempotent(ctx, key, "own.photos", []any{user, ids, OwnUnshow},
+		"SELECT outcome, scopes, versions, gone FROM unshow_own_photos($1, $2, $3, $4)", user, ids)
 }
 
 func (s *Store) changeOwnPhotos(ctx context.Context, key string, user int64, ids []int64, request []any,
@@ -146,6 +157,18 @@ func (s *Store) OwnPhoto(ctx context.Context, user, id int64) (*OwnPhoto, error)
 		SELECT p.id, p.id, p.title, p.posted_at, p.picture, p.width, p.height, p.color, p.private, p.description,
 			p.taken_at, p.licence, p.downloadable, (SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags t JOIN tags g ON g.id = t.tag_id
 				WHERE t.photo_id = p.id)
+		FROM photos p WHERE p.id = $2 AND p.user_id = $1 AND p.binned_at IS NULL`, user, id)
+}
+
+// OwnVisibility reads who sees a photo of a user's own: "public", "unlisted" or "private". It returns [ErrNotFound] for
+// a photo that is none of theirs or in the bin.
+func (s *Store) OwnVisibility(ctx context.Context, user, id int64) (seen string, err error) {
+	return read(ctx, s, "read who sees an own photo", func(rows pgx.Rows) (string, error) {
+		seen, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+		return seen, orNotFound(err)
+	}, `
+		SELECT CASE WHEN NOT p.private THEN 'public'
+			WHEN EXISTS (SELECT FROM shares s WHERE s.photo_id = p.id AND s.unlisted) THEN 'unlisted' ELSE 'private' END
 		FROM photos p WHERE p.id = $2 AND p.user_id = $1 AND p.binned_at IS NULL`, user, id)
 }
 

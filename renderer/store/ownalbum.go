@@ -12,11 +12,15 @@ import (
 // MaxAlbums is how many albums a user may make.
 const MaxAlbums = 1000
 
+// MaxAlbumPhotos is how many photos an album may have, as album_overfull (032) says.
+const MaxAlbumPhotos = 10000
+
 // Errors of changes of a user's own albums.
 var (
 	ErrNoParent = errors.New("the user calls no album so")
 	ErrTooDeep  = errors.New("an album that has albums, or is in one, goes into no other")
 	ErrHidden   = errors.New("not everybody may see the photo")
+	ErrFull     = errors.New("an album has 10,000 photos at most")
 	// ErrLongTitle: no album has the label, which is too long for the title of a new one.
 	ErrLongTitle = errors.New("the title of an album has 200 characters at most")
 )
@@ -36,6 +40,15 @@ func (s *Store) MakeOwnAlbum(ctx context.Context, key string, user int64, title,
 ) {
 	return s.idempotent(ctx, key, "own.albums.make", []any{user, title, description, parent},
 		"SELECT outcome, scopes, versions, gone FROM make_own_album($1, $2, $3, $4, $5, $6, $7)",
+		user, title, description, parent, MaxAlbums)
+}
+
+// MakePrivateAlbum is MakeOwnAlbum of an album that nobody else ever sees until its owner shows it.
+func (s *Store) MakePrivateAlbum(ctx context.Context, key string, user int64, title, description, parent string) (
+	[]Change, error,
+) {
+	return s.idempotent(ctx, key, "own.albums.make-private", []any{user, title, description, parent},
+		"SELECT outcome, scopes, versions, gone FROM make_private_album($1, $2, $3, $4, $5, $6, $7)",
 		user, title, description, parent, MaxAlbums)
 }
 
@@ -64,7 +77,7 @@ func (s *Store) CoverOwnAlbum(ctx context.Context, key string, user, album, phot
 // AddToOwnAlbum puts those of some photos that are a user's, at most 200, at the end of the album with the label, in
 // the given order. It makes the album if there is none, and leaves photos that are in it where they are. It returns the
 // scope of the user, and that of an album that it has made. Errors: [ErrNotFound] if none of the photos is theirs,
-// [ErrTooMany] if they have as many albums as they may, [ErrLongTitle], [ErrConflict].
+// [ErrTooMany] if they have as many albums as they may, [ErrFull], [ErrLongTitle], [ErrConflict].
 func (s *Store) AddToOwnAlbum(ctx context.Context, key string, user int64, label string, photos []int64) (
 	[]Change, error,
 ) {

@@ -79,8 +79,8 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 			LEFT JOIN shown_users u ON u.id = p.user_id
 			LEFT JOIN LATERAL (
 				SELECT array_agg(b.id ORDER BY b.id) AS ids, array_agg(b.title ORDER BY b.id) AS titles
-				FROM (SELECT x.album_id FROM album_photos x WHERE x.photo_id = p.id LIMIT 100) AS m
-					JOIN shown_albums b ON b.id = m.album_id
+				FROM (SELECT c.id, c.title FROM album_photos x JOIN shown_albums c ON c.id = x.album_id
+					WHERE x.photo_id = p.id LIMIT 100) AS b
 			) AS al ON true
 			LEFT JOIN LATERAL (SELECT * FROM photos x WHERE x.user_id = p.user_id AND NOT x.private AND x.id > p.id
 				ORDER BY x.id LIMIT 1) AS n ON true

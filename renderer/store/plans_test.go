@@ -125,7 +125,8 @@ func TestPlans(t *testing.T) {
 		"set_codes('scans', $1, 11, '" + passwordHash + "', ARRAY[$1::bytea])",
 		"(SELECT 'done' AS outcome FROM delete_rows(8, 200), (SELECT $1::bytea) AS key) AS deleted",
 		"(SELECT 'done' AS outcome FROM holdings(8, 1000), (SELECT $1::bytea) AS key) AS counted",
-		"edit_profile('scans', $1, 7, 'Display', NULL)",
+		"edit_profile('scans', $1, 7, 'Display', NULL, NULL, NULL)",
+		"edit_profile('scans', $1, 7, 'Display', NULL, 'by', true)",
 		"add_passkey('scans', sha256($1), 7, (SELECT password_at FROM accounts WHERE user_id = 7), sha256('new'), " +
 			"'credential', 'photos.example', 'key', 0, '{}', 20)",
 		"use_passkey('scans', sha256($1), 7, sha256('new'), 1, '{}')", "rename_passkey('scans', sha256($1), 7, 7, 'k')",
@@ -149,9 +150,9 @@ func TestPlans(t *testing.T) {
 		"change_own_rights('scans', $1, 1, ARRAY(SELECT id FROM photos WHERE user_id = 1 AND NOT private " +
 			"ORDER BY id DESC LIMIT 10), 'by', true)",
 		"begin_takeout('scans', $1, 7, '" + fresh + "', NULL, 2)",
-		"set_default_rights('scans', $1, 7, 'by', true)",
 		unlistScan("true"), unlistScan("false"),
 		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), binScan("bin"), binScan("empty"),
+		"unshow_own_photos('scans', $1, 1, " + tenOf1 + ")",
 		"make_share('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), NULL, '', NULL, 7, " +
 			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
 		"make_share('scans', $1, 1, NULL, (SELECT max(id) FROM albums WHERE user_id = 1), '', NULL, NULL, " +
@@ -323,10 +324,6 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.EditProfile(ctx, "profile", 1, store.Profile{DisplayName: &display})
 			return err
 		}},
-		"SetDefaultRights": {func() error {
-			_, err := s.SetDefaultRights(ctx, "default-rights", 1, store.RightsEdit{Licence: &licence})
-			return err
-		}},
 		"ChangeOwnRights": {func() error {
 			_, err := s.ChangeOwnRights(ctx, "rights", 1, []int64{newestOf1}, store.RightsEdit{Licence: &licence})
 			return err
@@ -342,18 +339,23 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		}},
 		"TakeoutAlbums":   {func() error { _, err := s.TakeoutAlbums(ctx, 1); return err }},
 		"TakeTakeout":     {func() error { _, err := s.TakeTakeout(ctx, time.Minute); return err }},
-		"PostponeTakeout": {func() error { return s.PostponeTakeout(ctx, strings.Repeat("q", 26), time.Minute) }},
+		"PostponeTakeout": {func() error { return s.PostponeTakeout(ctx, strings.Repeat("q", 26), time.Minute, 1) }},
+		"GiveTakeoutUp":   {func() error { return s.GiveTakeoutUp(ctx, strings.Repeat("y", 26)) }},
 		"ForgetTakeouts":  {func() error { _, err := s.ForgetTakeouts(ctx, time.Hour); return err }},
 		"NoteChecksums": {func() error {
 			return s.NoteChecksums(ctx, imageID(9), store.Checksums{SHA256: code[:], Extension: ".jpg"})
 		}},
 		"Unchecked": {func() error { _, _, err := s.Unchecked(ctx, 1, 0); return err }},
 		"WriteTakeout": {func() error {
+			written := strings.Repeat("p", 26)
+			if _, err := s.BeginTakeout(ctx, "takeout-written", 1, written, 0, 5); err != nil {
+				return err
+			}
 			for _, album := range []int64{0, 1} {
-				err := s.WriteTakeout(ctx, &store.Takeout{ID: strings.Repeat("q", 26), User: 1, Album: album},
+				err := s.WriteTakeout(ctx, &store.Takeout{ID: written, User: 1, Album: album},
 					func(w *store.TakeoutWriter) error {
 						_, owner := w.Owner()
-						_, photos := w.Photos(0)
+						_, photos := w.Photos(album, 0)
 						_, albums := w.Album(0)
 						return errors.Join(owner, photos, albums, w.Write(store.TakeoutPlan, 0, []byte("x")))
 					})
@@ -494,8 +496,14 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 1, 0); return err },
 			func() error { _, err := s.SharedAlbum(ctx, shareHash("album1"), 0, 20); return err },
 		},
-		"EmptyBins":  {func() error { _, err := s.EmptyBins(ctx, time.Hour); return err }},
-		"OwnPhoto":   {func() error { _, err := s.OwnPhoto(ctx, 1, 1); return absent(err) }},
+		"EmptyBins":     {func() error { _, err := s.EmptyBins(ctx, time.Hour); return err }},
+		"OwnPhoto":      {func() error { _, err := s.OwnPhoto(ctx, 1, 1); return absent(err) }},
+		"AlbumRefuses":  {func() error { _, err := s.AlbumRefuses(ctx, 1, "None"); return err }},
+		"OwnVisibility": {func() error { _, err := s.OwnVisibility(ctx, 1, 1); return absent(err) }},
+		"UnshowOwnPhotos": {func() error {
+			_, err := s.UnshowOwnPhotos(ctx, "unshow", 1, []int64{newestOf1})
+			return absent(err)
+		}},
 		"OwnPicture": {func() error { _, err := s.OwnPicture(ctx, 1, 1); return absent(err) }},
 		"OwnPhotos": {listOwn(store.OwnSearch{}, false), listOwn(store.OwnSearch{Untagged: true}, true),
 			listOwn(store.OwnSearch{Guests: true, Link: 1}, false)},
@@ -512,6 +520,10 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"OwnAlbum":      {func() error { _, err := s.OwnAlbum(ctx, 1, 1, 7, 0); return err }},
 		"ShowOwnAlbum": {func() error {
 			_, err := s.ShowOwnAlbum(ctx, "show-album", 1, 1, true, true, secret("z"))
+			return err
+		}},
+		"MakePrivateAlbum": {func() error {
+			_, err := s.MakePrivateAlbum(ctx, "ma-private", 1, "Made privately", "", "")
 			return err
 		}},
 		"MakeOwnAlbum": {func() error { _, err := s.MakeOwnAlbum(ctx, "ma", 1, "Made", "", ""); return err }},

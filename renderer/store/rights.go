@@ -27,11 +27,3 @@ func (s *Store) ChangeOwnRights(ctx context.Context, key string, user int64, ids
 		`SELECT outcome, scopes, versions, gone FROM change_own_rights($1, $2, $3, $4, $5, $6)`,
 		user, ids, edit.Licence, edit.Downloadable)
 }
-
-// SetDefaultRights sets what others may do with photos that a user will upload, and returns the scope of the user. It
-// returns [ErrNotFound] if the user has no account.
-func (s *Store) SetDefaultRights(ctx context.Context, key string, user int64, edit RightsEdit) ([]Change, error) {
-	return s.idempotent(ctx, key, "profile.rights", []any{user, edit},
-		`SELECT outcome, scopes, versions, gone FROM set_default_rights($1, $2, $3, $4, $5)`,
-		user, edit.Licence, edit.Downloadable)
-}

@@ -18,10 +18,15 @@ type Takeout struct {
 	Ready  bool
 	Photos int32
 	Bytes  int64 // of the zip file, once it is ready
+
+	Missing int32 // photos whose originals it does not have
+	Failed  bool  // nobody tries any more to prepare it
+	Tries   int32 // to prepare it, with this one, since the last that went well
 }
 
 const selectTakeouts = `
-	SELECT t.id, t.user_id, coalesce(t.album_id, 0), t.title, t.made_at, t.ready_at IS NOT NULL, t.photos, t.bytes
+	SELECT t.id, t.user_id, coalesce(t.album_id, 0), t.title, t.made_at, t.ready_at IS NOT NULL, t.photos, t.bytes,
+		t.missing, t.failed_at IS NOT NULL, t.tries
 	FROM takeouts t `
 
 // BeginTakeout asks for a zip file of an album of a user's, or of everything (0). Of more than most it removes the
@@ -80,10 +85,12 @@ func (s *Store) TakeTakeout(ctx context.Context, lease time.Duration) (*Takeout,
 	const op = "take a zip file to prepare"
 	return withRetry(ctx, s, readLimit, op, isRetryable, func(ctx context.Context) (*Takeout, error) {
 		rows, err := s.pool.Query(ctx, `
-			UPDATE takeouts t SET due_at = clock_timestamp() + $1::interval
-			WHERE t.id = (SELECT d.id FROM takeouts d WHERE d.ready_at IS NULL AND d.due_at <= clock_timestamp()
+			UPDATE takeouts t SET due_at = clock_timestamp() + $1::interval, tries = t.tries + 1
+			WHERE t.id = (SELECT d.id FROM takeouts d
+				WHERE d.ready_at IS NULL AND d.failed_at IS NULL AND d.due_at <= clock_timestamp()
 				ORDER BY d.due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-			RETURNING t.id, t.user_id, coalesce(t.album_id, 0), t.title, t.made_at, false, 0, 0::bigint`, lease)
+			RETURNING t.id, t.user_id, coalesce(t.album_id, 0), t.title, t.made_at, false, 0, 0::bigint, 0, false,
+				t.tries`, lease)
 		if err != nil {
 			return nil, err
 		}
@@ -95,12 +102,22 @@ func (s *Store) TakeTakeout(ctx context.Context, lease time.Duration) (*Takeout,
 	})
 }
 
-// PostponeTakeout says when a zip file that is not ready is to be taken again.
-func (s *Store) PostponeTakeout(ctx context.Context, id string, pause time.Duration) error {
-	_, err := s.pool.Exec(ctx, "UPDATE takeouts t SET due_at = clock_timestamp() + $2::interval "+
-		"WHERE t.id = $1 AND t.ready_at IS NULL", id, pause)
+// PostponeTakeout says when a zip file that is not ready is to be taken again, and how many tries have failed.
+func (s *Store) PostponeTakeout(ctx context.Context, id string, pause time.Duration, failed int32) error {
+	_, err := s.pool.Exec(ctx, "UPDATE takeouts t SET due_at = clock_timestamp() + $2::interval, tries = $3 "+
+		"WHERE t.id = $1 AND t.ready_at IS NULL", id, pause, failed)
 	if err != nil {
 		return fmt.Errorf("postpone a zip file: %w", err)
+	}
+	return nil
+}
+
+// GiveTakeoutUp says that nobody is to prepare a zip file any more.
+func (s *Store) GiveTakeoutUp(ctx context.Context, id string) error {
+	_, err := s.pool.Exec(ctx, "UPDATE takeouts t SET failed_at = clock_timestamp() "+
+		"WHERE t.id = $1 AND t.ready_at IS NULL", id)
+	if err != nil {
+		return fmt.Errorf("give a zip file up: %w", err)
 	}
 	return nil
 }

@@ -2,16 +2,18 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // TakenPhoto is a photo as a zip file has it.
 type TakenPhoto struct {
 	ID          int64
-	Position    int64 // in the album that the zip file is of; otherwise the id
+	Position    int64 // in the album that was asked for; otherwise the id
 	Image       string
 	Checksums   *Checksums // nil: not known
 	Title       string
@@ -47,7 +49,7 @@ type TakeoutWriter struct {
 }
 
 // WriteTakeout prepares a zip file: it calls write, and makes the zip file ready if that returns no error. All that
-// write reads is of one moment. It returns [ErrNotFound] if the zip file is gone by now.
+// write reads is of one moment. It returns [ErrNotFound] if the zip file is gone by now, or is to be made anew.
 func (s *Store) WriteTakeout(ctx context.Context, t *Takeout, write func(*TakeoutWriter) error) error {
 	const op = "prepare a zip file"
 	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
@@ -57,8 +59,11 @@ func (s *Store) WriteTakeout(ctx context.Context, t *Takeout, write func(*Takeou
 		if err := write(&TakeoutWriter{ctx, tx, t}); err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, "UPDATE takeouts SET ready_at = clock_timestamp(), photos = $2, bytes = $3 "+
-			"WHERE id = $1 AND ready_at IS NULL", t.ID, t.Photos, t.Bytes)
+		tag, err := tx.Exec(ctx, "UPDATE takeouts SET ready_at = clock_timestamp(), photos = $2, bytes = $3, "+
+			"missing = $4 WHERE id = $1 AND ready_at IS NULL", t.ID, t.Photos, t.Bytes, t.Missing)
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "40001" { // the row was changed meanwhile
+			return ErrNotFound
+		}
 		if err == nil && tag.RowsAffected() == 0 {
 			err = ErrNotFound
 		}
@@ -76,9 +81,9 @@ const takenColumns = `p.image_id, i.crc32, i.sha256, i.checked_bytes, coalesce(i
 	coalesce(p.aperture, 0), coalesce(p.focal_mm, 0), coalesce(p.iso, 0),
 	(SELECT array_agg(g.name ORDER BY g.name) FROM photo_tags t JOIN tags g ON g.id = t.tag_id WHERE t.photo_id = p.id)`
 
-// Photos reads the photos behind a position, at most 1,000: of everything by their ids, of an album in its order. Those
-// in the bin are left out.
-func (w *TakeoutWriter) Photos(after int64) ([]TakenPhoto, error) {
+// Photos reads the photos behind a position, at most 1,000: of everything (0) by their ids, of an album in its order.
+// Those in the bin are left out.
+func (w *TakeoutWriter) Photos(album, after int64) ([]TakenPhoto, error) {
 	sql, of := `
 		SELECT p.id, p.id, `+takenColumns+`
 		FROM (
@@ -88,13 +93,13 @@ func (w *TakeoutWriter) Photos(after int64) ([]TakenPhoto, error) {
 				ORDER BY o.id LIMIT 1000)
 			ORDER BY id LIMIT 1000
 		) AS p JOIN LATERAL (SELECT * FROM images x WHERE x.id = p.image_id LIMIT 1) AS i ON true ORDER BY p.id`, w.takeout.User
-	if w.takeout.Album != 0 {
+	if album != 0 {
 		sql, of = `
 		SELECT p.id, p.position, `+takenColumns+`
 		FROM (
 			SELECT o.*, m.position FROM album_photos m JOIN photos o ON o.id = m.photo_id AND o.binned_at IS NULL
 			WHERE m.album_id = $1 AND m.position > $2 ORDER BY m.position LIMIT 1000
-		) AS p JOIN LATERAL (SELECT * FROM images x WHERE x.id = p.image_id LIMIT 1) AS i ON true ORDER BY p.position`, w.takeout.Album
+		) AS p JOIN LATERAL (SELECT * FROM images x WHERE x.id = p.image_id LIMIT 1) AS i ON true ORDER BY p.position`, album
 	}
 	rows, err := w.tx.Query(w.ctx, sql, of, after)
 	if err != nil {
@@ -115,8 +120,8 @@ func (w *TakeoutWriter) Photos(after int64) ([]TakenPhoto, error) {
 	})
 }
 
-// Album reads the next album behind an id: of everything any of the user's, of an album that one alone. nil: there is
-// no further one.
+// Album reads the next album behind an id: of everything any of the user's, of an album that one and those in it. nil:
+// there is no further one.
 func (w *TakeoutWriter) Album(after int64) (*TakenAlbum, error) {
 	rows, err := w.tx.Query(w.ctx, `
 		SELECT a.id, a.title, a.description, a.created_at, a.private,
@@ -124,7 +129,8 @@ func (w *TakeoutWriter) Album(after int64) (*TakenAlbum, error) {
 			coalesce(a.cover_photo, 0),
 			ARRAY(SELECT m.photo_id FROM album_photos m
 			JOIN photos p ON p.id = m.photo_id AND p.binned_at IS NULL WHERE m.album_id = a.id ORDER BY m.position)
-		FROM albums a WHERE a.user_id = $1 AND a.id > $2 AND ($3::bigint = 0 OR a.id = $3) ORDER BY a.id LIMIT 1`,
+		FROM albums a WHERE a.user_id = $1 AND a.id > $2
+			AND ($3::bigint = 0 OR a.id = $3 OR a.parent = $3) ORDER BY a.id LIMIT 1`,
 		w.takeout.User, after, w.takeout.Album)
 	if err != nil {
 		return nil, err

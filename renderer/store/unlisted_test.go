@@ -32,6 +32,13 @@ func see(private, unlisted bool, id int64) action {
 	}
 }
 
+// unshow takes back that photos of ansel's were made public.
+func unshow(ids ...int64) action {
+	return func(ctx context.Context, s *store.Store, key string) ([]store.Change, error) {
+		return s.UnshowOwnPhotos(ctx, key, 1, ids)
+	}
+}
+
 // TestUnlisted: a photo is unlisted by its owner alone, one by one or many at once, keeps its link until it is made
 // private or the link is revoked, and is hidden from everybody else as a private one is.
 func TestUnlisted(t *testing.T) {
@@ -67,6 +74,10 @@ func TestUnlisted(t *testing.T) {
 			change(store.OwnPrivate, "", 1)}, ":", "user.ansel! photo.1!"},
 		{"public again and unlisted", []action{unlist(1), change(store.OwnPublic, "", 1), unlist(1)}, "c1: 1",
 			"user.ansel! photo.1!"},
+		{"public taken back", []action{unlist(1), change(store.OwnPublic, "", 1, 3), unshow(1, 2, 3, 5)}, "a1: 1",
+			"user.ansel! photo.1! photo.2! photo.3!"},
+		{"public taken back after the link was revoked", []action{unlist(1), change(store.OwnPublic, "", 1), end,
+			unshow(1)}, ":", "user.ansel! photo.1!"},
 		{"shown and hidden by an operator", []action{unlist(1), operator(false), operator(true)}, ":",
 			"user.ansel! photo.1!"},
 		{"another field", []action{unlist(1), editOwn(1, store.OwnEdit{Title: &title})}, "a1: 1", "user.ansel"},

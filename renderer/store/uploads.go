@@ -17,10 +17,11 @@ type UploadID struct {
 
 // UploadFile is what is known of an uploaded file before its bytes.
 type UploadFile struct {
-	Name    string
-	Bytes   int64 // 0: not known yet
-	Private bool
-	Album   string // the label of the album that the photo goes into, see [Store.AddToOwnAlbum]; "": into none
+	Name     string
+	Bytes    int64 // 0: not known yet
+	Private  bool
+	Unlisted bool   // and whoever has its link sees it; of a private one alone
+	Album    string // the label of the album that the photo goes into, see [Store.AddToOwnAlbum]; "": into none
 }
 
 // Quota bounds what a person may store; 0: no limit.
@@ -73,16 +74,24 @@ func (s *Store) CreateUpload(ctx context.Context, u UploadID, file UploadFile, l
 ) {
 	out, err := s.upload(ctx, "create an upload", "create_upload($1, $2, $3, $4, $5, $6, $7, $8)",
 		u.User, u.ID, file.Name, file.Bytes, file.Private, longest, quota.Bytes, quota.Photos)
-	if err != nil || file.Album == "" || out.Ended() {
+	if err != nil || file.Album == "" && !file.Unlisted || out.Ended() {
 		return out, err
 	}
-	const op = "note an upload's album"
+	const op = "note where an upload goes"
 	_, err = withRetry(ctx, s, actionLimit, op, isRetryable, func(ctx context.Context) (struct{}, error) {
-		_, err := s.pool.Exec(ctx, `UPDATE uploads SET album = $3
-			WHERE user_id = $1 AND id = $2 AND album IS NULL AND ended_at IS NULL`, u.User, u.ID, file.Album)
+		_, err := s.pool.Exec(ctx, `UPDATE uploads SET album = $3, unlisted = $4
+			WHERE user_id = $1 AND id = $2 AND album IS NULL AND NOT unlisted AND ended_at IS NULL`,
+			u.User, u.ID, orNull(file.Album), file.Unlisted)
 		return struct{}{}, err
 	})
 	return out, err
+}
+
+// AlbumRefuses says why a file cannot be uploaded into the album with a label, for a person; "" if it can.
+func (s *Store) AlbumRefuses(ctx context.Context, user int64, label string) (problem string, err error) {
+	return read(ctx, s, "ask whether an album takes photos", func(rows pgx.Rows) (string, error) {
+		return pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+	}, "SELECT coalesce(album_refuses($1, $2), '')", user, label)
 }
 
 // UploadOf says what has become of an upload, or [ErrNotFound].
@@ -133,20 +142,24 @@ type UploadedPhoto struct {
 	Exposure      string
 	ISO           int
 	FocalMM       float64
+	Link          ShareSecret // the link that it gets if it is unlisted
 }
 
 // FinishUpload makes the photo of an upload whose original is stored, see [Store.ReserveUpload], once: a repetition
-// says what has become of it. What exceeds the quota ends the upload, for the reasons given. Errors: [ErrOtherBytes].
+// says what has become of it. What exceeds the quota ends the upload, for the reasons given, and so does what its album
+// does not take, see [Store.AlbumRefuses]. Errors: [ErrOtherBytes].
 func (s *Store) FinishUpload(ctx context.Context, u UploadID, p UploadedPhoto, quota Quota,
 	tooManyBytes, tooManyPhotos string) (*Outcome, error) {
-	return s.finish(ctx, "finish an upload", "finish_upload", u, p, quota, tooManyBytes, tooManyPhotos, "")
+	return s.finish(ctx, "finish an upload", "finish_upload", u, p, quota, tooManyBytes, tooManyPhotos,
+		") AS f CROSS JOIN LATERAL unlist_uploaded($1, $2, f.photo, $20, $21)", p.Link.Nonce, p.Link.Hash)
 }
 
-// finish calls a function of the database that makes the photo of an upload. more are its further parameters.
+// finish calls a function of the database that makes the photo of an upload. end is what follows its parameters, and
+// more are those that it has besides.
 func (s *Store) finish(ctx context.Context, op, function string, u UploadID, p UploadedPhoto, quota Quota,
-	tooManyBytes, tooManyPhotos, parameters string, more ...any) (*Outcome, error) {
+	tooManyBytes, tooManyPhotos, end string, more ...any) (*Outcome, error) {
 	return s.upload(ctx, op, function+
-		"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19"+parameters+")",
+		"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19"+end,
 		append([]any{u.User, u.ID, p.Image, p.Bytes, p.Width, p.Height, p.Color, p.Title, p.TakenAt, orNull(p.Camera),
 			orNull(p.Lens), orNull(p.Aperture), orNull(p.Exposure), orNull(p.ISO), orNull(p.FocalMM), quota.Bytes,
 			quota.Photos, tooManyBytes, tooManyPhotos}, more...)...)

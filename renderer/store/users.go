@@ -34,7 +34,7 @@ type Cover struct {
 type UserPage struct {
 	Snapshot
 	User   *User   // nil: nobody has this name
-	Covers []Cover // first page only: the newest albums that have a public photo and are in no other one
+	Covers []Cover // first page only: the newest albums of AlbumsPage
 	Listing
 }
 
@@ -73,9 +73,9 @@ func (s *Store) Users(ctx context.Context, queries []UserQuery) ([]UserPage, err
 		SELECT 4, f.nr, a.id, a.photo_count, f.created_at, a.title, a.picture, a.width, a.height, a.color, '', ''
 		FROM found f, LATERAL (
 			SELECT al.id, al.title, size.photo_count, c.id || '.' || c.picture AS picture, c.width, c.height, c.color
-			FROM shown_albums al, LATERAL album_size(al.id) AS size (photo_count),
+			FROM outermost_albums al, LATERAL album_size(al.id) AS size (photo_count),
 				LATERAL album_cover(al.id, al.cover_photo) AS c
-			WHERE f.before = $4 AND al.user_id = f.id AND al.parent IS NULL AND size.photo_count > 0
+			WHERE f.before = $4 AND al.user_id = f.id AND size.photo_count > 0
 			ORDER BY al.id DESC LIMIT 12
 		) AS a
 		UNION ALL

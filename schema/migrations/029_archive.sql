@@ -1,9 +1,15 @@
+-- +goose NO TRANSACTION
 -- +goose Up
 
 -- A person's own photos by the time that they were taken, or posted where that is unknown: lists of them, and how many
--- there are of each month, which the two columns beside the key answer without a look at the rows.
-CREATE INDEX photos_archive ON photos (user_id, (coalesce(taken_at, posted_at)), id) INCLUDE (taken_at, posted_at)
+-- there are of each month, which the two columns beside the key answer without a look at the rows. Nobody waits while
+-- it is made, and so it waits as long as it must for transactions that have begun before. Each statement here may be
+-- repeated: an invalid index that a killed run has left is made anew.
+SET lock_timeout = 0;
+DROP INDEX CONCURRENTLY IF EXISTS photos_archive;
+CREATE INDEX CONCURRENTLY photos_archive ON photos (user_id, (coalesce(taken_at, posted_at)), id) INCLUDE (taken_at, posted_at)
     WHERE binned_at IS NULL;
+RESET lock_timeout;
 
 -- The function below follows the rules of 006 and 018.
 
@@ -12,7 +18,7 @@ CREATE INDEX photos_archive ON photos (user_id, (coalesce(taken_at, posted_at)),
 -- ("remove"; "empty": as many as most at once of those that were there at the time seen, the newest first). Each is one
 -- statement on photos, so that the owner gets one version. Photos that are none of theirs are left out; "not found": all
 -- are, or there is no such user. The scopes name all photos that were put there or taken back.
-CREATE FUNCTION change_bin(key text, request bytea, its_user bigint, ids bigint[], what text, seen timestamptz,
+CREATE OR REPLACE FUNCTION change_bin(key text, request bytea, its_user bigint, ids bigint[], what text, seen timestamptz,
     most integer) RETURNS action_outcome LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     result  action_outcome := claim_key(key, request);

@@ -19,6 +19,9 @@
 //	014  accounts that are deleted or closed, and sessions that end with them
 //	015  passkeys; 016 mails
 //	017  the generations of pictures, with which their addresses end
+//	018  one's own photos and bins; 019 and 031 uploads; 022 albums; 024 links; 025 zip files
+//	027  who sees photos, and 028 albums; 029 the archive
+//	032  bounds of albums; 033 more about one's own
 package migrations
 
 import (

@@ -84,6 +84,7 @@ func AccessTable() []Access {
 			makeBucket(BucketSessions), readBucket(BucketSessions), writeBucket(BucketSessions),
 			makeBucket(BucketLimits), readBucket(BucketLimits), writeBucket(BucketLimits),
 			watchBucket(BucketSessions), watchBucket(BucketLimits),
+			makeBucket(BucketACME), readBucket(BucketACME), writeBucket(BucketACME),
 			makeBucket(BucketTickets), readBucket(BucketTickets), writeBucket(BucketTickets),
 			[]string{jetStream("STREAM.MSG.GET." + BucketStream(BucketSessions))}, // if it has replicas
 		),

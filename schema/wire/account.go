@@ -42,6 +42,9 @@ const (
 	HeaderChanged = "Killr-Changed" // reply with a page: the scopes that changed, see FormatChanges
 	HeaderReceipt = "Killr-Receipt" // reply: an account was deleted, and its receipt has this id, which is a secret
 	AcceptPage    = "page"          // value of HeaderAccept
+
+	// HeaderVisibility, in the reply to ActionOwnEdit, is who sees the photo now: public, unlisted or private.
+	HeaderVisibility = "Killr-Visibility"
 )
 
 // Account says whose password was checked or set.

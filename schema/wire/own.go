@@ -7,9 +7,10 @@ const (
 	// visibility: public, unlisted or private; licence: one of page.Licences; download: everybody or owner, who may
 	// have the original. What is not given stays as it is.
 	ActionOwnEdit = "own.photo"
-	// photos: at most page.MaxPhotos ids with commas between them; do: tag or untag with a tag, public, unlisted,
-	// private, bin, licence with a licence, open or close, which lets everybody or nobody else download the originals;
-	// album or unalbum with an album, see ActionOwnAlbums; list: the query of the list that they are in, for its page
+	// photos: at most page.MaxPhotos ids with commas between them; do: tag or untag with a tag, public, unshow, which
+	// takes public back, unlisted, private, bin, licence with a licence, open or close, which lets everybody or nobody
+	// else download the originals; album or unalbum with an album, see ActionOwnAlbums; list: the query of the list
+	// that they are in, for its page. The changes name the photos that a tag was put on or taken off
 	ActionOwnPhotos = "own.photos"
 	// photos, as above; do: restore, or remove, which deletes them for good; empty, which removes the page.MaxPhotos
 	// that are there longest, needs no photos
@@ -26,7 +27,7 @@ const (
 	// id; do: save with title, description, parent ("" for none), of which what is not given stays as it is; show with
 	// visibility: public, unlisted or private; delete, which leaves the photos; take, first, last, earlier or later
 	// with photos; before or after with photos, and at: the photo before or after which they go; place with photos, and
-	// at: the number of the place; cover with one photo, or none for the first of the album
+	// at: the number of the place; cover with one photo; uncover, which leaves the cover to the first of the album
 	ActionOwnAlbum = "own.album"
 )
 
@@ -40,6 +41,8 @@ const (
 	NoticeChanged  = "changed"  // several are
 	NoticeHidden   = "hidden"   // only their owner sees them
 	NoticeShown    = "shown"    // everybody sees them
+	NoticeTagged   = "tagged"   // they have a tag
+	NoticeUntagged = "untagged" // they have it no more
 	NoticeBinned   = "binned"   // photos are in the bin
 	NoticeRestored = "restored" // they are back
 	NoticeRemoved  = "removed"  // they are deleted for good

@@ -80,7 +80,8 @@ type PlannedFiles struct {
 
 // PlannedFile is a file in a zip file.
 type PlannedFile struct {
-	Photo    int64  `json:"photo,omitempty"` // whose original it is; 0: photos.json
+	Photo    int64  `json:"photo,omitempty"` // whose original it is; 0: photos.json, or Text
+	Text     string `json:"text,omitempty"`  // the whole of it
 	File     string `json:"file,omitempty"`  // see OriginalFile
 	Name     string `json:"name"`
 	Bytes    int64  `json:"bytes"`

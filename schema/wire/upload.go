@@ -78,7 +78,9 @@ type UploadFile struct {
 	Bytes   int64  `json:"bytes,omitempty"` // the length; 0: not known yet
 	Type    string `json:"type,omitempty"`  // the media type that the browser guesses; a hint
 	Private bool   `json:"private,omitempty"`
-	Album   string `json:"album,omitempty"` // that the photo goes into, as in ActionOwnAlbums; "": into none
+	// Unlisted: whoever has the link of the photo, which is private then, sees it.
+	Unlisted bool   `json:"unlisted,omitempty"`
+	Album    string `json:"album,omitempty"` // that the photo goes into, as in ActionOwnAlbums; "": into none
 	// Of a guest: what they are called, at most MaxGuest characters. Their files are private, and go into one album.
 	Guest string `json:"guest,omitempty"`
 }

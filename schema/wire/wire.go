@@ -44,7 +44,7 @@ const (
 )
 
 // Buckets lists the JetStream KV buckets that the relay looks after. It may not read those of edges alone, such as
-// BucketTickets.
+// BucketTickets and BucketACME.
 func Buckets() []string { return []string{BucketKeys, BucketPopular, BucketSessions, BucketLimits} }
 
 // CancelSubject is the subject an edge publishes to, without data, when nobody waits any more for the answer to the

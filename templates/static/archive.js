@@ -11,7 +11,7 @@
 	const photos = () => form.getElementsByClassName('pick').length;
 	const addressOf = (place, at) => {
 		const query = new URLSearchParams(location.search);
-		for (const name of ['taken', 'before', 'after', 'notice', 'undo']) query.delete(name);
+		for (const name of ['taken', 'before', 'after', 'notice', 'undo', 'undo-tag']) query.delete(name);
 		if (place) query.set(place, at);
 		return `${location.pathname}${query.size ? `?${query}` : ''}`;
 	};

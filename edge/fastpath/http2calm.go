@@ -1,0 +1,53 @@
+package fastpath
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// calm bounds what a client may send without taking or bringing anything: a flood of any kind of frame. Each frame costs
+// one. Answers and the bytes of bodies, in both directions, earn frames, and so does time. So a client that makes
+// requests and takes the answers never comes to the end, however fast it is; one that resets its requests does.
+type calm struct {
+	left  int       // frames
+	since time.Time // when time was last counted
+}
+
+const (
+	mostFrames      = 5000 // that a client may be ahead
+	framesPerAnswer = 16   // earned by an answer without a body
+	bytesPerFrame   = 64   // of a body
+	framesPerSecond = 10
+)
+
+func newCalm(now time.Time) calm { return calm{mostFrames, now} }
+
+// takes counts a frame of the client. It returns false when the client has sent too many.
+func (c *calm) takes(out *frameWriter) bool {
+	if c.left--; c.left > 0 {
+		return true
+	}
+	now := time.Now()
+	earned := out.earned.Swap(0) + int64(now.Sub(c.since).Seconds()*framesPerSecond)
+	c.left, c.since = int(min(earned, mostFrames)), now
+	return c.left > 0
+}
+
+// sent counts bytes of bodies that the client sends.
+func (c *calm) sent(n int) { c.left = min(c.left+n/bytesPerFrame, mostFrames) }
+
+// errEnds ends a connection of which the client has broken the rules where net/http could not notice.
+type errEnds http2.ErrCode
+
+func (e errEnds) Error() string {
+	return fmt.Sprintf("the client does not keep to HTTP/2: %v", http2.ErrCode(e))
+}
+
+// end tells the client why the connection ends, and returns what Read returns then.
+func (f *http2Filter) end(code http2.ErrCode) error {
+	f.out.goAway(f.last, code)
+	f.c.server.cfg.Log.Debug("a connection of HTTP/2 ends", "from", f.c.RemoteAddr(), "why", code)
+	return errEnds(code)
+}

@@ -1,0 +1,276 @@
+package edge
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/net/http2"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
+)
+
+// floodFrames is how many frames a flood tries to send: several times what a connection may.
+const floodFrames = 30_000
+
+// Bounds of what an edge and the clients of a flood hold, all in this process.
+const (
+	floodMemory     = 48 << 20 // bytes of heap and stacks, after a collection
+	floodGoroutines = 2_500
+)
+
+// floodSite is an edge within TLS with a page in memory, a large one, and one that no renderer ever answers.
+func floodSite(t testing.TB) *Server {
+	s := newSite(t)
+	s.renderer()
+	never := make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		r := s.standard(ref)
+		switch ref.Name() {
+		case "never":
+			<-never
+			return nil
+		case "large":
+			r.Body = bytes.Repeat([]byte("large "), 100_000)
+		}
+		return r
+	})
+	e := s.edge(pathOption(t, encrypted))
+	for range 3 {
+		get(t, e, "/photos/ansel", "Accept-Encoding", "gzip")
+		get(t, e, "/photos/large")
+	}
+	return e
+}
+
+// TestFloods: a connection that floods an edge is ended, and told why; what a client may do goes on. Meanwhile the edge
+// answers everybody else, and holds little. It runs alone, as it measures the process.
+func TestFloods(t *testing.T) {
+	e := floodSite(t)
+	for name, c := range map[string]struct {
+		flood func(*flooder)
+		code  http2.ErrCode // ErrCodeNo: the connection goes on
+	}{
+		"rapid reset": {func(c *flooder) { // CVE-2023-44487
+			c.repeat(floodFrames, func(i int) error {
+				c.get(uint32(2*i+1), "/photos/never")
+				return c.WriteRSTStream(uint32(2*i+1), http2.ErrCodeCancel)
+			})
+		}, http2.ErrCodeEnhanceYourCalm},
+		"CONTINUATION": {func(c *flooder) { // CVE-2024-24549 and others
+			c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}}))
+			c.repeat(floodFrames, func(int) error { return c.WriteContinuation(1, false, []byte{0x86}) })
+		}, http2.ErrCodeEnhanceYourCalm},
+		"long CONTINUATION": {func(c *flooder) {
+			c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}}))
+			c.repeat(floodFrames, func(int) error { return c.WriteContinuation(1, false, make([]byte, 10_000)) })
+		}, http2.ErrCodeEnhanceYourCalm},
+		"empty CONTINUATION": {func(c *flooder) {
+			c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}}))
+			c.repeat(floodFrames, func(int) error { return c.WriteContinuation(1, false, nil) })
+		}, http2.ErrCodeEnhanceYourCalm},
+		"PING": {func(c *flooder) { // CVE-2019-9512
+			c.repeat(floodFrames, func(i int) error { return c.WritePing(false, [8]byte{byte(i)}) })
+		}, http2.ErrCodeEnhanceYourCalm},
+		"SETTINGS": {func(c *flooder) { // CVE-2019-9515
+			c.repeat(floodFrames, func(int) error { return c.WriteSettings() })
+		}, http2.ErrCodeEnhanceYourCalm},
+		"SETTINGS that change all windows": {func(c *flooder) {
+			for id := uint32(1); id < 200; id += 2 {
+				c.get(id, "/photos/never")
+			}
+			c.repeat(floodFrames, func(i int) error {
+				return c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(i % 2 * 65535)})
+			})
+		}, http2.ErrCodeEnhanceYourCalm},
+		"windows of a byte": {func(c *flooder) { // CVE-2019-9511
+			c.must(c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
+			for id := uint32(1); id < 100; id += 2 {
+				c.get(id, "/photos/large")
+			}
+			c.repeat(floodFrames, func(i int) error { return c.WriteWindowUpdate(uint32(i%50*2+1), 1) })
+		}, http2.ErrCodeEnhanceYourCalm},
+		"a window that is too large": {func(c *flooder) {
+			c.repeat(2, func(int) error { return c.WriteWindowUpdate(0, 1<<31-1) })
+		}, http2.ErrCodeFlowControl},
+		"empty DATA": {func(c *flooder) { // CVE-2019-9518
+			c.open(1, "/photos/never")
+			c.repeat(floodFrames, func(int) error { return c.WriteData(1, false, nil) })
+		}, http2.ErrCodeEnhanceYourCalm},
+		"PRIORITY": {func(c *flooder) { // CVE-2019-9513
+			c.repeat(floodFrames, func(i int) error {
+				return c.WritePriority(uint32(2*i+1), http2.PriorityParam{StreamDep: uint32(2 * i), Weight: byte(i)})
+			})
+		}, http2.ErrCodeEnhanceYourCalm},
+		"unknown frames": {func(c *flooder) {
+			c.repeat(floodFrames, func(int) error { return c.WriteRawFrame(99, 0, 0, []byte("?")) })
+		}, http2.ErrCodeEnhanceYourCalm},
+		"header tables": {func(c *flooder) { // each block is 16 KB, and 62 MB when it is decoded
+			c.get(1, "/photos/ansel", "x", strings.Repeat("y", 3900))
+			c.repeat(100, func(i int) error {
+				bomb := append(c.fields("GET", "/photos/ansel", nil), bytes.Repeat([]byte{0x80 | 62}, 16_000)...)
+				return c.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*i + 3), BlockFragment: bomb,
+					EndStream: true, EndHeaders: true})
+			})
+			c.until(func() bool { return c.ended == 101 })
+		}, http2.ErrCodeNo},
+		"requests that are answered": {func(c *flooder) { // as fast as they can be taken
+			c.must(c.WriteWindowUpdate(0, 1<<30))
+			for n := range 100 {
+				for i := range 100 {
+					c.get(uint32(200*n+2*i+1), "/photos/ansel")
+				}
+				if !c.send() || !c.until(func() bool { return c.ended == 100*(n+1) }) {
+					return
+				}
+			}
+		}, http2.ErrCodeNo},
+	} {
+		t.Run(name, func(t *testing.T) {
+			others, before := honest(t, e), held()
+			client := flood(t, e)
+			c.flood(client)
+			if c.code == http2.ErrCodeNo {
+				if !client.goesOn() {
+					t.Errorf("the connection is ended: %v", client.code)
+				}
+				before.bounds(t)
+			} else if code, said := client.endsWith(); !said || code != c.code {
+				t.Errorf("the connection ends for %v, want %v", code, c.code)
+			}
+			others(1)
+			before.bounds(t)
+		})
+	}
+}
+
+// TestFloodOfStreams: of 1,000 requests at once over each of many connections, all are answered or refused, and no
+// connection is ended.
+func TestFloodOfStreams(t *testing.T) {
+	e := floodSite(t)
+	others, before := honest(t, e), held()
+	const connections, requests = 30, 1000
+	var all sync.WaitGroup
+	for range connections {
+		c := flood(t, e, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
+		all.Go(func() {
+			c.must(c.WriteWindowUpdate(0, 1<<30))
+			c.repeat(requests, func(i int) error {
+				c.get(uint32(2*i+1), [...]string{"/photos/ansel", "/nowhere"}[i%2])
+				return nil
+			})
+			if !c.until(func() bool { return c.ended == requests }) || !c.goesOn() {
+				t.Errorf("the connection is ended (%v) after %d of %d requests", c.code, c.ended, requests)
+			}
+			if c.answers+c.refused != requests || c.answers < 100 {
+				t.Errorf("%d answers and %d refusals of %d requests", c.answers, c.refused, requests)
+			}
+		})
+	}
+	all.Wait()
+	before.bounds(t)
+	others(connections)
+}
+
+// TestFloodOfUnreadAnswers: clients that ask for much and take nothing hold little, whether they open no window or do not
+// read.
+func TestFloodOfUnreadAnswers(t *testing.T) {
+	for name, window := range map[string]uint32{"no windows": 0, "nothing is read": 1 << 30} {
+		t.Run(name, func(t *testing.T) {
+			e := floodSite(t)
+			others, before := honest(t, e), held()
+			const connections, requests = 20, 100
+			for range connections {
+				c := dialFlood(t, e, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+				c.must(c.WriteWindowUpdate(0, 1<<30))
+				for i := range uint32(requests) {
+					c.get(2*i+1, [...]string{"/photos/large", "/photos/ansel"}[i%2])
+				}
+				if !c.send() {
+					t.Error("a connection is ended")
+				}
+			}
+			others(100)
+			before.bounds(t)
+		})
+	}
+}
+
+// honest makes requests for pages in memory, pages that are not, and pages that do not exist, until the result is
+// called, and at least a number of each. All are answered.
+func honest(t *testing.T, e *Server) (stop func(atLeast int)) {
+	transport := &http.Transport{TLSClientConfig: trusting.Clone(), ForceAttemptHTTP2: true}
+	var all sync.WaitGroup
+	enough := make(chan struct{})
+	var rounds atomic.Int64
+	all.Go(func() {
+		for {
+			n := rounds.Add(1)
+			for path, want := range map[string]int{
+				"/photos/ansel": 200, fmt.Sprintf("/photos/cold%d", n): 200, "/nowhere": 404,
+			} {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, origin(e)+path, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp, err := transport.RoundTrip(r)
+				if err != nil {
+					t.Errorf("%s: %v", path, err)
+					return
+				}
+				_, err = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+				if resp.StatusCode != want || err != nil {
+					t.Errorf("%s: %d, %v", path, resp.StatusCode, err)
+				}
+			}
+			select {
+			case <-enough:
+				return
+			default:
+			}
+		}
+	})
+	return func(atLeast int) {
+		t.Helper()
+		eventually(t, "others are answered", func() bool { return rounds.Load() > int64(atLeast) || t.Failed() })
+		close(enough)
+		all.Wait()
+		transport.CloseIdleConnections()
+	}
+}
+
+// held is what this process holds.
+type holding struct {
+	bytes      int64 // of heap and stacks
+	goroutines int
+}
+
+func held() holding {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // empties pools
+	runtime.ReadMemStats(&m)
+	return holding{int64(m.HeapInuse + m.StackInuse), runtime.NumGoroutine()}
+}
+
+// bounds checks how much more the process holds now.
+func (h holding) bounds(t *testing.T) {
+	t.Helper()
+	now := held()
+	more, goroutines := now.bytes-h.bytes, now.goroutines-h.goroutines
+	t.Logf("%d KiB and %d goroutines more", more>>10, goroutines)
+	if more > floodMemory || goroutines > floodGoroutines {
+		t.Errorf("%d bytes and %d goroutines more are held", more, goroutines)
+	}
+}
