@@ -123,9 +123,15 @@ func afterOwn(kind page.Private, form url.Values, after string, changed []wire.C
 				query.Set(name, value)
 			}
 		}
-		query.Set("notice", wire.NoticeShared)
-		if form.Has("end") {
+		switch {
+		case form.Has("end"):
 			query.Set("notice", wire.NoticeUnshared)
+		case form.Has("let"):
+			query.Set("notice", wire.NoticeLetAdd)
+		case form.Has("stop"):
+			query.Set("notice", wire.NoticeStopAdd)
+		default:
+			query.Set("notice", wire.NoticeShared)
 		}
 	default:
 		query.Set("notice", wire.NoticeRemoved)

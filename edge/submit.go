@@ -105,7 +105,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 // shownAgain are the fields of a form that the page shows again which refuses it.
 func shownAgain(form url.Values) url.Values {
 	values := url.Values{}
-	for _, name := range [...]string{"name", "email", "token", "photo", "album", "days"} {
+	for _, name := range [...]string{"name", "email", "token", "photo", "album", "days", "adds"} {
 		if form.Has(name) {
 			values.Set(name, form.Get(name))
 		}
@@ -166,6 +166,9 @@ func actionOf(kind page.Private, form url.Values) (string, bool) {
 	case page.PrivateShares:
 		if form.Has("end") {
 			return wire.ActionUnshare, true
+		}
+		if form.Has("let") || form.Has("stop") {
+			return wire.ActionShareAdd, true
 		}
 		return wire.ActionShare, true
 	case page.PrivateTakeout:

@@ -2,6 +2,7 @@ package renderer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func (d *actionRun) addPhotosTo(ctx context.Context, p *templates.PrivatePage, v
 			return err
 		}
 		p.Photos = []templates.OwnCard{d.maker.ownCard(*row)}
-		if err := d.addLinksTo(ctx, p, v); err != nil {
+		if err := errors.Join(d.addLinksTo(ctx, p, v), d.addGuestsTo(ctx, p, v)); err != nil {
 			return err
 		}
 		if len(f.Problems) == 0 {

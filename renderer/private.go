@@ -85,6 +85,8 @@ var notices = map[string]string{
 	wire.NoticeAlbumDeleted:   "The album is deleted. Its photos are still here.",
 	wire.NoticeShared:         "The link is made. Whoever has it sees what it leads to.",
 	wire.NoticeUnshared:       "The link is revoked. It shows nothing any more.",
+	wire.NoticeLetAdd:         "People with the link can add photos.",
+	wire.NoticeStopAdd:        "Nobody can add photos by the link any more.",
 	wire.NoticeTakeout:        "Your zip file is being prepared. It appears below.",
 	wire.NoticeCookies:        "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
@@ -175,7 +177,8 @@ func (d *actionRun) privateView(
 		p.Tokens = append(p.Tokens, templates.TokenCard(token))
 	}
 	for _, line := range asked.Uploads {
-		p.Uploads = append(p.Uploads, templates.UploadLine(line))
+		p.Uploads = append(p.Uploads, templates.UploadLine{Name: line.Name, Photo: line.Photo,
+			Duplicate: line.Duplicate, Problem: line.Problem})
 	}
 	if asked.Made != nil {
 		p.Made = templates.MadeToken(*asked.Made)

@@ -77,6 +77,7 @@ func (p PrivatePage) archiveFrame() frame {
 // shortcuts are the lists that have links of their own: each is one filter.
 var shortcuts = [...]struct{ filter, value, label string }{
 	{"", "", "All"}, {"untagged", "1", "Untagged"}, {"loose", "1", "In no album"}, {"visibility", "private", "Private"},
+	{"guests", "1", "From guests"},
 }
 
 // is reports whether the list has one filter and no other; "" is none.
@@ -117,6 +118,10 @@ func (l OwnList) label(name, value string) string {
 		return "Untagged"
 	case "loose":
 		return "In no album"
+	case "guests":
+		return "From guests"
+	case "link":
+		return "Added by a link"
 	case "visibility":
 		return strings.ToUpper(value[:1]) + value[1:]
 	case "in":

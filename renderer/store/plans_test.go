@@ -72,6 +72,8 @@ func TestPlans(t *testing.T) {
 			SELECT user_id, id, NULL::bigint, '', decode(repeat('00', 16), 'hex'), sha256(id::text::bytea) FROM photos
 			UNION ALL
 			SELECT user_id, NULL, id, '', decode(repeat('00', 16), 'hex'), sha256(('album' || id)::bytea) FROM albums`,
+		"UPDATE shares SET adds = true WHERE album_id IS NOT NULL",
+		"INSERT INTO guest_photos SELECT id, user_id, id, '' FROM photos",
 		"VACUUM ANALYZE")
 
 	traced := &statements{}
@@ -158,6 +160,8 @@ func TestPlans(t *testing.T) {
 		"make_share('scans', $1, 1, NULL, (SELECT max(id) FROM albums WHERE user_id = 1), '', NULL, NULL, " +
 			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
 		"end_share('scans', $1, 1, (SELECT max(id) FROM shares WHERE user_id = 1))",
+		"set_share_adds('scans', $1, (SELECT user_id FROM albums WHERE id = 1), " +
+			"(SELECT id FROM shares WHERE album_id = 1), false)",
 		"(SELECT 'done' AS outcome FROM empty_bins('1 hour', 200), (SELECT $1::bytea) AS key) AS emptied",
 		"make_own_album('scans', $1, 1, 'Newer', '', (SELECT title FROM albums WHERE id = 1), 1000)",
 		"edit_own_album('scans', $1, 1, 1, 'Newer', NULL, (SELECT title FROM albums WHERE id = 2))",
@@ -238,6 +242,26 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 	upload := store.UploadID{User: 1, ID: "aaaaaaaaaaaaaaaaaaaaaaaaaa"}
 	open := store.UploadID{User: 12, ID: "b2xb" + strings.Repeat("z", 22)}
 	quota := store.Quota{Bytes: 1 << 40, Photos: 1 << 40}
+	asGuest := func(steps int) func() error { // those of an upload by a link
+		hash, image := shareHash("album1"), imageID(90+steps)
+		return func() error {
+			link, err := s.Share(ctx, hash)
+			if err != nil {
+				return err
+			}
+			u := store.UploadID{User: link.User, ID: strings.Repeat("bcd"[steps-1:steps], 26)}
+			_, err = s.CreateGuestUpload(ctx, hash, "", u, store.UploadFile{Bytes: 5}, 50, quota,
+				store.GuestLimits{InAlbum: 10_000, Files: 1000, Bytes: 1 << 40})
+			if err == nil && steps > 1 {
+				_, err = s.ReserveGuestUpload(ctx, hash, u, image, 5)
+			}
+			if err == nil && steps > 2 {
+				photo := store.UploadedPhoto{Image: image, Bytes: 5, Width: 4, Height: 3}
+				_, err = s.FinishGuestUpload(ctx, hash, u, photo, quota, "", "")
+			}
+			return err
+		}
+	}
 	listOwn := func(search store.OwnSearch, newer bool) func() error {
 		return func() error { _, err := s.OwnPhotos(ctx, 1, search, store.OwnPosition{}, newer); return err }
 	}
@@ -452,7 +476,16 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.UnlistOwnPhotos(ctx, "unlist", 1, []int64{newestOf1}, []store.ShareSecret{secret("y")})
 			return err
 		}},
-		"EndShare": {func() error { _, err := s.EndShare(ctx, "unshare", 1, 1<<40); return absent(err) }},
+		"LetAdd": {func() error { _, err := s.LetAdd(ctx, "let", 1, 1<<40, true); return absent(err) }},
+		"GuestUpload": {func() error {
+			_, err := s.GuestUpload(ctx, shareHash("album1"), upload)
+			return absent(err)
+		}},
+		"CreateGuestUpload":  {asGuest(1), asGuest(1)}, // and asked for again
+		"ReserveGuestUpload": {asGuest(2)},
+		"FinishGuestUpload":  {asGuest(3)},
+		"Guests":             {func() error { _, err := s.Guests(ctx, 1, []int64{1, newestOf1}); return err }},
+		"EndShare":           {func() error { _, err := s.EndShare(ctx, "unshare", 1, 1<<40); return absent(err) }},
 		"OwnShares": {
 			func() error { _, err := s.OwnShares(ctx, 1, 0, 0, 0); return err },
 			func() error { _, err := s.OwnShares(ctx, 1, newestOf1, 0, 0); return err },
@@ -476,7 +509,8 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			return absent(err)
 		}},
 		"OwnPicture": {func() error { _, err := s.OwnPicture(ctx, 1, 1); return absent(err) }},
-		"OwnPhotos":  {listOwn(store.OwnSearch{}, false), listOwn(store.OwnSearch{Untagged: true}, true)},
+		"OwnPhotos": {listOwn(store.OwnSearch{}, false), listOwn(store.OwnSearch{Untagged: true}, true),
+			listOwn(store.OwnSearch{Guests: true, Link: 1}, false)},
 		"OwnMonths":  {func() error { _, err := s.OwnMonths(ctx, 1); return err }},
 		"OwnChoices": {func() error { _, err := s.OwnChoices(ctx, 1, 1); return err }},
 		"OwnBin":     {func() error { _, err := s.OwnBin(ctx, 1, store.OwnPosition{}); return err }},
