@@ -118,7 +118,7 @@ func (s *Server) tryToken(
 func forPrograms(kind page.Private) bool {
 	switch kind {
 	case page.PrivateMe, page.PrivateProfile, page.PrivateAlbums, page.PrivateAlbum,
-		page.PrivatePhoto:
+		page.PrivatePhoto, page.PrivateBin, page.PrivatePhotoReceipt:
 		return true
 	}
 	return false
@@ -136,7 +136,7 @@ func (s *Server) showJSON(
 	if err == nil {
 		err = wire.ErrorOf(reply)
 	}
-	if errors.Is(err, wire.ErrNotFound) && !ref.AboutAlbum() && !ref.AboutPhoto() { // there is no such user any more
+	if errors.Is(err, wire.ErrNotFound) && !isAboutOne(ref.Private) { // there is no such user any more
 		return errToken
 	}
 	if err != nil {
@@ -181,14 +181,20 @@ func (s *Server) submitJSON(
 		return err
 	}
 	s.setFresh(w, r, changed)
-	return s.sendChanged(w, r, x, changed)
+	return s.sendChanged(w, r, x, changed, reply.Header.Get(wire.HeaderReceipt))
 }
 
-// sendChanged answers a program whose form was done.
-func (s *Server) sendChanged(w http.ResponseWriter, r *http.Request, x *exchange, changed []wire.Change) error {
+// sendChanged answers a program whose form was done. receipt is the number of a receipt of photos; "": there is none.
+func (s *Server) sendChanged(
+	w http.ResponseWriter, r *http.Request, x *exchange, changed []wire.Change, receipt string,
+) error {
 	done := struct {
-		Changed map[string]int64 `json:"changed"` // versions by scope
-	}{map[string]int64{}}
+		Changed map[string]int64 `json:"changed"`           // versions by scope
+		Receipt string           `json:"receipt,omitempty"` // its path
+	}{Changed: map[string]int64{}}
+	if receipt != "" {
+		done.Receipt = photoReceiptPath(receipt)
+	}
 	for _, d := range changed {
 		done.Changed[d.Scope] = d.Version
 	}

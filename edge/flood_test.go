@@ -181,8 +181,8 @@ func TestFloodOfStreams(t *testing.T) {
 	others(connections)
 }
 
-// TestFloodOfUnreadAnswers: clients that ask for much and take nothing hold little, whether they open no window or do not
-// read.
+// TestFloodOfUnreadAnswers: clients that ask for much and take nothing hold little, whether they open no window or do
+// not read.
 func TestFloodOfUnreadAnswers(t *testing.T) {
 	for name, window := range map[string]uint32{"no windows": 0, "nothing is read": 1 << 30} {
 		t.Run(name, func(t *testing.T) {

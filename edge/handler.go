@@ -62,6 +62,9 @@ func (s *Server) contain(w http.ResponseWriter, r *http.Request, x *exchange) (e
 	if answer, ok := s.isDownload(r.URL.EscapedPath()); ok {
 		return answer(w, r, x)
 	}
+	if share, ok := page.ParseShareFiles(r.URL.EscapedPath()); ok {
+		return s.guestFiles(w, r, x, share)
+	}
 	if share, ok := page.ParseShare(r.URL.EscapedPath()); ok {
 		return s.share(w, r, x, share)
 	}

@@ -12,6 +12,9 @@ func pathOf(ref page.PrivateRef, query url.Values) string {
 	if token := query.Get("token"); byLink(ref.Private) && token != "" {
 		return ref.Path() + "?" + url.Values{"token": {token}}.Encode()
 	}
+	if id := query.Get("id"); ref.Private == page.PrivatePhotoReceipt && id != "" {
+		return photoReceiptPath(id)
+	}
 	return ref.Path()
 }
 

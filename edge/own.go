@@ -29,6 +29,8 @@ func valuesOf(ref page.PrivateRef, query url.Values) url.Values {
 		return values
 	case ref.Private == page.PrivatePhotos:
 		return ownValues(query, wire.FieldPart, "undo", undoTag)
+	case ref.Private == page.PrivatePhotoReceipt:
+		return shortValues(query, "id")
 	case ref.Private == page.PrivateShares:
 		return shortValues(query, "before", "photo", "album")
 	case ref.Private == page.PrivateAlbums, ref.Private == page.PrivateBin:
@@ -121,9 +123,15 @@ func afterOwn(kind page.Private, form url.Values, after string, changed []wire.C
 				query.Set(name, value)
 			}
 		}
-		query.Set("notice", wire.NoticeShared)
-		if form.Has("end") {
+		switch {
+		case form.Has("end"):
 			query.Set("notice", wire.NoticeUnshared)
+		case form.Has("let"):
+			query.Set("notice", wire.NoticeLetAdd)
+		case form.Has("stop"):
+			query.Set("notice", wire.NoticeStopAdd)
+		default:
+			query.Set("notice", wire.NoticeShared)
 		}
 	default:
 		query.Set("notice", wire.NoticeRemoved)
@@ -137,6 +145,11 @@ func afterOwn(kind page.Private, form url.Values, after string, changed []wire.C
 		}
 	}
 	return to + "?" + query.Encode()
+}
+
+// photoReceiptPath is where the receipt of photos with a number is.
+func photoReceiptPath(number string) string {
+	return page.PrivatePhotoReceipt.Path() + "?" + url.Values{"id": {number}}.Encode()
 }
 
 // undoTag is the name of the value of an address that has the tag which photos got or lost.

@@ -69,8 +69,9 @@ func TestAfterOwn(t *testing.T) {
 // TestValuesOf: of an address a page hears what it is about, and nothing that is too long.
 func TestValuesOf(t *testing.T) {
 	t.Parallel()
-	query := url.Values{"q": {"lake"}, "before": {strings.Repeat("9", 2001)}, "undo": {"7,9"}, "part": {"list"},
-		"x": {"y"}}
+	query := url.Values{"id": {"7"}, "q": {"lake"}, "before": {strings.Repeat("9", 2001)}, "undo": {"7,9"},
+		"part": {"list"},
+		"x":    {"y"}}
 	for _, c := range []struct {
 		ref  page.PrivateRef
 		want url.Values
@@ -80,6 +81,7 @@ func TestValuesOf(t *testing.T) {
 		{page.OwnPhoto(7), url.Values{"id": {"7"}}},
 		{page.OwnPicture(7, 320), url.Values{"id": {"7"}, "width": {"320"}}},
 		{page.PrivateRef{Private: page.PrivateBin}, url.Values{}},
+		{page.PrivateRef{Private: page.PrivatePhotoReceipt}, url.Values{"id": {"7"}}},
 		{page.PrivateRef{Private: page.PrivateMe}, nil},
 		{page.PrivateRef{Private: page.PrivateAlbums}, url.Values{}},
 		{page.OwnAlbum(12), url.Values{"id": {"12"}}},

@@ -99,7 +99,7 @@ func methodsOf(path string) string {
 	switch ref, signOut, ok := isPrivate(path); {
 	case signOut:
 		return "POST"
-	case ok && ref.Private != page.PrivateReceipt && ref.Private != page.PrivatePicture:
+	case ok && !isReceipt(ref.Private) && ref.Private != page.PrivatePicture:
 		return "GET, HEAD, POST"
 	}
 	return "GET, HEAD"
@@ -166,7 +166,7 @@ func (s *Server) private(
 	}
 	query := r.URL.Query()
 	ask := wire.PrivateRequest{Key: rand.Text(), Next: localPath(query.Get("next")), Notice: query.Get("notice"),
-		Receipt: query.Get("id"), JSON: kind == page.PrivateReceipt && wantsJSON(r), Values: valuesOf(ref, query)}
+		Receipt: query.Get("id"), JSON: isReceipt(kind) && wantsJSON(r), Values: valuesOf(ref, query)}
 	return s.show(w, r, x, kind, who, ask, http.StatusOK)
 }
 
@@ -228,12 +228,22 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, x *exchange, kind 
 	return nil
 }
 
+// isReceipt reports whether a page is a receipt, which takes no form, and which programs get as JSON.
+func isReceipt(kind page.Private) bool {
+	return kind == page.PrivateReceipt || kind == page.PrivatePhotoReceipt
+}
+
+// isAboutOne reports whether a page is about one photo, album or deletion, which may be none.
+func isAboutOne(kind page.Private) bool {
+	return kind.AboutPhoto() || kind.AboutAlbum() || kind == page.PrivatePhotoReceipt
+}
+
 // unlessNobody returns an error, unless it says that there is no such user any more. Then the visitor must sign in. Of
-// a page about a photo or an album it says that there is none.
+// a page about one thing it says that there is none.
 func (s *Server) unlessNobody(
 	w http.ResponseWriter, r *http.Request, x *exchange, kind page.Private, err error,
 ) error {
-	if !kind.NeedsSession() || kind.AboutPhoto() || kind.AboutAlbum() || !errors.Is(err, wire.ErrNotFound) {
+	if !kind.NeedsSession() || isAboutOne(kind) || !errors.Is(err, wire.ErrNotFound) {
 		return err
 	}
 	s.clearSession(w, r)

@@ -46,6 +46,8 @@ func (s *Server) share(w http.ResponseWriter, r *http.Request, x *exchange, shar
 	h["Referrer-Policy"], h["X-Robots-Tag"] = referrerShare, robotsShare
 	opens := r.Method == http.MethodPost && share.Photo == 0
 	switch {
+	case opens && share.Add:
+		return s.addByForm(w, r, x, share)
 	case !opens && r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return errMethod
 	case !opens && hasBody(r):
@@ -57,7 +59,8 @@ func (s *Server) share(w http.ResponseWriter, r *http.Request, x *exchange, shar
 		return s.openShare(w, r, x, share)
 	}
 	query := r.URL.Query()
-	return s.showShare(w, r, x, share, wire.ShareRequest{Photo: share.Photo, Width: share.Width, Key: rand.Text(),
+	return s.showShare(w, r, x, share, wire.ShareRequest{Photo: share.Photo, Width: share.Width, Add: share.Add,
+		Key:   rand.Text(),
 		After: position(query.Get("after")), Before: position(query.Get("before"))}, http.StatusOK)
 }
 

@@ -79,7 +79,12 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 		s.sendPrivate(w, r, x, reply.Data, typeHTML, status)
 		return nil
 	}
-	if receipt := reply.Header.Get(wire.HeaderReceipt); receipt != "" {
+	receipt := reply.Header.Get(wire.HeaderReceipt)
+	switch {
+	case receipt != "" && kind == page.PrivateBin:
+		s.seeOther(w, x, photoReceiptPath(receipt))
+		return nil
+	case receipt != "":
 		s.leave(w, r, x, who, receipt)
 		return nil
 	}
@@ -88,7 +93,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 	}
 	if kind == page.PrivateAlbums || kind == page.PrivateAlbum {
 		if wantsJSON(r) {
-			return s.sendChanged(w, r, x, changed)
+			return s.sendChanged(w, r, x, changed, "")
 		}
 		s.seeOther(w, x, afterAlbum(kind, form, changed))
 		return nil
@@ -100,7 +105,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref
 // shownAgain are the fields of a form that the page shows again which refuses it.
 func shownAgain(form url.Values) url.Values {
 	values := url.Values{}
-	for _, name := range [...]string{"name", "email", "token", "photo", "album", "days"} {
+	for _, name := range [...]string{"name", "email", "token", "photo", "album", "days", "adds"} {
 		if form.Has(name) {
 			values.Set(name, form.Get(name))
 		}
@@ -161,6 +166,9 @@ func actionOf(kind page.Private, form url.Values) (string, bool) {
 	case page.PrivateShares:
 		if form.Has("end") {
 			return wire.ActionUnshare, true
+		}
+		if form.Has("let") || form.Has("stop") {
+			return wire.ActionShareAdd, true
 		}
 		return wire.ActionShare, true
 	case page.PrivateTakeout:

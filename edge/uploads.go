@@ -27,7 +27,8 @@ var (
 
 // askUpload makes a request about an upload.
 func (s *Server) askUpload(ctx context.Context, msg *nats.Msg, limit, attempt time.Duration) (*nats.Msg, error) {
-	return s.uploadBus.persist(ctx, msg, persistence{limit: limit, attempt: attempt, unheard: uploadUnheard})
+	return s.uploadBus.persist(ctx, ofGuest(ctx, msg),
+		persistence{limit: limit, attempt: attempt, unheard: uploadUnheard})
 }
 
 // isUpload reports whether a path is one for files, or for what happens to them.
@@ -38,7 +39,11 @@ func isUpload(path string) bool {
 
 // uploads answers requests about uploads. Refusals are JSON.
 func (s *Server) uploads(w http.ResponseWriter, r *http.Request, x *exchange) error {
-	err := s.tryUploads(w, r, x)
+	return s.orRefusal(w, r, x, s.tryUploads(w, r, x))
+}
+
+// orRefusal answers with what an error about uploads says, unless an answer was sent.
+func (s *Server) orRefusal(w http.ResponseWriter, r *http.Request, x *exchange, err error) error {
 	if err == nil || x.status != 0 {
 		return err
 	}
@@ -56,11 +61,8 @@ func (s *Server) uploads(w http.ResponseWriter, r *http.Request, x *exchange) er
 }
 
 func (s *Server) tryUploads(w http.ResponseWriter, r *http.Request, x *exchange) error {
-	if r.Method == http.MethodOptions {
-		return s.answerUpload(w, r, x, upload.Describe(w.Header()))
-	}
-	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && hasBody(r) {
-		return &refusal{status: http.StatusBadRequest, Code: "bad_request", Problem: "no body belongs here"}
+	if done, err := s.describeUpload(w, r, x); done {
+		return err
 	}
 	who, err := s.uploader(w, r)
 	if err != nil {
@@ -75,6 +77,17 @@ func (s *Server) tryUploads(w http.ResponseWriter, r *http.Request, x *exchange)
 	}
 	s.setFresh(w, r, answer.Changed)
 	return s.answerUpload(w, r, x, answer)
+}
+
+// describeUpload answers requests about files that need no sender, or can be nobody's.
+func (s *Server) describeUpload(w http.ResponseWriter, r *http.Request, x *exchange) (done bool, err error) {
+	if r.Method == http.MethodOptions {
+		return true, s.answerUpload(w, r, x, upload.Describe(w.Header()))
+	}
+	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && hasBody(r) {
+		return true, &refusal{status: http.StatusBadRequest, Code: "bad_request", Problem: "no body belongs here"}
+	}
+	return false, nil
 }
 
 // uploader is who sends a request about uploads: a person who is signed in, or a program with a token that may write.
@@ -143,18 +156,11 @@ const restTimeout = 2 * time.Second
 func (s *Server) submitFiles(w http.ResponseWriter, r *http.Request, x *exchange, who visitor) error {
 	form, err := s.files.ReadForm(s.uploadRequest(w, r, who), checkKey)
 	s.setFresh(w, r, form.Changed)
-	ask := wire.PrivateRequest{Uploads: form.Lines}
-	status := statusOfLines(form.Lines)
+	status, problems, err := outcomeOfForm(form, err)
 	if err != nil {
-		why, ok := errors.AsType[*upload.Refusal](err)
-		if !ok {
-			return err
-		}
-		status = why.Status
-		ask.Problems = map[string]string{"form": strings.TrimSuffix(upload.RefusalOf(why).Problem, ".")}
-	} else if len(form.Lines) == 0 {
-		ask.Problems = map[string]string{"file": "has no file: choose at least one"}
+		return err
 	}
+	ask := wire.PrivateRequest{Uploads: form.Lines, Problems: problems}
 	answerSoon(w)
 	ask.Key = rand.Text()
 	r = r.WithContext(context.WithoutCancel(r.Context()))

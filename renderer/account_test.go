@@ -223,6 +223,10 @@ func TestPrivatePages(t *testing.T) {
 		if kind == page.PrivateReceipt {
 			continue // there is none without an address
 		}
+		if kind == page.PrivatePhotoReceipt {
+			st.exec(t, "INSERT INTO deletions (user_id, account, version, receipt, name) "+
+				"VALUES (1, false, 0, sha256('r'), 'ansel')") // the first one, so 1
+		}
 		ask := func(user string) *nats.Msg {
 			data, err := wire.PrivateRequest{Key: "the-key", Wait: time.Second,
 				Values: url.Values{"id": {"1"}, "width": {"320"}}}.Encode()

@@ -59,6 +59,7 @@ type outcome struct {
 	receipt string          // the id of a receipt; "": there is none
 	seen    string          // who sees the photo that was changed, see wire.HeaderVisibility; "": it does not matter
 	grant   string          // proves that the password of a link was given; "": it was not
+	owner   int64           // to whom what is added by a link belongs; 0: nothing is
 	view    templ.Component // the page to answer with; nil: the changes are the answer
 	refused problems        // what was wrong with the form, which view shows; nil: nothing
 

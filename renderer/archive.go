@@ -2,6 +2,7 @@ package renderer
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strconv"
 	"strings"
@@ -70,12 +71,18 @@ func (q *ownQuery) filter(name, text string) bool {
 	case "tagged":
 		s.Tag = page.CleanTag(text)
 		return s.Tag != ""
-	case "in":
+	case "in", "link":
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || id <= 0 {
 			return false
 		}
-		s.Album = id
+		if name == "link" {
+			s.Link = id
+		} else {
+			s.Album = id
+		}
+	case "guests":
+		s.Guests = true
 	case "from":
 		s.From = day
 		return dayErr == nil
@@ -155,7 +162,8 @@ func (d *actionRun) addArchiveTo(ctx context.Context, p *templates.PrivatePage, 
 	p.List = templates.OwnList{Filters: q.filters, Place: q.place, At: values.Get(q.place),
 		Older: formatPosition(listing.Older), Newer: formatPosition(listing.Newer),
 		Part: values.Get(wire.FieldPart) == wire.PartList}
-	if err := d.addLinksTo(ctx, p, v); err != nil || p.List.Part {
+	err = errors.Join(d.addLinksTo(ctx, p, v), d.addGuestsTo(ctx, p, v))
+	if err != nil || p.List.Part {
 		return err
 	}
 	if undo, problem := form(p.Form.Values).photos("undo"); problem == nil {

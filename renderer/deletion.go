@@ -124,14 +124,20 @@ func (d *actionRun) receipt(ctx context.Context, id string) (templates.Receipt, 
 		SessionsEndedAt: done.RevokedAt, NameKeptUntil: done.KeptUntil, ReadableUntil: done.At.Add(wire.ReceiptAge),
 		Removed: templates.Holdings(done.Had), Sessions: done.Sessions, Tokens: done.Tokens,
 		FilesRemoved: done.FilesRemoved, FilesKept: done.FilesKept, Photos: done.PhotoIDs, Albums: done.AlbumIDs,
-		Edges: []templates.EdgeKnows{}, // in JSON an empty list, not null
-	}
-	for _, edge := range slices.Sorted(maps.Keys(done.Edges)) {
-		r.Edges = append(r.Edges, templates.EdgeKnows{Edge: edgeName(edge), Since: done.Edges[edge]})
+		FilesGoneAt: done.FilesGoneAt, FreedFiles: done.FreedFiles, FreedBytes: done.FreedBytes, Edges: edgesOf(done),
 	}
 	r.Complete = r.FilesLeft() == 0 && !r.RowsGoneAt.IsZero() && !r.SessionsEndedAt.IsZero() &&
 		!done.EdgesKnowAt.IsZero()
 	return r, nil
+}
+
+// edgesOf lists what the edges know of a deletion.
+func edgesOf(done *store.Deletion) []templates.EdgeKnows {
+	edges := []templates.EdgeKnows{} // in JSON an empty list, not null
+	for _, edge := range slices.Sorted(maps.Keys(done.Edges)) {
+		edges = append(edges, templates.EdgeKnows{Edge: edgeName(edge), Since: done.Edges[edge]})
+	}
+	return edges
 }
 
 // How long edges are waited for: those that are listed, and after the last answer those that are not.
@@ -140,9 +146,9 @@ const (
 	edgesOthers = 30 * time.Millisecond
 )
 
-// askEdges asks every edge since when it has shown nothing of a person who is gone, for one deletion of which that is
-// not known. more reports whether there was one. Missing are the edges that have a popularity list, which stays for a
-// day, and do not answer, and those that may still show something.
+// askEdges asks every edge since when it has shown nothing of what is gone, for one deletion of which that is not
+// known. more reports whether there was one. Missing are the edges that have a popularity list, which stays for a day,
+// and do not answer, and those that may still show something.
 func (s *Service) askEdges(ctx context.Context) (more bool, err error) {
 	gone, err := s.store.NextUnknown(ctx)
 	if err != nil || gone == nil {
@@ -177,7 +183,7 @@ func (s *Service) askEdges(ctx context.Context) (more bool, err error) {
 	}
 	failed = errors.Join(failed, err)
 	all := failed == nil && answers > 0 // with no answer at all, the edges are rather away than none
-	err = s.store.EdgesLearned(ctx, gone.User, known, slices.Sorted(maps.Keys(silent)), all)
+	err = s.store.EdgesLearned(ctx, gone.ID, known, slices.Sorted(maps.Keys(silent)), all)
 	return err == nil, errors.Join(failed, err)
 }
 

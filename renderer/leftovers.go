@@ -34,11 +34,11 @@ type leftover struct {
 }
 
 // leftovers lists what changes leave: sessions end whose account was closed or deleted or has a new password, rows of
-// deleted accounts are deleted, photos are deleted that were in a bin for long, files that no photo shows any more are
-// removed, edges are asked what they know, derivatives are made that a renderer owes, images of before blurs get
-// theirs, uploads are removed that were given up, and zip files are prepared.
+// deleted accounts are deleted, bins are emptied, photos are deleted that were in a bin for long, files that no photo
+// shows any more are removed, edges are asked what they know, derivatives are made that a renderer owes, images of
+// before blurs get theirs, uploads are removed that were given up, and zip files are prepared.
 func (s *Service) leftovers() []leftover {
-	var last int64 // the user whose rows were deleted last
+	var last int64 // the deletion whose rows were deleted last
 	return []leftover{
 		{name: "revocations", every: leftoversEvery, step: func(ctx context.Context) (bool, error) {
 			return false, s.store.Revoke(ctx, s.revoke)
@@ -51,7 +51,7 @@ func (s *Service) leftovers() []leftover {
 			return last != 0, err
 		}},
 		{name: "files", every: leftoversEvery, step: func(ctx context.Context) (bool, error) {
-			n, err := s.store.RemoveUnused(ctx, s.pictures.Delete)
+			n, err := s.store.RemoveUnused(ctx, s.freeOriginal)
 			return n > 0, err
 		}},
 		{name: "bins", every: forgetEvery, step: func(ctx context.Context) (bool, error) {
@@ -105,6 +105,14 @@ func (s *Service) doLeftover(ctx context.Context, kind leftover) {
 			s.log.Warn("leftovers of changes", "kind", kind.name, "failing", failing, "err", err)
 		}
 	}
+}
+
+// freeOriginal removes the files of an original, and says what that frees.
+func (s *Service) freeOriginal(ctx context.Context, id string) (freed store.Freed, err error) {
+	if freed.Files, freed.Bytes, err = s.pictures.Size(ctx, id); err != nil {
+		return freed, err
+	}
+	return freed, s.pictures.Delete(ctx, id)
 }
 
 // revoke writes to the bucket of sessions which ones count no more. Without the bucket it fails: the relay may be

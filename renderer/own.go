@@ -110,7 +110,7 @@ func changeOwn(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	}
 	if change == store.OwnBin {
 		return toSeveral(ctx, d, func(ctx context.Context) ([]store.Change, error) {
-			return d.store.ChangeBin(ctx, a.key, a.user, ids, change, time.Time{})
+			return d.store.ChangeBin(ctx, a.key, a.user, ids, change)
 		})
 	}
 	tag := ""
@@ -152,16 +152,11 @@ func changeBin(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	var seen time.Time
-	if change == store.OwnEmpty {
-		micros, err := strconv.ParseInt(a.form["seen"], 10, 64)
-		if err != nil {
-			return nil, wrong(formField, "The page does not say what it has shown. Reload it")
-		}
-		seen = time.UnixMicro(micros)
+	if change != store.OwnRestore {
+		return removePhotos(ctx, d, a, change, ids)
 	}
 	return toSeveral(ctx, d, func(ctx context.Context) ([]store.Change, error) {
-		return d.store.ChangeBin(ctx, a.key, a.user, ids, change, seen)
+		return d.store.ChangeBin(ctx, a.key, a.user, ids, change)
 	})
 }
 

@@ -2,6 +2,7 @@ package renderer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func (d *actionRun) addPhotosTo(ctx context.Context, p *templates.PrivatePage, v
 			return err
 		}
 		p.Photos = []templates.OwnCard{d.maker.ownCard(*row)}
-		if err := d.addLinksTo(ctx, p, v); err != nil {
+		if err := errors.Join(d.addLinksTo(ctx, p, v), d.addGuestsTo(ctx, p, v)); err != nil {
 			return err
 		}
 		if len(f.Problems) == 0 {
@@ -77,7 +78,7 @@ func (d *actionRun) addBinTo(ctx context.Context, p *templates.PrivatePage, v vi
 	if !bin.Newest.IsZero() {
 		p.Bin.Seen = strconv.FormatInt(bin.Newest.UnixMicro(), 10)
 	}
-	return nil
+	return d.addReceiptsTo(ctx, p, v)
 }
 
 // addLinksTo adds which of the photos on a page are unlisted, and the link of one that is there alone.

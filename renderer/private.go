@@ -85,6 +85,8 @@ var notices = map[string]string{
 	wire.NoticeAlbumDeleted:   "The album is deleted. Its photos are still here.",
 	wire.NoticeShared:         "The link is made. Whoever has it sees what it leads to.",
 	wire.NoticeUnshared:       "The link is revoked. It shows nothing any more.",
+	wire.NoticeLetAdd:         "People with the link can add photos.",
+	wire.NoticeStopAdd:        "Nobody can add photos by the link any more.",
 	wire.NoticeTakeout:        "Your zip file is being prepared. It appears below.",
 	wire.NoticeCookies:        "Your browser sent two session cookies, so neither of them counts. Sign in again.",
 }
@@ -101,6 +103,12 @@ func (d *actionRun) privatePage(
 			return &outcome{view: asJSON(receipt)}, nil
 		}
 		return &outcome{view: templates.ReceiptPage(d.maker.site, receipt)}, nil
+	}
+	if kind == page.PrivatePhotoReceipt {
+		return d.photoReceipt(ctx, v, asked)
+	}
+	if asked.JSON && kind == page.PrivateBin {
+		return d.binAsJSON(ctx, v, asked)
 	}
 	if asked.JSON && (kind == page.PrivateAlbums || kind == page.PrivateAlbum) {
 		return d.albumsAsJSON(ctx, kind, v, asked)
@@ -169,7 +177,8 @@ func (d *actionRun) privateView(
 		p.Tokens = append(p.Tokens, templates.TokenCard(token))
 	}
 	for _, line := range asked.Uploads {
-		p.Uploads = append(p.Uploads, templates.UploadLine(line))
+		p.Uploads = append(p.Uploads, templates.UploadLine{Name: line.Name, Photo: line.Photo,
+			Duplicate: line.Duplicate, Problem: line.Problem})
 	}
 	if asked.Made != nil {
 		p.Made = templates.MadeToken(*asked.Made)

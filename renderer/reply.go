@@ -72,6 +72,9 @@ func (s *Service) confirm(j *job, out *outcome, html []byte) {
 	if out.grant != "" {
 		msg.Header.Set(wire.HeaderGrant, out.grant)
 	}
+	if out.owner != 0 {
+		msg.Header.Set(wire.HeaderUser, strconv.FormatInt(out.owner, 10))
+	}
 	if err := s.send(j, msg); err != nil {
 		s.fail([]*job{j}, fmt.Errorf("send the reply: %w", err))
 		return

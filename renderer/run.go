@@ -119,27 +119,52 @@ func (s *Service) watchBus(ctx context.Context) {
 	}
 }
 
-// setClock waits for Postgres, sets the clock from it and learns which site it belongs to, or returns when ctx ends.
-// Errors: *RefusedError.
+// setClock waits for Postgres, learns which site it belongs to, and sets the clock from it, or returns when ctx ends.
+// It connects first, and each question has its own time: where Postgres is far away, an answer does not come in time if
+// it waits for a connection or for other answers. Errors: *RefusedError.
 func (s *Service) setClock(ctx context.Context) error {
 	waiting := "waiting for PostgreSQL at " + databaseAddr(s.cfg.Pool)
 	s.waiting.Store(&waiting)
+	for n, question := range [...]func(context.Context) error{
+		s.cfg.Pool.Ping,
+		func(ctx context.Context) (err error) {
+			s.relay.site, err = s.store.SiteID(ctx)
+			return err
+		},
+		s.readKey,
+		func(ctx context.Context) error {
+			now, err := s.store.Now(ctx)
+			if err == nil {
+				s.clock.Observe(wire.Heartbeat{Time: now}, time.Now())
+			}
+			return err
+		},
+	} {
+		limit := s.cfg.ReadTimeout
+		if n == 0 {
+			limit = max(limit, connectTimeout)
+		}
+		if err := s.untilAnswered(ctx, limit, waiting, question); err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	s.waiting.Store(nil)
+	return nil
+}
+
+// connectTimeout is how long the first connection may take: some ten round trips.
+const connectTimeout = 5 * time.Second
+
+// untilAnswered asks Postgres, for limit at a time, until it answers or ctx ends. Meanwhile the status says what is
+// waited for, and why. Errors: *RefusedError.
+func (s *Service) untilAnswered(
+	ctx context.Context, limit time.Duration, waiting string, question func(context.Context) error,
+) error {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		ask, cancel := context.WithTimeout(ctx, s.cfg.ReadTimeout)
-		now, err := s.store.Now(ask)
-		if err == nil {
-			s.relay.site, err = s.store.SiteID(ask)
-		}
-		if err == nil {
-			err = s.readKey(ask)
-		}
+		ask, cancel := context.WithTimeout(ctx, limit)
+		err := question(ask)
 		cancel()
-		if err == nil {
-			s.clock.Observe(wire.Heartbeat{Time: now}, time.Now())
-			s.waiting.Store(nil)
-			return nil
-		}
-		if ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil {
 			return nil
 		}
 		if final := refused(s.cfg.Pool, err); final != nil {

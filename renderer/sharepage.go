@@ -127,10 +127,14 @@ func (d *actionRun) sharePage(ctx context.Context, v shareVisit, asked wire.Shar
 	if err != nil {
 		return nil, err
 	}
-	if asked.Exists {
+	granted := d.granted(v, share.Password)
+	switch {
+	case asked.Exists && asked.Add:
+		return d.mayAdd(share, granted)
+	case asked.Exists:
 		return &outcome{}, nil
 	}
-	if !d.granted(v, share.Password) || asked.Wait > 0 {
+	if !granted || asked.Wait > 0 {
 		f := templates.Form{Key: asked.Key, Problems: map[string]string{}}
 		if asked.Wait > 0 {
 			f.Problems[templates.FormProblem] = tooManyAttempts(asked.Wait)
@@ -138,9 +142,12 @@ func (d *actionRun) sharePage(ctx context.Context, v shareVisit, asked wire.Shar
 		return &outcome{view: d.passwordOf(share, f)}, nil
 	}
 	var view templ.Component
-	if photo := cmp.Or(asked.Photo, share.Photo); photo != 0 {
+	switch photo := cmp.Or(asked.Photo, share.Photo); {
+	case asked.Add:
+		view, err = d.addPage(share, asked)
+	case photo != 0:
 		view, err = d.sharedPhoto(ctx, v, share, photo)
-	} else {
+	default:
 		view, err = d.sharedAlbum(ctx, v, share, asked)
 	}
 	if err != nil {
@@ -204,7 +211,8 @@ func (d *actionRun) sharedAlbum(
 	}
 	at := shareIn(d, share)
 	view := templates.SharedAlbumPage{Site: d.maker.site, Share: at, Title: share.Title,
-		Description: share.Description, Owner: person(share.Owner), Earlier: rows.Previous, Later: rows.Next}
+		Description: share.Description, Owner: person(share.Owner), Earlier: rows.Previous, Later: rows.Next,
+		Adds: share.Adds}
 	for _, row := range rows.Photos {
 		card := d.maker.card(row.Card)
 		card.Image = d.maker.sharedImage(row.Card, row.Private, at)

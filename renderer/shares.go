@@ -34,6 +34,9 @@ func makeShare(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	if name != nil {
 		share.Name = *name
 	}
+	if share.Adds = a.form["adds"] != ""; share.Adds && share.Album == 0 {
+		all["adds"] = "needs an album: nobody adds photos to a photo"
+	}
 	days, err := strconv.Atoi(a.form["days"])
 	if share.Days = days; a.form["days"] != "" && (err != nil || !slices.Contains(shareDays, days)) {
 		all["days"] = "is none of those that are offered: choose one of them"
@@ -155,8 +158,9 @@ func (d *actionRun) addSharedTo(ctx context.Context, p *templates.PrivatePage, v
 // shareCard is a link as its owner sees it.
 func (d *actionRun) shareCard(row store.OwnShare, origin string) templates.ShareCard {
 	c := templates.ShareCard{ID: row.ID, Name: row.Name, Title: row.Title, Photo: row.Photo, Album: row.Album,
-		Password: row.Password, Unlisted: row.Unlisted, Made: row.CreatedAt, Expired: row.Expired,
-		Link: d.address(row.Nonce, origin)}
+		Password: row.Password, Unlisted: row.Unlisted, Adds: row.Adds, Added: row.Added, Made: row.CreatedAt,
+		Expired: row.Expired,
+		Link:    d.address(row.Nonce, origin)}
 	if row.ExpiresAt != nil {
 		c.Expires = *row.ExpiresAt
 	}

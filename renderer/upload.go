@@ -40,8 +40,8 @@ var _ [0]struct{} = [pictures.MaxFile - wire.MaxUpload]struct{}{}
 // fileField is the field of a [wire.InputError] about an uploaded file. Its problem is whole sentences.
 const fileField = "file"
 
-// uploadRequest reads a request about an upload.
-type uploadRequest func(u store.UploadID, m *nats.Msg) (actionFunc, error)
+// uploadRequest reads a request about an upload, which a guest sends unless by is nil.
+type uploadRequest func(u store.UploadID, by *shareVisit, m *nats.Msg) (actionFunc, error)
 
 // uploadEndpoints lists the requests about uploads.
 func uploadEndpoints(bus *nats.Conn, chunks, others, finishes *pool) []*endpoint {
@@ -66,9 +66,17 @@ func uploadEndpoints(bus *nats.Conn, chunks, others, finishes *pool) []*endpoint
 				if err != nil {
 					return parsed{}, err
 				}
-				run, err := e.parse(store.UploadID{User: user, ID: id}, m)
+				u := store.UploadID{User: user, ID: id}
+				by, err := guestVisitOf(m)
 				if err != nil {
 					return parsed{}, err
+				}
+				run, err := e.parse(u, by, m)
+				if err != nil {
+					return parsed{}, err
+				}
+				if by != nil && e.verb != wire.UploadCreate {
+					run = ofGuest(by, u, e.verb, run)
 				}
 				return parsed{action: &action{run: run}, limit: wire.ActionDeadline}, nil
 			},
@@ -77,7 +85,7 @@ func uploadEndpoints(bus *nats.Conn, chunks, others, finishes *pool) []*endpoint
 	return all
 }
 
-func parseCreate(u store.UploadID, m *nats.Msg) (actionFunc, error) {
+func parseCreate(u store.UploadID, by *shareVisit, m *nats.Msg) (actionFunc, error) {
 	file, err := wire.DecodeUpload[wire.UploadFile](m.Data)
 	switch {
 	case err != nil:
@@ -87,6 +95,8 @@ func parseCreate(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 	case file.Bytes > wire.MaxUpload:
 		return nil, wrong(fileField, "The file is larger than %d MiB. Export it as a JPEG of somewhat lower quality.",
 			wire.MaxUpload>>20)
+	case by != nil:
+		return createAsGuest(by, u, file), nil
 	}
 	album, problem := form{"album": file.Album}.albumLabel("album")
 	if problem == nil && utf8.RuneCountInString(*album) > maxTitle && !strings.Contains(*album, albumSeparator) {
@@ -110,14 +120,22 @@ func parseCreate(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 			return nil, wrong(fileField, "Too many of your uploads were refused or cancelled. Try again tomorrow.")
 		case err != nil:
 			return nil, err
-		case out.Ended():
-			return &outcome{}, nil
 		}
-		if err := d.albumTakes(ctx, u, *album); err != nil {
-			return nil, err
+		if !out.Ended() {
+			if err := d.albumTakes(ctx, u, *album); err != nil {
+				return nil, err
+			}
 		}
-		return &outcome{}, uploadError(d.staging.Begin(ctx, pictures.Upload(u), out.Bytes))
+		return d.begun(ctx, u, out)
 	}, nil
+}
+
+// begun makes room for an upload that was created, unless it has ended before.
+func (d *actionRun) begun(ctx context.Context, u store.UploadID, out *store.Outcome) (*outcome, error) {
+	if out.Ended() {
+		return &outcome{}, nil
+	}
+	return &outcome{}, uploadError(d.staging.Begin(ctx, pictures.Upload(u), out.Bytes))
 }
 
 // albumTakes ends an upload, with an error that says why, whose photo cannot go into an album; "" is none.
@@ -138,7 +156,7 @@ func (d *actionRun) albumTakes(ctx context.Context, u store.UploadID, album stri
 	return err
 }
 
-func parseChunk(u store.UploadID, m *nats.Msg) (actionFunc, error) {
+func parseChunk(u store.UploadID, _ *shareVisit, m *nats.Msg) (actionFunc, error) {
 	offset, err := strconv.ParseInt(m.Header.Get(wire.HeaderOffset), 10, 64)
 	if err != nil {
 		return nil, wrong(wire.HeaderOffset, "is no number: say at which byte of the file the chunk begins")
@@ -155,7 +173,7 @@ func parseChunk(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 	}, nil
 }
 
-func parseState(u store.UploadID, _ *nats.Msg) (actionFunc, error) {
+func parseState(u store.UploadID, _ *shareVisit, _ *nats.Msg) (actionFunc, error) {
 	return func(ctx context.Context, d *actionRun) (*outcome, error) {
 		out, err := d.uploadOf(ctx, u)
 		if err != nil {
@@ -176,7 +194,7 @@ func parseState(u store.UploadID, _ *nats.Msg) (actionFunc, error) {
 	}, nil
 }
 
-func parseCancel(u store.UploadID, _ *nats.Msg) (actionFunc, error) {
+func parseCancel(u store.UploadID, _ *shareVisit, _ *nats.Msg) (actionFunc, error) {
 	return func(ctx context.Context, d *actionRun) (*outcome, error) {
 		const problem = "The upload was cancelled."
 		out, err := d.endUpload(ctx, u, problem)

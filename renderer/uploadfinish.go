@@ -15,7 +15,7 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-func parseFinish(u store.UploadID, m *nats.Msg) (actionFunc, error) {
+func parseFinish(u store.UploadID, by *shareVisit, m *nats.Msg) (actionFunc, error) {
 	length, err := strconv.ParseInt(string(m.Data), 10, 64)
 	switch {
 	case err != nil || length < 0:
@@ -24,7 +24,7 @@ func parseFinish(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 		return nil, wrong(fileField, "The file is larger than %d MiB.", wire.MaxUpload>>20)
 	}
 	return func(ctx context.Context, d *actionRun) (*outcome, error) {
-		f := finishing{actionRun: d, upload: u, length: length}
+		f := finishing{actionRun: d, upload: u, by: by, length: length}
 		return f.run(ctx)
 	}, nil
 }
@@ -35,7 +35,8 @@ func parseFinish(u store.UploadID, m *nats.Msg) (actionFunc, error) {
 type finishing struct {
 	*actionRun
 	upload store.UploadID
-	length int64 // of the file
+	by     *shareVisit // of the guest who sends it; nil: its owner does
+	length int64       // of the file
 	// keepSums computes and keeps the checksums of an original that was stored just now; nil: none was.
 	keepSums func()
 }
@@ -63,10 +64,13 @@ func (f *finishing) run(ctx context.Context) (*outcome, error) {
 	}
 	f.tellUpload(f.upload, wire.UploadEvent{Stage: wire.UploadChecked})
 	out, err := fromRows(ctx, f.actionRun, func(ctx context.Context) (*store.Outcome, error) {
+		if f.by != nil {
+			return f.store.ReserveGuestUpload(ctx, f.by.hash, f.upload, im.ID, f.length)
+		}
 		return f.store.ReserveUpload(ctx, f.upload, im.ID, f.length)
 	})
 	if err != nil {
-		return nil, err
+		return nil, f.toSender(err)
 	}
 	if out.Ended() {
 		return f.ended(out)
@@ -81,15 +85,26 @@ func (f *finishing) run(ctx context.Context) (*outcome, error) {
 	// Whatever has become of the upload, Postgres must hear that the original is stored, or nobody removes it.
 	ctx = context.WithoutCancel(ctx)
 	out, err = fromRows(ctx, f.actionRun, func(ctx context.Context) (*store.Outcome, error) {
+		if f.by != nil {
+			return f.store.FinishGuestUpload(ctx, f.by.hash, f.upload, photo, f.quota(), problemNoRoom, problemNoRoom)
+		}
 		return f.store.FinishUpload(ctx, f.upload, photo, f.quota(), f.tooManyBytes(), f.tooManyPhotos())
 	})
 	if errors.Is(err, store.ErrOtherBytes) {
 		err = fmt.Errorf("%w: %w", wire.ErrConflict, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, f.toSender(err)
 	}
 	return f.ended(out)
+}
+
+// toSender makes an error of Postgres one for who sends the file.
+func (f *finishing) toSender(err error) error {
+	if f.by != nil {
+		return guestError(err)
+	}
+	return err
 }
 
 // endedBefore is the outcome of an upload of which not everything is staged, for the reason given.

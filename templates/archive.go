@@ -77,6 +77,7 @@ func (p PrivatePage) archiveFrame() frame {
 // shortcuts are the lists that have links of their own: each is one filter.
 var shortcuts = [...]struct{ filter, value, label string }{
 	{"", "", "All"}, {"untagged", "1", "Untagged"}, {"loose", "1", "In no album"}, {"visibility", "private", "Private"},
+	{"guests", "1", "From guests"},
 }
 
 // is reports whether the list has one filter and no other; "" is none.
@@ -117,6 +118,10 @@ func (l OwnList) label(name, value string) string {
 		return "Untagged"
 	case "loose":
 		return "In no album"
+	case "guests":
+		return "From guests"
+	case "link":
+		return "Added by a link"
 	case "visibility":
 		return strings.ToUpper(value[:1]) + value[1:]
 	case "in":
@@ -217,7 +222,12 @@ type Bin struct {
 	Paged bool   // it is not the first page
 	Older string // the position of the next page; "": there is none
 	Seen  string // until when what was put there can have been seen, for the form
+
+	Receipts []ReceiptLine // of what was deleted for good, newest first
 }
+
+// binMost is how many photos of a bin are counted, see store.BinMost.
+const binMost = 10_000
 
 // holds says how much is in the bin.
 func (b Bin) holds() string {
@@ -229,14 +239,10 @@ func (b Bin) holds() string {
 
 // warning says what emptying does.
 func (b Bin) warning() string {
-	switch {
-	case b.Count > page.MaxPhotos:
-		return "This deletes for good the " + strconv.Itoa(page.MaxPhotos) + " photos that you have deleted last. " +
-			"Nobody can bring them back."
-	case b.Count == 1:
+	if b.Count == 1 {
 		return "This deletes the photo for good. Nobody can bring it back."
 	}
-	return "This deletes for good all " + count(b.Count) + " photos in the bin. Nobody can bring them back."
+	return "This deletes for good all " + atLeast(b.More, b.Count) + " photos in the bin. Nobody can bring them back."
 }
 
 // nothing says why there is no photo.

@@ -61,10 +61,10 @@ func TestOwnPart(t *testing.T) {
 func TestOwnBin(t *testing.T) {
 	t.Parallel()
 	for count, want := range map[int]string{
-		1: "the photo", 9: "all 9 photos", 200: "all 200 photos", 201: "the 200 photos that you have deleted last",
+		1: "the photo", 9: "all 9 photos", 10_000: "all 10,000 or more photos",
 	} {
 		p := testPrivate(testSite(t), page.PrivateBin, "ansel", "")
-		p.Bin = Bin{Count: count, Seen: "1"}
+		p.Bin = Bin{Count: count, More: count == binMost, Seen: "1"}
 		d := render(t, Private(p))
 		if got := sayings(d, "details.sure p"); !strings.Contains(got, want) {
 			t.Errorf("of %d: %q", count, got)

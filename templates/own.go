@@ -19,7 +19,28 @@ type OwnCard struct {
 	Chosen   bool      // for what the buttons do
 	Dated    time.Time // its month, in UTC, is the heading it stands under; zero: it has none
 	Cover    bool      // it stands for the album that the page shows
+	Guest    *Guest    // who has added it; nil: its owner
 }
+
+// Guest is somebody who has added a photo by a link.
+type Guest struct {
+	Name string // as they call themselves; may be empty
+	Link int64  // the id of the link
+}
+
+// label says who has added a photo.
+func (g *Guest) label() string {
+	if name := clean(g.Name); name != "" {
+		return "From " + name
+	}
+	return "From a guest"
+}
+
+// others is where what has come by the same link is listed.
+func (g *Guest) others() string { return addedBy(g.Link) }
+
+// addedBy is where the photos are listed that guests have added by a link.
+func addedBy(link int64) string { return shortcut("link", strconv.FormatInt(link, 10)) }
 
 func (p PrivatePage) ownFrame(title string) frame {
 	f := p.frame(title)
@@ -58,9 +79,17 @@ func ownGrid(cards []OwnCard) templ.Component {
 		case c.Cover:
 			b = append(b, `<span class="badge">Cover</span>`...)
 		}
+		if c.Guest != nil {
+			b = append(b, `<span class="badge guest"><bdi>`...)
+			b = escaped(append(b, shorten(c.Guest.label(), maxGuestBadge)...), len(b))
+			b = append(b, `</bdi></span>`...)
+		}
 		return c.append(b, in, i, false)
 	})
 }
+
+// maxGuestBadge is how many characters of a guest's name are on a photo in a list.
+const maxGuestBadge = 24
 
 // idList writes ids with commas between them.
 func idList(ids []int64) string {

@@ -15,6 +15,7 @@ type Holdings struct {
 	Codes    int `json:"recovery_codes"`
 	Passkeys int `json:"passkeys"`
 	Emails   int `json:"email_addresses"` // 0 or 1
+	Shares   int `json:"share_links"`
 }
 
 // Receipt says what has become of an account that was deleted. It is also what programs get, as JSON. A zero time means
@@ -24,6 +25,7 @@ type Receipt struct {
 	Complete        bool        `json:"complete"` // nothing below is left to be done
 	DeletedAt       time.Time   `json:"deleted_at"`
 	RowsGoneAt      time.Time   `json:"rows_gone_at,omitzero"`
+	FilesGoneAt     time.Time   `json:"files_gone_at,omitzero"` // when the disk was free
 	SessionsEndedAt time.Time   `json:"sessions_ended_at,omitzero"`
 	NameKeptUntil   time.Time   `json:"name_kept_until,omitzero"`
 	ReadableUntil   time.Time   `json:"readable_until"`
@@ -33,9 +35,11 @@ type Receipt struct {
 	Sessions        int         `json:"sessions"`
 	Tokens          int         `json:"tokens"`
 	FilesRemoved    int         `json:"files_removed"`
-	FilesKept       int         `json:"files_kept"` // photos of others show them
-	Photos          []int64     `json:"photo_ids"`  // the first 1,000
-	Albums          []int64     `json:"album_ids"`  // likewise
+	FilesKept       int         `json:"files_kept"`  // photos of others show them
+	FreedFiles      int         `json:"freed_files"` // on the disk: originals, and all that was made of them
+	FreedBytes      int64       `json:"freed_bytes"` // of these
+	Photos          []int64     `json:"photo_ids"`   // the first 1,000
+	Albums          []int64     `json:"album_ids"`   // likewise
 	Edges           []EdgeKnows `json:"edges"`
 }
 

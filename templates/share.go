@@ -19,6 +19,8 @@ type ShareCard struct {
 	Photo, Album  int64  // what it shows; one of the two is 0
 	Password      bool   // it has one
 	Unlisted      bool   // it makes what it shows unlisted
+	Adds          bool   // whoever has it may add photos to the album
+	Added         bool   // some have
 	Made          time.Time
 	Expires, Seen time.Time // zero: never
 	Expired       bool
@@ -83,6 +85,24 @@ type SharedAlbumPage struct {
 	Owner          Person
 	Photos         []Card
 	Earlier, Later int64 // positions of the neighbouring pages; 0: there is none
+	Adds           bool  // the visitor may add photos
+}
+
+// SharedAddPage takes photos of whoever has a link that lets them add some to an album.
+type SharedAddPage struct {
+	Site    Site
+	Share   page.Share
+	Title   string // of the album
+	Owner   Person
+	Form    Form         // its value "guest" is what the visitor is called
+	Uploads []UploadLine // what became of the files that were sent
+	HEIC    bool         // HEIC pictures are taken
+}
+
+func (p SharedAddPage) frame() frame {
+	f := sharedFrame(p.Site, "text", "Add photos", "An album that takes photos by a link.")
+	f.script, f.style = "upload.js", "upload.css"
+	return f
 }
 
 // SharePasswordPage asks for the password of a link. It says nothing of what the link shows.

@@ -210,6 +210,13 @@ func everyPage(site Site) map[string]templ.Component {
 		FilesKept: 1, Removed: Holdings{Photos: 9, Files: 5}, Photos: []int64{1, 2}, Albums: []int64{3},
 		Edges: []EdgeKnows{{"host:8080", testDate}, {"host:8081", time.Time{}}},
 	})
+	pages["private photo receipt, shown"] = PhotoReceiptPage(site, PhotoReceipt{
+		ID: 7, DeletedAt: testDate, HiddenAt: testDate, Scope: "user.ansel", Version: 7, Photos: 9, Left: 5, Files: 5,
+		FilesKept: 1, FilesRemoved: 1, FreedFiles: 3, IDs: []int64{1, 2},
+		Edges: []EdgeKnows{{"host:8080", testDate}, {"host:8081", time.Time{}}},
+	})
+	pages["private photo receipt, never shown"] = PhotoReceiptPage(site, PhotoReceipt{
+		ID: 7, Complete: true, DeletedAt: testDate, RowsGoneAt: testDate, FilesGoneAt: testDate, Photos: 1})
 	pages["private photos, many"] = Private(testArchive(site))
 	link := page.Share{Token: page.ShareToken([16]byte{1, 2, 3})}
 	shared := SharedAlbumPage{Site: site, Share: link, Title: "Iceland", Description: "By <night>", Owner: ansel,
@@ -224,6 +231,10 @@ func everyPage(site Site) map[string]templ.Component {
 	pages["private shared photo"] = SharedPhoto(photo)
 	pages["private share password"] = SharePassword(SharePasswordPage{Site: site, Share: link,
 		Form: Form{Key: "k1", Problems: map[string]string{"password": "is wrong", FormProblem: "Wait"}}})
+	pages["private share add"] = SharedAdd(SharedAddPage{Site: site, Share: link, Title: "Iceland", Owner: ansel,
+		Form: Form{Key: "k1", Values: map[string]string{"guest": "Mia"}, Problems: map[string]string{"file": "is none"}},
+		Uploads: []UploadLine{{Name: "a.jpg", Photo: 7, Share: page.Share{Token: link.Token, Photo: 7}},
+			{Name: "b.jpg", Problem: "It is no picture."}}})
 	codes := CodesPage{Site: site, Person: ansel, Codes: []string{"abcd-efgh-2345-6723"}}
 	pages["codes"] = Codes(codes)
 	codes.Email = "ansel@photos.example"
@@ -316,7 +327,8 @@ func testPrivate(site Site, kind page.Private, typed, bio string) PrivatePage {
 			Months: testMonths(24), Cameras: []string{typed}, Lenses: []string{typed},
 			Albums: []AlbumChoice{{7, typed}},
 		},
-		Bin:    Bin{Count: 201, Paged: true, Older: "8.7", Seen: "9"},
+		Bin: Bin{Count: 201, Paged: true, Older: "8.7", Seen: "9",
+			Receipts: []ReceiptLine{{ID: 7, At: testDate, Photos: 9}}},
 		Shares: testShares(typed), Shared: typed, Tags: []string{"sea", typed},
 		Albums: []OwnAlbumCard{
 			{ID: 3, Title: typed, Count: 7, Cover: testImage(1), Inside: []OwnAlbumCard{{ID: 4, Title: typed}}},

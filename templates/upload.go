@@ -8,6 +8,8 @@ type UploadLine struct {
 	Photo     int64  // 0: there is none
 	Duplicate bool   // the person has had this photo already
 	Problem   string // why there is no photo, in whole sentences
+
+	Share page.Share // where a guest sees the photo; zero: it is at its usual address
 }
 
 // fileName is how a line calls its file.
@@ -19,7 +21,12 @@ func (l UploadLine) fileName() string {
 }
 
 // photoPath is the address of the photo.
-func (l UploadLine) photoPath() string { return page.Photo(l.Photo).Path() }
+func (l UploadLine) photoPath() string {
+	if l.Share != (page.Share{}) {
+		return l.Share.Path()
+	}
+	return page.Photo(l.Photo).Path()
+}
 
 // uploadFrame is the frame of the page with the uploader, which has a script and a stylesheet of its own.
 func (p PrivatePage) uploadFrame() frame {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// calm bounds what a client may send without taking or bringing anything: a flood of any kind of frame. Each frame costs
-// one. Answers and the bytes of bodies, in both directions, earn frames, and so does time. So a client that makes
+// calm bounds what a client may send without taking or bringing anything: a flood of any kind of frame. Each frame
+// costs one. Answers and the bytes of bodies, in both directions, earn frames, and so does time. So a client that makes
 // requests and takes the answers never comes to the end, however fast it is; one that resets its requests does.
 type calm struct {
 	left  int       // frames

@@ -13,9 +13,9 @@ import (
 )
 
 // FuzzHTTP2Fields sends header blocks that use one dynamic table to a server with the filter and to one without it.
-// The handlers of both get the same fields of the same requests. After a field that is wrong net/http does not decode the
-// strings of the same block: so what cannot be decoded ends a connection here, and only resets a stream there. Each block is made of a byte, its length, and of so
-// many bytes of the input; one in four comes in two frames.
+// The handlers of both get the same fields of the same requests. After a field that is wrong net/http does not decode
+// the strings of the same block: so what cannot be decoded ends a connection here, and only resets a stream there. Each
+// block is made of a byte, its length, and of so many bytes of the input; one in four comes in two frames.
 func FuzzHTTP2Fields(f *testing.F) {
 	with, without := startHTTP2(f, nil), startHTTP2With(f, nil, true)
 	with.echo, without.echo = true, true
@@ -23,8 +23,10 @@ func FuzzHTTP2Fields(f *testing.F) {
 	added := "\x82\x86\x84\xbe\x40\x01a\x01b" // killr from the table, and the field a: b into it
 	for _, seed := range []string{
 		"", "\x0a" + block, "\x0a" + block + "\x0a" + added + "\x06\x82\x86\x84\xbf\xbe\xbe",
-		"\x0a" + block + "\x05\x20\x82\x86\x84\x81", "\x0a" + block + "\x06\x3f\xe1\x1f\x82\x86\x84" + "\x04\x82\x86\x84\xbe",
-		"\x0a" + block + "\x0b" + block + "\x80", "\x12" + block + "\x00\x02te\x04gzip", "\x0e" + block + "\x10\x01c\x01d",
+		"\x0a" + block + "\x05\x20\x82\x86\x84\x81",
+		"\x0a" + block + "\x06\x3f\xe1\x1f\x82\x86\x84" + "\x04\x82\x86\x84\xbe",
+		"\x0a" + block + "\x0b" + block + "\x80", "\x12" + block + "\x00\x02te\x04gzip",
+		"\x0e" + block + "\x10\x01c\x01d",
 		"\x0e" + block + "\x0f\x11\x01x", "\x11" + block + "\x00\x01A\x03b\x00c",
 	} {
 		f.Add([]byte(seed))

@@ -37,15 +37,15 @@ var (
 type Form struct {
 	Lines   []wire.UploadLine // one for each file, in their order
 	Changed []wire.Change     // the scopes that the photos have changed
+	Guest   string            // what the sender is called; ""
 }
 
 // formReader reads a form part by part.
 type formReader struct {
 	service *Service
 	ctx     context.Context
-	user    int64
+	request *Request
 	checked func(key string) error
-	allowed func() error
 
 	pace   *pacedBody
 	limit  *limitedBody
@@ -57,7 +57,7 @@ type formReader struct {
 }
 
 // ReadForm takes the files of a multipart form, one after the other. The fields before them are key, which names the
-// attempt and is compared with checkKey, visibility (public, unlisted or private) or private, and album. A file
+// attempt and is compared with checkKey, visibility (public, unlisted or private) or private, album, and guest. A file
 // that is refused does not keep the others. An error says that the form could not be read; what was taken before is in
 // the Form.
 func (s *Service) ReadForm(r Request, checkKey func(string) error) (Form, error) {
@@ -68,13 +68,12 @@ func (s *Service) ReadForm(r Request, checkKey func(string) error) (Form, error)
 	if n := len(parameters["boundary"]); n == 0 || n > maxBoundary {
 		return Form{}, errForm
 	}
-	if !s.enter(r.User) {
+	if !s.enter(r.sender()) {
 		return Form{}, errMany
 	}
-	defer s.leave(r.User)
-	f := &formReader{service: s, ctx: context.WithoutCancel(r.Context()), user: r.User, checked: checkKey,
-		allowed: r.stillAllowed,
-		pace:    &pacedBody{Reader: r.Body, deadline: r.Deadline}}
+	defer s.leave(r.sender())
+	f := &formReader{service: s, ctx: context.WithoutCancel(r.Context()), request: &r, checked: checkKey,
+		pace: &pacedBody{Reader: r.Body, deadline: r.Deadline}}
 	f.limit = &limitedBody{Reader: f.pace}
 	f.parts = multipart.NewReader(f.limit, parameters["boundary"])
 	for more := true; more && err == nil; {
@@ -122,6 +121,9 @@ func (f *formReader) next() (more bool, err error) {
 			return false, errForm
 		}
 		f.file.Album = string(value)
+	case "guest":
+		f.file.Guest = cleanName(string(value))
+		f.form.Guest = f.file.Guest
 	}
 	return true, nil
 }
@@ -131,7 +133,7 @@ func (f *formReader) takeFile(p *multipart.Part) error {
 	if err := f.checked(f.key); err != nil { // it comes before the files
 		return err
 	}
-	if err := f.allowed(); err != nil {
+	if err := f.request.stillAllowed(); err != nil {
 		return err
 	}
 	if len(f.form.Lines) == maxFiles {
@@ -167,7 +169,7 @@ func (f *formReader) takeFile(p *multipart.Part) error {
 func (f *formReader) store(p *multipart.Part, file wire.UploadFile) (_ done, empty bool, err error) {
 	s := f.service
 	f.pace.pause()
-	buf, filled, err := s.bufferOf(f.ctx, f.user, true)
+	buf, filled, err := s.bufferOf(f.ctx, f.request.sender(), true)
 	if err != nil {
 		return done{}, false, err
 	}
@@ -186,15 +188,18 @@ func (f *formReader) store(p *multipart.Part, file wire.UploadFile) (_ done, emp
 		return done{}, false, fmt.Errorf("%w: %w", errBroken, err)
 	}
 	beginning := sha256.Sum256(buf[:size])
-	up := upload{f.user, newID("form", strconv.FormatInt(f.user, 10), f.key, strconv.Itoa(len(f.form.Lines)),
-		string(beginning[:]))}
+	up := f.request.keyed("form", strconv.FormatInt(f.request.User, 10), f.key, strconv.Itoa(len(f.form.Lines)),
+		string(beginning[:]))
 	f.pace.pause()
-	if err = s.create(f.ctx, up, file); err != nil {
+	if err = f.request.begin(f.ctx); err == nil {
+		err = s.create(f.ctx, up, file)
+	}
+	if err != nil {
 		s.buffers.put(buf)
 		return done{}, false, err
 	}
 	stored, err := s.receive(f.ctx, up, part{body: body, pace: f.pace, end: -1, last: true,
-		tail: tail{up, 0, size, buf}})
+		tail: tail{up, 0, size, buf}, sender: f.request.sender()})
 	if errors.Is(err, wire.ErrNotFound) { // it was finished before, under the same key
 		return s.before(f.ctx, up)
 	}
@@ -205,7 +210,7 @@ func (f *formReader) store(p *multipart.Part, file wire.UploadFile) (_ done, emp
 		}
 		return done{}, false, err
 	}
-	if err := f.allowed(); err != nil {
+	if err := f.request.stillAllowed(); err != nil {
 		return done{}, false, err
 	}
 	d, err := s.finish(f.ctx, up, stored)

@@ -51,6 +51,8 @@ func fileOf(field string) (file wire.UploadFile, err error) {
 				return file, badRequest("Upload-Metadata: the name of the album is not UTF-8")
 			}
 			file.Album = string(value)
+		case "guest":
+			file.Guest = cleanName(string(value))
 		}
 	}
 	return file, nil

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,8 @@ type part struct {
 	end  int64 // the length of the file; -1: not known
 	last bool  // the file ends where the body does
 	tail tail  // bytes that come before body, if it has a buffer
+
+	sender int64 // for whom the bounds of buffers hold; 0: the user
 }
 
 // sending is a part on its way to renderers.
@@ -87,6 +90,7 @@ type sending struct {
 // receive sends a part to renderers, chunk by chunk. It returns how much of the file is stored, when everything that
 // was sent is. What fills no chunk is kept, or sent if the file ends there.
 func (s *Service) receive(ctx context.Context, up upload, p part) (stored int64, err error) {
+	p.sender = cmp.Or(p.sender, up.user)
 	group, ctx := errgroup.WithContext(ctx)
 	t := &sending{part: p, service: s, up: up, group: group, ctx: ctx, slots: make(chan struct{}, maxOutstanding)}
 	if t.at = p.from; p.tail.buf != nil {
@@ -160,7 +164,7 @@ func (t *sending) needBuffer(room int) (err error) {
 	}
 	t.pace.pause()
 	if t.buf != nil {
-		t.filling, err = t.service.fillers.enter(t.ctx, t.up.user)
+		t.filling, err = t.service.fillers.enter(t.ctx, t.sender)
 		return err
 	}
 	select {
@@ -168,7 +172,7 @@ func (t *sending) needBuffer(room int) (err error) {
 	case <-t.ctx.Done():
 		return context.Cause(t.ctx)
 	}
-	if t.buf, t.filling, err = t.service.bufferOf(t.ctx, t.up.user, len(t.slots) == 1); err != nil {
+	if t.buf, t.filling, err = t.service.bufferOf(t.ctx, t.sender, len(t.slots) == 1); err != nil {
 		<-t.slots
 	}
 	return err

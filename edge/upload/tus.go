@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -66,22 +65,6 @@ func New(c Config) *Service {
 		busy: map[int64]int{}}
 }
 
-// Request is a request of a user who is signed in.
-type Request struct {
-	*http.Request
-	User     int64
-	Allowed  func() bool           // whether the user may still upload: a body may take hours; nil: always
-	Deadline func(time.Time) error // moves the deadline for reading the body; the zero Time: none
-}
-
-// stillAllowed returns errEnded if the session of the request does not count any more.
-func (r *Request) stillAllowed() error {
-	if r.Allowed != nil && !r.Allowed() {
-		return errEnded
-	}
-	return nil
-}
-
 // Answer is what is answered to a request that is not refused.
 type Answer struct {
 	Status  int
@@ -118,8 +101,8 @@ func (s *Service) Tus(h http.Header, r Request) (Answer, error) {
 		h.Set("Tus-Version", tusVersion)
 		return Answer{}, refuse(http.StatusPreconditionFailed, "version", "say Tus-Resumable: %s", tusVersion)
 	}
-	id, isFile := strings.CutPrefix(r.URL.EscapedPath(), pathFiles+"/")
-	up := upload{r.User, id}
+	id, isFile := strings.CutPrefix(r.URL.EscapedPath(), r.files()+"/")
+	up := r.upload(id)
 	switch {
 	case isFile && !wire.ValidUpload(id):
 		return Answer{}, errNone
@@ -161,25 +144,28 @@ func (s *Service) post(h http.Header, r Request) (Answer, error) {
 	if size >= 0 && r.ContentLength > size {
 		return Answer{}, errLonger
 	}
-	up := upload{r.User, newID()}
+	up := r.upload(newID())
 	key := strings.Trim(r.Header.Get("Idempotency-Key"), `"`)
 	if key != "" {
-		up.id = newID("key", strconv.FormatInt(r.User, 10), key)
+		up = r.keyed("key", strconv.FormatInt(r.User, 10), key)
 	}
-	if !s.enter(r.User) {
+	if !s.enter(r.sender()) {
 		return Answer{}, errMany
 	}
-	defer s.leave(r.User)
+	defer s.leave(r.sender())
 	ctx := context.WithoutCancel(r.Context())
+	if err := r.begin(ctx); err != nil {
+		return Answer{}, err
+	}
 	file.Bytes = max(size, 0)
 	if err := s.create(ctx, up, file); err != nil {
 		return Answer{}, err
 	}
-	h.Set("Location", up.path())
+	h.Set("Location", r.files()+"/"+up.id)
 	answer := Answer{Status: http.StatusCreated}
 	switch {
 	case withBody:
-		return s.take(ctx, h, r, up, part{end: size}, answer)
+		return s.take(ctx, h, r, up, part{end: size, sender: r.sender()}, answer)
 	case key != "":
 		answer, err = s.head(h, r, up, false)
 		answer.Status = http.StatusCreated
@@ -202,17 +188,17 @@ func (s *Service) patch(h http.Header, r Request, up upload) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	if !s.enter(r.User) {
+	if !s.enter(r.sender()) {
 		return Answer{}, errMany
 	}
-	defer s.leave(r.User)
+	defer s.leave(r.sender())
 	ctx := context.WithoutCancel(r.Context())
 	at, err := s.state(ctx, up)
 	if err != nil {
 		return Answer{}, err
 	}
 	if at.Photo > 0 || at.Problem != "" {
-		return s.ended(h, at)
+		return s.ended(h, r, at)
 	}
 	if length > wire.MaxUpload {
 		return Answer{}, errSize
@@ -226,7 +212,7 @@ func (s *Service) patch(h http.Header, r Request, up upload) (Answer, error) {
 	if length >= 0 && length != at.Bytes {
 		return Answer{}, badRequest("the upload has another length")
 	}
-	p := part{from: from, end: at.Bytes}
+	p := part{from: from, end: at.Bytes, sender: r.sender()}
 	if at.Bytes == 0 {
 		p.end = -1
 	}
@@ -269,7 +255,7 @@ func (s *Service) take(ctx context.Context, h http.Header, r Request, up upload,
 	if err != nil {
 		if errors.Is(err, wire.ErrNotFound) { // it has ended meanwhile
 			if at, err := s.state(ctx, up); err == nil {
-				ended, err := s.ended(h, at)
+				ended, err := s.ended(h, r, at)
 				ended.Status = answer.Status
 				return ended, err
 			}
@@ -287,21 +273,21 @@ func (s *Service) take(ctx context.Context, h http.Header, r Request, up upload,
 	if err != nil {
 		return Answer{}, err
 	}
-	photo.tell(h)
+	photo.tell(h, r)
 	answer.Changed = photo.changed
 	return answer, nil
 }
 
 // tell says which photo an upload has become.
-func (d done) tell(h http.Header) {
-	h.Set(headerPhoto, page.Photo(d.photo).Path())
+func (d done) tell(h http.Header, r Request) {
+	h.Set(headerPhoto, r.photoPath(d.photo))
 	if d.duplicate {
 		h.Set(headerDuplicate, "1")
 	}
 }
 
 // ended answers about an upload that needs no more bytes.
-func (s *Service) ended(h http.Header, at wire.UploadStatus) (Answer, error) {
+func (s *Service) ended(h http.Header, r Request, at wire.UploadStatus) (Answer, error) {
 	switch {
 	case at.Problem != "":
 		return Answer{}, refuse(http.StatusGone, "refused", "%s", at.Problem)
@@ -309,7 +295,7 @@ func (s *Service) ended(h http.Header, at wire.UploadStatus) (Answer, error) {
 		size := strconv.FormatInt(max(at.Bytes, at.Offset), 10)
 		h.Set("Upload-Offset", size)
 		h.Set("Upload-Length", size)
-		done{photo: at.Photo, duplicate: at.Duplicate}.tell(h)
+		done{photo: at.Photo, duplicate: at.Duplicate}.tell(h, r)
 		return Answer{Status: http.StatusNoContent}, nil
 	}
 	return Answer{}, errOffset
@@ -334,7 +320,7 @@ func (s *Service) head(h http.Header, r Request, up upload, asJSON bool) (Answer
 	offset := at.Offset + s.tails.sizeOf(up, at.Offset)
 	switch {
 	case at.Photo > 0 || at.Problem != "":
-		if _, err := s.ended(h, at); err != nil {
+		if _, err := s.ended(h, r, at); err != nil {
 			return Answer{}, err
 		}
 		offset = max(at.Bytes, at.Offset)
@@ -343,7 +329,7 @@ func (s *Service) head(h http.Header, r Request, up upload, asJSON bool) (Answer
 		if err != nil {
 			return Answer{}, err
 		}
-		photo.tell(h)
+		photo.tell(h, r)
 		at.Photo, answer.Changed = photo.photo, photo.changed
 	}
 	h.Set("Upload-Offset", strconv.FormatInt(offset, 10))
@@ -355,7 +341,7 @@ func (s *Service) head(h http.Header, r Request, up upload, asJSON bool) (Answer
 	if asJSON {
 		state := State{Offset: offset, Length: at.Bytes}
 		if at.Photo > 0 {
-			state.Photo = page.Photo(at.Photo).Path()
+			state.Photo = r.photoPath(at.Photo)
 		}
 		answer.JSON = state
 	}
@@ -373,12 +359,12 @@ func (s *Service) delete(h http.Header, r Request, up upload) (Answer, error) {
 	case err != nil:
 		return Answer{}, err
 	case at.Photo > 0:
-		return s.ended(h, at)
+		return s.ended(h, r, at)
 	}
 	return Answer{Status: http.StatusNoContent}, nil
 }
 
-// enter counts a request that brings a file. false: the user has too many.
+// enter counts a request that brings a file. false: the sender has too many.
 func (s *Service) enter(user int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

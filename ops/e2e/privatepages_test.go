@@ -60,7 +60,9 @@ func privatePages(t *testing.T, s *peopleSite, box *testenv.Postbox, chromium co
 	b.addAuthenticator()
 	seen := map[page.Private]bool{}
 	first := s.post(p.name, 7)
-	p.form(0, "/me/photos", url.Values{"photos": {fmt.Sprint(first+1, ",", first+4)}, "do": {"bin"}})
+	p.form(0, "/me/photos", url.Values{"photos": {fmt.Sprint(first+1, ",", first+3, ",", first+4)}, "do": {"bin"}})
+	removed := p.form(0, "/me/bin", url.Values{"photos": {fmt.Sprint(first + 1)}, "do": {"remove"}}).
+		header.Get("Location")
 	look := func(kind page.Private, query string) {
 		t.Helper()
 		path := s.ownPath(kind, first)
@@ -93,7 +95,8 @@ func privatePages(t *testing.T, s *peopleSite, box *testenv.Postbox, chromium co
 	b.setCookies(p.cookies())
 	for _, kind := range page.Privates() {
 		if kind.NeedsSession() {
-			look(kind, map[page.Private]string{page.PrivateConfirm: "?token=" + confirm}[kind])
+			look(kind, map[page.Private]string{page.PrivateConfirm: "?token=" + confirm,
+				page.PrivatePhotoReceipt: strings.TrimPrefix(removed, page.PrivatePhotoReceipt.Path())}[kind])
 		}
 	}
 	b.open("/me/photos?taken=2026&q=imogen&camera=%3Cb%3E&untagged=1&from=1999-12-31")

@@ -24,7 +24,8 @@ until mkdir -p "/run/cgroup/$group/keeper" && echo 0 >"/run/cgroup/$group/keeper
 done
 
 ip link set lo up
-ip link add br0 type bridge
+# Without an address of its own it would take that of one of its ports, and another one when that port goes.
+ip link add br0 address 02:00:0a:4d:00:fe type bridge
 ip address add 10.77.0.254/24 dev br0
 ip link set br0 up
 

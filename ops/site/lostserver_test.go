@@ -46,8 +46,8 @@ func busServers(t *testing.T) []*stack.NATS {
 	return servers
 }
 
-// TestBusLosesServers: a site knows three servers of NATS and loses each in turn. Writes go on, and edges show them. The
-// stream and the buckets were there with one replica, as those of a site that had one server.
+// TestBusLosesServers: a site knows three servers of NATS and loses each in turn. Writes go on, and edges show them.
+// The stream had one replica before, as that of a site with one server.
 func TestBusLosesServers(t *testing.T) {
 	t.Parallel()
 	servers := busServers(t)

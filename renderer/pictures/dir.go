@@ -94,17 +94,42 @@ func (d *Dir) Delete(_ context.Context, name string) error {
 	if !validName(name) {
 		return ErrBadID
 	}
-	errs := []error{d.remove(fileName(name))}
-	if ValidID(name) {
-		errs = append(errs, d.remove(fileName(DraftName(name))))
-		for _, width := range page.Widths() {
-			errs = append(errs, d.remove(fileName(DerivativeName(name, width))))
-		}
+	var errs []error
+	for _, name := range goWith(name) {
+		errs = append(errs, d.remove(fileName(name)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("pictures: delete %s: %w", name, err)
 	}
 	return nil
+}
+
+// Size implements Store.
+func (d *Dir) Size(_ context.Context, name string) (files int, bytes int64, err error) {
+	if !validName(name) {
+		return 0, 0, ErrBadID
+	}
+	for _, name := range goWith(name) {
+		switch info, err := d.root.Stat(fileName(name)); {
+		case err == nil:
+			files, bytes = files+1, bytes+info.Size()
+		case !errors.Is(err, fs.ErrNotExist):
+			return 0, 0, fmt.Errorf("pictures: measure %s: %w", name, err)
+		}
+	}
+	return files, bytes, nil
+}
+
+// goWith lists a file and those that go with it: with an original, after it, its draft and derivatives.
+func goWith(name string) []string {
+	all := []string{name}
+	if ValidID(name) {
+		all = append(all, DraftName(name))
+		for _, width := range page.Widths() {
+			all = append(all, DerivativeName(name, width))
+		}
+	}
+	return all
 }
 
 func fileName(name string) string { return path.Join(name[:2], name) }

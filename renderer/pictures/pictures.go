@@ -13,15 +13,17 @@ import (
 )
 
 // Store keeps files by name: originals, named by their id, and derivatives, named by [DerivativeName]. Dir is its one
-// implementation here; an object store such as S3 could offer the same three methods.
+// implementation here; an object store such as S3 could offer the same methods.
 //
-// Open of a name that does not exist returns an error for which errors.Is(err, fs.ErrNotExist) holds. Delete removes
-// a file, the original before its draft and derivatives, which go with it, and succeeds if there are none. Put replaces
-// a file atomically: no reader sees half a file. All methods refuse other names with ErrBadID.
+// Open of a name that does not exist returns an error for which errors.Is(err, fs.ErrNotExist) holds. Delete removes a
+// file, the original before its draft and derivatives, which go with it, and succeeds if there are none. Size says how
+// many files Delete would remove now, and their bytes. Put replaces a file atomically: no reader sees half a file. All
+// methods refuse other names with ErrBadID.
 type Store interface {
 	Put(ctx context.Context, name string, r io.Reader) error
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
 	Delete(ctx context.Context, name string) error
+	Size(ctx context.Context, name string) (files int, bytes int64, err error)
 }
 
 // ErrBadID is returned for an id that is not 26 characters of a-z and 2-7, and for the name of a file without such an

@@ -24,6 +24,8 @@ type OwnSearch struct {
 	Untagged    bool
 	Loose       bool  // in no album
 	Private     *bool // nil: either
+	Guests      bool  // guests have added it
+	Link        int64 // by the link with this id; 0: by any, or none
 }
 
 // reads is how many photos a statement looks at, most of which may not be what is searched for. 20,000 take 40 ms, with
@@ -32,7 +34,8 @@ func (o OwnSearch) reads() int64 {
 	switch {
 	case len(o.Words) > 0:
 		return 5_000
-	case o.Camera != "" || o.Lens != "" || o.Tag != "" || o.Album != 0 || o.Untagged || o.Loose || o.Private != nil:
+	case o.Camera != "" || o.Lens != "" || o.Tag != "" || o.Album != 0 || o.Untagged || o.Loose || o.Private != nil ||
+		o.Guests || o.Link != 0:
 		return 20_000
 	}
 	return OwnSize + 1
@@ -81,7 +84,10 @@ const ownMatches = `
 		AND a.album_id = $10::bigint LIMIT 1) IS NOT NULL)
 	AND (NOT $11::boolean OR (SELECT t.tag_id FROM photo_tags t WHERE t.photo_id = p.id LIMIT 1) IS NULL)
 	AND (NOT $12::boolean OR (SELECT a.album_id FROM album_photos a WHERE a.photo_id = p.id LIMIT 1) IS NULL)
-	AND ($13::boolean IS NULL OR p.private = $13::boolean)`
+	AND ($13::boolean IS NULL OR p.private = $13::boolean)
+	AND (NOT $14::boolean OR (SELECT g.photo_id FROM guest_photos g WHERE g.photo_id = p.id LIMIT 1) IS NOT NULL)
+	AND ($15::bigint IS NULL OR (SELECT g.photo_id FROM guest_photos g WHERE g.photo_id = p.id
+		AND g.share_id = $15::bigint LIMIT 1) IS NOT NULL)`
 
 // ownListing is the statement of a listing: photos from a position on in one direction, and of the last one that it
 // looked at whether that is one, too.
@@ -157,7 +163,8 @@ func (s *Store) OwnPhotos(
 		l.turn(from, on, newer)
 		return l, err
 	}, sql, user, start.At, start.ID, bound, most, patterns(search.Words), pattern(search.Camera), pattern(search.Lens),
-		orNull(search.Tag), orNull(search.Album), search.Untagged, search.Loose, search.Private)
+		orNull(search.Tag), orNull(search.Album), search.Untagged, search.Loose, search.Private,
+		search.Guests, orNull(search.Link))
 }
 
 // turn brings a page into order and says where it goes on: on in the direction in which it was read, and back towards

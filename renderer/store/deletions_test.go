@@ -97,9 +97,11 @@ func TestDeleteAccount(t *testing.T) {
 	exec(t, pool, "INSERT INTO accounts (user_id, password, email) VALUES (1, '"+passwordHash+"', 'a@photos.example')",
 		"INSERT INTO recovery_codes VALUES (1, sha256('a'))",
 		`INSERT INTO passkeys (user_id, credential, host, label, sign_count, record)
-			VALUES (1, 'c', 'h', 'l', 0, '{}')`)
+			VALUES (1, 'c', 'h', 'l', 0, '{}')`,
+		"INSERT INTO shares (user_id, album_id, name, nonce, hash) "+
+			"VALUES (1, 1, '', substr(sha256('n'), 1, 16), sha256('s'))")
 	index(t, s)
-	want := store.Holdings{Photos: 4, Albums: 1, Tags: 2, Files: 1, Codes: 1, Passkeys: 1, Emails: 1}
+	want := store.Holdings{Photos: 4, Albums: 1, Tags: 2, Files: 1, Codes: 1, Passkeys: 1, Emails: 1, Shares: 1}
 	if had, err := s.Holdings(ctx, 1); err != nil || had != want {
 		t.Errorf("the form says %+v, %v; want %+v", had, err, want)
 	}
@@ -145,7 +147,10 @@ func TestDeleteAccount(t *testing.T) {
 		t.Errorf("the name while rows are left: %v", err)
 	}
 	files := map[string]int{}
-	remove := func(_ context.Context, id string) error { files[id]++; return nil }
+	remove := func(_ context.Context, id string) (store.Freed, error) {
+		files[id]++
+		return store.Freed{Files: 3, Bytes: 40}, nil
+	}
 	if n, err := s.RemoveUnused(ctx, remove); n != 0 || err != nil {
 		t.Errorf("files go before rows: %d, %v", n, err)
 	}
@@ -180,7 +185,8 @@ func TestDeleteAccount(t *testing.T) {
 	learned := func(at int64, all bool, missing ...string) {
 		t.Helper()
 		edges := map[string]time.Time{"edge.a.1": time.UnixMicro(at)}
-		if err := s.EdgesLearned(ctx, 1, edges, missing, all); err != nil {
+		deletion := one[int64](t, pool, "SELECT id FROM deletions")
+		if err := s.EdgesLearned(ctx, deletion, edges, missing, all); err != nil {
 			t.Error(err)
 		}
 	}
@@ -259,15 +265,12 @@ func TestRemoveUnused(t *testing.T) {
 	files := map[string]int{}
 	broken := errors.New("read-only")
 	failing := strings.Repeat("a", 23) + "cfh" // of photo 257
-	remove := func(_ context.Context, id string) error {
+	remove := func(_ context.Context, id string) (store.Freed, error) {
 		if id == failing {
-			return broken
+			return store.Freed{}, broken
 		}
 		files[id]++
-		return nil
-	}
-	if n, err := s.RemoveUnused(ctx, remove); n != 2 || !errors.Is(err, broken) || len(files) != 2 {
-		t.Errorf("behind the many of an account whose rows are going: %d, %v, removed %v", n, err, files)
+		return store.Freed{Files: 3, Bytes: 40}, nil
 	}
 	for last := int64(1); last != 0; {
 		user, err := s.DeleteRows(ctx, last)
@@ -283,7 +286,8 @@ func TestRemoveUnused(t *testing.T) {
 		}
 	}
 	d, err := s.DeletionOf(ctx, receipt)
-	if err != nil || d.Had.Files != 55 || d.FilesRemoved != 55 || d.FilesKept != 0 || len(files) != 59 {
+	if err != nil || d.Had.Files != 55 || d.FilesRemoved != 55 || d.FilesKept != 0 || d.FreedFiles != 3*55 ||
+		d.FreedBytes != 40*55 || d.FilesGoneAt.IsZero() || len(files) != 59 {
 		t.Errorf("%+v, %v; removed %d files", d, err, len(files))
 	}
 	failing = ""

@@ -100,27 +100,24 @@ func (s *Store) changeOwnPhotos(ctx context.Context, key string, user int64, ids
 		user, ids, string(change), tag, deleteAtOnce, unlist, nonces, hashes)
 }
 
-// The changes of [Store.ChangeBin].
+// The changes of [Store.ChangeBin], and those of [Store.RemovePhotos].
 const (
 	OwnBin     OwnChange = "bin" // puts photos there
 	OwnRestore OwnChange = "restore"
-	OwnRemove  OwnChange = "remove" // deletes them for good
-	OwnEmpty   OwnChange = "empty"  // likewise 200 of those that were there at a time, whichever ids are given
+
+	OwnRemove OwnChange = "remove" // deletes them for good
+	OwnEmpty  OwnChange = "empty"  // likewise all that were there at a time
 )
 
-// ChangeBin puts those of some photos that are a user's own into their bin, or takes them out, at most 200. seen is the
-// time until which what was put there was seen, for [OwnEmpty] alone. It returns the scope of the user, and those of
-// the photos that were put there or taken back. Errors: [ErrNotFound] if none is theirs, [ErrConflict].
-func (s *Store) ChangeBin(
-	ctx context.Context, key string, user int64, ids []int64, change OwnChange, seen time.Time,
-) ([]Change, error) {
-	arguments := []any{user, ids, change, ""}
-	if change == OwnEmpty {
-		arguments = append(arguments, seen.UnixMicro())
-	}
-	return s.idempotent(ctx, key, "own.photos", arguments,
-		`SELECT outcome, scopes, versions, gone FROM change_bin($1, $2, $3, $4, $5, $6, $7)`,
-		user, ids, string(change), seen, deleteAtOnce)
+// ChangeBin puts those of some photos that are a user's own into their bin, or takes them out, at most 200. It returns
+// the scope of the user, and those of the photos that were put there or taken back. Errors: [ErrNotFound] if none is
+// theirs, [ErrConflict].
+func (s *Store) ChangeBin(ctx context.Context, key string, user int64, ids []int64, change OwnChange) (
+	[]Change, error,
+) {
+	return s.idempotent(ctx, key, "own.photos", []any{user, ids, change, ""},
+		`SELECT outcome, scopes, versions, gone FROM change_bin($1, $2, $3, $4, $5, NULL, 0)`,
+		user, ids, string(change))
 }
 
 // EmptyBins deletes photos that are in a bin for longer than age, a step of at most 200, and returns how many.

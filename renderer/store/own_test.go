@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,8 +30,12 @@ func ownAlbum(t testing.TB) (*store.Store, *pgxpool.Pool) {
 func change(what store.OwnChange, tag string, ids ...int64) action {
 	return func(ctx context.Context, s *store.Store, key string) ([]store.Change, error) {
 		switch what {
-		case store.OwnBin, store.OwnRestore, store.OwnRemove, store.OwnEmpty:
-			return s.ChangeBin(ctx, key, 1, ids, what, time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC))
+		case store.OwnBin, store.OwnRestore:
+			return s.ChangeBin(ctx, key, 1, ids, what)
+		case store.OwnRemove, store.OwnEmpty:
+			changes, _, err := s.RemovePhotos(ctx, key, 1, ids, what, time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC),
+				hashed(key))
+			return changes, err
 		}
 		return s.ChangeOwnPhotos(ctx, key, 1, ids, what, tag)
 	}
@@ -313,26 +318,59 @@ func TestLargeBin(t *testing.T) {
 		"WHERE binned_at IS NOT NULL"); !slices.Equal(ids, want) {
 		t.Errorf("%d photos, want %d", len(ids), len(want))
 	}
-	if _, err := change(store.OwnBin, "", 1)(ctx, s, "meanwhile"); err != nil {
+	_, err := change(store.OwnBin, "", 1)(ctx, s, "meanwhile")
+	if err != nil {
 		t.Fatal(err)
 	}
-	for n, left := range []int{51, 1, 1} {
-		for range 2 { // the second time is a repetition
-			if _, err := s.ChangeBin(ctx, fmt.Sprint("empty-", n), 1, nil, store.OwnEmpty, seen); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if l, err := s.OwnBin(ctx, 1, store.OwnPosition{}); err != nil || l.Count != left {
-			t.Errorf("emptied %d times, there are %d, %v", n+1, l.Count, err)
+	var receipt int64
+	for range 2 { // the second time is a repetition
+		if _, receipt, err = s.RemovePhotos(ctx, "empty", 1, nil, store.OwnEmpty, seen, hashed("empty")); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if n := one[int](t, pool, "SELECT count(*)::integer FROM photos WHERE id = 1"); n != 1 {
-		t.Error("what was put there after the page was shown is gone")
+	says := func(count, deleted, left int, done bool) {
+		t.Helper()
+		l, err := s.OwnBin(ctx, 1, store.OwnPosition{})
+		if err != nil || l.Count != count {
+			t.Errorf("the bin has %d, %v; want %d", l.Count, err, count)
+		}
+		d, err := s.PhotoDeletion(ctx, 1, receipt)
+		if err != nil || d.Had.Photos != deleted || d.Left != left || d.RowsGoneAt.IsZero() == done {
+			t.Errorf("the receipt says %+v, %v", d, err)
+		}
+	}
+	says(51, 200, 50, false)
+	if next, err := s.NextUnknown(ctx); err != nil || next != nil {
+		t.Errorf("edges are asked before the last row is gone: %+v, %v", next, err)
+	}
+	kept := ids[len(ids)-1]
+	if _, err := change(store.OwnRestore, "", kept)(ctx, s, "back"); err != nil {
+		t.Fatal(err)
+	}
+	if last, err := s.DeleteRows(ctx, 0); err != nil || last != receipt {
+		t.Errorf("a step is about %d, %v", last, err)
+	}
+	says(1, 249, 0, true)
+	if last, err := s.DeleteRows(ctx, 0); err != nil || last != 0 {
+		t.Errorf("a step after the last is about %d, %v", last, err)
+	}
+	if n := one[int](t, pool, fmt.Sprintf("SELECT count(*)::integer FROM photos WHERE id IN (1, %d)", kept)); n != 2 {
+		t.Error("what was put there after the page was shown is gone, or what was taken back since")
+	}
+	_, none, err := s.RemovePhotos(ctx, "none", 1, nil, store.OwnEmpty, seen, hashed("none"))
+	if none != 0 || err != nil {
+		t.Errorf("of an empty bin there is the receipt %d, %v", none, err)
 	}
 	exec(t, pool, "UPDATE users SET gone_at = now() WHERE id = 1")
-	if _, err := s.ChangeBin(ctx, "gone", 1, nil, store.OwnEmpty, seen); !errors.Is(err, store.ErrNotFound) {
+	if _, _, err := s.RemovePhotos(ctx, "gone", 1, nil, store.OwnEmpty, seen, hashed("gone")); !errors.Is(err,
+		store.ErrNotFound) {
 		t.Errorf("the bin of somebody who is gone: %v", err)
 	}
+}
+
+func hashed(key string) []byte {
+	sum := sha256.Sum256([]byte(key))
+	return sum[:]
 }
 
 // TestEmptyBins: what is in a bin for long is deleted for good, with its file; an operator who makes a photo public

@@ -41,14 +41,13 @@ func TestPlans(t *testing.T) {
 		"INSERT INTO accounts (user_id, password, password_at) SELECT g, '"+passwordHash+
 			"', '2026-01-01 00:00Z' FROM generate_series(1, 4000) g",
 		"INSERT INTO recovery_codes (user_id, code) SELECT g, sha256(g::text::bytea) FROM generate_series(1, 4000) g",
-		`INSERT INTO deletions (user_id, version, codes, passkeys, emails, sessions, tokens, receipt, name,
-				photo_ids, album_ids, rows_gone_at, edges_know_at)
-			SELECT g, 1, 1, 1, 1, 1, 1, sha256(g::text::bytea), 'gone' || g, '{}', '{}', now(), now()
-			FROM generate_series(10001, 14000) g`,
+		`INSERT INTO deletions (user_id, account, version, receipt, name, rows_gone_at, edges_know_at)
+			SELECT g, g > 4000, 1, sha256(('r' || g)::bytea), 'gone' || g, now(), now()
+			FROM (SELECT generate_series(10001, 14000) UNION ALL SELECT generate_series(1, 4000)) AS d (g)`,
+		"UPDATE photos SET private = true, private_before = private, binned_at = now() WHERE user_id = 2",
 		"INSERT INTO kept_names (name) SELECT 'gone' || g FROM generate_series(1, 4000) g",
-		`INSERT INTO deletion_edges (user_id, learned_at, edge)
-			SELECT g, now(), 'a' FROM generate_series(10001, 14000) g`,
-		"INSERT INTO unused_images (user_id, counts, image_id) SELECT g, false, 'x' FROM generate_series(1, 4000) g",
+		"INSERT INTO deletion_edges (deletion_id, learned_at, edge) SELECT id, now(), 'a' FROM deletions",
+		"INSERT INTO unused_images (user_id, image_id) SELECT g, 'x' FROM generate_series(1, 4000) g",
 		"INSERT INTO revocations (user_id, password_at) SELECT g, now() FROM generate_series(1, 4000) g",
 		`INSERT INTO passkeys (user_id, credential, host, label, sign_count, record)
 			SELECT g, sha256(g::text::bytea), 'photos.example', 'key', 0, '{}' FROM generate_series(1, 4000) g`,
@@ -73,6 +72,8 @@ func TestPlans(t *testing.T) {
 			SELECT user_id, id, NULL::bigint, '', decode(repeat('00', 16), 'hex'), sha256(id::text::bytea) FROM photos
 			UNION ALL
 			SELECT user_id, NULL, id, '', decode(repeat('00', 16), 'hex'), sha256(('album' || id)::bytea) FROM albums`,
+		"UPDATE shares SET adds = true WHERE album_id IS NOT NULL",
+		"INSERT INTO guest_photos SELECT id, user_id, id, '' FROM photos",
 		"VACUUM ANALYZE")
 
 	traced := &statements{}
@@ -149,13 +150,18 @@ func TestPlans(t *testing.T) {
 			"ORDER BY id DESC LIMIT 10), 'by', true)",
 		"begin_takeout('scans', $1, 7, '" + fresh + "', NULL, 2)",
 		unlistScan("true"), unlistScan("false"),
-		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), binScan("bin"), binScan("empty"),
+		ownScan("tag"), ownScan("untag"), ownScan("private"), ownScan("public"), binScan("bin"),
+		"remove_own_photos('scans', $1, 2, ARRAY(SELECT id FROM photos WHERE user_id = 2 AND binned_at IS NOT NULL " +
+			"LIMIT 10), NULL, 10, $1)",
+		"remove_own_photos('scans', $1, 2, NULL, now(), 10, $1)",
 		"unshow_own_photos('scans', $1, 1, " + tenOf1 + ")",
 		"make_share('scans', $1, 1, (SELECT max(id) FROM photos WHERE user_id = 1), NULL, '', NULL, 7, " +
 			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
 		"make_share('scans', $1, 1, NULL, (SELECT max(id) FROM albums WHERE user_id = 1), '', NULL, NULL, " +
 			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
 		"end_share('scans', $1, 1, (SELECT max(id) FROM shares WHERE user_id = 1))",
+		"set_share_adds('scans', $1, (SELECT user_id FROM albums WHERE id = 1), " +
+			"(SELECT id FROM shares WHERE album_id = 1), false)",
 		"(SELECT 'done' AS outcome FROM empty_bins('1 hour', 200), (SELECT $1::bytea) AS key) AS emptied",
 		"make_own_album('scans', $1, 1, 'Newer', '', (SELECT title FROM albums WHERE id = 1), 1000)",
 		"edit_own_album('scans', $1, 1, 1, 'Newer', NULL, (SELECT title FROM albums WHERE id = 2))",
@@ -236,6 +242,26 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 	upload := store.UploadID{User: 1, ID: "aaaaaaaaaaaaaaaaaaaaaaaaaa"}
 	open := store.UploadID{User: 12, ID: "b2xb" + strings.Repeat("z", 22)}
 	quota := store.Quota{Bytes: 1 << 40, Photos: 1 << 40}
+	asGuest := func(steps int) func() error { // those of an upload by a link
+		hash, image := shareHash("album1"), imageID(90+steps)
+		return func() error {
+			link, err := s.Share(ctx, hash)
+			if err != nil {
+				return err
+			}
+			u := store.UploadID{User: link.User, ID: strings.Repeat("bcd"[steps-1:steps], 26)}
+			_, err = s.CreateGuestUpload(ctx, hash, "", u, store.UploadFile{Bytes: 5}, 50, quota,
+				store.GuestLimits{InAlbum: 10_000, Files: 1000, Bytes: 1 << 40})
+			if err == nil && steps > 1 {
+				_, err = s.ReserveGuestUpload(ctx, hash, u, image, 5)
+			}
+			if err == nil && steps > 2 {
+				photo := store.UploadedPhoto{Image: image, Bytes: 5, Width: 4, Height: 3}
+				_, err = s.FinishGuestUpload(ctx, hash, u, photo, quota, "", "")
+			}
+			return err
+		}
+	}
 	listOwn := func(search store.OwnSearch, newer bool) func() error {
 		return func() error { _, err := s.OwnPhotos(ctx, 1, search, store.OwnPosition{}, newer); return err }
 	}
@@ -352,13 +378,15 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		}},
 		"DeletionOf": {func() error { _, err := s.DeletionOf(ctx, make([]byte, 32)); return absent(err) }},
 		"EdgesLearned": {func() error {
-			return s.EdgesLearned(ctx, 10_400, map[string]time.Time{"edge.a.1": time.Unix(1.5e9, 0)},
+			return s.EdgesLearned(ctx, 400, map[string]time.Time{"edge.a.1": time.Unix(1.5e9, 0)},
 				[]string{"edge.b.2"}, true)
 		}},
 		"NextUnknown": {func() error { _, err := s.NextUnknown(ctx); return err }},
 		"DeleteRows":  {func() error { _, err := s.DeleteRows(ctx, 0); return err }},
 		"RemoveUnused": {func() error {
-			_, err := s.RemoveUnused(ctx, func(context.Context, string) error { return nil })
+			_, err := s.RemoveUnused(ctx, func(context.Context, string) (store.Freed, error) {
+				return store.Freed{}, nil
+			})
 			return err
 		}},
 		"Revoke": {func() error {
@@ -448,7 +476,16 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.UnlistOwnPhotos(ctx, "unlist", 1, []int64{newestOf1}, []store.ShareSecret{secret("y")})
 			return err
 		}},
-		"EndShare": {func() error { _, err := s.EndShare(ctx, "unshare", 1, 1<<40); return absent(err) }},
+		"LetAdd": {func() error { _, err := s.LetAdd(ctx, "let", 1, 1<<40, true); return absent(err) }},
+		"GuestUpload": {func() error {
+			_, err := s.GuestUpload(ctx, shareHash("album1"), upload)
+			return absent(err)
+		}},
+		"CreateGuestUpload":  {asGuest(1), asGuest(1)}, // and asked for again
+		"ReserveGuestUpload": {asGuest(2)},
+		"FinishGuestUpload":  {asGuest(3)},
+		"Guests":             {func() error { _, err := s.Guests(ctx, 1, []int64{1, newestOf1}); return err }},
+		"EndShare":           {func() error { _, err := s.EndShare(ctx, "unshare", 1, 1<<40); return absent(err) }},
 		"OwnShares": {
 			func() error { _, err := s.OwnShares(ctx, 1, 0, 0, 0); return err },
 			func() error { _, err := s.OwnShares(ctx, 1, newestOf1, 0, 0); return err },
@@ -472,18 +509,25 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			return absent(err)
 		}},
 		"OwnPicture": {func() error { _, err := s.OwnPicture(ctx, 1, 1); return absent(err) }},
-		"OwnPhotos":  {listOwn(store.OwnSearch{}, false), listOwn(store.OwnSearch{Untagged: true}, true)},
+		"OwnPhotos": {listOwn(store.OwnSearch{}, false), listOwn(store.OwnSearch{Untagged: true}, true),
+			listOwn(store.OwnSearch{Guests: true, Link: 1}, false)},
 		"OwnMonths":  {func() error { _, err := s.OwnMonths(ctx, 1); return err }},
 		"OwnChoices": {func() error { _, err := s.OwnChoices(ctx, 1, 1); return err }},
 		"OwnBin":     {func() error { _, err := s.OwnBin(ctx, 1, store.OwnPosition{}); return err }},
 		"ChangeBin": {func() error {
-			_, err := s.ChangeBin(ctx, "empty", 1, nil, store.OwnEmpty, time.Now())
+			_, err := s.ChangeBin(ctx, "bin", 1, []int64{newestOf1}, store.OwnRestore)
+			return absent(err) // it is not there
+		}},
+		"RemovePhotos": {func() error {
+			_, _, err := s.RemovePhotos(ctx, "empty", 1, nil, store.OwnEmpty, time.Now(), make([]byte, 32))
 			return err
 		}},
-		"OwnTags":       {func() error { _, err := s.OwnTags(ctx, 1); return err }},
-		"OwnAlbums":     {func() error { _, _, err := s.OwnAlbums(ctx, 1, 0); return err }},
-		"OwnAlbumNames": {func() error { _, err := s.OwnAlbumNames(ctx, 1, true); return err }},
-		"OwnAlbum":      {func() error { _, err := s.OwnAlbum(ctx, 1, 1, 7, 0); return err }},
+		"PhotoDeletion":  {func() error { _, err := s.PhotoDeletion(ctx, 7, 7); return absent(err) }},
+		"PhotoDeletions": {func() error { _, err := s.PhotoDeletions(ctx, 7); return err }},
+		"OwnTags":        {func() error { _, err := s.OwnTags(ctx, 1); return err }},
+		"OwnAlbums":      {func() error { _, _, err := s.OwnAlbums(ctx, 1, 0); return err }},
+		"OwnAlbumNames":  {func() error { _, err := s.OwnAlbumNames(ctx, 1, true); return err }},
+		"OwnAlbum":       {func() error { _, err := s.OwnAlbum(ctx, 1, 1, 7, 0); return err }},
 		"ShowOwnAlbum": {func() error {
 			_, err := s.ShowOwnAlbum(ctx, "show-album", 1, 1, true, true, secret("z"))
 			return err

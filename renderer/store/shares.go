@@ -13,6 +13,7 @@ type NewShare struct {
 	Name         string `json:",omitempty"` // at most 60 characters
 	Password     string `json:",omitempty"` // a PHC string
 	Days         int    `json:",omitempty"` // how long it lasts; 0: until it is revoked
+	Adds         bool   `json:",omitempty"` // whoever has it may add photos to the album
 }
 
 // MakeShare makes a link to a photo or an album of a user's own. Of those that make nothing unlisted a user may have
@@ -24,8 +25,9 @@ func (s *Store) MakeShare(
 	return s.idempotent(ctx, key, "own.share", []any{user, share}, `
 		SELECT outcome, scopes, versions, gone
 		FROM make_share($1, $2, $3, nullif($4::bigint, 0), nullif($5::bigint, 0), $6, nullif($7::text, ''),
-			nullif($8::integer, 0), $9, $10, $11)`,
-		user, share.Photo, share.Album, share.Name, share.Password, share.Days, secret.Nonce, secret.Hash, most)
+			nullif($8::integer, 0), $9, $10, $11, $12)`,
+		user, share.Photo, share.Album, share.Name, share.Password, share.Days, secret.Nonce, secret.Hash, most,
+		share.Adds)
 }
 
 // EndShare revokes a link of a user's own: what reads it afterwards finds none. It returns the current version of the
@@ -68,6 +70,8 @@ type OwnShare struct {
 	SeenAt       *time.Time // when it was used last, to the hour; nil: never
 	Password     bool       // it has one
 	Unlisted     bool       // it makes what it shows unlisted; revoked, that is private
+	Adds         bool       // whoever has it may add photos to the album
+	Added        bool       // some have
 	Photo, Album int64      // what it shows; one of the two is 0
 	Title        string     // of that
 }
@@ -101,7 +105,9 @@ func (s *Store) OwnShares(ctx context.Context, user, photo, album, before int64)
 		return l, err
 	}, `
 		SELECT s.id, s.nonce, s.name, s.created_at, s.expires_at, coalesce(s.expires_at <= now(), false), s.seen_at,
-			s.password IS NOT NULL, s.unlisted, coalesce(s.photo_id, 0), coalesce(s.album_id, 0), coalesce(p.title, a.title)
+			s.password IS NOT NULL, s.unlisted, s.adds,
+			EXISTS (SELECT FROM guest_photos g WHERE g.share_id = s.id),
+			coalesce(s.photo_id, 0), coalesce(s.album_id, 0), coalesce(p.title, a.title)
 		FROM shares s LEFT JOIN photos p ON p.id = s.photo_id LEFT JOIN albums a ON a.id = s.album_id
 		WHERE $3::bigint IS NOT NULL AND s.id < $2 AND `+where+" ORDER BY s.id DESC LIMIT 21", user, before, of)
 }
@@ -123,6 +129,8 @@ type Share struct {
 	Title        string // of the album
 	Description  string // likewise
 	Unseen       bool   // it was not used in the last hour
+	User         int64  // whose it is
+	Adds         bool   // whoever has it may add photos to the album
 	Owner
 }
 
@@ -132,13 +140,13 @@ func (s *Store) Share(ctx context.Context, hash []byte) (*Share, error) {
 	return read(ctx, s, "read a share", func(rows pgx.Rows) (*Share, error) {
 		share, err := pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (x Share, err error) {
 			return x, r.Scan(&x.ID, &x.Nonce, &x.Password, &x.Photo, &x.Album, &x.Title, &x.Description, &x.Unseen,
-				&x.Name, &x.DisplayName)
+				&x.User, &x.Adds, &x.Name, &x.DisplayName)
 		})
 		return &share, orNotFound(err)
 	}, `
 		SELECT s.id, s.nonce, coalesce(s.password, ''), coalesce(s.photo_id, 0), coalesce(s.album_id, 0),
 			coalesce(a.title, ''), coalesce(a.description, ''), coalesce(s.seen_at < now() - interval '1 hour', true),
-			s.owner, s.owner_display
+			s.user_id, s.adds, s.owner, s.owner_display
 		FROM open_shares s LEFT JOIN albums a ON a.id = s.album_id WHERE s.hash = $1`, hash)
 }
 

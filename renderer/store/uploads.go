@@ -108,7 +108,14 @@ func (s *Store) EndUpload(ctx context.Context, u UploadID, problem string) (*Out
 // returns, nobody removes that original before the upload has ended. The upload has ended by then if its owner has a
 // photo of that original, or if it had ended before.
 func (s *Store) ReserveUpload(ctx context.Context, u UploadID, image string, length int64) (*Outcome, error) {
-	out, err := s.upload(ctx, "reserve an original", "reserve_upload($1, $2, $3, $4)", u.User, u.ID, image, length)
+	return s.reserve(ctx, image, func() (*Outcome, error) {
+		return s.upload(ctx, "reserve an original", "reserve_upload($1, $2, $3, $4)", u.User, u.ID, image, length)
+	})
+}
+
+// reserve reserves an original, and waits until nobody removes it any more.
+func (s *Store) reserve(ctx context.Context, image string, reserved func() (*Outcome, error)) (*Outcome, error) {
+	out, err := reserved()
 	if err != nil || out.Ended() {
 		return out, err
 	}
@@ -143,12 +150,19 @@ type UploadedPhoto struct {
 // does not take, see [Store.AlbumRefuses]. Errors: [ErrOtherBytes].
 func (s *Store) FinishUpload(ctx context.Context, u UploadID, p UploadedPhoto, quota Quota,
 	tooManyBytes, tooManyPhotos string) (*Outcome, error) {
-	return s.upload(ctx, "finish an upload",
-		"finish_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) AS f "+
-			"CROSS JOIN LATERAL unlist_uploaded($1, $2, f.photo, $20, $21)",
-		u.User, u.ID, p.Image, p.Bytes, p.Width, p.Height, p.Color, p.Title, p.TakenAt, orNull(p.Camera),
-		orNull(p.Lens), orNull(p.Aperture), orNull(p.Exposure), orNull(p.ISO), orNull(p.FocalMM), quota.Bytes,
-		quota.Photos, tooManyBytes, tooManyPhotos, p.Link.Nonce, p.Link.Hash)
+	return s.finish(ctx, "finish an upload", "finish_upload", u, p, quota, tooManyBytes, tooManyPhotos,
+		") AS f CROSS JOIN LATERAL unlist_uploaded($1, $2, f.photo, $20, $21)", p.Link.Nonce, p.Link.Hash)
+}
+
+// finish calls a function of the database that makes the photo of an upload. end is what follows its parameters, and
+// more are those that it has besides.
+func (s *Store) finish(ctx context.Context, op, function string, u UploadID, p UploadedPhoto, quota Quota,
+	tooManyBytes, tooManyPhotos, end string, more ...any) (*Outcome, error) {
+	return s.upload(ctx, op, function+
+		"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19"+end,
+		append([]any{u.User, u.ID, p.Image, p.Bytes, p.Width, p.Height, p.Color, p.Title, p.TakenAt, orNull(p.Camera),
+			orNull(p.Lens), orNull(p.Aperture), orNull(p.Exposure), orNull(p.ISO), orNull(p.FocalMM), quota.Bytes,
+			quota.Photos, tooManyBytes, tooManyPhotos}, more...)...)
 }
 
 // orNull is NULL for a zero value.
@@ -186,6 +200,9 @@ func (s *Store) upload(ctx context.Context, op, call string, args ...any) (*Outc
 			return nil, ErrTooManyPhotos
 		case "too many uploads":
 			return nil, ErrTooManyUploads
+		}
+		if err := guestOutcomeErr[outcome]; err != nil {
+			return nil, err
 		}
 		fill(&o.Bytes, bytes)
 		fill(&o.Photo, photo)

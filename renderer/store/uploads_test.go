@@ -169,9 +169,9 @@ func TestReservedOriginalsStay(t *testing.T) {
 	create(t, s, u)
 	removedNow := func() (all []string) {
 		for {
-			n, err := s.RemoveUnused(t.Context(), func(_ context.Context, id string) error {
+			n, err := s.RemoveUnused(t.Context(), func(_ context.Context, id string) (store.Freed, error) {
 				all = append(all, id)
-				return nil
+				return store.Freed{}, nil
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -185,7 +185,7 @@ func TestReservedOriginalsStay(t *testing.T) {
 		exec(t, pool, "UPDATE unused_images SET due_at = due_at - interval '30 s'")
 		return removedNow()
 	}
-	exec(t, pool, "INSERT INTO unused_images (user_id, counts, image_id) VALUES (2, false, '"+image+"')")
+	exec(t, pool, "INSERT INTO unused_images (user_id, image_id) VALUES (2, '"+image+"')")
 	if _, err := s.ReserveUpload(t.Context(), u, image, 9); err != nil {
 		t.Fatal(err)
 	}
@@ -277,10 +277,10 @@ func TestReservationWaitsForRemoval(t *testing.T) {
 	s, pool := uploaders(t)
 	image, u := imageID(7), uploadOf(1, "a")
 	create(t, s, u)
-	exec(t, pool, "INSERT INTO unused_images (user_id, counts, image_id) VALUES (2, false, '"+image+"')")
+	exec(t, pool, "INSERT INTO unused_images (user_id, image_id) VALUES (2, '"+image+"')")
 	var order []string
 	reserved := make(chan error, 1)
-	if _, err := s.RemoveUnused(t.Context(), func(context.Context, string) error {
+	if _, err := s.RemoveUnused(t.Context(), func(context.Context, string) (store.Freed, error) {
 		go func() {
 			_, err := s.ReserveUpload(t.Context(), u, image, 9)
 			order = append(order, "reserved")
@@ -291,7 +291,7 @@ func TestReservationWaitsForRemoval(t *testing.T) {
 				"AND datname = current_database()") > 0
 		})
 		order = append(order, "removed")
-		return nil
+		return store.Freed{}, nil
 	}); err != nil {
 		t.Fatal(err)
 	}

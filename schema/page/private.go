@@ -29,14 +29,15 @@ const (
 	PrivateEmail
 	PrivateConfirm // is a link that confirms an address
 	PrivateUpload
-	PrivatePhotos  // one's own photos, public and private
-	PrivatePhoto   // the form that changes one of them
-	PrivateBin     // photos that one has deleted, for 30 days
-	PrivatePicture // the picture of one's own photo, a JPEG
-	PrivateAlbums  // one's own albums
-	PrivateAlbum   // the forms that change one of them
-	PrivateShares  // links to one's own photos and albums
-	PrivateTakeout // makes zip files of one's own photos, and lists them
+	PrivatePhotos       // one's own photos, public and private
+	PrivatePhoto        // the form that changes one of them
+	PrivateBin          // photos that one has deleted, for 30 days
+	PrivatePicture      // the picture of one's own photo, a JPEG
+	PrivateAlbums       // one's own albums
+	PrivateAlbum        // the forms that change one of them
+	PrivateShares       // links to one's own photos and albums
+	PrivateTakeout      // makes zip files of one's own photos, and lists them
+	PrivatePhotoReceipt // of photos that one has deleted for good
 
 	privateCount = int(iota)
 )
@@ -56,6 +57,7 @@ var privates = [privateCount]struct{ name, path string }{
 	{"email", "/me/email"}, {"confirm", "/confirm"}, {"upload", "/upload"}, {"photos", "/me/photos"},
 	{"photo", "/me/photos/"}, {"bin", "/me/bin"}, {"picture", "/me/pictures/"},
 	{"albums", "/me/albums"}, {"album", "/me/albums/"}, {"shares", "/me/shares"}, {"takeout", "/me/takeout"},
+	{"photo-receipt", "/me/receipt"},
 }
 
 // PrivateRef identifies one private page. PrivateRefs are comparable with ==.

@@ -14,6 +14,7 @@ type Share struct {
 	Token string // of the link, a secret: 128 bits, see [ShareTokenSize]
 	Photo int64  // 0: the page that the link leads to
 	Width int    // of a picture of Photo in pixels, one of [Widths]; 0: the page of Photo
+	Add   bool   // the page where photos are added to the album of the link; Photo is 0
 }
 
 // ShareTokenSize is the length of a link's token in characters of base32, in lower case.
@@ -21,6 +22,12 @@ const ShareTokenSize = 26
 
 // PathShares begins the paths of all shares, and no other.
 const PathShares = "/s/"
+
+// What follows the path of a link: the page where photos are added, and there the files by tus.
+const (
+	shareAdd   = "/add"
+	shareFiles = "/files"
+)
 
 var shareCoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
@@ -30,6 +37,9 @@ func (s Share) Path() string { return string(s.AppendPath(nil)) }
 // AppendPath appends the path to b.
 func (s Share) AppendPath(b []byte) []byte {
 	b = append(append(b, PathShares...), s.Token...)
+	if s.Add {
+		return append(b, shareAdd...)
+	}
 	if s.Photo != 0 {
 		b = strconv.AppendInt(append(b, '/'), s.Photo, 10)
 	}
@@ -37,6 +47,22 @@ func (s Share) AppendPath(b []byte) []byte {
 		b = append(strconv.AppendInt(append(b, '/'), int64(s.Width), 10), ".jpg"...)
 	}
 	return b
+}
+
+// AddPage is the page where photos are added by the link.
+func (s Share) AddPage() Share { return Share{Token: s.Token, Add: true} }
+
+// FilesPath is where guests send files by tus. An upload is at this path, "/", and its id.
+func (s Share) FilesPath() string { return s.AddPage().Path() + shareFiles }
+
+// ParseShareFiles returns the link at whose [Share.FilesPath] a path is, or below it.
+func ParseShareFiles(path string) (s Share, ok bool) {
+	link, rest, ok := strings.Cut(path, shareAdd+shareFiles)
+	if !ok || rest != "" && rest[0] != '/' {
+		return Share{}, false
+	}
+	s, ok = ParseShare(link)
+	return s, ok && s.Photo == 0 && !s.Add
 }
 
 // ID names the link without giving it away: the SHA-256 of the token in base32, 52 characters.
@@ -70,6 +96,9 @@ func ParseShare(path string) (s Share, ok bool) {
 	}
 	s.Token = token
 	if !hasPhoto {
+		return s, true
+	}
+	if s.Add = rest == shareAdd[1:]; s.Add {
 		return s, true
 	}
 	photo, file, isPicture := strings.Cut(rest, "/")

@@ -40,8 +40,10 @@ const (
 	HeaderAccount = "Killr-Account" // reply: whose account it is, see Account
 	HeaderStatus  = "Killr-Status"  // reply: its data are an HTML page with this HTTP status, for one visitor
 	HeaderChanged = "Killr-Changed" // reply with a page: the scopes that changed, see FormatChanges
-	HeaderReceipt = "Killr-Receipt" // reply: an account was deleted, and its receipt has this id, which is a secret
-	AcceptPage    = "page"          // value of HeaderAccept
+	// reply: an account was deleted, and its receipt has this id, which is a secret; or photos were, and theirs has
+	// this number
+	HeaderReceipt = "Killr-Receipt"
+	AcceptPage    = "page" // value of HeaderAccept
 
 	// HeaderVisibility, in the reply to ActionOwnEdit, is who sees the photo now: public, unlisted or private.
 	HeaderVisibility = "Killr-Visibility"

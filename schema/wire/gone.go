@@ -10,7 +10,7 @@ import (
 // answers; see GoneQuestion.
 const SubjectGone = "gone"
 
-// ReceiptAge is how long the receipt of an account that was deleted can be read.
+// ReceiptAge is how long the receipt of what was deleted can be read.
 const ReceiptAge = 30 * 24 * time.Hour
 
 // GoneQuestion asks whether an edge knows that a scope is gone from a version on.

@@ -25,9 +25,10 @@ const (
 // Actions with one's own links, which are actions of people, see [ActionSignUp].
 const (
 	// photo or album: what it shows; name: what its owner calls it, or ""; password: or ""; days: how long it lasts, or
-	// "" for ever
-	ActionShare   = "own.share"
-	ActionUnshare = "own.unshare" // end: the id of a link, which is revoked
+	// "" for ever; adds: "1" if whoever has the link may add photos to the album
+	ActionShare    = "own.share"
+	ActionUnshare  = "own.unshare"    // end: the id of a link, which is revoked
+	ActionShareAdd = "own.share-adds" // let or stop: the id of a link by which people may add photos, or not any more
 )
 
 // MaxShares is how many links a person may have.
@@ -37,6 +38,8 @@ const MaxShares = 10_000
 const (
 	NoticeShared   = "shared"   // a link is made
 	NoticeUnshared = "unshared" // one is revoked
+	NoticeLetAdd   = "let-add"  // people may add photos by one
+	NoticeStopAdd  = "stop-add" // they may not any more
 )
 
 // ShareRequest says which page or picture of a share is wanted.
@@ -48,6 +51,12 @@ type ShareRequest struct {
 	Key    string        `json:"key,omitempty"`    // for the hidden field of the form that asks for the password
 	Wait   time.Duration `json:"wait,omitempty"`   // after too many guesses: when the next one is allowed
 	Exists bool          `json:"exists,omitempty"` // only whether there is such a link: the reply to that is empty
+	// The page where photos are added. With Exists only whether the visitor may add some: the reply to that has
+	// HeaderUser, the owner, to whom the uploads belong.
+	Add      bool              `json:"add,omitempty"`
+	Guest    string            `json:"guest,omitempty"`    // what the visitor has said they are called
+	Uploads  []UploadLine      `json:"uploads,omitempty"`  // what became of the files that the form had
+	Problems map[string]string `json:"problems,omitempty"` // what is wrong with the form, by field
 }
 
 // Encode returns the request's JSON.

@@ -13,7 +13,10 @@ import (
 // edge asks again, and may ask another one. Every request may be repeated, and a chunk that comes twice is stored once.
 //
 // The subject of a request is "upload.<verb>.<user>.<id>". The edge takes the user from the session, and makes the id,
-// which is also the idempotency key of the whole upload. Replies with an error are as everywhere, see [ErrorMsg].
+// which is also the idempotency key of the whole upload. A request with HeaderShare is of a guest: the user is the
+// owner of the link, as a [ShareRequest] says, and renderers check that the link lets people add photos, its password
+// (HeaderGrant), and that the upload began by it. Its photo is private, and goes into the album of the link. Replies
+// with an error are as everywhere, see [ErrorMsg].
 //
 // What happens to an upload is told by events, "upload.event.<user>.<id>", which may get lost. The truth is in the
 // reply to finish, and in that to state.
@@ -78,7 +81,12 @@ type UploadFile struct {
 	// Unlisted: whoever has the link of the photo, which is private then, sees it.
 	Unlisted bool   `json:"unlisted,omitempty"`
 	Album    string `json:"album,omitempty"` // that the photo goes into, as in ActionOwnAlbums; "": into none
+	// Of a guest: what they are called, at most MaxGuest characters. Their files are private, and go into one album.
+	Guest string `json:"guest,omitempty"`
 }
+
+// MaxGuest is the length of what a guest is called, in characters.
+const MaxGuest = 60
 
 // UploadStatus says how far an upload is.
 type UploadStatus struct {

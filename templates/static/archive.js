@@ -7,8 +7,10 @@
 	const dates = document.querySelector('.dates');
 	if (!form || !dates) return;
 
-	const grids = () => form.querySelectorAll('.grid');
-	const photos = () => form.getElementsByClassName('pick').length;
+	// Kept here: to find them among all elements takes the longer the more there are.
+	const grids = [form.querySelector('.grid')];
+	let photos = grids[0].getElementsByClassName('pick').length;
+	const lastMonth = () => [...grids.at(-1).querySelectorAll('time')].at(-1)?.dateTime ?? place.get(grids.at(-1)).month;
 	const addressOf = (place, at) => {
 		const query = new URLSearchParams(location.search);
 		for (const name of ['taken', 'before', 'after', 'notice', 'undo', 'undo-tag']) query.delete(name);
@@ -16,7 +18,8 @@
 		return `${location.pathname}${query.size ? `?${query}` : ''}`;
 	};
 
-	// What stands in the last row of a page begins the next one, so that no row ends in the middle.
+	// What stands in the last row of a page begins the next one, so that no row ends in the middle. The next one is put
+	// into the page afterwards: so nothing is laid out twice.
 	const join = (grid, next) => {
 		const items = [...grid.children];
 		const top = items.at(-1)?.offsetTop;
@@ -32,7 +35,7 @@
 	addEventListener('resize', () => {
 		if (innerWidth === width) return;
 		width = innerWidth;
-		for (const grid of grids()) grid.classList.remove('full');
+		for (const grid of grids) grid.classList.remove('full');
 	});
 
 	const months = new Map(dates.dataset.months.split(';').map((part) => [part.slice(0, 4), part.slice(5).split(',')]));
@@ -77,11 +80,11 @@
 	};
 
 	// The address follows, too, so that a reload and the way back lead to what was seen.
-	const first = grids()[0];
+	const [first] = grids;
 	const place = new Map([[first, { address: location.pathname + location.search }]]);
 	const follow = () => {
 		let seen = first;
-		for (const grid of grids()) {
+		for (const grid of grids) {
 			if (grid.getBoundingClientRect().top > innerHeight / 5) break;
 			seen = grid;
 		}
@@ -101,7 +104,7 @@
 	const more = async () => {
 		const pager = document.querySelector('.pager');
 		const next = pager?.querySelector('[rel=next]');
-		if (busy || !next || photos() >= most) return;
+		if (busy || !next || photos >= most) return;
 		busy = true;
 		pager.setAttribute('aria-busy', 'true');
 		try {
@@ -110,15 +113,17 @@
 			if (!answer.ok || answer.redirected) throw Error(answer.status);
 			const part = new DOMParser().parseFromString(await answer.text(), 'text/html');
 			const grid = part.querySelector('.grid');
-			const last = [...grids()].at(-1);
+			await new Promise((done) => { setTimeout(done); }); // frames may come between the steps
 			if (grid.children.length) {
-				const times = form.getElementsByTagName('time');
-				const month = times[times.length - 1]?.dateTime;
+				const last = grids.at(-1);
+				const month = lastMonth();
 				const heading = grid.querySelector('h2');
 				if (heading?.firstElementChild.dateTime === month) heading.remove();
+				photos += grid.getElementsByClassName('pick').length;
 				document.adoptNode(grid);
-				last.after(grid);
 				join(last, grid);
+				last.after(grid);
+				grids.push(grid);
 				place.set(grid, { address, month });
 			}
 			pager.replaceWith(part.querySelector('.pager') ?? '');

@@ -5,7 +5,7 @@
 
 	const form = document.querySelector('form[data-files]');
 	const { files: home, events } = form.dataset;
-	const { file: input, visibility: seen, album } = form.elements;
+	const { file: input } = form.elements;
 	const atOnce = 3;
 
 	const make = (tag, properties, ...children) => {
@@ -17,7 +17,7 @@
 
 	// Unfinished uploads, by what tells files apart. Who chooses the same file again after a reload goes on.
 
-	const fingerprint = ({ name, size, lastModified }) => `upload ${[name, size, lastModified, seen.value, album.value]}`;
+	const ours = `upload ${home} `;
 	let storage = {};
 	try {
 		storage = localStorage;
@@ -34,7 +34,7 @@
 			return Date.now() - at < 864e5 && path;
 		} catch { /* there is none, or it is damaged */ }
 	};
-	const unfinished = () => Object.keys(storage).filter((key) => key.startsWith('upload ')
+	const unfinished = () => Object.keys(storage).filter((key) => key.startsWith(ours)
 		&& (remembered(key) || remember(key))).length;
 
 	// What is shown. Rows are made a few at a time, so that a thousand files keep the page from nothing.
@@ -160,7 +160,7 @@
 			if (task.state === 'dropped') return '';
 			task.attempt ??= random();
 			const { name, type, size } = task.file;
-			const metadata = `filename ${base64(name)},filetype ${base64(type)},album ${base64(task.album)},visibility ${base64(task.seen)}`;
+			const metadata = [['filename', name], ['filetype', type], ...task.told].map(([key, value]) => `${key} ${base64(value)}`).join();
 			at = await send(task, 'POST', home, { 'Upload-Length': size, 'Upload-Metadata': metadata, 'Idempotency-Key': task.attempt });
 		}
 		task.path = at.get('Location') ?? path;
@@ -295,16 +295,18 @@
 
 	const add = async (files) => {
 		listen();
+		// What the form tells of its files, without these.
+		const told = [...new FormData(form)].filter(([name, { at }]) => at && name != 'key');
 		let begun = performance.now();
 		for (const file of [...files]) {
 			if (performance.now() - begun > 20) {
 				await new Promise((done) => { setTimeout(done); });
 				begun = performance.now();
 			}
-			const key = fingerprint(file);
+			const key = ours + [file.name, file.size, file.lastModified, ...told];
 			if (known.has(key)) continue;
 			known.add(key);
-			const task = { file, key, seen: seen.value, album: album.value, state: 'waiting', text: 'Waiting', sent: 0, tries: 0, after: 0 };
+			const task = { file, key, told, state: 'waiting', text: 'Waiting', sent: 0, tries: 0, after: 0 };
 			tasks.push(task);
 			rowless.push(task);
 			counts.all++;
