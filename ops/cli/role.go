@@ -33,11 +33,11 @@ func (s *session) runRole(role site.Role, f *roleFlags, flags string, config fun
 	if err := running.AddNamed(role, string(role)); err != nil {
 		return err
 	}
-	for _, addr := range running.Addrs() {
-		s.log.Info("listening", "role", string(role), "addr", addr)
-	}
 	if cfg.Edge.Encrypts() {
 		defer s.onHangup(running.ReloadCertificates)()
+	}
+	for _, addr := range running.Addrs() {
+		s.log.Info("listening", "role", string(role), "addr", addr)
 	}
 	running.Wait(s.ctx)
 	return nil
