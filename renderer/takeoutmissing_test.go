@@ -113,8 +113,8 @@ func (b brokenStore) Open(ctx context.Context, name string) (io.ReadCloser, erro
 	return b.Store.Open(ctx, name)
 }
 
-// TestTakeoutOfUnreadable: originals that cannot be read are looked for again, some time, and then the zip file says that
-// they are missing. One that is shorter than it was is missing at once.
+// TestTakeoutOfUnreadable: originals that cannot be read are looked for again, some time, and then the zip file says
+// that they are missing. One that is shorter than it was is missing at once.
 func TestTakeoutOfUnreadable(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -79,8 +79,8 @@ func (m *takeoutMaker) photo(row *store.TakenPhoto, folder string, first bool) e
 		modified = *row.TakenAt
 	}
 	if missing {
-		text := fmt.Sprintf("The original of photo %s is not here: it is lost, damaged, or cannot be read. What is written "+
-			"about it is in %s.\n", photo.ID, takeout.FileName)
+		text := fmt.Sprintf("The original of photo %s is not here: it is lost, damaged, or cannot be read. What is "+
+			"written about it is in %s.\n", photo.ID, takeout.FileName)
 		err = m.plan(wire.PlannedFile{Name: takeout.Folder + folder + takenName(row) + " is missing.txt", Text: text,
 			Bytes: int64(len(text)), CRC32: crc32.ChecksumIEEE([]byte(text)), Modified: modified.Unix()})
 		m.takeout.Missing++

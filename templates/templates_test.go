@@ -232,7 +232,8 @@ func everyPage(site Site) map[string]templ.Component {
 	pages["private share password"] = SharePassword(SharePasswordPage{Site: site, Share: link,
 		Form: Form{Key: "k1", Problems: map[string]string{"password": "is wrong", FormProblem: "Wait"}}})
 	pages["private share add"] = SharedAdd(SharedAddPage{Site: site, Share: link, Title: "Iceland", Owner: ansel,
-		Form: Form{Key: "k1", Values: map[string]string{"guest": "Mia"}, Problems: map[string]string{"file": "is none"}},
+		Form: Form{Key: "k1", Values: map[string]string{"guest": "Mia"},
+			Problems: map[string]string{"file": "is none"}},
 		Uploads: []UploadLine{{Name: "a.jpg", Photo: 7, Share: page.Share{Token: link.Token, Photo: 7}},
 			{Name: "b.jpg", Problem: "It is no picture."}}})
 	codes := CodesPage{Site: site, Person: ansel, Codes: []string{"abcd-efgh-2345-6723"}}

@@ -276,7 +276,7 @@ func uploadAfterReload(t *testing.T, b *tab, p *person) {
 	begun := made.header.Get("Location")
 	p.tus(http.MethodPatch, 0, begun, data[:wire.MaxChunk], "Upload-Offset", "0", "Content-Type",
 		"application/offset+octet-stream")
-	ask[bool](b, fmt.Sprintf(`(localStorage["upload long.jpg,%d,%d,false,"] =
+	ask[bool](b, fmt.Sprintf(`(localStorage["upload /upload/files long.jpg,%d,%d,visibility,public,album,"] =
 		JSON.stringify({ path: %q, at: Date.now() }), true)`, len(data), at.UnixMilli(), begun))
 	b.open("/upload")
 	b.becomes(`document.querySelector(".all p")?.textContent.startsWith("1 unfinished")`)
@@ -342,7 +342,7 @@ func uploadLeftOut(t *testing.T, b *tab) {
 // uploadSignedOut: a file that is refused because the session has ended, or the disk is full, goes on where it was.
 func uploadSignedOut(t *testing.T, b *tab) {
 	t.Helper()
-	ask[bool](b, `(localStorage["upload damaged"] = "{", true)`)
+	ask[bool](b, `(localStorage["upload /upload/files damaged"] = "{", true)`)
 	b.open("/upload")
 	b.becomes(`document.querySelector(".all p")?.textContent.startsWith("Choose, drop")`)
 	ask[bool](b, `(() => {

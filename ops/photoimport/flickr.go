@@ -120,9 +120,9 @@ func (p *Plan) addFlickr(e *entry, pictures map[string]*entry) error {
 	if file == nil {
 		return fmt.Errorf("the picture of %q is not among the files: give those with pictures, too", f.Name)
 	}
-	photo := Photo{ID: f.ID, Ref: f.ID, Name: file.base(), Size: file.size, file: file, Title: html.UnescapeString(f.Name),
-		Description: textOf(f.Description), Taken: f.Taken[:min(len(f.Taken), len(time.DateOnly))],
-		Visibility: "private", Licence: flickrLicence(f.License)}
+	photo := Photo{ID: f.ID, Ref: f.ID, Name: file.base(), Size: file.size, file: file,
+		Title: html.UnescapeString(f.Name), Description: textOf(f.Description),
+		Taken: f.Taken[:min(len(f.Taken), len(time.DateOnly))], Visibility: "private", Licence: flickrLicence(f.License)}
 	photo.posted, _ = time.Parse(time.DateTime, f.Imported) // without one it comes first
 	if f.Privacy == "public" {
 		photo.Visibility = "public"

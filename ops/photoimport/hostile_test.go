@@ -34,7 +34,8 @@ func TestArchivesApart(t *testing.T) {
 		t.Fatalf("%d photos, %d albums", len(p.Photos), len(p.Albums))
 	}
 	for i, a := range p.Albums {
-		if a.Title != p.Photos[i].Title || len(a.Photos) != 1 || a.Photos[0] != p.Photos[i].Ref || a.Cover != a.Photos[0] {
+		if a.Title != p.Photos[i].Title || len(a.Photos) != 1 || a.Photos[0] != p.Photos[i].Ref ||
+			a.Cover != a.Photos[0] {
 			t.Errorf("album %q has %v, cover %q; photo %q is %q", a.Title, a.Photos, a.Cover, p.Photos[i].Title,
 				p.Photos[i].Ref)
 		}
@@ -75,15 +76,16 @@ func TestBombs(t *testing.T) {
 		!strings.Contains(err.Error(), "photos.json has 268435457 bytes unpacked") {
 		t.Errorf("a photos.json of 256 MiB: %v", err)
 	}
-	if p, err := photoimport.Read([]string{bomb(t, "photo_1234567.json", 8<<20+1)}); err != nil || len(p.Problems) != 1 ||
-		!strings.Contains(p.Problems[0].Err.Error(), "bytes unpacked") {
+	p, err := photoimport.Read([]string{bomb(t, "photo_1234567.json", 8<<20+1)})
+	if err != nil || len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Err.Error(), "bytes unpacked") {
 		t.Errorf("data of a photo of 8 MiB: %v", err)
 	} else if err := p.Close(); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestDamagedZip: a stored file whose bytes have changed is not imported, nor one that is longer than the zip file says.
+// TestDamagedZip: a stored file whose bytes have changed is not imported, nor one that is longer than the zip file
+// says.
 func TestDamagedZip(t *testing.T) {
 	t.Parallel()
 	const picture = "the picture, as it was"

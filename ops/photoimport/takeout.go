@@ -61,9 +61,9 @@ func (p *Plan) addTakeout(archive *takeout.Archive, label string, find func(name
 		return label + "/" + id
 	}
 	for _, photo := range archive.Photos {
-		one := Photo{ID: photo.ID, Ref: ref(photo.ID), Title: photo.Title, Description: photo.Description, Tags: photo.Tags,
-			Visibility: photo.Visibility, Licence: photo.Licence, Download: photo.Download, posted: photo.Posted,
-			sha256: photo.SHA256}
+		one := Photo{ID: photo.ID, Ref: ref(photo.ID), Title: photo.Title, Description: photo.Description,
+			Tags: photo.Tags, Visibility: photo.Visibility, Licence: photo.Licence, Download: photo.Download,
+			posted: photo.Posted, sha256: photo.SHA256}
 		if photo.Taken != nil {
 			one.Taken = photo.Taken.UTC().Format(time.DateOnly)
 		}

@@ -100,7 +100,8 @@ func (s *stripper) gifFrame(at, end int) {
 }
 
 // gifPixelsEnd returns how many bytes of blocks there are until the last code that draws one of so many pixels, and the
-// code behind it that says that they end (LZW as in GIF89a, appendix F). It is as long as the blocks if that comes never.
+// code behind it that says that they end (LZW as in GIF89a, appendix F). It is as long as the blocks if that comes
+// never.
 func gifPixelsEnd(blocks []byte, width byte, pixels int) int {
 	if width < 2 || width > 8 {
 		return len(blocks)

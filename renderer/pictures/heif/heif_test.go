@@ -82,7 +82,8 @@ func TestHostile(t *testing.T) {
 		for range 1 + r.IntN(8) {
 			broken[r.IntN(len(broken))] = byte(r.IntN(256))
 		}
-		if img, err := decode(broken, 1e6); err == nil && img.Bounds().Empty() || err != nil && !errors.Is(err, heif.ErrFile) {
+		img, err := decode(broken, 1e6)
+		if err == nil && img.Bounds().Empty() || err != nil && !errors.Is(err, heif.ErrFile) {
 			t.Errorf("%v", err)
 		}
 	}
