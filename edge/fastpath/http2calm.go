@@ -1,6 +1,7 @@
 package fastpath
 
 import (
+	"crypto/tls"
 	"fmt"
 	"time"
 
@@ -48,6 +49,32 @@ func (e errEnds) Error() string {
 // end tells the client why the connection ends, and returns what Read returns then.
 func (f *http2Filter) end(code http2.ErrCode) error {
 	f.out.goAway(f.last, code)
+	f.discard()
 	f.c.server.cfg.Log.Debug("a connection of HTTP/2 ends", "from", f.c.RemoteAddr(), "why", code)
 	return errEnds(code)
+}
+
+// Bounds of what is read of a client that was told why its connection ends. net/http waits as long.
+const (
+	discardTime  = time.Second
+	discardBytes = 1 << 20
+)
+
+// discard reads what the client still sends, and leaves it encrypted. A connection that is closed while bytes of it are
+// unread is reset, and what the client was told last may be lost.
+func (f *http2Filter) discard() {
+	under := f.c.Conn
+	if encrypted, ok := under.(*tls.Conn); ok {
+		under = encrypted.NetConn()
+	}
+	if under.SetReadDeadline(time.Now().Add(discardTime)) != nil {
+		return
+	}
+	for left := discardBytes; left > 0; {
+		n, err := under.Read(f.buf)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
 }
