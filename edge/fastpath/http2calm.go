@@ -12,8 +12,8 @@ import (
 // calm bounds what a client may send without taking or bringing anything: a flood of any kind of frame. Each frame
 // costs one, and so does a stream that the server has to reset. Answers and the bytes of bodies, in both directions,
 // earn frames, and so does time. So a client that makes requests and takes the answers never comes to the end, however
-// fast it is; one that resets its requests does. A frame that brings a part of a body earns what it costs, however short
-// it is: for a stream that has ended the reset costs.
+// fast it is; one that resets its requests does. A frame that brings a part of a body earns what it costs, however
+// short it is: for a stream that has ended the reset costs.
 type calm struct {
 	left  int       // frames
 	since time.Time // when time was last counted
