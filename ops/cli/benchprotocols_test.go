@@ -11,7 +11,8 @@ import (
 func TestPeersOverProtocols(t *testing.T) {
 	t.Parallel()
 	var result peers.Result
-	measures(t, &result, "bench", "--peers", "--tls", "--rounds", "1", "--duration", "200ms", "--visitors", "2", "--json")
+	measures(t, &result, "bench", "--peers", "--tls", "--rounds", "1", "--duration", "200ms", "--visitors", "2",
+		"--json")
 	checkPeers(t, &result)
 	if !result.Gzip || result.Load == "" {
 		t.Errorf("compressed: %v, load average %q", result.Gzip, result.Load)

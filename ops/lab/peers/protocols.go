@@ -69,12 +69,13 @@ func (r *run) listProtocols() {
 			return ours(func(Ours) Starter { return s })
 		}
 		add(peer{name: oursNear, found: true, tier: "near"}, starts(of.Near(secure)))
-		add(peer{name: nginxFile, program: "nginx", found: nginx}, func(ctx context.Context, r *run) (*rig.Server, error) {
-			return r.startNginxAt(ctx, secure, nil, func(addr, dir string) (string, error) {
-				files := filepath.Join(dir, "files")
-				return fileConfig(r.listen(addr, secure), files, "gzip_static on;"), r.putFiles(files)
+		add(peer{name: nginxFile, program: "nginx", found: nginx},
+			func(ctx context.Context, r *run) (*rig.Server, error) {
+				return r.startNginxAt(ctx, secure, nil, func(addr, dir string) (string, error) {
+					files := filepath.Join(dir, "files")
+					return fileConfig(r.listen(addr, secure), files, "gzip_static on;"), r.putFiles(files)
+				})
 			})
-		})
 		add(peer{name: plainKept, found: true}, func(ctx context.Context, r *run) (*rig.Server, error) {
 			file := filepath.Join(r.dir, "kept.gz")
 			if err := os.WriteFile(file, r.kept, 0o644); err != nil {

@@ -76,7 +76,9 @@ func (r *run) result(rounds int) *Result {
 	}
 	for _, p := range r.peers {
 		if !p.found {
-			res.Peers = append(res.Peers, Peer{Name: p.name, Protocol: string(p.protocol), Missing: p.program, Cold: p.cold})
+			res.Peers = append(res.Peers, Peer{
+				Name: p.name, Protocol: string(p.protocol), Missing: p.program, Cold: p.cold,
+			})
 			continue
 		}
 		res.Peers = append(res.Peers, p.summary(rounds))
