@@ -107,7 +107,8 @@ func rung(on *stack.Stack, version string, flags ...string) (addr string, p rig.
 		return "", p, err
 	}
 	return addr, rig.Process{Name: "plain", Command: func() *exec.Cmd {
-		cmd := exec.Command(self, append([]string{"rung", version, "--addr", addr, "--log-level", "error"}, flags...)...)
+		args := []string{"rung", version, "--addr", addr, "--log-level", "error"}
+		cmd := exec.Command(self, append(args, flags...)...)
 		cmd.Env = stack.Env{Postgres: on.Env().Postgres}.Environ(os.Environ())
 		cmd.Stderr = os.Stderr
 		return cmd

@@ -26,7 +26,9 @@ func TestTableOfProtocols(t *testing.T) {
 			met[target.Protocol+" "+target.Of] = target.Met
 		}
 	}
-	want := map[string]bool{"h1 " + oursNear: true, "h2+TLS " + oursNear: false, "h1 " + oursTogether: true}
+	want := map[string]bool{
+		"h1 " + oursNear: true, "h2+TLS " + oursNear: false, "h1 " + oursTogether: true,
+	}
 	if !maps.Equal(met, want) {
 		t.Errorf("known and met: %v, want %v", met, want)
 	}
