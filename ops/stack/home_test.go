@@ -135,7 +135,8 @@ func TestRefusingHomeIsNoHome(t *testing.T) {
 				return
 			}
 			_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
-			_, _ = io.WriteString(conn, `INFO {"server_id":"A","proto":1,"max_payload":1048576}`+"\r\n")
+			_, _ = io.WriteString(conn,
+				`INFO {"server_id":"A","version":"2.10.0","proto":1,"max_payload":1048576}`+"\r\n")
 			_, _ = bufio.NewReader(conn).ReadString('\n') // CONNECT
 			_, _ = io.WriteString(conn, "-ERR 'Authorization Violation'\r\n")
 			_ = conn.Close()
