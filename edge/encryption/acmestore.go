@@ -144,8 +144,8 @@ func usable(stored []byte, name string) bool {
 	return !now.Before(cert.Leaf.NotBefore) && !now.After(cert.Leaf.NotAfter) && cert.Leaf.VerifyHostname(name) == nil
 }
 
-// mayOrder returns nil if it is this edge's turn to order a certificate for a name, for the first time or again. Without
-// the bus it is nobody's: what the CA gave could not be stored, and would be ordered again.
+// mayOrder returns nil if it is this edge's turn to order a certificate for a name, for the first time or again.
+// Without the bus it is nobody's: what the CA gave could not be stored, and would be ordered again.
 func (s *store) mayOrder(ctx context.Context, name string) error {
 	s.mu.Lock()
 	until := s.turns[name]
