@@ -31,9 +31,10 @@
 // A session that cannot be checked, as NATS is away, is answered by an error, which is neither.
 //
 // A secret is what one person alone may see: names that no page shows, tokens and ids of sessions, recovery codes, keys
-// of forms, titles of their private photos and albums, tokens of links, and where a visitor came from; passwords nobody may see. Each answer, with
-// its header, is searched for all of them, and so are the items of memcached, and the messages of the bus that an audit
-// may hear. Every other visitor of the pages that all share is signed in, and these answers are held to the same rules.
+// of forms, titles of their private photos and albums, tokens of links, and where a visitor came from; passwords nobody
+// may see. Each answer, with its header, is searched for all of them, and so are the items of memcached, and the
+// messages of the bus that an audit may hear. Every other visitor of the pages that all share is signed in, and these
+// answers are held to the same rules.
 //
 // An answer about photos is checked once every write to its users that began before the answer ended has its
 // outcome. So a verdict does not depend on the order in which outcomes arrive. The queue of unchecked answers is

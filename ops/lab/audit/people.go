@@ -223,9 +223,7 @@ func (p *people) come(ctx context.Context, m *member, draw *mathrand.Rand) {
 	if draw.IntN(uploadsOnceIn) == 0 {
 		p.bringPhotos(ctx, m, draw)
 	}
-	if draw.IntN(sharesOnceIn) == 0 {
-		p.share(ctx, m, draw)
-	}
+	p.share(ctx, m, draw)
 	p.revoke(ctx, m, draw)
 }
 

@@ -38,6 +38,8 @@ type accountsSite struct {
 	overtaken bool         // an edge does not show a photo that was just uploaded
 	lags      bool         // an edge shows photos, and pictures, that were taken away
 	open      bool         // an edge shows the private photos of all
+
+	siteLinks
 }
 
 // sitePhoto is a photo of the site.
@@ -67,6 +69,9 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		token := rand.Text() + rand.Text()
 		s.sessions[token] = name
 		http.SetCookie(w, &http.Cookie{Name: "session", Value: token, MaxAge: 60})
+	}
+	if s.answersLink(w, r) {
+		return
 	}
 	seeOther := func(path string) {
 		w.Header().Set("Location", path)
@@ -234,6 +239,10 @@ func TestPeopleFindMistakes(t *testing.T) {
 		"an upload is not seen at once":   {&accountsSite{overtaken: true}, "own"},
 		"what was taken away is shown":    {&accountsSite{lags: true}, "gone"},
 		"private photos are shown to all": {&accountsSite{open: true}, "secret"},
+		"a link shows nothing":            {&accountsSite{siteLinks: siteLinks{empty: true}}, "link"},
+		"a revoked link counts":           {&accountsSite{siteLinks: siteLinks{counts: true}}, "closed"},
+		"a link needs no password":        {&accountsSite{siteLinks: siteLinks{opens: true}}, "secret"},
+		"what a link shows is kept":       {&accountsSite{siteLinks: siteLinks{cached: true}}, "secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -243,7 +252,8 @@ func TestPeopleFindMistakes(t *testing.T) {
 			}
 			if p := report.People; c.want == "" && (p.Accounts != 2 || p.SignIns == 0 || p.Ended.N != 24 ||
 				p.Unrefused != 0 || len(p.Revoked) != waysToRevoke || p.Private == 0 || p.Secrets == 0 ||
-				p.Addresses == 0 || p.Uploads == 0 || len(p.Withdrawn) != waysToHide) {
+				p.Addresses == 0 || p.Uploads == 0 || len(p.Withdrawn) != waysToHide ||
+				len(p.Links) != kindsOfLinks || p.SeenByLink == 0 || p.Unlinked == 0 || p.RefusedLinks == 0) {
 				t.Errorf("%+v", p)
 			}
 		})

@@ -25,10 +25,7 @@ const (
 	kindsOfLinks = 3
 )
 
-const (
-	sharesOnceIn = 2 // visits of a member
-	sharedWidth  = 320
-)
+const sharedWidth = 320
 
 // shareLink is a link to something of a member, and what its visitors send to open it.
 type shareLink struct {
@@ -202,8 +199,8 @@ func (p *people) seeByLink(ctx context.Context, m *member, l *shareLink) {
 	}
 }
 
-// revokeLink revokes a link, and asks every edge for it at once, and once more when the bound is over. The token is read
-// with each request, so there is no time in which it may still count.
+// revokeLink revokes a link, and asks every edge for it at once, and once more when the bound is over. The row of a
+// link is read for each request, so there is no time in which it may still count.
 func (p *people) revokeLink(ctx context.Context, m *member, edge string, l *shareLink) {
 	whole := context.WithoutCancel(ctx) // what has begun is completed
 	form := url.Values{"end": {l.end}}
