@@ -33,7 +33,7 @@ func linkMistakes() []mistake {
 						"	return reply, err\n}\n\nfunc (s *Server) askForShare("+takes),
 				}
 			},
-			rules: []string{"closed"},
+			rules: []string{"closed", "link"}, // it may keep the form that asks for a password, too
 			flags: sharing(),
 		}, {
 			name: "a link shows its photos without its password",
