@@ -70,7 +70,7 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.sessions[token] = name
 		http.SetCookie(w, &http.Cookie{Name: "session", Value: token, MaxAge: 60})
 	}
-	if s.answersLink(w, r) {
+	if s.answersLink(w, r, name) {
 		return
 	}
 	seeOther := func(path string) {
@@ -241,6 +241,8 @@ func TestPeopleFindMistakes(t *testing.T) {
 		"private photos are shown to all": {&accountsSite{open: true}, "secret"},
 		"a link shows nothing":            {&accountsSite{siteLinks: siteLinks{empty: true}}, "link"},
 		"a revoked link counts":           {&accountsSite{siteLinks: siteLinks{counts: true}}, "closed"},
+		"a revoked link takes files":      {&accountsSite{siteLinks: siteLinks{takes: true}}, "closed"},
+		"what a guest adds is shown":      {&accountsSite{siteLinks: siteLinks{lists: true}}, "secret"},
 		"a link needs no password":        {&accountsSite{siteLinks: siteLinks{opens: true}}, "secret"},
 		"what a link shows is kept":       {&accountsSite{siteLinks: siteLinks{cached: true}}, "secret"},
 	} {
@@ -253,7 +255,7 @@ func TestPeopleFindMistakes(t *testing.T) {
 			if p := report.People; c.want == "" && (p.Accounts != 2 || p.SignIns == 0 || p.Ended.N != 24 ||
 				p.Unrefused != 0 || len(p.Revoked) != waysToRevoke || p.Private == 0 || p.Secrets == 0 ||
 				p.Addresses == 0 || p.Uploads == 0 || len(p.Withdrawn) != waysToHide ||
-				len(p.Links) != kindsOfLinks || p.SeenByLink == 0 || p.Unlinked == 0 || p.RefusedLinks == 0) {
+				len(p.Links) != kindsOfLinks || p.SeenByLink == 0 || p.Unlinked == 0 || p.Added == 0 || p.RefusedLinks == 0) {
 				t.Errorf("%+v", p)
 			}
 		})

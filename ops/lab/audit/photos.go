@@ -83,15 +83,11 @@ func (p *people) showAndTakeAway(ctx context.Context, m *member, edge string, dr
 func (p *people) upload(ctx context.Context, edge string, as person.Session, title string, private bool) (
 	photo int64, fresh string,
 ) {
-	small := image.NewGray(image.Rect(0, 0, 24, 16))
-	_, _ = rand.Read(small.Pix) // never fails
-	var file bytes.Buffer
-	err := jpeg.Encode(&file, small, nil)
+	sent, err := newFile(title, private)
 	if err == nil {
 		key := rand.Text() // one for all tries
 		var answer *person.Answer
 		answer, err = p.until(ctx, func(ctx context.Context) (*person.Answer, error) {
-			sent := person.File{Name: title + ".jpg", Data: file.Bytes(), Private: private}
 			return p.web.Upload(ctx, edge, as, key, sent)
 		})
 		if err == nil {
@@ -105,6 +101,15 @@ func (p *people) upload(ctx context.Context, edge string, as person.Session, tit
 		p.a.tally.uploaded()
 	}
 	return photo, fresh
+}
+
+// newFile makes a small picture with a title, unlike any other.
+func newFile(title string, private bool) (person.File, error) {
+	small := image.NewGray(image.Rect(0, 0, 24, 16))
+	_, _ = rand.Read(small.Pix) // never fails
+	var file bytes.Buffer
+	err := jpeg.Encode(&file, small, nil)
+	return person.File{Name: title + ".jpg", Data: file.Bytes(), Private: private}, err
 }
 
 // freshCookie returns the read-your-writes token of an answer, as a browser sends it.

@@ -134,7 +134,8 @@ type People struct {
 	Links        map[string]int64 `json:"links"` // that owners made, by what they lead to
 	SeenByLink   int64            `json:"seen_by_link"`
 	Unlinked     int64            `json:"revoked_links"`
-	RefusedLinks int64            `json:"refused_by_link"` // pages and pictures that a revoked link did not show
+	Added        int64            `json:"added_by_link"`   // photos
+	RefusedLinks int64            `json:"refused_by_link"` // requests by links that were revoked
 
 	// From the acknowledgement of a form that ends sessions until the first request was sent that the last edge
 	// refused. While no fault was in effect, and while one was.
@@ -222,8 +223,8 @@ func (p *People) write(line func(name, format string, args ...any)) {
 	line("people", "%s, %d sign-ins; %d observations signed in", Count(p.Accounts, "account"), p.SignIns, p.SignedIn)
 	line("photos", "%d uploads; %s", p.Uploads, list(p.Withdrawn))
 	if len(p.Links) > 0 {
-		line("links", "%s; %d pages and pictures seen by them; %d revoked, %d pages and pictures refused since",
-			list(p.Links), p.SeenByLink, p.Unlinked, p.RefusedLinks)
+		line("links", "%s; %d pages and pictures seen by them, %d photos added; %d revoked, %d requests refused since",
+			list(p.Links), p.SeenByLink, p.Added, p.Unlinked, p.RefusedLinks)
 	}
 	line("ended sessions", "%s", list(p.Revoked))
 	line("end to refused", "by every edge: %v", p.Ended)

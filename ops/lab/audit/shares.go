@@ -66,6 +66,9 @@ func (p *people) share(ctx context.Context, m *member, draw *mathrand.Rand) {
 		p.failed(ctx, "open a link", nil)
 	} else {
 		p.seeByLink(ctx, m, l)
+		if kind == toAlbum {
+			p.addAsGuest(ctx, m, p.edge(draw), l)
+		}
 	}
 	p.revokeLink(ctx, m, p.edge(draw), l)
 }
@@ -89,6 +92,9 @@ func (p *people) makeLink(
 		made = p.end(ctx, edge, schema.PrivatePhotos.Path(), as, form)
 	} else {
 		form := url.Values{"photo": of["photo"], "album": of["album"]}
+		if kind == toAlbum {
+			form.Set("adds", "1")
+		}
 		if password != "" {
 			form.Set("password", password)
 		}
@@ -214,6 +220,9 @@ func (p *people) revokeLink(ctx context.Context, m *member, edge string, l *shar
 	}
 	p.a.tally.unlinked()
 	for _, one := range p.a.cfg.Edges {
+		if l.kind == toAlbum {
+			p.probes.Go(func() { p.askAdd(ctx, one, l, acked) })
+		}
 		for _, path := range l.paths() {
 			p.probes.Go(func() {
 				p.askRevoked(ctx, m, one, path, l, acked)

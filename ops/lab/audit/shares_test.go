@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -18,8 +19,8 @@ type siteLink struct {
 
 // siteAlbum is an album of the site with the photo that was put into it last.
 type siteAlbum struct {
-	title string
-	photo int64
+	owner, title string
+	photo        int64
 }
 
 // siteLinks is what the site of accounts has of links.
@@ -31,6 +32,8 @@ type siteLinks struct {
 	counts bool // a link that is revoked counts
 	opens  bool // the password of a link need not be given
 	cached bool // what a link shows is in a cache
+	takes  bool // a link that is revoked takes files
+	lists  bool // everybody sees what is added by links
 }
 
 // tokenOf is the token of a link with a number.
@@ -39,7 +42,7 @@ func tokenOf(link int) string {
 }
 
 // answersLink does what a form about links or albums says, and shows what a link leads to. false: it is neither.
-func (s *accountsSite) answersLink(w http.ResponseWriter, r *http.Request) bool {
+func (s *accountsSite) answersLink(w http.ResponseWriter, r *http.Request, name string) bool {
 	number := func(name string) int64 {
 		n, _ := strconv.ParseInt(r.FormValue(name), 10, 64) // 0: there is none
 		return n
@@ -54,7 +57,7 @@ func (s *accountsSite) answersLink(w http.ResponseWriter, r *http.Request) bool 
 	case r.Method+to == "POST/me/photos" && r.FormValue("do") == "unlisted":
 		s.links = append(s.links, &siteLink{photo: number("photos")})
 	case r.Method+to == "POST/me/albums" && r.FormValue("do") == "make":
-		s.albums = append(s.albums, siteAlbum{title: r.FormValue("title")})
+		s.albums = append(s.albums, siteAlbum{owner: name, title: r.FormValue("title")})
 		to = fmt.Sprint("/me/albums/", len(s.albums))
 	case r.Method+to == "POST/me/albums":
 		for i := range s.albums {
@@ -81,15 +84,26 @@ func (s *accountsSite) answersLink(w http.ResponseWriter, r *http.Request) bool 
 
 func (s *accountsSite) showLink(w http.ResponseWriter, r *http.Request) {
 	share, ok := page.ParseShare(r.URL.Path)
+	files, adds := page.ParseShareFiles(r.URL.Path)
+	if adds {
+		share, ok = files, true
+	}
 	n := 0
 	for n < len(s.links) && tokenOf(n+1) != share.Token {
 		n++
 	}
-	if !ok || n == len(s.links) || s.empty || s.links[n].revoked && !s.counts {
+	if !ok || n == len(s.links) || s.empty || s.links[n].revoked && !s.counts && !(adds && s.takes) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
 	l := s.links[n]
+	if adds {
+		_, title, _ := strings.Cut(r.Header.Get("Upload-Metadata"), "filename ")
+		s.photos = append(s.photos, &sitePhoto{owner: s.albums[l.album-1].owner, title: title, private: !s.lists})
+		w.Header().Set("Killr-Photo", fmt.Sprint(files.Path(), "/", len(s.photos)))
+		w.WriteHeader(http.StatusCreated)
+		return
+	}
 	if r.Method == http.MethodPost {
 		http.SetCookie(w, &http.Cookie{Name: "share", Value: l.password})
 		w.WriteHeader(http.StatusSeeOther)
@@ -108,8 +122,12 @@ func (s *accountsSite) showLink(w http.ResponseWriter, r *http.Request) {
 	if s.cached {
 		w.Header().Set("X-Cache", "near")
 	}
-	if share.Photo = l.photo; share.Photo == 0 {
+	if share.Photo == 0 && l.album != 0 {
 		share.Photo = s.albums[l.album-1].photo
+		for i := range s.photos {
+			fmt.Fprintln(w, page.Share{Token: share.Token, Photo: int64(i + 1)}.Path())
+		}
 	}
+	share.Photo = cmp.Or(share.Photo, l.photo)
 	fmt.Fprint(w, share.Path())
 }

@@ -176,7 +176,14 @@ func (t *tally) unlinked() {
 	t.report.People.Unlinked++
 }
 
-// refusedLink counts a page or picture that an edge did not show by a link that was revoked.
+// added counts a photo that was added by a link.
+func (t *tally) added() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.People.Added++
+}
+
+// refusedLink counts a request that an edge refused by a link that was revoked.
 func (t *tally) refusedLink() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

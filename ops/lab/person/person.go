@@ -6,6 +6,7 @@ package person
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -74,13 +75,14 @@ func (c Client) Post(ctx context.Context, edge, path string, as Session, form ur
 type File struct {
 	Name    string
 	Data    []byte
-	Private bool // only the uploader sees it
+	Private bool   // only the uploader sees it
+	To      string // the path that takes files; "": that for photos of one's own
 }
 
 // Upload uploads a file by one request of tus. The same key again is the same upload. A photo that it has become is
 // named by the field Killr-Photo.
 func (c Client) Upload(ctx context.Context, edge string, as Session, key string, f File) (*Answer, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, edge+page.PathUploadFiles, bytes.NewReader(f.Data))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, edge+cmp.Or(f.To, page.PathUploadFiles), bytes.NewReader(f.Data))
 	if err != nil {
 		return nil, err
 	}
