@@ -11,8 +11,8 @@ import (
 	schema "flickrkillr/schema/page"
 )
 
-// addAsGuest adds a photo to the album of a link, as a visitor who has it. By the link it is seen through every edge, as
-// all that the link shows. To its owner it is one of the photos that only they may see.
+// addAsGuest adds a photo to the album of a link, as a visitor who has it. By the link it is seen through every edge,
+// as all that the link shows. To its owner it is one of the photos that only they may see.
 func (p *people) addAsGuest(ctx context.Context, m *member, edge string, l *shareLink) {
 	file, err := newFile(rand.Text(), false)
 	if err != nil {

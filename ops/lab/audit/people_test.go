@@ -255,7 +255,8 @@ func TestPeopleFindMistakes(t *testing.T) {
 			if p := report.People; c.want == "" && (p.Accounts != 2 || p.SignIns == 0 || p.Ended.N != 24 ||
 				p.Unrefused != 0 || len(p.Revoked) != waysToRevoke || p.Private == 0 || p.Secrets == 0 ||
 				p.Addresses == 0 || p.Uploads == 0 || len(p.Withdrawn) != waysToHide ||
-				len(p.Links) != kindsOfLinks || p.SeenByLink == 0 || p.Unlinked == 0 || p.Added == 0 || p.RefusedLinks == 0) {
+				len(p.Links) != kindsOfLinks || p.SeenByLink == 0 ||
+				p.Unlinked == 0 || p.Added == 0 || p.RefusedLinks == 0) {
 				t.Errorf("%+v", p)
 			}
 		})

@@ -82,7 +82,8 @@ type File struct {
 // Upload uploads a file by one request of tus. The same key again is the same upload. A photo that it has become is
 // named by the field Killr-Photo.
 func (c Client) Upload(ctx context.Context, edge string, as Session, key string, f File) (*Answer, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, edge+cmp.Or(f.To, page.PathUploadFiles), bytes.NewReader(f.Data))
+	to := edge + cmp.Or(f.To, page.PathUploadFiles)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(f.Data))
 	if err != nil {
 		return nil, err
 	}
