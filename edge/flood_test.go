@@ -18,7 +18,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// floodFrames is how many frames a flood tries to send: several times what a connection may.
+// floodFrames is how many frames a flood tries to send: several times what a connection may. These are less bytes than
+// an edge still reads when it has said that the connection ends.
 const floodFrames = 30_000
 
 // Bounds of what an edge and the clients of a flood hold, all in this process.
@@ -72,7 +73,7 @@ func TestFloods(t *testing.T) {
 		}, http2.ErrCodeEnhanceYourCalm},
 		"long CONTINUATION": {func(c *flooder) {
 			c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}}))
-			c.repeat(floodFrames, func(int) error { return c.WriteContinuation(1, false, make([]byte, 10_000)) })
+			c.repeat(100, func(int) error { return c.WriteContinuation(1, false, make([]byte, 10_000)) })
 		}, http2.ErrCodeEnhanceYourCalm},
 		"empty CONTINUATION": {func(c *flooder) {
 			c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}}))
@@ -144,7 +145,7 @@ func TestFloods(t *testing.T) {
 					t.Errorf("the connection is ended: %v", client.code)
 				}
 				before.bounds(t)
-			} else if code, said := client.endsWith(); said && code != c.code { // a reset may overtake what is said
+			} else if code, said := client.endsWith(); !said || code != c.code {
 				t.Errorf("the connection ends for %v, want %v", code, c.code)
 			}
 			others(1)

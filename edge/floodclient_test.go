@@ -167,8 +167,11 @@ func (c *flooder) goesOn() bool {
 	return c.send() && c.until(func() bool { return c.pong == data })
 }
 
-// endsWith waits for the end of the connection, and returns what it was ended for.
+// endsWith waits for the end of the connection, and returns what it was ended for. The client leaves when it is told:
+// the edge waits for that.
 func (c *flooder) endsWith() (code http2.ErrCode, said bool) {
+	c.until(func() bool { return c.gone })
+	_ = c.conn.(*tls.Conn).NetConn().(*net.TCPConn).CloseWrite() // the connection may have ended
 	<-c.done
 	return c.code, c.gone
 }

@@ -177,11 +177,11 @@ func (f *http2Filter) next() (bool, error) {
 	if !passedOn && len(f.in) < frameHead+length {
 		return false, nil
 	}
-	if !f.calm.takes(&f.out) {
+	if !f.calm.takes(&f.out.earned, time.Now) {
 		return false, f.end(http2.ErrCodeEnhanceYourCalm)
 	}
 	if passedOn {
-		return true, f.passOn(kind, stream, length)
+		return true, f.passOn(kind, flags, stream, length)
 	}
 	frame := f.in[:frameHead+length]
 	f.in = f.in[len(frame):]
@@ -199,7 +199,7 @@ func handled(kind http2.FrameType) bool {
 }
 
 // passOn begins to pass a frame on whose payload is not read here.
-func (f *http2Filter) passOn(kind http2.FrameType, stream uint32, length int) error {
+func (f *http2Filter) passOn(kind http2.FrameType, flags http2.Flags, stream uint32, length int) error {
 	if f.opened != nil {
 		f.break_()
 	}
@@ -207,7 +207,7 @@ func (f *http2Filter) passOn(kind http2.FrameType, stream uint32, length int) er
 		if f.isOurs(stream) { // its request has ended
 			return f.end(http2.ErrCodeStreamClosed)
 		}
-		f.calm.sent(length)
+		f.out.earned.Add(ofBody(flags, length))
 	}
 	f.pass = frameHead + length
 	return nil

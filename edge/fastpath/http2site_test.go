@@ -22,7 +22,7 @@ import (
 )
 
 // http2Site is a server that answers /near/<n> and /far/<n> with n bytes: the first one from memory, the second one,
-// and whatever is not answered so, by net/http.
+// and whatever is not answered so, by net/http. /far/reads/<n> reads the request's body before.
 type http2Site struct {
 	addr string
 	near atomic.Int64
@@ -60,6 +60,9 @@ func (s *http2Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.gets[r.URL.Path] = *r
 	s.mu.Unlock()
+	if strings.HasPrefix(r.URL.Path, "/far/reads/") {
+		_, _ = io.Copy(io.Discard, r.Body) // the client may leave
+	}
 	n, err := strconv.Atoi(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])
 	if err != nil {
 		w.WriteHeader(http.StatusNotFound)

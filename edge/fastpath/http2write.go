@@ -25,7 +25,7 @@ type frameWriter struct {
 	size    atomic.Int64    // of out, in bytes
 	sent    chan struct{}   // of goAway, which waits until out is sent; nil: it does not
 	leaving atomic.Bool     // net/http has said that it takes no further requests
-	earned  atomic.Int64    // what was sent since calm has last asked, in frames
+	earned  atomic.Int64    // by bodies and answers since calm has last asked, in frames
 }
 
 // LargestFrame is the payload that every client takes, and that net/http must take at most, in bytes.
@@ -101,6 +101,8 @@ func (w *frameWriter) follow(b []byte) {
 			w.earned.Add(framesPerAnswer)
 		case http2.FrameData:
 			w.earned.Add(int64(w.left / bytesPerFrame))
+		case http2.FrameRSTStream:
+			w.earned.Add(-1)
 		case http2.FrameGoAway:
 			w.leaving.Store(true)
 		}
