@@ -57,6 +57,7 @@
 //	leave.go      removes these people at the end
 //	photos.go     uploads photos of these people, and takes them away
 //	shares.go     links to what these people share, seen by visitors and revoked
+//	receipts.go   receipts of photos that these people delete for good
 //	guests.go     photos that visitors add by links
 //	revoke.go     ends sessions, and times how soon every edge refuses them
 //	secret.go     finds secrets in texts; leak.go reads the bus and memcached for that

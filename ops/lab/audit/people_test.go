@@ -40,6 +40,7 @@ type accountsSite struct {
 	open      bool         // an edge shows the private photos of all
 
 	siteLinks
+	asked int // for receipts
 }
 
 // sitePhoto is a photo of the site.
@@ -110,6 +111,12 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "POST/signout":
 		delete(s.sessions, token)
 		seeOther("/")
+	case "GET/me/receipt":
+		s.asked++
+		if s.forgets {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		fmt.Fprintf(w, `{"complete":%t}`, s.asked%2 == 0)
 	case "GET/signin", "GET/signup", "GET/recover":
 		fmt.Fprint(w, "a form")
 	case "POST/upload/files":
@@ -121,6 +128,10 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "POST/me/photos", "POST/me/bin":
 		p := s.photo(r.FormValue("photos"))
 		p.private, p.binned = true, p.binned || r.FormValue("do") != "private"
+		if r.FormValue("do") == "remove" {
+			seeOther("/me/receipt?id=" + r.FormValue("photos"))
+			return
+		}
 		seeOther(r.URL.Path)
 	default:
 		if s.answersPhoto(w, r, name) {
@@ -256,7 +267,7 @@ func TestPeopleFindMistakes(t *testing.T) {
 				p.Unrefused != 0 || len(p.Revoked) != waysToRevoke || p.Private == 0 || p.Secrets == 0 ||
 				p.Addresses == 0 || p.Uploads == 0 || len(p.Withdrawn) != waysToHide ||
 				len(p.Links) != kindsOfLinks || p.SeenByLink == 0 ||
-				p.Unlinked == 0 || p.Added == 0 || p.RefusedLinks == 0) {
+				p.Unlinked == 0 || p.Added == 0 || p.Receipts == 0 || p.Complete != p.Receipts || p.RefusedLinks == 0) {
 				t.Errorf("%+v", p)
 			}
 		})

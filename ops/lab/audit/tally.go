@@ -176,6 +176,17 @@ func (t *tally) unlinked() {
 	t.report.People.Unlinked++
 }
 
+// receipt counts a receipt of a photo, when it is begun and when it is complete.
+func (t *tally) receipt(complete bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if complete {
+		t.report.People.Complete++
+	} else {
+		t.report.People.Receipts++
+	}
+}
+
 // added counts a photo that was added by a link.
 func (t *tally) added() {
 	t.mu.Lock()

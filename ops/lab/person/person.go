@@ -57,6 +57,16 @@ func (c Client) Get(ctx context.Context, method, edge, path string, as Session) 
 	return c.do(r, as)
 }
 
+// GetJSON requests what programs get in the place of a private page.
+func (c Client) GetJSON(ctx context.Context, edge, path string, as Session) (*Answer, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, edge+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Accept", "application/json")
+	return c.do(r, as)
+}
+
 // Post sends a form. It adds the key of a new attempt to a form without one.
 func (c Client) Post(ctx context.Context, edge, path string, as Session, form url.Values) (*Answer, error) {
 	if !form.Has("key") {
