@@ -16,8 +16,9 @@ import (
 // receiptEvery is the time between two requests for a receipt.
 const receiptEvery = 500 * time.Millisecond
 
-// removeForGood removes a photo from the bin. The answer leads to a receipt, which its owner finds at once: rule "lost".
-// It becomes complete when the disk is free and no edge shows the photo. The audit counts those that do before it ends.
+// removeForGood removes a photo from the bin. The answer leads to a receipt, which its owner finds at once: rule
+// "lost". It becomes complete when the disk is free and no edge shows the photo. The audit counts those that do before
+// it ends.
 func (p *people) removeForGood(ctx context.Context, m *member, edge string, photo string) bool {
 	form := url.Values{"do": {"remove"}, "photos": {photo}}
 	answer, err := p.post(context.WithoutCancel(ctx), edge, schema.PrivateBin.Path(), m.browsers[0], form)
