@@ -148,7 +148,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"bench --edge http://127.0.0.1:1", 1, "--postgres"},
 		{"bench --edge http://127.0.0.1:1 --urls " + os.DevNull + " --viewport wide", 1, "--viewport"},
 		{"bench --edge http://127.0.0.1:1 --urls " + os.DevNull, 1, "no page"},
-		{"edge --nats nats://127.0.0.1:1 --addr " + free + " --tls-cert x", 1, "needed together"},
+		{"edge --nats nats://127.0.0.1:1 --addr " + free + " --tls-cert x", 1, "belong together"},
 	} {
 		all = append(all, mistake{append([]string{"--data", nobody}, strings.Fields(c.command)...), c.status, c.says})
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"time"
 
 	"flickrkillr/renderer/password"
 	"flickrkillr/renderer/pictures"
@@ -13,14 +14,14 @@ import (
 
 // workOutside has the renderers of this process hash passwords and decode pictures in processes of their own, until
 // end. Those that hash occupy half of the machine's processors at most, and so do those that decode, if pictureWorkers
-// is 0: otherwise it is their number.
-func (s *session) workOutside(pictureWorkers int) (end func(), err error) {
+// is 0: otherwise it is their number. hashBound is for [password.Outside].
+func (s *session) workOutside(pictureWorkers int, hashBound time.Duration) (end func(), err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("hash passwords and decode pictures in processes of their own: %w", err)
 	}
 	half := max(1, runtime.NumCPU()/2)
-	endHashes := password.Outside(half,
+	endHashes := password.Outside(half, hashBound,
 		func() *exec.Cmd { return hashProcess(program, s.stderr) },
 		func(err error) { s.log.Warn("passwords are hashed by the renderer itself for now", "err", err) })
 	endPictures := pictures.Outside(cmp.Or(pictureWorkers, half),

@@ -6,6 +6,7 @@ import (
 
 	"flickrkillr/ops/site"
 	"flickrkillr/renderer"
+	"flickrkillr/renderer/password"
 )
 
 type rendererCommand struct {
@@ -14,7 +15,7 @@ type rendererCommand struct {
 }
 
 func (c *rendererCommand) Run(s *session) error {
-	end, err := s.workOutside(c.PictureWorkers)
+	end, err := s.workOutside(c.PictureWorkers, password.OutsideBound)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
 	"flickrkillr/renderer"
+	"flickrkillr/renderer/password"
 	"flickrkillr/schema/wire"
 )
 
@@ -53,7 +54,7 @@ func (c *upCommand) Run(s *session) (err error) {
 		return err
 	}
 	if !c.Processes {
-		end, err := s.workOutside(c.PictureWorkers)
+		end, err := s.workOutside(c.PictureWorkers, password.OutsideBound)
 		if err != nil {
 			return err
 		}

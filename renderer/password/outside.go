@@ -20,8 +20,8 @@ const (
 	// outsidePause: two hundred sign-ins that wait are answered then. Its own hash is waited for: what it has done
 	// would be done again. It is for a process that runs: in an overload a new one takes half a second to start.
 	outsideLate = time.Second
-	// outsideBound is how long it may take before it is killed and the hash is made here.
-	outsideBound = 5 * time.Second
+	// OutsideBound is how long it may take before it is killed and the hash is made here.
+	OutsideBound = 5 * time.Second
 	// outsidePause is for how long no process is asked after one that was late or failed.
 	outsidePause = time.Minute
 )
@@ -33,7 +33,7 @@ var others atomic.Pointer[hashers]
 type hashers struct {
 	*outside.Processes
 	failed      func(error)
-	late, bound time.Duration // outsideLate and outsideBound
+	late, bound time.Duration // outsideLate and OutsideBound
 }
 
 // question is what a process is asked for.
@@ -47,16 +47,16 @@ type question struct {
 }
 
 // Outside has passwords hashed by other processes of a lower priority from now on, by so many at once. Each runs
-// command, which has to call [Serve]. Go's scheduler lets a hash run for 10 ms at a time, and reads the network that
-// rarely while hashes occupy all of its threads: in this process, 200 sign-ins at once made each page wait for that. A
-// process that fails or is late is told to failed; then hashes are made here for a minute. end ends the processes; it
-// waits for hashes.
-func Outside(atOnce int, command func() *exec.Cmd, failed func(error)) (end func()) {
-	return newHashers(atOnce, command, failed).begin()
+// command, which has to call [Serve], and is killed when a hash takes longer than bound, as a rule OutsideBound. Go's
+// scheduler lets a hash run for 10 ms at a time, and reads the network that rarely while hashes occupy all of its
+// threads: in this process, 200 sign-ins at once made each page wait for that. A process that fails or is late is told
+// to failed; then hashes are made here for a minute. end ends the processes; it waits for hashes.
+func Outside(atOnce int, bound time.Duration, command func() *exec.Cmd, failed func(error)) (end func()) {
+	return newHashers(atOnce, bound, command, failed).begin()
 }
 
-func newHashers(atOnce int, command func() *exec.Cmd, failed func(error)) *hashers {
-	return &hashers{outside.New(atOnce, command, outsidePause), failed, outsideLate, outsideBound}
+func newHashers(atOnce int, bound time.Duration, command func() *exec.Cmd, failed func(error)) *hashers {
+	return &hashers{outside.New(atOnce, command, outsidePause), failed, outsideLate, bound}
 }
 
 func (all *hashers) begin() (end func()) {

@@ -91,7 +91,7 @@ func cheapHash(password string) []byte {
 func TestOutside(t *testing.T) { //nolint:paralleltest // Outside is for the whole process
 	const atOnce, asked = 2, 40
 	s := &started{as: "well"}
-	all := newHashers(atOnce, s.command, s.failed)
+	all := newHashers(atOnce, time.Hour, s.command, s.failed)
 	all.late = time.Hour
 	all.Processes = outside.New(atOnce, s.command, 0)
 	end := all.begin()
@@ -148,7 +148,7 @@ func TestOutsideFails(t *testing.T) { //nolint:paralleltest // Outside is for th
 		*started
 		command func() *exec.Cmd
 	}{{bad, bad.command}, {missing, func() *exec.Cmd { return exec.Command("/no/such/program") }}} {
-		end := Outside(1, s.command, s.failed)
+		end := Outside(1, OutsideBound, s.command, s.failed)
 		if !bytes.Equal(cheap.hash("lake", make([]byte, saltSize), hashSize), cheapHash("lake")) {
 			t.Error("a process that fails changes a hash")
 		}
@@ -163,8 +163,8 @@ func TestOutsideFails(t *testing.T) { //nolint:paralleltest // Outside is for th
 // TestOutsideHangs: a process that does not answer is killed, and the next hash does not wait for another.
 func TestOutsideHangs(t *testing.T) { //nolint:paralleltest // Outside is for the whole process
 	s := &started{as: "never"}
-	all := newHashers(1, s.command, s.failed)
-	all.late, all.bound = time.Hour, time.Millisecond
+	all := newHashers(1, time.Millisecond, s.command, s.failed)
+	all.late = time.Hour
 	defer all.begin()()
 	for range 2 {
 		if !bytes.Equal(cheap.hash("lake", make([]byte, saltSize), hashSize), cheapHash("lake")) {
@@ -187,8 +187,8 @@ func TestOutsideLate(t *testing.T) { //nolint:paralleltest // Outside is for the
 	defer func() { _ = goOn.Close() }()
 	s := &started{as: "when told", inherits: answer}
 	salt, meanwhile := make([]byte, saltSize), make(chan bool, 1)
-	all := newHashers(1, s.command, nil)
-	all.late, all.bound = time.Millisecond, time.Hour
+	all := newHashers(1, time.Hour, s.command, nil)
+	all.late = time.Millisecond
 	all.failed = func(err error) {
 		s.failed(err)
 		meanwhile <- bytes.Equal(cheap.hash("lake", salt, hashSize), cheapHash("lake"))
@@ -211,7 +211,7 @@ func TestOutsideLate(t *testing.T) { //nolint:paralleltest // Outside is for the
 // BenchmarkOutside is [BenchmarkHash] in a process of its own.
 func BenchmarkOutside(b *testing.B) {
 	s := &started{as: "well"}
-	defer Outside(1, s.command, func(err error) { b.Error(err) })()
+	defer Outside(1, OutsideBound, s.command, func(err error) { b.Error(err) })()
 	for b.Loop() {
 		Hash("mountain lake", "ansel k1")
 	}
