@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"context"
 	"encoding/gob"
 	"errors"
 	"os"
@@ -95,5 +96,48 @@ func TestPictureThatEndsItsDecoder(t *testing.T) { //nolint:paralleltest // see 
 	end()
 	if reply := st.get(t, st.picture(t, photo, 640)); reply.Status != 200 {
 		t.Errorf("decoded by the renderer itself, its picture has status %d", reply.Status)
+	}
+}
+
+// due is a context whose deadline comes when it is told so.
+type due struct {
+	context.Context
+	come chan struct{}
+}
+
+func (d due) Done() <-chan struct{} { return d.come }
+
+func (d due) Err() error {
+	select {
+	case <-d.come:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// TestPictureThatTakesTooLong: when the process that decodes is killed because its time is up, this counts as a try, so
+// the picture is given up some time. Not parallel: see TestPictureThatEndsItsDecoder.
+func TestPictureThatTakesTooLong(t *testing.T) { //nolint:paralleltest // see above
+	st, path := pictureSite(t)
+	im := st.ingest(t, 800, 600)
+	s := st.start(t, nil)
+	forget(t, path, im.ID, 640)
+	const again = "INSERT INTO unmade_pictures (image_id, due_at, tries) VALUES ($1, now() + interval '1 h', $2)"
+	if _, err := st.pool.Exec(t.Context(), again, im.ID, developTries); err != nil {
+		t.Fatal(err)
+	}
+	ctx := due{t.Context(), make(chan struct{})}
+	end := pictures.Outside(1, func() *exec.Cmd {
+		close(ctx.come)
+		return exec.Command("sleep", "1000")
+	}, func(err error) { t.Error(err) })
+	defer end()
+	err := s.developOne(ctx, undeveloped{image: im.ID, taken: true, times: developTries})
+	if !errors.Is(err, pictures.ErrCrashed) {
+		t.Errorf("developed: %v", err)
+	}
+	if n := st.scalar(t, "SELECT tries FROM unmade_pictures WHERE image_id = $1", im.ID); n != developTries {
+		t.Errorf("taken %d times, %d are known", developTries, n)
 	}
 }

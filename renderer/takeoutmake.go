@@ -26,6 +26,9 @@ const (
 
 	takeoutPatience = 4 // tries, within 90 s, in which an original that cannot be read is looked for again
 	takeoutTries    = 7 // tries, within an hour and a half, that may fail
+
+	takeoutFewMissing = 10 // originals without a file, that are believed to be lost at the first try
+	takeoutLooks      = 32 // originals that are looked for at once
 )
 
 // prepareTakeout prepares a zip file that somebody has asked for, or a part of one. more reports whether it did
@@ -152,6 +155,7 @@ type takeoutMaker struct {
 	rows       *store.TakeoutWriter
 	unreadable map[string]bool                   // originals that are left out
 	length     func(image string) (int64, error) // of the file of an original; -1: there is none
+	lengths    map[string]foundLength            // by image, of the photos that are being written
 
 	folders []takeoutFolder
 

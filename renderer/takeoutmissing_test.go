@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -101,30 +102,34 @@ func TestTakeoutOfInnerAlbums(t *testing.T) {
 // brokenStore fails to open an original.
 type brokenStore struct {
 	pictures.Store
-	id string
+	id  string
+	err error
 }
 
 var errDisk = errors.New("input/output error")
 
 func (b brokenStore) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if name == b.id {
-		return nil, errDisk
+		return nil, b.err
 	}
 	return b.Store.Open(ctx, name)
 }
 
-// TestTakeoutOfUnreadable: originals that cannot be read are looked for again, some time, and then the zip file says
-// that they are missing. One that is shorter than it was is missing at once.
+// TestTakeoutOfUnreadable: originals that cannot be read, or many that are gone, are looked for again, some time. Then
+// the zip file says that they are missing. One that is shorter than it was is missing at once.
 func TestTakeoutOfUnreadable(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		sql   string // what is known of the original
-		waits bool
+		open  error  // why it cannot be opened
+		waits error
 	}{
-		"unreadable":              {"NULL::bigint, NULL::bigint", true},
-		"unreadable, with sums":   {"5, 7", true},
-		"shorter than it was":     {"5, 1000000000", false},
-		"longer than it ever was": {"5, 7", false},
+		"unreadable":              {"NULL::bigint, NULL::bigint", errDisk, errDisk},
+		"unreadable, with sums":   {"5, 7", errDisk, errDisk},
+		"all are gone":            {"5, 7", fs.ErrNotExist, errManyMissing},
+		"all are gone, unchecked": {"NULL::bigint, NULL::bigint", fs.ErrNotExist, errManyMissing},
+		"shorter than it was":     {"5, 1000000000", nil, nil},
+		"longer than it ever was": {"5, 7", nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -132,15 +137,15 @@ func TestTakeoutOfUnreadable(t *testing.T) {
 			st.withAccount(t, 1)
 			st.scalar(t, fmt.Sprintf(`WITH i AS (UPDATE images SET (crc32, checked_bytes) = (SELECT %s),
 				sha256 = decode(repeat('00', 32), 'hex'), extension = '.jpg' RETURNING 1) SELECT count(*) FROM i`, c.sql))
-			if c.waits {
-				st.pictures = brokenStore{st.pictures, st.image.ID}
+			if c.open != nil {
+				st.pictures = brokenStore{st.pictures, st.image.ID, c.open}
 			}
 			s := st.service(t, nil)
 			id := strings.Repeat("a", 26)
 			st.scalar(t, fmt.Sprintf(`WITH t AS (INSERT INTO takeouts (user_id, id, title) VALUES (1, '%s', '')
 				RETURNING 1) SELECT count(*) FROM t`, id))
-			for try := 1; c.waits && try < takeoutPatience; try++ {
-				if _, err := s.prepareTakeout(t.Context()); !errors.Is(err, errDisk) {
+			for try := 1; c.waits != nil && try < takeoutPatience; try++ {
+				if _, err := s.prepareTakeout(t.Context()); !errors.Is(err, c.waits) {
 					t.Fatalf("try %d: %v", try, err)
 				}
 				if more, err := s.prepareTakeout(t.Context()); more || err != nil {

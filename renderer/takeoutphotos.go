@@ -2,10 +2,13 @@ package renderer
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"slices"
 	"strconv"
+
+	"golang.org/x/sync/errgroup"
 
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/takeout"
@@ -44,6 +47,7 @@ func (m *takeoutMaker) photos() error {
 			if len(rows) == 0 {
 				break
 			}
+			m.findLengths(rows)
 			for i := range rows {
 				row := &rows[i]
 				after = row.Position
@@ -95,18 +99,51 @@ func (m *takeoutMaker) photo(row *store.TakenPhoto, folder string, first bool) e
 	return m.line(first, photo)
 }
 
+// foundLength is the length of the file of an original, or why it cannot be told.
+type foundLength struct {
+	bytes int64 // -1: there is no file
+	err   error
+}
+
+// findLengths looks for the originals of photos, many at once: the disk may be far away, and a transaction waits.
+func (m *takeoutMaker) findLengths(rows []store.TakenPhoto) {
+	found := make([]foundLength, len(rows))
+	var group errgroup.Group
+	group.SetLimit(takeoutLooks)
+	for i := range rows {
+		group.Go(func() error {
+			found[i].err = contained(func() (err error) {
+				found[i].bytes, err = m.length(rows[i].Image)
+				return err
+			})
+			return nil
+		})
+	}
+	_ = group.Wait()
+	m.lengths = make(map[string]foundLength, len(rows))
+	for i := range rows {
+		m.lengths[rows[i].Image] = found[i]
+	}
+}
+
+// errManyMissing: the files of many originals are not there, so their directory may not be.
+var errManyMissing = errors.New("many originals are not there: is --pictures the right directory, and mounted?")
+
 // isMissing reports whether the zip file has to do without the original of a photo. Its error is errUnchecked if the
 // original is there and nobody has read it yet.
 func (m *takeoutMaker) isMissing(row *store.TakenPhoto) (bool, error) {
 	if m.unreadable[row.Image] {
 		return true, nil
 	}
-	length, err := m.length(row.Image)
+	found := m.lengths[row.Image]
+	length, err := found.bytes, found.err
 	switch {
 	case err != nil && m.takeout.Tries >= takeoutPatience:
 		return true, nil
 	case err != nil:
 		return false, fmt.Errorf("look for the original of photo %d: %w", row.ID, err)
+	case length < 0 && m.takeout.Missing >= takeoutFewMissing && m.takeout.Tries < takeoutPatience:
+		return false, errManyMissing
 	case length < 0:
 		return true, nil
 	case row.Checksums == nil:

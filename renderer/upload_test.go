@@ -140,7 +140,11 @@ func (u *sender) stages(t testing.TB) func() string {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if !slices.Contains(all, event.Stage) {
+		switch {
+		case slices.Contains(all, event.Stage):
+		case event.Stage == wire.UploadReceived: // it is published after the answer, so it may come late
+			all = slices.Insert(all, 0, event.Stage)
+		default:
 			all = append(all, event.Stage)
 		}
 	})

@@ -36,8 +36,6 @@ type upload struct {
 	id   string
 }
 
-func (u upload) path() string { return pathFiles + "/" + u.id }
-
 // done is an upload that has become a photo.
 type done struct {
 	photo     int64

@@ -145,7 +145,7 @@ func uploadName(p *photoimport.Photo) string {
 
 // importKey names the upload of a photo, the same in each run.
 func importKey(p *photoimport.Photo) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "import %q %q %d %s", p.ID, p.Name, p.Size, p.Visibility))
+	sum := sha256.Sum256(fmt.Appendf(nil, "import %q %q %d %s %s", p.ID, p.Name, p.Size, p.Visibility, p.Sum()))
 	return hex.EncodeToString(sum[:])
 }
 

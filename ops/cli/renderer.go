@@ -36,7 +36,7 @@ type rendererFlags struct {
 	ActionWorkers  int           `default:"4" min:"1" max:"1000" placeholder:"N" help:"Actions, which are writes, that a renderer performs at once (default ${default})."`
 	BaseURL        string        `placeholder:"URL" help:"Address by which visitors reach the site, for links that must be absolute: feeds, previews, sitemaps (default: the first edge of 'up')."`
 	SMTP           string        `name:"smtp" placeholder:"URL" help:"Mail server, for links that set a new password: smtp://user:password@host:587?from=address, with STARTTLS unless tls=off is added, or smtps:// (default: no mail). Other users of the machine can read flags: set KILLR_SMTP instead."`
-	QuotaBytes     int64         `default:"21474836480" min:"0" placeholder:"N" help:"Bytes of original photos that a person may store (default ${default}, 20 GiB; 0: no limit). Give it to all renderers."`
+	QuotaBytes     int64         `default:"21474836480" min:"0" placeholder:"N" help:"Bytes of original photos that a person may store (default ${default}, 20 GiB; 0: no limit). Give it to all renderers, once each is of this version: an older one removes such photos."`
 	QuotaPhotos    int64         `default:"100000" min:"0" placeholder:"N" help:"Photos that a person may have (default ${default}; 0: no limit). Give it to all renderers."`
 	HEIC           bool          `name:"heic" help:"Take HEIC pictures, as phones make them. HEVC, which they use, is covered by patents in some countries. Give it to all renderers."`
 	Replicas       int           `default:"1" enum:"1,3,5" placeholder:"N" help:"Servers of a NATS cluster that hold the stream of changes and the buckets: 1, 3 or 5 (default ${default}). With 3, one may fail."`

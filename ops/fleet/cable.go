@@ -39,19 +39,21 @@ ip link set "a$1" master "c$1" up
 ip link set "b$1" master br0 up
 ip link set "p$1" master "c$1"`
 
+// quickScript undoes slowScript, also one that failed half-way.
 const quickScript = `ip link set "p$1" master br0
-ip link delete "c$1"`
+if ip link show "c$1" >/dev/null 2>&1; then ip link delete "c$1"; fi`
+
+// quickLimit bounds quickScript after slowScript has failed, perhaps because there was no time left.
+const quickLimit = 30 * time.Second
 
 func (c *cable) slow(ctx context.Context, delay time.Duration, bytesPerSecond int) error {
 	if delay < 0 || bytesPerSecond < 0 {
 		return errors.New("a delay and a number of bytes are not negative")
 	}
-	if c.ends[0] != nil {
-		if err := c.fleet.script(ctx, quickScript, number(c.number)); err != nil {
-			return err
-		}
-		c.cut()
+	if err := c.fleet.script(ctx, quickScript, number(c.number)); err != nil {
+		return err
 	}
+	c.cut()
 	if delay == 0 && bytesPerSecond == 0 {
 		return nil
 	}
@@ -60,7 +62,9 @@ func (c *cable) slow(ctx context.Context, delay time.Duration, bytesPerSecond in
 	}
 	if err := c.fleet.script(ctx, slowScript, number(c.number)); err != nil {
 		c.cut()
-		return err
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), quickLimit)
+		defer cancel()
+		return errors.Join(err, c.fleet.script(ctx, quickScript, number(c.number)))
 	}
 	c.pass(c.ends[0], c.ends[1], delay, bytesPerSecond)
 	c.pass(c.ends[1], c.ends[0], delay, bytesPerSecond)

@@ -20,10 +20,12 @@ import (
 )
 
 const (
+	// startLimit bounds the start of the keeper, which takes less than a second on an idle computer.
+	startLimit = 2 * time.Minute
 	// bootLimit bounds a machine's boot, which takes 1 to 3 s alone on an idle computer.
-	bootLimit = 90 * time.Second
-	// stopLimit bounds the end of the keeper: it gives processes 10 s to end.
-	stopLimit = 30 * time.Second
+	bootLimit = 3 * time.Minute
+	// stopLimit bounds the end of the keeper: it gives processes a minute to end.
+	stopLimit = 2 * time.Minute
 	// outputLimit is how long a command that was cut short may go on holding its output.
 	outputLimit = 5 * time.Second
 )
@@ -87,8 +89,8 @@ func possible() error {
 // startKeeper starts the keeper and waits until it has made the network.
 func (f *Fleet) startKeeper(ctx context.Context) error {
 	// Not bound to ctx, and in a session of its own: it ends last, and no Ctrl-C cuts short what it removes.
-	f.keeper = exec.Command("unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--propagation", "private",
-		"sh", "-c", keeperScript, "keeper", f.group)
+	f.keeper = exec.Command("unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child",
+		"--propagation", "private", "sh", "-c", keeperScript, "keeper", f.group)
 	f.keeper.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	f.keeper.Stderr = f.errors
 	f.keeper.WaitDelay = outputLimit
@@ -106,6 +108,8 @@ func (f *Fleet) startKeeper(ctx context.Context) error {
 	f.input = input
 	stop := context.AfterFunc(ctx, func() { _ = input.Close() })
 	defer stop()
+	late := time.AfterFunc(startLimit, func() { _ = f.keeper.Process.Kill() })
+	defer late.Stop()
 	line, err := bufio.NewReader(output).ReadString('\n')
 	pid, ready := strings.CutPrefix(strings.TrimSpace(line), "ready ")
 	if err == nil && ready && ctx.Err() == nil {
@@ -126,7 +130,12 @@ func (f *Fleet) Stop() error {
 	for _, m := range f.Machines {
 		m.cable.cut()
 	}
-	late := time.AfterFunc(stopLimit, func() { _ = f.keeper.Process.Kill() })
+	late := time.AfterFunc(stopLimit, func() {
+		_ = f.keeper.Process.Kill()
+		for _, m := range f.Machines {
+			m.end()
+		}
+	})
 	defer late.Stop()
 	err := f.keeper.Wait()
 	for _, m := range f.Machines {

@@ -109,12 +109,28 @@ func (m *Machine) boot(ctx context.Context) error {
 			break
 		}
 	}
-	_, err = m.Run(ctx, "true")
-	return err
+	return m.answers(ctx)
+}
+
+// answers waits until the machine takes commands. One that starts on a busy computer may be too slow for ssh.
+func (m *Machine) answers(ctx context.Context) error {
+	for {
+		_, err := m.Run(ctx, "true")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-m.ended:
+			return errors.Join(errors.New("it has ended"), err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // Run runs a command of the shell on the machine, by ssh, and returns what it wrote to its output. The error has what
-// it wrote to its error output. A machine that does not answer is an error after 5 to 10 s.
+// it wrote to its error output. A machine that does not answer is an error after 30 to 60 s.
 func (m *Machine) Run(ctx context.Context, command string) (string, error) {
 	cmd := m.fleet.Command(ctx, "ssh", "-F", "/run/fleet/ssh_config", m.Name, command)
 	var out, complaints bytes.Buffer
@@ -180,6 +196,13 @@ func (m *Machine) Ended() <-chan struct{} { return m.ended }
 
 // Console is the end of what systemd has printed since the first boot.
 func (m *Machine) Console() string { return m.console.String() }
+
+// end kills what waits for the machine's first process.
+func (m *Machine) end() {
+	if m.ended != nil {
+		_ = m.process.Process.Kill()
+	}
+}
 
 // wait waits until the machine, which is ending, has ended.
 func (m *Machine) wait() {

@@ -6,6 +6,15 @@ disk=/run/fleet/m$n
 root=$disk/root
 mount -t overlay overlay -o "lowerdir=/,upperdir=$disk/upper,workdir=$disk/work" "$root"
 mount -t proc proc "$root/proc"
+# Settings of the kernel are this computer's, but for those of the network, which are the machine's.
+for settings in sys sysrq-trigger; do
+	if [ -e "$root/proc/$settings" ]; then
+		mount --bind "$root/proc/$settings" "$root/proc/$settings"
+		mount -o remount,bind,ro "$root/proc/$settings"
+	fi
+done
+mount --bind "$root/proc/sys/net" "$root/proc/sys/net"
+mount -o remount,bind,rw "$root/proc/sys/net"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
 mount -t tmpfs -o mode=755 tmpfs "$root/dev"

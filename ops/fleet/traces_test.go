@@ -12,11 +12,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"flickrkillr/ops/testenv"
 )
 
-// traces are the namespaces and the cgroup of a fleet.
+// traces are the namespaces and the cgroup of a fleet. The namespaces are held until the test ends: the kernel gives
+// the number of one that is gone to the next that is made.
 type traces struct {
 	group      string
 	namespaces map[string]bool // "net:[4026532281]"
@@ -38,20 +40,33 @@ func tracesOf(t *testing.T, f *Fleet) traces {
 func tracesOfGroup(t *testing.T, group string) traces {
 	t.Helper()
 	tr := traces{group: group, namespaces: map[string]bool{}}
+	tr.add(t)
+	return tr
+}
+
+// add adds what the fleet has now.
+func (tr traces) add(t *testing.T) {
+	t.Helper()
 	processes(t, func(dir string) {
 		cgroups, err := os.ReadFile(filepath.Join(dir, "cgroup"))
-		if err != nil || !strings.Contains(string(cgroups), group) {
+		if err != nil || !strings.Contains(string(cgroups), tr.group) {
 			return
 		}
 		for _, kind := range kinds {
-			id, err := os.Readlink(filepath.Join(dir, "ns", kind))
-			own, ownErr := os.Readlink("/proc/self/ns/" + kind)
-			if err == nil && ownErr == nil && id != own {
-				tr.namespaces[id] = true
+			held, err := os.Open(filepath.Join(dir, "ns", kind))
+			if err != nil { // the process has ended
+				continue
 			}
+			id, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", held.Fd()))
+			own, ownErr := os.Readlink("/proc/self/ns/" + kind)
+			if err != nil || ownErr != nil || id == own || tr.namespaces[id] {
+				_ = held.Close()
+				continue
+			}
+			tr.namespaces[id] = true
+			t.Cleanup(func() { _ = held.Close() })
 		}
 	})
-	return tr
 }
 
 // left says what there still is: processes in the namespaces or the cgroup, mounts that hold a namespace, the cgroup.
@@ -134,7 +149,7 @@ func TestKilledTestLeavesNothing(t *testing.T) {
 	if err := killed.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, "nothing is left of the fleet", func() bool { return len(tr.left(t)) == 0 })
+	testenv.Within(t, 2*time.Minute, "nothing is left of the fleet", func() bool { return len(tr.left(t)) == 0 })
 }
 
 // TestKilledKeeperIsSweptUp kills the keeper, which takes all machines with it; the next fleet removes its cgroups.
@@ -152,7 +167,7 @@ func TestKilledKeeperIsSweptUp(t *testing.T) {
 	if err := other.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, "only the cgroup is left", func() bool {
+	testenv.Within(t, 2*time.Minute, "only the cgroup is left", func() bool {
 		left := tr.left(t)
 		return len(left) == 0 || len(left) == 1 && strings.HasPrefix(left[0], "the cgroup")
 	})

@@ -9,8 +9,8 @@ if [ -e "/run/netns/m$n" ]; then ip netns delete "m$n"; fi
 try=0
 while [ -e "/run/cgroup/$2/m$n" ] && ! find "/run/cgroup/$2/m$n" -depth -type d -exec rmdir {} + 2>/dev/null; do
 	try=$((try + 1))
-	if [ $try -ge 200 ]; then
-		echo "a process of m$n has not ended in 10 s" >&2
+	if [ $try -ge 1200 ]; then
+		echo "a process of m$n has not ended in a minute" >&2
 		exit 1
 	fi
 	sleep 0.05

@@ -45,7 +45,7 @@ type Photo struct {
 	Notes []string
 
 	posted time.Time
-	sha256 string // "": not known
+	sha256 string // see Sum
 	file   *entry
 }
 
@@ -109,6 +109,10 @@ func (p *Plan) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Sum is the SHA-256 of the photo's file in hex, as the export says; "": it does not. It tells photos of two archives
+// apart that have the same id.
+func (p *Photo) Sum() string { return p.sha256 }
 
 // Open opens the file of a photo, which the caller closes. It fails for a file that has changed since it was exported.
 func (p *Photo) Open() (File, error) {

@@ -62,7 +62,7 @@ func New(atOnce int, command func() *exec.Cmd, pause time.Duration) *Processes {
 
 // Ask runs exchange with a process that is asked nothing else meanwhile. When ctx ends, the process is killed. It is
 // killed, too, when exchange returns an error, which Ask returns. It returns ErrNone or ErrStart when none was asked.
-func (all *Processes) Ask(ctx context.Context, exchange func(*Process) error) error {
+func (all *Processes) Ask(ctx context.Context, exchange func(*Process) error) (err error) {
 	if all.Paused() {
 		return ErrNone
 	}
@@ -81,24 +81,29 @@ func (all *Processes) Ask(ctx context.Context, exchange func(*Process) error) er
 		return ErrNone
 	}
 	if p == nil {
-		var err error
 		if p, err = start(all.command()); err != nil {
 			return fmt.Errorf("%w: %w", ErrStart, err)
 		}
 	}
 	stop := context.AfterFunc(ctx, p.Kill)
-	err := exchange(p)
-	p.New = false
-	if lives := stop(); !lives || err != nil {
+	whole := false
+	defer func() {
+		if whole {
+			return
+		}
+		// Also when exchange has panicked: the rest of an answer is nobody else's.
 		p.Kill() // it may not end by itself
 		if ended := p.end(); err != nil {
 			err = errors.Join(err, ended)
 		}
 		p = nil
-	}
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+	}()
+	err = exchange(p)
+	p.New = false
+	whole = stop() && err == nil
 	return err
 }
 
@@ -125,9 +130,9 @@ func (all *Processes) End() {
 }
 
 // start starts a process, in a process group of its own: a Ctrl-C for this one does not end it, and its priority is
-// that of all its threads.
+// that of all its threads. On Linux it is killed when this process ends, even if it is busy and does not read.
 func start(command *exec.Cmd) (*Process, error) {
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.SysProcAttr = attributes()
 	input, err := command.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -6,6 +6,12 @@ import (
 	"errors"
 )
 
+// jpegScans is how many scans a JPEG may have. Progressive ones of cameras and editors have 10, and with a thumbnail
+// some more. The decoder visits the whole picture for each, and has no bound of its own.
+const jpegScans = 1000
+
+var errScans = errors.New("the file has too many scans")
+
 var errTruncated = errors.New("the file ends before its picture does")
 
 // complete refuses a file whose end is missing, by its structure alone: a megabyte takes well under a millisecond. What
@@ -13,6 +19,9 @@ var errTruncated = errors.New("the file ends before its picture does")
 func (f format) complete(data []byte) error {
 	if !f.ends(data) {
 		return refuseDamaged(errTruncated)
+	}
+	if f.name == "jpeg" && bytes.Count(data, []byte("\xff\xda")) > jpegScans {
+		return refuseDamaged(errScans)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"image"
 	"image/color"
 	"io"
-	"time"
 
 	"github.com/bep/imagemeta"
 
@@ -38,15 +37,19 @@ func isHEIC(data []byte) bool {
 	return false
 }
 
+// heicReads is how often the size of a file is read at. One of 48 megapixels in 200 tiles takes some thousand reads. It
+// is no time: a file would be refused because the machine is busy.
+const heicReads = 1 << 16
+
 // heicConfig reads the size as seen, which the file says beside the picture.
 func heicConfig(r io.Reader) (image.Config, error) {
 	data, ok := r.(io.ReadSeeker)
 	if !ok {
 		return image.Config{}, errors.New("pictures: a HEIC file that cannot be read twice")
 	}
-	deadline := time.Now().Add(exifBudget)
+	reads := 0
 	said, err := imagemeta.Decode(imagemeta.Options{
-		R:           &lateReader{ReadSeeker: data, late: func() bool { return time.Now().After(deadline) }},
+		R:           &lateReader{ReadSeeker: data, late: func() bool { reads++; return reads > heicReads }},
 		ImageFormat: imagemeta.HEIF,
 		Sources:     imagemeta.CONFIG,
 	})

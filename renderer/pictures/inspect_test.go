@@ -159,3 +159,16 @@ func spoiled(t testing.TB) []byte {
 	data[at+6] ^= 0xff
 	return data
 }
+
+// TestInspectBoundsScans: each scan of a JPEG costs the decoder a visit of the whole picture.
+func TestInspectBoundsScans(t *testing.T) {
+	t.Parallel()
+	data := jpegOf(t, landscape(300, 200))
+	for scans, refused := range map[int]bool{100: false, 1000: true} {
+		more := append(bytes.Clone(data), strings.Repeat("\xff\xda\x00\x00\xff\xd9", scans)...)
+		_, err := pictures.Inspect(t.Context(), more, pictures.Limits{})
+		if no, ok := errors.AsType[*pictures.RefusedError](err); ok != refused || ok && no.Reason != pictures.Damaged {
+			t.Errorf("%d scans more: %v", scans, err)
+		}
+	}
+}

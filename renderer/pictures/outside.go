@@ -15,7 +15,8 @@ import (
 	"flickrkillr/renderer/outside"
 )
 
-// ErrCrashed: the process that decoded the picture has ended, or talks nonsense. The picture may be to blame.
+// ErrCrashed: the process that decoded the picture has ended, talks nonsense, or was killed because the deadline of the
+// context had come. The picture may be to blame.
 var ErrCrashed = errors.New("pictures: the process that decodes pictures has ended")
 
 // outsidePause is for how long this process decodes when no other could be started.
@@ -68,7 +69,9 @@ func (all *makers) run(
 	ctx context.Context, m making, original []byte, got func(width int, jpeg []byte),
 ) (result seen, err error) {
 	var last answer
+	asked := false
 	err = all.Ask(ctx, func(p *outside.Process) error {
+		asked = true
 		if p.New {
 			var said string
 			if err := p.Decode(&said); err != nil {
@@ -93,6 +96,8 @@ func (all *makers) run(
 		}
 	})
 	switch {
+	case err != nil && asked && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return seen{}, fmt.Errorf("%w: %w", ErrCrashed, err)
 	case errors.Is(err, outside.ErrStart):
 		all.Pause()
 		all.failed(err)

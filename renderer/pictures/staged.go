@@ -121,7 +121,8 @@ func (s *staged) write(offset int64, piece []byte) error {
 	if err := s.lock(syscall.LOCK_SH); err != nil {
 		return err
 	}
-	info, err := s.data.Stat()
+	// By its name: when the upload has been discarded since, an original has lost a name, and may have one left.
+	info, err := s.folder.Stat(dataFile)
 	if err != nil {
 		return err
 	}
@@ -184,6 +185,8 @@ func (a *assembled) read(ctx context.Context, length int64) error {
 		// Pieces may have been written behind the end while the length was not known.
 		if info, err := a.files.data.Stat(); err != nil {
 			return err
+		} else if info.Size() > length && names(info) > 1 { // the pieces are of an upload that has ended
+			return ErrMissingPiece
 		} else if info.Size() > length {
 			if err := a.files.data.Truncate(length); err != nil {
 				return err

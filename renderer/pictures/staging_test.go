@@ -277,6 +277,9 @@ func TestStagingKeeps(t *testing.T) {
 	if err := stage(t.Context(), second, u, data, 0); err != nil {
 		t.Errorf("a piece that comes again: %v", err)
 	}
+	if _, err := assembled(t, second, u, pictures.MaxPiece); !errors.Is(err, pictures.ErrMissingPiece) {
+		t.Errorf("the first piece of an original as a whole file: %v", err)
+	}
 	changed := bytes.Clone(data[:pictures.MaxPiece])
 	changed[0]++
 	if err := second.Write(t.Context(), u, 0, changed); !errors.Is(err, pictures.ErrBadPiece) {
