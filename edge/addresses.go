@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"flickrkillr/edge/proxy"
 )
@@ -20,14 +21,20 @@ type fairListener struct {
 	refused      func(netip.Prefix)
 
 	mu   sync.Mutex
-	open map[netip.Prefix]int
+	open map[netip.Prefix]*visits
+}
+
+// visits are the open connections of an address.
+type visits struct {
+	conns    int
+	underWay atomic.Int64 // their requests of HTTP/2, which fastpath counts
 }
 
 func newFairListener(
 	lis net.Listener, most int, uncounted proxy.Networks, refused func(netip.Prefix),
 ) *fairListener {
 	return &fairListener{Listener: lis, most: most, uncounted: uncounted, refused: refused,
-		open: map[netip.Prefix]int{}}
+		open: map[netip.Prefix]*visits{}}
 }
 
 func (l *fairListener) Accept() (net.Conn, error) {
@@ -46,8 +53,8 @@ func (l *fairListener) Accept() (net.Conn, error) {
 			return &fairConn{TCPConn: conn, client: client, release: func() {}}, nil
 		}
 		from := network(addr)
-		if l.take(from) {
-			return &fairConn{conn, client, sync.OnceFunc(func() { l.release(from) })}, nil
+		if v := l.take(from); v != nil {
+			return &fairConn{conn, client, &v.underWay, sync.OnceFunc(func() { l.release(from) })}, nil
 		}
 		_ = conn.SetLinger(0) // nothing of it stays in the kernel
 		_ = conn.Close()
@@ -55,20 +62,27 @@ func (l *fairListener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *fairListener) take(from netip.Prefix) bool {
+// take counts a connection. It returns nil if that is one too many.
+func (l *fairListener) take(from netip.Prefix) *visits {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open[from] >= l.most {
-		return false
+	v := l.open[from]
+	switch {
+	case v == nil:
+		v = &visits{}
+		l.open[from] = v
+	case v.conns >= l.most:
+		return nil
 	}
-	l.open[from]++
-	return true
+	v.conns++
+	return v
 }
 
 func (l *fairListener) release(from netip.Prefix) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open[from]--; l.open[from] == 0 {
+	v := l.open[from]
+	if v.conns--; v.conns == 0 {
 		delete(l.open, from)
 	}
 }
@@ -87,9 +101,13 @@ func network(addr netip.Addr) netip.Prefix {
 // fairConn is a connection that counts until it is closed.
 type fairConn struct {
 	*net.TCPConn
-	client  net.Addr
-	release func()
+	client   net.Addr
+	underWay *atomic.Int64 // nil: of a proxy
+	release  func()
 }
+
+// UnderWay is for fastpath.
+func (c *fairConn) UnderWay() *atomic.Int64 { return c.underWay }
 
 // RemoteAddr is the address of the client, which a proxy may have told.
 func (c *fairConn) RemoteAddr() net.Addr { return c.client }

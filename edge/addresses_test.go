@@ -75,3 +75,40 @@ func TestNetwork(t *testing.T) {
 		}
 	}
 }
+
+// TestRequestsOfOneAddress: an edge refuses the requests of HTTP/2 that an address has under way beyond its limit, over
+// whichever connection, and no request of a trusted proxy.
+func TestRequestsOfOneAddress(t *testing.T) {
+	t.Parallel()
+	const most = 4
+	for name, trusted := range map[string][]string{"a visitor": nil, "a trusted proxy": {"127.0.0.1"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := floodSite(t, func(c *Config) { c.AddressConns, c.Proxies.Trusted = most, trusted })
+			clients := [...]*flooder{flood(t, e), flood(t, e)}
+			for i := range most {
+				c := clients[i%2]
+				c.get(uint32(i/2*2+1), "/photos/never")
+				if !c.send() {
+					t.Fatal("the connection is ended")
+				}
+				eventually(t, "the request is under way", func() bool {
+					return count(t, e.metrics.inFlight) == float64(i+1)
+				})
+			}
+			for _, c := range clients {
+				c.get(5, "/nowhere")
+				c.send()
+				if !c.until(func() bool { return c.ended == 1 }) || !c.goesOn() {
+					t.Fatalf("the connection is ended: %v", c.code)
+				}
+				if (c.refused == 1) != (trusted == nil) {
+					t.Errorf("%d refusals, %d answers", c.refused, c.answers)
+				}
+			}
+			if got := count(t, e.metrics.refusedRequests); (got == 2) != (trusted == nil) {
+				t.Errorf("%v refusals are counted", got)
+			}
+		})
+	}
+}

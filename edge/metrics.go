@@ -28,29 +28,30 @@ func (t tier) String() string { return tierNames[t] }
 
 // metrics are the edge's metrics. Those that every answer needs are looked up once, here.
 type metrics struct {
-	answers    [tiers][page.KindCount]prometheus.Counter
-	durations  [tiers]prometheus.Observer
-	status     map[int]prometheus.Counter // by status, for those that an edge sends
-	bytes      prometheus.Counter
-	fast       prometheus.Counter
-	delegated  [fastpath.Reasons]prometheus.Counter
-	halfClosed prometheus.Counter
-	hedges     prometheus.Counter
-	retries    prometheus.Counter
-	shared     prometheus.Counter
-	fills      prometheus.Counter
-	refills    prometheus.Counter
-	busErrors  *prometheus.CounterVec
-	lookups    *prometheus.CounterVec
-	batch      prometheus.Histogram
-	inFlight   prometheus.Gauge
-	changes    prometheus.Histogram
-	unreadable prometheus.Counter
-	pauses     prometheus.Counter
-	refused    prometheus.Counter
-	badHeaders prometheus.Counter
-	signIns    *prometheus.CounterVec
-	uploaded   prometheus.Counter
+	answers         [tiers][page.KindCount]prometheus.Counter
+	durations       [tiers]prometheus.Observer
+	status          map[int]prometheus.Counter // by status, for those that an edge sends
+	bytes           prometheus.Counter
+	fast            prometheus.Counter
+	delegated       [fastpath.Reasons]prometheus.Counter
+	halfClosed      prometheus.Counter
+	hedges          prometheus.Counter
+	retries         prometheus.Counter
+	shared          prometheus.Counter
+	fills           prometheus.Counter
+	refills         prometheus.Counter
+	busErrors       *prometheus.CounterVec
+	lookups         *prometheus.CounterVec
+	batch           prometheus.Histogram
+	inFlight        prometheus.Gauge
+	changes         prometheus.Histogram
+	unreadable      prometheus.Counter
+	pauses          prometheus.Counter
+	refused         prometheus.Counter
+	refusedRequests prometheus.Counter
+	badHeaders      prometheus.Counter
+	signIns         *prometheus.CounterVec
+	uploaded        prometheus.Counter
 
 	registry prometheus.Registerer
 }
@@ -105,6 +106,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		unreadable: counter("unreadable_messages_total", "Messages on the stream of changes that could not be read."),
 		pauses:     counter("pauses_total", "Times that this process did not run for 400 ms or longer."),
 		refused:    counter("refused_connections_total", "Connections closed because their address had too many."),
+		refusedRequests: counter("refused_requests_total",
+			"Requests of HTTP/2 refused because their address had too many under way."),
 		badHeaders: counter("refused_proxy_headers_total",
 			"Connections closed because a trusted proxy began them without a valid header of the PROXY protocol."),
 		signIns: counters("sign_ins_total",
@@ -134,7 +137,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	registry.MustRegister(
 		answers, durations, status, m.bytes, m.fast, delegated, m.halfClosed, m.hedges, m.retries, m.shared, m.fills,
 		m.refills, m.busErrors, m.lookups, m.batch, m.inFlight, m.changes, m.unreadable, m.pauses, m.refused,
-		m.signIns, m.uploaded, m.badHeaders,
+		m.refusedRequests, m.signIns, m.uploaded, m.badHeaders,
 	)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String())

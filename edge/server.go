@@ -50,7 +50,9 @@ type Config struct {
 	RedirectAddr string // where clients without TLS are sent to TLS, host:port; "": nowhere
 	MemoryBytes  int    // size of the in-process cache; 0: 64 MiB; negative: none
 	MaxConns     int    // connections open at once; 0: 10,000. A further one waits until another closes
-	AddressConns int    // connections of one address open at once; 0: 2,500. A further one is closed
+	// Connections of one address open at once, and its requests of HTTP/2 under way; 0: 2,500. A further one is closed
+	// or refused.
+	AddressConns int
 	// AddressGuesses is how many forms with a password one address may send in a minute, at all edges; 0: 100;
 	// negative: any number, for a proxy in front that shows all visitors at its own address.
 	AddressGuesses int
@@ -205,6 +207,12 @@ func newServer(cfg Config) *Server {
 		WriteTimeout: writeTimeout, ErrorHeader: s.serverErrorHeader(), Log: log,
 		Delegated:  func(reason fastpath.Reason) { m.delegated[reason].Inc() },
 		HalfClosed: m.halfClosed.Inc,
+		// As many as its connections of HTTP/1 could have. By HTTP/2 each connection could have 100.
+		AddressRequests: cfg.AddressConns, Refused: func(from net.Addr) {
+			m.refusedRequests.Inc()
+			log.Warn("refused a request: its address has too many under way", "from", from, "limit", cfg.AddressConns,
+				"remedy", "if it is a load balancer, name it as a --trusted-proxy")
+		},
 	})
 	s.http = s.newHTTP()
 	return s

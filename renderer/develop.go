@@ -15,8 +15,8 @@ const (
 	// developQueue is how many pictures wait in memory. Further ones are taken when they are due.
 	developQueue = 256
 	// developTries is how often a picture is taken before it is given up: no derivatives of it are made any more. Each
-	// try but the first follows one in which a process ended, this one or that which decodes for it, which is killed when
-	// it takes too long. Its photos stay: other pictures may have been to blame.
+	// try but the first follows one in which a process ended, this one or that which decodes for it, which is killed
+	// when it takes too long. Its photos stay: other pictures may have been to blame.
 	developTries = 10
 	developLimit = 50 * time.Second // shorter than the minute for which a picture is taken
 )

@@ -20,11 +20,16 @@ type Handler interface {
 	ServeNear(w Stream, r *Request) bool
 }
 
-// Config is what a [Server] needs. All fields but Off and MaxConns are required.
+// Config is what a [Server] needs. All fields but Off, MaxConns, and those for [Counted]
+// connections are required.
 type Config struct {
-	Handler       Handler
-	Off           bool          // net/http answers every request
-	MaxConns      int           // connections open at once; 0: any number
+	Handler  Handler
+	Off      bool // net/http answers every request
+	MaxConns int  // connections open at once; 0: any number
+	// For Counted connections: requests of HTTP/2 under way at once of an address, and who is told of one too many.
+	AddressRequests int
+	Refused         func(net.Addr)
+
 	IdleTimeout   time.Duration // for the next request
 	HeaderTimeout time.Duration // for a request's header, once net/http has the request
 	WriteTimeout  time.Duration // for an answer, unless the handler sets another one
@@ -94,6 +99,10 @@ func (s *Server) Wrap(next http.Handler) http.Handler {
 			s.cfg.Delegated(ReasonOff)
 		case r.ProtoMajor == 2:
 			s.cfg.Delegated(ReasonHTTP2)
+			if c.underWay != nil {
+				c.underWay.Add(1)
+				defer c.underWay.Add(-1)
+			}
 		default:
 			s.cfg.Delegated(c.reason)
 		}

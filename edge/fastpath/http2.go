@@ -38,6 +38,7 @@ type http2Filter struct {
 
 	last      uint32    // the highest stream that the client has begun
 	innerLast uint32    // and that net/http knows of
+	refused   uint32    // the highest one that was refused while its body was to come
 	window    int64     // what the client takes of a new stream, in bytes
 	budget    int64     // what the filter may send, in bytes of the window of the connection
 	full      int64     // the budget while nothing is under way
@@ -174,6 +175,9 @@ func (f *http2Filter) next() (bool, error) {
 	kind, flags := http2.FrameType(f.in[3]), http2.Flags(f.in[4])
 	stream := binary.BigEndian.Uint32(f.in[5:]) & math.MaxInt32
 	passedOn := !handled(kind) || length > LargestFrame // longer ones are errors
+	if kind == http2.FrameData && f.wasRefused(stream) {
+		passedOn = length > LargestFrame
+	}
 	if !passedOn && len(f.in) < frameHead+length {
 		return false, nil
 	}
@@ -262,6 +266,9 @@ func (f *http2Filter) handle(kind http2.FrameType, flags http2.Flags, stream uin
 			f.giveSettings(stream, payload)
 			return nil
 		}
+	case http2.FrameData:
+		f.giveBack(len(payload))
+		return nil
 	case http2.FrameWindowUpdate:
 		if len(payload) == 4 && stream == 0 {
 			f.share(frame)
@@ -318,6 +325,9 @@ func (f *http2Filter) take(h *headers) error {
 		f.give([]byte{0x80}) // no field has the number 0: net/http says that the block cannot be decoded
 		return nil
 	}
+	if f.wasRefused(h.stream) {
+		return nil
+	}
 	if f.isOurs(h.stream) {
 		return f.end(http2.ErrCodeStreamClosed) // its request has ended
 	}
@@ -326,7 +336,7 @@ func (f *http2Filter) take(h *headers) error {
 		f.last = h.stream
 	}
 	now := time.Now()
-	if isNew && h.end && f.answers(h, now) {
+	if isNew && (h.end && f.answers(h, now) || f.refuses(h)) {
 		return nil
 	}
 	if isNew {

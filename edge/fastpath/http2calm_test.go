@@ -65,7 +65,8 @@ func TestHTTP2DataOfAByte(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			c := dialHTTP2(t, s)
-			c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields(path), EndHeaders: true}))
+			c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields(path),
+				EndHeaders: true}))
 			var r received
 			if ends {
 				c.until(&r, func(http2.Frame) bool { return r.ended[1] })

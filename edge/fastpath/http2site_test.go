@@ -28,6 +28,10 @@ type http2Site struct {
 	near atomic.Int64
 	echo bool // net/http's handler answers with the request
 
+	refused atomic.Int64
+	waiting chan struct{} // is sent to by each request for /far/waits/<n>, which is answered when goOn is closed
+	goOn    chan struct{}
+
 	mu   sync.Mutex
 	saw  map[string]Request      // by path: what ServeNear got, copied
 	gets map[string]http.Request // by path: what net/http's handler got
@@ -60,6 +64,10 @@ func (s *http2Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.gets[r.URL.Path] = *r
 	s.mu.Unlock()
+	if strings.HasPrefix(r.URL.Path, "/far/waits/") {
+		s.waiting <- struct{}{}
+		<-s.goOn
+	}
 	if strings.HasPrefix(r.URL.Path, "/far/reads/") {
 		_, _ = io.Copy(io.Discard, r.Body) // the client may leave
 	}
@@ -88,9 +96,25 @@ func startHTTP2(t testing.TB, encryption *tls.Config) *http2Site {
 // startHTTP2With is startHTTP2 with Config.Off.
 func startHTTP2With(t testing.TB, encryption *tls.Config, off bool) *http2Site {
 	t.Helper()
-	s := &http2Site{saw: map[string]Request{}, gets: map[string]http.Request{}}
+	return startHTTP2On(t, encryption, Config{Off: off}, func(lis net.Listener) net.Listener { return lis })
+}
+
+// startHTTP2Counted is startHTTP2 with connections that are Counted together.
+func startHTTP2Counted(t testing.TB, most int) *http2Site {
+	t.Helper()
+	return startHTTP2On(t, nil, Config{AddressRequests: most},
+		func(lis net.Listener) net.Listener { return &countedListener{Listener: lis} })
+}
+
+func startHTTP2On(
+	t testing.TB, encryption *tls.Config, with Config, on func(net.Listener) net.Listener,
+) *http2Site {
+	t.Helper()
+	s := &http2Site{saw: map[string]Request{}, gets: map[string]http.Request{}, waiting: make(chan struct{}),
+		goOn: make(chan struct{})}
 	fast := New(Config{
-		Handler: s, Off: off, IdleTimeout: time.Hour, HeaderTimeout: time.Minute, WriteTimeout: time.Minute,
+		AddressRequests: with.AddressRequests, Refused: func(net.Addr) { s.refused.Add(1) },
+		Handler: s, Off: with.Off, IdleTimeout: time.Hour, HeaderTimeout: time.Minute, WriteTimeout: time.Minute,
 		Delegated: func(Reason) {}, HalfClosed: func() {}, Log: slog.New(slog.DiscardHandler),
 	})
 	protocols := new(http.Protocols)
@@ -115,7 +139,7 @@ func startHTTP2With(t testing.TB, encryption *tls.Config, off bool) *http2Site {
 	}
 	s.addr = lis.Addr().String()
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(fast.Listener(lis, encryption)) }()
+	go func() { served <- server.Serve(fast.Listener(on(lis), encryption)) }()
 	t.Cleanup(func() {
 		_ = server.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {

@@ -70,6 +70,14 @@ func (w *frameWriter) send(b []byte) (int, error) {
 // rooms are for answers that wait. Connections that send nothing have none.
 var rooms = sync.Pool{New: func() any { return new([]byte) }}
 
+// makeRoom makes room for answers. w.mu is held.
+func (w *frameWriter) makeRoom() {
+	if w.room == nil {
+		w.room = rooms.Get().(*[]byte)
+		w.out = *w.room
+	}
+}
+
 // empty notes that the answers are sent. w.mu is held.
 func (w *frameWriter) empty() {
 	if w.room != nil {
@@ -134,10 +142,7 @@ func (w *frameWriter) waiting() int { return int(w.size.Load()) }
 func (w *frameWriter) add(stream uint32, block, body []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.room == nil {
-		w.room = rooms.Get().(*[]byte)
-		w.out = *w.room
-	}
+	w.makeRoom()
 	w.earned.Add(int64(framesPerAnswer + len(body)/bytesPerFrame))
 	flags := http2.FlagHeadersEndHeaders
 	if len(body) == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"sync/atomic"
 )
 
 // listener accepts connections that net/http and the fast path share.
@@ -32,10 +33,14 @@ func (l listener) Accept() (net.Conn, error) {
 		l.server.release()
 		return nil, err
 	}
+	var underWay *atomic.Int64
+	if counted, ok := nc.(Counted); ok {
+		underWay = counted.UnderWay()
+	}
 	if l.encryption != nil {
 		nc = tls.Server(nc, l.encryption)
 	}
-	return l.server.add(nc), nil
+	return l.server.add(nc, underWay), nil
 }
 
 // Close also ends an Accept that waits until there are fewer connections.
@@ -44,8 +49,8 @@ func (l listener) Close() error {
 	return l.Listener.Close()
 }
 
-func (s *Server) add(nc net.Conn) *conn {
-	c := &conn{Conn: nc, server: s, woken: make(chan struct{}, 1)}
+func (s *Server) add(nc net.Conn, underWay *atomic.Int64) *conn {
+	c := &conn{Conn: nc, server: s, underWay: underWay, woken: make(chan struct{}, 1)}
 	_, c.encrypts = nc.(*tls.Conn)
 	if s.cfg.Off {
 		c.state.Store(connUnparsed)

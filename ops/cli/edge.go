@@ -35,7 +35,7 @@ func (c *edgeCommand) Run(s *session) error {
 type edgeFlags struct {
 	NearCache    int      `default:"64" min:"0" max:"1000000" placeholder:"MIB" help:"Memory for an edge's in-process page cache, in MiB (default ${default}; 0 disables it)."`
 	MaxConns     int      `default:"10000" min:"1" max:"10000000" placeholder:"N" help:"Connections of browsers that an edge accepts at once (default ${default})."`
-	AddressConns int      `default:"2500" min:"1" max:"10000000" placeholder:"N" help:"Close further connections of an address that has this many open (default ${default}). Those of a --trusted-proxy do not count."`
+	AddressConns int      `default:"2500" min:"1" max:"10000000" placeholder:"N" help:"Close further connections of an address that has this many open, and refuse its requests of HTTP/2 when as many are under way (default ${default}). Those of a --trusted-proxy do not count."`
 	Guesses      int      `name:"address-guesses" default:"100" min:"0" max:"10000000" placeholder:"N" help:"Forms with a password that one address may send in a minute, at all edges together (default ${default}; 0: any number). Behind a load balancer that is no --trusted-proxy all visitors have its address: set this to 0."`
 	Origin       []string `placeholder:"URL" help:"Address at which visitors reach the site through this edge, such as https://photos.example; repeat it, or separate them by commas. A request whose Host is that of an origin gets pages whose absolute links begin with it."`
 	tlsFlags

@@ -122,7 +122,8 @@ func (p *Plan) addFlickr(e *entry, pictures map[string]*entry) error {
 	}
 	photo := Photo{ID: f.ID, Ref: f.ID, Name: file.base(), Size: file.size, file: file,
 		Title: html.UnescapeString(f.Name), Description: textOf(f.Description),
-		Taken: f.Taken[:min(len(f.Taken), len(time.DateOnly))], Visibility: "private", Licence: flickrLicence(f.License)}
+		Taken: f.Taken[:min(len(f.Taken), len(time.DateOnly))], Visibility: "private",
+		Licence: flickrLicence(f.License)}
 	photo.posted, _ = time.Parse(time.DateTime, f.Imported) // without one it comes first
 	if f.Privacy == "public" {
 		photo.Visibility = "public"

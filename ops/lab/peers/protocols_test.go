@@ -37,7 +37,8 @@ func TestTableOfProtocols(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"10.0   0.50           10-14", "30.0   2.50", "nginx is not installed", "2.50  missed", "not known", "0.90  met",
+		"10.0   0.50           10-14", "30.0   2.50", "nginx is not installed", "2.50  missed", "not known",
+		"0.90  met",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
