@@ -28,8 +28,8 @@ func edges(t *testing.T, bus *stack.NATS, n int, now *time.Time) (all []*party) 
 	cert := certificate(t, "photos.example")
 	for range n {
 		p := &party{config: &tls.Config{Certificates: []tls.Certificate{*cert}}}
-		p.tickets = NewTickets(testenv.ConnectAs(t, bus.URL(), wire.RoleEdge), func() (time.Time, bool) { return *now, true },
-			p.config.SetSessionTicketKeys, slog.New(slog.NewTextHandler(t.Output(), nil)))
+		p.tickets = NewTickets(testenv.ConnectAs(t, bus.URL(), wire.RoleEdge),
+			func() (time.Time, bool) { return *now, true }, p.config.SetSessionTicketKeys, slog.New(slog.NewTextHandler(t.Output(), nil)))
 		all = append(all, p)
 	}
 	return all

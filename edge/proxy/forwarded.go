@@ -28,8 +28,8 @@ func (n Networks) Client(peer netip.Addr, lines []string) netip.Addr {
 }
 
 // Forwarded is Client for the field Forwarded (RFC 7239), and whether the client speaks TLS, as the last proxy says. A
-// line that cannot be read as a whole counts for nothing, nor do those before it. Each is read by itself, so that quotes
-// of a client hide no line of a proxy.
+// line that cannot be read as a whole counts for nothing, nor do those before it. Each is read by itself, so that
+// quotes of a client hide no line of a proxy.
 func (n Networks) Forwarded(peer netip.Addr, lines []string) (client netip.Addr, encrypted bool) {
 	last := true
 	for i := len(lines) - 1; i >= 0; i-- {

@@ -114,7 +114,8 @@ func AccessTable() []Access {
 	}
 	for _, bucket := range []string{BucketACME, BucketTickets} { // of these it sets the replicas alone
 		stream := BucketStream(bucket)
-		renderer.Publish = append(renderer.Publish, jetStream("STREAM.INFO."+stream), jetStream("STREAM.UPDATE."+stream))
+		renderer.Publish = append(renderer.Publish, jetStream("STREAM.INFO."+stream),
+			jetStream("STREAM.UPDATE."+stream))
 	}
 	cachefill := Access{
 		Role:      RoleCachefill,
