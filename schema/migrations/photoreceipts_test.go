@@ -13,7 +13,8 @@ import (
 	"flickrkillr/schema/migrations"
 )
 
-// TestReceiptsFinishedBefore: a receipt that was finished when receipts of photos came (038) says that the disk is free.
+// TestReceiptsFinishedBefore: a receipt that was finished when receipts of photos came (038) says that the disk is
+// free.
 func TestReceiptsFinishedBefore(t *testing.T) {
 	t.Parallel()
 	pool := upTo(t, 37)
@@ -34,7 +35,7 @@ func TestReceiptsFinishedBefore(t *testing.T) {
 // bin that is being emptied for an account.
 func TestReceiptsOfTheLiving(t *testing.T) {
 	t.Parallel()
-	pool := testenv.Pool(t, testenv.DatabaseURL(t))
+	pool := testenv.Database(t)
 	exec(t, pool, "INSERT INTO users (name, display_name) VALUES ('ansel', 'Ansel')",
 		"INSERT INTO images (id, bytes, width, height, color) VALUES ('"+imageID+"', 9, 40, 30, 255)",
 		photoSQL(1, false), "INSERT INTO albums (user_id, title) VALUES (1, 'Yosemite')",
