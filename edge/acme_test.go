@@ -218,12 +218,12 @@ func TestACME(t *testing.T) {
 			}
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			want := 1
+			least, most := 1, len(all)-1 // an order may be repeated when the bus is slow, but not by each edge
 			if challenge == "HTTP-01" {
-				want = 2 // the first one had the other challenge
+				least, most = 2, 2*most // the first one had the other challenge
 			}
-			if a.orders != want {
-				t.Errorf("%d orders, want %d", a.orders, want)
+			if a.orders < least || a.orders > most {
+				t.Errorf("%d orders, want %d to %d", a.orders, least, most)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/crypto/acme"
 
@@ -28,7 +29,7 @@ func (s *Server) encryption() (_ *tls.Config, err error) {
 	if !s.cfg.Encrypts() {
 		return nil, nil
 	}
-	now := s.pages.tracker.Clock().Now
+	now := s.clusterTime
 	config := &tls.Config{
 		NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12,
 		CipherSuites: []uint16{ // of TLS 1.2
@@ -54,6 +55,13 @@ func (s *Server) encryption() (_ *tls.Config, err error) {
 	}
 	s.tickets = encryption.NewTickets(s.cfg.NATS, now, config.SetSessionTicketKeys, s.log)
 	return config, nil
+}
+
+// clusterTime is known if a heartbeat has told it, and this machine's clock was not set since then.
+func (s *Server) clusterTime() (now time.Time, known bool) {
+	clock := s.pages.tracker.Clock()
+	earliest, latest := clock.Bounds(time.Now())
+	return latest, clock.Known() && latest.Sub(earliest) < time.Minute
 }
 
 // encryptionParts are what runs beside an edge that encrypts.

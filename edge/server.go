@@ -373,6 +373,11 @@ func (s *Server) Ready() error {
 	case !s.errs.complete():
 		return errors.New("edge: no renderer has answered yet")
 	}
+	if s.ordered != nil {
+		if err := s.ordered.Ready(); err != nil {
+			return fmt.Errorf("edge: %w", err)
+		}
+	}
 	return s.sessions.Ready()
 }
 

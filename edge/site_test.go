@@ -333,5 +333,5 @@ func knows(t testing.TB, e *Server, scope string, version int64) {
 // eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	testenv.Within(t, 20*time.Second, what, ok)
+	testenv.Within(t, time.Minute, what, ok)
 }

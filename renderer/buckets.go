@@ -46,7 +46,7 @@ func (r *relay) watchBuckets(ctx, held context.Context) {
 		if !r.active.Load() || r.unacked.Load() != 0 {
 			continue
 		}
-		for _, name := range append(wire.Buckets(), wire.StreamChanges) {
+		for _, name := range append(wire.Buckets(), wire.StreamChanges, wire.BucketACME, wire.BucketTickets) {
 			if err := r.replicate(ctx, name); err != nil && ctx.Err() == nil {
 				r.log.Warn("relay: the number of replicas cannot be set", "name", name, "replicas", r.replicas,
 					"err", err)

@@ -3,14 +3,11 @@ package encryption
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,72 +16,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
-	"golang.org/x/net/idna"
 
 	"flickrkillr/schema/sleep"
+	"flickrkillr/schema/wire"
 )
-
-// Authority says for which names certificates are ordered, and where. The zero value orders none.
-type Authority struct {
-	Domains   []string // such as photos.example
-	Directory string   // URL of the CA's directory (RFC 8555); "": Let's Encrypt
-	Email     string   // to which the CA writes; "": to nobody
-	Roots     string   // file with the certificates, in PEM, by which the directory is known; "": the machine's
-}
-
-// Check returns an error if a field cannot be right.
-func (a Authority) Check() error {
-	if len(a.Domains) == 0 && (a.Directory != "" || a.Email != "" || a.Roots != "") {
-		return errors.New("name a domain to order a certificate for")
-	}
-	for _, domain := range a.Domains {
-		ascii, err := idna.Lookup.ToASCII(domain)
-		_, notIP := netip.ParseAddr(domain)
-		if err != nil || ascii != domain || notIP == nil || !strings.Contains(strings.Trim(domain, "."), ".") {
-			return fmt.Errorf("%q: a certificate is ordered for a name in lower case, with a dot, such as "+
-				"photos.example; write others than ASCII as browsers send them (xn--...)", domain)
-		}
-	}
-	if a.Directory != "" && !strings.HasPrefix(a.Directory, "https://") {
-		return fmt.Errorf("the CA's directory %q must begin with https://", a.Directory)
-	}
-	return nil
-}
-
-// client speaks to the CA until end ends.
-func (a Authority) client(end context.Context) (*acme.Client, error) {
-	client := &acme.Client{DirectoryURL: a.Directory, UserAgent: "killr"}
-	if client.DirectoryURL == "" {
-		client.DirectoryURL = autocert.DefaultACMEDirectory
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	client.HTTPClient = &http.Client{Transport: untilEnd{transport, end}, Timeout: time.Minute}
-	if a.Roots == "" {
-		return client, nil
-	}
-	pem, err := os.ReadFile(a.Roots)
-	if err != nil {
-		return nil, fmt.Errorf("the certificates by which the CA is known: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("no certificate in %s, by which the CA would be known", a.Roots)
-	}
-	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	return client, nil
-}
-
-// untilEnd sends requests until a context ends. autocert knows no other way to give up an order.
-type untilEnd struct {
-	*http.Transport
-	end context.Context
-}
-
-func (u untilEnd) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(r.Context())
-	context.AfterFunc(u.end, cancel) // also while the body is read; an order has few requests
-	return u.Transport.RoundTrip(r.WithContext(ctx))
-}
 
 // Ordered are certificates that a CA gives to the edges (ACME, RFC 8555), each with a key of ECDSA. One edge orders a
 // certificate, any edge answers the challenge, and all use the certificate. It is renewed when a third of its time is
@@ -95,27 +30,36 @@ type Ordered struct {
 	log     *slog.Logger
 	names   []string
 	client  *http.Client
-	end     context.CancelFunc                          // of its requests
-	certs   map[string]*atomic.Pointer[tls.Certificate] // by name; nil until there is one
+	end     context.CancelFunc  // of its requests
+	certs   map[string]*ordered // by name
+	asked   chan struct{}       // a token for each challenge that is being answered
 }
 
-// NewOrdered returns Ordered without certificates. Run gets them. now is cluster time.
-func NewOrdered(of Authority, nc *nats.Conn, now func() time.Time, log *slog.Logger) (*Ordered, error) {
+// ordered is the certificate for a name.
+type ordered struct {
+	cert   atomic.Pointer[tls.Certificate] // nil until there is one
+	unread atomic.Pointer[error]           // why the bucket could not be read for it; nil: it was
+	warned time.Time                       // of unread; of Run's goroutine
+}
+
+// NewOrdered returns Ordered without certificates. Run gets them.
+func NewOrdered(of Authority, nc *nats.Conn, now ClusterTime, log *slog.Logger) (*Ordered, error) {
 	if err := of.Check(); err != nil {
 		return nil, err
 	}
 	working, end := context.WithCancel(context.Background())
-	client, err := of.client(working)
+	store := newStore(nc, now)
+	client, err := of.client(working, store.mayOrder)
 	if err != nil {
 		end()
 		return nil, err
 	}
-	o := &Ordered{store: &store{nc: nc, now: now}, log: log, names: of.Domains, end: end,
-		client: client.HTTPClient, certs: map[string]*atomic.Pointer[tls.Certificate]{}}
+	o := &Ordered{store: store, log: log, names: of.Domains, end: end, client: client.HTTPClient,
+		certs: map[string]*ordered{}, asked: make(chan struct{}, mostAsked)}
 	o.manager = &autocert.Manager{Prompt: autocert.AcceptTOS, Cache: o.store, Client: client, Email: of.Email,
 		HostPolicy: autocert.HostWhitelist(of.Domains...)}
 	for _, name := range of.Domains {
-		o.certs[name] = &atomic.Pointer[tls.Certificate]{}
+		o.certs[name] = &ordered{}
 	}
 	return o, nil
 }
@@ -127,32 +71,78 @@ func (o *Ordered) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if !ok {
 		cert = o.certs[o.names[0]]
 	} else if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == acme.ALPNProto {
+		if !o.take() {
+			return nil, errAsked
+		}
+		defer o.give()
 		return o.manager.GetCertificate(hello) // the CA, which tries the challenge TLS-ALPN-01
 	}
-	if found := cert.Load(); found != nil {
+	if found := cert.cert.Load(); found != nil {
 		return found, nil
 	}
 	return nil, fmt.Errorf("the CA has given no certificate for %q yet", hello.ServerName)
 }
+
+// mostAsked challenges are answered at once. Anybody may ask, each costs a request of the bus, and a CA tries few.
+const mostAsked = 16
+
+var errAsked = errors.New("too many challenges are asked for at once")
+
+func (o *Ordered) take() bool {
+	select {
+	case o.asked <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (o *Ordered) give() { <-o.asked }
 
 // Answer returns a handler that answers challenges (HTTP-01), and has next answer everything else. It must be called
 // before Run.
 func (o *Ordered) Answer(next http.Handler) http.Handler {
 	challenges := o.manager.HTTPHandler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/.well-known/acme-challenge/") {
-			if name, _, err := net.SplitHostPort(r.Host); err == nil {
-				r.Host = name
-			}
+		if !strings.HasPrefix(r.URL.Path, "/.well-known/acme-challenge/") {
+			next.ServeHTTP(w, r)
+			return
 		}
-		challenges.ServeHTTP(w, r)
+		if !o.take() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		defer o.give()
+		if name, _, err := net.SplitHostPort(r.Host); err == nil {
+			r.Host = name
+		}
+		challenges.ServeHTTP(&mute{ResponseWriter: w}, r)
 	})
+}
+
+// mute sends no text with an error: those of autocert tell about the bus.
+type mute struct {
+	http.ResponseWriter
+	failed bool
+}
+
+func (m *mute) WriteHeader(status int) {
+	m.failed = status >= http.StatusBadRequest
+	m.ResponseWriter.WriteHeader(status)
+}
+
+func (m *mute) Write(b []byte) (int, error) {
+	if m.failed {
+		return len(b), nil
+	}
+	return m.ResponseWriter.Write(b)
 }
 
 // Times of orders.
 const (
 	certsEvery  = time.Minute     // how often an edge asks for the current certificate, which may have been renewed
 	certsMissed = 2 * time.Second // likewise, while another edge orders it
+	warnEvery   = time.Minute
 )
 
 // Run orders certificates, and has them renewed, until ctx ends.
@@ -181,13 +171,21 @@ func (o *Ordered) Run(ctx context.Context) {
 // and no other edge does so.
 func (o *Ordered) refresh(ctx context.Context, name string) bool {
 	slot := o.certs[name]
-	before := slot.Load()
+	before := slot.cert.Load()
 	if before == nil {
-		switch mine, err := o.store.takeTurn(ctx, name); {
-		case err != nil:
-			o.log.Debug("cannot read whether there is a certificate", "name", name, "err", err)
+		mine, err := o.store.storedOrMine(ctx, name)
+		if err != nil {
+			slot.unread.Store(&err)
+			if ctx.Err() == nil && time.Since(slot.warned) >= warnEvery {
+				slot.warned = time.Now()
+				o.log.Warn("no TLS connection gets a certificate: the bucket that may hold one cannot be read",
+					"name", name, "bucket", wire.BucketACME, "err", err,
+					"remedy", "have the NATS server with this bucket run, and edges read it (killr bus check)")
+			}
 			return false
-		case !mine:
+		}
+		slot.unread.Store(nil)
+		if !mine {
 			return false
 		}
 	}
@@ -206,16 +204,28 @@ func (o *Ordered) refresh(ctx context.Context, name string) bool {
 	if before == nil || !before.Leaf.Equal(cert.Leaf) {
 		o.log.Info("a TLS certificate of the CA is in use", "name", name, "expires", cert.Leaf.NotAfter)
 	}
-	slot.Store(cert)
+	slot.cert.Store(cert)
 	return true
 }
 
 // Expiry is when the first of the certificates expires; zero while there is none.
 func (o *Ordered) Expiry() (first time.Time) {
 	for _, slot := range o.certs {
-		if cert := slot.Load(); cert != nil && (first.IsZero() || cert.Leaf.NotAfter.Before(first)) {
+		if cert := slot.cert.Load(); cert != nil && (first.IsZero() || cert.Leaf.NotAfter.Before(first)) {
 			first = cert.Leaf.NotAfter
 		}
 	}
 	return first
+}
+
+// Ready returns an error if there is no certificate for a name, because the bucket with it cannot be read. While a
+// certificate is ordered it returns nil: the CA must reach the edge.
+func (o *Ordered) Ready() error {
+	for _, name := range o.names {
+		slot := o.certs[name]
+		if err := slot.unread.Load(); err != nil && slot.cert.Load() == nil {
+			return fmt.Errorf("no certificate for %s: %w", name, *err)
+		}
+	}
+	return nil
 }

@@ -5,6 +5,7 @@
 // that of a CA, pages.
 //
 //	certificates.go   certificates in files, read again when they change
-//	acme.go           certificates that a CA gives; acmestore.go: where all edges find them
+//	acme.go           certificates that a CA gives; acmestore.go: where edges find them, and whose turn it is
+//	authority.go      the CA, and how it is asked
 //	tickets.go        keys of session tickets, which all edges share
 package encryption

@@ -21,7 +21,7 @@ import (
 // at another. The keys are in a JetStream KV bucket. Without NATS an edge goes on with those that it has.
 type Tickets struct {
 	nc  *nats.Conn
-	now func() time.Time // cluster time
+	now ClusterTime
 	set func([][32]byte)
 	log *slog.Logger
 
@@ -39,7 +39,7 @@ const (
 
 // NewTickets returns Tickets that pass keys to set, as for [tls.Config.SetSessionTicketKeys]: the first one encrypts.
 // Until Run has read the keys crypto/tls uses its own, which no other edge has.
-func NewTickets(nc *nats.Conn, now func() time.Time, set func([][32]byte), log *slog.Logger) *Tickets {
+func NewTickets(nc *nats.Conn, now ClusterTime, set func([][32]byte), log *slog.Logger) *Tickets {
 	return &Tickets{nc: nc, now: now, set: set, log: log}
 }
 
@@ -60,21 +60,26 @@ func (t *Tickets) Run(ctx context.Context) {
 }
 
 // renew reads the keys that all edges share, makes one if it is time, and uses them. If it cannot read them it uses
-// those that it has, as long as they are not too old.
+// those that it has, as long as they are not too old. While cluster time is not known it does nothing: by a wrong clock
+// it would replace keys that are valid.
 func (t *Tickets) renew(ctx context.Context) error {
+	now, known := t.now()
+	if !known {
+		return errors.New("cluster time is not known yet")
+	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	keys, err := t.share(ctx)
+	keys, err := t.share(ctx, now)
 	if err == nil {
 		t.keys = keys
 	}
-	t.use()
+	t.use(now)
 	return err
 }
 
 // share reads the keys from the bucket, and writes them when one is due or they are missing: NATS keeps them in memory
 // and has forgotten them after a restart. Of several edges that write at once, one succeeds; the others read again.
-func (t *Tickets) share(ctx context.Context) ([]wire.TicketKey, error) {
+func (t *Tickets) share(ctx context.Context, now time.Time) ([]wire.TicketKey, error) {
 	kv, err := bucket.Open(ctx, t.nc, wire.TicketsConfig())
 	if err != nil {
 		return nil, err
@@ -92,11 +97,11 @@ func (t *Tickets) share(ctx context.Context) ([]wire.TicketKey, error) {
 		case !errors.Is(err, jetstream.ErrKeyNotFound):
 			return nil, fmt.Errorf("read the keys: %w", err)
 		}
-		keys, made := rotate(shared, t.now())
+		keys, made := rotate(shared, now)
 		if revision > 0 && !made && err == nil {
 			return keys, nil
 		}
-		_, err = kv.Update(ctx, wire.TicketKeysID, wire.EncodeTicketKeys(keys), revision)
+		err = bucket.Write(ctx, kv, wire.TicketKeysID, wire.EncodeTicketKeys(keys), revision)
 		switch {
 		case err == nil:
 			if made {
@@ -133,8 +138,7 @@ func young(keys []wire.TicketKey, now time.Time) (valid []wire.TicketKey) {
 
 // use passes the keys to crypto/tls, if they are others than before. The newest encrypts, unless other edges may not
 // have read it yet. An edge whose keys are all too old uses one that no other has.
-func (t *Tickets) use() {
-	now := t.now()
+func (t *Tickets) use(now time.Time) {
 	keys := young(t.keys, now)
 	if len(keys) == 0 {
 		if len(t.keys) == 0 && t.used == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func edges(t *testing.T, bus *stack.NATS, n int, now *time.Time) (all []*party) 
 	cert := certificate(t, "photos.example")
 	for range n {
 		p := &party{config: &tls.Config{Certificates: []tls.Certificate{*cert}}}
-		p.tickets = NewTickets(testenv.ConnectAs(t, bus.URL(), wire.RoleEdge), func() time.Time { return *now },
+		p.tickets = NewTickets(testenv.ConnectAs(t, bus.URL(), wire.RoleEdge), func() (time.Time, bool) { return *now, true },
 			p.config.SetSessionTicketKeys, slog.New(slog.NewTextHandler(t.Output(), nil)))
 		all = append(all, p)
 	}
@@ -214,5 +215,48 @@ func TestUnreadableTickets(t *testing.T) {
 	if stream, err := js.Stream(t.Context(), wire.BucketStream(wire.BucketTickets)); err != nil ||
 		stream.CachedInfo().Config.Storage != jetstream.MemoryStorage {
 		t.Errorf("the keys are on a disk: %v", err)
+	}
+}
+
+// TestTicketsOfAWrongClock: before cluster time is known an edge replaces no keys of others.
+func TestTicketsOfAWrongClock(t *testing.T) {
+	t.Parallel()
+	bus, now, known := testenv.NATSServer(t), time.Now(), true
+	first := edges(t, bus, 1, &now)[0]
+	first.renew(t)
+	started := edges(t, bus, 1, &now)[0]
+	started.tickets.now = func() (time.Time, bool) { return now, known }
+	known, now = false, now.Add(72*time.Hour)
+	if err := started.tickets.renew(t.Context()); err == nil || started.tickets.used != nil {
+		t.Errorf("it uses %d keys, %v", len(started.tickets.used), err)
+	}
+	known, now = true, now.Add(-72*time.Hour)
+	started.renew(t)
+	if !slices.Equal(started.tickets.used, first.tickets.used) {
+		t.Error("the keys of the other edge are gone")
+	}
+}
+
+// TestDeletedTickets: after somebody has deleted the keys the edges write theirs again.
+func TestDeletedTickets(t *testing.T) {
+	t.Parallel()
+	bus, now := testenv.NATSServer(t), time.Now()
+	all := edges(t, bus, 2, &now)
+	all[0].renew(t)
+	js, err := jetstream.New(testenv.Connect(t, bus.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.KeyValue(t.Context(), wire.BucketTickets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := kv.Delete(t.Context(), wire.TicketKeysID); err != nil {
+		t.Fatal(err)
+	}
+	all[0].renew(t)
+	all[1].renew(t)
+	if !slices.Equal(all[0].tickets.used, all[1].tickets.used) {
+		t.Error("the edges have other keys")
 	}
 }

@@ -28,22 +28,28 @@ func (n Networks) Client(peer netip.Addr, lines []string) netip.Addr {
 }
 
 // Forwarded is Client for the field Forwarded (RFC 7239), and whether the client speaks TLS, as the last proxy says. A
-// value that cannot be read as a whole counts for nothing.
+// line that cannot be read as a whole counts for nothing, nor do those before it. Each is read by itself, so that quotes
+// of a client hide no line of a proxy.
 func (n Networks) Forwarded(peer netip.Addr, lines []string) (client netip.Addr, encrypted bool) {
-	if !n.Contains(peer) {
-		return peer, false
-	}
-	elements, ok := parseForwarded(strings.Join(lines, ","))
-	if !ok || len(elements) == 0 {
-		return peer, false
-	}
-	encrypted = strings.EqualFold(elements[len(elements)-1]["proto"], "https")
-	for i := len(elements) - 1; i >= 0 && n.Contains(peer); i-- {
-		addr, ok := parseNode(elements[i]["for"])
+	last := true
+	for i := len(lines) - 1; i >= 0; i-- {
+		elements, ok := parseForwarded(lines[i])
 		if !ok {
-			break
+			return peer, encrypted
 		}
-		peer = addr
+		for j := len(elements) - 1; j >= 0; j-- {
+			if !n.Contains(peer) {
+				return peer, encrypted
+			}
+			if last {
+				last, encrypted = false, strings.EqualFold(elements[j]["proto"], "https")
+			}
+			addr, ok := parseNode(elements[j]["for"])
+			if !ok {
+				return peer, encrypted
+			}
+			peer = addr
+		}
 	}
 	return peer, encrypted
 }

@@ -105,8 +105,10 @@ func TestForwarded(t *testing.T) {
 		{"10.0.0.1", []string{`for=203.0.113.9:80`}, "203.0.113.9", false},
 		{"10.0.0.1", []string{`for="1.2.3.4, for=5.6.7.8", for=203.0.113.9`}, "203.0.113.9", false},
 		{"10.0.0.1", []string{`host="a\"b,c;d" ; for=203.0.113.9`}, "203.0.113.9", false},
-		// What cannot be read as a whole counts for nothing: a client could hide the end in quotes of its own.
-		{"10.0.0.1", []string{`for="1.2.3.4`, `for=203.0.113.9`}, "10.0.0.1", false},
+		// A line that cannot be read as a whole counts for nothing: a client could hide the end in quotes of its own.
+		{"10.0.0.1", []string{`for="1.2.3.4, for=203.0.113.9`}, "10.0.0.1", false},
+		{"10.0.0.1", []string{`for="1.2.3.4`, `for=203.0.113.9;proto=https`}, "203.0.113.9", true}, // not in another line
+		{"10.0.0.1", []string{`for="1.2.3.4`, `for=10.0.0.2`}, "10.0.0.2", false},
 		{"10.0.0.1", []string{`for=1.2.3.4 for=5.6.7.8`}, "10.0.0.1", false},
 		{"10.0.0.1", []string{`for=1.2.3.4;for=5.6.7.8`}, "10.0.0.1", false},
 		{"10.0.0.1", []string{`for`}, "10.0.0.1", false},

@@ -36,6 +36,9 @@ func open(t *testing.T, l *Listener, from, send string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
+	if send == "" {
+		return conn
+	}
 	if _, err := io.WriteString(conn, send); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +105,7 @@ func TestListener(t *testing.T) {
 func TestSlowHeader(t *testing.T) {
 	t.Parallel()
 	l, refused := listen(t, time.Millisecond)
-	conn := open(t, l, "127.0.0.1", "PROXY TCP4 ")
+	conn := open(t, l, "127.0.0.1", "") // nothing: the reset could overtake it
 	if err := <-refused; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
 	}

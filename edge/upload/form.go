@@ -192,7 +192,7 @@ func (f *formReader) store(p *multipart.Part, file wire.UploadFile) (_ done, emp
 		string(beginning[:]))
 	f.pace.pause()
 	if err = f.request.begin(f.ctx); err == nil {
-		err = s.create(f.ctx, up, file)
+		err = s.create(f.ctx, up, f.request.announced(file))
 	}
 	if err != nil {
 		s.buffers.put(buf)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 // Request is a request of a user who is signed in, or of a guest, whose photos go to a user.
@@ -68,6 +69,15 @@ func (r *Request) begin(ctx context.Context) error {
 		return nil
 	}
 	return r.Guest.Begin(ctx)
+}
+
+// announced is what a renderer is told of a file. A guest does not say who sees it and where it goes. A renderer of
+// before does not know guests, and would heed what they say.
+func (r *Request) announced(file wire.UploadFile) wire.UploadFile {
+	if r.Guest != nil {
+		file.Private, file.Unlisted, file.Album = true, false, ""
+	}
+	return file
 }
 
 // photoPath is where whoever sends the request sees a photo.

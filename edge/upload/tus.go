@@ -158,7 +158,7 @@ func (s *Service) post(h http.Header, r Request) (Answer, error) {
 		return Answer{}, err
 	}
 	file.Bytes = max(size, 0)
-	if err := s.create(ctx, up, file); err != nil {
+	if err := s.create(ctx, up, r.announced(file)); err != nil {
 		return Answer{}, err
 	}
 	h.Set("Location", r.files()+"/"+up.id)

@@ -40,7 +40,8 @@ type benchCommand struct {
 
 	Turns time.Duration `default:"0s" min:"0s" placeholder:"TIME" help:"With --signed-in 50: let visitors who are signed in and others view pages by turns of this length, and compare the processor time of their requests (default: all at the same time)."`
 
-	Peers  bool `help:"Instead of a running site: compare this program with nginx, Varnish and a plain Go program, on a small database of its own. Takes --duration for each, in --rounds; of the other flags only --gzip, --visitors and --json count."`
+	Peers  bool `help:"Instead of a running site: compare this program with nginx, Varnish and a plain Go program, on a small database of its own. Takes --duration for each, in --rounds; of the other flags only --tls, --gzip, --visitors and --json count."`
+	TLS    bool `name:"tls" help:"With --peers: compare a near hit and a page that is in no cache over HTTP/1.1, and over HTTP/1.1 and HTTP/2 within TLS, with nginx and plain Go programs. The near hit is compressed."`
 	Gzip   bool `help:"With --peers: ask for the cached page compressed, as browsers do (default: uncompressed)."`
 	Rounds int  `default:"9" min:"1" max:"1000" placeholder:"N" help:"With --peers: number of rounds (default ${default})."`
 

@@ -60,6 +60,12 @@ func (c *benchCommand) comparePeers(s *session) (err error) {
 	}
 	cfg.Users = cfg.Users[:min(peersCold, len(cfg.Users))]
 	cfg.Program = func() (string, rig.Process, error) { return plainProgram(own, cfg.Page.Path) }
+	if c.TLS {
+		cfg.Gzip = true
+		if cfg.Protocols, err = overProtocols(own); err != nil {
+			return err
+		}
+	}
 	site := func(m measured) peers.Starter {
 		m.roleCounts = roleCounts{renderers: 1, edges: 1}
 		if !m.noMemcached {
@@ -86,6 +92,13 @@ func (c *benchCommand) comparePeers(s *session) (err error) {
 
 // plainProgram is the ladder's 0.2: a program that makes each page from the database.
 func plainProgram(on *stack.Stack, probe string) (addr string, p rig.Process, err error) {
+	addr, p, err = rung(on, "0.2", "--files", on.Dir())
+	p.Ready = "http://" + addr + probe
+	return addr, p, err
+}
+
+// rung is a process of the ladder.
+func rung(on *stack.Stack, version string, flags ...string) (addr string, p rig.Process, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", p, err
@@ -93,8 +106,9 @@ func plainProgram(on *stack.Stack, probe string) (addr string, p rig.Process, er
 	if addr, err = stack.ResolvePort("127.0.0.1:0"); err != nil {
 		return "", p, err
 	}
-	return addr, rig.Process{Name: "plain", Ready: "http://" + addr + probe, Command: func() *exec.Cmd {
-		cmd := exec.Command(self, "rung", "0.2", "--addr", addr, "--files", on.Dir())
+	return addr, rig.Process{Name: "plain", Command: func() *exec.Cmd {
+		args := []string{"rung", version, "--addr", addr, "--log-level", "error"}
+		cmd := exec.Command(self, append(args, flags...)...)
 		cmd.Env = stack.Env{Postgres: on.Env().Postgres}.Environ(os.Environ())
 		cmd.Stderr = os.Stderr
 		return cmd

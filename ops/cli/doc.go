@@ -19,7 +19,8 @@
 //	warm.go       warm: fill memcached now
 //	setup.go      setup
 //	audit.go      audit, of a running site or of one in a sandbox
-//	bench.go      bench; benchprogress.go shows how far it is; benchpeers.go is bench --peers
+//	bench.go      bench; benchprogress.go shows how far it is; benchpeers.go is bench --peers,
+//	              benchprotocols.go with --tls
 //	chaos.go      chaos, on a site in a sandbox
 //	ladder.go     ladder; ladderscale.go is ladder --scale
 //	bus.go        bus check, bus config

@@ -160,12 +160,15 @@ func childNamed(root int, name string) int {
 
 // rungCommand is a process of the ladder: the program starts itself with it.
 type rungCommand struct {
-	Version  string   `arg:"" help:"What to serve: 0.1, 0.2, proxy, or page, which is a CGI program."`
+	Version  string   `arg:"" help:"What to serve: 0.1, 0.2, proxy, kept, or page, which is a CGI program."`
 	Addr     string   `placeholder:"HOST:PORT" help:"Where to listen."`
 	Files    string   `type:"path" placeholder:"DIR" help:"Files and thumbnails, under the paths by which they are asked for."`
 	Backend  []string `placeholder:"HOST:PORT" help:"A process behind the proxy; repeat it for each."`
 	Cache    string   `placeholder:"HOST:PORT" help:"A memcached that the proxy takes files from."`
 	Postgres string   `env:"DATABASE_URL" placeholder:"URL" help:"The database."`
+	Kept     string   `type:"path" placeholder:"FILE" help:"The page of kept, compressed by gzip."`
+	TLSCert  string   `type:"path" placeholder:"FILE" help:"Serve HTTPS with this certificate, in PEM."`
+	TLSKey   string   `type:"path" placeholder:"FILE" help:"Key of the certificate, in PEM."`
 }
 
 func (c *rungCommand) Run(s *session) error {
@@ -179,6 +182,7 @@ func (c *rungCommand) Run(s *session) error {
 	return ladder.Serve(
 		s.ctx,
 		ladder.Serving{Version: c.Version, Addr: c.Addr, Postgres: c.Postgres, Files: c.Files, Backends: c.Backend,
-			Memcached: c.Cache, Page: []string{self, "rung", "page"}},
+			Memcached: c.Cache, Page: []string{self, "rung", "page"}, Kept: c.Kept, Certificate: c.TLSCert,
+			Key: c.TLSKey},
 	)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"errors"
+	"os"
 	"path/filepath"
 
 	"flickrkillr/ops/lab/rig"
@@ -15,6 +16,7 @@ type measured struct {
 	roleCounts
 
 	noNear, noMemcached bool
+	edgeFlags           []string
 	database            string // another address of the sandbox's database; "": its own
 }
 
@@ -33,11 +35,11 @@ func (m measured) processes(on *stack.Stack) (url string, all []rig.Process, err
 	if !m.noMemcached {
 		services.Memcached = on.Env().Memcached
 	}
-	flags := []string{"--no-access-log"}
+	flags := append([]string{"--no-access-log"}, m.edgeFlags...)
 	if m.noNear {
 		flags = append(flags, "--near-cache", "0")
 	}
-	roles := measuredSite(on, services, flags, 1+m.total())
+	roles := measuredSite(on, rolesDir(on), services, flags, 1+m.total())
 	add := func(role site.Role) error {
 		p, at, err := roles.Describe(role)
 		all, url = append(all, p), cmp.Or(url, at)
@@ -53,11 +55,16 @@ func (m measured) processes(on *stack.Stack) (url string, all []rig.Process, err
 }
 
 // together is a site without any cache whose bus, renderer and edge are one process.
-func together(on *stack.Stack) (url string, all []rig.Process, err error) {
+func together(on *stack.Stack, edgeFlags ...string) (url string, all []rig.Process, err error) {
+	dir, err := os.MkdirTemp(on.Dir(), "together-") // there may be several, each with the streams of its own bus
+	if err != nil {
+		return "", nil, err
+	}
 	p, url, err := measuredSite(
 		on,
+		dir,
 		stack.Env{Postgres: on.Env().Postgres},
-		[]string{"--near-cache", "0"},
+		append([]string{"--near-cache", "0"}, edgeFlags...),
 		0,
 	).Describe(
 		site.Together,
@@ -65,12 +72,12 @@ func together(on *stack.Stack) (url string, all []rig.Process, err error) {
 	return url, []rig.Process{p}, err
 }
 
-// measuredSite describes roles as processes that log errors only. Its data directory has no stack.env, so that roles
+// measuredSite describes roles as processes that log errors only. The data directory has no stack.env, so that roles
 // use services alone.
-func measuredSite(on *stack.Stack, services stack.Env, edgeFlags []string, share int) *site.Site {
+func measuredSite(on *stack.Stack, data string, services stack.Env, edgeFlags []string, share int) *site.Site {
 	return site.New(
 		site.Config{Services: services, Pictures: picturesOf(on), Addr: "127.0.0.1:0", Processes: &site.ProcessConfig{
-			Data: rolesDir(on), Args: []string{"--log-level", "error"}, EdgeArgs: edgeFlags, Share: share}},
+			Data: data, Args: []string{"--log-level", "error"}, EdgeArgs: edgeFlags, Share: share}},
 	)
 }
 

@@ -357,8 +357,9 @@ func typicalMistakes() []mistake {
 // the same program when that makes none.
 func TestAuditFindsMistakes(t *testing.T) {
 	t.Parallel()
-	program := buildMutant(t, typicalMistakes())
-	for _, m := range typicalMistakes() {
+	mistakes := append(typicalMistakes(), linkMistakes()...)
+	program := buildMutant(t, mistakes)
+	for _, m := range mistakes {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			flags := append([]string{"--duration", "2m", "--stop-at-violation", "--view-rate", "300"}, m.flags...)

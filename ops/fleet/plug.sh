@@ -1,4 +1,5 @@
-# plug.sh N: gives machine N a network namespace, and a cable from its eth0 to the bridge. Runs in the keeper's namespaces.
+# plug.sh N: gives machine N a network namespace, and a cable from its eth0 to the bridge. Runs in the keeper's
+# namespaces.
 set -eu
 n=$1
 ip netns add "m$n"

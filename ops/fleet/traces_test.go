@@ -17,8 +17,8 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// traces are the namespaces and the cgroup of a fleet. The namespaces are held until the test ends: the kernel gives the
-// number of one that is gone to the next that is made.
+// traces are the namespaces and the cgroup of a fleet. The namespaces are held until the test ends: the kernel gives
+// the number of one that is gone to the next that is made.
 type traces struct {
 	group      string
 	namespaces map[string]bool // "net:[4026532281]"

@@ -27,11 +27,16 @@ for alternatives in "$@"; do
 done
 apt-get $options -q -y --no-install-recommends install $packages
 
-if [ -d /run/systemd/system ]; then
+# Where systemd does not run, as in a chroot, what it would start at the next boot is switched off all the same.
+now=
+if [ -d /run/systemd/system ]; then now=--now; fi
+if command -v systemctl >/dev/null; then
 	for package in "$@"; do
 		case $package in
-		memcached | postgresql) systemctl disable --now "$package" || true ;;
-		openssh-server) systemctl disable --now ssh || true ;;
+		memcached | postgresql) services=$package ;;
+		openssh-server) services="ssh.socket ssh.service" ;; # the socket starts Ubuntu's sshd
+		*) continue ;;
 		esac
+		for service in $services; do systemctl disable $now "$service" || true; done
 	done
 fi

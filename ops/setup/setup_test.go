@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,19 +73,20 @@ func TestNATSCLIIsThePinnedOne(t *testing.T) {
 // TestAptScript runs the script against an apt-get that only notes what it was asked.
 func TestAptScript(t *testing.T) {
 	t.Parallel()
-	run := func(t *testing.T, apt string) (said, asked string, policyLeft bool, err error) {
+	run := func(t *testing.T, apt string) (said, asked, switched string, policyLeft bool, err error) {
 		t.Helper()
 		dir := t.TempDir()
 		policy := filepath.Join(dir, "policy-rc.d")
-		note := filepath.Join(dir, "asked")
+		note, off := filepath.Join(dir, "asked"), filepath.Join(dir, "off")
 		script := "#!/bin/sh\necho \"$DEBIAN_FRONTEND $(cat " + policy + " | tail -1) $*\" >>" + note + "\n" + apt
-		for name, body := range map[string]string{"apt-get": script, "systemctl": "#!/bin/sh\n",
+		for name, body := range map[string]string{"apt-get": script, "systemctl": "#!/bin/sh\necho $* >>" + off + "\n",
 			"apt-cache": "#!/bin/sh\ncase $2 in new*) exit 100;; esac\n"} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(body), 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}
-		cmd := exec.Command("sh", "-s", "--", "memcached", "postgresql", "newer|new|old|older", "newest|new")
+		cmd := exec.Command("sh", "-s", "--", "memcached", "postgresql", "newer|new|old|older", "newest|new",
+			"openssh-server")
 		cmd.Stdin = bytes.NewReader(aptScript)
 		cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "POLICY_RC_D=" + policy}
 		out, err := cmd.CombinedOutput()
@@ -92,20 +94,28 @@ func TestAptScript(t *testing.T) {
 		if readErr != nil {
 			t.Fatal(readErr, string(out))
 		}
+		services, _ := os.ReadFile(off) // none after a failure
 		_, statErr := os.Stat(policy)
-		return string(out), string(data), !errors.Is(statErr, os.ErrNotExist), err
+		return string(out), string(data), string(services), !errors.Is(statErr, os.ErrNotExist), err
 	}
 
 	t.Run("updates, installs, and starts no service", func(t *testing.T) {
 		t.Parallel()
-		said, asked, left, err := run(t, "exit 0\n")
+		said, asked, switched, left, err := run(t, "exit 0\n")
 		if err != nil {
 			t.Fatal(err, said)
 		}
 		lines := strings.Split(strings.TrimSpace(asked), "\n")
 		if len(lines) != 2 || !strings.HasSuffix(lines[0], "update") ||
-			!strings.HasSuffix(lines[1], "install memcached postgresql old new") {
+			!strings.HasSuffix(lines[1], "install memcached postgresql old new openssh-server") {
 			t.Errorf("apt-get was asked:\n%s", asked)
+		}
+		for _, service := range []string{"memcached", "postgresql", "ssh.service", "ssh.socket"} {
+			if !slices.ContainsFunc(strings.Split(switched, "\n"), func(line string) bool {
+				return strings.HasPrefix(line, "disable ") && strings.HasSuffix(line, " "+service)
+			}) {
+				t.Errorf("%s is not switched off:\n%s", service, switched)
+			}
 		}
 		for _, line := range lines {
 			if !strings.HasPrefix(line, "noninteractive exit 101 ") {
@@ -119,7 +129,7 @@ func TestAptScript(t *testing.T) {
 
 	t.Run("a failed install is an error and leaves nothing behind", func(t *testing.T) {
 		t.Parallel()
-		_, _, left, err := run(t, "case \"$*\" in *install*) exit 100;; esac\n")
+		_, _, _, left, err := run(t, "case \"$*\" in *install*) exit 100;; esac\n")
 		if err == nil {
 			t.Error("no error")
 		}
@@ -130,7 +140,7 @@ func TestAptScript(t *testing.T) {
 
 	t.Run("a failed update is not", func(t *testing.T) {
 		t.Parallel()
-		said, _, _, err := run(t, "case \"$*\" in *update*) exit 100;; esac\n")
+		said, _, _, _, err := run(t, "case \"$*\" in *update*) exit 100;; esac\n")
 		if err != nil {
 			t.Error(err, said)
 		}

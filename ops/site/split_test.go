@@ -203,6 +203,15 @@ func TestSplitBus(t *testing.T) {
 		}
 		return s
 	}
+	bus := testenv.Connect(t, urls[0])
+	js, err := jetstream.New(bus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, time.Minute, func() error { // as an edge with --acme does
+		_, err := js.CreateKeyValue(t.Context(), wire.ACMEConfig())
+		return err
+	})
 	majority, minority := start(urls[0], Renderer, Edge), start(urls[2], Edge)
 	for _, s := range []*Site{majority, minority} {
 		if err := s.WaitReady(soon(t)); err != nil {
@@ -211,7 +220,6 @@ func TestSplitBus(t *testing.T) {
 	}
 	const path = "/photo/1"
 	here, there := majority.URLs()[0]+path, minority.URLs()[0]+path
-	bus := testenv.Connect(t, urls[0])
 	act := func(nc *nats.Conn, title string) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -238,12 +246,9 @@ func TestSplitBus(t *testing.T) {
 			return nil
 		})
 	}
-	js, err := jetstream.New(bus)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, name := range []string{
 		wire.StreamChanges, wire.BucketStream(wire.BucketKeys), wire.BucketStream(wire.BucketSessions),
+		wire.BucketStream(wire.BucketACME),
 	} {
 		until(t, 20*time.Second, func() error {
 			stream, err := js.Stream(t.Context(), name)

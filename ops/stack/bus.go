@@ -39,7 +39,7 @@ func joinBus(to Login, name string, log *slog.Logger, apart time.Duration) (*Bus
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.failed.Store(&err) }),
 		nats.ClosedHandler(func(*nats.Conn) { stop(); close(b.closed) }),
 	}
-	home := newHome(to.URL, log)
+	home := newHome(to, log)
 	if home != nil {
 		options = append(options, nats.ReconnectToServer(home.choose))
 	}

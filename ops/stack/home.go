@@ -17,7 +17,7 @@ const (
 	// homeEvery is the least time between two checks whether a connection can go home; the most is twice as much. Each
 	// connection takes another time, so a server that is back does not get all at one moment.
 	homeEvery = 20 * time.Second
-	// homeLimit bounds the wait for the server's greeting. A frozen server takes connections and greets nobody.
+	// homeLimit bounds each step of a try to connect. A frozen server takes connections and greets nobody.
 	homeLimit = time.Second
 )
 
@@ -33,22 +33,24 @@ func homeFirst(addresses string) string {
 // home brings a connection back to the first of several servers. NATS clients stay at the server to which they went
 // when theirs was away, so without it one that was restarted gets no client.
 type home struct {
-	address string // host:port
+	to      Login  // the first server alone
+	address string // its host:port
 	log     *slog.Logger
 	wanted  atomic.Bool // the next server is to be this one
 }
 
 // newHome returns nil if there is one address only, or the first cannot be read.
-func newHome(addresses string, log *slog.Logger) *home {
-	first, others, _ := strings.Cut(addresses, ",")
-	address := hostPort(strings.TrimSpace(first))
+func newHome(to Login, log *slog.Logger) *home {
+	first, others, _ := strings.Cut(to.URL, ",")
+	to.URL = strings.TrimSpace(first)
+	address := hostPort(to.URL)
 	if strings.Trim(others, ", ") == "" || address == "" {
 		return nil
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &home{address: address, log: log}
+	return &home{to: to, address: address, log: log}
 }
 
 // hostPort is where a NATS address leads, as nats.go reads it; "": nowhere.
@@ -91,7 +93,7 @@ func (h *home) keep(ctx context.Context, nc *nats.Conn, apart time.Duration) {
 		case <-time.After(apart + rand.N(apart)):
 		}
 		at := hostPort(nc.ConnectedUrl())
-		if nc.Status() != nats.CONNECTED || at == h.address || !greets(ctx, h.address) {
+		if nc.Status() != nats.CONNECTED || at == h.address || !h.takes(ctx, nc.Opts.Name) {
 			continue
 		}
 		h.log.Info("the preferred server of the bus is back", "from", at, "to", h.address)
@@ -102,25 +104,29 @@ func (h *home) keep(ctx context.Context, nc *nats.Conn, apart time.Duration) {
 	}
 }
 
-// greets reports whether a nats-server takes clients at an address: it then speaks first.
-func greets(ctx context.Context, address string) bool {
-	ctx, cancel := context.WithTimeout(ctx, homeLimit)
+// takes reports whether the server takes the connection of a program: it tries a whole one. A server may greet, and
+// then refuse who signs in. To leave a good connection for that loses what is under way.
+func (h *home) takes(ctx context.Context, name string) bool {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	dial := dialer(func(network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{Timeout: homeLimit}).DialContext(ctx, network, address)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.Close() })
+		}
+		return conn, err
+	})
+	nc, _, err := connect(h.to, name, nil,
+		nats.RetryOnFailedConnect(false), nats.NoReconnect(), nats.Timeout(homeLimit), nats.SetCustomDialer(dial))
 	if err != nil {
 		return false
 	}
-	defer func() { _ = conn.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-	const greeting = "INFO "
-	first := make([]byte, len(greeting))
-	for n := 0; n < len(first); {
-		more, err := conn.Read(first[n:])
-		if err != nil {
-			return false
-		}
-		n += more
-	}
-	return string(first) == greeting
+	nc.Close()
+	return true
 }
+
+// dialer is a nats.CustomDialer.
+type dialer func(network, address string) (net.Conn, error)
+
+// Dial implements nats.CustomDialer.
+func (d dialer) Dial(network, address string) (net.Conn, error) { return d(network, address) }

@@ -1,11 +1,15 @@
 package stack
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,16 +106,62 @@ func TestFrozenHomeIsNoHome(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = frozen.Close() }()
-	if greets(t.Context(), frozen.Addr().String()) {
-		t.Error("a server that says nothing has greeted")
+	if newHome(Login{URL: frozen.Addr().String() + ",other"}, nil).takes(t.Context(), "test") {
+		t.Error("a server that says nothing takes a connection")
 	}
 	n, err := StartNATS(NATSConfig{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer n.Stop()
-	if !greets(t.Context(), hostPort(n.URL())) {
-		t.Error("a server that runs has not greeted")
+	h := newHome(Login{URL: n.URL() + ",other"}, nil)
+	eventually(t, "a server that runs takes a connection", func() bool { return h.takes(t.Context(), "test") })
+}
+
+// TestRefusingHomeIsNoHome: no connection is left for a server that greets and then refuses.
+func TestRefusingHomeIsNoHome(t *testing.T) {
+	t.Parallel()
+	refusing, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tries atomic.Int64
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := refusing.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+			_, _ = io.WriteString(conn,
+				`INFO {"server_id":"A","version":"2.10.0","proto":1,"max_payload":1048576}`+"\r\n")
+			_, _ = bufio.NewReader(conn).ReadString('\n') // CONNECT
+			_, _ = io.WriteString(conn, "-ERR 'Authorization Violation'\r\n")
+			_ = conn.Close()
+			tries.Add(1)
+		}
+	}()
+	defer func() {
+		_ = refusing.Close()
+		<-ended
+	}()
+	n, err := StartNATS(NATSConfig{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Stop()
+	b, err := joinBus(Login{URL: refusing.Addr().String() + "," + n.URL()}, "test", nil, 20*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	eventually(t, "there is a connection", b.IsConnected)
+	tried, reconnects := tries.Load(), b.Stats().Reconnects
+	eventually(t, "home is tried", func() bool { return tries.Load() >= tried+3 })
+	if got := b.Stats().Reconnects; got != reconnects {
+		t.Errorf("the connection was left %d times for a server that refuses", got-reconnects)
 	}
 }
 
@@ -133,7 +183,7 @@ func TestHomeIsTheFirst(t *testing.T) {
 		"nats://a": "", "nats://a, ,": "", " ,nats://a": "", "nats://%,nats://b": "",
 	} {
 		got := ""
-		if h := newHome(in, nil); h != nil {
+		if h := newHome(Login{URL: in}, nil); h != nil {
 			got = h.address
 		}
 		if got != want {
@@ -145,12 +195,19 @@ func TestHomeIsTheFirst(t *testing.T) {
 // A wish for home is good for one try, or a home that has gone again would keep the connection away from all others.
 func TestHomeIsChosenOnce(t *testing.T) {
 	t.Parallel()
-	h := newHome("nats://127.0.0.1:1,nats://127.0.0.1:2", nil)
-	h.wanted.Store(true)
-	if s, _ := h.choose(nil, nats.ServerInfo{}); s != nil {
-		t.Error("a server was chosen of none")
+	servers := []nats.Server{
+		{URL: &url.URL{Scheme: "nats", Host: "127.0.0.1:2"}}, {URL: &url.URL{Scheme: "nats", Host: "127.0.0.1:1"}},
 	}
-	if h.wanted.Load() {
-		t.Error("home is still wanted")
+	h := newHome(Login{URL: "nats://127.0.0.1:1,nats://127.0.0.1:2"}, nil)
+	h.wanted.Store(true)
+	if s, _ := h.choose(servers, nats.ServerInfo{}); s == nil || s.URL.Host != "127.0.0.1:1" {
+		t.Errorf("%v was chosen, want home", s)
+	}
+	if s, _ := h.choose(servers, nats.ServerInfo{}); s != nil {
+		t.Errorf("%v was chosen, want the usual one", s.URL)
+	}
+	h.wanted.Store(true)
+	if s, _ := h.choose(servers[:1], nats.ServerInfo{}); s != nil || h.wanted.Load() {
+		t.Errorf("%v was chosen, or home is still wanted, though it is not in the list", s)
 	}
 }

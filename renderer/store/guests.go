@@ -47,7 +47,8 @@ func (s *Store) GuestUpload(ctx context.Context, hash []byte, u UploadID) (Guest
 	}, `
 		SELECT coalesce(s.password, ''), u.ended_at IS NOT NULL
 		FROM open_shares s JOIN uploads u ON u.user_id = $2 AND u.id = $3 AND u.share_id = s.id
-		WHERE s.hash = $1 AND s.adds AND s.user_id = $2`, hash, u.User, u.ID)
+		WHERE s.hash = $1 AND s.adds AND s.user_id = $2
+			AND NOT EXISTS (SELECT FROM accounts a WHERE a.user_id = $2 AND a.disabled_at IS NOT NULL)`, hash, u.User, u.ID)
 }
 
 // CreateGuestUpload begins an upload by the link with a hash, as [Store.CreateUpload] does by its owner. guest is what

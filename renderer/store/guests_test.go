@@ -139,7 +139,8 @@ func TestGuestIsRefused(t *testing.T) {
 		"revoked": "DELETE FROM shares", "closed": closed, "ended": "UPDATE shares SET expires_at = now()",
 		"another link": "UPDATE uploads SET share_id = 99 WHERE share_id IS NOT NULL",
 		"the owner's":  "UPDATE uploads SET share_id = NULL", "no album": "DELETE FROM albums",
-		"the owner is gone": "UPDATE users SET gone_at = now() WHERE id = 1",
+		"the owner is gone":       "UPDATE users SET gone_at = now() WHERE id = 1",
+		"the account is disabled": "UPDATE accounts SET disabled_at = now()",
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -279,13 +280,39 @@ func TestGuestLimits(t *testing.T) {
 	}
 }
 
+// TestGuestsFillAlbum: uploads that began while the album had a place become photos only up to its bound.
+func TestGuestsFillAlbum(t *testing.T) {
+	t.Parallel()
+	s, pool := guestsOf1(t)
+	for _, id := range []string{"a", "b"} {
+		if err := createAsGuest(t, s, "link", id, guestLimits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	had := one[int](t, pool, "SELECT count(*)::integer FROM album_photos WHERE album_id = 1")
+	exec(t, pool, fmt.Sprintf(`INSERT INTO photos (id, user_id, image_id, width, height, color)
+			OVERRIDING SYSTEM VALUE SELECT 100000 + g, 1, (SELECT min(id) FROM images), 40, 30, 255
+			FROM generate_series(1, %d) g`, store.MaxAlbumPhotos-1-had),
+		"INSERT INTO album_photos SELECT 1, id, 1, 2000000 + id FROM photos WHERE id > 100000", "ANALYZE")
+	if out, err := finishAsGuest(t, s, "link", "a", imageID(70)); err != nil || out.Photo == 0 {
+		t.Errorf("the last place: %+v, %v", out, err)
+	}
+	out, err := finishAsGuest(t, s, "link", "b", imageID(71))
+	if err != nil || out.Photo != 0 || out.Problem != "The album has 10,000 photos, and takes no more." {
+		t.Errorf("one more: %+v, %v", out, err)
+	}
+	if n := one[int](t, pool, "SELECT count(*)::integer FROM album_photos WHERE album_id = 1"); n !=
+		store.MaxAlbumPhotos {
+		t.Errorf("the album has %d photos", n)
+	}
+}
+
 // TestGuestsAtOnce: guests who add while the owner changes the album and its links get in nobody's way.
 func TestGuestsAtOnce(t *testing.T) {
 	t.Parallel()
 	s, pool := guestsOf1(t)
 	ctx := t.Context()
-	var repeated atomic.Int64
-	s.OnRetry(func(error) { repeated.Add(1) })
+	deadlocks := countDeadlocks(s)
 	var group errgroup.Group
 	for i := range 8 {
 		name := string(rune('d' + i))
@@ -320,7 +347,7 @@ func TestGuestsAtOnce(t *testing.T) {
 	if err := group.Wait(); err != nil {
 		t.Error(err)
 	}
-	if n := repeated.Load(); n > 0 {
+	if n := deadlocks.Load(); n > 0 {
 		t.Errorf("%d were the victims of a deadlock", n)
 	}
 	if n := one[int64](t, pool, `SELECT count(*) FROM guest_photos g WHERE NOT EXISTS (

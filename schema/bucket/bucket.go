@@ -29,3 +29,14 @@ func Open(ctx context.Context, nc *nats.Conn, config jetstream.KeyValueConfig) (
 	}
 	return kv, nil
 }
+
+// Write puts a value under a key whose last value has this revision; 0: it has none, or its value was deleted. Errors:
+// [jetstream.ErrKeyRevisionMismatch] or [jetstream.ErrKeyExists], if the key has another value by now.
+func Write(ctx context.Context, kv jetstream.KeyValue, key string, value []byte, revision uint64) error {
+	if revision == 0 {
+		_, err := kv.Create(ctx, key, value) // unlike Update, over the mark of a deletion
+		return err
+	}
+	_, err := kv.Update(ctx, key, value, revision)
+	return err
+}

@@ -85,11 +85,12 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- The link by which photos may be added now; NULL: there is none.
+-- The link by which photos may be added now; NULL: there is none. Nothing is added to what a disabled account has.
 CREATE FUNCTION adding_share(its_hash bytea, OUT id bigint, OUT album bigint) LANGUAGE plpgsql STABLE
     SET enable_seqscan = off AS $$
 BEGIN
-    SELECT s.id, s.album_id INTO id, album FROM open_shares s WHERE s.hash = its_hash AND s.adds;
+    SELECT s.id, s.album_id INTO id, album FROM open_shares s WHERE s.hash = its_hash AND s.adds
+        AND NOT EXISTS (SELECT FROM accounts a WHERE a.user_id = s.user_id AND a.disabled_at IS NOT NULL);
 END $$;
 -- +goose StatementEnd
 
@@ -106,13 +107,14 @@ DECLARE
     today   record;
     begun   record;
 BEGIN
-    PERFORM FROM accounts a WHERE a.user_id = its_user FOR KEY SHARE;
+    result := claim_upload(its_user, its_id); -- before quota_use
     SELECT * INTO link FROM adding_share(its_hash);
     SELECT u.share_id INTO begun FROM uploads u WHERE u.user_id = its_user AND u.id = its_id;
     IF link.id IS NULL OR FOUND AND begun.share_id IS DISTINCT FROM link.id THEN
         result.outcome := 'not found';
         RETURN result;
-    ELSIF FOUND THEN
+    END IF;
+    IF result.outcome <> 'not found' THEN
         RETURN create_upload(its_user, its_id, its_name, its_bytes, true, longest, most_bytes, most_photos);
     END IF;
     IF (SELECT count(*) FROM (SELECT FROM album_photos m WHERE m.album_id = link.album LIMIT most_in_album) AS c)
@@ -217,7 +219,8 @@ BEGIN
         RETURN upload_became(its_user, its_id, photo, false);
     END IF;
     SELECT * INTO used FROM lock_quota(its_user);
-    excess := CASE WHEN most_photos > 0 AND used.photos >= most_photos THEN photos_problem
+    excess := CASE WHEN album_overfull(link.album, '{0}') THEN 'The album has 10,000 photos, and takes no more.'
+        WHEN most_photos > 0 AND used.photos >= most_photos THEN photos_problem
         WHEN most_bytes > 0 AND used.bytes + its_bytes > most_bytes THEN bytes_problem END;
     IF excess IS NOT NULL THEN
         DELETE FROM images i WHERE i.id = its_image AND is_new;

@@ -66,6 +66,10 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- Receipts that are finished get no more updates. Of them it is known only that the files were gone by the end.
+UPDATE deletions SET files_gone_at = coalesce(edges_know_at, rows_gone_at)
+    WHERE rows_gone_at IS NOT NULL AND files_removed + files_kept >= files;
+
 -- +goose StatementBegin
 -- Notes when the last file of a deletion is gone, be it before the last row or after it.
 CREATE FUNCTION deletion_frees_disk() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -247,13 +251,17 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- As in 014. The receipts of photos go, too: nobody can see them any more.
+-- As in 014. The receipts of photos go, too: nobody can see them any more. Of somebody whose account is not deleted
+-- nothing is: renderers of before call this for every deletion, also for one of photos.
 CREATE OR REPLACE FUNCTION delete_rows(its_user bigint, most integer) RETURNS integer LANGUAGE plpgsql
     SET jit = off SET enable_seqscan = off AS $$
 DECLARE
     ids           bigint[];
     its_deletion  bigint := (SELECT d.id FROM deletions d WHERE d.user_id = its_user AND d.account);
 BEGIN
+    IF its_deletion IS NULL OR EXISTS (SELECT FROM users u WHERE u.id = its_user AND u.gone_at IS NULL) THEN
+        RETURN 0;
+    END IF;
     ids := ARRAY(SELECT p.id FROM photos p WHERE p.user_id = its_user ORDER BY p.private, p.id LIMIT most FOR UPDATE);
     IF cardinality(ids) > 0 THEN
         PERFORM remove_photos(its_deletion, ids);

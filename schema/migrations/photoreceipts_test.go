@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
@@ -12,19 +13,62 @@ import (
 	"flickrkillr/schema/migrations"
 )
 
-// TestReceiptsOfBefore: receipts of accounts that are there when receipts of photos come (038) keep what edges have
-// said and which files count, and what is left of the account is deleted and counted.
-func TestReceiptsOfBefore(t *testing.T) {
+// TestReceiptsFinishedBefore: a receipt that was finished when receipts of photos came (038) says that the disk is
+// free.
+func TestReceiptsFinishedBefore(t *testing.T) {
 	t.Parallel()
+	pool := upTo(t, 37)
+	exec(t, pool, `INSERT INTO deletions (user_id, name, version, receipt, codes, passkeys, emails, sessions, tokens,
+			photo_ids, album_ids, files, files_removed, files_kept, rows_gone_at)
+		SELECT n, 'a' || n, 1, sha256(n::text::bytea), 0, 0, 0, 0, 0, '{}', '{}', 3, n, 1, now()
+			FROM generate_series(1, 2) n`)
+	if err := migrations.Up(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	if got := one[string](t, pool, `SELECT string_agg((files_gone_at = rows_gone_at)::text, ' ' ORDER BY user_id)
+		FROM deletions WHERE files_gone_at IS NOT NULL`); got != "true" {
+		t.Errorf("the disk is free: %s", got)
+	}
+}
+
+// TestReceiptsOfTheLiving: nothing of somebody whose account is not deleted goes with it. Renderers of before take a
+// bin that is being emptied for an account.
+func TestReceiptsOfTheLiving(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Database(t)
+	exec(t, pool, "INSERT INTO users (name, display_name) VALUES ('ansel', 'Ansel')",
+		"INSERT INTO images (id, bytes, width, height, color) VALUES ('"+imageID+"', 9, 40, 30, 255)",
+		photoSQL(1, false), "INSERT INTO albums (user_id, title) VALUES (1, 'Yosemite')",
+		"INSERT INTO deletions (user_id, account, version, receipt, name) VALUES (1, false, 0, sha256('r'), 'ansel')")
+	if n := one[int](t, pool, "SELECT delete_rows(1, 200)"); n != 0 {
+		t.Errorf("%d rows are deleted", n)
+	}
+	if got := one[string](t, pool, `SELECT (SELECT count(*) FROM photos) || ' ' || (SELECT count(*) FROM albums) || ' ' ||
+		(SELECT count(*) FROM deletions WHERE rows_gone_at IS NULL)`); got != "1 1 1" {
+		t.Errorf("photos, albums, receipts: %s", got)
+	}
+}
+
+// upTo is a database with the migrations up to one.
+func upTo(t *testing.T, version int64) *pgxpool.Pool {
+	t.Helper()
 	pool := testenv.Pool(t, testenv.EmptyDatabaseURL(t))
 	db := stdlib.OpenDBFromPool(pool)
 	before, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("."))
 	if err == nil {
-		_, err = before.UpTo(t.Context(), 37)
+		_, err = before.UpTo(t.Context(), version)
 	}
 	if err = errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
+	return pool
+}
+
+// TestReceiptsOfBefore: receipts of accounts that are there when receipts of photos come (038) keep what edges have
+// said and which files count, and what is left of the account is deleted and counted.
+func TestReceiptsOfBefore(t *testing.T) {
+	t.Parallel()
+	pool := upTo(t, 37)
 	const removed = "bbbbbbbbbbbbbbbbbbbbbbbbbb"
 	exec(t, pool,
 		"INSERT INTO users (name, display_name) VALUES ('vivian', 'Vivian'), ('ansel', 'Ansel')",

@@ -112,6 +112,10 @@ func AccessTable() []Access {
 		renderer.Publish = slices.Concat(renderer.Publish, remakeStream(BucketStream(bucket)), readBucket(bucket),
 			watchBucket(bucket), writeBucket(bucket), []string{jetStream("STREAM.UPDATE." + BucketStream(bucket))})
 	}
+	for _, bucket := range []string{BucketACME, BucketTickets} { // of these it sets the replicas alone
+		stream := BucketStream(bucket)
+		renderer.Publish = append(renderer.Publish, jetStream("STREAM.INFO."+stream), jetStream("STREAM.UPDATE."+stream))
+	}
 	cachefill := Access{
 		Role:      RoleCachefill,
 		Publish:   slices.Concat(pages, []string{SubjectFills, SubjectRendererStats}, watchBucket(BucketPopular)),

@@ -22,16 +22,19 @@
 //	kept   no edge refuses a session that nobody has ended
 //	secret nobody gets what only another person may see
 //	lost   an uploaded photo is there until its owner deletes it
+//	link   whoever has a link sees what it leads to
+//	closed a link shows nothing to a request that began after its owner was told that it is revoked
 //
-// The last four are about people whom the audit signs up. They upload photos for themselves. Every other one also
+// The last six are about people whom the audit signs up. They upload photos for themselves. Every other one also
 // uploads public photos, and takes them away again. Their browsers end sessions in every way that the site has.
 // A session counts as ended when the form's answer arrives; each edge is then asked with its cookie until it refuses.
 // A session that cannot be checked, as NATS is away, is answered by an error, which is neither.
 //
 // A secret is what one person alone may see: names that no page shows, tokens and ids of sessions, recovery codes, keys
-// of forms, titles of their private photos, and where a visitor came from; passwords nobody may see. Each answer, with
-// its header, is searched for all of them, and so are the items of memcached, and the messages of the bus that an audit
-// may hear. Every other visitor of the pages that all share is signed in, and these answers are held to the same rules.
+// of forms, titles of their private photos and albums, tokens of links, and where a visitor came from; passwords nobody
+// may see. Each answer, with its header, is searched for all of them, and so are the items of memcached, and the
+// messages of the bus that an audit may hear. Every other visitor of the pages that all share is signed in, and these
+// answers are held to the same rules.
 //
 // An answer about photos is checked once every write to its users that began before the answer ended has its
 // outcome. So a verdict does not depend on the order in which outcomes arrive. The queue of unchecked answers is
@@ -53,6 +56,9 @@
 //	people.go     signs people up and in, and looks at their private pages
 //	leave.go      removes these people at the end
 //	photos.go     uploads photos of these people, and takes them away
+//	shares.go     links to what these people share, seen by visitors and revoked
+//	receipts.go   receipts of photos that these people delete for good
+//	guests.go     photos that visitors add by links
 //	revoke.go     ends sessions, and times how soon every edge refuses them
 //	secret.go     finds secrets in texts; leak.go reads the bus and memcached for that
 //	address.go    e-mail addresses of the audit's people, which are secrets

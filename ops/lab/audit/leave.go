@@ -36,6 +36,7 @@ func (p *people) leave(ctx context.Context) error {
 	p.guestsMu.Unlock()
 	for _, sql := range []string{
 		"DELETE FROM photos WHERE user_id = ANY (SELECT id FROM users WHERE name = ANY ($1))",
+		"DELETE FROM albums WHERE user_id = ANY (SELECT id FROM users WHERE name = ANY ($1))",
 		"DELETE FROM users WHERE name = ANY ($1)", "DELETE FROM deletions WHERE name = ANY ($1)",
 		"DELETE FROM kept_names WHERE name = ANY ($1)",
 	} {

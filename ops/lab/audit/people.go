@@ -63,7 +63,10 @@ type member struct {
 	browsers  [browsersEach]person.Session
 	cookie    atomic.Pointer[string] // of a browser, for visitors of pages that all share
 	hidden    []int64                // photos that only they may see
-	shows     bool                   // they show photos to all, and so their name
+	album     int64                  // their private album; 0: they have none
+	// The title of the album.
+	albumTitle string
+	shows      bool // they show photos to all, and so their name
 }
 
 // newPeople returns people of whom nobody has an account yet.
@@ -220,6 +223,7 @@ func (p *people) come(ctx context.Context, m *member, draw *mathrand.Rand) {
 	if draw.IntN(uploadsOnceIn) == 0 {
 		p.bringPhotos(ctx, m, draw)
 	}
+	p.share(ctx, m, draw)
 	p.revoke(ctx, m, draw)
 }
 

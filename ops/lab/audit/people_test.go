@@ -38,6 +38,9 @@ type accountsSite struct {
 	overtaken bool         // an edge does not show a photo that was just uploaded
 	lags      bool         // an edge shows photos, and pictures, that were taken away
 	open      bool         // an edge shows the private photos of all
+
+	siteLinks
+	asked int // for receipts
 }
 
 // sitePhoto is a photo of the site.
@@ -67,6 +70,9 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		token := rand.Text() + rand.Text()
 		s.sessions[token] = name
 		http.SetCookie(w, &http.Cookie{Name: "session", Value: token, MaxAge: 60})
+	}
+	if s.answersLink(w, r, name) {
+		return
 	}
 	seeOther := func(path string) {
 		w.Header().Set("Location", path)
@@ -105,6 +111,12 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "POST/signout":
 		delete(s.sessions, token)
 		seeOther("/")
+	case "GET/me/receipt":
+		s.asked++
+		if s.forgets {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		fmt.Fprintf(w, `{"complete":%t}`, s.asked%2 == 0)
 	case "GET/signin", "GET/signup", "GET/recover":
 		fmt.Fprint(w, "a form")
 	case "POST/upload/files":
@@ -116,6 +128,10 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "POST/me/photos", "POST/me/bin":
 		p := s.photo(r.FormValue("photos"))
 		p.private, p.binned = true, p.binned || r.FormValue("do") != "private"
+		if r.FormValue("do") == "remove" {
+			seeOther("/me/receipt?id=" + r.FormValue("photos"))
+			return
+		}
 		seeOther(r.URL.Path)
 	default:
 		if s.answersPhoto(w, r, name) {
@@ -234,6 +250,12 @@ func TestPeopleFindMistakes(t *testing.T) {
 		"an upload is not seen at once":   {&accountsSite{overtaken: true}, "own"},
 		"what was taken away is shown":    {&accountsSite{lags: true}, "gone"},
 		"private photos are shown to all": {&accountsSite{open: true}, "secret"},
+		"a link shows nothing":            {&accountsSite{siteLinks: siteLinks{empty: true}}, "link"},
+		"a revoked link counts":           {&accountsSite{siteLinks: siteLinks{counts: true}}, "closed"},
+		"a revoked link takes files":      {&accountsSite{siteLinks: siteLinks{takes: true}}, "closed"},
+		"what a guest adds is shown":      {&accountsSite{siteLinks: siteLinks{lists: true}}, "secret"},
+		"a link needs no password":        {&accountsSite{siteLinks: siteLinks{opens: true}}, "secret"},
+		"what a link shows is kept":       {&accountsSite{siteLinks: siteLinks{cached: true}}, "secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -243,7 +265,9 @@ func TestPeopleFindMistakes(t *testing.T) {
 			}
 			if p := report.People; c.want == "" && (p.Accounts != 2 || p.SignIns == 0 || p.Ended.N != 24 ||
 				p.Unrefused != 0 || len(p.Revoked) != waysToRevoke || p.Private == 0 || p.Secrets == 0 ||
-				p.Addresses == 0 || p.Uploads == 0 || len(p.Withdrawn) != waysToHide) {
+				p.Addresses == 0 || p.Uploads == 0 || len(p.Withdrawn) != waysToHide ||
+				len(p.Links) != kindsOfLinks || p.SeenByLink == 0 ||
+				p.Unlinked == 0 || p.Added == 0 || p.Receipts == 0 || p.Complete != p.Receipts || p.RefusedLinks == 0) {
 				t.Errorf("%+v", p)
 			}
 		})

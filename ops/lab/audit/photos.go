@@ -47,7 +47,7 @@ func (p *people) bringPhotos(ctx context.Context, m *member, draw *mathrand.Rand
 	if m.shows {
 		p.showAndTakeAway(ctx, m, edge, draw)
 	}
-	for len(m.hidden) > mostHidden && p.takeAway(whole, edge, as, m.hidden[0], deleteForGood) {
+	for len(m.hidden) > mostHidden && p.takeAway(ctx, m, edge, m.hidden[0], deleteForGood) {
 		m.hidden = m.hidden[1:]
 	}
 }
@@ -62,7 +62,7 @@ func (p *people) showAndTakeAway(ctx context.Context, m *member, edge string, dr
 	}
 	addresses := p.seeEverywhere(ctx, shown, fresh)
 	way := [waysToHide]string{makePrivate, putIntoBin, deleteForGood}[draw.IntN(waysToHide)]
-	if !p.takeAway(whole, edge, as, shown, way) {
+	if !p.takeAway(ctx, m, edge, shown, way) {
 		p.failed(ctx, way, nil)
 		return
 	}
@@ -83,15 +83,11 @@ func (p *people) showAndTakeAway(ctx context.Context, m *member, edge string, dr
 func (p *people) upload(ctx context.Context, edge string, as person.Session, title string, private bool) (
 	photo int64, fresh string,
 ) {
-	small := image.NewGray(image.Rect(0, 0, 24, 16))
-	_, _ = rand.Read(small.Pix) // never fails
-	var file bytes.Buffer
-	err := jpeg.Encode(&file, small, nil)
+	sent, err := newFile(title, private)
 	if err == nil {
 		key := rand.Text() // one for all tries
 		var answer *person.Answer
 		answer, err = p.until(ctx, func(ctx context.Context) (*person.Answer, error) {
-			sent := person.File{Name: title + ".jpg", Data: file.Bytes(), Private: private}
 			return p.web.Upload(ctx, edge, as, key, sent)
 		})
 		if err == nil {
@@ -105,6 +101,15 @@ func (p *people) upload(ctx context.Context, edge string, as person.Session, tit
 		p.a.tally.uploaded()
 	}
 	return photo, fresh
+}
+
+// newFile makes a small picture with a title, unlike any other.
+func newFile(title string, private bool) (person.File, error) {
+	small := image.NewGray(image.Rect(0, 0, 24, 16))
+	_, _ = rand.Read(small.Pix) // never fails
+	var file bytes.Buffer
+	err := jpeg.Encode(&file, small, nil)
+	return person.File{Name: title + ".jpg", Data: file.Bytes(), Private: private}, err
 }
 
 // freshCookie returns the read-your-writes token of an answer, as a browser sends it.
@@ -146,17 +151,16 @@ func (p *people) seeEverywhere(ctx context.Context, photo int64, fresh string) (
 }
 
 // takeAway makes a photo private, or deletes it, with or without its time in the bin.
-func (p *people) takeAway(ctx context.Context, edge string, as person.Session, photo int64, way string) bool {
+func (p *people) takeAway(ctx context.Context, m *member, edge string, photo int64, way string) bool {
+	whole := context.WithoutCancel(ctx) // what has begun is completed
 	do := "bin"
 	if way == makePrivate {
 		do = "private"
 	}
 	id := strconv.FormatInt(photo, 10)
-	done := p.end(ctx, edge, schema.PrivatePhotos.Path(), as, url.Values{"do": {do}, "photos": {id}})
-	if done && way == deleteForGood {
-		done = p.end(ctx, edge, schema.PrivateBin.Path(), as, url.Values{"do": {"remove"}, "photos": {id}})
-	}
-	return done
+	form := url.Values{"do": {do}, "photos": {id}}
+	done := p.end(whole, edge, schema.PrivatePhotos.Path(), m.browsers[0], form)
+	return done && (way != deleteForGood || p.removeForGood(ctx, m, edge, id))
 }
 
 // checkHidden looks at the photos that only a member may see: their owner finds all of them (rule "lost"), and neither

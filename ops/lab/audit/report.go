@@ -131,6 +131,15 @@ type People struct {
 	Uploads   int64            `json:"uploads"`   // acknowledged
 	Withdrawn map[string]int64 `json:"withdrawn"` // public photos that their owners took away, by the way
 
+	Receipts int64 `json:"receipts"`          // of photos that were deleted for good
+	Complete int64 `json:"complete_receipts"` // of these, before the audit ended
+
+	Links        map[string]int64 `json:"links"` // that owners made, by what they lead to
+	SeenByLink   int64            `json:"seen_by_link"`
+	Unlinked     int64            `json:"revoked_links"`
+	Added        int64            `json:"added_by_link"`   // photos
+	RefusedLinks int64            `json:"refused_by_link"` // requests by links that were revoked
+
 	// From the acknowledgement of a form that ends sessions until the first request was sent that the last edge
 	// refused. While no fault was in effect, and while one was.
 	Ended        Spread `json:"end_to_refused"`
@@ -215,7 +224,12 @@ func (p *People) write(line func(name, format string, args ...any)) {
 		return
 	}
 	line("people", "%s, %d sign-ins; %d observations signed in", Count(p.Accounts, "account"), p.SignIns, p.SignedIn)
-	line("photos", "%d uploads; %s", p.Uploads, list(p.Withdrawn))
+	line("photos", "%d uploads; %s; %d of %s complete", p.Uploads, list(p.Withdrawn), p.Complete,
+		Count(int(p.Receipts), "receipt"))
+	if len(p.Links) > 0 {
+		line("links", "%s; %d pages and pictures seen by them, %d photos added; %d revoked, %d requests refused since",
+			list(p.Links), p.SeenByLink, p.Added, p.Unlinked, p.RefusedLinks)
+	}
 	line("ended sessions", "%s", list(p.Revoked))
 	line("end to refused", "by every edge: %v", p.Ended)
 	if p.EndedInFault.N > 0 {

@@ -29,7 +29,8 @@ func newTally(onProblem func(Violation)) *tally {
 	t.report = Report{Writes: map[Via]int64{}, Caches: map[string]int64{}, Failed: map[string]int64{},
 		Rules: map[string]int64{},
 		Fresh: map[Via]Spread{}, FreshInFault: map[Via]Spread{}, FreshFromSent: map[Via]Spread{},
-		FaultBound: FaultBound, People: People{Revoked: map[string]int64{}, Withdrawn: map[string]int64{}}}
+		FaultBound: FaultBound, People: People{Revoked: map[string]int64{}, Withdrawn: map[string]int64{},
+			Links: map[string]int64{}}}
 	return t
 }
 
@@ -152,6 +153,52 @@ func (t *tally) withdrew(way string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.report.People.Withdrawn[way]++
+}
+
+// linked counts a link that was made.
+func (t *tally) linked(kind string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.People.Links[kind]++
+}
+
+// sawByLink counts a page or picture that a visitor saw by a link.
+func (t *tally) sawByLink() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.People.SeenByLink++
+}
+
+// unlinked counts a link that its owner revoked.
+func (t *tally) unlinked() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.People.Unlinked++
+}
+
+// receipt counts a receipt of a photo, when it is begun and when it is complete.
+func (t *tally) receipt(complete bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if complete {
+		t.report.People.Complete++
+	} else {
+		t.report.People.Receipts++
+	}
+}
+
+// added counts a photo that was added by a link.
+func (t *tally) added() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.People.Added++
+}
+
+// refusedLink counts a request that an edge refused by a link that was revoked.
+func (t *tally) refusedLink() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.People.RefusedLinks++
 }
 
 // endedAt records how soon all edges refused sessions that had ended.

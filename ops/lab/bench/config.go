@@ -37,6 +37,7 @@ type Config struct {
 	// A visitor whose edge cannot be reached goes to the next one, as a browser does with a name of several addresses.
 	Failover bool
 	HTTP2    bool // one connection of HTTP/2, without TLS (h2c) or with it
+	Streams  int  // with HTTP2 and KeepConnections: visitors who share a connection, 0 is 1
 	Viewport Viewport
 	Screens  float64 // lazy pictures are fetched within this many screens of a page, 0 is 2.5
 
@@ -117,6 +118,9 @@ func (cfg Config) complete() (Config, error) {
 	if cfg.Turns > 0 && (cfg.Rate > 0 || cfg.SignedIn <= 0 || cfg.SignedIn >= 100 || cfg.Storm != nil) {
 		return cfg, errors.New("bench: turns need a closed loop without a storm, and visitors of both kinds")
 	}
+	if cfg.Streams < 0 || cfg.Streams > 1 && !(cfg.HTTP2 && cfg.KeepConnections) {
+		return cfg, errors.New("bench: visitors share connections only with HTTP/2, when connections are kept")
+	}
 	for _, e := range cfg.Edges {
 		if _, err := parseEdge(e); err != nil {
 			return cfg, err
@@ -131,6 +135,7 @@ func (cfg Config) complete() (Config, error) {
 	setZero(&cfg.Duration, defaultDuration)
 	setZero(&cfg.Timeout, defaultTimeout)
 	setZero(&cfg.VisitPages, defaultVisit)
+	setZero(&cfg.Streams, 1)
 	setZero(&cfg.Screens, defaultScreens)
 	if cfg.Viewport.Width == 0 || cfg.Viewport.Height == 0 {
 		cfg.Viewport.Width, cfg.Viewport.Height = 1280, 800

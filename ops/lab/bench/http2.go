@@ -12,7 +12,7 @@ import (
 // servers.
 const streams = 100
 
-// http2 speaks HTTP/2 over one connection.
+// http2 speaks HTTP/2 over one connection, which other visitors may share.
 type http2 struct {
 	cfg       *Config
 	edge      edge
@@ -20,11 +20,12 @@ type http2 struct {
 	transport *http.Transport
 }
 
-func newHTTP2(cfg *Config, e edge, cookie string, opened *atomic.Int64) *http2 {
+// newTransport makes what visitors of an edge share a connection by.
+func newTransport(cfg *Config, e edge, opened *atomic.Int64) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(e.secure)
 	protocols.SetUnencryptedHTTP2(!e.secure)
-	return &http2{cfg, e, cookie, &http.Transport{
+	return &http.Transport{
 		Protocols: protocols, DisableCompression: true, TLSClientConfig: tlsConfig(e),
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			opened.Add(1)
@@ -34,7 +35,7 @@ func newHTTP2(cfg *Config, e edge, cookie string, opened *atomic.Int64) *http2 {
 			}
 			return nc, nil
 		},
-	}}
+	}
 }
 
 func (c *http2) slots() int { return streams }

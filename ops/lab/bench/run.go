@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type run struct {
 	needsContent bool // whether needs and links of pages are used
 	parsedPages  *otter.Cache[string, *parsedPage]
 	buffers      sync.Pool
+	transports   []*http.Transport // of HTTP/2, each for the visitors who share a connection
 	recorders    []*recorder
 	visits       atomic.Uint64 // begun
 
@@ -86,6 +88,9 @@ func newRun(cfg Config) *run {
 	for _, text := range cfg.Edges {
 		e, _ := parseEdge(text) // checked by complete
 		r.edges = append(r.edges, e)
+	}
+	for first := 0; cfg.HTTP2 && first < cfg.Visitors; first += cfg.Streams {
+		r.transports = append(r.transports, newTransport(&r.cfg, r.edges[len(r.transports)%len(r.edges)], &r.opened))
 	}
 	r.phase.Store(int32(partBefore))
 	if cfg.Turns > 0 {

@@ -25,10 +25,10 @@ func (r *run) newVisitor(number int) *visitor {
 	if v.kind == partSignedIn {
 		cookie = r.cfg.Cookies[number%len(r.cfg.Cookies)]
 	}
-	n := number % len(r.edges)
+	n := number / r.cfg.Streams % len(r.edges)
 	edges := slices.Concat(r.edges[n:], r.edges[:n])
 	if r.cfg.HTTP2 {
-		v.client = newHTTP2(&r.cfg, edges[0], cookie, &r.opened)
+		v.client = &http2{&r.cfg, edges[0], cookie, r.transports[number/r.cfg.Streams]}
 	} else {
 		if !r.cfg.Failover {
 			edges = edges[:1]

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -21,11 +22,12 @@ const (
 	versionCGI     = "0.1"
 	versionProcess = "0.2"
 	versionProxy   = "proxy" // in place of nginx, from 0.3 on
+	versionKept    = "kept"  // one page, from memory
 )
 
 // Serving is the configuration of one process of a rung.
 type Serving struct {
-	Version   string // "0.1", "0.2" or "proxy"
+	Version   string // "0.1", "0.2", "proxy" or "kept"
 	Addr      string // host:port to listen on
 	Postgres  string
 	Files     string   // the folder of files and pictures
@@ -33,6 +35,9 @@ type Serving struct {
 	Memcached string   // host:port where the proxy finds files; "": it has none
 
 	Page []string // the command that makes one page as a CGI program
+	Kept string   // the file of the page of "kept", compressed by gzip
+
+	Certificate, Key string // files in PEM, to serve HTTPS by HTTP/1.1 and HTTP/2; "": without TLS
 }
 
 // Serve serves until ctx ends.
@@ -52,10 +57,16 @@ func Serve(ctx context.Context, s Serving) error {
 		proxy, closeProxy := s.proxy()
 		defer closeProxy()
 		handler = proxy
+	case versionKept:
+		kept, err := keptPage(s.Kept)
+		if err != nil {
+			return err
+		}
+		handler = kept
 	default:
 		return fmt.Errorf("there is no version %q", s.Version)
 	}
-	return listenAndServe(ctx, s.Addr, handler)
+	return s.listenAndServe(ctx, handler)
 }
 
 // poolSize is the number of database connections of a process that stays: as many as the page workers of a renderer on
@@ -113,15 +124,36 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(reply.Body) // an error says that the visitor left
 }
 
+// keptPage answers every request with the page that a file has, compressed by gzip, from memory.
+func keptPage(file string) (http.HandlerFunc, error) {
+	body, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the page to keep: %w", err)
+	}
+	return func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Encoding", "gzip")
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body) // an error says that the visitor left
+	}, nil
+}
+
 // listenAndServe serves until ctx ends, and completes what it has begun.
-func listenAndServe(ctx context.Context, addr string, handler http.Handler) error {
-	l, err := net.Listen("tcp", addr)
+func (s Serving) listenAndServe(ctx context.Context, handler http.Handler) error {
+	l, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return err
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	go func() {
+		if s.Certificate == "" {
+			served <- server.Serve(l)
+		} else {
+			served <- server.ServeTLS(l, s.Certificate, s.Key)
+		}
+	}()
 	select {
 	case err := <-served:
 		return err

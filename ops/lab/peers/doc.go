@@ -7,8 +7,10 @@
 //
 // All servers run side by side and are visited in short rounds, in turn (A B C A B C), of which medians are taken. So a
 // machine that is slower for a minute is slower for all. All answer with the same page in the same form, which is
-// checked, over kept connections.
+// checked, over kept connections. With [Protocols] they are visited over HTTP/1.1, and over HTTP/1.1 and HTTP/2 within
+// TLS.
 //
+//	protocols.go, certificate.go, table.go  the same over TLS and HTTP/2
 //	peers.go    the servers to compare, and the rounds
 //	nginx.go    nginx with a file, with memcached, as a cache, in front of a program
 //	varnish.go  Varnish

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +32,8 @@ type Config struct {
 	// Starts a plain Go program with the same rows and views, and no cache.
 	Program   func() (addr string, p rig.Process, err error)
 	Ours      Ours
-	Memcached string // host:port
+	Protocols *Protocols // compare these over several protocols instead, with Gzip; nil: those above
+	Memcached string     // host:port
 
 	PostgresPID, MemcachedPID int // 0: their processor time is unknown
 
@@ -70,7 +72,8 @@ const (
 // peer is one server to compare.
 type peer struct {
 	name      string
-	program   string // that must be installed; "": none
+	protocol  protocol // "": HTTP/1.1 without TLS, the only one
+	program   string   // that must be installed; "": none
 	found     bool
 	cold      bool   // pages of many users, each made anew
 	memcached bool   // the processor time of memcached counts, too
@@ -105,12 +108,16 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if err := os.Chmod(r.dir, 0o755); err != nil { // nginx's workers run as another user
 		return nil, err
 	}
-	closeOrigin, err := r.serveOrigin()
-	if err != nil {
-		return nil, err
+	if cfg.Protocols != nil {
+		r.listProtocols()
+	} else {
+		closeOrigin, err := r.serveOrigin()
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, closeOrigin()) }()
+		r.list()
 	}
-	defer func() { err = errors.Join(err, closeOrigin()) }()
-	r.list()
 	defer func() { err = errors.Join(err, r.stop()) }()
 	if err := r.startAll(ctx); err != nil {
 		return nil, err
@@ -223,6 +230,12 @@ func (r *run) put(ctx context.Context, url string, all ...rig.Process) (*rig.Ser
 func (r *run) startNginx(
 	ctx context.Context, before []rig.Process, configure func(addr, dir string) (string, error),
 ) (*rig.Server, error) {
+	return r.startNginxAt(ctx, false, before, configure)
+}
+
+func (r *run) startNginxAt(
+	ctx context.Context, secure bool, before []rig.Process, configure func(addr, dir string) (string, error),
+) (*rig.Server, error) {
 	dir, addr, err := r.place("nginx")
 	if err != nil {
 		return nil, err
@@ -235,7 +248,8 @@ func (r *run) startNginx(
 	if err != nil {
 		return nil, err
 	}
-	return r.put(ctx, "http://"+addr, append(before, p)...)
+	scheme := map[bool]string{false: "http://", true: "https://"}[secure]
+	return r.put(ctx, scheme+addr, append(before, p)...)
 }
 
 func (r *run) startVarnish(ctx context.Context, program string) (*rig.Server, error) {
@@ -275,10 +289,10 @@ func (r *run) startAll(ctx context.Context) (err error) {
 			continue
 		}
 		if p.server, err = p.start(ctx, r); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			return fmt.Errorf("%s %s: %w", p.name, p.protocol, err)
 		}
 		if err := r.compare(ctx, p); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			return fmt.Errorf("%s %s: %w", p.name, p.protocol, err)
 		}
 	}
 	return nil
@@ -295,16 +309,31 @@ func (r *run) compare(ctx context.Context, p *peer) error {
 		accept = "gzip"
 	}
 	req.Header.Set("Accept-Encoding", accept)
-	transport := &http.Transport{DisableKeepAlives: true}
+	transport := &http.Transport{DisableKeepAlives: true, Protocols: new(http.Protocols),
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // it has just been made here
+	transport.Protocols.SetHTTP1(p.protocol != h2TLS)
+	transport.Protocols.SetHTTP2(p.protocol == h2TLS)
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	var body io.Reader = resp.Body
+	if spoken := resp.ProtoMajor == 2; spoken != (p.protocol == h2TLS) || (resp.TLS != nil) != p.protocol.secure() {
+		return fmt.Errorf("an answer by %s, within TLS: %v", resp.Proto, resp.TLS != nil)
+	}
+	sent, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	var body io.Reader = bytes.NewReader(sent)
 	if r.compressed(p) {
-		if body, err = gzip.NewReader(resp.Body); err != nil {
+		if body, err = gzip.NewReader(body); err != nil {
 			return fmt.Errorf("an answer that is not compressed: %w", err)
+		}
+		if r.kept == nil {
+			r.kept = sent
+		} else if p.protocol != "" && !bytes.Equal(sent, r.kept) {
+			return fmt.Errorf("a page compressed to %d bytes instead of the same %d", len(sent), len(r.kept))
 		}
 	}
 	page, err := io.ReadAll(body)
@@ -336,6 +365,9 @@ func (r *run) visit(ctx context.Context, p *peer) error {
 		Duration: r.cfg.Round, Servers: p.server.Processes(), Progress: r.cfg.Progress}
 	if p.cold {
 		cfg.Pages = r.cfg.Users
+	}
+	if p.protocol == h2TLS {
+		cfg.HTTP2, cfg.Streams, cfg.Visitors = true, streams, streams*r.cfg.Visitors
 	}
 	if p.cold && r.cfg.PostgresPID != 0 {
 		cfg.Servers = append(cfg.Servers, bench.Server{Name: postgres, PID: r.cfg.PostgresPID})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"flickrkillr/ops/lab/bench"
 )
@@ -20,17 +21,19 @@ type Result struct {
 	Users    int      `json:"users"`   // whose pages are made anew
 	Peers    []Peer   `json:"peers"`
 	Targets  []Target `json:"targets"`
+	Load     string   `json:"load_average,omitempty"` // of the machine at the end, over 1, 5 and 15 minutes
 }
 
 // Peer has the medians of all rounds of one server. Costs are microseconds of processor time per page, latencies
 // milliseconds.
 type Peer struct {
 	Name     string  `json:"name"`
-	Missing  string  `json:"missing,omitempty"` // the program that is not installed
-	Cold     bool    `json:"cold"`              // each page is made anew
-	Bytes    int     `json:"bytes"`             // of its page, decompressed
-	Servers  float64 `json:"servers_micros"`    // all server processes together
-	Least    float64 `json:"least_micros"`      // of all rounds
+	Protocol string  `json:"protocol,omitempty"` // "": HTTP/1.1 without TLS, the only one
+	Missing  string  `json:"missing,omitempty"`  // the program that is not installed
+	Cold     bool    `json:"cold"`               // each page is made anew
+	Bytes    int     `json:"bytes"`              // of its page, decompressed
+	Servers  float64 `json:"servers_micros"`     // all server processes together
+	Least    float64 `json:"least_micros"`       // of all rounds
 	Most     float64 `json:"most_micros"`
 	Postgres float64 `json:"postgres_micros"` // the part of it that is Postgres'
 	Pages    float64 `json:"pages_per_second"`
@@ -43,12 +46,13 @@ type Peer struct {
 
 // Target is an upper limit of a ratio.
 type Target struct {
-	Of      string  `json:"of"`
-	Against string  `json:"against"`
-	Most    float64 `json:"most"`
-	Ratio   float64 `json:"ratio"` // 0: not known
-	Alone   float64 `json:"alone"` // likewise, without Postgres' part
-	Met     bool    `json:"met"`
+	Protocol string  `json:"protocol,omitempty"`
+	Of       string  `json:"of"`
+	Against  string  `json:"against"`
+	Most     float64 `json:"most"`
+	Ratio    float64 `json:"ratio"` // 0: not known
+	Alone    float64 `json:"alone"` // likewise, without Postgres' part
+	Met      bool    `json:"met"`
 }
 
 // targets are those of the project, on two processors.
@@ -72,17 +76,23 @@ func (r *run) result(rounds int) *Result {
 	}
 	for _, p := range r.peers {
 		if !p.found {
-			res.Peers = append(res.Peers, Peer{Name: p.name, Missing: p.program, Cold: p.cold})
+			res.Peers = append(res.Peers, Peer{
+				Name: p.name, Protocol: string(p.protocol), Missing: p.program, Cold: p.cold,
+			})
 			continue
 		}
 		res.Peers = append(res.Peers, p.summary(rounds))
 	}
-	res.compareTargets()
+	against := targets
+	if r.cfg.Protocols != nil {
+		against, res.Load = protocolTargets, loadAverage()
+	}
+	res.compareTargets(against)
 	return res
 }
 
 func (p *peer) summary(rounds int) Peer {
-	s := Peer{Name: p.name, Cold: p.cold, Bytes: p.bytes}
+	s := Peer{Name: p.name, Protocol: string(p.protocol), Cold: p.cold, Bytes: p.bytes}
 	var servers, ofPostgres, pages, p50, p99 []float64
 	for _, r := range p.rounds[:min(rounds, len(p.rounds))] {
 		servers, pages = append(servers, r.ServersPerRequest()), append(pages, r.PagesPerSecond)
@@ -123,13 +133,13 @@ func median(values []float64) float64 {
 }
 
 // compareTargets compares the ratios with the targets.
-func (res *Result) compareTargets() {
-	costs := map[string]Peer{}
+func (res *Result) compareTargets(targets []Target) {
+	costs := map[string]Peer{} // by protocol and name
 	for _, p := range res.Peers {
-		costs[p.Name] = p
+		costs[p.Protocol+p.Name] = p
 	}
 	for _, t := range targets {
-		a, b := costs[t.Of], costs[t.Against]
+		a, b := costs[t.Protocol+t.Of], costs[t.Protocol+t.Against]
 		if a.Servers > 0 && b.Servers > b.Postgres {
 			t.Ratio, t.Alone = a.Servers/b.Servers, (a.Servers-a.Postgres)/(b.Servers-b.Postgres)
 			t.Met = t.Ratio <= t.Most
@@ -140,6 +150,9 @@ func (res *Result) compareTargets() {
 
 // WriteTable prints the result for a terminal.
 func (res *Result) WriteTable(w io.Writer) error {
+	if len(res.Peers) > 0 && res.Peers[0].Protocol != "" {
+		return res.writeProtocols(w)
+	}
 	var b bytes.Buffer
 	form := map[bool]string{false: "not compressed", true: "compressed by gzip"}[res.Gzip]
 	fmt.Fprintf(&b,
@@ -177,17 +190,23 @@ func (res *Result) WriteTable(w io.Writer) error {
 			map[bool]string{true: "met", false: "missed"}[t.Met],
 		)
 	}
+	res.writeNotes(&b)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// writeNotes writes what makes figures doubtful.
+func (res *Result) writeNotes(w io.Writer) {
 	for _, p := range res.Peers {
+		name := strings.TrimSpace(p.Name + " " + p.Protocol)
 		if p.Stray > 0.01 {
 			fmt.Fprintf(
-				&b, "Note: in a round of %s, %.1f%% of the answers came from another cache than intended.\n", p.Name,
+				w, "Note: in a round of %s, %.1f%% of the answers came from another cache than intended.\n", name,
 				100*p.Stray,
 			)
 		}
 		if p.Failed > 0 {
-			fmt.Fprintf(&b, "Note: %s failed %d times, such as: %s\n", p.Name, p.Failed, p.Failure)
+			fmt.Fprintf(w, "Note: %s failed %d times, such as: %s\n", name, p.Failed, p.Failure)
 		}
 	}
-	_, err := w.Write(b.Bytes())
-	return err
 }

@@ -6,6 +6,7 @@ package person
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -56,6 +57,16 @@ func (c Client) Get(ctx context.Context, method, edge, path string, as Session) 
 	return c.do(r, as)
 }
 
+// GetJSON requests what programs get in the place of a private page.
+func (c Client) GetJSON(ctx context.Context, edge, path string, as Session) (*Answer, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, edge+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Accept", "application/json")
+	return c.do(r, as)
+}
+
 // Post sends a form. It adds the key of a new attempt to a form without one.
 func (c Client) Post(ctx context.Context, edge, path string, as Session, form url.Values) (*Answer, error) {
 	if !form.Has("key") {
@@ -74,13 +85,15 @@ func (c Client) Post(ctx context.Context, edge, path string, as Session, form ur
 type File struct {
 	Name    string
 	Data    []byte
-	Private bool // only the uploader sees it
+	Private bool   // only the uploader sees it
+	To      string // the path that takes files; "": that for photos of one's own
 }
 
 // Upload uploads a file by one request of tus. The same key again is the same upload. A photo that it has become is
 // named by the field Killr-Photo.
 func (c Client) Upload(ctx context.Context, edge string, as Session, key string, f File) (*Answer, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, edge+page.PathUploadFiles, bytes.NewReader(f.Data))
+	to := edge + cmp.Or(f.To, page.PathUploadFiles)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(f.Data))
 	if err != nil {
 		return nil, err
 	}

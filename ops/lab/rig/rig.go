@@ -3,6 +3,7 @@ package rig
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,7 +20,7 @@ type Process = site.Process
 
 // Config is the input of Start. URL is required.
 type Config struct {
-	URL       string // where visitors go: http://127.0.0.1:port
+	URL       string // where visitors go: http://127.0.0.1:port, or https
 	Probe     string // a path that answers 200 once all processes are ready; "" is /
 	Processes []Process
 	Logger    *slog.Logger // logs processes that end by themselves; nil: silent
@@ -63,7 +64,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 func (s *Server) wait(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // it has just been made here
+	}}
 	err := site.Await(ctx, s.running.Failed(), func(ctx context.Context) error {
 		_, err := site.Get(ctx, client, url)
 		return err
