@@ -29,7 +29,8 @@ func edges(t *testing.T, bus *stack.NATS, n int, now *time.Time) (all []*party) 
 	for range n {
 		p := &party{config: &tls.Config{Certificates: []tls.Certificate{*cert}}}
 		p.tickets = NewTickets(testenv.ConnectAs(t, bus.URL(), wire.RoleEdge),
-			func() (time.Time, bool) { return *now, true }, p.config.SetSessionTicketKeys, slog.New(slog.NewTextHandler(t.Output(), nil)))
+			func() (time.Time, bool) { return *now, true }, p.config.SetSessionTicketKeys,
+			slog.New(slog.NewTextHandler(t.Output(), nil)))
 		all = append(all, p)
 	}
 	return all
