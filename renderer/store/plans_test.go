@@ -161,7 +161,7 @@ func TestPlans(t *testing.T) {
 			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
 		"end_share('scans', $1, 1, (SELECT max(id) FROM shares WHERE user_id = 1))",
 		"set_share_adds('scans', $1, (SELECT user_id FROM albums WHERE id = 1), " +
-			"(SELECT id FROM shares WHERE album_id = 1), false)",
+			"(SELECT min(id) FROM shares WHERE album_id = 1), false)",
 		"(SELECT 'done' AS outcome FROM empty_bins('1 hour', 200), (SELECT $1::bytea) AS key) AS emptied",
 		"make_own_album('scans', $1, 1, 'Newer', '', (SELECT title FROM albums WHERE id = 1), 1000)",
 		"edit_own_album('scans', $1, 1, 1, 'Newer', NULL, (SELECT title FROM albums WHERE id = 2))",
