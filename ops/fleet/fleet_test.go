@@ -137,6 +137,10 @@ func TestFaults(t *testing.T) {
 	})
 
 	t.Run("kill and boot", func(t *testing.T) {
+		testenv.Within(t, 3*time.Minute, "commands reach b again", func() bool {
+			_, err := b.Run(t.Context(), "true")
+			return err == nil
+		})
 		run(t, b, "echo kept >/var/kept; echo lost >/run/lost")
 		if err := b.Boot(t.Context()); err == nil {
 			t.Error("a machine that runs was booted")
