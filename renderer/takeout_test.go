@@ -236,7 +236,13 @@ func TestTakeout(t *testing.T) {
 	}
 
 	// An original that is lost although its checksums are known is left out of what is made then.
-	if err := st.pictures.Delete(t.Context(), st.image.ID); err != nil {
+	another := st.ingest(t, 800, 600)
+	st.exec(t, fmt.Sprintf("INSERT INTO images (id, width, height, color, bytes) VALUES ('%s', %d, %d, %d, %d)",
+		another.ID, another.Width, another.Height, another.Color, another.Bytes))
+	st.exec(t, fmt.Sprintf("UPDATE photos SET image_id = '%s', width = %d, height = %d, color = %d WHERE id = 7",
+		another.ID, another.Width, another.Height, another.Color))
+	ansel.zip("with-its-original")
+	if err := st.pictures.Delete(t.Context(), another.ID); err != nil {
 		t.Fatal(err)
 	}
 	r, _, _ = ansel.zip("without-its-original")
