@@ -73,6 +73,9 @@ func (a *guestAlbum) makeLink() {
 		document.querySelector(".facts").textContent.includes("People can add photos")`)
 	b.becomes(`[...document.querySelectorAll("button")].some((b) => b.textContent === "Copy")`)
 	b.isForEverybody("links of an album that takes photos")
+	if to := ask[string](b, `document.querySelector(".facts a").getAttribute("href")`); to != album {
+		t.Errorf("the link's album is at %q, want %q", to, album)
+	}
 	a.link = ask[string](b, `new URL(document.querySelector(".link").value).pathname`)
 	a.secrets = append(a.secrets, strings.TrimPrefix(a.link, page.PathShares))
 	if _, ok := page.ParseShare(a.link); !ok {
