@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,11 +35,15 @@ func FuzzHTTP2(f *testing.F) {
 			return
 		}
 		got, want := outcome(t, with, input), outcome(t, without, input)
-		if got != want {
+		// What net/http says at the end may be lost, as it closes the connection while the client still sends.
+		if got != want && !(want == closed && strings.HasPrefix(got, "ends: ")) {
 			t.Errorf("%q: %s, want %s", input, got, want)
 		}
 	})
 }
+
+// closed is the outcome of a connection that ends and does not say why.
+const closed = "is closed"
 
 // outcome says how a connection ends that brings some frames.
 func outcome(t *testing.T, s *http2Site, input []byte) string {
@@ -78,7 +83,7 @@ func outcome(t *testing.T, s *http2Site, input []byte) string {
 			return "says nothing"
 		}
 		if err != nil {
-			return "is closed"
+			return closed
 		}
 	}
 }
