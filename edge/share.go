@@ -145,6 +145,10 @@ func (s *Server) openShare(w http.ResponseWriter, r *http.Request, x *exchange, 
 	if _, err := s.askShare(r, x, share, wire.ShareRequest{Exists: true}); err != nil {
 		return err
 	}
+	next := share
+	if form.Get("next") == share.AddPage().Path() { // a form leads nowhere else
+		next = share.AddPage()
+	}
 	bounds, err := shareBounds(share, r.RemoteAddr, s.cfg.AddressGuesses)
 	if err != nil {
 		return err
@@ -155,12 +159,17 @@ func (s *Server) openShare(w http.ResponseWriter, r *http.Request, x *exchange, 
 	}
 	if wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-		return s.showShare(w, r, x, share, wire.ShareRequest{Key: key, Wait: wait}, http.StatusTooManyRequests)
+		return s.showShare(w, r, x, share, wire.ShareRequest{Key: key, Wait: wait, Add: next.Add},
+			http.StatusTooManyRequests)
 	}
 	header := s.shareHeader(r, x, share)
 	header.Set(wire.HeaderKey, key)
+	fields := url.Values{"password": {form.Get("password")}}
+	if next.Add {
+		fields.Set("add", "1")
+	}
 	msg := &nats.Msg{Subject: wire.ActionSubject(wire.ActionShareOpen), Header: header,
-		Data: []byte(url.Values{"password": {form.Get("password")}}.Encode())}
+		Data: []byte(fields.Encode())}
 	ctx, cancel := context.WithTimeout(r.Context(), submitTime)
 	defer cancel()
 	reply, err := x.onBus(func() (*nats.Msg, error) {
@@ -181,7 +190,7 @@ func (s *Server) openShare(w http.ResponseWriter, r *http.Request, x *exchange, 
 		http.SetCookie(w, &http.Cookie{Name: grantCookie(secure), Value: grant, Path: share.Path(), Secure: secure,
 			MaxAge: int(grantAge.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	}
-	s.seeOther(w, x, share.Path())
+	s.seeOther(w, x, next.Path())
 	return nil
 }
 

@@ -92,7 +92,7 @@ func shareEndpoints(pages, passwords, files *pool) []*endpoint {
 				if err != nil {
 					return parsed{}, err
 				}
-				form, err := parseForm(wire.ActionShareOpen, m.Data, "password")
+				form, err := parseForm(wire.ActionShareOpen, m.Data, "password", "add")
 				return parsed{limit: wire.ActionDeadline, action: &action{
 					run: func(ctx context.Context, d *actionRun) (*outcome, error) {
 						return d.openShare(ctx, v, key, form)
@@ -135,7 +135,7 @@ func (d *actionRun) sharePage(ctx context.Context, v shareVisit, asked wire.Shar
 		return &outcome{}, nil
 	}
 	if !granted || asked.Wait > 0 {
-		f := templates.Form{Key: asked.Key, Problems: map[string]string{}}
+		f := templates.Form{Key: asked.Key, Next: nextOf(d, share, asked.Add), Problems: map[string]string{}}
 		if asked.Wait > 0 {
 			f.Problems[templates.FormProblem] = tooManyAttempts(asked.Wait)
 		}
@@ -170,6 +170,14 @@ func (d *actionRun) noteSeen(share *store.Share) {
 
 func shareIn(d *actionRun, share *store.Share) page.Share {
 	return d.links.Share(sharelink.Nonce(share.Nonce))
+}
+
+// nextOf is where the form that asks for the password leads: to where photos are added, or "", the usual page.
+func nextOf(d *actionRun, share *store.Share, add bool) string {
+	if !add || !share.Adds {
+		return ""
+	}
+	return shareIn(d, share).AddPage().Path()
 }
 
 func (d *actionRun) passwordOf(share *store.Share, f templates.Form) templ.Component {
@@ -265,7 +273,8 @@ func (d *actionRun) openShare(ctx context.Context, v shareVisit, key string, f f
 	}
 	if !ok {
 		all := problems{problem.Field: problem.Problem}
-		return &outcome{refused: all, view: d.passwordOf(share, templates.Form{Key: key, Problems: all})}, nil
+		return &outcome{refused: all, view: d.passwordOf(share, templates.Form{Key: key,
+			Next: nextOf(d, share, f["add"] != ""), Problems: all})}, nil
 	}
 	if _, err := d.shareOf(ctx, v); errors.Is(err, store.ErrNotFound) { // it was revoked while the password was hashed
 		return nil, err

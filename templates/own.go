@@ -80,7 +80,7 @@ func ownGrid(cards []OwnCard) templ.Component {
 			b = append(b, `<span class="badge">Cover</span>`...)
 		}
 		if c.Guest != nil {
-			b = append(b, `<span class="badge guest"><bdi>`...)
+			b = append(b, `<span class="badge"><bdi>`...)
 			b = escaped(append(b, shorten(c.Guest.label(), maxGuestBadge)...), len(b))
 			b = append(b, `</bdi></span>`...)
 		}

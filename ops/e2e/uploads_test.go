@@ -47,7 +47,7 @@ func newPicture(t testing.TB, side int) []byte {
 }
 
 // writePictures writes pictures to files of these names and returns their paths.
-func writePictures(t *testing.T, folder string, side int, names ...string) (paths []string) {
+func writePictures(t testing.TB, folder string, side int, names ...string) (paths []string) {
 	t.Helper()
 	for _, name := range names {
 		path := filepath.Join(folder, name)

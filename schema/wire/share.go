@@ -11,7 +11,8 @@ import (
 const (
 	SubjectSharePage    = "share.page"    // data: ShareRequest; the reply is a page, with HeaderStatus
 	SubjectSharePicture = "share.picture" // data: ShareRequest; the reply is a JPEG
-	ActionShareOpen     = "share.open"    // password: checks it. The reply has HeaderGrant
+	// password: checks it; add: "1" if the visitor wants to add photos, "" otherwise. The reply has HeaderGrant.
+	ActionShareOpen = "share.open"
 )
 
 // Headers of requests for shares.
