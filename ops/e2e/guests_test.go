@@ -108,8 +108,8 @@ func (a *guestAlbum) addByScript() {
 	b.becomes(`[...document.querySelectorAll(".row")].filter((row) => row.querySelector(".problem"))
 		.map((row) => row.querySelector("bdi").textContent).join() === "Notes.txt"`)
 	b.isForEverybody("photos added by a link")
-	if got := ask[[]string](b, `[...document.querySelectorAll(".row a")].map((a) => a.getAttribute("href"))`); len(got) !=
-		2 || !strings.HasPrefix(got[0], a.link+"/") || !strings.HasPrefix(got[1], a.link+"/") {
+	got := ask[[]string](b, `[...document.querySelectorAll(".row a")].map((a) => a.getAttribute("href"))`)
+	if len(got) != 2 || !strings.HasPrefix(got[0], a.link+"/") || !strings.HasPrefix(got[1], a.link+"/") {
 		t.Errorf("the page leads to %q", got)
 	}
 	if names := b.cookieNames(); slices.Contains(names, "session") {
