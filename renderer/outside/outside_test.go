@@ -1,77 +1,13 @@
 package outside_test
 
 import (
-	"bufio"
-	"context"
 	"errors"
-	"io"
-	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 
 	"flickrkillr/renderer/outside"
 )
-
-// startsAs is the environment variable that turns this test program into one that asks a process, and then waits.
-const startsAs = "KILLR_TEST_ASKS"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(startsAs) != "" {
-		ask()
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// ask asks a process that reads no input, and has this program's output. It is asked for as long as there is input.
-func ask() {
-	all := outside.New(1, func() *exec.Cmd {
-		cmd := exec.Command("sh", "-c", "echo asked >&2; exec sleep 1000")
-		cmd.Stderr = os.Stdout
-		return cmd
-	}, 0)
-	_ = all.Ask(context.Background(), func(*outside.Process) error {
-		_, err := io.Copy(io.Discard, os.Stdin)
-		return err
-	})
-}
-
-// TestEndsWithItsParent: a process that is busy, and does not read its input, ends when the one that asks is killed.
-func TestEndsWithItsParent(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux ends such a process")
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	asker := exec.Command(os.Args[0])
-	asker.Env = append(os.Environ(), startsAs+"=1")
-	asker.Stdout = w
-	input, err := asker.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer input.Close()
-	if err = errors.Join(asker.Start(), w.Close()); err != nil {
-		t.Fatal(err)
-	}
-	output := bufio.NewReader(r)
-	if line, err := output.ReadString('\n'); line != "asked\n" {
-		t.Errorf("the process says %q, %v", line, err)
-	}
-	if err := asker.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = asker.Wait()
-	if rest, err := io.ReadAll(output); err != nil || len(rest) != 0 { // until both have closed it
-		t.Errorf("then %q, %v", rest, err)
-	}
-}
 
 // TestPanics: a process whose answer was not read to its end, because the reader panicked, is asked nothing more.
 func TestPanics(t *testing.T) {
