@@ -55,8 +55,8 @@ func floodSite(t testing.TB, more ...func(*Config)) *Server {
 }
 
 // TestFloods: a connection that floods an edge is slowed, then ended, and told why; what a client may do goes on.
-// Meanwhile the edge answers everybody else, and holds little. All floods come at the same time, each from an address of
-// its own. It runs alone, as it measures the process.
+// Meanwhile the edge answers everybody else, and holds little. All floods come at the same time, each from an address
+// of its own. It runs alone, as it measures the process.
 func TestFloods(t *testing.T) {
 	e := floodSite(t)
 	others, before := honest(t, e), held()
