@@ -172,7 +172,7 @@ func (s *Site) prepare() error {
 		return nil
 	}
 	if s.cfg.DebugAddr != "" {
-		d, err := debug.Listen(s.cfg.DebugAddr, s.rolesHere, s.log)
+		d, err := debug.Listen(s.cfg.DebugAddr, s.cfg.Version, s.rolesHere, s.log)
 		if err != nil {
 			return err
 		}
