@@ -12,9 +12,9 @@ import (
 	"flickrkillr/renderer/pictures"
 )
 
-// TestPicturesInABucket is the way of a photo on a site whose pictures are in a bucket: uploaded, shown, downloaded, and
-// deleted without a trace. When the server is gone, pictures that are kept are shown, others are asked for later, and an
-// upload waits.
+// TestPicturesInABucket is the way of a photo on a site whose pictures are in a bucket: uploaded, shown, downloaded,
+// and deleted without a trace. When the server is gone, pictures that are kept are shown, others are asked for later,
+// and an upload waits.
 func TestPicturesInABucket(t *testing.T) {
 	t.Parallel()
 	server := testenv.NewS3(t)
