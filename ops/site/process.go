@@ -174,6 +174,9 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 	if ca := s.cfg.Services.NATSCA; ca != "" {
 		env = append(env, "KILLR_NATS_CA="+ca)
 	}
+	if role != Renderer && role != Together { // which alone use the picture store
+		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "AWS_") })
+	}
 	p.Name = name
 	p.Command = func() *exec.Cmd {
 		cmd := exec.Command(program, args...)

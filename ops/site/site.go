@@ -37,7 +37,7 @@ const (
 type Config struct {
 	Stack    *stack.Stack // services that belong to the site: Stop stops them, and faults can break them; or
 	Services stack.Env    // where services are that run elsewhere
-	Pictures string       // directory of the picture store
+	Pictures string       // location of the picture store, see pictures.OpenFiles
 	Version  string       // of the program
 	Logger   *slog.Logger // nil: silent
 
