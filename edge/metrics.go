@@ -29,7 +29,7 @@ func (t tier) String() string { return tierNames[t] }
 // metrics are the edge's metrics. Those that every answer needs are looked up once, here.
 type metrics struct {
 	answers         [tiers][page.KindCount]prometheus.Counter
-	durations       [tiers]prometheus.Observer
+	durations       [tiers]prometheus.Histogram
 	status          map[int]prometheus.Counter // by status, for those that an edge sends
 	bytes           prometheus.Counter
 	fast            prometheus.Counter
@@ -143,7 +143,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		m.refusedRequests, m.signIns, m.uploaded, m.badHeaders, m.paced,
 	)
 	for t := range tiers {
-		m.durations[t] = durations.WithLabelValues(t.String())
+		m.durations[t] = durations.WithLabelValues(t.String()).(prometheus.Histogram)
 		m.answers[t][page.KindNone] = answers.WithLabelValues(t.String(), "none")
 		for _, k := range page.Kinds() {
 			m.answers[t][k] = answers.WithLabelValues(t.String(), k.String())
@@ -192,7 +192,12 @@ func (m *metrics) watchCertificates(expiry func() time.Time) {
 // answered counts an answer.
 func (m *metrics) answered(x *exchange) {
 	m.answers[x.tier][x.kind].Inc()
-	m.durations[x.tier].Observe(time.Since(x.start).Seconds())
+	took := time.Since(x.start).Seconds()
+	if exemplars, ok := m.durations[x.tier].(prometheus.ExemplarObserver); ok && x.tier >= tierRender {
+		exemplars.ObserveWithExemplar(took, prometheus.Labels{"request": x.number.String()})
+	} else { // as for most answers, which take less time than an exemplar
+		m.durations[x.tier].Observe(took)
+	}
 	m.bytes.Add(float64(x.bytes))
 	if c := m.status[x.status]; c != nil {
 		c.Inc()
