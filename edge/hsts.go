@@ -26,8 +26,8 @@ func (h HSTS) Check() error {
 	return nil
 }
 
-// takesHSTS reports whether browsers may be told to use nothing but TLS at a host, as a request names it: at a name that
-// is neither localhost nor below it. There a rule would count for every program of that machine; for an address
+// takesHSTS reports whether browsers may be told to use nothing but TLS at a host, as a request names it: at a name
+// that is neither localhost nor below it. There a rule would count for every program of that machine; for an address
 // browsers ignore it.
 func takesHSTS[T string | []byte](host T) bool {
 	end, colon := len(host), len(host)-1
