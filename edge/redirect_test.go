@@ -53,7 +53,9 @@ func TestTakesHSTS(t *testing.T) {
 	for host, want := range map[string]bool{
 		"photos.example": true, "photos.example:443": true, "photos.example.": true, "killr": true, "a1:80": true,
 		"1.example": true, "localhost.example": true, "mylocalhost": true, "4.3.2.1.in-addr.arpa": true,
-		"localhost": false, "LocalHost:8080": false, "a.localhost": false, "a.b.localhost.:1": false, "localhost.": false, "127.0.0.1": false, "192.0.2.7:443": false, "[::1]": false, "[2001:db8::7]:443": false, "7": false,
+		"localhost": false, "LocalHost:8080": false, "a.localhost": false, "a.b.localhost.:1": false,
+		"localhost.": false, "127.0.0.1": false, "192.0.2.7:443": false, "[::1]": false, "7": false,
+		"[2001:db8::7]:443": false,
 		"": false, ":443": false, ".": false, "127.0.0.1.": false,
 	} {
 		if got, of := takesHSTS(host), takesHSTS([]byte(host)); got != want || of != want {
