@@ -56,7 +56,7 @@ func TestTakesHSTS(t *testing.T) {
 		"localhost": false, "LocalHost:8080": false, "a.localhost": false, "a.b.localhost.:1": false,
 		"localhost.": false, "127.0.0.1": false, "192.0.2.7:443": false, "[::1]": false, "7": false,
 		"[2001:db8::7]:443": false,
-		"": false, ":443": false, ".": false, "127.0.0.1.": false,
+		"":                  false, ":443": false, ".": false, "127.0.0.1.": false,
 	} {
 		if got, of := takesHSTS(host), takesHSTS([]byte(host)); got != want || of != want {
 			t.Errorf("%q: %t, %t, want %t", host, got, of, want)
