@@ -35,7 +35,8 @@ type conn struct {
 	http2    *http2Filter // nil: the connection is not known to be one of HTTP/2
 	address  *Address     // its own, or shared
 	counted  bool         // address is shared
-	encrypts bool         // Conn is a *tls.Conn that has not shaken hands yet
+	held     held
+	encrypts bool // Conn is a *tls.Conn that has not shaken hands yet
 
 	busy        atomic.Bool   // net/http has a request
 	handled     atomic.Bool   // net/http's handler has, or had, the request
@@ -237,6 +238,7 @@ func (c *conn) Close() error {
 	}
 	c.interrupt()
 	err := c.closeConn()
+	c.held.close()
 	c.server.remove(c) // which makes room for another connection
 	return err
 }
