@@ -71,7 +71,8 @@ func TestHeldBodies(t *testing.T) {
 	})
 }
 
-// TestHeldBodiesThatStay: a connection that waits for too long ends, and what was kept of those that end counts no more.
+// TestHeldBodiesThatStay: a connection that waits for too long ends, and what was kept of those that end counts no
+// more.
 func TestHeldBodiesThatStay(t *testing.T) {
 	onAddress(t, nil, func(t *testing.T, l *addressListener) {
 		l.address.held(mostHeld)
