@@ -153,6 +153,9 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 		if s.cfg.Pictures != "" {
 			args = append(args, "--pictures", s.cfg.Pictures)
 		}
+		if s.cfg.PicturesAlso != "" {
+			args = append(args, "--pictures-also", s.cfg.PicturesAlso)
+		}
 		if s.cfg.Renderer.Replicas > 0 {
 			args = append(args, "--replicas", strconv.Itoa(s.cfg.Renderer.Replicas))
 		}
