@@ -116,7 +116,7 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 	}
 	args := slices.Concat(command, []string{"--data", cfg.Data}, cfg.Args)
 	if s.cfg.DebugAddr != "" && role != Bus {
-		debugAddr, err := NthAddr(s.cfg.DebugAddr, s.started)
+		debugAddr, err := NthAddr(s.cfg.DebugAddr, s.freeSlot())
 		if err == nil {
 			debugAddr, err = stack.ResolvePort(debugAddr)
 		}
