@@ -96,8 +96,8 @@ func (c *picturesCopyCommand) Run(s *session) (err error) {
 			s.log.Info("copying pictures", "copied", so.Files, "bytes", so.Bytes, "there", so.There)
 		}
 	})
-	fmt.Fprintf(s.stdout, "Copied %d files of %.1f MB in %.1f s and read them back; %d were there, %d were deleted meanwhile\n",
-		so.Files, float64(so.Bytes)/1e6, time.Since(began).Seconds(), so.There, so.Gone)
+	fmt.Fprintf(s.stdout, "Copied %d files of %.1f MB in %.1f s and read them back; %d were there, "+
+		"%d were deleted meanwhile\n", so.Files, float64(so.Bytes)/1e6, time.Since(began).Seconds(), so.There, so.Gone)
 	if err != nil {
 		return fmt.Errorf("not all pictures are copied, run it again: %w", err)
 	}

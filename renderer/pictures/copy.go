@@ -31,9 +31,9 @@ const (
 // errOtherBytes: a copy is not what it was copied from, or is missing.
 var errOtherBytes = errors.New("pictures: the copy has other bytes")
 
-// Copy copies all files from one place to another, and reads each back. It passes over files that are there. So one that
-// was cut short is run again. An original that is there with another length is copied once more; of a derivative the
-// one that is there stays, as it was made later.
+// Copy copies all files from one place to another, and reads each back. It passes over files that are there. So one
+// that was cut short is run again. An original that is there with another length is copied once more; of a derivative
+// the one that is there stays, as it was made later.
 //
 // Pictures move while a site serves if its renderers use [Both], with to as the first place, when Copy begins. What is
 // put then is there, and what is deleted meanwhile is deleted in from first: Copy looks for that after each file.
