@@ -100,9 +100,9 @@ func (s *Server) Stop() {
 // begunPoll is the time between two looks of WaitBegun.
 const begunPoll = 5 * time.Millisecond
 
-// WaitBegun returns when each connection has begun its first request, or with ctx's error. The listener has been closed.
-// net/http drops a request that it reads after its Shutdown. Clients send a request again on another connection if it
-// was not the first of its connection, which servers close at any time.
+// WaitBegun returns when each connection has begun its first request, or with ctx's error. The listener was closed
+// before. net/http drops a request that it reads after its Shutdown. Clients send a request again on another connection
+// if it was not the first of its connection, which servers close at any time.
 func (s *Server) WaitBegun(ctx context.Context) error {
 	look := time.NewTicker(begunPoll)
 	defer look.Stop()
