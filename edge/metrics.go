@@ -49,6 +49,7 @@ type metrics struct {
 	pauses          prometheus.Counter
 	refused         prometheus.Counter
 	refusedRequests prometheus.Counter
+	paced           prometheus.Counter
 	badHeaders      prometheus.Counter
 	signIns         *prometheus.CounterVec
 	uploaded        prometheus.Counter
@@ -108,6 +109,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		refused:    counter("refused_connections_total", "Connections closed because their address had too many."),
 		refusedRequests: counter("refused_requests_total",
 			"Requests of HTTP/2 refused because their address had too many under way."),
+		paced: counter("paced_total",
+			"Waits of connections of HTTP/2, or of TLS, whose address has sent more than it has taken or brought."),
 		badHeaders: counter("refused_proxy_headers_total",
 			"Connections closed because a trusted proxy began them without a valid header of the PROXY protocol."),
 		signIns: counters("sign_ins_total",
@@ -137,7 +140,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	registry.MustRegister(
 		answers, durations, status, m.bytes, m.fast, delegated, m.halfClosed, m.hedges, m.retries, m.shared, m.fills,
 		m.refills, m.busErrors, m.lookups, m.batch, m.inFlight, m.changes, m.unreadable, m.pauses, m.refused,
-		m.refusedRequests, m.signIns, m.uploaded, m.badHeaders,
+		m.refusedRequests, m.signIns, m.uploaded, m.badHeaders, m.paced,
 	)
 	for t := range tiers {
 		m.durations[t] = durations.WithLabelValues(t.String()).(prometheus.Histogram)

@@ -16,7 +16,7 @@ type Deploy struct {
 func deployOf(shot Snapshot) Deploy {
 	count := map[string]int{}
 	for _, i := range shot.Instances {
-		count[i.Version]++
+		count[i.version()]++
 	}
 	var words []string
 	for version, n := range count {
@@ -30,4 +30,16 @@ func deployOf(shot Snapshot) Deploy {
 		return Deploy{Text: fmt.Sprintf("One version everywhere: %s.", words[0])}
 	}
 	return Deploy{Text: fmt.Sprintf("A deployment is under way: %s.", strings.Join(words, ", ")), UnderWay: true}
+}
+
+// buildLength is how much is shown of what tells builds of a version apart.
+const buildLength = 8
+
+// version is what an instance runs. Behind a plus sign is the hash of its program.
+func (i Instance) version() string {
+	version, build, _ := strings.Cut(i.Version, "+")
+	if build == "" {
+		return version
+	}
+	return version + "+" + build[:min(len(build), buildLength)]
 }

@@ -113,7 +113,7 @@ func (h *History) table(
 		if silent, ok := h.silent[i.ID]; ok {
 			up = Cell{Text: fmt.Sprintf("silent for %.0f s", at.Sub(silent).Seconds()+1), Alarm: true}
 		}
-		row := Row{Cells: slices.Concat([]Cell{{Text: i.where()}, {Text: i.Version}, up}, cells(i, h.of(i)))}
+		row := Row{Cells: slices.Concat([]Cell{{Text: i.where()}, {Text: i.version()}, up}, cells(i, h.of(i)))}
 		for n := range row.Cells {
 			row.Cells[n].Head = t.Heads[n]
 		}

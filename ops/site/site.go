@@ -41,9 +41,11 @@ const (
 type Config struct {
 	Stack    *stack.Stack // services that belong to the site: Stop stops them, and faults can break them; or
 	Services stack.Env    // where services are that run elsewhere
-	Pictures string       // directory of the picture store
+	Pictures string       // location of the picture store, see pictures.OpenFiles
 	Version  string       // of the program
 	Logger   *slog.Logger // nil: silent
+
+	PicturesAlso string // another picture store while pictures move, see pictures.Both; "": none
 
 	// What roles in this process are told. The site fills in connections, addresses, loggers and registries.
 	Edge      edge.Config
@@ -178,7 +180,7 @@ func (s *Site) prepare() error {
 	}
 	if s.cfg.DebugAddr != "" {
 		watch := pool.NewWatch(s.joinToWatch, s.log)
-		d, err := debug.Listen(debug.Config{Addr: s.cfg.DebugAddr, Version: s.cfg.Version, Roles: s.rolesHere,
+		d, err := debug.Listen(debug.Config{Addr: s.cfg.DebugAddr, Version: s.cfg.Version, Roles: s.RolesHere,
 			Pool: watch, Logger: s.log})
 		if err != nil {
 			return err
@@ -187,7 +189,7 @@ func (s *Site) prepare() error {
 		s.helpers.Add("debug listener", d.Run)
 		s.helpers.Add("page of the pool", watch.Run)
 	}
-	s.helpers.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.rolesHere, s.log) })
+	s.helpers.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.RolesHere, s.log) })
 	return nil
 }
 
@@ -232,7 +234,8 @@ func (s *Site) freeSlot() int {
 
 func (s *Site) count(role Role) int { return len(s.all(role)) }
 
-func (s *Site) rolesHere() (here []debug.Role) {
+// RolesHere are the roles in this process.
+func (s *Site) RolesHere() (here []debug.Role) {
 	for _, r := range s.all("") {
 		if r.process == nil {
 			here = append(here, r.here)
