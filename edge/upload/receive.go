@@ -191,8 +191,9 @@ func (t *sending) send() {
 	t.filled()
 	buf, size, at := t.buf, t.size, t.at
 	t.buf, t.size, t.at = nil, 0, at+int64(size)
+	last := t.at == t.end || size < wire.MaxChunk
 	t.group.Go(func() error {
-		err := t.service.chunk(t.ctx, t.up, at, buf[:size])
+		err := t.service.chunk(t.ctx, t.up, at, buf[:size], last)
 		t.service.buffers.put(buf)
 		<-t.slots
 		if err == nil {
