@@ -62,9 +62,8 @@ type Service struct {
 // New returns a Service.
 func New(c Config) *Service {
 	b := newBuffers(buffersOfEdge)
-	return &Service{ask: c.Ask, buffers: b,
-		fillers: newFillers(), tails: newTails(b), received: c.Received, visitors: c.Visitors, onBus: make(chan struct{}, chunksOnBus),
-		busy: map[int64]int{}}
+	return &Service{ask: c.Ask, buffers: b, fillers: newFillers(), tails: newTails(b), received: c.Received,
+		visitors: c.Visitors, onBus: make(chan struct{}, chunksOnBus), busy: map[int64]int{}}
 }
 
 // Answer is what is answered to a request that is not refused.

@@ -184,8 +184,8 @@ func start(command *exec.Cmd, idle bool) (*Process, error) {
 		return nil, err
 	}
 	lower(command.Process.Pid, idle)
-	return &Process{New: true, idle: idle, Input: input, Encoder: gob.NewEncoder(input), Decoder: gob.NewDecoder(output),
-		command: command, input: input}, nil
+	return &Process{New: true, idle: idle, Input: input, Encoder: gob.NewEncoder(input),
+		Decoder: gob.NewDecoder(output), command: command, input: input}, nil
 }
 
 // PID is the number of the process.
