@@ -59,10 +59,10 @@ type answer struct {
 
 // Outside has originals decoded by other processes of a lower priority from now on, by so many at once: Ingest alone
 // decodes here. With a patience, such as [Patience], they get only processors that nothing else wants, as long as a
-// picture takes no longer than that. Each process runs command, which has to call [Serve]. While pictures are decoded at
-// the usual priority, pages wait for a processor; and what makes a decoder need too much memory ends that process alone,
-// see ErrCrashed. When none can be started, failed is told, and for a minute originals are decoded here. end ends the
-// processes; it waits for pictures.
+// picture takes no longer than that. Each process runs command, which has to call [Serve]. While pictures are decoded
+// at the usual priority, pages wait for a processor; and what makes a decoder need too much memory ends that process
+// alone, see ErrCrashed. When none can be started, failed is told, and for a minute originals are decoded here. end
+// ends the processes; it waits for pictures.
 func Outside(atOnce int, patience time.Duration, command func() *exec.Cmd, failed func(error)) (end func()) {
 	all := &makers{outside.New(atOnce, command, outsidePause), patience, failed}
 	others.Store(all)
