@@ -143,7 +143,7 @@ func (c *upCommand) site(s *session, services *stack.Stack) site.Config {
 	cfg := site.Config{
 		Stack:        services,
 		Pictures:     s.pictures(c.Pictures),
-		Version:      s.version,
+		Version:      s.release(),
 		Logger:       s.log,
 		Addr:         c.Addr,
 		BaseFromEdge: true,

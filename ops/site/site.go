@@ -172,14 +172,14 @@ func (s *Site) prepare() error {
 		return nil
 	}
 	if s.cfg.DebugAddr != "" {
-		d, err := debug.Listen(s.cfg.DebugAddr, s.rolesHere, s.log)
+		d, err := debug.Listen(s.cfg.DebugAddr, s.RolesHere, s.log)
 		if err != nil {
 			return err
 		}
 		s.log.Info("debug listener", "addr", d.Addr())
 		s.helpers.Add("debug listener", d.Run)
 	}
-	s.helpers.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.rolesHere, s.log) })
+	s.helpers.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.RolesHere, s.log) })
 	return nil
 }
 
@@ -197,7 +197,8 @@ func (s *Site) all(role Role) (all []*running) {
 
 func (s *Site) count(role Role) int { return len(s.all(role)) }
 
-func (s *Site) rolesHere() (here []debug.Role) {
+// RolesHere are the roles in this process.
+func (s *Site) RolesHere() (here []debug.Role) {
 	for _, r := range s.all("") {
 		if r.process == nil {
 			here = append(here, r.here)
