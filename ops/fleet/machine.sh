@@ -72,6 +72,8 @@ hostname "m$n"
 
 cd "$root"
 pivot_root . mnt
+# Mounts are shared, as systemd itself makes them where it is in no container: credentials come to services that way.
 exec chroot . /bin/sh -euc 'umount -l /mnt
+	mount --make-rshared /
 	exec env -i container=killr-fleet NOTIFY_SOCKET=/run/host/notify PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 		/lib/systemd/systemd --show-status=0 --log-target=console --log-level=warning'
