@@ -81,6 +81,12 @@ func newOperator(t *testing.T) *operator {
 		}
 	})
 	o.hosts = o.fleet.Machines
+	for _, m := range o.hosts { // a machine of the fleet has no right to make user namespaces
+		for _, role := range []string{"edge", "renderer", "cachefill"} {
+			o.on(m, fmt.Sprintf(`d=/etc/systemd/system/killr-%s@.service.d; mkdir -p $d
+				printf '[Service]\nPrivateUsers=no\n' >$d/fleet.conf`, role))
+		}
+	}
 	hostPort := func(address string) string {
 		u, err := url.Parse(address)
 		if err != nil {

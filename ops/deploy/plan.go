@@ -60,7 +60,7 @@ type intent struct {
 	migrate  string // the host that migrates the database; "": none does
 	migrated string // what its state says once it has
 	compare  bool
-	together bool // all hosts at the same time, edges first: for a release that is known to work
+	together bool // all hosts at the same time, and edges first: for a release that is known to work
 }
 
 // planOf computes the steps that bring hosts from what they have to what they are to have. No step is there when there
@@ -75,30 +75,38 @@ func planOf(in intent, have map[string]*state) []stage {
 	}
 	p.eachHost(p.bring)
 	p.migrateOnce()
-	order := slices.Clone(rollOrder)
 	if in.together {
-		slices.Reverse(order)
-	}
-	// A host that is to run nothing stops when others have started what it had.
-	for _, drained := range []bool{false, true} {
-		for _, role := range order {
-			roll := func(host string) []step {
-				if in.want[host].drained != drained {
-					return nil
-				}
-				return p.roll(host, role)
-			}
-			if in.together {
-				p.eachHost(roll)
-				continue
-			}
-			for _, host := range in.hosts {
-				p.add(roll(host))
-			}
-		}
+		p.rollTogether()
+	} else {
+		p.rollInTurn()
 	}
 	p.eachHost(p.finish)
 	return p.stages
+}
+
+// rollInTurn replaces one instance after the other. A host that is to run nothing stops when others have started what it
+// had.
+func (p *planner) rollInTurn() {
+	for _, drained := range []bool{false, true} {
+		for _, role := range rollOrder {
+			for _, host := range p.hosts {
+				if p.want[host].drained == drained {
+					p.add(p.roll(host, role))
+				}
+			}
+		}
+	}
+}
+
+// rollTogether replaces instances on all hosts at the same time: the edges, and then what they ask.
+func (p *planner) rollTogether() {
+	p.eachHost(func(host string) []step { return p.switched(nil, host) })
+	p.eachHost(func(host string) []step { return p.roll(host, wire.RoleEdge) })
+	var lanes [][]step
+	for _, host := range p.hosts {
+		lanes = append(lanes, p.roll(host, wire.RoleCachefill), p.roll(host, wire.RoleRenderer))
+	}
+	p.add(lanes...)
 }
 
 type planner struct {

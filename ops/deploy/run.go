@@ -28,6 +28,9 @@ type deployment struct {
 	release string            // the hash of Options.Binary; "": not read
 }
 
+// errNoneBefore is why a first deployment is not taken back.
+var errNoneBefore = errors.New("no release was in force before")
+
 // startError is an instance that did not start, or is worse than those of before.
 type startError struct {
 	step step
@@ -189,7 +192,6 @@ func (d *deployment) isOld(in intent, p process) bool {
 
 // revert takes back what a deployment has done: each host runs again what was in force before.
 func (d *deployment) revert(ctx context.Context, failed *startError, deployment string) error {
-	d.say("%v", failed)
 	stopping, cancel := context.WithTimeout(ctx, unitLimit)
 	defer cancel()
 	_, err := d.remote.run(stopping, call{host: failed.step.host, script: scriptOf("stop"),
@@ -207,7 +209,7 @@ func (d *deployment) revert(ctx context.Context, failed *startError, deployment 
 		if s.inForce().deployment == deployment && there {
 			in.want[host] = d.wantOf(host, p, true)
 		} else if s.inForce().deployment == deployment {
-			return errors.New("there is no release before to go back to")
+			return errNoneBefore
 		} else {
 			in.want[host] = d.wantOf(host, s.inForce(), false)
 		}

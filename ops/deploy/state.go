@@ -154,6 +154,9 @@ func (s *state) addInstance(words []string) error {
 	if err != nil {
 		return err
 	}
+	if words[1] == "inactive" && words[2] != "enabled" { // systemd knows it by name only: a socket would start it
+		return nil
+	}
 	s.instances = append(s.instances, instance{
 		role: wire.Role(role), name: name, active: words[1], begins: words[2] == "enabled", pid: pid,
 		release: strings.TrimPrefix(words[4], "-"), config: strings.TrimPrefix(words[5], "-"),

@@ -45,7 +45,7 @@ var doing = map[action]struct {
 	closeSocket: {"close", "close", stepLimit},
 	start:       {"start", "start", unitLimit},
 	stop:        {"stop", "stop", unitLimit},
-	tidy:        {"tidy", "remove what was in force long ago", stepLimit},
+	tidy:        {"tidy", "remove", stepLimit},
 }
 
 // String says what a step does: "m1  start killr-renderer@2.service".
@@ -54,7 +54,7 @@ func (s step) String() string {
 	switch s.do {
 	case start, stop:
 		words += " " + unitOf(s.role, s.name)
-	case openSocket, closeSocket:
+	case openSocket, closeSocket, tidy:
 		words += " " + strings.Join(s.names, " ")
 	case copyRelease, migrate:
 		words += " " + s.pair.release

@@ -43,7 +43,10 @@ func Deploy(ctx context.Context, o Options) error {
 		err := d.carryOut(ctx, in)
 		if failed, ok := errors.AsType[*startError](err); ok && ctx.Err() == nil {
 			if back := d.revert(ctx, failed, in.want[failed.step.host].pair.deployment); back != nil {
-				return fmt.Errorf("%w; going back failed too: %w: run `killr rollback`", err, back)
+				if errors.Is(back, errNoneBefore) {
+					return fmt.Errorf("%w\n%w: correct the cause and deploy again", err, back)
+				}
+				return fmt.Errorf("%w\ngoing back failed too: %w: run `killr rollback`", err, back)
 			}
 			return fmt.Errorf("the release was taken back: %w", err)
 		}
