@@ -112,7 +112,7 @@ func TestGivenRedirects(t *testing.T) {
 	lis := shared(t, 1)[0]
 	newSite(t).start(pathOption(t, encrypted), func(c *Config) { c.Redirects = lis })
 	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{}}, //nolint:gosec // unused
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Get("http://" + lis.Addr().String() + "/")

@@ -20,8 +20,8 @@ type edgeSockets struct{ pages, redirects net.Listener }
 func chooseSockets(sockets map[string]net.Listener, encrypts bool) (edgeSockets, error) {
 	for name := range sockets {
 		if name != socketHTTP && name != socketHTTPS {
-			return edgeSockets{}, fmt.Errorf("systemd passes a socket with the name %q: its FileDescriptorName= has to "+
-				"be %s or %s", name, socketHTTP, socketHTTPS)
+			return edgeSockets{}, fmt.Errorf("systemd passes a socket with the name %q: its FileDescriptorName= "+
+				"has to be %s or %s", name, socketHTTP, socketHTTPS)
 		}
 	}
 	http, https := sockets[socketHTTP], sockets[socketHTTPS]
@@ -30,8 +30,8 @@ func chooseSockets(sockets map[string]net.Listener, encrypts bool) (edgeSockets,
 		return edgeSockets{}, errors.New("systemd passes a socket for HTTPS, and this edge has no certificate: add " +
 			"--tls-cert and --tls-key, or --acme, or stop the unit of that socket")
 	case encrypts && http != nil && https == nil:
-		return edgeSockets{}, errors.New("systemd passes a socket for HTTP only, and this edge speaks HTTPS: start the " +
-			"unit of a socket with the FileDescriptorName= " + socketHTTPS)
+		return edgeSockets{}, errors.New("systemd passes a socket for HTTP only, and this edge speaks HTTPS: start " +
+			"the unit of a socket with the FileDescriptorName= " + socketHTTPS)
 	case encrypts:
 		return edgeSockets{pages: https, redirects: http}, nil
 	}

@@ -10,6 +10,7 @@ import (
 func TestChooseSockets(t *testing.T) {
 	t.Parallel()
 	var http, https net.Listener = &net.TCPListener{}, &net.TCPListener{}
+	both := map[string]net.Listener{"http": http, "https": https}
 	for name, c := range map[string]struct {
 		sockets  map[string]net.Listener
 		encrypts bool
@@ -19,8 +20,8 @@ func TestChooseSockets(t *testing.T) {
 		"none":               {nil, true, edgeSockets{}, ""},
 		"pages":              {map[string]net.Listener{"http": http}, false, edgeSockets{pages: http}, ""},
 		"pages within TLS":   {map[string]net.Listener{"https": https}, true, edgeSockets{pages: https}, ""},
-		"and redirects":      {map[string]net.Listener{"http": http, "https": https}, true, edgeSockets{https, http}, ""},
-		"no certificate":     {map[string]net.Listener{"http": http, "https": https}, false, edgeSockets{}, "--tls-cert"},
+		"and redirects":      {both, true, edgeSockets{https, http}, ""},
+		"no certificate":     {both, false, edgeSockets{}, "--tls-cert"},
 		"no socket for TLS":  {map[string]net.Listener{"http": http}, true, edgeSockets{}, "FileDescriptorName= https"},
 		"an unknown one":     {map[string]net.Listener{"web": http}, false, edgeSockets{}, `the name "web"`},
 		"one without a name": {map[string]net.Listener{"": http}, false, edgeSockets{}, `the name ""`},
