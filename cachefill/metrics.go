@@ -42,8 +42,6 @@ type metrics struct {
 	replayed prometheus.Counter
 	replays  atomic.Int64
 
-	took discovery.Times // of jobs, however they ended
-
 	mu      sync.Mutex
 	spent   time.Duration           // on all jobs
 	failure string                  // why the last job that failed did
@@ -100,7 +98,6 @@ func (m *metrics) filled(j *job, took time.Duration) {
 
 // worked records how long a job took, however it ended, and why it failed.
 func (m *metrics) worked(took time.Duration, err error) {
-	m.took.Add(took)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.spent += took
@@ -132,7 +129,7 @@ func (m *metrics) snapshot(queued int, servers map[string]string) any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := map[string]any{"queued": queued, "servers": servers, "replays": m.replays.Load(),
-		"refills": m.refills.TotalCount(), "times": m.took.Counts()}
+		"refills": m.refills.TotalCount()}
 	for r := range results {
 		out[r.String()] = m.counts[r].Load()
 	}

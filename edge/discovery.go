@@ -18,7 +18,6 @@ import (
 type kindCounts struct {
 	answers, failed, nanoseconds atomic.Int64
 	lastError                    atomic.Pointer[string]
-	times                        discovery.Times
 }
 
 // counts holds one kindCounts for each kind. Index 0, [page.KindNone], counts requests for no page: redirects of old
@@ -30,10 +29,8 @@ func newCounts() counts { return make(counts, page.KindCount) }
 // add counts an answer. An error is an answer with status 500 or more.
 func (c counts) add(x *exchange) {
 	k := &c[x.kind]
-	took := time.Since(x.start)
 	k.answers.Add(1)
-	k.nanoseconds.Add(took.Nanoseconds())
-	k.times.Add(took)
+	k.nanoseconds.Add(time.Since(x.start).Nanoseconds())
 	if x.status >= 500 {
 		k.failed.Add(1)
 		why := strconv.Itoa(x.status)
@@ -50,8 +47,7 @@ func (c counts) endpoints(at string) []discovery.Endpoint {
 	all := make([]discovery.Endpoint, 0, len(c))
 	row := func(name string, k *kindCounts) {
 		e := discovery.Endpoint{Name: name, Subject: at, Requests: int(k.answers.Load()), Errors: int(k.failed.Load()),
-			Processing: time.Duration(k.nanoseconds.Load()),
-			Data:       map[string]any{"times": k.times.Counts()}}
+			Processing: time.Duration(k.nanoseconds.Load())}
 		if why := k.lastError.Load(); why != nil {
 			e.LastError = *why
 		}

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-
-	"flickrkillr/schema/discovery"
 )
 
 // stats counts what one endpoint did. It is safe for concurrent use.
@@ -24,7 +22,6 @@ type stats struct {
 	inFlight   int
 	whole      recent // from a request's arrival to its reply
 	queue      recent // of that, waiting for a worker
-	times      discovery.Times
 }
 
 // report is shown by `nats micro info renderer` and `nats micro stats renderer --json` beside the columns that all
@@ -44,8 +41,6 @@ type report struct {
 	QueueP99       float64        `json:"queue_wait_p99_ms"`
 	Batches        int            `json:"batches"`
 	MeanBatch      float64        `json:"mean_batch"` // requests answered by one turn of a worker
-
-	Times discovery.TimeCounts `json:"times"` // since the start
 }
 
 func (s *stats) enqueued() {
@@ -81,7 +76,6 @@ func (s *stats) answered(now time.Time, whole, queue time.Duration, code string)
 	s.requests++
 	s.processing += whole - queue
 	s.whole.record(now, whole)
-	s.times.Add(whole)
 	s.queue.record(now, queue)
 	if code != "" {
 		s.fail(code)
@@ -122,7 +116,6 @@ func (s *stats) report(now time.Time) report {
 	defer s.mu.Unlock()
 	r := report{
 		Requests: s.requests, Errors: maps.Clone(s.errors), InFlight: s.inFlight, Queued: s.queued, Batches: s.turns,
-		Times: s.times.Counts(),
 	}
 	if r.Errors == nil {
 		r.Errors = map[string]int{}

@@ -1,7 +1,7 @@
 // Package deploy brings a site of many machines to what its site.toml says, from one machine, by the program ssh.
 //
-// **Input**: site.toml, a release (the binary and the units within it), and what each host says it has. **Output**:
-// hosts that run that release with that configuration, one instance after the other, and a line for each step.
+// **Input**: site.toml, a release, which is a binary, the units of this program, and what each host says it has.
+// **Output**: hosts that run that release with that configuration, and a line for each step.
 // **Must not touch**: roles; it asks them by `killr bus instances` on a host. It keeps nothing on the machine it runs
 // on: what was deployed is read from the hosts each time.
 //
@@ -11,7 +11,8 @@
 //	plan.go       site, states and release to steps; steps.go says what each step does on its host
 //	run.go        does the steps, and takes a release back that is worse
 //	judge.go      compares a new instance with old ones over the same seconds
-//	verbs.go      deploy, rollback, add, drain, scale, status
+//	verbs.go      deploy, rollback, add, drain, scale; status.go: status
+//	target.go     what hosts are to have after each of them; release.go reads the binary
 //	ssh.go        one connection to each host; lock.go keeps others from deploying
 //
 // On a host /opt/killr has: releases/<sha>/killr, the binary by its content; configs/<hash>/, the files of a

@@ -63,7 +63,7 @@ roles = ["edge", "renderer"]
 `
 
 // newOperator boots machines. Two of the three are in site.toml.
-func newOperator(t *testing.T) *operator {
+func newOperator(t testing.TB) *operator {
 	t.Helper()
 	o := &operator{program: testenv.Program(t), dir: t.TempDir(), database: testenv.EmptyDatabaseURL(t)}
 	var err error
@@ -111,7 +111,7 @@ func newOperator(t *testing.T) *operator {
 func (o *operator) site() string { return filepath.Join(o.dir, "site.toml") }
 
 // expose lets machines reach a service of this computer.
-func (o *operator) expose(t *testing.T, address, service string) {
+func (o *operator) expose(t testing.TB, address, service string) {
 	t.Helper()
 	l, err := o.fleet.Listen(address)
 	if err != nil {
@@ -156,20 +156,20 @@ func pass(ctx context.Context, from net.Conn, service string) {
 }
 
 // killr runs a command of this program on the fleet's network. It returns what it printed.
-func (o *operator) killr(t *testing.T, binary string, args ...string) (string, error) {
+func (o *operator) killr(t testing.TB, binary string, args ...string) (string, error) {
 	t.Helper()
 	began := time.Now()
 	args = append(append([]string{}, args...), "--site", o.site())
 	if args[0] != "status" {
-		args = append(args, "--watch", "700ms", "--binary", binary)
+		args = append([]string{args[0], "--watch", "700ms", "--binary", binary}, args[1:]...)
 	}
 	out, err := o.fleet.Command(t.Context(), o.program, args...).CombinedOutput()
-	t.Logf("killr %s, %.1f s: %v\n%s", strings.Join(args[:2], " "), time.Since(began).Seconds(), err, out)
+	t.Logf("killr %s, %.1f s: %v\n%s", strings.Join(args, " "), time.Since(began).Seconds(), err, out)
 	return string(out), err
 }
 
 // must is killr for a command that has to succeed.
-func (o *operator) must(t *testing.T, binary string, args ...string) string {
+func (o *operator) must(t testing.TB, binary string, args ...string) string {
 	t.Helper()
 	out, err := o.killr(t, binary, args...)
 	if err != nil {
@@ -197,7 +197,7 @@ func (o *operator) runs(m *fleet.Machine) []string {
 }
 
 // release makes another release of the program: other bytes, which it does not read.
-func (o *operator) release(t *testing.T, name string) string {
+func (o *operator) release(t testing.TB, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(o.program)
 	if err != nil {
@@ -220,7 +220,7 @@ type visits struct {
 }
 
 // visit begins to visit pages of people, at hosts in turn.
-func (o *operator) visit(t *testing.T, perSecond int, hosts ...*fleet.Machine) *visits {
+func (o *operator) visit(t testing.TB, perSecond int, hosts ...*fleet.Machine) *visits {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	v := &visits{stop: cancel}

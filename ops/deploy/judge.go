@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"flickrkillr/schema/discovery"
+	"flickrkillr/schema/histogram"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
@@ -32,7 +33,7 @@ const (
 )
 
 // figures are what the roles said of themselves, each once, by host and process.
-type figures map[process]micro.Stats
+type figures map[process]discovery.Statistics
 
 // process tells instances apart, as discovery.Host does.
 type process struct{ host, pid string }
@@ -47,7 +48,7 @@ func (r *remote) ask(ctx context.Context, host string, with pair) (figures, erro
 	if err != nil {
 		return nil, fmt.Errorf("ask the roles for their figures: %w", err)
 	}
-	var all []micro.Stats
+	var all []discovery.Statistics
 	if err := json.Unmarshal([]byte(text), &all); err != nil {
 		return nil, fmt.Errorf("read the roles' figures: %s: %w", host, err)
 	}
@@ -100,10 +101,10 @@ func compare(role wire.Role, at process, before, after figures, old func(process
 		return fmt.Errorf("it failed %d of %d requests, and those of before %d of %d: %s",
 			mine.failed, mine.requests, theirs.failed, theirs.requests, mine.why), nil
 	}
-	if mine.requests < fewRequests || theirs.requests < fewRequests {
+	if mine.answers.Count() < fewRequests || theirs.answers.Count() < fewRequests {
 		return nil, nil
 	}
-	own, others := mine.times.Quantile(.99), theirs.times.Quantile(.99)
+	own, others := mine.p99(), theirs.p99()
 	if own > soonEnough && own > slower*others {
 		return nil, fmt.Errorf("its p99 is %s, and that of those before %s", own, others)
 	}
@@ -114,10 +115,10 @@ func compare(role wire.Role, at process, before, after figures, old func(process
 type tally struct {
 	requests, failed int
 	why              string // of a failure
-	times            discovery.TimeCounts
+	answers          histogram.Histogram
 }
 
-func (t *tally) add(before, after micro.Stats) {
+func (t *tally) add(before, after discovery.Statistics) {
 	then := map[string]*micro.EndpointStats{}
 	for _, e := range before.Endpoints {
 		then[e.Name] = e
@@ -132,18 +133,23 @@ func (t *tally) add(before, after micro.Stats) {
 			t.failed += failed
 			t.why = e.Name + ": " + e.LastError
 		}
-		t.times.Add(timesOf(e), 1)
-		t.times.Add(timesOf(b), -1)
 	}
+	t.answers = t.answers.Plus(answersOf(after).Since(answersOf(before)))
 }
 
-// timesOf reads the times of an endpoint; none if a release of before does not tell them.
-func timesOf(e *micro.EndpointStats) discovery.TimeCounts {
-	var data struct {
-		Times discovery.TimeCounts `json:"times"`
+func (t *tally) p99() time.Duration {
+	return time.Duration(t.answers.Quantile(.99) * float64(time.Second)).Round(time.Millisecond)
+}
+
+// answersOf reads how long answers took; a release that does not tell it has none.
+func answersOf(s discovery.Statistics) histogram.Histogram {
+	var figures struct {
+		Answers histogram.Histogram `json:"answers"`
 	}
-	_ = json.Unmarshal(e.Data, &data)
-	return data.Times
+	if json.Unmarshal(s.Data, &figures) != nil || !figures.Answers.Valid() {
+		return histogram.Histogram{}
+	}
+	return figures.Answers
 }
 
 func processOf(s *state, pid int) process { return process{s.hostname, strconv.Itoa(pid)} }

@@ -84,8 +84,8 @@ func planOf(in intent, have map[string]*state) []stage {
 	return p.stages
 }
 
-// rollInTurn replaces one instance after the other. A host that is to run nothing stops when others have started what it
-// had.
+// rollInTurn replaces one instance after the other. A host that is to run nothing stops when others have started what
+// it had.
 func (p *planner) rollInTurn() {
 	for _, drained := range []bool{false, true} {
 		for _, role := range rollOrder {
@@ -173,8 +173,9 @@ func (p *planner) migrateOnce() {
 func (p *planner) roll(host string, role wire.Role) (lane []step) {
 	s, w := p.have[host], p.want[host]
 	n := w.count[role]
-	closing := n == 0 && role == wire.RoleEdge && slices.ContainsFunc(w.sockets, func(u string) bool { return s.sockets[u] })
-	if closing { // or systemd would start an edge for the next connection
+	listens := func(socket string) bool { return s.sockets[socket] }
+	silent := func(socket string) bool { return !s.sockets[socket] }
+	if n == 0 && role == wire.RoleEdge && slices.ContainsFunc(w.sockets, listens) { // or systemd would start an edge for the next connection
 		lane = p.do(lane, step{host: host, do: closeSocket, names: w.sockets})
 	}
 	for {
@@ -192,7 +193,7 @@ func (p *planner) roll(host string, role wire.Role) (lane []step) {
 		switch {
 		case len(good) < n && len(good)+len(old) <= n:
 			lane = p.switched(lane, host)
-			if role == wire.RoleEdge && slices.ContainsFunc(w.sockets, func(u string) bool { return !s.sockets[u] }) {
+			if role == wire.RoleEdge && slices.ContainsFunc(w.sockets, silent) {
 				lane = p.do(lane, step{host: host, do: openSocket, names: w.sockets})
 			}
 			lane = p.do(lane, step{host: host, do: start, pair: w.pair, role: role, name: freeName(role, s.of(role)),

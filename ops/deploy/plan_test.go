@@ -356,7 +356,9 @@ end
 			t.Fatalf("half of it was taken: %q", text[:i])
 		}
 	}
-	for _, wrong := range []string{"drift\nend\n", "fact 1\nend\n", "unit killr-edge@a.service active enabled x aa e1\nend\n"} {
+	for _, wrong := range []string{
+		"drift\nend\n", "fact 1\nend\n", "unit killr-edge@a.service active enabled x aa e1\nend\n",
+	} {
 		if _, err := parseFacts(wrong); err == nil {
 			t.Errorf("%q was taken", wrong)
 		}

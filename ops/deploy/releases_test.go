@@ -21,7 +21,7 @@ import (
 )
 
 // hashOf is the name of a release.
-func hashOf(t *testing.T, path string) string {
+func hashOf(t testing.TB, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -32,7 +32,7 @@ func hashOf(t *testing.T, path string) string {
 }
 
 // all wants all that hosts run to be of a release.
-func (o *operator) all(t *testing.T, release string, hosts ...*fleet.Machine) {
+func (o *operator) all(t testing.TB, release string, hosts ...*fleet.Machine) {
 	t.Helper()
 	for _, m := range hosts {
 		got := o.runs(m)
@@ -44,7 +44,7 @@ func (o *operator) all(t *testing.T, release string, hosts ...*fleet.Machine) {
 }
 
 // populate gives people pages.
-func (o *operator) populate(t *testing.T) {
+func (o *operator) populate(t testing.TB) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), o.database)
 	if err != nil {
@@ -59,7 +59,7 @@ func (o *operator) populate(t *testing.T) {
 }
 
 // broken is a release whose renderers answer nearly all with an error.
-func (o *operator) broken(t *testing.T) string {
+func (o *operator) broken(t testing.TB) string {
 	t.Helper()
 	root, err := mutant.Root(t.Context())
 	if err != nil {
@@ -79,7 +79,7 @@ func (o *operator) broken(t *testing.T) string {
 }
 
 // silent is a release whose renderers end at once. In all else it is another release, which hosts have.
-func (o *operator) silent(t *testing.T, other string) string {
+func (o *operator) silent(t testing.TB, other string) string {
 	t.Helper()
 	script := fmt.Sprintf(`#!/bin/sh
 if [ "$1" = renderer ]; then echo "no renderer today" >&2; exit 1; fi
@@ -93,7 +93,7 @@ exec /opt/killr/releases/%s/killr "$@"
 }
 
 // killed kills a deployment of a release when it has replaced its first instance.
-func (o *operator) killed(t *testing.T, release string) {
+func (o *operator) killed(t testing.TB, release string) {
 	t.Helper()
 	cmd := o.fleet.Command(t.Context(), o.program, "deploy", "--site", o.site(), "--binary", release, "--watch", "0s")
 	out, err := cmd.StdoutPipe()

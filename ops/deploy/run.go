@@ -158,12 +158,9 @@ func (d *deployment) start(ctx context.Context, in intent, s step, c call) error
 		if !sleep.For(ctx, d.Watch) {
 			return context.Cause(ctx)
 		}
-		after, err := d.remote.ask(ctx, s.host, s.pair)
+		after, err := d.remote.seen(ctx, s.host, s.pair, at)
 		if err != nil {
 			return &startError{s, err}
-		}
-		if _, there := after[at]; !there {
-			return &startError{s, errors.New("it is not among the roles on the bus any more")}
 		}
 		failed, late := compare(s.role, at, before, after, old)
 		if failed != nil {

@@ -53,7 +53,7 @@ type Services struct {
 	NATSSeeds string   `toml:"nats-seeds"` // directory with the seeds of the roles, such as nkeys; "": NATS asks for none
 	Postgres  string   `toml:"postgres"`
 	Memcached []string `toml:"memcached"`
-	Pictures  string   `toml:"pictures"` // a directory that all renderers see; "": /var/lib/killr/pictures
+	Pictures  string   `toml:"pictures"` // a directory that all renderers see, or s3://...; "": /var/lib/killr/pictures
 }
 
 // siteFile is site.toml as it is written.
@@ -255,7 +255,7 @@ func (s *Site) complete(at lines) error {
 			len(s.with(wire.RoleRenderer)) > 0 && s.Services.Postgres == ""},
 		{"services.memcached", `memcached: say memcached = ["HOST:11211"]`,
 			len(s.with(wire.RoleEdge, wire.RoleCachefill)) > 0 && len(s.Services.Memcached) == 0},
-		{"services.pictures", "pictures: renderers on several hosts need a directory that all of them see",
+		{"services.pictures", "pictures: renderers on several hosts need a directory that all of them see, or s3://...",
 			len(s.with(wire.RoleRenderer)) > 1 && s.Services.Pictures == ""},
 	} {
 		if missing.is {

@@ -99,10 +99,11 @@ func TestSite(t *testing.T) {
 func TestSiteErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ from, to, want string }{
-		{`pictures =`, `picture =`, "6: services.picture: there is no such key: services has nats, nats-ca, nats-seeds, " +
-			"postgres, memcached, pictures"},
+		{`pictures =`, `picture =`, "6: services.picture: there is no such key: services has " +
+			"nats, nats-ca, nats-seeds, postgres, memcached, pictures"},
 		{`[counts]`, `[count]`, "8: count: there is no such key: the file has host, counts, services, all, edge, "},
-		{`address = "10.0.0.1"`, `adress = "10.0.0.1"`, "13: host.adress: there is no such key: host has name, address, roles"},
+		{`address = "10.0.0.1"`, `adress = "10.0.0.1"`, "13: host.adress: there is no such key: host has name, " +
+			"address, roles"},
 		{`heic = true`, `heics = true`, "28: renderer.heics: there is no such flag: renderer has heic, page-workers"},
 		{`log-level = "debug"`, `nats = "x"`, "21: all.nats: there is no such flag: all has log-level"},
 		{`renderer = 5`, `renderer = 5000`, "9: counts.renderer: it is 5000, and may be 0 to 1000"},

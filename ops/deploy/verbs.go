@@ -3,15 +3,11 @@ package deploy
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"debug/elf"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -76,45 +72,6 @@ func Rollback(ctx context.Context, o Options) error {
 			}
 		}
 		return d.carryOut(ctx, in)
-	})
-}
-
-// rollbackTo finds what was in force before the last deployment. If hosts differ, a deployment or a rollback was cut
-// short, and the last deployment is that which only some of them have.
-func rollbackTo(hosts []string, have map[string]*state) (pair, error) {
-	for _, host := range hosts {
-		now, before := have[host].inForce(), pair{}
-		if p, ok := have[host].before(); ok {
-			before = p
-		}
-		unfinished := false
-		for _, other := range hosts {
-			s := have[other]
-			theirs, known := s.inForce(), len(s.history) > 0
-			if known && theirs.deployment != now.deployment {
-				unfinished = true
-				if theirs.deployment == before.deployment { // this host is ahead
-					return before, nil
-				}
-			}
-			if s.cameBack() {
-				return now, nil
-			}
-		}
-		if !unfinished && before != (pair{}) {
-			return before, nil
-		}
-	}
-	return pair{}, errors.New("no host has had another release in force before")
-}
-
-// cameBack reports whether instances run neither what is in force nor what was before: a rollback was going away from
-// that, and did not end.
-func (s *state) cameBack() bool {
-	before, _ := s.before()
-	return slices.ContainsFunc(s.instances, func(i instance) bool {
-		of := func(p pair) bool { return i.release == p.release && i.config == s.configs[p.config][i.role] }
-		return i.release != "" && i.config != "" && !of(s.inForce()) && !of(before)
 	})
 }
 
@@ -269,153 +226,6 @@ func (d *deployment) read(ctx context.Context) error {
 	return nil
 }
 
-// machines names the processors by what uname says.
-var machines = map[elf.Machine]string{elf.EM_X86_64: "x86_64", elf.EM_AARCH64: "aarch64"}
-
-// readRelease reads the binary's hash, and refuses one that a host cannot run.
-func (d *deployment) readRelease() error {
-	binary, err := os.Open(d.Binary)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = binary.Close() }()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, binary); err != nil {
-		return fmt.Errorf("read %s: %w", d.Binary, err)
-	}
-	d.release = hex.EncodeToString(sum.Sum(nil))[:hashLength]
-	program, err := elf.NewFile(binary)
-	if err != nil {
-		return nil // a script, which the hosts run if they can
-	}
-	for _, host := range d.hosts {
-		if is := machines[program.Machine]; is != "" && d.have[host].machine != is {
-			return fmt.Errorf("%s is a program for %s, and %s is %s: say --binary, one that is for all hosts",
-				d.Binary, is, host, d.have[host].machine)
-		}
-	}
-	return nil
-}
-
-// makeConfigs makes the configuration of each host.
-func (d *deployment) makeConfigs() error {
-	for _, h := range d.Site.Hosts {
-		made, err := d.Site.configOf(h)
-		if err != nil {
-			return err
-		}
-		d.configs[h.Name] = made
-	}
-	return nil
-}
-
-// deployed is what a deployment of a release is to lead to.
-func (d *deployment) deployed(release string) intent {
-	sum := sha256.New()
-	fmt.Fprintln(sum, release)
-	for _, h := range d.Site.Hosts {
-		fmt.Fprintln(sum, h.Name, d.configs[h.Name].hash)
-	}
-	id := hex.EncodeToString(sum.Sum(nil))[:hashLength]
-	in := intent{hosts: d.hosts, want: map[string]want{}, compare: true}
-	for _, host := range d.hosts {
-		in.want[host] = d.wantOf(host, pair{release, d.configs[host].hash, id}, false)
-		if in.migrate == "" && d.Site.host(host).Runs(wire.RoleRenderer) {
-			in.migrate = host
-			in.migrated = release + " " + hashOf([]file{{content: []byte(d.Site.Services.Postgres)}})
-		}
-	}
-	return in
-}
-
-// unchanged is what hosts are to have when release and configuration stay. drained is a host that is to run nothing
-// from now on; "": none.
-func (d *deployment) unchanged(drained string) intent {
-	if drained != "" {
-		d.drains[drained] = true
-	}
-	in := intent{hosts: d.hosts, want: map[string]want{}}
-	for _, host := range d.hosts {
-		if d.have[host].current != "" {
-			in.want[host] = d.wantOf(host, d.have[host].inForce(), false)
-		}
-	}
-	in.hosts = slices.DeleteFunc(slices.Clone(d.hosts), func(h string) bool { return in.want[h].pair == pair{} })
-	return in
-}
-
-// settled is what hosts have in force, if all have the same.
-func (d *deployment) settled(hosts []string) (now pair, err error) {
-	for _, host := range hosts {
-		p := d.have[host].inForce()
-		if p == (pair{}) {
-			continue
-		}
-		if now == (pair{}) {
-			now = p
-		}
-		if p.deployment != now.deployment {
-			return now, fmt.Errorf("%s has %s in force, and others %s: a deployment was cut short: "+
-				"run `killr deploy` or `killr rollback`", host, p.release, now.release)
-		}
-	}
-	if now == (pair{}) {
-		return now, errors.New("nothing was deployed: run `killr deploy`")
-	}
-	return now, nil
-}
-
-// wantOf is what a host is to have, with a release and a configuration.
-func (d *deployment) wantOf(host string, p pair, back bool) want {
-	w := want{pair: p, count: d.spread()[host], drained: d.drained(host), back: back}
-	if made := d.configs[host]; made.hash == p.config {
-		w.config = made.roles
-	} else {
-		w.config = d.have[host].configs[p.config]
-	}
-	if made, ok := d.configs[host]; ok && d.Site.host(host).Runs(wire.RoleEdge) {
-		w.sockets = made.sockets()
-	}
-	return w
-}
-
-// drained reports whether a host is to run nothing.
-func (d *deployment) drained(host string) bool {
-	if drains, said := d.drains[host]; said {
-		return drains
-	}
-	s := d.have[host]
-	return s != nil && s.drained // of one that is away nothing is known
-}
-
-// spread says how many instances of each role a host is to run: as many as the others, those first in the file one more
-// if they do not come out even. Hosts that are away keep theirs.
-func (d *deployment) spread() map[string]map[wire.Role]int {
-	all := map[string]map[wire.Role]int{}
-	for _, h := range d.Site.Hosts {
-		all[h.Name] = map[wire.Role]int{}
-	}
-	for _, role := range rollOrder {
-		var able []string
-		for _, h := range d.Site.with(role) {
-			if !d.drained(h.Name) {
-				able = append(able, h.Name)
-			}
-		}
-		n := d.Site.Counts[role]
-		if role == wire.RoleEdge {
-			n = len(able)
-		}
-		for i, host := range able {
-			all[host][role] = n / len(able)
-			if i < n%len(able) {
-				all[host][role]++
-			}
-		}
-	}
-	return all
-}
-
 // carryOut does what is to be done, or says it.
 func (d *deployment) carryOut(ctx context.Context, in intent) error {
 	stages := planOf(in, d.have)
@@ -428,59 +238,4 @@ func (d *deployment) carryOut(ctx context.Context, in intent) error {
 		return nil
 	}
 	return d.do(ctx, in, stages)
-}
-
-// Status prints what each host runs, and what the roles say of it.
-func Status(ctx context.Context, o Options) error {
-	o.Plan = true // it takes no lock
-	return o.run(ctx, func(ctx context.Context, d *deployment) error {
-		var roles figures
-		var asking error
-		for _, host := range d.hosts {
-			if s := d.have[host]; s.current != "" {
-				if roles, asking = d.remote.ask(ctx, host, s.inForce()); asking == nil {
-					break
-				}
-			}
-		}
-		for _, host := range d.hosts {
-			d.status(host, roles)
-		}
-		if asking != nil {
-			d.say("%v", asking)
-		}
-		return nil
-	})
-}
-
-func (d *deployment) status(host string, roles figures) {
-	s := d.have[host]
-	words := []string{"runs nothing yet"}
-	if p := s.inForce(); p.release != "" {
-		words = []string{"release " + p.release, "configuration " + p.config}
-	}
-	if s.drained {
-		words = append(words, "drained")
-	}
-	if s.locked != "" {
-		words = append(words, "deployed by "+s.locked)
-	}
-	for _, path := range s.drift {
-		words = append(words, path+" was changed by hand")
-	}
-	d.say("%s: %s", host, strings.Join(words, ", "))
-	for _, i := range s.instances {
-		line := fmt.Sprintf("  %-28s %-10s %s", i.unit(), i.active, cmp.Or(i.release, "no release"))
-		if one, there := roles[processOf(s, i.pid)]; there {
-			var t tally
-			for _, e := range one.Endpoints {
-				t.requests += e.NumRequests
-				t.failed += e.NumErrors
-			}
-			line += fmt.Sprintf("  version %s, %d requests, %d failed", one.Version, t.requests, t.failed)
-		} else if i.active == "active" {
-			line += "  not on the bus"
-		}
-		d.say("%s", line)
-	}
 }

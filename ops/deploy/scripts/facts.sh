@@ -2,7 +2,8 @@
 cd /
 echo "machine $(uname -m)"
 echo "hostname $(uname -n)"
-if [ -d /opt/killr/releases ] && [ -d /opt/killr/configs ] && [ -d /var/lib/killr ] && getent passwd killr >/dev/null; then
+if [ -d /opt/killr/releases ] && [ -d /opt/killr/configs ] && [ -d /var/lib/killr ] &&
+	getent passwd killr >/dev/null; then
 	echo prepared
 fi
 for dir in /opt/killr/releases/*/; do

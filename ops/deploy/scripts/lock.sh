@@ -1,5 +1,5 @@
-# lock.sh OWNER: holds the lock of deployments for as long as it is sent a line every few seconds. It prints "locked", or
-# says who holds the lock.
+# lock.sh OWNER: holds the lock of deployments for as long as it is sent a line every few seconds. It prints "locked",
+# or says who holds the lock.
 file=/run/lock/killr-deploy
 exec 9>>"$file"
 if ! flock --nonblock 9; then
