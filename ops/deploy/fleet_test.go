@@ -73,7 +73,7 @@ func newOperator(t testing.TB) *operator {
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, m := range o.hosts {
-				t.Logf("the end of %s's log:\n%s", m.Name, o.on(m, "journalctl --lines 40 --no-pager --output short-precise"))
+				t.Logf("the end of %s's log:\n%s", m.Name, o.on(m, "journalctl -n 40 --no-pager -o short-precise"))
 			}
 		}
 		if err := o.fleet.Stop(); err != nil {
@@ -307,7 +307,7 @@ func TestDeploy(t *testing.T) {
 		visits := o.visit(t, 40, m1, m2)
 		out, err := o.killr(t, o.silent(t, second), "deploy")
 		visits.end()
-		if err == nil || !strings.Contains(out, "it did not become ready") || !strings.Contains(out, "no renderer today") {
+		if err == nil || !strings.Contains(out, "did not become ready") || !strings.Contains(out, "no renderer today") {
 			t.Error("a release that does not start was not taken back, or its log is missing")
 		}
 		if len(visits.failed) > 0 {

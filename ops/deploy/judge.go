@@ -19,7 +19,7 @@ import (
 // A new instance is worse than the old ones when it fails requests that they do not fail, or when its p99 is more than
 // slower times theirs. What is below these bounds says nothing: a first request may wait for a connection.
 const (
-	fewRequests = 20                    // fewer have no p99
+	fewAnswers  = 200                   // fewer have no p99: it would be the one that waited longest
 	fewErrors   = 2                     // as many may fail, and a fiftieth of its requests
 	slower      = 2                     // times
 	soonEnough  = 20 * time.Millisecond // what no p99 need be shorter than
@@ -101,7 +101,7 @@ func compare(role wire.Role, at process, before, after figures, old func(process
 		return fmt.Errorf("it failed %d of %d requests, and those of before %d of %d: %s",
 			mine.failed, mine.requests, theirs.failed, theirs.requests, mine.why), nil
 	}
-	if mine.answers.Count() < fewRequests || theirs.answers.Count() < fewRequests {
+	if mine.answers.Count() < fewAnswers || theirs.answers.Count() < fewAnswers {
 		return nil, nil
 	}
 	own, others := mine.p99(), theirs.p99()

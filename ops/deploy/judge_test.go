@@ -12,16 +12,22 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// did is what an instance says: requests, those that failed, and how many took less than 10 ms, 100 ms, and longer.
+// did is what an instance says: requests, those that failed, and how many took less than 10 ms, 100 ms, and longer, in
+// threes.
 func did(t *testing.T, role wire.Role, requests, failed int, times ...uint64) discovery.Statistics {
 	t.Helper()
+	for i := range times {
+		times[i] *= 3
+	}
 	data, err := json.Marshal(map[string]any{"answers": histogram.Histogram{Upper: []float64{.01, .1}, Counts: times}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return discovery.Statistics{Data: data, Stats: micro.Stats{
 		ServiceIdentity: micro.ServiceIdentity{Name: string(role)},
-		Endpoints:       []*micro.EndpointStats{{Name: "user", NumRequests: requests, NumErrors: failed, LastError: "busy"}},
+		Endpoints: []*micro.EndpointStats{
+			{Name: "user", NumRequests: requests, NumErrors: failed, LastError: "busy"},
+		},
 	}}
 }
 

@@ -175,7 +175,8 @@ func (p *planner) roll(host string, role wire.Role) (lane []step) {
 	n := w.count[role]
 	listens := func(socket string) bool { return s.sockets[socket] }
 	silent := func(socket string) bool { return !s.sockets[socket] }
-	if n == 0 && role == wire.RoleEdge && slices.ContainsFunc(w.sockets, listens) { // or systemd would start an edge for the next connection
+	// With its socket open, systemd would start an edge for the next connection.
+	if n == 0 && role == wire.RoleEdge && slices.ContainsFunc(w.sockets, listens) {
 		lane = p.do(lane, step{host: host, do: closeSocket, names: w.sockets})
 	}
 	for {

@@ -79,7 +79,8 @@ func TestPlan(t *testing.T) {
 		"m1 start killr-renderer@1.service", "m1 start killr-renderer@2.service",
 		"m2 switch to release A with configuration config",
 		"m2 start killr-renderer@1.service",
-		"m1 start killr-cachefill@1.service", "m1 start killr-cachefill@2.service", "m2 start killr-cachefill@1.service",
+		"m1 start killr-cachefill@1.service", "m1 start killr-cachefill@2.service",
+		"m2 start killr-cachefill@1.service",
 		"m1 open killr-edge.socket", "m1 start killr-edge@a.service",
 		"m2 open killr-edge.socket", "m2 start killr-edge@a.service",
 	}
@@ -186,7 +187,8 @@ func TestPlanConverges(t *testing.T) {
 		return n
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		in := intent{want: map[string]want{}, migrate: "m1", migrated: "B db", together: rapid.Bool().Draw(t, "together")}
+		in := intent{want: map[string]want{}, migrate: "m1", migrated: "B db",
+			together: rapid.Bool().Draw(t, "together")}
 		have := map[string]*state{}
 		for n := range rapid.IntRange(1, 3).Draw(t, "hosts") {
 			host := fmt.Sprintf("m%d", n+1)
@@ -219,7 +221,8 @@ func TestPlanConverges(t *testing.T) {
 					}
 					many := serving(have[s.host], s.role)
 					done(in, have, s)
-					n, least, wants := serving(have[s.host], s.role), least[s.host+string(s.role)], in.want[s.host].count[s.role]
+					n, least := serving(have[s.host], s.role), least[s.host+string(s.role)]
+					wants := in.want[s.host].count[s.role]
 					if s.role != "" && (n < least || n > many && n > wants+1) {
 						t.Fatalf("%s leaves %d instances, and there were %d, and are to be %d", s, n, least, wants)
 					}

@@ -51,8 +51,8 @@ func (o *operator) populate(t testing.TB) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(t.Context()) }()
-	_, err = conn.Exec(t.Context(),
-		"INSERT INTO users (name, display_name) SELECT 'u' || n, 'U ' || n FROM generate_series(0, $1::int - 1) n", people)
+	_, err = conn.Exec(t.Context(), `INSERT INTO users (name, display_name)
+		SELECT 'u' || n, 'U ' || n FROM generate_series(0, $1::int - 1) n`, people)
 	if err != nil {
 		t.Fatal(err)
 	}

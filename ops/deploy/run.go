@@ -108,7 +108,8 @@ func (d *deployment) copyRelease(ctx context.Context, s step, c call) error {
 		_, err = d.remote.run(ctx, c)
 		return err
 	}
-	from := slices.IndexFunc(d.hosts, func(h string) bool { return slices.Contains(d.have[h].releases, s.pair.release) })
+	has := func(host string) bool { return slices.Contains(d.have[host].releases, s.pair.release) }
+	from := slices.IndexFunc(d.hosts, has)
 	if from < 0 {
 		return fmt.Errorf("no host has the release %s, and it is not %s", s.pair.release, d.Binary)
 	}

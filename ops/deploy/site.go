@@ -87,7 +87,7 @@ type Flag struct {
 func Load(path string, flags Flags) (*Site, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s is not there: write it (ops/deploy/README.md has one to begin with) or say --site", path)
+		return nil, fmt.Errorf("there is no %s: write it, as ops/deploy/README.md shows, or say --site", path)
 	}
 	if err != nil {
 		return nil, err
@@ -303,7 +303,8 @@ func explain(err error) error {
 	}
 	if wrong, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ := wrong.Position()
-		return fmt.Errorf("%d: %s: %s", line, strings.Join(wrong.Key(), "."), strings.TrimPrefix(wrong.Error(), "toml: "))
+		return fmt.Errorf("%d: %s: %s", line, strings.Join(wrong.Key(), "."),
+			strings.TrimPrefix(wrong.Error(), "toml: "))
 	}
 	return fmt.Errorf("1: %w", err)
 }

@@ -108,7 +108,7 @@ func TestSiteErrors(t *testing.T) {
 		{`log-level = "debug"`, `nats = "x"`, "21: all.nats: there is no such flag: all has log-level"},
 		{`renderer = 5`, `renderer = 5000`, "9: counts.renderer: it is 5000, and may be 0 to 1000"},
 		{`renderer = 5`, `renderer = "5"`, "9: "},
-		{`roles = ["edge", "renderer"]`, `roles = ["edges"]`, `18: host[1].roles: there is no role "edges": roles are edge`},
+		{`roles = ["edge", "renderer"]`, `roles = ["edges"]`, `18: host[1].roles: there is no role "edges": roles are`},
 		{`name = "admin@m2"`, `name = "m1"`, "17: host[1].name: m1 is there twice"},
 		{`name = "admin@m2"`, `name = "-oProxyCommand=x"`, "17: host[1].name: "},
 		{`pictures = "/srv/pictures"`, ``, "2: services.pictures: [services] has no pictures"},

@@ -29,7 +29,8 @@ const (
 // sshOptions are for every connection. It never asks a person for anything, and notices within 20 s that a host is
 // gone. Everything else is as ~/.ssh/config says.
 var sshOptions = []string{
-	"-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
+	"-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15",
+	"-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
 }
 
 // remote runs scripts on hosts, by one connection to each.
