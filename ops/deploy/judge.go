@@ -19,10 +19,10 @@ import (
 // A new instance is worse than the old ones when it fails requests that they do not fail, or when its p99 is more than
 // slower times theirs. What is below these bounds says nothing: a first request may wait for a connection.
 const (
-	fewAnswers  = 200                   // fewer have no p99: it would be the one that waited longest
-	fewErrors   = 2                     // as many may fail, and a fiftieth of its requests
-	slower      = 2                     // times
-	soonEnough  = 20 * time.Millisecond // what no p99 need be shorter than
+	fewAnswers = 200                   // fewer have no p99: it would be the one that waited longest
+	fewErrors  = 2                     // as many may fail, and a fiftieth of its requests
+	slower     = 2                     // times
+	soonEnough = 20 * time.Millisecond // what no p99 need be shorter than
 )
 
 const (
