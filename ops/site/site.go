@@ -41,6 +41,8 @@ type Config struct {
 	Version  string       // of the program
 	Logger   *slog.Logger // nil: silent
 
+	PicturesAlso string // another picture store while pictures move, see pictures.Both; "": none
+
 	// What roles in this process are told. The site fills in connections, addresses, loggers and registries.
 	Edge      edge.Config
 	Renderer  renderer.Config
