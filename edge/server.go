@@ -257,6 +257,7 @@ func (s *Server) newHTTP() *http.Server {
 		MaxHeaderBytes:               16<<10 - 4096, // net/http adds 4096 bytes to this limit
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: 100, MaxReadFrameSize: fastpath.LargestFrame,
+			MaxReceiveBufferPerConnection: fastpath.ConnBuffer,
 		},
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // mistakes of clients
 	}
