@@ -161,3 +161,32 @@ func TestFilesIsNeverHalf(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// BenchmarkUploads takes files of 5 MB to originals.
+func BenchmarkUploads(b *testing.B) {
+	data := file(10)
+	for kind, where := range map[string]string{"directory": b.TempDir(), "bucket": testenv.S3Bucket(b)} {
+		b.Run(kind, func(b *testing.B) {
+			store, u := openFiles(b, where), pictures.Upload{User: 1, ID: uploadID}
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				err := store.Begin(b.Context(), u, int64(len(data)))
+				for offset := int64(0); err == nil && offset < int64(len(data)); offset += pictures.MaxPiece {
+					err = stage(b.Context(), store, u, data, offset)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				whole, err := store.Assemble(b.Context(), u, int64(len(data)))
+				if err != nil {
+					b.Fatal(err)
+				}
+				err = errors.Join(whole.Keep(b.Context(), store, pictures.ID(data)), whole.Close(),
+					store.Discard(b.Context(), u), store.Delete(b.Context(), pictures.ID(data)))
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
