@@ -33,7 +33,7 @@ func (s *Site) watchPictures(images pictures.Files, registry *prometheus.Registr
 	for _, bucket := range buckets {
 		bucket.OnOutage(func(away bool, why error) {
 			if away {
-				s.log.Warn("the picture store does not answer: pictures that are kept nowhere else are missing", "err", why)
+				s.log.Warn("the picture store does not answer: pictures kept nowhere else are missing", "err", why)
 			} else {
 				s.log.Info("the picture store answers again")
 			}
