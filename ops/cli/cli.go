@@ -79,6 +79,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 		kong.Name("killr"),
 		kong.UsageOnError(),
 		kong.DefaultEnvars("KILLR"),
+		kong.Resolvers(credentials(os.Getenv("CREDENTIALS_DIRECTORY"))),
 		kong.Description(
 			"A photo site: edges ask a bus, and any free renderer answers. `killr up` runs it all on this machine.",
 		),

@@ -153,7 +153,7 @@ func (c *upCommand) site(s *session, services *stack.Stack) site.Config {
 		Stack:        services,
 		Pictures:     s.pictures(c.Pictures),
 		PicturesAlso: s.picturesAlso(c.PicturesAlso),
-		Version:      s.version,
+		Version:      s.release(),
 		Logger:       s.log,
 		Addr:         c.Addr,
 		BaseFromEdge: true,

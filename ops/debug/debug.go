@@ -15,7 +15,6 @@ import (
 	"net/http/pprof"
 	"runtime"
 	buildinfo "runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -114,18 +113,23 @@ func buildInfo(version string) prometheus.Collector {
 
 // ready writes 200 if every role is, and otherwise 503 and a line for each that is not.
 func ready(w http.ResponseWriter, roles []Role) {
-	var missing []string
-	for _, r := range roles {
-		if err := r.Ready(); err != nil {
-			missing = append(missing, r.Name+": "+err.Error())
-		}
-	}
-	if len(roles) == 0 {
-		missing = append(missing, "starting")
-	}
-	if len(missing) > 0 {
-		http.Error(w, strings.Join(missing, "\n"), http.StatusServiceUnavailable)
+	if err := Ready(roles); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintln(w, "ready")
+}
+
+// Ready returns nil if every role can serve, and otherwise an error with a line for each that cannot.
+func Ready(roles []Role) error {
+	if len(roles) == 0 {
+		return errors.New("starting")
+	}
+	var missing []error
+	for _, r := range roles {
+		if err := r.Ready(); err != nil {
+			missing = append(missing, fmt.Errorf("%s: %w", r.Name, err))
+		}
+	}
+	return errors.Join(missing...)
 }

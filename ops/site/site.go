@@ -175,14 +175,14 @@ func (s *Site) prepare() error {
 		return nil
 	}
 	if s.cfg.DebugAddr != "" {
-		d, err := debug.Listen(s.cfg.DebugAddr, s.cfg.Version, s.rolesHere, s.log)
+		d, err := debug.Listen(s.cfg.DebugAddr, s.cfg.Version, s.RolesHere, s.log)
 		if err != nil {
 			return err
 		}
 		s.log.Info("debug listener", "addr", d.Addr())
 		s.helpers.Add("debug listener", d.Run)
 	}
-	s.helpers.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.rolesHere, s.log) })
+	s.helpers.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.RolesHere, s.log) })
 	return nil
 }
 
@@ -213,7 +213,8 @@ func (s *Site) freeSlot() int {
 
 func (s *Site) count(role Role) int { return len(s.all(role)) }
 
-func (s *Site) rolesHere() (here []debug.Role) {
+// RolesHere are the roles in this process.
+func (s *Site) RolesHere() (here []debug.Role) {
 	for _, r := range s.all("") {
 		if r.process == nil {
 			here = append(here, r.here)
