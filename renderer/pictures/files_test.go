@@ -14,8 +14,19 @@ import (
 	"flickrkillr/renderer/pictures"
 )
 
-// inFiles runs a test on each kind of store. open opens the same store again.
+// inFiles runs a test on each kind of store, and on two together. open opens the same store again.
 func inFiles(t *testing.T, test func(t *testing.T, open func() pictures.Files)) {
+	t.Helper()
+	inPlaces(t, test)
+	t.Run("both", func(t *testing.T) {
+		t.Parallel()
+		first, second := testenv.S3Bucket(t), t.TempDir()
+		test(t, func() pictures.Files { return pictures.OpenBoth(openFiles(t, first), openFiles(t, second)) })
+	})
+}
+
+// inPlaces runs a test on each kind of store.
+func inPlaces(t *testing.T, test func(t *testing.T, open func() pictures.Files)) {
 	t.Helper()
 	for kind, where := range map[string]func(t *testing.T) string{
 		"directory": func(t *testing.T) string { return t.TempDir() },
@@ -27,11 +38,6 @@ func inFiles(t *testing.T, test func(t *testing.T, open func() pictures.Files)) 
 			test(t, func() pictures.Files { return openFiles(t, location) })
 		})
 	}
-	t.Run("both", func(t *testing.T) {
-		t.Parallel()
-		first, second := testenv.S3Bucket(t), t.TempDir()
-		test(t, func() pictures.Files { return pictures.OpenBoth(openFiles(t, first), openFiles(t, second)) })
-	})
 }
 
 func openFiles(t testing.TB, location string) pictures.Files {
