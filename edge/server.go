@@ -202,7 +202,7 @@ func newServer(cfg Config) *Server {
 	s.slots = download.NewSlots(mostDownloads, eachDownloads, downloadTurn, time.Now)
 	s.ownSlots = download.NewSlots(mostOwnDownloads, eachDownloads, downloadTurn, time.Now)
 	s.downloading, s.endDownloads = context.WithCancel(context.Background())
-	s.files = upload.New(upload.Config{Ask: s.askUpload, Received: m.uploaded})
+	s.files = upload.New(upload.Config{Ask: s.askUpload, Received: m.uploaded, Visitors: s.pages.renderers.waiting})
 	s.errs = newErrorPages(func(ctx context.Context, ref page.Ref) (*cache.Page, error) {
 		return s.pages.errorPage(ctx, want{ref: ref, number: s.ids.next()})
 	}, s.secure, log)
