@@ -15,8 +15,9 @@ import (
 
 // FuzzHTTP2 sends frames to a server with the filter, which answers none of the requests, and to one without it. Both
 // go on with the connection, or both end it for the same reason; but of a header block that is wrong and does not go on
-// either error may be named, and net/http does not decode what comes behind a field that is wrong. A setting that comes twice, which net/http alone takes for an attack, is not sent. Each
-// frame is made of four bytes of the input (type, flags, stream, length) and a payload.
+// either error may be named, and net/http does not decode what comes behind a field that is wrong. A setting that comes
+// twice, which net/http alone takes for an attack, is not sent. Each frame is made of four bytes of the input (type,
+// flags, stream, length) and a payload.
 func FuzzHTTP2(f *testing.F) {
 	block := "\x82\x86\x84\x41\x05killr" // GET http://killr/
 	for _, seed := range []string{
