@@ -39,7 +39,7 @@ type Bucket struct {
 // Bounds of one request, its repetition included.
 const (
 	askLimit  = 5 * time.Second  // of one that carries nothing, or a small file
-	moveLimit = 20 * time.Second // of one with an original, or a long list; leftovers of uploads are removed after 30 s
+	moveLimit = 20 * time.Second // of one with an original or a long list; less than the 30 s of unfinished uploads
 
 	bucketTries  = 2           // of a request that the server did not get, or could not answer
 	breakerAfter = 5           // failures in a row; then nothing is sent
