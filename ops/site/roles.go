@@ -147,7 +147,7 @@ func (s *Site) joinBus(role wire.Role, name string) (*stack.Bus, *prometheus.Reg
 		return nil, nil, err
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(bus.Refusals())
+	registry.MustRegister(append(bus.Connection(), bus.Refusals())...)
 	return bus, registry, nil
 }
 

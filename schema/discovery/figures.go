@@ -5,8 +5,16 @@ import "flickrkillr/schema/histogram"
 // RendererFigures are the figures of a renderer, see [Service].
 type RendererFigures struct {
 	Pools map[string]PoolFigures `json:"pools"` // by name: pages, searches, actions and so on
+	// Answers has the time from a request's arrival to its reply, in seconds, since the start of the renderer.
+	Answers histogram.Histogram `json:"answers"`
 	// Relays is true while this renderer relays changes for all.
 	Relays bool `json:"relays"`
+}
+
+// CachefillFigures are the figures of a cachefill, see [Service].
+type CachefillFigures struct {
+	// Answers has the time from a note to memcached, in seconds, since the start of the cachefill.
+	Answers histogram.Histogram `json:"answers"`
 }
 
 // PoolFigures are those of one pool of workers. All but Workers and Queued count from the start of the renderer.
