@@ -31,6 +31,8 @@ func OpenSearchPool(ctx context.Context, url string, maxConns int32) (*pgxpool.P
 // A statement ends after 2 s. So does a transaction that waits for its client, because a frozen relay would block the
 // outbox. Settings in the URL override these.
 //
+// All connections lead to the primary. The URL may name several hosts, of which the one that is it is used.
+//
 // Each connection plans each statement once, without its arguments: planning costs more than most statements take,
 // and no argument of these statements needs another plan. The average user has ten photos, the largest 100,000. With
 // the default random_page_cost a plan that fetches all photos and sorts them looks as cheap as one that follows the
@@ -40,6 +42,10 @@ func OpenPool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, e
 	return openPool(ctx, url, maxConns, nil)
 }
 
+// readOnly is the setting of connections to replicas. A session that may not write says when it has read by the row
+// heartbeat, see readAt.
+const readOnly = "default_transaction_read_only"
+
 func openPool(ctx context.Context, url string, maxConns int32, settings map[string]string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -48,6 +54,9 @@ func openPool(ctx context.Context, url string, maxConns int32, settings map[stri
 	config.MaxConns = maxConns
 	config.PingTimeout = time.Second
 	newGate().install(config.ConnConfig)
+	if settings[readOnly] == "" {
+		requirePrimary(&config.ConnConfig.Config)
+	}
 	config.MaxConnLifetimeJitter = 10 * time.Minute
 	all := map[string]string{
 		"application_name":                    "killr",

@@ -70,7 +70,8 @@ type Depends []Dep
 // Snapshot says which state of the database an answer shows.
 type Snapshot struct {
 	Depends Depends
-	ReadAt  time.Time // Postgres' clock, just before the snapshot was taken
+	// ReadAt is a time of the primary's clock: everything that was committed before is in this state.
+	ReadAt time.Time
 }
 
 const scopeAll = "all"
@@ -80,7 +81,8 @@ func (s *Snapshot) begin(head headRow) {
 	s.Depends = append(s.Depends, Dep{scopeAll, head.version})
 }
 
-// on adds a dependency on a user, once.
+// on adds a dependency on a user, once. The version is that of "all" if it is higher: no change of before is missing
+// then, and a failover may have lost changes whose versions edges know.
 func (s *Snapshot) on(user string, version int64) {
 	const prefix = "user."
 	for _, d := range s.Depends {
@@ -88,7 +90,7 @@ func (s *Snapshot) on(user string, version int64) {
 			return
 		}
 	}
-	s.Depends = append(s.Depends, Dep{prefix + user, version})
+	s.Depends = append(s.Depends, Dep{prefix + user, max(version, s.Depends[0].Version)})
 }
 
 // absent adds a dependency on something that does not exist. Its version is that of its tombstone, or that of "all"
