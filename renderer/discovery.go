@@ -107,5 +107,8 @@ func (s *Service) statistics() []discovery.Endpoint {
 			Requests: requests, Errors: failed, LastError: lastError, Processing: processing,
 			Data: e.stats.report(now)})
 	}
+	for _, r := range s.replicas.reports() {
+		all = append(all, discovery.Endpoint{Name: "replica", Subject: r.Replica, Data: r})
+	}
 	return all
 }

@@ -104,3 +104,13 @@ func (p *Postgres) admin(ctx context.Context, statements ...string) error {
 	}
 	return nil
 }
+
+// Pause makes a standby replay nothing more, until Resume.
+func (p *Postgres) Pause(ctx context.Context) error {
+	return p.admin(ctx, "select pg_wal_replay_pause()")
+}
+
+// Resume makes a standby that was paused go on.
+func (p *Postgres) Resume(ctx context.Context) error {
+	return p.admin(ctx, "select pg_wal_replay_resume()")
+}

@@ -19,10 +19,25 @@ const SearchLongest = 600 * time.Millisecond
 
 // OpenSearchPool is [OpenPool] for searches: a statement that takes longer than [SearchTimeout] ends with [ErrTooLong].
 func OpenSearchPool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error) {
-	return openPool(ctx, url, maxConns, map[string]string{
+	return openPool(ctx, url, maxConns, searchSettings())
+}
+
+func searchSettings() map[string]string {
+	return map[string]string{
 		"statement_timeout": strconv.FormatInt(SearchTimeout.Milliseconds(), 10), "application_name": "killr search",
 		"pg_trgm.similarity_threshold": "0.4", // misspelt words are never further apart, and it leaves fewer to compare
-	})
+	}
+}
+
+// OpenReplicaPool is [OpenPool] for a replica, from which pages are read, or for its searches. What is read there says
+// when it was read by the row heartbeat, also when the server has become the primary.
+func OpenReplicaPool(ctx context.Context, url string, maxConns int32, searches bool) (*pgxpool.Pool, error) {
+	settings := map[string]string{"application_name": "killr replica"}
+	if searches {
+		settings = searchSettings()
+	}
+	settings[readOnly] = "on"
+	return openPool(ctx, url, maxConns, settings)
 }
 
 // OpenPool makes a pool of at most maxConns connections for [New]. It does not connect yet: Postgres may start after

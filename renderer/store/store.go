@@ -28,6 +28,7 @@ type Store struct {
 	pool     *pgxpool.Pool
 	searches *pgxpool.Pool // for searches alone
 	longest  time.Duration // of a search; 0: no bound
+	once     bool          // reads are not repeated
 	report   func(error)   // of attempts that are repeated
 	floor    outboxFloor
 }
@@ -41,6 +42,14 @@ func New(pool *pgxpool.Pool) *Store { return NewWithSearches(pool, pool, 0) }
 // longest ([SearchLongest]; 0: no bound).
 func NewWithSearches(pool, searches *pgxpool.Pool, longest time.Duration) *Store {
 	return &Store{pool: pool, searches: searches, longest: longest, report: func(error) {}}
+}
+
+// NewReplica makes a Store on pools of [OpenReplicaPool]. It changes nothing, and does not repeat a read that failed:
+// the primary can be asked.
+func NewReplica(pool, searches *pgxpool.Pool, longest time.Duration) *Store {
+	s := NewWithSearches(pool, searches, longest)
+	s.once = true
+	return s
 }
 
 // OnRetry makes the Store call report with the error of every attempt that it repeats by itself. Call it before the
