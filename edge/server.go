@@ -207,6 +207,7 @@ func newServer(cfg Config) *Server {
 		WriteTimeout: writeTimeout, ErrorHeader: s.serverErrorHeader(), Log: log,
 		Delegated:  func(reason fastpath.Reason) { m.delegated[reason].Inc() },
 		HalfClosed: m.halfClosed.Inc,
+		Paced:      m.paced.Inc,
 		// As many as its connections of HTTP/1 could have. By HTTP/2 each connection could have 100.
 		AddressRequests: cfg.AddressConns, Refused: func(from net.Addr) {
 			m.refusedRequests.Inc()

@@ -29,6 +29,7 @@ type Config struct {
 	// For Counted connections: requests of HTTP/2 under way at once of an address, and who is told of one too many.
 	AddressRequests int
 	Refused         func(net.Addr)
+	Paced           func() // counts waits of connections whose address is in debt
 
 	IdleTimeout   time.Duration // for the next request
 	HeaderTimeout time.Duration // for a request's header, once net/http has the request
@@ -99,10 +100,8 @@ func (s *Server) Wrap(next http.Handler) http.Handler {
 			s.cfg.Delegated(ReasonOff)
 		case r.ProtoMajor == 2:
 			s.cfg.Delegated(ReasonHTTP2)
-			if c.underWay != nil {
-				c.underWay.Add(1)
-				defer c.underWay.Add(-1)
-			}
+			c.address.underWay.Add(1)
+			defer c.address.underWay.Add(-1)
 		default:
 			s.cfg.Delegated(c.reason)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"sync/atomic"
 )
 
 // listener accepts connections that net/http and the fast path share.
@@ -33,14 +32,14 @@ func (l listener) Accept() (net.Conn, error) {
 		l.server.release()
 		return nil, err
 	}
-	var underWay *atomic.Int64
+	var address *Address
 	if counted, ok := nc.(Counted); ok {
-		underWay = counted.UnderWay()
+		address = counted.Address()
 	}
 	if l.encryption != nil {
 		nc = tls.Server(nc, l.encryption)
 	}
-	return l.server.add(nc, underWay), nil
+	return l.server.add(nc, address), nil
 }
 
 // Close also ends an Accept that waits until there are fewer connections.
@@ -49,8 +48,12 @@ func (l listener) Close() error {
 	return l.Listener.Close()
 }
 
-func (s *Server) add(nc net.Conn, underWay *atomic.Int64) *conn {
-	c := &conn{Conn: nc, server: s, underWay: underWay, woken: make(chan struct{}, 1)}
+// add adds a connection. Without an address it counts by itself.
+func (s *Server) add(nc net.Conn, address *Address) *conn {
+	c := &conn{Conn: nc, server: s, address: address, counted: address != nil, woken: make(chan struct{}, 1)}
+	if !c.counted {
+		c.address = new(Address)
+	}
 	_, c.encrypts = nc.(*tls.Conn)
 	if s.cfg.Off {
 		c.state.Store(connUnparsed)

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"flickrkillr/ops/seed"
@@ -32,7 +33,7 @@ func (n seedSize) config() (seed.Config, error) {
 type seedCommand struct {
 	databaseFlag
 	seedSize
-	Pictures string `type:"path" placeholder:"DIR" help:"Directory to put the pictures in (default: 'pictures' in the data directory)."`
+	Pictures string `placeholder:"WHERE" help:"Directory, or s3:// bucket, to put the pictures in (default: 'pictures' in the data directory)."`
 }
 
 func (c *seedCommand) Run(s *session) error {
@@ -113,7 +114,10 @@ func (s *session) seed(
 ) error {
 	return s.withPictures(dir, func(store pictures.Store) error {
 		began, shown := time.Now(), newProgress(s.stderr, s.log)
-		cfg.Pool, cfg.Pictures, cfg.Disk, cfg.Progress = pool, store, s.pictures(dir), shown.report
+		cfg.Pool, cfg.Pictures, cfg.Progress = pool, store, shown.report
+		if where := s.pictures(dir); !pictures.InBucket(where) {
+			cfg.Disk = where
+		}
 		err := work(s.ctx, cfg)
 		shown.end(err)
 		if err == nil {
@@ -123,9 +127,9 @@ func (s *session) seed(
 	})
 }
 
-// withPictures opens the picture store in dir, or in the data directory, for as long as f runs.
+// withPictures opens the picture store at dir, or in the data directory, for as long as f runs.
 func (s *session) withPictures(dir string, f func(pictures.Store) error) (err error) {
-	images, err := pictures.OpenDir(s.pictures(dir))
+	images, err := pictures.OpenFiles(s.pictures(dir))
 	if err != nil {
 		return err
 	}
@@ -177,10 +181,13 @@ func (s *session) showAccounts(url string) {
 	}
 }
 
-// pictures is the directory of the picture store: the named one, or the one in the data directory.
+// pictures is where the pictures are: the named bucket or directory, or the directory in the data directory.
 func (s *session) pictures(named string) string {
-	if named != "" {
+	switch {
+	case named == "":
+		return filepath.Join(s.data, "pictures")
+	case pictures.InBucket(named):
 		return named
 	}
-	return filepath.Join(s.data, "pictures")
+	return kong.ExpandPath(named)
 }

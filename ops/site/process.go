@@ -116,7 +116,7 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 	}
 	args := slices.Concat(command, []string{"--data", cfg.Data}, cfg.Args)
 	if s.cfg.DebugAddr != "" && role != Bus {
-		debugAddr, err := NthAddr(s.cfg.DebugAddr, s.started)
+		debugAddr, err := NthAddr(s.cfg.DebugAddr, s.freeSlot())
 		if err == nil {
 			debugAddr, err = stack.ResolvePort(debugAddr)
 		}
@@ -173,6 +173,9 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 	}
 	if ca := s.cfg.Services.NATSCA; ca != "" {
 		env = append(env, "KILLR_NATS_CA="+ca)
+	}
+	if role != Renderer && role != Together { // which alone use the picture store
+		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "AWS_") })
 	}
 	p.Name = name
 	p.Command = func() *exec.Cmd {
