@@ -28,8 +28,8 @@ type reading[T any] struct {
 }
 
 // newest reads the answers for refs, each at least as new as its conditions, from a replica if that has come so far,
-// else from the primary. While there is no primary it returns older ones. sources are values of wire.HeaderSource; "" if
-// there are no replicas.
+// else from the primary. While there is no primary it returns older ones. sources are values of wire.HeaderSource; ""
+// if there are no replicas.
 func newest[T any](
 	ctx context.Context, s *Service, refs []page.Ref, wants []wire.Conditions, how reading[T],
 ) (answers []T, sources []string, err error) {

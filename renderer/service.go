@@ -269,8 +269,8 @@ const (
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
 // relay, the heartbeat of replicas, the search index, the counts of tags, the rows of deleted accounts, the other
-// leftovers of changes, zip files that are prepared, and pictures that are developed; those of the workers for passwords, private pages, lists of own
-// photos, shares, uploads and originals; and rowConns for the rows of pictures.
+// leftovers of changes, zip files that are prepared, and pictures that are developed; those of the workers for
+// passwords, private pages, lists of own photos, shares, uploads and originals; and rowConns for the rows of pictures.
 const fixedConns = 9 + maxPasswordWorkers + privateWorkers + archiveWorkers + shareWorkers + uploadWorkers +
 	finishWorkers + originalWorkers + rowConns
 

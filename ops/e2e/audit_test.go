@@ -357,7 +357,7 @@ func typicalMistakes() []mistake {
 // the same program when that makes none.
 func TestAuditFindsMistakes(t *testing.T) {
 	t.Parallel()
-	mistakes := append(typicalMistakes(), linkMistakes()...)
+	mistakes := slices.Concat(typicalMistakes(), linkMistakes(), replicaMistakes())
 	program := buildMutant(t, mistakes)
 	for _, m := range mistakes {
 		t.Run(m.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -36,6 +37,7 @@ func TestReplica(t *testing.T) {
 	people(t, testenv.Pool(t, primary.URL()))
 	t.Run("it is no primary", func(t *testing.T) { standbyIsNoPrimary(t, standby) })
 	t.Run("it knows how far it has come", func(t *testing.T) { readAtOfReplica(t, primary, standby) })
+	t.Run("it is waited for", func(t *testing.T) { waitsForStandby(t, primary, standby) })
 	t.Run("it takes over", func(t *testing.T) { failOver(t, primary, standby) })
 }
 
@@ -45,7 +47,6 @@ func failOver(t *testing.T, primary, standby *stack.Postgres) {
 	hosts := everyHost(t, standby, primary)
 	s := store.New(openPool(t, hosts)) // it passes over the standby
 	pool := testenv.Pool(t, hosts+"&target_session_attrs=read-write")
-	exec(t, pool, photoSQL("1", "Lake"))
 	given := map[int64]bool{}
 	edit := func(n int) int64 {
 		t.Helper()
@@ -113,6 +114,51 @@ func failOver(t *testing.T, primary, standby *stack.Postgres) {
 	}
 	if shown := version(pages[0].Depends, "user.vivian"); shown < after {
 		t.Errorf("vivian's page shows version %d, after everything changed to %d", shown, after)
+	}
+}
+
+// While the standby that commits wait for is away no action is acknowledged, not even one that is repeated: its first
+// attempt is done on the primary alone, and lost if that is.
+func waitsForStandby(t *testing.T, primary, standby *stack.Postgres) {
+	s, pool := openURL(t, everyHost(t, primary))
+	exec(t, pool, photoSQL("1", "Lake"))
+	if d, err := s.Durability(t.Context()); err != nil || !d.LosesAtFailover() {
+		t.Errorf("nothing is waited for: %+v, %v", d, err)
+	}
+	if err := primary.WaitForStandbys(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, "the primary waits for a standby", func() bool {
+		d, err := s.Durability(t.Context())
+		return err == nil && !d.LosesAtFailover()
+	})
+	title := "Waited for"
+	edit := func(limit time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		_, err := s.EditPhoto(ctx, "waits", 1, store.Edit{Title: &title})
+		return err
+	}
+	if err := standby.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	if err := edit(time.Second); err == nil {
+		t.Error("acknowledged without the standby")
+	}
+	testenv.Eventually(t, "the attempt is given up, and seen", func() bool {
+		return one[string](t, pool, "SELECT title FROM photos WHERE id = 1") == title
+	})
+	if err := edit(time.Second); err == nil {
+		t.Error("acknowledged without the standby when it was repeated")
+	}
+	if err := standby.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	if err := edit(30 * time.Second); err != nil {
+		t.Errorf("with the standby: %v", err)
+	}
+	if err := primary.WaitForStandbys(t.Context(), 0); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -40,3 +40,23 @@ BEGIN
     RETURN 'new';
 END $$;
 -- +goose StatementEnd
+
+-- +goose StatementBegin
+-- As in 006. It locks the row of a key that is known, which writes to the log: so a repetition, too, waits until standbys
+-- have what was done. The first attempt may have been given up while it waited for them, and is then seen although they
+-- lack it.
+CREATE OR REPLACE FUNCTION claim_key(wanted text, its_request bytea) RETURNS action_outcome LANGUAGE plpgsql AS $$
+DECLARE
+    known   record;
+    result  action_outcome;
+BEGIN
+    PERFORM pg_advisory_xact_lock(0, hashtext(wanted));
+    SELECT k.request, k.scopes, k.versions, k.gone INTO known FROM action_keys k WHERE k.key = wanted FOR NO KEY UPDATE;
+    IF known.request <> its_request THEN
+        result.outcome := 'conflict';
+    ELSIF FOUND THEN
+        result := ROW ('done'::text, known.scopes, known.versions, known.gone);
+    END IF;
+    RETURN result;
+END $$;
+-- +goose StatementEnd
