@@ -162,9 +162,10 @@ func TestReplicas(t *testing.T) {
 	st.primary.Kill()
 	killed := time.Now()
 	for time.Since(killed) < 3*maxBehind {
-		got := st.asks(t, ansel, wire.Conditions{Wants: []wire.Dep{{Scope: "user.ansel", Version: version.Version + 1}}})
+		newer := wire.Dep{Scope: version.Scope, Version: version.Version + 1}
+		got := st.asks(t, ansel, wire.Conditions{Wants: []wire.Dep{newer}})
 		if got.source != wire.SourceReplica || got.ReadAt.After(s.clock.At(killed).Add(time.Second)) {
-			t.Fatalf("%s after the primary was killed: of the %s, read at %v", time.Since(killed), got.source, got.ReadAt)
+			t.Fatalf("%s without the primary: of the %s, read at %v", time.Since(killed), got.source, got.ReadAt)
 		}
 	}
 }

@@ -34,7 +34,8 @@ func replicaMistakes() []mistake {
 				const pages, photos, watch = "	s.ReadAt = head.readAt\n", "		page.ReadAt = readAt\n",
 					"	if err = s.pool.QueryRow(ctx, \"SELECT \"+readAt).Scan(&at); err != nil {\n"
 				return []mutant.Edit{
-					mutant.Replace("renderer/store/store.go", pages, pages+"	if "+chosen+" {\n		s.ReadAt = time.Now()\n	}\n"),
+					mutant.Replace("renderer/store/store.go", pages, pages+"	if "+chosen+
+						" {\n		s.ReadAt = time.Now()\n	}\n"),
 					mutant.Replace("renderer/store/photo.go", photos, photos+"		if "+chosen+
 						" {\n			page.ReadAt = time.Now()\n		}\n"),
 					mutant.Replace("renderer/store/heartbeat.go", watch, "	if "+chosen+
@@ -42,8 +43,8 @@ func replicaMistakes() []mistake {
 				}
 			},
 			rules: []string{"fresh", "gone"},
-			flags: []string{"--replicas", "1", "--lag", "5s", "--fault", "hold the relay back", "--fault-every", "1s", bound,
-				"--owners", "300"},
+			flags: []string{"--replicas", "1", "--lag", "5s", "--fault", "hold the relay back", "--fault-every", "1s",
+				bound, "--owners", "300"},
 		}, {
 			name: "an edge takes any page of a replica",
 			edits: func(chosen string) []mutant.Edit {

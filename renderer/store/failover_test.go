@@ -175,7 +175,8 @@ func caughtUp(t *testing.T, primary, standby *stack.Postgres) {
 
 // A pool with the address of a standby alone does not connect, and says why; that is worth another try.
 func standbyIsNoPrimary(t *testing.T, standby *stack.Postgres) {
-	if err := openPool(t, standby.URL()).Ping(t.Context()); !errors.Is(err, store.ErrStandby) || !store.IsTransient(err) {
+	err := openPool(t, standby.URL()).Ping(t.Context())
+	if !errors.Is(err, store.ErrStandby) || !store.IsTransient(err) {
 		t.Errorf("a standby: %v", err)
 	}
 }

@@ -55,8 +55,8 @@ type headRow struct {
 	behind  bool // home: there are photos on the other side of the position
 }
 
-// readAt is, in SQL, the time of which a statement shows the state, see [Snapshot.ReadAt]. On the primary it is the time
-// of the statement. A session that may not write is one with a replica, or with what was one: it reads how far that has
+// readAt is, in SQL, the time of which a statement shows the state, see [Snapshot.ReadAt]. On the primary that is the
+// time of the statement. A session that may not write is one with a replica, or with what was one: it reads how far that has
 // come, in the snapshot that the statement sees.
 const readAt = `CASE current_setting('transaction_read_only') WHEN 'on' THEN (SELECT at FROM heartbeat) ELSE now() END`
 

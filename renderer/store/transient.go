@@ -12,7 +12,8 @@ import (
 )
 
 // IsTransient reports whether err means that a connection ended or that the server is starting, stopping, unreachable,
-// full or a standby: another connection may soon succeed. A statement or a context that ran out of time is not transient.
+// full or a standby: another connection may soon succeed. A statement or a context that ran out of time is not
+// transient.
 func IsTransient(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
