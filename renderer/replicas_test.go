@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,12 @@ func newReplicated(t *testing.T) *replicated {
 	t.Helper()
 	primary := testenv.Primary(t)
 	standby := testenv.Replica(t, primary)
-	pool, err := store.OpenPool(t.Context(), primary.URL()+"&synchronous_commit=on", 24)
+	both, err := url.Parse(primary.URL() + "&synchronous_commit=on")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both.Host += "," + standby.Addr()
+	pool, err := store.OpenPool(t.Context(), both.String(), 24)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +174,32 @@ func TestReplicas(t *testing.T) {
 			t.Fatalf("%s without the primary: of the %s, read at %v", time.Since(killed), got.source, got.ReadAt)
 		}
 	}
+
+	// Actions wait for another primary, and are done once. Then all is from this one.
+	msg := nats.NewMsg(wire.ActionSubject(wire.ActionPhotoEdit))
+	msg.Header.Set(wire.HeaderKey, "failover-1")
+	msg.Data = []byte("id=1&title=After+the+failover")
+	edit := func() error {
+		reply, err := st.nc.RequestMsg(msg, 20*time.Second)
+		if err == nil {
+			err = wire.ErrorOf(reply)
+		}
+		return err
+	}
+	if err := edit(); wire.Code(err) != "unavailable" {
+		t.Errorf("an action without a primary: %v", err)
+	}
+	if err := st.standby.Promote(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, time.Minute, edit)
+	eventually(t, time.Minute, func() error {
+		if got := st.asks(t, page.Photo(1), wire.Conditions{}); !strings.Contains(string(got.Body), "After the failover") {
+			return fmt.Errorf("the page is of the %s: %v", got.source, got.Depends)
+		}
+		return nil
+	})
+	usedAgain() // what was a replica is the primary, and says how far it has come all the same
 }
 
 // lag is what the statistics say of the replica.
