@@ -37,6 +37,7 @@ type conn struct {
 	counted  bool         // address is shared
 	encrypts bool         // Conn is a *tls.Conn that has not shaken hands yet
 
+	begun       atomic.Bool   // its first request, or its HTTP/2, is in a handler or beyond it
 	busy        atomic.Bool   // net/http has a request
 	handled     atomic.Bool   // net/http's handler has, or had, the request
 	interrupted atomic.Bool   // the deadline for reading is in the past
@@ -108,6 +109,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			c.reason = ReasonStopping
 			return c.delegate(p, size, connDelegated)
 		}
+		c.begun.Store(true)
 		reason, err := c.serve()
 		if reason != ReasonNone {
 			c.reason = reason

@@ -82,6 +82,7 @@ func (s *Server) ConnState(nc net.Conn, state http.ConnState) {
 	case ok && state == http.StateActive:
 		c.busy.Store(true)
 	case ok && state == http.StateIdle:
+		c.begun.Store(true)
 		c.busy.Store(false)
 		c.handled.Store(false)
 		c.deadline = time.Time{}
@@ -105,6 +106,7 @@ func (s *Server) Wrap(next http.Handler) http.Handler {
 		default:
 			s.cfg.Delegated(c.reason)
 		}
+		c.begun.Store(true)
 		c.handled.Store(true)
 		next.ServeHTTP(w, r)
 	})

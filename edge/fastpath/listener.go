@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"time"
 )
 
 // listener accepts connections that net/http and the fast path share.
@@ -97,6 +98,29 @@ func (s *Server) Stop() {
 			_ = c.Conn.SetReadDeadline(past)
 		}
 	})
+}
+
+// begunPoll is the time between two looks of WaitBegun.
+const begunPoll = 5 * time.Millisecond
+
+// WaitBegun returns when each connection has begun its first request, or with ctx's error. The listener was closed
+// before. net/http drops a request that it reads after its Shutdown. Clients send a request again on another connection
+// if it was not the first of its connection, which servers close at any time.
+func (s *Server) WaitBegun(ctx context.Context) error {
+	look := time.NewTicker(begunPoll)
+	defer look.Stop()
+	for {
+		begun := true
+		s.each(func(c *conn) { begun = begun && c.begun.Load() })
+		if begun {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Wait returns when every connection is closed, or with ctx's error. net/http closes them when it shuts down; a

@@ -29,6 +29,7 @@ type commands struct {
 	Renderer  rendererCommand  `cmd:"" help:"Run a renderer: make pages from the database, for whichever edge asks the bus."`
 	Cachefill cachefillCommand `cmd:"" help:"Run a cachefill: keep popular pages in memcached."`
 	Warm      warmCommand      `cmd:"" help:"Fill memcached now with the pages that the edges count as popular."`
+	Top       topCommand       `cmd:"" help:"Show who is on the bus, what they do and how long requests wait, each second."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version's schema."`
 	Seed      seedCommand      `cmd:"" help:"Fill an empty database with the demonstration data."`
 	Audit     auditCommand     `cmd:"" help:"Test the caches: change photos, view them through every edge, inject faults, and compare each answer with the database."`
@@ -39,6 +40,7 @@ type commands struct {
 	Login     loginCommand     `cmd:"" help:"Make a token with your name and password, and keep it for programs; --logout ends it."`
 	Whoami    whoamiCommand    `cmd:"" help:"Print whose account the token belongs to."`
 	Upload    uploadCommand    `cmd:"" help:"Upload the pictures of a folder, with the token that 'login' keeps."`
+	Pictures  picturesCommand  `cmd:"" help:"Copy the pictures of a site to another place."`
 	Import    importCommand    `cmd:"" help:"Import what you have taken out of this site or of Flickr: photos, albums, tags, dates, descriptions."`
 	Bus       busCommand       `cmd:"" help:"Show and check what each role may do on the bus."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
@@ -78,6 +80,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 		kong.Name("killr"),
 		kong.UsageOnError(),
 		kong.DefaultEnvars("KILLR"),
+		kong.Resolvers(credentials(os.Getenv("CREDENTIALS_DIRECTORY"))),
 		kong.Description(
 			"A photo site: edges ask a bus, and any free renderer answers. `killr up` runs it all on this machine.",
 		),

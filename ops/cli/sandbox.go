@@ -36,7 +36,7 @@ func (s *session) openSandboxWith(
 		if err := migrations.Up(s.ctx, pool); err != nil {
 			return err
 		}
-		return s.seed(pool, picturesOf(services), data, seed.Run)
+		return s.seed(pool, pictureFlags{Pictures: picturesOf(services)}, data, seed.Run)
 	})
 	if err != nil {
 		return nil, errors.Join(err, services.Stop())

@@ -69,7 +69,7 @@ func (c *upCommand) Run(s *session) (err error) {
 	defer func() { err = errors.Join(err, advise(running.Stop())) }()
 	s.log.Info("services are up", "data", s.data, "nats", services.Env().NATS,
 		"addresses", filepath.Join(s.data, stack.EnvFile))
-	if err := s.prepareDatabase(services.Env().Postgres, c.Pictures, c.seedSize, prepared); err != nil {
+	if err := s.prepareDatabase(services.Env().Postgres, c.pictureFlags, c.seedSize, prepared); err != nil {
 		return err
 	}
 	if err := c.counts().addTo(running); err != nil {
@@ -93,7 +93,7 @@ func (c *upCommand) Run(s *session) (err error) {
 	s.showAccounts(services.Env().Postgres)
 	ctx, cancel := context.WithCancel(s.ctx)
 	var finishing sync.WaitGroup
-	finishing.Go(func() { s.finishData(ctx, services.Env().Postgres, c.Pictures) })
+	finishing.Go(func() { s.finishData(ctx, services.Env().Postgres, c.pictureFlags) })
 	if c.encrypts() {
 		defer s.onHangup(running.ReloadCertificates)()
 	}
@@ -152,7 +152,8 @@ func (c *upCommand) site(s *session, services *stack.Stack) site.Config {
 	cfg := site.Config{
 		Stack:        services,
 		Pictures:     s.pictures(c.Pictures),
-		Version:      s.version,
+		PicturesAlso: s.picturesAlso(c.PicturesAlso),
+		Version:      s.release(),
 		Logger:       s.log,
 		Addr:         c.Addr,
 		BaseFromEdge: true,

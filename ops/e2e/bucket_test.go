@@ -91,6 +91,87 @@ func TestPicturesInABucket(t *testing.T) {
 	testenv.Eventually(t, "nothing is left in the bucket", func() bool { return len(filesOf(t, store)) == 0 })
 }
 
+// TestPicturesMove: while pictures move from a directory into a bucket, each is shown, people upload and delete, and in
+// the end the bucket has what is left, and nothing else.
+func TestPicturesMove(t *testing.T) {
+	t.Parallel()
+	directory, bucket := t.TempDir(), testenv.S3Bucket(t)
+	var was roles.Config
+	s := newPeopleSite(t, func(cfg *roles.Config) {
+		cfg.Pictures, cfg.PicturesAlso = directory, bucket
+		was = *cfg
+	})
+	p, visitor := s.person("dorothea"), s.person("")
+	p.signUp(0)
+	var photos []string
+	upload := func() {
+		file := newPicture(t, 300)
+		sent := p.tus(http.MethodPost, 0, "/upload/files", file, "Upload-Length", strconv.Itoa(len(file)),
+			"Content-Type", "application/offset+octet-stream")
+		sent.expect(http.StatusCreated, sent.header.Get("Location"))
+		photos = append(photos, sent.header.Get("Killr-Photo"))
+	}
+	shown := func() {
+		t.Helper()
+		for edge, photo := range photos { // each edge is asked for one that it has not kept
+			link := pictureLink.FindString(visitor.get(edge%len(s.urls), photo).body)
+			status, _, _, err := testenv.Fetch(t.Context(), visitor.client, s.urls[edge%len(s.urls)]+link)
+			if err != nil || status != http.StatusOK {
+				t.Errorf("%s of %s has status %d (%v)", link, photo, status, err)
+			}
+		}
+	}
+	from, err := pictures.OpenFiles(directory)
+	must(t, err)
+	t.Cleanup(func() { must(t, from.Close()) })
+	to, err := pictures.OpenFiles(bucket)
+	must(t, err)
+	t.Cleanup(func() { must(t, to.Close()) })
+	for range 3 {
+		upload()
+	}
+	testenv.Eventually(t, "all derivatives are made", func() bool { return len(filesOf(t, from)) == 9 })
+	if got := filesOf(t, to); len(got) != 0 {
+		t.Fatalf("the bucket has %v already", got)
+	}
+
+	moving := roles.Config{Services: was.Services, Pictures: bucket, PicturesAlso: directory, Logger: was.Logger}
+	next := roles.New(moving)
+	t.Cleanup(func() { must(t, next.Stop()) })
+	must(t, next.Add(roles.Renderer, 1))
+	must(t, next.WaitReady(t.Context()))
+	upload() // either renderer takes it
+	must(t, s.site.Remove(roles.Renderer))
+	upload()
+	shown()
+	remove := func(photo string) {
+		fields := url.Values{"photos": {strings.TrimPrefix(photo, "/photo/")}, "do": {"bin"}}
+		p.form(0, "/me/photos", fields)
+		p.done(p.form(1, "/me/bin", url.Values{"photos": fields["photos"], "do": {"remove"}}).header.Get("Location"))
+	}
+	copies := 0
+	so, err := pictures.Copy(t.Context(), from, to, func(pictures.Copied) {
+		if copies++; copies == 2 {
+			remove(photos[0])
+			remove(photos[4])
+		}
+	})
+	must(t, err)
+	if so.Files == 0 {
+		t.Errorf("nothing was copied: %+v", so)
+	}
+	photos = photos[1:4]
+	testenv.Eventually(t, "the bucket has three photos and nothing else", func() bool {
+		return len(filesOf(t, to)) == 3*3
+	})
+	last := roles.New(roles.Config{Services: was.Services, Pictures: bucket, Logger: was.Logger})
+	t.Cleanup(func() { must(t, last.Stop()) })
+	must(t, last.Add(roles.Renderer, 1))
+	must(t, last.WaitReady(t.Context()))
+	must(t, next.Remove(roles.Renderer))
+	shown()
+}
+
 // filesOf names the files of a store.
 func filesOf(t testing.TB, store pictures.Files) (names []string) {
 	t.Helper()

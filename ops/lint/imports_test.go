@@ -107,7 +107,7 @@ var ours = map[string][]string{
 	"renderer/password":  {"renderer/outside", "schema/monotonic"},
 	"renderer/passkey":   {},
 	"renderer/mail":      {"schema/sleep"},
-	"renderer/pictures":  {"renderer/outside", "renderer/pictures/heif", "schema/page"},
+	"renderer/pictures":  {"renderer/outside", "renderer/pictures/heif", "schema/page", "schema/sleep"},
 	"templates":          {"schema/page"},
 	"schema/page":        {},
 	"schema/wire":        {"schema/page", "schema/zipfile"},

@@ -130,11 +130,11 @@ func (s *Site) rendererHere(name string) (*local, error) {
 // openPictures opens the picture store. A bucket that cannot be used now may be so later: until then pictures that are
 // kept nowhere else are missing, and pages are not.
 func (s *Site) openPictures() (pictures.Files, error) {
-	images, err := pictures.OpenFiles(s.cfg.Pictures)
+	images, err := pictures.OpenMoving(s.cfg.Pictures, s.cfg.PicturesAlso)
 	if err != nil {
 		return nil, err
 	}
-	if bucket, ok := images.(*pictures.Bucket); ok {
+	for _, bucket := range pictures.Buckets(images) {
 		switch kept, err := bucket.Check(context.Background()); {
 		case err != nil:
 			s.log.Warn("the picture store cannot be used now", "err", err)

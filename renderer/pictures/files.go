@@ -2,6 +2,7 @@ package pictures
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 )
@@ -33,4 +34,17 @@ func OpenFiles(location string) (Files, error) {
 		return OpenBucket(location)
 	}
 	return OpenDir(location)
+}
+
+// OpenMoving opens a place, and with it the one that pictures move from or to, unless also is "", see [Both].
+func OpenMoving(location, also string) (Files, error) {
+	first, err := OpenFiles(location)
+	if err != nil || also == "" {
+		return first, err
+	}
+	second, err := OpenFiles(also)
+	if err != nil {
+		return nil, errors.Join(err, first.Close())
+	}
+	return OpenBoth(first, second), nil
 }

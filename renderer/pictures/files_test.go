@@ -27,6 +27,11 @@ func inFiles(t *testing.T, test func(t *testing.T, open func() pictures.Files)) 
 			test(t, func() pictures.Files { return openFiles(t, location) })
 		})
 	}
+	t.Run("both", func(t *testing.T) {
+		t.Parallel()
+		first, second := testenv.S3Bucket(t), t.TempDir()
+		test(t, func() pictures.Files { return pictures.OpenBoth(openFiles(t, first), openFiles(t, second)) })
+	})
 }
 
 func openFiles(t testing.TB, location string) pictures.Files {
