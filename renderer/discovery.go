@@ -109,6 +109,13 @@ func (s *Service) figures() any {
 		}
 		all.Pools[p.name] = one
 	}
+	for _, r := range s.replicas.all {
+		one := r.figures()
+		all.Replicas = append(all.Replicas, one)
+		if all.ReplicaLag == nil || *all.ReplicaLag < one.Lag {
+			all.ReplicaLag = &one.Lag
+		}
+	}
 	return all
 }
 
@@ -122,9 +129,6 @@ func (s *Service) statistics() []discovery.Endpoint {
 			Metadata: map[string]string{"subjects": strings.Join(e.subjects, " ")},
 			Requests: requests, Errors: failed, LastError: lastError, Processing: processing,
 			Data: e.stats.report(now)})
-	}
-	for _, r := range s.replicas.reports() {
-		all = append(all, discovery.Endpoint{Name: "replica", Subject: r.Replica, Data: r})
 	}
 	return all
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
 )
@@ -177,18 +178,7 @@ func (s *Service) warnOfLosses(ctx context.Context) {
 	}
 }
 
-// replicaReport is what `nats micro stats renderer --json` shows of a replica.
-type replicaReport struct {
-	Replica  string  `json:"replica"`
-	Used     bool    `json:"used"`
-	BehindMS float64 `json:"behind_ms"`
-}
-
-// reports are those of the replicas, in the order of Config.ReadFrom.
-func (r *replicas) reports() []replicaReport {
-	all := make([]replicaReport, len(r.all))
-	for i, one := range r.all {
-		all[i] = replicaReport{one.name, one.usable(), float64(one.behind.Load()/1000) / 1000}
-	}
-	return all
+// figures are what the statistics of the service say of the replica.
+func (r *replica) figures() discovery.ReplicaFigures {
+	return discovery.ReplicaFigures{Addr: r.name, Used: r.usable(), Lag: time.Duration(r.behind.Load()).Seconds()}
 }

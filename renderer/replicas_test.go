@@ -2,7 +2,6 @@ package renderer
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -151,8 +151,8 @@ func TestReplicas(t *testing.T) {
 		}
 	}
 	eventually(t, time.Minute, func() error {
-		if report := st.lag(t); report.Used || report.BehindMS < 1000 {
-			return fmt.Errorf("while it is paused: %+v", report)
+		if now := st.figures(t); now.Used || now.Lag < 1 {
+			return fmt.Errorf("while it is paused: %+v", now)
 		}
 		return nil
 	})
@@ -194,7 +194,8 @@ func TestReplicas(t *testing.T) {
 	}
 	eventually(t, time.Minute, edit)
 	eventually(t, time.Minute, func() error {
-		if got := st.asks(t, page.Photo(1), wire.Conditions{}); !strings.Contains(string(got.Body), "After the failover") {
+		got := st.asks(t, page.Photo(1), wire.Conditions{})
+		if !strings.Contains(string(got.Body), "After the failover") {
 			return fmt.Errorf("the page is of the %s: %v", got.source, got.Depends)
 		}
 		return nil
@@ -202,30 +203,18 @@ func TestReplicas(t *testing.T) {
 	usedAgain() // what was a replica is the primary, and says how far it has come all the same
 }
 
-// lag is what the statistics say of the replica.
-func (st *replicated) lag(t *testing.T) (report replicaReport) {
+// figures are what the statistics say of the replica.
+func (st *replicated) figures(t *testing.T) discovery.ReplicaFigures {
 	t.Helper()
 	var stats struct {
-		Endpoints []struct {
-			Name string          `json:"name"`
-			Data json.RawMessage `json:"data"`
-		} `json:"endpoints"`
+		Data discovery.RendererFigures `json:"data"`
 	}
 	msg, err := st.nc.Request(wire.SubjectRendererStats, nil, 10*time.Second)
 	if err == nil {
 		err = json.Unmarshal(msg.Data, &stats)
 	}
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(stats.Data.Replicas) != 1 || *stats.Data.ReplicaLag != stats.Data.Replicas[0].Lag {
+		t.Fatalf("the statistics: %v, %+v", err, stats.Data)
 	}
-	err = errors.New("the statistics name no replica")
-	for _, e := range stats.Endpoints {
-		if e.Name == "replica" {
-			err = json.Unmarshal(e.Data, &report)
-		}
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return report
+	return stats.Data.Replicas[0]
 }

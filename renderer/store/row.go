@@ -56,9 +56,10 @@ type headRow struct {
 }
 
 // readAt is, in SQL, the time of which a statement shows the state, see [Snapshot.ReadAt]. On the primary that is the
-// time of the statement. A session that may not write is one with a replica, or with what was one: it reads how far that has
-// come, in the snapshot that the statement sees.
-const readAt = `CASE current_setting('transaction_read_only') WHEN 'on' THEN (SELECT at FROM heartbeat) ELSE now() END`
+// time of the statement. A session that may not write is one with a replica, or with what was one: it reads how far
+// that has come, in the snapshot that the statement sees.
+const readAt = `CASE current_setting('transaction_read_only') WHEN 'on' THEN (SELECT at FROM heartbeat)
+	ELSE now() END`
 
 func (r *row) head() headRow { return headRow{r.version, r.at, r.number1 == 1} }
 
