@@ -12,8 +12,8 @@ import (
 func TestAuditOfReplicas(t *testing.T) {
 	t.Parallel()
 	r, status := audited(
-		t, testenv.Program(t), "--replicas", "1", "--lag", "600ms", "--writes", "300", "--observations", "2000",
-		"--view-rate", "100", "--fault", "hold the relay back", "--fault", "crash PostgreSQL", "--fault-every", "1s",
+		t, testenv.Program(t), "--postgres-replicas", "1", "--postgres-lag", "600ms", "--writes", "300",
+		"--observations", "2000", "--view-rate", "100", "--fault", "hold the relay back", "--fault", "crash PostgreSQL", "--fault-every", "1s",
 		bound,
 	)
 	for _, v := range r.First {
@@ -43,8 +43,8 @@ func replicaMistakes() []mistake {
 				}
 			},
 			rules: []string{"fresh", "gone"},
-			flags: []string{"--replicas", "1", "--lag", "5s", "--fault", "hold the relay back", "--fault-every", "1s",
-				bound, "--owners", "300"},
+			flags: []string{"--postgres-replicas", "1", "--postgres-lag", "5s", "--fault", "hold the relay back",
+				"--fault-every", "1s", bound, "--owners", "300"},
 		}, {
 			name: "an edge takes any page of a replica",
 			edits: func(chosen string) []mutant.Edit {
@@ -55,7 +55,7 @@ func replicaMistakes() []mistake {
 				}
 			},
 			rules: []string{"own", "back", "gone"},
-			flags: []string{"--replicas", "1", "--lag", "500ms", "--no-faults", bound},
+			flags: []string{"--postgres-replicas", "1", "--postgres-lag", "500ms", "--no-faults", bound},
 		},
 	}
 }
