@@ -116,6 +116,11 @@ func (s *Service) figures() any {
 			all.ReplicaLag = &one.Lag
 		}
 	}
+	for _, e := range s.endpoints {
+		if answers, ok := s.metrics.duration.WithLabelValues(e.name).(prometheus.Histogram); ok {
+			all.Answers = all.Answers.Plus(histogram.Of(answers))
+		}
+	}
 	return all
 }
 

@@ -13,8 +13,8 @@ func TestAuditOfReplicas(t *testing.T) {
 	t.Parallel()
 	r, status := audited(
 		t, testenv.Program(t), "--postgres-replicas", "1", "--postgres-lag", "600ms", "--writes", "300",
-		"--observations", "2000", "--view-rate", "100", "--fault", "hold the relay back", "--fault", "crash PostgreSQL", "--fault-every", "1s",
-		bound,
+		"--observations", "2000", "--view-rate", "100", "--fault", "hold the relay back", "--fault", "crash PostgreSQL",
+		"--fault-every", "1s", bound,
 	)
 	for _, v := range r.First {
 		t.Error(v)

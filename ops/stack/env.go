@@ -55,11 +55,11 @@ func writeEnv(dir, bin string, env Env, psql string) error {
 		{"PGDATABASE", strings.TrimPrefix(db.Path, "/")},
 	} {
 		if v[1] != "" {
-			b.WriteString("export " + v[0] + "=" + quote(v[1]) + "\n")
+			b.WriteString("export " + v[0] + "=" + Quote(v[1]) + "\n")
 		}
 	}
 	if bin != "" {
-		b.WriteString("export PATH=\"$PATH\":" + quote(bin) + "\n")
+		b.WriteString("export PATH=\"$PATH\":" + Quote(bin) + "\n")
 	}
 	path := filepath.Join(dir, EnvFile)
 	making := path + ".making"
@@ -112,8 +112,8 @@ func (e Env) Environ(base []string) []string {
 	return env
 }
 
-// quote quotes s as one word of a POSIX shell.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// Quote quotes s as one word of a POSIX shell.
+func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // ReadEnv reads stack.env of the last start in a data directory. os.ErrNotExist: nothing was ever started there.
 func ReadEnv(dir string) (Env, error) {
