@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -163,9 +164,15 @@ func (o *operator) killr(t testing.TB, binary string, args ...string) (string, e
 	if args[0] != "status" {
 		args = append([]string{args[0], "--watch", "700ms", "--binary", binary}, args[1:]...)
 	}
-	out, err := o.fleet.Command(t.Context(), o.program, args...).CombinedOutput()
+	out, err := o.command(t, args...).CombinedOutput()
 	t.Logf("killr %s, %.1f s: %v\n%s", strings.Join(args, " "), time.Since(began).Seconds(), err, out)
 	return string(out), err
+}
+
+// command is a command of this program on the fleet's network. What it leaves behind when it is killed goes with the
+// test.
+func (o *operator) command(t testing.TB, args ...string) *exec.Cmd {
+	return o.fleet.Command(t.Context(), "env", append([]string{"TMPDIR=" + o.dir, o.program}, args...)...)
 }
 
 // must is killr for a command that has to succeed.

@@ -173,11 +173,10 @@ func (p *planner) migrateOnce() {
 func (p *planner) roll(host string, role wire.Role) (lane []step) {
 	s, w := p.have[host], p.want[host]
 	n := w.count[role]
-	listens := func(socket string) bool { return s.sockets[socket] }
 	silent := func(socket string) bool { return !s.sockets[socket] }
 	// With its socket open, systemd would start an edge for the next connection.
-	if n == 0 && role == wire.RoleEdge && slices.ContainsFunc(w.sockets, listens) {
-		lane = p.do(lane, step{host: host, do: closeSocket, names: w.sockets})
+	if open := s.openSockets(); n == 0 && role == wire.RoleEdge && len(open) > 0 {
+		lane = p.do(lane, step{host: host, do: closeSocket, names: open})
 	}
 	for {
 		var good, old, dead []instance
@@ -191,10 +190,13 @@ func (p *planner) roll(host string, role wire.Role) (lane []step) {
 				dead = append(dead, i)
 			}
 		}
+		opens := role == wire.RoleEdge && slices.ContainsFunc(w.sockets, silent)
 		switch {
+		case opens && len(good) < n && slices.ContainsFunc(old, namedA): // systemd opens no socket whose edge runs
+			lane = p.do(lane, step{host: host, do: stop, role: role, name: "a"})
 		case len(good) < n && len(good)+len(old) <= n:
 			lane = p.switched(lane, host)
-			if role == wire.RoleEdge && slices.ContainsFunc(w.sockets, silent) {
+			if opens {
 				lane = p.do(lane, step{host: host, do: openSocket, names: w.sockets})
 			}
 			lane = p.do(lane, step{host: host, do: start, pair: w.pair, role: role, name: freeName(role, s.of(role)),
@@ -210,6 +212,9 @@ func (p *planner) roll(host string, role wire.Role) (lane []step) {
 		}
 	}
 }
+
+// namedA reports whether an instance is that which the unit of a socket names.
+func namedA(i instance) bool { return i.name == "a" }
 
 // switched adds the switch to what the host is to have, if it has not been made.
 func (p *planner) switched(lane []step, host string) []step {

@@ -95,7 +95,7 @@ exec /opt/killr/releases/%s/killr "$@"
 // killed kills a deployment of a release when it has replaced its first instance.
 func (o *operator) killed(t testing.TB, release string) {
 	t.Helper()
-	cmd := o.fleet.Command(t.Context(), o.program, "deploy", "--site", o.site(), "--binary", release, "--watch", "0s")
+	cmd := o.command(t, "deploy", "--site", o.site(), "--binary", release, "--watch", "0s")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -164,6 +164,16 @@ func (s *state) addInstance(words []string) error {
 	return nil
 }
 
+// openSockets are the units of sockets that listen.
+func (s *state) openSockets() (all []string) {
+	for _, unit := range slices.Sorted(maps.Keys(s.sockets)) {
+		if s.sockets[unit] {
+			all = append(all, unit)
+		}
+	}
+	return all
+}
+
 // clone is a copy that shares nothing with s.
 func (s *state) clone() *state {
 	c := *s

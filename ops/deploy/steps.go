@@ -12,6 +12,14 @@ import (
 //go:embed scripts/*.sh
 var scripts embed.FS
 
+// A script goes on when the ssh that began it was killed. So steps hold a lock on their host, and whoever has the lock of
+// deployments waits for those of a command before it, until it reads what the host has.
+const (
+	stepsLock  = "exec 8>>/run/lock/killr-steps\nflock --shared 8\n"
+	stepsEnded = "exec 8>>/run/lock/killr-steps\n" +
+		"flock --wait 240 8 || { echo 'a step of a command that was cut short goes on here: try again later'; exit 1; } >&2\n"
+)
+
 // scriptOf returns a script by its name.
 func scriptOf(name string) string {
 	text, err := scripts.ReadFile("scripts/" + name + ".sh")

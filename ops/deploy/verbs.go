@@ -200,14 +200,18 @@ func lost(ctx context.Context) error {
 
 // read reads what all hosts have.
 func (d *deployment) read(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	ctx, cancel := context.WithTimeout(ctx, unitLimit)
 	defer cancel()
+	script := scriptOf("facts")
+	if !d.Plan {
+		script = stepsEnded + script
+	}
 	states := make([]*state, len(d.hosts))
 	errs := make([]error, len(d.hosts))
 	var reading errgroup.Group
 	for i, host := range d.hosts {
 		reading.Go(func() error {
-			text, err := d.remote.run(ctx, call{host: host, script: scriptOf("facts")})
+			text, err := d.remote.run(ctx, call{host: host, script: script})
 			if err == nil {
 				states[i], err = parseFacts(text)
 			}
