@@ -20,7 +20,6 @@ import (
 
 	"flickrkillr/ops/fleet"
 	"flickrkillr/ops/testenv"
-	"flickrkillr/schema/wire"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -39,10 +38,8 @@ type operator struct {
 const people = 5000
 
 const siteStart = `[services]
-nats = ["nats://10.77.0.254:4222"]
-nats-seeds = %q
 postgres = %q
-memcached = ["10.77.0.254:11211"]
+memcached-memory = 64
 pictures = "/var/lib/killr/pictures"
 
 [counts]
@@ -54,7 +51,8 @@ roles = ["edge", "renderer", "cachefill"]
 
 [[host]]
 name = "m2"
-roles = ["edge", "renderer"]
+address = "10.77.0.2"
+roles = ["edge", "renderer", "nats", "memcached"]
 `
 
 const thirdHost = `
@@ -83,9 +81,9 @@ func newOperator(t testing.TB) *operator {
 	})
 	o.hosts = o.fleet.Machines
 	for _, m := range o.hosts { // a machine of the fleet has no right to make user namespaces
-		for _, role := range []string{"edge", "renderer", "cachefill"} {
-			o.on(m, fmt.Sprintf(`d=/etc/systemd/system/killr-%s@.service.d; mkdir -p $d
-				printf '[Service]\nPrivateUsers=no\n' >$d/fleet.conf`, role))
+		for _, unit := range []string{"edge@", "renderer@", "cachefill@", "nats", "memcached"} {
+			o.on(m, fmt.Sprintf(`d=/etc/systemd/system/killr-%s.service.d; mkdir -p $d
+				printf '[Service]\nPrivateUsers=no\n' >$d/fleet.conf`, unit))
 		}
 	}
 	hostPort := func(address string) string {
@@ -95,14 +93,11 @@ func newOperator(t testing.TB) *operator {
 		}
 		return u.Host
 	}
-	o.expose(t, "10.77.0.254:4222", hostPort(testenv.NATS(t)))
-	o.expose(t, "10.77.0.254:11211", testenv.Memcached(t))
 	o.expose(t, "10.77.0.254:5432", hostPort(o.database))
 	o.client = &http.Client{Timeout: 20 * time.Second, CheckRedirect: testenv.NoRedirects,
 		Transport: &http.Transport{DialContext: o.fleet.Dial, MaxIdleConnsPerHost: 50}}
 	t.Cleanup(o.client.CloseIdleConnections)
-	text := fmt.Sprintf(siteStart, filepath.Dir(testenv.Seeds(t)[wire.RoleEdge]),
-		strings.Replace(o.database, hostPort(o.database), "10.77.0.254:5432", 1))
+	text := fmt.Sprintf(siteStart, strings.Replace(o.database, hostPort(o.database), "10.77.0.254:5432", 1))
 	if err := os.WriteFile(o.site(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -21,9 +21,10 @@ const (
 	switchTo                  // put release and configuration in force: what starts from now on has them
 	openSocket                // start the edges' sockets
 	closeSocket
-	start // an instance, until it says that it is ready
-	stop  // an instance, which finishes its requests first
-	tidy  // remove releases and configurations that were not in force lately
+	start   // an instance, until it says that it is ready
+	stop    // an instance, which finishes its requests first
+	install // the packages that a service needs
+	tidy    // remove releases and configurations that were not in force lately
 )
 
 // step is one thing to do on one host. Done again, it changes nothing.
@@ -37,7 +38,7 @@ type step struct {
 
 	compare bool     // start: watch it beside others of its role, and take the release back if it is worse
 	back    bool     // switchTo: the last pair of the history is taken off
-	names   []string // of sockets, or paths below /opt/killr
+	names   []string // of sockets, packages, or paths below /opt/killr
 }
 
 // stage is a list of lanes: lanes run at the same time, the steps of one after each other.
@@ -74,6 +75,7 @@ func planOf(in intent, have map[string]*state) []stage {
 		p.have[host] = s.clone()
 	}
 	p.eachHost(p.bring)
+	p.services()
 	p.migrateOnce()
 	if in.together {
 		p.rollTogether()
@@ -239,7 +241,7 @@ func (p *planner) serves(role wire.Role) bool {
 }
 
 func (p *planner) finish(host string) (lane []step) {
-	lane = p.switched(lane, host)
+	lane = p.endServices(p.switched(lane, host), host)
 	s := p.have[host]
 	if garbage := s.garbage(p.want[host].pair); len(garbage) > 0 {
 		lane = p.do(lane, step{host: host, do: tidy, names: garbage})
@@ -311,6 +313,8 @@ func (s *state) apply(d step, w want) {
 		for _, unit := range d.names {
 			s.sockets[unit] = d.do == openSocket
 		}
+	case install:
+		s.memcached = true
 	case start:
 		s.instances = slices.DeleteFunc(s.instances, same)
 		s.instances = append(s.instances, instance{role: d.role, name: d.name, active: "active", begins: true,

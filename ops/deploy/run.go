@@ -144,6 +144,9 @@ func (d *deployment) start(ctx context.Context, in intent, s step, c call) error
 	if err != nil || pid == 0 {
 		return &startError{s, fmt.Errorf("it has no process: %q", text)}
 	}
+	if slices.Contains(serviceOrder, s.role) {
+		return nil
+	}
 	at := processOf(d.have[s.host], pid)
 	before, err := d.remote.seen(ctx, s.host, s.pair, at)
 	if err != nil {

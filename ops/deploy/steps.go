@@ -53,6 +53,7 @@ var doing = map[action]struct {
 	closeSocket: {"close", "close", stepLimit},
 	start:       {"start", "start", unitLimit},
 	stop:        {"stop", "stop", unitLimit},
+	install:     {"install", "install", copyLimit},
 	tidy:        {"tidy", "remove", stepLimit},
 }
 
@@ -62,7 +63,7 @@ func (s step) String() string {
 	switch s.do {
 	case start, stop:
 		words += " " + unitOf(s.role, s.name)
-	case openSocket, closeSocket, tidy:
+	case openSocket, closeSocket, tidy, install:
 		words += " " + strings.Join(s.names, " ")
 	case copyRelease, migrate:
 		words += " " + s.pair.release
@@ -79,7 +80,7 @@ func (s step) args(in intent) []string {
 	switch s.do {
 	case start, stop:
 		return []string{unitOf(s.role, s.name)}
-	case openSocket, closeSocket, tidy:
+	case openSocket, closeSocket, tidy, install:
 		return s.names
 	case copyRelease:
 		return []string{s.pair.release}
