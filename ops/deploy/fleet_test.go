@@ -282,6 +282,13 @@ func TestDeploy(t *testing.T) {
 		t.Errorf("a second deployment of the same did something")
 	}
 
+	if out := o.withoutSeeds(t, "deploy", "--plan"); !strings.Contains(out, "copy that directory from the machine") {
+		t.Error("another machine would give roles other seeds than the bus knows")
+	}
+	if out := o.withoutSeeds(t, "status"); !strings.Contains(out, "killr-nats.service") {
+		t.Error("another machine cannot see what hosts run")
+	}
+
 	t.Run("upgrade", func(t *testing.T) {
 		visits := o.visit(t, 40, m1, m2)
 		o.must(t, second, "deploy")

@@ -43,6 +43,20 @@ func (o *operator) all(t testing.TB, release string, hosts ...*fleet.Machine) {
 	}
 }
 
+// withoutSeeds runs a command as on another machine, which has site.toml alone.
+func (o *operator) withoutSeeds(t testing.TB, args ...string) string {
+	t.Helper()
+	seeds, away := filepath.Join(o.dir, "nkeys"), filepath.Join(o.dir, "elsewhere")
+	if err := os.Rename(seeds, away); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := o.killr(t, o.program, args...)
+	if err := os.Rename(away, seeds); err != nil {
+		t.Error(err)
+	}
+	return out
+}
+
 // populate gives people pages.
 func (o *operator) populate(t testing.TB) {
 	t.Helper()

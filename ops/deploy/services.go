@@ -60,6 +60,24 @@ func (c *config) addServices(s *Site, h Host) error {
 	return nil
 }
 
+// makeSeeds makes the seeds of a bus that no host runs yet.
+func (d *deployment) makeSeeds() error {
+	if len(d.Site.with(roleNATS)) == 0 {
+		return nil
+	}
+	data := filepath.Dir(d.Site.Services.NATSSeeds)
+	if stack.SeedsIn(data) == nil {
+		for _, host := range d.hosts {
+			if len(d.have[host].of(roleNATS)) > 0 {
+				return fmt.Errorf("%s runs a bus whose seeds are not in %s: copy that directory from the machine that "+
+					"deployed before", host, d.Site.Services.NATSSeeds)
+			}
+		}
+	}
+	_, err := stack.MakeSeeds(data)
+	return err
+}
+
 // busConfig is the configuration of a host's nats-server. Several are a cluster.
 func (s *Site) busConfig(h Host) ([]byte, error) {
 	var b bytes.Buffer
@@ -105,8 +123,8 @@ func clusterSecret(seeds stack.Seeds) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// services brings the services of all hosts to what they are to be. Where none of a kind runs yet, all start at the same
-// time: a cluster needs most of its servers. Otherwise one is restarted after the other.
+// services brings the services of all hosts to what they are to be. Where none of a kind runs yet, all start at the
+// same time: a cluster needs most of its servers. Otherwise one is restarted after the other.
 func (p *planner) services() {
 	for _, role := range serviceOrder {
 		serves := false

@@ -63,8 +63,9 @@ func TestBusConfig(t *testing.T) {
 		testenv.Within(t, time.Minute, "the servers are ready", func() bool { return server.Ready() == nil })
 	}
 	for _, h := range s.Hosts {
-		login := stack.Login{URL: "nats://" + h.Address + ":4222", Role: wire.RoleRenderer, Seed: seeds[wire.RoleRenderer]}
-		nc, err := stack.Connect(login, "test", nil)
+		nc, err := stack.Connect(stack.Login{
+			URL: "nats://" + h.Address + ":4222", Role: wire.RoleRenderer, Seed: seeds[wire.RoleRenderer],
+		}, "test", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
-	"flickrkillr/ops/stack"
 	"flickrkillr/schema/wire"
 )
 
@@ -119,13 +118,8 @@ func Load(path string, flags Flags) (*Site, error) {
 		}
 		return filepath.Join(base, path)
 	}
-	if len(s.with(roleNATS)) > 0 {
-		if s.Services.NATSSeeds != seedsBeside {
-			return nil, fmt.Errorf("%s: hosts run nats, so nats-seeds is %s: leave it out", path, seedsBeside)
-		}
-		if _, err := stack.MakeSeeds(base); err != nil {
-			return nil, err
-		}
+	if len(s.with(roleNATS)) > 0 && s.Services.NATSSeeds != seedsBeside {
+		return nil, fmt.Errorf("%s: hosts run nats, so nats-seeds is %s: leave it out", path, seedsBeside)
 	}
 	s.Services.NATSCA, s.Services.NATSSeeds = beside(s.Services.NATSCA), beside(s.Services.NATSSeeds)
 	for _, paths := range s.paths {
@@ -195,8 +189,8 @@ func (s *Site) addHosts(f siteFile, at lines) error {
 		for _, name := range h.Roles {
 			role := wire.Role(name)
 			if !slices.Contains(rollOrder, role) && !slices.Contains(serviceOrder, role) {
-				return at.wrong(key+".roles", "there is no role %q: roles are edge, renderer, cachefill, nats, memcached",
-					name)
+				return at.wrong(key+".roles",
+					"there is no role %q: roles are edge, renderer, cachefill, nats, memcached", name)
 			}
 			if !host.Runs(role) {
 				host.Roles = append(host.Roles, role)

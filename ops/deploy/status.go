@@ -9,7 +9,7 @@ import (
 
 // Status prints what each host runs, and what the roles say of it.
 func Status(ctx context.Context, o Options) error {
-	o.Plan = true // it takes no lock
+	o.Plan, o.reads = true, true // it takes no lock
 	return o.run(ctx, func(ctx context.Context, d *deployment) error {
 		var roles figures
 		var asking error

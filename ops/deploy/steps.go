@@ -12,8 +12,8 @@ import (
 //go:embed scripts/*.sh
 var scripts embed.FS
 
-// A script goes on when the ssh that began it was killed. So steps hold a lock on their host, and whoever has the lock of
-// deployments waits for those of a command before it, until it reads what the host has.
+// A script goes on when the ssh that began it was killed. So steps hold a lock on their host. A command that has the
+// lock of deployments waits for those of a command before it, and then reads what the host has.
 const (
 	stepsLock  = "exec 8>>/run/lock/killr-steps\nflock --shared 8\n"
 	stepsEnded = "exec 8>>/run/lock/killr-steps\n" +

@@ -157,6 +157,7 @@ func (s *state) cameBack() bool {
 	before, _ := s.before()
 	return slices.ContainsFunc(s.instances, func(i instance) bool {
 		of := func(p pair) bool { return i.release == p.release && i.config == s.configs[p.config][i.role] }
-		return slices.Contains(rollOrder, i.role) && i.release != "" && i.config != "" && !of(s.inForce()) && !of(before)
+		says := i.release != "" && i.config != "" && slices.Contains(rollOrder, i.role)
+		return says && !of(s.inForce()) && !of(before)
 	})
 }

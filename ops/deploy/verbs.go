@@ -25,7 +25,8 @@ type Options struct {
 	Without []string      // hosts that are left alone, such as one that is away
 	Watch   time.Duration // how long a new instance is compared with old ones before the next one
 
-	out *sync.Mutex
+	out   *sync.Mutex
+	reads bool // nothing is to be changed, so nothing is made for that
 }
 
 // Deploy brings all hosts to the release and the configuration of site.toml. When a new instance does not start, or is
@@ -184,8 +185,13 @@ func (o Options) run(ctx context.Context, work func(context.Context, *deployment
 	if err := d.read(ctx); err != nil {
 		return fmt.Errorf("%w\n--without HOST leaves a host alone that is away", err)
 	}
-	if err := d.makeConfigs(); err != nil {
-		return err
+	if !o.reads {
+		if err := d.makeSeeds(); err != nil {
+			return err
+		}
+		if err := d.makeConfigs(); err != nil {
+			return err
+		}
 	}
 	if err := work(ctx, d); err != nil {
 		return cmp.Or(lost(ctx), err)

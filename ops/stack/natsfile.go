@@ -16,8 +16,8 @@ import (
 const (
 	leaveGrace = time.Second
 	leaveTime  = 5 * time.Second
-	// wholeLimit is how long a server waits for JetStream to be whole before it says that it is ready. Of a cluster that
-	// starts, most servers have to be there first.
+	// wholeLimit is how long a server waits for JetStream to be whole before it says that it is ready. Of a cluster
+	// that starts, most servers have to be there first.
 	wholeLimit = 20 * time.Second
 )
 
