@@ -231,7 +231,7 @@ func TestNumbersHaveLimits(t *testing.T) {
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	status, stdout, _ := killr(t.Context(), "version")
-	if status != 0 || !strings.HasPrefix(stdout, "killr "+testVersion+" ") {
+	if status != 0 || !strings.HasPrefix(stdout, "killr "+testVersion+"+") {
 		t.Errorf("status %d, said %q", status, stdout)
 	}
 }
