@@ -21,8 +21,8 @@ func (c *rendererCommand) Run(s *session) error {
 	}
 	defer end()
 	return s.runRole(site.Renderer, &c.roleFlags, "--nats and --postgres", func() site.Config {
-		cfg := site.Config{Pictures: s.pictures(c.Pictures), PicturesAlso: s.picturesAlso(c.PicturesAlso),
-			Renderer: c.config()}
+		cfg := site.Config{Renderer: c.config()}
+		cfg.Pictures, cfg.PicturesAlso = c.places(s)
 		cfg.Renderer.BaseURL = cmp.Or(c.BaseURL, c.edge)
 		return cfg
 	})

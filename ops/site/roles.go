@@ -11,7 +11,6 @@ import (
 	"flickrkillr/ops/debug"
 	"flickrkillr/ops/stack"
 	"flickrkillr/renderer"
-	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/wire"
 )
@@ -102,6 +101,7 @@ func (s *Site) rendererHere(name string) (*local, error) {
 			s.log.Error("close the picture store", "err", err)
 		}
 	}
+	s.watchPictures(images, registry)
 	cfg.Uploads = uploads.Conn
 	cfg.NATS, cfg.Pool, cfg.Searches, cfg.Pictures = bus.Conn, pool, searches, images
 	cfg.Version, cfg.Logger, cfg.Registry = s.cfg.Version, s.log, registry
@@ -115,25 +115,6 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		run:   r.Run,
 		close: release,
 	}, nil
-}
-
-// openPictures opens the picture store. A bucket that cannot be used now may be so later: until then pictures that are
-// kept nowhere else are missing, and pages are not.
-func (s *Site) openPictures() (pictures.Files, error) {
-	images, err := pictures.OpenMoving(s.cfg.Pictures, s.cfg.PicturesAlso)
-	if err != nil {
-		return nil, err
-	}
-	for _, bucket := range pictures.Buckets(images) {
-		switch kept, err := bucket.Check(context.Background()); {
-		case err != nil:
-			s.log.Warn("the picture store cannot be used now", "err", err)
-		case kept:
-			s.log.Warn("the bucket of the pictures has versioning: what people delete is kept there", "fix",
-				"suspend it, or let a lifecycle rule delete versions that are not current")
-		}
-	}
-	return images, nil
 }
 
 func (s *Site) cachefillHere(name string) (*local, error) {
@@ -166,7 +147,7 @@ func (s *Site) joinBus(role wire.Role, name string) (*stack.Bus, *prometheus.Reg
 		return nil, nil, err
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(bus.Refusals())
+	registry.MustRegister(append(bus.Connection(), bus.Refusals())...)
 	return bus, registry, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -31,6 +32,8 @@ type Bucket struct {
 	name      string
 	prefix    string // of all keys; "", or it ends in a slash
 	breaker   circuitbreaker.CircuitBreaker[any]
+	failure   atomic.Value // the last one that counts, a failure
+	outage    atomic.Value // a func(away bool, why error), see OnOutage
 }
 
 // Bounds of one request, its repetition included.
@@ -65,8 +68,10 @@ func OpenBucket(location string) (*Bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pictures: open bucket %s: %w", at.bucket, err)
 	}
-	breaker := circuitbreaker.NewBuilder[any]().WithFailureThreshold(breakerAfter).WithDelay(breakerPause).Build()
-	return &Bucket{client: client, transport: transport, name: at.bucket, prefix: at.prefix, breaker: breaker}, nil
+	b := &Bucket{client: client, transport: transport, name: at.bucket, prefix: at.prefix}
+	b.breaker = circuitbreaker.NewBuilder[any]().WithFailureThreshold(breakerAfter).WithDelay(breakerPause).
+		OnStateChanged(b.tell).Build()
+	return b, nil
 }
 
 // Close releases the connections.

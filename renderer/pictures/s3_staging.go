@@ -3,6 +3,7 @@ package pictures
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -111,19 +112,20 @@ func (b *Bucket) Assemble(ctx context.Context, u Upload, length int64) (Assemble
 	if err == nil && known != 0 && known != length {
 		err = ErrMissingPiece
 	}
-	var whole fetched
+	var whole []byte
 	if err == nil {
 		whole, err = b.pieces(ctx, u, length)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pictures: upload %s: %w", u.ID, err)
 	}
-	return whole, nil
+	sums := Checksums{SHA256: sha256.Sum256(whole), CRC32: crc32.ChecksumIEEE(whole)}
+	return &fetched{whole, sums}, nil
 }
 
 // pieces fetches the pieces of a file.
-func (b *Bucket) pieces(ctx context.Context, u Upload, length int64) (fetched, error) {
-	whole := make(fetched, length)
+func (b *Bucket) pieces(ctx context.Context, u Upload, length int64) ([]byte, error) {
+	whole := make([]byte, length)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(piecesAtOnce)
 	for offset := int64(0); offset < length; offset += MaxPiece {
@@ -146,15 +148,20 @@ func (b *Bucket) pieces(ctx context.Context, u Upload, length int64) (fetched, e
 }
 
 // fetched is the [Assembled] of a Bucket: a file in memory.
-type fetched []byte
-
-func (f fetched) Data() []byte { return f }
-
-func (f fetched) Keep(ctx context.Context, store Store, id string) error {
-	return store.Put(ctx, id, bytes.NewReader(f))
+type fetched struct {
+	data []byte
+	sums Checksums
 }
 
-func (f fetched) Close() error { return nil }
+func (f *fetched) Data() []byte { return f.data }
+
+func (f *fetched) Checksums() Checksums { return f.sums }
+
+func (f *fetched) Keep(ctx context.Context, store Store, id string) error {
+	return store.Put(ctx, id, bytes.NewReader(f.data))
+}
+
+func (f *fetched) Close() error { return nil }
 
 // Discard implements Staging.
 func (b *Bucket) Discard(ctx context.Context, u Upload) error {

@@ -255,6 +255,13 @@ func TestBucketAway(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	store := openFiles(t, "s3://away?region=r&endpoint="+server.URL)
+	bucket := store.(*pictures.Bucket)
+	var told []bool
+	bucket.OnOutage(func(away bool, why error) {
+		if told = append(told, away); away != (why != nil) {
+			t.Errorf("away: %t, because of %v", away, why)
+		}
+	})
 	use := func() error {
 		_, _, err := store.Size(t.Context(), pictures.ID(nil))
 		return err
@@ -266,8 +273,14 @@ func TestBucketAway(t *testing.T) {
 		}
 		return asked.Load() == before
 	})
+	if !bucket.Away() {
+		t.Error("it is not away")
+	}
 	well.Store(true)
 	testenv.Eventually(t, "the store is used again", func() bool { return use() == nil })
+	if bucket.Away() || !slices.Equal(told, []bool{true, false}) {
+		t.Errorf("away: %t, told %v", bucket.Away(), told)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 20 {
