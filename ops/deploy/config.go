@@ -78,11 +78,6 @@ func (s *Site) configOf(h Host) (config, error) {
 		switch {
 		case role == wire.RoleRenderer && s.Services.Pictures != "":
 			own["KILLR_PICTURES"] = s.Services.Pictures
-			if strings.HasPrefix(s.Services.Pictures, "s3://") {
-				for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
-					own[name] = os.Getenv(name)
-				}
-			}
 		case role == wire.RoleEdge:
 			own["KILLR_EDGE_DRAIN"] = edgeDrain
 		}
