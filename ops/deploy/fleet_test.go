@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/fleet"
+	"flickrkillr/ops/lab/mutant"
 	"flickrkillr/ops/testenv"
 )
 
@@ -64,7 +65,8 @@ roles = ["edge", "renderer"]
 // newOperator boots machines. Two of the three are in site.toml.
 func newOperator(t testing.TB) *operator {
 	t.Helper()
-	o := &operator{program: testenv.Program(t), dir: t.TempDir(), database: testenv.EmptyDatabaseURL(t)}
+	o := &operator{dir: t.TempDir(), database: testenv.EmptyDatabaseURL(t)}
+	o.build(t)
 	var err error
 	if o.fleet, err = fleet.Start(t.Context(), 3); err != nil {
 		t.Fatal(err)
@@ -193,7 +195,8 @@ func (o *operator) on(m *fleet.Machine, command string) string {
 // runs lists what a host runs, as "renderer abcd" with the release.
 func (o *operator) runs(m *fleet.Machine) []string {
 	const list = `for pid in $(systemctl show -p MainPID --value 'killr-*@*.service'); do
-		if [ "$pid" != 0 ]; then echo "$(tr '\0' ' ' </proc/$pid/cmdline | cut -d ' ' -f 2) $(readlink /proc/$pid/exe)"; fi
+		if [ "$pid" = 0 ]; then continue; fi
+		echo "$(tr '\0' ' ' </proc/$pid/cmdline | cut -d ' ' -f 2) $(readlink /proc/$pid/exe)"
 	done | sed 's#/opt/killr/releases/##; s#/killr$##' | sort`
 	return strings.Fields(strings.ReplaceAll(o.on(m, list), " ", ":"))
 }
@@ -301,7 +304,7 @@ func TestDeploy(t *testing.T) {
 
 	t.Run("a release that answers errors", func(t *testing.T) {
 		visits := o.visit(t, 40, m1, m2)
-		out, err := o.killr(t, o.broken(t), "deploy")
+		out, err := o.killr(t, o.renderersThat(t, second, fmt.Sprintf("export %q", mutant.Choose(mistake))), "deploy")
 		visits.end()
 		if err == nil || !strings.Contains(out, "the release was taken back: m1: killr-renderer@") {
 			t.Error("a release that answers errors was not taken back")
@@ -314,7 +317,7 @@ func TestDeploy(t *testing.T) {
 
 	t.Run("a release that does not start", func(t *testing.T) {
 		visits := o.visit(t, 40, m1, m2)
-		out, err := o.killr(t, o.silent(t, second), "deploy")
+		out, err := o.killr(t, o.renderersThat(t, second, "echo no renderer today >&2; exit 1"), "deploy")
 		visits.end()
 		if err == nil || !strings.Contains(out, "did not become ready") || !strings.Contains(out, "no renderer today") {
 			t.Error("a release that does not start was not taken back, or its log is missing")

@@ -63,11 +63,11 @@ func (h Host) Runs(role wire.Role) bool { return slices.Contains(h.Roles, role) 
 type Services struct {
 	NATS      []string `toml:"nats"`
 	NATSCA    string   `toml:"nats-ca"`    // path on the machine that deploys; "": none
-	NATSSeeds string   `toml:"nats-seeds"` // directory with the seeds of the roles, such as nkeys; "": NATS asks for none
+	NATSSeeds string   `toml:"nats-seeds"` // directory with the seeds of the roles; "": NATS asks for none
 	Postgres  string   `toml:"postgres"`
 	Memcached []string `toml:"memcached"`
 	CacheMiB  int      `toml:"memcached-memory"` // of each memcached that hosts run, in MiB; 0: 256
-	Pictures  string   `toml:"pictures"`         // a directory that all renderers see, or s3://...; "": /var/lib/killr/pictures
+	Pictures  string   `toml:"pictures"`         // a directory that all see, or s3://...; "": /var/lib/killr/pictures
 }
 
 // siteFile is site.toml as it is written.

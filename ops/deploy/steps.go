@@ -17,7 +17,7 @@ var scripts embed.FS
 const (
 	stepsLock  = "exec 8>>/run/lock/killr-steps\nflock --shared 8\n"
 	stepsEnded = "exec 8>>/run/lock/killr-steps\n" +
-		"flock --wait 240 8 || { echo 'a step of a command that was cut short goes on here: try again later'; exit 1; } >&2\n"
+		"flock --wait 240 8 || { echo 'a step of a command that was cut short goes on here: wait'; exit 1; } >&2\n"
 )
 
 // scriptOf returns a script by its name.
