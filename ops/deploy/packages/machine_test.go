@@ -145,7 +145,8 @@ func (s *server) upgrade(t *testing.T) {
 		t.Error("both edges run")
 	}
 	for _, unit := range []string{"killr-edge@b", "killr-renderer@1", "killr-cachefill@1"} {
-		if exe := s.run("readlink /proc/$(systemctl show -P MainPID %s)/exe", unit); !strings.Contains(exe, next.build) {
+		exe := s.run("readlink /proc/$(systemctl show -P MainPID %s)/exe", unit)
+		if !strings.Contains(exe, next.build) {
 			t.Errorf("%s runs %s, want %s", unit, exe, next.build)
 		}
 	}
@@ -162,8 +163,8 @@ func (s *server) hang(t *testing.T) {
 	before := s.run("systemctl show -P MainPID killr-renderer@1")
 	s.run("kill -STOP %s", before)
 	testenv.Within(t, 2*time.Minute, "another process is the renderer", func() bool {
-		now := s.run("systemctl show -P MainPID -P ActiveState killr-renderer@1")
-		return strings.Contains(now, "\nactive") && !strings.HasPrefix(now, before+"\n") && !strings.HasPrefix(now, "0\n")
+		now := strings.Fields(s.run("systemctl show -P MainPID -P ActiveState killr-renderer@1"))
+		return len(now) == 2 && now[1] == "active" && now[0] != before
 	})
 	s.run("journalctl -u killr-renderer@1 | grep -q 'SIGABRT: abort'") // and what each goroutine did
 	if err := s.visit(s.client(false), 80, "/photos/mallory"); err != nil {
