@@ -29,6 +29,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
 	s.readForwarded(r)
+	if s.hsts != nil && takesHSTS(r.Host) {
+		w.Header()["Strict-Transport-Security"] = s.hsts
+	}
 	// Where the body of a request ends, a proxy and net/http may not agree: net/http takes a length beside chunks, and
 	// folded fields. No page needs a body, so nothing that comes behind one is read.
 	if s.draining.Load() || r.ProtoMajor == 1 && hasBody(r) {
@@ -156,7 +159,7 @@ func statusOf(err error) int {
 		return http.StatusUnsupportedMediaType
 	case errors.Is(err, session.ErrOvertaken):
 		return http.StatusConflict
-	case errors.Is(err, errTookLong):
+	case errors.Is(err, errTookLong), errors.Is(err, errFormsFull):
 		return http.StatusServiceUnavailable
 	}
 	return wire.Status(err)

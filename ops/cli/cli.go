@@ -29,6 +29,7 @@ type commands struct {
 	Renderer  rendererCommand  `cmd:"" help:"Run a renderer: make pages from the database, for whichever edge asks the bus."`
 	Cachefill cachefillCommand `cmd:"" help:"Run a cachefill: keep popular pages in memcached."`
 	Warm      warmCommand      `cmd:"" help:"Fill memcached now with the pages that the edges count as popular."`
+	Top       topCommand       `cmd:"" help:"Show who is on the bus, what they do and how long requests wait, each second."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version's schema."`
 	Seed      seedCommand      `cmd:"" help:"Fill an empty database with the demonstration data."`
 	Audit     auditCommand     `cmd:"" help:"Test the caches: change photos, view them through every edge, inject faults, and compare each answer with the database."`
@@ -42,6 +43,12 @@ type commands struct {
 	Pictures  picturesCommand  `cmd:"" help:"Copy the pictures of a site to another place."`
 	Import    importCommand    `cmd:"" help:"Import what you have taken out of this site or of Flickr: photos, albums, tags, dates, descriptions."`
 	Bus       busCommand       `cmd:"" help:"Show and check what each role may do on the bus."`
+	Deploy    deployCommand    `cmd:"" help:"Bring the hosts of site.toml to this release, over ssh, one instance after the other."`
+	Rollback  rollbackCommand  `cmd:"" help:"Bring the hosts of site.toml back to what they ran before the last deployment."`
+	Add       addCommand       `cmd:"" help:"Bring one host of site.toml to what the others run; lets a drained one run again."`
+	Drain     drainCommand     `cmd:"" help:"Take one host out: others start what it runs, then all on it stops."`
+	Scale     scaleCommand     `cmd:"" help:"Change the number of a role's instances, in site.toml and on the hosts."`
+	Status    statusCommand    `cmd:"" help:"Show what each host of site.toml runs."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 
 	Hash     hashCommand     `cmd:"" hidden:"" help:"Hash the passwords that a renderer sends to standard input."`

@@ -94,7 +94,7 @@ var ours = map[string][]string{
 	},
 	"cachefill": {
 		"cachefill", "schema/page", "schema/wire", "schema/sleep", "schema/ring", "schema/popularlist",
-		"schema/discovery",
+		"schema/discovery", "schema/histogram",
 	},
 	"renderer": {
 		"renderer", "schema/page", "schema/wire", "schema/sleep", "schema/monotonic", "schema/discovery", "templates",

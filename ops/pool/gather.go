@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 
 	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/histogram"
@@ -28,16 +27,13 @@ const (
 	most = 10_000
 )
 
-// Subject asks every role for its statistics.
-var Subject = micro.APIPrefix + "." + micro.StatsVerb.String()
-
 // Instance is one role, as it described itself.
 type Instance struct {
 	discovery.Statistics
 	Renderer  *discovery.RendererFigures // of a renderer; nil for others, and for versions without figures
 	Edge      *discovery.EdgeFigures     // of an edge; likewise
 	Cachefill *CachefillFigures          // of a cachefill; likewise
-	// ReplicaLag is by how much a replica that it reads from is behind, in seconds; nil: it says nothing about one.
+	// ReplicaLag is by how much the last replica that it reads from is behind, in seconds; nil: it reads from none.
 	ReplicaLag *float64
 }
 
@@ -73,7 +69,7 @@ type Gatherer struct {
 
 // NewGatherer returns a Gatherer that asks by nc. role is the only role that is asked; "": all.
 func NewGatherer(nc *nats.Conn, role wire.Role) *Gatherer {
-	subject := Subject
+	subject := wire.SubjectStats
 	if role != "" {
 		subject += "." + string(role)
 	}
@@ -116,13 +112,17 @@ func (g *Gatherer) Gather(ctx context.Context) (Snapshot, error) {
 		}
 	}
 	shot.At, g.known = time.Now(), answered
-	slices.SortFunc(shot.Instances, func(a, b Instance) int {
+	shot.sort()
+	return shot, nil
+}
+
+func (s *Snapshot) sort() {
+	slices.SortFunc(s.Instances, func(a, b Instance) int {
 		return cmp.Or(
 			cmp.Compare(order(a.Name), order(b.Name)), cmp.Compare(a.Name, b.Name), a.Started.Compare(b.Started),
 			cmp.Compare(a.ID, b.ID),
 		)
 	})
-	return shot, nil
 }
 
 // next waits for a further answer.
@@ -164,12 +164,27 @@ func read(data []byte) (i Instance, ok bool) {
 			i.Cachefill = part[CachefillFigures](e.Data)
 		}
 	}
-	if lag := part[struct {
-		Lag *float64 `json:"replica_lag_s"`
-	}](figures); lag != nil {
-		i.ReplicaLag = lag.Lag
-	}
+	i.ReplicaLag = i.replicaLag()
 	return i, true
+}
+
+// replicaLag is by how much the last of the replicas is behind that the instance tells of, in seconds.
+func (i Instance) replicaLag() (lag *float64) {
+	for _, e := range i.Endpoints {
+		if e.Name != "replica" {
+			continue
+		}
+		told := part[struct {
+			Behind float64 `json:"behind_ms"`
+		}](e.Data)
+		if told == nil {
+			continue
+		}
+		if seconds := told.Behind / 1000; lag == nil || seconds > *lag {
+			lag = &seconds
+		}
+	}
+	return lag
 }
 
 // part reads figures; nil if there are none.
