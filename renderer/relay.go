@@ -67,6 +67,7 @@ type relay struct {
 	poll    time.Duration
 	silence time.Duration // random, so that two relays rarely take over at once
 	batches int           // published so far; with id it names them
+	sentAt  int64         // when it last sent a heartbeat, as in package monotonic; 0: never
 
 	woken    chan struct{} // of capacity 1: a round is asked for
 	answered atomic.Int64  // when Postgres last answered, as in package monotonic; 0: never
@@ -297,7 +298,7 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 	if !r.active.Load() {
 		due += r.silence
 	}
-	last := r.heardAt.Load()
+	last := max(r.heardAt.Load(), r.sentAt) // it may not have heard its own yet
 	if last != 0 && monotonic.Since(last) < due {
 		return nil
 	}
@@ -318,6 +319,7 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 	if err != nil {
 		return &busError{"publish " + wire.SubjectLiveHeartbeat, err}
 	}
+	r.sentAt = monotonic.Now()
 	ctx = context.WithoutCancel(ctx)
 	r.storing.Go(func() { // the next one does not wait for it; at most two at a time, as each has publishLimit
 		_ = r.storeMsg(ctx, publishLimit, &nats.Msg{Subject: wire.SubjectHeartbeat, Data: heartbeat, Header: header})

@@ -235,7 +235,7 @@ func typicalMistakes() []mistake {
 				return []mutant.Edit{
 					mutant.Replace("edge/freshness/feed.go", each, lose+each),
 					mutant.Replace("edge/freshness/chain.go", known,
-						`return batch != "" && (`+chosen+` || c.known[batch])`),
+						`return batch != "" && (`+chosen+` && c.confirmed || c.known[batch])`),
 				}
 			},
 			rules: []string{"fresh"},
