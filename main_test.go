@@ -33,7 +33,7 @@ func TestExitStatus(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"done", []string{"version"}, 0, "killr " + buildVersion() + " "},
+		{"done", []string{"version"}, 0, "killr " + buildVersion() + "+"},
 		{"wrong flag", []string{"--nonsense"}, 2, "unknown flag --nonsense"},
 		{"failed", []string{"--data", "/nowhere", "warm"}, 1, "run `killr up` first"},
 	} {

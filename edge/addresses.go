@@ -4,8 +4,9 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
+	"time"
 
+	"flickrkillr/edge/fastpath"
 	"flickrkillr/edge/proxy"
 )
 
@@ -20,21 +21,27 @@ type fairListener struct {
 	uncounted    proxy.Networks // proxies, each of which has connections of many visitors
 	refused      func(netip.Prefix)
 
-	mu   sync.Mutex
-	open map[netip.Prefix]*visits
+	mu     sync.Mutex
+	visits map[netip.Prefix]*visits // of addresses that have connections, or are in debt
+	left   []*visits                // of addresses in debt whose last connection was closed, the first one first
 }
 
-// visits are the open connections of an address.
+// visits are the open connections of an address, and what they share.
 type visits struct {
-	conns    int
-	underWay atomic.Int64 // their requests of HTTP/2, which fastpath counts
+	from   netip.Prefix
+	conns  int
+	left   bool // it is in the list of that name
+	shared fastpath.Address
 }
+
+// mostLeft bounds how many addresses in debt are remembered that have no connection.
+const mostLeft = 10_000
 
 func newFairListener(
 	lis net.Listener, most int, uncounted proxy.Networks, refused func(netip.Prefix),
 ) *fairListener {
 	return &fairListener{Listener: lis, most: most, uncounted: uncounted, refused: refused,
-		open: map[netip.Prefix]*visits{}}
+		visits: map[netip.Prefix]*visits{}}
 }
 
 func (l *fairListener) Accept() (net.Conn, error) {
@@ -54,7 +61,7 @@ func (l *fairListener) Accept() (net.Conn, error) {
 		}
 		from := network(addr)
 		if v := l.take(from); v != nil {
-			return &fairConn{conn, client, &v.underWay, sync.OnceFunc(func() { l.release(from) })}, nil
+			return &fairConn{conn, client, &v.shared, sync.OnceFunc(func() { l.release(v) })}, nil
 		}
 		_ = conn.SetLinger(0) // nothing of it stays in the kernel
 		_ = conn.Close()
@@ -66,11 +73,12 @@ func (l *fairListener) Accept() (net.Conn, error) {
 func (l *fairListener) take(from netip.Prefix) *visits {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := l.open[from]
+	l.forget()
+	v := l.visits[from]
 	switch {
 	case v == nil:
-		v = &visits{}
-		l.open[from] = v
+		v = &visits{from: from}
+		l.visits[from] = v
 	case v.conns >= l.most:
 		return nil
 	}
@@ -78,12 +86,31 @@ func (l *fairListener) take(from netip.Prefix) *visits {
 	return v
 }
 
-func (l *fairListener) release(from netip.Prefix) {
+func (l *fairListener) release(v *visits) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := l.open[from]
-	if v.conns--; v.conns == 0 {
-		delete(l.open, from)
+	v.conns--
+	switch {
+	case v.conns > 0 || v.left:
+	case v.shared.InDebt(time.Now()):
+		v.left = true
+		l.left = append(l.left, v)
+		l.forget()
+	default:
+		delete(l.visits, v.from)
+	}
+}
+
+// forget forgets addresses that have no connection and are not in debt. l.mu is held.
+func (l *fairListener) forget() {
+	for now := time.Now(); len(l.left) > 0; l.left = l.left[1:] {
+		v := l.left[0]
+		if v.conns == 0 && len(l.left) <= mostLeft && v.shared.InDebt(now) {
+			return
+		}
+		if v.left = false; v.conns == 0 {
+			delete(l.visits, v.from)
+		}
 	}
 }
 
@@ -101,13 +128,13 @@ func network(addr netip.Addr) netip.Prefix {
 // fairConn is a connection that counts until it is closed.
 type fairConn struct {
 	*net.TCPConn
-	client   net.Addr
-	underWay *atomic.Int64 // nil: of a proxy
-	release  func()
+	client  net.Addr
+	address *fastpath.Address // nil: of a proxy
+	release func()
 }
 
-// UnderWay is for fastpath.
-func (c *fairConn) UnderWay() *atomic.Int64 { return c.underWay }
+// Address is for fastpath.
+func (c *fairConn) Address() *fastpath.Address { return c.address }
 
 // RemoteAddr is the address of the client, which a proxy may have told.
 func (c *fairConn) RemoteAddr() net.Addr { return c.client }

@@ -9,6 +9,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/http2"
 
 	"flickrkillr/ops/testenv"
 )
@@ -111,4 +115,62 @@ func TestRequestsOfOneAddress(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAddressInDebt: an address whose connection was ended because of what it sent is slowed on its next one, and no
+// other address is.
+func TestAddressInDebt(t *testing.T) {
+	t.Parallel()
+	e := floodSite(t)
+	const in, out = "127.0.0.5", "127.0.0.6"
+	ended := dialFloodFrom(t, in, e.Addr())
+	go ended.read()
+	floods["a window that is too large"].flood(ended)
+	if code, said := ended.endsWith(); !said || code != http2.ErrCodeFlowControl {
+		t.Fatalf("the connection ends for %v", code)
+	}
+	_ = ended.conn.Close()
+	for _, from := range []string{out, in} {
+		before := count(t, e.metrics.paced)
+		c := dialFloodFrom(t, from, e.Addr())
+		go c.read()
+		c.repeat(40, func(i int) error { return c.WritePing(false, [8]byte{byte(i)}) })
+		if !c.goesOn() {
+			t.Fatalf("the connection of %s is ended: %v", from, c.code)
+		}
+		if slowed := count(t, e.metrics.paced) > before; slowed != (from == in) {
+			t.Errorf("%s is slowed: %t", from, slowed)
+		}
+	}
+}
+
+// TestAddressesAreForgotten: addresses without a connection are remembered while they are in debt, and so many at most.
+func TestAddressesAreForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newFairListener(nil, 10, nil, nil)
+		visit := func(i int, offends bool) {
+			v := l.take(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32))
+			if offends {
+				v.shared.Offends(time.Now())
+			}
+			l.release(v)
+		}
+		for i := range 3 * mostLeft {
+			visit(i, false)
+			if i == 0 && len(l.visits) != 0 {
+				t.Error("an address is remembered that is not in debt")
+			}
+			visit(i, true)
+			visit(i, false)
+		}
+		if n := len(l.visits); n != mostLeft || len(l.left) != n {
+			t.Errorf("%d addresses are remembered, %d have left, want %d", n, len(l.left), mostLeft)
+		}
+		time.Sleep(2 * time.Minute)
+		visit(-1, false)
+		if len(l.visits) != 0 || len(l.left) != 0 {
+			t.Errorf("%d addresses are remembered, %d have left", len(l.visits), len(l.left))
+		}
+	})
 }

@@ -90,9 +90,6 @@ func (s *Server) secure(field fieldFunc) {
 	field("Content-Security-Policy", contentPolicy)
 	field("Referrer-Policy", referrer)
 	field("Cross-Origin-Opener-Policy", sameOrigin)
-	if s.hsts != nil {
-		field("Strict-Transport-Security", s.hsts)
-	}
 }
 
 // redirect sends the client from another spelling of a path to the canonical one.

@@ -5,7 +5,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
 	"flickrkillr/schema/discovery"
+	"flickrkillr/schema/histogram"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -56,6 +60,30 @@ func (c counts) endpoints(at string) []discovery.Endpoint {
 	return all
 }
 
+// figures are part of the answer on $SRV.STATS.
+func (s *Server) figures() any {
+	f := discovery.EdgeFigures{
+		InFlight: int(valueOf(s.metrics.inFlight)), Tiers: map[string]uint64{},
+		Changes: histogram.Of(s.metrics.changes), FeedStale: s.pages.tracker.FeedStale(),
+		NearBytes: int(s.pages.memory.Bytes()),
+	}
+	for t := range tiers {
+		answers := histogram.Of(s.metrics.durations[t])
+		f.Answers = f.Answers.Plus(answers)
+		f.Tiers[t.String()] = answers.Count()
+	}
+	return f
+}
+
+// valueOf is the value of a gauge; 0 if it cannot be read.
+func valueOf(g prometheus.Gauge) float64 {
+	var m dto.Metric
+	if err := g.Write(&m); err != nil {
+		return 0
+	}
+	return m.GetGauge().GetValue()
+}
+
 // announce shows the edge in `nats micro ls`, `info`, `stats` and `ping`. The caller calls stop, also after an error.
 func (s *Server) announce() (stop func(), err error) {
 	at := "http://" + s.Addr()
@@ -65,7 +93,7 @@ func (s *Server) announce() (stop func(), err error) {
 	service := &discovery.Service{
 		Name: wire.ServiceEdge, ID: s.ids.edge, Version: s.cfg.Version, Metadata: discovery.Host(),
 		Started: time.Now(), Logger: s.log, Description: "answers browsers from its cache, memcached and renderers",
-		Endpoints: func() []discovery.Endpoint { return s.counts.endpoints(at) },
+		Endpoints: func() []discovery.Endpoint { return s.counts.endpoints(at) }, Figures: s.figures,
 	}
 	service.Metadata["addr"] = s.Addr()
 	all, err := service.Subscribe(s.cfg.NATS)

@@ -2,14 +2,17 @@ package edge
 
 import (
 	"encoding/json"
+	"errors"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -56,6 +59,20 @@ func TestEdgesInTheNATSCLI(t *testing.T) {
 		if !strings.Contains(info, want) {
 			t.Errorf("nats micro info edge lacks %s:\n%s", want, info)
 		}
+	}
+	eventually(t, "the figures count all answers", func() bool {
+		f, ok := e.figures().(discovery.EdgeFigures)
+		return ok && f.Tiers["near"] == 2 && f.Tiers["render"] == 1 && f.Answers.Count() == 4 && f.InFlight == 0
+	})
+	var stats discovery.Statistics
+	asked, err := s.nc.Request("$SRV.STATS.edge."+e.ids.edge, nil, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var figures discovery.EdgeFigures
+	if err := errors.Join(json.Unmarshal(asked.Data, &stats), json.Unmarshal(stats.Data, &figures)); err != nil ||
+		figures.Tiers["near"] != 2 || stats.ID != e.ids.edge {
+		t.Errorf("%s: %v", asked.Data, err)
 	}
 	eventually(t, "all answers are counted", func() bool {
 		var all []micro.Stats

@@ -15,6 +15,7 @@ import (
 type exchange struct {
 	start   time.Time
 	number  requestID
+	strict  bool // the answer has browsers use nothing but TLS
 	kind    page.Kind
 	accept  cache.Accept
 	atLeast []wire.Dep // versions of an unverified token: no older page is served, except as a stale one

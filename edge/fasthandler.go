@@ -23,6 +23,7 @@ func (s *Server) ServeFast(w fastpath.Responder, r *fastpath.Request) (fastpath.
 	}
 	x.number, x.kind = s.ids.next(), ref.Kind()
 	x.accept = cache.ParseAccept([]string{string(r.AcceptEncoding)})
+	x.strict = s.hsts != nil && takesHSTS(r.Host)
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
 	err := s.answerFast(w, r, &x, variantOf(s.origins, ref, r.Host, x.accept))
@@ -105,6 +106,9 @@ func (s *Server) write(w fastpath.Responder, x *exchange, head, body []byte) err
 	defer buffers.Put(buf)
 	b := append(appendStatus((*buf)[:0], x.status), head...)
 	b = append(append(append(b, "Date: "...), s.date.at(time.Now())...), "\r\n"...)
+	if x.strict {
+		b = appendField(b, "Strict-Transport-Security", s.hsts)
+	}
 	if w.Closing() {
 		b = append(b, "Connection: close\r\n"...)
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -52,26 +54,34 @@ func floodSite(t testing.TB, more ...func(*Config)) *Server {
 	return e
 }
 
-// TestFloods: a connection that floods an edge is ended, and told why; what a client may do goes on. Meanwhile the edge
-// answers everybody else, and holds little. It runs alone, as it measures the process.
+// TestFloods: a connection that floods an edge is slowed, then ended, and told why; what a client may do goes on.
+// Meanwhile the edge answers everybody else, and holds little. All floods come at the same time, each from an address
+// of its own. It runs alone, as it measures the process.
 func TestFloods(t *testing.T) {
 	e := floodSite(t)
-	for name, c := range floods {
-		t.Run(name, func(t *testing.T) {
-			others, before := honest(t, e), held()
-			client := flood(t, e)
-			c.flood(client)
-			if c.code == http2.ErrCodeNo {
+	others, before := honest(t, e), held()
+	var all sync.WaitGroup
+	for i, name := range slices.Sorted(maps.Keys(floods)) {
+		all.Go(func() {
+			kind := floods[name]
+			client := dialFloodFrom(t, fmt.Sprintf("127.0.1.%d", i+1), e.Addr())
+			go client.read()
+			kind.flood(client)
+			if kind.code == http2.ErrCodeNo {
 				if !client.goesOn() {
-					t.Errorf("the connection is ended: %v", client.code)
+					t.Errorf("%s: the connection is ended: %v", name, client.code)
 				}
-				before.bounds(t)
-			} else if code, said := client.endsWith(); !said || code != c.code {
-				t.Errorf("the connection ends for %v, want %v", code, c.code)
+			} else if code, said := client.endsWith(); !said || code != kind.code {
+				t.Errorf("%s: the connection ends for %v, want %v", name, code, kind.code)
 			}
-			others(1)
-			before.bounds(t)
 		})
+	}
+	all.Wait()
+	before.bounds(t)
+	others(1)
+	before.bounds(t)
+	if n := count(t, e.metrics.paced); n < float64(len(floods)) {
+		t.Errorf("connections were slowed %v times", n)
 	}
 }
 

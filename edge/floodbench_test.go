@@ -2,92 +2,54 @@ package edge
 
 import (
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"slices"
 	"testing"
 	"time"
 )
 
-// BenchmarkFlood measures how long others wait without a flood and with it, alternately: pages in memory and pages that
-// are not. The floods come from one connection after another, from this process, whose processors they share.
+// Pages that the visitor visits in a turn, and turns, of each kind.
+const floodPages, floodTurns = 300, 8
+
+// BenchmarkFlood measures how long others wait in three kinds of turns: alone, during a flood, and while a process that
+// does not talk to the edge uses as much processor time as the flooder did. The last one is what a busy machine costs.
+// The flooder has several connections, opens a further one for each that ends, and gives way to others (nice 19).
 func BenchmarkFlood(b *testing.B) {
 	for _, name := range slices.Sorted(maps.Keys(floods)) {
 		b.Run(name, func(b *testing.B) {
 			e := floodSite(b)
-			v := &floodVisitor{b: b, e: e, transport: &http.Transport{
-				TLSClientConfig: trusting.Clone(), ForceAttemptHTTP2: true,
-			}}
-			defer v.transport.CloseIdleConnections()
-			v.visit(100) // so everything is warm
-			var alone, flooded []time.Duration
-			ended := 0
+			visitor := startPart(b, "visitor", e.Addr(), "")
+			defer visitor.end()
+			visitor.visit(b, 300) // so everything is warm
+			var alone, busy, flooded []time.Duration
+			var burned, took time.Duration
 			for b.Loop() {
-				alone = append(alone, v.visit(200)...)
-				times := make(chan []time.Duration, 1)
-				go func() { times <- v.visit(200) }()
-				for more := true; more; {
-					select {
-					case t := <-times:
-						flooded, more = append(flooded, t...), false
-					default:
-						c := flood(b, e)
-						floods[name].flood(c)
-						_ = c.conn.Close()
-						<-c.done
-						ended++
-					}
+				for range floodTurns {
+					alone = append(alone, visitor.visit(b, floodPages)...)
+					flooder := startPart(b, "flooder", e.Addr(), name)
+					start := time.Now()
+					flooded = append(flooded, visitor.visit(b, floodPages)...)
+					turn := time.Since(start)
+					used := flooder.end()
+					burned, took = burned+used, took+turn
+					burner := startPart(b, "burner", "", fmt.Sprint(used.Seconds()/turn.Seconds()))
+					busy = append(busy, visitor.visit(b, floodPages)...)
+					burner.end()
 				}
 			}
-			without, with := p99(alone), p99(flooded)
-			b.ReportMetric(without.Seconds()*1000, "ms-p99-without")
-			b.ReportMetric(with.Seconds()*1000, "ms-p99-with")
-			b.ReportMetric(float64(with)/float64(without), "ratio")
-			b.ReportMetric(float64(ended)/float64(b.N), "floods/op")
+			p99s := [...]float64{p99(alone), p99(busy), p99(flooded)}
+			b.ReportMetric(p99s[0], "ms-p99-alone")
+			b.ReportMetric(p99s[1], "ms-p99-busy")
+			b.ReportMetric(p99s[2], "ms-p99-flooded")
+			b.ReportMetric(p99s[2]/p99s[0], "to-alone")
+			b.ReportMetric(p99s[2]/p99s[1], "to-busy")
+			b.ReportMetric(burned.Seconds()/took.Seconds(), "processors-of-flooder")
 		})
 	}
 }
 
-// floodVisitor visits an edge, one page after another.
-type floodVisitor struct {
-	b         *testing.B
-	e         *Server
-	transport *http.Transport
-	pages     int
-}
-
-// visit returns how long each of n pages took.
-func (v *floodVisitor) visit(n int) (times []time.Duration) {
-	for range n {
-		v.pages++
-		path := "/photos/ansel"
-		if v.pages%2 == 0 {
-			path = fmt.Sprintf("/photos/cold%d", v.pages)
-		}
-		start := time.Now()
-		r, err := http.NewRequestWithContext(v.b.Context(), http.MethodGet, origin(v.e)+path, nil)
-		if err != nil {
-			v.b.Error(err)
-			return times
-		}
-		resp, err := v.transport.RoundTrip(r)
-		if err != nil {
-			v.b.Error(err)
-			return times
-		}
-		_, err = io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusOK || err != nil {
-			v.b.Errorf("%s: %d, %v", path, resp.StatusCode, err)
-		}
-		times = append(times, time.Since(start))
-	}
-	return times
-}
-
-// p99 is the duration that one of 100 exceeds.
-func p99(times []time.Duration) time.Duration {
+// p99 is what one of 100 durations exceeds, in ms.
+func p99(times []time.Duration) float64 {
 	slices.Sort(times)
-	return times[len(times)*99/100]
+	return times[len(times)*99/100].Seconds() * 1000
 }

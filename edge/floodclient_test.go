@@ -46,9 +46,16 @@ func flood(t testing.TB, e *Server, settings ...http2.Setting) *flooder {
 // dialFlood is flood, and reads nothing.
 func dialFlood(t testing.TB, e *Server, settings ...http2.Setting) *flooder {
 	t.Helper()
+	return dialFloodFrom(t, "127.0.0.1", e.Addr(), settings...)
+}
+
+// dialFloodFrom is dialFlood from an address of this machine, to a port of an edge.
+func dialFloodFrom(t testing.TB, from, to string, settings ...http2.Setting) *flooder {
+	t.Helper()
 	config := trusting.Clone()
 	config.NextProtos = []string{http2.NextProtoTLS}
-	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: time.Minute}, "tcp", e.Addr(), config)
+	dialer := net.Dialer{Timeout: time.Minute, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	conn, err := tls.DialWithDialer(&dialer, "tcp", to, config)
 	if err != nil {
 		t.Fatal(err)
 	}

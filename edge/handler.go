@@ -29,6 +29,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
 	s.readForwarded(r)
+	if s.hsts != nil && takesHSTS(r.Host) {
+		w.Header()["Strict-Transport-Security"] = s.hsts
+	}
 	// Where the body of a request ends, a proxy and net/http may not agree: net/http takes a length beside chunks, and
 	// folded fields. No page needs a body, so nothing that comes behind one is read.
 	if s.draining.Load() || r.ProtoMajor == 1 && hasBody(r) {

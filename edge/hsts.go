@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,6 +25,37 @@ func (h HSTS) Check() error {
 	}
 	return nil
 }
+
+// takesHSTS reports whether browsers may be told to use nothing but TLS at a host, as a request names it: at a name
+// that is neither localhost nor below it. There a rule would count for every program of that machine; for an address
+// browsers ignore it.
+func takesHSTS[T string | []byte](host T) bool {
+	end, colon := len(host), len(host)-1
+	for colon >= 0 && isDigit(host[colon]) {
+		colon--
+	}
+	if colon >= 0 && host[colon] == ':' {
+		end = colon
+	}
+	if end > 0 && host[end-1] == '.' {
+		end--
+	}
+	label := end
+	for label > 0 && host[label-1] != '.' {
+		label--
+	}
+	if label == end || host[0] == '[' {
+		return false
+	}
+	for i := label; i < end; i++ {
+		if !isDigit(host[i]) {
+			return !strings.EqualFold(string(host[label:end]), "localhost")
+		}
+	}
+	return false // the last part of an IPv4 address is a number, that of a name is none
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // strictTransport is the value of Strict-Transport-Security; nil: none.
 func (c *Config) strictTransport() []string {

@@ -29,7 +29,7 @@ func (s *Server) ServeNear(w fastpath.Stream, r *fastpath.Request) bool {
 	if !w.Fits(len(body)) {
 		return false
 	}
-	x.number, x.bytes = s.ids.next(), len(body)
+	x.number, x.bytes, x.strict = s.ids.next(), len(body), s.hsts != nil && takesHSTS(r.Host)
 	s.metrics.fast.Inc()
 	w.Answer(s.block(&x, fields), body)
 	from := ""
@@ -44,6 +44,9 @@ func (s *Server) ServeNear(w fastpath.Stream, r *fastpath.Request) bool {
 func (s *Server) block(x *exchange, fields []byte) []byte {
 	var text [128]byte
 	b := append(fastpath.AppendStatus(make([]byte, 0, headRoom), x.status), fields...)
+	if x.strict {
+		b = fastpath.AppendField(b, "strict-transport-security", s.hsts[0])
+	}
 	b = fastpath.AppendField(b, "date", s.date.at(time.Now()))
 	b = fastpath.AppendField(b, "x-request-id", x.number.append(text[:0]))
 	b = fastpath.AppendField(b, "x-cache", x.tier.String())

@@ -29,7 +29,7 @@ func (t tier) String() string { return tierNames[t] }
 // metrics are the edge's metrics. Those that every answer needs are looked up once, here.
 type metrics struct {
 	answers         [tiers][page.KindCount]prometheus.Counter
-	durations       [tiers]prometheus.Observer
+	durations       [tiers]prometheus.Histogram
 	status          map[int]prometheus.Counter // by status, for those that an edge sends
 	bytes           prometheus.Counter
 	fast            prometheus.Counter
@@ -49,6 +49,7 @@ type metrics struct {
 	pauses          prometheus.Counter
 	refused         prometheus.Counter
 	refusedRequests prometheus.Counter
+	paced           prometheus.Counter
 	badHeaders      prometheus.Counter
 	signIns         *prometheus.CounterVec
 	uploaded        prometheus.Counter
@@ -108,6 +109,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		refused:    counter("refused_connections_total", "Connections closed because their address had too many."),
 		refusedRequests: counter("refused_requests_total",
 			"Requests of HTTP/2 refused because their address had too many under way."),
+		paced: counter("paced_total",
+			"Waits of connections of HTTP/2, or of TLS, whose address has sent more than it has taken or brought."),
 		badHeaders: counter("refused_proxy_headers_total",
 			"Connections closed because a trusted proxy began them without a valid header of the PROXY protocol."),
 		signIns: counters("sign_ins_total",
@@ -137,10 +140,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	registry.MustRegister(
 		answers, durations, status, m.bytes, m.fast, delegated, m.halfClosed, m.hedges, m.retries, m.shared, m.fills,
 		m.refills, m.busErrors, m.lookups, m.batch, m.inFlight, m.changes, m.unreadable, m.pauses, m.refused,
-		m.refusedRequests, m.signIns, m.uploaded, m.badHeaders,
+		m.refusedRequests, m.signIns, m.uploaded, m.badHeaders, m.paced,
 	)
 	for t := range tiers {
-		m.durations[t] = durations.WithLabelValues(t.String())
+		m.durations[t] = durations.WithLabelValues(t.String()).(prometheus.Histogram)
 		m.answers[t][page.KindNone] = answers.WithLabelValues(t.String(), "none")
 		for _, k := range page.Kinds() {
 			m.answers[t][k] = answers.WithLabelValues(t.String(), k.String())
@@ -194,7 +197,12 @@ func (m *metrics) watchCertificates(expiry func() time.Time) {
 // answered counts an answer.
 func (m *metrics) answered(x *exchange) {
 	m.answers[x.tier][x.kind].Inc()
-	m.durations[x.tier].Observe(time.Since(x.start).Seconds())
+	took := time.Since(x.start).Seconds()
+	if exemplars, ok := m.durations[x.tier].(prometheus.ExemplarObserver); ok && x.tier >= tierRender {
+		exemplars.ObserveWithExemplar(took, prometheus.Labels{"request": x.number.String()})
+	} else { // as for most answers, which take less time than an exemplar
+		m.durations[x.tier].Observe(took)
+	}
 	m.bytes.Add(float64(x.bytes))
 	if c := m.status[x.status]; c != nil {
 		c.Inc()

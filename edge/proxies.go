@@ -33,9 +33,15 @@ func (p Proxies) networks() (proxy.Networks, error) {
 	return proxy.ParseNetworks(p.Trusted)
 }
 
-// listenTCP listens on an address. The connections of trusted proxies may have to say first where the client is.
-func (s *Server) listenTCP(addr string) (net.Listener, error) {
-	lis, err := (&net.ListenConfig{Control: limitReaders}).Listen(context.Background(), "tcp", addr)
+// listenTCP takes a listener over, or listens on an address if there is none. The connections of trusted proxies may
+// have to say first where the client is.
+func (s *Server) listenTCP(lis net.Listener, addr string) (net.Listener, error) {
+	var err error
+	if lis == nil {
+		lis, err = (&net.ListenConfig{Control: limitReaders}).Listen(context.Background(), "tcp", addr)
+	} else {
+		addr, err = lis.Addr().String(), limitReadersOf(lis)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("edge: cannot listen on %s: %w", addr, err)
 	}
@@ -46,6 +52,19 @@ func (s *Server) listenTCP(addr string) (net.Listener, error) {
 		s.metrics.badHeaders.Inc()
 		s.log.Warn("closed a connection of a trusted proxy", "from", from, "err", err)
 	}), nil
+}
+
+// limitReadersOf is limitReaders for a listener of TCP that somebody else has opened.
+func limitReadersOf(lis net.Listener) error {
+	tcp, ok := lis.(*net.TCPListener)
+	if !ok {
+		return errors.New("it is not a socket of TCP")
+	}
+	c, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return limitReaders("", "", c)
 }
 
 // proxiedTLS marks a request whose client speaks TLS with a proxy. net/http marks none: see fastpath.

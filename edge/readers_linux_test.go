@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/sys/unix"
 
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -53,4 +54,26 @@ func TestVisitorsWhoDoNotRead(t *testing.T) {
 			t.Errorf("connections are still open: %v", err)
 		}
 	})
+}
+
+// TestGivenSocketIsBounded: a socket that somebody else has opened gets the bounds of slow readers too.
+func TestGivenSocketIsBounded(t *testing.T) {
+	t.Parallel()
+	lis := shared(t, 1)[0]
+	e := newSite(t).start(func(c *Config) { c.Listener = lis })
+	if e.Addr() != lis.Addr().String() {
+		t.Errorf("the edge listens on %s and not on %s", e.Addr(), lis.Addr())
+	}
+	c, err := lis.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Control(func(fd uintptr) {
+		unsent, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
+		if err != nil || unsent != unsentBytes {
+			t.Errorf("%d bytes wait in the kernel, %v", unsent, err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -20,6 +21,7 @@ import (
 type redirector struct {
 	lis  net.Listener
 	http *http.Server
+	open sync.WaitGroup // connections
 	log  *slog.Logger
 }
 
@@ -28,13 +30,13 @@ const mostRedirects = 1000
 
 // newRedirector listens; nil: the edge has none.
 func (s *Server) newRedirector() (*redirector, error) {
-	if s.cfg.RedirectAddr == "" {
+	if s.cfg.RedirectAddr == "" && s.cfg.Redirects == nil {
 		return nil, nil
 	}
 	if !s.cfg.Encrypts() {
 		return nil, errors.New("edge: an address that sends clients to HTTPS needs a certificate")
 	}
-	lis, err := s.listenTCP(s.cfg.RedirectAddr)
+	lis, err := s.listenTCP(s.cfg.Redirects, s.cfg.RedirectAddr)
 	if err != nil {
 		return nil, err
 	}
@@ -50,17 +52,28 @@ func (s *Server) newRedirector() (*redirector, error) {
 		ErrorLog: s.http.ErrorLog,
 	}}
 	r.http.SetKeepAlivesEnabled(false)
+	r.http.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			r.open.Add(1)
+		case http.StateClosed:
+			r.open.Done()
+		}
+	}
 	return r, nil
 }
 
-// run serves until ctx ends.
+// run serves until ctx ends, and answers clients then that have connected and send their request soon.
 func (r *redirector) run(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { _ = r.http.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = r.lis.Close() })
 	defer stop()
 	r.log.Info("listening for clients without TLS", "addr", r.lis.Addr().String())
-	if err := r.http.Serve(r.lis); !errors.Is(err, http.ErrServerClosed) {
+	if err := r.http.Serve(r.lis); ctx.Err() == nil {
 		r.log.Error("clients without TLS are not sent to HTTPS any more", "err", err)
 	}
+	late := time.AfterFunc(headerTimeout, func() { _ = r.http.Close() })
+	defer late.Stop()
+	r.open.Wait()
 }
 
 func (r *redirector) close() error {

@@ -12,7 +12,8 @@ import (
 	"flickrkillr/edge/encryption"
 )
 
-// TestHSTS: within TLS, and only there, every document has the header field that the configuration asks for.
+// TestHSTS: within TLS, and only there, every answer has the header field that the configuration asks for; but no
+// answer that is requested of an address or of localhost.
 func TestHSTS(t *testing.T) {
 	t.Parallel()
 	eachPath(t, func(t *testing.T, onPath func(*Config)) {
@@ -24,18 +25,43 @@ func TestHSTS(t *testing.T) {
 			want = "max-age=3600"
 		}
 		for _, path := range []string{"/photos/ansel", "/photos/ansel", "/nowhere", "/%70hotos/ansel", "/me"} {
-			if got := get(t, e, path); got.header.Get("Strict-Transport-Security") != want {
+			if got := get(t, e, path); got.header.Get("Strict-Transport-Security") != "" {
+				t.Errorf("%s at an address: %q", path, got.header["Strict-Transport-Security"])
+			}
+			got := get(t, e, path, "Host", "photos.example:8443")
+			if got.header.Get("Strict-Transport-Security") != want {
 				t.Errorf("%s: %d %q, want %q", path, got.status, got.header["Strict-Transport-Security"], want)
 			}
 		}
-		for i, request := range []string{rawGet("/photos/ansel"), rawGet("/photos/ansel"), "GET / HTTP/1.1\r\n\r\n"} {
-			client := dial(t, e)
-			client.send(request)
-			if got := client.receive(http.MethodGet); got.header.Get("Strict-Transport-Security") != want {
-				t.Errorf("HTTP/1.1, %d: %d %q, want %q", i, got.status, got.header["Strict-Transport-Security"], want)
+		for _, path := range []string{"/photos/ansel", "/photos/ansel", "/nowhere", "/photos/ansel?a"} {
+			for _, host := range []string{"killr", "localhost:8443"} {
+				client := dial(t, e)
+				client.send("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
+				got := client.receive(http.MethodGet)
+				if field := got.header.Get("Strict-Transport-Security"); field != want && host == "killr" ||
+					field != "" && host != "killr" {
+					t.Errorf("HTTP/1.1, %s at %s: %d %q, want %q", path, host, got.status, field, want)
+				}
 			}
 		}
 	})
+}
+
+// TestTakesHSTS: names take it, but not localhost, names below it, and addresses.
+func TestTakesHSTS(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"photos.example": true, "photos.example:443": true, "photos.example.": true, "killr": true, "a1:80": true,
+		"1.example": true, "localhost.example": true, "mylocalhost": true, "4.3.2.1.in-addr.arpa": true,
+		"localhost": false, "LocalHost:8080": false, "a.localhost": false, "a.b.localhost.:1": false,
+		"localhost.": false, "127.0.0.1": false, "192.0.2.7:443": false, "[::1]": false, "7": false,
+		"[2001:db8::7]:443": false,
+		"":                  false, ":443": false, ".": false, "127.0.0.1.": false,
+	} {
+		if got, of := takesHSTS(host), takesHSTS([]byte(host)); got != want || of != want {
+			t.Errorf("%q: %t, %t, want %t", host, got, of, want)
+		}
+	}
 }
 
 // TestHSTSValue: all subdomains, and the list of browsers, only if asked for.

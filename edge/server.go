@@ -37,7 +37,8 @@ import (
 
 // Config configures an edge. Only NATS is required.
 type Config struct {
-	Addr      string // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free port
+	Addr      string       // where to listen, host:port; "": 127.0.0.1:8080; port 0: any free port
+	Listener  net.Listener // of TCP, instead of Addr, which others may listen on too; nil: Addr. New takes it over
 	NATS      *nats.Conn
 	Uploads   *nats.Conn // carries the bytes of uploads, so that no page waits behind them; nil: NATS
 	Memcached []string   // host:port of each server; none: every miss goes to the bus
@@ -47,9 +48,10 @@ type Config struct {
 	Authority    encryption.Authority // orders certificates instead; none: nobody
 	HSTS         HSTS                 // has browsers use nothing but TLS at this host
 	Proxies      Proxies
-	RedirectAddr string // where clients without TLS are sent to TLS, host:port; "": nowhere
-	MemoryBytes  int    // size of the in-process cache; 0: 64 MiB; negative: none
-	MaxConns     int    // connections open at once; 0: 10,000. A further one waits until another closes
+	RedirectAddr string       // where clients without TLS are sent to TLS, host:port; "": nowhere
+	Redirects    net.Listener // of TCP, instead of RedirectAddr; nil: RedirectAddr. New takes it over
+	MemoryBytes  int          // size of the in-process cache; 0: 64 MiB; negative: none
+	MaxConns     int          // connections open at once; 0: 10,000. A further one waits until another closes
 	// Connections of one address open at once, and its requests of HTTP/2 under way; 0: 2,500. A further one is closed
 	// or refused.
 	AddressConns int
@@ -207,6 +209,7 @@ func newServer(cfg Config) *Server {
 		WriteTimeout: writeTimeout, ErrorHeader: s.serverErrorHeader(), Log: log,
 		Delegated:  func(reason fastpath.Reason) { m.delegated[reason].Inc() },
 		HalfClosed: m.halfClosed.Inc,
+		Paced:      m.paced.Inc,
 		// As many as its connections of HTTP/1 could have. By HTTP/2 each connection could have 100.
 		AddressRequests: cfg.AddressConns, Refused: func(from net.Addr) {
 			m.refusedRequests.Inc()
@@ -224,7 +227,7 @@ func (s *Server) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	lis, err := s.listenTCP(s.cfg.Addr)
+	lis, err := s.listenTCP(s.cfg.Listener, s.cfg.Addr)
 	if err != nil {
 		return nil, err
 	}
@@ -325,8 +328,9 @@ func (s *Server) Run(ctx context.Context) error {
 		s.fast.Cut()
 	case <-ctx.Done():
 		s.drain(work)
-		err = s.shutdown(work)
 		<-served
+		s.waitBegun(work)
+		err = s.shutdown(work)
 	}
 	stopWork()
 	s.pages.flights.stop()
@@ -335,7 +339,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// drain lets clients and load balancers go elsewhere before the port is closed.
+// drain lets clients and load balancers go elsewhere, and closes the port then.
 func (s *Server) drain(ctx context.Context) {
 	s.draining.Store(true)
 	s.fast.Drain()
@@ -343,6 +347,15 @@ func (s *Server) drain(ctx context.Context) {
 		s.log.Info("draining", "took", s.cfg.Drain)
 		s.pause(ctx, s.cfg.Drain)
 	}
+	s.http.SetKeepAlivesEnabled(false) // answers of earlier requests close their connections, too
+	_ = s.lis.Close()                  // Serve returns
+}
+
+// waitBegun lets clients that have connected send their first request, for as long as it may take.
+func (s *Server) waitBegun(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, min(headerTimeout, s.cfg.StopTimeout))
+	defer cancel()
+	_ = s.fast.WaitBegun(ctx)
 }
 
 func (s *Server) shutdown(ctx context.Context) error {

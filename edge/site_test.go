@@ -28,6 +28,7 @@ import (
 // the same bucket; the server opens a store for each, refuses one, and does not close its store. It also ignores those
 // of the CA of TestACME, which cannot be stopped.
 func TestMain(m *testing.M) {
+	playsPartOfFlood()
 	const server = "github.com/nats-io/nats-server/v2/server"
 	testenv.Main(m, goleak.IgnoreTopFunction(server+".(*fileStore).flushStreamStateLoop"),
 		goleak.IgnoreTopFunction(server+"/ats.Register.func1"),

@@ -184,8 +184,11 @@ func (s *Service) answerAction(ctx context.Context, j *job, picture getPicture) 
 	if errors.Is(err, pictures.ErrNotStored) {
 		return false
 	}
-	if store.IsFull(err) {
+	switch {
+	case store.IsFull(err):
 		err = fmt.Errorf("%w: %w", wire.ErrFull, err)
+	case errors.Is(err, pictures.ErrUnavailable):
+		err = toWireError(err)
 	}
 	if err != nil {
 		s.fail([]*job{j}, unlessAbandoned(ctx, err))

@@ -152,6 +152,9 @@ func TestBusyWhenFull(t *testing.T) {
 		}
 	}
 	settled(t, s)
+	if n := s.pages.figures().Busy; n != 1 {
+		t.Errorf("the pool says that it refused %d requests, want 1", n)
+	}
 	if r := total(s, page.KindPhoto); r.Errors["busy"] != 1 || r.Requests != 4 || r.Queued != 0 || r.InFlight != 0 {
 		t.Errorf("statistics: %+v", r)
 	}

@@ -69,7 +69,9 @@ func (s *Service) begin(p *pool, jobs []*job) [][]*job {
 		e.stats.taken(n)
 	}
 	s.metrics.batch.WithLabelValues(p.name).Observe(float64(len(jobs)))
+	waits := s.metrics.waits.WithLabelValues(p.name)
 	for _, j := range jobs {
+		observe(waits, j.work.timing.Queue, j.id)
 		switch {
 		case !j.deadline.After(now):
 			s.fail([]*job{j}, wire.ErrExpired)

@@ -67,7 +67,7 @@ func (s *Service) sendAsset(m *nats.Msg, a assetSubject) {
 		code = wire.Code(err)
 		s.log.Warn("send an asset", "subject", a.subject, "err", err)
 	}
-	s.metrics.observe(page.KindAsset.String(), code, time.Since(begun))
+	s.metrics.observe(page.KindAsset.String(), code, m.Header.Get(wire.HeaderRequest), time.Since(begun))
 	s.log.Debug("answered", "request", m.Header.Get(wire.HeaderRequest), "subject", a.subject, "code", code)
 }
 

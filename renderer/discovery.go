@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"flickrkillr/schema/discovery"
+	"flickrkillr/schema/histogram"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -88,12 +90,26 @@ func (s *Service) join() error {
 func (s *Service) announce() error {
 	service := &discovery.Service{Name: wire.ServiceRenderer, ID: s.id, Version: s.cfg.Version, Metadata: s.metadata,
 		Started: s.started, Logger: s.log,
-		Description: "turns requests into pages and pictures, and makes changes", Endpoints: s.statistics}
+		Description: "turns requests into pages and pictures, and makes changes",
+		Endpoints:   s.statistics, Figures: s.figures}
 	subscriptions, err := service.Subscribe(s.nc)
 	for _, sub := range subscriptions {
 		err = errors.Join(err, s.control.add(sub, nil))
 	}
 	return err
+}
+
+// figures are those of the pools.
+func (s *Service) figures() any {
+	all := discovery.RendererFigures{Pools: map[string]discovery.PoolFigures{}, Relays: s.relay.active.Load()}
+	for _, p := range s.pools() {
+		one := p.figures()
+		if waits, ok := s.metrics.waits.WithLabelValues(p.name).(prometheus.Histogram); ok {
+			one.QueueWait = histogram.Of(waits)
+		}
+		all.Pools[p.name] = one
+	}
+	return all
 }
 
 // statistics returns the figures of the endpoints.

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -27,9 +28,17 @@ func TestStatisticsOverTheBus(t *testing.T) {
 	st.get(t, page.Home().Before(50))
 
 	settled(t, s)
-	var stats micro.Stats
+	var stats discovery.Statistics
 	if err := json.Unmarshal(st.request(t, "$SRV.STATS.renderer."+s.id).Data, &stats); err != nil {
 		t.Fatal(err)
+	}
+	var figures discovery.RendererFigures
+	if err := json.Unmarshal(stats.Data, &figures); err != nil {
+		t.Fatalf("%v in %s", err, stats.Data)
+	}
+	pages := figures.Pools["pages"]
+	if n := pages.QueueWait.Count(); n != asked+2 || pages.Workers != s.cfg.PageWorkers || pages.Worked <= 0 {
+		t.Errorf("the pool of pages: %+v, %d waits, want %d", pages, n, asked+2)
 	}
 	if stats.Name != "renderer" || stats.ID != s.id || stats.Version != "1.2.3" ||
 		stats.Type != micro.StatsResponseType {

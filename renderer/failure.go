@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/wire"
 )
@@ -18,7 +19,7 @@ func toWireError(err error) error {
 		return fmt.Errorf("%w: %w", wire.ErrNotFound, err)
 	case errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("%w: %w", wire.ErrConflict, err)
-	case store.IsUnavailable(err):
+	case store.IsUnavailable(err), errors.Is(err, pictures.ErrUnavailable):
 		return fmt.Errorf("%w: %w", wire.ErrUnavailable, err)
 	}
 	return err

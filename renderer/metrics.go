@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -14,6 +15,7 @@ type metrics struct {
 	duration      *prometheus.HistogramVec // by kind, from arrival to reply
 	queued        *prometheus.GaugeVec     // by pool
 	batch         *prometheus.HistogramVec // by pool
+	waits         *prometheus.HistogramVec // by pool
 	panics        prometheus.Counter
 	mails         *prometheus.CounterVec // by outcome
 	uploads       *prometheus.CounterVec // by outcome
@@ -25,6 +27,12 @@ type metrics struct {
 	relayChanges  prometheus.Counter
 	relayBatches  prometheus.Counter
 	relayErrors   prometheus.Counter
+}
+
+// waitBuckets are bounds of waits for a worker, in seconds. A batch waits for 1 ms; 20 ms is where more renderers are
+// wanted.
+var waitBuckets = []float64{
+	.0001, .0002, .0005, .001, .0015, .002, .003, .005, .007, .01, .015, .02, .03, .05, .07, .1, .2, .5, 1, 2, 5,
 }
 
 func newMetrics(registry *prometheus.Registry) (*metrics, error) {
@@ -47,6 +55,10 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "killr_renderer_batch_size", Help: "Requests that a worker answered in one turn.",
 			Buckets: []float64{1, 2, 4, 8, 16, 32},
+		}, []string{"pool"}),
+		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "killr_renderer_queue_wait_seconds", Help: "Time from a request's arrival until a worker takes it.",
+			Buckets: waitBuckets,
 		}, []string{"pool"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "killr_renderer_panics_total", Help: "Requests answered with internal because of a panic.",
@@ -88,7 +100,8 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	}
 	return m, errors.Join(
 		register(registry, &m.requests), register(registry, &m.duration), register(registry, &m.queued),
-		register(registry, &m.batch), register(registry, &m.panics), register(registry, &m.mails),
+		register(registry, &m.batch), register(registry, &m.waits), register(registry, &m.panics),
+		register(registry, &m.mails),
 		register(registry, &m.uploads), register(registry, &m.uploadBytes),
 		register(registry, &m.originalBytes),
 		register(registry, &m.relayActive),
@@ -111,7 +124,23 @@ func register[C prometheus.Collector](registry *prometheus.Registry, c *C) error
 	return nil
 }
 
-func (m *metrics) observe(kind, code string, took time.Duration) {
+// observe counts a reply to a request with this id.
+func (m *metrics) observe(kind, code, id string, took time.Duration) {
 	m.requests.WithLabelValues(kind, code).Inc()
-	m.duration.WithLabelValues(kind).Observe(took.Seconds())
+	observe(m.duration.WithLabelValues(kind), took, id)
+}
+
+// maxExemplar bounds the id of a request that becomes an exemplar. Prometheus takes 128 characters with the label's
+// name, and panics beyond; ids that edges make are shorter than 40.
+const maxExemplar = 64
+
+// observe records a time with an exemplar: the id of the request, by which the log has more of it. An id from the bus
+// may be anything; one that is no exemplar is left out.
+func observe(o prometheus.Observer, d time.Duration, id string) {
+	withExemplar, ok := o.(prometheus.ExemplarObserver)
+	if !ok || id == "" || len(id) > maxExemplar || !utf8.ValidString(id) {
+		o.Observe(d.Seconds())
+		return
+	}
+	withExemplar.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"request": id})
 }

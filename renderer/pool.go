@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/page"
 )
 
@@ -57,6 +58,8 @@ type pool struct {
 	timed   bool // window is running
 	relaxed bool // restartQueue holds: since a restart, until the queue is as short again as limit says
 	closed  bool
+	worked  time.Duration  // of all workers
+	busy    uint64         // requests refused
 	each    time.Duration  // that a worker lately took for a request, of a batch its part; 0: none was answered
 	running sync.WaitGroup // the workers; they end after close
 }
@@ -91,10 +94,14 @@ func (p *pool) start(ctx context.Context) {
 
 // put queues j and returns nil. If the queue is full it returns the request to refuse: j itself, or, where the newest
 // goes first, the one that has waited longest.
-func (p *pool) put(j *job) *job {
+func (p *pool) put(j *job) (excess *job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var excess *job
+	defer func() {
+		if excess != nil {
+			p.busy++
+		}
+	}()
 	switch {
 	case len(p.waiting) < p.limit:
 		if p.relaxed {
@@ -159,6 +166,7 @@ func (p *pool) answered(d time.Duration) int { return int(d * time.Duration(p.wo
 func (p *pool) took(d time.Duration, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.worked += d
 	each := max(1, d/time.Duration(n))
 	if p.each == 0 {
 		p.each = each
@@ -239,6 +247,15 @@ func (p *pool) take(batch []*job) []*job {
 // restart is served in order, and so is one that is short: there nobody waits for long.
 func (p *pool) overloaded(now time.Time) bool {
 	return !p.relaxed && !p.prompt && !p.ordered && now.Sub(p.since) > overloadAfter
+}
+
+// figures are part of the answer on $SRV.STATS. The histogram is among the metrics.
+func (p *pool) figures() discovery.PoolFigures {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return discovery.PoolFigures{
+		Workers: p.workers, Worked: p.worked.Seconds(), Queued: len(p.waiting), Busy: p.busy,
+	}
 }
 
 // close makes the workers end when the queue is empty. It is safe to call twice.

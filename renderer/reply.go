@@ -110,7 +110,7 @@ func (s *Service) finished(j *job, status int) {
 	if status >= 400 && j.ref.Kind() != page.KindError {
 		code = wire.Code(wire.ErrNotFound)
 	}
-	s.metrics.observe(j.endpoint.name, code, whole)
+	s.metrics.observe(j.endpoint.name, code, j.id, whole)
 	level := slog.LevelDebug
 	if whole > s.cfg.SlowAfter {
 		level = slog.LevelWarn
@@ -145,7 +145,7 @@ func (s *Service) refuse(j *job, err error) {
 // replyError sends, counts and logs an error.
 func (s *Service) replyError(j *job, code string, err error) {
 	s.settle(j)
-	s.metrics.observe(j.endpoint.name, code, time.Since(j.arrived))
+	s.metrics.observe(j.endpoint.name, code, j.id, time.Since(j.arrived))
 	if isPanic(err) {
 		s.metrics.panics.Inc()
 	}

@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -133,7 +134,8 @@ func checksums(ctx context.Context, from pictures.Store, image string) (c store.
 	defer file.Close()
 	_, c.Extension = file.Type()
 	sum, crc := sha256.New(), crc32.NewIEEE()
-	if c.Bytes, err = io.Copy(io.MultiWriter(sum, crc), io.NewSectionReader(file, 0, file.Size)); err != nil {
+	whole := bufio.NewReaderSize(io.NewSectionReader(file, 0, file.Size), wire.MaxChunk) // a read may be a request
+	if c.Bytes, err = io.Copy(io.MultiWriter(sum, crc), whole); err != nil {
 		return c, fmt.Errorf("read an original: %w", err)
 	}
 	c.CRC32, c.SHA256 = crc.Sum32(), sum.Sum(nil)

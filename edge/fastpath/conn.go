@@ -27,15 +27,17 @@ type conn struct {
 	net.Conn
 	server   *Server
 	state    atomic.Int32
-	deadline time.Time     // when the fast path last moved the deadlines
-	ahead    []byte        // read, and not passed to net/http yet
-	owed     int           // bytes at the beginning of ahead that belong to the request that net/http has
-	request  Request       // the current request; part of the connection so that none is allocated
-	reason   Reason        // why net/http has the request
-	http2    *http2Filter  // nil: the connection is not known to be one of HTTP/2
-	underWay *atomic.Int64 // see Counted
-	encrypts bool          // Conn is a *tls.Conn that has not shaken hands yet
+	deadline time.Time    // when the fast path last moved the deadlines
+	ahead    []byte       // read, and not passed to net/http yet
+	owed     int          // bytes at the beginning of ahead that belong to the request that net/http has
+	request  Request      // the current request; part of the connection so that none is allocated
+	reason   Reason       // why net/http has the request
+	http2    *http2Filter // nil: the connection is not known to be one of HTTP/2
+	address  *Address     // its own, or shared
+	counted  bool         // address is shared
+	encrypts bool         // Conn is a *tls.Conn that has not shaken hands yet
 
+	begun       atomic.Bool   // its first request, or its HTTP/2, is in a handler or beyond it
 	busy        atomic.Bool   // net/http has a request
 	handled     atomic.Bool   // net/http's handler has, or had, the request
 	interrupted atomic.Bool   // the deadline for reading is in the past
@@ -107,6 +109,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			c.reason = ReasonStopping
 			return c.delegate(p, size, connDelegated)
 		}
+		c.begun.Store(true)
 		reason, err := c.serve()
 		if reason != ReasonNone {
 			c.reason = reason

@@ -21,7 +21,8 @@
 //	request.go        Request: what is read of a fast request
 //	encrypted.go      begins TLS
 //	http2.go          http2Filter: which frames go to net/http, and how
-//	http2calm.go      ends floods of frames
+//	http2calm.go      slows floods of frames, and ends them
+//	address.go        Address: what connections of one address share
 //	http2flow.go      what it takes from SETTINGS, and its part of the window
 //	http2request.go   which requests of HTTP/2 are simple, and Stream: how a Handler answers them
 //	http2write.go     frameWriter: answers between the frames of net/http

@@ -17,6 +17,9 @@ const plainAnswer = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\
 func (c *conn) shakeHands() error {
 	c.encrypts = false
 	encrypted := c.Conn.(*tls.Conn)
+	if c.address.InDebt(time.Now()) && c.wait(handshakeCost, func() bool { return false }) != nil {
+		return io.EOF
+	}
 	if err := encrypted.SetDeadline(time.Now().Add(c.server.cfg.HeaderTimeout)); err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type Config struct {
 	// For Counted connections: requests of HTTP/2 under way at once of an address, and who is told of one too many.
 	AddressRequests int
 	Refused         func(net.Addr)
+	Paced           func() // counts waits of connections whose address is in debt
 
 	IdleTimeout   time.Duration // for the next request
 	HeaderTimeout time.Duration // for a request's header, once net/http has the request
@@ -81,6 +82,7 @@ func (s *Server) ConnState(nc net.Conn, state http.ConnState) {
 	case ok && state == http.StateActive:
 		c.busy.Store(true)
 	case ok && state == http.StateIdle:
+		c.begun.Store(true)
 		c.busy.Store(false)
 		c.handled.Store(false)
 		c.deadline = time.Time{}
@@ -99,13 +101,12 @@ func (s *Server) Wrap(next http.Handler) http.Handler {
 			s.cfg.Delegated(ReasonOff)
 		case r.ProtoMajor == 2:
 			s.cfg.Delegated(ReasonHTTP2)
-			if c.underWay != nil {
-				c.underWay.Add(1)
-				defer c.underWay.Add(-1)
-			}
+			c.address.underWay.Add(1)
+			defer c.address.underWay.Add(-1)
 		default:
 			s.cfg.Delegated(c.reason)
 		}
+		c.begun.Store(true)
 		c.handled.Store(true)
 		next.ServeHTTP(w, r)
 	})

@@ -40,8 +40,5 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 
 func (c *conn) interrupt() {
 	c.interrupted.Store(true)
-	select {
-	case c.woken <- struct{}{}:
-	default: // a notification is already waiting
-	}
+	c.wake()
 }

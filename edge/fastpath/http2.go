@@ -76,8 +76,9 @@ const LongestFields = 16_000
 
 func newHTTP2Filter(c *conn) *http2Filter {
 	now := time.Now()
-	f := &http2Filter{c: c, buf: make([]byte, roomToRead), window: initialWindow, passedAt: now, calm: newCalm(now)}
+	f := &http2Filter{c: c, buf: make([]byte, roomToRead), window: initialWindow, passedAt: now, calm: calm{since: now}}
 	f.in, f.out.c = f.buf[:0], c
+	f.out.balance.Store(c.address.free(now))
 	f.decoder = hpack.NewDecoder(tableSize, f.note)
 	f.decoder.SetMaxStringLength(longestHead)
 	return f
@@ -181,8 +182,10 @@ func (f *http2Filter) next() (bool, error) {
 	if !passedOn && len(f.in) < frameHead+length {
 		return false, nil
 	}
-	if !f.calm.takes(&f.out.earned, time.Now) {
-		return false, f.end(http2.ErrCodeEnhanceYourCalm)
+	if f.calm.left--; f.calm.left < 0 {
+		if err := f.settle(); err != nil {
+			return false, err
+		}
 	}
 	if passedOn {
 		return true, f.passOn(kind, flags, stream, length)
@@ -211,7 +214,7 @@ func (f *http2Filter) passOn(kind http2.FrameType, flags http2.Flags, stream uin
 		if f.isOurs(stream) { // its request has ended
 			return f.end(http2.ErrCodeStreamClosed)
 		}
-		f.out.earned.Add(ofBody(flags, length))
+		f.out.earn(ofBody(flags, length))
 	}
 	f.pass = frameHead + length
 	return nil
@@ -317,6 +320,7 @@ func readHeaders(flags http2.Flags, stream uint32, payload []byte) (h headers, o
 // take handles a header block. A request that is not answered is passed on.
 func (f *http2Filter) take(h *headers) error {
 	f.fields, f.size = f.fields[:0], 0
+	f.calm.left -= len(h.block) / blockPerFrame
 	defer f.forget()
 	f.decoder.SetEmitEnabled(true)
 	_, err := f.decoder.Write(h.block)

@@ -2,6 +2,7 @@ package fastpath
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -10,34 +11,78 @@ import (
 )
 
 // calm bounds what a client may send without taking or bringing anything: a flood of any kind of frame. Each frame
-// costs one, and so does a stream that the server has to reset. Answers and the bytes of bodies, in both directions,
-// earn frames, and so does time. So a client that makes requests and takes the answers never comes to the end, however
-// fast it is; one that resets its requests does. A frame that brings a part of a body earns what it costs, however
-// short it is: for a stream that has ended the reset costs.
+// costs one, and so does a stream that the server has to reset; a long header block costs more. Answers and the bytes
+// of bodies, in both directions, earn frames, and so does time. So a client that makes requests and takes the answers
+// never comes to the end, however fast it is; one that resets its requests does. A frame that brings a part of a body
+// earns what it costs, however short it is: for a stream that has ended the reset costs.
+//
+// A client that has nothing left is in debt. It goes on in turns, which its address has for all its connections, or
+// once answers that come meanwhile have paid. When it owes too much its connection ends.
 type calm struct {
-	left  int       // frames
+	left  int       // frames that are settled and not read
 	since time.Time // when time was last counted
 }
 
 const (
-	mostFrames      = 5000 // that a client may be ahead
+	batch           = 16   // frames that are settled together
+	freeFrames      = 100  // that a client may be ahead before it is in debt
+	freeInDebt      = 20   // likewise, while its address is in debt
+	mostFrames      = 5000 // that a client may owe, and of what it has earned may keep
 	framesPerAnswer = 16   // earned by an answer without a body
 	bytesPerFrame   = 64   // of a body
+	blockPerFrame   = 256  // bytes of a header block, each of which may stand for 4 KiB
 	framesPerSecond = 100  // so a reader may pass 50 pictures a second, and reset each
 )
 
-func newCalm(now time.Time) calm { return calm{mostFrames, now} }
-
-// takes counts a frame of the client. It returns false when the client has sent too many. now is asked for the time
-// once in a while, and earned is what was earned since the time before.
-func (c *calm) takes(earned *atomic.Int64, now func() time.Time) bool {
-	if c.left--; c.left > 0 {
-		return true
+// free is how many frames a connection may be ahead.
+func (a *Address) free(now time.Time) int64 {
+	if a.InDebt(now) {
+		return freeInDebt
 	}
-	at := now()
-	more := earned.Swap(0) + int64(at.Sub(c.since).Seconds()*framesPerSecond)
-	c.left, c.since = int(min(more, mostFrames)), at
-	return c.left > 0
+	return freeFrames
+}
+
+// settle takes the next batch, and what was read beyond the last one, from a balance. It returns what is left, below 0
+// what the client owes, and how much was taken.
+func (c *calm) settle(balance *atomic.Int64) (left int64, cost int) {
+	cost = batch - c.left - 1
+	c.left = batch - 1
+	if left = balance.Add(-int64(cost)); left > mostFrames {
+		left = balance.Add(mostFrames - left)
+	}
+	return left, cost
+}
+
+// credit adds what time has earned to a balance below 0, which may then be as much as is free.
+func (c *calm) credit(balance *atomic.Int64, now time.Time, free int64) (left int64) {
+	earned := int64(now.Sub(c.since) / (time.Second / framesPerSecond))
+	c.since = c.since.Add(time.Duration(earned) * time.Second / framesPerSecond)
+	return balance.Add(max(0, min(earned, free-balance.Load())))
+}
+
+// settle settles the next batch of frames. A client in debt waits until its turn, or until it is no longer. Time pays
+// too, but what many connections earn by that does not spare them their turns.
+func (f *http2Filter) settle() error {
+	left, cost := f.calm.settle(&f.out.balance)
+	if left >= 0 {
+		return nil
+	}
+	if now := time.Now(); !f.c.address.InDebt(now) && f.calm.credit(&f.out.balance, now, freeFrames) >= 0 {
+		return nil
+	}
+	if err := f.out.flush(); err != nil {
+		return err
+	}
+	switch err := f.c.wait(cost, func() bool { return f.out.balance.Load() >= 0 }); {
+	case errors.Is(err, errTooMuch):
+		return f.end(http2.ErrCodeEnhanceYourCalm)
+	case err != nil:
+		return err
+	}
+	if f.calm.credit(&f.out.balance, time.Now(), 0) < -mostFrames {
+		return f.end(http2.ErrCodeEnhanceYourCalm)
+	}
+	return nil
 }
 
 // ofBody is what a DATA frame of the client earns. Of one with padding it is not known whether it brings anything.
@@ -58,6 +103,7 @@ func (e errEnds) Error() string {
 
 // end tells the client why the connection ends, and returns what Read returns then.
 func (f *http2Filter) end(code http2.ErrCode) error {
+	f.c.address.Offends(time.Now())
 	f.out.goAway(f.last, code)
 	f.discard()
 	f.c.server.cfg.Log.Debug("a connection of HTTP/2 ends", "from", f.c.RemoteAddr(), "why", code)

@@ -37,8 +37,9 @@ func TestCalm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			now := time.Unix(1, 0)
-			calm, goesOn := newCalm(now), true
-			var earned atomic.Int64
+			var balance atomic.Int64
+			balance.Store(freeFrames)
+			calm, goesOn := calm{since: now}, true
 			if name == "PING after a day" {
 				now = now.Add(24 * time.Hour)
 			}
@@ -46,8 +47,13 @@ func TestCalm(t *testing.T) {
 			for ; step < c.steps && goesOn; step++ {
 				now = now.Add(c.every)
 				for range c.frames {
-					goesOn = goesOn && calm.takes(&earned, func() time.Time { return now })
-					earned.Add(c.earned)
+					if calm.left--; calm.left < 0 {
+						if left, cost := calm.settle(&balance); left < 0 {
+							now = now.Add(time.Duration(cost) * frameTime)
+							goesOn = goesOn && calm.credit(&balance, now, freeFrames) >= -mostFrames
+						}
+					}
+					balance.Add(c.earned)
 				}
 			}
 			if goesOn == c.ends {

@@ -2,22 +2,15 @@ package fastpath
 
 import (
 	"encoding/binary"
-	"sync/atomic"
 
 	"golang.org/x/net/http2"
 )
 
-// Counted is a connection whose requests of HTTP/2 count together with those of other connections: of one address.
-type Counted interface {
-	// UnderWay is how many of them net/http has now; nil: they do not count.
-	UnderWay() *atomic.Int64
-}
-
 // refuses refuses a request if too many are under way. A refused stream had no effect, RFC 9113 says, so clients try
 // it again. About as many are let in: a request counts once its handler runs.
 func (f *http2Filter) refuses(h *headers) bool {
-	now, cfg := f.c.underWay, &f.c.server.cfg
-	if now == nil || now.Load() < int64(cfg.AddressRequests) {
+	cfg := &f.c.server.cfg
+	if !f.c.counted || f.c.address.underWay.Load() < int64(cfg.AddressRequests) {
 		return false
 	}
 	if !h.end {

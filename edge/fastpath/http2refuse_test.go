@@ -2,7 +2,6 @@ package fastpath
 
 import (
 	"net"
-	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -11,19 +10,19 @@ import (
 // countedListener is a listener all of whose connections count together.
 type countedListener struct {
 	net.Listener
-	underWay atomic.Int64
+	address Address
 }
 
 type countedConn struct {
 	net.Conn
-	underWay *atomic.Int64
+	address *Address
 }
 
-func (c countedConn) UnderWay() *atomic.Int64 { return c.underWay }
+func (c countedConn) Address() *Address { return c.address }
 
 func (l *countedListener) Accept() (net.Conn, error) {
 	nc, err := l.Listener.Accept()
-	return countedConn{nc, &l.underWay}, err
+	return countedConn{nc, &l.address}, err
 }
 
 // TestHTTP2Refuses: beyond the requests at once of an address others are refused, on each connection of it, with and

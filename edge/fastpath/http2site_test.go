@@ -110,12 +110,21 @@ func startHTTP2On(
 	t testing.TB, encryption *tls.Config, with Config, on func(net.Listener) net.Listener,
 ) *http2Site {
 	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveHTTP2(t, on(lis), encryption, with)
+}
+
+func serveHTTP2(t testing.TB, lis net.Listener, encryption *tls.Config, with Config) *http2Site {
+	t.Helper()
 	s := &http2Site{saw: map[string]Request{}, gets: map[string]http.Request{}, waiting: make(chan struct{}),
 		goOn: make(chan struct{})}
 	fast := New(Config{
 		AddressRequests: with.AddressRequests, Refused: func(net.Addr) { s.refused.Add(1) },
 		Handler: s, Off: with.Off, IdleTimeout: time.Hour, HeaderTimeout: time.Minute, WriteTimeout: time.Minute,
-		Delegated: func(Reason) {}, HalfClosed: func() {}, Log: slog.New(slog.DiscardHandler),
+		Delegated: func(Reason) {}, HalfClosed: func() {}, Paced: func() {}, Log: slog.New(slog.DiscardHandler),
 	})
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -133,13 +142,9 @@ func startHTTP2On(
 		HTTP2: &http.HTTP2Config{MaxReadFrameSize: LargestFrame}, ReadHeaderTimeout: time.Minute,
 		MaxHeaderBytes: 12 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.addr = lis.Addr().String()
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(fast.Listener(on(lis), encryption)) }()
+	go func() { served <- server.Serve(fast.Listener(lis, encryption)) }()
 	t.Cleanup(func() {
 		_ = server.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
@@ -166,12 +171,18 @@ func dialHTTP2(t *testing.T, s *http2Site, settings ...http2.Setting) *http2Clie
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	return beginHTTP2(t, conn, settings...)
+}
+
+// beginHTTP2 is dialHTTP2 on a connection.
+func beginHTTP2(t *testing.T, conn net.Conn, settings ...http2.Setting) *http2Client {
+	t.Helper()
+	t.Cleanup(func() { _ = conn.Close() })
 	c := &http2Client{Framer: http2.NewFramer(conn, conn), t: t, conn: conn}
 	c.hpack = hpack.NewEncoder(&c.block)
 	c.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	_, err = io.WriteString(conn, http2.ClientPreface)
+	_, err := io.WriteString(conn, http2.ClientPreface)
 	c.must(errors.Join(err, c.WriteSettings(settings...)))
 	return c
 }

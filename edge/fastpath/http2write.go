@@ -25,7 +25,7 @@ type frameWriter struct {
 	size    atomic.Int64    // of out, in bytes
 	sent    chan struct{}   // of goAway, which waits until out is sent; nil: it does not
 	leaving atomic.Bool     // net/http has said that it takes no further requests
-	earned  atomic.Int64    // by bodies and answers since calm has last asked, in frames
+	balance atomic.Int64    // in frames, see calm
 }
 
 // LargestFrame is the payload that every client takes, and that net/http must take at most, in bytes.
@@ -106,14 +106,24 @@ func (w *frameWriter) follow(b []byte) {
 		switch http2.FrameType(w.head[3]) {
 		case http2.FrameHeaders, http2.FrameContinuation:
 			w.inBlock = !http2.Flags(w.head[4]).Has(http2.FlagHeadersEndHeaders)
-			w.earned.Add(framesPerAnswer)
+			w.earn(framesPerAnswer)
 		case http2.FrameData:
-			w.earned.Add(int64(w.left / bytesPerFrame))
+			w.earn(int64(w.left / bytesPerFrame))
 		case http2.FrameRSTStream:
-			w.earned.Add(-1)
+			w.balance.Add(-1)
 		case http2.FrameGoAway:
 			w.leaving.Store(true)
+			if len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) != uint32(http2.ErrCodeNo) {
+				w.c.address.Offends(time.Now())
+			}
 		}
+	}
+}
+
+// earn adds to the balance of the client, and wakes one that waits because it is in debt.
+func (w *frameWriter) earn(frames int64) {
+	if now := w.balance.Add(frames); now >= 0 && now < frames {
+		w.c.wake()
 	}
 }
 
@@ -143,7 +153,7 @@ func (w *frameWriter) add(stream uint32, block, body []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.makeRoom()
-	w.earned.Add(int64(framesPerAnswer + len(body)/bytesPerFrame))
+	w.earn(int64(framesPerAnswer + len(body)/bytesPerFrame))
 	flags := http2.FlagHeadersEndHeaders
 	if len(body) == 0 {
 		flags |= http2.FlagHeadersEndStream

@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"sync/atomic"
+	"time"
 )
 
 // listener accepts connections that net/http and the fast path share.
@@ -33,14 +33,14 @@ func (l listener) Accept() (net.Conn, error) {
 		l.server.release()
 		return nil, err
 	}
-	var underWay *atomic.Int64
+	var address *Address
 	if counted, ok := nc.(Counted); ok {
-		underWay = counted.UnderWay()
+		address = counted.Address()
 	}
 	if l.encryption != nil {
 		nc = tls.Server(nc, l.encryption)
 	}
-	return l.server.add(nc, underWay), nil
+	return l.server.add(nc, address), nil
 }
 
 // Close also ends an Accept that waits until there are fewer connections.
@@ -49,8 +49,12 @@ func (l listener) Close() error {
 	return l.Listener.Close()
 }
 
-func (s *Server) add(nc net.Conn, underWay *atomic.Int64) *conn {
-	c := &conn{Conn: nc, server: s, underWay: underWay, woken: make(chan struct{}, 1)}
+// add adds a connection. Without an address it counts by itself.
+func (s *Server) add(nc net.Conn, address *Address) *conn {
+	c := &conn{Conn: nc, server: s, address: address, counted: address != nil, woken: make(chan struct{}, 1)}
+	if !c.counted {
+		c.address = new(Address)
+	}
 	_, c.encrypts = nc.(*tls.Conn)
 	if s.cfg.Off {
 		c.state.Store(connUnparsed)
@@ -94,6 +98,29 @@ func (s *Server) Stop() {
 			_ = c.Conn.SetReadDeadline(past)
 		}
 	})
+}
+
+// begunPoll is the time between two looks of WaitBegun.
+const begunPoll = 5 * time.Millisecond
+
+// WaitBegun returns when each connection has begun its first request, or with ctx's error. The listener was closed
+// before. net/http drops a request that it reads after its Shutdown. Clients send a request again on another connection
+// if it was not the first of its connection, which servers close at any time.
+func (s *Server) WaitBegun(ctx context.Context) error {
+	look := time.NewTicker(begunPoll)
+	defer look.Stop()
+	for {
+		begun := true
+		s.each(func(c *conn) { begun = begun && c.begun.Load() })
+		if begun {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Wait returns when every connection is closed, or with ctx's error. net/http closes them when it shuts down; a

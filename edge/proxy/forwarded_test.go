@@ -26,6 +26,9 @@ func TestNetworks(t *testing.T) {
 			t.Errorf("%s: %t", addr, got)
 		}
 	}
+	if every := (Networks{netip.MustParsePrefix("0.0.0.0/0")}); every.Contains(unknown.Addr()) {
+		t.Error("a client that the proxy does not know is trusted")
+	}
 	if n.Contains(netip.Addr{}) || Networks(nil).Contains(netip.MustParseAddr("10.0.0.1")) {
 		t.Error("nothing is trusted")
 	}

@@ -23,6 +23,10 @@ const (
 // signature begins a header of version 2.
 var signature = []byte("\r\n\r\n\x00\r\nQUIT\n")
 
+// unknown is a client of which the proxy does not know where it is. Networks contains it never, so nothing that it says
+// is believed, and limits count all such clients together.
+var unknown = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+
 // readHeader reads a header (www.haproxy.org/download/3.2/doc/proxy-protocol.txt) and not a byte more. The client is
 // not valid if the proxy speaks for itself, as in a health check. Errors wrap errHeader, or are those of r.
 func readHeader(r io.Reader) (client netip.AddrPort, err error) {
@@ -53,7 +57,7 @@ func readVersion1(r io.Reader, line []byte) (client netip.AddrPort, err error) {
 	}
 	fields := strings.Split(string(line[:len(line)-2]), " ")
 	if fields[1] == "UNKNOWN" {
-		return client, nil
+		return unknown, nil
 	}
 	if len(fields) != 6 || fields[1] != "TCP4" && fields[1] != "TCP6" {
 		return client, fmt.Errorf("%w: %.40q", errHeader, line)
@@ -98,8 +102,10 @@ func readVersion2(r io.Reader) (client netip.AddrPort, err error) {
 	}
 	size := 0 // of an address
 	switch {
-	case head[0] == commandLocal, head[0] == commandProxy && head[1] == familyNone:
+	case head[0] == commandLocal:
 		return client, nil
+	case head[0] == commandProxy && head[1] == familyNone:
+		return unknown, nil
 	case head[0] == commandProxy && head[1] == familyTCP4:
 		size = 4
 	case head[0] == commandProxy && head[1] == familyTCP6:

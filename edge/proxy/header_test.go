@@ -26,20 +26,20 @@ const (
 		"\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01" + "\x12\x67" + "\x01\xbb"
 )
 
-// headers are headers, and the client that each names: "" is the proxy itself.
+// headers are headers, and the client that each names: "" is the proxy itself, and 0.0.0.0 one that it does not know.
 var headers = map[string]string{
 	"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n":             "192.0.2.7:4711",
 	"PROXY TCP4 255.255.255.254 255.255.255.255 65535 65535\r\n": "255.255.255.254:65535",
 	"PROXY TCP6 2001:db8::7 2001:db8::1 4711 443\r\n":            "[2001:db8::7]:4711",
-	"PROXY UNKNOWN\r\n": "",
-	"PROXY UNKNOWN " + strings.Repeat("f", 91) + "\r\n":                                 "",
+	"PROXY UNKNOWN\r\n": "0.0.0.0:0",
+	"PROXY UNKNOWN " + strings.Repeat("f", 91) + "\r\n":                                 "0.0.0.0:0",
 	version2(commandProxy, familyTCP4, ends4):                                           "192.0.2.7:4711",
 	version2(commandProxy, familyTCP6, ends6):                                           "[2001:db8::7]:4711",
 	version2(commandProxy, familyTCP4, ends4+"\x03\x00\x04abcd\x20\x00\x00"):            "192.0.2.7:4711",
 	version2(commandProxy, familyTCP6, ends6+"\x01\x07\x00"+strings.Repeat("a", 0x700)): "[2001:db8::7]:4711",
 	version2(commandLocal, familyNone, ""):                                              "",
 	version2(commandLocal, familyTCP4, ends4):                                           "",
-	version2(commandProxy, familyNone, "anything"):                                      "",
+	version2(commandProxy, familyNone, "anything"):                                      "0.0.0.0:0",
 }
 
 // wrong are headers that are refused.
@@ -129,7 +129,8 @@ func FuzzHeader(f *testing.F) {
 		if read > len(signature)+4+maxVersion2 {
 			t.Errorf("%d bytes are read", read)
 		}
-		if client.IsValid() && (err != nil || client.Addr().IsUnspecified() || client.Addr().Is4In6()) {
+		wrongAddr := client.Addr().IsUnspecified() && client != unknown || client.Addr().Is4In6()
+		if client.IsValid() && (err != nil || wrongAddr) {
 			t.Errorf("%s: %v, %v", hex.EncodeToString(sent), client, err)
 		}
 		again, wrong := readHeader(bytes.NewReader(sent[:read]))

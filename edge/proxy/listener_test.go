@@ -122,7 +122,7 @@ func TestCloseListener(t *testing.T) {
 	open(t, l, "127.0.0.1", strings.Repeat("PROXY ", 2)+"x")
 	open(t, l, "127.0.0.1", "PROXY UNKNOWN\r\n")
 	half := open(t, l, "127.0.0.1", "PROXY ")
-	begins(t, l, "127.0.0.1", "")
+	begins(t, l, "0.0.0.0", "")
 	open(t, l, "127.0.0.1", "PROXY UNKNOWN\r\n")
 	if err := l.Close(); err != nil {
 		t.Error(err)

@@ -31,6 +31,9 @@ func ParseNetworks(texts []string) (all Networks, err error) {
 // Contains reports whether an address is that of a trusted proxy.
 func (n Networks) Contains(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
+	if addr.IsUnspecified() {
+		return false
+	}
 	for _, prefix := range n {
 		if prefix.Contains(addr) {
 			return true

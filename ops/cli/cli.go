@@ -39,6 +39,7 @@ type commands struct {
 	Login     loginCommand     `cmd:"" help:"Make a token with your name and password, and keep it for programs; --logout ends it."`
 	Whoami    whoamiCommand    `cmd:"" help:"Print whose account the token belongs to."`
 	Upload    uploadCommand    `cmd:"" help:"Upload the pictures of a folder, with the token that 'login' keeps."`
+	Pictures  picturesCommand  `cmd:"" help:"Copy the pictures of a site to another place."`
 	Import    importCommand    `cmd:"" help:"Import what you have taken out of this site or of Flickr: photos, albums, tags, dates, descriptions."`
 	Bus       busCommand       `cmd:"" help:"Show and check what each role may do on the bus."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
@@ -78,6 +79,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 		kong.Name("killr"),
 		kong.UsageOnError(),
 		kong.DefaultEnvars("KILLR"),
+		kong.Resolvers(credentials(os.Getenv("CREDENTIALS_DIRECTORY"))),
 		kong.Description(
 			"A photo site: edges ask a bus, and any free renderer answers. `killr up` runs it all on this machine.",
 		),

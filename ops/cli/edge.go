@@ -7,10 +7,11 @@ import (
 	"flickrkillr/edge"
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
+	"flickrkillr/ops/systemd"
 )
 
 type edgeCommand struct {
-	Addr      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen for browsers here (default ${default})."`
+	Addr      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen for browsers here (default ${default}). Sockets that systemd passes are used instead: the one named http, or https with a certificate."`
 	AccessLog bool   `negatable:"" default:"true" help:"Log a line for each HTTP answer (default: yes)."`
 	roleFlags
 	edgeFlags
@@ -18,15 +19,26 @@ type edgeCommand struct {
 }
 
 func (c *edgeCommand) Run(s *session) error {
-	if err := stack.CheckPort("edge", c.Addr); err != nil {
-		return advise(err)
-	}
 	if err := errors.Join(c.tlsFlags.check(), c.proxyFlags.check()); err != nil {
 		return err
+	}
+	passed, err := systemd.Sockets()
+	if err != nil {
+		return err
+	}
+	sockets, err := chooseSockets(passed, c.encrypts())
+	if err != nil {
+		return err
+	}
+	if sockets.pages == nil {
+		if err := stack.CheckPort("edge", c.Addr); err != nil {
+			return advise(err)
+		}
 	}
 	return s.runRole(site.Edge, &c.roleFlags, "--nats and --memcached", func() site.Config {
 		cfg := site.Config{Addr: c.Addr, AccessLog: c.AccessLog, Edge: c.config()}
 		cfg.Edge.Drain = c.Drain
+		cfg.Edge.Listener, cfg.Edge.Redirects = sockets.pages, sockets.redirects
 		return cfg
 	})
 }

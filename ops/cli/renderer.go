@@ -21,7 +21,8 @@ func (c *rendererCommand) Run(s *session) error {
 	}
 	defer end()
 	return s.runRole(site.Renderer, &c.roleFlags, "--nats and --postgres", func() site.Config {
-		cfg := site.Config{Pictures: s.pictures(c.Pictures), Renderer: c.config()}
+		cfg := site.Config{Pictures: s.pictures(c.Pictures), PicturesAlso: s.picturesAlso(c.PicturesAlso),
+			Renderer: c.config()}
 		cfg.Renderer.BaseURL = cmp.Or(c.BaseURL, c.edge)
 		return cfg
 	})
@@ -29,7 +30,7 @@ func (c *rendererCommand) Run(s *session) error {
 
 // rendererFlags are the flags of a renderer, which `up` takes as well.
 type rendererFlags struct {
-	Pictures       string        `type:"path" placeholder:"DIR" help:"Directory of the pictures (default: 'pictures' in the data directory)."`
+	pictureFlags
 	PageWorkers    int           `default:"0" min:"0" max:"10000" placeholder:"N" help:"Pages that a renderer makes at once (0, the default: two for each processor, at least 4)."`
 	SearchWorkers  int           `default:"0" min:"0" max:"10000" placeholder:"N" help:"Searches that a renderer answers at once (0, the default: one for every two processors)."`
 	PictureWorkers int           `default:"0" min:"0" max:"1000" placeholder:"N" help:"Pictures not stored yet that a renderer makes at once (0, the default: one for every two processors)."`

@@ -5,6 +5,7 @@ import (
 
 	"flickrkillr/ops/site"
 	"flickrkillr/ops/stack"
+	"flickrkillr/ops/systemd"
 	"flickrkillr/schema/wire"
 )
 
@@ -22,13 +23,14 @@ func (s *session) runRole(role site.Role, f *roleFlags, flags string, config fun
 	}
 	cfg := config()
 	cfg.Services = f.env(wire.Role(role))
-	cfg.DebugAddr, cfg.Version, cfg.Logger = f.DebugAddr, s.version, s.log
+	cfg.DebugAddr, cfg.Version, cfg.Logger = f.DebugAddr, s.release(), s.log
 	if cfg.DebugAddr != "" {
 		if err := stack.CheckPort("debug listener", cfg.DebugAddr); err != nil {
 			return advise(err)
 		}
 	}
 	running := site.New(cfg)
+	defer systemd.Report(s.ctx, running.RolesHere, s.log)() // until it has stopped
 	defer func() { err = advise(errors.Join(err, running.Stop())) }()
 	if err := running.AddNamed(role, string(role)); err != nil {
 		return err

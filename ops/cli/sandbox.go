@@ -29,7 +29,7 @@ func (s *session) openSandbox(purpose string, bus bool, data seed.Config) (_ *st
 		if err := migrations.Up(s.ctx, pool); err != nil {
 			return err
 		}
-		return s.seed(pool, picturesOf(services), data, seed.Run)
+		return s.seed(pool, pictureFlags{Pictures: picturesOf(services)}, data, seed.Run)
 	})
 	if err != nil {
 		return nil, errors.Join(err, services.Stop())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -32,7 +31,7 @@ func (n seedSize) config() (seed.Config, error) {
 type seedCommand struct {
 	databaseFlag
 	seedSize
-	Pictures string `type:"path" placeholder:"DIR" help:"Directory to put the pictures in (default: 'pictures' in the data directory)."`
+	pictureFlags
 }
 
 func (c *seedCommand) Run(s *session) error {
@@ -47,7 +46,7 @@ func (c *seedCommand) Run(s *session) error {
 		if err := migrations.Up(s.ctx, pool); err != nil {
 			return err
 		}
-		return s.seed(pool, c.Pictures, cfg, seedOrFinish)
+		return s.seed(pool, c.pictureFlags, cfg, seedOrFinish)
 	})
 }
 
@@ -68,7 +67,7 @@ func seedOrFinish(ctx context.Context, cfg seed.Config) error {
 
 // prepareDatabase migrates the database and fills it if nobody has signed up yet. After it all pictures can be seen;
 // the large ones may still have to be painted. Prepared may be nil.
-func (s *session) prepareDatabase(url, dir string, size seedSize, prepared *seed.Prepared) error {
+func (s *session) prepareDatabase(url string, at pictureFlags, size seedSize, prepared *seed.Prepared) error {
 	return withPool(s.ctx, url, func(pool *pgxpool.Pool) error {
 		if err := migrations.Up(s.ctx, pool); err != nil {
 			return err
@@ -78,7 +77,7 @@ func (s *session) prepareDatabase(url, dir string, size seedSize, prepared *seed
 			return err
 		}
 		if !empty {
-			return s.draftMissing(pool, dir)
+			return s.draftMissing(pool, at)
 		}
 		if size.Users == 0 {
 			return nil
@@ -88,14 +87,14 @@ func (s *session) prepareDatabase(url, dir string, size seedSize, prepared *seed
 			return err
 		}
 		cfg.Prepared = prepared
-		return s.seed(pool, dir, cfg, seed.Fill)
+		return s.seed(pool, at, cfg, seed.Fill)
 	})
 }
 
 // draftMissing makes the drafts that are missing in a database that was filled before. Without them the site shows
 // less, but it can start: an error is logged, and the next start tries again.
-func (s *session) draftMissing(pool *pgxpool.Pool, dir string) error {
-	err := s.withPictures(dir, func(store pictures.Store) error {
+func (s *session) draftMissing(pool *pgxpool.Pool, at pictureFlags) error {
+	err := s.withPictures(at, func(store pictures.Store) error {
 		shown := &progress{log: s.log}
 		defer shown.end(nil)
 		return seed.Draft(s.ctx, seed.Config{Pool: pool, Pictures: store, Progress: shown.report})
@@ -107,13 +106,16 @@ func (s *session) draftMissing(pool *pgxpool.Pool, dir string) error {
 	return err
 }
 
-// seed fills a database as cfg says, and the picture store, in dir or in the data directory. Work is what does it.
+// seed fills a database as cfg says, and the picture store. Work is what does it.
 func (s *session) seed(
-	pool *pgxpool.Pool, dir string, cfg seed.Config, work func(context.Context, seed.Config) error,
+	pool *pgxpool.Pool, at pictureFlags, cfg seed.Config, work func(context.Context, seed.Config) error,
 ) error {
-	return s.withPictures(dir, func(store pictures.Store) error {
+	return s.withPictures(at, func(store pictures.Store) error {
 		began, shown := time.Now(), newProgress(s.stderr, s.log)
-		cfg.Pool, cfg.Pictures, cfg.Disk, cfg.Progress = pool, store, s.pictures(dir), shown.report
+		cfg.Pool, cfg.Pictures, cfg.Progress = pool, store, shown.report
+		if where := s.pictures(at.Pictures); !pictures.InBucket(where) {
+			cfg.Disk = where
+		}
 		err := work(s.ctx, cfg)
 		shown.end(err)
 		if err == nil {
@@ -123,9 +125,9 @@ func (s *session) seed(
 	})
 }
 
-// withPictures opens the picture store in dir, or in the data directory, for as long as f runs.
-func (s *session) withPictures(dir string, f func(pictures.Store) error) (err error) {
-	images, err := pictures.OpenDir(s.pictures(dir))
+// withPictures opens the picture store for as long as f runs.
+func (s *session) withPictures(at pictureFlags, f func(pictures.Store) error) (err error) {
+	images, err := pictures.OpenMoving(s.pictures(at.Pictures), s.picturesAlso(at.PicturesAlso))
 	if err != nil {
 		return err
 	}
@@ -135,14 +137,14 @@ func (s *session) withPictures(dir string, f func(pictures.Store) error) (err er
 
 // finishData checks the references and paints the demonstration pictures that are missing, beside a running site, until
 // all is done or ctx ends. It leaves half of the processors to visitors. An error is logged: the next start continues.
-func (s *session) finishData(ctx context.Context, url, dir string) {
+func (s *session) finishData(ctx context.Context, url string, at pictureFlags) {
 	began := time.Now()
 	var painted int
 	err := withPool(ctx, url, func(pool *pgxpool.Pool) error {
 		if _, err := migrations.CheckReferences(ctx, pool); err != nil {
 			return err
 		}
-		return s.withPictures(dir, func(store pictures.Store) (err error) {
+		return s.withPictures(at, func(store pictures.Store) (err error) {
 			shown := &progress{log: s.log} // no bars: they would run through the log of the site
 			defer shown.end(nil)
 			cfg := seed.Config{Pool: pool, Pictures: store, Progress: shown.report}
@@ -175,12 +177,4 @@ func (s *session) showAccounts(url string) {
 	for _, a := range found {
 		fmt.Fprintf(s.stdout, "Sign in as %s with the password %q\n", a.Name, a.Password)
 	}
-}
-
-// pictures is the directory of the picture store: the named one, or the one in the data directory.
-func (s *session) pictures(named string) string {
-	if named != "" {
-		return named
-	}
-	return filepath.Join(s.data, "pictures")
 }

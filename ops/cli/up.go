@@ -24,17 +24,17 @@ import (
 )
 
 type upCommand struct {
-	Addr          string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen for browsers here. The second edge listens on the next port, and so on (default ${default})."`
-	DebugAddr     string `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ of all roles here (default: nowhere). With --processes each role has its own listener, on this port and the next ones."`
-	NATSPort      int    `default:"4222" min:"0" max:"65535" placeholder:"PORT" help:"Port of NATS on 127.0.0.1 (default ${default}; 0: any free port)."`
-	PostgresPort  int    `default:"0" min:"0" max:"65535" placeholder:"PORT" help:"Port of PostgreSQL on 127.0.0.1 (0, the default: last time's port if it is free, or any free port)."`
-	MemcachedPort int    `default:"0" min:"0" max:"65535" placeholder:"PORT" help:"Port of memcached on 127.0.0.1 (0, the default: last time's port if it is free, or any free port)."`
-	MemcachedMiB  int    `name:"memcached-memory" default:"256" min:"8" max:"1000000" placeholder:"MIB" help:"Memory for memcached, in MiB (default ${default})."`
-	Edges         int    `default:"1" min:"1" max:"100" placeholder:"N" help:"Number of edges (default ${default})."`
-	Renderers     int    `default:"2" min:"0" max:"100" placeholder:"N" help:"Number of renderers (default ${default})."`
-	Cachefills    int    `default:"1" min:"0" max:"100" placeholder:"N" help:"Number of cachefills (default ${default})."`
-	AccessLog     bool   `negatable:"" default:"false" help:"Log a line for each HTTP answer (default: no)."`
-	Processes     bool   `help:"Run each role as a process of its own, and restart one that ends."`
+	Addr          string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen for browsers here. The second edge listens on the next port, and so on (default ${default})."`
+	DebugAddr     string        `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ of all roles here (default: nowhere). With --processes each role has its own listener, on this port and the next ones."`
+	NATSPort      int           `default:"4222" min:"0" max:"65535" placeholder:"PORT" help:"Port of NATS on 127.0.0.1 (default ${default}; 0: any free port)."`
+	PostgresPort  int           `default:"0" min:"0" max:"65535" placeholder:"PORT" help:"Port of PostgreSQL on 127.0.0.1 (0, the default: last time's port if it is free, or any free port)."`
+	MemcachedPort int           `default:"0" min:"0" max:"65535" placeholder:"PORT" help:"Port of memcached on 127.0.0.1 (0, the default: last time's port if it is free, or any free port)."`
+	MemcachedMiB  int           `name:"memcached-memory" default:"256" min:"8" max:"1000000" placeholder:"MIB" help:"Memory for memcached, in MiB (default ${default})."`
+	Edges         int           `default:"1" min:"1" max:"100" placeholder:"N" help:"Number of edges (default ${default})."`
+	Renderers     rendererRange `default:"2" placeholder:"N" help:"Number of renderers (default ${default}), at most 100. A range such as 2..8 adds renderers while requests wait for them, and removes those that are not needed."`
+	Cachefills    int           `default:"1" min:"0" max:"100" placeholder:"N" help:"Number of cachefills (default ${default})."`
+	AccessLog     bool          `negatable:"" default:"false" help:"Log a line for each HTTP answer (default: no)."`
+	Processes     bool          `help:"Run each role as a process of its own, and restart one that ends."`
 	seedSize
 	edgeFlags
 	EdgeDrain time.Duration `default:"0s" min:"0s" max:"24h" placeholder:"TIME" help:"Let an edge answer for this long after the order to stop, while its /readyz fails (default ${default})."`
@@ -69,7 +69,7 @@ func (c *upCommand) Run(s *session) (err error) {
 	defer func() { err = errors.Join(err, advise(running.Stop())) }()
 	s.log.Info("services are up", "data", s.data, "nats", services.Env().NATS,
 		"addresses", filepath.Join(s.data, stack.EnvFile))
-	if err := s.prepareDatabase(services.Env().Postgres, c.Pictures, c.seedSize, prepared); err != nil {
+	if err := s.prepareDatabase(services.Env().Postgres, c.pictureFlags, c.seedSize, prepared); err != nil {
 		return err
 	}
 	if err := c.counts().addTo(running); err != nil {
@@ -93,16 +93,25 @@ func (c *upCommand) Run(s *session) (err error) {
 	s.showAccounts(services.Env().Postgres)
 	ctx, cancel := context.WithCancel(s.ctx)
 	var finishing sync.WaitGroup
-	finishing.Go(func() { s.finishData(ctx, services.Env().Postgres, c.Pictures) })
+	finishing.Go(func() { s.finishData(ctx, services.Env().Postgres, c.pictureFlags) })
 	if c.encrypts() {
 		defer s.onHangup(running.ReloadCertificates)()
 	}
-	running.Wait(s.ctx)
+	err = c.wait(s.ctx, running)
 	if s.ctx.Err() != nil {
 		s.log.Info("stopping")
 	}
 	cancel()
 	finishing.Wait() // before Stop ends the database and gives up the data directory; one picture takes a second or two
+	return err
+}
+
+// wait returns when ctx ends or a role has failed. Meanwhile the number of renderers follows the load, in its range.
+func (c *upCommand) wait(ctx context.Context, running *site.Site) error {
+	if c.Renderers.least < c.Renderers.most {
+		return running.ScaleRenderers(ctx, c.Renderers.least, c.Renderers.most)
+	}
+	running.Wait(ctx)
 	return nil
 }
 
@@ -112,7 +121,7 @@ const spareRenderers = 8
 // connections is how many connections PostgreSQL has: enough for twice the renderers, and 50 for everything else.
 func (c *upCommand) connections() int {
 	each := int(renderer.PoolConns(c.PageWorkers, c.ActionWorkers) + renderer.SearchConns(c.SearchWorkers))
-	return 50 + each*(c.Renderers+max(spareRenderers, c.Renderers))
+	return 50 + each*(c.Renderers.most+max(spareRenderers, c.Renderers.most))
 }
 
 // startServices starts the services, and prepares demonstration data meanwhile if the data directory is new. prepared
@@ -143,7 +152,8 @@ func (c *upCommand) site(s *session, services *stack.Stack) site.Config {
 	cfg := site.Config{
 		Stack:        services,
 		Pictures:     s.pictures(c.Pictures),
-		Version:      s.version,
+		PicturesAlso: s.picturesAlso(c.PicturesAlso),
+		Version:      s.release(),
 		Logger:       s.log,
 		Addr:         c.Addr,
 		BaseFromEdge: true,
@@ -158,20 +168,23 @@ func (c *upCommand) site(s *session, services *stack.Stack) site.Config {
 		cfg.Processes = &site.ProcessConfig{
 			Data:  s.data,
 			Env:   flagEnv(s.flags),
-			Share: 1 + c.counts().total(),
+			Share: 1 + c.mostRoles(),
 		}
 	}
 	return cfg
 }
 
-// counts are the roles that the flags ask for.
+// mostRoles is how many roles may run at once.
+func (c *upCommand) mostRoles() int { return c.counts().total() + c.Renderers.most - c.Renderers.least }
+
+// counts are the roles that the flags ask for, at the start.
 func (c *upCommand) counts() roleCounts {
-	return roleCounts{renderers: c.Renderers, cachefills: c.Cachefills, edges: c.Edges}
+	return roleCounts{renderers: c.Renderers.least, cachefills: c.Cachefills, edges: c.Edges}
 }
 
 // waitForPages returns when each edge serves the first page. Without renderers of its own the site waits for none.
 func (c *upCommand) waitForPages(ctx context.Context, running *site.Site) error {
-	if c.Renderers == 0 {
+	if c.Renderers.most == 0 {
 		return nil
 	}
 	waiting, cancel := context.WithTimeout(ctx, time.Minute)
@@ -263,7 +276,7 @@ func (c *upCommand) listeners() (all []stack.Listener, err error) {
 	if c.DebugAddr != "" {
 		n := 1
 		if c.Processes {
-			n = c.counts().total()
+			n = c.mostRoles()
 		}
 		add("debug listener", "--debug-addr", c.DebugAddr, n)
 	}

@@ -233,7 +233,7 @@ func TestConnectionsForRenderersByHand(t *testing.T) {
 	t.Parallel()
 	for _, f := range []rendererFlags{{ActionWorkers: 4}, {PageWorkers: 100, SearchWorkers: 20, ActionWorkers: 50}} {
 		for _, n := range []int{0, 2, 100} {
-			c := &upCommand{Renderers: n, rendererFlags: f}
+			c := &upCommand{Renderers: rendererRange{n, n}, rendererFlags: f}
 			each := int(renderer.PoolConns(f.PageWorkers, f.ActionWorkers) + renderer.SearchConns(f.SearchWorkers))
 			if got, want := c.connections(), each*(n+8)+10; got < want {
 				t.Errorf("%d connections for %d renderers of %d, want %d", got, n, each, want)

@@ -13,7 +13,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"strings"
+	"runtime"
+	buildinfo "runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,14 +36,15 @@ type Server struct {
 }
 
 // Listen opens addr (host:port; port 0: any free one) at once, so that a taken port is known before anything else
-// starts. roles is called at each request: they may come later than the listener. Run must follow.
-func Listen(addr string, roles func() []Role, logger *slog.Logger) (*Server, error) {
+// starts. roles is called at each request: they may come later than the listener. version is the program's. Run must
+// follow.
+func Listen(addr, version string, roles func() []Role, logger *slog.Logger) (*Server, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("debug listener: %w", err)
 	}
 	return &Server{listener: l, http: &http.Server{
-		Handler:           Handler(roles),
+		Handler:           Handler(version, roles),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
@@ -72,14 +74,17 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Handler is what Server serves.
-func Handler(roles func() []Role) http.Handler {
+func Handler(version string, roles func() []Role) http.Handler {
 	process := prometheus.NewRegistry() // of all roles together
-	process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	process.MustRegister(buildInfo(version), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready(w, roles()) })
-	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer{process: process, roles: roles}, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer{process: process, roles: roles}, promhttp.HandlerOpts{
+		EnableOpenMetrics: true, // else exemplars are left out
+	}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -88,20 +93,43 @@ func Handler(roles func() []Role) http.Handler {
 	return mux
 }
 
-// ready writes 200 if every role is, and otherwise 503 and a line for each that is not.
-func ready(w http.ResponseWriter, roles []Role) {
-	var missing []string
-	for _, r := range roles {
-		if err := r.Ready(); err != nil {
-			missing = append(missing, r.Name+": "+err.Error())
+// buildInfo says of what this process was built.
+func buildInfo(version string) prometheus.Collector {
+	revision := "unknown"
+	if info, ok := buildinfo.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = s.Value
+			}
 		}
 	}
-	if len(roles) == 0 {
-		missing = append(missing, "starting")
-	}
-	if len(missing) > 0 {
-		http.Error(w, strings.Join(missing, "\n"), http.StatusServiceUnavailable)
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "killr_build_info", Help: "Always 1; its labels say which build of the program this is.",
+		ConstLabels: prometheus.Labels{"version": version, "revision": revision, "go_version": runtime.Version()},
+	})
+	g.Set(1)
+	return g
+}
+
+// ready writes 200 if every role is, and otherwise 503 and a line for each that is not.
+func ready(w http.ResponseWriter, roles []Role) {
+	if err := Ready(roles); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintln(w, "ready")
+}
+
+// Ready returns nil if every role can serve, and otherwise an error with a line for each that cannot.
+func Ready(roles []Role) error {
+	if len(roles) == 0 {
+		return errors.New("starting")
+	}
+	var missing []error
+	for _, r := range roles {
+		if err := r.Ready(); err != nil {
+			missing = append(missing, fmt.Errorf("%s: %w", r.Name, err))
+		}
+	}
+	return errors.Join(missing...)
 }

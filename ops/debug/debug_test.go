@@ -3,8 +3,10 @@ package debug
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -20,9 +22,32 @@ func counted(t *testing.T, n float64) *prometheus.Registry {
 	t.Helper()
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pages_total", Help: "Pages."}, []string{"kind"})
 	c.WithLabelValues("user").Add(n)
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "wait_seconds", Help: "Waits."})
+	h.(prometheus.ExemplarObserver).ObserveWithExemplar(.25, prometheus.Labels{"request": "abc1"})
 	r := prometheus.NewRegistry()
-	r.MustRegister(c)
+	r.MustRegister(c, h)
 	return r
+}
+
+// openMetrics reads metrics in the format that has exemplars.
+func openMetrics(t *testing.T, url string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 func TestListener(t *testing.T) {
@@ -32,7 +57,7 @@ func TestListener(t *testing.T) {
 		{Name: "edge-1", Registry: counted(t, 3), Ready: func() error { return nil }},
 		{Name: "edge-2", Registry: counted(t, 4), Ready: func() error { return missing }},
 	}
-	s, err := Listen("127.0.0.1:0", func() []Role { return roles }, slog.New(slog.DiscardHandler))
+	s, err := Listen("127.0.0.1:0", "1.2.3", func() []Role { return roles }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +86,7 @@ func TestListener(t *testing.T) {
 	for _, want := range []string{
 		`pages_total{instance="edge-1",kind="user"} 3`, `pages_total{instance="edge-2",kind="user"} 4`,
 		"go_goroutines ", "process_resident_memory_bytes ",
+		`killr_build_info{go_version="` + runtime.Version() + `",revision="`, `",version="1.2.3"} 1`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("/metrics has no %q", want)
@@ -74,11 +100,15 @@ func TestListener(t *testing.T) {
 		t.Errorf("pprof is %d", code)
 	}
 
+	if open := openMetrics(t, "http://"+s.Addr()+"/metrics"); !strings.Contains(open, ` # {request="abc1"} 0.25`) {
+		t.Errorf("OpenMetrics lacks the exemplar:\n%s", open)
+	}
+
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("Run returned %v", err)
 	}
-	if _, err := Listen(s.Addr()+"x", nil, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := Listen(s.Addr()+"x", "", nil, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a bad address was taken")
 	}
 }

@@ -34,6 +34,7 @@ import (
 // peopleSite is four edges and a renderer in this process, on an empty database. Sign-ups fill it.
 type peopleSite struct {
 	t    testing.TB
+	site *roles.Site
 	urls []string // of the edges, without a slash at the end
 	pool *pgxpool.Pool
 	nc   *nats.Conn
@@ -63,6 +64,7 @@ func newPeopleSite(t testing.TB, more ...func(*roles.Config)) *peopleSite {
 		change(&cfg)
 	}
 	site := roles.New(cfg)
+	s.site = site
 	t.Cleanup(func() { must(t, site.Stop()) })
 	must(t, site.Add(roles.Renderer, 1))
 	must(t, site.Add(roles.Edge, 4))

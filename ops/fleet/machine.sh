@@ -72,6 +72,9 @@ hostname "m$n"
 
 cd "$root"
 pivot_root . mnt
+# What a service mounts for itself reaches it from where systemd makes it, such as its credentials. On a computer systemd
+# does this itself, in what it takes for a container not.
 exec chroot . /bin/sh -euc 'umount -l /mnt
+	mount --make-rshared /
 	exec env -i container=killr-fleet NOTIFY_SOCKET=/run/host/notify PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 		/lib/systemd/systemd --show-status=0 --log-target=console --log-level=warning'

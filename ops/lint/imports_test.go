@@ -78,6 +78,7 @@ var ours = map[string][]string{
 		"schema/ring",
 		"schema/popularlist",
 		"schema/discovery",
+		"schema/histogram",
 		"schema/zipfile",
 	},
 	"edge/fastpath":   {"schema/wire"}, // bytes of HTTP; it knows no pages
@@ -97,7 +98,7 @@ var ours = map[string][]string{
 	},
 	"renderer": {
 		"renderer", "schema/page", "schema/wire", "schema/sleep", "schema/monotonic", "schema/discovery", "templates",
-		"schema/zipfile", "schema/takeout",
+		"schema/zipfile", "schema/takeout", "schema/histogram",
 	},
 	"renderer/store":     {"schema/page", "renderer/query", "renderer/words"},
 	"renderer/query":     {"renderer/words"},
@@ -106,7 +107,7 @@ var ours = map[string][]string{
 	"renderer/password":  {"renderer/outside", "schema/monotonic"},
 	"renderer/passkey":   {},
 	"renderer/mail":      {"schema/sleep"},
-	"renderer/pictures":  {"renderer/outside", "renderer/pictures/heif", "schema/page"},
+	"renderer/pictures":  {"renderer/outside", "renderer/pictures/heif", "schema/page", "schema/sleep"},
 	"templates":          {"schema/page"},
 	"schema/page":        {},
 	"schema/wire":        {"schema/page", "schema/zipfile"},
@@ -117,7 +118,8 @@ var ours = map[string][]string{
 	"schema/bucket":      {},
 	"schema/monotonic":   {},
 	"schema/popularlist": {"schema/page", "schema/wire", "schema/bucket"},
-	"schema/discovery":   {"schema/wire"},
+	"schema/discovery":   {"schema/wire", "schema/histogram"},
+	"schema/histogram":   {},
 	"schema/migrations":  {},
 	"ops": {
 		"ops", "schema", "renderer/password", "renderer/pictures", "renderer/store", "renderer/words",

@@ -17,7 +17,9 @@ const vulnerabilities = "golang.org/x/vulndb@v0.0.0-20261105234957-e22db6528018"
 // The requirements are complete and minimal, and the modules on this machine are those that go.sum names.
 func TestModules(t *testing.T) {
 	t.Parallel()
-	for name, dir := range map[string]string{"the program": ".", "the tools": "ops/tools"} {
+	for name, dir := range map[string]string{
+		"the program": ".", "the tools": "ops/tools", "the S3 server of tests": "ops/tools/s3server",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if out, err := command(t, nil, "go", "-C", dir, "mod", "tidy", "-diff"); err != nil {

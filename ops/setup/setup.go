@@ -1,6 +1,6 @@
 // Package setup installs what the stack and the tests need and `go build` does not bring: memcached, a PostgreSQL
-// server, and for the tests Chromium, the NATS CLI, what checks pages (axe-core and html-validate, by npm), and on
-// Linux what machines of a fleet need: systemd, OpenSSH and iproute2.
+// server, and for the tests Chromium, the NATS CLI, an S3 server (versitygw), what checks pages (axe-core and
+// html-validate, by npm), and on Linux what machines of a fleet need: systemd, OpenSSH and iproute2.
 //
 // **Input**: this machine. **Output**: installed programs, and one line for each. If all are installed it does nothing,
 // which takes some milliseconds. **Must not touch**: roles and their data. Only commands and tests may import it.
@@ -21,7 +21,7 @@ import (
 
 // Config says what is wanted.
 type Config struct {
-	Tests bool      // also what only tests need: Chromium, npm, the NATS CLI, the checks of pages
+	Tests bool      // also what only tests need: Chromium, npm, the NATS CLI, the S3 server, the checks of pages
 	Quiet bool      // speak only of what is being installed
 	Out   io.Writer // hears what is there, and what is being installed
 }
@@ -63,10 +63,12 @@ func findPostgres() (string, error) {
 func Run(ctx context.Context, cfg Config) error {
 	cfg.Out = &lockedWriter{to: cfg.Out}
 	var both errgroup.Group // neither ends the other half-way
-	natsCLI := ""
+	natsCLI, s3Server := "", ""
 	if cfg.Tests { // beside the package manager, which mostly waits for the network
 		both.Go(func() (err error) {
-			natsCLI, err = NATSCLI(ctx, cfg.Out)
+			if natsCLI, err = NATSCLI(ctx, cfg.Out); err == nil {
+				s3Server, err = S3Server(ctx, cfg.Out)
+			}
 			return err
 		})
 	}
@@ -78,6 +80,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return nil
 	}
 	cfg.say("NATS CLI", natsCLI)
+	cfg.say("S3 server", s3Server)
 	checks, err := FindPageChecks(ctx, cfg.Out) // by npm, which may have been missing
 	if err != nil {
 		return err

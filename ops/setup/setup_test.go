@@ -155,3 +155,14 @@ func TestByHandNamesWhatIsMissing(t *testing.T) {
 		t.Error(hint)
 	}
 }
+
+func TestS3ServerIsThePinnedOne(t *testing.T) {
+	t.Parallel()
+	mod, err := os.ReadFile("../tools/s3server/go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "github.com/versity/versitygw " + s3ServerVersion; !strings.Contains(string(mod), want) {
+		t.Errorf("ops/tools/s3server/go.mod does not require %s", want)
+	}
+}

@@ -10,6 +10,7 @@
 //	roles.go     renderers and cachefills in this process
 //	process.go   roles as processes: command, environment, readiness
 //	ready.go     wait until something answers
+//	scaler.go    more and fewer renderers, with the load; scaling.go decides; processors.go: how busy the machine is
 //	watch.go     log why a role is not ready
 //	fault.go     faults that a site can suffer, by name; services.go has those of services
 //	group.go     Group: goroutines that run together and are stopped together

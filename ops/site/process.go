@@ -116,7 +116,7 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 	}
 	args := slices.Concat(command, []string{"--data", cfg.Data}, cfg.Args)
 	if s.cfg.DebugAddr != "" && role != Bus {
-		debugAddr, err := NthAddr(s.cfg.DebugAddr, s.started)
+		debugAddr, err := NthAddr(s.cfg.DebugAddr, s.freeSlot())
 		if err == nil {
 			debugAddr, err = stack.ResolvePort(debugAddr)
 		}
@@ -153,6 +153,9 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 		if s.cfg.Pictures != "" {
 			args = append(args, "--pictures", s.cfg.Pictures)
 		}
+		if s.cfg.PicturesAlso != "" {
+			args = append(args, "--pictures-also", s.cfg.PicturesAlso)
+		}
 		if s.cfg.Renderer.Replicas > 0 {
 			args = append(args, "--replicas", strconv.Itoa(s.cfg.Renderer.Replicas))
 		}
@@ -174,6 +177,7 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 	if ca := s.cfg.Services.NATSCA; ca != "" {
 		env = append(env, "KILLR_NATS_CA="+ca)
 	}
+	env = withoutPictureKeys(role, env)
 	p.Name = name
 	p.Command = func() *exec.Cmd {
 		cmd := exec.Command(program, args...)
@@ -182,6 +186,14 @@ func (s *Site) process(role Role, name string) (p Process, addr string, err erro
 		return cmd
 	}
 	return p, addr, nil
+}
+
+// withoutPictureKeys is an environment without the keys of a bucket of pictures, for roles that do not use it.
+func withoutPictureKeys(role Role, env []string) []string {
+	if role == Renderer || role == Together {
+		return env
+	}
+	return slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "AWS_") })
 }
 
 // processorShare is the environment in which so many processes of this program share a machine. A Go program that takes

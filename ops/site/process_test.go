@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,4 +78,15 @@ func TestProcessesOfARoleStartInTurn(t *testing.T) {
 		<-served
 	}()
 	testenv.Eventually(t, "the other starts when the first is ready", func() bool { return len(again()) == 2 })
+}
+
+// Renderers alone get the keys of the picture store.
+func TestPictureKeys(t *testing.T) {
+	t.Parallel()
+	for role, want := range map[Role]int{Renderer: 3, Together: 3, Edge: 1, Cachefill: 1, Bus: 1} {
+		env := []string{"AWS_ACCESS_KEY_ID=x", "PATH=/bin", "AWS_SECRET_ACCESS_KEY=y"}
+		if got := withoutPictureKeys(role, env); len(got) != want || !slices.Contains(got, "PATH=/bin") {
+			t.Errorf("%s has %v", role, got)
+		}
+	}
 }

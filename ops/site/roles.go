@@ -58,7 +58,7 @@ func (s *Site) rendererHere(name string) (*local, error) {
 	if s.cfg.Services.Postgres == "" {
 		return nil, errors.New("a renderer needs the database: say --postgres")
 	}
-	images, err := pictures.OpenDir(s.cfg.Pictures)
+	images, err := s.openPictures()
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +115,25 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		run:   r.Run,
 		close: release,
 	}, nil
+}
+
+// openPictures opens the picture store. A bucket that cannot be used now may be so later: until then pictures that are
+// kept nowhere else are missing, and pages are not.
+func (s *Site) openPictures() (pictures.Files, error) {
+	images, err := pictures.OpenMoving(s.cfg.Pictures, s.cfg.PicturesAlso)
+	if err != nil {
+		return nil, err
+	}
+	for _, bucket := range pictures.Buckets(images) {
+		switch kept, err := bucket.Check(context.Background()); {
+		case err != nil:
+			s.log.Warn("the picture store cannot be used now", "err", err)
+		case kept:
+			s.log.Warn("the bucket of the pictures has versioning: what people delete is kept there", "fix",
+				"suspend it, or let a lifecycle rule delete versions that are not current")
+		}
+	}
+	return images, nil
 }
 
 func (s *Site) cachefillHere(name string) (*local, error) {

@@ -37,9 +37,11 @@ const (
 type Config struct {
 	Stack    *stack.Stack // services that belong to the site: Stop stops them, and faults can break them; or
 	Services stack.Env    // where services are that run elsewhere
-	Pictures string       // directory of the picture store
+	Pictures string       // location of the picture store, see pictures.OpenFiles
 	Version  string       // of the program
 	Logger   *slog.Logger // nil: silent
+
+	PicturesAlso string // another picture store while pictures move, see pictures.Both; "": none
 
 	// What roles in this process are told. The site fills in connections, addresses, loggers and registries.
 	Edge      edge.Config
@@ -65,7 +67,6 @@ type Site struct {
 
 	edges, workers, helpers Group // stopped in this order
 	prepared                bool
-	started                 int           // roles so far
 	failed                  chan struct{} // closed when a member of any group ends by itself
 	firstAddr               string        // of the first edge, once chosen
 	turns                   map[Role]*stack.Turns
@@ -84,6 +85,7 @@ type running struct {
 	here    debug.Role        // if it runs in this process
 	process *stack.Supervised // if it does not
 	member  *Member
+	slot    int    // its number among the debug listeners of processes
 	release func() // what was opened for it alone; nil: nothing
 	reload  func() // an edge in this process: reads its certificates again
 }
@@ -124,11 +126,12 @@ func (s *Site) AddNamed(role Role, name string) error {
 	if s.cfg.Processes != nil {
 		start = s.addProcess
 	}
+	slot := s.freeSlot()
 	r, err := start(group, role, name)
 	if err != nil {
 		return err
 	}
-	s.started++
+	r.slot = slot
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.roles = append(s.roles, r)
@@ -172,14 +175,14 @@ func (s *Site) prepare() error {
 		return nil
 	}
 	if s.cfg.DebugAddr != "" {
-		d, err := debug.Listen(s.cfg.DebugAddr, s.rolesHere, s.log)
+		d, err := debug.Listen(s.cfg.DebugAddr, s.cfg.Version, s.RolesHere, s.log)
 		if err != nil {
 			return err
 		}
 		s.log.Info("debug listener", "addr", d.Addr())
 		s.helpers.Add("debug listener", d.Run)
 	}
-	s.helpers.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.rolesHere, s.log) })
+	s.helpers.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.RolesHere, s.log) })
 	return nil
 }
 
@@ -195,9 +198,23 @@ func (s *Site) all(role Role) (all []*running) {
 	return all
 }
 
+// freeSlot is the lowest number that no role has: ports of those that were removed are used again.
+func (s *Site) freeSlot() int {
+	taken := map[int]bool{}
+	for _, r := range s.all("") {
+		taken[r.slot] = true
+	}
+	slot := 0
+	for taken[slot] {
+		slot++
+	}
+	return slot
+}
+
 func (s *Site) count(role Role) int { return len(s.all(role)) }
 
-func (s *Site) rolesHere() (here []debug.Role) {
+// RolesHere are the roles in this process.
+func (s *Site) RolesHere() (here []debug.Role) {
 	for _, r := range s.all("") {
 		if r.process == nil {
 			here = append(here, r.here)

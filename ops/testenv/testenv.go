@@ -13,6 +13,7 @@
 //	prepared.go   a database that is filled once, and directories
 //	bus.go        NATS
 //	cache.go      memcached
+//	s3.go         an S3 server
 //	disk.go       a disk that can be filled
 //	process.go    a program and what it writes; up.go is a small site
 //	get.go        an HTTP request
@@ -33,7 +34,7 @@ import (
 func Main(m *testing.M, ignore ...goleak.Option) {
 	wrapped.Store(true)
 	code := m.Run()
-	if err := errors.Join(sharedCluster.end(), removeSharedDir(), findLeaks(code, ignore)); err != nil {
+	if err := errors.Join(sharedCluster.end(), removeSharedDir(), endSharedS3(), findLeaks(code, ignore)); err != nil {
 		fmt.Fprintln(os.Stderr, "testenv:", err)
 		code = max(code, 1)
 	}

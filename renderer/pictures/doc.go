@@ -14,11 +14,19 @@
 // reads. Originals are never sent: every file that reaches a browser was decoded and encoded again. That makes a file
 // harmless that is also a script, or that contains the place where it was taken.
 //
+// Where files are kept is the business of [Files] alone, which has two implementations: a directory ([Dir]) and a
+// bucket of an S3 server ([Bucket]). They share no more than what is done with files: put one as a whole, open it for
+// reading at any place, delete an original with all that was made of it, measure and list; and take pieces in any
+// order, say which are there, and make a file of them.
+//
 // The files:
 //
 //	pictures.go  Store, ids and names of files
-//	dir.go       the Store in a directory
-//	staging.go   Staging, where pieces of files wait that are on their way; staging_dir.go: in a directory
+//	staging.go   Staging, where pieces of files wait that are on their way
+//	files.go     Files, both together, at a location; list.go lists them
+//	dir.go       Files in a directory; staging_dir.go staged.go: its staging area
+//	s3.go        Files in a bucket of an S3 server; s3_object.go reads one, s3_staging.go is its staging area,
+//	             s3_location.go its address, s3_failure.go what its errors mean
 //	ingest.go    takes a file in; refuse.go: why one is refused
 //	inspect.go   what is known of a file before it is decoded; develop.go: decodes one that is stored
 //	format.go    formats, and limits checked before decoding; complete.go: files that are cut off

@@ -12,8 +12,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/pictures"
 )
 
@@ -21,7 +20,7 @@ func TestMain(m *testing.M) {
 	if as := os.Getenv(servesAs); as != "" {
 		os.Exit(serve(as))
 	}
-	goleak.VerifyTestMain(m)
+	testenv.Main(m)
 }
 
 func openDir(t testing.TB) *pictures.Dir {

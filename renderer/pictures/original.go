@@ -17,8 +17,8 @@ type Original struct {
 	Size int64 // bytes
 }
 
-// OpenOriginal opens an original of a store whose files can be read at any place, as those of a [Dir] can. An error for
-// which errors.Is(err, fs.ErrNotExist) holds says that there is no such file.
+// OpenOriginal opens an original. An error for which errors.Is(err, fs.ErrNotExist) holds says that there is no such
+// file. It is read within ctx.
 func OpenOriginal(ctx context.Context, store Store, id string) (*Original, error) {
 	if !ValidID(id) {
 		return nil, ErrBadID

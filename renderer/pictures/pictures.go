@@ -12,13 +12,13 @@ import (
 	"flickrkillr/schema/page"
 )
 
-// Store keeps files by name: originals, named by their id, and derivatives, named by [DerivativeName]. Dir is its one
-// implementation here; an object store such as S3 could offer the same methods.
+// Store keeps files by name: originals, named by their id, and derivatives, named by [DerivativeName].
 //
 // Open of a name that does not exist returns an error for which errors.Is(err, fs.ErrNotExist) holds. Delete removes a
 // file, the original before its draft and derivatives, which go with it, and succeeds if there are none. Size says how
-// many files Delete would remove now, and their bytes. Put replaces a file atomically: no reader sees half a file. All
-// methods refuse other names with ErrBadID.
+// many files Delete would remove now, and their bytes. Put replaces a file atomically: no reader sees half a file. What
+// Open returns is an fs.File and an io.ReaderAt. All methods refuse other names with ErrBadID. [ErrUnavailable] says
+// that the store is away, which tells nothing of its files.
 type Store interface {
 	Put(ctx context.Context, name string, r io.Reader) error
 	Open(ctx context.Context, name string) (io.ReadCloser, error)

@@ -12,7 +12,7 @@ type Upload struct {
 }
 
 // Staging keeps the pieces of files that are on their way. Any process may take any piece, in any order, and more than
-// once. A piece counts as there once it is whole. Dir is its one implementation here.
+// once. A piece counts as there once it is whole.
 //
 // A crash of the machine may lose pieces, or damage them. A damaged one counts as missing, so a sender sends it again.
 //
@@ -32,7 +32,7 @@ type Staging interface {
 	Staged(ctx context.Context) ([]Upload, error)
 }
 
-// Assembled is a file all of whose pieces are there. The caller must close it; until then no piece changes.
+// Assembled is a file all of whose pieces are there. The caller must close it; until then it does not change.
 type Assembled interface {
 	// Data is the whole file.
 	Data() []byte

@@ -41,122 +41,126 @@ func assembled(t *testing.T, dir pictures.Staging, u pictures.Upload, length int
 	return file.Data(), file.Close()
 }
 
-// TestStaging: pieces may come in any order, at once, twice, and through two openings of one directory. What is there
+// TestStaging: pieces may come in any order, at once, twice, and through two openings of one store. What is there
 // counts from the beginning.
 func TestStaging(t *testing.T) {
 	t.Parallel()
-	path := t.TempDir()
-	first, second := openAt(t, path), openAt(t, path)
-	data, u := file(5), pictures.Upload{User: 7, ID: uploadID}
-	for range 2 {
-		if err := first.Begin(t.Context(), u, int64(len(data))); err != nil {
+	inFiles(t, func(t *testing.T, open func() pictures.Files) {
+		first, second := open(), open()
+		data, u := file(5), pictures.Upload{User: 7, ID: uploadID}
+		for range 2 {
+			if err := first.Begin(t.Context(), u, int64(len(data))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, offset := range []int64{4, 3, 0} {
+			if err := stage(t.Context(), second, u, data, offset*pictures.MaxPiece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := first.Stored(t.Context(), u); err != nil || n != pictures.MaxPiece {
+			t.Errorf("%d bytes are stored (%v), want the first piece: the second is missing", n, err)
+		}
+		if _, err := assembled(t, first, u, int64(len(data))); !errors.Is(err, pictures.ErrMissingPiece) {
+			t.Errorf("read what is not complete: %v", err)
+		}
+		var group errgroup.Group
+		for _, dir := range []pictures.Files{first, second, first} {
+			for offset := int64(0); offset < int64(len(data)); offset += pictures.MaxPiece {
+				group.Go(func() error { return stage(t.Context(), dir, u, data, offset) })
+			}
+		}
+		if err := group.Wait(); err != nil {
 			t.Fatal(err)
 		}
-	}
-	for _, offset := range []int64{4, 3, 0} {
-		if err := stage(t.Context(), second, u, data, offset*pictures.MaxPiece); err != nil {
+		if n, err := first.Stored(t.Context(), u); err != nil || n != int64(len(data)) {
+			t.Errorf("%d bytes are stored (%v), want %d", n, err, len(data))
+		}
+		if got, err := assembled(t, second, u, int64(len(data))); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("read %d bytes (%v), not the file of %d", len(got), err, len(data))
+		}
+		if all, err := first.Staged(t.Context()); err != nil || len(all) != 1 || all[0] != u {
+			t.Errorf("staged: %v (%v)", all, err)
+		}
+		if err := first.Discard(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if n, err := first.Stored(t.Context(), u); err != nil || n != pictures.MaxPiece {
-		t.Errorf("%d bytes are stored (%v), want the first piece: the second is missing", n, err)
-	}
-	if _, err := assembled(t, first, u, int64(len(data))); !errors.Is(err, pictures.ErrMissingPiece) {
-		t.Errorf("read what is not complete: %v", err)
-	}
-	var group errgroup.Group
-	for _, dir := range []*pictures.Dir{first, second, first} {
-		for offset := int64(0); offset < int64(len(data)); offset += pictures.MaxPiece {
-			group.Go(func() error { return stage(t.Context(), dir, u, data, offset) })
+		if err := first.Discard(t.Context(), u); err != nil {
+			t.Errorf("discard twice: %v", err)
 		}
-	}
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := first.Stored(t.Context(), u); err != nil || n != int64(len(data)) {
-		t.Errorf("%d bytes are stored (%v), want %d", n, err, len(data))
-	}
-	if got, err := assembled(t, second, u, int64(len(data))); err != nil || !bytes.Equal(got, data) {
-		t.Errorf("read %d bytes (%v), not the file of %d", len(got), err, len(data))
-	}
-	if all, err := first.Staged(t.Context()); err != nil || len(all) != 1 || all[0] != u {
-		t.Errorf("staged: %v (%v)", all, err)
-	}
-	if err := first.Discard(t.Context(), u); err != nil {
-		t.Fatal(err)
-	}
-	if err := first.Discard(t.Context(), u); err != nil {
-		t.Errorf("discard twice: %v", err)
-	}
-	_, read := assembled(t, second, u, int64(len(data)))
-	_, stored := second.Stored(t.Context(), u)
-	for what, err := range map[string]error{
-		"write": stage(t.Context(), second, u, data, 0), "read": read, "stored": stored,
-	} {
-		if !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s after discarding: %v, want fs.ErrNotExist", what, err)
+		_, read := assembled(t, second, u, int64(len(data)))
+		_, stored := second.Stored(t.Context(), u)
+		for what, err := range map[string]error{
+			"write": stage(t.Context(), second, u, data, 0), "read": read, "stored": stored,
+		} {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s after discarding: %v, want fs.ErrNotExist", what, err)
+			}
 		}
-	}
-	if left, err := filepath.Glob(filepath.Join(path, "staging", "*")); err != nil || len(left) != 0 {
-		t.Errorf("left in the staging area: %q (%v)", left, err)
-	}
+		if all, err := first.Staged(t.Context()); err != nil || len(all) != 0 {
+			t.Errorf("left in the staging area: %v (%v)", all, err)
+		}
+	})
 }
 
 // TestStagingRefusesPieces: a piece begins where one can, and has the length that it has there.
 func TestStagingRefusesPieces(t *testing.T) {
 	t.Parallel()
-	dir := openDir(t)
-	known, unknown := pictures.Upload{User: 1, ID: uploadID}, pictures.Upload{User: 2, ID: uploadID}
-	const length = pictures.MaxPiece + 10
-	for u, n := range map[pictures.Upload]int64{known: length, unknown: 0} {
-		if err := dir.Begin(t.Context(), u, n); err != nil {
-			t.Fatal(err)
-		}
-	}
-	data := make([]byte, pictures.MaxPiece+1)
-	for _, c := range []struct {
-		u      pictures.Upload
-		offset int64
-		size   int
-		ok     bool
-	}{
-		{known, 0, pictures.MaxPiece, true},
-		{known, pictures.MaxPiece, 10, true},
-		{known, 0, 10, false},
-		{known, pictures.MaxPiece, 11, false},
-		{known, 2 * pictures.MaxPiece, 10, false},
-		{known, 1, 10, false},
-		{known, -pictures.MaxPiece, 10, false},
-		{unknown, 0, 0, false},
-		{unknown, 0, pictures.MaxPiece + 1, false},
-		{unknown, 3 * pictures.MaxPiece, 5, true},
-		{unknown, pictures.MaxFile, 1, false},
-		{unknown, 1 << 62, 1, false},
-	} {
-		err := dir.Write(t.Context(), c.u, c.offset, data[:c.size])
-		if c.ok != (err == nil) || !c.ok && !errors.Is(err, pictures.ErrBadPiece) {
-			t.Errorf("%d bytes at %d of user %d: %v", c.size, c.offset, c.u.User, err)
-		}
-	}
-	// A length that was not known becomes known, and stays.
-	for _, n := range []int64{length, 0, 5} {
-		if err := dir.Begin(t.Context(), unknown, n); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := dir.Write(t.Context(), unknown, 3*pictures.MaxPiece, data[:5]); !errors.Is(err, pictures.ErrBadPiece) {
-		t.Errorf("behind the end that is known by now: %v", err)
-	}
-	for _, u := range []pictures.Upload{{0, uploadID}, {-1, uploadID}, {1, "../" + uploadID[3:]}, {1, ""}} {
-		_, stored := dir.Stored(t.Context(), u)
-		_, read := assembled(t, dir, u, 1)
-		for _, err := range []error{dir.Begin(t.Context(), u, 1), dir.Write(t.Context(), u, 0, data[:1]), stored, read,
-			dir.Discard(t.Context(), u)} {
-			if !errors.Is(err, pictures.ErrBadID) {
-				t.Errorf("%v: %v", u, err)
+	inFiles(t, func(t *testing.T, open func() pictures.Files) {
+		dir := open()
+		known, unknown := pictures.Upload{User: 1, ID: uploadID}, pictures.Upload{User: 2, ID: uploadID}
+		const length = pictures.MaxPiece + 10
+		for u, n := range map[pictures.Upload]int64{known: length, unknown: 0} {
+			if err := dir.Begin(t.Context(), u, n); err != nil {
+				t.Fatal(err)
 			}
 		}
-	}
+		data := make([]byte, pictures.MaxPiece+1)
+		for _, c := range []struct {
+			u      pictures.Upload
+			offset int64
+			size   int
+			ok     bool
+		}{
+			{known, 0, pictures.MaxPiece, true},
+			{known, pictures.MaxPiece, 10, true},
+			{known, 0, 10, false},
+			{known, pictures.MaxPiece, 11, false},
+			{known, 2 * pictures.MaxPiece, 10, false},
+			{known, 1, 10, false},
+			{known, -pictures.MaxPiece, 10, false},
+			{unknown, 0, 0, false},
+			{unknown, 0, pictures.MaxPiece + 1, false},
+			{unknown, 3 * pictures.MaxPiece, 5, true},
+			{unknown, pictures.MaxFile, 1, false},
+			{unknown, 1 << 62, 1, false},
+		} {
+			err := dir.Write(t.Context(), c.u, c.offset, data[:c.size])
+			if c.ok != (err == nil) || !c.ok && !errors.Is(err, pictures.ErrBadPiece) {
+				t.Errorf("%d bytes at %d of user %d: %v", c.size, c.offset, c.u.User, err)
+			}
+		}
+		// A length that was not known becomes known, and stays.
+		for _, n := range []int64{length, 0, 5} {
+			if err := dir.Begin(t.Context(), unknown, n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := dir.Write(t.Context(), unknown, 3*pictures.MaxPiece, data[:5])
+		if !errors.Is(err, pictures.ErrBadPiece) {
+			t.Errorf("behind the end that is known by now: %v", err)
+		}
+		for _, u := range []pictures.Upload{{0, uploadID}, {-1, uploadID}, {1, "../" + uploadID[3:]}, {1, ""}} {
+			_, stored := dir.Stored(t.Context(), u)
+			_, read := assembled(t, dir, u, 1)
+			for _, err := range []error{dir.Begin(t.Context(), u, 1), dir.Write(t.Context(), u, 0, data[:1]), stored,
+				read, dir.Discard(t.Context(), u)} {
+				if !errors.Is(err, pictures.ErrBadID) {
+					t.Errorf("%v: %v", u, err)
+				}
+			}
+		}
+	})
 }
 
 // TestStagingFindsDamage: a piece that a crash has damaged counts as missing, and is taken again.

@@ -33,6 +33,8 @@ type Service struct {
 	Logger      *slog.Logger
 
 	Endpoints func() []Endpoint // called for each question, from several goroutines
+	// Figures of the whole instance, as JSON in the field `data` of its statistics; nil: none. Called like Endpoints.
+	Figures func() any
 }
 
 // Endpoint is one kind of request, and what was done for it since the start.
@@ -109,8 +111,15 @@ func (s *Service) info() micro.Info {
 	return info
 }
 
-func (s *Service) stats() micro.Stats {
-	all := micro.Stats{ServiceIdentity: s.identity(), Type: micro.StatsResponseType, Started: s.Started.UTC()}
+// Statistics is the answer to a question for statistics: that of the micro protocol, and the figures of the instance.
+type Statistics struct {
+	micro.Stats
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+func (s *Service) stats() Statistics {
+	all := Statistics{}
+	all.Stats = micro.Stats{ServiceIdentity: s.identity(), Type: micro.StatsResponseType, Started: s.Started.UTC()}
 	for _, e := range s.Endpoints() {
 		row := &micro.EndpointStats{Name: e.Name, Subject: e.Subject, QueueGroup: e.Queue, NumRequests: e.Requests,
 			NumErrors: e.Errors,
@@ -124,6 +133,11 @@ func (s *Service) stats() micro.Stats {
 			}
 		}
 		all.Endpoints = append(all.Endpoints, row)
+	}
+	if s.Figures != nil {
+		if data, err := json.Marshal(s.Figures()); err == nil {
+			all.Data = data
+		}
 	}
 	return all
 }

@@ -1,0 +1,126 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+)
+
+// shared returns listeners that share one socket, as processes do that systemd passes it to.
+func shared(t *testing.T, n int) (all []net.Listener) {
+	t.Helper()
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false) // systemd opens sockets of TCP alone
+	first, err := plain.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := first.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		lis, err := net.FileListener(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, lis)
+	}
+	_, _ = file.Close(), first.Close()
+	return all
+}
+
+// TestHandOver: edges that share a socket replace one another under requests, by HTTP/1.1 and HTTP/2, on connections
+// that stay and on new ones, and no request fails.
+func TestHandOver(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{fastPath, encrypted} {
+		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			t.Run(path+" "+protocol, func(t *testing.T) {
+				t.Parallel()
+				handOver(t, path, protocol)
+			})
+		}
+	}
+}
+
+const handOvers = 3
+
+func handOver(t *testing.T, path, protocol string) {
+	s := newSite(t)
+	s.renderer()
+	sockets := shared(t, handOvers)
+	next := func() (*Server, func()) {
+		lis := sockets[0]
+		sockets = sockets[1:]
+		return s.stoppable(pathOption(t, path), func(c *Config) { c.Listener = lis })
+	}
+	e, stop := next()
+	url := origin(e) + "/photos/ansel"
+
+	visiting, leave := context.WithCancel(t.Context())
+	defer leave()
+	var visitors sync.WaitGroup
+	answered := make(chan struct{}, 1)
+	for _, stays := range []bool{true, false} {
+		transport := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: trusting.Clone(),
+			DisableKeepAlives: !stays, ForceAttemptHTTP2: true}
+		transport.Protocols.SetHTTP1(protocol == "HTTP/1.1")
+		transport.Protocols.SetHTTP2(protocol == "HTTP/2.0" && path == encrypted)
+		transport.Protocols.SetUnencryptedHTTP2(protocol == "HTTP/2.0" && path != encrypted)
+		visitors.Go(func() {
+			defer transport.CloseIdleConnections()
+			for visiting.Err() == nil {
+				resp, err := (&http.Client{Transport: transport}).Get(url)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, err = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+				if err != nil || resp.StatusCode != http.StatusOK || resp.Proto != protocol {
+					t.Errorf("%s %d, %v", resp.Proto, resp.StatusCode, err)
+					return
+				}
+				select {
+				case answered <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	for len(sockets) > 0 && !t.Failed() {
+		<-answered
+		other, stopOther := next()
+		eventually(t, "the next edge is ready", func() bool { return other.Ready() == nil })
+		stop()
+		stop = stopOther
+	}
+	<-answered
+	leave()
+	visitors.Wait()
+	stop()
+}
+
+// TestGivenRedirects: clients without TLS are redirected at a socket that somebody else has opened.
+func TestGivenRedirects(t *testing.T) {
+	t.Parallel()
+	lis := shared(t, 1)[0]
+	newSite(t).start(pathOption(t, encrypted), func(c *Config) { c.Redirects = lis })
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Get("http://" + lis.Addr().String() + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusPermanentRedirect {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+}

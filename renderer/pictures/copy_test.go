@@ -1,0 +1,198 @@
+package pictures_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"flickrkillr/ops/testenv"
+	"flickrkillr/renderer/pictures"
+)
+
+// filled is a store with files, and what is in them.
+func filled(t testing.TB, store pictures.Files, originals int) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for i := range originals {
+		id := pictures.ID([]byte{byte(i)})
+		all[id] = strings.Repeat(id, 1000)
+		all[pictures.DerivativeName(id, 320)] = "small " + id
+	}
+	for name, content := range all {
+		if err := store.Put(t.Context(), name, strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+func hasAll(t testing.TB, store pictures.Files, all map[string]string) {
+	t.Helper()
+	if names := listed(t, store, ""); len(names) != len(all) {
+		t.Errorf("%d files, want %d", len(names), len(all))
+	}
+	for name, content := range all {
+		if got := readStored(t, store, name); string(got) != content {
+			t.Errorf("%s has %d bytes, not its %d", name, len(got), len(content))
+		}
+	}
+}
+
+func ignore(pictures.Copied) {}
+
+// A copy has all files as they are, goes on where another one was cut short, and copies nothing twice.
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(t *testing.T) (from, to pictures.Files){
+		"into a bucket": func(t *testing.T) (from, to pictures.Files) {
+			return openDir(t), openFiles(t, testenv.S3Bucket(t))
+		},
+		"out of a bucket": func(t *testing.T) (from, to pictures.Files) {
+			return openFiles(t, testenv.S3Bucket(t)), openDir(t)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			from, to := open(t)
+			all := filled(t, from, 20)
+			ctx, cancel := context.WithCancel(t.Context())
+			so, err := pictures.Copy(ctx, from, to, func(so pictures.Copied) {
+				if so.Files == 5 {
+					cancel()
+				}
+			})
+			if !errors.Is(err, context.Canceled) || so.Files < 5 || so.Files == int64(len(all)) {
+				t.Fatalf("cut short: %+v, %v", so, err)
+			}
+			again, err := pictures.Copy(t.Context(), from, to, ignore)
+			if err != nil || again.There < so.Files || again.Files+again.There != int64(len(all)) {
+				t.Errorf("run again: %+v, %v, after %+v", again, err, so)
+			}
+			hasAll(t, to, all)
+			if last, err := pictures.Copy(t.Context(), from, to, ignore); err != nil || last.Files != 0 ||
+				last.There != int64(len(all)) {
+				t.Errorf("with nothing to do: %+v, %v", last, err)
+			}
+		})
+	}
+}
+
+// deleting is a place in which each file is put just after it was deleted elsewhere.
+type deleting struct {
+	pictures.Files
+	elsewhere *pictures.Both
+	name      string
+}
+
+func (d *deleting) Put(ctx context.Context, name string, r io.Reader) error {
+	if name == d.name {
+		id, _, _ := strings.Cut(name, ".")
+		if err := d.elsewhere.Delete(ctx, id); err != nil {
+			return err
+		}
+	}
+	return d.Files.Put(ctx, name, r)
+}
+
+// A photo that is deleted while its files are copied leaves no copy of any of them.
+func TestCopyOfWhatIsDeleted(t *testing.T) {
+	t.Parallel()
+	for i, of := range []func(id string) string{
+		func(id string) string { return id },
+		func(id string) string { return pictures.DerivativeName(id, 320) },
+	} {
+		from, to := openDir(t), openDir(t)
+		all := filled(t, from, 4)
+		id := pictures.ID([]byte{2})
+		meanwhile := &deleting{Files: to, elsewhere: pictures.OpenBoth(to, from), name: of(id)}
+		so, err := pictures.Copy(t.Context(), from, meanwhile, ignore)
+		if err != nil || so.Gone == 0 {
+			t.Errorf("%d: %+v, %v", i, so, err)
+		}
+		delete(all, id)
+		delete(all, pictures.DerivativeName(id, 320))
+		hasAll(t, to, all)
+	}
+}
+
+// changing is a place that keeps other bytes than it was given.
+type changing struct{ pictures.Files }
+
+func (c changing) Put(ctx context.Context, name string, r io.Reader) error {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	data[len(data)/2] ^= 1
+	return c.Files.Put(ctx, name, bytes.NewReader(data))
+}
+
+// A copy that is not what it was copied from is an error. One of another length is made anew.
+func TestCopyChecksBytes(t *testing.T) {
+	t.Parallel()
+	from, to := openDir(t), openDir(t)
+	all := filled(t, from, 1)
+	if _, err := pictures.Copy(t.Context(), from, changing{to}, ignore); err == nil ||
+		!strings.Contains(err.Error(), "other bytes") {
+		t.Errorf("changed on the way: %v", err)
+	}
+	for name := range all {
+		if err := to.Put(t.Context(), name, strings.NewReader("half")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := pictures.Copy(t.Context(), from, to, ignore); err != nil {
+		t.Fatal(err)
+	}
+	id := pictures.ID([]byte{0})
+	if got := readStored(t, to, id); string(got) != all[id] {
+		t.Errorf("an original of another length is still %q", got)
+	}
+	if got := readStored(t, to, pictures.DerivativeName(id, 320)); string(got) != "half" {
+		t.Errorf("a derivative that was made later is %q now", got)
+	}
+}
+
+// While pictures move, what is in either place is one store, and an upload goes on where it was begun.
+func TestBoth(t *testing.T) {
+	t.Parallel()
+	old, fresh := openDir(t), openDir(t)
+	all := filled(t, old, 3)
+	data, before, after := file(2), pictures.Upload{User: 1, ID: uploadID}, pictures.Upload{User: 2, ID: uploadID}
+	if err := old.Begin(t.Context(), before, int64(len(data))); err != nil {
+		t.Fatal(err)
+	}
+	both := pictures.OpenBoth(fresh, old)
+	for _, u := range []pictures.Upload{before, after} {
+		if err := both.Begin(t.Context(), u, int64(len(data))); err != nil {
+			t.Fatal(err)
+		}
+		for _, offset := range []int64{0, pictures.MaxPiece} {
+			if err := stage(t.Context(), both, u, data, offset); err != nil {
+				t.Fatal(err)
+			}
+		}
+		whole, err := both.Assemble(t.Context(), u, int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(whole.Keep(t.Context(), both, pictures.ID(data)), whole.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	oldStaged, oldErr := old.Staged(t.Context())
+	freshStaged, freshErr := fresh.Staged(t.Context())
+	if err := errors.Join(oldErr, freshErr); err != nil || !slices.Equal(oldStaged, []pictures.Upload{before}) ||
+		!slices.Equal(freshStaged, []pictures.Upload{after}) {
+		t.Errorf("staged are %v and %v (%v)", oldStaged, freshStaged, err)
+	}
+	if got := listed(t, fresh, ""); !slices.Equal(got, []string{pictures.ID(data)}) {
+		t.Errorf("the new place has %v, not the new file alone", got)
+	}
+	all[pictures.ID(data)] = string(data)
+	hasAll(t, both, all)
+}
