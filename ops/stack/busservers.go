@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -121,22 +122,9 @@ func (b *BusServers) Kill(ctx context.Context, i int, down time.Duration) error 
 	return s.start()
 }
 
-// KillLeader is Kill for the server that leads the stream of changes.
-func (b *BusServers) KillLeader(ctx context.Context, down time.Duration) error {
-	leader, err := b.leader(ctx)
-	if err != nil {
-		return err
-	}
-	for i, s := range b.servers {
-		if s.name == leader {
-			return b.Kill(ctx, i, down)
-		}
-	}
-	return fmt.Errorf("no server of NATS is called %s", leader)
-}
-
-// leader is the name of the server that leads the stream of changes, once there is one.
-func (b *BusServers) leader(ctx context.Context) (leader string, err error) {
+// Leader is which server leads the stream of changes, once one does.
+func (b *BusServers) Leader(ctx context.Context) (i int, err error) {
+	var leader string
 	err = b.ask(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		stream, err := js.Stream(ctx, wire.StreamChanges)
 		if err != nil {
@@ -150,7 +138,14 @@ func (b *BusServers) leader(ctx context.Context) (leader string, err error) {
 		}
 		return nil
 	})
-	return leader, err
+	if err != nil {
+		return 0, err
+	}
+	i = slices.IndexFunc(b.servers, func(s *busServer) bool { return s.name == leader })
+	if i < 0 {
+		return 0, fmt.Errorf("no server of NATS is called %s", leader)
+	}
+	return i, nil
 }
 
 // ready returns when JetStream answers.

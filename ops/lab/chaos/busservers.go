@@ -53,7 +53,11 @@ func killBusServer(ctx context.Context, s *scene, n int, hold time.Duration) err
 
 // killBusLeader kills the server of NATS that leads the stream of changes.
 func killBusLeader(ctx context.Context, s *scene, _ int, hold time.Duration) error {
-	return s.bus.KillLeader(ctx, hold)
+	leader, err := s.bus.Leader(ctx)
+	if err != nil {
+		return err
+	}
+	return s.bus.Kill(ctx, leader, hold)
 }
 
 // change gives photos other titles in the database, so many a second, until ctx ends.
