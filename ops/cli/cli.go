@@ -29,6 +29,7 @@ type commands struct {
 	Renderer  rendererCommand  `cmd:"" help:"Run a renderer: make pages from the database, for whichever edge asks the bus."`
 	Cachefill cachefillCommand `cmd:"" help:"Run a cachefill: keep popular pages in memcached."`
 	Warm      warmCommand      `cmd:"" help:"Fill memcached now with the pages that the edges count as popular."`
+	Top       topCommand       `cmd:"" help:"Show who is on the bus, what they do and how long requests wait, each second."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this version's schema."`
 	Seed      seedCommand      `cmd:"" help:"Fill an empty database with the demonstration data."`
 	Audit     auditCommand     `cmd:"" help:"Test the caches: change photos, view them through every edge, inject faults, and compare each answer with the database."`

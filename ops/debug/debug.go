@@ -1,7 +1,8 @@
-// Package debug is the HTTP listener for operators: is a role alive, is it ready, its metrics, its profiles.
+// Package debug is the HTTP listener for operators: is a role alive, is it ready, its metrics, its profiles,
+// and who else is there.
 //
 // **Input**: the metrics of each role of this process and a function that says whether it is ready. **Output**:
-// /healthz, /readyz, /metrics (Prometheus) and /debug/pprof/, on an address that no visitor reaches. **Must not
+// /healthz, /readyz, /metrics (Prometheus), /pool and /debug/pprof/, on an address that no visitor reaches. **Must not
 // touch**: the roles themselves; it imports none.
 package debug
 
@@ -20,6 +21,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"flickrkillr/ops/pool"
 )
 
 // Role is one instance of a role in this process.
@@ -35,19 +38,26 @@ type Server struct {
 	http     *http.Server
 }
 
-// Listen opens addr (host:port; port 0: any free one) at once, so that a taken port is known before anything else
-// starts. roles is called at each request: they may come later than the listener. version is the program's. Run must
-// follow.
-func Listen(addr, version string, roles func() []Role, logger *slog.Logger) (*Server, error) {
-	l, err := net.Listen("tcp", addr)
+// Config says what a listener serves.
+type Config struct {
+	Addr    string        // host:port; port 0: any free one
+	Version string        // of the program
+	Roles   func() []Role // called at each request: roles may come later than the listener
+	Pool    *pool.Watch   // the page /pool; nil: none. Its owner runs it
+	Logger  *slog.Logger
+}
+
+// Listen opens the address at once, so that a taken port is known before anything else starts. Run must follow.
+func Listen(cfg Config) (*Server, error) {
+	l, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("debug listener: %w", err)
 	}
 	return &Server{listener: l, http: &http.Server{
-		Handler:           Handler(version, roles),
+		Handler:           Handler(cfg),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
 	}}, nil
 }
 
@@ -74,15 +84,15 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Handler is what Server serves.
-func Handler(version string, roles func() []Role) http.Handler {
+func Handler(cfg Config) http.Handler {
 	process := prometheus.NewRegistry() // of all roles together
-	process.MustRegister(buildInfo(version), collectors.NewGoCollector(),
+	process.MustRegister(buildInfo(cfg.Version), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready(w, roles()) })
-	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer{process: process, roles: roles}, promhttp.HandlerOpts{
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready(w, cfg.Roles()) })
+	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer{process: process, roles: cfg.Roles}, promhttp.HandlerOpts{
 		EnableOpenMetrics: true, // else exemplars are left out
 	}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -90,6 +100,9 @@ func Handler(version string, roles func() []Role) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	if cfg.Pool != nil {
+		cfg.Pool.Register(mux)
+	}
 	return mux
 }
 

@@ -57,7 +57,8 @@ func TestListener(t *testing.T) {
 		{Name: "edge-1", Registry: counted(t, 3), Ready: func() error { return nil }},
 		{Name: "edge-2", Registry: counted(t, 4), Ready: func() error { return missing }},
 	}
-	s, err := Listen("127.0.0.1:0", "1.2.3", func() []Role { return roles }, slog.New(slog.DiscardHandler))
+	s, err := Listen(Config{Addr: "127.0.0.1:0", Version: "1.2.3", Roles: func() []Role { return roles },
+		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func TestListener(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("Run returned %v", err)
 	}
-	if _, err := Listen(s.Addr()+"x", "", nil, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := Listen(Config{Addr: s.Addr() + "x", Logger: slog.New(slog.DiscardHandler)}); err == nil {
 		t.Error("a bad address was taken")
 	}
 }

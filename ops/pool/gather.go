@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 
 	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/histogram"
@@ -27,9 +26,6 @@ const (
 	// most bounds the instances of a round.
 	most = 10_000
 )
-
-// Subject asks every role for its statistics.
-var Subject = micro.APIPrefix + "." + micro.StatsVerb.String()
 
 // Instance is one role, as it described itself.
 type Instance struct {
@@ -73,7 +69,7 @@ type Gatherer struct {
 
 // NewGatherer returns a Gatherer that asks by nc. role is the only role that is asked; "": all.
 func NewGatherer(nc *nats.Conn, role wire.Role) *Gatherer {
-	subject := Subject
+	subject := wire.SubjectStats
 	if role != "" {
 		subject += "." + string(role)
 	}
@@ -116,13 +112,17 @@ func (g *Gatherer) Gather(ctx context.Context) (Snapshot, error) {
 		}
 	}
 	shot.At, g.known = time.Now(), answered
-	slices.SortFunc(shot.Instances, func(a, b Instance) int {
+	shot.sort()
+	return shot, nil
+}
+
+func (s *Snapshot) sort() {
+	slices.SortFunc(s.Instances, func(a, b Instance) int {
 		return cmp.Or(
 			cmp.Compare(order(a.Name), order(b.Name)), cmp.Compare(a.Name, b.Name), a.Started.Compare(b.Started),
 			cmp.Compare(a.ID, b.ID),
 		)
 	})
-	return shot, nil
 }
 
 // next waits for a further answer.

@@ -13,11 +13,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"flickrkillr/cachefill"
 	"flickrkillr/edge"
 	"flickrkillr/ops/debug"
+	"flickrkillr/ops/pool"
 	"flickrkillr/ops/stack"
 	"flickrkillr/renderer"
+	"flickrkillr/schema/wire"
 )
 
 // Role names a role, as its command does.
@@ -175,15 +179,32 @@ func (s *Site) prepare() error {
 		return nil
 	}
 	if s.cfg.DebugAddr != "" {
-		d, err := debug.Listen(s.cfg.DebugAddr, s.cfg.Version, s.RolesHere, s.log)
+		watch := pool.NewWatch(s.joinToWatch, s.log)
+		d, err := debug.Listen(debug.Config{Addr: s.cfg.DebugAddr, Version: s.cfg.Version, Roles: s.RolesHere,
+			Pool: watch, Logger: s.log})
 		if err != nil {
 			return err
 		}
 		s.log.Info("debug listener", "addr", d.Addr())
 		s.helpers.Add("debug listener", d.Run)
+		s.helpers.Add("page of the pool", watch.Run)
 	}
 	s.helpers.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.RolesHere, s.log) })
 	return nil
+}
+
+// joinToWatch connects to the bus for the page of the pool: as an operator if the site has that key, or else as the
+// role that runs here.
+func (s *Site) joinToWatch() (pool.Bus, *nats.Conn, error) {
+	role := wire.RoleOperator
+	if all := s.all(""); s.cfg.Services.Seeds[role] == "" && len(all) > 0 {
+		role = wire.Role(all[0].role)
+	}
+	bus, err := stack.JoinBus(s.cfg.Services.Login(role), "pool", s.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return bus, bus.Conn, nil
 }
 
 // all are the roles so far, or those of one role; "" is any.

@@ -75,7 +75,7 @@ func AccessTable() []Access {
 		Publish: slices.Concat(pages, []string{
 			"private.>", ActionSubject("photo.>"), ActionSubject("account.>"), ActionSubject("profile.>"),
 			ActionSubject("own.>"), ActionSubject("share.>"), SubjectSharePage, SubjectSharePicture,
-			SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer,
+			SubjectFills, SubjectCancels, micro.APIPrefix + ".PING." + ServiceRenderer, SubjectStats,
 		},
 			UploadRequests(), OriginalRequests(), TakeoutRequests(),
 			followStream(StreamChanges), []string{jetStream("CONSUMER.MSG.NEXT." + StreamChanges + ".*")},
@@ -96,7 +96,7 @@ func AccessTable() []Access {
 		Role: RoleRenderer,
 		Publish: slices.Concat([]string{
 			SubjectChanged, SubjectEarlyInvalidation, SubjectLiveBatch, SubjectLiveHeartbeat, SubjectGone,
-			SubjectUploadEvents,
+			SubjectUploadEvents, SubjectStats,
 			// The right to answer ends with the connection. These answers are to be sent after NATS has restarted too.
 			InboxPrefix(RoleEdge) + ".>", InboxPrefix(RoleCachefill) + ".>", InboxPrefix(RoleAudit) + ".>",
 			jetStream("STREAM.UPDATE." + StreamChanges), // the relay writes its site into the metadata
@@ -119,8 +119,9 @@ func AccessTable() []Access {
 			jetStream("STREAM.UPDATE."+stream))
 	}
 	cachefill := Access{
-		Role:      RoleCachefill,
-		Publish:   slices.Concat(pages, []string{SubjectFills, SubjectRendererStats}, watchBucket(BucketPopular)),
+		Role: RoleCachefill,
+		Publish: slices.Concat(pages, []string{SubjectFills, SubjectRendererStats, SubjectStats},
+			watchBucket(BucketPopular)),
 		Subscribe: slices.Concat(queued(QueueCachefill, SubjectFills), discovered(RoleCachefill)),
 		Answers:   answerTime,
 	}

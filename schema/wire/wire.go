@@ -24,6 +24,9 @@ const (
 	ServiceCachefill = "cachefill"
 )
 
+// SubjectStats asks every role for its statistics, by the micro protocol. Each role may do so, for the page /pool.
+const SubjectStats = "$SRV.STATS"
+
 // SubjectRendererStats asks every renderer for its statistics, by the micro protocol: `nats micro stats renderer`.
 const SubjectRendererStats = "$SRV.STATS." + ServiceRenderer
 
