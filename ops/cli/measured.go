@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"flickrkillr/ops/lab/rig"
 	"flickrkillr/ops/site"
@@ -107,8 +109,15 @@ func (c *busServeCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	<-s.ctx.Done()
-	bus.Stop()
+	retire := make(chan os.Signal, 1)
+	signal.Notify(retire, syscall.SIGUSR2) // as nats-server
+	defer signal.Stop(retire)
+	select {
+	case <-s.ctx.Done():
+		bus.Stop()
+	case <-retire:
+		bus.Retire()
+	}
 	return nil
 }
 

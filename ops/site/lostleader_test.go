@@ -37,7 +37,8 @@ func TestBusLosesTheLeader(t *testing.T) {
 	})
 	database := testenv.DatabaseURL(t)
 	pool := testenv.Pool(t, database)
-	const other = "INSERT INTO users (id, name, display_name, bio) OVERRIDING SYSTEM VALUE VALUES (2, 'edward', 'E', '')"
+	const other = `INSERT INTO users (id, name, display_name, bio) OVERRIDING SYSTEM VALUE
+		VALUES (2, 'edward', 'Edward', '')`
 	for _, sql := range []string{photo, other} {
 		if _, err := pool.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)

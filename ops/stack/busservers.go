@@ -37,13 +37,14 @@ type busServer struct {
 }
 
 const (
-	busServerStop = 10 * time.Second // a server that is told to stop has so long
-	busServerAsk  = time.Second      // one question whether the servers are ready
-	busServerWait = 100 * time.Millisecond
+	busServerRetire = 30 * time.Second
+	busServerStop   = 10 * time.Second // a server that is told to stop has so long
+	busServerAsk    = time.Second      // one question whether the servers are ready
+	busServerWait   = 100 * time.Millisecond
 )
 
-// StartBusServers starts n servers, at least two, and returns when they have elected a leader. program is the
-// path of killr ("": this program), dir an empty directory for streams and seeds.
+// StartBusServers starts n servers, and returns when they have elected a leader. program is the path of killr ("": this
+// program), dir an empty directory for streams and seeds.
 func StartBusServers(ctx context.Context, n int, program, dir string, output io.Writer) (b *BusServers, err error) {
 	if program == "" {
 		if program, err = os.Executable(); err != nil {
@@ -68,7 +69,10 @@ func StartBusServers(ctx context.Context, n int, program, dir string, output io.
 		_, client, _ := net.SplitHostPort(clients[i])
 		_, cluster, _ := net.SplitHostPort(routes[i])
 		args := []string{"bus", "serve", "--data", dir, "--log-level", "error", "--port", client, "--dir",
-			filepath.Join(dir, name), "--name", name, "--cluster", cluster}
+			filepath.Join(dir, name)}
+		if n > 1 {
+			args = append(args, "--name", name, "--cluster", cluster)
+		}
 		for other := range n {
 			if other != i {
 				args = append(args, "--route", routes[other])
@@ -120,6 +124,22 @@ func (b *BusServers) Kill(ctx context.Context, i int, down time.Duration) error 
 	<-s.child.Done()
 	sleep.For(ctx, down)
 	return s.start()
+}
+
+// Replace tells the i-th server to retire, and starts it again when it has ended.
+func (b *BusServers) Replace(ctx context.Context, i int) error {
+	s := b.servers[i%len(b.servers)]
+	if err := s.child.Signal(syscall.SIGUSR2); err != nil {
+		return err
+	}
+	select {
+	case <-s.child.Done():
+		return errors.Join(s.child.Err(), s.start())
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(busServerRetire):
+		return fmt.Errorf("%s of NATS has not retired within %s", s.name, busServerRetire)
+	}
 }
 
 // Leader is which server leads the stream of changes, once one does.

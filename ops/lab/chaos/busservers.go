@@ -51,6 +51,11 @@ func killBusServer(ctx context.Context, s *scene, n int, hold time.Duration) err
 	return s.bus.Kill(ctx, n, hold)
 }
 
+// replaceBusServer replaces a server of NATS, each in its turn.
+func replaceBusServer(ctx context.Context, s *scene, n int, _ time.Duration) error {
+	return s.bus.Replace(ctx, n)
+}
+
 // killBusLeader kills the server of NATS that leads the stream of changes.
 func killBusLeader(ctx context.Context, s *scene, _ int, hold time.Duration) error {
 	leader, err := s.bus.Leader(ctx)

@@ -120,6 +120,13 @@ func catalogue() []Row {
 			Control: Control{Off: "hearing relays at once: edges read the stream", Edits: withoutLive},
 		},
 		{
+			Name: "one of three servers of NATS is replaced every 15 s", Visitor: "at most 2 s of delay",
+			Why:   "a server that retires (lame duck) sends its clients away one by one, and hands over what it leads",
+			Setup: clustered, Loads: all(Target{Max: 2 * time.Second, NoStale: true}), Changes: 20, Trust: true,
+			Fault:   Fault{Every: 15 * time.Second, Inject: replaceBusServer},
+			Control: Control{Off: "other servers: there is one", Setup: func(s *Setup) { s.BusServers = 1 }},
+		},
+		{
 			Name: "the server of NATS that leads the stream is killed", Visitor: "nothing false",
 			Why:   "changes reach edges while the others elect a leader",
 			Setup: clustered, Writes: true, Trust: true,
