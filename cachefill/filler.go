@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"flickrkillr/schema/discovery"
+	"flickrkillr/schema/histogram"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/ring"
 	"flickrkillr/schema/sleep"
@@ -129,6 +130,7 @@ func (f *Filler) join() ([]*nats.Subscription, error) {
 		Endpoints: func() []discovery.Endpoint {
 			return []discovery.Endpoint{f.metrics.endpoint(f.jobs.len(), f.states())}
 		},
+		Figures: func() any { return discovery.CachefillFigures{Answers: histogram.Of(f.metrics.seconds)} },
 	}
 	all, err := service.Subscribe(f.cfg.NATS)
 	if err != nil {

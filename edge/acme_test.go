@@ -4,139 +4,27 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/binary"
 	"encoding/json"
-	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/letsencrypt/pebble/v2/ca"
-	"github.com/letsencrypt/pebble/v2/db"
-	"github.com/letsencrypt/pebble/v2/va"
-	"github.com/letsencrypt/pebble/v2/wfe"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/net/dns/dnsmessage"
 
 	"flickrkillr/edge/encryption"
 	"flickrkillr/ops/testenv"
+	"flickrkillr/ops/testenv/authority"
 	"flickrkillr/schema/wire"
 )
 
-// authority is a CA in this process, whose requests wait until the test opens it.
-type authority struct {
-	config encryption.Authority
-	server *httptest.Server
-	open   chan struct{}
-
-	mu      sync.Mutex
-	handler http.Handler
-	orders  int
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{open: make(chan struct{})}
-	a.server = httptest.NewTLSServer(a)
-	t.Cleanup(a.server.Close)
-	roots := filepath.Join(t.TempDir(), "roots.pem")
-	testenv.WriteCertificate(t, roots, &tls.Certificate{Certificate: [][]byte{a.server.Certificate().Raw}})
-	a.config = encryption.Authority{Domains: []string{"photos.example"}, Directory: a.server.URL + wfe.DirectoryPath,
-		Email: "admin@photos.example", Roots: roots}
-	return a
-}
-
-func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	select {
-	case <-a.open:
-	case <-r.Context().Done():
-		return
-	}
-	a.mu.Lock()
-	if strings.HasSuffix(r.URL.Path, "/order-plz") {
-		a.orders++
-	}
-	handler := a.handler
-	a.mu.Unlock()
-	handler.ServeHTTP(w, r)
-}
-
-// begin lets the CA work. It looks for challenges at these ports of 127.0.0.1, whatever the name.
-func (a *authority) begin(t *testing.T, httpPort, tlsPort int) {
-	t.Helper()
-	// Not t.Setenv, as tests run in parallel: by these, pebble neither waits nor does anything at random.
-	for name, value := range map[string]string{
-		"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0",
-	} {
-		if err := os.Setenv(name, value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	said, store := log.New(io.Discard, "", 0), db.NewMemoryStore()
-	issuer := ca.New(said, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {}})
-	checker := va.New(said, httpPort, tlsPort, false, nameServer(t), store)
-	front := wfe.New(said, store, checker, issuer, []string{"pebble.example"}, false, false, 1, 1)
-	a.mu.Lock()
-	a.handler = front.Handler()
-	a.mu.Unlock()
-	close(a.open)
-}
-
-// nameServer is a DNS server that knows every name, at 127.0.0.1.
-func nameServer(t *testing.T) (addr string) {
-	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	t.Cleanup(func() { _ = lis.Close(); wg.Wait() })
-	wg.Go(func() {
-		for {
-			conn, err := lis.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(time.Minute))
-				answerName(conn)
-			})
-		}
-	})
-	return lis.Addr().String()
-}
-
-// answerName answers one question. By TCP each message stands behind its length.
-func answerName(conn net.Conn) {
-	head := make([]byte, 2)
-	if _, err := io.ReadFull(conn, head); err != nil {
-		return
-	}
-	b := make([]byte, binary.BigEndian.Uint16(head))
-	var m dnsmessage.Message
-	if _, err := io.ReadFull(conn, b); err != nil || m.Unpack(b) != nil || len(m.Questions) == 0 {
-		return
-	}
-	m.Response, m.Additionals = true, nil
-	if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
-		m.Answers = []dnsmessage.Resource{{
-			Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 60},
-			Body:   &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
-		}}
-	}
-	if packed, err := m.Pack(); err == nil {
-		_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...))
-	}
+// orders is a configuration by which a CA gives certificates.
+func orders(a *authority.CA) encryption.Authority {
+	return encryption.Authority{Domains: []string{"photos.example"}, Directory: a.Directory,
+		Email: "admin@photos.example", Roots: a.Roots}
 }
 
 func portOf(t *testing.T, addr net.Addr) int {
@@ -171,8 +59,8 @@ func TestACME(t *testing.T) {
 	for _, challenge := range []string{"TLS-ALPN-01", "HTTP-01"} {
 		t.Run(challenge, func(t *testing.T) {
 			t.Parallel()
-			s, a := newSite(t), newAuthority(t)
-			option := func(c *Config) { c.Authority, c.RedirectAddr = a.config, "127.0.0.1:0" }
+			s, a := newSite(t), authority.New(t)
+			option := func(c *Config) { c.Authority, c.RedirectAddr = orders(a), "127.0.0.1:0" }
 			first := s.start(option)
 			js, err := jetstream.New(testenv.ConnectAs(t, s.server.URL(), wire.RoleEdge))
 			if err != nil {
@@ -201,7 +89,7 @@ func TestACME(t *testing.T) {
 			} else {
 				httpPort = portOf(t, closed.Addr())
 			}
-			a.begin(t, httpPort, tlsPort)
+			a.Begin(t, httpPort, tlsPort)
 			all := []*Server{first, second}
 			for len(all) < 4 {
 				for _, e := range all {
@@ -216,14 +104,13 @@ func TestACME(t *testing.T) {
 			if shownFor(t, first, "") == nil || shownFor(t, first, "other.example") == nil {
 				t.Error("a client with another name, or none, gets no certificate")
 			}
-			a.mu.Lock()
-			defer a.mu.Unlock()
+			ordered := a.Orders()
 			least, most := 1, len(all)-1 // an order may be repeated when the bus is slow, but not by each edge
 			if challenge == "HTTP-01" {
 				least, most = 2, 2*most // the first one had the other challenge
 			}
-			if a.orders < least || a.orders > most {
-				t.Errorf("%d orders, want %d to %d", a.orders, least, most)
+			if ordered < least || ordered > most {
+				t.Errorf("%d orders, want %d to %d", ordered, least, most)
 			}
 		})
 	}
@@ -233,13 +120,12 @@ func TestACME(t *testing.T) {
 func TestACMETurns(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	a := newAuthority(t)
-	a.handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	a := authority.New(t)
+	a.BeginAs(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, `{"type":"urn:ietf:params:acme:error:unauthorized"}`, http.StatusForbidden)
-	})
-	close(a.open)
+	}))
 	lines := testenv.NewOutput()
-	option := func(c *Config) { c.Authority = a.config; c.Logger = slog.New(slog.NewTextHandler(lines, nil)) }
+	option := func(c *Config) { c.Authority = orders(a); c.Logger = slog.New(slog.NewTextHandler(lines, nil)) }
 	s.start(option)
 	s.start(option)
 	eventually(t, "the failure is logged", func() bool {

@@ -12,6 +12,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/edge/upload"
 	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
@@ -44,13 +45,14 @@ type renderers struct {
 	retry   failsafe.Executor[*nats.Msg]
 	hedges  hedgeBudget
 	pulse   pulse
+	waiting *upload.Visitors // for what is not an upload
 
 	lostAt atomic.Int64 // when the connection was lost, as in package monotonic; 0 while there is one
 	backAt atomic.Int64 // at which it last came back
 }
 
 func newRenderers(nc *nats.Conn, clock *wire.Clock, m *metrics) *renderers {
-	r := &renderers{nc: nc, clock: clock, metrics: m, pulse: pulse{nc: nc}}
+	r := &renderers{nc: nc, clock: clock, metrics: m, pulse: pulse{nc: nc}, waiting: upload.NewVisitors()}
 	for k := range r.delays {
 		r.delays[k].set(hedgeFirst)
 	}
@@ -132,6 +134,7 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 	if w.gzip {
 		msg.Header.Set(wire.HeaderAccept, wire.EncodingGzip)
 	}
+	w.newer.told.Set(msg.Header)
 	reply, err := r.read(ctx, w.ref.Kind(), msg, wait)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", w.ref, err)
@@ -154,6 +157,8 @@ func (r *renderers) picture(ctx context.Context, msg *nats.Msg) (*nats.Msg, erro
 // read makes a request that changes nothing. It gives renderers the deadline of ctx. While the subject has no
 // subscriber, read tries again for as long as wait, or as a restart of NATS takes.
 func (r *renderers) read(ctx context.Context, kind page.Kind, msg *nats.Msg, wait time.Duration) (*nats.Msg, error) {
+	r.waiting.Arrive()
+	defer r.waiting.Leave()
 	// Without cluster time a deadline by a clock that is an hour behind has passed already: the renderer sets one.
 	if until, ok := ctx.Deadline(); ok && r.clock.Known() {
 		_, latest := r.clock.Bounds(until)
@@ -203,6 +208,8 @@ type persistence struct {
 
 // persist is ask with another persistence.
 func (r *renderers) persist(ctx context.Context, msg *nats.Msg, p persistence) (*nats.Msg, error) {
+	r.waiting.Arrive()
+	defer r.waiting.Leave()
 	ctx, stop := context.WithTimeout(ctx, p.limit)
 	defer stop()
 	start, pause := time.Now(), backoffFirst

@@ -108,6 +108,7 @@ type Server struct {
 
 	uploadBus *renderers
 	files     *upload.Service
+	forms     *formMemory
 	slots     *download.Slots // of what others have
 	ownSlots  *download.Slots
 
@@ -197,10 +198,11 @@ func newServer(cfg Config) *Server {
 		hsts: cfg.strictTransport(), uploadBus: newRenderers(cfg.Uploads, clock, m),
 		events: upload.NewEvents(cfg.Uploads),
 	}
+	s.forms = newFormMemory()
 	s.slots = download.NewSlots(mostDownloads, eachDownloads, downloadTurn, time.Now)
 	s.ownSlots = download.NewSlots(mostOwnDownloads, eachDownloads, downloadTurn, time.Now)
 	s.downloading, s.endDownloads = context.WithCancel(context.Background())
-	s.files = upload.New(upload.Config{Ask: s.askUpload, Received: m.uploaded})
+	s.files = upload.New(upload.Config{Ask: s.askUpload, Received: m.uploaded, Visitors: s.pages.renderers.waiting})
 	s.errs = newErrorPages(func(ctx context.Context, ref page.Ref) (*cache.Page, error) {
 		return s.pages.errorPage(ctx, want{ref: ref, number: s.ids.next()})
 	}, s.secure, log)
@@ -257,6 +259,7 @@ func (s *Server) newHTTP() *http.Server {
 		MaxHeaderBytes:               16<<10 - 4096, // net/http adds 4096 bytes to this limit
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: 100, MaxReadFrameSize: fastpath.LargestFrame,
+			MaxReceiveBufferPerConnection: fastpath.ConnBuffer,
 		},
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // mistakes of clients
 	}

@@ -19,6 +19,7 @@ import (
 	"flickrkillr/edge/freshness"
 	"flickrkillr/ops/stack"
 	"flickrkillr/ops/testenv"
+	"flickrkillr/ops/testenv/authority"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/sleep"
 	"flickrkillr/schema/wire"
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 	const server = "github.com/nats-io/nats-server/v2/server"
 	testenv.Main(m, goleak.IgnoreTopFunction(server+".(*fileStore).flushStreamStateLoop"),
 		goleak.IgnoreTopFunction(server+"/ats.Register.func1"),
-		goleak.IgnoreTopFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"))
+		authority.IgnoreLeaks())
 }
 
 const heartbeatEvery = 100 * time.Millisecond

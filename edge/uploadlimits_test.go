@@ -131,7 +131,7 @@ func TestSlowSender(t *testing.T) {
 	const piece = 64 << 10
 	const size = 20*piece + 200<<10 // of what is missing net/http waits for the rest, before it answers
 	var stored atomic.Int64
-	files := upload.New(upload.Config{
+	files := upload.New(upload.Config{Visitors: upload.NewVisitors(),
 		Ask: func(_ context.Context, m *nats.Msg, _, _ time.Duration) (*nats.Msg, error) {
 			reply := nats.NewMsg("x")
 			switch verb, _, _, _ := wire.ParseUpload(m.Subject); verb {
@@ -184,7 +184,7 @@ func TestSlowSender(t *testing.T) {
 func TestSessionEndsDuringUpload(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	files := upload.New(upload.Config{
+	files := upload.New(upload.Config{Visitors: upload.NewVisitors(),
 		Ask: func(_ context.Context, m *nats.Msg, _, _ time.Duration) (*nats.Msg, error) {
 			verb, _, _, _ := wire.ParseUpload(m.Subject)
 			asked = append(asked, verb)

@@ -28,6 +28,7 @@ type undeveloped struct {
 	times          int            // that it was taken
 	upload         store.UploadID // what it came by, if this renderer made the photo
 	photo, version int64
+	sums           *store.Checksums // nil: they are not known
 }
 
 // develop has a picture made soon, by this renderer if it is not busy.
@@ -102,6 +103,7 @@ func (s *Service) developOne(ctx context.Context, p undeveloped) (err error) {
 	case err == nil:
 		if err = s.store.PictureMade(ctx, p.image, im.Width, im.Height, im.Color); err == nil {
 			s.relay.wake()
+			err = s.noteChecksums(ctx, p)
 		}
 		return err
 	case isRefused:
@@ -113,6 +115,14 @@ func (s *Service) developOne(ctx context.Context, p undeveloped) (err error) {
 		return err
 	}
 	return errors.Join(err, s.store.PicturePostponed(context.WithoutCancel(ctx), p.image, p.times))
+}
+
+// noteChecksums keeps the checksums of an original. Without them a zip file that has it takes longer to prepare.
+func (s *Service) noteChecksums(ctx context.Context, p undeveloped) error {
+	if p.sums == nil {
+		return nil
+	}
+	return s.store.NoteChecksums(ctx, p.image, *p.sums)
 }
 
 // refusePicture removes the photos of a picture that cannot be decoded.

@@ -73,7 +73,7 @@ func TestPictureThatEndsItsDecoder(t *testing.T) { //nolint:paralleltest // see 
 	if err = errors.Join(err, gob.NewEncoder(file).Encode(pictures.Greeting), file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	end := pictures.Outside(1, func() *exec.Cmd { return exec.Command("cat", greeting) },
+	end := pictures.Outside(1, 0, func() *exec.Cmd { return exec.Command("cat", greeting) },
 		func(err error) { t.Error(err) })
 	defer end()
 	image, times, err := s.store.TakePicture(t.Context(), im.ID)
@@ -128,7 +128,7 @@ func TestPictureThatTakesTooLong(t *testing.T) { //nolint:paralleltest // see ab
 		t.Fatal(err)
 	}
 	ctx := due{t.Context(), make(chan struct{})}
-	end := pictures.Outside(1, func() *exec.Cmd {
+	end := pictures.Outside(1, 0, func() *exec.Cmd {
 		close(ctx.come)
 		return exec.Command("sleep", "1000")
 	}, func(err error) { t.Error(err) })

@@ -29,7 +29,7 @@ const (
 	takeoutTries    = 7 // tries, within an hour and a half, that may fail
 
 	takeoutFewMissing = 10 // originals without a file, that are believed to be lost at the first try
-	takeoutLooks      = 32 // originals that are looked for at once
+	takeoutLooks      = 64 // originals that are looked for at once, each by a request where they are in a bucket
 )
 
 // prepareTakeout prepares a zip file that somebody has asked for, or a part of one. more reports whether it did
@@ -142,9 +142,9 @@ func checksums(ctx context.Context, from pictures.Store, image string) (c store.
 	return c, nil
 }
 
-// checksumsOf is checksums of an original in memory, of which it is known what it is.
-func checksumsOf(data []byte, im *pictures.Image) store.Checksums {
-	return store.Checksums{CRC32: crc32.ChecksumIEEE(data), SHA256: im.SHA256[:], Bytes: int64(len(data)),
+// checksumsOf is checksums of an original of which both are known.
+func checksumsOf(sums pictures.Checksums, im *pictures.Image) *store.Checksums {
+	return &store.Checksums{CRC32: sums.CRC32, SHA256: sums.SHA256[:], Bytes: im.Bytes,
 		Extension: pictures.Extension(im.Format)}
 }
 

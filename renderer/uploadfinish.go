@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -35,10 +34,9 @@ func parseFinish(u store.UploadID, by *shareVisit, m *nats.Msg) (actionFunc, err
 type finishing struct {
 	*actionRun
 	upload store.UploadID
-	by     *shareVisit // of the guest who sends it; nil: its owner does
-	length int64       // of the file
-	// keepSums computes and keeps the checksums of an original that was stored just now; nil: none was.
-	keepSums func()
+	by     *shareVisit      // of the guest who sends it; nil: its owner does
+	length int64            // of the file
+	sums   *store.Checksums // of an original that was stored just now; nil: none was
 }
 
 func (f *finishing) run(ctx context.Context) (*outcome, error) {
@@ -50,7 +48,9 @@ func (f *finishing) run(ctx context.Context) (*outcome, error) {
 		return nil, uploadError(err)
 	}
 	defer f.close(file)
-	im, err := pictures.Inspect(ctx, file.Data(), pictures.Limits{Bytes: wire.MaxUpload, HEIC: f.cfg.HEIC})
+	sums := file.Checksums()
+	im, err := pictures.InspectSummed(ctx, file.Data(), sums.SHA256,
+		pictures.Limits{Bytes: wire.MaxUpload, HEIC: f.cfg.HEIC})
 	if refused, ok := errors.AsType[*pictures.RefusedError](err); ok {
 		f.log.Info("upload refused", "upload", f.upload.ID, "reason", refused.Reason, "err", refused.Err)
 		out, err := f.endUpload(ctx, f.upload, refused.Problem+" "+refused.Remedy)
@@ -79,7 +79,7 @@ func (f *finishing) run(ctx context.Context) (*outcome, error) {
 		return nil, uploadError(err)
 	}
 	f.tellUpload(f.upload, wire.UploadEvent{Stage: wire.UploadStored})
-	f.keepSums = func() { f.noteChecksums(checksumsOf(file.Data(), &im), im.ID) }
+	f.sums = checksumsOf(sums, &im)
 	photo := uploadedPhoto(&im, out.Name)
 	photo.Link = f.newLink()
 	// Whatever has become of the upload, Postgres must hear that the original is stored, or nobody removes it.
@@ -139,26 +139,12 @@ func (f *finishing) ended(out *store.Outcome) (*outcome, error) {
 			live.Stage = wire.UploadThumbnails
 			f.tellUpload(f.upload, live)
 		} else {
-			f.develop(undeveloped{image: out.Image, upload: f.upload, photo: out.Photo, version: out.Version})
+			f.develop(undeveloped{image: out.Image, upload: f.upload, photo: out.Photo, version: out.Version,
+				sums: f.sums})
 		}
 		f.discard()
-		if f.keepSums != nil {
-			f.keepSums()
-		}
 	}}, nil
 }
-
-// noteChecksums keeps the checksums of an original. Without them a zip file that has it takes longer to prepare.
-func (f *finishing) noteChecksums(sums store.Checksums, image string) {
-	ctx, cancel := context.WithTimeout(context.Background(), checksumsLimit)
-	defer cancel()
-	if err := f.store.NoteChecksums(ctx, image, sums); err != nil {
-		f.log.Warn("checksums of an original not kept", "upload", f.upload.ID, "err", err)
-	}
-}
-
-// checksumsLimit is for how long Postgres is waited for to keep checksums.
-const checksumsLimit = time.Second
 
 func (f *finishing) close(file pictures.Assembled) {
 	if err := file.Close(); err != nil {

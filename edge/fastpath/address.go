@@ -21,6 +21,9 @@ type Address struct {
 	mu   sync.Mutex
 	next time.Time // when its next turn begins
 	debt time.Time // until when it is in debt
+
+	bodies int64         // bytes, see held
+	room   chan struct{} // closed when there are at most mostHeld of them; nil: nobody waits
 }
 
 // An address whose connections send frames that earn nothing gets turns: they read a few frames each, and sleep until
@@ -73,19 +76,28 @@ func (c *conn) wait(frames int, enough func() bool) error {
 		return errTooMuch
 	}
 	c.server.cfg.Paced()
-	turn := time.NewTimer(wait)
-	defer turn.Stop()
+	_, err := c.sleep(wait, nil, enough)
+	return err
+}
+
+// sleep waits until a channel is closed, or until enough returns true. early: one of them was so before the time was
+// over. An error says that the connection is closed.
+func (c *conn) sleep(most time.Duration, end <-chan struct{}, enough func() bool) (early bool, err error) {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
 	for !enough() {
 		select {
 		case <-c.woken:
 			if c.interrupted.Load() {
-				return os.ErrDeadlineExceeded
+				return true, os.ErrDeadlineExceeded
 			}
-		case <-turn.C:
-			return nil
+		case <-end:
+			return true, nil
+		case <-timer.C:
+			return false, nil
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // wake has wait and delayEOF look again.

@@ -18,6 +18,7 @@ import (
 type addressListener struct {
 	pipes   chan net.Conn
 	address Address
+	site    *http2Site
 }
 
 func (l *addressListener) Accept() (net.Conn, error) {
@@ -43,7 +44,7 @@ func onAddress(t *testing.T, encryption *tls.Config, test func(*testing.T, *addr
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := &addressListener{pipes: make(chan net.Conn)}
-		serveHTTP2(t, l, encryption, Config{AddressRequests: 100})
+		l.site = serveHTTP2(t, l, encryption, Config{AddressRequests: 1000})
 		test(t, l)
 	})
 }

@@ -35,7 +35,8 @@ type conn struct {
 	http2    *http2Filter // nil: the connection is not known to be one of HTTP/2
 	address  *Address     // its own, or shared
 	counted  bool         // address is shared
-	encrypts bool         // Conn is a *tls.Conn that has not shaken hands yet
+	held     held
+	encrypts bool // Conn is a *tls.Conn that has not shaken hands yet
 
 	begun       atomic.Bool   // its first request, or its HTTP/2, is in a handler or beyond it
 	busy        atomic.Bool   // net/http has a request
@@ -239,6 +240,7 @@ func (c *conn) Close() error {
 	}
 	c.interrupt()
 	err := c.closeConn()
+	c.held.close()
 	c.server.remove(c) // which makes room for another connection
 	return err
 }

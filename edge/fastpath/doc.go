@@ -22,6 +22,7 @@
 //	encrypted.go      begins TLS
 //	http2.go          http2Filter: which frames go to net/http, and how
 //	http2calm.go      slows floods of frames, and ends them
+//	http2held.go      bounds what net/http keeps of bodies that nobody reads
 //	address.go        Address: what connections of one address share
 //	http2flow.go      what it takes from SETTINGS, and its part of the window
 //	http2request.go   which requests of HTTP/2 are simple, and Stream: how a Handler answers them

@@ -214,6 +214,11 @@ func (f *http2Filter) passOn(kind http2.FrameType, flags http2.Flags, stream uin
 		if f.isOurs(stream) { // its request has ended
 			return f.end(http2.ErrCodeStreamClosed)
 		}
+		if err := f.hold(length); errors.Is(err, errTooMuch) {
+			return f.end(http2.ErrCodeEnhanceYourCalm)
+		} else if err != nil {
+			return err
+		}
 		f.out.earn(ofBody(flags, length))
 	}
 	f.pass = frameHead + length

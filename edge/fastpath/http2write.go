@@ -15,17 +15,18 @@ type frameWriter struct {
 	c *conn
 
 	mu      sync.Mutex
-	head    [frameHead]byte // of net/http's current frame
-	known   int             // bytes of head that are known
-	left    int             // bytes of that frame that are not written
-	inBlock bool            // a header block of net/http goes on in its next frame
-	begun   bool            // net/http has sent its first frame, which must be the first one
-	out     []byte          // answers, in room
-	room    *[]byte         // of rooms; nil: there are none
-	size    atomic.Int64    // of out, in bytes
-	sent    chan struct{}   // of goAway, which waits until out is sent; nil: it does not
-	leaving atomic.Bool     // net/http has said that it takes no further requests
-	balance atomic.Int64    // in frames, see calm
+	head    [frameHead + 8]byte // of net/http's current frame, with the beginning of its payload if that is read here
+	known   int                 // bytes of head that are known
+	more    int                 // bytes of the payload that are read here
+	left    int                 // bytes of that frame that are not written
+	inBlock bool                // a header block of net/http goes on in its next frame
+	begun   bool                // net/http has sent its first frame, which must be the first one
+	out     []byte              // answers, in room
+	room    *[]byte             // of rooms; nil: there are none
+	size    atomic.Int64        // of out, in bytes
+	sent    chan struct{}       // of goAway, which waits until out is sent; nil: it does not
+	leaving atomic.Bool         // net/http has said that it takes no further requests
+	balance atomic.Int64        // in frames, see calm
 }
 
 // LargestFrame is the payload that every client takes, and that net/http must take at most, in bytes.
@@ -96,14 +97,18 @@ func (w *frameWriter) follow(b []byte) {
 			w.left, b = w.left-n, b[n:]
 			continue
 		}
-		n := copy(w.head[w.known:], b)
+		n := copy(w.head[w.known:frameHead+w.more], b)
 		w.known, b = w.known+n, b[n:]
-		if w.known < frameHead {
-			return
+		kind, length := http2.FrameType(w.head[3]), int(w.head[0])<<16|int(w.head[1])<<8|int(w.head[2])
+		if w.known == frameHead && w.more == 0 {
+			w.more = ofPayload(kind, length)
 		}
-		w.known, w.begun = 0, true
-		w.left = int(w.head[0])<<16 | int(w.head[1])<<8 | int(w.head[2])
-		switch http2.FrameType(w.head[3]) {
+		if w.known < frameHead+w.more {
+			continue // perhaps the rest comes with the next write
+		}
+		w.left, w.known, w.more, w.begun = length-w.more, 0, 0, true
+		payload := w.head[frameHead:]
+		switch kind {
 		case http2.FrameHeaders, http2.FrameContinuation:
 			w.inBlock = !http2.Flags(w.head[4]).Has(http2.FlagHeadersEndHeaders)
 			w.earn(framesPerAnswer)
@@ -113,11 +118,27 @@ func (w *frameWriter) follow(b []byte) {
 			w.balance.Add(-1)
 		case http2.FrameGoAway:
 			w.leaving.Store(true)
-			if len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) != uint32(http2.ErrCodeNo) {
+			if binary.BigEndian.Uint32(payload[4:]) != uint32(http2.ErrCodeNo) {
 				w.c.address.Offends(time.Now())
+			}
+		case http2.FrameWindowUpdate:
+			if binary.BigEndian.Uint32(w.head[5:]) == 0 {
+				w.c.held.read(int64(binary.BigEndian.Uint32(payload)))
+				w.c.wake()
 			}
 		}
 	}
+}
+
+// ofPayload is how many bytes of the payload of net/http's frames are read here.
+func ofPayload(kind http2.FrameType, length int) int {
+	switch kind {
+	case http2.FrameWindowUpdate:
+		return min(4, length)
+	case http2.FrameGoAway:
+		return min(8, length)
+	}
+	return 0
 }
 
 // earn adds to the balance of the client, and wakes one that waits because it is in debt.

@@ -55,6 +55,7 @@ func (s *Server) add(nc net.Conn, address *Address) *conn {
 	if !c.counted {
 		c.address = new(Address)
 	}
+	c.held.address = c.address
 	_, c.encrypts = nc.(*tls.Conn)
 	if s.cfg.Off {
 		c.state.Store(connUnparsed)

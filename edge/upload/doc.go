@@ -18,5 +18,6 @@
 //	fillers.go   how many of them one user fills at a time
 //	tails.go     ends of bodies that filled no chunk
 //	requests.go  requests to renderers
+//	visitors.go  how chunks make way for pages
 //	events.go    what happens to a user's uploads
 package upload

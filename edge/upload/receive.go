@@ -18,7 +18,7 @@ import (
 const (
 	maxOutstanding = 4 // buffers of one upload, so at most 2 MiB
 	paceBytes      = 64 << 10
-	paceTime       = 10 * time.Second // for each paceBytes: a sender slower than 6.4 KiB a second is cut
+	paceTime       = 10 * time.Second // for each paceBytes or more: a sender slower than 6.4 KiB a second is cut
 )
 
 // Errors of bodies.
@@ -46,7 +46,7 @@ func (b *pacedBody) Read(p []byte) (n int, err error) {
 			return 0, err
 		}
 	}
-	n, err = b.Reader.Read(p[:min(len(p), b.left)])
+	n, err = b.Reader.Read(p)
 	b.left -= n
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", errSlow, err)
@@ -191,8 +191,9 @@ func (t *sending) send() {
 	t.filled()
 	buf, size, at := t.buf, t.size, t.at
 	t.buf, t.size, t.at = nil, 0, at+int64(size)
+	last := t.at == t.end || size < wire.MaxChunk
 	t.group.Go(func() error {
-		err := t.service.chunk(t.ctx, t.up, at, buf[:size])
+		err := t.service.chunk(t.ctx, t.up, at, buf[:size], last)
 		t.service.buffers.put(buf)
 		<-t.slots
 		if err == nil {

@@ -83,10 +83,18 @@ func (s *Service) create(ctx context.Context, up upload, file wire.UploadFile) e
 	return err
 }
 
-// chunk has a renderer store a chunk, when fewer than chunksOnBus others of this edge are on their way.
-func (s *Service) chunk(ctx context.Context, up upload, at int64, data []byte) error {
+// chunk has a renderer store a chunk, when fewer than chunksOnBus others of this edge are on their way. One that is not
+// the last of its file makes way for visitors: behind the last one somebody waits for a photo.
+func (s *Service) chunk(ctx context.Context, up upload, at int64, data []byte, last bool) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, bufferWait, errCrowded)
 	defer cancel()
+	if !last {
+		done, err := s.visitors.makeWay(waiting)
+		if err != nil {
+			return err
+		}
+		defer done()
+	}
 	select {
 	case s.onBus <- struct{}{}:
 		defer func() { <-s.onBus }()

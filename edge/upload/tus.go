@@ -42,6 +42,7 @@ const chunksOnBus = 16 << 20 / wire.MaxChunk
 type Config struct {
 	Ask      Ask
 	Received prometheus.Counter // bytes that renderers have stored
+	Visitors *Visitors          // for whom uploads make way
 }
 
 // Service takes files. It is safe for concurrent use.
@@ -51,6 +52,7 @@ type Service struct {
 	fillers  *fillers
 	tails    *tails
 	received prometheus.Counter
+	visitors *Visitors
 	onBus    chan struct{} // one for each chunk that is asked to be stored
 
 	mu   sync.Mutex
@@ -60,9 +62,8 @@ type Service struct {
 // New returns a Service.
 func New(c Config) *Service {
 	b := newBuffers(buffersOfEdge)
-	return &Service{ask: c.Ask, buffers: b,
-		fillers: newFillers(), tails: newTails(b), received: c.Received, onBus: make(chan struct{}, chunksOnBus),
-		busy: map[int64]int{}}
+	return &Service{ask: c.Ask, buffers: b, fillers: newFillers(), tails: newTails(b), received: c.Received,
+		visitors: c.Visitors, onBus: make(chan struct{}, chunksOnBus), busy: map[int64]int{}}
 }
 
 // Answer is what is answered to a request that is not refused.

@@ -13,9 +13,10 @@ import (
 
 // busCommand is about what each role may do on the bus.
 type busCommand struct {
-	Check  busCheckCommand  `cmd:"" help:"Print what each role may publish and subscribe to, and try it on the running bus."`
-	Config busConfigCommand `cmd:"" help:"Print the part of nats-server's configuration by which the roles sign in."`
-	Serve  busServeCommand  `cmd:"" hidden:"" help:"Run the bus alone, or one server of it, for the ladder, the benchmark and chaos."`
+	Check     busCheckCommand     `cmd:"" help:"Print what each role may publish and subscribe to, and try it on the running bus."`
+	Config    busConfigCommand    `cmd:"" help:"Print the part of nats-server's configuration by which the roles sign in."`
+	Instances busInstancesCommand `cmd:"" hidden:"" help:"Print what each role says of itself, as JSON, for 'deploy'."`
+	Serve     busServeCommand     `cmd:"" hidden:"" help:"Run the bus alone, or one server of it, for the ladder, the benchmark and chaos."`
 }
 
 // busFlags are the flags of a command that needs the bus and nothing else.

@@ -43,6 +43,12 @@ type commands struct {
 	Pictures  picturesCommand  `cmd:"" help:"Copy the pictures of a site to another place."`
 	Import    importCommand    `cmd:"" help:"Import what you have taken out of this site or of Flickr: photos, albums, tags, dates, descriptions."`
 	Bus       busCommand       `cmd:"" help:"Show and check what each role may do on the bus."`
+	Deploy    deployCommand    `cmd:"" help:"Bring the hosts of site.toml to this release, over ssh, one instance after the other."`
+	Rollback  rollbackCommand  `cmd:"" help:"Bring the hosts of site.toml back to what they ran before the last deployment."`
+	Add       addCommand       `cmd:"" help:"Bring one host of site.toml to what the others run; lets a drained one run again."`
+	Drain     drainCommand     `cmd:"" help:"Take one host out: others start what it runs, then all on it stops."`
+	Scale     scaleCommand     `cmd:"" help:"Change the number of a role's instances, in site.toml and on the hosts."`
+	Status    statusCommand    `cmd:"" help:"Show what each host of site.toml runs."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 
 	Hash     hashCommand     `cmd:"" hidden:"" help:"Hash the passwords that a renderer sends to standard input."`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -70,7 +71,7 @@ func (c *ladderCommand) climbRunning(s *session, pid int) (err error) {
 	defer func() { err = errors.Join(err, memcached.Stop()) }()
 	return c.climb(
 		s,
-		s.pictures(""),
+		filepath.Join(s.data, "pictures"),
 		ladder.Config{Postgres: env.Postgres, PostgresPID: childNamed(pid, "postgres"), Memcached: memcached.Addr(),
 			Running: env.Edges[0], RunningPID: pid},
 	)

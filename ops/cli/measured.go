@@ -140,10 +140,11 @@ func (c *togetherCommand) Run(s *session) (err error) {
 		return err
 	}
 	defer bus.Stop()
+	images, _ := c.places(s)
 	running := site.New(
 		site.Config{
 			Services: stack.Env{NATS: bus.URL(), Seeds: seeds, Postgres: c.Postgres},
-			Pictures: s.pictures(c.Pictures),
+			Pictures: images,
 			Version:  s.version,
 			Logger:   s.log,
 			Addr:     c.Addr,

@@ -24,7 +24,7 @@ func (s *session) workOutside(pictureWorkers int, hashBound time.Duration) (end 
 	endHashes := password.Outside(half, hashBound,
 		func() *exec.Cmd { return hashProcess(program, s.stderr) },
 		func(err error) { s.log.Warn("passwords are hashed by the renderer itself for now", "err", err) })
-	endPictures := pictures.Outside(cmp.Or(pictureWorkers, half),
+	endPictures := pictures.Outside(cmp.Or(pictureWorkers, half), pictures.Patience,
 		func() *exec.Cmd { return pictureProcess(program, s.stderr) },
 		func(err error) { s.log.Warn("pictures are decoded by the renderer itself for now", "err", err) })
 	return func() { endHashes(); endPictures() }, nil

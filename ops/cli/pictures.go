@@ -14,30 +14,29 @@ import (
 
 // pictureFlags say where the pictures are.
 type pictureFlags struct {
-	Pictures     string `placeholder:"WHERE" help:"Directory of the pictures (default: 'pictures' in the data directory), or a bucket: s3://BUCKET/PREFIX?endpoint=https://HOST&region=R&ca=FILE&credentials=FILE. Without credentials the keys are in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."`
+	Pictures     string `placeholder:"WHERE" help:"Directory of the pictures (default: 'pictures' in the data directory), or a bucket: s3://BUCKET/PREFIX?endpoint=https://HOST&region=R&ca=FILE&credentials=FILE."`
 	PicturesAlso string `placeholder:"WHERE" help:"While pictures move: another directory or bucket in which to look for pictures that are not where --pictures says, see 'killr pictures copy'."`
+
+	PicturesCredentials string `type:"path" placeholder:"FILE" help:"File with the keys of buckets whose address names none, in the form of ~/.aws/credentials (default: they are in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)."`
 }
 
-// pictures is where the pictures are: the named bucket or directory, or the directory in the data directory.
-func (s *session) pictures(named string) string {
-	if named == "" {
-		return filepath.Join(s.data, "pictures")
+// places are the places of the pictures: the named one, or the directory in the data directory; and another one while
+// pictures move, or "".
+func (f pictureFlags) places(s *session) (first, also string) {
+	first = filepath.Join(s.data, "pictures")
+	if f.Pictures != "" {
+		first = place(f.Pictures, f.PicturesCredentials)
 	}
-	return place(named)
-}
-
-// picturesAlso is where pictures are, too; "": nowhere.
-func (s *session) picturesAlso(named string) string {
-	if named == "" {
-		return ""
+	if f.PicturesAlso != "" {
+		also = place(f.PicturesAlso, f.PicturesCredentials)
 	}
-	return place(named)
+	return first, also
 }
 
-// place is a bucket as it is named, or the path of a directory.
-func place(named string) string {
+// place is a bucket as it is named, with a file that has its keys unless it names one, or the path of a directory.
+func place(named, keys string) string {
 	if pictures.InBucket(named) {
-		return named
+		return pictures.WithCredentials(named, keys)
 	}
 	return kong.ExpandPath(named)
 }
@@ -50,6 +49,8 @@ type picturesCommand struct {
 type picturesCopyCommand struct {
 	From string `arg:"" placeholder:"FROM" help:"Directory, or bucket as in --pictures of 'renderer'."`
 	To   string `arg:"" placeholder:"TO" help:"Directory, or bucket, that gets what it does not have."`
+
+	PicturesCredentials string `type:"path" placeholder:"FILE" help:"File with the keys of buckets whose address names none, in the form of ~/.aws/credentials (default: they are in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)."`
 }
 
 // Help says how pictures move while a site serves.
@@ -65,7 +66,7 @@ A site with a single renderer, and one that "up" runs, needs no step 1.`
 }
 
 func (c *picturesCopyCommand) Run(s *session) (err error) {
-	from, to := place(c.From), place(c.To)
+	from, to := place(c.From, c.PicturesCredentials), place(c.To, c.PicturesCredentials)
 	if from == to {
 		return errors.New("the pictures are there already: name another place to copy them to")
 	}

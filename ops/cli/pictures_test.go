@@ -52,3 +52,22 @@ func TestPicturesCopy(t *testing.T) {
 		t.Errorf("into a bucket that is not there: %d, %s", status, stderr)
 	}
 }
+
+// A bucket whose address names no keys gets those of --pictures-credentials; a path becomes absolute.
+func TestPicturePlaces(t *testing.T) {
+	t.Parallel()
+	s := &session{data: "/data"}
+	for _, c := range []struct {
+		flags       pictureFlags
+		first, also string
+	}{
+		{pictureFlags{}, "/data/pictures", ""},
+		{pictureFlags{Pictures: "/p", PicturesAlso: "s3://photos"}, "/p", "s3://photos"},
+		{pictureFlags{Pictures: "s3://photos/x?region=r", PicturesAlso: "s3://old?credentials=/own",
+			PicturesCredentials: "/keys"}, "s3://photos/x?credentials=%2Fkeys&region=r", "s3://old?credentials=/own"},
+	} {
+		if first, also := c.flags.places(s); first != c.first || also != c.also {
+			t.Errorf("%+v: %q and %q, want %q and %q", c.flags, first, also, c.first, c.also)
+		}
+	}
+}

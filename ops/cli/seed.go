@@ -113,7 +113,7 @@ func (s *session) seed(
 	return s.withPictures(at, func(store pictures.Store) error {
 		began, shown := time.Now(), newProgress(s.stderr, s.log)
 		cfg.Pool, cfg.Pictures, cfg.Progress = pool, store, shown.report
-		if where := s.pictures(at.Pictures); !pictures.InBucket(where) {
+		if where, _ := at.places(s); !pictures.InBucket(where) {
 			cfg.Disk = where
 		}
 		err := work(s.ctx, cfg)
@@ -127,7 +127,7 @@ func (s *session) seed(
 
 // withPictures opens the picture store for as long as f runs.
 func (s *session) withPictures(at pictureFlags, f func(pictures.Store) error) (err error) {
-	images, err := pictures.OpenMoving(s.pictures(at.Pictures), s.picturesAlso(at.PicturesAlso))
+	images, err := pictures.OpenMoving(at.places(s))
 	if err != nil {
 		return err
 	}

@@ -151,8 +151,6 @@ func (c *upCommand) startServices(
 func (c *upCommand) site(s *session, services *stack.Stack) site.Config {
 	cfg := site.Config{
 		Stack:        services,
-		Pictures:     s.pictures(c.Pictures),
-		PicturesAlso: s.picturesAlso(c.PicturesAlso),
 		Version:      s.release(),
 		Logger:       s.log,
 		Addr:         c.Addr,
@@ -163,6 +161,7 @@ func (c *upCommand) site(s *session, services *stack.Stack) site.Config {
 		Renderer:     c.rendererFlags.config(),
 		Cachefill:    c.cachefillFlags.config(),
 	}
+	cfg.Pictures, cfg.PicturesAlso = c.places(s)
 	cfg.Edge.Drain = c.EdgeDrain
 	if c.Processes {
 		cfg.Processes = &site.ProcessConfig{

@@ -79,6 +79,10 @@ func TestListener(t *testing.T) {
 		strings.Contains(body, "edge-1") {
 		t.Errorf("/readyz is %d, %q", code, body)
 	}
+	if _, metrics := get("/metrics"); !strings.Contains(metrics, "killr_ready{instance=\"edge-1\"} 1\n") ||
+		!strings.Contains(metrics, "killr_ready{instance=\"edge-2\"} 0\n") {
+		t.Errorf("/metrics does not say who is ready:\n%s", metrics)
+	}
 	missing = nil
 	if code, body := get("/readyz"); code != http.StatusOK {
 		t.Errorf("/readyz is %d, %q", code, body)

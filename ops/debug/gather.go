@@ -21,7 +21,11 @@ func (g gatherer) Gather() ([]*dto.MetricFamily, error) {
 	all, err := g.process.Gather()
 	errs := []error{err}
 	byName := map[string]*dto.MetricFamily{}
-	for _, role := range g.roles() {
+	roles := g.roles()
+	if len(roles) > 0 {
+		all = append(all, readiness(roles))
+	}
+	for _, role := range roles {
 		if role.Registry == nil {
 			continue
 		}
@@ -42,6 +46,23 @@ func (g gatherer) Gather() ([]*dto.MetricFamily, error) {
 	}
 	slices.SortFunc(all, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return all, errors.Join(errs...)
+}
+
+// readiness says of each role whether it is ready, as /readyz does.
+func readiness(roles []Role) *dto.MetricFamily {
+	name, kind := "killr_ready", dto.MetricType_GAUGE
+	help := "1 while the role serves, 0 while it cannot: its /readyz says why."
+	f := &dto.MetricFamily{Name: &name, Help: &help, Type: &kind}
+	for _, r := range roles {
+		value := 0.0
+		if r.Ready() == nil {
+			value = 1
+		}
+		f.Metric = append(f.Metric, &dto.Metric{
+			Label: []*dto.LabelPair{label("instance", r.Name)}, Gauge: &dto.Gauge{Value: &value},
+		})
+	}
+	return f
 }
 
 func label(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }

@@ -17,9 +17,10 @@ import (
 	"time"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/ops/testenv/authority"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) { testenv.Main(m, authority.IgnoreLeaks()) }
 
 // newClient returns a client that keeps up to n connections and does not follow redirects.
 func newClient(t testing.TB, n int) *http.Client {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -66,7 +67,9 @@ func paddedPicture(small []byte, size int, number uint64) []byte {
 type sentFile struct {
 	name  string
 	data  []byte
-	first int // the number of the edge at which it begins
+	file  string // on the disk, instead of data; without cuts
+	size  int    // of file
+	first int    // the number of the edge at which it begins
 
 	mu   sync.Mutex
 	cuts []int // the body waits at these offsets, the smallest first
@@ -111,7 +114,9 @@ func (s *sender) upload(ctx context.Context, f *sentFile) error {
 	for ; ; f.tries++ {
 		err := s.try(ctx, s.urls[(f.first+f.tries)%len(s.urls)], f)
 		if err == nil {
-			f.sum = sha256.Sum256(f.data)
+			if f.file == "" {
+				f.sum = sha256.Sum256(f.data)
+			}
 			return nil
 		}
 		if _, final := errors.AsType[errFinal](err); final || !sleep.For(ctx, 20*time.Millisecond) {
@@ -145,7 +150,7 @@ func (s *sender) try(ctx context.Context, url string, f *sentFile) error {
 	if f.path == "" {
 		metadata := "filename " + base64.StdEncoding.EncodeToString([]byte(f.name))
 		h, err := s.send(ctx, http.MethodPost, url+page.PathUploadFiles, http.NoBody, 0, "Idempotency-Key", f.key,
-			"Upload-Length", strconv.Itoa(len(f.data)), "Upload-Metadata", metadata)
+			"Upload-Length", strconv.Itoa(f.length()), "Upload-Metadata", metadata)
 		if err != nil {
 			return err
 		}
@@ -155,17 +160,39 @@ func (s *sender) try(ctx context.Context, url string, f *sentFile) error {
 		if err != nil || f.acknowledged(h) {
 			return err
 		}
-		if offset, err = strconv.Atoi(h.Get("Upload-Offset")); err != nil || offset > len(f.data) {
+		if offset, err = strconv.Atoi(h.Get("Upload-Offset")); err != nil || offset > f.length() {
 			return errFinal{fmt.Errorf("an offset of %q", h.Get("Upload-Offset"))}
 		}
 	}
-	body := &sentBody{ctx: ctx, sender: s, file: f, at: offset}
-	h, err := s.send(ctx, http.MethodPatch, url+f.path, body, int64(len(f.data)-offset),
+	body, err := s.bodyFrom(ctx, f, offset)
+	if err != nil {
+		return errFinal{err}
+	}
+	h, err := s.send(ctx, http.MethodPatch, url+f.path, body, int64(f.length()-offset),
 		"Content-Type", "application/offset+octet-stream", "Upload-Offset", strconv.Itoa(offset))
 	if err == nil && !f.acknowledged(h) {
 		err = errors.New("no photo")
 	}
 	return err
+}
+
+func (f *sentFile) length() int {
+	if f.file != "" {
+		return f.size
+	}
+	return len(f.data)
+}
+
+// bodyFrom is a file from an offset on. The kernel sends one that is on the disk, as it does for browsers.
+func (s *sender) bodyFrom(ctx context.Context, f *sentFile, offset int) (io.ReadCloser, error) {
+	if f.file == "" {
+		return &sentBody{ctx: ctx, sender: s, file: f, at: offset}, nil
+	}
+	file, err := os.Open(f.file)
+	if err == nil {
+		_, err = file.Seek(int64(offset), io.SeekStart)
+	}
+	return file, err
 }
 
 // acknowledged notes the photo that an answer names.

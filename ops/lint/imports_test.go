@@ -87,14 +87,14 @@ var ours = map[string][]string{
 	"edge/freshness":  {"schema/wire", "schema/sleep", "schema/bucket"},
 	"edge/session":    {"schema/wire", "schema/sleep", "schema/monotonic", "schema/bucket"},
 	"edge/download":   {}, // knows pieces of files, and not where they come from
-	"edge/upload":     {"schema/page", "schema/wire"},
+	"edge/upload":     {"schema/monotonic", "schema/page", "schema/wire"},
 	"edge/cache":      {"edge/freshness", "schema/page", "schema/wire", "schema/ring"},
 	"edge/popularity": {
 		"edge/freshness", "edge/cache", "schema/page", "schema/wire", "schema/sleep", "schema/popularlist",
 	},
 	"cachefill": {
 		"cachefill", "schema/page", "schema/wire", "schema/sleep", "schema/ring", "schema/popularlist",
-		"schema/discovery",
+		"schema/discovery", "schema/histogram",
 	},
 	"renderer": {
 		"renderer", "schema/page", "schema/wire", "schema/sleep", "schema/monotonic", "schema/discovery", "templates",

@@ -46,7 +46,7 @@ func tool(t *testing.T, name string) string {
 	t.Helper()
 	building.Lock()
 	defer building.Unlock()
-	out, err := command(t, []string{"GOFLAGS="}, "go", "tool", "-modfile=ops/tools/go.mod", "-n", name)
+	out, err := command(t, []string{"GOFLAGS=", "CGO_ENABLED=0"}, "go", "tool", "-modfile=ops/tools/go.mod", "-n", name)
 	if err != nil {
 		t.Fatalf("build %s: %v\n%s", name, err, out)
 	}

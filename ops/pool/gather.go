@@ -33,7 +33,7 @@ type Instance struct {
 	Renderer  *discovery.RendererFigures // of a renderer; nil for others, and for versions without figures
 	Edge      *discovery.EdgeFigures     // of an edge; likewise
 	Cachefill *CachefillFigures          // of a cachefill; likewise
-	// ReplicaLag is by how much a replica that it reads from is behind, in seconds; nil: it says nothing about one.
+	// ReplicaLag is by how much the last replica that it reads from is behind, in seconds; nil: it reads from none.
 	ReplicaLag *float64
 }
 
@@ -164,12 +164,27 @@ func read(data []byte) (i Instance, ok bool) {
 			i.Cachefill = part[CachefillFigures](e.Data)
 		}
 	}
-	if lag := part[struct {
-		Lag *float64 `json:"replica_lag_s"`
-	}](figures); lag != nil {
-		i.ReplicaLag = lag.Lag
-	}
+	i.ReplicaLag = i.replicaLag()
 	return i, true
+}
+
+// replicaLag is by how much the last of the replicas is behind that the instance tells of, in seconds.
+func (i Instance) replicaLag() (lag *float64) {
+	for _, e := range i.Endpoints {
+		if e.Name != "replica" {
+			continue
+		}
+		told := part[struct {
+			Behind float64 `json:"behind_ms"`
+		}](e.Data)
+		if told == nil {
+			continue
+		}
+		if seconds := told.Behind / 1000; lag == nil || seconds > *lag {
+			lag = &seconds
+		}
+	}
+	return lag
 }
 
 // part reads figures; nil if there are none.

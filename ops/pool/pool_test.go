@@ -92,7 +92,9 @@ func TestUnreadableAnswers(t *testing.T) {
 	if !ok || i.Edge != nil {
 		t.Errorf("an edge with a histogram that is none: %+v", i)
 	}
-	if i, ok = read([]byte(`{"name":"renderer","id":"x","data":{"replica_lag_s":0.25}}`)); !ok || i.ReplicaLag == nil {
-		t.Errorf("no replica lag in %+v", i)
+	i, ok = read([]byte(`{"name":"renderer","id":"x","endpoints":[{"name":"replica","data":{"behind_ms":250}},
+		{"name":"replica","data":{"behind_ms":40}},{"name":"replica","data":3},{"name":"user","data":{"behind_ms":9e9}}]}`))
+	if !ok || i.ReplicaLag == nil || *i.ReplicaLag != .25 {
+		t.Errorf("the lag of the last replica, 250 ms, is not in %+v", i)
 	}
 }

@@ -34,6 +34,7 @@ if command -v systemctl >/dev/null; then
 	for package in "$@"; do
 		case $package in
 		memcached | postgresql) services=$package ;;
+		prometheus) services="prometheus.service" ;; # of it tests use promtool
 		openssh-server) services="ssh.socket ssh.service" ;; # the socket starts Ubuntu's sshd
 		*) continue ;;
 		esac

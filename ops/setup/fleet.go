@@ -5,7 +5,7 @@ import (
 	"runtime"
 )
 
-// fleetNeeds is what machines of a fleet (ops/fleet) need, which only Linux has.
+// fleetNeeds is what machines of a fleet (ops/fleet) need, which only Linux has, and what runs images there.
 func fleetNeeds() []need {
 	if runtime.GOOS != "linux" {
 		return nil
@@ -15,6 +15,7 @@ func fleetNeeds() []need {
 		{name: "OpenSSH server", find: program("/usr/sbin/sshd"), apt: "openssh-server"},
 		{name: "OpenSSH client", find: program("ssh"), apt: "openssh-client"},
 		{name: "iproute2", find: program("ip"), apt: "iproute2"},
+		{name: "crun", find: program("crun"), apt: "crun"},
 	}
 }
 

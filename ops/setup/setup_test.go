@@ -34,7 +34,8 @@ func TestNothingToDoIsQuick(t *testing.T) {
 	if best > time.Second {
 		t.Errorf("with everything there it took %s, want less than a second", best)
 	}
-	wanted := []string{"memcached", "PostgreSQL server", "Chromium", "NATS CLI", "npm", "axe-core", "html-validate"}
+	wanted := []string{"memcached", "PostgreSQL server", "Chromium", "NATS CLI", "npm", "axe-core", "html-validate",
+		"promtool"}
 	for _, n := range fleetNeeds() {
 		wanted = append(wanted, n.name)
 	}

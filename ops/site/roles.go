@@ -11,7 +11,6 @@ import (
 	"flickrkillr/ops/debug"
 	"flickrkillr/ops/stack"
 	"flickrkillr/renderer"
-	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/wire"
 )
@@ -80,10 +79,17 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		pool.Close()
 		return nil, errors.Join(err, images.Close())
 	}
+	readFrom, closeReplicas, err := openReplicas(s.cfg.Services.ReadFrom, cfg)
+	if err != nil {
+		pool.Close()
+		searches.Close()
+		return nil, errors.Join(err, images.Close())
+	}
 	bus, registry, err := s.joinBus(wire.RoleRenderer, name)
 	if err != nil {
 		pool.Close()
 		searches.Close()
+		closeReplicas()
 		return nil, errors.Join(err, images.Close())
 	}
 	uploads, err := stack.JoinBus(s.cfg.Services.Login(wire.RoleRenderer), name+" uploads", s.log)
@@ -91,6 +97,7 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		bus.Close()
 		pool.Close()
 		searches.Close()
+		closeReplicas()
 		return nil, errors.Join(err, images.Close())
 	}
 	release := func() {
@@ -98,12 +105,15 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		uploads.Close()
 		pool.Close()
 		searches.Close()
+		closeReplicas()
 		if err := images.Close(); err != nil {
 			s.log.Error("close the picture store", "err", err)
 		}
 	}
+	s.watchPictures(images, registry)
 	cfg.Uploads = uploads.Conn
 	cfg.NATS, cfg.Pool, cfg.Searches, cfg.Pictures = bus.Conn, pool, searches, images
+	cfg.ReadFrom = readFrom
 	cfg.Version, cfg.Logger, cfg.Registry = s.cfg.Version, s.log, registry
 	r, err := renderer.New(cfg)
 	if err != nil {
@@ -115,25 +125,6 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		run:   r.Run,
 		close: release,
 	}, nil
-}
-
-// openPictures opens the picture store. A bucket that cannot be used now may be so later: until then pictures that are
-// kept nowhere else are missing, and pages are not.
-func (s *Site) openPictures() (pictures.Files, error) {
-	images, err := pictures.OpenMoving(s.cfg.Pictures, s.cfg.PicturesAlso)
-	if err != nil {
-		return nil, err
-	}
-	for _, bucket := range pictures.Buckets(images) {
-		switch kept, err := bucket.Check(context.Background()); {
-		case err != nil:
-			s.log.Warn("the picture store cannot be used now", "err", err)
-		case kept:
-			s.log.Warn("the bucket of the pictures has versioning: what people delete is kept there", "fix",
-				"suspend it, or let a lifecycle rule delete versions that are not current")
-		}
-	}
-	return images, nil
 }
 
 func (s *Site) cachefillHere(name string) (*local, error) {
@@ -166,7 +157,7 @@ func (s *Site) joinBus(role wire.Role, name string) (*stack.Bus, *prometheus.Reg
 		return nil, nil, err
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(bus.Refusals())
+	registry.MustRegister(append(bus.Connection(), bus.Refusals())...)
 	return bus, registry, nil
 }
 

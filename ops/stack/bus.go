@@ -69,6 +69,24 @@ func (b *Bus) Refusals() prometheus.Collector {
 	}, func() float64 { return float64(b.refused.count.Load()) })
 }
 
+// Connection are metrics of the connection: whether there is one, and how often it was lost and found again.
+func (b *Bus) Connection() []prometheus.Collector {
+	name := "killr_" + string(b.to.Role) + "_bus_"
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: name + "connected", Help: "1 while this role is connected to NATS.",
+		}, func() float64 {
+			if b.IsConnected() {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: name + "reconnects_total", Help: "Times that this role connected to NATS again, to any server of it.",
+		}, func() float64 { return float64(b.Stats().Reconnects) }),
+	}
+}
+
 // Refused lists what NATS has refused to the role, each once: "publish to changed.tick".
 func (b *Bus) Refused() []string { return b.refused.list() }
 

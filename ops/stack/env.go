@@ -17,6 +17,7 @@ type Env struct {
 	NATSCA    string   // the file with the certificates that sign those of NATS; "": none
 	Seeds     Seeds    // by which roles sign in to NATS; nil: it asks for none
 	Postgres  string   // postgres://user:password@127.0.0.1:port/database?sslmode=disable
+	ReadFrom  []string // those of replicas, from which renderers read pages
 	Memcached []string // host:port of each server
 	Edges     []string // http://127.0.0.1:8080, once they have been announced
 }
@@ -54,11 +55,11 @@ func writeEnv(dir, bin string, env Env, psql string) error {
 		{"PGDATABASE", strings.TrimPrefix(db.Path, "/")},
 	} {
 		if v[1] != "" {
-			b.WriteString("export " + v[0] + "=" + quote(v[1]) + "\n")
+			b.WriteString("export " + v[0] + "=" + Quote(v[1]) + "\n")
 		}
 	}
 	if bin != "" {
-		b.WriteString("export PATH=\"$PATH\":" + quote(bin) + "\n")
+		b.WriteString("export PATH=\"$PATH\":" + Quote(bin) + "\n")
 	}
 	path := filepath.Join(dir, EnvFile)
 	making := path + ".making"
@@ -102,6 +103,7 @@ func (e Env) Environ(base []string) []string {
 	}
 	for _, v := range [][2]string{
 		{"NATS_URL", e.NATS}, {"DATABASE_URL", e.Postgres}, {"MEMCACHED_SERVERS", strings.Join(e.Memcached, ",")},
+		{"KILLR_POSTGRES_READ", strings.Join(e.ReadFrom, " ")},
 	} {
 		if v[1] != "" {
 			env = append(env, v[0]+"="+v[1])
@@ -110,8 +112,8 @@ func (e Env) Environ(base []string) []string {
 	return env
 }
 
-// quote quotes s as one word of a POSIX shell.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// Quote quotes s as one word of a POSIX shell.
+func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // ReadEnv reads stack.env of the last start in a data directory. os.ErrNotExist: nothing was ever started there.
 func ReadEnv(dir string) (Env, error) {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os/exec"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -18,6 +17,8 @@ const (
 	// Nice is the priority of the processes. Beside busy processes of the usual priority one gets a tenth of a
 	// processor, so what they do goes on in an overload.
 	Nice = 10
+	// starvedFor is for how long no process is one for idle processors after one has got none.
+	starvedFor = time.Minute
 	// endBound is how long a process may take to end when it is told to.
 	endBound = 5 * time.Second
 )
@@ -34,14 +35,16 @@ type Processes struct {
 	command func() *exec.Cmd
 	places  chan *Process // one for each process that may run; nil: it does not run yet
 
-	pause    time.Duration
-	pausedAt atomic.Pointer[time.Time] // nil: never
+	pause     time.Duration
+	pausedAt  atomic.Pointer[time.Time] // nil: never
+	starvedAt atomic.Pointer[time.Time] // nil: never
 }
 
 // Process is one of Processes. What it says and is told goes by gob, and by bytes between the values.
 type Process struct {
 	New bool // It has not been asked anything yet.
 
+	idle  bool      // it gets the processors that nothing else wants
 	Input io.Writer // what it reads
 	*gob.Encoder
 	*gob.Decoder
@@ -62,7 +65,32 @@ func New(atOnce int, command func() *exec.Cmd, pause time.Duration) *Processes {
 
 // Ask runs exchange with a process that is asked nothing else meanwhile. When ctx ends, the process is killed. It is
 // killed, too, when exchange returns an error, which Ask returns. It returns ErrNone or ErrStart when none was asked.
-func (all *Processes) Ask(ctx context.Context, exchange func(*Process) error) (err error) {
+func (all *Processes) Ask(ctx context.Context, exchange func(*Process) error) error {
+	return all.ask(ctx, 0, exchange)
+}
+
+// AskIdle is Ask of a process that gets only processors that nothing else wants, where the system has such processes.
+// Without patience it is Ask.
+// When exchange takes longer than patience there may be none to get: that process is killed, and exchange runs once
+// more, with one of the priority Nice. So do others for a minute.
+func (all *Processes) AskIdle(ctx context.Context, patience time.Duration, exchange func(*Process) error) error {
+	if at := all.starvedAt.Load(); patience == 0 || at != nil && time.Since(*at) < starvedFor {
+		return all.ask(ctx, 0, exchange)
+	}
+	err := all.ask(ctx, patience, exchange)
+	if !errors.Is(err, errStarved) {
+		return err
+	}
+	now := time.Now()
+	all.starvedAt.Store(&now)
+	return all.ask(ctx, 0, exchange)
+}
+
+// errStarved: a process was not done within its patience.
+var errStarved = errors.New("too few idle processors")
+
+// ask asks one process. It is one for idle processors if patience is not 0.
+func (all *Processes) ask(ctx context.Context, patience time.Duration, exchange func(*Process) error) (err error) {
 	if all.Paused() {
 		return ErrNone
 	}
@@ -80,10 +108,20 @@ func (all *Processes) Ask(ctx context.Context, exchange func(*Process) error) (e
 	if all.Paused() { // since it waits for a place
 		return ErrNone
 	}
+	idle := patience > 0
+	if p != nil && p.idle != idle {
+		_ = p.end()
+		p = nil
+	}
 	if p == nil {
-		if p, err = start(all.command()); err != nil {
+		if p, err = start(all.command(), idle); err != nil {
 			return fmt.Errorf("%w: %w", ErrStart, err)
 		}
+	}
+	if idle {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, patience, errStarved)
+		defer cancel()
 	}
 	stop := context.AfterFunc(ctx, p.Kill)
 	whole := false
@@ -129,9 +167,10 @@ func (all *Processes) End() {
 	close(all.places) // for those who wait for a place
 }
 
-// start starts a process, in a process group of its own: a Ctrl-C for this one does not end it, and its priority is
-// that of all its threads. On Linux it is killed when this process ends, even if it is busy and does not read.
-func start(command *exec.Cmd) (*Process, error) {
+// start starts a process, in a session of its own: a Ctrl-C for this one does not end it, its priority is that of all
+// its threads, and it shares no processor's time with those who wait for it where Linux shares by sessions. On Linux it
+// is killed when this process ends, even if it is busy and does not read.
+func start(command *exec.Cmd, idle bool) (*Process, error) {
 	command.SysProcAttr = attributes()
 	input, err := command.StdinPipe()
 	if err != nil {
@@ -144,11 +183,13 @@ func start(command *exec.Cmd) (*Process, error) {
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
-	// It fails when this process has a lower one, which the other then has, too.
-	_ = syscall.Setpriority(syscall.PRIO_PGRP, command.Process.Pid, Nice)
-	return &Process{New: true, Input: input, Encoder: gob.NewEncoder(input), Decoder: gob.NewDecoder(output),
-		command: command, input: input}, nil
+	lower(command.Process.Pid, idle)
+	return &Process{New: true, idle: idle, Input: input, Encoder: gob.NewEncoder(input),
+		Decoder: gob.NewDecoder(output), command: command, input: input}, nil
 }
+
+// PID is the number of the process.
+func (p *Process) PID() int { return p.command.Process.Pid }
 
 // Kill ends the process at once. One that is asked something answers no more.
 func (p *Process) Kill() { _ = p.command.Process.Kill() }

@@ -7,8 +7,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"flickrkillr/renderer/outside"
 )
@@ -69,5 +72,48 @@ func TestEndsWithItsParent(t *testing.T) {
 	_ = asker.Wait()
 	if rest, err := io.ReadAll(output); err != nil || len(rest) != 0 { // until both have closed it
 		t.Errorf("then %q, %v", rest, err)
+	}
+}
+
+// TestIdle: a process for idle processors has no others with it in its session, and all its threads are of that policy.
+// One that takes too long is killed, and one of the usual lower priority does what it has not done; so do others then.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	all := outside.New(1, func() *exec.Cmd { return exec.Command("cat") }, 0)
+	defer all.End()
+	look := func(p *outside.Process) (policy uint32) {
+		t.Helper()
+		pid := p.PID()
+		attr, err := unix.SchedGetAttr(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		session, err := unix.Getsid(pid)
+		if err != nil || session != pid {
+			t.Errorf("the session of process %d is %d, %v", pid, session, err)
+		}
+		if attr.Policy != unix.SCHED_IDLE && attr.Nice < outside.Nice {
+			t.Errorf("a nice value of %d", attr.Nice)
+		}
+		return attr.Policy
+	}
+	var seen []uint32
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for range 2 {
+		err := all.AskIdle(ctx, time.Millisecond, func(p *outside.Process) error {
+			seen = append(seen, look(p))
+			if seen[len(seen)-1] == unix.SCHED_IDLE {
+				var never string
+				return p.Decode(&never)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if want := []uint32{unix.SCHED_IDLE, unix.SCHED_NORMAL, unix.SCHED_NORMAL}; !slices.Equal(seen, want) {
+		t.Errorf("policies %v, want %v", seen, want)
 	}
 }

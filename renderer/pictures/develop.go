@@ -36,7 +36,7 @@ func Develop(ctx context.Context, store Store, id string, small func()) (Image, 
 	var failed error
 	seen, err := making{Widths: widthsOf(result.Width, widestOf(f)), Blur: true}.run(ctx, data,
 		func(width int, jpeg []byte) {
-			if failed != nil {
+			if failed != nil || told && width <= widestSmall { // a process may begin again
 				return
 			}
 			if failed = keep(ctx, store, id, width, jpeg); failed == nil && width == first[len(first)-1] {

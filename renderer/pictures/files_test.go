@@ -14,8 +14,19 @@ import (
 	"flickrkillr/renderer/pictures"
 )
 
-// inFiles runs a test on each kind of store. open opens the same store again.
+// inFiles runs a test on each kind of store, and on two together. open opens the same store again.
 func inFiles(t *testing.T, test func(t *testing.T, open func() pictures.Files)) {
+	t.Helper()
+	inPlaces(t, test)
+	t.Run("both", func(t *testing.T) {
+		t.Parallel()
+		first, second := testenv.S3Bucket(t), t.TempDir()
+		test(t, func() pictures.Files { return pictures.OpenBoth(openFiles(t, first), openFiles(t, second)) })
+	})
+}
+
+// inPlaces runs a test on each kind of store.
+func inPlaces(t *testing.T, test func(t *testing.T, open func() pictures.Files)) {
 	t.Helper()
 	for kind, where := range map[string]func(t *testing.T) string{
 		"directory": func(t *testing.T) string { return t.TempDir() },
@@ -27,11 +38,6 @@ func inFiles(t *testing.T, test func(t *testing.T, open func() pictures.Files)) 
 			test(t, func() pictures.Files { return openFiles(t, location) })
 		})
 	}
-	t.Run("both", func(t *testing.T) {
-		t.Parallel()
-		first, second := testenv.S3Bucket(t), t.TempDir()
-		test(t, func() pictures.Files { return pictures.OpenBoth(openFiles(t, first), openFiles(t, second)) })
-	})
 }
 
 func openFiles(t testing.TB, location string) pictures.Files {
@@ -160,4 +166,33 @@ func TestFilesIsNeverHalf(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// BenchmarkUploads takes files of 5 MB to originals.
+func BenchmarkUploads(b *testing.B) {
+	data := file(10)
+	for kind, where := range map[string]string{"directory": b.TempDir(), "bucket": testenv.S3Bucket(b)} {
+		b.Run(kind, func(b *testing.B) {
+			store, u := openFiles(b, where), pictures.Upload{User: 1, ID: uploadID}
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				err := store.Begin(b.Context(), u, int64(len(data)))
+				for offset := int64(0); err == nil && offset < int64(len(data)); offset += pictures.MaxPiece {
+					err = stage(b.Context(), store, u, data, offset)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				whole, err := store.Assemble(b.Context(), u, int64(len(data)))
+				if err != nil {
+					b.Fatal(err)
+				}
+				err = errors.Join(whole.Keep(b.Context(), store, pictures.ID(data)), whole.Close(),
+					store.Discard(b.Context(), u), store.Delete(b.Context(), pictures.ID(data)))
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -10,6 +10,11 @@ import (
 // large, or cut off, by header and structure alone, so it costs little whatever the file is. The size of a GIF is that
 // of its header, the blur is [Undecoded]. Errors are those of [Ingest].
 func Inspect(ctx context.Context, data []byte, limits Limits) (Image, error) {
+	return InspectSummed(ctx, data, sha256.Sum256(data), limits)
+}
+
+// InspectSummed is [Inspect] of a file whose SHA-256 is known.
+func InspectSummed(ctx context.Context, data []byte, sum [sha256.Size]byte, limits Limits) (Image, error) {
 	limits = limits.withDefaults()
 	switch {
 	case len(data) == 0:
@@ -21,7 +26,7 @@ func Inspect(ctx context.Context, data []byte, limits Limits) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	result.SHA256 = sha256.Sum256(data)
+	result.SHA256 = sum
 	result.ID = idOf(result.SHA256)
 	return result, nil
 }

@@ -19,6 +19,12 @@ import (
 // context had come. The picture may be to blame.
 var ErrCrashed = errors.New("pictures: the process that decodes pictures has ended")
 
+// Patience is how long a picture may take a process that gets only idle processors. One of 12 megapixels takes 0.3 s.
+const Patience = 3 * time.Second
+
+// patienceHEIC is how many times as long a HEIC file may take.
+const patienceHEIC = 5
+
 // outsidePause is for how long this process decodes when no other could be started.
 const outsidePause = time.Minute
 
@@ -28,7 +34,8 @@ var others atomic.Pointer[makers]
 // makers are processes that decode originals and make derivatives.
 type makers struct {
 	*outside.Processes
-	failed func(error)
+	patience time.Duration
+	failed   func(error)
 }
 
 // Greeting is what such a process says first: without it, it is another program, or an older version.
@@ -51,12 +58,13 @@ type answer struct {
 }
 
 // Outside has originals decoded by other processes of a lower priority from now on, by so many at once: Ingest alone
-// decodes here. Each process runs command, which has to call [Serve]. While pictures are decoded at the usual priority,
-// pages wait for a processor; and what makes a decoder need too much memory ends that process alone, see ErrCrashed.
-// When none can be started, failed is told, and for a minute originals are decoded here. end ends the processes; it
-// waits for pictures.
-func Outside(atOnce int, command func() *exec.Cmd, failed func(error)) (end func()) {
-	all := &makers{outside.New(atOnce, command, outsidePause), failed}
+// decodes here. With a patience, such as [Patience], they get only processors that nothing else wants, as long as a
+// picture takes no longer than that. Each process runs command, which has to call [Serve]. While pictures are decoded
+// at the usual priority, pages wait for a processor; and what makes a decoder need too much memory ends that process
+// alone, see ErrCrashed. When none can be started, failed is told, and for a minute originals are decoded here. end
+// ends the processes; it waits for pictures.
+func Outside(atOnce int, patience time.Duration, command func() *exec.Cmd, failed func(error)) (end func()) {
+	all := &makers{outside.New(atOnce, command, outsidePause), patience, failed}
 	others.Store(all)
 	return sync.OnceFunc(func() {
 		others.CompareAndSwap(all, nil)
@@ -70,7 +78,11 @@ func (all *makers) run(
 ) (result seen, err error) {
 	var last answer
 	asked := false
-	err = all.Ask(ctx, func(p *outside.Process) error {
+	patience := all.patience
+	if isHEIC(original) {
+		patience *= patienceHEIC
+	}
+	err = all.AskIdle(ctx, patience, func(p *outside.Process) error {
 		asked = true
 		if p.New {
 			var said string

@@ -53,7 +53,7 @@ type decoders struct {
 }
 
 func (d *decoders) outside() (end func()) {
-	return pictures.Outside(1, func() *exec.Cmd {
+	return pictures.Outside(1, 0, func() *exec.Cmd {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), servesAs+"="+d.as)
 		d.commands = append(d.commands, cmd)

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/minio/minio-go/v7"
 )
 
@@ -36,6 +37,7 @@ func (b *Bucket) do(ctx context.Context, limit time.Duration, send func(context.
 	switch {
 	case errors.Is(err, ErrUnavailable),
 		errors.Is(err, context.DeadlineExceeded) && time.Since(began) > silence:
+		b.failure.Store(failure{err})
 		b.breaker.RecordFailure()
 	case ctx.Err() == nil:
 		b.breaker.RecordSuccess()
@@ -43,6 +45,28 @@ func (b *Bucket) do(ctx context.Context, limit time.Duration, send func(context.
 		b.breaker.RecordFailure()
 	}
 	return err
+}
+
+// failure gives errors of all types one type, as an atomic.Value needs.
+type failure struct{ error }
+
+// OnOutage has f called when the server is given up, with the reason, and when it answers again.
+func (b *Bucket) OnOutage(f func(away bool, why error)) { b.outage.Store(f) }
+
+// Away reports whether the server was given up, and has not answered since.
+func (b *Bucket) Away() bool { return !b.breaker.IsClosed() }
+
+// tell passes on the beginning and the end of an outage. The attempts between are no news.
+func (b *Bucket) tell(e circuitbreaker.StateChangedEvent) {
+	f, _ := b.outage.Load().(func(bool, error))
+	switch {
+	case f == nil:
+	case e.OldState == circuitbreaker.ClosedState:
+		why, _ := b.failure.Load().(failure)
+		f(true, why.error)
+	case e.NewState == circuitbreaker.ClosedState:
+		f(false, nil)
+	}
 }
 
 // translate makes an error of a request one of a Store. ctx is that of the caller, without the limit of the request.

@@ -23,6 +23,18 @@ const s3Scheme = "s3://"
 // InBucket reports whether a location is that of a [Bucket], not a directory.
 func InBucket(location string) bool { return strings.HasPrefix(location, s3Scheme) }
 
+// WithCredentials is the location of a Bucket with a file that has its keys, unless it names one or keys is "".
+func WithCredentials(location, keys string) string {
+	u, err := url.Parse(location)
+	if err != nil || keys == "" || u.Query().Has("credentials") { // OpenBucket says what is wrong
+		return location
+	}
+	query := u.Query()
+	query.Set("credentials", keys)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
 // s3Location is a location of a Bucket, taken apart.
 type s3Location struct {
 	bucket, prefix string

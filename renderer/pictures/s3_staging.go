@@ -3,6 +3,7 @@ package pictures
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -86,7 +87,7 @@ func (b *Bucket) Stored(ctx context.Context, u Upload) (stored int64, err error)
 		return 0, ErrBadID
 	}
 	begun, gap := false, false
-	for key, size := range b.list(ctx, u.key(""), &err) { // pieces stand in their order, before the other object
+	for key, size := range b.list(ctx, askLimit, u.key(""), &err) { // pieces stand in their order, before the other object
 		begun = begun || key == u.key(begunObject)
 		if gap = gap || key != u.piece(stored); !gap {
 			stored += size
@@ -111,19 +112,20 @@ func (b *Bucket) Assemble(ctx context.Context, u Upload, length int64) (Assemble
 	if err == nil && known != 0 && known != length {
 		err = ErrMissingPiece
 	}
-	var whole fetched
+	var whole []byte
 	if err == nil {
 		whole, err = b.pieces(ctx, u, length)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pictures: upload %s: %w", u.ID, err)
 	}
-	return whole, nil
+	sums := Checksums{SHA256: sha256.Sum256(whole), CRC32: crc32.ChecksumIEEE(whole)}
+	return &fetched{whole, sums}, nil
 }
 
 // pieces fetches the pieces of a file.
-func (b *Bucket) pieces(ctx context.Context, u Upload, length int64) (fetched, error) {
-	whole := make(fetched, length)
+func (b *Bucket) pieces(ctx context.Context, u Upload, length int64) ([]byte, error) {
+	whole := make([]byte, length)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(piecesAtOnce)
 	for offset := int64(0); offset < length; offset += MaxPiece {
@@ -146,15 +148,20 @@ func (b *Bucket) pieces(ctx context.Context, u Upload, length int64) (fetched, e
 }
 
 // fetched is the [Assembled] of a Bucket: a file in memory.
-type fetched []byte
-
-func (f fetched) Data() []byte { return f }
-
-func (f fetched) Keep(ctx context.Context, store Store, id string) error {
-	return store.Put(ctx, id, bytes.NewReader(f))
+type fetched struct {
+	data []byte
+	sums Checksums
 }
 
-func (f fetched) Close() error { return nil }
+func (f *fetched) Data() []byte { return f.data }
+
+func (f *fetched) Checksums() Checksums { return f.sums }
+
+func (f *fetched) Keep(ctx context.Context, store Store, id string) error {
+	return store.Put(ctx, id, bytes.NewReader(f.data))
+}
+
+func (f *fetched) Close() error { return nil }
 
 // Discard implements Staging.
 func (b *Bucket) Discard(ctx context.Context, u Upload) error {
@@ -164,7 +171,7 @@ func (b *Bucket) Discard(ctx context.Context, u Upload) error {
 	err := b.remove(ctx, u.key(begunObject))
 	var left []string
 	if err == nil {
-		for key := range b.list(ctx, u.key(""), &err) {
+		for key := range b.list(ctx, askLimit, u.key(""), &err) {
 			left = append(left, key)
 		}
 	}
@@ -185,7 +192,7 @@ func (b *Bucket) Discard(ctx context.Context, u Upload) error {
 
 // Staged implements Staging. It also lists what has only pieces left.
 func (b *Bucket) Staged(ctx context.Context) (all []Upload, err error) {
-	for folder := range b.list(ctx, stagingFolder+"/", &err) {
+	for folder := range b.list(ctx, moveLimit, stagingFolder+"/", &err) {
 		user, id, _ := strings.Cut(path.Base(folder), "-")
 		number, wrong := strconv.ParseInt(user, 10, 64)
 		if u := (Upload{number, id}); wrong == nil && u.valid() {

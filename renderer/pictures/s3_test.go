@@ -255,6 +255,13 @@ func TestBucketAway(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	store := openFiles(t, "s3://away?region=r&endpoint="+server.URL)
+	bucket := store.(*pictures.Bucket)
+	var told []bool
+	bucket.OnOutage(func(away bool, why error) {
+		if told = append(told, away); away != (why != nil) {
+			t.Errorf("away: %t, because of %v", away, why)
+		}
+	})
 	use := func() error {
 		_, _, err := store.Size(t.Context(), pictures.ID(nil))
 		return err
@@ -266,8 +273,14 @@ func TestBucketAway(t *testing.T) {
 		}
 		return asked.Load() == before
 	})
+	if !bucket.Away() {
+		t.Error("it is not away")
+	}
 	well.Store(true)
 	testenv.Eventually(t, "the store is used again", func() bool { return use() == nil })
+	if bucket.Away() || !slices.Equal(told, []bool{true, false}) {
+		t.Errorf("away: %t, told %v", bucket.Away(), told)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 20 {
@@ -389,5 +402,46 @@ func TestLocations(t *testing.T) {
 		if _, err := pictures.OpenFiles(location); err != nil {
 			t.Errorf("%q: %v", location, err)
 		}
+	}
+}
+
+// More files, and more uploads, than one answer of the server lists are all found.
+func TestBucketOfMany(t *testing.T) {
+	t.Parallel()
+	server, store := bucketOn(t)
+	buckets, err := filepath.Glob(server.BucketDir("*"))
+	if err != nil || len(buckets) != 1 {
+		t.Fatal(buckets, err)
+	}
+	const many = 1100 // files behind the server's back, which is faster
+	var names []string
+	var uploads []pictures.Upload
+	for i := range many {
+		id := pictures.ID([]byte{byte(i), byte(i >> 8)})
+		names, uploads = append(names, id), append(uploads, pictures.Upload{User: 7, ID: id})
+		for _, path := range []string{id[:2] + "/" + id, "staging/7-" + id + "/begun"} {
+			path = filepath.Join(buckets[0], path)
+			err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("5"), 0o600))
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	slices.Sort(names)
+	if got := listed(t, store, ""); !slices.Equal(got, names) {
+		t.Errorf("%d files are listed, not the %d", len(got), many)
+	}
+	if got := listed(t, store, names[900]); !slices.Equal(got, names[901:]) {
+		t.Errorf("behind 901 of them there are %d", len(got))
+	}
+	staged, err := store.Staged(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, all := range [][]pictures.Upload{staged, uploads} {
+		slices.SortFunc(all, func(a, b pictures.Upload) int { return strings.Compare(a.ID, b.ID) })
+	}
+	if !slices.Equal(staged, uploads) {
+		t.Errorf("%d uploads are staged, not the %d", len(staged), many)
 	}
 }

@@ -3,6 +3,7 @@ package pictures
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
 	"syscall"
 )
 
@@ -152,7 +154,8 @@ type assembled struct {
 	dir    *Dir
 	upload Upload
 	files  *staged
-	data   []byte
+	data   []byte // from wholeFiles, until Close
+	sums   Checksums
 	synced chan error // whether the data are on the disk; nil: somebody else writes to the file, or assembles it
 }
 
@@ -197,28 +200,46 @@ func (a *assembled) read(ctx context.Context, length int64) error {
 	} else if !errors.Is(alone, ErrBusy) {
 		return alone
 	}
-	a.data = make([]byte, length)
-	n, err := a.files.data.ReadAt(a.data, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
+	a.data = takeWhole(int(length))
+	hash := sha256.New()
 	for offset := int64(0); offset < length; offset += MaxPiece {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		end := min(offset+MaxPiece, length)
+		piece := a.data[offset:min(offset+MaxPiece, length)]
+		n, err := a.files.data.ReadAt(piece, offset)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
 		one, err := a.files.noted(offset)
 		if err != nil {
 			return err
 		}
-		if end > int64(n) || one != sumOf(a.data[offset:end]) {
+		if n < len(piece) || one != sumOf(piece) {
 			return errors.Join(ErrMissingPiece, a.files.note(offset, sum{}))
 		}
+		// Now, while the processor's cache has the piece.
+		a.sums.CRC32 = crc32.Update(a.sums.CRC32, crc32.IEEETable, piece)
+		hash.Write(piece)
 	}
+	hash.Sum(a.sums.SHA256[:0])
 	return nil
 }
 
+// wholeFiles are buffers of files that were assembled. A new one costs more than to read a file into it.
+var wholeFiles sync.Pool
+
+// takeWhole returns a buffer of a length. What is in it is not known.
+func takeWhole(length int) []byte {
+	if buf, ok := wholeFiles.Get().(*[]byte); ok && cap(*buf) >= length {
+		return (*buf)[:length]
+	}
+	return make([]byte, length)
+}
+
 func (a *assembled) Data() []byte { return a.data }
+
+func (a *assembled) Checksums() Checksums { return a.sums }
 
 // Keep gives the file a second name, by which it is an original. It copies the file instead where it is not alone with
 // it, for another store, where there is such an original, which may be damaged, and on a disk without second names.
@@ -242,6 +263,11 @@ func (a *assembled) Keep(ctx context.Context, store Store, id string) error {
 func (a *assembled) Close() error {
 	if a.synced != nil {
 		<-a.synced // whether that went well only Keep has to know
+	}
+	if a.data != nil {
+		data := a.data
+		a.data = nil
+		wholeFiles.Put(&data)
 	}
 	return a.files.close()
 }

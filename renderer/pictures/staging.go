@@ -2,6 +2,7 @@ package pictures
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 )
 
@@ -34,11 +35,19 @@ type Staging interface {
 
 // Assembled is a file all of whose pieces are there. The caller must close it; until then it does not change.
 type Assembled interface {
-	// Data is the whole file.
+	// Data is the whole file. Its memory is used again after Close.
 	Data() []byte
+	// Checksums are those of Data.
+	Checksums() Checksums
 	// Keep stores it as an original. Its errors are those of [Store].Put.
 	Keep(ctx context.Context, store Store, id string) error
 	Close() error
+}
+
+// Checksums are those of a whole file.
+type Checksums struct {
+	SHA256 [sha256.Size]byte
+	CRC32  uint32 // IEEE, as zip files have it
 }
 
 // MaxPiece is the length in bytes of every piece but the last.

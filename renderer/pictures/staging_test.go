@@ -3,10 +3,13 @@ package pictures_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,7 +41,12 @@ func assembled(t *testing.T, dir pictures.Staging, u pictures.Upload, length int
 	if err != nil {
 		return nil, err
 	}
-	return file.Data(), file.Close()
+	data := slices.Clone(file.Data())
+	want := pictures.Checksums{SHA256: sha256.Sum256(data), CRC32: crc32.ChecksumIEEE(data)}
+	if sums := file.Checksums(); sums != want {
+		t.Errorf("checksums of %d bytes are %x, want %x", len(data), sums, want)
+	}
+	return data, file.Close()
 }
 
 // TestStaging: pieces may come in any order, at once, twice, and through two openings of one store. What is there

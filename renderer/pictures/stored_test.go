@@ -55,7 +55,7 @@ func forget(t testing.TB, store pictures.Store, id string) {
 // An original is stored in every width up to its own, and in its own; beyond 1,280 px once somebody asks.
 func TestIngestStoresDerivatives(t *testing.T) {
 	t.Parallel()
-	inFiles(t, func(t *testing.T, open func() pictures.Files) {
+	inPlaces(t, func(t *testing.T, open func() pictures.Files) {
 		for original, want := range map[int][]int{
 			40: {40, 0, 0, 0}, 320: {320, 0, 0, 0}, 321: {320, 321, 0, 0}, 900: {320, 640, 900, 0},
 			1280: {320, 640, 1280, 0},
@@ -90,7 +90,7 @@ func TestIngestStoresDerivatives(t *testing.T) {
 // What is missing is made once: the width that is asked for, and the small ones with it.
 func TestDeriveKeepsWhatItMakes(t *testing.T) {
 	t.Parallel()
-	inFiles(t, func(t *testing.T, open func() pictures.Files) {
+	inPlaces(t, func(t *testing.T, open func() pictures.Files) {
 		store := open()
 		img := ingest(t, store, jpegOf(t, landscape(1500, 60)))
 		forget(t, store, img.ID)
@@ -156,7 +156,7 @@ func (fullStore) Put(context.Context, string, io.Reader) error { return errFull 
 // Without room to keep a derivative, visitors see the picture all the same.
 func TestDeriveWithoutRoom(t *testing.T) {
 	t.Parallel()
-	inFiles(t, func(t *testing.T, open func() pictures.Files) {
+	inPlaces(t, func(t *testing.T, open func() pictures.Files) {
 		store := open()
 		img := ingest(t, store, jpegOf(t, landscape(700, 500)))
 		forget(t, store, img.ID)
@@ -193,7 +193,7 @@ func TestDerivativesFitTheBus(t *testing.T) {
 
 func TestDeleteRemovesDerivatives(t *testing.T) {
 	t.Parallel()
-	inFiles(t, func(t *testing.T, open func() pictures.Files) {
+	inPlaces(t, func(t *testing.T, open func() pictures.Files) {
 		store := open()
 		img := ingest(t, store, jpegOf(t, landscape(700, 500)))
 		if err := store.Delete(t.Context(), img.ID); err != nil {
@@ -207,7 +207,7 @@ func TestDeleteRemovesDerivatives(t *testing.T) {
 
 func TestStoreRefusesOtherNames(t *testing.T) {
 	t.Parallel()
-	inFiles(t, func(t *testing.T, open func() pictures.Files) {
+	inPlaces(t, func(t *testing.T, open func() pictures.Files) {
 		store := open()
 		id := pictures.ID([]byte("x"))
 		for _, name := range []string{id + ".", id + ".jpg", id + ".641.jpg", id + ".0640.jpg", id + ".640.png", id +
@@ -269,7 +269,7 @@ func TestModes(t *testing.T) {
 // A draft is shown at every width until the original is stored, and goes with it.
 func TestDraft(t *testing.T) {
 	t.Parallel()
-	inFiles(t, func(t *testing.T, open func() pictures.Files) {
+	inPlaces(t, func(t *testing.T, open func() pictures.Files) {
 		store := open()
 		original := jpegOf(t, landscape(900, 600))
 		id := pictures.ID([]byte("a picture"))
@@ -327,7 +327,7 @@ func (s *vanishing) Open(ctx context.Context, name string) (io.ReadCloser, error
 // An original that is deleted while a derivative is made never gives an answer without bytes.
 func TestOriginalVanishes(t *testing.T) {
 	t.Parallel()
-	inFiles(t, func(t *testing.T, open func() pictures.Files) {
+	inPlaces(t, func(t *testing.T, open func() pictures.Files) {
 		store := open()
 		img := ingest(t, store, jpegOf(t, landscape(900, 600)))
 		if err := pictures.KeepDraft(t.Context(), store, img.ID, landscape(100, 60)); err != nil {
@@ -380,7 +380,7 @@ func (d deletedMeanwhile) Put(ctx context.Context, name string, r io.Reader) err
 // A picture that is deleted while a derivative is made does not come back.
 func TestDeriveOfADeletedOriginal(t *testing.T) {
 	t.Parallel()
-	inFiles(t, func(t *testing.T, open func() pictures.Files) {
+	inPlaces(t, func(t *testing.T, open func() pictures.Files) {
 		store := open()
 		for _, width := range []int{320, 640} { // the one that is asked for, and one that is made with it
 			img := ingest(t, store, jpegOf(t, landscape(700, 500)))

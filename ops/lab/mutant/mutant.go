@@ -65,7 +65,7 @@ func Root(ctx context.Context) (string, error) {
 
 // Build builds the program with some edits, or none, in the directory dir, and returns its path. It fails if the source
 // no longer contains what is to be replaced. The program has no symbols for debuggers and was optimised without the
-// profile, so that it is built in seconds.
+// profile, so that it is built in seconds. Like a release it needs no libraries of C.
 func Build(ctx context.Context, root, dir string, edits []Edit) (program string, err error) {
 	sources, err := apply(ctx, root, edits)
 	if err != nil {
@@ -116,7 +116,7 @@ func Build(ctx context.Context, root, dir string, edits []Edit) (program string,
 		ctx, command, "build", "-pgo=off", "-ldflags=-s -w", "-overlay", file, "-o", program, module,
 	)
 	cmd.Dir = root
-	cmd.Env = append(environ, "GOFLAGS="+strings.Join(flags, " "))
+	cmd.Env = append(environ, "GOFLAGS="+strings.Join(flags, " "), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", errors.Join(ctx.Err(), fmt.Errorf("go build of a mutant: %w\n%s", err, out))
 	}

@@ -1,0 +1,78 @@
+package upload
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"flickrkillr/schema/monotonic"
+)
+
+// How uploads make way for visitors who wait for pages.
+const (
+	// visitorsLast is for how long after a visitor was answered more are expected.
+	visitorsLast = 250 * time.Millisecond
+	// heldAtMost is how long a chunk waits for a moment in which no visitor does: where there is none, an edge still
+	// takes 50 MB a second.
+	heldAtMost = 10 * time.Millisecond
+)
+
+// Visitors counts who waits for renderers at this edge, uploads apart. While there are some, chunks go to renderers one
+// at a time, each in a moment in which nobody waits. So a page finds processors and connections that have one chunk to
+// do, rather than those of all uploads. Without visitors chunks do not wait.
+type Visitors struct {
+	waiting atomic.Int64
+	leftAt  atomic.Int64  // when the last one did, as in package monotonic; 0: never
+	none    chan struct{} // capacity 1: nobody waits any more
+	turn    chan struct{} // capacity 1: held by the chunk that is under way
+}
+
+// NewVisitors returns a count of 0.
+func NewVisitors() *Visitors {
+	return &Visitors{none: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
+}
+
+// Arrive counts a visitor who begins to wait, and for whom Leave is called once.
+func (v *Visitors) Arrive() { v.waiting.Add(1) }
+
+// Leave ends what Arrive has begun.
+func (v *Visitors) Leave() {
+	v.leftAt.Store(monotonic.Now())
+	if v.waiting.Add(-1) > 0 {
+		return
+	}
+	select {
+	case v.none <- struct{}{}:
+	default: // it has been said, and not heard
+	}
+}
+
+// expected reports whether somebody waits, or did a moment ago.
+func (v *Visitors) expected() bool {
+	at := v.leftAt.Load()
+	return v.waiting.Load() > 0 || at != 0 && monotonic.Since(at) < visitorsLast
+}
+
+// makeWay waits until a chunk may go to a renderer. Call done when the chunk is stored. The error is the cause of ctx.
+func (v *Visitors) makeWay(ctx context.Context) (done func(), err error) {
+	if !v.expected() {
+		return func() {}, nil
+	}
+	select {
+	case v.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	held := time.NewTimer(heldAtMost)
+	defer held.Stop()
+	for v.waiting.Load() > 0 {
+		select {
+		case <-v.none:
+			continue
+		case <-held.C:
+		case <-ctx.Done(): // the request says so
+		}
+		break
+	}
+	return func() { <-v.turn }, nil
+}

@@ -1,0 +1,2 @@
+# fill.sh: undoes drain.sh.
+rm -f /opt/killr/drained

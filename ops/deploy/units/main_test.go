@@ -1,9 +1,0 @@
-package units
-
-import (
-	"testing"
-
-	"flickrkillr/ops/testenv"
-)
-
-func TestMain(m *testing.M) { testenv.Main(m) }
