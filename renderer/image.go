@@ -90,6 +90,8 @@ func (s *Service) answerPictures(ctx context.Context, p *pool, jobs []*job, get 
 		switch {
 		case err != nil:
 			s.fail(g, unlessAbandoned(ctx, err))
+		case sources[i] == wire.SourceReplica && files[i].ImageID == "": // the primary, which might show it, is away
+			s.fail(g, wire.ErrUnavailable)
 		case !s.answerPicture(ctx, g, &files[i], sources[i], sql, get):
 			missing = append(missing, g...)
 		}

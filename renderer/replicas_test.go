@@ -112,7 +112,8 @@ func TestReplicas(t *testing.T) {
 		})
 	}
 	usedAgain()
-	for _, ref := range []page.Ref{page.Photo(1), page.Home(), page.Tag("blue hour"), page.Album(1)} {
+	picture := st.picture(t, 1, 320)
+	for _, ref := range []page.Ref{page.Photo(1), page.Home(), page.Tag("blue hour"), page.Album(1), picture} {
 		eventually(t, time.Minute, func() error { // a busy machine may delay a heartbeat
 			if got := st.asks(t, ref, wire.Conditions{}); got.source != wire.SourceReplica || got.Status != 200 {
 				return fmt.Errorf("%s: status %d, of the %s", ref, got.Status, got.source)
@@ -173,6 +174,12 @@ func TestReplicas(t *testing.T) {
 		if got.source != wire.SourceReplica || got.ReadAt.After(s.clock.At(killed).Add(time.Second)) {
 			t.Fatalf("%s without the primary: of the %s, read at %v", time.Since(killed), got.source, got.ReadAt)
 		}
+	}
+
+	// A picture that the replica does not show the primary might show.
+	hidden := page.Image(s.maker.keys.Key(1, 99), 320)
+	if err := wire.ErrorOf(st.request(t, hidden.Subject())); wire.Code(err) != "unavailable" {
+		t.Errorf("a picture that the replica does not show: %v", err)
 	}
 
 	// Actions wait for another primary, and are done once. Then all is from this one.

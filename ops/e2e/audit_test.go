@@ -60,6 +60,9 @@ func TestAudit(t *testing.T) {
 		p.Uploads == 0 || len(p.Withdrawn) == 0 {
 		t.Errorf("not all that people do was there: %+v", p)
 	}
+	if p := r.People; len(p.Links) == 0 || p.SeenByLink == 0 || p.Unlinked == 0 || p.Added == 0 || p.RefusedLinks == 0 {
+		t.Errorf("not all that links are for was there: %+v", p)
+	}
 	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 || r.PicturesGone == 0 || r.Pictures == r.PicturesGone ||
 		r.Fresh[audit.Psql].N+r.FreshInFault[audit.Psql].N == 0 ||
 		r.Writes[audit.Bus] == 0 || r.Writes[audit.Psql] == 0 ||

@@ -87,7 +87,7 @@ func (b *Bucket) Stored(ctx context.Context, u Upload) (stored int64, err error)
 		return 0, ErrBadID
 	}
 	begun, gap := false, false
-	for key, size := range b.list(ctx, askLimit, u.key(""), &err) { // pieces stand in their order, before the other object
+	for key, size := range b.list(ctx, askLimit, u.key(""), &err) { // pieces first, in their order
 		begun = begun || key == u.key(begunObject)
 		if gap = gap || key != u.piece(stored); !gap {
 			stored += size

@@ -90,7 +90,7 @@ func TestMachine(t *testing.T) {
 func (s *server) startServices() {
 	s.t.Helper()
 	s.run(`systemd-run -q --unit=services killr --data /srv/services up --renderers 0 --cachefills 0 --addr 127.0.0.1:0 \
-		--nats-port 0 --memcached-memory 64 --users 40 --photos 300
+		--nats-port 0 --memcached-memory 64 --users 5 --photos 20
 	until grep -qs KILLR_EDGE /srv/services/stack.env; do systemctl is-active -q services; sleep 0.1; done
 	sed -n 's/^export \(NATS_URL\|DATABASE_URL\|MEMCACHED_SERVERS\)=/\1=/p' /srv/services/stack.env >/etc/killr/site.env
 	for role in edge renderer cachefill; do
