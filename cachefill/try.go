@@ -67,8 +67,9 @@ func (f *Filler) store(ctx context.Context, s *server, j *job, key string) (resu
 	}
 	ask, cancel := context.WithTimeout(ctx, wire.Deadline(j.Ref))
 	defer cancel()
-	msg, err := f.cfg.NATS.RequestMsgWithContext(ask,
-		&nats.Msg{Subject: j.Ref.Subject(), Header: nats.Header{wire.HeaderAccept: {wire.EncodingGzip}}})
+	request := &nats.Msg{Subject: j.Ref.Subject(), Header: nats.Header{wire.HeaderAccept: {wire.EncodingGzip}}}
+	j.Conditions().Set(request.Header)
+	msg, err := f.cfg.NATS.RequestMsgWithContext(ask, request)
 	if err == nil {
 		err = wire.ErrorOf(msg)
 	}

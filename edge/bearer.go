@@ -150,7 +150,7 @@ func (s *Server) showJSON(
 func (s *Server) submitJSON(
 	w http.ResponseWriter, r *http.Request, x *exchange, ref page.PrivateRef, who visitor,
 ) error {
-	form, key, err := readForm(w, r)
+	form, key, err := s.readForm(w, r)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@
 //	readers_linux.go  bounds of visitors who read slowly
 //	answer.go         header fields and bodies
 //	private.go        pages for one visitor; submit.go: what their forms do
-//	forms.go          reads forms, sets cookies
+//	forms.go          reads forms, sets cookies; formmemory.go: bounds the forms of one address
 //	bearer.go         API tokens, and what programs do with them
 //	signin.go         begins and ends sessions, counts guesses
 //	errorpages.go     error pages, ready before they are needed

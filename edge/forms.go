@@ -46,14 +46,17 @@ const fieldPhotos = "photos"
 
 // readForm reads the form in a request: at most wire.MaxForm bytes of UTF-8, with one value a field. Its key, which
 // names the attempt, is returned on its own.
-func readForm(w http.ResponseWriter, r *http.Request) (form url.Values, key string, err error) {
+func (s *Server) readForm(w http.ResponseWriter, r *http.Request) (form url.Values, key string, err error) {
 	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" || !isUTF8(parameters["charset"]) {
 		return nil, "", errFormType
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxForm))
+	data, err := io.ReadAll(s.counted(r, http.MaxBytesReader(w, r.Body, wire.MaxForm)))
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
 		return nil, "", errFormTooLong
+	}
+	if errors.Is(err, errFormsFull) {
+		return nil, "", err
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("%w: %w", errForm, err)

@@ -159,7 +159,7 @@ func statusOf(err error) int {
 		return http.StatusUnsupportedMediaType
 	case errors.Is(err, session.ErrOvertaken):
 		return http.StatusConflict
-	case errors.Is(err, errTookLong):
+	case errors.Is(err, errTookLong), errors.Is(err, errFormsFull):
 		return http.StatusServiceUnavailable
 	}
 	return wire.Status(err)

@@ -134,6 +134,7 @@ func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*n
 	if w.gzip {
 		msg.Header.Set(wire.HeaderAccept, wire.EncodingGzip)
 	}
+	w.newer.told.Set(msg.Header)
 	reply, err := r.read(ctx, w.ref.Kind(), msg, wait)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", w.ref, err)

@@ -22,6 +22,8 @@ var (
 	errLeft = errors.New("the client has left before its answer")
 	// errTookLong: a stale page is served instead of a fresh one.
 	errTookLong = fmt.Errorf("no renderer has answered within %v", staleAfter)
+	// errOld: the renderers' replicas of the database lack changes, and its primary does not answer.
+	errOld = fmt.Errorf("%w: there is only an older page, of a replica", wire.ErrUnavailable)
 )
 
 // resolver finds pages. It is the way that every request takes: in-process cache, memcached, bus.
@@ -48,6 +50,7 @@ type want struct {
 	trace   wire.Trace
 	gzip    bool       // a body that is compressed with gzip can be used
 	atLeast []wire.Dep // no older page is served, except as a stale one
+	newer   conditions
 }
 
 // fetched is a page and where it came from.
@@ -55,6 +58,7 @@ type fetched struct {
 	page   *cache.Page
 	tier   tier
 	timing timing
+	source string // of the rows of a page that was rendered, see [wire.HeaderSource]
 }
 
 // resolve finds the page and the variant that answer a request. It sets x.page, x.tier and x.timing and, for a stale
@@ -123,6 +127,7 @@ func (r *resolver) fetch(from client, w want, now time.Time) (fetched, error) {
 		defer cancel()
 	}
 	lookup := got.timing.cache
+	w.newer = r.conditions(w, older)
 	got, err := r.render(limited, w)
 	got.timing.cache = lookup
 	if err == nil {
@@ -165,8 +170,8 @@ func (r *resolver) lookup(w want) (got fetched, older *cache.Page) {
 }
 
 // render gets a page from a renderer. All requests for it at the same time share one fetch. A change may overtake a
-// fetch that began before this request; then another one is made. With an error, render may return a page that is not
-// fresh.
+// fetch that began before this request, or the replica that the renderer has read; then another one is made. With an
+// error, render may return a page that is not fresh.
 func (r *resolver) render(ctx context.Context, w want) (fetched, error) {
 	for round := 1; ; round++ {
 		got, leader, err := r.flights.do(ctx, w.ref, wire.Deadline(w.ref), func(ctx context.Context) (fetched, error) {
@@ -176,23 +181,41 @@ func (r *resolver) render(ctx context.Context, w want) (fetched, error) {
 			}
 			return r.request(ctx, w)
 		})
-		if err != nil || leader || r.usable(got.page, w.atLeast, time.Now()) {
+		if err != nil || leader && r.newest(got, w) || r.usable(got.page, w.atLeast, time.Now()) {
 			return got, err
 		}
+		if leader && got.source == wire.SourceReplica && !w.newer.met(got.page) {
+			return got, errOld // although the renderer was told
+		}
 		if round < maxRounds {
+			w.newer = r.conditions(w, got.page)
 			continue
 		}
-		if got.page.Reply.Shows(w.atLeast) {
+		if got.source != wire.SourceReplica && got.page.Reply.Shows(w.atLeast) {
 			return got, nil // changes come faster than renders
 		}
 		ctx, cancel := context.WithTimeout(ctx, wire.Deadline(w.ref))
 		defer cancel()
+		w.newer = r.conditions(w, got.page)
 		own, err := r.request(ctx, w)
-		if err != nil {
+		switch {
+		case err != nil:
 			own.page = got.page
+		case own.source == wire.SourceReplica && !r.newest(own, w):
+			err = errOld
 		}
 		return own, err
 	}
+}
+
+// newest reports whether a page that was fetched for this request is as new as can be. A primary shows everything that
+// was committed before, and may be overtaken by what replicas have shown already. A replica may lack changes.
+func (r *resolver) newest(got fetched, w want) bool {
+	if got.source == "" {
+		return true
+	}
+	return (got.source == wire.SourcePrimary || w.newer.met(got.page)) && !got.page.Basis.Overtaken() &&
+		got.page.Reply.Shows(w.atLeast)
 }
 
 // request requests a page on the bus. Popularity observes every page that a renderer makes, also one that no request
@@ -205,6 +228,7 @@ func (r *resolver) request(ctx context.Context, w want) (got fetched, err error)
 		return got, err
 	}
 	got.timing.worker = wire.ParseTiming(msg.Header.Get(wire.HeaderTiming))
+	got.source = msg.Header.Get(wire.HeaderSource)
 	p, err := cache.Decode(r.tracker, w.ref, msg.Data)
 	if err != nil {
 		return got, errors.Join(wire.ErrInternal, err)

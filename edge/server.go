@@ -108,6 +108,7 @@ type Server struct {
 
 	uploadBus *renderers
 	files     *upload.Service
+	forms     *formMemory
 	slots     *download.Slots // of what others have
 	ownSlots  *download.Slots
 
@@ -197,6 +198,7 @@ func newServer(cfg Config) *Server {
 		hsts: cfg.strictTransport(), uploadBus: newRenderers(cfg.Uploads, clock, m),
 		events: upload.NewEvents(cfg.Uploads),
 	}
+	s.forms = newFormMemory()
 	s.slots = download.NewSlots(mostDownloads, eachDownloads, downloadTurn, time.Now)
 	s.ownSlots = download.NewSlots(mostOwnDownloads, eachDownloads, downloadTurn, time.Now)
 	s.downloading, s.endDownloads = context.WithCancel(context.Background())

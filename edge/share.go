@@ -135,7 +135,7 @@ func grantCookie(secure bool) string {
 
 // openShare checks the password of a link, which a form has, and has the browser remember that it was right.
 func (s *Server) openShare(w http.ResponseWriter, r *http.Request, x *exchange, share page.Share) error {
-	form, key, err := readForm(w, r)
+	form, key, err := s.readForm(w, r)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 // submit does what a form asks for.
 func (s *Server) submit(w http.ResponseWriter, r *http.Request, x *exchange, ref page.PrivateRef, who visitor) error {
 	kind := ref.Private
-	form, key, err := readForm(w, r)
+	form, key, err := s.readForm(w, r)
 	if err != nil {
 		return err
 	}

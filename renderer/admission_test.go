@@ -292,7 +292,7 @@ func TestTooLarge(t *testing.T) {
 	if err := st.nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	s.deliver([]*job{j}, &wire.Reply{Status: 200, Body: make([]byte, s.nc.MaxPayload())}, wire.Timing{})
+	s.deliver([]*job{j}, &wire.Reply{Status: 200, Body: make([]byte, s.nc.MaxPayload())}, "", wire.Timing{})
 	if err := wire.ErrorOf(receive(t, answer)); wire.Code(err) != "too_large" {
 		t.Errorf("a page larger than a message: %v", err)
 	}

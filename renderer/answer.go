@@ -25,7 +25,7 @@ func (s *Service) answerPages(ctx context.Context, jobs []*job) {
 		refs[i] = g[0].ref
 	}
 	begun := time.Now()
-	drafts, err := s.read(ctx, refs)
+	drafts, err := s.read(ctx, refs, wantsOf(groups))
 	jobs[0].endpoint.pool.read(jobs)
 	err = unlessAbandoned(ctx, err)
 	sql := time.Since(begun)
@@ -48,7 +48,7 @@ func (s *Service) answerPages(ctx context.Context, jobs []*job) {
 // answerAlone answers the jobs for one page after the query for its batch failed.
 func (s *Service) answerAlone(ctx context.Context, g []*job) {
 	begun := time.Now()
-	drafts, err := s.read(ctx, []page.Ref{g[0].ref})
+	drafts, err := s.read(ctx, []page.Ref{g[0].ref}, wantsOf([][]*job{g}))
 	if err != nil {
 		s.fail(g, unlessAbandoned(ctx, err))
 		return
@@ -122,7 +122,7 @@ func (s *Service) render(ctx context.Context, g []*job, d *draft, sql time.Durat
 		s.fail(g, err)
 		return
 	}
-	s.deliver(g, reply, wire.Timing{SQL: sql, Render: time.Since(begun)})
+	s.deliver(g, reply, d.source, wire.Timing{SQL: sql, Render: time.Since(begun)})
 }
 
 // buffer returns an empty buffer; give it back to recycle.

@@ -109,6 +109,13 @@ func (s *Service) figures() any {
 		}
 		all.Pools[p.name] = one
 	}
+	for _, r := range s.replicas.all {
+		one := r.figures()
+		all.Replicas = append(all.Replicas, one)
+		if all.ReplicaLag == nil || *all.ReplicaLag < one.Lag {
+			all.ReplicaLag = &one.Lag
+		}
+	}
 	for _, e := range s.endpoints {
 		if answers, ok := s.metrics.duration.WithLabelValues(e.name).(prometheus.Histogram); ok {
 			all.Answers = all.Answers.Plus(histogram.Of(answers))

@@ -61,6 +61,14 @@ func (s *Service) answerImages(ctx context.Context, jobs []*job) {
 // getPicture gets a derivative of an image in a width.
 type getPicture func(ctx context.Context, store pictures.Store, image string, width int) ([]byte, error)
 
+// readPictures reads rows of pictures. What no row shows has no version, so only the primary can say it.
+var readPictures = reading[store.PictureFile]{
+	func(ctx context.Context, from *Pages, refs []page.Ref) ([]store.PictureFile, error) {
+		return from.files(ctx, refs)
+	},
+	func(file store.PictureFile) (time.Time, []wire.Dep) { return file.ReadAt, depends(file.Depends) },
+}
+
 // answerPictures answers jobs that a worker of p took, with the derivatives from get. One query reads the rows of all.
 // It returns the jobs whose derivatives must be made first.
 func (s *Service) answerPictures(ctx context.Context, p *pool, jobs []*job, get getPicture) (missing []*job) {
@@ -75,18 +83,16 @@ func (s *Service) answerPictures(ctx context.Context, p *pool, jobs []*job, get 
 		refs[i] = g[0].ref
 	}
 	begun := time.Now()
-	var files []store.PictureFile
-	err := s.untilOutage(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (err error) {
-		files, err = s.maker.files(ctx, refs)
-		return err
-	})
+	files, sources, err := newest(ctx, s, refs, wantsOf(groups), readPictures)
 	p.read(jobs)
 	sql := time.Since(begun)
 	for i, g := range groups {
 		switch {
 		case err != nil:
 			s.fail(g, unlessAbandoned(ctx, err))
-		case !s.answerPicture(ctx, g, &files[i], sql, get):
+		case sources[i] == wire.SourceReplica && files[i].ImageID == "": // the primary, which might show it, is away
+			s.fail(g, wire.ErrUnavailable)
+		case !s.answerPicture(ctx, g, &files[i], sources[i], sql, get):
 			missing = append(missing, g...)
 		}
 	}
@@ -114,7 +120,7 @@ func (s *Service) derive(ctx context.Context, store pictures.Store, id string, w
 // answerPicture answers the jobs of g with the derivative from get. It returns false, and answers nothing, if the
 // derivative must be made first. What no row shows, and what is in no file, gets the same answer.
 func (s *Service) answerPicture(
-	ctx context.Context, g []*job, file *store.PictureFile, sql time.Duration, get getPicture,
+	ctx context.Context, g []*job, file *store.PictureFile, source string, sql time.Duration, get getPicture,
 ) bool {
 	begun := time.Now()
 	var jpeg []byte
@@ -139,7 +145,7 @@ func (s *Service) answerPicture(
 		s.deliver(g, &wire.Reply{
 			Status: http.StatusOK, ContentType: "image/jpeg", ETag: etag(jpeg), MaxAge: maxAge,
 			ReadAt: file.ReadAt, Depends: depends(file.Depends), Immutable: immutable, Body: jpeg,
-		}, timing)
+		}, source, timing)
 	case errors.Is(err, pictures.ErrNotStored):
 		return false
 	case errors.Is(err, fs.ErrNotExist):
@@ -147,7 +153,7 @@ func (s *Service) answerPicture(
 		s.deliver(g, &wire.Reply{
 			Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", ETag: etag(body),
 			MaxAge: missingImageAge, ReadAt: s.clock.Now(), Body: body,
-		}, timing)
+		}, "", timing)
 	default:
 		s.fail(g, unlessAbandoned(ctx, fmt.Errorf("get the picture: %w", toWireError(err))))
 	}

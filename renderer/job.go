@@ -30,6 +30,7 @@ type request struct {
 	subject  string
 	reply    string // the subject that the requester listens to
 	gzip     bool   // the requester accepts a compressed body
+	wants    wire.Conditions
 	endpoint *endpoint
 	arrived  time.Time
 	deadline time.Time // by this machine's clock; afterwards the answer is useless

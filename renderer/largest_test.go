@@ -121,7 +121,7 @@ func TestLargeReplies(t *testing.T) {
 					t.Fatal(err)
 				}
 				reply := &wire.Reply{Status: 200, ContentType: htmlType, Body: []byte(c.body)}
-				s.deliver([]*job{j}, reply, wire.Timing{})
+				s.deliver([]*job{j}, reply, "", wire.Timing{})
 				msg := receive(t, answer)
 				if !c.fits {
 					if err := wire.ErrorOf(msg); wire.Code(err) != "too_large" {

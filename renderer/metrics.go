@@ -27,6 +27,8 @@ type metrics struct {
 	relayChanges  prometheus.Counter
 	relayBatches  prometheus.Counter
 	relayErrors   prometheus.Counter
+	replicaLag    *prometheus.GaugeVec   // by replica
+	reads         *prometheus.CounterVec // by source
 }
 
 // waitBuckets are bounds of waits for a worker, in seconds. A batch waits for 1 ms; 20 ms is where more renderers are
@@ -97,6 +99,14 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		relayErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "killr_relay_errors_total", Help: "Rounds of the relay that failed and were tried again.",
 		}),
+		replicaLag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "killr_renderer_replica_lag_seconds",
+			Help: "How old the newest heartbeat was that a replica had, when it was asked last: its lag, and up to 0.25 s.",
+		}, []string{"replica"}),
+		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "killr_renderer_reads_total",
+			Help: "Pages and pictures read by a renderer that has replicas, by source: primary, replica.",
+		}, []string{"source"}),
 	}
 	return m, errors.Join(
 		register(registry, &m.requests), register(registry, &m.duration), register(registry, &m.queued),
@@ -106,7 +116,8 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		register(registry, &m.originalBytes),
 		register(registry, &m.relayActive),
 		register(registry, &m.relayLag), register(registry, &m.relayStalled),
-		register(registry, &m.relayChanges), register(registry, &m.relayBatches), register(registry, &m.relayErrors))
+		register(registry, &m.relayChanges), register(registry, &m.relayBatches), register(registry, &m.relayErrors),
+		register(registry, &m.replicaLag), register(registry, &m.reads))
 }
 
 // register puts *c into the registry, or replaces *c by the one that another Service put there.

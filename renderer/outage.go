@@ -134,18 +134,24 @@ func (o *outage) probe(ctx context.Context, ask func(context.Context) error) {
 	}
 }
 
-// read reads the rows of pages, with retries while Postgres restarts. Pages without rows can always be had, and say
-// nothing about Postgres.
-func (s *Service) read(ctx context.Context, refs []page.Ref) (drafts []*draft, err error) {
-	ask := func(ctx context.Context) (err error) {
-		drafts, err = s.maker.draft(ctx, refs)
-		return err
-	}
+// read reads the rows of pages, see newest. Pages without rows can always be had, and say nothing about Postgres.
+func (s *Service) read(ctx context.Context, refs []page.Ref, wants []wire.Conditions) (drafts []*draft, err error) {
 	if !hasRows(refs[0].Kind()) {
-		err = toWireError(contained(func() error { return ask(ctx) }))
+		err = toWireError(contained(func() (err error) {
+			drafts, err = s.maker.draft(ctx, refs)
+			return err
+		}))
 		return drafts, err
 	}
-	err = s.untilOutage(ctx, s.cfg.ReadTimeout, ask)
+	drafts, sources, err := newest(ctx, s, refs, wants, reading[*draft]{
+		func(ctx context.Context, from *Pages, refs []page.Ref) ([]*draft, error) {
+			return from.draft(ctx, refs)
+		},
+		func(d *draft) (time.Time, []wire.Dep) { return d.readAt, d.depends },
+	})
+	for i, d := range drafts {
+		d.source = sources[i]
+	}
 	return drafts, err
 }
 

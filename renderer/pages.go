@@ -102,6 +102,7 @@ type draft struct {
 	maxAge      time.Duration
 	depends     []wire.Dep
 	readAt      time.Time // by Postgres' clock
+	source      string    // of the rows, see wire.HeaderSource
 	view        templ.Component
 }
 

@@ -31,6 +31,9 @@ func (s *Service) readKey(ctx context.Context) error {
 	if s.maker.keys, err = picturekey.New(key); err != nil {
 		return err
 	}
+	for _, r := range s.replicas.all {
+		r.maker.keys = s.maker.keys
+	}
 	if s.links, err = sharelink.New(key); err != nil {
 		return err
 	}

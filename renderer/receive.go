@@ -37,6 +37,10 @@ func (s *Service) receive(e *endpoint, msg *nats.Msg) {
 		return
 	}
 	j.ref, j.action = asked.ref, asked.action
+	if j.wants, err = wire.ParseConditions(msg.Header); err != nil {
+		s.refuse(j, fmt.Errorf("%w: %w", wire.ErrBadRequest, err))
+		return
+	}
 	if j.deadline, err = s.deadline(asked.limit, msg.Header.Get(wire.HeaderDeadline), now); err != nil {
 		s.refuse(j, err)
 		return

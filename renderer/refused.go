@@ -37,7 +37,7 @@ func refused(pool *pgxpool.Pool, err error) error {
 		default:
 			return nil
 		}
-	case errors.As(err, &unknown) && unknown.IsNotFound:
+	case errors.As(err, &unknown) && unknown.IsNotFound && len(pool.Config().ConnConfig.Fallbacks) == 0:
 		err = unknown
 	default:
 		return nil

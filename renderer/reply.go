@@ -16,19 +16,20 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// deliver sends reply to the jobs of g, all for the same page, in the form that each accepts. It sets reply.Key.
-func (s *Service) deliver(g []*job, reply *wire.Reply, timing wire.Timing) {
+// deliver sends reply to the jobs of g, all for the same page, in the form that each accepts. It sets reply.Key. source
+// is that of the rows, see wire.HeaderSource.
+func (s *Service) deliver(g []*job, reply *wire.Reply, source string, timing wire.Timing) {
 	reply.Key = g[0].ref.Key()
 	forms := forms{service: s, reply: reply}
 	defer forms.recycle() // publishing copies the envelope
 	for _, j := range g {
 		envelope := forms.of(j)
 		j.work.timing.SQL, j.work.timing.Render = timing.SQL, timing.Render
-		err := s.send(j, &nats.Msg{
-			Subject: j.reply,
-			Data:    envelope.Bytes(),
-			Header:  nats.Header{wire.HeaderTiming: {j.work.timing.String()}},
-		})
+		header := nats.Header{wire.HeaderTiming: {j.work.timing.String()}}
+		if source != "" {
+			header.Set(wire.HeaderSource, source)
+		}
+		err := s.send(j, &nats.Msg{Subject: j.reply, Data: envelope.Bytes(), Header: header})
 		switch {
 		case errors.Is(err, nats.ErrMaxPayload):
 			s.fail([]*job{j}, fmt.Errorf("%w: an envelope of %d bytes, the bus takes %d", wire.ErrTooLarge,

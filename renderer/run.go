@@ -59,6 +59,7 @@ func (s *Service) Run(ctx context.Context) error {
 				cancel()
 			}
 		})
+		background.Go(func() { s.replicas.run(ctx, s) })
 		background.Go(func() { s.countTags(ctx) })
 		background.Go(func() { s.doLeftovers(ctx) })
 		background.Go(func() { s.keepIndex(ctx, held) })

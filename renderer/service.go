@@ -35,6 +35,7 @@ type Config struct {
 	NATS     *nats.Conn
 	Pool     *pgxpool.Pool // of PoolConns connections
 	Searches *pgxpool.Pool // of SearchConns connections, see store.OpenSearchPool; nil: Pool
+	ReadFrom []Replica     // replicas of the database, for pages and pictures; none: all is read from Pool
 	Pictures pictures.Store
 	Uploads  *nats.Conn           // for uploads, so that chunks delay no page; nil: NATS
 	Staging  pictures.Staging     // where uploads wait; nil: Pictures, which then has to be one
@@ -106,6 +107,7 @@ type Service struct {
 	nc       *nats.Conn
 	uploads  *nats.Conn
 	store    *store.Store
+	replicas *replicas
 	pictures pictures.Store
 	staging  pictures.Staging
 	maker    *Pages
@@ -188,6 +190,7 @@ func New(cfg Config) (*Service, error) {
 	s.store.OnRetry(s.outage.note)
 	site := templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")}
 	s.maker = &Pages{store: s.store, site: site, now: s.clock.Now}
+	s.replicas = newReplicas(s)
 	s.log = cfg.Logger.With("renderer", s.id)
 	s.metadata = cfg.metadata()
 	if err := s.newMailer(); err != nil {
@@ -265,10 +268,10 @@ const (
 )
 
 // fixedConns are the connections of Config.Pool besides those of page and action workers: one each for the sitemap, the
-// relay, the search index, the counts of tags, the rows of deleted accounts, the other leftovers of changes, zip files
-// that are prepared, and pictures that are developed; those of the workers for passwords, private pages, lists of own
-// photos, shares, uploads and originals; and rowConns for the rows of pictures.
-const fixedConns = 8 + maxPasswordWorkers + privateWorkers + archiveWorkers + shareWorkers + uploadWorkers +
+// relay, the heartbeat of replicas, the search index, the counts of tags, the rows of deleted accounts, the other
+// leftovers of changes, zip files that are prepared, and pictures that are developed; those of the workers for
+// passwords, private pages, lists of own photos, shares, uploads and originals; and rowConns for the rows of pictures.
+const fixedConns = 9 + maxPasswordWorkers + privateWorkers + archiveWorkers + shareWorkers + uploadWorkers +
 	finishWorkers + originalWorkers + rowConns
 
 // rowConns is how many file workers, of all three pools, read rows at a time when all are busy. The row of a picture

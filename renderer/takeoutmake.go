@@ -29,7 +29,7 @@ const (
 	takeoutTries    = 7 // tries, within an hour and a half, that may fail
 
 	takeoutFewMissing = 10 // originals without a file, that are believed to be lost at the first try
-	takeoutLooks      = 32 // originals that are looked for at once
+	takeoutLooks      = 64 // originals that are looked for at once, each by a request where they are in a bucket
 )
 
 // prepareTakeout prepares a zip file that somebody has asked for, or a part of one. more reports whether it did

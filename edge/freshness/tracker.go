@@ -288,6 +288,17 @@ func (t *Tracker) Fresh(b *Basis, now time.Time) bool {
 	return !b.Overtaken()
 }
 
+// ReadSince returns a cluster time: pages that were read before it may lack changes that this edge has not heard of.
+func (t *Tracker) ReadSince(now time.Time) time.Time {
+	since := t.InvalidBefore()
+	if t.feedStaleAt(now) {
+		if oldest := t.clock.At(now).Add(-staleFeedAge); oldest.After(since) {
+			return oldest
+		}
+	}
+	return since
+}
+
 // Overtaken reports whether a change is known that the page should show and does not.
 func (b *Basis) Overtaken() bool {
 	if b.GoneOnly {

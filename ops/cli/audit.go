@@ -39,11 +39,13 @@ type auditCommand struct {
 
 	Bound time.Duration `default:"1s" min:"1ms" placeholder:"TIME" help:"Time in which every edge must show a change while no fault is active (default ${default})."`
 
-	Edges      int           `default:"4" min:"1" max:"100" placeholder:"N" help:"Edges of the audit's own site (default ${default})."`
-	Renderers  int           `default:"2" min:"1" max:"100" placeholder:"N" help:"Renderers of the audit's own site (default ${default})."`
-	Faults     bool          `default:"true" negatable:"" help:"Inject faults into the audit's own site."`
-	Fault      []string      `enum:"${faults}" placeholder:"NAME" help:"Inject only this fault; repeat it for several: ${fault_list}."`
-	FaultEvery time.Duration `default:"5s" min:"100ms" placeholder:"TIME" help:"Longest pause between two faults; the shortest is half of it (default ${default}). Every other pause is 4s longer: --bound is checked in it."`
+	Edges            int           `default:"4" min:"1" max:"100" placeholder:"N" help:"Edges of the audit's own site (default ${default})."`
+	Renderers        int           `default:"2" min:"1" max:"100" placeholder:"N" help:"Renderers of the audit's own site (default ${default})."`
+	PostgresReplicas int           `default:"0" min:"0" max:"10" placeholder:"N" help:"Replicas of the database of the audit's own site, from which its renderers read (default ${default})."`
+	PostgresLag      time.Duration `min:"0s" placeholder:"TIME" help:"How long after its commit these replay each transaction (default: at once)."`
+	Faults           bool          `default:"true" negatable:"" help:"Inject faults into the audit's own site."`
+	Fault            []string      `enum:"${faults}" placeholder:"NAME" help:"Inject only this fault; repeat it for several: ${fault_list}."`
+	FaultEvery       time.Duration `default:"5s" min:"100ms" placeholder:"TIME" help:"Longest pause between two faults; the shortest is half of it (default ${default}). Every other pause is 4s longer: --bound is checked in it."`
 
 	StopAtViolation bool `help:"Stop at the first violation."`
 	JSON            bool `help:"Print the report as JSON."`
@@ -143,11 +145,14 @@ const (
 
 // auditOwn audits a site that is started for it, and injects faults into it.
 func (c *auditCommand) auditOwn(s *session) (err error) {
-	services, err := s.openSandbox("audit", true, seed.Config{
+	services, err := s.openSandboxWith("audit", c.PostgresReplicas, true, seed.Config{
 		Users: auditUsers, Photos: auditPhotos, Originals: auditOriginals, Long: auditLong,
 	})
 	if err != nil {
 		return err
+	}
+	if err := services.LagReplicas(s.ctx, c.PostgresLag); err != nil {
+		return errors.Join(err, services.Stop())
 	}
 	own := site.New(
 		site.Config{

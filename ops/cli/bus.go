@@ -16,6 +16,7 @@ type busCommand struct {
 	Check     busCheckCommand     `cmd:"" help:"Print what each role may publish and subscribe to, and try it on the running bus."`
 	Config    busConfigCommand    `cmd:"" help:"Print the part of nats-server's configuration by which the roles sign in."`
 	Instances busInstancesCommand `cmd:"" hidden:"" help:"Print what each role says of itself, as JSON, for 'deploy'."`
+	Server    busServerCommand    `cmd:"" hidden:"" help:"Run a nats-server, on a machine of a site."`
 	Serve     busServeCommand     `cmd:"" hidden:"" help:"Run the bus alone, for the ladder and the benchmark."`
 }
 

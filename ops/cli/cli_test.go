@@ -63,6 +63,13 @@ func TestEveryFlagIsExplainedAndAnEnvironmentVariable(t *testing.T) {
 	typed := map[string]bool{"audit --edge": true, "audit --metrics": true, "audit --yes": true, "chaos --edge": true,
 		"chaos --yes": true, "login --insecure": true, "login --logout": true, "whoami --insecure": true,
 		"upload --insecure": true, "import --insecure": true}
+	for _, command := range []string{"deploy", "rollback", "add", "drain", "scale", "status"} {
+		for _, flag := range []string{"site", "binary", "plan", "without"} { // which hosts are changed, and to what
+			if command != "status" || flag == "site" || flag == "without" {
+				typed[command+" --"+flag] = true
+			}
+		}
+	}
 	for _, command := range append(parser.Model.Leaves(false), parser.Model.Node) {
 		for _, flag := range command.Flags {
 			if flag.Name == "help" {
@@ -224,7 +231,7 @@ func TestNumbersHaveLimits(t *testing.T) {
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	status, stdout, _ := killr(t.Context(), "version")
-	if status != 0 || !strings.HasPrefix(stdout, "killr "+testVersion+" ") {
+	if status != 0 || !strings.HasPrefix(stdout, "killr "+testVersion+"+") {
 		t.Errorf("status %d, said %q", status, stdout)
 	}
 }

@@ -23,7 +23,8 @@
 //	              benchprotocols.go with --tls
 //	chaos.go      chaos, on a site in a sandbox
 //	ladder.go     ladder; ladderscale.go is ladder --scale
-//	bus.go        bus check, bus config; businstances.go is what deploy asks on a host
+//	bus.go        bus check, bus config; businstances.go is what deploy asks on a host, busserver.go a
+//	              nats-server there
 //	deploy.go, rollback.go, add.go, drain.go, scale.go, status.go: a site on many machines
 //	version.go    version
 //

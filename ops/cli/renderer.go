@@ -10,6 +10,7 @@ import (
 )
 
 type rendererCommand struct {
+	PostgresRead []string `sep:" " placeholder:"URL" help:"Address of a replica of the database, from which pages and pictures are read; repeat it for each, the environment variable separates them by spaces. One that is more than a second behind is not used. Give it only once all edges are of a release that knows it."`
 	roleFlags
 	rendererFlags
 }
@@ -20,6 +21,7 @@ func (c *rendererCommand) Run(s *session) error {
 		return err
 	}
 	defer end()
+	c.readFrom = c.PostgresRead
 	return s.runRole(site.Renderer, &c.roleFlags, "--nats and --postgres", func() site.Config {
 		cfg := site.Config{Renderer: c.config()}
 		cfg.Pictures, cfg.PicturesAlso = c.places(s)

@@ -14,13 +14,20 @@ import (
 
 // openSandbox starts services in a temporary directory and fills the database, for a command that breaks or measures
 // things. Stop ends them and removes every trace. Without bus it starts no NATS.
-func (s *session) openSandbox(purpose string, bus bool, data seed.Config) (_ *stack.Stack, err error) {
+func (s *session) openSandbox(purpose string, bus bool, data seed.Config) (*stack.Stack, error) {
+	return s.openSandboxWith(purpose, 0, bus, data)
+}
+
+// openSandboxWith is openSandbox with so many replicas of the database.
+func (s *session) openSandboxWith(
+	purpose string, replicas int, bus bool, data seed.Config,
+) (_ *stack.Stack, err error) {
 	if err := setup.Run(s.ctx, setup.Config{Out: s.stderr, Quiet: true}); err != nil {
 		return nil, err
 	}
 	services, err := stack.Start(
 		s.ctx,
-		stack.Config{Sandbox: purpose, NoNATS: !bus, MemcachedMiB: 64, Connections: 200},
+		stack.Config{Sandbox: purpose, NoNATS: !bus, MemcachedMiB: 64, Connections: 200, Replicas: replicas},
 	)
 	if err != nil {
 		return nil, err

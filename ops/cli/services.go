@@ -15,6 +15,7 @@ type services struct {
 	NATSSeed  string   `type:"path" placeholder:"FILE" help:"File with the nkey seed by which this command signs in to NATS (default: as in the data directory, for the NATS of its stack.env; a NATS that asks nobody who they are needs none)."`
 	NATSCA    string   `name:"nats-ca" type:"path" placeholder:"FILE" help:"File with the certificates, in PEM, that sign those of NATS: speak TLS with it (default: only if NATS asks for TLS, by the certificates of this machine)."`
 	Postgres  string   `env:"DATABASE_URL" placeholder:"URL" help:"Address of the database (default: as in stack.env)."`
+	readFrom  []string // addresses of replicas of the database
 	edge      string   // where an edge of the site is that NATS and Postgres belong to; "" when not known
 	Memcached []string `env:"MEMCACHED_SERVERS" placeholder:"HOST:PORT" help:"Address of a memcached server; repeat it for each, or separate them by commas. Every role must be given the same servers (default: as in stack.env)."`
 }
@@ -58,6 +59,6 @@ func (v *services) find(data, flags string, role wire.Role) error {
 func (v *services) env(role wire.Role) stack.Env {
 	return stack.Env{
 		NATS: v.NATS, NATSCA: v.NATSCA, Seeds: stack.Seeds{role: v.NATSSeed},
-		Postgres: v.Postgres, Memcached: v.Memcached,
+		Postgres: v.Postgres, ReadFrom: v.readFrom, Memcached: v.Memcached,
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"flickrkillr/ops/deploy/units"
@@ -57,24 +58,31 @@ func (s *Site) configOf(h Host) (config, error) {
 	}
 	maps.Copy(common, s.flags[""])
 	site := variables(common)
-	c.files[envDir+"/site.env"] = file{0o600, site}                           // an address may have a password
-	for _, role := range append([]wire.Role{wire.RoleOperator}, h.Roles...) { // the operator asks roles for figures
+	c.files[envDir+"/site.env"] = file{0o600, site}                             // an address may have a password
+	for _, role := range append([]wire.Role{wire.RoleOperator}, rollOrder...) { // the operator asks roles for figures
+		if role != wire.RoleOperator && !h.Runs(role) {
+			continue
+		}
 		if err := c.addCredentials(s, role); err != nil {
 			return c, err
 		}
 	}
+	if err := c.addServices(s, h); err != nil {
+		return c, err
+	}
 	for _, role := range h.Roles {
+		if !slices.Contains(rollOrder, role) {
+			continue
+		}
 		own := map[string]string{}
 		switch {
 		case role == wire.RoleRenderer && s.Services.Pictures != "":
 			own["KILLR_PICTURES"] = s.Services.Pictures
-			if strings.HasPrefix(s.Services.Pictures, "s3://") {
-				for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
-					own[name] = os.Getenv(name)
-				}
-			}
 		case role == wire.RoleEdge:
 			own["KILLR_EDGE_DRAIN"] = edgeDrain
+		}
+		if role == wire.RoleRenderer && len(s.with(roleNATS)) >= mostReplicas {
+			own["KILLR_REPLICAS"] = strconv.Itoa(mostReplicas)
 		}
 		maps.Copy(own, s.flags[role])
 		if role == wire.RoleEdge && own["KILLR_ACME"] != "" {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,8 +19,8 @@ import (
 	"time"
 
 	"flickrkillr/ops/fleet"
+	"flickrkillr/ops/lab/mutant"
 	"flickrkillr/ops/testenv"
-	"flickrkillr/schema/wire"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -38,10 +39,8 @@ type operator struct {
 const people = 5000
 
 const siteStart = `[services]
-nats = ["nats://10.77.0.254:4222"]
-nats-seeds = %q
 postgres = %q
-memcached = ["10.77.0.254:11211"]
+memcached-memory = 64
 pictures = "/var/lib/killr/pictures"
 
 [counts]
@@ -53,7 +52,8 @@ roles = ["edge", "renderer", "cachefill"]
 
 [[host]]
 name = "m2"
-roles = ["edge", "renderer"]
+address = "10.77.0.2"
+roles = ["edge", "renderer", "nats", "memcached"]
 `
 
 const thirdHost = `
@@ -65,7 +65,8 @@ roles = ["edge", "renderer"]
 // newOperator boots machines. Two of the three are in site.toml.
 func newOperator(t testing.TB) *operator {
 	t.Helper()
-	o := &operator{program: testenv.Program(t), dir: t.TempDir(), database: testenv.EmptyDatabaseURL(t)}
+	o := &operator{dir: t.TempDir(), database: testenv.EmptyDatabaseURL(t)}
+	o.build(t)
 	var err error
 	if o.fleet, err = fleet.Start(t.Context(), 3); err != nil {
 		t.Fatal(err)
@@ -82,9 +83,9 @@ func newOperator(t testing.TB) *operator {
 	})
 	o.hosts = o.fleet.Machines
 	for _, m := range o.hosts { // a machine of the fleet has no right to make user namespaces
-		for _, role := range []string{"edge", "renderer", "cachefill"} {
-			o.on(m, fmt.Sprintf(`d=/etc/systemd/system/killr-%s@.service.d; mkdir -p $d
-				printf '[Service]\nPrivateUsers=no\n' >$d/fleet.conf`, role))
+		for _, unit := range []string{"edge@", "renderer@", "cachefill@", "nats", "memcached"} {
+			o.on(m, fmt.Sprintf(`d=/etc/systemd/system/killr-%s.service.d; mkdir -p $d
+				printf '[Service]\nPrivateUsers=no\n' >$d/fleet.conf`, unit))
 		}
 	}
 	hostPort := func(address string) string {
@@ -94,14 +95,11 @@ func newOperator(t testing.TB) *operator {
 		}
 		return u.Host
 	}
-	o.expose(t, "10.77.0.254:4222", hostPort(testenv.NATS(t)))
-	o.expose(t, "10.77.0.254:11211", testenv.Memcached(t))
 	o.expose(t, "10.77.0.254:5432", hostPort(o.database))
 	o.client = &http.Client{Timeout: 20 * time.Second, CheckRedirect: testenv.NoRedirects,
 		Transport: &http.Transport{DialContext: o.fleet.Dial, MaxIdleConnsPerHost: 50}}
 	t.Cleanup(o.client.CloseIdleConnections)
-	text := fmt.Sprintf(siteStart, filepath.Dir(testenv.Seeds(t)[wire.RoleEdge]),
-		strings.Replace(o.database, hostPort(o.database), "10.77.0.254:5432", 1))
+	text := fmt.Sprintf(siteStart, strings.Replace(o.database, hostPort(o.database), "10.77.0.254:5432", 1))
 	if err := os.WriteFile(o.site(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -163,9 +161,15 @@ func (o *operator) killr(t testing.TB, binary string, args ...string) (string, e
 	if args[0] != "status" {
 		args = append([]string{args[0], "--watch", "700ms", "--binary", binary}, args[1:]...)
 	}
-	out, err := o.fleet.Command(t.Context(), o.program, args...).CombinedOutput()
+	out, err := o.command(t, args...).CombinedOutput()
 	t.Logf("killr %s, %.1f s: %v\n%s", strings.Join(args, " "), time.Since(began).Seconds(), err, out)
 	return string(out), err
+}
+
+// command is a command of this program on the fleet's network. What it leaves behind when it is killed goes with the
+// test.
+func (o *operator) command(t testing.TB, args ...string) *exec.Cmd {
+	return o.fleet.Command(t.Context(), "env", append([]string{"TMPDIR=" + o.dir, o.program}, args...)...)
 }
 
 // must is killr for a command that has to succeed.
@@ -191,7 +195,8 @@ func (o *operator) on(m *fleet.Machine, command string) string {
 // runs lists what a host runs, as "renderer abcd" with the release.
 func (o *operator) runs(m *fleet.Machine) []string {
 	const list = `for pid in $(systemctl show -p MainPID --value 'killr-*@*.service'); do
-		if [ "$pid" != 0 ]; then echo "$(tr '\0' ' ' </proc/$pid/cmdline | cut -d ' ' -f 2) $(readlink /proc/$pid/exe)"; fi
+		if [ "$pid" = 0 ]; then continue; fi
+		echo "$(tr '\0' ' ' </proc/$pid/cmdline | cut -d ' ' -f 2) $(readlink /proc/$pid/exe)"
 	done | sed 's#/opt/killr/releases/##; s#/killr$##' | sort`
 	return strings.Fields(strings.ReplaceAll(o.on(m, list), " ", ":"))
 }
@@ -280,6 +285,13 @@ func TestDeploy(t *testing.T) {
 		t.Errorf("a second deployment of the same did something")
 	}
 
+	if out := o.withoutSeeds(t, "deploy", "--plan"); !strings.Contains(out, "copy that directory from the machine") {
+		t.Error("another machine would give roles other seeds than the bus knows")
+	}
+	if out := o.withoutSeeds(t, "status"); !strings.Contains(out, "killr-nats.service") {
+		t.Error("another machine cannot see what hosts run")
+	}
+
 	t.Run("upgrade", func(t *testing.T) {
 		visits := o.visit(t, 40, m1, m2)
 		o.must(t, second, "deploy")
@@ -292,7 +304,7 @@ func TestDeploy(t *testing.T) {
 
 	t.Run("a release that answers errors", func(t *testing.T) {
 		visits := o.visit(t, 40, m1, m2)
-		out, err := o.killr(t, o.broken(t), "deploy")
+		out, err := o.killr(t, o.renderersThat(t, second, fmt.Sprintf("export %q", mutant.Choose(mistake))), "deploy")
 		visits.end()
 		if err == nil || !strings.Contains(out, "the release was taken back: m1: killr-renderer@") {
 			t.Error("a release that answers errors was not taken back")
@@ -305,7 +317,7 @@ func TestDeploy(t *testing.T) {
 
 	t.Run("a release that does not start", func(t *testing.T) {
 		visits := o.visit(t, 40, m1, m2)
-		out, err := o.killr(t, o.silent(t, second), "deploy")
+		out, err := o.killr(t, o.renderersThat(t, second, "echo no renderer today >&2; exit 1"), "deploy")
 		visits.end()
 		if err == nil || !strings.Contains(out, "did not become ready") || !strings.Contains(out, "no renderer today") {
 			t.Error("a release that does not start was not taken back, or its log is missing")

@@ -21,9 +21,10 @@ const (
 	switchTo                  // put release and configuration in force: what starts from now on has them
 	openSocket                // start the edges' sockets
 	closeSocket
-	start // an instance, until it says that it is ready
-	stop  // an instance, which finishes its requests first
-	tidy  // remove releases and configurations that were not in force lately
+	start   // an instance, until it says that it is ready
+	stop    // an instance, which finishes its requests first
+	install // the packages that a service needs
+	tidy    // remove releases and configurations that were not in force lately
 )
 
 // step is one thing to do on one host. Done again, it changes nothing.
@@ -37,7 +38,7 @@ type step struct {
 
 	compare bool     // start: watch it beside others of its role, and take the release back if it is worse
 	back    bool     // switchTo: the last pair of the history is taken off
-	names   []string // of sockets, or paths below /opt/killr
+	names   []string // of sockets, packages, or paths below /opt/killr
 }
 
 // stage is a list of lanes: lanes run at the same time, the steps of one after each other.
@@ -74,6 +75,7 @@ func planOf(in intent, have map[string]*state) []stage {
 		p.have[host] = s.clone()
 	}
 	p.eachHost(p.bring)
+	p.services()
 	p.migrateOnce()
 	if in.together {
 		p.rollTogether()
@@ -173,11 +175,10 @@ func (p *planner) migrateOnce() {
 func (p *planner) roll(host string, role wire.Role) (lane []step) {
 	s, w := p.have[host], p.want[host]
 	n := w.count[role]
-	listens := func(socket string) bool { return s.sockets[socket] }
 	silent := func(socket string) bool { return !s.sockets[socket] }
 	// With its socket open, systemd would start an edge for the next connection.
-	if n == 0 && role == wire.RoleEdge && slices.ContainsFunc(w.sockets, listens) {
-		lane = p.do(lane, step{host: host, do: closeSocket, names: w.sockets})
+	if open := s.openSockets(); n == 0 && role == wire.RoleEdge && len(open) > 0 {
+		lane = p.do(lane, step{host: host, do: closeSocket, names: open})
 	}
 	for {
 		var good, old, dead []instance
@@ -191,10 +192,13 @@ func (p *planner) roll(host string, role wire.Role) (lane []step) {
 				dead = append(dead, i)
 			}
 		}
+		opens := role == wire.RoleEdge && slices.ContainsFunc(w.sockets, silent)
 		switch {
+		case opens && len(good) < n && slices.ContainsFunc(old, namedA): // systemd opens no socket whose edge runs
+			lane = p.do(lane, step{host: host, do: stop, role: role, name: "a"})
 		case len(good) < n && len(good)+len(old) <= n:
 			lane = p.switched(lane, host)
-			if role == wire.RoleEdge && slices.ContainsFunc(w.sockets, silent) {
+			if opens {
 				lane = p.do(lane, step{host: host, do: openSocket, names: w.sockets})
 			}
 			lane = p.do(lane, step{host: host, do: start, pair: w.pair, role: role, name: freeName(role, s.of(role)),
@@ -210,6 +214,9 @@ func (p *planner) roll(host string, role wire.Role) (lane []step) {
 		}
 	}
 }
+
+// namedA reports whether an instance is that which the unit of a socket names.
+func namedA(i instance) bool { return i.name == "a" }
 
 // switched adds the switch to what the host is to have, if it has not been made.
 func (p *planner) switched(lane []step, host string) []step {
@@ -234,7 +241,7 @@ func (p *planner) serves(role wire.Role) bool {
 }
 
 func (p *planner) finish(host string) (lane []step) {
-	lane = p.switched(lane, host)
+	lane = p.endServices(p.switched(lane, host), host)
 	s := p.have[host]
 	if garbage := s.garbage(p.want[host].pair); len(garbage) > 0 {
 		lane = p.do(lane, step{host: host, do: tidy, names: garbage})
@@ -306,6 +313,8 @@ func (s *state) apply(d step, w want) {
 		for _, unit := range d.names {
 			s.sockets[unit] = d.do == openSocket
 		}
+	case install:
+		s.memcached = true
 	case start:
 		s.instances = slices.DeleteFunc(s.instances, same)
 		s.instances = append(s.instances, instance{role: d.role, name: d.name, active: "active", begins: true,

@@ -199,6 +199,9 @@ func TestPlanConverges(t *testing.T) {
 		least := map[string]int{}
 		for host, s := range have {
 			for _, role := range rollOrder {
+				if role == wire.RoleEdge && len(s.openSockets()) == 0 { // an edge without its socket serves nobody
+					continue
+				}
 				least[host+string(role)] = min(serving(s, role), in.want[host].count[role])
 			}
 		}

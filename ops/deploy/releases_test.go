@@ -43,6 +43,20 @@ func (o *operator) all(t testing.TB, release string, hosts ...*fleet.Machine) {
 	}
 }
 
+// withoutSeeds runs a command as on another machine, which has site.toml alone.
+func (o *operator) withoutSeeds(t testing.TB, args ...string) string {
+	t.Helper()
+	seeds, away := filepath.Join(o.dir, "nkeys"), filepath.Join(o.dir, "elsewhere")
+	if err := os.Rename(seeds, away); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := o.killr(t, o.program, args...)
+	if err := os.Rename(away, seeds); err != nil {
+		t.Error(err)
+	}
+	return out
+}
+
 // populate gives people pages.
 func (o *operator) populate(t testing.TB) {
 	t.Helper()
@@ -58,34 +72,35 @@ func (o *operator) populate(t testing.TB) {
 	}
 }
 
-// broken is a release whose renderers answer nearly all with an error.
-func (o *operator) broken(t testing.TB) string {
+// mistake is one that renderers of the program make when their environment says so: they answer nearly all with errors.
+const mistake = "answers errors"
+
+// build builds the program, which can make a mistake.
+func (o *operator) build(t testing.TB) {
 	t.Helper()
 	root, err := mutant.Root(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(o.dir, "broken")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	path, err := mutant.Build(t.Context(), root, dir, []mutant.Edit{mutant.Replace("renderer/receive.go",
-		"	return parsed{ref: ref, limit: wire.Deadline(ref)}, nil\n",
-		"	return parsed{ref: ref}, fmt.Errorf(\"%w: broken\", wire.ErrInternal)\n")})
+	const from = "	return parsed{ref: ref, limit: wire.Deadline(ref)}, nil\n"
+	fails := "	if " + mutant.Chosen(mistake) + " {\n		return parsed{ref: ref}, wire.ErrInternal\n	}\n"
+	o.program, err = mutant.Build(t.Context(), root, o.dir, []mutant.Edit{
+		mutant.Replace("renderer/receive.go", from, fails+from),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return path
 }
 
-// silent is a release whose renderers end at once. In all else it is another release, which hosts have.
-func (o *operator) silent(t testing.TB, other string) string {
+// renderersThat makes a release that is another one, which hosts have, but for its renderers: they run a line of the
+// shell first.
+func (o *operator) renderersThat(t testing.TB, other, do string) string {
 	t.Helper()
 	script := fmt.Sprintf(`#!/bin/sh
-if [ "$1" = renderer ]; then echo "no renderer today" >&2; exit 1; fi
+if [ "$1" = renderer ]; then %s; fi
 exec /opt/killr/releases/%s/killr "$@"
-`, hashOf(t, other))
-	path := filepath.Join(o.dir, "silent")
+`, do, hashOf(t, other))
+	path := filepath.Join(o.dir, hashOf(t, other)+fmt.Sprint(len(do)))
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +110,7 @@ exec /opt/killr/releases/%s/killr "$@"
 // killed kills a deployment of a release when it has replaced its first instance.
 func (o *operator) killed(t testing.TB, release string) {
 	t.Helper()
-	cmd := o.fleet.Command(t.Context(), o.program, "deploy", "--site", o.site(), "--binary", release, "--watch", "0s")
+	cmd := o.command(t, "deploy", "--site", o.site(), "--binary", release, "--watch", "0s")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

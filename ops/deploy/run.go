@@ -75,7 +75,7 @@ func (d *deployment) step(ctx context.Context, in intent, s step) error {
 	how := doing[s.do]
 	ctx, cancel := context.WithTimeoutCause(ctx, how.limit, fmt.Errorf("not done in %s: %s", how.limit, how.words))
 	defer cancel()
-	c := call{host: s.host, script: scriptOf(how.script), args: s.args(in)}
+	c := call{host: s.host, script: stepsLock + scriptOf(how.script), args: s.args(in)}
 	switch s.do {
 	case copyRelease:
 		return d.copyRelease(ctx, s, c)
@@ -144,6 +144,9 @@ func (d *deployment) start(ctx context.Context, in intent, s step, c call) error
 	if err != nil || pid == 0 {
 		return &startError{s, fmt.Errorf("it has no process: %q", text)}
 	}
+	if slices.Contains(serviceOrder, s.role) {
+		return nil
+	}
 	at := processOf(d.have[s.host], pid)
 	before, err := d.remote.seen(ctx, s.host, s.pair, at)
 	if err != nil {
@@ -192,7 +195,7 @@ func (d *deployment) isOld(in intent, p process) bool {
 func (d *deployment) revert(ctx context.Context, failed *startError, deployment string) error {
 	stopping, cancel := context.WithTimeout(ctx, unitLimit)
 	defer cancel()
-	_, err := d.remote.run(stopping, call{host: failed.step.host, script: scriptOf("stop"),
+	_, err := d.remote.run(stopping, call{host: failed.step.host, script: stepsLock + scriptOf("stop"),
 		args: []string{unitOf(failed.step.role, failed.step.name)}})
 	if err != nil {
 		return err

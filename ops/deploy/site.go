@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -21,6 +22,18 @@ import (
 // rollOrder is the order in which roles are upgraded: edges ask renderers for what renderers of the release before do
 // not know. A rollback goes the other way.
 var rollOrder = []wire.Role{wire.RoleRenderer, wire.RoleCachefill, wire.RoleEdge}
+
+// roleNATS and roleMemcached are services that a host may run. They are restarted in their place, in this order, before
+// roles are upgraded, and only for another configuration.
+const (
+	roleNATS      wire.Role = "nats"
+	roleMemcached wire.Role = "memcached"
+)
+
+var serviceOrder = []wire.Role{roleMemcached, roleNATS}
+
+// seedsBeside is the directory of the seeds that are made for a bus of this site's own, beside site.toml.
+const seedsBeside = "nkeys"
 
 // maxCount bounds the instances of a role.
 const maxCount = 1000
@@ -50,10 +63,11 @@ func (h Host) Runs(role wire.Role) bool { return slices.Contains(h.Roles, role) 
 type Services struct {
 	NATS      []string `toml:"nats"`
 	NATSCA    string   `toml:"nats-ca"`    // path on the machine that deploys; "": none
-	NATSSeeds string   `toml:"nats-seeds"` // directory with the seeds of the roles, such as nkeys; "": NATS asks for none
+	NATSSeeds string   `toml:"nats-seeds"` // directory with the seeds of the roles; "": NATS asks for none
 	Postgres  string   `toml:"postgres"`
 	Memcached []string `toml:"memcached"`
-	Pictures  string   `toml:"pictures"` // a directory that all renderers see, or s3://...; "": /var/lib/killr/pictures
+	CacheMiB  int      `toml:"memcached-memory"` // of each memcached that hosts run, in MiB; 0: 256
+	Pictures  string   `toml:"pictures"`         // a directory that all see, or s3://...; "": /var/lib/killr/pictures
 }
 
 // siteFile is site.toml as it is written.
@@ -104,6 +118,9 @@ func Load(path string, flags Flags) (*Site, error) {
 		}
 		return filepath.Join(base, path)
 	}
+	if len(s.with(roleNATS)) > 0 && s.Services.NATSSeeds != seedsBeside {
+		return nil, fmt.Errorf("%s: hosts run nats, so nats-seeds is %s: leave it out", path, seedsBeside)
+	}
 	s.Services.NATSCA, s.Services.NATSSeeds = beside(s.Services.NATSCA), beside(s.Services.NATSSeeds)
 	for _, paths := range s.paths {
 		for flag, path := range paths {
@@ -120,12 +137,16 @@ func parse(text []byte, flags Flags) (*Site, error) {
 		return nil, explain(err)
 	}
 	at := linesOf(text)
+	if n := f.Services.CacheMiB; n < 0 || n > 1<<20 {
+		return nil, at.wrong("services.memcached-memory", "it is %d, and may be 0 to %d", n, 1<<20)
+	}
 	s := &Site{Services: f.Services, Counts: map[wire.Role]int{}, flags: map[wire.Role]map[string]string{},
 		paths: map[wire.Role]map[string]string{}}
 	s.Services.Postgres = cmp.Or(s.Services.Postgres, os.Getenv("DATABASE_URL"))
 	if err := s.addHosts(f, at); err != nil {
 		return nil, err
 	}
+	s.addServices()
 	for role, n := range map[wire.Role]*int{
 		wire.RoleRenderer: f.Counts.Renderer, wire.RoleCachefill: f.Counts.Cachefill,
 	} {
@@ -167,19 +188,34 @@ func (s *Site) addHosts(f siteFile, at lines) error {
 		host := Host{Name: h.Name, Address: cmp.Or(h.Address, h.Name[strings.LastIndex(h.Name, "@")+1:])}
 		for _, name := range h.Roles {
 			role := wire.Role(name)
-			if !slices.Contains(rollOrder, role) {
-				return at.wrong(key+".roles", "there is no role %q: roles are edge, renderer, cachefill", name)
+			if !slices.Contains(rollOrder, role) && !slices.Contains(serviceOrder, role) {
+				return at.wrong(key+".roles",
+					"there is no role %q: roles are edge, renderer, cachefill, nats, memcached", name)
 			}
 			if !host.Runs(role) {
 				host.Roles = append(host.Roles, role)
 			}
 		}
 		if len(host.Roles) == 0 {
-			return at.wrong(key+".roles", "%s has no role: give it edge, renderer, cachefill or some of them", h.Name)
+			return at.wrong(key+".roles", "%s has no role: give it some of edge, renderer, cachefill, nats, memcached",
+				h.Name)
 		}
 		s.Hosts = append(s.Hosts, host)
 	}
 	return nil
+}
+
+// addServices adds the services that hosts run to those that are named.
+func (s *Site) addServices() {
+	for _, h := range s.with(roleMemcached) {
+		s.Services.Memcached = append(s.Services.Memcached, net.JoinHostPort(h.Address, "11211"))
+	}
+	for _, h := range s.with(roleNATS) {
+		s.Services.NATS = append(s.Services.NATS, "nats://"+net.JoinHostPort(h.Address, "4222"))
+	}
+	if len(s.with(roleNATS)) > 0 && s.Services.NATSSeeds == "" {
+		s.Services.NATSSeeds = seedsBeside
+	}
 }
 
 // addFlags turns the flags of a table into environment variables.

@@ -100,7 +100,7 @@ func TestSiteErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ from, to, want string }{
 		{`pictures =`, `picture =`, "6: services.picture: there is no such key: services has " +
-			"nats, nats-ca, nats-seeds, postgres, memcached, pictures"},
+			"nats, nats-ca, nats-seeds, postgres, memcached, memcached-memory, pictures"},
 		{`[counts]`, `[count]`, "8: count: there is no such key: the file has host, counts, services, all, edge, "},
 		{`address = "10.0.0.1"`, `adress = "10.0.0.1"`, "13: host.adress: there is no such key: host has name, " +
 			"address, roles"},

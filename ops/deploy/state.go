@@ -18,6 +18,8 @@ type state struct {
 	prepared bool // it has the user killr and the directories
 	drained  bool // it is to run nothing
 
+	memcached bool // it has the program
+
 	releases []string
 	configs  map[string]map[wire.Role]string // by hash: what the instances of each role read, see config.roles
 	current  string                          // the release that units start
@@ -36,7 +38,7 @@ type pair struct{ release, config, deployment string }
 // instance is one unit of a role.
 type instance struct {
 	role   wire.Role
-	name   string // "1", "2"... or of edges "a", "b"
+	name   string // "1", "2"... or of edges "a", "b"; of services ""
 	active string // as systemd says: active, activating, deactivating, failed, inactive
 	begins bool   // at the host's boot
 	pid    int    // of the process; 0: none
@@ -49,6 +51,9 @@ type instance struct {
 func (i instance) unit() string { return unitOf(i.role, i.name) }
 
 func unitOf(role wire.Role, name string) string {
+	if name == "" { // a service
+		return "killr-" + string(role) + ".service"
+	}
 	return "killr-" + string(role) + "@" + name + ".service"
 }
 
@@ -101,7 +106,8 @@ func parseFacts(text string) (*state, error) {
 func (s *state) add(fact string, words []string) error {
 	n, counted := map[string]int{
 		"machine": 1, "hostname": 1, "release": 1, "config": len(words), "current": 1, "history": 3, "drift": 1,
-		"migrated": 2, "socket": 2, "unit": 6, "prepared": 0, "drained": 0, "locked": len(words), "end": 0,
+		"migrated": 2, "socket": 2, "unit": 6, "memcached": 0, "prepared": 0, "drained": 0, "locked": len(words),
+		"end": 0,
 	}[fact]
 	if !counted {
 		return errors.New("this program does not know that")
@@ -118,6 +124,8 @@ func (s *state) add(fact string, words []string) error {
 		s.prepared = true
 	case "drained":
 		s.drained = true
+	case "memcached":
+		s.memcached = true
 	case "release":
 		s.releases = append(s.releases, words[0])
 	case "config":
@@ -146,8 +154,9 @@ func (s *state) add(fact string, words []string) error {
 }
 
 func (s *state) addInstance(words []string) error {
-	role, name, ok := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(words[0], "killr-"), ".service"), "@")
-	if !ok || !slices.Contains(rollOrder, wire.Role(role)) {
+	role, name, numbered := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(words[0], "killr-"), ".service"), "@")
+	if numbered && !slices.Contains(rollOrder, wire.Role(role)) ||
+		!numbered && !slices.Contains(serviceOrder, wire.Role(role)) {
 		return nil // a unit of another kind
 	}
 	pid, err := strconv.Atoi(words[3])
@@ -162,6 +171,16 @@ func (s *state) addInstance(words []string) error {
 		release: strings.TrimPrefix(words[4], "-"), config: strings.TrimPrefix(words[5], "-"),
 	})
 	return nil
+}
+
+// openSockets are the units of sockets that listen.
+func (s *state) openSockets() (all []string) {
+	for _, unit := range slices.Sorted(maps.Keys(s.sockets)) {
+		if s.sockets[unit] {
+			all = append(all, unit)
+		}
+	}
+	return all
 }
 
 // clone is a copy that shares nothing with s.

@@ -1,15 +1,15 @@
 package deploy
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Status prints what each host runs, and what the roles say of it.
 func Status(ctx context.Context, o Options) error {
-	o.Plan = true // it takes no lock
+	o.Plan, o.reads = true, true // it takes no lock
 	return o.run(ctx, func(ctx context.Context, d *deployment) error {
 		var roles figures
 		var asking error
@@ -47,7 +47,7 @@ func (d *deployment) status(host string, roles figures) {
 	}
 	d.say("%s: %s", host, strings.Join(words, ", "))
 	for _, i := range s.instances {
-		line := fmt.Sprintf("  %-28s %-10s %s", i.unit(), i.active, cmp.Or(i.release, "no release"))
+		line := fmt.Sprintf("  %-28s %-10s %s", i.unit(), i.active, i.release)
 		if one, there := roles[processOf(s, i.pid)]; there {
 			var t tally
 			for _, e := range one.Endpoints {
@@ -55,7 +55,7 @@ func (d *deployment) status(host string, roles figures) {
 				t.failed += e.NumErrors
 			}
 			line += fmt.Sprintf("  version %s, %d requests, %d failed", one.Version, t.requests, t.failed)
-		} else if i.active == "active" {
+		} else if i.active == "active" && slices.Contains(rollOrder, i.role) {
 			line += "  not on the bus"
 		}
 		d.say("%s", line)

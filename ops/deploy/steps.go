@@ -12,6 +12,14 @@ import (
 //go:embed scripts/*.sh
 var scripts embed.FS
 
+// A script goes on when the ssh that began it was killed. So steps hold a lock on their host. A command that has the
+// lock of deployments waits for those of a command before it, and then reads what the host has.
+const (
+	stepsLock  = "exec 8>>/run/lock/killr-steps\nflock --shared 8\n"
+	stepsEnded = "exec 8>>/run/lock/killr-steps\n" +
+		"flock --wait 240 8 || { echo 'a step of a command that was cut short goes on here: wait'; exit 1; } >&2\n"
+)
+
 // scriptOf returns a script by its name.
 func scriptOf(name string) string {
 	text, err := scripts.ReadFile("scripts/" + name + ".sh")
@@ -45,6 +53,7 @@ var doing = map[action]struct {
 	closeSocket: {"close", "close", stepLimit},
 	start:       {"start", "start", unitLimit},
 	stop:        {"stop", "stop", unitLimit},
+	install:     {"install", "install", copyLimit},
 	tidy:        {"tidy", "remove", stepLimit},
 }
 
@@ -54,7 +63,7 @@ func (s step) String() string {
 	switch s.do {
 	case start, stop:
 		words += " " + unitOf(s.role, s.name)
-	case openSocket, closeSocket, tidy:
+	case openSocket, closeSocket, tidy, install:
 		words += " " + strings.Join(s.names, " ")
 	case copyRelease, migrate:
 		words += " " + s.pair.release
@@ -71,7 +80,7 @@ func (s step) args(in intent) []string {
 	switch s.do {
 	case start, stop:
 		return []string{unitOf(s.role, s.name)}
-	case openSocket, closeSocket, tidy:
+	case openSocket, closeSocket, tidy, install:
 		return s.names
 	case copyRelease:
 		return []string{s.pair.release}

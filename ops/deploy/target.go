@@ -74,6 +74,11 @@ func (d *deployment) wantOf(host string, p pair, back bool) want {
 	} else {
 		w.config = d.have[host].configs[p.config]
 	}
+	for _, role := range serviceOrder {
+		if d.Site.host(host).Runs(role) && !w.drained {
+			w.count[role] = 1
+		}
+	}
 	if made, ok := d.configs[host]; ok && d.Site.host(host).Runs(wire.RoleEdge) {
 		w.sockets = made.sockets()
 	}
@@ -152,6 +157,7 @@ func (s *state) cameBack() bool {
 	before, _ := s.before()
 	return slices.ContainsFunc(s.instances, func(i instance) bool {
 		of := func(p pair) bool { return i.release == p.release && i.config == s.configs[p.config][i.role] }
-		return i.release != "" && i.config != "" && !of(s.inForce()) && !of(before)
+		says := i.release != "" && i.config != "" && slices.Contains(rollOrder, i.role)
+		return says && !of(s.inForce()) && !of(before)
 	})
 }

@@ -25,7 +25,8 @@ type Options struct {
 	Without []string      // hosts that are left alone, such as one that is away
 	Watch   time.Duration // how long a new instance is compared with old ones before the next one
 
-	out *sync.Mutex
+	out   *sync.Mutex
+	reads bool // nothing is to be changed, so nothing is made for that
 }
 
 // Deploy brings all hosts to the release and the configuration of site.toml. When a new instance does not start, or is
@@ -113,6 +114,9 @@ func Drain(ctx context.Context, o Options, name string) error {
 		if !slices.Contains(d.hosts, name) {
 			return fmt.Errorf("%s has no host %s", d.Site.Path, name)
 		}
+		if buses := d.Site.with(roleNATS); len(buses) == 1 && buses[0].Name == name {
+			return fmt.Errorf("%s has the only nats: without it the site stands still", name)
+		}
 		if _, err := d.settled(d.hosts); err != nil {
 			return err
 		}
@@ -181,8 +185,13 @@ func (o Options) run(ctx context.Context, work func(context.Context, *deployment
 	if err := d.read(ctx); err != nil {
 		return fmt.Errorf("%w\n--without HOST leaves a host alone that is away", err)
 	}
-	if err := d.makeConfigs(); err != nil {
-		return err
+	if !o.reads {
+		if err := d.makeSeeds(); err != nil {
+			return err
+		}
+		if err := d.makeConfigs(); err != nil {
+			return err
+		}
 	}
 	if err := work(ctx, d); err != nil {
 		return cmp.Or(lost(ctx), err)
@@ -200,14 +209,18 @@ func lost(ctx context.Context) error {
 
 // read reads what all hosts have.
 func (d *deployment) read(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	ctx, cancel := context.WithTimeout(ctx, unitLimit)
 	defer cancel()
+	script := scriptOf("facts")
+	if !d.Plan {
+		script = stepsEnded + script
+	}
 	states := make([]*state, len(d.hosts))
 	errs := make([]error, len(d.hosts))
 	var reading errgroup.Group
 	for i, host := range d.hosts {
 		reading.Go(func() error {
-			text, err := d.remote.run(ctx, call{host: host, script: scriptOf("facts")})
+			text, err := d.remote.run(ctx, call{host: host, script: script})
 			if err == nil {
 				states[i], err = parseFacts(text)
 			}

@@ -283,7 +283,7 @@ func typicalMistakes() []mistake {
 		}, {
 			name: "a renderer answers from its last rows while the database does not answer",
 			edits: func(chosen string) []mutant.Edit {
-				const read = "	err = s.untilOutage(ctx, s.cfg.ReadTimeout, ask)\n"
+				const read = "	for i, d := range drafts {\n		d.source = sources[i]\n	}\n"
 				return []mutant.Edit{
 					mutant.Replace("renderer/outage.go", "// read reads the rows of pages",
 						"var lastDrafts sync.Map\n\n// read reads the rows of pages"),
@@ -312,8 +312,8 @@ func typicalMistakes() []mistake {
 			name: "the database loses what it acknowledged",
 			edits: func(chosen string) []mutant.Edit {
 				return []mutant.Edit{mutant.Replace(
-					"ops/stack/stack.go", `Connections: cfg.Connections}`,
-					`Connections: cfg.Connections, Throwaway: `+chosen+`}`,
+					"ops/stack/stack.go", `Replicable: cfg.Replicas > 0}`,
+					`Replicable: cfg.Replicas > 0, Throwaway: `+chosen+`}`,
 				)}
 			},
 			rules: []string{"back", "fresh", "label", "gone", "own", "ended", "kept"},
@@ -357,7 +357,7 @@ func typicalMistakes() []mistake {
 // the same program when that makes none.
 func TestAuditFindsMistakes(t *testing.T) {
 	t.Parallel()
-	mistakes := append(typicalMistakes(), linkMistakes()...)
+	mistakes := slices.Concat(typicalMistakes(), linkMistakes(), replicaMistakes())
 	program := buildMutant(t, mistakes)
 	for _, m := range mistakes {
 		t.Run(m.name, func(t *testing.T) {

@@ -24,8 +24,8 @@ import (
 )
 
 // BenchmarkUploadThroughput uploads files of 5 MB from the disk, six at a time, and writes and syncs the same bytes
-// there one file after the other, as `dd conv=fsync` does, before and afterwards. It does so with files that cost little
-// to decode, and with photos of 12 megapixels. It also reports the processor time that a GB takes each role, the
+// there one file after the other, as `dd conv=fsync` does, before and afterwards. It does so with files that cost
+// little to decode, and with photos of 12 megapixels. It also reports the processor time that a GB takes each role, the
 // processes that decode, and this one, which is the sender and has NATS in it.
 //
 //	go test ./ops/e2e -run '^$' -bench UploadThroughput -benchtime 200x

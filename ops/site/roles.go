@@ -79,10 +79,17 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		pool.Close()
 		return nil, errors.Join(err, images.Close())
 	}
+	readFrom, closeReplicas, err := openReplicas(s.cfg.Services.ReadFrom, cfg)
+	if err != nil {
+		pool.Close()
+		searches.Close()
+		return nil, errors.Join(err, images.Close())
+	}
 	bus, registry, err := s.joinBus(wire.RoleRenderer, name)
 	if err != nil {
 		pool.Close()
 		searches.Close()
+		closeReplicas()
 		return nil, errors.Join(err, images.Close())
 	}
 	uploads, err := stack.JoinBus(s.cfg.Services.Login(wire.RoleRenderer), name+" uploads", s.log)
@@ -90,6 +97,7 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		bus.Close()
 		pool.Close()
 		searches.Close()
+		closeReplicas()
 		return nil, errors.Join(err, images.Close())
 	}
 	release := func() {
@@ -97,6 +105,7 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		uploads.Close()
 		pool.Close()
 		searches.Close()
+		closeReplicas()
 		if err := images.Close(); err != nil {
 			s.log.Error("close the picture store", "err", err)
 		}
@@ -104,6 +113,7 @@ func (s *Site) rendererHere(name string) (*local, error) {
 	s.watchPictures(images, registry)
 	cfg.Uploads = uploads.Conn
 	cfg.NATS, cfg.Pool, cfg.Searches, cfg.Pictures = bus.Conn, pool, searches, images
+	cfg.ReadFrom = readFrom
 	cfg.Version, cfg.Logger, cfg.Registry = s.cfg.Version, s.log, registry
 	r, err := renderer.New(cfg)
 	if err != nil {

@@ -168,7 +168,10 @@ func (p *Postgres) initCluster(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("initdb: %w: %s", err, strings.TrimSpace(string(out))), os.RemoveAll(making))
 	}
 	// Passwords, over loopback only: "trust" would admit every user of this machine.
-	const hba = "host all all 127.0.0.1/32 scram-sha-256\n"
+	hba := "host all all 127.0.0.1/32 scram-sha-256\n"
+	if p.cfg.Replicable {
+		hba += "host replication " + superuser + " 127.0.0.1/32 scram-sha-256\n"
+	}
 	if err := os.WriteFile(filepath.Join(making, "pg_hba.conf"), []byte(hba), 0o600); err != nil {
 		return err
 	}

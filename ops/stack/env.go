@@ -17,6 +17,7 @@ type Env struct {
 	NATSCA    string   // the file with the certificates that sign those of NATS; "": none
 	Seeds     Seeds    // by which roles sign in to NATS; nil: it asks for none
 	Postgres  string   // postgres://user:password@127.0.0.1:port/database?sslmode=disable
+	ReadFrom  []string // those of replicas, from which renderers read pages
 	Memcached []string // host:port of each server
 	Edges     []string // http://127.0.0.1:8080, once they have been announced
 }
@@ -102,6 +103,7 @@ func (e Env) Environ(base []string) []string {
 	}
 	for _, v := range [][2]string{
 		{"NATS_URL", e.NATS}, {"DATABASE_URL", e.Postgres}, {"MEMCACHED_SERVERS", strings.Join(e.Memcached, ",")},
+		{"KILLR_POSTGRES_READ", strings.Join(e.ReadFrom, " ")},
 	} {
 		if v[1] != "" {
 			env = append(env, v[0]+"="+v[1])

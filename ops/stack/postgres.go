@@ -39,6 +39,7 @@ type PostgresConfig struct {
 	Port        int    // on 127.0.0.1; 0: any free one
 	Connections int    // of which 3 are the superuser's and 2 those of stack.env's psql; 0: 100
 	Throwaway   bool   // for tests: nothing is synced to disk, a crash may lose everything
+	Replicable  bool   // standbys may follow it, see StartStandby; it counts when the cluster is made
 }
 
 // Postgres is a running PostgreSQL child. Its methods may not be called concurrently with one another.
@@ -141,14 +142,17 @@ func (p *Postgres) settings() []string {
 		"max_connections=" + strconv.Itoa(p.cfg.Connections),
 		"superuser_reserved_connections=" + strconv.Itoa(superuserConnections),
 		"jit=off",              // compiling costs more than any query of ours takes
-		"wal_level=minimal",    // no replica here; COPY into a table made in the same transaction skips the log
-		"max_wal_senders=0",    // needed by the line above
 		"timezone=UTC",         // the cluster's clock is everybody's clock
 		"random_page_cost=1.1", // solid-state disks
 		"log_timezone=UTC",
 		"log_line_prefix=%m [%p] ",
 		"log_min_duration_statement=1000", // ms
 		"logging_collector=off",           // it writes to the file it was given
+	}
+	if p.cfg.Replicable {
+		s = append(s, "wal_level=replica", "max_wal_senders=10", "hot_standby_feedback=on")
+	} else { // COPY into a table made in the same transaction skips the log
+		s = append(s, "wal_level=minimal", "max_wal_senders=0")
 	}
 	if p.cfg.Throwaway {
 		return append(s, "shared_buffers=64MB", "fsync=off", "synchronous_commit=off", "full_page_writes=off",

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -29,6 +30,7 @@ type Config struct {
 	MemcachedPort int          // 0: likewise
 	MemcachedMiB  int          // memcached's memory; 0: 256
 	Connections   int          // PostgreSQL's max_connections; 0: 100
+	Replicas      int          // standbys of PostgreSQL, from which renderers read; only of a new cluster
 	Logger        *slog.Logger // nil: silent
 }
 
@@ -57,6 +59,7 @@ type Stack struct {
 	seeds     Seeds
 	nats      *NATS
 	postgres  *Postgres
+	standbys  []*Postgres
 	memcached *Memcached
 
 	stopWatching context.CancelFunc
@@ -104,8 +107,16 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	starting.Go(func() (err error) {
 		s.postgres, err = StartPostgres(
 			ctx,
-			PostgresConfig{Dir: s.data.join(postgresDir), Port: cfg.PostgresPort, Connections: cfg.Connections},
+			PostgresConfig{Dir: s.data.join(postgresDir), Port: cfg.PostgresPort, Connections: cfg.Connections,
+				Replicable: cfg.Replicas > 0},
 		)
+		for n := 1; err == nil && n <= cfg.Replicas; n++ {
+			var standby *Postgres
+			standby, err = StartStandby(ctx, s.postgres, s.data.join(fmt.Sprintf("%s-standby-%d", postgresDir, n)))
+			if err == nil {
+				s.standbys = append(s.standbys, standby)
+			}
+		}
 		return err
 	})
 	starting.Go(func() (err error) {
@@ -175,6 +186,9 @@ func (s *Stack) keepRunning(
 // Env is where the services are.
 func (s *Stack) Env() Env {
 	env := Env{Postgres: s.postgres.URL(), Memcached: []string{s.memcached.Addr()}}
+	for _, standby := range s.standbys {
+		env.ReadFrom = append(env.ReadFrom, standby.URL())
+	}
 	if s.nats != nil {
 		env.NATS, env.Seeds = s.nats.URL(), s.seeds
 	}
@@ -186,6 +200,16 @@ func (s *Stack) Announce(edges []string) error {
 	env := s.Env()
 	env.Edges = edges
 	return writeEnv(s.data.path, s.bin, env, s.postgres.PsqlURL())
+}
+
+// LagReplicas makes all standbys replay each transaction so long after its commit.
+func (s *Stack) LagReplicas(ctx context.Context, by time.Duration) error {
+	for _, standby := range s.standbys {
+		if err := standby.Lag(ctx, by); err != nil {
+			return fmt.Errorf("let the replicas lag: %w", err)
+		}
+	}
+	return nil
 }
 
 // Dir is the data directory, absolute.
@@ -204,6 +228,9 @@ func (s *Stack) Stop() error {
 	}
 	if s.memcached != nil {
 		errs = append(errs, s.memcached.Stop())
+	}
+	for _, standby := range s.standbys {
+		errs = append(errs, standby.Stop())
 	}
 	if s.postgres != nil {
 		errs = append(errs, s.postgres.Stop())

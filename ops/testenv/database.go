@@ -55,11 +55,44 @@ func Pool(t testing.TB, url string) *pgxpool.Pool {
 // migrated. It takes about a second: tests that only need rows use Database.
 func Postgres(t testing.TB) *stack.Postgres {
 	t.Helper()
+	return ownCluster(t, false)
+}
+
+// Primary is Postgres with a cluster that replicas can follow, see Replica.
+func Primary(t testing.TB) *stack.Postgres {
+	t.Helper()
+	return ownCluster(t, true)
+}
+
+func ownCluster(t testing.TB, replicable bool) *stack.Postgres {
+	t.Helper()
+	p := started(t, func(ctx context.Context, dir string) (*stack.Postgres, error) {
+		return stack.StartPostgres(ctx, stack.PostgresConfig{Dir: dir, Throwaway: true, Replicable: replicable})
+	})
+	if err := migrate(t.Context(), p.URL()); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Replica starts a standby that follows a cluster of Primary.
+func Replica(t testing.TB, primary *stack.Postgres) *stack.Postgres {
+	t.Helper()
+	return started(t, func(ctx context.Context, dir string) (*stack.Postgres, error) {
+		return stack.StartStandby(ctx, primary, dir)
+	})
+}
+
+// started starts a PostgreSQL in a folder of its own, and stops it when the test ends.
+func started(
+	t testing.TB, start func(ctx context.Context, dir string) (*stack.Postgres, error),
+) *stack.Postgres {
+	t.Helper()
 	home, err := newHome()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := stack.StartPostgres(t.Context(), stack.PostgresConfig{Dir: home.dir, Throwaway: true})
+	p, err := start(t.Context(), home.dir)
 	if err != nil {
 		t.Fatal(err, home.remove())
 	}
@@ -71,9 +104,6 @@ func Postgres(t testing.TB) *stack.Postgres {
 			t.Error(err)
 		}
 	})
-	if err := migrate(t.Context(), p.URL()); err != nil {
-		t.Fatal(err)
-	}
 	return p
 }
 

@@ -39,7 +39,7 @@ type Bucket struct {
 // Bounds of one request, its repetition included.
 const (
 	askLimit  = 5 * time.Second  // of one that carries nothing, or a small file
-	moveLimit = 20 * time.Second // of one that carries an original; leftovers of uploads are removed after 30 s
+	moveLimit = 20 * time.Second // of one with an original or a long list; less than the 30 s of unfinished uploads
 
 	bucketTries  = 2           // of a request that the server did not get, or could not answer
 	breakerAfter = 5           // failures in a row; then nothing is sent
@@ -172,7 +172,7 @@ func (b *Bucket) Size(ctx context.Context, name string) (files int, bytes int64,
 		return 0, 0, ErrBadID
 	}
 	all := goWith(name)
-	for key, size := range b.list(ctx, fileName(name), &err) {
+	for key, size := range b.list(ctx, askLimit, fileName(name), &err) {
 		if slices.Contains(all, path.Base(key)) {
 			files, bytes = files+1, bytes+size
 		}
@@ -242,9 +242,11 @@ func (b *Bucket) removeAll(ctx context.Context, keys iter.Seq[string]) error {
 
 // list gives the keys that begin with a prefix, in their order, and the bytes of each. Keys that have a slash behind
 // the prefix are given up to it, once. When it ends early, err says why.
-func (b *Bucket) list(ctx context.Context, prefix string, err *error) iter.Seq2[string, int64] {
+func (b *Bucket) list(
+	ctx context.Context, limit time.Duration, prefix string, err *error,
+) iter.Seq2[string, int64] {
 	return func(yield func(string, int64) bool) {
-		*err = b.do(ctx, askLimit, func(ctx context.Context) error {
+		*err = b.do(ctx, limit, func(ctx context.Context) error {
 			ctx, cancel := context.WithCancel(ctx)
 			defer cancel()
 			for o := range b.client.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: b.prefix + prefix}) {

@@ -87,7 +87,7 @@ func (b *Bucket) Stored(ctx context.Context, u Upload) (stored int64, err error)
 		return 0, ErrBadID
 	}
 	begun, gap := false, false
-	for key, size := range b.list(ctx, u.key(""), &err) { // pieces stand in their order, before the other object
+	for key, size := range b.list(ctx, askLimit, u.key(""), &err) { // pieces first, in their order
 		begun = begun || key == u.key(begunObject)
 		if gap = gap || key != u.piece(stored); !gap {
 			stored += size
@@ -171,7 +171,7 @@ func (b *Bucket) Discard(ctx context.Context, u Upload) error {
 	err := b.remove(ctx, u.key(begunObject))
 	var left []string
 	if err == nil {
-		for key := range b.list(ctx, u.key(""), &err) {
+		for key := range b.list(ctx, askLimit, u.key(""), &err) {
 			left = append(left, key)
 		}
 	}
@@ -192,7 +192,7 @@ func (b *Bucket) Discard(ctx context.Context, u Upload) error {
 
 // Staged implements Staging. It also lists what has only pieces left.
 func (b *Bucket) Staged(ctx context.Context) (all []Upload, err error) {
-	for folder := range b.list(ctx, stagingFolder+"/", &err) {
+	for folder := range b.list(ctx, moveLimit, stagingFolder+"/", &err) {
 		user, id, _ := strings.Cut(path.Base(folder), "-")
 		number, wrong := strconv.ParseInt(user, 10, 64)
 		if u := (Upload{number, id}); wrong == nil && u.valid() {

@@ -404,3 +404,44 @@ func TestLocations(t *testing.T) {
 		}
 	}
 }
+
+// More files, and more uploads, than one answer of the server lists are all found.
+func TestBucketOfMany(t *testing.T) {
+	t.Parallel()
+	server, store := bucketOn(t)
+	buckets, err := filepath.Glob(server.BucketDir("*"))
+	if err != nil || len(buckets) != 1 {
+		t.Fatal(buckets, err)
+	}
+	const many = 1100 // files behind the server's back, which is faster
+	var names []string
+	var uploads []pictures.Upload
+	for i := range many {
+		id := pictures.ID([]byte{byte(i), byte(i >> 8)})
+		names, uploads = append(names, id), append(uploads, pictures.Upload{User: 7, ID: id})
+		for _, path := range []string{id[:2] + "/" + id, "staging/7-" + id + "/begun"} {
+			path = filepath.Join(buckets[0], path)
+			err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("5"), 0o600))
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	slices.Sort(names)
+	if got := listed(t, store, ""); !slices.Equal(got, names) {
+		t.Errorf("%d files are listed, not the %d", len(got), many)
+	}
+	if got := listed(t, store, names[900]); !slices.Equal(got, names[901:]) {
+		t.Errorf("behind 901 of them there are %d", len(got))
+	}
+	staged, err := store.Staged(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, all := range [][]pictures.Upload{staged, uploads} {
+		slices.SortFunc(all, func(a, b pictures.Upload) int { return strings.Compare(a.ID, b.ID) })
+	}
+	if !slices.Equal(staged, uploads) {
+		t.Errorf("%d uploads are staged, not the %d", len(staged), many)
+	}
+}

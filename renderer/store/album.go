@@ -36,7 +36,7 @@ type AlbumPage struct {
 func (s *Store) Album(ctx context.Context, id, after, before int64) (AlbumPage, error) {
 	collect := func(rows pgx.Rows) (AlbumPage, error) { return collectAlbum(rows, id, before > 0) }
 	return read(ctx, s, "read album", collect, `
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, `+readAt+`, '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '' FROM tombstones WHERE scope = 'album.' || $1::bigint
 		UNION ALL

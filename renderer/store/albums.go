@@ -22,7 +22,7 @@ func (s *Store) Albums(ctx context.Context, name string, before, after int64) (A
 	collect := func(rows pgx.Rows) (AlbumsPage, error) { return collectAlbums(rows, name, before, after) }
 	return read(ctx, s, "read albums", collect, `
 		WITH found AS MATERIALIZED (SELECT * FROM shown_users WHERE name = $1)
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, `+readAt+`, '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		SELECT 1, 0, 0, version, now(), '', '', 0, 0, 0, '', '' FROM tombstones WHERE scope = 'user.' || $1
 		UNION ALL

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -22,6 +23,8 @@ const (
 	// cancelWait is how long the cancellation of a query waits for its turn. After that the query is not cancelled; its
 	// connection is closed.
 	cancelWait = time.Second
+	// passOver is for how long a host that was not reached is passed over.
+	passOver = 5 * time.Second
 )
 
 // keepAlive notices after 11 s that the host of an idle connection has vanished.
@@ -31,14 +34,24 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interva
 // Postgres that answers nobody has one attempt of each pool to answer when it is back, however many requests there
 // were. Whoever waits for an attempt that fails gets its error, as does everybody within connectPause of it.
 //
+// Of several hosts one that was not reached is passed over for a while, if another one was reached since.
+//
 // It is a tracer of pgx, because only that learns how an attempt ended.
 type gate struct {
 	dialer  net.Dialer
+	several bool          // there are several hosts
 	cancels chan struct{} // of capacity 1: filled by the cancellation that runs
 
 	mu      sync.Mutex
-	current *attempt // nil: none
-	last    *attempt // the last one that ended, if it failed
+	current *attempt          // nil: none
+	last    *attempt          // the last one that ended, if it failed
+	dials   map[string]dialed // how the last dial of each address ended, if there are several
+}
+
+// dialed is how a dial ended.
+type dialed struct {
+	at  time.Time
+	err error
 }
 
 // attempt is an attempt to connect.
@@ -51,6 +64,7 @@ type attempt struct {
 func newGate() *gate {
 	return &gate{
 		dialer: net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}, cancels: make(chan struct{}, 1),
+		dials: map[string]dialed{},
 	}
 }
 
@@ -125,7 +139,7 @@ func (g *gate) dial(ctx context.Context, network, address string) (net.Conn, err
 		if a.err != nil {
 			return nil, a.err
 		}
-		return g.dialer.DialContext(ctx, network, address)
+		return g.dialOne(ctx, network, address)
 	}
 	waiting, cancel := context.WithTimeout(ctx, cancelWait)
 	defer cancel()
@@ -140,6 +154,38 @@ func (g *gate) dial(ctx context.Context, network, address string) (net.Conn, err
 		return nil, err
 	}
 	return &cancelConn{Conn: conn, done: sync.OnceFunc(func() { <-g.cancels })}, nil
+}
+
+// errUnreached: another host was reached after this one was not.
+var errUnreached = errors.New("not reached a moment ago")
+
+// dialOne dials an address of an attempt. Without this a host that has vanished would cost each attempt dialTimeout.
+func (g *gate) dialOne(ctx context.Context, network, address string) (net.Conn, error) {
+	if g.several && g.passesOver(address) {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: errUnreached}
+	}
+	conn, err := g.dialer.DialContext(ctx, network, address)
+	if g.several && ctx.Err() == nil {
+		g.mu.Lock()
+		g.dials[address] = dialed{time.Now(), err}
+		g.mu.Unlock()
+	}
+	return conn, err
+}
+
+// passesOver reports that the last dial of address failed less than passOver ago, and that of another one did not.
+func (g *gate) passesOver(address string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if last := g.dials[address]; last.err == nil || time.Since(last.at) > passOver {
+		return false
+	}
+	for _, other := range g.dials {
+		if other.err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // cancelConn is the connection of a cancellation.
@@ -159,7 +205,7 @@ func (g *gate) install(config *pgx.ConnConfig) {
 	config.ConnectTimeout = dialTimeout + answerTimeout
 	for _, other := range config.Fallbacks {
 		if other.Host != config.Host || other.Port != config.Port {
-			config.ConnectTimeout = dialTimeout
+			config.ConnectTimeout, g.several = dialTimeout, true
 		}
 	}
 }

@@ -36,7 +36,7 @@ const exploreRanking = `
 			SELECT id, row_number() OVER (ORDER BY score DESC, id DESC) AS place FROM ranked WHERE nth <= 2
 				ORDER BY place LIMIT 48
 		)
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, ` + readAt + `, '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		SELECT 3, c.place::integer, p.id, u.version, p.posted_at, p.title, p.id || '.' || p.picture,
 			p.width, p.height, p.color, u.name, u.display_name

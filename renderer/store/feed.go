@@ -28,7 +28,7 @@ type FeedEntry struct {
 
 // feedHead begins the statements of feeds. Their rows have the columns of [row], a description and a licence.
 const feedHead = `
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '', '', '' FROM epoch`
+		SELECT 0, 0, 0::bigint, version, ` + readAt + `, '', '', 0, 0, 0, '', '', '', '' FROM epoch`
 
 // Feed reads a user's newest FeedSize photos, newest first.
 func (s *Store) Feed(ctx context.Context, name string) (FeedPage, error) {

@@ -18,7 +18,7 @@ func (s *Store) Home(ctx context.Context, before, after int64) (HomePage, error)
 	lower, upper := from(before, after)
 	collect := func(rows pgx.Rows) (HomePage, error) { return collectHome(rows, before, after) }
 	return read(ctx, s, "read home", collect, `
-		SELECT 0, 0, 0::bigint, version, now(), '', '', coalesce(CASE
+		SELECT 0, 0, 0::bigint, version, `+readAt+`, '', '', coalesce(CASE
 				WHEN $2::bigint > 0 THEN (SELECT min(id) FROM photos WHERE NOT private) <= $2
 				WHEN $1::bigint < $3::bigint THEN (SELECT max(id) FROM photos WHERE NOT private) >= $1
 				END, false)::integer,

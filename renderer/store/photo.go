@@ -58,7 +58,7 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 		return nil, nil
 	}
 	return read(ctx, s, "read photos", func(rows pgx.Rows) ([]PhotoPage, error) { return collectPhotos(rows, ids) }, `
-		SELECT a.nr, now(), e.version, coalesce(t.version, 0), u.id IS NOT NULL,
+		SELECT a.nr, `+readAt+`, e.version, coalesce(t.version, 0), u.id IS NOT NULL,
 			coalesce(p.title, ''), coalesce(p.posted_at, now()), coalesce(p.picture, 0), coalesce(p.width, 0),
 				coalesce(p.height, 0), coalesce(p.color, 0),
 			coalesce(u.name, ''), coalesce(u.display_name, ''), coalesce(u.version, 0),

@@ -66,7 +66,7 @@ func (s *Store) PictureFiles(ctx context.Context, queries []PictureQuery) ([]Pic
 		})
 		return files, err
 	}, `
-		SELECT a.nr, now(), e.version, u.name, u.version, p.image_id
+		SELECT a.nr, `+readAt+`, e.version, u.name, u.version, p.image_id
 		FROM unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS a (id, picture, nr) CROSS JOIN epoch e
 			JOIN photos p ON p.id = a.id AND p.picture = a.picture AND NOT p.private
 			JOIN shown_users u ON u.id = p.user_id`,

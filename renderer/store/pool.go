@@ -19,10 +19,25 @@ const SearchLongest = 600 * time.Millisecond
 
 // OpenSearchPool is [OpenPool] for searches: a statement that takes longer than [SearchTimeout] ends with [ErrTooLong].
 func OpenSearchPool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error) {
-	return openPool(ctx, url, maxConns, map[string]string{
+	return openPool(ctx, url, maxConns, searchSettings())
+}
+
+func searchSettings() map[string]string {
+	return map[string]string{
 		"statement_timeout": strconv.FormatInt(SearchTimeout.Milliseconds(), 10), "application_name": "killr search",
 		"pg_trgm.similarity_threshold": "0.4", // misspelt words are never further apart, and it leaves fewer to compare
-	})
+	}
+}
+
+// OpenReplicaPool is [OpenPool] for a replica, from which pages are read, or for its searches. What is read there says
+// when it was read by the row heartbeat, also when the server has become the primary.
+func OpenReplicaPool(ctx context.Context, url string, maxConns int32, searches bool) (*pgxpool.Pool, error) {
+	settings := map[string]string{"application_name": "killr replica"}
+	if searches {
+		settings = searchSettings()
+	}
+	settings[readOnly] = "on"
+	return openPool(ctx, url, maxConns, settings)
 }
 
 // OpenPool makes a pool of at most maxConns connections for [New]. It does not connect yet: Postgres may start after
@@ -30,6 +45,8 @@ func OpenSearchPool(ctx context.Context, url string, maxConns int32) (*pgxpool.P
 //
 // A statement ends after 2 s. So does a transaction that waits for its client, because a frozen relay would block the
 // outbox. Settings in the URL override these.
+//
+// All connections lead to the primary. The URL may name several hosts, of which the one that is it is used.
 //
 // Each connection plans each statement once, without its arguments: planning costs more than most statements take,
 // and no argument of these statements needs another plan. The average user has ten photos, the largest 100,000. With
@@ -40,6 +57,10 @@ func OpenPool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, e
 	return openPool(ctx, url, maxConns, nil)
 }
 
+// readOnly is the setting of connections to replicas. A session that may not write says when it has read by the row
+// heartbeat, see readAt.
+const readOnly = "default_transaction_read_only"
+
 func openPool(ctx context.Context, url string, maxConns int32, settings map[string]string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -48,6 +69,9 @@ func openPool(ctx context.Context, url string, maxConns int32, settings map[stri
 	config.MaxConns = maxConns
 	config.PingTimeout = time.Second
 	newGate().install(config.ConnConfig)
+	if settings[readOnly] == "" {
+		requirePrimary(&config.ConnConfig.Config)
+	}
 	config.MaxConnLifetimeJitter = 10 * time.Minute
 	all := map[string]string{
 		"application_name":                    "killr",

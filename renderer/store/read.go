@@ -40,7 +40,7 @@ func withRetry[T any](
 		if err == nil {
 			return result, nil
 		}
-		if !retryable(err) {
+		if s.once || !retryable(err) {
 			return result, fmt.Errorf("%s: %w", op, err)
 		}
 		s.report(err)

@@ -50,10 +50,16 @@ const (
 
 // headRow is the state of the database that the statement saw. Every result has exactly one.
 type headRow struct {
-	version int64     // of the scope "all"
-	readAt  time.Time // Postgres' clock
-	behind  bool      // home: there are photos on the other side of the position
+	version int64 // of the scope "all"
+	readAt  time.Time
+	behind  bool // home: there are photos on the other side of the position
 }
+
+// readAt is, in SQL, the time of which a statement shows the state, see [Snapshot.ReadAt]. On the primary that is the
+// time of the statement. A session that may not write is one with a replica, or with what was one: it reads how far
+// that has come, in the snapshot that the statement sees.
+const readAt = `CASE current_setting('transaction_read_only') WHEN 'on' THEN (SELECT at FROM heartbeat)
+	ELSE now() END`
 
 func (r *row) head() headRow { return headRow{r.version, r.at, r.number1 == 1} }
 

@@ -164,7 +164,7 @@ func (s *Store) showFound(
 					AND word LIKE (SELECT $7::text) ORDER BY photos DESC LIMIT 8)
 			) AS t WHERE photos > 0 GROUP BY word ORDER BY max(likeness) DESC, max(photos) DESC, word LIMIT 8
 		)
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, `+readAt+`, '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		SELECT 3, h.nr::integer, p.id, u.version, p.posted_at, p.title, p.id || '.' || p.picture,
 			p.width, p.height, p.color, u.name, u.display_name

@@ -42,7 +42,7 @@ func (s *Store) SitemapIndex(ctx context.Context) (SitemapIndex, error) {
 				FROM users), 0) + 4999) / 5000 AS users,
 				(coalesce((SELECT max(id) FROM albums), 0) + 4999) / 5000 AS albums
 		)
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, `+readAt+`, '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		SELECT 13, 0, n, 0, x.posted_at, '', '', 0, 0, 0, '', '' FROM tops, generate_series(photos, greatest(1,
 			photos - 14999), -1) AS n, LATERAL (
@@ -77,7 +77,7 @@ func collectSitemapIndex(rows pgx.Rows) (index SitemapIndex, err error) {
 // SitemapPhotos reads the public photos of the n-th part.
 func (s *Store) SitemapPhotos(ctx context.Context, n int64) (SitemapPart, error) {
 	return s.sitemapPart(ctx, n, `
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, `+readAt+`, '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		(SELECT 3, 0, p.id, 0, 'epoch', '', p.id || '.' || p.picture, p.width, 0, 0, '', ''
 			FROM photos p JOIN shown_users u ON u.id = p.user_id
@@ -88,7 +88,7 @@ func (s *Store) SitemapPhotos(ctx context.Context, n int64) (SitemapPart, error)
 // nothing in memory, those 5,000 scattered reads took 1.1 s.
 func (s *Store) SitemapUsers(ctx context.Context, n int64) (SitemapPart, error) {
 	return s.sitemapPart(ctx, n, `
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, `+readAt+`, '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		(SELECT 16, 0, id, 0, 'epoch', '', name, 0, 0, 0, '', '' FROM shown_users
 			WHERE photo_count > 0 AND id > $1::bigint AND id <= $1 + 5000 ORDER BY id DESC LIMIT 5000)`)
@@ -97,7 +97,7 @@ func (s *Store) SitemapUsers(ctx context.Context, n int64) (SitemapPart, error) 
 // SitemapAlbums reads the albums of the n-th part that have public photos.
 func (s *Store) SitemapAlbums(ctx context.Context, n int64) (SitemapPart, error) {
 	return s.sitemapPart(ctx, n, `
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, `+readAt+`, '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		(SELECT 16, 0, a.id, 0, 'epoch', '', '', 0, 0, 0, '', '' FROM shown_albums a JOIN shown_users u ON u.id = a.user_id
 			JOIN album_counts c ON c.album_id = a.id AND c.photo_count > 0

@@ -28,6 +28,7 @@ type Store struct {
 	pool     *pgxpool.Pool
 	searches *pgxpool.Pool // for searches alone
 	longest  time.Duration // of a search; 0: no bound
+	once     bool          // reads are not repeated
 	report   func(error)   // of attempts that are repeated
 	floor    outboxFloor
 }
@@ -41,6 +42,14 @@ func New(pool *pgxpool.Pool) *Store { return NewWithSearches(pool, pool, 0) }
 // longest ([SearchLongest]; 0: no bound).
 func NewWithSearches(pool, searches *pgxpool.Pool, longest time.Duration) *Store {
 	return &Store{pool: pool, searches: searches, longest: longest, report: func(error) {}}
+}
+
+// NewReplica makes a Store on pools of [OpenReplicaPool]. It changes nothing, and does not repeat a read that failed:
+// the primary can be asked.
+func NewReplica(pool, searches *pgxpool.Pool, longest time.Duration) *Store {
+	s := NewWithSearches(pool, searches, longest)
+	s.once = true
+	return s
 }
 
 // OnRetry makes the Store call report with the error of every attempt that it repeats by itself. Call it before the
@@ -70,7 +79,8 @@ type Depends []Dep
 // Snapshot says which state of the database an answer shows.
 type Snapshot struct {
 	Depends Depends
-	ReadAt  time.Time // Postgres' clock, just before the snapshot was taken
+	// ReadAt is a time of the primary's clock: everything that was committed before is in this state.
+	ReadAt time.Time
 }
 
 const scopeAll = "all"
@@ -80,7 +90,8 @@ func (s *Snapshot) begin(head headRow) {
 	s.Depends = append(s.Depends, Dep{scopeAll, head.version})
 }
 
-// on adds a dependency on a user, once.
+// on adds a dependency on a user, once. The version is that of "all" if it is higher: no change of before is missing
+// then, and a failover may have lost changes whose versions edges know.
 func (s *Snapshot) on(user string, version int64) {
 	const prefix = "user."
 	for _, d := range s.Depends {
@@ -88,7 +99,7 @@ func (s *Snapshot) on(user string, version int64) {
 			return
 		}
 	}
-	s.Depends = append(s.Depends, Dep{prefix + user, version})
+	s.Depends = append(s.Depends, Dep{prefix + user, max(version, s.Depends[0].Version)})
 }
 
 // absent adds a dependency on something that does not exist. Its version is that of its tombstone, or that of "all"

@@ -20,7 +20,7 @@ func (s *Store) Tag(ctx context.Context, tag string, before, after int64) (TagPa
 	collect := func(rows pgx.Rows) (TagPage, error) { return collectTag(rows, before, after) }
 	return read(ctx, s, "read tag", collect, `
 		WITH tag AS MATERIALIZED (SELECT id FROM tags WHERE name = $1)
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, `+readAt+`, '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		SELECT 10, 0, 0, 0, now(), '', '', 0, CASE
 				WHEN $3::bigint > 0 THEN EXISTS (

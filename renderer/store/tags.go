@@ -22,7 +22,7 @@ type TagCount struct {
 // Tags reads the tags with the most public photos. Counts are as of the last [Store.CountTags], about a second ago.
 func (s *Store) Tags(ctx context.Context) (TagsPage, error) {
 	return read(ctx, s, "read tags", collectTags, `
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, `+readAt+`, '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		SELECT 11, 0, c.photo_count, 0, now(), t.name, '', 0, 0, 0, '', ''
 		FROM (SELECT tag_id, photo_count FROM tag_counts WHERE photo_count > 0 ORDER BY photo_count DESC, tag_id DESC

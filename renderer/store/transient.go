@@ -11,8 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// IsTransient reports whether err means that a connection ended or that the server is starting, stopping, unreachable
-// or full: another connection may soon succeed. A statement or a context that ran out of time is not transient.
+// IsTransient reports whether err means that a connection ended or that the server is starting, stopping, unreachable,
+// full or a standby: another connection may soon succeed. A statement or a context that ran out of time is not
+// transient.
 func IsTransient(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
@@ -23,6 +24,9 @@ func IsTransient(err error) bool {
 			return false
 		}
 		return strings.HasPrefix(pg.Code, "08") // connection_exception
+	}
+	if errors.Is(err, ErrStandby) { // of several hosts some may have timed out
+		return true
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return false

@@ -35,6 +35,7 @@ func TestKindsOfErrors(t *testing.T) {
 		{"no route", &net.OpError{Op: "read", Err: syscall.EHOSTUNREACH}, true, true, true, true},
 		{"nothing was sent", unsent{}, true, true, true, true},
 		{"protocol violation", pg("08P01"), false, false, false, false},
+		{"no primary", fmt.Errorf("%w, %w", context.DeadlineExceeded, ErrStandby), true, true, true, true},
 		{"connection failure", pg("08006"), true, true, true, true},
 		{"deadline", context.DeadlineExceeded, false, false, false, true},
 		{"a read that timed out", &net.OpError{Op: "read", Err: context.DeadlineExceeded}, false, false, false, true},

@@ -57,7 +57,7 @@ func (s *Store) Users(ctx context.Context, queries []UserQuery) ([]UserPage, err
 		), found AS MATERIALIZED (
 			SELECT a.nr, a.before, a.after, u.* FROM asked a JOIN shown_users u ON u.name = a.name
 		)
-		SELECT 0, 0, 0::bigint, version, now(), '', '', 0, 0, 0, '', '' FROM epoch
+		SELECT 0, 0, 0::bigint, version, `+readAt+`, '', '', 0, 0, 0, '', '' FROM epoch
 		UNION ALL
 		SELECT 1, a.nr, 0, t.version, now(), '', '', 0, 0, 0, '', '' FROM asked a
 			JOIN tombstones t ON t.scope = 'user.' || a.name

@@ -9,6 +9,16 @@ type RendererFigures struct {
 	Answers histogram.Histogram `json:"answers"`
 	// Relays is true while this renderer relays changes for all.
 	Relays bool `json:"relays"`
+	// ReplicaLag is by how much the replica is behind that is furthest behind, in seconds; nil: there is none.
+	ReplicaLag *float64         `json:"replica_lag_s,omitempty"`
+	Replicas   []ReplicaFigures `json:"replicas,omitempty"` // from which it reads
+}
+
+// ReplicaFigures are those of a replica of the database.
+type ReplicaFigures struct {
+	Addr string  `json:"addr"`  // host:port
+	Used bool    `json:"used"`  // it answers, and is not too far behind
+	Lag  float64 `json:"lag_s"` // by how much it was behind when it answered last, in seconds
 }
 
 // CachefillFigures are the figures of a cachefill, see [Service].

@@ -39,16 +39,7 @@ type Dep struct {
 
 // Shows reports whether the reply shows these versions of scopes, or later ones. Scopes that the reply does not depend
 // on do not count.
-func (r *Reply) Shows(versions []Dep) bool {
-	for _, v := range versions {
-		for _, d := range r.Depends {
-			if d.Scope == v.Scope && d.Version < v.Version {
-				return false
-			}
-		}
-	}
-	return true
-}
+func (r *Reply) Shows(versions []Dep) bool { return shows(r.Depends, versions) }
 
 // ErrEnvelope: the bytes are no envelope of this version. Readers treat it as a miss.
 var ErrEnvelope = errors.New("not an envelope")

@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,35 +35,23 @@ func FillSubject(r page.Ref) string { return prefixFill + r.Subject() }
 // Msg encodes the note.
 func (f Fill) Msg() *nats.Msg {
 	msg := nats.NewMsg(FillSubject(f.Ref))
-	if !f.ReadAt.IsZero() {
-		msg.Header.Set(HeaderReadAt, FormatTime(f.ReadAt))
-	}
-	if len(f.Wants) > 0 {
-		msg.Header.Set(HeaderWants, strings.TrimPrefix(FormatDeps(f.Wants), " "))
-	}
+	f.Conditions().Set(msg.Header)
 	if f.Waited > 0 {
 		msg.Header.Set(HeaderWaited, strconv.FormatInt(f.Waited.Microseconds(), 10))
 	}
 	return msg
 }
 
-// ParseFill is the inverse of [Fill.Msg]. An unreadable condition is an error: ignoring it would leave an old copy in
-// memcached.
+// ParseFill is the inverse of [Fill.Msg]. An unreadable condition is an error.
 func ParseFill(subject string, header nats.Header) (f Fill, err error) {
 	if f.Ref, err = page.ParseSubject(strings.TrimPrefix(subject, prefixFill)); err != nil {
 		return Fill{}, err
 	}
-	if text := header.Get(HeaderReadAt); text != "" {
-		var ok bool
-		if f.ReadAt, ok = ParseTime(text); !ok {
-			return Fill{}, fmt.Errorf("header %s: %.40q is no time", HeaderReadAt, text)
-		}
+	c, err := ParseConditions(header)
+	if err != nil {
+		return Fill{}, err
 	}
-	if text := header.Get(HeaderWants); text != "" {
-		if f.Wants, err = ParseDeps(text); err != nil {
-			return Fill{}, fmt.Errorf("header %s: %w", HeaderWants, err)
-		}
-	}
+	f.ReadAt, f.Wants = c.ReadAt, c.Wants
 	if us, err := strconv.ParseInt(header.Get(HeaderWaited), 10, 64); err == nil {
 		if waited, ok := micros(us); ok {
 			f.Waited = waited
@@ -74,29 +60,16 @@ func ParseFill(subject string, header nats.Header) (f Fill, err error) {
 	return f, nil
 }
 
+// Conditions are those of the note.
+func (f Fill) Conditions() Conditions { return Conditions{f.ReadAt, f.Wants} }
+
 // Met reports whether a copy meets the note's conditions.
-func (f Fill) Met(r *Reply) bool {
-	if r.ReadAt.Before(f.ReadAt) {
-		return false
-	}
-	return r.Shows(f.Wants)
-}
+func (f Fill) Met(r *Reply) bool { return f.Conditions().Met(r.ReadAt, r.Depends) }
 
 // And returns the note whose conditions are those of both notes, which are for the same page.
 func (f Fill) And(other Fill) Fill {
-	if other.ReadAt.After(f.ReadAt) {
-		f.ReadAt = other.ReadAt
-	}
+	c := f.Conditions().And(other.Conditions())
+	f.ReadAt, f.Wants = c.ReadAt, c.Wants
 	f.Waited = max(f.Waited, other.Waited)
-	f.Wants = slices.Clone(f.Wants)
-	for _, want := range other.Wants {
-		i := slices.IndexFunc(f.Wants, func(d Dep) bool { return d.Scope == want.Scope })
-		switch {
-		case i < 0:
-			f.Wants = append(f.Wants, want)
-		case f.Wants[i].Version < want.Version:
-			f.Wants[i] = want
-		}
-	}
 	return f
 }

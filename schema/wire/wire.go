@@ -76,15 +76,24 @@ const (
 	HeaderTiming  = "Killr-Timing"  // reply: where the time went, see Timing
 	HeaderWorker  = "Killr-Worker"  // reply: which renderer answered
 	HeaderCode    = "Killr-Code"    // reply: set when there is no envelope, see Code
-	HeaderReadAt  = "Killr-Read-At" // fill: memcached should hold a copy read at this time or later, see FormatTime
-	// fill: memcached should hold a copy with these versions or later ones, see FormatDeps
+	// request, fill: the answer, or the copy in memcached, should be read at this time or later, see FormatTime
+	HeaderReadAt = "Killr-Read-At"
+	// request, fill: it should show these versions or later ones, see FormatDeps
 	HeaderWants = "Killr-Wants"
+	// reply: what the page was read from, SourcePrimary or SourceReplica; none: the renderer reads no replica
+	HeaderSource = "Killr-Source"
 	// fill: microseconds since it was due, as a rule since the sender heard of the change that it is about
 	HeaderWaited = "Killr-Waited"
 	HeaderKey    = "Killr-Key" // action: names this attempt and its repetitions, see ValidKey
 	// batch: when the oldest of its changes was written, shortly before its commit, see FormatTime
 	HeaderSince  = "Killr-Since"
 	HeaderDetail = "Killr-Detail" // reply: what was wrong with the request, in words for a person, see InputError
+)
+
+// Values of HeaderSource. What was read from a replica may be older than what its requester knows.
+const (
+	SourcePrimary = "primary"
+	SourceReplica = "replica"
 )
 
 // Deadlines of requests, from the edge's start. After them the answer is useless.

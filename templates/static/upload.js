@@ -297,7 +297,7 @@
 		listen();
 		// What the form tells of its files, without these.
 		const told = [...new FormData(form)].filter(([name, { at }]) => at && name != 'key');
-		let begun = performance.now();
+		let begun = 0; // the browser has been busy with the drop
 		for (const file of [...files]) {
 			if (performance.now() - begun > 20) {
 				await new Promise((done) => { setTimeout(done); });
@@ -347,9 +347,9 @@
 	addEventListener('drop', (event) => {
 		over(event);
 		const files = [...event.dataTransfer.files];
-		const items = [...event.dataTransfer.items].filter((item) => item.kind === 'file');
 		// A folder has no type. Chromium takes a millisecond to tell what an item is.
-		const entries = items.map((item) => !item.type && item.webkitGetAsEntry?.());
+		const entries = files.every(({ type }) => type) ? [] : [...event.dataTransfer.items].filter(({ kind }) => kind === 'file')
+			.map((item) => !item.type && item.webkitGetAsEntry?.());
 		add(files.filter((file, i) => !entries[i]?.isDirectory));
 		entries.filter((entry) => entry?.isDirectory).forEach((entry) => { inFolder(entry).then(add, () => {}); });
 	});

@@ -42,7 +42,8 @@ func TestCompose(t *testing.T) {
 	program, known := testenv.Program(t), ""
 	for _, command := range append([]string{"migrate"}, roles...) {
 		s, ok := file.Services[command]
-		if !ok || len(s.Command) == 0 || s.Command[0] != command || !s.ReadOnly || !strings.HasPrefix(s.Image, "killr:") {
+		if !ok || len(s.Command) == 0 || s.Command[0] != command || !s.ReadOnly ||
+			!strings.HasPrefix(s.Image, "killr:") {
 			t.Errorf("%s: %+v", command, s)
 			continue
 		}

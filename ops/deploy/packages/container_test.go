@@ -60,14 +60,16 @@ func (s *server) container(t *testing.T, p program) {
 		"process": object{
 			"args": append(config.Config.Entrypoint, "edge", "--addr", fmt.Sprintf("0.0.0.0:%d", containerPort),
 				"--nats-seed", "/run/nats-seed"),
-			"env": env, "cwd": config.Config.WorkingDir, "user": object{"uid": uid, "gid": uid}, "noNewPrivileges": true,
+			"env": env, "cwd": config.Config.WorkingDir, "user": object{"uid": uid, "gid": uid},
+			"noNewPrivileges": true,
 		},
 		"root": object{"path": "rootfs", "readonly": true},
 		"mounts": []object{
 			{"destination": "/proc", "type": "proc", "source": "proc"},
 			{"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": []string{"nosuid", "mode=755"}},
 			{"destination": "/run", "type": "tmpfs", "source": "tmpfs"},
-			{"destination": "/run/nats-seed", "type": "bind", "source": "/srv/bundle/nats-seed", "options": []string{"bind"}},
+			{"destination": "/run/nats-seed", "type": "bind", "source": "/srv/bundle/nats-seed",
+				"options": []string{"bind"}},
 		},
 		"linux": object{"namespaces": []object{{"type": "mount"}, {"type": "pid"}, {"type": "ipc"}, {"type": "uts"}}},
 	})

@@ -90,7 +90,7 @@ func TestMachine(t *testing.T) {
 func (s *server) startServices() {
 	s.t.Helper()
 	s.run(`systemd-run -q --unit=services killr --data /srv/services up --renderers 0 --cachefills 0 --addr 127.0.0.1:0 \
-		--nats-port 0 --memcached-memory 64 --users 40 --photos 300
+		--nats-port 0 --memcached-memory 64 --users 5 --photos 20
 	until grep -qs KILLR_EDGE /srv/services/stack.env; do systemctl is-active -q services; sleep 0.1; done
 	sed -n 's/^export \(NATS_URL\|DATABASE_URL\|MEMCACHED_SERVERS\)=/\1=/p' /srv/services/stack.env >/etc/killr/site.env
 	for role in edge renderer cachefill; do
@@ -104,14 +104,15 @@ func (s *server) worksOutside(t *testing.T) {
 	s.write("/root/pictures/one.jpg", photo(t))
 	s.run(`echo 'early and on foot' | killr login --edge http://127.0.0.1 --config /root/token --name ansel
 		killr upload --edge http://127.0.0.1 --config /root/token /root/pictures`)
-	workers := s.run("ps -u killr -o ni=,args= | grep -E 'killr (hash|picture)$'")
+	workers := s.run("ps -u killr -o cls=,ni=,args= | grep -E 'killr (hash|picture)$'")
 	for _, work := range []string{"hash", "picture"} {
 		if !strings.Contains(workers, "killr "+work) {
 			t.Errorf("no process of the renderer does %s: %s", work, workers)
 		}
 	}
 	for line := range strings.Lines(workers) {
-		if nice, err := strconv.Atoi(strings.Fields(line)[0]); err != nil || nice <= 0 {
+		fields := strings.Fields(line)
+		if nice, err := strconv.Atoi(fields[1]); fields[0] != "IDL" && (err != nil || nice <= 0) {
 			t.Errorf("it has no low priority: %s", line)
 		}
 	}
@@ -144,7 +145,8 @@ func (s *server) upgrade(t *testing.T) {
 		t.Error("both edges run")
 	}
 	for _, unit := range []string{"killr-edge@b", "killr-renderer@1", "killr-cachefill@1"} {
-		if exe := s.run("readlink /proc/$(systemctl show -P MainPID %s)/exe", unit); !strings.Contains(exe, next.build) {
+		exe := s.run("readlink /proc/$(systemctl show -P MainPID %s)/exe", unit)
+		if !strings.Contains(exe, next.build) {
 			t.Errorf("%s runs %s, want %s", unit, exe, next.build)
 		}
 	}
@@ -161,13 +163,10 @@ func (s *server) hang(t *testing.T) {
 	before := s.run("systemctl show -P MainPID killr-renderer@1")
 	s.run("kill -STOP %s", before)
 	testenv.Within(t, 2*time.Minute, "another process is the renderer", func() bool {
-		now := s.run("systemctl show -P MainPID -P ActiveState killr-renderer@1")
-		return strings.Contains(now, "\nactive") && !strings.HasPrefix(now, before+"\n") && !strings.HasPrefix(now, "0\n")
+		now := strings.Fields(s.run("systemctl show -P MainPID -P ActiveState killr-renderer@1"))
+		return len(now) == 2 && now[1] == "active" && now[0] != before
 	})
-	if journal := s.run("journalctl -u killr-renderer@1"); !strings.Contains(journal, "Watchdog timeout") ||
-		!strings.Contains(journal, "goroutine ") {
-		t.Errorf("its journal has no dump of its goroutines: %s", journal)
-	}
+	s.run("journalctl -u killr-renderer@1 | grep -q 'SIGABRT: abort'") // and what each goroutine did
 	if err := s.visit(s.client(false), 80, "/photos/mallory"); err != nil {
 		t.Error(err)
 	}

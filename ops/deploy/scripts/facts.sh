@@ -12,7 +12,7 @@ done
 for dir in /opt/killr/configs/*/; do
 	case $dir in *'*'* | *.making*) continue ;; esac
 	roles=
-	for role in renderer cachefill edge; do
+	for role in renderer cachefill edge nats memcached; do
 		hash=$(sed -n 's/^KILLR_CONFIG="\(.*\)"$/\1/p' "$dir/etc/killr/$role.env" 2>/dev/null || true)
 		if [ -n "$hash" ]; then roles="$roles $role=$hash"; fi
 	done
@@ -39,7 +39,8 @@ for socket in /etc/systemd/system/killr-*.socket; do
 done
 lock=/run/lock/killr-deploy
 if [ -e $lock ] && ! flock --nonblock $lock true; then echo "locked $(cat $lock.owner 2>/dev/null)"; fi
-systemctl list-units --all --plain --no-legend 'killr-*@*.service' | while read -r unit _; do
+if [ -x /usr/bin/memcached ]; then echo memcached; fi
+systemctl list-units --all --plain --no-legend 'killr-*.service' | while read -r unit _; do
 	ActiveState='' UnitFileState='' MainPID=0
 	eval "$(systemctl show -p ActiveState -p UnitFileState -p MainPID "$unit")"
 	release=- config=-

@@ -1,0 +1,171 @@
+package deploy
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"flickrkillr/ops/stack"
+	"flickrkillr/schema/wire"
+)
+
+// serviceUnits are the units of services that hosts run.
+//
+//go:embed services/*.service
+var serviceUnits embed.FS
+
+// defaultCacheMiB is the memory of a memcached, in MiB.
+const defaultCacheMiB = 256
+
+// mostReplicas is on how many nats-servers the stream and the buckets are, if there are as many.
+const mostReplicas = 3
+
+// addServices adds what the services of a host read.
+func (c *config) addServices(s *Site, h Host) error {
+	for _, role := range serviceOrder {
+		if !h.Runs(role) {
+			continue
+		}
+		unit, err := serviceUnits.ReadFile("services/killr-" + string(role) + ".service")
+		if err != nil {
+			return err
+		}
+		own := map[string]string{}
+		reads := []file{{content: unit}}
+		switch role {
+		case roleMemcached:
+			own["ADDRESS"] = h.Address
+			own["MEBIBYTES"] = strconv.Itoa(cmp.Or(s.Services.CacheMiB, defaultCacheMiB))
+		case roleNATS:
+			text, err := s.busConfig(h)
+			if err != nil {
+				return err
+			}
+			c.files[credentialsDir+"/nats/bus-config"] = file{0o600, text}
+			reads = append(reads, file{content: text})
+		}
+		c.files[unitsDir+"/"+unitOf(role, "")] = file{0o644, unit}
+		c.roles[role] = hashOf(append(reads, file{content: variables(own)}))
+		own[configVariable] = c.roles[role]
+		c.files[envDir+"/"+string(role)+".env"] = file{0o600, variables(own)}
+	}
+	return nil
+}
+
+// makeSeeds makes the seeds of a bus that no host runs yet.
+func (d *deployment) makeSeeds() error {
+	if len(d.Site.with(roleNATS)) == 0 {
+		return nil
+	}
+	data := filepath.Dir(d.Site.Services.NATSSeeds)
+	if stack.SeedsIn(data) == nil {
+		for _, host := range d.hosts {
+			if len(d.have[host].of(roleNATS)) > 0 {
+				return fmt.Errorf("%s runs a bus whose seeds are not in %s: copy that directory from the machine that "+
+					"deployed before", host, d.Site.Services.NATSSeeds)
+			}
+		}
+	}
+	_, err := stack.MakeSeeds(data)
+	return err
+}
+
+// busConfig is the configuration of a host's nats-server. Several are a cluster.
+func (s *Site) busConfig(h Host) ([]byte, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `server_name: %q
+listen: %q
+jetstream { store_dir: "/var/lib/killr-nats", sync_interval: always, max_memory_store: 64M, max_file_store: 4G }
+ping_interval: "2s"
+ping_max: 2
+write_deadline: "5s"
+`, h.Name, net.JoinHostPort(h.Address, "4222"))
+	seeds := stack.SeedsIn(filepath.Dir(s.Services.NATSSeeds))
+	if seeds == nil {
+		return nil, fmt.Errorf("there are no seeds in %s", s.Services.NATSSeeds)
+	}
+	if all := s.with(roleNATS); len(all) > 1 {
+		secret, err := clusterSecret(seeds)
+		if err != nil {
+			return nil, err
+		}
+		var routes []string
+		for _, other := range all {
+			if other.Name != h.Name {
+				routes = append(routes, fmt.Sprintf("%q",
+					"nats://killr:"+secret+"@"+net.JoinHostPort(other.Address, "6222")))
+			}
+		}
+		fmt.Fprintf(&b, "cluster {\n  name: killr\n  listen: %q\n  no_advertise: true\n  pool_size: -1\n"+
+			"  authorization { user: killr, password: %q }\n  routes: [%s]\n}\n",
+			net.JoinHostPort(h.Address, "6222"), secret, strings.Join(routes, ", "))
+	}
+	err := stack.WriteAuthorization(&b, seeds)
+	return b.Bytes(), err
+}
+
+// clusterSecret is the password by which nats-servers know each other. It is made from the operator's seed, so that all
+// machines that deploy have the same.
+func clusterSecret(seeds stack.Seeds) (string, error) {
+	seed, err := os.ReadFile(seeds[wire.RoleOperator])
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(append([]byte("killr cluster "), seed...))
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// services brings the services of all hosts to what they are to be. Where none of a kind runs yet, all start at the
+// same time: a cluster needs most of its servers. Otherwise one is restarted after the other.
+func (p *planner) services() {
+	for _, role := range serviceOrder {
+		serves := false
+		for _, host := range p.hosts {
+			for _, i := range p.have[host].of(role) {
+				serves = serves || i.active == "active"
+			}
+		}
+		if !serves {
+			p.eachHost(func(host string) []step { return p.service(host, role) })
+			continue
+		}
+		for _, host := range p.hosts {
+			p.add(p.service(host, role))
+		}
+	}
+}
+
+// endServices stops what a host is not to run any more.
+func (p *planner) endServices(lane []step, host string) []step {
+	for _, role := range serviceOrder {
+		if p.want[host].count[role] == 0 && len(p.have[host].of(role)) > 0 {
+			lane = p.do(lane, step{host: host, do: stop, role: role})
+		}
+	}
+	return lane
+}
+
+// service brings a service on a host to what it is to be.
+func (p *planner) service(host string, role wire.Role) (lane []step) {
+	s, w := p.have[host], p.want[host]
+	good := false
+	for _, i := range s.of(role) {
+		good = good || i.active == "active" && i.begins && i.config == w.config[role]
+	}
+	if w.count[role] == 0 || good {
+		return nil
+	}
+	if role == roleMemcached && !s.memcached {
+		lane = p.do(lane, step{host: host, do: install, names: []string{"memcached"}})
+	}
+	lane = p.switched(lane, host)
+	return p.do(lane, step{host: host, do: start, pair: w.pair, role: role})
+}
