@@ -97,7 +97,7 @@ func (s *Server) askOriginal(ctx context.Context, x *exchange, subject string, h
 	if header == nil {
 		header = nats.Header{}
 	}
-	header.Set(wire.HeaderRequest, x.number.String())
+	mark(header, x.number, x.trace)
 	reply, err := s.uploadBus.persist(ctx, &nats.Msg{Subject: subject, Header: header},
 		persistence{limit: chunkLimit, attempt: chunkAttempt, unheard: uploadUnheard})
 	if err == nil {

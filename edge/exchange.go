@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"flickrkillr/edge/cache"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
@@ -15,7 +17,8 @@ import (
 type exchange struct {
 	start   time.Time
 	number  requestID
-	strict  bool // the answer has browsers use nothing but TLS
+	trace   wire.Trace // that the client names; the zero Trace: it names none
+	strict  bool       // the answer has browsers use nothing but TLS
 	kind    page.Kind
 	accept  cache.Accept
 	atLeast []wire.Dep // versions of an unverified token: no older page is served, except as a stale one
@@ -41,6 +44,21 @@ type timing struct {
 type requestID struct {
 	edge string // random
 	n    uint64
+}
+
+// mark names the request, and its trace, in the header of a message that is sent for it.
+func mark(header nats.Header, number requestID, trace wire.Trace) {
+	id := number.String()
+	header.Set(wire.HeaderRequest, id)
+	header.Set(wire.HeaderTrace, trace.Next(id).String())
+}
+
+// traceOf reads the trace that a client names. A field that comes twice is none.
+func traceOf(h http.Header) (t wire.Trace) {
+	if values := h["Traceparent"]; len(values) == 1 {
+		t, _ = wire.ParseTrace(values[0])
+	}
+	return t
 }
 
 // requestIDs makes the ids of one edge.

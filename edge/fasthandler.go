@@ -23,6 +23,9 @@ func (s *Server) ServeFast(w fastpath.Responder, r *fastpath.Request) (fastpath.
 	}
 	x.number, x.kind = s.ids.next(), ref.Kind()
 	x.accept = cache.ParseAccept([]string{string(r.AcceptEncoding)})
+	if r.Trace != nil {
+		x.trace, _ = wire.ParseTrace(string(r.Trace))
+	}
 	x.strict = s.hsts != nil && takesHSTS(r.Host)
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()

@@ -99,7 +99,8 @@ func (s *Server) guest(w http.ResponseWriter, r *http.Request, x *exchange, shar
 	if err != nil {
 		return upload.Request{}, err
 	}
-	for _, ofRequest := range []string{wire.HeaderRequest, wire.HeaderDeadline} { // each request has its own
+	// Each request has its own.
+	for _, ofRequest := range []string{wire.HeaderRequest, wire.HeaderTrace, wire.HeaderDeadline} {
 		header.Del(ofRequest)
 	}
 	begin := func(ctx context.Context) error {

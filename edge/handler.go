@@ -25,7 +25,7 @@ var (
 // ServeHTTP answers the requests that the fast path does not. The edge uses no ServeMux: that would redirect "//" and
 // "/./", but no page has such a path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{start: time.Now(), number: s.ids.next()}
+	x := &exchange{start: time.Now(), number: s.ids.next(), trace: traceOf(r.Header)}
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
 	s.readForwarded(r)
@@ -180,12 +180,14 @@ func (s *Server) finish(x *exchange, method string, target func() string, from, 
 	if x.cause != nil && x.status >= 500 || x.tier == tierStale {
 		path, _, _ := strings.Cut(target(), "?") // what people search for does not belong in this log
 		s.log.LogAttrs(context.Background(), slog.LevelWarn, "answer",
-			slog.String("request", x.number.String()), slog.String("path", hidden(path)),
+			slog.String("request", x.number.String()), x.trace.Attr(),
+			slog.String("path", hidden(path)),
 			slog.Int("status", x.status), slog.String("cache", x.tier.String()), slog.Any("err", x.cause))
 	}
 	if s.cfg.AccessLog != nil {
 		s.cfg.AccessLog.LogAttrs(context.Background(), slog.LevelInfo, "access",
-			slog.String("request", x.number.String()), slog.String("method", method),
+			slog.String("request", x.number.String()), x.trace.Attr(),
+			slog.String("method", method),
 			slog.String("path", logged(target())), slog.Int("status", x.status),
 			slog.String("cache", x.tier.String()), slog.Int("bytes", x.bytes),
 			slog.Duration("took", time.Since(x.start)), slog.String("from", from), slog.String("protocol", protocol),

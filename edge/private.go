@@ -290,7 +290,7 @@ func (s *Server) askForPicture(
 
 // messageFor is a request for one visitor.
 func messageFor(x *exchange, subject string, who visitor, header nats.Header, data []byte) *nats.Msg {
-	header.Set(wire.HeaderRequest, x.number.String())
+	mark(header, x.number, x.trace)
 	if who.Session != nil {
 		header.Set(wire.HeaderUser, strconv.FormatInt(who.User, 10))
 	}

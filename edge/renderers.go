@@ -131,7 +131,7 @@ func (r *renderers) get(ctx context.Context, w want) (*nats.Msg, error) {
 // request requests a page, see read.
 func (r *renderers) request(ctx context.Context, w want, wait time.Duration) (*nats.Msg, error) {
 	msg := nats.NewMsg(w.ref.Subject())
-	msg.Header.Set(wire.HeaderRequest, w.number.String())
+	mark(msg.Header, w.number, w.trace)
 	if w.gzip {
 		msg.Header.Set(wire.HeaderAccept, wire.EncodingGzip)
 	}

@@ -47,6 +47,7 @@ type client interface {
 type want struct {
 	ref     page.Ref
 	number  requestID
+	trace   wire.Trace
 	gzip    bool       // a body that is compressed with gzip can be used
 	atLeast []wire.Dep // no older page is served, except as a stale one
 	newer   conditions
@@ -63,7 +64,7 @@ type fetched struct {
 // resolve finds the page and the variant that answer a request. It sets x.page, x.tier and x.timing and, for a stale
 // page, x.cause. It returns errLeft if the client has left; for every other error the caller sends an error page.
 func (r *resolver) resolve(from client, x *exchange, ref page.Ref) (*cache.Variant, error) {
-	w := want{ref: ref, number: x.number, gzip: x.accept.Gzip(), atLeast: x.atLeast}
+	w := want{ref: ref, number: x.number, trace: x.trace, gzip: x.accept.Gzip(), atLeast: x.atLeast}
 	got, err := r.fetch(from, w, x.start)
 	x.timing = got.timing
 	if got.page == nil {

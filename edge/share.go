@@ -114,7 +114,8 @@ func (s *Server) askShare(r *http.Request, x *exchange, share page.Share, ask wi
 
 // shareHeader is the header of a request about a share.
 func (s *Server) shareHeader(r *http.Request, x *exchange, share page.Share) nats.Header {
-	header := nats.Header{wire.HeaderRequest: {x.number.String()}, wire.HeaderShare: {share.ID()}}
+	header := nats.Header{wire.HeaderShare: {share.ID()}}
+	mark(header, x.number, x.trace)
 	for _, grant := range session.Values(r.Header["Cookie"], grantCookie(s.secureFor(r)), maxGrants) {
 		if wire.ValidKey(grant) {
 			header.Add(wire.HeaderGrant, grant)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"flickrkillr/renderer/store"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -91,17 +92,21 @@ func (s *Service) begin(p *pool, jobs []*job) [][]*job {
 }
 
 // context returns a context for a turn. It ends with the latest deadline of the jobs, when all of them are abandoned,
-// or when the service stops and its StopTimeout is over.
+// or when the service stops and its StopTimeout is over. Its queries are shown as those of the first job whose
+// trace somebody wants to see.
 func (s *Service) context(ctx context.Context, groups [][]*job) (context.Context, context.CancelFunc) {
-	last := groups[0][0].deadline
+	last, trace := groups[0][0].deadline, ""
 	for _, g := range groups {
 		for _, j := range g {
+			if trace == "" && j.trace.Sampled() {
+				trace = j.trace.ID()
+			}
 			if j.deadline.After(last) {
 				last = j.deadline
 			}
 		}
 	}
-	ctx, abandon := context.WithCancelCause(ctx)
+	ctx, abandon := context.WithCancelCause(store.WithTrace(ctx, trace))
 	s.abandoned.begin(groups, abandon)
 	ctx, cancel := context.WithDeadline(ctx, last)
 	return ctx, func() { cancel(); abandon(nil) }

@@ -26,6 +26,7 @@ type request struct {
 	ref      page.Ref // the page or picture; the zero Ref for an action
 	action   *action  // what concerns one person or attempt; nil for all else
 	id       string   // shared by the visitor, the logs and the reply
+	trace    wire.Trace
 	subject  string
 	reply    string // the subject that the requester listens to
 	gzip     bool   // the requester accepts a compressed body

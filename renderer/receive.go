@@ -27,6 +27,7 @@ func (s *Service) receive(e *endpoint, msg *nats.Msg) {
 		endpoint: e,
 		arrived:  now,
 	}}
+	j.trace, _ = wire.ParseTrace(msg.Header.Get(wire.HeaderTrace))
 	if j.id == "" {
 		j.id = rand.Text()[:12] // for a request by hand, so that its reply and the log share an id too
 	}

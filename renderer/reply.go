@@ -120,8 +120,8 @@ func (s *Service) finished(j *job, status int) {
 		return
 	}
 	s.log.LogAttrs(context.Background(), level, "answered",
-		slog.String("request", j.id), slog.String("subject", j.subject), slog.Int("status", status),
-		slog.Duration("took", whole),
+		slog.String("request", j.id), j.trace.Attr(), slog.String("subject", j.subject),
+		slog.Int("status", status), slog.Duration("took", whole),
 		slog.Duration("queue", j.work.timing.Queue), slog.Duration("sql", j.work.timing.SQL),
 		slog.Duration("render", j.work.timing.Render))
 }
@@ -151,8 +151,8 @@ func (s *Service) replyError(j *job, code string, err error) {
 		s.metrics.panics.Inc()
 	}
 	attrs := []slog.Attr{
-		slog.String("request", j.id), slog.String("subject", j.subject), slog.String("code", code),
-		slog.Duration("took", time.Since(j.arrived)), slog.Any("err", err),
+		slog.String("request", j.id), j.trace.Attr(), slog.String("subject", j.subject),
+		slog.String("code", code), slog.Duration("took", time.Since(j.arrived)), slog.Any("err", err),
 	}
 	if stack := stackOf(err); stack != "" {
 		attrs = append(attrs, slog.String("stack", stack))

@@ -81,6 +81,8 @@ func (f *http2Filter) request() (r Request, ok bool) {
 			r.ForwardedFor = keep(value)
 		case means == fieldForwarded && r.Forwarded == nil:
 			r.Forwarded = keep(value)
+		case means == fieldTrace && r.Trace == nil:
+			r.Trace = keep(value)
 		default:
 			return r, false
 		}

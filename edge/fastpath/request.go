@@ -15,6 +15,7 @@ type Request struct {
 	IfNoneMatch    []byte // nil: none
 	ForwardedFor   []byte // X-Forwarded-For; nil: none
 	Forwarded      []byte // nil: none
+	Trace          []byte // traceparent; nil: none
 
 	reason Reason // of kindDelegated: the first one
 }
@@ -105,6 +106,11 @@ func parse(b []byte) (r Request, k kind) {
 				r.delegate(ReasonRepeatedHeader)
 			}
 			r.Forwarded = value
+		case fieldTrace:
+			if r.Trace != nil {
+				r.delegate(ReasonRepeatedHeader)
+			}
+			r.Trace = value
 		}
 	}
 	if !ok || len(rest) > 0 || hosts != 1 {
@@ -130,6 +136,7 @@ const (
 	fieldMatch
 	fieldForwardedFor
 	fieldForwarded
+	fieldTrace
 )
 
 var fields = [...]struct {
@@ -148,6 +155,7 @@ var fields = [...]struct {
 	{"If-None-Match", fieldMatch},
 	{"X-Forwarded-For", fieldForwardedFor},
 	{"Forwarded", fieldForwarded},
+	{"traceparent", fieldTrace},
 }
 
 // harmless are header fields, in lower case, that change nothing in an answer to a GET. The list names what browsers,
@@ -157,7 +165,7 @@ var fields = [...]struct {
 var harmless = [...]string{
 	"accept", "accept-charset", "accept-language", "b3", "baggage", "cache-control", "cdn-loop", "device-memory", "dnt",
 	"downlink", "dpr", "ect", "from", "if-modified-since", "keep-alive", "origin", "pragma", "priority",
-	"proxy-connection", "purpose", "referer", "rtt", "save-data", "te", "traceparent", "tracestate", "true-client-ip",
+	"proxy-connection", "purpose", "referer", "rtt", "save-data", "te", "tracestate", "true-client-ip",
 	"upgrade-insecure-requests", "user-agent", "via", "viewport-width", "width", "x-amz-cf-id", "x-cloud-trace-context",
 	"x-original-forwarded-for", "x-real-ip", "x-request-id", "x-requested-with", "x-scheme", "x-varnish",
 }

@@ -140,7 +140,7 @@ func (s *Site) resources(ctx context.Context, renderers int) (r resources, err e
 			(SELECT CASE WHEN rolconnlimit < 0 THEN 1000000 ELSE rolconnlimit END
 			 FROM pg_roles WHERE rolname = current_user)),
 			(SELECT count(*) FROM pg_stat_activity
-			 WHERE usename = current_user AND application_name NOT IN ('killr', 'killr search')
+			 WHERE usename = current_user AND application_name NOT LIKE 'killr%'
 			   AND pid <> pg_backend_pid())`
 	if err := conn.QueryRow(ctx, q).Scan(&r.connections, &r.others); err != nil {
 		return r, fmt.Errorf("ask PostgreSQL how many connections it has left: %w", err)

@@ -87,6 +87,7 @@ func openPool(ctx context.Context, url string, maxConns int32, settings map[stri
 			config.ConnConfig.RuntimeParams[name] = value
 		}
 	}
+	config.PrepareConn = setTrace(config.ConnConfig.RuntimeParams["application_name"])
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the pool: %w", err)

@@ -55,6 +55,7 @@ var healthy = map[string]string{
 	`killr_edge_answers_by_status_total{status="200"}`:                   "0+1000",
 	`killr_edge_answers_by_status_total{status="503"}`:                   "0+1",
 	`killr_edge_certificate_expiry_timestamp_seconds{instance="edge-1"}`: "2592000+0", // from the epoch on
+	`killr_renderer_replica_lag_seconds{replica="r"}`:                    "0.1+0",
 	`killr_edge_clock_offset_seconds{instance="edge-1"}`:                 "0.2+0",
 }
 
@@ -121,6 +122,10 @@ var faults = map[string]struct {
 	"PostgreSQL dies": {
 		series: map[string]string{`killr_renderer_requests_total{kind="user", code="unavailable"}`: "9+5"},
 		raises: []string{"KillrDatabaseAway"},
+	},
+	"a replica is late": {
+		series: map[string]string{`killr_renderer_replica_lag_seconds{replica="r"}`: "2+5"},
+		raises: []string{"KillrReplicaBehind"},
 	},
 	"the store of pictures dies": {
 		series: map[string]string{`killr_renderer_requests_total{kind="image", code="unavailable"}`: "9+5"},
