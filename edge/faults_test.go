@@ -333,6 +333,26 @@ func TestNATSRestart(t *testing.T) {
 	eventually(t, "cached pages count as fresh again", func() bool { return !e.pages.tracker.FeedStale() })
 }
 
+// TestNATSRestartBeforeTheAnswer: a request whose answer was not there when the connection broke is made again.
+func TestNATSRestartBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	e := s.edge()
+	release := s.blockUsers()
+	answered := make(chan int, 1)
+	before := s.renders.Load()
+	go func() { answered <- get(t, e, "/photos/ansel").status }()
+	eventually(t, "the renderer has the request", func() bool { return s.renders.Load() > before })
+	if err := s.server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	if status := <-answered; status != 200 {
+		t.Errorf("status %d", status)
+	}
+}
+
 // TestNATSGone: without NATS an edge serves its pages as stale.
 func TestNATSGone(t *testing.T) {
 	t.Parallel()

@@ -164,13 +164,18 @@ func (m *metrics) watch(r *resolver) {
 		return float64(r.popularity.Pages())
 	})
 	gauge("feed_stale",
-		"1 while no heartbeat of the relay arrives, or it lags by more than 1 s: pages are fresh for a second only.",
+		"1 while no heartbeat of the relay counts, as none arrives, it lags by more than 1 s, or a batch before it is "+
+			"missing: pages are fresh for a second only.",
 		func() float64 {
 			if r.tracker.FeedStale() {
 				return 1
 			}
 			return 0
 		})
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "killr_edge_feed_stale_seconds_total",
+		Help: "Time for which killr_edge_feed_stale has been 1, since the first heartbeat.",
+	}, func() float64 { return r.tracker.StaleFor().Seconds() }))
 	gauge("clock_offset_seconds", "Cluster time minus the time of this machine.", func() float64 {
 		return r.tracker.Clock().Offset().Seconds()
 	})

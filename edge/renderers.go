@@ -67,10 +67,11 @@ func newRenderers(nc *nats.Conn, clock *wire.Clock, m *metrics) *renderers {
 	return r
 }
 
-// refused reports that this renderer could not answer, and another one may.
+// refused reports that this renderer could not answer, and another one may; or that the connection to the bus broke
+// before the answer came.
 func refused(err error) bool {
 	return errors.Is(err, wire.ErrBusy) || errors.Is(err, wire.ErrUnavailable) || errors.Is(err, wire.ErrExpired) ||
-		errors.Is(err, nats.ErrNoResponders)
+		errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrDisconnected)
 }
 
 // watch records when the connection is lost and comes back, until ctx ends.

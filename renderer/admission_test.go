@@ -239,7 +239,7 @@ func TestDeadlinesAreInClusterTime(t *testing.T) {
 	st := newSite(t)
 	s := st.start(t, nil)
 	heartbeat := wire.Heartbeat{Time: time.Now().Add(time.Hour)}
-	if err := st.nc.Publish(wire.SubjectHeartbeat, heartbeat.Encode()); err != nil {
+	if err := st.nc.Publish(wire.SubjectLiveHeartbeat, heartbeat.Encode()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 10*time.Second, func() error {

@@ -101,11 +101,11 @@ func (s *Service) developOne(ctx context.Context, p undeveloped) (err error) {
 	refused, isRefused := errors.AsType[*pictures.RefusedError](err)
 	switch {
 	case err == nil:
+		noted := s.noteChecksums(ctx, p) // first: pages are made anew after the other
 		if err = s.store.PictureMade(ctx, p.image, im.Width, im.Height, im.Color); err == nil {
 			s.relay.wake()
-			err = s.noteChecksums(ctx, p)
 		}
-		return err
+		return errors.Join(err, noted)
 	case isRefused:
 		s.log.Info("picture cannot be decoded", "image", p.image, "err", err)
 		return s.refusePicture(ctx, p.image, refused.Problem+" "+refused.Remedy)
@@ -117,7 +117,8 @@ func (s *Service) developOne(ctx context.Context, p undeveloped) (err error) {
 	return errors.Join(err, s.store.PicturePostponed(context.WithoutCancel(ctx), p.image, p.times))
 }
 
-// noteChecksums keeps the checksums of an original. Without them a zip file that has it takes longer to prepare.
+// noteChecksums keeps the checksums of an original, and its format. Without them a zip file that has it takes longer to
+// prepare, and the page of a HEIC file links to a form for others, which there is none of.
 func (s *Service) noteChecksums(ctx context.Context, p undeveloped) error {
 	if p.sums == nil {
 		return nil

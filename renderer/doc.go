@@ -33,7 +33,7 @@
 //	outage.go     how long Postgres is waited for; refused.go: addresses that can never work
 //	abandoned.go  requests whose answer nobody waits for any more
 //	stats.go      figures for `nats micro`; metrics.go: for Prometheus
-//	relay.go      changes, from the outbox to the stream; relaystall.go: a stream that takes none;
+//	relay.go      changes, from the outbox to edges and the stream; relaystall.go: a stream that takes none;
 //	              buckets.go: buckets that take no value, and the replicas of all
 //	develop.go    decodes pictures that were uploaded, and removes uploads that were given up
 //	index.go      the search index, tagcounter.go the counts of tags, leftovers.go what deletions leave to be done:

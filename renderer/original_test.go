@@ -128,6 +128,13 @@ func TestOriginals(t *testing.T) {
 	if done := changed(t, reply); len(done) != 1 || done[0].Scope != "user.ansel" {
 		t.Fatalf("changed %v", done)
 	}
+	for _, extension := range []string{".heic", ".jpg"} { // a HEIC file has no form for others
+		st.scalar(t, fmt.Sprintf("WITH i AS (UPDATE images SET extension = '%s' WHERE id = '%s' RETURNING id) "+
+			"SELECT count(*) FROM i", extension, id))
+		if shown() != (extension == ".jpg") {
+			t.Errorf("of a file %s the page links to a form for others: %t", extension, shown())
+		}
+	}
 	if !shown() {
 		t.Error("the page has no link")
 	}

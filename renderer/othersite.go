@@ -58,7 +58,8 @@ func (r *relay) makeStream(ctx context.Context) error {
 	if err := r.claimStream(ctx); err != nil {
 		return &busError{"make the stream " + wire.StreamChanges, err}
 	}
-	r.stream, r.joined = true, true
+	r.stream = true
+	r.joined.Store(true)
 	return nil
 }
 

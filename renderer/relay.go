@@ -1,11 +1,13 @@
 package renderer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,19 +34,26 @@ const (
 	// others wait for one.
 	heartbeatEvery = time.Second
 	silence        = 150 * time.Millisecond
-	// publishLimit bounds the wait for the stream's acknowledgement. Postgres ends a transaction that idles for 2 s.
+	// storeLimit bounds the wait until the stream has stored a batch. Meanwhile no other batch is published; after it,
+	// batches do not wait for the stream until it acknowledges something.
+	storeLimit = 250 * time.Millisecond
+	// publishLimit bounds the wait for any other acknowledgement of the stream.
 	publishLimit = 1500 * time.Millisecond
 	// roundLimit bounds a round, maxPause the pause after a failed one.
 	roundLimit = 3 * time.Second
 	maxPause   = time.Second
 )
 
-// relay publishes changes from Postgres' outbox to the stream CHANGES.
+// relay publishes changes from Postgres' outbox, to all edges at once and to the stream CHANGES, which edges read that
+// have just begun or missed something.
 //
 // An advisory lock in Postgres lets one relay of all work at a time, so two that believe to be active do no harm. The
 // active relay is the one whose heartbeat was heard last. It polls every Config.RelayPoll and sends heartbeats. The
 // others poll less often, and one of them sends a heartbeat when one is overdue. When the active relay dies, the next
 // poll of another one continues its work.
+//
+// While the stream stores nothing, as during the election of its leader, changes and heartbeats reach edges
+// nevertheless. Postgres keeps what is not stored, and the relay publishes it again when the stream takes messages.
 type relay struct {
 	id      string
 	site    string // the id of the database's site, once Postgres has answered
@@ -57,18 +66,22 @@ type relay struct {
 	outage  *outage
 	poll    time.Duration
 	silence time.Duration // random, so that two relays rarely take over at once
+	batches int           // published so far; with id it names them
+	sentAt  int64         // when it last sent a heartbeat, as in package monotonic; 0: never
 
 	woken    chan struct{} // of capacity 1: a round is asked for
 	answered atomic.Int64  // when Postgres last answered, as in package monotonic; 0: never
 	heardAt  atomic.Int64  // when the last heartbeat was heard, likewise
 	active   atomic.Bool
-	stream   bool // the stream exists and is this site's, as far as known
-	joined   bool // it has been this site's since this relay began
+	joined   atomic.Bool    // the stream has been this site's since this relay began
+	storing  sync.WaitGroup // heartbeats that are sent to the stream
 
 	unacked    atomic.Int64           // since when the stream acknowledges nothing, likewise; 0: it does
-	reconnects uint64                 // of the connection to NATS, until then
-	stalled    atomic.Pointer[error]  // nil: changes are relayed, or NATS is away
-	config     jetstream.StreamConfig // of the stream
+	reconnects atomic.Uint64          // of the connection to NATS, until then
+	stalled    atomic.Pointer[error]  // nil: changes are stored, or NATS is away
+	stream     bool                   // the stream exists and is this site's, as far as known; only keepStream uses it
+	config     jetstream.StreamConfig // of the stream; likewise
+	check      chan struct{}          // of capacity 1: the stream has not acknowledged a message
 	resumed    chan struct{}          // of capacity 1: the stream takes messages again
 
 	replicas     int           // of the stream and the buckets
@@ -86,7 +99,8 @@ func newRelay(s *Service) (*relay, error) {
 		id: s.id, store: s.store, pool: s.cfg.Pool, nc: s.nc, js: js, log: s.log, metrics: s.metrics, outage: s.outage,
 		poll:    s.cfg.RelayPoll,
 		silence: silence + rand.N(2*silence), woken: make(chan struct{}, 1), config: config,
-		resumed: make(chan struct{}, 1), replicas: s.cfg.Replicas, bucketsEvery: bucketsEvery,
+		check: make(chan struct{}, 1), resumed: make(chan struct{}, 1),
+		replicas: s.cfg.Replicas, bucketsEvery: bucketsEvery,
 	}, nil
 }
 
@@ -101,12 +115,8 @@ func (r *relay) wake() {
 // lastAnswer is when Postgres last answered, as in package monotonic; 0: never.
 func (r *relay) lastAnswer() int64 { return r.answered.Load() }
 
-// hearHeartbeat notes a heartbeat of the service with this id. Subscribers also hear one that the stream did not take:
-// from this service it does not count.
+// hearHeartbeat notes a heartbeat of the service with this id.
 func (r *relay) hearHeartbeat(id string) {
-	if id == r.id && r.unacked.Load() != 0 {
-		return
-	}
 	r.heardAt.Store(monotonic.Now())
 	r.setActive(id == r.id)
 }
@@ -126,28 +136,29 @@ func (r *relay) setActive(active bool) {
 // run relays until ctx ends, and then finishes its round under held. It retries failed rounds for ever. It returns an
 // *OtherSiteError when the bus turns out to be another site's before this relay has joined it.
 func (r *relay) run(ctx, held context.Context) error {
-	var buckets sync.WaitGroup
-	defer buckets.Wait()
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	buckets.Go(func() { r.watchBuckets(watching, held) })
+	var helpers sync.WaitGroup
+	defer r.storing.Wait()
+	defer helpers.Wait()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	helpers.Go(func() { r.watchBuckets(ctx, held) })
+	helpers.Go(func() {
+		if err := r.keepStream(ctx); err != nil {
+			stop(err)
+		}
+	})
 	begun, apart, pause := time.Now(), wakeApart, time.Duration(0)
 	failing, owed, busy := false, false, false // owed: a round was asked for while another relay had the lock
 	for {
 		woken, ended := r.wait(ctx, begun, apart, pause)
 		if ended {
+			if err := context.Cause(ctx); isOtherSite(err) {
+				return err
+			}
 			return nil
 		}
 		begun = time.Now()
 		n, leader, err := r.round(held, woken || owed || busy)
-		if !r.joined && isOtherSite(err) {
-			return err
-		}
-		if err != nil {
-			err = r.repair(held, err)
-		} else if r.unacked.Load() == 0 {
-			r.resume()
-		}
 		busy = n > 0
 		owed, apart = !leader && (owed || woken), wakeApart
 		if failing != (err != nil) { // log the start and the end, not every round
@@ -198,22 +209,24 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 	if !r.nc.IsConnected() {
 		return 0, false, errors.New("NATS is not connected")
 	}
-	if err := r.makeStream(ctx); err != nil {
-		return 0, false, err
+	if !r.joined.Load() {
+		return 0, false, errors.New("whose the stream " + wire.StreamChanges + " is has not been checked")
 	}
 	if err := r.outage.wait(ctx, roundLimit); err != nil {
 		return 0, false, err
 	}
 	var refused error
-	waiting := asked
+	waiting, resend := asked, r.unacked.Load() == 0
 	if !asked {
 		leader = true
-		waiting, err = r.store.Waiting(ctx)
+		waiting, err = r.store.Waiting(ctx, resend)
 	}
 	if waiting {
-		n, leader, err = r.store.RelayOnce(ctx, func(changes []store.Change, since time.Time) error {
-			refused = r.publish(ctx, changes, since)
-			return refused
+		r.batches++
+		name := r.id + "." + strconv.Itoa(r.batches)
+		n, leader, err = r.store.RelayOnce(ctx, name, resend, func(b store.Batch) (stored bool, err error) {
+			stored, refused = r.publish(ctx, b)
+			return stored, refused
 		})
 	}
 	if refused == nil { // else the bus failed, not Postgres
@@ -225,51 +238,68 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 	if err == nil || refused != nil {
 		r.answered.Store(monotonic.Now())
 	}
-	if err == nil && (leader || r.unacked.Load() != 0) {
+	if err == nil && leader {
 		err = r.sendHeartbeat(ctx)
 	}
 	return n, leader, err
 }
 
-// forgetKeys deletes expired keys of actions, at each heartbeat of the active relay, so in one process of all. 1,000
-// a second keep up with 1,000 actions a second. A failure does not stop the relay.
-func (r *relay) forgetKeys(ctx context.Context) {
-	if _, err := r.store.ForgetKeys(ctx, wire.KeyAge); err != nil {
+// forget deletes expired keys of actions and what heartbeats repeat no more, at each heartbeat of the active relay, so
+// in one process of all. 1,000 keys a second keep up with 1,000 actions a second. A failure does not stop the relay.
+func (r *relay) forget(ctx context.Context) {
+	_, err := r.store.ForgetKeys(ctx, wire.KeyAge)
+	if err = errors.Join(err, r.store.ForgetRelayed(ctx)); err != nil {
 		r.log.Warn("relay", "err", err)
 	}
 }
 
-// publish sends a batch as one message and returns when the stream has stored it. It sets no Nats-Msg-Id: after a
-// restore of the database outbox ids repeat, and the stream would drop changes as duplicates. Repeated changes do no
-// harm, since the newest version wins.
-func (r *relay) publish(ctx context.Context, changes []store.Change, since time.Time) error {
-	batch := make([]wire.Change, len(changes))
-	for i, c := range changes {
+// batchMsg is the message of a batch.
+func batchMsg(subject string, b store.Batch) *nats.Msg {
+	batch := make([]wire.Change, len(b.Changes))
+	for i, c := range b.Changes {
 		batch[i] = wire.Change(c)
 	}
-	if err := r.send(ctx, &nats.Msg{
-		Subject: wire.SubjectBatch,
-		Data:    wire.EncodeChanges(batch),
-		Header:  nats.Header{wire.HeaderSince: {wire.FormatTime(since)}},
-	}); err != nil {
-		return err
+	msg := &nats.Msg{Subject: subject, Data: wire.EncodeChanges(batch), Header: nats.Header{}}
+	wire.Link{Batch: b.Message, After: b.After}.Set(msg.Header)
+	if !b.Since.IsZero() {
+		msg.Header.Set(wire.HeaderSince, wire.FormatTime(b.Since))
+	}
+	return msg
+}
+
+// publish sends a batch to the edges and to the stream, as one message each, and reports whether the stream has stored
+// it. It sets no Nats-Msg-Id: after a restore of the database outbox ids repeat, and the stream would drop changes as
+// duplicates. Repeated changes do no harm, since the newest version wins. An error means that no edge may have heard
+// it.
+func (r *relay) publish(ctx context.Context, b store.Batch) (stored bool, err error) {
+	reconnects := r.nc.Stats().Reconnects
+	if err := r.nc.PublishMsg(batchMsg(wire.SubjectLiveBatch, b)); err != nil {
+		return false, &busError{"publish " + wire.SubjectLiveBatch, err}
+	}
+	msg := batchMsg(wire.SubjectBatch, b)
+	if r.unacked.Load() != 0 {
+		err = r.nc.PublishMsg(msg) // stored if the stream is back, which keepStream finds out
+	} else {
+		err = r.storeMsg(ctx, storeLimit, msg)
+		stored = err == nil
+	}
+	if !stored && (!r.nc.IsConnected() || r.nc.Stats().Reconnects != reconnects) {
+		return false, &busError{"publish " + msg.Subject, cmp.Or(err, errors.New("the connection broke"))}
 	}
 	r.metrics.relayBatches.Inc()
-	r.metrics.relayChanges.Add(float64(len(changes)))
-	return nil
+	r.metrics.relayChanges.Add(float64(len(b.Changes)))
+	return stored, nil
 }
 
 // sendHeartbeat sends a heartbeat with the lag: once a second from the active relay, and from another one when that has
-// fallen silent.
+// fallen silent. Before it, edges hear the batches of the last seconds once more, as one.
 func (r *relay) sendHeartbeat(ctx context.Context) error {
 	due := heartbeatEvery
 	if !r.active.Load() {
 		due += r.silence
 	}
-	// After a message that was not acknowledged only one that is tells that the stream takes messages: heartbeats are
-	// heard also when it does not.
-	last := r.heardAt.Load()
-	if last != 0 && monotonic.Since(last) < due && r.unacked.Load() == 0 {
+	last := max(r.heardAt.Load(), r.sentAt) // it may not have heard its own yet
+	if last != 0 && monotonic.Since(last) < due {
 		return nil
 	}
 	now, err := r.store.OutboxState(ctx)
@@ -277,23 +307,32 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 		return err
 	}
 	r.metrics.relayLag.Set(now.Lag.Seconds())
-	err = r.send(ctx, &nats.Msg{
-		Subject: wire.SubjectHeartbeat,
-		Data:    wire.Heartbeat{Time: now.Now, Lag: now.Lag}.Encode(),
-		Header:  nats.Header{wire.HeaderWorker: {r.id}},
-	})
-	if err == nil {
-		r.forgetKeys(ctx)
+	if len(now.Recent.Changes) > 0 {
+		if err := r.nc.PublishMsg(batchMsg(wire.SubjectLiveBatch, now.Recent)); err != nil {
+			return &busError{"publish " + wire.SubjectLiveBatch, err}
+		}
 	}
-	return err
+	heartbeat := wire.Heartbeat{Time: now.Now, Lag: now.Lag, Last: now.Last, Unstored: now.Unstored}.Encode()
+	r.forget(ctx)
+	header := nats.Header{wire.HeaderWorker: {r.id}}
+	err = r.nc.PublishMsg(&nats.Msg{Subject: wire.SubjectLiveHeartbeat, Data: heartbeat, Header: header})
+	if err != nil {
+		return &busError{"publish " + wire.SubjectLiveHeartbeat, err}
+	}
+	r.sentAt = monotonic.Now()
+	ctx = context.WithoutCancel(ctx)
+	r.storing.Go(func() { // the next one does not wait for it; at most two at a time, as each has publishLimit
+		_ = r.storeMsg(ctx, publishLimit, &nats.Msg{Subject: wire.SubjectHeartbeat, Data: heartbeat, Header: header})
+	})
+	return nil
 }
 
-func (r *relay) send(ctx context.Context, msg *nats.Msg) error {
-	ctx, cancel := context.WithTimeout(ctx, publishLimit)
+// storeMsg publishes a message to the stream and returns when that has acknowledged it.
+func (r *relay) storeMsg(ctx context.Context, limit time.Duration, msg *nats.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	reconnects := r.nc.Stats().Reconnects
-	if _, err := r.js.PublishMsg(ctx, msg); err != nil {
-		r.stream = false // it may be gone: check again
+	if _, err := r.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0)); err != nil {
 		r.notAcknowledged(reconnects)
 		return &busError{"publish " + msg.Subject, err}
 	}

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"flickrkillr/schema/monotonic"
 	"flickrkillr/schema/wire"
 )
+
+// streamEvery is how often keepStream looks, besides when a message was not acknowledged.
+const streamEvery = 500 * time.Millisecond
 
 // remakeAfter is how long the stream may acknowledge nothing, although NATS answers, before it is made anew.
 const remakeAfter = 3 * time.Second
@@ -37,39 +41,90 @@ func (r *relay) stalledError() error {
 }
 
 func (r *relay) setStalled(err error) {
-	r.stalled.Store(&err)
-	r.metrics.relayStalled.Set(1)
+	if r.stalled.Swap(&err) == nil {
+		r.metrics.relayStalled.Set(1)
+		r.log.Warn("relay", "stalled", true, "err", err)
+	}
 }
 
 // notAcknowledged records that the stream has not acknowledged a message, before which the connection to NATS had been
 // made again so often.
 func (r *relay) notAcknowledged(reconnects uint64) {
 	if r.unacked.CompareAndSwap(0, monotonic.Now()) {
-		r.reconnects = reconnects
-	}
-}
-
-// resume ends the stall, after a round that succeeded, with every message acknowledged.
-func (r *relay) resume() {
-	if r.stalled.Swap(nil) != nil {
-		r.metrics.relayStalled.Set(0)
+		r.reconnects.Store(reconnects)
 		select {
-		case r.resumed <- struct{}{}:
+		case r.check <- struct{}{}:
 		default: // a check is already requested
 		}
 	}
 }
 
-// repair finds out why a round failed with cause. If NATS answers, and the stream has stored nothing for remakeAfter,
-// repair deletes the stream; the next round makes it anew, as soon as there is room. What it held is not needed: edges
-// trust no copy that is older than the stream, and the outbox keeps what was not acknowledged.
+// resume ends the stall when the stream acknowledges messages.
+func (r *relay) resume() {
+	if r.stalled.Swap(nil) == nil {
+		return
+	}
+	r.metrics.relayStalled.Set(0)
+	r.log.Warn("relay", "stalled", false)
+	select {
+	case r.resumed <- struct{}{}:
+	default: // a check is already requested
+	}
+}
+
+// keepStream makes sure, until ctx ends, that the stream exists and stores messages. While it stores none, keepStream
+// sends it one without changes now and then. It returns an *OtherSiteError when the bus turns out to be another site's
+// before this relay has joined it.
+func (r *relay) keepStream(ctx context.Context) error {
+	for {
+		if err := r.checkStream(ctx); isOtherSite(err) && !r.joined.Load() {
+			return err
+		}
+		if r.unacked.Load() == 0 {
+			r.resume()
+		}
+		rest := time.NewTimer(streamEvery)
+		select {
+		case <-ctx.Done():
+			rest.Stop()
+			return nil
+		case <-r.check:
+		case <-rest.C:
+		}
+		rest.Stop()
+	}
+}
+
+// checkStream makes the stream, if that may be missing, and finds out whether it stores messages again.
+func (r *relay) checkStream(ctx context.Context) error {
+	silent := r.unacked.Load() != 0
+	if r.stream && !silent || !r.nc.IsConnected() {
+		return nil
+	}
+	r.stream = false
+	making, cancel := context.WithTimeout(ctx, publishLimit)
+	defer cancel()
+	err := r.makeStream(making)
+	if err == nil && silent {
+		err = r.storeMsg(ctx, publishLimit, &nats.Msg{Subject: wire.SubjectBatch}) // of no changes
+	}
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return r.repair(ctx, err)
+}
+
+// repair finds out why a message was not stored. If NATS answers, and the stream has stored nothing for remakeAfter,
+// repair deletes the stream; the next check makes it anew, as soon as there is room. What it held is not needed: an
+// edge that begins, or has missed something, trusts no copy that is older than the stream, and Postgres keeps what was
+// not acknowledged.
 func (r *relay) repair(ctx context.Context, cause error) error {
 	since := r.unacked.Load()
-	if _, ours := errors.AsType[*busError](cause); !ours || isOtherSite(cause) || since == 0 || !r.nc.IsConnected() {
+	if isOtherSite(cause) || since == 0 || !r.nc.IsConnected() {
 		return cause
 	}
-	if now := r.nc.Stats().Reconnects; now != r.reconnects { // NATS was away: begin again
-		r.reconnects = now
+	if now := r.nc.Stats().Reconnects; now != r.reconnects.Load() { // NATS was away: begin again
+		r.reconnects.Store(now)
 		r.unacked.Store(monotonic.Now())
 		return cause
 	}
@@ -98,7 +153,7 @@ func (r *relay) repair(ctx context.Context, cause error) error {
 	if silent < remakeAfter {
 		return cause
 	}
-	r.config, r.stream = info.Config, false
+	r.config = info.Config
 	if err := r.js.DeleteStream(ctx, wire.StreamChanges); err != nil {
 		return fmt.Errorf("%w; delete it: %w", cause, err)
 	}

@@ -184,8 +184,8 @@ func (s *Service) untilAnswered(
 
 // open makes all subscriptions and returns when the server has them.
 func (s *Service) open() error {
-	if err := s.control.add(s.nc.Subscribe(wire.SubjectHeartbeat, s.hearHeartbeat)); err != nil {
-		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectHeartbeat, err)
+	if err := s.control.add(s.nc.Subscribe(wire.SubjectLiveHeartbeat, s.hearHeartbeat)); err != nil {
+		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectLiveHeartbeat, err)
 	}
 	if err := s.control.add(s.nc.Subscribe(wire.SubjectCancels, s.abandoned.hear)); err != nil {
 		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectCancels, err)

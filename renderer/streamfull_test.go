@@ -83,12 +83,12 @@ func TestFullDiskOfTheStream(t *testing.T) {
 	announced(t, heard, "user.ansel", before)
 	eventually(t, 20*time.Second, s.Ready)
 	st.quiet(t)
-	for _, failing := range []string{"failing=true", "failing=false"} {
+	for _, failing := range []string{"stalled=true", "stalled=false"} {
 		if n := strings.Count(said.String(), failing); n != 1 {
 			t.Errorf("%d lines of the log say %s, want 1", n, failing)
 		}
 	}
-	if _, ok := said.Line("failing=true", "disk of NATS full"); !ok {
+	if _, ok := said.Line("stalled=true", "disk of NATS full"); !ok {
 		t.Error("no line of the log says that the disk may be full")
 	}
 	if got := gauge(t, s.metrics.relayStalled); got != 0 {

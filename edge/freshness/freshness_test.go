@@ -37,6 +37,14 @@ func newCurrent() *Tracker {
 	return t
 }
 
+// newReliant returns a feed that relies on heartbeats after the batch a.1.
+func newReliant(tracker *Tracker) *Feed {
+	feed := NewFeed(nil, tracker, newMetrics(), slog.New(slog.DiscardHandler))
+	feed.chain.begin("a.1")
+	feed.chain.confirmed = true
+	return feed
+}
+
 func user(name string) string { return "user." + name }
 
 // TestForgottenScopes: a page whose scope was forgotten is neither fresh nor served as stale.
@@ -71,20 +79,20 @@ func TestForgottenScopes(t *testing.T) {
 func TestLateHeartbeats(t *testing.T) {
 	t.Parallel()
 	tracker := New(&wire.Clock{})
-	feed := NewFeed(nil, tracker, newMetrics(), slog.New(slog.DiscardHandler))
+	feed := newReliant(tracker)
 	now := time.Now()
-	feed.heartbeat(wire.Heartbeat{Time: now}, now, 0)
+	feed.heartbeat(wire.Heartbeat{Time: now, Last: "a.1"})
 	if tracker.FeedStale() {
 		t.Fatal("a new heartbeat does not make the feed current")
 	}
 	tracker.forgetHeartbeats()
 	for ago := 300 * time.Second; ago > heartbeatGrace; ago -= time.Second {
-		feed.heartbeat(wire.Heartbeat{Time: now.Add(-ago)}, now, 0)
+		feed.heartbeat(wire.Heartbeat{Time: now.Add(-ago), Last: "a.1"})
 		if !tracker.FeedStale() {
 			t.Fatalf("a heartbeat of %v ago makes the feed current", ago)
 		}
 	}
-	feed.heartbeat(wire.Heartbeat{Time: time.Now()}, time.Now(), 0)
+	feed.heartbeat(wire.Heartbeat{Time: time.Now(), Last: "a.1"})
 	if tracker.FeedStale() {
 		t.Error("a new heartbeat after late ones does not make the feed current")
 	}
@@ -144,7 +152,7 @@ func TestGapInTheStream(t *testing.T) {
 func TestPause(t *testing.T) {
 	t.Parallel()
 	tracker := New(&wire.Clock{})
-	feed := NewFeed(nil, tracker, newMetrics(), slog.New(slog.DiscardHandler))
+	feed := newReliant(tracker)
 	start := time.Now()
 	page := Basis{ReadAt: start.Add(-2 * time.Second), MaxAge: time.Hour}
 	fresh := func(when string, at time.Time, want bool) {
@@ -153,7 +161,7 @@ func TestPause(t *testing.T) {
 			t.Errorf("%s: fresh %t", when, got)
 		}
 	}
-	feed.heartbeat(wire.Heartbeat{Time: start}, start, time.Hour) // of a stream an hour old
+	feed.heartbeat(wire.Heartbeat{Time: start, Last: "a.1"})
 	tracker.runs(start, start)
 	later := start.Add(checkEvery)
 	tracker.runs(start, later)
@@ -164,11 +172,11 @@ func TestPause(t *testing.T) {
 		t.Errorf("a pause of %v", gap)
 	}
 	fresh("it has noticed the pause", resumed, false)
-	feed.heartbeat(wire.Heartbeat{Time: resumed.Add(-time.Millisecond)}, resumed, 0)
+	feed.heartbeat(wire.Heartbeat{Time: resumed.Add(-time.Millisecond), Last: "a.1"})
 	fresh("a heartbeat from before its end", resumed, false)
 	after := resumed.Add(checkEvery)
 	tracker.runs(resumed, after)
-	feed.heartbeat(wire.Heartbeat{Time: after}, after, 0)
+	feed.heartbeat(wire.Heartbeat{Time: after, Last: "a.1"})
 	fresh("a heartbeat written since", after, true)
 }
 

@@ -33,6 +33,8 @@ type Tracker struct {
 	ranAt         atomic.Int64 // wall clock, ns: when this process was last seen to run; 0: nobody looks
 	resumedAt     atomic.Int64 // cluster time, µs: an earlier heartbeat is from before a pause of this process
 	resumed       atomic.Int64 // the same moment, nanoseconds since start
+	wasGood       atomic.Bool  // a heartbeat has counted
+	stale         atomic.Int64 // nanoseconds for which the feed has been stale since
 	start         time.Time
 	changed       chan struct{} // capacity 1: a popular page may have been overtaken
 
@@ -199,8 +201,9 @@ func (t *Tracker) heartbeat(h wire.Heartbeat, late time.Duration) {
 	if h.Lag > maxRelayLag || before {
 		return
 	}
-	t.goodUntil.Store(int64(now + heartbeatGrace - max(0, late)))
-	if t.resumedAt.Load() != resumedAt { // a pause was noticed meanwhile
+	t.wasGood.Store(true)
+	raise(&t.goodUntil, int64(now+heartbeatGrace-max(0, late))) // an earlier one may come later, through the stream
+	if t.resumedAt.Load() != resumedAt {                        // a pause was noticed meanwhile
 		t.forgetHeartbeats()
 	}
 }
@@ -223,6 +226,9 @@ func (t *Tracker) noticePauses(ctx context.Context, paused func(time.Duration)) 
 		now := time.Now()
 		if gap := t.runs(last, now); gap > maxPause {
 			paused(gap)
+		}
+		if t.wasGood.Load() && t.feedStaleAt(now) {
+			t.stale.Add(int64(now.Sub(last)))
 		}
 		last = now
 		if !sleep.For(ctx, checkEvery) {
@@ -249,6 +255,9 @@ func (t *Tracker) forgetHeartbeats() { t.goodUntil.Store(0) }
 
 // FeedStale reports that heartbeats have stopped, that they say that the relay lags, or that this process did not run.
 func (t *Tracker) FeedStale() bool { return t.feedStaleAt(time.Now()) }
+
+// StaleFor is for how long the feed has been stale since the first heartbeat that counted, looked at every 50 ms.
+func (t *Tracker) StaleFor() time.Duration { return time.Duration(t.stale.Load()) }
 
 func (t *Tracker) feedStaleAt(now time.Time) bool {
 	if t.pausedAt(now) {

@@ -17,7 +17,7 @@ type busCommand struct {
 	Config    busConfigCommand    `cmd:"" help:"Print the part of nats-server's configuration by which the roles sign in."`
 	Instances busInstancesCommand `cmd:"" hidden:"" help:"Print what each role says of itself, as JSON, for 'deploy'."`
 	Server    busServerCommand    `cmd:"" hidden:"" help:"Run a nats-server, on a machine of a site."`
-	Serve     busServeCommand     `cmd:"" hidden:"" help:"Run the bus alone, for the ladder and the benchmark."`
+	Serve     busServeCommand     `cmd:"" hidden:"" help:"Run the bus alone, or one server of it, for the ladder, the benchmark and chaos."`
 }
 
 // busFlags are the flags of a command that needs the bus and nothing else.

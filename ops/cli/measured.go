@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"flickrkillr/ops/lab/rig"
 	"flickrkillr/ops/site"
@@ -88,6 +90,10 @@ func rolesDir(on *stack.Stack) string { return filepath.Join(on.Dir(), "roles") 
 type busServeCommand struct {
 	Port int    `placeholder:"PORT" help:"Port on 127.0.0.1."`
 	Dir  string `type:"path" placeholder:"DIR" help:"Where its streams are kept."`
+
+	Name    string   `placeholder:"NAME" help:"Be one of several servers, by this name."`
+	Cluster int      `placeholder:"PORT" help:"Port on 127.0.0.1 where the others connect."`
+	Route   []string `placeholder:"HOST:PORT" help:"Where another of them does."`
 }
 
 func (c *busServeCommand) Run(s *session) error {
@@ -95,12 +101,23 @@ func (c *busServeCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	bus, err := stack.StartNATS(stack.NATSConfig{Port: c.Port, Dir: c.Dir, Seeds: seeds})
+	cfg := stack.NATSConfig{Port: c.Port, Dir: c.Dir, Seeds: seeds}
+	if c.Name != "" {
+		cfg.Cluster = &stack.NATSCluster{Server: c.Name, Port: c.Cluster, Routes: c.Route}
+	}
+	bus, err := stack.StartNATS(cfg)
 	if err != nil {
 		return err
 	}
-	<-s.ctx.Done()
-	bus.Stop()
+	retire := make(chan os.Signal, 1)
+	signal.Notify(retire, syscall.SIGUSR2) // as nats-server
+	defer signal.Stop(retire)
+	select {
+	case <-s.ctx.Done():
+		bus.Stop()
+	case <-retire:
+		bus.Retire()
+	}
 	return nil
 }
 

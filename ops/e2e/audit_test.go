@@ -60,6 +60,9 @@ func TestAudit(t *testing.T) {
 		p.Uploads == 0 || len(p.Withdrawn) == 0 {
 		t.Errorf("not all that people do was there: %+v", p)
 	}
+	if p := r.People; len(p.Links) == 0 || p.SeenByLink == 0 || p.Unlinked == 0 || p.Added == 0 || p.RefusedLinks == 0 {
+		t.Errorf("not all that links are for was there: %+v", p)
+	}
 	if r.Own == 0 || r.NotModified == 0 || r.Notice.N == 0 || r.PicturesGone == 0 || r.Pictures == r.PicturesGone ||
 		r.Fresh[audit.Psql].N+r.FreshInFault[audit.Psql].N == 0 ||
 		r.Writes[audit.Bus] == 0 || r.Writes[audit.Psql] == 0 ||
@@ -171,9 +174,9 @@ func typicalMistakes() []mistake {
 		}, {
 			name: "the relay drops what it took",
 			edits: func(chosen string) []mutant.Edit {
-				const begin = "	batch := make([]wire.Change, len(changes))\n"
-				drop := "	if len(changes) > 0 && " + chosen + " {\n		return nil\n	}\n"
-				return []mutant.Edit{mutant.Replace("renderer/relay.go", begin, drop+begin)}
+				const end = "	var end pgx.Batch\n"
+				drop := "	if " + chosen + " {\n		t.changes = nil\n	}\n"
+				return []mutant.Edit{mutant.Replace("renderer/store/relay.go", end, drop+end)}
 			},
 			rules: []string{"fresh"},
 			flags: []string{"--no-faults"},
@@ -227,16 +230,19 @@ func typicalMistakes() []mistake {
 			rules: []string{"secret"},
 			flags: []string{"--no-faults"},
 		}, {
-			name: "a stream made anew is not noticed",
+			name: "an edge takes a gap between batches for none", // having lost all batches, on both ways
 			edits: func(chosen string) []mutant.Edit {
-				const anew, gap = "!stream.CachedInfo().Created.Equal(created) {", "last != 0 && seq != last+1 {"
+				const known = `return batch != "" && c.known[batch]`
+				const each = "	for _, c := range changes {\n		f.tracker.Learn(c)\n"
+				lose := "	if " + chosen + " && wire.LinkOf(header).Batch != \"\" {\n		return\n	}\n"
 				return []mutant.Edit{
-					mutant.Replace("edge/freshness/feed.go", anew, "!"+chosen+" && "+anew),
-					mutant.Replace("edge/freshness/feed.go", gap, "!"+chosen+" && "+gap),
+					mutant.Replace("edge/freshness/feed.go", each, lose+each),
+					mutant.Replace("edge/freshness/chain.go", known,
+						`return batch != "" && (`+chosen+` && c.confirmed || c.known[batch])`),
 				}
 			},
 			rules: []string{"fresh"},
-			flags: wiping(),
+			flags: []string{"--no-faults"},
 		}, {
 			name: "an edge does not care that it did not run",
 			edits: func(chosen string) []mutant.Edit {

@@ -156,7 +156,7 @@ func TestTextIsHarmless(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
-	if strings.ContainsAny(out.String(), "\x1b\x9b") {
+	if strings.ContainsAny(out.String(), "\x1b\u009b") {
 		t.Errorf("an order to the terminal in %q", out.String())
 	}
 }

@@ -95,6 +95,9 @@ func (n *NATS) start() error {
 		PingInterval:       2 * time.Second, // a frozen role is noticed, and its connection dropped, in seconds
 		MaxPingsOut:        2,
 		WriteDeadline:      5 * time.Second,
+
+		LameDuckDuration:    3 * time.Second, // from then on it has no client; of a server with many it takes longer
+		LameDuckGracePeriod: time.Second,     // for clients to leave by themselves
 	}
 	if n.cfg.TLS != nil {
 		opts.TLS, opts.TLSConfig, opts.TLSTimeout = true, n.cfg.TLS, 5
@@ -153,6 +156,10 @@ func (n *NATS) Stop() {
 	n.server.Shutdown()
 	n.server.WaitForShutdown()
 }
+
+// Retire ends the server as one that another replaces: it takes no more clients, tells those that it has to leave, one
+// after the other, and hands over what it leads.
+func (n *NATS) Retire() { n.server.LameDuckShutdown() }
 
 // Restart starts the server again on the same port with the same streams, after stopping it if it still runs.
 func (n *NATS) Restart() error {

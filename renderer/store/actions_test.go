@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -111,8 +110,8 @@ func TestActionsNameWhatChanged(t *testing.T) {
 			}
 			slices.SortFunc(got, func(a, b store.Change) int { return cmp.Compare(a.Scope, b.Scope) })
 			var told []store.Change
-			if _, _, err := s.RelayOnce(t.Context(),
-				func(all []store.Change, _ time.Time) error { told = all; return nil }); err != nil {
+			tell := func(b store.Batch) (bool, error) { told = b.Changes; return true, nil }
+			if _, _, err := s.RelayOnce(t.Context(), "a.1", false, tell); err != nil {
 				t.Fatal(err)
 			}
 			if diff := gocmp.Diff(told, got); c.told && diff != "" || !c.told && told != nil {

@@ -40,5 +40,5 @@
 //	actions.go       changes; accounts.go: of accounts and profiles; idempotent.go: once for each key
 //	uploads.go       files that people upload, and what has become of them
 //	unmade.go        pictures that were stored and not decoded yet
-//	relay.go         the outbox
+//	relay.go         the outbox; relaychain.go: the chain of batches that were taken from it
 package store

@@ -36,6 +36,8 @@ func TestPlans(t *testing.T) {
 	exec(t, pool,
 		"INSERT INTO tombstones SELECT 'photo.' || g, g FROM generate_series(100001, 120000) g",
 		"INSERT INTO outbox (scope, version, gone) SELECT 'user.u' || g, g, false FROM generate_series(1, 5000) g",
+		"INSERT INTO relayed (message, after, scopes, versions, gone) SELECT g, g - 1, '{photo.1}', '{1}', '{f}' "+
+			"FROM generate_series(1, 5000) g",
 		`INSERT INTO action_keys (key, request, scopes, versions, gone)
 			SELECT g, decode(repeat('00', 32), 'hex'), '{photo.1}', '{1}', '{f}' FROM generate_series(1, 20000) g`,
 		"INSERT INTO accounts (user_id, password, password_at) SELECT g, '"+passwordHash+
@@ -265,7 +267,7 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 	listOwn := func(search store.OwnSearch, newer bool) func() error {
 		return func() error { _, err := s.OwnPhotos(ctx, 1, search, store.OwnPosition{}, newer); return err }
 	}
-	published := func([]store.Change, time.Time) error { return nil }
+	published := func(store.Batch) (bool, error) { return false, nil }
 	return map[string][]func() error{
 		"Users": {func() error {
 			_, err := s.Users(ctx, []store.UserQuery{{Name: "u1"}, {Name: "u2", Before: 900}, {Name: "none"}})
@@ -298,9 +300,10 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"SitemapPhotos":    {func() error { _, err := s.SitemapPhotos(ctx, 3); return err }},
 		"SitemapUsers":     {func() error { _, err := s.SitemapUsers(ctx, 1); return err }},
 		"SitemapAlbums":    {func() error { _, err := s.SitemapAlbums(ctx, 1); return err }},
-		"RelayOnce":        {func() error { _, _, err := s.RelayOnce(ctx, published); return err }},
-		"Waiting":          {func() error { _, err := s.Waiting(ctx); return err }},
+		"RelayOnce":        {func() error { _, _, err := s.RelayOnce(ctx, "plan.1", true, published); return err }},
+		"Waiting":          {func() error { _, err := s.Waiting(ctx, true); return err }},
 		"OutboxState":      {func() error { _, err := s.OutboxState(ctx); return err }},
+		"ForgetRelayed":    {func() error { return s.ForgetRelayed(ctx) }},
 		"EditPhoto":        {edited, edited}, // and asked for again
 		"DeletePhoto":      {func() error { _, err := s.DeletePhoto(ctx, "delete", 2); return err }},
 		"SetPhotoPrivate": {
@@ -651,7 +654,7 @@ func checkPlan(t *testing.T, pool *pgxpool.Pool, method, sql string) {
 	walk = func(n planNode, depth int) {
 		switch {
 		case n.Type == "Seq Scan" && !slices.Contains([]string{"epoch", "heartbeat", "outbox", "search_state",
-			"search_queue", "site"}, n.Relation):
+			"search_queue", "site", "relay_last", "relayed", "unstored"}, n.Relation):
 			t.Errorf("%s scans all of %s:\n%s", method, n.Relation, outline(plans[0].Plan, 0))
 		case n.Type == "Sort" && !sortsAllowed:
 			t.Errorf("%s sorts:\n%s", method, outline(plans[0].Plan, 0))

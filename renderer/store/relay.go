@@ -55,90 +55,135 @@ func (f *outboxFloor) raise(id int64) {
 	f.id = max(f.id, id)
 }
 
+// Batch is what one message of the relay says. Batches are a chain: each names the one before it.
+type Batch struct {
+	Message, After string // its name, and that of the batch before it
+	Changes        []Change
+	Since          time.Time // when the first of them was written; zero: all were published before
+}
+
 // RelayOnce takes the oldest changes out of the outbox, at most 500, and gives publish the newest version of each
-// scope and the time when the first change was written. It deletes the changes when publish has returned nil, so
-// publish must return nil only after they are stored. If publish fails, or this process or Postgres dies, the changes
-// stay and are published again. Publish has less than 2 s before Postgres ends the idle transaction. It is not called
-// for an empty outbox.
+// scope, as the batch of this name, which no other may have. When publish returns nil, the batch is the end of the
+// chain, and the outbox forgets the changes. If it says that they are not stored, they are kept elsewhere, and with
+// resend RelayOnce takes 500 of these as well. If publish fails, or this process or Postgres dies, the changes stay and
+// are published again, in another batch. Publish has less than 2 s before Postgres ends the idle transaction. It is not
+// called when nothing waits.
 //
 // One relay among all processes works at a time. leader is false, and nothing was done, when another process has the
-// lock. n counts the outbox rows taken; 500 mean that more probably wait.
+// lock. n counts the changes taken; 500 mean that more probably wait.
 //
 // The deletion does not wait for Postgres' disk: if a crash undoes it, the changes are published once more.
 func (s *Store) RelayOnce(
-	ctx context.Context, publish func(changes []Change, since time.Time) error,
+	ctx context.Context, message string, resend bool, publish func(Batch) (stored bool, err error),
 ) (n int, leader bool, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return 0, false, fmt.Errorf("relay: %w", err)
 	}
 	defer conn.Release() // a connection that is left within a transaction is closed
-	t, err := takeChanges(ctx, conn, s.floor.next(time.Now()))
-	if err == nil && len(t.changes) > 0 {
-		err = publish(coalesce(t.changes), t.since)
+	t, err := takeChanges(ctx, conn, s.floor.next(time.Now()), resend)
+	var end pgx.Batch
+	if n = len(t.changes); err == nil && n > 0 {
+		batch := Batch{Message: message, After: t.after, Changes: coalesce(t.changes), Since: t.since}
+		var stored bool
+		stored, err = publish(batch)
+		batch.record(&end, stored)
 	}
-	end := "commit"
 	if err != nil {
-		end = "rollback"
+		end = pgx.Batch{}
+		end.Queue("rollback")
+	} else {
+		end.Queue("commit")
 	}
-	if _, failed := conn.Exec(ctx, end); err == nil {
+	if failed := conn.SendBatch(ctx, &end).Close(); err == nil {
 		err = failed
 	}
 	if err != nil {
 		return 0, t.leader, fmt.Errorf("relay: %w", err)
 	}
 	s.floor.raise(t.last)
-	return len(t.changes), t.leader, nil
+	return n, t.leader, nil
 }
 
-// Waiting reports whether the outbox holds something for [Store.RelayOnce]. It takes one round trip instead of two,
-// and no lock.
-func (s *Store) Waiting(ctx context.Context) (waiting bool, err error) {
-	const sql = "SELECT (SELECT o.id FROM outbox o WHERE o.id > $1 ORDER BY o.id LIMIT 1) IS NOT NULL"
-	if err = s.pool.QueryRow(ctx, sql, s.floor.next(time.Now())).Scan(&waiting); err != nil {
+// record queues the statement that makes a batch the end of the chain, and keeps its changes if they are not stored.
+func (b *Batch) record(queue *pgx.Batch, stored bool) {
+	n := len(b.Changes)
+	scopes, versions, gone := make([]string, n), make([]int64, n), make([]bool, n)
+	for i, c := range b.Changes {
+		scopes[i], versions[i], gone[i] = c.Scope, c.Version, c.Gone
+	}
+	queue.Queue(`
+		WITH moved AS (UPDATE relay_last SET message = $1),
+		kept AS (
+			INSERT INTO unstored (scope, version, gone)
+				SELECT c.scope, c.version, c.gone FROM unnest($3::text[], $4::bigint[], $5::boolean[])
+					AS c (scope, version, gone) WHERE NOT $6::boolean
+				ON CONFLICT (scope) DO UPDATE SET version = greatest(unstored.version, excluded.version),
+					gone = unstored.gone OR excluded.gone
+		)
+		INSERT INTO relayed (message, after, scopes, versions, gone) VALUES ($1, $2, $3, $4, $5)`,
+		b.Message, b.After, scopes, versions, gone, stored)
+}
+
+// Waiting reports whether something waits for [Store.RelayOnce]. It takes one round trip instead of two, and no lock.
+func (s *Store) Waiting(ctx context.Context, resend bool) (waiting bool, err error) {
+	const sql = `SELECT (SELECT o.id FROM outbox o WHERE o.id > $1 ORDER BY o.id LIMIT 1) IS NOT NULL
+		OR $2 AND EXISTS (SELECT FROM unstored)`
+	if err = s.pool.QueryRow(ctx, sql, s.floor.next(time.Now()), resend).Scan(&waiting); err != nil {
 		err = fmt.Errorf("relay: scan the outbox: %w", err)
 	}
 	return waiting, err
 }
 
-// taken is what a transaction took out of the outbox.
+// taken is what a transaction took out of the outbox, and of what is not stored.
 type taken struct {
-	leader  bool // else nothing
+	leader  bool   // else nothing
+	after   string // the end of the chain
 	changes []Change
-	since   time.Time // when the first of them was written
-	last    int64     // the greatest id
+	since   time.Time // when the first of the outbox was written
+	last    int64     // the greatest id of the outbox
 }
 
-// takeChanges begins a transaction and takes changes, in one round trip.
-func takeChanges(ctx context.Context, conn *pgxpool.Conn, floor int64) (t taken, err error) {
+// takeChanges begins a transaction and takes changes, in one round trip. Whoever has got the lock may still read, by
+// this statement's snapshot, what was before the last relay's commit: FOR UPDATE reads the row as it is now.
+func takeChanges(ctx context.Context, conn *pgxpool.Conn, floor int64, resend bool) (t taken, err error) {
 	var b pgx.Batch
 	b.Queue("begin")
 	b.Queue(`
 		WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS yes, set_config('synchronous_commit',
 			'off', true)),
+		chain AS MATERIALIZED (SELECT c.message FROM relay_last c, leader l WHERE l.yes FOR UPDATE OF c),
 		taken AS (
 			DELETE FROM outbox WHERE id = ANY (ARRAY(
 				SELECT o.id FROM outbox o WHERE (SELECT yes FROM leader) AND o.id > $2 ORDER BY o.id LIMIT $3
 			)) RETURNING id, at, scope, version, gone
+		),
+		again AS (
+			DELETE FROM unstored WHERE scope = ANY (ARRAY(
+				SELECT u.scope FROM unstored u WHERE (SELECT yes FROM leader) AND $4::boolean ORDER BY u.scope LIMIT $3
+			)) RETURNING scope, version, gone
 		)
-		SELECT l.yes, coalesce(t.id, 0), coalesce(t.at, 'epoch'), coalesce(t.scope, ''), coalesce(t.version, 0),
-			coalesce(t.gone, false)
-		FROM leader l LEFT JOIN taken t ON true`,
-		RelayLock, floor, relayBatch,
+		SELECT l.yes, coalesce((SELECT message FROM chain), ''), coalesce(t.id, 0), coalesce(t.at, 'epoch'),
+			coalesce(t.scope, ''), coalesce(t.version, 0), coalesce(t.gone, false)
+		FROM leader l LEFT JOIN (
+			SELECT * FROM taken UNION ALL SELECT -1, 'epoch', scope, version, gone FROM again
+		) AS t ON true`,
+		RelayLock, floor, relayBatch, resend,
 	).Query(func(rows pgx.Rows) error {
 		var id int64
 		var at time.Time
 		var c Change
-		_, err := pgx.ForEachRow(rows, []any{&t.leader, &id, &at, &c.Scope, &c.Version, &c.Gone}, func() error {
-			if id == 0 {
+		_, err := pgx.ForEachRow(rows, []any{&t.leader, &t.after, &id, &at, &c.Scope, &c.Version, &c.Gone},
+			func() error {
+				if id == 0 {
+					return nil
+				}
+				if id > 0 && (t.since.IsZero() || at.Before(t.since)) {
+					t.since = at
+				}
+				t.changes, t.last = append(t.changes, c), max(t.last, id)
 				return nil
-			}
-			if len(t.changes) == 0 || at.Before(t.since) {
-				t.since = at
-			}
-			t.changes, t.last = append(t.changes, c), max(t.last, id)
-			return nil
-		})
+			})
 		return err
 	})
 	return t, conn.SendBatch(ctx, &b).Close()
@@ -158,26 +203,6 @@ func coalesce(changes []Change) []Change {
 		out = append(out, c)
 	}
 	return out
-}
-
-// OutboxState is the state of the outbox.
-type OutboxState struct {
-	Now     time.Time     // Postgres' clock
-	Waiting int           // changes not yet relayed; counting ends at 10,000
-	Lag     time.Duration // age of the oldest of them, 0 when none waits
-}
-
-// OutboxState reads the state of the outbox.
-func (s *Store) OutboxState(ctx context.Context) (OutboxState, error) {
-	return read(ctx, s, "read the outbox's state", func(rows pgx.Rows) (OutboxState, error) {
-		return pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (t OutboxState, err error) {
-			var oldest time.Time
-			err = r.Scan(&t.Now, &oldest, &t.Waiting)
-			t.Lag = max(0, t.Now.Sub(oldest))
-			return t, err
-		})
-	}, `SELECT clock_timestamp(), coalesce((SELECT at FROM outbox ORDER BY id LIMIT 1), clock_timestamp()),
-			(SELECT count(*) FROM (SELECT FROM outbox ORDER BY id LIMIT 10000) AS waiting)`)
 }
 
 // Now reads Postgres' clock.

@@ -31,28 +31,25 @@ func TestRelayCoalescesAndKeepsWhatWasNotAcknowledged(t *testing.T) {
 	oldest := one[time.Time](t, pool, "UPDATE outbox SET at = at - interval '1 minute' WHERE id = (SELECT max(id) "+
 		"FROM outbox) RETURNING at")
 	down := errors.New("the bus is down")
-	for _, answer := range []error{down, down, nil} {
-		var got []store.Change
-		var since time.Time
-		n, leader, err := s.RelayOnce(ctx, func(c []store.Change, at time.Time) error {
-			got, since = c,
-				at
-			return answer
+	for i, answer := range []error{down, down, nil} {
+		var got store.Batch
+		n, leader, err := s.RelayOnce(ctx, fmt.Sprint("a.", i), false, func(b store.Batch) (bool, error) {
+			got = b
+			return true, answer
 		})
-		if !since.Equal(oldest) {
-			t.Errorf("the first was written at %s, not at %s", oldest, since)
+		if !got.Since.Equal(oldest) {
+			t.Errorf("the first was written at %s, not at %s", oldest, got.Since)
 		}
-		if diff := cmp.Diff(want, got); diff != "" || !leader || !errors.Is(err, answer) {
+		if diff := cmp.Diff(want, got.Changes); diff != "" || !leader || !errors.Is(err, answer) {
 			t.Errorf("leader %t, error %v: %s", leader, err, diff)
 		}
 		if answer == nil && n != 6 {
 			t.Errorf("%d rows were taken, want 6", n)
 		}
 	}
-	n, leader, err := s.RelayOnce(ctx, func(c []store.Change,
-		_ time.Time) error {
-		t.Errorf("published twice: %v", c)
-		return nil
+	n, leader, err := s.RelayOnce(ctx, "a.3", false, func(b store.Batch) (bool, error) {
+		t.Errorf("published twice: %v", b)
+		return true, nil
 	})
 	if n != 0 || !leader || err != nil {
 		t.Errorf("nothing left: %d %t %v", n, leader, err)
@@ -64,12 +61,12 @@ func TestRelayHasOneLeader(t *testing.T) {
 	s, pool := open(t)
 	people(t, pool)
 	ctx := t.Context()
-	_, leader, err := s.RelayOnce(ctx, func([]store.Change, time.Time) error {
-		_, leader, err := s.RelayOnce(ctx, func([]store.Change, time.Time) error { return nil })
+	_, leader, err := s.RelayOnce(ctx, "a.1", false, func(store.Batch) (bool, error) {
+		_, leader, err := s.RelayOnce(ctx, "b.1", false, func(store.Batch) (bool, error) { return true, nil })
 		if leader || err != nil {
 			t.Errorf("a second leader: %t %v", leader, err)
 		}
-		return nil
+		return true, nil
 	})
 	if !leader || err != nil {
 		t.Errorf("no leader: %t %v", leader, err)
@@ -86,19 +83,18 @@ func TestRelaySurvivesItsTransaction(t *testing.T) {
 	admin := testenv.Pool(t, testenv.AdminURL(t, url))
 	ctx := t.Context()
 	var first, second []store.Change
-	_, _, err := s.RelayOnce(ctx, func(c []store.Change, _ time.Time) error {
-		first = c
+	_, _, err := s.RelayOnce(ctx, "a.1", false, func(b store.Batch) (bool, error) {
+		first = b.Changes
 		exec(t, admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = "+
 			"current_database() AND pid <> pg_backend_pid()")
-		return nil
+		return true, nil
 	})
 	if err == nil {
 		t.Error("the relay believes that it committed")
 	}
-	if _, leader, err := s.RelayOnce(ctx, func(c []store.Change,
-		_ time.Time) error {
-		second = c
-		return nil
+	if _, leader, err := s.RelayOnce(ctx, "b.1", false, func(b store.Batch) (bool, error) {
+		second = b.Changes
+		return true, nil
 	}); err != nil || !leader {
 		t.Errorf("the next one: leader %t, %v", leader, err)
 	}
@@ -134,20 +130,26 @@ func TestRelaysTellEveryLastVersion(t *testing.T) {
 	relaying, stop := context.WithCancel(t.Context())
 	defer stop()
 	var all errgroup.Group
-	for range relays {
+	last := one[string](t, pool, "SELECT message FROM relay_last")
+	for relay := range relays {
 		s, _ := openURL(t, url)
 		all.Go(func() error {
 			for round := 0; ; round++ {
-				n, leader, err := s.RelayOnce(t.Context(), func(changes []store.Change, _ time.Time) error {
+				name := fmt.Sprint(relay, ".", round)
+				n, leader, err := s.RelayOnce(t.Context(), name, true, func(b store.Batch) (bool, error) {
 					if round%5 == 4 {
-						return errDown
+						return false, errDown
 					}
 					mu.Lock()
 					defer mu.Unlock()
-					for _, c := range changes {
+					if b.After != last {
+						t.Errorf("batch %s follows %s, want %s", name, b.After, last)
+					}
+					last = name
+					for _, c := range b.Changes {
 						told[c.Scope] = max(told[c.Scope], c.Version)
 					}
-					return nil
+					return round%5 != 3, nil
 				})
 				if err != nil && !errors.Is(err, errDown) {
 					return err
@@ -161,7 +163,8 @@ func TestRelaysTellEveryLastVersion(t *testing.T) {
 	if err := writing.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	for one[int](t, pool, "SELECT count(*)::integer FROM outbox") > 0 {
+	for one[int](t, pool, "SELECT count(*)::integer FROM outbox")+
+		one[int](t, pool, "SELECT count(*)::integer FROM unstored") > 0 {
 		time.Sleep(time.Millisecond)
 	}
 	stop()

@@ -88,14 +88,15 @@ func AccessTable() []Access {
 			makeBucket(BucketTickets), readBucket(BucketTickets), writeBucket(BucketTickets),
 			[]string{jetStream("STREAM.MSG.GET." + BucketStream(BucketSessions))}, // if it has replicas
 		),
-		Subscribe: slices.Concat(plain(SubjectEarlyInvalidation, SubjectGone, SubjectUploadEvents),
+		Subscribe: slices.Concat(plain(SubjectLive, SubjectGone, SubjectUploadEvents),
 			discovered(RoleEdge)),
 		Answers: discoveryAnswer,
 	}
 	renderer := Access{
 		Role: RoleRenderer,
 		Publish: slices.Concat([]string{
-			SubjectChanged, SubjectEarlyInvalidation, SubjectGone, SubjectUploadEvents, SubjectStats,
+			SubjectChanged, SubjectEarlyInvalidation, SubjectLiveBatch, SubjectLiveHeartbeat, SubjectGone,
+			SubjectUploadEvents, SubjectStats,
 			// The right to answer ends with the connection. These answers are to be sent after NATS has restarted too.
 			InboxPrefix(RoleEdge) + ".>", InboxPrefix(RoleCachefill) + ".>", InboxPrefix(RoleAudit) + ".>",
 			jetStream("STREAM.UPDATE." + StreamChanges), // the relay writes its site into the metadata
@@ -104,7 +105,7 @@ func AccessTable() []Access {
 			queued(QueueRenderer, slices.Concat(pages,
 				[]string{"private.>", SubjectSharePage, SubjectSharePicture, ActionSubject(">")}, UploadRequests(),
 				OriginalRequests(), TakeoutRequests())...),
-			plain(SubjectHeartbeat, SubjectCancels), discovered(RoleRenderer),
+			plain(SubjectLiveHeartbeat, SubjectCancels), discovered(RoleRenderer),
 		),
 		Answers: answerTime,
 	}
@@ -135,7 +136,7 @@ func AccessTable() []Access {
 		}, watchBucket(BucketPopular), watchBucket(BucketSessions)),
 		// Neither what people do with their accounts nor pages that are for them alone. Sessions show no secret.
 		Subscribe: plain(slices.Concat(pages, []string{
-			ActionSubject("photo.>"), SubjectFills, SubjectCancels, SubjectChanged, SubjectEarlyInvalidation,
+			ActionSubject("photo.>"), SubjectFills, SubjectCancels, SubjectChanged, SubjectLive,
 			"$KV." + BucketSessions + ".>",
 		})...),
 	}
@@ -160,7 +161,7 @@ func AccessTable() []Access {
 // fill notes, changes, and popularity lists.
 func AuditedSubjects() []string {
 	return []string{
-		page.SubjectPrefix + ">", SubjectFills, SubjectChanged, SubjectEarlyInvalidation, "$KV." + BucketPopular + ".>",
+		page.SubjectPrefix + ">", SubjectFills, SubjectChanged, SubjectLive, "$KV." + BucketPopular + ".>",
 	}
 }
 

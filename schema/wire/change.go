@@ -1,12 +1,10 @@
 package wire
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // ScopeAll is the scope that every page depends on. It changes when rows changed in a way that cannot be listed: a
@@ -112,38 +110,4 @@ func ParseChanges(value string) (changes []Change, err error) {
 		return nil, fmt.Errorf("more than %d scopes", maxDepends)
 	}
 	return changes, nil
-}
-
-// Heartbeat is what the relay says once a second: that it is alive, the time, and how far it lags. An edge without
-// heartbeats, or with a relay that lags, serves pages of up to a second only.
-type Heartbeat struct {
-	Time time.Time     // cluster time: Postgres' clock
-	Lag  time.Duration // age of the oldest change that is not yet in the stream, 0 when none waits
-}
-
-type heartbeatJSON struct {
-	TimeMicros int64 `json:"time_us"`
-	LagMicros  int64 `json:"lag_us"`
-}
-
-// Encode gives the heartbeat's JSON: {"time_us":1795463000123456,"lag_us":0}.
-func (h Heartbeat) Encode() []byte {
-	b, err := json.Marshal(heartbeatJSON{h.Time.UnixMicro(), h.Lag.Microseconds()})
-	if err != nil {
-		panic(err) // two integers always marshal
-	}
-	return b
-}
-
-// DecodeHeartbeat is the inverse of [Heartbeat.Encode].
-func DecodeHeartbeat(data []byte) (Heartbeat, error) {
-	var j heartbeatJSON
-	if err := json.Unmarshal(data, &j); err != nil {
-		return Heartbeat{}, fmt.Errorf("heartbeat: %w", err)
-	}
-	lag, ok := micros(j.LagMicros)
-	if j.TimeMicros <= 0 || !ok {
-		return Heartbeat{}, fmt.Errorf("heartbeat: %.80s has no time or an impossible lag", data)
-	}
-	return Heartbeat{time.UnixMicro(j.TimeMicros), lag}, nil
 }

@@ -47,6 +47,7 @@ var codes = [...]struct {
 	{"timeout", nats.ErrTimeout, http.StatusServiceUnavailable},
 	{"disconnected", nats.ErrConnectionClosed, http.StatusServiceUnavailable},
 	{"disconnected", nats.ErrConnectionReconnecting, http.StatusServiceUnavailable},
+	{"disconnected", nats.ErrDisconnected, http.StatusServiceUnavailable},
 	{"disconnected", nats.ErrConnectionDraining, http.StatusServiceUnavailable},
 	{"disconnected", nats.ErrReconnectBufExceeded, http.StatusServiceUnavailable},
 	{"internal", ErrInternal, http.StatusInternalServerError},

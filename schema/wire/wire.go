@@ -38,8 +38,12 @@ const (
 	SubjectChanged   = "changed.>"        // what the stream CHANGES holds
 	SubjectBatch     = "changed.batch"    // scopes with their new versions, see EncodeChanges
 	SubjectHeartbeat = "changed.tick"     // once a second from the relay, see Heartbeat
-	// like SubjectBatch, in no stream: what an action has just changed, before the relay publishes it
+	// What edges hear at once, in no stream: like SubjectBatch, what an action has just changed, before the relay
+	// publishes it; then what the relay sends to the stream as well.
 	SubjectEarlyInvalidation = "hint.changed"
+	SubjectLiveBatch         = "hint.batch"
+	SubjectLiveHeartbeat     = "hint.heartbeat"
+	SubjectLive              = "hint.*" // all three
 	StreamChanges            = "CHANGES"
 	// MetadataSite is the key in the metadata of StreamChanges whose value is the id of the site that its changes come
 	// from, see table site of schema/migrations.
@@ -86,7 +90,10 @@ const (
 	HeaderWaited = "Killr-Waited"
 	HeaderKey    = "Killr-Key" // action: names this attempt and its repetitions, see ValidKey
 	// batch: when the oldest of its changes was written, shortly before its commit, see FormatTime
-	HeaderSince  = "Killr-Since"
+	HeaderSince = "Killr-Since"
+	// batch: its name, and that of the batch before it, see Link
+	HeaderBatch  = "Killr-Batch"
+	HeaderAfter  = "Killr-After"
 	HeaderDetail = "Killr-Detail" // reply: what was wrong with the request, in words for a person, see InputError
 )
 

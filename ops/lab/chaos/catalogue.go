@@ -55,6 +55,7 @@ func slowArgs(ofAddress int) []string {
 
 // catalogue is all rows.
 func catalogue() []Row {
+	clustered := usual.on(func(s *Setup) { s.BusServers = 3 })
 	noNear := usual.on(func(s *Setup) { s.NoNear = true })
 	return []Row{
 		{
@@ -110,6 +111,27 @@ func catalogue() []Row {
 			Setup: uncached, Loads: all(Target{Max: 3 * time.Second, Recovered: 3 * time.Second}),
 			Fault:   Fault{Every: 15 * time.Second, Hold: time.Second, Inject: held((*stack.Stack).StopNATS)},
 			Control: Control{Off: "waiting for NATS", Edits: withoutReconnects},
+		},
+		{
+			Name: "one of three servers of NATS is killed every 15 s", Visitor: "at most 2 s of delay",
+			Why:   "edges hear relays at whichever server, and know whether they missed anything",
+			Setup: clustered, Loads: all(Target{Max: 3 * time.Second, NoStale: true}), Changes: 20, Trust: true,
+			Fault:   Fault{Every: 15 * time.Second, Hold: 5 * time.Second, Inject: killBusServer},
+			Control: Control{Off: "hearing relays at once: edges read the stream", Edits: withoutLive},
+		},
+		{
+			Name: "one of three servers of NATS is replaced every 15 s", Visitor: "at most 2 s of delay",
+			Why:   "a server that retires (lame duck) sends its clients away one by one, and hands over what it leads",
+			Setup: clustered, Loads: all(Target{Max: 2 * time.Second, NoStale: true}), Changes: 20, Trust: true,
+			Fault:   Fault{Every: 15 * time.Second, Inject: replaceBusServer},
+			Control: Control{Off: "other servers: there is one", Setup: func(s *Setup) { s.BusServers = 1 }},
+		},
+		{
+			Name: "the server of NATS that leads the stream is killed", Visitor: "nothing false",
+			Why:   "changes reach edges while the others elect a leader",
+			Setup: clustered, Writes: true, Trust: true,
+			Fault:   Fault{Every: 15 * time.Second, Hold: 5 * time.Second, Inject: killBusLeader},
+			Control: Control{Off: "hearing relays at once: edges read the stream", Edits: withoutLive},
 		},
 		{
 			Name: "PostgreSQL restarts", Visitor: "at most 1 s of delay",
@@ -170,7 +192,7 @@ func catalogue() []Row {
 		},
 		{
 			Name: "the stream of changes is deleted every 15 s", Visitor: "slower pages for a moment",
-			Why:   "the relay makes it anew, and edges trust no copy that is older",
+			Why:   "the relay makes it anew, and edges that have missed nothing go on",
 			Setup: usual, Loads: all(Target{P99: 100 * time.Millisecond, NoStale: true}),
 			Fault:     Fault{Every: 15 * time.Second, Inject: named("wipe the stream")},
 			Control:   Control{Off: "making pages anew", Edits: withoutNewer},

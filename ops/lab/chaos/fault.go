@@ -33,7 +33,9 @@ type scene struct {
 	site  *site.Site
 	edges []string
 	setup Setup
-	lines []*scale.Delay // in front of services
+	bus   *stack.BusServers // nil: the stack's
+	at    stack.Env         // the services of the roles
+	lines []*scale.Delay    // in front of services
 	log   *slog.Logger
 }
 
@@ -41,6 +43,9 @@ type scene struct {
 func (s *scene) stop() (err error) {
 	if s.site != nil {
 		err = s.site.Stop()
+	}
+	if s.bus != nil {
+		err = errors.Join(err, s.bus.Stop())
 	}
 	for _, l := range s.lines {
 		err = errors.Join(err, l.Close())

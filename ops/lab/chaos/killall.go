@@ -55,7 +55,7 @@ func (cfg *Config) write(ctx context.Context, row Row, on *scene, out *Outcome) 
 		return err
 	}
 	defer pool.Close()
-	bus, err := stack.JoinBus(cfg.Stack.Env().Login(wire.RoleAudit), "chaos", cfg.Logger)
+	bus, err := stack.JoinBus(on.at.Login(wire.RoleAudit), "chaos", cfg.Logger)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,11 @@ var (
 	withoutReadTimeout = []mutant.Edit{mutant.Replace(
 		"renderer/service.go", "defaultReadTimeout   = 1500 * time.Millisecond", "defaultReadTimeout   = time.Minute",
 	)}
+	// withoutLive has edges hear of changes through the stream alone.
+	withoutLive = []mutant.Edit{mutant.Replace(
+		"edge/freshness/feed.go", "f.nc.SubscribeSync(wire.SubjectLive)",
+		"f.nc.SubscribeSync(wire.SubjectEarlyInvalidation)",
+	)}
 	withoutLookupTimeout = []mutant.Edit{mutant.Replace(
 		"edge/cache/memcached.go", "lookupTimeout = 20 * time.Millisecond", "lookupTimeout = 20 * time.Second",
 	)}

@@ -30,10 +30,12 @@ type Outcome struct {
 	Faults  []FaultEvent `json:"faults"`
 	Loads   []Seen       `json:"loads"`
 	Writes  *Writes      `json:"writes,omitempty"`
-	Checks  []Check      `json:"checks"`
-	Met     bool         `json:"met"`             // all checks are; a control should not meet them
-	Cut     bool         `json:"cut,omitempty"`   // it was interrupted, so that nothing follows from its checks
-	Err     string       `json:"error,omitempty"` // why it could not be run
+	// For how long each edge trusted no copy, in seconds; of rows in which none may.
+	Distrust []float64 `json:"distrust,omitempty"`
+	Checks   []Check   `json:"checks"`
+	Met      bool      `json:"met"`             // all checks are; a control should not meet them
+	Cut      bool      `json:"cut,omitempty"`   // it was interrupted, so that nothing follows from its checks
+	Err      string    `json:"error,omitempty"` // why it could not be run
 }
 
 // Good reports that a row met its target, that a control missed it, or that nothing is known.

@@ -21,6 +21,9 @@ type Row struct {
 	Fault Fault
 	// Visitors who write, instead of loads: the audit's. Fault.Every is the longest pause between faults then.
 	Writes bool
+	// Changes are written to the database by hand, so many a second, besides; 0: none.
+	Changes int
+	Trust   bool // no edge may stop trusting its copies, see killr_edge_feed_stale_seconds_total
 	// The rate is so many times what visitors can get who each wait for their page; 0: the rate of the run.
 	Overload float64
 
@@ -38,6 +41,7 @@ type Setup struct {
 	SlowQueries                  time.Duration              // that each query takes longer; 0: as long as usual
 	NoSync                       bool                       // nobody waits until PostgreSQL has written a commit
 	Bus                          scale.Line                 // between the roles and NATS
+	BusServers                   int                        // servers of NATS, as processes; 0: that of the stack
 	Edits                        []mutant.Edit              // of the program; none: this program
 	Env                          []string                   // added to the environment of the roles
 	EnvOf                        func(name string) []string // and to that of one of them

@@ -144,6 +144,9 @@ func (cfg *Config) run(ctx context.Context, row Row, setup Setup, without string
 		}
 		err = act(ctx, row, on, &out)
 	}
+	if err == nil && row.Trust {
+		out.Distrust, err = on.distrust(ctx)
+	}
 	if err = errors.Join(err, on.stop()); err != nil && ctx.Err() == nil {
 		out.Err = err.Error()
 	}
@@ -175,17 +178,24 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 	if services.NATS, err = on.through(on.setup.Bus, services.NATS); err != nil {
 		return err
 	}
-	on.site = site.New(site.Config{
+	envOf, err := cfg.startBus(ctx, on, &services)
+	if err != nil {
+		return err
+	}
+	on.at = services
+	config := site.Config{
 		Services: services, Pictures: cfg.Pictures, Logger: slog.New(slog.DiscardHandler),
 		Addr: "127.0.0.1:0", DebugAddr: "127.0.0.1:0",
 		Processes: &site.ProcessConfig{
 			Program: on.setup.program,
 			Data:    filepath.Join(cfg.Stack.Dir(), "roles"), // without a stack.env: the services are those given
 			Args:    []string{"--log-level", "error"}, EdgeArgs: args,
-			Env: slices.Concat(cfg.Env, on.setup.Env), EnvOf: on.setup.EnvOf, Output: cfg.Output,
+			Env: slices.Concat(cfg.Env, on.setup.Env), EnvOf: envOf, Output: cfg.Output,
 			Share: 1 + on.setup.Renderers + on.setup.Edges + on.setup.Cachefills,
 		},
-	})
+	}
+	config.Renderer.Replicas = on.setup.BusServers
+	on.site = site.New(config)
 	err = errors.Join(
 		on.site.Add(site.Renderer, on.setup.Renderers), on.site.Add(site.Cachefill, on.setup.Cachefills),
 		on.site.Add(site.Edge, on.setup.Edges),
@@ -248,6 +258,9 @@ func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) 
 	}
 	start := time.Now().Add(warm)
 	seen := make([]*bench.Result, len(row.Loads))
+	changing, stop := context.WithCancel(ctx)
+	var changes errgroup.Group
+	changes.Go(func() error { return on.change(changing, row.Changes) })
 	loads, ctx := errgroup.WithContext(ctx)
 	for i, l := range row.Loads {
 		loads.Go(func() (err error) {
@@ -265,6 +278,8 @@ func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) 
 	}
 	out.Faults = row.Fault.inject(ctx, on, start, cfg.Duration)
 	err := loads.Wait()
+	stop()
+	err = errors.Join(err, changes.Wait())
 	for i, l := range row.Loads {
 		if seen[i] != nil {
 			out.Loads = append(out.Loads, newSeen(l, seen[i]))

@@ -3,6 +3,7 @@ package chaos
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -48,6 +49,13 @@ func (o *Outcome) compare(row Row) {
 			Met: seen.False == 0 && seen.Answers > 0})
 		if seen.Acknowledged == 0 || seen.Answers == 0 {
 			o.cannotTell("no write was acknowledged, or no answer compared with one")
+		}
+	}
+	if row.Trust {
+		met := len(o.Distrust) > 0 && slices.Max(o.Distrust) == 0
+		check(Check{What: "edges without trust", Target: "0 s", Seen: fmt.Sprintf("%.2f s", o.Distrust), Met: met})
+		if len(o.Distrust) == 0 {
+			o.cannotTell("no edge said for how long it trusted no copy")
 		}
 	}
 	for i := range o.Loads {
