@@ -34,6 +34,9 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 'known'; -- by a call that this one has waited for
     END IF;
+    -- It waits for no standby, of which a new primary may have none yet: meanwhile nothing could be read. One that is
+    -- promoted without this announces by itself.
+    PERFORM set_config('synchronous_commit', 'local', true);
     PERFORM announce_all();
     UPDATE heartbeat SET timeline = its_timeline, at = clock_timestamp();
     RAISE LOG 'timeline % is new: announced that everything may have changed', its_timeline;
