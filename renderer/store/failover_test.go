@@ -226,6 +226,17 @@ func readAtOfReplica(t *testing.T, primary, standby *stack.Postgres) {
 	if again := one[time.Time](t, pool, "SELECT at FROM heartbeat"); !again.Equal(beat) {
 		t.Errorf("written again within an hour: %v, %v", beat, again)
 	}
+	exec(t, pool, "UPDATE heartbeat SET at = now() + interval '1 hour'") // the clock was set back since
+	if err := s.Beat(t.Context(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if !one[bool](t, pool, "SELECT at < now() FROM heartbeat") {
+		t.Error("a time that lies ahead is not written over")
+	}
+	caughtUp(t, primary, standby)
+	if beat, err = replica.ReadAt(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	pages, err := replica.Users(t.Context(), []store.UserQuery{{Name: "ansel"}})
 	if err != nil {
 		t.Fatal(err)
