@@ -55,6 +55,8 @@ const (
 	liveBacklog = 100                    // a heartbeat with more messages behind it is too old to tell the time
 	retryEvery  = 500 * time.Millisecond // between retries, and between checks whether heartbeats count
 
+	silence = 10 * time.Second // after which an edge subscribes anew
+
 	// Messages that are in no stream and may wait. More are dropped: the next heartbeat tells that.
 	liveMessages = 8192
 	liveBytes    = 16 << 20
@@ -137,21 +139,39 @@ func (f *Feed) beginStream() {
 	}
 }
 
-// listen hears what is sent to all edges at once, until ctx ends.
+// listen hears what is sent to all edges at once, until ctx ends or the connection is closed.
 func (f *Feed) listen(ctx context.Context) {
-	sub, err := f.nc.SubscribeSync(wire.SubjectLive)
-	if err == nil {
-		defer func() { _ = sub.Unsubscribe() }()
-		err = sub.SetPendingLimits(liveMessages, liveBytes)
-	}
-	for err == nil || errors.Is(err, nats.ErrSlowConsumer) { // some were dropped
-		var m *nats.Msg
-		if m, err = sub.NextMsgWithContext(ctx); err == nil {
-			f.live(m)
+	for ctx.Err() == nil && !f.nc.IsClosed() {
+		err := f.hear(ctx)
+		if ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
+			f.log.Warn("this edge hears changes through the stream alone, a little later", "err", err)
+			sleep.For(ctx, retryEvery)
 		}
 	}
-	if ctx.Err() == nil {
-		f.log.Warn("this edge hears changes no more; they arrive through the stream, a little later", "err", err)
+}
+
+// hear subscribes and hears until ctx ends or nothing has come for silence, although a relay speaks once a second: then
+// NATS may have refused the subscription, which it tells nobody that waits, and take it since its configuration was
+// loaded again.
+func (f *Feed) hear(ctx context.Context) error {
+	sub, err := f.nc.SubscribeSync(wire.SubjectLive)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := sub.SetPendingLimits(liveMessages, liveBytes); err != nil {
+		return err
+	}
+	for {
+		waiting, cancel := context.WithTimeout(ctx, silence)
+		m, err := sub.NextMsgWithContext(waiting)
+		cancel()
+		switch {
+		case err == nil:
+			f.live(m)
+		case !errors.Is(err, nats.ErrSlowConsumer): // else some were dropped
+			return err
+		}
 	}
 }
 
