@@ -35,7 +35,7 @@ const (
 	heartbeatEvery = time.Second
 	silence        = 150 * time.Millisecond
 	// storeLimit bounds the wait until the stream has stored a new batch. Meanwhile no other batch is published; after
-	// it, batches do not wait for the stream until it acknowledges something.
+	// it, batches are not published to the stream until it acknowledges something.
 	storeLimit = 250 * time.Millisecond
 	// publishLimit bounds the wait for any other acknowledgement of the stream, so also for what it has not stored the
 	// first time: a slow stream would else never have all.
@@ -278,9 +278,7 @@ func (r *relay) publish(ctx context.Context, b store.Batch) (stored bool, err er
 		return false, &busError{"publish " + wire.SubjectLiveBatch, err}
 	}
 	msg := batchMsg(wire.SubjectBatch, b)
-	if r.unacked.Load() != 0 {
-		err = r.nc.PublishMsg(msg) // stored if the stream is back, which keepStream finds out
-	} else {
+	if r.unacked.Load() == 0 { // else keepStream finds out when the stream is back, and it has this then
 		limit := storeLimit
 		if b.Again {
 			limit = publishLimit
