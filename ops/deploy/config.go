@@ -143,15 +143,11 @@ func (c *config) addCredentials(s *Site, role wire.Role) error {
 	return nil
 }
 
-// sockets are the units of the sockets that a host's edges have.
-func (c *config) sockets() []string {
-	all := []string{"killr-edge.socket"}
+// encrypts reports whether a host's edges have a socket for HTTPS.
+func (c *config) encrypts() bool {
 	_, certificate := c.files[credentialsDir+"/"+string(wire.RoleEdge)+"/tls-cert"]
 	_, authority := c.files[envDir+"/https"]
-	if certificate || authority {
-		all = append(all, "killr-edge-https.socket")
-	}
-	return all
+	return certificate || authority
 }
 
 // nearestFirst puts the address that is a host's own before the others.

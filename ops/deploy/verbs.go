@@ -59,20 +59,20 @@ func Rollback(ctx context.Context, o Options) error {
 		if err != nil {
 			return err
 		}
-		in := intent{hosts: d.hosts, want: map[string]want{}, together: true}
+		pairs, back := map[string]pair{}, map[string]bool{}
 		for _, host := range d.hosts {
 			s := d.have[host]
 			before, _ := s.before()
 			switch target.deployment {
 			case s.inForce().deployment:
-				in.want[host] = d.wantOf(host, s.inForce(), false)
+				pairs[host] = s.inForce()
 			case before.deployment:
-				in.want[host] = d.wantOf(host, before, true)
+				pairs[host], back[host] = before, true
 			default: // the host came later
-				in.want[host] = d.wantOf(host, pair{target.release, d.configs[host].hash, target.deployment}, false)
+				pairs[host] = pair{target.release, d.configs[host].hash, target.deployment}
 			}
 		}
-		return d.carryOut(ctx, in)
+		return d.carryOut(ctx, d.goingBack(pairs, back))
 	})
 }
 
@@ -103,8 +103,10 @@ func Add(ctx context.Context, o Options, name string) error {
 			return err
 		}
 		d.drains[name] = false
-		w := d.wantOf(name, pair{now.release, d.configs[name].hash, now.deployment}, false)
-		return d.carryOut(ctx, intent{hosts: []string{name}, want: map[string]want{name: w}})
+		pairs := d.inForce()
+		pairs[name] = pair{now.release, d.configs[name].hash, now.deployment}
+		want := map[string]want{name: d.wants(pairs)[name]}
+		return d.carryOut(ctx, intent{hosts: []string{name}, want: want})
 	})
 }
 

@@ -16,6 +16,7 @@ for dir in /opt/killr/configs/*/; do
 		hash=$(sed -n 's/^KILLR_CONFIG="\(.*\)"$/\1/p' "$dir/etc/killr/$role.env" 2>/dev/null || true)
 		if [ -n "$hash" ]; then roles="$roles $role=$hash"; fi
 	done
+	if [ -e "$dir/etc/killr/https" ] || [ -e "$dir/etc/killr/credentials/edge/tls-cert" ]; then roles="$roles https=1"; fi
 	echo "config $(basename "$dir")$roles"
 done
 if [ -L /opt/killr/current ]; then echo "current $(basename "$(readlink /opt/killr/current)")"; fi

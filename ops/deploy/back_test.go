@@ -1,0 +1,89 @@
+package deploy
+
+import (
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"flickrkillr/schema/wire"
+)
+
+// drawDeployment is a deployment to hosts whose roles and sockets are drawn.
+func drawDeployment(t *rapid.T, name string, have map[string]*state) *deployment {
+	site := &Site{Counts: map[wire.Role]int{wire.RoleRenderer: 2, wire.RoleCachefill: 1}}
+	d := &deployment{Options: Options{Site: site}, hosts: []string{"m1", "m2"}, have: have,
+		configs: map[string]config{}, drains: map[string]bool{}}
+	all := slices.Concat(rollOrder, serviceOrder)
+	for _, host := range d.hosts {
+		h := Host{Name: host, Roles: rapid.SliceOfNDistinct(rapid.SampledFrom(all), 1, -1, rapid.ID).Draw(t, "roles")}
+		c := config{hash: name + "-" + host, roles: map[wire.Role]string{}}
+		for _, role := range h.Roles {
+			c.roles[role] = rapid.SampledFrom([]string{"c", "d"}).Draw(t, "config of a role")
+		}
+		if h.Runs(wire.RoleEdge) && rapid.Bool().Draw(t, "https") {
+			c.roles[encrypted], c.roles[wire.RoleEdge] = "1", "with a certificate"
+		}
+		site.Hosts, d.configs[host] = append(site.Hosts, h), c
+	}
+	return d
+}
+
+// walk does some of the steps as hosts do: systemd knows no unit that is not in the configuration in force, opens no
+// socket that a process has, and an edge wants just the sockets of its configuration.
+func walk(t *rapid.T, in intent, have map[string]*state, stages []stage, most int) {
+	for _, lanes := range stages {
+		for _, s := range slices.Concat(lanes...) {
+			if most--; most < 0 {
+				return
+			}
+			host, w := have[s.host], in.want[s.host]
+			edges := func(i instance) bool { return i.role == wire.RoleEdge }
+			switch {
+			case s.do == start && host.configs[host.inForce().config][s.role] == "":
+				t.Fatalf("%s: its unit is not there", s)
+			case s.do == start && s.role == wire.RoleEdge && !slices.Equal(host.openSockets(), slices.Sorted(
+				slices.Values(w.sockets))):
+				t.Fatalf("%s: open are %q, and it wants %q", s, host.openSockets(), w.sockets)
+			case s.do == openSocket && slices.ContainsFunc(host.instances, edges):
+				t.Fatalf("%s: an edge runs", s)
+			}
+			done(in, have, s)
+		}
+	}
+}
+
+// TestTakenBack: a deployment that gave hosts other roles or HTTPS, and was cut short anywhere, is taken back.
+func TestTakenBack(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		have := map[string]*state{"m1": newState(), "m2": newState()}
+		first := drawDeployment(t, "first", have)
+		in := first.deployed("A")
+		walk(t, in, have, planOf(in, have), 1000)
+		second := drawDeployment(t, "second", have)
+		in = second.deployed("B")
+		walk(t, in, have, planOf(in, have), rapid.IntRange(0, 60).Draw(t, "steps"))
+
+		in, err := second.without(in.want["m1"].pair.deployment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		walk(t, in, have, planOf(in, have), 1000)
+		for host, s := range have {
+			if s.inForce().release != "A" {
+				t.Errorf("%s has %v in force", host, s.inForce())
+			}
+			for _, role := range slices.Concat(rollOrder, serviceOrder) {
+				n := len(s.of(role))
+				if runs := first.Site.host(host).Runs(role); n > 0 && !runs || n == 0 && runs && role != wire.RoleRenderer &&
+					role != wire.RoleCachefill {
+					t.Errorf("%s has %d of %s, and had the role: %t", host, n, role, runs)
+				}
+			}
+		}
+		if again := planOf(in, have); len(again) > 0 {
+			t.Errorf("still to do: %q", steps(again))
+		}
+	})
+}
