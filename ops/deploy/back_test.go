@@ -87,3 +87,19 @@ func TestTakenBack(t *testing.T) {
 		}
 	})
 }
+
+// TestRepairs: a deployment of what all hosts have in force has nothing before it to go back to.
+func TestRepairs(t *testing.T) {
+	t.Parallel()
+	is := pair{"A", "c", "of-A"}
+	d := &deployment{hosts: []string{"m1", "m2"}, have: map[string]*state{"m1": newState(), "m2": newState()}}
+	in := intent{want: map[string]want{"m1": {pair: is}, "m2": {pair: is}}}
+	d.have["m1"].history = []pair{{"Z", "c", "of-Z"}, is}
+	if d.inForceOnAll(in) {
+		t.Error("m2 has it not")
+	}
+	d.have["m2"].history = []pair{is}
+	if !d.inForceOnAll(in) {
+		t.Error("both have it")
+	}
+}

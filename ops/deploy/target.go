@@ -88,6 +88,17 @@ func (d *deployment) among(pairs map[string]pair) (hosts []string) {
 	return hosts
 }
 
+// inForceOnAll reports whether all hosts have in force what they are to have. Then a deployment repairs something, and
+// what was in force before it is the same.
+func (d *deployment) inForceOnAll(in intent) bool {
+	for _, host := range d.hosts {
+		if d.have[host].inForce() != in.want[host].pair {
+			return false
+		}
+	}
+	return true
+}
+
 // settled is what hosts have in force, if all have the same.
 func (d *deployment) settled(hosts []string) (now pair, err error) {
 	for _, host := range hosts {

@@ -37,8 +37,14 @@ func Deploy(ctx context.Context, o Options) error {
 			return err
 		}
 		in := d.deployed(d.release)
+		repairs := d.inForceOnAll(in)
 		err := d.carryOut(ctx, in)
-		if failed, ok := errors.AsType[*startError](err); ok && ctx.Err() == nil {
+		failed, ok := errors.AsType[*startError](err)
+		if ok && repairs {
+			return fmt.Errorf("%w
+all hosts had this deployment in force already, so nothing was taken back", err)
+		}
+		if ok && ctx.Err() == nil {
 			if back := d.revert(ctx, failed, in.want[failed.step.host].pair.deployment); back != nil {
 				if errors.Is(back, errNoneBefore) {
 					return fmt.Errorf("%w\n%w: correct the cause and deploy again", err, back)
