@@ -103,3 +103,17 @@ func TestRepairs(t *testing.T) {
 		t.Error("both have it")
 	}
 }
+
+// TestSettled: a host cannot say that another release is of the deployment that others have in force.
+func TestSettled(t *testing.T) {
+	t.Parallel()
+	d := &deployment{have: map[string]*state{"m1": newState(), "m2": newState()}}
+	d.have["m1"].history, d.have["m2"].history = []pair{{"A", "c1", "of-A"}}, []pair{{"A", "c2", "of-A"}}
+	if now, err := d.settled([]string{"m1", "m2"}); err != nil || now.release != "A" {
+		t.Errorf("both have A: %v, %v", now, err)
+	}
+	d.have["m1"].history[0].release = "another"
+	if _, err := d.settled([]string{"m1", "m2"}); err == nil {
+		t.Error("two releases of one deployment were taken")
+	}
+}

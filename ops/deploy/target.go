@@ -109,7 +109,7 @@ func (d *deployment) settled(hosts []string) (now pair, err error) {
 		if now == (pair{}) {
 			now = p
 		}
-		if p.deployment != now.deployment {
+		if p.deployment != now.deployment || p.release != now.release {
 			return now, fmt.Errorf("%s has %s in force, and others %s: a deployment was cut short: "+
 				"run `killr deploy` or `killr rollback`", host, p.release, now.release)
 		}
