@@ -41,8 +41,7 @@ func Deploy(ctx context.Context, o Options) error {
 		err := d.carryOut(ctx, in)
 		failed, ok := errors.AsType[*startError](err)
 		if ok && repairs {
-			return fmt.Errorf("%w
-all hosts had this deployment in force already, so nothing was taken back", err)
+			return fmt.Errorf("%w\nall hosts had this deployment in force already, so nothing was taken back", err)
 		}
 		if ok && ctx.Err() == nil {
 			if back := d.revert(ctx, failed, in.want[failed.step.host].pair.deployment); back != nil {
