@@ -117,3 +117,37 @@ func TestSettled(t *testing.T) {
 		t.Error("two releases of one deployment were taken")
 	}
 }
+
+// TestCanSpare: what the site cannot do without is not drained.
+func TestCanSpare(t *testing.T) {
+	t.Parallel()
+	bus := []wire.Role{roleNATS}
+	site := &Site{Hosts: []Host{
+		{Name: "m1", Roles: []wire.Role{wire.RoleEdge, wire.RoleCachefill, roleMemcached}},
+		{Name: "m2", Roles: []wire.Role{wire.RoleEdge, wire.RoleRenderer}},
+		{Name: "n1", Roles: bus}, {Name: "n2", Roles: bus}, {Name: "n3", Roles: bus},
+	}}
+	for _, c := range []struct {
+		drained, away, name string
+		can                 bool
+	}{
+		{"", "", "m1", true},
+		{"", "", "m2", false}, // its renderer
+		{"m2", "", "m1", false},
+		{"", "m2", "m1", false},
+		{"", "", "n1", true},
+		{"n3", "", "n1", false},
+		{"", "n3", "n1", false},
+	} {
+		d := &deployment{Options: Options{Site: site}, have: map[string]*state{}, drains: map[string]bool{}}
+		for _, h := range site.Hosts {
+			if h.Name != c.away {
+				d.hosts, d.have[h.Name] = append(d.hosts, h.Name), newState()
+				d.have[h.Name].drained = h.Name == c.drained
+			}
+		}
+		if err := d.canSpare(c.name); (err == nil) != c.can {
+			t.Errorf("%s, %q is drained, %q is away: %v", c.name, c.drained, c.away, err)
+		}
+	}
+}

@@ -152,6 +152,27 @@ func (d *deployment) wants(pairs map[string]pair) map[string]want {
 	return all
 }
 
+// canSpare refuses to drain the last host of a kind without which the site stands still, and one without which fewer
+// than most of the nats-servers are left: they would take no change.
+func (d *deployment) canSpare(name string) error {
+	for _, role := range d.Site.host(name).Roles {
+		left, all := 0, d.Site.with(role)
+		for _, h := range all {
+			if h.Name != name && slices.Contains(d.hosts, h.Name) && !d.drained(h.Name) {
+				left++
+			}
+		}
+		switch {
+		case role == roleNATS && 2*left <= len(all):
+			return fmt.Errorf("without %s %d of %d hosts with nats are left, and the site needs most of them", name,
+				left, len(all))
+		case (role == wire.RoleEdge || role == wire.RoleRenderer) && left == 0:
+			return fmt.Errorf("%s is the last host that runs the role %s: add another one first", name, role)
+		}
+	}
+	return nil
+}
+
 // drained reports whether a host is to run nothing.
 func (d *deployment) drained(host string) bool {
 	if drains, said := d.drains[host]; said {

@@ -121,8 +121,8 @@ func Drain(ctx context.Context, o Options, name string) error {
 		if !slices.Contains(d.hosts, name) {
 			return fmt.Errorf("%s has no host %s", d.Site.Path, name)
 		}
-		if buses := d.Site.with(roleNATS); len(buses) == 1 && buses[0].Name == name {
-			return fmt.Errorf("%s has the only nats: without it the site stands still", name)
+		if err := d.canSpare(name); err != nil {
+			return err
 		}
 		if _, err := d.settled(d.hosts); err != nil {
 			return err
