@@ -1,11 +1,14 @@
 package deploy
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"flickrkillr/ops/stack"
 	"flickrkillr/schema/wire"
 )
 
@@ -148,6 +151,47 @@ func TestCanSpare(t *testing.T) {
 		}
 		if err := d.canSpare(c.name); (err == nil) != c.can {
 			t.Errorf("%s, %q is drained, %q is away: %v", c.name, c.drained, c.away, err)
+		}
+	}
+}
+
+// TestMakeSeeds: a machine without the seeds makes others only if no host can have a bus; a plan leaves none behind.
+func TestMakeSeeds(t *testing.T) {
+	t.Parallel()
+	runs, had := newState(), newState()
+	runs.instances = []instance{{role: roleNATS, active: "active"}}
+	had.configs["c"] = map[wire.Role]string{roleNATS: "n"}
+	for name, c := range map[string]struct {
+		m2    *state // with the role nats; nil: it is left out
+		plan  bool
+		makes bool
+	}{
+		"first deployment": {newState(), false, true},
+		"first plan":       {newState(), true, true},
+		"it runs one":      {runs, false, false},
+		"it is drained":    {had, false, false},
+		"it is left out":   {nil, false, false},
+		"plan without it":  {nil, true, false},
+	} {
+		beside := filepath.Join(t.TempDir(), seedsBeside)
+		site := &Site{Services: Services{NATSSeeds: beside}, Hosts: []Host{
+			{Name: "m1", Roles: []wire.Role{wire.RoleEdge}}, {Name: "m2", Roles: []wire.Role{roleNATS}}}}
+		d := &deployment{Options: Options{Site: site, Plan: c.plan}, have: map[string]*state{"m1": newState()}}
+		if c.m2 != nil {
+			d.have["m2"] = c.m2
+		}
+		temporary, err := d.makeSeeds()
+		if (err == nil) != c.makes {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil && stack.SeedsIn(filepath.Dir(d.Site.Services.NATSSeeds)) == nil {
+			t.Errorf("%s: there are no seeds", name)
+		}
+		if there := stack.SeedsIn(filepath.Dir(beside)) != nil; there != (c.makes && !c.plan) {
+			t.Errorf("%s: seeds beside site.toml: %t", name, there)
+		}
+		if err := os.RemoveAll(temporary); err != nil { // "" is nothing
+			t.Error(err)
 		}
 	}
 }

@@ -193,7 +193,11 @@ func (o Options) run(ctx context.Context, work func(context.Context, *deployment
 		return fmt.Errorf("%w\n--without HOST leaves a host alone that is away", err)
 	}
 	if !o.reads {
-		if err := d.makeSeeds(); err != nil {
+		temporary, err := d.makeSeeds()
+		if temporary != "" {
+			defer func() { _ = os.RemoveAll(temporary) }()
+		}
+		if err != nil {
 			return err
 		}
 		if err := d.makeConfigs(); err != nil {
