@@ -391,8 +391,8 @@ func (s *Server) Ready() error {
 	case !s.feed.CaughtUp():
 		return errors.New("edge: has not read the stream CHANGES to its end; a renderer creates it")
 	case s.feed.Lapsed():
-		return errors.New("edge: no heartbeat comes, the relay lags, or a batch of changes is missing; pages are kept " +
-			"for 1 s")
+		return errors.New("edge: no heartbeat comes, the relay lags, or a batch of changes is missing; " +
+			"pages are kept for 1 s")
 	case s.tokens.Key() == nil:
 		return errors.New("edge: the KV bucket KEYS holds no signing key yet")
 	case !s.errs.complete():

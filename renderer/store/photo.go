@@ -65,8 +65,8 @@ func (s *Store) Photos(ctx context.Context, ids []int64) ([]PhotoPage, error) {
 			coalesce(p.description, ''), p.taken_at, coalesce(p.faves, 0),
 			coalesce(p.camera, ''), coalesce(p.lens, ''), coalesce(p.exposure, ''), coalesce(p.aperture, 0),
 				coalesce(p.focal_mm, 0), coalesce(p.iso, 0),
-			coalesce(p.licence, ''), CASE WHEN p.downloadable THEN NOT EXISTS (SELECT FROM images i
-				WHERE i.id = p.image_id AND i.extension = '.heic') ELSE false END,
+			coalesce(p.licence, ''), CASE WHEN p.downloadable THEN (SELECT i.extension FROM images i
+				WHERE i.id = p.image_id) IS DISTINCT FROM '.heic' ELSE false END,
 			(SELECT array_agg(g.name ORDER BY g.name) FROM (SELECT x.tag_id FROM photo_tags x WHERE x.photo_id = p.id
 				ORDER BY x.tag_id LIMIT 100) AS m JOIN tags g ON g.id = m.tag_id),
 			al.ids, al.titles,

@@ -135,9 +135,11 @@ func (s *Service) stats() Statistics {
 		all.Endpoints = append(all.Endpoints, row)
 	}
 	if s.Figures != nil {
-		if data, err := json.Marshal(s.Figures()); err == nil {
-			all.Data = data
+		data, err := json.Marshal(s.Figures())
+		if err != nil {
+			s.Logger.Warn("answer a question about the service without its figures", "err", err)
 		}
+		all.Data = data
 	}
 	return all
 }

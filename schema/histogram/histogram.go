@@ -8,6 +8,7 @@
 package histogram
 
 import (
+	"math"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,9 @@ func Of(metric prometheus.Metric) Histogram {
 	var h Histogram
 	below := uint64(0)
 	for _, b := range m.Histogram.GetBucket() {
+		if math.IsInf(b.GetUpperBound(), 1) { // it is there when a value above all bounds has an exemplar
+			continue
+		}
 		h.Upper = append(h.Upper, b.GetUpperBound())
 		h.Counts = append(h.Counts, b.GetCumulativeCount()-below)
 		below = b.GetCumulativeCount()

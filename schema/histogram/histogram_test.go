@@ -13,7 +13,7 @@ import (
 func of(upper []float64, values ...float64) Histogram {
 	metric := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "seconds", Buckets: upper})
 	for _, v := range values {
-		metric.Observe(v)
+		metric.(prometheus.ExemplarObserver).ObserveWithExemplar(v, prometheus.Labels{"request": "r"}) // adds a bucket +Inf
 	}
 	return Of(metric)
 }
