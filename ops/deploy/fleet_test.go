@@ -159,7 +159,7 @@ func (o *operator) killr(t testing.TB, binary string, args ...string) (string, e
 	began := time.Now()
 	args = append(append([]string{}, args...), "--site", o.site())
 	if args[0] != "status" {
-		args = append([]string{args[0], "--watch", "700ms", "--binary", binary}, args[1:]...) // of two flags the last counts
+		args = append([]string{args[0], "--watch", "700ms", "--binary", binary}, args[1:]...) // the last one counts
 	}
 	out, err := o.command(t, args...).CombinedOutput()
 	t.Logf("killr %s, %.1f s: %v\n%s", strings.Join(args, " "), time.Since(began).Seconds(), err, out)
