@@ -78,6 +78,10 @@ func (s *Site) configOf(h Host) (config, error) {
 		switch {
 		case role == wire.RoleRenderer && s.Services.Pictures != "":
 			own["KILLR_PICTURES"] = s.Services.Pictures
+			if filepath.IsAbs(s.Services.Pictures) { // of others the unit can write to /var/lib/killr alone
+				c.files[unitsDir+"/killr-renderer@.service.d/pictures.conf"] = file{0o644,
+					fmt.Appendf(nil, "[Service]\nReadWritePaths=%q\n", s.Services.Pictures)}
+			}
 		case role == wire.RoleEdge:
 			own["KILLR_EDGE_DRAIN"] = edgeDrain
 		}

@@ -75,8 +75,8 @@ func planOf(in intent, have map[string]*state) []stage {
 		p.have[host] = s.clone()
 	}
 	p.eachHost(p.bring)
+	p.migrateOnce() // if it fails, nothing has changed
 	p.services()
-	p.migrateOnce()
 	if in.together {
 		p.rollTogether()
 	} else {

@@ -182,12 +182,14 @@ func (o Options) run(ctx context.Context, work func(context.Context, *deployment
 	}
 	defer d.remote.close()
 	if !o.Plan {
-		held, l, err := takeLock(ctx, d.remote, d.hosts[0])
-		if err != nil {
-			return err
+		for _, host := range d.hosts { // all: commands that leave out different hosts meet at one of them
+			held, l, err := takeLock(ctx, d.remote, host)
+			if err != nil {
+				return err
+			}
+			defer l.release()
+			ctx = held
 		}
-		defer l.release()
-		ctx = held
 	}
 	if err := d.read(ctx); err != nil {
 		return fmt.Errorf("%w\n--without HOST leaves a host alone that is away", err)

@@ -38,7 +38,7 @@ for socket in /etc/systemd/system/killr-*.socket; do
 		echo "socket $unit $(systemctl is-active "$unit" || true)"
 	fi
 done
-lock=/run/lock/killr-deploy
+lock=/run/killr-deploy/lock
 if [ -e $lock ] && ! flock --nonblock $lock true; then echo "locked $(cat $lock.owner 2>/dev/null)"; fi
 if [ -x /usr/bin/memcached ]; then echo memcached; fi
 systemctl list-units --all --plain --no-legend 'killr-*.service' | while read -r unit _; do
@@ -48,7 +48,7 @@ systemctl list-units --all --plain --no-legend 'killr-*.service' | while read -r
 	if [ "$MainPID" != 0 ]; then
 		exe=$(readlink "/proc/$MainPID/exe" || true)
 		case $exe in /opt/killr/releases/*/killr) release=$(basename "$(dirname "$exe")") ;; esac
-		config=$(tr '\0' '\n' 2>/dev/null <"/proc/$MainPID/environ" | sed -n 's/^KILLR_CONFIG=//p')
+		config=$(tr '\0' '\n' 2>/dev/null <"/proc/$MainPID/environ" | sed -n 's/^KILLR_CONFIG=//p' || true) # it may have ended
 	fi
 	echo "unit $unit ${ActiveState:--} ${UnitFileState:--} $MainPID $release ${config:--}"
 done
