@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,16 +16,19 @@ const (
 	// heldAtMost is how long a chunk waits for a moment in which no visitor does: where there is none, an edge still
 	// takes 50 MB a second.
 	heldAtMost = 10 * time.Millisecond
+	// turnAtMost is how long others wait behind a chunk. One that takes longer waits for a disk or a bucket, or is asked
+	// for again, and costs no page anything.
+	turnAtMost = 50 * time.Millisecond
 )
 
 // Visitors counts who waits for renderers at this edge, uploads apart. While there are some, chunks go to renderers one
-// at a time, each in a moment in which nobody waits. So a page finds processors and connections that have one chunk to
-// do, rather than those of all uploads. Without visitors chunks do not wait.
+// at a time, unless one takes long, each in a moment in which nobody waits. So a page finds processors and connections
+// that have one chunk to do, rather than those of all uploads. Without visitors chunks do not wait.
 type Visitors struct {
 	waiting atomic.Int64
 	leftAt  atomic.Int64  // when the last one did, as in package monotonic; 0: never
 	none    chan struct{} // capacity 1: nobody waits any more
-	turn    chan struct{} // capacity 1: held by the chunk that is under way
+	turn    chan struct{} // capacity 1: held by the chunk that went last
 }
 
 // NewVisitors returns a count of 0.
@@ -74,5 +78,7 @@ func (v *Visitors) makeWay(ctx context.Context) (done func(), err error) {
 		}
 		break
 	}
-	return func() { <-v.turn }, nil
+	giveBack := sync.OnceFunc(func() { <-v.turn })
+	late := time.AfterFunc(turnAtMost, giveBack)
+	return func() { late.Stop(); giveBack() }, nil
 }

@@ -56,6 +56,17 @@ func TestMakesWay(t *testing.T) {
 		underWay(0, "while another visitor waits")
 		time.Sleep(heldAtMost)
 		underWay(1, "after the longest wait")
+		slow := <-stored
+		for range 2 {
+			go chunk(t.Context())
+		}
+		time.Sleep(turnAtMost + heldAtMost)
+		underWay(1, "while one takes long")
+		slow()
+		underWay(1, "after the one that took long")
+		(<-stored)()
+		time.Sleep(heldAtMost)
+		underWay(1, "after both")
 		(<-stored)()
 		v.Leave()
 		time.Sleep(visitorsLast)

@@ -236,6 +236,9 @@ func (b *Bucket) removeAll(ctx context.Context, keys iter.Seq[string]) error {
 				err = r.Err
 			}
 		}
+		if err == nil {
+			err = ctx.Err() // then it has not sent all, and says nothing
+		}
 		return err
 	})
 }

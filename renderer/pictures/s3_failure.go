@@ -22,6 +22,9 @@ var (
 	errPaused = fmt.Errorf("%w: it did not answer before", ErrUnavailable)
 )
 
+// errSize: an object that the server has cannot be read. That is no outage: others can.
+var errSize = errors.New("pictures: not the length that an object may have")
+
 // silence is for how long a server may say nothing to a caller with a deadline of its own; then that is a failure.
 const silence = time.Second
 
@@ -79,7 +82,7 @@ func (b *Bucket) translate(ctx context.Context, err error) error {
 	}
 	said, isAnswer := errors.AsType[minio.ErrorResponse](err)
 	switch {
-	case errors.Is(err, ErrUnavailable):
+	case errors.Is(err, ErrUnavailable), errors.Is(err, errSize):
 		return err
 	case isMissing(err):
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"path"
 	"time"
 
@@ -32,7 +33,7 @@ func (b *Bucket) openLarge(ctx context.Context, key string) (*object, error) {
 				return missing
 			}
 		}
-		return err
+		return sized(o.info, math.MaxInt64, err)
 	})
 	return o, err
 }
@@ -51,14 +52,27 @@ func (b *Bucket) fetch(ctx context.Context, key string, limit int64) (data []byt
 			return err
 		}
 		defer body.Close()
-		if about.Size > limit {
-			return fmt.Errorf("the object has %d bytes, more than %d", about.Size, limit)
+		if err := sized(about, limit, nil); err != nil {
+			return err
 		}
 		info, data = about, make([]byte, about.Size)
 		_, err = io.ReadFull(body, data)
 		return err
 	})
 	return data, info, err
+}
+
+// sized is err, or [errSize] unless the server says how many bytes an object has, and these are at most limit.
+func sized(o minio.ObjectInfo, limit int64, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case o.Size < 0:
+		return fmt.Errorf("%w: the server, or what is before it, does not say the length of %s", errSize, o.Key)
+	case o.Size > limit:
+		return fmt.Errorf("%w: %s has %d bytes, more than %d", errSize, o.Key, o.Size, limit)
+	}
+	return nil
 }
 
 // core is the client with requests as they are.
@@ -87,8 +101,10 @@ func (o *object) begin() error {
 	return o.bucket.do(limited, moveLimit, func(context.Context) error { // whose context ends before the body does
 		body, info, _, err := o.bucket.core().GetObject(limited, o.bucket.name, o.info.Key, minio.GetObjectOptions{})
 		if err == nil {
-			o.body, o.info = body, info
 			o.close = func() error { defer cancel(); return body.Close() }
+		}
+		if err = sized(info, math.MaxInt64, err); err == nil {
+			o.body, o.info = body, info
 		}
 		return err
 	})

@@ -155,6 +155,7 @@ type assembled struct {
 	upload Upload
 	files  *staged
 	data   []byte // from wholeFiles, until Close
+	lent   bool   // to another store, whose connections may read data for longer than its Put takes
 	sums   Checksums
 	synced chan error // whether the data are on the disk; nil: somebody else writes to the file, or assembles it
 }
@@ -257,6 +258,9 @@ func (a *assembled) Keep(ctx context.Context, store Store, id string) error {
 			return nil
 		}
 	}
+	if _, isDir := store.(*Dir); !isDir {
+		a.lent = true
+	}
 	return store.Put(ctx, id, bytes.NewReader(a.data))
 }
 
@@ -266,8 +270,9 @@ func (a *assembled) Close() error {
 	}
 	if a.data != nil {
 		data := a.data
-		a.data = nil
-		wholeFiles.Put(&data)
+		if a.data = nil; !a.lent {
+			wholeFiles.Put(&data)
+		}
 	}
 	return a.files.close()
 }
