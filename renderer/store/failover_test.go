@@ -42,8 +42,8 @@ func TestReplica(t *testing.T) {
 }
 
 // After an asynchronous failover the new primary lacks changes whose versions were given out. None of them is given out
-// again, not even to an action that waits for the new primary: it comes after announce_all. Pages can be read before the
-// new primary has a standby, although commits wait for one.
+// again, not even to an action that waits for the new primary: it comes after announce_all. Pages can be read before
+// the new primary has a standby, although commits wait for one.
 func failOver(t *testing.T, primary, standby *stack.Postgres) {
 	hosts := everyHost(t, standby, primary)
 	s := store.New(openPool(t, hosts)) // it passes over the standby
