@@ -79,8 +79,8 @@ func TestTakenBack(t *testing.T) {
 			}
 			for _, role := range slices.Concat(rollOrder, serviceOrder) {
 				n := len(s.of(role))
-				if runs := first.Site.host(host).Runs(role); n > 0 && !runs || n == 0 && runs && role != wire.RoleRenderer &&
-					role != wire.RoleCachefill {
+				runs := first.Site.host(host).Runs(role)
+				if n > 0 && !runs || n == 0 && runs && role != wire.RoleRenderer && role != wire.RoleCachefill {
 					t.Errorf("%s has %d of %s, and had the role: %t", host, n, role, runs)
 				}
 			}
