@@ -104,10 +104,11 @@ func fromReplica[T any](ctx context.Context, s *Service, refs []page.Ref, how re
 	if from == nil {
 		return nil
 	}
-	limit := replicaTimeout
-	if refs[0].Kind() == page.KindSearch {
+	limit, search := replicaTimeout, refs[0].Kind() == page.KindSearch
+	if search {
 		limit = replicaSearchTimeout
 	}
+	request := ctx
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := contained(func() (err error) {
@@ -117,7 +118,8 @@ func fromReplica[T any](ctx context.Context, s *Service, refs []page.Ref, how re
 	if err == nil {
 		return answers
 	}
-	if store.IsTransient(err) || ctx.Err() == context.DeadlineExceeded {
+	tooLong := ctx.Err() == context.DeadlineExceeded && !search // a search may take long on any machine
+	if request.Err() == nil && (tooLong || store.IsTransient(err)) {
 		from.fails.Store(true) // until watch finds that it answers
 	}
 	s.log.Debug("a replica has failed", "replica", from.name, "err", err)

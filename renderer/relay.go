@@ -34,10 +34,11 @@ const (
 	// others wait for one.
 	heartbeatEvery = time.Second
 	silence        = 150 * time.Millisecond
-	// storeLimit bounds the wait until the stream has stored a batch. Meanwhile no other batch is published; after it,
-	// batches do not wait for the stream until it acknowledges something.
+	// storeLimit bounds the wait until the stream has stored a new batch. Meanwhile no other batch is published; after
+	// it, batches do not wait for the stream until it acknowledges something.
 	storeLimit = 250 * time.Millisecond
-	// publishLimit bounds the wait for any other acknowledgement of the stream.
+	// publishLimit bounds the wait for any other acknowledgement of the stream, so also for what it has not stored the
+	// first time: a slow stream would else never have all.
 	publishLimit = 1500 * time.Millisecond
 	// roundLimit bounds a round, maxPause the pause after a failed one.
 	roundLimit = 3 * time.Second
@@ -280,7 +281,11 @@ func (r *relay) publish(ctx context.Context, b store.Batch) (stored bool, err er
 	if r.unacked.Load() != 0 {
 		err = r.nc.PublishMsg(msg) // stored if the stream is back, which keepStream finds out
 	} else {
-		err = r.storeMsg(ctx, storeLimit, msg)
+		limit := storeLimit
+		if b.Again {
+			limit = publishLimit
+		}
+		err = r.storeMsg(ctx, limit, msg)
 		stored = err == nil
 	}
 	if !stored && (!r.nc.IsConnected() || r.nc.Stats().Reconnects != reconnects) {

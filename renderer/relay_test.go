@@ -186,8 +186,8 @@ func TestOneRelayOfAll(t *testing.T) {
 				t.Errorf("%s sends one after %s, want once a second", who, heartbeat.Time.Sub(before))
 			}
 			last[who] = heartbeat.Time
-		case <-time.After(3 * time.Second):
-			t.Fatalf("no heartbeat for 3 s, after %d of them", n)
+		case <-time.After(30 * time.Second):
+			t.Fatalf("no heartbeat for 30 s, after %d of them", n)
 		}
 	}
 	var first *running
@@ -204,7 +204,7 @@ func TestOneRelayOfAll(t *testing.T) {
 	st.retitle(t, "after the active one has gone")
 	announced(t, batches, "user.ansel", 0)
 	t.Logf("from stop to the next relay's first batch: %s", time.Since(begun))
-	eventually(t, 3*time.Second, func() error {
+	eventually(t, 30*time.Second, func() error {
 		if second, n := active(); n != 1 || second == first {
 			return fmt.Errorf("%d relays are active, or still the one that stopped", n)
 		}

@@ -49,8 +49,9 @@ type replica struct {
 
 	asked  atomic.Bool  // it has answered, or failed, since the start
 	fails  atomic.Bool  // it did not answer last time
-	behind atomic.Int64 // ns, when it answered last
+	behind atomic.Int64 // ns; grows while it does not answer
 	lag    prometheus.Gauge
+	last   time.Time // as of when it answered last; only watch uses it
 }
 
 // usable reports whether the replica answers and is not too far behind.
@@ -140,11 +141,15 @@ func (r *replica) watch(ctx context.Context, clock *wire.Clock) {
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
 	at, err := r.rows.ReadAt(ctx)
-	if err == nil {
-		behind := max(0, clock.Now().Sub(at))
-		r.behind.Store(int64(behind))
-		r.lag.Set(behind.Seconds())
+	if err != nil && r.last.IsZero() {
+		at = clock.Now() // it has not answered since the start
 	}
+	if err == nil || r.last.IsZero() {
+		r.last = at
+	}
+	behind := max(0, clock.Now().Sub(r.last)) // of one that does not answer it grows
+	r.behind.Store(int64(behind))
+	r.lag.Set(behind.Seconds())
 	r.fails.Store(err != nil)
 	r.asked.Store(true)
 }

@@ -66,6 +66,15 @@ type answer struct {
 // asks for an answer that meets conditions.
 func (st *replicated) asks(t *testing.T, ref page.Ref, wants wire.Conditions) answer {
 	t.Helper()
+	got, err := st.tries(ref, wants)
+	if err != nil {
+		t.Fatalf("%s: %v", ref, err)
+	}
+	return got
+}
+
+// tries is asks, but returns the error.
+func (st *replicated) tries(ref page.Ref, wants wire.Conditions) (answer, error) {
 	msg := nats.NewMsg(ref.Subject())
 	wants.Set(msg.Header)
 	got, err := st.nc.RequestMsg(msg, 10*time.Second)
@@ -73,13 +82,10 @@ func (st *replicated) asks(t *testing.T, ref page.Ref, wants wire.Conditions) an
 		err = wire.ErrorOf(got)
 	}
 	if err != nil {
-		t.Fatalf("%s: %v", ref, err)
+		return answer{}, err
 	}
 	reply, err := wire.DecodeReply(ref.Key(), got.Data)
-	if err != nil {
-		t.Fatalf("%s: %v", ref, err)
-	}
-	return answer{reply, got.Header.Get(wire.HeaderSource)}
+	return answer{reply, got.Header.Get(wire.HeaderSource)}, err
 }
 
 // rename changes ansel's name, and returns the version that this gave.
@@ -165,12 +171,19 @@ func TestReplicas(t *testing.T) {
 		t.Errorf("after it: %v", got.Depends)
 	}
 
-	// Without the primary the replica answers, and says how old that is.
+	// Without the primary the replica answers, and says how old that is. On a busy machine it may be too slow at times.
 	st.primary.Kill()
 	killed := time.Now()
-	for time.Since(killed) < 3*maxBehind {
+	for answers := 0; answers == 0 || time.Since(killed) < 3*maxBehind; {
 		newer := wire.Dep{Scope: version.Scope, Version: version.Version + 1}
-		got := st.asks(t, ansel, wire.Conditions{Wants: []wire.Dep{newer}})
+		got, err := st.tries(ansel, wire.Conditions{Wants: []wire.Dep{newer}})
+		if wire.Code(err) == "unavailable" && time.Since(killed) < time.Minute {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers++
 		if got.source != wire.SourceReplica || got.ReadAt.After(s.clock.At(killed).Add(time.Second)) {
 			t.Fatalf("%s without the primary: of the %s, read at %v", time.Since(killed), got.source, got.ReadAt)
 		}

@@ -78,6 +78,10 @@ func (s *Site) configOf(h Host) (config, error) {
 		switch {
 		case role == wire.RoleRenderer && s.Services.Pictures != "":
 			own["KILLR_PICTURES"] = s.Services.Pictures
+			if filepath.IsAbs(s.Services.Pictures) { // of others the unit can write to /var/lib/killr alone
+				c.files[unitsDir+"/killr-renderer@.service.d/pictures.conf"] = file{0o644,
+					fmt.Appendf(nil, "[Service]\nReadWritePaths=%q\n", s.Services.Pictures)}
+			}
 		case role == wire.RoleEdge:
 			own["KILLR_EDGE_DRAIN"] = edgeDrain
 		}
@@ -143,15 +147,11 @@ func (c *config) addCredentials(s *Site, role wire.Role) error {
 	return nil
 }
 
-// sockets are the units of the sockets that a host's edges have.
-func (c *config) sockets() []string {
-	all := []string{"killr-edge.socket"}
+// encrypts reports whether a host's edges have a socket for HTTPS.
+func (c *config) encrypts() bool {
 	_, certificate := c.files[credentialsDir+"/"+string(wire.RoleEdge)+"/tls-cert"]
 	_, authority := c.files[envDir+"/https"]
-	if certificate || authority {
-		all = append(all, "killr-edge-https.socket")
-	}
-	return all
+	return certificate || authority
 }
 
 // nearestFirst puts the address that is a host's own before the others.

@@ -75,8 +75,8 @@ func planOf(in intent, have map[string]*state) []stage {
 		p.have[host] = s.clone()
 	}
 	p.eachHost(p.bring)
+	p.migrateOnce() // if it fails, nothing has changed
 	p.services()
-	p.migrateOnce()
 	if in.together {
 		p.rollTogether()
 	} else {
@@ -192,12 +192,21 @@ func (p *planner) roll(host string, role wire.Role) (lane []step) {
 				dead = append(dead, i)
 			}
 		}
+		extra := slices.DeleteFunc(s.openSockets(), func(unit string) bool { return slices.Contains(w.sockets, unit) })
 		opens := role == wire.RoleEdge && slices.ContainsFunc(w.sockets, silent)
 		switch {
-		case opens && len(good) < n && slices.ContainsFunc(old, namedA): // systemd opens no socket whose edge runs
-			lane = p.do(lane, step{host: host, do: stop, role: role, name: "a"})
+		case opens && len(good) < n && len(old) > 0:
+			// systemd opens no socket whose edge runs, nor one that an edge still has. A connection to another socket
+			// would start an edge again.
+			if open := s.openSockets(); len(open) > 0 {
+				lane = p.do(lane, step{host: host, do: closeSocket, names: open})
+			}
+			lane = p.do(lane, step{host: host, do: stop, role: role, name: old[0].name})
 		case len(good) < n && len(good)+len(old) <= n:
 			lane = p.switched(lane, host)
+			if role == wire.RoleEdge && len(extra) > 0 { // systemd would pass it to the edge, which has no use for it
+				lane = p.do(lane, step{host: host, do: closeSocket, names: extra})
+			}
 			if opens {
 				lane = p.do(lane, step{host: host, do: openSocket, names: w.sockets})
 			}
@@ -214,9 +223,6 @@ func (p *planner) roll(host string, role wire.Role) (lane []step) {
 		}
 	}
 }
-
-// namedA reports whether an instance is that which the unit of a socket names.
-func namedA(i instance) bool { return i.name == "a" }
 
 // switched adds the switch to what the host is to have, if it has not been made.
 func (p *planner) switched(lane []step, host string) []step {

@@ -44,6 +44,9 @@ func (d *deployment) makeConfigs() error {
 		if err != nil {
 			return err
 		}
+		if made.encrypts() {
+			made.roles[encrypted] = "1" // as facts.sh says
+		}
 		d.configs[h.Name] = made
 	}
 	return nil

@@ -203,17 +203,9 @@ func (d *deployment) revert(ctx context.Context, failed *startError, deployment 
 	if err := d.read(ctx); err != nil {
 		return err
 	}
-	in := intent{hosts: d.hosts, want: map[string]want{}, together: true}
-	for _, host := range d.hosts {
-		s := d.have[host]
-		p, there := s.before()
-		if s.inForce().deployment == deployment && there {
-			in.want[host] = d.wantOf(host, p, true)
-		} else if s.inForce().deployment == deployment {
-			return errNoneBefore
-		} else {
-			in.want[host] = d.wantOf(host, s.inForce(), false)
-		}
+	in, err := d.without(deployment)
+	if err != nil {
+		return err
 	}
 	d.say("going back to what was in force before")
 	return d.do(ctx, in, planOf(in, d.have))

@@ -60,22 +60,51 @@ func (c *config) addServices(s *Site, h Host) error {
 	return nil
 }
 
-// makeSeeds makes the seeds of a bus that no host runs yet.
-func (d *deployment) makeSeeds() error {
+// makeSeeds makes the seeds of a bus that no host has yet; for a plan in another directory, which temporary names.
+func (d *deployment) makeSeeds() (temporary string, err error) {
 	if len(d.Site.with(roleNATS)) == 0 {
-		return nil
+		return "", nil
 	}
 	data := filepath.Dir(d.Site.Services.NATSSeeds)
 	if stack.SeedsIn(data) == nil {
-		for _, host := range d.hosts {
-			if len(d.have[host].of(roleNATS)) > 0 {
-				return fmt.Errorf("%s runs a bus whose seeds are not in %s: copy that directory from the machine that "+
-					"deployed before", host, d.Site.Services.NATSSeeds)
+		if err := d.noneHasBus(); err != nil {
+			return "", err
+		}
+		if d.Plan {
+			if data, err = os.MkdirTemp("", "killr-plan-*"); err != nil {
+				return "", err
 			}
+			temporary = data
+			site := *d.Site // the caller has the other one
+			site.Services.NATSSeeds = filepath.Join(data, seedsBeside)
+			d.Site = &site
 		}
 	}
-	_, err := stack.MakeSeeds(data)
-	return err
+	_, err = stack.MakeSeeds(data)
+	return temporary, err
+}
+
+// noneHasBus refuses to make seeds while a host has a bus with other ones, or may have.
+func (d *deployment) noneHasBus() error {
+	for _, h := range d.Site.Hosts {
+		s := d.have[h.Name]
+		if s == nil && !h.Runs(roleNATS) {
+			continue
+		}
+		if s == nil {
+			return fmt.Errorf("%s is left out, and may run a bus whose seeds are not in %s: copy that directory from "+
+				"the machine that deployed before", h.Name, d.Site.Services.NATSSeeds)
+		}
+		was := len(s.of(roleNATS)) > 0
+		for _, config := range s.configs {
+			was = was || config[roleNATS] != ""
+		}
+		if was {
+			return fmt.Errorf("%s runs a bus whose seeds are not in %s: copy that directory from the machine that "+
+				"deployed before", h.Name, d.Site.Services.NATSSeeds)
+		}
+	}
+	return nil
 }
 
 // busConfig is the configuration of a host's nats-server. Several are a cluster.

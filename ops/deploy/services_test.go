@@ -75,11 +75,12 @@ func TestBusConfig(t *testing.T) {
 			t.Fatal(err)
 		}
 		if h.Name == "m1" {
-			if _, err := js.AddStream(&nats.StreamConfig{
-				Name: wire.StreamChanges, Subjects: []string{wire.SubjectChanged}, Replicas: 3,
-			}); err != nil {
-				t.Fatal(err)
-			}
+			testenv.Within(t, 2*time.Minute, "the servers have a leader and make a stream", func() bool {
+				_, err := js.AddStream(&nats.StreamConfig{
+					Name: wire.StreamChanges, Subjects: []string{wire.SubjectChanged}, Replicas: 3,
+				})
+				return err == nil
+			})
 		}
 		info, err := js.StreamInfo(wire.StreamChanges)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,6 +40,7 @@ type remote struct {
 
 	mu      sync.Mutex
 	masters map[string]*master
+	made    int // connections, also those that have ended
 }
 
 // master is a connection: an ssh that runs nothing, through which others run.
@@ -74,7 +76,8 @@ func (r *remote) close() {
 func (r *remote) connect(ctx context.Context, host string) (*master, error) {
 	r.mu.Lock()
 	m := r.masters[host]
-	n := len(r.masters)
+	r.made++
+	n := r.made // a socket of its own for each: a master goes on without one when it is there
 	r.mu.Unlock()
 	if m != nil {
 		select {
@@ -84,7 +87,7 @@ func (r *remote) connect(ctx context.Context, host string) (*master, error) {
 			return m, nil
 		}
 	}
-	m = &master{socket: filepath.Join(r.dir, fmt.Sprintf("%d-%s", n, host[:min(len(host), 20)])), said: &said{}}
+	m = &master{socket: filepath.Join(r.dir, strconv.Itoa(n)), said: &said{}}
 	cmd := exec.Command("ssh", append(append([]string{"-M", "-N", "-S", m.socket, "-o", "ControlPersist=no"},
 		sshOptions...), "--", host)...)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = m.said, m.said, endLimit

@@ -35,6 +35,9 @@ type state struct {
 // pair is a release with a configuration, and the deployment that brought it: the same on all hosts.
 type pair struct{ release, config, deployment string }
 
+// encrypted is the mark, among the roles of a configuration, that its edges have a socket for HTTPS.
+const encrypted wire.Role = "https"
+
 // instance is one unit of a role.
 type instance struct {
 	role   wire.Role

@@ -15,8 +15,9 @@ var scripts embed.FS
 // A script goes on when the ssh that began it was killed. So steps hold a lock on their host. A command that has the
 // lock of deployments waits for those of a command before it, and then reads what the host has.
 const (
-	stepsLock  = "exec 8>>/run/lock/killr-steps\nflock --shared 8\n"
-	stepsEnded = "exec 8>>/run/lock/killr-steps\n" +
+	stepsOpen  = "mkdir -p -m 700 /run/killr-deploy\nexec 8>>/run/killr-deploy/steps\n" // root's: others could hold it
+	stepsLock  = stepsOpen + "flock --shared --wait 240 8\n"
+	stepsEnded = stepsOpen +
 		"flock --wait 240 8 || { echo 'a step of a command that was cut short goes on here: wait'; exit 1; } >&2\n"
 )
 

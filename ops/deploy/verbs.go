@@ -37,8 +37,13 @@ func Deploy(ctx context.Context, o Options) error {
 			return err
 		}
 		in := d.deployed(d.release)
+		repairs := d.inForceOnAll(in)
 		err := d.carryOut(ctx, in)
-		if failed, ok := errors.AsType[*startError](err); ok && ctx.Err() == nil {
+		failed, ok := errors.AsType[*startError](err)
+		if ok && repairs {
+			return fmt.Errorf("%w\nall hosts had this deployment in force already, so nothing was taken back", err)
+		}
+		if ok && ctx.Err() == nil {
 			if back := d.revert(ctx, failed, in.want[failed.step.host].pair.deployment); back != nil {
 				if errors.Is(back, errNoneBefore) {
 					return fmt.Errorf("%w\n%w: correct the cause and deploy again", err, back)
@@ -59,20 +64,20 @@ func Rollback(ctx context.Context, o Options) error {
 		if err != nil {
 			return err
 		}
-		in := intent{hosts: d.hosts, want: map[string]want{}, together: true}
+		pairs, back := map[string]pair{}, map[string]bool{}
 		for _, host := range d.hosts {
 			s := d.have[host]
 			before, _ := s.before()
 			switch target.deployment {
 			case s.inForce().deployment:
-				in.want[host] = d.wantOf(host, s.inForce(), false)
+				pairs[host] = s.inForce()
 			case before.deployment:
-				in.want[host] = d.wantOf(host, before, true)
+				pairs[host], back[host] = before, true
 			default: // the host came later
-				in.want[host] = d.wantOf(host, pair{target.release, d.configs[host].hash, target.deployment}, false)
+				pairs[host] = pair{target.release, d.configs[host].hash, target.deployment}
 			}
 		}
-		return d.carryOut(ctx, in)
+		return d.carryOut(ctx, d.goingBack(pairs, back))
 	})
 }
 
@@ -103,8 +108,10 @@ func Add(ctx context.Context, o Options, name string) error {
 			return err
 		}
 		d.drains[name] = false
-		w := d.wantOf(name, pair{now.release, d.configs[name].hash, now.deployment}, false)
-		return d.carryOut(ctx, intent{hosts: []string{name}, want: map[string]want{name: w}})
+		pairs := d.inForce()
+		pairs[name] = pair{now.release, d.configs[name].hash, now.deployment}
+		want := map[string]want{name: d.wants(pairs)[name]}
+		return d.carryOut(ctx, intent{hosts: []string{name}, want: want})
 	})
 }
 
@@ -114,8 +121,8 @@ func Drain(ctx context.Context, o Options, name string) error {
 		if !slices.Contains(d.hosts, name) {
 			return fmt.Errorf("%s has no host %s", d.Site.Path, name)
 		}
-		if buses := d.Site.with(roleNATS); len(buses) == 1 && buses[0].Name == name {
-			return fmt.Errorf("%s has the only nats: without it the site stands still", name)
+		if err := d.canSpare(name); err != nil {
+			return err
 		}
 		if _, err := d.settled(d.hosts); err != nil {
 			return err
@@ -175,18 +182,24 @@ func (o Options) run(ctx context.Context, work func(context.Context, *deployment
 	}
 	defer d.remote.close()
 	if !o.Plan {
-		held, l, err := takeLock(ctx, d.remote, d.hosts[0])
-		if err != nil {
-			return err
+		for _, host := range d.hosts { // all: commands that leave out different hosts meet at one of them
+			held, l, err := takeLock(ctx, d.remote, host)
+			if err != nil {
+				return err
+			}
+			defer l.release()
+			ctx = held
 		}
-		defer l.release()
-		ctx = held
 	}
 	if err := d.read(ctx); err != nil {
 		return fmt.Errorf("%w\n--without HOST leaves a host alone that is away", err)
 	}
 	if !o.reads {
-		if err := d.makeSeeds(); err != nil {
+		temporary, err := d.makeSeeds()
+		if temporary != "" {
+			defer func() { _ = os.RemoveAll(temporary) }()
+		}
+		if err != nil {
 			return err
 		}
 		if err := d.makeConfigs(); err != nil {

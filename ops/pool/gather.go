@@ -96,7 +96,7 @@ func (g *Gatherer) Gather(ctx context.Context) (Snapshot, error) {
 	answered, missing := map[string]bool{}, len(g.known)
 	for len(answered) < most {
 		bound := patience
-		if missing == 0 { // all that are known have answered; others may come
+		if missing == 0 && len(answered) > 0 { // all that are known have answered; others may come
 			bound = silence
 		}
 		msg, err := next(ctx, sub, bound)
@@ -147,6 +147,7 @@ func read(data []byte) (i Instance, ok bool) {
 	case wire.ServiceRenderer:
 		i.Renderer = part[discovery.RendererFigures](figures)
 		if i.Renderer != nil {
+			i.ReplicaLag = i.Renderer.ReplicaLag
 			for name, p := range i.Renderer.Pools {
 				if !p.QueueWait.Valid() {
 					p.QueueWait = histogram.Histogram{}
@@ -164,27 +165,7 @@ func read(data []byte) (i Instance, ok bool) {
 			i.Cachefill = part[CachefillFigures](e.Data)
 		}
 	}
-	i.ReplicaLag = i.replicaLag()
 	return i, true
-}
-
-// replicaLag is by how much the last of the replicas is behind that the instance tells of, in seconds.
-func (i Instance) replicaLag() (lag *float64) {
-	for _, e := range i.Endpoints {
-		if e.Name != "replica" {
-			continue
-		}
-		told := part[struct {
-			Behind float64 `json:"behind_ms"`
-		}](e.Data)
-		if told == nil {
-			continue
-		}
-		if seconds := told.Behind / 1000; lag == nil || seconds > *lag {
-			lag = &seconds
-		}
-	}
-	return lag
 }
 
 // part reads figures; nil if there are none.

@@ -70,7 +70,7 @@ func TestHistoryShowsTheLastSeconds(t *testing.T) {
 	for _, want := range []struct{ title, head, text string }{
 		{"Edges", "Answers/s", "100"}, {"Edges", "From caches", "80 %"}, {"Edges", "In flight", "3"},
 		{"Edges", "Feed", "current"}, {"Edges", "Failed/s", "0"}, {"Edges", "Up", "1 h 0 min"},
-		{"Renderers", "Requests/s", "100"}, {"Renderers", "Used", "50 %"}, {"Renderers", "Busy/s", "0"},
+		{"Renderers", "Served/s", "100"}, {"Renderers", "Used", "50 %"}, {"Renderers", "Busy/s", "0"},
 	} {
 		if got := cell(t, v, want.title, want.head); got.Text != want.text || got.Alarm {
 			t.Errorf("%s of %s: %+v, want %q", want.head, want.title, got, want.text)
@@ -123,7 +123,7 @@ func TestHistoryShowsWhatIsWrong(t *testing.T) {
 		}
 	}
 	for _, label := range []string{
-		"Answered within", "Wait for a renderer", "Edges know of changes in", "Replica behind by",
+		"Answered within", "Wait for a renderer", "Changes known in", "Replica behind by",
 	} {
 		if !tile(t, v, label).Alarm {
 			t.Errorf("%s is no alarm: %+v", label, tile(t, v, label))

@@ -10,6 +10,7 @@ import (
 
 	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/histogram"
+	"flickrkillr/schema/wire"
 )
 
 // role is an answer as a role gives it.
@@ -92,8 +93,13 @@ func TestUnreadableAnswers(t *testing.T) {
 	if !ok || i.Edge != nil {
 		t.Errorf("an edge with a histogram that is none: %+v", i)
 	}
-	i, ok = read([]byte(`{"name":"renderer","id":"x","endpoints":[{"name":"replica","data":{"behind_ms":250}},
-		{"name":"replica","data":{"behind_ms":40}},{"name":"replica","data":3},{"name":"user","data":{"behind_ms":9e9}}]}`))
+	lag := .25
+	data, err := json.Marshal(map[string]any{"name": wire.ServiceRenderer, "id": "x",
+		"data": discovery.RendererFigures{ReplicaLag: &lag}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, ok = read(data)
 	if !ok || i.ReplicaLag == nil || *i.ReplicaLag != .25 {
 		t.Errorf("the lag of the last replica, 250 ms, is not in %+v", i)
 	}

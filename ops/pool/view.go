@@ -92,7 +92,7 @@ func (h *History) tiles() []Tile {
 
 // freshness is how soon edges know of changes. Changes may be rare.
 func (h *History) freshness(t total) Tile {
-	tile := Tile{Label: "Edges know of changes in", Value: number(t.changes, .99), Unit: "ms, p99", Line: h.lines.fresh,
+	tile := Tile{Label: "Changes known in", Value: number(t.changes, .99), Unit: "ms, p99", Line: h.lines.fresh,
 		Note: fmt.Sprintf("p50 %s", millis(t.changes, .5)), Alarm: t.changes.Quantile(.99) > freshTooLate}
 	if t.changes.Count() == 0 {
 		tile.Value, tile.Unit, tile.Note = "–", "", "no change in 10 s"
@@ -149,7 +149,7 @@ func (h *History) edgeCells(i Instance, d doing) []Cell {
 }
 
 var rendererHeads = []string{
-	"Requests/s", "In flight", "Queued", "Wait p50", "p95", "p99", "Used", "Busy/s", "Failed/s", "Relay",
+	"Served/s", "In flight", "Queued", "Wait p50", "p95", "p99", "Used", "Busy/s", "Failed/s", "Relay",
 }
 
 func (h *History) rendererCells(i Instance, d doing) []Cell {

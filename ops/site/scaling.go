@@ -20,6 +20,8 @@ const (
 	quietUse = 0.5
 	// settleFor is the time after a change in which nothing is decided: the queues of before are worked off.
 	settleFor = time.Second
+	// beginFor bounds the time in which renderers that were added begin to answer.
+	beginFor = 30 * time.Second
 )
 
 // scaling decides how many renderers a site has. It knows no clock and no site: samples tell it the time.
@@ -30,6 +32,7 @@ type scaling struct {
 	over    time.Time // since when requests wait too long; zero: they do not
 	quiet   time.Time // since when one renderer less would be enough; zero: it would not
 	settled time.Time // until then nothing is decided
+	grown   time.Time // when renderers were added last
 }
 
 // decide returns how many renderers the site should have, which has so many now. load is that of the time since the
@@ -41,6 +44,9 @@ type scaling struct {
 func (s *scaling) decide(now time.Time, have int, load pool.Load) int {
 	if now.Before(s.settled) {
 		return have
+	}
+	if load.Renderers < have && !s.grown.IsZero() && now.Before(s.grown.Add(beginFor)) {
+		return have // those that were added do not work yet
 	}
 	if load.Busy > 0 || load.Wait95 > waitTooLong {
 		s.quiet = time.Time{}
@@ -70,6 +76,9 @@ func (s *scaling) decide(now time.Time, have int, load pool.Load) int {
 func (s *scaling) change(now time.Time, have, want int) int {
 	if want != have {
 		s.settled = now.Add(settleFor)
+		if want > have {
+			s.grown = now
+		}
 		s.over, s.quiet = time.Time{}, time.Time{}
 	}
 	return want

@@ -69,6 +69,24 @@ func TestScalingDecides(t *testing.T) {
 	}
 }
 
+// TestScalingWaitsForThoseAdded: renderers that were added and do not work yet are no reason to add more, for a while.
+func TestScalingWaitsForThoseAdded(t *testing.T) {
+	t.Parallel()
+	s := scaling{least: 2, most: 8, quietFor: quietFor}
+	now, full := time.Unix(1_800_000_000, 0), pool.Load{Renderers: 2, Busy: 3, Wait95: time.Second, Used: 1}
+	if have := s.decide(now, 2, full); have != 4 {
+		t.Fatalf("%d renderers, want 4", have)
+	}
+	for after := settleFor; after < beginFor; after += settleFor {
+		if have := s.decide(now.Add(after), 4, full); have != 4 {
+			t.Fatalf("%d renderers after %v, want 4", have, after)
+		}
+	}
+	if have := s.decide(now.Add(beginFor), 4, full); have != 8 {
+		t.Errorf("%d renderers once two have not begun for long, want 8", have)
+	}
+}
+
 // TestScalingDoesNotFlap: under each constant load, on a site where a worker's time is what is scarce, the number of
 // renderers rises to what is needed and stays there.
 func TestScalingDoesNotFlap(t *testing.T) {

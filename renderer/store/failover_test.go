@@ -42,7 +42,8 @@ func TestReplica(t *testing.T) {
 }
 
 // After an asynchronous failover the new primary lacks changes whose versions were given out. None of them is given out
-// again, not even to an action that waits for the new primary: it comes after announce_all.
+// again, not even to an action that waits for the new primary: it comes after announce_all. Pages can be read before the
+// new primary has a standby, although commits wait for one.
 func failOver(t *testing.T, primary, standby *stack.Postgres) {
 	hosts := everyHost(t, standby, primary)
 	s := store.New(openPool(t, hosts)) // it passes over the standby
@@ -80,13 +81,23 @@ func failOver(t *testing.T, primary, standby *stack.Postgres) {
 	testenv.Eventually(t, "the standby receives nothing more", func() bool {
 		return one[int64](t, admin, "SELECT count(*) FROM pg_stat_wal_receiver") == 0
 	})
+	exec(t, pool, "SELECT count(nextval('versions')) FROM generate_series(1, 100000)") // they run ahead of the clock
 	var last int64
 	for n := 2; n < 40; n++ {
 		last = edit(n)
 	}
+	if err := standby.WaitForStandbys(t.Context(), 1); err != nil { // it has none
+		t.Fatal(err)
+	}
 	primary.Kill()
 	promoted := make(chan error, 1)
-	go func() { promoted <- standby.Promote(t.Context()) }()
+	go func() {
+		err := standby.Promote(t.Context())
+		if err == nil {
+			err = readable(t.Context(), s)
+		}
+		promoted <- errors.Join(err, standby.WaitForStandbys(t.Context(), 0))
+	}()
 	if version := edit(100); version <= last { // it waits for the new primary
 		t.Errorf("version %d comes after %d", version, last)
 	}
@@ -114,6 +125,17 @@ func failOver(t *testing.T, primary, standby *stack.Postgres) {
 	}
 	if shown := version(pages[0].Depends, "user.vivian"); shown < after {
 		t.Errorf("vivian's page shows version %d, after everything changed to %d", shown, after)
+	}
+}
+
+// readable returns nil once a page can be read. It tries for 30 s.
+func readable(ctx context.Context, s *store.Store) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		if _, err := s.Users(ctx, []store.UserQuery{{Name: "vivian"}}); err == nil || ctx.Err() != nil {
+			return err
+		}
 	}
 }
 
@@ -204,6 +226,17 @@ func readAtOfReplica(t *testing.T, primary, standby *stack.Postgres) {
 	}
 	if again := one[time.Time](t, pool, "SELECT at FROM heartbeat"); !again.Equal(beat) {
 		t.Errorf("written again within an hour: %v, %v", beat, again)
+	}
+	exec(t, pool, "UPDATE heartbeat SET at = now() + interval '1 hour'") // the clock was set back since
+	if err := s.Beat(t.Context(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if !one[bool](t, pool, "SELECT at < now() FROM heartbeat") {
+		t.Error("a time that lies ahead is not written over")
+	}
+	caughtUp(t, primary, standby)
+	if beat, err = replica.ReadAt(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	pages, err := replica.Users(t.Context(), []store.UserQuery{{Name: "ansel"}})
 	if err != nil {

@@ -9,12 +9,13 @@ import (
 )
 
 // Beat writes the time into the row heartbeat, by which replicas know how far they have come, unless it was written
-// less than apart ago. It waits for no standby, but for the disk: replicas get
-// nothing before it is there.
+// less than apart ago. A time that lies ahead, since the clock was set back, is written over. It waits for no standby,
+// but for the disk: replicas get nothing before it is there.
 func (s *Store) Beat(ctx context.Context, apart time.Duration) error {
 	_, err := s.pool.Exec(ctx, `
 		WITH unsynced AS MATERIALIZED (SELECT set_config('synchronous_commit', 'local', true))
-		UPDATE heartbeat SET at = clock_timestamp() FROM unsynced WHERE at < clock_timestamp() - $1::interval`, apart)
+		UPDATE heartbeat SET at = clock_timestamp() FROM unsynced
+			WHERE at < clock_timestamp() - $1::interval OR at > clock_timestamp()`, apart)
 	if err != nil {
 		return fmt.Errorf("write the heartbeat: %w", err)
 	}

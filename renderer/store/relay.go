@@ -60,6 +60,7 @@ type Batch struct {
 	Message, After string // its name, and that of the batch before it
 	Changes        []Change
 	Since          time.Time // when the first of them was written; zero: all were published before
+	Again          bool      // some of them were published before, and are not stored
 }
 
 // RelayOnce takes the oldest changes out of the outbox, at most 500, and gives publish the newest version of each
@@ -84,7 +85,7 @@ func (s *Store) RelayOnce(
 	t, err := takeChanges(ctx, conn, s.floor.next(time.Now()), resend)
 	var end pgx.Batch
 	if n = len(t.changes); err == nil && n > 0 {
-		batch := Batch{Message: message, After: t.after, Changes: coalesce(t.changes), Since: t.since}
+		batch := Batch{Message: message, After: t.after, Changes: coalesce(t.changes), Since: t.since, Again: t.again}
 		var stored bool
 		stored, err = publish(batch)
 		batch.record(&end, stored)
@@ -141,6 +142,7 @@ type taken struct {
 	after   string // the end of the chain
 	changes []Change
 	since   time.Time // when the first of the outbox was written
+	again   bool      // some of the changes were not stored
 	last    int64     // the greatest id of the outbox
 }
 
@@ -181,7 +183,7 @@ func takeChanges(ctx context.Context, conn *pgxpool.Conn, floor int64, resend bo
 				if id > 0 && (t.since.IsZero() || at.Before(t.since)) {
 					t.since = at
 				}
-				t.changes, t.last = append(t.changes, c), max(t.last, id)
+				t.changes, t.last, t.again = append(t.changes, c), max(t.last, id), t.again || id < 0
 				return nil
 			})
 		return err

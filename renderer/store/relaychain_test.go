@@ -69,7 +69,8 @@ func TestChangesThatAreNotStored(t *testing.T) {
 		t.Errorf("published without being asked: %+v", none)
 	}
 	again := relay("b.1", true, true)
-	if diff := cmp.Diff(newest, again.Changes); diff != "" || again.After != "a.2" || !again.Since.IsZero() {
+	if diff := cmp.Diff(newest, again.Changes); diff != "" || again.After != "a.2" || !again.Since.IsZero() ||
+		!again.Again || first.Again {
 		t.Errorf("published again is %+v: %s", again, diff)
 	}
 	if got := state(); got.Last != "b.1" || got.Unstored || waiting(true) {

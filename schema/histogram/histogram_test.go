@@ -10,10 +10,11 @@ import (
 	"pgregory.net/rapid"
 )
 
+// of is a histogram of values with exemplars: of one above all bounds the library makes a bucket up to +Inf.
 func of(upper []float64, values ...float64) Histogram {
 	metric := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "seconds", Buckets: upper})
 	for _, v := range values {
-		metric.(prometheus.ExemplarObserver).ObserveWithExemplar(v, prometheus.Labels{"request": "r"}) // adds a bucket +Inf
+		metric.(prometheus.ExemplarObserver).ObserveWithExemplar(v, prometheus.Labels{"request": "r"})
 	}
 	return Of(metric)
 }

@@ -17,8 +17,10 @@ INSERT INTO heartbeat DEFAULT VALUES;
 
 -- +goose StatementBegin
 -- Renderers call it on each connection before they use it. After a failover the first call announces that everything may
--- have changed, and the others wait for it: the versions of lost changes are not given out again, since those that
--- follow begin at the clock. Returns whether this is a standby, a primary that is known, or one that was new.
+-- have changed, and the others wait for it. The versions of lost changes are not given out again: those that follow begin a
+-- million after the clock and after the last one that this server has seen, so after what it may lack. It is not more, so
+-- that a dump restored into a new server, whose versions begin at the clock, is soon ahead of these. Returns whether this
+-- is a standby, a primary that is known, or one that was new.
 CREATE FUNCTION adopt_timeline() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     its_timeline text;
@@ -34,6 +36,11 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 'known'; -- by a call that this one has waited for
     END IF;
+    -- It waits for no standby, of which a new primary may have none yet: meanwhile nothing could be read. One that is
+    -- promoted without this announces by itself.
+    PERFORM set_config('synchronous_commit', 'local', true);
+    PERFORM setval('versions', 1000000 + greatest((SELECT last_value FROM versions),
+        (extract(epoch FROM clock_timestamp()) * 1000)::bigint));
     PERFORM announce_all();
     UPDATE heartbeat SET timeline = its_timeline, at = clock_timestamp();
     RAISE LOG 'timeline % is new: announced that everything may have changed', its_timeline;

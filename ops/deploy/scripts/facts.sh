@@ -16,6 +16,7 @@ for dir in /opt/killr/configs/*/; do
 		hash=$(sed -n 's/^KILLR_CONFIG="\(.*\)"$/\1/p' "$dir/etc/killr/$role.env" 2>/dev/null || true)
 		if [ -n "$hash" ]; then roles="$roles $role=$hash"; fi
 	done
+	if [ -e "$dir/etc/killr/https" ] || [ -e "$dir/etc/killr/credentials/edge/tls-cert" ]; then roles="$roles https=1"; fi
 	echo "config $(basename "$dir")$roles"
 done
 if [ -L /opt/killr/current ]; then echo "current $(basename "$(readlink /opt/killr/current)")"; fi
@@ -37,7 +38,7 @@ for socket in /etc/systemd/system/killr-*.socket; do
 		echo "socket $unit $(systemctl is-active "$unit" || true)"
 	fi
 done
-lock=/run/lock/killr-deploy
+lock=/run/killr-deploy/lock
 if [ -e $lock ] && ! flock --nonblock $lock true; then echo "locked $(cat $lock.owner 2>/dev/null)"; fi
 if [ -x /usr/bin/memcached ]; then echo memcached; fi
 systemctl list-units --all --plain --no-legend 'killr-*.service' | while read -r unit _; do
@@ -47,7 +48,7 @@ systemctl list-units --all --plain --no-legend 'killr-*.service' | while read -r
 	if [ "$MainPID" != 0 ]; then
 		exe=$(readlink "/proc/$MainPID/exe" || true)
 		case $exe in /opt/killr/releases/*/killr) release=$(basename "$(dirname "$exe")") ;; esac
-		config=$(tr '\0' '\n' 2>/dev/null <"/proc/$MainPID/environ" | sed -n 's/^KILLR_CONFIG=//p')
+		config=$(tr '\0' '\n' 2>/dev/null <"/proc/$MainPID/environ" | sed -n 's/^KILLR_CONFIG=//p' || true) # it may have ended
 	fi
 	echo "unit $unit ${ActiveState:--} ${UnitFileState:--} $MainPID $release ${config:--}"
 done

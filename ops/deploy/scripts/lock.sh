@@ -1,6 +1,7 @@
 # lock.sh OWNER: holds the lock of deployments for as long as it is sent a line every few seconds. It prints "locked",
 # or says who holds the lock.
-file=/run/lock/killr-deploy
+mkdir -p -m 700 /run/killr-deploy # root's: others could hold a lock in /run/lock
+file=/run/killr-deploy/lock
 exec 9>>"$file"
 if ! flock --nonblock 9; then
 	echo "deployed by $(cat "$file.owner" 2>/dev/null)" >&2

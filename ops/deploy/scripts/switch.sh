@@ -24,4 +24,5 @@ mv -T /opt/killr/.current /opt/killr/current
 	if [ "${4:-}" = back ]; then head -n -1 $history; else cat $history; fi
 	echo "$1 $2 $3"
 } | uniq | tail -n 20 >$history.new
+sync -f /opt/killr /etc # before the history says so: a machine may lose power
 mv -T $history.new $history

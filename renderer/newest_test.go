@@ -1,0 +1,54 @@
+package renderer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"flickrkillr/schema/page"
+)
+
+// TestSlowReplica: a replica that is too slow for a page is not asked again until it has answered; one that is asked
+// by a request that ends before, or searches for long, is.
+func TestSlowReplica(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ref   page.Ref
+		left  time.Duration // of the request
+		fails error         // at once; nil: it does not answer
+		want  bool          // it counts as failing
+	}{
+		"a page that takes too long":         {page.Home(), time.Minute, nil, true},
+		"a page whose request ends":          {page.Home(), replicaTimeout / 2, nil, false},
+		"a connection that breaks":           {page.Home(), time.Minute, io.EOF, true},
+		"a search that takes too long":       {page.Search("lake"), time.Minute, nil, false},
+		"a page that cannot be read from it": {page.Home(), time.Minute, errors.New("no such row"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				one := &replica{}
+				one.asked.Store(true)
+				s := &Service{outage: newOutage(), replicas: &replicas{all: []*replica{one}}, log: slog.New(logged{t})}
+				ctx, cancel := context.WithTimeout(t.Context(), c.left)
+				defer cancel()
+				fromReplica(ctx, s, []page.Ref{c.ref}, reading[int]{
+					ask: func(ctx context.Context, _ *Pages, _ []page.Ref) ([]int, error) {
+						if c.fails != nil {
+							return nil, c.fails
+						}
+						<-ctx.Done()
+						return nil, ctx.Err()
+					},
+				})
+				if got := one.fails.Load(); got != c.want {
+					t.Errorf("it fails: %t, want %t", got, c.want)
+				}
+			})
+		})
+	}
+}
