@@ -16,8 +16,8 @@ const (
 	// heldAtMost is how long a chunk waits for a moment in which no visitor does: where there is none, an edge still
 	// takes 50 MB a second.
 	heldAtMost = 10 * time.Millisecond
-	// turnAtMost is how long others wait behind a chunk. One that takes longer waits for a disk or a bucket, or is asked
-	// for again, and costs no page anything.
+	// turnAtMost is how long others wait behind a chunk. One that takes longer waits for a disk or a bucket, or is
+	// asked for again, and costs no page anything.
 	turnAtMost = 50 * time.Millisecond
 )
 

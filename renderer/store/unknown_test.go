@@ -19,7 +19,8 @@ func TestRemoveUnknown(t *testing.T) {
 		"INSERT INTO images (id, bytes, width, height, color) VALUES ('"+shown+"', 9, 40, 30, 255)",
 		"INSERT INTO photos (user_id, image_id, width, height, color, title) VALUES (1, '"+shown+"', 40, 30, 255, 'x')",
 		"INSERT INTO accounts (user_id, password) VALUES (1, '"+passwordHash+"')",
-		"INSERT INTO uploads (user_id, id, bytes, private, name, image_id) VALUES (1, '"+sent+"', 9, false, 'x', '"+sent+"')")
+		"INSERT INTO uploads (user_id, id, bytes, private, name, image_id) "+
+			"VALUES (1, '"+sent+"', 9, false, 'x', '"+sent+"')")
 	for _, want := range []int64{1, 0} { // asked again there is nothing more to do
 		n, err := store.RemoveUnknown(t.Context(), pool, func(yield func(string, error) bool) {
 			for _, id := range []string{shown, sent, unknown} {
