@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
 )
 
 // pictureFlags say where the pictures are.
@@ -50,6 +52,8 @@ type picturesCopyCommand struct {
 	From string `arg:"" placeholder:"FROM" help:"Directory, or bucket as in --pictures of 'renderer'."`
 	To   string `arg:"" placeholder:"TO" help:"Directory, or bucket, that gets what it does not have."`
 
+	Postgres string `env:"DATABASE_URL" placeholder:"URL" help:"Address of the site's database, if the site serves meanwhile: it then removes copies of what people have deleted."`
+
 	PicturesCredentials string `type:"path" placeholder:"FILE" help:"File with the keys of buckets whose address names none, in the form of ~/.aws/credentials (default: they are in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)."`
 }
 
@@ -59,10 +63,12 @@ func (*picturesCopyCommand) Help() string {
 
 1. Restart each renderer with --pictures FROM --pictures-also TO.
 2. Restart each renderer with --pictures TO --pictures-also FROM.
-3. Run killr pictures copy FROM TO. Cut short, it is run again, and goes on.
-4. Restart each renderer with --pictures TO. Then FROM can go.
+3. Run killr pictures copy FROM TO --postgres URL. If it is cut short or says so, it is run again, until it succeeds:
+   it compares what is there, and finds copies of what was deleted meanwhile, which the site removes 30 s later.
+4. Restart each renderer with --pictures TO. Never run the copy again from then on. Then FROM can go.
 
-A site with a single renderer, and one that "up" runs, needs no step 1.`
+The copy itself deletes nothing. Do not seed meanwhile. A site with a single
+renderer, and one that "up" runs, needs no step 1.`
 }
 
 func (c *picturesCopyCommand) Run(s *session) (err error) {
@@ -97,10 +103,22 @@ func (c *picturesCopyCommand) Run(s *session) (err error) {
 			s.log.Info("copying pictures", "copied", so.Files, "bytes", so.Bytes, "there", so.There)
 		}
 	})
+	if err == nil && c.Postgres != "" {
+		err = withPool(s.ctx, c.Postgres, func(pool *pgxpool.Pool) error {
+			n, err := store.RemoveUnknown(s.ctx, pool, pictures.OnlyIn(s.ctx, target, source))
+			if n > 0 {
+				s.log.Info("the site removes copies of what was deleted", "pictures", n)
+			}
+			return err
+		})
+	} else if err == nil && so.Gone > 0 {
+		err = errors.New("some pictures were deleted meanwhile: name the site's database by --postgres, " +
+			"so that no copies of them stay")
+	}
 	fmt.Fprintf(s.stdout, "Copied %d files of %.1f MB in %.1f s and read them back; %d were there, "+
 		"%d were deleted meanwhile\n", so.Files, float64(so.Bytes)/1e6, time.Since(began).Seconds(), so.There, so.Gone)
 	if err != nil {
-		return fmt.Errorf("not all pictures are copied, run it again: %w", err)
+		return fmt.Errorf("not all is done, run it again: %w", err)
 	}
 	return nil
 }

@@ -7,9 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	roles "flickrkillr/ops/site"
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/pictures"
+	"flickrkillr/renderer/store"
 )
 
 // TestPicturesInABucket is the way of a photo on a site whose pictures are in a bucket: uploaded, shown, downloaded,
@@ -160,6 +163,11 @@ func TestPicturesMove(t *testing.T) {
 	if so.Files == 0 {
 		t.Errorf("nothing was copied: %+v", so)
 	}
+	pool, err := pgxpool.New(t.Context(), was.Services.Postgres)
+	must(t, err)
+	t.Cleanup(pool.Close)
+	_, err = store.RemoveUnknown(t.Context(), pool, pictures.OnlyIn(t.Context(), to, from))
+	must(t, err)
 	photos = photos[1:4]
 	testenv.Eventually(t, "the bucket has three photos and nothing else", func() bool {
 		return len(filesOf(t, to)) == 3*3

@@ -2,11 +2,15 @@ package pictures
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +22,7 @@ import (
 // Copied is how far a copy is.
 type Copied struct {
 	Files, Bytes int64 // copied, read back and compared
-	There        int64 // files that were there
+	There        int64 // files that were there, with the same bytes or a derivative that was made later
 	Gone         int64 // files that were deleted meanwhile
 }
 
@@ -31,12 +35,13 @@ const (
 // errOtherBytes: a copy is not what it was copied from, or is missing.
 var errOtherBytes = errors.New("pictures: the copy has other bytes")
 
-// Copy copies all files from one place to another, and reads each back. It passes over files that are there. So one
-// that was cut short is run again. An original that is there with another length is copied once more; of a derivative
-// the one that is there stays, as it was made later.
+// Copy copies all files from one place to another, and reads each back, also those that are there already, unless they
+// are derivatives of another length: these were made later and stay. What is there with other bytes is copied once
+// more. So a copy that was cut short, or that found damage, is run again.
 //
 // Pictures move while a site serves if its renderers use [Both], with to as the first place, when Copy begins. What is
-// put then is there, and what is deleted meanwhile is deleted in from first: Copy looks for that after each file.
+// put then is there. What is deleted meanwhile may be put by Copy after that. Copy deletes nothing, as the same file
+// may have been uploaded again: see [OnlyIn].
 //
 // Copy calls report, one call at a time, after each file. Files that are staged are not copied.
 func Copy(ctx context.Context, from, to Files, report func(Copied)) (Copied, error) {
@@ -51,17 +56,31 @@ func Copy(ctx context.Context, from, to Files, report func(Copied)) (Copied, err
 		}
 		switch {
 		case f.first.Name == "": // put there meanwhile
-		case f.second.Name != "" && (f.second.Bytes == f.first.Bytes || !ValidID(f.first.Name)):
+		case f.second.Name != "" && f.second.Bytes != f.first.Bytes && !ValidID(f.first.Name):
 			c.note(Copied{There: 1})
 		default:
-			group.Go(func() error { return c.patiently(limited, f.first) })
+			group.Go(func() error { return c.patiently(limited, f) })
 		}
 	}
-	err := group.Wait()
-	if err == nil {
-		err = listing
+	err := group.Wait() // before c is read
+	return c.so, cmp.Or(err, listing, c.damage)
+}
+
+// OnlyIn gives the ids of pictures of which a place has files that another one has not. After a [Copy] these are new
+// ones and, if a photo was deleted meanwhile, or during an earlier copy that was cut short, ones that must go.
+func OnlyIn(ctx context.Context, place, other Files) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		last := ""
+		for f, err := range inBoth(ctx, place, other, "") {
+			id, _, _ := strings.Cut(f.first.Name, ".")
+			if err == nil && (f.second.Name != "" || id == last) {
+				continue
+			}
+			if last = id; !yield(id, err) {
+				return
+			}
+		}
 	}
-	return c.so, err
 }
 
 // copying is a copy under way.
@@ -69,8 +88,9 @@ type copying struct {
 	from, to Files
 	report   func(Copied)
 
-	mu sync.Mutex
-	so Copied
+	mu     sync.Mutex
+	so     Copied
+	damage error // that was found first; what else there is is copied
 }
 
 // note counts a file.
@@ -84,8 +104,15 @@ func (c *copying) note(more Copied) {
 	c.report(c.so)
 }
 
+// damaged notes a copy with other bytes.
+func (c *copying) damaged(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.damage = cmp.Or(c.damage, fmt.Errorf("%w: %s", errOtherBytes, name))
+}
+
 // patiently copies a file, again while a place does not answer.
-func (c *copying) patiently(ctx context.Context, f File) error {
+func (c *copying) patiently(ctx context.Context, f pair) error {
 	for try := 1; ; try++ {
 		err := c.file(ctx, f)
 		if !errors.Is(err, ErrUnavailable) || try == copyTries || !sleep.For(ctx, copyPause) {
@@ -94,8 +121,22 @@ func (c *copying) patiently(ctx context.Context, f File) error {
 	}
 }
 
-func (c *copying) file(ctx context.Context, f File) error {
-	data, err := whole(ctx, c.from, f.Name)
+// file copies a file of the first place of a pair, unless the second has it.
+func (c *copying) file(ctx context.Context, f pair) error {
+	name := f.first.Name
+	there, err := [sha256.Size]byte{}, error(fs.ErrNotExist)
+	if f.second.Bytes == f.first.Bytes && f.second.Name != "" {
+		there, err = sumOfFile(ctx, c.to, name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil && idOf(there) == name {
+		c.note(Copied{There: 1})
+		return nil
+	}
+	isThere := err == nil
+	data, err := whole(ctx, c.from, f.first)
 	if errors.Is(err, fs.ErrNotExist) {
 		c.note(Copied{Gone: 1})
 		return nil
@@ -103,35 +144,56 @@ func (c *copying) file(ctx context.Context, f File) error {
 	if err != nil {
 		return err
 	}
-	if err := c.to.Put(ctx, f.Name, bytes.NewReader(data)); err != nil {
+	sum := sha256.Sum256(data)
+	if isThere && there == sum {
+		c.note(Copied{There: 1})
+		return nil
+	}
+	if err := c.to.Put(ctx, name, bytes.NewReader(data)); err != nil {
 		return err
 	}
-	copied, err := whole(ctx, c.to, f.Name)
+	copied, err := sumOfFile(ctx, c.to, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	switch stored, err := IsStored(ctx, c.from, f.Name); {
+	same := err == nil && copied == sum
+	switch stored, err := IsStored(ctx, c.from, name); {
 	case err != nil:
 		return err
 	case !stored:
 		c.note(Copied{Gone: 1})
-		return c.to.Delete(ctx, f.Name)
-	case !bytes.Equal(copied, data):
-		return fmt.Errorf("%w: %s", errOtherBytes, f.Name)
+	case !same:
+		c.damaged(name)
+	default:
+		c.note(Copied{Files: 1, Bytes: int64(len(data))})
 	}
-	c.note(Copied{Files: 1, Bytes: int64(len(data))})
 	return nil
 }
 
 // whole reads a file as it is, which may be empty.
-func whole(ctx context.Context, store Store, name string) (data []byte, err error) {
+func whole(ctx context.Context, store Store, f File) ([]byte, error) {
+	data := bytes.NewBuffer(make([]byte, 0, f.Bytes+bytes.MinRead))
+	err := copyFile(ctx, data, store, f.Name)
+	return data.Bytes(), err
+}
+
+// sumOfFile is the SHA-256 of a file.
+func sumOfFile(ctx context.Context, store Store, name string) (sum [sha256.Size]byte, err error) {
+	hash := sha256.New()
+	err = copyFile(ctx, hash, store, name)
+	hash.Sum(sum[:0])
+	return sum, err
+}
+
+// copyFile writes a file of a store into w.
+func copyFile(ctx context.Context, w io.Writer, store Store, name string) (err error) {
 	r, err := store.Open(ctx, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if data, err = io.ReadAll(&contextReader{ctx: ctx, r: r}); err != nil {
-		return nil, fmt.Errorf("pictures: read %s: %w", name, err)
+	if _, err = io.Copy(w, &contextReader{ctx: ctx, r: r}); err != nil {
+		return fmt.Errorf("pictures: read %s: %w", name, err)
 	}
-	return data, nil
+	return nil
 }

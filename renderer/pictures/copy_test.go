@@ -13,13 +13,17 @@ import (
 	"flickrkillr/renderer/pictures"
 )
 
+// originalOf is the content of one of the originals of filled.
+func originalOf(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 26_000) }
+
 // filled is a store with files, and what is in them.
 func filled(t testing.TB, store pictures.Files, originals int) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	for i := range originals {
-		id := pictures.ID([]byte{byte(i)})
-		all[id] = strings.Repeat(id, 1000)
+		content := originalOf(i)
+		id := pictures.ID(content)
+		all[id] = string(content)
 		all[pictures.DerivativeName(id, 320)] = "small " + id
 	}
 	for name, content := range all {
@@ -98,7 +102,7 @@ func (d *deleting) Put(ctx context.Context, name string, r io.Reader) error {
 	return d.Files.Put(ctx, name, r)
 }
 
-// A photo that is deleted while its files are copied leaves no copy of any of them.
+// A photo that is deleted while its files are copied may leave copies, which are found then, and by each later copy.
 func TestCopyOfWhatIsDeleted(t *testing.T) {
 	t.Parallel()
 	for i, of := range []func(id string) string{
@@ -107,11 +111,29 @@ func TestCopyOfWhatIsDeleted(t *testing.T) {
 	} {
 		from, to := openDir(t), openDir(t)
 		all := filled(t, from, 4)
-		id := pictures.ID([]byte{2})
+		id := pictures.ID(originalOf(2))
 		meanwhile := &deleting{Files: to, elsewhere: pictures.OpenBoth(to, from), name: of(id)}
 		so, err := pictures.Copy(t.Context(), from, meanwhile, ignore)
 		if err != nil || so.Gone == 0 {
 			t.Errorf("%d: %+v, %v", i, so, err)
+		}
+		for range 2 {
+			var only []string
+			for id, err := range pictures.OnlyIn(t.Context(), to, from) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				only = append(only, id)
+			}
+			if !slices.Equal(only, []string{id}) {
+				t.Errorf("%d: the new place alone has %v, want %s", i, only, id)
+			}
+			if _, err := pictures.Copy(t.Context(), from, to, ignore); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := to.Delete(t.Context(), id); err != nil {
+			t.Fatal(err)
 		}
 		delete(all, id)
 		delete(all, pictures.DerivativeName(id, 320))
@@ -131,7 +153,38 @@ func (c changing) Put(ctx context.Context, name string, r io.Reader) error {
 	return c.Files.Put(ctx, name, bytes.NewReader(data))
 }
 
-// A copy that is not what it was copied from is an error. One of another length is made anew.
+// uploading is a place into which a file is put again just after it was deleted in another.
+type uploading struct {
+	pictures.Files
+	old  pictures.Files
+	name string
+}
+
+func (u *uploading) Put(ctx context.Context, name string, r io.Reader) error {
+	if err := u.Files.Put(ctx, name, r); err != nil || name != u.name {
+		return err
+	}
+	if err := u.old.Delete(ctx, name); err != nil {
+		return err
+	}
+	return u.Files.Put(ctx, name, bytes.NewReader(originalOf(2)))
+}
+
+// A photo that is deleted and uploaded again while its file is copied stays.
+func TestCopyOfWhatIsUploadedAgain(t *testing.T) {
+	t.Parallel()
+	from, to := openDir(t), openDir(t)
+	filled(t, from, 4)
+	id := pictures.ID(originalOf(2))
+	if _, err := pictures.Copy(t.Context(), from, &uploading{to, from, id}, ignore); err != nil {
+		t.Fatal(err)
+	}
+	if got := readStored(t, to, id); !bytes.Equal(got, originalOf(2)) {
+		t.Errorf("it has %d bytes", len(got))
+	}
+}
+
+// A copy that is not what it was copied from is an error, and made anew by the next one, as is one of another length.
 func TestCopyChecksBytes(t *testing.T) {
 	t.Parallel()
 	from, to := openDir(t), openDir(t)
@@ -140,6 +193,10 @@ func TestCopyChecksBytes(t *testing.T) {
 		!strings.Contains(err.Error(), "other bytes") {
 		t.Errorf("changed on the way: %v", err)
 	}
+	if so, err := pictures.Copy(t.Context(), from, to, ignore); err != nil || so.Files != int64(len(all)) {
+		t.Errorf("run again: %+v, %v", so, err)
+	}
+	hasAll(t, to, all)
 	for name := range all {
 		if err := to.Put(t.Context(), name, strings.NewReader("half")); err != nil {
 			t.Fatal(err)
@@ -148,7 +205,7 @@ func TestCopyChecksBytes(t *testing.T) {
 	if _, err := pictures.Copy(t.Context(), from, to, ignore); err != nil {
 		t.Fatal(err)
 	}
-	id := pictures.ID([]byte{0})
+	id := pictures.ID(originalOf(0))
 	if got := readStored(t, to, id); string(got) != all[id] {
 		t.Errorf("an original of another length is still %q", got)
 	}
