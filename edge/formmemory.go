@@ -48,11 +48,20 @@ type countedForm struct {
 	io.Reader
 	memory *formMemory
 	from   netip.Prefix
-	bytes  int
+
+	mu    sync.Mutex
+	bytes int
+	gone  bool // the request is answered, or its client has left
 }
 
+// Read returns an error once the bytes count no more: what a client has sent before it left can still be read then.
 func (f *countedForm) Read(b []byte) (int, error) {
 	n, err := f.Reader.Read(b)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.gone {
+		return 0, context.Canceled
+	}
 	if !f.memory.take(f.from, n) {
 		return 0, errFormsFull
 	}
@@ -60,14 +69,21 @@ func (f *countedForm) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// counted is a body of a form of a request. Its bytes count until the request is answered, unless they come from a
-// trusted proxy that does not say where its client is.
+func (f *countedForm) giveBack() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gone = true
+	f.memory.give(f.from, f.bytes)
+}
+
+// counted is a body of a form of a request. Its bytes count until the request is answered or its client leaves, unless
+// they come from a trusted proxy that does not say where its client is.
 func (s *Server) counted(r *http.Request, body io.Reader) io.Reader {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || s.proxies.Contains(from.Addr()) {
 		return body
 	}
 	f := &countedForm{Reader: body, memory: s.forms, from: network(from.Addr())}
-	context.AfterFunc(r.Context(), func() { s.forms.give(f.from, f.bytes) })
+	context.AfterFunc(r.Context(), f.giveBack)
 	return f
 }

@@ -2,10 +2,13 @@ package edge
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -61,4 +64,26 @@ func TestFormMemory(t *testing.T) {
 			return len(e.forms.held) == 0
 		})
 	}, fastPath, encrypted)
+}
+
+// TestBrokenOffForm: a form whose client leaves counts no more, although what was sent of it can still be read.
+func TestBrokenOffForm(t *testing.T) {
+	t.Parallel()
+	s := &Server{forms: newFormMemory()}
+	held := func() int {
+		s.forms.mu.Lock()
+		defer s.forms.mu.Unlock()
+		return len(s.forms.held)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	body := s.counted(httptest.NewRequestWithContext(ctx, http.MethodPost, "/signin", nil),
+		strings.NewReader(strings.Repeat("a", wire.MaxForm)))
+	if n, err := body.Read(make([]byte, 1000)); n != 1000 || err != nil || held() != 1 {
+		t.Fatalf("%d bytes, %v; %d addresses", n, err, held())
+	}
+	leave()
+	eventually(t, "nothing is kept", func() bool { return held() == 0 })
+	if rest, err := io.ReadAll(body); len(rest) > 0 || !errors.Is(err, context.Canceled) || held() != 0 {
+		t.Errorf("%d further bytes, %v; %d addresses", len(rest), err, held())
+	}
 }

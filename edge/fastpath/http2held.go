@@ -13,7 +13,7 @@ const ConnBuffer = 1 << 20
 // connections wait of which it keeps more than alwaysHeld.
 const (
 	mostHeld   = 64 << 20
-	alwaysHeld = LargestFrame
+	alwaysHeld = 2 * LargestFrame // a frame, and the parts that were read but count
 	heldWait   = 60 * time.Second // as long as an upload waits for memory; then the connection ends
 )
 
@@ -28,14 +28,19 @@ type held struct {
 	closed bool
 }
 
-// passed notes that a part of a body is given to net/http.
-func (h *held) passed(n int) {
+// take counts a part of a body that net/http is to keep, and returns nil; or else what is closed when its address has
+// less. net/http refuses what is beyond ConnBuffer, and keeps nothing of it.
+func (h *held) take(n int) (room <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.closed {
-		h.bytes += int64(n)
-		h.address.held(int64(n))
+	kept := min(int64(n), max(0, ConnBuffer-h.bytes))
+	if h.closed || kept == 0 {
+		return nil
 	}
+	if room = h.address.take(kept, h.bytes+kept <= alwaysHeld); room == nil {
+		h.bytes += kept
+	}
+	return room
 }
 
 // read notes that net/http gives the client a part of the window of the connection back. The first part enlarges it.
@@ -76,11 +81,13 @@ func (a *Address) held(n int64) {
 	}
 }
 
-// fits returns nil if net/http may keep n bytes more, or else what is closed when it has less.
-func (a *Address) fits(n int) (room <-chan struct{}) {
+// take counts n bytes more that net/http is to keep, if these are not too many or always taken, and returns nil. Or else
+// it returns what is closed when there are less.
+func (a *Address) take(n int64, always bool) (room <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.bodies+int64(n) <= mostHeld {
+	if always || a.bodies+n <= mostHeld {
+		a.bodies += n
 		return nil
 	}
 	if a.room == nil {
@@ -93,7 +100,7 @@ func (a *Address) fits(n int) (room <-chan struct{}) {
 // error if the connection is closed.
 func (f *http2Filter) hold(n int) error {
 	var until time.Time
-	for room := f.c.address.fits(n); room != nil && f.c.held.much(n); room = f.c.address.fits(n) {
+	for room := f.c.held.take(n); room != nil; room = f.c.held.take(n) {
 		if until.IsZero() {
 			if err := f.out.flush(); err != nil {
 				return err
@@ -109,6 +116,5 @@ func (f *http2Filter) hold(n int) error {
 			return err
 		}
 	}
-	f.c.held.passed(n)
 	return nil
 }

@@ -37,7 +37,7 @@ func TestHeldBodies(t *testing.T) {
 		}
 		synctest.Wait()
 		mu.Lock()
-		if sent < mostHeld || sent > mostHeld+connections*2*LargestFrame {
+		if sent < mostHeld || sent > mostHeld+connections*(alwaysHeld+LargestFrame) {
 			t.Errorf("%d bytes are taken, want %d", sent, mostHeld)
 		}
 		if waiting == connections {
@@ -49,7 +49,8 @@ func TestHeldBodies(t *testing.T) {
 		go func() {
 			other.must(other.WriteHeaders(http2.HeadersFrameParam{StreamID: 1,
 				BlockFragment: other.fields("/far/reads/9"), EndHeaders: true}))
-			other.must(other.WriteData(1, true, part[:1000]))
+			other.must(other.WriteData(1, false, part[:1000])) // read, but counts
+			other.must(other.WriteData(1, true, part))
 		}()
 		other.until(&r, func(http2.Frame) bool { return r.ended[1] })
 		if r.status[1] != "200" {
@@ -69,6 +70,41 @@ func TestHeldBodies(t *testing.T) {
 			t.Errorf("%d bytes count as kept once all is read", l.address.bodies)
 		}
 	})
+}
+
+// TestHeldBeyondBounds: what net/http refuses does not count, and of connections that wait only as many go on as there
+// is room for.
+func TestHeldBeyondBounds(t *testing.T) {
+	t.Parallel()
+	var address Address
+	var first, second, third held
+	first.address, second.address, third.address = &address, &address, &address
+	for range 2 * ConnBuffer / LargestFrame {
+		if first.take(LargestFrame) != nil {
+			t.Fatal("there is no room")
+		}
+	}
+	if first.bytes != ConnBuffer || address.bodies != ConnBuffer {
+		t.Errorf("%d bytes of a connection count, and %d of its address", first.bytes, address.bodies)
+	}
+	address.held(mostHeld - ConnBuffer)
+	for _, h := range []*held{&second, &third} {
+		for h.bytes < alwaysHeld {
+			if h.take(LargestFrame) != nil {
+				t.Fatal("a connection that has little waits")
+			}
+		}
+	}
+	one, other := second.take(LargestFrame), third.take(LargestFrame)
+	if one == nil || other == nil {
+		t.Fatal("a connection that has much does not wait")
+	}
+	address.held(-2*alwaysHeld - LargestFrame)
+	<-one
+	<-other
+	if second.take(LargestFrame) != nil || third.take(LargestFrame) == nil {
+		t.Error("not one of two goes on")
+	}
 }
 
 // TestHeldBodiesThatStay: a connection that waits for too long ends, and what was kept of those that end counts no
