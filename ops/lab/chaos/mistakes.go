@@ -21,7 +21,7 @@ var (
 	withoutPatience = []mutant.Edit{
 		mutant.Replace("renderer/outage.go", "restartLimit = 4 * time.Second", "restartLimit = time.Duration(0)"),
 		mutant.Replace("renderer/outage.go", "outageGrace = 60 * time.Millisecond", "outageGrace = time.Duration(0)"),
-		mutant.Replace("renderer/store/read.go", "		if !retryable(err) {\n", "		if true {\n"),
+		mutant.Replace("renderer/store/read.go", "		if s.once || !retryable(err) {\n", "		if true {\n"),
 		mutant.Replace("edge/renderers.go", "	retries         = 2 ", "	retries         = 0 "),
 	}
 	withoutReadTimeout = []mutant.Edit{mutant.Replace(
