@@ -12,8 +12,8 @@ import (
 func TestAuditOfReplicas(t *testing.T) {
 	t.Parallel()
 	r, status := audited(
-		t, testenv.Program(t), "--postgres-replicas", "1", "--postgres-lag", "600ms", "--writes", "300",
-		"--observations", "2000", "--view-rate", "100", "--fault", "hold the relay back", "--fault", "crash PostgreSQL",
+		t, testenv.Program(t), "--postgres-replicas", "1", "--postgres-lag", "600ms", "--writes", "150",
+		"--observations", "1000", "--view-rate", "100", "--fault", "hold the relay back", "--fault", "crash PostgreSQL",
 		"--fault-every", "1s", bound,
 	)
 	for _, v := range r.First {
