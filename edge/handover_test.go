@@ -8,6 +8,11 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 // shared returns listeners that share one socket, as processes do that systemd passes it to.
@@ -123,4 +128,39 @@ func TestGivenRedirects(t *testing.T) {
 	if resp.StatusCode != http.StatusPermanentRedirect {
 		t.Errorf("status %d", resp.StatusCode)
 	}
+}
+
+// TestRedirectsEndEarly: clients without TLS are sent to another edge as soon as this one stops, not only once its
+// requests have ended.
+func TestRedirectsEndEarly(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	s.renderer()
+	s.answerWith(func(_ *nats.Msg, ref page.Ref) *wire.Reply {
+		if ref.Name() == "slow" {
+			close(asked)
+			<-goOn
+		}
+		return s.standard(ref)
+	})
+	e, stop := s.stoppable(pathOption(t, encrypted), func(c *Config) { c.RedirectAddr = "127.0.0.1:0" })
+	addr := e.plain.lis.Addr().String()
+	client := dial(t, e)
+	client.send("GET /photos/slow HTTP/1.1\r\nHost: killr\r\n\r\n")
+	<-asked
+	var stopping sync.WaitGroup
+	stopping.Go(stop)
+	eventually(t, "the address without TLS is closed", func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+	close(goOn)
+	if got := client.receive(http.MethodGet); got.status != http.StatusOK {
+		t.Errorf("the request under way: %d", got.status)
+	}
+	stopping.Wait()
 }

@@ -63,12 +63,13 @@ func (s *Server) newRedirector() (*redirector, error) {
 	return r, nil
 }
 
-// run serves until ctx ends, and answers clients then that have connected and send their request soon.
+// run serves until ctx ends or the listener is closed, and answers clients then that have connected and send their
+// request soon.
 func (r *redirector) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { _ = r.lis.Close() })
 	defer stop()
 	r.log.Info("listening for clients without TLS", "addr", r.lis.Addr().String())
-	if err := r.http.Serve(r.lis); ctx.Err() == nil {
+	if err := r.http.Serve(r.lis); !errors.Is(err, net.ErrClosed) {
 		r.log.Error("clients without TLS are not sent to HTTPS any more", "err", err)
 	}
 	late := time.AfterFunc(headerTimeout, func() { _ = r.http.Close() })

@@ -299,8 +299,9 @@ func (s *Server) Close() error {
 	return errors.Join(s.plain.close(), s.lis.Close())
 }
 
-// Run serves until ctx ends, and for Drain after that. Then it finishes current requests, for at most StopTimeout, and
-// waits for everything that it started. It returns nil after an orderly stop.
+// Run serves until ctx ends, and for Drain after that. Then it takes the first requests of new connections and finishes
+// current ones, for at most StopTimeout together, and waits for everything that it started. It returns nil after an
+// orderly stop.
 func (s *Server) Run(ctx context.Context) error {
 	unannounce, err := s.announce()
 	defer unannounce()
@@ -332,8 +333,10 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		s.drain(work)
 		<-served
-		s.waitBegun(work)
-		err = s.shutdown(work)
+		stopping, cancel := context.WithTimeout(work, s.cfg.StopTimeout)
+		s.waitBegun(stopping)
+		err = s.shutdown(stopping)
+		cancel()
 	}
 	stopWork()
 	s.pages.flights.stop()
@@ -352,11 +355,13 @@ func (s *Server) drain(ctx context.Context) {
 	}
 	s.http.SetKeepAlivesEnabled(false) // answers of earlier requests close their connections, too
 	_ = s.lis.Close()                  // Serve returns
+	_ = s.plain.close()                // its clients end beside those of the edge
 }
 
-// waitBegun lets clients that have connected send their first request, for as long as it may take.
+// waitBegun lets clients that have connected send their first request, for as long as it may take. Most of StopTimeout
+// is left for requests.
 func (s *Server) waitBegun(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, min(headerTimeout, s.cfg.StopTimeout))
+	ctx, cancel := context.WithTimeout(ctx, min(headerTimeout, s.cfg.StopTimeout/3))
 	defer cancel()
 	_ = s.fast.WaitBegun(ctx)
 }

@@ -81,8 +81,8 @@ func (a *Address) held(n int64) {
 	}
 }
 
-// take counts n bytes more that net/http is to keep, if these are not too many or always taken, and returns nil. Or else
-// it returns what is closed when there are less.
+// take counts n bytes more that net/http is to keep, if these are not too many or always taken, and returns nil. Or
+// else it returns what is closed when there are less.
 func (a *Address) take(n int64, always bool) (room <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
