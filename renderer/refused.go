@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -37,7 +39,7 @@ func refused(pool *pgxpool.Pool, err error) error {
 		default:
 			return nil
 		}
-	case errors.As(err, &unknown) && unknown.IsNotFound && len(pool.Config().ConnConfig.Fallbacks) == 0:
+	case errors.As(err, &unknown) && unknown.IsNotFound && onlyHost(pool.Config().ConnConfig):
 		err = unknown
 	default:
 		return nil
@@ -50,4 +52,9 @@ func refused(pool *pgxpool.Pool, err error) error {
 func databaseAddr(pool *pgxpool.Pool) string {
 	c := pool.Config().ConnConfig
 	return net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
+}
+
+// onlyHost reports whether an address names one host. That it is tried with TLS and without makes a fallback, too.
+func onlyHost(c *pgx.ConnConfig) bool {
+	return !slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != c.Host })
 }

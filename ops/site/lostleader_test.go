@@ -1,10 +1,12 @@
 package site
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -98,13 +100,23 @@ func withoutLeader(t *testing.T, bus *stack.BusServers, edge string, retitle fun
 	}
 	began := time.Now()
 	done := make(chan error, 1)
-	go func() {
-		err := bus.Kill(t.Context(), leader, 0)
-		for now := leader; err == nil && now == leader; {
-			now, err = bus.Leader(soon(t))
+	killing, cancel := context.WithTimeout(t.Context(), time.Minute)
+	electing, giveUp := context.WithTimeout(killing, 30*time.Second) // the same one may lead again, once it is back
+	var ended sync.WaitGroup
+	t.Cleanup(func() {
+		cancel()
+		giveUp()
+		ended.Wait() // before the bus is stopped
+	})
+	ended.Go(func() {
+		err := bus.Kill(killing, leader, 0)
+		for now := leader; err == nil && now == leader && electing.Err() == nil; {
+			if now, err = bus.Leader(electing); electing.Err() != nil {
+				err = nil
+			}
 		}
 		done <- err
-	}()
+	})
 	var copied time.Time // since when the page that does not change is shown from a copy
 	for n := 0; ; n++ {
 		title := fmt.Sprintf("Title %d of %d", n, began.UnixNano())
