@@ -93,6 +93,7 @@ func (s *server) startServices() {
 		--nats-port 0 --memcached-memory 64 --users 5 --photos 20
 	until grep -qs KILLR_EDGE /srv/services/stack.env; do systemctl is-active -q services; sleep 0.1; done
 	sed -n 's/^export \(NATS_URL\|DATABASE_URL\|MEMCACHED_SERVERS\)=/\1=/p' /srv/services/stack.env >/etc/killr/site.env
+	echo KILLR_EDGE_DRAIN=1s >/etc/killr/edge.env
 	for role in edge renderer cachefill; do
 		install -m 600 /srv/services/nkeys/$role.nk /etc/killr/credentials/$role/nats-seed
 	done`)
