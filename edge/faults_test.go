@@ -443,7 +443,7 @@ func TestStopFinishesRequests(t *testing.T) {
 	<-requested
 	stop()
 	eventually(t, "no further client is accepted", func() bool {
-		resp, err := http.Get("http://" + e.Addr() + "/photos/edward")
+		resp, err := http.Get("http://" + e.Addr() + "/photo/1") // of another kind
 		if err == nil {
 			resp.Body.Close()
 		}
