@@ -149,10 +149,13 @@ func (s *Service) read(ctx context.Context, refs []page.Ref, wants []wire.Condit
 		},
 		func(d *draft) (time.Time, []wire.Dep) { return d.readAt, d.depends },
 	})
+	if err != nil {
+		return nil, err // what drafts there are may be nil
+	}
 	for i, d := range drafts {
 		d.source = sources[i]
 	}
-	return drafts, err
+	return drafts, nil
 }
 
 // Pauses and waits in an outage.

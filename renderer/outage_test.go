@@ -8,7 +8,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"flickrkillr/renderer/store"
+	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
 
@@ -83,5 +86,29 @@ func TestSilentPostgresIsAnOutage(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestReadFails: a page of which no row can be read is an error, not a panic.
+func TestReadFails(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), "postgres://nobody@127.0.0.1:1/none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	s := &Service{outage: newOutage(), cfg: Config{ReadTimeout: time.Minute}, maker: &Pages{store: store.New(pool)},
+		replicas: &replicas{}}
+	for _, path := range []string{"/", "/photos/ansel", "/photo/1", "/tag/lake"} {
+		ref, err := page.ParsePath(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		drafts, err := s.read(ctx, []page.Ref{ref}, make([]wire.Conditions, 1))
+		if err == nil || drafts != nil {
+			t.Errorf("%s: %v, %v", path, drafts, err)
+		}
 	}
 }
