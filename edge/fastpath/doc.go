@@ -21,6 +21,7 @@
 //	request.go        Request: what is read of a fast request
 //	encrypted.go      begins TLS
 //	http2.go          http2Filter: which frames go to net/http, and how
+//	http2headers.go   header blocks: read, and passed on without the dynamic table
 //	http2calm.go      slows floods of frames, and ends them
 //	http2held.go      bounds what net/http keeps of bodies that nobody reads
 //	address.go        Address: what connections of one address share
