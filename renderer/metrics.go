@@ -101,7 +101,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		}),
 		replicaLag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "killr_renderer_replica_lag_seconds",
-			Help: "How old the newest heartbeat was that a replica had, when it was asked last: its lag, and up to 0.25 s.",
+			Help: "Age of the newest heartbeat that a replica has: its lag, and up to 0.25 s more.",
 		}, []string{"replica"}),
 		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "killr_renderer_reads_total",

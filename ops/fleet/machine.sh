@@ -72,8 +72,8 @@ hostname "m$n"
 
 cd "$root"
 pivot_root . mnt
-# What a service mounts for itself reaches it from where systemd makes it, such as its credentials. On a computer systemd
-# does this itself, in what it takes for a container not.
+# Mounts are shared: so credentials, which systemd mounts, reach their service. On a computer systemd shares them
+# itself; in what it takes for a container it does not.
 exec chroot . /bin/sh -euc 'umount -l /mnt
 	mount --make-rshared /
 	exec env -i container=killr-fleet NOTIFY_SOCKET=/run/host/notify PATH=/usr/sbin:/usr/bin:/sbin:/bin \
