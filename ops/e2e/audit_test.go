@@ -289,7 +289,8 @@ func typicalMistakes() []mistake {
 		}, {
 			name: "a renderer answers from its last rows while the database does not answer",
 			edits: func(chosen string) []mutant.Edit {
-				const failed = "	if err != nil {\n		return nil, err // what drafts there are may be nil\n	}\n"
+				const failed = "	if err != nil {\n" +
+					"		return nil, err // what drafts there are may be nil\n	}\n"
 				return []mutant.Edit{
 					mutant.Replace("renderer/outage.go", "// read reads the rows of pages",
 						"var lastDrafts sync.Map\n\n// read reads the rows of pages"),

@@ -169,10 +169,10 @@ func TestRenderersFollowTheLoad(t *testing.T) {
 }
 
 // BenchmarkFiveTimes has five times as many requests come at once, and stay for so many minutes as it has rounds; then
-// they leave, and it looks for as long once more. It reports after how many seconds 95% of them wait for less than 20 ms
-// again, for 2 s or longer; how many requests were refused until then; how often the number of renderers changed; how
-// many samples later waited for longer; and how many requests failed later, also while renderers leave. Each page costs
-// its worker 22 ms, so two renderers make 180 a second.
+// they leave, and it looks for as long once more. It reports after how many seconds 95% of them wait for less than 20
+// ms again, for 2 s or longer; how many requests were refused until then; how often the number of renderers changed; in
+// how many samples later they waited for longer; and how many requests failed later, also while renderers leave. Each
+// page costs its worker 22 ms, so two renderers make 180 a second.
 func BenchmarkFiveTimes(b *testing.B) {
 	const before = 50
 	s, ask := slowSite(b, 2, 2)
