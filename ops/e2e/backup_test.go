@@ -138,8 +138,8 @@ func newBackedUp(t *testing.T, s *peopleSite) *backedUp {
 	}
 	b.passkey = authenticator.New(t, s.urls[0])
 	begun := b.keeps.form(0, "/me/passkeys/new", url.Values{"password": {b.keeps.password}})
-	b.keeps.form(0, "/me/passkeys/new", url.Values{"label": {"Blue key"},
-		"passkey": {b.passkey.Create(optionsOf(t, begun))}}).expect(http.StatusSeeOther, "/me/passkeys?notice=passkey-added")
+	made := url.Values{"label": {"Blue key"}, "passkey": {b.passkey.Create(optionsOf(t, begun))}}
+	b.keeps.form(0, "/me/passkeys/new", made).expect(http.StatusSeeOther, "/me/passkeys?notice=passkey-added")
 	for _, path := range append([]string{"/", "/photos/vivian", "/photos/vivian/albums", "/explore"}, b.photos...) {
 		testenv.Eventually(t, path+" is the same page at all edges", func() bool {
 			b.pages[path] = b.mainOf(0, path)
