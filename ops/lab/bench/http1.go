@@ -125,19 +125,15 @@ func (c *http1) try(ctx context.Context, slot int, path string, buf []byte, pati
 	}
 }
 
-// connectPatience is how long a browser waits for a connection before it tries the next address (RFC 8305 recommends
-// 250 ms).
-const connectPatience = 250 * time.Millisecond
-
 // open connects to the edge at hand, or to the next one that can be reached.
 func (c *http1) open(ctx context.Context) (conn *http1Conn, err error) {
+	if c.cfg.Patience > 0 {
+		return c.race(ctx)
+	}
 	for range c.edges {
 		at := c.at.Load()
 		if conn, err = c.openTo(ctx, c.edges[at]); err == nil || ctx.Err() != nil {
 			break
-		}
-		if c.cfg.Patience > 0 {
-			c.tries.add(c.edges[at].url, err)
 		}
 		c.leave(at)
 	}
@@ -145,12 +141,25 @@ func (c *http1) open(ctx context.Context) (conn *http1Conn, err error) {
 }
 
 func (c *http1) openTo(ctx context.Context, to edge) (*http1Conn, error) {
-	c.opened.Add(1)
-	patience := c.cfg.Timeout
-	if c.cfg.Patience > 0 {
-		patience = min(patience, connectPatience)
+	nc, err := c.connect(ctx, to)
+	if err != nil {
+		return nil, err
 	}
-	within, cancel := context.WithTimeout(ctx, patience)
+	return c.newConn(ctx, to, nc), nil
+}
+
+// newConn is for requests to an edge, by a connection to it.
+func (c *http1) newConn(ctx context.Context, to edge, nc net.Conn) *http1Conn {
+	conn := &http1Conn{Conn: nc, host: to.host, reader: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted(),
+		cookie: c.cookie}
+	conn.forget = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends what waits
+	return conn
+}
+
+// connect connects to an edge. An error is of the kind kindConnect.
+func (c *http1) connect(ctx context.Context, to edge) (net.Conn, error) {
+	c.opened.Add(1)
+	within, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	nc, err := c.cfg.Dial(within, "tcp", to.addr)
 	if err != nil {
@@ -164,10 +173,7 @@ func (c *http1) openTo(ctx context.Context, to edge) (*http1Conn, error) {
 		}
 		nc = secure
 	}
-	conn := &http1Conn{Conn: nc, host: to.host, reader: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted(),
-		cookie: c.cookie}
-	conn.forget = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends what waits
-	return conn, nil
+	return nc, nil
 }
 
 // tlsConfig does not check certificates: the benchmark measures speed, not identity.

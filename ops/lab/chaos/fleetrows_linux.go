@@ -25,7 +25,8 @@ func aloneIn(role wire.Role) Control {
 func browsers(t Target) []Load {
 	const patience = 2 * time.Second
 	return []Load{
-		{Name: "visits", Share: .5, Exponent: 1, Browsers: true, Failover: true, Patience: patience, Target: t},
+		{Name: "visits", Share: .5, Exponent: 1, Browsers: true, Failover: true, Patience: patience, Target: t,
+			Pages: func(p Pages) []bench.Page { return p.Unwritten }, Follow: true},
 		{Name: "never asked for", Share: .5, Browsers: true, Failover: true, Patience: patience, Target: t,
 			Pages: func(p Pages) []bench.Page { return pagesBefore(p.Users) }},
 	}

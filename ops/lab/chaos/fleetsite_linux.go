@@ -14,10 +14,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"flickrkillr/ops/fleet"
+	"flickrkillr/ops/lab/audit"
 	"flickrkillr/ops/lab/bench"
 	"flickrkillr/ops/pool"
 	"flickrkillr/ops/stack"
@@ -51,6 +53,9 @@ func FleetPossible() error { return fleet.Possible() }
 func (cfg *Config) startFleet(ctx context.Context, on *scene) (err error) {
 	f := &fleetSite{hosts: map[wire.Role][]*fleet.Machine{}, page: cfg.Pages.Users[0]}
 	on.fleet = f
+	if cfg.Pages.Unwritten, err = unwritten(ctx, cfg.Stack.Env().Postgres); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp(cfg.Stack.Dir(), "site-")
 	if err != nil {
 		return err
@@ -90,6 +95,31 @@ func (cfg *Config) startFleet(ctx context.Context, on *scene) (err error) {
 		return err
 	}
 	return f.waitReady(ctx)
+}
+
+// unwritten are the pages of users with more photos than those have whom an audit takes over, most photos first.
+func unwritten(ctx context.Context, postgres string) (pages []bench.Page, err error) {
+	conn, err := pgx.Connect(ctx, postgres)
+	if err != nil {
+		return nil, fmt.Errorf("list the users to visit: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	rows, err := conn.Query(ctx, "SELECT name FROM users WHERE photo_count > $1 ORDER BY photo_count DESC, id",
+		audit.MaxPhotos)
+	if err != nil {
+		return nil, fmt.Errorf("list the users to visit: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list the users to visit: %w", err)
+	}
+	for _, name := range names {
+		pages = append(pages, bench.PageAt("/photos/"+name))
+	}
+	if len(pages) == 0 {
+		return nil, fmt.Errorf("no user has more than %d photos", audit.MaxPhotos)
+	}
+	return pages, nil
 }
 
 // toml is the site.toml of the machines, and notes which of them has what.

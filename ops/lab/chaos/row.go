@@ -67,6 +67,8 @@ var uncached = Setup{Renderers: 4, Edges: 2, NoNear: true, NoMemcached: true}
 type Pages struct {
 	Users  []bench.Page // the pages of users, most photos first
 	Albums []bench.Page
+	// Those of Users whom an audit leaves alone, so that what they show is there. Only of machines.
+	Unwritten []bench.Page
 }
 
 // Load is visitors of one kind.
@@ -79,6 +81,7 @@ type Load struct {
 	Failover bool                     // they go to another edge if theirs cannot be reached
 	Patience time.Duration            // or answers nothing for so long; 0: they wait
 	Browsers bool                     // each visit is that of a new browser
+	Follow   bool                     // they go on to what a page shows; without Pages they do so anyway
 	Refusals bool                     // a 503 that says when to retry is a right answer
 	Anew     bool                     // each page is asked for on a new connection
 	LastEdge bool                     // they visit only the edge that was started last

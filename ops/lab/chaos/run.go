@@ -336,7 +336,7 @@ func (l Load) config(cfg *Config, edges []string) bench.Config {
 	if l.Pages != nil {
 		b.Pages = l.Pages(cfg.Pages)
 	}
-	if l.Pages != nil || l.Anew {
+	if (l.Pages != nil || l.Anew) && !l.Follow {
 		b.VisitPages = 1
 	}
 	return b
