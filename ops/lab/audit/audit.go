@@ -62,10 +62,11 @@ type Config struct {
 	// Pause between two faults, at most; it is at least half of it. Every other pause is longer by FaultBound. 0: 5 s.
 	FaultEvery time.Duration
 
-	Dial      func(ctx context.Context, network, addr string) (net.Conn, error) // to edges; nil: as usual
-	Logger    *slog.Logger                                                      // nil: silent
-	Progress  func(Progress)                                                    // called every 5 s; may be nil
-	OnProblem func(Violation)                                                   // called with each violation that the report keeps, when it is found; may be nil
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // to edges; nil: as usual
+
+	Logger    *slog.Logger    // nil: silent
+	Progress  func(Progress)  // called every 5 s; may be nil
+	OnProblem func(Violation) // called with each violation that the report keeps, when it is found; may be nil
 }
 
 // Progress is the state of a running audit.
@@ -134,7 +135,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		watches: make(chan *stopwatch, stopwatches), owned: make(chan *event)}
 	a.faults = &faultLog{now: a.now, log: a.log}
 	// No compression: bodies are compared, not encodings.
-	transport := &http.Transport{MaxIdleConnsPerHost: 2*cfg.Observers + 32, DisableCompression: true, DialContext: cfg.Dial}
+	transport := &http.Transport{MaxIdleConnsPerHost: 2*cfg.Observers + 32, DisableCompression: true,
+		DialContext: cfg.Dial}
 	defer transport.CloseIdleConnections()
 	a.client = &http.Client{
 		Transport:     transport,

@@ -37,8 +37,9 @@ type Config struct {
 	// A visitor whose edge cannot be reached goes to the next one, as a browser does with a name of several addresses.
 	// A new visit begins at the visitor's own edge again.
 	Failover bool
-	// With Failover: a visitor who has no connection after a moment, or who waits so long for an answer's first byte, or
-	// loses it on the way, asks the next edge for the page, each edge once. 0: the visitor waits for Timeout.
+	// With Failover: a visitor who waits so long for an answer's first byte, or loses the answer on the way, asks the
+	// next edge for the page, each edge once; and connects to the next one too when the first takes a moment. 0: the
+	// visitor waits for Timeout.
 	Patience time.Duration
 	HTTP2    bool // one connection of HTTP/2, without TLS (h2c) or with it
 	Streams  int  // with HTTP2 and KeepConnections: visitors who share a connection, 0 is 1

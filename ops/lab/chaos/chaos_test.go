@@ -250,7 +250,8 @@ func TestMachines(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := Outcome{Faults: []FaultEvent{{What: "m1", Began: 1, Ended: 3, Ready: c.ready}}, Loads: []Seen{seen(0, 0)}}
+			o := Outcome{Faults: []FaultEvent{{What: "m1", Began: 1, Ended: 3, Ready: c.ready}},
+				Loads: []Seen{seen(0, 0)}}
 			for i, counts := range c.counts {
 				o.Even = append(o.Even, Evenness{What: fmt.Sprint(i), Counts: counts})
 			}

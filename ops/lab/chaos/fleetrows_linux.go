@@ -55,9 +55,10 @@ func fleetRows() []Row {
 			Control: aloneIn(wire.RoleRenderer),
 		},
 		{
-			Name: "one machine is 50 ms away and loses 5% for a minute", Visitor: "slower pages, by way of that machine",
-			Why:   "a request without an answer is sent to another renderer; the other edges have their own servers",
-			Setup: threeMachines, Writes: true, Ready: time.Minute,
+			Name:    "one machine is 50 ms away and loses 5% for a minute",
+			Visitor: "slower pages, by way of that machine",
+			Why:     "a request without an answer is sent to another renderer; other edges have other nats-servers",
+			Setup:   threeMachines, Writes: true, Ready: time.Minute,
 			Loads:   browsers(Target{P50: 100 * time.Millisecond, P99: 3 * time.Second}),
 			Fault:   Fault{Every: 20 * time.Second, Hold: time.Minute, Turns: 1, Inject: slowDown},
 			Control: aloneIn(wire.RoleRenderer),
@@ -72,8 +73,8 @@ func fleetRows() []Row {
 		{
 			Name: "one of three servers of NATS restarts", Visitor: "nothing",
 			Why:   "clients go to other servers before it stops, and back within 40 s",
-			Setup: threeMachines, Loads: browsers(Target{P99: time.Second}), Writes: true, Ready: time.Minute, Even: true,
-			Fault:   Fault{Every: 20 * time.Second, Turns: 1, Inject: restartBusServer},
+			Setup: threeMachines, Loads: browsers(Target{P99: time.Second}), Writes: true, Ready: time.Minute,
+			Even: true, Fault: Fault{Every: 20 * time.Second, Turns: 1, Inject: restartBusServer},
 			Control: Control{Off: "going back", Edits: withoutHoming},
 		},
 	}

@@ -20,8 +20,8 @@ type Row struct {
 	Setup Setup
 	Loads []Load // at once
 	Fault Fault
-	// Visitors who write, instead of loads, or on machines besides: the audit's. Fault.Every is the longest pause between
-	// faults then.
+	// Visitors who write, instead of loads, or on machines besides: the audit's. Fault.Every is the longest pause
+	// between faults then.
 	Writes bool
 	Ready  time.Duration // on machines: from the end of a fault until all is as before
 	Even   bool          // on machines: connections and requests are even a minute after a fault
@@ -161,7 +161,7 @@ func find(all []Row, names []string) ([]Row, error) {
 		}
 	}
 	for name := range wanted {
-		return nil, fmt.Errorf("the catalogue has no row %q; rows of machines need --fleet, and others need it not", name)
+		return nil, fmt.Errorf("the catalogue has no row %q; rows of machines need --fleet, others need it not", name)
 	}
 	return rows, nil
 }

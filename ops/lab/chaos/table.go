@@ -55,8 +55,8 @@ func (res *Result) summary() string {
 	s := fmt.Sprintf("Each row for %g s at %g pages a second, begun at random (open loop); the overload, and visitors "+
 		"who write, have rates of their own.", res.Duration, res.Rate)
 	if res.Machines > 0 {
-		s = fmt.Sprintf("%d machines. Each row until all had their turn, %g s at least, at %g pages a second, begun at "+
-			"random (open loop); visitors who write have rates of their own.", res.Machines, res.Duration, res.Rate)
+		s = fmt.Sprintf("%d machines. Each row until all had their turn, %g s at least, at %g pages a second, begun "+
+			"at random (open loop); visitors who write have rates of their own.", res.Machines, res.Duration, res.Rate)
 	}
 	if res.Interrupted {
 		s += " Interrupted: the last of them is not complete."

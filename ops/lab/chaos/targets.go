@@ -49,8 +49,8 @@ func (o *Outcome) compare(row Row) {
 	}
 	if row.Even {
 		for _, e := range o.Even {
-			check(Check{What: e.What, Target: "within 20% of even", Seen: fmt.Sprintf("%d: %.0f%%", e.Counts, 100*e.off()),
-				Met: e.off() <= .2})
+			check(Check{What: e.What, Target: "within 20% of even",
+				Seen: fmt.Sprintf("%d: %.0f%%", e.Counts, 100*e.off()), Met: e.off() <= .2})
 		}
 		if len(o.Even) == 0 {
 			o.cannotTell("it was not measured how even connections and requests are")
