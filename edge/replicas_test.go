@@ -119,7 +119,8 @@ func TestReplicaLacksAChange(t *testing.T) {
 	}
 }
 
-// What a replica has shown, and the primary does not show yet as its commit waits for another standby, does not go back.
+// What a replica has shown does not go back, although the primary does not show it yet: its commit waits for another
+// standby.
 func TestPrimaryLacksWhatAReplicaShowed(t *testing.T) {
 	t.Parallel()
 	s := newReplicated(t)

@@ -202,7 +202,7 @@ func (r *resolver) render(ctx context.Context, w want) (fetched, error) {
 		switch {
 		case err != nil:
 			own.page = got.page
-		case own.source == wire.SourceReplica && !r.newest(own, w) || own.source == wire.SourcePrimary && !enough(own, w):
+		case own.source != "" && !r.newest(own, w) && !enough(own, w):
 			err = errOld
 		}
 		return own, err
@@ -219,8 +219,8 @@ func (r *resolver) newest(got fetched, w want) bool {
 		got.page.Reply.Shows(w.atLeast)
 }
 
-// enough reports whether a page that changes have overtaken shows at least what this edge knew before it asked. A page of
-// a replica never does. The primary's lacks what a replica has shown while its commit waits for another standby.
+// enough reports whether a page that changes have overtaken shows at least what this edge knew before it asked. Of a
+// replica that is not known. The primary's lacks what a replica has shown while its commit waits for another standby.
 func enough(got fetched, w want) bool {
 	switch got.source {
 	case wire.SourceReplica:
