@@ -210,8 +210,8 @@ func (b *Bucket) exists(ctx context.Context) error {
 	return err
 }
 
-// remove deletes an object, if there is one. It asks once: of two requests the first could be done long after the answer
-// to the second, when there is such an object again.
+// remove deletes an object, if there is one. It asks once: of two requests the first could be done long after the
+// answer to the second, when there is such an object again.
 func (b *Bucket) remove(ctx context.Context, key string) error {
 	err := b.do(ctx, askLimit, func(ctx context.Context) error {
 		return b.once.RemoveObject(ctx, b.name, b.prefix+key, minio.RemoveObjectOptions{})

@@ -121,7 +121,8 @@ func (r *removals) note(entries []unusedImage, freed Freed, err error) {
 			r.failed = append(r.failed, e.ID)
 			continue
 		}
-		r.removed, r.files, r.bytes = append(r.removed, e.ID), append(r.files, freed.Files), append(r.bytes, freed.Bytes)
+		r.removed = append(r.removed, e.ID)
+		r.files, r.bytes = append(r.files, freed.Files), append(r.bytes, freed.Bytes)
 		first, freed = first || !e.Again, Freed{}
 	}
 	if first {

@@ -126,7 +126,7 @@ func (s *Store) reserve(ctx context.Context, image string, reserved func() (*Out
 	}
 	// RemoveUnused holds the locks while it removes files. It began before it could know of this upload.
 	const op = "look for an original's removal"
-	removed, err := withRetry(ctx, s, actionLimit, op, isRetryable, func(ctx context.Context) (removed bool, err error) {
+	ask := func(ctx context.Context) (removed bool, err error) {
 		err = s.pool.QueryRow(ctx, `
 			SELECT coalesce(bool_or(u.tried_at IS NOT NULL AND u.due_at > clock_timestamp()), false)
 			FROM (SELECT tried_at, due_at FROM unused_images WHERE image_id = $1 ORDER BY id FOR KEY SHARE NOWAIT) AS u`,
@@ -135,7 +135,8 @@ func (s *Store) reserve(ctx context.Context, image string, reserved func() (*Out
 			return true, nil
 		}
 		return removed, err
-	})
+	}
+	removed, err := withRetry(ctx, s, actionLimit, op, isRetryable, ask)
 	if err == nil && removed {
 		err = ErrBeingRemoved
 	}
