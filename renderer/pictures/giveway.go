@@ -8,8 +8,8 @@ import (
 // giveWay lets goroutines go on for which the network has brought something, before one that calculates does.
 //
 // A Go program looks at the network when no goroutine can run, and else every 10 ms. A process that uses one processor,
-// as on a small machine, reads no request meanwhile. [runtime.Gosched] does not change that: where no other goroutine is
-// known to be able to run, it returns at once. So wait waits for a byte in a pipe, which the program learns of as it
+// as on a small machine, reads no request meanwhile. [runtime.Gosched] does not change that: where no other goroutine
+// is known to be able to run, it returns at once. So wait waits for a byte in a pipe, which the program learns of as it
 // learns of requests.
 type giveWay struct {
 	read, write *os.File // nil: the process may not open more files, and wait does nothing
