@@ -48,9 +48,12 @@ func fleetRows() []Row {
 			Control: aloneIn("nats"),
 		},
 		{
-			Name: "each machine is cut off for 15 s in turn", Visitor: "another try, at another edge",
-			Why:   "as above; and when it is back, its edge trusts no copy until it knows what it missed",
-			Setup: threeMachines, Loads: browsers(Target{P99: 3 * time.Second}), Writes: true, Ready: time.Minute,
+			// For about a second after a machine is back, its edge reaches no renderer and trusts no copy.
+			Name:    "each machine is cut off for 15 s in turn",
+			Visitor: "another try, at another edge; a few a 503 that says when to retry",
+			Why:     "as above; and when it is back, its edge trusts no copy until it knows what it missed",
+			Setup:   threeMachines, Writes: true, Ready: time.Minute,
+			Loads:   browsers(Target{Bad: .005, P99: 3 * time.Second}),
 			Fault:   Fault{Every: 20 * time.Second, Hold: 15 * time.Second, Turns: 3, Inject: cutOff},
 			Control: aloneIn(wire.RoleRenderer),
 		},
