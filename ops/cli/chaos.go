@@ -21,7 +21,7 @@ type chaosCommand struct {
 	Edge []string `env:"-" placeholder:"URL" help:"Break a running site that visitors reach through this edge; repeat it for each edge. Needs --yes, and runs only the rows that need nothing but the addresses of the services. Only counts when typed: no environment variable sets it. Default: start a site of its own, and remove it afterwards."`
 	Yes  bool     `env:"-" help:"With --edge: do break the running site."`
 
-	Fleet bool `env:"-" help:"Break machines instead of processes: rows of another catalogue. Each runs on three machines with systemd that this command starts on this computer and deploys itself to. Needs Linux, and root."`
+	Fleet bool `help:"Break machines instead of processes: rows of another catalogue. Each runs on three machines with systemd that this command starts on this computer and deploys itself to. Needs Linux, and root."`
 
 	Row      []string      `enum:"${rows}" placeholder:"NAME" help:"Run only this row of the catalogue; repeat it for several. --list shows the names."`
 	List     bool          `help:"List the rows of the catalogue, with --fleet of that one, and run none."`
