@@ -190,11 +190,11 @@ func TestDeleteAccount(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if next, err := s.NextUnknown(ctx); err != nil || next == nil || next.Scope() != "user.ansel" {
+	if next, err := s.NextUnknown(ctx, 2); err != nil || len(next) != 1 || next[0].Scope() != "user.ansel" {
 		t.Errorf("edges to ask: %+v, %v", next, err)
 	}
 	learned(5, true, "edge.b.2", "edge.c.3")
-	if next, err := s.NextUnknown(ctx); err != nil || next != nil {
+	if next, err := s.NextUnknown(ctx, 2); err != nil || len(next) != 0 {
 		t.Errorf("edges are asked again at once: %+v, %v", next, err)
 	}
 	learned(9, false)

@@ -89,8 +89,9 @@ func TestPhotoReceipt(t *testing.T) {
 		d.HiddenAt.After(d.At) || !d.EdgesKnowAt.IsZero() || d.Scope() != "user.ansel" {
 		t.Errorf("of two photos that were public: %+v", d)
 	}
-	next, err := s.NextUnknown(ctx)
-	if err != nil || next == nil || next.ID != both || next.Version != hidden || !next.At.Equal(d.HiddenAt) {
+	next, err := s.NextUnknown(ctx, 2)
+	if err != nil || len(next) != 1 || next[0].ID != both || next[0].Version != hidden ||
+		!next[0].At.Equal(d.HiddenAt) {
 		t.Fatalf("edges are asked about %+v, %v", next, err)
 	}
 	learned := map[string]time.Time{"edge.a.1": time.UnixMicro(5)}
