@@ -34,7 +34,7 @@ func (cfg *Config) visitAndWrite(ctx context.Context, row Row, on *scene, out *O
 	var loads errgroup.Group
 	for i, l := range row.Loads {
 		loads.Go(func() (err error) {
-			b := l.config(cfg, on.edges)
+			b := l.config(cfg, cfg.Pages, on.edges)
 			b.Rate, b.Warmup, b.Duration, b.Dial = cfg.Rate*l.Share, warm, longestRow, on.dial
 			if i == 0 {
 				b.Progress = cfg.Progress

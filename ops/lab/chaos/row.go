@@ -47,6 +47,7 @@ type Setup struct {
 	SlowQueries                  time.Duration              // that each query takes longer; 0: as long as usual
 	NoSync                       bool                       // nobody waits until PostgreSQL has written a commit
 	Bus                          scale.Line                 // between the roles and NATS
+	Bucket                       bool                       // pictures are in a bucket, and people upload
 	BusServers                   int                        // servers of NATS, as processes; 0: that of the stack
 	Edits                        []mutant.Edit              // of the program; none: this program
 	Env                          []string                   // added to the environment of the roles
@@ -69,6 +70,8 @@ type Pages struct {
 	Albums []bench.Page
 	// Those of Users whom an audit leaves alone, so that what they show is there. Only of machines.
 	Unwritten []bench.Page
+
+	pictures []bench.Page // of rows of a site whose pictures are in a bucket
 }
 
 // Load is visitors of one kind.
