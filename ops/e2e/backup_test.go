@@ -190,7 +190,8 @@ func (b *backedUp) goOn() {
 	b.picture = b.visitor.get(0, b.lost[0]).attr(".stage img", "src")
 	var original string
 	deleted := strings.TrimPrefix(b.photos[0], "/photo/")
-	must(t, s.pool.QueryRow(t.Context(), "DELETE FROM photos WHERE id = "+deleted+" RETURNING image_id").Scan(&original))
+	deleting := "DELETE FROM photos WHERE id = " + deleted + " RETURNING image_id"
+	must(t, s.pool.QueryRow(t.Context(), deleting).Scan(&original))
 	testenv.Eventually(t, "the files of a deleted photo are gone", func() bool { return s.files(original) == 0 })
 	for path, was := range b.pages {
 		for edge := range s.urls {
