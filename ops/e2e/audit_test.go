@@ -364,7 +364,7 @@ func typicalMistakes() []mistake {
 // the same program when that makes none.
 func TestAuditFindsMistakes(t *testing.T) {
 	t.Parallel()
-	mistakes := slices.Concat(typicalMistakes(), linkMistakes(), replicaMistakes())
+	mistakes := slices.Concat(typicalMistakes(), linkMistakes(), receiptMistakes(), replicaMistakes())
 	program := buildMutant(t, mistakes)
 	for _, m := range mistakes {
 		t.Run(m.name, func(t *testing.T) {
