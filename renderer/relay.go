@@ -71,6 +71,7 @@ type relay struct {
 	silence time.Duration // random, so that two relays rarely take over at once
 	batches int           // published so far; with id it names them
 	sentAt  int64         // when it last sent a heartbeat, as in package monotonic; 0: never
+	missed  bool          // the round before found the heartbeat of another relay overdue
 
 	woken    chan struct{} // of capacity 1: a round is asked for
 	answered atomic.Int64  // when Postgres last answered, as in package monotonic; 0: never
@@ -306,8 +307,16 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 	}
 	last := max(r.heardAt.Load(), r.sentAt) // it may not have heard its own yet
 	if last != 0 && monotonic.Since(last) < due {
+		r.missed = false
 		return nil
 	}
+	// A process that stood still, as on a busy machine, finds heartbeats overdue that have come and are not read yet.
+	// So it looks again in the next round before it takes over.
+	if last != 0 && !r.active.Load() && !r.missed {
+		r.missed = true
+		return nil
+	}
+	r.missed = false
 	now, err := r.store.OutboxState(ctx)
 	if err != nil {
 		return err

@@ -101,7 +101,7 @@ func (s *site) inspect(user int64, files []*sentFile) (a aftermath) {
 			"WHERE NOT EXISTS (SELECT FROM photos p WHERE p.image_id = i.id)",
 		"photos without an image": "SELECT count(*) FROM photos p " +
 			"WHERE NOT EXISTS (SELECT FROM images i WHERE i.id = p.image_id)",
-		"files to be removed": "SELECT count(*) FROM unused_images",
+		"files to be removed": "SELECT count(*) FROM unused_images WHERE NOT again",
 	} {
 		if n := column[int](s, query)[0]; n != 0 {
 			a.orphans = append(a.orphans, fmt.Sprintf("%d %s", n, what))

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,10 +38,10 @@ func TestPhotoReceipt(t *testing.T) {
 		t.Helper()
 		for n := 1; n > 0; {
 			var err error
-			if n, err = s.RemoveUnused(ctx, func(_ context.Context, id string) (store.Freed, error) {
+			if n, err = s.RemoveUnused(ctx, oneByOne(func(id string) (store.Freed, error) {
 				gone = append(gone, id)
 				return freed, nil
-			}); err != nil {
+			})); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -193,10 +192,10 @@ func TestFilesGoWithRows(t *testing.T) {
 	sweep := func() *store.Deletion {
 		t.Helper()
 		for n := 1; n > 0; {
-			if n, err = s.RemoveUnused(ctx, func(_ context.Context, id string) (store.Freed, error) {
+			if n, err = s.RemoveUnused(ctx, oneByOne(func(id string) (store.Freed, error) {
 				gone[id]++
 				return freed, nil
-			}); err != nil {
+			})); err != nil {
 				t.Fatal(err)
 			}
 		}
