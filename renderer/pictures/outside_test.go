@@ -16,7 +16,8 @@ import (
 )
 
 // servesAs is the environment variable that turns this test program into a process that decodes: "well"; "strange",
-// which greets otherwise; "crashing", which ends when it is asked something; "never", which does not answer. Or into another one, see servesTime.
+// which greets otherwise; "crashing", which ends when it is asked something; "never", which does not answer. Or into
+// one of another kind, see servesTime.
 const servesAs = "KILLR_TEST_DECODES"
 
 func serve(as string) (status int) {
