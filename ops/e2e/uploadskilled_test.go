@@ -151,7 +151,7 @@ func (s *site) settle(user int64, files []*sentFile) (a aftermath) {
 	for range s.pids(roles.Renderer) {
 		must(s.t, s.roles.Kill(s.t.Context(), roles.Renderer))
 	}
-	for end := time.Now().Add(30 * time.Second); ; {
+	for end := time.Now().Add(90 * time.Second); ; { // what a killed renderer was removing rests for 45 s
 		if a = s.inspect(user, files); len(a.orphans) == 0 || time.Now().After(end) {
 			return a
 		}
