@@ -16,6 +16,9 @@ func fleetNeeds() []need {
 		{name: "OpenSSH client", find: program("ssh"), apt: "openssh-client"},
 		{name: "iproute2", find: program("ip"), apt: "iproute2"},
 		{name: "crun", find: program("crun"), apt: "crun"},
+		{name: "etcd", find: program("/usr/bin/etcd"), apt: "etcd-server"},
+		{name: "etcdctl", find: program("/usr/bin/etcdctl"), apt: "etcd-client"},
+		{name: "Patroni", find: program("/usr/bin/patroni"), apt: "patroni"},
 	}
 }
 
