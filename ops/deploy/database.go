@@ -113,7 +113,7 @@ func (c *config) addPostgres(s *Site, h Host) (own, others map[string]string, er
 		return nil, nil, err
 	}
 	// Patroni learns of other voters from those that it knows.
-	patroni["etcd3"].(map[string]any)["hosts"] = nearestFirst(voters, h.Address)
+	patroni["etcd3"].(map[string]any)["hosts"] = voters
 	text, err := json.MarshalIndent(patroni, "", "  ") // which is YAML, too
 	if err != nil {
 		return nil, nil, err

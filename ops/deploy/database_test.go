@@ -123,7 +123,7 @@ func TestDatabaseConfig(t *testing.T) {
 			t.Errorf("a connection needs no password: %s", line)
 		}
 	}
-	if got := strings.Join(patroni.Etcd3.Hosts, " "); got != "10.0.0.2:2379 10.0.0.1:2379 10.0.0.3:2379" {
+	if got := strings.Join(patroni.Etcd3.Hosts, " "); got != "10.0.0.1:2379 10.0.0.2:2379 10.0.0.3:2379" {
 		t.Errorf("Patroni asks %s", got)
 	}
 
