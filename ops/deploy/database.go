@@ -85,10 +85,16 @@ func (c *config) addEtcd(s *Site, h Host) (own, others map[string]string, err er
 			clients = append(clients, "https://"+net.JoinHostPort(other.Address, etcdPort))
 		}
 	}
+	listens := h.Address
+	if net.ParseIP(listens) == nil {
+		listens = "0.0.0.0" // it takes no name
+	}
 	own = map[string]string{
-		"NAME":   h.Name,
-		"PEER":   "https://" + net.JoinHostPort(h.Address, etcdPeerPort),
-		"CLIENT": "https://" + net.JoinHostPort(h.Address, etcdPort),
+		"NAME":          h.Name,
+		"PEER":          "https://" + net.JoinHostPort(h.Address, etcdPeerPort),
+		"CLIENT":        "https://" + net.JoinHostPort(h.Address, etcdPort),
+		"LISTEN_PEER":   "https://" + net.JoinHostPort(listens, etcdPeerPort),
+		"LISTEN_CLIENT": "https://" + net.JoinHostPort(listens, etcdPort),
 	}
 	others = map[string]string{"VOTERS": strings.Join(voters, ","), "OTHERS": strings.Join(clients, ",")}
 	return own, others, c.addKeys(s, h, roleEtcd, nil)

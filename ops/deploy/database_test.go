@@ -279,7 +279,7 @@ func TestPlanDatabase(t *testing.T) {
 	expected := `m1 install etcd-server etcd-client
 m1 switch to release A with configuration config-c
 m1 start killr-etcd.service
-m1 install postgresql patroni
+m1 install postgresql patroni python3-idna
 m1 start killr-postgres.service
 m2 switch to release A with configuration config-c
 m2 start killr-postgres.service

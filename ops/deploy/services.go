@@ -206,5 +206,7 @@ func (p *planner) service(host string, role wire.Role) (lane []step) {
 
 // packagesOf are the packages of Debian that have the program of a service. nats-server is part of this one.
 var packagesOf = map[wire.Role][]string{
-	roleEtcd: {"etcd-server", "etcd-client"}, rolePostgres: {"postgresql", "patroni"}, roleMemcached: {"memcached"},
+	roleEtcd: {"etcd-server", "etcd-client"}, roleMemcached: {"memcached"},
+	// Where python3-openssl is, Patroni's TLS needs python3-idna, which no package brings.
+	rolePostgres: {"postgresql", "patroni", "python3-idna"},
 }

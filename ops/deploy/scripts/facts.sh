@@ -42,7 +42,10 @@ lock=/run/killr-deploy/lock
 if [ -e $lock ] && ! flock --nonblock $lock true; then echo "locked $(cat $lock.owner 2>/dev/null)"; fi
 if [ -x /usr/bin/memcached ]; then echo program memcached; fi
 if [ -x /usr/bin/etcd ] && [ -x /usr/bin/etcdctl ]; then echo program etcd; fi
-if [ -x /usr/bin/patroni ] && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then echo program postgres; fi
+if [ -x /usr/bin/patroni ] && [ -d /usr/lib/python3/dist-packages/idna ] &&
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
+	echo program postgres
+fi
 if systemctl is-active --quiet killr-etcd; then
 	keys=/etc/killr/credentials/etcd
 	client=$(sed -n 's/^CLIENT="\(.*\)"$/\1/p' /etc/killr/etcd.env)

@@ -8,7 +8,7 @@ apt-get -q -y -o DPkg::Lock::Timeout=180 --no-install-recommends install "$@"
 for package in "$@"; do
 	case $package in
 	etcd-server) unit=etcd ;;
-	etcd-client) continue ;;
+	etcd-client | python3-*) continue ;;
 	*) unit=$package ;;
 	esac
 	systemctl disable --now "$unit"

@@ -1,8 +1,8 @@
 # etcd.sh: becomes etcd, as one of the voters that begin together, or as another voter of those that there are.
 #
 # A voter with data knows the others. One without asks them whether they serve. If they do, and it was one of them, its
-# disk was lost; then it comes as another one. Those that are not to be voters any more it removes first, so that most
-# of the rest remain enough.
+# disk was lost; then it comes as another one. Those that are not to be voters any more it removes first, so that most of
+# the rest remain enough.
 set -euo pipefail
 data=/var/lib/killr-etcd
 joins=$data/joins # the voters that it begins among, once they know it
@@ -40,8 +40,8 @@ if [ -e $joins ]; then
 fi
 # Its heartbeat and its elections are etcd's own: with slower ones Patroni learns later that a machine is lost.
 exec etcd --name "$NAME" --data-dir $data/data --initial-cluster "$VOTERS" --initial-cluster-state $state \
-	--initial-cluster-token killr --initial-advertise-peer-urls "$PEER" --listen-peer-urls "$PEER" \
-	--advertise-client-urls "$CLIENT" --listen-client-urls "$CLIENT" \
+	--initial-cluster-token killr --initial-advertise-peer-urls "$PEER" --listen-peer-urls "$LISTEN_PEER" \
+	--advertise-client-urls "$CLIENT" --listen-client-urls "$LISTEN_CLIENT" \
 	--client-cert-auth --trusted-ca-file "$ETCDCTL_CACERT" --cert-file "$ETCDCTL_CERT" --key-file "$ETCDCTL_KEY" \
 	--peer-client-cert-auth --peer-trusted-ca-file "$ETCDCTL_CACERT" --peer-cert-file "$ETCDCTL_CERT" \
 	--peer-key-file "$ETCDCTL_KEY" --auto-compaction-mode periodic --auto-compaction-retention 1h \

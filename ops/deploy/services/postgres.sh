@@ -1,9 +1,10 @@
 # postgres.sh run: becomes Patroni, which starts PostgreSQL here, as the primary or as a replica.
-# postgres.sh ready: waits until PostgreSQL answers here, and has a primary somewhere.
+# postgres.sh ready: waits until PostgreSQL answers here, and has a primary somewhere. It runs as root.
 # postgres.sh make ADDRESS: makes the site's user and database. Patroni calls it on the first primary.
 set -euo pipefail
 cd /
 data=/var/lib/killr-postgres/data
+secrets=/etc/killr/credentials/postgres # root's
 if [ -e $data/PG_VERSION ]; then # another version may be installed by now, which cannot read this data
 	version=$(cat $data/PG_VERSION)
 else
@@ -13,7 +14,7 @@ export PATH=/usr/lib/postgresql/$version/bin:$PATH
 
 # has_primary reports whether the site's user can write to the site's database.
 has_primary() {
-	PGPASSWORD=$(cat "$CREDENTIALS_DIRECTORY/killr_site-password") PGUSER=killr PGDATABASE=killr PGHOST=$MEMBERS \
+	PGPASSWORD=$(cat $secrets/site-password) PGUSER=killr PGDATABASE=killr PGHOST=$MEMBERS \
 		PGTARGETSESSIONATTRS=read-write PGSSLMODE=disable PGCONNECT_TIMEOUT=2 \
 		psql --no-psqlrc --quiet --command 'SELECT 1' >/dev/null 2>&1
 }
@@ -27,8 +28,7 @@ ready)
 	for _ in $(seq 200); do
 		if pg_isready --quiet --host "$ADDRESS" && has_primary; then
 			# What all members share is kept in etcd, where an older configuration may have put it.
-			patronictl -c "$CREDENTIALS_DIRECTORY/killr_patroni" edit-config --quiet --force \
-				--replace "$CREDENTIALS_DIRECTORY/killr_shared" killr || true
+			patronictl -c $secrets/patroni edit-config --quiet --force --replace $secrets/shared killr || true
 			exit 0
 		fi
 		sleep 0.5
