@@ -123,6 +123,56 @@ func TestProxyProtocol(t *testing.T) {
 	})
 }
 
+// TestStopReadsHeaders: an edge that stops answers a client that has connected, though the proxy says only then where
+// the client is. It gives that 5 s, which a busy machine may take by itself: so there are several tries.
+func TestStopReadsHeaders(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.renderer()
+	answered := func() bool {
+		e, stop := s.stoppable(func(c *Config) {
+			c.Proxies = Proxies{Trusted: []string{"127.0.0.1"}, Protocol: true}
+		})
+		dial := func(send string) *rawClient {
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", e.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
+			_, _ = io.WriteString(conn, send)
+			return &rawClient{t, conn, bufio.NewReader(conn)}
+		}
+		const get = "/photos/ansel"
+		first := dial(spoken[:20])
+		if a := dial(spoken + rawGet(get)).receive(http.MethodGet); a.status != http.StatusOK { // so both are taken
+			t.Fatalf("status %d", a.status)
+		}
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			stop()
+		}()
+		eventually(t, "the port is closed", func() bool {
+			conn, err := net.Dial("tcp", e.Addr())
+			if err == nil {
+				_ = conn.Close()
+			}
+			return err != nil
+		})
+		_, _ = io.WriteString(first.conn, spoken[20:]+rawGet(get))
+		a, err := first.tryReceive(http.MethodGet)
+		<-stopped
+		return err == nil && a.status == http.StatusOK
+	}
+	for range 5 {
+		if answered() {
+			return
+		}
+	}
+	t.Error("the connection is closed")
+}
+
 // TestForwardedFor: header fields name the client if a trusted proxy sends them, and are ignored otherwise.
 func TestForwardedFor(t *testing.T) {
 	t.Parallel()

@@ -119,6 +119,28 @@ func TestReplicaLacksAChange(t *testing.T) {
 	}
 }
 
+// What a replica has shown does not go back, although the primary does not show it yet: its commit waits for another
+// standby.
+func TestPrimaryLacksWhatAReplicaShowed(t *testing.T) {
+	t.Parallel()
+	s := newReplicated(t)
+	e := s.edge(func(c *Config) { c.MemoryBytes = -1 })
+	s.set(1, 0, false)
+	if got := get(t, e, "/photos/ansel"); got.tier() != "render" || !strings.Contains(got.body, "version 1<") {
+		t.Errorf("of the replica: from %s: %.60s", got.tier(), got.body)
+	}
+	s.set(1, 2*time.Second, false) // now it is too far behind
+	if got := get(t, e, "/photos/ansel"); got.tier() != "stale" || !strings.Contains(got.body, "version 0<") {
+		t.Errorf("of the primary, before it shows the change: from %s: %.60s", got.tier(), got.body)
+	}
+	s.mu.Lock()
+	s.versions["user.ansel"] = 1
+	s.mu.Unlock()
+	if got := get(t, e, "/photos/ansel"); got.tier() != "render" || !strings.Contains(got.body, "version 1<") {
+		t.Errorf("of the primary, when it shows the change: from %s: %.60s", got.tier(), got.body)
+	}
+}
+
 // An edge that hears no heartbeat takes no page of a replica that is older than a second, nor does one that does for
 // what no scope tells of.
 func TestReplicaIsOld(t *testing.T) {

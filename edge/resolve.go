@@ -22,8 +22,9 @@ var (
 	errLeft = errors.New("the client has left before its answer")
 	// errTookLong: a stale page is served instead of a fresh one.
 	errTookLong = fmt.Errorf("no renderer has answered within %v", staleAfter)
-	// errOld: the renderers' replicas of the database lack changes, and its primary does not answer.
-	errOld = fmt.Errorf("%w: there is only an older page, of a replica", wire.ErrUnavailable)
+	// errOld: the page lacks changes that this edge knows. It is of a replica of the database, whose primary does not
+	// answer, or of a primary that does not show yet what a replica has shown.
+	errOld = fmt.Errorf("%w: there is only an older page", wire.ErrUnavailable)
 )
 
 // resolver finds pages. It is the way that every request takes: in-process cache, memcached, bus.
@@ -191,7 +192,7 @@ func (r *resolver) render(ctx context.Context, w want) (fetched, error) {
 			w.newer = r.conditions(w, got.page)
 			continue
 		}
-		if got.source != wire.SourceReplica && got.page.Reply.Shows(w.atLeast) {
+		if enough(got, w) {
 			return got, nil // changes come faster than renders
 		}
 		ctx, cancel := context.WithTimeout(ctx, wire.Deadline(w.ref))
@@ -201,7 +202,7 @@ func (r *resolver) render(ctx context.Context, w want) (fetched, error) {
 		switch {
 		case err != nil:
 			own.page = got.page
-		case own.source == wire.SourceReplica && !r.newest(own, w):
+		case own.source != "" && !r.newest(own, w) && !enough(own, w):
 			err = errOld
 		}
 		return own, err
@@ -216,6 +217,18 @@ func (r *resolver) newest(got fetched, w want) bool {
 	}
 	return (got.source == wire.SourcePrimary || w.newer.met(got.page)) && !got.page.Basis.Overtaken() &&
 		got.page.Reply.Shows(w.atLeast)
+}
+
+// enough reports whether a page that changes have overtaken shows at least what this edge knew before it asked. Of a
+// replica that is not known. The primary's lacks what a replica has shown while its commit waits for another standby.
+func enough(got fetched, w want) bool {
+	switch got.source {
+	case wire.SourceReplica:
+		return false
+	case wire.SourcePrimary:
+		return got.page.Reply.Shows(w.newer.told.Wants)
+	}
+	return got.page.Reply.Shows(w.atLeast) // all is read from the primary
 }
 
 // request requests a page on the bus. Popularity observes every page that a renderer makes, also one that no request

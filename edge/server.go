@@ -87,6 +87,7 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics
 	lis     net.Listener
+	proxied *proxy.Listener          // below lis; nil: proxies say nothing before a connection's first request
 	proxies proxy.Networks           // in front of the edge
 	hsts    []string                 // the value of the header field; nil: none
 	plain   *redirector              // nil: none
@@ -233,6 +234,7 @@ func (s *Server) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.proxied, _ = lis.(*proxy.Listener)
 	lis = newFairListener(lis, s.cfg.AddressConns, s.proxies, func(from netip.Prefix) {
 		s.metrics.refused.Inc()
 		s.log.Warn("closed a new connection: its address has too many open ones", "address", from,
@@ -332,9 +334,8 @@ func (s *Server) Run(ctx context.Context) error {
 		s.fast.Cut()
 	case <-ctx.Done():
 		s.drain(work)
-		<-served
 		stopping, cancel := context.WithTimeout(work, s.cfg.StopTimeout)
-		s.waitBegun(stopping)
+		s.closePort(stopping, served)
 		err = s.shutdown(stopping)
 		cancel()
 	}

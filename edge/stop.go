@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// drain lets clients and load balancers go elsewhere, and closes the port then.
+// drain lets clients and load balancers go elsewhere.
 func (s *Server) drain(ctx context.Context) {
 	s.draining.Store(true)
 	s.fast.Drain()
@@ -14,15 +14,20 @@ func (s *Server) drain(ctx context.Context) {
 		s.pause(ctx, s.cfg.Drain)
 	}
 	s.http.SetKeepAlivesEnabled(false) // answers of earlier requests close their connections, too
-	_ = s.lis.Close()                  // Serve returns
-	_ = s.plain.close()                // its clients end beside those of the edge
 }
 
-// waitBegun lets clients that have connected send their first request, for as long as it may take. Most of StopTimeout
-// is left for requests.
-func (s *Server) waitBegun(ctx context.Context) {
+// closePort takes no further connections. It lets clients that have connected send their first request, and before it
+// what a proxy says of them, for as long as a request may take. Most of StopTimeout is left for requests. Serve has
+// returned then: served tells of that.
+func (s *Server) closePort(ctx context.Context, served <-chan error) {
 	ctx, cancel := context.WithTimeout(ctx, min(headerTimeout, s.cfg.StopTimeout/3))
 	defer cancel()
+	_ = s.plain.close() // its clients end beside those of the edge
+	if s.proxied != nil {
+		s.proxied.Retire(ctx)
+	}
+	_ = s.lis.Close()
+	<-served
 	_ = s.fast.WaitBegun(ctx)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"flickrkillr/ops/testenv"
 	"flickrkillr/schema/page"
 	"flickrkillr/schema/wire"
 )
@@ -57,9 +58,14 @@ func TestTokenSaysWhatIsGone(t *testing.T) {
 	s.mu.Unlock()
 	restored := cookie(changes)
 	for _, ref := range photos {
-		if got := get(t, e, ref.Path(), "Cookie", restored); got.status != 200 {
-			t.Fatalf("%s, which is shown again: %d from %s", ref.Path(), got.status, got.tier())
-		}
+		// A stale copy is shown when no renderer has answered for a second, as on a busy machine.
+		testenv.Eventually(t, ref.Path()+" is shown again", func() bool {
+			got := get(t, e, ref.Path(), "Cookie", restored)
+			if got.status != 200 && got.tier() != "stale" {
+				t.Errorf("%s, which is shown again: %d from %s", ref.Path(), got.status, got.tier())
+			}
+			return got.status == 200
+		})
 	}
 	if got := get(t, e, picture.Path(), "Cookie", restored); got.status != 200 || got.tier() != "near" {
 		t.Errorf("the picture, before it is gone: %d from %s", got.status, got.tier())

@@ -372,5 +372,5 @@ func (d *actionRun) accountOf(ctx context.Context, user int64) (*store.Account, 
 }
 
 func toAccount(a *store.Account) *wire.Account {
-	return &wire.Account{User: a.User, Name: a.Name, PasswordAt: a.PasswordAt}
+	return &wire.Account{User: a.User, Name: a.Name, PasswordAt: a.SessionsFrom}
 }

@@ -79,16 +79,15 @@ func (s *Service) assets() []assetSubject {
 		if !ok {
 			continue
 		}
-		whole := func() []byte { return a.Body }
 		for _, form := range [...]struct {
 			token, encoding string
-			body            func() []byte
-		}{{"", "", whole}, {"br", "br", a.Br}, {"gz", "gzip", a.Gzip}} {
+			body            []byte
+		}{{"", "", a.Body}, {"br", "br", a.Br}, {"gz", "gzip", a.Gzip}} {
 			ref := page.Asset(name).Encoded(form.token)
 			encode := func() []byte {
 				reply := wire.Reply{
 					Key: ref.Key(), Status: http.StatusOK, ContentType: a.Type, Encoding: form.encoding,
-					MaxAge: wire.FixedAge, ReadAt: s.clock.Now(), Immutable: true, Body: form.body(),
+					MaxAge: wire.FixedAge, ReadAt: s.clock.Now(), Immutable: true, Body: form.body,
 				}
 				if reply.Body == nil { // compression does not make it smaller: send it uncompressed
 					reply.Encoding, reply.Body = "", a.Body

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/a-h/templ"
@@ -146,45 +147,72 @@ const (
 	edgesOthers = 30 * time.Millisecond
 )
 
-// askEdges asks every edge since when it has shown nothing of what is gone, for one deletion of which that is not
-// known. more reports whether there was one. Missing are the edges that have a popularity list, which stays for a day,
-// and do not answer, and those that may still show something.
+// deletionsAtOnce bounds the deletions that edges are asked about at the same time. So an edge that is silent delays
+// many receipts by what it delays one.
+const deletionsAtOnce = 32
+
+// askEdges asks every edge since when it has shown nothing of what is gone, for some deletions of which that is not
+// known, at the same time. more reports whether there was one.
 func (s *Service) askEdges(ctx context.Context) (more bool, err error) {
-	gone, err := s.store.NextUnknown(ctx)
-	if err != nil || gone == nil {
+	unknown, err := s.store.NextUnknown(ctx, deletionsAtOnce)
+	if err != nil || len(unknown) == 0 {
 		return false, err
 	}
 	listed, failed := s.listedEdges(ctx)
-	known, silent := map[string]time.Time{}, map[string]bool{}
+	said := make([]edgesSaid, len(unknown))
+	var all sync.WaitGroup
+	for i := range unknown {
+		all.Go(func() { said[i] = s.askEdgesOf(ctx, &unknown[i], listed) })
+	}
+	all.Wait()
+	for i, e := range said { // one after the other: pages need connections to Postgres, too
+		// With no answer at all, the edges are rather away than none.
+		whole := failed == nil && e.err == nil && e.answers > 0
+		err = errors.Join(err, e.err,
+			s.store.EdgesLearned(ctx, unknown[i].ID, e.known, slices.Sorted(maps.Keys(e.silent)), whole))
+	}
+	return true, errors.Join(failed, err)
+}
+
+// edgesSaid is what edges have said about a deletion.
+type edgesSaid struct {
+	known   map[string]time.Time // since when each shows nothing of it
+	silent  map[string]bool      // those that are listed and do not answer, and those that may still show something
+	answers int
+	err     error
+}
+
+// askEdgesOf asks every edge about one deletion. Listed are the edges that have a popularity list, which stays for a
+// day.
+func (s *Service) askEdgesOf(ctx context.Context, gone *store.Unknown, listed []string) edgesSaid {
+	said := edgesSaid{known: map[string]time.Time{}, silent: map[string]bool{}}
 	for _, edge := range listed {
-		silent[edge] = true
+		said.silent[edge] = true
 	}
 	for _, edge := range gone.Known {
-		delete(silent, edge)
+		delete(said.silent, edge)
 	}
-	answers := 0
-	question, err := wire.GoneQuestion{Scope: gone.Scope(), Version: gone.Version, At: gone.At}.Encode()
-	if err == nil {
-		err = s.gather(ctx, wire.SubjectGone, question, func(m *nats.Msg) (complete bool) {
-			answer, err := wire.DecodeGoneAnswer(m.Data)
-			switch {
-			case err != nil:
-				s.log.Debug("cannot read what an edge says", "err", err)
-				return false
-			case !answer.Since.IsZero():
-				known[answer.Edge] = answer.Since
-				delete(silent, answer.Edge)
-			case !slices.Contains(gone.Known, answer.Edge):
-				silent[answer.Edge] = true
-			}
-			answers++
-			return len(silent) == 0
-		})
+	var question []byte
+	question, said.err = wire.GoneQuestion{Scope: gone.Scope(), Version: gone.Version, At: gone.At}.Encode()
+	if said.err != nil {
+		return said
 	}
-	failed = errors.Join(failed, err)
-	all := failed == nil && answers > 0 // with no answer at all, the edges are rather away than none
-	err = s.store.EdgesLearned(ctx, gone.ID, known, slices.Sorted(maps.Keys(silent)), all)
-	return err == nil, errors.Join(failed, err)
+	said.err = s.gather(ctx, wire.SubjectGone, question, func(m *nats.Msg) (complete bool) {
+		answer, err := wire.DecodeGoneAnswer(m.Data)
+		switch {
+		case err != nil:
+			s.log.Debug("cannot read what an edge says", "err", err)
+			return false
+		case !answer.Since.IsZero():
+			said.known[answer.Edge] = answer.Since
+			delete(said.silent, answer.Edge)
+		case !slices.Contains(gone.Known, answer.Edge):
+			said.silent[answer.Edge] = true
+		}
+		said.answers++
+		return len(said.silent) == 0
+	})
+	return said
 }
 
 // gather sends a request and takes answers until take says that all have come, and no other one comes for a moment.

@@ -29,7 +29,7 @@
 // Beside the way of a request:
 //
 //	service.go    Config, New, Ready
-//	run.go        starts, and stops without losing a request; subscriptions.go drains
+//	run.go        starts, and stops without losing a request; subscriptions.go drains; hearing.go: heartbeats
 //	outage.go     how long Postgres is waited for; refused.go: addresses that can never work
 //	abandoned.go  requests whose answer nobody waits for any more
 //	stats.go      figures for `nats micro`; metrics.go: for Prometheus

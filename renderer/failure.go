@@ -19,6 +19,8 @@ func toWireError(err error) error {
 		return fmt.Errorf("%w: %w", wire.ErrNotFound, err)
 	case errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("%w: %w", wire.ErrConflict, err)
+	case errors.Is(err, store.ErrBeingRemoved):
+		return fmt.Errorf("%w: %w", wire.ErrBusy, err)
 	case store.IsUnavailable(err), errors.Is(err, pictures.ErrUnavailable):
 		return fmt.Errorf("%w: %w", wire.ErrUnavailable, err)
 	}

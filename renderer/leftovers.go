@@ -19,6 +19,7 @@ import (
 const (
 	leftoversEvery = 200 * time.Millisecond // looks for something to do
 	leftoversLimit = 5 * time.Second        // of one step
+	filesLimit     = 20 * time.Second       // of one that removes files
 	leftoversPause = 5 * time.Millisecond   // between steps, for other users of the database
 	forgetEvery    = time.Minute            // receipts and names that are old enough
 	revokeTries    = 10                     // of writing a revocation while edges write it too
@@ -50,7 +51,7 @@ func (s *Service) leftovers() []leftover {
 			}
 			return last != 0, err
 		}},
-		{name: "files", every: leftoversEvery, step: func(ctx context.Context) (bool, error) {
+		{name: "files", every: leftoversEvery, limit: filesLimit, step: func(ctx context.Context) (bool, error) {
 			n, err := s.store.RemoveUnused(ctx, s.freeOriginal)
 			return n > 0, err
 		}},
@@ -109,7 +110,7 @@ func (s *Service) doLeftover(ctx context.Context, kind leftover) {
 
 // freeOriginal removes the files of an original, and says what that frees.
 func (s *Service) freeOriginal(ctx context.Context, id string) (freed store.Freed, err error) {
-	if freed.Files, freed.Bytes, err = s.pictures.Size(ctx, id); err != nil {
+	if freed.Files, freed.Bytes, err = s.pictures.Size(ctx, id); err != nil || freed.Files == 0 {
 		return freed, err
 	}
 	return freed, s.pictures.Delete(ctx, id)

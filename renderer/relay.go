@@ -37,8 +37,10 @@ const (
 	// storeLimit bounds the wait until the stream has stored a new batch. Meanwhile no other batch is published; after
 	// it, batches are not published to the stream until it acknowledges something.
 	storeLimit = 250 * time.Millisecond
-	// publishLimit bounds the wait for any other acknowledgement of the stream, so also for what it has not stored the
-	// first time: a slow stream would else never have all.
+	// resendLimit bounds it for what the stream has not stored the first time: a slow stream would else never have all.
+	// No other batch is published meanwhile, and edges trust no copy when a change waits for more than a second.
+	resendLimit = 750 * time.Millisecond
+	// publishLimit bounds the wait for any other acknowledgement of the stream.
 	publishLimit = 1500 * time.Millisecond
 	// roundLimit bounds a round, maxPause the pause after a failed one.
 	roundLimit = 3 * time.Second
@@ -69,6 +71,7 @@ type relay struct {
 	silence time.Duration // random, so that two relays rarely take over at once
 	batches int           // published so far; with id it names them
 	sentAt  int64         // when it last sent a heartbeat, as in package monotonic; 0: never
+	missed  bool          // the round before found the heartbeat of another relay overdue
 
 	woken    chan struct{} // of capacity 1: a round is asked for
 	answered atomic.Int64  // when Postgres last answered, as in package monotonic; 0: never
@@ -239,8 +242,9 @@ func (r *relay) round(ctx context.Context, asked bool) (n int, leader bool, err 
 	if err == nil || refused != nil {
 		r.answered.Store(monotonic.Now())
 	}
-	if err == nil && leader {
-		err = r.sendHeartbeat(ctx)
+	// A round that the bus failed has waited for it, perhaps for long. A heartbeat says nothing of its batch.
+	if leader && (err == nil || refused != nil) {
+		err = errors.Join(err, r.sendHeartbeat(ctx))
 	}
 	return n, leader, err
 }
@@ -281,7 +285,7 @@ func (r *relay) publish(ctx context.Context, b store.Batch) (stored bool, err er
 	if r.unacked.Load() == 0 { // else keepStream finds out when the stream is back, and it has this then
 		limit := storeLimit
 		if b.Again {
-			limit = publishLimit
+			limit = resendLimit
 		}
 		err = r.storeMsg(ctx, limit, msg)
 		stored = err == nil
@@ -303,8 +307,16 @@ func (r *relay) sendHeartbeat(ctx context.Context) error {
 	}
 	last := max(r.heardAt.Load(), r.sentAt) // it may not have heard its own yet
 	if last != 0 && monotonic.Since(last) < due {
+		r.missed = false
 		return nil
 	}
+	// A process that stood still, as on a busy machine, finds heartbeats overdue that have come and are not read yet.
+	// So it looks again in the next round before it takes over.
+	if last != 0 && !r.active.Load() && !r.missed {
+		r.missed = true
+		return nil
+	}
+	r.missed = false
 	now, err := r.store.OutboxState(ctx)
 	if err != nil {
 		return err

@@ -59,6 +59,7 @@ func (s *Service) Run(ctx context.Context) error {
 				cancel()
 			}
 		})
+		background.Go(func() { s.keepHearing(ctx) })
 		background.Go(func() { s.replicas.run(ctx, s) })
 		background.Go(func() { s.countTags(ctx) })
 		background.Go(func() { s.doLeftovers(ctx) })
@@ -184,8 +185,8 @@ func (s *Service) untilAnswered(
 
 // open makes all subscriptions and returns when the server has them.
 func (s *Service) open() error {
-	if err := s.control.add(s.nc.Subscribe(wire.SubjectLiveHeartbeat, s.hearHeartbeat)); err != nil {
-		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectLiveHeartbeat, err)
+	if err := s.hearHeartbeats(); err != nil {
+		return fmt.Errorf("renderer: %w", err)
 	}
 	if err := s.control.add(s.nc.Subscribe(wire.SubjectCancels, s.abandoned.hear)); err != nil {
 		return fmt.Errorf("renderer: subscribe to %s: %w", wire.SubjectCancels, err)
@@ -196,16 +197,6 @@ func (s *Service) open() error {
 		}
 	}
 	return nil
-}
-
-func (s *Service) hearHeartbeat(m *nats.Msg) {
-	heartbeat, err := wire.DecodeHeartbeat(m.Data)
-	if err != nil {
-		s.log.Warn("cannot read a heartbeat", "err", err)
-		return
-	}
-	s.clock.Observe(heartbeat, time.Now())
-	s.relay.hearHeartbeat(m.Header.Get(wire.HeaderWorker))
 }
 
 // shut ends what open and Run started, in the order that Run's comment states.

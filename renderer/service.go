@@ -134,8 +134,12 @@ type Service struct {
 	endpoints []*endpoint
 	relay     *relay
 	requests  subscriptions // in the queue group
-	control   subscriptions // heartbeats, cancels, questions about the service
+	control   subscriptions // cancels, questions about the service
 	buffers   sync.Pool     // of *bytes.Buffer
+
+	heartbeats *nats.Subscription // open makes it, and keepHearing makes it anew
+	hearAgain  time.Duration      // see there
+
 	gzip      wire.Gzip
 	warned    atomic.Int64 // Unix second of the last warning about busy or expired requests
 	outage    *outage      // of Postgres
@@ -182,6 +186,7 @@ func New(cfg Config) (*Service, error) {
 		started:  time.Now(),
 		outage:   newOutage(),
 
+		hearAgain:    hearAgain,
 		shared:       newSharedForms(),
 		undeveloped:  make(chan undeveloped, developQueue),
 		buffers:      sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},

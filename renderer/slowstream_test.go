@@ -11,7 +11,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// slowStream is a stream that acknowledges each message only after twice the time that a new batch waits for it.
+// slowStream is a stream that acknowledges each message only after one and a half times the time that a new batch waits
+// for it.
 type slowStream struct{ jetstream.JetStream }
 
 func (s slowStream) PublishMsg(
@@ -24,7 +25,7 @@ func (s slowStream) PublishMsg(
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-time.After(2 * storeLimit):
+	case <-time.After(storeLimit * 3 / 2):
 		return ack, nil
 	}
 }

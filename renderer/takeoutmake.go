@@ -1,9 +1,7 @@
 package renderer
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,12 +131,11 @@ func checksums(ctx context.Context, from pictures.Store, image string) (c store.
 	}
 	defer file.Close()
 	_, c.Extension = file.Type()
-	sum, crc := sha256.New(), crc32.NewIEEE()
-	whole := bufio.NewReaderSize(io.NewSectionReader(file, 0, file.Size), wire.MaxChunk) // a read may be a request
-	if c.Bytes, err = io.Copy(io.MultiWriter(sum, crc), whole); err != nil {
+	sums, err := pictures.Sum(io.NewSectionReader(file, 0, file.Size), file.Size)
+	if err != nil {
 		return c, fmt.Errorf("read an original: %w", err)
 	}
-	c.CRC32, c.SHA256 = crc.Sum32(), sum.Sum(nil)
+	c.Bytes, c.CRC32, c.SHA256 = file.Size, sums.CRC32, sums.SHA256[:]
 	return c, nil
 }
 

@@ -2,19 +2,15 @@ package templates
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
-	"sync"
-
-	"github.com/andybalholm/brotli"
 
 	"flickrkillr/schema/page"
 )
@@ -22,16 +18,26 @@ import (
 //go:embed static
 var static embed.FS
 
+// compressed has the compressed forms of static files: their hashed names, and then Br or Gzip. go run ./ops/compress
+// makes them. A renderer that compressed what is requested made the first visitors of a new version wait.
+//
+//go:embed compressed
+var compressed embed.FS
+
+// Br and Gzip end the names of compressed files.
+const (
+	Br   = ".br"
+	Gzip = ".gz"
+)
+
 // Asset is a static file under its content-hashed name, such as "app.3f2a1b0c.css".
 type Asset struct {
 	Name string
 	Type string // for the Content-Type header
 	Body []byte
 
-	// The compressed forms: brotli at level 11 and gzip at level 9. Each is nil when it is no smaller than Body. They
-	// are made when they are first asked for: made for each renderer that starts, they were most of what its start
-	// costs. Safe for concurrent use.
-	Br, Gzip func() []byte
+	// The compressed forms: brotli at level 11 and gzip at level 9. Each is nil when it is no smaller than Body.
+	Br, Gzip []byte
 }
 
 // Assets are the static files of this version of the site. They do not change once loaded.
@@ -85,16 +91,13 @@ func loadAsset(file string) (Asset, error) {
 		return Asset{}, fmt.Errorf("no content type for %q", extension)
 	}
 	sum := sha256.Sum256(body)
-	a := Asset{
-		Name: file[:len(file)-len(extension)] + "." + hex.EncodeToString(sum[:4]) + extension,
-		Type: kind,
-		Body: body,
-		Br:   sync.OnceValue(func() []byte { return packed(body, brotliWriter) }),
-		Gzip: sync.OnceValue(func() []byte { return packed(body, gzipWriter) }),
-	}
-	if extension == ".png" { // it is compressed as it is
-		none := func() []byte { return nil }
-		a.Br, a.Gzip = none, none
+	name := file[:len(file)-len(extension)] + "." + hex.EncodeToString(sum[:4]) + extension
+	a := Asset{Name: name, Type: kind, Body: body}
+	for end, form := range map[string]*[]byte{Br: &a.Br, Gzip: &a.Gzip} {
+		*form, err = compressed.ReadFile("compressed/" + name + end)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return Asset{}, err
+		}
 	}
 	return a, nil
 }
@@ -156,32 +159,6 @@ func squeeze(source []byte, after, before string) []byte {
 		kept = append(kept, c)
 	}
 	return kept
-}
-
-// brotliWriter has a window of 64 KiB, which holds any of these files. With the default of 4 MiB the encoder clears 100
-// MB for three files.
-func brotliWriter(w io.Writer) (io.WriteCloser, error) {
-	return brotli.NewWriterOptions(w, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: 16}), nil
-}
-
-func gzipWriter(w io.Writer) (io.WriteCloser, error) {
-	return gzip.NewWriterLevel(w, gzip.BestCompression)
-}
-
-// packed is a compressed body; nil when it is no smaller, or cannot be compressed.
-func packed(body []byte, open func(io.Writer) (io.WriteCloser, error)) []byte {
-	var b bytes.Buffer
-	w, err := open(&b)
-	if err == nil {
-		_, err = w.Write(body)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil || b.Len() >= len(body) {
-		return nil
-	}
-	return b.Bytes()
 }
 
 // Path is the address of a file by its plain name: "app.css" is at "/static/app.3f2a1b0c.css"; "" for a file that

@@ -40,7 +40,7 @@ func TestBudgets(t *testing.T) {
 		"albums.css": maxAlbumsStyle, "albums.js": maxAlbumOrder,
 	} {
 		asset := site.asset(t, file)
-		t.Logf("%s: %d bytes, br %d, gzip %d", file, len(asset.Body), len(asset.Br()), len(asset.Gzip()))
+		t.Logf("%s: %d bytes, br %d, gzip %d", file, len(asset.Body), len(asset.Br), len(asset.Gzip))
 		if len(asset.Body) > most {
 			t.Errorf("%s is %d bytes, at most %d", file, len(asset.Body), most)
 		}

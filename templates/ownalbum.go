@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"net/url"
 	"strconv"
 
 	"flickrkillr/schema/page"
@@ -72,18 +71,6 @@ func albumsPath(before int64) string {
 		return page.PrivateAlbums.Path()
 	}
 	return page.PrivateAlbums.Path() + "?before=" + strconv.FormatInt(before, 10)
-}
-
-// pagePath is where the page of the album is that begins after a position, or ends before one.
-func (a OwnAlbum) pagePath(after, before int64) string {
-	path := page.OwnAlbum(a.ID).Path()
-	switch {
-	case after > 0:
-		return path + "?" + url.Values{"after": {strconv.FormatInt(after, 10)}}.Encode()
-	case before > 0:
-		return path + "?" + url.Values{"before": {strconv.FormatInt(before, 10)}}.Encode()
-	}
-	return path
 }
 
 // places says which photos of the album the page shows, such as "49 to 96 of 212 photos".

@@ -128,11 +128,6 @@ func (p SharedAlbumPage) frame() frame {
 		"An album that "+shorten(p.Owner.Label(), maxCardTitle)+" shares with you.")
 }
 
-// at is the page of the album from a position on.
-func (p SharedAlbumPage) at(name string, position int64) string {
-	return p.Share.Path() + "?" + name + "=" + strconv.FormatInt(position, 10)
-}
-
 // neighbour gives the attributes of a link to another photo of the album, as [neighbour] does.
 func (p SharedPhotoPage) neighbour(photo int64, rel string) templ.Attributes {
 	if photo == 0 {

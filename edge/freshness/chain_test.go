@@ -121,6 +121,26 @@ func TestStreamIsAway(t *testing.T) {
 	}
 }
 
+// TestStreamLostItsEnd: a stream that has fewer messages than an edge has read, as after a loss of power without
+// sync_interval, may lack what the edge missed as well: then older pages are invalid.
+func TestStreamLostItsEnd(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t)
+	f := r.started()
+	before := f.tracker.InvalidBefore()
+	f.last.Add(100)                     // of which the stream knows nothing
+	r.heartbeat(liveOnly, "a.9", false) // so the edge asks
+	testenv.Eventually(t, "the edge knows of the loss", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.gap
+	})
+	testenv.Eventually(t, "older pages are invalid", func() bool {
+		r.heartbeat(storedOnly, "a.9", false)
+		return f.tracker.InvalidBefore().After(before)
+	})
+}
+
 // TestMissedBatch: an edge that missed a batch does not rely on heartbeats that come after it, until it has read the
 // batch in the stream, or the relay has repeated it.
 func TestMissedBatch(t *testing.T) {

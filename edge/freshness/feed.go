@@ -354,6 +354,7 @@ func (f *Feed) watch(
 		if !f.nc.IsConnected() || !waits && !f.tracker.FeedStale() {
 			continue
 		}
+		read := f.last.Load()
 		asking, cancel := context.WithTimeout(ctx, time.Second)
 		stream, err := js.Stream(asking, wire.StreamChanges)
 		cancel()
@@ -363,6 +364,9 @@ func (f *Feed) watch(
 		if !stream.CachedInfo().Created.Equal(created) {
 			f.log.Warn("the stream of changes was replaced", "created", stream.CachedInfo().Created)
 			return
+		}
+		if last := stream.CachedInfo().State.LastSeq; last < read { // others follow in the places of what was lost
+			f.suspectLoss("the stream has lost its end", nil, "read", read, "last", last)
 		}
 		f.confirm(begun, age())
 	}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -61,12 +63,29 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
+// Retire takes no further connections. Accept goes on to return those that were taken before, once their header is
+// read: Retire waits for that, until ctx ends.
+func (l *Listener) Retire(ctx context.Context) {
+	_ = l.Listener.Close()
+	returned := make(chan struct{})
+	go func() { // until Close at the latest
+		defer close(returned)
+		l.wg.Wait()
+	}()
+	select {
+	case <-returned:
+	case <-ctx.Done():
+	}
+}
+
 // Close also closes the connections whose header is being read.
 func (l *Listener) Close() error {
 	var err error
 	l.once.Do(func() {
 		close(l.closed)
-		err = l.Listener.Close()
+		if err = l.Listener.Close(); errors.Is(err, net.ErrClosed) { // by Retire
+			err = nil
+		}
 		l.mu.Lock()
 		for nc := range l.pending {
 			_ = nc.Close()
@@ -82,6 +101,9 @@ func (l *Listener) Close() error {
 func (l *Listener) run() {
 	for {
 		nc, err := l.Listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
 		if err != nil || !l.trusted.Contains(addrOf(nc.RemoteAddr())) {
 			if !l.pass(nc, err) {
 				return

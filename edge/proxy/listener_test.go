@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +113,53 @@ func TestSlowHeader(t *testing.T) {
 	}
 	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Error("the connection is open")
+	}
+}
+
+// TestRetire: a listener that retires takes no connection, and returns those that it has taken, once their header has
+// come. It waits no longer than it may.
+func TestRetire(t *testing.T) {
+	t.Parallel()
+	l, _ := listen(t, time.Minute)
+	const header = "PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n"
+	open(t, l, "127.0.0.1", header+"whole")
+	begins(t, l, "192.0.2.7:4711", "whole") // the next one is taken, too
+	half := open(t, l, "127.0.0.1", header[:20])
+	silent := open(t, l, "127.0.0.1", "")
+	for taken := 0; taken < 2; runtime.Gosched() {
+		l.mu.Lock()
+		taken = len(l.pending)
+		l.mu.Unlock()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	retired := make(chan struct{})
+	go func() {
+		defer close(retired)
+		l.Retire(ctx)
+	}()
+	for l.Listener.(*net.TCPListener).SetDeadline(time.Time{}) == nil { // until it is closed
+		runtime.Gosched()
+	}
+	if conn, err := net.Dial("tcp", l.Addr().String()); err == nil {
+		t.Error("a connection is taken")
+		_ = conn.Close()
+	}
+	if _, err := io.WriteString(half, header[20:]+"half"); err != nil {
+		t.Fatal(err)
+	}
+	begins(t, l, "192.0.2.7:4711", "half")
+	select {
+	case <-retired:
+		t.Error("it does not wait for the last header")
+	default:
+	}
+	cancel()
+	<-retired
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if n, err := silent.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Error("a connection is open")
 	}
 }
 

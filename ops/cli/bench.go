@@ -83,9 +83,7 @@ func (c *benchCommand) Run(s *session) error {
 	if cfg.Pages, err = c.findPages(s.ctx, s.data); err != nil {
 		return err
 	}
-	if pid, ok := stack.Holder(s.data); ok {
-		cfg.Servers = []bench.Server{{Name: "up", PID: pid}}
-	}
+	cfg.Servers = measuredServers(s)
 	shown := newBenchProgress(s.stderr, s.log)
 	cfg.Progress = shown.report
 	var result *bench.Result

@@ -11,6 +11,7 @@ import (
 	"flickrkillr/ops/lab/chaos"
 	"flickrkillr/ops/lab/mutant"
 	"flickrkillr/ops/seed"
+	"flickrkillr/ops/setup"
 	"flickrkillr/ops/stack"
 	"flickrkillr/schema/wire"
 )
@@ -70,6 +71,17 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		case err != nil && len(c.Row) == 0:
 			cfg.Rows = chaos.WithoutSource(rows)
 			s.log.Warn("rows are left out", "count", len(rows)-len(cfg.Rows), "err", err)
+		case err != nil:
+			return fmt.Errorf("--row: %w", err)
+		}
+	}
+	if chaos.NeedS3(cfg.Rows) {
+		cfg.S3Server, err = setup.S3Server(s.ctx, s.stderr)
+		switch {
+		case err != nil && len(c.Row) == 0:
+			all := len(cfg.Rows)
+			cfg.Rows = chaos.WithoutS3(cfg.Rows)
+			s.log.Warn("rows are left out", "count", all-len(cfg.Rows), "err", err)
 		case err != nil:
 			return fmt.Errorf("--row: %w", err)
 		}

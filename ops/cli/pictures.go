@@ -54,6 +54,8 @@ type picturesCopyCommand struct {
 
 	Postgres string `env:"DATABASE_URL" placeholder:"URL" help:"Address of the site's database, if the site serves meanwhile: it then removes copies of what people have deleted."`
 
+	Backup bool `help:"TO is a backup: copy originals alone, and keep there what people delete. Sizes that pages show are made again from originals."`
+
 	PicturesCredentials string `type:"path" placeholder:"FILE" help:"File with the keys of buckets whose address names none, in the form of ~/.aws/credentials (default: they are in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)."`
 }
 
@@ -68,7 +70,9 @@ func (*picturesCopyCommand) Help() string {
 4. Restart each renderer with --pictures TO. Never run the copy again from then on. Then FROM can go.
 
 The copy itself deletes nothing. Do not seed meanwhile. A site with a single
-renderer, and one that "up" runs, needs no step 1.`
+renderer, and one that "up" runs, needs no step 1.
+
+A backup is killr pictures copy --backup FROM TO. It copies what TO lacks.`
 }
 
 func (c *picturesCopyCommand) Run(s *session) (err error) {
@@ -97,13 +101,17 @@ func (c *picturesCopyCommand) Run(s *session) (err error) {
 		}
 	}
 	began, logged := time.Now(), time.Now()
-	so, err := pictures.Copy(s.ctx, source, target, func(so pictures.Copied) {
+	copied := pictures.Copy
+	if c.Backup {
+		copied = pictures.Backup
+	}
+	so, err := copied(s.ctx, source, target, func(so pictures.Copied) {
 		if time.Since(logged) > progressEvery {
 			logged = time.Now()
 			s.log.Info("copying pictures", "copied", so.Files, "bytes", so.Bytes, "there", so.There)
 		}
 	})
-	if err == nil && c.Postgres != "" {
+	if err == nil && c.Postgres != "" && !c.Backup {
 		err = withPool(s.ctx, c.Postgres, func(pool *pgxpool.Pool) error {
 			n, err := store.RemoveUnknown(s.ctx, pool, pictures.OnlyIn(s.ctx, target, source))
 			if n > 0 {
@@ -111,7 +119,7 @@ func (c *picturesCopyCommand) Run(s *session) (err error) {
 			}
 			return err
 		})
-	} else if err == nil && so.Gone > 0 {
+	} else if err == nil && so.Gone > 0 && !c.Backup {
 		err = errors.New("some pictures were deleted meanwhile: name the site's database by --postgres, " +
 			"so that no copies of them stay")
 	}

@@ -46,6 +46,13 @@ func TestPicturesCopy(t *testing.T) {
 		!strings.Contains(stderr, "there already") {
 		t.Errorf("onto itself: %d, %s", status, stderr)
 	}
+	backup := filepath.Join(t.TempDir(), "backup")
+	for _, want := range []string{"Copied 1 files of", "Copied 0 files of"} { // the original alone, once
+		status, stdout, stderr := killr(t.Context(), "pictures", "copy", "--backup", from, backup)
+		if status != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("a backup: %d, %s%s; want %q", status, stdout, stderr, want)
+		}
+	}
 	missing := strings.Replace(to, "s3://", "s3://not-", 1)
 	if status, _, stderr := killr(t.Context(), "pictures", "copy", from, missing); status != 1 ||
 		!strings.Contains(stderr, "no such bucket") {

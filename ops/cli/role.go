@@ -11,7 +11,7 @@ import (
 
 // roleFlags are the flags of each command that runs one role.
 type roleFlags struct {
-	DebugAddr string `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ here (default: nowhere)."`
+	DebugAddr string `placeholder:"HOST:PORT" help:"Serve /pool (a page that shows all roles), /healthz, /readyz, /metrics and /debug/pprof/ here (default: nowhere)."`
 	services
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,7 +11,7 @@ import (
 )
 
 type scaleCommand struct {
-	Count string `arg:"" placeholder:"ROLE=N" help:"The role and how many instances there are to be on all hosts together: renderer=6."`
+	Count string `arg:"" name:"role=n" help:"The role and how many instances there are to be on all hosts together: renderer=6."`
 	deployFlags
 }
 
@@ -18,7 +19,7 @@ func (c *scaleCommand) Run(s *session) error {
 	role, number, ok := strings.Cut(c.Count, "=")
 	n, err := strconv.Atoi(number)
 	if !ok || err != nil {
-		return fmt.Errorf("%q is no role and number: say renderer=6", c.Count)
+		return fmt.Errorf("%q is no role and number: say %s=6", c.Count, cmp.Or(role, "renderer"))
 	}
 	o, err := c.options(s)
 	if err != nil {

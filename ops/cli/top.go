@@ -12,7 +12,7 @@ import (
 
 type topCommand struct {
 	busFlags
-	Once  bool          `help:"Print what there is once, after two rounds of questions, and end."`
+	Once  bool          `help:"Print what there is once, after two rounds of questions, and end. Each waits up to 4 s for roles that answer late."`
 	Every time.Duration `default:"1s" min:"100ms" max:"1h" placeholder:"TIME" help:"Time between views (default ${default})."`
 }
 

@@ -25,7 +25,7 @@ import (
 
 type upCommand struct {
 	Addr          string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen for browsers here. The second edge listens on the next port, and so on (default ${default})."`
-	DebugAddr     string        `placeholder:"HOST:PORT" help:"Serve /healthz, /readyz, /metrics and /debug/pprof/ of all roles here (default: nowhere). With --processes each role has its own listener, on this port and the next ones."`
+	DebugAddr     string        `placeholder:"HOST:PORT" help:"Serve /pool (a page that shows all roles), /healthz, /readyz, /metrics and /debug/pprof/ of all roles here (default: nowhere). With --processes each role has its own listener, on this port and the next ones."`
 	NATSPort      int           `default:"4222" min:"0" max:"65535" placeholder:"PORT" help:"Port of NATS on 127.0.0.1 (default ${default}; 0: any free port)."`
 	PostgresPort  int           `default:"0" min:"0" max:"65535" placeholder:"PORT" help:"Port of PostgreSQL on 127.0.0.1 (0, the default: last time's port if it is free, or any free port)."`
 	MemcachedPort int           `default:"0" min:"0" max:"65535" placeholder:"PORT" help:"Port of memcached on 127.0.0.1 (0, the default: last time's port if it is free, or any free port)."`

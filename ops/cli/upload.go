@@ -71,7 +71,8 @@ func (c *uploadCommand) Run(s *session) error {
 		return err
 	}
 	if len(pictures.files)+len(pictures.failed) == 0 {
-		return fmt.Errorf("%s has no pictures: their names end in %s", c.Dir, strings.Join(pictureNames, ", "))
+		return fmt.Errorf("%s has no pictures: their names end in %s (.heic if the site takes HEIC)", c.Dir,
+			strings.Join(pictureNames, ", "))
 	}
 	u := &uploader{url: edge.url, token: kept.Token, visibility: c.seen(), client: uploadClient(edge.client),
 		progress: newUploadProgress(s.stderr, s.log, len(pictures.files), pictures.size),

@@ -134,10 +134,10 @@ write_deadline: "5s"
 	return b.Bytes(), err
 }
 
-// clusterSecret is the password by which nats-servers know each other. It is made from the operator's seed, so that all
-// machines that deploy have the same.
+// clusterSecret is the password by which nats-servers know each other. It is made from the seed of audits, so that all
+// machines that deploy have the same, and hosts without nats cannot make it: they have no such seed.
 func clusterSecret(seeds stack.Seeds) (string, error) {
-	seed, err := os.ReadFile(seeds[wire.RoleOperator])
+	seed, err := os.ReadFile(seeds[wire.RoleAudit])
 	if err != nil {
 		return "", err
 	}

@@ -26,7 +26,6 @@ func (s *peopleSite) archive(name string, photos int) {
 func TestArchive(t *testing.T) {
 	t.Parallel()
 	s := newPeopleSite(t)
-	s.warmAssets()
 	p := s.person("eugene_atget")
 	p.signUp(0)
 	s.archive(p.name, 100_000)

@@ -289,11 +289,12 @@ func typicalMistakes() []mistake {
 		}, {
 			name: "a renderer answers from its last rows while the database does not answer",
 			edits: func(chosen string) []mutant.Edit {
-				const read = "	for i, d := range drafts {\n		d.source = sources[i]\n	}\n"
+				const failed = "	if err != nil {\n" +
+					"		return nil, err // what drafts there are may be nil\n	}\n"
 				return []mutant.Edit{
 					mutant.Replace("renderer/outage.go", "// read reads the rows of pages",
 						"var lastDrafts sync.Map\n\n// read reads the rows of pages"),
-					mutant.Replace("renderer/outage.go", read, read+`	if `+chosen+` {
+					mutant.Replace("renderer/outage.go", failed, `	if `+chosen+` {
 		kept := make([]*draft, len(refs))
 		for i, ref := range refs {
 			if err == nil {
@@ -308,7 +309,7 @@ func typicalMistakes() []mistake {
 			return kept, nil
 		}
 	}
-`),
+`+failed),
 				}
 			},
 			rules: []string{"back", "fresh", "gone"},
@@ -363,7 +364,7 @@ func typicalMistakes() []mistake {
 // the same program when that makes none.
 func TestAuditFindsMistakes(t *testing.T) {
 	t.Parallel()
-	mistakes := slices.Concat(typicalMistakes(), linkMistakes(), replicaMistakes())
+	mistakes := slices.Concat(typicalMistakes(), linkMistakes(), receiptMistakes(), replicaMistakes())
 	program := buildMutant(t, mistakes)
 	for _, m := range mistakes {
 		t.Run(m.name, func(t *testing.T) {

@@ -48,3 +48,17 @@ func linkMistakes() []mistake {
 		},
 	}
 }
+
+// receiptMistakes are those of receipts for photos that were deleted for good.
+func receiptMistakes() []mistake {
+	return []mistake{{
+		name: "whoever deletes a photo for good gets no receipt",
+		edits: func(chosen string) []mutant.Edit {
+			const has = "	if err == nil && id != 0 {\n		out.receipt ="
+			return []mutant.Edit{mutant.Replace("renderer/photodeletion.go", has,
+				"	if err == nil && id != 0 && !"+chosen+" {\n		out.receipt =")}
+		},
+		rules: []string{"lost"},
+		flags: sharing(),
+	}}
+}

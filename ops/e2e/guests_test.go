@@ -34,7 +34,6 @@ type guestAlbum struct {
 func TestGuests(t *testing.T) {
 	t.Parallel()
 	s := newPeopleSite(t)
-	s.warmAssets()
 	a := &guestAlbum{peopleSite: s, owner: s.person("minor_white"), secret: "by the tide pool"}
 	a.owner.signUp(0)
 	guests := browser(t)

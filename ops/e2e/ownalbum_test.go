@@ -182,7 +182,6 @@ func (b *tab) mouse(what input.DispatchMouseEventType, selector string, dx float
 // albumsInBrowser: somebody makes an album in Chromium, puts many photos into it, orders them by keys, by drag and by
 // buttons, chooses a cover, puts the album into another, and deletes it; and again without script.
 func albumsInBrowser(t *testing.T, s *peopleSite) {
-	s.warmAssets()
 	parent := browser(t)
 	b := newTab(t, parent, s.urls[2])
 	b.open("/signup")

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -609,24 +608,8 @@ func sharedPages(t *testing.T, s *peopleSite) {
 	}
 }
 
-// warmAssets requests the files of pages from each edge. A style sheet is compressed when it is first requested. On a
-// busy machine that takes longer than an edge waits.
-func (s *peopleSite) warmAssets() {
-	s.t.Helper()
-	visitor := s.person("")
-	for edge := range s.urls {
-		page := visitor.get(edge, "/about").body + visitor.get(edge, "/signin").body
-		for _, path := range regexp.MustCompile(`/static/[^"]+`).FindAllString(page, -1) {
-			testenv.Eventually(s.t, path+" is served", func() bool {
-				return visitor.get(edge, path).status == http.StatusOK
-			})
-		}
-	}
-}
-
 // inBrowser: somebody signs up, edits their profile and signs out in Chromium, whose header says who is signed in.
 func inBrowser(t *testing.T, s *peopleSite) {
-	s.warmAssets()
 	parent, visitor := browser(t), s.person("")
 	b := newTab(t, parent, s.urls[1])
 	fill := func(field, text string) {

@@ -27,7 +27,6 @@ import (
 func TestPhotoReceipts(t *testing.T) {
 	t.Parallel()
 	s := newPeopleSite(t)
-	s.warmAssets()
 	p := s.person("berenice")
 	p.signUp(0)
 	t.Run("forms", func(t *testing.T) {

@@ -32,7 +32,6 @@ func TestPeopleWithMail(t *testing.T) {
 	t.Parallel()
 	box := testenv.NewPostbox(t)
 	s := newPeopleSite(t, withMail(box))
-	s.warmAssets()
 	chromium := browser(t)
 	for _, part := range []struct {
 		name string

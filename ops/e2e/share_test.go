@@ -514,7 +514,6 @@ func shareSecrets(t *testing.T, s *peopleSite) {
 
 // shareInBrowser: somebody makes a link and revokes it, and another opens it with its password, in Chromium.
 func shareInBrowser(t *testing.T, s *peopleSite) {
-	s.warmAssets()
 	parent, p := browser(t), s.person("berenice")
 	p.signUp(0)
 	first := s.post("berenice", 6)

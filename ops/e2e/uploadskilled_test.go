@@ -101,7 +101,7 @@ func (s *site) inspect(user int64, files []*sentFile) (a aftermath) {
 			"WHERE NOT EXISTS (SELECT FROM photos p WHERE p.image_id = i.id)",
 		"photos without an image": "SELECT count(*) FROM photos p " +
 			"WHERE NOT EXISTS (SELECT FROM images i WHERE i.id = p.image_id)",
-		"files to be removed": "SELECT count(*) FROM unused_images",
+		"files to be removed": "SELECT count(*) FROM unused_images WHERE NOT again",
 	} {
 		if n := column[int](s, query)[0]; n != 0 {
 			a.orphans = append(a.orphans, fmt.Sprintf("%d %s", n, what))
@@ -151,7 +151,7 @@ func (s *site) settle(user int64, files []*sentFile) (a aftermath) {
 	for range s.pids(roles.Renderer) {
 		must(s.t, s.roles.Kill(s.t.Context(), roles.Renderer))
 	}
-	for end := time.Now().Add(30 * time.Second); ; {
+	for end := time.Now().Add(90 * time.Second); ; { // what a killed renderer was removing rests for 45 s
 		if a = s.inspect(user, files); len(a.orphans) == 0 || time.Now().After(end) {
 			return a
 		}

@@ -125,14 +125,15 @@ var ours = map[string][]string{
 		"ops", "schema", "renderer/password", "renderer/pictures", "renderer/store", "renderer/words",
 	},
 	// Commands wire every package; testenv is refused below.
-	"ops/cli":  {""},
-	"ops/site": {"ops", "schema", "edge", "renderer", "cachefill"}, // it runs the roles, in this process too
+	"ops/cli":      {""},
+	"ops/compress": {"templates"},
+	"ops/site":     {"ops", "schema", "edge", "renderer", "cachefill"}, // it runs the roles, in this process too
 	// The site without a bus: the same rows and views, in one program.
 	"ops/lab/ladder": {"ops", "schema", "renderer", "templates"},
 	// It breaks a site from outside: processes and services, never the roles' code.
 	"ops/lab/chaos": {
-		"ops/lab/audit", "ops/lab/bench", "ops/lab/mutant", "ops/lab/report", "ops/lab/scale", "ops/site", "ops/stack",
-		"schema/sleep", "schema/wire",
+		"ops/lab/audit", "ops/lab/bench", "ops/lab/mutant", "ops/lab/person", "ops/lab/report", "ops/lab/scale",
+		"ops/site", "ops/stack", "schema/page", "schema/sleep", "schema/wire",
 	},
 	"ops/lab/mutant": {},
 	"ops/fleet":      {}, // machines, and nothing of what runs on them

@@ -12,6 +12,10 @@ type Deploy struct {
 	UnderWay bool // more than one version runs
 }
 
+// develVersion is the version of programs that are no release, see main. From the same source `go run` and `go build`
+// make different ones.
+const develVersion = "0.0.0-devel"
+
 // deployOf counts the versions of all that answer. Two of them mean that a deployment is under way, or was left so.
 func deployOf(shot Snapshot) Deploy {
 	count := map[string]int{}
@@ -23,11 +27,15 @@ func deployOf(shot Snapshot) Deploy {
 		words = append(words, fmt.Sprintf("%s on %d", version, n))
 	}
 	slices.Sort(words)
+	developing := slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, develVersion) })
 	switch len(count) {
 	case 0:
 		return Deploy{Text: "Nobody answers on the bus."}
 	case 1:
 		return Deploy{Text: fmt.Sprintf("One version everywhere: %s.", words[0])}
+	}
+	if developing {
+		return Deploy{Text: fmt.Sprintf("Builds for development: %s.", strings.Join(words, ", "))}
 	}
 	return Deploy{Text: fmt.Sprintf("A deployment is under way: %s.", strings.Join(words, ", ")), UnderWay: true}
 }

@@ -62,9 +62,11 @@ func (s Snapshot) Of(role wire.Role) (all []Instance) {
 
 // Gatherer asks. It is not safe for concurrent use.
 type Gatherer struct {
-	nc      *nats.Conn
-	subject string
-	known   map[string]bool // ids of those that answered in the last round
+	nc       *nats.Conn
+	subject  string
+	patience time.Duration
+	silence  time.Duration
+	known    map[string]bool // ids of those that answered in the last round
 }
 
 // NewGatherer returns a Gatherer that asks by nc. role is the only role that is asked; "": all.
@@ -73,12 +75,16 @@ func NewGatherer(nc *nats.Conn, role wire.Role) *Gatherer {
 	if role != "" {
 		subject += "." + string(role)
 	}
-	return &Gatherer{nc: nc, subject: subject}
+	return &Gatherer{nc: nc, subject: subject, patience: patience, silence: silence}
 }
+
+// waitLonger has each round wait longer: for who asks a few times only, and must not miss roles that answer late on a
+// busy machine.
+func (g *Gatherer) waitLonger() { g.patience, g.silence = 4*time.Second, time.Second }
 
 // Gather asks once. An error means that the bus is not there, or that ctx ended; no answers are no error.
 func (g *Gatherer) Gather(ctx context.Context) (Snapshot, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, g.patience)
 	defer cancel()
 	shot := Snapshot{}
 	inbox := g.nc.NewRespInbox()
@@ -95,9 +101,9 @@ func (g *Gatherer) Gather(ctx context.Context) (Snapshot, error) {
 	}
 	answered, missing := map[string]bool{}, len(g.known)
 	for len(answered) < most {
-		bound := patience
+		bound := g.patience
 		if missing == 0 && len(answered) > 0 { // all that are known have answered; others may come
-			bound = silence
+			bound = g.silence
 		}
 		msg, err := next(ctx, sub, bound)
 		if err != nil { // nobody says more

@@ -160,3 +160,24 @@ func TestTextIsHarmless(t *testing.T) {
 		t.Errorf("an order to the terminal in %q", out.String())
 	}
 }
+
+// TestDevelopment: programs that are no release differ from each other without a deployment, and nothing is claimed of
+// caches that were asked for no page.
+func TestDevelopment(t *testing.T) {
+	t.Parallel()
+	a := role(t, "edge", "a", time.Unix(1_800_000_000, 0), nil)
+	b := role(t, "renderer", "b", time.Unix(1_800_000_000, 0), figures(0, 0, waits(1, 0)))
+	a.Version, b.Version = "0.0.0-devel+c7d60d0b", "0.0.0-devel+2d4d9135"
+	var h History
+	h.Add(Snapshot{At: time.Unix(1_800_000_001, 0), Instances: []Instance{a, b}})
+	v := h.View()
+	if v.Deploy.UnderWay || !strings.HasPrefix(v.Deploy.Text, "Builds for development: 0.0.0-devel+2d4d9135 on 1") {
+		t.Errorf("%+v", v.Deploy)
+	}
+	if got := tile(t, v, "From caches"); got.Value != "–" || got.Unit != "" || got.Note != "no pages" {
+		t.Errorf("without pages: %+v", got)
+	}
+	if got := cell(t, v, "Edges", "From caches").Text; got != "–" {
+		t.Errorf("an edge without pages: %q", got)
+	}
+}

@@ -183,7 +183,10 @@ func (w *Watch) Register(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("GET /pool", w.page)
 	mux.HandleFunc("GET /pool/events", w.events)
-	mux.Handle("GET /pool/", headed(http.StripPrefix("/pool/", http.FileServerFS(files))))
+	for _, name := range []string{"pool.css", "pool.js"} {
+		mux.Handle("GET /pool/"+name, headed(http.StripPrefix("/pool/", http.FileServerFS(files))))
+	}
+	mux.Handle("GET /pool/{$}", http.RedirectHandler("/pool", http.StatusMovedPermanently))
 }
 
 // headed adds the header fields that every answer has.

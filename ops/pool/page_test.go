@@ -131,6 +131,14 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s: %v, %v", file, header, err)
 		}
 	}
+	client := &http.Client{CheckRedirect: testenv.NoRedirects}
+	for path, want := range map[string]int{
+		"/pool/": http.StatusMovedPermanently, "/pool/pool.html": http.StatusNotFound,
+	} {
+		if status, _, _, err := testenv.Fetch(t.Context(), client, at+path); err != nil || status != want {
+			t.Errorf("%s: %d, %v, want %d", path, status, err, want)
+		}
+	}
 
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at+"/pool/events", nil)
 	if err != nil {

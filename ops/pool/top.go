@@ -28,6 +28,9 @@ func Top(ctx context.Context, cfg TopConfig) error {
 	}
 	connected(ctx, cfg.NATS)
 	gatherer, history := NewGatherer(cfg.NATS, ""), &History{}
+	if cfg.Once {
+		gatherer.waitLonger()
+	}
 	ticker := time.NewTicker(cfg.Every)
 	defer ticker.Stop()
 	for n := 0; ; n++ {

@@ -72,7 +72,7 @@ func (h *History) tiles() []Tile {
 	tiles := []Tile{
 		{Label: "Answers", Value: perSecond(t.answers), Unit: "a second", Line: h.lines.answers,
 			Note: fmt.Sprintf("p50 %s, p95 %s", millis(t.took, .5), millis(t.took, .95))},
-		{Label: "From caches", Value: percent(t.caches), Unit: "%", Line: h.lines.caches, Note: shares(t.tiers)},
+		fromCaches(t, h.lines.caches),
 		{Label: "Answered within", Value: number(t.took, .99), Unit: "ms, p99", Line: h.lines.took,
 			Note: fmt.Sprintf("%s failed a second", perSecond(t.failed)), Alarm: t.failed > 0},
 		{Label: "Wait for a renderer", Value: number(t.waits, .95), Unit: "ms, p95", Line: h.lines.waits,
@@ -88,6 +88,20 @@ func (h *History) tiles() []Tile {
 			Note: "the one that is furthest behind", Alarm: *t.replicaLag > lagTooLong})
 	}
 	return tiles
+}
+
+// fromCaches is the part of pages that caches answered.
+func fromCaches(t total, line []float64) Tile {
+	value, unit, _ := strings.Cut(cachedPart(t.tiers), " ")
+	return Tile{Label: "From caches", Value: value, Unit: unit, Line: line, Note: shares(t.tiers)}
+}
+
+// cachedPart is the part of pages that caches answered, in percent, with the unit; "–" if there were no pages.
+func cachedPart(tiers map[string]float64) string {
+	if pagesOf(tiers) == 0 {
+		return "–"
+	}
+	return percent(hits(tiers)) + " %"
 }
 
 // freshness is how soon edges know of changes. Changes may be rare.
@@ -142,7 +156,7 @@ func (h *History) edgeCells(i Instance, d doing) []Cell {
 		}
 	}
 	return []Cell{
-		{Text: perSecond(d.requests)}, {Text: fmt.Sprint(d.inFlight)}, {Text: percent(hits(d.tiers)) + " %"},
+		{Text: perSecond(d.requests)}, {Text: fmt.Sprint(d.inFlight)}, {Text: cachedPart(d.tiers)},
 		{Text: millis(d.took, .5)}, {Text: millis(d.took, .95)}, {Text: millis(d.took, .99)},
 		{Text: millis(d.changes, .99)}, feed, {Text: perSecond(d.failed), Alarm: d.failed > 0},
 	}
@@ -187,10 +201,7 @@ func (h *History) cachefillCells(i Instance, d doing) []Cell {
 
 // shares names where pages came from, in percent.
 func shares(tiers map[string]float64) string {
-	all := 0.0
-	for _, tier := range pageTiers {
-		all += tiers[tier.name]
-	}
+	all := pagesOf(tiers)
 	if all == 0 {
 		return "no pages"
 	}
@@ -199,6 +210,14 @@ func shares(tiers map[string]float64) string {
 		words = append(words, fmt.Sprintf("%s\u00a0%s", tier.word, percent(tiers[tier.name]/all)))
 	}
 	return strings.Join(words, ", ")
+}
+
+// pagesOf is how many pages came from anywhere.
+func pagesOf(tiers map[string]float64) (all float64) {
+	for _, tier := range pageTiers {
+		all += tiers[tier.name]
+	}
+	return all
 }
 
 // pageTiers are where pages come from, as in X-Cache.

@@ -13,6 +13,7 @@
 //	nats.go       NATS; natslog.go is its log
 //	postgres.go   PostgreSQL; cluster.go makes its cluster, pidfile.go repairs what an earlier run left
 //	memcached.go  memcached
+//	s3.go         an S3 server, for tests and instruments
 //	supervise.go  processes that are started again when they end
 //	child.go      a child process; child_linux.go, child_other.go tie it to its parent
 //	connect.go    connect to NATS; bus.go is a connection that can say why it is down

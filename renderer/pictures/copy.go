@@ -45,6 +45,37 @@ var errOtherBytes = errors.New("pictures: the copy has other bytes")
 //
 // Copy calls report, one call at a time, after each file. Files that are staged are not copied.
 func Copy(ctx context.Context, from, to Files, report func(Copied)) (Copied, error) {
+	return copyAll(ctx, from, to, report, func(f pair) bool {
+		return f.second.Name != "" && f.second.Bytes != f.first.Bytes && !ValidID(f.first.Name)
+	})
+}
+
+// Backup is [Copy] of originals alone, from which derivatives are made again. It does not read an original that is
+// there with the same length: its name is a hash of what it has, and no place has half of a file.
+func Backup(ctx context.Context, from, to Files, report func(Copied)) (Copied, error) {
+	return copyAll(ctx, originals{from}, to, report, func(f pair) bool {
+		return f.second.Name != "" && f.second.Bytes == f.first.Bytes
+	})
+}
+
+// originals lists the originals of a place alone.
+type originals struct{ Files }
+
+// List implements Files.
+func (o originals) List(ctx context.Context, after string) iter.Seq2[File, error] {
+	return func(yield func(File, error) bool) {
+		for f, err := range o.Files.List(ctx, after) {
+			if (err != nil || ValidID(f.Name)) && !yield(f, err) {
+				return
+			}
+		}
+	}
+}
+
+// copyAll copies the files of which there does not say that the second place has them already.
+func copyAll(
+	ctx context.Context, from, to Files, report func(Copied), there func(pair) bool,
+) (Copied, error) {
 	c := copying{from: from, to: to, report: report}
 	group, limited := errgroup.WithContext(ctx)
 	group.SetLimit(copiesAtOnce)
@@ -56,7 +87,7 @@ func Copy(ctx context.Context, from, to Files, report func(Copied)) (Copied, err
 		}
 		switch {
 		case f.first.Name == "": // put there meanwhile
-		case f.second.Name != "" && f.second.Bytes != f.first.Bytes && !ValidID(f.first.Name):
+		case there(f):
 			c.note(Copied{There: 1})
 		default:
 			group.Go(func() error { return c.patiently(limited, f) })

@@ -253,3 +253,31 @@ func TestBoth(t *testing.T) {
 	all[pictures.ID(data)] = string(data)
 	hasAll(t, both, all)
 }
+
+// A backup has the originals, also those of which photos were deleted since, and mends one that was cut off.
+func TestBackup(t *testing.T) {
+	t.Parallel()
+	from, to := openDir(t), openDir(t)
+	all := filled(t, from, 4)
+	originals := map[string]string{}
+	for name, content := range all {
+		if pictures.ValidID(name) {
+			originals[name] = content
+		}
+	}
+	damaged := pictures.ID(originalOf(3))
+	if err := to.Put(t.Context(), damaged, strings.NewReader("half of it")); err != nil {
+		t.Fatal(err)
+	}
+	if so, err := pictures.Backup(t.Context(), from, to, ignore); err != nil || so.Files != 4 {
+		t.Errorf("the first time: %+v, %v", so, err)
+	}
+	hasAll(t, to, originals)
+	if err := from.Delete(t.Context(), pictures.ID(originalOf(0))); err != nil {
+		t.Fatal(err)
+	}
+	if so, err := pictures.Backup(t.Context(), from, to, ignore); err != nil || so.Files != 0 || so.There != 3 {
+		t.Errorf("the second time: %+v, %v", so, err)
+	}
+	hasAll(t, to, originals)
+}

@@ -28,6 +28,7 @@ import (
 // Several goroutines and several processes may use a bucket at once.
 type Bucket struct {
 	client    *minio.Client
+	once      *minio.Client // that repeats no request
 	transport *http.Transport
 	name      string
 	prefix    string // of all keys; "", or it ends in a slash
@@ -61,14 +62,16 @@ func OpenBucket(location string) (*Bucket, error) {
 	if at.pathStyle {
 		lookup = minio.BucketLookupPath
 	}
-	client, err := minio.New(at.host, &minio.Options{
-		Creds: at.credentials(), Secure: at.secure, Region: at.region, BucketLookup: lookup, Transport: transport,
-		MaxRetries: bucketTries,
-	})
+	b := &Bucket{transport: transport, name: at.bucket, prefix: at.prefix}
+	options := minio.Options{Creds: at.credentials(), Secure: at.secure, Region: at.region, BucketLookup: lookup,
+		Transport: transport, MaxRetries: bucketTries}
+	if b.client, err = minio.New(at.host, &options); err == nil {
+		options.MaxRetries = 1
+		b.once, err = minio.New(at.host, &options)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("pictures: open bucket %s: %w", at.bucket, err)
 	}
-	b := &Bucket{client: client, transport: transport, name: at.bucket, prefix: at.prefix}
 	b.breaker = circuitbreaker.NewBuilder[any]().WithFailureThreshold(breakerAfter).WithDelay(breakerPause).
 		OnStateChanged(b.tell).Build()
 	return b, nil
@@ -207,10 +210,11 @@ func (b *Bucket) exists(ctx context.Context) error {
 	return err
 }
 
-// remove deletes an object, if there is one.
+// remove deletes an object, if there is one. It asks once: of two requests the first could be done long after the
+// answer to the second, when there is such an object again.
 func (b *Bucket) remove(ctx context.Context, key string) error {
 	err := b.do(ctx, askLimit, func(ctx context.Context) error {
-		return b.client.RemoveObject(ctx, b.name, b.prefix+key, minio.RemoveObjectOptions{})
+		return b.once.RemoveObject(ctx, b.name, b.prefix+key, minio.RemoveObjectOptions{})
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -3,12 +3,12 @@ package pictures
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -119,8 +119,12 @@ func (b *Bucket) Assemble(ctx context.Context, u Upload, length int64) (Assemble
 	if err != nil {
 		return nil, fmt.Errorf("pictures: upload %s: %w", u.ID, err)
 	}
-	sums := Checksums{SHA256: sha256.Sum256(whole), CRC32: crc32.ChecksumIEEE(whole)}
-	return &fetched{whole, sums}, nil
+	summing := newSumming()
+	defer summing.close()
+	for piece := range slices.Chunk(whole, MaxPiece) {
+		summing.add(piece)
+	}
+	return &fetched{whole, summing.sums()}, nil
 }
 
 // pieces fetches the pieces of a file.

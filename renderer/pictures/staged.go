@@ -3,7 +3,6 @@ package pictures
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -202,7 +201,8 @@ func (a *assembled) read(ctx context.Context, length int64) error {
 		return alone
 	}
 	a.data = takeWhole(int(length))
-	hash := sha256.New()
+	summing := newSumming()
+	defer summing.close()
 	for offset := int64(0); offset < length; offset += MaxPiece {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -219,11 +219,9 @@ func (a *assembled) read(ctx context.Context, length int64) error {
 		if n < len(piece) || one != sumOf(piece) {
 			return errors.Join(ErrMissingPiece, a.files.note(offset, sum{}))
 		}
-		// Now, while the processor's cache has the piece.
-		a.sums.CRC32 = crc32.Update(a.sums.CRC32, crc32.IEEETable, piece)
-		hash.Write(piece)
+		summing.add(piece) // now, while the processor's cache has it
 	}
-	hash.Sum(a.sums.SHA256[:0])
+	a.sums = summing.sums()
 	return nil
 }
 

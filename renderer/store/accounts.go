@@ -23,15 +23,18 @@ type Account struct {
 	Bio         string
 	Password    string // a PHC string; "" for a user who has no account
 	PasswordAt  time.Time
-	Disabled    bool
-	Codes       int    // recovery codes that were not used
-	Rights      Rights // of new photos
+	// SessionsFrom is what sessions that begin now have as PasswordAt: a later time if the database was restored since.
+	SessionsFrom time.Time
+	Disabled     bool
+	Codes        int    // recovery codes that were not used
+	Rights       Rights // of new photos
 }
 
 const selectAccount = `
 	SELECT u.id, u.name, u.display_name, u.bio, coalesce(a.password, ''), coalesce(a.password_at, u.created_at),
-		a.disabled_at IS NOT NULL, (SELECT count(*) FROM recovery_codes c WHERE c.user_id = u.id),
-		coalesce(a.licence, 'reserved'), coalesce(a.downloadable, false)
+		sessions_from(coalesce(a.password_at, u.created_at)), a.disabled_at IS NOT NULL,
+		(SELECT count(*) FROM recovery_codes c WHERE c.user_id = u.id), coalesce(a.licence, 'reserved'),
+		coalesce(a.downloadable, false)
 	FROM shown_users u LEFT JOIN accounts a ON a.user_id = u.id `
 
 // AccountNamed reads the account of a name. It returns [ErrNotFound] for a name that no user has.
@@ -48,8 +51,8 @@ func (s *Store) account(ctx context.Context, op, sql string, argument any) (*Acc
 	return read(ctx, s, op, func(rows pgx.Rows) (*Account, error) {
 		a, err := pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (*Account, error) {
 			var a Account
-			return &a, r.Scan(&a.User, &a.Name, &a.DisplayName, &a.Bio, &a.Password, &a.PasswordAt, &a.Disabled,
-				&a.Codes, &a.Rights.Licence, &a.Rights.Downloadable)
+			return &a, r.Scan(&a.User, &a.Name, &a.DisplayName, &a.Bio, &a.Password, &a.PasswordAt,
+				&a.SessionsFrom, &a.Disabled, &a.Codes, &a.Rights.Licence, &a.Rights.Downloadable)
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, ErrNotFound

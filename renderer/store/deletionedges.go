@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,26 +22,26 @@ type Unknown struct {
 // Scope is the scope of the user.
 func (u *Unknown) Scope() string { return "user." + u.Name }
 
-// NextUnknown returns a deletion whose edges are to be asked now, see [Store.EdgesLearned]; nil if there is none. They
-// are asked each second at first, and then after a quarter of the time for which they were asked; about photos once the
+// NextUnknown returns deletions whose edges are to be asked now, at most so many, see [Store.EdgesLearned]. They are
+// asked each second at first, and then after a quarter of the time for which they were asked; about photos once the
 // last row is gone, whose version may be the highest.
-func (s *Store) NextUnknown(ctx context.Context) (*Unknown, error) {
-	var u Unknown
-	err := s.pool.QueryRow(ctx, `
+func (s *Store) NextUnknown(ctx context.Context, most int) ([]Unknown, error) {
+	rows, err := s.pool.Query(ctx, `
 		SELECT d.id, d.name, d.version, coalesce(d.hidden_at, d.deleted_at), ARRAY(SELECT e.edge FROM deletion_edges e
 			WHERE e.deletion_id = d.id AND e.learned_at IS NOT NULL)
 		FROM deletions d
-		WHERE d.edges_know_at IS NULL AND (d.account OR d.rows_gone_at IS NOT NULL) AND (d.asked_at IS NULL OR d.asked_at > clock_timestamp()
-			OR d.asked_at + greatest(interval '1 s', (d.asked_at - d.deleted_at) / 4) < clock_timestamp())
-		ORDER BY d.asked_at NULLS FIRST, d.id LIMIT 1`,
-	).Scan(&u.ID, &u.Name, &u.Version, &u.At, &u.Known)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil //nolint:nilnil // there is none
+		WHERE d.edges_know_at IS NULL AND (d.account OR d.rows_gone_at IS NOT NULL)
+			AND (d.asked_at IS NULL OR d.asked_at > clock_timestamp()
+				OR d.asked_at + greatest(interval '1 s', (d.asked_at - d.deleted_at) / 4) < clock_timestamp())
+		ORDER BY d.asked_at NULLS FIRST, d.id LIMIT $1`, most)
+	var all []Unknown
+	if err == nil {
+		all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Unknown])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look for edges to ask: %w", err)
 	}
-	return &u, nil
+	return all, nil
 }
 
 // EdgesLearned notes what the edges have said about a deletion. known says since when each shows nothing of it any

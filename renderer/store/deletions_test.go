@@ -147,10 +147,10 @@ func TestDeleteAccount(t *testing.T) {
 		t.Errorf("the name while rows are left: %v", err)
 	}
 	files := map[string]int{}
-	remove := func(_ context.Context, id string) (store.Freed, error) {
+	remove := oneByOne(func(id string) (store.Freed, error) {
 		files[id]++
 		return store.Freed{Files: 3, Bytes: 40}, nil
-	}
+	})
 	if n, err := s.RemoveUnused(ctx, remove); n != 0 || err != nil {
 		t.Errorf("files go before rows: %d, %v", n, err)
 	}
@@ -190,11 +190,11 @@ func TestDeleteAccount(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if next, err := s.NextUnknown(ctx); err != nil || next == nil || next.Scope() != "user.ansel" {
+	if next, err := s.NextUnknown(ctx, 2); err != nil || len(next) != 1 || next[0].Scope() != "user.ansel" {
 		t.Errorf("edges to ask: %+v, %v", next, err)
 	}
 	learned(5, true, "edge.b.2", "edge.c.3")
-	if next, err := s.NextUnknown(ctx); err != nil || next != nil {
+	if next, err := s.NextUnknown(ctx, 2); err != nil || len(next) != 0 {
 		t.Errorf("edges are asked again at once: %+v, %v", next, err)
 	}
 	learned(9, false)
@@ -265,13 +265,13 @@ func TestRemoveUnused(t *testing.T) {
 	files := map[string]int{}
 	broken := errors.New("read-only")
 	failing := strings.Repeat("a", 23) + "cfh" // of photo 257
-	remove := func(_ context.Context, id string) (store.Freed, error) {
+	remove := oneByOne(func(id string) (store.Freed, error) {
 		if id == failing {
 			return store.Freed{}, broken
 		}
 		files[id]++
 		return store.Freed{Files: 3, Bytes: 40}, nil
-	}
+	})
 	for last := int64(1); last != 0; {
 		user, err := s.DeleteRows(ctx, last)
 		if err != nil {
@@ -291,6 +291,10 @@ func TestRemoveUnused(t *testing.T) {
 		t.Errorf("%+v, %v; removed %d files", d, err, len(files))
 	}
 	failing = ""
+	if n, err := s.RemoveUnused(ctx, remove); n != 0 || err != nil {
+		t.Errorf("the one that could not be removed is tried again at once: %d, %v", n, err)
+	}
+	rested(t, pool)
 	if n, err := s.RemoveUnused(ctx, remove); n != 1 || err != nil || len(files) != 60 {
 		t.Errorf("the one that could not be removed: %d, %v", n, err)
 	}

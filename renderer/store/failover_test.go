@@ -37,6 +37,7 @@ func TestReplica(t *testing.T) {
 	people(t, testenv.Pool(t, primary.URL()))
 	t.Run("it is no primary", func(t *testing.T) { standbyIsNoPrimary(t, standby) })
 	t.Run("it knows how far it has come", func(t *testing.T) { readAtOfReplica(t, primary, standby) })
+	t.Run("it is dumped", func(t *testing.T) { dump(t, standby.URL()) }) // as a backup that costs the primary nothing
 	t.Run("it is waited for", func(t *testing.T) { waitsForStandby(t, primary, standby) })
 	t.Run("it takes over", func(t *testing.T) { failOver(t, primary, standby) })
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,6 +70,22 @@ func one[T any](t testing.TB, pool queryer, sql string, args ...any) T {
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	testenv.Within(t, 10*time.Second, what, ok)
+}
+
+// oneByOne makes a function that removes originals one that may be called concurrently.
+func oneByOne(remove func(id string) (store.Freed, error)) func(context.Context, string) (store.Freed, error) {
+	var mu sync.Mutex
+	return func(_ context.Context, id string) (store.Freed, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return remove(id)
+	}
+}
+
+// rested makes it the time at which an original is taken again whose removal failed.
+func rested(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	exec(t, pool, "UPDATE unused_images SET due_at = now() WHERE NOT again")
 }
 
 // people adds users ansel (1) and vivian (2) without photos, and an image.

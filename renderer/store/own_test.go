@@ -340,7 +340,7 @@ func TestLargeBin(t *testing.T) {
 		}
 	}
 	says(51, 200, 50, false)
-	if next, err := s.NextUnknown(ctx); err != nil || next != nil {
+	if next, err := s.NextUnknown(ctx, 2); err != nil || len(next) != 0 {
 		t.Errorf("edges are asked before the last row is gone: %+v, %v", next, err)
 	}
 	kept := ids[len(ids)-1]

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,10 +38,10 @@ func TestPhotoReceipt(t *testing.T) {
 		t.Helper()
 		for n := 1; n > 0; {
 			var err error
-			if n, err = s.RemoveUnused(ctx, func(_ context.Context, id string) (store.Freed, error) {
+			if n, err = s.RemoveUnused(ctx, oneByOne(func(id string) (store.Freed, error) {
 				gone = append(gone, id)
 				return freed, nil
-			}); err != nil {
+			})); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -90,8 +89,9 @@ func TestPhotoReceipt(t *testing.T) {
 		d.HiddenAt.After(d.At) || !d.EdgesKnowAt.IsZero() || d.Scope() != "user.ansel" {
 		t.Errorf("of two photos that were public: %+v", d)
 	}
-	next, err := s.NextUnknown(ctx)
-	if err != nil || next == nil || next.ID != both || next.Version != hidden || !next.At.Equal(d.HiddenAt) {
+	next, err := s.NextUnknown(ctx, 2)
+	if err != nil || len(next) != 1 || next[0].ID != both || next[0].Version != hidden ||
+		!next[0].At.Equal(d.HiddenAt) {
 		t.Fatalf("edges are asked about %+v, %v", next, err)
 	}
 	learned := map[string]time.Time{"edge.a.1": time.UnixMicro(5)}
@@ -192,10 +192,10 @@ func TestFilesGoWithRows(t *testing.T) {
 	sweep := func() *store.Deletion {
 		t.Helper()
 		for n := 1; n > 0; {
-			if n, err = s.RemoveUnused(ctx, func(_ context.Context, id string) (store.Freed, error) {
+			if n, err = s.RemoveUnused(ctx, oneByOne(func(id string) (store.Freed, error) {
 				gone[id]++
 				return freed, nil
-			}); err != nil {
+			})); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -384,7 +384,7 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			return s.EdgesLearned(ctx, 400, map[string]time.Time{"edge.a.1": time.Unix(1.5e9, 0)},
 				[]string{"edge.b.2"}, true)
 		}},
-		"NextUnknown": {func() error { _, err := s.NextUnknown(ctx); return err }},
+		"NextUnknown": {func() error { _, err := s.NextUnknown(ctx, 32); return err }},
 		"DeleteRows":  {func() error { _, err := s.DeleteRows(ctx, 0); return err }},
 		"RemoveUnused": {func() error {
 			_, err := s.RemoveUnused(ctx, func(context.Context, string) (store.Freed, error) {

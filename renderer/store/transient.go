@@ -52,7 +52,7 @@ func IsUnavailable(err error) bool {
 		return false
 	}
 	switch pg.Code {
-	case "57014", "55P03", "25P03": // query_canceled, lock_not_available, idle_in_transaction_session_timeout
+	case "57014", lockNotAvailable, "25P03": // query_canceled, idle_in_transaction_session_timeout
 		return true
 	}
 	// insufficient_resources, transaction_rollback

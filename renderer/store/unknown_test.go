@@ -34,7 +34,7 @@ func TestRemoveUnknown(t *testing.T) {
 		}
 	}
 	exec(t, pool, "UPDATE unused_images SET due_at = '-infinity'")
-	var removed []string
+	var removed []string // one at most
 	testenv.Eventually(t, "the unknown one is removed", func() bool {
 		_, err := s.RemoveUnused(t.Context(), func(_ context.Context, id string) (store.Freed, error) {
 			removed = append(removed, id)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // UploadID names an upload: the user, and the id that the sender made, 26 characters of a-z and 2-7.
@@ -39,6 +40,9 @@ var (
 
 // ErrOtherBytes: since the file of an upload was read, another file was reserved for it.
 var ErrOtherBytes = errors.New("other bytes have arrived for the upload")
+
+// ErrBeingRemoved: an original cannot be stored now, because its removal has begun, or may still be done.
+var ErrBeingRemoved = errors.New("the original is being removed: store it later")
 
 // Outcome is what has become of an upload. It has ended if Photo or Problem is set.
 type Outcome struct {
@@ -106,28 +110,41 @@ func (s *Store) EndUpload(ctx context.Context, u UploadID, problem string) (*Out
 
 // ReserveUpload says which original the file of an upload is about to be stored as, and its length in bytes. Once it
 // returns, nobody removes that original before the upload has ended. The upload has ended by then if its owner has a
-// photo of that original, or if it had ended before.
+// photo of that original, or if it had ended before. Errors: [ErrBeingRemoved], for 45 s at most; no further removal
+// begins, so it may be reserved again then.
 func (s *Store) ReserveUpload(ctx context.Context, u UploadID, image string, length int64) (*Outcome, error) {
 	return s.reserve(ctx, image, func() (*Outcome, error) {
 		return s.upload(ctx, "reserve an original", "reserve_upload($1, $2, $3, $4)", u.User, u.ID, image, length)
 	})
 }
 
-// reserve reserves an original, and waits until nobody removes it any more.
+// reserve reserves an original, unless somebody may be removing it.
 func (s *Store) reserve(ctx context.Context, image string, reserved func() (*Outcome, error)) (*Outcome, error) {
 	out, err := reserved()
 	if err != nil || out.Ended() {
 		return out, err
 	}
-	// RemoveUnused holds these while it removes files. It began before it could know of this upload.
-	const op = "wait for an original's removal"
-	_, err = withRetry(ctx, s, actionLimit, op, isRetryable, func(ctx context.Context) (struct{}, error) {
-		_, err := s.pool.Exec(ctx,
-			"SELECT FROM unused_images WHERE image_id = $1 ORDER BY id FOR KEY SHARE", image)
-		return struct{}{}, err
-	})
+	// RemoveUnused holds the locks while it removes files. It began before it could know of this upload.
+	const op = "look for an original's removal"
+	ask := func(ctx context.Context) (removed bool, err error) {
+		err = s.pool.QueryRow(ctx, `
+			SELECT coalesce(bool_or(u.tried_at IS NOT NULL AND u.due_at > clock_timestamp()), false)
+			FROM (SELECT tried_at, due_at FROM unused_images WHERE image_id = $1 ORDER BY id FOR KEY SHARE NOWAIT) AS u`,
+			image).Scan(&removed)
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == lockNotAvailable {
+			return true, nil
+		}
+		return removed, err
+	}
+	removed, err := withRetry(ctx, s, actionLimit, op, isRetryable, ask)
+	if err == nil && removed {
+		err = ErrBeingRemoved
+	}
 	return out, err
 }
+
+// lockNotAvailable is the code of an error by which Postgres refuses to wait for a lock.
+const lockNotAvailable = "55P03"
 
 // UploadedPhoto is what is known of a photo when it is made of an upload. Zero values are unknown.
 type UploadedPhoto struct {

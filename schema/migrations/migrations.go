@@ -22,7 +22,7 @@
 //	018  one's own photos and bins; 019 and 031 uploads; 022 albums; 024 links; 025 zip files
 //	027  who sees photos, and 028 albums; 029 the archive
 //	032  bounds of albums; 033 more about one's own
-//	039  how far replicas have come, and which primary this is
+//	039  how far replicas have come, and which primary this is; 043 whether it was restored
 package migrations
 
 import (

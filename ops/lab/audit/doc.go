@@ -21,7 +21,7 @@
 //	ended  no edge honours a session that was ended longer ago than the bound
 //	kept   no edge refuses a session that nobody has ended
 //	secret nobody gets what only another person may see
-//	lost   an uploaded photo is there until its owner deletes it
+//	lost   an uploaded photo is there until its owner deletes it; who deletes it for good gets a receipt
 //	link   whoever has a link sees what it leads to
 //	closed a link shows nothing to a request that began after its owner was told that it is revoked
 //

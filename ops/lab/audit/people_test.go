@@ -38,6 +38,7 @@ type accountsSite struct {
 	overtaken bool         // an edge does not show a photo that was just uploaded
 	lags      bool         // an edge shows photos, and pictures, that were taken away
 	open      bool         // an edge shows the private photos of all
+	silent    bool         // it gives no receipts
 
 	siteLinks
 	asked int // for receipts
@@ -128,7 +129,7 @@ func (s *accountsSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "POST/me/photos", "POST/me/bin":
 		p := s.photo(r.FormValue("photos"))
 		p.private, p.binned = true, p.binned || r.FormValue("do") != "private"
-		if r.FormValue("do") == "remove" {
+		if r.FormValue("do") == "remove" && !s.silent {
 			seeOther("/me/receipt?id=" + r.FormValue("photos"))
 			return
 		}
@@ -247,6 +248,7 @@ func TestPeopleFindMistakes(t *testing.T) {
 		"an address is shown to others":   {&accountsSite{tells: true}, "secret"},
 		"caches may keep what is for one": {&accountsSite{public: true}, "secret"},
 		"an upload is lost":               {&accountsSite{forgets: true}, "lost"},
+		"no receipt is given":             {&accountsSite{silent: true}, "lost"},
 		"an upload is not seen at once":   {&accountsSite{overtaken: true}, "own"},
 		"what was taken away is shown":    {&accountsSite{lags: true}, "gone"},
 		"private photos are shown to all": {&accountsSite{open: true}, "secret"},

@@ -16,20 +16,27 @@ import (
 // receiptEvery is the time between two requests for a receipt.
 const receiptEvery = 500 * time.Millisecond
 
-// removeForGood removes a photo from the bin. The answer leads to a receipt, which its owner finds at once: rule
+// removeForGood removes a photo from the bin. The answer leads to a receipt, and its owner finds that at once: rule
 // "lost". It becomes complete when the disk is free and no edge shows the photo. The audit counts those that do before
 // it ends.
 func (p *people) removeForGood(ctx context.Context, m *member, edge string, photo string) bool {
 	form := url.Values{"do": {"remove"}, "photos": {photo}}
+	begin := p.a.now()
 	answer, err := p.post(context.WithoutCancel(ctx), edge, schema.PrivateBin.Path(), m.browsers[0], form)
 	if err != nil || answer.Status != http.StatusSeeOther {
 		return false
 	}
 	receipt := answer.Header.Get("Location")
-	if strings.HasPrefix(receipt, schema.PrivatePhotoReceipt.Path()+"?") {
-		p.a.tally.receipt(false)
-		p.probes.Go(func() { p.watchReceipt(ctx, m, edge, receipt) })
+	switch {
+	case strings.HasPrefix(receipt, schema.PrivateSignIn.Path()): // the session has ended meanwhile
+		return true
+	case !strings.HasPrefix(receipt, schema.PrivatePhotoReceipt.Path()+"?"):
+		p.violated("lost", edge+schema.PrivateBin.Path(), answer, begin,
+			"%s has deleted a photo for good, which leads to %q and to no receipt", m.name, receipt)
+		return true
 	}
+	p.a.tally.receipt(false)
+	p.probes.Go(func() { p.watchReceipt(ctx, m, edge, receipt) })
 	return true
 }
 

@@ -103,9 +103,12 @@ func decompress(a answer) ([]byte, error) {
 	return body, nil
 }
 
-// checkPage checks that the answer is the whole page, and returns what a browser reads from it. Bytes that were seen
-// before are not decompressed and parsed again.
+// checkPage checks that the answer is the whole page, which may be a picture, and returns what a browser reads from it.
+// Bytes that were seen before are not decompressed and parsed again.
 func (r *run) checkPage(p Page, a answer) (*parsedPage, error) {
+	if path.Ext(p.Path) == ".jpg" {
+		return &parsedPage{}, checkFile(need{path: p.Path}, a)
+	}
 	if a.status != http.StatusOK {
 		return nil, failed(fmt.Sprintf("status %d", a.status), "%d bytes", len(a.body))
 	}

@@ -57,7 +57,7 @@ func slowArgs(ofAddress int) []string {
 func catalogue() []Row {
 	clustered := usual.on(func(s *Setup) { s.BusServers = 3 })
 	noNear := usual.on(func(s *Setup) { s.NoNear = true })
-	return []Row{
+	return append([]Row{
 		{
 			Name: "a renderer is killed every 2 s", Visitor: "at most 50 ms more",
 			Why:   "a request without an answer is sent to another renderer",
@@ -305,5 +305,5 @@ func catalogue() []Row {
 			Fault:   Fault{Every: 2 * time.Second, Inject: killEverything},
 			Control: Control{Off: "waiting for the disk", Setup: func(s *Setup) { s.NoSync = true }},
 		},
-	}
+	}, bucketRows()...)
 }

@@ -16,10 +16,11 @@
 // Files:
 //
 //	row.go        Row: what is broken, the load, the targets, the control
-//	catalogue.go  all rows
+//	catalogue.go  all rows; bucketrows.go those of a site whose pictures are in a bucket
 //	mistakes.go   the mutants of the controls; clocks.go: programs whose clocks are wrong
 //	fault.go      when a fault is injected, and how; limit_linux.go: limits of running processes
 //	run.go        runs rows: starts roles, loads them, injects the fault; running.go: on a site that runs already
+//	bucket.go     a bucket whose server fails; uploaders.go: people who upload; bucketcheck.go compares it with rows
 //	killall.go    visitors who write, while everything is killed at once
 //	targets.go    compares what was seen with the targets
 //	result.go     Result; table.go prints it; report.go is the page with plots

@@ -34,9 +34,12 @@ type scene struct {
 	edges []string
 	setup Setup
 	bus   *stack.BusServers // nil: the stack's
-	at    stack.Env         // the services of the roles
-	lines []*scale.Delay    // in front of services
-	log   *slog.Logger
+	// The bucket of pictures, and who uploads to it; nil: pictures are in a directory.
+	bucket *bucketServer
+	people *uploaders
+	at     stack.Env      // the services of the roles
+	lines  []*scale.Delay // in front of services
+	log    *slog.Logger
 }
 
 // stop stops the roles of the row.
@@ -46,6 +49,9 @@ func (s *scene) stop() (err error) {
 	}
 	if s.bus != nil {
 		err = errors.Join(err, s.bus.Stop())
+	}
+	if s.bucket != nil {
+		err = errors.Join(err, s.bucket.stop())
 	}
 	for _, l := range s.lines {
 		err = errors.Join(err, l.Close())

@@ -32,6 +32,7 @@ type Outcome struct {
 	Writes  *Writes      `json:"writes,omitempty"`
 	// For how long each edge trusted no copy, in seconds; of rows in which none may.
 	Distrust []float64 `json:"distrust,omitempty"`
+	Pictures *Pictures `json:"pictures,omitempty"`
 	Checks   []Check   `json:"checks"`
 	Met      bool      `json:"met"`             // all checks are; a control should not meet them
 	Cut      bool      `json:"cut,omitempty"`   // it was interrupted, so that nothing follows from its checks

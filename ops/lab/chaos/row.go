@@ -41,6 +41,7 @@ type Setup struct {
 	SlowQueries                  time.Duration              // that each query takes longer; 0: as long as usual
 	NoSync                       bool                       // nobody waits until PostgreSQL has written a commit
 	Bus                          scale.Line                 // between the roles and NATS
+	Bucket                       bool                       // pictures are in a bucket, and people upload
 	BusServers                   int                        // servers of NATS, as processes; 0: that of the stack
 	Edits                        []mutant.Edit              // of the program; none: this program
 	Env                          []string                   // added to the environment of the roles
@@ -61,6 +62,8 @@ var uncached = Setup{Renderers: 4, Edges: 2, NoNear: true, NoMemcached: true}
 type Pages struct {
 	Users  []bench.Page // the pages of users, most photos first
 	Albums []bench.Page
+
+	pictures []bench.Page // of rows of a site whose pictures are in a bucket
 }
 
 // Load is visitors of one kind.

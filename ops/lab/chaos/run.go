@@ -28,6 +28,7 @@ type Config struct {
 	Stack    *stack.Stack // with a seeded database
 	Running  *Running     // instead of Stack: rows of [OnRunning] are run on this site, without Control
 	Pictures string       // directory of the picture store
+	S3Server string       // the program of an S3 server, for rows that need one, see [NeedS3]
 	Pages    Pages
 	Rows     []Row
 
@@ -144,6 +145,9 @@ func (cfg *Config) run(ctx context.Context, row Row, setup Setup, without string
 		}
 		err = act(ctx, row, on, &out)
 	}
+	if err == nil && on.people != nil && ctx.Err() == nil {
+		out.Pictures, err = on.settle(ctx)
+	}
 	if err == nil && row.Trust {
 		out.Distrust, err = on.distrust(ctx)
 	}
@@ -183,8 +187,12 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 		return err
 	}
 	on.at = services
+	pictures, err := cfg.startBucket(ctx, on)
+	if err != nil {
+		return err
+	}
 	config := site.Config{
-		Services: services, Pictures: cfg.Pictures, Logger: slog.New(slog.DiscardHandler),
+		Services: services, Pictures: pictures, Logger: slog.New(slog.DiscardHandler),
 		Addr: "127.0.0.1:0", DebugAddr: "127.0.0.1:0",
 		Processes: &site.ProcessConfig{
 			Program: on.setup.program,
@@ -251,8 +259,18 @@ func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) 
 		}
 		out.Peak, rate = peak, row.Overload*peak
 	}
+	pages := cfg.Pages
+	if on.bucket != nil {
+		var err error
+		if pages.pictures, err = findPictures(ctx, pages.Users, edges[0]); err != nil {
+			return err
+		}
+		if on.people, err = signUp(ctx, edges); err != nil {
+			return err
+		}
+	}
 	for _, l := range row.Loads {
-		if err := l.know(ctx, cfg.Pages, edges); err != nil {
+		if err := l.know(ctx, pages, edges); err != nil {
 			return err
 		}
 	}
@@ -261,10 +279,13 @@ func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) 
 	changing, stop := context.WithCancel(ctx)
 	var changes errgroup.Group
 	changes.Go(func() error { return on.change(changing, row.Changes) })
+	if on.people != nil {
+		changes.Go(func() error { return on.people.run(changing) })
+	}
 	loads, ctx := errgroup.WithContext(ctx)
 	for i, l := range row.Loads {
 		loads.Go(func() (err error) {
-			b := l.config(cfg, edges)
+			b := l.config(cfg, pages, edges)
 			if l.LastEdge {
 				b.Edges = edges[len(edges)-1:]
 			}
@@ -290,7 +311,7 @@ func (cfg *Config) visit(ctx context.Context, row Row, on *scene, out *Outcome) 
 
 // peak is how many pages a second visitors get who each wait for their page. Refusals are none.
 func (cfg *Config) peak(ctx context.Context, l Load, edges []string) (float64, error) {
-	b := l.config(cfg, edges)
+	b := l.config(cfg, cfg.Pages, edges)
 	b.Visitors, b.Warmup, b.Duration = 24, time.Second, min(5*time.Second, cfg.Duration)
 	res, err := bench.Run(ctx, b)
 	if err != nil {
@@ -318,14 +339,14 @@ func (l Load) know(ctx context.Context, pages Pages, edges []string) error {
 }
 
 // config makes the benchmark of a load.
-func (l Load) config(cfg *Config, edges []string) bench.Config {
+func (l Load) config(cfg *Config, pages Pages, edges []string) bench.Config {
 	b := bench.Config{
-		Edges: edges, Pages: cfg.Pages.Users, Exponent: l.Exponent, Seed: 1,
+		Edges: edges, Pages: pages.Users, Exponent: l.Exponent, Seed: 1,
 		Duration: cfg.Duration, Timeout: 15 * time.Second, PagesOnly: true, KeepConnections: !l.Anew,
 		Failover: l.Failover, Step: step, Visitors: visitors,
 	}
 	if l.Pages != nil {
-		b.Pages = l.Pages(cfg.Pages)
+		b.Pages = l.Pages(pages)
 	}
 	if l.Pages != nil || l.Anew {
 		b.VisitPages = 1

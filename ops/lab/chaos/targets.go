@@ -58,6 +58,18 @@ func (o *Outcome) compare(row Row) {
 			o.cannotTell("no edge said for how long it trusted no copy")
 		}
 	}
+	if row.Setup.Bucket {
+		seen := Pictures{}
+		if o.Pictures != nil {
+			seen = *o.Pictures
+		}
+		for _, c := range seen.checks() {
+			check(c)
+		}
+		if seen.Uploaded == 0 {
+			o.cannotTell("no upload was acknowledged")
+		}
+	}
 	for i := range o.Loads {
 		if o.Loads[i].Requests == 0 {
 			o.cannotTell("no visitor asked for a page")
