@@ -195,12 +195,3 @@ func (c *changes) lost(t testing.TB, o *operator) (lost, twice int) {
 		c.longest.Seconds())
 	return lost, twice
 }
-
-func (c *changes) check(t testing.TB, o *operator) {
-	t.Helper()
-	lost, twice := c.lost(t, o)
-	if lost > 0 || twice > 0 || len(c.titles) == 0 {
-		t.Errorf("of %d acknowledged changes %d are not there once, and %d have versions of before", len(c.titles), lost,
-			twice)
-	}
-}

@@ -21,8 +21,8 @@ const (
 	postgresPort, patroniPort, etcdPort, etcdPeerPort = "5432", "8008", "2379", "2380"
 )
 
-// credentials of a unit are in this directory while it runs, with "killr_" before each name.
-const postgresCredentials = "/run/credentials/killr-postgres.service/killr_"
+// postgresKeys is the directory of the certificates while Patroni runs, which patronictl of root reads, too.
+const postgresKeys = "/run/killr-postgres/"
 
 // checkDatabase says what is wrong with the roles etcd and postgres of hosts.
 func (s *Site) checkDatabase(f siteFile, at lines) error {
@@ -150,7 +150,7 @@ func sharedConfig() map[string]any {
 // patroniConfig is the configuration of a host's Patroni, but for the voters. The superuser signs in by the socket
 // alone, as the user postgres.
 func (s *Site) patroniConfig(h Host) map[string]any {
-	const tls = postgresCredentials
+	const tls = postgresKeys
 	hba := []string{"local all postgres peer"}
 	networks := s.Services.PostgresFrom
 	if len(networks) == 0 {

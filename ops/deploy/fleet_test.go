@@ -383,6 +383,4 @@ func TestDeploy(t *testing.T) {
 		o.must(t, third, "add", "m1")
 		o.all(t, second, m1)
 	})
-
-	t.Run("PostgreSQL on hosts", o.failover)
 }

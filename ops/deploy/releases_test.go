@@ -87,7 +87,6 @@ const mistake = "answers errors"
 // build builds the program, which can make a mistake.
 func (o *operator) build(t testing.TB) {
 	t.Helper()
-	if p := os.Getenv("PT_PROGRAM"); p != "" { o.program = p; return } // TEMPORARY
 	root, err := mutant.Root(t.Context())
 	if err != nil {
 		t.Fatal(err)

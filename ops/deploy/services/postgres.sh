@@ -21,14 +21,16 @@ has_primary() {
 
 case $1 in
 run)
-	# Patroni goes on without a password of the superuser, who signs in by the socket alone.
+	for key in ca cert key; do # patronictl of root reads them, too
+		install -m 600 "$CREDENTIALS_DIRECTORY/killr_$key" /run/killr-postgres/$key
+	done
 	exec patroni "$CREDENTIALS_DIRECTORY/killr_patroni"
 	;;
 ready)
 	for _ in $(seq 200); do
 		if pg_isready --quiet --host "$ADDRESS" && has_primary; then
 			# What all members share is kept in etcd, where an older configuration may have put it.
-			patronictl -c $secrets/patroni edit-config --quiet --force --replace $secrets/shared killr || true
+			timeout 20 patronictl -c $secrets/patroni edit-config --quiet --force --replace $secrets/shared killr || true
 			exit 0
 		fi
 		sleep 0.5
