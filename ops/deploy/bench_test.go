@@ -71,8 +71,8 @@ func (v *visits) p99() float64 {
 }
 
 // BenchmarkFailover measures how long changes are not taken when PostgreSQL's primary loses its process, hands over to
-// another host, or loses its machine, and what visitors and changes notice. Run it with -benchtime 1x, on a machine that
-// does nothing else.
+// another host, or loses its machine, and what visitors and changes notice. Run it with -benchtime 1x, on a machine
+// that does nothing else.
 func BenchmarkFailover(b *testing.B) {
 	for b.Loop() {
 		o := newOperator(b)

@@ -43,7 +43,8 @@ func (o *operator) change(t testing.TB, host *fleet.Machine) *changes {
 	t.Helper()
 	edge, name := "http://"+host.Address, "w"+strings.ToLower(rand.Text()[:12])
 	form := url.Values{"name": {name}, "password": {rand.Text()}}
-	answer, err := person.Client{HTTP: o.client}.Post(t.Context(), edge, page.PrivateSignUp.Path(), person.Session{}, form)
+	web := person.Client{HTTP: o.client}
+	answer, err := web.Post(t.Context(), edge, page.PrivateSignUp.Path(), person.Session{}, form)
 	if err != nil || answer.Session.Token == "" {
 		t.Fatalf("sign up: %v, %+v", err, answer)
 	}

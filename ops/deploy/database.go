@@ -182,7 +182,7 @@ func (s *Site) patroniConfig(h Host) map[string]any {
 			"listen":          net.JoinHostPort(h.Address, postgresPort),
 			"connect_address": net.JoinHostPort(h.Address, postgresPort),
 			"data_dir":        "/var/lib/killr-postgres/data", "pgpass": "/run/killr-postgres/pgpass",
-			"use_unix_socket": true, "pg_hba": hba,
+			"use_unix_socket": true, "pg_hba": hba, "basebackup": []any{map[string]string{"checkpoint": "fast"}},
 			"authentication": map[string]any{
 				"superuser":   map[string]string{"username": "postgres"},
 				"replication": user("replicator"), "rewind": user("rewind"),
@@ -232,16 +232,16 @@ func (d *deployment) checkMembers() error {
 			}
 		}
 		if 2*stay <= len(s.voters) && len(d.Site.with(roleEtcd)) > 0 {
-			return fmt.Errorf("etcd has the voters %s, and %s only %d of them: most have to stay; replace one, deploy, "+
-				"and then the next", strings.Join(s.voters, ", "), d.Site.Path, stay)
+			return fmt.Errorf("etcd has the voters %s, and %s only %d of them: most have to stay; replace one, "+
+				"deploy, and then the next", strings.Join(s.voters, ", "), d.Site.Path, stay)
 		}
 		break
 	}
 	for _, m := range d.members() {
 		h := d.Site.host(m.name)
 		if (h == nil || !h.Runs(rolePostgres)) && m.runs() && len(d.Site.with(rolePostgres)) > 0 {
-			return fmt.Errorf("%s runs PostgreSQL, and %s does not say so: give it the role postgres, run "+
-				"`killr drain %s`, and then take it away. If its machine is gone, wait 20 s", m.name, d.Site.Path, m.name)
+			return fmt.Errorf("%s runs PostgreSQL, and %s does not say so: give it the role postgres, run `killr "+
+				"drain %s`, and then take it away. If its machine is gone, wait 20 s", m.name, d.Site.Path, m.name)
 		}
 	}
 	return nil

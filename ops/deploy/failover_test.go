@@ -26,6 +26,7 @@ renderer = 3
 
 [[host]]
 name = "m1"
+address = "10.77.0.1"
 roles = ["edge", "renderer", "cachefill", "etcd", "postgres"]
 
 [[host]]
@@ -35,6 +36,7 @@ roles = ["edge", "renderer", "nats", "memcached", "etcd"]
 
 [[host]]
 name = "m3"
+address = "10.77.0.3"
 roles = ["edge", "renderer", "etcd", "postgres"]
 `
 

@@ -146,7 +146,8 @@ func clusterSecret(seeds stack.Seeds) (string, error) {
 }
 
 // services brings some services of all hosts to what they are to be. Where none of a kind runs yet, all start at the
-// same time: a cluster needs most of its servers. Otherwise one is restarted after the other, PostgreSQL's primary last.
+// same time: a cluster needs most of its servers. Otherwise one is restarted after the other, PostgreSQL's primary
+// last.
 func (p *planner) services(roles ...wire.Role) {
 	for _, role := range roles {
 		serves := func(host string) bool { return p.have[host].serves(role) }
