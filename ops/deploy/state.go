@@ -125,7 +125,7 @@ func (s *state) add(fact string, words []string) error {
 		"machine": 1, "hostname": 1, "release": 1, "config": len(words), "current": 1, "history": 3, "drift": 1,
 		"migrated": 2, "socket": 2, "unit": 6, "program": 1, "member": 4, "voter": 1, "prepared": 0, "drained": 0,
 		"locked": len(words),
-		"end": 0,
+		"end":    0,
 	}[fact]
 	if !counted {
 		return errors.New("this program does not know that")
